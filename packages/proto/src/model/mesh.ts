@@ -1,0 +1,59 @@
+/** What an operator declares about a network, in the words of the mesh file. Plain immutable values. */
+
+export type Kind = 'web' | 'private' | 'worker';
+export type Protocol = 'tcp' | 'udp';
+export type Action = 'allow' | 'deny';
+
+/** Inclusive range of ports, each 1 to 65535; `first` equals `last` for a single port. */
+export interface PortRange {
+  readonly protocol: Protocol;
+  readonly first: number;
+  readonly last: number;
+}
+
+/** How the internet reaches a web service through a gateway. */
+export interface PublicIngress {
+  readonly port: number;
+  readonly hosts: readonly string[];
+}
+
+export interface Service {
+  readonly name: string;
+  readonly kind: Kind;
+  readonly ports: readonly PortRange[];
+  readonly public?: PublicIngress;
+  readonly tags: readonly string[];
+}
+
+export interface Rule {
+  readonly name: string;
+  readonly action: Action;
+  /** Service name, `kind:KIND`, `host:NAME`, `tag:NAME` or `*`. */
+  readonly from: readonly string[];
+  /** Service name, `kind:KIND`, `tag:NAME` or `*`. */
+  readonly to: readonly string[];
+  /** Empty means every port. */
+  readonly ports: readonly PortRange[];
+}
+
+export interface PolicyTest {
+  readonly from: string;
+  readonly service: string;
+  readonly port: number;
+  readonly protocol: Protocol;
+  readonly expect: Action;
+}
+
+export interface AgentSettings {
+  readonly name: string;
+  readonly tags: readonly string[];
+}
+
+export interface Mesh {
+  readonly network: string;
+  readonly services: readonly Service[];
+  readonly defaultAction: Action;
+  readonly policies: readonly Rule[];
+  readonly agents: readonly AgentSettings[];
+  readonly tests: readonly PolicyTest[];
+}

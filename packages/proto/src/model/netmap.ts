@@ -1,0 +1,81 @@
+/** What control tells one agent. Addresses are 32-bit numbers in 127.80.0.0/12; an agent may shift them. */
+import type { Action, PortRange, Rule, Service } from './mesh.ts';
+
+export interface ServiceItem {
+  readonly type: 'service';
+  readonly service: Service;
+  /** VIP, or a worker's source address. */
+  readonly address: number;
+}
+
+export interface InstanceItem {
+  readonly type: 'instance';
+  readonly service: string;
+  readonly ordinal: number;
+  readonly agentId: string;
+  readonly address: number;
+  readonly healthy: boolean;
+  readonly notListening: readonly PortRange[];
+}
+
+export interface PeerItem {
+  readonly type: 'peer';
+  readonly agentId: string;
+  readonly host: string;
+  readonly tags: readonly string[];
+  /** X25519 public key, 32 bytes. */
+  readonly tunnelKey: Uint8Array;
+  /** Pre-shared key of the pair, 32 bytes. */
+  readonly psk: Uint8Array;
+  /** HOST:PORT, in the order to try. */
+  readonly endpoints: readonly string[];
+  readonly gateway: boolean;
+  /** Services it may speak as. */
+  readonly services: readonly string[];
+  readonly address: number;
+}
+
+export interface PolicyItem {
+  readonly type: 'policy';
+  readonly defaultAction: Action;
+  readonly rules: readonly Rule[];
+}
+
+export interface SelfItem {
+  readonly type: 'self';
+  readonly agentId: string;
+  readonly network: string;
+  readonly host: string;
+  readonly tags: readonly string[];
+  readonly address: number;
+  readonly services: readonly string[];
+  readonly gateway: boolean;
+}
+
+export type NetmapItem = ServiceItem | InstanceItem | PeerItem | PolicyItem | SelfItem;
+
+/** Key of an item: service/NAME, instance/SERVICE/ORDINAL, peer/AGENT_ID, policy or self. */
+export function itemKey(item: NetmapItem): string {
+  switch (item.type) {
+    case 'service':
+      return `service/${item.service.name}`;
+    case 'instance':
+      return `instance/${item.service}/${item.ordinal}`;
+    case 'peer':
+      return `peer/${item.agentId}`;
+    case 'policy':
+    case 'self':
+      return item.type;
+  }
+}
+
+/** A change from state `previous` to state `index` of `timeline`; with `snapshot`, the whole state. */
+export interface NetmapDelta {
+  readonly timeline: string;
+  readonly previous: number;
+  readonly index: number;
+  readonly revision: number;
+  readonly snapshot: boolean;
+  readonly upserts: readonly NetmapItem[];
+  readonly removals: readonly string[];
+}

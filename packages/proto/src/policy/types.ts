@@ -1,0 +1,58 @@
+/** The verdict's vocabulary. One evaluator serves agents, which enforce, and control, which explains and tests. */
+import type { Protocol, Service } from '../model/mesh.ts';
+
+/** Who opens a flow. */
+export type Source =
+  | { readonly type: 'service'; readonly service: Service }
+  | { readonly type: 'host'; readonly name: string; readonly tags: readonly string[] }
+  | { readonly type: 'internet' };
+
+/** What it asks for. */
+export interface Destination {
+  readonly service: Service;
+  readonly port: number;
+  readonly protocol: Protocol;
+}
+
+interface VerdictBase {
+  readonly source: Source;
+  readonly destination: Destination;
+  /** The rule that decided: a rule's name, `default`, or `builtin:...`. */
+  readonly rule: string;
+  /** Revision of the policy that decided. */
+  readonly revision: number;
+  /** The verdict in words, for people. */
+  readonly reason: string;
+}
+
+declare const decided: unique symbol;
+
+/** Only the evaluator makes one, so a stage whose signature asks for a Permit cannot be reached without the check. */
+export interface Permit extends VerdictBase {
+  readonly allowed: true;
+  readonly [decided]: true;
+}
+
+export interface Denied extends VerdictBase {
+  readonly allowed: false;
+}
+
+export type Verdict = Permit | Denied;
+
+/** A compiled policy: immutable, cheap to ask. */
+export interface Policy {
+  readonly revision: number;
+  decide(source: Source, destination: Destination): Verdict;
+}
+
+/** `web`, `host:build-3` or `internet`: how a source is written in records, the CLI and the API. */
+export function sourceName(source: Source): string {
+  switch (source.type) {
+    case 'service':
+      return source.service.name;
+    case 'host':
+      return `host:${source.name}`;
+    case 'internet':
+      return 'internet';
+  }
+}
