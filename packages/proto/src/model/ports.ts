@@ -1,5 +1,25 @@
-/** Ports as they are written and compared. */
+/** Ports as they are written, counted and compared. */
+import { FormatError } from './errors.ts';
 import type { PortRange, Protocol } from './mesh.ts';
+
+/** Most single ports that one service may declare: each costs a listener on every agent. */
+export const MAX_SERVICE_PORTS = 1024;
+
+const expected = 'expected PORT, PORT/tcp, PORT/udp, LO-HI/tcp or LO-HI/udp';
+
+/** Reads `6379`, `8125/udp`, `5000-5010/tcp`; without a transport it is TCP. Throws FormatError `bad-port`. */
+export function parsePort(value: string | number): PortRange {
+  const text = String(value);
+  const match = /^(\d{1,5})(?:-(\d{1,5}))?(?:\/(tcp|udp))?$/.exec(text);
+  if (match === null) throw new FormatError('bad-port', `${quote(text)} is not a port; ${expected}`);
+  const first = Number(match[1]);
+  const last = match[2] === undefined ? first : Number(match[2]);
+  if (first < 1 || last > 65_535 || first > 65_535) {
+    throw new FormatError('bad-port', `${quote(text)} is out of range; expected ports from 1 to 65535`);
+  }
+  if (last < first) throw new FormatError('bad-port', `${quote(text)} ends before it starts; ${expected}`);
+  return { protocol: match[3] === 'udp' ? 'udp' : 'tcp', first, last };
+}
 
 /** `6379`, `8125/udp`, `5000-5010/tcp`: TCP is written only on ranges, as the mesh file does. */
 export function formatPortRange(range: PortRange): string {
@@ -9,7 +29,20 @@ export function formatPortRange(range: PortRange): string {
 
 /** Whether any of the ranges holds the port. */
 export function includesPort(ranges: readonly PortRange[], port: number, protocol: Protocol): boolean {
-  return ranges.some((range) => range.protocol === protocol && port >= range.first && port <= range.last);
+  for (const range of ranges) {
+    if (range.protocol === protocol && port >= range.first && port <= range.last) return true;
+  }
+  return false;
+}
+
+/** Whether two ranges share a port of one transport. */
+export function overlaps(a: PortRange, b: PortRange): boolean {
+  return a.protocol === b.protocol && a.first <= b.last && b.first <= a.last;
+}
+
+/** How many single ports the ranges hold. */
+export function countPorts(ranges: readonly PortRange[]): number {
+  return ranges.reduce((sum, range) => sum + range.last - range.first + 1, 0);
 }
 
 /** Every single port of the ranges, in order. */
@@ -17,4 +50,8 @@ export function* eachPort(ranges: readonly PortRange[]): Generator<{ port: numbe
   for (const range of ranges) {
     for (let port = range.first; port <= range.last; port++) yield { port, protocol: range.protocol };
   }
+}
+
+function quote(text: string): string {
+  return JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text);
 }

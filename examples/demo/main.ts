@@ -1,0 +1,58 @@
+/**
+ * The main job on one machine, without root: control, four hosts' agents (one a gateway) of one network, an agent of another,
+ * and real programs. Prints what may and what may not, each really tried. `--once` ends after the table, with exit 0 only if
+ * every line came out right.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startMesh } from './mesh.ts';
+import { type Row, tryRows } from './rows.ts';
+
+const once = process.argv.includes('--once');
+const dir = mkdtempSync(join(tmpdir(), 'weft-demo-'));
+const say = (line: string): void => console.log(line);
+
+function table(rows: readonly Row[]): string {
+  const lines = [
+    ['', 'FROM', 'TO', 'EXPECTED', 'WHAT HAPPENED'],
+    ...rows.map((row) => [row.right ? 'ok' : 'WRONG', row.from, row.to, row.expected, row.happened.slice(0, 70)]),
+  ];
+  const widths = [0, 1, 2, 3].map((column) => Math.max(...lines.map((line) => (line[column] ?? '').length)));
+  return lines
+    .map((line) =>
+      line
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}
+
+const mesh = await startMesh(dir, say);
+const end = async (code: number): Promise<never> => {
+  await mesh.programs.stop();
+  rmSync(dir, { recursive: true, force: true });
+  process.exit(code);
+};
+process.once('SIGINT', () => void end(0));
+process.once('SIGTERM', () => void end(0));
+
+const rows = await tryRows(mesh);
+const wrong = rows.filter((row) => !row.right).length;
+say(`\n${table(rows)}\n`);
+say(wrong === 0 ? `All ${rows.length} lines came out right.` : `${wrong} of ${rows.length} lines came out wrong.`);
+if (once) await end(wrong === 0 ? 0 : 1);
+
+say(`
+The network stays up until Ctrl-C. In another terminal, from this folder:
+
+  export WEFT_CONTROL=${mesh.control} WEFT_ADMIN_TOKEN_FILE=${mesh.tokenFile}
+  node_modules/.bin/weft status
+  node_modules/.bin/weft services --network shop
+  node_modules/.bin/weft flows --network shop --denied
+  node_modules/.bin/weft explain --network shop web postgres:5432
+  curl -H 'Host: shop.example.com' http://127.0.0.1:${mesh.gatewayPort}/offers
+  dig @127.0.0.1 -p ${mesh.hosts.front.dnsPort} postgres.internal
+
+Control's status is at http://${mesh.dashboard}/, the programs' log in ${join(dir, 'demo.log')}.`);

@@ -1,0 +1,92 @@
+/** The demo's child processes: started with this very Node, ended by id when the demo ends. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { appendFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+const root = join(import.meta.dirname, '..', '..');
+export const weft = join(root, 'packages', 'agent', 'bin', 'weft.js');
+export const weftControl = join(root, 'packages', 'control', 'bin', 'weft-control.js');
+
+export interface Answer {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export class Programs {
+  private readonly children: ChildProcess[] = [];
+  private readonly log: string;
+
+  /** `log` takes what the programs write to stderr. */
+  constructor(log: string) {
+    this.log = log;
+  }
+
+  /** Starts a program that stays, and answers the match of its ready line. */
+  async start(argv: readonly string[], ready: RegExp, env: NodeJS.ProcessEnv = {}): Promise<RegExpExecArray> {
+    const child = this.spawn(argv, env);
+    this.children.push(child);
+    let output = '';
+    let errors = '';
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(
+        () => reject(new Error(`${argv.join(' ')}: not ready in 30 s\n${output}${errors}`)),
+        30_000,
+      );
+      child.stdout?.on('data', (text: string) => {
+        output = (output + text).slice(-65_536);
+        const match = ready.exec(output);
+        if (match === null) return;
+        clearTimeout(timer);
+        resolve(match);
+      });
+      child.stderr?.on('data', (text: string) => {
+        errors = (errors + text).slice(-65_536);
+        appendFileSync(this.log, text);
+      });
+      child.once('exit', (code) => {
+        clearTimeout(timer);
+        reject(new Error(`${argv.join(' ')}: exit ${code}\n${output}${errors}`));
+      });
+    });
+  }
+
+  /** Runs a program to its end. */
+  async run(argv: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Answer> {
+    const child = this.spawn(argv, env);
+    let stdout = '';
+    let stderr = '';
+    child.stdout?.on('data', (text: string) => {
+      stdout += text;
+    });
+    child.stderr?.on('data', (text: string) => {
+      stderr += text;
+    });
+    return new Promise((resolve) => {
+      child.once('close', (code) => resolve({ code, stdout: stdout.trim(), stderr: stderr.trim() }));
+    });
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(
+      this.children.map(async (child) => {
+        if (child.exitCode !== null || child.signalCode !== null) return;
+        const gone = new Promise((resolve) => child.once('exit', resolve));
+        child.kill('SIGTERM');
+        const timer = setTimeout(() => child.kill('SIGKILL'), 3_000);
+        await gone;
+        clearTimeout(timer);
+      }),
+    );
+  }
+
+  private spawn(argv: readonly string[], env: NodeJS.ProcessEnv): ChildProcess {
+    const child = spawn(process.execPath, [...argv], {
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    child.stdout?.setEncoding('utf8');
+    child.stderr?.setEncoding('utf8');
+    return child;
+  }
+}

@@ -1,0 +1,124 @@
+/** The agent file: what runs on this host. Its position-bearing errors come from the schema. */
+import { isIP } from 'node:net';
+import { formatHostPort, type HostPort, type Protocol, serviceNameProblem } from '@weft/proto';
+import { z } from 'zod';
+import { parseYaml, readYamlFile, type YamlFile } from './document.ts';
+import { FileError, type FileProblem } from './errors.ts';
+import { parseHostPort, parsePort } from './ports.ts';
+import { named, parsed, prefix, section, text, validate } from './schema.ts';
+
+/** Where one port of a service is served on this host. */
+export interface AgentTarget {
+  readonly port: number;
+  readonly protocol: Protocol;
+  /** IP address, without brackets. */
+  readonly host: string;
+  readonly targetPort: number;
+}
+
+/** How the processes of a service are known. */
+export interface ProcessMatch {
+  readonly user?: string;
+  readonly unit?: string;
+  readonly cgroup?: string;
+  readonly command?: string;
+}
+
+/** One service of this host. Ports without a target are served at 127.0.0.1, then ::1, at the same port. */
+export interface AgentService {
+  readonly name: string;
+  readonly targets: readonly AgentTarget[];
+  readonly match?: ProcessMatch;
+}
+
+export interface AgentFile {
+  /** By name. */
+  readonly services: ReadonlyMap<string, AgentService>;
+  /** Set only on a gateway. */
+  readonly gateway?: { readonly http: HostPort };
+}
+
+/** What an agent without a file has: no services and no gateway. */
+export const EMPTY_AGENT_FILE: AgentFile = { services: new Map() };
+
+const TAGS =
+  'tags are given in the mesh file and not here, so that a host cannot choose its own rights: ' +
+  'agents: { HOST: { tags: [..] } }';
+
+const matchWords = text('text');
+const serviceSection = section(
+  {
+    targets: named(parsed(parseTarget), 'ports to HOST:PORT').optional(),
+    match: section({
+      user: matchWords.optional(),
+      unit: matchWords.optional(),
+      cgroup: matchWords.optional(),
+      command: matchWords.optional(),
+    }).optional(),
+  },
+  {
+    tags: TAGS,
+    kind: 'a kind is declared in the mesh file, not here',
+    ports: 'ports are declared in the mesh file; here "targets" says where they are served, such as { 6379: "127.0.0.1:6379" }',
+  },
+);
+
+const fileSection = section(
+  {
+    services: named(z.preprocess((input) => input ?? {}, serviceSection), 'services').optional(),
+    gateway: section({ http: parsed((input) => parseHostPort(input, 'free-port')) }).optional(),
+  },
+  { tags: TAGS, agents: 'hosts are declared in the mesh file, not here' },
+);
+
+/** Reads an agent file. Throws FileError with every mistake. */
+export async function readAgentFile(file: string): Promise<AgentFile> {
+  return toAgentFile(await readYamlFile(file));
+}
+
+/** Parses the text of an agent file; `file` names it in errors. Throws FileError with every mistake. */
+export function parseAgentFile(file: string, content: string): AgentFile {
+  return toAgentFile(parseYaml(file, content));
+}
+
+function toAgentFile(yaml: YamlFile): AgentFile {
+  // An empty file is a host that runs nothing, and that is no mistake.
+  if (yaml.value === null || yaml.value === undefined) return EMPTY_AGENT_FILE;
+  const value = validate(yaml, fileSection);
+  const problems: FileProblem[] = [];
+  const services = new Map<string, AgentService>();
+  for (const [name, declared] of Object.entries(value.services ?? {})) {
+    const path = ['services', name];
+    const problem = serviceNameProblem(name);
+    if (problem !== undefined) problems.push({ ...yaml.locateKey(['services'], name), message: prefix(path) + problem });
+    const targets = Object.entries(declared.targets ?? {}).flatMap(([key, target]): AgentTarget[] => {
+      const port = parsePort(key);
+      if (typeof port !== 'string') return [{ ...port, host: target.host, targetPort: target.port }];
+      problems.push({ ...yaml.locateKey([...path, 'targets'], key), message: prefix([...path, 'targets']) + port });
+      return [];
+    });
+    for (const twice of repeated(targets)) {
+      const where = [...path, 'targets'];
+      problems.push({
+        ...yaml.locate(where),
+        message: `${prefix(where)}port ${twice.port}/${twice.protocol} has two targets, expected one`,
+      });
+    }
+    const match = Object.fromEntries(Object.entries(declared.match ?? {}).filter(([, word]) => word !== undefined));
+    services.set(name, { name, targets, ...(declared.match === undefined ? {} : { match }) });
+  }
+  if (problems.length > 0) throw new FileError('file-invalid', yaml.file, problems);
+  return { services, ...(value.gateway === undefined ? {} : { gateway: value.gateway }) };
+}
+
+/** Targets are dialled from the caller's own loopback address, so a name that might resolve to anything is refused. */
+function parseTarget(input: unknown): HostPort | string {
+  const address = parseHostPort(input);
+  if (typeof address === 'string' || isIP(address.host) !== 0) return address;
+  return `expected an IP address and port, such as 127.0.0.1:${address.port}, found the name ${formatHostPort(address.host, address.port)}`;
+}
+
+function repeated(targets: readonly AgentTarget[]): readonly AgentTarget[] {
+  const same = (left: AgentTarget, right: AgentTarget) => left.port === right.port && left.protocol === right.protocol;
+  return targets.filter((target, index) => targets.findIndex((other) => same(other, target)) < index);
+}

@@ -1,0 +1,141 @@
+/** A YAML file as a plain value that remembers where each piece of it stands. */
+import { readFile } from 'node:fs/promises';
+import { type Document, isMap, isNode, isScalar, isSeq, LineCounter, type Node, parseDocument, visit } from 'yaml';
+import { FileError, type FileProblem } from './errors.ts';
+
+export type Path = readonly (string | number)[];
+
+/** Larger files are not read: thousands of services fit in far less. */
+const MAX_FILE_BYTES = 8 << 20;
+/** Nested aliases multiply; a mesh has no need for many (YAML calls the attack a billion laughs). */
+const MAX_ALIASES = 100;
+
+export interface YamlFile {
+  readonly file: string;
+  readonly value: unknown;
+  /** Where the value at the path stands, or the nearest enclosing one that exists. */
+  locate(path: Path): { line: number; column: number };
+  /** Where a key of the map at the path stands. */
+  locateKey(path: Path, key: string): { line: number; column: number };
+}
+
+/** Reads and parses a file. Throws FileError. */
+export async function readYamlFile(file: string): Promise<YamlFile> {
+  let text: string;
+  try {
+    const bytes = await readFile(file);
+    if (bytes.length > MAX_FILE_BYTES) {
+      throw new FileError('file-unreadable', file, [
+        { line: 0, column: 0, message: `is ${bytes.length} bytes long; at most ${MAX_FILE_BYTES} are read` },
+      ]);
+    }
+    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (cause) {
+    if (cause instanceof FileError) throw cause;
+    throw new FileError('file-unreadable', file, [{ line: 0, column: 0, message: unreadable(cause) }], { cause });
+  }
+  return parseYaml(file, text);
+}
+
+function unreadable(cause: unknown): string {
+  switch ((cause as NodeJS.ErrnoException).code) {
+    case 'ENOENT':
+      return 'no such file';
+    case 'EACCES':
+      return 'may not be read by this user';
+    case 'EISDIR':
+      return 'is a directory, expected a YAML file';
+    case 'ERR_ENCODING_INVALID_ENCODED_DATA':
+      return 'is not UTF-8 text';
+    default:
+      return `cannot be read: ${(cause as Error).message}`;
+  }
+}
+
+/** Parses YAML 1.2. Throws FileError with everything that is wrong with the text as YAML. */
+export function parseYaml(file: string, text: string): YamlFile {
+  const lines = new LineCounter();
+  const document = parseDocument(text, {
+    lineCounter: lines,
+    prettyErrors: false,
+    strict: true,
+    stringKeys: true,
+    uniqueKeys: true,
+    version: '1.2',
+  });
+  const at = (offset: number) => {
+    const { line, col } = lines.linePos(offset);
+    return { line, column: col };
+  };
+  const problems: FileProblem[] = [...document.errors, ...document.warnings].map((error) => ({
+    ...at(error.pos[0]),
+    message: yamlMessage(error.code, error.message),
+  }));
+  const declared = document.directives?.yaml;
+  if (declared?.explicit === true && declared.version !== '1.2') {
+    problems.push({ line: 1, column: 1, message: `found YAML ${declared.version}, expected YAML 1.2` });
+  }
+  visit(document, {
+    Pair(_, pair) {
+      // Legal YAML, but as a JavaScript key it would vanish without a word.
+      if (keyText(pair.key) === '__proto__' && isNode(pair.key)) {
+        problems.push({ ...at(startOf(pair.key)), message: 'unknown key "__proto__"' });
+      }
+    },
+  });
+  if (problems.length > 0) throw new FileError('file-invalid', file, problems);
+
+  let value: unknown;
+  try {
+    value = document.toJS({ maxAliasCount: MAX_ALIASES });
+  } catch (cause) {
+    const message = `aliases stand for too much: at most ${MAX_ALIASES} nodes may come from aliases`;
+    throw new FileError('file-invalid', file, [{ line: 1, column: 1, message }], { cause });
+  }
+  return {
+    file,
+    value,
+    locate: (path) => at(startOf(walk(document, path))),
+    locateKey: (path, key) => {
+      const parent = walk(document, path);
+      const pair = isMap(parent) ? parent.items.find((item) => keyText(item.key) === key) : undefined;
+      return at(startOf(isNode(pair?.key) ? pair.key : parent));
+    },
+  };
+}
+
+/** Codes of the yaml library that its own message explains badly. */
+function yamlMessage(code: string, message: string): string {
+  switch (code) {
+    case 'DUPLICATE_KEY':
+      return 'this key stands twice in one map; each may stand once';
+    case 'MULTIPLE_DOCS':
+      return 'a second document begins here; a file holds one';
+    case 'TAG_RESOLVE_FAILED':
+      return `found a tag, expected plain YAML: ${message}`;
+    default:
+      return `not valid YAML: ${message}`;
+  }
+}
+
+/** The deepest node on the way along the path. */
+function walk(document: Document, path: Path): Node | null {
+  let node: Node | null = document.contents;
+  for (const step of path) {
+    let next: unknown;
+    if (isMap(node)) next = node.items.find((item) => keyText(item.key) === String(step))?.value;
+    else if (isSeq(node) && typeof step === 'number') next = node.items[step];
+    else if (isSeq(node)) next = node.items.find((item) => isMap(item) && item.get('name') === step);
+    if (!isNode(next) || next.range == null) return node;
+    node = next;
+  }
+  return node;
+}
+
+function keyText(key: unknown): string | undefined {
+  return isScalar(key) ? String(key.value) : undefined;
+}
+
+function startOf(node: Node | null): number {
+  return node?.range?.[0] ?? 0;
+}

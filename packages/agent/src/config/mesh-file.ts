@@ -1,0 +1,127 @@
+/** The mesh file: what `weft apply` tells control. The form is checked here, the meaning by proto's validateMesh. */
+import {
+  type DestinationName,
+  FormatError,
+  type Mesh,
+  type PolicyTest,
+  type PortRange,
+  parseDestination,
+  type Service,
+  validateMesh,
+} from '@weft/proto';
+import type { z } from 'zod';
+import { type Path, parseYaml, readYamlFile, type YamlFile } from './document.ts';
+import { FileError, type FileProblem } from './errors.ts';
+import { parsePorts } from './ports.ts';
+import { choice, expected, list, named, parsed, section, text, validate } from './schema.ts';
+
+/** A mesh, and where each of its fields stands in the file it came from. */
+export interface MeshFile {
+  readonly file: string;
+  readonly mesh: Mesh;
+  /** Turns a field path in the mesh file's words, such as services.redis.ports[0], into a line and column. */
+  locate(field: string): { line: number; column: number };
+}
+
+const selectors = list(text('a selector: a service, kind:KIND, host:NAME, tag:NAME or "*"'), 'selectors');
+const tags = list(text('a tag'), 'tags');
+const ports = list(parsed<PortRange>(parsePorts), 'ports such as 6379, 8125/udp or 5000-5010/tcp');
+const publicPort = parsed((input) => {
+  const range = parsePorts(input);
+  if (typeof range === 'string') return range;
+  const single = range.first === range.last && range.protocol === 'tcp';
+  return single ? { port: range.first } : expected('one TCP port, such as 3000', input);
+});
+
+const meshSection = section({
+  network: text('the name of the network'),
+  services: named(
+    section({
+      kind: choice(['web', 'private', 'worker']),
+      ports: ports.optional(),
+      public: section({ port: publicPort, hosts: list(text('a host name'), 'host names') }).optional(),
+      tags: tags.optional(),
+    }),
+    'services',
+  ).optional(),
+  default: choice(['allow', 'deny']).optional(),
+  policies: list(
+    section({
+      name: text('the name of the rule'),
+      action: choice(['allow', 'deny']),
+      from: selectors,
+      to: selectors,
+      ports: ports.optional(),
+    }),
+    'policies',
+  ).optional(),
+  agents: named(section({ tags: tags.optional() }), 'hosts').optional(),
+  tests: list(
+    section({
+      from: text('a caller: a service, host:NAME or internet'),
+      to: parsed(parseTestTarget),
+      expect: choice(['allow', 'deny']),
+    }),
+    'tests',
+  ).optional(),
+});
+
+/** Reads a mesh file. Throws FileError with every mistake. */
+export async function readMeshFile(file: string): Promise<MeshFile> {
+  return toMeshFile(await readYamlFile(file));
+}
+
+/** Parses the text of a mesh file; `file` names it in errors. Throws FileError with every mistake. */
+export function parseMeshFile(file: string, content: string): MeshFile {
+  return toMeshFile(parseYaml(file, content));
+}
+
+function toMeshFile(yaml: YamlFile): MeshFile {
+  const mesh = toMesh(validate(yaml, meshSection));
+  const locate = (field: string) => yaml.locate(parseField(field));
+  const problems = validateMesh(mesh).errors.map(
+    ({ field, message }): FileProblem => ({ ...locate(field), message: field === '' ? message : `${field}: ${message}` }),
+  );
+  if (problems.length > 0) throw new FileError('file-invalid', yaml.file, problems);
+  return { file: yaml.file, mesh, locate };
+}
+
+function toMesh(value: z.output<typeof meshSection>): Mesh {
+  return {
+    network: value.network,
+    services: Object.entries(value.services ?? {}).map(
+      ([name, declared]): Service => ({
+        name,
+        kind: declared.kind,
+        ports: declared.ports ?? [],
+        tags: declared.tags ?? [],
+        ...(declared.public === undefined
+          ? {}
+          : { public: { port: declared.public.port.port, hosts: declared.public.hosts } }),
+      }),
+    ),
+    defaultAction: value.default ?? 'allow',
+    policies: (value.policies ?? []).map((rule) => ({ ...rule, ports: rule.ports ?? [] })),
+    agents: Object.entries(value.agents ?? {}).map(([name, declared]) => ({ name, tags: declared.tags ?? [] })),
+    tests: (value.tests ?? []).map((test): PolicyTest => ({ from: test.from, ...test.to, expect: test.expect })),
+  };
+}
+
+/** Reads "redis:6379" and "statsd:8125/udp". */
+function parseTestTarget(input: unknown): DestinationName | string {
+  if (typeof input !== 'string') return expected('SERVICE:PORT, such as "redis:6379" or "statsd:8125/udp"', input);
+  try {
+    return parseDestination(input);
+  } catch (error) {
+    if (error instanceof FormatError) return error.message;
+    throw error;
+  }
+}
+
+/** `services.redis.ports[0]` as the steps services, redis, ports, 0. */
+function parseField(field: string): Path {
+  return field.split('.').flatMap((step): (string | number)[] => {
+    const [name = '', ...indexes] = step.split('[');
+    return [...(name === '' ? [] : [name]), ...indexes.map((index) => Number.parseInt(index, 10))];
+  });
+}

@@ -1,0 +1,104 @@
+/** What the schemas of both files share: how a section, a list or a choice is declared, and how a mistake is told. */
+import { z } from 'zod';
+import type { YamlFile } from './document.ts';
+import { FileError, type FileProblem } from './errors.ts';
+import { didYouMean } from './suggest.ts';
+
+/** A map with known keys only. `explain` gives unknown keys that deserve more than a suggestion their own sentence. */
+export function section<Shape extends z.ZodRawShape>(shape: Shape, explain: Readonly<Record<string, string>> = {}) {
+  const known = Object.keys(shape);
+  return z.strictObject(shape, {
+    error: (issue) => {
+      if (issue.code !== 'unrecognized_keys') return expected('a map', issue.input);
+      // One line a key, in the order of issue.keys; problemsOf() takes them apart again.
+      return issue.keys.map((key) => explain[key] ?? unknownKey(key, known)).join('\n');
+    },
+  });
+}
+
+function unknownKey(key: string, known: readonly string[]): string {
+  return `unknown key ${JSON.stringify(key)}${didYouMean(key, known)} (known here: ${known.join(', ')})`;
+}
+
+/** A map from names to sections. */
+export function named<Value extends z.ZodType>(value: Value, what: string) {
+  return z.record(z.string(), value, { error: (issue) => expected(`a map of ${what}`, issue.input) });
+}
+
+export function list<Value extends z.ZodType>(value: Value, what: string) {
+  return z.array(value, { error: (issue) => expected(`a list of ${what}`, issue.input) });
+}
+
+export function text(what: string) {
+  return z.string({ error: (issue) => expected(what, issue.input) });
+}
+
+export function choice<const Values extends readonly [string, ...string[]]>(values: Values) {
+  const words = values.length === 1 ? values[0] : `${values.slice(0, -1).join(', ')} or ${values.at(-1)}`;
+  return z.enum(values, {
+    error: (issue) =>
+      expected(words, issue.input) + (typeof issue.input === 'string' ? didYouMean(issue.input, values) : ''),
+  });
+}
+
+/** A value that a parser makes something of; the parser answers with a sentence when it cannot. */
+export function parsed<Value extends object>(parse: (input: unknown) => Value | string) {
+  return z.unknown().transform((input, context): Value => {
+    const result = parse(input);
+    if (typeof result !== 'string') return result;
+    context.issues.push({ code: 'custom', message: result, input });
+    return z.NEVER;
+  });
+}
+
+/** `expected a list of ports, found the number 6379`. */
+export function expected(what: string, input: unknown): string {
+  return input === undefined ? `missing; expected ${what}` : `expected ${what}, found ${found(input)}`;
+}
+
+function found(input: unknown): string {
+  if (input === null) return 'nothing';
+  if (Array.isArray(input)) return 'a list';
+  switch (typeof input) {
+    case 'string':
+      return JSON.stringify(input.length > 60 ? `${input.slice(0, 57)}...` : input);
+    case 'object':
+      return 'a map';
+    default:
+      return `the ${typeof input} ${String(input)}`;
+  }
+}
+
+/** The value as the schema makes it. Throws FileError with every mistake and its place. */
+export function validate<Schema extends z.ZodType>(yaml: YamlFile, schema: Schema): z.output<Schema> {
+  const result = schema.safeParse(yaml.value);
+  if (result.success) return result.data;
+  throw new FileError('file-invalid', yaml.file, problemsOf(yaml, result.error.issues));
+}
+
+function problemsOf(yaml: YamlFile, issues: readonly z.core.$ZodIssue[]): FileProblem[] {
+  return issues.flatMap((issue): FileProblem[] => {
+    const path = issue.path.map((step) => (typeof step === 'number' ? step : String(step)));
+    if (issue.code === 'unrecognized_keys') {
+      const sentences = issue.message.split('\n');
+      return issue.keys.map((key, index) => ({
+        ...yaml.locateKey(path, key),
+        message: prefix(path) + (sentences[index] ?? issue.message),
+      }));
+    }
+    return [{ ...yaml.locate(path), message: prefix(path) + issue.message }];
+  });
+}
+
+/** `services.redis.ports[0]: `, the path as the file's author would write it. */
+export function prefix(path: readonly (string | number)[]): string {
+  const words = formatPath(path);
+  return words === '' ? '' : `${words}: `;
+}
+
+export function formatPath(path: readonly (string | number)[]): string {
+  return path.reduce<string>((sum, step) => {
+    if (typeof step === 'number') return `${sum}[${step}]`;
+    return sum === '' ? step : `${sum}.${step}`;
+  }, '');
+}

@@ -1,0 +1,26 @@
+/** What can go wrong between an agent, its directory and control. */
+
+export type AgentErrorCode =
+  /** The directory or a file in it cannot be used. */
+  | 'state-unusable'
+  /** Another agent runs in the same directory. */
+  | 'already-running'
+  /** A first start without a token. */
+  | 'token-missing'
+  /** A token that cannot be read, or that is for another control. */
+  | 'token-wrong'
+  /** Control was reached and said no. */
+  | 'join-refused'
+  /** Control was not reached. */
+  | 'control-unreachable';
+
+/** The message says what failed, why, and what to do. */
+export class AgentError extends Error {
+  override readonly name = 'AgentError';
+  readonly code: AgentErrorCode;
+
+  constructor(code: AgentErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}

@@ -1,0 +1,121 @@
+/** Who this agent is: keys made on this host that never leave it, and the membership that control granted them. */
+import { createHash, randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+import nacl from 'tweetnacl';
+import { z } from 'zod';
+import { AgentError } from './errors.ts';
+import { readSecretFile, writeSecretFile } from './secret-file.ts';
+
+export interface KeyPair {
+  readonly publicKey: Uint8Array;
+  readonly secretKey: Uint8Array;
+}
+
+export interface AgentKeys {
+  /** Ed25519: what the agent proves itself to control with. The secret is 64 bytes, tweetnacl's form. */
+  readonly identity: KeyPair;
+  /** X25519: what other agents know it by. */
+  readonly tunnel: KeyPair;
+}
+
+export interface Membership {
+  readonly agentId: string;
+  readonly network: string;
+  readonly host: string;
+  /** HOST:PORT, in the order to try. */
+  readonly controlAddresses: readonly string[];
+  /** SHA-256 of control's public key (SubjectPublicKeyInfo), 32 bytes. */
+  readonly pin: Uint8Array;
+  /** Control has said that it is over. A new token may take its place. */
+  readonly revoked: boolean;
+}
+
+export interface Identity {
+  readonly keys: AgentKeys;
+  /** Undefined until a join was answered. */
+  readonly membership: Membership | undefined;
+}
+
+export function makeKeys(): AgentKeys {
+  return {
+    identity: nacl.sign.keyPair.fromSeed(new Uint8Array(randomBytes(32))),
+    tunnel: nacl.box.keyPair.fromSecretKey(new Uint8Array(randomBytes(32))),
+  };
+}
+
+/** `SHA256:` and the first 16 bytes of the tunnel key's digest in hexadecimal. */
+export function fingerprint(tunnelKey: Uint8Array): string {
+  return `SHA256:${createHash('sha256').update(tunnelKey).digest('hex').slice(0, 32)}`;
+}
+
+const bytes = (length: number) =>
+  z.base64url().transform((value, context) => {
+    const decoded = new Uint8Array(Buffer.from(value, 'base64url'));
+    if (decoded.length !== length) context.addIssue(`expected ${length} bytes`);
+    return decoded;
+  });
+
+const identityFile = z.strictObject({
+  version: z.literal(1),
+  identitySeed: bytes(32),
+  tunnelSecret: bytes(32),
+  membership: z
+    .strictObject({
+      agentId: z.string().min(1),
+      network: z.string().min(1),
+      host: z.string().min(1),
+      controlAddresses: z.array(z.string()).min(1),
+      pin: bytes(32),
+      revoked: z.boolean(),
+    })
+    .optional(),
+});
+
+/** The identity kept in the directory, or undefined when there is none. Throws AgentError when it cannot be read. */
+export async function loadIdentity(directory: string): Promise<Identity | undefined> {
+  const path = join(directory, 'identity.json');
+  try {
+    const content = await readSecretFile(path);
+    if (content === undefined) return undefined;
+    const { identitySeed, tunnelSecret, membership } = identityFile.parse(JSON.parse(content));
+    return {
+      keys: {
+        identity: nacl.sign.keyPair.fromSeed(identitySeed),
+        tunnel: nacl.box.keyPair.fromSecretKey(tunnelSecret),
+      },
+      membership,
+    };
+  } catch (cause) {
+    // The cause may quote the file, and the file holds keys: only the kind of mistake is told.
+    const reason = cause instanceof Error && 'code' in cause ? String(cause.code) : 'it is damaged';
+    throw new AgentError(
+      'state-unusable',
+      `cannot use ${path}: ${reason}; restore it, or remove it and join again with a new token`,
+      { cause },
+    );
+  }
+}
+
+/** Keeps the identity. Keys are kept before a join is sent, so that one whose answer was lost can be repeated. */
+export async function saveIdentity(directory: string, identity: Identity): Promise<void> {
+  const encode = (value: Uint8Array) => Buffer.from(value).toString('base64url');
+  const { keys, membership } = identity;
+  const content: z.input<typeof identityFile> = {
+    version: 1,
+    // tweetnacl's secret key is the seed and then the public key.
+    identitySeed: encode(keys.identity.secretKey.subarray(0, 32)),
+    tunnelSecret: encode(keys.tunnel.secretKey),
+    ...(membership === undefined
+      ? {}
+      : { membership: { ...membership, controlAddresses: [...membership.controlAddresses], pin: encode(membership.pin) } }),
+  };
+  const path = join(directory, 'identity.json');
+  try {
+    await writeSecretFile(path, `${JSON.stringify(content, undefined, 2)}\n`);
+  } catch (cause) {
+    const reason = (cause as Error).message;
+    throw new AgentError('state-unusable', `cannot write ${path}: ${reason}; choose another directory with --data`, {
+      cause,
+    });
+  }
+}

@@ -1,0 +1,107 @@
+/** The one holder of the netmap: takes control's deltas, swaps the snapshot, and tells everyone before control is told. */
+import { type AddressRange, itemKey, type NetmapDelta, type NetmapItem } from '@weft/proto';
+import { CLOSED_POLICY, createNetmap, NOWHERE, type Position } from './snapshot.ts';
+import type { Netmap, NetmapSource } from './types.ts';
+
+/** An item that could not be understood. Only it is left out. */
+export interface RejectedItem {
+  readonly key: string;
+  readonly message: string;
+}
+
+export type Applied = { readonly applied: true } | { readonly applied: false; readonly gap: string };
+
+type Listener = (next: Netmap, previous: Netmap) => void;
+
+export class NetmapStore implements NetmapSource {
+  readonly #range: AddressRange;
+  readonly #listeners: Listener[] = [];
+  #items: ReadonlyMap<string, NetmapItem>;
+  #current: Netmap;
+  #staleSinceMs: number | undefined;
+
+  /** @param restored what was kept of an earlier run; `staleSinceMs` when control was last heard. */
+  constructor(
+    range: AddressRange,
+    restored: { readonly position: Position; readonly items: readonly NetmapItem[] } | undefined,
+    staleSinceMs: number,
+  ) {
+    this.#range = range;
+    this.#staleSinceMs = staleSinceMs;
+    this.#items = new Map((restored?.items ?? []).map((item) => [itemKey(item), item]));
+    this.#current = createNetmap(this.#items.values(), restored?.position ?? NOWHERE, range);
+  }
+
+  get current(): Netmap {
+    return this.#current;
+  }
+
+  /** What is held, as control sent it. */
+  get items(): ReadonlyMap<string, NetmapItem> {
+    return this.#items;
+  }
+
+  get staleSinceMs(): number | undefined {
+    return this.#staleSinceMs;
+  }
+
+  subscribe(listener: Listener): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Control is heard. */
+  markFresh(): void {
+    this.#staleSinceMs = undefined;
+  }
+
+  /** Control is not heard any more. The first moment counts. */
+  markStale(nowMs: number): void {
+    this.#staleSinceMs ??= nowMs;
+  }
+
+  /**
+   * Applies one delta and runs every subscriber, so that when it returns the new state is enforced; it throws when one of
+   * them failed, and the state must not be acknowledged. A delta that does not
+   * build on what is held changes nothing and answers with the gap. `resumed` says that the delta answers an inventory
+   * just sent, which it builds on whatever run of control counts now.
+   */
+  apply(delta: NetmapDelta, rejected: readonly RejectedItem[], resumed: boolean): Applied {
+    const held = this.#current;
+    const follows = delta.timeline === held.timeline && delta.previous === held.index;
+    if (!delta.snapshot && !follows && !resumed) {
+      const gap = `holds ${held.index} of ${held.timeline || 'nothing'}, was sent a change of ${delta.previous} of ${delta.timeline}`;
+      return { applied: false, gap };
+    }
+    const items = new Map(delta.snapshot ? [] : this.#items);
+    for (const key of delta.removals) items.delete(key);
+    for (const item of delta.upserts) items.set(itemKey(item), item);
+    // What stood at a key that control has replaced is no longer true: a rejected item takes it away. Rules fail closed.
+    for (const { key } of rejected) items.delete(key);
+    if (rejected.some(({ key }) => key === 'policy')) items.set('policy', CLOSED_POLICY);
+    this.#swap(items, delta);
+    return { applied: true };
+  }
+
+  /** Forgets everything: the membership is over. Tunnels, flows and names go with it. */
+  clear(): void {
+    this.#swap(new Map(), NOWHERE);
+  }
+
+  #swap(items: ReadonlyMap<string, NetmapItem>, position: Position): void {
+    const previous = this.#current;
+    const { timeline, index, revision } = position;
+    const next = createNetmap(items.values(), { timeline, index, revision }, this.#range);
+    this.#items = items;
+    this.#current = next;
+    const failures: unknown[] = [];
+    for (const listener of this.#listeners) {
+      try {
+        listener(next, previous);
+      } catch (error) {
+        // The others must still hear it: a name that fails to be served is no reason to leave a denied flow open.
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw new AggregateError(failures, `revision ${revision} could not be enforced in full`);
+  }
+}

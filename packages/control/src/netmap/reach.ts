@@ -1,0 +1,135 @@
+/**
+ * Who may reach what on any port at all. Sources that the same rules speak about are one class, and so are services; the one
+ * evaluator is asked once for each pair of classes, when first needed. A thousand services under a few rules are a few
+ * classes, so a view never asks for a thousand times a thousand verdicts.
+ */
+import type { Mesh, Policy, Service, Source } from '@weft/proto';
+import { compilePolicy, eachPort, matchesService, matchesSource } from '@weft/proto';
+
+/** Sources alike to every rule. */
+export interface SourceClass {
+  readonly id: number;
+  /** Indexes in the mesh of the rules that speak of it as the caller. */
+  readonly rules: readonly number[];
+  readonly example: Source;
+}
+
+/** Services alike to every rule, and alike in the ports that rules tell apart. */
+export interface ServiceClass {
+  readonly id: number;
+  /** Indexes in the mesh of the rules that speak of it as the one called. */
+  readonly rules: readonly number[];
+  readonly example: Service;
+}
+
+const INTERNET: Source = { type: 'internet' };
+
+export class Reach {
+  readonly #mesh: Mesh;
+  readonly #policy: Policy;
+  readonly #services = new Map<string, Service>();
+  readonly #tags = new Map<string, readonly string[]>();
+  readonly #sourceClasses = new Map<string, SourceClass>();
+  readonly #serviceClasses = new Map<string, ServiceClass>();
+  readonly #ofService = new Map<string, SourceClass>();
+  readonly #ofHost = new Map<string, SourceClass>();
+  readonly #ofCalled = new Map<string, ServiceClass>();
+  readonly #permitted = new Map<string, boolean>();
+  #internet: SourceClass | undefined;
+
+  constructor(mesh: Mesh) {
+    this.#mesh = mesh;
+    this.#policy = compilePolicy(mesh, 0);
+    for (const service of mesh.services) this.#services.set(service.name, service);
+    for (const agent of mesh.agents) this.#tags.set(agent.name, agent.tags);
+  }
+
+  hostTags(host: string): readonly string[] {
+    return this.#tags.get(host) ?? NO_TAGS;
+  }
+
+  /** The class of a declared service as a caller. */
+  callerService(name: string): SourceClass {
+    return remember(this.#ofService, name, () => this.#sourceClass({ type: 'service', service: this.#declared(name) }));
+  }
+
+  callerHost(name: string): SourceClass {
+    return remember(this.#ofHost, name, () => this.#sourceClass({ type: 'host', name, tags: this.hostTags(name) }));
+  }
+
+  callerInternet(): SourceClass {
+    this.#internet ??= this.#sourceClass(INTERNET);
+    return this.#internet;
+  }
+
+  /** The class of a declared service as the one called. */
+  called(name: string): ServiceClass {
+    return remember(this.#ofCalled, name, () => this.#serviceClass(this.#declared(name)));
+  }
+
+  /** Whether any flow from the one to the other is permitted. */
+  permits(source: SourceClass, service: ServiceClass): boolean {
+    return remember(this.#permitted, `${source.id}>${service.id}`, () => this.#decide(source, service));
+  }
+
+  #decide(source: SourceClass, { rules, example }: ServiceClass): boolean {
+    const ask = (port: number, protocol: 'tcp' | 'udp'): boolean =>
+      this.#policy.decide(source.example, { service: example, port, protocol }).allowed;
+    if (example.kind === 'worker') return false;
+    if (source.example.type === 'internet') return example.public !== undefined && ask(example.public.port, 'tcp');
+    const oneIsLikeAll = !this.#tellPortsApart(rules);
+    for (const { port, protocol } of eachPort(example.ports)) {
+      if (ask(port, protocol)) return true;
+      if (oneIsLikeAll) return false;
+    }
+    return false;
+  }
+
+  #sourceClass(source: Source): SourceClass {
+    const rules = this.#rulesWhere((rule) => matchesSource(rule.from, source));
+    return remember(this.#sourceClasses, `${source.type} ${rules.join()}`, () => ({
+      id: this.#sourceClasses.size,
+      rules,
+      example: source,
+    }));
+  }
+
+  #serviceClass(service: Service): ServiceClass {
+    const rules = this.#rulesWhere((rule) => matchesService(rule.to, service));
+    const ports = this.#tellPortsApart(rules)
+      ? [...service.ports.map(({ protocol, first, last }) => `${protocol}${first}-${last}`), service.public?.port]
+      : [service.ports.length > 0, service.public !== undefined];
+    return remember(this.#serviceClasses, `${service.kind} ${rules.join()} ${ports.join()}`, () => ({
+      id: this.#serviceClasses.size,
+      rules,
+      example: service,
+    }));
+  }
+
+  #tellPortsApart(rules: readonly number[]): boolean {
+    return rules.some((index) => (this.#mesh.policies[index]?.ports.length ?? 0) > 0);
+  }
+
+  #rulesWhere(speaks: (rule: Mesh['policies'][number]) => boolean): number[] {
+    const found: number[] = [];
+    for (const [index, rule] of this.#mesh.policies.entries()) if (speaks(rule)) found.push(index);
+    return found;
+  }
+
+  #declared(name: string): Service {
+    const service = this.#services.get(name);
+    if (service === undefined) throw new RangeError(`${name} is not declared in network ${this.#mesh.network}`);
+    return service;
+  }
+}
+
+const NO_TAGS: readonly string[] = [];
+
+function remember<V>(memory: Map<string, V>, key: string, make: () => V): V {
+  let value = memory.get(key);
+  if (value === undefined) {
+    value = make();
+    memory.set(key, value);
+  }
+  return value;
+}

@@ -1,0 +1,25 @@
+/** What the admin API and the dashboard show of agents as they are now. The stream's end of control fills it. */
+import type { PortRange, Report } from '@weft/proto';
+
+export interface LiveAgent {
+  readonly connected: boolean;
+  /** When anything last arrived from it, milliseconds since the Unix epoch; 0 when never since control started. */
+  readonly lastSeenMs: number;
+  /** Newest revision it acknowledged as enforced; 0 when none since control started. */
+  readonly enforcedRevision: number;
+  /** Software version by its last Hello; empty when none. */
+  readonly version: string;
+  readonly report: Report | undefined;
+}
+
+export interface LiveAgents {
+  agent(agentId: string): LiveAgent | undefined;
+  /** How one service fares on one agent; undefined when the agent does not run it now. */
+  instance(agentId: string, service: string): { readonly healthy: boolean; readonly notListening: readonly PortRange[] } | undefined;
+}
+
+/** Waits for agents that are connected to enforce a revision. */
+export interface EnforcementWaiter {
+  /** Hosts still behind when the time was up; empty as soon as none is. Rejects only when the signal aborts. */
+  waitEnforced(network: string, revision: number, timeoutMs: number, signal: AbortSignal): Promise<string[]>;
+}

@@ -1,0 +1,28 @@
+/** Why a change was not accepted. Nothing has changed when one of these is thrown. */
+import type { FieldMessage } from './types.ts';
+
+export type StateErrorCode =
+  /** The request is wrong in itself; `fields` says where. */
+  | 'invalid'
+  /** A policy test of the mesh came out otherwise; `fields` says which. */
+  | 'tests-failed'
+  | 'no-such-network'
+  | 'no-such-agent'
+  | 'no-such-token'
+  /** A host name or key belongs to another agent. */
+  | 'taken'
+  /** A single-use token was used. */
+  | 'used'
+  | 'limit';
+
+export class StateError extends Error {
+  readonly code: StateErrorCode;
+  readonly fields: readonly FieldMessage[];
+
+  constructor(code: StateErrorCode, message: string, fields: readonly FieldMessage[] = [], cause?: unknown) {
+    super(message, { cause });
+    this.name = 'StateError';
+    this.code = code;
+    this.fields = fields;
+  }
+}

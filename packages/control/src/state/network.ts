@@ -1,0 +1,215 @@
+/** What the writer keeps of one network beside its snapshot, and how the next snapshot is made from the last. */
+import { CONTROL_RANGE, type Mesh } from '@weft/proto';
+import type { AddressRow, AgentRow, InstanceRow, NetworkRow, Writes } from '../store/store.ts';
+import { Allotment, type AllotmentSink } from './allotment.ts';
+import { sameService } from './diff.ts';
+import { Ordinals } from './ordinals.ts';
+import type { AgentState, InstanceState, NetworkState, ServiceState } from './types.ts';
+
+/** The transaction under way, as the parts of a network need it. */
+export interface Commit {
+  readonly writes: Writes;
+  readonly nowMs: number;
+}
+
+export class Network {
+  readonly #name: string;
+  readonly #allotment: Allotment;
+  readonly #ordinals: Ordinals;
+  /** Identity key and tunnel key in hexadecimal, to agent id. */
+  readonly #keys = new Map<string, string>();
+
+  constructor(
+    name: string,
+    rows: { readonly addresses: readonly AddressRow[]; readonly instances: readonly InstanceRow[] },
+  ) {
+    this.#name = name;
+    this.#allotment = new Allotment(rows.addresses, CONTROL_RANGE.size);
+    this.#ordinals = new Ordinals(rows.instances);
+  }
+
+  /** The agent that holds this identity key or tunnel key. */
+  keyHolder(key: Uint8Array): string | undefined {
+    return this.#keys.get(hex(key));
+  }
+
+  /** The snapshot as of the rows that control was started with. */
+  restore(row: NetworkRow, mesh: Mesh, agentRows: readonly AgentRow[]): NetworkState {
+    const agents = new Map<string, AgentState>();
+    for (const agent of agentRows) {
+      agents.set(agent.id, { ...agent, address: this.#known(`host/${agent.host}`) });
+      this.#keys.set(hex(agent.identityKey), agent.id).set(hex(agent.tunnelKey), agent.id);
+    }
+    const services = new Map<string, ServiceState>();
+    const instances = new Map<string, InstanceState>();
+    for (const service of mesh.services) {
+      services.set(service.name, { service, address: this.#known(`service/${service.name}`) });
+      for (const [ordinal, agentId] of this.#ordinals.copies(service.name)) {
+        const key = `${service.name}/${ordinal}`;
+        instances.set(key, { service: service.name, agentId, ordinal, address: this.#known(`instance/${key}`) });
+      }
+    }
+    const { name, revision, secret } = row;
+    return { name, revision, mesh, secret, services, agents, hosts: hostsOf(agents), instances };
+  }
+
+  /** The mesh replaces the one before. Names that went away give up their addresses, names that came get theirs. */
+  withMesh(previous: NetworkState, mesh: Mesh, revision: number, commit: Commit): NetworkState {
+    const sink = this.#sink(commit);
+    const declared = new Set(mesh.services.map((service) => service.name));
+    let sameNames = declared.size === previous.services.size;
+    for (const name of previous.services.keys()) {
+      if (declared.has(name)) continue;
+      sameNames = false;
+      this.#allotment.release(`service/${name}`, commit.nowMs, sink);
+      for (const [ordinal] of this.#ordinals.copies(name)) {
+        this.#allotment.release(`instance/${name}/${ordinal}`, commit.nowMs, sink);
+      }
+    }
+    const services = new Map<string, ServiceState>();
+    for (const service of mesh.services) {
+      const held = previous.services.get(service.name);
+      if (held !== undefined && sameService(held.service, service)) services.set(service.name, held);
+      else services.set(service.name, { service, address: this.#address(`service/${service.name}`, commit, sink) });
+    }
+    const instances = sameNames ? previous.instances : this.#instancesOf(mesh, previous, commit, sink);
+    return { ...previous, revision, mesh, services, instances };
+  }
+
+  /** The agent joins, or takes the place of `replaced`, which is the same agent as it was before. */
+  withAgent(
+    previous: NetworkState,
+    agent: Omit<AgentState, 'address'>,
+    replaced: AgentState | undefined,
+    revision: number,
+    commit: Commit,
+  ): { readonly network: NetworkState; readonly agent: AgentState } {
+    const sink = this.#sink(commit);
+    if (replaced !== undefined) {
+      this.#keys.delete(hex(replaced.identityKey));
+      this.#keys.delete(hex(replaced.tunnelKey));
+      if (replaced.host !== agent.host) this.#allotment.release(`host/${replaced.host}`, commit.nowMs, sink);
+    }
+    commit.writes.putAgent(agent);
+    this.#keys.set(hex(agent.identityKey), agent.id).set(hex(agent.tunnelKey), agent.id);
+    const joined: AgentState = { ...agent, address: this.#address(`host/${agent.host}`, commit, sink) };
+    const agents = new Map(previous.agents).set(agent.id, joined);
+    const instances = this.#withinScope(previous.instances, joined, commit, sink);
+    return { network: { ...previous, revision, agents, hosts: hostsOf(agents), instances }, agent: joined };
+  }
+
+  /** The agents leave; the numbers of their copies are free for others at once. */
+  withoutAgents(previous: NetworkState, gone: readonly AgentState[], revision: number, commit: Commit): NetworkState {
+    const sink = this.#sink(commit);
+    const agents = new Map(previous.agents);
+    const instances = new Map(previous.instances);
+    for (const agent of gone) {
+      agents.delete(agent.id);
+      commit.writes.removeAgent(agent.id);
+      this.#keys.delete(hex(agent.identityKey));
+      this.#keys.delete(hex(agent.tunnelKey));
+      this.#allotment.release(`host/${agent.host}`, commit.nowMs, sink);
+      for (const [service, ordinal] of this.#ordinals.removeAgent(agent.id)) {
+        instances.delete(`${service}/${ordinal}`);
+        this.#allotment.release(`instance/${service}/${ordinal}`, commit.nowMs, sink);
+      }
+    }
+    return { ...previous, revision, agents, hosts: hostsOf(agents), instances };
+  }
+
+  /** Services of the list that the agent may run, the mesh declares, and that have no copy on the agent yet. */
+  missingInstances(network: NetworkState, agent: AgentState, services: readonly string[]): string[] {
+    const missing = services.filter(
+      (service) =>
+        agent.services.includes(service) &&
+        network.services.has(service) &&
+        this.#ordinals.get(service, agent.id) === undefined,
+    );
+    return [...new Set(missing)].sort();
+  }
+
+  withInstances(previous: NetworkState, agentId: string, services: readonly string[], commit: Commit): NetworkState {
+    const sink = this.#sink(commit);
+    const instances = new Map(previous.instances);
+    for (const service of services) {
+      const ordinal = this.#ordinals.assign(service, agentId);
+      commit.writes.addInstance({ network: this.#name, service, ordinal, agentId });
+      const address = this.#address(`instance/${service}/${ordinal}`, commit, sink);
+      instances.set(`${service}/${ordinal}`, { service, agentId, ordinal, address });
+    }
+    return { ...previous, instances };
+  }
+
+  /** An agent that joined again with a narrower token loses the copies that it may not run any more. */
+  #withinScope(
+    before: ReadonlyMap<string, InstanceState>,
+    agent: AgentState,
+    commit: Commit,
+    sink: AllotmentSink,
+  ): ReadonlyMap<string, InstanceState> {
+    const lost = this.#ordinals.held(agent.id).filter((service) => !agent.services.includes(service));
+    if (lost.length === 0) return before;
+    const instances = new Map(before);
+    for (const service of lost) {
+      const ordinal = this.#ordinals.remove(service, agent.id);
+      if (ordinal === undefined) continue;
+      instances.delete(`${service}/${ordinal}`);
+      commit.writes.removeInstance(this.#name, service, ordinal);
+      this.#allotment.release(`instance/${service}/${ordinal}`, commit.nowMs, sink);
+    }
+    return instances;
+  }
+
+  #instancesOf(
+    mesh: Mesh,
+    previous: NetworkState,
+    commit: Commit,
+    sink: AllotmentSink,
+  ): ReadonlyMap<string, InstanceState> {
+    const instances = new Map<string, InstanceState>();
+    for (const { name: service } of mesh.services) {
+      for (const [ordinal, agentId] of this.#ordinals.copies(service)) {
+        const key = `${service}/${ordinal}`;
+        instances.set(
+          key,
+          previous.instances.get(key) ?? {
+            service,
+            agentId,
+            ordinal,
+            address: this.#address(`instance/${key}`, commit, sink),
+          },
+        );
+      }
+    }
+    return instances;
+  }
+
+  #address(name: string, commit: Commit, sink: AllotmentSink): number {
+    return CONTROL_RANGE.base + this.#allotment.acquire(name, commit.nowMs, sink);
+  }
+
+  /** The address of a name that must have one. */
+  #known(name: string): number {
+    const offset = this.#allotment.offset(name);
+    if (offset === undefined) throw new Error(`network ${this.#name} has no address for ${name}`);
+    return CONTROL_RANGE.base + offset;
+  }
+
+  #sink({ writes }: Commit): AllotmentSink {
+    const network = this.#name;
+    return {
+      put: (name, offset, releasedMs) => writes.putAddress({ network, name, offset, releasedMs }),
+      remove: (name) => writes.removeAddress(network, name),
+    };
+  }
+}
+
+function hostsOf(agents: ReadonlyMap<string, AgentState>): Map<string, string> {
+  const hosts = new Map<string, string>();
+  for (const agent of agents.values()) hosts.set(agent.host, agent.id);
+  return hosts;
+}
+
+function hex(key: Uint8Array): string {
+  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('hex');
+}

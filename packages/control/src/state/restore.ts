@@ -1,0 +1,56 @@
+/** From what is on disk to what is in memory. */
+import type { Mesh } from '@weft/proto';
+import { StoreError } from '../store/errors.ts';
+import type { Contents } from '../store/store.ts';
+import { Network } from './network.ts';
+import type { EndedAgent, NetworkState, State, TokenState } from './types.ts';
+
+/** Everything as of the last committed change. */
+export interface Memory {
+  readonly state: State;
+  readonly networks: Map<string, Network>;
+  /** By id, oldest first. */
+  readonly tokens: Map<string, TokenState>;
+  readonly ended: Map<string, EndedAgent>;
+}
+
+export function restore(contents: Contents): Memory {
+  try {
+    return build(contents);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    throw new StoreError('corrupt', `control's data does not hold together: ${message}; restore it from a backup`, error);
+  }
+}
+
+function build(contents: Contents): Memory {
+  const networks = new Map<string, Network>();
+  const states = new Map<string, NetworkState>();
+  const agents = new Map<string, string>();
+  const addresses = Map.groupBy(contents.addresses, (row) => row.network);
+  const instances = Map.groupBy(contents.instances, (row) => row.network);
+  const members = Map.groupBy(contents.agents, (row) => row.network);
+  let revision = 0;
+  for (const row of contents.networks) {
+    const network = new Network(row.name, {
+      addresses: addresses.get(row.name) ?? [],
+      instances: instances.get(row.name) ?? [],
+    });
+    networks.set(row.name, network);
+    states.set(row.name, network.restore(row, parseMesh(row.mesh), members.get(row.name) ?? []));
+    for (const agent of members.get(row.name) ?? []) agents.set(agent.id, row.name);
+    // Every change is one network's, so the newest of them is the count of all.
+    revision = Math.max(revision, row.revision);
+  }
+  return {
+    state: { revision, networks: states, agents },
+    networks,
+    tokens: new Map(contents.tokens.map((token) => [token.id, token])),
+    ended: new Map(contents.endedAgents.map((agent) => [agent.id, agent])),
+  };
+}
+
+/** Only a mesh that was checked is ever written, so its shape is taken on trust; that it is JSON is not. */
+function parseMesh(json: string): Mesh {
+  return JSON.parse(json) as Mesh;
+}

@@ -1,0 +1,176 @@
+/** What control knows for certain: an immutable snapshot, swapped whole by one writer after each durable change. */
+import type { Mesh, Service } from '@weft/proto';
+
+/** A declared service and its own address, as a 32-bit number in 127.80.0.0/12: the VIP, or a worker's source address. */
+export interface ServiceState {
+  readonly service: Service;
+  readonly address: number;
+}
+
+/** A member of a network. */
+export interface AgentState {
+  readonly id: string;
+  readonly network: string;
+  /** Unique among the network's members. */
+  readonly host: string;
+  /** Ed25519 public key, 32 bytes. */
+  readonly identityKey: Uint8Array;
+  /** X25519 public key, 32 bytes. */
+  readonly tunnelKey: Uint8Array;
+  /** Services it may run, sorted; some may not be declared in the mesh (any more, or yet). */
+  readonly services: readonly string[];
+  readonly gateway: boolean;
+  /** Forgotten a while after it disconnects. */
+  readonly ephemeral: boolean;
+  /** The token it joined with. */
+  readonly tokenId: string;
+  /** Source address of its host, 32-bit number in 127.80.0.0/12. */
+  readonly address: number;
+  /** Milliseconds since the Unix epoch. */
+  readonly joinedMs: number;
+  /** Software version it joined with. */
+  readonly version: string;
+}
+
+/**
+ * A copy of a service on an agent. It is made when the agent first reports the service and stays, with its ordinal, for as
+ * long as the agent is a member, whether it runs the service at this moment or not: that is for the live reports to say.
+ * Only instances of services that the mesh declares now stand in a snapshot.
+ */
+export interface InstanceState {
+  readonly service: string;
+  readonly agentId: string;
+  readonly ordinal: number;
+  /** Its own address, 32-bit number in 127.80.0.0/12. */
+  readonly address: number;
+}
+
+/** One network. A network that a change did not touch is the same object in the next snapshot. */
+export interface NetworkState {
+  readonly name: string;
+  /** Revision of the newest change of this network. */
+  readonly revision: number;
+  readonly mesh: Mesh;
+  /** 32 random bytes that pre-shared keys are derived from. */
+  readonly secret: Uint8Array;
+  /** By service name. */
+  readonly services: ReadonlyMap<string, ServiceState>;
+  /** By agent id. */
+  readonly agents: ReadonlyMap<string, AgentState>;
+  /** Host name to agent id. */
+  readonly hosts: ReadonlyMap<string, string>;
+  /** By `SERVICE/ORDINAL`. */
+  readonly instances: ReadonlyMap<string, InstanceState>;
+}
+
+export interface State {
+  /** Counts every accepted change of mesh or membership, over all networks. */
+  readonly revision: number;
+  /** By name. */
+  readonly networks: ReadonlyMap<string, NetworkState>;
+  /** Every member of every network: agent id to network name. */
+  readonly agents: ReadonlyMap<string, string>;
+}
+
+/** What a listener is told of a change beside the two snapshots. */
+export interface StateChange {
+  /** Networks that differ. */
+  readonly networks: readonly string[];
+  /** Whether anything that was permitted may now be denied, so that agents must hear of it at once. */
+  readonly takesAway: boolean;
+}
+
+export type StateListener = (next: State, previous: State, change: StateChange) => void;
+
+/** One difference between two meshes, for people. */
+export interface Change {
+  readonly operation: 'add' | 'change' | 'remove';
+  /** Such as `service redis` or `policy no-admin-ui`. */
+  readonly subject: string;
+  /** What differs, in words; empty when the operation says it all. */
+  readonly detail: string;
+}
+
+/** A sentence on one field of a mesh, such as `services.redis.ports[0]`. */
+export interface FieldMessage {
+  readonly field: string;
+  readonly message: string;
+}
+
+export interface ApplyResult {
+  /** After the apply; the one before it when nothing changed or on a dry run. */
+  readonly revision: number;
+  readonly changes: readonly Change[];
+  readonly warnings: readonly FieldMessage[];
+}
+
+/** What a token lets its bearer do. */
+export interface TokenScope {
+  readonly network: string;
+  /** Sorted, without doubles. */
+  readonly services: readonly string[];
+  /** The one host name it is good for; empty for any. */
+  readonly host: string;
+  readonly gateway: boolean;
+  readonly reusable: boolean;
+  readonly ephemeral: boolean;
+}
+
+export interface TokenState extends TokenScope {
+  readonly id: string;
+  /** SHA-256 of the secret, 32 bytes; the secret itself is kept nowhere. */
+  readonly secretHash: Uint8Array;
+  readonly createdMs: number;
+  readonly expiresMs: number;
+  /** How many agents joined with it. */
+  readonly uses: number;
+  readonly revoked: boolean;
+}
+
+/** A join whose token, proof and names have been checked by enroll. */
+export interface JoinGrant {
+  readonly token: TokenState;
+  readonly host: string;
+  readonly identityKey: Uint8Array;
+  readonly tunnelKey: Uint8Array;
+  readonly version: string;
+}
+
+/** An agent that is no member any more. Kept for a while, so that it can be told so and knows to cut everything. */
+export interface EndedAgent {
+  readonly id: string;
+  readonly network: string;
+  readonly host: string;
+  readonly identityKey: Uint8Array;
+  /** A sentence. */
+  readonly reason: string;
+  /** An operator ended it; otherwise it was ephemeral and went away. */
+  readonly revoked: boolean;
+  readonly endedMs: number;
+}
+
+/** The one writer. Each method that changes something returns after the change is on disk and listeners were called. */
+export interface StateStore {
+  readonly current: State;
+  /** Listeners are called synchronously, in order of subscription, with `current` already the next state. */
+  subscribe(listener: StateListener): () => void;
+  apply(mesh: Mesh, options: { readonly dryRun: boolean }): ApplyResult;
+  /** Adds an agent, or renews the one with the same identity key, and counts the token's use, at once or not at all. */
+  join(grant: JoinGrant): { readonly agent: AgentState; readonly revision: number };
+  /** `agent` is a host name or an id. */
+  revokeAgent(network: string, agent: string): { readonly agentId: string; readonly host: string; readonly revision: number };
+  /** Ends an ephemeral agent that went away; false when it is no member or not ephemeral. */
+  forgetAgent(agentId: string): boolean;
+  /**
+   * Makes sure that each service that the agent may run and the mesh declares has an instance on this agent. Others are
+   * passed over. Does not change the revision: an instance opens nothing by itself.
+   */
+  registerInstances(agentId: string, services: readonly string[]): void;
+  createToken(scope: TokenScope, secretHash: Uint8Array, lifetimeMs: number): TokenState;
+  token(id: string): TokenState | undefined;
+  /** Newest first. */
+  tokens(network: string): readonly TokenState[];
+  /** Ends the token and the membership of every agent that joined with it. */
+  revokeToken(id: string): { readonly hosts: readonly string[]; readonly revision: number };
+  endedAgent(agentId: string): EndedAgent | undefined;
+}

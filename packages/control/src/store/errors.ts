@@ -1,0 +1,12 @@
+/** Why control's data could not be opened or written. */
+export type StoreErrorCode = 'in-use' | 'corrupt' | 'too-new' | 'not-weft' | 'unreadable' | 'write-failed';
+
+export class StoreError extends Error {
+  readonly code: StoreErrorCode;
+
+  constructor(code: StoreErrorCode, message: string, cause?: unknown) {
+    super(message, { cause });
+    this.name = 'StoreError';
+    this.code = code;
+  }
+}

@@ -1,0 +1,73 @@
+/** What stands in each table, as plain values. Times are milliseconds since the Unix epoch. */
+
+export interface NetworkRow {
+  readonly name: string;
+  readonly revision: number;
+  /** The mesh as JSON. */
+  readonly mesh: string;
+  readonly secret: Uint8Array;
+}
+
+export interface AgentRow {
+  readonly id: string;
+  readonly network: string;
+  readonly host: string;
+  readonly identityKey: Uint8Array;
+  readonly tunnelKey: Uint8Array;
+  readonly services: readonly string[];
+  readonly gateway: boolean;
+  readonly ephemeral: boolean;
+  readonly tokenId: string;
+  readonly joinedMs: number;
+  readonly version: string;
+}
+
+export interface InstanceRow {
+  readonly network: string;
+  readonly service: string;
+  readonly ordinal: number;
+  readonly agentId: string;
+}
+
+/** A name's place in the network's range. A name that went away keeps it for a while, from `releasedMs` on. */
+export interface AddressRow {
+  readonly network: string;
+  readonly name: string;
+  readonly offset: number;
+  readonly releasedMs: number | undefined;
+}
+
+export interface TokenRow {
+  readonly id: string;
+  readonly network: string;
+  readonly secretHash: Uint8Array;
+  readonly services: readonly string[];
+  readonly host: string;
+  readonly gateway: boolean;
+  readonly reusable: boolean;
+  readonly ephemeral: boolean;
+  readonly createdMs: number;
+  readonly expiresMs: number;
+  readonly uses: number;
+  readonly revoked: boolean;
+}
+
+export interface EndedAgentRow {
+  readonly id: string;
+  readonly network: string;
+  readonly host: string;
+  readonly identityKey: Uint8Array;
+  readonly reason: string;
+  readonly revoked: boolean;
+  readonly endedMs: number;
+}
+
+/** Everything, as it was at the last committed change. */
+export interface Contents {
+  readonly networks: readonly NetworkRow[];
+  readonly agents: readonly AgentRow[];
+  readonly instances: readonly InstanceRow[];
+  readonly addresses: readonly AddressRow[];
+  readonly tokens: readonly TokenRow[];
+  readonly endedAgents: readonly EndedAgentRow[];
+}

@@ -1,0 +1,73 @@
+/**
+ * The tables, as steps from one schema version to the next. Step n brings version n to n + 1; a step that was released is
+ * never edited. The SQL is kept to what Postgres speaks too.
+ */
+
+/** Marks the file as control's, in SQLite's header ("Weft"). */
+export const APPLICATION_ID = 0x57656674;
+
+export const MIGRATIONS: readonly string[] = [
+  `
+  CREATE TABLE networks (
+    name TEXT NOT NULL PRIMARY KEY,
+    revision INTEGER NOT NULL,
+    mesh TEXT NOT NULL,
+    secret BLOB NOT NULL
+  );
+  CREATE TABLE tokens (
+    id TEXT NOT NULL PRIMARY KEY,
+    network TEXT NOT NULL REFERENCES networks (name),
+    secret_hash BLOB NOT NULL,
+    services TEXT NOT NULL,
+    host TEXT NOT NULL,
+    gateway INTEGER NOT NULL,
+    reusable INTEGER NOT NULL,
+    ephemeral INTEGER NOT NULL,
+    created_ms INTEGER NOT NULL,
+    expires_ms INTEGER NOT NULL,
+    uses INTEGER NOT NULL,
+    revoked INTEGER NOT NULL
+  );
+  CREATE TABLE agents (
+    id TEXT NOT NULL PRIMARY KEY,
+    network TEXT NOT NULL REFERENCES networks (name),
+    host TEXT NOT NULL,
+    identity_key BLOB NOT NULL,
+    tunnel_key BLOB NOT NULL,
+    services TEXT NOT NULL,
+    gateway INTEGER NOT NULL,
+    ephemeral INTEGER NOT NULL,
+    token_id TEXT NOT NULL,
+    joined_ms INTEGER NOT NULL,
+    version TEXT NOT NULL,
+    UNIQUE (network, host),
+    UNIQUE (network, identity_key),
+    UNIQUE (network, tunnel_key)
+  );
+  CREATE TABLE instances (
+    network TEXT NOT NULL REFERENCES networks (name),
+    service TEXT NOT NULL,
+    ordinal INTEGER NOT NULL,
+    agent_id TEXT NOT NULL REFERENCES agents (id) ON DELETE CASCADE,
+    PRIMARY KEY (network, service, ordinal),
+    UNIQUE (agent_id, service)
+  );
+  CREATE TABLE addresses (
+    network TEXT NOT NULL REFERENCES networks (name),
+    name TEXT NOT NULL,
+    place INTEGER NOT NULL,
+    released_ms INTEGER,
+    PRIMARY KEY (network, name),
+    UNIQUE (network, place)
+  );
+  CREATE TABLE ended_agents (
+    id TEXT NOT NULL PRIMARY KEY,
+    network TEXT NOT NULL,
+    host TEXT NOT NULL,
+    identity_key BLOB NOT NULL,
+    reason TEXT NOT NULL,
+    revoked INTEGER NOT NULL,
+    ended_ms INTEGER NOT NULL
+  );
+  `,
+];

@@ -1,0 +1,125 @@
+/** Control's data on disk. What `transaction` returned for survives the end of the process at any moment after. */
+import { closeSync, existsSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { StoreError } from './errors.ts';
+import { readAll } from './read.ts';
+import type { AddressRow, AgentRow, Contents, EndedAgentRow, InstanceRow, NetworkRow, TokenRow } from './rows.ts';
+import { APPLICATION_ID, MIGRATIONS } from './schema.ts';
+import { prepareWrites, type Writes } from './write.ts';
+
+export class Store {
+  readonly #database: DatabaseSync;
+  readonly #writes: Writes;
+
+  /** `database` has the newest schema. */
+  private constructor(database: DatabaseSync) {
+    this.#database = database;
+    this.#writes = prepareWrites(database);
+  }
+
+  /** Opens `DIRECTORY/control.db`, and makes it when it is not there; the caller holds the directory's lock. */
+  static open(directory: string): Store {
+    const path = join(directory, 'control.db');
+    // SQLite gives its side files the mode of the database, so making it 0600 first covers all three.
+    if (!existsSync(path)) closeSync(openSync(path, 'wx', 0o600));
+    return Store.#prepare(path);
+  }
+
+  /** A store that ends with the process. */
+  static inMemory(): Store {
+    return Store.#prepare(':memory:');
+  }
+
+  static #prepare(path: string): Store {
+    let database: DatabaseSync | undefined;
+    try {
+      database = new DatabaseSync(path, { enableForeignKeyConstraints: true });
+      migrate(database, path);
+      return new Store(database);
+    } catch (error) {
+      database?.close();
+      if (error instanceof StoreError) throw error;
+      throw openError(path, error);
+    }
+  }
+
+  read(): Contents {
+    try {
+      return readAll(this.#database);
+    } catch (error) {
+      throw new StoreError('corrupt', `control's data cannot be read: ${messageOf(error)}; restore it from a backup`, error);
+    }
+  }
+
+  /** Runs `work`, whose writes are all on disk when this returns, or none of them when it throws. */
+  transaction<T>(work: (writes: Writes) => T): T {
+    this.#database.exec('BEGIN IMMEDIATE');
+    let result: T;
+    try {
+      result = work(this.#writes);
+    } catch (error) {
+      this.#database.exec('ROLLBACK');
+      throw error;
+    }
+    try {
+      this.#database.exec('COMMIT');
+    } catch (error) {
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
+      throw new StoreError('write-failed', `control could not write its data: ${messageOf(error)}; check the disk`, error);
+    }
+    return result;
+  }
+
+  close(): void {
+    this.#database.close();
+  }
+}
+
+export type { AddressRow, AgentRow, Contents, EndedAgentRow, InstanceRow, NetworkRow, TokenRow, Writes };
+
+function migrate(database: DatabaseSync, path: string): void {
+  // FULL: in WAL mode NORMAL would let a power cut take back a change that was answered.
+  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 2000');
+  const version = pragma(database, 'user_version');
+  const application = pragma(database, 'application_id');
+  if (application !== APPLICATION_ID) {
+    const { tables } = database.prepare('SELECT count(*) AS tables FROM sqlite_schema').get() as { tables: number };
+    if (version !== 0 || tables !== 0) {
+      throw new StoreError('not-weft', `${path} is a database of another program; choose another directory with --data`);
+    }
+  }
+  if (version > MIGRATIONS.length) {
+    throw new StoreError(
+      'too-new',
+      `${path} was written by a newer weft-control (schema ${version}, this one knows ${MIGRATIONS.length}); run that version, or restore a backup`,
+    );
+  }
+  for (const [step, sql] of MIGRATIONS.entries()) {
+    if (step < version) continue;
+    database.exec(
+      `BEGIN IMMEDIATE; ${sql}; PRAGMA user_version = ${step + 1}; PRAGMA application_id = ${APPLICATION_ID}; COMMIT`,
+    );
+  }
+  const [check] = database.prepare('PRAGMA quick_check(1)').all() as { quick_check: string }[];
+  if (check?.quick_check !== 'ok') {
+    throw new StoreError('corrupt', `${path} is damaged (${check?.quick_check ?? 'no answer'}); restore it from a backup`);
+  }
+}
+
+function pragma(database: DatabaseSync, name: 'user_version' | 'application_id'): number {
+  const row = database.prepare(`PRAGMA ${name}`).get() as Record<string, number>;
+  return row[name] ?? 0;
+}
+
+function openError(path: string, error: unknown): StoreError {
+  const message = messageOf(error);
+  if (/not a database|malformed|corrupt/i.test(message)) {
+    return new StoreError('corrupt', `${path} is damaged or no database (${message}); restore it from a backup`, error);
+  }
+  return new StoreError('unreadable', `cannot open ${path}: ${message}; check its owner, its mode and the disk`, error);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

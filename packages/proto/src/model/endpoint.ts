@@ -1,0 +1,26 @@
+/** HOST:PORT as it is written: a name, an IPv4 address, or an IPv6 address in brackets. */
+import { isIPv6 } from 'node:net';
+
+export interface HostPort {
+  /** Without brackets. */
+  readonly host: string;
+  /** 1 to 65535, or 0 where any free port is meant. */
+  readonly port: number;
+}
+
+const form = /^(?:\[([0-9A-Fa-f:.]{2,45})\]|([A-Za-z0-9](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9])?)):(\d{1,5})$/;
+
+/** The parts of HOST:PORT, or undefined when the text is none. */
+export function parseHostPort(text: string): HostPort | undefined {
+  const match = form.exec(text);
+  if (match === null) return undefined;
+  const [, bracketed, plain, digits] = match;
+  const port = Number(digits);
+  if (port > 65_535 || (bracketed !== undefined && !isIPv6(bracketed))) return undefined;
+  return { host: bracketed ?? plain ?? '', port };
+}
+
+/** HOST:PORT, with brackets around an IPv6 address. */
+export function formatHostPort(host: string, port: number): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}

@@ -1,0 +1,9 @@
+/** Where a flow would break. */
+export type BreakPoint =
+  | 'none'
+  | 'no-such-source'
+  | 'no-such-name'
+  | 'denied'
+  | 'no-healthy-instance'
+  | 'not-listening'
+  | 'unreachable';

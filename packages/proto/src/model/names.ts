@@ -1,0 +1,67 @@
+/** What things may be called. Each `...Problem` function says what is expected, or nothing when the name is good. */
+
+/** Leaves room for `-discovery` in a DNS label of 63. */
+export const MAX_SERVICE_NAME = 50;
+export const MAX_HOST_NAME = 63;
+
+const serviceForm = /^[a-z](?:[a-z0-9-]{0,48}[a-z0-9])?$/;
+const hostForm = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+const wordForm = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62})$/;
+const dnsLabel = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/i;
+
+/** Names that the zone, or the policy language, uses for something else. */
+const reserved: ReadonlySet<string> = new Set(['host', 'internal', 'internet']);
+
+/** What is wrong with a service's or a network's name. */
+export function serviceNameProblem(name: string): string | undefined {
+  if (!serviceForm.test(name)) {
+    return `expected 1 to ${MAX_SERVICE_NAME} lower case letters, digits and hyphens, starting with a letter and not ending in a hyphen`;
+  }
+  if (name.endsWith('-discovery')) return 'a name ending in -discovery stands for the instances of another service';
+  if (reserved.has(name)) return `${name} is reserved; choose another name`;
+  return undefined;
+}
+
+export function isServiceName(name: string): boolean {
+  return serviceNameProblem(name) === undefined;
+}
+
+/** What is wrong with a host's name, as in host:NAME and NAME.host.internal. */
+export function hostNameProblem(name: string): string | undefined {
+  if (hostForm.test(name)) return undefined;
+  return `expected 1 to ${MAX_HOST_NAME} lower case letters, digits and hyphens, starting and ending with a letter or digit`;
+}
+
+export function isHostName(name: string): boolean {
+  return hostNameProblem(name) === undefined;
+}
+
+/** A valid host name as close as can be to what the system calls itself: its first label, cleaned. */
+export function toHostName(text: string): string {
+  const label = (text.split('.')[0] ?? '').toLowerCase().replace(/[^a-z0-9]+/g, '-');
+  const trimmed = label.replace(/^-+/, '').slice(0, MAX_HOST_NAME).replace(/-+$/, '');
+  return trimmed === '' ? 'unnamed' : trimmed;
+}
+
+/** What is wrong with a policy's name. `default` would be mistaken for the default in a record. */
+export function ruleNameProblem(name: string): string | undefined {
+  if (name === 'default') return 'default is reserved; choose another name';
+  return wordForm.test(name)
+    ? undefined
+    : 'expected 1 to 63 letters, digits, dots, underscores and hyphens, starting with a letter or digit';
+}
+
+/** What is wrong with a tag. */
+export function tagProblem(tag: string): string | undefined {
+  return wordForm.test(tag)
+    ? undefined
+    : 'expected 1 to 63 letters, digits, dots, underscores and hyphens, starting with a letter or digit';
+}
+
+/** What is wrong with a public host name, as it stands in an HTTP Host without its port. */
+export function publicHostProblem(host: string): string | undefined {
+  if (host.length > 253) return 'expected at most 253 characters';
+  return host.split('.').every((label) => dnsLabel.test(label))
+    ? undefined
+    : 'expected a host name such as shop.example.com, without scheme, port, path or wildcard';
+}

@@ -1,0 +1,40 @@
+/** What goes wrong between the wire and the model, and on the way to control. */
+
+export type WireCode = 'wire-missing' | 'wire-enum' | 'wire-length' | 'wire-range' | 'wire-form' | 'wire-key' | 'wire-decode';
+
+/** A message that means nothing in the model. Nothing of it was applied. */
+export class WireError extends Error {
+  override readonly name = 'WireError';
+  readonly code: WireCode;
+  /** Path of the field. */
+  readonly field: string;
+
+  constructor(code: WireCode, field: string, message: string, cause?: unknown) {
+    super(`${field}: ${message}`, cause === undefined ? undefined : { cause });
+    this.code = code;
+    this.field = field;
+  }
+}
+
+/** No TLS connection to control came about. */
+export class ControlUnreachableError extends Error {
+  override readonly name = 'ControlUnreachableError';
+  readonly code = 'control-unreachable';
+
+  constructor(address: string, why: string, cause?: unknown) {
+    super(`control at ${address} cannot be reached: ${why}`, cause === undefined ? undefined : { cause });
+  }
+}
+
+/** Whoever answers is not the control that made the token. */
+export class PinMismatchError extends Error {
+  override readonly name = 'PinMismatchError';
+  readonly code = 'pin-mismatch';
+
+  constructor(address: string) {
+    super(
+      `${address} shows a certificate other than the token's pin names; expected the control that made the token. ` +
+        'Check the address, or have a new token made if control was set up anew',
+    );
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * Message types by their .proto names. `pb.X` is a whole message, as decoding gives it: every scalar and list is there, and
+ * only messages within it may be absent. `Partial` shapes for sending are `Outgoing<pb.X>`.
+ */
+import type { weft } from '#generated';
+
+type v1 = typeof weft.v1;
+
+/** True for scalars that are always present: numbers, enums, strings and bytes. A oneof's name is a union of literals, and may be absent. */
+type Whole<T> = {
+  [K in keyof T as K extends '$unknowns' ? never : IsPresent<NonNullable<T[K]>> extends true ? K : never]-?: WholeValue<
+    NonNullable<T[K]>
+  >;
+} & {
+  [K in keyof T as K extends '$unknowns' ? never : IsPresent<NonNullable<T[K]>> extends true ? never : K]?:
+    | WholeValue<NonNullable<T[K]>>
+    | null;
+};
+type IsPresent<V> = V extends number | boolean | Uint8Array | readonly unknown[]
+  ? true
+  : V extends string
+    ? string extends V
+      ? true
+      : false
+    : false;
+type WholeValue<V> = V extends number | boolean | string | Uint8Array
+  ? V
+  : V extends readonly (infer E)[]
+    ? WholeValue<E>[]
+    : Whole<V>;
+
+/** The same message with everything optional, for sending: what is left out is the default. */
+export type Outgoing<T> = T extends number | boolean | string | Uint8Array | null | undefined
+  ? T
+  : T extends readonly (infer E)[]
+    ? readonly Outgoing<E>[]
+    : { readonly [K in keyof T]?: Outgoing<T[K]> };
+
+export type PortRange = Whole<weft.v1.PortRange.$Properties>;
+export type PublicIngress = Whole<weft.v1.PublicIngress.$Properties>;
+export type Service = Whole<weft.v1.Service.$Properties>;
+export type Rule = Whole<weft.v1.Rule.$Properties>;
+export type PolicyTest = Whole<weft.v1.PolicyTest.$Properties>;
+export type AgentSettings = Whole<weft.v1.AgentSettings.$Properties>;
+export type Mesh = Whole<weft.v1.Mesh.$Properties>;
+export type FlowRecord = Whole<weft.v1.FlowRecord.$Properties>;
+export type JoinRequest = Whole<weft.v1.JoinRequest.$Properties>;
+export type JoinResponse = Whole<weft.v1.JoinResponse.$Properties>;
+export type ControlMessage = Whole<weft.v1.ControlMessage.$Properties>;
+export type AgentMessage = Whole<weft.v1.AgentMessage.$Properties>;
+export type Challenge = Whole<weft.v1.Challenge.$Properties>;
+export type Hello = Whole<weft.v1.Hello.$Properties>;
+export type ItemDigest = Whole<weft.v1.ItemDigest.$Properties>;
+export type Delta = Whole<weft.v1.Delta.$Properties>;
+export type Item = Whole<weft.v1.Item.$Properties>;
+export type ServiceItem = Whole<weft.v1.ServiceItem.$Properties>;
+export type InstanceItem = Whole<weft.v1.InstanceItem.$Properties>;
+export type PeerItem = Whole<weft.v1.PeerItem.$Properties>;
+export type PolicyItem = Whole<weft.v1.PolicyItem.$Properties>;
+export type SelfItem = Whole<weft.v1.SelfItem.$Properties>;
+export type Ack = Whole<weft.v1.Ack.$Properties>;
+export type Report = Whole<weft.v1.Report.$Properties>;
+export type InstanceReport = Whole<weft.v1.InstanceReport.$Properties>;
+export type Problem = Whole<weft.v1.Problem.$Properties>;
+export type FlowBatch = Whole<weft.v1.FlowBatch.$Properties>;
+export type Resync = Whole<weft.v1.Resync.$Properties>;
+export type Revoked = Whole<weft.v1.Revoked.$Properties>;
+export type TraceRequest = Whole<weft.v1.TraceRequest.$Properties>;
+export type TraceResult = Whole<weft.v1.TraceResult.$Properties>;
+export type ApplyRequest = Whole<weft.v1.ApplyRequest.$Properties>;
+export type ApplyResponse = Whole<weft.v1.ApplyResponse.$Properties>;
+export type Change = Whole<weft.v1.Change.$Properties>;
+export type FieldMessage = Whole<weft.v1.FieldMessage.$Properties>;
+export type FieldErrors = Whole<weft.v1.FieldErrors.$Properties>;
+export type GetMeshRequest = Whole<weft.v1.GetMeshRequest.$Properties>;
+export type GetMeshResponse = Whole<weft.v1.GetMeshResponse.$Properties>;
+export type GetStatusRequest = Whole<weft.v1.GetStatusRequest.$Properties>;
+export type GetStatusResponse = Whole<weft.v1.GetStatusResponse.$Properties>;
+export type NetworkStatus = Whole<weft.v1.NetworkStatus.$Properties>;
+export type ListServicesRequest = Whole<weft.v1.ListServicesRequest.$Properties>;
+export type ListServicesResponse = Whole<weft.v1.ListServicesResponse.$Properties>;
+export type ServiceStatus = Whole<weft.v1.ServiceStatus.$Properties>;
+export type InstanceStatus = Whole<weft.v1.InstanceStatus.$Properties>;
+export type ListAgentsRequest = Whole<weft.v1.ListAgentsRequest.$Properties>;
+export type ListAgentsResponse = Whole<weft.v1.ListAgentsResponse.$Properties>;
+export type AgentStatus = Whole<weft.v1.AgentStatus.$Properties>;
+export type RevokeAgentRequest = Whole<weft.v1.RevokeAgentRequest.$Properties>;
+export type RevokeAgentResponse = Whole<weft.v1.RevokeAgentResponse.$Properties>;
+export type CreateTokenRequest = Whole<weft.v1.CreateTokenRequest.$Properties>;
+export type CreateTokenResponse = Whole<weft.v1.CreateTokenResponse.$Properties>;
+export type ListTokensRequest = Whole<weft.v1.ListTokensRequest.$Properties>;
+export type ListTokensResponse = Whole<weft.v1.ListTokensResponse.$Properties>;
+export type TokenStatus = Whole<weft.v1.TokenStatus.$Properties>;
+export type RevokeTokenRequest = Whole<weft.v1.RevokeTokenRequest.$Properties>;
+export type RevokeTokenResponse = Whole<weft.v1.RevokeTokenResponse.$Properties>;
+export type ExplainRequest = Whole<weft.v1.ExplainRequest.$Properties>;
+export type ExplainResponse = Whole<weft.v1.ExplainResponse.$Properties>;
+export type WatchFlowsRequest = Whole<weft.v1.WatchFlowsRequest.$Properties>;
+export type WatchFlowsResponse = Whole<weft.v1.WatchFlowsResponse.$Properties>;

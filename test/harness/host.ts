@@ -1,0 +1,210 @@
+/** Where a test's programs run: this machine as it is, or a host of its own made of a network namespace. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { check, type Finished, Process, run, type StartOptions } from './process.ts';
+
+export const checkout = join(import.meta.dirname, '..', '..');
+
+/** The user everything runs as on a made host. */
+const NOBODY = '65534';
+
+export interface Host {
+  readonly name: string;
+  /** The address that other hosts reach it at. */
+  readonly address: string;
+  /** A folder that the host's programs may write. */
+  readonly dir: string;
+  /** Starts a program as an ordinary user. */
+  start(argv: readonly string[], options?: StartOptions): Process;
+  run(argv: readonly string[], options?: StartOptions & { timeoutMs?: number }): Promise<Finished>;
+  check(argv: readonly string[], options?: StartOptions & { timeoutMs?: number }): Promise<string>;
+}
+
+/** Every host of one test, and their end. */
+export interface Lab extends AsyncDisposable {
+  host(name: string): Promise<Host>;
+}
+
+/** A lab of made hosts can listen on their wires, too. */
+export interface NamespaceLab extends Lab {
+  /** Writes every packet of the host's interface to a file, until the answered process is stopped. */
+  capture(host: Host, file: string): Promise<Process>;
+}
+
+/** Why namespaces cannot be made here, or undefined when they can. */
+export async function namespacesMissing(): Promise<string | undefined> {
+  if (process.getuid?.() !== 0) return 'network namespaces need root';
+  const name = `weft-probe-${process.pid}`;
+  const made = await run(['ip', 'netns', 'add', name]);
+  if (made.code !== 0) return `ip netns add: ${made.stderr.trim()}`;
+  await run(['ip', 'netns', 'del', name]);
+  return undefined;
+}
+
+/** Hosts with kernels' network stacks of their own, joined by one bridge; each with its own resolv.conf. */
+export async function createNamespaceLab(): Promise<NamespaceLab> {
+  const id = `w${process.pid.toString(36)}${Math.floor(Math.random() * 1296).toString(36)}`;
+  const dir = mkdtempSync(join(tmpdir(), 'weft-lab-'));
+  await check(['chmod', '755', dir]);
+  const bridge = `${id}-br`;
+  const made: string[] = [];
+  const processes: Process[] = [];
+  const namespace = async (name: string): Promise<void> => {
+    await check(['ip', 'netns', 'add', name]);
+    made.push(name);
+    await check(['ip', '-n', name, 'link', 'set', 'lo', 'up']);
+  };
+  // The bridge has a namespace of its own, so that nothing of it shows on the machine.
+  await namespace(bridge);
+  await check(['ip', '-n', bridge, 'link', 'add', 'br0', 'type', 'bridge']);
+  await check(['ip', '-n', bridge, 'link', 'set', 'br0', 'up']);
+  let hosts = 0;
+  return {
+    async host(name) {
+      const ns = `${id}-${name}`;
+      const address = `10.213.7.${10 + ++hosts}`;
+      await namespace(ns);
+      await check([
+        'ip',
+        '-n',
+        bridge,
+        'link',
+        'add',
+        `p${hosts}`,
+        'type',
+        'veth',
+        'peer',
+        'name',
+        'eth0',
+        'netns',
+        ns,
+      ]);
+      await check(['ip', '-n', bridge, 'link', 'set', `p${hosts}`, 'master', 'br0', 'up']);
+      await check(['ip', '-n', ns, 'address', 'add', `${address}/24`, 'dev', 'eth0']);
+      await check(['ip', '-n', ns, 'link', 'set', 'eth0', 'up']);
+      // DNS on port 53 by an ordinary user: the one setting an operator makes, once, to have names without a port.
+      await check(['ip', 'netns', 'exec', ns, 'sysctl', '-qw', 'net.ipv4.ip_unprivileged_port_start=53']);
+      mkdirSync(join('/etc/netns', ns), { recursive: true });
+      writeFileSync(
+        join('/etc/netns', ns, 'resolv.conf'),
+        'nameserver 127.0.0.1\nsearch internal\noptions timeout:1 attempts:3\n',
+      );
+      const home = join(dir, name);
+      mkdirSync(home);
+      await check(['chown', NOBODY, home]);
+      return new NamespaceHost(name, ns, address, home, processes);
+    },
+    async capture(host, file) {
+      const namespace = `${id}-${host.name}`;
+      const tcpdump = new Process([
+        'ip',
+        'netns',
+        'exec',
+        namespace,
+        'tcpdump',
+        '-Z',
+        'root',
+        '-U',
+        '-i',
+        'eth0',
+        '-s',
+        '0',
+        '-w',
+        file,
+      ]);
+      processes.push(tcpdump);
+      await tcpdump.output(/listening on/);
+      return tcpdump;
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all(processes.map((one) => one.kill()));
+      for (const ns of made) {
+        await run(['ip', 'netns', 'del', ns]);
+        rmSync(join('/etc/netns', ns), { recursive: true, force: true });
+      }
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+class NamespaceHost implements Host {
+  readonly name: string;
+  readonly address: string;
+  readonly dir: string;
+  readonly namespace: string;
+  private readonly processes: Process[];
+
+  constructor(name: string, namespace: string, address: string, dir: string, processes: Process[]) {
+    this.name = name;
+    this.namespace = namespace;
+    this.address = address;
+    this.dir = dir;
+    this.processes = processes;
+  }
+
+  start(argv: readonly string[], options: StartOptions = {}): Process {
+    // The checkout is mounted where any user may look, for it may stand in a folder that only root may enter.
+    const script =
+      'mount --bind "$0" /mnt && cd /mnt && exec setpriv --reuid=65534 --regid=65534 --clear-groups -- "$@"';
+    const started = new Process(['ip', 'netns', 'exec', this.namespace, 'sh', '-c', script, checkout, ...argv], {
+      ...options,
+      env: { ...process.env, HOME: this.dir, ...options.env, PATH: `/mnt/node_modules/.bin:${process.env.PATH}` },
+    });
+    this.processes.push(started);
+    return started;
+  }
+
+  async run(argv: readonly string[], options: StartOptions & { timeoutMs?: number } = {}): Promise<Finished> {
+    return this.start(argv, options).finished(options.timeoutMs ?? 30_000);
+  }
+
+  async check(argv: readonly string[], options: StartOptions & { timeoutMs?: number } = {}): Promise<string> {
+    const { code, stdout, stderr } = await this.run(argv, options);
+    if (code !== 0) throw new Error(`on ${this.name}: ${argv.join(' ')}: exit ${code}\n${stdout}${stderr}`);
+    return stdout;
+  }
+}
+
+/** This machine as every host: each "host" is told apart by its folder, ports and VIP range only. Needs no root. */
+export function createLocalLab(): Lab {
+  const dir = mkdtempSync(join(tmpdir(), 'weft-lab-'));
+  const processes: Process[] = [];
+  return {
+    async host(name) {
+      const home = join(dir, name);
+      mkdirSync(home);
+      const start = (argv: readonly string[], options: StartOptions = {}): Process => {
+        const started = new Process(argv, {
+          cwd: checkout,
+          ...options,
+          env: {
+            ...process.env,
+            HOME: home,
+            ...options.env,
+            PATH: `${join(checkout, 'node_modules', '.bin')}:${process.env.PATH}`,
+          },
+        });
+        processes.push(started);
+        return started;
+      };
+      const runHere: Host['run'] = (argv, options = {}) => start(argv, options).finished(options.timeoutMs ?? 30_000);
+      return {
+        name,
+        address: '127.0.0.1',
+        dir: home,
+        start,
+        run: runHere,
+        async check(argv, options = {}) {
+          const { code, stdout, stderr } = await runHere(argv, options);
+          if (code !== 0) throw new Error(`${argv.join(' ')}: exit ${code}\n${stdout}${stderr}`);
+          return stdout;
+        },
+      };
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all(processes.map((one) => one.kill()));
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}

@@ -1,0 +1,23 @@
+/** Asks again until an answer satisfies, within a bound; the last answer or error is told when it never does. */
+export async function until<T>(
+  what: string,
+  ask: () => Promise<T> | T,
+  satisfied: (answer: T) => boolean = Boolean,
+  timeoutMs = 15_000,
+): Promise<T> {
+  const deadline = Date.now() + timeoutMs;
+  let last: unknown;
+  while (Date.now() < deadline) {
+    try {
+      const answer = await ask();
+      if (satisfied(answer)) return answer;
+      last = answer;
+    } catch (error) {
+      last = error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(
+    `${what}: not within ${timeoutMs} ms; last: ${last instanceof Error ? last.stack : JSON.stringify(last)}`,
+  );
+}

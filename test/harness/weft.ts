@@ -1,0 +1,133 @@
+/** Weft's own programs on a test's hosts, driven as an operator does: by their commands. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Host } from './host.ts';
+import type { Finished, Process } from './process.ts';
+
+/** A running control, and the commands that an operator gives it from the same host. */
+export class Control {
+  readonly host: Host;
+  readonly listen: string;
+  process: Process;
+  private readonly dashboard: string;
+  private files = 0;
+
+  private constructor(host: Host, listen: string, dashboard: string) {
+    this.host = host;
+    this.listen = listen;
+    this.dashboard = dashboard;
+    this.process = this.launch();
+  }
+
+  static async start(host: Host, ports: { control: number; dashboard: number } = { control: 7400, dashboard: 7480 }) {
+    const control = new Control(host, `${host.address}:${ports.control}`, `127.0.0.1:${ports.dashboard}`);
+    await control.process.output(/ready/);
+    return control;
+  }
+
+  get dataDir(): string {
+    return join(this.host.dir, 'control');
+  }
+
+  get env(): NodeJS.ProcessEnv {
+    return { WEFT_CONTROL: this.listen, WEFT_ADMIN_TOKEN_FILE: join(this.dataDir, 'admin.token') };
+  }
+
+  /** After the process was killed. */
+  async restart(): Promise<void> {
+    this.process = this.launch();
+    await this.process.output(/ready/);
+  }
+
+  async weft(...args: readonly string[]): Promise<Finished> {
+    return this.host.run(['weft', ...args], { env: this.env });
+  }
+
+  /** Runs a command that must succeed; answers its stdout, trimmed. */
+  async ok(...args: readonly string[]): Promise<string> {
+    return (await this.host.check(['weft', ...args], { env: this.env })).trim();
+  }
+
+  /** Writes a mesh file on control's host, for commands that take one. */
+  meshFile(yaml: string): string {
+    const file = join(this.host.dir, `mesh-${++this.files}.yaml`);
+    writeFileSync(file, yaml);
+    return file;
+  }
+
+  async apply(yaml: string, ...args: readonly string[]): Promise<string> {
+    return this.ok('apply', '-f', this.meshFile(yaml), ...args);
+  }
+
+  private launch(): Process {
+    return this.host.start([
+      'weft-control',
+      'serve',
+      '--data',
+      this.dataDir,
+      '--listen',
+      this.listen,
+      '--dashboard',
+      this.dashboard,
+    ]);
+  }
+}
+
+export interface AgentOptions {
+  /** The agent file, YAML. */
+  readonly config?: string;
+  readonly token?: string;
+  /** What tells agents apart that share a machine. */
+  readonly shared?: { readonly tunnel: number; readonly dns: number; readonly range: string };
+  readonly args?: readonly string[];
+}
+
+/** A running agent. */
+export class Agent {
+  readonly host: Host;
+  readonly options: AgentOptions;
+  process: Process;
+
+  private constructor(host: Host, options: AgentOptions) {
+    this.host = host;
+    this.options = options;
+    this.process = this.launch(options.token);
+  }
+
+  static async start(host: Host, options: AgentOptions): Promise<Agent> {
+    const agent = new Agent(host, options);
+    await agent.process.output(/weft ready/);
+    return agent;
+  }
+
+  get dataDir(): string {
+    return join(this.host.dir, 'agent');
+  }
+
+  /** Starts it again, without a token, from what it keeps. */
+  async restart(): Promise<void> {
+    this.process = this.launch(undefined);
+    await this.process.output(/weft ready/);
+  }
+
+  private launch(token: string | undefined): Process {
+    const { config, shared, args = [] } = this.options;
+    const file = join(this.host.dir, 'weft.yaml');
+    if (config !== undefined) writeFileSync(file, config);
+    const argv = ['weft', 'up', '--data', this.dataDir, ...args];
+    if (config !== undefined) argv.push('--config', file);
+    if (shared === undefined) argv.push('--dns', '127.0.0.1:53');
+    else {
+      argv.push(
+        '--tunnel',
+        `127.0.0.1:${shared.tunnel}`,
+        '--dns',
+        `127.0.0.1:${shared.dns}`,
+        '--vip-range',
+        shared.range,
+      );
+    }
+    // By the environment, so that the token stands in no process list.
+    return this.host.start(argv, token === undefined ? {} : { env: { WEFT_JOIN: token } });
+  }
+}

@@ -1,0 +1,204 @@
+/** What must not be possible, tried on real hosts. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createNamespaceLab, type Host, type NamespaceLab, namespacesMissing } from '../harness/host.ts';
+import { until } from '../harness/until.ts';
+import { Agent, Control } from '../harness/weft.ts';
+
+const missing = await namespacesMissing();
+
+const PROD = `
+network: prod
+services:
+  vault:  { kind: private, ports: [7000, 7001/udp] }
+  mailer: { kind: worker }
+`;
+const OTHER = `
+network: other
+services:
+  spy: { kind: private, ports: [7000] }
+`;
+
+describe.skipIf(missing !== undefined)('isolation', () => {
+  let lab: NamespaceLab;
+  let control: Control;
+  let data: Host;
+  let work: Host;
+  let spy: Host;
+  let caller: Host;
+
+  beforeAll(async () => {
+    lab = await createNamespaceLab();
+    control = await Control.start(await lab.host('main'));
+    await control.apply(PROD);
+    await control.apply(OTHER);
+    [data, work, spy, caller] = [
+      await lab.host('data'),
+      await lab.host('work'),
+      await lab.host('spy'),
+      await lab.host('caller'),
+    ];
+    const token = (network: string, host: Host, ...scope: string[]): Promise<string> =>
+      control.ok('token', 'create', '--network', network, '--host', host.name, ...scope);
+    await data.start(['node', 'test/fixtures/echo-server.ts', '7000']).output(/ready/);
+    await data.start(['node', 'test/fixtures/statsd-server.ts', '7001']).output(/ready/);
+    await work.start(['node', 'test/fixtures/echo-server.ts', '9000']).output(/ready/);
+    await spy.start(['node', 'test/fixtures/echo-server.ts', '7000']).output(/ready/);
+    await Agent.start(data, {
+      token: await token('prod', data, '--services', 'vault'),
+      config: 'services: { vault: {} }',
+    });
+    await Agent.start(work, {
+      token: await token('prod', work, '--services', 'mailer'),
+      config: 'services: { mailer: {} }',
+    });
+    await Agent.start(caller, { token: await token('prod', caller) });
+    await Agent.start(spy, { token: await token('other', spy, '--services', 'spy'), config: 'services: { spy: {} }' });
+    await until(
+      'vault answers',
+      () => caller.run(['sh', '-c', 'echo up | timeout 3 nc -q1 vault 7000']),
+      (answer) => answer.stdout === 'up\n',
+      30_000,
+    );
+  }, 120_000);
+  afterAll(async () => lab?.[Symbol.asyncDispose]());
+
+  test('nothing of a flow, TCP or UDP, is readable on the wire', async () => {
+    const file = join(data.dir, '..', 'wire.pcap');
+    const capture = await lab.capture(data, file);
+    const secret = 'correct-horse-battery-staple';
+    await caller.check(['sh', '-c', `for i in 1 2 3 4 5; do echo ${secret} | timeout 3 nc -q1 vault 7000; done`]);
+    await caller.check([
+      'sh',
+      '-c',
+      `for i in 1 2 3 4 5; do echo ${secret} | timeout 2 nc -u -q0 -w1 vault 7001; done`,
+    ]);
+    await capture.stop();
+    const wire = readFileSync(file);
+    expect(wire.length).toBeGreaterThan(2_000);
+    expect(wire.includes(secret)).toBe(false);
+    for (const name of ['vault', 'mailer', 'prod']) expect(wire.includes(name)).toBe(false);
+  });
+
+  test("a worker's listening program is reached by no name, address or port", async () => {
+    const names = [
+      'mailer',
+      'mailer.internal',
+      '0.mailer.internal',
+      'mailer-discovery.internal',
+      '_9000._tcp.mailer.internal',
+    ];
+    for (const name of names) expect((await caller.run(['getent', 'hosts', name])).code).not.toBe(0);
+    expect((await caller.run(['timeout', '3', 'nc', '-z', work.address, '9000'])).code).not.toBe(0);
+    // The address its own calls come from, on every host.
+    await work.check(['sh', '-c', 'echo hello | timeout 3 nc -q1 vault 7000']);
+    const flows = (await control.ok('flows', '--json'))
+      .split('\n')
+      .filter(Boolean)
+      .map((line) => JSON.parse(line));
+    expect(flows.some((flow) => flow.source === 'mailer' && flow.verdict === 'allow')).toBe(true);
+    const services = JSON.parse(await control.ok('services', '--json')) as {
+      service: { name: string };
+      vip?: string;
+    }[];
+    expect(services.find(({ service }) => service.name === 'mailer')?.vip ?? '').toBe('');
+    const sweep = 'for last in 1 2 3 4 5 6 7 8 9 10; do timeout 1 nc -z 127.80.0.$last 9000 && echo open; done; true';
+    for (const host of [caller, data, work]) expect(await host.check(['sh', '-c', sweep])).toBe('');
+  });
+
+  test('forged requests for a worker, an undeclared port or a false source are refused where it would run', async () => {
+    const forge = async (
+      from: Host,
+      to: string,
+      requests: object[],
+    ): Promise<{ refused?: { code: string; rule: string }; error?: string }[]> =>
+      JSON.parse(
+        await from.check([
+          'node',
+          'test/fixtures/forged-open.ts',
+          join(from.dir, 'agent'),
+          to,
+          JSON.stringify(requests),
+        ]),
+      );
+    const ask = (service: string, port: number, source: object, protocol = 'tcp') => ({
+      service,
+      ordinal: 0,
+      port,
+      protocol,
+      source,
+    });
+    const host = { type: 'host' };
+    const answers = await forge(work, 'data', [
+      ask('mailer', 9000, host),
+      ask('vault', 22, host),
+      ask('vault', 7000, { type: 'service', name: 'vault' }),
+      ask('vault', 7000, { type: 'internet', address: '192.0.2.1:5' }),
+      ask('nothing', 7000, host),
+    ]);
+    expect(answers.map((answer) => answer.refused?.code)).toEqual(['denied', 'denied', 'denied', 'denied', 'denied']);
+    expect(answers.map((answer) => answer.refused?.rule)).toEqual([
+      'builtin:no-such-service',
+      'builtin:undeclared-port',
+      'builtin:source',
+      'builtin:source',
+      'builtin:no-such-service',
+    ]);
+    const toWorker = await forge(data, 'work', [
+      ask('mailer', 9000, host),
+      ask('mailer', 9000, { type: 'service', name: 'vault' }),
+    ]);
+    expect(toWorker.map((answer) => answer.refused?.rule)).toEqual(['builtin:worker', 'builtin:worker']);
+  });
+
+  test('networks do not cross', async () => {
+    expect((await spy.run(['getent', 'hosts', 'vault.internal'])).code).not.toBe(0);
+    expect((await caller.run(['getent', 'hosts', 'spy.internal'])).code).not.toBe(0);
+    const netmap = readFileSync(join(spy.dir, 'agent', 'netmap.json'), 'utf8');
+    for (const word of ['vault', 'mailer', 'caller', data.address]) expect(netmap).not.toContain(word);
+    const answers = JSON.parse(
+      await spy.check([
+        'node',
+        'test/fixtures/forged-open.ts',
+        join(spy.dir, 'agent'),
+        'data',
+        JSON.stringify([
+          {
+            service: 'vault',
+            ordinal: 0,
+            port: 7000,
+            protocol: 'tcp',
+            source: { type: 'host' },
+            endpoint: `${data.address}:7410`,
+          },
+        ]),
+      ]),
+    );
+    expect(answers[0].refused).toBeUndefined();
+    expect(answers[0].error).toBeDefined();
+  });
+
+  test('rubbish, floods and half-open handshakes at the tunnel port leave service as it is', async () => {
+    const noise = `for i in $(seq 1 40); do head -c 4000 /dev/urandom | timeout 1 nc -q0 ${data.address} 7410 >/dev/null & done; for i in $(seq 1 40); do timeout 3 nc ${data.address} 7410 </dev/null >/dev/null & done; for i in $(seq 1 50); do head -c 900 /dev/urandom | timeout 1 nc -u -q0 -w0 ${data.address} 7410; done; wait; true`;
+    const flood = spy.run(['sh', '-c', noise]);
+    for (let round = 0; round < 10; round++) {
+      expect(await caller.check(['sh', '-c', 'echo still | timeout 3 nc -q1 vault 7000'])).toBe('still\n');
+    }
+    await flood;
+    expect(await caller.check(['sh', '-c', 'echo still | timeout 3 nc -q1 vault 7000'])).toBe('still\n');
+  });
+
+  test('files with secrets are for their owner only', async () => {
+    const modes = await data.check(['sh', '-c', 'stat -c "%a %n" $HOME/agent/*']);
+    for (const line of modes.trim().split('\n')) expect(line).toMatch(/^600 /);
+    const admin = await control.host.check([
+      'stat',
+      '-c',
+      '%a',
+      `${control.dataDir}/admin.token`,
+      `${control.dataDir}/control.key`,
+    ]);
+    expect(admin).toBe('600\n600\n');
+  });
+});

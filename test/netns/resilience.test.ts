@@ -1,0 +1,123 @@
+/** Real kills on real hosts, under traffic. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createNamespaceLab, type Host, type NamespaceLab, namespacesMissing } from '../harness/host.ts';
+import { until } from '../harness/until.ts';
+import { Agent, Control } from '../harness/weft.ts';
+
+const missing = await namespacesMissing();
+
+const mesh = (rules = '') => `
+network: prod
+services:
+  echo: { kind: private, ports: [7000] }
+  web:  { kind: web, ports: [3000] }
+${rules}
+`;
+
+describe.skipIf(missing !== undefined)('kills under traffic', () => {
+  let lab: NamespaceLab;
+  let control: Control;
+  let data: Host;
+  let web: Host;
+  let laptop: Host;
+  let dataAgent: Agent;
+  let webAgent: Agent;
+
+  beforeAll(async () => {
+    lab = await createNamespaceLab();
+    control = await Control.start(await lab.host('main'));
+    await control.apply(mesh());
+    [data, web, laptop] = [await lab.host('data'), await lab.host('web'), await lab.host('laptop')];
+    await data.start(['node', 'test/fixtures/echo-server.ts', '7000']).output(/ready/);
+    const token = (...scope: string[]) => control.ok('token', 'create', '--network', 'prod', ...scope);
+    dataAgent = await Agent.start(data, {
+      token: await token('--host', 'data', '--services', 'echo'),
+      config: 'services: { echo: {} }',
+    });
+    webAgent = await Agent.start(web, {
+      token: await token('--host', 'web', '--services', 'web'),
+      config: 'services: { web: {} }',
+    });
+    await Agent.start(laptop, { token: await token('--host', 'laptop') });
+    await until('echo answers', () => echo(web), Boolean, 30_000);
+  }, 120_000);
+  afterAll(async () => lab?.[Symbol.asyncDispose]());
+
+  const echo = async (from: Host): Promise<boolean> =>
+    (await from.run(['sh', '-c', 'echo hi | timeout 2 nc -q1 echo 7000'])).stdout === 'hi\n';
+
+  test('control is killed under traffic: not one connection breaks, and agents restarted meanwhile serve again within 3 s', async () => {
+    const traffic = web.start(['node', 'test/fixtures/ping-loop.ts', 'echo', '7000', '50']);
+    await traffic.output(/ready/);
+    await control.process.kill();
+    await until(
+      'stale is told',
+      async () => JSON.parse(await web.check(['weft', 'status', '--json', '--data', webAgent.dataDir])),
+      (status) => typeof status.agent.stale_since === 'string',
+    );
+    traffic.signal('SIGTERM');
+    const first = JSON.parse((await traffic.finished()).stdout.split('\n')[1] ?? '');
+    expect(first).toMatchObject({ open: 50, broken: 0 });
+    expect(first.echoed).toBeGreaterThan(50);
+
+    await webAgent.process.kill();
+    await dataAgent.process.kill();
+    const began = Date.now();
+    await Promise.all([dataAgent.restart(), webAgent.restart()]);
+    await until('names and flows are back', () => echo(web), Boolean, 10_000);
+    expect(Date.now() - began).toBeLessThan(3_000);
+
+    await control.restart();
+    await until(
+      'control hears its agents',
+      async () => JSON.parse(await control.ok('agents', '--json')),
+      (agents: { connected: boolean }[]) => agents.length === 3 && agents.every((agent) => agent.connected),
+      20_000,
+    );
+    expect(await echo(web)).toBe(true);
+  }, 90_000);
+
+  test('a rule that takes away cuts live flows within a second, and apply --wait answers when all enforce it', async () => {
+    const traffic = web.start(['node', 'test/fixtures/ping-loop.ts', 'echo', '7000', '10']);
+    await traffic.output(/ready/);
+    const applied = Date.now();
+    await control.apply(mesh('policies: [{ name: closed, action: deny, from: [web], to: [echo] }]'), '--wait');
+    await traffic.output(/ECONNRESET/, 1_000);
+    expect(Date.now() - applied).toBeLessThan(3_000);
+    expect(await echo(web)).toBe(false);
+    expect(await echo(laptop)).toBe(true);
+    traffic.signal('SIGTERM');
+    expect(JSON.parse((await traffic.finished()).stdout.split('\n')[1] ?? '')).toMatchObject({ broken: 10 });
+    await control.apply(mesh(), '--wait');
+    expect(await echo(web)).toBe(true);
+  });
+
+  test('revoking an agent, or the token it came with, cuts its live flows within a second', async () => {
+    const guest = await lab.host('guest');
+    const token = await control.ok('token', 'create', '--network', 'prod', '--host', 'guest');
+    await Agent.start(guest, { token });
+    await until('the guest is in', () => echo(guest), Boolean, 15_000);
+    const traffic = guest.start(['node', 'test/fixtures/ping-loop.ts', 'echo', '7000', '3']);
+    await traffic.output(/ready/);
+    const tokens = JSON.parse(await control.ok('token', 'list', '--json')) as { token_id: string; host: string }[];
+    await control.ok('token', 'revoke', tokens.find((one) => one.host === 'guest')?.token_id ?? '');
+    await traffic.output(/ECONNRESET/, 1_000);
+    expect(await echo(guest)).toBe(false);
+
+    const live = laptop.start(['node', 'test/fixtures/ping-loop.ts', 'echo', '7000', '3']);
+    await live.output(/ready/);
+    await control.ok('revoke', 'laptop');
+    await live.output(/ECONNRESET/, 1_000);
+    expect(await echo(laptop)).toBe(false);
+    expect(await echo(web)).toBe(true);
+  });
+
+  test('the far agent is killed: callers see a reset, and service returns with it', async () => {
+    const traffic = web.start(['node', 'test/fixtures/ping-loop.ts', 'echo', '7000', '3']);
+    await traffic.output(/ready/);
+    await dataAgent.process.kill();
+    await traffic.output(/ECONNRESET/, 5_000);
+    await dataAgent.restart();
+    await until('echo is back', () => echo(web), Boolean, 15_000);
+  });
+});
