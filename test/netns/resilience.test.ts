@@ -15,6 +15,7 @@ ${rules}
 `;
 
 describe.skipIf(missing !== undefined)('kills under traffic', () => {
+  const cleanup = new AsyncDisposableStack();
   let lab: NamespaceLab;
   let control: Control;
   let data: Host;
@@ -24,7 +25,7 @@ describe.skipIf(missing !== undefined)('kills under traffic', () => {
   let webAgent: Agent;
 
   beforeAll(async () => {
-    lab = await createNamespaceLab();
+    lab = cleanup.use(await createNamespaceLab());
     control = await Control.start(await lab.host('main'));
     await control.apply(mesh());
     [data, web, laptop] = [await lab.host('data'), await lab.host('web'), await lab.host('laptop')];
@@ -41,7 +42,7 @@ describe.skipIf(missing !== undefined)('kills under traffic', () => {
     await Agent.start(laptop, { token: await token('--host', 'laptop') });
     await until('echo answers', () => echo(web), Boolean, 30_000);
   }, 120_000);
-  afterAll(async () => lab?.[Symbol.asyncDispose]());
+  afterAll(async () => cleanup.disposeAsync());
 
   const echo = async (from: Host): Promise<boolean> =>
     (await from.run(['sh', '-c', 'echo hi | timeout 2 nc -q1 echo 7000'])).stdout === 'hi\n';

@@ -7,12 +7,13 @@ import { createWorld, type World } from './world.ts';
 const missing = await namespacesMissing();
 
 describe.skipIf(missing !== undefined)('real programs across hosts', () => {
+  const cleanup = new AsyncDisposableStack();
   let world: World;
 
   beforeAll(async () => {
-    world = await createWorld();
+    world = cleanup.use(await createWorld());
   }, 180_000);
-  afterAll(async () => world?.[Symbol.asyncDispose]());
+  afterAll(async () => cleanup.disposeAsync());
 
   const address = async (name: string): Promise<string> =>
     (await world.hosts.web.check(['dig', '+short', `${name}.internal`])).trim();
@@ -95,7 +96,7 @@ describe.skipIf(missing !== undefined)('real programs across hosts', () => {
     const result = JSON.parse(await world.hosts.web.check(['node', 'test/fixtures/mongo-client.ts', uri]));
     expect(result).toEqual({
       found: 20,
-      servers: ['0.mongo.internal:27017 RSPrimary', '1.mongo.internal:27017 RSSecondary'],
+      servers: { '0.mongo.internal:27017': 'RSPrimary', '1.mongo.internal:27017': 'RSSecondary' },
     });
     expect(world.servers.get('mongo1')?.stdout).toContain(`connection from ${await address('web')}`);
   });

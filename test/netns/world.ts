@@ -1,5 +1,5 @@
 /** The network that the tests of real programs share: six hosts, five private services, a shop in front, a worker behind. */
-import { createNamespaceLab, type Host } from '../harness/host.ts';
+import { createNamespaceLab, type Host, type NamespaceLab } from '../harness/host.ts';
 import type { Process } from '../harness/process.ts';
 import { until } from '../harness/until.ts';
 import { Agent, Control } from '../harness/weft.ts';

@@ -1,1 +1,2 @@
-export {};
+export { main } from './main.ts';
+export { type Control, type ServeOptions, type Surroundings, startControl } from './serve.ts';

@@ -24,8 +24,3 @@ export function writeTable(terminal: Terminal, head: readonly string[], rows: re
     );
   });
 }
-
-/** Writes one JSON value, indented. */
-export function writeJson(terminal: Terminal, value: unknown): void {
-  terminal.out(`${JSON.stringify(value, undefined, 2)}\n`);
-}

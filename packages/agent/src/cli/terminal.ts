@@ -29,11 +29,11 @@ export function paint(terminal: Terminal, color: Color, text: string): string {
 }
 
 /**
- * Text from the network made safe to show: a host or a rule name must not move the cursor or colour the screen of
- * whoever lists it.
+ * Text from the network made safe to show: a host or a rule name must not move the cursor, colour the screen
+ * or turn the direction of writing of whoever lists it.
  */
 export function printable(text: string): string {
-  return text.replace(/\p{Cc}/gu, '\ufffd');
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '\ufffd');
 }
 
 /** The process's own terminal. Colours follow https://no-color.org. */
@@ -41,7 +41,7 @@ export function processTerminal(): Terminal {
   return {
     out: (text) => void process.stdout.write(text),
     err: (text) => void process.stderr.write(text),
-    colors: process.stdout.isTTY === true && (process.env['NO_COLOR'] ?? '') === '' && process.env['TERM'] !== 'dumb',
+    colors: process.stdout.isTTY === true && (process.env.NO_COLOR ?? '') === '' && process.env.TERM !== 'dumb',
     env: process.env,
     now: Date.now,
   };

@@ -59,13 +59,17 @@ const serviceSection = section(
   {
     tags: TAGS,
     kind: 'a kind is declared in the mesh file, not here',
-    ports: 'ports are declared in the mesh file; here "targets" says where they are served, such as { 6379: "127.0.0.1:6379" }',
+    ports:
+      'ports are declared in the mesh file; here "targets" says where they are served, such as { 6379: "127.0.0.1:6379" }',
   },
 );
 
 const fileSection = section(
   {
-    services: named(z.preprocess((input) => input ?? {}, serviceSection), 'services').optional(),
+    services: named(
+      z.preprocess((input) => input ?? {}, serviceSection),
+      'services',
+    ).optional(),
     gateway: section({ http: parsed((input) => parseHostPort(input, 'free-port')) }).optional(),
   },
   { tags: TAGS, agents: 'hosts are declared in the mesh file, not here' },
@@ -90,7 +94,8 @@ function toAgentFile(yaml: YamlFile): AgentFile {
   for (const [name, declared] of Object.entries(value.services ?? {})) {
     const path = ['services', name];
     const problem = serviceNameProblem(name);
-    if (problem !== undefined) problems.push({ ...yaml.locateKey(['services'], name), message: prefix(path) + problem });
+    if (problem !== undefined)
+      problems.push({ ...yaml.locateKey(['services'], name), message: prefix(path) + problem });
     const targets = Object.entries(declared.targets ?? {}).flatMap(([key, target]): AgentTarget[] => {
       const port = parsePort(key);
       if (typeof port !== 'string') return [{ ...port, host: target.host, targetPort: target.port }];

@@ -71,8 +71,8 @@ export function parseYaml(file: string, text: string): YamlFile {
     ...at(error.pos[0]),
     message: yamlMessage(error.code, error.message),
   }));
-  const declared = document.directives?.yaml;
-  if (declared?.explicit === true && declared.version !== '1.2') {
+  const declared = document.directives.yaml;
+  if (declared.explicit === true && declared.version !== '1.2') {
     problems.push({ line: 1, column: 1, message: `found YAML ${declared.version}, expected YAML 1.2` });
   }
   visit(document, {

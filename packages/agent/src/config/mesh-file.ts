@@ -80,7 +80,10 @@ function toMeshFile(yaml: YamlFile): MeshFile {
   const mesh = toMesh(validate(yaml, meshSection));
   const locate = (field: string) => yaml.locate(parseField(field));
   const problems = validateMesh(mesh).errors.map(
-    ({ field, message }): FileProblem => ({ ...locate(field), message: field === '' ? message : `${field}: ${message}` }),
+    ({ field, message }): FileProblem => ({
+      ...locate(field),
+      message: field === '' ? message : `${field}: ${message}`,
+    }),
   );
   if (problems.length > 0) throw new FileError('file-invalid', yaml.file, problems);
   return { file: yaml.file, mesh, locate };

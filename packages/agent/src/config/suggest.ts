@@ -30,7 +30,11 @@ function editDistance(left: string, right: string): number {
     rows.push(current);
     for (let column = 1; column <= right.length; column++) {
       const replaced = left[row - 1] === right[column - 1] ? 0 : 1;
-      let distance = Math.min(cell(row - 1, column) + 1, cell(row, column - 1) + 1, cell(row - 1, column - 1) + replaced);
+      let distance = Math.min(
+        cell(row - 1, column) + 1,
+        cell(row, column - 1) + 1,
+        cell(row - 1, column - 1) + replaced,
+      );
       if (left[row - 1] === right[column - 2] && left[row - 2] === right[column - 1]) {
         distance = Math.min(distance, cell(row - 2, column - 2) + 1);
       }

@@ -12,7 +12,9 @@ export type AgentErrorCode =
   /** Control was reached and said no. */
   | 'join-refused'
   /** Control was not reached. */
-  | 'control-unreachable';
+  | 'control-unreachable'
+  /** A port that the agent cannot do without cannot be listened on. */
+  | 'listen-failed';
 
 /** The message says what failed, why, and what to do. */
 export class AgentError extends Error {

@@ -107,7 +107,13 @@ export async function saveIdentity(directory: string, identity: Identity): Promi
     tunnelSecret: encode(keys.tunnel.secretKey),
     ...(membership === undefined
       ? {}
-      : { membership: { ...membership, controlAddresses: [...membership.controlAddresses], pin: encode(membership.pin) } }),
+      : {
+          membership: {
+            ...membership,
+            controlAddresses: [...membership.controlAddresses],
+            pin: encode(membership.pin),
+          },
+        }),
   };
   const path = join(directory, 'identity.json');
   try {

@@ -18,12 +18,15 @@ export async function lockDirectory(directory: string): Promise<DirectoryLock> {
     await mkdir(directory, { recursive: true, mode: 0o700 });
   } catch (cause) {
     const reason = (cause as Error).message;
-    throw new AgentError('state-unusable', `cannot make ${directory}: ${reason}; choose another with --data`, { cause });
+    throw new AgentError('state-unusable', `cannot make ${directory}: ${reason}; choose another with --data`, {
+      cause,
+    });
   }
   let database: DatabaseSync | undefined;
   try {
     database = new DatabaseSync(join(directory, 'agent.lock'), { timeout: 0 });
-    database.exec('BEGIN EXCLUSIVE');
+    // Nothing is ever written, so no journal need lie beside it.
+    database.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
   } catch (cause) {
     database?.close();
     if ((cause as { errcode?: number }).errcode === SQLITE_BUSY) {
@@ -34,7 +37,9 @@ export async function lockDirectory(directory: string): Promise<DirectoryLock> {
       );
     }
     const reason = (cause as Error).message;
-    throw new AgentError('state-unusable', `cannot lock ${directory}: ${reason}; choose another with --data`, { cause });
+    throw new AgentError('state-unusable', `cannot lock ${directory}: ${reason}; choose another with --data`, {
+      cause,
+    });
   }
   const held = database;
   return { release: () => held.close() };

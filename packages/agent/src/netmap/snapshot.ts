@@ -5,9 +5,9 @@ import {
   compilePolicy,
   formatAddress,
   type NetmapItem,
-  type PolicyItem,
   shiftAddress,
 } from '@weft/proto';
+import { DENY_ALL_POLICY } from '@weft/proto/wire';
 import type { Netmap, NetmapInstance, NetmapPeer, NetmapSelf, NetmapService } from './types.ts';
 
 /** Where in control's count of states a set of items stands. */
@@ -19,9 +19,6 @@ export interface Position {
 
 /** Before control has spoken, and after it took the membership back. */
 export const NOWHERE: Position = { timeline: '', index: 0, revision: 0 };
-
-/** Decides when control's rules are missing or unreadable: nothing passes. */
-export const CLOSED_POLICY: PolicyItem = { type: 'policy', defaultAction: 'deny', rules: [] };
 
 /**
  * Makes the snapshot of a set of items: addresses shifted into the agent's own range, instances under their services.
@@ -36,7 +33,8 @@ export function createNetmap(items: Iterable<NetmapItem>, position: Position, ra
   const instances: NetmapInstance[] = [];
   const peers = new Map<string, NetmapPeer>();
   let self: NetmapSelf | undefined;
-  let policy = CLOSED_POLICY;
+  // Without control's rules nothing passes.
+  let policy = DENY_ALL_POLICY;
   for (const item of items) {
     switch (item.type) {
       case 'service':

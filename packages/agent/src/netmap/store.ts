@@ -1,13 +1,7 @@
 /** The one holder of the netmap: takes control's deltas, swaps the snapshot, and tells everyone before control is told. */
 import { type AddressRange, itemKey, type NetmapDelta, type NetmapItem } from '@weft/proto';
-import { CLOSED_POLICY, createNetmap, NOWHERE, type Position } from './snapshot.ts';
+import { createNetmap, NOWHERE, type Position } from './snapshot.ts';
 import type { Netmap, NetmapSource } from './types.ts';
-
-/** An item that could not be understood. Only it is left out. */
-export interface RejectedItem {
-  readonly key: string;
-  readonly message: string;
-}
 
 export type Applied = { readonly applied: true } | { readonly applied: false; readonly gap: string };
 
@@ -65,7 +59,7 @@ export class NetmapStore implements NetmapSource {
    * build on what is held changes nothing and answers with the gap. `resumed` says that the delta answers an inventory
    * just sent, which it builds on whatever run of control counts now.
    */
-  apply(delta: NetmapDelta, rejected: readonly RejectedItem[], resumed: boolean): Applied {
+  apply(delta: NetmapDelta, resumed: boolean): Applied {
     const held = this.#current;
     const follows = delta.timeline === held.timeline && delta.previous === held.index;
     if (!delta.snapshot && !follows && !resumed) {
@@ -75,9 +69,6 @@ export class NetmapStore implements NetmapSource {
     const items = new Map(delta.snapshot ? [] : this.#items);
     for (const key of delta.removals) items.delete(key);
     for (const item of delta.upserts) items.set(itemKey(item), item);
-    // What stood at a key that control has replaced is no longer true: a rejected item takes it away. Rules fail closed.
-    for (const { key } of rejected) items.delete(key);
-    if (rejected.some(({ key }) => key === 'policy')) items.set('policy', CLOSED_POLICY);
     this.#swap(items, delta);
     return { applied: true };
   }

@@ -1,6 +1,8 @@
 /** What the tunnel layer offers to outbound, inbound and gateway, and what it asks of the netmap. */
-import type { Protocol } from '@weft/proto';
 import type { Conduit } from '../connections/conduit.ts';
+import type { OpenRequest, Refusal } from '../protocol/mux/types.ts';
+
+export type { OpenRequest, Refusal, RefusalCode, SourceClaim } from '../protocol/mux/types.ts';
 
 /** Another agent as the tunnel layer needs it. */
 export interface TunnelPeer {
@@ -18,37 +20,6 @@ export interface TunnelPeer {
 export interface PeerDirectory {
   peerById(agentId: string): TunnelPeer | undefined;
   peerByKey(tunnelKey: Uint8Array): TunnelPeer | undefined;
-}
-
-/** Who the opener says is calling. The destination believes it only as far as the peer's key allows. */
-export type SourceClaim =
-  | { readonly type: 'service'; readonly name: string }
-  | { readonly type: 'host' }
-  /** Only from a gateway; `address` is the client's, for records. */
-  | { readonly type: 'internet'; readonly address: string };
-
-/** Opens one flow at the destination agent. */
-export interface OpenRequest {
-  /** 16 hexadecimal digits, made by the source. */
-  readonly flowId: string;
-  readonly protocol: Protocol;
-  readonly service: string;
-  /** Instance wanted, by ordinal. */
-  readonly ordinal: number;
-  readonly port: number;
-  readonly source: SourceClaim;
-}
-
-export type RefusalCode = 'denied' | 'no-instance' | 'not-listening' | 'overloaded';
-
-/** The destination's answer when it will not carry the flow. */
-export interface Refusal {
-  readonly code: RefusalCode;
-  /** The rule that denied; empty for other codes. */
-  readonly rule: string;
-  /** Revision the destination decided under. */
-  readonly revision: number;
-  readonly detail: string;
 }
 
 /** A UDP flow in a tunnel: datagrams keep their boundaries, and may be lost, as on any path. */

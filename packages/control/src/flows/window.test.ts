@@ -67,7 +67,8 @@ test.each([
   const first = watcher.next();
   window.add('prod', [flow(0, 'deny')], 0);
   expect(await first).toMatchObject({ value: { missed: 0 } });
-  for (let number = 1; number <= 12; number += 1) window.add('prod', [flow(number, number % 2 === 1 ? 'deny' : 'allow')], 0);
+  for (let number = 1; number <= 12; number += 1)
+    window.add('prod', [flow(number, number % 2 === 1 ? 'deny' : 'allow')], 0);
   expect(await watcher.next()).toMatchObject({ value: { record: { startedMs: 9 }, missed } });
   expect(await watcher.next()).toMatchObject({ value: { missed: 0 } });
   end.abort();

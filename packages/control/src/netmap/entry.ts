@@ -2,9 +2,10 @@
  * One item of a view, encoded and digested at most once for all agents that see it. An entry is the same object for as long
  * as its bytes are the same, from snapshot to snapshot, so that comparing two views is comparing references.
  */
+import { hash } from 'node:crypto';
 import type { NetmapItem, PeerItem } from '@weft/proto';
 import { itemKey } from '@weft/proto';
-import { encodeItem, itemDigest } from '@weft/proto/wire';
+import { DIGEST_BYTES, encodeItem } from '@weft/proto/wire';
 import type { PairKeys } from './pair-keys.ts';
 
 /** The agent that a view is for. */
@@ -30,10 +31,17 @@ export class SharedEntry implements Entry {
   readonly #item: NetmapItem;
   #bytes: Uint8Array | undefined;
   #digest: string | undefined;
+  #alone: ReadonlyMap<string, Entry> | undefined;
 
   constructor(item: NetmapItem) {
     this.key = itemKey(item);
     this.#item = item;
+  }
+
+  /** The part of a view that holds this entry and nothing else; always the same object. */
+  get alone(): ReadonlyMap<string, Entry> {
+    this.#alone ??= new Map([[this.key, this]]);
+    return this.#alone;
   }
 
   item(): NetmapItem {
@@ -46,17 +54,21 @@ export class SharedEntry implements Entry {
   }
 
   digest(): string {
-    this.#digest ??= hexadecimal(itemDigest(this.bytes()));
+    this.#digest ??= digestOf(this.bytes());
     return this.#digest;
   }
 }
 
-/** A peer: alike for every agent but for the pair's key, which is derived when asked and kept nowhere. */
+/**
+ * A peer: alike for every agent but for the pair's key, which is derived when asked and kept nowhere. Thousands of agents
+ * with thousands of peers make millions of these, so the key is laid into bytes that were encoded once.
+ */
 export class PeerEntry implements Entry {
   readonly key: string;
   readonly #peer: PeerItem;
+  #template: Template | undefined;
 
-  /** `peer` with an empty `psk`. */
+  /** The `psk` of `peer` is of no meaning. */
   constructor(peer: PeerItem) {
     this.key = itemKey(peer);
     this.#peer = peer;
@@ -64,7 +76,8 @@ export class PeerEntry implements Entry {
 
   /** What it looks like without a viewer: for comparing, not for sending. */
   bareBytes(): Uint8Array {
-    return encodeItem(this.#peer);
+    this.#template ??= templateOf(this.#peer);
+    return this.#template.bytes;
   }
 
   item(viewer: Viewer): PeerItem {
@@ -72,14 +85,35 @@ export class PeerEntry implements Entry {
   }
 
   bytes(viewer: Viewer): Uint8Array {
-    return encodeItem(this.item(viewer));
+    this.#template ??= templateOf(this.#peer);
+    const { bytes, keyAt } = this.#template;
+    const filled = new Uint8Array(bytes);
+    filled.set(viewer.pairKeys.of(viewer.tunnelKey, this.#peer.tunnelKey), keyAt);
+    return filled;
   }
 
   digest(viewer: Viewer): string {
-    return hexadecimal(itemDigest(this.bytes(viewer)));
+    return digestOf(this.bytes(viewer));
   }
 }
 
-function hexadecimal(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
+interface Template {
+  /** The encoded item with zeros for the pair's key. */
+  readonly bytes: Uint8Array;
+  readonly keyAt: number;
+}
+
+const KEY_BYTES = 32;
+
+/** Two encodings that differ in every byte of the key and nowhere else show where the key stands. */
+function templateOf(peer: PeerItem): Template {
+  const bytes = encodeItem({ ...peer, psk: new Uint8Array(KEY_BYTES) });
+  const marked = encodeItem({ ...peer, psk: new Uint8Array(KEY_BYTES).fill(0xff) });
+  const keyAt = marked.findIndex((byte, index) => byte !== bytes[index]);
+  return { bytes, keyAt };
+}
+
+/** As itemDigest of @weft/proto, without the bytes in between. */
+function digestOf(encoded: Uint8Array): string {
+  return hash('sha256', encoded, 'hex').slice(0, 2 * DIGEST_BYTES);
 }

@@ -17,11 +17,12 @@ export class PairKeys {
   of(oneKey: Uint8Array, otherKey: Uint8Array): Uint8Array {
     const inOrder = Buffer.compare(oneKey, otherKey) <= 0;
     // One block of HKDF's expand step is all 32 bytes: HMAC(extracted, info || 0x01).
-    return createHmac('sha256', this.#extracted)
+    const block = createHmac('sha256', this.#extracted)
       .update(inOrder ? oneKey : otherKey)
       .update(inOrder ? otherKey : oneKey)
       .update(FIRST_BLOCK)
       .digest();
+    return new Uint8Array(block);
   }
 }
 

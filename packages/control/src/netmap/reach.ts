@@ -4,7 +4,8 @@
  * classes, so a view never asks for a thousand times a thousand verdicts.
  */
 import type { Mesh, Policy, Service, Source } from '@weft/proto';
-import { compilePolicy, eachPort, matchesService, matchesSource } from '@weft/proto';
+import { compilePolicy, eachPort } from '@weft/proto';
+import { SelectorIndex, serviceSelectors, sourceSelectors } from './selector-index.ts';
 
 /** Sources alike to every rule. */
 export interface SourceClass {
@@ -27,19 +28,22 @@ const INTERNET: Source = { type: 'internet' };
 export class Reach {
   readonly #mesh: Mesh;
   readonly #policy: Policy;
+  readonly #from: SelectorIndex;
+  readonly #to: SelectorIndex;
   readonly #services = new Map<string, Service>();
   readonly #tags = new Map<string, readonly string[]>();
   readonly #sourceClasses = new Map<string, SourceClass>();
   readonly #serviceClasses = new Map<string, ServiceClass>();
   readonly #ofService = new Map<string, SourceClass>();
-  readonly #ofHost = new Map<string, SourceClass>();
   readonly #ofCalled = new Map<string, ServiceClass>();
   readonly #permitted = new Map<string, boolean>();
   #internet: SourceClass | undefined;
 
   constructor(mesh: Mesh) {
     this.#mesh = mesh;
-    this.#policy = compilePolicy(mesh, 0);
+    this.#policy = compilePolicy({ revision: 0, defaultAction: mesh.defaultAction, rules: mesh.policies });
+    this.#from = new SelectorIndex(mesh.policies.map((rule) => rule.from));
+    this.#to = new SelectorIndex(mesh.policies.map((rule) => rule.to));
     for (const service of mesh.services) this.#services.set(service.name, service);
     for (const agent of mesh.agents) this.#tags.set(agent.name, agent.tags);
   }
@@ -54,7 +58,8 @@ export class Reach {
   }
 
   callerHost(name: string): SourceClass {
-    return remember(this.#ofHost, name, () => this.#sourceClass({ type: 'host', name, tags: this.hostTags(name) }));
+    // Not remembered by name: short-lived hosts come and go while a mesh stays.
+    return this.#sourceClass({ type: 'host', name, tags: this.hostTags(name) });
   }
 
   callerInternet(): SourceClass {
@@ -86,7 +91,7 @@ export class Reach {
   }
 
   #sourceClass(source: Source): SourceClass {
-    const rules = this.#rulesWhere((rule) => matchesSource(rule.from, source));
+    const rules = this.#from.select(sourceSelectors(source));
     return remember(this.#sourceClasses, `${source.type} ${rules.join()}`, () => ({
       id: this.#sourceClasses.size,
       rules,
@@ -95,7 +100,7 @@ export class Reach {
   }
 
   #serviceClass(service: Service): ServiceClass {
-    const rules = this.#rulesWhere((rule) => matchesService(rule.to, service));
+    const rules = this.#to.select(serviceSelectors(service));
     const ports = this.#tellPortsApart(rules)
       ? [...service.ports.map(({ protocol, first, last }) => `${protocol}${first}-${last}`), service.public?.port]
       : [service.ports.length > 0, service.public !== undefined];
@@ -108,12 +113,6 @@ export class Reach {
 
   #tellPortsApart(rules: readonly number[]): boolean {
     return rules.some((index) => (this.#mesh.policies[index]?.ports.length ?? 0) > 0);
-  }
-
-  #rulesWhere(speaks: (rule: Mesh['policies'][number]) => boolean): number[] {
-    const found: number[] = [];
-    for (const [index, rule] of this.#mesh.policies.entries()) if (speaks(rule)) found.push(index);
-    return found;
   }
 
   #declared(name: string): Service {

@@ -15,7 +15,10 @@ export interface LiveAgent {
 export interface LiveAgents {
   agent(agentId: string): LiveAgent | undefined;
   /** How one service fares on one agent; undefined when the agent does not run it now. */
-  instance(agentId: string, service: string): { readonly healthy: boolean; readonly notListening: readonly PortRange[] } | undefined;
+  instance(
+    agentId: string,
+    service: string,
+  ): { readonly healthy: boolean; readonly notListening: readonly PortRange[] } | undefined;
 }
 
 /** Waits for agents that are connected to enforce a revision. */

@@ -80,7 +80,10 @@ export class Allotment {
     let offset = this.#lowest;
     while (this.#taken.has(offset)) offset++;
     if (offset >= this.#size) {
-      throw new StateError('limit', 'no address is left in the network; remove services or agents, or wait an hour for theirs');
+      throw new StateError(
+        'limit',
+        'no address is left in the network; remove services or agents, or wait an hour for theirs',
+      );
     }
     this.#taken.add(offset);
     this.#lowest = offset + 1;

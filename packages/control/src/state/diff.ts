@@ -1,5 +1,6 @@
 /** What differs between two meshes, in words. Two meshes that read the same are the same: order never matters. */
 import { type AgentSettings, formatPortRange, type Mesh, type PolicyTest, type Rule, type Service } from '@weft/proto';
+import { byText } from '../order.ts';
 import type { Change } from './types.ts';
 
 export interface MeshDifference {
@@ -19,7 +20,10 @@ interface Section {
 /** `before` is undefined for a network that is not there yet. */
 export function diffMeshes(before: Mesh | undefined, after: Mesh): MeshDifference {
   const sections: Section[] = [
-    diffSection('service', before?.services ?? [], after.services, describeService, { add: () => false, remove: () => true }),
+    diffSection('service', before?.services ?? [], after.services, describeService, {
+      add: () => false,
+      remove: () => true,
+    }),
     diffSection('policy', before?.policies ?? [], after.policies, describeRule, {
       add: (rule) => rule.action === 'deny',
       remove: (rule) => rule.action === 'allow',
@@ -76,7 +80,7 @@ function diffSection<T extends { readonly name: string }>(
 }
 
 function diffTests(before: readonly PolicyTest[], after: readonly PolicyTest[]): Change | undefined {
-  const words = (tests: readonly PolicyTest[]): string => tests.map(describeTest).sort().join('; ');
+  const words = (tests: readonly PolicyTest[]): string => tests.map(describeTest).sort(byText).join('; ');
   if (words(before) === words(after)) return undefined;
   return { operation: 'change', subject: 'tests', detail: `${before.length} -> ${after.length}` };
 }
@@ -116,7 +120,7 @@ function describeTest(test: PolicyTest): string {
 }
 
 function sorted(words: readonly string[]): string {
-  return [...new Set(words)].sort().join(', ');
+  return [...new Set(words)].sort(byText).join(', ');
 }
 
 function inWords(description: Description): string {

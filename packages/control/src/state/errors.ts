@@ -1,5 +1,5 @@
 /** Why a change was not accepted. Nothing has changed when one of these is thrown. */
-import type { FieldMessage } from './types.ts';
+import type { FieldProblem } from '@weft/proto';
 
 export type StateErrorCode =
   /** The request is wrong in itself; `fields` says where. */
@@ -17,9 +17,9 @@ export type StateErrorCode =
 
 export class StateError extends Error {
   readonly code: StateErrorCode;
-  readonly fields: readonly FieldMessage[];
+  readonly fields: readonly FieldProblem[];
 
-  constructor(code: StateErrorCode, message: string, fields: readonly FieldMessage[] = [], cause?: unknown) {
+  constructor(code: StateErrorCode, message: string, fields: readonly FieldProblem[] = [], cause?: unknown) {
     super(message, { cause });
     this.name = 'StateError';
     this.code = code;

@@ -1,5 +1,6 @@
 /** What the writer keeps of one network beside its snapshot, and how the next snapshot is made from the last. */
 import { CONTROL_RANGE, type Mesh } from '@weft/proto';
+import { byText } from '../order.ts';
 import type { AddressRow, AgentRow, InstanceRow, NetworkRow, Writes } from '../store/store.ts';
 import { Allotment, type AllotmentSink } from './allotment.ts';
 import { sameService } from './diff.ts';
@@ -125,7 +126,7 @@ export class Network {
         network.services.has(service) &&
         this.#ordinals.get(service, agent.id) === undefined,
     );
-    return [...new Set(missing)].sort();
+    return [...new Set(missing)].sort(byText);
   }
 
   withInstances(previous: NetworkState, agentId: string, services: readonly string[], commit: Commit): NetworkState {

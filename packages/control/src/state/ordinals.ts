@@ -49,11 +49,9 @@ export class Ordinals {
   }
 
   #set(service: string, ordinal: number, agentId: string): void {
-    let copies = this.#services.get(service);
-    if (copies === undefined) this.#services.set(service, (copies = new Map()));
-    copies.set(ordinal, agentId);
-    let held = this.#agents.get(agentId);
-    if (held === undefined) this.#agents.set(agentId, (held = new Map()));
-    held.set(service, ordinal);
+    const copies = this.#services.get(service) ?? new Map<number, string>();
+    this.#services.set(service, copies.set(ordinal, agentId));
+    const held = this.#agents.get(agentId) ?? new Map<string, number>();
+    this.#agents.set(agentId, held.set(service, ordinal));
   }
 }

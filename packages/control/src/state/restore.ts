@@ -19,7 +19,11 @@ export function restore(contents: Contents): Memory {
     return build(contents);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    throw new StoreError('corrupt', `control's data does not hold together: ${message}; restore it from a backup`, error);
+    throw new StoreError(
+      'corrupt',
+      `control's data does not hold together: ${message}; restore it from a backup`,
+      error,
+    );
   }
 }
 

@@ -1,9 +1,10 @@
 /**
- * The one writer. A change is checked, committed to disk, swapped in as the next snapshot, and told to listeners, all in
+ * The one writer. A change is mesh, committed to disk, swapped in as the next snapshot, and told to listeners, all in
  * one turn of the loop: two callers cannot interleave, and none sees a change that could still be lost.
  */
 import { randomBytes } from 'node:crypto';
 import type { Mesh } from '@weft/proto';
+import { byText } from '../order.ts';
 import type { Store, Writes } from '../store/store.ts';
 import { diffMeshes } from './diff.ts';
 import { StateError } from './errors.ts';
@@ -59,25 +60,25 @@ class Writer implements StateStore {
   apply(mesh: Mesh, { dryRun }: { readonly dryRun: boolean }): ApplyResult {
     const before = this.current.networks.get(mesh.network);
     const revision = this.current.revision + 1;
-    const { mesh: checked, warnings } = checkMesh(mesh, revision);
+    const warnings = checkMesh(mesh);
     if (before === undefined && this.current.networks.size >= LIMITS.networks) {
       throw new StateError('limit', `there are ${LIMITS.networks} networks, and control holds no more`);
     }
-    const { changes, takesAway } = diffMeshes(before?.mesh, checked);
+    const { changes, takesAway } = diffMeshes(before?.mesh, mesh);
     if (dryRun || changes.length === 0) {
       return { revision: before?.revision ?? this.current.revision, changes, warnings };
     }
     this.#change(takesAway, (commit) => {
-      const json = JSON.stringify(checked);
+      const json = JSON.stringify(mesh);
       if (before !== undefined) {
         commit.writes.setMesh(before.name, json);
-        return this.#network(before.name).withMesh(before, checked, revision, commit);
+        return this.#network(before.name).withMesh(before, mesh, revision, commit);
       }
-      const empty = emptyNetwork(checked, revision);
+      const empty = emptyNetwork(mesh, revision);
       const network = new Network(empty.name, { addresses: [], instances: [] });
       commit.writes.addNetwork({ name: empty.name, revision, mesh: json, secret: empty.secret });
       this.#memory.networks.set(empty.name, network);
-      return network.withMesh(empty, checked, revision, commit);
+      return network.withMesh(empty, mesh, revision, commit);
     });
     return { revision, changes, warnings };
   }
@@ -163,7 +164,7 @@ class Writer implements StateStore {
     }
     const token: TokenState = {
       ...scope,
-      services: [...new Set(scope.services)].sort(),
+      services: [...new Set(scope.services)].sort(byText),
       id: `tk_${randomBytes(8).toString('hex')}`,
       secretHash,
       createdMs,
@@ -200,13 +201,24 @@ class Writer implements StateStore {
       this.#memory.tokens.set(id, { ...token, revoked: true });
     };
     let { revision } = network;
-    if (members.length > 0) revision = this.#end(network, members, `token ${id} was revoked by an operator`, true, mark);
+    if (members.length > 0)
+      revision = this.#end(network, members, `token ${id} was revoked by an operator`, true, mark);
     else this.#write(mark);
-    return { hosts: members.map((agent) => agent.host).sort(), revision };
+    return { hosts: members.map((agent) => agent.host).sort(byText), revision };
   }
 
   endedAgent(agentId: string): EndedAgent | undefined {
     return this.#memory.ended.get(agentId);
+  }
+
+  lastRevoked(network: string, identityKey: Uint8Array): EndedAgent | undefined {
+    let last: EndedAgent | undefined;
+    for (const agent of this.#memory.ended.values()) {
+      const same = agent.revoked && agent.network === network && Buffer.compare(agent.identityKey, identityKey) === 0;
+      // They come in the order in which they ended.
+      if (same) last = agent;
+    }
+    return last;
   }
 
   #end(

@@ -1,5 +1,5 @@
 /** What control knows for certain: an immutable snapshot, swapped whole by one writer after each durable change. */
-import type { Mesh, Service } from '@weft/proto';
+import type { FieldProblem, Mesh, Service } from '@weft/proto';
 
 /** A declared service and its own address, as a 32-bit number in 127.80.0.0/12: the VIP, or a worker's source address. */
 export interface ServiceState {
@@ -91,17 +91,11 @@ export interface Change {
   readonly detail: string;
 }
 
-/** A sentence on one field of a mesh, such as `services.redis.ports[0]`. */
-export interface FieldMessage {
-  readonly field: string;
-  readonly message: string;
-}
-
 export interface ApplyResult {
   /** After the apply; the one before it when nothing changed or on a dry run. */
   readonly revision: number;
   readonly changes: readonly Change[];
-  readonly warnings: readonly FieldMessage[];
+  readonly warnings: readonly FieldProblem[];
 }
 
 /** What a token lets its bearer do. */
@@ -152,13 +146,19 @@ export interface EndedAgent {
 /** The one writer. Each method that changes something returns after the change is on disk and listeners were called. */
 export interface StateStore {
   readonly current: State;
-  /** Listeners are called synchronously, in order of subscription, with `current` already the next state. */
+  /**
+   * Listeners are called synchronously, in order of subscription, with `current` already the next state. They change
+   * nothing themselves: a change within a change would reach later listeners in the wrong order.
+   */
   subscribe(listener: StateListener): () => void;
   apply(mesh: Mesh, options: { readonly dryRun: boolean }): ApplyResult;
   /** Adds an agent, or renews the one with the same identity key, and counts the token's use, at once or not at all. */
   join(grant: JoinGrant): { readonly agent: AgentState; readonly revision: number };
   /** `agent` is a host name or an id. */
-  revokeAgent(network: string, agent: string): { readonly agentId: string; readonly host: string; readonly revision: number };
+  revokeAgent(
+    network: string,
+    agent: string,
+  ): { readonly agentId: string; readonly host: string; readonly revision: number };
   /** Ends an ephemeral agent that went away; false when it is no member or not ephemeral. */
   forgetAgent(agentId: string): boolean;
   /**
@@ -173,4 +173,6 @@ export interface StateStore {
   /** Ends the token and the membership of every agent that joined with it. */
   revokeToken(id: string): { readonly hosts: readonly string[]; readonly revision: number };
   endedAgent(agentId: string): EndedAgent | undefined;
+  /** The newest membership with this identity key that an operator ended, if any is remembered. */
+  lastRevoked(network: string, identityKey: Uint8Array): EndedAgent | undefined;
 }

@@ -16,10 +16,14 @@ export class DirectoryLock {
     try {
       this.#database = new DatabaseSync(path);
     } catch (error) {
-      throw new StoreError('unreadable', `cannot open ${path}: ${describe(error)}; check the directory's owner and mode`, error);
+      throw new StoreError(
+        'unreadable',
+        `cannot open ${path}: ${describe(error)}; check the directory's owner and mode`,
+        error,
+      );
     }
     try {
-      this.#database.exec('PRAGMA busy_timeout = 0; BEGIN EXCLUSIVE');
+      this.#database.exec('PRAGMA journal_mode = MEMORY; PRAGMA busy_timeout = 0; BEGIN EXCLUSIVE');
     } catch (error) {
       this.#database.close();
       if (/locked|busy/i.test(describe(error))) {
@@ -29,7 +33,11 @@ export class DirectoryLock {
           error,
         );
       }
-      throw new StoreError('unreadable', `cannot lock ${path}: ${describe(error)}; remove the file if it is not control's`, error);
+      throw new StoreError(
+        'unreadable',
+        `cannot lock ${path}: ${describe(error)}; remove the file if it is not control's`,
+        error,
+      );
     }
   }
 

@@ -37,7 +37,7 @@ export function readAll(database: DatabaseSync): Contents {
       network: text(row, 'network'),
       name: text(row, 'name'),
       offset: integer(row, 'place'),
-      releasedMs: row['released_ms'] === null ? undefined : integer(row, 'released_ms'),
+      releasedMs: row.released_ms === null ? undefined : integer(row, 'released_ms'),
     })),
     tokens: all('SELECT * FROM tokens ORDER BY created_ms, id', (row) => ({
       id: text(row, 'id'),
@@ -73,7 +73,8 @@ function text(row: Row, column: string): string {
 
 function integer(row: Row, column: string): number {
   const value = row[column];
-  if (typeof value !== 'number' || !Number.isSafeInteger(value)) throw new TypeError(`column ${column} holds no integer`);
+  if (typeof value !== 'number' || !Number.isSafeInteger(value))
+    throw new TypeError(`column ${column} holds no integer`);
   return value;
 }
 

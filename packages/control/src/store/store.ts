@@ -48,7 +48,11 @@ export class Store {
     try {
       return readAll(this.#database);
     } catch (error) {
-      throw new StoreError('corrupt', `control's data cannot be read: ${messageOf(error)}; restore it from a backup`, error);
+      throw new StoreError(
+        'corrupt',
+        `control's data cannot be read: ${messageOf(error)}; restore it from a backup`,
+        error,
+      );
     }
   }
 
@@ -66,7 +70,11 @@ export class Store {
       this.#database.exec('COMMIT');
     } catch (error) {
       if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
-      throw new StoreError('write-failed', `control could not write its data: ${messageOf(error)}; check the disk`, error);
+      throw new StoreError(
+        'write-failed',
+        `control could not write its data: ${messageOf(error)}; check the disk`,
+        error,
+      );
     }
     return result;
   }
@@ -86,7 +94,10 @@ function migrate(database: DatabaseSync, path: string): void {
   if (application !== APPLICATION_ID) {
     const { tables } = database.prepare('SELECT count(*) AS tables FROM sqlite_schema').get() as { tables: number };
     if (version !== 0 || tables !== 0) {
-      throw new StoreError('not-weft', `${path} is a database of another program; choose another directory with --data`);
+      throw new StoreError(
+        'not-weft',
+        `${path} is a database of another program; choose another directory with --data`,
+      );
     }
   }
   if (version > MIGRATIONS.length) {
@@ -103,7 +114,10 @@ function migrate(database: DatabaseSync, path: string): void {
   }
   const [check] = database.prepare('PRAGMA quick_check(1)').all() as { quick_check: string }[];
   if (check?.quick_check !== 'ok') {
-    throw new StoreError('corrupt', `${path} is damaged (${check?.quick_check ?? 'no answer'}); restore it from a backup`);
+    throw new StoreError(
+      'corrupt',
+      `${path} is damaged (${check?.quick_check ?? 'no answer'}); restore it from a backup`,
+    );
   }
 }
 

@@ -37,7 +37,9 @@ export function prepareWrites(database: DatabaseSync): Writes {
        token_id = excluded.token_id, joined_ms = excluded.joined_ms, version = excluded.version`,
   );
   const removeAgent = database.prepare('DELETE FROM agents WHERE id = ?');
-  const addInstance = database.prepare('INSERT INTO instances (network, service, ordinal, agent_id) VALUES (?, ?, ?, ?)');
+  const addInstance = database.prepare(
+    'INSERT INTO instances (network, service, ordinal, agent_id) VALUES (?, ?, ?, ?)',
+  );
   const removeInstance = database.prepare('DELETE FROM instances WHERE network = ? AND service = ? AND ordinal = ?');
   const putAddress = database.prepare(
     `INSERT INTO addresses (network, name, place, released_ms) VALUES (?, ?, ?, ?)

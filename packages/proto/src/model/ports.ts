@@ -1,6 +1,7 @@
 /** Ports as they are written, counted and compared. */
 import { FormatError } from './errors.ts';
 import type { PortRange, Protocol } from './mesh.ts';
+import { quote } from './problem.ts';
 
 /** Most single ports that one service may declare: each costs a listener on every agent. */
 export const MAX_SERVICE_PORTS = 1024;
@@ -50,8 +51,4 @@ export function* eachPort(ranges: readonly PortRange[]): Generator<{ port: numbe
   for (const range of ranges) {
     for (let port = range.first; port <= range.last; port++) yield { port, protocol: range.protocol };
   }
-}
-
-function quote(text: string): string {
-  return JSON.stringify(text.length > 40 ? `${text.slice(0, 40)}…` : text);
 }

@@ -10,3 +10,8 @@ export interface FieldProblem {
 export function problem(field: string, message: string): FieldProblem {
   return { field, message };
 }
+
+/** A text from a file or a peer as it can stand in a message: escaped, and cut where it is long. */
+export function quote(text: string): string {
+  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text);
+}

@@ -1,9 +1,11 @@
 /** Selectors, and the caller and destination as people write them. */
+
+import type { Source } from '../policy/types.ts';
 import { FormatError } from './errors.ts';
 import type { Kind, Mesh, Protocol, Service } from './mesh.ts';
 import { hostNameProblem, serviceNameProblem, tagProblem } from './names.ts';
 import { parsePort } from './ports.ts';
-import type { Source } from '../policy/types.ts';
+import { quote } from './problem.ts';
 
 export type Selector =
   | { readonly type: 'any' }
@@ -81,8 +83,4 @@ export function resolveSource(text: string, mesh: Pick<Mesh, 'services' | 'agent
 
 export function findService(mesh: Pick<Mesh, 'services'>, name: string): Service | undefined {
   return mesh.services.find((service) => service.name === name);
-}
-
-function quote(text: string): string {
-  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text);
 }

@@ -37,7 +37,8 @@ export function encodeJoinToken(token: JoinToken): string {
 /** Reads a join token; white space around it is allowed. Throws TokenError. */
 export function decodeJoinToken(text: string): JoinToken {
   const token = trimmed(text);
-  if (token.startsWith('weftadmin1.')) throw new TokenError('token-kind', 'this is an admin token; expected a join token');
+  if (token.startsWith('weftadmin1.'))
+    throw new TokenError('token-kind', 'this is an admin token; expected a join token');
   if (!token.startsWith('weft1.')) throw new TokenError('token-kind', 'not a join token; expected weft1. and more');
   const body = parseBody(decodeBase64(token.slice('weft1.'.length)));
   const { a, p, i, s } = body;
@@ -70,7 +71,8 @@ export function decodeAdminToken(text: string): AdminToken {
 }
 
 function trimmed(text: string): string {
-  if (text.length > MAX_TOKEN) throw new TokenError('token-length', `longer than a token can be (${MAX_TOKEN} characters)`);
+  if (text.length > MAX_TOKEN)
+    throw new TokenError('token-length', `longer than a token can be (${MAX_TOKEN} characters)`);
   return text.trim();
 }
 

@@ -1,14 +1,13 @@
 /** A mesh's own tests: verdicts that must come out, or the mesh is refused. */
 import type { Mesh } from '../model/mesh.ts';
-import { problem, type FieldProblem } from '../model/problem.ts';
+import { type FieldProblem, problem } from '../model/problem.ts';
 import { findService, resolveSource } from '../model/selector.ts';
 import { compilePolicy } from './compile.ts';
 import type { Policy } from './types.ts';
 
 /** Runs the tests of a valid mesh; one problem for each that comes out otherwise than expected. */
 export function runPolicyTests(mesh: Mesh, policy?: Policy): FieldProblem[] {
-  const evaluator =
-    policy ?? compilePolicy({ revision: 0, defaultAction: mesh.defaultAction, rules: mesh.policies });
+  const evaluator = policy ?? compilePolicy({ revision: 0, defaultAction: mesh.defaultAction, rules: mesh.policies });
   return mesh.tests.flatMap((test, index) => {
     const source = resolveSource(test.from, mesh);
     const service = findService(mesh, test.service);

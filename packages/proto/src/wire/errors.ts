@@ -1,6 +1,13 @@
 /** What goes wrong between the wire and the model, and on the way to control. */
 
-export type WireCode = 'wire-missing' | 'wire-enum' | 'wire-length' | 'wire-range' | 'wire-form' | 'wire-key' | 'wire-decode';
+export type WireCode =
+  | 'wire-missing'
+  | 'wire-enum'
+  | 'wire-length'
+  | 'wire-range'
+  | 'wire-form'
+  | 'wire-key'
+  | 'wire-decode';
 
 /** A message that means nothing in the model. Nothing of it was applied. */
 export class WireError extends Error {

@@ -1,2 +1,18 @@
-import { weft } from '#generated';
-export const x = weft.v1.Ack.encode({ timeline: 'a', index: 1, revision: 2 }).finish();
+/** The border: wire to model and back, the gRPC services, and how control is reached. */
+import { join } from 'node:path';
+
+export * from './call.ts';
+export * from './delta.ts';
+export * from './enums.ts';
+export * from './errors.ts';
+export * from './field-errors.ts';
+export * from './grpc.ts';
+export * from './mesh.ts';
+export * from './netmap.ts';
+export type * as pb from './pb.ts';
+export * from './pinned.ts';
+export * from './report.ts';
+export * from './signature.ts';
+
+/** Folder of the .proto files, for reflection. */
+export const protoDirectory: string = join(import.meta.dirname, '..', '..', 'proto');

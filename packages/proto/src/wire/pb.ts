@@ -1,36 +1,39 @@
 /**
- * Message types by their .proto names. `pb.X` is a whole message, as decoding gives it: every scalar and list is there, and
- * only messages within it may be absent. `Partial` shapes for sending are `Outgoing<pb.X>`.
+ * Message types by their .proto names. `pb.X` is a whole message, as decoding gives it: every scalar and list is there,
+ * and only a message within it may be absent (of a oneof, all but one are). `pb.Outgoing<pb.X>` is the same for sending,
+ * where what is left out has its default.
  */
 import type { weft } from '#generated';
 
-type v1 = typeof weft.v1;
+type Scalar = number | boolean | string | Uint8Array;
 
-/** True for scalars that are always present: numbers, enums, strings and bytes. A oneof's name is a union of literals, and may be absent. */
+/** Generated properties are all optional and nullable; this says what is really so after decoding. */
 type Whole<T> = {
-  [K in keyof T as K extends '$unknowns' ? never : IsPresent<NonNullable<T[K]>> extends true ? K : never]-?: WholeValue<
-    NonNullable<T[K]>
-  >;
+  [K in keyof T as Always<K, NonNullable<T[K]>>]-?: WholeValue<NonNullable<T[K]>>;
 } & {
-  [K in keyof T as K extends '$unknowns' ? never : IsPresent<NonNullable<T[K]>> extends true ? never : K]?:
-    | WholeValue<NonNullable<T[K]>>
-    | null;
+  [K in keyof T as Sometimes<K, NonNullable<T[K]>>]?: WholeValue<NonNullable<T[K]>> | null;
 };
-type IsPresent<V> = V extends number | boolean | Uint8Array | readonly unknown[]
-  ? true
-  : V extends string
-    ? string extends V
-      ? true
-      : false
-    : false;
-type WholeValue<V> = V extends number | boolean | string | Uint8Array
-  ? V
-  : V extends readonly (infer E)[]
-    ? WholeValue<E>[]
-    : Whole<V>;
+/** An enumeration is a number here: what arrives may be none of the known ones, and generated names stay inside. */
+type WholeValue<V> = V extends number
+  ? number
+  : V extends Scalar
+    ? V
+    : V extends readonly (infer E)[]
+      ? WholeValue<E>[]
+      : Whole<V>;
 
-/** The same message with everything optional, for sending: what is left out is the default. */
-export type Outgoing<T> = T extends number | boolean | string | Uint8Array | null | undefined
+/** Left out: the generator's own notes on a message, which are the raw unknown fields and the name of a oneof's case. */
+type Always<K, V> = K extends '$unknowns'
+  ? never
+  : V extends readonly unknown[]
+    ? K
+    : IsPlainScalar<V> extends true
+      ? K
+      : never;
+type Sometimes<K, V> = V extends Scalar | readonly unknown[] ? never : K;
+type IsPlainScalar<V> = V extends string ? (string extends V ? true : false) : V extends Scalar ? true : false;
+
+export type Outgoing<T> = T extends Scalar | null | undefined
   ? T
   : T extends readonly (infer E)[]
     ? readonly Outgoing<E>[]

@@ -1,0 +1,170 @@
+/** Talking to control as an operator: where it is, what proves us, and what its refusals mean. */
+import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type ClientReadableStream, Metadata, type ServiceError, status } from '@grpc/grpc-js';
+import { decodeAdminToken, parseHostPort, TokenError } from '@weft/proto';
+import {
+  AdminClient,
+  bearerMetadata,
+  callServerStream,
+  callUnary,
+  type pb,
+  pinnedCredentials,
+  type ServerStreamMethod,
+  type UnaryMethod,
+} from '@weft/proto/wire';
+import { channelOptions } from '../netmap/channel.ts';
+import { CommandError, UsageError } from './errors.ts';
+import { defaultDirectory } from './paths.ts';
+import { paint, type Terminal } from './terminal.ts';
+
+const DEFAULT_CONTROL = '127.0.0.1:7400';
+const CALL_DEADLINE_MS = 15_000;
+
+/** The options that every admin command takes. */
+export interface AdminOptions {
+  readonly control?: string;
+  readonly adminTokenFile?: string;
+}
+
+export interface AdminAccess {
+  readonly address: string;
+  readonly tokenFile: string;
+  /** Whether the person named the file, rather than it being the default. */
+  readonly named: boolean;
+}
+
+/** Where control and its admin token are said to be. Throws UsageError. */
+export function adminAccess(options: AdminOptions, env: Terminal['env']): AdminAccess {
+  const address = options.control ?? (env.WEFT_CONTROL || DEFAULT_CONTROL);
+  if ((parseHostPort(address)?.port ?? 0) === 0) {
+    throw new UsageError(
+      `--control and WEFT_CONTROL take HOST:PORT, such as ${DEFAULT_CONTROL}; found ${JSON.stringify(address)}`,
+    );
+  }
+  const named = options.adminTokenFile ?? (env.WEFT_ADMIN_TOKEN_FILE || undefined);
+  const tokenFile = named ?? join(defaultDirectory('weft-control', env), 'admin.token');
+  return { address, tokenFile, named: named !== undefined };
+}
+
+/** Calls on control's admin service. */
+export class Admin {
+  readonly address: string;
+  readonly #client: AdminClient;
+  readonly #metadata: Metadata;
+  readonly #signal: AbortSignal;
+
+  constructor(address: string, client: AdminClient, metadata: Metadata, signal: AbortSignal) {
+    this.address = address;
+    this.#client = client;
+    this.#metadata = metadata;
+    this.#signal = signal;
+  }
+
+  /** Rejects with grpc-js's ServiceError; explained() makes it readable. */
+  call<Request, Response>(
+    method: UnaryMethod<Request, Response>,
+    request: pb.Outgoing<Request>,
+    deadlineMs = CALL_DEADLINE_MS,
+  ): Promise<Response> {
+    return callUnary(this.#client, method, request, { signal: this.#signal, deadlineMs, metadata: this.#metadata });
+  }
+
+  stream<Request, Response>(
+    method: ServerStreamMethod<Request, Response>,
+    request: pb.Outgoing<Request>,
+  ): ClientReadableStream<Response> {
+    return callServerStream(this.#client, method, request, { signal: this.#signal, metadata: this.#metadata });
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+}
+
+/** Runs the work with a connection to control, and closes it. Throws CommandError with a readable reason. */
+export async function withAdmin<Result>(
+  options: AdminOptions,
+  terminal: Terminal,
+  signal: AbortSignal,
+  work: (admin: Admin) => Promise<Result>,
+): Promise<Result> {
+  const access = adminAccess(options, terminal.env);
+  const token = await readAdminToken(access, terminal);
+  let admin: Admin | undefined;
+  try {
+    const credentials = await pinnedCredentials(access.address, decodeAdminToken(token).pin, signal);
+    const client = new AdminClient(access.address, credentials, channelOptions(access.address));
+    admin = new Admin(access.address, client, bearerMetadata(token), signal);
+    return await work(admin);
+  } catch (error) {
+    throw explained(error, access);
+  } finally {
+    admin?.close();
+  }
+}
+
+async function readAdminToken({ tokenFile }: AdminAccess, terminal: Terminal): Promise<string> {
+  const advice =
+    'name it with --admin-token-file or WEFT_ADMIN_TOKEN_FILE; weft-control serve makes it as DIR/admin.token';
+  let token: string;
+  try {
+    const { mode } = await stat(tokenFile);
+    if ((mode & 0o077) !== 0) {
+      terminal.err(`${paint(terminal, 'yellow', 'warning')}: ${tokenFile} may be read by others; chmod 600 it\n`);
+    }
+    token = (await readFile(tokenFile, 'utf8')).trim();
+  } catch (cause) {
+    const reason =
+      (cause as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such file' : (cause as Error).message;
+    throw new CommandError('admin-token', `cannot read the admin token ${tokenFile}: ${reason}; ${advice}`, { cause });
+  }
+  try {
+    decodeAdminToken(token);
+  } catch (cause) {
+    if (!(cause instanceof TokenError)) throw cause;
+    throw new CommandError('admin-token', `${tokenFile} holds no admin token: ${cause.message}; ${advice}`, { cause });
+  }
+  return token;
+}
+
+/** A failure in words for the person who gave the command. */
+function explained(error: unknown, { address, tokenFile }: AdminAccess): unknown {
+  if (isServiceError(error)) {
+    const { details } = error;
+    switch (error.code) {
+      case status.UNAUTHENTICATED:
+        return new CommandError(
+          'admin-token',
+          `control at ${address} does not take the admin token of ${tokenFile}: ${details}; name the right file with --admin-token-file`,
+          { cause: error },
+        );
+      case status.UNAVAILABLE:
+      case status.DEADLINE_EXCEEDED:
+        return new CommandError(
+          'control-unreachable',
+          `control at ${address} did not answer: ${details}; check that weft-control runs there`,
+          { cause: error },
+        );
+      default:
+        return new CommandError('control-refused', `control at ${address} refused: ${details}`, { cause: error });
+    }
+  }
+  const code = (error as { code?: unknown } | undefined)?.code;
+  if (code === 'control-unreachable') {
+    const words = `${(error as Error).message}; check that weft-control runs there, or name another with --control`;
+    return new CommandError('control-unreachable', words, { cause: error });
+  }
+  if (code === 'pin-mismatch') {
+    const words =
+      `${address} is not the control that made the admin token of ${tokenFile}: its certificate has another key. ` +
+      'Check --control and --admin-token-file';
+    return new CommandError('control-unreachable', words, { cause: error });
+  }
+  return error;
+}
+
+/** Whether grpc-js made the error from a status. */
+export function isServiceError(error: unknown): error is ServiceError {
+  return error instanceof Error && 'metadata' in error && error.metadata instanceof Metadata;
+}

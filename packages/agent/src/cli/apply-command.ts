@@ -1,0 +1,103 @@
+/** weft apply: from a mesh file to what every agent enforces. */
+import { status } from '@grpc/grpc-js';
+import { adminService, fieldErrorsFromError, meshToWire, problemsFromWire } from '@weft/proto/wire';
+import { FileError, formatProblem } from '../config/errors.ts';
+import { type MeshFile, readMeshFile } from '../config/mesh-file.ts';
+import { type Admin, type AdminOptions, isServiceError, withAdmin } from './admin.ts';
+import { parseDuration } from './duration.ts';
+import { CommandError, UsageError } from './errors.ts';
+import { writeJson } from './json.ts';
+import { type Color, paint, printable, type Terminal } from './terminal.ts';
+
+export interface ApplyOptions extends AdminOptions {
+  readonly file: string;
+  readonly dryRun?: true;
+  readonly wait?: true;
+  readonly timeout: string;
+  readonly json?: true;
+}
+
+const MAX_TIMEOUT_MS = 600_000;
+/** More than control takes to answer once the time is up. */
+const ANSWER_MARGIN_MS = 5_000;
+
+const SIGNS: Readonly<Record<string, readonly [string, Color]>> = {
+  add: ['+', 'green'],
+  change: ['~', 'yellow'],
+  remove: ['-', 'red'],
+};
+
+export async function apply(options: ApplyOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
+  const timeoutMs = parseDuration(options.timeout);
+  if (timeoutMs === undefined || timeoutMs < 1 || timeoutMs > MAX_TIMEOUT_MS) {
+    throw new UsageError(
+      `--timeout takes a duration from 1ms to 10m, such as 10s; found ${JSON.stringify(options.timeout)}`,
+    );
+  }
+  const file = await readMeshFile(options.file);
+  const answer = await withAdmin(options, terminal, signal, (admin) => send(admin, file, options, timeoutMs));
+
+  const warnings = problemsFromWire(answer.warnings);
+  for (const { field, message } of warnings) {
+    const problem = { ...file.locate(field), message: field === '' ? message : `${field}: ${message}` };
+    terminal.err(`${paint(terminal, 'yellow', 'warning')}: ${printable(formatProblem(file.file, problem))}\n`);
+  }
+  const changes = answer.changes.map(({ operation, subject, detail }) => ({ operation, subject, detail }));
+  if (options.json !== undefined) {
+    writeJson(terminal, {
+      network: file.mesh.network,
+      revision: answer.revision,
+      dryRun: options.dryRun ?? false,
+      changes,
+      warnings,
+      stragglers: answer.stragglers,
+    });
+  } else {
+    for (const { operation, subject, detail } of changes) {
+      const [sign, color] = SIGNS[operation] ?? ['?', 'dim'];
+      const words = printable(detail === '' ? subject : `${subject}: ${detail}`);
+      terminal.out(`${paint(terminal, color, sign)} ${words}\n`);
+    }
+    terminal.out(`${outcome(options, file.mesh.network, changes.length, answer.revision, answer.stragglers.length)}\n`);
+  }
+  if (answer.stragglers.length > 0) {
+    throw new CommandError(
+      'stragglers',
+      `revision ${answer.revision} is accepted, but not enforced within ${options.timeout} by: ${answer.stragglers.join(', ')}. ` +
+        'It reaches them when they answer again; weft agents shows how far each is',
+    );
+  }
+}
+
+async function send(admin: Admin, file: MeshFile, options: ApplyOptions, timeoutMs: number) {
+  const wait = options.wait ?? false;
+  const request = { mesh: meshToWire(file.mesh), dryRun: options.dryRun ?? false, wait, timeoutMs };
+  try {
+    return await admin.call(adminService.apply, request, (wait ? timeoutMs : 15_000) + ANSWER_MARGIN_MS);
+  } catch (error) {
+    const problems = fieldErrorsFromError(error);
+    if (!isServiceError(error) || error.code !== status.INVALID_ARGUMENT || problems.length === 0) throw error;
+    const placed = problems.map(({ field, message }) => ({
+      ...file.locate(field),
+      message: field === '' ? message : `${field}: ${message}`,
+    }));
+    throw new FileError('file-invalid', file.file, placed, { cause: error });
+  }
+}
+
+function outcome(
+  options: ApplyOptions,
+  network: string,
+  changes: number,
+  revision: number,
+  stragglers: number,
+): string {
+  if (options.dryRun !== undefined) {
+    return changes === 0
+      ? `network ${network} is already so, at revision ${revision}`
+      : `dry run: nothing was changed; network ${network} stays at revision ${revision}`;
+  }
+  const what = changes === 0 ? `network ${network} was already so` : `applied to network ${network}`;
+  const enforced = options.wait !== undefined && stragglers === 0 ? ', enforced by every connected agent' : '';
+  return `${what}: revision ${revision}${enforced}`;
+}

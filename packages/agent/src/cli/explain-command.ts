@@ -1,0 +1,62 @@
+/** weft explain: the verdict on one flow, and where it would break. */
+import { FormatError, formatPortRange, hostNameProblem, isServiceName, parseDestination } from '@weft/proto';
+import { actionCodec, adminService, breakPointCodec, protocolCodec } from '@weft/proto/wire';
+import { type AdminOptions, withAdmin } from './admin.ts';
+import { UsageError } from './errors.ts';
+import { writeJson } from './json.ts';
+import { paint, printable, type Terminal } from './terminal.ts';
+
+export interface ExplainOptions extends AdminOptions {
+  readonly network?: string;
+  readonly json?: true;
+}
+
+/** Answers with the exit code: 0 for allow, 3 for deny. */
+export async function explain(
+  from: string,
+  to: string,
+  options: ExplainOptions,
+  terminal: Terminal,
+  signal: AbortSignal,
+): Promise<0 | 3> {
+  const host = from.startsWith('host:') ? from.slice('host:'.length) : undefined;
+  if (host === undefined ? from !== 'internet' && !isServiceName(from) : hostNameProblem(host) !== undefined) {
+    throw new UsageError(`FROM is a service, host:NAME or internet; found ${JSON.stringify(from)}`);
+  }
+  const destination = readDestination(to);
+  const answer = await withAdmin(options, terminal, signal, (admin) =>
+    admin.call(adminService.explain, {
+      network: options.network ?? '',
+      from,
+      service: destination.service,
+      port: destination.port,
+      protocol: protocolCodec.toWire(destination.protocol),
+    }),
+  );
+  const verdict = actionCodec.fromWire(answer.verdict, 'verdict');
+  const breakPoint = breakPointCodec.fromWire(answer.breakPoint, 'break_point');
+  const { rule, revision, reason, steps } = answer;
+  if (options.json !== undefined) {
+    writeJson(terminal, { from, to: destination, verdict, rule, revision, reason, breakPoint, steps });
+  } else {
+    const { service, port, protocol } = destination;
+    const flow = `${from} -> ${service}:${formatPortRange({ protocol, first: port, last: port })}`;
+    const word = verdict === 'allow' ? paint(terminal, 'green', 'allow') : paint(terminal, 'red', 'deny');
+    terminal.out(`${word}  ${flow}\n`);
+    terminal.out(`rule: ${printable(rule)}\nrevision: ${revision}\nreason: ${printable(reason)}\n`);
+    for (const step of steps) terminal.out(`- ${printable(step)}\n`);
+    terminal.out(
+      breakPoint === 'none' ? 'it would work\n' : `${paint(terminal, 'yellow', `breaks at: ${breakPoint}`)}\n`,
+    );
+  }
+  return verdict === 'allow' ? 0 : 3;
+}
+
+function readDestination(to: string) {
+  try {
+    return parseDestination(to);
+  } catch (error) {
+    if (error instanceof FormatError) throw new UsageError(`TO: ${error.message}`);
+    throw error;
+  }
+}

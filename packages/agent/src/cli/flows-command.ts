@@ -1,0 +1,102 @@
+/** weft flows: what happened, and with --follow what happens. */
+
+import { status } from '@grpc/grpc-js';
+import { type FlowRecord, formatPortRange } from '@weft/proto';
+import { adminService, flowFromWire, type pb } from '@weft/proto/wire';
+import { type AdminOptions, isServiceError, withAdmin } from './admin.ts';
+import { UsageError } from './errors.ts';
+import { formatBytes, formatTime, orDash } from './format.ts';
+import { writeJsonLine } from './json.ts';
+import { type Cell, writeTable } from './table.ts';
+import { paint, printable, type Terminal } from './terminal.ts';
+
+export interface FlowsOptions extends AdminOptions {
+  readonly network?: string;
+  readonly denied?: true;
+  readonly follow?: true;
+  readonly limit: string;
+  readonly json?: true;
+}
+
+const MAX_LIMIT = 10_000;
+
+export async function flows(options: FlowsOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
+  const limit = Number(options.limit);
+  if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT) {
+    throw new UsageError(`--limit takes a number from 1 to ${MAX_LIMIT}; found ${JSON.stringify(options.limit)}`);
+  }
+  const request = {
+    network: options.network ?? '',
+    denied: options.denied ?? false,
+    follow: options.follow ?? false,
+    limit,
+  };
+  await withAdmin(options, terminal, signal, async (admin) => {
+    const stream = admin.stream(adminService.watchFlows, request);
+    const gathered: FlowRecord[] = [];
+    try {
+      for await (const answer of stream as AsyncIterable<pb.WatchFlowsResponse>) {
+        if (answer.missed > 0) {
+          terminal.err(
+            `${paint(terminal, 'yellow', 'warning')}: ${answer.missed} flows are not shown: they came too fast\n`,
+          );
+        }
+        if (!answer.record) continue;
+        const record = flowFromWire(answer.record);
+        if (options.json !== undefined) writeJsonLine(terminal, record);
+        else if (options.follow !== undefined) terminal.out(`${line(record, terminal)}\n`);
+        else gathered.push(record);
+      }
+    } catch (error) {
+      // Ctrl-C is how following ends.
+      if (!signal.aborted && !(isServiceError(error) && error.code === status.CANCELLED)) throw error;
+    }
+    if (options.json === undefined && options.follow === undefined) writeFlows(gathered, terminal);
+  });
+}
+
+function writeFlows(records: readonly FlowRecord[], terminal: Terminal): void {
+  const head = ['TIME', 'FROM', 'TO', 'INSTANCE', 'VERDICT', 'RULE', 'REV', 'OUTCOME', 'SENT', 'RECEIVED', 'DETAIL'];
+  const rows = records.map((record): Cell[] => [
+    formatTime(record.startedMs),
+    from(record),
+    to(record),
+    orDash(instance(record)),
+    verdict(record),
+    record.rule,
+    String(record.revision),
+    record.outcome,
+    formatBytes(record.bytesSent),
+    formatBytes(record.bytesReceived),
+    orDash(record.detail),
+  ]);
+  writeTable(terminal, head, rows);
+}
+
+function line(record: FlowRecord, terminal: Terminal): string {
+  const { text, color } = verdict(record);
+  const bytes = `${formatBytes(record.bytesSent)} sent, ${formatBytes(record.bytesReceived)} received`;
+  const detail = record.detail === '' ? '' : `  ${record.detail}`;
+  const place = instance(record) === '' ? '' : ` (${instance(record)})`;
+  const after = printable(
+    `${record.rule} rev ${record.revision}  ${from(record)} -> ${to(record)}${place}  ${record.outcome}  ${bytes}${detail}`,
+  );
+  return `${formatTime(record.startedMs)}  ${paint(terminal, color, text)}  ${after}`;
+}
+
+function from({ source, sourceHost }: FlowRecord): string {
+  return source === `host:${sourceHost}` || sourceHost === '' ? source : `${source}@${sourceHost}`;
+}
+
+function to({ service, port, protocol }: FlowRecord): string {
+  return `${service}:${formatPortRange({ protocol, first: port, last: port })}`;
+}
+
+function instance(record: FlowRecord): string {
+  if (record.instance === '') return '';
+  return record.destinationHost === '' ? record.instance : `${record.instance}@${record.destinationHost}`;
+}
+
+function verdict(record: FlowRecord): { text: string; color: 'green' | 'red' } {
+  return record.verdict === 'allow' ? { text: 'allow', color: 'green' } : { text: 'deny', color: 'red' };
+}

@@ -1,0 +1,122 @@
+/** weft services and weft agents. */
+import { formatPortRange } from '@weft/proto';
+import { adminService, portsFromWire, reportFromWire, serviceFromWire } from '@weft/proto/wire';
+import { type AdminOptions, withAdmin } from './admin.ts';
+import { formatDuration } from './duration.ts';
+import { orDash } from './format.ts';
+import { writeJson } from './json.ts';
+import { type Cell, writeTable } from './table.ts';
+import { printable, type Terminal } from './terminal.ts';
+
+export interface ListingOptions extends AdminOptions {
+  readonly network?: string;
+  readonly json?: true;
+}
+
+export async function services(options: ListingOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
+  const answer = await withAdmin(options, terminal, signal, (admin) =>
+    admin.call(adminService.listServices, { network: options.network ?? '' }),
+  );
+  const entries = answer.services.map((entry) => {
+    const service = serviceFromWire(entry.service ?? {});
+    return {
+      service: { ...service, ports: service.ports.map(formatPortRange) },
+      vip: entry.vip,
+      instances: entry.instances.map(({ ordinal, host, address, healthy, notListening }) => ({
+        ordinal,
+        host,
+        address,
+        healthy,
+        notListening: portsFromWire(notListening, 'not_listening').map(formatPortRange),
+      })),
+    };
+  });
+  if (options.json !== undefined) {
+    writeJson(terminal, entries);
+    return;
+  }
+  const rows = entries.map((entry): Cell[] => {
+    const healthy = entry.instances.filter((instance) => instance.healthy).length;
+    const all = entry.instances.length;
+    const color = healthy === all && all > 0 ? 'green' : healthy > 0 ? 'yellow' : 'red';
+    const places = entry.instances.map(({ ordinal, host, notListening }) =>
+      notListening.length === 0
+        ? `${ordinal}@${host}`
+        : `${ordinal}@${host} (not listening: ${notListening.join(',')})`,
+    );
+    const { service } = entry;
+    const publicHosts = service.public?.hosts.join(',') ?? '';
+    return [
+      service.name,
+      service.kind,
+      orDash(entry.vip),
+      orDash(service.ports.join(',')),
+      { text: `${healthy}/${all}`, color },
+      orDash(publicHosts),
+      orDash(places.join(', ')),
+    ];
+  });
+  writeTable(terminal, ['NAME', 'KIND', 'VIP', 'PORTS', 'HEALTHY', 'PUBLIC', 'INSTANCES'], rows);
+}
+
+export async function agents(options: ListingOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
+  const answer = await withAdmin(options, terminal, signal, (admin) =>
+    admin.call(adminService.listAgents, { network: options.network ?? '' }),
+  );
+  const entries = answer.agents.map((agent) => {
+    const report = agent.report ? reportFromWire(agent.report) : undefined;
+    // Named one by one: a default that was not sent stands on the message's prototype, where a spread does not look.
+    return {
+      agentId: agent.agentId,
+      host: agent.host,
+      connected: agent.connected,
+      lastSeenMs: agent.lastSeenMs,
+      enforcedRevision: agent.enforcedRevision,
+      version: agent.version,
+      services: agent.services,
+      gateway: agent.gateway,
+      ephemeral: agent.ephemeral,
+      tags: agent.tags,
+      tokenId: agent.tokenId,
+      address: agent.address,
+      fingerprint: agent.fingerprint,
+      report:
+        report === undefined
+          ? null
+          : {
+              ...report,
+              instances: report.instances.map((instance) => ({
+                ...instance,
+                notListening: instance.notListening.map(formatPortRange),
+              })),
+            },
+    };
+  });
+  if (options.json !== undefined) {
+    writeJson(terminal, entries);
+    return;
+  }
+  const rows = entries.map((agent): Cell[] => {
+    const ago = `${formatDuration(terminal.now() - agent.lastSeenMs)} ago`;
+    return [
+      agent.host,
+      agent.connected
+        ? { text: 'connected', color: 'green' }
+        : { text: agent.lastSeenMs === 0 ? 'never connected' : `away, last seen ${ago}`, color: 'red' },
+      String(agent.enforcedRevision),
+      orDash(agent.address),
+      orDash(agent.services.join(',')),
+      agent.gateway ? 'yes' : '-',
+      orDash(agent.tags.join(',')),
+      String(agent.report?.problems.length ?? 0),
+      agent.agentId,
+    ];
+  });
+  const head = ['HOST', 'STATE', 'ENFORCES', 'ADDRESS', 'SERVICES', 'GATEWAY', 'TAGS', 'PROBLEMS', 'ID'];
+  writeTable(terminal, head, rows);
+  for (const agent of entries) {
+    for (const problem of agent.report?.problems ?? []) {
+      terminal.err(`${printable(`${agent.host}: ${problem.subject}: ${problem.message}`)}\n`);
+    }
+  }
+}

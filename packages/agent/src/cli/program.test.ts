@@ -1,0 +1,626 @@
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Metadata, status } from '@grpc/grpc-js';
+import { encodeAdminToken, type FlowRecord, type Mesh } from '@weft/proto';
+import {
+  type AdminHandlers,
+  actionCodec,
+  breakPointCodec,
+  fieldErrorsToStatus,
+  flowToWire,
+  meshFromWire,
+  type pb,
+  serviceToWire,
+} from '@weft/proto/wire';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { makeTestKeys } from '../../testing/certificate.ts';
+import { type FakeControl, startFakeControl } from '../../testing/fake-control.ts';
+import { run } from './program.ts';
+
+const NOW = Date.UTC(2026, 2, 1, 12);
+const keys = makeTestKeys();
+const SECRET = 'a'.repeat(43);
+
+interface Outcome {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+let directory: string;
+let control: FakeControl | undefined;
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'weft-cli-'));
+});
+afterAll(() => rm(directory, { recursive: true }));
+afterEach(() => {
+  control?.close();
+  control = undefined;
+});
+
+async function weft(...args: readonly string[]): Promise<Outcome> {
+  let out = '';
+  let err = '';
+  const env = {
+    HOME: directory,
+    WEFT_CONTROL: control?.address ?? '127.0.0.1:1',
+    WEFT_ADMIN_TOKEN_FILE: join(directory, 'admin.token'),
+  };
+  const terminal = {
+    out: (text: string) => {
+      out += text;
+    },
+    err: (text: string) => {
+      err += text;
+    },
+    colors: false,
+    env,
+    now: () => NOW,
+  };
+  const code = await run(args, terminal, new AbortController().signal);
+  return { code, out, err };
+}
+
+async function file(name: string, content: string, mode = 0o600): Promise<string> {
+  const path = join(directory, name);
+  await writeFile(path, content, { mode });
+  await chmod(path, mode);
+  return path;
+}
+
+/** Starts control with these handlers and keeps its admin token where the commands find it. */
+async function serve(admin: Partial<AdminHandlers>): Promise<void> {
+  control = await startFakeControl({ admin, keys });
+  await file('admin.token', `${encodeAdminToken({ pin: control.pin, secret: SECRET })}\n`);
+}
+
+const noToken = async () => rm(join(directory, 'admin.token'), { force: true });
+
+describe('usage', () => {
+  test.each([
+    [['nonsense'], "unknown command 'nonsense'"],
+    [['apply'], "required option '-f, --file <FILE>' not specified"],
+    [['explain', 'web'], "missing required argument 'to'"],
+    [['status', '--nonsense'], "unknown option '--nonsense'"],
+    [['token', 'create', '--ttl', 'soon'], '--ttl takes a duration'],
+    [['token', 'create', '--services', 'Redis'], '--services takes names'],
+    [['token', 'create', '--host', 'a_b'], "--host takes a host's name"],
+    [['flows', '--limit', '0'], '--limit takes a number'],
+    [['explain', 'WEB', 'redis:6379'], 'FROM is a service, host:NAME or internet'],
+    [['explain', 'web', 'redis'], 'expected SERVICE:PORT'],
+    [['services', '--control', 'nowhere'], '--control and WEFT_CONTROL take HOST:PORT'],
+    [['up', '--dns', '53'], '--dns takes HOST:PORT'],
+    [['up', '--vip-range', '10.0.0.0/8'], '--vip-range takes a range within 127.0.0.0/8'],
+    [['up', '--vip-range', '127.0.0.0/8'], 'must not hold 127.0.0.1'],
+    [['up', '--join', 'weftadmin1.x.y'], 'this is an admin token'],
+    [['up', '--advertise', 'h:0'], '--advertise takes HOST:PORT'],
+  ])('%j is exit code 2, and says why on stderr', async (args, words) => {
+    const { code, out, err } = await weft(...args);
+    expect(err).toContain(words);
+    expect({ code, out }).toEqual({ code: 2, out: '' });
+  });
+
+  test('help shows an example for every command', async () => {
+    const commands = [
+      'token create',
+      'token list',
+      'token revoke',
+      'apply',
+      'up',
+      'status',
+      'services',
+      'agents',
+      'flows',
+      'explain',
+      'revoke',
+    ];
+    for (const command of commands) {
+      const { code, out } = await weft(...command.split(' '), '--help');
+      expect(code).toBe(0);
+      expect(out).toContain(`Example:\n  weft ${command}`);
+    }
+    expect((await weft('--help')).code).toBe(0);
+    expect((await weft('--version')).out).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+});
+
+describe('reaching control', () => {
+  test('says where the admin token was looked for', async () => {
+    await noToken();
+    const { code, err } = await weft('services');
+    expect(code).toBe(1);
+    expect(err).toContain(
+      `cannot read the admin token ${join(directory, 'admin.token')}: there is no such file; name it with --admin-token-file`,
+    );
+  });
+
+  test('says that control does not answer', async () => {
+    await file('admin.token', encodeAdminToken({ pin: new Uint8Array(32), secret: SECRET }));
+    const { code, err } = await weft('services');
+    expect(code).toBe(1);
+    expect(err).toContain('control at 127.0.0.1:1 cannot be reached');
+    expect(err).toContain('check that weft-control runs there');
+  });
+
+  test('refuses to talk to another control, before the token is sent', async () => {
+    let asked = false;
+    await serve({
+      listServices: (_call, answer) => {
+        asked = true;
+        answer(null, {});
+      },
+    });
+    await file('admin.token', encodeAdminToken({ pin: new Uint8Array(32).fill(1), secret: SECRET }));
+    const { code, err } = await weft('services');
+    expect({ code, asked }).toEqual({ code: 1, asked: false });
+    expect(err).toContain('is not the control that made the admin token');
+  });
+
+  test('sends the token as bearer, and warns of a token that others may read', async () => {
+    let bearer: unknown;
+    await serve({
+      listServices: (call, answer) => {
+        bearer = call.metadata.get('authorization')[0];
+        answer(null, { services: [] });
+      },
+    });
+    await chmod(join(directory, 'admin.token'), 0o644);
+    const { code, err } = await weft('services');
+    expect(code).toBe(0);
+    expect(bearer).toMatch(new RegExp(`^Bearer weftadmin1\\..*\\.${SECRET}$`));
+    expect(err).toContain('may be read by others; chmod 600 it');
+  });
+
+  test('passes on what control refuses', async () => {
+    await serve({
+      revokeAgent: (_call, answer) => answer({ code: status.NOT_FOUND, details: 'there is no agent build-9' }),
+      listTokens: (_call, answer) => answer({ code: status.UNAUTHENTICATED, details: 'not the admin token' }),
+    });
+    const refused = await weft('revoke', 'build-9');
+    expect(refused.code).toBe(1);
+    expect(refused.err).toContain('refused: there is no agent build-9');
+    expect((await weft('token', 'list')).err).toContain('does not take the admin token');
+  });
+});
+
+describe('tokens', () => {
+  const requests: pb.CreateTokenRequest[] = [];
+  beforeEach(() =>
+    serve({
+      createToken: (call, answer) => {
+        requests.push(call.request);
+        answer(null, { token: 'weft1.abc', tokenId: 'tk1', expiresMs: NOW + 1 });
+      },
+      listTokens: (_call, answer) =>
+        answer(null, {
+          tokens: [
+            { tokenId: 'tk1', services: ['redis', 'web'], reusable: true, uses: 2, expiresMs: NOW + 60_000 },
+            { tokenId: 'tk2', host: 'build-3', gateway: true, uses: 1, expiresMs: NOW + 60_000 },
+            { tokenId: 'tk3', ephemeral: true, expiresMs: NOW - 1 },
+            { tokenId: 'tk4', revoked: true, expiresMs: NOW + 1 },
+          ],
+        }),
+      revokeToken: (call, answer) =>
+        answer(null, { revision: 9, hosts: call.request.tokenId === 'tk1' ? ['a', 'b'] : [] }),
+    }),
+  );
+
+  test('create prints the token alone', async () => {
+    const made = await weft(
+      'token',
+      'create',
+      '--network',
+      'prod',
+      '--services',
+      'redis,web',
+      '--gateway',
+      '--ttl',
+      '7d',
+    );
+    expect(made).toEqual({ code: 0, out: 'weft1.abc\n', err: '' });
+    expect(requests.at(-1)).toMatchObject({
+      network: 'prod',
+      services: ['redis', 'web'],
+      gateway: true,
+      reusable: false,
+      ephemeral: false,
+      ttlSeconds: 604_800,
+    });
+    const json = await weft('token', 'create', '--json');
+    expect(JSON.parse(json.out)).toEqual({ token: 'weft1.abc', token_id: 'tk1', expires_ms: NOW + 1 });
+    expect(requests.at(-1)?.ttlSeconds).toBe(3_600);
+  });
+
+  test('list', async () => {
+    const { out } = await weft('token', 'list');
+    expect(out.split('\n').map((line) => line.split(/ {2,}/).slice(0, 8).join('|'))).toEqual([
+      'ID|STATE|SERVICES|HOST|GATEWAY|REUSABLE|EPHEMERAL|USES',
+      'tk1|valid|redis,web|-|-|yes|-|2',
+      'tk2|used|-|build-3|yes|-|-|1',
+      'tk3|expired|-|-|-|-|yes|0',
+      'tk4|revoked|-|-|-|-|-|0',
+      '',
+    ]);
+    const json = JSON.parse((await weft('token', 'list', '--json')).out) as unknown[];
+    expect(json[2]).toEqual({
+      token_id: 'tk3',
+      services: [],
+      host: '',
+      gateway: false,
+      reusable: false,
+      ephemeral: true,
+      expires_ms: NOW - 1,
+      uses: 0,
+      revoked: false,
+    });
+  });
+
+  test('revoke', async () => {
+    expect((await weft('token', 'revoke', 'tk1')).out).toBe('token tk1 revoked at revision 9; with it ended: a, b\n');
+    expect(JSON.parse((await weft('token', 'revoke', 'tk2', '--json')).out)).toEqual({
+      token_id: 'tk2',
+      revision: 9,
+      hosts: [],
+    });
+  });
+});
+
+describe('apply', () => {
+  const MESH = 'network: prod\nservices:\n  redis: { kind: private, ports: [6379] }\n';
+  let sent: pb.ApplyRequest | undefined;
+  let mesh: Mesh | undefined;
+  const answering = (response: pb.Outgoing<pb.ApplyResponse>) =>
+    serve({
+      apply: (call, answer) => {
+        sent = call.request;
+        mesh = meshFromWire(call.request.mesh);
+        answer(null, response);
+      },
+    });
+
+  test('prints the changes, and warnings with their place on stderr', async () => {
+    await answering({
+      revision: 4,
+      changes: [
+        { operation: 'add', subject: 'service redis' },
+        { operation: 'change', subject: 'policy a', detail: 'action deny' },
+        { operation: 'remove', subject: 'service old' },
+      ],
+      warnings: [{ field: 'services.redis', message: 'nothing runs it' }],
+    });
+    const path = await file('mesh.yaml', MESH);
+    expect(await weft('apply', '-f', path, '--wait', '--timeout', '500ms')).toEqual({
+      code: 0,
+      out: '+ service redis\n~ policy a: action deny\n- service old\napplied to network prod: revision 4, enforced by every connected agent\n',
+      err: `warning: ${path}:3:10: services.redis: nothing runs it\n`,
+    });
+    expect(sent).toMatchObject({ dryRun: false, wait: true, timeoutMs: 500 });
+    expect(mesh).toMatchObject({ network: 'prod', services: [{ name: 'redis' }] });
+  });
+
+  test('a dry run changes nothing and says so', async () => {
+    await answering({ revision: 3, changes: [{ operation: 'add', subject: 'service redis' }] });
+    const { out } = await weft('apply', '-f', await file('mesh.yaml', MESH), '--dry-run');
+    expect(out).toBe('+ service redis\ndry run: nothing was changed; network prod stays at revision 3\n');
+    expect(sent?.dryRun).toBe(true);
+  });
+
+  test('names those that do not enforce in time, and fails', async () => {
+    await answering({ revision: 4, stragglers: ['build-3', 'build-4'] });
+    const path = await file('mesh.yaml', MESH);
+    const { code, err } = await weft('apply', '-f', path, '--wait');
+    expect(code).toBe(1);
+    expect(err).toContain('revision 4 is accepted, but not enforced within 10s by: build-3, build-4');
+    const json = await weft('apply', '-f', path, '--wait', '--json');
+    expect(json.code).toBe(1);
+    expect(JSON.parse(json.out)).toEqual({
+      network: 'prod',
+      revision: 4,
+      dry_run: false,
+      changes: [],
+      warnings: [],
+      stragglers: ['build-3', 'build-4'],
+    });
+  });
+
+  test('a wrong file is refused here, with line and column, and control is not asked', async () => {
+    sent = undefined;
+    await answering({});
+    const path = await file('wrong.yaml', 'network: prod\nservices:\n  redis: { kind: privat }\n');
+    const { code, out, err } = await weft('apply', '-f', path);
+    expect({ code, out, sent }).toEqual({ code: 1, out: '', sent: undefined });
+    expect(err).toContain(
+      `${path}:3:18: services.redis.kind: expected web, private or worker, found "privat"; did you mean "private"?`,
+    );
+    expect(err).toContain('nothing was changed');
+  });
+
+  test("control's own refusals get their line and column too", async () => {
+    await serve({
+      apply: (_call, answer) =>
+        answer(fieldErrorsToStatus([{ field: 'tests[0]', message: 'expected allow, got deny by default' }])),
+    });
+    const path = await file('tested.yaml', `${MESH}tests:\n  - { from: redis, to: "redis:6379", expect: allow }\n`);
+    const { code, err } = await weft('apply', '-f', path);
+    expect(code).toBe(1);
+    expect(err).toContain(`${path}:5:5: tests[0]: expected allow, got deny by default`);
+  });
+
+  test('a timeout that is none is wrong usage', async () => {
+    expect((await weft('apply', '-f', 'x', '--timeout', '1 hour')).code).toBe(2);
+  });
+});
+
+describe('explain', () => {
+  const answering = (response: pb.Outgoing<pb.ExplainResponse>) =>
+    serve({ explain: (call, answer) => answer(null, { ...response, reason: `${call.request.from} asks` }) });
+
+  test('allow is 0', async () => {
+    await answering({
+      verdict: actionCodec.toWire('allow'),
+      rule: 'default',
+      revision: 7,
+      breakPoint: breakPointCodec.toWire('none'),
+      steps: ['redis/0 on build-3 answers'],
+    });
+    expect(await weft('explain', 'host:build-3', 'statsd:8125/udp')).toEqual({
+      code: 0,
+      out:
+        'allow  host:build-3 -> statsd:8125/udp\nrule: default\nrevision: 7\nreason: host:build-3 asks\n' +
+        '- redis/0 on build-3 answers\nit would work\n',
+      err: '',
+    });
+  });
+
+  test('deny is 3', async () => {
+    await answering({
+      verdict: actionCodec.toWire('deny'),
+      rule: 'builtin:worker',
+      revision: 7,
+      breakPoint: breakPointCodec.toWire('no-such-name'),
+    });
+    const { code, out } = await weft('explain', 'web', 'mailer:25');
+    expect(code).toBe(3);
+    expect(out).toContain('deny  web -> mailer:25\nrule: builtin:worker\n');
+    expect(out).toContain('breaks at: no-such-name');
+    const json = await weft('explain', 'internet', 'mailer:25', '--json');
+    expect(json.code).toBe(3);
+    expect(JSON.parse(json.out)).toEqual({
+      from: 'internet',
+      to: { service: 'mailer', port: 25, protocol: 'tcp' },
+      verdict: 'deny',
+      rule: 'builtin:worker',
+      revision: 7,
+      reason: 'internet asks',
+      break_point: 'no-such-name',
+      steps: [],
+    });
+  });
+});
+
+describe('listings', () => {
+  test('services', async () => {
+    const service = serviceToWire({
+      name: 'redis',
+      kind: 'private',
+      ports: [{ protocol: 'tcp', first: 6379, last: 6379 }],
+      tags: [],
+    });
+    const instances = [
+      { ordinal: 0, host: 'build-3', address: '127.80.0.9', healthy: true },
+      { ordinal: 1, host: 'build-4', address: '127.80.0.10', notListening: service.ports },
+    ];
+    await serve({
+      listServices: (_call, answer) => answer(null, { services: [{ service, vip: '127.80.0.7', instances }] }),
+    });
+    expect((await weft('services')).out).toBe(
+      'NAME   KIND     VIP         PORTS  HEALTHY  PUBLIC  INSTANCES\n' +
+        'redis  private  127.80.0.7  6379   1/2      -       0@build-3, 1@build-4 (not listening: 6379)\n',
+    );
+    expect(JSON.parse((await weft('services', '--json')).out)).toEqual([
+      {
+        service: { name: 'redis', kind: 'private', ports: ['6379'], tags: [] },
+        vip: '127.80.0.7',
+        instances: [
+          { ordinal: 0, host: 'build-3', address: '127.80.0.9', healthy: true, not_listening: [] },
+          { ordinal: 1, host: 'build-4', address: '127.80.0.10', healthy: false, not_listening: ['6379'] },
+        ],
+      },
+    ]);
+  });
+
+  test('agents, whose words cannot move the cursor', async () => {
+    const report = {
+      endpoints: [],
+      problems: [{ code: 'port-taken', subject: 'redis:6379', message: 'taken \u202e or \u2028' }],
+    };
+    await serve({
+      listAgents: (_call, answer) =>
+        answer(null, {
+          agents: [
+            {
+              agentId: 'a1',
+              host: 'build-3',
+              connected: true,
+              enforcedRevision: 4,
+              services: ['redis'],
+              address: '127.80.0.3',
+              report,
+            },
+            { agentId: 'a2', host: 'build-4', lastSeenMs: NOW - 3_723_000 },
+          ],
+        }),
+    });
+    const { out, err } = await weft('agents');
+    expect(out.split('\n').map((line) => line.split(/ {2,}/).join('|'))).toEqual([
+      'HOST|STATE|ENFORCES|ADDRESS|SERVICES|GATEWAY|TAGS|PROBLEMS|ID',
+      'build-3|connected|4|127.80.0.3|redis|-|-|1|a1',
+      'build-4|away, last seen 1h 2m ago|0|-|-|-|-|0|a2',
+      '',
+    ]);
+    expect(err).toBe('build-3: redis:6379: taken \ufffd or \ufffd\n');
+    const json = JSON.parse((await weft('agents', '--json')).out) as Record<string, unknown>[];
+    expect(json[1]).toMatchObject({ agent_id: 'a2', connected: false, enforced_revision: 0, report: null });
+  });
+
+  test('revoke', async () => {
+    await serve({ revokeAgent: (_call, answer) => answer(null, { revision: 5, agentId: 'a1' }) });
+    expect((await weft('revoke', 'build-3')).out).toBe('build-3 (a1) revoked at revision 5\n');
+    expect(JSON.parse((await weft('revoke', 'build-3', '--json')).out)).toEqual({ agent_id: 'a1', revision: 5 });
+  });
+});
+
+describe('flows', () => {
+  const record: FlowRecord = {
+    id: '0123456789abcdef',
+    startedMs: NOW,
+    durationMs: 5,
+    source: 'web',
+    sourceHost: 'build-3',
+    service: 'redis',
+    instance: 'redis/0',
+    destinationHost: 'build-4',
+    port: 6379,
+    protocol: 'tcp',
+    verdict: 'deny',
+    rule: 'no-admin-ui',
+    revision: 4,
+    outcome: 'denied',
+    bytesSent: 2_048,
+    bytesReceived: 0,
+    detail: 'policy no-admin-ui denies',
+  };
+
+  test('one line a flow, and with --json one object a line', async () => {
+    let asked: pb.WatchFlowsRequest | undefined;
+    await serve({
+      watchFlows: (call) => {
+        asked = call.request;
+        call.write({ record: flowToWire(record) });
+        call.write({ record: flowToWire({ ...record, verdict: 'allow', outcome: 'closed', detail: '' }), missed: 3 });
+        call.end();
+      },
+    });
+    const { out, err } = await weft('flows', '--denied', '--limit', '2');
+    expect(asked).toMatchObject({ denied: true, follow: false, limit: 2 });
+    expect(out.split('\n')[1]).toContain(
+      'web@build-3  redis:6379  redis/0@build-4  deny     no-admin-ui  4    denied   2.0 KiB  0 B       policy no-admin-ui denies',
+    );
+    expect(err).toBe('warning: 3 flows are not shown: they came too fast\n');
+    const json = (await weft('flows', '--json')).out.trimEnd().split('\n');
+    expect(json).toHaveLength(2);
+    expect(JSON.parse(json[0] ?? '')).toMatchObject({
+      id: record.id,
+      source: 'web',
+      source_host: 'build-3',
+      started_ms: NOW,
+      verdict: 'deny',
+    });
+  });
+
+  test('an error in the stream is an error of the command', async () => {
+    await serve({
+      watchFlows: (call) => {
+        call.emit('error', { code: status.NOT_FOUND, details: 'there is no network x', metadata: new Metadata() });
+      },
+    });
+    const { code, err } = await weft('flows', '--network', 'x');
+    expect(code).toBe(1);
+    expect(err).toContain('refused: there is no network x');
+  });
+});
+
+describe('status', () => {
+  const servers: Server[] = [];
+  afterEach(() => {
+    for (const server of servers.splice(0)) server.close();
+  });
+
+  /** Answers like an agent's status socket. */
+  async function localAgent(overrides: object): Promise<string> {
+    const data = await mkdtemp(join(directory, 'a'));
+    const status = {
+      version: '0.1.0',
+      startedMs: NOW,
+      network: 'prod',
+      host: 'build-3',
+      agentId: 'a1',
+      fingerprint: 'SHA256:00',
+      state: 'connected',
+      staleSince: null,
+      control: { addresses: ['127.0.0.1:7400'], cause: '' },
+      revision: 12,
+      dns: '127.0.0.1:7453',
+      names: [
+        { name: 'redis.internal', kind: 'private', address: '127.80.0.7', ports: ['6379'], instances: 2, healthy: 1 },
+      ],
+      instances: [{ service: 'web', healthy: false, notListening: [{ protocol: 'tcp', first: 3000, last: 3000 }] }],
+      listeners: { ports: 4 },
+      tunnel: { address: '0.0.0.0:7410', endpoints: [], open: 2, bytesSent: 0, bytesReceived: 0 },
+      gateway: '',
+      flows: { open: 1, recorded: 5, dropped: 0, recent: [] },
+      problems: [{ code: 'port-taken', subject: 'redis:6379/tcp', message: 'taken; free it' }],
+      ...overrides,
+    };
+    const server = createServer((socket) => socket.end(`${JSON.stringify(status)}\n`));
+    servers.push(server);
+    await new Promise<void>((resolve) => server.listen(join(data, 'agent.sock'), resolve));
+    return data;
+  }
+
+  test('shows agent and control', async () => {
+    await serve({
+      getStatus: (_call, answer) =>
+        answer(null, {
+          version: '0.1.0',
+          startedMs: NOW - 60_000,
+          networks: [{ network: 'prod', revision: 13, behind: ['build-4'] }],
+        }),
+    });
+    const data = await localAgent({});
+    const { code, out } = await weft('status', '--data', data);
+    expect(code).toBe(0);
+    for (const words of [
+      'build-3 in network prod',
+      'connected to control',
+      '12 enforced',
+      'redis.internal',
+      '1/2',
+      'not healthy',
+      '3000/tcp',
+      'taken; free it',
+      'up 1m',
+      'build-4',
+    ]) {
+      expect(out).toContain(words);
+    }
+    const json = JSON.parse((await weft('status', '--data', data, '--json')).out) as Record<string, unknown>;
+    expect(json).toMatchObject({
+      agent: { host: 'build-3', state: 'connected' },
+      control: { reachable: true, networks: [{ network: 'prod', revision: 13, services: 0, behind: ['build-4'] }] },
+    });
+  });
+
+  test('works while control is down, and says since when', async () => {
+    await file('admin.token', encodeAdminToken({ pin: new Uint8Array(32), secret: SECRET }));
+    const control = { addresses: ['127.0.0.1:7400'], cause: 'connect ECONNREFUSED' };
+    const staleSince = new Date(NOW - 90_000).toISOString();
+    const { code, out } = await weft('status', '--data', await localAgent({ state: 'stale', staleSince, control }));
+    expect(code).toBe(0);
+    expect(out).toMatch(
+      /stale since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d \(1m 30s\); control is not connected: connect ECONNREFUSED/,
+    );
+    expect(out).toContain('not reachable');
+  });
+
+  test('needs one of the two', async () => {
+    await file('admin.token', encodeAdminToken({ pin: new Uint8Array(32), secret: SECRET }));
+    expect(await weft('status', '--data', directory)).toMatchObject({ code: 1, out: '' });
+    await noToken();
+    const { code, err } = await weft('status', '--data', directory);
+    expect(code).toBe(1);
+    expect(err).toContain('cannot read the admin token');
+  });
+});

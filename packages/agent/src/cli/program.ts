@@ -1,0 +1,176 @@
+/** The commands, their options and their help. What each does stands in its own file. */
+import { Command, CommanderError, Option } from 'commander';
+import { FileError } from '../config/errors.ts';
+import { AgentError } from '../netmap/errors.ts';
+import { VERSION } from '../version.ts';
+import { apply } from './apply-command.ts';
+import { CommandError, type ExitCode, UsageError } from './errors.ts';
+import { explain } from './explain-command.ts';
+import { flows } from './flows-command.ts';
+import { agents, services } from './listing-commands.ts';
+import { showStatus } from './status-command.ts';
+import { paint, type Terminal } from './terminal.ts';
+import { revokeAgent, tokenCreate, tokenList, tokenRevoke } from './token-command.ts';
+import { up } from './up-command.ts';
+
+/** Runs one command line, without node and script, and answers with the exit code. The signal stops it. */
+export async function run(args: readonly string[], terminal: Terminal, signal: AbortSignal): Promise<ExitCode> {
+  let code: ExitCode = 0;
+  const program = build(terminal, signal, (next) => {
+    code = next;
+  });
+  try {
+    await program.parseAsync([...args], { from: 'user' });
+    return code;
+  } catch (error) {
+    return failed(error, terminal);
+  }
+}
+
+function failed(error: unknown, terminal: Terminal): ExitCode {
+  const name = paint(terminal, 'red', 'weft');
+  // Commander has already written what is wrong, or the help that was asked for.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  if (error instanceof FileError) {
+    terminal.err(`${error.message}\n${name}: nothing was changed\n`);
+    return 1;
+  }
+  if (error instanceof UsageError) {
+    terminal.err(`${name}: ${error.message}\n`);
+    return 2;
+  }
+  if (error instanceof CommandError || error instanceof AgentError) {
+    terminal.err(`${name}: ${error.message}\n`);
+    return 1;
+  }
+  // Not foreseen: the stack is what a report of it needs.
+  terminal.err(`${name}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  return 1;
+}
+
+function build(terminal: Terminal, signal: AbortSignal, exit: (code: ExitCode) => void): Command {
+  const program = new Command('weft')
+    .description('A private network for services on any set of hosts, wholly in user space.')
+    .version(VERSION)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => terminal.out(text),
+      writeErr: (text) => terminal.err(text),
+      getOutHasColors: () => terminal.colors,
+      getErrHasColors: () => terminal.colors,
+    })
+    .showHelpAfterError('(add --help for the options and an example)');
+  example(program, 'weft token create --network prod --services redis', 'weft up --join-file token --config weft.yaml');
+
+  const token = program.command('token').description('join tokens');
+  example(token, 'weft token list --network prod');
+  const create = admin(token.command('create').description('make a join token; it alone is printed'))
+    .addOption(network())
+    .option('--services <NAMES>', 'services that a host may run with it, with commas between; none when left away')
+    .option('--host <NAME>', 'the one host that it is good for')
+    .option('--gateway', 'the host may be a gateway')
+    .option('--reusable', 'may be used more than once')
+    .option('--ephemeral', 'hosts that join with it are forgotten when they go away')
+    .option('--ttl <DURATION>', 'how long it may be used, such as 1h or 7d', '1h')
+    .addOption(json())
+    .action((options) => tokenCreate(options, terminal, signal));
+  example(create, 'weft token create --network prod --services redis,web --ttl 1h');
+  const list = admin(token.command('list').description('list tokens, without their secrets'))
+    .addOption(network())
+    .addOption(json())
+    .action((options) => tokenList(options, terminal, signal));
+  example(list, 'weft token list --network prod --json');
+  const end = admin(token.command('revoke').description('end a token, and the hosts that joined with it'))
+    .argument('<id>', 'identifier from weft token list')
+    .addOption(json())
+    .action((id, options) => tokenRevoke(id, options, terminal, signal));
+  example(end, 'weft token revoke tk-4f2a');
+
+  const applying = admin(program.command('apply').description('set the services and policies of a network'))
+    .requiredOption('-f, --file <FILE>', 'the mesh file')
+    .option('--dry-run', 'print the difference and change nothing')
+    .option('--wait', 'return when every connected agent enforces it, and name those that do not')
+    .option('--timeout <DURATION>', 'how long to wait', '10s')
+    .addOption(json())
+    .action((options) => apply(options, terminal, signal));
+  example(applying, 'weft apply -f mesh.yaml --dry-run', 'weft apply -f mesh.yaml --wait');
+
+  const starting = program
+    .command('up')
+    .description('run the agent of this host')
+    .option('--join <TOKEN>', 'join token; needed at the first start only, and better kept out of the process list')
+    .option('--join-file <FILE>', 'file that holds the join token; WEFT_JOIN is read too')
+    .option('--config <FILE>', 'the agent file: what runs on this host')
+    .option('--data <DIR>', 'where keys and state are kept')
+    .option('--tunnel <HOST:PORT>', 'where other agents connect, TCP and UDP', '0.0.0.0:7410')
+    .option('--advertise <HOST:PORT>', 'where other agents reach --tunnel, when it is not an address of this host')
+    .option('--dns <HOST:PORT>', 'where names are answered', '127.0.0.1:7453')
+    .option('--vip-range <CIDR>', 'range of its own within 127.0.0.0/8, so that several agents can share a host')
+    .action((options) => up(options, terminal, signal));
+  example(starting, 'weft up --join-file token --config weft.yaml', 'weft up');
+
+  const status = admin(program.command('status').description('how this host and control fare, and how fresh that is'))
+    .addOption(network())
+    .option('--data <DIR>', "the agent's directory")
+    .addOption(json())
+    .action((options) => showStatus(options, terminal, signal));
+  example(status, 'weft status');
+
+  const listServices = admin(program.command('services').description('list services and their instances'))
+    .addOption(network())
+    .addOption(json())
+    .action((options) => services(options, terminal, signal));
+  example(listServices, 'weft services --network prod');
+
+  const listAgents = admin(program.command('agents').description('list hosts and how far each is with enforcing'))
+    .addOption(network())
+    .addOption(json())
+    .action((options) => agents(options, terminal, signal));
+  example(listAgents, 'weft agents --json');
+
+  const watching = admin(program.command('flows').description('list ended flows, oldest first'))
+    .addOption(network())
+    .option('--denied', 'only those that were denied')
+    .option('--follow', 'stay, and print each as it ends')
+    .option('--limit <NUMBER>', 'how many of the past to begin with', '100')
+    .addOption(new Option('--json', 'print one JSON object a line'))
+    .action((options) => flows(options, terminal, signal));
+  example(watching, 'weft flows --denied --follow');
+
+  const explaining = admin(program.command('explain').description('the verdict on a flow, and where it would break'))
+    .argument('<from>', 'a service, host:NAME or internet')
+    .argument('<to>', 'SERVICE:PORT or SERVICE:PORT/udp')
+    .addOption(network())
+    .addOption(json())
+    .action(async (from, to, options) => exit(await explain(from, to, options, terminal, signal)));
+  example(explaining, 'weft explain web redis:6379', 'weft explain host:build-3 statsd:8125/udp');
+
+  const revoking = admin(program.command('revoke').description('end the membership of a host; its flows are cut'))
+    .argument('<agent>', "host's name or agent's identifier")
+    .addOption(network())
+    .addOption(json())
+    .action((agent, options) => revokeAgent(agent, options, terminal, signal));
+  example(revoking, 'weft revoke build-3 --network prod');
+  return program;
+}
+
+function admin(command: Command): Command {
+  return command
+    .option('--control <HOST:PORT>', 'where control is; WEFT_CONTROL, else 127.0.0.1:7400')
+    .option(
+      '--admin-token-file <FILE>',
+      "control's admin token; WEFT_ADMIN_TOKEN_FILE, else that of control on this host",
+    );
+}
+
+function network(): Option {
+  return new Option('--network <NAME>', 'the network; may be left away while there is only one');
+}
+
+function json(): Option {
+  return new Option('--json', 'print JSON');
+}
+
+function example(command: Command, ...lines: readonly string[]): void {
+  command.addHelpText('after', `\nExample:\n${lines.map((line) => `  ${line}`).join('\n')}`);
+}

@@ -1,0 +1,169 @@
+/** weft status: this host's agent, and control as far as it may be asked. */
+import { existsSync } from 'node:fs';
+import { adminService, type pb } from '@weft/proto/wire';
+import type { AgentStatus } from '../observe/agent-status.ts';
+import { type AdminOptions, adminAccess, withAdmin } from './admin.ts';
+import { formatDuration } from './duration.ts';
+import { CommandError } from './errors.ts';
+import { formatBytes, formatTime, orDash } from './format.ts';
+import { writeJson } from './json.ts';
+import { readLocalStatus } from './local-agent.ts';
+import { defaultDirectory } from './paths.ts';
+import { type Cell, writeTable } from './table.ts';
+import { paint, printable, type Terminal } from './terminal.ts';
+
+export interface StatusOptions extends AdminOptions {
+  readonly network?: string;
+  readonly data?: string;
+  readonly json?: true;
+}
+
+type ControlAnswer =
+  | { readonly asked: false }
+  | { readonly asked: true; readonly answer: pb.GetStatusResponse }
+  | { readonly asked: true; readonly error: Error };
+
+export async function showStatus(options: StatusOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
+  const directory = options.data ?? defaultDirectory('weft', terminal.env);
+  const access = adminAccess(options, terminal.env);
+  const agent = await readLocalStatus(directory);
+  const control = await askControl(options, access.named || existsSync(access.tokenFile), terminal, signal);
+  const controlError = control.asked && 'error' in control ? control.error : undefined;
+
+  if (agent === undefined && controlError !== undefined) throw controlError;
+  if (agent === undefined && !control.asked) {
+    throw new CommandError(
+      'nothing-to-ask',
+      `no agent runs in ${directory}, and there is no admin token at ${access.tokenFile} to ask control with; ` +
+        'name the one with --data or the other with --admin-token-file',
+    );
+  }
+  if (options.json !== undefined) {
+    writeJson(terminal, { agent: agent ?? null, control: controlJson(control, access.address) });
+    return;
+  }
+  if (agent !== undefined) writeAgent(agent, terminal);
+  if (control.asked && 'answer' in control) writeControl(control.answer, access.address, terminal);
+  if (controlError !== undefined) {
+    terminal.out(`\ncontrol    ${paint(terminal, 'red', 'not reachable')}: ${printable(controlError.message)}\n`);
+  }
+}
+
+async function askControl(
+  options: StatusOptions,
+  hasToken: boolean,
+  terminal: Terminal,
+  signal: AbortSignal,
+): Promise<ControlAnswer> {
+  if (!hasToken) return { asked: false };
+  try {
+    const request = { network: options.network ?? '' };
+    const answer = await withAdmin(options, terminal, signal, (admin) => admin.call(adminService.getStatus, request));
+    return { asked: true, answer };
+  } catch (error) {
+    if (error instanceof CommandError) return { asked: true, error };
+    throw error;
+  }
+}
+
+function controlJson(control: ControlAnswer, address: string): object | null {
+  if (!control.asked) return null;
+  if ('error' in control) return { address, reachable: false, error: control.error.message };
+  const { version, startedMs, networks } = control.answer;
+  return {
+    address,
+    reachable: true,
+    version,
+    startedMs,
+    networks: networks.map((network) => ({
+      network: network.network,
+      revision: network.revision,
+      services: network.services,
+      agents: network.agents,
+      connected: network.connected,
+      behind: network.behind,
+      flowsDropped: network.flowsDropped,
+    })),
+  };
+}
+
+function writeAgent(agent: AgentStatus, terminal: Terminal): void {
+  const line = (name: string, text: string) => terminal.out(`${name.padEnd(11)}${text}\n`);
+  line('agent', printable(`${agent.host} in network ${agent.network} (${agent.agentId}), version ${agent.version}`));
+  line('state', stateOf(agent, terminal));
+  line('revision', `${agent.revision} enforced`);
+  line('dns', printable(agent.dns));
+  const { tunnel, flows } = agent;
+  const bytes = `${formatBytes(tunnel.bytesSent)} sent, ${formatBytes(tunnel.bytesReceived)} received`;
+  line('tunnels', printable(`${tunnel.open} open, listening on ${tunnel.address}, ${bytes}`));
+  if (agent.gateway !== '') line('gateway', printable(agent.gateway));
+  line('listeners', `${agent.listeners.ports} ports of VIPs`);
+  line('flows', `${flows.open} open, ${flows.recorded} recorded, ${flows.dropped} records dropped`);
+  if (agent.instances.length > 0) {
+    terminal.out('\n');
+    writeTable(
+      terminal,
+      ['RUNS HERE', 'STATE', 'NOT LISTENING'],
+      agent.instances.map(({ service, healthy, notListening }): Cell[] => [
+        service,
+        healthy ? { text: 'healthy', color: 'green' } : { text: 'not healthy', color: 'red' },
+        orDash(
+          notListening
+            .map(({ first, last, protocol }) => `${first === last ? first : `${first}-${last}`}/${protocol}`)
+            .join(','),
+        ),
+      ]),
+    );
+  }
+  if (agent.names.length > 0) {
+    terminal.out('\n');
+    writeTable(
+      terminal,
+      ['NAME', 'KIND', 'ADDRESS', 'PORTS', 'HEALTHY'],
+      agent.names.map(({ name, kind, address, ports, instances, healthy }): Cell[] => [
+        name,
+        kind,
+        address ?? 'outside --vip-range',
+        orDash(ports.join(',')),
+        { text: `${healthy}/${instances}`, color: healthy > 0 ? 'green' : 'red' },
+      ]),
+    );
+  }
+  if (agent.problems.length > 0) terminal.out('\n');
+  for (const { code, subject, message } of agent.problems) {
+    terminal.out(`${paint(terminal, 'red', 'problem')}    ${printable(`${subject}: ${message} (${code})`)}\n`);
+  }
+}
+
+function stateOf({ state, staleSince, control }: AgentStatus, terminal: Terminal): string {
+  switch (state) {
+    case 'connected':
+      return paint(terminal, 'green', 'connected to control');
+    case 'revoked':
+      return paint(terminal, 'red', 'revoked: control took the membership back; join again with a new token');
+    case 'stale': {
+      const since = staleSince === null ? terminal.now() : Date.parse(staleSince);
+      const why = control.cause === '' ? '' : `: ${printable(control.cause)}`;
+      const age = formatDuration(terminal.now() - since);
+      return paint(terminal, 'yellow', `stale since ${formatTime(since)} (${age}); control is not connected${why}`);
+    }
+  }
+}
+
+function writeControl(answer: pb.GetStatusResponse, address: string, terminal: Terminal): void {
+  const up = formatDuration(terminal.now() - answer.startedMs);
+  terminal.out(`\ncontrol    ${printable(`${address}, version ${answer.version}`)}, up ${up}\n\n`);
+  writeTable(
+    terminal,
+    ['NETWORK', 'REVISION', 'SERVICES', 'AGENTS', 'CONNECTED', 'BEHIND', 'FLOWS DROPPED'],
+    answer.networks.map((network): Cell[] => [
+      network.network,
+      String(network.revision),
+      String(network.services),
+      String(network.agents),
+      String(network.connected),
+      network.behind.length === 0 ? '-' : { text: network.behind.join(','), color: 'yellow' },
+      String(network.flowsDropped),
+    ]),
+  );
+}

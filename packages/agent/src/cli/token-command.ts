@@ -1,0 +1,150 @@
+/** weft token: create, list, revoke. */
+import { isHostName, isServiceName } from '@weft/proto';
+import { adminService } from '@weft/proto/wire';
+import { type AdminOptions, withAdmin } from './admin.ts';
+import { parseDuration } from './duration.ts';
+import { UsageError } from './errors.ts';
+import { formatTime, orDash } from './format.ts';
+import { writeJson } from './json.ts';
+import { writeTable } from './table.ts';
+import { paint, printable, type Terminal } from './terminal.ts';
+
+export interface TokenCreateOptions extends AdminOptions {
+  readonly network?: string;
+  readonly services?: string;
+  readonly host?: string;
+  readonly gateway?: true;
+  readonly reusable?: true;
+  readonly ephemeral?: true;
+  readonly ttl: string;
+  readonly json?: true;
+}
+
+const MAX_TTL_SECONDS = 31_536_000;
+
+/** Prints the token alone, so that `TOKEN=$(weft token create ...)` is all it takes. */
+export async function tokenCreate(options: TokenCreateOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
+  const ttlSeconds = Math.ceil((parseDuration(options.ttl) ?? Number.NaN) / 1_000);
+  if (!(ttlSeconds >= 1 && ttlSeconds <= MAX_TTL_SECONDS)) {
+    throw new UsageError(
+      `--ttl takes a duration from 1s to 365d, such as 1h or 7d; found ${JSON.stringify(options.ttl)}`,
+    );
+  }
+  const services = (options.services ?? '').split(',').filter((name) => name !== '');
+  for (const name of services) {
+    if (!isServiceName(name)) {
+      throw new UsageError(
+        `--services takes names with commas between, such as redis,web; found ${JSON.stringify(name)}`,
+      );
+    }
+  }
+  if (options.host !== undefined && !isHostName(options.host)) {
+    throw new UsageError(`--host takes a host's name, such as build-3; found ${JSON.stringify(options.host)}`);
+  }
+  const made = await withAdmin(options, terminal, signal, (admin) =>
+    admin.call(adminService.createToken, {
+      network: options.network ?? '',
+      services,
+      host: options.host ?? '',
+      gateway: options.gateway ?? false,
+      reusable: options.reusable ?? false,
+      ephemeral: options.ephemeral ?? false,
+      ttlSeconds,
+    }),
+  );
+  if (options.json === undefined) {
+    terminal.out(`${made.token}\n`);
+    return;
+  }
+  writeJson(terminal, { token: made.token, tokenId: made.tokenId, expiresMs: made.expiresMs });
+}
+
+export interface TokenListOptions extends AdminOptions {
+  readonly network?: string;
+  readonly json?: true;
+}
+
+export async function tokenList(options: TokenListOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
+  const { tokens } = await withAdmin(options, terminal, signal, (admin) =>
+    admin.call(adminService.listTokens, { network: options.network ?? '' }),
+  );
+  if (options.json !== undefined) {
+    const entries = tokens.map(
+      ({ tokenId, services, host, gateway, reusable, ephemeral, expiresMs, uses, revoked }) => ({
+        tokenId,
+        services,
+        host,
+        gateway,
+        reusable,
+        ephemeral,
+        expiresMs,
+        uses,
+        revoked,
+      }),
+    );
+    writeJson(terminal, entries);
+    return;
+  }
+  const head = ['ID', 'STATE', 'SERVICES', 'HOST', 'GATEWAY', 'REUSABLE', 'EPHEMERAL', 'USES', 'EXPIRES'];
+  const rows = tokens.map((token) => {
+    const state = token.revoked
+      ? 'revoked'
+      : token.expiresMs <= terminal.now()
+        ? 'expired'
+        : token.uses > 0 && !token.reusable
+          ? 'used'
+          : 'valid';
+    return [
+      token.tokenId,
+      { text: state, color: state === 'valid' ? ('green' as const) : ('dim' as const) },
+      orDash(token.services.join(',')),
+      orDash(token.host),
+      token.gateway ? 'yes' : '-',
+      token.reusable ? 'yes' : '-',
+      token.ephemeral ? 'yes' : '-',
+      String(token.uses),
+      formatTime(token.expiresMs),
+    ];
+  });
+  writeTable(terminal, head, rows);
+}
+
+export interface RevokeOptions extends AdminOptions {
+  readonly network?: string;
+  readonly json?: true;
+}
+
+export async function tokenRevoke(
+  id: string,
+  options: Omit<RevokeOptions, 'network'>,
+  terminal: Terminal,
+  signal: AbortSignal,
+): Promise<void> {
+  const { revision, hosts } = await withAdmin(options, terminal, signal, (admin) =>
+    admin.call(adminService.revokeToken, { tokenId: id }),
+  );
+  if (options.json !== undefined) {
+    writeJson(terminal, { tokenId: id, revision, hosts });
+    return;
+  }
+  const ended = hosts.length === 0 ? 'no host had joined with it' : `with it ended: ${hosts.join(', ')}`;
+  terminal.out(`${printable(`token ${id} revoked at revision ${revision}; ${ended}`)}\n`);
+}
+
+export async function revokeAgent(
+  agent: string,
+  options: RevokeOptions,
+  terminal: Terminal,
+  signal: AbortSignal,
+): Promise<void> {
+  const { revision, agentId } = await withAdmin(options, terminal, signal, (admin) =>
+    admin.call(adminService.revokeAgent, { network: options.network ?? '', agent }),
+  );
+  if (options.json !== undefined) {
+    writeJson(terminal, { agentId, revision });
+    return;
+  }
+  terminal.out(
+    `${paint(terminal, 'bold', printable(agent))} (${printable(agentId)}) revoked at revision ${revision}\n`,
+  );
+}

@@ -1,0 +1,101 @@
+/** weft up: reads what the person gave, then runs the agent until it is stopped. */
+import { readFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import {
+  CONTROL_RANGE,
+  decodeJoinToken,
+  formatHostPort,
+  type HostPort,
+  type JoinToken,
+  parseHostPort,
+  parseRange,
+  TokenError,
+  toHostName,
+} from '@weft/proto';
+import { EMPTY_AGENT_FILE, readAgentFile } from '../config/agent-file.ts';
+import { createLogger } from '../observe/logger.ts';
+import { UsageError } from './errors.ts';
+import { defaultDirectory } from './paths.ts';
+import type { Terminal } from './terminal.ts';
+
+export interface UpOptions {
+  readonly join?: string;
+  readonly joinFile?: string;
+  readonly config?: string;
+  readonly data?: string;
+  readonly tunnel: string;
+  readonly advertise?: string;
+  readonly dns: string;
+  readonly vipRange?: string;
+}
+
+export async function up(options: UpOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
+  const tunnel = hostPort('--tunnel', options.tunnel, 0);
+  const dns = hostPort('--dns', options.dns, 0);
+  const advertise = options.advertise === undefined ? undefined : hostPort('--advertise', options.advertise, 1);
+  const range = options.vipRange === undefined ? CONTROL_RANGE : parseRange(options.vipRange);
+  if (range === undefined) {
+    throw new UsageError(
+      `--vip-range takes a range within 127.0.0.0/8, from /8 to /30, such as 127.96.0.0/12; found ${JSON.stringify(options.vipRange)}`,
+    );
+  }
+  if (range.base === LOOPBACK_NETWORK) {
+    throw new UsageError(
+      '--vip-range must not hold 127.0.0.1, which programs trust; take another, such as 127.96.0.0/12',
+    );
+  }
+  const token = await readToken(options, terminal);
+  const file = options.config === undefined ? EMPTY_AGENT_FILE : await readAgentFile(options.config);
+  // Loaded here and not above: every other command starts faster without the data path.
+  const { runAgent } = await import('../agent.ts');
+  await runAgent(
+    {
+      directory: options.data ?? defaultDirectory('weft', terminal.env),
+      token,
+      file,
+      tunnel,
+      advertise: advertise === undefined ? undefined : formatHostPort(advertise.host, advertise.port),
+      dns,
+      range,
+      fallbackHost: toHostName(hostname()),
+      logger: createLogger(terminal.env),
+      ready: (sentence) => terminal.out(`weft ready: ${sentence}\n`),
+    },
+    signal,
+  );
+}
+
+const LOOPBACK_NETWORK = 0x7f000000;
+
+function hostPort(option: string, text: string, minimumPort: number): HostPort {
+  const parsed = parseHostPort(text);
+  if (parsed !== undefined && parsed.port >= minimumPort) return parsed;
+  throw new UsageError(`${option} takes HOST:PORT, such as 127.0.0.1:7410; found ${JSON.stringify(text)}`);
+}
+
+/** --join, then --join-file, then WEFT_JOIN. No error shows any part of the token. */
+async function readToken(options: UpOptions, terminal: Terminal): Promise<JoinToken | undefined> {
+  const { source, text } = await tokenText(options, terminal);
+  if (text === undefined) return undefined;
+  try {
+    return decodeJoinToken(text);
+  } catch (error) {
+    if (error instanceof TokenError) throw new UsageError(`${source}: ${error.message}`);
+    throw error;
+  }
+}
+
+async function tokenText(
+  options: UpOptions,
+  terminal: Terminal,
+): Promise<{ source: string; text: string | undefined }> {
+  if (options.join !== undefined) return { source: '--join', text: options.join };
+  if (options.joinFile !== undefined) {
+    try {
+      return { source: options.joinFile, text: await readFile(options.joinFile, 'utf8') };
+    } catch (cause) {
+      throw new UsageError(`--join-file ${options.joinFile} cannot be read: ${(cause as Error).message}`);
+    }
+  }
+  return { source: 'WEFT_JOIN', text: terminal.env.WEFT_JOIN || undefined };
+}

@@ -1,0 +1,105 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parseAgentFile, readAgentFile } from './agent-file.ts';
+import { FileError } from './errors.ts';
+
+function mistakes(content: string): string {
+  try {
+    parseAgentFile('weft.yaml', content);
+  } catch (error) {
+    if (error instanceof FileError) return error.message;
+    throw error;
+  }
+  return '';
+}
+
+describe('an agent file', () => {
+  test('says what runs here, where, and as whom', () => {
+    const file = parseAgentFile(
+      'weft.yaml',
+      `services:
+  redis:  { targets: { 6379: "127.0.0.1:6380", 8125/udp: "[::1]:8125" } }
+  mailer: { match: { user: mailer } }
+  web:
+gateway: { http: "0.0.0.0:8080" }
+`,
+    );
+    expect([...file.services.values()]).toEqual([
+      {
+        name: 'redis',
+        targets: [
+          { port: 6379, protocol: 'tcp', host: '127.0.0.1', targetPort: 6380 },
+          { port: 8125, protocol: 'udp', host: '::1', targetPort: 8125 },
+        ],
+      },
+      { name: 'mailer', targets: [], match: { user: 'mailer' } },
+      { name: 'web', targets: [] },
+    ]);
+    expect(file.gateway).toEqual({ http: { host: '0.0.0.0', port: 8080 } });
+  });
+
+  test('may be empty: a host that only calls', () => {
+    for (const content of ['', '# nothing\n', '{}\n'])
+      expect(parseAgentFile('weft.yaml', content).services.size).toBe(0);
+  });
+
+  test.each([
+    [
+      'tags',
+      'tags: [ci]\nservices:\n  a: { tags: [x] }\n',
+      'weft.yaml:1:1: tags are given in the mesh file and not here, so that a host cannot choose its own rights: agents: { HOST: { tags: [..] } }\n' +
+        'weft.yaml:3:8: services.a: tags are given in the mesh file and not here, so that a host cannot choose its own rights: agents: { HOST: { tags: [..] } }',
+    ],
+    [
+      'the mesh file by mistake',
+      'network: prod\nservices:\n  redis: { kind: private, ports: [6379] }\n',
+      'weft.yaml:1:1: unknown key "network" (known here: services, gateway)\n' +
+        'weft.yaml:3:12: services.redis: a kind is declared in the mesh file, not here\n' +
+        'weft.yaml:3:27: services.redis: ports are declared in the mesh file; here "targets" says where they are served, such as { 6379: "127.0.0.1:6379" }',
+    ],
+    [
+      'bad targets',
+      'services:\n  a: { targets: { 1-2: "127.0.0.1:1", 6379: "localhost:6379", 5: 5, 6: "1.2.3.4:0", 7/tcp: "127.0.0.1:7", 7: "127.0.0.1:8" } }\n',
+      'weft.yaml:2:45: services.a.targets.6379: expected an IP address and port, such as 127.0.0.1:6379, found the name localhost:6379\n' +
+        'weft.yaml:2:66: services.a.targets.5: expected HOST:PORT, such as 127.0.0.1:6379 or [::1]:6379, found the number 5\n' +
+        'weft.yaml:2:72: services.a.targets.6: expected a port from 1 to 65535, found 0',
+    ],
+    [
+      'bad target ports',
+      'services:\n  a: { targets: { 1-2: "127.0.0.1:1", 7/tcp: "127.0.0.1:7", 7: "127.0.0.1:8" } }\n',
+      'weft.yaml:2:17: services.a.targets: port 7/tcp has two targets, expected one\n' +
+        'weft.yaml:2:19: services.a.targets: expected one port, such as 6379 or 8125/udp, found "1-2"',
+    ],
+    [
+      'a match that matches on nothing known',
+      'services:\n  a: { match: { usr: x } }\n',
+      'weft.yaml:2:17: services.a.match: unknown key "usr"; did you mean "user"? (known here: user, unit, cgroup, command)',
+    ],
+    [
+      'a gateway without its address',
+      'gateway: {}\n',
+      'weft.yaml:1:10: gateway.http: missing; expected HOST:PORT, such as 127.0.0.1:6379 or [::1]:6379',
+    ],
+  ])('%s', (_name, content, message) => {
+    expect(mistakes(content)).toBe(message);
+  });
+});
+
+describe('a file that cannot be read', () => {
+  let directory: string;
+  beforeAll(async () => {
+    directory = await mkdtemp(join(tmpdir(), 'weft-config-'));
+  });
+  afterAll(() => rm(directory, { recursive: true }));
+
+  test('is told by what is wrong with it', async () => {
+    const missing = join(directory, 'none.yaml');
+    await expect(readAgentFile(missing)).rejects.toThrow(`${missing}: no such file`);
+    await expect(readAgentFile(directory)).rejects.toThrow(`${directory}: is a directory, expected a YAML file`);
+    const binary = join(directory, 'binary.yaml');
+    await writeFile(binary, Buffer.from([0xff, 0xfe, 0x00]));
+    await expect(readAgentFile(binary)).rejects.toThrow(`${binary}: is not UTF-8 text`);
+  });
+});

@@ -1,0 +1,171 @@
+import { describe, expect, test } from 'vitest';
+import { FileError } from './errors.ts';
+import { parseMeshFile } from './mesh-file.ts';
+
+const GOOD = `network: prod
+services:
+  web:     { kind: web, ports: [3000], public: { port: 3000, hosts: [shop.example.com] } }
+  redis:   { kind: private, ports: [6379], tags: [store] }
+  rabbit:  { kind: private, ports: [5672, 15672] }
+  statsd:  { kind: private, ports: [8125/udp, 5000-5010/tcp] }
+  mailer:  { kind: worker }
+default: deny
+policies:
+  - { name: no-admin-ui, action: deny, from: [web], to: [rabbit], ports: [15672] }
+agents:
+  build-3: { tags: [ci] }
+tests:
+  - { from: web, to: "redis:6379", expect: allow }
+  - { from: host:build-3, to: "statsd:8125/udp", expect: deny }
+`;
+
+function mistakes(content: string): string {
+  try {
+    parseMeshFile('mesh.yaml', content);
+  } catch (error) {
+    if (error instanceof FileError) return error.message;
+    throw error;
+  }
+  return '';
+}
+
+describe('a mesh file', () => {
+  test('becomes a mesh', () => {
+    const { mesh } = parseMeshFile('mesh.yaml', GOOD);
+    expect(mesh.network).toBe('prod');
+    expect(mesh.defaultAction).toBe('deny');
+    expect(mesh.services.find(({ name }) => name === 'web')).toEqual({
+      name: 'web',
+      kind: 'web',
+      ports: [{ protocol: 'tcp', first: 3000, last: 3000 }],
+      public: { port: 3000, hosts: ['shop.example.com'] },
+      tags: [],
+    });
+    expect(mesh.services.find(({ name }) => name === 'statsd')?.ports).toEqual([
+      { protocol: 'udp', first: 8125, last: 8125 },
+      { protocol: 'tcp', first: 5000, last: 5010 },
+    ]);
+    expect(mesh.services.find(({ name }) => name === 'mailer')).toEqual({
+      name: 'mailer',
+      kind: 'worker',
+      ports: [],
+      tags: [],
+    });
+    expect(mesh.policies[0]?.ports).toEqual([{ protocol: 'tcp', first: 15672, last: 15672 }]);
+    expect(mesh.agents).toEqual([{ name: 'build-3', tags: ['ci'] }]);
+    expect(mesh.tests[1]).toEqual({
+      from: 'host:build-3',
+      service: 'statsd',
+      port: 8125,
+      protocol: 'udp',
+      expect: 'deny',
+    });
+  });
+
+  test('needs a network and nothing more', () => {
+    expect(parseMeshFile('mesh.yaml', 'network: prod\n').mesh).toEqual({
+      network: 'prod',
+      services: [],
+      defaultAction: 'allow',
+      policies: [],
+      agents: [],
+      tests: [],
+    });
+  });
+
+  test('finds where a field of control stands', () => {
+    const file = parseMeshFile('mesh.yaml', GOOD);
+    expect(file.locate('services.redis.ports[0]')).toEqual({ line: 4, column: 37 });
+    expect(file.locate('policies[0].to[0]')).toEqual({ line: 10, column: 58 });
+    expect(file.locate('tests[1]')).toEqual({ line: 15, column: 5 });
+    expect(file.locate('services.redis.nothing.there')).toEqual({ line: 4, column: 12 });
+    expect(file.locate('')).toEqual({ line: 1, column: 1 });
+  });
+});
+
+describe('mistakes are told with their place, all at once', () => {
+  test.each([
+    ['an empty file', '', 'mesh.yaml:1:1: expected a map, found nothing'],
+    ['a list', '- web\n', 'mesh.yaml:1:1: expected a map, found a list'],
+    [
+      'a near miss of a key',
+      'network: prod\nservices:\n  redis: { kind: private, prots: [6379] }\n',
+      'mesh.yaml:3:27: services.redis: unknown key "prots"; did you mean "ports"? (known here: kind, ports, public, tags)',
+    ],
+    [
+      'a near miss of a kind, and a missing one',
+      'network: prod\nservices:\n  web: { kind: wbe }\n  redis: { ports: [1] }\n',
+      'mesh.yaml:3:16: services.web.kind: expected web, private or worker, found "wbe"; did you mean "web"?\n' +
+        'mesh.yaml:4:10: services.redis.kind: missing; expected web, private or worker',
+    ],
+    [
+      'ports of the wrong type and out of range',
+      'network: prod\nservices:\n  a:\n    kind: private\n    ports: [0, 70000, 5-3/tcp, x, true, 80/sctp]\n',
+      'mesh.yaml:5:13: services.a.ports[0]: "0" is out of range; expected ports from 1 to 65535\n' +
+        'mesh.yaml:5:16: services.a.ports[1]: "70000" is out of range; expected ports from 1 to 65535\n' +
+        'mesh.yaml:5:23: services.a.ports[2]: "5-3/tcp" ends before it starts; expected PORT, PORT/tcp, PORT/udp, LO-HI/tcp or LO-HI/udp\n' +
+        'mesh.yaml:5:32: services.a.ports[3]: "x" is not a port; expected PORT, PORT/tcp, PORT/udp, LO-HI/tcp or LO-HI/udp\n' +
+        'mesh.yaml:5:35: services.a.ports[4]: expected a port such as 6379, 8125/udp or 5000-5010/tcp, found the boolean true\n' +
+        'mesh.yaml:5:41: services.a.ports[5]: "80/sctp" is not a port; expected PORT, PORT/tcp, PORT/udp, LO-HI/tcp or LO-HI/udp',
+    ],
+    [
+      'ports that are no list',
+      'network: prod\nservices:\n  a: { kind: private, ports: 6379 }\n',
+      'mesh.yaml:3:30: services.a.ports: expected a list of ports such as 6379, 8125/udp or 5000-5010/tcp, found the number 6379',
+    ],
+    [
+      'a duplicate key',
+      'network: prod\nservices:\n  a: { kind: worker }\n  a: { kind: worker }\n',
+      'mesh.yaml:4:3: this key stands twice in one map; each may stand once',
+    ],
+    [
+      'a second document',
+      'network: prod\n---\nnetwork: dev\n',
+      'mesh.yaml:2:1: a second document begins here; a file holds one',
+    ],
+    ['another YAML', '%YAML 1.1\n---\nnetwork: prod\n', 'mesh.yaml:1:1: found YAML 1.1, expected YAML 1.2'],
+    ['a tag', 'network: !secret prod\n', 'mesh.yaml:1:10: found a tag, expected plain YAML: Unresolved tag: !secret'],
+    ['a prototype', 'network: prod\n__proto__: {}\n', 'mesh.yaml:2:1: unknown key "__proto__"'],
+    [
+      'a test that names no port',
+      'network: prod\ntests:\n  - { from: web, to: redis, expect: maybe }\n',
+      'mesh.yaml:3:22: tests[0].to: "redis": not SERVICE:PORT; expected SERVICE:PORT or SERVICE:PORT/udp\n' +
+        'mesh.yaml:3:37: tests[0].expect: expected allow or deny, found "maybe"',
+    ],
+  ])('%s', (_name, content, message) => {
+    expect(mistakes(content)).toBe(message);
+  });
+
+  test('what only the meaning shows has a place too', () => {
+    const content = `network: prod
+services:
+  mailer: { kind: worker, ports: [25] }
+policies:
+  - { name: a, action: deny, from: [nobody], to: ["*"] }
+`;
+    const lines = mistakes(content).split('\n');
+    expect(lines).toHaveLength(2);
+    expect(lines[0]).toMatch(/^mesh\.yaml:3:34: services\.mailer\.ports/);
+    expect(lines[1]).toMatch(/^mesh\.yaml:5:37: policies\[0\]\.from\[0\]: /);
+  });
+
+  test('aliases cannot blow a file up', () => {
+    const levels = Array.from({ length: 9 }, (_, level) =>
+      level === 0
+        ? 'l0: &l0 [x,x,x,x,x,x,x,x,x]'
+        : `l${level}: &l${level} [${Array(9)
+            .fill(`*l${level - 1}`)
+            .join(',')}]`,
+    );
+    expect(mistakes(`${levels.join('\n')}\n`)).toBe(
+      'mesh.yaml:1:1: aliases stand for too much: at most 100 nodes may come from aliases',
+    );
+  });
+
+  test('a thousand mistakes end in a count', () => {
+    const services = Array.from({ length: 1_000 }, (_, index) => `  s${index}: { kind: x }`).join('\n');
+    const lines = mistakes(`network: prod\nservices:\n${services}\n`).split('\n');
+    expect(lines).toHaveLength(51);
+    expect(lines.at(-1)).toBe('mesh.yaml: and 950 more');
+  });
+});

@@ -1,0 +1,49 @@
+/** Accepts TCP connections as conduits. */
+import net from 'node:net';
+import { type SocketConduit, socketConduit } from './socket.ts';
+
+export interface Remote {
+  readonly address: string;
+  readonly port: number;
+}
+
+export interface ConduitListener {
+  /** Bound port: the chosen one where 0 was asked for. */
+  readonly port: number;
+  readonly address: string;
+  /** Accepts no more; connections accepted before go on. */
+  close(): void;
+}
+
+export interface ListenOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Called when accepting fails later, such as for want of file descriptors; the listener goes on. */
+  readonly onError?: (error: Error) => void;
+}
+
+/** Listens. Rejects with the system's error when the address cannot be had. */
+export function listenConduits(
+  options: ListenOptions,
+  onConnection: (conduit: SocketConduit, remote: Remote) => void,
+): Promise<ConduitListener> {
+  return new Promise((resolve, reject) => {
+    const server = net.createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true });
+    server.on('connection', (socket) => {
+      const { remoteAddress, remotePort } = socket;
+      // Undefined when it was reset before it could be accepted.
+      if (remoteAddress === undefined || remotePort === undefined) {
+        socket.destroy();
+        return;
+      }
+      onConnection(socketConduit(socket), { address: remoteAddress, port: remotePort });
+    });
+    server.once('error', reject);
+    server.listen({ host: options.host, port: options.port, backlog: 1024 }, () => {
+      server.off('error', reject);
+      server.on('error', (error) => options.onError?.(error));
+      const bound = server.address() as net.AddressInfo;
+      resolve({ port: bound.port, address: bound.address, close: () => server.close() });
+    });
+  });
+}

@@ -1,0 +1,104 @@
+/**
+ * One forwarded question until it has one answer. The next resolver is asked when one fails, says it cannot, or is slow;
+ * a slow one is still listened to, so that a name that takes its resolver long is answered all the same.
+ */
+import { askTcp, askUdp, type CancelAsk } from './ask.ts';
+import { Flag, Rcode } from './message.ts';
+import type { Transport } from './types.ts';
+import type { Upstream } from './upstreams.ts';
+
+const ATTEMPTS = 3;
+/** Share of the whole time after which a resolver counts as slow. */
+const SLOW = 0.3;
+
+export interface ExchangeOptions {
+  readonly packet: Buffer;
+  readonly question: Buffer;
+  /** Who asked over TCP gets no truncated answer: the resolver is asked again over TCP. */
+  readonly transport: Transport;
+  /** At least one. */
+  readonly upstreams: readonly Upstream[];
+  readonly timeoutMs: number;
+  /** Called once: with the answer, or without when no resolver gave one in time. */
+  readonly done: (message: Buffer | undefined) => void;
+}
+
+export class Exchange {
+  readonly #options: ExchangeOptions;
+  readonly #asking = new Set<CancelAsk>();
+  #launched = 0;
+  #over: boolean = false;
+  /** The best of what is no use: a truncated answer, or a resolver's word that it cannot. */
+  #fallback: Buffer | undefined;
+  #slow: NodeJS.Timeout | undefined;
+  #deadline: NodeJS.Timeout | undefined;
+
+  constructor(options: ExchangeOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#deadline = setTimeout(() => this.#finish(this.#fallback), this.#options.timeoutMs);
+    this.#launch();
+  }
+
+  /** Ends it without calling `done`. */
+  cancel(): void {
+    this.#over = true;
+    clearTimeout(this.#slow);
+    clearTimeout(this.#deadline);
+    for (const stop of this.#asking) stop();
+    this.#asking.clear();
+  }
+
+  #finish(message: Buffer | undefined): void {
+    if (this.#over) return;
+    this.cancel();
+    this.#options.done(message);
+  }
+
+  /** Asks the next resolver; with none left, waits for those asked, if any. */
+  #launch(): void {
+    clearTimeout(this.#slow);
+    if (this.#over) return;
+    const { upstreams, timeoutMs } = this.#options;
+    const upstream = this.#launched < ATTEMPTS ? upstreams[this.#launched % upstreams.length] : undefined;
+    if (upstream === undefined) {
+      if (this.#asking.size === 0) this.#finish(this.#fallback);
+      return;
+    }
+    this.#launched++;
+    this.#slow = setTimeout(() => this.#launch(), timeoutMs * SLOW);
+    this.#ask(askUdp, upstream);
+  }
+
+  #ask(ask: typeof askUdp, upstream: Upstream): void {
+    const { packet, question, transport } = this.#options;
+    const stop = ask(upstream, packet, question, {
+      answer: (message) => {
+        this.#asking.delete(stop);
+        const flags = message.readUInt16BE(2);
+        if ((flags & Flag.TC) !== 0 && transport === 'tcp' && ask === askUdp) {
+          this.#fallback ??= message;
+          this.#ask(askTcp, upstream);
+        } else if (isUseful(flags)) {
+          this.#finish(message);
+        } else {
+          this.#fallback ??= message;
+          this.#launch();
+        }
+      },
+      failed: () => {
+        this.#asking.delete(stop);
+        this.#launch();
+      },
+    });
+    this.#asking.add(stop);
+  }
+}
+
+/** NXDOMAIN is an answer. SERVFAIL, REFUSED and the like are one resolver's state, and the next may know. */
+function isUseful(flags: number): boolean {
+  const rcode = flags & Flag.RCODE;
+  return rcode === Rcode.NOERROR || rcode === Rcode.NXDOMAIN;
+}

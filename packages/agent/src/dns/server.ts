@@ -1,0 +1,85 @@
+/** The DNS server of one agent: two sockets, one responder, one forwarder. */
+import type dgram from 'node:dgram';
+import { once } from 'node:events';
+import type net from 'node:net';
+import { codeOf, DnsListenError } from './errors.ts';
+import { Forwarder } from './forwarder.ts';
+import { Responder } from './responder.ts';
+import { bindTcp, serveTcp } from './tcp.ts';
+import { createCounters, type DnsOptions, type DnsServer } from './types.ts';
+import { bindUdp, serveUdp } from './udp.ts';
+import { fixedUpstreams, resolvConfUpstreams } from './upstreams.ts';
+
+const FORWARD_TIMEOUT_MS = 4000;
+/** Tries to find a port that is free for both protocols, where any will do. */
+const PORT_TRIES = 10;
+
+/** Answers when both sockets listen. Throws DnsListenError, or UpstreamFormError. */
+export async function createDnsServer(options: DnsOptions): Promise<DnsServer> {
+  const { listen, netmap, signal } = options;
+  signal.throwIfAborted();
+  const logger = options.logger.child({ part: 'dns' });
+  const { tcp, udp, port } = await bindBoth(listen.host, listen.port, options);
+  const address = { host: listen.host, port };
+  const counters = createCounters();
+  let forwarder: Forwarder;
+  try {
+    const upstreams =
+      options.upstreams === undefined
+        ? resolvConfUpstreams(options.resolvConfPath ?? '/etc/resolv.conf', address, logger)
+        : fixedUpstreams(options.upstreams, address);
+    const timeoutMs = options.forwardTimeoutMs ?? FORWARD_TIMEOUT_MS;
+    forwarder = new Forwarder({ upstreams, timeoutMs, counters, logger });
+  } catch (error) {
+    tcp.close();
+    udp.close();
+    throw error;
+  }
+  const responder = new Responder({ netmap, forwarder, counters, logger });
+  serveUdp(udp, responder);
+  const endConnections = serveTcp(tcp, responder);
+  tcp.on('error', (error) => logger.warn({ event: 'dns-tcp-error', err: error }, 'error on the DNS listener'));
+
+  const closed = Promise.all([once(tcp, 'close'), once(udp, 'close')]).then(() => undefined);
+  let closing = false;
+  const close = (): Promise<void> => {
+    if (!closing) {
+      closing = true;
+      signal.removeEventListener('abort', onAbort);
+      forwarder.close();
+      endConnections();
+      tcp.close();
+      udp.close();
+    }
+    return closed;
+  };
+  const onAbort = (): void => void close();
+  signal.addEventListener('abort', onAbort);
+  if (signal.aborted) await close();
+  logger.info({ event: 'dns-up', ...address }, 'answering names');
+  return { address, counters, close };
+}
+
+async function bindBoth(
+  host: string,
+  wanted: number,
+  { logger }: DnsOptions,
+): Promise<{ tcp: net.Server; udp: dgram.Socket; port: number }> {
+  for (let tries = wanted === 0 ? PORT_TRIES : 1; ; tries--) {
+    let tcp: net.Server;
+    try {
+      tcp = await bindTcp(host, wanted);
+    } catch (error) {
+      throw new DnsListenError(host, wanted, error);
+    }
+    const bound = tcp.address();
+    const port = typeof bound === 'object' && bound !== null ? bound.port : wanted;
+    try {
+      return { tcp, udp: await bindUdp(host, port, logger), port };
+    } catch (error) {
+      tcp.close();
+      // Free for TCP, taken for UDP: with port 0 another will do.
+      if (tries <= 1 || codeOf(error) !== 'EADDRINUSE') throw new DnsListenError(host, port, error);
+    }
+  }
+}

@@ -1,0 +1,63 @@
+/** What the DNS server is given, and what it tells of itself. */
+import type { Logger } from 'pino';
+import type { NetmapSource } from '../netmap/types.ts';
+
+export interface DnsOptions {
+  /** UDP and TCP on the same port; port 0 takes any that is free for both. */
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly netmap: NetmapSource;
+  /** Where names outside `internal` go: ADDRESS or ADDRESS:PORT, [ADDRESS]:PORT for IPv6. Instead of resolv.conf. */
+  readonly upstreams?: readonly string[];
+  /** Read when `upstreams` is not given, and again whenever it changes. Default /etc/resolv.conf. */
+  readonly resolvConfPath?: string;
+  /** A forwarded question that nobody answered in this time gets SERVFAIL. Milliseconds, default 4,000. */
+  readonly forwardTimeoutMs?: number;
+  readonly logger: Logger;
+  /** Ends the server, and every question it has forwarded. */
+  readonly signal: AbortSignal;
+}
+
+export interface DnsServer {
+  readonly address: { readonly host: string; readonly port: number };
+  readonly counters: Readonly<DnsCounters>;
+  /** Resolves when both sockets are closed. Aborting the signal does the same without waiting. */
+  close(): Promise<void>;
+}
+
+export interface DnsCounters {
+  /** Messages that were questions, well formed or not. */
+  queries: number;
+  /** Answered from the internal zone or its reverse zone. */
+  internal: number;
+  /** Of those, answered with bytes made for the same question before. */
+  cached: number;
+  /** Sent to the host's own resolvers. */
+  forwarded: number;
+  /** Forwarded questions that no resolver answered. */
+  forwardFailed: number;
+  /** Answered with FORMERR, NOTIMP, REFUSED or BADVERS. */
+  rejected: number;
+  /** Answered with SERVFAIL because a bound was reached. */
+  overloaded: number;
+  /** Not answered: too short for a header, or not a question. */
+  dropped: number;
+}
+
+export function createCounters(): DnsCounters {
+  return {
+    queries: 0,
+    internal: 0,
+    cached: 0,
+    forwarded: 0,
+    forwardFailed: 0,
+    rejected: 0,
+    overloaded: 0,
+    dropped: 0,
+  };
+}
+
+/** How a question came, and so how large its answer may be and how it is forwarded. */
+export type Transport = 'udp' | 'tcp';
+
+/** Takes the one answer to a question. */
+export type Reply = (message: Buffer) => void;

@@ -1,0 +1,46 @@
+/** Questions over UDP. */
+import dgram from 'node:dgram';
+import { once } from 'node:events';
+import { isIPv6 } from 'node:net';
+import type { Logger } from 'pino';
+import type { Responder } from './responder.ts';
+
+/** Room for some thousand questions that come while the thread is busy; the kernel may grant less. */
+const RECEIVE_BUFFER_BYTES = 1 << 20;
+
+export async function bindUdp(host: string, port: number, logger: Logger): Promise<dgram.Socket> {
+  const socket = dgram.createSocket({
+    type: isIPv6(host) ? 'udp6' : 'udp4',
+    // Addresses here are never names; the default lookup would cost a turn of the loop at every answer.
+    lookup: (address, _options, callback) => callback(null, address, isIPv6(address) ? 6 : 4),
+  });
+  try {
+    // With that lookup the socket may be bound before bind() returns.
+    const listening = once(socket, 'listening');
+    socket.bind({ port, address: host, exclusive: true });
+    await listening;
+  } catch (error) {
+    socket.close();
+    throw error;
+  }
+  socket.on('error', (error) => logger.warn({ event: 'dns-udp-error', err: error }, 'error on the DNS socket'));
+  try {
+    socket.setRecvBufferSize(RECEIVE_BUFFER_BYTES);
+  } catch (error) {
+    logger.debug({ event: 'dns-udp-buffer', err: error }, 'the receive buffer keeps its size');
+  }
+  return socket;
+}
+
+export function serveUdp(socket: dgram.Socket, responder: Responder): void {
+  let open = true;
+  socket.on('close', () => {
+    open = false;
+  });
+  socket.on('message', (packet, from) => {
+    responder.respond(packet, 'udp', (message) => {
+      // A send that fails is an answer lost, as on any network: the asker asks again.
+      if (open) socket.send(message, from.port, from.address, () => {});
+    });
+  });
+}

@@ -1,0 +1,161 @@
+/**
+ * Carries one request to its service and the response back, as streams: no body is ever held whole, and who reads slowly
+ * on one side slows the writer on the other.
+ */
+import http, { type ClientRequest, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Admitted } from './admission.ts';
+import { IngressError } from './errors.ts';
+import { expectsContinue, requestFields, responseFields, trailerFields } from './fields.ts';
+import { failureStatus } from './refusal.ts';
+import type { UpstreamAgent } from './upstream.ts';
+
+/** A service's response headers may have this many bytes. */
+const RESPONSE_HEADER_BYTES = 64 * 1024;
+/** Methods that may be sent twice, RFC 9110 section 9.2.2. */
+const idempotent: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE']);
+
+export interface Carriage {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly admitted: Admitted;
+  readonly agent: UpstreamAgent;
+  readonly clientAddress: string;
+  /** Nothing of a response has been sent; answer with this status instead. */
+  readonly failed: (status: number, cause: unknown) => void;
+}
+
+/** Answers a function that gives the request up because nothing moves. */
+export function carry(carriage: Carriage): () => void {
+  let giveUp = attempt(carriage, () => {
+    giveUp = attempt(carriage, undefined);
+  });
+  return () => giveUp();
+}
+
+/** `repeat` sends the same request once more, over another connection. */
+function attempt(carriage: Carriage, repeat: (() => void) | undefined): () => void {
+  const { request, response, admitted, clientAddress } = carriage;
+  const fields = requestFields(request, { ...admitted, clientAddress });
+  const upstream = openRequest(carriage.agent, request, admitted, fields);
+  let settled = false;
+
+  const fail = (cause: unknown): void => {
+    if (settled) return;
+    settled = true;
+    response.off('close', abandon);
+    if (response.destroyed) return;
+    // The service closed an idle connection just as it was used again. It did nothing yet, or may do it twice.
+    const stale = upstream.reusedSocket && !(cause instanceof IngressError) && admitted.framing.type === 'none';
+    if (stale && repeat !== undefined && idempotent.has(request.method ?? '')) repeat();
+    else carriage.failed(failureStatus(cause), cause);
+  };
+  const abandon = (): void => {
+    if (!response.writableFinished) upstream.destroy();
+  };
+
+  response.on('close', abandon);
+  upstream.on('error', fail);
+  upstream.on('close', () => {
+    // After an unasked 101, for one, node closes without an error.
+    fail(new Error('the service sent no response'));
+    // The rest of a body that nobody takes is read away, so that the next request can be found behind it.
+    request.unpipe(upstream);
+    request.resume();
+  });
+  relayInformation(upstream, request, response);
+  upstream.on('response', (incoming) => {
+    if (settled) return;
+    try {
+      relayResponse(incoming, request, response);
+      settled = true;
+    } catch (error) {
+      // A status line or a field that node will not repeat.
+      fail(error);
+      upstream.destroy();
+    }
+  });
+  sendBody(request, upstream, admitted);
+  return () => {
+    if (response.headersSent) response.destroy();
+    else fail(new IngressError('timeout'));
+    upstream.destroy();
+  };
+}
+
+/** Begins a request to the service, over the client's own connection to it. */
+export function openRequest(
+  agent: UpstreamAgent,
+  { method = '' }: IncomingMessage,
+  { route, path }: Admitted,
+  headers: string[],
+): ClientRequest {
+  return http.request({
+    agent,
+    host: route.service,
+    port: route.port,
+    method,
+    path,
+    headers,
+    insecureHTTPParser: false,
+    maxHeaderSize: RESPONSE_HEADER_BYTES,
+  });
+}
+
+function sendBody(request: IncomingMessage, upstream: ClientRequest, { framing }: Admitted): void {
+  if (framing.type === 'none') {
+    request.resume();
+    upstream.end();
+    return;
+  }
+  request.on('end', () => {
+    if (upstream.destroyed) return;
+    const trailers = trailerFields(request.rawTrailers);
+    if (framing.type === 'chunked' && trailers.length > 0) upstream.addTrailers(trailers);
+    upstream.end();
+  });
+  request.pipe(upstream, { end: false });
+}
+
+/** 100 to who waits for it, 102 and 103 to who can read them; the service's 101 is no matter of this path. */
+function relayInformation(upstream: ClientRequest, request: IncomingMessage, response: ServerResponse): void {
+  if (request.httpVersion !== '1.1') return;
+  upstream.on('information', ({ statusCode, headers }) => {
+    if (response.headersSent || response.destroyed) return;
+    const { link } = headers;
+    try {
+      if (statusCode === 100 && expectsContinue(request)) response.writeContinue();
+      else if (statusCode === 102) response.writeProcessing();
+      else if (statusCode === 103 && link !== undefined) response.writeEarlyHints({ link });
+    } catch {
+      // A hint in a form that node will not repeat is only a hint.
+    }
+  });
+}
+
+/** Throws, having sent nothing, when the head cannot be repeated. */
+function relayResponse(incoming: IncomingMessage, request: IncomingMessage, response: ServerResponse): void {
+  const { statusCode = 502, statusMessage } = incoming;
+  const hasBody = request.method !== 'HEAD' && statusCode !== 204 && statusCode !== 304;
+  const chunked = hasBody && request.httpVersion === '1.1' && incoming.headers['transfer-encoding'] !== undefined;
+  response.writeHead(statusCode, statusMessage, responseFields(incoming, chunked));
+  let started = false;
+  incoming.on('data', () => {
+    started = true;
+  });
+  incoming.pipe(response, { end: false });
+  incoming.on('end', () => {
+    if (response.destroyed) return;
+    const trailers = trailerFields(incoming.rawTrailers);
+    if (chunked && trailers.length > 0) response.addTrailers(trailers);
+    response.end();
+  });
+  // Cut off in the middle: the client must not take what it has for the whole.
+  incoming.on('error', () => response.destroy());
+  incoming.on('close', () => {
+    if (!incoming.complete) response.destroy();
+  });
+  // With the first bytes of the body if they are here, in one packet; else alone, as an event stream's head must.
+  setImmediate(() => {
+    if (!started && !response.writableEnded && !response.destroyed) response.flushHeaders();
+  });
+}

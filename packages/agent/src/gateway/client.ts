@@ -1,0 +1,55 @@
+/** One public connection: its requests one after the other, and the connections to services that belong to it. */
+import type { Socket } from 'node:net';
+import type { GatewayLimits, OpenIngress } from './types.ts';
+import { UpstreamAgent } from './upstream.ts';
+
+/** Requests sent ahead of their responses that are kept waiting. More than any client of today sends. */
+const MAX_WAITING = 32;
+
+export class Client {
+  readonly #socket: Socket;
+  readonly #waiting: (() => void)[] = [];
+  readonly agent: UpstreamAgent;
+  readonly address: string;
+  #busy: boolean = false;
+  /** Gives the current request up, because nothing has moved for too long; undefined when there is none. */
+  giveUp: (() => void) | undefined;
+
+  constructor(socket: Socket, open: OpenIngress, limits: GatewayLimits) {
+    this.#socket = socket;
+    // An IPv4 client of a listener on `::`.
+    this.address = (socket.remoteAddress ?? '').replace(/^::ffff:(?=\d+\.)/, '');
+    this.agent = new UpstreamAgent(open, this.address, limits.openMs);
+    socket.on('close', () => {
+      this.#waiting.length = 0;
+      this.agent.close();
+    });
+  }
+
+  /** Whether a response is owed. */
+  get busy(): boolean {
+    return this.#busy;
+  }
+
+  /**
+   * Runs a request when those before it are answered: a request may depend on what the one before it did. `run` is told
+   * how to say that its response is over.
+   */
+  enqueue(run: (over: () => void) => void): void {
+    if (!this.#busy) {
+      this.#busy = true;
+      run(() => this.#next());
+    } else if (this.#waiting.length < MAX_WAITING) {
+      this.#waiting.push(() => run(() => this.#next()));
+    } else {
+      this.#socket.destroy();
+    }
+  }
+
+  #next(): void {
+    this.giveUp = undefined;
+    const run = this.#waiting.shift();
+    if (run === undefined) this.#busy = false;
+    else run();
+  }
+}

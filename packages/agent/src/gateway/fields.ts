@@ -1,0 +1,161 @@
+/** Which header fields cross the gateway, in which direction. Works on raw fields: [name, value, name, value...]. */
+import type { IncomingMessage } from 'node:http';
+import type { Authority } from './authority.ts';
+
+/** How a request's body is delimited. */
+export type BodyFraming =
+  | { readonly type: 'none' }
+  | { readonly type: 'length'; readonly bytes: string }
+  | { readonly type: 'chunked' };
+
+/** RFC 9110 section 7.6.1, with those that Connection should have named and by custom does not. */
+const hopByHop: ReadonlySet<string> = new Set([
+  'connection',
+  'http2-settings',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
+/** Written by the gateway itself, or believed by services only from it. `Proxy` turns into HTTP_PROXY under CGI. */
+const ownRequestFields: ReadonlySet<string> = new Set([
+  'content-length',
+  'expect',
+  'forwarded',
+  'host',
+  'proxy',
+  'x-real-ip',
+]);
+
+/** What may not come after the body: framing, routing, who is asking (RFC 9110 section 6.5.1). */
+const neverInTrailers: ReadonlySet<string> = new Set([
+  'authorization',
+  'cache-control',
+  'content-encoding',
+  'content-range',
+  'content-type',
+  'cookie',
+  'max-forwards',
+  'range',
+  'set-cookie',
+]);
+
+/** Every value of a field, in order. */
+export function fieldValues(raw: readonly string[], name: string): string[] {
+  return [...eachField(raw)].filter((field) => field.name.toLowerCase() === name).map(({ value }) => value);
+}
+
+export function* eachField(raw: readonly string[]): Generator<{ name: string; value: string }> {
+  for (let index = 0; index + 1 < raw.length; index += 2) yield { name: raw[index] ?? '', value: raw[index + 1] ?? '' };
+}
+
+/** Servers that turn names into variables take `_` for `-`, so a field is known by either. */
+function canonicalName(name: string): string {
+  return name.toLowerCase().replaceAll('_', '-');
+}
+
+/** Fields that the Connection field claims for this hop. */
+function claimedByConnection(raw: readonly string[]): ReadonlySet<string> {
+  return new Set(
+    fieldValues(raw, 'connection').flatMap((value) => value.split(',').map((token) => canonicalName(token.trim()))),
+  );
+}
+
+/**
+ * Undefined when two servers could find two ends of the body: the seed of request smuggling. The parser refuses most of
+ * these before; what it may one day let through stops here.
+ */
+export function readFraming(request: IncomingMessage): BodyFraming | undefined {
+  const codings = fieldValues(request.rawHeaders, 'transfer-encoding');
+  const lengths = fieldValues(request.rawHeaders, 'content-length');
+  if (codings.length + lengths.length > 1) return undefined;
+  const [coding] = codings;
+  const [bytes] = lengths;
+  if (coding !== undefined) {
+    return coding.toLowerCase() === 'chunked' && request.httpVersion === '1.1' ? { type: 'chunked' } : undefined;
+  }
+  if (bytes === undefined) return { type: 'none' };
+  return /^\d{1,15}$/.test(bytes) ? { type: 'length', bytes } : undefined;
+}
+
+/** How the client's request is known to the service. */
+export interface RequestContext {
+  readonly host: Authority;
+  readonly clientAddress: string;
+  readonly framing: BodyFraming;
+  /** The protocols asked for, when the request is to be upgraded. */
+  readonly upgrade?: string;
+}
+
+/** The fields of the request to the service. */
+export function requestFields(request: IncomingMessage, context: RequestContext): string[] {
+  const { host, clientAddress, framing, upgrade } = context;
+  const raw = request.rawHeaders;
+  const claimed = claimedByConnection(raw);
+  const fields = ['Host', host.text];
+  for (const { name, value } of eachField(raw)) {
+    const canonical = canonicalName(name);
+    if (hopByHop.has(canonical) || ownRequestFields.has(canonical) || claimed.has(canonical)) continue;
+    if (!canonical.startsWith('x-forwarded-')) fields.push(name, value);
+  }
+  const connection = upgrade === undefined ? ['keep-alive'] : ['Upgrade'];
+  if (upgrade !== undefined) fields.push('Upgrade', upgrade);
+  if (fieldValues(raw, 'te').some((value) => /(?:^|[\s,])trailers(?:$|[\s,;])/i.test(value))) {
+    fields.push('TE', 'trailers');
+    connection.push('TE');
+  }
+  fields.push('Connection', connection.join(', '));
+  if (framing.type === 'chunked') {
+    fields.push('Transfer-Encoding', 'chunked', ...listed(raw, 'Trailer'));
+  } else if (framing.type === 'length') {
+    fields.push('Content-Length', framing.bytes);
+  } else if (request.method !== 'GET' && request.method !== 'HEAD' && request.method !== 'OPTIONS') {
+    fields.push('Content-Length', '0');
+  }
+  if (framing.type !== 'none' && expectsContinue(request)) fields.push('Expect', '100-continue');
+  const forwardedFor = clientAddress.includes(':') ? `"[${clientAddress}]"` : clientAddress;
+  fields.push('X-Forwarded-For', clientAddress, 'X-Forwarded-Proto', 'http', 'X-Forwarded-Host', host.text);
+  fields.push('Forwarded', `for=${forwardedFor};host="${host.text}";proto=http`);
+  return fields;
+}
+
+export function expectsContinue(request: IncomingMessage): boolean {
+  return request.headers.expect?.toLowerCase() === '100-continue';
+}
+
+/** The fields of the response to the client. `chunked`: it may have trailers, and so may announce them. */
+export function responseFields(response: IncomingMessage, chunked: boolean): string[] {
+  const raw = response.rawHeaders;
+  const claimed = claimedByConnection(raw);
+  const fields: string[] = [];
+  for (const { name, value } of eachField(raw)) {
+    const canonical = canonicalName(name);
+    if (!hopByHop.has(canonical) && !claimed.has(canonical)) fields.push(name, value);
+  }
+  if (chunked) fields.push(...listed(raw, 'Trailer'));
+  // 426 must say to what, RFC 9110 section 15.5.22.
+  if (response.statusCode === 426) fields.push(...listed(raw, 'Upgrade'));
+  return fields;
+}
+
+/** A list field as one line, or nothing when there is none. */
+function listed(raw: readonly string[], name: string): string[] {
+  const values = fieldValues(raw, name.toLowerCase());
+  return values.length === 0 ? [] : [name, values.join(', ')];
+}
+
+/** The trailer fields that may cross, as pairs. */
+export function trailerFields(raw: readonly string[]): [string, string][] {
+  const fields: [string, string][] = [];
+  for (const { name, value } of eachField(raw)) {
+    const canonical = canonicalName(name);
+    const kept = hopByHop.has(canonical) || ownRequestFields.has(canonical) || neverInTrailers.has(canonical);
+    if (!kept && !canonical.startsWith('x-forwarded-')) fields.push([name, value]);
+  }
+  return fields;
+}

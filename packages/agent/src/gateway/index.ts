@@ -1,0 +1,12 @@
+export { conduitDuplex } from './duplex.ts';
+export { GatewayListenError } from './errors.ts';
+export { createGateway } from './server.ts';
+export type {
+  Gateway,
+  GatewayCounters,
+  GatewayLimits,
+  GatewayOptions,
+  IngressOpened,
+  IngressRefusal,
+  OpenIngress,
+} from './types.ts';

@@ -1,0 +1,194 @@
+/** The gateway: the one place where the internet comes in, and web services' public ports are all it finds. */
+import { once } from 'node:events';
+import http, { type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
+import { type Admitted, admit } from './admission.ts';
+import { carry } from './carry.ts';
+import { Client } from './client.ts';
+import { GatewayListenError } from './errors.ts';
+import { refuse, refuseRaw } from './refusal.ts';
+import { createRouter } from './routes.ts';
+import { DEFAULT_LIMITS, type Gateway, type GatewayCounters, type GatewayOptions } from './types.ts';
+import { carryUpgrade, wantsUpgrade } from './upgrade.ts';
+
+/** How often connections are looked over for headers that take too long. */
+const CHECK_MS = 2000;
+/** How long a client may go on with a body that was answered before its end. */
+const LINGER_MS = 5000;
+/** After this long without a byte the kernel asks whether a client is still there. */
+const KEEP_ALIVE_PROBE_MS = 60_000;
+
+/** Answers when it listens. Throws GatewayListenError. */
+export async function createGateway(options: GatewayOptions): Promise<Gateway> {
+  const { listen, signal } = options;
+  signal.throwIfAborted();
+  const logger = options.logger.child({ part: 'gateway' });
+  const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const counters: GatewayCounters = { connections: 0, requests: 0, upgrades: 0, refused: 0, failed: 0 };
+  const findRoute = createRouter(options.netmap);
+  const clients = new Map<Socket, Client>();
+
+  const server = http.createServer({
+    // A missing Host is answered here, with the same body as everything else.
+    requireHostHeader: false,
+    insecureHTTPParser: false,
+    maxHeaderSize: limits.headerBytes,
+    headersTimeout: limits.headerMs,
+    // A body may take as long as it flows; `idleMs` ends one that does not.
+    requestTimeout: 0,
+    keepAliveTimeout: limits.keepAliveMs,
+    connectionsCheckingInterval: Math.min(CHECK_MS, limits.headerMs),
+    keepAlive: true,
+    keepAliveInitialDelay: KEEP_ALIVE_PROBE_MS,
+    noDelay: true,
+    shouldUpgradeCallback: wantsUpgrade,
+  });
+  // All of them, or a second Host might be among those left out; `headerBytes` bounds them.
+  server.maxHeadersCount = 0;
+  server.maxConnections = limits.connections;
+  server.timeout = limits.idleMs;
+
+  const clientOf = (socket: Socket): Client => {
+    let client = clients.get(socket);
+    if (client === undefined) {
+      client = new Client(socket, options.open, limits);
+      clients.set(socket, client);
+    }
+    return client;
+  };
+  const report = (admitted: Admitted, status: number, cause: unknown): void => {
+    logger.debug({ event: 'gateway-failed', service: admitted.route.service, status, err: cause }, 'a request failed');
+  };
+
+  const serve = (request: IncomingMessage, response: ServerResponse): void => {
+    counters.requests++;
+    const client = clientOf(request.socket);
+    client.enqueue((over) => {
+      response.on('close', () => {
+        lingerOver(request);
+        over();
+      });
+      if (request.socket.destroyed) return;
+      const admitted = admit(request, findRoute);
+      if (!admitted.admitted) {
+        refuse(response, admitted.status, counters);
+        return;
+      }
+      const failed = (status: number, cause: unknown): void => {
+        report(admitted, status, cause);
+        if (!response.headersSent) refuse(response, status, counters);
+      };
+      const { agent, address: clientAddress } = client;
+      try {
+        client.giveUp = carry({ request, response, admitted, agent, clientAddress, failed });
+      } catch (error) {
+        // node will not repeat what its parser let through, such as a control character in a field.
+        failed(400, error);
+      }
+    });
+  };
+
+  const serveUpgrade = (request: IncomingMessage, socket: Socket, head: Buffer): void => {
+    counters.requests++;
+    const client = clientOf(socket);
+    // Sent behind a request that has no answer yet: the answer and the new protocol would run into each other.
+    if (client.busy) {
+      socket.destroy();
+      return;
+    }
+    socket.on('error', () => socket.destroy());
+    const admitted = admit(request, findRoute);
+    if (!admitted.admitted || !wantsUpgrade(request)) {
+      refuseRaw(socket, admitted.admitted ? 400 : admitted.status, counters);
+      return;
+    }
+    const failed = (status: number, cause: unknown): void => {
+      report(admitted, status, cause);
+      refuseRaw(socket, status, counters);
+    };
+    const upgraded = (): void => {
+      counters.upgrades++;
+    };
+    const { agent, address: clientAddress } = client;
+    const { idleMs } = limits;
+    try {
+      carryUpgrade({ request, socket, head, admitted, agent, clientAddress, idleMs, upgraded, failed });
+    } catch (error) {
+      failed(400, error);
+    }
+  };
+
+  server.on('connection', (socket) => {
+    counters.connections++;
+    clientOf(socket);
+    socket.on('close', () => clients.delete(socket));
+  });
+  server.on('request', serve);
+  server.on('checkContinue', serve);
+  server.on('checkExpectation', serve);
+  server.on('upgrade', (request, socket, head) => serveUpgrade(request, socket as Socket, head));
+  server.on('connect', (_request, socket) => {
+    socket.on('error', () => socket.destroy());
+    refuseRaw(socket, 405, counters);
+  });
+  server.on('timeout', (socket) => {
+    const giveUp = clients.get(socket)?.giveUp;
+    if (giveUp === undefined) socket.destroy();
+    else giveUp();
+  });
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    // Into the middle of a response nothing can be said.
+    if (error.code === 'ECONNRESET' || clients.get(socket as Socket)?.busy === true) socket.destroy();
+    else refuseRaw(socket, parseFailureStatus(error.code), counters);
+  });
+
+  try {
+    const listening = once(server, 'listening');
+    server.listen({ host: listen.host, port: listen.port, exclusive: true });
+    await listening;
+  } catch (error) {
+    throw new GatewayListenError(listen.host, listen.port, error);
+  }
+  server.on('error', (error) => logger.warn({ event: 'gateway-listener-error', err: error }, 'error on the listener'));
+
+  const closed = once(server, 'close').then(() => undefined);
+  let closing = false;
+  const close = (): Promise<void> => {
+    if (!closing) {
+      closing = true;
+      signal.removeEventListener('abort', onAbort);
+      server.close();
+      // Upgraded connections among them, which node has let go of.
+      for (const socket of clients.keys()) socket.destroy();
+    }
+    return closed;
+  };
+  const onAbort = (): void => void close();
+  signal.addEventListener('abort', onAbort);
+  if (signal.aborted) await close();
+  const bound = server.address();
+  const address = { host: listen.host, port: typeof bound === 'object' && bound !== null ? bound.port : listen.port };
+  logger.info({ event: 'gateway-up', ...address }, 'gateway open');
+  return { address, counters, close };
+}
+
+/** The response is over and the request is not: its rest is read away, for a while. */
+function lingerOver(request: IncomingMessage): void {
+  if (request.complete || request.socket.destroyed) return;
+  const timer = setTimeout(() => request.socket.destroy(), LINGER_MS);
+  request.on('close', () => clearTimeout(timer));
+  request.resume();
+}
+
+function parseFailureStatus(code: string | undefined): number {
+  switch (code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return 431;
+    case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
+      return 413;
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return 408;
+    default:
+      return 400;
+  }
+}

@@ -1,0 +1,79 @@
+/** What the gateway is given, and what it tells of itself. */
+import type { Duplex } from 'node:stream';
+import type { Logger } from 'pino';
+import type { NetmapSource } from '../netmap/types.ts';
+
+/**
+ * Opens one flow from the internet to an instance of a web service, decides whether it may, and sees to its flow record:
+ * the gateway keeps none of its own. `clientAddress` is the public client's, for that record.
+ *
+ * The duplex carries plain HTTP/1.1, belongs to the gateway, and is destroyed by it; it must fail or end as soon as the
+ * verdict is withdrawn. `signal` ends the opening alone, not the duplex. A rejection counts as `unreachable`.
+ */
+export type OpenIngress = (
+  service: string,
+  port: number,
+  clientAddress: string,
+  signal: AbortSignal,
+) => Promise<IngressOpened>;
+
+export type IngressRefusal = 'denied' | 'no-instance' | 'not-listening' | 'unreachable' | 'overloaded';
+
+export type IngressOpened =
+  | { readonly opened: true; readonly duplex: Duplex }
+  | { readonly opened: false; readonly reason: IngressRefusal };
+
+export interface GatewayOptions {
+  /** Where the public comes in; port 0 takes any that is free. */
+  readonly listen: { readonly host: string; readonly port: number };
+  readonly netmap: NetmapSource;
+  readonly open: OpenIngress;
+  readonly limits?: Partial<GatewayLimits>;
+  readonly logger: Logger;
+  /** Ends the listener and every connection. */
+  readonly signal: AbortSignal;
+}
+
+export interface GatewayLimits {
+  /** Public connections at once; more are closed as they come. */
+  readonly connections: number;
+  /** Request line and headers together, bytes. */
+  readonly headerBytes: number;
+  /** From a connection's start, or its last response's end and first byte after, to the end of the headers. */
+  readonly headerMs: number;
+  /** Between requests of one connection. */
+  readonly keepAliveMs: number;
+  /** During a request, without a byte from or to the client. An upgraded connection has no such limit. */
+  readonly idleMs: number;
+  /** Until a connection to the service stands. */
+  readonly openMs: number;
+}
+
+export const DEFAULT_LIMITS: GatewayLimits = {
+  connections: 4096,
+  headerBytes: 16 * 1024,
+  headerMs: 15_000,
+  keepAliveMs: 65_000,
+  idleMs: 300_000,
+  openMs: 6_000,
+};
+
+export interface Gateway {
+  readonly address: { readonly host: string; readonly port: number };
+  readonly counters: Readonly<GatewayCounters>;
+  /** Resolves when the listener and every connection are closed. Aborting the signal does the same without waiting. */
+  close(): Promise<void>;
+}
+
+export interface GatewayCounters {
+  /** Public connections accepted. */
+  connections: number;
+  /** Requests read, upgrades among them. */
+  requests: number;
+  /** Connections that a service agreed to upgrade. */
+  upgrades: number;
+  /** Answered 4xx by the gateway itself. */
+  refused: number;
+  /** Answered 5xx by the gateway itself. */
+  failed: number;
+}

@@ -1,0 +1,119 @@
+/** An upgraded connection: WebSocket, or whatever client and service agree on. Bytes pass as they are. */
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import type { Admitted } from './admission.ts';
+import { openRequest } from './carry.ts';
+import { fieldValues, readFraming, requestFields, responseFields } from './fields.ts';
+import { failureStatus, rawHead } from './refusal.ts';
+import type { UpstreamAgent } from './upstream.ts';
+
+export interface Upgrade {
+  readonly request: IncomingMessage;
+  readonly socket: Socket;
+  /** What the client sent after its request. */
+  readonly head: Buffer;
+  readonly admitted: Admitted;
+  readonly agent: UpstreamAgent;
+  readonly clientAddress: string;
+  readonly idleMs: number;
+  /** The service agreed. */
+  readonly upgraded: () => void;
+  /** Nothing has been sent; answer with this status instead. */
+  readonly failed: (status: number, cause: unknown) => void;
+}
+
+/**
+ * Whether a request with an Upgrade field is treated as one. Others are ordinary requests, and lose the field: a body
+ * would be taken for the new protocol's first bytes; and h2c, which no client uses and RFC 9113 withdrew, would carry
+ * requests past everything that is decided here on each.
+ */
+export function wantsUpgrade(request: IncomingMessage): boolean {
+  const framing = readFraming(request);
+  const empty = framing?.type === 'none' || (framing?.type === 'length' && Number(framing.bytes) === 0);
+  const protocols = fieldValues(request.rawHeaders, 'upgrade').join(', ');
+  return (
+    request.method === 'GET' &&
+    request.httpVersion === '1.1' &&
+    empty &&
+    !/(?:^|[\s,])h2c?(?:$|[\s,/])/i.test(protocols)
+  );
+}
+
+export function carryUpgrade(upgrade: Upgrade): void {
+  const { request, socket, admitted, agent, clientAddress } = upgrade;
+  const protocols = fieldValues(request.rawHeaders, 'upgrade').join(', ');
+  const framing = { type: 'none' } as const;
+  const fields = requestFields(request, { ...admitted, framing, clientAddress, upgrade: protocols });
+  const upstream = openRequest(agent, request, admitted, fields);
+  let settled = false;
+  const settle = (): boolean => {
+    if (settled) return false;
+    settled = true;
+    socket.setTimeout(0).off('timeout', timedOut);
+    return true;
+  };
+  const fail = (cause: unknown, status = failureStatus(cause)): void => {
+    if (settle()) upgrade.failed(status, cause);
+  };
+  const timedOut = (): void => {
+    fail(new Error('the service was silent'), 504);
+    upstream.destroy();
+  };
+
+  socket.setTimeout(upgrade.idleMs).on('timeout', timedOut);
+  socket.on('close', () => {
+    if (settle()) upstream.destroy();
+  });
+  upstream.on('error', (cause) => fail(cause));
+  upstream.on('close', () => fail(new Error('the service sent no response')));
+  upstream.on('upgrade', (incoming, far, farHead) => {
+    if (!settle()) {
+      far.destroy();
+      return;
+    }
+    upgrade.upgraded();
+    socket.write(switchingProtocols(incoming), 'latin1');
+    if (farHead.length > 0) socket.write(farHead);
+    if (upgrade.head.length > 0) far.write(upgrade.head);
+    splice(socket, far);
+  });
+  upstream.on('response', (incoming) => {
+    if (settle()) relayDecline(incoming, socket);
+    else incoming.destroy();
+  });
+  upstream.end();
+}
+
+/** The service's 101 for the client. */
+function switchingProtocols(incoming: IncomingMessage): string {
+  const protocols = fieldValues(incoming.rawHeaders, 'upgrade').join(', ');
+  const fields = ['Connection', 'Upgrade', ...(protocols === '' ? [] : ['Upgrade', protocols])];
+  return rawHead(101, incoming.statusMessage, [...fields, ...responseFields(incoming, false)]);
+}
+
+/**
+ * The service will not upgrade. Its answer is the last on this connection, and ends with it: what the client sent after
+ * its request is in a protocol that nobody speaks.
+ */
+function relayDecline(incoming: IncomingMessage, socket: Socket): void {
+  const fields = ['Connection', 'close', ...responseFields(incoming, false)];
+  socket.write(rawHead(incoming.statusCode ?? 502, incoming.statusMessage, fields), 'latin1');
+  incoming.pipe(socket, { end: false });
+  incoming.on('end', () => socket.end(() => socket.destroy()));
+  incoming.on('error', () => socket.resetAndDestroy());
+  socket.on('close', () => incoming.destroy());
+}
+
+/** Both ways until both are done. Half-close passes; anything but an orderly end of one side ends the other at once. */
+function splice(near: Duplex, far: Duplex): void {
+  const bind = (from: Duplex, to: Duplex): void => {
+    from.pipe(to);
+    from.on('error', () => to.destroy());
+    from.on('close', () => {
+      if (!from.readableEnded || !from.writableFinished) to.destroy();
+    });
+  };
+  bind(near, far);
+  bind(far, near);
+}

@@ -1,0 +1,39 @@
+/** Where a service's program is expected on this host, by the agent file. */
+import { isIPv4 } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import type { Protocol } from '@weft/proto';
+import type { AgentService } from '../config/agent-file.ts';
+
+export interface TargetAddress {
+  /** IP address. */
+  readonly host: string;
+  readonly port: number;
+}
+
+/** In the order to try: what the agent file says for the port, else 127.0.0.1, then ::1. */
+export function targetsOf(service: AgentService, port: number, protocol: Protocol): readonly TargetAddress[] {
+  const mapped = service.targets.find((target) => target.port === port && target.protocol === protocol);
+  if (mapped !== undefined) return [{ host: mapped.host, port: mapped.targetPort }];
+  return [
+    { host: '127.0.0.1', port },
+    { host: '::1', port },
+  ];
+}
+
+export function isLoopback(host: string): boolean {
+  return host === '::1' || (isIPv4(host) && host.startsWith('127.'));
+}
+
+/**
+ * Whether a connection to this host can be made from a caller's address in 127.0.0.0/8: the kernel routes such a source
+ * to this machine's own IPv4 addresses only.
+ */
+export function takesCallerAddress(host: string): boolean {
+  if (!isIPv4(host)) return false;
+  if (host.startsWith('127.')) return true;
+  return Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ address }) => address === host));
+}
+
+export function formatTarget({ host, port }: TargetAddress): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}

@@ -1,0 +1,91 @@
+/**
+ * The last step of a flow, to the program on this host: from the caller's own address, so that the program can tell its
+ * callers apart, and never from 127.0.0.1, which programs trust. Asks for a Permit: nobody gets here without a verdict.
+ */
+import type { Permit, Protocol } from '@weft/proto';
+import type { AgentService } from '../config/agent-file.ts';
+import type { Conduit } from '../connections/conduit.ts';
+import { connectSocket } from '../connections/socket.ts';
+import { type Caller, runsHere } from '../connections/source.ts';
+import type { NetmapSource } from '../netmap/types.ts';
+import type { DatagramConduit, Opened, Refusal } from '../tunnel/types.ts';
+import { formatTarget, type TargetAddress, takesCallerAddress, targetsOf } from './addresses.ts';
+import { connectDatagrams } from './target-datagrams.ts';
+
+export interface TargetDialer {
+  stream(permit: Permit, caller: Caller, signal: AbortSignal): Promise<Opened<Conduit>>;
+  /** `refused` is told, before the conduit closes, when the program turns out not to take datagrams. */
+  datagrams(
+    permit: Permit,
+    caller: Caller,
+    signal: AbortSignal,
+    refused: (detail: string) => void,
+  ): Promise<Opened<DatagramConduit>>;
+}
+
+export interface DialerOptions {
+  readonly netmap: NetmapSource;
+  /** By name, from the agent file. */
+  readonly services: ReadonlyMap<string, AgentService>;
+  /** Whether a program is known to be there: where datagrams go must be known before, for the first is sent into silence. */
+  readonly answers: (target: TargetAddress, protocol: Protocol) => boolean;
+}
+
+export function createDialer({ netmap, services, answers }: DialerOptions): TargetDialer {
+  /** Tries each target in turn. Throws only when the signal is aborted. */
+  async function dial<C>(
+    permit: Permit,
+    caller: Caller,
+    signal: AbortSignal,
+    connect: (target: TargetAddress, localAddress: string | undefined) => Promise<C>,
+  ): Promise<Opened<C>> {
+    const { service, port, protocol } = permit.destination;
+    const refuse = (code: Refusal['code'], detail: string): Opened<C> => {
+      return { opened: false, refusal: { code, rule: '', revision: permit.revision, detail } };
+    };
+    const here = services.get(service.name);
+    if (here === undefined || runsHere(netmap.current, services, service.name) === undefined) {
+      return refuse('no-instance', `${service.name} does not run on this host`);
+    }
+    let detail = '';
+    const targets = targetsOf(here, port, protocol);
+    const known = targets.filter((target) => protocol === 'udp' && answers(target, protocol));
+    for (const target of known.length > 0 ? known : targets) {
+      const localAddress = takesCallerAddress(target.host) ? caller.address : undefined;
+      if (localAddress === undefined && takesCallerAddress(target.host)) {
+        return refuse('overloaded', `the caller's address does not fit into this agent's --vip-range`);
+      }
+      try {
+        return { opened: true, conduit: await connect(target, localAddress) };
+      } catch (cause) {
+        signal.throwIfAborted();
+        const code = errorCode(cause);
+        const message = cause instanceof Error ? cause.message : String(cause);
+        if (localAddress !== undefined && isExhaustion(code))
+          return refuse('overloaded', `cannot connect to ${formatTarget(target)}: ${message}`);
+        // The first target is the one that is meant; 127.0.0.1 says more than the ::1 that nobody configured.
+        if (detail === '') detail = `nothing listens on ${formatTarget(target)} (${code ?? message})`;
+      }
+    }
+    return refuse('not-listening', detail);
+  }
+
+  return {
+    stream: (permit, caller, signal) =>
+      dial(permit, caller, signal, async (target, localAddress) => {
+        const options = { ...target, signal, ...(localAddress === undefined ? {} : { localAddress }) };
+        return (await connectSocket(options)).conduit;
+      }),
+    datagrams: (permit, caller, signal, refused) =>
+      dial(permit, caller, signal, (target, localAddress) => connectDatagrams(target, localAddress, signal, refused)),
+  };
+}
+
+function errorCode(cause: unknown): string | undefined {
+  return cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? cause.code : undefined;
+}
+
+/** No file, buffer or source port is left: the program may well listen. */
+function isExhaustion(code: string | undefined): boolean {
+  return ['EADDRINUSE', 'EADDRNOTAVAIL', 'EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM'].includes(code ?? '');
+}

@@ -1,0 +1,146 @@
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { afterEach, describe, expect, it } from 'vitest';
+import { program, Rig, rule, service, until } from '../outbound/rig.fixture.ts';
+import type { OpenRequest } from '../tunnel/types.ts';
+
+const PORT = 16_380;
+const SERVICES = [
+  service('redis', 'private', PORT, `${PORT}/udp`),
+  service('web', 'web', 13_000),
+  service('mailer', 'worker'),
+];
+
+const cleanups: (() => void)[] = [];
+afterEach(() => {
+  for (const cleanup of cleanups.splice(0).reverse()) cleanup();
+});
+
+async function setup() {
+  const echo = await program((socket) => void socket.pipe(socket));
+  cleanups.push(() => echo.close());
+  const rig = await Rig.start({
+    services: SERVICES,
+    agents: [
+      { host: 'a', runs: { web: { '13000/tcp': 1 } } },
+      { host: 'r', runs: { redis: { [`${PORT}/tcp`]: echo.port, [`${PORT}/udp`]: echo.port }, mailer: {} } },
+      { host: 'idle' },
+    ],
+  });
+  cleanups.push(() => rig.stop());
+  return { rig, echo };
+}
+
+const honest: OpenRequest = {
+  flowId: '0123456789abcdef',
+  protocol: 'tcp',
+  service: 'redis',
+  ordinal: 0,
+  port: PORT,
+  source: { type: 'service', name: 'web' },
+};
+
+/** Opens at `to` past a's own outbound side, as an agent that was tampered with would. */
+function open(rig: Rig, forged: Partial<OpenRequest>, to = 'r') {
+  return rig.agent('a').tunnels.openStream(to, { ...honest, ...forged }, new AbortController().signal);
+}
+
+describe('a peer’s request', () => {
+  it('is carried when it is honest', async () => {
+    const { rig, echo } = await setup();
+    const opened = await open(rig, {});
+    if (!opened.opened) throw new Error('refused');
+    opened.conduit.attach({ data() {}, end() {}, drain() {}, closed() {} });
+    opened.conduit.reset();
+    await until(() => rig.live === 0);
+    expect(echo.callers).toEqual([rig.vip('r', 'web')]);
+    expect(rig.records()).toMatchObject([{ id: honest.flowId, outcome: 'reset', source: 'web', instance: 'redis/0' }]);
+  });
+
+  it.each<[string, Partial<OpenRequest>, string, string]>([
+    ['a worker that runs here', { service: 'mailer' }, 'builtin:worker', 'web'],
+    ['a port not declared', { port: 22 }, 'builtin:undeclared-port', 'web'],
+    ['a service there is not', { service: 'postgres' }, 'builtin:no-such-service', 'web'],
+    [
+      'a caller that is another host’s service',
+      { source: { type: 'service', name: 'redis' } },
+      'builtin:source',
+      'redis',
+    ],
+    [
+      'a caller with a name that is none',
+      { source: { type: 'service', name: '\u001b[2J<b>' } },
+      'builtin:source',
+      'host:a',
+    ],
+    [
+      'the internet, though it is no gateway',
+      { source: { type: 'internet', address: '203.0.113.9' } },
+      'builtin:source',
+      'internet',
+    ],
+  ])('for %s is refused and recorded here', async (_, forged, decided, source) => {
+    const { rig, echo } = await setup();
+    expect(await open(rig, forged)).toMatchObject({
+      opened: false,
+      refusal: { code: 'denied', rule: decided, revision: 1 },
+    });
+    expect(rig.records()).toMatchObject([
+      { outcome: 'denied', verdict: 'deny', rule: decided, source, sourceHost: 'a' },
+    ]);
+    expect(echo.callers).toEqual([]);
+    expect(rig.live).toBe(0);
+  });
+
+  it('for a service that does not run here is left to the source to record', async () => {
+    const { rig } = await setup();
+    expect(await open(rig, {}, 'idle')).toMatchObject({ opened: false, refusal: { code: 'no-instance' } });
+    expect(await open(rig, { service: 'web', port: 13_000 })).toMatchObject({
+      opened: false,
+      refusal: { code: 'no-instance' },
+    });
+    expect(rig.records()).toEqual([]);
+    expect(rig.live).toBe(0);
+  });
+
+  it('is held to this agent’s policy, whatever the source’s says', async () => {
+    const { rig, echo } = await setup();
+    rig.change({ rules: [rule('no-web', 'deny', 'web', 'redis')] }, 'r');
+    expect(await open(rig, {})).toMatchObject({
+      opened: false,
+      refusal: { code: 'denied', rule: 'no-web', revision: 2 },
+    });
+    // As a host it would be let in, so the claim decides: and a host that runs web may be either.
+    expect(await open(rig, { source: { type: 'host' } })).toMatchObject({ opened: true });
+    await until(() => echo.callers.length === 1);
+    expect(echo.callers).toEqual([rig.hostAddress('r', 'a')]);
+  });
+
+  it('that the source gave up on leaves nothing behind', async () => {
+    const { rig } = await setup();
+    const given = new AbortController();
+    const opening = rig.agent('a').tunnels.openStream('r', honest, given.signal);
+    given.abort(new Error('gave up'));
+    await expect(opening).rejects.toThrow('gave up');
+    await until(() => rig.live === 0);
+    expect(rig.records()).toEqual([]);
+  });
+
+  it('for UDP ends with its idle time or its peer', async () => {
+    const { rig, echo } = await setup();
+    const server = createSocket('udp4');
+    server.bind(echo.port, '127.0.0.1');
+    await once(server, 'listening');
+    cleanups.push(() => server.close());
+    const arrived = once(server, 'message');
+    const request = { ...honest, protocol: 'udp' } as const;
+    const opened = await rig.agent('a').tunnels.openDatagrams('r', request, new AbortController().signal);
+    if (!opened.opened) throw new Error('refused');
+    opened.conduit.attach({ datagram() {}, closed() {} });
+    opened.conduit.send(Buffer.from('ping'));
+    await arrived;
+    opened.conduit.close();
+    await until(() => rig.live === 0);
+    expect(rig.records()).toMatchObject([{ protocol: 'udp', outcome: 'closed', bytesSent: 4 }]);
+  });
+});

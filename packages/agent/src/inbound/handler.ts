@@ -1,0 +1,171 @@
+/** A flow that a peer opens here, from its proven key to the program. */
+import type { Logger } from 'pino';
+import { endingOf } from '../connections/ending.ts';
+import type { Admission, Flow, FlowRefusal, FlowRegistry, Loss } from '../connections/registry.ts';
+import { claimName, type DeclaredHere, remoteCaller, runsHere } from '../connections/source.ts';
+import { splice } from '../connections/splice.ts';
+import { TrackedConduit } from '../connections/tracked.ts';
+import type { Netmap, NetmapSource } from '../netmap/types.ts';
+import type {
+  InboundDatagrams,
+  InboundHandler,
+  InboundStream,
+  Opened,
+  OpenRequest,
+  Refusal,
+  TunnelPeer,
+} from '../tunnel/types.ts';
+import type { TargetDialer } from './dial.ts';
+import { joinDatagrams } from './join-datagrams.ts';
+
+export interface FlowHandlerOptions {
+  readonly netmap: NetmapSource;
+  readonly registry: FlowRegistry;
+  readonly declared: DeclaredHere;
+  readonly dialer: TargetDialer;
+  readonly log: Logger;
+  readonly idleMs?: number;
+}
+
+/** A program that takes no connection for this long is not listening, whatever its socket says. */
+const DIAL_MS = 5_000;
+const DEFAULT_IDLE_MS = 60_000;
+
+export function createFlowHandler(options: FlowHandlerOptions): InboundHandler {
+  const { netmap, registry, declared, dialer, log, idleMs = DEFAULT_IDLE_MS } = options;
+
+  /** identify → decide → track → forward → record */
+  async function stream(inbound: InboundStream): Promise<void> {
+    const admission = admit(inbound, 'tcp');
+    if (!admission.admitted) {
+      inbound.refuse(refusalOf(admission.refusal));
+      return;
+    }
+    const { flow, permit, caller } = admission;
+    const dialed = await dial(flow, inbound, (signal) => dialer.stream(permit, caller, signal));
+    if (dialed === undefined) return;
+    if (inbound.abandoned.aborted) {
+      // The source gave up, and records that itself.
+      dialed.reset();
+      flow.handOver();
+      flow.end('reset');
+      return;
+    }
+    const target = new TrackedConduit(dialed, flow, false);
+    const peer = inbound.accept();
+    flow.onCut((reason) => {
+      target.cut(reason);
+      peer.reset();
+    });
+    splice(peer, target, (result) => flow.end(...endingOf(result)));
+  }
+
+  async function datagrams(inbound: InboundDatagrams): Promise<void> {
+    const admission = admit(inbound, 'udp');
+    if (!admission.admitted) {
+      inbound.refuse(refusalOf(admission.refusal));
+      return;
+    }
+    const { flow, permit, caller } = admission;
+    const refused = (detail: string) => flow.end('not-listening', detail);
+    const dialed = await dial(flow, inbound, (signal) => dialer.datagrams(permit, caller, signal, refused));
+    if (dialed === undefined) return;
+    if (inbound.abandoned.aborted) {
+      dialed.close();
+      flow.handOver();
+      flow.end('closed');
+      return;
+    }
+    joinDatagrams(flow, inbound.accept(), dialed, idleMs);
+  }
+
+  function admit({ peer, request }: InboundStream | InboundDatagrams, protocol: OpenRequest['protocol']): Admission {
+    const { flowId: id, service, port, source: claim } = request;
+    return registry.open({
+      id,
+      protocol,
+      service,
+      port,
+      claimed: { source: claimName(claim, peer.host), host: peer.host },
+      identify: (current) => remoteCaller(current, peer.agentId, claim),
+      lost: (current) => lostHere(current, request),
+    });
+  }
+
+  function lostHere(current: Netmap, { service, ordinal }: OpenRequest): Loss | undefined {
+    if (runsHere(current, declared, service) === undefined) {
+      return { reason: `${service} may not run on this host any more`, witness: 'here' };
+    }
+    const instance = current.services.get(service)?.instances.find((each) => each.ordinal === ordinal);
+    if (instance === undefined || instance.agentId === current.self?.agentId) return undefined;
+    return { reason: `${service}/${ordinal} runs on another host now`, witness: 'here' };
+  }
+
+  /** Undefined when there is nothing to carry; then the peer has its answer and the flow has ended. */
+  async function dial<C extends { reset(): void } | { close(): void }>(
+    flow: Flow,
+    inbound: InboundStream | InboundDatagrams,
+    open: (signal: AbortSignal) => Promise<Opened<C>>,
+  ): Promise<C | undefined> {
+    const { request, peer, abandoned } = inbound;
+    const current = netmap.current;
+    const loss = lostHere(current, request);
+    const refuse = (refusal: Refusal) => {
+      // Another instance may still take the flow, so only the source knows how it ends: the record is the source's.
+      flow.handOver();
+      flow.end(refusal.code, refusal.detail);
+      inbound.refuse(refusal);
+    };
+    const refusal = { rule: '', revision: current.revision };
+    if (loss !== undefined) {
+      refuse({ ...refusal, code: 'no-instance', detail: loss.reason });
+      return undefined;
+    }
+    flow.reached(`${request.service}/${request.ordinal}`, current.self?.host ?? '');
+    const limit = new AbortController();
+    const abort = () => limit.abort(new Error(`${peer.host} gave up`));
+    const timer = setTimeout(() => limit.abort(new Error(`no answer within ${DIAL_MS} ms`)), DIAL_MS);
+    abandoned.addEventListener('abort', abort);
+    flow.onCut((reason) => limit.abort(new Error(reason)));
+    try {
+      const opened = await open(limit.signal);
+      if (!flow.live) {
+        // Cut while it was dialled; the record says so.
+        if (opened.opened) discard(opened.conduit);
+        inbound.refuse({ ...refusal, code: 'denied', detail: 'cut while it was opened' });
+        return undefined;
+      }
+      if (opened.opened) return opened.conduit;
+      refuse(opened.refusal);
+    } catch (cause) {
+      const detail = cause instanceof Error ? cause.message : String(cause);
+      if (flow.live) refuse({ ...refusal, code: 'not-listening', detail });
+      else inbound.refuse({ ...refusal, code: 'denied', detail });
+    } finally {
+      clearTimeout(timer);
+      abandoned.removeEventListener('abort', abort);
+    }
+    return undefined;
+  }
+
+  /** A flow of one peer that goes wrong in an unforeseen way is its own end, not the agent's. */
+  function contained(peer: TunnelPeer, work: Promise<void>): void {
+    work.catch((cause: unknown) => {
+      log.error({ event: 'inbound-flow-failed', peer: peer.host, err: cause }, 'a flow from a peer failed');
+    });
+  }
+
+  return {
+    stream: (inbound) => contained(inbound.peer, stream(inbound)),
+    datagrams: (inbound) => contained(inbound.peer, datagrams(inbound)),
+  };
+}
+
+function discard(conduit: { reset(): void } | { close(): void }): void {
+  if ('reset' in conduit) conduit.reset();
+  else conduit.close();
+}
+
+function refusalOf({ code, rule, revision, reason }: FlowRefusal): Refusal {
+  return { code, rule: code === 'denied' ? rule : '', revision, detail: reason };
+}

@@ -1,0 +1,75 @@
+import { once } from 'node:events';
+import net from 'node:net';
+import { expect, it } from 'vitest';
+import { ListenerTable, parseListeners, readListenerTable } from './listener-table.ts';
+
+const TCP = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 0100007F:18EB 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 501 1 00000000e2e42e89 100 0 0 10 0
+   1: 00000000:0BB8 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 502 1 00000000e2e42e89 100 0 0 10 0
+  garbage
+   2: 0100007F:18EB 0100007F:D431 01 00000000:00000000 00:00000000 00000000     0        0 503 1 00000000e2e42e89 20 4 30 10 -1
+   3: 0100007F:18EC 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 504 1 00000000e2e42e89 100 0 0 10 0
+`;
+const TCP6 = `  sl  local_address                         remote_address                        st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
+   0: 00000000000000000000000001000000:1538 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1 0 100 0 0 10 0
+   1: 00000000000000000000000000000000:1F90 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1 0 100 0 0 10 0
+   2: 0000000000000000FFFF00000100007F:1F91 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1 0 100 0 0 10 0
+   3: B80D0120000000000000000001000000:1F92 00000000000000000000000000000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1 1 0 100 0 0 10 0
+`;
+const UDP = `   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops
+  101: 0100007F:1FBD 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 1 2 0 0
+  102: 0100007F:C001 0100007F:1FBD 01 00000000:00000000 00:00000000 00000000     0        0 1 2 0 0
+  103: 00000000:0035 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 1 2 0 0
+`;
+
+it('reads IPv4 listeners, and stops where the connections begin', () => {
+  expect(parseListeners(TCP, 'tcp')).toEqual({
+    listeners: [
+      { protocol: 'tcp', address: '127.0.0.1', port: 6379 },
+      { protocol: 'tcp', address: '0.0.0.0', port: 3000 },
+    ],
+    complete: false,
+  });
+});
+
+it('reads IPv6 listeners, the mapped ones as the IPv4 addresses that they are', () => {
+  expect(parseListeners(TCP6, 'tcp').listeners.map(({ address, port }) => `${address} ${port}`)).toEqual([
+    '::1 5432',
+    ':: 8080',
+    '127.0.0.1 8081',
+    '2001:db8:0:0:0:0:0:1 8082',
+  ]);
+});
+
+it('reads UDP sockets that take from anybody', () => {
+  const { listeners, complete } = parseListeners(UDP, 'udp');
+  expect(listeners.map(({ address, port }) => `${address} ${port}`)).toEqual(['127.0.0.1 8125', '0.0.0.0 53']);
+  expect(complete).toBe(true);
+});
+
+it('answers what a connection would find', () => {
+  const parsed = [...parseListeners(TCP, 'tcp').listeners, ...parseListeners(TCP6, 'tcp').listeners];
+  const table = new ListenerTable(parsed);
+  expect(table.answers('tcp', '127.0.0.1', 6379)).toBe(true);
+  expect(table.answers('tcp', '127.0.0.2', 6379)).toBe(false);
+  expect(table.answers('tcp', '::1', 6379)).toBe(false);
+  expect(table.answers('tcp', '127.80.0.1', 3000)).toBe(true);
+  expect(table.answers('tcp', '::1', 3000)).toBe(false);
+  expect(table.answers('tcp', '127.0.0.1', 8080)).toBe(true);
+  expect(table.answers('udp', '127.0.0.1', 8080)).toBe(false);
+  expect(table.hasWildcard('tcp', 8080)).toBe(true);
+  expect(table.hasWildcard('tcp', 6379)).toBe(false);
+});
+
+it.runIf(process.platform === 'linux')('sees a real listener come and go', async () => {
+  const server = net.createServer();
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as net.AddressInfo;
+  const before = await readListenerTable();
+  expect(before?.answers('tcp', '127.0.0.1', port)).toBe(true);
+  server.close();
+  await once(server, 'close');
+  const after = await readListenerTable();
+  expect(after?.answers('tcp', '127.0.0.1', port)).toBe(false);
+});

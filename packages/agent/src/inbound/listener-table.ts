@@ -1,0 +1,121 @@
+/**
+ * What listens on this host, read from Linux's /proc/net/{tcp,tcp6,udp,udp6} (proc_net_tcp(5)): the programs' ports are
+ * seen without a connection into any of them.
+ */
+import { open } from 'node:fs/promises';
+import type { Protocol } from '@weft/proto';
+
+/** A bound socket: one that listens (TCP), or one that takes datagrams from anybody (UDP). */
+export interface Listener {
+  readonly protocol: Protocol;
+  /** `127.0.0.1`, `0.0.0.0`, `::1`, `::`, or any other in the same form. */
+  readonly address: string;
+  readonly port: number;
+}
+
+/** Every address that something listens on, by protocol and port. */
+export class ListenerTable {
+  readonly #byPort = new Map<string, Set<string>>();
+
+  constructor(listeners: Iterable<Listener>) {
+    for (const { protocol, port, address } of listeners) {
+      const key = `${port}/${protocol}`;
+      const addresses = this.#byPort.get(key);
+      if (addresses === undefined) this.#byPort.set(key, new Set([address]));
+      else addresses.add(address);
+    }
+  }
+
+  /** Whether a connection to this address and port would find a listener; a wildcard takes those of its family. */
+  answers(protocol: Protocol, host: string, port: number): boolean {
+    const addresses = this.#byPort.get(`${port}/${protocol}`);
+    if (addresses === undefined) return false;
+    if (addresses.has(host) || addresses.has('::')) return true;
+    return !host.includes(':') && addresses.has('0.0.0.0');
+  }
+
+  /** Whether something holds the port on every address. */
+  hasWildcard(protocol: Protocol, port: number): boolean {
+    const addresses = this.#byPort.get(`${port}/${protocol}`);
+    return addresses !== undefined && (addresses.has('0.0.0.0') || addresses.has('::'));
+  }
+}
+
+/** TCP_LISTEN, and for UDP TCP_CLOSE, which there means bound and not connected (net/tcp_states.h). */
+const STATE: Readonly<Record<Protocol, string>> = { tcp: '0A', udp: '07' };
+
+/**
+ * Parses the text of one of the four files. Lines that are not understood are passed over. `complete` is false when, in
+ * a TCP table, a socket that does not listen has come: the kernel lists all listeners before them.
+ */
+export function parseListeners(text: string, protocol: Protocol): { listeners: Listener[]; complete: boolean } {
+  const listeners: Listener[] = [];
+  // "  sl  local_address rem_address   st ...": number, colon, address:port, address:port, state; all hexadecimal.
+  const form = /^\s*\d+: ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) [0-9A-F]+:[0-9A-F]{4} ([0-9A-F]{2}) /gm;
+  for (const [, address = '', port = '', state] of text.matchAll(form)) {
+    if (state === STATE[protocol]) {
+      listeners.push({ protocol, address: formatKernelAddress(address), port: Number.parseInt(port, 16) });
+    } else if (protocol === 'tcp') {
+      return { listeners, complete: false };
+    }
+  }
+  return { listeners, complete: true };
+}
+
+/** Addresses are printed as 32-bit words in the host's own byte order, which on every Linux that Node runs on but s390x is little-endian. */
+function formatKernelAddress(hex: string): string {
+  const bytes: number[] = [];
+  for (let word = 0; word < hex.length; word += 8) {
+    for (let octet = 6; octet >= 0; octet -= 2)
+      bytes.push(Number.parseInt(hex.slice(word + octet, word + octet + 2), 16));
+  }
+  if (bytes.length === 4) return bytes.join('.');
+  const first10AreZero = bytes.slice(0, 10).every((byte) => byte === 0);
+  // ::ffff:a.b.c.d is an IPv6 socket that serves one IPv4 address.
+  if (first10AreZero && bytes[10] === 255 && bytes[11] === 255) return bytes.slice(12).join('.');
+  if (first10AreZero && bytes.slice(10, 15).every((byte) => byte === 0)) {
+    if (bytes[15] === 0) return '::';
+    if (bytes[15] === 1) return '::1';
+  }
+  const groups = Array.from({ length: 8 }, (_, index) =>
+    (((bytes[2 * index] ?? 0) << 8) | (bytes[2 * index + 1] ?? 0)).toString(16),
+  );
+  return groups.join(':');
+}
+
+const FILES: readonly { readonly path: string; readonly protocol: Protocol }[] = [
+  { path: '/proc/net/tcp', protocol: 'tcp' },
+  { path: '/proc/net/tcp6', protocol: 'tcp' },
+  { path: '/proc/net/udp', protocol: 'udp' },
+  { path: '/proc/net/udp6', protocol: 'udp' },
+];
+
+/** Reads what listens now; undefined where there is no such table, as on other systems than Linux. */
+export async function readListenerTable(): Promise<ListenerTable | undefined> {
+  const tables = await Promise.all(FILES.map(({ path, protocol }) => readListeners(path, protocol)));
+  // Without IPv6 its two files are missing, and nothing listens there.
+  if (tables[0] === undefined) return undefined;
+  return new ListenerTable(tables.flatMap((listeners) => listeners ?? []));
+}
+
+/** Read piece by piece and no further than the listeners: a busy host has 100,000 connections behind them. */
+async function readListeners(path: string, protocol: Protocol): Promise<Listener[] | undefined> {
+  const file = await open(path, 'r').catch(() => undefined);
+  if (file === undefined) return undefined;
+  try {
+    const found: Listener[] = [];
+    const buffer = Buffer.allocUnsafe(64 * 1024);
+    let rest = '';
+    for (;;) {
+      const { bytesRead } = await file.read(buffer, 0, buffer.length, null);
+      const text = rest + buffer.toString('latin1', 0, bytesRead);
+      const end = bytesRead === 0 ? text.length : text.lastIndexOf('\n') + 1;
+      const { listeners, complete } = parseListeners(text.slice(0, end), protocol);
+      found.push(...listeners);
+      if (bytesRead === 0 || !complete) return found;
+      rest = text.slice(end);
+    }
+  } finally {
+    await file.close();
+  }
+}

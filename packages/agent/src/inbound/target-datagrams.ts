@@ -1,0 +1,87 @@
+/** A UDP flow's socket to the program on this host: bound to the caller's address, connected to the program's. */
+import { createSocket, type Socket } from 'node:dgram';
+import { isIPv6 } from 'node:net';
+import type { DatagramConduit, DatagramEvents } from '../tunnel/types.ts';
+import type { TargetAddress } from './addresses.ts';
+
+/** Bytes the kernel has not taken yet; further datagrams are dropped, as on any full path. */
+const UNSENT_LIMIT = 1 << 20;
+/** Asked of the kernel for replies in bursts; it grants less where net.core.rmem_max says so. */
+const RECEIVE_BUFFER = 1 << 20;
+
+/**
+ * Opens the socket. `refused` is told when the kernel says that nobody takes datagrams there, which it does only after
+ * one was sent; the conduit closes then. Throws what bind or connect throws, and the signal's reason.
+ */
+export async function connectDatagrams(
+  target: TargetAddress,
+  localAddress: string | undefined,
+  signal: AbortSignal,
+  refused: (detail: string) => void,
+): Promise<DatagramConduit> {
+  signal.throwIfAborted();
+  const socket = createSocket({ type: isIPv6(target.host) ? 'udp6' : 'udp4', recvBufferSize: RECEIVE_BUFFER });
+  try {
+    await step(socket, (done) =>
+      socket.bind({ port: 0, ...(localAddress === undefined ? {} : { address: localAddress }) }, done),
+    );
+    await step(socket, (done) => socket.connect(target.port, target.host, done));
+    signal.throwIfAborted();
+  } catch (cause) {
+    socket.close();
+    throw cause;
+  }
+  return new TargetDatagrams(socket, refused);
+}
+
+function step(socket: Socket, begin: (done: (error?: Error) => void) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    socket.once('error', reject);
+    begin((error?: Error) => {
+      socket.off('error', reject);
+      if (error instanceof Error) reject(error);
+      else resolve();
+    });
+  });
+}
+
+class TargetDatagrams implements DatagramConduit {
+  readonly #socket: Socket;
+  readonly #refused: (detail: string) => void;
+  #events: DatagramEvents | undefined;
+  #closed: boolean = false;
+
+  constructor(socket: Socket, refused: (detail: string) => void) {
+    this.#socket = socket;
+    this.#refused = refused;
+    socket.on('message', (payload) => this.#events?.datagram(payload));
+    socket.on('error', (error) => this.#failed(error));
+  }
+
+  attach(events: DatagramEvents): void {
+    this.#events = events;
+    if (this.#closed) events.closed();
+  }
+
+  send(payload: Buffer): void {
+    if (this.#closed || this.#socket.getSendQueueSize() > UNSENT_LIMIT) return;
+    // The kernel may take it later than this call returns, and the payload is the caller's to reuse by then.
+    this.#socket.send(Buffer.from(payload), (error) => {
+      if (error !== null) this.#failed(error);
+    });
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#socket.close();
+    this.#events?.closed();
+  }
+
+  /** An ICMP error comes back on the next call; only a refusal says something about the flow as a whole. */
+  #failed(error: Error): void {
+    if (this.#closed || !('code' in error) || error.code !== 'ECONNREFUSED') return;
+    this.#refused(`nothing takes datagrams there (${error.code})`);
+    this.close();
+  }
+}

@@ -1,0 +1,138 @@
+import { once } from 'node:events';
+import net from 'node:net';
+import { afterEach, describe, expect, it } from 'vitest';
+import { Rig, type RigOptions, service, until } from '../outbound/rig.fixture.ts';
+import { type Listener, ListenerTable } from './listener-table.ts';
+
+const cleanups: (() => void)[] = [];
+afterEach(() => {
+  for (const cleanup of cleanups.splice(0).reverse()) cleanup();
+});
+
+function listener(address: string, port: number, protocol: Listener['protocol'] = 'tcp'): Listener {
+  return { address, port, protocol };
+}
+
+/** r runs redis, rabbit (mapped), mailer, and a service that the mesh does not know; web runs elsewhere, at redis' port. */
+async function setup(options: RigOptions = {}) {
+  let table: ListenerTable | undefined = new ListenerTable([]);
+  const rig = await Rig.start(
+    {
+      services: [
+        service('redis', 'private', 7001, 7002, 7003, '7001/udp'),
+        service('rabbit', 'private', 7010),
+        service('mailer', 'worker'),
+        service('web', 'web', 7001),
+      ],
+      agents: [
+        { host: 'r', runs: { redis: {}, rabbit: { '7010/tcp': 7099 }, mailer: {}, unknown: {} } },
+        { host: 'w', runs: { web: { '7001/tcp': 1 } } },
+      ],
+    },
+    { readTable: async () => table, ...options },
+  );
+  cleanups.push(() => rig.stop());
+  const { inbound, problems } = rig.agent('r');
+  const look = async (...listeners: readonly Listener[]) => {
+    table = new ListenerTable(listeners);
+    await inbound.watch.refresh();
+  };
+  return { rig, inbound, problems, look };
+}
+
+describe('the report', () => {
+  it('tells which declared ports nothing listens on; workers are always well', async () => {
+    const { inbound, look } = await setup();
+    const { watch } = inbound;
+    await look();
+    expect(inbound.report()).toEqual([
+      { service: 'mailer', healthy: true, notListening: [] },
+      { service: 'rabbit', healthy: false, notListening: [{ protocol: 'tcp', first: 7010, last: 7010 }] },
+      {
+        service: 'redis',
+        healthy: false,
+        notListening: [
+          { protocol: 'tcp', first: 7001, last: 7003 },
+          { protocol: 'udp', first: 7001, last: 7001 },
+        ],
+      },
+    ]);
+    await look(listener('127.0.0.1', 7002), listener('127.0.0.1', 7099));
+    expect(inbound.report().map(({ healthy }) => healthy)).toEqual([true, true, true]);
+    expect(watch.listening('redis', 7002, 'tcp')).toBe(true);
+    expect(watch.listening('redis', 7001, 'tcp')).toBe(false);
+    expect(watch.listening('web', 7001, 'tcp')).toBe(false);
+  });
+
+  it('is announced when it changes, and only then', async () => {
+    const { inbound, look } = await setup();
+    let changes = 0;
+    inbound.onChange(() => changes++);
+    await look(listener('127.0.0.1', 7002));
+    const once = changes;
+    expect(once).toBeGreaterThan(0);
+    await look(listener('127.0.0.1', 7002), listener('127.0.0.1', 9999));
+    expect(changes).toBe(once);
+    await look();
+    expect(changes).toBe(once + 1);
+  });
+
+  it('probes what the kernel’s table does not tell', async () => {
+    const server = net.createServer((socket) => socket.destroy());
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    cleanups.push(() => server.close());
+    const { port } = server.address() as net.AddressInfo;
+    const rig = await Rig.start(
+      { services: [service('redis', 'private', 7001)], agents: [{ host: 'r', runs: { redis: { '7001/tcp': port } } }] },
+      { readTable: async () => undefined },
+    );
+    cleanups.push(() => rig.stop());
+    await until(() => rig.agent('r').inbound.report()[0]?.healthy === true);
+  });
+});
+
+describe('the callers’ addresses', () => {
+  it('cannot be given to a program on ::1 alone, and that is a problem until it is mended', async () => {
+    const { problems, look } = await setup();
+    await look(listener('::1', 7002), listener('127.0.0.1', 7001));
+    expect(problems.current.filter(({ code }) => code === 'caller-address')).toMatchObject([
+      { subject: 'redis:7002/tcp' },
+    ]);
+    await look(listener('127.0.0.1', 7002), listener('::1', 7002));
+    expect(problems.current.filter(({ code }) => code === 'caller-address')).toEqual([]);
+  });
+});
+
+describe('ports of this host’s own programs', () => {
+  it('are left to them until they show that they want one address only', async () => {
+    const { rig, inbound, problems, look } = await setup();
+    const { outbound } = rig.agent('r');
+    const { watch } = inbound;
+    const placesAt7001 = 4; // redis: VIP and instance; web: VIP and instance
+    const all = outbound.listening + placesAt7001;
+    expect(watch.portUse(7001, 'tcp')).toBe('awaited');
+    expect(watch.portUse(7010, 'tcp')).toBe('free');
+    // Of redis its report tells; that web cannot be called meanwhile nothing else would.
+    expect(problems.current.map(({ code, subject }) => `${code} ${subject}`)).toEqual([
+      'port-awaited 0.web:7001/tcp',
+      'port-awaited web:7001/tcp',
+    ]);
+
+    await look(listener('127.0.0.1', 7001));
+    await outbound.settled();
+    expect(watch.portUse(7001, 'tcp')).toBe('specific');
+    expect(outbound.listening).toBe(all);
+    expect(problems.current).toEqual([]);
+
+    await look(listener('0.0.0.0', 7001));
+    expect(watch.portUse(7001, 'tcp')).toBe('wildcard');
+    expect(outbound.listening).toBe(all - placesAt7001);
+    expect(problems.current.map(({ code, subject }) => `${code} ${subject}`)).toEqual([
+      'port-shared 0.redis:7001/tcp',
+      'port-shared redis:7001/tcp',
+      'port-taken 0.web:7001/tcp',
+      'port-taken web:7001/tcp',
+    ]);
+  });
+});

@@ -1,0 +1,184 @@
+/** Which of this host's services are well: looked up each second, told to control and to the VIP listeners when it changes. */
+import { eachPort, type InstanceReport, type PortRange, type Protocol, type Service } from '@weft/proto';
+import type { AgentService } from '../config/agent-file.ts';
+import { runsHere } from '../connections/source.ts';
+import type { NetmapSource } from '../netmap/types.ts';
+import type { Problems } from '../observe/types.ts';
+import { formatTarget, isLoopback, type TargetAddress, takesCallerAddress, targetsOf } from './addresses.ts';
+import { type ListenerTable, readListenerTable } from './listener-table.ts';
+import { Probes } from './probes.ts';
+
+/**
+ * How a port stands with this host's own programs. `free`: no program of a service here is expected on it. `specific`: one
+ * is, and listens on its own address, so other addresses may be bound. `wildcard`: it has the port on every address.
+ * `awaited`: it does not listen yet, and might want every address.
+ */
+export type PortUse = 'free' | 'specific' | 'wildcard' | 'awaited';
+
+export interface TargetWatchOptions {
+  readonly netmap: NetmapSource;
+  /** By name, from the agent file. */
+  readonly services: ReadonlyMap<string, AgentService>;
+  readonly problems: Problems;
+  readonly signal: AbortSignal;
+  readonly intervalMs?: number;
+  /** Undefined where the kernel tells nothing; then every target is probed. */
+  readonly readTable?: () => Promise<ListenerTable | undefined>;
+}
+
+export class TargetWatch {
+  readonly #options: TargetWatchOptions;
+  readonly #readTable: () => Promise<ListenerTable | undefined>;
+  readonly #probes = new Probes();
+  readonly #listeners: (() => void)[] = [];
+  /** Subjects of standing caller-address problems. */
+  #addressless = new Set<string>();
+  #table: ListenerTable | undefined;
+  #reports: readonly InstanceReport[] = [];
+  /** Of the loopback ports where programs of services here are expected; the key is such as 6379/tcp. */
+  #uses: ReadonlyMap<string, PortUse> = new Map();
+  /** Reports and uses in one text, compared to tell whether anything changed. */
+  #digest = '';
+  #started: boolean = false;
+
+  constructor(options: TargetWatchOptions) {
+    this.#options = options;
+    this.#readTable = options.readTable ?? readListenerTable;
+    // The table stays as it is; which services count is what the netmap changes.
+    options.netmap.subscribe(() => {
+      if (this.#started) this.#evaluate();
+    });
+  }
+
+  /** Resolves after the first look; then looks again each second until the signal is aborted. */
+  async start(): Promise<void> {
+    await this.refresh();
+    const { signal, intervalMs = 1_000 } = this.#options;
+    const again = () => {
+      if (signal.aborted) return;
+      // The next look is timed from the end of this one, so that a slow host is not asked twice at once.
+      setTimeout(() => {
+        this.refresh().then(again, again);
+      }, intervalMs).unref();
+    };
+    again();
+  }
+
+  /** Looks now. */
+  async refresh(): Promise<void> {
+    this.#table = await this.#readTable();
+    this.#started = true;
+    this.#evaluate();
+    void this.#probes.run(this.#options.signal).then(() => {
+      if (!this.#options.signal.aborted) this.#evaluate();
+    });
+  }
+
+  /** One entry for each service that runs here, by name. */
+  report(): readonly InstanceReport[] {
+    return this.#reports;
+  }
+
+  /** Called when a report or the use of a port changed. */
+  onChange(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  /** Whether the service's program here listens on the declared port, as far as can be told. */
+  listening(service: string, port: number, protocol: Protocol): boolean {
+    const declared = this.#options.services.get(service);
+    return (
+      declared !== undefined && targetsOf(declared, port, protocol).some((target) => this.answers(target, protocol))
+    );
+  }
+
+  /** Whether the agent may bind the port on addresses of its own. */
+  portUse(port: number, protocol: Protocol): PortUse {
+    return this.#uses.get(`${port}/${protocol}`) ?? 'free';
+  }
+
+  #running(): readonly { readonly service: Service; readonly here: AgentService }[] {
+    const { netmap, services } = this.#options;
+    return [...services.values()].flatMap((here) => {
+      const known = runsHere(netmap.current, services, here.name);
+      return known === undefined ? [] : [{ service: known.service, here }];
+    });
+  }
+
+  /** Whether a program is there, by the last look. */
+  answers(target: TargetAddress, protocol: Protocol): boolean {
+    if (this.#table !== undefined && isLoopback(target.host))
+      return this.#table.answers(protocol, target.host, target.port);
+    return protocol === 'udp' || this.#probes.listening(target);
+  }
+
+  #evaluate(): void {
+    const running = [...this.#running()].sort((left, right) => (left.service.name < right.service.name ? -1 : 1));
+    const addressless = new Set<string>();
+    const uses = new Map<string, PortUse>();
+    this.#reports = running.map(({ service, here }): InstanceReport => {
+      if (service.kind === 'worker') return { service: service.name, healthy: true, notListening: [] };
+      const silent: PortRange[] = [];
+      let ports = 0;
+      for (const { port, protocol } of eachPort(service.ports)) {
+        ports++;
+        const targets = targetsOf(here, port, protocol);
+        const answering = targets.find((target) => this.answers(target, protocol));
+        if (answering === undefined) silent.push({ protocol, first: port, last: port });
+        const likely = answering ?? targets[0];
+        if (likely !== undefined && !takesCallerAddress(likely.host)) {
+          addressless.add(this.#raiseAddressless(service.name, port, protocol, likely));
+        }
+        this.#noteUse(uses, targets, protocol);
+      }
+      return { service: service.name, healthy: silent.length < ports, notListening: merged(silent) };
+    });
+    for (const before of this.#addressless) {
+      if (!addressless.has(before)) this.#options.problems.clear('caller-address', before);
+    }
+    this.#addressless = addressless;
+    this.#uses = uses;
+    const digest = JSON.stringify([this.#reports, [...uses]]);
+    if (digest === this.#digest) return;
+    this.#digest = digest;
+    for (const listener of this.#listeners) listener();
+  }
+
+  /** Without the kernel's table nobody knows what a program holds, and every port counts as free. */
+  #noteUse(uses: Map<string, PortUse>, targets: readonly TargetAddress[], protocol: Protocol): void {
+    if (this.#table === undefined) return;
+    for (const { host, port } of targets) {
+      if (!isLoopback(host)) continue;
+      const key = `${port}/${protocol}`;
+      if (this.#table.hasWildcard(protocol, port)) uses.set(key, 'wildcard');
+      else if (this.#table.answers(protocol, host, port)) uses.set(key, 'specific');
+      else if (!uses.has(key)) uses.set(key, 'awaited');
+    }
+  }
+
+  #raiseAddressless(service: string, port: number, protocol: Protocol, target: TargetAddress): string {
+    const subject = `${service}:${port}/${protocol}`;
+    this.#options.problems.raise({
+      code: 'caller-address',
+      subject,
+      message:
+        `callers of ${service} cannot be told apart by their address at ${formatTarget(target)}, which takes none of ` +
+        '127.0.0.0/8; let the program listen on 127.0.0.1 to have them come from their own addresses',
+    });
+    return subject;
+  }
+}
+
+/** Joins neighbouring ports into ranges; they come in order. */
+function merged(ports: readonly PortRange[]): PortRange[] {
+  const ranges: PortRange[] = [];
+  for (const range of ports) {
+    const last = ranges.at(-1);
+    if (last?.protocol === range.protocol && last.last + 1 === range.first) {
+      ranges[ranges.length - 1] = { ...last, last: range.last };
+    } else {
+      ranges.push(range);
+    }
+  }
+  return ranges;
+}

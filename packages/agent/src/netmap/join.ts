@@ -1,0 +1,113 @@
+/** Becoming a member: the one call that a join token is good for. */
+import { type ServiceError, status } from '@grpc/grpc-js';
+import type { JoinToken } from '@weft/proto';
+import {
+  AgentClient,
+  agentService,
+  callUnary,
+  joinProofMessage,
+  PinMismatchError,
+  pinnedCredentials,
+} from '@weft/proto/wire';
+import nacl from 'tweetnacl';
+import { channelOptions } from './channel.ts';
+import { AgentError } from './errors.ts';
+import type { AgentKeys, Membership } from './identity.ts';
+
+const JOIN_DEADLINE_MS = 10_000;
+
+export interface JoinAttempt {
+  readonly token: JoinToken;
+  readonly keys: AgentKeys;
+  /** Name to go by when the token gives none. */
+  readonly fallbackHost: string;
+  /** Services of the agent file. */
+  readonly services: readonly string[];
+  /** Whether the agent file asks for a gateway. */
+  readonly gateway: boolean;
+  readonly version: string;
+}
+
+/**
+ * Joins by the first of the token's addresses that answers. Repeating it with the same keys is harmless, so an answer
+ * that was lost costs nothing. Throws AgentError `join-refused`, `token-wrong` or `control-unreachable`.
+ */
+export async function join(attempt: JoinAttempt, signal: AbortSignal): Promise<Membership> {
+  const { token } = attempt;
+  const failures: string[] = [];
+  let mismatch: PinMismatchError | undefined;
+  for (const address of token.addresses) {
+    signal.throwIfAborted();
+    try {
+      const { agentId, network, host } = await joinNamed(address, attempt, signal);
+      return { agentId, network, host, controlAddresses: token.addresses, pin: token.pin, revoked: false };
+    } catch (error) {
+      signal.throwIfAborted();
+      if (error instanceof PinMismatchError) mismatch = error;
+      else if (isServiceError(error) && !UNREACHED.has(error.code)) throw refused(address, error);
+      failures.push(error instanceof Error ? messageOf(error) : String(error));
+    }
+  }
+  if (mismatch !== undefined && failures.length === 1) {
+    throw new AgentError('token-wrong', `cannot join: ${mismatch.message}`, { cause: mismatch });
+  }
+  throw new AgentError(
+    'control-unreachable',
+    `cannot join: ${failures.join('; ')}. Check that weft-control runs and that this host can reach its --listen address`,
+  );
+}
+
+/** The name that the token gives is taken first; only where it gives none is the host's own asked for. */
+async function joinNamed(address: string, attempt: JoinAttempt, signal: AbortSignal) {
+  try {
+    return await joinAt(address, attempt, '', signal);
+  } catch (error) {
+    const nameMissing =
+      isServiceError(error) && error.code === status.INVALID_ARGUMENT && /^host\b/.test(error.details);
+    if (!nameMissing) throw error;
+    return await joinAt(address, attempt, attempt.fallbackHost, signal);
+  }
+}
+
+async function joinAt(address: string, attempt: JoinAttempt, host: string, signal: AbortSignal) {
+  const { token, keys, services, gateway, version } = attempt;
+  const client = new AgentClient(address, await pinnedCredentials(address, token.pin, signal), channelOptions(address));
+  try {
+    const identityKey = keys.identity.publicKey;
+    const tunnelKey = keys.tunnel.publicKey;
+    const proof = nacl.sign.detached(joinProofMessage(token.id, identityKey, tunnelKey), keys.identity.secretKey);
+    const request = {
+      tokenId: token.id,
+      tokenSecret: token.secret,
+      identityKey,
+      tunnelKey,
+      proof,
+      host,
+      services,
+      gateway,
+      version,
+    };
+    return await callUnary(client, agentService.join, request, { signal, deadlineMs: JOIN_DEADLINE_MS });
+  } finally {
+    client.close();
+  }
+}
+
+/** Statuses that say nothing about the token: another address may do better. */
+const UNREACHED: ReadonlySet<number> = new Set([status.UNAVAILABLE, status.DEADLINE_EXCEEDED, status.CANCELLED]);
+
+/** Control's own words say what to do: it knows what the token is for. */
+function refused(address: string, cause: ServiceError): AgentError {
+  return new AgentError('join-refused', `control at ${address} refused to let this host join: ${cause.details}`, {
+    cause,
+  });
+}
+
+function messageOf(error: Error): string {
+  return isServiceError(error) ? error.details : error.message;
+}
+
+/** Whether grpc-js made the error from a status. */
+export function isServiceError(error: unknown): error is ServiceError {
+  return error instanceof Error && 'details' in error && typeof error.details === 'string' && 'metadata' in error;
+}

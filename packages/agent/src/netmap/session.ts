@@ -1,0 +1,275 @@
+/** One stream to control, from its challenge to its end: hello, deltas and acknowledgements, reports, flows, traces. */
+import type { ClientDuplexStream } from '@grpc/grpc-js';
+import type { FlowRecord, Report } from '@weft/proto';
+import {
+  deltaFromWire,
+  encodeItem,
+  flowToWire,
+  helloMessage,
+  inventoryToWire,
+  itemDigest,
+  type pb,
+  reportToWire,
+} from '@weft/proto/wire';
+import type { Logger } from 'pino';
+import nacl from 'tweetnacl';
+import type { AgentKeys, Membership } from './identity.ts';
+import type { Reporter } from './reporter.ts';
+import type { SessionEnd } from './retry.ts';
+import type { NetmapStore } from './store.ts';
+
+/** Where ended flows come from: see observe/recorder.ts. */
+export interface FlowBatches {
+  /** How many records wait. */
+  readonly counters: { readonly queued: number };
+  nextBatch(signal: AbortSignal): Promise<FlowBatch>;
+  restore(batch: FlowBatch): void;
+}
+
+export interface FlowBatch {
+  readonly records: readonly FlowRecord[];
+  readonly dropped: number;
+}
+
+export interface SessionParts {
+  readonly keys: AgentKeys;
+  readonly membership: Membership;
+  readonly store: NetmapStore;
+  readonly reporter: Reporter;
+  readonly flows: FlowBatches;
+  /** Round-trip time to a peer in microseconds; throws when it cannot be reached. */
+  readonly trace: (agentId: string, signal: AbortSignal) => Promise<number>;
+  readonly version: string;
+  readonly logger: Logger;
+  /** Control has been heard: what the netmap says is fresh. */
+  readonly served: () => void;
+}
+
+export type ControlStream = ClientDuplexStream<pb.Outgoing<pb.AgentMessage>, pb.ControlMessage>;
+
+/** Control sends its challenge at once; one that does not is stuck. */
+const CHALLENGE_TIMEOUT_MS = 10_000;
+/** For the last flows, once the agent stops. */
+const STOP_TIMEOUT_MS = 500;
+/** Shorter than control waits for an answer, so that it hears why. */
+const TRACE_TIMEOUT_MS = 4_000;
+const MAX_SENTENCE = 1_000;
+/** Traces at once; a control that asks more is answered so. */
+const MAX_TRACES = 64;
+
+/**
+ * Runs the stream to its end, which the signal asks for: then the flows that are left are sent and the stream is closed in
+ * order. Never rejects: how it ended is the answer.
+ */
+export function runSession(stream: ControlStream, parts: SessionParts, signal: AbortSignal): Promise<SessionEnd> {
+  return new Promise((resolve) => {
+    new Session(stream, parts, signal, resolve).start();
+  });
+}
+
+class Session {
+  readonly #stream: ControlStream;
+  readonly #parts: SessionParts;
+  /** Asks for an end in order. */
+  readonly #stop: AbortSignal;
+  /** The stream is over. */
+  readonly #over = new AbortController();
+  readonly #resolve: (end: SessionEnd) => void;
+  readonly #challengeTimer: NodeJS.Timeout;
+  #state: 'challenge' | 'first-delta' | 'deltas' = 'challenge';
+  /** A resync was asked for; deltas that do not build on what is held are of no interest until it comes. */
+  #resyncing: boolean = false;
+  #served: boolean = false;
+  #traces = 0;
+
+  constructor(stream: ControlStream, parts: SessionParts, stop: AbortSignal, resolve: (end: SessionEnd) => void) {
+    this.#stream = stream;
+    this.#parts = parts;
+    this.#stop = stop;
+    this.#resolve = resolve;
+    this.#challengeTimer = setTimeout(
+      () => this.#lost(new Error(`control sent no challenge within ${CHALLENGE_TIMEOUT_MS / 1_000} s`)),
+      CHALLENGE_TIMEOUT_MS,
+    );
+  }
+
+  start(): void {
+    this.#stream.on('data', (message) => {
+      if (this.#over.signal.aborted) return;
+      try {
+        this.#receive(message);
+      } catch (error) {
+        this.#lost(error instanceof Error ? error : new Error(String(error)));
+      }
+    });
+    this.#stream.on('error', (error) => this.#lost(error));
+    this.#stream.on('end', () => this.#lost(new Error('control ended the stream')));
+    this.#stop.addEventListener('abort', this.#onStop);
+    if (this.#stop.aborted) this.#onStop();
+  }
+
+  /** What is left of the flows is sent by #sendFlows(); a control that does not take it in time shall not hold the agent up. */
+  readonly #onStop = () => {
+    const stopped = () => this.#lost(new Error('the agent stops'));
+    if (!this.#served) stopped();
+    else this.#over.signal.addEventListener('abort', clear(setTimeout(stopped, STOP_TIMEOUT_MS)), { once: true });
+  };
+
+  #receive(message: pb.ControlMessage): void {
+    if (message.challenge) this.#answer(message.challenge);
+    else if (message.delta) this.#apply(message.delta);
+    else if (message.revoked) this.#end({ type: 'revoked', reason: message.revoked.reason });
+    else if (message.trace) void this.#trace(message.trace);
+    // Anything else is from a newer control, and not for this agent.
+  }
+
+  /** Challenge -> Hello. */
+  #answer({ nonce }: pb.Challenge): void {
+    if (this.#state !== 'challenge' || nonce.length !== 32) throw new Error('control sent a challenge that is none');
+    clearTimeout(this.#challengeTimer);
+    this.#state = 'first-delta';
+    const { keys, membership, store, reporter, version } = this.#parts;
+    const signed = helloMessage(nonce, membership.pin, membership.agentId);
+    const report = reporter.current;
+    const { timeline, index } = store.current;
+    this.#write({
+      hello: {
+        agentId: membership.agentId,
+        signature: nacl.sign.detached(signed, keys.identity.secretKey),
+        version,
+        timeline,
+        index,
+        inventory: inventoryToWire(
+          new Map(Array.from(store.items, ([key, item]) => [key, itemDigest(encodeItem(item))])),
+        ),
+        report: reportToWire(report),
+      },
+    });
+    reporter.connect((next) => this.#report(next), report);
+  }
+
+  /** Delta -> enforce -> Ack; or, where it does not fit, -> Resync. */
+  #apply(wire: pb.Delta): void {
+    if (this.#state === 'challenge') throw new Error('control sent a delta before its challenge');
+    const { store, logger } = this.#parts;
+    const { delta, rejected } = deltaFromWire(wire);
+    for (const { key, reason } of rejected) {
+      logger.error({ event: 'item-rejected', key, reason }, 'control sent an item that means nothing; it is left out');
+    }
+    const resumed = this.#state === 'first-delta';
+    this.#state = 'deltas';
+    const result = store.apply(delta, resumed);
+    if (!result.applied) {
+      if (this.#resyncing) return;
+      this.#resyncing = true;
+      logger.warn({ event: 'netmap-gap', gap: result.gap }, 'missed a change; asking control for all of it');
+      this.#write({ resync: { reason: sentence(result.gap) } });
+      return;
+    }
+    this.#resyncing = false;
+    const { timeline, index, revision } = delta;
+    // Subscribers ran inside apply(), so rules are swapped, flows re-checked and losers cut: this is enforcement.
+    this.#write({ ack: { timeline, index, revision } });
+    logger.debug({ event: 'netmap-applied', index, revision, snapshot: delta.snapshot }, 'netmap applied');
+    if (this.#served) return;
+    this.#served = true;
+    this.#parts.served();
+    void this.#sendFlows();
+  }
+
+  #report(report: Report): void {
+    this.#write({ report: reportToWire(report) });
+  }
+
+  /** A batch at a time, and the next only when the stream has taken the one before: control's pace is the pace. */
+  async #sendFlows(): Promise<void> {
+    const { flows, logger } = this.#parts;
+    const over = this.#over.signal;
+    const overOrStopped = AbortSignal.any([over, this.#stop]);
+    try {
+      while (!this.#stop.aborted || flows.counters.queued > 0) {
+        const batch = await flows.nextBatch(this.#stop.aborted ? over : overOrStopped).catch((error: unknown) => {
+          if (overOrStopped.aborted) return undefined;
+          throw error;
+        });
+        if (over.aborted) {
+          if (batch !== undefined) flows.restore(batch);
+          return;
+        }
+        if (batch === undefined) continue;
+        const records = batch.records.map(flowToWire);
+        const sent = await this.#writeAndWait({ flows: { records, dropped: batch.dropped } });
+        if (!sent) flows.restore(batch);
+      }
+      // Stopped, and nothing is left to send: control ends its side when it has read all of it.
+      this.#stream.end();
+    } catch (error) {
+      logger.error({ event: 'flows-not-sent', error }, 'flow records are not being sent');
+    }
+  }
+
+  async #trace({ id, agentId }: pb.TraceRequest): Promise<void> {
+    if (this.#traces >= MAX_TRACES) {
+      this.#write({ trace: { id, reachable: false, roundTripUs: 0, detail: 'this agent is busy with other traces' } });
+      return;
+    }
+    this.#traces += 1;
+    const signal = AbortSignal.any([this.#over.signal, AbortSignal.timeout(TRACE_TIMEOUT_MS)]);
+    try {
+      const roundTripUs = Math.max(1, Math.round(await this.#parts.trace(agentId, signal)));
+      this.#write({ trace: { id, reachable: true, roundTripUs, detail: '' } });
+    } catch (error) {
+      const detail = sentence(error instanceof Error ? error.message : String(error));
+      this.#write({ trace: { id, reachable: false, roundTripUs: 0, detail } });
+    } finally {
+      this.#traces -= 1;
+    }
+  }
+
+  /** Small messages of bounded number: acks and reports replace each other, traces are counted. */
+  #write(message: pb.Outgoing<pb.AgentMessage>): void {
+    if (!this.#over.signal.aborted) this.#stream.write(message);
+  }
+
+  /** Whether the stream took the message before the session was over. */
+  #writeAndWait(message: pb.Outgoing<pb.AgentMessage>): Promise<boolean> {
+    const { signal } = this.#over;
+    return new Promise((resolve) => {
+      if (signal.aborted) {
+        resolve(false);
+        return;
+      }
+      const abandoned = () => resolve(false);
+      signal.addEventListener('abort', abandoned, { once: true });
+      this.#stream.write(message, (error: Error | null | undefined) => {
+        signal.removeEventListener('abort', abandoned);
+        resolve(error === null || error === undefined);
+      });
+    });
+  }
+
+  #lost(cause: Error): void {
+    this.#end({ type: 'lost', served: this.#served, cause });
+  }
+
+  #end(end: SessionEnd): void {
+    if (this.#over.signal.aborted) return;
+    clearTimeout(this.#challengeTimer);
+    this.#stop.removeEventListener('abort', this.#onStop);
+    this.#over.abort();
+    this.#parts.reporter.disconnect();
+    // The stream may still report an error of its own, such as the cancellation; it was told already.
+    this.#stream.on('error', () => {});
+    this.#stream.cancel();
+    this.#resolve(end);
+  }
+}
+
+/** A sentence as the wire takes it: bounded and in one line, as messages of the system need not be. */
+function sentence(words: string): string {
+  return words.replace(/\p{Cc}+/gu, ' ').slice(0, MAX_SENTENCE);
+}
+
+function clear(timer: NodeJS.Timeout): () => void {
+  return () => clearTimeout(timer);
+}

@@ -1,0 +1,138 @@
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { CONTROL_RANGE, type NetmapItem } from '@weft/proto';
+import { pino } from 'pino';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { loadIdentity, makeKeys, saveIdentity } from './identity.ts';
+import { lockDirectory } from './lock.ts';
+import { loadNetmap, NetmapKeeper } from './persist.ts';
+
+const logger = pino({ level: 'silent' });
+let directory: string;
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'weft-state-'));
+});
+afterEach(() => rm(directory, { recursive: true }));
+
+async function modeOf(name: string): Promise<number> {
+  return (await stat(join(directory, name))).mode & 0o777;
+}
+
+describe('the identity', () => {
+  const membership = {
+    agentId: 'a1',
+    network: 'prod',
+    host: 'build-3',
+    controlAddresses: ['127.0.0.1:7400'],
+    pin: new Uint8Array(32).fill(7),
+    revoked: false,
+  };
+
+  test('comes back as it was kept, for its owner alone', async () => {
+    const keys = makeKeys();
+    await saveIdentity(directory, { keys, membership: undefined });
+    expect(await loadIdentity(directory)).toEqual({ keys, membership: undefined });
+    await saveIdentity(directory, { keys, membership });
+    expect(await loadIdentity(directory)).toEqual({ keys, membership });
+    expect(await modeOf('identity.json')).toBe(0o600);
+    expect(await readdir(directory)).toEqual(['identity.json']);
+  });
+
+  test('is not there before it is made', async () => {
+    expect(await loadIdentity(directory)).toBeUndefined();
+  });
+
+  test('is refused when damaged, and the error tells nothing of the keys', async () => {
+    const keys = makeKeys();
+    await saveIdentity(directory, { keys, membership });
+    const path = join(directory, 'identity.json');
+    const content = await readFile(path, 'utf8');
+    await writeFile(path, content.slice(0, -20));
+    const seed = Buffer.from(keys.identity.secretKey.subarray(0, 32)).toString('base64url');
+    await expect(loadIdentity(directory)).rejects.toThrow(`cannot use ${path}: it is damaged`);
+    await expect(loadIdentity(directory)).rejects.not.toThrow(seed);
+    await writeFile(path, '{"version":1,"identitySeed":"AA","tunnelSecret":"AA"}');
+    await expect(loadIdentity(directory)).rejects.toThrow('it is damaged');
+  });
+});
+
+describe('the lock', () => {
+  test('lets one agent in at a time', async () => {
+    const inner = join(directory, 'made', 'for', 'it');
+    const lock = await lockDirectory(inner);
+    expect((await stat(inner)).mode & 0o777).toBe(0o700);
+    await expect(lockDirectory(inner)).rejects.toMatchObject({ code: 'already-running' });
+    lock.release();
+    (await lockDirectory(inner)).release();
+  });
+
+  test('tells of a directory that cannot be used', async () => {
+    await writeFile(join(directory, 'file'), '');
+    await expect(lockDirectory(join(directory, 'file'))).rejects.toMatchObject({ code: 'state-unusable' });
+  });
+});
+
+describe('the netmap on disk', () => {
+  const items: NetmapItem[] = [
+    {
+      type: 'service',
+      service: { name: 'mailer', kind: 'worker', ports: [], tags: ['x'] },
+      address: CONTROL_RANGE.base + 5,
+    },
+    {
+      type: 'policy',
+      defaultAction: 'deny',
+      rules: [{ name: 'r', action: 'allow', from: ['*'], to: ['redis'], ports: [] }],
+    },
+  ];
+  const kept = { position: { timeline: 't', index: 3, revision: 8 }, items, heardMs: 1_700_000_000_000 };
+
+  test('comes back as it was, for the same agent and its owner alone', async () => {
+    const keeper = new NetmapKeeper(directory, 'a1', () => kept, logger);
+    await keeper.flush();
+    expect(await modeOf('netmap.json')).toBe(0o600);
+    expect(await loadNetmap(directory, 'a1', logger)).toEqual(kept);
+    expect(await loadNetmap(directory, 'a2', logger)).toBeUndefined();
+    await keeper.remove();
+    expect(await readdir(directory)).toEqual([]);
+    expect(await loadNetmap(directory, 'a1', logger)).toBeUndefined();
+  });
+
+  test('loses only the item that is damaged', async () => {
+    await new NetmapKeeper(directory, 'a1', () => kept, logger).flush();
+    const path = join(directory, 'netmap.json');
+    const content = JSON.parse(await readFile(path, 'utf8')) as { items: string[] };
+    content.items[0] = 'AAAA';
+    await writeFile(path, JSON.stringify(content));
+    expect((await loadNetmap(directory, 'a1', logger))?.items).toEqual(items.slice(1));
+    await writeFile(path, '{"version":1');
+    expect(await loadNetmap(directory, 'a1', logger)).toBeUndefined();
+  });
+
+  test('writes the state of the moment it writes, and nothing after it was removed', async () => {
+    let revision = 1;
+    const keeper = new NetmapKeeper(
+      directory,
+      'a1',
+      () => ({ ...kept, position: { ...kept.position, revision } }),
+      logger,
+    );
+    keeper.changed();
+    revision = 2;
+    keeper.changed();
+    await keeper.flush();
+    expect((await loadNetmap(directory, 'a1', logger))?.position.revision).toBe(2);
+    keeper.changed();
+    await keeper.remove();
+    expect(await readdir(directory)).toEqual([]);
+  });
+
+  test('a disk that cannot be written is logged and not fatal', async () => {
+    const keeper = new NetmapKeeper(join(directory, 'gone'), 'a1', () => kept, logger);
+    await keeper.flush();
+    await mkdir(join(directory, 'gone'));
+    await keeper.flush();
+    expect(await readdir(join(directory, 'gone'))).toEqual(['netmap.json']);
+  });
+});

@@ -1,0 +1,165 @@
+import { CONTROL_RANGE, type NetmapDelta, type NetmapItem, parseRange, type Service } from '@weft/proto';
+import { describe, expect, test } from 'vitest';
+import { NetmapStore } from './store.ts';
+
+const redis: Service = {
+  name: 'redis',
+  kind: 'private',
+  ports: [{ protocol: 'tcp', first: 6379, last: 6379 }],
+  tags: [],
+};
+
+const item = {
+  redis: { type: 'service', service: redis, address: CONTROL_RANGE.base + 7 },
+  redis0: instance(0, 9),
+  redis1: instance(1, 10),
+  self: {
+    type: 'self',
+    agentId: 'a1',
+    network: 'prod',
+    host: 'build-3',
+    tags: [],
+    address: CONTROL_RANGE.base + 3,
+    services: ['redis'],
+    gateway: false,
+  },
+  policy: { type: 'policy', defaultAction: 'allow', rules: [] },
+} as const satisfies Record<string, NetmapItem>;
+
+function instance(ordinal: number, offset: number) {
+  const address = CONTROL_RANGE.base + offset;
+  return {
+    type: 'instance',
+    service: 'redis',
+    ordinal,
+    agentId: `a${ordinal}`,
+    address,
+    healthy: true,
+    notListening: [],
+  } as const;
+}
+
+function delta(fields: Partial<NetmapDelta>): NetmapDelta {
+  return { timeline: 't1', previous: 0, index: 1, revision: 1, snapshot: false, upserts: [], removals: [], ...fields };
+}
+
+const snapshot = delta({ snapshot: true, upserts: Object.values(item), index: 5, revision: 9 });
+
+function storeWith(range = CONTROL_RANGE): NetmapStore {
+  const store = new NetmapStore(range, undefined, 1_000);
+  expect(store.apply(snapshot, false)).toEqual({ applied: true });
+  return store;
+}
+
+describe('the netmap store', () => {
+  test('knows nothing and permits nothing before control has spoken', () => {
+    const store = new NetmapStore(CONTROL_RANGE, undefined, 1_000);
+    expect(store.current).toMatchObject({ index: 0, revision: 0, self: undefined });
+    const source = { type: 'host', name: 'x', tags: [] } as const;
+    expect(store.current.policy.decide(source, { service: redis, port: 6379, protocol: 'tcp' }).allowed).toBe(false);
+    expect(
+      store.current.policy.decide({ type: 'internet' }, { service: redis, port: 6379, protocol: 'tcp' }).allowed,
+    ).toBe(false);
+    expect(store.staleSinceMs).toBe(1_000);
+  });
+
+  test('makes a snapshot of items, instances by ordinal under their service', () => {
+    const { current } = storeWith();
+    expect(current.services.get('redis')?.address).toBe('127.80.0.7');
+    expect(current.services.get('redis')?.instances.map(({ ordinal, address }) => [ordinal, address])).toEqual([
+      [0, '127.80.0.9'],
+      [1, '127.80.0.10'],
+    ]);
+    expect(current.self).toMatchObject({ host: 'build-3', address: '127.80.0.3' });
+    expect(current.policy.revision).toBe(9);
+  });
+
+  test('merges deltas, and keeps what they do not touch', () => {
+    const store = storeWith();
+    const before = store.current;
+    const change = delta({
+      previous: 5,
+      index: 6,
+      revision: 10,
+      removals: ['instance/redis/0'],
+      upserts: [instance(2, 12)],
+    });
+    expect(store.apply(change, false)).toEqual({ applied: true });
+    expect(store.current.services.get('redis')?.instances.map(({ ordinal }) => ordinal)).toEqual([1, 2]);
+    expect(store.current).toMatchObject({ index: 6, revision: 10 });
+    // Snapshots are values: whoever holds the one before sees no change.
+    expect(before.services.get('redis')?.instances.map(({ ordinal }) => ordinal)).toEqual([0, 1]);
+  });
+
+  test.each([
+    ['an index that was missed', delta({ previous: 6, index: 7, removals: ['service/redis'] })],
+    ['another timeline', delta({ timeline: 't2', previous: 5, index: 6, removals: ['service/redis'] })],
+    ['a delta of the past', delta({ previous: 4, index: 5, removals: ['service/redis'] })],
+  ])('changes nothing on a gap: %s', (_name, change) => {
+    const store = storeWith();
+    const { current } = store;
+    expect(store.apply(change, false)).toMatchObject({ applied: false });
+    expect(store.current).toBe(current);
+  });
+
+  test('takes an answer to its inventory whatever timeline counts now', () => {
+    const store = storeWith();
+    expect(store.apply(delta({ timeline: 't2', previous: 5, index: 6, removals: ['instance/redis/1'] }), true)).toEqual(
+      { applied: true },
+    );
+    expect(store.current).toMatchObject({ timeline: 't2', index: 6 });
+    expect(store.current.services.get('redis')?.instances).toHaveLength(1);
+  });
+
+  test('drops what a snapshot does not name', () => {
+    const store = storeWith();
+    store.apply(delta({ timeline: 't2', snapshot: true, index: 1, upserts: [item.self] }), false);
+    expect(store.current.services.size).toBe(0);
+    expect([...store.items.keys()]).toEqual(['self']);
+  });
+
+  test('tells every subscriber in order before it returns, also when one fails', () => {
+    const store = storeWith();
+    const heard: string[] = [];
+    store.subscribe((next, previous) => heard.push(`first ${previous.index}->${next.index}`));
+    store.subscribe(() => {
+      throw new Error('cannot bind');
+    });
+    store.subscribe(() => heard.push('third'));
+    expect(() => store.apply(delta({ previous: 5, index: 6, revision: 10 }), false)).toThrow(
+      'revision 10 could not be enforced',
+    );
+    expect(heard).toEqual(['first 5->6', 'third']);
+  });
+
+  test('forgets everything when the membership is over', () => {
+    const store = storeWith();
+    let told = 0;
+    store.subscribe((next) => {
+      told += 1;
+      expect(next).toMatchObject({ self: undefined, index: 0, timeline: '' });
+    });
+    store.clear();
+    expect(told).toBe(1);
+    expect(store.items.size).toBe(0);
+    expect(store.current.services.size + store.current.peers.size).toBe(0);
+  });
+
+  test('shifts addresses into its own range, and leaves out those that do not fit', () => {
+    const own = parseRange('127.96.0.8/29');
+    if (own === undefined) throw new Error('the range is one');
+    const { current } = storeWith(own);
+    expect(current.services.get('redis')?.address).toBe('127.96.0.15');
+    expect(current.self?.address).toBe('127.96.0.11');
+    expect(current.services.get('redis')?.instances[0]?.address).toBeUndefined();
+  });
+
+  test('counts as stale from the first moment', () => {
+    const store = storeWith();
+    store.markFresh();
+    expect(store.staleSinceMs).toBeUndefined();
+    store.markStale(5_000);
+    store.markStale(6_000);
+    expect(store.staleSinceMs).toBe(5_000);
+  });
+});

@@ -1,0 +1,68 @@
+/** What an agent says of itself on its status socket: `weft status` reads it, and any program may. */
+import type { FlowRecord, InstanceReport, Problem } from '@weft/proto';
+
+export interface AgentStatus {
+  readonly version: string;
+  /** Milliseconds since the Unix epoch. */
+  readonly startedMs: number;
+  readonly network: string;
+  readonly host: string;
+  readonly agentId: string;
+  /** Digest of the tunnel key, for comparing by eye with what control lists. */
+  readonly fingerprint: string;
+  /** `revoked`: control took the membership back. */
+  readonly state: 'connected' | 'stale' | 'revoked';
+  /** Since when control was not heard, ISO 8601; null while it is. */
+  readonly staleSince: string | null;
+  readonly control: {
+    readonly addresses: readonly string[];
+    /** Why it is not heard; empty while it is, or when it is not known. */
+    readonly cause: string;
+  };
+  /** Revision that is enforced. */
+  readonly revision: number;
+  /** HOST:PORT of the DNS server. */
+  readonly dns: string;
+  /** Names that are served, and where they lead. */
+  readonly names: readonly NameStatus[];
+  /** Services that run here. */
+  readonly instances: readonly InstanceReport[];
+  readonly listeners: {
+    /** Ports of VIPs that are open. */
+    readonly ports: number;
+  };
+  readonly tunnel: {
+    /** HOST:PORT listened on. */
+    readonly address: string;
+    /** HOST:PORT told to peers. */
+    readonly endpoints: readonly string[];
+    readonly open: number;
+    readonly handshakesFailed: number;
+    readonly violations: number;
+    readonly datagramsDropped: number;
+    readonly bytesSent: number;
+    readonly bytesReceived: number;
+  };
+  /** Gateway's listening address; empty when it is none. */
+  readonly gateway: string;
+  readonly flows: {
+    readonly open: number;
+    readonly recorded: number;
+    readonly dropped: number;
+    /** The last ended, oldest first. */
+    readonly recent: readonly FlowRecord[];
+  };
+  readonly problems: readonly Problem[];
+}
+
+export interface NameStatus {
+  /** Such as redis.internal. */
+  readonly name: string;
+  readonly kind: 'web' | 'private';
+  /** VIP; null when this agent's range is too small for it. */
+  readonly address: string | null;
+  /** As the mesh file writes them. */
+  readonly ports: readonly string[];
+  readonly instances: number;
+  readonly healthy: number;
+}

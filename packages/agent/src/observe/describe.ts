@@ -1,0 +1,105 @@
+/** What the agent says of itself: to control in its report, and to `weft status` on its socket. */
+import { type AddressRange, formatHostPort, formatPortRange, type HostPort, type Report } from '@weft/proto';
+import type { FlowRegistry } from '../connections/registry.ts';
+import type { DnsServer } from '../dns/index.ts';
+import type { Inbound } from '../inbound/inbound.ts';
+import { fingerprint } from '../netmap/identity.ts';
+import type { Member } from '../netmap/membership.ts';
+import type { Netmap, NetmapSource } from '../netmap/types.ts';
+import type { Outbound } from '../outbound/outbound.ts';
+import type { BoundTunnels } from '../tunnel/create.ts';
+import { localEndpoints } from '../tunnel/endpoints.ts';
+import type { AgentStatus, NameStatus } from './agent-status.ts';
+import type { FlowRecorder } from './recorder.ts';
+import type { Problems } from './types.ts';
+
+interface Described {
+  readonly inbound: Pick<Inbound, 'report'>;
+  readonly tunnels: Pick<BoundTunnels, 'port' | 'counters'>;
+  readonly registry: Pick<FlowRegistry, 'live'>;
+  readonly problems: Pick<Problems, 'current'>;
+  /** HOST:PORT; undefined when it is none. */
+  readonly gateway: string | undefined;
+  /** As asked for; the bound port is the tunnels' own. */
+  readonly tunnel: HostPort;
+  readonly advertise: string | undefined;
+}
+
+/** The report to control. */
+export function makeReport(parts: Described): Report {
+  const { inbound, tunnels, registry, problems, gateway } = parts;
+  return {
+    endpoints: endpoints(parts),
+    tunnelPort: tunnels.port,
+    instances: inbound.report(),
+    gatewayAddress: gateway ?? '',
+    problems: problems.current,
+    tunnels: tunnels.counters.open,
+    flows: registry.live,
+  };
+}
+
+interface DescribedInFull extends Described {
+  readonly version: string;
+  readonly startedMs: number;
+  readonly member: Member;
+  readonly control: { readonly cause: string; readonly revoked: boolean };
+  readonly store: NetmapSource;
+  readonly dns: Pick<DnsServer, 'address'>;
+  readonly outbound: Pick<Outbound, 'listening'>;
+  readonly recorder: FlowRecorder;
+  readonly range: AddressRange;
+}
+
+/** The answer of the status socket. */
+export function describeAgent(parts: DescribedInFull): AgentStatus {
+  const { member, control, store, dns, recorder, tunnels, registry } = parts;
+  const { network, host, agentId, controlAddresses } = member.membership;
+  const staleSince = store.staleSinceMs === undefined ? null : new Date(store.staleSinceMs).toISOString();
+  const { recorded, dropped } = recorder.counters;
+  return {
+    version: parts.version,
+    startedMs: parts.startedMs,
+    network,
+    host,
+    agentId,
+    fingerprint: fingerprint(member.keys.tunnel.publicKey),
+    state: control.revoked ? 'revoked' : staleSince === null ? 'connected' : 'stale',
+    staleSince,
+    control: { addresses: controlAddresses, cause: control.cause },
+    revision: store.current.revision,
+    dns: formatHostPort(dns.address.host, dns.address.port),
+    names: names(store.current),
+    instances: parts.inbound.report(),
+    listeners: { ports: parts.outbound.listening },
+    tunnel: {
+      address: formatHostPort(parts.tunnel.host, tunnels.port),
+      endpoints: endpoints(parts),
+      ...tunnels.counters,
+    },
+    gateway: parts.gateway ?? '',
+    flows: { open: registry.live, recorded, dropped, recent: recorder.recent() },
+    problems: parts.problems.current,
+  };
+}
+
+/** Asked anew each time: a laptop's addresses change. */
+function endpoints({ advertise, tunnel, tunnels }: Described): readonly string[] {
+  return advertise === undefined ? localEndpoints(tunnel.host, tunnels.port) : [advertise];
+}
+
+function names({ services }: Netmap): readonly NameStatus[] {
+  return [...services.values()].flatMap(({ service, address, instances }): NameStatus[] => {
+    if (service.kind === 'worker') return [];
+    return [
+      {
+        name: `${service.name}.internal`,
+        kind: service.kind,
+        address: address ?? null,
+        ports: service.ports.map(formatPortRange),
+        instances: instances.length,
+        healthy: instances.filter(({ healthy }) => healthy).length,
+      },
+    ];
+  });
+}

@@ -1,0 +1,50 @@
+/** Where the agent file or the options ask for what control does not grant: told as problems, since the rest works. */
+import type { Problem } from '@weft/proto';
+import type { AgentFile } from '../config/agent-file.ts';
+import type { Netmap, NetmapSource } from '../netmap/types.ts';
+import type { Problems } from './types.ts';
+
+/** Raises and clears them as the netmap changes. */
+export function followMismatches(file: AgentFile, netmap: NetmapSource, problems: Problems): void {
+  let standing: readonly Problem[] = [];
+  const update = () => {
+    const next = mismatches(file, netmap.current);
+    for (const { code, subject } of standing) {
+      if (!next.some((problem) => problem.code === code && problem.subject === subject)) problems.clear(code, subject);
+    }
+    for (const problem of next) problems.raise(problem);
+    standing = next;
+  };
+  netmap.subscribe(update);
+  update();
+}
+
+/** What of the file control's word does not cover. Nothing before control has spoken. */
+export function mismatches(file: AgentFile, netmap: Netmap): readonly Problem[] {
+  const { self, services } = netmap;
+  if (self === undefined) return [];
+  const problems: Problem[] = [];
+  for (const subject of file.services.keys()) {
+    if (!self.services.includes(subject)) {
+      const message =
+        `control allows this host no service ${subject}; remove it from the agent file, or revoke ${self.host} and join ` +
+        `again with a token made with --services ${subject}`;
+      problems.push({ code: 'service-not-allowed', subject, message });
+    } else if (!services.has(subject)) {
+      const message = `the mesh of network ${self.network} declares no service ${subject}; declare it there and weft apply it`;
+      problems.push({ code: 'service-not-declared', subject, message });
+    }
+  }
+  if (file.gateway !== undefined && !self.gateway) {
+    const message = `control does not allow this host to be a gateway; revoke ${self.host} and join again with a token made with --gateway`;
+    problems.push({ code: 'gateway-not-allowed', subject: 'gateway', message });
+  }
+  const outside = [...services.values()]
+    .filter((known) => known.address === undefined)
+    .map((known) => known.service.name);
+  if (outside.length > 0) {
+    const message = `--vip-range is too small for the addresses of ${outside.slice(0, 10).join(', ')}${outside.length > 10 ? ' and more' : ''}; give a larger one`;
+    problems.push({ code: 'vip-range-small', subject: '--vip-range', message });
+  }
+  return problems;
+}

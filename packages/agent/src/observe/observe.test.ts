@@ -1,0 +1,177 @@
+import { once } from 'node:events';
+import { link, mkdtemp, rm, stat } from 'node:fs/promises';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type { FlowRecord } from '@weft/proto';
+import fc from 'fast-check';
+import { pino } from 'pino';
+import { afterEach, describe, expect, it } from 'vitest';
+import { createLogger } from './logger.ts';
+import { ProblemBoard } from './problems.ts';
+import { FlowRecorder } from './recorder.ts';
+import { Ring } from './ring.ts';
+import { serveStatus } from './status-socket.ts';
+
+const cleanups: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+function flow(id: number): FlowRecord {
+  return { id: String(id) } as FlowRecord;
+}
+
+function ids(records: readonly FlowRecord[]): readonly number[] {
+  return records.map(({ id }) => Number(id));
+}
+
+describe('a ring', () => {
+  it('is the tail of an unbounded queue', () => {
+    const steps = fc.array(
+      fc.oneof(
+        fc.integer().map((value) => ({ push: value })),
+        fc.integer({ min: 0, max: 5 }).map((count) => ({ take: count })),
+        fc.array(fc.integer(), { maxLength: 5 }).map((back) => ({ back })),
+      ),
+    );
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 8 }), steps, (capacity, all) => {
+        const ring = new Ring<number>(capacity);
+        let model: number[] = [];
+        for (const step of all) {
+          if ('push' in step) {
+            expect(ring.push(step.push)).toBe(model.length === capacity);
+            model = [...model, step.push].slice(-capacity);
+          } else if ('take' in step) {
+            expect(ring.take(step.take)).toEqual(model.splice(0, step.take));
+          } else {
+            const room = Math.min(capacity - model.length, step.back.length);
+            expect(ring.putBack(step.back)).toBe(room);
+            model = [...step.back.slice(step.back.length - room), ...model];
+          }
+          expect(ring.toArray()).toEqual(model);
+        }
+      }),
+    );
+  });
+});
+
+describe('the flow recorder', () => {
+  const { signal } = new AbortController();
+
+  it('hands records on in batches, oldest first', async () => {
+    const recorder = new FlowRecorder({ batch: 2 });
+    for (const id of [1, 2, 3]) recorder.record(flow(id));
+    expect(ids((await recorder.nextBatch(signal)).records)).toEqual([1, 2]);
+    expect(ids((await recorder.nextBatch(signal)).records)).toEqual([3]);
+  });
+
+  it('waits for a record, and stops waiting when told', async () => {
+    const recorder = new FlowRecorder();
+    const waiting = recorder.nextBatch(signal);
+    recorder.record(flow(1));
+    expect(ids((await waiting).records)).toEqual([1]);
+    const stop = new AbortController();
+    const stopped = recorder.nextBatch(stop.signal);
+    stop.abort(new Error('over'));
+    await expect(stopped).rejects.toThrow('over');
+    await expect(recorder.nextBatch(stop.signal)).rejects.toThrow('over');
+  });
+
+  it('drops the oldest over its bound, and tells how many with the next batch', async () => {
+    const recorder = new FlowRecorder({ queue: 3, recent: 2 });
+    for (let id = 1; id <= 5; id++) recorder.record(flow(id));
+    expect(ids(recorder.recent())).toEqual([4, 5]);
+    const batch = await recorder.nextBatch(signal);
+    expect(ids(batch.records)).toEqual([3, 4, 5]);
+    expect(batch.dropped).toBe(2);
+    recorder.record(flow(6));
+    recorder.restore(batch);
+    const again = await recorder.nextBatch(signal);
+    expect(ids(again.records)).toEqual([4, 5, 6]);
+    expect(again.dropped).toBe(3);
+    expect(recorder.counters).toEqual({ recorded: 6, dropped: 3, queued: 0 });
+  });
+});
+
+describe('problems', () => {
+  it('stand once each, are told when they change, and are bounded', () => {
+    let changes = 0;
+    const problems = new ProblemBoard(pino({ level: 'silent' }), () => changes++);
+    problems.raise({ code: 'b', subject: 'x', message: 'one' });
+    problems.raise({ code: 'b', subject: 'x', message: 'one' });
+    problems.raise({ code: 'b', subject: 'x', message: 'two' });
+    problems.raise({ code: 'a', subject: 'x', message: 'one' });
+    expect(problems.current.map(({ code, message }) => `${code} ${message}`)).toEqual(['a one', 'b two']);
+    expect(changes).toBe(3);
+    problems.clear('b', 'x');
+    problems.clear('b', 'x');
+    expect(changes).toBe(4);
+    for (let subject = 0; subject < 300; subject++)
+      problems.raise({ code: 'c', subject: String(subject), message: '' });
+    expect(problems.current).toHaveLength(256);
+  });
+});
+
+describe('the status socket', () => {
+  async function place(): Promise<string> {
+    const directory = await mkdtemp(path.join(tmpdir(), 'weft-status-'));
+    cleanups.push(() => rm(directory, { recursive: true }));
+    return path.join(directory, 'agent.sock');
+  }
+
+  async function read(file: string): Promise<unknown> {
+    let text = '';
+    for await (const piece of net.connect(file)) text += String(piece);
+    return JSON.parse(text);
+  }
+
+  function lifetime(): AbortController {
+    const controller = new AbortController();
+    cleanups.push(() => controller.abort());
+    return controller;
+  }
+
+  it('answers each connection with the state of that moment, for this user alone', async () => {
+    const file = await place();
+    let count = 0;
+    await serveStatus(file, () => ({ count: ++count }), lifetime().signal);
+    expect(await read(file)).toEqual({ count: 1 });
+    expect(await read(file)).toEqual({ count: 2 });
+    expect((await stat(file)).mode & 0o777).toBe(0o600);
+  });
+
+  it('takes over from a killed agent, and not from a live one', async () => {
+    const file = await place();
+    // What a killed agent leaves: a socket's file that nobody accepts on.
+    const killed = net.createServer().listen(`${file}.moved`);
+    await once(killed, 'listening');
+    await link(`${file}.moved`, file);
+    killed.close();
+    const life = lifetime();
+    await serveStatus(file, () => ({ who: 'first' }), life.signal);
+    await expect(serveStatus(file, () => ({ who: 'second' }), lifetime().signal)).rejects.toMatchObject({
+      code: 'status-socket-in-use',
+    });
+    expect(await read(file)).toEqual({ who: 'first' });
+    life.abort();
+    await serveStatus(file, () => ({ who: 'third' }), lifetime().signal);
+    expect(await read(file)).toEqual({ who: 'third' });
+  });
+
+  it('says why it cannot listen', async () => {
+    await expect(serveStatus('/no/such/place/agent.sock', () => ({}), lifetime().signal)).rejects.toMatchObject({
+      code: 'status-socket-failed',
+    });
+  });
+});
+
+it.each([
+  [{}, 'info'],
+  [{ WEFT_LOG_LEVEL: 'debug' }, 'debug'],
+  [{ WEFT_LOG_LEVEL: 'silent' }, 'silent'],
+  [{ WEFT_LOG_LEVEL: 'loud' }, 'info'],
+])('the log level of %o is %s', (environment, level) => {
+  expect(createLogger(environment).level).toBe(level);
+});

@@ -1,0 +1,54 @@
+/** Problems that stand now. A problem raised again only changes its words; clearing what does not stand does nothing. */
+import type { Problem } from '@weft/proto';
+import type { Logger } from 'pino';
+import type { Problems } from './types.ts';
+
+/** As many as a report to control carries. */
+const LIMIT = 256;
+
+export class ProblemBoard implements Problems {
+  readonly #log: Logger;
+  readonly #standing = new Map<string, Problem>();
+  readonly #changed: () => void;
+  #overflowing: boolean = false;
+
+  /** `changed` is told whenever the set of problems, or the words of one, did change. */
+  constructor(log: Logger, changed: () => void = () => {}) {
+    this.#log = log;
+    this.#changed = changed;
+  }
+
+  raise(problem: Problem): void {
+    const key = keyOf(problem.code, problem.subject);
+    const before = this.#standing.get(key);
+    if (before?.message === problem.message) return;
+    if (before === undefined && this.#standing.size >= LIMIT) {
+      // Said once: whoever keeps raising the 257th would fill the log instead.
+      if (!this.#overflowing)
+        this.#log.warn({ event: 'problems-full', limit: LIMIT }, 'further problems are not listed');
+      this.#overflowing = true;
+      return;
+    }
+    this.#standing.set(key, problem);
+    this.#log.warn({ event: 'problem', code: problem.code, subject: problem.subject }, problem.message);
+    this.#changed();
+  }
+
+  clear(code: string, subject: string): void {
+    if (!this.#standing.delete(keyOf(code, subject))) return;
+    this.#overflowing = false;
+    this.#log.info({ event: 'problem-solved', code, subject }, 'problem solved');
+    this.#changed();
+  }
+
+  /** By code, then subject. */
+  get current(): readonly Problem[] {
+    return [...this.#standing.entries()]
+      .sort(([left], [right]) => (left < right ? -1 : 1))
+      .map(([, problem]) => problem);
+  }
+}
+
+function keyOf(code: string, subject: string): string {
+  return `${code} ${subject}`;
+}

@@ -1,0 +1,95 @@
+/**
+ * Ended flows on their way to control and to `weft status`. Nothing here waits for control: when it is away for long the
+ * oldest records go, and their number is told with the next batch.
+ */
+import type { FlowRecord } from '@weft/proto';
+import { Ring } from './ring.ts';
+import type { FlowSink } from './types.ts';
+
+export interface FlowBatch {
+  /** 1 to 1,000, oldest first. */
+  readonly records: readonly FlowRecord[];
+  /** Records lost since the batch before, because the queue was full. */
+  readonly dropped: number;
+}
+
+export interface RecorderOptions {
+  /** Records held for control. */
+  readonly queue?: number;
+  /** Records of one batch; the wire allows 1,000. */
+  readonly batch?: number;
+  /** Ended flows kept for the local status. */
+  readonly recent?: number;
+}
+
+export class FlowRecorder implements FlowSink {
+  readonly #queue: Ring<FlowRecord>;
+  readonly #recent: Ring<FlowRecord>;
+  readonly #batch: number;
+  #dropped = 0;
+  #droppedTotal = 0;
+  #recorded = 0;
+  #wake: (() => void) | undefined;
+
+  constructor(options: RecorderOptions = {}) {
+    this.#queue = new Ring(options.queue ?? 10_000);
+    this.#recent = new Ring(options.recent ?? 200);
+    this.#batch = options.batch ?? 1_000;
+  }
+
+  record(flow: FlowRecord): void {
+    this.#recorded++;
+    this.#recent.push(flow);
+    if (this.#queue.push(flow)) this.#lost(1);
+    this.#wake?.();
+  }
+
+  /**
+   * The next records for control, as soon as there are any. They leave the queue with this call: should the send fail,
+   * `restore` puts them back. One caller at a time. Rejects when the signal is aborted.
+   */
+  async nextBatch(signal: AbortSignal): Promise<FlowBatch> {
+    signal.throwIfAborted();
+    if (this.#queue.size === 0) await this.#arrival(signal);
+    const records = this.#queue.take(this.#batch);
+    const dropped = this.#dropped;
+    this.#dropped = 0;
+    return { records, dropped };
+  }
+
+  /** Puts back a batch that did not reach control, in front of what came since, as far as there is room. */
+  restore(batch: FlowBatch): void {
+    this.#dropped += batch.dropped;
+    const kept = this.#queue.putBack(batch.records);
+    this.#lost(batch.records.length - kept);
+    this.#wake?.();
+  }
+
+  /** The last ended flows, oldest first. */
+  recent(): readonly FlowRecord[] {
+    return this.#recent.toArray();
+  }
+
+  /** Since the start. */
+  get counters(): { readonly recorded: number; readonly dropped: number; readonly queued: number } {
+    return { recorded: this.#recorded, dropped: this.#droppedTotal, queued: this.#queue.size };
+  }
+
+  #lost(count: number): void {
+    this.#dropped += count;
+    this.#droppedTotal += count;
+  }
+
+  #arrival(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const settle = () => {
+        this.#wake = undefined;
+        signal.removeEventListener('abort', settle);
+        if (signal.aborted) reject(signal.reason);
+        else resolve();
+      };
+      this.#wake = settle;
+      signal.addEventListener('abort', settle);
+    });
+  }
+}

@@ -1,0 +1,96 @@
+/**
+ * The agent's state for programs on the same host: a unix socket that answers each connection with one JSON object and
+ * closes. Its file is the lock of the data directory: a second agent there finds it answering and does not start.
+ */
+import { chmod, lstat, unlink } from 'node:fs/promises';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { StatusSocketError } from './errors.ts';
+
+/** Readers at once; further ones are turned away. */
+const READERS = 32;
+/** A reader that takes longer for its answer is dropped. */
+const READER_TIMEOUT_MS = 5_000;
+
+/**
+ * Serves until the signal is aborted; resolves once the socket listens, and the file is this user's alone. Throws
+ * StatusSocketError `status-socket-in-use` when another live agent holds the path, `status-socket-failed` otherwise.
+ */
+export async function serveStatus(path: string, snapshot: () => object, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  if (await answers(path)) {
+    throw new StatusSocketError('status-socket-in-use', `another agent is running: ${path} answers; stop it first`);
+  }
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+    // A reader that goes away early is its own affair.
+    socket.on('error', () => socket.destroy());
+    socket.setTimeout(READER_TIMEOUT_MS, () => socket.destroy());
+    socket.end(`${JSON.stringify(snapshot())}\n`);
+    socket.resume();
+  });
+  server.maxConnections = READERS;
+  try {
+    await listenPrivately(server, path);
+  } catch (cause) {
+    server.close();
+    throw new StatusSocketError('status-socket-failed', `cannot listen on ${path}: ${messageOf(cause)}`, { cause });
+  }
+  signal.addEventListener(
+    'abort',
+    () => {
+      // Closing the server also removes the file.
+      server.close();
+      for (const socket of sockets) socket.destroy();
+    },
+    { once: true },
+  );
+}
+
+/** Whether somebody accepts there. A file left by a killed agent refuses, and is no one's. */
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.setTimeout(1_000, () => {
+      // Accepting and saying nothing is still somebody.
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.on('error', () => resolve(false));
+  });
+}
+
+/** A killed agent leaves its socket's file behind. Anything else that stands there is not ours to remove. */
+async function removeStale(path: string): Promise<void> {
+  const there = await lstat(path).catch(() => undefined);
+  if (there?.isSocket() === true) await unlink(path);
+}
+
+async function listenPrivately(server: Server, path: string): Promise<void> {
+  await removeStale(path);
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    // bind() gives the file the mode that the umask leaves. The directory is 0700, and the mask closes the moment
+    // between bind and chmod for one that is not; bind happens inside listen(), so the mask is this call's alone.
+    const mask = process.umask(0o177);
+    try {
+      server.listen(path, () => {
+        server.off('error', reject);
+        resolve();
+      });
+    } finally {
+      process.umask(mask);
+    }
+  });
+  server.on('error', () => {});
+  await chmod(path, 0o600);
+}
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}

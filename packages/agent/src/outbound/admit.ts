@@ -1,0 +1,64 @@
+/** Identify and decide, at the source: from a place that was called to a flow with a permit. */
+import type { Protocol } from '@weft/proto';
+import { newFlowId } from '../connections/id.ts';
+import type { FlowRefusal, FlowRegistry } from '../connections/registry.ts';
+import { claimName, type DeclaredHere, localCaller, localClaim } from '../connections/source.ts';
+import type { NetmapSource } from '../netmap/types.ts';
+import type { SourceClaim } from '../tunnel/types.ts';
+import type { OutboundFlow } from './forward.ts';
+
+/** What was called. */
+export interface Call {
+  readonly service: string;
+  /** The one instance asked for; undefined leaves the choice. */
+  readonly ordinal: number | undefined;
+  readonly port: number;
+  readonly protocol: Protocol;
+}
+
+export type Admitted =
+  | { readonly admitted: true; readonly out: OutboundFlow }
+  /** Already recorded. */
+  | { readonly admitted: false; readonly refusal: FlowRefusal };
+
+export interface AdmitterOptions {
+  readonly netmap: NetmapSource;
+  readonly registry: FlowRegistry;
+  readonly declared: DeclaredHere;
+}
+
+export class Admitter {
+  readonly #options: AdmitterOptions;
+
+  constructor(options: AdmitterOptions) {
+    this.#options = options;
+  }
+
+  /** A call by a program of this host. */
+  local(call: Call): Admitted {
+    const { netmap, declared } = this.#options;
+    return this.#admit(call, localClaim(netmap.current, declared));
+  }
+
+  /** A call from the internet through this host's gateway. */
+  internet(call: Call, clientAddress: string): Admitted {
+    return this.#admit(call, { type: 'internet', address: clientAddress });
+  }
+
+  #admit(call: Call, claim: SourceClaim): Admitted {
+    const { netmap, registry, declared } = this.#options;
+    const host = netmap.current.self?.host ?? '';
+    const { service, port, protocol, ordinal } = call;
+    const admission = registry.open({
+      id: newFlowId(),
+      protocol,
+      service,
+      port,
+      claimed: { source: claimName(claim, host), host },
+      identify: (current) => localCaller(current, declared, claim),
+    });
+    if (!admission.admitted) return admission;
+    const { flow, permit, caller } = admission;
+    return { admitted: true, out: { flow, permit, caller, claim, ordinal } };
+  }
+}

@@ -1,0 +1,63 @@
+import { compilePolicy } from '@weft/proto';
+import { expect, it } from 'vitest';
+import type { Netmap, NetmapInstance } from '../netmap/types.ts';
+import { Chooser, type Wanted } from './choose.ts';
+
+const WANTED: Wanted = { service: 'redis', ordinal: undefined, port: 6379, protocol: 'tcp' };
+const SILENT = { notListening: [{ protocol: 'tcp', first: 6379, last: 6379 }] } as const;
+
+function netmap(...instances: readonly Partial<NetmapInstance>[]): Netmap {
+  const speaker = { host: 'h', tags: [], services: [], gateway: false, address: undefined };
+  const keys = { tunnelKey: new Uint8Array(32), psk: new Uint8Array(32), endpoints: [] };
+  const full = instances.map((instance, ordinal) => ({
+    service: 'redis',
+    ordinal,
+    agentId: 'p',
+    address: undefined,
+    healthy: true,
+    notListening: [],
+    ...instance,
+  }));
+  const service = { name: 'redis', kind: 'private', ports: [], tags: [] } as const;
+  return {
+    timeline: 't',
+    index: 1,
+    revision: 1,
+    self: { ...speaker, agentId: 'self', network: 'n' },
+    services: new Map([['redis', { service, address: undefined, instances: full }]]),
+    peers: new Map([['p', { ...speaker, ...keys, agentId: 'p' }]]),
+    policy: compilePolicy({ revision: 1, defaultAction: 'allow', rules: [] }),
+  };
+}
+
+function ordinals(chooser: Chooser, map: Netmap, wanted: Partial<Wanted> = {}): readonly number[] {
+  return chooser.candidates(map, { ...WANTED, ...wanted }).map(({ instance }) => instance.ordinal);
+}
+
+it('turns by one at each call, listening instances first', () => {
+  const chooser = new Chooser({ listening: () => false });
+  const map = netmap({}, SILENT, {}, SILENT);
+  expect(ordinals(chooser, map)).toEqual([0, 2, 1, 3]);
+  expect(ordinals(chooser, map)).toEqual([2, 0, 3, 1]);
+  expect(ordinals(chooser, map)).toEqual([0, 2, 1, 3]);
+});
+
+it('leaves out what is not well and what cannot be reached', () => {
+  const chooser = new Chooser({ listening: () => false });
+  expect(ordinals(chooser, netmap({ healthy: false }, { agentId: 'unknown' }, {}))).toEqual([2]);
+  expect(ordinals(chooser, netmap({ healthy: false }))).toEqual([]);
+  expect(ordinals(chooser, netmap(), { service: 'nothing' })).toEqual([]);
+});
+
+it('takes this host’s own word for its own instance', () => {
+  const up = new Chooser({ listening: () => true });
+  expect(up.candidates(netmap({ agentId: 'self', healthy: false }), WANTED)).toMatchObject([{ local: true }]);
+  const down = new Chooser({ listening: () => false });
+  expect(ordinals(down, netmap({ agentId: 'self' }, {}))).toEqual([1, 0]);
+});
+
+it('gives the instance that was asked for, well or not', () => {
+  const chooser = new Chooser({ listening: () => false });
+  expect(ordinals(chooser, netmap({}, { healthy: false }), { ordinal: 1 })).toEqual([1]);
+  expect(ordinals(chooser, netmap({}), { ordinal: 7 })).toEqual([]);
+});

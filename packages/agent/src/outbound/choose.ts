@@ -1,0 +1,78 @@
+/** Which instances a call is tried at, and in which order. */
+import { includesPort, type Protocol } from '@weft/proto';
+import type { Netmap, NetmapInstance } from '../netmap/types.ts';
+
+/** What this host itself knows of its own programs: newer than what control tells back, and known while control is away. */
+export interface LocalHealth {
+  listening(service: string, port: number, protocol: Protocol): boolean;
+}
+
+/** An instance that the call can be tried at. */
+export interface Candidate {
+  readonly instance: NetmapInstance;
+  /** Name of its host. */
+  readonly host: string;
+  /** Runs on this very host: no tunnel is needed. */
+  readonly local: boolean;
+}
+
+export interface Wanted {
+  readonly service: string;
+  /** The one instance asked for; undefined leaves the choice. */
+  readonly ordinal: number | undefined;
+  readonly port: number;
+  readonly protocol: Protocol;
+}
+
+/** Round robin, one turn counter a service. */
+export class Chooser {
+  readonly #local: LocalHealth;
+  readonly #turns = new Map<string, number>();
+
+  constructor(local: LocalHealth) {
+    this.#local = local;
+  }
+
+  /**
+   * Healthy instances, those that listen on the port first, each group turned by one at each call. One that was asked for by its
+   * own address is the only candidate, well or not: its caller wants to hear from it and no other.
+   */
+  candidates(netmap: Netmap, wanted: Wanted): readonly Candidate[] {
+    const { service, ordinal, port, protocol } = wanted;
+    const instances = netmap.services.get(service)?.instances ?? [];
+    if (ordinal !== undefined) {
+      return instances
+        .filter((instance) => instance.ordinal === ordinal)
+        .flatMap((instance) => placed(netmap, instance));
+    }
+    const listening: Candidate[] = [];
+    const silent: Candidate[] = [];
+    for (const candidate of instances.flatMap((instance) => placed(netmap, instance))) {
+      const { instance, local } = candidate;
+      const answers = local
+        ? this.#local.listening(service, port, protocol)
+        : !includesPort(instance.notListening, port, protocol);
+      if (local ? answers || instance.healthy : instance.healthy) (answers ? listening : silent).push(candidate);
+    }
+    const turn = this.#turns.get(service) ?? 0;
+    this.#turns.set(service, (turn + 1) % Number.MAX_SAFE_INTEGER);
+    return [...rotated(listening, turn), ...rotated(silent, turn)];
+  }
+
+  /** Forgets the turns of services that are gone. */
+  prune(netmap: Netmap): void {
+    for (const service of this.#turns.keys()) if (!netmap.services.has(service)) this.#turns.delete(service);
+  }
+}
+
+/** An instance on an agent whose keys we were not given cannot be called. */
+function placed(netmap: Netmap, instance: NetmapInstance): readonly Candidate[] {
+  if (instance.agentId === netmap.self?.agentId) return [{ instance, host: netmap.self.host, local: true }];
+  const peer = netmap.peers.get(instance.agentId);
+  return peer === undefined ? [] : [{ instance, host: peer.host, local: false }];
+}
+
+function rotated<Value>(values: readonly Value[], turn: number): readonly Value[] {
+  const start = values.length === 0 ? 0 : turn % values.length;
+  return [...values.slice(start), ...values.slice(0, start)];
+}

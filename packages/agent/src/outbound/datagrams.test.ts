@@ -1,0 +1,160 @@
+import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
+import { once } from 'node:events';
+import { afterEach, describe, expect, it } from 'vitest';
+import { Rig, type RigOptions, rule, service, until } from './rig.fixture.ts';
+
+const PORT = 18_125;
+const SERVICES = [service('statsd', 'private', `${PORT}/udp`), service('web', 'web', 13_000)];
+
+const cleanups: (() => void)[] = [];
+afterEach(() => {
+  for (const cleanup of cleanups.splice(0).reverse()) cleanup();
+});
+
+interface Datagram {
+  readonly text: string;
+  readonly from: RemoteInfo;
+}
+
+class Endpoint {
+  readonly socket: Socket;
+  readonly heard: Datagram[] = [];
+  #closed: boolean = false;
+
+  constructor(socket: Socket, answer?: (payload: Buffer) => Buffer) {
+    this.socket = socket;
+    socket.on('message', (payload, from) => {
+      this.heard.push({ text: payload.toString('latin1'), from });
+      if (answer !== undefined) socket.send(answer(payload), from.port, from.address);
+    });
+    cleanups.push(() => this.close());
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.socket.close();
+  }
+
+  get port(): number {
+    return this.socket.address().port;
+  }
+
+  static async open(answer?: (payload: Buffer) => Buffer): Promise<Endpoint> {
+    const socket = createSocket({ type: 'udp4', recvBufferSize: 1 << 20 });
+    socket.bind(0, '127.0.0.1');
+    await once(socket, 'listening');
+    return new Endpoint(socket, answer);
+  }
+}
+
+async function setup(ports: readonly number[], options: RigOptions = {}): Promise<Rig> {
+  const servers = ports.map((port, index) => ({ host: `s${index}`, runs: { statsd: { [`${PORT}/udp`]: port } } }));
+  const agents = [{ host: 'a', runs: { web: { '13000/tcp': 1 } } }, ...servers];
+  const rig = await Rig.start({ services: SERVICES, agents }, options);
+  cleanups.push(() => rig.stop());
+  return rig;
+}
+
+function send(rig: Rig, client: Endpoint, payload: string | Buffer, from = 'a'): void {
+  client.socket.send(payload, PORT, rig.vip(from, 'statsd'));
+}
+
+describe('a UDP flow', () => {
+  it('keeps boundaries, answers from the address that was asked, and shows the caller’s own address', async () => {
+    const program = await Endpoint.open((payload) => payload);
+    const rig = await setup([program.port]);
+    const client = await Endpoint.open();
+    // While the flow opens, several wait; an empty datagram is a datagram.
+    const texts = ['one', '', 'three', 'x'.repeat(65_507)];
+    for (const text of texts) send(rig, client, text);
+    await until(() => client.heard.length === texts.length);
+    expect(client.heard.map(({ text }) => text)).toEqual(texts);
+    expect(client.heard[0]?.from).toMatchObject({ address: rig.vip('a', 'statsd'), port: PORT });
+    expect(program.heard[0]?.from.address).toBe(rig.vip('s0', 'web'));
+  });
+
+  it('is one for each client port, goes idle, and is recorded once', async () => {
+    const program = await Endpoint.open((payload) => payload);
+    const rig = await setup([program.port], { idleMs: 60 });
+    const clients = await Promise.all([Endpoint.open(), Endpoint.open()]);
+    for (const client of clients) send(rig, client, 'count:1|c');
+    await until(() => clients.every(({ heard }) => heard.length === 1));
+    expect(new Set(program.heard.map(({ from }) => from.port)).size).toBe(2);
+    await until(() => rig.live === 0);
+    expect(rig.records()).toHaveLength(2);
+    for (const record of rig.records()) {
+      expect(record).toMatchObject({
+        source: 'web',
+        protocol: 'udp',
+        outcome: 'closed',
+        bytesSent: 9,
+        bytesReceived: 9,
+      });
+    }
+  });
+
+  it('stays on its host when the instance does', async () => {
+    const program = await Endpoint.open((payload) => payload);
+    const rig = await setup([program.port], { idleMs: 60 });
+    const client = await Endpoint.open();
+    send(rig, client, 'ping', 's0');
+    await until(() => client.heard.length === 1);
+    expect(program.heard[0]?.from.address).toBe(rig.vip('s0', 'statsd'));
+    await until(() => rig.live === 0);
+    expect(rig.records()).toMatchObject([{ source: 'statsd', instance: 'statsd/0', outcome: 'closed', bytesSent: 4 }]);
+  });
+
+  it('that is denied makes one record however much is sent, and is asked anew after a change', async () => {
+    const program = await Endpoint.open((payload) => payload);
+    const rig = await setup([program.port]);
+    rig.change({ rules: [rule('no-web', 'deny', 'web', 'statsd')] });
+    const client = await Endpoint.open();
+    for (let count = 0; count < 20; count++) send(rig, client, 'count:1|c');
+    await until(() => rig.agent('a').outbound.datagramsDropped === 20);
+    expect(program.heard).toEqual([]);
+    expect(rig.records()).toMatchObject([{ outcome: 'denied', rule: 'no-web', protocol: 'udp' }]);
+    rig.change({ rules: [] });
+    send(rig, client, 'now');
+    await until(() => client.heard.length === 1);
+  });
+
+  it('is cut live by a change, and its next datagram makes one denied record', async () => {
+    const program = await Endpoint.open((payload) => payload);
+    const rig = await setup([program.port]);
+    const client = await Endpoint.open();
+    send(rig, client, 'ping');
+    await until(() => client.heard.length === 1);
+    rig.change({ rules: [rule('no-web', 'deny', 'web', 'statsd')] });
+    expect(rig.live).toBe(0);
+    expect(rig.records()).toMatchObject([{ outcome: 'cut', rule: 'no-web', bytesSent: 4 }]);
+    send(rig, client, 'ping');
+    send(rig, client, 'ping');
+    await until(() => rig.agent('a').outbound.datagramsDropped > 0);
+    expect(program.heard).toHaveLength(1);
+    expect(rig.agent('a').recorder.recent().length).toBeLessThanOrEqual(1);
+  });
+
+  it('to a program that is gone is recorded as not listening', async () => {
+    const program = await Endpoint.open();
+    const { port } = program;
+    const rig = await setup([port]);
+    program.close();
+    const client = await Endpoint.open();
+    send(rig, client, 'ping');
+    await until(() => rig.records().length === 1 && rig.live === 0);
+    expect(rig.records()).toMatchObject([{ outcome: 'not-listening', destinationHost: 's0', bytesSent: 4 }]);
+  });
+
+  it('is not opened for more clients than there is room for', async () => {
+    const program = await Endpoint.open((payload) => payload);
+    const rig = await setup([program.port], { datagramClients: 1 });
+    const [first, second] = [await Endpoint.open(), await Endpoint.open()];
+    send(rig, first, 'ping');
+    await until(() => first.heard.length === 1);
+    send(rig, second, 'ping');
+    await until(() => rig.agent('a').outbound.datagramsDropped === 1);
+    expect(program.heard).toHaveLength(1);
+    expect(rig.records()).toEqual([]);
+  });
+});

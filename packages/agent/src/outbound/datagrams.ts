@@ -1,0 +1,251 @@
+/**
+ * UDP from this host's programs: one socket a place, a flow for each client address and port that sends to it. Replies
+ * leave from the very socket that was asked, so that the program hears them from the address it spoke to.
+ */
+import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
+import type { Logger } from 'pino';
+import type { Flow } from '../connections/registry.ts';
+import { CUT_LINGER_MS } from '../connections/tracked.ts';
+import type { DatagramConduit } from '../tunnel/types.ts';
+import type { Admitter } from './admit.ts';
+import type { Forwarder } from './forward.ts';
+import type { BoundPlace } from './listeners.ts';
+import { type Place, placeName } from './places.ts';
+
+export interface DatagramsOptions {
+  readonly admitter: Admitter;
+  readonly forwarder: Forwarder;
+  readonly log: Logger;
+  /** A flow without a datagram either way for this long is over. */
+  readonly idleMs?: number;
+  /** Clients known at once, on all places together. */
+  readonly limit?: number;
+}
+
+const DEFAULT_IDLE_MS = 60_000;
+const DEFAULT_LIMIT = 16_384;
+/** Datagrams, and their bytes, that wait while a flow opens. */
+const WAITING_DATAGRAMS = 16;
+const WAITING_BYTES = 128 * 1024;
+/** A flow that failed is not tried again sooner, milliseconds: a client's next datagram must not make another record each time. */
+const RETRY_MS = 1_000;
+/** Replies that the kernel has not taken yet, bytes a place. */
+const UNSENT_LIMIT = 4 << 20;
+/** Asked of the kernel; it grants less where net.core.rmem_max says so. */
+const RECEIVE_BUFFER = 1 << 20;
+
+/** What is known of one client of one place. */
+interface Client {
+  /** `denied` to the end of its idle time, or `failed` for a moment: its datagrams are dropped. */
+  state: 'opening' | 'open' | 'denied' | 'failed';
+  flow: Flow | undefined;
+  conduit: DatagramConduit | undefined;
+  waiting: Buffer[];
+  waitingBytes: number;
+  openedMs: number;
+  usedMs: number;
+}
+
+/** All UDP places of this agent: their flows share one bound and one sweep. */
+export class OutboundDatagrams {
+  readonly #admitter: Admitter;
+  readonly #forwarder: Forwarder;
+  readonly #log: Logger;
+  readonly #idleMs: number;
+  readonly #limit: number;
+  readonly #places = new Set<Map<string, Client>>();
+  readonly #sweep: NodeJS.Timeout;
+  #clients = 0;
+  #dropped = 0;
+
+  constructor(options: DatagramsOptions) {
+    this.#admitter = options.admitter;
+    this.#forwarder = options.forwarder;
+    this.#log = options.log;
+    this.#idleMs = options.idleMs ?? DEFAULT_IDLE_MS;
+    this.#limit = options.limit ?? DEFAULT_LIMIT;
+    this.#sweep = setInterval(() => this.#expire(), Math.max(10, this.#idleMs / 8));
+    this.#sweep.unref();
+  }
+
+  /** Datagrams that were dropped here since the start: denied, failed, or over a bound. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  /** Rejects with what bind says. */
+  bind(place: Place): Promise<BoundPlace> {
+    const socket = createSocket({ type: 'udp4', recvBufferSize: RECEIVE_BUFFER });
+    return new Promise((resolve, reject) => {
+      const failed = (cause: Error) => {
+        socket.close();
+        reject(cause);
+      };
+      socket.once('error', failed);
+      socket.bind({ port: place.port, address: place.address, exclusive: true }, () => {
+        socket.off('error', failed);
+        resolve(this.#serve(place, socket));
+      });
+    });
+  }
+
+  /** To be called when rules or members changed: what was denied is asked anew at its next datagram. */
+  reconsider(): void {
+    for (const clients of this.#places) {
+      for (const [key, client] of clients) if (client.state === 'denied') this.#forget(clients, key);
+    }
+  }
+
+  close(): void {
+    clearInterval(this.#sweep);
+  }
+
+  #serve(place: Place, socket: Socket): BoundPlace {
+    const clients = new Map<string, Client>();
+    this.#places.add(clients);
+    // After a bind, an error is of one datagram, such as a reply to a program that is gone.
+    socket.on('error', () => {});
+    socket.on('message', (payload, from) => this.#arrived(place, socket, clients, payload, from));
+    return {
+      close: () => {
+        socket.close();
+        for (const [key, client] of clients) {
+          finish(client);
+          this.#forget(clients, key);
+        }
+        this.#places.delete(clients);
+      },
+    };
+  }
+
+  #arrived(place: Place, socket: Socket, clients: Map<string, Client>, payload: Buffer, from: RemoteInfo): void {
+    const key = `${from.address}:${from.port}`;
+    const now = performance.now();
+    let client = clients.get(key);
+    if (client?.state === 'failed' && now - client.openedMs >= RETRY_MS) {
+      this.#forget(clients, key);
+      client = undefined;
+    }
+    if (client === undefined) {
+      if (this.#clients >= this.#limit) {
+        this.#dropped++;
+        return;
+      }
+      client = newClient(now);
+      clients.set(key, client);
+      this.#clients++;
+      this.#open(place, client, (reply) => {
+        // Copied, since the kernel may take it after this call, and the payload is only ours during it.
+        if (socket.getSendQueueSize() <= UNSENT_LIMIT)
+          socket.send(Buffer.from(reply), from.port, from.address, () => {});
+        else this.#dropped++;
+      });
+    }
+    client.usedMs = now;
+    switch (client.state) {
+      case 'open':
+        if (client.flow !== undefined) client.flow.bytesSent += payload.length;
+        client.conduit?.send(payload);
+        return;
+      case 'opening':
+        if (client.waiting.length < WAITING_DATAGRAMS && client.waitingBytes + payload.length <= WAITING_BYTES) {
+          client.waiting.push(payload);
+          client.waitingBytes += payload.length;
+          return;
+        }
+    }
+    this.#dropped++;
+  }
+
+  /** identify → decide → track → forward → record */
+  #open(place: Place, client: Client, reply: (payload: Buffer) => void): void {
+    const admitted = this.#admitter.local(place);
+    if (!admitted.admitted) {
+      client.state = admitted.refusal.code === 'denied' ? 'denied' : 'failed';
+      return;
+    }
+    const { out } = admitted;
+    const { flow } = out;
+    client.flow = flow;
+    const over = () => {
+      this.#dropped += client.waiting.length;
+      client.waiting = [];
+      client.flow = undefined;
+      client.conduit = undefined;
+      client.state = flow.outcome === 'denied' ? 'denied' : 'failed';
+    };
+    const forwarding = this.#forwarder.datagrams(out).then((forwarded) => {
+      if (forwarded === undefined) {
+        over();
+        return;
+      }
+      const { conduit, remote } = forwarded;
+      client.conduit = conduit;
+      client.state = 'open';
+      flow.onCut(() => {
+        over();
+        if (remote) setTimeout(() => conduit.close(), CUT_LINGER_MS).unref();
+        else conduit.close();
+      });
+      conduit.attach({
+        datagram: (payload) => {
+          if (client.conduit !== conduit) return;
+          client.usedMs = performance.now();
+          flow.bytesReceived += payload.length;
+          reply(payload);
+        },
+        closed: () => {
+          flow.end('closed');
+          if (client.conduit === conduit) over();
+        },
+      });
+      for (const payload of client.waiting.splice(0)) {
+        flow.bytesSent += payload.length;
+        conduit.send(payload);
+      }
+    });
+    forwarding.catch((err: unknown) => {
+      // One flow that goes wrong in an unforeseen way is its own end, not the agent's.
+      flow.end('unreachable', 'an error inside the agent');
+      over();
+      this.#log.error({ event: 'outbound-flow-failed', place: placeName(place), err }, 'a call failed');
+    });
+  }
+
+  #expire(): void {
+    const now = performance.now();
+    for (const clients of this.#places) {
+      for (const [key, client] of clients) {
+        if (client.state === 'opening' || now - client.usedMs < this.#idleMs) continue;
+        finish(client);
+        this.#forget(clients, key);
+      }
+    }
+  }
+
+  #forget(clients: Map<string, Client>, key: string): void {
+    if (clients.delete(key)) this.#clients--;
+  }
+}
+
+/** Ends what the client has, in order. */
+function finish(client: Client): void {
+  const { flow, conduit } = client;
+  client.flow = undefined;
+  client.conduit = undefined;
+  client.state = 'failed';
+  flow?.end('closed');
+  conduit?.close();
+}
+
+function newClient(now: number): Client {
+  return {
+    state: 'opening',
+    flow: undefined,
+    conduit: undefined,
+    waiting: [],
+    waitingBytes: 0,
+    openedMs: now,
+    usedMs: now,
+  };
+}

@@ -1,0 +1,191 @@
+/**
+ * Brings a permitted flow to an instance: one after the other until one takes it, within a total time that a caller can
+ * bear. The program's bytes are not touched before that, so that nothing is lost on an instance that did not take it.
+ */
+import type { FlowOutcome, Permit } from '@weft/proto';
+import type { Conduit } from '../connections/conduit.ts';
+import type { Flow, Loss } from '../connections/registry.ts';
+import { type Caller, type DeclaredHere, runsHere } from '../connections/source.ts';
+import type { TargetDialer } from '../inbound/dial.ts';
+import type { Netmap, NetmapSource } from '../netmap/types.ts';
+import type { DatagramConduit, Opened, OpenRequest, Refusal, SourceClaim, Tunnels } from '../tunnel/types.ts';
+import type { Candidate, Chooser } from './choose.ts';
+
+export interface ForwarderOptions {
+  readonly netmap: NetmapSource;
+  readonly declared: DeclaredHere;
+  readonly tunnels: Pick<Tunnels, 'openStream' | 'openDatagrams'>;
+  readonly dialer: TargetDialer;
+  readonly chooser: Chooser;
+  /** All tries together; the program is promised an answer within 5 s. */
+  readonly totalMs?: number;
+}
+
+/** A flow on its way out: admitted, and so with a permit. */
+export interface OutboundFlow {
+  readonly flow: Flow;
+  readonly permit: Permit;
+  readonly caller: Caller;
+  readonly claim: SourceClaim;
+  /** The one instance asked for; undefined leaves the choice. */
+  readonly ordinal: number | undefined;
+}
+
+/** Where a flow got to. `remote` when its bytes leave through a tunnel. */
+export interface Forwarded<C> {
+  readonly conduit: C;
+  readonly remote: boolean;
+}
+
+type Attempt<C> = (candidate: Candidate, request: OpenRequest, signal: AbortSignal) => Promise<Opened<C>>;
+
+/** Of several failures the flow is recorded with the one that says most. */
+const TELLING: readonly FlowOutcome[] = ['no-instance', 'unreachable', 'overloaded', 'not-listening'];
+
+export class Forwarder {
+  readonly #options: ForwarderOptions;
+  readonly #totalMs: number;
+
+  constructor(options: ForwarderOptions) {
+    this.#options = options;
+    this.#totalMs = options.totalMs ?? 4_500;
+  }
+
+  /**
+   * Undefined when no instance took the flow, it was cut, or the caller gave up; then it has ended and is recorded, here or
+   * by the destination that denied it.
+   */
+  stream(out: OutboundFlow, abandoned?: AbortSignal): Promise<Forwarded<Conduit> | undefined> {
+    const { tunnels, dialer } = this.#options;
+    return this.#forward<Conduit>(
+      out,
+      abandoned,
+      (conduit) => conduit.reset(),
+      ({ instance, local }, request, signal) =>
+        local ? dialer.stream(out.permit, out.caller, signal) : tunnels.openStream(instance.agentId, request, signal),
+    );
+  }
+
+  /** As `stream`, for UDP. */
+  datagrams(out: OutboundFlow): Promise<Forwarded<DatagramConduit> | undefined> {
+    const { tunnels, dialer } = this.#options;
+    const refused = (detail: string) => out.flow.end('not-listening', detail);
+    return this.#forward<DatagramConduit>(
+      out,
+      undefined,
+      (conduit) => conduit.close(),
+      ({ instance, local }, request, signal) =>
+        local
+          ? dialer.datagrams(out.permit, out.caller, signal, refused)
+          : tunnels.openDatagrams(instance.agentId, request, signal),
+    );
+  }
+
+  async #forward<C>(
+    out: OutboundFlow,
+    abandoned: AbortSignal | undefined,
+    drop: (conduit: C) => void,
+    open: Attempt<C>,
+  ): Promise<Forwarded<C> | undefined> {
+    const { flow, permit, ordinal, claim } = out;
+    const { service, port, protocol } = permit.destination;
+    const candidates = this.#options.chooser.candidates(this.#options.netmap.current, {
+      service: service.name,
+      ordinal,
+      port,
+      protocol,
+    });
+    const deadline = performance.now() + this.#totalMs;
+    let outcome: FlowOutcome = 'no-instance';
+    let detail = candidates.length === 0 ? `no instance of ${service.name} is healthy` : '';
+    for (const [index, candidate] of candidates.entries()) {
+      const { instance, host, local } = candidate;
+      const remaining = deadline - performance.now();
+      if (remaining <= 0) break;
+      const request: OpenRequest = {
+        flowId: flow.id,
+        protocol,
+        service: service.name,
+        ordinal: instance.ordinal,
+        port,
+        source: claim,
+      };
+      // An even share for each that is left; what a quick one leaves over goes to the next.
+      const share = Math.max(remaining / (candidates.length - index), Math.min(remaining, 1_000));
+      const result = await attempt(flow, abandoned, share, (signal) => open(candidate, request, signal));
+      if (abandoned?.aborted === true) flow.end('reset', 'the caller gave up');
+      if (!flow.live) {
+        if (result.opened) drop(result.conduit);
+        return undefined;
+      }
+      if (result.opened) {
+        flow.reached(`${service.name}/${instance.ordinal}`, host, local ? this.#lostHere(out) : lostThere(candidate));
+        if (!local) flow.handOver();
+        return { conduit: result.conduit, remote: !local };
+      }
+      const { refusal } = result;
+      if (refusal.code === 'denied') {
+        // The destination's word is final, and recorded there: another instance is held to the same policy.
+        if (!local) flow.handOver();
+        flow.end('denied', refusal.detail);
+        return undefined;
+      }
+      if (TELLING.indexOf(refusal.code) >= TELLING.indexOf(outcome)) {
+        outcome = refusal.code;
+        detail = `${service.name}/${instance.ordinal} on ${host}: ${refusal.detail}`;
+        if (outcome !== 'unreachable') flow.reached(`${service.name}/${instance.ordinal}`, host);
+      }
+    }
+    flow.end(outcome, detail);
+    return undefined;
+  }
+
+  #lostHere({ permit }: OutboundFlow): (netmap: Netmap) => Loss | undefined {
+    const { name } = permit.destination.service;
+    return (netmap) =>
+      runsHere(netmap, this.#options.declared, name) === undefined
+        ? { reason: `${name} may not run on this host any more`, witness: 'here' }
+        : undefined;
+  }
+}
+
+/** What a flow through a tunnel stands on, besides its permission. */
+function lostThere({ instance, host }: Candidate): (netmap: Netmap) => Loss | undefined {
+  const { service, ordinal, agentId } = instance;
+  return (netmap) => {
+    // Nobody hears the records of an agent whose membership has ended.
+    if (!netmap.peers.has(agentId)) return { reason: `${host} is not reached by this host any more`, witness: 'here' };
+    const there = netmap.services.get(service)?.instances;
+    if (there?.some((other) => other.ordinal === ordinal && other.agentId === agentId) === true) return undefined;
+    return { reason: `${service}/${ordinal} is gone from ${host}`, witness: 'destination' };
+  };
+}
+
+/** A failed try, in the words of a refusal. `unreachable` is never a peer's answer, only the lack of one. */
+type Failure = Omit<Refusal, 'code'> & { readonly code: Refusal['code'] | 'unreachable' };
+type Attempted<C> =
+  | { readonly opened: true; readonly conduit: C }
+  | { readonly opened: false; readonly refusal: Failure };
+
+async function attempt<C>(
+  flow: Flow,
+  abandoned: AbortSignal | undefined,
+  limitMs: number,
+  open: (signal: AbortSignal) => Promise<Opened<C>>,
+): Promise<Attempted<C>> {
+  const limit = new AbortController();
+  const timer = setTimeout(() => limit.abort(new Error(`no answer within ${Math.round(limitMs)} ms`)), limitMs);
+  const giveUp = () => limit.abort(new Error('the caller gave up'));
+  if (abandoned?.aborted === true) giveUp();
+  abandoned?.addEventListener('abort', giveUp);
+  flow.onCut((reason) => limit.abort(new Error(reason)));
+  try {
+    return await open(limit.signal);
+  } catch (cause) {
+    const detail = cause instanceof Error ? cause.message : String(cause);
+    return { opened: false, refusal: { code: 'unreachable', rule: '', revision: 0, detail } };
+  } finally {
+    clearTimeout(timer);
+    abandoned?.removeEventListener('abort', giveUp);
+  }
+}

@@ -1,0 +1,105 @@
+import { pino } from 'pino';
+import { afterEach, describe, expect, it } from 'vitest';
+import type { PortUse } from '../inbound/target-watch.ts';
+import { ProblemBoard } from '../observe/problems.ts';
+import { bindProblem } from './bind-problems.ts';
+import { Listeners } from './listeners.ts';
+import { type Place, placeKey } from './places.ts';
+import { until } from './rig.fixture.ts';
+
+const cleanups: (() => void)[] = [];
+afterEach(() => {
+  for (const cleanup of cleanups.splice(0)) cleanup();
+});
+
+function place(service: string, port: number): Place {
+  return { service, ordinal: undefined, address: '127.99.0.1', port, protocol: 'tcp' };
+}
+
+function keyed(...places: readonly Place[]): ReadonlyMap<string, Place> {
+  return new Map(places.map((each) => [placeKey(each), each]));
+}
+
+function setup(portUse: (port: number) => PortUse = () => 'free') {
+  const failing = new Map<number, string>();
+  const open = new Set<string>();
+  let binds = 0;
+  const problems = new ProblemBoard(pino({ level: 'silent' }));
+  const listeners = new Listeners({
+    async bind(wanted) {
+      binds++;
+      await Promise.resolve();
+      const code = failing.get(wanted.port);
+      if (code !== undefined) throw Object.assign(new Error(code), { code });
+      const key = placeKey(wanted);
+      if (open.has(key)) throw Object.assign(new Error('twice'), { code: 'EADDRINUSE' });
+      open.add(key);
+      return { close: () => void open.delete(key) };
+    },
+    portUse,
+    runsHere: () => false,
+    problems,
+    retryMs: 5,
+  });
+  cleanups.push(() => listeners.close());
+  return { listeners, failing, open, problems, binds: () => binds };
+}
+
+describe('the listeners', () => {
+  it('follow the netmap: what is new is bound, what is gone is closed, the rest is left alone', async () => {
+    const { listeners, open, binds } = setup();
+    listeners.reconcile(keyed(place('redis', 1), place('redis', 2)));
+    await listeners.settled();
+    listeners.reconcile(keyed(place('redis', 2), place('web', 3)));
+    await listeners.settled();
+    expect(open).toEqual(new Set([placeKey(place('redis', 2)), placeKey(place('web', 3))]));
+    expect(binds()).toBe(3);
+    listeners.close();
+    expect(open.size).toBe(0);
+  });
+
+  it('leave nothing bound that was given up while it was being bound', async () => {
+    const { listeners, open } = setup();
+    listeners.reconcile(keyed(place('redis', 1)));
+    listeners.reconcile(keyed());
+    await listeners.settled();
+    expect(open.size).toBe(0);
+    expect(listeners.bound).toBe(0);
+  });
+
+  it('tell of a port that is taken, let the others work, and recover', async () => {
+    const { listeners, failing, problems } = setup();
+    failing.set(1, 'EADDRINUSE');
+    listeners.reconcile(keyed(place('redis', 1), place('redis', 2)));
+    await listeners.settled();
+    expect(listeners.bound).toBe(1);
+    expect(problems.current).toMatchObject([{ code: 'port-taken', subject: 'redis:1/tcp' }]);
+    failing.delete(1);
+    await until(() => listeners.bound === 2);
+    expect(problems.current).toEqual([]);
+  });
+
+  it('change their problem when it becomes another, and forget it with the place', async () => {
+    const { listeners, failing, problems } = setup();
+    failing.set(1, 'EADDRINUSE');
+    listeners.reconcile(keyed(place('redis', 1)));
+    await listeners.settled();
+    failing.set(1, 'EACCES');
+    await until(() => problems.current[0]?.code === 'port-privileged');
+    expect(problems.current).toHaveLength(1);
+    listeners.reconcile(keyed());
+    expect(problems.current).toEqual([]);
+  });
+});
+
+it.each([
+  ['EACCES', 'port-privileged', 'net.ipv4.ip_unprivileged_port_start=80'],
+  ['EADDRINUSE', 'port-taken', '127.0.0.1'],
+  ['EADDRNOTAVAIL', 'address-unavailable', '127.99.0.1'],
+  ['EMFILE', 'too-many-files', 'ulimit -n'],
+  ['EWHATEVER', 'listen-failed', 'EWHATEVER'],
+])('%s says %s and what to do', (code, expected, words) => {
+  const problem = bindProblem(place('web', 80), Object.assign(new Error(code), { code }));
+  expect(problem).toMatchObject({ code: expected, subject: 'web:80/tcp' });
+  expect(problem.message).toContain(words);
+});

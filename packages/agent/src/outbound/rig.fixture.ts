@@ -1,0 +1,308 @@
+/** For tests: agents of one network in one process. Real loopback sockets at both ends; tunnels are pipes in memory. */
+import { randomInt } from 'node:crypto';
+import { once } from 'node:events';
+import net from 'node:net';
+import { type Action, compilePolicy, type FlowRecord, type PortRange, type Rule, type Service } from '@weft/proto';
+import { pino } from 'pino';
+import type { AgentService } from '../config/agent-file.ts';
+import { FlowRegistry } from '../connections/registry.ts';
+import { createInbound, type Inbound, type InboundOptions } from '../inbound/inbound.ts';
+import type { Netmap, NetmapInstance, NetmapPeer, NetmapSource } from '../netmap/types.ts';
+import { ProblemBoard } from '../observe/problems.ts';
+import { FlowRecorder } from '../observe/recorder.ts';
+import type { Opened, OpenRequest, Refusal, Tunnels } from '../tunnel/types.ts';
+import { createOutbound, type Outbound } from './outbound.ts';
+import { datagramPipe, streamPipe } from './pipes.fixture.ts';
+
+export interface AgentSpec {
+  readonly host: string;
+  /** Services it runs, with the port of the program behind each declared port, as `PORT/PROTOCOL`. */
+  readonly runs?: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  readonly gateway?: boolean;
+}
+
+export interface MeshSpec {
+  readonly services: readonly Service[];
+  readonly agents: readonly AgentSpec[];
+  readonly rules?: readonly Rule[];
+  readonly defaultAction?: Action;
+  /** Hosts of revoked agents: unknown to the others. */
+  readonly revoked?: readonly string[];
+  /** Instances that are not well, such as `redis/0`. */
+  readonly unhealthy?: readonly string[];
+}
+
+export function service(name: string, kind: Service['kind'], ...ports: readonly (number | string)[]): Service {
+  const ranges = ports.map((port): PortRange => {
+    const [number, protocol] = String(port).split('/');
+    return { protocol: protocol === 'udp' ? 'udp' : 'tcp', first: Number(number), last: Number(number) };
+  });
+  const open = ranges[0];
+  const ingress = kind === 'web' && open !== undefined ? { public: { port: open.first, hosts: [] } } : {};
+  return { name, kind, ports: ranges, tags: [], ...ingress };
+}
+
+export function rule(name: string, action: Action, from: string, to: string): Rule {
+  return { name, action, from: [from], to: [to], ports: [] };
+}
+
+class NetmapHolder implements NetmapSource {
+  current: Netmap;
+  readonly staleSinceMs = undefined;
+  readonly #listeners: ((next: Netmap, previous: Netmap) => void)[] = [];
+
+  constructor(first: Netmap) {
+    this.current = first;
+  }
+
+  subscribe(listener: (next: Netmap, previous: Netmap) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  swap(next: Netmap): void {
+    const previous = this.current;
+    this.current = next;
+    for (const listener of this.#listeners) listener(next, previous);
+  }
+}
+
+export interface RigAgent {
+  readonly host: string;
+  readonly netmap: NetmapHolder;
+  readonly inbound: Inbound;
+  readonly outbound: Outbound;
+  readonly registry: FlowRegistry;
+  readonly recorder: FlowRecorder;
+  readonly problems: ProblemBoard;
+  /** What it opens at others, unless a test does so in its place. */
+  readonly tunnels: Pick<Tunnels, 'openStream' | 'openDatagrams'>;
+}
+
+export interface RigOptions {
+  readonly idleMs?: number;
+  readonly retryMs?: number;
+  readonly forwardMs?: number;
+  readonly flowLimit?: number;
+  readonly datagramClients?: number;
+  readonly readTable?: NonNullable<InboundOptions['readTable']>;
+}
+
+export class Rig {
+  readonly agents = new Map<string, RigAgent>();
+  /** Hosts that no tunnel reaches: opening one waits until it is given up. */
+  readonly unreachable = new Set<string>();
+  readonly #stop = new AbortController();
+  // One network of a run, apart from those of other runs at the same time.
+  readonly #network = randomInt(96, 250);
+  readonly #block = randomInt(0, 25) * 10;
+  #spec: MeshSpec;
+  #revision = 1;
+
+  private constructor(spec: MeshSpec) {
+    this.#spec = spec;
+  }
+
+  static async start(spec: MeshSpec, options: RigOptions = {}): Promise<Rig> {
+    const rig = new Rig(spec);
+    for (const agent of spec.agents) rig.#add(agent, options);
+    for (const { inbound, outbound } of rig.agents.values()) {
+      await inbound.start();
+      await outbound.settled();
+    }
+    return rig;
+  }
+
+  agent(host: string): RigAgent {
+    const agent = this.agents.get(host);
+    if (agent === undefined) throw new TypeError(`no agent ${host}`);
+    return agent;
+  }
+
+  /** Addresses as the agent on `host` sees them. */
+  vip(host: string, name: string, services = this.#spec.services): string {
+    const index = services.findIndex((each) => each.name === name);
+    return `127.${this.#network}.${this.#block + this.#at(host)}.${10 + index}`;
+  }
+
+  instanceAddress(host: string, name: string, ordinal: number): string {
+    const index = this.#spec.services.findIndex((each) => each.name === name);
+    return `127.${this.#network}.${this.#block + this.#at(host)}.${50 + index * 10 + ordinal}`;
+  }
+
+  hostAddress(host: string, of: string): string {
+    return `127.${this.#network}.${this.#block + this.#at(host)}.${200 + this.#at(of)}`;
+  }
+
+  /** A new revision for all agents, or for those named. */
+  change(change: Partial<MeshSpec>, ...hosts: readonly string[]): void {
+    this.#revision++;
+    this.#spec = { ...this.#spec, ...change };
+    for (const [host, agent] of this.agents) {
+      if (hosts.length === 0 || hosts.includes(host)) agent.netmap.swap(this.#netmap(host));
+    }
+  }
+
+  /** Records of all agents, in the order they ended on each. */
+  records(): readonly FlowRecord[] {
+    return [...this.agents.values()].flatMap(({ recorder }) => recorder.recent());
+  }
+
+  /** Live flows of all agents. */
+  get live(): number {
+    return [...this.agents.values()].reduce((sum, { registry }) => sum + registry.live, 0);
+  }
+
+  stop(): void {
+    this.#stop.abort();
+    for (const { registry } of this.agents.values()) registry.cutAll('the test is over');
+  }
+
+  #at(host: string): number {
+    return this.#spec.agents.findIndex((agent) => agent.host === host);
+  }
+
+  #add(spec: AgentSpec, options: RigOptions): void {
+    const { host, runs = {} } = spec;
+    const netmap = new NetmapHolder(this.#netmap(host));
+    const recorder = new FlowRecorder();
+    const log = pino({ level: 'silent' });
+    const problems = new ProblemBoard(log);
+    const limit = options.flowLimit === undefined ? {} : { limit: options.flowLimit };
+    const registry = new FlowRegistry({ netmap, sink: recorder, ...limit });
+    const services = new Map(Object.entries(runs).map(([name, programs]) => [name, agentService(name, programs)]));
+    const common = { netmap, registry, problems, log, signal: this.#stop.signal, ...options };
+    const inbound = createInbound({ ...common, services, watchMs: 50 });
+    const tunnels = this.#tunnels(host);
+    const outbound = createOutbound({ ...common, tunnels, inbound });
+    this.agents.set(host, { host, netmap, inbound, outbound, registry, recorder, problems, tunnels });
+  }
+
+  #tunnels(from: string): Pick<Tunnels, 'openStream' | 'openDatagrams'> {
+    const open = async <C>(
+      agentId: string,
+      signal: AbortSignal,
+      ask: (to: RigAgent, answer: (opened: Opened<C>) => void) => void,
+    ) => {
+      if (this.unreachable.has(agentId)) await once(signal, 'abort');
+      signal.throwIfAborted();
+      const to = this.agent(agentId);
+      return new Promise<Opened<C>>((resolve, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+        setImmediate(() => ask(to, resolve));
+      });
+    };
+    const peerOf = (to: RigAgent): NetmapPeer => {
+      const peer = to.netmap.current.peers.get(from);
+      if (peer === undefined) throw new Error(`${to.host} does not know ${from}`);
+      return peer;
+    };
+    const refusing =
+      <C>(answer: (opened: Opened<C>) => void) =>
+      (refusal: Refusal) =>
+        answer({ opened: false, refusal });
+    return {
+      openStream: (agentId, request: OpenRequest, signal) =>
+        open(agentId, signal, (to, answer) =>
+          to.inbound.stream({
+            peer: peerOf(to),
+            request,
+            abandoned: signal,
+            refuse: refusing(answer),
+            accept() {
+              const [near, far] = streamPipe();
+              answer({ opened: true, conduit: near });
+              return far;
+            },
+          }),
+        ),
+      openDatagrams: (agentId, request: OpenRequest, signal) =>
+        open(agentId, signal, (to, answer) =>
+          to.inbound.datagrams({
+            peer: peerOf(to),
+            request,
+            abandoned: signal,
+            refuse: refusing(answer),
+            accept() {
+              const [near, far] = datagramPipe();
+              answer({ opened: true, conduit: near });
+              return far;
+            },
+          }),
+        ),
+    };
+  }
+
+  #netmap(host: string): Netmap {
+    const { services, agents, rules = [], defaultAction = 'allow', revoked = [], unhealthy = [] } = this.#spec;
+    const members = agents.filter((agent) => !revoked.includes(agent.host));
+    const describe = (agent: AgentSpec) => ({
+      agentId: agent.host,
+      host: agent.host,
+      tags: [],
+      services: Object.keys(agent.runs ?? {}),
+      gateway: agent.gateway === true,
+      address: this.hostAddress(host, agent.host),
+    });
+    const instancesOf = (name: string): NetmapInstance[] => {
+      // Ordinals are for life: counted before revoked agents are left out.
+      const all = agents.filter((agent) => agent.runs?.[name] !== undefined);
+      return all.flatMap((agent, ordinal) => {
+        if (!members.includes(agent)) return [];
+        const address = this.instanceAddress(host, name, ordinal);
+        const healthy = !unhealthy.includes(`${name}/${ordinal}`);
+        return [{ service: name, ordinal, agentId: agent.host, address, healthy, notListening: [] }];
+      });
+    };
+    const self = members.find((agent) => agent.host === host);
+    const peers = self === undefined ? [] : members.filter((agent) => agent !== self);
+    const keys = { tunnelKey: new Uint8Array(32), psk: new Uint8Array(32), endpoints: [] };
+    return {
+      timeline: 't',
+      index: this.#revision,
+      revision: this.#revision,
+      self: self === undefined ? undefined : { ...describe(self), network: 'test' },
+      services: new Map(
+        services.map((each) => [
+          each.name,
+          { service: each, address: this.vip(host, each.name), instances: instancesOf(each.name) },
+        ]),
+      ),
+      peers: new Map(peers.map((agent) => [agent.host, { ...describe(agent), ...keys }])),
+      policy: compilePolicy({ revision: this.#revision, defaultAction, rules }),
+    };
+  }
+}
+
+function agentService(name: string, programs: Readonly<Record<string, number>>): AgentService {
+  const targets = Object.entries(programs).map(([key, targetPort]) => {
+    const [port, protocol] = key.split('/');
+    return { port: Number(port), protocol: protocol === 'udp' ? 'udp' : 'tcp', host: '127.0.0.1', targetPort } as const;
+  });
+  return { name, targets };
+}
+
+/** A TCP program of a host. */
+export async function program(
+  serve: (socket: net.Socket) => void,
+): Promise<{ readonly port: number; readonly callers: string[]; close(): void }> {
+  const callers: string[] = [];
+  const sockets = new Set<net.Socket>();
+  const server = net.createServer({ allowHalfOpen: true }, (socket) => {
+    callers.push(socket.remoteAddress ?? '');
+    sockets.add(socket);
+    socket.on('error', () => {});
+    serve(socket);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const close = () => {
+    server.close();
+    for (const socket of sockets) socket.destroy();
+  };
+  return { port: (server.address() as net.AddressInfo).port, callers, close };
+}
+
+/** Resolves when the condition holds; looked at between turns of the loop, so no time is waited for by the clock. */
+export async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 2));
+}

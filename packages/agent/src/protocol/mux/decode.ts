@@ -1,0 +1,132 @@
+/**
+ * Record plaintext to frames. A record holds whole frames, but lies in as many pieces as the network delivered: headers
+ * and small payloads may straddle pieces, and DATA is handed on piece by piece, never joined.
+ */
+import { MuxError } from './errors.ts';
+import { FRAME, FRAME_HEADER, type FrameHandler, MAXIMUM_DATA, MAXIMUM_DATAGRAM } from './types.ts';
+
+interface Form {
+  /** Bounds of the payload: checked before a byte of it is looked at. */
+  readonly minimum: number;
+  readonly maximum: number;
+  /** Belongs to the tunnel, not to a stream: its stream id is 0. */
+  readonly tunnel?: true;
+  /** The key changes with the next record, so nothing may follow in this one. */
+  readonly last?: true;
+  hand(handler: FrameHandler, id: number, payload: Buffer): void;
+}
+
+/** DATA is missing: it is handed on in pieces. */
+const FORMS: ReadonlyMap<number, Form> = new Map<number, Form>([
+  [FRAME.open, { minimum: 23, maximum: 256, hand: (handler, id, payload) => handler.open(id, payload) }],
+  [FRAME.opened, { minimum: 4, maximum: 4, hand: (handler, id, payload) => handler.opened(id, payload) }],
+  [FRAME.refused, { minimum: 12, maximum: 1024, hand: (handler, id, payload) => handler.refused(id, payload) }],
+  [
+    FRAME.window,
+    { minimum: 4, maximum: 4, hand: (handler, id, payload) => handler.window(id, payload.readUInt32BE()) },
+  ],
+  [FRAME.fin, { minimum: 0, maximum: 0, hand: (handler, id) => handler.fin(id) }],
+  [FRAME.reset, { minimum: 0, maximum: 0, hand: (handler, id) => handler.reset(id) }],
+  [
+    FRAME.datagram,
+    { minimum: 0, maximum: MAXIMUM_DATAGRAM, hand: (handler, id, payload) => handler.datagram(id, payload) },
+  ],
+  [FRAME.ping, { minimum: 8, maximum: 8, tunnel: true, hand: (handler, _id, payload) => handler.ping(payload) }],
+  [FRAME.pong, { minimum: 8, maximum: 8, tunnel: true, hand: (handler, _id, payload) => handler.pong(payload) }],
+  [FRAME.goAway, { minimum: 0, maximum: 0, tunnel: true, hand: (handler) => handler.goAway() }],
+  [
+    FRAME.handshake1,
+    { minimum: 1, maximum: 8192, tunnel: true, hand: (handler, _id, payload) => handler.handshake1(payload) },
+  ],
+  [
+    FRAME.handshake2,
+    {
+      minimum: 1,
+      maximum: 8192,
+      tunnel: true,
+      last: true,
+      hand: (handler, _id, payload) => handler.handshake2(payload),
+    },
+  ],
+  [FRAME.switchKeys, { minimum: 0, maximum: 0, tunnel: true, last: true, hand: (handler) => handler.switchKeys() }],
+  [FRAME.rekey, { minimum: 0, maximum: 0, tunnel: true, last: true, hand: (handler) => handler.rekey() }],
+]);
+
+/** A place in the pieces of one record. */
+class Cursor {
+  readonly #pieces: readonly Buffer[];
+  #index = 0;
+  #offset = 0;
+  left = 0;
+
+  constructor(pieces: readonly Buffer[]) {
+    this.#pieces = pieces;
+    for (const piece of pieces) this.left += piece.length;
+  }
+
+  /** The next bytes that lie together: 1 to `maximum`. */
+  next(maximum: number): Buffer {
+    let piece = this.#pieces[this.#index];
+    while (piece !== undefined && this.#offset === piece.length) {
+      this.#offset = 0;
+      piece = this.#pieces[++this.#index];
+    }
+    if (piece === undefined) throw new MuxError('truncated', 'a frame runs past the end of its record');
+    const end = Math.min(this.#offset + maximum, piece.length);
+    const view = this.#offset === 0 && end === piece.length ? piece : piece.subarray(this.#offset, end);
+    this.#offset = end;
+    this.left -= view.length;
+    return view;
+  }
+
+  /** Exactly `length` bytes together; copied only when they straddle pieces. */
+  take(length: number): Buffer {
+    if (length > this.left) throw new MuxError('truncated', 'a frame runs past the end of its record');
+    if (length === 0) return Buffer.alloc(0);
+    const first = this.next(length);
+    if (first.length === length) return first;
+    const joined = Buffer.allocUnsafe(length);
+    let filled = first.copy(joined);
+    while (filled < length) filled += this.next(length - filled).copy(joined, filled);
+    return joined;
+  }
+}
+
+/** Hands each frame of the record to the handler. Throws MuxError at the first thing wrong. */
+export function decodeRecord(pieces: readonly Buffer[], handler: FrameHandler): void {
+  const cursor = new Cursor(pieces);
+  while (cursor.left > 0 && !handler.stopped) {
+    const header = cursor.take(FRAME_HEADER);
+    const type = header.readUInt8(0);
+    const id = header.readUInt32BE(1);
+    const length = header.readUInt32BE(5);
+    if (type === FRAME.data) {
+      checkLength(type, length, 1, MAXIMUM_DATA, cursor.left);
+      decodeData(cursor, handler, id, length);
+      continue;
+    }
+    const form = FORMS.get(type);
+    if (form === undefined) throw new MuxError('unknown-frame', `frame type ${type}`);
+    checkLength(type, length, form.minimum, form.maximum, cursor.left);
+    if (form.tunnel === true && id !== 0) throw new MuxError('wrong-stream', `frame type ${type} names stream ${id}`);
+    if (form.last === true && cursor.left > length)
+      throw new MuxError('not-last', `frame type ${type} is not the last`);
+    form.hand(handler, id, cursor.take(length));
+  }
+}
+
+function checkLength(type: number, length: number, minimum: number, maximum: number, left: number): void {
+  if (length < minimum || length > maximum) {
+    throw new MuxError('wrong-length', `frame type ${type} with ${length} bytes`);
+  }
+  if (length > left) throw new MuxError('truncated', 'a frame runs past the end of its record');
+}
+
+function decodeData(cursor: Cursor, handler: FrameHandler, id: number, length: number): void {
+  let left = length;
+  while (left > 0 && !handler.stopped) {
+    const piece = cursor.next(left);
+    left -= piece.length;
+    handler.data(id, piece);
+  }
+}

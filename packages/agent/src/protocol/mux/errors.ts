@@ -1,0 +1,35 @@
+/** What a peer can do wrong with frames. Each is fatal to its tunnel. */
+export type MuxErrorCode =
+  | 'unknown-frame'
+  | 'wrong-length'
+  | 'truncated'
+  | 'not-last'
+  | 'malformed-open'
+  | 'malformed-refusal'
+  | 'wrong-stream'
+  | 'wrong-state'
+  | 'window-overrun'
+  | 'window-overflow'
+  | 'flood';
+
+/** The peer broke the frame protocol: its tunnel has to be closed. */
+export class MuxError extends Error {
+  readonly code: MuxErrorCode;
+
+  constructor(code: MuxErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'MuxError';
+    this.code = code;
+  }
+}
+
+/** A stream cannot be opened here and now: a local limit, or a request that cannot be said in a frame. */
+export class OpenError extends Error {
+  readonly code: 'too-many-streams' | 'closed' | 'invalid-request';
+
+  constructor(code: OpenError['code'], message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'OpenError';
+    this.code = code;
+  }
+}

@@ -1,0 +1,325 @@
+/** Two machines, joined in memory: no sockets, no clock but the test's. */
+import { describe, expect, it } from 'vitest';
+import { encodeCredit, encodeHeader } from './encode.ts';
+import { Mux, type MuxLimits } from './mux.ts';
+import type { Offer } from './opening.ts';
+import type { RecordOutput } from './scheduler.ts';
+import { MuxStream } from './stream.ts';
+import { FRAME, type FrameType, type OpenRequest, type Refusal } from './types.ts';
+import { INITIAL_WINDOW, MINIMUM_WINDOW } from './window.ts';
+
+const request: OpenRequest = {
+  flowId: '0123456789abcdef',
+  protocol: 'tcp',
+  service: 'redis',
+  ordinal: 0,
+  port: 6379,
+  source: { type: 'host' },
+};
+
+class End implements RecordOutput {
+  readonly mux: Mux;
+  readonly offers: Offer[] = [];
+  /** Records on their way to the other end. */
+  sent: Buffer[] = [];
+  backlog = 0;
+  asked: boolean = false;
+  drainedTold = 0;
+
+  constructor(initiator: boolean, clock: { now: number }, limits?: MuxLimits) {
+    const events = {
+      offered: (offer: Offer) => this.offers.push(offer),
+      pong: () => undefined,
+      rekey: () => undefined,
+      handshake1: () => undefined,
+      handshake2: () => undefined,
+      switchKeys: () => undefined,
+      drained: () => {
+        this.drainedTold += 1;
+      },
+    };
+    const now = (): number => clock.now;
+    this.mux = new Mux({ initiator, output: this, events, now, ...(limits === undefined ? {} : { limits }) });
+  }
+
+  record(pieces: readonly Buffer[]): void {
+    this.sent.push(Buffer.concat(pieces));
+  }
+
+  flushSoon(): void {
+    this.asked = true;
+  }
+}
+
+class World {
+  readonly clock = { now: 0 };
+  readonly a: End;
+  readonly b: End;
+
+  constructor(limits?: MuxLimits) {
+    this.a = new End(true, this.clock, limits);
+    this.b = new End(false, this.clock, limits);
+  }
+
+  /** Runs loop turns until nothing moves. */
+  settle(): void {
+    let moved = true;
+    while (moved) {
+      moved = false;
+      for (const [from, to] of [
+        [this.a, this.b],
+        [this.b, this.a],
+      ] as const) {
+        if (from.asked) {
+          from.asked = false;
+          from.mux.flush();
+        }
+        const records = from.sent;
+        from.sent = [];
+        for (const record of records) to.mux.receive([record]);
+        moved ||= records.length > 0 || from.asked;
+      }
+    }
+  }
+
+  open(): { near: Reader; far: Reader } {
+    let near: MuxStream | undefined;
+    this.a.mux.request(request, {
+      opened: (entry) => {
+        if (entry instanceof MuxStream) near = entry;
+      },
+      refused: () => undefined,
+      failed: () => undefined,
+    });
+    this.settle();
+    const far = this.b.offers.pop()?.accept();
+    this.settle();
+    if (near === undefined || !(far instanceof MuxStream)) throw new Error('not opened');
+    return { near: new Reader(near), far: new Reader(far) };
+  }
+}
+
+class Reader {
+  readonly stream: MuxStream;
+  received = 0;
+  drains = 0;
+  readonly log: string[] = [];
+
+  constructor(stream: MuxStream) {
+    this.stream = stream;
+    stream.attach({
+      data: (piece) => {
+        this.received += piece.length;
+      },
+      end: () => this.log.push('end'),
+      drain: () => {
+        this.drains += 1;
+      },
+      closed: (how) => this.log.push(how),
+    });
+  }
+}
+
+const frame = (type: FrameType, id: number, payload: Buffer = Buffer.alloc(0)): Buffer =>
+  Buffer.concat([encodeHeader(type, id, payload.length), payload]);
+
+describe('streams', () => {
+  it('close when both sides have ended, each in its time', () => {
+    const world = new World();
+    const { near, far } = world.open();
+    near.stream.end();
+    world.settle();
+    expect([near.log, far.log]).toEqual([[], ['end']]);
+    far.stream.write(Buffer.alloc(10), true);
+    far.stream.end();
+    world.settle();
+    expect([near.log, far.log, near.received]).toEqual([['end', 'closed'], ['end', 'closed'], 10]);
+    expect([world.a.mux.size, world.b.mux.size]).toEqual([0, 0]);
+  });
+
+  it('keep the bytes of a paused reader within its window, and go on when it resumes', () => {
+    const world = new World();
+    const { near, far } = world.open();
+    far.stream.pause();
+    expect(near.stream.write(Buffer.alloc(INITIAL_WINDOW), true)).toBe(false);
+    near.stream.write(Buffer.alloc(100_000), true);
+    near.stream.end();
+    world.settle();
+    expect([far.received, near.drains]).toEqual([0, 0]);
+    far.stream.resume();
+    world.settle();
+    expect(far.received).toBe(INITIAL_WINDOW + 100_000);
+    expect(far.log).toEqual(['end']);
+  });
+
+  it('end with a reset when the tunnel fails', () => {
+    const world = new World();
+    const { near } = world.open();
+    const answers: string[] = [];
+    world.a.mux.request(request, {
+      opened: () => answers.push('opened'),
+      refused: () => answers.push('refused'),
+      failed: () => answers.push('failed'),
+    });
+    world.a.mux.fail(new Error('gone'));
+    expect(near.log).toEqual(['reset']);
+    expect(answers).toEqual(['failed']);
+    expect(world.a.mux.takesStreams).toBe(false);
+  });
+
+  it('take turns when the tunnel is backed up', () => {
+    const world = new World();
+    const streams = Array.from({ length: 4 }, () => world.open());
+    world.a.backlog = 1e9;
+    for (const { near } of streams) near.stream.write(Buffer.alloc(200_000), true);
+    world.settle();
+    expect(streams.map(({ far }) => far.received)).toEqual([0, 0, 0, 0]);
+    world.a.backlog = 0;
+    world.a.mux.flush();
+    const order = world.a.sent.flatMap((record) => dataFrames(record));
+    // No stream gets a second turn before every stream had one.
+    expect(new Set(order.slice(0, 4)).size).toBe(4);
+    world.settle();
+    expect(streams.map(({ far }) => far.received)).toEqual([200_000, 200_000, 200_000, 200_000]);
+    expect(streams.map(({ near }) => near.drains)).toEqual([1, 1, 1, 1]);
+  });
+});
+
+/** Stream ids of the DATA frames of a record, in order. */
+function dataFrames(record: Buffer): number[] {
+  const ids: number[] = [];
+  for (let offset = 0; offset < record.length; offset += 9 + record.readUInt32BE(offset + 5)) {
+    if (record[offset] === FRAME.data) ids.push(record.readUInt32BE(offset + 1));
+  }
+  return ids;
+}
+
+describe('windows', () => {
+  it('grow while they set the pace, and not on an idle path', () => {
+    const world = new World();
+    const { near, far } = world.open();
+    world.a.mux.roundTrip = 100;
+    world.b.mux.roundTrip = 100;
+    for (let round = 0; round < 8; round++) {
+      world.clock.now += 100;
+      const { credit } = near.stream;
+      near.stream.write(Buffer.alloc(credit), true);
+      world.settle();
+    }
+    expect(near.stream.credit).toBeGreaterThan(8 * 2 ** 20);
+    const slow = world.open();
+    for (let round = 0; round < 8; round++) {
+      world.clock.now += 10_000;
+      slow.near.stream.write(Buffer.alloc(200_000), true);
+      world.settle();
+    }
+    expect(slow.near.stream.credit).toBeLessThanOrEqual(INITIAL_WINDOW);
+    expect(far.received).toBeGreaterThan(0);
+  });
+
+  it('shrink to what the budget of the tunnel leaves', () => {
+    const world = new World({ streams: 100, offers: 100, windows: 2 * 2 ** 20 });
+    const streams = Array.from({ length: 40 }, () => world.open());
+    const promised = streams.reduce((sum, { near }) => sum + near.stream.credit, 0);
+    expect(streams.at(-1)?.near.stream.credit).toBe(MINIMUM_WINDOW);
+    expect(promised).toBeLessThan(2.5 * 2 ** 20);
+    for (const { near } of streams) near.stream.reset();
+    world.settle();
+    expect(world.open().near.stream.credit).toBe(INITIAL_WINDOW);
+  });
+});
+
+describe('offers', () => {
+  const answer = (world: World): { refusals: Refusal[] } => {
+    const refusals: Refusal[] = [];
+    world.a.mux.request(request, {
+      opened: () => undefined,
+      refused: (refusal) => refusals.push(refusal),
+      failed: () => undefined,
+    });
+    return { refusals };
+  };
+
+  it('over the bound are refused as overloaded', () => {
+    const world = new World({ streams: 100, offers: 2, windows: 2 ** 24 });
+    const asked = Array.from({ length: 3 }, () => answer(world));
+    world.settle();
+    expect(world.b.offers).toHaveLength(2);
+    expect(asked.map(({ refusals }) => refusals[0]?.code)).toEqual([undefined, undefined, 'overloaded']);
+  });
+
+  it('that the peer gave up still count until they are answered: their work goes on', () => {
+    const world = new World({ streams: 100, offers: 2, windows: 2 ** 24 });
+    for (let index = 0; index < 2; index++) {
+      world.a.mux.request(request, { opened: () => undefined, refused: () => undefined, failed: () => undefined })();
+    }
+    const third = answer(world);
+    world.settle();
+    expect(world.b.offers.map((offer) => offer.abandoned.aborted)).toEqual([true, true]);
+    expect(third.refusals[0]?.code).toBe('overloaded');
+    for (const offer of world.b.offers) offer.refuse({ code: 'no-instance', rule: '', revision: 0, detail: '' });
+    const fourth = answer(world);
+    world.settle();
+    expect(fourth.refusals).toEqual([]);
+    expect(world.b.offers).toHaveLength(3);
+  });
+});
+
+describe('a peer that breaks the protocol', () => {
+  const cases: readonly (readonly [code: string, records: (id: number) => Buffer])[] = [
+    [
+      'window-overrun',
+      (id) =>
+        Buffer.concat([frame(FRAME.data, id, Buffer.alloc(200_000)), frame(FRAME.data, id, Buffer.alloc(62_145))]),
+    ],
+    ['window-overflow', (id) => frame(FRAME.window, id, encodeCredit(0x7fffffff))],
+    ['wrong-state', (id) => Buffer.concat([frame(FRAME.fin, id), frame(FRAME.data, id, Buffer.alloc(1))])],
+    ['wrong-state', (id) => Buffer.concat([frame(FRAME.fin, id), frame(FRAME.fin, id)])],
+    ['wrong-state', (id) => frame(FRAME.data, id + 2, Buffer.alloc(1))],
+    ['wrong-state', () => frame(FRAME.reset, 0)],
+    ['wrong-state', (id) => frame(FRAME.datagram, id, Buffer.alloc(1))],
+    ['wrong-stream', (id) => frame(FRAME.open, id, Buffer.alloc(30))],
+    ['wrong-stream', (id) => frame(FRAME.open, id + 1, Buffer.alloc(30))],
+    ['malformed-open', (id) => frame(FRAME.open, id + 2, Buffer.alloc(30))],
+    ['wrong-state', () => Buffer.concat([frame(FRAME.goAway, 0), frame(FRAME.goAway, 0)])],
+  ];
+  it.each(cases)('is told so: %s', (code, records) => {
+    const world = new World();
+    const { far } = world.open();
+    far.stream.pause();
+    expect(() => world.b.mux.receive([records(far.stream.id)])).toThrow(expect.objectContaining({ code }));
+  });
+
+  it('and makes us answer without reading is told so', () => {
+    const world = new World();
+    world.b.backlog = 1e9;
+    expect(() => world.b.mux.receive([frame(FRAME.ping, 0, Buffer.alloc(8))])).toThrow(
+      expect.objectContaining({ code: 'flood' }),
+    );
+  });
+
+  it('is not accused for frames of a stream that has just ended', () => {
+    const world = new World();
+    const { near, far } = world.open();
+    far.stream.reset();
+    near.stream.write(Buffer.alloc(100), true);
+    near.stream.end();
+    world.settle();
+    expect(near.log).toEqual(['reset']);
+  });
+});
+
+describe('leaving', () => {
+  it('ends the tunnel only when both have said so and the last stream is over', () => {
+    const world = new World();
+    const { near, far } = world.open();
+    world.b.mux.leave();
+    world.settle();
+    expect(world.a.mux.takesStreams).toBe(false);
+    expect([world.a.drainedTold, world.b.drainedTold]).toEqual([0, 0]);
+    near.stream.end();
+    far.stream.end();
+    world.settle();
+    expect([world.a.drainedTold, world.b.drainedTold]).toEqual([1, 1]);
+  });
+});

@@ -1,0 +1,22 @@
+export type RecordErrorCode =
+  /** More plaintext than a record may hold, or a peer's length over the bound. */
+  | 'oversized'
+  /** A record without a byte of plaintext. */
+  | 'undersized'
+  /** The tag did not prove: altered, replayed, reordered, or another key. */
+  | 'forged'
+  /** The key has sealed or opened as many records as it may. */
+  | 'exhausted'
+  /** Used again after it failed or was closed. */
+  | 'closed';
+
+/** Ends the connection, always: after it the two sides' counters cannot be trusted to agree. */
+export class RecordError extends Error {
+  override readonly name = 'RecordError';
+  readonly code: RecordErrorCode;
+
+  constructor(code: RecordErrorCode, message: string, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.code = code;
+  }
+}

@@ -1,0 +1,160 @@
+import type { KeyObject } from 'node:crypto';
+import type { CipherName, Opening } from '../noise/cipher.ts';
+import { CipherState } from '../noise/cipher-state.ts';
+import { CipherError } from '../noise/errors.ts';
+import { RecordError } from './errors.ts';
+import { HEADER_LENGTH, MAXIMUM_PLAINTEXT, MINIMUM_PLAINTEXT, TAG_LENGTH } from './format.ts';
+
+/** Ciphertext that arrives in smaller bits is gathered first, so that a record torn into bytes is not 262,144 buffers. */
+const SMALL_PART = 1024;
+const STAGE_LENGTH = 4096;
+
+/**
+ * The receiving half of a connection: bytes in, as they were torn on the way; whole, proven records out. Every throw is a
+ * RecordError and final. It holds the plaintext of one record at most, and hands out none of it before its tag has proved.
+ */
+export class RecordOpener {
+  readonly #state: CipherState;
+  readonly #onRecord: (pieces: Buffer[]) => void;
+  #closed: boolean = false;
+  #records = 0;
+  #bytes = 0;
+
+  readonly #header = Buffer.alloc(HEADER_LENGTH);
+  #headerHeld = 0;
+  /** Set from a record's header to its tag. */
+  #opening: Opening | undefined;
+  #length = 0;
+  /** Ciphertext of this record still to arrive. */
+  #missing = 0;
+  #pieces: Buffer[] = [];
+  #stage: Buffer | undefined;
+  #staged = 0;
+  readonly #tag = Buffer.alloc(TAG_LENGTH);
+  #tagHeld = 0;
+
+  /**
+   * `onRecord` gets each record's plaintext in pieces of fresh memory, its own to keep. It may call rekey, setKey or close,
+   * which hold from the next record on even when that one is in the same chunk; it must not call push.
+   */
+  constructor(cipher: CipherName, key: KeyObject, onRecord: (pieces: Buffer[]) => void, counter = 0) {
+    this.#state = new CipherState(cipher, key, counter);
+    this.#onRecord = onRecord;
+  }
+
+  /** Records opened since the last rekey or setKey. */
+  get recordsSinceKey(): number {
+    return this.#records;
+  }
+
+  /** Plaintext bytes opened since the last rekey or setKey. */
+  get bytesSinceKey(): number {
+    return this.#bytes;
+  }
+
+  /** Takes the next bytes of the connection. They are used before it returns. What onRecord throws passes through, and closes. */
+  push(chunk: Buffer): void {
+    if (this.#closed) throw new RecordError('closed', 'the opener has failed or was closed before');
+    try {
+      let at = 0;
+      while (at < chunk.length && !this.#closed) at = this.#step(chunk, at);
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  /** REKEY() for the records from the next one on. The counter goes on. */
+  rekey(): void {
+    this.#state.rekey();
+    this.#records = 0;
+    this.#bytes = 0;
+  }
+
+  /** The key of a new handshake for the records from the next one on. The counter starts at 0. */
+  setKey(key: KeyObject): void {
+    this.#state.initializeKey(key);
+    this.#records = 0;
+    this.#bytes = 0;
+  }
+
+  /** Opens nothing more, and lets go of a half-open record. What is left of the chunk in hand is dropped. */
+  close(): void {
+    this.#closed = true;
+    this.#opening = undefined;
+    this.#pieces = [];
+    this.#stage = undefined;
+  }
+
+  /** One step of header, ciphertext or tag; returns how far it got. */
+  #step(chunk: Buffer, at: number): number {
+    if (this.#opening === undefined) return this.#takeHeader(chunk, at);
+    if (this.#missing > 0) return this.#takeCiphertext(this.#opening, chunk, at);
+    return this.#takeTag(this.#opening, chunk, at);
+  }
+
+  #takeHeader(chunk: Buffer, at: number): number {
+    const taken = chunk.copy(this.#header, this.#headerHeld, at);
+    this.#headerHeld += taken;
+    if (this.#headerHeld < HEADER_LENGTH) return at + taken;
+    const length = this.#header.readUInt32BE(0) - TAG_LENGTH;
+    if (length < MINIMUM_PLAINTEXT) throw new RecordError('undersized', 'a record without plaintext');
+    if (length > MAXIMUM_PLAINTEXT) throw new RecordError('oversized', `a record of ${length} bytes`);
+    this.#opening = this.#start(length);
+    this.#length = length;
+    this.#missing = length;
+    this.#headerHeld = 0;
+    return at + taken;
+  }
+
+  #takeCiphertext(opening: Opening, chunk: Buffer, at: number): number {
+    const end = Math.min(chunk.length, at + this.#missing);
+    const part = chunk.subarray(at, end);
+    this.#missing -= part.length;
+    if (part.length < SMALL_PART && (this.#staged > 0 || this.#missing > 0)) {
+      this.#stage ??= Buffer.allocUnsafe(STAGE_LENGTH);
+      this.#staged += part.copy(this.#stage, this.#staged);
+      if (this.#missing === 0 || this.#staged > STAGE_LENGTH - SMALL_PART) this.#openStaged(opening);
+    } else {
+      this.#openStaged(opening);
+      this.#pieces.push(opening.update(part));
+    }
+    return end;
+  }
+
+  #openStaged(opening: Opening): void {
+    if (this.#stage === undefined || this.#staged === 0) return;
+    this.#pieces.push(opening.update(this.#stage.subarray(0, this.#staged)));
+    this.#staged = 0;
+  }
+
+  #takeTag(opening: Opening, chunk: Buffer, at: number): number {
+    const taken = chunk.copy(this.#tag, this.#tagHeld, at);
+    this.#tagHeld += taken;
+    if (this.#tagHeld < TAG_LENGTH) return at + taken;
+    try {
+      opening.setAuthTag(this.#tag);
+      opening.final();
+    } catch (cause) {
+      throw new RecordError('forged', 'a record does not prove itself', cause);
+    }
+    const pieces = this.#pieces;
+    this.#opening = undefined;
+    this.#pieces = [];
+    this.#tagHeld = 0;
+    // Counted before it is handed on, for onRecord may rekey.
+    this.#records += 1;
+    this.#bytes += this.#length;
+    this.#onRecord(pieces);
+    return at + taken;
+  }
+
+  #start(length: number): Opening {
+    try {
+      return this.#state.startOpen(this.#header, length);
+    } catch (cause) {
+      if (!(cause instanceof CipherError)) throw cause;
+      throw new RecordError('exhausted', 'this key has opened all it may', cause);
+    }
+  }
+}

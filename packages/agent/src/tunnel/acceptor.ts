@@ -1,0 +1,113 @@
+/** Takes connections on the tunnel address through their handshake, a bounded number at a time. */
+
+import type { SocketConduit } from '../connections/socket.ts';
+import { type ConduitListener, listenConduits, type Remote } from '../connections/socket-listen.ts';
+import { GREATEST_PACKET_LIMIT } from '../protocol/datagram/format.ts';
+import type { TunnelContext } from './context.ts';
+import { TunnelEndedError, UnreachableError } from './errors.ts';
+import { type Established, NO_DATAGRAMS, respond } from './handshake.ts';
+import type { Link } from './link.ts';
+
+export interface AcceptorOwner {
+  /** Makes a link of the connection; it is not confirmed yet. Undefined when it is not wanted. */
+  established(established: Established): Link | undefined;
+}
+
+export class Acceptor {
+  readonly #context: TunnelContext;
+  readonly #owner: AcceptorOwner;
+  readonly #lifetime: AbortSignal;
+  readonly #listener: ConduitListener;
+  /** Connections that are no confirmed tunnel yet, and how many of them each address has. */
+  #pending = 0;
+  readonly #pendingByAddress = new Map<string, number>();
+  /** Links that have not proved yet that they are no replay. */
+  readonly #unconfirmed = new Map<Link, () => void>();
+
+  constructor(context: TunnelContext, owner: AcceptorOwner, lifetime: AbortSignal, listener: ConduitListener) {
+    this.#context = context;
+    this.#listener = listener;
+    this.#owner = owner;
+    this.#lifetime = lifetime;
+  }
+
+  /** A new connection: takes it, or resets it over a bound. */
+  connection(conduit: SocketConduit, remote: Remote): void {
+    const { handshakes, handshakesPerAddress } = this.#context.settings;
+    const fromAddress = this.#pendingByAddress.get(remote.address) ?? 0;
+    if (this.#pending >= handshakes || fromAddress >= handshakesPerAddress || this.#lifetime.aborted) {
+      conduit.reset();
+      this.#reject('too-many-handshakes', remote, undefined);
+      return;
+    }
+    this.#pending += 1;
+    this.#pendingByAddress.set(remote.address, fromAddress + 1);
+    void this.#handshake(conduit, remote).finally(() => {
+      this.#pending -= 1;
+      const left = (this.#pendingByAddress.get(remote.address) ?? 1) - 1;
+      if (left > 0) this.#pendingByAddress.set(remote.address, left);
+      else this.#pendingByAddress.delete(remote.address);
+    });
+  }
+
+  /** To be called when a link has proved itself, or ended. */
+  settled(link: Link): void {
+    this.#unconfirmed.get(link)?.();
+  }
+
+  close(): void {
+    this.#listener.close();
+  }
+
+  async #handshake(conduit: SocketConduit, remote: Remote): Promise<void> {
+    const index = this.#context.datagrams?.newIndex();
+    const ownOffer = index === undefined ? NO_DATAGRAMS : { index, packetLimit: GREATEST_PACKET_LIMIT };
+    const timeout = AbortSignal.timeout(this.#context.settings.handshakeTimeout);
+    const signal = AbortSignal.any([this.#lifetime, timeout]);
+    try {
+      const established = await respond(this.#context, conduit, ownOffer, signal);
+      const link = this.#owner.established(established);
+      if (link !== undefined) await this.#confirmation(link, signal);
+    } catch (error) {
+      this.#context.counters.handshakesFailed += 1;
+      const reason = error instanceof Error && 'code' in error ? String(error.code) : 'failed';
+      this.#reject(timeout.aborted ? 'timeout' : reason, remote, error);
+    }
+  }
+
+  /** Resolves when the link's first record proved its peer; the caller's place among handshakes is kept until then. */
+  #confirmation(link: Link, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const settle = (): void => {
+        this.#unconfirmed.delete(link);
+        signal.removeEventListener('abort', onAbort);
+        resolve();
+      };
+      const onAbort = (): void => {
+        this.#unconfirmed.delete(link);
+        reject(new UnreachableError('timeout', 'the first record did not come'));
+        link.close(new TunnelEndedError('closed', 'the first record did not come'));
+      };
+      this.#unconfirmed.set(link, settle);
+      signal.addEventListener('abort', onAbort, { once: true });
+      if (link.over) settle();
+    });
+  }
+
+  #reject(reason: string, remote: Remote, error: unknown): void {
+    this.#context.complaints.warn('tunnel-rejected', reason, { remote: remote.address, err: error });
+  }
+}
+
+/** Listens for the acceptor; the port is the bound one. */
+export function listenFor(
+  acceptor: () => Acceptor | undefined,
+  at: { readonly host: string; readonly port: number },
+  onError: (error: Error) => void,
+): Promise<ConduitListener> {
+  return listenConduits({ ...at, onError }, (conduit, remote) => {
+    const taker = acceptor();
+    if (taker === undefined) conduit.reset();
+    else taker.connection(conduit, remote);
+  });
+}

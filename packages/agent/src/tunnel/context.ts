@@ -1,0 +1,30 @@
+/** What every tunnel of this agent shares. */
+import type { Logger } from 'pino';
+import type { CipherName } from '../protocol/noise/cipher.ts';
+import type { KeyPair, KeyPairGenerator } from '../protocol/noise/keys.ts';
+import type { Complaints } from './complaints.ts';
+import type { DatagramPort } from './datagram-port.ts';
+import type { TunnelSettings } from './settings.ts';
+import type { InboundHandler, PeerDirectory, TunnelCounters } from './types.ts';
+
+export interface LinkCounters extends TunnelCounters {
+  /** Handshakes finished inside tunnels. */
+  renewals: number;
+}
+
+export interface TunnelContext {
+  readonly network: string;
+  readonly keys: KeyPair;
+  readonly newEphemeral: KeyPairGenerator;
+  readonly cipher: CipherName;
+  readonly directory: PeerDirectory;
+  readonly inbound: InboundHandler;
+  /** Undefined when the UDP port could not be had: datagrams then go inside tunnels. */
+  readonly datagrams: DatagramPort | undefined;
+  readonly counters: LinkCounters;
+  readonly complaints: Complaints;
+  readonly logger: Logger;
+  readonly settings: TunnelSettings;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+}

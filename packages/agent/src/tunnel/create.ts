@@ -1,0 +1,138 @@
+/** Puts the tunnel layer together and binds its TCP and UDP port. */
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { performance } from 'node:perf_hooks';
+import type { Logger } from 'pino';
+import type { ConduitListener } from '../connections/socket-listen.ts';
+import type { CipherName } from '../protocol/noise/cipher.ts';
+import { keyPairFromSecret } from '../protocol/noise/keys.ts';
+import { Acceptor, listenFor } from './acceptor.ts';
+import { Complaints } from './complaints.ts';
+import type { LinkCounters, TunnelContext } from './context.ts';
+import { DatagramPort } from './datagram-port.ts';
+import { localEndpoints } from './endpoints.ts';
+import { DEFAULT_SETTINGS, type TunnelSettings } from './settings.ts';
+import { AgentTunnels } from './tunnels.ts';
+import type { InboundHandler, PeerDirectory, Tunnels } from './types.ts';
+
+export interface CreateTunnelsOptions {
+  /** Address of the TCP listener, and of the UDP socket beside it; port 0 lets the system choose one for both. */
+  readonly listen: { readonly host: string; readonly port: number };
+  /** X25519 secret of this agent, 32 bytes. */
+  readonly keys: { readonly secretKey: Uint8Array };
+  readonly directory: PeerDirectory;
+  readonly inbound: InboundHandler;
+  readonly network: string;
+  readonly logger: Logger;
+  /** Ends every tunnel. */
+  readonly signal: AbortSignal;
+  readonly random?: (size: number) => Buffer;
+  readonly settings?: Partial<TunnelSettings>;
+  /** False keeps datagrams inside tunnels. */
+  readonly datagrams?: boolean;
+  /** For connections made here; the other side of a connection follows. */
+  readonly cipher?: CipherName;
+}
+
+export interface BoundTunnels extends Tunnels {
+  readonly counters: LinkCounters;
+  /** Bound port, TCP and UDP. */
+  readonly port: number;
+  /** False when the UDP port could not be had and datagrams go inside tunnels. */
+  readonly datagrams: boolean;
+  /** HOST:PORT where peers may try this agent. */
+  readonly endpoints: readonly string[];
+}
+
+/** With port 0 another program may hold the UDP port of the same number: then another is tried. */
+const PORT_TRIES = 8;
+
+/** Rejects with the system's error when the TCP port cannot be had. */
+export async function createTunnels(options: CreateTunnelsOptions): Promise<BoundTunnels> {
+  const { listen, logger, signal } = options;
+  signal.throwIfAborted();
+  const random = options.random ?? randomBytes;
+  const counters: LinkCounters = {
+    open: 0,
+    handshakesFailed: 0,
+    violations: 0,
+    datagramsDropped: 0,
+    bytesSent: 0,
+    bytesReceived: 0,
+    renewals: 0,
+  };
+  const target: { acceptor: Acceptor | undefined } = { acceptor: undefined };
+  const { listener, datagrams } = await bind(options, random, counters, () => target.acceptor);
+  if (signal.aborted) {
+    listener.close();
+    datagrams?.close();
+    signal.throwIfAborted();
+  }
+  const now = () => performance.now();
+  const context: TunnelContext = {
+    network: options.network,
+    keys: keyPairFromSecret(options.keys.secretKey),
+    newEphemeral: () => keyPairFromSecret(random(32)),
+    cipher: options.cipher ?? preferredCipher(),
+    directory: options.directory,
+    inbound: options.inbound,
+    datagrams,
+    counters,
+    complaints: new Complaints(logger, now),
+    logger,
+    settings: { ...DEFAULT_SETTINGS, ...options.settings },
+    now,
+  };
+  const tunnels = new AgentTunnels(context);
+  const acceptor = new Acceptor(context, tunnels, tunnels.lifetime, listener);
+  tunnels.acceptWith(acceptor);
+  target.acceptor = acceptor;
+  signal.addEventListener('abort', () => void tunnels.close(), { once: true });
+  return Object.assign(tunnels, {
+    port: listener.port,
+    datagrams: datagrams !== undefined,
+    endpoints: localEndpoints(listen.host, listener.port),
+  });
+}
+
+async function bind(
+  options: CreateTunnelsOptions,
+  random: (size: number) => Buffer,
+  counters: LinkCounters,
+  acceptor: () => Acceptor | undefined,
+): Promise<{ listener: ConduitListener; datagrams: DatagramPort | undefined }> {
+  const { listen, logger } = options;
+  const onError = (err: Error): void => logger.warn({ event: 'tunnel-accept-failed', err }, 'accepting failed');
+  const dropped = (): void => {
+    counters.datagramsDropped += 1;
+  };
+  for (let attempt = 1; ; attempt++) {
+    const listener = await listenFor(acceptor, listen, onError);
+    if (options.datagrams === false) return { listener, datagrams: undefined };
+    try {
+      const datagrams = await DatagramPort.bind({ host: listen.host, port: listener.port }, random, dropped);
+      return { listener, datagrams };
+    } catch (err) {
+      if (listen.port === 0 && attempt < PORT_TRIES) {
+        listener.close();
+        continue;
+      }
+      logger.warn(
+        { event: 'tunnel-udp-unavailable', port: listener.port, err },
+        'the UDP port is taken: datagrams go inside tunnels',
+      );
+      return { listener, datagrams: undefined };
+    }
+  }
+}
+
+/** AES-GCM where the CPU does AES; without it ChaChaPoly is several times quicker, and gives no timing away. */
+function preferredCipher(): CipherName {
+  try {
+    const flags = readFileSync('/proc/cpuinfo', 'utf8');
+    return /^(flags|Features)\s*:.*\baes\b/m.test(flags) ? 'AESGCM' : 'ChaChaPoly';
+  } catch {
+    // Not Linux: every machine Node supports there has it.
+    return 'AESGCM';
+  }
+}

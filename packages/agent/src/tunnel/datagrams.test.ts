@@ -1,0 +1,163 @@
+import { randomBytes } from 'node:crypto';
+import dgram from 'node:dgram';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Relay } from '../../../../test/harness/relay.ts';
+import { eventually, openRequest, type TestAgent, TestNetwork } from './agents.fixture.ts';
+import type { DatagramConduit } from './types.ts';
+
+let network: TestNetwork;
+let relay: Relay | undefined;
+
+beforeEach(() => {
+  network = new TestNetwork();
+});
+afterEach(() => {
+  network.close();
+  relay?.close();
+  relay = undefined;
+});
+
+/** alice dials bob through a relay that counts datagrams. */
+async function pair(
+  options: { readonly datagrams?: boolean } = {},
+): Promise<{ alice: TestAgent; bob: TestAgent; relay: Relay }> {
+  const settings = { tick: 20 };
+  const alice = await network.agent('alice', { settings });
+  const bob = await network.agent('bob', { settings });
+  relay = await Relay.start({ target: { host: '127.0.0.1', port: bob.tunnels.port }, ...options });
+  network.moveTo('bob', [relay.endpoint]);
+  return { alice, bob, relay };
+}
+
+class Flow {
+  readonly received: Buffer[] = [];
+  closed: boolean = false;
+  readonly conduit: DatagramConduit;
+
+  constructor(conduit: DatagramConduit) {
+    this.conduit = conduit;
+    conduit.attach({
+      datagram: (payload) => this.received.push(Buffer.from(payload)),
+      closed: () => {
+        this.closed = true;
+      },
+    });
+  }
+
+  static async open(from: TestAgent, to: string): Promise<Flow> {
+    const opened = await from.tunnels.openDatagrams(to, openRequest('udp'), AbortSignal.timeout(5000));
+    if (!opened.opened) throw new Error('refused');
+    return new Flow(opened.conduit);
+  }
+
+  /** Sends until the echo came back, as UDP programs do. */
+  async echoed(payload: Buffer): Promise<void> {
+    const before = this.received.length;
+    while (this.received.length === before) {
+      this.conduit.send(payload);
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    expect(this.received.at(-1)).toEqual(payload);
+  }
+}
+
+describe('a UDP flow', () => {
+  it('travels in sealed packets once the path is proven, and never in the clear', async () => {
+    const { alice, relay } = await pair();
+    const flow = await Flow.open(alice, 'bob');
+    await eventually(() => relay.datagramsBack >= 2);
+    const forth = relay.datagramsForth;
+    const inTunnel = relay.bytesForth;
+    const payload = randomBytes(1200);
+    await flow.echoed(payload);
+    expect(relay.datagramsForth).toBeGreaterThan(forth);
+    expect(relay.bytesForth - inTunnel).toBeLessThan(1200);
+  });
+
+  it.each([0, 1, 1200, 1364, 1365, 4096, 4097, 9000, 65_507])('keeps a datagram of %i bytes whole', async (size) => {
+    const { alice } = await pair();
+    const flow = await Flow.open(alice, 'bob');
+    const payload = randomBytes(size);
+    await flow.echoed(payload);
+    await flow.echoed(payload);
+  });
+
+  it('goes inside the tunnel where UDP is blocked', async () => {
+    const { alice, relay } = await pair({ datagrams: false });
+    const flow = await Flow.open(alice, 'bob');
+    await flow.echoed(randomBytes(500));
+    expect(relay.datagramsForth).toBe(0);
+  });
+
+  it('drops what is over 65,507 bytes and counts it', async () => {
+    const { alice } = await pair();
+    const flow = await Flow.open(alice, 'bob');
+    flow.conduit.send(Buffer.alloc(65_508));
+    expect(alice.tunnels.counters.datagramsDropped).toBe(1);
+  });
+
+  it('puts several small datagrams of one loop turn into one packet, in order', async () => {
+    const { alice, relay } = await pair();
+    const flow = await Flow.open(alice, 'bob');
+    await eventually(() => relay.datagramsBack >= 2);
+    await flow.echoed(Buffer.from('warm'));
+    flow.received.length = 0;
+    const forth = relay.datagramsForth;
+    for (let index = 0; index < 20; index++) flow.conduit.send(Buffer.from(`datagram ${index}`));
+    await eventually(() => flow.received.length >= 20);
+    expect(relay.datagramsForth - forth).toBeLessThan(5);
+    expect(flow.received.map(String)).toEqual(Array.from({ length: 20 }, (_, index) => `datagram ${index}`));
+  });
+
+  it('ends at both ends when one closes it', async () => {
+    const { alice, bob } = await pair();
+    const accepted = Promise.withResolvers<Flow>();
+    bob.datagrams = (inbound) => accepted.resolve(new Flow(inbound.accept()));
+    const flow = await Flow.open(alice, 'bob');
+    const far = await accepted.promise;
+    far.conduit.close();
+    await eventually(() => flow.closed && far.closed);
+    flow.conduit.send(Buffer.from('late'));
+    expect(bob.tunnels.counters.violations).toBe(0);
+  });
+
+  it('works when the side that was dialled opens it', async () => {
+    const { alice, bob, relay } = await pair();
+    await alice.tunnels.ping('bob', AbortSignal.timeout(5000));
+    const flow = await Flow.open(bob, 'alice');
+    await eventually(() => relay.datagramsBack >= 3);
+    await flow.echoed(randomBytes(1000));
+    expect(alice.tunnels.counters.open).toBe(1);
+  });
+
+  it('goes on through a renewal of the keys', async () => {
+    const alice = await network.agent('alice', { settings: { tick: 5, renewal: 20 } });
+    await network.agent('bob', { settings: { tick: 5 } });
+    const flow = await Flow.open(alice, 'bob');
+    await flow.echoed(randomBytes(100));
+    const { renewals } = alice.tunnels.counters;
+    await eventually(() => alice.tunnels.counters.renewals > renewals + 3);
+    await flow.echoed(randomBytes(100));
+    expect(alice.tunnels.counters.violations).toBe(0);
+  });
+});
+
+describe('the UDP port', () => {
+  it('drops and counts what is forged, replayed or rubbish', async () => {
+    const { alice, bob, relay } = await pair();
+    const flow = await Flow.open(alice, 'bob');
+    await eventually(() => relay.datagramsBack >= 2);
+    await flow.echoed(Buffer.from('hello'));
+    const before = bob.tunnels.counters.datagramsDropped;
+    relay.replayDatagram();
+    const stranger = dgram.createSocket('udp4');
+    for (const packet of [randomBytes(200), Buffer.alloc(0), randomBytes(9000)]) {
+      stranger.send(packet, bob.tunnels.port, '127.0.0.1');
+    }
+    await eventually(() => bob.tunnels.counters.datagramsDropped >= before + 4);
+    await flow.echoed(Buffer.from('still here'));
+    expect(bob.tunnels.counters.violations).toBe(0);
+    expect(flow.received.map(String).filter((text) => text === 'hello')).toHaveLength(1);
+    stranger.close();
+  });
+});

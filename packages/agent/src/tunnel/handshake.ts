@@ -1,0 +1,125 @@
+/** Drives a Noise handshake over a new connection: read, feed, write. */
+import type { SocketConduit } from '../connections/socket.ts';
+import { type DatagramOffer, decodeOffer, encodeOffer } from '../protocol/datagram/offer.ts';
+import { Initiator } from '../protocol/noise/initiator.ts';
+import { encodePreamble, encodeReply, PreambleReader, ReplyReader } from '../protocol/noise/preamble.ts';
+import { prologue } from '../protocol/noise/prologue.ts';
+import { Responder } from '../protocol/noise/responder.ts';
+import type { Session } from '../protocol/noise/session.ts';
+import type { TunnelContext } from './context.ts';
+import { TunnelEndedError, UnreachableError } from './errors.ts';
+import type { TunnelPeer } from './types.ts';
+import { Wire } from './wire.ts';
+
+/** A connection with keys. Its wire is paused until a tunnel takes it. */
+export interface Established {
+  readonly wire: Wire;
+  readonly session: Session;
+  readonly peer: TunnelPeer;
+  readonly ownOffer: DatagramOffer;
+  readonly peerOffer: DatagramOffer;
+  /** First records, when they came with the handshake. */
+  readonly rest: Buffer;
+}
+
+export const NO_DATAGRAMS: DatagramOffer = { index: 0, packetLimit: 0 };
+
+/** The dialling side. `ownOffer` says where the peer may send datagrams. Resets the connection when it rejects. */
+export function initiate(
+  context: TunnelContext,
+  conduit: SocketConduit,
+  peer: TunnelPeer,
+  ownOffer: DatagramOffer,
+  signal: AbortSignal,
+): Promise<Established> {
+  const initiator = new Initiator({
+    cipher: context.cipher,
+    prologue: prologue(context.network),
+    staticKey: context.keys,
+    remoteStatic: peer.tunnelKey,
+    psk: peer.psk,
+    newEphemeral: context.newEphemeral,
+  });
+  const reader = new ReplyReader();
+  return drive(conduit, signal, (piece, wire) => {
+    if (wire === undefined) {
+      conduit.write(encodePreamble(context.cipher, initiator.writeMessage1(encodeOffer(ownOffer))), true);
+      return undefined;
+    }
+    const reply = reader.push(piece);
+    if (reply === undefined) return undefined;
+    const { payload, session } = initiator.readMessage2(reply.message);
+    const peerOffer = decodeOffer(payload).offer;
+    return { wire, session, peer, ownOffer, peerOffer, rest: Buffer.from(reply.rest) };
+  });
+}
+
+/** The accepting side: a caller that the directory does not know gets no answer. Resets the connection when it rejects. */
+export function respond(
+  context: TunnelContext,
+  conduit: SocketConduit,
+  ownOffer: DatagramOffer,
+  signal: AbortSignal,
+): Promise<Established> {
+  const reader = new PreambleReader();
+  return drive(conduit, signal, (piece, wire) => {
+    if (wire === undefined) return undefined;
+    const preamble = reader.push(piece);
+    if (preamble === undefined) return undefined;
+    const responder = new Responder({
+      cipher: preamble.cipher,
+      prologue: prologue(context.network),
+      staticKey: context.keys,
+      newEphemeral: context.newEphemeral,
+    });
+    const { payload, remoteStatic } = responder.readMessage1(preamble.message);
+    const peer = context.directory.peerByKey(remoteStatic);
+    if (peer === undefined) throw new UnreachableError('unknown-peer', 'the caller is no member of this network');
+    const peerOffer = decodeOffer(payload).offer;
+    const { message, session } = responder.writeMessage2(peer.psk, encodeOffer(ownOffer));
+    conduit.write(encodeReply(message), true);
+    return { wire, session, peer, ownOffer, peerOffer, rest: Buffer.alloc(0) };
+  });
+}
+
+/** Feeds `step` until it has a result: first nothing without a wire, then each piece that arrives. */
+function drive(
+  conduit: SocketConduit,
+  signal: AbortSignal,
+  step: (piece: Buffer, wire: Wire | undefined) => Established | undefined,
+): Promise<Established> {
+  return new Promise((resolve, reject) => {
+    let settled = false;
+    const settle = (): void => {
+      settled = true;
+      signal.removeEventListener('abort', onAbort);
+    };
+    const fail = (error: unknown): void => {
+      if (settled) return;
+      settle();
+      conduit.reset();
+      reject(error instanceof Error ? error : new Error('the handshake failed', { cause: error }));
+    };
+    const onAbort = (): void => fail(signal.reason);
+    const attempt = (piece: Buffer, wire: Wire | undefined): void => {
+      if (settled) return;
+      try {
+        const established = step(piece, wire);
+        if (established === undefined) return;
+        conduit.pause();
+        settle();
+        resolve(established);
+      } catch (error) {
+        fail(error);
+      }
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    if (signal.aborted) onAbort();
+    attempt(Buffer.alloc(0), undefined);
+    const wire: Wire = new Wire(conduit, {
+      data: (piece) => attempt(piece, wire),
+      drain: () => undefined,
+      over: (cause) => fail(new TunnelEndedError('closed', 'closed during the handshake', { cause })),
+    });
+  });
+}

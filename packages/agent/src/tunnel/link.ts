@@ -1,0 +1,316 @@
+/** One tunnel that is up: records in and out of a connection, the mux on them, and the UDP path beside it. */
+import { DatagramError } from '../protocol/datagram/errors.ts';
+import type { DatagramFlow } from '../protocol/mux/datagram-flow.ts';
+import { MuxError } from '../protocol/mux/errors.ts';
+import { HandshakeError } from '../protocol/noise/errors.ts';
+import { RecordError } from '../protocol/record/errors.ts';
+import { Mux, type MuxEvents } from '../protocol/mux/mux.ts';
+import type { Offer, OpeningEvents } from '../protocol/mux/opening.ts';
+import { BACKLOG_LIMIT, type RecordOutput } from '../protocol/mux/scheduler.ts';
+import type { OpenRequest } from '../protocol/mux/types.ts';
+import { RecordOpener } from '../protocol/record/opener.ts';
+import { RecordSealer } from '../protocol/record/sealer.ts';
+import type { TunnelContext } from './context.ts';
+import { DatagramPath } from './datagram-path.ts';
+import type { DatagramAddress } from './datagram-port.ts';
+import { TunnelEndedError } from './errors.ts';
+import { type Established, NO_DATAGRAMS } from './handshake.ts';
+import { offerInbound } from './inbound-offer.ts';
+import { Liveness } from './liveness.ts';
+import { Renewal } from './renewal.ts';
+import { TunnelDatagrams } from './tunnel-datagrams.ts';
+import type { TunnelPeer } from './types.ts';
+import type { Wire } from './wire.ts';
+
+/** Milliseconds that the peer has for ending its half. */
+const LINGER = 1_000;
+
+export interface LinkOwner {
+  /** The peer has proved that it is there now, and not a replay. Comes once, at once on the side that dialled. */
+  confirmed(link: Link): void;
+  /** The tunnel is over. Comes exactly once. */
+  ended(link: Link, cause: TunnelEndedError): void;
+}
+
+export class Link implements RecordOutput, MuxEvents {
+  readonly initiator: boolean;
+  readonly peer: TunnelPeer;
+  readonly mux: Mux;
+  readonly liveness: Liveness;
+  readonly openedAt: number;
+  readonly #context: TunnelContext;
+  readonly #owner: LinkOwner;
+  readonly #wire: Wire;
+  readonly #sealer: RecordSealer;
+  readonly #opener: RecordOpener;
+  readonly #renewal: Renewal;
+  readonly #path: DatagramPath | undefined;
+  #confirmed: boolean;
+  #flushing: boolean = false;
+  #ended: TunnelEndedError | undefined;
+
+  /** `dialled` is the address that answered; undefined on the side that was dialled. */
+  constructor(
+    context: TunnelContext,
+    owner: LinkOwner,
+    established: Established,
+    path: DatagramPath | undefined,
+    dialled: DatagramAddress | undefined,
+  ) {
+    const { wire, session, peer } = established;
+    this.#context = context;
+    this.#owner = owner;
+    this.#wire = wire;
+    this.#path = path;
+    this.peer = peer;
+    this.initiator = dialled !== undefined;
+    this.#confirmed = this.initiator;
+    this.openedAt = context.now();
+    this.#sealer = new RecordSealer(session.cipher, session.sendKey);
+    this.#opener = new RecordOpener(session.cipher, session.receiveKey, (pieces) => this.#receiveRecord(pieces));
+    this.mux = new Mux({ initiator: this.initiator, output: this, events: this, now: context.now });
+    this.liveness = new Liveness(context, {
+      ping: (token) => this.mux.sendPing(token),
+      roundTrip: (milliseconds) => {
+        this.mux.roundTrip = milliseconds;
+      },
+      // Bytes the peer has not taken, or an answer it owes.
+      waiting: () => this.mux.waiting > 0 || wire.conduit.backlog > 0,
+      dead: () => this.close(new TunnelEndedError('dead', 'the peer is silent')),
+    });
+    this.#renewal = new Renewal(
+      context,
+      {
+        initiator: this.initiator,
+        scheduler: this.mux.scheduler,
+        sealer: this.#sealer,
+        opener: this.#opener,
+        peer: () => context.directory.peerById(peer.agentId),
+        offer: () => path?.offer() ?? NO_DATAGRAMS,
+        datagrams: (renewed, own, theirs) => path?.add(renewed, own, theirs) ?? { send: () => undefined },
+      },
+      session,
+    );
+    path?.add(session, established.ownOffer, established.peerOffer).send();
+  }
+
+  /** Makes the link and its UDP path, and lets bytes flow. */
+  static start(
+    context: TunnelContext,
+    owner: LinkOwner,
+    established: Established,
+    dialled: DatagramAddress | undefined,
+  ): Link {
+    const port = context.datagrams;
+    // The path is made first and calls nothing until it is in use.
+    const target: { link: Link | undefined } = { link: undefined };
+    const path =
+      port === undefined
+        ? undefined
+        : new DatagramPath(
+            {
+              port,
+              now: context.now,
+              datagram: (id, payload) => target.link?.mux.receivePacketData(id, payload) ?? false,
+              dropped: () => {
+                context.counters.datagramsDropped += 1;
+              },
+              violated: (message) => target.link?.violated('malformed', new Error(message)),
+              flushSoon: () => target.link?.flushSoon(),
+            },
+            dialled,
+          );
+    const link = new Link(context, owner, established, path, dialled);
+    target.link = link;
+    link.#begin(established.rest);
+    return link;
+  }
+
+  // --- the owner's side ---
+
+  get over(): boolean {
+    return this.#ended !== undefined;
+  }
+
+  /** Whether new flows may be put here. */
+  get usable(): boolean {
+    return this.#confirmed && !this.over && this.mux.takesStreams && !this.liveness.suspect;
+  }
+
+  /** Whether a flow put here would wait behind others. */
+  get busy(): boolean {
+    return this.backlog >= BACKLOG_LIMIT / 2 || this.liveness.busy;
+  }
+
+  request(request: OpenRequest, events: OpeningEvents): () => void {
+    return this.mux.request(request, events);
+  }
+
+  conduitOf(flow: DatagramFlow): TunnelDatagrams {
+    return new TunnelDatagrams(flow, this.#path, () => {
+      this.#context.counters.datagramsDropped += 1;
+    });
+  }
+
+  tick(): void {
+    if (this.over) return;
+    this.liveness.tick();
+    if (this.over || !this.#confirmed) return;
+    this.#renewal.tick();
+    this.#path?.tick();
+  }
+
+  close(cause: TunnelEndedError): void {
+    if (this.#ended !== undefined) return;
+    this.#ended = cause;
+    this.#opener.close();
+    this.#path?.close();
+    // An orderly end lets what was sealed reach the peer; else nothing more is to be said.
+    const { conduit } = this.#wire;
+    if (cause.code === 'idle' || cause.code === 'shutdown') {
+      conduit.end();
+      // A peer that does not end its half would keep the connection.
+      setTimeout(() => conduit.reset(), LINGER).unref();
+    } else {
+      conduit.reset();
+    }
+    this.liveness.close();
+    this.mux.fail(cause);
+    this.#owner.ended(this, cause);
+  }
+
+  /** The peer broke the protocol. */
+  violated(reason: string, error: Error): void {
+    if (this.over) return;
+    this.#context.counters.violations += 1;
+    this.#context.complaints.warn('tunnel-violation', reason, { peer: this.peer.host, err: error });
+    this.close(new TunnelEndedError('violation', error.message, { cause: error }));
+  }
+
+  // --- records out ---
+
+  get backlog(): number {
+    return this.#wire.conduit.backlog;
+  }
+
+  record(pieces: readonly Buffer[]): void {
+    if (this.over) return;
+    this.#wire.conduit.writeTogether((emit) => {
+      this.#sealer.seal(pieces, (piece) => {
+        this.#context.counters.bytesSent += piece.length;
+        this.liveness.moved(piece.length);
+        emit(piece);
+      });
+    });
+  }
+
+  flushSoon(): void {
+    if (this.#flushing) return;
+    this.#flushing = true;
+    setImmediate(() => {
+      this.#flushing = false;
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    if (this.over) return;
+    this.mux.flush();
+    this.#path?.flush();
+    if (this.#renewal.rekeyDue) this.#renewal.rekey();
+  }
+
+  // --- records in ---
+
+  #begin(rest: Buffer): void {
+    const receiver = {
+      data: (piece: Buffer) => this.#receive(piece),
+      drain: () => this.#flush(),
+      over: (cause: Error | undefined) =>
+        this.close(new TunnelEndedError('closed', 'the peer closed the tunnel', { cause })),
+    };
+    this.#wire.receiveWith(receiver);
+    if (this.initiator) {
+      // The first record proves to the peer that this handshake was no replay; it measures the way as well.
+      this.liveness.ping();
+      this.#owner.confirmed(this);
+    }
+    if (rest.length > 0) this.#receive(rest);
+  }
+
+  #receive(piece: Buffer): void {
+    if (this.over) return;
+    this.#context.counters.bytesReceived += piece.length;
+    this.liveness.heard(piece.length);
+    try {
+      this.#opener.push(piece);
+    } catch (error) {
+      if (isViolation(error)) {
+        this.violated(error.code, error);
+        return;
+      }
+      const cause = new TunnelEndedError('failed', 'this agent failed to take a record', { cause: error });
+      this.#context.logger.error({ event: 'tunnel-failed', peer: this.peer.host, err: cause }, cause.message);
+      this.close(cause);
+    }
+  }
+
+  #receiveRecord(pieces: readonly Buffer[]): void {
+    if (!this.#confirmed) {
+      this.#confirmed = true;
+      this.#owner.confirmed(this);
+      if (this.over) return;
+    }
+    this.mux.receive(pieces);
+  }
+
+  // --- what the mux says ---
+
+  offered(offer: Offer): void {
+    const { directory, inbound } = this.#context;
+    const peer = directory.peerById(this.peer.agentId) ?? this.peer;
+    try {
+      offerInbound(offer, peer, inbound, (flow) => this.conduitOf(flow));
+    } catch (err) {
+      // Our own fault: it costs the peer this flow, not its tunnel.
+      this.#context.logger.error({ event: 'inbound-failed', peer: peer.host, err }, 'an inbound flow failed');
+      const refusal = { code: 'no-instance', rule: '', revision: 0, detail: 'the destination agent failed' } as const;
+      if (!offer.answered) offer.refuse(refusal);
+    }
+  }
+
+  pong(token: Buffer): void {
+    this.liveness.pong(token);
+  }
+
+  rekey(): void {
+    this.#renewal.receiveRekey();
+  }
+
+  handshake1(message: Buffer): void {
+    this.#renewal.receiveHandshake1(message);
+  }
+
+  handshake2(message: Buffer): void {
+    this.#renewal.receiveHandshake2(message);
+  }
+
+  switchKeys(): void {
+    this.#renewal.receiveSwitch();
+  }
+
+  drained(): void {
+    this.#flush();
+    this.close(new TunnelEndedError('idle', 'both ends are done with this tunnel'));
+  }
+}
+
+/** Whether the peer is at fault, and not this program. */
+function isViolation(error: unknown): error is MuxError | RecordError | HandshakeError | DatagramError {
+  return (
+    error instanceof MuxError ||
+    error instanceof RecordError ||
+    error instanceof HandshakeError ||
+    error instanceof DatagramError
+  );
+}

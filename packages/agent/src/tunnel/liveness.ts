@@ -1,0 +1,111 @@
+/** Whether the peer is still there, how far it is, and how much moves: pings, silence, and a rate. */
+import type { TunnelContext } from './context.ts';
+
+/** Bytes in one tick over which a tunnel counts as busy: a bulk copy, not a busy request stream. */
+const BUSY_BYTES = 8 * 1024 * 1024;
+
+export interface LivenessHost {
+  ping(token: Buffer): void;
+  /** A new measurement, milliseconds. */
+  roundTrip(milliseconds: number): void;
+  /** Whether something hangs on the peer: then silence is taken more seriously. */
+  waiting(): boolean;
+  dead(): void;
+}
+
+interface Waiter {
+  resolve(microseconds: number): void;
+  reject(error: Error): void;
+}
+
+export class Liveness {
+  readonly #context: TunnelContext;
+  readonly #host: LivenessHost;
+  #heardAt: number;
+  #pingedAt: number | undefined;
+  #pingId = 0n;
+  #measuredAt: number;
+  #waiters: Waiter[] = [];
+  #moved = 0;
+  #busy: boolean = false;
+  #closed: boolean = false;
+
+  constructor(context: TunnelContext, host: LivenessHost) {
+    this.#context = context;
+    this.#host = host;
+    this.#heardAt = context.now();
+    this.#measuredAt = this.#heardAt;
+  }
+
+  /** A ping is overdue: the peer may be gone. */
+  get suspect(): boolean {
+    return this.#pingedAt !== undefined && this.#context.now() - this.#pingedAt > this.#context.settings.suspect;
+  }
+
+  /** Bulk moved lately. */
+  get busy(): boolean {
+    return this.#busy;
+  }
+
+  heard(bytes: number): void {
+    this.#heardAt = this.#context.now();
+    this.#moved += bytes;
+  }
+
+  moved(bytes: number): void {
+    this.#moved += bytes;
+  }
+
+  /** One ping is out at a time, however many ask. */
+  ping(): void {
+    if (this.#pingedAt !== undefined || this.#closed) return;
+    this.#pingedAt = this.#context.now();
+    const token = Buffer.allocUnsafe(8);
+    token.writeBigUInt64BE(++this.#pingId);
+    this.#host.ping(token);
+  }
+
+  /** Round trip in microseconds. */
+  measure(): Promise<number> {
+    return new Promise((resolve, reject) => {
+      if (this.#closed) {
+        reject(new Error('the tunnel is closed'));
+        return;
+      }
+      this.#waiters.push({ resolve, reject });
+      this.ping();
+    });
+  }
+
+  pong(token: Buffer): void {
+    if (this.#pingedAt === undefined || token.readBigUInt64BE() !== this.#pingId) return;
+    const milliseconds = this.#context.now() - this.#pingedAt;
+    this.#pingedAt = undefined;
+    this.#measuredAt = this.#context.now();
+    this.#host.roundTrip(milliseconds);
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    for (const waiter of waiters) waiter.resolve(Math.round(milliseconds * 1000));
+  }
+
+  tick(): void {
+    const now = this.#context.now();
+    const { keepalive, dead, deadWhenWaiting, tick } = this.#context.settings;
+    this.#busy = this.#moved > BUSY_BYTES;
+    this.#moved = 0;
+    const silence = now - this.#heardAt;
+    const waiting = this.#host.waiting();
+    if (silence > (waiting ? deadWhenWaiting : dead)) {
+      this.#host.dead();
+      return;
+    }
+    if (silence >= (waiting ? tick : keepalive) || now - this.#measuredAt >= keepalive) this.ping();
+  }
+
+  close(): void {
+    this.#closed = true;
+    const waiters = this.#waiters;
+    this.#waiters = [];
+    for (const waiter of waiters) waiter.reject(new Error('the tunnel is closed'));
+  }
+}

@@ -1,0 +1,86 @@
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import type { Conduit } from '../connections/conduit.ts';
+import { collect, eventually, openRequest, openStream, type TestAgent, TestNetwork } from './agents.fixture.ts';
+
+let network: TestNetwork;
+let alice: TestAgent;
+let bob: TestAgent;
+
+beforeEach(async () => {
+  network = new TestNetwork();
+  const settings = { tick: 20, extraIdle: 60 };
+  alice = await network.agent('alice', { settings });
+  bob = await network.agent('bob', { settings });
+});
+afterEach(() => network.close());
+
+/** Writes as fast as it may until it is stopped. */
+function flood(conduit: Conduit): { stop(): void } {
+  const block = Buffer.alloc(224 * 1024);
+  let going = true;
+  let room = true;
+  const step = (): void => {
+    while (going && room) room = conduit.write(block, true);
+  };
+  conduit.attach({
+    data: () => undefined,
+    end: () => undefined,
+    drain: () => {
+      room = true;
+      setImmediate(step);
+    },
+    closed: () => {
+      going = false;
+    },
+  });
+  step();
+  return {
+    stop: () => {
+      going = false;
+      conduit.reset();
+    },
+  };
+}
+
+it('adds a tunnel beside a bulk copy, and closes it when it is idle', async () => {
+  bob.stream = (inbound) => void collect(inbound.accept());
+  const bulk = flood(await openStream(alice, 'bob'));
+  while (alice.tunnels.counters.open < 2) {
+    const small = await openStream(alice, 'bob');
+    small.reset();
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  expect(alice.tunnels.counters.open).toBeLessThanOrEqual(4);
+  bulk.stop();
+  await eventually(() => alice.tunnels.counters.open === 1 && bob.tunnels.counters.open === 1);
+  expect(await alice.tunnels.ping('bob', AbortSignal.timeout(5000))).toBeGreaterThan(0);
+  expect(alice.tunnels.counters.violations + bob.tunnels.counters.violations).toBe(0);
+});
+
+it('keeps one of two when both sides dialled and both tidy up', async () => {
+  const pings = [alice.tunnels.ping('bob', AbortSignal.timeout(5000)), bob.tunnels.ping('alice', AbortSignal.timeout(5000))];
+  await Promise.all(pings);
+  await eventually(() => alice.tunnels.counters.open === 1 && bob.tunnels.counters.open === 1);
+  const streams = await Promise.all([openStream(alice, 'bob'), openStream(bob, 'alice')]);
+  expect(alice.tunnels.counters.open).toBe(1);
+  for (const stream of streams) stream.reset();
+});
+
+it('answers with a refusal, not a lost tunnel, when the inbound side of the peer fails', async () => {
+  bob.stream = () => {
+    throw new Error('a mistake in the agent');
+  };
+  const answer = await alice.tunnels.openStream('bob', openRequest(), AbortSignal.timeout(5000));
+  expect(answer).toMatchObject({ opened: false, refusal: { code: 'no-instance' } });
+  expect(bob.log.some(({ event }) => event === 'inbound-failed')).toBe(true);
+  expect([alice.tunnels.counters.open, bob.tunnels.counters.violations]).toEqual([1, 0]);
+});
+
+it('ends everything with its signal', async () => {
+  bob.stream = (inbound) => void collect(inbound.accept());
+  const outcome = collect(await openStream(alice, 'bob'));
+  network.close();
+  expect(await outcome).toMatchObject({ how: 'reset' });
+  expect([alice.tunnels.counters.open, bob.tunnels.counters.open]).toEqual([0, 0]);
+  await expect(alice.tunnels.ping('bob', AbortSignal.timeout(5000))).rejects.toThrow();
+});

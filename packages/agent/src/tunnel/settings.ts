@@ -1,0 +1,58 @@
+/** Times and bounds of the tunnel layer. Times in milliseconds. */
+export interface TunnelSettings {
+  /** From connect to a finished handshake, all endpoints together. */
+  readonly dialTimeout: number;
+  /** How long an endpoint may be silent before the next is tried beside it. */
+  readonly stagger: number;
+  /** An accepted connection has this long to become a confirmed tunnel. */
+  readonly handshakeTimeout: number;
+  /** From the call of `openStream` to the peer's answer, dialling included. */
+  readonly openTimeout: number;
+  /** Silence after which a ping is sent. */
+  readonly keepalive: number;
+  /** Silence after which a tunnel is dead. */
+  readonly dead: number;
+  /** The same while an answer is awaited or bytes are stuck. */
+  readonly deadWhenWaiting: number;
+  /** Silence after a ping at which new flows are no longer put into a tunnel. */
+  readonly suspect: number;
+  /** Unused extra tunnels to a peer are closed after this. */
+  readonly extraIdle: number;
+  /** Age of a session at which a new handshake is run inside the tunnel. */
+  readonly renewal: number;
+  /** Age of a used key at which it is replaced by the next. */
+  readonly rekey: number;
+  /** A failed peer is not dialled again for this long at first, and at most. */
+  readonly backoffFirst: number;
+  readonly backoffLast: number;
+  /** How often tunnels are looked at. */
+  readonly tick: number;
+  /** Tunnels dialled to one peer. */
+  readonly poolSize: number;
+  /** Tunnels accepted from one peer. */
+  readonly acceptedPerPeer: number;
+  /** Connections in handshake: in all, and from one address. */
+  readonly handshakes: number;
+  readonly handshakesPerAddress: number;
+}
+
+export const DEFAULT_SETTINGS: TunnelSettings = {
+  dialTimeout: 4_000,
+  stagger: 300,
+  handshakeTimeout: 5_000,
+  openTimeout: 4_500,
+  keepalive: 10_000,
+  dead: 15_000,
+  deadWhenWaiting: 8_000,
+  suspect: 2_000,
+  extraIdle: 60_000,
+  renewal: 3_600_000,
+  rekey: 120_000,
+  backoffFirst: 100,
+  backoffLast: 1_000,
+  tick: 1_000,
+  poolSize: 4,
+  acceptedPerPeer: 16,
+  handshakes: 512,
+  handshakesPerAddress: 128,
+};

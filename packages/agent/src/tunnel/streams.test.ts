@@ -1,0 +1,173 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Relay } from '../../../../test/harness/relay.ts';
+import type { Conduit } from '../connections/conduit.ts';
+import {
+  collect,
+  eventually,
+  exchange,
+  openRequest,
+  openStream,
+  type TestAgent,
+  TestNetwork,
+} from './agents.fixture.ts';
+
+let network: TestNetwork;
+let alice: TestAgent;
+let bob: TestAgent;
+
+beforeEach(async () => {
+  network = new TestNetwork();
+  alice = await network.agent('alice');
+  bob = await network.agent('bob');
+});
+afterEach(() => network.close());
+
+const digest = (blocks: readonly Buffer[]): string => {
+  const hash = createHash('sha256');
+  for (const block of blocks) hash.update(block);
+  return hash.digest('hex');
+};
+
+describe('a stream between two agents', () => {
+  it('carries 12 MB both ways unharmed', async () => {
+    const blocks = Array.from({ length: 48 }, () => randomBytes(256 * 1024));
+    const outcome = await exchange(await openStream(alice, 'bob'), blocks);
+    expect(outcome).toEqual({ how: 'closed', cause: undefined, bytes: 12 * 2 ** 20, digest: digest(blocks) });
+    expect(alice.tunnels.counters.bytesSent).toBeGreaterThan(12 * 2 ** 20);
+  });
+
+  it('carries pieces of every size unharmed, in order', async () => {
+    const sizes = [1, 2, 1000, 4096, 4097, 5000, 65_536, 224 * 1024, 262_135, 262_136, 300_000, 1, 700_000, 3];
+    const blocks = sizes.map((size) => randomBytes(size));
+    const outcome = await exchange(await openStream(alice, 'bob'), blocks);
+    expect(outcome.digest).toBe(digest(blocks));
+  });
+
+  it('serves many streams at once in one tunnel', async () => {
+    const work = Array.from({ length: 50 }, async (_, index) => {
+      const blocks = Array.from({ length: 10 }, () => randomBytes(1000 * (index + 1)));
+      const outcome = await exchange(
+        await openStream(index % 2 === 0 ? alice : bob, index % 2 === 0 ? 'bob' : 'alice'),
+        blocks,
+      );
+      expect(outcome.digest).toBe(digest(blocks));
+    });
+    await Promise.all(work);
+    // Each side may have dialled; not one tunnel a stream.
+    expect(alice.tunnels.counters.open).toBeLessThanOrEqual(4);
+  });
+
+  it('passes a half-close and lets the other direction go on', async () => {
+    bob.stream = (inbound) => {
+      const conduit = inbound.accept();
+      conduit.attach({
+        data: () => undefined,
+        drain: () => undefined,
+        end: () => {
+          conduit.write(Buffer.from('after the end'), true);
+          conduit.end();
+        },
+        closed: () => undefined,
+      });
+    };
+    const conduit = await openStream(alice, 'bob');
+    const outcome = exchange(conduit, [Buffer.from('hello')]);
+    expect(await outcome).toMatchObject({ how: 'closed', bytes: 'after the end'.length });
+  });
+
+  it('passes a reset', async () => {
+    const accepted = Promise.withResolvers<Conduit>();
+    bob.stream = (inbound) => accepted.resolve(inbound.accept());
+    const conduit = await openStream(alice, 'bob');
+    const far = collect(await accepted.promise);
+    const near = collect(conduit);
+    conduit.reset();
+    expect(await far).toMatchObject({ how: 'reset' });
+    expect(await near).toMatchObject({ how: 'reset' });
+    expect(alice.tunnels.counters.violations + bob.tunnels.counters.violations).toBe(0);
+  });
+
+  it('hands on a refusal with its rule and revision', async () => {
+    const refusal = { code: 'denied', rule: 'no-admin-ui', revision: 7, detail: 'web may not reach rabbit' } as const;
+    bob.stream = (inbound) => inbound.refuse(refusal);
+    const answer = await alice.tunnels.openStream('bob', openRequest(), AbortSignal.timeout(5000));
+    expect(answer).toEqual({ opened: false, refusal });
+  });
+
+  it('tells the destination when the opener gives up', async () => {
+    const offered = Promise.withResolvers<AbortSignal>();
+    let late: Conduit | undefined;
+    bob.stream = (inbound) => {
+      offered.resolve(inbound.abandoned);
+      inbound.abandoned.addEventListener('abort', () => {
+        late = inbound.accept();
+      });
+    };
+    const caller = new AbortController();
+    const answer = alice.tunnels.openStream('bob', openRequest(), caller.signal);
+    const abandoned = await offered.promise;
+    caller.abort(new Error('the program hung up'));
+    await expect(answer).rejects.toThrow('the program hung up');
+    await eventually(() => abandoned.aborted);
+    if (late === undefined) throw new Error('not offered');
+    // Accepting what was given up gives a conduit that is over.
+    expect(await collect(late)).toMatchObject({ how: 'reset' });
+  });
+
+  it('stops the writer while the reader does not read, with bounded memory', async () => {
+    const accepted = Promise.withResolvers<Conduit>();
+    bob.stream = (inbound) => accepted.resolve(inbound.accept());
+    const conduit = await openStream(alice, 'bob');
+    const far = await accepted.promise;
+    let written = 0;
+    const block = randomBytes(64 * 1024);
+    const pump = (): void => {
+      while (written < 32 * 2 ** 20) {
+        written += block.length;
+        if (!conduit.write(block, true)) return;
+      }
+      conduit.end();
+    };
+    conduit.attach({ data: () => undefined, drain: pump, end: () => undefined, closed: () => undefined });
+    pump();
+    // A ping passes, so one slow reader holds up nobody else; and by its answer all that could pass has passed.
+    for (let round = 0; round < 5; round++) await alice.tunnels.ping('bob', AbortSignal.timeout(5000));
+    expect(written).toBeLessThan(2 ** 20);
+    let received = 0;
+    await new Promise<void>((resolve) => {
+      far.attach({
+        data: (piece) => {
+          received += piece.length;
+        },
+        drain: () => undefined,
+        end: () => {
+          far.end();
+          resolve();
+        },
+        closed: () => undefined,
+      });
+    });
+    expect(received).toBe(32 * 2 ** 20);
+  });
+
+  it('opens and resets a thousand streams and keeps nothing of them', async () => {
+    bob.stream = (inbound) => void inbound.accept();
+    const conduits = await Promise.all(Array.from({ length: 1000 }, () => openStream(alice, 'bob')));
+    for (const conduit of conduits) conduit.reset();
+    bob.stream = (inbound) => inbound.accept().end();
+    const last = await openStream(alice, 'bob');
+    expect(await collect(last, { endWithPeer: true })).toMatchObject({ how: 'closed' });
+    expect(bob.tunnels.counters.violations).toBe(0);
+  });
+
+  it('keeps its bytes over a path with delay, and measures it', async () => {
+    const relay = await Relay.start({ target: { host: '127.0.0.1', port: bob.tunnels.port }, delay: 20 });
+    network.moveTo('bob', [relay.endpoint]);
+    const blocks = Array.from({ length: 64 }, () => randomBytes(128 * 1024));
+    const outcome = await exchange(await openStream(alice, 'bob'), blocks);
+    expect(outcome.digest).toBe(digest(blocks));
+    expect(await alice.tunnels.ping('bob', AbortSignal.timeout(5000))).toBeGreaterThan(35_000);
+    relay.close();
+  });
+});

@@ -1,0 +1,48 @@
+/** A UDP flow as the agent sees it: in sealed packets where they pass and it fits, else inside the tunnel. */
+import type { DatagramFlow } from '../protocol/mux/datagram-flow.ts';
+import { MAXIMUM_DATAGRAM } from '../protocol/mux/types.ts';
+import type { DatagramPath } from './datagram-path.ts';
+import type { DatagramConduit, DatagramEvents } from './types.ts';
+
+export class TunnelDatagrams implements DatagramConduit {
+  readonly #flow: DatagramFlow;
+  readonly #path: DatagramPath | undefined;
+  readonly #dropped: () => void;
+  #counted: boolean = true;
+
+  constructor(flow: DatagramFlow, path: DatagramPath | undefined, dropped: () => void) {
+    this.#flow = flow;
+    this.#path = path;
+    this.#dropped = dropped;
+    path?.flowOpened();
+    if (flow.over) this.#uncount();
+  }
+
+  attach(events: DatagramEvents): void {
+    this.#flow.attach({
+      datagram: (payload) => events.datagram(payload),
+      closed: () => {
+        this.#uncount();
+        events.closed();
+      },
+    });
+  }
+
+  send(payload: Buffer): void {
+    if (this.#flow.over) return;
+    if (payload.length > MAXIMUM_DATAGRAM) this.#dropped();
+    else if (this.#path?.send(this.#flow.id, payload) !== true && !this.#flow.sendFrame(payload)) this.#dropped();
+  }
+
+  close(): void {
+    this.#flow.close();
+    this.#uncount();
+  }
+
+  /** The path is probed only while flows are open. */
+  #uncount(): void {
+    if (!this.#counted) return;
+    this.#counted = false;
+    this.#path?.flowClosed();
+  }
+}

@@ -1,0 +1,225 @@
+/** All tunnels of this agent: accepts and dials peers, opens flows at them, and cuts those who are no members any more. */
+import type { Conduit } from '../connections/conduit.ts';
+import { DatagramFlow } from '../protocol/mux/datagram-flow.ts';
+import { OpenError } from '../protocol/mux/errors.ts';
+import { MuxStream } from '../protocol/mux/stream.ts';
+import type { Acceptor } from './acceptor.ts';
+import type { LinkCounters, TunnelContext } from './context.ts';
+import { TunnelEndedError, UnreachableError } from './errors.ts';
+import type { Established } from './handshake.ts';
+import { Link, type LinkOwner } from './link.ts';
+import { PeerTunnels, samePeer, untilAborted } from './peer-tunnels.ts';
+import type { DatagramConduit, Opened, OpenRequest, Refusal, Tunnels } from './types.ts';
+
+type Answer =
+  | { readonly opened: true; readonly entry: MuxStream | DatagramFlow; readonly link: Link }
+  | { readonly opened: false; readonly refusal: Refusal };
+
+export class AgentTunnels implements Tunnels, LinkOwner {
+  readonly #context: TunnelContext;
+  readonly #lifetime = new AbortController();
+  readonly #peers = new Map<string, PeerTunnels>();
+  readonly #ticker: NodeJS.Timeout;
+  #acceptor: Acceptor | undefined;
+
+  constructor(context: TunnelContext) {
+    this.#context = context;
+    this.#ticker = setInterval(() => this.#tick(), context.settings.tick);
+  }
+
+  /** Accepts connections with this from now on. */
+  acceptWith(acceptor: Acceptor): void {
+    this.#acceptor = acceptor;
+  }
+
+  get lifetime(): AbortSignal {
+    return this.#lifetime.signal;
+  }
+
+  get counters(): LinkCounters {
+    return this.#context.counters;
+  }
+
+  async openStream(agentId: string, request: OpenRequest, signal: AbortSignal): Promise<Opened<Conduit>> {
+    const answer = await this.#bounded(signal, (bounded) => this.#open(agentId, request, bounded));
+    if (!answer.opened) return answer;
+    if (!(answer.entry instanceof MuxStream)) throw new TypeError('openStream is for TCP');
+    return { opened: true, conduit: answer.entry };
+  }
+
+  async openDatagrams(agentId: string, request: OpenRequest, signal: AbortSignal): Promise<Opened<DatagramConduit>> {
+    const answer = await this.#bounded(signal, (bounded) => this.#open(agentId, request, bounded));
+    if (!answer.opened) return answer;
+    if (!(answer.entry instanceof DatagramFlow)) throw new TypeError('openDatagrams is for UDP');
+    return { opened: true, conduit: answer.link.conduitOf(answer.entry) };
+  }
+
+  async ping(agentId: string, signal: AbortSignal): Promise<number> {
+    return await this.#bounded(signal, async (bounded) => {
+      const link = await this.#peer(agentId).acquire(bounded);
+      return await untilAborted(link.liveness.measure(), bounded);
+    });
+  }
+
+  recheckPeers(): void {
+    for (const tunnels of [...this.#peers.values()]) {
+      for (const link of [...tunnels.links]) {
+        const peer = this.#context.directory.peerById(link.peer.agentId);
+        if (peer === undefined || !samePeer(link.peer, peer)) {
+          link.close(new TunnelEndedError('revoked', `${link.peer.host} is no member any more, or has new keys`));
+        }
+      }
+      // New endpoints may answer where the old ones did not.
+      tunnels.reached();
+      this.#forgetIfEmpty(tunnels);
+    }
+  }
+
+  close(): Promise<void> {
+    if (this.#lifetime.signal.aborted) return Promise.resolve();
+    clearInterval(this.#ticker);
+    this.#lifetime.abort(new TunnelEndedError('shutdown', 'the agent stops'));
+    this.#acceptor?.close();
+    const cause = new TunnelEndedError('shutdown', 'the agent stops');
+    for (const tunnels of [...this.#peers.values()]) tunnels.closeAll(cause);
+    this.#context.datagrams?.close();
+    return Promise.resolve();
+  }
+
+  // --- accepted connections ---
+
+  established(established: Established): Link | undefined {
+    const { peer, wire } = established;
+    const tunnels = this.#peer(peer.agentId);
+    if (this.lifetime.aborted || tunnels.accepted >= this.#context.settings.acceptedPerPeer) {
+      wire.conduit.reset();
+      this.#context.complaints.warn('tunnel-rejected', 'too-many-tunnels', { peer: peer.host });
+      return undefined;
+    }
+    return Link.start(this.#context, this, established, undefined);
+  }
+
+  // --- links ---
+
+  confirmed(link: Link): void {
+    // While the handshake ran the peer may have lost its membership.
+    const peer = this.#context.directory.peerById(link.peer.agentId);
+    if (peer === undefined || !samePeer(link.peer, peer)) {
+      link.close(new TunnelEndedError('revoked', `${link.peer.host} is no member any more`));
+      return;
+    }
+    this.#acceptor?.settled(link);
+    const tunnels = this.#peer(link.peer.agentId);
+    tunnels.add(link);
+    tunnels.reached();
+    this.#context.counters.open += 1;
+    this.#context.logger.info(
+      { event: 'tunnel-up', peer: link.peer.host, dialled: link.initiator },
+      `tunnel to ${link.peer.host} is up`,
+    );
+  }
+
+  ended(link: Link, cause: TunnelEndedError): void {
+    this.#acceptor?.settled(link);
+    const tunnels = this.#peers.get(link.peer.agentId);
+    if (tunnels === undefined || !tunnels.links.has(link)) return;
+    tunnels.remove(link);
+    this.#context.counters.open -= 1;
+    this.#context.logger.info(
+      { event: 'tunnel-down', peer: link.peer.host, reason: cause.code },
+      `tunnel to ${link.peer.host} is down: ${cause.message}`,
+    );
+  }
+
+  // --- inside ---
+
+  async #open(agentId: string, request: OpenRequest, bounded: AbortSignal): Promise<Answer> {
+    const tunnels = this.#peer(agentId);
+    for (let attempt = 1; ; attempt++) {
+      const link = await tunnels.acquire(bounded);
+      try {
+        return await this.#ask(link, request, bounded);
+      } catch (error) {
+        // A tunnel to a peer that was restarted ends at the first byte put into it; no data was sent yet, so once more.
+        const lost = error instanceof TunnelEndedError || (error instanceof OpenError && error.code === 'closed');
+        if (error instanceof OpenError && error.code === 'too-many-streams') {
+          return { opened: false, refusal: { code: 'overloaded', rule: '', revision: 0, detail: error.message } };
+        }
+        if (!lost || bounded.aborted) throw error;
+        if (attempt === 2)
+          throw new UnreachableError('tunnel-lost', `the tunnel to ${link.peer.host} ended`, { cause: error });
+      }
+    }
+  }
+
+  #ask(link: Link, request: OpenRequest, signal: AbortSignal): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      if (signal.aborted) {
+        reject(signal.reason as Error);
+        return;
+      }
+      const onAbort = (): void => {
+        giveUp();
+        reject(signal.reason as Error);
+      };
+      const settle = (): void => signal.removeEventListener('abort', onAbort);
+      const giveUp = link.request(request, {
+        opened: (entry) => {
+          settle();
+          resolve({ opened: true, entry, link });
+        },
+        refused: (refusal) => {
+          settle();
+          resolve({ opened: false, refusal });
+        },
+        failed: (cause) => {
+          settle();
+          reject(cause);
+        },
+      });
+      signal.addEventListener('abort', onAbort, { once: true });
+    });
+  }
+
+  /**
+   * Bounds the work by the caller's signal and by a time that lets callers answer within five seconds. By hand, not by
+   * AbortSignal.any: one of those for each flow would hang on signals that live as long as the agent.
+   */
+  async #bounded<T>(signal: AbortSignal, work: (bounded: AbortSignal) => Promise<T>): Promise<T> {
+    signal.throwIfAborted();
+    const controller = new AbortController();
+    const onAbort = (): void => controller.abort(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+    const timer = setTimeout(() => {
+      controller.abort(new UnreachableError('timeout', 'the peer did not answer in time'));
+    }, this.#context.settings.openTimeout);
+    try {
+      return await work(controller.signal);
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  #peer(agentId: string): PeerTunnels {
+    let tunnels = this.#peers.get(agentId);
+    if (tunnels === undefined) {
+      tunnels = new PeerTunnels(this.#context, this, agentId, this.lifetime);
+      this.#peers.set(agentId, tunnels);
+    }
+    return tunnels;
+  }
+
+  #forgetIfEmpty(tunnels: PeerTunnels): void {
+    if (tunnels.empty && this.#context.directory.peerById(tunnels.agentId) === undefined) {
+      this.#peers.delete(tunnels.agentId);
+    }
+  }
+
+  #tick(): void {
+    for (const tunnels of [...this.#peers.values()]) {
+      tunnels.tick();
+      this.#forgetIfEmpty(tunnels);
+    }
+  }
+}

@@ -1,0 +1,88 @@
+import { chmodSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { CommanderError } from 'commander';
+import { describe, expect, test } from 'vitest';
+import type { ServeOptions } from '../serve.ts';
+import { defaultDirectory, prepareDirectory } from './data-directory.ts';
+import { buildProgram } from './program.ts';
+
+async function parse(...words: string[]): Promise<ServeOptions | string> {
+  let asked: ServeOptions | undefined;
+  const program = buildProgram(async (options) => {
+    asked = options;
+  });
+  const silent = { writeOut: () => undefined, writeErr: () => undefined };
+  for (const command of [program, ...program.commands]) command.configureOutput(silent);
+  try {
+    await program.parseAsync(words, { from: 'user' });
+  } catch (error) {
+    if (error instanceof CommanderError) return `${error.code} ${error.exitCode}`;
+    throw error;
+  }
+  return asked ?? 'nothing';
+}
+
+describe('serve', () => {
+  test('listens where PRODUCT says when nothing is said', async () => {
+    expect(await parse('serve', '--data', 'd')).toEqual({
+      directory: resolve('d'),
+      listen: { host: '127.0.0.1', port: 7400 },
+      dashboard: { host: '127.0.0.1', port: 7480 },
+      advertise: [],
+      logLevel: 'info',
+    });
+  });
+
+  test('takes what is said', async () => {
+    const words = [
+      '--data',
+      '/d',
+      '--listen',
+      '[::]:0',
+      '--dashboard',
+      'off',
+      '--advertise',
+      'a:1',
+      '--advertise',
+      'b:2',
+    ];
+    expect(await parse('serve', ...words)).toMatchObject({
+      listen: { host: '::', port: 0 },
+      dashboard: undefined,
+      advertise: ['a:1', 'b:2'],
+    });
+  });
+
+  test.each([
+    [['serve', '--listen', '7400']],
+    [['serve', '--dashboard', 'http://x']],
+    [['serve', '--advertise', 'a:0']],
+    [['serve', '--log-level', 'loud']],
+    [['serve', 'more']],
+    [['serv']],
+  ])('refuses %j', async (words) => {
+    expect(await parse(...words)).toMatch(/^commander\..* 1$/);
+  });
+});
+
+describe('the data directory', () => {
+  test('has a place by default', () => {
+    expect(defaultDirectory({ env: {}, uid: 0, home: '/root' })).toBe('/var/lib/weft-control');
+    expect(defaultDirectory({ env: {}, uid: 1, home: '/home/a' })).toBe('/home/a/.local/state/weft-control');
+    expect(defaultDirectory({ env: { XDG_STATE_HOME: '/s' }, uid: 1, home: '/home/a' })).toBe('/s/weft-control');
+  });
+
+  test('is made for its owner alone, and refused when everyone may write to it', () => {
+    const parent = mkdtempSync(join(tmpdir(), 'weft-cli-'));
+    const uid = process.getuid?.() ?? -1;
+    const directory = join(parent, 'a', 'b');
+    prepareDirectory(directory, uid);
+    expect(statSync(directory).mode & 0o777).toBe(0o700);
+    prepareDirectory(directory, uid);
+    chmodSync(directory, 0o777);
+    expect(() => prepareDirectory(directory, uid)).toThrow(/chmod o-w/);
+    expect(() => prepareDirectory('/proc/none/here', uid)).toThrow(/cannot use .*--data/);
+    rmSync(parent, { recursive: true });
+  });
+});

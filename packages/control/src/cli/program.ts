@@ -1,0 +1,99 @@
+/** The command line of weft-control. */
+import { homedir } from 'node:os';
+import { resolve } from 'node:path';
+import { type HostPort, parseHostPort } from '@weft/proto';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import type { ServeOptions } from '../serve.ts';
+import { readVersion } from '../version.ts';
+import { defaultDirectory } from './data-directory.ts';
+
+interface ServeFlags {
+  readonly data: string;
+  readonly listen: HostPort;
+  readonly dashboard: HostPort | 'off';
+  readonly advertise?: readonly string[];
+  readonly logLevel: string;
+}
+
+const LEVELS = ['debug', 'info', 'warn', 'error', 'silent'];
+
+/** `run` is told what `weft-control serve` was asked for. */
+export function buildProgram(run: (options: ServeOptions) => Promise<void>): Command {
+  const program = new Command('weft-control')
+    .description('Control of weft networks: decides who belongs, what runs where, and who may reach what.')
+    .version(readVersion())
+    .exitOverride()
+    .showSuggestionAfterError()
+    .showHelpAfterError('run weft-control serve --help for what it takes')
+    .addHelpText('after', '\nExample:\n  weft-control serve --data ./control --listen 0.0.0.0:7400');
+
+  const data = defaultDirectory({ env: process.env, uid: process.getuid?.() ?? -1, home: homedir() });
+  program
+    .command('serve')
+    .description('Run control. The first start makes its key, its certificate and DIR/admin.token.')
+    .option('--data <dir>', 'where keys and data are kept', data)
+    .addOption(
+      addressOption('--listen <host:port>', 'where agents and operators connect', '127.0.0.1:7400', readAddress),
+    )
+    .addOption(
+      addressOption(
+        '--dashboard <host:port>',
+        'where status is served over HTTP, or off',
+        '127.0.0.1:7480',
+        readDashboard,
+      ),
+    )
+    .addOption(
+      new Option(
+        '--advertise <host:port>',
+        'address to put into join tokens; may be given several times (default: what --listen says)',
+      ).argParser(addAdvertised),
+    )
+    .option('--log-level <level>', `how much to log on stderr: ${LEVELS.join(', ')}`, readLevel, 'info')
+    .addHelpText(
+      'after',
+      [
+        '',
+        'Examples:',
+        '  weft-control serve',
+        '  weft-control serve --data ./control --listen 0.0.0.0:7400 --advertise control.example.com:7400',
+      ].join('\n'),
+    )
+    .action(async (flags: ServeFlags) => {
+      await run({
+        directory: resolve(flags.data),
+        listen: flags.listen,
+        dashboard: flags.dashboard === 'off' ? undefined : flags.dashboard,
+        advertise: flags.advertise ?? [],
+        logLevel: flags.logLevel,
+      });
+    });
+  return program;
+}
+
+function addressOption<T>(flags: string, description: string, preset: string, read: (text: string) => T): Option {
+  return new Option(flags, description).argParser(read).default(read(preset), preset);
+}
+
+function readAddress(text: string): HostPort {
+  const address = parseHostPort(text);
+  if (address === undefined) throw new InvalidArgumentError('expected HOST:PORT, such as 127.0.0.1:7400 or [::1]:7400');
+  return address;
+}
+
+function readDashboard(text: string): HostPort | 'off' {
+  return text === 'off' ? text : readAddress(text);
+}
+
+function addAdvertised(text: string, before: readonly string[] = []): readonly string[] {
+  const address = parseHostPort(text);
+  if (address === undefined || address.port === 0)
+    throw new InvalidArgumentError('expected HOST:PORT, with a port of 1 to 65535');
+  if (before.length >= 8) throw new InvalidArgumentError('expected at most 8 addresses');
+  return [...before, text];
+}
+
+function readLevel(text: string): string {
+  if (!LEVELS.includes(text)) throw new InvalidArgumentError(`expected one of ${LEVELS.join(', ')}`);
+  return text;
+}

@@ -1,0 +1,49 @@
+/** The admin token: one file, made at the first start, whose text is the bearer of every admin call. */
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { statSync } from 'node:fs';
+import { join } from 'node:path';
+import { decodeAdminToken, encodeAdminToken } from '@weft/proto';
+import { KeyFileError } from './errors.ts';
+import { createFile, readIfThere } from './files.ts';
+
+export interface AdminToken {
+  readonly path: string;
+  /** Whether the file can be read by others than its owner. */
+  readonly exposed: boolean;
+  /** Takes as long for a wrong token as for the right one. */
+  check(presented: string): boolean;
+}
+
+/** Reads `admin.token`, or makes it with mode 0600. `pin` is that of control's key, which the token carries to clients. */
+export function openAdminToken(directory: string, pin: Uint8Array): AdminToken {
+  const path = join(directory, 'admin.token');
+  let text = readIfThere(path)?.trim();
+  if (text === undefined) {
+    text = encodeAdminToken({ pin, secret: randomBytes(32).toString('base64url') });
+    createFile(path, `${text}\n`, 0o600);
+  }
+  const advice = 'remove the file and start weft-control again for a new token';
+  const token = decode(text, path, advice);
+  if (!Buffer.from(token.pin).equals(Buffer.from(pin))) {
+    throw new KeyFileError('mismatch', `${path} was made for another key than control.key; ${advice}`);
+  }
+  // Digests have one length, whatever is presented, and a wrong first byte tells nothing of the secret.
+  const expected = digest(text);
+  return {
+    path,
+    exposed: (statSync(path).mode & 0o077) !== 0,
+    check: (presented) => timingSafeEqual(digest(presented), expected),
+  };
+}
+
+function decode(text: string, path: string, advice: string): { readonly pin: Uint8Array } {
+  try {
+    return decodeAdminToken(text);
+  } catch (error) {
+    throw new KeyFileError('damaged', `${path} holds no admin token; ${advice}`, error);
+  }
+}
+
+function digest(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}

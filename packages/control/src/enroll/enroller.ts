@@ -1,0 +1,197 @@
+/** A host joins: the token is looked up, the proof checked, the name settled, and only then is anything changed. */
+import { hostNameProblem, isServiceName } from '@weft/proto';
+import { joinProofMessage } from '@weft/proto/wire';
+import type { Logger } from 'pino';
+import nacl from 'tweetnacl';
+import { StateError } from '../state/errors.ts';
+import { LIMITS } from '../state/limits.ts';
+import type { AgentState, NetworkState, StateStore, TokenState } from '../state/types.ts';
+import { EnrollError } from './errors.ts';
+import { findToken, requireUsable } from './tokens.ts';
+
+/** See JoinRequest in agent.proto for each field. */
+export interface JoinRequest {
+  readonly tokenId: string;
+  readonly tokenSecret: string;
+  readonly identityKey: Uint8Array;
+  readonly tunnelKey: Uint8Array;
+  readonly proof: Uint8Array;
+  readonly host: string;
+  readonly services: readonly string[];
+  readonly gateway: boolean;
+  readonly version: string;
+}
+
+export interface JoinAnswer {
+  readonly agentId: string;
+  readonly network: string;
+  readonly host: string;
+}
+
+export interface EnrollerOptions {
+  readonly state: StateStore;
+  readonly now: () => number;
+  readonly logger: Logger;
+}
+
+export class Enroller {
+  readonly #state: StateStore;
+  readonly #now: () => number;
+  readonly #logger: Logger;
+
+  constructor({ state, now, logger }: EnrollerOptions) {
+    this.#state = state;
+    this.#now = now;
+    this.#logger = logger;
+  }
+
+  /** Makes the caller a member, or finds that it is one already. Throws EnrollError; `peer` is for the log. */
+  join(request: JoinRequest, peer: string): JoinAnswer {
+    checkForm(request);
+    const token = findToken(this.#state, request.tokenId, request.tokenSecret);
+    // A signature costs milliseconds to check, so only bearers of a token's secret are given one.
+    checkProof(request);
+    const network = this.#state.current.networks.get(token.network);
+    if (network === undefined) throw new Error(`token ${token.id} is for network ${token.network}, which is not there`);
+    const same = agentWithKey(network, request.identityKey);
+    const again = same?.tokenId === token.id && equal(same.tunnelKey, request.tunnelKey) ? same : undefined;
+    checkScope(token, request);
+    if (again !== undefined && !token.revoked) return answer(again);
+    requireUsable(token, this.#now());
+    this.#refuseRevoked(token, request.identityKey);
+    const host = settleHost(token, request.host, same);
+    const { agent, revision } = this.#commit(token, host, request);
+    this.#logger.info(
+      {
+        event: 'agent-joined',
+        network: agent.network,
+        host: agent.host,
+        agent: agent.id,
+        token: token.id,
+        revision,
+        peer,
+      },
+      'agent joined',
+    );
+    return answer(agent);
+  }
+
+  /** What an operator revoked does not come back by itself with a token from before, even a reusable one. */
+  #refuseRevoked(token: TokenState, identityKey: Uint8Array): void {
+    const ended = this.#state.lastRevoked(token.network, identityKey);
+    if (ended === undefined || ended.endedMs <= token.createdMs) return;
+    throw new EnrollError(
+      'host-revoked',
+      `${ended.reason} at ${new Date(ended.endedMs).toISOString()}; if it may come back, make a new token for it`,
+    );
+  }
+
+  #commit(token: TokenState, host: string, request: JoinRequest): { agent: AgentState; revision: number } {
+    const { identityKey, tunnelKey } = request;
+    try {
+      return this.#state.join({ token, host, identityKey, tunnelKey, version: request.version.slice(0, 64) });
+    } catch (error) {
+      if (!(error instanceof StateError)) throw error;
+      switch (error.code) {
+        case 'used':
+          throw new EnrollError(
+            'token-used',
+            `join token ${token.id} was used, and is good for one host only; make another, or one with --reusable`,
+            undefined,
+            error,
+          );
+        case 'taken':
+          throw new EnrollError(
+            'host-taken',
+            `${error.message}; make a token with --host NAME for another name, or end the old host with weft revoke ${host}`,
+            'host',
+            error,
+          );
+        case 'limit':
+          throw new EnrollError('limit', error.message, undefined, error);
+        default:
+          throw error;
+      }
+    }
+  }
+}
+
+function checkForm(request: JoinRequest): void {
+  const wrong = (field: string, message: string): EnrollError =>
+    new EnrollError('invalid', `${field}: ${message}`, field);
+  for (const [field, length] of [
+    ['identityKey', 32],
+    ['tunnelKey', 32],
+    ['proof', 64],
+  ] as const) {
+    if (request[field].length !== length)
+      throw wrong(snake(field), `expected ${length} bytes, got ${request[field].length}`);
+  }
+  // Longer than any token of ours: it cannot be right, and need not be hashed to see it.
+  if (request.tokenId.length > 64 || request.tokenSecret.length > 128)
+    throw wrong('token_secret', 'too long for a token');
+  if (request.services.length > LIMITS.servicesPerToken) {
+    throw wrong('services', `expected at most ${LIMITS.servicesPerToken} services`);
+  }
+  const misnamed = request.services.findIndex((service) => !isServiceName(service));
+  if (misnamed >= 0) throw wrong(`services[${misnamed}]`, 'expected the name of a service');
+  const problem = request.host === '' ? undefined : hostNameProblem(request.host);
+  if (problem !== undefined) throw wrong('host', problem);
+}
+
+/** Proves that the caller holds the identity key, and binds the tunnel key and this token to it. */
+function checkProof(request: JoinRequest): void {
+  const signed = joinProofMessage(request.tokenId, request.identityKey, request.tunnelKey);
+  if (nacl.sign.detached.verify(signed, request.proof, request.identityKey)) return;
+  throw new EnrollError('proof-wrong', 'the proof is not a signature by the identity key over this join', 'proof');
+}
+
+function checkScope(token: TokenState, request: JoinRequest): void {
+  const outside = request.services.filter((service) => !token.services.includes(service));
+  if (outside.length > 0) {
+    const allowed = token.services.length > 0 ? token.services.join(',') : 'none';
+    throw new EnrollError(
+      'out-of-scope',
+      `the token allows no service ${outside.join(', ')} (it allows: ${allowed}); make one with --services ${request.services.join(',')}`,
+      'services',
+    );
+  }
+  if (request.gateway && !token.gateway) {
+    throw new EnrollError('out-of-scope', 'the token allows no gateway; make one with --gateway', 'gateway');
+  }
+  if (token.host !== '' && request.host !== '' && request.host !== token.host) {
+    throw new EnrollError(
+      'out-of-scope',
+      `the token is for host ${token.host}, not ${request.host}; leave the name away, or make a token with --host ${request.host}`,
+      'host',
+    );
+  }
+}
+
+/** The token's name wins, then the one asked for, then the one the agent had. */
+function settleHost(token: TokenState, asked: string, same: AgentState | undefined): string {
+  const host = token.host || asked || same?.host;
+  if (host !== undefined && host !== '') return host;
+  throw new EnrollError(
+    'invalid',
+    'host: the token names no host and none was asked for; make a token with --host NAME',
+    'host',
+  );
+}
+
+function agentWithKey(network: NetworkState, identityKey: Uint8Array): AgentState | undefined {
+  for (const agent of network.agents.values()) if (equal(agent.identityKey, identityKey)) return agent;
+  return undefined;
+}
+
+function answer(agent: AgentState): JoinAnswer {
+  return { agentId: agent.id, network: agent.network, host: agent.host };
+}
+
+function equal(one: Uint8Array, other: Uint8Array): boolean {
+  return Buffer.compare(one, other) === 0;
+}
+
+function snake(field: string): string {
+  return field.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}

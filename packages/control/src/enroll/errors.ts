@@ -1,0 +1,40 @@
+/** Why a host may not join. */
+export type EnrollErrorCode =
+  /** The request is malformed; `field` says where. */
+  | 'invalid'
+  /** No such token, or not its secret: the two are not told apart. */
+  | 'token-unknown'
+  | 'token-revoked'
+  | 'token-expired'
+  | 'token-used'
+  /** The token does not cover what was asked for; `field` says what. */
+  | 'out-of-scope'
+  | 'proof-wrong'
+  | 'host-revoked'
+  | 'host-taken'
+  | 'limit';
+
+/** `message` is one sentence on what failed and one on what to do. */
+export class EnrollError extends Error {
+  readonly code: EnrollErrorCode;
+  /** Field of the join request, when it is about one. */
+  readonly field: string | undefined;
+
+  constructor(code: EnrollErrorCode, message: string, field?: string, cause?: unknown) {
+    super(message, { cause });
+    this.name = 'EnrollError';
+    this.code = code;
+    this.field = field;
+  }
+}
+
+/** Control's own key, certificate or admin token cannot be used. */
+export class KeyFileError extends Error {
+  readonly code: 'unreadable' | 'damaged' | 'mismatch';
+
+  constructor(code: KeyFileError['code'], message: string, cause?: unknown) {
+    super(message, { cause });
+    this.name = 'KeyFileError';
+    this.code = code;
+  }
+}

@@ -1,0 +1,65 @@
+/** Join tokens: their making, and what one is worth at this moment. */
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { encodeJoinToken } from '@weft/proto';
+import type { StateStore, TokenScope, TokenState } from '../state/types.ts';
+import { EnrollError } from './errors.ts';
+
+export interface NewToken {
+  /** The whole token. It is shown once: what is kept is the hash of its secret. */
+  readonly text: string;
+  readonly token: TokenState;
+}
+
+export interface TokenOptions {
+  readonly scope: TokenScope;
+  readonly lifetimeMs: number;
+  /** Where control may be reached, HOST:PORT. */
+  readonly addresses: readonly string[];
+  /** Of control's key, 32 bytes. */
+  readonly pin: Uint8Array;
+}
+
+export function createJoinToken(state: StateStore, { scope, lifetimeMs, addresses, pin }: TokenOptions): NewToken {
+  // 256 random bits: a hash without salt or stretching is enough to keep them.
+  const secret = randomBytes(32).toString('base64url');
+  const token = state.createToken(scope, hashSecret(secret), lifetimeMs);
+  return { text: encodeJoinToken({ addresses, pin, id: token.id, secret }), token };
+}
+
+export function hashSecret(secret: string): Uint8Array {
+  return Uint8Array.from(createHash('sha256').update(secret).digest());
+}
+
+/**
+ * The token, if the secret is its own. An unknown token and a wrong secret get the same answer after the same work, so that
+ * only who has the secret learns anything of the token.
+ */
+export function findToken(state: StateStore, id: string, secret: string): TokenState {
+  const token = state.token(id);
+  const given = hashSecret(secret);
+  const right = timingSafeEqual(given, token?.secretHash ?? new Uint8Array(given.length));
+  if (token === undefined || !right) {
+    throw new EnrollError(
+      'token-unknown',
+      'control knows no such join token; check that it was copied whole and is for this control, or have a new one made',
+    );
+  }
+  return token;
+}
+
+/** Throws when nobody new may join with the token now. `used` is left to the caller: the same agent may come again. */
+export function requireUsable(token: TokenState, nowMs: number): void {
+  if (token.revoked) {
+    throw new EnrollError(
+      'token-revoked',
+      `join token ${token.id} was revoked; have a new one made with weft token create`,
+    );
+  }
+  if (nowMs >= token.expiresMs) {
+    const when = new Date(token.expiresMs).toISOString();
+    throw new EnrollError(
+      'token-expired',
+      `join token ${token.id} expired at ${when}; have a new one made with weft token create, with a longer --ttl if need be`,
+    );
+  }
+}

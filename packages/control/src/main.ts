@@ -1,0 +1,79 @@
+/** weft-control: from the command line to a running control and an exit code. */
+import { logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
+import { CommanderError } from 'commander';
+import { type Logger, pino } from 'pino';
+import { DirectoryError } from './cli/errors.ts';
+import { buildProgram } from './cli/program.ts';
+import { KeyFileError } from './enroll/errors.ts';
+import { ListenError } from './rpc/listen-error.ts';
+import { type Control, type ServeOptions, startControl } from './serve.ts';
+import { StoreError } from './store/errors.ts';
+
+/** Exit codes: 0 done, 1 failed, 2 wrong usage. */
+export async function main(argv: readonly string[]): Promise<void> {
+  try {
+    await buildProgram(serve).parseAsync(argv);
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      // commander has said what is wrong, or shown the help that was asked for.
+      process.exitCode = error.exitCode === 0 ? 0 : 2;
+      return;
+    }
+    process.stderr.write(`weft-control: ${explain(error)}\n`);
+    process.exitCode = 1;
+  }
+}
+
+/** Runs control until a signal asks it to stop. */
+async function serve(options: ServeOptions): Promise<void> {
+  const logger = pino({ level: options.logLevel, base: null }, pino.destination({ fd: 2, sync: true }));
+  // grpc-js writes to the console what it also throws: once is enough, and in our own words.
+  setLogVerbosity(logVerbosity.NONE);
+  const stop = stopSignal(logger);
+  crashLoudly(logger);
+  const control = await startControl(options, { logger, now: Date.now });
+  try {
+    process.stdout.write(`${readyLine(control)}\n`);
+    await stop;
+  } finally {
+    await control.close();
+  }
+  logger.info({ event: 'stopped' }, 'control stopped');
+}
+
+function readyLine({ address, dashboard, pin, adminTokenPath }: Control): string {
+  const parts = [`listening on ${address}`, `pin ${Buffer.from(pin).toString('base64url')}`];
+  if (dashboard !== undefined) parts.push(`dashboard on http://${dashboard}`);
+  parts.push(`admin token in ${adminTokenPath}`);
+  return `weft-control ready: ${parts.join(', ')}`;
+}
+
+/** Resolves at the first SIGTERM or SIGINT; a second one ends the process at once. */
+function stopSignal(logger: Logger): Promise<void> {
+  return new Promise((resolve) => {
+    let asked = false;
+    const onSignal = (signal: NodeJS.Signals): void => {
+      if (asked) process.exit(1);
+      asked = true;
+      logger.info({ event: 'stopping', signal }, 'control is stopping');
+      resolve();
+    };
+    process.on('SIGTERM', onSignal).on('SIGINT', onSignal);
+  });
+}
+
+/** What nobody expected leaves control in a state that nobody knows: it says so and ends, and its data is on disk. */
+function crashLoudly(logger: Logger): void {
+  const crash = (error: unknown): void => {
+    logger.fatal({ event: 'crashed', err: error }, 'control ends because of an error that nobody expected');
+    process.exit(1);
+  };
+  process.on('uncaughtException', crash).on('unhandledRejection', crash);
+}
+
+/** Errors that are known say themselves what to do; of others the stack is all there is. */
+function explain(error: unknown): string {
+  const known = [DirectoryError, KeyFileError, ListenError, StoreError].some((type) => error instanceof type);
+  if (error instanceof Error) return known ? error.message : (error.stack ?? error.message);
+  return String(error);
+}

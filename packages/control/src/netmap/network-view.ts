@@ -1,0 +1,224 @@
+/**
+ * One network at one moment, cut into the parts that agents' views are put together from. Made anew at each change, in time
+ * linear in services, instances and agents; what did not change is carried over by reference.
+ */
+import type { InstanceState, NetworkState } from '../state/types.ts';
+import { AgentView, type Part } from './agent-view.ts';
+import { type Entry, type PeerEntry, SharedEntry } from './entry.ts';
+import { Interner } from './interner.ts';
+import { type Member, memberOf } from './members.ts';
+import { PairKeys } from './pair-keys.ts';
+import { ABSENT, type InstanceHealth, type Presences } from './presence.ts';
+import { mayExchangeFlows, type Profile } from './profile.ts';
+import { Reach } from './reach.ts';
+
+export class NetworkView {
+  readonly network: NetworkState;
+  readonly #reach: Reach;
+  readonly #pairKeys: PairKeys;
+  readonly #shared: Interner<SharedEntry>;
+  readonly #peers: Interner<PeerEntry>;
+  /** Web and private services and their instances: what everyone knows. */
+  readonly #common: Part;
+  /** Each worker with its instances, by name. */
+  readonly #workers = new Map<string, Part>();
+  readonly #members = new Map<string, Member>();
+  /** Members of one profile, by its key. */
+  readonly #alike = new Map<string, Member[]>();
+  /** Parts made when first asked for, by what they depend on; shared with the moment before when all of that is the same. */
+  readonly #made: MadeParts;
+
+  constructor(network: NetworkState, presences: Presences, before?: NetworkView) {
+    this.network = network;
+    this.#reach = before?.network.mesh === network.mesh ? before.#reach : new Reach(network.mesh);
+    this.#pairKeys = before?.network.secret === network.secret ? before.#pairKeys : new PairKeys(network.secret);
+    this.#shared = new Interner(before === undefined ? undefined : before.#shared);
+    this.#peers = new Interner(before === undefined ? undefined : before.#peers);
+
+    const running = new Map<string, string[]>();
+    const parts = this.#layServices(presences, running);
+    this.#common = before === undefined ? parts.common : carriedOver(before.#common, parts.common);
+    for (const [name, part] of parts.workers) {
+      this.#workers.set(name, before === undefined ? part : carriedOver(before.#workers.get(name), part));
+    }
+
+    const sources = { network, presences, reach: this.#reach, running, shared: this.#shared, peers: this.#peers };
+    for (const agent of network.agents.values()) {
+      const member = memberOf(agent, sources);
+      this.#members.set(agent.id, member);
+      const alike = this.#alike.get(member.profile.key);
+      if (alike === undefined) this.#alike.set(member.profile.key, [member]);
+      else alike.push(member);
+    }
+    if (before === undefined) this.#made = new MadeParts(new Map());
+    else this.#made = this.#sameTopology(before) ? before.#made : new MadeParts(before.#made.policies);
+    this.#shared.seal();
+    this.#peers.seal();
+  }
+
+  /** What the agent may know; undefined when it is no member. */
+  of(agentId: string): AgentView | undefined {
+    const member = this.#members.get(agentId);
+    if (member === undefined) return undefined;
+    const { agent, profile, self } = member;
+    const viewer = { agentId, tunnelKey: agent.tunnelKey, pairKeys: this.#pairKeys };
+    const parts = [this.#common, this.#workersOf(member), this.#peersOf(profile), this.#policyOf(profile), self.alone];
+    return new AgentView(viewer, this.network.revision, parts);
+  }
+
+  /** Fills `running` with the services that have an instance on an agent now, by agent id. */
+  #layServices(presences: Presences, running: Map<string, string[]>): { common: Part; workers: Map<string, Part> } {
+    const common = new Map<string, Entry>();
+    const workers = new Map<string, Map<string, Entry>>();
+    for (const state of this.network.services.values()) {
+      const { service, address } = state;
+      const key = `service/${service.name}`;
+      const entry = this.#shared.keep(key, [state], () => new SharedEntry({ type: 'service', service, address }));
+      if (service.kind === 'worker') workers.set(service.name, new Map([[key, entry]]));
+      else common.set(key, entry);
+    }
+    for (const instance of this.network.instances.values()) {
+      const health = healthOf(instance, this.network, presences);
+      if (health === undefined) continue;
+      const entry = this.#instance(instance, health);
+      (workers.get(instance.service) ?? common).set(entry.key, entry);
+      const names = running.get(instance.agentId);
+      if (names === undefined) running.set(instance.agentId, [instance.service]);
+      else names.push(instance.service);
+    }
+    return { common, workers };
+  }
+
+  #instance(instance: InstanceState, health: InstanceHealth): SharedEntry {
+    const { service, ordinal, agentId, address } = instance;
+    const { healthy, notListening } = health;
+    return this.#shared.keep(
+      `instance/${service}/${ordinal}`,
+      [instance, health],
+      () => new SharedEntry({ type: 'instance', service, ordinal, agentId, address, healthy, notListening }),
+    );
+  }
+
+  /** Whether every part of the moment before, but for the common one, is still right. */
+  #sameTopology(before: NetworkView): boolean {
+    if (before.#reach !== this.#reach || before.#members.size !== this.#members.size) return false;
+    if (!sameValues(before.#workers, this.#workers)) return false;
+    for (const [agentId, { peer, profile }] of this.#members) {
+      const was = before.#members.get(agentId);
+      if (was?.peer !== peer || was.profile.key !== profile.key) return false;
+    }
+    return true;
+  }
+
+  /** Workers that it may run, and those that may call what runs on it. */
+  #workersOf({ scope, profile }: Member): Part {
+    const callers = this.#made.callers(profile.key, () => this.#workersThatMayCall(profile));
+    const names = [...this.#workers.keys()].filter((name) => callers.has(name) || scope.includes(name));
+    return this.#made.workers(names.join(), () => {
+      const part = new Map<string, Entry>();
+      for (const name of names) for (const [key, entry] of this.#workers.get(name) ?? []) part.set(key, entry);
+      return part;
+    });
+  }
+
+  #workersThatMayCall({ served }: Profile): ReadonlySet<string> {
+    const names = [...this.#workers.keys()].filter((name) => {
+      const caller = this.#reach.callerService(name);
+      return served.some((service) => this.#reach.permits(caller, service));
+    });
+    return new Set(names);
+  }
+
+  /** Everyone whom an agent of this profile may exchange flows with, perhaps itself among them. */
+  #peersOf(profile: Profile): Part {
+    return this.#made.peers(profile.key, () => {
+      const part = new Map<string, Entry>();
+      for (const alike of this.#alike.values()) {
+        const [first] = alike;
+        if (first === undefined || !mayExchangeFlows(this.#reach, profile, first.profile)) continue;
+        for (const { peer } of alike) part.set(peer.key, peer);
+      }
+      return part;
+    });
+  }
+
+  #policyOf(profile: Profile): Part {
+    const { policies, defaultAction } = this.network.mesh;
+    return this.#made.policy(profile.rules.join(), () => {
+      const needed = new Set(profile.rules);
+      const rules = policies.filter((_rule, index) => needed.has(index));
+      return new SharedEntry({ type: 'policy', defaultAction, rules });
+    });
+  }
+}
+
+/** Parts by what they depend on. */
+class MadeParts {
+  readonly #callers = new Map<string, ReadonlySet<string>>();
+  readonly #workers = new Map<string, Part>();
+  readonly #peers = new Map<string, Part>();
+  readonly #ofRules = new Map<string, Part>();
+  readonly #policies = new Map<string, Part>();
+  readonly #earlierPolicies: ReadonlyMap<string, Part>;
+
+  /** `earlierPolicies` are those of the moment before: a policy with the same bytes stays the same part. */
+  constructor(earlierPolicies: ReadonlyMap<string, Part>) {
+    this.#earlierPolicies = earlierPolicies;
+  }
+
+  /** Policy parts by digest. */
+  get policies(): ReadonlyMap<string, Part> {
+    return this.#policies;
+  }
+
+  callers(key: string, make: () => ReadonlySet<string>): ReadonlySet<string> {
+    return remember(this.#callers, key, make);
+  }
+
+  workers(key: string, make: () => Part): Part {
+    return remember(this.#workers, key, make);
+  }
+
+  peers(key: string, make: () => Part): Part {
+    return remember(this.#peers, key, make);
+  }
+
+  policy(rules: string, make: () => SharedEntry): Part {
+    return remember(this.#ofRules, rules, () => {
+      const entry = make();
+      const part = this.#earlierPolicies.get(entry.digest()) ?? entry.alone;
+      this.#policies.set(entry.digest(), part);
+      return part;
+    });
+  }
+}
+
+/** How the instance fares; undefined when its agent does not run it now, or may not any more. */
+function healthOf(
+  { agentId, service }: InstanceState,
+  { agents }: NetworkState,
+  presences: Presences,
+): InstanceHealth | undefined {
+  if (agents.get(agentId)?.services.includes(service) !== true) return undefined;
+  const presence = presences.get(agentId);
+  return presence === undefined ? ABSENT : presence.instances.get(service);
+}
+
+function carriedOver(before: Part | undefined, now: Part): Part {
+  return before !== undefined && sameValues(before, now) ? before : now;
+}
+
+function sameValues<V>(one: ReadonlyMap<string, V>, other: ReadonlyMap<string, V>): boolean {
+  if (one.size !== other.size) return false;
+  for (const [key, value] of one) if (other.get(key) !== value) return false;
+  return true;
+}
+
+function remember<V>(memory: Map<string, V>, key: string, make: () => V): V {
+  let value = memory.get(key);
+  if (value === undefined) {
+    value = make();
+    memory.set(key, value);
+  }
+  return value;
+}

@@ -1,0 +1,192 @@
+import type { Mesh, NetmapItem } from '@weft/proto';
+import { describe, expect, test } from 'vitest';
+import { agentOn, allWell, mesh, networkOf, rule, service, type TestHost, tcp } from './network.fixture.ts';
+import { view } from './view.ts';
+
+const services = [
+  service('web', 'web', tcp(3000), { public: { port: 3000, hosts: ['shop.example.com'] } }),
+  service('redis', 'private', tcp(6379)),
+  service('rabbit', 'private', tcp(5672, 15672)),
+  service('mailer', 'worker'),
+];
+const hosts: TestHost[] = [
+  { host: 'front', services: ['web'] },
+  { host: 'data', services: ['redis', 'rabbit'] },
+  { host: 'jobs', services: ['mailer'] },
+  { host: 'edge', gateway: true },
+  { host: 'idle' },
+];
+
+/** What each host learns of others: hosts it is given keys of, and workers it is told of. */
+function learned(declared: Partial<Mesh>): Record<string, string> {
+  const network = networkOf(mesh({ services, ...declared }), hosts);
+  const presences = allWell(network);
+  const table: Record<string, string> = {};
+  for (const { host } of hosts) {
+    const items = [...view(network, presences, agentOn(network, host).id).values()];
+    const peers = items.flatMap((item) => (item.type === 'peer' ? [item.host] : []));
+    const workers = items.flatMap((item) =>
+      item.type === 'service' && item.service.kind === 'worker' ? [item.service.name] : [],
+    );
+    table[host] = [...peers.sort(), ...workers].join(' ');
+  }
+  return table;
+}
+
+describe('who learns of whom', () => {
+  test('by default everyone who serves is everyone else’s peer, and those who only call are not each other’s', () => {
+    expect(learned({})).toEqual({
+      front: 'data edge idle jobs mailer',
+      data: 'edge front idle jobs mailer',
+      jobs: 'data front mailer',
+      edge: 'data front',
+      idle: 'data front',
+    });
+  });
+
+  test('default deny: nobody but the gateway and the public web', () => {
+    expect(learned({ defaultAction: 'deny' })).toEqual({
+      front: 'edge',
+      data: '',
+      jobs: 'mailer',
+      edge: 'front',
+      idle: '',
+    });
+  });
+
+  test('default deny with one allow: exactly the two hosts it joins', () => {
+    const policies = [rule('cache', 'allow', ['web'], ['redis'])];
+    expect(learned({ defaultAction: 'deny', policies })).toEqual({
+      front: 'data edge',
+      data: 'front',
+      jobs: 'mailer',
+      edge: 'front',
+      idle: '',
+    });
+  });
+
+  test('an allow on one port is enough, and lets the called host know a worker', () => {
+    const policies = [rule('jobs', 'allow', ['mailer'], ['rabbit'], tcp(5672))];
+    expect(learned({ defaultAction: 'deny', policies })).toEqual({
+      front: 'edge',
+      data: 'jobs mailer',
+      jobs: 'data mailer',
+      edge: 'front',
+      idle: '',
+    });
+  });
+
+  test('an allow on a port that is not declared joins nobody', () => {
+    const policies = [rule('wrong', 'allow', ['mailer'], ['rabbit'], tcp(80))];
+    expect(learned({ defaultAction: 'deny', policies })).toMatchObject({ data: '', jobs: 'mailer' });
+  });
+
+  test('a host is a source of its own, by name and by tag', () => {
+    const policies = [rule('idle', 'allow', ['host:idle'], ['redis']), rule('ci', 'allow', ['tag:ci'], ['web'])];
+    const agents = [{ name: 'jobs', tags: ['ci'] }];
+    expect(learned({ defaultAction: 'deny', policies, agents })).toEqual({
+      front: 'edge jobs',
+      data: 'idle',
+      jobs: 'front mailer',
+      edge: 'front',
+      idle: 'data',
+    });
+  });
+
+  test('an explicit deny from * closes public ingress, and with it the tie to the gateway', () => {
+    const policies = [rule('closed', 'deny', ['*'], ['web'])];
+    expect(learned({ defaultAction: 'deny', policies })).toMatchObject({ front: '', edge: '' });
+  });
+
+  test('a deny on every port of a service unties the hosts, one that leaves a port does not', () => {
+    const all = [rule('no-rabbit', 'deny', ['*'], ['rabbit']), rule('no-redis', 'deny', ['*'], ['redis'])];
+    expect(learned({ policies: all })).toMatchObject({ jobs: 'front mailer', data: 'front' });
+    const some = [rule('no-rabbit', 'deny', ['*'], ['rabbit'], tcp(15672)), rule('no-redis', 'deny', ['*'], ['redis'])];
+    expect(learned({ policies: some })).toMatchObject({ jobs: 'data front mailer' });
+  });
+});
+
+function keys(items: ReadonlyMap<string, NetmapItem>, type: NetmapItem['type']): string[] {
+  return [...items.values()]
+    .filter((item) => item.type === type)
+    .map((item) => (item.type === 'peer' ? item.host : itemName(item)));
+}
+
+function itemName(item: NetmapItem): string {
+  if (item.type === 'service') return item.service.name;
+  return item.type === 'instance' ? `${item.service}/${item.ordinal}` : item.type;
+}
+
+test('everyone knows web and private services with their instances, and itself', () => {
+  const network = networkOf(mesh({ services, defaultAction: 'deny' }), hosts);
+  const idle = agentOn(network, 'idle');
+  const items = view(network, allWell(network), idle.id);
+  expect(keys(items, 'service')).toEqual(['web', 'redis', 'rabbit']);
+  expect(new Set(keys(items, 'instance'))).toEqual(new Set(['rabbit/0', 'redis/0', 'web/0']));
+  expect(items.get('self')).toMatchObject({
+    agentId: idle.id,
+    network: 'prod',
+    host: 'idle',
+    services: [],
+    gateway: false,
+  });
+});
+
+test('a peer comes with its endpoints, the services it may speak as, and the key of exactly this pair', () => {
+  const network = networkOf(mesh({ services }), hosts);
+  const presences = allWell(network);
+  const [front, data, jobs] = ['front', 'data', 'jobs'].map((host) => agentOn(network, host).id) as [
+    string,
+    string,
+    string,
+  ];
+  const peer = (viewer: string, other: string) => view(network, presences, viewer).get(`peer/${other}`);
+  expect(peer(front, data)).toMatchObject({
+    host: 'data',
+    endpoints: ['data.example:7410'],
+    services: ['rabbit', 'redis'],
+    gateway: false,
+  });
+  const psk = (viewer: string, other: string) => (peer(viewer, other) as { psk: Uint8Array }).psk;
+  expect(psk(front, data)).toEqual(psk(data, front));
+  expect(psk(front, data)).toHaveLength(32);
+  expect(psk(front, data)).not.toEqual(psk(front, jobs));
+});
+
+test('rules only where they may decide', () => {
+  const policies = [
+    rule('cache', 'deny', ['web'], ['redis']),
+    rule('mail', 'allow', ['mailer'], ['rabbit']),
+    rule('all', 'allow', ['*'], ['web']),
+    rule('edge-host', 'deny', ['host:edge'], ['redis']),
+  ];
+  const network = networkOf(mesh({ services, policies }), hosts);
+  const rulesOf = (host: string) => {
+    const item = view(network, allWell(network), agentOn(network, host).id).get('policy');
+    return item?.type === 'policy' ? item.rules.map(({ name }) => name).join(' ') : undefined;
+  };
+  expect(['front', 'data', 'jobs', 'edge', 'idle'].map((host) => [host, rulesOf(host)])).toEqual([
+    ['front', 'cache all'],
+    ['data', 'cache mail all edge-host'],
+    ['jobs', 'mail all'],
+    ['edge', 'all edge-host'],
+    ['idle', 'all'],
+  ]);
+});
+
+test('an instance that its agent does not run now is not shown; one of an agent never heard of is unwell', () => {
+  const network = networkOf(mesh({ services }), hosts);
+  const presences = new Map(allWell(network));
+  const data = agentOn(network, 'data').id;
+  presences.set(data, { endpoints: [], instances: new Map([['redis', { healthy: false, notListening: tcp(6379) }]]) });
+  presences.delete(agentOn(network, 'front').id);
+  const items = view(network, presences, agentOn(network, 'jobs').id);
+  expect(items.get('instance/redis/0')).toMatchObject({ healthy: false, notListening: tcp(6379) });
+  expect(items.has('instance/rabbit/0')).toBe(false);
+  expect(items.get('instance/web/0')).toMatchObject({ healthy: false });
+});
+
+test('who is no member knows nothing', () => {
+  const network = networkOf(mesh({ services }), hosts);
+  expect(view(network, allWell(network), 'ag_nobody').size).toBe(0);
+});

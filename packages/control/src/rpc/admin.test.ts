@@ -1,0 +1,304 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import {
+  type ChannelCredentials,
+  type Client,
+  loadPackageDefinition,
+  Metadata,
+  type ServiceError,
+  status,
+} from '@grpc/grpc-js';
+import { loadFileDescriptorSetFromBuffer, loadSync } from '@grpc/proto-loader';
+import type { FlowRecord } from '@weft/proto';
+import { decodeJoinToken } from '@weft/proto';
+import {
+  AdminClient,
+  type AgentHandlers,
+  adminService,
+  bearerMetadata,
+  callServerStream,
+  callUnary,
+  fieldErrorsFromError,
+  type pb,
+  pinnedCredentials,
+} from '@weft/proto/wire';
+import { pino } from 'pino';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { openKeys } from '../enroll/certificate.ts';
+import { createFlowWindow, type FlowWindow } from '../flows/window.ts';
+import { openState } from '../state/state.ts';
+import type { StateStore } from '../state/types.ts';
+import { Store } from '../store/store.ts';
+import { adminAuth } from './admin-auth.ts';
+import { adminHandlers } from './admin-service.ts';
+import { ERROR_CODE_KEY } from './errors.ts';
+import { FailureCounter } from './failures.ts';
+import { ControlServer } from './server.ts';
+
+const TOKEN = 'weftadmin1.pin.secret';
+const directory = mkdtempSync(join(tmpdir(), 'weft-admin-'));
+const logger = pino({ level: 'silent' });
+const keys = openKeys({ directory, names: ['127.0.0.1'], nowMs: Date.now() });
+const noAgents: AgentHandlers = {
+  join: (_call, callback) => callback({ code: status.UNIMPLEMENTED }),
+  connect: (call) => void call.end(),
+};
+
+let state: StateStore;
+let flows: FlowWindow;
+let server: ControlServer;
+let client: AdminClient;
+let address: string;
+let credentials: ChannelCredentials;
+let waited: unknown[];
+
+beforeAll(async () => {
+  state = openState({ store: Store.inMemory(), now: Date.now });
+  flows = createFlowWindow();
+  const admin = adminHandlers({
+    state,
+    live: { agent: () => undefined, instance: () => undefined },
+    enforcement: {
+      waitEnforced: async (...asked) => {
+        waited = asked.slice(0, 3);
+        return ['slow'];
+      },
+    },
+    explain: async (network, { from, service }) => ({
+      verdict: 'deny',
+      rule: 'default',
+      revision: network.revision,
+      reason: `${from} to ${service}`,
+      breakPoint: 'denied',
+      steps: ['one'],
+    }),
+    flows,
+    pin: keys.pin,
+    advertise: [],
+    listening: () => ({ host: '127.0.0.1', port: 7400 }),
+    version: '1.2.3',
+    startedMs: 5,
+    logger,
+  });
+  const failures = new FailureCounter({ failures: 3, windowMs: 60_000, addresses: 8 }, Date.now);
+  const interceptors = [adminAuth({ check: (token) => token === TOKEN, failures, logger })];
+  server = new ControlServer({ ...keys, admin, agents: noAgents, interceptors });
+  const { port } = await server.listen({ host: '127.0.0.1', port: 0 });
+  address = `127.0.0.1:${port}`;
+  credentials = await pinnedCredentials(address, keys.pin);
+  client = new AdminClient(address, credentials);
+});
+
+beforeEach(() => {
+  waited = [];
+});
+
+afterAll(async () => {
+  client.close();
+  await server.close(100);
+  rmSync(directory, { recursive: true });
+});
+
+const metadata = bearerMetadata(TOKEN);
+const redis: pb.Outgoing<pb.Service> = { name: 'redis', kind: 2, ports: [{ protocol: 1, first: 6379, last: 6379 }] };
+
+const ask: <Q, S>(method: Parameters<typeof callUnary<Q, S>>[1], request: pb.Outgoing<Q>) => Promise<S> = (
+  method,
+  request,
+) => callUnary(client, method, request, { metadata });
+
+async function refusal(promise: Promise<unknown>): Promise<ServiceError> {
+  return promise.then(
+    () => expect.unreachable('the call was served'),
+    (error: ServiceError) => error,
+  );
+}
+
+describe('apply', () => {
+  test('makes, tells, waits and names stragglers', async () => {
+    const mesh = { network: 'prod', services: [redis] };
+    const dry = await ask(adminService.apply, { mesh, dryRun: true, wait: true });
+    expect(dry).toMatchObject({ revision: 0, stragglers: [] });
+    expect(dry.changes.map(({ subject }) => subject)).toEqual(['network prod', 'service redis']);
+    const applied = await ask(adminService.apply, { mesh, wait: true, timeoutMs: 50 });
+    expect(applied).toMatchObject({ revision: 1, stragglers: ['slow'] });
+    expect(waited).toEqual(['prod', 1, 50]);
+    expect(await ask(adminService.apply, { mesh })).toMatchObject({ revision: 1, changes: [], stragglers: [] });
+    const { mesh: held, revision } = await ask(adminService.getMesh, {});
+    expect(revision).toBe(1);
+    expect(held?.services.map(({ name }) => name)).toEqual(['redis']);
+  });
+
+  test('names every field that is wrong', async () => {
+    const services = [
+      { ...redis, name: 'Bad' },
+      { ...redis, ports: [] },
+    ];
+    const error = await refusal(ask(adminService.apply, { mesh: { network: 'prod', services } }));
+    expect(error.code).toBe(status.INVALID_ARGUMENT);
+    expect(error.metadata.get(ERROR_CODE_KEY)).toEqual(['invalid']);
+    expect(fieldErrorsFromError(error).length).toBeGreaterThan(1);
+    const unset = await refusal(ask(adminService.apply, {}));
+    expect([unset.code, fieldErrorsFromError(unset)]).toEqual([
+      status.INVALID_ARGUMENT,
+      [{ field: 'mesh', message: 'not set' }],
+    ]);
+    const late = await refusal(ask(adminService.apply, { mesh: { network: 'prod' }, timeoutMs: 600_001 }));
+    expect(fieldErrorsFromError(late)[0]?.field).toBe('timeout_ms');
+  });
+});
+
+test('listings, explain and status speak of the one network there is', async () => {
+  const { services } = await ask(adminService.listServices, {});
+  expect(services).toMatchObject([{ service: { name: 'redis' }, vip: '127.80.0.1', instances: [] }]);
+  expect(await ask(adminService.listAgents, { network: 'prod' })).toEqual({ agents: [] });
+  expect(await ask(adminService.getStatus, {})).toMatchObject({
+    version: '1.2.3',
+    startedMs: 5,
+    networks: [{ network: 'prod', revision: 1, services: 1, agents: 0, connected: 0, behind: [] }],
+  });
+  const request = { from: 'web', service: 'redis', port: 6379, protocol: 1 };
+  expect(await ask(adminService.explain, request)).toMatchObject({ verdict: 2, reason: 'web to redis', breakPoint: 4 });
+  expect((await refusal(ask(adminService.explain, { ...request, protocol: 0 }))).code).toBe(status.INVALID_ARGUMENT);
+  expect((await refusal(ask(adminService.getMesh, { network: 'nope' }))).code).toBe(status.NOT_FOUND);
+  expect((await refusal(ask(adminService.revokeAgent, { agent: 'nobody' }))).code).toBe(status.NOT_FOUND);
+});
+
+test('tokens are made, listed without secrets, and revoked', async () => {
+  const made = await ask(adminService.createToken, { services: ['redis', 'redis'], host: 'build-3', ttlSeconds: 60 });
+  const token = decodeJoinToken(made.token);
+  expect(token).toMatchObject({ addresses: ['127.0.0.1:7400'], id: made.tokenId });
+  expect(Buffer.from(token.pin).equals(keys.pin)).toBe(true);
+  const { tokens } = await ask(adminService.listTokens, {});
+  expect(tokens).toMatchObject([
+    { tokenId: made.tokenId, services: ['redis'], host: 'build-3', uses: 0, revoked: false },
+  ]);
+  expect(JSON.stringify(tokens)).not.toContain(token.secret);
+  expect(await ask(adminService.revokeToken, { tokenId: made.tokenId })).toMatchObject({ hosts: [] });
+  expect((await ask(adminService.listTokens, {})).tokens[0]?.revoked).toBe(true);
+  const error = await refusal(
+    ask(adminService.createToken, { services: ['no good'], host: 'No', addresses: ['x'], ttlSeconds: 1e9 }),
+  );
+  expect(fieldErrorsFromError(error).map(({ field }) => field)).toEqual([
+    'services[0]',
+    'host',
+    'ttl_seconds',
+    'addresses[0]',
+  ]);
+});
+
+test('flows come from the window, then as they end, and stop with the call', async () => {
+  const flow = (id: string): FlowRecord => ({
+    id: id.padStart(16, '0'),
+    startedMs: 1,
+    durationMs: 1,
+    source: 'web',
+    sourceHost: 'a',
+    service: 'redis',
+    instance: 'redis/0',
+    destinationHost: 'b',
+    port: 6379,
+    protocol: 'tcp',
+    verdict: 'allow',
+    rule: 'default',
+    revision: 1,
+    outcome: 'closed',
+    bytesSent: 1,
+    bytesReceived: 1,
+    detail: '',
+  });
+  flows.add('prod', [flow('1'), flow('2')], 0);
+  const stream = callServerStream(client, adminService.watchFlows, { follow: true, limit: 1 }, { metadata });
+  const seen: string[] = [];
+  const ended = new Promise<void>((resolve) => stream.once('error', () => resolve()));
+  await new Promise<void>((resolve) => {
+    stream.on('data', ({ record }: pb.WatchFlowsResponse) => {
+      seen.push(record?.id ?? '');
+      if (seen.length === 1) flows.add('prod', [flow('3')], 0);
+      else resolve();
+    });
+  });
+  expect(seen).toEqual([flow('2').id, flow('3').id]);
+  stream.cancel();
+  await ended;
+});
+
+describe('without the bearer', () => {
+  const call = (value: string | undefined): Promise<ServiceError> => {
+    const sent = new Metadata();
+    if (value !== undefined) sent.set('authorization', value);
+    return refusal(callUnary(client, adminService.getStatus, {}, { metadata: sent }));
+  };
+
+  test('nothing is served; too many failures are told so, and the right token still passes', async () => {
+    const answers = [await call(undefined), await call('Bearer wrong'), await call(TOKEN), await call('Bearer wrong')];
+    expect(answers.map(({ code }) => code)).toEqual([
+      status.UNAUTHENTICATED,
+      status.UNAUTHENTICATED,
+      status.UNAUTHENTICATED,
+      status.RESOURCE_EXHAUSTED,
+    ]);
+    expect(answers[0]?.details).toContain('Bearer TOKEN');
+    expect(await ask(adminService.getStatus, {})).toMatchObject({ version: '1.2.3' });
+    const stream = callServerStream(client, adminService.watchFlows, {});
+    const error = await new Promise<ServiceError>((resolve) =>
+      stream.once('error', (cause) => resolve(cause as ServiceError)).resume(),
+    );
+    expect(error.code).toBe(status.RESOURCE_EXHAUSTED);
+  });
+});
+
+/** What a client like grpcurl does: it knows the reflection protocol, and learns everything else from the server. */
+test('a client that knows nothing drives the admin API by reflection', async () => {
+  interface Dynamic {
+    new (address: string, credentials: ChannelCredentials): Client & Record<string, CallableFunction>;
+  }
+  const home = dirname(createRequire(import.meta.url).resolve('@grpc/reflection/package.json'));
+  const schema = loadSync('grpc/reflection/v1/reflection.proto', { includeDirs: [join(home, 'build', 'proto')] });
+  const service = (root: unknown, path: string): Dynamic =>
+    path.split('.').reduce((at, name) => (at as Record<string, unknown>)[name], root) as Dynamic;
+  const reflection = new (service(loadPackageDefinition(schema), 'grpc.reflection.v1.ServerReflection'))(
+    address,
+    credentials,
+  );
+  const stream = reflection.ServerReflectionInfo?.();
+  const reply = new Promise<{ fileDescriptorResponse: { fileDescriptorProto: Buffer[] } }>((resolve, reject) => {
+    stream.on('data', resolve).on('error', reject);
+  });
+  stream.write({ fileContainingSymbol: 'weft.v1.AdminService' });
+  const files = (await reply).fileDescriptorResponse.fileDescriptorProto;
+  stream.end();
+  reflection.close();
+
+  // FileDescriptorSet: repeated FileDescriptorProto file = 1.
+  const varint = (n: number): number[] => (n < 128 ? [n] : [(n & 127) | 128, ...varint(n >>> 7)]);
+  const set = Buffer.concat(files.flatMap((file) => [Buffer.from([0x0a, ...varint(file.length)]), file]));
+  const learned = loadPackageDefinition(loadFileDescriptorSetFromBuffer(set));
+  const admin = new (service(learned, 'weft.v1.AdminService'))(address, credentials);
+  const mesh = await new Promise<{ mesh: { network: string } }>((resolve, reject) => {
+    admin.GetMesh?.({}, metadata, (error: Error | null, answer: { mesh: { network: string } }) => {
+      if (error === null) resolve(answer);
+      else reject(error);
+    });
+  });
+  admin.close();
+  expect(mesh.mesh.network).toBe('prod');
+});
+
+test('health is served without a token', async () => {
+  const method = {
+    path: '/grpc.health.v1.Health/Check',
+    requestSerialize: () => Buffer.alloc(0),
+    responseDeserialize: (bytes: Buffer) => bytes,
+  };
+  const answer = await new Promise<Buffer | undefined>((resolve, reject) => {
+    client.makeUnaryRequest(method.path, method.requestSerialize, method.responseDeserialize, {}, (error, bytes) => {
+      if (error === null) resolve(bytes);
+      else reject(error);
+    });
+  });
+  // HealthCheckResponse.status = SERVING (1).
+  expect([...(answer ?? [])]).toEqual([0x08, 0x01]);
+});

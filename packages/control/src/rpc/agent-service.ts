@@ -1,0 +1,83 @@
+/** The agent service: a join is handed to enroll, a stream to the hub. */
+import { Metadata, type ServerDuplexStream, type ServiceError, status } from '@grpc/grpc-js';
+import { type AgentHandlers, agentService, type pb } from '@weft/proto/wire';
+import type { Logger } from 'pino';
+import type { Enroller } from '../enroll/enroller.ts';
+import type { Hub } from '../watch/hub.ts';
+import type { AgentCall, Session } from '../watch/session.ts';
+import { cutCall } from './agent-call-cut.ts';
+import { unary } from './handler.ts';
+
+/** A message for an agent: a value, or its encoded bytes. */
+type Outbound = pb.Outgoing<pb.ControlMessage> | Uint8Array;
+
+/** The agent service with one thing more: a message that is encoded already goes out as it is. */
+export const framedAgentService: typeof agentService = {
+  join: agentService.join,
+  connect: {
+    ...agentService.connect,
+    responseSerialize: (message: Outbound): Buffer =>
+      message instanceof Uint8Array
+        ? Buffer.from(message.buffer, message.byteOffset, message.byteLength)
+        : agentService.connect.responseSerialize(message),
+  },
+};
+
+export interface AgentServiceOptions {
+  readonly hub: Pick<Hub, 'open'>;
+  readonly enroller: Pick<Enroller, 'join'>;
+  readonly logger: Logger;
+}
+
+/** To be registered with framedAgentService. */
+export function agentHandlers({ hub, enroller, logger }: AgentServiceOptions): AgentHandlers {
+  const answer = unary(logger);
+  return {
+    join: (call, callback) =>
+      answer<pb.JoinRequest, pb.JoinResponse>(({ request }) => enroller.join(request, call.getPeer()))(call, callback),
+    connect: (call) => serve(call, hub, logger),
+  };
+}
+
+type Stream = ServerDuplexStream<pb.AgentMessage, pb.Outgoing<pb.ControlMessage>>;
+
+function serve(stream: Stream, hub: Pick<Hub, 'open'>, logger: Logger): void {
+  const session = hub.open(callOf(stream));
+  // A call that ends reports an error that says no more than that it ended.
+  stream.on('error', () => session?.closed());
+  if (session === undefined) return;
+  stream.on('data', (message: pb.AgentMessage) => receive(session, message, logger));
+  stream.on('cancelled', () => session.closed());
+  // The agent has said its last: there is no lifeline in one direction.
+  stream.on('end', () => session.end({ code: status.CANCELLED, details: 'the agent ended the stream' }));
+}
+
+/** What one agent says must never be what ends control. */
+function receive(session: Session, message: pb.AgentMessage, logger: Logger): void {
+  try {
+    session.receive(message);
+  } catch (error) {
+    logger.error({ event: 'agent-message-failed', agent: session.agentId, err: error }, 'a message of an agent failed');
+    session.end({ code: status.INTERNAL, details: 'control failed to take in a message; its log says why' });
+  }
+}
+
+function callOf(stream: Stream): AgentCall {
+  return {
+    peer: stream.getPeer(),
+    send(message, done) {
+      // Framed bytes pass through framedAgentService's serializer; grpc-js itself knows objects only by the serializer's type.
+      stream.write(message as pb.Outgoing<pb.ControlMessage>, () => done?.());
+    },
+    pause: () => void stream.pause(),
+    resume: () => void stream.resume(),
+    finish(code, details, farewellMs) {
+      const answer: ServiceError = Object.assign(new Error(details), { code, details, metadata: new Metadata() });
+      const cut = setTimeout(() => cutCall(stream), farewellMs).unref();
+      stream.once('cancelled', () => clearTimeout(cut));
+      stream.once('finish', () => clearTimeout(cut));
+      // grpc-js ends a stream with the status that an error on it carries, after what was written before.
+      stream.emit('error', answer);
+    },
+  };
+}

@@ -1,0 +1,15 @@
+import { expect, test } from 'vitest';
+import { FailureCounter } from './failures.ts';
+
+test('counts an address at a time, over a window, and remembers a bounded number of them', () => {
+  let clock = 0;
+  const failures = new FailureCounter({ failures: 2, windowMs: 100, addresses: 2 }, () => clock);
+  expect([1, 2, 3].map(() => failures.note('a'))).toEqual([false, false, true]);
+  expect(failures.note('b')).toBe(false);
+  clock = 99;
+  expect(failures.note('a')).toBe(true);
+  clock = 100;
+  expect(failures.note('a')).toBe(false);
+  failures.note('c');
+  expect([1, 2].map(() => failures.note('b'))).toEqual([false, false]);
+});

@@ -1,0 +1,93 @@
+/** What the listings of the admin service and the dashboard show: the state, beside how agents fare now. */
+import { createHash } from 'node:crypto';
+import { formatAddress } from '@weft/proto';
+import { type pb, portsToWire, reportToWire, serviceToWire } from '@weft/proto/wire';
+import { byText } from '../order.ts';
+import type { AgentState, InstanceState, NetworkState, TokenState } from '../state/types.ts';
+import type { LiveAgents } from './live.ts';
+
+export function networkStatus(network: NetworkState, live: LiveAgents, flowsDropped: number): pb.NetworkStatus {
+  let connected = 0;
+  const behind: string[] = [];
+  for (const agent of network.agents.values()) {
+    const now = live.agent(agent.id);
+    if (now?.connected !== true) continue;
+    connected += 1;
+    if (now.enforcedRevision < network.revision) behind.push(agent.host);
+  }
+  return {
+    network: network.name,
+    revision: network.revision,
+    services: network.services.size,
+    agents: network.agents.size,
+    connected,
+    behind: behind.sort(byText),
+    flowsDropped,
+  };
+}
+
+export function serviceStatuses(network: NetworkState, live: LiveAgents): pb.ServiceStatus[] {
+  const copies = Map.groupBy(network.instances.values(), (instance) => instance.service);
+  return [...network.services.values()]
+    .sort((one, other) => byText(one.service.name, other.service.name))
+    .map(({ service, address }) => ({
+      service: serviceToWire(service),
+      vip: service.kind === 'worker' ? '' : formatAddress(address),
+      instances: (copies.get(service.name) ?? [])
+        .sort((one, other) => one.ordinal - other.ordinal)
+        .flatMap((instance) => instanceStatus(network, instance, live)),
+    }));
+}
+
+/** Nothing for a copy whose agent is connected and says that it does not run the service now. */
+function instanceStatus(network: NetworkState, instance: InstanceState, live: LiveAgents): pb.InstanceStatus[] {
+  const now = live.instance(instance.agentId, instance.service);
+  if (now === undefined && live.agent(instance.agentId)?.connected === true) return [];
+  return [
+    {
+      ordinal: instance.ordinal,
+      host: network.agents.get(instance.agentId)?.host ?? '',
+      address: formatAddress(instance.address),
+      healthy: now?.healthy ?? false,
+      notListening: portsToWire(now?.notListening ?? []),
+    },
+  ];
+}
+
+export function agentStatuses(network: NetworkState, live: LiveAgents): pb.AgentStatus[] {
+  const tags = new Map(network.mesh.agents.map((agent) => [agent.name, agent.tags]));
+  return [...network.agents.values()]
+    .sort((one, other) => byText(one.host, other.host))
+    .map((agent) => agentStatus(agent, tags.get(agent.host) ?? [], live));
+}
+
+function agentStatus(agent: AgentState, tags: readonly string[], live: LiveAgents): pb.AgentStatus {
+  const now = live.agent(agent.id);
+  return {
+    agentId: agent.id,
+    host: agent.host,
+    connected: now?.connected ?? false,
+    lastSeenMs: now?.lastSeenMs ?? 0,
+    enforcedRevision: now?.enforcedRevision ?? 0,
+    version: now?.version || agent.version,
+    services: [...agent.services],
+    gateway: agent.gateway,
+    ephemeral: agent.ephemeral,
+    tags: [...tags],
+    tokenId: agent.tokenId,
+    address: formatAddress(agent.address),
+    ...(now?.report === undefined ? {} : { report: reportToWire(now.report) }),
+    fingerprint: fingerprint(agent.tunnelKey),
+  };
+}
+
+export function tokenStatus(token: TokenState): pb.TokenStatus {
+  const { id, services, host, gateway, reusable, ephemeral, expiresMs, uses, revoked } = token;
+  return { tokenId: id, services: [...services], host, gateway, reusable, ephemeral, expiresMs, uses, revoked };
+}
+
+/** Sixteen hexadecimal digits of the key's SHA-256, in groups of four: enough to compare, short enough to read out. */
+export function fingerprint(key: Uint8Array): string {
+  const digits = createHash('sha256').update(key).digest('hex').slice(0, 16);
+  return digits.replace(/(.{4})(?=.)/g, '$1-');
+}

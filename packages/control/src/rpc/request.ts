@@ -1,0 +1,87 @@
+/** What the admin service takes from requests, checked. Every problem of a request is collected before it is refused. */
+import { type FieldProblem, hostNameProblem, parseHostPort, problem, serviceNameProblem } from '@weft/proto';
+import type { pb } from '@weft/proto/wire';
+import { byText } from '../order.ts';
+import { StateError } from '../state/errors.ts';
+import { LIMITS } from '../state/limits.ts';
+import type { NetworkState, State, TokenScope } from '../state/types.ts';
+import { RequestError } from './errors.ts';
+
+const DEFAULT_TTL_SECONDS = 3_600;
+const MAX_TTL_SECONDS = 31_536_000;
+const DEFAULT_WAIT_MS = 10_000;
+const MAX_WAIT_MS = 600_000;
+const DEFAULT_FLOWS = 100;
+const MAX_FLOWS = 10_000;
+const MAX_ADDRESSES = 16;
+
+/** The network named, or the only one there is. */
+export function requireNetwork(state: State, name: string): NetworkState {
+  if (name !== '') {
+    const wrong = serviceNameProblem(name);
+    if (wrong !== undefined) throw new RequestError([problem('network', wrong)]);
+    const network = state.networks.get(name);
+    if (network !== undefined) return network;
+    const there = state.networks.size > 0 ? `; there are: ${[...state.networks.keys()].sort(byText).join(', ')}` : '';
+    throw new StateError('no-such-network', `there is no network ${name}${there}; weft apply makes one`);
+  }
+  const [only, ...others] = state.networks.values();
+  if (only === undefined) throw new StateError('no-such-network', 'there is no network yet; weft apply makes one');
+  if (others.length === 0) return only;
+  const names = [...state.networks.keys()].sort(byText).join(', ');
+  throw new RequestError([problem('network', `there are several (${names}); say which`)]);
+}
+
+/** All networks, or the one named. */
+export function selectNetworks(state: State, name: string): NetworkState[] {
+  return name === '' ? [...state.networks.values()] : [requireNetwork(state, name)];
+}
+
+export interface TokenOrder {
+  readonly scope: TokenScope;
+  readonly lifetimeMs: number;
+  readonly addresses: readonly string[];
+}
+
+export function readTokenOrder(request: pb.CreateTokenRequest, network: string): TokenOrder {
+  const { services, host, gateway, reusable, ephemeral, ttlSeconds, addresses } = request;
+  const problems: FieldProblem[] = [];
+  if (services.length > LIMITS.servicesPerToken) {
+    problems.push(problem('services', `expected at most ${LIMITS.servicesPerToken} services`));
+  }
+  services.slice(0, LIMITS.servicesPerToken).forEach((service, index) => {
+    const wrong = serviceNameProblem(service);
+    if (wrong !== undefined) problems.push(problem(`services[${index}]`, wrong));
+  });
+  const wrongHost = host === '' ? undefined : hostNameProblem(host);
+  if (wrongHost !== undefined) problems.push(problem('host', wrongHost));
+  if (ttlSeconds > MAX_TTL_SECONDS)
+    problems.push(problem('ttl_seconds', `expected at most ${MAX_TTL_SECONDS} (a year)`));
+  if (addresses.length > MAX_ADDRESSES)
+    problems.push(problem('addresses', `expected at most ${MAX_ADDRESSES} addresses`));
+  addresses.slice(0, MAX_ADDRESSES).forEach((address, index) => {
+    if ((parseHostPort(address)?.port ?? 0) === 0) problems.push(problem(`addresses[${index}]`, 'expected HOST:PORT'));
+  });
+  if (problems.length > 0) throw new RequestError(problems);
+  return {
+    scope: { network, services, host, gateway, reusable, ephemeral },
+    lifetimeMs: (ttlSeconds || DEFAULT_TTL_SECONDS) * 1_000,
+    addresses,
+  };
+}
+
+export function readWait(timeoutMs: number): number {
+  if (timeoutMs > MAX_WAIT_MS) throw new RequestError([problem('timeout_ms', `expected at most ${MAX_WAIT_MS}`)]);
+  return timeoutMs || DEFAULT_WAIT_MS;
+}
+
+export function readFlowLimit(limit: number): number {
+  if (limit > MAX_FLOWS) throw new RequestError([problem('limit', `expected at most ${MAX_FLOWS}`)]);
+  return limit || DEFAULT_FLOWS;
+}
+
+/** A host name or an identifier that control made. */
+export function readName(name: string, field: string): string {
+  if (/^[A-Za-z0-9_-]{1,64}$/.test(name)) return name;
+  throw new RequestError([problem(field, 'expected a name or an identifier')]);
+}

@@ -1,0 +1,80 @@
+/** The one TLS port: admin service, agent service, reflection and health. */
+import { Server, ServerCredentials, type ServerInterceptor } from '@grpc/grpc-js';
+import { loadSync } from '@grpc/proto-loader';
+import { ReflectionService } from '@grpc/reflection';
+import { formatHostPort, type HostPort } from '@weft/proto';
+import { type AdminHandlers, type AgentHandlers, adminService, protoDirectory } from '@weft/proto/wire';
+import { HealthImplementation } from 'grpc-health-check';
+import { framedAgentService } from './agent-service.ts';
+import { ListenError } from './listen-error.ts';
+
+/** Room for the largest mesh that is valid; an unproven caller can make control hold no more than this for one call. */
+const MAX_MESSAGE_BYTES = 8 * 1024 * 1024;
+
+export interface ControlServerOptions {
+  readonly keyPem: string;
+  readonly certificatePem: string;
+  readonly admin: AdminHandlers;
+  readonly agents: AgentHandlers;
+  readonly interceptors: ServerInterceptor[];
+}
+
+export class ControlServer {
+  readonly #server: Server;
+  readonly #credentials: ServerCredentials;
+  readonly #health: HealthImplementation;
+
+  constructor({ keyPem, certificatePem, admin, agents, interceptors }: ControlServerOptions) {
+    this.#server = new Server({
+      interceptors,
+      'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
+      'grpc.max_send_message_length': -1,
+      'grpc.max_concurrent_streams': 256,
+      // Half a minute after a host vanished without a word, its stream ends here and its services are called unhealthy.
+      'grpc.keepalive_time_ms': 10_000,
+      'grpc.keepalive_timeout_ms': 10_000,
+      // An agent's connection always carries its stream; others that carry nothing are let go.
+      'grpc.max_connection_idle_ms': 300_000,
+    });
+    this.#credentials = ServerCredentials.createSsl(null, [
+      { private_key: Buffer.from(keyPem), cert_chain: Buffer.from(certificatePem) },
+    ]);
+    this.#server.addService(adminService, admin);
+    this.#server.addService(framedAgentService, agents);
+    this.#health = new HealthImplementation({
+      '': 'SERVING',
+      'weft.v1.AdminService': 'SERVING',
+      'weft.v1.AgentService': 'SERVING',
+    });
+    this.#health.addToServer(this.#server);
+    new ReflectionService(
+      loadSync(['weft/v1/admin.proto', 'weft/v1/agent.proto'], { includeDirs: [protoDirectory] }),
+    ).addToServer(this.#server);
+  }
+
+  /** Listens; the answer is the address with the port that was given where 0 was asked for. */
+  async listen(address: HostPort): Promise<HostPort> {
+    const text = formatHostPort(address.host, address.port);
+    const port = await new Promise<number>((resolve, reject) => {
+      this.#server.bindAsync(text, this.#credentials, (error, bound) => {
+        if (error === null) resolve(bound);
+        else reject(new ListenError(text, '--listen', error));
+      });
+    });
+    return { host: address.host, port };
+  }
+
+  /** Lets calls under way finish, for at most `graceMs`; long streams are ended then. */
+  async close(graceMs: number): Promise<void> {
+    for (const service of ['', 'weft.v1.AdminService', 'weft.v1.AgentService']) {
+      this.#health.setStatus(service, 'NOT_SERVING');
+    }
+    await new Promise<void>((resolve) => {
+      const force = setTimeout(() => this.#server.forceShutdown(), graceMs);
+      this.#server.tryShutdown(() => {
+        clearTimeout(force);
+        resolve();
+      });
+    });
+  }
+}

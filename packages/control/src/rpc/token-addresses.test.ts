@@ -1,0 +1,48 @@
+import type { NetworkInterfaceInfo } from 'node:os';
+import { expect, test } from 'vitest';
+import { type AddressSources, tokenAddresses } from './token-addresses.ts';
+
+const network = (address: string, internal = false): NetworkInterfaceInfo => ({
+  address,
+  netmask: '',
+  mac: '',
+  cidr: null,
+  internal,
+  ...(address.includes(':') ? { family: 'IPv6', scopeid: 0 } : { family: 'IPv4' }),
+});
+
+const interfaces = {
+  lo: [network('127.0.0.1', true)],
+  eth0: [network('10.0.0.5'), network('fe80::1'), network('2001:db8::5')],
+};
+
+const base: AddressSources = {
+  requested: [],
+  advertise: [],
+  listen: { host: '0.0.0.0', port: 7400 },
+  authority: '127.0.0.1:7400',
+  interfaces,
+};
+
+test.each<[string, Partial<AddressSources>, string[]]>([
+  ['the request wins', { requested: ['a:1', 'a:1', 'b:2'], advertise: ['c:3'] }, ['a:1', 'b:2']],
+  ['then --advertise', { advertise: ['c:3'] }, ['c:3']],
+  ['then what is listened on', { listen: { host: '::1', port: 5 } }, ['[::1]:5']],
+  ['a wildcard: own addresses, and the way the caller came', {}, ['10.0.0.5:7400', '127.0.0.1:7400']],
+  [
+    'a name that the caller used comes first',
+    { authority: 'control.example:443' },
+    ['control.example:443', '10.0.0.5:7400'],
+  ],
+  ['a name without a port', { authority: 'control.example' }, ['control.example:7400', '10.0.0.5:7400']],
+  ['both families', { listen: { host: '::', port: 1 }, authority: '[::]:1' }, ['10.0.0.5:1', '[2001:db8::5]:1']],
+  ['an authority that is none', { authority: 'a b\n' }, ['10.0.0.5:7400']],
+  ['no network at all', { interfaces: {}, authority: '' }, ['127.0.0.1:7400']],
+  [
+    'at most four, the loopback among them',
+    { interfaces: { eth0: [1, 2, 3, 4, 5].map((n) => network(`10.0.0.${n}`)) } },
+    ['10.0.0.1:7400', '10.0.0.2:7400', '10.0.0.3:7400', '127.0.0.1:7400'],
+  ],
+])('%s', (_name, sources, expected) => {
+  expect(tokenAddresses({ ...base, ...sources })).toEqual(expected);
+});

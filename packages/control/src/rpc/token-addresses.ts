@@ -1,0 +1,51 @@
+/** Where a token says control can be reached. */
+
+import { isIPv4, isIPv6 } from 'node:net';
+import type { NetworkInterfaceInfo } from 'node:os';
+import { formatHostPort, parseHostPort } from '@weft/proto';
+
+const MAX_GUESSED = 4;
+
+export interface AddressSources {
+  /** What the request names, HOST:PORT each. */
+  readonly requested: readonly string[];
+  /** What `serve --advertise` names. */
+  readonly advertise: readonly string[];
+  /** What control listens on. */
+  readonly listen: { readonly host: string; readonly port: number };
+  /** The :authority that the caller reached control by. */
+  readonly authority: string;
+  readonly interfaces: NodeJS.Dict<NetworkInterfaceInfo[]>;
+}
+
+/**
+ * The first of these that says anything: the request, --advertise, the listening address. A wildcard address names no
+ * host; then the way the caller came, and the host's own addresses, at most four. The pin keeps a wrong guess harmless.
+ */
+export function tokenAddresses({ requested, advertise, listen, authority, interfaces }: AddressSources): string[] {
+  if (requested.length > 0) return [...new Set(requested)];
+  if (advertise.length > 0) return [...new Set(advertise)];
+  if (!isWildcard(listen.host)) return [formatHostPort(listen.host, listen.port)];
+  const own = Object.values(interfaces).flatMap((addresses) => addresses ?? []);
+  const reachable = own.filter(({ internal, address }) => {
+    return !internal && !address.startsWith('fe80:') && (isIPv4(address) || (listen.host === '::' && isIPv6(address)));
+  });
+  const guesses = reachable.map(({ address }) => formatHostPort(address, listen.port));
+  const asked = parseHostPort(authority) ?? parseHostPort(`${authority}:${listen.port}`);
+  if (asked !== undefined && asked.port > 0 && !isWildcard(asked.host)) {
+    const came = formatHostPort(asked.host, asked.port);
+    // A caller on this very host says nothing of how others come, but it is all there is on a host without a network.
+    if (isLoopback(asked.host)) guesses.splice(MAX_GUESSED - 1, Infinity, came);
+    else guesses.unshift(came);
+  }
+  if (guesses.length === 0) guesses.push(formatHostPort('127.0.0.1', listen.port));
+  return [...new Set(guesses)].slice(0, MAX_GUESSED);
+}
+
+export function isWildcard(host: string): boolean {
+  return host === '0.0.0.0' || host === '::';
+}
+
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
+}

@@ -1,0 +1,217 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { type ServiceError, status } from '@grpc/grpc-js';
+import { decodeAdminToken, decodeJoinToken } from '@weft/proto';
+import {
+  AdminClient,
+  AgentClient,
+  adminService,
+  agentService,
+  bearerMetadata,
+  callUnary,
+  joinProofMessage,
+  type pb,
+  pinnedCredentials,
+} from '@weft/proto/wire';
+import { pino } from 'pino';
+import nacl from 'tweetnacl';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type Control, startControl } from './serve.ts';
+
+const logger = pino({ level: 'silent' });
+let directory: string;
+const closers: (() => void | Promise<void>)[] = [];
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'weft-serve-'));
+});
+
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+  rmSync(directory, { recursive: true });
+});
+
+async function start(): Promise<Control> {
+  const any = { host: '127.0.0.1', port: 0 };
+  const options = { directory, listen: any, dashboard: any, advertise: [], logLevel: 'silent' };
+  const control = await startControl(options, { logger, now: Date.now });
+  closers.push(() => control.close());
+  return control;
+}
+
+type Ask = <Q, S>(method: Parameters<typeof callUnary<Q, S>>[1], request: pb.Outgoing<Q>) => Promise<S>;
+
+async function operator(address: string): Promise<Ask> {
+  const token = readFileSync(join(directory, 'admin.token'), 'utf8').trim();
+  const client = new AdminClient(address, await pinnedCredentials(address, decodeAdminToken(token).pin));
+  closers.push(() => client.close());
+  return (method, request) => callUnary(client, method, request, { metadata: bearerMetadata(token) });
+}
+
+const mesh = (count: number): pb.Outgoing<pb.Mesh> => ({
+  network: 'prod',
+  services: Array.from({ length: count }, (_, index) => {
+    return { name: `s${index}`, kind: 2, ports: [{ protocol: 1, first: 1_000 + index, last: 1_000 + index }] };
+  }),
+});
+
+/** A control of its own process, as the binary starts it. */
+async function spawnControl(...flags: string[]): Promise<{ child: ChildProcess; address: string }> {
+  const entry = join(import.meta.dirname, 'main.ts');
+  const script = `import(${JSON.stringify(entry)}).then(({ main }) => main(process.argv))`;
+  const arguments_ = ['--data', directory, '--listen', '127.0.0.1:0', '--dashboard', 'off', ...flags];
+  const child = spawn(process.execPath, ['-e', script, 'weft-control', 'serve', ...arguments_], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  });
+  closers.push(() => void child.kill('SIGKILL'));
+  for await (const line of createInterface({ input: child.stdout })) {
+    const address = /^weft-control ready: listening on (\S+), pin [\w-]{43}, admin token in (\S+)$/.exec(line)?.[1];
+    if (address !== undefined) return { child, address };
+  }
+  throw new Error('control ended without being ready');
+}
+
+describe('a control of its own process', () => {
+  test('that is killed right after an answer has lost nothing of what it answered', async () => {
+    const { child, address } = await spawnControl();
+    const ask = await operator(address);
+    let answered = 0;
+    for (let count = 1; count <= 40; count += 1) {
+      answered = (await ask(adminService.apply, { mesh: mesh(count) })).revision;
+    }
+    // One more is on its way when the process dies: it may be there or not, the ones before it must.
+    const onItsWay = ask(adminService.apply, { mesh: mesh(41) }).catch(() => undefined);
+    child.kill('SIGKILL');
+    await Promise.all([once(child, 'exit'), onItsWay]);
+
+    const control = await start();
+    const held = await (await operator(control.address))(adminService.getMesh, {});
+    expect(answered).toBe(40);
+    expect(held.revision).toBeGreaterThanOrEqual(answered);
+    expect(held.mesh?.services.length).toBe(held.revision);
+  });
+
+  test('ends with 0 on SIGTERM, and a second one in its directory is refused', async () => {
+    const { child } = await spawnControl();
+    await expect(start()).rejects.toMatchObject({ code: 'in-use' });
+    child.kill('SIGTERM');
+    expect(await once(child, 'exit')).toEqual([0, null]);
+    await start();
+  });
+});
+
+test('a port that is taken is named, and nothing is left behind', async () => {
+  const squatter = createServer().listen(0, '127.0.0.1');
+  await once(squatter, 'listening');
+  closers.push(() => void squatter.close());
+  const { port } = squatter.address() as { port: number };
+  const free = { host: '127.0.0.1', port: 0 };
+  const options = {
+    directory,
+    listen: { host: '127.0.0.1', port },
+    dashboard: free,
+    advertise: [],
+    logLevel: 'silent',
+  };
+  for (const wrong of [options, { ...options, listen: free, dashboard: options.listen }]) {
+    await expect(startControl(wrong, { logger, now: Date.now })).rejects.toMatchObject({
+      code: 'taken',
+      message: expect.stringContaining(`127.0.0.1:${port}`),
+    });
+  }
+  await start();
+});
+
+describe('hosts', () => {
+  async function host(control: Control, text: string, name: string): Promise<() => Promise<pb.JoinResponse>> {
+    const { id, secret, addresses, pin } = decodeJoinToken(text);
+    expect(addresses).toEqual([control.address]);
+    const client = new AgentClient(control.address, await pinnedCredentials(control.address, pin));
+    closers.push(() => client.close());
+    const identity = nacl.sign.keyPair();
+    const tunnelKey = nacl.randomBytes(32);
+    const proof = nacl.sign.detached(joinProofMessage(id, identity.publicKey, tunnelKey), identity.secretKey);
+    const request = { tokenId: id, tokenSecret: secret, identityKey: identity.publicKey, tunnelKey, proof, host: name };
+    return () => callUnary(client, agentService.join, request);
+  }
+
+  test('that race for a single-use token: one wins, and stays in over a restart', async () => {
+    const control = await start();
+    const ask = await operator(control.address);
+    await ask(adminService.apply, { mesh: mesh(1) });
+    const { token, tokenId } = await ask(adminService.createToken, { services: ['s0'] });
+    const joins = await Promise.all(Array.from({ length: 8 }, (_, index) => host(control, token, `host-${index}`)));
+    const outcomes = await Promise.allSettled(joins.map((join) => join()));
+    const winner = outcomes.findIndex((outcome) => outcome.status === 'fulfilled');
+    const losers = outcomes.filter((outcome) => outcome.status === 'rejected');
+    expect(losers.length).toBe(7);
+    for (const { reason } of losers) expect((reason as ServiceError).code).toBe(status.FAILED_PRECONDITION);
+
+    const { agents } = await ask(adminService.listAgents, {});
+    expect(agents).toMatchObject([{ host: `host-${winner}`, tokenId, services: ['s0'], connected: false }]);
+    expect((await joins[winner]?.())?.agentId).toBe(agents[0]?.agentId);
+    expect((await ask(adminService.listTokens, {})).tokens).toMatchObject([{ uses: 1 }]);
+
+    await control.close();
+    const again = await start();
+    expect((await (await operator(again.address))(adminService.listAgents, {})).agents).toMatchObject([
+      { host: `host-${winner}` },
+    ]);
+  });
+
+  test('that is revoked is gone with its token', async () => {
+    const control = await start();
+    const ask = await operator(control.address);
+    await ask(adminService.apply, { mesh: mesh(1) });
+    const { token, tokenId } = await ask(adminService.createToken, { reusable: true });
+    for (const name of ['a', 'b']) await (await host(control, token, name))();
+    const { revision } = await ask(adminService.revokeAgent, { agent: 'a' });
+    expect(revision).toBe(4);
+    expect(await ask(adminService.revokeToken, { tokenId })).toMatchObject({ hosts: ['b'], revision: 5 });
+    expect((await ask(adminService.listAgents, {})).agents).toEqual([]);
+    const late = await host(control, token, 'c');
+    await expect(late()).rejects.toMatchObject({ code: status.PERMISSION_DENIED });
+  });
+});
+
+describe('the dashboard', () => {
+  test('counts for everyone, names for the admin token, nothing for other sites', async () => {
+    const control = await start();
+    const ask = await operator(control.address);
+    await ask(adminService.apply, { mesh: mesh(2) });
+    const get = (path: string, headers: Record<string, string> = {}): Promise<Response> =>
+      fetch(`http://${control.dashboard}${path}`, { headers });
+
+    expect((await get('/healthz')).status).toBe(200);
+    const open = await get('/status');
+    expect(open.headers.get('content-security-policy')).toContain("default-src 'none'");
+    const summary = (await open.json()) as { networks: unknown[] };
+    expect(summary.networks).toEqual([{ name: 'prod', revision: 1, services: 2, agents: 0, connected: 0 }]);
+    expect((await get('/status/prod')).status).toBe(401);
+    expect((await get('/status/prod', { authorization: 'Bearer wrong' })).status).toBe(401);
+    const token = readFileSync(control.adminTokenPath, 'utf8').trim();
+    const detail = (await (await get('/status/prod', { authorization: `Bearer ${token}` })).json()) as {
+      serviceList: unknown[];
+    };
+    expect(detail.serviceList).toMatchObject([{ vip: '127.80.0.1' }, { vip: '127.80.0.2' }]);
+    expect((await get('/nowhere')).status).toBe(404);
+    expect((await fetch(`http://${control.dashboard}/status`, { method: 'POST' })).status).toBe(405);
+    expect(await rebound(control.dashboard ?? '')).toBe(421);
+  });
+
+  /** fetch cannot lie about its Host, so this one is written by hand. */
+  async function rebound(address: string): Promise<number> {
+    const { connect } = await import('node:net');
+    const [name, port] = address.split(':');
+    const socket = connect(Number(port), name);
+    socket.end('GET /status HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n');
+    let text = '';
+    for await (const piece of socket) text += String(piece);
+    return Number(/^HTTP\/1\.1 (\d{3})/.exec(text)?.[1]);
+  }
+});

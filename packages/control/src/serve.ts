@@ -1,0 +1,155 @@
+/** Puts control together: store, state, the agents' streams, the gRPC port, the dashboard; and takes it apart again. */
+
+import { isIP } from 'node:net';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+import { formatHostPort, type HostPort, parseHostPort } from '@weft/proto';
+import type { Logger } from 'pino';
+import { prepareDirectory } from './cli/data-directory.ts';
+import { Dashboard } from './dashboard/dashboard.ts';
+import { openAdminToken } from './enroll/admin-token.ts';
+import { openKeys } from './enroll/certificate.ts';
+import { Enroller } from './enroll/enroller.ts';
+import { createFlowWindow } from './flows/window.ts';
+import { adminAuth } from './rpc/admin-auth.ts';
+import { adminHandlers } from './rpc/admin-service.ts';
+import { agentHandlers } from './rpc/agent-service.ts';
+import { createExplain } from './rpc/explain.ts';
+import { FailureCounter } from './rpc/failures.ts';
+import { ControlServer } from './rpc/server.ts';
+import { isWildcard } from './rpc/token-addresses.ts';
+import { openState } from './state/state.ts';
+import { DirectoryLock } from './store/lock.ts';
+import { Store } from './store/store.ts';
+import { readVersion } from './version.ts';
+import { Hub } from './watch/hub.ts';
+import { fileMemory } from './watch/memory.ts';
+
+export interface ServeOptions {
+  readonly directory: string;
+  readonly listen: HostPort;
+  /** Undefined for none. */
+  readonly dashboard: HostPort | undefined;
+  /** HOST:PORT each. */
+  readonly advertise: readonly string[];
+  readonly logLevel: string;
+}
+
+export interface Surroundings {
+  readonly logger: Logger;
+  /** Milliseconds since the Unix epoch. */
+  readonly now: () => number;
+}
+
+export interface Control {
+  /** HOST:PORT listened on. */
+  readonly address: string;
+  readonly dashboard: string | undefined;
+  readonly pin: Uint8Array;
+  readonly adminTokenPath: string;
+  /** Ends streams and calls, then lets go of the data. */
+  close(): Promise<void>;
+}
+
+/** How long calls under way may take to finish when control stops. */
+const CLOSE_GRACE_MS = 1_000;
+const ADMIN_FAILURES = { failures: 20, windowMs: 60_000, addresses: 1_024 };
+
+/** Control is ready when this resolves; when it rejects, everything that was taken is given back. */
+export async function startControl(options: ServeOptions, surroundings: Surroundings): Promise<Control> {
+  const closers: Closer[] = [];
+  try {
+    return await start(options, surroundings, closers);
+  } catch (error) {
+    await closeAll(closers);
+    throw error;
+  }
+}
+
+type Closer = () => void | Promise<void>;
+
+async function start(options: ServeOptions, { logger, now }: Surroundings, closers: Closer[]): Promise<Control> {
+  const { directory, advertise } = options;
+  const startedMs = now();
+  const version = readVersion();
+  prepareDirectory(directory, process.getuid?.() ?? -1);
+  const lock = new DirectoryLock(directory);
+  closers.push(() => lock.release());
+
+  const { keyPem, certificatePem, pin } = openKeys({ directory, names: certificateNames(options), nowMs: startedMs });
+  const adminToken = openAdminToken(directory, pin);
+  if (adminToken.exposed) {
+    logger.warn(
+      { event: 'admin-token-exposed', path: adminToken.path },
+      'others can read the admin token; run chmod 600 on it',
+    );
+  }
+  const store = Store.open(directory);
+  closers.push(() => store.close());
+  const state = openState({ store, now });
+
+  const flows = createFlowWindow();
+  const hub = new Hub({ state, flows, pin, logger, now, memory: fileMemory(join(directory, 'reports.json'), logger) });
+  closers.push(() => hub.close());
+  let listening = options.listen;
+  const server = new ControlServer({
+    keyPem,
+    certificatePem,
+    admin: adminHandlers({
+      state,
+      live: hub,
+      enforcement: hub,
+      explain: createExplain({ live: hub, tracer: hub }),
+      flows,
+      pin,
+      advertise,
+      listening: () => listening,
+      version,
+      startedMs,
+      logger,
+    }),
+    agents: agentHandlers({ hub, enroller: new Enroller({ state, now, logger }), logger }),
+    interceptors: [adminAuth({ check: adminToken.check, failures: new FailureCounter(ADMIN_FAILURES, now), logger })],
+  });
+  // The streams end before the server waits for them, and the data is let go of only when no call can touch it.
+  closers.push(async () => {
+    hub.close();
+    await server.close(CLOSE_GRACE_MS);
+  });
+  listening = await server.listen(options.listen);
+
+  let dashboard: string | undefined;
+  if (options.dashboard !== undefined) {
+    const page = new Dashboard({ state, live: hub, flows, checkToken: adminToken.check, version, startedMs, now });
+    closers.push(() => page.close());
+    const { host, port } = await page.listen(options.dashboard);
+    dashboard = formatHostPort(host, port);
+  }
+  const address = formatHostPort(listening.host, listening.port);
+  logger.info(
+    { event: 'started', address, dashboard, version, directory, revision: state.current.revision },
+    'control started',
+  );
+  return { address, dashboard, pin, adminTokenPath: adminToken.path, close: () => closeAll(closers) };
+}
+
+/** In reverse order of opening, each even if one before it failed; the first failure is thrown at the end. */
+async function closeAll(closers: Closer[]): Promise<void> {
+  const failures: unknown[] = [];
+  for (let close = closers.pop(); close !== undefined; close = closers.pop()) {
+    try {
+      await close();
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length > 0) throw failures[0];
+}
+
+/** Names for clients that check names: ours go by the pin. */
+function certificateNames({ listen, advertise }: ServeOptions): string[] {
+  const named = advertise.flatMap((address) => parseHostPort(address)?.host ?? []);
+  const all = ['localhost', '127.0.0.1', '::1', hostname().toLowerCase(), ...named];
+  if (!isWildcard(listen.host)) all.push(listen.host);
+  return [...new Set(all)].filter((name) => isIP(name) > 0 || /^(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.?)+$/i.test(name));
+}

@@ -1,0 +1,297 @@
+import { randomFillSync } from 'node:crypto';
+import type { Mesh, Service } from '@weft/proto';
+import { CONTROL_RANGE } from '@weft/proto';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { byText } from '../order.ts';
+import { Store } from '../store/store.ts';
+import { TOMBSTONE_MS } from './allotment.ts';
+import { StateError } from './errors.ts';
+import { openState } from './state.ts';
+import type { AgentState, State, StateChange, StateStore, TokenScope } from './types.ts';
+
+let store: Store;
+let state: StateStore;
+let clock: number;
+const now = (): number => clock;
+const randomBytes = (length: number): Uint8Array => randomFillSync(new Uint8Array(length));
+
+beforeEach(() => {
+  clock = 1_700_000_000_000;
+  store = Store.inMemory();
+  state = openState({ store, now });
+});
+
+const tcp = (port: number): Service['ports'][number] => ({ protocol: 'tcp', first: port, last: port });
+const redis: Service = { name: 'redis', kind: 'private', ports: [tcp(6379)], tags: [] };
+const web: Service = {
+  name: 'web',
+  kind: 'web',
+  ports: [tcp(3000)],
+  public: { port: 3000, hosts: ['a.example'] },
+  tags: [],
+};
+const mailer: Service = { name: 'mailer', kind: 'worker', ports: [], tags: [] };
+
+function mesh(services: Service[], rest: Partial<Mesh> = {}): Mesh {
+  return { network: 'prod', services, defaultAction: 'allow', policies: [], agents: [], tests: [], ...rest };
+}
+
+function scope(rest: Partial<TokenScope> = {}): TokenScope {
+  return { network: 'prod', services: [], host: '', gateway: false, reusable: true, ephemeral: false, ...rest };
+}
+
+function join(host: string, services: string[], rest: Partial<TokenScope> = {}): AgentState {
+  const token = state.createToken(scope({ services, ...rest }), randomBytes(32), 1_000);
+  return state.join({ token, host, identityKey: randomBytes(32), tunnelKey: randomBytes(32), version: '1' }).agent;
+}
+
+function network(name = 'prod') {
+  const found = state.current.networks.get(name);
+  if (found === undefined) throw new Error(`no network ${name}`);
+  return found;
+}
+
+const vip = (service: string): number => (network().services.get(service)?.address ?? 0) - CONTROL_RANGE.base;
+const apply = (next: Mesh) => state.apply(next, { dryRun: false });
+
+describe('apply', () => {
+  test('makes the network, allots from offset 1, and counts', () => {
+    const { revision, changes } = apply(mesh([redis, web]));
+    expect(revision).toBe(1);
+    expect(changes.map(({ operation, subject }) => `${operation} ${subject}`)).toEqual([
+      'add network prod',
+      'add service redis',
+      'add service web',
+    ]);
+    expect([vip('redis'), vip('web')]).toEqual([1, 2]);
+  });
+
+  test('an identical mesh, in whatever order, changes nothing', () => {
+    apply(mesh([redis, web]));
+    const before = state.current;
+    expect(apply(mesh([web, { ...redis }]))).toEqual({ revision: 1, changes: [], warnings: [] });
+    expect(state.current).toBe(before);
+  });
+
+  test('a dry run tells the difference and changes nothing', () => {
+    apply(mesh([redis, web]));
+    const before = state.current;
+    const next = mesh([{ ...redis, ports: [tcp(6379), tcp(6380)] }, mailer], { defaultAction: 'deny' });
+    const { revision, changes } = state.apply(next, { dryRun: true });
+    expect(revision).toBe(1);
+    expect(changes).toEqual([
+      { operation: 'remove', subject: 'service web', detail: '' },
+      { operation: 'change', subject: 'service redis', detail: 'ports 6379 -> 6379, 6380' },
+      { operation: 'add', subject: 'service mailer', detail: 'kind worker' },
+      { operation: 'change', subject: 'default', detail: 'allow -> deny' },
+    ]);
+    expect(state.current).toBe(before);
+    expect(state.apply({ ...next, network: 'new' }, { dryRun: true }).changes[0]?.subject).toBe('network new');
+    expect(state.current.networks.has('new')).toBe(false);
+  });
+
+  test('a wrong mesh is refused with its fields, and a failed policy test too', () => {
+    apply(mesh([redis]));
+    const wrong = { ...redis, name: 'Redis' };
+    expect(() => apply(mesh([wrong]))).toThrow(StateError);
+    try {
+      apply(
+        mesh([redis, web], {
+          tests: [{ from: 'internet', service: 'redis', port: 6379, protocol: 'tcp', expect: 'allow' }],
+        }),
+      );
+      expect.unreachable();
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'tests-failed', fields: [{ field: 'tests[0]' }] });
+    }
+    expect(state.current.revision).toBe(1);
+    expect(network().services.has('web')).toBe(false);
+  });
+
+  test('networks are apart, and share one counter', () => {
+    apply(mesh([redis]));
+    const prod = network();
+    expect(apply({ ...mesh([web]), network: 'test' }).revision).toBe(2);
+    expect(network()).toBe(prod);
+    expect(network('test').secret).not.toEqual(prod.secret);
+    expect(network('test').services.get('web')?.address).toBe(CONTROL_RANGE.base + 1);
+  });
+
+  test('listeners are told what changed, and whether something is taken away', () => {
+    const told: StateChange[] = [];
+    state.subscribe((next: State, previous: State, change) => {
+      expect(next).toBe(state.current);
+      expect(previous.revision).toBe(next.revision - 1);
+      told.push(change);
+    });
+    apply(mesh([redis]));
+    apply(mesh([redis, web]));
+    apply(mesh([redis, web], { policies: [{ name: 'p', action: 'deny', from: ['web'], to: ['redis'], ports: [] }] }));
+    apply(mesh([redis, web]));
+    apply(mesh([redis]));
+    apply(mesh([redis], { defaultAction: 'deny' }));
+    expect(told.map(({ takesAway }) => takesAway)).toEqual([false, false, true, false, true, true]);
+  });
+});
+
+describe('addresses', () => {
+  test('a name keeps its address for an hour after it went away', () => {
+    apply(mesh([redis, web]));
+    apply(mesh([redis]));
+    clock += TOMBSTONE_MS - 1;
+    apply(mesh([redis, mailer]));
+    expect(vip('mailer')).toBe(3);
+    apply(mesh([redis, mailer, web]));
+    expect(vip('web')).toBe(2);
+  });
+
+  test('after the hour the lowest is given again', () => {
+    apply(mesh([redis, web]));
+    apply(mesh([web]));
+    clock += TOMBSTONE_MS;
+    apply(mesh([web, mailer]));
+    expect(vip('mailer')).toBe(1);
+  });
+
+  test('a host that comes back has its address again', () => {
+    apply(mesh([redis]));
+    const { address } = join('build-3', []);
+    join('build-4', []);
+    state.revokeAgent('prod', 'build-3');
+    expect(join('build-5', []).address).not.toBe(address);
+    expect(join('build-3', []).address).toBe(address);
+  });
+});
+
+describe('instances', () => {
+  test('take the lowest free ordinal and keep it, and the revision stays', () => {
+    apply(mesh([redis, mailer]));
+    const [a, b, c] = [join('a', ['redis', 'mailer']), join('b', ['redis']), join('c', ['redis'])];
+    const { revision } = state.current;
+    for (const agent of [a, b]) state.registerInstances(agent.id, ['redis', 'mailer', 'unknown']);
+    state.registerInstances(a.id, ['redis']);
+    expect([...network().instances.keys()].sort(byText)).toEqual(['mailer/0', 'redis/0', 'redis/1']);
+    expect(state.current.revision).toBe(revision);
+
+    const freed = network().instances.get('redis/0');
+    state.revokeAgent('prod', a.id);
+    expect(network().instances.has('mailer/0')).toBe(false);
+    state.registerInstances(c.id, ['redis']);
+    expect(network().instances.get('redis/0')).toMatchObject({ agentId: c.id, address: freed?.address });
+    expect(network().instances.get('redis/1')).toMatchObject({ agentId: b.id });
+  });
+
+  test('come back as they were when their service does', () => {
+    apply(mesh([redis, web]));
+    const agent = join('a', ['redis']);
+    state.registerInstances(agent.id, ['redis']);
+    const before = network().instances.get('redis/0');
+    apply(mesh([web]));
+    expect(network().instances.size).toBe(0);
+    apply(mesh([redis, web]));
+    expect(network().instances.get('redis/0')).toEqual(before);
+  });
+});
+
+describe('membership', () => {
+  beforeEach(() => void apply(mesh([redis])));
+
+  test('a single-use token lets one host in', () => {
+    const token = state.createToken(scope({ reusable: false }), randomBytes(32), 1_000);
+    const grant = { token, host: 'a', identityKey: randomBytes(32), tunnelKey: randomBytes(32), version: '' };
+    const first = state.join(grant);
+    expect(state.join(grant)).toEqual({ agent: first.agent, revision: first.revision });
+    const other = { ...grant, host: 'b', identityKey: randomBytes(32), tunnelKey: randomBytes(32) };
+    expect(() => state.join(other)).toThrow(expect.objectContaining({ code: 'used' }));
+    expect(state.token(token.id)?.uses).toBe(1);
+  });
+
+  test('a name or a key of another is refused', () => {
+    const a = join('a', []);
+    const token = state.createToken(scope(), randomBytes(32), 1_000);
+    const fresh = { token, host: 'b', identityKey: randomBytes(32), tunnelKey: randomBytes(32), version: '' };
+    expect(() => state.join({ ...fresh, host: 'a' })).toThrow(expect.objectContaining({ code: 'taken' }));
+    expect(() => state.join({ ...fresh, tunnelKey: a.tunnelKey })).toThrow(expect.objectContaining({ code: 'taken' }));
+    expect(network().agents.size).toBe(1);
+  });
+
+  test('the same agent with a narrower token stays itself and loses the rest', () => {
+    const a = join('a', ['redis']);
+    state.registerInstances(a.id, ['redis']);
+    const token = state.createToken(scope({ services: ['web'] }), randomBytes(32), 1_000);
+    const { agent } = state.join({
+      token,
+      host: 'a2',
+      identityKey: a.identityKey,
+      tunnelKey: a.tunnelKey,
+      version: '',
+    });
+    expect(agent).toMatchObject({ id: a.id, host: 'a2', services: ['web'] });
+    expect(network().instances.size).toBe(0);
+    expect([...network().hosts]).toEqual([['a2', a.id]]);
+  });
+
+  test('revoking a token ends every membership that came of it', () => {
+    const token = state.createToken(scope(), randomBytes(32), 1_000);
+    for (const host of ['b', 'a']) {
+      state.join({ token, host, identityKey: randomBytes(32), tunnelKey: randomBytes(32), version: '' });
+    }
+    const other = join('c', []);
+    const { revision } = state.current;
+    const gone = [...network().agents.values()].filter(({ host }) => host !== 'c');
+    expect(state.revokeToken(token.id)).toEqual({ hosts: ['a', 'b'], revision: revision + 1 });
+    expect([...state.current.agents.keys()]).toEqual([other.id]);
+    expect(state.endedAgent(gone[0]?.id ?? '')).toMatchObject({ revoked: true });
+    expect(state.revokeToken(token.id)).toEqual({ hosts: [], revision: revision + 1 });
+  });
+
+  test('only an ephemeral agent is forgotten', () => {
+    const [stays, goes] = [join('a', []), join('b', [], { ephemeral: true })];
+    expect([state.forgetAgent(stays.id), state.forgetAgent(goes.id), state.forgetAgent(goes.id)]).toEqual([
+      false,
+      true,
+      false,
+    ]);
+    expect(state.endedAgent(goes.id)?.revoked).toBe(false);
+  });
+});
+
+test('everything is there again after a restart', () => {
+  apply(
+    mesh([redis, web, mailer], { policies: [{ name: 'p', action: 'deny', from: ['*'], to: ['redis'], ports: [] }] }),
+  );
+  apply({ ...mesh([web]), network: 'other' });
+  const a = join('a', ['redis', 'mailer']);
+  clock += 1;
+  const agents = [a, join('b', ['redis'])];
+  for (const agent of agents) state.registerInstances(agent.id, ['redis', 'mailer']);
+  state.revokeAgent('prod', 'b');
+  apply(mesh([redis, mailer]));
+  const again = openState({ store, now });
+  expect(again.current).toEqual(state.current);
+  expect(again.tokens('prod')).toEqual(state.tokens('prod'));
+  expect(again.endedAgent(agents[1]?.id ?? '')).toEqual(state.endedAgent(agents[1]?.id ?? ''));
+});
+
+test('a change that cannot be written leaves memory as the disk has it', () => {
+  apply(mesh([redis]));
+  const { current } = state;
+  const failing = openState({
+    store: new Proxy(store, {
+      get: (target, property) => {
+        if (property === 'read') return () => target.read();
+        return (work: (writes: unknown) => unknown) =>
+          target.transaction((writes) => {
+            work(writes);
+            throw new Error('disk full');
+          });
+      },
+    }),
+    now,
+  });
+  expect(() => failing.apply(mesh([redis, web]), { dryRun: false })).toThrow('disk full');
+  expect(() => failing.createToken(scope(), randomBytes(32), 1)).toThrow('disk full');
+  expect(failing.current).toEqual(current);
+  expect(failing.tokens('prod')).toEqual([]);
+  expect(openState({ store, now }).current).toEqual(current);
+});

@@ -1,0 +1,120 @@
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { DirectoryLock } from './lock.ts';
+import { Store } from './store.ts';
+
+let directory: string;
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'weft-store-'));
+});
+
+afterEach(() => rmSync(directory, { recursive: true }));
+
+const network = { name: 'prod', revision: 1, mesh: '{}', secret: Uint8Array.from([1, 2, 3]) };
+const agent = {
+  id: 'ag_1',
+  network: 'prod',
+  host: 'a',
+  identityKey: Uint8Array.from([1]),
+  tunnelKey: Uint8Array.from([2]),
+  services: ['redis'],
+  gateway: true,
+  ephemeral: false,
+  tokenId: 'tk_1',
+  joinedMs: 5,
+  version: '1.2',
+};
+
+test('what was committed is read back, and what was not is not', () => {
+  const store = Store.open(directory);
+  store.transaction((writes) => {
+    writes.addNetwork(network);
+    writes.putAgent(agent);
+    writes.addInstance({ network: 'prod', service: 'redis', ordinal: 0, agentId: 'ag_1' });
+    writes.putAddress({ network: 'prod', name: 'host/a', offset: 1, releasedMs: undefined });
+    writes.putAddress({ network: 'prod', name: 'host/b', offset: 2, releasedMs: 7 });
+  });
+  expect(() =>
+    store.transaction((writes) => {
+      writes.setRevision('prod', 9);
+      throw new Error('changed my mind');
+    }),
+  ).toThrow('changed my mind');
+  store.close();
+
+  const again = Store.open(directory);
+  const contents = again.read();
+  expect(contents).toMatchObject({ networks: [network], agents: [agent], tokens: [], endedAgents: [] });
+  expect(contents.addresses.map(({ name, offset, releasedMs }) => [name, offset, releasedMs])).toEqual([
+    ['host/a', 1, undefined],
+    ['host/b', 2, 7],
+  ]);
+  again.transaction((writes) => writes.removeAgent('ag_1'));
+  expect(again.read()).toMatchObject({ agents: [], instances: [] });
+  again.close();
+});
+
+test('only the owner can read the files', () => {
+  const store = Store.open(directory);
+  store.transaction((writes) => writes.addNetwork(network));
+  for (const name of ['control.db', 'control.db-wal', 'control.db-shm']) {
+    expect(statSync(join(directory, name)).mode & 0o777).toBe(0o600);
+  }
+  store.close();
+});
+
+test('a file that is no database, or a damaged one, is named', () => {
+  writeFileSync(join(directory, 'control.db'), 'x'.repeat(8_192));
+  expect(() => Store.open(directory)).toThrow(
+    expect.objectContaining({ code: 'corrupt', message: expect.stringContaining('control.db') }),
+  );
+});
+
+test('a damaged page is found when the database is opened', () => {
+  const store = Store.open(directory);
+  store.transaction((writes) => {
+    writes.addNetwork(network);
+    for (let place = 1; place < 500; place++) {
+      writes.putAddress({
+        network: 'prod',
+        name: `service/${'x'.repeat(50)}${place}`,
+        offset: place,
+        releasedMs: undefined,
+      });
+    }
+  });
+  store.close();
+  const path = join(directory, 'control.db');
+  const raw = new DatabaseSync(path);
+  raw.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+  raw.close();
+  const { size } = statSync(path);
+  writeFileSync(path, Buffer.alloc(size - 8_192, 0xff), { flag: 'r+', flush: true });
+  expect(() => Store.open(directory)).toThrow(expect.objectContaining({ code: 'corrupt' }));
+});
+
+test('a newer schema and a database of another program are left alone', () => {
+  Store.open(directory).close();
+  const path = join(directory, 'control.db');
+  const raw = new DatabaseSync(path);
+  raw.exec('PRAGMA user_version = 99');
+  raw.close();
+  expect(() => Store.open(directory)).toThrow(expect.objectContaining({ code: 'too-new' }));
+
+  rmSync(path);
+  const other = new DatabaseSync(path);
+  other.exec('CREATE TABLE shopping (item TEXT)');
+  other.close();
+  expect(() => Store.open(directory)).toThrow(expect.objectContaining({ code: 'not-weft' }));
+});
+
+test('one control a directory', () => {
+  const lock = new DirectoryLock(directory);
+  expect(() => new DirectoryLock(directory)).toThrow(expect.objectContaining({ code: 'in-use' }));
+  lock.release();
+  new DirectoryLock(directory).release();
+});

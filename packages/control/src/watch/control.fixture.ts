@@ -1,0 +1,72 @@
+/** Control's agent end over real gRPC on a free port, for tests. */
+import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { pino } from 'pino';
+import { createFlowWindow, type FlowWindow } from '../flows/window.ts';
+import { emptyState, type JoinedHost, joinHost, type TestHost } from '../netmap/network.fixture.ts';
+import { agentHandlers, framedAgentService } from '../rpc/agent-service.ts';
+import type { StateStore } from '../state/types.ts';
+import { FakeAgent, type FakeAgentOptions } from './fake-agent.fixture.ts';
+import { Hub, type HubOptions } from './hub.ts';
+
+export const PIN = new Uint8Array(32).fill(3);
+
+export interface ControlOptions {
+  readonly state?: StateStore;
+  readonly timing?: HubOptions['timing'];
+  readonly memory?: HubOptions['memory'];
+}
+
+export class TestControl implements AsyncDisposable {
+  readonly state: StateStore;
+  readonly flows: FlowWindow = createFlowWindow(100);
+  readonly hub: Hub;
+  readonly #server: Server;
+  readonly #address: string;
+  readonly #agents: FakeAgent[] = [];
+
+  private constructor(state: StateStore, hub: Hub, flows: FlowWindow, server: Server, address: string) {
+    this.state = state;
+    this.hub = hub;
+    this.flows = flows;
+    this.#server = server;
+    this.#address = address;
+  }
+
+  static async start({ state = emptyState(), timing, memory }: ControlOptions = {}): Promise<TestControl> {
+    const logger = pino({ level: 'silent' });
+    const flows = createFlowWindow(100);
+    const extra = { ...(timing === undefined ? {} : { timing }), ...(memory === undefined ? {} : { memory }) };
+    const hub = new Hub({ state, flows, pin: PIN, logger, now: Date.now, ...extra });
+    const server = new Server();
+    const enroller = {
+      join: () => {
+        throw new Error('not part of this test');
+      },
+    };
+    server.addService(framedAgentService, agentHandlers({ hub, enroller, logger }));
+    const port = await new Promise<number>((resolve, reject) => {
+      server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) => {
+        if (error === null) resolve(bound);
+        else reject(error);
+      });
+    });
+    return new TestControl(state, hub, flows, server, `127.0.0.1:${port}`);
+  }
+
+  join(host: TestHost, network = 'prod'): JoinedHost {
+    return joinHost(this.state, network, host);
+  }
+
+  /** An agent that is connecting. */
+  connect(joined: JoinedHost, options: FakeAgentOptions = {}): FakeAgent {
+    const agent = new FakeAgent(this.#address, PIN, joined, options);
+    this.#agents.push(agent);
+    return agent.connect();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.hub.close();
+    for (const agent of this.#agents) agent.close();
+    this.#server.forceShutdown();
+  }
+}

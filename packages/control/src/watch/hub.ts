@@ -1,0 +1,284 @@
+/** The agents' end of control: streams come in here, and what state and reports change goes out to them. */
+import { randomBytes } from 'node:crypto';
+import { status } from '@grpc/grpc-js';
+import { inventoryFromWire, type pb, reportFromWire, WireError } from '@weft/proto/wire';
+import type { Logger } from 'pino';
+import type { FlowWindow } from '../flows/window.ts';
+import { PartDifferences } from '../netmap/agent-view.ts';
+import type { InstanceHealth } from '../netmap/presence.ts';
+import type { EnforcementWaiter, LiveAgent, LiveAgents } from '../rpc/live.ts';
+import type { AgentState, State, StateChange, StateStore } from '../state/types.ts';
+import { Admission } from './admission.ts';
+import { authenticate, ended, type Refusal } from './authenticate.ts';
+import { Distributor } from './distributor.ts';
+import { Enforcement } from './enforcement.ts';
+import { Feed, type Standing } from './feed.ts';
+import { acceptFlows } from './flow-intake.ts';
+import { NO_MEMORY, type ReportMemory } from './memory.ts';
+import { observedHost } from './observed.ts';
+import { Registry } from './registry.ts';
+import { EMPTY_REPORT } from './report.ts';
+import { ReportGate } from './report-gate.ts';
+import { type AgentCall, Session, type SessionEvents } from './session.ts';
+import { TIMING, type Timing } from './timing.ts';
+import type { PathTracer, TraceOutcome } from './traces.ts';
+
+export interface HubOptions {
+  readonly state: StateStore;
+  readonly flows: FlowWindow;
+  /** SHA-256 of control's public key, 32 bytes: part of what agents sign. */
+  readonly pin: Uint8Array;
+  readonly logger: Logger;
+  /** Milliseconds since the Unix epoch. */
+  readonly now: () => number;
+  /** What is known of agents that are not back yet after a restart of control. */
+  readonly memory?: ReportMemory;
+  readonly timing?: Partial<Timing>;
+}
+
+interface Member {
+  readonly session: Session;
+  readonly feed: Feed;
+  readonly gate: ReportGate;
+}
+
+export class Hub implements LiveAgents, EnforcementWaiter, PathTracer {
+  readonly #options: HubOptions;
+  readonly #timing: Timing;
+  /** Names this run of control, so that an agent never takes another run's indexes for this one's. */
+  readonly #timeline = randomBytes(8).toString('hex');
+  readonly #memory = new PartDifferences();
+  readonly #admission = new Admission();
+  readonly #registry: Registry;
+  readonly #enforcement: Enforcement;
+  readonly #distributor: Distributor;
+  readonly #sessions = new Set<Session>();
+  /** Agents connected now, by network and agent id. */
+  readonly #members = new Map<string, Map<string, Member>>();
+  readonly #unsubscribe: () => void;
+  #closed: boolean = false;
+
+  constructor(options: HubOptions) {
+    this.#options = options;
+    this.#timing = { ...TIMING, ...options.timing };
+    const { state, logger, now, memory } = options;
+    this.#distributor = new Distributor({
+      state,
+      logger,
+      gatherMs: this.#timing.gatherMs,
+      presences: (network) => this.#registry.presences(network),
+      feeds: (network) => this.#feeds(network),
+    });
+    this.#registry = new Registry(state.current, {
+      timing: this.#timing,
+      now,
+      memory: memory ?? NO_MEMORY,
+      onChange: (network) => this.#distributor.mark(network, false),
+      onForgotten: (agentId) => this.#forget(agentId),
+    });
+    this.#enforcement = new Enforcement((network) => this.#registry.connectedAgents(network));
+    this.#unsubscribe = state.subscribe((next, previous, change) => this.#changed(next, previous, change));
+  }
+
+  /** A stream was opened. Undefined when there are too many; the call has been ended then. */
+  open(call: AgentCall): Session | undefined {
+    const leave = this.#closed ? undefined : this.#admission.enter(observedHost(call.peer));
+    if (leave === undefined) {
+      const details = this.#closed ? 'control is stopping' : 'too many streams without a hello; try again later';
+      call.finish(this.#closed ? status.UNAVAILABLE : status.RESOURCE_EXHAUSTED, details, this.#timing.farewellMs);
+      return undefined;
+    }
+    const session = new Session(call, {
+      events: this.#events(leave),
+      now: this.#options.now,
+      helloMs: this.#timing.helloMs,
+      farewellMs: this.#timing.farewellMs,
+    });
+    this.#sessions.add(session);
+    return session;
+  }
+
+  agent(agentId: string): LiveAgent | undefined {
+    return this.#registry.agent(agentId);
+  }
+
+  instance(agentId: string, service: string): InstanceHealth | undefined {
+    return this.#registry.instance(agentId, service);
+  }
+
+  waitEnforced(network: string, revision: number, timeoutMs: number, signal: AbortSignal): Promise<string[]> {
+    return this.#enforcement.waitEnforced(network, revision, timeoutMs, signal);
+  }
+
+  trace(fromAgentId: string, toAgentId: string, timeoutMs: number): Promise<TraceOutcome | undefined> {
+    return this.#member(fromAgentId)?.session.trace(toAgentId, timeoutMs) ?? Promise.resolve(undefined);
+  }
+
+  /** Ends every stream; agents keep what they hold. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#unsubscribe();
+    this.#distributor.close();
+    // Before the streams end, which would make everyone who is behind look gone.
+    this.#enforcement.close();
+    for (const session of [...this.#sessions]) {
+      session.end({ code: status.UNAVAILABLE, details: 'control is stopping' });
+    }
+    this.#registry.close();
+  }
+
+  #events(leave: () => void): SessionEvents {
+    return {
+      hello: (session, nonce, hello) => this.#hello(session, nonce, hello, leave),
+      heard: (agentId) => this.#registry.heard(agentId),
+      ack: (agentId, ack) => this.#acknowledged(agentId, ack),
+      report: (agentId, report) => this.#member(agentId)?.gate.offer(reportFromWire(report)),
+      flows: (agentId, batch) => this.#flows(agentId, batch),
+      resync: (agentId, reason) => this.#resync(agentId, reason),
+      ended: (session) => {
+        leave();
+        this.#ended(session);
+      },
+    };
+  }
+
+  #hello(session: Session, nonce: Uint8Array, hello: pb.Hello, leave: () => void): Refusal | undefined {
+    const { state, pin, logger } = this.#options;
+    const who = authenticate(state, { nonce, pin }, hello);
+    if (!who.accepted) {
+      logger.warn(
+        { event: 'hello-refused', peer: session.peer, agent: hello.agentId.slice(0, 64), why: who.refusal.details },
+        'hello refused',
+      );
+      return who.refusal;
+    }
+    const standing = standingOf(hello);
+    const report = hello.report ? reportFromWire(hello.report) : EMPTY_REPORT;
+    leave();
+    this.#takeIn(session, who.agent, standing, () => {
+      this.#registry.connected(who.agent.id, hello.version.slice(0, 64), report, observedHost(session.peer));
+    });
+    return undefined;
+  }
+
+  #takeIn(session: Session, agent: AgentState, standing: Standing, connect: () => void): void {
+    const { id, network, host } = agent;
+    const older = this.#member(id);
+    const feed = new Feed(
+      {
+        timeline: this.#timeline,
+        memory: this.#memory,
+        resyncMs: this.#timing.resyncMs,
+        send: (message, done) => session.send(message, done),
+      },
+      standing,
+    );
+    const gate = new ReportGate(this.#timing.reportMs, (report) => this.#registry.reported(id, report));
+    session.admit(id, feed);
+    this.#membersOf(network).set(id, { session, feed, gate });
+    // Only now, so that the older stream's end is not taken for the agent's going away.
+    older?.gate.close();
+    older?.session.end({ code: status.ABORTED, details: 'replaced by a newer stream of this agent' });
+    connect();
+    this.#enforcement.arrived(network, { agentId: id, host, enforcedRevision: 0 });
+    this.#options.logger.info(
+      { event: 'agent-connected', network, host, agent: id, peer: session.peer },
+      'agent connected',
+    );
+    this.#distributor.mark(network, false);
+  }
+
+  #ended(session: Session): void {
+    this.#sessions.delete(session);
+    const { agentId } = session;
+    if (agentId === undefined) return;
+    for (const [network, members] of this.#members) {
+      const member = members.get(agentId);
+      if (member?.session !== session) continue;
+      member.gate.close();
+      members.delete(agentId);
+      if (members.size === 0) this.#members.delete(network);
+      this.#registry.disconnected(agentId);
+      this.#enforcement.left(network, agentId);
+      this.#options.logger.info({ event: 'agent-disconnected', network, agent: agentId }, 'agent disconnected');
+    }
+  }
+
+  /** A listener of state: it may read, mark and cut, and change nothing. */
+  #changed(next: State, previous: State, { networks, takesAway }: StateChange): void {
+    for (const name of networks) {
+      const members = next.networks.get(name)?.agents;
+      for (const [agentId, { session }] of this.#members.get(name) ?? []) {
+        if (members?.has(agentId) === true) continue;
+        session.end(ended(this.#options.state.endedAgent(agentId)?.reason ?? 'the membership ended'));
+      }
+      this.#registry.follow(next.networks.get(name), previous.networks.get(name));
+      this.#distributor.mark(name, takesAway);
+    }
+  }
+
+  #acknowledged(agentId: string, { timeline, index, revision }: pb.Ack): void {
+    const network = this.#options.state.current.agents.get(agentId);
+    const feed = this.#member(agentId)?.feed;
+    // A delta that was not sent cannot have been applied: such an acknowledgement says nothing.
+    if (network === undefined || timeline !== this.#timeline || feed?.hasSent(index, revision) !== true) return;
+    this.#registry.enforced(agentId, revision);
+    this.#enforcement.enforced(network, agentId, revision);
+  }
+
+  #flows(agentId: string, batch: pb.FlowBatch): void {
+    const { state, flows, logger } = this.#options;
+    const network = state.current.agents.get(agentId) ?? '';
+    const host = state.current.networks.get(network)?.agents.get(agentId)?.host;
+    if (host === undefined) return;
+    const { records, dropped, refused } = acceptFlows(batch, host);
+    flows.add(network, records, dropped + refused);
+    if (refused > 0) logger.warn({ event: 'flows-refused', network, host, refused }, 'flow records refused');
+  }
+
+  #resync(agentId: string, reason: string): void {
+    this.#options.logger.info({ event: 'resync-asked', agent: agentId, reason }, 'agent asks for a snapshot');
+    this.#member(agentId)?.feed.resync();
+  }
+
+  #forget(agentId: string): void {
+    try {
+      this.#options.state.forgetAgent(agentId);
+    } catch (error) {
+      this.#options.logger.error({ event: 'agent-not-forgotten', agent: agentId, err: error }, 'agent not forgotten');
+    }
+  }
+
+  #member(agentId: string): Member | undefined {
+    return this.#members.get(this.#options.state.current.agents.get(agentId) ?? '')?.get(agentId);
+  }
+
+  #membersOf(network: string): Map<string, Member> {
+    let members = this.#members.get(network);
+    if (members === undefined) {
+      members = new Map();
+      this.#members.set(network, members);
+    }
+    return members;
+  }
+
+  *#feeds(network: string): Generator<readonly [string, Feed]> {
+    for (const [agentId, { feed }] of this.#members.get(network) ?? []) yield [agentId, feed];
+  }
+}
+
+/** Throws WireError when the inventory is out of form. */
+function standingOf({ index, inventory }: pb.Hello): Standing {
+  if (!Number.isSafeInteger(index) || index < 0 || index > MAX_INDEX) {
+    throw new WireError('wire-range', 'hello.index', `expected 0 to ${MAX_INDEX}`);
+  }
+  const digests = Array.from(inventoryFromWire(inventory), ([key, digest]): [string, string] => [
+    key,
+    Buffer.from(digest).toString('hex'),
+  ]);
+  return { index, inventory: new Map(digests) };
+}
+
+/** Leaves room to count on from whatever an agent says. */
+const MAX_INDEX = 2 ** 52;

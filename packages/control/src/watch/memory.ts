@@ -1,0 +1,72 @@
+/**
+ * Where agents were and what they ran, kept over a restart of control. It is a help and no truth: without it, agents that
+ * are slow to come back would lose their endpoints in everyone's netmap. So it is written now and then, and not synced.
+ */
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import type { Report } from '@weft/proto';
+import { type pb, reportFromWire, reportToWire } from '@weft/proto/wire';
+import type { Logger } from 'pino';
+
+/** An agent's last report, and the address it came from. */
+export interface Remembered {
+  readonly report: Report;
+  readonly observedHost: string;
+}
+
+export interface ReportMemory {
+  /** By agent id. */
+  load(): ReadonlyMap<string, Remembered>;
+  save(agents: ReadonlyMap<string, Remembered>): void;
+}
+
+/** Forgets at once. */
+export const NO_MEMORY: ReportMemory = { load: () => new Map<string, Remembered>(), save: () => undefined };
+
+/** Keeps them in one JSON file, mode 0600, replaced whole. */
+export function fileMemory(path: string, logger: Logger): ReportMemory {
+  return {
+    load() {
+      try {
+        return parse(readFileSync(path, 'utf8'));
+      } catch (error) {
+        if (!isMissing(error)) logger.warn({ event: 'reports-unreadable', path, err: error }, 'last reports are lost');
+        return new Map<string, Remembered>();
+      }
+    },
+    save(agents) {
+      const next = `${path}.next`;
+      try {
+        writeFileSync(next, JSON.stringify(Array.from(agents, toJson)), { mode: 0o600 });
+        renameSync(next, path);
+      } catch (error) {
+        logger.warn({ event: 'reports-not-kept', path, err: error }, 'last reports could not be written');
+      }
+    },
+  };
+}
+
+interface Line {
+  readonly agent: string;
+  readonly observedHost: string;
+  /** Without counters and problems, which mean nothing after a restart. */
+  readonly report: pb.Outgoing<pb.Report>;
+}
+
+function toJson([agent, { report, observedHost }]: readonly [string, Remembered]): Line {
+  return { agent, observedHost, report: reportToWire({ ...report, problems: [], tunnels: 0, flows: 0 }) };
+}
+
+/** Anything out of form throws, and then nothing is believed. */
+function parse(text: string): Map<string, Remembered> {
+  const lines = JSON.parse(text) as readonly Line[];
+  return new Map(
+    lines.map(({ agent, observedHost, report }) => [
+      String(agent),
+      { report: reportFromWire(report), observedHost: String(observedHost) },
+    ]),
+  );
+}
+
+function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+}

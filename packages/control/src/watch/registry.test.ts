@@ -1,0 +1,81 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { current, emptyState, joinHost, mesh, service, tcp } from '../netmap/network.fixture.ts';
+import { reportOf } from './fake-agent.fixture.ts';
+import { NO_MEMORY } from './memory.ts';
+import { Registry } from './registry.ts';
+import { TIMING } from './timing.ts';
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+function setUp(ephemeral: boolean) {
+  const state = emptyState();
+  state.apply(mesh({ services: [service('redis', 'private', tcp(6379))] }), { dryRun: false });
+  const { id } = joinHost(state, 'prod', { host: 'one', services: ['redis'], ephemeral }).agent;
+  state.registerInstances(id, ['redis']);
+  const forgotten: string[] = [];
+  const changes: string[] = [];
+  const registry = new Registry(state.current, {
+    timing: TIMING,
+    now: Date.now,
+    memory: NO_MEMORY,
+    onChange: (network) => changes.push(network),
+    onForgotten: (agentId) => forgotten.push(agentId),
+  });
+  const healthy = (): boolean | undefined => registry.instance(id, 'redis')?.healthy;
+  return { state, registry, id, forgotten, changes, healthy };
+}
+
+test('after a start of control an agent is taken to be well for 30 s', () => {
+  const { healthy, registry, id } = setUp(false);
+  expect([healthy(), registry.agent(id)?.connected]).toEqual([true, false]);
+  vi.advanceTimersByTime(29_000);
+  expect(healthy()).toBe(true);
+  vi.advanceTimersByTime(2_000);
+  expect(healthy()).toBe(false);
+});
+
+test('a disconnected agent keeps its health for 15 s, and one that is back in time is never called unwell', () => {
+  const { healthy, registry, id, changes } = setUp(false);
+  registry.connected(id, '1.0.0', reportOf(['redis']), '10.0.0.7');
+  vi.advanceTimersByTime(60_000);
+  expect(healthy()).toBe(true);
+  registry.disconnected(id);
+  vi.advanceTimersByTime(14_000);
+  changes.length = 0;
+  registry.connected(id, '1.0.0', reportOf(['redis']), '10.0.0.7');
+  vi.advanceTimersByTime(60_000);
+  expect([healthy(), changes]).toEqual([true, []]);
+  registry.disconnected(id);
+  vi.advanceTimersByTime(15_000);
+  expect([healthy(), changes]).toEqual([false, ['prod']]);
+});
+
+test('an ephemeral agent is forgotten 30 s after it went away, whether it had connected since the start or not', () => {
+  const { registry, id, forgotten } = setUp(true);
+  registry.connected(id, '1.0.0', reportOf(['redis']), '10.0.0.7');
+  vi.advanceTimersByTime(120_000);
+  registry.disconnected(id);
+  vi.advanceTimersByTime(29_000);
+  expect(forgotten).toEqual([]);
+  vi.advanceTimersByTime(1_000);
+  expect(forgotten).toEqual([id]);
+  const never = setUp(true);
+  vi.advanceTimersByTime(30_000);
+  expect(never.forgotten).toEqual([never.id]);
+});
+
+test('one that is no member any more leaves nothing behind', () => {
+  const { state, registry, id, forgotten } = setUp(true);
+  const before = current(state);
+  state.revokeAgent('prod', 'one');
+  registry.follow(current(state), before);
+  expect([registry.agent(id), registry.instance(id, 'redis'), registry.presences('prod').size]).toEqual([
+    undefined,
+    undefined,
+    0,
+  ]);
+  vi.advanceTimersByTime(120_000);
+  expect(forgotten).toEqual([]);
+  expect(vi.getTimerCount()).toBe(0);
+});

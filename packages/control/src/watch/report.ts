@@ -1,0 +1,91 @@
+/** What control makes of an agent's report: only what the agent may claim, and where it can really be reached. */
+import { formatHostPort, type Problem, parseHostPort, type Report } from '@weft/proto';
+import type { InstanceHealth, Presence } from '../netmap/presence.ts';
+import type { AgentState } from '../state/types.ts';
+
+export const EMPTY_REPORT: Report = {
+  endpoints: [],
+  tunnelPort: 0,
+  instances: [],
+  gatewayAddress: '',
+  problems: [],
+  tunnels: 0,
+  flows: 0,
+};
+
+export interface AcceptedReport {
+  /** Without what was refused, and with a problem for it. */
+  readonly report: Report;
+  readonly presence: Presence;
+}
+
+/** `observedHost` is the address that control sees the agent come from; empty when unknown. */
+export function acceptReport(agent: AgentState, claimed: Report, observedHost: string): AcceptedReport {
+  const allowed = new Set(agent.services);
+  const instances = claimed.instances.filter(({ service }) => allowed.has(service));
+  const refused = new Set(claimed.instances.map(({ service }) => service).filter((service) => !allowed.has(service)));
+  const problems = [...claimed.problems, ...Array.from(refused, notAllowed)];
+  const report = { ...claimed, instances, problems: problems.slice(-MAX_PROBLEMS) };
+  const health = instances.map(({ service, healthy, notListening }): [string, InstanceHealth] => [
+    service,
+    { healthy, notListening },
+  ]);
+  return { report, presence: { endpoints: endpointsOf(claimed, observedHost), instances: new Map(health) } };
+}
+
+/** The same value as `before` when nothing differs, so that views are not made anew for nothing. */
+export function unchangedPresence(before: Presence | undefined, next: Presence): Presence {
+  if (before === undefined) return next;
+  const instances = new Map(
+    Array.from(next.instances, ([service, health]): [string, InstanceHealth] => {
+      const was = before.instances.get(service);
+      return [service, was !== undefined && text(was) === text(health) ? was : health];
+    }),
+  );
+  const endpoints = before.endpoints.join() === next.endpoints.join() ? before.endpoints : next.endpoints;
+  const same =
+    endpoints === before.endpoints &&
+    instances.size === before.instances.size &&
+    Array.from(instances).every(([service, health]) => before.instances.get(service) === health);
+  return same ? before : { endpoints, instances };
+}
+
+/** The same agent with no instance that calls should go to. */
+export function unwell(presence: Presence): Presence {
+  const instances = Array.from(presence.instances, ([service, { notListening }]): [string, InstanceHealth] => [
+    service,
+    { healthy: false, notListening },
+  ]);
+  return { endpoints: presence.endpoints, instances: new Map(instances) };
+}
+
+const MAX_PROBLEMS = 256;
+const MAX_ENDPOINTS = 16;
+
+/** As claimed, best first; then where control sees it, which is all there is for an agent that cannot know its address. */
+function endpointsOf({ endpoints, tunnelPort }: Report, observedHost: string): string[] {
+  const usable = endpoints.filter((endpoint) => (parseHostPort(endpoint)?.port ?? 0) > 0).slice(0, MAX_ENDPOINTS);
+  // Control's own loopback is nobody else's, but with every part on one machine it is the way.
+  const observable = observedHost !== '' && tunnelPort > 0 && (usable.length === 0 || !isLoopback(observedHost));
+  if (observable) usable.push(formatHostPort(observedHost, tunnelPort));
+  return [...new Set(usable)];
+}
+
+function isLoopback(host: string): boolean {
+  return host.startsWith('127.') || host === '::1';
+}
+
+function notAllowed(service: string): Problem {
+  return {
+    code: 'service-not-allowed',
+    subject: service,
+    message: `this agent's join token does not allow ${service}; join again with a token made with --services ${service}`,
+  };
+}
+
+function text(health: InstanceHealth): string {
+  return JSON.stringify([
+    health.healthy,
+    health.notListening.map(({ protocol, first, last }) => [protocol, first, last]),
+  ]);
+}

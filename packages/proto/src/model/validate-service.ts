@@ -1,0 +1,106 @@
+/** What is wrong with one service by itself. */
+import { LIMITS } from './limits.ts';
+import type { PortRange, PublicIngress, Service } from './mesh.ts';
+import { publicHostProblem, serviceNameProblem, tagProblem } from './names.ts';
+import { countPorts, formatPortRange, includesPort, MAX_SERVICE_PORTS } from './ports.ts';
+import { type FieldProblem, problem, quote } from './problem.ts';
+import { isKind } from './selector.ts';
+
+export function checkService(service: Service): FieldProblem[] {
+  const { name, kind, ports, tags, public: ingress } = service;
+  const field = `services.${name}`;
+  const problems: FieldProblem[] = [];
+  const wrong = serviceNameProblem(name);
+  if (wrong !== undefined) problems.push(problem(field, `${quote(name)} is not a service name: ${wrong}`));
+  if (!isKind(kind)) problems.push(problem(`${field}.kind`, 'expected web, private or worker'));
+  if (kind === 'worker') problems.push(...checkWorker(service, field));
+  else {
+    if (ports.length === 0) {
+      problems.push(
+        problem(`${field}.ports`, 'expected at least one port; a service that receives nothing is a worker'),
+      );
+    }
+    problems.push(...checkPorts(ports, `${field}.ports`));
+    if (ingress !== undefined) problems.push(...checkPublic(ingress, service, `${field}.public`));
+  }
+  return [...problems, ...checkTags(tags, field)];
+}
+
+function checkWorker(service: Service, field: string): FieldProblem[] {
+  const problems: FieldProblem[] = [];
+  if (service.ports.length > 0) {
+    problems.push(problem(`${field}.ports`, 'a worker receives nothing; expected no ports, or kind private'));
+  }
+  if (service.public !== undefined) {
+    problems.push(problem(`${field}.public`, 'a worker receives nothing; expected no public, or kind web'));
+  }
+  return problems;
+}
+
+function checkPorts(ports: readonly PortRange[], field: string): FieldProblem[] {
+  const problems = ports.flatMap((range, index) => checkRange(range, `${field}[${index}]`));
+  if (problems.length > 0) return problems;
+  const total = countPorts(ports);
+  if (total > MAX_SERVICE_PORTS) return [problem(field, `${total} ports; expected at most ${MAX_SERVICE_PORTS}`)];
+  return checkOverlaps(ports, field);
+}
+
+export function checkRange(range: PortRange, field: string): FieldProblem[] {
+  const whole = Number.isInteger(range.first) && Number.isInteger(range.last);
+  if (whole && range.first >= 1 && range.first <= range.last && range.last <= 65_535) return [];
+  return [problem(field, `${range.first}-${range.last} is no range; expected ports from 1 to 65535, lowest first`)];
+}
+
+/** Sorted, so that only neighbours can overlap: a service has up to 1,024 ranges and a mesh 5,000 services. */
+function checkOverlaps(ports: readonly PortRange[], field: string): FieldProblem[] {
+  const sorted = ports
+    .map((range, index) => ({ range, index }))
+    .sort(
+      (a, b) => a.range.protocol.localeCompare(b.range.protocol) || a.range.first - b.range.first || a.index - b.index,
+    );
+  const problems: FieldProblem[] = [];
+  let widest = sorted[0];
+  for (const entry of sorted.slice(1)) {
+    if (widest === undefined) break;
+    const apart = widest.range.protocol !== entry.range.protocol || widest.range.last < entry.range.first;
+    if (!apart) {
+      const [earlier, later] = widest.index < entry.index ? [widest, entry] : [entry, widest];
+      const message = `${formatPortRange(later.range)} overlaps ${formatPortRange(earlier.range)}; expected each port once`;
+      problems.push(problem(`${field}[${later.index}]`, message));
+    }
+    if (apart || entry.range.last > widest.range.last) widest = entry;
+  }
+  return problems;
+}
+
+function checkPublic(ingress: PublicIngress, service: Service, field: string): FieldProblem[] {
+  if (service.kind !== 'web') {
+    return [problem(field, `only a web service is reached from the internet; this one is ${service.kind}`)];
+  }
+  const problems: FieldProblem[] = [];
+  if (!includesPort(service.ports, ingress.port, 'tcp')) {
+    problems.push(
+      problem(`${field}.port`, `${ingress.port} is not declared in ports; expected one of the service's TCP ports`),
+    );
+  }
+  if (ingress.hosts.length === 0 || ingress.hosts.length > LIMITS.publicHosts) {
+    problems.push(
+      problem(`${field}.hosts`, `expected 1 to ${LIMITS.publicHosts} host names; a gateway routes by them`),
+    );
+  }
+  ingress.hosts.forEach((host, index) => {
+    const wrong = publicHostProblem(host);
+    if (wrong !== undefined) problems.push(problem(`${field}.hosts[${index}]`, `${quote(host)}: ${wrong}`));
+  });
+  return problems;
+}
+
+/** Tags of a service or an agent, at `field`. */
+export function checkTags(tags: readonly string[], field: string): FieldProblem[] {
+  if (tags.length > LIMITS.tags)
+    return [problem(`${field}.tags`, `${tags.length} tags; expected at most ${LIMITS.tags}`)];
+  return tags.flatMap((tag, index) => {
+    const wrong = tags.indexOf(tag) < index ? 'given twice; expected each tag once' : tagProblem(tag);
+    return wrong === undefined ? [] : [problem(`${field}.tags[${index}]`, `${quote(tag)}: ${wrong}`)];
+  });
+}

@@ -1,0 +1,181 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Kind, Mesh, Rule, Service } from '../model/mesh.ts';
+import { parseSelector } from '../model/selector.ts';
+import { compilePolicy } from './compile.ts';
+import { runPolicyTests } from './tests.ts';
+import type { Destination, Source } from './types.ts';
+
+const names = ['web', 'blog', 'redis', 'mailer'];
+const tags = ['a', 'b'];
+const tagList = fc.uniqueArray(fc.constantFrom(...tags));
+const range = fc
+  .record({
+    protocol: fc.constantFrom('tcp' as const, 'udp' as const),
+    first: fc.integer({ min: 1, max: 6 }),
+    width: fc.nat(3),
+  })
+  .map(({ protocol, first, width }) => ({ protocol, first, last: first + width }));
+
+const service: fc.Arbitrary<Service> = fc
+  .record({
+    name: fc.constantFrom(...names),
+    kind: fc.constantFrom<Kind>('web', 'private', 'worker'),
+    ports: fc.array(range, { maxLength: 3 }),
+    publicPort: fc.option(fc.integer({ min: 1, max: 9 }), { nil: undefined }),
+    tags: tagList,
+  })
+  .map(({ publicPort, ...rest }) =>
+    publicPort === undefined ? rest : { ...rest, public: { port: publicPort, hosts: ['h'] } },
+  );
+
+const source: fc.Arbitrary<Source> = fc.oneof(
+  service.map((caller): Source => ({ type: 'service', service: caller })),
+  fc.record({ type: fc.constant('host' as const), name: fc.constantFrom('web', 'h1'), tags: tagList }),
+  fc.constant<Source>({ type: 'internet' }),
+);
+const destination: fc.Arbitrary<Destination> = fc.record({
+  service,
+  port: fc.integer({ min: 1, max: 9 }),
+  protocol: fc.constantFrom('tcp' as const, 'udp' as const),
+});
+
+const callee = fc.constantFrom('*', 'kind:web', 'kind:private', 'kind:worker', 'tag:a', 'tag:b', ...names);
+const caller = fc.oneof(callee, fc.constantFrom('host:h1', 'host:web'));
+const rules: fc.Arbitrary<Rule[]> = fc
+  .array(
+    fc.record({
+      action: fc.constantFrom('allow' as const, 'deny' as const),
+      from: fc.array(caller, { minLength: 1, maxLength: 3 }),
+      to: fc.array(callee, { minLength: 1, maxLength: 3 }),
+      ports: fc.array(range, { maxLength: 2 }),
+    }),
+    { maxLength: 70 },
+  )
+  .map((list) => list.map((rule, index) => ({ name: `r${index}`, ...rule })));
+const defaultAction = fc.constantFrom('allow' as const, 'deny' as const);
+
+/** The policy language read out loud, one rule at a time: slow, and plain to see. */
+function plainly(list: readonly Rule[], fallback: 'allow' | 'deny', from: Source, to: Destination): string {
+  const { service: called, port, protocol } = to;
+  const declared = called.ports.some((r) => r.protocol === protocol && r.first <= port && port <= r.last);
+  if (called.kind === 'worker') return 'deny by builtin:worker';
+  if (!declared) return 'deny by builtin:undeclared-port';
+  const ingress = called.kind === 'web' && protocol === 'tcp' && called.public?.port === port;
+  if (from.type === 'internet' && !ingress) return 'deny by builtin:ingress';
+  const matching = list.filter(
+    (rule) =>
+      rule.from.some((selector) => selects(selector, from)) &&
+      rule.to.some((selector) => selects(selector, { type: 'service', service: called })) &&
+      (rule.ports.length === 0 || rule.ports.some((r) => r.protocol === protocol && r.first <= port && port <= r.last)),
+  );
+  const deny = matching.find((rule) => rule.action === 'deny');
+  if (deny !== undefined) return `deny by ${deny.name}`;
+  if (from.type === 'internet') return 'allow by builtin:ingress';
+  const allow = matching.find((rule) => rule.action === 'allow');
+  return allow === undefined ? `${fallback} by default` : `allow by ${allow.name}`;
+}
+
+function selects(text: string, party: Source): boolean {
+  const selector = parseSelector(text);
+  if (selector.type === 'any') return true;
+  if (party.type === 'internet') return false;
+  if (selector.type === 'tag') return (party.type === 'host' ? party : party.service).tags.includes(selector.name);
+  if (party.type === 'host') return selector.type === 'host' && selector.name === party.name;
+  if (selector.type === 'kind') return selector.kind === party.service.kind;
+  return selector.type === 'service' && selector.name === party.service.name;
+}
+
+describe('the evaluator', () => {
+  it('agrees with the language read rule by rule', () => {
+    fc.assert(
+      fc.property(rules, defaultAction, source, destination, (list, fallback, from, to) => {
+        const verdict = compilePolicy({ revision: 1, defaultAction: fallback, rules: list }).decide(from, to);
+        expect(`${verdict.allowed ? 'allow' : 'deny'} by ${verdict.rule}`).toBe(plainly(list, fallback, from, to));
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  it('gives the same verdict in whatever order the rules stand', () => {
+    const shuffled = rules.chain((list) =>
+      fc.tuple(fc.constant(list), fc.shuffledSubarray(list, { minLength: list.length, maxLength: list.length })),
+    );
+    fc.assert(
+      fc.property(shuffled, defaultAction, source, destination, ([one, other], fallback, from, to) => {
+        const first = compilePolicy({ revision: 1, defaultAction: fallback, rules: one }).decide(from, to);
+        const second = compilePolicy({ revision: 1, defaultAction: fallback, rules: other }).decide(from, to);
+        expect(second.allowed).toBe(first.allowed);
+      }),
+    );
+  });
+
+  it('never allows more for one deny more, nor less for one allow more', () => {
+    fc.assert(
+      fc.property(rules, rules, defaultAction, source, destination, (list, more, fallback, from, to) => {
+        const decide = (all: Rule[]): boolean =>
+          compilePolicy({ revision: 1, defaultAction: fallback, rules: all }).decide(from, to).allowed;
+        const before = decide(list);
+        if (!before) expect(decide([...list, ...more.filter(({ action }) => action === 'deny')])).toBe(false);
+        if (before) expect(decide([...list, ...more.filter(({ action }) => action === 'allow')])).toBe(true);
+      }),
+    );
+  });
+
+  it('answers the second time as the first, however many ports are asked', () => {
+    const service: Service = {
+      name: 'wide',
+      kind: 'private',
+      ports: [{ protocol: 'tcp', first: 1, last: 20_000 }],
+      tags: [],
+    };
+    const policy = compilePolicy({
+      revision: 1,
+      defaultAction: 'allow',
+      rules: [
+        { name: 'no', action: 'deny', from: ['*'], to: ['wide'], ports: [{ protocol: 'tcp', first: 5, last: 9 }] },
+      ],
+    });
+    const denied = (): number => {
+      let count = 0;
+      for (let port = 1; port <= 20_000; port++) {
+        const verdict = policy.decide({ type: 'host', name: 'h', tags: [] }, { service, port, protocol: 'tcp' });
+        if (!verdict.allowed) count++;
+      }
+      return count;
+    };
+    expect([denied(), denied()]).toEqual([5, 5]);
+  });
+});
+
+describe("a mesh's own tests", () => {
+  const mesh: Mesh = {
+    network: 'prod',
+    services: [
+      { name: 'web', kind: 'web', ports: [{ protocol: 'tcp', first: 80, last: 80 }], tags: [] },
+      { name: 'mailer', kind: 'worker', ports: [], tags: [] },
+    ],
+    defaultAction: 'allow',
+    policies: [{ name: 'no-ci', action: 'deny', from: ['tag:ci'], to: ['web'], ports: [] }],
+    agents: [{ name: 'build-3', tags: ['ci'] }],
+    tests: [
+      { from: 'mailer', service: 'web', port: 80, protocol: 'tcp', expect: 'allow' },
+      { from: 'host:build-3', service: 'web', port: 80, protocol: 'tcp', expect: 'allow' },
+      { from: 'web', service: 'mailer', port: 25, protocol: 'tcp', expect: 'deny' },
+      { from: 'internet', service: 'web', port: 80, protocol: 'tcp', expect: 'allow' },
+    ],
+  };
+  it('say what was expected, what came out, and by which rule', () => {
+    expect(runPolicyTests(mesh)).toEqual([
+      {
+        field: 'tests[1]',
+        message: 'expected allow, got deny by no-ci: policy no-ci denies host:build-3 to web:80/tcp',
+      },
+      {
+        field: 'tests[3]',
+        message:
+          "expected allow, got deny by builtin:ingress: the internet reaches only a web service's public port, and web:80/tcp is none",
+      },
+    ]);
+  });
+});

@@ -1,0 +1,94 @@
+/** Checks of single fields as they come off the wire. Each gives the value back, or throws WireError. */
+import { parseHostPort } from '../model/endpoint.ts';
+import { hostNameProblem, serviceNameProblem, tagProblem } from '../model/names.ts';
+import { WireError } from './errors.ts';
+
+export function required<T>(value: T | null | undefined, field: string): T {
+  if (value === null || value === undefined) throw new WireError('wire-missing', field, 'not set');
+  return value;
+}
+
+export function integer(value: number | null | undefined, field: string, least: number, most: number): number {
+  const number = value ?? 0;
+  if (!Number.isSafeInteger(number) || number < least || number > most) {
+    throw new WireError('wire-range', field, `${number} is out of range; expected ${least} to ${most}`);
+  }
+  return number;
+}
+
+/** A counter or a time: what a double holds exactly. */
+export function count(value: number | null | undefined, field: string): number {
+  return integer(value, field, 0, Number.MAX_SAFE_INTEGER);
+}
+
+/** A 32-bit address. Zero is none. */
+export function address(value: number | null | undefined, field: string): number {
+  return integer(value, field, 1, 0xffffffff);
+}
+
+/** Text of at most `most` characters, without control characters, so that it can stand in a log or on a terminal. */
+export function text(value: string | null | undefined, field: string, most: number): string {
+  const string = value ?? '';
+  if (string.length > most) throw new WireError('wire-length', field, `longer than ${most} characters`);
+  if (/\p{Cc}/u.test(string)) throw new WireError('wire-form', field, 'holds control characters');
+  return string;
+}
+
+/** The counterpart of `text` for words of the sender's own making, such as an error's: made to fit, never refused. */
+export function sentence(words: string, most: number): string {
+  return words
+    .replace(/\p{Cc}+/gu, ' ')
+    .slice(0, most)
+    .toWellFormed();
+}
+
+/** An identifier that control made: letters, digits, hyphens and underscores. */
+export function identifier(value: string | null | undefined, field: string): string {
+  return formed(
+    value,
+    field,
+    /^[A-Za-z0-9_-]{1,64}$/.test(value ?? '') ? undefined : 'expected 1 to 64 letters, digits, - and _',
+  );
+}
+
+export function serviceName(value: string | null | undefined, field: string): string {
+  return formed(value, field, serviceNameProblem(value ?? ''));
+}
+
+export function hostName(value: string | null | undefined, field: string): string {
+  return formed(value, field, hostNameProblem(value ?? ''));
+}
+
+export function tag(value: string | null | undefined, field: string): string {
+  return formed(value, field, tagProblem(value ?? ''));
+}
+
+export function endpoint(value: string | null | undefined, field: string): string {
+  return formed(value, field, (parseHostPort(value ?? '')?.port ?? 0) > 0 ? undefined : 'expected HOST:PORT');
+}
+
+function formed(value: string | null | undefined, field: string, problem: string | undefined): string {
+  if (problem !== undefined) throw new WireError('wire-form', field, problem);
+  return value ?? '';
+}
+
+/** Exactly `length` bytes, copied: the wire's buffer may be large and is not ours to keep. */
+export function bytes(value: Uint8Array | null | undefined, field: string, length: number): Uint8Array {
+  if (value?.length !== length) {
+    throw new WireError('wire-length', field, `${value?.length ?? 0} bytes; expected ${length}`);
+  }
+  return new Uint8Array(value);
+}
+
+/** Each element of a list of at most `most`. */
+export function list<Wire, Model>(
+  values: readonly Wire[] | null | undefined,
+  field: string,
+  most: number,
+  read: (value: Wire, field: string) => Model,
+): Model[] {
+  const items = values ?? [];
+  if (items.length > most)
+    throw new WireError('wire-length', field, `${items.length} entries; expected at most ${most}`);
+  return items.map((value, index) => read(value, `${field}[${index}]`));
+}

@@ -1,0 +1,118 @@
+/** Deltas and inventories, wire to model and back. One bad item rejects itself; a bad policy closes everything. */
+import type { NetmapDelta, NetmapItem, PolicyItem } from '../model/netmap.ts';
+import { count, list, required, text } from './check.ts';
+import { WireError } from './errors.ts';
+import { itemFromWire, itemToWire } from './netmap.ts';
+import type * as pb from './pb.ts';
+
+/** Keys of all sorts: peer/ and 64 characters are the longest. */
+const MAX_KEY = 128;
+const MAX_ITEMS = 100_000;
+export const DIGEST_BYTES = 8;
+
+/** The rule in every verdict while no policy could be read. */
+export const UNREADABLE_POLICY_RULE = 'builtin:unreadable-policy';
+
+/** What stands in for a policy item that could not be read: nobody reaches anything, the internet included. */
+export const DENY_ALL_POLICY: PolicyItem = {
+  type: 'policy',
+  defaultAction: 'deny',
+  rules: [{ name: UNREADABLE_POLICY_RULE, action: 'deny', from: ['*'], to: ['*'], ports: [] }],
+};
+
+/** An item that was refused, and why. */
+export interface RejectedItem {
+  readonly key: string;
+  readonly reason: string;
+}
+
+export interface ReceivedDelta {
+  readonly delta: NetmapDelta;
+  readonly rejected: readonly RejectedItem[];
+}
+
+export function deltaToWire(delta: NetmapDelta): pb.Delta {
+  const { timeline, previous, index, revision, snapshot } = delta;
+  return {
+    timeline,
+    previous,
+    index,
+    revision,
+    snapshot,
+    upserts: delta.upserts.map(itemToWire),
+    removals: [...delta.removals],
+  };
+}
+
+/**
+ * Reads a delta. Throws WireError when its frame is bad (timeline, indexes, counts). A bad item is left out and reported,
+ * and its key joins the removals, so that what stood there before does not outlive what was to replace it. A bad policy
+ * item is replaced by DENY_ALL_POLICY. Of several items with one key none can be trusted: the key is treated as bad.
+ */
+export function deltaFromWire(wire: pb.Outgoing<pb.Delta> | null | undefined): ReceivedDelta {
+  const delta = required(wire, 'delta');
+  const rejected: RejectedItem[] = [];
+  const upserts = new Map<string, NetmapItem>();
+  const removals = new Set(list(delta.removals, 'removals', MAX_ITEMS, (key, at) => text(key, at, MAX_KEY)));
+  const bad = new Set<string>();
+
+  const reject = (key: string, reason: string): void => {
+    rejected.push({ key, reason });
+    bad.add(key);
+  };
+  for (const wireItem of list(delta.upserts, 'upserts', MAX_ITEMS, (item) => item)) {
+    const key = (wireItem.key ?? '').slice(0, MAX_KEY);
+    try {
+      const item = itemFromWire(wireItem);
+      if (upserts.has(key)) reject(key, 'given twice in one delta');
+      else if (removals.has(key)) reject(key, 'both set and removed in one delta');
+      else upserts.set(key, item);
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      reject(key, error.message);
+      // A policy under a wrong key is a policy that is missing.
+      if (wireItem.policy) bad.add('policy');
+    }
+  }
+  for (const key of bad) {
+    upserts.delete(key);
+    if (key !== '') removals.add(key);
+  }
+  if (bad.has('policy')) {
+    removals.delete('policy');
+    upserts.set('policy', DENY_ALL_POLICY);
+  }
+
+  const previous = count(delta.previous, 'previous');
+  return {
+    delta: {
+      timeline: text(delta.timeline, 'timeline', 64),
+      previous,
+      index: count(delta.index, 'index'),
+      revision: count(delta.revision, 'revision'),
+      snapshot: delta.snapshot ?? false,
+      upserts: [...upserts.values()],
+      removals: [...removals],
+    },
+    rejected,
+  };
+}
+
+/** Digests by key, as Hello carries them. */
+export function inventoryToWire(inventory: ReadonlyMap<string, Uint8Array>): pb.ItemDigest[] {
+  return Array.from(inventory, ([key, digest]) => ({ key, digest }));
+}
+
+/** Throws WireError. */
+export function inventoryFromWire(
+  wire: readonly pb.Outgoing<pb.ItemDigest>[] | null | undefined,
+): Map<string, Uint8Array> {
+  return new Map(
+    list(wire, 'inventory', MAX_ITEMS, (entry, at) => [text(entry.key, at, MAX_KEY), digestFromWire(entry.digest, at)]),
+  );
+}
+
+function digestFromWire(digest: Uint8Array | null | undefined, field: string): Uint8Array {
+  if (digest?.length !== DIGEST_BYTES) throw new WireError('wire-length', field, `expected ${DIGEST_BYTES} bytes`);
+  return new Uint8Array(digest);
+}

@@ -1,0 +1,130 @@
+/** The mesh, service, rule and ports, wire to model and back. What a mesh means is checked by validateMesh, after this. */
+
+import { LIMITS } from '../model/limits.ts';
+import type { AgentSettings, Mesh, PolicyTest, PortRange, Rule, Service } from '../model/mesh.ts';
+import { integer, list, required, text } from './check.ts';
+import { actionCodec, kindCodec, protocolCodec } from './enums.ts';
+import type * as pb from './pb.ts';
+
+const MAX_NAME = 255;
+/** Ranges, not ports: a service can declare at most 1,024 single ports. */
+const MAX_RANGES = 1_024;
+
+export function portsToWire(ranges: readonly PortRange[]): pb.PortRange[] {
+  return ranges.map(({ protocol, first, last }) => ({ protocol: protocolCodec.toWire(protocol), first, last }));
+}
+
+/** Throws WireError. */
+export function portsFromWire(
+  ranges: readonly pb.Outgoing<pb.PortRange>[] | null | undefined,
+  field: string,
+): PortRange[] {
+  return list(ranges, field, MAX_RANGES, (range, at) => {
+    const protocol = protocolCodec.fromWire(range.protocol, `${at}.protocol`);
+    const first = integer(range.first, at, 1, 65_535);
+    return { protocol, first, last: integer(range.last, at, first, 65_535) };
+  });
+}
+
+export function serviceToWire(service: Service): pb.Service {
+  return {
+    name: service.name,
+    kind: kindCodec.toWire(service.kind),
+    ports: portsToWire(service.ports),
+    ...(service.public === undefined
+      ? {}
+      : { public: { port: service.public.port, hosts: [...service.public.hosts] } }),
+    tags: [...service.tags],
+  };
+}
+
+/** Throws WireError. */
+export function serviceFromWire(wire: pb.Outgoing<pb.Service>, field?: string): Service {
+  const name = text(wire.name, field ?? 'services', MAX_NAME);
+  const at = field ?? `services.${name}`;
+  const ingress = wire.public;
+  return {
+    name,
+    kind: kindCodec.fromWire(wire.kind, `${at}.kind`),
+    ports: portsFromWire(wire.ports, `${at}.ports`),
+    ...(ingress === null || ingress === undefined
+      ? {}
+      : {
+          public: {
+            port: integer(ingress.port, `${at}.public.port`, 1, 65_535),
+            hosts: list(ingress.hosts, `${at}.public.hosts`, LIMITS.publicHosts, shortText),
+          },
+        }),
+    tags: list(wire.tags, `${at}.tags`, LIMITS.tags, shortText),
+  };
+}
+
+export function ruleToWire(rule: Rule): pb.Rule {
+  return {
+    name: rule.name,
+    action: actionCodec.toWire(rule.action),
+    from: [...rule.from],
+    to: [...rule.to],
+    ports: portsToWire(rule.ports),
+  };
+}
+
+/** Throws WireError. */
+export function ruleFromWire(wire: pb.Outgoing<pb.Rule>, field: string): Rule {
+  return {
+    name: text(wire.name, `${field}.name`, MAX_NAME),
+    action: actionCodec.fromWire(wire.action, `${field}.action`),
+    from: list(wire.from, `${field}.from`, LIMITS.selectors, shortText),
+    to: list(wire.to, `${field}.to`, LIMITS.selectors, shortText),
+    ports: portsFromWire(wire.ports, `${field}.ports`),
+  };
+}
+
+export function meshToWire(mesh: Mesh): pb.Mesh {
+  return {
+    network: mesh.network,
+    services: mesh.services.map(serviceToWire),
+    defaultAction: actionCodec.toWire(mesh.defaultAction),
+    policies: mesh.policies.map(ruleToWire),
+    agents: mesh.agents.map(({ name, tags }) => ({ name, tags: [...tags] })),
+    tests: mesh.tests.map(({ from, service, port, protocol, expect }) => ({
+      from,
+      service,
+      port,
+      protocol: protocolCodec.toWire(protocol),
+      expect: actionCodec.toWire(expect),
+    })),
+  };
+}
+
+/** Throws WireError, whose field is in the mesh file's words. A default that is not set is allow. */
+export function meshFromWire(wire: pb.Outgoing<pb.Mesh> | null | undefined): Mesh {
+  const mesh = required(wire, 'mesh');
+  return {
+    network: text(mesh.network, 'network', MAX_NAME),
+    services: list(mesh.services, 'services', LIMITS.services, (service) => serviceFromWire(service)),
+    defaultAction: mesh.defaultAction ? actionCodec.fromWire(mesh.defaultAction, 'default') : 'allow',
+    policies: list(mesh.policies, 'policies', LIMITS.policies, ruleFromWire),
+    agents: list(mesh.agents, 'agents', LIMITS.agents, agentFromWire),
+    tests: list(mesh.tests, 'tests', LIMITS.tests, testFromWire),
+  };
+}
+
+function agentFromWire(wire: pb.Outgoing<pb.AgentSettings>, field: string): AgentSettings {
+  const name = text(wire.name, field, MAX_NAME);
+  return { name, tags: list(wire.tags, `agents.${name}.tags`, LIMITS.tags, shortText) };
+}
+
+function testFromWire(wire: pb.Outgoing<pb.PolicyTest>, field: string): PolicyTest {
+  return {
+    from: shortText(wire.from, `${field}.from`),
+    service: shortText(wire.service, `${field}.to`),
+    port: integer(wire.port, `${field}.to`, 1, 65_535),
+    protocol: protocolCodec.fromWire(wire.protocol, `${field}.to`),
+    expect: actionCodec.fromWire(wire.expect, `${field}.expect`),
+  };
+}
+
+function shortText(value: string | null | undefined, field: string): string {
+  return text(value, field, MAX_NAME);
+}

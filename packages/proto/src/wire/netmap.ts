@@ -1,0 +1,167 @@
+/** Items of an agent's netmap, wire to model and back, and their digests. */
+import { createHash } from 'node:crypto';
+import { LIMITS } from '../model/limits.ts';
+import type { InstanceItem, NetmapItem, PeerItem, PolicyItem, SelfItem, ServiceItem } from '../model/netmap.ts';
+import { itemKey } from '../model/netmap.ts';
+import { parseSelector } from '../model/selector.ts';
+import { checkService } from '../model/validate-service.ts';
+import { address, bytes, endpoint, hostName, identifier, integer, list, required, serviceName, tag } from './check.ts';
+import { actionCodec } from './enums.ts';
+import { WireError } from './errors.ts';
+import { weft } from './generated.ts';
+import { portsFromWire, portsToWire, ruleFromWire, ruleToWire, serviceFromWire, serviceToWire } from './mesh.ts';
+import type * as pb from './pb.ts';
+
+export const MAX_ENDPOINTS = 32;
+export const KEY_BYTES = 32;
+const MAX_ORDINAL = 0xffffffff;
+
+export function itemToWire(item: NetmapItem): pb.Item {
+  const key = itemKey(item);
+  switch (item.type) {
+    case 'service':
+      return { key, service: { service: serviceToWire(item.service), address: item.address } };
+    case 'instance': {
+      const { service, ordinal, agentId, healthy } = item;
+      const notListening = portsToWire(item.notListening);
+      return { key, instance: { service, ordinal, agentId, address: item.address, healthy, notListening } };
+    }
+    case 'peer':
+      return { key, peer: peerToWire(item) };
+    case 'policy':
+      return {
+        key,
+        policy: { defaultAction: actionCodec.toWire(item.defaultAction), rules: item.rules.map(ruleToWire) },
+      };
+    case 'self': {
+      const { agentId, network, host, gateway } = item;
+      const self = { agentId, network, host, address: item.address, gateway };
+      return { key, self: { ...self, tags: [...item.tags], services: [...item.services] } };
+    }
+  }
+}
+
+function peerToWire(item: PeerItem): pb.PeerItem {
+  const { agentId, host, tunnelKey, psk, gateway } = item;
+  return {
+    agentId,
+    host,
+    tags: [...item.tags],
+    tunnelKey,
+    psk,
+    endpoints: [...item.endpoints],
+    gateway,
+    services: [...item.services],
+    address: item.address,
+  };
+}
+
+/** Throws WireError: nothing is set or too much, a field is out of form, or the key is not the item's own. */
+export function itemFromWire(wire: pb.Outgoing<pb.Item>): NetmapItem {
+  const item = readItem(wire);
+  if (itemKey(item) !== wire.key) throw new WireError('wire-key', 'key', `expected ${itemKey(item)}`);
+  return item;
+}
+
+function readItem(wire: pb.Outgoing<pb.Item>): NetmapItem {
+  const { service, instance, peer, policy, self } = wire;
+  const set = [service, instance, peer, policy, self].filter((part) => part !== null && part !== undefined);
+  if (set.length !== 1)
+    throw new WireError('wire-missing', 'item', `${set.length} parts are set; expected exactly one`);
+  if (service) return readService(service);
+  if (instance) return readInstance(instance);
+  if (peer) return readPeer(peer);
+  if (policy) return readPolicy(policy);
+  return readSelf(required(self, 'self'));
+}
+
+function readService(wire: pb.Outgoing<pb.ServiceItem>): ServiceItem {
+  const service = serviceFromWire(required(wire.service, 'service.service'), 'service.service');
+  const [wrong] = checkService(service);
+  if (wrong !== undefined) throw new WireError('wire-form', wrong.field, wrong.message);
+  return { type: 'service', service, address: address(wire.address, 'service.address') };
+}
+
+function readInstance(wire: pb.Outgoing<pb.InstanceItem>): InstanceItem {
+  return {
+    type: 'instance',
+    service: serviceName(wire.service, 'instance.service'),
+    ordinal: integer(wire.ordinal, 'instance.ordinal', 0, MAX_ORDINAL),
+    agentId: identifier(wire.agentId, 'instance.agent_id'),
+    address: address(wire.address, 'instance.address'),
+    healthy: wire.healthy ?? false,
+    notListening: portsFromWire(wire.notListening, 'instance.not_listening'),
+  };
+}
+
+function readPeer(wire: pb.Outgoing<pb.PeerItem>): PeerItem {
+  return {
+    type: 'peer',
+    agentId: identifier(wire.agentId, 'peer.agent_id'),
+    host: hostName(wire.host, 'peer.host'),
+    tags: list(wire.tags, 'peer.tags', LIMITS.tags, tag),
+    tunnelKey: bytes(wire.tunnelKey, 'peer.tunnel_key', KEY_BYTES),
+    psk: bytes(wire.psk, 'peer.psk', KEY_BYTES),
+    endpoints: list(wire.endpoints, 'peer.endpoints', MAX_ENDPOINTS, endpoint),
+    gateway: wire.gateway ?? false,
+    services: list(wire.services, 'peer.services', LIMITS.services, serviceName),
+    address: address(wire.address, 'peer.address'),
+  };
+}
+
+function readPolicy(wire: pb.Outgoing<pb.PolicyItem>): PolicyItem {
+  const rules = list(wire.rules, 'policy.rules', LIMITS.policies, ruleFromWire);
+  rules.forEach((rule, index) => {
+    for (const side of ['from', 'to'] as const) {
+      if (rule[side].length === 0)
+        throw new WireError('wire-missing', `policy.rules[${index}].${side}`, 'selects nobody');
+      rule[side].forEach(selectorForm(`policy.rules[${index}].${side}`));
+    }
+  });
+  return { type: 'policy', defaultAction: actionCodec.fromWire(wire.defaultAction, 'policy.default_action'), rules };
+}
+
+/** A selector that this version cannot read could be a deny for someone: the whole policy is refused with it. */
+function selectorForm(field: string): (selector: string, index: number) => void {
+  return (selector, index) => {
+    try {
+      parseSelector(selector);
+    } catch (error) {
+      throw new WireError('wire-form', `${field}[${index}]`, 'not a selector', error);
+    }
+  };
+}
+
+function readSelf(wire: pb.Outgoing<pb.SelfItem>): SelfItem {
+  return {
+    type: 'self',
+    agentId: identifier(wire.agentId, 'self.agent_id'),
+    network: serviceName(wire.network, 'self.network'),
+    host: hostName(wire.host, 'self.host'),
+    tags: list(wire.tags, 'self.tags', LIMITS.tags, tag),
+    address: address(wire.address, 'self.address'),
+    services: list(wire.services, 'self.services', LIMITS.services, serviceName),
+    gateway: wire.gateway ?? false,
+  };
+}
+
+/** The item as protobuf bytes: the same item always gives the same bytes, on every agent and in control. */
+export function encodeItem(item: NetmapItem): Uint8Array {
+  return weft.v1.Item.encode(itemToWire(item)).finish();
+}
+
+/** Reads what encodeItem made, as from an agent's copy on disk. Throws WireError. */
+export function decodeItem(encoded: Uint8Array): NetmapItem {
+  let wire: pb.Item;
+  try {
+    wire = weft.v1.Item.decode(encoded) as pb.Item;
+  } catch (error) {
+    throw new WireError('wire-decode', 'item', 'not an item', error);
+  }
+  return itemFromWire(wire);
+}
+
+/** First 8 bytes of SHA-256 of an item's encoded bytes. */
+export function itemDigest(encoded: Uint8Array): Uint8Array {
+  return new Uint8Array(createHash('sha256').update(encoded).digest().subarray(0, 8));
+}

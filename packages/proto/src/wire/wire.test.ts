@@ -1,0 +1,352 @@
+import { createHash } from 'node:crypto';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Service } from '../model/mesh.ts';
+import type { NetmapItem, PeerItem, ServiceItem } from '../model/netmap.ts';
+import { itemKey } from '../model/netmap.ts';
+import { compilePolicy } from '../policy/compile.ts';
+import {
+  DENY_ALL_POLICY,
+  deltaFromWire,
+  deltaToWire,
+  inventoryFromWire,
+  inventoryToWire,
+  UNREADABLE_POLICY_RULE,
+} from './delta.ts';
+import { WireError } from './errors.ts';
+import { adminService, agentService } from './grpc.ts';
+import { meshFromWire, meshToWire } from './mesh.ts';
+import { decodeItem, encodeItem, itemDigest, itemFromWire, itemToWire } from './netmap.ts';
+import type * as pb from './pb.ts';
+import {
+  flowBatchFromWire,
+  flowBatchToWire,
+  flowFromWire,
+  flowToWire,
+  reportFromWire,
+  reportToWire,
+} from './report.ts';
+import { helloMessage, joinProofMessage } from './signature.ts';
+import { anyDelta, anyFlow, anyItem, anyMesh, anyReport } from './wire.fixture.ts';
+
+/** Through bytes and back, as between two programs. */
+function overAgentWire(message: pb.Outgoing<pb.AgentMessage>): pb.AgentMessage {
+  return agentService.connect.requestDeserialize(agentService.connect.requestSerialize(message));
+}
+function overControlWire(message: pb.Outgoing<pb.ControlMessage>): pb.ControlMessage {
+  return agentService.connect.responseDeserialize(agentService.connect.responseSerialize(message));
+}
+
+describe('what is sent is what arrives', () => {
+  it('a mesh', () => {
+    fc.assert(
+      fc.property(anyMesh, (mesh) => {
+        const { apply } = adminService;
+        const request = apply.requestDeserialize(apply.requestSerialize({ mesh: meshToWire(mesh) }));
+        expect(meshFromWire(request.mesh)).toEqual(mesh);
+      }),
+    );
+  });
+  it('a delta', () => {
+    fc.assert(
+      fc.property(anyDelta, (delta) => {
+        const message = overControlWire({ delta: deltaToWire(delta) });
+        expect(deltaFromWire(message.delta)).toEqual({ delta, rejected: [] });
+      }),
+    );
+  });
+  it('a report', () => {
+    fc.assert(
+      fc.property(anyReport, (report) => {
+        expect(reportFromWire(overAgentWire({ report: reportToWire(report) }).report)).toEqual(report);
+      }),
+    );
+  });
+  it('flow records', () => {
+    fc.assert(
+      fc.property(fc.array(anyFlow, { maxLength: 3 }), fc.nat(), (records, dropped) => {
+        const { flows } = overAgentWire({ flows: flowBatchToWire(records, dropped) });
+        expect(flowBatchFromWire(flows)).toEqual({ records, dropped, rejected: [] });
+      }),
+    );
+  });
+  it('an inventory', () => {
+    const inventory = new Map([['self', new Uint8Array(8).fill(3)]]);
+    const { hello } = overAgentWire({ hello: { inventory: inventoryToWire(inventory) } });
+    expect(inventoryFromWire(hello?.inventory)).toEqual(inventory);
+    expect(() => inventoryFromWire([{ key: 'self', digest: new Uint8Array(7) }])).toThrow(WireError);
+  });
+});
+
+describe("an item's bytes", () => {
+  it('are the same after a round trip, so that both ends have one digest', () => {
+    fc.assert(
+      fc.property(anyItem, (item) => {
+        const bytes = encodeItem(item);
+        const held = decodeItem(bytes);
+        expect(held).toEqual(item);
+        expect(encodeItem(held)).toEqual(bytes);
+        const delta = overControlWire({ delta: { upserts: [itemToWire(item)] } }).delta;
+        expect(deltaFromWire(delta).delta.upserts.map(encodeItem)).toEqual([bytes]);
+      }),
+    );
+  });
+  it('have the first 8 bytes of SHA-256 as their digest', () => {
+    const bytes = encodeItem(DENY_ALL_POLICY);
+    expect(Buffer.from(itemDigest(bytes)).toString('hex')).toBe(
+      createHash('sha256').update(bytes).digest('hex').slice(0, 16),
+    );
+  });
+  it('share no memory with what they were read from', () => {
+    const bytes = Buffer.from(encodeItem(peer));
+    const held = decodeItem(bytes) as PeerItem;
+    bytes.fill(0);
+    expect(held.tunnelKey).toEqual(peer.tunnelKey);
+    expect(held.tunnelKey.buffer.byteLength).toBe(32);
+  });
+});
+
+const peer: PeerItem = {
+  type: 'peer',
+  agentId: 'a1',
+  host: 'build-3',
+  tags: ['ci'],
+  tunnelKey: new Uint8Array(32).fill(1),
+  psk: new Uint8Array(32).fill(2),
+  endpoints: ['10.0.0.1:7410'],
+  gateway: false,
+  services: ['web'],
+  address: 0x7f500001,
+};
+const redis: Service = {
+  name: 'redis',
+  kind: 'private',
+  ports: [{ protocol: 'tcp', first: 6379, last: 6379 }],
+  tags: [],
+};
+const redisItem: ServiceItem = { type: 'service', service: redis, address: 0x7f500002 };
+const wirePeer = itemToWire(peer);
+const wireRedis = itemToWire(redisItem);
+
+describe('an item is refused', () => {
+  const alteredPeer = (changes: pb.Outgoing<pb.PeerItem>): pb.Outgoing<pb.Item> => ({
+    key: 'peer/a1',
+    peer: { ...wirePeer.peer, ...changes } as pb.Outgoing<pb.PeerItem>,
+  });
+  const alteredRedis = (changes: pb.Outgoing<pb.Service>): pb.Outgoing<pb.Item> => ({
+    key: 'service/redis',
+    service: { address: 1, service: { ...wireRedis.service?.service, ...changes } as pb.Outgoing<pb.Service> },
+  });
+  const rule = { name: 'r', action: 2, from: ['*'], to: ['*'] };
+  const policy = (changes: pb.Outgoing<pb.Rule>): pb.Outgoing<pb.Item> => ({
+    key: 'policy',
+    policy: { defaultAction: 1, rules: [{ ...rule, ...changes }] },
+  });
+  it.each<[string, pb.Outgoing<pb.Item>, string]>([
+    ['with nothing in it', { key: 'self' }, 'wire-missing'],
+    ['with two things in it', { ...wirePeer, ...wireRedis }, 'wire-missing'],
+    ["under another's key", { ...wirePeer, key: 'peer/a2' }, 'wire-key'],
+    ['with a short key', alteredPeer({ tunnelKey: new Uint8Array(31) }), 'wire-length'],
+    ['with a long psk', alteredPeer({ psk: new Uint8Array(33) }), 'wire-length'],
+    ['without a psk', alteredPeer({ psk: new Uint8Array() }), 'wire-length'],
+    ['with a bad endpoint', alteredPeer({ endpoints: ['nowhere'] }), 'wire-form'],
+    ['with too many endpoints', alteredPeer({ endpoints: Array(33).fill('a:1') }), 'wire-length'],
+    ['with a bad host', alteredPeer({ host: 'A' }), 'wire-form'],
+    ['with a bad agent id', alteredPeer({ agentId: 'a/1' }), 'wire-form'],
+    ['without an address', alteredPeer({ address: 0 }), 'wire-range'],
+    ['with a bad service', alteredPeer({ services: ['internet'] }), 'wire-form'],
+    ['of no kind', alteredRedis({ kind: 0 }), 'wire-enum'],
+    ['of an unknown kind', alteredRedis({ kind: 9 }), 'wire-enum'],
+    ['that is a worker with ports', alteredRedis({ kind: 3 }), 'wire-form'],
+    ['with port 0', alteredRedis({ ports: [{ protocol: 1, first: 0, last: 5 }] }), 'wire-range'],
+    ['with ports the wrong way round', alteredRedis({ ports: [{ protocol: 1, first: 5, last: 4 }] }), 'wire-range'],
+    ['with ports of no protocol', alteredRedis({ ports: [{ first: 5, last: 5 }] }), 'wire-enum'],
+    ['without a service', { key: 'service/redis', service: { address: 1 } }, 'wire-missing'],
+    ['with a rule of no action', policy({ action: 0 }), 'wire-enum'],
+    ['with a rule from nobody', policy({ from: [] }), 'wire-missing'],
+    ['with a selector of a newer language', policy({ to: ['port:80'] }), 'wire-form'],
+    ['with a rule name for a terminal', policy({ name: '\u001b[2J' }), 'wire-form'],
+    ['without a default', { key: 'policy', policy: { rules: [rule] } }, 'wire-enum'],
+  ])('%s', (_what, item, code) => {
+    expect(() => itemFromWire(item)).toThrow(expect.objectContaining({ name: 'WireError', code }));
+  });
+});
+
+describe('a delta with a bad item', () => {
+  const frame = { timeline: 't', previous: 1, index: 2, revision: 3 };
+  const badPeer = { key: 'peer/a1', peer: { ...wirePeer.peer, tunnelKey: new Uint8Array(5) } };
+
+  it('applies the others, reports it, and removes what stood there before', () => {
+    const { delta, rejected } = deltaFromWire({ ...frame, upserts: [badPeer, wireRedis], removals: ['peer/a9'] });
+    expect(delta.upserts).toEqual([redisItem]);
+    expect(delta.removals).toEqual(['peer/a9', 'peer/a1']);
+    expect(rejected).toEqual([{ key: 'peer/a1', reason: 'peer.tunnel_key: 5 bytes; expected 32' }]);
+  });
+
+  it('takes no side between two items with one key, nor between an item and its removal', () => {
+    const twice = deltaFromWire({ ...frame, upserts: [wirePeer, wireRedis, wirePeer] });
+    expect([twice.delta.upserts, twice.delta.removals]).toEqual([[redisItem], ['peer/a1']]);
+    const both = deltaFromWire({ ...frame, upserts: [wireRedis], removals: ['service/redis'] });
+    expect([both.delta.upserts, both.delta.removals, both.rejected.length]).toEqual([[], ['service/redis'], 1]);
+  });
+
+  it.each([
+    ['unreadable', { key: 'policy', policy: { defaultAction: 1, rules: [{ name: 'r' }] } }],
+    ['empty', { key: 'policy' }],
+    ['under another key', { key: 'policies', policy: { defaultAction: 1 } }],
+  ])('closes everything when the policy is %s', (_what, policy) => {
+    const { delta, rejected } = deltaFromWire({ ...frame, upserts: [policy, wireRedis] });
+    expect(rejected).toHaveLength(1);
+    expect(delta.upserts).toEqual([redisItem, DENY_ALL_POLICY]);
+    expect(delta.removals).not.toContain('policy');
+  });
+
+  it.each([
+    ['nothing at all', undefined],
+    ['an index past 2^53', { ...frame, index: 2 ** 60 }],
+    ['a timeline too long', { ...frame, timeline: 'x'.repeat(65) }],
+    ['a key too long', { ...frame, removals: ['x'.repeat(129)] }],
+  ])('is refused whole for %s', (_what, wire) => {
+    expect(() => deltaFromWire(wire)).toThrow(WireError);
+  });
+});
+
+describe('the policy that stands in', () => {
+  it('denies everyone, the internet at a public port included', () => {
+    const policy = compilePolicy({ revision: 1, ...DENY_ALL_POLICY });
+    const service: Service = { ...redis, kind: 'web', public: { port: 6379, hosts: ['a.example'] } };
+    for (const source of [
+      { type: 'internet' } as const,
+      { type: 'host', name: 'h', tags: [] } as const,
+      { type: 'service', service } as const,
+    ]) {
+      const verdict = policy.decide(source, { service, port: 6379, protocol: 'tcp' });
+      expect([verdict.allowed, verdict.rule]).toEqual([false, UNREADABLE_POLICY_RULE]);
+    }
+  });
+});
+
+describe('words from an agent', () => {
+  const report = { endpoints: [], tunnelPort: 1, instances: [], gatewayAddress: '', tunnels: 0, flows: 0 };
+  it('are made to fit by an honest one', () => {
+    const problems = [{ code: 'c', subject: 's', message: `one\ntwo\ud800${'x'.repeat(2_000)}` }];
+    const [problem] = reportFromWire(overAgentWire({ report: reportToWire({ ...report, problems }) }).report).problems;
+    expect(problem?.message).toMatch(/^one two\ufffdx+$/);
+    expect(problem?.message).toHaveLength(1_000);
+  });
+  it('are refused otherwise', () => {
+    expect(() => reportFromWire({ problems: [{ message: 'a\nb' }] })).toThrow(WireError);
+    expect(() => reportFromWire({ problems: Array(257).fill({}) })).toThrow(WireError);
+    expect(() => flowBatchFromWire({ records: Array(1_001).fill({}) })).toThrow(WireError);
+  });
+  it('cost only the record that they are in', () => {
+    const [good] = fc.sample(anyFlow, { numRuns: 1, seed: 1 });
+    if (good === undefined) throw new Error('no sample');
+    const batch = flowBatchFromWire({ records: [flowToWire(good), { ...flowToWire(good), id: 'X' }], dropped: 2 });
+    expect(batch.records).toEqual([good]);
+    expect(batch.rejected).toEqual([{ key: 'flows.records[1]', reason: 'id: expected 16 hexadecimal digits' }]);
+  });
+});
+
+describe('a mesh off the wire', () => {
+  const service = { name: 'redis', kind: 2, ports: [{ protocol: 1, first: 1, last: 1 }] };
+  it.each([
+    ['no mesh', undefined, 'mesh'],
+    ['a service of no kind', { services: [{ ...service, kind: 0 }] }, 'services.redis.kind'],
+    [
+      'a port out of range',
+      { services: [{ ...service, ports: [{ protocol: 1, first: 70_000, last: 1 }] }] },
+      'services.redis.ports[0]',
+    ],
+    [
+      'an unknown action',
+      {
+        policies: [
+          { name: 'a', action: 1 },
+          { name: 'b', action: 7 },
+        ],
+      },
+      'policies[1].action',
+    ],
+    ['an unknown default', { defaultAction: 7 }, 'default'],
+    ['a test of no port', { tests: [{ from: 'a', service: 'b', protocol: 1, expect: 1 }] }, 'tests[0].to'],
+    ['5,001 services', { services: Array(5_001).fill(service) }, 'services'],
+    ['33 tags', { agents: [{ name: 'h', tags: Array(33).fill('t') }] }, 'agents.h.tags'],
+  ])('is refused for %s, in the words of the file', (_what, mesh, field) => {
+    expect(() => meshFromWire(mesh)).toThrow(expect.objectContaining({ name: 'WireError', field }));
+  });
+  it('allows by default', () => {
+    expect(meshFromWire({ network: 'prod' }).defaultAction).toBe('allow');
+  });
+});
+
+describe('rubbish', () => {
+  /** Bytes that often begin like a message: a valid one with bytes changed, or none at all. */
+  const rubbish = fc.oneof(
+    fc.uint8Array({ maxLength: 200 }),
+    fc
+      .tuple(anyDelta, fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 6 }))
+      .map(([delta, changes]) =>
+        altered(agentService.connect.responseSerialize({ delta: deltaToWire(delta) }), changes),
+      ),
+    fc
+      .tuple(anyReport, fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 6 }))
+      .map(([report, changes]) =>
+        altered(agentService.connect.requestSerialize({ report: reportToWire(report) }), changes),
+      ),
+  );
+
+  function altered(bytes: Buffer, changes: readonly (readonly [number, number])[]): Uint8Array {
+    for (const [at, value] of changes) bytes[at % bytes.length] = value;
+    return bytes;
+  }
+
+  const readers: [string, (bytes: Buffer) => unknown][] = [
+    ['an item', (bytes) => decodeItem(bytes)],
+    ['a message of control', (bytes) => deltaFromWire(agentService.connect.responseDeserialize(bytes).delta)],
+    ['a report', (bytes) => reportFromWire(agentService.connect.requestDeserialize(bytes).report)],
+    ['flows', (bytes) => flowBatchFromWire(agentService.connect.requestDeserialize(bytes).flows)],
+    ['a flow', (bytes) => flowFromWire(adminService.watchFlows.responseDeserialize(bytes).record)],
+    ['a hello', (bytes) => inventoryFromWire(agentService.connect.requestDeserialize(bytes).hello?.inventory)],
+    ['an apply', (bytes) => meshFromWire(adminService.apply.requestDeserialize(bytes).mesh)],
+  ];
+  it.each(readers)('read as %s is a value or a WireError', (_what, read) => {
+    fc.assert(
+      fc.property(rubbish, (bytes) => {
+        try {
+          read(Buffer.from(bytes));
+        } catch (error) {
+          expect(error).toBeInstanceOf(WireError);
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('that was accepted encodes to what is accepted', () => {
+    fc.assert(
+      fc.property(rubbish, (bytes) => {
+        let items: readonly NetmapItem[] = [];
+        try {
+          items = deltaFromWire(agentService.connect.responseDeserialize(Buffer.from(bytes)).delta).delta.upserts;
+        } catch (error) {
+          expect(error).toBeInstanceOf(WireError);
+        }
+        for (const item of items) expect(itemKey(decodeItem(encodeItem(item)))).toBe(itemKey(item));
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
+describe('what agents sign', () => {
+  it('is laid out as agent.proto says', () => {
+    const key = (value: number): Uint8Array => new Uint8Array(32).fill(value);
+    const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+    const text = (words: string): string => Buffer.from(words).toString('hex');
+    expect(hex(joinProofMessage('t1', key(1), key(2)))).toBe(text('weft join v1\0t1\0') + hex(key(1)) + hex(key(2)));
+    expect(hex(helloMessage(key(3), key(4), 'a1'))).toBe(
+      text('weft hello v1\0') + hex(key(3)) + hex(key(4)) + text('a1'),
+    );
+  });
+});

@@ -1,0 +1,150 @@
+/** A relay between two agents: adds delay, and stalls, cuts or drops on command. TCP and UDP on one port. */
+import dgram from 'node:dgram';
+import net from 'node:net';
+
+export interface RelayOptions {
+  readonly target: { readonly host: string; readonly port: number };
+  /** Added to each direction, milliseconds. */
+  readonly delay?: number;
+  /** False lets no datagram through. */
+  readonly datagrams?: boolean;
+}
+
+export class Relay {
+  readonly port: number;
+  /** Bytes passed from the dialling side, TCP only. */
+  bytesForth = 0;
+  datagramsForth = 0;
+  datagramsBack = 0;
+  passDatagrams: boolean;
+  readonly #server: net.Server;
+  readonly #socket: dgram.Socket;
+  readonly #target: RelayOptions['target'];
+  readonly #delay: number;
+  readonly #pairs = new Set<readonly [net.Socket, net.Socket]>();
+  readonly #backs = new Map<string, dgram.Socket>();
+  #stalled: boolean = false;
+  #lastForth: (() => void) | undefined;
+
+  private constructor(server: net.Server, socket: dgram.Socket, port: number, options: RelayOptions) {
+    this.#server = server;
+    this.#socket = socket;
+    this.port = port;
+    this.#target = options.target;
+    this.#delay = options.delay ?? 0;
+    this.passDatagrams = options.datagrams ?? true;
+    server.on('connection', (near) => this.#pair(near));
+    socket.on('message', (packet, from) => this.#forth(packet, from));
+  }
+
+  static async start(options: RelayOptions): Promise<Relay> {
+    for (;;) {
+      const server = net.createServer({ allowHalfOpen: true, noDelay: true });
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      const { port } = server.address() as net.AddressInfo;
+      const socket = dgram.createSocket('udp4');
+      const bound = await new Promise<boolean>((resolve) => {
+        socket.once('error', () => resolve(false));
+        socket.bind(port, '127.0.0.1', () => resolve(true));
+      });
+      if (bound) return new Relay(server, socket, port, options);
+      server.close();
+      socket.close();
+    }
+  }
+
+  get endpoint(): string {
+    return `127.0.0.1:${this.port}`;
+  }
+
+  get connections(): number {
+    return this.#pairs.size;
+  }
+
+  /** Takes bytes and passes none on, as a path that went dark. */
+  stall(): void {
+    this.#stalled = true;
+  }
+
+  unstall(): void {
+    this.#stalled = false;
+  }
+
+  /** Resets every connection, wherever in a record it is. */
+  cut(): void {
+    for (const [near, far] of this.#pairs) {
+      near.resetAndDestroy();
+      far.resetAndDestroy();
+    }
+    this.#pairs.clear();
+  }
+
+  /** Sends bytes of its own to the dialled side, in the middle of what passes. */
+  inject(bytes: Buffer): void {
+    for (const [, far] of this.#pairs) far.write(bytes);
+  }
+
+  /** Sends the last datagram of the dialling side once more. */
+  replayDatagram(): void {
+    this.#lastForth?.();
+  }
+
+  close(): void {
+    this.cut();
+    this.#server.close();
+    this.#socket.close();
+    for (const back of this.#backs.values()) back.close();
+  }
+
+  #pair(near: net.Socket): void {
+    const far = net.connect({ ...this.#target, allowHalfOpen: true, noDelay: true });
+    const pair = [near, far] as const;
+    this.#pairs.add(pair);
+    this.#pass(near, far, (bytes) => {
+      this.bytesForth += bytes;
+    });
+    this.#pass(far, near, () => undefined);
+    const gone = (): void => {
+      this.#pairs.delete(pair);
+      near.destroy();
+      far.destroy();
+    };
+    near.on('close', gone);
+    far.on('close', gone);
+  }
+
+  #pass(from: net.Socket, to: net.Socket, count: (bytes: number) => void): void {
+    from.on('error', () => to.destroy());
+    from.on('data', (piece) => {
+      count(piece.length);
+      if (this.#stalled) return;
+      this.#later(() => to.writable && to.write(piece));
+    });
+    from.on('end', () => this.#later(() => to.end()));
+  }
+
+  #forth(packet: Buffer, from: dgram.RemoteInfo): void {
+    if (!this.passDatagrams || this.#stalled) return;
+    this.datagramsForth += 1;
+    const key = `${from.address}:${from.port}`;
+    let back = this.#backs.get(key);
+    if (back === undefined) {
+      back = dgram.createSocket('udp4');
+      this.#backs.set(key, back);
+      back.on('message', (answer) => {
+        if (!this.passDatagrams || this.#stalled) return;
+        this.datagramsBack += 1;
+        this.#later(() => this.#socket.send(answer, from.port, from.address));
+      });
+    }
+    const socket = back;
+    this.#lastForth = () => socket.send(packet, this.#target.port, this.#target.host);
+    this.#later(this.#lastForth);
+  }
+
+  /** Timers of one length fire in the order they were set, so bytes keep their order. */
+  #later(action: () => void): void {
+    if (this.#delay === 0) action();
+    else setTimeout(action, this.#delay);
+  }
+}
