@@ -16,7 +16,7 @@ const say = (line: string): void => console.log(line);
 function table(rows: readonly Row[]): string {
   const lines = [
     ['', 'FROM', 'TO', 'EXPECTED', 'WHAT HAPPENED'],
-    ...rows.map((row) => [row.right ? 'ok' : 'WRONG', row.from, row.to, row.expected, row.happened.slice(0, 70)]),
+    ...rows.map((row) => [row.right ? 'ok' : 'WRONG', row.from, row.to, row.expected, row.happened.slice(0, 400)]),
   ];
   const widths = [0, 1, 2, 3].map((column) => Math.max(...lines.map((line) => (line[column] ?? '').length)));
   return lines

@@ -12,7 +12,7 @@ services:
 policies:
   - { name: metrics-stay-in, action: deny, from: [mailer], to: [web], ports: [9090] }
 ${policies}tests:
-  - { from: web, to: "postgres:5432", expect: allow }
+  - { from: mailer, to: "postgres:5432", expect: allow }
   - { from: internet, to: "postgres:5432", expect: deny }
 `;
 const NEIGHBOUR = `network: neighbour

@@ -113,9 +113,9 @@ export async function tryRows(mesh: DemoMesh): Promise<Row[]> {
   await row(
     'other network',
     'a service of its own, not running',
-    'reset',
+    'refused',
     () => attemptTcp(hosts.neighbour.dnsPort, 'spy.internal', 5432),
-    (happened) => happened === 'ECONNRESET',
+    (happened) => happened === 'ECONNREFUSED' || happened === 'ECONNRESET',
   );
   await row(
     'web',

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { type AddressRange, formatHostPort, type HostPort, type JoinToken } from '@weft/proto';
 import type { Logger } from 'pino';
+import { type ControlState, followControl, keptNetmap } from './agent-control.ts';
 import { type OpenGateway, openGateway } from './agent-gateway.ts';
 import type { AgentFile } from './config/agent-file.ts';
 import { FlowRegistry } from './connections/registry.ts';
@@ -9,12 +10,10 @@ import { createDnsServer, type DnsServer } from './dns/index.ts';
 import { createInbound, type Inbound } from './inbound/inbound.ts';
 import { createPeerDirectory } from './netmap/directory.ts';
 import { AgentError } from './netmap/errors.ts';
-import { runLink } from './netmap/link.ts';
 import { lockDirectory } from './netmap/lock.ts';
-import { keepRevoked, type Member, openMembership } from './netmap/membership.ts';
+import { type Member, openMembership } from './netmap/membership.ts';
 import { loadNetmap, NetmapKeeper } from './netmap/persist.ts';
 import { Reporter } from './netmap/reporter.ts';
-import { CONTROL_RETRY } from './netmap/retry.ts';
 import { NetmapStore } from './netmap/store.ts';
 import type { AgentStatus } from './observe/agent-status.ts';
 import { describeAgent, makeReport } from './observe/describe.ts';
@@ -57,8 +56,9 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     const services = [...file.services.keys()];
     const gateway = file.gateway !== undefined;
     const request = { directory, token, fallbackHost, services, gateway, version: VERSION, logger };
-    const member = await openMembership(request, signal);
-    await runMember(options, member, signal);
+    let again = true;
+    // A new membership is a new agent: other keys to share with peers, another netmap. All of it starts anew.
+    while (again) again = await runMember(options, await openMembership(request, signal), signal);
   } catch (error) {
     // Stopped while it was still starting: that is what was asked for.
     if (!signal.aborted) throw error;
@@ -67,7 +67,8 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   }
 }
 
-async function runMember(options: AgentOptions, member: Member, signal: AbortSignal): Promise<void> {
+/** Answers true when the agent lost its membership and joined again, false when it was stopped. */
+async function runMember(options: AgentOptions, member: Member, signal: AbortSignal): Promise<boolean> {
   const { directory, logger, ready } = options;
   const { agentId } = member.membership;
   const startedMs = Date.now();
@@ -90,7 +91,7 @@ async function runMember(options: AgentOptions, member: Member, signal: AbortSig
     ending.push(closing(life.signal, () => parts.tunnels.close()));
 
     // 4. What the agent says of itself.
-    const control = { cause: '', revoked: member.membership.revoked };
+    const control: ControlState = { cause: '', revoked: member.membership.revoked };
     const status = (): AgentStatus =>
       describeAgent({
         ...options,
@@ -106,22 +107,24 @@ async function runMember(options: AgentOptions, member: Member, signal: AbortSig
     // 5. Control.
     const keeper = new NetmapKeeper(directory, agentId, () => keptNetmap(store), logger);
     store.subscribe(() => keeper.changed());
-    const linked = follow(options, member, parts, keeper, control, life.signal);
+    const linked = followControl({ ...options, ...parts, member, keeper, control }, life.signal);
     ending.push(linked.ended);
 
-    await Promise.race([aborted(signal), linked.known.then(() => parts.outbound.settled())]);
-    if (!signal.aborted) {
+    const over = Promise.race([aborted(signal), linked.rejoined]);
+    const served = linked.known.then(() => parts.outbound.settled()).then(() => true);
+    if (await Promise.race([served, over.then(() => false)])) {
       const sentence = readySentence(parts);
       logger.info({ event: 'ready' }, sentence);
       ready(sentence);
     }
-    await aborted(signal);
+    await over;
     logger.info({ event: 'stopping' }, 'stopping');
     taking.abort();
     parts.registry.cutAll('the agent stops');
     life.abort();
     await Promise.all(ending);
     if (!control.revoked) await keeper.flush();
+    return !signal.aborted;
   } finally {
     taking.abort();
     life.abort();
@@ -235,82 +238,6 @@ async function openStatus(
     const message = `${error instanceof Error ? error.message : String(error)}; weft status cannot show this agent`;
     parts.problems.raise({ code: 'status-socket', subject: path, message });
   }
-}
-
-/** Holds the link to control. `known` resolves once there is a netmap to serve, be it kept or new. */
-function follow(
-  options: AgentOptions,
-  member: Member,
-  parts: AgentParts,
-  keeper: NetmapKeeper,
-  control: { cause: string; revoked: boolean },
-  signal: AbortSignal,
-): { readonly known: Promise<void>; readonly ended: Promise<void> } {
-  const { directory, logger } = options;
-  const { store, problems, reporter, recorder, tunnels } = parts;
-  const { network, host } = member.membership;
-  const known = Promise.withResolvers<void>();
-  if (store.current.self !== undefined) known.resolve();
-  const keepMembership = async (revoked: boolean) => {
-    control.revoked = revoked;
-    await keepRevoked(directory, member, revoked).catch((error: unknown) => {
-      logger.error({ event: 'identity-not-kept', error }, 'identity.json cannot be written');
-    });
-  };
-  const ended = runLink(
-    {
-      ...member,
-      store,
-      reporter,
-      flows: recorder,
-      trace: (agentId, tracing) => tunnels.ping(agentId, tracing),
-      version: VERSION,
-      logger,
-      limits: CONTROL_RETRY,
-      random: Math.random,
-      now: Date.now,
-      connected: () => {
-        control.cause = '';
-        known.resolve();
-        if (!control.revoked) return;
-        problems.clear('membership-revoked', host);
-        void keepMembership(false);
-      },
-      disconnected: (cause) => {
-        control.cause = cause.message;
-        // Since when it is stale is part of what is kept.
-        keeper.changed();
-      },
-      revoked: async (reason) => {
-        control.cause = reason;
-        if (store.current.self !== undefined) forget(store, logger);
-        problems.raise({
-          code: 'membership-revoked',
-          subject: host,
-          message: `${host} is no member of network ${network} any more: ${reason}; start weft up again with a new join token to come back`,
-        });
-        await keeper.remove();
-        await keepMembership(true);
-      },
-    },
-    signal,
-  );
-  return { known: known.promise, ended };
-}
-
-/** The membership is over: tunnels, flows and names go. Names outside the network are still forwarded. */
-function forget(store: NetmapStore, logger: Logger): void {
-  try {
-    store.clear();
-  } catch (error) {
-    logger.error({ event: 'netmap-not-enforced', error }, 'the network could not be left in full');
-  }
-}
-
-function keptNetmap(store: NetmapStore) {
-  const { timeline, index, revision } = store.current;
-  const heardMs = store.staleSinceMs ?? Date.now();
-  return { position: { timeline, index, revision }, items: [...store.items.values()], heardMs };
 }
 
 function readySentence({ store, dns }: AgentParts): string {

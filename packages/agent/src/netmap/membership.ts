@@ -38,10 +38,19 @@ export async function openMembership(request: MembershipRequest, signal: AbortSi
         'give it by --join-file FILE, by WEFT_JOIN or by --join TOKEN',
     );
   }
-  // A revoked key stays revoked: who joins again does so as a new agent. Keys from a join that was not answered are good.
-  const keys = identity === undefined || kept?.revoked === true ? makeKeys() : identity.keys;
-  await saveIdentity(directory, { keys, membership: undefined });
-  const membership = await join({ ...request, token, keys }, signal);
+  // A revoked agent asks with the keys it had, so that control knows whom it is asked to take back.
+  const keys = identity?.keys ?? makeKeys();
+  if (identity === undefined) await saveIdentity(directory, { keys, membership: undefined });
+  return await rejoin({ ...request, token, keys }, signal);
+}
+
+/** Joins with keys that are kept already, and keeps the membership. Throws AgentError. */
+export async function rejoin(
+  request: MembershipRequest & { readonly token: JoinToken; readonly keys: AgentKeys },
+  signal: AbortSignal,
+): Promise<Member> {
+  const { directory, keys, logger } = request;
+  const membership = await join(request, signal);
   await saveIdentity(directory, { keys, membership });
   const { network, host, agentId } = membership;
   logger.info({ event: 'joined', network, host, agentId }, 'joined the network');

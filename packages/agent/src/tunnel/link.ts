@@ -2,12 +2,12 @@
 import { DatagramError } from '../protocol/datagram/errors.ts';
 import type { DatagramFlow } from '../protocol/mux/datagram-flow.ts';
 import { MuxError } from '../protocol/mux/errors.ts';
-import { HandshakeError } from '../protocol/noise/errors.ts';
-import { RecordError } from '../protocol/record/errors.ts';
 import { Mux, type MuxEvents } from '../protocol/mux/mux.ts';
 import type { Offer, OpeningEvents } from '../protocol/mux/opening.ts';
 import { BACKLOG_LIMIT, type RecordOutput } from '../protocol/mux/scheduler.ts';
 import type { OpenRequest } from '../protocol/mux/types.ts';
+import { HandshakeError } from '../protocol/noise/errors.ts';
+import { RecordError } from '../protocol/record/errors.ts';
 import { RecordOpener } from '../protocol/record/opener.ts';
 import { RecordSealer } from '../protocol/record/sealer.ts';
 import type { TunnelContext } from './context.ts';

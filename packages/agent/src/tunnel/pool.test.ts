@@ -58,7 +58,10 @@ it('adds a tunnel beside a bulk copy, and closes it when it is idle', async () =
 });
 
 it('keeps one of two when both sides dialled and both tidy up', async () => {
-  const pings = [alice.tunnels.ping('bob', AbortSignal.timeout(5000)), bob.tunnels.ping('alice', AbortSignal.timeout(5000))];
+  const pings = [
+    alice.tunnels.ping('bob', AbortSignal.timeout(5000)),
+    bob.tunnels.ping('alice', AbortSignal.timeout(5000)),
+  ];
   await Promise.all(pings);
   await eventually(() => alice.tunnels.counters.open === 1 && bob.tunnels.counters.open === 1);
   const streams = await Promise.all([openStream(alice, 'bob'), openStream(bob, 'alice')]);
