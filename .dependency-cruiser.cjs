@@ -9,7 +9,13 @@ const noReach = (name, comment, from, to) => ({
 
 module.exports = {
   forbidden: [
-    { name: 'no-circular', comment: 'A cycle hides which part leads.', severity: 'error', from: {}, to: { circular: true } },
+    {
+      name: 'no-circular',
+      comment: 'A cycle hides which part leads.',
+      severity: 'error',
+      from: {},
+      to: { circular: true },
+    },
     noReach(
       'proto-imports-nobody',
       'proto is what both programs agree on; it can depend on neither.',

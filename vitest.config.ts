@@ -1,13 +1,32 @@
 import { defineConfig } from 'vitest/config';
 
-const report = process.env['WEFT_TEST_REPORT'];
+const report = process.env.WEFT_TEST_REPORT;
 
 export default defineConfig({
   test: {
-    include: ['packages/*/src/**/*.test.ts', 'test/**/*.test.ts'],
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
-    pool: 'forks',
     reporters: report === undefined ? ['default'] : ['default', ['json', { outputFile: report }]],
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          include: ['packages/*/src/**/*.test.ts', 'test/scenario/**/*.test.ts'],
+          testTimeout: 30_000,
+          pool: 'forks',
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        // Each of these has many processes of its own: one at a time, or they starve each other on a small machine.
+        test: {
+          name: 'system',
+          include: ['test/{process,netns}/**/*.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+          pool: 'forks',
+          fileParallelism: false,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
   },
 });

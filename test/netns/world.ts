@@ -97,6 +97,8 @@ async function startServers(hosts: World['hosts']): Promise<Map<string, Process>
         '6379',
         '--bind',
         '127.0.0.1',
+        '--protected-mode',
+        'no',
         '--save',
         '',
         '--loglevel',

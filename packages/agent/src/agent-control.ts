@@ -120,7 +120,15 @@ function forget(store: NetmapStore, logger: Logger): void {
 async function joinAgain({ token, member, file, ...rest }: ControlParts, signal: AbortSignal): Promise<boolean> {
   if (token === undefined) return false;
   const { directory, fallbackHost, logger } = rest;
-  const request = { directory, token, fallbackHost, services: [...file.services.keys()], gateway: file.gateway !== undefined, version: VERSION, logger };
+  const request = {
+    directory,
+    token,
+    fallbackHost,
+    services: [...file.services.keys()],
+    gateway: file.gateway !== undefined,
+    version: VERSION,
+    logger,
+  };
   try {
     await rejoin({ ...request, keys: member.keys }, signal);
     return true;

@@ -56,9 +56,10 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     const services = [...file.services.keys()];
     const gateway = file.gateway !== undefined;
     const request = { directory, token, fallbackHost, services, gateway, version: VERSION, logger };
-    let again = true;
+    let again: boolean;
     // A new membership is a new agent: other keys to share with peers, another netmap. All of it starts anew.
-    while (again) again = await runMember(options, await openMembership(request, signal), signal);
+    do again = await runMember(options, await openMembership(request, signal), signal);
+    while (again);
   } catch (error) {
     // Stopped while it was still starting: that is what was asked for.
     if (!signal.aborted) throw error;

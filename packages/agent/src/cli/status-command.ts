@@ -2,12 +2,12 @@
 import { existsSync } from 'node:fs';
 import { adminService, type pb } from '@weft/proto/wire';
 import type { AgentStatus } from '../observe/agent-status.ts';
+import { readLocalStatus } from '../observe/status-client.ts';
 import { type AdminOptions, adminAccess, withAdmin } from './admin.ts';
 import { formatDuration } from './duration.ts';
 import { CommandError } from './errors.ts';
 import { formatBytes, formatTime, orDash } from './format.ts';
 import { writeJson } from './json.ts';
-import { readLocalStatus } from './local-agent.ts';
 import { defaultDirectory } from './paths.ts';
 import { type Cell, writeTable } from './table.ts';
 import { paint, printable, type Terminal } from './terminal.ts';

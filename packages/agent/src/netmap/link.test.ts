@@ -170,6 +170,7 @@ class Stream {
       this.#wake();
     });
     call.on('error', () => {});
+    call.on('end', () => call.end());
   }
 
   /** The next message of a sort; others that come before it are passed over. */
@@ -462,6 +463,21 @@ describe('the link', () => {
     expect(store.current.self).toBeUndefined();
     second.send({ challenge: { nonce: new Uint8Array(3) } });
     await streams.next();
+  });
+
+  test('sends the flows that are left before it ends', async () => {
+    const streams = new Streams();
+    const { flows, link } = setUp(await serve(streams.handlers));
+    const stream = await streams.next();
+    await stream.hello();
+    stream.delta({ snapshot: true, index: 1, upserts: [self, policy] });
+    await stream.next('ack');
+    for (let count = 0; count < 1_500; count++) flows.record(flow);
+    stop.abort();
+    const first = await stream.next('flows');
+    const second = await stream.next('flows');
+    expect(first.records.length + second.records.length).toBe(1_500);
+    await link;
   });
 
   test('ends with its signal', async () => {

@@ -1,7 +1,7 @@
 /** Asking the agent of this host, over the socket in its directory. */
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import type { AgentStatus } from '../observe/agent-status.ts';
+import type { AgentStatus } from './agent-status.ts';
 
 const TIMEOUT_MS = 3_000;
 /** Far more than a status takes; whatever answers there is not trusted to stop. */
