@@ -1,0 +1,124 @@
+import http from 'node:http';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { GatewayBench, HOST } from './fixture.ts';
+
+const SMALL_BODY = 'Not available.\n';
+
+let bench: GatewayBench;
+let reached: string[];
+beforeEach(async () => {
+  reached = [];
+  bench = new GatewayBench();
+  await bench.start({ headerBytes: 4096 });
+  await bench.serve((request, response) => {
+    reached.push(`${request.method} ${request.url}`);
+    request.resume().on('end', () => response.end('inside'));
+  });
+});
+afterEach(() => bench.close());
+
+/** A request line and fields, blank line added. */
+const message = (...lines: string[]): string => `${lines.join('\r\n')}\r\n\r\n`;
+const host = `Host: ${HOST}`;
+
+describe('hostile requests', () => {
+  it.each<[string, string, number]>([
+    ['no Host', message('GET / HTTP/1.1'), 400],
+    ['no Host in 1.0', message('GET / HTTP/1.0'), 400],
+    ['an empty Host', message('GET / HTTP/1.1', 'Host:'), 400],
+    ['two Hosts', message('GET / HTTP/1.1', host, 'Host: redis'), 400],
+    ['two Hosts alike', message('GET / HTTP/1.1', host, host), 400],
+    [
+      'a second Host far behind',
+      message('GET / HTTP/1.1', host, ...Array.from({ length: 600 }, () => 'a:'), 'hOsT: redis'),
+      400,
+    ],
+    ['a list of Hosts', message('GET / HTTP/1.1', `${host}, redis`), 400],
+    ['userinfo in Host', message('GET / HTTP/1.1', `Host: redis@${HOST}`), 400],
+    ['a folded Host', message('GET / HTTP/1.1', `${host}\r\n redis`), 400],
+    ['a space before the colon', message('GET / HTTP/1.1', host, 'Host : redis'), 400],
+    ['a target that disagrees', message('GET http://redis/ HTTP/1.1', host), 400],
+    ['a target of another scheme', message(`GET https://${HOST}/ HTTP/1.1`, host), 400],
+    ['a fragment in the target', message('GET /#a HTTP/1.1', host), 400],
+    ['a target that is no path', message('GET redis HTTP/1.1', host), 400],
+    ['both lengths', message('POST / HTTP/1.1', host, 'Content-Length: 4', 'Transfer-Encoding: chunked'), 400],
+    [
+      'both lengths, turned round',
+      message('POST / HTTP/1.1', host, 'Transfer-Encoding: chunked', 'Content-Length: 4'),
+      400,
+    ],
+    ['two lengths', message('POST / HTTP/1.1', host, 'Content-Length: 4', 'Content-Length: 5'), 400],
+    ['a list of lengths', message('POST / HTTP/1.1', host, 'Content-Length: 4, 4'), 400],
+    ['a signed length', message('POST / HTTP/1.1', host, 'Content-Length: +4'), 400],
+    ['two codings', message('POST / HTTP/1.1', host, 'Transfer-Encoding: gzip, chunked'), 400],
+    [
+      'a coding in two fields',
+      message('POST / HTTP/1.1', host, 'Transfer-Encoding: chunked', 'Transfer-Encoding: chunked'),
+      400,
+    ],
+    ['an unknown coding', message('POST / HTTP/1.1', host, 'Transfer-Encoding: xchunked'), 400],
+    ['chunks in 1.0', message('POST / HTTP/1.0', host, 'Transfer-Encoding: chunked'), 400],
+    ['a space in a field name', message('POST / HTTP/1.1', host, 'Transfer Encoding: chunked'), 400],
+    ['bare line feeds', `GET / HTTP/1.1\n${host}\n\n`, 400],
+    ['a NUL in a field', message('GET / HTTP/1.1', host, 'X: a\u0000b'), 400],
+    ['an unknown version', message('GET / HTTP/3.0', host), 400],
+    ['HTTP/2', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 400],
+    ['no HTTP', '\u0016\u0003\u0001\u0002\u0000', 400],
+    ['CONNECT', message('CONNECT redis:6379 HTTP/1.1', host), 405],
+    ['TRACE', message('TRACE / HTTP/1.1', host, 'Connection: close'), 405],
+    ['long headers', message('GET / HTTP/1.1', host, `X: ${'x'.repeat(8000)}`), 431],
+  ])('%s', async (_name, bytes, status) => {
+    const answer = await bench.exchange(bytes);
+    expect(answer.split('\r\n')[0]).toBe(`HTTP/1.1 ${status} ${http.STATUS_CODES[status]}`);
+    expect(answer.endsWith(`\r\n\r\n${SMALL_BODY}`)).toBe(true);
+    expect(reached).toEqual([]);
+    expect(bench.openings).toEqual([]);
+    expect(bench.gateway.counters.refused).toBe(1);
+  });
+
+  it('lets nothing of a malformed body through as a request', async () => {
+    const smuggled = message('GET /smuggled HTTP/1.1', host);
+    const client = await bench.connect();
+    client.send(message('POST / HTTP/1.1', host, 'Transfer-Encoding: chunked'));
+    client.send(`1x\r\n${smuggled}`);
+    await client.untilClosed();
+    expect(reached.filter((request) => request.includes('smuggled'))).toEqual([]);
+  });
+
+  it('passes a body on by the framing it was read by', async () => {
+    const smuggled = message('GET /smuggled HTTP/1.1', host);
+    const answer = await bench.exchange(
+      message('POST /a HTTP/1.1', host, `Content-Length: ${smuggled.length}`, 'Connection: close, Content-Length') +
+        smuggled,
+    );
+    expect(answer).toMatch(/200 OK[^]*inside/);
+    expect(reached).toEqual(['POST /a']);
+  });
+
+  it('accepts an absolute target that agrees, and asks the service for its path', async () => {
+    await bench.exchange(message(`GET http://${HOST.toUpperCase()}:80/a?b HTTP/1.1`, host, 'Connection: close'));
+    await bench.exchange(message('OPTIONS * HTTP/1.1', host, 'Connection: close'));
+    expect(reached).toEqual(['GET /a?b', 'OPTIONS *']);
+  });
+
+  it('sends 408 to who does not finish its headers', async () => {
+    await bench.close();
+    bench = new GatewayBench();
+    await bench.start({ headerMs: 50 });
+    expect(await bench.exchange(`GET / HTTP/1.1\r\n${host}\r\n`)).toMatch(/^HTTP\/1.1 408 /);
+    expect(await bench.exchange('')).toMatch(/^HTTP\/1.1 408 /);
+  });
+
+  it('holds a bounded number of connections and of requests sent ahead', async () => {
+    await bench.close();
+    bench = new GatewayBench();
+    await bench.start({ connections: 2 });
+    await bench.serveRaw((socket) => socket.resume());
+    const [first] = await Promise.all([bench.connect(), bench.connect()]);
+    await expect.poll(() => bench.gateway.counters.connections).toBe(2);
+    expect(await bench.exchange(message('GET / HTTP/1.1', host))).toBe('');
+    first?.send(message('GET / HTTP/1.1', host).repeat(40));
+    expect(await first?.untilClosed()).toBe('');
+    expect(bench.openings).toHaveLength(1);
+  });
+});
