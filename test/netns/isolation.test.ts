@@ -97,12 +97,12 @@ describe.skipIf(missing !== undefined)('isolation', () => {
     expect((await caller.run(['timeout', '3', 'nc', '-z', work.address, '9000'])).code).not.toBe(0);
     // The address its own calls come from, on every host.
     await work.check(['sh', '-c', 'echo hello | timeout 3 nc -q1 vault 7000']);
-    const flows = (await control.ok('flows', '--json'))
+    const flows = (await control.ok('flows', '--network', 'prod', '--json'))
       .split('\n')
       .filter(Boolean)
       .map((line) => JSON.parse(line));
     expect(flows.some((flow) => flow.source === 'mailer' && flow.verdict === 'allow')).toBe(true);
-    const services = JSON.parse(await control.ok('services', '--json')) as {
+    const services = JSON.parse(await control.ok('services', '--network', 'prod', '--json')) as {
       service: { name: string };
       vip?: string;
     }[];

@@ -65,7 +65,8 @@ describe.skipIf(missing !== undefined)('real programs across hosts', () => {
   test('a denied port is reset at once and the record names rule and revision', async () => {
     const { web } = world.hosts;
     const answer = await web.run(['curl', '-sS', '--max-time', '4', 'http://rabbit:15672/']);
-    expect(answer.code).toBe(56);
+    // Whether curl had taken note of the connection when the reset came is a race of its own.
+    expect([7, 52, 56]).toContain(answer.code);
     expect(answer.stderr).toMatch(/reset/i);
     const denied = await until(
       'the denied flow is listed',

@@ -114,6 +114,7 @@ function sendBody(request: IncomingMessage, upstream: ClientRequest, { framing }
     upstream.end();
   });
   request.pipe(upstream, { end: false });
+  flushSoon(request, upstream);
 }
 
 /** 100 to who waits for it, 102 and 103 to who can read them; the service's 101 is no matter of this path. */
@@ -138,10 +139,6 @@ function relayResponse(incoming: IncomingMessage, request: IncomingMessage, resp
   const hasBody = request.method !== 'HEAD' && statusCode !== 204 && statusCode !== 304;
   const chunked = hasBody && request.httpVersion === '1.1' && incoming.headers['transfer-encoding'] !== undefined;
   response.writeHead(statusCode, statusMessage, responseFields(incoming, chunked));
-  let started = false;
-  incoming.on('data', () => {
-    started = true;
-  });
   incoming.pipe(response, { end: false });
   incoming.on('end', () => {
     if (response.destroyed) return;
@@ -154,8 +151,16 @@ function relayResponse(incoming: IncomingMessage, request: IncomingMessage, resp
   incoming.on('close', () => {
     if (!incoming.complete) response.destroy();
   });
-  // With the first bytes of the body if they are here, in one packet; else alone, as an event stream's head must.
+  flushSoon(incoming, response);
+}
+
+/** A head goes with the first bytes of its body when they are here already, in one packet; else alone, not to hold it up. */
+function flushSoon(body: IncomingMessage, message: ClientRequest | ServerResponse): void {
+  let started = false;
+  body.once('data', () => {
+    started = true;
+  });
   setImmediate(() => {
-    if (!started && !response.writableEnded && !response.destroyed) response.flushHeaders();
+    if (!started && !message.writableEnded && !message.destroyed) message.flushHeaders();
   });
 }

@@ -128,7 +128,7 @@ export class GatewayBench {
 export class RawClient {
   readonly socket: net.Socket;
   received = '';
-  #closed = false;
+  #closed: boolean = false;
   #wake: (() => void) | undefined;
 
   static async connect(port: number): Promise<RawClient> {

@@ -2,6 +2,8 @@ import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
+import { connectSocket } from '../connections/socket.ts';
+import { conduitDuplex } from './duplex.ts';
 import { GatewayBench, HOST } from './fixture.ts';
 
 let bench: GatewayBench;
@@ -56,17 +58,15 @@ describe('upgrade', () => {
     );
     client.socket.end('last');
     expect(await client.untilClosed()).toBe('last');
-    expect(seen[0]).toMatch(/^GET \/up HTTP\/1.1\r\n[^]*Upgrade: echo\/2\r\n[^]*Connection: Upgrade\r\n/);
+    expect(seen[0]).toMatch(/^GET \/up HTTP\/1.1\r\n[\s\S]*Upgrade: echo\/2\r\n[\s\S]*Connection: Upgrade\r\n/);
     expect(seen[0]).toContain('X-Forwarded-For: 127.0.0.1\r\n');
     expect(seen[0]).not.toContain('192.0.2.66');
   });
 
   it('cuts the client when the flow is cut', async () => {
     await serveEcho();
-    const { port } = { port: bench.target as number };
+    const port = Number(bench.target);
     const opened: Duplex[] = [];
-    const { connectSocket } = await import('../connections/socket.ts');
-    const { conduitDuplex } = await import('./duplex.ts');
     bench.target = async () => {
       const { conduit } = await connectSocket({ host: '127.0.0.1', port, signal: new AbortController().signal });
       const duplex = conduitDuplex(conduit);
@@ -96,10 +96,10 @@ describe('upgrade', () => {
   });
 
   it('answers for a service that is not there, or not known', async () => {
-    expect(await bench.exchange(upgradeRequest('websocket'))).toMatch(/^HTTP\/1.1 503 [^]*Not available.\n$/);
+    expect(await bench.exchange(upgradeRequest('websocket'))).toMatch(/^HTTP\/1.1 503 [\s\S]*Not available.\n$/);
     bench.target = { opened: false, reason: 'denied' };
     const denied = await bench.exchange(upgradeRequest('websocket'));
-    expect(denied).toMatch(/^HTTP\/1.1 404 [^]*Not available.\n$/);
+    expect(denied).toMatch(/^HTTP\/1.1 404 [\s\S]*Not available.\n$/);
     expect(await bench.exchange(upgradeRequest('websocket').replace(HOST, 'redis.internal'))).toBe(denied);
     expect(await bench.exchange(upgradeRequest('websocket').replace(HOST, 'a@b'))).toMatch(/^HTTP\/1.1 400 /);
   });
@@ -111,11 +111,11 @@ describe('upgrade', () => {
       request.resume().on('end', () => response.end('plain'));
     });
     const close = 'Connection: close';
-    expect(await bench.exchange(upgradeRequest('h2c', 'HTTP2-Settings: AAA', close))).toMatch(/200 OK[^]*plain/);
+    expect(await bench.exchange(upgradeRequest('h2c', 'HTTP2-Settings: AAA', close))).toMatch(/200 OK[\s\S]*plain/);
     const post = upgradeRequest('websocket', 'Content-Length: 2', close).replace('GET', 'POST');
-    expect(await bench.exchange(`${post}ab`)).toMatch(/200 OK[^]*plain/);
+    expect(await bench.exchange(`${post}ab`)).toMatch(/200 OK[\s\S]*plain/);
     expect(await bench.exchange(`${upgradeRequest('websocket', 'Content-Length: 2', close)}ab`)).toMatch(
-      /200 OK[^]*plain/,
+      /200 OK[\s\S]*plain/,
     );
     expect(new Set(seen)).toEqual(new Set([undefined, 'keep-alive']));
   });

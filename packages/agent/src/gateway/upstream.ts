@@ -48,14 +48,15 @@ export class UpstreamAgent extends http.Agent {
         signal.addEventListener('abort', () => reject(asError(signal.reason)), { once: true });
       });
       const opened = this.#open(service, port, this.#clientAddress, signal).then((result) => {
+        if (!result.opened) return result;
+        // Between two owners a stream has no listener, and an error without listener ends the process.
+        result.duplex.on('error', () => {});
         // Nobody waits any more for what comes after the abort.
-        if (signal.aborted && result.opened) result.duplex.destroy();
+        if (signal.aborted) result.duplex.destroy();
         return result;
       });
       const result = await Promise.race([opened, aborted]);
       if (!result.opened) throw new IngressError(result.reason);
-      // Between two owners a stream has no listener, and an error without listener ends the process.
-      result.duplex.on('error', () => {});
       return result.duplex;
     } catch (error) {
       throw error instanceof IngressError ? error : new IngressError('unreachable', { cause: error });

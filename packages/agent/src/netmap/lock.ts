@@ -1,5 +1,5 @@
 /** One agent a directory: two would answer control with one key, and fight over one state. */
-import { mkdir } from 'node:fs/promises';
+import { mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { AgentError } from './errors.ts';
@@ -24,6 +24,8 @@ export async function lockDirectory(directory: string): Promise<DirectoryLock> {
   }
   let database: DatabaseSync | undefined;
   try {
+    // SQLite would make it readable for all; it holds nothing, but every file here is for its owner only.
+    await (await open(join(directory, 'agent.lock'), 'a', 0o600)).close();
     database = new DatabaseSync(join(directory, 'agent.lock'), { timeout: 0 });
     // Nothing is ever written, so no journal need lie beside it.
     database.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');

@@ -225,6 +225,14 @@ test('flows come from the window, then as they end, and stop with the call', asy
   await ended;
 });
 
+test('a watch that is refused ends with its status, and does not leave the watcher waiting', async () => {
+  const stream = callServerStream(client, adminService.watchFlows, { network: 'nowhere' }, { metadata });
+  const error = await new Promise<ServiceError>((resolve) =>
+    stream.once('error', (cause) => resolve(cause as ServiceError)).resume(),
+  );
+  expect(error.code).toBe(status.NOT_FOUND);
+});
+
 describe('without the bearer', () => {
   const call = (value: string | undefined): Promise<ServiceError> => {
     const sent = new Metadata();

@@ -72,7 +72,8 @@ export function serverStream<Request, Response>(
     run()
       .then(
         () => void call.end(),
-        (error: unknown) => void call.destroy(asError(statusFor(error, signal, call.getPath(), logger))),
+        // grpc-js sends the status from its 'error' listener; a destroyed call would end without one, and its caller wait.
+        (error: unknown) => void call.emit('error', asError(statusFor(error, signal, call.getPath(), logger))),
       )
       .finally(release);
   };
