@@ -32,14 +32,23 @@ export interface NamespaceLab extends Lab {
   capture(host: Host, file: string): Promise<Process>;
 }
 
-/** Why namespaces cannot be made here, or undefined when they can. */
-export async function namespacesMissing(): Promise<string | undefined> {
+/** Why made hosts with these programs cannot be had here, or undefined when they can. */
+export async function hostsMissing(...programs: readonly string[]): Promise<string | undefined> {
   if (process.getuid?.() !== 0) return 'network namespaces need root';
+  for (const program of ['ip', 'setpriv', 'sysctl', ...programs]) {
+    const found = await run(['sh', '-c', 'command -v "$0"', program]);
+    if (found.code !== 0) return `${program} is not installed`;
+  }
   const name = `weft-probe-${process.pid}`;
   const made = await run(['ip', 'netns', 'add', name]);
   if (made.code !== 0) return `ip netns add: ${made.stderr.trim()}`;
   await run(['ip', 'netns', 'del', name]);
   return undefined;
+}
+
+/** The title of a suite; where the suite is skipped, it says why. */
+export function titled(title: string, missing: string | undefined): string {
+  return missing === undefined ? title : `${title} (skipped: ${missing})`;
 }
 
 /** Hosts with kernels' network stacks of their own, joined by one bridge; each with its own resolv.conf. */

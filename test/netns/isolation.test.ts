@@ -5,11 +5,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { loadIdentity } from '../../packages/agent/src/netmap/identity.ts';
 import type { SourceClaim } from '../../packages/agent/src/tunnel/types.ts';
 import type { ForgedAnswer, ForgedRequest } from '../harness/attacker.ts';
-import { createNamespaceLab, type Host, type NamespaceLab, namespacesMissing } from '../harness/host.ts';
+import { createNamespaceLab, type Host, hostsMissing, type NamespaceLab, titled } from '../harness/host.ts';
 import { until } from '../harness/until.ts';
 import { Agent, Control } from '../harness/weft.ts';
 
-const missing = await namespacesMissing();
+const missing = await hostsMissing('nc', 'tcpdump', 'getent');
 
 const PROD = `
 network: prod
@@ -23,7 +23,7 @@ services:
   spy: { kind: private, ports: [7000] }
 `;
 
-describe.skipIf(missing !== undefined)('isolation', () => {
+describe.skipIf(missing !== undefined)(titled('isolation', missing), () => {
   const cleanup = new AsyncDisposableStack();
   let lab: NamespaceLab;
   let control: Control;

@@ -1,10 +1,10 @@
 /** Real kills on real hosts, under traffic. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createNamespaceLab, type Host, type NamespaceLab, namespacesMissing } from '../harness/host.ts';
+import { createNamespaceLab, type Host, hostsMissing, type NamespaceLab, titled } from '../harness/host.ts';
 import { until } from '../harness/until.ts';
 import { Agent, Control } from '../harness/weft.ts';
 
-const missing = await namespacesMissing();
+const missing = await hostsMissing('nc');
 
 const mesh = (rules = '') => `
 network: prod
@@ -14,7 +14,7 @@ services:
 ${rules}
 `;
 
-describe.skipIf(missing !== undefined)('kills under traffic', () => {
+describe.skipIf(missing !== undefined)(titled('kills under traffic', missing), () => {
   const cleanup = new AsyncDisposableStack();
   let lab: NamespaceLab;
   let control: Control;

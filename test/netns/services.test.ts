@@ -1,12 +1,23 @@
 /** Real servers on real hosts, used by their own clients, unchanged, from other hosts. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { namespacesMissing } from '../harness/host.ts';
+import { hostsMissing, titled } from '../harness/host.ts';
 import { until } from '../harness/until.ts';
 import { createWorld, type World } from './world.ts';
 
-const missing = await namespacesMissing();
+const missing = await hostsMissing(
+  'redis-server',
+  'redis-cli',
+  'memcached',
+  'memccp',
+  'amqp-publish',
+  'dnsmasq',
+  'dnsperf',
+  'dig',
+  'curl',
+  '/usr/lib/rabbitmq/bin/rabbitmq-server',
+);
 
-describe.skipIf(missing !== undefined)('real programs across hosts', () => {
+describe.skipIf(missing !== undefined)(titled('real programs across hosts', missing), () => {
   const cleanup = new AsyncDisposableStack();
   let world: World;
 

@@ -1,0 +1,137 @@
+/** A running agent of a scenario, and what its host's programs do with it. */
+import net from 'node:net';
+import { CONTROL_RANGE, formatHostPort, type HostPort, type JoinToken, parseRange } from '@weft/proto';
+import type { Logger } from 'pino';
+import { type AgentOptions, type DataPathLimits, runAgent } from '../../packages/agent/src/agent.ts';
+import { parseAgentFile } from '../../packages/agent/src/config/agent-file.ts';
+import type { AgentStatus } from '../../packages/agent/src/observe/agent-status.ts';
+import { readLocalStatus } from '../../packages/agent/src/observe/status-client.ts';
+import type { Relay } from '../harness/relay.ts';
+import { until } from '../harness/until.ts';
+
+export interface AgentSpec {
+  /** By service, declared ports to the ports that programs listen on: `{ redis: { 6379: 41234 } }`. */
+  readonly services?: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  readonly gateway?: HostPort;
+  readonly limits?: DataPathLimits;
+}
+
+interface AgentParts {
+  readonly host: string;
+  readonly spec: AgentSpec;
+  readonly directory: string;
+  readonly tunnel: HostPort;
+  readonly range: string;
+  readonly relay: Relay | undefined;
+  readonly controlRelay: Relay | undefined;
+  readonly logger: Logger;
+}
+
+export class Agent {
+  readonly host: string;
+  readonly #parts: AgentParts;
+  #stop = new AbortController();
+  #run: Promise<void> = Promise.resolve();
+  #vanished: boolean = false;
+
+  constructor(parts: AgentParts) {
+    this.host = parts.host;
+    this.#parts = parts;
+  }
+
+  /** Before its tunnel port. */
+  get relay(): Relay {
+    return present(this.#parts.relay, `${this.host} has no relay`);
+  }
+
+  get controlRelay(): Relay {
+    return present(this.#parts.controlRelay, `${this.host} has no relay to control`);
+  }
+
+  /** Resolves when names are served and ports are open. */
+  async start(token?: JoinToken): Promise<void> {
+    const { host, spec, directory, tunnel, range, relay, logger } = this.#parts;
+    const services = Object.entries(spec.services ?? {}).map(([name, ports]) => {
+      const targets = Object.entries(ports).map(([port, target]) => [port, `127.0.0.1:${target}`]);
+      return [name, { targets: Object.fromEntries(targets) }];
+    });
+    const gateway = spec.gateway && { gateway: { http: formatHostPort(spec.gateway.host, spec.gateway.port) } };
+    const file = JSON.stringify({ services: Object.fromEntries(services), ...gateway });
+    this.#stop = new AbortController();
+    const ready = Promise.withResolvers<void>();
+    const options: AgentOptions = {
+      directory,
+      token,
+      file: parseAgentFile('weft.yaml', file),
+      tunnel,
+      advertise: relay?.endpoint ?? formatHostPort(tunnel.host, tunnel.port),
+      dns: { host: '127.0.0.1', port: 0 },
+      range: parseRange(range) ?? CONTROL_RANGE,
+      fallbackHost: host,
+      logger,
+      ready: () => ready.resolve(),
+      ...(spec.limits === undefined ? {} : { limits: spec.limits }),
+    };
+    this.#run = runAgent(options, this.#stop.signal);
+    await Promise.race([ready.promise, this.#run]);
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#run;
+  }
+
+  /** As if the host had lost its network: nothing reaches it any more, from peers or from control. */
+  vanish(): void {
+    if (this.#vanished) return;
+    this.#vanished = true;
+    for (const relay of [this.#parts.relay, this.#parts.controlRelay]) relay?.close();
+  }
+
+  async status(): Promise<AgentStatus> {
+    return present(await readLocalStatus(this.#parts.directory), `${this.host} does not run`);
+  }
+
+  /** The service's VIP on this host, once this many of its instances are well as far as this agent knows. */
+  async vip(service: string, healthy = 1): Promise<string> {
+    const { names } = await until(
+      `${healthy} healthy instances of ${service} at ${this.host}`,
+      () => this.status(),
+      (status) => status.names.find(({ name }) => name === `${service}.internal`)?.healthy === healthy,
+    );
+    return present(names.find(({ name }) => name === `${service}.internal`)?.address, `${service} has no address`);
+  }
+
+  /** Connects a program of this host to the service. */
+  async connect(service: string, port: number, healthy = 1): Promise<net.Socket> {
+    return connect(await this.vip(service, healthy), port);
+  }
+
+  /** Resolves when no flow is left here. */
+  async idle(): Promise<void> {
+    await until(
+      `${this.host} without flows`,
+      () => this.status(),
+      (status) => status.flows.open === 0,
+    );
+  }
+}
+
+/**
+ * A socket, connected and not read yet. Its errors show in how it closes; one that was accepted and reset before this
+ * process came to see that it was accepted is closed already.
+ */
+export async function connect(host: string, port: number): Promise<net.Socket> {
+  const socket = net.connect({ host, port, allowHalfOpen: true, noDelay: true });
+  await new Promise<void>((resolve, reject) => {
+    socket.once('connect', () => resolve());
+    socket.once('error', (error: NodeJS.ErrnoException) => (error.code === 'ECONNRESET' ? resolve() : reject(error)));
+  });
+  socket.on('error', () => {});
+  return socket;
+}
+
+function present<Value>(value: Value | undefined | null, otherwise: string): Value {
+  if (value === undefined || value === null) throw new Error(otherwise);
+  return value;
+}

@@ -1,0 +1,157 @@
+/** A whole network in one process: a real control, real agents with a range of loopback addresses each, and relays between them. */
+import { randomInt } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { FlowRecord, HostPort } from '@weft/proto';
+import { decodeJoinToken, encodeJoinToken, parseHostPort } from '@weft/proto';
+import {
+  AdminClient,
+  adminService,
+  bearerMetadata,
+  callServerStream,
+  callUnary,
+  flowFromWire,
+  meshToWire,
+  type pb,
+  pinnedCredentials,
+  type UnaryMethod,
+} from '@weft/proto/wire';
+import { type Logger, pino } from 'pino';
+import { parseMeshFile } from '../../packages/agent/src/config/mesh-file.ts';
+import { type Control, startControl } from '../../packages/control/src/serve.ts';
+import { Relay, type RelayOptions } from '../harness/relay.ts';
+import { until } from '../harness/until.ts';
+import { Agent, type AgentSpec } from './agent.ts';
+
+export const NETWORK = 'prod';
+
+/** Set WEFT_TEST_LOG to a level to see what control and agents say. */
+const logger: Logger = pino({ level: process.env.WEFT_TEST_LOG ?? 'silent', base: null }, pino.destination(2));
+
+export interface Member extends AgentSpec {
+  /** Between this agent and those who dial it. */
+  readonly relay?: Omit<RelayOptions, 'target'>;
+  /** Puts a relay between this agent and control, too. */
+  readonly controlRelay?: boolean;
+}
+
+export class Mesh {
+  readonly #directory = mkdtempSync(join(tmpdir(), 'weft-scenario-'));
+  readonly #agents: Agent[] = [];
+  /** 127.x.y.0/24 is the agents' own: each takes the next y. */
+  readonly #second = randomInt(130, 250);
+  #third = randomInt(0, 200);
+  #control: Control | undefined;
+  #admin: AdminClient | undefined;
+  #listen: HostPort = { host: '127.0.0.1', port: 0 };
+
+  /** Starts control, and gives it the mesh: the YAML of a mesh file without its network. */
+  static async start(mesh: string): Promise<Mesh> {
+    const made = new Mesh();
+    await made.startControl();
+    await made.apply(mesh);
+    return made;
+  }
+
+  async startControl(): Promise<void> {
+    const directory = join(this.#directory, 'control');
+    const options = { directory, listen: this.#listen, dashboard: undefined, advertise: [], logLevel: 'silent' };
+    const control = await startControl(options, { logger, now: Date.now });
+    this.#control = control;
+    this.#listen = parseHostPort(control.address) ?? this.#listen;
+    this.#admin = new AdminClient(control.address, await pinnedCredentials(control.address, control.pin));
+  }
+
+  async stopControl(): Promise<void> {
+    this.#admin?.close();
+    await this.#control?.close();
+    this.#admin = undefined;
+    this.#control = undefined;
+  }
+
+  async ask<Q, S>(method: UnaryMethod<Q, S>, request: pb.Outgoing<Q>): Promise<S> {
+    const { admin, metadata } = this.#operator();
+    return await callUnary(admin, method, request, { metadata, deadlineMs: 15_000 });
+  }
+
+  /** Answers the revision, once every connected agent enforces it. */
+  async apply(mesh: string): Promise<number> {
+    const { mesh: parsed } = parseMeshFile('mesh.yaml', `network: ${NETWORK}\n${mesh}`);
+    const answer = await this.ask(adminService.apply, { mesh: meshToWire(parsed), wait: true });
+    if (answer.stragglers.length > 0) throw new Error(`not enforced by ${answer.stragglers.join(', ')}`);
+    return answer.revision;
+  }
+
+  /** Joins a host and waits until it serves. */
+  async agent(host: string, member: Member = {}): Promise<Agent> {
+    this.#third += 1;
+    const prefix = `127.${this.#second}.${this.#third}`;
+    const tunnel = { host: `${prefix}.254`, port: 7410 };
+    const relay = member.relay && (await Relay.start({ ...member.relay, target: tunnel }));
+    const controlRelay = member.controlRelay === true ? await Relay.start({ target: this.#listen }) : undefined;
+    const agent = new Agent({
+      host,
+      spec: member,
+      directory: join(this.#directory, host),
+      tunnel,
+      range: `${prefix}.0/24`,
+      relay,
+      controlRelay,
+      logger: logger.child({ host }),
+    });
+    this.#agents.push(agent);
+    const { token } = await this.ask(adminService.createToken, {
+      network: NETWORK,
+      host,
+      services: Object.keys(member.services ?? {}),
+      gateway: member.gateway !== undefined,
+    });
+    const decoded = decodeJoinToken(token);
+    const addresses = controlRelay === undefined ? decoded.addresses : [controlRelay.endpoint];
+    await agent.start(decodeJoinToken(encodeJoinToken({ ...decoded, addresses })));
+    return agent;
+  }
+
+  /** What control holds of ended flows, oldest first. */
+  async records(service?: string): Promise<FlowRecord[]> {
+    const { admin, metadata } = this.#operator();
+    const stream = callServerStream(admin, adminService.watchFlows, { network: NETWORK, limit: 10_000 }, { metadata });
+    const records: FlowRecord[] = [];
+    for await (const { record } of stream as AsyncIterable<pb.WatchFlowsResponse>) records.push(flowFromWire(record));
+    return records.filter((record) => service === undefined || record.service === service);
+  }
+
+  /** The service's records, once there are so many. Fails when there are more, or two of one flow. */
+  async recorded(service: string, count: number): Promise<FlowRecord[]> {
+    const records = await until(
+      `${count} records of ${service}`,
+      () => this.records(service),
+      ({ length }) => length >= count,
+    );
+    // A second record of a flow would come with the next batch, right behind the first.
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const later = await this.records(service);
+    const flows = new Set(later.map(({ id }) => id));
+    if (later.length !== count || flows.size !== count) {
+      const last = later.slice(-3).map((record) => JSON.stringify(record));
+      throw new Error(
+        `${later.length} records of ${flows.size} flows, expected ${count}; the last: ${last.join('\n')}`,
+      );
+    }
+    return records;
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#agents.map((agent) => agent.stop()));
+    await this.stopControl();
+    for (const agent of this.#agents) agent.vanish();
+    rmSync(this.#directory, { recursive: true });
+  }
+
+  #operator() {
+    const [control, admin] = [this.#control, this.#admin];
+    if (control === undefined || admin === undefined) throw new Error('control is stopped');
+    return { admin, metadata: bearerMetadata(readFileSync(control.adminTokenPath, 'utf8').trim()) };
+  }
+}
