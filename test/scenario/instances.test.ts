@@ -118,6 +118,12 @@ test('a host that is gone: its flows are reset, new ones go elsewhere, and none 
   const ended = ending(client);
   both.find(({ agent }) => agent.host === host)?.agent.vanish();
   expect(await ended).toBe('reset');
+  // The host that had the flow will never tell of it, so the caller's does.
+  await until(
+    'a record of the flow that was lost with its host',
+    () => mesh.records('mortal'),
+    (records) => records.some(({ outcome, destinationHost }) => outcome === 'reset' && destinationHost === host),
+  );
   const other = both.find(({ agent }) => agent.host !== host)?.agent;
   for (let call = 0; call < 4; call++) expect(await asks(vip)).toBe(other?.host);
   other?.vanish();

@@ -49,62 +49,97 @@ afterAll(async () => {
   await Promise.all(programs.map((program) => program.stop()));
 });
 
-test('a reader that stops also stops the writer, in bounded memory, and all arrives when it goes on', async () => {
-  const TOTAL = 208 << 20;
+/** Writes so many bytes as fast as they are taken, then ends. */
+function pour(socket: Socket, total: number): void {
   const piece = Buffer.alloc(1 << 20, 'weft ');
-  const sent = createHash('sha256');
-  for (let bytes = 0; bytes < TOTAL; bytes += piece.length) sent.update(piece);
-  const server = accepted();
-  const client = await near.connect('bulk', 9000);
-  const reader = await server;
-  reader.pause();
-  const before = process.memoryUsage();
   let offered = 0;
   const write = (): void => {
-    while (offered < TOTAL) {
+    while (offered < total) {
       offered += piece.length;
-      if (!client.write(piece)) return;
+      if (!socket.write(piece)) return;
     }
-    client.end();
+    socket.off('drain', write);
+    socket.end();
   };
-  client.on('drain', write);
+  socket.on('drain', write);
   write();
-  // What left the writer: kernel buffers of three connections, and a credit window. Two looks apart without a step: it stands.
-  const taken = () => client.bytesWritten - client.writableLength;
-  let seen = -1;
-  await until(
-    'a writer that stands still',
-    async () => {
-      const still = taken() === seen;
-      seen = taken();
-      await new Promise((resolve) => setTimeout(resolve, 300));
-      return still;
-    },
-    Boolean,
-  );
-  const during = process.memoryUsage();
-  expect(seen).toBeGreaterThan(64 << 10);
-  expect(seen).toBeLessThan(32 << 20);
-  const held = during.arrayBuffers + during.heapUsed - before.arrayBuffers - before.heapUsed;
-  expect(held).toBeLessThan(24 << 20);
+}
 
-  const received = createHash('sha256');
+/** How many bytes had left the writer when it came to stand still: two looks apart without a step. */
+async function standstill(socket: Socket): Promise<number> {
+  let seen = -1;
+  const look = async (): Promise<boolean> => {
+    const before = seen;
+    seen = socket.bytesWritten - socket.writableLength;
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    return seen === before;
+  };
+  await until('a writer that stands still', look);
+  return seen;
+}
+
+/** Reads to the end; answers how much there was, and its digest. */
+async function drink(socket: Socket): Promise<{ bytes: number; digest: string }> {
+  const hash = createHash('sha256');
   let bytes = 0;
-  reader.on('data', (data) => {
+  socket.on('data', (data) => {
     bytes += data.length;
-    received.update(data);
+    hash.update(data);
   });
-  reader.resume();
-  await once(reader, 'end');
-  expect(bytes).toBe(TOTAL);
-  expect(received.digest('hex')).toBe(sent.digest('hex'));
-  const closed = ending(client);
-  reader.end();
-  expect(await closed).toBe('closed');
-  expect(await mesh.recorded('bulk', 1)).toMatchObject([
-    { outcome: 'closed', verdict: 'allow', rule: 'default', bytesSent: TOTAL, bytesReceived: 0, sourceHost: 'near' },
-  ]);
-});
+  socket.resume();
+  await once(socket, 'end');
+  return { bytes, digest: hash.digest('hex') };
+}
+
+function digestOf(total: number): string {
+  const hash = createHash('sha256');
+  const piece = Buffer.alloc(1 << 20, 'weft ');
+  for (let bytes = 0; bytes < total; bytes += piece.length) hash.update(piece);
+  return hash.digest('hex');
+}
+
+test.each([
+  ['the service', 'near', 208 << 20],
+  ['the caller', 'near', 96 << 20],
+  ['the service', 'far', 96 << 20],
+] as const)(
+  '%s stops reading, on a call from %s: the writer stops too, in bounded memory, and all arrives when it goes on',
+  async (reading, from, total) => {
+    const before = (await mesh.records('bulk')).length;
+    const server = accepted();
+    const client = await (from === 'near' ? near : far).connect('bulk', 9000);
+    const service = await server;
+    const [writer, reader] = reading === 'the service' ? [client, service] : [service, client];
+    reader.pause();
+    const heldBefore = held();
+    pour(writer, total);
+    const taken = await standstill(writer);
+    // Kernel buffers of up to three connections, and a credit window.
+    expect(taken).toBeGreaterThan(64 << 10);
+    expect(taken).toBeLessThan(32 << 20);
+    expect(held() - heldBefore).toBeLessThan(24 << 20);
+
+    expect(await drink(reader)).toEqual({ bytes: total, digest: digestOf(total) });
+    const closed = ending(writer);
+    reader.end();
+    expect(await closed).toBe('closed');
+    const [bytesSent, bytesReceived] = writer === client ? [total, 0] : [0, total];
+    const records = await mesh.recorded('bulk', before + 1);
+    expect(records.at(-1)).toMatchObject({
+      outcome: 'closed',
+      rule: 'default',
+      bytesSent,
+      bytesReceived,
+      sourceHost: from,
+    });
+  },
+);
+
+/** Bytes that this process keeps, in and outside the heap. */
+function held(): number {
+  const { arrayBuffers, heapUsed } = process.memoryUsage();
+  return arrayBuffers + heapUsed;
+}
 
 test('a half that is closed passes, whichever side closes first', async () => {
   let server = accepted();

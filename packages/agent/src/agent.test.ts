@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto';
+import { createSocket } from 'node:dgram';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -161,6 +162,28 @@ test('a DNS port that is taken ends the start, and leaves nothing behind', async
   });
   blocker.close();
   expect((await start()).sentence).toContain('build-3');
+});
+
+test('a target among the addresses it listens on itself ends the start', async () => {
+  const range = parseRange('127.97.8.0/24') ?? CONTROL_RANGE;
+  const file = (target: string) =>
+    parseAgentFile('weft.yaml', `services: { echo: { targets: { 47113: "${target}" } } }`);
+  await expect(start({ token, range, file: file('127.97.8.0:5000') })).rejects.toMatchObject({ code: 'target-loops' });
+  await expect(start({ token, range, file: file('127.97.8.255:47113') })).rejects.toMatchObject({
+    code: 'target-loops',
+    message: expect.stringContaining('target 127.97.8.255:47113 of echo:47113 lies'),
+  });
+  expect((await start({ token, range, file: file('127.97.9.0:47113') })).sentence).toContain('build-3');
+});
+
+test('a UDP port beside the tunnels that is taken is a problem, and the rest works', async () => {
+  const blocker = createSocket('udp4');
+  await new Promise<void>((resolve) => blocker.bind(0, '127.0.0.1', resolve));
+  const { port } = blocker.address();
+  await start({ token, tunnel: { host: '127.0.0.1', port } });
+  const told = await readLocalStatus(directory);
+  expect(told?.problems).toMatchObject([{ code: 'tunnel-udp', subject: `127.0.0.1:${port}/udp` }]);
+  blocker.close();
 });
 
 test('a revoked agent forgets the network, on disk too, and stays up', async () => {

@@ -1,6 +1,13 @@
 /** The agent, put together: what starts in which order, and ends in which. */
 import { join } from 'node:path';
-import { type AddressRange, formatHostPort, type HostPort, type JoinToken } from '@weft/proto';
+import {
+  type AddressRange,
+  formatAddress,
+  formatHostPort,
+  type HostPort,
+  type JoinToken,
+  parseAddress,
+} from '@weft/proto';
 import type { Logger } from 'pino';
 import { type ControlState, followControl, keptNetmap } from './agent-control.ts';
 import { type OpenGateway, openGateway } from './agent-gateway.ts';
@@ -23,6 +30,7 @@ import { FlowRecorder } from './observe/recorder.ts';
 import { serveStatus } from './observe/status-socket.ts';
 import { createOutbound, type Outbound } from './outbound/outbound.ts';
 import { type BoundTunnels, createTunnels } from './tunnel/create.ts';
+import type { TunnelSettings } from './tunnel/settings.ts';
 import { VERSION } from './version.ts';
 
 export interface AgentOptions {
@@ -43,6 +51,14 @@ export interface AgentOptions {
   readonly logger: Logger;
   /** Told once, when names are served and listeners are up. */
   readonly ready: (sentence: string) => void;
+  /** Times and bounds of the data path where they are not the usual ones. */
+  readonly limits?: DataPathLimits;
+}
+
+export interface DataPathLimits {
+  /** A UDP flow without a datagram either way for this long is over, milliseconds. */
+  readonly idleMs?: number;
+  readonly tunnel?: Partial<TunnelSettings>;
 }
 
 /** Counters and addresses of interfaces change without anybody telling; the report is looked at this often. */
@@ -50,7 +66,8 @@ const REPORT_INTERVAL_MS = 10_000;
 
 /** Runs the agent of one directory until the signal is aborted. Throws AgentError when it cannot start. */
 export async function runAgent(options: AgentOptions, signal: AbortSignal): Promise<void> {
-  const { directory, token, fallbackHost, file, logger } = options;
+  const { directory, token, fallbackHost, file, range, logger } = options;
+  refuseLoops(file, range);
   const lock = await lockDirectory(directory);
   try {
     const services = [...file.services.keys()];
@@ -65,6 +82,23 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     if (!signal.aborted) throw error;
   } finally {
     lock.release();
+  }
+}
+
+/** A call to a target among the VIPs would be taken by this agent, sent to the target again, and so on until no port is left. */
+function refuseLoops({ services }: AgentFile, { base, size }: AddressRange): void {
+  for (const { name, targets } of services.values()) {
+    for (const { port, protocol, host, targetPort } of targets) {
+      const address = parseAddress(host);
+      if (address === undefined || address < base || address >= base + size) continue;
+      const target = formatHostPort(host, targetPort);
+      throw new AgentError(
+        'target-loops',
+        `the agent file's target ${target} of ${name}:${port}${protocol === 'any' ? '' : `/${protocol}`} lies among the addresses that this agent itself ` +
+          `listens on, from ${formatAddress(base)} to ${formatAddress(base + size - 1)}, and would call itself; ` +
+          `give the address of the program, such as 127.0.0.1:${targetPort}, or shift the agent's with --vip-range`,
+      );
+    }
   }
 }
 
@@ -164,25 +198,26 @@ async function openDataPath(
   taking: AbortSignal,
   life: AbortSignal,
 ): Promise<AgentParts> {
-  const { file, logger } = options;
+  const { file, logger, tunnel, advertise, limits = {} } = options;
+  const idle = limits.idleMs === undefined ? {} : { idleMs: limits.idleMs };
   const changed: { report: () => void } = { report: () => {} };
   const recorder = new FlowRecorder();
   const problems = new ProblemBoard(logger, () => changed.report());
   // First of the subscribers that let flows through or end them: what lost its permission is cut before anything opens.
   const registry = new FlowRegistry({ netmap: store, sink: recorder });
   const shared = { netmap: store, registry, problems, log: logger };
-  const inbound = createInbound({ ...shared, services: file.services, signal: life });
+  const inbound = createInbound({ ...shared, ...idle, services: file.services, signal: life });
   const tunnels = await openTunnels(options, member, store, inbound, life);
+  if (!tunnels.datagrams) raiseNoDatagrams(problems, tunnel.host, tunnels.port);
   store.subscribe(() => tunnels.recheckPeers());
   // Which ports this host's own programs hold is known before any is listened on.
   await inbound.start();
-  const outbound = createOutbound({ ...shared, tunnels, inbound, signal: taking });
+  const outbound = createOutbound({ ...shared, ...idle, tunnels, inbound, signal: taking });
   followMismatches(file, store, problems);
   const gateway = openGateway(
     { file, netmap: store, outbound, problems, logger, changed: () => changed.report() },
     taking,
   );
-  const { tunnel, advertise } = options;
   const reporter = new Reporter(() =>
     makeReport({ inbound, tunnels, registry, problems, gateway: gateway.address, tunnel, advertise }),
   );
@@ -200,7 +235,7 @@ async function openTunnels(
   inbound: Inbound,
   signal: AbortSignal,
 ): Promise<BoundTunnels> {
-  const { tunnel, logger } = options;
+  const { tunnel, logger, limits } = options;
   try {
     return await createTunnels({
       listen: tunnel,
@@ -210,6 +245,7 @@ async function openTunnels(
       network: membership.network,
       logger,
       signal,
+      ...(limits?.tunnel === undefined ? {} : { settings: limits.tunnel }),
     });
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
@@ -223,6 +259,14 @@ async function openTunnels(
       },
     );
   }
+}
+
+function raiseNoDatagrams(problems: ProblemBoard, host: string, port: number): void {
+  const subject = `${formatHostPort(host, port)}/udp`;
+  const message =
+    `the UDP port beside the tunnels' is taken, so UDP goes inside the tunnels, where a lost packet holds up those behind it; ` +
+    `free it (see: ss -lnup sport = :${port}) and restart the agent, or choose another with --tunnel`;
+  problems.raise({ code: 'tunnel-udp', subject, message });
 }
 
 /** `weft status` asks here. An agent that cannot be asked still carries traffic, so this is a problem and no failure. */

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -105,6 +105,17 @@ describe('a control of its own process', () => {
   });
 });
 
+test('control ends while a stranger keeps a connection open and says nothing', async () => {
+  const control = await start();
+  const stranger = connect(Number(control.address.split(':')[1]), '127.0.0.1');
+  await once(stranger, 'connect');
+  // A call after it, so that control has taken the stranger's connection too.
+  await (await operator(control.address))(adminService.getStatus, {});
+  const ended = once(stranger, 'close');
+  await control.close();
+  await ended;
+});
+
 test('a port that is taken is named, and nothing is left behind', async () => {
   const squatter = createServer().listen(0, '127.0.0.1');
   await once(squatter, 'listening');
@@ -206,7 +217,6 @@ describe('the dashboard', () => {
 
   /** fetch cannot lie about its Host, so this one is written by hand. */
   async function rebound(address: string): Promise<number> {
-    const { connect } = await import('node:net');
     const [name, port] = address.split(':');
     const socket = connect(Number(port), name);
     socket.end('GET /status HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n');

@@ -10,12 +10,13 @@ import { Dashboard } from './dashboard/dashboard.ts';
 import { openAdminToken } from './enroll/admin-token.ts';
 import { openKeys } from './enroll/certificate.ts';
 import { Enroller } from './enroll/enroller.ts';
+import { FailureCounter } from './failures.ts';
 import { createFlowWindow } from './flows/window.ts';
 import { adminAuth } from './rpc/admin-auth.ts';
 import { adminHandlers } from './rpc/admin-service.ts';
 import { agentHandlers } from './rpc/agent-service.ts';
 import { createExplain } from './rpc/explain.ts';
-import { FailureCounter } from './rpc/failures.ts';
+import { requestTimer } from './rpc/request-timer.ts';
 import { ControlServer } from './rpc/server.ts';
 import { isWildcard } from './rpc/token-addresses.ts';
 import { openState } from './state/state.ts';
@@ -53,7 +54,9 @@ export interface Control {
 
 /** How long calls under way may take to finish when control stops. */
 const CLOSE_GRACE_MS = 1_000;
-const ADMIN_FAILURES = { failures: 20, windowMs: 60_000, addresses: 1_024 };
+/** How long a caller who has proved nothing may take to send a request. */
+const REQUEST_MS = 10_000;
+const ADMIN_FAILURES = { failures: 20, windowMs: 60_000, remembered: 1_024 };
 
 /** Control is ready when this resolves; when it rejects, everything that was taken is given back. */
 export async function startControl(options: ServeOptions, surroundings: Surroundings): Promise<Control> {
@@ -76,7 +79,8 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
   const lock = new DirectoryLock(directory);
   closers.push(() => lock.release());
 
-  const { keyPem, certificatePem, pin } = openKeys({ directory, names: certificateNames(options), nowMs: startedMs });
+  const names = certificateNames(options);
+  const { keyPem, certificatePem, pin } = await openKeys({ directory, names, nowMs: startedMs });
   const adminToken = openAdminToken(directory, pin);
   if (adminToken.exposed) {
     logger.warn(
@@ -109,7 +113,11 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
       logger,
     }),
     agents: agentHandlers({ hub, enroller: new Enroller({ state, now, logger }), logger }),
-    interceptors: [adminAuth({ check: adminToken.check, failures: new FailureCounter(ADMIN_FAILURES, now), logger })],
+    interceptors: [
+      adminAuth({ check: adminToken.check, failures: new FailureCounter(ADMIN_FAILURES, now), logger }),
+      requestTimer(REQUEST_MS),
+    ],
+    logger,
   });
   // The streams end before the server waits for them, and the data is let go of only when no call can touch it.
   closers.push(async () => {
@@ -120,7 +128,8 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
 
   let dashboard: string | undefined;
   if (options.dashboard !== undefined) {
-    const page = new Dashboard({ state, live: hub, flows, checkToken: adminToken.check, version, startedMs, now });
+    const checkToken = adminToken.check;
+    const page = new Dashboard({ state, live: hub, flows, checkToken, version, startedMs, now, logger });
     closers.push(() => page.close());
     const { host, port } = await page.listen(options.dashboard);
     dashboard = formatHostPort(host, port);

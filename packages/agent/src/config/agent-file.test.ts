@@ -30,7 +30,7 @@ gateway: { http: "0.0.0.0:8080" }
       {
         name: 'redis',
         targets: [
-          { port: 6379, protocol: 'tcp', host: '127.0.0.1', targetPort: 6380 },
+          { port: 6379, protocol: 'any', host: '127.0.0.1', targetPort: 6380 },
           { port: 8125, protocol: 'udp', host: '::1', targetPort: 8125 },
         ],
       },
@@ -61,14 +61,14 @@ gateway: { http: "0.0.0.0:8080" }
     ],
     [
       'bad targets',
-      'services:\n  a: { targets: { 1-2: "127.0.0.1:1", 6379: "localhost:6379", 5: 5, 6: "1.2.3.4:0", 7/tcp: "127.0.0.1:7", 7: "127.0.0.1:8" } }\n',
-      'weft.yaml:2:45: services.a.targets.6379: expected an IP address and port, such as 127.0.0.1:6379, found the name localhost:6379\n' +
-        'weft.yaml:2:66: services.a.targets.5: expected HOST:PORT, such as 127.0.0.1:6379 or [::1]:6379, found the number 5\n' +
-        'weft.yaml:2:72: services.a.targets.6: expected a port from 1 to 65535, found 0',
+      'services:\n  a: { targets: { 1-2: "127.0.0.1:1", 6379: "db.example:6379", 5: 5, 6: "1.2.3.4:0", 7/tcp: "127.0.0.1:7", 7: "127.0.0.1:8" } }\n',
+      'weft.yaml:2:45: services.a.targets.6379: expected an IP address and port, such as 127.0.0.1:6379, found the name db.example:6379\n' +
+        'weft.yaml:2:67: services.a.targets.5: expected HOST:PORT, such as 127.0.0.1:6379 or [::1]:6379, found the number 5\n' +
+        'weft.yaml:2:73: services.a.targets.6: expected a port from 1 to 65535, found 0',
     ],
     [
       'bad target ports',
-      'services:\n  a: { targets: { 1-2: "127.0.0.1:1", 7/tcp: "127.0.0.1:7", 7: "127.0.0.1:8" } }\n',
+      'services:\n  a: { targets: { 1-2: "127.0.0.1:1", 7/tcp: "127.0.0.1:7", 7-7/tcp: "127.0.0.1:8" } }\n',
       'weft.yaml:2:17: services.a.targets: port 7/tcp has two targets, expected one\n' +
         'weft.yaml:2:19: services.a.targets: expected one port, such as 6379 or 8125/udp, found "1-2"',
     ],

@@ -10,8 +10,9 @@ import { named, parsed, prefix, section, text, validate } from './schema.ts';
 /** Where one port of a service is served on this host. */
 export interface AgentTarget {
   readonly port: number;
-  readonly protocol: Protocol;
-  /** IP address, without brackets. */
+  /** `any` when the file names the port alone: then it is meant for each transport that the service declares it for. */
+  readonly protocol: Protocol | 'any';
+  /** IP address, without brackets; or `localhost`, which is 127.0.0.1, then ::1. */
   readonly host: string;
   readonly targetPort: number;
 }
@@ -98,7 +99,10 @@ function toAgentFile(yaml: YamlFile): AgentFile {
       problems.push({ ...yaml.locateKey(['services'], name), message: prefix(path) + problem });
     const targets = Object.entries(declared.targets ?? {}).flatMap(([key, target]): AgentTarget[] => {
       const port = parsePort(key);
-      if (typeof port !== 'string') return [{ ...port, host: target.host, targetPort: target.port }];
+      if (typeof port !== 'string') {
+        const protocol = key.includes('/') ? port.protocol : 'any';
+        return [{ port: port.port, protocol, host: target.host, targetPort: target.port }];
+      }
       problems.push({ ...yaml.locateKey([...path, 'targets'], key), message: prefix([...path, 'targets']) + port });
       return [];
     });
@@ -106,7 +110,7 @@ function toAgentFile(yaml: YamlFile): AgentFile {
       const where = [...path, 'targets'];
       problems.push({
         ...yaml.locate(where),
-        message: `${prefix(where)}port ${twice.port}/${twice.protocol} has two targets, expected one`,
+        message: `${prefix(where)}port ${twice.port}${twice.protocol === 'any' ? '' : `/${twice.protocol}`} has two targets, expected one`,
       });
     }
     const match = Object.fromEntries(Object.entries(declared.match ?? {}).filter(([, word]) => word !== undefined));
@@ -116,10 +120,10 @@ function toAgentFile(yaml: YamlFile): AgentFile {
   return { services, ...(value.gateway === undefined ? {} : { gateway: value.gateway }) };
 }
 
-/** Targets are dialled from the caller's own loopback address, so a name that might resolve to anything is refused. */
+/** Targets are dialled from the caller's own loopback address, so a name that might resolve to anything else is refused. */
 function parseTarget(input: unknown): HostPort | string {
   const address = parseHostPort(input);
-  if (typeof address === 'string' || isIP(address.host) !== 0) return address;
+  if (typeof address === 'string' || isIP(address.host) !== 0 || address.host === 'localhost') return address;
   return `expected an IP address and port, such as 127.0.0.1:${address.port}, found the name ${formatHostPort(address.host, address.port)}`;
 }
 

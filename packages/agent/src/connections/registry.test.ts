@@ -29,7 +29,7 @@ function netmap(revision: number, change: Partial<Netmap> & { readonly rules?: r
   };
 }
 
-function setup(limit?: number) {
+function setup(limit?: number, peerLimit?: number) {
   let swap: (next: Netmap) => void = () => {};
   const source: NetmapSource & { current: Netmap } = {
     current: netmap(1),
@@ -49,6 +49,7 @@ function setup(limit?: number) {
     sink: { record: (flow) => records.push(flow) },
     now: () => clock++,
     ...(limit === undefined ? {} : { limit }),
+    ...(peerLimit === undefined ? {} : { peerLimit }),
   });
   return { registry, records, swap: (next: Netmap) => swap(next) };
 }
@@ -163,6 +164,46 @@ describe('the registry', () => {
       'denied builtin:undeclared-port',
     ]);
     expect(registry.live).toBe(1);
+  });
+
+  it('cuts the rest when one fails to end, and says so', () => {
+    const { registry, records, swap } = setup();
+    opened(registry).onCut(() => {
+      throw new Error('stuck');
+    });
+    let cut = '';
+    opened(registry).onCut((reason) => {
+      cut = reason;
+    });
+    expect(() => swap(netmap(2, { rules: [DENY_WEB] }))).toThrow(AggregateError);
+    expect(cut).toContain('no-web');
+    expect(records).toHaveLength(2);
+    expect(registry.live).toBe(0);
+  });
+
+  it('lets no peer use up the room of the others', () => {
+    const { registry } = setup(undefined, 2);
+    const first = opened(registry, { ...fromWeb, peer: 'p' });
+    opened(registry, { ...fromWeb, peer: 'p' });
+    expect(registry.open({ ...fromWeb, peer: 'p' })).toMatchObject({
+      admitted: false,
+      refusal: { code: 'overloaded', reason: expect.stringContaining('2 flows of peer') },
+    });
+    opened(registry, { ...fromWeb, peer: 'q' });
+    opened(registry);
+    first.end('closed');
+    first.end('closed');
+    opened(registry, { ...fromWeb, peer: 'p' });
+    expect(registry.open({ ...fromWeb, peer: 'p' }).admitted).toBe(false);
+  });
+
+  it('leaves it to the source to record that a destination was too busy, and tells of a denial by its own name', () => {
+    const { registry, records } = setup(0);
+    const inbound = { ...fromWeb, destinationHost: 'build-3' };
+    expect(registry.open(inbound)).toMatchObject({ admitted: false, refusal: { code: 'overloaded' } });
+    expect(records).toEqual([]);
+    expect(registry.open({ ...inbound, port: 22 })).toMatchObject({ admitted: false, refusal: { code: 'denied' } });
+    expect(records).toMatchObject([{ outcome: 'denied', destinationHost: 'build-3', instance: '' }]);
   });
 
   it('cuts all when the agent stops', () => {

@@ -14,8 +14,12 @@ export interface FlowRequest {
   readonly protocol: Protocol;
   readonly service: string;
   readonly port: number;
+  /** Id of the agent that asks, when it is another than this: no peer may use up what all share. */
+  readonly peer?: string;
   /** How caller and host are written when `identify` does not believe the claim. */
   readonly claimed: { readonly source: string; readonly host: string };
+  /** This host's name at the destination, where a flow that is denied has got to as well. Control takes records of no other host. */
+  readonly destinationHost?: string;
   /** Undefined when the caller may not speak as it claims. */
   identify(netmap: Netmap): Caller | undefined;
   /** What else must stand for the flow to go on, such as its peer. Undefined when all of it does. */
@@ -50,6 +54,11 @@ export interface Flow {
   reached(instance: string, host: string, lost?: (netmap: Netmap) => Loss | undefined): void;
   /** The destination agent has the flow now, and with it the duty to record. */
   handOver(): void;
+  /**
+   * The destination agent went away with the flow, and may never tell of it: the record is written here as well. Should
+   * both tell, control keeps the destination's.
+   */
+  takeBack(): void;
   /** Called once when the flow loses its permission, or at once when it has already. Ended flows are not cut. */
   onCut(cut: (reason: string) => void): void;
   /** Takes the flow off the registry and records it. Later calls do nothing. */
@@ -61,23 +70,31 @@ export interface RegistryOptions {
   readonly sink: FlowSink;
   /** Live flows over this number are refused as overloaded. */
   readonly limit?: number;
+  /** The same for flows that one peer has opened here. */
+  readonly peerLimit?: number;
   /** Milliseconds since the Unix epoch. */
   readonly now?: () => number;
 }
 
 const DEFAULT_LIMIT = 50_000;
+/** As many as fit one tunnel. */
+const DEFAULT_PEER_LIMIT = 16_384;
 
 export class FlowRegistry {
   readonly #netmap: NetmapSource;
   readonly #sink: FlowSink;
   readonly #limit: number;
+  readonly #peerLimit: number;
   readonly #now: () => number;
   readonly #flows = new Set<LiveFlow>();
+  /** Live flows that peers have opened here, by agent id. */
+  readonly #byPeer = new Map<string, number>();
 
   constructor(options: RegistryOptions) {
     this.#netmap = options.netmap;
     this.#sink = options.sink;
     this.#limit = options.limit ?? DEFAULT_LIMIT;
+    this.#peerLimit = options.peerLimit ?? DEFAULT_PEER_LIMIT;
     this.#now = options.now ?? Date.now;
     this.#netmap.subscribe((next) => this.#recheck(next));
   }
@@ -89,22 +106,22 @@ export class FlowRegistry {
 
   /**
    * Registers a flow and checks it, with nothing in between: a change that comes later finds the flow here. One that is
-   * not admitted has been recorded.
+   * not admitted has been recorded, unless a destination was too busy for it: then its source is left to record it.
    */
   open(request: FlowRequest): Admission {
     const startedMs = this.#now();
     const judged = judge(this.#netmap.current, request);
     if (!judged.allowed) return this.#refuse(request, judged, startedMs, 'denied');
-    if (this.#flows.size >= this.#limit) {
-      const reason = `this agent already carries ${this.#limit} flows, and takes no more`;
-      return this.#refuse(request, { ...judged, reason }, startedMs, 'overloaded');
-    }
+    const full = this.#full(request);
+    if (full !== undefined) return this.#refuse(request, { ...judged, reason: full }, startedMs, 'overloaded');
     const { permit, caller } = judged;
     const flow = new LiveFlow(request, judged, caller, startedMs, (ended, outcome, detail) => {
       this.#flows.delete(ended);
+      this.#count(request.peer, -1);
       if (!ended.handedOver) this.#sink.record(ended.record(this.#now(), outcome, detail));
     });
     this.#flows.add(flow);
+    this.#count(request.peer, 1);
     return { admitted: true, flow, permit, caller };
   }
 
@@ -113,26 +130,54 @@ export class FlowRegistry {
     for (const flow of this.#flows) flow.cut(undefined, reason);
   }
 
+  /** Why no more flows are taken, if so. */
+  #full({ peer, claimed }: FlowRequest): string | undefined {
+    if (this.#flows.size >= this.#limit) return `this agent already carries ${this.#limit} flows, and takes no more`;
+    if (peer === undefined || (this.#byPeer.get(peer) ?? 0) < this.#peerLimit) return undefined;
+    return `this agent already carries ${this.#peerLimit} flows of ${claimed.host}, and takes no more of them`;
+  }
+
+  #count(peer: string | undefined, change: 1 | -1): void {
+    if (peer === undefined) return;
+    const count = (this.#byPeer.get(peer) ?? 0) + change;
+    if (count > 0) this.#byPeer.set(peer, count);
+    else this.#byPeer.delete(peer);
+  }
+
   #refuse(request: FlowRequest, judged: Judged, startedMs: number, code: FlowRefusal['code']): Admission {
     const { rule, revision, reason } = judged;
-    const unborn = new LiveFlow(request, judged, undefined, startedMs, () => {});
-    this.#sink.record(unborn.record(this.#now(), code, reason));
+    // What is too much for this destination another instance may still take, and the source tells of that.
+    if (code === 'denied' || request.destinationHost === undefined) {
+      const unborn = new LiveFlow(request, judged, undefined, startedMs, () => {});
+      this.#sink.record(unborn.record(this.#now(), code, reason));
+    }
     return { admitted: false, refusal: { code, rule, revision, reason } };
   }
 
   #recheck(netmap: Netmap): void {
+    const failures: unknown[] = [];
     for (const flow of this.#flows) {
-      const judged = judge(netmap, flow.request, flow.caller);
-      if (!judged.allowed) {
-        flow.cut(judged, judged.reason);
-        continue;
+      try {
+        recheckFlow(netmap, flow);
+      } catch (error) {
+        // The others must be judged still: one that fails to end is no reason to leave those open.
+        failures.push(error);
       }
-      const loss = flow.loss(netmap);
-      if (loss === undefined) continue;
-      if (loss.witness === 'here') flow.handedOver = false;
-      flow.cut(undefined, loss.reason);
     }
+    if (failures.length > 0) throw new AggregateError(failures, 'flows could not be cut in order');
   }
+}
+
+function recheckFlow(netmap: Netmap, flow: LiveFlow): void {
+  const judged = judge(netmap, flow.request, flow.caller);
+  if (!judged.allowed) {
+    flow.cut(judged, judged.reason);
+    return;
+  }
+  const loss = flow.loss(netmap);
+  if (loss === undefined) return;
+  if (loss.witness === 'here') flow.handedOver = false;
+  flow.cut(undefined, loss.reason);
 }
 
 interface Judged {
@@ -194,7 +239,7 @@ class LiveFlow implements Flow {
   /** What decided last: the permit, then the denial that cut it. */
   #judged: Judged;
   #instance = '';
-  #destinationHost = '';
+  #destinationHost: string;
   #lost: ((netmap: Netmap) => Loss | undefined) | undefined;
   #cut: ((reason: string) => void) | undefined;
   #cutReason: string | undefined;
@@ -212,6 +257,7 @@ class LiveFlow implements Flow {
     this.#startedMs = startedMs;
     this.#over = over;
     this.#lost = request.lost?.bind(request);
+    this.#destinationHost = request.destinationHost ?? '';
   }
 
   get live(): boolean {
@@ -230,6 +276,10 @@ class LiveFlow implements Flow {
 
   handOver(): void {
     this.handedOver = true;
+  }
+
+  takeBack(): void {
+    this.handedOver = false;
   }
 
   onCut(cut: (reason: string) => void): void {

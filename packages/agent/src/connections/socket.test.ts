@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import net from 'node:net';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { Conduit } from './conduit.ts';
 import { connectSocket, type SocketConduit, socketConduit } from './socket.ts';
 import { type ConduitListener, listenConduits, type Remote } from './socket-listen.ts';
@@ -84,6 +84,47 @@ describe('a socket conduit', () => {
     expect(a.log).toEqual(['end', 'closed']);
   });
 
+  it('asks to stop over many small writes, and tells when they are done: a byte bound alone would let them cost the most', async () => {
+    const { near, far } = await pair();
+    // Filled up first, so that the kernel takes nothing more; the far end does not read.
+    while (near.write(Buffer.alloc(64 * 1024), true));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    const user = new User(near);
+    const filled = near.backlog;
+    const drained = new Promise<void>((resolve) => {
+      user.onDrain = resolve;
+    });
+    const record = Buffer.alloc(256 * 1024);
+    let writes = 0;
+    for (; writes < 10_000; writes++) if (!near.write(record.subarray(writes, writes + 1), true)) break;
+    expect(near.backlog - filled).toBe(writes + 1);
+    new User(far);
+    await drained;
+    // Small ones of their own count alike, where the kernel takes each at once.
+    for (writes = 0; writes < 10_000; writes++) if (!near.write(Buffer.alloc(1), true)) break;
+    expect(writes).toBeLessThan(1_100);
+    await new Promise<void>((resolve) => {
+      user.onDrain = resolve;
+    });
+    expect(near.write(Buffer.alloc(1), true)).toBe(true);
+  });
+
+  it('keeps no large memory alive for a small piece of it', async () => {
+    const { near, far } = await pair();
+    const socket = vi.spyOn(net.Socket.prototype, 'write');
+    const record = Buffer.alloc(256 * 1024, 'x');
+    near.write(record.subarray(10, 20), true);
+    near.write(record.subarray(0, 200 * 1024), true);
+    near.end();
+    const user = new User(far);
+    await user.ended;
+    const given = socket.mock.calls.map(([piece]) => piece as Buffer);
+    socket.mockRestore();
+    expect(given[0]?.buffer).not.toBe(record.buffer);
+    expect(given[1]?.buffer).toBe(record.buffer);
+    expect(user.bytes.length).toBe(10 + 200 * 1024);
+  });
+
   it('copies what is not owned before write returns', async () => {
     const { near, far } = await pair();
     const user = new User(far);
@@ -127,6 +168,36 @@ describe('a socket conduit', () => {
     expect(await b.closed).toMatchObject({ how: 'reset', cause: { code: 'ECONNRESET' } });
     expect(await a.closed).toMatchObject({ how: 'reset' });
     expect(b.log).toEqual(['reset']);
+  });
+
+  it('is over when it is reset right behind a half-close, or while one waits for its bytes', async () => {
+    for (const unsent of [0, 8 * 2 ** 20]) {
+      const { near, far } = await pair();
+      const user = new User(near);
+      if (unsent > 0) near.write(Buffer.alloc(unsent), true);
+      near.end();
+      near.reset();
+      expect(await user.closed).toMatchObject({ how: 'reset' });
+      expect(user.log).toEqual(['reset']);
+      const other = new User(far);
+      await Promise.race([other.ended, other.closed]);
+      far.reset();
+      expect(await other.closed).toMatchObject({ how: 'reset' });
+    }
+  });
+
+  it('tells nothing more once it was reset', async () => {
+    const { near, far } = await pair();
+    const user = new User(near);
+    far.write(Buffer.from('too late'), true);
+    far.end();
+    near.end();
+    near.reset();
+    near.resume();
+    await user.closed;
+    expect(user.log).toEqual(['reset']);
+    expect(user.received).toEqual([]);
+    far.reset();
   });
 
   it('asks its writer to stop, and says when there is room', async () => {

@@ -9,6 +9,8 @@ import type { Conduit, ConduitEvents } from './conduit.ts';
 const READ_BUFFER_BYTES = 224 * 1024;
 /** Unsent bytes over which a writer is asked to stop. */
 const WRITE_LIMIT = 256 * 1024;
+/** Writes under way over which it is asked, too: one of a single byte costs hundreds, and a peer says how small they are. */
+const WRITES_LIMIT = 1024;
 
 /** Shared by all sockets of the thread: valid only inside the read callback. */
 const readBuffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
@@ -36,6 +38,12 @@ export class SocketConduit implements Conduit {
   readonly #socket: net.Socket;
   #events: ConduitEvents | undefined;
   #wantsDrain: boolean = false;
+  /** Pieces given to `write` and not done yet. */
+  #writes = 0;
+  readonly #written = (): void => {
+    this.#writes -= 1;
+    if (this.#writes === 0) this.#tellDrain();
+  };
   #paused: boolean = true;
   #ending: boolean = false;
   #ended: boolean = false;
@@ -51,7 +59,7 @@ export class SocketConduit implements Conduit {
     });
     socket.on('end', () => {
       this.#ended = true;
-      this.#events?.end();
+      if (!this.#resetting) this.#events?.end();
     });
     socket.on('drain', () => this.#tellDrain());
     socket.on('close', () => {
@@ -74,14 +82,17 @@ export class SocketConduit implements Conduit {
 
   /** For the read callback: answers whether to go on reading. */
   read(piece: Buffer): boolean {
-    this.#events?.data(piece, false);
+    if (!this.#resetting) this.#events?.data(piece, false);
     return !this.#paused;
   }
 
   write(piece: Buffer, owned: boolean): boolean {
     if (this.#socket.destroyed || this.#ending) return true;
-    // The kernel may not take all at once, and what waits has to outlive the shared buffer.
-    this.#socket.write(owned ? piece : Buffer.from(piece));
+    // The kernel may not take all at once, and what waits has to outlive the shared buffer. A piece that is less than half
+    // of its memory would keep more alive than the bound counts.
+    const keeps = owned && piece.length * 2 >= piece.buffer.byteLength;
+    this.#writes += 1;
+    this.#socket.write(keeps ? piece : Buffer.from(piece), this.#written);
     return this.#room();
   }
 
@@ -110,9 +121,13 @@ export class SocketConduit implements Conduit {
   }
 
   reset(): void {
-    if (this.#socket.destroyed) return;
+    const socket = this.#socket;
+    if (socket.destroyed || this.#resetting) return;
     this.#resetting = true;
-    this.#socket.resetAndDestroy();
+    // While the half-close is under way libuv refuses to reset (EINVAL), and Node then loses the handle without closing it.
+    const shutting = this.#ending && !socket.writableFinished && socket.writableLength === 0;
+    if (shutting) socket.once('finish', () => socket.resetAndDestroy());
+    else socket.resetAndDestroy();
   }
 
   pause(): void {
@@ -121,6 +136,7 @@ export class SocketConduit implements Conduit {
   }
 
   resume(): void {
+    if (this.#resetting) return;
     this.#paused = false;
     this.startReading(this.#socket);
   }
@@ -131,13 +147,14 @@ export class SocketConduit implements Conduit {
   }
 
   #room(): boolean {
-    if (this.#socket.writableLength < WRITE_LIMIT) return true;
+    if (this.#socket.writableLength < WRITE_LIMIT && this.#writes < WRITES_LIMIT) return true;
     this.#wantsDrain = true;
     return false;
   }
 
   #tellDrain(): void {
-    if (!this.#wantsDrain || this.#events === undefined || this.#socket.writableLength > 0) return;
+    if (!this.#wantsDrain || this.#resetting || this.#events === undefined) return;
+    if (this.#writes > 0 || this.#socket.writableLength > 0) return;
     this.#wantsDrain = false;
     this.#events.drain();
   }

@@ -1,4 +1,5 @@
 /** A conduit whose bytes are counted on its flow, and which ends with it. */
+import { TunnelEndedError } from '../tunnel/errors.ts';
 import type { Conduit, ConduitEvents } from './conduit.ts';
 import type { Flow } from './registry.ts';
 
@@ -13,7 +14,7 @@ export const CUT_LINGER_MS = 250;
 export class TrackedConduit implements Conduit {
   readonly #inner: Conduit;
   readonly #flow: Flow;
-  readonly #lingers: boolean;
+  readonly #remote: boolean;
   #events: ConduitEvents | undefined;
   #cut: boolean = false;
   #over: boolean = false;
@@ -22,7 +23,7 @@ export class TrackedConduit implements Conduit {
   constructor(inner: Conduit, flow: Flow, remote: boolean) {
     this.#inner = inner;
     this.#flow = flow;
-    this.#lingers = remote;
+    this.#remote = remote;
   }
 
   attach(events: ConduitEvents): void {
@@ -44,7 +45,10 @@ export class TrackedConduit implements Conduit {
       drain: () => {
         if (!this.#cut) events.drain();
       },
-      closed: (how, cause) => this.#closed(how, cause),
+      closed: (how, cause) => {
+        if (this.#remote && cause instanceof TunnelEndedError) this.#flow.takeBack();
+        this.#closed(how, cause);
+      },
     });
   }
 
@@ -74,7 +78,7 @@ export class TrackedConduit implements Conduit {
   cut(reason: string): void {
     if (this.#cut || this.#over) return;
     this.#cut = true;
-    if (this.#lingers) {
+    if (this.#remote) {
       this.#inner.pause();
       setTimeout(() => this.#inner.reset(), CUT_LINGER_MS).unref();
     } else {

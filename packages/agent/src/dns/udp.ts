@@ -38,6 +38,8 @@ export function serveUdp(socket: dgram.Socket, responder: Responder): void {
     open = false;
   });
   socket.on('message', (packet, from) => {
+    // No program asks from port 0, and nothing can be sent there: the attempt would throw.
+    if (from.port === 0) return;
     responder.respond(packet, 'udp', (message) => {
       // A send that fails is an answer lost, as on any network: the asker asks again.
       if (open) socket.send(message, from.port, from.address, () => {});

@@ -9,8 +9,18 @@ import type { OpenIngress } from './types.ts';
 
 /** How long a connection waits for the client's next request. Shorter than the 5 s after which common servers close. */
 const IDLE_MS = 3000;
+/** How long a service has to end its half of a connection that is done. */
+const PART_MS = 1000;
 
 type Created = (error: Error | null, duplex: Duplex) => void;
+
+/** A connection between two requests, and what is done when the service speaks or ends meanwhile. */
+interface Idle {
+  readonly duplex: Duplex;
+  readonly fail: () => void;
+  readonly end: () => void;
+  readonly timer: NodeJS.Timeout;
+}
 
 /** An agent in the sense of node:http: request options name the service as `host`. Keeps at most one idle connection. */
 export class UpstreamAgent extends http.Agent {
@@ -19,7 +29,7 @@ export class UpstreamAgent extends http.Agent {
   readonly #clientAddress: string;
   readonly #openings = new Set<AbortController>();
   #closed: boolean = false;
-  #idle: { readonly duplex: Duplex; readonly end: () => void; readonly timer: NodeJS.Timeout } | undefined;
+  #idle: Idle | undefined;
 
   constructor(open: OpenIngress, clientAddress: string, openMs: number) {
     super({ keepAlive: true, maxFreeSockets: 1 });
@@ -71,9 +81,10 @@ export class UpstreamAgent extends http.Agent {
     if (this.#closed) return false;
     this.#dropIdle();
     // A byte that nobody asked for would be taken for the start of the next response, an end for a failure of it.
-    const end = (): void => void duplex.destroy();
-    duplex.on('data', end).on('end', end);
-    this.#idle = { duplex, end, timer: setTimeout(end, IDLE_MS) };
+    const fail = (): void => void duplex.destroy();
+    const end = (): void => this.#dropIdle();
+    duplex.on('data', fail).on('end', end);
+    this.#idle = { duplex, fail, end, timer: setTimeout(end, IDLE_MS) };
     return true;
   }
 
@@ -81,15 +92,16 @@ export class UpstreamAgent extends http.Agent {
     request.reusedSocket = true;
     if (this.#idle?.duplex !== duplex) return;
     clearTimeout(this.#idle.timer);
-    duplex.off('data', this.#idle.end).off('end', this.#idle.end);
+    duplex.off('data', this.#idle.fail).off('end', this.#idle.end);
     this.#idle = undefined;
   }
 
   #dropIdle(): void {
     if (this.#idle === undefined) return;
-    clearTimeout(this.#idle.timer);
-    this.#idle.duplex.destroy();
+    const { duplex, timer } = this.#idle;
+    clearTimeout(timer);
     this.#idle = undefined;
+    part(duplex);
   }
 
   /** Ends what is being opened, what is open, and what is idle. Upgraded connections have left. */
@@ -99,6 +111,16 @@ export class UpstreamAgent extends http.Agent {
     for (const opening of this.#openings) opening.abort(new IngressError('client-gone'));
     this.destroy();
   }
+}
+
+/** Ends both halves in order, for all that was asked is answered. A service that keeps its half is reset in the end. */
+function part(duplex: Duplex): void {
+  const timer = setTimeout(() => duplex.destroy(), PART_MS);
+  timer.unref();
+  duplex.once('close', () => clearTimeout(timer));
+  duplex.end();
+  // Now that it takes no more, node's agent lets go of it; else it would destroy it with the rest.
+  duplex.emit('agentRemove');
 }
 
 function asError(error: unknown): Error {

@@ -12,12 +12,11 @@ export interface TargetAddress {
 
 /** In the order to try: what the agent file says for the port, else 127.0.0.1, then ::1. */
 export function targetsOf(service: AgentService, port: number, protocol: Protocol): readonly TargetAddress[] {
-  const mapped = service.targets.find((target) => target.port === port && target.protocol === protocol);
-  if (mapped !== undefined) return [{ host: mapped.host, port: mapped.targetPort }];
-  return [
-    { host: '127.0.0.1', port },
-    { host: '::1', port },
-  ];
+  const mapped = (transport: Protocol | 'any') =>
+    service.targets.find((target) => target.port === port && target.protocol === transport);
+  const { host, targetPort } = mapped(protocol) ?? mapped('any') ?? { host: 'localhost', targetPort: port };
+  const hosts = host === 'localhost' ? ['127.0.0.1', '::1'] : [host];
+  return hosts.map((address) => ({ host: address, port: targetPort }));
 }
 
 export function isLoopback(host: string): boolean {

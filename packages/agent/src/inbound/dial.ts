@@ -64,7 +64,8 @@ export function createDialer({ netmap, services, answers }: DialerOptions): Targ
         if (localAddress !== undefined && isExhaustion(code))
           return refuse('overloaded', `cannot connect to ${formatTarget(target)}: ${message}`);
         // The first target is the one that is meant; 127.0.0.1 says more than the ::1 that nobody configured.
-        if (detail === '') detail = `nothing listens on ${formatTarget(target)} (${code ?? message})`;
+        const what = code === 'ECONNRESET' ? 'the program took and reset the call at' : 'nothing listens on';
+        if (detail === '') detail = `${what} ${formatTarget(target)} (${code ?? message})`;
       }
     }
     return refuse('not-listening', detail);

@@ -1,8 +1,10 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
+import { pino } from 'pino';
 import { afterEach, describe, expect, it } from 'vitest';
 import { program, Rig, rule, service, until } from '../outbound/rig.fixture.ts';
-import type { OpenRequest } from '../tunnel/types.ts';
+import type { Opened, OpenRequest, Refusal } from '../tunnel/types.ts';
+import { createFlowHandler } from './handler.ts';
 
 const PORT = 16_380;
 const SERVICES = [
@@ -86,7 +88,8 @@ describe('a peer’s request', () => {
       refusal: { code: 'denied', rule: decided, revision: 1 },
     });
     expect(rig.records()).toMatchObject([
-      { outcome: 'denied', verdict: 'deny', rule: decided, source, sourceHost: 'a' },
+      // By its own name, or control would not take the record from it.
+      { outcome: 'denied', verdict: 'deny', rule: decided, source, sourceHost: 'a', destinationHost: 'r' },
     ]);
     expect(echo.callers).toEqual([]);
     expect(rig.live).toBe(0);
@@ -123,6 +126,47 @@ describe('a peer’s request', () => {
     given.abort(new Error('gave up'));
     await expect(opening).rejects.toThrow('gave up');
     await until(() => rig.live === 0);
+    expect(rig.records()).toEqual([]);
+  });
+
+  it('that the source gave up on in the moment it was let in is answered all the same, and so does not count on', async () => {
+    const { rig } = await setup();
+    const { netmap, registry, inbound } = rig.agent('r');
+    const given = new AbortController();
+    let discarded = 0;
+    const opened = <C>(conduit: C): Promise<Opened<C>> => {
+      given.abort();
+      return Promise.resolve({ opened: true, conduit });
+    };
+    const end = () => {
+      discarded += 1;
+    };
+    const none = () => true;
+    const handler = createFlowHandler({
+      netmap,
+      registry,
+      declared: inbound.services,
+      dialer: {
+        stream: () => opened({ attach: end, write: none, end, reset: end, pause: end, resume: end }),
+        datagrams: () => opened({ attach: end, send: end, close: end }),
+      },
+      log: pino({ level: 'silent' }),
+    });
+    for (const protocol of ['tcp', 'udp'] as const) {
+      const answers: string[] = [];
+      const peer = netmap.current.peers.get('a');
+      if (peer === undefined) throw new Error('a is no peer of r');
+      const offer = { peer, request: { ...honest, protocol }, abandoned: given.signal };
+      const accept = () => {
+        throw new Error('accepted');
+      };
+      const refuse = ({ code }: Refusal) => answers.push(code);
+      if (protocol === 'tcp') handler.stream({ ...offer, accept, refuse });
+      else handler.datagrams({ ...offer, accept, refuse });
+      await until(() => registry.live === 0);
+      expect(answers).toEqual(['no-instance']);
+    }
+    expect(discarded).toBe(2);
     expect(rig.records()).toEqual([]);
   });
 

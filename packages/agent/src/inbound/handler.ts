@@ -30,6 +30,8 @@ export interface FlowHandlerOptions {
 /** A program that takes no connection for this long is not listening, whatever its socket says. */
 const DIAL_MS = 5_000;
 const DEFAULT_IDLE_MS = 60_000;
+/** Nobody hears it, but an offer that is not answered counts against its tunnel for good. */
+const GIVEN_UP: Refusal = { code: 'no-instance', rule: '', revision: 0, detail: 'the source gave up' };
 
 export function createFlowHandler(options: FlowHandlerOptions): InboundHandler {
   const { netmap, registry, declared, dialer, log, idleMs = DEFAULT_IDLE_MS } = options;
@@ -49,6 +51,7 @@ export function createFlowHandler(options: FlowHandlerOptions): InboundHandler {
       dialed.reset();
       flow.handOver();
       flow.end('reset');
+      inbound.refuse(GIVEN_UP);
       return;
     }
     const target = new TrackedConduit(dialed, flow, false);
@@ -74,6 +77,7 @@ export function createFlowHandler(options: FlowHandlerOptions): InboundHandler {
       dialed.close();
       flow.handOver();
       flow.end('closed');
+      inbound.refuse(GIVEN_UP);
       return;
     }
     joinDatagrams(flow, inbound.accept(), dialed, idleMs);
@@ -86,7 +90,9 @@ export function createFlowHandler(options: FlowHandlerOptions): InboundHandler {
       protocol,
       service,
       port,
+      peer: peer.agentId,
       claimed: { source: claimName(claim, peer.host), host: peer.host },
+      destinationHost: netmap.current.self?.host ?? '',
       identify: (current) => remoteCaller(current, peer.agentId, claim),
       lost: (current) => lostHere(current, request),
     });

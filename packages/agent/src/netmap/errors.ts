@@ -14,7 +14,9 @@ export type AgentErrorCode =
   /** Control was not reached. */
   | 'control-unreachable'
   /** A port that the agent cannot do without cannot be listened on. */
-  | 'listen-failed';
+  | 'listen-failed'
+  /** A service's target is an address that the agent itself listens on. */
+  | 'target-loops';
 
 /** The message says what failed, why, and what to do. */
 export class AgentError extends Error {

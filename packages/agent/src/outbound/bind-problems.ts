@@ -3,7 +3,7 @@ import type { Problem } from '@weft/proto';
 import { type Place, placeName } from './places.ts';
 
 /** All codes that a place can have, one at a time. */
-export const PLACE_PROBLEMS = [
+const PLACE_PROBLEMS = [
   'port-taken',
   'port-privileged',
   'address-unavailable',

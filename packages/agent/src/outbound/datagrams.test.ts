@@ -1,6 +1,6 @@
-import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
+import { createSocket, type RemoteInfo, Socket } from 'node:dgram';
 import { once } from 'node:events';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Rig, type RigOptions, rule, service, until } from './rig.fixture.ts';
 
 const PORT = 18_125;
@@ -144,6 +144,37 @@ describe('a UDP flow', () => {
     send(rig, client, 'ping');
     await until(() => rig.records().length === 1 && rig.live === 0);
     expect(rig.records()).toMatchObject([{ outcome: 'not-listening', destinationHost: 's0', bytesSent: 4 }]);
+  });
+
+  it('of many clients at once lets little wait while they open, all of them together', async () => {
+    const rig = await setup([1], { forwardMs: 60_000 });
+    rig.unreachable.add('s0');
+    const payload = Buffer.alloc(60_000);
+    let sent = 0;
+    // One at a time, so that the kernel's queue is not what drops them; two of a client, which are within its own share.
+    while (rig.agent('a').outbound.datagramsDropped === 0) {
+      const client = await Endpoint.open();
+      for (let count = 0; count < 2; count++) {
+        await new Promise((resolve) => client.socket.send(payload, PORT, rig.vip('a', 'statsd'), resolve));
+        await new Promise((resolve) => setImmediate(resolve));
+        sent += payload.length;
+      }
+      expect(sent).toBeLessThan(24 * 2 ** 20);
+    }
+    expect(sent).toBeGreaterThan(12 * 2 ** 20);
+  });
+
+  it('from port 0 is none: no reply could be sent', async () => {
+    const bound = vi.spyOn(Socket.prototype, 'bind');
+    const program = await Endpoint.open((payload) => payload);
+    const rig = await setup([program.port]);
+    const address = rig.vip('a', 'statsd');
+    const at = bound.mock.calls.findIndex(([options]) => JSON.stringify(options).includes(address));
+    const place = bound.mock.contexts[at] as Socket;
+    bound.mockRestore();
+    place.emit('message', Buffer.from('spoofed'), { address: '127.0.0.1', family: 'IPv4', port: 0, size: 7 });
+    expect(rig.agent('a').outbound.datagramsDropped).toBe(1);
+    expect(rig.live).toBe(0);
   });
 
   it('is not opened for more clients than there is room for', async () => {

@@ -6,6 +6,7 @@ import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import type { Logger } from 'pino';
 import type { Flow } from '../connections/registry.ts';
 import { CUT_LINGER_MS } from '../connections/tracked.ts';
+import { TunnelEndedError } from '../tunnel/errors.ts';
 import type { DatagramConduit } from '../tunnel/types.ts';
 import type { Admitter } from './admit.ts';
 import type { Forwarder } from './forward.ts';
@@ -27,6 +28,8 @@ const DEFAULT_LIMIT = 16_384;
 /** Datagrams, and their bytes, that wait while a flow opens. */
 const WAITING_DATAGRAMS = 16;
 const WAITING_BYTES = 128 * 1024;
+/** The same bytes of all clients together: a program that sends from many ports must not fill the memory meanwhile. */
+const WAITING_TOTAL = 16 << 20;
 /** A flow that failed is not tried again sooner, milliseconds: a client's next datagram must not make another record each time. */
 const RETRY_MS = 1_000;
 /** Replies that the kernel has not taken yet, bytes a place. */
@@ -40,7 +43,7 @@ interface Client {
   state: 'opening' | 'open' | 'denied' | 'failed';
   flow: Flow | undefined;
   conduit: DatagramConduit | undefined;
-  waiting: Buffer[];
+  readonly waiting: Buffer[];
   waitingBytes: number;
   openedMs: number;
   usedMs: number;
@@ -56,6 +59,8 @@ export class OutboundDatagrams {
   readonly #places = new Set<Map<string, Client>>();
   readonly #sweep: NodeJS.Timeout;
   #clients = 0;
+  /** Bytes that wait, of all clients. */
+  #waiting = 0;
   #dropped = 0;
 
   constructor(options: DatagramsOptions) {
@@ -119,6 +124,11 @@ export class OutboundDatagrams {
   }
 
   #arrived(place: Place, socket: Socket, clients: Map<string, Client>, payload: Buffer, from: RemoteInfo): void {
+    // Port 0 is none (RFC 768): nobody hears a reply to it, and the socket would throw.
+    if (from.port === 0) {
+      this.#dropped++;
+      return;
+    }
     const key = `${from.address}:${from.port}`;
     const now = performance.now();
     let client = clients.get(key);
@@ -148,9 +158,10 @@ export class OutboundDatagrams {
         client.conduit?.send(payload);
         return;
       case 'opening':
-        if (client.waiting.length < WAITING_DATAGRAMS && client.waitingBytes + payload.length <= WAITING_BYTES) {
+        if (this.#mayWait(client, payload)) {
           client.waiting.push(payload);
           client.waitingBytes += payload.length;
+          this.#waiting += payload.length;
           return;
         }
     }
@@ -168,8 +179,7 @@ export class OutboundDatagrams {
     const { flow } = out;
     client.flow = flow;
     const over = () => {
-      this.#dropped += client.waiting.length;
-      client.waiting = [];
+      this.#dropped += this.#takeWaiting(client).length;
       client.flow = undefined;
       client.conduit = undefined;
       client.state = flow.outcome === 'denied' ? 'denied' : 'failed';
@@ -194,12 +204,15 @@ export class OutboundDatagrams {
           flow.bytesReceived += payload.length;
           reply(payload);
         },
-        closed: () => {
-          flow.end('closed');
+        closed: (cause) => {
+          if (cause instanceof TunnelEndedError) {
+            flow.takeBack();
+            flow.end('reset', cause.message);
+          } else flow.end('closed');
           if (client.conduit === conduit) over();
         },
       });
-      for (const payload of client.waiting.splice(0)) {
+      for (const payload of this.#takeWaiting(client)) {
         flow.bytesSent += payload.length;
         conduit.send(payload);
       }
@@ -210,6 +223,17 @@ export class OutboundDatagrams {
       over();
       this.#log.error({ event: 'outbound-flow-failed', place: placeName(place), err }, 'a call failed');
     });
+  }
+
+  #mayWait(client: Client, { length }: Buffer): boolean {
+    if (client.waiting.length >= WAITING_DATAGRAMS) return false;
+    return client.waitingBytes + length <= WAITING_BYTES && this.#waiting + length <= WAITING_TOTAL;
+  }
+
+  #takeWaiting(client: Client): readonly Buffer[] {
+    this.#waiting -= client.waitingBytes;
+    client.waitingBytes = 0;
+    return client.waiting.splice(0);
   }
 
   #expire(): void {

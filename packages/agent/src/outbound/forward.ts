@@ -119,9 +119,15 @@ export class Forwarder {
         return undefined;
       }
       if (result.opened) {
-        flow.reached(`${service.name}/${instance.ordinal}`, host, local ? this.#lostHere(out) : lostThere(candidate));
-        if (!local) flow.handOver();
-        return { conduit: result.conduit, remote: !local };
+        const lost = local ? this.#lostHere(out) : lostThere(candidate);
+        flow.reached(`${service.name}/${instance.ordinal}`, host, lost);
+        // What changed while it opened was not asked about this instance; from here on each change is.
+        const loss = lost(this.#options.netmap.current);
+        if (!local && loss?.witness !== 'here') flow.handOver();
+        if (loss === undefined) return { conduit: result.conduit, remote: !local };
+        drop(result.conduit);
+        flow.end('cut', loss.reason);
+        return undefined;
       }
       const { refusal } = result;
       if (refusal.code === 'denied') {

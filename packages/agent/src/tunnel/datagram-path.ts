@@ -25,9 +25,11 @@ const LOST_BUSY = 5_000;
 const RETRY_LAST = 10_000;
 /** How long packets of a session that was renewed are still opened. */
 const OVERLAP = 10_000;
+/** Sessions held at once: the one in use, one on its way in, and those before that still overlap. */
+const GENERATIONS = 4;
 
 export interface DatagramPathHost {
-  readonly port: DatagramPort;
+  readonly port: Pick<DatagramPort, 'newIndex' | 'newProbeId' | 'reaches' | 'register' | 'unregister' | 'send'>;
   readonly now: () => number;
   /** A datagram of a flow; false when there is no such flow. */
   datagram(flowId: number, payload: Buffer): boolean;
@@ -58,8 +60,8 @@ export class DatagramPath implements ItemHandler {
   #provenAt = 0;
   #usedSinceProof: boolean = false;
   #lastProbe = 0;
-  #nextProbeId = 1;
-  #probes = new Map<number, number>();
+  /** Sizes of the probes that are out, by id. */
+  readonly #probes = new Map<number, number>();
   #retryPause = 0;
   #source: DatagramAddress | undefined;
 
@@ -93,11 +95,14 @@ export class DatagramPath implements ItemHandler {
     const generation: Generation = { index: own.index, sealer, endsAt: undefined };
     this.#generations.push(generation);
     this.#host.port.register(own.index, (packet, from) => this.#receive(opener, packet, from));
+    this.#boundGenerations();
     return {
       send: () => {
         this.flush();
         if (this.#sending !== undefined) this.#sending.endsAt = this.#host.now() + OVERLAP;
         this.#sending = generation;
+        // The peer may take less in this session than was proven in the one before.
+        if (sealer !== undefined) this.#provenSize = Math.min(this.#provenSize, largestPacket(sealer));
       },
     };
   }
@@ -164,11 +169,12 @@ export class DatagramPath implements ItemHandler {
     this.#learn();
     const sealer = this.#sending?.sealer;
     if (sealer === undefined) return;
+    // Gathered, for a packet may hold many: an answer each would make a flood of one packet, to whatever address it came from.
     if (!sealer.addProbeAck(id, packetSize)) {
       this.flush();
       sealer.addProbeAck(id, packetSize);
     }
-    this.flush();
+    this.#host.flushSoon();
     // The peer gets through to us: a good moment to see whether we get through to it.
     if (this.#flows > 0 && !this.proven && this.#host.now() - this.#lastProbe > PROBE_BUSY / 10) this.#probe();
   }
@@ -199,11 +205,19 @@ export class DatagramPath implements ItemHandler {
     this.#source = undefined;
   }
 
-  /** The packet in hand has proved itself: that is where the peer is now. */
+  /**
+   * The packet in hand has proved itself: that is where the peer is now. Its address is not sealed, so a new one is worth
+   * probes and nothing more before one was answered from there: else a flow could be aimed at anyone (RFC 9000 section 9.3).
+   */
   #learn(): void {
     if (this.#source === undefined) return;
     const { address, port } = this.#source;
-    if (this.#remote?.address !== address || this.#remote.port !== port) this.#remote = { address, port };
+    if (this.#remote?.address === address && this.#remote.port === port) return;
+    this.flush();
+    this.#remote = { address, port };
+    this.#provenSize = 0;
+    this.#retryPause = 0;
+    this.#probes.clear();
   }
 
   #probe(): void {
@@ -212,17 +226,23 @@ export class DatagramPath implements ItemHandler {
     this.#lastProbe = this.#host.now();
     this.flush();
     this.#probes.clear();
-    const largest = sealer.payloadLimit + PACKET_OVERHEAD + ITEM_HEADER;
+    const largest = largestPacket(sealer);
     // A path that lets only the smaller through is still a path.
     const sizes = this.proven ? [this.#provenSize] : [largest, LEAST_PACKET_LIMIT];
     for (const size of sizes) {
-      const id = this.#nextProbeId;
-      this.#nextProbeId = id === 0xffffffff ? 1 : id + 1;
+      const id = this.#host.port.newProbeId();
       this.#probes.set(id, size);
-      sealer.addProbe(id, Math.min(size, largest));
+      sealer.addProbe(id, size);
       this.flush();
     }
     if (!this.proven) this.#retryPause = Math.min(Math.max(this.#retryPause * 2, 900), RETRY_LAST);
+  }
+
+  /** A peer that renews without end costs the oldest of its own sessions. */
+  #boundGenerations(): void {
+    if (this.#generations.length <= GENERATIONS) return;
+    const oldest = this.#generations.findIndex((generation) => generation !== this.#sending);
+    for (const { index } of this.#generations.splice(oldest, 1)) this.#host.port.unregister(index);
   }
 
   #endGenerations(now: number): void {
@@ -233,4 +253,9 @@ export class DatagramPath implements ItemHandler {
       return false;
     });
   }
+}
+
+/** UDP payload of the session's fullest packet. */
+function largestPacket(sealer: DatagramSealer): number {
+  return sealer.payloadLimit + PACKET_OVERHEAD + ITEM_HEADER;
 }

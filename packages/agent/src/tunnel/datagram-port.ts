@@ -29,7 +29,8 @@ export class DatagramPort {
     this.#dropped = dropped;
     socket.on('message', (packet, from) => {
       const receiver = this.#receivers.get(receiverIndexOf(packet) ?? 0);
-      if (receiver === undefined) dropped();
+      // Port 0 is none (RFC 768), and an answer to it would throw; anyone on the path can write it into a good packet.
+      if (receiver === undefined || from.port === 0) dropped();
       else receiver(packet, from);
     });
     // Errors of single packets (no route, refused) show as probes that stay unanswered.
@@ -67,6 +68,11 @@ export class DatagramPort {
       const index = this.#random(4).readUInt32BE(0);
       if (index !== 0 && !this.#receivers.has(index)) return index;
     }
+  }
+
+  /** What a probe is known by; not to be guessed, for its answer vouches for an address. */
+  newProbeId(): number {
+    return this.#random(4).readUInt32BE(0);
   }
 
   /** Whether packets can be sent there from this socket. */

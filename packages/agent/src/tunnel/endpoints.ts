@@ -15,7 +15,7 @@ export function parseEndpoint(text: string): Endpoint | undefined {
   return { host, port };
 }
 
-export function formatEndpoint(host: string, port: number): string {
+function formatEndpoint(host: string, port: number): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 

@@ -8,6 +8,7 @@ import { BACKLOG_LIMIT, type RecordOutput } from '../protocol/mux/scheduler.ts';
 import type { OpenRequest } from '../protocol/mux/types.ts';
 import { HandshakeError } from '../protocol/noise/errors.ts';
 import { RecordError } from '../protocol/record/errors.ts';
+import { MAXIMUM_PLAINTEXT } from '../protocol/record/format.ts';
 import { RecordOpener } from '../protocol/record/opener.ts';
 import { RecordSealer } from '../protocol/record/sealer.ts';
 import type { TunnelContext } from './context.ts';
@@ -24,6 +25,8 @@ import type { Wire } from './wire.ts';
 
 /** Milliseconds that the peer has for ending its half. */
 const LINGER = 1_000;
+/** Plaintext of the first record of the side that dialled: until it opens, its sender may be a replay, and is held to little. */
+const FIRST_RECORD = 16 * 1024;
 
 export interface LinkOwner {
   /** The peer has proved that it is there now, and not a replay. Comes once, at once on the side that dialled. */
@@ -68,6 +71,7 @@ export class Link implements RecordOutput, MuxEvents {
     this.openedAt = context.now();
     this.#sealer = new RecordSealer(session.cipher, session.sendKey);
     this.#opener = new RecordOpener(session.cipher, session.receiveKey, (pieces) => this.#receiveRecord(pieces));
+    if (!this.#confirmed) this.#opener.limit = FIRST_RECORD;
     this.mux = new Mux({ initiator: this.initiator, output: this, events: this, now: context.now });
     this.liveness = new Liveness(context, {
       ping: (token) => this.mux.sendPing(token),
@@ -132,9 +136,14 @@ export class Link implements RecordOutput, MuxEvents {
     return this.#ended !== undefined;
   }
 
-  /** Whether new flows may be put here. */
+  /** Whether new flows may be put here, if need be. */
+  get open(): boolean {
+    return this.#confirmed && !this.over && this.mux.takesStreams;
+  }
+
+  /** Whether it is a good place for them. */
   get usable(): boolean {
-    return this.#confirmed && !this.over && this.mux.takesStreams && !this.liveness.suspect;
+    return this.open && !this.liveness.suspect;
   }
 
   /** Whether a flow put here would wait behind others. */
@@ -258,6 +267,7 @@ export class Link implements RecordOutput, MuxEvents {
   #receiveRecord(pieces: readonly Buffer[]): void {
     if (!this.#confirmed) {
       this.#confirmed = true;
+      this.#opener.limit = MAXIMUM_PLAINTEXT;
       this.#owner.confirmed(this);
       if (this.over) return;
     }

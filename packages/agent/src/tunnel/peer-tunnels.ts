@@ -64,6 +64,7 @@ export class PeerTunnels {
     if (this.#dialling === undefined && this.#failure !== undefined && this.#context.now() < this.#failure.until) {
       throw this.#failure.error;
     }
+    if (this.#dialled() >= this.#context.settings.acceptedPerPeer) return this.#lastResort();
     return await untilAborted(this.#dial(), signal);
   }
 
@@ -80,11 +81,18 @@ export class PeerTunnels {
     for (const link of [...this.#links]) link.close(cause);
   }
 
+  /** A peer that answers no pings, or leaves each tunnel and never ends it, is not dialled without end. */
+  #lastResort(): Link {
+    const link = this.#best((each) => each.open);
+    if (link === undefined) throw new UnreachableError('tunnel-lost', `no tunnel to ${this.agentId} takes flows`);
+    return link;
+  }
+
   /** The one with the least to carry; one that is not busy if there is any. */
-  #best(): Link | undefined {
+  #best(fits: (link: Link) => boolean = (link) => link.usable): Link | undefined {
     let best: Link | undefined;
     for (const link of this.#links) {
-      if (!link.usable) continue;
+      if (!fits(link)) continue;
       if (best === undefined || load(link) < load(best)) best = link;
     }
     return best;

@@ -63,7 +63,7 @@ export class Renewal {
     const now = this.#context.now();
     const { renewal, rekey } = this.#context.settings;
     if (this.#host.initiator && this.#asked === undefined && now - this.#renewedAt >= renewal) this.#ask();
-    if (this.#host.sealer.recordsSinceKey > 0 && now - this.#rekeyedAt >= rekey) this.rekey();
+    if (this.rekeyDue || (this.#host.sealer.recordsSinceKey > 0 && now - this.#rekeyedAt >= rekey)) this.rekey();
   }
 
   /** Moves our direction to its next key. */

@@ -29,7 +29,7 @@ export interface TunnelSettings {
   readonly tick: number;
   /** Tunnels dialled to one peer. */
   readonly poolSize: number;
-  /** Tunnels accepted from one peer. */
+  /** Tunnels accepted from one peer, and dialled to one that leaves those it has unanswered. */
   readonly acceptedPerPeer: number;
   /** Connections in handshake: in all, and from one address. */
   readonly handshakes: number;

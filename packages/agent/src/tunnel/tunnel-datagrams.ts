@@ -21,9 +21,9 @@ export class TunnelDatagrams implements DatagramConduit {
   attach(events: DatagramEvents): void {
     this.#flow.attach({
       datagram: (payload) => events.datagram(payload),
-      closed: () => {
+      closed: (cause) => {
         this.#uncount();
-        events.closed();
+        events.closed(cause);
       },
     });
   }

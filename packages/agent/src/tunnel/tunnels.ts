@@ -9,7 +9,7 @@ import { TunnelEndedError, UnreachableError } from './errors.ts';
 import type { Established } from './handshake.ts';
 import { Link, type LinkOwner } from './link.ts';
 import { PeerTunnels, samePeer, untilAborted } from './peer-tunnels.ts';
-import type { DatagramConduit, Opened, OpenRequest, Refusal, Tunnels } from './types.ts';
+import type { DatagramConduit, Opened, OpenRequest, Refusal, TunnelPeer, Tunnels } from './types.ts';
 
 type Answer =
   | { readonly opened: true; readonly entry: MuxStream | DatagramFlow; readonly link: Link }
@@ -93,7 +93,7 @@ export class AgentTunnels implements Tunnels, LinkOwner {
     const tunnels = this.#peer(peer.agentId);
     if (this.lifetime.aborted || tunnels.accepted >= this.#context.settings.acceptedPerPeer) {
       wire.conduit.reset();
-      this.#context.complaints.warn('tunnel-rejected', 'too-many-tunnels', { peer: peer.host });
+      this.#tooMany(peer);
       return undefined;
     }
     return Link.start(this.#context, this, established, undefined);
@@ -108,8 +108,14 @@ export class AgentTunnels implements Tunnels, LinkOwner {
       link.close(new TunnelEndedError('revoked', `${link.peer.host} is no member any more`));
       return;
     }
-    this.#acceptor?.settled(link);
     const tunnels = this.#peer(link.peer.agentId);
+    // Counted again: a peer that finishes many handshakes at once had none of them here when they were counted first.
+    if (!link.initiator && tunnels.accepted >= this.#context.settings.acceptedPerPeer) {
+      this.#tooMany(link.peer);
+      link.close(new TunnelEndedError('closed', `${link.peer.host} has too many tunnels here`));
+      return;
+    }
+    this.#acceptor?.settled(link);
     tunnels.add(link);
     tunnels.reached();
     this.#context.counters.open += 1;
@@ -132,6 +138,10 @@ export class AgentTunnels implements Tunnels, LinkOwner {
   }
 
   // --- inside ---
+
+  #tooMany({ host }: TunnelPeer): void {
+    this.#context.complaints.warn('tunnel-rejected', 'too-many-tunnels', { peer: host });
+  }
 
   async #open(agentId: string, request: OpenRequest, bounded: AbortSignal): Promise<Answer> {
     const tunnels = this.#peer(agentId);

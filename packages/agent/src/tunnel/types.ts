@@ -34,8 +34,8 @@ export interface DatagramConduit {
 export interface DatagramEvents {
   /** The payload is valid during the call only. */
   datagram(payload: Buffer): void;
-  /** The flow is over; comes exactly once. */
-  closed(): void;
+  /** The flow is over; comes exactly once. `cause` when the tunnel ended under it. */
+  closed(cause?: Error): void;
 }
 
 export type Opened<C> =

@@ -1,9 +1,10 @@
 /** Status over HTTP. Counts for everyone who can reach the port; names and addresses only for who shows the admin token. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { isIP } from 'node:net';
-import { formatHostPort, type HostPort } from '@weft/proto';
+import type { HostPort } from '@weft/proto';
+import type { Logger } from 'pino';
 import type { FlowWindow } from '../flows/window.ts';
-import { ListenError } from '../rpc/listen-error.ts';
+import { listen } from '../rpc/listen.ts';
 import { agentStatuses, networkStatus, serviceStatuses } from '../rpc/listings.ts';
 import type { LiveAgents } from '../rpc/live.ts';
 import { isLoopback } from '../rpc/token-addresses.ts';
@@ -18,6 +19,7 @@ export interface DashboardOptions {
   readonly version: string;
   readonly startedMs: number;
   readonly now: () => number;
+  readonly logger: Logger;
 }
 
 interface Reply {
@@ -54,18 +56,7 @@ export class Dashboard {
 
   async listen(address: HostPort): Promise<HostPort> {
     this.#host = address.host;
-    await new Promise<void>((resolve, reject) => {
-      const failed = (error: Error): void => {
-        reject(new ListenError(formatHostPort(address.host, address.port), '--dashboard', error));
-      };
-      this.#server.once('error', failed);
-      this.#server.listen(address.port, address.host, () => {
-        this.#server.off('error', failed);
-        resolve();
-      });
-    });
-    const bound = this.#server.address();
-    return { host: address.host, port: bound !== null && typeof bound === 'object' ? bound.port : address.port };
+    return await listen(this.#server, address, '--dashboard', this.#options.logger);
   }
 
   async close(): Promise<void> {

@@ -28,7 +28,7 @@ export interface KeyOptions {
 }
 
 /** Reads `control.key` and `control.crt`, or makes what is missing; the certificate is renewed when it no longer fits. */
-export function openKeys({ directory, names, nowMs }: KeyOptions): ControlKeys {
+export async function openKeys({ directory, names, nowMs }: KeyOptions): Promise<ControlKeys> {
   const keyPath = join(directory, 'control.key');
   const certificatePath = join(directory, 'control.crt');
   let keyPem = readIfThere(keyPath);
@@ -40,9 +40,8 @@ export function openKeys({ directory, names, nowMs }: KeyOptions): ControlKeys {
   const spki = publicKeyOf(keyPem, keyPath);
   let certificatePem = readIfThere(certificatePath);
   if (certificatePem === undefined || !fits(certificatePem, spki, names, nowMs)) {
-    certificatePem = makeSelfSigned({
+    certificatePem = await makeSelfSigned({
       privateKey: createPrivateKey(keyPem),
-      spki,
       commonName: 'weft-control',
       names,
       // A day back, for hosts whose clocks are behind.
@@ -61,8 +60,8 @@ function pinOf(spki: Buffer): Uint8Array {
 function publicKeyOf(keyPem: string, path: string): Buffer {
   try {
     const key = createPrivateKey(keyPem);
-    if (key.asymmetricKeyType !== 'ec')
-      throw new TypeError(`it is ${key.asymmetricKeyType ?? 'of no known type'}, not EC`);
+    const kind = key.asymmetricKeyDetails?.namedCurve ?? key.asymmetricKeyType ?? 'of no known type';
+    if (kind !== 'prime256v1') throw new TypeError(`it is ${kind}, not EC on P-256`);
     return createPublicKey(key).export({ type: 'spki', format: 'der' });
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);

@@ -168,3 +168,20 @@ describe('a host', () => {
     expect(refusal(ask({ id: 'x', secret: 'y'.repeat(5_000) }))).toBe('invalid');
   });
 });
+
+test('refusals are logged without any secret, and only the first of an address', () => {
+  const lines: string[] = [];
+  const logger = pino({ base: null }, { write: (line) => void lines.push(line) });
+  const logging = new Enroller({ state, now: () => clock, logger });
+  const made = token();
+  const refused = ask(made, { gateway: true });
+  const attempts = (peer: string): void => {
+    for (let count = 0; count < 50; count += 1) expect(() => logging.join(refused, `${peer}:${count}`)).toThrow();
+  };
+  attempts('192.0.2.1');
+  expect(lines.length).toBe(20);
+  expect(JSON.parse(lines[0] ?? '')).toMatchObject({ event: 'join-refused', code: 'out-of-scope', token: made.id });
+  expect(lines.join()).not.toContain(made.secret);
+  attempts('192.0.2.2');
+  expect(lines.length).toBe(40);
+});

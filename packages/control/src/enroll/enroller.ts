@@ -2,11 +2,13 @@
 import { hostNameProblem, isServiceName } from '@weft/proto';
 import { joinProofMessage } from '@weft/proto/wire';
 import type { Logger } from 'pino';
-import nacl from 'tweetnacl';
+import { FailureCounter } from '../failures.ts';
 import { StateError } from '../state/errors.ts';
 import { LIMITS } from '../state/limits.ts';
 import type { AgentState, NetworkState, StateStore, TokenState } from '../state/types.ts';
+import { observedHost } from '../watch/observed.ts';
 import { EnrollError } from './errors.ts';
+import { isSignedBy } from './signature.ts';
 import { findToken, requireUsable } from './tokens.ts';
 
 /** See JoinRequest in agent.proto for each field. */
@@ -34,22 +36,41 @@ export interface EnrollerOptions {
   readonly logger: Logger;
 }
 
+/** Refusals that one address can have logged: it says all with the first few, and must not fill the disk. */
+const REFUSALS = { failures: 20, windowMs: 60_000, remembered: 1_024 };
+
 export class Enroller {
   readonly #state: StateStore;
   readonly #now: () => number;
   readonly #logger: Logger;
+  readonly #refusals: FailureCounter;
 
   constructor({ state, now, logger }: EnrollerOptions) {
     this.#state = state;
     this.#now = now;
     this.#logger = logger;
+    this.#refusals = new FailureCounter(REFUSALS, now);
   }
 
-  /** Makes the caller a member, or finds that it is one already. Throws EnrollError; `peer` is for the log. */
+  /** Makes the caller a member, or finds that it is one already. Throws EnrollError; `peer`, HOST:PORT, is for the log. */
   join(request: JoinRequest, peer: string): JoinAnswer {
+    try {
+      return this.#join(request, peer);
+    } catch (error) {
+      if (error instanceof EnrollError && !this.#refusals.note(observedHost(peer))) {
+        const { code, message: why } = error;
+        // The token is named only where it is one of ours: what a stranger writes there is his.
+        const token = this.#state.token(request.tokenId)?.id;
+        this.#logger.warn({ event: 'join-refused', peer, token, code, why }, 'join refused');
+      }
+      throw error;
+    }
+  }
+
+  #join(request: JoinRequest, peer: string): JoinAnswer {
     checkForm(request);
     const token = findToken(this.#state, request.tokenId, request.tokenSecret);
-    // A signature costs milliseconds to check, so only bearers of a token's secret are given one.
+    // Only bearers of a token's secret have a signature checked for them.
     checkProof(request);
     const network = this.#state.current.networks.get(token.network);
     if (network === undefined) throw new Error(`token ${token.id} is for network ${token.network}, which is not there`);
@@ -117,8 +138,7 @@ export class Enroller {
 }
 
 function checkForm(request: JoinRequest): void {
-  const wrong = (field: string, message: string): EnrollError =>
-    new EnrollError('invalid', `${field}: ${message}`, field);
+  const wrong = (field: string, message: string): EnrollError => new EnrollError('invalid', message, field);
   for (const [field, length] of [
     ['identityKey', 32],
     ['tunnelKey', 32],
@@ -142,7 +162,7 @@ function checkForm(request: JoinRequest): void {
 /** Proves that the caller holds the identity key, and binds the tunnel key and this token to it. */
 function checkProof(request: JoinRequest): void {
   const signed = joinProofMessage(request.tokenId, request.identityKey, request.tunnelKey);
-  if (nacl.sign.detached.verify(signed, request.proof, request.identityKey)) return;
+  if (isSignedBy(request.identityKey, signed, request.proof)) return;
   throw new EnrollError('proof-wrong', 'the proof is not a signature by the identity key over this join', 'proof');
 }
 
@@ -174,7 +194,7 @@ function settleHost(token: TokenState, asked: string, same: AgentState | undefin
   if (host !== undefined && host !== '') return host;
   throw new EnrollError(
     'invalid',
-    'host: the token names no host and none was asked for; make a token with --host NAME',
+    'the token names no host and none was asked for; make a token with --host NAME',
     'host',
   );
 }

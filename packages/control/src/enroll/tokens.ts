@@ -26,7 +26,7 @@ export function createJoinToken(state: StateStore, { scope, lifetimeMs, addresse
   return { text: encodeJoinToken({ addresses, pin, id: token.id, secret }), token };
 }
 
-export function hashSecret(secret: string): Uint8Array {
+function hashSecret(secret: string): Uint8Array {
   return Uint8Array.from(createHash('sha256').update(secret).digest());
 }
 

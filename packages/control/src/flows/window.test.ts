@@ -28,8 +28,8 @@ const numbers = (records: readonly FlowRecord[]): number[] => records.map((recor
 
 test('keeps the newest of each network, oldest first', () => {
   const window = createFlowWindow(3);
-  window.add('prod', [flow(1), flow(2, 'deny'), flow(3), flow(4)], 0);
-  window.add('other', [flow(9)], 2);
+  window.add('prod', 'b', [flow(1), flow(2, 'deny'), flow(3), flow(4)], 0);
+  window.add('other', 'b', [flow(9)], 2);
   expect(numbers(window.recent('prod', { denied: false, limit: 10 }))).toEqual([2, 3, 4]);
   expect(numbers(window.recent('prod', { denied: false, limit: 2 }))).toEqual([3, 4]);
   expect(numbers(window.recent('prod', { denied: true, limit: 10 }))).toEqual([2]);
@@ -39,7 +39,7 @@ test('keeps the newest of each network, oldest first', () => {
 
 test('a watcher gets what ends after it came, and nothing of another network', async () => {
   const window = createFlowWindow(100);
-  window.add('prod', [flow(1)], 0);
+  window.add('prod', 'b', [flow(1)], 0);
   const end = new AbortController();
   const seen: number[] = [];
   const watching = (async () => {
@@ -50,9 +50,9 @@ test('a watcher gets what ends after it came, and nothing of another network', a
     }
   })();
   await Promise.resolve();
-  window.add('prod', [flow(2)], 0);
-  window.add('other', [flow(99)], 0);
-  window.add('prod', [flow(3), flow(4)], 0);
+  window.add('prod', 'b', [flow(2)], 0);
+  window.add('other', 'b', [flow(99)], 0);
+  window.add('prod', 'b', [flow(3), flow(4)], 0);
   await watching;
   expect(seen).toEqual([2, 3, 4]);
 });
@@ -65,10 +65,10 @@ test.each([
   const end = new AbortController();
   const watcher = window.follow('prod', { denied }, end.signal)[Symbol.asyncIterator]();
   const first = watcher.next();
-  window.add('prod', [flow(0, 'deny')], 0);
+  window.add('prod', 'b', [flow(0, 'deny')], 0);
   expect(await first).toMatchObject({ value: { missed: 0 } });
   for (let number = 1; number <= 12; number += 1)
-    window.add('prod', [flow(number, number % 2 === 1 ? 'deny' : 'allow')], 0);
+    window.add('prod', 'b', [flow(number, number % 2 === 1 ? 'deny' : 'allow')], 0);
   expect(await watcher.next()).toMatchObject({ value: { record: { startedMs: 9 }, missed } });
   expect(await watcher.next()).toMatchObject({ value: { missed: 0 } });
   end.abort();
@@ -82,4 +82,23 @@ test('a watcher that waits ends when its signal aborts', async () => {
   const waiting = watcher.next();
   end.abort();
   expect(await waiting).toMatchObject({ done: true });
+});
+
+test('a flow that both agents tell of stands once, in the words of its destination', () => {
+  const window = createFlowWindow(3);
+  const told = (detail: string, change: Partial<FlowRecord> = {}): FlowRecord => ({ ...flow(1), detail, ...change });
+  const details = () => window.recent('prod', { denied: false, limit: 10 }).map(({ detail }) => detail);
+  window.add('prod', 'a', [told('by the source')], 0);
+  window.add('prod', 'b', [told('by the destination')], 0);
+  expect(details()).toEqual(['by the destination']);
+  window.add('prod', 'a', [told('by the source again')], 0);
+  expect(details()).toEqual(['by the destination']);
+  // An id that another flow bears, by chance or on purpose, hides nothing.
+  window.add('prod', 'c', [told('of other hosts', { sourceHost: 'a', destinationHost: 'c' })], 0);
+  window.add('prod', 'b', [told('denied', { verdict: 'deny' })], 0);
+  expect(details()).toEqual(['by the destination', 'of other hosts', 'denied']);
+  // What has left the window is forgotten.
+  window.add('prod', 'b', [flow(2), flow(3), flow(4)], 0);
+  window.add('prod', 'b', [told('once more')], 0);
+  expect(details()).toEqual(['', '', 'once more']);
 });

@@ -16,8 +16,12 @@ export interface WatchedFlow {
 }
 
 export interface FlowWindow {
-  /** Takes ended flows of one network, oldest first, and how many its agent lost on the way. */
-  add(network: string, records: readonly FlowRecord[], dropped: number): void;
+  /**
+   * Takes ended flows of one network, oldest first, from the agent on `host`, and how many it lost on the way. When a
+   * tunnel breaks, both agents may tell of a flow, for neither knows whether the other still can: the destination's word
+   * stands, the source's fills in where there is none.
+   */
+  add(network: string, host: string, records: readonly FlowRecord[], dropped: number): void;
   /** The newest `limit` of the window that pass the filter, oldest first. */
   recent(network: string, options: FlowFilter & { readonly limit: number }): FlowRecord[];
   /** Each flow that ends from now on. Returns when the signal aborts. */
@@ -37,7 +41,7 @@ export function createFlowWindow(capacity = 10_000): FlowWindow {
     return ring;
   };
   return {
-    add: (network, records, dropped) => ringOf(network).add(records, dropped),
+    add: (network, host, records, dropped) => ringOf(network).add(host, records, dropped),
     recent: (network, { denied, limit }) => rings.get(network)?.recent(denied, limit) ?? [],
     follow: (network, { denied }, signal) => ringOf(network).follow(denied, signal),
     dropped: (network) => rings.get(network)?.dropped ?? 0,
@@ -54,6 +58,8 @@ class FlowRing {
   dropped = 0;
   readonly #capacity: number;
   readonly #slots: Slot[] = [];
+  /** Where each flow of the window stands, by `flowKey`. */
+  readonly #numbers = new Map<string, number>();
   /** Records ever added; record number n stands in slot n modulo capacity. */
   #added = 0;
   #denied = 0;
@@ -63,14 +69,31 @@ class FlowRing {
     this.#capacity = capacity;
   }
 
-  add(records: readonly FlowRecord[], dropped: number): void {
+  add(host: string, records: readonly FlowRecord[], dropped: number): void {
     this.dropped += dropped;
     for (const record of records) {
-      this.#slots[this.#added % this.#capacity] = { record, deniedBefore: this.#denied };
-      this.#added += 1;
-      if (record.verdict === 'deny') this.#denied += 1;
+      const told = this.#numbers.get(flowKey(record));
+      if (told === undefined) this.#append(record);
+      else if (record.destinationHost === host) this.#replace(told, record);
     }
     for (const wake of this.#wakers) wake();
+  }
+
+  #append(record: FlowRecord): void {
+    const place = this.#added % this.#capacity;
+    const gone = this.#slots[place];
+    if (gone !== undefined) this.#numbers.delete(flowKey(gone.record));
+    this.#slots[place] = { record, deniedBefore: this.#denied };
+    this.#numbers.set(flowKey(record), this.#added);
+    this.#added += 1;
+    if (record.verdict === 'deny') this.#denied += 1;
+  }
+
+  /** A verdict that differs is told as well, not instead: what a watcher has counted must stay true. */
+  #replace(number: number, record: FlowRecord): void {
+    const slot = this.#slot(number);
+    if (slot.record.verdict === record.verdict) this.#slots[number % this.#capacity] = { ...slot, record };
+    else this.#append(record);
   }
 
   recent(denied: boolean, limit: number): FlowRecord[] {
@@ -128,6 +151,11 @@ class FlowRing {
       signal.addEventListener('abort', done, { once: true });
     });
   }
+}
+
+/** The id alone would let an agent speak for others' flows: the source chooses it. */
+function flowKey({ id, sourceHost, destinationHost }: FlowRecord): string {
+  return `${id} ${sourceHost} ${destinationHost}`;
 }
 
 function passes(record: FlowRecord, denied: boolean): boolean {

@@ -11,6 +11,7 @@ import { PairKeys } from './pair-keys.ts';
 import { ABSENT, type InstanceHealth, type Presences } from './presence.ts';
 import { mayExchangeFlows, type Profile } from './profile.ts';
 import { Reach } from './reach.ts';
+import { remember } from './remember.ts';
 
 export class NetworkView {
   readonly network: NetworkState;
@@ -212,13 +213,4 @@ function sameValues<V>(one: ReadonlyMap<string, V>, other: ReadonlyMap<string, V
   if (one.size !== other.size) return false;
   for (const [key, value] of one) if (other.get(key) !== value) return false;
   return true;
-}
-
-function remember<V>(memory: Map<string, V>, key: string, make: () => V): V {
-  let value = memory.get(key);
-  if (value === undefined) {
-    value = make();
-    memory.set(key, value);
-  }
-  return value;
 }

@@ -5,6 +5,7 @@
  */
 import type { Mesh, Policy, Service, Source } from '@weft/proto';
 import { compilePolicy, eachPort } from '@weft/proto';
+import { remember } from './remember.ts';
 import { SelectorIndex, serviceSelectors, sourceSelectors } from './selector-index.ts';
 
 /** Sources alike to every rule. */
@@ -123,12 +124,3 @@ export class Reach {
 }
 
 const NO_TAGS: readonly string[] = [];
-
-function remember<V>(memory: Map<string, V>, key: string, make: () => V): V {
-  let value = memory.get(key);
-  if (value === undefined) {
-    value = make();
-    memory.set(key, value);
-  }
-  return value;
-}

@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import type { AgentState, NetworkState } from '../state/types.ts';
 import { anyHosts, anyMesh } from './mesh.fixture.ts';
 import { allWell, networkOf } from './network.fixture.ts';
-import { view } from './view.ts';
+import { view } from './view.fixture.ts';
 
 function sources(network: NetworkState, agent: AgentState): Source[] {
   const tags = network.mesh.agents.find(({ name }) => name === agent.host)?.tags ?? [];

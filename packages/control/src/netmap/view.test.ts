@@ -1,7 +1,7 @@
 import type { Mesh, NetmapItem } from '@weft/proto';
 import { describe, expect, test } from 'vitest';
 import { agentOn, allWell, mesh, networkOf, rule, service, type TestHost, tcp } from './network.fixture.ts';
-import { view } from './view.ts';
+import { view } from './view.fixture.ts';
 
 const services = [
   service('web', 'web', tcp(3000), { public: { port: 3000, hosts: ['shop.example.com'] } }),

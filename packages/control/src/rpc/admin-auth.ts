@@ -1,9 +1,9 @@
 /** Stands before every method of the admin service: no bearer, no call. */
 import { type Metadata, ServerInterceptingCall, type ServerInterceptor, status } from '@grpc/grpc-js';
 import type { Logger } from 'pino';
-import type { FailureCounter } from './failures.ts';
+import type { FailureCounter } from '../failures.ts';
 
-const ADMIN_PREFIX = '/weft.v1.AdminService/';
+export const ADMIN_PREFIX = '/weft.v1.AdminService/';
 
 export interface AdminAuthOptions {
   /** Compares in constant time. */

@@ -27,6 +27,7 @@ import {
 import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { openKeys } from '../enroll/certificate.ts';
+import { FailureCounter } from '../failures.ts';
 import { createFlowWindow, type FlowWindow } from '../flows/window.ts';
 import { openState } from '../state/state.ts';
 import type { StateStore } from '../state/types.ts';
@@ -34,13 +35,12 @@ import { Store } from '../store/store.ts';
 import { adminAuth } from './admin-auth.ts';
 import { adminHandlers } from './admin-service.ts';
 import { ERROR_CODE_KEY } from './errors.ts';
-import { FailureCounter } from './failures.ts';
 import { ControlServer } from './server.ts';
 
 const TOKEN = 'weftadmin1.pin.secret';
 const directory = mkdtempSync(join(tmpdir(), 'weft-admin-'));
 const logger = pino({ level: 'silent' });
-const keys = openKeys({ directory, names: ['127.0.0.1'], nowMs: Date.now() });
+const keys = await openKeys({ directory, names: ['127.0.0.1'], nowMs: Date.now() });
 const noAgents: AgentHandlers = {
   join: (_call, callback) => callback({ code: status.UNIMPLEMENTED }),
   connect: (call) => void call.end(),
@@ -82,9 +82,9 @@ beforeAll(async () => {
     startedMs: 5,
     logger,
   });
-  const failures = new FailureCounter({ failures: 3, windowMs: 60_000, addresses: 8 }, Date.now);
+  const failures = new FailureCounter({ failures: 3, windowMs: 60_000, remembered: 8 }, Date.now);
   const interceptors = [adminAuth({ check: (token) => token === TOKEN, failures, logger })];
-  server = new ControlServer({ ...keys, admin, agents: noAgents, interceptors });
+  server = new ControlServer({ ...keys, admin, agents: noAgents, interceptors, logger });
   const { port } = await server.listen({ host: '127.0.0.1', port: 0 });
   address = `127.0.0.1:${port}`;
   credentials = await pinnedCredentials(address, keys.pin);
@@ -209,14 +209,14 @@ test('flows come from the window, then as they end, and stop with the call', asy
     bytesReceived: 1,
     detail: '',
   });
-  flows.add('prod', [flow('1'), flow('2')], 0);
+  flows.add('prod', 'b', [flow('1'), flow('2')], 0);
   const stream = callServerStream(client, adminService.watchFlows, { follow: true, limit: 1 }, { metadata });
   const seen: string[] = [];
   const ended = new Promise<void>((resolve) => stream.once('error', () => resolve()));
   await new Promise<void>((resolve) => {
     stream.on('data', ({ record }: pb.WatchFlowsResponse) => {
       seen.push(record?.id ?? '');
-      if (seen.length === 1) flows.add('prod', [flow('3')], 0);
+      if (seen.length === 1) flows.add('prod', 'b', [flow('3')], 0);
       else resolve();
     });
   });

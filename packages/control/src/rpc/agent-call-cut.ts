@@ -1,7 +1,7 @@
 /**
- * Ends a gRPC call whose peer does not read. grpc-js has no way to say so: a status waits behind what was written, which
- * waits for the peer. So this reaches for the HTTP/2 stream below; where a later grpc-js keeps it elsewhere, the call ends
- * with its connection, and what it holds until then is one delta.
+ * Ends a gRPC call whose peer does not read, or does not end its half. grpc-js has no way to say so: a status waits behind
+ * what was written, which waits for the peer. So this reaches for the HTTP/2 stream below; where a later grpc-js keeps it
+ * elsewhere, the call ends with its connection, and what it holds until then is one delta and one message.
  */
 import { constants } from 'node:http2';
 

@@ -7,15 +7,26 @@ import type { Hub } from '../watch/hub.ts';
 import type { AgentCall, Session } from '../watch/session.ts';
 import { cutCall } from './agent-call-cut.ts';
 import { unary } from './handler.ts';
+import { boundAgentMessage, boundJoin } from './message-bounds.ts';
 
 /** A message for an agent: a value, or its encoded bytes. */
 type Outbound = pb.Outgoing<pb.ControlMessage> | Uint8Array;
 
-/** The agent service with one thing more: a message that is encoded already goes out as it is. */
+/** The agent service with two things more: a message that is encoded already goes out as it is, and none is decoded unbounded. */
 export const framedAgentService: typeof agentService = {
-  join: agentService.join,
+  join: {
+    ...agentService.join,
+    requestDeserialize: (bytes) => {
+      boundJoin(bytes);
+      return agentService.join.requestDeserialize(bytes);
+    },
+  },
   connect: {
     ...agentService.connect,
+    requestDeserialize: (bytes) => {
+      boundAgentMessage(bytes);
+      return agentService.connect.requestDeserialize(bytes);
+    },
     responseSerialize: (message: Outbound): Buffer =>
       message instanceof Uint8Array
         ? Buffer.from(message.buffer, message.byteOffset, message.byteLength)
@@ -73,9 +84,8 @@ function callOf(stream: Stream): AgentCall {
     resume: () => void stream.resume(),
     finish(code, details, farewellMs) {
       const answer: ServiceError = Object.assign(new Error(details), { code, details, metadata: new Metadata() });
-      const cut = setTimeout(() => cutCall(stream), farewellMs).unref();
-      stream.once('cancelled', () => clearTimeout(cut));
-      stream.once('finish', () => clearTimeout(cut));
+      // An agent that does not read, or does not end its half of the call, is cut off: what it half sent is held no longer.
+      setTimeout(() => cutCall(stream), farewellMs).unref();
       // grpc-js ends a stream with the status that an error on it carries, after what was written before.
       stream.emit('error', answer);
     },

@@ -55,8 +55,16 @@ export function toStatus(error: unknown): StatusObject | undefined {
     if (error.fields.length > 0) return withCode(fieldErrorsToStatus(error.fields), error.code);
     return statusOf(STATE_STATUS[error.code], error);
   }
-  if (error instanceof EnrollError) return statusOf(ENROLL_STATUS[error.code], error);
+  if (error instanceof EnrollError) return enrollStatus(error);
   return undefined;
+}
+
+/** The status of its kind, with the field beside it where the error is about one. */
+function enrollStatus(error: EnrollError): StatusObject {
+  const { code, field, message } = error;
+  if (field === undefined) return statusOf(ENROLL_STATUS[code], error);
+  const { metadata } = fieldErrorsToStatus([{ field, message }]);
+  return withCode({ code: ENROLL_STATUS[code], details: `${field}: ${message}`, metadata }, code);
 }
 
 /** What a caller is told of an error that is control's own: its text may hold paths or worse. */

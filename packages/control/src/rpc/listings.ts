@@ -87,7 +87,7 @@ export function tokenStatus(token: TokenState): pb.TokenStatus {
 }
 
 /** Sixteen hexadecimal digits of the key's SHA-256, in groups of four: enough to compare, short enough to read out. */
-export function fingerprint(key: Uint8Array): string {
+function fingerprint(key: Uint8Array): string {
   const digits = createHash('sha256').update(key).digest('hex').slice(0, 16);
   return digits.replace(/(.{4})(?=.)/g, '$1-');
 }

@@ -2,11 +2,12 @@
 import { Server, ServerCredentials, type ServerInterceptor } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
-import { formatHostPort, type HostPort } from '@weft/proto';
+import type { HostPort } from '@weft/proto';
 import { type AdminHandlers, type AgentHandlers, adminService, protoDirectory } from '@weft/proto/wire';
 import { HealthImplementation } from 'grpc-health-check';
+import type { Logger } from 'pino';
 import { framedAgentService } from './agent-service.ts';
-import { ListenError } from './listen-error.ts';
+import { Listener } from './listener.ts';
 
 /** Room for the largest mesh that is valid; an unproven caller can make control hold no more than this for one call. */
 const MAX_MESSAGE_BYTES = 8 * 1024 * 1024;
@@ -17,14 +18,17 @@ export interface ControlServerOptions {
   readonly admin: AdminHandlers;
   readonly agents: AgentHandlers;
   readonly interceptors: ServerInterceptor[];
+  readonly logger: Logger;
 }
 
 export class ControlServer {
   readonly #server: Server;
-  readonly #credentials: ServerCredentials;
+  readonly #listener: Listener;
   readonly #health: HealthImplementation;
+  readonly #logger: Logger;
 
-  constructor({ keyPem, certificatePem, admin, agents, interceptors }: ControlServerOptions) {
+  constructor({ keyPem, certificatePem, admin, agents, interceptors, logger }: ControlServerOptions) {
+    this.#logger = logger;
     this.#server = new Server({
       interceptors,
       'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
@@ -36,9 +40,11 @@ export class ControlServer {
       // An agent's connection always carries its stream; others that carry nothing are let go.
       'grpc.max_connection_idle_ms': 300_000,
     });
-    this.#credentials = ServerCredentials.createSsl(null, [
+    const credentials = ServerCredentials.createSsl(null, [
       { private_key: Buffer.from(keyPem), cert_chain: Buffer.from(certificatePem) },
     ]);
+    const { injectConnection } = this.#server.createConnectionInjector(credentials);
+    this.#listener = new Listener(injectConnection);
     this.#server.addService(adminService, admin);
     this.#server.addService(framedAgentService, agents);
     this.#health = new HealthImplementation({
@@ -52,29 +58,18 @@ export class ControlServer {
     ).addToServer(this.#server);
   }
 
-  /** Listens; the answer is the address with the port that was given where 0 was asked for. */
-  async listen(address: HostPort): Promise<HostPort> {
-    const text = formatHostPort(address.host, address.port);
-    const port = await new Promise<number>((resolve, reject) => {
-      this.#server.bindAsync(text, this.#credentials, (error, bound) => {
-        if (error === null) resolve(bound);
-        else reject(new ListenError(text, '--listen', error));
-      });
-    });
-    return { host: address.host, port };
+  /** The answer is the address with the port that was given where 0 was asked for. Rejects with ListenError. */
+  listen(address: HostPort): Promise<HostPort> {
+    return this.#listener.listen(address, this.#logger);
   }
 
-  /** Lets calls under way finish, for at most `graceMs`; long streams are ended then. */
+  /** Lets calls under way finish, for at most `graceMs`; whatever is open then is cut. */
   async close(graceMs: number): Promise<void> {
     for (const service of ['', 'weft.v1.AdminService', 'weft.v1.AgentService']) {
       this.#health.setStatus(service, 'NOT_SERVING');
     }
-    await new Promise<void>((resolve) => {
-      const force = setTimeout(() => this.#server.forceShutdown(), graceMs);
-      this.#server.tryShutdown(() => {
-        clearTimeout(force);
-        resolve();
-      });
-    });
+    // Tells clients to go and lets their calls finish. Whether they did is seen by their connections.
+    this.#server.tryShutdown(() => undefined);
+    await this.#listener.close(graceMs);
   }
 }

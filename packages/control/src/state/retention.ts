@@ -1,16 +1,28 @@
 /** What control may forget, so that its data does not grow with every host that ever came by. */
 import { FORGOTTEN_RETENTION_MS, REVOKED_RETENTION_MS, TOKEN_RETENTION_MS } from './limits.ts';
-import type { EndedAgent, NetworkState, TokenState } from './types.ts';
+import type { AgentState, EndedAgent, TokenState } from './types.ts';
 
-/** Ids of tokens of the network that ended long ago and left no member. Revoking one of the rest still ends memberships. */
-export function fadedTokens(tokens: Iterable<TokenState>, network: NetworkState, nowMs: number): string[] {
-  const used = new Set([...network.agents.values()].map((agent) => agent.tokenId));
-  const faded: string[] = [];
-  for (const token of tokens) {
-    const ended = token.network === network.name && token.expiresMs + TOKEN_RETENTION_MS < nowMs;
-    if (ended && !used.has(token.id)) faded.push(token.id);
-  }
-  return faded;
+/**
+ * Ids of tokens, out of all that the network has, oldest first, that ended and left no member: those that ended long ago,
+ * and as many of the others as make room for one among `most`. Revoking one of the rest still ends memberships.
+ */
+export function fadedTokens(
+  tokens: readonly TokenState[],
+  agents: Iterable<Pick<AgentState, 'tokenId'>>,
+  { nowMs, most }: { readonly nowMs: number; readonly most: number },
+): string[] {
+  const used = new Set(Array.from(agents, ({ tokenId }) => tokenId));
+  const ended = tokens.filter((token) => !used.has(token.id) && isOver(token, nowMs));
+  const isLongOver = (token: TokenState): boolean => token.expiresMs + TOKEN_RETENTION_MS < nowMs;
+  const longEnded = ended.filter(isLongOver);
+  const excess = tokens.length - longEnded.length - most + 1;
+  const forRoom = ended.filter((token) => !isLongOver(token)).slice(0, Math.max(0, excess));
+  return [...longEnded, ...forRoom].map(({ id }) => id);
+}
+
+/** Whether nobody new can join with it. */
+function isOver({ revoked, reusable, uses, expiresMs }: TokenState, nowMs: number): boolean {
+  return revoked || (!reusable && uses > 0) || expiresMs <= nowMs;
 }
 
 export function fadedEnded(ended: Iterable<EndedAgent>, nowMs: number): string[] {

@@ -157,9 +157,11 @@ class Writer implements StateStore {
   createToken(scope: TokenScope, secretHash: Uint8Array, lifetimeMs: number): TokenState {
     const network = this.#networkState(scope.network);
     const createdMs = this.#now();
-    const faded = fadedTokens(this.#memory.tokens.values(), network, createdMs);
-    const held = this.tokens(network.name).length - faded.length;
-    if (held >= LIMITS.tokensPerNetwork) {
+    const tokens = this.tokens(network.name).toReversed();
+    const most = LIMITS.tokensPerNetwork;
+    const faded = fadedTokens(tokens, network.agents.values(), { nowMs: createdMs, most });
+    const held = tokens.length - faded.length;
+    if (held >= most) {
       throw new StateError('limit', `network ${network.name} has ${held} tokens; revoke some, or use a reusable one`);
     }
     const token: TokenState = {

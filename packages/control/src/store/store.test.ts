@@ -58,6 +58,23 @@ test('what was committed is read back, and what was not is not', () => {
   again.close();
 });
 
+test.each(['ABORT', 'ROLLBACK'])(
+  'a write that the database ends with %s is told as one, and the next one works',
+  (end) => {
+    const store = Store.open(directory);
+    const other = new DatabaseSync(join(directory, 'control.db'));
+    other.exec(`CREATE TRIGGER full BEFORE INSERT ON networks BEGIN SELECT RAISE(${end}, 'disk is full'); END`);
+    expect(() => store.transaction((writes) => writes.addNetwork(network))).toThrow(
+      expect.objectContaining({ code: 'write-failed', message: expect.stringContaining('disk is full') }),
+    );
+    other.exec('DROP TRIGGER full');
+    other.close();
+    store.transaction((writes) => writes.addNetwork(network));
+    expect(store.read().networks).toEqual([network]);
+    store.close();
+  },
+);
+
 test('only the owner can read the files', () => {
   const store = Store.open(directory);
   store.transaction((writes) => writes.addNetwork(network));

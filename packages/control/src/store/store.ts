@@ -58,25 +58,21 @@ export class Store {
 
   /** Runs `work`, whose writes are all on disk when this returns, or none of them when it throws. */
   transaction<T>(work: (writes: Writes) => T): T {
-    this.#database.exec('BEGIN IMMEDIATE');
-    let result: T;
     try {
-      result = work(this.#writes);
-    } catch (error) {
-      this.#database.exec('ROLLBACK');
-      throw error;
-    }
-    try {
+      this.#database.exec('BEGIN IMMEDIATE');
+      const result = work(this.#writes);
       this.#database.exec('COMMIT');
+      return result;
     } catch (error) {
+      // After some failures, such as a full disk, SQLite has rolled back by itself.
       if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
+      if (!isSqliteError(error)) throw error;
       throw new StoreError(
         'write-failed',
         `control could not write its data: ${messageOf(error)}; check the disk`,
         error,
       );
     }
-    return result;
   }
 
   close(): void {
@@ -132,6 +128,10 @@ function openError(path: string, error: unknown): StoreError {
     return new StoreError('corrupt', `${path} is damaged or no database (${message}); restore it from a backup`, error);
   }
   return new StoreError('unreadable', `cannot open ${path}: ${message}; check its owner, its mode and the disk`, error);
+}
+
+function isSqliteError(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ERR_SQLITE_ERROR';
 }
 
 function messageOf(error: unknown): string {

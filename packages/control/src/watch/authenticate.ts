@@ -1,7 +1,7 @@
 /** Whether a Hello comes from the agent it names. */
-import { createPublicKey, verify } from 'node:crypto';
 import { status } from '@grpc/grpc-js';
 import { helloMessage, type pb } from '@weft/proto/wire';
+import { isSignedBy } from '../enroll/signature.ts';
 import type { AgentState, StateStore } from '../state/types.ts';
 
 /** What ends a stream: a gRPC status, and for a membership that is over the Revoked message's reason before it. */
@@ -41,16 +41,4 @@ export function authenticate(
 
 function refuse(refusal: Refusal): Authenticated {
   return { accepted: false, refusal };
-}
-
-/** What stands before the 32 bytes of an Ed25519 key in its SubjectPublicKeyInfo (RFC 8410). */
-const ED25519_PREFIX = Buffer.from('302a300506032b6570032100', 'hex');
-
-/**
- * Ed25519 by node:crypto and not by tweetnacl, which takes 7 ms for it where this takes 0.2: after a restart of control
- * every agent says hello at once, and two thousand of them would hold up the loop for a quarter of a minute.
- */
-function isSignedBy(key: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
-  const publicKey = createPublicKey({ key: Buffer.concat([ED25519_PREFIX, key]), format: 'der', type: 'spki' });
-  return verify(null, message, publicKey, signature);
 }

@@ -1,6 +1,6 @@
 /** Control's agent end over real gRPC on a free port, for tests. */
 import { Server, ServerCredentials } from '@grpc/grpc-js';
-import { pino } from 'pino';
+import { type Logger, pino } from 'pino';
 import { createFlowWindow, type FlowWindow } from '../flows/window.ts';
 import { emptyState, type JoinedHost, joinHost, type TestHost } from '../netmap/network.fixture.ts';
 import { agentHandlers, framedAgentService } from '../rpc/agent-service.ts';
@@ -14,14 +14,15 @@ export interface ControlOptions {
   readonly state?: StateStore;
   readonly timing?: HubOptions['timing'];
   readonly memory?: HubOptions['memory'];
+  readonly logger?: Logger;
 }
 
 export class TestControl implements AsyncDisposable {
   readonly state: StateStore;
   readonly flows: FlowWindow = createFlowWindow(100);
   readonly hub: Hub;
+  readonly address: string;
   readonly #server: Server;
-  readonly #address: string;
   readonly #agents: FakeAgent[] = [];
 
   private constructor(state: StateStore, hub: Hub, flows: FlowWindow, server: Server, address: string) {
@@ -29,11 +30,15 @@ export class TestControl implements AsyncDisposable {
     this.hub = hub;
     this.flows = flows;
     this.#server = server;
-    this.#address = address;
+    this.address = address;
   }
 
-  static async start({ state = emptyState(), timing, memory }: ControlOptions = {}): Promise<TestControl> {
-    const logger = pino({ level: 'silent' });
+  static async start({
+    state = emptyState(),
+    timing,
+    memory,
+    logger = pino({ level: 'silent' }),
+  }: ControlOptions = {}): Promise<TestControl> {
     const flows = createFlowWindow(100);
     const extra = { ...(timing === undefined ? {} : { timing }), ...(memory === undefined ? {} : { memory }) };
     const hub = new Hub({ state, flows, pin: PIN, logger, now: Date.now, ...extra });
@@ -59,7 +64,7 @@ export class TestControl implements AsyncDisposable {
 
   /** An agent that is connecting. */
   connect(joined: JoinedHost, options: FakeAgentOptions = {}): FakeAgent {
-    const agent = new FakeAgent(this.#address, PIN, joined, options);
+    const agent = new FakeAgent(this.address, PIN, joined, options);
     this.#agents.push(agent);
     return agent.connect();
   }

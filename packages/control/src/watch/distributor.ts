@@ -13,6 +13,8 @@ export interface DistributorOptions {
   readonly state: StateStore;
   readonly logger: Logger;
   readonly gatherMs: number;
+  /** How long offering views may hold up the loop at a time. */
+  readonly sliceMs: number;
   readonly presences: (network: string) => Presences;
   /** Feeds of the network's connected agents, by agent id. */
   readonly feeds: (network: string) => Iterable<readonly [string, Feed]>;
@@ -25,9 +27,6 @@ interface Due {
 
 const MOST_GATHER_MS = 100;
 
-/** How long newcomers hold up the loop at a time. */
-const WELCOME_MS = 20;
-
 /** After a failure, before the next try. */
 const RETRY_MS = 1_000;
 
@@ -36,8 +35,10 @@ export class Distributor {
   readonly #registrar: Registrar;
   readonly #views = new Map<string, NetworkView>();
   readonly #due = new Map<string, Due>();
-  /** Networks whose newcomers are being served. */
-  readonly #welcoming = new Set<string>();
+  /** Agents of a network that a new view is to be offered to. */
+  readonly #waiting = new Map<string, Map<string, Feed>>();
+  /** Networks that go on being served in the next turn of the loop. */
+  readonly #serving = new Set<string>();
   /** How long the last distribution took. Gathering lasts twice that, so that telling agents leaves time for hearing them. */
   #lastTookMs = 0;
   #closed: boolean = false;
@@ -107,29 +108,41 @@ export class Distributor {
     if (network === undefined) return;
     const view = new NetworkView(network, presences(name), this.#views.get(name));
     this.#views.set(name, view);
-    for (const [agentId, feed] of feeds(name)) if (feed.begun) offer(view, agentId, feed);
-    this.#welcome(name);
+    const waiting = this.#waiting.get(name) ?? new Map<string, Feed>();
+    this.#waiting.set(name, waiting);
+    // One that waits already keeps its place, so that nobody waits for ever however often there is something new.
+    for (const [agentId, feed] of feeds(name)) if (feed.begun) waiting.set(agentId, feed);
+    this.#serve(name);
   }
 
   /**
-   * Newcomers take their first view, a few at a time: after a restart all agents are, and the loop must get round between
-   * them. Those who hold something already were served before, so that no denial waits for this.
+   * Offers the newest view, to a few at a time: where every agent has rules of its own, or after a restart, a view for all of
+   * them takes seconds, and the loop must get round meanwhile.
    */
-  #welcome(name: string): void {
+  #serve(name: string): void {
     const view = this.#views.get(name);
-    if (view === undefined || this.#closed || this.#welcoming.has(name)) return;
-    const until = performance.now() + WELCOME_MS;
-    for (const [agentId, feed] of this.#options.feeds(name)) {
-      if (feed.begun) continue;
+    if (view === undefined || this.#closed || this.#serving.has(name)) return;
+    const until = performance.now() + this.#options.sliceMs;
+    for (const [agentId, feed] of this.#queue(name)) {
       offer(view, agentId, feed);
       if (performance.now() < until) continue;
-      this.#welcoming.add(name);
+      this.#serving.add(name);
       setImmediate(() => {
-        this.#welcoming.delete(name);
-        this.#guarded(name, () => this.#welcome(name));
+        this.#serving.delete(name);
+        this.#guarded(name, () => this.#serve(name));
       });
       return;
     }
+  }
+
+  /** Those who hold something already, so that no denial waits for newcomers, who then take their first view. */
+  *#queue(name: string): Generator<readonly [string, Feed]> {
+    const waiting = this.#waiting.get(name) ?? new Map<string, Feed>();
+    for (const [agentId, feed] of waiting) {
+      waiting.delete(agentId);
+      yield [agentId, feed];
+    }
+    for (const [agentId, feed] of this.#options.feeds(name)) if (!feed.begun) yield [agentId, feed];
   }
 }
 

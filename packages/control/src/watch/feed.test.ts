@@ -18,7 +18,7 @@ import {
 } from '../netmap/network.fixture.ts';
 import { NetworkView } from '../netmap/network-view.ts';
 import type { Presence } from '../netmap/presence.ts';
-import { view } from '../netmap/view.ts';
+import { view } from '../netmap/view.fixture.ts';
 import type { NetworkState } from '../state/types.ts';
 import { Feed, type Standing } from './feed.ts';
 

@@ -1,8 +1,9 @@
 import { status } from '@grpc/grpc-js';
 import { flowToWire } from '@weft/proto/wire';
+import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
 import { current, emptyState, joinHost, mesh, rule, service, tcp } from '../netmap/network.fixture.ts';
-import { view } from '../netmap/view.ts';
+import { view } from '../netmap/view.fixture.ts';
 import { TestControl } from './control.fixture.ts';
 import { type FakeAgent, reportOf } from './fake-agent.fixture.ts';
 import type { Remembered } from './memory.ts';
@@ -108,6 +109,27 @@ describe('who is refused', () => {
     expect(agent.status?.code).toBe(code);
     expect(agent.revoked !== undefined).toBe(revoked);
     expect(agent.deltas).toEqual([]);
+  });
+
+  test('without end, and the log does not grow with it', async () => {
+    const lines: string[] = [];
+    const logger = pino({ base: null }, { write: (line) => void lines.push(line) });
+    await using control = await TestControl.start({ logger });
+    control.state.apply(prod, { dryRun: false });
+    const joined = control.join({ host: 'x' });
+    const stranger = { ...joined, agent: { ...joined.agent, id: 'ag_none' } };
+    const strangers = Array.from({ length: 30 }, () => control.connect(stranger));
+    await Promise.all(strangers.map((agent) => agent.until((held) => held.status !== undefined)));
+    expect(lines.filter((line) => line.includes('hello-refused')).length).toBe(20);
+
+    const member = control.connect(joined);
+    await member.until(({ items }) => items.has('self'));
+    for (let count = 0; count < 30; count += 1) member.send({ resync: { reason: 'again' } });
+    const traced = control.hub.trace(member.id, 'ag_other', 20_000);
+    await member.until(({ traces }) => traces.length === 1);
+    member.send({ trace: { id: member.traces[0]?.id ?? 0, reachable: true } });
+    await traced;
+    expect(lines.filter((line) => line.includes('resync-asked')).length).toBe(20);
   });
 
   test('one that says something else first', async () => {
@@ -222,6 +244,26 @@ describe('a change', () => {
       rules: expect.arrayContaining([expect.objectContaining({ name: `r-${rounds}-0` })]),
     });
     expect(agent.deltas.length - before).toBeLessThan(rounds / 2);
+  });
+
+  test('is told to a few agents a turn, and everyone ends with the newest', async () => {
+    await using control = await TestControl.start({ timing: { sliceMs: 0 } });
+    control.state.apply(prod, { dryRun: false });
+    const hosts = ['a', 'b', 'c', 'd'].map((host) => control.join({ host, services: ['web'] }));
+    const agents = hosts.map((joined) => control.connect(joined));
+    await Promise.all(agents.map((agent) => agent.until((held) => healthOf(held, 'instance/web/3') === true)));
+    const late = control.connect(control.join({ host: 'late' }));
+    // Each change finds the one before half told: with a slice of nothing, one agent is told each turn of the loop.
+    for (let round = 0; round < 20; round += 1) {
+      control.state.apply(denying(`r${round}`), { dryRun: false });
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    const { revision } = current(control.state);
+    await Promise.all([...agents, late].map((agent) => agent.until((held) => held.revision === revision)));
+    for (const agent of agents) expect(agent.items.get('policy')).toMatchObject({ rules: [{ name: 'r19' }] });
+    expect(
+      Math.max(...agents.map(({ deltas }) => deltas.filter(({ revision: of }) => of > revision - 20).length)),
+    ).toBeLessThan(20);
   });
 
   test('of membership: a revoked agent is told and cut, and others lose it', async () => {

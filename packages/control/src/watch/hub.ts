@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { status } from '@grpc/grpc-js';
 import { inventoryFromWire, type pb, reportFromWire, WireError } from '@weft/proto/wire';
 import type { Logger } from 'pino';
+import { FailureCounter } from '../failures.ts';
 import type { FlowWindow } from '../flows/window.ts';
 import { PartDifferences } from '../netmap/agent-view.ts';
 import type { InstanceHealth } from '../netmap/presence.ts';
@@ -36,6 +37,9 @@ export interface HubOptions {
   readonly timing?: Partial<Timing>;
 }
 
+/** Complaints that one stranger's address, or one agent, can have logged: it must not fill the disk. */
+const COMPLAINTS = { failures: 20, windowMs: 60_000, remembered: 1_024 };
+
 interface Member {
   readonly session: Session;
   readonly feed: Feed;
@@ -49,6 +53,7 @@ export class Hub implements LiveAgents, EnforcementWaiter, PathTracer {
   readonly #timeline = randomBytes(8).toString('hex');
   readonly #memory = new PartDifferences();
   readonly #admission = new Admission();
+  readonly #complaints: FailureCounter;
   readonly #registry: Registry;
   readonly #enforcement: Enforcement;
   readonly #distributor: Distributor;
@@ -62,10 +67,12 @@ export class Hub implements LiveAgents, EnforcementWaiter, PathTracer {
     this.#options = options;
     this.#timing = { ...TIMING, ...options.timing };
     const { state, logger, now, memory } = options;
+    this.#complaints = new FailureCounter(COMPLAINTS, now);
     this.#distributor = new Distributor({
       state,
       logger,
       gatherMs: this.#timing.gatherMs,
+      sliceMs: this.#timing.sliceMs,
       presences: (network) => this.#registry.presences(network),
       feeds: (network) => this.#feeds(network),
     });
@@ -147,10 +154,10 @@ export class Hub implements LiveAgents, EnforcementWaiter, PathTracer {
     const { state, pin, logger } = this.#options;
     const who = authenticate(state, { nonce, pin }, hello);
     if (!who.accepted) {
-      logger.warn(
-        { event: 'hello-refused', peer: session.peer, agent: hello.agentId.slice(0, 64), why: who.refusal.details },
-        'hello refused',
-      );
+      const [agentId, why] = [hello.agentId.slice(0, 64), who.refusal.details];
+      if (!this.#complaints.note(observedHost(session.peer))) {
+        logger.warn({ event: 'hello-refused', peer: session.peer, agent: agentId, why }, 'hello refused');
+      }
       return who.refusal;
     }
     const standing = standingOf(hello);
@@ -233,12 +240,16 @@ export class Hub implements LiveAgents, EnforcementWaiter, PathTracer {
     const host = state.current.networks.get(network)?.agents.get(agentId)?.host;
     if (host === undefined) return;
     const { records, dropped, refused } = acceptFlows(batch, host);
-    flows.add(network, records, dropped + refused);
-    if (refused > 0) logger.warn({ event: 'flows-refused', network, host, refused }, 'flow records refused');
+    flows.add(network, host, records, dropped + refused);
+    if (refused > 0 && !this.#complaints.note(agentId)) {
+      logger.warn({ event: 'flows-refused', network, host, refused }, 'flow records refused');
+    }
   }
 
   #resync(agentId: string, reason: string): void {
-    this.#options.logger.info({ event: 'resync-asked', agent: agentId, reason }, 'agent asks for a snapshot');
+    if (!this.#complaints.note(agentId)) {
+      this.#options.logger.info({ event: 'resync-asked', agent: agentId, reason }, 'agent asks for a snapshot');
+    }
     this.#member(agentId)?.feed.resync();
   }
 

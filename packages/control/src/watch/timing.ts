@@ -4,6 +4,8 @@ export interface Timing {
   readonly helloMs: number;
   /** Changes that take nothing away are gathered for this long. */
   readonly gatherMs: number;
+  /** Telling agents of a change holds up the loop for no longer than this at a time. */
+  readonly sliceMs: number;
   /** An agent that disconnected keeps its instances' health for this long. */
   readonly graceMs: number;
   /** After control starts, agents that are not back yet keep their last known health for this long. */
@@ -21,6 +23,7 @@ export interface Timing {
 export const TIMING: Timing = {
   helloMs: 5_000,
   gatherMs: 5,
+  sliceMs: 20,
   graceMs: 15_000,
   restartGraceMs: 30_000,
   ephemeralMs: 30_000,

@@ -4,6 +4,8 @@
  */
 
 const BLOCK = 16 * 1024;
+/** The first block after another piece; each next one doubles. Small and large pieces in turn must not cost a BLOCK a turn. */
+const FIRST_BLOCK = 1024;
 /** Below this a copy costs less than one more piece. */
 const SMALL = 4 * 1024;
 
@@ -32,17 +34,18 @@ export class ByteQueue {
 
   #pushSmall(piece: Buffer): void {
     const block = this.#block;
-    if (block !== undefined && this.#head < this.#pieces.length && this.#blockEnd + piece.length <= BLOCK) {
+    if (block !== undefined && this.#head < this.#pieces.length && this.#blockEnd + piece.length <= block.length) {
       this.#blockEnd += piece.copy(block, this.#blockEnd);
       this.#pieces[this.#pieces.length - 1] = block.subarray(this.#blockStart, this.#blockEnd);
       return;
     }
     // A first piece gets a block of its own size: a queue of one short message should cost little.
-    const size = this.#head === this.#pieces.length ? piece.length : BLOCK;
-    const fresh = Buffer.allocUnsafeSlow(size);
+    const alone = this.#head === this.#pieces.length;
+    const next = Math.max(piece.length, FIRST_BLOCK, Math.min(2 * (block?.length ?? 0), BLOCK));
+    const fresh = Buffer.allocUnsafeSlow(alone ? piece.length : next);
     this.#blockStart = 0;
     this.#blockEnd = piece.copy(fresh);
-    this.#block = size === BLOCK ? fresh : undefined;
+    this.#block = fresh;
     this.#pieces.push(fresh.subarray(0, this.#blockEnd));
   }
 

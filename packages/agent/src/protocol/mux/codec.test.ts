@@ -147,7 +147,18 @@ describe('OPEN', () => {
     { ...request, source: { type: 'host' } },
     { ...request, source: { type: 'internet', address: '2001:db8::1' }, service: 'a'.repeat(50) },
   ])('comes back as it was', (each) => {
-    expect(decodeOpen(encodeOpen(each, 65_536))).toEqual({ request: each, window: 65_536 });
+    const window = each.protocol === 'tcp' ? 65_536 : 0;
+    expect(decodeOpen(encodeOpen(each, window))).toEqual({ request: each, window });
+  });
+
+  it.each([
+    ['tcp', 0x8000_0000],
+    ['tcp', 0xffff_ffff],
+    ['udp', 1],
+  ] as const)('of %s does not come with a window of %i', (protocol, window) => {
+    const payload = encodeOpen({ ...request, protocol }, 0);
+    payload.writeUInt32BE(window);
+    expect(() => decodeOpen(payload)).toThrow(expect.objectContaining({ code: 'malformed-open' }));
   });
 
   it.each<OpenRequest>([

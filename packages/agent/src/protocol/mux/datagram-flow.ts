@@ -6,7 +6,8 @@ import { FRAME } from './types.ts';
 export interface FlowEvents {
   /** The payload is valid during the call only. */
   datagram(payload: Buffer): void;
-  closed(): void;
+  /** `cause` when what carried the flow ended, and not the flow alone. */
+  closed(cause?: Error): void;
 }
 
 export class DatagramFlow {
@@ -15,6 +16,7 @@ export class DatagramFlow {
   #events: FlowEvents | undefined;
   #over: boolean = false;
   #closedDelivered: boolean = false;
+  #cause: Error | undefined;
 
   constructor(host: { readonly scheduler: Scheduler; ended(id: number): void }, id: number) {
     this.#host = host;
@@ -62,7 +64,8 @@ export class DatagramFlow {
     this.#finish();
   }
 
-  fail(): void {
+  fail(cause: Error): void {
+    if (!this.#over) this.#cause = cause;
     this.#finish();
   }
 
@@ -76,6 +79,6 @@ export class DatagramFlow {
   #deliverClosed(): void {
     if (!this.#over || this.#closedDelivered || this.#events === undefined) return;
     this.#closedDelivered = true;
-    this.#events.closed();
+    this.#events.closed(this.#cause);
   }
 }

@@ -290,6 +290,15 @@ describe('a peer that breaks the protocol', () => {
     expect(() => world.b.mux.receive([records(far.stream.id)])).toThrow(expect.objectContaining({ code }));
   });
 
+  it('is told so when it answers with more credit than a window can hold', () => {
+    const world = new World();
+    world.a.mux.request(request, { opened: () => undefined, refused: () => undefined, failed: () => undefined });
+    world.settle();
+    expect(() => world.a.mux.receive([frame(FRAME.opened, 1, encodeCredit(0x8000_0000))])).toThrow(
+      expect.objectContaining({ code: 'window-overflow' }),
+    );
+  });
+
   it('and makes us answer without reading is told so', () => {
     const world = new World();
     world.b.backlog = 1e9;

@@ -9,7 +9,7 @@ import { decodeOpen, decodeRefusal, encodeOpen, encodeRefusal } from './open-cod
 import { Offer, type OfferHost, type Opening, type OpeningEvents } from './opening.ts';
 import { type RecordOutput, Scheduler } from './scheduler.ts';
 import { MuxStream, type StreamHost } from './stream.ts';
-import { FRAME, type FrameHandler, MAXIMUM_STREAM_ID, type OpenRequest } from './types.ts';
+import { FRAME, type FrameHandler, MAXIMUM_CREDIT, MAXIMUM_STREAM_ID, type OpenRequest } from './types.ts';
 import { ReceiveWindow, WindowBudget } from './window.ts';
 
 /** What the driver is told. */
@@ -213,7 +213,9 @@ export class Mux implements FrameHandler, StreamHost, OfferHost {
       this.#requireKnown(id);
       return;
     }
-    const { entry } = this.#enter(id, opening.request, payload.readUInt32BE(0), opening.window);
+    const credit = payload.readUInt32BE(0);
+    if (credit > MAXIMUM_CREDIT) throw new MuxError('window-overflow', 'more credit than a window can hold');
+    const { entry } = this.#enter(id, opening.request, credit, opening.window);
     opening.events.opened(entry);
   }
 

@@ -1,6 +1,6 @@
 /** Payloads of OPEN and REFUSED. Decoding is strict: a byte too many or a name out of form ends the tunnel. */
 import { MuxError, OpenError } from './errors.ts';
-import type { OpenRequest, Refusal, RefusalCode, SourceClaim } from './types.ts';
+import { MAXIMUM_CREDIT, type OpenRequest, type Refusal, type RefusalCode, type SourceClaim } from './types.ts';
 
 // OPEN, big endian:
 //  0  u32  initial window, bytes
@@ -60,6 +60,8 @@ export function decodeOpen(payload: Buffer): { readonly request: OpenRequest; re
   if (protocol !== 1 && protocol !== 2) throw malformedOpen('protocol');
   const port = payload.readUInt16BE(13);
   if (port === 0) throw malformedOpen('port');
+  const window = payload.readUInt32BE(0);
+  if (window > (protocol === 1 ? MAXIMUM_CREDIT : 0)) throw malformedOpen('window');
   const request: OpenRequest = {
     flowId: payload.toString('hex', 4, 12),
     protocol: protocol === 1 ? 'tcp' : 'udp',
@@ -68,7 +70,7 @@ export function decodeOpen(payload: Buffer): { readonly request: OpenRequest; re
     port,
     source: decodeSource(payload.readUInt8(19), source.text),
   };
-  return { request, window: payload.readUInt32BE(0) };
+  return { request, window };
 }
 
 function decodeSource(type: number, text: string): SourceClaim {

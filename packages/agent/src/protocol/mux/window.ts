@@ -6,7 +6,7 @@
 import { MuxError } from './errors.ts';
 
 export const INITIAL_WINDOW = 256 * 1024;
-export const MAXIMUM_WINDOW = 16 * 1024 * 1024;
+const MAXIMUM_WINDOW = 16 * 1024 * 1024;
 /** Given to streams when the budget is used up: enough to keep them moving. */
 export const MINIMUM_WINDOW = 16 * 1024;
 /** A path quicker than this still deserves a larger window: it saves frames. Milliseconds. */

@@ -27,11 +27,6 @@ export class CipherState {
     this.#n = counter;
   }
 
-  /** HasKey(). */
-  get hasKey(): boolean {
-    return this.#k !== undefined;
-  }
-
   /** InitializeKey(key): a new key starts at counter 0. */
   initializeKey(key: KeyObject): void {
     this.#k = key;

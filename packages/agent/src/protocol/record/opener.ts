@@ -14,6 +14,8 @@ const STAGE_LENGTH = 4096;
  * RecordError and final. It holds the plaintext of one record at most, and hands out none of it before its tag has proved.
  */
 export class RecordOpener {
+  /** Plaintext bytes of the next record at most, and so of what is held before its tag has proved it. */
+  limit: number = MAXIMUM_PLAINTEXT;
   readonly #state: CipherState;
   readonly #onRecord: (pieces: Buffer[]) => void;
   #closed: boolean = false;
@@ -99,7 +101,7 @@ export class RecordOpener {
     if (this.#headerHeld < HEADER_LENGTH) return at + taken;
     const length = this.#header.readUInt32BE(0) - TAG_LENGTH;
     if (length < MINIMUM_PLAINTEXT) throw new RecordError('undersized', 'a record without plaintext');
-    if (length > MAXIMUM_PLAINTEXT) throw new RecordError('oversized', `a record of ${length} bytes`);
+    if (length > this.limit) throw new RecordError('oversized', `a record of ${length} bytes`);
     this.#opening = this.#start(length);
     this.#length = length;
     this.#missing = length;

@@ -1,4 +1,4 @@
-/** The view of one agent as plain values: what it may know of its network, by key. Pure; never anything of another network. */
+/** The view of one agent as plain values, for tests: what it may know of its network, by key. Never anything of another network. */
 import type { NetmapItem } from '@weft/proto';
 import type { NetworkState } from '../state/types.ts';
 import { NetworkView } from './network-view.ts';

@@ -3,7 +3,7 @@ import { FailureCounter } from './failures.ts';
 
 test('counts an address at a time, over a window, and remembers a bounded number of them', () => {
   let clock = 0;
-  const failures = new FailureCounter({ failures: 2, windowMs: 100, addresses: 2 }, () => clock);
+  const failures = new FailureCounter({ failures: 2, windowMs: 100, remembered: 2 }, () => clock);
   expect([1, 2, 3].map(() => failures.note('a'))).toEqual([false, false, true]);
   expect(failures.note('b')).toBe(false);
   clock = 99;

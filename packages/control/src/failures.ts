@@ -1,11 +1,11 @@
-/** Counts failed attempts an address, over a window, in bounded memory. */
+/** Counts failures of each of many, such as addresses, over a window and in bounded memory: what limits log lines. */
 
 export interface FailureLimits {
-  /** Failures an address may have in one window before it is over the limit. */
+  /** Failures one may have in a window before it is over the limit. */
   readonly failures: number;
   readonly windowMs: number;
-  /** Addresses remembered; the one seen first makes room. */
-  readonly addresses: number;
+  /** How many are remembered; the one seen first makes room. */
+  readonly remembered: number;
 }
 
 interface Window {
@@ -23,16 +23,16 @@ export class FailureCounter {
     this.#now = now;
   }
 
-  /** Notes a failure. True when the address is over its limit. */
-  note(address: string): boolean {
+  /** Notes a failure. True when this one is over its limit. */
+  note(who: string): boolean {
     const now = this.#now();
-    let window = this.#windows.get(address);
+    let window = this.#windows.get(who);
     if (window === undefined || now - window.sinceMs >= this.#limits.windowMs) {
-      this.#windows.delete(address);
+      this.#windows.delete(who);
       const [oldest] = this.#windows.keys();
-      if (oldest !== undefined && this.#windows.size >= this.#limits.addresses) this.#windows.delete(oldest);
+      if (oldest !== undefined && this.#windows.size >= this.#limits.remembered) this.#windows.delete(oldest);
       window = { sinceMs: now, count: 0 };
-      this.#windows.set(address, window);
+      this.#windows.set(who, window);
     }
     window.count += 1;
     return window.count > this.#limits.failures;

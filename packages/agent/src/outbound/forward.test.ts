@@ -1,0 +1,54 @@
+import { afterEach, expect, it } from 'vitest';
+import type { Conduit } from '../connections/conduit.ts';
+import { Admitter } from './admit.ts';
+import { Chooser } from './choose.ts';
+import { Forwarder } from './forward.ts';
+import { Rig, service } from './rig.fixture.ts';
+
+const PORT = 16_381;
+
+let rig: Rig | undefined;
+afterEach(() => rig?.stop());
+
+it('lets no flow stand on an instance that a change took away while it was opened', async () => {
+  const agents = [{ host: 'r', runs: { redis: { [`${PORT}/tcp`]: 1 } } }];
+  const started = await Rig.start({ services: [service('redis', 'private', PORT)], agents });
+  rig = started;
+  const { netmap, registry, inbound, tunnels, recorder } = started.agent('r');
+  const declared = inbound.services;
+  let resets = 0;
+  const nothing = (): void => undefined;
+  const conduit: Conduit = {
+    attach: nothing,
+    write: () => true,
+    end: nothing,
+    reset: () => {
+      resets += 1;
+    },
+    pause: nothing,
+    resume: nothing,
+  };
+  const forwarder = new Forwarder({
+    netmap,
+    declared,
+    tunnels,
+    dialer: {
+      stream: () => {
+        // Control takes the service from this host; the policy still permits the flow.
+        started.change({ agents: [{ host: 'r', runs: {} }] });
+        return Promise.resolve({ opened: true, conduit });
+      },
+      datagrams: () => Promise.reject(new Error('not asked for')),
+    },
+    chooser: new Chooser({ listening: () => true }),
+  });
+  const call = { service: 'redis', ordinal: undefined, port: PORT, protocol: 'tcp' } as const;
+  const local = new Admitter({ netmap, registry, declared: new Set<string>() }).local(call);
+  if (!local.admitted) throw new Error(local.refusal.reason);
+  expect(await forwarder.stream(local.out)).toBeUndefined();
+  expect(resets).toBe(1);
+  expect(registry.live).toBe(0);
+  expect(recorder.recent()).toEqual(
+    expect.arrayContaining([expect.objectContaining({ outcome: 'cut', verdict: 'allow', instance: 'redis/0' })]),
+  );
+});

@@ -1,0 +1,79 @@
+/** An enrolled agent gone bad, for tests: a real handshake, and then whatever frames the test likes. */
+import { once } from 'node:events';
+import net from 'node:net';
+import { encodeOffer } from '../protocol/datagram/offer.ts';
+import { decodeRecord } from '../protocol/mux/decode.ts';
+import { encodeHeader } from '../protocol/mux/encode.ts';
+import { encodeOpen } from '../protocol/mux/open-codec.ts';
+import { FRAME, type FrameHandler, type FrameType, type OpenRequest } from '../protocol/mux/types.ts';
+import { Initiator } from '../protocol/noise/initiator.ts';
+import { keyPairFromSecret } from '../protocol/noise/keys.ts';
+import { encodePreamble, ReplyReader } from '../protocol/noise/preamble.ts';
+import { prologue } from '../protocol/noise/prologue.ts';
+import { RecordOpener } from '../protocol/record/opener.ts';
+import { RecordSealer } from '../protocol/record/sealer.ts';
+import type { TestAgent } from './agents.fixture.ts';
+
+export function frame(type: FrameType, id: number, payload: Buffer = Buffer.alloc(0)): Buffer {
+  return Buffer.concat([encodeHeader(type, id, payload.length), payload]);
+}
+
+export const ping: Buffer = frame(FRAME.ping, 0, Buffer.alloc(8));
+
+export class RawPeer {
+  readonly socket: net.Socket;
+  /** What came, as `opened 1` or `pong`. */
+  readonly heard: string[] = [];
+  /** Resolves when the connection is over. */
+  readonly closed: Promise<void>;
+  readonly #sealer: RecordSealer;
+
+  private constructor(socket: net.Socket, sealer: RecordSealer) {
+    this.socket = socket;
+    this.#sealer = sealer;
+    this.closed = new Promise((resolve) => socket.on('close', () => resolve()));
+  }
+
+  /** Shakes hands as `from`, and says nothing yet. */
+  static async dial(from: TestAgent, to: TestAgent): Promise<RawPeer> {
+    const socket = net.connect(to.tunnels.port, '127.0.0.1');
+    socket.on('error', () => undefined);
+    await once(socket, 'connect');
+    const staticKey = keyPairFromSecret(from.secretKey);
+    const initiator = new Initiator({
+      cipher: 'AESGCM',
+      prologue: prologue('test'),
+      staticKey,
+      remoteStatic: to.peer.tunnelKey,
+      psk: to.peer.psk,
+      newEphemeral: () => keyPairFromSecret(crypto.getRandomValues(new Uint8Array(32))),
+    });
+    socket.write(encodePreamble('AESGCM', initiator.writeMessage1(encodeOffer({ index: 0, packetLimit: 0 }))));
+    const reader = new ReplyReader();
+    let reply = reader.push(((await once(socket, 'data')) as [Buffer])[0]);
+    while (reply === undefined) reply = reader.push(((await once(socket, 'data')) as [Buffer])[0]);
+    const { session } = initiator.readMessage2(reply.message);
+    const peer = new RawPeer(socket, new RecordSealer('AESGCM', session.sendKey));
+    const opener = new RecordOpener('AESGCM', session.receiveKey, (pieces) => decodeRecord(pieces, peer.#handler()));
+    socket.on('data', (piece) => opener.push(piece));
+    return peer;
+  }
+
+  /** One record of these frames. */
+  send(...frames: readonly Buffer[]): void {
+    this.#sealer.seal(frames, (piece) => this.socket.write(piece));
+  }
+
+  open(id: number, request: OpenRequest, window = 65_536): void {
+    this.send(frame(FRAME.open, id, encodeOpen(request, request.protocol === 'tcp' ? window : 0)));
+  }
+
+  #handler(): FrameHandler {
+    const note = (name: string) => (id?: unknown) => {
+      this.heard.push(typeof id === 'number' ? `${name} ${id}` : name);
+    };
+    const names = Object.keys(FRAME) as (keyof typeof FRAME)[];
+    const handlers = Object.fromEntries(names.map((name) => [name, note(name)]));
+    return { stopped: false, ...handlers } as unknown as FrameHandler;
+  }
+}

@@ -1,0 +1,22 @@
+import { status } from '@grpc/grpc-js';
+import { fieldErrorsFromError } from '@weft/proto/wire';
+import { expect, test } from 'vitest';
+import { EnrollError } from '../enroll/errors.ts';
+import { ERROR_CODE_KEY, toStatus } from './errors.ts';
+
+test.each([
+  ['invalid', 'identity_key', status.INVALID_ARGUMENT],
+  ['out-of-scope', 'services', status.PERMISSION_DENIED],
+  ['host-taken', 'host', status.ALREADY_EXISTS],
+] as const)('a join refused as %s names its field %s', (code, field, expected) => {
+  const answer = toStatus(new EnrollError(code, 'what is wrong', field));
+  expect(answer).toMatchObject({ code: expected, details: `${field}: what is wrong` });
+  expect(fieldErrorsFromError(answer)).toEqual([{ field, message: 'what is wrong' }]);
+  expect(answer?.metadata.get(ERROR_CODE_KEY)).toEqual([code]);
+});
+
+test('a join refused for its token is about no field', () => {
+  const answer = toStatus(new EnrollError('token-used', 'it was used'));
+  expect(answer).toMatchObject({ code: status.FAILED_PRECONDITION, details: 'it was used' });
+  expect(fieldErrorsFromError(answer)).toEqual([]);
+});

@@ -1,0 +1,55 @@
+/**
+ * The TCP port under the gRPC server. It is our own, and not the one that grpc-js would open, so that connections are
+ * bounded, and so that every one of them ends with control: grpc-js knows of a connection only once its TLS handshake is
+ * done, and a silent stranger would keep control from ending for as long as Node waits for that.
+ */
+import { createServer, type Server, type Socket } from 'node:net';
+import type { HostPort } from '@weft/proto';
+import type { Logger } from 'pino';
+import { Admission } from '../watch/admission.ts';
+import { listen } from './listen.ts';
+
+/** Connections in all: more than agents a network may have, and well below what a process may have open. */
+const MOST = 32_768;
+/** From one address: many agents may stand behind one, but nobody behind it must take every place. */
+const MOST_OF_ONE = 8_192;
+
+export class Listener {
+  readonly #server: Server;
+  readonly #open = new Set<Socket>();
+
+  /** `take` is given each connection; one for which there is no place is closed. */
+  constructor(take: (connection: Socket) => void, places = new Admission(MOST, MOST_OF_ONE)) {
+    this.#server = createServer({ noDelay: true }, (connection) => {
+      const leave = places.enter(connection.remoteAddress ?? '');
+      if (leave === undefined) {
+        connection.destroy();
+        return;
+      }
+      this.#open.add(connection);
+      connection.once('close', () => {
+        this.#open.delete(connection);
+        leave();
+      });
+      take(connection);
+    });
+  }
+
+  /** The answer is the address with the port that was given where 0 was asked for. Rejects with ListenError. */
+  listen(address: HostPort, logger: Logger): Promise<HostPort> {
+    return listen(this.#server, address, '--listen', logger);
+  }
+
+  /** Takes no more connections, and resolves when those that are open have ended: by themselves, or after `graceMs`. */
+  async close(graceMs: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const force = setTimeout(() => {
+        for (const connection of this.#open) connection.destroy();
+      }, graceMs);
+      this.#server.close(() => {
+        clearTimeout(force);
+        resolve();
+      });
+    });
+  }
+}
