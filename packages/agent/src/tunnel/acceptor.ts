@@ -1,5 +1,6 @@
 /** Takes connections on the tunnel address through their handshake, a bounded number at a time. */
 
+import { isIPv6 } from 'node:net';
 import type { SocketConduit } from '../connections/socket.ts';
 import { type ConduitListener, listenConduits, type Remote } from '../connections/socket-listen.ts';
 import { GREATEST_PACKET_LIMIT } from '../protocol/datagram/format.ts';
@@ -13,14 +14,20 @@ export interface AcceptorOwner {
   established(established: Established): Link | undefined;
 }
 
+/** A connection that is no confirmed tunnel yet. */
+interface Pending {
+  readonly group: string;
+  readonly evicted: AbortController;
+}
+
 export class Acceptor {
   readonly #context: TunnelContext;
   readonly #owner: AcceptorOwner;
   readonly #lifetime: AbortSignal;
   readonly #listener: ConduitListener;
-  /** Connections that are no confirmed tunnel yet, and how many of them each address has. */
-  #pending = 0;
-  readonly #pendingByAddress = new Map<string, number>();
+  /** Oldest first. */
+  readonly #pending = new Set<Pending>();
+  readonly #pendingByGroup = new Map<string, number>();
   /** Links that have not proved yet that they are no replay. */
   readonly #unconfirmed = new Map<Link, () => void>();
 
@@ -31,23 +38,30 @@ export class Acceptor {
     this.#lifetime = lifetime;
   }
 
-  /** A new connection: takes it, or resets it over a bound. */
+  /**
+   * A new connection: takes it, or resets it when its address has too many. When all places are taken the oldest makes
+   * room: an honest peer is done in a round trip or two, so those that sit longest are those of a flood.
+   */
   connection(conduit: SocketConduit, remote: Remote): void {
     const { handshakes, handshakesPerAddress } = this.#context.settings;
-    const fromAddress = this.#pendingByAddress.get(remote.address) ?? 0;
-    if (this.#pending >= handshakes || fromAddress >= handshakesPerAddress || this.#lifetime.aborted) {
+    const group = addressGroup(remote.address);
+    const fromGroup = this.#pendingByGroup.get(group) ?? 0;
+    if (fromGroup >= handshakesPerAddress || this.#lifetime.aborted) {
       conduit.reset();
       this.#reject('too-many-handshakes', remote, undefined);
       return;
     }
-    this.#pending += 1;
-    this.#pendingByAddress.set(remote.address, fromAddress + 1);
-    void this.#handshake(conduit, remote).finally(() => {
-      this.#pending -= 1;
-      const left = (this.#pendingByAddress.get(remote.address) ?? 1) - 1;
-      if (left > 0) this.#pendingByAddress.set(remote.address, left);
-      else this.#pendingByAddress.delete(remote.address);
-    });
+    if (this.#pending.size >= handshakes) {
+      for (const oldest of this.#pending) {
+        this.#leave(oldest);
+        oldest.evicted.abort(new UnreachableError('timeout', 'made room for a newer connection'));
+        break;
+      }
+    }
+    const pending: Pending = { group, evicted: new AbortController() };
+    this.#pending.add(pending);
+    this.#pendingByGroup.set(group, (this.#pendingByGroup.get(group) ?? 0) + 1);
+    void this.#handshake(conduit, remote, pending.evicted.signal).finally(() => this.#leave(pending));
   }
 
   /** To be called when a link has proved itself, or ended. */
@@ -59,11 +73,18 @@ export class Acceptor {
     this.#listener.close();
   }
 
-  async #handshake(conduit: SocketConduit, remote: Remote): Promise<void> {
+  #leave(pending: Pending): void {
+    if (!this.#pending.delete(pending)) return;
+    const left = (this.#pendingByGroup.get(pending.group) ?? 1) - 1;
+    if (left > 0) this.#pendingByGroup.set(pending.group, left);
+    else this.#pendingByGroup.delete(pending.group);
+  }
+
+  async #handshake(conduit: SocketConduit, remote: Remote, evicted: AbortSignal): Promise<void> {
     const index = this.#context.datagrams?.newIndex();
     const ownOffer = index === undefined ? NO_DATAGRAMS : { index, packetLimit: GREATEST_PACKET_LIMIT };
     const timeout = AbortSignal.timeout(this.#context.settings.handshakeTimeout);
-    const signal = AbortSignal.any([this.#lifetime, timeout]);
+    const signal = AbortSignal.any([this.#lifetime, timeout, evicted]);
     try {
       const established = await respond(this.#context, conduit, ownOffer, signal);
       const link = this.#owner.established(established);
@@ -71,7 +92,7 @@ export class Acceptor {
     } catch (error) {
       this.#context.counters.handshakesFailed += 1;
       const reason = error instanceof Error && 'code' in error ? String(error.code) : 'failed';
-      this.#reject(timeout.aborted ? 'timeout' : reason, remote, error);
+      this.#reject(evicted.aborted ? 'evicted' : timeout.aborted ? 'timeout' : reason, remote, error);
     }
   }
 
@@ -97,6 +118,17 @@ export class Acceptor {
   #reject(reason: string, remote: Remote, error: unknown): void {
     this.#context.complaints.warn('tunnel-rejected', reason, { remote: remote.address, err: error });
   }
+}
+
+/** Who counts as one: an IPv4 address, or an IPv6 /64, which is the least that a stranger is given. */
+function addressGroup(address: string): string {
+  if (!isIPv6(address)) return address;
+  // A URL writes it in full groups, so that the first four can be told.
+  const [head = '', tail] = new URL(`http://[${address.replace(/%.*$/, '')}]`).hostname.slice(1, -1).split('::');
+  const first = head === '' ? [] : head.split(':');
+  const last = tail === undefined || tail === '' ? [] : tail.split(':');
+  const zeros = tail === undefined ? 0 : 8 - first.length - last.length;
+  return [...first, ...Array<string>(zeros).fill('0'), ...last].slice(0, 4).join(':');
 }
 
 /** Listens for the acceptor; the port is the bound one. */

@@ -1,5 +1,6 @@
 /** What strangers and peers may do to a tunnel, and what it costs them. */
 import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
 import net from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Relay } from '../../../../test/harness/relay.ts';
@@ -20,6 +21,7 @@ beforeEach(async () => {
   bob = await network.agent('bob', {
     settings: {
       handshakeTimeout: 300,
+      handshakes: 6,
       handshakesPerAddress: 4,
       tick: 50,
       dead: 600,
@@ -75,6 +77,18 @@ describe('a stranger at the tunnel port', () => {
       expect.arrayContaining(['timeout', 'too-many-handshakes']),
     );
     await stillServes();
+  });
+
+  it('makes room for newcomers when strangers hold every place', async () => {
+    const strangers = ['127.0.0.2', '127.0.0.3'].flatMap((localAddress) =>
+      Array.from({ length: 3 }, () => net.connect({ port: bob.tunnels.port, host: '127.0.0.1', localAddress })),
+    );
+    for (const stranger of strangers) stranger.on('error', () => undefined);
+    await Promise.all(strangers.map((stranger) => once(stranger, 'connect')));
+    // Well before the silent ones run out of time.
+    await stillServes();
+    expect(bob.log.filter(({ event }) => event === 'tunnel-rejected').map(({ reason }) => reason)).toContain('evicted');
+    for (const stranger of strangers) stranger.destroy();
   });
 
   it('with a key that the directory does not know gets no answer', async () => {
