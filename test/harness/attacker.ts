@@ -17,6 +17,7 @@ export type ForgedAnswer =
   | { readonly error: string };
 
 export interface Attacker {
+  /** Asks for a stream or for datagrams, as the request's protocol says. */
   open(peerHost: string, request: ForgedRequest): Promise<ForgedAnswer>;
   close(): Promise<void>;
 }
@@ -56,7 +57,11 @@ export async function loadAttackerTunnels(dataDir: string): Promise<Attacker> {
       if (peer === undefined) return { error: `no peer ${peerHost}` };
       try {
         const asked = { flowId: randomBytes(8).toString('hex'), ...request };
-        const answer = await tunnels.openStream(peer.agentId, asked, AbortSignal.timeout(8_000));
+        const signal = AbortSignal.timeout(8_000);
+        const answer =
+          asked.protocol === 'udp'
+            ? await tunnels.openDatagrams(peer.agentId, asked, signal)
+            : await tunnels.openStream(peer.agentId, asked, signal);
         return answer.opened ? { opened: true } : answer;
       } catch (error) {
         return { error: String(error) };

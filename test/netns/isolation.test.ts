@@ -6,10 +6,11 @@ import { loadIdentity } from '../../packages/agent/src/netmap/identity.ts';
 import type { SourceClaim } from '../../packages/agent/src/tunnel/types.ts';
 import type { ForgedAnswer, ForgedRequest } from '../harness/attacker.ts';
 import { createNamespaceLab, type Host, hostsMissing, type NamespaceLab, titled } from '../harness/host.ts';
+import type { Process } from '../harness/process.ts';
 import { until } from '../harness/until.ts';
 import { Agent, Control } from '../harness/weft.ts';
 
-const missing = await hostsMissing('nc', 'tcpdump', 'getent');
+const missing = await hostsMissing('nc', 'tcpdump', 'getent', 'dig');
 
 const PROD = `
 network: prod
@@ -31,6 +32,7 @@ describe.skipIf(missing !== undefined)(titled('isolation', missing), () => {
   let work: Host;
   let spy: Host;
   let caller: Host;
+  let vaultProgram: Process;
 
   beforeAll(async () => {
     lab = cleanup.use(await createNamespaceLab());
@@ -45,7 +47,8 @@ describe.skipIf(missing !== undefined)(titled('isolation', missing), () => {
     ];
     const token = (network: string, host: Host, ...scope: string[]): Promise<string> =>
       control.ok('token', 'create', '--network', network, '--host', host.name, ...scope);
-    await data.start(['node', 'test/fixtures/echo-server.ts', '7000']).output(/ready/);
+    vaultProgram = data.start(['node', 'test/fixtures/echo-server.ts', '7000']);
+    await vaultProgram.output(/ready/);
     await data.start(['node', 'test/fixtures/statsd-server.ts', '7001']).output(/ready/);
     await work.start(['node', 'test/fixtures/echo-server.ts', '9000']).output(/ready/);
     await spy.start(['node', 'test/fixtures/echo-server.ts', '7000']).output(/ready/);
@@ -72,15 +75,22 @@ describe.skipIf(missing !== undefined)(titled('isolation', missing), () => {
     const file = join(data.dir, '..', 'wire.pcap');
     const capture = await lab.capture(data, file);
     const secret = 'correct-horse-battery-staple';
-    await caller.check(['sh', '-c', `for i in 1 2 3 4 5; do echo ${secret} | timeout 3 nc -q1 vault 7000; done`]);
+    for (let round = 0; round < 5; round++) {
+      expect(await caller.check(['sh', '-c', `echo ${secret} | timeout 3 nc -q1 vault 7000`])).toBe(`${secret}\n`);
+    }
     await caller.check([
       'sh',
       '-c',
-      `for i in 1 2 3 4 5; do echo ${secret} | timeout 2 nc -u -q0 -w1 vault 7001; done`,
+      `for i in 1 2 3 4 5; do echo shop.orders:${secret} | timeout 2 nc -u -q0 -w1 vault 7001; done`,
     ]);
+    const counted = await caller.check(['sh', '-c', 'printf "?" | timeout 2 nc -u -w1 vault 7001 || true']);
+    expect(JSON.parse(counted)).toMatchObject({ counted: 5 });
+    // What is not of the mesh is seen: the capture would have shown the rest as well.
+    await caller.run(['sh', '-c', `echo a-word-in-the-clear | timeout 1 nc -u -q0 -w0 ${data.address} 9`]);
+    await new Promise((written) => setTimeout(written, 300));
     await capture.stop();
     const wire = readFileSync(file);
-    expect(wire.length).toBeGreaterThan(2_000);
+    expect(wire.includes('a-word-in-the-clear')).toBe(true);
     expect(wire.includes(secret)).toBe(false);
     for (const name of ['vault', 'mailer', 'prod']) expect(wire.includes(name)).toBe(false);
   });
@@ -94,9 +104,27 @@ describe.skipIf(missing !== undefined)(titled('isolation', missing), () => {
       '_9000._tcp.mailer.internal',
     ];
     for (const name of names) expect((await caller.run(['getent', 'hosts', name])).code).not.toBe(0);
+    for (const [name, type] of [
+      ['mailer.internal', 'A'],
+      ['_9000._tcp.mailer.internal', 'SRV'],
+      ['mailer-discovery.internal', 'A'],
+    ] as const) {
+      for (const host of [caller, data, work]) {
+        const answer = await host.check(['dig', '@127.0.0.1', '+tries=1', '+time=3', name, type]);
+        expect(answer, `${type} of ${name} on ${host.name}`).toContain('status: NXDOMAIN');
+      }
+    }
+    // The program listens, and its own host's programs reach it: what follows fails for no other reason.
+    expect((await work.run(['timeout', '3', 'nc', '-z', '127.0.0.1', '9000'])).code).toBe(0);
     expect((await caller.run(['timeout', '3', 'nc', '-z', work.address, '9000'])).code).not.toBe(0);
-    // The address its own calls come from, on every host.
-    await work.check(['sh', '-c', 'echo hello | timeout 3 nc -q1 vault 7000']);
+    // The address its own calls come from, as the program that it calls sees it, tried on every host.
+    const seenBefore = vaultProgram.stdout.length;
+    expect(await work.check(['sh', '-c', 'echo hello | timeout 3 nc -q1 vault 7000'])).toBe('hello\n');
+    const source = /connection from (127\.\S+)/.exec(vaultProgram.stdout.slice(seenBefore))?.[1] ?? 'unseen';
+    expect(source).toMatch(/^127\.(8\d|9[0-5])\.\d+\.\d+$/);
+    for (const host of [caller, data, work]) {
+      expect((await host.run(['timeout', '3', 'nc', '-z', source, '9000'])).code, host.name).not.toBe(0);
+    }
     const flows = (await control.ok('flows', '--network', 'prod', '--json'))
       .split('\n')
       .filter(Boolean)
@@ -116,13 +144,12 @@ describe.skipIf(missing !== undefined)(titled('isolation', missing), () => {
     const argv = ['node', 'test/fixtures/forged-open.ts', join(from.dir, 'agent'), to, JSON.stringify(requests)];
     return JSON.parse(await from.check(argv));
   };
-  const ask = (service: string, port: number, source: SourceClaim): ForgedRequest => ({
-    service,
-    ordinal: 0,
-    port,
-    protocol: 'tcp',
-    source,
-  });
+  const ask = (
+    service: string,
+    port: number,
+    source: SourceClaim,
+    protocol: ForgedRequest['protocol'] = 'tcp',
+  ): ForgedRequest => ({ service, ordinal: 0, port, protocol, source });
   const asHost: SourceClaim = { type: 'host' };
   const ruleOf = (answer: ForgedAnswer): string =>
     'opened' in answer ? (answer.opened ? 'opened' : answer.refusal.rule) : answer.error;
@@ -135,8 +162,15 @@ describe.skipIf(missing !== undefined)(titled('isolation', missing), () => {
       ask('vault', 7000, { type: 'service', name: 'vault' }),
       ask('vault', 7000, { type: 'internet', address: '192.0.2.1:5' }),
       ask('nothing', 7000, asHost),
+      ask('vault', 7001, { type: 'service', name: 'mailer' }, 'udp'),
+      ask('mailer', 9000, asHost, 'udp'),
+      ask('vault', 53, asHost, 'udp'),
+      ask('vault', 7001, { type: 'service', name: 'vault' }, 'udp'),
+      // Declared, and of the other protocol.
+      ask('vault', 7000, asHost, 'udp'),
+      ask('vault', 7001, asHost),
     ]);
-    // The first is what work's own agent would ask for: the attack runs on the real path.
+    // The first of each protocol is what work's own agent would ask for: the attack runs on the real path.
     expect(answers.map(ruleOf)).toEqual([
       'opened',
       'builtin:worker',
@@ -144,12 +178,21 @@ describe.skipIf(missing !== undefined)(titled('isolation', missing), () => {
       'builtin:source',
       'builtin:source',
       'builtin:no-such-service',
+      'opened',
+      'builtin:worker',
+      'builtin:undeclared-port',
+      'builtin:source',
+      'builtin:undeclared-port',
+      'builtin:undeclared-port',
     ]);
     const toWorker = await forge(data, 'work', [
       ask('mailer', 9000, asHost),
       ask('mailer', 9000, { type: 'service', name: 'vault' }),
+      ask('mailer', 9000, asHost, 'udp'),
+      ask('mailer', 9000, { type: 'service', name: 'vault' }, 'udp'),
     ]);
-    expect(toWorker.map(ruleOf)).toEqual(['builtin:worker', 'builtin:worker']);
+    expect(new Set(toWorker.map(ruleOf))).toEqual(new Set(['builtin:worker']));
+    expect(toWorker).toHaveLength(4);
   });
 
   test('networks do not cross', async () => {

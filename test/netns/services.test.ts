@@ -110,6 +110,10 @@ describe.skipIf(missing !== undefined)(titled('real programs across hosts', miss
       found: 20,
       servers: { '0.mongo.internal:27017': 'RSPrimary', '1.mongo.internal:27017': 'RSSecondary' },
     });
+    // A pool is several connections, all from the caller's own address.
+    const pool = world.servers.get('mongo0')?.stdout.match(/connection from (\S+)/g) ?? [];
+    expect(pool.length).toBeGreaterThan(3);
+    expect(new Set(pool)).toEqual(new Set([`connection from ${await address('web')}`]));
     expect(world.servers.get('mongo1')?.stdout).toContain(`connection from ${await address('web')}`);
   });
 
@@ -121,7 +125,7 @@ describe.skipIf(missing !== undefined)(titled('real programs across hosts', miss
     await worker.stop();
   });
 
-  test('a DNS load over UDP: every answer comes, from the address that was asked', async () => {
+  test('a DNS load over UDP: the answers come, from the address that was asked', async () => {
     const { web } = world.hosts;
     const vip = await address('resolver');
     const load =
@@ -174,6 +178,16 @@ describe.skipIf(missing !== undefined)(titled('real programs across hosts', miss
         expect((await main.run(['curl', '-s', '--max-time', '2', `http://${host.address}:${port}/`])).code).toBe(7);
       }
     }
+  });
+
+  test('a port that needs a privilege is told with what to do, and the rest works', async () => {
+    const { web } = world.hosts;
+    const status = JSON.parse(await web.check(['weft', 'status', '--json', '--data', world.agents.web.dataDir]));
+    const problem = status.agent.problems.find(({ subject }: { subject: string }) => subject.startsWith('smtp:25'));
+    expect(problem).toMatchObject({ code: 'port-privileged' });
+    expect(problem.message).toContain('ip_unprivileged_port_start');
+    expect(await web.check(['dig', '+short', 'smtp.internal'])).toMatch(/^127\./);
+    expect(await web.check(['redis-cli', '-h', 'redis', 'ping'])).toBe('PONG\n');
   });
 
   test('names answer as they should', async () => {

@@ -15,6 +15,7 @@ services:
   resolver:  { kind: private, ports: [5353/udp, 5353] }
   statsd:    { kind: private, ports: [8125/udp] }
   echo:      { kind: private, ports: [7000] }
+  smtp:      { kind: private, ports: [25] }
   mailer:    { kind: worker }
 policies:
   - { name: no-admin-ui, action: deny, from: [web], to: [rabbit], ports: [15672] }

@@ -1,6 +1,7 @@
 /** What control has answered, it keeps: killed with -9 again and again during a thousand applies. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { type ServiceError, status } from '@grpc/grpc-js';
 import { decodeAdminToken } from '@weft/proto';
 import { AdminClient, adminService, bearerMetadata, callUnary, pinnedCredentials } from '@weft/proto/wire';
 import { expect, test } from 'vitest';
@@ -9,6 +10,9 @@ import { createLocalLab } from '../harness/host.ts';
 import { Control } from '../harness/weft.ts';
 
 const APPLIES = 1_000;
+
+/** How a call ends whose connection was cut: nothing else may fail here. */
+const CUT_OFF: readonly unknown[] = [status.UNAVAILABLE, status.CANCELLED, status.INTERNAL];
 
 test('no accepted revision is lost when control is killed during 1,000 applies', async () => {
   await using lab = createLocalLab();
@@ -36,19 +40,27 @@ test('no accepted revision is lost when control is killed during 1,000 applies',
   let client = await connect();
   let accepted = { number: 0, revision: await apply(client, 0) };
   let kills = 0;
+  let cutOff = 0;
   let number = 1;
   while (number < APPLIES) {
     const burst = Math.min(APPLIES, number + 60 + ((number * 7) % 80));
     const work = (async () => {
       for (; number < burst; number++) accepted = { number, revision: await apply(client, number) };
     })();
-    // Now and then the kill falls into the middle of an apply.
-    const killer = work.then(undefined, () => {});
-    if (kills % 2 === 0) await killer;
-    else await new Promise((soon) => setTimeout(soon, 40 + ((number * 13) % 60)));
+    const end = work.then(
+      () => undefined,
+      (error: unknown) => ({ error }),
+    );
+    // Every other kill falls into the middle of an apply, and those between into a pause. Nothing may fail before it.
+    if (kills % 2 === 0) await work;
+    else await Promise.race([work, new Promise((soon) => setTimeout(soon, 40 + ((number * 13) % 60)))]);
     await control.process.kill();
     kills++;
-    await killer;
+    const cut = await end;
+    if (cut !== undefined) {
+      expect(CUT_OFF, String(cut.error)).toContain((cut.error as Partial<ServiceError>).code);
+      cutOff++;
+    }
     client.close();
     await control.restart();
     client = await connect();
@@ -61,4 +73,5 @@ test('no accepted revision is lost when control is killed during 1,000 applies',
   }
   client.close();
   expect(kills).toBeGreaterThan(5);
+  expect(cutOff).toBeGreaterThanOrEqual(3);
 }, 120_000);

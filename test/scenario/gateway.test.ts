@@ -3,8 +3,9 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { WebSocket, WebSocketServer } from 'ws';
 import { until } from '../harness/until.ts';
-import type { Agent } from './agent.ts';
+import { type Agent, connect } from './agent.ts';
 import { Mesh } from './mesh.ts';
 
 const HOST = 'shop.example.com';
@@ -13,6 +14,7 @@ const MESH = `
 services:
   shop: { kind: web, ports: [3000], public: { port: 3000, hosts: [${HOST}] } }
   local: { kind: web, ports: [3000], public: { port: 3000, hosts: [${LOCAL}] } }
+  ledger: { kind: private, ports: [3000] }
 `;
 
 let mesh: Mesh;
@@ -22,13 +24,18 @@ const server = http.createServer((request, response) => {
   if (request.url === '/endless') response.write('once upon a time');
   else response.end(`you asked ${request.url}`);
 });
+const sockets = new WebSocketServer({ server });
+sockets.on('connection', (socket, request) => {
+  socket.send(`welcome to ${request.url}`);
+  socket.on('message', (data, binary) => socket.send(data, { binary }));
+});
 
 beforeAll(async () => {
   mesh = await Mesh.start(MESH);
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const target = { 3000: (server.address() as AddressInfo).port };
-  await mesh.agent('back', { services: { shop: target } });
+  await mesh.agent('back', { services: { shop: target, ledger: target } });
   edge = await mesh.agent('edge', { services: { local: target }, gateway: { host: '127.0.0.1', port: 0 } });
   const { gateway } = await until(
     'the gateway',
@@ -38,9 +45,11 @@ beforeAll(async () => {
   address = new URL(`http://${gateway}`);
   await edge.vip('shop');
   await edge.vip('local');
+  await edge.vip('ledger');
 });
 afterAll(async () => {
   await mesh.close();
+  for (const socket of sockets.clients) socket.terminate();
   server.closeAllConnections();
   server.close();
 });
@@ -91,4 +100,55 @@ test('a client that leaves in the middle of an answer is recorded as a reset', a
     outcome: 'reset',
     bytesReceived: expect.any(Number),
   });
+});
+
+test('a WebSocket carries messages both ways, and its flow ends with it', async () => {
+  const before = (await mesh.records('shop')).length;
+  const client = new WebSocket(new URL('/chat', address).href.replace('http:', 'ws:'), { headers: { host: HOST } });
+  const [welcome] = await once(client, 'message');
+  expect(String(welcome)).toBe('welcome to /chat');
+  for (const size of [0, 1, 126, 65_536, 300_000]) {
+    const sent = Buffer.alloc(size, 'z');
+    client.send(sent);
+    const [received] = await once(client, 'message');
+    expect(sent.equals(received as Buffer)).toBe(true);
+  }
+  client.close(4000, 'done');
+  expect(await once(client, 'close')).toEqual([4000, Buffer.from('done')]);
+  expect((await mesh.recorded('shop', before + 1)).at(-1)).toMatchObject({
+    outcome: 'closed',
+    source: 'internet',
+    rule: 'builtin:ingress',
+    sourceHost: 'edge',
+    destinationHost: 'back',
+  });
+});
+
+/** The answer to a request with these Host fields, as it stands on the wire; the request asks that the connection end. */
+async function exchange(...hosts: string[]): Promise<string> {
+  const socket = await connect(address.hostname, Number(address.port));
+  const fields = hosts.map((host) => `Host: ${host}\r\n`).join('');
+  socket.write(`GET /raw HTTP/1.1\r\n${fields}Connection: close\r\n\r\n`);
+  return await text(socket);
+}
+
+test('only one Host, and only of a public service, opens a flow', async () => {
+  const all = async (): Promise<number> => (await mesh.records()).length;
+  const before = await all();
+  for (const hosts of [[HOST, HOST], [HOST, 'ledger.internal'], ['ledger.internal', HOST], []]) {
+    expect(await exchange(...hosts)).toMatch(/^HTTP\/1.1 400 /);
+  }
+  const unknown = await exchange('nobody.example.com');
+  expect(unknown).toMatch(/^HTTP\/1.1 404 /);
+  // What is private answers as what does not exist does, by each of its names.
+  const undated = (answer: string): string => answer.replace(/^Date: .*\r\n/im, '');
+  for (const host of ['ledger', 'ledger.internal', 'ledger.internal:3000', await edge.vip('ledger')]) {
+    expect(undated(await exchange(host))).toBe(undated(unknown));
+  }
+  // The same request with a public name is carried, and is the only one that made a flow.
+  expect(await exchange(HOST)).toMatch(/^HTTP\/1.1 200 [\s\S]*you asked \/raw/);
+  await until('the one record', all, (count) => count > before);
+  await edge.idle();
+  expect(await all()).toBe(before + 1);
+  expect(await mesh.records('ledger')).toEqual([]);
 });

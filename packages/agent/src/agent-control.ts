@@ -1,5 +1,5 @@
 /** What control's word does to a running agent: fresh or stale, member or not, and back again. */
-import type { JoinToken } from '@weft/proto';
+import { type JoinToken, messageOf } from '@weft/proto';
 import type { Logger } from 'pino';
 import type { AgentFile } from './config/agent-file.ts';
 import { runLink } from './netmap/link.ts';
@@ -133,7 +133,7 @@ async function joinAgain({ token, member, file, ...rest }: ControlParts, signal:
     await rejoin({ ...request, keys: member.keys }, signal);
     return true;
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     logger.warn({ event: 'not-joined-again', reason }, 'the join token does not let this host back in');
     return false;
   }

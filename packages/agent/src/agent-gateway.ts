@@ -1,6 +1,6 @@
 /** The gateway of an agent whose file asks for one, joined to the outbound side: the internet's calls are flows like any other. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type FlowOutcome, formatHostPort } from '@weft/proto';
+import { type FlowOutcome, formatHostPort, messageOf } from '@weft/proto';
 import type { Logger } from 'pino';
 import type { AgentFile } from './config/agent-file.ts';
 import { conduitDuplex, createGateway, type IngressOpened, type IngressRefusal } from './gateway/index.ts';
@@ -55,7 +55,7 @@ export function openGateway(parts: GatewayParts, signal: AbortSignal): OpenGatew
         parts.problems.raise({
           code: 'gateway-listen',
           subject,
-          message: error instanceof Error ? error.message : String(error),
+          message: messageOf(error),
         });
         await sleep(RETRY_MS, undefined, { signal }).catch(() => {});
       }

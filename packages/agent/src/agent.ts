@@ -6,6 +6,7 @@ import {
   formatHostPort,
   type HostPort,
   type JoinToken,
+  messageOf,
   parseAddress,
 } from '@weft/proto';
 import type { Logger } from 'pino';
@@ -186,7 +187,7 @@ async function openDns(options: AgentOptions, store: NetmapStore, signal: AbortS
     return await createDnsServer({ listen: options.dns, netmap: store, logger: options.logger, signal });
   } catch (cause) {
     // Nothing works without names, and a port that is wrong once is wrong for good: said at once, and not as a problem.
-    throw new AgentError('listen-failed', cause instanceof Error ? cause.message : String(cause), { cause });
+    throw new AgentError('listen-failed', messageOf(cause), { cause });
   }
 }
 
@@ -280,7 +281,7 @@ async function openStatus(
   try {
     await serveStatus(path, status, signal);
   } catch (error) {
-    const message = `${error instanceof Error ? error.message : String(error)}; weft status cannot show this agent`;
+    const message = `${messageOf(error)}; weft status cannot show this agent`;
     parts.problems.raise({ code: 'status-socket', subject: path, message });
   }
 }

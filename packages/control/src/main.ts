@@ -5,7 +5,7 @@ import { type Logger, pino } from 'pino';
 import { DirectoryError } from './cli/errors.ts';
 import { buildProgram } from './cli/program.ts';
 import { KeyFileError } from './enroll/errors.ts';
-import { ListenError } from './rpc/listen.ts';
+import { ListenError } from './rpc/errors.ts';
 import { type Control, type ServeOptions, startControl } from './serve.ts';
 import { StoreError } from './store/errors.ts';
 

@@ -1,13 +1,14 @@
 /** Talking to control as an operator: where it is, what proves us, and what its refusals mean. */
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type ClientReadableStream, Metadata, type ServiceError, status } from '@grpc/grpc-js';
+import { type ClientReadableStream, type Metadata, status } from '@grpc/grpc-js';
 import { decodeAdminToken, parseHostPort, TokenError } from '@weft/proto';
 import {
   AdminClient,
   bearerMetadata,
   callServerStream,
   callUnary,
+  isServiceError,
   type pb,
   pinnedCredentials,
   type ServerStreamMethod,
@@ -16,10 +17,10 @@ import {
 import { channelOptions } from '../netmap/channel.ts';
 import { CommandError, UsageError } from './errors.ts';
 import { defaultDirectory } from './paths.ts';
-import { paint, type Terminal } from './terminal.ts';
+import { paintErr, printable, type Terminal } from './terminal.ts';
 
 const DEFAULT_CONTROL = '127.0.0.1:7400';
-const CALL_DEADLINE_MS = 15_000;
+export const CALL_DEADLINE_MS = 15_000;
 
 /** The options that every admin command takes. */
 export interface AdminOptions {
@@ -70,11 +71,14 @@ export class Admin {
     return callUnary(this.#client, method, request, { signal: this.#signal, deadlineMs, metadata: this.#metadata });
   }
 
+  /** Without a deadline the stream lasts as long as control and the signal let it. */
   stream<Request, Response>(
     method: ServerStreamMethod<Request, Response>,
     request: pb.Outgoing<Request>,
+    deadlineMs?: number,
   ): ClientReadableStream<Response> {
-    return callServerStream(this.#client, method, request, { signal: this.#signal, metadata: this.#metadata });
+    const settings = { signal: this.#signal, metadata: this.#metadata, deadlineMs };
+    return callServerStream(this.#client, method, request, settings);
   }
 
   close(): void {
@@ -104,6 +108,27 @@ export async function withAdmin<Result>(
   }
 }
 
+/**
+ * As withAdmin, for a listing: before the first apply there is no network and so nothing to list, which is no failure as
+ * long as none was named.
+ */
+export async function listWithAdmin<Entry>(
+  options: AdminOptions & { readonly network?: string },
+  terminal: Terminal,
+  signal: AbortSignal,
+  list: (admin: Admin) => Promise<readonly Entry[]>,
+): Promise<readonly Entry[]> {
+  try {
+    return await withAdmin(options, terminal, signal, list);
+  } catch (error) {
+    const cause = error instanceof CommandError ? error.cause : undefined;
+    const nothing = options.network === undefined && isServiceError(cause) && cause.code === status.NOT_FOUND;
+    if (!nothing) throw error;
+    terminal.err(`${printable(cause.details)}\n`);
+    return [];
+  }
+}
+
 async function readAdminToken({ tokenFile }: AdminAccess, terminal: Terminal): Promise<string> {
   const advice =
     'name it with --admin-token-file or WEFT_ADMIN_TOKEN_FILE; weft-control serve makes it as DIR/admin.token';
@@ -111,7 +136,7 @@ async function readAdminToken({ tokenFile }: AdminAccess, terminal: Terminal): P
   try {
     const { mode } = await stat(tokenFile);
     if ((mode & 0o077) !== 0) {
-      terminal.err(`${paint(terminal, 'yellow', 'warning')}: ${tokenFile} may be read by others; chmod 600 it\n`);
+      terminal.err(`${paintErr(terminal, 'yellow', 'warning')}: ${tokenFile} may be read by others; chmod 600 it\n`);
     }
     token = (await readFile(tokenFile, 'utf8')).trim();
   } catch (cause) {
@@ -162,9 +187,4 @@ function explained(error: unknown, { address, tokenFile }: AdminAccess): unknown
     return new CommandError('control-unreachable', words, { cause: error });
   }
   return error;
-}
-
-/** Whether grpc-js made the error from a status. */
-export function isServiceError(error: unknown): error is ServiceError {
-  return error instanceof Error && 'metadata' in error && error.metadata instanceof Metadata;
 }

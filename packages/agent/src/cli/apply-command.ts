@@ -1,13 +1,13 @@
 /** weft apply: from a mesh file to what every agent enforces. */
 import { status } from '@grpc/grpc-js';
-import { adminService, fieldErrorsFromError, meshToWire, problemsFromWire } from '@weft/proto/wire';
+import { adminService, fieldErrorsFromError, isServiceError, meshToWire, problemsFromWire } from '@weft/proto/wire';
 import { FileError, formatProblem } from '../config/errors.ts';
 import { type MeshFile, readMeshFile } from '../config/mesh-file.ts';
-import { type Admin, type AdminOptions, isServiceError, withAdmin } from './admin.ts';
+import { type Admin, type AdminOptions, withAdmin } from './admin.ts';
 import { parseDuration } from './duration.ts';
 import { CommandError, UsageError } from './errors.ts';
 import { writeJson } from './json.ts';
-import { type Color, paint, printable, type Terminal } from './terminal.ts';
+import { type Color, paint, paintErr, printable, type Terminal } from './terminal.ts';
 
 export interface ApplyOptions extends AdminOptions {
   readonly file: string;
@@ -40,7 +40,7 @@ export async function apply(options: ApplyOptions, terminal: Terminal, signal: A
   const warnings = problemsFromWire(answer.warnings);
   for (const { field, message } of warnings) {
     const problem = { ...file.locate(field), message: field === '' ? message : `${field}: ${message}` };
-    terminal.err(`${paint(terminal, 'yellow', 'warning')}: ${printable(formatProblem(file.file, problem))}\n`);
+    terminal.err(`${paintErr(terminal, 'yellow', 'warning')}: ${printable(formatProblem(file.file, problem))}\n`);
   }
   const changes = answer.changes.map(({ operation, subject, detail }) => ({ operation, subject, detail }));
   if (options.json !== undefined) {

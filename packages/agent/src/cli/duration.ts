@@ -2,11 +2,14 @@
 
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
-/** Milliseconds of `500ms`, `10s`, `5m`, `1h` or `7d`; undefined for anything else. */
+const PART = /(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h|d)/g;
+const WHOLE = new RegExp(`^(?:${PART.source}){1,5}$`);
+
+/** Milliseconds of `500ms`, `10s`, `5m`, `1h30m` or `7d`; undefined for anything else. */
 export function parseDuration(text: string): number | undefined {
-  const match = /^(\d{1,9}(?:\.\d{1,3})?)(ms|s|m|h|d)$/.exec(text);
-  const unit = UNITS[match?.[2] ?? ''];
-  return match === null || unit === undefined ? undefined : Math.round(Number(match[1]) * unit);
+  if (!WHOLE.test(text)) return undefined;
+  const parts = [...text.matchAll(PART)].map(([, amount, unit]) => Number(amount) * (UNITS[unit ?? ''] ?? 0));
+  return Math.round(parts.reduce((sum, part) => sum + part, 0));
 }
 
 /** The largest whole unit and the next: `2d 3h`, `4m 10s`, `0s`. */

@@ -23,7 +23,8 @@ export async function explain(
   if (host === undefined ? from !== 'internet' && !isServiceName(from) : hostNameProblem(host) !== undefined) {
     throw new UsageError(`FROM is a service, host:NAME or internet; found ${JSON.stringify(from)}`);
   }
-  const destination = readDestination(to);
+  // People paste what their programs are given.
+  const destination = readDestination(to.replace(/\.internal\.?(?=:)/, ''));
   const answer = await withAdmin(options, terminal, signal, (admin) =>
     admin.call(adminService.explain, {
       network: options.network ?? '',

@@ -2,13 +2,13 @@
 
 import { status } from '@grpc/grpc-js';
 import { type FlowRecord, formatPortRange } from '@weft/proto';
-import { adminService, flowFromWire, type pb } from '@weft/proto/wire';
-import { type AdminOptions, isServiceError, withAdmin } from './admin.ts';
+import { adminService, flowFromWire, isServiceError, type pb } from '@weft/proto/wire';
+import { type AdminOptions, CALL_DEADLINE_MS, listWithAdmin } from './admin.ts';
 import { UsageError } from './errors.ts';
 import { formatBytes, formatTime, orDash } from './format.ts';
 import { writeJsonLine } from './json.ts';
 import { type Cell, writeTable } from './table.ts';
-import { paint, printable, type Terminal } from './terminal.ts';
+import { paint, paintErr, printable, type Terminal } from './terminal.ts';
 
 export interface FlowsOptions extends AdminOptions {
   readonly network?: string;
@@ -31,14 +31,15 @@ export async function flows(options: FlowsOptions, terminal: Terminal, signal: A
     follow: options.follow ?? false,
     limit,
   };
-  await withAdmin(options, terminal, signal, async (admin) => {
-    const stream = admin.stream(adminService.watchFlows, request);
+  const gathered = await listWithAdmin(options, terminal, signal, async (admin) => {
+    const deadline = options.follow === undefined ? CALL_DEADLINE_MS : undefined;
+    const stream = admin.stream(adminService.watchFlows, request, deadline);
     const gathered: FlowRecord[] = [];
     try {
       for await (const answer of stream as AsyncIterable<pb.WatchFlowsResponse>) {
         if (answer.missed > 0) {
           terminal.err(
-            `${paint(terminal, 'yellow', 'warning')}: ${answer.missed} flows are not shown: they came too fast\n`,
+            `${paintErr(terminal, 'yellow', 'warning')}: ${answer.missed} flows are not shown: they came too fast\n`,
           );
         }
         if (!answer.record) continue;
@@ -51,8 +52,9 @@ export async function flows(options: FlowsOptions, terminal: Terminal, signal: A
       // Ctrl-C is how following ends.
       if (!signal.aborted && !(isServiceError(error) && error.code === status.CANCELLED)) throw error;
     }
-    if (options.json === undefined && options.follow === undefined) writeFlows(gathered, terminal);
+    return gathered;
   });
+  if (options.json === undefined && options.follow === undefined) writeFlows(gathered, terminal);
 }
 
 function writeFlows(records: readonly FlowRecord[], terminal: Terminal): void {

@@ -1,7 +1,7 @@
 /** weft services and weft agents. */
 import { formatPortRange } from '@weft/proto';
 import { adminService, portsFromWire, reportFromWire, serviceFromWire } from '@weft/proto/wire';
-import { type AdminOptions, withAdmin } from './admin.ts';
+import { type AdminOptions, listWithAdmin } from './admin.ts';
 import { formatDuration } from './duration.ts';
 import { orDash } from './format.ts';
 import { writeJson } from './json.ts';
@@ -14,10 +14,13 @@ export interface ListingOptions extends AdminOptions {
 }
 
 export async function services(options: ListingOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
-  const answer = await withAdmin(options, terminal, signal, (admin) =>
-    admin.call(adminService.listServices, { network: options.network ?? '' }),
+  const listed = await listWithAdmin(
+    options,
+    terminal,
+    signal,
+    async (admin) => (await admin.call(adminService.listServices, { network: options.network ?? '' })).services,
   );
-  const entries = answer.services.map((entry) => {
+  const entries = listed.map((entry) => {
     const service = serviceFromWire(entry.service ?? {});
     return {
       service: { ...service, ports: service.ports.map(formatPortRange) },
@@ -60,10 +63,13 @@ export async function services(options: ListingOptions, terminal: Terminal, sign
 }
 
 export async function agents(options: ListingOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
-  const answer = await withAdmin(options, terminal, signal, (admin) =>
-    admin.call(adminService.listAgents, { network: options.network ?? '' }),
+  const listed = await listWithAdmin(
+    options,
+    terminal,
+    signal,
+    async (admin) => (await admin.call(adminService.listAgents, { network: options.network ?? '' })).agents,
   );
-  const entries = answer.agents.map((agent) => {
+  const entries = listed.map((agent) => {
     const report = agent.report ? reportFromWire(agent.report) : undefined;
     // Named one by one: a default that was not sent stands on the message's prototype, where a spread does not look.
     return {
@@ -102,7 +108,7 @@ export async function agents(options: ListingOptions, terminal: Terminal, signal
       agent.host,
       agent.connected
         ? { text: 'connected', color: 'green' }
-        : { text: agent.lastSeenMs === 0 ? 'never connected' : `away, last seen ${ago}`, color: 'red' },
+        : { text: agent.lastSeenMs === 0 ? 'not connected yet' : `away, last seen ${ago}`, color: 'red' },
       String(agent.enforcedRevision),
       orDash(agent.address),
       orDash(agent.services.join(',')),

@@ -55,7 +55,8 @@ async function weft(...args: readonly string[]): Promise<Outcome> {
     err: (text: string) => {
       err += text;
     },
-    colors: false,
+    outColors: false,
+    errColors: false,
     env,
     now: () => NOW,
   };
@@ -85,7 +86,7 @@ describe('usage', () => {
     [['explain', 'web'], "missing required argument 'to'"],
     [['status', '--nonsense'], "unknown option '--nonsense'"],
     [['token', 'create', '--ttl', 'soon'], '--ttl takes a duration'],
-    [['token', 'create', '--services', 'Redis'], '--services takes names'],
+    [['token', 'create', '--services', 'Redis'], '--services takes lower case names'],
     [['token', 'create', '--host', 'a_b'], "--host takes a host's name"],
     [['flows', '--limit', '0'], '--limit takes a number'],
     [['explain', 'WEB', 'redis:6379'], 'FROM is a service, host:NAME or internet'],
@@ -191,7 +192,8 @@ describe('tokens', () => {
     serve({
       createToken: (call, answer) => {
         requests.push(call.request);
-        answer(null, { token: 'weft1.abc', tokenId: 'tk1', expiresMs: NOW + 1 });
+        const networkCreated = call.request.network === 'fresh';
+        answer(null, { token: 'weft1.abc', tokenId: 'tk1', expiresMs: NOW + 1, networkCreated });
       },
       listTokens: (_call, answer) =>
         answer(null, {
@@ -206,6 +208,15 @@ describe('tokens', () => {
         answer(null, { revision: 9, hosts: call.request.tokenId === 'tk1' ? ['a', 'b'] : [] }),
     }),
   );
+
+  test.each([
+    [['--services', ' redis, web,']],
+    [['--services', 'redis web']],
+    [['--services', 'redis', '--services=web']],
+  ])('create takes services as %j', async (options) => {
+    expect((await weft('token', 'create', ...options, '--ttl', '1h30m')).code).toBe(0);
+    expect(requests.at(-1)).toMatchObject({ services: ['redis', 'web'], ttlSeconds: 5_400 });
+  });
 
   test('create prints the token alone', async () => {
     const made = await weft(
@@ -229,8 +240,18 @@ describe('tokens', () => {
       ttlSeconds: 604_800,
     });
     const json = await weft('token', 'create', '--json');
-    expect(JSON.parse(json.out)).toEqual({ token: 'weft1.abc', token_id: 'tk1', expires_ms: NOW + 1 });
+    const answer = { token: 'weft1.abc', token_id: 'tk1', expires_ms: NOW + 1, network_created: false };
+    expect(JSON.parse(json.out)).toEqual(answer);
     expect(requests.at(-1)?.ttlSeconds).toBe(3_600);
+  });
+
+  test('create says on stderr that it made the network', async () => {
+    const err = 'note: network fresh is new; it has no services until weft apply\n';
+    const made = await weft('token', 'create', '--network', 'fresh');
+    expect(made).toEqual({ code: 0, out: 'weft1.abc\n', err });
+    const json = await weft('token', 'create', '--network', 'fresh', '--json');
+    expect(json.err).toBe(err);
+    expect(JSON.parse(json.out)).toMatchObject({ network_created: true });
   });
 
   test('list', async () => {
@@ -354,6 +375,23 @@ describe('apply', () => {
 });
 
 describe('explain', () => {
+  test('takes the name that programs are given', async () => {
+    let asked: pb.ExplainRequest | undefined;
+    await serve({
+      explain: (call, answer) => {
+        asked = call.request;
+        answer(null, {
+          verdict: actionCodec.toWire('allow'),
+          rule: 'default',
+          revision: 7,
+          breakPoint: breakPointCodec.toWire('none'),
+        });
+      },
+    });
+    expect((await weft('explain', 'web', 'redis.internal:6379')).code).toBe(0);
+    expect(asked).toMatchObject({ from: 'web', service: 'redis', port: 6379 });
+  });
+
   const answering = (response: pb.Outgoing<pb.ExplainResponse>) =>
     serve({ explain: (call, answer) => answer(null, { ...response, reason: `${call.request.from} asks` }) });
 
@@ -401,6 +439,24 @@ describe('explain', () => {
 });
 
 describe('listings', () => {
+  test('before the first apply are empty, and say why on stderr', async () => {
+    const none = { code: status.NOT_FOUND, details: 'there is no network yet; weft apply makes one' };
+    await serve({
+      listServices: (_call, answer) => answer(none),
+      listAgents: (_call, answer) => answer(none),
+      listTokens: (_call, answer) => answer(none),
+      watchFlows: (call) => void call.emit('error', none),
+    });
+    const err = `${none.details}\n`;
+    for (const command of [['services'], ['agents'], ['token', 'list']]) {
+      expect(await weft(...command, '--json')).toEqual({ code: 0, out: '[]\n', err });
+    }
+    expect(await weft('flows', '--json')).toEqual({ code: 0, out: '', err });
+    expect((await weft('services')).out).toMatch(/^NAME .*\n$/);
+    // A network that was named and is not there is a mistake.
+    expect((await weft('services', '--json', '--network', 'prod')).code).toBe(1);
+  });
+
   test('services', async () => {
     const service = serviceToWire({
       name: 'redis',
@@ -613,6 +669,16 @@ describe('status', () => {
       /stale since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d \(1m 30s\); control is not connected: connect ECONNREFUSED/,
     );
     expect(out).toContain('not reachable');
+  });
+
+  test('says that no agent runs here, and shows control', async () => {
+    await serve({ getStatus: (_call, answer) => answer(null, { version: '0.1.0', startedMs: NOW - 60_000 }) });
+    const { code, out } = await weft('status', '--data', directory);
+    expect(code).toBe(0);
+    expect(out).toContain(
+      `agent      no agent runs here (${directory})\n\ncontrol    ${control?.address}, version 0.1.0`,
+    );
+    expect(out.startsWith('agent')).toBe(true);
   });
 
   test('needs one of the two', async () => {

@@ -9,7 +9,7 @@ import { explain } from './explain-command.ts';
 import { flows } from './flows-command.ts';
 import { agents, services } from './listing-commands.ts';
 import { showStatus } from './status-command.ts';
-import { paint, type Terminal } from './terminal.ts';
+import { paintErr, type Terminal } from './terminal.ts';
 import { revokeAgent, tokenCreate, tokenList, tokenRevoke } from './token-command.ts';
 import { up } from './up-command.ts';
 
@@ -28,7 +28,7 @@ export async function run(args: readonly string[], terminal: Terminal, signal: A
 }
 
 function failed(error: unknown, terminal: Terminal): ExitCode {
-  const name = paint(terminal, 'red', 'weft');
+  const name = paintErr(terminal, 'red', 'weft');
   // Commander has already written what is wrong, or the help that was asked for.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   if (error instanceof FileError) {
@@ -56,8 +56,8 @@ function build(terminal: Terminal, signal: AbortSignal, exit: (code: ExitCode) =
     .configureOutput({
       writeOut: (text) => terminal.out(text),
       writeErr: (text) => terminal.err(text),
-      getOutHasColors: () => terminal.colors,
-      getErrHasColors: () => terminal.colors,
+      getOutHasColors: () => terminal.outColors,
+      getErrHasColors: () => terminal.errColors,
     })
     .showHelpAfterError('(add --help for the options and an example)');
   example(program, 'weft token create --network prod --services redis', 'weft up --join-file token --config weft.yaml');
@@ -66,8 +66,12 @@ function build(terminal: Terminal, signal: AbortSignal, exit: (code: ExitCode) =
   example(token, 'weft token list --network prod');
   const create = admin(token.command('create').description('make a join token; it alone is printed'))
     .addOption(network())
-    .option('--services <NAMES>', 'services that a host may run with it, with commas between; none when left away')
-    .option('--host <NAME>', 'the one host that it is good for')
+    .option(
+      '--services <NAMES>',
+      'services that a host may run with it, with commas between, or given again; none when left away',
+      (names: string, before: string | undefined) => (before === undefined ? names : `${before},${names}`),
+    )
+    .option('--host <NAME>', 'the one host that it is good for, and its name; otherwise a host goes by its own')
     .option('--gateway', 'the host may be a gateway')
     .option('--reusable', 'may be used more than once')
     .option('--ephemeral', 'hosts that join with it are forgotten when they go away')
@@ -84,10 +88,10 @@ function build(terminal: Terminal, signal: AbortSignal, exit: (code: ExitCode) =
     .argument('<id>', 'identifier from weft token list')
     .addOption(json())
     .action((id, options) => tokenRevoke(id, options, terminal, signal));
-  example(end, 'weft token revoke tk-4f2a');
+  example(end, 'weft token revoke tk_74fd09c2be51a83d');
 
   const applying = admin(program.command('apply').description('set the services and policies of a network'))
-    .requiredOption('-f, --file <FILE>', 'the mesh file')
+    .requiredOption('-f, --file <FILE>', 'the mesh file; - is stdin')
     .option('--dry-run', 'print the difference and change nothing')
     .option('--wait', 'return when every connected agent enforces it, and name those that do not')
     .option('--timeout <DURATION>', 'how long to wait', '10s')
@@ -99,7 +103,7 @@ function build(terminal: Terminal, signal: AbortSignal, exit: (code: ExitCode) =
     .command('up')
     .description('run the agent of this host')
     .option('--join <TOKEN>', 'join token; needed at the first start only, and better kept out of the process list')
-    .option('--join-file <FILE>', 'file that holds the join token; WEFT_JOIN is read too')
+    .option('--join-file <FILE>', 'file that holds the join token; WEFT_JOIN is read when neither is given')
     .option('--config <FILE>', 'the agent file: what runs on this host')
     .option('--data <DIR>', 'where keys and state are kept')
     .option('--tunnel <HOST:PORT>', 'where other agents connect, TCP and UDP', '0.0.0.0:7410')
@@ -133,7 +137,7 @@ function build(terminal: Terminal, signal: AbortSignal, exit: (code: ExitCode) =
     .option('--denied', 'only those that were denied')
     .option('--follow', 'stay, and print each as it ends')
     .option('--limit <NUMBER>', 'how many of the past to begin with', '100')
-    .addOption(new Option('--json', 'print one JSON object a line'))
+    .addOption(new Option('--json', 'print one JSON object a line; nothing when there are none'))
     .action((options) => flows(options, terminal, signal));
   example(watching, 'weft flows --denied --follow');
 
@@ -150,7 +154,7 @@ function build(terminal: Terminal, signal: AbortSignal, exit: (code: ExitCode) =
     .addOption(network())
     .addOption(json())
     .action((agent, options) => revokeAgent(agent, options, terminal, signal));
-  example(revoking, 'weft revoke build-3 --network prod');
+  example(revoking, 'weft revoke build-3 --network prod', 'weft revoke ag_5b0e7f21c94d6a38');
   return program;
 }
 

@@ -42,7 +42,8 @@ export async function showStatus(options: StatusOptions, terminal: Terminal, sig
     writeJson(terminal, { agent: agent ?? null, control: controlJson(control, access.address) });
     return;
   }
-  if (agent !== undefined) writeAgent(agent, terminal);
+  if (agent === undefined) terminal.out(`${'agent'.padEnd(11)}${printable(`no agent runs here (${directory})`)}\n`);
+  else writeAgent(agent, terminal);
   if (control.asked && 'answer' in control) writeControl(control.answer, access.address, terminal);
   if (controlError !== undefined) {
     terminal.out(`\ncontrol    ${paint(terminal, 'red', 'not reachable')}: ${printable(controlError.message)}\n`);

@@ -6,7 +6,9 @@ export interface Terminal {
   /** What went wrong, and notes to the person. */
   err(text: string): void;
   /** Whether results may be coloured. */
-  readonly colors: boolean;
+  readonly outColors: boolean;
+  /** Whether what goes to err may be coloured: results often go to a file while a person reads the rest. */
+  readonly errColors: boolean;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly now: () => number;
 }
@@ -21,9 +23,17 @@ const CODES: Readonly<Record<Color, readonly [number, number]>> = {
   bold: [1, 22],
 };
 
-/** The text in a colour, where the terminal shows colours. */
+/** The text in a colour for `out`, where that shows colours. */
 export function paint(terminal: Terminal, color: Color, text: string): string {
-  if (!terminal.colors) return text;
+  return terminal.outColors ? painted(color, text) : text;
+}
+
+/** The text in a colour for `err`, where that shows colours. */
+export function paintErr(terminal: Terminal, color: Color, text: string): string {
+  return terminal.errColors ? painted(color, text) : text;
+}
+
+function painted(color: Color, text: string): string {
   const [on, off] = CODES[color];
   return `\u001b[${on}m${text}\u001b[${off}m`;
 }
@@ -36,13 +46,28 @@ export function printable(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '\ufffd');
 }
 
-/** The process's own terminal. Colours follow https://no-color.org. */
-export function processTerminal(): Terminal {
+/** The part of a process that a terminal is made of. */
+export interface TerminalProcess {
+  readonly stdout: OutputStream;
+  readonly stderr: OutputStream;
+  readonly env: Terminal['env'];
+}
+
+interface OutputStream {
+  /** True on a terminal; a pipe and a file have no such property. */
+  readonly isTTY?: boolean;
+  write(text: string): unknown;
+}
+
+/** The process's own terminal. Colours follow https://no-color.org, for each of the two streams by itself. */
+export function processTerminal({ stdout, stderr, env }: TerminalProcess = process): Terminal {
+  const wanted = (env.NO_COLOR ?? '') === '' && env.TERM !== 'dumb';
   return {
-    out: (text) => void process.stdout.write(text),
-    err: (text) => void process.stderr.write(text),
-    colors: process.stdout.isTTY === true && (process.env.NO_COLOR ?? '') === '' && process.env.TERM !== 'dumb',
-    env: process.env,
+    out: (text) => void stdout.write(text),
+    err: (text) => void stderr.write(text),
+    outColors: wanted && stdout.isTTY === true,
+    errColors: wanted && stderr.isTTY === true,
+    env,
     now: Date.now,
   };
 }

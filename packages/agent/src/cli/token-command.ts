@@ -1,7 +1,7 @@
 /** weft token: create, list, revoke. */
 import { isHostName, isServiceName } from '@weft/proto';
 import { adminService } from '@weft/proto/wire';
-import { type AdminOptions, withAdmin } from './admin.ts';
+import { type AdminOptions, listWithAdmin, withAdmin } from './admin.ts';
 import { parseDuration } from './duration.ts';
 import { UsageError } from './errors.ts';
 import { formatTime, orDash } from './format.ts';
@@ -30,16 +30,18 @@ export async function tokenCreate(options: TokenCreateOptions, terminal: Termina
       `--ttl takes a duration from 1s to 365d, such as 1h or 7d; found ${JSON.stringify(options.ttl)}`,
     );
   }
-  const services = (options.services ?? '').split(',').filter((name) => name !== '');
+  const services = (options.services ?? '').split(/[\s,]+/).filter((name) => name !== '');
   for (const name of services) {
     if (!isServiceName(name)) {
       throw new UsageError(
-        `--services takes names with commas between, such as redis,web; found ${JSON.stringify(name)}`,
+        `--services takes lower case names with commas between, such as redis,web; found ${JSON.stringify(name)}`,
       );
     }
   }
   if (options.host !== undefined && !isHostName(options.host)) {
-    throw new UsageError(`--host takes a host's name, such as build-3; found ${JSON.stringify(options.host)}`);
+    throw new UsageError(
+      `--host takes a host's name in lower case, such as build-3; found ${JSON.stringify(options.host)}`,
+    );
   }
   const made = await withAdmin(options, terminal, signal, (admin) =>
     admin.call(adminService.createToken, {
@@ -52,11 +54,17 @@ export async function tokenCreate(options: TokenCreateOptions, terminal: Termina
       ttlSeconds,
     }),
   );
+  const { token, tokenId, expiresMs, networkCreated } = made;
+  if (networkCreated) {
+    // A misspelt name makes a network too: it must not go unseen.
+    const network = printable(options.network ?? '');
+    terminal.err(`note: network ${network} is new; it has no services until weft apply\n`);
+  }
   if (options.json === undefined) {
-    terminal.out(`${made.token}\n`);
+    terminal.out(`${token}\n`);
     return;
   }
-  writeJson(terminal, { token: made.token, tokenId: made.tokenId, expiresMs: made.expiresMs });
+  writeJson(terminal, { token, tokenId, expiresMs, networkCreated });
 }
 
 export interface TokenListOptions extends AdminOptions {
@@ -65,8 +73,11 @@ export interface TokenListOptions extends AdminOptions {
 }
 
 export async function tokenList(options: TokenListOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
-  const { tokens } = await withAdmin(options, terminal, signal, (admin) =>
-    admin.call(adminService.listTokens, { network: options.network ?? '' }),
+  const tokens = await listWithAdmin(
+    options,
+    terminal,
+    signal,
+    async (admin) => (await admin.call(adminService.listTokens, { network: options.network ?? '' })).tokens,
   );
   if (options.json !== undefined) {
     const entries = tokens.map(

@@ -41,7 +41,7 @@ gateway: { http: "0.0.0.0:8080" }
   });
 
   test('may be empty: a host that only calls', () => {
-    for (const content of ['', '# nothing\n', '{}\n'])
+    for (const content of ['', '# nothing\n', '{}\n', 'services:\n', 'services:\n#  redis: {}\n', 'services: {}\n'])
       expect(parseAgentFile('weft.yaml', content).services.size).toBe(0);
   });
 

@@ -5,7 +5,7 @@ import { z } from 'zod';
 import { parseYaml, readYamlFile, type YamlFile } from './document.ts';
 import { FileError, type FileProblem } from './errors.ts';
 import { parseHostPort, parsePort } from './ports.ts';
-import { named, parsed, prefix, section, text, validate } from './schema.ts';
+import { maybe, named, parsed, prefix, section, text, validate } from './schema.ts';
 
 /** Where one port of a service is served on this host. */
 export interface AgentTarget {
@@ -67,10 +67,12 @@ const serviceSection = section(
 
 const fileSection = section(
   {
-    services: named(
-      z.preprocess((input) => input ?? {}, serviceSection),
-      'services',
-    ).optional(),
+    services: maybe(
+      named(
+        z.preprocess((input) => input ?? {}, serviceSection),
+        'services',
+      ),
+    ),
     gateway: section({ http: parsed((input) => parseHostPort(input, 'free-port')) }).optional(),
   },
   { tags: TAGS, agents: 'hosts are declared in the mesh file, not here' },

@@ -1,6 +1,18 @@
 /** A YAML file as a plain value that remembers where each piece of it stands. */
 import { readFile } from 'node:fs/promises';
-import { type Document, isMap, isNode, isScalar, isSeq, LineCounter, type Node, parseDocument, visit } from 'yaml';
+import { buffer } from 'node:stream/consumers';
+import {
+  type Document,
+  isMap,
+  isNode,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  parseDocument,
+  visit,
+  type YAMLMap,
+} from 'yaml';
 import { FileError, type FileProblem } from './errors.ts';
 
 export type Path = readonly (string | number)[];
@@ -19,11 +31,11 @@ export interface YamlFile {
   locateKey(path: Path, key: string): { line: number; column: number };
 }
 
-/** Reads and parses a file. Throws FileError. */
+/** Reads and parses a file, or for `-` what comes on stdin. Throws FileError. */
 export async function readYamlFile(file: string): Promise<YamlFile> {
   let text: string;
   try {
-    const bytes = await readFile(file);
+    const bytes = file === '-' ? await buffer(process.stdin) : await readFile(file);
     if (bytes.length > MAX_FILE_BYTES) {
       throw new FileError('file-unreadable', file, [
         { line: 0, column: 0, message: `is ${bytes.length} bytes long; at most ${MAX_FILE_BYTES} are read` },
@@ -61,6 +73,8 @@ export function parseYaml(file: string, text: string): YamlFile {
     strict: true,
     stringKeys: true,
     uniqueKeys: true,
+    // Of YAML 1.1, and in no later one; people write it all the same.
+    merge: true,
     version: '1.2',
   });
   const at = (offset: number) => {
@@ -121,15 +135,28 @@ function yamlMessage(code: string, message: string): string {
 /** The deepest node on the way along the path. */
 function walk(document: Document, path: Path): Node | null {
   let node: Node | null = document.contents;
-  for (const step of path) {
+  for (let at = 0; at < path.length; ) {
+    const step = path[at] ?? '';
     let next: unknown;
-    if (isMap(node)) next = node.items.find((item) => keyText(item.key) === String(step))?.value;
+    let steps = 1;
+    if (isMap(node)) ({ value: next, steps } = entryAt(node, path.slice(at)));
     else if (isSeq(node) && typeof step === 'number') next = node.items[step];
     else if (isSeq(node)) next = node.items.find((item) => isMap(item) && item.get('name') === step);
     if (!isNode(next) || next.range == null) return node;
     node = next;
+    at += steps;
   }
   return node;
+}
+
+/** A wrong name may hold dots, and then stands in the path as several steps: `services.a.b`. */
+function entryAt(map: YAMLMap, path: Path): { value: unknown; steps: number } {
+  for (let steps = 1; steps <= path.length; steps += 1) {
+    const key = path.slice(0, steps).join('.');
+    const pair = map.items.find((item) => keyText(item.key) === key);
+    if (pair !== undefined) return { value: pair.value, steps };
+  }
+  return { value: undefined, steps: 1 };
 }
 
 function keyText(key: unknown): string | undefined {

@@ -25,8 +25,10 @@ export class FileError extends Error {
     options?: ErrorOptions,
   ) {
     const ordered = [...problems].sort((a, b) => a.line - b.line || a.column - b.column);
-    const told = ordered.slice(0, MAX_TOLD).map((problem) => formatProblem(file, problem));
-    if (ordered.length > MAX_TOLD) told.push(`${file}: and ${ordered.length - MAX_TOLD} more`);
+    // One mistake may be found in two ways, and is told once.
+    const lines = [...new Set(ordered.map((problem) => formatProblem(file, problem)))];
+    const told = lines.slice(0, MAX_TOLD);
+    if (lines.length > MAX_TOLD) told.push(`${file}: and ${lines.length - MAX_TOLD} more`);
     super(told.join('\n'), options);
     this.code = code;
     this.file = file;

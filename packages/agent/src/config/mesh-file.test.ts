@@ -73,6 +73,35 @@ describe('a mesh file', () => {
     });
   });
 
+  test('may have its rules and tests commented out, but not its services', () => {
+    const bare = parseMeshFile('mesh.yaml', 'network: prod\npolicies:\n#  - {}\nagents:\ntests:\n').mesh;
+    expect(bare).toEqual(parseMeshFile('mesh.yaml', 'network: prod\n').mesh);
+    expect(mistakes('network: prod\nservices:\n')).toBe(
+      'mesh.yaml:2:10: services: expected a map of services, found nothing',
+    );
+  });
+
+  test('may be JSON, and may use anchors, aliases and merge keys', () => {
+    const json = '{"network": "prod", "services": {"a": {"kind": "private", "ports": [1, "2/udp"]}}}';
+    expect(parseMeshFile('mesh.json', json).mesh.services[0]?.ports).toHaveLength(2);
+    const merged =
+      'network: prod\nservices:\n  a: &a { kind: private, ports: [1] }\n  b: *a\n  c: { <<: *a, ports: [2] }\n';
+    expect(parseMeshFile('mesh.yaml', merged).mesh.services.map(({ kind, ports }) => [kind, ports[0]?.first])).toEqual([
+      ['private', 1],
+      ['private', 1],
+      ['private', 2],
+    ]);
+  });
+
+  test('a name with dots is found where it stands, and one mistake is told once', () => {
+    expect(mistakes('network: prod\nservices:\n  a.b: { kind: private, ports: [1] }\n')).toMatch(
+      /^mesh\.yaml:3:8: services\.a\.b: "a\.b" is not a service name/,
+    );
+    expect(mistakes('network: prod\nservices:\n  a: { kind: private, ports: [5, 5, 1-7] }\n')).toBe(
+      'mesh.yaml:3:37: services.a.ports[2]: 1-7/tcp overlaps 5; expected each port once',
+    );
+  });
+
   test('finds where a field of control stands', () => {
     const file = parseMeshFile('mesh.yaml', GOOD);
     expect(file.locate('services.redis.ports[0]')).toEqual({ line: 4, column: 37 });

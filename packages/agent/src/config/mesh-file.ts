@@ -13,7 +13,7 @@ import type { z } from 'zod';
 import { type Path, parseYaml, readYamlFile, type YamlFile } from './document.ts';
 import { FileError, type FileProblem } from './errors.ts';
 import { parsePorts } from './ports.ts';
-import { choice, expected, list, named, parsed, section, text, validate } from './schema.ts';
+import { choice, expected, list, maybe, named, parsed, section, text, validate } from './schema.ts';
 
 /** A mesh, and where each of its fields stands in the file it came from. */
 export interface MeshFile {
@@ -35,6 +35,7 @@ const publicPort = parsed((input) => {
 
 const meshSection = section({
   network: text('the name of the network'),
+  // With nothing in it, a mistake: it would take every service away.
   services: named(
     section({
       kind: choice(['web', 'private', 'worker']),
@@ -45,25 +46,29 @@ const meshSection = section({
     'services',
   ).optional(),
   default: choice(['allow', 'deny']).optional(),
-  policies: list(
-    section({
-      name: text('the name of the rule'),
-      action: choice(['allow', 'deny']),
-      from: selectors,
-      to: selectors,
-      ports: ports.optional(),
-    }),
-    'policies',
-  ).optional(),
-  agents: named(section({ tags: tags.optional() }), 'hosts').optional(),
-  tests: list(
-    section({
-      from: text('a caller: a service, host:NAME or internet'),
-      to: parsed(parseTestTarget),
-      expect: choice(['allow', 'deny']),
-    }),
-    'tests',
-  ).optional(),
+  policies: maybe(
+    list(
+      section({
+        name: text('the name of the rule'),
+        action: choice(['allow', 'deny']),
+        from: selectors,
+        to: selectors,
+        ports: ports.optional(),
+      }),
+      'policies',
+    ),
+  ),
+  agents: maybe(named(section({ tags: tags.optional() }), 'hosts')),
+  tests: maybe(
+    list(
+      section({
+        from: text('a caller: a service, host:NAME or internet'),
+        to: parsed(parseTestTarget),
+        expect: choice(['allow', 'deny']),
+      }),
+      'tests',
+    ),
+  ),
 });
 
 /** Reads a mesh file. Throws FileError with every mistake. */

@@ -29,6 +29,11 @@ export function list<Value extends z.ZodType>(value: Value, what: string) {
   return z.array(value, { error: (issue) => expected(`a list of ${what}`, issue.input) });
 }
 
+/** May be left away, or stand there with nothing in it: its entries are then commented out. */
+export function maybe<Value extends z.ZodType>(value: Value) {
+  return z.preprocess((input) => input ?? undefined, value.optional()).optional();
+}
+
 export function text(what: string) {
   return z.string({ error: (issue) => expected(what, issue.input) });
 }

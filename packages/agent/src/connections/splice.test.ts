@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Conduit, ConduitEvents } from './conduit.ts';
-import { type Splice, type SpliceResult, splice } from './splice.ts';
+import { type SpliceResult, splice } from './splice.ts';
 
 /** One end under the test's hand. */
 class Hand implements Conduit {
@@ -39,11 +39,11 @@ class Hand implements Conduit {
   }
 }
 
-function world(): { a: Hand; b: Hand; handle: Splice; results: SpliceResult[] } {
+function world(): { a: Hand; b: Hand; results: SpliceResult[] } {
   const [a, b] = [new Hand(), new Hand()];
   const results: SpliceResult[] = [];
-  const handle = splice(a, b, (result) => results.push(result));
-  return { a, b, handle, results };
+  splice(a, b, (result) => results.push(result));
+  return { a, b, results };
 }
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -90,19 +90,6 @@ describe('splice', () => {
     b.far.closed('reset');
     a.far.data(Buffer.from('late'), true);
     expect(b.log).toEqual([]);
-  });
-
-  it('is cut from outside, once, and says so', async () => {
-    const { a, b, handle, results } = world();
-    a.far.data(Buffer.from('x'), true);
-    handle.cut();
-    expect([a.log, b.log]).toEqual([['reset'], ['write x owned', 'reset']]);
-    a.far.closed('reset');
-    b.far.closed('reset');
-    handle.cut();
-    await turn();
-    expect(results).toEqual([{ how: 'cut', failedSide: undefined, cause: undefined, bytesAToB: 1, bytesBToA: 0 }]);
-    expect(handle.bytesAToB).toBe(1);
   });
 
   it('calls done after it has returned, even when both sides were over before', async () => {

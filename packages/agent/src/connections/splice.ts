@@ -7,21 +7,12 @@ import type { Conduit } from './conduit.ts';
 export type SpliceSide = 'a' | 'b';
 
 export interface SpliceResult {
-  /** `cut` when this agent ended it. */
-  readonly how: 'closed' | 'reset' | 'cut';
+  readonly how: 'closed' | 'reset';
   /** The side that ended first when it was no orderly close. */
   readonly failedSide: SpliceSide | undefined;
   readonly cause: Error | undefined;
   readonly bytesAToB: number;
   readonly bytesBToA: number;
-}
-
-export interface Splice {
-  /** Bytes so far. */
-  readonly bytesAToB: number;
-  readonly bytesBToA: number;
-  /** Resets both sides. `done` is called with `cut`, unless it was already over. */
-  cut(): void;
 }
 
 /** One side, and how far it is. */
@@ -34,7 +25,7 @@ interface Half {
 }
 
 /** Attaches to both conduits. `done` is called exactly once, after both have closed. */
-export function splice(a: Conduit, b: Conduit, done: (result: SpliceResult) => void): Splice {
+export function splice(a: Conduit, b: Conduit, done: (result: SpliceResult) => void): void {
   const halves = { a: half('a', a), b: half('b', b) };
   let how: SpliceResult['how'] = 'closed';
   let failedSide: SpliceSide | undefined;
@@ -42,7 +33,7 @@ export function splice(a: Conduit, b: Conduit, done: (result: SpliceResult) => v
 
   const finishWhenBothClosed = (): void => {
     if (!halves.a.closed || !halves.b.closed) return;
-    // Never inside `splice` itself: the caller has no handle yet.
+    // Never inside `splice` itself, nor inside a conduit's own event: whoever called has not finished its turn.
     queueMicrotask(() => done({ how, failedSide, cause, bytesAToB: halves.a.bytes, bytesBToA: halves.b.bytes }));
   };
 
@@ -71,20 +62,6 @@ export function splice(a: Conduit, b: Conduit, done: (result: SpliceResult) => v
 
   connect(halves.a, halves.b);
   connect(halves.b, halves.a);
-
-  return {
-    get bytesAToB() {
-      return halves.a.bytes;
-    },
-    get bytesBToA() {
-      return halves.b.bytes;
-    },
-    cut() {
-      if (how === 'closed' && !(halves.a.closed && halves.b.closed)) how = 'cut';
-      halves.a.conduit.reset();
-      halves.b.conduit.reset();
-    },
-  };
 }
 
 function half(side: SpliceSide, conduit: Conduit): Half {

@@ -20,11 +20,6 @@ export class MessageReader {
     this.#message = message;
   }
 
-  /** Whether a message has begun and not ended. */
-  get unfinished(): boolean {
-    return this.#held > 0;
-  }
-
   push(bytes: Buffer): void {
     this.#pieces.push(bytes);
     this.#held += bytes.length;

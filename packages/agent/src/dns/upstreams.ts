@@ -61,7 +61,8 @@ export function fixedUpstreams(texts: readonly string[], own: Upstream): Upstrea
 
 /**
  * Reads the file at most once a second, and only when it is not the file it was. A file that went away, or cannot be
- * read just now (it is being replaced), leaves what was known.
+ * read just now (it is being replaced), leaves what was known; so does one that now names this server alone, as a host
+ * does whose names were just given to it.
  */
 export function resolvConfUpstreams(
   path: string,
@@ -80,10 +81,18 @@ export function resolvConfUpstreams(
       const { mtimeMs, ino, size } = statSync(path);
       const mark = `${mtimeMs}/${ino}/${size}`;
       if (mark === seen || size > MAX_FILE_BYTES) return known;
-      known = parseResolvConf(readFileSync(path, 'utf8'))
-        .filter((upstream) => !leadsTo(own, upstream))
-        .slice(0, MAX_UPSTREAMS);
+      const named = parseResolvConf(readFileSync(path, 'utf8'));
+      const usable = named.filter((upstream) => !leadsTo(own, upstream)).slice(0, MAX_UPSTREAMS);
       seen = mark;
+      if (usable.length === 0 && named.length > 0 && known.length > 0) {
+        const kept = known.map(({ host }) => host);
+        logger.warn(
+          { event: 'dns-upstreams-kept', path, upstreams: kept },
+          'the file names this server alone; those that it named before are asked until this agent ends: keep them on further nameserver lines',
+        );
+        return known;
+      }
+      known = usable;
       const names = known.map(({ host }) => host);
       if (known.length > 0) logger.info({ event: 'dns-upstreams', path, upstreams: names }, 'resolvers read');
       else {

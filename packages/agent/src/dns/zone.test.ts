@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { sampleNetmap, silentNetmap } from './fixture.ts';
+import { sampleNetmap, silentNetmap } from '../netmap/sample.fixture.ts';
 import { Rcode, Type } from './message.ts';
 import { Zone } from './zone.ts';
 

@@ -1,6 +1,6 @@
 import http from 'node:http';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { GatewayBench, HOST } from './fixture.ts';
+import { GatewayBench, HOST } from './bench.fixture.ts';
 
 const SMALL_BODY = 'Not available.\n';
 

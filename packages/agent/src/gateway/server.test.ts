@@ -5,7 +5,7 @@ import { Duplex } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { GatewayBench, HOST, publicNetmap } from './fixture.ts';
+import { GatewayBench, HOST, publicNetmap } from './bench.fixture.ts';
 import { createGateway } from './server.ts';
 import type { IngressOpened } from './types.ts';
 

@@ -3,8 +3,8 @@ import type { Duplex } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
 import { connectSocket } from '../connections/socket.ts';
+import { GatewayBench, HOST } from './bench.fixture.ts';
 import { conduitDuplex } from './duplex.ts';
-import { GatewayBench, HOST } from './fixture.ts';
 
 let bench: GatewayBench;
 beforeEach(async () => {

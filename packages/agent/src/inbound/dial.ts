@@ -2,7 +2,7 @@
  * The last step of a flow, to the program on this host: from the caller's own address, so that the program can tell its
  * callers apart, and never from 127.0.0.1, which programs trust. Asks for a Permit: nobody gets here without a verdict.
  */
-import type { Permit, Protocol } from '@weft/proto';
+import { messageOf, type Permit, type Protocol } from '@weft/proto';
 import type { AgentService } from '../config/agent-file.ts';
 import type { Conduit } from '../connections/conduit.ts';
 import { connectSocket } from '../connections/socket.ts';
@@ -60,7 +60,7 @@ export function createDialer({ netmap, services, answers }: DialerOptions): Targ
       } catch (cause) {
         signal.throwIfAborted();
         const code = errorCode(cause);
-        const message = cause instanceof Error ? cause.message : String(cause);
+        const message = messageOf(cause);
         if (localAddress !== undefined && isExhaustion(code))
           return refuse('overloaded', `cannot connect to ${formatTarget(target)}: ${message}`);
         // The first target is the one that is meant; 127.0.0.1 says more than the ::1 that nobody configured.

@@ -1,4 +1,5 @@
 /** A flow that a peer opens here, from its proven key to the program. */
+import { messageOf } from '@weft/proto';
 import type { Logger } from 'pino';
 import { endingOf } from '../connections/ending.ts';
 import type { Admission, Flow, FlowRefusal, FlowRegistry, Loss } from '../connections/registry.ts';
@@ -144,7 +145,7 @@ export function createFlowHandler(options: FlowHandlerOptions): InboundHandler {
       if (opened.opened) return opened.conduit;
       refuse(opened.refusal);
     } catch (cause) {
-      const detail = cause instanceof Error ? cause.message : String(cause);
+      const detail = messageOf(cause);
       if (flow.live) refuse({ ...refusal, code: 'not-listening', detail });
       else inbound.refuse({ ...refusal, code: 'denied', detail });
     } finally {

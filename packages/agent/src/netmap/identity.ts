@@ -1,5 +1,5 @@
 /** Who this agent is: keys made on this host that never leave it, and the membership that control granted them. */
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import nacl from 'tweetnacl';
 import { z } from 'zod';
@@ -43,11 +43,6 @@ export function makeKeys(): AgentKeys {
   };
 }
 
-/** `SHA256:` and the first 16 bytes of the tunnel key's digest in hexadecimal. */
-export function fingerprint(tunnelKey: Uint8Array): string {
-  return `SHA256:${createHash('sha256').update(tunnelKey).digest('hex').slice(0, 32)}`;
-}
-
 const bytes = (length: number) =>
   z.base64url().transform((value, context) => {
     const decoded = new Uint8Array(Buffer.from(value, 'base64url'));
@@ -86,12 +81,12 @@ export async function loadIdentity(directory: string): Promise<Identity | undefi
       membership,
     };
   } catch (cause) {
-    // The cause may quote the file, and the file holds keys: only the kind of mistake is told.
-    const reason = cause instanceof Error && 'code' in cause ? String(cause.code) : 'it is damaged';
+    // A parser's error may quote the file, and the file holds keys: of that one neither words nor cause are handed on.
+    const reason = cause instanceof Error && 'code' in cause ? String(cause.code) : undefined;
     throw new AgentError(
       'state-unusable',
-      `cannot use ${path}: ${reason}; restore it, or remove it and join again with a new token`,
-      { cause },
+      `cannot use ${path}: ${reason ?? 'it is damaged'}; restore it, or remove it and join again with a new token`,
+      reason === undefined ? undefined : { cause },
     );
   }
 }

@@ -1,10 +1,12 @@
 /** Becoming a member: the one call that a join token is good for. */
+import { randomBytes } from 'node:crypto';
 import { type ServiceError, status } from '@grpc/grpc-js';
 import type { JoinToken } from '@weft/proto';
 import {
   AgentClient,
   agentService,
   callUnary,
+  isServiceError,
   joinProofMessage,
   PinMismatchError,
   pinnedCredentials,
@@ -15,11 +17,13 @@ import { AgentError } from './errors.ts';
 import type { AgentKeys, Membership } from './identity.ts';
 
 const JOIN_DEADLINE_MS = 10_000;
+/** What leaves room for a suffix in the 63 letters of a host name. */
+const MAX_STEM = 54;
 
 export interface JoinAttempt {
   readonly token: JoinToken;
   readonly keys: AgentKeys;
-  /** Name to go by when the token gives none. */
+  /** Name to go by when the token gives none; with a number behind it where another agent has it. */
   readonly fallbackHost: string;
   /** Services of the agent file. */
   readonly services: readonly string[];
@@ -65,8 +69,27 @@ async function joinNamed(address: string, attempt: JoinAttempt, signal: AbortSig
     const nameMissing =
       isServiceError(error) && error.code === status.INVALID_ARGUMENT && /^host\b/.test(error.details);
     if (!nameMissing) throw error;
-    return await joinAt(address, attempt, attempt.fallbackHost, signal);
   }
+  const names = namesToTry(attempt.fallbackHost);
+  for (const [index, name] of names.entries()) {
+    try {
+      return await joinAt(address, attempt, name, signal);
+    } catch (error) {
+      const taken = isServiceError(error) && error.code === status.ALREADY_EXISTS;
+      if (!taken || index === names.length - 1) throw error;
+    }
+  }
+  throw new Error('there is always a name to try');
+}
+
+/**
+ * Several agents may share a host, and hosts in containers a name: build-3, build-3-2 to build-3-9, and, where so many are
+ * alike, one by chance. A deny rule loses nothing by it: an agent whose token names no host could have asked for any name.
+ */
+function namesToTry(host: string): readonly string[] {
+  const stem = host.slice(0, MAX_STEM);
+  const numbered = Array.from({ length: 8 }, (_, index) => `${stem}-${index + 2}`);
+  return [host, ...numbered, `${stem}-${randomBytes(4).toString('hex')}`];
 }
 
 async function joinAt(address: string, attempt: JoinAttempt, host: string, signal: AbortSignal) {
@@ -105,9 +128,4 @@ function refused(address: string, cause: ServiceError): AgentError {
 
 function messageOf(error: Error): string {
   return isServiceError(error) ? error.details : error.message;
-}
-
-/** Whether grpc-js made the error from a status. */
-export function isServiceError(error: unknown): error is ServiceError {
-  return error instanceof Error && 'details' in error && typeof error.details === 'string' && 'metadata' in error;
 }

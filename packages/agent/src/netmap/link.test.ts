@@ -83,6 +83,35 @@ describe('joining', () => {
     expect(nacl.sign.detached.verify(signed, new Uint8Array(proof), keys.identity.publicKey)).toBe(true);
   });
 
+  test('takes the next free name where other agents of the host have the first', async () => {
+    const taken = new Set(['build-3', 'build-3-2']);
+    const control = await serve({
+      join: (call, answer) => {
+        const { host } = call.request;
+        if (host === '') answer({ code: status.INVALID_ARGUMENT, details: 'host: the token names no host' });
+        else if (taken.has(host)) answer({ code: status.ALREADY_EXISTS, details: `host ${host} has this name` });
+        else answer(null, { agentId: 'a1', network: 'prod', host });
+      },
+    });
+    const request = { ...attempt, token: tokenFor(control), keys: makeKeys() };
+    expect((await joinNetwork(request, stop.signal)).host).toBe('build-3-3');
+    for (let ordinal = 3; ordinal <= 9; ordinal += 1) taken.add(`build-3-${ordinal}`);
+    expect((await joinNetwork(request, stop.signal)).host).toMatch(/^build-3-[0-9a-f]{8}$/);
+  });
+
+  test('a name that the token gives is not exchanged for another', async () => {
+    const seen: string[] = [];
+    const control = await serve({
+      join: (call, answer) => {
+        seen.push(call.request.host);
+        answer({ code: status.ALREADY_EXISTS, details: 'host db-1 has this name or key' });
+      },
+    });
+    const request = { ...attempt, token: tokenFor(control), keys: makeKeys() };
+    await expect(joinNetwork(request, stop.signal)).rejects.toMatchObject({ code: 'join-refused' });
+    expect(seen).toEqual(['']);
+  });
+
   test('tries the next address when one does not answer', async () => {
     const control = await serve(granting([]));
     const token = tokenFor(control, ['127.0.0.1:1', control.address]);
@@ -294,7 +323,11 @@ function setUp(control: FakeControl) {
       store,
       reporter,
       flows,
-      trace: (agentId) => (agentId === 'a2' ? Promise.resolve(250) : Promise.reject(new Error('no route\nto a3'))),
+      trace: (agentId, signal) => {
+        if (agentId === 'a2') return Promise.resolve(250);
+        if (agentId === 'a3') return Promise.reject(new Error('no route\nto a3'));
+        return new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+      },
       version: '0.1.0',
       logger,
       limits: { minimumMs: 1, maximumMs: 5, revokedMs: 5 },
@@ -453,6 +486,9 @@ describe('the link', () => {
     expect(await stream.next('trace')).toMatchObject({ id: 1, reachable: true, roundTripUs: 250 });
     stream.send({ trace: { id: 2, agentId: 'a3' } });
     expect(await stream.next('trace')).toMatchObject({ id: 2, reachable: false, detail: 'no route to a3' });
+    // Control gives up after 3 s, and would then know nothing.
+    stream.send({ trace: { id: 3, agentId: 'silent' } });
+    expect(await stream.next('trace')).toMatchObject({ id: 3, reachable: false, detail: 'no answer within 2500 ms' });
   });
 
   test('ends a session that breaks the order, and begins another', async () => {

@@ -71,7 +71,11 @@ async function runOnce(address: string, options: LinkOptions, signal: AbortSigna
     };
     return await runSession(callDuplex(client, agentService.connect), { ...options, served }, signal);
   } catch (error) {
-    return { type: 'lost', served: false, cause: error instanceof Error ? error : new Error(String(error)) };
+    return {
+      type: 'lost',
+      served: false,
+      cause: error instanceof Error ? error : new Error(String(error), { cause: error }),
+    };
   } finally {
     client?.close();
   }

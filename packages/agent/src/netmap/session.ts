@@ -1,6 +1,6 @@
 /** One stream to control, from its challenge to its end: hello, deltas and acknowledgements, reports, flows, traces. */
 import type { ClientDuplexStream } from '@grpc/grpc-js';
-import type { FlowRecord, Report } from '@weft/proto';
+import { messageOf, type Report } from '@weft/proto';
 import {
   deltaFromWire,
   encodeItem,
@@ -13,22 +13,18 @@ import {
 } from '@weft/proto/wire';
 import type { Logger } from 'pino';
 import nacl from 'tweetnacl';
+import type { FlowBatch } from '../observe/recorder.ts';
 import type { AgentKeys, Membership } from './identity.ts';
 import type { Reporter } from './reporter.ts';
 import type { SessionEnd } from './retry.ts';
 import type { NetmapStore } from './store.ts';
 
-/** Where ended flows come from: see observe/recorder.ts. */
+/** Where ended flows come from. */
 export interface FlowBatches {
   /** How many records wait. */
   readonly counters: { readonly queued: number };
   nextBatch(signal: AbortSignal): Promise<FlowBatch>;
   restore(batch: FlowBatch): void;
-}
-
-export interface FlowBatch {
-  readonly records: readonly FlowRecord[];
-  readonly dropped: number;
 }
 
 export interface SessionParts {
@@ -51,8 +47,8 @@ export type ControlStream = ClientDuplexStream<pb.Outgoing<pb.AgentMessage>, pb.
 const CHALLENGE_TIMEOUT_MS = 10_000;
 /** For the last flows, once the agent stops. */
 const STOP_TIMEOUT_MS = 500;
-/** Shorter than control waits for an answer, so that it hears why. */
-const TRACE_TIMEOUT_MS = 4_000;
+/** Shorter than the 3 s that control waits for an answer, so that it hears why. */
+const TRACE_TIMEOUT_MS = 2_500;
 const MAX_SENTENCE = 1_000;
 /** Traces at once; a control that asks more is answered so. */
 const MAX_TRACES = 64;
@@ -99,7 +95,7 @@ class Session {
       try {
         this.#receive(message);
       } catch (error) {
-        this.#lost(error instanceof Error ? error : new Error(String(error)));
+        this.#lost(error instanceof Error ? error : new Error(String(error), { cause: error }));
       }
     });
     this.#stream.on('error', (error) => this.#lost(error));
@@ -219,7 +215,9 @@ class Session {
       const roundTripUs = Math.max(1, Math.round(await this.#parts.trace(agentId, signal)));
       this.#write({ trace: { id, reachable: true, roundTripUs, detail: '' } });
     } catch (error) {
-      const detail = sentence(error instanceof Error ? error.message : String(error));
+      const late = error instanceof DOMException && error.name === 'TimeoutError';
+      const why = messageOf(error);
+      const detail = late ? `no answer within ${TRACE_TIMEOUT_MS} ms` : sentence(why);
       this.#write({ trace: { id, reachable: false, roundTripUs: 0, detail } });
     } finally {
       this.#traces -= 1;

@@ -1,5 +1,5 @@
 /** The agent's live view of the network: an immutable snapshot, swapped whole at each change. */
-import type { Policy, PortRange, Service, Source } from '@weft/proto';
+import type { Policy, PortRange, Service } from '@weft/proto';
 import type { TunnelPeer } from '../tunnel/types.ts';
 
 /** A service and its own address here, already shifted into this agent's range. */
@@ -61,10 +61,4 @@ export interface NetmapSource {
   subscribe(listener: (next: Netmap, previous: Netmap) => void): void;
   /** Undefined while control is connected; else since when it is not, milliseconds since the Unix epoch. */
   readonly staleSinceMs: number | undefined;
-}
-
-/** Address a flow from this source arrives from, and the DNS name behind it, such as web.internal or build-3.host.internal. */
-export interface CallerAddress {
-  readonly source: Source;
-  readonly address: string;
 }

@@ -1,9 +1,15 @@
 /** What the agent says of itself: to control in its report, and to `weft status` on its socket. */
-import { type AddressRange, formatHostPort, formatPortRange, type HostPort, type Report } from '@weft/proto';
+import {
+  type AddressRange,
+  formatHostPort,
+  formatPortRange,
+  type HostPort,
+  keyFingerprint,
+  type Report,
+} from '@weft/proto';
 import type { FlowRegistry } from '../connections/registry.ts';
 import type { DnsServer } from '../dns/index.ts';
 import type { Inbound } from '../inbound/inbound.ts';
-import { fingerprint } from '../netmap/identity.ts';
 import type { Member } from '../netmap/membership.ts';
 import type { Netmap, NetmapSource } from '../netmap/types.ts';
 import type { Outbound } from '../outbound/outbound.ts';
@@ -63,7 +69,7 @@ export function describeAgent(parts: DescribedInFull): AgentStatus {
     network,
     host,
     agentId,
-    fingerprint: fingerprint(member.keys.tunnel.publicKey),
+    fingerprint: keyFingerprint(member.keys.tunnel.publicKey),
     state: control.revoked ? 'revoked' : staleSince === null ? 'connected' : 'stale',
     staleSince,
     control: { addresses: controlAddresses, cause: control.cause },

@@ -1,10 +1,10 @@
-/** What can go wrong when an agent shows its state. */
+/** What can go wrong when an agent shows its state, or is asked for it. */
 export class StatusSocketError extends Error {
-  readonly code: 'status-socket-in-use' | 'status-socket-failed';
+  override readonly name = 'StatusSocketError';
+  readonly code: 'status-socket-in-use' | 'status-socket-failed' | 'status-unreadable';
 
-  constructor(code: StatusSocketError['code'], message: string, options?: { cause: unknown }) {
+  constructor(code: StatusSocketError['code'], message: string, options?: ErrorOptions) {
     super(message, options);
-    this.name = 'StatusSocketError';
     this.code = code;
   }
 }

@@ -1,5 +1,5 @@
 /** Where the agent file or the options ask for what control does not grant: told as problems, since the rest works. */
-import type { Problem } from '@weft/proto';
+import { includesPort, type Problem } from '@weft/proto';
 import type { AgentFile } from '../config/agent-file.ts';
 import type { Netmap, NetmapSource } from '../netmap/types.ts';
 import type { Problems } from './types.ts';
@@ -24,15 +24,28 @@ export function mismatches(file: AgentFile, netmap: Netmap): readonly Problem[] 
   const { self, services } = netmap;
   if (self === undefined) return [];
   const problems: Problem[] = [];
-  for (const subject of file.services.keys()) {
+  for (const [subject, { targets }] of file.services) {
+    const known = services.get(subject);
+    if (known === undefined) {
+      const message =
+        `the mesh of network ${self.network} declares no service ${subject}, or none that this host may run; declare it there ` +
+        `and weft apply it, or, if it is there, join with a token made with --services ${subject}`;
+      problems.push({ code: 'service-not-declared', subject, message });
+      continue;
+    }
     if (!self.services.includes(subject)) {
       const message =
         `control allows this host no service ${subject}; remove it from the agent file, or revoke ${self.host} and join ` +
         `again with a token made with --services ${subject}`;
       problems.push({ code: 'service-not-allowed', subject, message });
-    } else if (!services.has(subject)) {
-      const message = `the mesh of network ${self.network} declares no service ${subject}; declare it there and weft apply it`;
-      problems.push({ code: 'service-not-declared', subject, message });
+    }
+    for (const { port, protocol } of targets) {
+      const { ports } = known.service;
+      const protocols = protocol === 'any' ? (['tcp', 'udp'] as const) : [protocol];
+      if (protocols.some((one) => includesPort(ports, port, one))) continue;
+      const name = protocol === 'any' ? `${port}` : `${port}/${protocol}`;
+      const message = `the mesh declares no port ${name} of ${subject}, so its target is not used; declare it there, or remove it from the agent file`;
+      problems.push({ code: 'target-not-declared', subject: `${subject}:${name}`, message });
     }
   }
   if (file.gateway !== undefined && !self.gateway) {

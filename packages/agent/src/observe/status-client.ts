@@ -2,27 +2,28 @@
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import type { AgentStatus } from './agent-status.ts';
+import { StatusSocketError } from './errors.ts';
 
 const TIMEOUT_MS = 3_000;
 /** Far more than a status takes; whatever answers there is not trusted to stop. */
 const MAX_BYTES = 16 << 20;
 
-/** The running agent's status, or undefined when none runs in the directory. Rejects when one does and cannot be asked. */
+/** The running agent's status, or undefined when none runs in the directory. Rejects with StatusSocketError when one does and cannot be asked. */
 export function readLocalStatus(directory: string): Promise<AgentStatus | undefined> {
   const path = join(directory, 'agent.sock');
   return new Promise((resolve, reject) => {
     const pieces: Buffer[] = [];
     let length = 0;
-    const fail = (reason: string) => {
+    const fail = (reason: string, options?: ErrorOptions) => {
       socket.destroy();
-      reject(new Error(`the agent at ${path} cannot be asked: ${reason}`));
+      reject(new StatusSocketError('status-unreadable', `the agent at ${path} cannot be asked: ${reason}`, options));
     };
     const socket = connect(path);
     socket.setTimeout(TIMEOUT_MS, () => fail(`no answer within ${TIMEOUT_MS / 1_000} s`));
     socket.on('error', (error: NodeJS.ErrnoException) => {
       // No file, or one that a killed agent left: none runs.
       if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED' || error.code === 'ENOTDIR') resolve(undefined);
-      else fail(error.message);
+      else fail(error.message, { cause: error });
     });
     socket.on('data', (piece) => {
       pieces.push(piece);
@@ -32,8 +33,8 @@ export function readLocalStatus(directory: string): Promise<AgentStatus | undefi
     socket.on('end', () => {
       try {
         resolve(JSON.parse(Buffer.concat(pieces).toString('utf8')) as AgentStatus);
-      } catch {
-        fail('its answer is not JSON');
+      } catch (cause) {
+        fail('its answer is not JSON', { cause });
       }
     });
   });

@@ -4,6 +4,7 @@
  */
 import { chmod, lstat, unlink } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { messageOf } from '@weft/proto';
 import { StatusSocketError } from './errors.ts';
 
 /** Readers at once; further ones are turned away. */
@@ -89,8 +90,4 @@ async function listenPrivately(server: Server, path: string): Promise<void> {
   });
   server.on('error', () => {});
   await chmod(path, 0o600);
-}
-
-function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
 }

@@ -1,5 +1,5 @@
 /** Why a place cannot be listened on, in words that say what to do. */
-import type { Problem } from '@weft/proto';
+import { messageOf, type Problem } from '@weft/proto';
 import { type Place, placeName } from './places.ts';
 
 /** All codes that a place can have, one at a time. */
@@ -26,7 +26,8 @@ export function bindProblem(place: Place, cause: unknown): PlaceProblem {
         subject,
         message:
           `another program holds port ${place.port}, so ${where} cannot be listened on; a program that listens on ` +
-          `every address (0.0.0.0 or ::) takes the port of every service too: let it listen on 127.0.0.1 (see: ss -lnp sport = :${place.port})`,
+          `every address (0.0.0.0 or ::) takes the port of every service too: let it listen on 127.0.0.1 (see: ss -lnp sport = :${place.port}); ` +
+          'where it is another agent on this machine, --vip-range gives each a range of its own',
       };
     case 'EACCES':
     case 'EPERM':
@@ -56,7 +57,7 @@ export function bindProblem(place: Place, cause: unknown): PlaceProblem {
       return {
         code: 'listen-failed',
         subject,
-        message: `cannot listen on ${where}: ${cause instanceof Error ? cause.message : String(cause)}`,
+        message: `cannot listen on ${where}: ${messageOf(cause)}`,
       };
   }
 }

@@ -2,7 +2,7 @@
  * Brings a permitted flow to an instance: one after the other until one takes it, within a total time that a caller can
  * bear. The program's bytes are not touched before that, so that nothing is lost on an instance that did not take it.
  */
-import type { FlowOutcome, Permit } from '@weft/proto';
+import { type FlowOutcome, messageOf, type Permit } from '@weft/proto';
 import type { Conduit } from '../connections/conduit.ts';
 import type { Flow, Loss } from '../connections/registry.ts';
 import { type Caller, type DeclaredHere, runsHere } from '../connections/source.ts';
@@ -188,7 +188,7 @@ async function attempt<C>(
   try {
     return await open(limit.signal);
   } catch (cause) {
-    const detail = cause instanceof Error ? cause.message : String(cause);
+    const detail = messageOf(cause);
     return { opened: false, refusal: { code: 'unreachable', rule: '', revision: 0, detail } };
   } finally {
     clearTimeout(timer);

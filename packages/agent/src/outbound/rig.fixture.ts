@@ -7,7 +7,8 @@ import { pino } from 'pino';
 import type { AgentService } from '../config/agent-file.ts';
 import { FlowRegistry } from '../connections/registry.ts';
 import { createInbound, type Inbound, type InboundOptions } from '../inbound/inbound.ts';
-import type { Netmap, NetmapInstance, NetmapPeer, NetmapSource } from '../netmap/types.ts';
+import { FakeNetmapSource } from '../netmap/sample.fixture.ts';
+import type { Netmap, NetmapInstance, NetmapPeer } from '../netmap/types.ts';
 import { ProblemBoard } from '../observe/problems.ts';
 import { FlowRecorder } from '../observe/recorder.ts';
 import type { Opened, OpenRequest, Refusal, Tunnels } from '../tunnel/types.ts';
@@ -46,29 +47,9 @@ export function rule(name: string, action: Action, from: string, to: string): Ru
   return { name, action, from: [from], to: [to], ports: [] };
 }
 
-class NetmapHolder implements NetmapSource {
-  current: Netmap;
-  readonly staleSinceMs = undefined;
-  readonly #listeners: ((next: Netmap, previous: Netmap) => void)[] = [];
-
-  constructor(first: Netmap) {
-    this.current = first;
-  }
-
-  subscribe(listener: (next: Netmap, previous: Netmap) => void): void {
-    this.#listeners.push(listener);
-  }
-
-  swap(next: Netmap): void {
-    const previous = this.current;
-    this.current = next;
-    for (const listener of this.#listeners) listener(next, previous);
-  }
-}
-
 export interface RigAgent {
   readonly host: string;
-  readonly netmap: NetmapHolder;
+  readonly netmap: FakeNetmapSource;
   readonly inbound: Inbound;
   readonly outbound: Outbound;
   readonly registry: FlowRegistry;
@@ -163,7 +144,7 @@ export class Rig {
 
   #add(spec: AgentSpec, options: RigOptions): void {
     const { host, runs = {} } = spec;
-    const netmap = new NetmapHolder(this.#netmap(host));
+    const netmap = new FakeNetmapSource(this.#netmap(host));
     const recorder = new FlowRecorder();
     const log = pino({ level: 'silent' });
     const problems = new ProblemBoard(log);
@@ -302,7 +283,7 @@ export async function program(
   return { port: (server.address() as net.AddressInfo).port, callers, close };
 }
 
-/** Resolves when the condition holds; looked at between turns of the loop, so no time is waited for by the clock. */
+/** Resolves soon after the condition holds; the test's own timeout bounds it. */
 export async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 2));
 }

@@ -162,7 +162,7 @@ export function exchange(conduit: Conduit, blocks: Iterable<Buffer>): Promise<Ou
   });
 }
 
-/** Resolves at the next turn of the loop at which the condition holds; the test's own timeout bounds it. */
+/** Resolves soon after the condition holds; the test's own timeout bounds it. */
 export async function eventually(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
 }

@@ -190,10 +190,6 @@ export class DatagramPath implements ItemHandler {
     this.#retryPause = 0;
   }
 
-  keepalive(): void {
-    this.#learn();
-  }
-
   // --- inside ---
 
   #receive(opener: DatagramOpener, packet: Buffer, from: DatagramAddress): void {

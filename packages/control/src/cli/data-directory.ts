@@ -1,19 +1,8 @@
-/** Where control keeps its data. */
+/** The directory that control keeps its data in. */
 import { existsSync, mkdirSync, statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
+import { messageOf } from '@weft/proto';
 import { DirectoryError } from './errors.ts';
-
-export interface HomeSources {
-  readonly env: Readonly<Record<string, string | undefined>>;
-  readonly uid: number;
-  readonly home: string;
-}
-
-/** /var/lib/weft-control for root, else $XDG_STATE_HOME/weft-control or ~/.local/state/weft-control. */
-export function defaultDirectory({ env, uid, home }: HomeSources): string {
-  if (uid === 0) return '/var/lib/weft-control';
-  return join(env.XDG_STATE_HOME || join(home, '.local', 'state'), 'weft-control');
-}
 
 /** Makes the directory for its owner alone; one that is there is refused when anyone may write to it. */
 export function prepareDirectory(directory: string, uid: number): void {
@@ -23,7 +12,7 @@ export function prepareDirectory(directory: string, uid: number): void {
     if (owner !== uid && uid !== 0) throw new Error('it belongs to another user');
     if ((mode & 0o002) !== 0) throw new Error('everyone may write to it; run chmod o-w on it');
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     throw new DirectoryError(
       `cannot use ${directory} for control's data: ${why}; choose another directory with --data`,
       error,

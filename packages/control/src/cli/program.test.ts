@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { CommanderError } from 'commander';
 import { describe, expect, test } from 'vitest';
 import type { ServeOptions } from '../serve.ts';
-import { defaultDirectory, prepareDirectory } from './data-directory.ts';
+import { prepareDirectory } from './data-directory.ts';
 import { buildProgram } from './program.ts';
 
 async function parse(...words: string[]): Promise<ServeOptions | string> {
@@ -67,12 +67,6 @@ describe('serve', () => {
 });
 
 describe('the data directory', () => {
-  test('has a place by default', () => {
-    expect(defaultDirectory({ env: {}, uid: 0, home: '/root' })).toBe('/var/lib/weft-control');
-    expect(defaultDirectory({ env: {}, uid: 1, home: '/home/a' })).toBe('/home/a/.local/state/weft-control');
-    expect(defaultDirectory({ env: { XDG_STATE_HOME: '/s' }, uid: 1, home: '/home/a' })).toBe('/s/weft-control');
-  });
-
   test('is made for its owner alone, and refused when everyone may write to it', () => {
     const parent = mkdtempSync(join(tmpdir(), 'weft-cli-'));
     const uid = process.getuid?.() ?? -1;

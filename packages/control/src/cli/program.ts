@@ -1,11 +1,10 @@
 /** The command line of weft-control. */
 import { homedir } from 'node:os';
 import { resolve } from 'node:path';
-import { type HostPort, parseHostPort } from '@weft/proto';
+import { type HostPort, parseHostPort, stateDirectory } from '@weft/proto';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { ServeOptions } from '../serve.ts';
 import { readVersion } from '../version.ts';
-import { defaultDirectory } from './data-directory.ts';
 
 interface ServeFlags {
   readonly data: string;
@@ -27,7 +26,7 @@ export function buildProgram(run: (options: ServeOptions) => Promise<void>): Com
     .showHelpAfterError('run weft-control serve --help for what it takes')
     .addHelpText('after', '\nExample:\n  weft-control serve --data ./control --listen 0.0.0.0:7400');
 
-  const data = defaultDirectory({ env: process.env, uid: process.getuid?.() ?? -1, home: homedir() });
+  const data = stateDirectory('weft-control', { env: process.env, uid: process.getuid?.() ?? -1, home: homedir() });
   program
     .command('serve')
     .description('Run control. The first start makes its key, its certificate and DIR/admin.token.')

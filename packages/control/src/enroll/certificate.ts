@@ -5,6 +5,7 @@
 import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
+import { messageOf } from '@weft/proto';
 import { KeyFileError } from './errors.ts';
 import { createFile, readIfThere, replaceFile } from './files.ts';
 import { makeSelfSigned } from './self-signed.ts';
@@ -64,7 +65,7 @@ function publicKeyOf(keyPem: string, path: string): Buffer {
     if (kind !== 'prime256v1') throw new TypeError(`it is ${kind}, not EC on P-256`);
     return createPublicKey(key).export({ type: 'spki', format: 'der' });
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     throw new KeyFileError(
       'damaged',
       `${path} holds no usable key (${message}); restore it from a backup: with a new one every host has to join again`,

@@ -16,13 +16,13 @@ export type EnrollErrorCode =
 
 /** `message` is one sentence on what failed and one on what to do. */
 export class EnrollError extends Error {
+  override readonly name = 'EnrollError';
   readonly code: EnrollErrorCode;
   /** Field of the join request, when it is about one. */
   readonly field: string | undefined;
 
   constructor(code: EnrollErrorCode, message: string, field?: string, cause?: unknown) {
-    super(message, { cause });
-    this.name = 'EnrollError';
+    super(message, cause === undefined ? undefined : { cause });
     this.code = code;
     this.field = field;
   }
@@ -30,11 +30,11 @@ export class EnrollError extends Error {
 
 /** Control's own key, certificate or admin token cannot be used. */
 export class KeyFileError extends Error {
+  override readonly name = 'KeyFileError';
   readonly code: 'unreadable' | 'damaged' | 'mismatch';
 
   constructor(code: KeyFileError['code'], message: string, cause?: unknown) {
-    super(message, { cause });
-    this.name = 'KeyFileError';
+    super(message, cause === undefined ? undefined : { cause });
     this.code = code;
   }
 }

@@ -18,7 +18,16 @@ import type { Explain } from './explain.ts';
 import { serverStream, unary } from './handler.ts';
 import { agentStatuses, networkStatus, serviceStatuses, tokenStatus } from './listings.ts';
 import type { EnforcementWaiter, LiveAgents } from './live.ts';
-import { readFlowLimit, readName, readTokenOrder, readWait, requireNetwork, selectNetworks } from './request.ts';
+import {
+  readFlowLimit,
+  readName,
+  readTokenNetwork,
+  readTokenOrder,
+  readWait,
+  requireNetwork,
+  requireNetworkOfAgent,
+  selectNetworks,
+} from './request.ts';
 import { tokenAddresses } from './token-addresses.ts';
 import { watchFlows } from './watch-flows.ts';
 
@@ -67,15 +76,17 @@ export function adminHandlers(options: AdminServiceOptions): AdminHandlers {
     })),
 
     revokeAgent: answer(({ request }) => {
-      const network = requireNetwork(state.current, request.network);
-      const { agentId, host, revision } = state.revokeAgent(network.name, readName(request.agent, 'agent'));
+      const agent = readName(request.agent, 'agent');
+      const network = requireNetworkOfAgent(state.current, request.network, agent);
+      const { agentId, host, revision } = state.revokeAgent(network.name, agent);
       logger.info({ event: 'agent-revoked', network: network.name, host, agent: agentId, revision }, 'agent revoked');
       return { agentId, revision };
     }),
 
     createToken: answer(({ request, authority }) => {
-      const network = requireNetwork(state.current, request.network);
-      const { scope, lifetimeMs, addresses: requested } = readTokenOrder(request, network.name);
+      const network = readTokenNetwork(state.current, request.network);
+      const networkCreated = !state.current.networks.has(network);
+      const { scope, lifetimeMs, addresses: requested } = readTokenOrder(request, network);
       const { advertise, pin } = options;
       const addresses = tokenAddresses({
         requested,
@@ -85,8 +96,8 @@ export function adminHandlers(options: AdminServiceOptions): AdminHandlers {
         interfaces: networkInterfaces(),
       });
       const { text, token } = createJoinToken(state, { scope, lifetimeMs, addresses, pin });
-      logger.info({ event: 'token-created', network: network.name, token: token.id }, 'join token created');
-      return { token: text, tokenId: token.id, expiresMs: token.expiresMs };
+      logger.info({ event: 'token-created', network, token: token.id, networkCreated }, 'join token created');
+      return { token: text, tokenId: token.id, expiresMs: token.expiresMs, networkCreated };
     }),
 
     listTokens: answer(({ request }) => ({

@@ -34,8 +34,8 @@ import type { StateStore } from '../state/types.ts';
 import { Store } from '../store/store.ts';
 import { adminAuth } from './admin-auth.ts';
 import { adminHandlers } from './admin-service.ts';
-import { ERROR_CODE_KEY } from './errors.ts';
 import { ControlServer } from './server.ts';
+import { ERROR_CODE_KEY } from './status.ts';
 
 const TOKEN = 'weftadmin1.pin.secret';
 const directory = mkdtempSync(join(tmpdir(), 'weft-admin-'));
@@ -309,4 +309,44 @@ test('health is served without a token', async () => {
   });
   // HealthCheckResponse.status = SERVING (1).
   expect([...(answer ?? [])]).toEqual([0x08, 0x01]);
+});
+
+// The last, since all before it speak of the one network there is.
+describe('with several networks', () => {
+  test('a token makes its network when it is new, and nothing when the order is wrong', async () => {
+    expect(await ask(adminService.createToken, { network: 'prod' })).toMatchObject({ networkCreated: false });
+    await refusal(ask(adminService.createToken, { network: 'stage', host: 'No' }));
+    const misnamed = await refusal(ask(adminService.createToken, { network: 'No' }));
+    expect(fieldErrorsFromError(misnamed)[0]?.field).toBe('network');
+    expect([...state.current.networks.keys()]).toEqual(['prod']);
+    expect(await ask(adminService.createToken, { network: 'stage' })).toMatchObject({ networkCreated: true });
+    expect(await ask(adminService.createToken, { network: 'stage' })).toMatchObject({ networkCreated: false });
+    const { mesh, revision } = await ask(adminService.getMesh, { network: 'stage' });
+    expect([mesh?.services, revision]).toEqual([[], 2]);
+  });
+
+  test('a request must name one, and is told the flag; one that nobody uses does not count', async () => {
+    const { services } = await ask(adminService.listServices, {});
+    expect(services).toEqual((await ask(adminService.listServices, { network: 'prod' })).services);
+    await ask(adminService.apply, { mesh: { network: 'stage', services: [redis] } });
+    for (const method of [adminService.listServices, adminService.createToken, adminService.listTokens]) {
+      const error = await refusal(ask<unknown, unknown>(method as never, {}));
+      expect(fieldErrorsFromError(error)).toEqual([
+        { field: 'network', message: 'several networks here (prod, stage): name one (--network)' },
+      ]);
+    }
+  });
+
+  test('an agent is revoked by its identifier alone, by its host only with the network', async () => {
+    const { tokenId } = await ask(adminService.createToken, { network: 'stage' });
+    const token = state.token(tokenId);
+    if (token === undefined) throw new Error('the token is not there');
+    const key = (byte: number): Uint8Array => new Uint8Array(32).fill(byte);
+    const { agent } = state.join({ token, host: 'a', identityKey: key(1), tunnelKey: key(2), version: '1' });
+    expect((await refusal(ask(adminService.revokeAgent, { agent: 'a' }))).code).toBe(status.INVALID_ARGUMENT);
+    const elsewhere = await refusal(ask(adminService.revokeAgent, { network: 'prod', agent: agent.id }));
+    expect(elsewhere.code).toBe(status.NOT_FOUND);
+    expect(await ask(adminService.revokeAgent, { agent: agent.id })).toMatchObject({ agentId: agent.id });
+    expect((await refusal(ask(adminService.revokeAgent, { agent: agent.id }))).code).toBe(status.NOT_FOUND);
+  });
 });

@@ -1,87 +1,52 @@
-/** Errors as gRPC statuses. What a client can mend is told in full; what is control's own fault is not told at all. */
-import { Metadata, type StatusObject, status } from '@grpc/grpc-js';
-import { type FieldProblem, FormatError } from '@weft/proto';
-import { fieldErrorsToStatus, WireError } from '@weft/proto/wire';
-import { EnrollError, type EnrollErrorCode } from '../enroll/errors.ts';
-import { StateError, type StateErrorCode } from '../state/errors.ts';
-
-/** Trailing metadata with a stable word for the error, such as `token-expired`, for programs. */
-export const ERROR_CODE_KEY = 'weft-error-code';
+/** What goes wrong at the border: a port that cannot be had, a request that cannot be served. */
+import type { FieldProblem } from '@weft/proto';
 
 /** A request that cannot be served as it stands. */
 export class RequestError extends Error {
+  override readonly name = 'RequestError';
   readonly code = 'invalid';
   readonly fields: readonly FieldProblem[];
 
   constructor(fields: readonly FieldProblem[]) {
     super(fields.map(({ field, message }) => `${field}: ${message}`).join('; '));
-    this.name = 'RequestError';
     this.fields = fields;
   }
 }
 
-const STATE_STATUS: Readonly<Record<StateErrorCode, status>> = {
-  invalid: status.INVALID_ARGUMENT,
-  'tests-failed': status.INVALID_ARGUMENT,
-  'no-such-network': status.NOT_FOUND,
-  'no-such-agent': status.NOT_FOUND,
-  'no-such-token': status.NOT_FOUND,
-  taken: status.ALREADY_EXISTS,
-  used: status.FAILED_PRECONDITION,
-  limit: status.RESOURCE_EXHAUSTED,
-};
+/** A message that is not looked into. */
+export class OversizedMessageError extends Error {
+  override readonly name = 'OversizedMessageError';
+  readonly code = 'oversized';
 
-const ENROLL_STATUS: Readonly<Record<EnrollErrorCode, status>> = {
-  invalid: status.INVALID_ARGUMENT,
-  'token-unknown': status.UNAUTHENTICATED,
-  'proof-wrong': status.UNAUTHENTICATED,
-  'token-revoked': status.PERMISSION_DENIED,
-  'out-of-scope': status.PERMISSION_DENIED,
-  'host-revoked': status.PERMISSION_DENIED,
-  'token-expired': status.FAILED_PRECONDITION,
-  'token-used': status.FAILED_PRECONDITION,
-  'host-taken': status.ALREADY_EXISTS,
-  limit: status.RESOURCE_EXHAUSTED,
-};
-
-/** The status that tells a caller of the error; undefined for an error that is control's own. */
-export function toStatus(error: unknown): StatusObject | undefined {
-  if (error instanceof WireError) {
-    return withCode(fieldErrorsToStatus([{ field: error.field, message: unprefixed(error) }]), error.code);
+  constructor(type: string) {
+    super(`${type}: larger than any that is valid, or not well formed`);
   }
-  if (error instanceof FormatError) return statusOf(status.INVALID_ARGUMENT, error);
-  if (error instanceof RequestError) return withCode(fieldErrorsToStatus(error.fields), error.code);
-  if (error instanceof StateError) {
-    if (error.fields.length > 0) return withCode(fieldErrorsToStatus(error.fields), error.code);
-    return statusOf(STATE_STATUS[error.code], error);
+}
+
+/** An address that cannot be listened on. */
+export class ListenError extends Error {
+  override readonly name = 'ListenError';
+  readonly code: 'taken' | 'not-permitted' | 'no-such-address' | 'failed';
+
+  /** `option` is the one that names the address. */
+  constructor(address: string, option: string, cause: NodeJS.ErrnoException) {
+    const [code, why] = reason(cause);
+    super(`cannot listen on ${address}: ${why}; choose another with ${option}`, { cause });
+    this.code = code;
   }
-  if (error instanceof EnrollError) return enrollStatus(error);
-  return undefined;
 }
 
-/** The status of its kind, with the field beside it where the error is about one. */
-function enrollStatus(error: EnrollError): StatusObject {
-  const { code, field, message } = error;
-  if (field === undefined) return statusOf(ENROLL_STATUS[code], error);
-  const { metadata } = fieldErrorsToStatus([{ field, message }]);
-  return withCode({ code: ENROLL_STATUS[code], details: `${field}: ${message}`, metadata }, code);
-}
-
-/** What a caller is told of an error that is control's own: its text may hold paths or worse. */
-export function internalStatus(): StatusObject {
-  return { code: status.INTERNAL, details: 'control failed to serve this; its log says why', metadata: new Metadata() };
-}
-
-function statusOf(code: status, error: { readonly code: string; readonly message: string }): StatusObject {
-  return withCode({ code, details: error.message, metadata: new Metadata() }, error.code);
-}
-
-function withCode(answer: StatusObject, code: string): StatusObject {
-  answer.metadata.set(ERROR_CODE_KEY, code);
-  return answer;
-}
-
-/** A WireError's message begins with its field, which stands beside it in the status. */
-function unprefixed({ field, message }: WireError): string {
-  return message.startsWith(`${field}: `) ? message.slice(field.length + 2) : message;
+function reason(cause: NodeJS.ErrnoException): [ListenError['code'], string] {
+  switch (cause.code) {
+    case 'EADDRINUSE':
+      return ['taken', 'the port is taken by another process'];
+    case 'EACCES':
+      return ['not-permitted', 'this user may not use the port'];
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return ['no-such-address', 'it is no address of this host'];
+    default:
+      return ['failed', cause.message];
+  }
 }

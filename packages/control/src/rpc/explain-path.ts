@@ -24,6 +24,7 @@ export interface PathFound {
 interface Candidate {
   readonly name: string;
   readonly agent: AgentState;
+  readonly connected: boolean;
   readonly healthy: boolean;
   readonly listening: boolean;
 }
@@ -37,11 +38,12 @@ export async function findPath(question: PathQuestion): Promise<PathFound> {
   const asPort = formatPortRange({ protocol, first: port, last: port });
   if (candidates.length === 0) return { breakPoint: 'no-healthy-instance', steps: [`no agent runs ${service}`] };
 
-  const steps = candidates
-    .filter(({ healthy }) => !healthy)
-    .map(({ name, agent }) => `${name} on ${agent.host} is not healthy`);
+  const steps = candidates.filter(({ healthy }) => !healthy).map((candidate) => whyUnwell(candidate, asPort));
   const healthy = candidates.filter((candidate) => candidate.healthy);
-  if (healthy.length === 0) return { breakPoint: 'no-healthy-instance', steps };
+  if (healthy.length === 0) {
+    const idle = candidates.every(({ connected, listening }) => connected && !listening);
+    return { breakPoint: idle ? 'not-listening' : 'no-healthy-instance', steps };
+  }
 
   for (const { name, agent } of healthy.filter(({ listening }) => !listening)) {
     steps.push(`nothing listens on ${asPort} at ${name} on ${agent.host}`);
@@ -51,6 +53,12 @@ export async function findPath(question: PathQuestion): Promise<PathFound> {
 
   const found = await tryPaths(question, listening.slice(0, MOST_TRACED));
   return { breakPoint: found.breakPoint, steps: [...steps, ...found.steps] };
+}
+
+/** What is known of an agent that is away is old, so that it is away comes first. */
+function whyUnwell({ name, agent: { host }, connected, listening }: Candidate, asPort: string): string {
+  if (!connected) return `${name} is on ${host}, whose agent is not connected`;
+  return listening ? `${name} on ${host} is not healthy` : `nothing listens on ${asPort} at ${name} on ${host}`;
 }
 
 /** Instances by ordinal, as agents know them. */
@@ -63,7 +71,8 @@ function candidatesOf({ network, service, port, protocol, live }: PathQuestion):
     const health = live.instance(agentId, service);
     if (agent === undefined || health === undefined) return [];
     const listening = !includesPort(health.notListening, port, protocol);
-    return [{ name: `${service}/${ordinal}`, agent, healthy: health.healthy, listening }];
+    const connected = live.agent(agentId)?.connected === true;
+    return [{ name: `${service}/${ordinal}`, agent, connected, healthy: health.healthy, listening }];
   });
 }
 
@@ -71,6 +80,9 @@ async function tryPaths(question: PathQuestion, candidates: readonly Candidate[]
   const { source, tracer, timeoutMs } = question;
   const callers = callersOf(question);
   const caller = callers.find(({ id }) => candidates.some(({ agent }) => agent.id === id)) ?? callers[0];
+  if (caller === undefined && source.type === 'internet') {
+    return { breakPoint: 'unreachable', steps: ['no gateway of this network is connected'] };
+  }
   if (caller === undefined) {
     const unchecked = `whether it can be reached was not tried: no agent of ${sourceName(source)} is connected`;
     return {

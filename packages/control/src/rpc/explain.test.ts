@@ -135,6 +135,31 @@ describe('the way', () => {
     expect(answer).toMatchObject({ verdict: 'allow', breakPoint });
   });
 
+  test.each<[string, World, string, string[]]>([
+    [
+      'none of them listens',
+      { notListening: { 'redis@data-a': tcp(6379), 'redis@data-b': tcp(6379) } },
+      'not-listening',
+      ['nothing listens on 6379 at redis/0 on data-a', 'nothing listens on 6379 at redis/1 on data-b'],
+    ],
+    [
+      'one of them fails for another reason',
+      { notListening: { 'redis@data-a': tcp(6379) } },
+      'no-healthy-instance',
+      ['nothing listens on 6379 at redis/0 on data-a', 'redis/1 on data-b is not healthy'],
+    ],
+    [
+      'one of them is away, whatever was last heard of it',
+      { away: ['data-b'], notListening: { 'redis@data-a': tcp(6379), 'redis@data-b': tcp(6379) } },
+      'no-healthy-instance',
+      ['nothing listens on 6379 at redis/0 on data-a', 'redis/1 is on data-b, whose agent is not connected'],
+    ],
+  ])('says why every instance is unwell: %s', async (_case, world, breakPoint, steps) => {
+    const { answer } = await explain({}, { unwell: ['redis@data-a', 'redis@data-b'], ...world });
+    expect(answer.breakPoint).toBe(breakPoint);
+    expect(answer.steps.slice(-2)).toEqual(steps);
+  });
+
   test('an instance on the caller’s own host needs none', async () => {
     const { answer, traced } = await explain({ from: 'host:data-b' }, { unreachable: ['data-a', 'data-b'] });
     expect(traced).toEqual(['data-b>data-a']);
@@ -149,6 +174,14 @@ describe('the way', () => {
   test('the internet comes by a gateway', async () => {
     const { traced } = await explain({ from: 'internet', service: 'web', port: 3000 });
     expect(traced).toEqual(['edge>front']);
+  });
+
+  test('the internet has none while no gateway is connected', async () => {
+    const question = { from: 'internet', service: 'web', port: 3000 };
+    const { answer, traced } = await explain(question, { away: ['edge'] });
+    expect(answer).toMatchObject({ verdict: 'allow', breakPoint: 'unreachable' });
+    expect(answer.steps.at(-1)).toBe('no gateway of this network is connected');
+    expect(traced).toEqual([]);
   });
 });
 

@@ -9,7 +9,7 @@ import type {
 import { status } from '@grpc/grpc-js';
 import type { pb } from '@weft/proto/wire';
 import type { Logger } from 'pino';
-import { internalStatus, toStatus } from './errors.ts';
+import { internalStatus, toStatus } from './status.ts';
 
 export interface Call<Request> {
   readonly request: Request;

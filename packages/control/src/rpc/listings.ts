@@ -1,6 +1,5 @@
 /** What the listings of the admin service and the dashboard show: the state, beside how agents fare now. */
-import { createHash } from 'node:crypto';
-import { formatAddress } from '@weft/proto';
+import { formatAddress, keyFingerprint } from '@weft/proto';
 import { type pb, portsToWire, reportToWire, serviceToWire } from '@weft/proto/wire';
 import { byText } from '../order.ts';
 import type { AgentState, InstanceState, NetworkState, TokenState } from '../state/types.ts';
@@ -77,17 +76,11 @@ function agentStatus(agent: AgentState, tags: readonly string[], live: LiveAgent
     tokenId: agent.tokenId,
     address: formatAddress(agent.address),
     ...(now?.report === undefined ? {} : { report: reportToWire(now.report) }),
-    fingerprint: fingerprint(agent.tunnelKey),
+    fingerprint: keyFingerprint(agent.tunnelKey),
   };
 }
 
 export function tokenStatus(token: TokenState): pb.TokenStatus {
   const { id, services, host, gateway, reusable, ephemeral, expiresMs, uses, revoked } = token;
   return { tokenId: id, services: [...services], host, gateway, reusable, ephemeral, expiresMs, uses, revoked };
-}
-
-/** Sixteen hexadecimal digits of the key's SHA-256, in groups of four: enough to compare, short enough to read out. */
-function fingerprint(key: Uint8Array): string {
-  const digits = createHash('sha256').update(key).digest('hex').slice(0, 16);
-  return digits.replace(/(.{4})(?=.)/g, '$1-');
 }

@@ -4,6 +4,7 @@
  * may send a Hello before it has proved anything. The format is protobuf's (protobuf.dev/programming-guides/encoding), the
  * field numbers are agent.proto's; the test holds both to what the generated code writes.
  */
+import { OversizedMessageError } from './errors.ts';
 
 /** A message type: its fields that hold messages themselves, by number. */
 interface Shape {
@@ -21,16 +22,6 @@ const MOST_FIELDS = 400_000;
 /** The largest Join that is valid stays well below both. */
 const MOST_JOIN_BYTES = 64 * 1024;
 const MOST_JOIN_FIELDS = 1_000;
-
-/** A message that is not looked into. */
-export class OversizedMessageError extends Error {
-  readonly code = 'oversized';
-
-  constructor(type: string) {
-    super(`${type}: larger than any that is valid, or not well formed`);
-    this.name = 'OversizedMessageError';
-  }
-}
 
 /** Throws OversizedMessageError. */
 export function boundAgentMessage(bytes: Uint8Array): void {

@@ -15,7 +15,10 @@ const DEFAULT_FLOWS = 100;
 const MAX_FLOWS = 10_000;
 const MAX_ADDRESSES = 16;
 
-/** The network named, or the only one there is. */
+/**
+ * The network named, or the only one there is. One that has no service and no agent, as a misspelt name makes, does not count
+ * beside one that has.
+ */
 export function requireNetwork(state: State, name: string): NetworkState {
   if (name !== '') {
     const wrong = serviceNameProblem(name);
@@ -25,11 +28,30 @@ export function requireNetwork(state: State, name: string): NetworkState {
     const there = state.networks.size > 0 ? `; there are: ${[...state.networks.keys()].sort(byText).join(', ')}` : '';
     throw new StateError('no-such-network', `there is no network ${name}${there}; weft apply makes one`);
   }
-  const [only, ...others] = state.networks.values();
+  const all = [...state.networks.values()];
+  const used = all.filter(({ mesh, agents }) => mesh.services.length > 0 || agents.size > 0);
+  const [only, ...others] = used.length > 0 ? used : all;
   if (only === undefined) throw new StateError('no-such-network', 'there is no network yet; weft apply makes one');
   if (others.length === 0) return only;
   const names = [...state.networks.keys()].sort(byText).join(', ');
-  throw new RequestError([problem('network', `there are several (${names}); say which`)]);
+  throw new RequestError([problem('network', `several networks here (${names}): name one (--network)`)]);
+}
+
+/** Name of the network that a token is for: the one named, which need not be there yet, or the only one there is. */
+export function readTokenNetwork(state: State, name: string): string {
+  const wrong = name === '' ? undefined : serviceNameProblem(name);
+  if (wrong !== undefined) throw new RequestError([problem('network', wrong)]);
+  if (name !== '') return name;
+  if (state.networks.size > 0) return requireNetwork(state, '').name;
+  throw new StateError('no-such-network', 'there is no network yet; name one (--network) to make it');
+}
+
+/** The network of an agent to revoke. Identifiers are unique over all networks; no host name has an underscore. */
+export function requireNetworkOfAgent(state: State, name: string, agent: string): NetworkState {
+  if (name !== '' || !agent.startsWith('ag_')) return requireNetwork(state, name);
+  const network = state.networks.get(state.agents.get(agent) ?? '');
+  if (network !== undefined) return network;
+  throw new StateError('no-such-agent', `there is no agent ${agent}; see weft agents`);
 }
 
 /** All networks, or the one named. */

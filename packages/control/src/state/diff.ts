@@ -1,5 +1,13 @@
 /** What differs between two meshes, in words. Two meshes that read the same are the same: order never matters. */
-import { type AgentSettings, formatPortRange, type Mesh, type PolicyTest, type Rule, type Service } from '@weft/proto';
+import {
+  type AgentSettings,
+  formatPortRange,
+  type Mesh,
+  type PolicyTest,
+  type PortRange,
+  type Rule,
+  type Service,
+} from '@weft/proto';
 import { byText } from '../order.ts';
 import type { Change } from './types.ts';
 
@@ -94,7 +102,7 @@ function describeService(service: Service): Description {
   const { kind, ports, public: ingress, tags } = service;
   return {
     kind,
-    ports: sorted(ports.map(formatPortRange)),
+    ports: sortedPorts(ports),
     public: ingress === undefined ? '' : `${ingress.port} at ${sorted(ingress.hosts)}`,
     tags: sorted(tags),
   };
@@ -105,7 +113,7 @@ function describeRule(rule: Rule): Description {
     action: rule.action,
     from: sorted(rule.from),
     to: sorted(rule.to),
-    ports: sorted(rule.ports.map(formatPortRange)),
+    ports: sortedPorts(rule.ports),
   };
 }
 
@@ -121,6 +129,14 @@ function describeTest(test: PolicyTest): string {
 
 function sorted(words: readonly string[]): string {
   return [...new Set(words)].sort(byText).join(', ');
+}
+
+/** By number: as text, 15672 would stand before 5672. */
+function sortedPorts(ranges: readonly PortRange[]): string {
+  const ordered = [...ranges].sort(
+    (one, other) => one.first - other.first || one.last - other.last || byText(one.protocol, other.protocol),
+  );
+  return [...new Set(ordered.map(formatPortRange))].join(', ');
 }
 
 function inWords(description: Description): string {

@@ -16,12 +16,12 @@ export type StateErrorCode =
   | 'limit';
 
 export class StateError extends Error {
+  override readonly name = 'StateError';
   readonly code: StateErrorCode;
   readonly fields: readonly FieldProblem[];
 
   constructor(code: StateErrorCode, message: string, fields: readonly FieldProblem[] = [], cause?: unknown) {
-    super(message, { cause });
-    this.name = 'StateError';
+    super(message, cause === undefined ? undefined : { cause });
     this.code = code;
     this.fields = fields;
   }

@@ -1,5 +1,5 @@
 /** From what is on disk to what is in memory. */
-import type { Mesh } from '@weft/proto';
+import { type Mesh, messageOf } from '@weft/proto';
 import { StoreError } from '../store/errors.ts';
 import type { Contents } from '../store/store.ts';
 import { Network } from './network.ts';
@@ -18,7 +18,7 @@ export function restore(contents: Contents): Memory {
   try {
     return build(contents);
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     throw new StoreError(
       'corrupt',
       `control's data does not hold together: ${message}; restore it from a backup`,

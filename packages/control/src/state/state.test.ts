@@ -54,6 +54,41 @@ function network(name = 'prod') {
 const vip = (service: string): number => (network().services.get(service)?.address ?? 0) - CONTROL_RANGE.base;
 const apply = (next: Mesh) => state.apply(next, { dryRun: false });
 
+describe('a token for a network that is not there', () => {
+  const create = (network: string) => state.createToken(scope({ network }), randomBytes(32), 1_000);
+
+  test('makes the network, empty, with a revision, and both are on disk', () => {
+    apply(mesh([redis], { network: 'other' }));
+    const heard: StateChange[] = [];
+    state.subscribe((_next, _previous, change) => heard.push(change));
+    const token = create('prod');
+    expect(state.current.revision).toBe(2);
+    expect(network()).toMatchObject({ revision: 2, mesh: mesh([]) });
+    expect(heard).toEqual([{ networks: ['prod'], takesAway: false }]);
+    create('prod');
+    expect([state.current.revision, heard.length]).toEqual([2, 1]);
+    const again = openState({ store, now });
+    expect(again.current).toEqual(state.current);
+    expect(again.token(token.id)).toMatchObject({ network: 'prod' });
+  });
+
+  test('is then applied to as to any', () => {
+    create('prod');
+    expect(apply(mesh([redis]))).toMatchObject({ revision: 2, changes: [{ subject: 'service redis' }] });
+    expect(vip('redis')).toBe(1);
+    expect(join('a', ['redis']).services).toEqual(['redis']);
+  });
+
+  test('makes nothing when the name is wrong or the token cannot be written', () => {
+    expect(() => create('Not A Name')).toThrow(expect.objectContaining({ code: 'invalid' }));
+    // A host that is no text is refused by the tokens' table, which is written after the network.
+    const unwritable = { ...scope(), host: null } as unknown as TokenScope;
+    expect(() => state.createToken(unwritable, randomBytes(32), 1_000)).toThrow();
+    expect([state.current.revision, state.current.networks.size]).toEqual([0, 0]);
+    expect(store.read()).toMatchObject({ networks: [], tokens: [] });
+  });
+});
+
 describe('apply', () => {
   test('makes the network, allots from offset 1, and counts', () => {
     const { revision, changes } = apply(mesh([redis, web]));

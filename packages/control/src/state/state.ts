@@ -61,24 +61,15 @@ class Writer implements StateStore {
     const before = this.current.networks.get(mesh.network);
     const revision = this.current.revision + 1;
     const warnings = checkMesh(mesh);
-    if (before === undefined && this.current.networks.size >= LIMITS.networks) {
-      throw new StateError('limit', `there are ${LIMITS.networks} networks, and control holds no more`);
-    }
+    if (before === undefined) this.#requireRoom();
     const { changes, takesAway } = diffMeshes(before?.mesh, mesh);
     if (dryRun || changes.length === 0) {
       return { revision: before?.revision ?? this.current.revision, changes, warnings };
     }
     this.#change(takesAway, (commit) => {
-      const json = JSON.stringify(mesh);
-      if (before !== undefined) {
-        commit.writes.setMesh(before.name, json);
-        return this.#network(before.name).withMesh(before, mesh, revision, commit);
-      }
-      const empty = emptyNetwork(mesh, revision);
-      const network = new Network(empty.name, { addresses: [], instances: [] });
-      commit.writes.addNetwork({ name: empty.name, revision, mesh: json, secret: empty.secret });
-      this.#memory.networks.set(empty.name, network);
-      return network.withMesh(empty, mesh, revision, commit);
+      if (before === undefined) return this.#newNetwork(mesh, revision, commit);
+      commit.writes.setMesh(before.name, JSON.stringify(mesh));
+      return this.#network(before.name).withMesh(before, mesh, revision, commit);
     });
     return { revision, changes, warnings };
   }
@@ -155,14 +146,14 @@ class Writer implements StateStore {
   }
 
   createToken(scope: TokenScope, secretHash: Uint8Array, lifetimeMs: number): TokenState {
-    const network = this.#networkState(scope.network);
+    const network = this.current.networks.get(scope.network);
     const createdMs = this.#now();
-    const tokens = this.tokens(network.name).toReversed();
+    const tokens = this.tokens(scope.network).toReversed();
     const most = LIMITS.tokensPerNetwork;
-    const faded = fadedTokens(tokens, network.agents.values(), { nowMs: createdMs, most });
+    const faded = fadedTokens(tokens, network?.agents.values() ?? [], { nowMs: createdMs, most });
     const held = tokens.length - faded.length;
     if (held >= most) {
-      throw new StateError('limit', `network ${network.name} has ${held} tokens; revoke some, or use a reusable one`);
+      throw new StateError('limit', `network ${scope.network} has ${held} tokens; revoke some, or use a reusable one`);
     }
     const token: TokenState = {
       ...scope,
@@ -174,13 +165,26 @@ class Writer implements StateStore {
       uses: 0,
       revoked: false,
     };
-    this.#write((writes) => {
+    const add = (writes: Writes): void => {
       for (const id of faded) {
         writes.removeToken(id);
         this.#memory.tokens.delete(id);
       }
       writes.addToken(token);
       this.#memory.tokens.set(token.id, token);
+    };
+    if (network !== undefined) {
+      this.#write(add);
+      return token;
+    }
+    const mesh = emptyMesh(scope.network);
+    checkMesh(mesh);
+    this.#requireRoom();
+    const revision = this.current.revision + 1;
+    this.#change(false, (commit) => {
+      const made = this.#newNetwork(mesh, revision, commit);
+      add(commit.writes);
+      return made;
     });
     return token;
   }
@@ -273,6 +277,19 @@ class Writer implements StateStore {
     }
   }
 
+  #requireRoom(): void {
+    if (this.current.networks.size < LIMITS.networks) return;
+    throw new StateError('limit', `there are ${LIMITS.networks} networks, and control holds no more`);
+  }
+
+  #newNetwork(mesh: Mesh, revision: number, commit: Commit): NetworkState {
+    const empty = emptyNetwork(mesh, revision);
+    const network = new Network(empty.name, { addresses: [], instances: [] });
+    commit.writes.addNetwork({ name: empty.name, revision, mesh: JSON.stringify(mesh), secret: empty.secret });
+    this.#memory.networks.set(empty.name, network);
+    return network.withMesh(empty, mesh, revision, commit);
+  }
+
   #networkState(name: string): NetworkState {
     const network = this.current.networks.get(name);
     if (network !== undefined) return network;
@@ -293,6 +310,11 @@ function isRepeat(agent: AgentState, grant: JoinGrant): boolean {
     agent.host === grant.host &&
     Buffer.from(agent.tunnelKey).equals(Buffer.from(grant.tunnelKey))
   );
+}
+
+/** What a network that nothing was applied to yet has. */
+function emptyMesh(network: string): Mesh {
+  return { network, services: [], defaultAction: 'allow', policies: [], agents: [], tests: [] };
 }
 
 function emptyNetwork(mesh: Mesh, revision: number): NetworkState {

@@ -166,6 +166,7 @@ export interface StateStore {
    * passed over. Does not change the revision: an instance opens nothing by itself.
    */
   registerInstances(agentId: string, services: readonly string[]): void;
+  /** Makes the network too when there is none of that name, at once with the token: empty, and a revision as by apply. */
   createToken(scope: TokenScope, secretHash: Uint8Array, lifetimeMs: number): TokenState;
   token(id: string): TokenState | undefined;
   /** Newest first. */

@@ -2,11 +2,11 @@
 export type StoreErrorCode = 'in-use' | 'corrupt' | 'too-new' | 'not-weft' | 'unreadable' | 'write-failed';
 
 export class StoreError extends Error {
+  override readonly name = 'StoreError';
   readonly code: StoreErrorCode;
 
   constructor(code: StoreErrorCode, message: string, cause?: unknown) {
-    super(message, { cause });
-    this.name = 'StoreError';
+    super(message, cause === undefined ? undefined : { cause });
     this.code = code;
   }
 }

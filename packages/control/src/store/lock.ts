@@ -1,6 +1,7 @@
 /** Keeps a second control out of a data directory. */
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { messageOf } from '@weft/proto';
 import { StoreError } from './errors.ts';
 
 /**
@@ -18,7 +19,7 @@ export class DirectoryLock {
     } catch (error) {
       throw new StoreError(
         'unreadable',
-        `cannot open ${path}: ${describe(error)}; check the directory's owner and mode`,
+        `cannot open ${path}: ${messageOf(error)}; check the directory's owner and mode`,
         error,
       );
     }
@@ -26,7 +27,7 @@ export class DirectoryLock {
       this.#database.exec('PRAGMA journal_mode = MEMORY; PRAGMA busy_timeout = 0; BEGIN EXCLUSIVE');
     } catch (error) {
       this.#database.close();
-      if (/locked|busy/i.test(describe(error))) {
+      if (/locked|busy/i.test(messageOf(error))) {
         throw new StoreError(
           'in-use',
           `another weft-control is running in ${directory}; stop it first, or choose another directory with --data`,
@@ -35,7 +36,7 @@ export class DirectoryLock {
       }
       throw new StoreError(
         'unreadable',
-        `cannot lock ${path}: ${describe(error)}; remove the file if it is not control's`,
+        `cannot lock ${path}: ${messageOf(error)}; remove the file if it is not control's`,
         error,
       );
     }
@@ -44,8 +45,4 @@ export class DirectoryLock {
   release(): void {
     this.#database.close();
   }
-}
-
-function describe(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

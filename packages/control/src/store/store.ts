@@ -2,6 +2,7 @@
 import { closeSync, existsSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { messageOf } from '@weft/proto';
 import { StoreError } from './errors.ts';
 import { readAll } from './read.ts';
 import type { AddressRow, AgentRow, Contents, EndedAgentRow, InstanceRow, NetworkRow, TokenRow } from './rows.ts';
@@ -132,8 +133,4 @@ function openError(path: string, error: unknown): StoreError {
 
 function isSqliteError(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ERR_SQLITE_ERROR';
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

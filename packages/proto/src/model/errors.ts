@@ -1,4 +1,4 @@
-/** What goes wrong while reading the small written forms: ports, selectors, tokens. */
+/** What goes wrong while reading the small written forms: ports, selectors, tokens; and how any error is told. */
 
 export type FormatCode = 'bad-port' | 'bad-selector' | 'bad-destination';
 
@@ -24,4 +24,9 @@ export class TokenError extends Error {
     super(message, cause === undefined ? undefined : { cause });
     this.code = code;
   }
+}
+
+/** What is said of anything that was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

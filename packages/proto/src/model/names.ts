@@ -1,8 +1,8 @@
 /** What things may be called. Each `...Problem` function says what is expected, or nothing when the name is good. */
 
 /** Leaves room for `-discovery` in a DNS label of 63. */
-export const MAX_SERVICE_NAME = 50;
-export const MAX_HOST_NAME = 63;
+const MAX_SERVICE_NAME = 50;
+const MAX_HOST_NAME = 63;
 
 const serviceForm = /^[a-z](?:[a-z0-9-]{0,48}[a-z0-9])?$/;
 const hostForm = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;

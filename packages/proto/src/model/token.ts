@@ -23,7 +23,7 @@ export interface AdminToken {
   readonly secret: string;
 }
 
-export const PIN_BYTES = 32;
+const PIN_BYTES = 32;
 const MAX_TOKEN = 8192;
 const MAX_ADDRESSES = 16;
 const idForm = /^[A-Za-z0-9_-]{1,64}$/;

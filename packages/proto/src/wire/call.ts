@@ -5,6 +5,7 @@ import {
   type ClientDuplexStream,
   type ClientReadableStream,
   Metadata,
+  type ServiceError,
 } from '@grpc/grpc-js';
 import type { DuplexMethod, ServerStreamMethod, UnaryMethod } from './grpc.ts';
 import type * as pb from './pb.ts';
@@ -15,6 +16,11 @@ export interface CallSettings {
   /** Ends the call as DEADLINE_EXCEEDED after this many milliseconds. */
   readonly deadlineMs?: number | undefined;
   readonly metadata?: Metadata | undefined;
+}
+
+/** Whether grpc-js made the error from a status: its `code`, `details` and `metadata` are then what control said. */
+export function isServiceError(error: unknown): error is ServiceError {
+  return error instanceof Error && 'metadata' in error && error.metadata instanceof Metadata;
 }
 
 /** Asks once. Rejects with a grpc-js ServiceError, or with the signal's reason when it was aborted. */

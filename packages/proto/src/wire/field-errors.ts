@@ -4,7 +4,7 @@ import type { FieldProblem } from '../model/problem.ts';
 import { weft } from './generated.ts';
 import type * as pb from './pb.ts';
 
-export const FIELD_ERRORS_KEY = 'weft-field-errors-bin';
+const FIELD_ERRORS_KEY = 'weft-field-errors-bin';
 
 /** HTTP/2 peers refuse header blocks of more than 16 KiB or so; base64 adds a third, and the message stands beside it. */
 const MAX_BYTES = 6 * 1024;

@@ -9,7 +9,7 @@ import { WireError } from './errors.ts';
 import { portsFromWire, portsToWire } from './mesh.ts';
 import type * as pb from './pb.ts';
 
-export const MAX_REPORT_ENDPOINTS = 16;
+const MAX_REPORT_ENDPOINTS = 16;
 export const MAX_PROBLEMS = 256;
 export const MAX_FLOW_BATCH = 1_000;
 const MAX_NAME = 255;

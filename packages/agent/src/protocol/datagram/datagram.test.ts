@@ -36,7 +36,6 @@ function recorder(): { items: string[]; handler: ItemHandler } {
       data: (flowId, payload) => items.push(`data ${flowId} ${payload.toString('latin1')}`),
       probe: (id, packetSize) => items.push(`probe ${id} ${packetSize}`),
       probeAck: (id, packetSize) => items.push(`ack ${id} ${packetSize}`),
-      keepalive: () => items.push('keepalive'),
     },
   };
 }
@@ -78,16 +77,15 @@ describe.each(CIPHERS)('datagrams with %s', (cipher) => {
     expect(sealer.addData(7, Buffer.from('seven'))).toBe(true);
     expect(sealer.addData(0xffffffff, Buffer.alloc(0))).toBe(true);
     expect(sealer.addProbeAck(3, 1400)).toBe(true);
-    expect(sealer.addKeepalive()).toBe(true);
-    expect(sealer.pending).toBe(4 * 7 + 5 + 2);
+    expect(sealer.pending).toBe(3 * 7 + 5 + 2);
     const packet = packetOf(sealer);
-    expect(packet.length).toBe(4 * 7 + 5 + 2 + PACKET_OVERHEAD);
+    expect(packet.length).toBe(3 * 7 + 5 + 2 + PACKET_OVERHEAD);
     expect(packet.subarray(0, PACKET_HEADER).toString('hex')).toBe('11deadbeef0000000000000000');
     expect(receiverIndexOf(packet)).toBe(INDEX);
     expect(sealer.pending).toBe(0);
     const { items, handler } = recorder();
     expect(openerOf(cipher).open(packet, handler)).toBe('opened');
-    expect(items).toEqual(['data 7 seven', 'data 4294967295 ', 'ack 3 1400', 'keepalive']);
+    expect(items).toEqual(['data 7 seven', 'data 4294967295 ', 'ack 3 1400']);
   });
 
   test('any list of payloads comes out as it went in, whatever the packets and their order', () => {
@@ -142,8 +140,6 @@ describe.each(CIPHERS)('datagrams with %s', (cipher) => {
     ['type 0', Buffer.from('00000000010000', 'hex'), 'malformed'],
     ['an unknown type', Buffer.from('05000000010000', 'hex'), 'malformed'],
     ['an acknowledgement without a size', Buffer.from('03000000010000', 'hex'), 'malformed'],
-    ['a keepalive with an id', Buffer.from('04000000010000', 'hex'), 'malformed'],
-    ['a keepalive with a payload', Buffer.from('0400000000000100', 'hex'), 'malformed'],
     ['a good item before a bad one', Buffer.from('010000000100014109000000000000', 'hex'), 'malformed'],
     ['a good item', Buffer.from('0100000001000141', 'hex'), 'opened'],
   ])('a peer that seals %s: %s', (name, plaintext, outcome) => {
@@ -187,16 +183,16 @@ test('the largest payload fits alone; one byte more fits nowhere', () => {
   expect(sealer.payloadLimit).toBe(1252 - 13 - 16 - 7);
   expect(codeOf(() => sealer.addData(1, Buffer.alloc(sealer.payloadLimit + 1)))).toBe('oversized');
   expect(sealer.addData(1, Buffer.alloc(sealer.payloadLimit))).toBe(true);
-  expect(sealer.addKeepalive()).toBe(false);
+  expect(sealer.addData(1, Buffer.alloc(0))).toBe(false);
   expect(codeOf(() => sealer.seal(Buffer.alloc(1251)))).toBe('target-too-small');
   expect(sealer.seal(Buffer.alloc(1252))).toBe(1252);
 });
 
 test('no key seals past 2^48 packets', () => {
   const sealer = sealerOf('AESGCM', 1252, COUNTER_LIMIT - 1);
-  sealer.addKeepalive();
+  sealer.addData(1, Buffer.alloc(0));
   expect(outcomeOf(openerOf('AESGCM'), packetOf(sealer))).toBe('opened');
-  sealer.addKeepalive();
+  sealer.addData(1, Buffer.alloc(0));
   expect(codeOf(() => packetOf(sealer))).toBe('exhausted');
 });
 
@@ -204,7 +200,7 @@ test('a packet of the other direction or of another session is forged', () => {
   const { initiator, responder } = sessionOf('AESGCM');
   const options = { cipher: 'AESGCM', receiverIndex: INDEX, packetLimit: 1252 } as const;
   const sealer = new DatagramSealer({ ...options, key: responder.datagramSendKey });
-  sealer.addKeepalive();
+  sealer.addData(1, Buffer.alloc(0));
   const packet = packetOf(sealer);
   expect(outcomeOf(new DatagramOpener('AESGCM', responder.datagramReceiveKey), packet)).toBe('forged');
   expect(outcomeOf(new DatagramOpener('AESGCM', initiator.datagramReceiveKey), packet)).toBe('opened');

@@ -30,8 +30,6 @@ export const ITEM = {
   probe: 2,
   /** id: the probe that arrived. Payload: the size of its packet, two bytes. */
   probeAck: 3,
-  /** id 0, no payload: keeps a NAT's mapping. */
-  keepalive: 4,
 } as const;
 
 export type ItemType = (typeof ITEM)[keyof typeof ITEM];

@@ -19,7 +19,6 @@ export interface ItemHandler {
   /** To be answered with a probe-ack. */
   probe(id: number, packetSize: number): void;
   probeAck(id: number, packetSize: number): void;
-  keepalive(): void;
 }
 
 /**
@@ -86,9 +85,6 @@ function wellFormed(plaintext: Buffer): boolean {
       case ITEM.probeAck:
         if (length !== 2) return false;
         break;
-      case ITEM.keepalive:
-        if (length !== 0 || plaintext.readUInt32BE(at + ITEM_ID_AT) !== 0) return false;
-        break;
       default:
         return false;
     }
@@ -106,8 +102,7 @@ function deliver(plaintext: Buffer, packetSize: number, items: ItemHandler): voi
     const end = start + plaintext.readUInt16BE(at + ITEM_LENGTH_AT);
     if (type === ITEM.data) items.data(id, plaintext.subarray(start, end));
     else if (type === ITEM.probe) items.probe(id, packetSize);
-    else if (type === ITEM.probeAck) items.probeAck(id, plaintext.readUInt16BE(start));
-    else items.keepalive();
+    else items.probeAck(id, plaintext.readUInt16BE(start));
     at = end;
   }
 }

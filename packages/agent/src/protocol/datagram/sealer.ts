@@ -99,10 +99,6 @@ export class DatagramSealer {
     return true;
   }
 
-  addKeepalive(): boolean {
-    return this.#addItem(ITEM.keepalive, 0, 0) !== undefined;
-  }
-
   /**
    * Seals what is pending into the start of `target` and returns the packet's length; 0 when nothing is pending. A target
    * of packetLimit bytes always suffices. Throws DatagramError.

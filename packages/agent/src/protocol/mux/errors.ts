@@ -14,22 +14,22 @@ export type MuxErrorCode =
 
 /** The peer broke the frame protocol: its tunnel has to be closed. */
 export class MuxError extends Error {
+  override readonly name = 'MuxError';
   readonly code: MuxErrorCode;
 
   constructor(code: MuxErrorCode, message: string, options?: ErrorOptions) {
     super(message, options);
-    this.name = 'MuxError';
     this.code = code;
   }
 }
 
 /** A stream cannot be opened here and now: a local limit, or a request that cannot be said in a frame. */
 export class OpenError extends Error {
+  override readonly name = 'OpenError';
   readonly code: 'too-many-streams' | 'closed' | 'invalid-request';
 
   constructor(code: OpenError['code'], message: string, options?: ErrorOptions) {
     super(message, options);
-    this.name = 'OpenError';
     this.code = code;
   }
 }

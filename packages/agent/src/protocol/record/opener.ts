@@ -19,14 +19,11 @@ export class RecordOpener {
   readonly #state: CipherState;
   readonly #onRecord: (pieces: Buffer[]) => void;
   #closed: boolean = false;
-  #records = 0;
-  #bytes = 0;
 
   readonly #header = Buffer.alloc(HEADER_LENGTH);
   #headerHeld = 0;
   /** Set from a record's header to its tag. */
   #opening: Opening | undefined;
-  #length = 0;
   /** Ciphertext of this record still to arrive. */
   #missing = 0;
   #pieces: Buffer[] = [];
@@ -44,16 +41,6 @@ export class RecordOpener {
     this.#onRecord = onRecord;
   }
 
-  /** Records opened since the last rekey or setKey. */
-  get recordsSinceKey(): number {
-    return this.#records;
-  }
-
-  /** Plaintext bytes opened since the last rekey or setKey. */
-  get bytesSinceKey(): number {
-    return this.#bytes;
-  }
-
   /** Takes the next bytes of the connection. They are used before it returns. What onRecord throws passes through, and closes. */
   push(chunk: Buffer): void {
     if (this.#closed) throw new RecordError('closed', 'the opener has failed or was closed before');
@@ -69,15 +56,11 @@ export class RecordOpener {
   /** REKEY() for the records from the next one on. The counter goes on. */
   rekey(): void {
     this.#state.rekey();
-    this.#records = 0;
-    this.#bytes = 0;
   }
 
   /** The key of a new handshake for the records from the next one on. The counter starts at 0. */
   setKey(key: KeyObject): void {
     this.#state.initializeKey(key);
-    this.#records = 0;
-    this.#bytes = 0;
   }
 
   /** Opens nothing more, and lets go of a half-open record. What is left of the chunk in hand is dropped. */
@@ -103,7 +86,6 @@ export class RecordOpener {
     if (length < MINIMUM_PLAINTEXT) throw new RecordError('undersized', 'a record without plaintext');
     if (length > this.limit) throw new RecordError('oversized', `a record of ${length} bytes`);
     this.#opening = this.#start(length);
-    this.#length = length;
     this.#missing = length;
     this.#headerHeld = 0;
     return at + taken;
@@ -144,9 +126,6 @@ export class RecordOpener {
     this.#opening = undefined;
     this.#pieces = [];
     this.#tagHeld = 0;
-    // Counted before it is handed on, for onRecord may rekey.
-    this.#records += 1;
-    this.#bytes += this.#length;
     this.#onRecord(pieces);
     return at + taken;
   }

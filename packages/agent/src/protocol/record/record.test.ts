@@ -156,7 +156,6 @@ describe.each(CIPHERS)('records with %s', (cipher) => {
       'end',
     ]);
     expect([sealer.recordsSinceKey, sealer.bytesSinceKey]).toEqual([1, 3]);
-    expect([opener.recordsSinceKey, opener.bytesSinceKey]).toEqual([1, 3]);
   });
 
   test('one side that rekeys alone is not understood', () => {

@@ -5,7 +5,7 @@ import net from 'node:net';
 import type { Service } from '@weft/proto';
 import { pino } from 'pino';
 import { connectSocket } from '../connections/socket.ts';
-import { FakeNetmapSource, sampleNetmap } from '../dns/fixture.ts';
+import { FakeNetmapSource, sampleNetmap } from '../netmap/sample.fixture.ts';
 import type { Netmap } from '../netmap/types.ts';
 import { conduitDuplex } from './duplex.ts';
 import { createGateway } from './server.ts';

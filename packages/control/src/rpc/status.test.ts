@@ -2,7 +2,7 @@ import { status } from '@grpc/grpc-js';
 import { fieldErrorsFromError } from '@weft/proto/wire';
 import { expect, test } from 'vitest';
 import { EnrollError } from '../enroll/errors.ts';
-import { ERROR_CODE_KEY, toStatus } from './errors.ts';
+import { ERROR_CODE_KEY, toStatus } from './status.ts';
 
 test.each([
   ['invalid', 'identity_key', status.INVALID_ARGUMENT],

@@ -1,6 +1,6 @@
-/** A netmap to ask about, as the agent's tests need one. */
+/** A netmap to ask about, and a source that the test swaps, for the tests of whatever follows the netmap. */
 import type { PortRange, Service } from '@weft/proto';
-import type { Netmap, NetmapInstance, NetmapPeer, NetmapService, NetmapSource } from '../netmap/types.ts';
+import type { Netmap, NetmapInstance, NetmapPeer, NetmapService, NetmapSource } from './types.ts';
 
 const tcp = (port: number): PortRange => ({ protocol: 'tcp', first: port, last: port });
 

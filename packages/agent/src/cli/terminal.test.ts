@@ -1,0 +1,45 @@
+import { describe, expect, test } from 'vitest';
+import { paint, paintErr, printable, processTerminal } from './terminal.ts';
+
+/** A process whose streams are terminals or not, and what is written to each. */
+function made(out: boolean, err: boolean, env: Record<string, string> = {}) {
+  const written = { out: '', err: '' };
+  const stream = (name: 'out' | 'err', isTTY: boolean) => ({
+    ...(isTTY ? { isTTY } : {}),
+    write: (text: string) => {
+      written[name] += text;
+    },
+  });
+  const terminal = processTerminal({ stdout: stream('out', out), stderr: stream('err', err), env });
+  return { terminal, written };
+}
+
+describe("a process's terminal", () => {
+  test.each([
+    [true, true],
+    [true, false],
+    [false, true],
+    [false, false],
+  ])('with stdout a terminal: %j, and stderr: %j, colours each for itself', (out, err) => {
+    const { terminal, written } = made(out, err);
+    terminal.out(paint(terminal, 'green', 'allow'));
+    terminal.err(paintErr(terminal, 'red', 'weft'));
+    expect(written).toEqual({
+      out: out ? '\u001b[32mallow\u001b[39m' : 'allow',
+      err: err ? '\u001b[31mweft\u001b[39m' : 'weft',
+    });
+  });
+
+  test.each([[{ NO_COLOR: '1' }], [{ TERM: 'dumb' }]])('%j takes the colours of both away', (env) => {
+    const { terminal } = made(true, true, env);
+    expect(terminal).toMatchObject({ outColors: false, errColors: false });
+  });
+
+  test('an empty NO_COLOR is none', () => {
+    expect(made(true, true, { NO_COLOR: '' }).terminal).toMatchObject({ outColors: true, errColors: true });
+  });
+});
+
+test('text from the network cannot move the cursor or turn the writing', () => {
+  expect(printable('a\u001b[2J\u202eb')).toBe('a\ufffd[2J\ufffdb');
+});
