@@ -115,6 +115,7 @@ export async function createNamespaceLab(): Promise<NamespaceLab> {
         '-Z',
         'root',
         '-U',
+        '--immediate-mode',
         '-i',
         'eth0',
         '-s',
