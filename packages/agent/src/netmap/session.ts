@@ -4,7 +4,7 @@ import { messageOf, type Report } from '@weft/proto';
 import {
   deltaFromWire,
   encodeItem,
-  flowToWire,
+  flowBatchToWire,
   helloMessage,
   inventoryToWire,
   itemDigest,
@@ -193,8 +193,7 @@ class Session {
           return;
         }
         if (batch === undefined) continue;
-        const records = batch.records.map(flowToWire);
-        const sent = await this.#writeAndWait({ flows: { records, dropped: batch.dropped } });
+        const sent = await this.#writeAndWait({ flows: flowBatchToWire(batch.records, batch.dropped) });
         if (!sent) flows.restore(batch);
       }
       // Stopped, and nothing is left to send: control ends its side when it has read all of it.
