@@ -9,7 +9,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['packages/*/src/**/*.test.ts', 'test/scenario/**/*.test.ts'],
+          include: ['packages/*/src/**/*.test.ts', 'test/scenario/**/*.test.ts', 'test/bench/**/*.test.ts'],
           testTimeout: 30_000,
           pool: 'forks',
           sequence: { groupOrder: 0 },

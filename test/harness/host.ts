@@ -30,6 +30,8 @@ export interface Lab extends AsyncDisposable {
 export interface NamespaceLab extends Lab {
   /** Writes every packet of the host's interface to a file, until the answered process is stopped. */
   capture(host: Host, file: string): Promise<Process>;
+  /** Starts a program on the host as root: what makes network interfaces needs it. */
+  startAsRoot(host: Host, argv: readonly string[]): Process;
 }
 
 /** Why made hosts with these programs cannot be had here, or undefined when they can. */
@@ -68,8 +70,14 @@ export async function createNamespaceLab(): Promise<NamespaceLab> {
   await namespace(bridge);
   await check(['ip', '-n', bridge, 'link', 'add', 'br0', 'type', 'bridge']);
   await check(['ip', '-n', bridge, 'link', 'set', 'br0', 'up']);
+  const startAsRoot = (host: Host, argv: readonly string[]): Process => {
+    const started = new Process(['ip', 'netns', 'exec', `${id}-${host.name}`, ...argv]);
+    processes.push(started);
+    return started;
+  };
   let hosts = 0;
   return {
+    startAsRoot,
     async host(name) {
       const ns = `${id}-${name}`;
       const address = `10.213.7.${10 + ++hosts}`;
@@ -105,25 +113,8 @@ export async function createNamespaceLab(): Promise<NamespaceLab> {
       return new NamespaceHost(name, ns, address, home, processes);
     },
     async capture(host, file) {
-      const namespace = `${id}-${host.name}`;
-      const tcpdump = new Process([
-        'ip',
-        'netns',
-        'exec',
-        namespace,
-        'tcpdump',
-        '-Z',
-        'root',
-        '-U',
-        '--immediate-mode',
-        '-i',
-        'eth0',
-        '-s',
-        '0',
-        '-w',
-        file,
-      ]);
-      processes.push(tcpdump);
+      const argv = ['tcpdump', '-Z', 'root', '-U', '--immediate-mode', '-i', 'eth0', '-s', '0', '-w', file];
+      const tcpdump = startAsRoot(host, argv);
       await tcpdump.output(/listening on/);
       return tcpdump;
     },

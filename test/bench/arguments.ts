@@ -1,0 +1,96 @@
+/** The command line. */
+import { parseArgs } from 'node:util';
+import type { Length } from './types.ts';
+
+export interface Arguments {
+  readonly quick: boolean;
+  readonly rounds: number;
+  readonly length: Length;
+  readonly only: readonly string[] | undefined;
+  readonly peers: readonly string[] | undefined;
+  readonly json: string | undefined;
+  readonly workers: string | undefined;
+  readonly loopback: boolean;
+  readonly list: boolean;
+  readonly help: boolean;
+}
+
+/** Wrong usage. */
+export class UsageError extends Error {
+  readonly code = 'usage';
+}
+
+export const USAGE = `Usage: npm run bench -- [options]
+
+Weft beside its peers, by the same works, in the same run.
+
+  --quick            one round of short works, under a minute
+  --rounds <N>       rounds (default: 3)
+  --only <WORK,..>   these works
+  --peers <PEER,..>  these peers
+  --workers <N>      handed on to weft up
+  --json <FILE>      writes everything measured to FILE
+  --loopback         all on this machine's loopback, even where hosts could be made
+  --list             what works, peers and targets there are
+  -h, --help         this
+`;
+
+const FULL: Length = { seconds: 4, aim: 4 };
+const QUICK: Length = { seconds: 1, aim: 0.3 };
+/** Every round has its 8,000 connections to one port: more rounds would only wait for ports. */
+const MOST_ROUNDS = 50;
+
+export function parseArguments(argv: readonly string[]): Arguments {
+  const { values } = parse(argv);
+  const { quick = false, only, peers, workers } = values;
+  const rounds = Number(values.rounds ?? (quick ? 1 : 3));
+  if (!Number.isInteger(rounds) || rounds < 1 || rounds > MOST_ROUNDS) {
+    throw new UsageError(`--rounds: expected 1 to ${MOST_ROUNDS}, got ${values.rounds}`);
+  }
+  return {
+    quick,
+    rounds,
+    length: quick ? QUICK : FULL,
+    only: only?.split(','),
+    peers: peers?.split(','),
+    json: values.json,
+    workers,
+    loopback: values.loopback ?? false,
+    list: values.list ?? false,
+    help: values.help ?? false,
+  };
+}
+
+function parse(argv: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...argv],
+      options: {
+        quick: { type: 'boolean' },
+        rounds: { type: 'string' },
+        only: { type: 'string' },
+        peers: { type: 'string' },
+        workers: { type: 'string' },
+        json: { type: 'string' },
+        loopback: { type: 'boolean' },
+        list: { type: 'boolean' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    });
+  } catch (error) {
+    throw new UsageError((error as Error).message, { cause: error });
+  }
+}
+
+/** Those of the names that were asked for, in the order that there is. */
+export function chosen<T extends { readonly name: string }>(
+  what: string,
+  all: readonly T[],
+  names: readonly string[] | undefined,
+): readonly T[] {
+  const unknown = names?.find((name) => !all.some((one) => one.name === name));
+  if (unknown !== undefined) {
+    throw new UsageError(`no ${what} is called ${unknown}; there are: ${all.map((one) => one.name).join(', ')}`);
+  }
+  return names === undefined ? all : all.filter((one) => names.includes(one.name));
+}

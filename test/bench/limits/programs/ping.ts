@@ -1,0 +1,42 @@
+/** ping HOST PORT MILLISECONDS: one 64-byte message to and fro at a time; prints how long it took, microseconds, as JSON. */
+import net from 'node:net';
+
+const [host = '', port, milliseconds] = process.argv.slice(2);
+const message = Buffer.alloc(64, 'weft');
+/** The first ones warm the path, the code and the tunnel's estimate of the round trip. */
+const WARM = 200;
+
+const times: number[] = [];
+let asked = 0;
+let heard = 0;
+let deadline = Number.POSITIVE_INFINITY;
+let rounds = 0;
+
+const socket = net.connect({ host, port: Number(port), noDelay: true }, ask);
+socket.on('data', (piece: Buffer) => {
+  heard += piece.length;
+  if (heard < message.length) return;
+  const now = performance.now();
+  rounds += 1;
+  if (rounds > WARM) times.push((now - asked) * 1_000);
+  else if (rounds === WARM) deadline = now + Number(milliseconds);
+  if (now < deadline) ask();
+  else finish();
+});
+socket.on('error', (error) => {
+  process.stderr.write(`${error.message}\n`);
+  process.exit(1);
+});
+
+function ask(): void {
+  heard = 0;
+  asked = performance.now();
+  socket.write(message);
+}
+
+function finish(): void {
+  socket.destroy();
+  times.sort((a, b) => a - b);
+  const at = (share: number): number => times[Math.min(times.length - 1, Math.floor(times.length * share))] ?? 0;
+  process.stdout.write(`${JSON.stringify({ p50: at(0.5), p99: at(0.99), count: times.length })}\n`);
+}

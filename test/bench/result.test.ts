@@ -1,0 +1,107 @@
+import { describe, expect, test } from 'vitest';
+import { renderReport } from './report.ts';
+import { failuresOf, type Runs, type Tried, targetFigures, workFigures } from './result.ts';
+import { reached, type Target } from './targets.ts';
+import type { Work } from './types.ts';
+
+const work: Work = {
+  name: 'haul',
+  title: 'a haul',
+  unit: 'Mbit/s',
+  better: 'more',
+  per: { label: 'GB', amount: 1e9 },
+  programs: [],
+  carriedBy: () => true,
+  run: () => Promise.reject(new Error('not run here')),
+};
+
+/** Value, amount in GB, own CPU seconds. */
+function tries(...samples: readonly (readonly [number, number, number])[]): readonly Tried[] {
+  return samples.map(([value, amount, own], round) => {
+    return { round, value, amount: amount * 1e9, cpu: { own, machine: 2 * own } };
+  });
+}
+
+const runs: Runs = new Map([
+  [
+    work,
+    new Map([
+      ['direct', tries([9_000, 1, 0], [9_000, 1, 0], [9_000, 1, 0])],
+      ['weft', tries([3_000, 2, 4], [1_000, 1, 3], [2_000, 1, 1])],
+      ['other', [...tries([1_000, 1, 4], [500, 1, 1]), { round: 2, error: 'it went away' }]],
+    ]),
+  ],
+]);
+
+const targets: readonly Target[] = [
+  { work: 'haul', peer: 'other', figure: 'value', bound: 'at least', ratio: 2.5 },
+  { work: 'haul', peer: 'other', figure: 'cpu', bound: 'at most', ratio: 0.9 },
+  { work: 'haul', peer: 'absent', figure: 'value', bound: 'at least', ratio: 1 },
+  { work: 'not run', peer: 'other', figure: 'value', bound: 'at least', ratio: 1 },
+];
+
+describe('figures', () => {
+  const figures = workFigures(runs);
+  const [direct, weft, other] = figures[0]?.peers ?? [];
+
+  test('are medians, and ratios of the rounds that both have', () => {
+    expect(weft).toMatchObject({ peer: 'weft', median: 2_000, ratio: undefined, ownCpu: 2, machineCpu: 4 });
+    expect(other).toMatchObject({ median: 750, ratio: 2.5, ownCpu: 2.5, cpuRatio: 1.75 });
+  });
+
+  test('a path without processes has no CPU of its own', () => {
+    expect(direct).toMatchObject({ median: 9_000, ownCpu: undefined, cpuRatio: undefined, machineCpu: 0 });
+  });
+
+  test('are held against the targets of the works that ran', () => {
+    expect(targetFigures(figures, targets).map(({ measured, reached: so }) => [measured, so])).toEqual([
+      [2.5, true],
+      [1.75, false],
+      [undefined, undefined],
+    ]);
+  });
+
+  test('what failed is named by work, peer and round', () => {
+    expect(failuresOf(figures)).toEqual(['haul over other, round 3: it went away']);
+  });
+});
+
+test.each([
+  ['at least', 1.2, 1.2, true],
+  ['at least', 1.2, 1.19, false],
+  ['at least', 1, 0.996, true],
+  ['at most', 0.9, 0.9, true],
+  ['at most', 0.9, 0.91, false],
+] as const)('%s %d is reached by %d: %j', (bound, ratio, measured, expected) => {
+  expect(reached({ work: '', peer: '', figure: 'value', bound, ratio }, measured)).toBe(expected);
+});
+
+test('the table tells figures, ratios, targets, and what is missing', () => {
+  const works = workFigures(runs);
+  const text = renderReport({
+    quick: false,
+    rounds: 3,
+    stage: 'a stage',
+    leftOut: [{ name: 'nebula', reason: 'nebula is not installed' }],
+    works,
+    targets: targetFigures(works, targets),
+    failures: failuresOf(works),
+  });
+  expect(text).toBe(`3 rounds, a stage; medians, and medians of the rounds' ratios
+
+a haul (Mbit/s, more is better)
+        Mbit/s       of rounds  weft/peer  CPU s/GB  weft/peer  whole machine
+direct   9,000  9,000 .. 9,000      0.22x         –          –          0.000
+weft     2,000  1,000 .. 3,000          –      2.00          –           4.00
+other      750    500 .. 1,000      2.50x      2.50      1.75x           5.00  failed
+
+Targets: weft over the peer
+                    against         target  measured
+a haul                other  at least 2.5x     2.50x  reached
+CPU per GB, a haul    other   at most 0.9x     1.75x  SHORT
+a haul               absent    at least 1x         –  not measured
+
+left out: nebula: nebula is not installed
+FAILED: haul over other, round 3: it went away
+`);
+});

@@ -1,0 +1,99 @@
+/** Peers are started once; then every round runs every work over each of them, in an order of its own. */
+
+import type { Path } from './path.ts';
+import type { LeftOut, Runs, Tried } from './result.ts';
+import { checkRunning, type Stage } from './stage.ts';
+import { roundOrder } from './statistics.ts';
+import type { Length, Peer, Work } from './types.ts';
+
+export interface Started {
+  readonly paths: ReadonlyMap<string, Path>;
+  readonly leftOut: readonly LeftOut[];
+  /** Peers that should have run here and did not. */
+  readonly failures: readonly string[];
+}
+
+/** Told what happens, while it happens. */
+export type Tell = (line: string) => void;
+
+const words = (error: unknown): string => (error instanceof Error ? error.message : String(error)).trim().slice(0, 800);
+
+export async function startPeers(
+  stage: Stage,
+  peers: readonly Peer[],
+  signal: AbortSignal,
+  tell: Tell,
+): Promise<Started> {
+  const paths = new Map<string, Path>();
+  const leftOut: LeftOut[] = [];
+  const failures: string[] = [];
+  for (const peer of peers) {
+    const reason = peer.missing(stage);
+    if (reason !== undefined) {
+      leftOut.push({ name: peer.name, reason });
+      continue;
+    }
+    tell(`starting ${peer.name}`);
+    try {
+      paths.set(peer.name, await peer.start(stage));
+    } catch (error) {
+      signal.throwIfAborted();
+      failures.push(`${peer.name} did not start: ${words(error)}`);
+    }
+    signal.throwIfAborted();
+  }
+  return { paths, leftOut, failures };
+}
+
+/** Works whose programs are here, and why the others are not run. */
+export function runnable(
+  stage: Stage,
+  works: readonly Work[],
+): { works: readonly Work[]; leftOut: readonly LeftOut[] } {
+  const leftOut: LeftOut[] = [];
+  const kept = works.filter(({ name, programs }) => {
+    const absent = programs.find((program) => !stage.installed(program));
+    if (absent !== undefined) leftOut.push({ name, reason: `${absent} is not installed` });
+    return absent === undefined;
+  });
+  return { works: kept, leftOut };
+}
+
+export interface Plan {
+  readonly works: readonly Work[];
+  readonly paths: ReadonlyMap<string, Path>;
+  readonly rounds: number;
+  readonly length: Length;
+}
+
+export async function runRounds(stage: Stage, plan: Plan, signal: AbortSignal, tell: Tell): Promise<Runs> {
+  const runs = new Map<Work, Map<string, Tried[]>>();
+  for (const work of plan.works) {
+    const carriers = [...plan.paths].filter(([, path]) => work.carriedBy(path, stage)).map(([name]) => name);
+    runs.set(work, new Map(carriers.map((name) => [name, []])));
+  }
+  for (let round = 0; round < plan.rounds; round += 1) {
+    for (const [work, byPeer] of runs) {
+      for (const [name, tries] of roundOrder([...byPeer], round)) {
+        const path = plan.paths.get(name);
+        if (path === undefined) continue;
+        signal.throwIfAborted();
+        tell(`round ${round + 1} of ${plan.rounds}: ${work.title}: ${name}`);
+        try {
+          checkRunning(path);
+          const sample = await work.run(stage, path, plan.length);
+          checkRunning(path);
+          tries.push({ round, ...sample });
+        } catch (error) {
+          signal.throwIfAborted();
+          tries.push({ round, error: words(error) });
+        }
+      }
+    }
+  }
+  return runs;
+}
+
+export async function stopPath(path: Path): Promise<void> {
+  await Promise.all(path.processes.map((one) => one.stop()));
+}

@@ -1,0 +1,31 @@
+/** What is made of the samples of several rounds. */
+
+export function median(values: readonly number[]): number | undefined {
+  const sorted = [...values].sort((a, b) => a - b);
+  const upper = sorted[sorted.length >> 1];
+  const lower = sorted[(sorted.length - 1) >> 1];
+  return upper === undefined || lower === undefined ? undefined : (lower + upper) / 2;
+}
+
+/** A figure by its round; a round without one is left out. */
+export type ByRound = ReadonlyMap<number, number>;
+
+/**
+ * The median of the rounds' ratios. Samples of one round were taken seconds apart, so what else the machine did in that
+ * round weighs on both and falls out; a ratio of medians would compare moments that never met.
+ */
+export function medianRatio(ours: ByRound, theirs: ByRound): number | undefined {
+  const ratios: number[] = [];
+  for (const [round, value] of ours) {
+    const other = theirs.get(round);
+    if (other !== undefined && other > 0) ratios.push(value / other);
+  }
+  return median(ratios);
+}
+
+/** The order of one round: another peer begins each time, and every second round goes the other way. */
+export function roundOrder<T>(items: readonly T[], round: number): readonly T[] {
+  const from = items.length === 0 ? 0 : round % items.length;
+  const turned = [...items.slice(from), ...items.slice(0, from)];
+  return round % 2 === 0 ? turned : turned.reverse();
+}

@@ -1,0 +1,48 @@
+/** What the bench is made of: peers that carry, works that measure. */
+import type { Path } from './path.ts';
+import type { Stage } from './stage.ts';
+
+export interface Peer {
+  readonly name: string;
+  /** Why it cannot take part here, or undefined when it can. */
+  missing(stage: Stage): string | undefined;
+  start(stage: Stage): Promise<Path>;
+}
+
+/** How long one sample takes. */
+export interface Length {
+  /** For tools that count in whole seconds. */
+  readonly seconds: number;
+  /** For works that choose by count: the seconds that the count is aimed at. */
+  readonly aim: number;
+}
+
+export interface Cpu {
+  /** User and system seconds of the peer's own processes. */
+  readonly own: number;
+  /** Busy seconds of the whole machine: load and servers too, and the kernel's work for a TUN device. */
+  readonly machine: number;
+}
+
+export interface Sample {
+  readonly value: number;
+  /** What the CPU seconds were spent on: bytes, requests, datagrams. */
+  readonly amount: number;
+  /** Undefined where the system does not tell. */
+  readonly cpu: Cpu | undefined;
+  /** Worth telling beside the figure. */
+  readonly note?: string;
+}
+
+export interface Work {
+  readonly name: string;
+  readonly title: string;
+  readonly unit: string;
+  readonly better: 'more' | 'less';
+  /** What CPU is given per. */
+  readonly per: { readonly label: string; readonly amount: number };
+  /** Programs that it needs. */
+  readonly programs: readonly string[];
+  carriedBy(path: Path, stage: Stage): boolean;
+  run(stage: Stage, path: Path, length: Length): Promise<Sample>;
+}

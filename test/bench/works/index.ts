@@ -1,0 +1,7 @@
+import type { Work } from '../types.ts';
+import { connectWork } from './connect.ts';
+import { dnsWork } from './dns.ts';
+import { datagramWork, iperfWorks } from './iperf.ts';
+import { redisWorks } from './redis.ts';
+
+export const allWorks: readonly Work[] = [...iperfWorks, ...redisWorks, connectWork, datagramWork, dnsWork];
