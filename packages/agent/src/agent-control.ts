@@ -106,10 +106,13 @@ export function followControl(parts: ControlParts, signal: AbortSignal): Followi
 
 /** The membership is over: tunnels, flows and names go. Names outside the network are still forwarded. */
 function forget(store: NetmapStore, logger: Logger): void {
-  try {
-    store.clear();
-  } catch (error) {
+  const failed = (error: unknown) =>
     logger.error({ event: 'netmap-not-enforced', error }, 'the network could not be left in full');
+  try {
+    // Not waited for: keys must leave the disk whatever a worker does.
+    store.clear().elsewhere?.catch(failed);
+  } catch (error) {
+    failed(error);
   }
 }
 

@@ -1,69 +1,24 @@
 /** The agent, put together: what starts in which order, and ends in which. */
 import { join } from 'node:path';
-import {
-  type AddressRange,
-  formatAddress,
-  formatHostPort,
-  type HostPort,
-  type JoinToken,
-  messageOf,
-  parseAddress,
-} from '@weft/proto';
-import type { Logger } from 'pino';
+import { type AddressRange, formatAddress, formatHostPort, messageOf, parseAddress } from '@weft/proto';
 import { type ControlState, followControl, keptNetmap } from './agent-control.ts';
-import { type OpenGateway, openGateway } from './agent-gateway.ts';
+import type { AgentOptions } from './agent-options.ts';
 import type { AgentFile } from './config/agent-file.ts';
-import { FlowRegistry } from './connections/registry.ts';
 import { createDnsServer, type DnsServer } from './dns/index.ts';
-import { createInbound, type Inbound } from './inbound/inbound.ts';
-import { createPeerDirectory } from './netmap/directory.ts';
+import { openMainPath } from './main-path.ts';
 import { AgentError } from './netmap/errors.ts';
 import { lockDirectory } from './netmap/lock.ts';
 import { type Member, openMembership } from './netmap/membership.ts';
 import { loadNetmap, NetmapKeeper } from './netmap/persist.ts';
-import { Reporter } from './netmap/reporter.ts';
 import { NetmapStore } from './netmap/store.ts';
 import type { AgentStatus } from './observe/agent-status.ts';
-import { describeAgent, makeReport } from './observe/describe.ts';
-import { followMismatches } from './observe/mismatch.ts';
-import { ProblemBoard } from './observe/problems.ts';
-import { FlowRecorder } from './observe/recorder.ts';
+import { describeAgent } from './observe/describe.ts';
 import { serveStatus } from './observe/status-socket.ts';
-import { createOutbound, type Outbound } from './outbound/outbound.ts';
-import { type BoundTunnels, createTunnels } from './tunnel/create.ts';
-import type { TunnelSettings } from './tunnel/settings.ts';
+import type { Problems } from './observe/types.ts';
 import { VERSION } from './version.ts';
 
-export interface AgentOptions {
-  /** Where keys and state are kept. */
-  readonly directory: string;
-  /** Needed at the first start only. */
-  readonly token: JoinToken | undefined;
-  readonly file: AgentFile;
-  /** Where other agents connect, TCP and UDP. */
-  readonly tunnel: HostPort;
-  /** HOST:PORT told to peers instead of this host's own addresses. */
-  readonly advertise: string | undefined;
-  readonly dns: HostPort;
-  /** Where VIPs and source addresses lie on this host. */
-  readonly range: AddressRange;
-  /** Name to go by when the token gives none. */
-  readonly fallbackHost: string;
-  readonly logger: Logger;
-  /** Told once, when names are served and listeners are up. */
-  readonly ready: (sentence: string) => void;
-  /** Times and bounds of the data path where they are not the usual ones. */
-  readonly limits?: DataPathLimits;
-}
-
-export interface DataPathLimits {
-  /** A UDP flow without a datagram either way for this long is over, milliseconds. */
-  readonly idleMs?: number;
-  readonly tunnel?: Partial<TunnelSettings>;
-}
-
-/** Counters and addresses of interfaces change without anybody telling; the report is looked at this often. */
-const REPORT_INTERVAL_MS = 10_000;
+export type { AgentOptions } from './agent-options.ts';
+export type { DataPathLimits } from './data-path.ts';
 
 /** Runs the agent of one directory until the signal is aborted. Throws AgentError when it cannot start. */
 export async function runAgent(options: AgentOptions, signal: AbortSignal): Promise<void> {
@@ -117,69 +72,62 @@ async function runMember(options: AgentOptions, member: Member, signal: AbortSig
   /** Ends the rest. */
   const life = new AbortController();
   const ending: Promise<unknown>[] = [];
+  let stop: (reason: string) => Promise<void> = () => Promise.resolve();
   try {
     // 2. Names.
     const dns = await openDns(options, store, life.signal);
     ending.push(closing(life.signal, () => dns.close()));
 
     // 3. The data path.
-    const parts = await openDataPath(options, member, store, dns, taking.signal, life.signal);
-    ending.push(closing(life.signal, () => parts.tunnels.close()));
+    const path = await openMainPath(options, member, store, taking.signal, life.signal);
+    stop = path.stop;
 
     // 4. What the agent says of itself.
     const control: ControlState = { cause: '', revoked: member.membership.revoked };
-    const status = (): AgentStatus =>
-      describeAgent({
+    const status = async (): Promise<AgentStatus> => {
+      await path.count();
+      return describeAgent({
         ...options,
-        ...parts,
-        gateway: parts.gateway.address,
+        ...path,
+        store,
+        dns,
+        port: path.tunnels.port,
+        gateway: path.gateway.address,
         member,
         control,
         startedMs,
         version: VERSION,
       });
-    await openStatus(directory, status, parts, life.signal);
+    };
+    await openStatus(directory, status, path.problems, life.signal);
 
     // 5. Control.
     const keeper = new NetmapKeeper(directory, agentId, () => keptNetmap(store), logger);
     store.subscribe(() => keeper.changed());
-    const linked = followControl({ ...options, ...parts, member, keeper, control }, life.signal);
+    const linked = followControl({ ...options, ...path, store, member, keeper, control }, life.signal);
     ending.push(linked.ended);
 
-    const over = Promise.race([aborted(signal), linked.rejoined]);
-    const served = linked.known.then(() => parts.outbound.settled()).then(() => true);
+    const over = Promise.race([aborted(signal), linked.rejoined, path.failed]);
+    const served = linked.known.then(() => path.settled()).then(() => true);
     if (await Promise.race([served, over.then(() => false)])) {
-      const sentence = readySentence(parts);
+      const sentence = readySentence(store, dns);
       logger.info({ event: 'ready' }, sentence);
       ready(sentence);
     }
     await over;
     logger.info({ event: 'stopping' }, 'stopping');
     taking.abort();
-    parts.registry.cutAll('the agent stops');
+    await stop('the agent stops');
     life.abort();
     await Promise.all(ending);
     if (!control.revoked) await keeper.flush();
     return !signal.aborted;
   } finally {
     taking.abort();
+    await stop('the agent stops');
     life.abort();
     await Promise.allSettled(ending);
   }
-}
-
-/** The parts of a running agent. */
-export interface AgentParts {
-  readonly store: NetmapStore;
-  readonly dns: DnsServer;
-  readonly recorder: FlowRecorder;
-  readonly problems: ProblemBoard;
-  readonly registry: FlowRegistry;
-  readonly inbound: Inbound;
-  readonly tunnels: BoundTunnels;
-  readonly outbound: Outbound;
-  readonly gateway: OpenGateway;
-  readonly reporter: Reporter;
 }
 
 async function openDns(options: AgentOptions, store: NetmapStore, signal: AbortSignal): Promise<DnsServer> {
@@ -191,90 +139,11 @@ async function openDns(options: AgentOptions, store: NetmapStore, signal: AbortS
   }
 }
 
-async function openDataPath(
-  options: AgentOptions,
-  member: Member,
-  store: NetmapStore,
-  dns: DnsServer,
-  taking: AbortSignal,
-  life: AbortSignal,
-): Promise<AgentParts> {
-  const { file, logger, tunnel, advertise, limits = {} } = options;
-  const idle = limits.idleMs === undefined ? {} : { idleMs: limits.idleMs };
-  const changed: { report: () => void } = { report: () => {} };
-  const recorder = new FlowRecorder();
-  const problems = new ProblemBoard(logger, () => changed.report());
-  // First of the subscribers that let flows through or end them: what lost its permission is cut before anything opens.
-  const registry = new FlowRegistry({ netmap: store, sink: recorder });
-  const shared = { netmap: store, registry, problems, log: logger };
-  const inbound = createInbound({ ...shared, ...idle, services: file.services, signal: life });
-  const tunnels = await openTunnels(options, member, store, inbound, life);
-  if (!tunnels.datagrams) raiseNoDatagrams(problems, tunnel.host, tunnels.port);
-  store.subscribe(() => tunnels.recheckPeers());
-  // Which ports this host's own programs hold is known before any is listened on.
-  await inbound.start();
-  const outbound = createOutbound({ ...shared, ...idle, tunnels, inbound, signal: taking });
-  followMismatches(file, store, problems);
-  const gateway = openGateway(
-    { file, netmap: store, outbound, problems, logger, changed: () => changed.report() },
-    taking,
-  );
-  const reporter = new Reporter(() =>
-    makeReport({ inbound, tunnels, registry, problems, gateway: gateway.address, tunnel, advertise }),
-  );
-  changed.report = () => reporter.changed();
-  inbound.onChange(() => reporter.changed());
-  const timer = setInterval(() => reporter.changed(), REPORT_INTERVAL_MS);
-  life.addEventListener('abort', () => clearInterval(timer), { once: true });
-  return { store, dns, recorder, problems, registry, inbound, tunnels, outbound, gateway, reporter };
-}
-
-async function openTunnels(
-  options: AgentOptions,
-  { keys, membership }: Member,
-  store: NetmapStore,
-  inbound: Inbound,
-  signal: AbortSignal,
-): Promise<BoundTunnels> {
-  const { tunnel, logger, limits } = options;
-  try {
-    return await createTunnels({
-      listen: tunnel,
-      keys: keys.tunnel,
-      directory: createPeerDirectory(store),
-      inbound,
-      network: membership.network,
-      logger,
-      signal,
-      ...(limits?.tunnel === undefined ? {} : { settings: limits.tunnel }),
-    });
-  } catch (cause) {
-    const { code, message } = cause as NodeJS.ErrnoException;
-    const where = formatHostPort(tunnel.host, tunnel.port);
-    const reason = code === 'EADDRINUSE' ? 'the port is taken' : message;
-    throw new AgentError(
-      'listen-failed',
-      `cannot listen for other agents at ${where}: ${reason}; choose another with --tunnel`,
-      {
-        cause,
-      },
-    );
-  }
-}
-
-function raiseNoDatagrams(problems: ProblemBoard, host: string, port: number): void {
-  const subject = `${formatHostPort(host, port)}/udp`;
-  const message =
-    `the UDP port beside the tunnels' is taken, so UDP goes inside the tunnels, where a lost packet holds up those behind it; ` +
-    `free it (see: ss -lnup sport = :${port}) and restart the agent, or choose another with --tunnel`;
-  problems.raise({ code: 'tunnel-udp', subject, message });
-}
-
 /** `weft status` asks here. An agent that cannot be asked still carries traffic, so this is a problem and no failure. */
 async function openStatus(
   directory: string,
-  status: () => AgentStatus,
-  parts: AgentParts,
+  status: () => Promise<AgentStatus>,
+  problems: Problems,
   signal: AbortSignal,
 ): Promise<void> {
   const path = join(directory, 'agent.sock');
@@ -282,11 +151,11 @@ async function openStatus(
     await serveStatus(path, status, signal);
   } catch (error) {
     const message = `${messageOf(error)}; weft status cannot show this agent`;
-    parts.problems.raise({ code: 'status-socket', subject: path, message });
+    problems.raise({ code: 'status-socket', subject: path, message });
   }
 }
 
-function readySentence({ store, dns }: AgentParts): string {
+function readySentence(store: NetmapStore, dns: DnsServer): string {
   const { self, services } = store.current;
   const named = [...services.values()].filter(({ service }) => service.kind !== 'worker').length;
   const address = formatHostPort(dns.address.host, dns.address.port);

@@ -97,6 +97,11 @@ describe('usage', () => {
     [['up', '--vip-range', '127.0.0.0/8'], 'must not hold 127.0.0.1'],
     [['up', '--join', 'weftadmin1.x.y'], 'this is an admin token'],
     [['up', '--advertise', 'h:0'], '--advertise takes HOST:PORT'],
+    [['up', '--workers', '0'], '--workers takes a number of threads from 1 to 64'],
+    [['up', '--workers', '65'], 'found "65"'],
+    [['up', '--workers', '2.5'], '--workers takes a number of threads'],
+    [['up', '--workers', 'auto'], '--workers takes a number of threads'],
+    [['up', '--workers', ''], '--workers takes a number of threads'],
   ])('%j is exit code 2, and says why on stderr', async (args, words) => {
     const { code, out, err } = await weft(...args);
     expect(err).toContain(words);
@@ -617,6 +622,10 @@ describe('status', () => {
       tunnel: { address: '0.0.0.0:7410', endpoints: [], open: 2, bytesSent: 0, bytesReceived: 0 },
       gateway: '',
       flows: { open: 1, recorded: 5, dropped: 0, recent: [] },
+      workers: [3, 1].map((open) => ({
+        flows: { open, recorded: 9 },
+        tunnel: { open: 1, bytesSent: 0, bytesReceived: 0 },
+      })),
       problems: [{ code: 'port-taken', subject: 'redis:6379/tcp', message: 'taken; free it' }],
       ...overrides,
     };
@@ -648,6 +657,7 @@ describe('status', () => {
       '3000/tcp',
       'taken; free it',
       'up 1m',
+      '2 threads, with 3, 1 flows open',
       'build-4',
     ]) {
       expect(out).toContain(words);

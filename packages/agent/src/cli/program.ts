@@ -110,6 +110,11 @@ function build(terminal: Terminal, signal: AbortSignal, exit: (code: ExitCode) =
     .option('--advertise <HOST:PORT>', 'where other agents reach --tunnel, when it is not an address of this host')
     .option('--dns <HOST:PORT>', 'where names are answered', '127.0.0.1:7453')
     .option('--vip-range <CIDR>', 'range of its own within 127.0.0.0/8, so that several agents can share a host')
+    .option(
+      '--workers <N>',
+      'threads that carry flows, at most one a core; each beyond the first takes some 25 MiB',
+      '1',
+    )
     .action((options) => up(options, terminal, signal));
   example(starting, 'weft up --join-file token --config weft.yaml', 'weft up');
 

@@ -100,6 +100,10 @@ function writeAgent(agent: AgentStatus, terminal: Terminal): void {
   if (agent.gateway !== '') line('gateway', printable(agent.gateway));
   line('listeners', `${agent.listeners.ports} ports of VIPs`);
   line('flows', `${flows.open} open, ${flows.recorded} recorded, ${flows.dropped} records dropped`);
+  if (agent.workers.length > 1) {
+    const open = agent.workers.map((worker) => worker.flows.open).join(', ');
+    line('workers', `${agent.workers.length} threads, with ${open} flows open`);
+  }
   if (agent.instances.length > 0) {
     terminal.out('\n');
     writeTable(

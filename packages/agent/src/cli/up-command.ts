@@ -27,6 +27,7 @@ export interface UpOptions {
   readonly advertise?: string;
   readonly dns: string;
   readonly vipRange?: string;
+  readonly workers: string;
 }
 
 export async function up(options: UpOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
@@ -44,6 +45,7 @@ export async function up(options: UpOptions, terminal: Terminal, signal: AbortSi
       '--vip-range must not hold 127.0.0.1, which programs trust; take another, such as 127.96.0.0/12',
     );
   }
+  const workers = workerCount(options.workers);
   const token = await readToken(options, terminal);
   const file = options.config === undefined ? EMPTY_AGENT_FILE : await readAgentFile(options.config);
   // Loaded here and not above: every other command starts faster without the data path.
@@ -57,6 +59,7 @@ export async function up(options: UpOptions, terminal: Terminal, signal: AbortSi
       advertise: advertise === undefined ? undefined : formatHostPort(advertise.host, advertise.port),
       dns,
       range,
+      workers,
       fallbackHost: toHostName(hostname()),
       logger: createLogger(terminal.env),
       ready: (sentence) => terminal.out(`weft ready: ${sentence}\n`),
@@ -66,6 +69,17 @@ export async function up(options: UpOptions, terminal: Terminal, signal: AbortSi
 }
 
 const LOOPBACK_NETWORK = 0x7f000000;
+
+/** Threads beyond this cost memory and spread nothing: no machine that runs an agent has so many cores to spare. */
+const MOST_WORKERS = 64;
+
+function workerCount(text: string): number {
+  const count = Number(text);
+  if (/^\d{1,2}$/.test(text) && count >= 1 && count <= MOST_WORKERS) return count;
+  throw new UsageError(
+    `--workers takes a number of threads from 1 to ${MOST_WORKERS}, at most one a core; found ${JSON.stringify(text)}`,
+  );
+}
 
 function hostPort(option: string, text: string, minimumPort: number): HostPort {
   const parsed = parseHostPort(text);

@@ -1,5 +1,6 @@
 /** Accepts TCP connections as conduits. */
 import net from 'node:net';
+import type { PortSharing } from './port-sharing.ts';
 import { type SocketConduit, socketConduit } from './socket.ts';
 
 export interface Remote {
@@ -18,12 +19,26 @@ export interface ConduitListener {
 export interface ListenOptions {
   readonly host: string;
   readonly port: number;
+  /** Undefined for a port that one thread alone listens on. */
+  readonly share?: PortSharing;
   /** Called when accepting fails later, such as for want of file descriptors; the listener goes on. */
   readonly onError?: (error: Error) => void;
 }
 
 /** Listens. Rejects with the system's error when the address cannot be had. */
-export function listenConduits(
+export async function listenConduits(
+  options: ListenOptions,
+  onConnection: (conduit: SocketConduit, remote: Remote) => void,
+): Promise<ConduitListener> {
+  const { host, port, share } = options;
+  if (share !== 'first') return await listen(options, onConnection);
+  // A call that comes in this moment finds nobody home.
+  const alone = await listen({ host, port }, (conduit) => conduit.reset());
+  alone.close();
+  return await listen({ ...options, port: alone.port }, onConnection);
+}
+
+function listen(
   options: ListenOptions,
   onConnection: (conduit: SocketConduit, remote: Remote) => void,
 ): Promise<ConduitListener> {
@@ -39,7 +54,8 @@ export function listenConduits(
       onConnection(socketConduit(socket), { address: remoteAddress, port: remotePort });
     });
     server.once('error', reject);
-    server.listen({ host: options.host, port: options.port, backlog: 1024 }, () => {
+    const { host, port, share } = options;
+    server.listen({ host, port, backlog: 1024, ...(share === undefined ? {} : { reusePort: true }) }, () => {
       server.off('error', reject);
       server.on('error', (error) => options.onError?.(error));
       const bound = server.address() as net.AddressInfo;

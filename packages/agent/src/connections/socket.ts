@@ -1,26 +1,21 @@
 /**
  * A TCP socket as a conduit. Every socket of the thread reads into one preallocated buffer (`onread`), so nothing is
- * allocated for a read: whoever gets a piece uses it before returning. This is the only file that knows how.
+ * allocated for a read: whoever gets a piece uses it before returning.
  */
 import net from 'node:net';
 import type { Conduit, ConduitEvents } from './conduit.ts';
+import { adoptSocket, handleOutput } from './node-inside.ts';
+import { compact, type Output, StreamOutput } from './output.ts';
 
 /** A full read, its frame header and a batch of small frames still fit one record of 256 KiB. */
 const READ_BUFFER_BYTES = 224 * 1024;
 /** Unsent bytes over which a writer is asked to stop. */
 const WRITE_LIMIT = 256 * 1024;
-/** Writes under way over which it is asked, too: one of a single byte costs hundreds, and a peer says how small they are. */
+/** Writes under way over which it is asked, too. */
 const WRITES_LIMIT = 1024;
 
 /** Shared by all sockets of the thread: valid only inside the read callback. */
 const readBuffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
-
-/** The parts of a socket that Node does not type, needed to move a handle to a socket that reads by `onread`. */
-interface SocketInternals {
-  _handle: object | null;
-  _server: object | null;
-  server: object | null;
-}
 
 type ReadCallback = (length: number, buffer: Uint8Array) => boolean;
 
@@ -36,14 +31,9 @@ class ReadTarget {
 
 export class SocketConduit implements Conduit {
   readonly #socket: net.Socket;
+  readonly #output: Output;
   #events: ConduitEvents | undefined;
   #wantsDrain: boolean = false;
-  /** Pieces given to `write` and not done yet. */
-  #writes = 0;
-  readonly #written = (): void => {
-    this.#writes -= 1;
-    if (this.#writes === 0) this.#tellDrain();
-  };
   #paused: boolean = true;
   #ending: boolean = false;
   #ended: boolean = false;
@@ -54,6 +44,8 @@ export class SocketConduit implements Conduit {
 
   constructor(socket: net.Socket) {
     this.#socket = socket;
+    const events = { drained: () => this.#tellDrain() };
+    this.#output = handleOutput(socket, events) ?? new StreamOutput(socket, events);
     socket.on('error', (error) => {
       this.#cause ??= error;
     });
@@ -61,7 +53,6 @@ export class SocketConduit implements Conduit {
       this.#ended = true;
       if (!this.#resetting) this.#events?.end();
     });
-    socket.on('drain', () => this.#tellDrain());
     socket.on('close', () => {
       this.#closed = true;
       this.#deliverClosed();
@@ -88,36 +79,31 @@ export class SocketConduit implements Conduit {
 
   write(piece: Buffer, owned: boolean): boolean {
     if (this.#socket.destroyed || this.#ending) return true;
-    // The kernel may not take all at once, and what waits has to outlive the shared buffer. A piece that is less than half
-    // of its memory would keep more alive than the bound counts.
-    const keeps = owned && piece.length * 2 >= piece.buffer.byteLength;
-    this.#writes += 1;
-    this.#socket.write(keeps ? piece : Buffer.from(piece), this.#written);
+    // The kernel may not take all at once, and what waits has to outlive the shared buffer. One piece a socket may keep
+    // more alive than itself: the first that waits.
+    if (!owned) this.#output.write(Buffer.from(piece));
+    else this.#output.write(this.#output.writes === 0 ? piece : compact(piece));
     return this.#room();
   }
 
   /** Writes what `produce` emits with one system call. The pieces become the socket's. */
   writeTogether(produce: (emit: (piece: Buffer) => void) => void): boolean {
-    const socket = this.#socket;
-    if (socket.destroyed || this.#ending) return true;
-    socket.cork();
-    try {
-      produce((piece) => socket.write(piece));
-    } finally {
-      socket.uncork();
-    }
+    if (this.#socket.destroyed || this.#ending) return true;
+    const pieces: Buffer[] = [];
+    produce((piece) => pieces.push(piece));
+    this.#output.writeTogether(pieces);
     return this.#room();
   }
 
   /** Bytes the kernel has not taken yet. */
   get backlog(): number {
-    return this.#socket.writableLength;
+    return this.#output.backlog;
   }
 
   end(): void {
     if (this.#ending || this.#socket.destroyed) return;
     this.#ending = true;
-    this.#socket.end();
+    this.#output.end();
   }
 
   reset(): void {
@@ -125,7 +111,7 @@ export class SocketConduit implements Conduit {
     if (socket.destroyed || this.#resetting) return;
     this.#resetting = true;
     // While the half-close is under way libuv refuses to reset (EINVAL), and Node then loses the handle without closing it.
-    const shutting = this.#ending && !socket.writableFinished && socket.writableLength === 0;
+    const shutting = this.#ending && !socket.writableFinished && this.#output.writes === 0;
     if (shutting) socket.once('finish', () => socket.resetAndDestroy());
     else socket.resetAndDestroy();
   }
@@ -147,14 +133,14 @@ export class SocketConduit implements Conduit {
   }
 
   #room(): boolean {
-    if (this.#socket.writableLength < WRITE_LIMIT && this.#writes < WRITES_LIMIT) return true;
+    const { backlog, writes } = this.#output;
+    if (backlog < WRITE_LIMIT && writes < WRITES_LIMIT) return true;
     this.#wantsDrain = true;
     return false;
   }
 
   #tellDrain(): void {
-    if (!this.#wantsDrain || this.#resetting || this.#events === undefined) return;
-    if (this.#writes > 0 || this.#socket.writableLength > 0) return;
+    if (!this.#wantsDrain || this.#resetting || this.#events === undefined || this.#output.writes > 0) return;
     this.#wantsDrain = false;
     this.#events.drain();
   }
@@ -186,21 +172,9 @@ class PlainSocketConduit extends SocketConduit {
  * reads into the shared buffer. Where Node's inside differs from what is known here, the socket is used as it is.
  */
 export function socketConduit(accepted: net.Socket): SocketConduit {
-  const inside = accepted as unknown as SocketInternals;
-  const handle = inside._handle;
-  if (handle === null || !('useUserBuffer' in handle) || typeof handle.useUserBuffer !== 'function') {
-    return new PlainSocketConduit(accepted);
-  }
   const target = new ReadTarget();
-  const options = { handle, onread: target.options, allowHalfOpen: true, pauseOnCreate: true };
-  const socket = new net.Socket(options as unknown as net.SocketConstructorOpts);
-  const adopted = socket as unknown as SocketInternals;
-  // The server counts its connections by these; the old wrapper must neither close the handle nor be counted.
-  adopted.server = inside.server;
-  adopted._server = inside._server;
-  inside._server = null;
-  inside.server = null;
-  inside._handle = null;
+  const socket = adoptSocket(accepted, target.options);
+  if (socket === undefined) return new PlainSocketConduit(accepted);
   const conduit = new SocketConduit(socket);
   target.conduit = conduit;
   return conduit;
@@ -211,6 +185,8 @@ export interface ConnectOptions {
   readonly port: number;
   /** Address to come from. */
   readonly localAddress?: string;
+  /** Port to come from; left to the system when not given. */
+  readonly localPort?: number;
   /** Ends the attempt; of no effect once connected. */
   readonly signal: AbortSignal;
 }
@@ -258,8 +234,9 @@ export function connectSocket(options: ConnectOptions): Promise<ConnectedConduit
     socket.once('error', onError);
     socket.once('connect', onConnect);
     socket.setNoDelay(true);
-    const { host, port, localAddress } = options;
-    socket.connect(localAddress === undefined ? { host, port } : { host, port, localAddress });
+    const { host, port, localAddress, localPort } = options;
+    const from = localAddress === undefined ? {} : { localAddress };
+    socket.connect({ host, port, ...from, ...(localPort === undefined ? {} : { localPort }) });
   });
 }
 

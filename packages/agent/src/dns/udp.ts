@@ -3,10 +3,13 @@ import dgram from 'node:dgram';
 import { once } from 'node:events';
 import { isIPv6 } from 'node:net';
 import type { Logger } from 'pino';
+import { datagramOutput } from '../connections/datagram-output.ts';
 import type { Responder } from './responder.ts';
 
 /** Room for some thousand questions that come while the thread is busy; the kernel may grant less. */
 const RECEIVE_BUFFER_BYTES = 1 << 20;
+/** Bytes of answers that may wait for the kernel. */
+const UNSENT_LIMIT = 1 << 20;
 
 export async function bindUdp(host: string, port: number, logger: Logger): Promise<dgram.Socket> {
   const socket = dgram.createSocket({
@@ -34,6 +37,7 @@ export async function bindUdp(host: string, port: number, logger: Logger): Promi
 
 export function serveUdp(socket: dgram.Socket, responder: Responder): void {
   let open = true;
+  const output = datagramOutput(socket, UNSENT_LIMIT, () => undefined);
   socket.on('close', () => {
     open = false;
   });
@@ -42,7 +46,7 @@ export function serveUdp(socket: dgram.Socket, responder: Responder): void {
     if (from.port === 0) return;
     responder.respond(packet, 'udp', (message) => {
       // A send that fails is an answer lost, as on any network: the asker asks again.
-      if (open) socket.send(message, from.port, from.address, () => {});
+      if (open) output.send(message, from.port, from.address);
     });
   });
 }

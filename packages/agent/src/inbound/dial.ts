@@ -10,6 +10,7 @@ import { type Caller, runsHere } from '../connections/source.ts';
 import type { NetmapSource } from '../netmap/types.ts';
 import type { DatagramConduit, Opened, Refusal } from '../tunnel/types.ts';
 import { formatTarget, type TargetAddress, takesCallerAddress, targetsOf } from './addresses.ts';
+import { SourcePorts } from './source-ports.ts';
 import { connectDatagrams } from './target-datagrams.ts';
 
 export interface TargetDialer {
@@ -32,6 +33,8 @@ export interface DialerOptions {
 }
 
 export function createDialer({ netmap, services, answers }: DialerOptions): TargetDialer {
+  const ports = new SourcePorts();
+
   /** Tries each target in turn. Throws only when the signal is aborted. */
   async function dial<C>(
     permit: Permit,
@@ -74,8 +77,8 @@ export function createDialer({ netmap, services, answers }: DialerOptions): Targ
   return {
     stream: (permit, caller, signal) =>
       dial(permit, caller, signal, async (target, localAddress) => {
-        const options = { ...target, signal, ...(localAddress === undefined ? {} : { localAddress }) };
-        return (await connectSocket(options)).conduit;
+        if (localAddress === undefined) return (await connectSocket({ ...target, signal })).conduit;
+        return await ports.connect({ ...target, signal, localAddress });
       }),
     datagrams: (permit, caller, signal, refused) =>
       dial(permit, caller, signal, (target, localAddress) => connectDatagrams(target, localAddress, signal, refused)),

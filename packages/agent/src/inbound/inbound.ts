@@ -9,39 +9,46 @@ import type { InboundHandler } from '../tunnel/types.ts';
 import { createDialer, type TargetDialer } from './dial.ts';
 import { createFlowHandler } from './handler.ts';
 import type { ListenerTable } from './listener-table.ts';
-import { TargetWatch } from './target-watch.ts';
+import { type LocalTargets, TargetWatch } from './target-watch.ts';
 
-export interface InboundOptions {
+interface InboundPathOptions {
   readonly netmap: NetmapSource;
   readonly registry: FlowRegistry;
   /** By name, from the agent file. */
   readonly services: ReadonlyMap<string, AgentService>;
-  readonly problems: Problems;
   readonly log: Logger;
-  /** Ends the watch of the targets when aborted. */
-  readonly signal: AbortSignal;
   /** Idle time of a UDP flow, milliseconds. */
   readonly idleMs?: number;
+}
+
+export interface InboundOptions extends InboundPathOptions {
+  readonly problems: Problems;
+  /** Ends the watch of the targets when aborted. */
+  readonly signal: AbortSignal;
   /** How often targets are looked at, milliseconds. */
   readonly watchMs?: number;
   /** What listens on this host; undefined where the kernel does not tell. */
   readonly readTable?: () => Promise<ListenerTable | undefined>;
 }
 
-export interface Inbound extends InboundHandler {
+/** Takes flows to this host's programs. */
+export interface InboundPath extends InboundHandler {
+  readonly services: ReadonlyMap<string, AgentService>;
+  readonly dialer: TargetDialer;
+}
+
+export interface Inbound extends InboundPath {
   /** One entry for each service that runs here, by name: for the report to control. */
   report(): readonly InstanceReport[];
   /** Called when the report, or what the outbound side may listen on, changed. */
   onChange(listener: () => void): void;
   /** Resolves after the first look at the targets; until then none is well. Looks each second from then on. */
   start(): Promise<void>;
-  readonly services: ReadonlyMap<string, AgentService>;
   readonly watch: TargetWatch;
-  readonly dialer: TargetDialer;
 }
 
 export function createInbound(options: InboundOptions): Inbound {
-  const { netmap, registry, services, problems, log, signal } = options;
+  const { netmap, services, problems, signal } = options;
   const watch = new TargetWatch({
     netmap,
     services,
@@ -50,7 +57,19 @@ export function createInbound(options: InboundOptions): Inbound {
     ...(options.watchMs === undefined ? {} : { intervalMs: options.watchMs }),
     ...(options.readTable === undefined ? {} : { readTable: options.readTable }),
   });
-  const dialer = createDialer({ netmap, services, answers: (target, protocol) => watch.answers(target, protocol) });
+  return {
+    ...createInboundPath(options, watch),
+    report: () => watch.report(),
+    onChange: (listener) => watch.onChange(listener),
+    start: () => watch.start(),
+    watch,
+  };
+}
+
+/** For a thread that is told of the targets and does not watch them. */
+export function createInboundPath(options: InboundPathOptions, targets: Pick<LocalTargets, 'answers'>): InboundPath {
+  const { netmap, registry, services, log } = options;
+  const dialer = createDialer({ netmap, services, answers: (target, protocol) => targets.answers(target, protocol) });
   const handler = createFlowHandler({
     netmap,
     registry,
@@ -59,13 +78,5 @@ export function createInbound(options: InboundOptions): Inbound {
     log,
     ...(options.idleMs === undefined ? {} : { idleMs: options.idleMs }),
   });
-  return {
-    ...handler,
-    report: () => watch.report(),
-    onChange: (listener) => watch.onChange(listener),
-    start: () => watch.start(),
-    services,
-    watch,
-    dialer,
-  };
+  return { ...handler, services, dialer };
 }

@@ -1,6 +1,8 @@
 /** A UDP flow's socket to the program on this host: bound to the caller's address, connected to the program's. */
 import { createSocket, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
+import { datagramOutput } from '../connections/datagram-output.ts';
+import type { DatagramOutput } from '../connections/output.ts';
 import type { DatagramConduit, DatagramEvents } from '../tunnel/types.ts';
 import type { TargetAddress } from './addresses.ts';
 
@@ -47,12 +49,16 @@ function step(socket: Socket, begin: (done: (error?: Error) => void) => void): P
 
 class TargetDatagrams implements DatagramConduit {
   readonly #socket: Socket;
+  readonly #output: DatagramOutput;
   readonly #refused: (detail: string) => void;
   #events: DatagramEvents | undefined;
   #closed: boolean = false;
 
   constructor(socket: Socket, refused: (detail: string) => void) {
     this.#socket = socket;
+    this.#output = datagramOutput(socket, UNSENT_LIMIT, (cause) => {
+      if (cause !== undefined) this.#failed(cause);
+    });
     this.#refused = refused;
     socket.on('message', (payload) => this.#events?.datagram(payload));
     socket.on('error', (error) => this.#failed(error));
@@ -64,11 +70,7 @@ class TargetDatagrams implements DatagramConduit {
   }
 
   send(payload: Buffer): void {
-    if (this.#closed || this.#socket.getSendQueueSize() > UNSENT_LIMIT) return;
-    // The kernel may take it later than this call returns, and the payload is the caller's to reuse by then.
-    this.#socket.send(Buffer.from(payload), (error) => {
-      if (error !== null) this.#failed(error);
-    });
+    if (!this.#closed) this.#output.sendConnected(payload);
   }
 
   close(): void {

@@ -15,6 +15,14 @@ import { Probes } from './probes.ts';
  */
 export type PortUse = 'free' | 'specific' | 'wildcard' | 'awaited';
 
+/** What is known of this host's own programs, by looking or by being told. */
+export interface LocalTargets {
+  /** Whether the service's program here listens on the declared port, as far as can be told. */
+  listening(service: string, port: number, protocol: Protocol): boolean;
+  /** Whether a program is there. */
+  answers(target: TargetAddress, protocol: Protocol): boolean;
+}
+
 export interface TargetWatchOptions {
   readonly netmap: NetmapSource;
   /** By name, from the agent file. */
@@ -26,7 +34,7 @@ export interface TargetWatchOptions {
   readonly readTable?: () => Promise<ListenerTable | undefined>;
 }
 
-export class TargetWatch {
+export class TargetWatch implements LocalTargets {
   readonly #options: TargetWatchOptions;
   readonly #readTable: () => Promise<ListenerTable | undefined>;
   readonly #probes = new Probes();
@@ -35,9 +43,11 @@ export class TargetWatch {
   #addressless = new Set<string>();
   #table: ListenerTable | undefined;
   #reports: readonly InstanceReport[] = [];
+  /** Targets of services here that answered at the last look; the key is such as `tcp 127.0.0.1:6379`. */
+  #answering: ReadonlySet<string> = new Set();
   /** Of the loopback ports where programs of services here are expected; the key is such as 6379/tcp. */
   #uses: ReadonlyMap<string, PortUse> = new Map();
-  /** Reports and uses in one text, compared to tell whether anything changed. */
+  /** Reports, uses and answers in one text, compared to tell whether anything changed. */
   #digest = '';
   #started: boolean = false;
 
@@ -79,17 +89,18 @@ export class TargetWatch {
     return this.#reports;
   }
 
-  /** Called when a report or the use of a port changed. */
+  /** The targets of services here that answered at the last look: for those who are told, and do not look themselves. */
+  get answering(): ReadonlySet<string> {
+    return this.#answering;
+  }
+
+  /** Called when a report, an answering target or the use of a port changed. */
   onChange(listener: () => void): void {
     this.#listeners.push(listener);
   }
 
-  /** Whether the service's program here listens on the declared port, as far as can be told. */
   listening(service: string, port: number, protocol: Protocol): boolean {
-    const declared = this.#options.services.get(service);
-    return (
-      declared !== undefined && targetsOf(declared, port, protocol).some((target) => this.answers(target, protocol))
-    );
+    return listensHere(this.#options.services.get(service), port, protocol, this);
   }
 
   /** Whether the agent may bind the port on addresses of its own. */
@@ -105,7 +116,7 @@ export class TargetWatch {
     });
   }
 
-  /** Whether a program is there, by the last look. */
+  /** By the last look. */
   answers(target: TargetAddress, protocol: Protocol): boolean {
     if (this.#table !== undefined && isLoopback(target.host))
       return this.#table.answers(protocol, target.host, target.port);
@@ -116,6 +127,7 @@ export class TargetWatch {
     const running = [...this.#running()].sort((left, right) => (left.service.name < right.service.name ? -1 : 1));
     const addressless = new Set<string>();
     const uses = new Map<string, PortUse>();
+    const answered = new Set<string>();
     this.#reports = running.map(({ service, here }): InstanceReport => {
       if (service.kind === 'worker') return { service: service.name, healthy: true, notListening: [] };
       const silent: PortRange[] = [];
@@ -124,6 +136,11 @@ export class TargetWatch {
         ports++;
         const targets = targetsOf(here, port, protocol);
         const answering = targets.find((target) => this.answers(target, protocol));
+        for (const target of targets) {
+          // Of TCP targets the first is enough to know, and no other is probed for it.
+          if (target === answering || (protocol === 'udp' && this.answers(target, protocol)))
+            answered.add(targetKey(target, protocol));
+        }
         if (answering === undefined) silent.push({ protocol, first: port, last: port });
         const likely = answering ?? targets[0];
         if (likely !== undefined && !takesCallerAddress(likely.host)) {
@@ -138,7 +155,8 @@ export class TargetWatch {
     }
     this.#addressless = addressless;
     this.#uses = uses;
-    const digest = JSON.stringify([this.#reports, [...uses]]);
+    this.#answering = answered;
+    const digest = JSON.stringify([this.#reports, [...uses], [...answered]]);
     if (digest === this.#digest) return;
     this.#digest = digest;
     for (const listener of this.#listeners) listener();
@@ -167,6 +185,21 @@ export class TargetWatch {
     });
     return subject;
   }
+}
+
+/** Whether any target of the service, if it is one of this host, answers. */
+export function listensHere(
+  declared: AgentService | undefined,
+  port: number,
+  protocol: Protocol,
+  targets: Pick<LocalTargets, 'answers'>,
+): boolean {
+  if (declared === undefined) return false;
+  return targetsOf(declared, port, protocol).some((target) => targets.answers(target, protocol));
+}
+
+export function targetKey(target: TargetAddress, protocol: Protocol): string {
+  return `${protocol} ${formatTarget(target)}`;
 }
 
 /** Joins neighbouring ports into ranges; they come in order. */

@@ -15,6 +15,8 @@ export type AgentErrorCode =
   | 'control-unreachable'
   /** A port that the agent cannot do without cannot be listened on. */
   | 'listen-failed'
+  /** A thread of the agent ended unasked. */
+  | 'worker-failed'
   /** A service's target is an address that the agent itself listens on. */
   | 'target-loops';
 

@@ -202,6 +202,11 @@ class Stream {
     call.on('end', () => call.end());
   }
 
+  /** What came and was not asked for. */
+  get left(): readonly pb.AgentMessage[] {
+    return this.#received;
+  }
+
   /** The next message of a sort; others that come before it are passed over. */
   async next<Name extends keyof pb.AgentMessage>(name: Name): Promise<NonNullable<pb.AgentMessage[Name]>> {
     for (;;) {
@@ -369,6 +374,49 @@ describe('the link', () => {
     // A revision that does not touch this agent is acknowledged too.
     stream.delta({ previous: 4, index: 5, revision: 8 });
     expect(await stream.next('ack')).toMatchObject({ index: 5, revision: 8 });
+  });
+
+  test('acknowledges what has followers when they enforce it too, in its order', async () => {
+    const streams = new Streams();
+    const { store, events } = setUp(await serve(streams.handlers));
+    const elsewhere: PromiseWithResolvers<void>[] = [];
+    const followed: number[] = [];
+    store.follow((change) => {
+      followed.push(change.revision);
+      const enforced = Promise.withResolvers<void>();
+      elsewhere.push(enforced);
+      return enforced.promise;
+    });
+    const stream = await streams.next();
+    await stream.hello();
+    stream.delta({ snapshot: true, index: 1, revision: 3, upserts: [self, policy] });
+    stream.delta({ previous: 1, index: 2, revision: 4 });
+    await expect.poll(() => followed).toEqual([3, 4]);
+    expect(store.current.revision).toBe(4);
+    // An answer to what was asked last shows that nothing was acknowledged before.
+    stream.send({ trace: { id: 1, agentId: 'a2' } });
+    await stream.next('trace');
+    expect(events).toEqual([]);
+    for (const { resolve } of elsewhere) resolve();
+    expect(await stream.next('ack')).toMatchObject({ index: 1, revision: 3 });
+    expect(await stream.next('ack')).toMatchObject({ index: 2, revision: 4 });
+    expect(events).toEqual(['connected']);
+  });
+
+  test('does not acknowledge what a follower failed to enforce, and has control say it again', async () => {
+    const streams = new Streams();
+    const { store } = setUp(await serve(streams.handlers));
+    let fails: boolean = true;
+    store.follow(() => (fails ? Promise.reject(new Error('a flow would not end')) : Promise.resolve()));
+    const first = await streams.next();
+    await first.hello();
+    first.delta({ snapshot: true, index: 1, revision: 3, upserts: [self, policy] });
+    const second = await streams.next();
+    fails = false;
+    expect(await second.hello()).toMatchObject({ timeline: 't1', index: 1 });
+    second.delta({ previous: 1, index: 1, revision: 3 });
+    expect(await second.next('ack')).toMatchObject({ index: 1, revision: 3 });
+    expect(first.left.some((message) => message.ack)).toBe(false);
   });
 
   test('sees a gap, keeps what it has, and asks for all of it once', async () => {

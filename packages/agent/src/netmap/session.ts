@@ -1,6 +1,6 @@
 /** One stream to control, from its challenge to its end: hello, deltas and acknowledgements, reports, flows, traces. */
 import type { ClientDuplexStream } from '@grpc/grpc-js';
-import { messageOf, type Report } from '@weft/proto';
+import { messageOf, type NetmapDelta, type Report } from '@weft/proto';
 import {
   deltaFromWire,
   encodeItem,
@@ -163,10 +163,21 @@ class Session {
       return;
     }
     this.#resyncing = false;
-    const { timeline, index, revision } = delta;
-    // Subscribers ran inside apply(), so rules are swapped, flows re-checked and losers cut: this is enforcement.
+    // Subscribers ran inside apply(), so rules are swapped, flows re-checked and losers cut: this is enforcement, on this thread.
+    if (result.elsewhere === undefined) this.#enforced(delta);
+    else {
+      // What one thread does not enforce is not acknowledged, as when a subscriber fails here. Changes settle in their order.
+      result.elsewhere.then(
+        () => this.#enforced(delta),
+        (cause: unknown) => this.#lost(new Error(`a worker failed: ${messageOf(cause)}`, { cause })),
+      );
+    }
+  }
+
+  #enforced({ timeline, index, revision, snapshot }: NetmapDelta): void {
+    if (this.#over.signal.aborted) return;
     this.#write({ ack: { timeline, index, revision } });
-    logger.debug({ event: 'netmap-applied', index, revision, snapshot: delta.snapshot }, 'netmap applied');
+    this.#parts.logger.debug({ event: 'netmap-applied', index, revision, snapshot }, 'netmap applied');
     if (this.#served) return;
     this.#served = true;
     this.#parts.served();

@@ -3,11 +3,11 @@ import {
   type AddressRange,
   CONTROL_RANGE,
   compilePolicy,
+  DENY_ALL_POLICY,
   formatAddress,
   type NetmapItem,
   shiftAddress,
 } from '@weft/proto';
-import { DENY_ALL_POLICY } from '@weft/proto/wire';
 import type { Netmap, NetmapInstance, NetmapPeer, NetmapSelf, NetmapService } from './types.ts';
 
 /** Where in control's count of states a set of items stands. */

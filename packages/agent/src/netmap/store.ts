@@ -3,13 +3,20 @@ import { type AddressRange, itemKey, type NetmapDelta, type NetmapItem } from '@
 import { createNetmap, NOWHERE, type Position } from './snapshot.ts';
 import type { Netmap, NetmapSource } from './types.ts';
 
-export type Applied = { readonly applied: true } | { readonly applied: false; readonly gap: string };
+export type Applied =
+  /** `elsewhere`: settles when those that follow have enforced it too; undefined when nobody follows. */
+  | { readonly applied: true; readonly elsewhere: Promise<void> | undefined }
+  | { readonly applied: false; readonly gap: string };
+
+/** Holds the same netmap in another place. Takes each change in order; resolves when it is enforced there. */
+export type NetmapFollower = (change: NetmapDelta) => Promise<void>;
 
 type Listener = (next: Netmap, previous: Netmap) => void;
 
 export class NetmapStore implements NetmapSource {
   readonly #range: AddressRange;
   readonly #listeners: Listener[] = [];
+  readonly #followers: NetmapFollower[] = [];
   #items: ReadonlyMap<string, NetmapItem>;
   #current: Netmap;
   #staleSinceMs: number | undefined;
@@ -43,6 +50,11 @@ export class NetmapStore implements NetmapSource {
     this.#listeners.push(listener);
   }
 
+  /** Changes from now on go to the follower too, which holds what is held here now. */
+  follow(follower: NetmapFollower): void {
+    this.#followers.push(follower);
+  }
+
   /** Control is heard. */
   markFresh(): void {
     this.#staleSinceMs = undefined;
@@ -69,21 +81,22 @@ export class NetmapStore implements NetmapSource {
     const items = new Map(delta.snapshot ? [] : this.#items);
     for (const key of delta.removals) items.delete(key);
     for (const item of delta.upserts) items.set(itemKey(item), item);
-    this.#swap(items, delta);
-    return { applied: true };
+    return { applied: true, elsewhere: this.#swap(items, delta) };
   }
 
   /** Forgets everything: the membership is over. Tunnels, flows and names go with it. */
-  clear(): void {
-    this.#swap(new Map(), NOWHERE);
+  clear(): { readonly elsewhere: Promise<void> | undefined } {
+    return { elsewhere: this.#swap(new Map(), EMPTY) };
   }
 
-  #swap(items: ReadonlyMap<string, NetmapItem>, position: Position): void {
+  #swap(items: ReadonlyMap<string, NetmapItem>, change: NetmapDelta): Promise<void> | undefined {
     const previous = this.#current;
-    const { timeline, index, revision } = position;
+    const { timeline, index, revision } = change;
     const next = createNetmap(items.values(), { timeline, index, revision }, this.#range);
     this.#items = items;
     this.#current = next;
+    // Told first, so that they enforce it while this thread does.
+    const elsewhere = this.#tellFollowers(change);
     const failures: unknown[] = [];
     for (const listener of this.#listeners) {
       try {
@@ -94,5 +107,17 @@ export class NetmapStore implements NetmapSource {
       }
     }
     if (failures.length > 0) throw new AggregateError(failures, `revision ${revision} could not be enforced in full`);
+    return elsewhere;
+  }
+
+  #tellFollowers(change: NetmapDelta): Promise<void> | undefined {
+    if (this.#followers.length === 0) return undefined;
+    const all = Promise.all(this.#followers.map((follower) => follower(change))).then(() => {});
+    // Whoever does not wait for it, because this thread failed already, is told by that.
+    all.catch(() => {});
+    return all;
   }
 }
+
+/** A state without items. */
+const EMPTY: NetmapDelta = { ...NOWHERE, previous: 0, snapshot: true, upserts: [], removals: [] };

@@ -52,7 +52,14 @@ export interface AgentStatus {
     /** The last ended, oldest first. */
     readonly recent: readonly FlowRecord[];
   };
+  /** Threads that carry flows, the main one first; their sums are the numbers above. */
+  readonly workers: readonly WorkerStatus[];
   readonly problems: readonly Problem[];
+}
+
+export interface WorkerStatus {
+  readonly flows: { readonly open: number; readonly recorded: number };
+  readonly tunnel: { readonly open: number; readonly bytesSent: number; readonly bytesReceived: number };
 }
 
 export interface NameStatus {

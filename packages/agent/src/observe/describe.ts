@@ -7,22 +7,31 @@ import {
   keyFingerprint,
   type Report,
 } from '@weft/proto';
-import type { FlowRegistry } from '../connections/registry.ts';
 import type { DnsServer } from '../dns/index.ts';
 import type { Inbound } from '../inbound/inbound.ts';
 import type { Member } from '../netmap/membership.ts';
 import type { Netmap, NetmapSource } from '../netmap/types.ts';
-import type { Outbound } from '../outbound/outbound.ts';
-import type { BoundTunnels } from '../tunnel/create.ts';
 import { localEndpoints } from '../tunnel/endpoints.ts';
-import type { AgentStatus, NameStatus } from './agent-status.ts';
+import type { TunnelCounters } from '../tunnel/types.ts';
+import type { AgentStatus, NameStatus, WorkerStatus } from './agent-status.ts';
 import type { FlowRecorder } from './recorder.ts';
 import type { Problems } from './types.ts';
 
+/** The numbers of all threads together. */
+export interface AgentTotals {
+  /** Live flows. */
+  readonly flows: number;
+  readonly counters: TunnelCounters;
+  /** Places that are listened on. */
+  readonly places: number;
+  readonly threads: readonly WorkerStatus[];
+}
+
 interface Described {
   readonly inbound: Pick<Inbound, 'report'>;
-  readonly tunnels: Pick<BoundTunnels, 'port' | 'counters'>;
-  readonly registry: Pick<FlowRegistry, 'live'>;
+  readonly totals: AgentTotals;
+  /** Bound for tunnels. */
+  readonly port: number;
   readonly problems: Pick<Problems, 'current'>;
   /** HOST:PORT; undefined when it is none. */
   readonly gateway: string | undefined;
@@ -33,15 +42,15 @@ interface Described {
 
 /** The report to control. */
 export function makeReport(parts: Described): Report {
-  const { inbound, tunnels, registry, problems, gateway } = parts;
+  const { inbound, port, totals, problems, gateway } = parts;
   return {
     endpoints: endpoints(parts),
-    tunnelPort: tunnels.port,
+    tunnelPort: port,
     instances: inbound.report(),
     gatewayAddress: gateway ?? '',
     problems: problems.current,
-    tunnels: tunnels.counters.open,
-    flows: registry.live,
+    tunnels: totals.counters.open,
+    flows: totals.flows,
   };
 }
 
@@ -52,14 +61,13 @@ interface DescribedInFull extends Described {
   readonly control: { readonly cause: string; readonly revoked: boolean };
   readonly store: NetmapSource;
   readonly dns: Pick<DnsServer, 'address'>;
-  readonly outbound: Pick<Outbound, 'listening'>;
   readonly recorder: FlowRecorder;
   readonly range: AddressRange;
 }
 
 /** The answer of the status socket. */
 export function describeAgent(parts: DescribedInFull): AgentStatus {
-  const { member, control, store, dns, recorder, tunnels, registry } = parts;
+  const { member, control, store, dns, recorder, port, totals } = parts;
   const { network, host, agentId, controlAddresses } = member.membership;
   const staleSince = store.staleSinceMs === undefined ? null : new Date(store.staleSinceMs).toISOString();
   const { recorded, dropped } = recorder.counters;
@@ -77,21 +85,22 @@ export function describeAgent(parts: DescribedInFull): AgentStatus {
     dns: formatHostPort(dns.address.host, dns.address.port),
     names: names(store.current),
     instances: parts.inbound.report(),
-    listeners: { ports: parts.outbound.listening },
+    listeners: { ports: totals.places },
     tunnel: {
-      address: formatHostPort(parts.tunnel.host, tunnels.port),
+      address: formatHostPort(parts.tunnel.host, port),
       endpoints: endpoints(parts),
-      ...tunnels.counters,
+      ...totals.counters,
     },
     gateway: parts.gateway ?? '',
-    flows: { open: registry.live, recorded, dropped, recent: recorder.recent() },
+    flows: { open: totals.flows, recorded, dropped, recent: recorder.recent() },
+    workers: totals.threads,
     problems: parts.problems.current,
   };
 }
 
 /** Asked anew each time: a laptop's addresses change. */
-function endpoints({ advertise, tunnel, tunnels }: Described): readonly string[] {
-  return advertise === undefined ? localEndpoints(tunnel.host, tunnels.port) : [advertise];
+function endpoints({ advertise, tunnel, port }: Described): readonly string[] {
+  return advertise === undefined ? localEndpoints(tunnel.host, port) : [advertise];
 }
 
 function names({ services }: Netmap): readonly NameStatus[] {

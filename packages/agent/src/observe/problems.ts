@@ -1,19 +1,20 @@
 /** Problems that stand now. A problem raised again only changes its words; clearing what does not stand does nothing. */
 import type { Problem } from '@weft/proto';
-import type { Logger } from 'pino';
 import type { Problems } from './types.ts';
 
 /** As many as a report to control carries. */
 const LIMIT = 256;
 
+type ProblemLog = { readonly [Level in 'warn' | 'info']: (fields: object, sentence: string) => void };
+
 export class ProblemBoard implements Problems {
-  readonly #log: Logger;
+  readonly #log: ProblemLog;
   readonly #standing = new Map<string, Problem>();
   readonly #changed: () => void;
   #overflowing: boolean = false;
 
   /** `changed` is told whenever the set of problems, or the words of one, did change. */
-  constructor(log: Logger, changed: () => void = () => {}) {
+  constructor(log: ProblemLog, changed: () => void = () => {}) {
     this.#log = log;
     this.#changed = changed;
   }

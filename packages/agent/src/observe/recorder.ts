@@ -29,6 +29,8 @@ export class FlowRecorder implements FlowSink {
   #dropped = 0;
   #droppedTotal = 0;
   #recorded = 0;
+  /** Of these, other threads'. */
+  #adopted = 0;
   #wake: (() => void) | undefined;
 
   constructor(options: RecorderOptions = {}) {
@@ -42,6 +44,14 @@ export class FlowRecorder implements FlowSink {
     this.#recent.push(flow);
     if (this.#queue.push(flow)) this.#lost(1);
     this.#wake?.();
+  }
+
+  /** Takes over what another thread has recorded, and its losses, as if it had been recorded here. */
+  adopt(batch: FlowBatch): void {
+    for (const flow of batch.records) this.record(flow);
+    this.#recorded += batch.dropped;
+    this.#adopted += batch.records.length + batch.dropped;
+    this.#lost(batch.dropped);
   }
 
   /**
@@ -68,6 +78,11 @@ export class FlowRecorder implements FlowSink {
   /** The last ended flows, oldest first. */
   recent(): readonly FlowRecord[] {
     return this.#recent.toArray();
+  }
+
+  /** Of those recorded, how many were other threads'. */
+  get adopted(): number {
+    return this.#adopted;
   }
 
   /** Since the start. */

@@ -16,7 +16,11 @@ const READER_TIMEOUT_MS = 5_000;
  * Serves until the signal is aborted; resolves once the socket listens, and the file is this user's alone. Throws
  * StatusSocketError `status-socket-in-use` when another live agent holds the path, `status-socket-failed` otherwise.
  */
-export async function serveStatus(path: string, snapshot: () => object, signal: AbortSignal): Promise<void> {
+export async function serveStatus(
+  path: string,
+  snapshot: () => object | Promise<object>,
+  signal: AbortSignal,
+): Promise<void> {
   signal.throwIfAborted();
   if (await answers(path)) {
     throw new StatusSocketError('status-socket-in-use', `another agent is running: ${path} answers; stop it first`);
@@ -28,8 +32,8 @@ export async function serveStatus(path: string, snapshot: () => object, signal: 
     // A reader that goes away early is its own affair.
     socket.on('error', () => socket.destroy());
     socket.setTimeout(READER_TIMEOUT_MS, () => socket.destroy());
-    socket.end(`${JSON.stringify(snapshot())}\n`);
     socket.resume();
+    void answer(socket, snapshot);
   });
   server.maxConnections = READERS;
   try {
@@ -47,6 +51,11 @@ export async function serveStatus(path: string, snapshot: () => object, signal: 
     },
     { once: true },
   );
+}
+
+async function answer(socket: Socket, snapshot: () => object | Promise<object>): Promise<void> {
+  const told = await snapshot();
+  socket.end(`${JSON.stringify(told)}\n`);
 }
 
 /** Whether somebody accepts there. A file left by a killed agent refuses, and is no one's. */

@@ -28,9 +28,12 @@ export interface Wanted {
 export class Chooser {
   readonly #local: LocalHealth;
   readonly #turns = new Map<string, number>();
+  readonly #firstTurn: number;
 
-  constructor(local: LocalHealth) {
+  /** Threads that count turns each for itself begin apart, so that their first calls do not all go to one instance. */
+  constructor(local: LocalHealth, firstTurn = 0) {
     this.#local = local;
+    this.#firstTurn = firstTurn;
   }
 
   /**
@@ -54,7 +57,7 @@ export class Chooser {
         : !includesPort(instance.notListening, port, protocol);
       if (local ? answers || instance.healthy : instance.healthy) (answers ? listening : silent).push(candidate);
     }
-    const turn = this.#turns.get(service) ?? 0;
+    const turn = this.#turns.get(service) ?? this.#firstTurn;
     this.#turns.set(service, (turn + 1) % Number.MAX_SAFE_INTEGER);
     return [...rotated(listening, turn), ...rotated(silent, turn)];
   }

@@ -4,6 +4,9 @@
  */
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import type { Logger } from 'pino';
+import { datagramOutput } from '../connections/datagram-output.ts';
+import type { DatagramOutput } from '../connections/output.ts';
+import { assertFreeDatagramPort, type PortSharing } from '../connections/port-sharing.ts';
 import type { Flow } from '../connections/registry.ts';
 import { CUT_LINGER_MS } from '../connections/tracked.ts';
 import { TunnelEndedError } from '../tunnel/errors.ts';
@@ -78,10 +81,12 @@ export class OutboundDatagrams {
     return this.#dropped;
   }
 
-  /** Rejects with what bind says. */
-  bind(place: Place): Promise<BoundPlace> {
-    const socket = createSocket({ type: 'udp4', recvBufferSize: RECEIVE_BUFFER });
-    return new Promise((resolve, reject) => {
+  /** Rejects with what bind says. `share` when several threads listen on the place. */
+  async bind(place: Place, share?: PortSharing): Promise<BoundPlace> {
+    if (share === 'first') await assertFreeDatagramPort('udp4', place.address, place.port);
+    const shared = share === undefined ? {} : { reusePort: true };
+    const socket = createSocket({ type: 'udp4', recvBufferSize: RECEIVE_BUFFER, ...shared });
+    return await new Promise((resolve, reject) => {
       const failed = (cause: Error) => {
         socket.close();
         reject(cause);
@@ -110,7 +115,10 @@ export class OutboundDatagrams {
     this.#places.add(clients);
     // After a bind, an error is of one datagram, such as a reply to a program that is gone.
     socket.on('error', () => {});
-    socket.on('message', (payload, from) => this.#arrived(place, socket, clients, payload, from));
+    const output = datagramOutput(socket, UNSENT_LIMIT, () => {
+      this.#dropped++;
+    });
+    socket.on('message', (payload, from) => this.#arrived(place, output, clients, payload, from));
     return {
       close: () => {
         socket.close();
@@ -123,7 +131,13 @@ export class OutboundDatagrams {
     };
   }
 
-  #arrived(place: Place, socket: Socket, clients: Map<string, Client>, payload: Buffer, from: RemoteInfo): void {
+  #arrived(
+    place: Place,
+    output: DatagramOutput,
+    clients: Map<string, Client>,
+    payload: Buffer,
+    from: RemoteInfo,
+  ): void {
     // Port 0 is none (RFC 768): nobody hears a reply to it, and the socket would throw.
     if (from.port === 0) {
       this.#dropped++;
@@ -145,10 +159,7 @@ export class OutboundDatagrams {
       clients.set(key, client);
       this.#clients++;
       this.#open(place, client, (reply) => {
-        // Copied, since the kernel may take it after this call, and the payload is only ours during it.
-        if (socket.getSendQueueSize() <= UNSENT_LIMIT)
-          socket.send(Buffer.from(reply), from.port, from.address, () => {});
-        else this.#dropped++;
+        output.send(reply, from.port, from.address);
       });
     }
     client.usedMs = now;

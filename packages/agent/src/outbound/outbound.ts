@@ -2,17 +2,19 @@
 import type { Logger } from 'pino';
 import type { FlowRegistry } from '../connections/registry.ts';
 import { runsHere } from '../connections/source.ts';
-import type { Inbound } from '../inbound/inbound.ts';
+import type { InboundPath } from '../inbound/inbound.ts';
+import type { TargetWatch } from '../inbound/target-watch.ts';
 import type { NetmapSource } from '../netmap/types.ts';
 import type { Problems } from '../observe/types.ts';
 import type { Tunnels } from '../tunnel/types.ts';
 import { Admitter } from './admit.ts';
+import { bindFirst, type PlaceSharing } from './bind-shared.ts';
 import { Chooser } from './choose.ts';
 import { OutboundDatagrams } from './datagrams.ts';
 import { Forwarder } from './forward.ts';
 import { type Ingress, openIngress } from './ingress.ts';
 import { Listeners } from './listeners.ts';
-import { placesOf } from './places.ts';
+import { type Place, placesOf } from './places.ts';
 import { bindStreams } from './streams.ts';
 
 export interface OutboundOptions {
@@ -20,7 +22,9 @@ export interface OutboundOptions {
   readonly registry: FlowRegistry;
   readonly tunnels: Pick<Tunnels, 'openStream' | 'openDatagrams'>;
   /** This host's own instances: called without a tunnel, never without a verdict. */
-  readonly inbound: Pick<Inbound, 'dialer' | 'watch' | 'services'>;
+  readonly inbound: Pick<InboundPath, 'dialer' | 'services'> & {
+    readonly watch: Pick<TargetWatch, 'listening' | 'portUse' | 'onChange'>;
+  };
   readonly problems: Problems;
   readonly log: Logger;
   /** Closes every listener when aborted. */
@@ -33,6 +37,10 @@ export interface OutboundOptions {
   readonly retryMs?: number;
   /** All tries to reach an instance together. */
   readonly forwardMs?: number;
+  /** When several threads listen on the same places. */
+  readonly sharing?: PlaceSharing;
+  /** Where the turns of instances begin. */
+  readonly firstTurn?: number;
 }
 
 export interface Outbound {
@@ -48,9 +56,9 @@ export interface Outbound {
 
 /** Listens for the netmap of now, and from then on for each that follows. */
 export function createOutbound(options: OutboundOptions): Outbound {
-  const { netmap, registry, tunnels, inbound, problems, log, signal } = options;
+  const { netmap, registry, tunnels, inbound, problems, log, signal, sharing } = options;
   const declared = inbound.services;
-  const chooser = new Chooser(inbound.watch);
+  const chooser = new Chooser(inbound.watch, options.firstTurn);
   const admitter = new Admitter({ netmap, registry, declared });
   const forwarder = new Forwarder({
     netmap,
@@ -67,16 +75,21 @@ export function createOutbound(options: OutboundOptions): Outbound {
     ...(options.idleMs === undefined ? {} : { idleMs: options.idleMs }),
     ...(options.datagramClients === undefined ? {} : { limit: options.datagramClients }),
   });
+  const share = sharing?.share;
+  const bind = (place: Place) =>
+    place.protocol === 'tcp'
+      ? bindStreams(place, { admitter, forwarder, log, ...(share === undefined ? {} : { share }) })
+      : datagrams.bind(place, share);
   const listeners = new Listeners({
-    bind: (place) =>
-      place.protocol === 'tcp' ? bindStreams(place, { admitter, forwarder, log }) : datagrams.bind(place),
+    bind: sharing?.share === 'first' ? (place) => bindFirst(place, bind, sharing.followers) : bind,
     portUse: (port, protocol) => inbound.watch.portUse(port, protocol),
     runsHere: (service) => runsHere(netmap.current, declared, service) !== undefined,
     problems,
     ...(options.retryMs === undefined ? {} : { retryMs: options.retryMs }),
   });
   const reconcile = () => {
-    if (!signal.aborted) listeners.reconcile(placesOf(netmap.current));
+    if (signal.aborted) return;
+    listeners.reconcile(sharing?.share === 'join' ? sharing.places.current : placesOf(netmap.current));
   };
   netmap.subscribe((next, previous) => {
     reconcile();
@@ -84,6 +97,7 @@ export function createOutbound(options: OutboundOptions): Outbound {
     if (next.revision !== previous.revision) datagrams.reconsider();
   });
   inbound.watch.onChange(reconcile);
+  if (sharing?.share === 'join') sharing.places.onChange(reconcile);
   signal.addEventListener(
     'abort',
     () => {

@@ -2,6 +2,7 @@
 import type { Logger } from 'pino';
 import type { Conduit } from '../connections/conduit.ts';
 import { endingOf } from '../connections/ending.ts';
+import type { PortSharing } from '../connections/port-sharing.ts';
 import { listenConduits } from '../connections/socket-listen.ts';
 import { splice } from '../connections/splice.ts';
 import { TrackedConduit } from '../connections/tracked.ts';
@@ -14,12 +15,14 @@ export interface StreamsOptions {
   readonly log: Logger;
   readonly admitter: Admitter;
   readonly forwarder: Forwarder;
+  /** When several threads listen on the place. */
+  readonly share?: PortSharing;
 }
 
 /** Listens on a place. Rejects with what bind says. */
 export function bindStreams(place: Place, options: StreamsOptions): Promise<BoundPlace> {
-  const { log } = options;
-  const where = { host: place.address, port: place.port };
+  const { log, share } = options;
+  const where = { host: place.address, port: place.port, ...(share === undefined ? {} : { share }) };
   const onError = (err: Error) =>
     log.warn({ event: 'accept-failed', place: placeName(place), err }, 'accepting failed');
   return listenConduits({ ...where, onError }, (client) => {

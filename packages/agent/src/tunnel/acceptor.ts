@@ -2,7 +2,7 @@
 
 import { isIPv6 } from 'node:net';
 import type { SocketConduit } from '../connections/socket.ts';
-import { type ConduitListener, listenConduits, type Remote } from '../connections/socket-listen.ts';
+import { type ConduitListener, type ListenOptions, listenConduits, type Remote } from '../connections/socket-listen.ts';
 import { GREATEST_PACKET_LIMIT } from '../protocol/datagram/format.ts';
 import type { TunnelContext } from './context.ts';
 import { TunnelEndedError, UnreachableError } from './errors.ts';
@@ -134,7 +134,7 @@ function addressGroup(address: string): string {
 /** Listens for the acceptor; the port is the bound one. */
 export function listenFor(
   acceptor: () => Acceptor | undefined,
-  at: { readonly host: string; readonly port: number },
+  at: Omit<ListenOptions, 'onError'>,
   onError: (error: Error) => void,
 ): Promise<ConduitListener> {
   return listenConduits({ ...at, onError }, (conduit, remote) => {

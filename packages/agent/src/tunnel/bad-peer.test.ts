@@ -71,7 +71,7 @@ describe('a peer', () => {
 
 it('dials a peer that answers no ping in time no more often than it would be accepted', async () => {
   const relay = await Relay.start({ target: { host: '127.0.0.1', port: bob.tunnels.port }, delay: 30 });
-  const settings = { tick: 5, keepalive: 0, suspect: 5, acceptedPerPeer: 2 };
+  const settings = { tick: 5, keepalive: 0, suspect: 5, dialledPerPeer: 2 };
   const carol = await network.agent('carol', { settings });
   network.moveTo('bob', [relay.endpoint]);
   for (let count = 0; count < 6; count++) {

@@ -1,5 +1,6 @@
 /** What every tunnel of this agent shares. */
 import type { Logger } from 'pino';
+import type { YoungGeneration } from '../connections/young-generation.ts';
 import type { CipherName } from '../protocol/noise/cipher.ts';
 import type { KeyPair, KeyPairGenerator } from '../protocol/noise/keys.ts';
 import type { Complaints } from './complaints.ts';
@@ -23,6 +24,8 @@ export interface TunnelContext {
   readonly datagrams: DatagramPort | undefined;
   readonly counters: LinkCounters;
   readonly complaints: Complaints;
+  /** Of the heap that the buffers of all tunnels lie in. */
+  readonly young: YoungGeneration;
   readonly logger: Logger;
   readonly settings: TunnelSettings;
   /** Monotonic milliseconds. */

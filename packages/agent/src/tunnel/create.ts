@@ -3,13 +3,16 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import type { Logger } from 'pino';
+import { youngCollector } from '../connections/node-inside.ts';
+import type { PortSharing } from '../connections/port-sharing.ts';
 import type { ConduitListener } from '../connections/socket-listen.ts';
+import { YoungGeneration } from '../connections/young-generation.ts';
 import type { CipherName } from '../protocol/noise/cipher.ts';
 import { keyPairFromSecret } from '../protocol/noise/keys.ts';
 import { Acceptor, listenFor } from './acceptor.ts';
 import { Complaints } from './complaints.ts';
 import type { LinkCounters, TunnelContext } from './context.ts';
-import { DatagramPort } from './datagram-port.ts';
+import { DatagramPort, type PacketSteering } from './datagram-port.ts';
 import { localEndpoints } from './endpoints.ts';
 import { DEFAULT_SETTINGS, type TunnelSettings } from './settings.ts';
 import { AgentTunnels } from './tunnels.ts';
@@ -30,6 +33,8 @@ export interface CreateTunnelsOptions {
   readonly settings?: Partial<TunnelSettings>;
   /** False keeps datagrams inside tunnels. */
   readonly datagrams?: boolean;
+  /** When several threads listen on the same ports: whose turn this is, and how packets get to their thread. */
+  readonly shared?: { readonly share: PortSharing; readonly steering: PacketSteering };
   /** For connections made here; the other side of a connection follows. */
   readonly cipher?: CipherName;
 }
@@ -79,6 +84,7 @@ export async function createTunnels(options: CreateTunnelsOptions): Promise<Boun
     datagrams,
     counters,
     complaints: new Complaints(logger, now),
+    young: new YoungGeneration(youngCollector()),
     logger,
     settings: { ...DEFAULT_SETTINGS, ...options.settings },
     now,
@@ -101,18 +107,25 @@ async function bind(
   counters: LinkCounters,
   acceptor: () => Acceptor | undefined,
 ): Promise<{ listener: ConduitListener; datagrams: DatagramPort | undefined }> {
-  const { listen, logger } = options;
+  const { listen, logger, shared } = options;
+  const sharing = shared === undefined ? {} : { share: shared.share };
   const onError = (err: Error): void => logger.warn({ event: 'tunnel-accept-failed', err }, 'accepting failed');
   const dropped = (): void => {
     counters.datagramsDropped += 1;
   };
   for (let attempt = 1; ; attempt++) {
-    const listener = await listenFor(acceptor, listen, onError);
+    const listener = await listenFor(acceptor, { ...listen, ...sharing }, onError);
     if (options.datagrams === false) return { listener, datagrams: undefined };
     try {
-      const datagrams = await DatagramPort.bind({ host: listen.host, port: listener.port }, random, dropped);
+      const at = { host: listen.host, port: listener.port, ...shared };
+      const datagrams = await DatagramPort.bind(at, random, dropped);
       return { listener, datagrams };
     } catch (err) {
+      // The first thread has the port: sessions of this one would be without datagrams while its peers send them.
+      if (shared?.share === 'join') {
+        listener.close();
+        throw err;
+      }
       if (listen.port === 0 && attempt < PORT_TRIES) {
         listener.close();
         continue;

@@ -1,5 +1,8 @@
 /** The UDP port of the agent: packets out, and packets in to the session their index names. */
 import dgram from 'node:dgram';
+import { datagramOutput } from '../connections/datagram-output.ts';
+import type { DatagramOutput } from '../connections/output.ts';
+import { assertFreeDatagramPort, type PortSharing } from '../connections/port-sharing.ts';
 import { receiverIndexOf } from '../protocol/datagram/format.ts';
 
 export interface DatagramAddress {
@@ -10,63 +13,102 @@ export interface DatagramAddress {
 /** Takes a packet for one index. The packet's memory is its own. */
 export type PacketReceiver = (packet: Buffer, from: DatagramAddress) => void;
 
+/**
+ * The port among threads that share it. The kernel gives a packet to any of them, so a session's index says whose it is:
+ * thread i of n chooses indices with index % n = i. To a peer they are numbers like any other.
+ */
+export interface PacketSteering {
+  readonly thread: number;
+  readonly threads: number;
+  /** Brings a packet to the thread whose it is. False when too many are on their way there. */
+  hand(owner: number, packet: Buffer, from: DatagramAddress): boolean;
+  /** Names who takes what other threads hand over. */
+  receive(receiver: PacketReceiver): void;
+}
+
+export interface DatagramPortOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly share?: PortSharing;
+  readonly steering?: PacketSteering;
+}
+
 /** Bytes that may wait for the kernel; over it packets are dropped, as on any full path. */
 const SEND_QUEUE_LIMIT = 2 * 1024 * 1024;
 const SOCKET_BUFFER = 4 * 1024 * 1024;
 
 export class DatagramPort {
   readonly #socket: dgram.Socket;
+  readonly #output: DatagramOutput;
   readonly #ipv6: boolean;
   readonly #receivers = new Map<number, PacketReceiver>();
   readonly #random: (size: number) => Buffer;
   readonly #dropped: () => void;
+  readonly #steering: PacketSteering | undefined;
   #closed: boolean = false;
 
-  private constructor(socket: dgram.Socket, ipv6: boolean, random: (size: number) => Buffer, dropped: () => void) {
+  private constructor(
+    socket: dgram.Socket,
+    ipv6: boolean,
+    random: (size: number) => Buffer,
+    dropped: () => void,
+    steering: PacketSteering | undefined,
+  ) {
     this.#socket = socket;
+    this.#output = datagramOutput(socket, SEND_QUEUE_LIMIT, dropped);
     this.#ipv6 = ipv6;
     this.#random = random;
     this.#dropped = dropped;
+    this.#steering = steering;
     socket.on('message', (packet, from) => {
-      const receiver = this.#receivers.get(receiverIndexOf(packet) ?? 0);
+      const index = receiverIndexOf(packet) ?? 0;
       // Port 0 is none (RFC 768), and an answer to it would throw; anyone on the path can write it into a good packet.
-      if (receiver === undefined || from.port === 0) dropped();
-      else receiver(packet, from);
+      if (index === 0 || from.port === 0) dropped();
+      else if (steering === undefined || index % steering.threads === steering.thread) {
+        this.#deliver(index, packet, from);
+      } else if (!steering.hand(index % steering.threads, packet, from)) dropped();
     });
+    steering?.receive((packet, from) => this.#deliver(receiverIndexOf(packet) ?? 0, packet, from));
     // Errors of single packets (no route, refused) show as probes that stay unanswered.
     socket.on('error', () => dropped());
   }
 
   /** Binds. Rejects with the system's error when the port cannot be had. `dropped` counts packets lost here. */
-  static bind(
-    at: { readonly host: string; readonly port: number },
+  static async bind(
+    options: DatagramPortOptions,
     random: (size: number) => Buffer,
     dropped: () => void,
   ): Promise<DatagramPort> {
-    const ipv6 = at.host.includes(':');
+    const { host, port, share, steering } = options;
+    const ipv6 = host.includes(':');
+    const type = ipv6 ? 'udp6' : 'udp4';
+    if (share === 'first') await assertFreeDatagramPort(type, host, port);
     const socket = dgram.createSocket({
-      type: ipv6 ? 'udp6' : 'udp4',
+      type,
+      ...(share === undefined ? {} : { reusePort: true }),
       // Addresses are always literal here; the resolver would cost a turn of the loop for each packet.
-      lookup: (host, _options, callback) => callback(null, host, ipv6 ? 6 : 4),
+      lookup: (address, _options, callback) => callback(null, address, ipv6 ? 6 : 4),
     });
-    return new Promise((resolve, reject) => {
+    return await new Promise((resolve, reject) => {
       socket.once('error', (error) => {
         socket.close();
         reject(error);
       });
-      socket.bind({ address: at.host, port: at.port }, () => {
+      socket.bind({ address: host, port }, () => {
         socket.removeAllListeners('error');
         enlarge(socket);
-        resolve(new DatagramPort(socket, ipv6, random, dropped));
+        resolve(new DatagramPort(socket, ipv6, random, dropped, steering));
       });
     });
   }
 
-  /** An index that no session here uses. */
+  /** An index that no session here uses: at random among those of this thread. */
   newIndex(): number {
+    const { thread, threads } = this.#steering ?? { thread: 0, threads: 1 };
     for (;;) {
-      const index = this.#random(4).readUInt32BE(0);
-      if (index !== 0 && !this.#receivers.has(index)) return index;
+      const drawn = this.#random(4).readUInt32BE(0);
+      const index = drawn - (drawn % threads) + thread;
+      if (index !== 0 && index <= 0xffff_ffff && !this.#receivers.has(index)) return index;
     }
   }
 
@@ -91,14 +133,14 @@ export class DatagramPort {
   /** Sends; the packet's memory must not be used again. */
   send(packet: Buffer, to: DatagramAddress): void {
     if (this.#closed) return;
-    if (this.#socket.getSendQueueSize() > SEND_QUEUE_LIMIT) {
-      this.#dropped();
-      return;
-    }
     const host = this.#ipv6 && !to.address.includes(':') ? `::ffff:${to.address}` : to.address;
-    this.#socket.send(packet, to.port, host, (error) => {
-      if (error !== null) this.#dropped();
-    });
+    this.#output.send(packet, to.port, host);
+  }
+
+  #deliver(index: number, packet: Buffer, from: DatagramAddress): void {
+    const receiver = this.#receivers.get(index);
+    if (receiver === undefined) this.#dropped();
+    else receiver(packet, from);
   }
 
   close(): void {

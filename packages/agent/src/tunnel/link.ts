@@ -207,6 +207,7 @@ export class Link implements RecordOutput, MuxEvents {
     this.#wire.conduit.writeTogether((emit) => {
       this.#sealer.seal(pieces, (piece) => {
         this.#context.counters.bytesSent += piece.length;
+        this.#context.young.allocated(piece.length);
         this.liveness.moved(piece.length);
         emit(piece);
       });
@@ -250,6 +251,7 @@ export class Link implements RecordOutput, MuxEvents {
   #receive(piece: Buffer): void {
     if (this.over) return;
     this.#context.counters.bytesReceived += piece.length;
+    this.#context.young.allocated(piece.length);
     this.liveness.heard(piece.length);
     try {
       this.#opener.push(piece);
@@ -270,6 +272,8 @@ export class Link implements RecordOutput, MuxEvents {
       this.#opener.limit = MAXIMUM_PLAINTEXT;
       this.#owner.confirmed(this);
       if (this.over) return;
+      // Windows are given by the side that receives, and grow by its own measure of the way.
+      this.liveness.ping();
     }
     this.mux.receive(pieces);
   }

@@ -64,7 +64,7 @@ export class PeerTunnels {
     if (this.#dialling === undefined && this.#failure !== undefined && this.#context.now() < this.#failure.until) {
       throw this.#failure.error;
     }
-    if (this.#dialled() >= this.#context.settings.acceptedPerPeer) return this.#lastResort();
+    if (this.#dialled() >= this.#context.settings.dialledPerPeer) return this.#lastResort();
     return await untilAborted(this.#dial(), signal);
   }
 

@@ -24,6 +24,8 @@ export class RawPeer {
   readonly socket: net.Socket;
   /** What came, as `opened 1` or `pong`. */
   readonly heard: string[] = [];
+  /** Bytes of DATA that came, by stream. */
+  readonly data: Map<number, number> = new Map();
   /** Resolves when the connection is over. */
   readonly closed: Promise<void>;
   readonly #sealer: RecordSealer;
@@ -74,6 +76,9 @@ export class RawPeer {
     };
     const names = Object.keys(FRAME) as (keyof typeof FRAME)[];
     const handlers = Object.fromEntries(names.map((name) => [name, note(name)]));
-    return { stopped: false, ...handlers } as unknown as FrameHandler;
+    const data = (id: number, piece: Buffer): void => {
+      this.data.set(id, (this.data.get(id) ?? 0) + piece.length);
+    };
+    return { stopped: false, ...handlers, data } as unknown as FrameHandler;
   }
 }

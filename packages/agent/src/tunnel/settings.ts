@@ -29,8 +29,10 @@ export interface TunnelSettings {
   readonly tick: number;
   /** Tunnels dialled to one peer. */
   readonly poolSize: number;
-  /** Tunnels accepted from one peer, and dialled to one that leaves those it has unanswered. */
+  /** Tunnels accepted from one peer. Each of its threads, up to 64, dials its own, and one thread here may get them all. */
   readonly acceptedPerPeer: number;
+  /** Tunnels dialled to a peer that leaves those it has unanswered. */
+  readonly dialledPerPeer: number;
   /** Connections in handshake: in all, and from one address. */
   readonly handshakes: number;
   readonly handshakesPerAddress: number;
@@ -52,7 +54,8 @@ export const DEFAULT_SETTINGS: TunnelSettings = {
   backoffLast: 1_000,
   tick: 1_000,
   poolSize: 4,
-  acceptedPerPeer: 16,
+  acceptedPerPeer: 80,
+  dialledPerPeer: 16,
   handshakes: 512,
   handshakesPerAddress: 128,
 };

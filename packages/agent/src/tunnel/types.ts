@@ -32,7 +32,7 @@ export interface DatagramConduit {
 }
 
 export interface DatagramEvents {
-  /** The payload is valid during the call only. */
+  /** The payload is fresh memory, to keep if wanted; it may lie in a much larger piece. */
   datagram(payload: Buffer): void;
   /** The flow is over; comes exactly once. `cause` when the tunnel ended under it. */
   closed(cause?: Error): void;

@@ -54,6 +54,16 @@ export interface SelfItem {
 
 export type NetmapItem = ServiceItem | InstanceItem | PeerItem | PolicyItem | SelfItem;
 
+/** The rule in every verdict while no policy could be read. */
+export const UNREADABLE_POLICY_RULE = 'builtin:unreadable-policy';
+
+/** What stands in for a policy that could not be read: nobody reaches anything, the internet included. */
+export const DENY_ALL_POLICY: PolicyItem = {
+  type: 'policy',
+  defaultAction: 'deny',
+  rules: [{ name: UNREADABLE_POLICY_RULE, action: 'deny', from: ['*'], to: ['*'], ports: [] }],
+};
+
 /** Key of an item: service/NAME, instance/SERVICE/ORDINAL, peer/AGENT_ID, policy or self. */
 export function itemKey(item: NetmapItem): string {
   switch (item.type) {

@@ -1,5 +1,5 @@
 /** Deltas and inventories, wire to model and back. One bad item rejects itself; a bad policy closes everything. */
-import type { NetmapDelta, NetmapItem, PolicyItem } from '../model/netmap.ts';
+import { DENY_ALL_POLICY, type NetmapDelta, type NetmapItem } from '../model/netmap.ts';
 import { count, list, required, text } from './check.ts';
 import { WireError } from './errors.ts';
 import { itemFromWire, itemToWire } from './netmap.ts';
@@ -10,15 +10,7 @@ const MAX_KEY = 128;
 const MAX_ITEMS = 100_000;
 export const DIGEST_BYTES = 8;
 
-/** The rule in every verdict while no policy could be read. */
-export const UNREADABLE_POLICY_RULE = 'builtin:unreadable-policy';
-
-/** What stands in for a policy item that could not be read: nobody reaches anything, the internet included. */
-export const DENY_ALL_POLICY: PolicyItem = {
-  type: 'policy',
-  defaultAction: 'deny',
-  rules: [{ name: UNREADABLE_POLICY_RULE, action: 'deny', from: ['*'], to: ['*'], ports: [] }],
-};
+export { DENY_ALL_POLICY, UNREADABLE_POLICY_RULE } from '../model/netmap.ts';
 
 /** An item that was refused, and why. */
 export interface RejectedItem {

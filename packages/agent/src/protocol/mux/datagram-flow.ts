@@ -4,7 +4,7 @@ import type { Scheduler } from './scheduler.ts';
 import { FRAME } from './types.ts';
 
 export interface FlowEvents {
-  /** The payload is valid during the call only. */
+  /** The payload is fresh memory, to keep if wanted; it may lie in a much larger piece. */
   datagram(payload: Buffer): void;
   /** `cause` when what carried the flow ended, and not the flow alone. */
   closed(cause?: Error): void;

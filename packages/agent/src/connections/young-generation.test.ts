@@ -1,0 +1,28 @@
+import { describe, expect, it } from 'vitest';
+import { youngCollector } from './node-inside.ts';
+import { YoungGeneration } from './young-generation.ts';
+
+describe('the young generation', () => {
+  it('is collected once for every few megabytes of buffers', () => {
+    let collections = 0;
+    const young = new YoungGeneration(() => {
+      collections += 1;
+    });
+    for (let piece = 0; piece < 64; piece++) young.allocated(256 * 1024);
+    expect(collections).toBe(4);
+  });
+
+  it('is left to V8 where it cannot be collected from here', () => {
+    const young = new YoungGeneration(undefined);
+    expect(() => young.allocated(2 ** 30)).not.toThrow();
+  });
+
+  it('gives back the memory of dead buffers', () => {
+    const collect = youngCollector();
+    const before = process.memoryUsage().arrayBuffers;
+    for (let made = 0; made < 64; made++) Buffer.allocUnsafeSlow(256 * 1024);
+    expect(process.memoryUsage().arrayBuffers - before).toBeGreaterThan(8 * 1024 * 1024);
+    collect?.();
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(8 * 1024 * 1024);
+  });
+});

@@ -1,0 +1,26 @@
+/**
+ * Sealing and opening leave a trail of dead buffers. Their memory lies outside of V8's heap, where V8 sees it grow and
+ * answers with full collections on all cores, though nothing of it is old: at full speed these took a third of the
+ * processor time. Collecting the young generation in time costs a hundredth of that.
+ */
+
+/** For a heap as small as an agent's, V8 starts a full collection when some 25 MiB of buffers have come since the last. */
+const ENOUGH = 4 * 1024 * 1024;
+
+export class YoungGeneration {
+  readonly #collect: (() => void) | undefined;
+  #bytes = 0;
+
+  /** `collect` is undefined where it is left to V8. */
+  constructor(collect: (() => void) | undefined) {
+    this.#collect = collect;
+  }
+
+  /** Counts bytes of buffers that were made and will soon be dead. */
+  allocated(bytes: number): void {
+    this.#bytes += bytes;
+    if (this.#bytes < ENOUGH) return;
+    this.#bytes = 0;
+    this.#collect?.();
+  }
+}

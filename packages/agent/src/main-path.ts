@@ -1,0 +1,175 @@
+/** The main thread's data path, and the workers beside it when there are any. */
+import { formatHostPort } from '@weft/proto';
+import { type OpenGateway, openGateway } from './agent-gateway.ts';
+import type { AgentOptions } from './agent-options.ts';
+import { FlowRegistry } from './connections/registry.ts';
+import { openTunnels } from './data-path.ts';
+import { createInbound, type Inbound } from './inbound/inbound.ts';
+import type { Member } from './netmap/membership.ts';
+import { Reporter } from './netmap/reporter.ts';
+import type { NetmapStore } from './netmap/store.ts';
+import { type AgentTotals, makeReport } from './observe/describe.ts';
+import { followMismatches } from './observe/mismatch.ts';
+import { ProblemSources } from './observe/problem-sources.ts';
+import { ProblemBoard } from './observe/problems.ts';
+import { FlowRecorder } from './observe/recorder.ts';
+import type { Problems } from './observe/types.ts';
+import { createOutbound } from './outbound/outbound.ts';
+import type { BoundTunnels } from './tunnel/create.ts';
+import { createPacketWays, ThreadSteering } from './workers/packet-steering.ts';
+import { WorkerPool } from './workers/pool.ts';
+import { shareOf } from './workers/share.ts';
+import { totalsOf } from './workers/totals.ts';
+
+/** A running data path, of all threads together. */
+export interface MainPath {
+  readonly recorder: FlowRecorder;
+  readonly problems: Problems;
+  readonly inbound: Inbound;
+  readonly tunnels: BoundTunnels;
+  readonly totals: AgentTotals;
+  readonly gateway: OpenGateway;
+  readonly reporter: Reporter;
+  /** Resolves when the totals are those of now. */
+  count(): Promise<void>;
+  /** Resolves when every place that the netmap of now wants is listened on, or could not be. */
+  settled(): Promise<void>;
+  /** Rejects with AgentError when a worker ends unasked. */
+  readonly failed: Promise<never>;
+  /** Cuts every flow and closes every tunnel; resolves when the workers have handed over their records. */
+  stop(reason: string): Promise<void>;
+}
+
+/** Counters and addresses of interfaces change without anybody telling; the report is looked at this often. */
+const REPORT_INTERVAL_MS = 10_000;
+
+/** `taking` ends what takes new flows; `life` the rest. Throws AgentError. */
+export async function openMainPath(
+  options: AgentOptions,
+  member: Member,
+  store: NetmapStore,
+  taking: AbortSignal,
+  life: AbortSignal,
+): Promise<MainPath> {
+  const { file, range, logger, tunnel, advertise, limits = {}, workers: threads = 1 } = options;
+  const { network } = member.membership;
+  const { services } = file;
+  const idle = limits.idleMs === undefined ? {} : { idleMs: limits.idleMs };
+  const share = shareOf(0, threads);
+  const changed: { report: () => void } = { report: () => {} };
+  const recorder = new FlowRecorder();
+  const board = new ProblemBoard(logger, () => changed.report());
+  const sources = new ProblemSources(board);
+  const problems = sources.of(0);
+  // First of the subscribers that let flows through or end them: what lost its permission is cut before anything opens.
+  const registry = new FlowRegistry({
+    netmap: store,
+    sink: recorder,
+    limit: share.flows,
+    peerLimit: share.flowsOfPeer,
+  });
+  const common = { netmap: store, registry, problems, log: logger, ...idle };
+  const inbound = createInbound({ ...common, services, signal: life });
+  const packetWays = threads === 1 ? undefined : createPacketWays(threads);
+  const steering = packetWays?.[0] === undefined ? undefined : new ThreadSteering(0, packetWays[0]);
+  life.addEventListener('abort', () => steering?.close(), { once: true });
+  const tunnelSecret = member.keys.tunnel.secretKey;
+  const tunnels = await openTunnels(
+    {
+      listen: tunnel,
+      secretKey: tunnelSecret,
+      network,
+      netmap: store,
+      inbound,
+      logger,
+      settings: { ...share.tunnel, ...limits.tunnel },
+      ...(steering === undefined ? {} : { shared: { share: 'first', steering } }),
+    },
+    life,
+  );
+  if (!tunnels.datagrams) raiseNoDatagrams(problems, tunnel.host, tunnels.port);
+  const pool =
+    packetWays === undefined
+      ? undefined
+      : new WorkerPool({
+          packetWays,
+          store,
+          range,
+          services,
+          network,
+          tunnelSecret,
+          tunnel: { host: tunnel.host, port: tunnels.port },
+          datagrams: tunnels.datagrams,
+          limits,
+          logLevel: logger.level,
+          recorder,
+          problems: sources,
+        });
+  const stop = async (reason: string) => {
+    registry.cutAll(reason);
+    // At once, so that no peer opens another flow behind the cut.
+    await tunnels.close();
+    await pool?.stop(reason);
+  };
+  try {
+    // Which ports this host's own programs hold is known before any is listened on.
+    await Promise.all([inbound.start(), pool?.ready()]);
+    if (pool !== undefined) {
+      const told: { answering: ReadonlySet<string> | undefined } = { answering: undefined };
+      const tell = () => {
+        const { answering } = inbound.watch;
+        if (answering !== told.answering) pool.answering(answering);
+        told.answering = answering;
+      };
+      inbound.watch.onChange(tell);
+      tell();
+    }
+  } catch (error) {
+    await stop('the agent could not start');
+    throw error;
+  }
+  const outbound = createOutbound({
+    ...common,
+    tunnels,
+    inbound,
+    signal: taking,
+    datagramClients: share.datagramClients,
+    ...(pool === undefined ? {} : { sharing: { share: 'first', followers: pool } }),
+  });
+  followMismatches(file, store, problems);
+  const gateway = openGateway(
+    { file, netmap: store, outbound, problems, logger, changed: () => changed.report() },
+    taking,
+  );
+  const totals = totalsOf({ registry, tunnels, recorder, outbound }, () => pool?.numbers ?? []);
+  const described = { inbound, totals, problems, tunnel, advertise };
+  const reporter = new Reporter(() => makeReport({ ...described, port: tunnels.port, gateway: gateway.address }));
+  changed.report = () => reporter.changed();
+  inbound.onChange(() => reporter.changed());
+  const timer = setInterval(() => reporter.changed(), REPORT_INTERVAL_MS);
+  life.addEventListener('abort', () => clearInterval(timer), { once: true });
+  return {
+    recorder,
+    problems,
+    inbound,
+    tunnels,
+    totals,
+    gateway,
+    reporter,
+    count: async () => pool?.count(),
+    settled: async () => {
+      await outbound.settled();
+      await pool?.settled();
+    },
+    failed: pool?.failed ?? new Promise<never>(() => {}),
+    stop,
+  };
+}
+
+function raiseNoDatagrams(problems: Problems, host: string, port: number): void {
+  const subject = `${formatHostPort(host, port)}/udp`;
+  const message =
+    `the UDP port beside the tunnels' is taken, so UDP goes inside the tunnels, where a lost packet holds up those behind it; ` +
+    `free it (see: ss -lnup sport = :${port}) and restart the agent, or choose another with --tunnel`;
+  problems.raise({ code: 'tunnel-udp', subject, message });
+}

@@ -1,0 +1,158 @@
+/** A network may tear a stream of records anywhere: what comes out is the same, and none of it before its tag. */
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { type CipherName, takeKey } from '../noise/cipher.ts';
+import { bytesOf, CIPHERS } from '../noise/pair.fixture.ts';
+import { RecordError } from './errors.ts';
+import { MAXIMUM_PLAINTEXT } from './format.ts';
+import { RecordOpener } from './opener.ts';
+import { RecordSealer } from './sealer.ts';
+
+/** A record of pieces of these lengths, and how the key changes behind it. */
+type Step = readonly [lengths: readonly number[], change?: 'rekey' | 'new key'];
+
+/** Each way a record may be made: one byte, short, at and past the bound of one buffer, of many pieces; with keys that change. */
+const MIXED: readonly Step[] = [
+  [[5]],
+  [[1]],
+  [[4096], 'rekey'],
+  [[1]],
+  [[1, 0, 100, 3000]],
+  [[4097], 'new key'],
+  [[37, 4], 'rekey'],
+  [[1025, 1024]],
+  [[2]],
+];
+
+const firstKey = () => takeKey(bytesOf('the first key'));
+const secondKey = () => takeKey(bytesOf('the second key'));
+
+function change(half: RecordSealer | RecordOpener, how: Step[1]): void {
+  if (how === 'rekey') half.rekey();
+  if (how === 'new key') half.setKey(secondKey());
+}
+
+interface Sent {
+  readonly bytes: Buffer;
+  readonly plaintexts: readonly Buffer[];
+  /** Where each record is whole. */
+  readonly ends: readonly number[];
+  readonly plan: readonly Step[];
+}
+
+/** Seals the plan. Neighbours differ, so a byte at a wrong place shows. */
+function seal(cipher: CipherName, plan: readonly Step[]): Sent {
+  const sealer = new RecordSealer(cipher, firstKey());
+  const out: Buffer[] = [];
+  const plaintexts: Buffer[] = [];
+  const ends: number[] = [];
+  let end = 0;
+  for (const [lengths, how] of plan) {
+    const salt = plaintexts.length * 41;
+    const pieces = lengths.map((length, piece) =>
+      Buffer.from(Array.from({ length }, (_, at) => at * 7 + piece + salt)),
+    );
+    sealer.seal(pieces, (piece) => {
+      out.push(piece);
+      end += piece.length;
+    });
+    plaintexts.push(Buffer.concat(pieces));
+    ends.push(end);
+    change(sealer, how);
+  }
+  return { bytes: Buffer.concat(out), plaintexts, ends, plan };
+}
+
+/** Takes the stream in pieces, and changes keys as the sender did. */
+class Taker {
+  readonly opened: Buffer[] = [];
+  readonly #opener: RecordOpener;
+  readonly #sent: Sent;
+  #pushed = 0;
+
+  constructor(cipher: CipherName, sent: Sent) {
+    this.#sent = sent;
+    this.#opener = new RecordOpener(cipher, firstKey(), (pieces) => {
+      const how = sent.plan[this.opened.length]?.[1];
+      this.opened.push(Buffer.concat(pieces));
+      change(this.#opener, how);
+    });
+  }
+
+  /** Pushes the next bytes, from memory that others use after. Throws when a record was handed out early or late. */
+  take(length: number): void {
+    const chunk = Buffer.from(this.#sent.bytes.subarray(this.#pushed, this.#pushed + length));
+    this.#pushed += chunk.length;
+    this.#opener.push(chunk);
+    chunk.fill(0xee);
+    const whole = this.#sent.ends.filter((end) => end <= this.#pushed).length;
+    if (this.opened.length !== whole) {
+      throw new Error(`${this.opened.length} records opened of the ${whole} in ${this.#pushed} bytes`);
+    }
+  }
+
+  takeAll(...lengths: readonly number[]): void {
+    for (const length of lengths) this.take(length);
+    this.take(this.#sent.bytes.length - this.#pushed);
+    if (!this.#sent.plaintexts.every((plaintext, index) => this.opened[index]?.equals(plaintext))) {
+      throw new Error(`another plaintext, torn at ${lengths}`);
+    }
+  }
+}
+
+describe.each(CIPHERS)('a torn stream of records, %s', (cipher) => {
+  const sent = seal(cipher, MIXED);
+
+  test('in two at every split', () => {
+    for (let split = 0; split <= sent.bytes.length; split++) new Taker(cipher, sent).takeAll(split);
+  });
+
+  test.each([1, 2, 3, 5, 16, 17, 4095, 4096, 4097])('in pieces of %i', (length) => {
+    const taker = new Taker(cipher, sent);
+    taker.takeAll(...Array<number>(Math.floor(sent.bytes.length / length)).fill(length));
+    expect(taker.opened).toHaveLength(MIXED.length);
+  });
+
+  test('in three, where header, ciphertext and tag meet', () => {
+    const [first = 0, second = 0, third = 0] = sent.ends;
+    // All of two short records, and both ends of a long one.
+    const places = [...Array(second + 6).keys(), ...Array.from({ length: 26 }, (_, index) => third - 20 + index)];
+    expect(first).toBe(4 + 5 + 16);
+    for (const one of places) {
+      for (const other of places) if (other >= one) new Taker(cipher, sent).takeAll(one, other - one);
+    }
+  });
+
+  test('of any records, at any places', () => {
+    const length = fc.oneof(fc.integer({ min: 0, max: 40 }), fc.integer({ min: 4000, max: 5200 }));
+    const lengths = fc.array(length, { maxLength: 4 }).map((more) => [1, ...more]);
+    const how = fc.constantFrom(undefined, undefined, 'rekey' as const, 'new key' as const);
+    const plans = fc.array(
+      fc.tuple(lengths, how).map(([pieces, then]): Step => (then === undefined ? [pieces] : [pieces, then])),
+      { minLength: 1, maxLength: 8 },
+    );
+    const bit = fc.oneof(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 6000 }));
+    fc.assert(
+      fc.property(plans, fc.array(bit, { maxLength: 200 }), (plan, bits) => {
+        new Taker(cipher, seal(cipher, plan)).takeAll(...bits);
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  test('with a bit flipped at any byte: the record before it came out, and nothing from there on', () => {
+    const short = seal(cipher, [[[4], 'rekey'], [[9, 2]], [[6]]]);
+    const [from = 0, to = 0] = short.ends;
+    for (let at = from; at < to; at++) {
+      for (const length of [1, 3, 17, short.bytes.length]) {
+        // A longer length only asks for more bytes: they are there, so that nothing is left undecided.
+        const bytes = Buffer.concat([short.bytes, Buffer.alloc(MAXIMUM_PLAINTEXT + 64)]);
+        bytes[at] = (bytes[at] ?? 0) ^ (1 << (at % 8));
+        const taker = new Taker(cipher, { ...short, bytes, ends: [from] });
+        const pieces = Math.ceil(short.bytes.length / length);
+        expect(() => taker.takeAll(...Array<number>(pieces).fill(length))).toThrow(RecordError);
+        expect(taker.opened).toEqual([short.plaintexts[0]]);
+      }
+    }
+  });
+});

@@ -1,0 +1,39 @@
+/**
+ * Values on their way to one receiver, in order: one is out, and those that come meanwhile merge into one that waits. So a
+ * receiver that is slow, or stuck, costs the memory of one merged value, and hears the newest state next.
+ */
+export class MergingFeed<Value> {
+  readonly #send: (value: Value) => Promise<void>;
+  readonly #merge: (before: Value, after: Value) => Value;
+  #out: boolean = false;
+  #waiting: { value: Value; readonly settled: PromiseWithResolvers<void> } | undefined;
+
+  /** `send` resolves when the receiver is done with the value. `merge` answers what has the effect of both, in turn. */
+  constructor(send: (value: Value) => Promise<void>, merge: (before: Value, after: Value) => Value) {
+    this.#send = send;
+    this.#merge = merge;
+  }
+
+  /** Settles as the sending of the value, or of what it was merged into, does. Values settle in their order. */
+  push(value: Value): Promise<void> {
+    if (this.#waiting === undefined) this.#waiting = { value, settled: Promise.withResolvers() };
+    else this.#waiting.value = this.#merge(this.#waiting.value, value);
+    const { promise } = this.#waiting.settled;
+    this.#next();
+    return promise;
+  }
+
+  #next(): void {
+    if (this.#out || this.#waiting === undefined) return;
+    const { value, settled } = this.#waiting;
+    this.#waiting = undefined;
+    this.#out = true;
+    // One that failed is its pusher's to tell; the next goes on.
+    this.#send(value)
+      .then(settled.resolve, settled.reject)
+      .finally(() => {
+        this.#out = false;
+        this.#next();
+      });
+  }
+}

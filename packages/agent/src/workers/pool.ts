@@ -1,0 +1,137 @@
+/** The other threads of an agent with more than one: led by the main thread, which is one of them itself. */
+import { type AddressRange, type HostPort, messageOf, type NetmapDelta } from '@weft/proto';
+import type { AgentService } from '../config/agent-file.ts';
+import type { DataPathLimits } from '../data-path.ts';
+import { AgentError } from '../netmap/errors.ts';
+import type { NetmapStore } from '../netmap/store.ts';
+import type { ProblemSources } from '../observe/problem-sources.ts';
+import type { FlowRecorder } from '../observe/recorder.ts';
+import type { PlaceFollowers } from '../outbound/bind-shared.ts';
+import { type Place, placeKey } from '../outbound/places.ts';
+import { portable } from './merge-updates.ts';
+import type { PacketWays, Update, WorkerNumbers } from './messages.ts';
+import { WorkerHandle, type WorkerNews } from './worker-handle.ts';
+
+export interface WorkerPoolOptions {
+  /** Of all threads, by thread; the first is the main thread's. */
+  readonly packetWays: readonly PacketWays[];
+  readonly store: NetmapStore;
+  readonly range: AddressRange;
+  readonly services: ReadonlyMap<string, AgentService>;
+  readonly network: string;
+  readonly tunnelSecret: Uint8Array;
+  /** As bound. */
+  readonly tunnel: HostPort;
+  readonly datagrams: boolean;
+  readonly limits: DataPathLimits;
+  readonly logLevel: string;
+  readonly recorder: FlowRecorder;
+  readonly problems: ProblemSources;
+  /** What a worker runs, where it is not the usual. */
+  readonly entry?: URL;
+}
+
+const COUNT_MS = 250;
+
+export class WorkerPool implements PlaceFollowers {
+  readonly #workers: readonly WorkerHandle[];
+  /** Rejects with AgentError when a worker ends unasked: an agent never goes on by halves. */
+  readonly failed: Promise<never>;
+  /** Settles when places closed before are let go of. */
+  #released: Promise<unknown> = Promise.resolve();
+  #stopped: Promise<void> | undefined;
+
+  /** Starts them; they follow the netmap from here on. */
+  constructor(options: WorkerPoolOptions) {
+    const { packetWays, store, recorder, problems } = options;
+    const { timeline, index, revision } = store.current;
+    const netmap = { position: { timeline, index, revision }, items: portable(store.items.values()) };
+    this.#workers = packetWays.slice(1).map((packets, at) => {
+      const thread = at + 1;
+      const { range, services, network, tunnelSecret, tunnel, datagrams, limits, logLevel } = options;
+      const rest = { range, services, network, tunnel, datagrams, limits, logLevel, packets };
+      const start = {
+        ...rest,
+        thread,
+        threads: packetWays.length,
+        netmap,
+        tunnelSecret: Uint8Array.from(tunnelSecret),
+      };
+      return new WorkerHandle(start, (news) => heard(thread, news, recorder, problems), options.entry);
+    });
+    const all = this.#workers.map(({ failed }, at) => failed.catch((cause: unknown) => workerFailed(at + 1, cause)));
+    this.failed = Promise.race(all);
+    this.failed.catch(() => {});
+    store.follow((change) => this.#tell({ netmap: plain(change) }));
+  }
+
+  get numbers(): readonly (WorkerNumbers | undefined)[] {
+    return this.#workers.map(({ numbers }) => numbers);
+  }
+
+  /** Resolves when the numbers are those of now; or after a moment, for whoever asks wants an answer in any case. */
+  async count(): Promise<void> {
+    const late = Promise.withResolvers<void>();
+    const timer = setTimeout(late.resolve, COUNT_MS);
+    await Promise.race([Promise.all(this.#workers.map((worker) => worker.count())), late.promise]);
+    clearTimeout(timer);
+  }
+
+  /** Resolves when all take flows. Throws AgentError. */
+  async ready(): Promise<void> {
+    await Promise.race([Promise.all(this.#workers.map(({ ready }) => ready)), this.failed]);
+  }
+
+  /** Resolves when all listen on the places that they were told of. */
+  async settled(): Promise<void> {
+    // Behind what still waits to be sent.
+    await this.#tell({}).catch(() => {});
+    await Promise.all(this.#workers.map((worker) => worker.bound()));
+  }
+
+  /** The targets that answer now. */
+  answering(answering: ReadonlySet<string>): void {
+    this.#tell({ answering }).catch(() => {});
+  }
+
+  // --- places ---
+
+  async released(): Promise<void> {
+    await this.#released;
+  }
+
+  opened(place: Place): void {
+    this.#tell({ places: new Map([[placeKey(place), place]]) }).catch(() => {});
+  }
+
+  closed(place: Place): void {
+    this.#released = this.#tell({ places: new Map([[placeKey(place), null]]) }).catch(() => {});
+  }
+
+  /** Cuts all their flows, takes their records and ends them. Bounded in time. */
+  stop(reason: string): Promise<void> {
+    this.#stopped ??= Promise.all(this.#workers.map((worker) => worker.stop(reason))).then(() => {});
+    return this.#stopped;
+  }
+
+  async #tell(update: Update): Promise<void> {
+    await Promise.all(this.#workers.map((worker) => worker.update(update)));
+  }
+}
+
+function heard(thread: number, news: WorkerNews, recorder: FlowRecorder, problems: ProblemSources): void {
+  if (news.type === 'flows') recorder.adopt(news.batch);
+  else problems.replace(thread, news.problems);
+}
+
+function workerFailed(thread: number, cause: unknown): never {
+  throw new AgentError(
+    'worker-failed',
+    `worker ${thread} of this agent ended: ${messageOf(cause)}; the agent stops, for it could not enforce what control says`,
+    { cause },
+  );
+}
+
+function plain(change: NetmapDelta): NetmapDelta {
+  return { ...change, upserts: portable(change.upserts) };
+}
