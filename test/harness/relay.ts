@@ -10,6 +10,15 @@ export interface RelayOptions {
   readonly datagrams?: boolean;
 }
 
+/** Where a connection is to be cut: so many bytes from now, of one direction. */
+export interface Cut {
+  readonly after: number;
+  /** `forth` is from the dialling side. */
+  readonly direction: 'forth' | 'back';
+  /** A reset, or an orderly end in the middle of what passes. */
+  readonly how: 'reset' | 'end';
+}
+
 export class Relay {
   readonly port: number;
   /** Bytes passed from the dialling side, TCP only. */
@@ -24,6 +33,7 @@ export class Relay {
   readonly #pairs = new Set<readonly [net.Socket, net.Socket]>();
   readonly #backs = new Map<string, dgram.Socket>();
   #stalled: boolean = false;
+  #cut: { readonly planned: Cut; left: number } | undefined;
   #lastForth: (() => void) | undefined;
 
   private constructor(server: net.Server, socket: dgram.Socket, port: number, options: RelayOptions) {
@@ -79,6 +89,11 @@ export class Relay {
     this.#pairs.clear();
   }
 
+  /** Cuts the connection that carries the so manieth byte from now, behind that byte. Happens once. */
+  cutAfter(planned: Cut): void {
+    this.#cut = { planned, left: planned.after };
+  }
+
   /** Sends bytes of its own to the dialled side, in the middle of what passes. */
   inject(bytes: Buffer): void {
     for (const [, far] of this.#pairs) far.write(bytes);
@@ -100,10 +115,8 @@ export class Relay {
     const far = net.connect({ ...this.#target, allowHalfOpen: true, noDelay: true });
     const pair = [near, far] as const;
     this.#pairs.add(pair);
-    this.#pass(near, far, (bytes) => {
-      this.bytesForth += bytes;
-    });
-    this.#pass(far, near, () => undefined);
+    this.#pass(near, far, 'forth');
+    this.#pass(far, near, 'back');
     const gone = (): void => {
       this.#pairs.delete(pair);
       near.destroy();
@@ -113,12 +126,21 @@ export class Relay {
     far.on('close', gone);
   }
 
-  #pass(from: net.Socket, to: net.Socket, count: (bytes: number) => void): void {
+  #pass(from: net.Socket, to: net.Socket, direction: Cut['direction']): void {
     from.on('error', () => to.destroy());
     from.on('data', (piece) => {
-      count(piece.length);
+      if (direction === 'forth') this.bytesForth += piece.length;
       if (this.#stalled) return;
-      this.#later(() => to.writable && to.write(piece));
+      const cut = this.#cut;
+      if (cut === undefined || cut.planned.direction !== direction || piece.length < cut.left) {
+        if (cut?.planned.direction === direction) cut.left -= piece.length;
+        this.#later(() => to.writable && to.write(piece));
+        return;
+      }
+      this.#cut = undefined;
+      from.pause();
+      // What passed is with the other side's kernel before the end is.
+      this.#later(() => to.write(piece.subarray(0, cut.left), () => end(from, to, cut.planned.how)));
     });
     from.on('end', () => this.#later(() => to.end()));
   }
@@ -146,5 +168,15 @@ export class Relay {
   #later(action: () => void): void {
     if (this.#delay === 0) action();
     else setTimeout(action, this.#delay);
+  }
+}
+
+function end(from: net.Socket, to: net.Socket, how: Cut['how']): void {
+  if (how === 'reset') {
+    from.resetAndDestroy();
+    to.resetAndDestroy();
+  } else {
+    to.end();
+    from.destroy();
   }
 }

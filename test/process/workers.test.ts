@@ -1,0 +1,267 @@
+/** Agents of three threads each, as real programs on one machine: one agent to everybody, however many threads carry it. */
+import dgram from 'node:dgram';
+import { once } from 'node:events';
+import net from 'node:net';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { freePort } from '../../examples/demo/ports.ts';
+import { createLocalLab, type Host, type Lab } from '../harness/host.ts';
+import { until } from '../harness/until.ts';
+import { Agent, Control } from '../harness/weft.ts';
+
+const MESH = (port: number, rules = ''): string => `
+network: prod
+services:
+  echo: { kind: private, ports: [${port}, ${port}/udp] }
+  web:  { kind: web, ports: [3000], public: { port: 3000, hosts: [shop.example.com] } }
+${rules}
+`;
+const SHUT = 'policies: [{ name: shut, action: deny, from: [web], to: [echo] }]';
+const MANY = 60;
+
+interface Status {
+  readonly state: string;
+  readonly listeners: { readonly ports: number };
+  readonly tunnel: { readonly open: number; readonly bytes_sent: number };
+  readonly flows: { readonly open: number; readonly recorded: number; readonly dropped: number };
+  readonly names: readonly { readonly name: string; readonly address: string; readonly healthy: number }[];
+  readonly problems: readonly { readonly code: string; readonly subject: string }[];
+  readonly workers: readonly {
+    readonly flows: { readonly open: number; readonly recorded: number };
+    readonly tunnel: { readonly open: number };
+  }[];
+}
+
+interface Member {
+  readonly host: Host;
+  readonly agent: Agent;
+  readonly shared: { readonly tunnel: number; readonly dns: number; readonly range: string };
+}
+
+describe('agents with --workers 3', () => {
+  const cleanup = new AsyncDisposableStack();
+  let lab: Lab;
+  let control: Control;
+  let port: number;
+  let front: Member;
+  let data: Member;
+  let vip: string;
+
+  beforeAll(async () => {
+    lab = cleanup.use(createLocalLab());
+    const server = net.createServer((socket) => {
+      socket.on('error', () => socket.destroy());
+      socket.pipe(socket);
+    });
+    cleanup.defer(() => void server.close());
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const target = (server.address() as net.AddressInfo).port;
+    const answerer = dgram.createSocket('udp4', (payload, from) => answerer.send(payload, from.port, from.address));
+    cleanup.defer(() => void answerer.close());
+    answerer.bind(target, '127.0.0.1');
+    await once(answerer, 'listening');
+    // The service's port is not its target's port: all agents share this machine, and the target holds its own.
+    port = await freePort();
+    control = await Control.start(await lab.host('main'), { control: await freePort(), dashboard: await freePort() });
+    await control.apply(MESH(port));
+    const targets = `${port}: "127.0.0.1:${target}", ${port}/udp: "127.0.0.1:${target}"`;
+    data = await join('data', 0, ['--services', 'echo'], `services: { echo: { targets: { ${targets} } } }`);
+    front = await join('front', 1, ['--services', 'web'], 'services: { web: {} }');
+    const { names } = await until(
+      'the instance is healthy',
+      () => status(front),
+      (told) => told.names.some(({ name, healthy }) => name === 'echo.internal' && healthy === 1),
+    );
+    vip = names.find(({ name }) => name === 'echo.internal')?.address ?? '';
+  });
+  afterAll(() => cleanup.disposeAsync());
+
+  async function join(name: string, at: number, scope: string[], config: string): Promise<Member> {
+    const host = await lab.host(name);
+    const token = await control.ok('token', 'create', '--network', 'prod', '--host', name, ...scope);
+    const range = `127.${150 + at + 2 * (process.pid % 40)}.0.0/16`;
+    const shared = { tunnel: await freePort(), dns: await freePort(), range };
+    const agent = await Agent.start(host, { token, config, shared, args: ['--workers', '3'] });
+    return { host, agent, shared };
+  }
+
+  async function status({ host, agent }: Member): Promise<Status> {
+    return JSON.parse(await host.check(['weft', 'status', '--json', '--data', agent.dataDir])).agent;
+  }
+
+  /** A connection that has said something and heard it back. */
+  async function connect(): Promise<net.Socket> {
+    const socket = net.connect(port, vip);
+    // How it ends is asked by whoever waits for its end.
+    socket.on('error', () => {});
+    socket.write('hello');
+    const heard = await Promise.race([once(socket, 'data'), once(socket, 'close')]);
+    expect(String(heard[0])).toBe('hello');
+    return socket;
+  }
+
+  const connectMany = (): Promise<net.Socket[]> => Promise.all(Array.from({ length: MANY }, connect));
+  const closed = (sockets: readonly net.Socket[]): number => sockets.filter((socket) => socket.destroyed).length;
+  const busy = ({ workers }: Status): number => workers.filter(({ flows }) => flows.open > 0).length;
+
+  async function end(sockets: readonly net.Socket[]): Promise<void> {
+    for (const socket of sockets) socket.end();
+    await until('all have ended', () => closed(sockets) === MANY);
+  }
+
+  /** Ids of the echo flows that control has records of. */
+  async function recorded(): Promise<string[]> {
+    const lines = await control.ok('flows', '--json', '--limit', '10000');
+    return lines
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as { id: string; service: string })
+      .filter(({ service }) => service === 'echo')
+      .map(({ id }) => id);
+  }
+
+  /** Does something that ends flows, and waits for a record of each. */
+  async function records(count: number, work: () => Promise<unknown>): Promise<void> {
+    const before = (await recorded()).length;
+    await work();
+    const ids = await until(`${count} records`, recorded, (found) => found.length >= before + count);
+    expect(ids).toHaveLength(before + count);
+    expect(new Set(ids).size).toBe(ids.length);
+  }
+
+  test('connections spread over threads, and are one agent’s in its numbers and records', async () => {
+    await records(MANY, async () => {
+      const sockets = await connectMany();
+      for (const member of [front, data]) {
+        const told = await until(
+          'all flows in the numbers',
+          () => status(member),
+          ({ flows }) => flows.open === MANY,
+        );
+        expect(told.workers).toHaveLength(3);
+        expect(told.workers.reduce((sum, { flows }) => sum + flows.open, 0)).toBe(MANY);
+        expect(told.tunnel.open).toBe(told.workers.reduce((sum, { tunnel }) => sum + tunnel.open, 0));
+        expect(told.problems).toEqual([]);
+      }
+      expect(busy(await status(front))).toBeGreaterThan(1);
+      await end(sockets);
+    });
+  });
+
+  test('datagrams come back, whichever thread gets the packets', async () => {
+    const sockets = Array.from({ length: 30 }, () => dgram.createSocket('udp4'));
+    const heard = sockets.map(() => 0);
+    for (const [index, socket] of sockets.entries())
+      socket.on('message', () => (heard[index] = (heard[index] ?? 0) + 1));
+    // Until the probes are answered they go inside the tunnels; so for long enough to go in packets of their own.
+    await until(
+      'answers to each',
+      () => {
+        for (const socket of sockets) socket.send('hello', port, vip);
+        return heard;
+      },
+      (counts) => counts.every((count) => count >= 50),
+    );
+    const { workers, flows } = await status(front);
+    expect(flows.open).toBe(30);
+    expect(workers.filter((worker) => worker.flows.open > 0).length).toBeGreaterThan(1);
+    for (const socket of sockets) socket.close();
+  });
+
+  test('a rule cuts the flows of all threads before apply --wait returns', async () => {
+    const sockets = await connectMany();
+    expect(busy(await status(front))).toBeGreaterThan(1);
+    await control.apply(MESH(port, SHUT), '--wait');
+    await until('every connection is cut', () => closed(sockets) === MANY, Boolean, 1_000);
+    // Reset, and by whichever thread; refused is what a place would do that no thread listens on.
+    const calls = await Promise.allSettled(Array.from({ length: 30 }, connect));
+    expect(calls.map((call) => call.status === 'rejected' && call.reason.code)).toEqual(calls.map(() => 'ECONNRESET'));
+    const denied = await until(
+      'the records',
+      async () => (await control.ok('flows', '--json', '--limit', '10000')).split('\n'),
+      (lines) => lines.filter((line) => line.includes('"cut"') && line.includes('"shut"')).length >= MANY,
+    );
+    expect(denied.filter((line) => line.includes('"cut"') && line.includes('"tcp"'))).toHaveLength(MANY);
+    await control.apply(MESH(port), '--wait');
+    (await connect()).destroy();
+  });
+
+  test('an agent that was killed comes back on the ports that its threads shared', async () => {
+    for (const member of [data, front]) {
+      await member.agent.process.kill();
+      await member.agent.restart();
+    }
+    await until('flows again', async () => {
+      const sockets = await connectMany();
+      await end(sockets);
+      return true;
+    });
+    expect((await status(front)).problems).toEqual([]);
+  });
+
+  test('a second agent hears that the ports are taken, and shares none of them', async () => {
+    const token = await control.ok('token', 'create', '--network', 'prod', '--host', 'second');
+    const start = (tunnel: number, dns: number, name: string) =>
+      lab
+        .host(name)
+        .then((host) =>
+          host.start(
+            ['weft', 'up', '--data', `${host.dir}/agent`, '--workers', '3', '--tunnel', `127.0.0.1:${tunnel}`].concat([
+              '--dns',
+              `127.0.0.1:${dns}`,
+              '--vip-range',
+              front.shared.range,
+            ]),
+            { env: { WEFT_JOIN: token } },
+          ),
+        );
+    const refused = await (await start(front.shared.tunnel, await freePort(), 'second')).finished();
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toMatch(/cannot listen for other agents at .*the port is taken; choose another/);
+    // Its places are front's: each is told once, whatever the number of threads.
+    const second = await lab.host('third');
+    const again = await control.ok('token', 'create', '--network', 'prod', '--host', 'third');
+    const shared = { ...front.shared, tunnel: await freePort(), dns: await freePort() };
+    const agent = await Agent.start(second, { token: again, config: 'services: {}', shared, args: ['--workers', '3'] });
+    const told = await status({ host: second, agent, shared });
+    expect(told.problems.filter(({ subject }) => subject === `echo:${port}/tcp`)).toMatchObject([
+      { code: 'port-taken' },
+    ]);
+    // The service's address and the instance's, TCP and UDP each; the places of web nobody had, for front gives way to it.
+    expect(told.problems.filter(({ code }) => code === 'port-taken')).toHaveLength(4);
+    expect(told.listeners.ports).toBe(2);
+    await agent.process.kill();
+  });
+
+  test('an ordinary stop hands over the records of all threads', async () => {
+    await records(MANY, async () => {
+      const sockets = await connectMany();
+      await until(
+        'all flows in the numbers',
+        () => status(data),
+        ({ flows }) => flows.open === MANY,
+      );
+      data.agent.process.signal('SIGTERM');
+      expect((await data.agent.process.finished()).code).toBe(0);
+      await until('every connection is over', () => closed(sockets) === MANY);
+    });
+    await data.agent.restart();
+    await until('flows again', async () => {
+      (await connect()).destroy();
+      return true;
+    });
+  });
+
+  test('a revocation cuts the flows of all threads', async () => {
+    const sockets = await connectMany();
+    expect(busy(await status(front))).toBeGreaterThan(1);
+    await control.ok('revoke', 'front');
+    await until('every connection is cut', () => closed(sockets) === MANY, Boolean, 2_000);
+    const told = await until(
+      'nothing is left',
+      () => status(front),
+      ({ flows, tunnel, state }) => state === 'revoked' && flows.open === 0 && tunnel.open === 0,
+    );
+    expect(told.names).toEqual([]);
+  });
+});
