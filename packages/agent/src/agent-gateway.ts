@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type FlowOutcome, formatHostPort, messageOf } from '@weft/proto';
 import type { Logger } from 'pino';
 import type { AgentFile } from './config/agent-file.ts';
-import { conduitDuplex, createGateway, type IngressOpened, type IngressRefusal } from './gateway/index.ts';
+import type { IngressOpened, IngressRefusal } from './gateway/index.ts';
 import type { NetmapSource } from './netmap/types.ts';
 import type { Problems } from './observe/types.ts';
 import type { Outbound } from './outbound/outbound.ts';
@@ -34,11 +34,13 @@ export function openGateway(parts: GatewayParts, signal: AbortSignal): OpenGatew
   const subject = formatHostPort(listen.host, listen.port);
   const attempt = async () => {
     const { netmap, outbound, logger } = parts;
+    // Loaded here and not above: with it comes an HTTP stack, which most agents never need.
+    const { conduitDuplex, createGateway } = await import('./gateway/index.ts');
     const gateway = await createGateway({
       listen,
       netmap,
       open: async (service, port, clientAddress, opening) =>
-        toIngress(await outbound.openIngress(service, port, clientAddress, opening)),
+        toIngress(await outbound.openIngress(service, port, clientAddress, opening), conduitDuplex),
       logger,
       signal,
     });
@@ -65,7 +67,10 @@ export function openGateway(parts: GatewayParts, signal: AbortSignal): OpenGatew
   return opened;
 }
 
-function toIngress(ingress: Awaited<ReturnType<Outbound['openIngress']>>): IngressOpened {
+function toIngress(
+  ingress: Awaited<ReturnType<Outbound['openIngress']>>,
+  conduitDuplex: typeof import('./gateway/index.ts')['conduitDuplex'],
+): IngressOpened {
   if (ingress.opened) return { opened: true, duplex: conduitDuplex(ingress.conduit) };
   return { opened: false, reason: REFUSALS[ingress.outcome] };
 }

@@ -5,6 +5,7 @@ import { type ControlState, followControl, keptNetmap } from './agent-control.ts
 import type { AgentOptions } from './agent-options.ts';
 import type { AgentFile } from './config/agent-file.ts';
 import { createDnsServer, type DnsServer } from './dns/index.ts';
+import { keepHouse } from './housekeeping.ts';
 import { openMainPath } from './main-path.ts';
 import { AgentError } from './netmap/errors.ts';
 import { lockDirectory } from './netmap/lock.ts';
@@ -113,6 +114,7 @@ async function runMember(options: AgentOptions, member: Member, signal: AbortSig
       const sentence = readySentence(store, dns);
       logger.info({ event: 'ready' }, sentence);
       ready(sentence);
+      keepHouse(life.signal);
     }
     await over;
     logger.info({ event: 'stopping' }, 'stopping');

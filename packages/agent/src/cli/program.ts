@@ -1,17 +1,14 @@
-/** The commands, their options and their help. What each does stands in its own file. */
+/**
+ * The commands, their options and their help. What each does stands in its own file, loaded when the command is given: an
+ * agent runs for months, and would keep the code of every other command with it.
+ */
 import { Command, CommanderError, Option } from 'commander';
 import { FileError } from '../config/errors.ts';
 import { AgentError } from '../netmap/errors.ts';
+import { holdOptimizers } from '../optimizers.ts';
 import { VERSION } from '../version.ts';
-import { apply } from './apply-command.ts';
 import { CommandError, type ExitCode, UsageError } from './errors.ts';
-import { explain } from './explain-command.ts';
-import { flows } from './flows-command.ts';
-import { agents, services } from './listing-commands.ts';
-import { showStatus } from './status-command.ts';
 import { paintErr, type Terminal } from './terminal.ts';
-import { revokeAgent, tokenCreate, tokenList, tokenRevoke } from './token-command.ts';
-import { up } from './up-command.ts';
 
 /** Runs one command line, without node and script, and answers with the exit code. The signal stops it. */
 export async function run(args: readonly string[], terminal: Terminal, signal: AbortSignal): Promise<ExitCode> {
@@ -77,17 +74,17 @@ function build(terminal: Terminal, signal: AbortSignal, exit: (code: ExitCode) =
     .option('--ephemeral', 'hosts that join with it are forgotten when they go away')
     .option('--ttl <DURATION>', 'how long it may be used, such as 1h or 7d', '1h')
     .addOption(json())
-    .action((options) => tokenCreate(options, terminal, signal));
+    .action(async (options) => (await import('./token-command.ts')).tokenCreate(options, terminal, signal));
   example(create, 'weft token create --network prod --services redis,web --ttl 1h');
   const list = admin(token.command('list').description('list tokens, without their secrets'))
     .addOption(network())
     .addOption(json())
-    .action((options) => tokenList(options, terminal, signal));
+    .action(async (options) => (await import('./token-command.ts')).tokenList(options, terminal, signal));
   example(list, 'weft token list --network prod --json');
   const end = admin(token.command('revoke').description('end a token, and the hosts that joined with it'))
     .argument('<id>', 'identifier from weft token list')
     .addOption(json())
-    .action((id, options) => tokenRevoke(id, options, terminal, signal));
+    .action(async (id, options) => (await import('./token-command.ts')).tokenRevoke(id, options, terminal, signal));
   example(end, 'weft token revoke tk_74fd09c2be51a83d');
 
   const applying = admin(program.command('apply').description('set the services and policies of a network'))
@@ -96,7 +93,7 @@ function build(terminal: Terminal, signal: AbortSignal, exit: (code: ExitCode) =
     .option('--wait', 'return when every connected agent enforces it, and name those that do not')
     .option('--timeout <DURATION>', 'how long to wait', '10s')
     .addOption(json())
-    .action((options) => apply(options, terminal, signal));
+    .action(async (options) => (await import('./apply-command.ts')).apply(options, terminal, signal));
   example(applying, 'weft apply -f mesh.yaml --dry-run', 'weft apply -f mesh.yaml --wait');
 
   const starting = program
@@ -115,26 +112,31 @@ function build(terminal: Terminal, signal: AbortSignal, exit: (code: ExitCode) =
       'threads that carry flows, at most one a core; each beyond the first takes some 25 MiB',
       '1',
     )
-    .action((options) => up(options, terminal, signal));
+    .action(async (options) => {
+      // What starting compiles does not run again.
+      const release = holdOptimizers();
+      const { up } = await import('./up-command.ts');
+      await up(options, terminal, signal, release);
+    });
   example(starting, 'weft up --join-file token --config weft.yaml', 'weft up');
 
   const status = admin(program.command('status').description('how this host and control fare, and how fresh that is'))
     .addOption(network())
     .option('--data <DIR>', "the agent's directory")
     .addOption(json())
-    .action((options) => showStatus(options, terminal, signal));
+    .action(async (options) => (await import('./status-command.ts')).showStatus(options, terminal, signal));
   example(status, 'weft status');
 
   const listServices = admin(program.command('services').description('list services and their instances'))
     .addOption(network())
     .addOption(json())
-    .action((options) => services(options, terminal, signal));
+    .action(async (options) => (await import('./listing-commands.ts')).services(options, terminal, signal));
   example(listServices, 'weft services --network prod');
 
   const listAgents = admin(program.command('agents').description('list hosts and how far each is with enforcing'))
     .addOption(network())
     .addOption(json())
-    .action((options) => agents(options, terminal, signal));
+    .action(async (options) => (await import('./listing-commands.ts')).agents(options, terminal, signal));
   example(listAgents, 'weft agents --json');
 
   const watching = admin(program.command('flows').description('list ended flows, oldest first'))
@@ -143,7 +145,7 @@ function build(terminal: Terminal, signal: AbortSignal, exit: (code: ExitCode) =
     .option('--follow', 'stay, and print each as it ends')
     .option('--limit <NUMBER>', 'how many of the past to begin with', '100')
     .addOption(new Option('--json', 'print one JSON object a line; nothing when there are none'))
-    .action((options) => flows(options, terminal, signal));
+    .action(async (options) => (await import('./flows-command.ts')).flows(options, terminal, signal));
   example(watching, 'weft flows --denied --follow');
 
   const explaining = admin(program.command('explain').description('the verdict on a flow, and where it would break'))
@@ -151,14 +153,18 @@ function build(terminal: Terminal, signal: AbortSignal, exit: (code: ExitCode) =
     .argument('<to>', 'SERVICE:PORT or SERVICE:PORT/udp')
     .addOption(network())
     .addOption(json())
-    .action(async (from, to, options) => exit(await explain(from, to, options, terminal, signal)));
+    .action(async (from, to, options) =>
+      exit(await (await import('./explain-command.ts')).explain(from, to, options, terminal, signal)),
+    );
   example(explaining, 'weft explain web redis:6379', 'weft explain host:build-3 statsd:8125/udp');
 
   const revoking = admin(program.command('revoke').description('end the membership of a host; its flows are cut'))
     .argument('<agent>', "host's name or agent's identifier")
     .addOption(network())
     .addOption(json())
-    .action((agent, options) => revokeAgent(agent, options, terminal, signal));
+    .action(async (agent, options) =>
+      (await import('./token-command.ts')).revokeAgent(agent, options, terminal, signal),
+    );
   example(revoking, 'weft revoke build-3 --network prod', 'weft revoke ag_5b0e7f21c94d6a38');
   return program;
 }

@@ -30,7 +30,13 @@ export interface UpOptions {
   readonly workers: string;
 }
 
-export async function up(options: UpOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
+/** `started` is called once the agent is ready. */
+export async function up(
+  options: UpOptions,
+  terminal: Terminal,
+  signal: AbortSignal,
+  started: () => void,
+): Promise<void> {
   const tunnel = hostPort('--tunnel', options.tunnel, 0);
   const dns = hostPort('--dns', options.dns, 0);
   const advertise = options.advertise === undefined ? undefined : hostPort('--advertise', options.advertise, 1);
@@ -62,7 +68,10 @@ export async function up(options: UpOptions, terminal: Terminal, signal: AbortSi
       workers,
       fallbackHost: toHostName(hostname()),
       logger: createLogger(terminal.env),
-      ready: (sentence) => terminal.out(`weft ready: ${sentence}\n`),
+      ready: (sentence) => {
+        started();
+        terminal.out(`weft ready: ${sentence}\n`);
+      },
     },
     signal,
   );

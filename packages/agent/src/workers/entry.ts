@@ -2,6 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { messageOf } from '@weft/proto';
+import { keepHouse } from '../housekeeping.ts';
 import { createLogger } from '../observe/logger.ts';
 import { ProblemBoard } from '../observe/problems.ts';
 import { FlowRecorder } from '../observe/recorder.ts';
@@ -22,7 +23,9 @@ async function runWorker(start: WorkerStart, main: MessagePort): Promise<void> {
   const handOver = new HandOver(recorder, (batch) => tell({ type: 'flows', batch }));
   const path = await openWorkerPath(start, recorder, problems, log);
   const numbers = followNumbers(path, recorder, (told, serial) => tell({ type: 'numbers', numbers: told, serial }));
+  const life = new AbortController();
   const stop = async (reason: string) => {
+    life.abort();
     path.close(reason);
     await handOver.finish();
     numbers.end();
@@ -44,6 +47,7 @@ async function runWorker(start: WorkerStart, main: MessagePort): Promise<void> {
         void stop(message.reason);
     }
   });
+  keepHouse(life.signal);
   tell({ type: 'ready' });
 }
 

@@ -1,0 +1,93 @@
+import { describe, expect, test } from 'vitest';
+import { Housekeeping } from './housekeeping.ts';
+
+const MIB = 1024 * 1024;
+
+/** A thread whose memory and load the test sets, with a look a second. */
+class FakeHouse {
+  readonly collections: number[] = [];
+  readonly #housekeeping: Housekeeping;
+  #now = 0;
+  load = 0;
+  heldMib = 60;
+  /** What a collection leaves. */
+  liveMib = 20;
+  pauseMs = 80;
+
+  constructor() {
+    this.#housekeeping = new Housekeeping({
+      now: () => this.#now,
+      busy: () => this.load,
+      held: () => this.heldMib * MIB,
+      collect: () => {
+        this.collections.push(this.#now);
+        this.#now += this.pauseMs;
+        this.heldMib = this.liveMib;
+      },
+    });
+  }
+
+  pass(seconds: number): void {
+    for (let second = 0; second < seconds; second++) {
+      this.#now += 1_000;
+      this.#housekeeping.look();
+    }
+  }
+}
+
+describe('housekeeping', () => {
+  test('collects once after the start, when it has settled, and leaves an idle agent alone', () => {
+    const house = new FakeHouse();
+    house.load = 0.6;
+    house.pass(5);
+    expect(house.collections).toEqual([]);
+    house.load = 0.001;
+    house.pass(2);
+    expect(house.collections).toEqual([]);
+    house.pass(1);
+    expect(house.collections).toHaveLength(1);
+    house.heldMib += 7;
+    house.pass(3_600);
+    expect(house.collections).toHaveLength(1);
+  });
+
+  test('collects again when the heap has grown and the load is over', () => {
+    const house = new FakeHouse();
+    house.pass(10);
+    house.load = 0.9;
+    house.heldMib = 120;
+    house.pass(600);
+    expect(house.collections).toHaveLength(1);
+    house.load = 0;
+    house.pass(3);
+    expect(house.collections).toHaveLength(2);
+  });
+
+  test('a busy second between quiet ones begins the wait anew', () => {
+    const house = new FakeHouse();
+    for (let turn = 0; turn < 20; turn++) {
+      house.load = 0;
+      house.pass(2);
+      house.load = 0.5;
+      house.pass(1);
+    }
+    expect(house.collections).toEqual([]);
+  });
+
+  test('does not try again where a collection gave nothing back', () => {
+    const house = new FakeHouse();
+    house.liveMib = 60;
+    house.pass(3_600);
+    expect(house.collections).toHaveLength(1);
+  });
+
+  test('pauses take at most a fiftieth of the time, however fast the heap grows', () => {
+    const house = new FakeHouse();
+    for (let second = 0; second < 600; second++) {
+      house.heldMib += 10;
+      house.pass(1);
+    }
+    expect(house.collections.length).toBeGreaterThan(10);
+    expect(house.collections.length * house.pauseMs * 50).toBeLessThanOrEqual(600_000 + 50 * house.pauseMs);
+  });
+});
