@@ -32,6 +32,8 @@ export interface ScheduledStream {
 /** A seal costs the same for 50 bytes as for 1,000, so messages up to this are gathered. */
 const SMALL = 4 * 1024;
 const BATCH = 16 * 1024;
+/** Frames of a batch from which on the next may wait a turn of the loop longer, for more to share its seal and its write. */
+const CROWD = 4;
 /** Over this the tunnel takes no more bulk: small frames would be buried behind it. */
 export const BACKLOG_LIMIT = 512 * 1024;
 /** Small messages still pass up to here, so that a bulk copy does not hold them up. */
@@ -45,6 +47,10 @@ export class Scheduler {
   readonly #output: RecordOutput;
   #batch: Buffer | undefined;
   #batched = 0;
+  /** Frames of the batch. */
+  #frames = 0;
+  /** Whether the last batch had many frames: then the loop is busy, and its next turn is likely to bring more. */
+  crowded: boolean = false;
   /** In the order of their turns. */
   readonly #ready = new Set<ScheduledStream>();
   #running: boolean = false;
@@ -164,6 +170,7 @@ export class Scheduler {
     if (this.#batched + FRAME_HEADER + length > BATCH) this.#sealBatch();
     this.#batch ??= Buffer.allocUnsafeSlow(BATCH);
     if (this.#batched === 0) this.#output.flushSoon();
+    this.#frames += 1;
     const start = writeHeader(this.#batch, this.#batched, type, id, length);
     payload?.copy(this.#batch, start);
     this.#batched = start + length;
@@ -181,16 +188,22 @@ export class Scheduler {
   #seal(pieces: Buffer[]): void {
     if (this.#closed) return;
     if (this.#batched > 0 && this.#batch !== undefined) {
-      pieces.unshift(this.#batch.subarray(0, this.#batched));
-      this.#batched = 0;
+      pieces.unshift(this.#takeBatch(this.#batch));
     }
     this.#output.record(pieces);
   }
 
   #sealBatch(): void {
     if (this.#batched === 0 || this.#batch === undefined) return;
-    const batch = this.#batch.subarray(0, this.#batched);
+    this.#output.record([this.#takeBatch(this.#batch)]);
+  }
+
+  /** Valid until the next frame is gathered. */
+  #takeBatch(batch: Buffer): Buffer {
+    const taken = batch.subarray(0, this.#batched);
+    this.crowded = this.#frames >= CROWD;
     this.#batched = 0;
-    this.#output.record([batch]);
+    this.#frames = 0;
+    return taken;
   }
 }
