@@ -22,16 +22,16 @@ export class UsageError extends Error {
 
 export const USAGE = `Usage: npm run bench -- [options]
 
-Weft beside its peers, by the same works, in the same run.
+Weft beside its peers, by the same works, in the same run; then its bounds in absolute terms.
 
-  --quick            one round of short works, under a minute
+  --quick            one round of short works, under a minute, and no bounds
   --rounds <N>       rounds (default: 3)
-  --only <WORK,..>   these works
-  --peers <PEER,..>  these peers
+  --only <NAME,..>   these works and bounds
+  --peers <PEER,..>  these peers, and no bounds
   --workers <N>      handed on to weft up
   --json <FILE>      writes everything measured to FILE
   --loopback         all on this machine's loopback, even where hosts could be made
-  --list             what works, peers and targets there are
+  --list             what works, bounds, peers and targets there are
   -h, --help         this
 `;
 

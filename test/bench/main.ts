@@ -4,6 +4,9 @@ import { availableParallelism, cpus } from 'node:os';
 import { delimiter } from 'node:path';
 import type { Lab } from '../harness/host.ts';
 import { type Arguments, chosen, parseArguments, USAGE, UsageError } from './arguments.ts';
+import { limits as allLimits } from './limits/index.ts';
+import type { Limit } from './limits/limit.ts';
+import { measureLimits } from './limits/measure.ts';
 import { allPeers } from './peers/index.ts';
 import { renderReport } from './report.ts';
 import { failuresOf, targetFigures, workFigures } from './result.ts';
@@ -17,9 +20,16 @@ const print = (text: string): void => void process.stdout.write(text);
 /** Progress goes beside the table, and only where someone watches. */
 const tell = (line: string): void => void (process.stderr.isTTY && process.stderr.write(`\r\x1b[K${line}`));
 
-function list(works: readonly Work[], peers: readonly Peer[]): string {
+interface Plan {
+  readonly works: readonly Work[];
+  readonly limits: readonly Limit[];
+  readonly peers: readonly Peer[];
+}
+
+function list({ works, limits, peers }: Plan): string {
   return [
     ...works.map(({ name, title, unit }) => `work    ${name.padEnd(13)} ${title}, ${unit}`),
+    ...limits.map(({ name, what, target }) => `bound   ${name.padEnd(16)} ${target.padEnd(16)} ${what}`),
     ...peers.map(({ name }) => `peer    ${name}`),
     ...targets.map(({ work, peer, figure, bound, ratio }) => {
       return `target  ${work.padEnd(13)} ${figure === 'cpu' ? 'CPU ' : ''}${bound} ${ratio}x ${peer}`;
@@ -28,7 +38,32 @@ function list(works: readonly Work[], peers: readonly Peer[]): string {
   ].join('\n');
 }
 
-async function bench(options: Arguments, works: readonly Work[], peers: readonly Peer[]): Promise<number> {
+/** All works by all peers, on a stage of their own that is gone afterwards. */
+async function compare(options: Arguments, { works, peers }: Plan, labs: Lab[], signal: AbortSignal) {
+  // A lab is ended also where its stage was never finished.
+  await using ending = new AsyncDisposableStack();
+  const stage = await Stage.create(options.loopback, (lab) => {
+    labs.push(lab);
+    ending.use(lab);
+  });
+  ending.use(stage.leftovers);
+  const { works: kept, leftOut: withoutProgram } = runnable(stage, works);
+  const { paths, leftOut, failures } = await startPeers(stage, peers, signal, tell);
+  ending.defer(async () => {
+    await Promise.all([...paths.values()].map(stopPath));
+  });
+  const plan = { works: kept, paths, rounds: options.rounds, length: options.length };
+  const figures = workFigures(await runRounds(stage, plan, signal, tell));
+  return {
+    stage: stage.loopback === undefined ? 'two hosts made of network namespaces' : `loopback (${stage.loopback})`,
+    leftOut: [...leftOut, ...withoutProgram],
+    works: figures,
+    targets: targetFigures(figures, targets),
+    failures: [...failures, ...failuresOf(figures)],
+  };
+}
+
+async function bench(options: Arguments, plan: Plan): Promise<number> {
   const interrupted = new AbortController();
   const labs: Lab[] = [];
   // What is being waited for fails when its processes are gone, and then the abort is found. A lab whose folder is still being
@@ -38,32 +73,23 @@ async function bench(options: Arguments, works: readonly Work[], peers: readonly
     for (const lab of labs) Promise.resolve(lab[Symbol.asyncDispose]()).catch(() => undefined);
   };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, interrupt);
-  // A lab is ended also where its stage was never finished.
-  await using ending = new AsyncDisposableStack();
   try {
-    const stage = await Stage.create(options.loopback, (lab) => {
-      labs.push(lab);
-      ending.use(lab);
-    });
-    ending.use(stage.leftovers);
-    const { works: kept, leftOut: withoutProgram } = runnable(stage, works);
-    const { paths, leftOut, failures } = await startPeers(stage, peers, interrupted.signal, tell);
-    ending.defer(async () => {
-      await Promise.all([...paths.values()].map(stopPath));
-    });
-    const plan = { works: kept, paths, rounds: options.rounds, length: options.length };
-    const figures = workFigures(await runRounds(stage, plan, interrupted.signal, tell));
+    const compared = plan.works.length === 0 ? undefined : await compare(options, plan, labs, interrupted.signal);
+    const limits = await measureLimits(plan.limits, options.quick, interrupted.signal, tell);
     tell('');
+    const failures = limits.flatMap(({ name, detail, failed }) => (failed ? [`${name}: ${detail}`] : []));
     const report = {
       quick: options.quick,
       rounds: options.rounds,
-      stage: stage.loopback === undefined ? 'two hosts made of network namespaces' : `loopback (${stage.loopback})`,
       machine: { cores: availableParallelism(), model: cpus()[0]?.model ?? 'unknown', node: process.version },
       workers: options.workers,
-      leftOut: [...leftOut, ...withoutProgram],
-      works: figures,
-      targets: targetFigures(figures, targets),
-      failures: [...failures, ...failuresOf(figures)],
+      stage: 'nothing compared',
+      leftOut: [],
+      works: [],
+      targets: [],
+      ...compared,
+      limits,
+      failures: [...(compared?.failures ?? []), ...failures],
     };
     print(renderReport(report));
     if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(report, undefined, 2)}\n`);
@@ -80,11 +106,17 @@ async function main(): Promise<number> {
   process.env.PATH = [process.env.PATH ?? '', '/usr/sbin', '/sbin'].join(delimiter);
   try {
     const options = parseArguments(process.argv.slice(2));
-    const works = chosen('work', allWorks, options.only);
-    const peers = chosen('peer', allPeers({ workers: options.workers }), options.peers);
+    const measured = chosen<Work | Limit>('work or bound', [...allWorks, ...allLimits], options.only);
+    // The bounds in absolute terms take minutes, and have nothing to do with peers.
+    const worksAlone = options.only === undefined && (options.quick || options.peers !== undefined);
+    const plan: Plan = {
+      works: allWorks.filter((work) => measured.includes(work)),
+      limits: worksAlone ? [] : allLimits.filter((limit) => measured.includes(limit)),
+      peers: chosen('peer', allPeers({ workers: options.workers }), options.peers),
+    };
     if (options.help) print(USAGE);
-    if (options.list) print(list(works, peers));
-    return options.help || options.list ? 0 : await bench(options, works, peers);
+    if (options.list) print(list(plan));
+    return options.help || options.list ? 0 : await bench(options, plan);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     process.stderr.write(`bench: ${error.message}\n\n${USAGE}`);

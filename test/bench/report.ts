@@ -1,4 +1,5 @@
 /** The table for people. */
+import type { LimitFigures } from './limits/measure.ts';
 import type { LeftOut, PeerFigures, TargetFigures, WorkFigures } from './result.ts';
 
 export interface Report {
@@ -8,6 +9,7 @@ export interface Report {
   readonly leftOut: readonly LeftOut[];
   readonly works: readonly WorkFigures[];
   readonly targets: readonly TargetFigures[];
+  readonly limits: readonly LimitFigures[];
   readonly failures: readonly string[];
 }
 
@@ -78,8 +80,20 @@ function targetTable(targets: readonly TargetFigures[]): readonly string[] {
   return ['Targets: weft over the peer', ...columns([['', 'against', 'target', 'measured', ''], ...rows]), ''];
 }
 
+function limitTable(limits: readonly LimitFigures[]): readonly string[] {
+  if (limits.length === 0) return [];
+  const rows = limits.map(({ name, target, value, unit, reached, detail }) => [
+    name,
+    value === undefined ? NONE : `${figure(value)} ${unit}`,
+    target,
+    reached === undefined ? 'not measured' : reached ? 'reached' : 'SHORT',
+    detail,
+  ]);
+  return ['Bounds', ...columns([['', 'measured', 'target', '', ''], ...rows]), ''];
+}
+
 export function renderReport(report: Report): string {
-  const { quick, rounds, stage, leftOut, works, targets, failures } = report;
+  const { quick, rounds, stage, leftOut, works, targets, limits, failures } = report;
   const every = [...new Set(works.flatMap(({ peers }) => peers.map(({ peer }) => peer)))];
   const lines = [
     `${rounds} ${rounds === 1 ? 'round' : 'rounds'}, ${stage}; medians, and medians of the rounds' ratios`,
@@ -87,6 +101,7 @@ export function renderReport(report: Report): string {
     '',
     ...works.flatMap((work) => workTable(work, every)),
     ...targetTable(targets),
+    ...limitTable(limits),
     ...leftOut.map(({ name, reason }) => `left out: ${name}: ${reason}`),
     ...failures.map((failure) => `FAILED: ${failure}`),
   ];

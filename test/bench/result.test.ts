@@ -85,6 +85,28 @@ test('the table tells figures, ratios, targets, and what is missing', () => {
     leftOut: [{ name: 'nebula', reason: 'nebula is not installed' }],
     works,
     targets: targetFigures(works, targets),
+    limits: [
+      {
+        name: 'rest',
+        what: '',
+        target: 'at most 70 MiB',
+        value: 81.26,
+        unit: 'MiB',
+        reached: false,
+        detail: 'idle',
+        failed: false,
+      },
+      {
+        name: 'depth',
+        what: '',
+        target: 'at most 2',
+        value: undefined,
+        unit: '',
+        reached: undefined,
+        detail: 'no water',
+        failed: false,
+      },
+    ],
     failures: failuresOf(works),
   });
   expect(text).toBe(`3 rounds, a stage; medians, and medians of the rounds' ratios
@@ -100,6 +122,11 @@ Targets: weft over the peer
 a haul                other  at least 2.5x     2.50x  reached
 CPU per GB, a haul    other   at most 0.9x     1.75x  SHORT
 a haul               absent    at least 1x         –  not measured
+
+Bounds
+       measured          target
+rest   81.3 MiB  at most 70 MiB         SHORT  idle
+depth         –       at most 2  not measured  no water
 
 left out: nebula: nebula is not installed
 FAILED: haul over other, round 3: it went away

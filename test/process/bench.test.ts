@@ -34,6 +34,13 @@ test('a quick run measures, prints a table and writes its figures', async () => 
   }
 });
 
+test('bounds are measured by their names, without peers', async () => {
+  const names = ['test/bench/main.ts', '--quick', '--only', 'compile,verdict'];
+  const { code, stdout, stderr } = await run(['node', ...names], { cwd: checkout, timeoutMs: 50_000 });
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  expect(stdout).toMatch(/^Bounds$[\s\S]*^compile +[\d.]+ ms .*\n^verdict +[\d.]+ /m);
+});
+
 test('an interrupt ends everything that it started', async () => {
   const dir = mkdtempSync(join(tmpdir(), 'weft-bench-test-'));
   try {

@@ -3,10 +3,15 @@ import type { TunnelContext } from './context.ts';
 
 /** Bytes in one tick over which a tunnel counts as busy: a bulk copy, not a busy request stream. */
 const BUSY_BYTES = 8 * 1024 * 1024;
+/** Measurements of the way that count: about a minute of them. */
+const MEASUREMENTS = 6;
 
 export interface LivenessHost {
   ping(token: Buffer): void;
-  /** A new measurement, milliseconds. */
+  /**
+   * The shortest of the last measurements, milliseconds. A ping that waits behind bulk tells of the bulk and not of the way,
+   * and windows that grew by it would have even more wait.
+   */
   roundTrip(milliseconds: number): void;
   /** Whether something hangs on the peer: then silence is taken more seriously. */
   waiting(): boolean;
@@ -26,6 +31,7 @@ export class Liveness {
   #pingId = 0n;
   #measuredAt: number;
   #waiters: Waiter[] = [];
+  #measured: number[] = [];
   #moved = 0;
   #busy: boolean = false;
   #closed: boolean = false;
@@ -82,7 +88,8 @@ export class Liveness {
     const milliseconds = this.#context.now() - this.#pingedAt;
     this.#pingedAt = undefined;
     this.#measuredAt = this.#context.now();
-    this.#host.roundTrip(milliseconds);
+    this.#measured = [...this.#measured.slice(1 - MEASUREMENTS), milliseconds];
+    this.#host.roundTrip(Math.min(...this.#measured));
     const waiters = this.#waiters;
     this.#waiters = [];
     for (const waiter of waiters) waiter.resolve(Math.round(milliseconds * 1000));

@@ -141,7 +141,7 @@ export class MuxStream {
       this.#receiveQueue.push(piece, true);
       return;
     }
-    this.#hand(piece, false);
+    this.#hand(piece);
   }
 
   receiveCredit(credit: number): void {
@@ -179,7 +179,7 @@ export class MuxStream {
     this.#events.drain();
   }
 
-  #hand(piece: Buffer, waited: boolean): void {
+  #hand(piece: Buffer): void {
     this.#delivering = true;
     try {
       this.#events?.data(piece, true);
@@ -188,7 +188,8 @@ export class MuxStream {
     }
     if (this.#over !== undefined) return;
     // Credit goes back when the bytes are handed on: a user that pauses stops it, and so the far writer.
-    const grant = this.#window.use(piece.length, waited, this.#host.now(), this.#host.roundTrip);
+    const hungry = this.#receiveQueue.length === 0;
+    const grant = this.#window.use(piece.length, hungry, this.#host.now(), this.#host.roundTrip);
     if (grant > 0 && !this.#finReceived) this.#host.scheduler.control(FRAME.window, this.id, encodeCredit(grant));
   }
 
@@ -197,7 +198,7 @@ export class MuxStream {
     while (!this.#paused && this.#over === undefined) {
       const piece = this.#receiveQueue.shift(Number.POSITIVE_INFINITY);
       if (piece === undefined) break;
-      this.#hand(piece, true);
+      this.#hand(piece);
     }
     if (this.#over !== undefined) {
       this.#deliverClosed();

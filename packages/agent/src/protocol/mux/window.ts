@@ -11,8 +11,6 @@ const MAXIMUM_WINDOW = 16 * 1024 * 1024;
 export const MINIMUM_WINDOW = 16 * 1024;
 /** A path quicker than this still deserves a larger window: it saves frames. Milliseconds. */
 const QUICK = 20;
-/** Up to here a window grows for a user who is slower than the path, too: bytes that wait for it keep it busy. */
-const SLOW_WINDOW = 1024 * 1024;
 
 export class WindowBudget {
   /** Sum of all windows of the tunnel, bytes. */
@@ -54,8 +52,8 @@ export class ReceiveWindow {
   #credit: number;
   /** Bytes used since credit was last given. */
   #used = 0;
-  /** Whether any of those had to wait for the user. */
-  #waited: boolean = false;
+  /** Whether the user had taken all there was, at some time since then. */
+  #hungry: boolean = false;
   #grantedAt: number;
 
   /** `size` was taken from the budget and told to the peer. */
@@ -73,30 +71,28 @@ export class ReceiveWindow {
   }
 
   /**
-   * Counts bytes handed on; returns the credit to give now, 0 for none yet. `waited` says that they lay here until the user
-   * was ready: then it is the user that sets the pace, and a larger window would only fill memory. `roundTrip` in
-   * milliseconds.
+   * Counts bytes handed on; returns the credit to give now, 0 for none yet. `hungry` says that no more lie here: a user who
+   * never is sets the pace itself, and a larger window would only fill memory. `roundTrip` in milliseconds.
    */
-  use(bytes: number, waited: boolean, now: number, roundTrip: number): number {
+  use(bytes: number, hungry: boolean, now: number, roundTrip: number): number {
     this.#used += bytes;
-    this.#waited ||= waited;
+    this.#hungry ||= hungry;
     if (this.#used * 2 < this.size) return 0;
     let grant = this.#used;
-    const limit = this.#waited ? SLOW_WINDOW : MAXIMUM_WINDOW;
     if (this.#budget.overdrawn && this.size > MINIMUM_WINDOW) {
       const less = Math.min(this.size >>> 1, grant);
       this.#budget.release(less);
       this.size -= less;
       grant -= less;
-    } else if (now - this.#grantedAt <= Math.max(2 * roundTrip, QUICK)) {
-      const more = Math.min(this.size, limit - this.size);
+    } else if (this.#hungry && now - this.#grantedAt <= Math.max(2 * roundTrip, QUICK)) {
+      const more = Math.min(this.size, MAXIMUM_WINDOW - this.size);
       if (more > 0 && this.#budget.tryTake(more)) {
         this.size += more;
         grant += more;
       }
     }
     this.#used = 0;
-    this.#waited = false;
+    this.#hungry = false;
     this.#credit += grant;
     this.#grantedAt = now;
     return grant;
