@@ -23,9 +23,11 @@ export function medianRatio(ours: ByRound, theirs: ByRound): number | undefined 
   return median(ratios);
 }
 
-/** The order of one round: another peer begins each time, and every second round goes the other way. */
+/** The order of one round: every second round goes the other way, and another peer begins each time. */
 export function roundOrder<T>(items: readonly T[], round: number): readonly T[] {
-  const from = items.length === 0 ? 0 : round % items.length;
-  const turned = [...items.slice(from), ...items.slice(0, from)];
-  return round % 2 === 0 ? turned : turned.reverse();
+  const start = items.length === 0 ? 0 : round % items.length;
+  const forward = round % 2 === 0;
+  const turned = forward ? items : items.toReversed();
+  const from = forward ? start : items.length - 1 - start;
+  return [...turned.slice(from), ...turned.slice(0, from)];
 }

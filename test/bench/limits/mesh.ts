@@ -39,7 +39,7 @@ export class LimitMesh implements AsyncDisposable {
     this.#machine = machine;
     this.#signal = signal;
     // With its processes ended, whatever waits for one of them fails at once.
-    this.#abort = () => void this.#lab[Symbol.asyncDispose]();
+    this.#abort = () => void Promise.resolve(this.#lab[Symbol.asyncDispose]()).catch(() => undefined);
     signal.addEventListener('abort', this.#abort, { once: true });
   }
 

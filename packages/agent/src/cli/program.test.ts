@@ -97,7 +97,7 @@ describe('usage', () => {
     [['up', '--vip-range', '127.0.0.0/8'], 'must not hold 127.0.0.1'],
     [['up', '--join', 'weftadmin1.x.y'], 'this is an admin token'],
     [['up', '--advertise', 'h:0'], '--advertise takes HOST:PORT'],
-    [['up', '--workers', '0'], '--workers takes a number of threads from 1 to 64'],
+    [['up', '--workers', '0'], '--workers takes a number of threads from 1 to 16'],
     [['up', '--workers', '65'], 'found "65"'],
     [['up', '--workers', '2.5'], '--workers takes a number of threads'],
     [['up', '--workers', 'auto'], '--workers takes a number of threads'],

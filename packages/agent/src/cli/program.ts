@@ -10,6 +10,8 @@ import { VERSION } from '../version.ts';
 import { CommandError, type ExitCode, UsageError } from './errors.ts';
 import { paintErr, type Terminal } from './terminal.ts';
 
+const LONGEST_START_MS = 30_000;
+
 /** Runs one command line, without node and script, and answers with the exit code. The signal stops it. */
 export async function run(args: readonly string[], terminal: Terminal, signal: AbortSignal): Promise<ExitCode> {
   let code: ExitCode = 0;
@@ -109,13 +111,15 @@ function build(terminal: Terminal, signal: AbortSignal, exit: (code: ExitCode) =
     .option('--vip-range <CIDR>', 'range of its own within 127.0.0.0/8, so that several agents can share a host')
     .option(
       '--workers <N>',
-      'threads that carry flows, at most one a core; each beyond the first takes some 25 MiB',
+      'threads that carry flows, at most one a core; each beyond the first takes 10 to 20 MiB',
       '1',
     )
     .action(async (options) => {
       // What starting compiles does not run again.
       const release = holdOptimizers();
       const { up } = await import('./up-command.ts');
+      // An agent that waits for control answers names meanwhile.
+      setTimeout(release, LONGEST_START_MS).unref();
       await up(options, terminal, signal, release);
     });
   example(starting, 'weft up --join-file token --config weft.yaml', 'weft up');

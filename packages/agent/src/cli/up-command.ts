@@ -80,7 +80,7 @@ export async function up(
 const LOOPBACK_NETWORK = 0x7f000000;
 
 /** Threads beyond this cost memory and spread nothing: no machine that runs an agent has so many cores to spare. */
-const MOST_WORKERS = 64;
+const MOST_WORKERS = 16;
 
 function workerCount(text: string): number {
   const count = Number(text);

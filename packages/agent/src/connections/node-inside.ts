@@ -136,6 +136,10 @@ class HandleOutput implements Output {
     if (this.#waiting === 0) this.#socket.end();
   }
 
+  get shutting(): boolean {
+    return this.#waiting === 0;
+  }
+
   completed(status: number): void {
     this.#waiting -= 1;
     if (this.#socket.destroyed) return;

@@ -17,6 +17,8 @@ export interface Output {
   readonly writes: number;
   /** Half-close, after what was written. */
   end(): void;
+  /** Once `end` was called: whether the half-close is under way, and waits for no writes any more. */
+  readonly shutting: boolean;
 }
 
 /** The sending half of a bound UDP socket. What the kernel does not take soon is dropped, as on any full path. */
@@ -73,5 +75,9 @@ export class StreamOutput implements Output {
 
   end(): void {
     this.#socket.end();
+  }
+
+  get shutting(): boolean {
+    return this.#socket.writableLength === 0;
   }
 }

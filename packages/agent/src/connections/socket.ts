@@ -114,6 +114,11 @@ export class SocketConduit implements Conduit {
     return this.#output.backlog;
   }
 
+  /** Writes that wait for the kernel. Each costs memory beside its bytes. */
+  get writes(): number {
+    return this.#output.writes;
+  }
+
   end(): void {
     if (this.#ending || this.#socket.destroyed) return;
     this.#ending = true;
@@ -125,7 +130,7 @@ export class SocketConduit implements Conduit {
     if (socket.destroyed || this.#resetting) return;
     this.#resetting = true;
     // While the half-close is under way libuv refuses to reset (EINVAL), and Node then loses the handle without closing it.
-    const shutting = this.#ending && !socket.writableFinished && this.#output.writes === 0;
+    const shutting = this.#ending && !socket.writableFinished && this.#output.shutting;
     if (shutting) socket.once('finish', () => socket.resetAndDestroy());
     else socket.resetAndDestroy();
   }

@@ -10,7 +10,7 @@ import { type Caller, runsHere } from '../connections/source.ts';
 import type { NetmapSource } from '../netmap/types.ts';
 import type { DatagramConduit, Opened, Refusal } from '../tunnel/types.ts';
 import { formatTarget, type TargetAddress, takesCallerAddress, targetsOf } from './addresses.ts';
-import { SourcePorts } from './source-ports.ts';
+import { SourcePorts, systemRange } from './source-ports.ts';
 import { connectDatagrams } from './target-datagrams.ts';
 
 export interface TargetDialer {
@@ -33,7 +33,7 @@ export interface DialerOptions {
 }
 
 export function createDialer({ netmap, services, answers }: DialerOptions): TargetDialer {
-  const ports = new SourcePorts();
+  const ports = new SourcePorts(systemRange());
 
   /** Tries each target in turn. Throws only when the signal is aborted. */
   async function dial<C>(

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import net from 'node:net';
 import { expect, it } from 'vitest';
-import { ListenerTable, listenersAt, listenersPart, readListenerTable } from './listener-table.ts';
+import { ListenerTable, parseListeners, readListenerTable } from './listener-table.ts';
 
 const TCP = `  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: 0100007F:18EB 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 501 1 00000000e2e42e89 100 0 0 10 0
@@ -22,36 +22,34 @@ const UDP = `   sl  local_address rem_address   st tx_queue rx_queue tr tm->when
   103: 00000000:0035 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 1 2 0 0
 `;
 
-const at = (protocol: 'tcp' | 'udp', text: string, port: number) =>
-  listenersAt({ protocol, text: listenersPart(text, protocol).part }, port).map(({ address }) => address);
-
 it('reads IPv4 listeners, and stops where the connections begin', () => {
-  expect(at('tcp', TCP, 6379)).toEqual(['127.0.0.1']);
-  expect(at('tcp', TCP, 3000)).toEqual(['0.0.0.0']);
-  expect(at('tcp', TCP, 0x18ec)).toEqual([]);
-  expect(listenersPart(TCP, 'tcp').complete).toBe(false);
+  expect(parseListeners(TCP, 'tcp')).toEqual({
+    listeners: [
+      { protocol: 'tcp', address: '127.0.0.1', port: 6379 },
+      { protocol: 'tcp', address: '0.0.0.0', port: 3000 },
+    ],
+    complete: false,
+  });
 });
 
 it('reads IPv6 listeners, the mapped ones as the IPv4 addresses that they are', () => {
-  expect([5432, 8080, 8081, 8082].map((port) => at('tcp', TCP6, port))).toEqual([
-    ['::1'],
-    ['::'],
-    ['127.0.0.1'],
-    ['2001:db8:0:0:0:0:0:1'],
+  expect(parseListeners(TCP6, 'tcp').listeners.map(({ address, port }) => `${address} ${port}`)).toEqual([
+    '::1 5432',
+    ':: 8080',
+    '127.0.0.1 8081',
+    '2001:db8:0:0:0:0:0:1 8082',
   ]);
-  expect(listenersPart(TCP6, 'tcp').complete).toBe(true);
 });
 
 it('reads UDP sockets that take from anybody', () => {
-  expect(at('udp', UDP, 8125)).toEqual(['127.0.0.1']);
-  expect(at('udp', UDP, 53)).toEqual(['0.0.0.0']);
-  expect(at('udp', UDP, 0xc001)).toEqual([]);
-  expect(listenersPart(UDP, 'udp').complete).toBe(true);
+  const { listeners, complete } = parseListeners(UDP, 'udp');
+  expect(listeners.map(({ address, port }) => `${address} ${port}`)).toEqual(['127.0.0.1 8125', '0.0.0.0 53']);
+  expect(complete).toBe(true);
 });
 
 it('answers what a connection would find', () => {
-  const texts = [TCP, TCP6].map((text) => ({ protocol: 'tcp' as const, text: listenersPart(text, 'tcp').part }));
-  const table = new ListenerTable([], texts);
+  const parsed = [...parseListeners(TCP, 'tcp').listeners, ...parseListeners(TCP6, 'tcp').listeners];
+  const table = new ListenerTable(parsed);
   expect(table.answers('tcp', '127.0.0.1', 6379)).toBe(true);
   expect(table.answers('tcp', '127.0.0.2', 6379)).toBe(false);
   expect(table.answers('tcp', '::1', 6379)).toBe(false);

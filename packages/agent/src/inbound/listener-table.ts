@@ -13,22 +13,11 @@ export interface Listener {
   readonly port: number;
 }
 
-/** The listeners' part of one of the kernel's tables. */
-export interface ListenerText {
-  readonly protocol: Protocol;
-  readonly text: string;
-}
-
-/**
- * Every address that something listens on, by protocol and port. A table that was read stays text until a port is asked
- * for: it is read each second, the agent alone listens on thousands of places, and few ports are of any interest.
- */
+/** Every address that something listens on, by protocol and port. */
 export class ListenerTable {
   readonly #byPort = new Map<string, Set<string>>();
-  readonly #texts: readonly ListenerText[];
 
-  constructor(listeners: Iterable<Listener>, texts: readonly ListenerText[] = []) {
-    this.#texts = texts;
+  constructor(listeners: Iterable<Listener>) {
     for (const { protocol, port, address } of listeners) {
       const key = `${port}/${protocol}`;
       const addresses = this.#byPort.get(key);
@@ -39,61 +28,39 @@ export class ListenerTable {
 
   /** Whether a connection to this address and port would find a listener; a wildcard takes those of its family. */
   answers(protocol: Protocol, host: string, port: number): boolean {
-    const addresses = this.#addresses(protocol, port);
+    const addresses = this.#byPort.get(`${port}/${protocol}`);
+    if (addresses === undefined) return false;
     if (addresses.has(host) || addresses.has('::')) return true;
     return !host.includes(':') && addresses.has('0.0.0.0');
   }
 
   /** Whether something holds the port on every address. */
   hasWildcard(protocol: Protocol, port: number): boolean {
-    const addresses = this.#addresses(protocol, port);
-    return addresses.has('0.0.0.0') || addresses.has('::');
-  }
-
-  #addresses(protocol: Protocol, port: number): ReadonlySet<string> {
-    const key = `${port}/${protocol}`;
-    let addresses = this.#byPort.get(key);
-    if (addresses === undefined) {
-      const found = this.#texts.filter((each) => each.protocol === protocol).flatMap((each) => listenersAt(each, port));
-      addresses = new Set(found.map(({ address }) => address));
-      this.#byPort.set(key, addresses);
-    }
-    return addresses;
+    const addresses = this.#byPort.get(`${port}/${protocol}`);
+    return addresses !== undefined && (addresses.has('0.0.0.0') || addresses.has('::'));
   }
 }
 
 /** TCP_LISTEN, and for UDP TCP_CLOSE, which there means bound and not connected (net/tcp_states.h). */
 const STATE: Readonly<Record<Protocol, string>> = { tcp: '0A', udp: '07' };
 
-// "  sl  local_address rem_address   st ...": number, colon, address:port, address:port, state; all hexadecimal.
-const LINE = /^\s*\d+: ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) [0-9A-F]+:[0-9A-F]{4} ([0-9A-F]{2}) /;
-const CONNECTION = /^\s*\d+: [0-9A-F]+:[0-9A-F]{4} [0-9A-F]+:[0-9A-F]{4} (?!0A)[0-9A-F]{2} /m;
-
 /**
- * The part of a table's text that holds listeners. `complete` is false when, in a TCP table, a socket that does not listen
- * has come: the kernel lists all listeners before them.
+ * Parses the text of one of the four files. Lines that are not understood are passed over. `complete` is false when, in
+ * a TCP table, a socket that does not listen has come: the kernel lists all listeners before them.
  */
-export function listenersPart(text: string, protocol: Protocol): { part: string; complete: boolean } {
-  const end = protocol === 'tcp' ? text.search(CONNECTION) : -1;
-  return end < 0 ? { part: text, complete: true } : { part: text.slice(0, end), complete: false };
-}
-
-/** Who listens on the port. Lines that are not understood are passed over. */
-export function listenersAt({ protocol, text }: ListenerText, port: number): Listener[] {
+export function parseListeners(text: string, protocol: Protocol): { listeners: Listener[]; complete: boolean } {
   const listeners: Listener[] = [];
-  const wanted = `:${port.toString(16).toUpperCase().padStart(4, '0')} `;
-  for (let at = text.indexOf(wanted); at >= 0; at = text.indexOf(wanted, at + 1)) {
-    const begin = text.lastIndexOf('\n', at) + 1;
-    const [, address = '', local = '', state] = LINE.exec(text.slice(begin, at + LONGEST_HEAD)) ?? [];
-    // A port of the other end stands in the same form.
-    if (state !== STATE[protocol] || `:${local} ` !== wanted) continue;
-    listeners.push({ protocol, address: formatKernelAddress(address), port });
+  // "  sl  local_address rem_address   st ...": number, colon, address:port, address:port, state; all hexadecimal.
+  const form = /^\s*\d+: ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) [0-9A-F]+:[0-9A-F]{4} ([0-9A-F]{2}) /gm;
+  for (const [, address = '', port = '', state] of text.matchAll(form)) {
+    if (state === STATE[protocol]) {
+      listeners.push({ protocol, address: formatKernelAddress(address), port: Number.parseInt(port, 16) });
+    } else if (protocol === 'tcp') {
+      return { listeners, complete: false };
+    }
   }
-  return listeners;
+  return { listeners, complete: true };
 }
-
-/** From a line's local port to behind its state: an IPv6 address, a port and what is between. */
-const LONGEST_HEAD = 64;
 
 /** Addresses are printed as 32-bit words in the host's own byte order, which on every Linux that Node runs on but s390x is little-endian. */
 function formatKernelAddress(hex: string): string {
@@ -128,27 +95,24 @@ export async function readListenerTable(): Promise<ListenerTable | undefined> {
   const tables = await Promise.all(FILES.map(({ path, protocol }) => readListeners(path, protocol)));
   // Without IPv6 its two files are missing, and nothing listens there.
   if (tables[0] === undefined) return undefined;
-  return new ListenerTable(
-    [],
-    tables.flatMap((table) => table ?? []),
-  );
+  return new ListenerTable(tables.flatMap((listeners) => listeners ?? []));
 }
 
 /** Read piece by piece and no further than the listeners: a busy host has 100,000 connections behind them. */
-async function readListeners(path: string, protocol: Protocol): Promise<ListenerText | undefined> {
+async function readListeners(path: string, protocol: Protocol): Promise<Listener[] | undefined> {
   const file = await open(path, 'r').catch(() => undefined);
   if (file === undefined) return undefined;
   try {
-    let found = '';
+    const found: Listener[] = [];
     const buffer = Buffer.allocUnsafe(64 * 1024);
     let rest = '';
     for (;;) {
       const { bytesRead } = await file.read(buffer, 0, buffer.length, null);
       const text = rest + buffer.toString('latin1', 0, bytesRead);
       const end = bytesRead === 0 ? text.length : text.lastIndexOf('\n') + 1;
-      const { part, complete } = listenersPart(text.slice(0, end), protocol);
-      found += part;
-      if (bytesRead === 0 || !complete) return { protocol, text: found };
+      const { listeners, complete } = parseListeners(text.slice(0, end), protocol);
+      found.push(...listeners);
+      if (bytesRead === 0 || !complete) return found;
       rest = text.slice(end);
     }
   } finally {

@@ -5,6 +5,7 @@ import { SourcePorts } from './source-ports.ts';
 
 /** In the second half of the range, away from what the system hands out to others first. */
 const BEGIN = 20_000;
+const RANGE = { first: 32_768, count: 28_232 };
 const CALLER = '127.0.0.9';
 const servers: net.Server[] = [];
 
@@ -41,21 +42,25 @@ async function callers(ports: SourcePorts, count: number): Promise<(number | und
 
 describe('source ports', () => {
   it('are taken in turn', async () => {
-    const [first = 0, ...rest] = await callers(new SourcePorts(BEGIN), 3);
+    const [first = 0, ...rest] = await callers(new SourcePorts(RANGE, BEGIN), 3);
     expect(rest).toEqual([first + 1, first + 2]);
   });
 
   it('that are taken are passed over', async () => {
-    const [first = 0] = await callers(new SourcePorts(BEGIN), 1);
+    const [first = 0] = await callers(new SourcePorts(RANGE, BEGIN), 1);
     await listen(CALLER, first + 1);
     await listen(CALLER, first + 2);
-    expect(await callers(new SourcePorts(BEGIN + 1), 2)).toEqual([first + 3, first + 4]);
+    expect(await callers(new SourcePorts(RANGE, BEGIN + 1), 2)).toEqual([first + 3, first + 4]);
+  });
+
+  it('are left to the system where their range is not known', async () => {
+    expect(await callers(new SourcePorts(undefined), 2)).toHaveLength(2);
   });
 
   it('are left to the system when several in a row are taken', async () => {
-    const [first = 0] = await callers(new SourcePorts(BEGIN), 1);
+    const [first = 0] = await callers(new SourcePorts(RANGE, BEGIN), 1);
     for (let offset = 1; offset <= 4; offset++) await listen(CALLER, first + offset);
-    const [found] = await callers(new SourcePorts(BEGIN + 1), 1);
+    const [found] = await callers(new SourcePorts(RANGE, BEGIN + 1), 1);
     expect(found).toBeTypeOf('number');
     expect(found).not.toBe(first + 5);
   });

@@ -4,28 +4,33 @@
  * always free.
  */
 import { randomInt } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import type { Conduit } from '../connections/conduit.ts';
 import { type ConnectOptions, connectSocket } from '../connections/socket.ts';
 
-/** The range that Linux, too, takes such ports from by default (ip_local_port_range). */
-const FIRST = 32_768;
-const COUNT = 28_232;
+export interface PortRange {
+  readonly first: number;
+  readonly count: number;
+}
 /** Ports tried one after the other. */
 const TRIES = 4;
 
 export class SourcePorts {
+  readonly #range: PortRange | undefined;
   #next: number;
 
-  /** `first`: where in the range to begin. */
-  constructor(first: number = randomInt(COUNT)) {
-    this.#next = first;
+  /** `range`: undefined leaves the choice to the system. `begin`: where in the range to begin. */
+  constructor(range: PortRange | undefined, begin: number = randomInt(range?.count ?? 1)) {
+    this.#range = range;
+    this.#next = begin;
   }
 
   /** Connects from one of the ports; when a few in a row are taken, the system searches all of them. */
   async connect(options: ConnectOptions): Promise<Conduit> {
-    for (let attempt = 0; attempt < TRIES; attempt++) {
+    const range = this.#range;
+    for (let attempt = 0; range !== undefined && attempt < TRIES; attempt++) {
       try {
-        return (await connectSocket({ ...options, localPort: this.#take() })).conduit;
+        return (await connectSocket({ ...options, localPort: this.#take(range) })).conduit;
       } catch (cause) {
         if (!isTaken(cause)) throw cause;
       }
@@ -33,13 +38,26 @@ export class SourcePorts {
     return (await connectSocket(options)).conduit;
   }
 
-  #take(): number {
-    const port = FIRST + this.#next;
-    this.#next = (this.#next + 1) % COUNT;
+  #take({ first, count }: PortRange): number {
+    const port = first + this.#next;
+    this.#next = (this.#next + 1) % count;
     return port;
   }
 }
 
 function isTaken(cause: unknown): boolean {
   return cause instanceof Error && 'code' in cause && (cause.code === 'EADDRINUSE' || cause.code === 'EADDRNOTAVAIL');
+}
+
+/** What the kernel itself would choose from. Undefined where it does not tell, or keeps single ports of it for others. */
+export function systemRange(): PortRange | undefined {
+  try {
+    if (readFileSync('/proc/sys/net/ipv4/ip_local_reserved_ports', 'utf8').trim() !== '') return undefined;
+    const [first = 0, last = 0] = readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8')
+      .split(/\s+/)
+      .map(Number);
+    return first > 0 && last >= first ? { first, count: last - first + 1 } : undefined;
+  } catch {
+    return undefined;
+  }
 }

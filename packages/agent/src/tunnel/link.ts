@@ -28,6 +28,9 @@ const LINGER = 1_000;
 /** Plaintext of the first record of the side that dialled: until it opens, its sender may be a replay, and is held to little. */
 const FIRST_RECORD = 16 * 1024;
 
+/** Bytes that a write takes while it waits, beside its own: a peer that asks and reads nothing makes many of a few bytes. */
+const WRITE_COST = 1024;
+
 export interface LinkOwner {
   /** The peer has proved that it is there now, and not a replay. Comes once, at once on the side that dialled. */
   confirmed(link: Link): void;
@@ -199,7 +202,8 @@ export class Link implements RecordOutput, MuxEvents {
   // --- records out ---
 
   get backlog(): number {
-    return this.#wire.conduit.backlog;
+    const { backlog, writes } = this.#wire.conduit;
+    return backlog + writes * WRITE_COST;
   }
 
   record(pieces: readonly Buffer[]): void {

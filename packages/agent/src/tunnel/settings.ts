@@ -54,7 +54,7 @@ export const DEFAULT_SETTINGS: TunnelSettings = {
   backoffLast: 1_000,
   tick: 1_000,
   poolSize: 4,
-  acceptedPerPeer: 80,
+  acceptedPerPeer: 32,
   dialledPerPeer: 16,
   handshakes: 512,
   handshakesPerAddress: 128,

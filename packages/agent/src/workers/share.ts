@@ -25,9 +25,10 @@ export function shareOf(thread: number, threads: number): ThreadShare {
     flows,
     flowsOfPeer: Math.min(FLOWS_OF_A_PEER, Math.floor((flows * 2) / 3)),
     datagramClients: part(DATAGRAM_CLIENTS, thread, threads),
-    // Each thread has tunnels of its own: fewer each, so that a peer need not take many times as many.
+    // Each thread has tunnels of its own: fewer each, so that a peer need not take many times as many, and two at least, so
+    // that a bulk copy does not hold up the rest.
     tunnel: {
-      poolSize: Math.ceil(poolSize / threads),
+      poolSize: Math.max(2, Math.ceil(poolSize / threads)),
       dialledPerPeer: Math.max(2, Math.ceil(dialledPerPeer / threads)),
     },
   };

@@ -144,6 +144,8 @@ export class WorkerHandle {
       const [oldest] = this.#waiting.keys();
       looks = oldest !== undefined && oldest === seen ? looks + 1 : 0;
       seen = oldest ?? 0;
+      // A thread that is told nothing is asked, with a change of nothing: it may hold connections, and never come back.
+      if (oldest === undefined && !this.#ending) this.update({}).catch(() => {});
       if (looks >= STUCK_LOOKS) this.#fail(new Error(`it has not answered for ${(looks * LOOK_MS) / 1_000} s`));
     };
     return setInterval(look, LOOK_MS).unref();

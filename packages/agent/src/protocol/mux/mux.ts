@@ -33,7 +33,7 @@ export interface MuxLimits {
   readonly windows: number;
 }
 
-export const DEFAULT_LIMITS: MuxLimits = { streams: 16_384, offers: 4_096, windows: 128 * 1024 * 1024 };
+export const DEFAULT_LIMITS: MuxLimits = { streams: 16_384, offers: 4_096, windows: 64 * 1024 * 1024 };
 /** Unsent bytes over which a peer that makes us answer and does not read is cut off. */
 const FLOOD = 8 * 1024 * 1024;
 
