@@ -70,8 +70,7 @@ export function handleOutput(socket: net.Socket, events: OutputEvents): Output |
 
 /** Collects the young generation of this thread's heap: garbage a few milliseconds old, in well under one. */
 export function youngCollector(): (() => void) | undefined {
-  const collect = collector();
-  return collect && (() => collect({ type: 'minor' }));
+  return collector && (() => collector({ type: 'minor' }));
 }
 
 /**
@@ -79,11 +78,10 @@ export function youngCollector(): (() => void) | undefined {
  * 60 to 120 ms. Where V8 knows no flavours it collects once, and keeps the pages.
  */
 export function fullCollector(): (() => void) | undefined {
-  const collect = collector();
-  return collect && (() => collect({ type: 'major', execution: 'sync', flavor: 'last-resort' }));
+  return collector && (() => collector({ type: 'major', execution: 'sync', flavor: 'last-resort' }));
 }
 
-function collector(): ((options: Readonly<Record<string, string>>) => void) | undefined {
+function findCollector(): ((options: Readonly<Record<string, string>>) => void) | undefined {
   try {
     setFlagsFromString('--expose-gc');
     const collect: unknown = runInNewContext('gc');
@@ -92,6 +90,9 @@ function collector(): ((options: Readonly<Record<string, string>>) => void) | un
     return undefined;
   }
 }
+
+/** Found once: with it comes a context of V8. */
+const collector = findCollector();
 
 class HandleOutput implements Output {
   readonly #socket: net.Socket;
@@ -290,19 +291,19 @@ class DatagramHandleOutput implements DatagramOutput {
   }
 
   sendConnected(datagram: Buffer): void {
-    if (this.#full) return;
+    if (this.#dropsFull()) return;
     const list = [compact(datagram)];
     this.#settle(this.#handle.send(this.#request, list, 1, false), list);
   }
 
   send(datagram: Buffer, port: number, address: string): void {
-    if (this.#full) return;
+    if (this.#dropsFull()) return;
     const list = [compact(datagram)];
     this.#settle(this.#handle.send(this.#request, list, 1, port, address, false), list);
   }
 
-  /** Counts the datagram when it is. */
-  get #full(): boolean {
+  /** Whether the datagram was dropped for want of room. */
+  #dropsFull(): boolean {
     if (!this.#waiting || this.#socket.getSendQueueSize() <= this.#limit) return false;
     this.#dropped(undefined);
     return true;

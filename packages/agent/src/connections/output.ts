@@ -32,9 +32,13 @@ export interface DatagramOutput {
 /** Told of a datagram that was not sent: for want of room, or with the system's error. */
 export type DatagramDropped = (cause: Error | undefined) => void;
 
-/** A piece to keep: one that is less than half of its memory would keep more alive than the bounds count. */
+/**
+ * A piece to keep: one that is less than half of its memory would keep more alive than the bounds count. Of Node's own pool a
+ * copy would lie in the pool again.
+ */
 export function compact(piece: Buffer): Buffer {
-  return piece.length * 2 >= piece.buffer.byteLength ? piece : Buffer.from(piece);
+  const { byteLength } = piece.buffer;
+  return byteLength <= Buffer.poolSize || piece.length * 2 >= byteLength ? piece : Buffer.from(piece);
 }
 
 export class StreamOutput implements Output {

@@ -13,6 +13,18 @@ export interface LinkCounters extends TunnelCounters {
   renewals: number;
 }
 
+export function newCounters(): LinkCounters {
+  return {
+    open: 0,
+    handshakesFailed: 0,
+    violations: 0,
+    datagramsDropped: 0,
+    bytesSent: 0,
+    bytesReceived: 0,
+    renewals: 0,
+  };
+}
+
 export interface TunnelContext {
   readonly network: string;
   readonly keys: KeyPair;

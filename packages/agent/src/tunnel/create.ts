@@ -11,7 +11,7 @@ import type { CipherName } from '../protocol/noise/cipher.ts';
 import { keyPairFromSecret } from '../protocol/noise/keys.ts';
 import { Acceptor, listenFor } from './acceptor.ts';
 import { Complaints } from './complaints.ts';
-import type { LinkCounters, TunnelContext } from './context.ts';
+import { type LinkCounters, newCounters, type TunnelContext } from './context.ts';
 import { DatagramPort, type PacketSteering } from './datagram-port.ts';
 import { localEndpoints } from './endpoints.ts';
 import { DEFAULT_SETTINGS, type TunnelSettings } from './settings.ts';
@@ -57,15 +57,7 @@ export async function createTunnels(options: CreateTunnelsOptions): Promise<Boun
   const { listen, logger, signal } = options;
   signal.throwIfAborted();
   const random = options.random ?? randomBytes;
-  const counters: LinkCounters = {
-    open: 0,
-    handshakesFailed: 0,
-    violations: 0,
-    datagramsDropped: 0,
-    bytesSent: 0,
-    bytesReceived: 0,
-    renewals: 0,
-  };
+  const counters = newCounters();
   const target: { acceptor: Acceptor | undefined } = { acceptor: undefined };
   const { listener, datagrams } = await bind(options, random, counters, () => target.acceptor);
   if (signal.aborted) {

@@ -8,12 +8,8 @@ import type { FlowBatch } from '../observe/recorder.ts';
 import type { Place } from '../outbound/places.ts';
 import type { LinkCounters } from '../tunnel/context.ts';
 
-/** What a worker begins with. Changes follow as updates. */
-export interface WorkerStart {
-  /** 1 and up; the main thread is 0. */
-  readonly thread: number;
-  readonly threads: number;
-  readonly netmap: { readonly position: Position; readonly items: readonly NetmapItem[] };
+/** What is the same for all workers of an agent. */
+export interface WorkerCommon {
   readonly range: AddressRange;
   readonly services: ReadonlyMap<string, AgentService>;
   readonly network: string;
@@ -25,6 +21,14 @@ export interface WorkerStart {
   readonly datagrams: boolean;
   readonly limits: DataPathLimits;
   readonly logLevel: string;
+}
+
+/** What a worker begins with. Changes follow as updates. */
+export interface WorkerStart extends WorkerCommon {
+  /** 1 and up; the main thread is 0. */
+  readonly thread: number;
+  readonly threads: number;
+  readonly netmap: { readonly position: Position; readonly items: readonly NetmapItem[] };
   readonly packets: PacketWays;
 }
 

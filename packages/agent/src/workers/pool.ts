@@ -1,7 +1,5 @@
 /** The other threads of an agent with more than one: led by the main thread, which is one of them itself. */
-import { type AddressRange, type HostPort, messageOf, type NetmapDelta } from '@weft/proto';
-import type { AgentService } from '../config/agent-file.ts';
-import type { DataPathLimits } from '../data-path.ts';
+import { messageOf, type NetmapDelta } from '@weft/proto';
 import { AgentError } from '../netmap/errors.ts';
 import type { NetmapStore } from '../netmap/store.ts';
 import type { ProblemSources } from '../observe/problem-sources.ts';
@@ -9,22 +7,13 @@ import type { FlowRecorder } from '../observe/recorder.ts';
 import type { PlaceFollowers } from '../outbound/bind-shared.ts';
 import { type Place, placeKey } from '../outbound/places.ts';
 import { portable } from './merge-updates.ts';
-import type { PacketWays, Update, WorkerNumbers } from './messages.ts';
+import type { PacketWays, Update, WorkerCommon, WorkerNumbers } from './messages.ts';
 import { WorkerHandle, type WorkerNews } from './worker-handle.ts';
 
-export interface WorkerPoolOptions {
+export interface WorkerPoolOptions extends WorkerCommon {
   /** Of all threads, by thread; the first is the main thread's. */
   readonly packetWays: readonly PacketWays[];
   readonly store: NetmapStore;
-  readonly range: AddressRange;
-  readonly services: ReadonlyMap<string, AgentService>;
-  readonly network: string;
-  readonly tunnelSecret: Uint8Array;
-  /** As bound. */
-  readonly tunnel: HostPort;
-  readonly datagrams: boolean;
-  readonly limits: DataPathLimits;
-  readonly logLevel: string;
   readonly recorder: FlowRecorder;
   readonly problems: ProblemSources;
   /** What a worker runs, where it is not the usual. */

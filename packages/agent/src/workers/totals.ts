@@ -3,7 +3,7 @@ import type { FlowRegistry } from '../connections/registry.ts';
 import type { AgentTotals } from '../observe/describe.ts';
 import type { FlowRecorder } from '../observe/recorder.ts';
 import type { Outbound } from '../outbound/outbound.ts';
-import type { LinkCounters } from '../tunnel/context.ts';
+import { type LinkCounters, newCounters } from '../tunnel/context.ts';
 import type { BoundTunnels } from '../tunnel/create.ts';
 import type { WorkerNumbers } from './messages.ts';
 
@@ -39,19 +39,7 @@ export function totalsOf(own: OwnNumbers, others: () => readonly (WorkerNumbers 
   };
 }
 
-const NOTHING: WorkerNumbers = {
-  flows: 0,
-  recorded: 0,
-  tunnel: {
-    open: 0,
-    handshakesFailed: 0,
-    violations: 0,
-    datagramsDropped: 0,
-    bytesSent: 0,
-    bytesReceived: 0,
-    renewals: 0,
-  },
-};
+const NOTHING: WorkerNumbers = { flows: 0, recorded: 0, tunnel: newCounters() };
 
 function sumOf(left: LinkCounters, right: LinkCounters): LinkCounters {
   const sum = { ...left };

@@ -43,6 +43,7 @@ export class End implements RecordOutput {
   sent: Buffer[] = [];
   backlog = 0;
   asked: boolean = false;
+  drainedTold = 0;
 
   constructor(initiator: boolean, clock: { readonly now: number }, limits?: MuxLimits) {
     const nothing = (): void => undefined;
@@ -53,7 +54,9 @@ export class End implements RecordOutput {
       handshake1: nothing,
       handshake2: nothing,
       switchKeys: nothing,
-      drained: nothing,
+      drained: () => {
+        this.drainedTold += 1;
+      },
     };
     const now = (): number => clock.now;
     this.mux = new Mux({ initiator, output: this, events, now, ...(limits === undefined ? {} : { limits }) });
