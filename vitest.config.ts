@@ -9,7 +9,12 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
-          include: ['packages/*/src/**/*.test.ts', 'test/scenario/**/*.test.ts', 'test/bench/**/*.test.ts'],
+          include: [
+            'packages/*/src/**/*.test.ts',
+            'packages/control/web/src/**/*.test.{ts,tsx}',
+            'test/scenario/**/*.test.ts',
+            'test/bench/**/*.test.ts',
+          ],
           testTimeout: 30_000,
           pool: 'forks',
           sequence: { groupOrder: 0 },

@@ -134,6 +134,12 @@ export function adminHandlers(options: AdminServiceOptions): AdminHandlers {
       const { denied, follow } = request;
       return watchFlows(flows, { network: name, denied, follow, limit: readFlowLimit(request.limit) }, signal, write);
     }),
+
+    getFlowHistory: answer(() => ({})),
+    listTraffic: answer(() => ({})),
+    listReach: answer(() => ({})),
+    listRevisions: answer(() => ({})),
+    listAudit: answer(() => ({})),
   };
 }
 

@@ -48,6 +48,10 @@ function explain(question: Partial<ExplainQuestion>, world: World = {}) {
       enforcedRevision: 1,
       version: '',
       report: undefined,
+      behindSinceMs: 0,
+      clockSkewMs: undefined,
+      telemetry: undefined,
+      peerRates: new Map(),
     }),
     instance: (agentId, name) => {
       if (network.agents.get(agentId)?.services.includes(name) !== true) return undefined;

@@ -76,6 +76,8 @@ function agentStatus(agent: AgentState, tags: readonly string[], live: LiveAgent
     tokenId: agent.tokenId,
     address: formatAddress(agent.address),
     ...(now?.report === undefined ? {} : { report: reportToWire(now.report) }),
+    behindMs: 0,
+    clockSkewMs: 0,
     fingerprint: keyFingerprint(agent.tunnelKey),
   };
 }

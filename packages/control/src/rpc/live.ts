@@ -1,5 +1,5 @@
 /** What the admin API and the dashboard show of agents as they are now. The stream's end of control fills it. */
-import type { PortRange, Report } from '@weft/proto';
+import type { PortRange, Report, Telemetry } from '@weft/proto';
 
 export interface LiveAgent {
   readonly connected: boolean;
@@ -10,6 +10,14 @@ export interface LiveAgent {
   /** Software version by its last Hello; empty when none. */
   readonly version: string;
   readonly report: Report | undefined;
+  /** Since when the network's newest revision is out and not enforced here, milliseconds since the Unix epoch; 0 when it is. */
+  readonly behindSinceMs: number;
+  /** Its clock less control's, milliseconds, less the way; undefined before its first telemetry. */
+  readonly clockSkewMs: number | undefined;
+  /** The last; undefined while it is away. */
+  readonly telemetry: Telemetry | undefined;
+  /** Sealed bytes per second to and from each peer over the last interval, by host. */
+  readonly peerRates: ReadonlyMap<string, { readonly sentPerSecond: number; readonly receivedPerSecond: number }>;
 }
 
 export interface LiveAgents {

@@ -63,7 +63,17 @@ export class Registry implements LiveAgents {
     const known = this.#known.get(agentId);
     if (known === undefined) return undefined;
     const { connected, lastSeenMs, enforcedRevision, version, report } = known;
-    return { connected, lastSeenMs, enforcedRevision, version, report };
+    return {
+      connected,
+      lastSeenMs,
+      enforcedRevision,
+      version,
+      report,
+      behindSinceMs: 0,
+      clockSkewMs: undefined,
+      telemetry: undefined,
+      peerRates: new Map(),
+    };
   }
 
   instance(agentId: string, service: string): InstanceHealth | undefined {

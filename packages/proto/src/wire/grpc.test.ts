@@ -49,6 +49,11 @@ const adminHandlers: AdminHandlers = {
   listTokens: unused,
   revokeToken: unused,
   explain: unused,
+  getFlowHistory: unused,
+  listTraffic: unused,
+  listReach: unused,
+  listRevisions: unused,
+  listAudit: unused,
 };
 
 const agentHandlers: AgentHandlers = {

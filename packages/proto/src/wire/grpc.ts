@@ -126,6 +126,23 @@ export const adminService = {
     false,
     true,
   ),
+  getFlowHistory: admin<pb.GetFlowHistoryRequest, pb.GetFlowHistoryResponse>(
+    'GetFlowHistory',
+    v1.GetFlowHistoryRequest,
+    v1.GetFlowHistoryResponse,
+  ),
+  listTraffic: admin<pb.ListTrafficRequest, pb.ListTrafficResponse>(
+    'ListTraffic',
+    v1.ListTrafficRequest,
+    v1.ListTrafficResponse,
+  ),
+  listReach: admin<pb.ListReachRequest, pb.ListReachResponse>('ListReach', v1.ListReachRequest, v1.ListReachResponse),
+  listRevisions: admin<pb.ListRevisionsRequest, pb.ListRevisionsResponse>(
+    'ListRevisions',
+    v1.ListRevisionsRequest,
+    v1.ListRevisionsResponse,
+  ),
+  listAudit: admin<pb.ListAuditRequest, pb.ListAuditResponse>('ListAudit', v1.ListAuditRequest, v1.ListAuditResponse),
 };
 
 export const agentService = {

@@ -13,6 +13,7 @@ export type * as pb from './pb.ts';
 export * from './pinned.ts';
 export * from './report.ts';
 export * from './signature.ts';
+export * from './telemetry.ts';
 
 /** Folder of the .proto files, for reflection. */
 export const protoDirectory: string = join(import.meta.dirname, '..', '..', 'proto');

@@ -1,0 +1,333 @@
+/**
+ * What the dashboard's page and its server say to each other, over HTTP under /api. Types only: both sides import them. All
+ * bodies are JSON. Every answer but `Session` needs the session's cookie; every request that changes something needs the
+ * header `x-weft-dashboard: 1`, which no other site can make a browser send, and the role `admin`. What is refused answers
+ * with `Failure` and a status that fits it. Times are milliseconds since the Unix epoch by control's clock, rates are per
+ * second, ports are written as in the mesh file.
+ *
+ * | request | answer |
+ * |---|---|
+ * | POST /api/session {token} | Session, and the cookie |
+ * | GET /api/session | Session, or 401 |
+ * | DELETE /api/session | 204 |
+ * | GET /api/live?network= | server-sent events: `live` with LiveEvent, `flows` with FlowsEvent; resumes by Last-Event-ID |
+ * | GET /api/flows?network=&FlowQuery | FlowPage |
+ * | GET /api/flows/history?network=&source=&service=&verdict=&fromMs=&toMs=&buckets= | FlowHistory |
+ * | GET /api/reach?network=&service= | ReachView |
+ * | GET /api/explain?network=&from=&to= | ExplainView; `to` is SERVICE:PORT[/udp] |
+ * | GET /api/mesh?network=&revision= | MeshView |
+ * | GET /api/revisions?network= | RevisionView[] |
+ * | GET /api/start | StartView |
+ * | GET /api/tokens?network= | TokenView[]; admin |
+ * | POST /api/tokens TokenOrder | CreatedToken; admin |
+ * | DELETE /api/tokens/ID | Revoked; admin |
+ * | DELETE /api/agents/ID | Revoked; admin |
+ * | GET /api/audit?network=&before= | AuditView[]; admin |
+ */
+import type { Action, BreakPoint, FlowOutcome, FlowRecord, Kind, Protocol } from '@weft/proto';
+
+export interface Failure {
+  /** Stable word, such as `token-wrong`, `signed-out`, `not-admin`, `too-many-tries`. */
+  readonly code: string;
+  /** What failed, why, what to do. */
+  readonly message: string;
+}
+
+/** `read` sees; `admin` acts, and sees tokens and the audit too. */
+export type Role = 'read' | 'admin';
+
+export interface Session {
+  readonly role: Role;
+  readonly expiresMs: number;
+  readonly version: string;
+  /** Names, sorted. Empty on a fresh control. */
+  readonly networks: readonly string[];
+}
+
+// --- live ---
+
+/**
+ * The state of a network as pieces by key, each replaced whole. The first event of a connection that resumes nothing has
+ * `snapshot` set and every piece; later ones what changed since the event before. At most one a second.
+ */
+export interface LiveEvent {
+  readonly atMs: number;
+  readonly snapshot: boolean;
+  /** Set when it changed. */
+  readonly network?: NetworkView;
+  /** By name. */
+  readonly services?: Readonly<Record<string, ServiceView | null>>;
+  /** By host. A host that is gone is null. */
+  readonly agents?: Readonly<Record<string, AgentView | null>>;
+  /** All of them, when any changed. */
+  readonly traffic?: readonly TrafficView[];
+}
+
+export interface NetworkView {
+  readonly name: string;
+  readonly revision: number;
+  readonly services: number;
+  readonly agents: number;
+  readonly connected: number;
+  /** Hosts connected that do not enforce the newest revision yet. */
+  readonly behind: readonly string[];
+  /** Flow records lost between agents and control since control started. */
+  readonly flowsDropped: number;
+  /** Pairs of traffic that agents left out for want of room. */
+  readonly trafficOmitted: number;
+}
+
+export interface ServiceView {
+  readonly name: string;
+  readonly kind: Kind;
+  readonly ports: readonly string[];
+  /** Undefined unless the internet may reach it. */
+  readonly public?: { readonly port: number; readonly hosts: readonly string[] };
+  readonly tags: readonly string[];
+  /** Empty for a worker. */
+  readonly vip: string;
+  /** DNS names that lead to it, its instances' own last. Empty for a worker. */
+  readonly names: readonly string[];
+  readonly instances: readonly InstanceView[];
+  /** Problems that agents report of it. */
+  readonly problems: readonly ProblemView[];
+}
+
+export interface InstanceView {
+  readonly ordinal: number;
+  readonly host: string;
+  readonly address: string;
+  readonly healthy: boolean;
+  /** Its agent is connected. */
+  readonly connected: boolean;
+  /** Declared ports with nothing listening. */
+  readonly notListening: readonly string[];
+}
+
+export interface ProblemView {
+  readonly host: string;
+  readonly code: string;
+  readonly subject: string;
+  readonly message: string;
+}
+
+export interface AgentView {
+  readonly id: string;
+  readonly host: string;
+  readonly connected: boolean;
+  /** 0 when not since control started. */
+  readonly lastSeenMs: number;
+  readonly version: string;
+  /** 0 when none since control started. */
+  readonly enforcedRevision: number;
+  /** Since when the newest revision is out and not enforced here; 0 when it is enforced. */
+  readonly behindSinceMs: number;
+  /** Services it may run. */
+  readonly services: readonly string[];
+  /** Whether it may be a gateway. */
+  readonly gateway: boolean;
+  /** Where its gateway listens; empty when it is none. */
+  readonly gatewayAddress: string;
+  readonly ephemeral: boolean;
+  readonly tags: readonly string[];
+  readonly tokenId: string;
+  readonly address: string;
+  readonly fingerprint: string;
+  /** Its clock less control's; undefined before its first telemetry. */
+  readonly clockSkewMs?: number;
+  /** How late its loop ran, 99th percentile. */
+  readonly loopDelayMs?: number;
+  readonly flowsQueued?: number;
+  readonly openFlows: number;
+  readonly tunnels: readonly TunnelView[];
+  readonly problems: readonly ProblemView[];
+}
+
+export interface TunnelView {
+  /** The peer's. */
+  readonly host: string;
+  readonly tunnels: number;
+  /** 0 when not measured yet. */
+  readonly roundTripMs: number;
+  readonly bytesSent: number;
+  readonly bytesReceived: number;
+  readonly sentPerSecond: number;
+  readonly receivedPerSecond: number;
+  /** Datagrams take the UDP path. */
+  readonly datagrams: boolean;
+}
+
+/** Flows of one caller on one host to one service on another. */
+export interface TrafficView {
+  /** `web`, `host:build-3` or `internet`. */
+  readonly source: string;
+  readonly sourceHost: string;
+  readonly service: string;
+  /** Empty when no instance was reached. */
+  readonly destinationHost: string;
+  readonly open: number;
+  readonly openedPerSecond: number;
+  readonly deniedPerSecond: number;
+  readonly failedPerSecond: number;
+  readonly sentPerSecond: number;
+  readonly receivedPerSecond: number;
+  /** The newest denial of the last five minutes. */
+  readonly lastDenied?: {
+    readonly port: number;
+    readonly protocol: Protocol;
+    readonly rule: string;
+    readonly revision: number;
+    readonly atMs: number;
+  };
+}
+
+// --- flows ---
+
+export interface FlowView extends FlowRecord {
+  /** Where it stands among all that are kept: a later record has a higher one. */
+  readonly cursor: number;
+}
+
+/** Flows that ended since the event before, oldest first: at most 200 a second. */
+export interface FlowsEvent {
+  readonly flows: readonly FlowView[];
+  /** Records left out to keep to that bound: the page says that it samples. */
+  readonly omitted: number;
+}
+
+/** As query parameters; what is left out does not matter. */
+export interface FlowQuery {
+  readonly source?: string;
+  readonly service?: string;
+  readonly host?: string;
+  readonly verdict?: Action;
+  readonly rule?: string;
+  readonly outcome?: FlowOutcome;
+  readonly port?: string;
+  readonly text?: string;
+  readonly id?: string;
+  /** By the time a record came to control. */
+  readonly fromMs?: string;
+  readonly toMs?: string;
+  /** Cursor: only older ones. */
+  readonly before?: string;
+  /** 1 to 1,000; 200 when left out. */
+  readonly limit?: string;
+}
+
+export interface FlowPage {
+  /** Newest first. */
+  readonly flows: readonly FlowView[];
+  /** To be given as `before` for the next page; undefined when there is no older one. */
+  readonly older?: number;
+}
+
+export interface FlowHistory {
+  readonly bucketMs: number;
+  /** Oldest first; those in which nothing ended are left out. */
+  readonly buckets: readonly {
+    readonly startMs: number;
+    readonly allowed: number;
+    readonly denied: number;
+    readonly failed: number;
+    readonly bytesSent: number;
+    readonly bytesReceived: number;
+  }[];
+  /** Records kept now, of all networks. */
+  readonly kept: number;
+  /** 0 when there is none. */
+  readonly oldestMs: number;
+  readonly diskBytes: number;
+}
+
+// --- policy ---
+
+export interface ReachView {
+  readonly revision: number;
+  readonly callers: readonly {
+    readonly source: string;
+    readonly ports: readonly string[];
+    readonly verdict: Action;
+    readonly rule: string;
+    readonly reason: string;
+  }[];
+}
+
+export interface ExplainView {
+  readonly verdict: Action;
+  readonly rule: string;
+  readonly revision: number;
+  readonly reason: string;
+  readonly breakPoint: BreakPoint;
+  readonly steps: readonly string[];
+}
+
+export interface MeshView {
+  readonly revision: number;
+  /** The mesh file that `weft apply` would take to get the same. */
+  readonly yaml: string;
+}
+
+export interface RevisionView {
+  readonly revision: number;
+  readonly appliedMs: number;
+  readonly changes: readonly {
+    readonly operation: 'add' | 'change' | 'remove';
+    readonly subject: string;
+    readonly detail: string;
+  }[];
+}
+
+/** The commands that bring up the first service, to be pasted into a shell one after the other. */
+export interface StartView {
+  readonly commands: readonly { readonly title: string; readonly command: string }[];
+}
+
+// --- for admins ---
+
+export interface TokenView {
+  readonly id: string;
+  readonly services: readonly string[];
+  readonly host: string;
+  readonly gateway: boolean;
+  readonly reusable: boolean;
+  readonly ephemeral: boolean;
+  readonly createdMs: number;
+  readonly expiresMs: number;
+  readonly uses: number;
+  readonly revoked: boolean;
+}
+
+export interface TokenOrder {
+  readonly network: string;
+  readonly services: readonly string[];
+  readonly host: string;
+  readonly gateway: boolean;
+  readonly reusable: boolean;
+  readonly ephemeral: boolean;
+  readonly ttlSeconds: number;
+}
+
+export interface CreatedToken {
+  /** The whole token; it is shown this once. */
+  readonly token: string;
+  readonly id: string;
+  readonly expiresMs: number;
+}
+
+export interface Revoked {
+  readonly revision: number;
+  /** Hosts whose membership ended. */
+  readonly hosts: readonly string[];
+}
+
+export interface AuditView {
+  readonly sequence: number;
+  readonly atMs: number;
+  readonly actor: string;
+  readonly action: string;
+  readonly network: string;
+  readonly subject: string;
+  readonly revision: number;
+  readonly detail: string;
+}

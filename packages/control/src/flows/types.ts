@@ -1,0 +1,86 @@
+/** The window of ended flows that control keeps: who adds, who asks, who follows. */
+import type { Action, FlowFilter, FlowRecord } from '@weft/proto';
+
+/** A record, and where it stands among all that are kept: a later one has a higher cursor, over all networks. */
+export interface KeptFlow {
+  readonly record: FlowRecord;
+  readonly cursor: number;
+}
+
+export interface WatchedFlow extends KeptFlow {
+  /** Records that passed the filter and were gone before this watcher read them, just before this one. */
+  readonly missed: number;
+}
+
+export interface FlowQuery {
+  readonly filter: FlowFilter;
+  /** Came to control at this time or later, milliseconds since the Unix epoch. */
+  readonly fromMs?: number;
+  /** Came to control before this time. */
+  readonly toMs?: number;
+  /** Only records with a lower cursor. */
+  readonly before?: number;
+  readonly limit: number;
+}
+
+export interface FoundFlows {
+  /** Newest first. */
+  readonly flows: readonly KeptFlow[];
+  /** Cursor to go on before; undefined when no older record passes. */
+  readonly older: number | undefined;
+}
+
+export interface HistoryQuery {
+  readonly source?: string;
+  readonly service?: string;
+  readonly verdict?: Action;
+  readonly fromMs?: number;
+  readonly toMs?: number;
+  /** 1 to 1,000. */
+  readonly buckets: number;
+}
+
+export interface FlowBucket {
+  readonly startMs: number;
+  readonly allowed: number;
+  readonly denied: number;
+  /** Permitted, and failed: no instance, nothing listening, unreachable, overloaded, cut. */
+  readonly failed: number;
+  readonly bytesSent: number;
+  readonly bytesReceived: number;
+}
+
+export interface FlowHistory {
+  readonly bucketMs: number;
+  /** Oldest first; those in which nothing ended are left out. */
+  readonly buckets: readonly FlowBucket[];
+  readonly kept: KeptFlows;
+}
+
+/** What is kept now, of all networks. */
+export interface KeptFlows {
+  readonly records: number;
+  /** When the oldest came; 0 when there is none. */
+  readonly oldestMs: number;
+  readonly diskBytes: number;
+}
+
+export interface FlowWindow {
+  /**
+   * Takes ended flows of one network, oldest first, from the agent on `host`, and how many it lost on the way. When a
+   * tunnel breaks, both agents may tell of a flow, for neither knows whether the other still can: the destination's word
+   * stands, the source's fills in where there is none.
+   */
+  add(network: string, host: string, records: readonly FlowRecord[], dropped: number): void;
+  /** The newest that pass. Sees every record added before the call. Rejects when the signal aborts, or with FlowsError. */
+  query(network: string, query: FlowQuery, signal: AbortSignal): Promise<FoundFlows>;
+  history(network: string, query: HistoryQuery, signal: AbortSignal): Promise<FlowHistory>;
+  /** Each flow that is added from this call on, by the order of adding. Returns when the signal aborts. */
+  follow(network: string, filter: FlowFilter, signal: AbortSignal): AsyncIterable<WatchedFlow>;
+  /** Records lost between agents and the window since control started. */
+  dropped(network: string): number;
+  /** For metrics: as of the last write. */
+  readonly kept: KeptFlows;
+  /** Resolves when all that was added is on disk. */
+  close(): Promise<void>;
+}
