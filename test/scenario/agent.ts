@@ -1,6 +1,7 @@
 /** A running agent of a scenario, and what its host's programs do with it. */
 import net from 'node:net';
 import { CONTROL_RANGE, formatHostPort, type HostPort, type JoinToken, parseRange } from '@weft/proto';
+import type { Tracer } from '@weft/proto/observe';
 import type { Logger } from 'pino';
 import { type AgentOptions, type DataPathLimits, runAgent } from '../../packages/agent/src/agent.ts';
 import { parseAgentFile } from '../../packages/agent/src/config/agent-file.ts';
@@ -14,6 +15,12 @@ export interface AgentSpec {
   readonly services?: Readonly<Record<string, Readonly<Record<string, number>>>>;
   readonly gateway?: HostPort;
   readonly limits?: DataPathLimits;
+  readonly workers?: number;
+  /** From one telemetry to the next, milliseconds. */
+  readonly telemetryMs?: number;
+  readonly tracer?: Tracer;
+  /** Where its metrics are served. */
+  readonly metrics?: HostPort;
 }
 
 interface AgentParts {
@@ -71,6 +78,10 @@ export class Agent {
       logger,
       ready: () => ready.resolve(),
       ...(spec.limits === undefined ? {} : { limits: spec.limits }),
+      ...(spec.workers === undefined ? {} : { workers: spec.workers }),
+      ...(spec.telemetryMs === undefined ? {} : { telemetry: { everyMs: spec.telemetryMs } }),
+      ...(spec.tracer === undefined ? {} : { tracer: spec.tracer }),
+      ...(spec.metrics === undefined ? {} : { metrics: spec.metrics }),
     };
     this.#run = runAgent(options, this.#stop.signal);
     await Promise.race([ready.promise, this.#run]);

@@ -71,7 +71,13 @@ test('calls go round', async () => {
   expect(answers.slice(3)).toEqual(answers.slice(0, 6));
   expect(new Set(answers)).toEqual(new Set(['turns-0', 'turns-1', 'turns-2']));
   const records = await mesh.recorded('turns', 9);
-  expect(records.map(({ destinationHost }) => destinationHost)).toEqual(answers);
+  // Each destination tells of its own when it has some to tell, so that theirs come in no order between them.
+  const byHost = Map.groupBy(records, ({ destinationHost }) => destinationHost);
+  expect(Object.fromEntries([...byHost].map(([host, { length }]) => [host, length]))).toEqual({
+    'turns-0': 3,
+    'turns-1': 3,
+    'turns-2': 3,
+  });
 });
 
 test('a program that stops: its flows are reset, new ones go elsewhere at once, and none is left in the end', async () => {

@@ -19,7 +19,7 @@ import {
 } from '@weft/proto/wire';
 import { type Logger, pino } from 'pino';
 import { parseMeshFile } from '../../packages/agent/src/config/mesh-file.ts';
-import { type Control, startControl } from '../../packages/control/src/serve.ts';
+import { type Control, type ServeOptions, startControl } from '../../packages/control/src/serve.ts';
 import { Relay, type RelayOptions } from '../harness/relay.ts';
 import { until } from '../harness/until.ts';
 import { Agent, type AgentSpec } from './agent.ts';
@@ -36,6 +36,9 @@ export interface Member extends AgentSpec {
   readonly controlRelay?: boolean;
 }
 
+/** Of control, where it is not the usual. */
+export type ControlSettings = Partial<Pick<ServeOptions, 'metrics'>>;
+
 export class Mesh {
   readonly #directory = mkdtempSync(join(tmpdir(), 'weft-scenario-'));
   readonly #agents: Agent[] = [];
@@ -45,10 +48,15 @@ export class Mesh {
   #control: Control | undefined;
   #admin: AdminClient | undefined;
   #listen: HostPort = { host: '127.0.0.1', port: 0 };
+  readonly #settings: ControlSettings;
+
+  constructor(settings: ControlSettings = {}) {
+    this.#settings = settings;
+  }
 
   /** Starts control, and gives it the mesh: the YAML of a mesh file without its network. */
-  static async start(mesh: string): Promise<Mesh> {
-    const made = new Mesh();
+  static async start(mesh: string, settings: ControlSettings = {}): Promise<Mesh> {
+    const made = new Mesh(settings);
     await made.startControl();
     await made.apply(mesh);
     return made;
@@ -56,7 +64,8 @@ export class Mesh {
 
   async startControl(): Promise<void> {
     const directory = join(this.#directory, 'control');
-    const options = { directory, listen: this.#listen, dashboard: undefined, advertise: [], logLevel: 'silent' };
+    const rest = { dashboard: undefined, advertise: [], logLevel: 'silent' };
+    const options = { directory, listen: this.#listen, ...rest, ...this.#settings };
     const control = await startControl(options, { logger, now: Date.now });
     this.#control = control;
     this.#listen = parseHostPort(control.address) ?? this.#listen;

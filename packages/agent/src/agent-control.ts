@@ -7,6 +7,7 @@ import { keepRevoked, type Member, rejoin } from './netmap/membership.ts';
 import type { NetmapKeeper } from './netmap/persist.ts';
 import type { Reporter } from './netmap/reporter.ts';
 import { CONTROL_RETRY } from './netmap/retry.ts';
+import type { TelemetrySource } from './netmap/session.ts';
 import type { NetmapStore } from './netmap/store.ts';
 import type { FlowRecorder } from './observe/recorder.ts';
 import type { Problems } from './observe/types.ts';
@@ -30,6 +31,7 @@ export interface ControlParts {
   readonly keeper: NetmapKeeper;
   readonly reporter: Reporter;
   readonly recorder: FlowRecorder;
+  readonly telemetry: TelemetrySource;
   readonly tunnels: Pick<Tunnels, 'ping'>;
   readonly problems: Problems;
   readonly logger: Logger;
@@ -55,8 +57,8 @@ export function followControl(parts: ControlParts, signal: AbortSignal): Followi
   if (store.current.self !== undefined) known.resolve();
   const keepMembership = async (revoked: boolean) => {
     control.revoked = revoked;
-    await keepRevoked(directory, member, revoked).catch((error: unknown) => {
-      logger.error({ event: 'identity-not-kept', error }, 'identity.json cannot be written');
+    await keepRevoked(directory, member, revoked).catch((err: unknown) => {
+      logger.error({ event: 'identity-not-kept', err }, 'identity.json cannot be written');
     });
   };
   const ended = runLink(
@@ -65,6 +67,7 @@ export function followControl(parts: ControlParts, signal: AbortSignal): Followi
       store,
       reporter,
       flows: recorder,
+      telemetry: parts.telemetry,
       trace: (agentId, tracing) => tunnels.ping(agentId, tracing),
       version: VERSION,
       logger,
@@ -100,14 +103,17 @@ export function followControl(parts: ControlParts, signal: AbortSignal): Followi
       },
     },
     signal,
-  );
+  ).then(() => {
+    const records = recorder.counters.queued;
+    if (records > 0) logger.warn({ event: 'flows-lost', records }, 'control did not take the last flow records');
+  });
   return { known: known.promise, rejoined: rejoined.promise, ended };
 }
 
 /** The membership is over: tunnels, flows and names go. Names outside the network are still forwarded. */
 function forget(store: NetmapStore, logger: Logger): void {
-  const failed = (error: unknown) =>
-    logger.error({ event: 'netmap-not-enforced', error }, 'the network could not be left in full');
+  const failed = (err: unknown) =>
+    logger.error({ event: 'netmap-not-enforced', err }, 'the network could not be left in full');
   try {
     // Not waited for: keys must leave the disk whatever a worker does.
     store.clear().elsewhere?.catch(failed);

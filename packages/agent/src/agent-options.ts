@@ -1,8 +1,10 @@
 /** What an agent is started with. */
 import type { AddressRange, HostPort, JoinToken } from '@weft/proto';
+import type { Tracer } from '@weft/proto/observe';
 import type { Logger } from 'pino';
 import type { AgentFile } from './config/agent-file.ts';
 import type { DataPathLimits } from './data-path.ts';
+import type { TelemetrySettings } from './observe/telemetry.ts';
 
 export interface AgentOptions {
   /** Where keys and state are kept. */
@@ -24,6 +26,11 @@ export interface AgentOptions {
   readonly ready: (sentence: string) => void;
   /** Times and bounds of the data path where they are not the usual ones. */
   readonly limits?: DataPathLimits;
+  /** Where Prometheus reads metrics; nowhere unless told. */
+  readonly metrics?: HostPort | undefined;
+  readonly telemetry?: TelemetrySettings;
   /** Threads that carry flows; one unless told otherwise. */
   readonly workers?: number;
+  /** Where the openings of flows are traced, if anywhere. Workers have tracers of their own. */
+  readonly tracer?: Tracer | undefined;
 }

@@ -164,6 +164,27 @@ test('a DNS port that is taken ends the start, and leaves nothing behind', async
   expect((await start()).sentence).toContain('build-3');
 });
 
+test('metrics are served where they are asked for; a port that is taken ends the start', async () => {
+  const blocker: Server = createServer();
+  await new Promise<void>((resolve) => blocker.listen(0, '127.0.0.1', resolve));
+  const address = blocker.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  const metrics = { host: '127.0.0.1', port };
+  await expect(start({ token, metrics })).rejects.toMatchObject({
+    code: 'listen-failed',
+    message: expect.stringContaining('choose another with --metrics'),
+  });
+  await new Promise((resolve) => blocker.close(resolve));
+  const agent = await start({ metrics, workers: 2 });
+  const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+  expect(text).toContain('weft_agent_policy_revision 7\n');
+  expect(text).toContain('weft_agent_thread_flows{thread="1"} 0\n');
+  expect(text).toMatch(/^process_resident_memory_bytes \d+$/m);
+  agent.stop.abort();
+  await agent.run;
+  await expect(fetch(`http://127.0.0.1:${port}/metrics`)).rejects.toThrow('fetch failed');
+});
+
 test('a target among the addresses it listens on itself ends the start', async () => {
   const range = parseRange('127.97.8.0/24') ?? CONTROL_RANGE;
   const file = (target: string) =>

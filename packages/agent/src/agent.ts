@@ -6,12 +6,13 @@ import type { AgentOptions } from './agent-options.ts';
 import type { AgentFile } from './config/agent-file.ts';
 import { createDnsServer, type DnsServer } from './dns/index.ts';
 import { keepHouse } from './housekeeping.ts';
-import { openMainPath } from './main-path.ts';
+import { type MainPath, openMainPath } from './main-path.ts';
 import { AgentError } from './netmap/errors.ts';
 import { lockDirectory } from './netmap/lock.ts';
 import { type Member, openMembership } from './netmap/membership.ts';
 import { loadNetmap, NetmapKeeper } from './netmap/persist.ts';
 import { NetmapStore } from './netmap/store.ts';
+import type { AgentMetrics } from './observe/agent-metrics.ts';
 import type { AgentStatus } from './observe/agent-status.ts';
 import { describeAgent } from './observe/describe.ts';
 import { serveStatus } from './observe/status-socket.ts';
@@ -76,7 +77,8 @@ async function runMember(options: AgentOptions, member: Member, signal: AbortSig
   let stop: (reason: string) => Promise<void> = () => Promise.resolve();
   try {
     // 2. Names.
-    const dns = await openDns(options, store, life.signal);
+    const metrics = await prepareMetrics(options);
+    const dns = await openDns(options, store, metrics, life.signal);
     ending.push(closing(life.signal, () => dns.close()));
 
     // 3. The data path.
@@ -101,6 +103,8 @@ async function runMember(options: AgentOptions, member: Member, signal: AbortSig
       });
     };
     await openStatus(directory, status, path.problems, life.signal);
+
+    if (metrics !== undefined) ending.push(closing(life.signal, await openMetrics(options, metrics, store, dns, path)));
 
     // 5. Control.
     const keeper = new NetmapKeeper(directory, agentId, () => keptNetmap(store), logger);
@@ -132,9 +136,58 @@ async function runMember(options: AgentOptions, member: Member, signal: AbortSig
   }
 }
 
-async function openDns(options: AgentOptions, store: NetmapStore, signal: AbortSignal): Promise<DnsServer> {
+/** Its code takes memory, and most agents are not scraped. */
+async function prepareMetrics({ metrics }: AgentOptions): Promise<AgentMetrics | undefined> {
+  if (metrics === undefined) return undefined;
+  const loaded = await import('./observe/agent-metrics.ts');
+  return new loaded.AgentMetrics();
+}
+
+/** Answers with what ends it. Throws AgentError. */
+async function openMetrics(
+  { metrics: address, logger }: AgentOptions,
+  metrics: AgentMetrics,
+  store: NetmapStore,
+  dns: DnsServer,
+  path: MainPath,
+): Promise<() => Promise<void>> {
+  if (address === undefined) return () => Promise.resolve();
+  const enforced = { revision: store.current.revision, sinceMs: performance.now() };
+  store.subscribe(({ revision }) => {
+    if (revision !== enforced.revision) Object.assign(enforced, { revision, sinceMs: performance.now() });
+  });
+  const { serveAgentMetrics } = await import('./observe/serve-metrics.ts');
+  const measured = async () =>
+    metrics.text({
+      threads: await path.measures(),
+      dns: dns.counters,
+      problems: path.problems.current,
+      revision: enforced.revision,
+      revisionSeconds: (performance.now() - enforced.sinceMs) / 1_000,
+      staleSeconds: store.staleSinceMs === undefined ? 0 : Math.max(0.001, (Date.now() - store.staleSinceMs) / 1_000),
+      records: path.recorder.counters,
+      version: VERSION,
+      network: store.current.self?.network ?? '',
+      host: store.current.self?.host ?? '',
+    });
+  const server = await serveAgentMetrics(address, measured, logger);
+  return () => server.close();
+}
+
+async function openDns(
+  options: AgentOptions,
+  store: NetmapStore,
+  metrics: AgentMetrics | undefined,
+  signal: AbortSignal,
+): Promise<DnsServer> {
   try {
-    return await createDnsServer({ listen: options.dns, netmap: store, logger: options.logger, signal });
+    return await createDnsServer({
+      listen: options.dns,
+      netmap: store,
+      latency: metrics?.dnsLatency,
+      logger: options.logger,
+      signal,
+    });
   } catch (cause) {
     // Nothing works without names, and a port that is wrong once is wrong for good: said at once, and not as a problem.
     throw new AgentError('listen-failed', messageOf(cause), { cause });

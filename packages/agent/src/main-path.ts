@@ -9,10 +9,15 @@ import type { Member } from './netmap/membership.ts';
 import { Reporter } from './netmap/reporter.ts';
 import type { NetmapStore } from './netmap/store.ts';
 import { type AgentTotals, makeReport } from './observe/describe.ts';
+import type { ThreadMeasures } from './observe/measures.ts';
 import { followMismatches } from './observe/mismatch.ts';
 import { ProblemSources } from './observe/problem-sources.ts';
 import { ProblemBoard } from './observe/problems.ts';
 import { FlowRecorder } from './observe/recorder.ts';
+import { AgentTelemetry, TELEMETRY_SETTINGS } from './observe/telemetry.ts';
+import { ThreadWatch } from './observe/thread-watch.ts';
+import { FlowTracer } from './observe/tracing.ts';
+import { FlowTraffic } from './observe/traffic.ts';
 import type { Problems } from './observe/types.ts';
 import { createOutbound } from './outbound/outbound.ts';
 import type { BoundTunnels } from './tunnel/create.ts';
@@ -24,12 +29,15 @@ import { totalsOf } from './workers/totals.ts';
 /** A running data path, of all threads together. */
 export interface MainPath {
   readonly recorder: FlowRecorder;
+  readonly telemetry: AgentTelemetry;
   readonly problems: Problems;
   readonly inbound: Inbound;
   readonly tunnels: BoundTunnels;
   readonly totals: AgentTotals;
   readonly gateway: OpenGateway;
   readonly reporter: Reporter;
+  /** Of all threads, the main one first. */
+  measures(): Promise<readonly ThreadMeasures[]>;
   /** Resolves when the totals are those of now. */
   count(): Promise<void>;
   /** Resolves when every place that the netmap of now wants is listened on, or could not be. */
@@ -61,10 +69,14 @@ export async function openMainPath(
   const board = new ProblemBoard(logger, () => changed.report());
   const sources = new ProblemSources(board);
   const problems = sources.of(0);
+  const metrics = options.metrics !== undefined;
+  const traffic = new FlowTraffic({ metrics });
   // First of the subscribers that let flows through or end them: what lost its permission is cut before anything opens.
   const registry = new FlowRegistry({
     netmap: store,
     sink: recorder,
+    traffic,
+    tracer: options.tracer && new FlowTracer(options.tracer, store),
     limit: share.flows,
     peerLimit: share.flowsOfPeer,
   });
@@ -102,7 +114,9 @@ export async function openMainPath(
           datagrams: tunnels.datagrams,
           limits,
           logLevel: logger.level,
+          metrics,
           recorder,
+          traffic,
           problems: sources,
         });
   const stop = async (reason: string) => {
@@ -141,6 +155,16 @@ export async function openMainPath(
     { file, netmap: store, outbound, problems, logger, changed: () => changed.report() },
     taking,
   );
+  const watch = new ThreadWatch({ traffic, registry, tunnels, outbound, recorder, steering }, metrics, life);
+  const telemetry = new AgentTelemetry({
+    traffic,
+    host: () => store.current.self?.host ?? '',
+    queued: () => recorder.counters.queued,
+    pulses: async () => [watch.pulse(), ...((await pool?.pulses()) ?? [])],
+    settings: options.telemetry ?? TELEMETRY_SETTINGS,
+    now: Date.now,
+    random: Math.random,
+  });
   const totals = totalsOf({ registry, tunnels, recorder, outbound }, () => pool?.numbers ?? []);
   const described = { inbound, totals, problems, tunnel, advertise };
   const reporter = new Reporter(() => makeReport({ ...described, port: tunnels.port, gateway: gateway.address }));
@@ -156,6 +180,8 @@ export async function openMainPath(
     totals,
     gateway,
     reporter,
+    telemetry,
+    measures: async () => [watch.measures(), ...((await pool?.measures()) ?? [])],
     count: async () => pool?.count(),
     settled: async () => {
       await outbound.settled();

@@ -1,11 +1,11 @@
 /** weft-control: from the command line to a running control and an exit code. */
 import { logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
+import { ListenError } from '@weft/proto/observe';
 import { CommanderError } from 'commander';
 import { type Logger, pino } from 'pino';
 import { DirectoryError } from './cli/errors.ts';
 import { buildProgram } from './cli/program.ts';
 import { KeyFileError } from './enroll/errors.ts';
-import { ListenError } from './rpc/errors.ts';
 import { type Control, type ServeOptions, startControl } from './serve.ts';
 import { StoreError } from './store/errors.ts';
 
@@ -41,9 +41,10 @@ async function serve(options: ServeOptions): Promise<void> {
   logger.info({ event: 'stopped' }, 'control stopped');
 }
 
-function readyLine({ address, dashboard, pin, adminTokenPath }: Control): string {
+function readyLine({ address, dashboard, metrics, pin, adminTokenPath }: Control): string {
   const parts = [`listening on ${address}`, `pin ${Buffer.from(pin).toString('base64url')}`];
   if (dashboard !== undefined) parts.push(`dashboard on http://${dashboard}`);
+  if (metrics !== undefined) parts.push(`metrics on http://${metrics}/metrics`);
   parts.push(`admin token in ${adminTokenPath}`);
   return `weft-control ready: ${parts.join(', ')}`;
 }

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -46,8 +46,8 @@ async function start(): Promise<Control> {
 
 type Ask = <Q, S>(method: Parameters<typeof callUnary<Q, S>>[1], request: pb.Outgoing<Q>) => Promise<S>;
 
-async function operator(address: string): Promise<Ask> {
-  const token = readFileSync(join(directory, 'admin.token'), 'utf8').trim();
+async function operator(address: string, file = 'admin.token'): Promise<Ask> {
+  const token = readFileSync(join(directory, file), 'utf8').trim();
   const client = new AdminClient(address, await pinnedCredentials(address, decodeAdminToken(token).pin));
   closers.push(() => client.close());
   return (method, request) => callUnary(client, method, request, { metadata: bearerMetadata(token) });
@@ -90,10 +90,17 @@ describe('a control of its own process', () => {
     await Promise.all([once(child, 'exit'), onItsWay]);
 
     const control = await start();
-    const held = await (await operator(control.address))(adminService.getMesh, {});
+    const askAgain = await operator(control.address);
+    const held = await askAgain(adminService.getMesh, {});
     expect(answered).toBe(40);
     expect(held.revision).toBeGreaterThanOrEqual(answered);
     expect(held.mesh?.services.length).toBe(held.revision);
+    // What is told of each change is there exactly when the change is.
+    const { revisions } = await askAgain(adminService.listRevisions, {});
+    const { entries } = await askAgain(adminService.listAudit, {});
+    const all = Array.from({ length: held.revision }, (_, index) => held.revision - index);
+    expect(revisions.map(({ revision }) => revision)).toEqual(all);
+    expect(entries.map(({ action, revision }) => `${action} ${revision}`)).toEqual(all.map((one) => `apply ${one}`));
   });
 
   test('ends with 0 on SIGTERM, and a second one in its directory is refused', async () => {
@@ -103,6 +110,28 @@ describe('a control of its own process', () => {
     expect(await once(child, 'exit')).toEqual([0, null]);
     await start();
   });
+});
+
+test('read.token sees and does not act; a directory without one gets one', async () => {
+  const first = await start();
+  await first.close();
+  rmSync(join(directory, 'read.token'));
+  const { address } = await start();
+  expect(statSync(join(directory, 'read.token')).mode & 0o777).toBe(0o600);
+  const see = await operator(address, 'read.token');
+  expect((await see(adminService.getStatus, {})).networks).toEqual([]);
+  for (const [method, request] of [
+    [adminService.apply, { mesh: mesh(1) }],
+    [adminService.listAudit, {}],
+  ] as const) {
+    const refused = await see<unknown, unknown>(method as never, request).catch((error: ServiceError) => error);
+    expect(refused).toMatchObject({ code: status.PERMISSION_DENIED, details: expect.stringContaining('admin.token') });
+  }
+  const act = await operator(address);
+  expect((await act(adminService.getStatus, {})).networks).toEqual([]);
+  expect((await act(adminService.listAudit, {})).entries).toMatchObject([
+    { actor: 'read 127.0.0.1', action: 'call-refused', subject: 'Apply' },
+  ]);
 });
 
 test('control ends while a stranger keeps a connection open and says nothing', async () => {
@@ -191,37 +220,35 @@ describe('hosts', () => {
 });
 
 describe('the dashboard', () => {
-  test('counts for everyone, names for the admin token, nothing for other sites', async () => {
+  test('tells nothing to who is not signed in, and with the admin token what this control knows', async () => {
     const control = await start();
     const ask = await operator(control.address);
     await ask(adminService.apply, { mesh: mesh(2) });
-    const get = (path: string, headers: Record<string, string> = {}): Promise<Response> =>
-      fetch(`http://${control.dashboard}${path}`, { headers });
+    const at = (path: string, init: RequestInit = {}): Promise<Response> =>
+      fetch(`http://${control.dashboard}${path}`, init);
 
-    expect((await get('/healthz')).status).toBe(200);
-    const open = await get('/status');
-    expect(open.headers.get('content-security-policy')).toContain("default-src 'none'");
-    const summary = (await open.json()) as { networks: unknown[] };
-    expect(summary.networks).toEqual([{ name: 'prod', revision: 1, services: 2, agents: 0, connected: 0 }]);
-    expect((await get('/status/prod')).status).toBe(401);
-    expect((await get('/status/prod', { authorization: 'Bearer wrong' })).status).toBe(401);
-    const token = readFileSync(control.adminTokenPath, 'utf8').trim();
-    const detail = (await (await get('/status/prod', { authorization: `Bearer ${token}` })).json()) as {
-      serviceList: unknown[];
-    };
-    expect(detail.serviceList).toMatchObject([{ vip: '127.80.0.1' }, { vip: '127.80.0.2' }]);
-    expect((await get('/nowhere')).status).toBe(404);
-    expect((await fetch(`http://${control.dashboard}/status`, { method: 'POST' })).status).toBe(405);
-    expect(await rebound(control.dashboard ?? '')).toBe(421);
+    expect((await at('/healthz')).status).toBe(200);
+    expect((await at('/api/mesh')).status).toBe(401);
+    const headers = { 'content-type': 'application/json', 'x-weft-dashboard': '1' };
+    const signIn = (token: string): Promise<Response> =>
+      at('/api/session', { method: 'POST', headers, body: JSON.stringify({ token }) });
+    expect((await signIn('wrong')).status).toBe(401);
+    const signedIn = await signIn(readFileSync(control.adminTokenPath, 'utf8'));
+    expect(await signedIn.json()).toMatchObject({ role: 'admin', networks: ['prod'] });
+    const cookie = (signedIn.headers.get('set-cookie') ?? '').split(';')[0] ?? '';
+
+    const get = async (path: string): Promise<unknown> => (await at(path, { headers: { cookie } })).json();
+    expect(await get('/api/mesh')).toMatchObject({ revision: 1 });
+    expect(await get('/api/reach?service=s0')).toMatchObject({ callers: expect.any(Array) });
+    expect(await get('/api/flows')).toEqual({ flows: [] });
+    expect(await get('/api/flows/history')).toMatchObject({ buckets: [] });
+    expect(await get('/api/audit')).toMatchObject([
+      { action: 'sign-in', actor: 'admin 127.0.0.1' },
+      { action: 'sign-in-refused', actor: 'nobody 127.0.0.1' },
+      { action: 'apply' },
+    ]);
+    expect(JSON.stringify(await get('/api/start'))).toContain(control.adminTokenPath);
+    const reader = await signIn(readFileSync(join(directory, 'read.token'), 'utf8'));
+    expect(await reader.json()).toMatchObject({ role: 'read' });
   });
-
-  /** fetch cannot lie about its Host, so this one is written by hand. */
-  async function rebound(address: string): Promise<number> {
-    const [name, port] = address.split(':');
-    const socket = connect(Number(port), name);
-    socket.end('GET /status HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n');
-    let text = '';
-    for await (const piece of socket) text += String(piece);
-    return Number(/^HTTP\/1\.1 (\d{3})/.exec(text)?.[1]);
-  }
 });

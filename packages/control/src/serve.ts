@@ -4,24 +4,35 @@ import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { formatHostPort, type HostPort, parseHostPort } from '@weft/proto';
+import { openTracing } from '@weft/proto/observe';
 import type { Logger } from 'pino';
+import { openAuditLog } from './audit/log.ts';
+import { RefusalAudit } from './audit/refusals.ts';
 import { prepareDirectory } from './cli/data-directory.ts';
 import { Dashboard } from './dashboard/dashboard.ts';
-import { openAdminToken } from './enroll/admin-token.ts';
+import { installedBinaries, startCommands } from './dashboard/start-commands.ts';
 import { openKeys } from './enroll/certificate.ts';
+import { openCredentials } from './enroll/credentials.ts';
 import { Enroller } from './enroll/enroller.ts';
 import { FailureCounter } from './failures.ts';
-import { createFlowWindow } from './flows/window.ts';
+import { openFlowWindow } from './flows/window.ts';
+import { openMetrics } from './metrics/metrics.ts';
 import { adminAuth } from './rpc/admin-auth.ts';
 import { adminHandlers } from './rpc/admin-service.ts';
 import { agentHandlers } from './rpc/agent-service.ts';
+import { CallActors } from './rpc/call-actors.ts';
+import { callObserver } from './rpc/call-observer.ts';
 import { createExplain } from './rpc/explain.ts';
+import { policyCache } from './rpc/policy-cache.ts';
+import { createReach } from './rpc/reach.ts';
 import { requestTimer } from './rpc/request-timer.ts';
 import { ControlServer } from './rpc/server.ts';
 import { isWildcard } from './rpc/token-addresses.ts';
+import { rpcTracing } from './rpc/tracing.ts';
 import { openState } from './state/state.ts';
 import { DirectoryLock } from './store/lock.ts';
 import { Store } from './store/store.ts';
+import { createTraffic } from './traffic/traffic.ts';
 import { readVersion } from './version.ts';
 import { Hub } from './watch/hub.ts';
 import { fileMemory } from './watch/memory.ts';
@@ -33,6 +44,12 @@ export interface ServeOptions {
   readonly dashboard: HostPort | undefined;
   /** HOST:PORT each. */
   readonly advertise: readonly string[];
+  /** Where metrics are served; none when left out. */
+  readonly metrics?: HostPort | undefined;
+  /** How many hours of flows are kept; left out for 24. */
+  readonly flowHours?: number;
+  /** And how many megabytes (MiB) of them; left out for 1,024. */
+  readonly flowDisk?: number;
   readonly logLevel: string;
 }
 
@@ -46,6 +63,7 @@ export interface Control {
   /** HOST:PORT listened on. */
   readonly address: string;
   readonly dashboard: string | undefined;
+  readonly metrics: string | undefined;
   readonly pin: Uint8Array;
   readonly adminTokenPath: string;
   /** Ends streams and calls, then lets go of the data. */
@@ -78,24 +96,45 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
   prepareDirectory(directory, process.getuid?.() ?? -1);
   const lock = new DirectoryLock(directory);
   closers.push(() => lock.release());
+  const tracing = await openTracing({ service: 'weft-control', version, logger });
+  closers.push(() => tracing?.close());
 
   const names = certificateNames(options);
   const { keyPem, certificatePem, pin } = await openKeys({ directory, names, nowMs: startedMs });
-  const adminToken = openAdminToken(directory, pin);
-  if (adminToken.exposed) {
-    logger.warn(
-      { event: 'admin-token-exposed', path: adminToken.path },
-      'others can read the admin token; run chmod 600 on it',
-    );
+  const credentials = openCredentials(directory, pin);
+  for (const path of credentials.exposed) {
+    logger.warn({ event: 'token-exposed', path }, 'others can read this token; run chmod 600 on it');
   }
-  const store = Store.open(directory);
+  const metrics = options.metrics === undefined ? undefined : await openMetrics();
+  const store = Store.open(directory, metrics?.counters.wrote);
   closers.push(() => store.close());
   const state = openState({ store, now });
+  const audit = openAuditLog({ store, now });
 
-  const flows = createFlowWindow();
-  const hub = new Hub({ state, flows, pin, logger, now, memory: fileMemory(join(directory, 'reports.json'), logger) });
+  const flows = await openFlowWindow({
+    directory: join(directory, 'flows'),
+    limits: flowLimits(options),
+    logger,
+    now,
+  });
+  closers.push(() => flows.close());
+  const traffic = createTraffic({ now });
+  const hub = new Hub({
+    state,
+    flows,
+    traffic,
+    pin,
+    logger,
+    now,
+    memory: fileMemory(join(directory, 'reports.json'), logger),
+    ...(metrics === undefined ? {} : { observer: metrics.counters.streams }),
+  });
   closers.push(() => hub.close());
   let listening = options.listen;
+  const policyOf = policyCache();
+  const explain = createExplain({ live: hub, tracer: hub, policyOf });
+  const reach = createReach(policyOf);
+  const actors = new CallActors();
   const server = new ControlServer({
     keyPem,
     certificatePem,
@@ -103,18 +142,31 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
       state,
       live: hub,
       enforcement: hub,
-      explain: createExplain({ live: hub, tracer: hub }),
+      explain,
+      reach,
+      audit,
+      actors,
       flows,
+      traffic,
       pin,
       advertise,
       listening: () => listening,
       version,
       startedMs,
+      now,
       logger,
     }),
     agents: agentHandlers({ hub, enroller: new Enroller({ state, now, logger }), logger }),
     interceptors: [
-      adminAuth({ check: adminToken.check, failures: new FailureCounter(ADMIN_FAILURES, now), logger }),
+      ...(metrics === undefined ? [] : [callObserver(metrics.counters.calls)]),
+      adminAuth({
+        credentials,
+        actors,
+        failures: new FailureCounter(ADMIN_FAILURES, now),
+        refusals: new RefusalAudit({ audit, now, logger }),
+        logger,
+      }),
+      ...(tracing === undefined ? [] : [rpcTracing(tracing)]),
       requestTimer(REQUEST_MS),
     ],
     logger,
@@ -128,18 +180,50 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
 
   let dashboard: string | undefined;
   if (options.dashboard !== undefined) {
-    const checkToken = adminToken.check;
-    const page = new Dashboard({ state, live: hub, flows, checkToken, version, startedMs, now, logger });
+    const { adminTokenPath, roleOf } = credentials;
+    const binaries = installedBinaries();
+    const page = new Dashboard({
+      state,
+      live: hub,
+      flows,
+      traffic,
+      explain,
+      reach,
+      start: () => startCommands({ listening, adminTokenPath, state: state.current, binaries }),
+      roleOf,
+      audit,
+      pin,
+      advertise,
+      listening: () => listening,
+      version,
+      now,
+      logger,
+    });
     closers.push(() => page.close());
     const { host, port } = await page.listen(options.dashboard);
     dashboard = formatHostPort(host, port);
   }
+  let scraped: string | undefined;
+  if (metrics !== undefined && options.metrics !== undefined) {
+    const sources = { state, live: hub, flows, traffic, version, now };
+    const served = await metrics.serve({ address: options.metrics, sources, logger });
+    closers.push(() => served.close());
+    scraped = formatHostPort(served.address.host, served.address.port);
+  }
   const address = formatHostPort(listening.host, listening.port);
   logger.info(
-    { event: 'started', address, dashboard, version, directory, revision: state.current.revision },
+    { event: 'started', address, dashboard, metrics: scraped, version, directory, revision: state.current.revision },
     'control started',
   );
-  return { address, dashboard, pin, adminTokenPath: adminToken.path, close: () => closeAll(closers) };
+  const { adminTokenPath } = credentials;
+  return { address, dashboard, metrics: scraped, pin, adminTokenPath, close: () => closeAll(closers) };
+}
+
+function flowLimits({ flowHours, flowDisk }: ServeOptions): { maxAgeMs?: number; maxBytes?: number } {
+  return {
+    ...(flowHours === undefined ? {} : { maxAgeMs: flowHours * 3_600_000 }),
+    ...(flowDisk === undefined ? {} : { maxBytes: flowDisk * 1_048_576 }),
+  };
 }
 
 /** In reverse order of opening, each even if one before it failed; the first failure is thrown at the end. */

@@ -6,6 +6,7 @@ export * from './model/fingerprint.ts';
 export * from './model/flow.ts';
 export * from './model/flow-filter.ts';
 export * from './model/limits.ts';
+export * from './model/loopback.ts';
 export * from './model/mesh.ts';
 export * from './model/names.ts';
 export * from './model/netmap.ts';

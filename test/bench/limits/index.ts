@@ -1,4 +1,6 @@
 /** Every bound in absolute terms, in the order they are measured. */
+import { controlLoad } from './control-load.ts';
+import { flowQueries } from './flows.ts';
 import { idleConnections } from './idle-connections.ts';
 import { idleMemory } from './idle-memory.ts';
 import type { Limit } from './limit.ts';
@@ -13,9 +15,11 @@ export const limits: readonly Limit[] = [
   // In this process, and first: nothing else runs yet.
   compile,
   verdict,
+  flowQueries,
   idleMemory,
   idleConnections,
   pingBesideBulk,
   longPath,
   slowReader,
+  controlLoad,
 ];

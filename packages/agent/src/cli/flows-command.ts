@@ -5,12 +5,13 @@ import { type FlowRecord, formatPortRange } from '@weft/proto';
 import { adminService, flowFromWire, isServiceError, type pb } from '@weft/proto/wire';
 import { type AdminOptions, CALL_DEADLINE_MS, listWithAdmin } from './admin.ts';
 import { UsageError } from './errors.ts';
+import { type FlowsFilterOptions, readFlowsFilter } from './flows-filter.ts';
 import { formatBytes, formatTime, orDash } from './format.ts';
 import { writeJsonLine } from './json.ts';
 import { type Cell, writeTable } from './table.ts';
 import { paint, paintErr, printable, type Terminal } from './terminal.ts';
 
-export interface FlowsOptions extends AdminOptions {
+export interface FlowsOptions extends AdminOptions, FlowsFilterOptions {
   readonly network?: string;
   readonly denied?: true;
   readonly follow?: true;
@@ -25,11 +26,15 @@ export async function flows(options: FlowsOptions, terminal: Terminal, signal: A
   if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT) {
     throw new UsageError(`--limit takes a number from 1 to ${MAX_LIMIT}; found ${JSON.stringify(options.limit)}`);
   }
+  if (options.follow !== undefined && options.until !== undefined) {
+    throw new UsageError('--follow has no end; leave --until away, or --follow');
+  }
   const request = {
     network: options.network ?? '',
     denied: options.denied ?? false,
     follow: options.follow ?? false,
     limit,
+    filter: readFlowsFilter(options, terminal.now()),
   };
   const gathered = await listWithAdmin(options, terminal, signal, async (admin) => {
     const deadline = options.follow === undefined ? CALL_DEADLINE_MS : undefined;

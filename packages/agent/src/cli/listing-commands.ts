@@ -1,6 +1,6 @@
 /** weft services and weft agents. */
 import { formatPortRange } from '@weft/proto';
-import { adminService, portsFromWire, reportFromWire, serviceFromWire } from '@weft/proto/wire';
+import { adminService, portsFromWire, reportFromWire, serviceFromWire, telemetryFromWire } from '@weft/proto/wire';
 import { type AdminOptions, listWithAdmin } from './admin.ts';
 import { formatDuration } from './duration.ts';
 import { orDash } from './format.ts';
@@ -86,6 +86,9 @@ export async function agents(options: ListingOptions, terminal: Terminal, signal
       tokenId: agent.tokenId,
       address: agent.address,
       fingerprint: agent.fingerprint,
+      behindMs: agent.behindMs,
+      clockSkewMs: agent.clockSkewMs,
+      telemetry: agent.telemetry ? telemetryFromWire(agent.telemetry) : null,
       report:
         report === undefined
           ? null

@@ -89,6 +89,18 @@ describe('usage', () => {
     [['token', 'create', '--services', 'Redis'], '--services takes lower case names'],
     [['token', 'create', '--host', 'a_b'], "--host takes a host's name"],
     [['flows', '--limit', '0'], '--limit takes a number'],
+    [['flows', '--from', 'host:'], '--from takes a service, host:NAME or internet'],
+    [['flows', '--to', 'redis:0'], '--to takes SERVICE or SERVICE:PORT'],
+    [['flows', '--to', 'statsd:8125/udp'], '--to takes SERVICE or SERVICE:PORT'],
+    [['flows', '--host', 'a_b'], "--host takes a host's name"],
+    [['flows', '--rule', ''], '--rule takes the name of a policy'],
+    [['flows', '--outcome', 'toString'], '--outcome takes one of closed, reset, denied, cut'],
+    [['flows', '--text', 'x'.repeat(201)], '--text takes 1 to 200 characters'],
+    [['flows', '--since', 'yesterday'], '--since takes how long ago, such as 15m'],
+    [['flows', '--until', '2026-02-30T25:00'], '--until takes how long ago'],
+    [['flows', '--since', '1m', '--until', '2m'], '--until takes a time after that of --since'],
+    [['flows', '--id', 'xyz'], '--id takes 16 hexadecimal digits'],
+    [['flows', '--follow', '--until', '1m'], '--follow has no end'],
     [['explain', 'WEB', 'redis:6379'], 'FROM is a service, host:NAME or internet'],
     [['explain', 'web', 'redis'], 'expected SERVICE:PORT'],
     [['services', '--control', 'nowhere'], '--control and WEFT_CONTROL take HOST:PORT'],
@@ -102,6 +114,7 @@ describe('usage', () => {
     [['up', '--workers', '2.5'], '--workers takes a number of threads'],
     [['up', '--workers', 'auto'], '--workers takes a number of threads'],
     [['up', '--workers', ''], '--workers takes a number of threads'],
+    [['up', '--metrics', 'here'], '--metrics takes HOST:PORT'],
   ])('%j is exit code 2, and says why on stderr', async (args, words) => {
     const { code, out, err } = await weft(...args);
     expect(err).toContain(words);
@@ -508,6 +521,9 @@ describe('listings', () => {
               enforcedRevision: 4,
               services: ['redis'],
               address: '127.80.0.3',
+              behindMs: 1_500,
+              clockSkewMs: -7,
+              telemetry: { intervalMs: 5_000, peers: [{ host: 'build-4', roundTripUs: 300 }] },
               report,
             },
             { agentId: 'a2', host: 'build-4', lastSeenMs: NOW - 3_723_000 },
@@ -523,7 +539,13 @@ describe('listings', () => {
     ]);
     expect(err).toBe('build-3: redis:6379: taken \ufffd or \ufffd\n');
     const json = JSON.parse((await weft('agents', '--json')).out) as Record<string, unknown>[];
+    expect(json[0]).toMatchObject({
+      behind_ms: 1_500,
+      clock_skew_ms: -7,
+      telemetry: { interval_ms: 5_000, peers: [{ host: 'build-4', round_trip_us: 300 }] },
+    });
     expect(json[1]).toMatchObject({ agent_id: 'a2', connected: false, enforced_revision: 0, report: null });
+    expect(json[1]).toMatchObject({ behind_ms: 0, clock_skew_ms: 0, telemetry: null });
   });
 
   test('revoke', async () => {
@@ -579,6 +601,37 @@ describe('flows', () => {
       started_ms: NOW,
       verdict: 'deny',
     });
+  });
+
+  test('filters are sent as they are meant', async () => {
+    let asked: pb.WatchFlowsRequest | undefined;
+    await serve({
+      watchFlows: (call) => {
+        asked = call.request;
+        call.end();
+      },
+    });
+    const who = ['--from', 'host:build-3', '--to', 'redis.internal:6379', '--host', 'b', '--rule', 'r'];
+    const what = ['--outcome', 'no-instance', '--text', 'Words', '--id', '00000000deadbeef'];
+    const when = ['--since', '1h30m', '--until', '2026-03-01T12:00:00Z'];
+    expect(await weft('flows', ...who, ...what, ...when)).toMatchObject({ code: 0 });
+    expect(asked).toMatchObject({
+      filter: {
+        source: 'host:build-3',
+        service: 'redis',
+        port: 6379,
+        host: 'b',
+        rule: 'r',
+        outcome: 5,
+        text: 'Words',
+        id: '00000000deadbeef',
+        fromMs: NOW - 5_400_000,
+        toMs: NOW,
+      },
+    });
+    // Without a zone it is by this host's clock, as the listing shows it.
+    await weft('flows', '--since', '2026-02-01', '--to', 'redis');
+    expect(asked).toMatchObject({ filter: { service: 'redis', port: 0, fromMs: new Date(2026, 1, 1).getTime() } });
   });
 
   test('an error in the stream is an error of the command', async () => {

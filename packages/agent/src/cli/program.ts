@@ -114,6 +114,7 @@ function build(terminal: Terminal, signal: AbortSignal, exit: (code: ExitCode) =
       'threads that carry flows, at most one a core; each beyond the first takes 10 to 20 MiB',
       '1',
     )
+    .option('--metrics <HOST:PORT>', 'serve metrics for Prometheus there; off unless given')
     .action(async (options) => {
       // What starting compiles does not run again.
       const release = holdOptimizers();
@@ -145,12 +146,21 @@ function build(terminal: Terminal, signal: AbortSignal, exit: (code: ExitCode) =
 
   const watching = admin(program.command('flows').description('list ended flows, oldest first'))
     .addOption(network())
+    .option('--from <SOURCE>', 'only those of this caller: a service, host:NAME or internet')
+    .option('--to <SERVICE[:PORT]>', 'only those to this service')
+    .option('--host <NAME>', 'only those with this host at either end')
     .option('--denied', 'only those that were denied')
+    .option('--rule <NAME>', 'only those that this rule decided')
+    .option('--outcome <OUTCOME>', 'only those that ended like this, such as closed, cut or unreachable')
+    .option('--text <TEXT>', 'only those with this in any name, rule, outcome or detail')
+    .option('--since <DURATION|TIME>', 'only those that ended since, such as 15m or 2026-03-01T12:30')
+    .option('--until <DURATION|TIME>', 'only those that ended before')
+    .option('--id <ID>', 'the one flow of this identifier')
     .option('--follow', 'stay, and print each as it ends')
     .option('--limit <NUMBER>', 'how many of the past to begin with', '100')
     .addOption(new Option('--json', 'print one JSON object a line; nothing when there are none'))
     .action(async (options) => (await import('./flows-command.ts')).flows(options, terminal, signal));
-  example(watching, 'weft flows --denied --follow');
+  example(watching, 'weft flows --denied --follow', 'weft flows --from web --to redis:6379 --since 15m');
 
   const explaining = admin(program.command('explain').description('the verdict on a flow, and where it would break'))
     .argument('<from>', 'a service, host:NAME or internet')

@@ -14,6 +14,7 @@ import {
 } from '@weft/proto';
 import { EMPTY_AGENT_FILE, readAgentFile } from '../config/agent-file.ts';
 import { createLogger } from '../observe/logger.ts';
+import { VERSION } from '../version.ts';
 import { UsageError } from './errors.ts';
 import { defaultDirectory } from './paths.ts';
 import type { Terminal } from './terminal.ts';
@@ -28,6 +29,7 @@ export interface UpOptions {
   readonly dns: string;
   readonly vipRange?: string;
   readonly workers: string;
+  readonly metrics?: string;
 }
 
 /** `started` is called once the agent is ready. */
@@ -52,11 +54,14 @@ export async function up(
     );
   }
   const workers = workerCount(options.workers);
+  const metrics = options.metrics === undefined ? undefined : hostPort('--metrics', options.metrics, 0);
   const token = await readToken(options, terminal);
   const file = options.config === undefined ? EMPTY_AGENT_FILE : await readAgentFile(options.config);
   // Loaded here and not above: every other command starts faster without the data path.
-  const { runAgent } = await import('../agent.ts');
-  await runAgent(
+  const [{ runAgent }, { openTracing }] = await Promise.all([import('../agent.ts'), import('@weft/proto/observe')]);
+  const logger = createLogger(terminal.env);
+  const tracing = await openTracing({ service: 'weft-agent', version: VERSION, logger });
+  const running = runAgent(
     {
       directory: options.data ?? defaultDirectory('weft', terminal.env),
       token,
@@ -66,8 +71,10 @@ export async function up(
       dns,
       range,
       workers,
+      metrics,
       fallbackHost: toHostName(hostname()),
-      logger: createLogger(terminal.env),
+      logger,
+      tracer: tracing,
       ready: (sentence) => {
         started();
         terminal.out(`weft ready: ${sentence}\n`);
@@ -75,6 +82,7 @@ export async function up(
     },
     signal,
   );
+  await running.finally(() => tracing?.close());
 }
 
 const LOOPBACK_NETWORK = 0x7f000000;

@@ -1,6 +1,7 @@
 import { compilePolicy, type FlowRecord, type Rule, type Service } from '@weft/proto';
 import { describe, expect, it } from 'vitest';
 import type { Netmap, NetmapSource } from '../netmap/types.ts';
+import { FlowTraffic } from '../observe/traffic.ts';
 import { FlowRegistry, type FlowRequest } from './registry.ts';
 import { type Caller, localCaller, localClaim, remoteCaller } from './source.ts';
 
@@ -29,7 +30,7 @@ function netmap(revision: number, change: Partial<Netmap> & { readonly rules?: r
   };
 }
 
-function setup(limit?: number, peerLimit?: number) {
+function setup(limit?: number, peerLimit?: number, traffic?: FlowTraffic) {
   let swap: (next: Netmap) => void = () => {};
   const source: NetmapSource & { current: Netmap } = {
     current: netmap(1),
@@ -48,6 +49,7 @@ function setup(limit?: number, peerLimit?: number) {
     netmap: source,
     sink: { record: (flow) => records.push(flow) },
     now: () => clock++,
+    ...(traffic === undefined ? {} : { traffic }),
     ...(limit === undefined ? {} : { limit }),
     ...(peerLimit === undefined ? {} : { peerLimit }),
   });
@@ -97,6 +99,30 @@ describe('the registry', () => {
     flow.handOver();
     flow.end('closed');
     expect(records).toEqual([]);
+  });
+
+  it('does not tell of a flow again that its destination has told of, though it records a tunnel that broke', () => {
+    const traffic = new FlowTraffic();
+    const { registry, records } = setup(undefined, undefined, traffic);
+    const flow = opened(registry);
+    flow.reached('redis/0', 'peer');
+    flow.handOver();
+    flow.opened();
+    flow.bytesSent += 3;
+    flow.takeBack();
+    flow.end('reset', 'the tunnel broke');
+    expect(records).toMatchObject([{ outcome: 'reset', bytesSent: 3 }]);
+    expect(traffic.take(10).pairs).toEqual([]);
+  });
+
+  it('tells of a flow that was taken back before anyone else could', () => {
+    const traffic = new FlowTraffic();
+    const { registry } = setup(undefined, undefined, traffic);
+    const flow = opened(registry);
+    flow.handOver();
+    flow.takeBack();
+    flow.end('unreachable');
+    expect(traffic.take(10).pairs).toMatchObject([{ opened: 1, failed: 1, open: 0 }]);
   });
 
   it('cuts what a change denies before the change’s caller goes on, and once', () => {

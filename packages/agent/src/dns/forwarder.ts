@@ -88,7 +88,7 @@ export class Forwarder {
     if (message === undefined) {
       this.#options.counters.forwardFailed += pending.waiters.length;
       this.#options.logger.debug({ event: 'dns-forward-failed' }, 'no resolver answered');
-    }
+    } else this.#options.counters.relayed += pending.waiters.length;
     for (const { query, reply } of pending.waiters) {
       reply(message === undefined ? servfail(query, transport) : addressTo(query, message, transport));
     }

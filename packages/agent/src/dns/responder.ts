@@ -7,7 +7,7 @@ import type { Netmap, NetmapSource } from '../netmap/types.ts';
 import { emptyAnswer, encodeAnswer } from './answer.ts';
 import type { Forwarder } from './forwarder.ts';
 import { CLASS_IN, Flag, headerReply, isQuestion, type Query, Rcode, readQuery, Type } from './message.ts';
-import type { DnsCounters, Reply, Transport } from './types.ts';
+import type { DnsCounters, DnsLatency, Reply, Transport } from './types.ts';
 import { Zone } from './zone.ts';
 
 /** Finished answers kept; the whole cache goes when it is full, and at every change of the netmap. */
@@ -19,6 +19,7 @@ export interface ResponderOptions {
   readonly netmap: NetmapSource;
   readonly forwarder: Forwarder;
   readonly counters: DnsCounters;
+  readonly latency?: DnsLatency | undefined;
   readonly logger: Logger;
 }
 
@@ -40,25 +41,25 @@ export class Responder {
    * be answered: an answer to an answer could go on for ever. The packet is not kept after the reply.
    */
   respond(packet: Buffer, transport: Transport, reply: Reply): boolean {
-    const { counters, logger } = this.#options;
+    const { counters, latency, logger } = this.#options;
     if (!isQuestion(packet)) {
       counters.dropped++;
       return false;
     }
     counters.queries++;
+    const askedMs = latency === undefined ? 0 : performance.now();
     try {
       this.#followNetmap();
       const key = transport === 'udp' ? packet.toString('latin1', 2) : undefined;
       const finished = key === undefined ? undefined : this.#cache.get(key);
       if (finished !== undefined) {
-        counters.internal++;
         counters.cached++;
         // A copy: the send of an earlier one may still be under way, and the id is written into it.
         const copy = Buffer.from(finished);
         copy.writeUInt16BE(packet.readUInt16BE(0), 0);
-        reply(copy);
+        this.#known(copy, askedMs, reply);
       } else {
-        this.#answer(packet, transport, key, reply);
+        this.#answer(packet, transport, key, askedMs, reply);
       }
     } catch (error) {
       logger.error({ event: 'dns-answer-failed', err: error }, 'a question could not be answered');
@@ -76,8 +77,16 @@ export class Responder {
     this.#cache.clear();
   }
 
-  #answer(packet: Buffer, transport: Transport, key: string | undefined, reply: Reply): void {
-    const { counters, forwarder } = this.#options;
+  #known(message: Buffer, askedMs: number, reply: Reply): void {
+    const { counters, latency } = this.#options;
+    counters.internal++;
+    if (((message[3] ?? 0) & Flag.RCODE) === Rcode.NXDOMAIN) counters.missing++;
+    reply(message);
+    latency?.internal.observe((performance.now() - askedMs) / 1_000);
+  }
+
+  #answer(packet: Buffer, transport: Transport, key: string | undefined, askedMs: number, reply: Reply): void {
+    const { counters, latency, forwarder } = this.#options;
     const opcode = packet.readUInt16BE(2) & Flag.OPCODE;
     const query = opcode === 0 ? readQuery(packet) : undefined;
     if (query === undefined) {
@@ -93,18 +102,21 @@ export class Responder {
     }
     const answer = this.#zone.answer(query);
     if (answer === undefined) {
-      forwarder.forward(packet, query, transport, reply);
+      const timed: Reply = (message) => {
+        latency?.forwarded.observe((performance.now() - askedMs) / 1_000);
+        reply(message);
+      };
+      forwarder.forward(packet, query, transport, latency === undefined ? reply : timed);
       return;
     }
-    counters.internal++;
     const message = encodeAnswer(query, answer, transport);
     // Options, such as cookies, differ from question to question: keeping those would only push the others out.
     if (key !== undefined && !answer.rotates && query.edns?.hasOptions !== true) {
       if (this.#cache.size >= MAX_CACHED) this.#cache.clear();
       this.#cache.set(key, message);
-      reply(Buffer.from(message));
+      this.#known(Buffer.from(message), askedMs, reply);
     } else {
-      reply(message);
+      this.#known(message, askedMs, reply);
     }
   }
 }

@@ -8,6 +8,7 @@ import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { FakeNetmapSource, sampleNetmap, silentNetmap } from '../netmap/sample.fixture.ts';
 import type { Netmap } from '../netmap/types.ts';
+import { Histogram } from '../observe/histogram.ts';
 import { frameMessage, MessageReader } from './framing.ts';
 import { createDnsServer } from './server.ts';
 import type { DnsServer } from './types.ts';
@@ -102,14 +103,17 @@ describe('dns server', () => {
   let server: DnsServer;
   let client: UdpClient;
   let controller: AbortController;
+  let latency: Record<'internal' | 'forwarded', Histogram>;
 
   beforeEach(async () => {
     controller = new AbortController();
+    latency = { internal: new Histogram([0.001, 1]), forwarded: new Histogram([0.001, 1]) };
     source = new FakeNetmapSource(sampleNetmap());
     server = await createDnsServer({
       listen: { host: '127.0.0.1', port: 0 },
       netmap: source,
       upstreams: [],
+      latency,
       logger,
       signal: controller.signal,
     });
@@ -144,6 +148,14 @@ describe('dns server', () => {
     source.swap(sampleNetmap({ services: new Map() }));
     expect(await client.ask({ name: 'redis.internal', id: 3 })).toMatchObject({ id: 3, rcode: 'NXDOMAIN' });
     expect(server.counters.cached).toBe(1);
+  });
+
+  it('counts answers by what they say and how long they took, finished bytes among them', async () => {
+    for (const name of ['redis.internal', 'nobody.internal', 'nobody.internal', 'example.org'])
+      await client.ask({ name });
+    expect(server.counters).toMatchObject({ queries: 4, internal: 3, missing: 2, cached: 1, forwardFailed: 1 });
+    expect(latency.internal.counts.reduce((sum, count) => sum + count)).toBe(3);
+    expect(latency.forwarded.counts.reduce((sum, count) => sum + count)).toBe(1);
   });
 
   it('sends NXDOMAIN with the SOA for what has no name', async () => {

@@ -35,7 +35,7 @@ export async function createDnsServer(options: DnsOptions): Promise<DnsServer> {
     udp.close();
     throw error;
   }
-  const responder = new Responder({ netmap, forwarder, counters, logger });
+  const responder = new Responder({ netmap, forwarder, counters, latency: options.latency, logger });
   serveUdp(udp, responder);
   const endConnections = serveTcp(tcp, responder);
   tcp.on('error', (error) => logger.warn({ event: 'dns-tcp-error', err: error }, 'error on the DNS listener'));

@@ -1,6 +1,7 @@
 /** What the DNS server is given, and what it tells of itself. */
 import type { Logger } from 'pino';
 import type { NetmapSource } from '../netmap/types.ts';
+import type { Histogram } from '../observe/histogram.ts';
 
 export interface DnsOptions {
   /** UDP and TCP on the same port; port 0 takes any that is free for both. */
@@ -12,6 +13,8 @@ export interface DnsOptions {
   readonly resolvConfPath?: string;
   /** A forwarded question that nobody answered in this time gets SERVFAIL. Milliseconds, default 4,000. */
   readonly forwardTimeoutMs?: number;
+  /** Where the time to an answer is counted, if anywhere. */
+  readonly latency?: DnsLatency | undefined;
   readonly logger: Logger;
   /** Ends the server, and every question it has forwarded. */
   readonly signal: AbortSignal;
@@ -24,16 +27,26 @@ export interface DnsServer {
   close(): Promise<void>;
 }
 
+/** Seconds from a question to its answer. */
+export interface DnsLatency {
+  readonly internal: Pick<Histogram, 'observe'>;
+  readonly forwarded: Pick<Histogram, 'observe'>;
+}
+
 export interface DnsCounters {
   /** Messages that were questions, well formed or not. */
   queries: number;
   /** Answered from the internal zone or its reverse zone. */
   internal: number;
-  /** Of those, answered with bytes made for the same question before. */
+  /** Of those, answered that there is no such name. */
+  missing: number;
+  /** Of those that are internal, answered with bytes made for the same question before. */
   cached: number;
   /** Sent to the host's own resolvers. */
   forwarded: number;
-  /** Forwarded questions that no resolver answered. */
+  /** Askers who were given a resolver's answer. */
+  relayed: number;
+  /** Askers of forwarded questions that no resolver answered. */
   forwardFailed: number;
   /** Answered with FORMERR, NOTIMP, REFUSED or BADVERS. */
   rejected: number;
@@ -47,8 +60,10 @@ export function createCounters(): DnsCounters {
   return {
     queries: 0,
     internal: 0,
+    missing: 0,
     cached: 0,
     forwarded: 0,
+    relayed: 0,
     forwardFailed: 0,
     rejected: 0,
     overloaded: 0,

@@ -2,7 +2,8 @@
 import { messageOf } from '@weft/proto';
 import type { Logger } from 'pino';
 import { endingOf } from '../connections/ending.ts';
-import type { Admission, Flow, FlowRefusal, FlowRegistry, Loss } from '../connections/registry.ts';
+import { endingWith, type Flow, type Loss } from '../connections/flow.ts';
+import type { Admission, FlowRefusal, FlowRegistry } from '../connections/registry.ts';
 import { claimName, type DeclaredHere, remoteCaller, runsHere } from '../connections/source.ts';
 import { splice } from '../connections/splice.ts';
 import { TrackedConduit } from '../connections/tracked.ts';
@@ -28,6 +29,8 @@ export interface FlowHandlerOptions {
   readonly idleMs?: number;
 }
 
+type Admitted = Extract<Admission, { readonly admitted: true }>;
+
 /** A program that takes no connection for this long is not listening, whatever its socket says. */
 const DIAL_MS = 5_000;
 const DEFAULT_IDLE_MS = 60_000;
@@ -44,7 +47,10 @@ export function createFlowHandler(options: FlowHandlerOptions): InboundHandler {
       inbound.refuse(refusalOf(admission.refusal));
       return;
     }
-    const { flow, permit, caller } = admission;
+    await endingWith(admission.flow, carryStream(inbound, admission));
+  }
+
+  async function carryStream(inbound: InboundStream, { flow, permit, caller }: Admitted): Promise<void> {
     const dialed = await dial(flow, inbound, (signal) => dialer.stream(permit, caller, signal));
     if (dialed === undefined) return;
     if (inbound.abandoned.aborted) {
@@ -57,6 +63,7 @@ export function createFlowHandler(options: FlowHandlerOptions): InboundHandler {
     }
     const target = new TrackedConduit(dialed, flow, false);
     const peer = inbound.accept();
+    flow.opened();
     flow.onCut((reason) => {
       target.cut(reason);
       peer.reset();
@@ -70,7 +77,10 @@ export function createFlowHandler(options: FlowHandlerOptions): InboundHandler {
       inbound.refuse(refusalOf(admission.refusal));
       return;
     }
-    const { flow, permit, caller } = admission;
+    await endingWith(admission.flow, carryDatagrams(inbound, admission));
+  }
+
+  async function carryDatagrams(inbound: InboundDatagrams, { flow, permit, caller }: Admitted): Promise<void> {
     const refused = (detail: string) => flow.end('not-listening', detail);
     const dialed = await dial(flow, inbound, (signal) => dialer.datagrams(permit, caller, signal, refused));
     if (dialed === undefined) return;
@@ -81,7 +91,9 @@ export function createFlowHandler(options: FlowHandlerOptions): InboundHandler {
       inbound.refuse(GIVEN_UP);
       return;
     }
-    joinDatagrams(flow, inbound.accept(), dialed, idleMs);
+    const peer = inbound.accept();
+    flow.opened();
+    joinDatagrams(flow, peer, dialed, idleMs);
   }
 
   function admit({ peer, request }: InboundStream | InboundDatagrams, protocol: OpenRequest['protocol']): Admission {
@@ -134,8 +146,10 @@ export function createFlowHandler(options: FlowHandlerOptions): InboundHandler {
     const timer = setTimeout(() => limit.abort(new Error(`no answer within ${DIAL_MS} ms`)), DIAL_MS);
     abandoned.addEventListener('abort', abort);
     flow.onCut((reason) => limit.abort(new Error(reason)));
+    const step = flow.span?.step('target.dial', `${request.service}/${request.ordinal}`, current.self?.host ?? '');
     try {
       const opened = await open(limit.signal);
+      step?.end(opened);
       if (!flow.live) {
         // Cut while it was dialled; the record says so.
         if (opened.opened) discard(opened.conduit);
@@ -146,6 +160,7 @@ export function createFlowHandler(options: FlowHandlerOptions): InboundHandler {
       refuse(opened.refusal);
     } catch (cause) {
       const detail = messageOf(cause);
+      step?.end({ opened: false, refusal: { code: 'not-listening', detail } });
       if (flow.live) refuse({ ...refusal, code: 'not-listening', detail });
       else inbound.refuse({ ...refusal, code: 'denied', detail });
     } finally {

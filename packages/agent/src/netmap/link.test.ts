@@ -9,6 +9,7 @@ import {
   type JoinToken,
   type NetmapDelta,
   type NetmapItem,
+  type PairTraffic,
   type Report,
 } from '@weft/proto';
 import {
@@ -21,6 +22,7 @@ import {
   joinProofMessage,
   type pb,
   reportFromWire,
+  telemetryFromWire,
 } from '@weft/proto/wire';
 import { pino } from 'pino';
 import nacl from 'tweetnacl';
@@ -28,6 +30,8 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { makeTestKeys } from '../../testing/certificate.ts';
 import { type FakeControl, startFakeControl } from '../../testing/fake-control.ts';
 import { FlowRecorder } from '../observe/recorder.ts';
+import { AgentTelemetry } from '../observe/telemetry.ts';
+import { FlowTraffic } from '../observe/traffic.ts';
 import { loadIdentity, type Membership, makeKeys } from './identity.ts';
 import { join as joinNetwork } from './join.ts';
 import { runLink } from './link.ts';
@@ -296,7 +300,7 @@ const flow: FlowRecord = {
   detail: '',
 };
 
-function setUp(control: FakeControl) {
+function setUp(control: FakeControl, telemetryMs = 60_000) {
   const keys = makeKeys();
   const membership: Membership = {
     agentId: 'a1',
@@ -320,6 +324,16 @@ function setUp(control: FakeControl) {
     }),
   );
   const flows = new FlowRecorder();
+  const traffic = new FlowTraffic();
+  const telemetry = new AgentTelemetry({
+    traffic,
+    host: () => 'build-3',
+    queued: () => flows.counters.queued,
+    pulses: () => Promise.resolve([]),
+    settings: { everyMs: telemetryMs },
+    now: () => 9_000,
+    random: () => 0.5,
+  });
   const events: string[] = [];
   const link = runLink(
     {
@@ -328,6 +342,7 @@ function setUp(control: FakeControl) {
       store,
       reporter,
       flows,
+      telemetry,
       trace: (agentId, signal) => {
         if (agentId === 'a2') return Promise.resolve(250);
         if (agentId === 'a3') return Promise.reject(new Error('no route\nto a3'));
@@ -347,7 +362,7 @@ function setUp(control: FakeControl) {
     },
     stop.signal,
   );
-  return { keys, membership, store, reporter, flows, events, link, state };
+  return { keys, membership, store, reporter, flows, traffic, events, link, state };
 }
 
 describe('the link', () => {
@@ -523,6 +538,72 @@ describe('the link', () => {
     expect((await stream.next('flows')).records).toHaveLength(1);
     flows.record({ ...flow, detail: 'two\nlines' });
     expect((await stream.next('flows')).records[0]?.detail).toBe('two lines');
+  });
+
+  test('sends again what control never said it took, and nothing that it did', async () => {
+    const streams = new Streams();
+    const { flows } = setUp(await serve(streams.handlers));
+    const numbered = (count: number) => ({ ...flow, id: count.toString(16).padStart(16, '0') });
+    const first = await streams.next();
+    first.send({ challenge: { nonce: new Uint8Array(32), acknowledgesFlows: true } });
+    await first.next('hello');
+    first.delta({ snapshot: true, index: 1, upserts: [self, policy] });
+    const ids: string[] = [];
+    for (let batch = 1; batch <= 3; batch++) {
+      flows.record(numbered(batch));
+      const { records, sequence } = await first.next('flows');
+      expect(sequence).toBe(batch);
+      ids.push(...records.map(({ id }) => id));
+    }
+    expect(ids).toEqual([1, 2, 3].map((count) => numbered(count).id));
+    first.send({ flowsTaken: { sequence: 1 } });
+    // Answered in order: once this is, the word before it was heard.
+    first.send({ trace: { id: 1, agentId: 'a2' } });
+    await first.next('trace');
+    first.call.emit('error', Object.assign(new Error('gone'), { code: status.UNAVAILABLE }));
+    const second = await streams.next();
+    second.send({ challenge: { nonce: new Uint8Array(32), acknowledgesFlows: true } });
+    await second.next('hello');
+    second.delta({ index: 1, previous: 1 });
+    const again = await second.next('flows');
+    expect(again.records.map(({ id }) => id)).toEqual([numbered(2).id, numbered(3).id]);
+    expect(again).toMatchObject({ sequence: 1, dropped: 0 });
+    expect(flows.counters).toMatchObject({ recorded: 3, dropped: 0 });
+  });
+
+  test('waits for a control that takes no batches', async () => {
+    const streams = new Streams();
+    const { flows } = setUp(await serve(streams.handlers));
+    const stream = await streams.next();
+    stream.send({ challenge: { nonce: new Uint8Array(32), acknowledgesFlows: true } });
+    await stream.next('hello');
+    for (let count = 0; count < 6_000; count++) flows.record(flow);
+    stream.delta({ snapshot: true, index: 1, upserts: [self, policy] });
+    for (let batch = 1; batch <= 4; batch++) expect((await stream.next('flows')).records).toHaveLength(1_000);
+    stream.send({ trace: { id: 1, agentId: 'a2' } });
+    await stream.next('trace');
+    expect(flows.counters.queued).toBe(2_000);
+    stream.send({ flowsTaken: { sequence: 2 } });
+    expect(await stream.next('flows')).toMatchObject({ sequence: 5 });
+    expect(await stream.next('flows')).toMatchObject({ sequence: 6 });
+  });
+
+  test('tells what moves at once, then every while, each count once', async () => {
+    const streams = new Streams();
+    const { traffic } = setUp(await serve(streams.handlers), 1);
+    const names = { source: 'web', sourceHost: 'build-3', service: 'redis', destinationHost: 'build-3' };
+    const denied = { port: 6379, protocol: 'tcp', rule: 'no-web', revision: 4 } as const;
+    for (let count = 0; count < 3; count++) traffic.stillborn(names, 'source', true, 'denied', denied);
+    const stream = await streams.next();
+    await stream.hello();
+    stream.delta({ snapshot: true, index: 1, upserts: [self, policy] });
+    const first = telemetryFromWire(await stream.next('telemetry'));
+    expect(first).toMatchObject({ sentMs: 9_000, pairs: [{ ...names, denied: 3, lastDenied: denied }], peers: [] });
+    expect(telemetryFromWire(await stream.next('telemetry')).pairs).toEqual([]);
+    traffic.stillborn(names, 'source', true, 'no-instance', denied);
+    let told: readonly PairTraffic[] = [];
+    while (told.length === 0) told = telemetryFromWire(await stream.next('telemetry')).pairs;
+    expect(told).toMatchObject([{ opened: 1, failed: 1, denied: 0 }]);
   });
 
   test('tries a path when control asks', async () => {

@@ -46,14 +46,14 @@ export async function loadNetmap(directory: string, agentId: string, logger: Log
       try {
         return [decodeItem(Buffer.from(encoded, 'base64'))];
       } catch (error) {
-        logger.warn({ event: 'kept-item-rejected', error }, 'an item of netmap.json cannot be read and is left out');
+        logger.warn({ event: 'kept-item-rejected', kind: kindOf(error) }, 'an item of netmap.json cannot be read');
         return [];
       }
     });
     const { timeline, index, revision, heardMs } = kept;
     return { position: { timeline, index, revision }, items, heardMs };
   } catch (error) {
-    logger.warn({ event: 'netmap-file-damaged', error: kindOf(error) }, 'netmap.json cannot be read and is left out');
+    logger.warn({ event: 'netmap-file-damaged', kind: kindOf(error) }, 'netmap.json cannot be read and is left out');
     return undefined;
   }
 }
@@ -122,9 +122,9 @@ export class NetmapKeeper {
 
   /** Steps run one after another, so that an older write never lands on a newer one. */
   #next(step: () => Promise<void>): Promise<void> {
-    this.#writing = this.#writing.then(step).catch((error: unknown) => {
+    this.#writing = this.#writing.then(step).catch((err: unknown) => {
       this.#logger.error(
-        { event: 'netmap-not-kept', error },
+        { event: 'netmap-not-kept', err },
         'netmap.json cannot be written; a restart would use older names',
       );
     });

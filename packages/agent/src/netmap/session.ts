@@ -1,30 +1,33 @@
 /** One stream to control, from its challenge to its end: hello, deltas and acknowledgements, reports, flows, traces. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientDuplexStream } from '@grpc/grpc-js';
-import { messageOf, type NetmapDelta, type Report } from '@weft/proto';
+import { messageOf, type NetmapDelta, type Report, type Telemetry } from '@weft/proto';
 import {
   deltaFromWire,
   encodeItem,
-  flowBatchToWire,
   helloMessage,
   inventoryToWire,
   itemDigest,
   type pb,
   reportToWire,
+  telemetryToWire,
 } from '@weft/proto/wire';
 import type { Logger } from 'pino';
 import nacl from 'tweetnacl';
-import type { FlowBatch } from '../observe/recorder.ts';
+import { type FlowBatches, FlowSender } from './flow-sender.ts';
 import type { AgentKeys, Membership } from './identity.ts';
 import type { Reporter } from './reporter.ts';
 import type { SessionEnd } from './retry.ts';
 import type { NetmapStore } from './store.ts';
 
-/** Where ended flows come from. */
-export interface FlowBatches {
-  /** How many records wait. */
-  readonly counters: { readonly queued: number };
-  nextBatch(signal: AbortSignal): Promise<FlowBatch>;
-  restore(batch: FlowBatch): void;
+/** What moves now. */
+export interface TelemetrySource {
+  /** Counts since the last call. */
+  take(): Promise<Telemetry>;
+  /** What was taken was not told. */
+  giveBack(telemetry: Telemetry): void;
+  /** From one to the next, milliseconds. */
+  pauseMs(): number;
 }
 
 export interface SessionParts {
@@ -33,6 +36,7 @@ export interface SessionParts {
   readonly store: NetmapStore;
   readonly reporter: Reporter;
   readonly flows: FlowBatches;
+  readonly telemetry: TelemetrySource;
   /** Round-trip time to a peer in microseconds; throws when it cannot be reached. */
   readonly trace: (agentId: string, signal: AbortSignal) => Promise<number>;
   readonly version: string;
@@ -76,6 +80,11 @@ class Session {
   /** A resync was asked for; deltas that do not build on what is held are of no interest until it comes. */
   #resyncing: boolean = false;
   #served: boolean = false;
+  #acknowledgesFlows: boolean = false;
+  #flowSender: FlowSender | undefined;
+  /** Resolves when flows that control has not are back in the queue. */
+  #flowsTold: Promise<void> = Promise.resolve();
+  #telling: Promise<void> = Promise.resolve();
   #traces = 0;
 
   constructor(stream: ControlStream, parts: SessionParts, stop: AbortSignal, resolve: (end: SessionEnd) => void) {
@@ -104,7 +113,7 @@ class Session {
     if (this.#stop.aborted) this.#onStop();
   }
 
-  /** What is left of the flows is sent by #sendFlows(); a control that does not take it in time shall not hold the agent up. */
+  /** What is left of the flows is sent by #tellFlows(); a control that does not take it in time shall not hold the agent up. */
   readonly #onStop = () => {
     const stopped = () => this.#lost(new Error('the agent stops'));
     if (!this.#served) stopped();
@@ -116,14 +125,16 @@ class Session {
     else if (message.delta) this.#apply(message.delta);
     else if (message.revoked) this.#end({ type: 'revoked', reason: message.revoked.reason });
     else if (message.trace) void this.#trace(message.trace);
+    else if (message.flowsTaken) this.#flowSender?.taken(message.flowsTaken.sequence);
     // Anything else is from a newer control, and not for this agent.
   }
 
   /** Challenge -> Hello. */
-  #answer({ nonce }: pb.Challenge): void {
+  #answer({ nonce, acknowledgesFlows }: pb.Challenge): void {
     if (this.#state !== 'challenge' || nonce.length !== 32) throw new Error('control sent a challenge that is none');
     clearTimeout(this.#challengeTimer);
     this.#state = 'first-delta';
+    this.#acknowledgesFlows = acknowledgesFlows;
     const { keys, membership, store, reporter, version } = this.#parts;
     const signed = helloMessage(nonce, membership.pin, membership.agentId);
     const report = reporter.current;
@@ -181,37 +192,69 @@ class Session {
     if (this.#served) return;
     this.#served = true;
     this.#parts.served();
-    void this.#sendFlows();
+    this.#flowSender = new FlowSender({
+      flows: this.#parts.flows,
+      acknowledged: this.#acknowledgesFlows,
+      write: (flows) => this.#writeFlows(flows),
+      stop: this.#stop,
+      over: this.#over.signal,
+    });
+    this.#flowsTold = this.#tellFlows(this.#flowSender);
+    void this.#tellTelemetry();
   }
 
   #report(report: Report): void {
     this.#write({ report: reportToWire(report) });
   }
 
-  /** A batch at a time, and the next only when the stream has taken the one before: control's pace is the pace. */
-  async #sendFlows(): Promise<void> {
-    const { flows, logger } = this.#parts;
-    const over = this.#over.signal;
-    const overOrStopped = AbortSignal.any([over, this.#stop]);
+  #writeFlows(flows: pb.FlowBatch): Promise<boolean> {
+    const { dropped } = flows;
+    if (dropped > 0) {
+      this.#parts.logger.warn(
+        { event: 'flows-lost', records: dropped },
+        'flow records were lost while control was away',
+      );
+    }
+    return this.#writeAndWait({ flows });
+  }
+
+  async #tellFlows(sender: FlowSender): Promise<void> {
+    const { telemetry, logger } = this.#parts;
     try {
-      while (!this.#stop.aborted || flows.counters.queued > 0) {
-        const batch = await flows.nextBatch(this.#stop.aborted ? over : overOrStopped).catch((error: unknown) => {
-          if (overOrStopped.aborted) return undefined;
-          throw error;
-        });
-        if (over.aborted) {
-          if (batch !== undefined) flows.restore(batch);
-          return;
-        }
-        if (batch === undefined) continue;
-        const sent = await this.#writeAndWait({ flows: flowBatchToWire(batch.records, batch.dropped) });
-        if (!sent) flows.restore(batch);
-      }
+      await sender.run();
+      if (this.#over.signal.aborted) return;
+      // The last word: what moved since the word before.
+      await this.#tellOnce(telemetry);
       // Stopped, and nothing is left to send: control ends its side when it has read all of it.
       this.#stream.end();
-    } catch (error) {
-      logger.error({ event: 'flows-not-sent', error }, 'flow records are not being sent');
+    } catch (err) {
+      logger.error({ event: 'flows-not-sent', err }, 'flow records are not being sent');
     }
+  }
+
+  /** At once, and then every few seconds: never two that the stream has not taken, for what is not told yet waits where it is counted. */
+  async #tellTelemetry(): Promise<void> {
+    const { telemetry, logger } = this.#parts;
+    const signal = AbortSignal.any([this.#over.signal, this.#stop]);
+    try {
+      while (!signal.aborted) {
+        await this.#tellOnce(telemetry);
+        await sleep(telemetry.pauseMs(), undefined, { signal }).catch(() => {});
+      }
+    } catch (err) {
+      logger.error({ event: 'telemetry-not-sent', err }, 'telemetry is not being sent');
+    }
+  }
+
+  /** One after the other, whoever asks. */
+  #tellOnce(source: TelemetrySource): Promise<void> {
+    this.#telling = this.#telling.then(async () => {
+      if (this.#over.signal.aborted) return;
+      const telemetry = await source.take();
+      const sent = await this.#writeAndWait({ telemetry: telemetryToWire(telemetry) });
+      if (!sent) source.giveBack(telemetry);
+    });
+    return this.#telling;
   }
 
   async #trace({ id, agentId }: pb.TraceRequest): Promise<void> {
@@ -269,7 +312,7 @@ class Session {
     // The stream may still report an error of its own, such as the cancellation; it was told already.
     this.#stream.on('error', () => {});
     this.#stream.cancel();
-    this.#resolve(end);
+    void this.#flowsTold.then(() => this.#resolve(end));
   }
 }
 

@@ -95,6 +95,7 @@ export class Forwarder {
       port,
       protocol,
     });
+    flow.span?.chosen(candidates.length);
     const deadline = performance.now() + this.#totalMs;
     let outcome: FlowOutcome = 'no-instance';
     let detail = candidates.length === 0 ? `no instance of ${service.name} is healthy` : '';
@@ -112,7 +113,9 @@ export class Forwarder {
       };
       // An even share for each that is left; what a quick one leaves over goes to the next.
       const share = Math.max(remaining / (candidates.length - index), Math.min(remaining, 1_000));
+      const step = flow.span?.step(local ? 'target.dial' : 'tunnel.open', `${service.name}/${instance.ordinal}`, host);
       const result = await attempt(flow, abandoned, share, (signal) => open(candidate, request, signal));
+      step?.end(result);
       if (abandoned?.aborted === true) flow.end('reset', 'the caller gave up');
       if (!flow.live) {
         if (result.opened) drop(result.conduit);
@@ -124,7 +127,10 @@ export class Forwarder {
         // What changed while it opened was not asked about this instance; from here on each change is.
         const loss = lost(this.#options.netmap.current);
         if (!local && loss?.witness !== 'here') flow.handOver();
-        if (loss === undefined) return { conduit: result.conduit, remote: !local };
+        if (loss === undefined) {
+          flow.opened();
+          return { conduit: result.conduit, remote: !local };
+        }
         drop(result.conduit);
         flow.end('cut', loss.reason);
         return undefined;

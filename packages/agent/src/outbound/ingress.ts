@@ -1,7 +1,7 @@
 /** The internet's way in, for the gateway: a flow like any other, with the internet as its caller. */
 import type { FlowOutcome } from '@weft/proto';
 import type { Conduit, ConduitEvents } from '../connections/conduit.ts';
-import type { Flow } from '../connections/registry.ts';
+import { endingWith, type Flow } from '../connections/flow.ts';
 import { TrackedConduit } from '../connections/tracked.ts';
 import type { Admitter } from './admit.ts';
 import type { Forwarder } from './forward.ts';
@@ -23,7 +23,7 @@ export async function openIngress(
   const admitted = admitter.internet({ service, ordinal: undefined, port, protocol: 'tcp' }, clientAddress);
   if (!admitted.admitted) return { opened: false, outcome: admitted.refusal.code };
   const { flow } = admitted.out;
-  const forwarded = await forwarder.stream(admitted.out, signal);
+  const forwarded = await endingWith(flow, forwarder.stream(admitted.out, signal));
   if (forwarded === undefined) return { opened: false, outcome: flow.outcome ?? 'unreachable' };
   const tracked = new TrackedConduit(forwarded.conduit, flow, forwarded.remote);
   flow.onCut((reason) => tracked.cut(reason));

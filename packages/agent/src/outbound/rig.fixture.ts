@@ -11,6 +11,7 @@ import { FakeNetmapSource } from '../netmap/sample.fixture.ts';
 import type { Netmap, NetmapInstance, NetmapPeer } from '../netmap/types.ts';
 import { ProblemBoard } from '../observe/problems.ts';
 import { FlowRecorder } from '../observe/recorder.ts';
+import { FlowTraffic } from '../observe/traffic.ts';
 import type { Opened, OpenRequest, Refusal, Tunnels } from '../tunnel/types.ts';
 import { createOutbound, type Outbound } from './outbound.ts';
 import { datagramPipe, streamPipe } from './pipes.fixture.ts';
@@ -54,6 +55,7 @@ export interface RigAgent {
   readonly outbound: Outbound;
   readonly registry: FlowRegistry;
   readonly recorder: FlowRecorder;
+  readonly traffic: FlowTraffic;
   readonly problems: ProblemBoard;
   /** What it opens at others, unless a test does so in its place. */
   readonly tunnels: Pick<Tunnels, 'openStream' | 'openDatagrams'>;
@@ -146,16 +148,17 @@ export class Rig {
     const { host, runs = {} } = spec;
     const netmap = new FakeNetmapSource(this.#netmap(host));
     const recorder = new FlowRecorder();
+    const traffic = new FlowTraffic({ metrics: true });
     const log = pino({ level: 'silent' });
     const problems = new ProblemBoard(log);
     const limit = options.flowLimit === undefined ? {} : { limit: options.flowLimit };
-    const registry = new FlowRegistry({ netmap, sink: recorder, ...limit });
+    const registry = new FlowRegistry({ netmap, sink: recorder, traffic, ...limit });
     const services = new Map(Object.entries(runs).map(([name, programs]) => [name, agentService(name, programs)]));
     const common = { netmap, registry, problems, log, signal: this.#stop.signal, ...options };
     const inbound = createInbound({ ...common, services, watchMs: 50 });
     const tunnels = this.#tunnels(host);
     const outbound = createOutbound({ ...common, tunnels, inbound });
-    this.agents.set(host, { host, netmap, inbound, outbound, registry, recorder, problems, tunnels });
+    this.agents.set(host, { host, netmap, inbound, outbound, registry, recorder, traffic, problems, tunnels });
   }
 
   #tunnels(from: string): Pick<Tunnels, 'openStream' | 'openDatagrams'> {

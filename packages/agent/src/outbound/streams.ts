@@ -2,6 +2,7 @@
 import type { Logger } from 'pino';
 import type { Conduit } from '../connections/conduit.ts';
 import { endingOf } from '../connections/ending.ts';
+import { endingWith } from '../connections/flow.ts';
 import type { PortSharing } from '../connections/port-sharing.ts';
 import { listenConduits } from '../connections/socket-listen.ts';
 import { splice } from '../connections/splice.ts';
@@ -42,7 +43,7 @@ async function carry(client: Conduit, place: Place, { admitter, forwarder }: Str
     return;
   }
   const { flow } = admitted.out;
-  const forwarded = await forwarder.stream(admitted.out);
+  const forwarded = await endingWith(flow, forwarder.stream(admitted.out));
   if (forwarded === undefined) {
     client.reset();
     return;

@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
+import type { PeerTunnels } from '@weft/proto';
 import type { Logger } from 'pino';
 import { youngCollector } from '../connections/node-inside.ts';
 import type { PortSharing } from '../connections/port-sharing.ts';
@@ -41,6 +42,8 @@ export interface CreateTunnelsOptions {
 
 export interface BoundTunnels extends Tunnels {
   readonly counters: LinkCounters;
+  /** What passes between this agent and each peer that there was a tunnel to. */
+  peerTraffic(): readonly PeerTunnels[];
   /** Bound port, TCP and UDP. */
   readonly port: number;
   /** False when the UDP port could not be had and datagrams go inside tunnels. */

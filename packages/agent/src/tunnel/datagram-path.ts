@@ -50,6 +50,9 @@ interface Generation {
 
 export class DatagramPath implements ItemHandler {
   readonly #host: DatagramPathHost;
+  /** Sealed, without the packets of others. */
+  bytesSent = 0;
+  bytesReceived = 0;
   readonly #packetLimit = GREATEST_PACKET_LIMIT;
   #generations: Generation[] = [];
   #sending: Generation | undefined;
@@ -137,6 +140,7 @@ export class DatagramPath implements ItemHandler {
     if (sealer === undefined || sealer.pending === 0 || this.#remote === undefined) return;
     const packet = Buffer.allocUnsafe(sealer.pending + PACKET_OVERHEAD);
     sealer.seal(packet);
+    this.bytesSent += packet.length;
     this.#host.port.send(packet, this.#remote);
   }
 
@@ -195,8 +199,10 @@ export class DatagramPath implements ItemHandler {
   #receive(opener: DatagramOpener, packet: Buffer, from: DatagramAddress): void {
     this.#source = from;
     const outcome = opener.open(packet, this);
-    if (outcome === 'opened') this.#learn();
-    else if (outcome === 'malformed') this.#host.violated('a sealed packet out of form');
+    if (outcome === 'opened') {
+      this.bytesReceived += packet.length;
+      this.#learn();
+    } else if (outcome === 'malformed') this.#host.violated('a sealed packet out of form');
     else this.#host.dropped();
     this.#source = undefined;
   }

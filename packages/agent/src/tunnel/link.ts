@@ -52,6 +52,8 @@ export class Link implements RecordOutput, MuxEvents {
   readonly #renewal: Renewal;
   readonly #path: DatagramPath | undefined;
   #confirmed: boolean;
+  #streamSent = 0;
+  #streamReceived = 0;
   #flushing: boolean = false;
   #ended: TunnelEndedError | undefined;
 
@@ -154,6 +156,20 @@ export class Link implements RecordOutput, MuxEvents {
     return this.backlog >= BACKLOG_LIMIT / 2 || this.liveness.busy;
   }
 
+  /** Sealed bytes, in the connection and beside it. */
+  get bytesSent(): number {
+    return this.#streamSent + (this.#path?.bytesSent ?? 0);
+  }
+
+  get bytesReceived(): number {
+    return this.#streamReceived + (this.#path?.bytesReceived ?? 0);
+  }
+
+  /** Whether datagrams go beside the connection. */
+  get datagrams(): boolean {
+    return this.#path?.proven === true;
+  }
+
   request(request: OpenRequest, events: OpeningEvents): () => void {
     return this.mux.request(request, events);
   }
@@ -211,6 +227,7 @@ export class Link implements RecordOutput, MuxEvents {
     this.#wire.conduit.writeTogether((emit) => {
       this.#sealer.seal(pieces, (piece) => {
         this.#context.counters.bytesSent += piece.length;
+        this.#streamSent += piece.length;
         this.#context.young.allocated(piece.length);
         this.liveness.moved(piece.length);
         emit(piece);
@@ -259,6 +276,7 @@ export class Link implements RecordOutput, MuxEvents {
   #receive(piece: Buffer): void {
     if (this.over) return;
     this.#context.counters.bytesReceived += piece.length;
+    this.#streamReceived += piece.length;
     this.#context.young.allocated(piece.length);
     this.liveness.heard(piece.length);
     try {

@@ -53,6 +53,11 @@ export class Liveness {
     return this.#busy;
   }
 
+  /** The shortest round trip of about a minute, milliseconds; undefined before the first. */
+  get shortest(): number | undefined {
+    return this.#measured.length === 0 ? undefined : Math.min(...this.#measured);
+  }
+
   heard(bytes: number): void {
     this.#heardAt = this.#context.now();
     this.#moved += bytes;

@@ -2,6 +2,7 @@
  * The tunnels to one peer: a small pool that grows under load. Dialling is single-flight; a peer that could not be
  * reached is not dialled again for a moment, so that callers fail fast, and soon is, so that it is found when it is back.
  */
+import type { PeerTunnels as PeerTraffic } from '@weft/proto';
 import type { TunnelContext } from './context.ts';
 import { type Dialled, dialPeer } from './dialer.ts';
 import { type TunnelEndedError, UnreachableError } from './errors.ts';
@@ -15,6 +16,10 @@ export class PeerTunnels {
   readonly #lifetime: AbortSignal;
   readonly #links = new Set<Link>();
   readonly #idleSince = new Map<Link, number>();
+  /** Of tunnels that ended. */
+  readonly #ended = { bytesSent: 0, bytesReceived: 0 };
+  /** As the peer was called last. */
+  #host = '';
   #dialling: Promise<Link> | undefined;
   #failure: { readonly until: number; readonly pause: number; readonly error: UnreachableError } | undefined;
 
@@ -42,6 +47,23 @@ export class PeerTunnels {
 
   add(link: Link): void {
     this.#links.add(link);
+    this.#host = link.peer.host;
+  }
+
+  /** Undefined before the first tunnel. */
+  get traffic(): PeerTraffic | undefined {
+    if (this.#host === '') return undefined;
+    let { bytesSent, bytesReceived } = this.#ended;
+    let shortest = Number.POSITIVE_INFINITY;
+    let datagrams = false;
+    for (const link of this.#links) {
+      bytesSent += link.bytesSent;
+      bytesReceived += link.bytesReceived;
+      shortest = Math.min(shortest, link.liveness.shortest ?? shortest);
+      datagrams ||= link.datagrams;
+    }
+    const roundTripUs = Number.isFinite(shortest) ? Math.max(1, Math.round(shortest * 1_000)) : 0;
+    return { host: this.#host, tunnels: this.#links.size, roundTripUs, bytesSent, bytesReceived, datagrams };
   }
 
   /** The peer is there: whatever was held against it is forgotten. */
@@ -51,6 +73,8 @@ export class PeerTunnels {
 
   remove(link: Link): void {
     this.#links.delete(link);
+    this.#ended.bytesSent += link.bytesSent;
+    this.#ended.bytesReceived += link.bytesReceived;
     this.#idleSince.delete(link);
   }
 

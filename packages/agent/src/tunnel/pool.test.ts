@@ -57,6 +57,26 @@ it('adds a tunnel beside a bulk copy, and closes it when it is idle', async () =
   expect(alice.tunnels.counters.violations + bob.tunnels.counters.violations).toBe(0);
 });
 
+it('tells what passes to each peer, over tunnels that ended too', async () => {
+  expect(alice.tunnels.peerTraffic()).toEqual([]);
+  const stream = await openStream(alice, 'bob');
+  const echoed = collect(stream, { endWithPeer: true });
+  stream.write(Buffer.alloc(10_000), true);
+  stream.end();
+  expect(await echoed).toMatchObject({ bytes: 10_000 });
+  await eventually(() => (alice.tunnels.peerTraffic()[0]?.roundTripUs ?? 0) > 0);
+  const [before] = alice.tunnels.peerTraffic();
+  expect(before).toMatchObject({ host: 'host-bob', tunnels: 1, datagrams: false });
+  expect(before?.bytesSent).toBeGreaterThan(10_000);
+  expect(before?.bytesReceived).toBeGreaterThan(10_000);
+  await bob.tunnels.close();
+  await eventually(() => alice.tunnels.peerTraffic()[0]?.tunnels === 0);
+  const [after] = alice.tunnels.peerTraffic();
+  expect(after).toMatchObject({ host: 'host-bob', roundTripUs: 0 });
+  expect(after?.bytesSent).toBeGreaterThanOrEqual(before?.bytesSent ?? 0);
+  expect(after?.bytesReceived).toBeGreaterThanOrEqual(before?.bytesReceived ?? 0);
+});
+
 it('keeps one of two when both sides dialled and both tidy up', async () => {
   const pings = [
     alice.tunnels.ping('bob', AbortSignal.timeout(5000)),

@@ -1,4 +1,5 @@
 /** All tunnels of this agent: accepts and dials peers, opens flows at them, and cuts those who are no members any more. */
+import type { PeerTunnels as PeerTraffic } from '@weft/proto';
 import type { Conduit } from '../connections/conduit.ts';
 import { DatagramFlow } from '../protocol/mux/datagram-flow.ts';
 import { OpenError } from '../protocol/mux/errors.ts';
@@ -34,6 +35,11 @@ export class AgentTunnels implements Tunnels, LinkOwner {
 
   get lifetime(): AbortSignal {
     return this.#lifetime.signal;
+  }
+
+  /** What passes between this agent and each peer that there was a tunnel to. */
+  peerTraffic(): readonly PeerTraffic[] {
+    return [...this.#peers.values()].flatMap(({ traffic }) => traffic ?? []);
   }
 
   get counters(): LinkCounters {

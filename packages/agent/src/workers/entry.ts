@@ -2,10 +2,12 @@
 import { isDeepStrictEqual } from 'node:util';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { messageOf } from '@weft/proto';
+import { openTracing } from '@weft/proto/observe';
 import { keepHouse } from '../housekeeping.ts';
 import { createLogger } from '../observe/logger.ts';
 import { ProblemBoard } from '../observe/problems.ts';
 import { FlowRecorder } from '../observe/recorder.ts';
+import { VERSION } from '../version.ts';
 import { HandOver } from './hand-over.ts';
 import type { FromWorker, ToWorker, Update, WorkerNumbers, WorkerStart } from './messages.ts';
 import { openWorkerPath, type WorkerPath } from './worker-path.ts';
@@ -21,8 +23,15 @@ async function runWorker(start: WorkerStart, main: MessagePort): Promise<void> {
   const recorder = new FlowRecorder({ recent: 1 });
   const problems = new ProblemBoard(NOT_HERE, () => tell({ type: 'problems', problems: problems.current }));
   const handOver = new HandOver(recorder, (batch) => tell({ type: 'flows', batch }));
-  const path = await openWorkerPath(start, recorder, problems, log);
+  // Each thread sends its own spans; the environment of the process is every thread's.
+  const tracing = await openTracing({ service: 'weft-agent', version: VERSION, logger: log });
+  const path = await openWorkerPath(start, recorder, problems, log, tracing);
   const numbers = followNumbers(path, recorder, (told, serial) => tell({ type: 'numbers', numbers: told, serial }));
+  // All of it: the main thread has one table for all threads, and its own bound.
+  const pulse = (serial: number | undefined) => {
+    const { pairs } = path.traffic.take(Number.POSITIVE_INFINITY);
+    tell({ type: 'pulse', pulse: path.watch.pulse(), pairs, serial });
+  };
   const life = new AbortController();
   const stop = async (reason: string) => {
     life.abort();
@@ -30,6 +39,9 @@ async function runWorker(start: WorkerStart, main: MessagePort): Promise<void> {
     await handOver.finish();
     numbers.end();
     numbers.tell(undefined);
+    pulse(undefined);
+    // Last: a collector that is away may use up the time that a stop is given.
+    await tracing?.close();
     tell({ type: 'stopped' });
   };
   main.on('message', (message: ToWorker) => {
@@ -39,6 +51,12 @@ async function runWorker(start: WorkerStart, main: MessagePort): Promise<void> {
         return;
       case 'count':
         numbers.tell(message.serial);
+        return;
+      case 'pulse':
+        pulse(message.serial);
+        return;
+      case 'measure':
+        tell({ type: 'measures', measures: path.watch.measures(), serial: message.serial });
         return;
       case 'flows-taken':
         handOver.taken();

@@ -1,10 +1,12 @@
 /** What the main thread and a worker say to each other. All of it is plain values: it is cloned on its way. */
 import type { MessagePort } from 'node:worker_threads';
-import type { AddressRange, HostPort, NetmapDelta, NetmapItem, Problem } from '@weft/proto';
+import type { AddressRange, HostPort, NetmapDelta, NetmapItem, PairTraffic, Problem } from '@weft/proto';
 import type { AgentService } from '../config/agent-file.ts';
 import type { DataPathLimits } from '../data-path.ts';
 import type { Position } from '../netmap/snapshot.ts';
+import type { ThreadMeasures } from '../observe/measures.ts';
 import type { FlowBatch } from '../observe/recorder.ts';
+import type { ThreadPulse } from '../observe/telemetry.ts';
 import type { Place } from '../outbound/places.ts';
 import type { LinkCounters } from '../tunnel/context.ts';
 
@@ -21,6 +23,8 @@ export interface WorkerCommon {
   readonly datagrams: boolean;
   readonly limits: DataPathLimits;
   readonly logLevel: string;
+  /** Whether metrics are asked for. */
+  readonly metrics: boolean;
 }
 
 /** What a worker begins with. Changes follow as updates. */
@@ -59,6 +63,10 @@ export type ToWorker =
   | { readonly type: 'update'; readonly serial: number; readonly update: Update }
   /** Tell the numbers of now. */
   | { readonly type: 'count'; readonly serial: number }
+  /** Tell what moved since the last time. */
+  | { readonly type: 'pulse'; readonly serial: number }
+  /** Tell what metrics are made of. */
+  | { readonly type: 'measure'; readonly serial: number }
   /** The batch of flows is in the main thread's hands. */
   | { readonly type: 'flows-taken' }
   /** Take no more, cut what lives, hand over the records. */
@@ -73,6 +81,14 @@ export type FromWorker =
   | { readonly type: 'problems'; readonly problems: readonly Problem[] }
   /** Because they changed, or because they were asked for. */
   | { readonly type: 'numbers'; readonly numbers: WorkerNumbers; readonly serial: number | undefined }
+  /** Because it was asked for, or the thread ends. */
+  | {
+      readonly type: 'pulse';
+      readonly pulse: ThreadPulse;
+      readonly pairs: readonly PairTraffic[];
+      readonly serial: number | undefined;
+    }
+  | { readonly type: 'measures'; readonly measures: ThreadMeasures; readonly serial: number }
   | { readonly type: 'flows'; readonly batch: FlowBatch }
   /** Nothing is left here. */
   | { readonly type: 'stopped' };

@@ -80,6 +80,15 @@ export class ThreadSteering implements PacketSteering {
     }
   }
 
+  /** Packets on their way here. */
+  get waiting(): number {
+    let sum = 0;
+    for (let sender = 0; sender < this.threads; sender++) {
+      sum += Atomics.load(this.#outstanding, sender * this.threads + this.thread);
+    }
+    return sum;
+  }
+
   close(): void {
     this.#gathered.clear();
     for (const port of this.#ports) port?.close();

@@ -4,6 +4,7 @@ import { NetmapStore } from '../netmap/store.ts';
 import { ProblemSources } from '../observe/problem-sources.ts';
 import { ProblemBoard } from '../observe/problems.ts';
 import { FlowRecorder } from '../observe/recorder.ts';
+import { FlowTraffic } from '../observe/traffic.ts';
 import { createPacketWays } from './packet-steering.ts';
 import { WorkerPool } from './pool.ts';
 
@@ -26,7 +27,9 @@ function start(entry: string): { store: NetmapStore; pool: WorkerPool } {
     datagrams: false,
     limits: {},
     logLevel: 'silent',
+    metrics: true,
     recorder: new FlowRecorder(),
+    traffic: new FlowTraffic(),
     problems: new ProblemSources(new ProblemBoard({ warn: () => {}, info: () => {} })),
     entry: new URL(entry, import.meta.url),
   });
@@ -46,6 +49,14 @@ it('says that a change is enforced when every worker has enforced it', async () 
   await pool.settled();
   await pool.count();
   expect(pool.numbers).toMatchObject([{ flows: 0 }, { flows: 0 }]);
+  expect(await pool.pulses()).toEqual([
+    { peers: [], loopDelayUs: expect.any(Number) },
+    { peers: [], loopDelayUs: expect.any(Number) },
+  ]);
+  expect(await pool.measures()).toMatchObject([
+    { flows: 0, series: [] },
+    { flows: 0, series: [] },
+  ]);
 });
 
 it('ends the agent when a worker ends unasked, and never says that it enforced', async () => {

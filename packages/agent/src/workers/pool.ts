@@ -2,8 +2,11 @@
 import { messageOf, type NetmapDelta } from '@weft/proto';
 import { AgentError } from '../netmap/errors.ts';
 import type { NetmapStore } from '../netmap/store.ts';
+import type { ThreadMeasures } from '../observe/measures.ts';
 import type { ProblemSources } from '../observe/problem-sources.ts';
 import type { FlowRecorder } from '../observe/recorder.ts';
+import type { ThreadPulse } from '../observe/telemetry.ts';
+import type { FlowTraffic } from '../observe/traffic.ts';
 import type { PlaceFollowers } from '../outbound/bind-shared.ts';
 import { type Place, placeKey } from '../outbound/places.ts';
 import { portable } from './merge-updates.ts';
@@ -15,6 +18,7 @@ export interface WorkerPoolOptions extends WorkerCommon {
   readonly packetWays: readonly PacketWays[];
   readonly store: NetmapStore;
   readonly recorder: FlowRecorder;
+  readonly traffic: FlowTraffic;
   readonly problems: ProblemSources;
   /** What a worker runs, where it is not the usual. */
   readonly entry?: URL;
@@ -32,13 +36,13 @@ export class WorkerPool implements PlaceFollowers {
 
   /** Starts them; they follow the netmap from here on. */
   constructor(options: WorkerPoolOptions) {
-    const { packetWays, store, recorder, problems } = options;
+    const { packetWays, store } = options;
     const { timeline, index, revision } = store.current;
     const netmap = { position: { timeline, index, revision }, items: portable(store.items.values()) };
     this.#workers = packetWays.slice(1).map((packets, at) => {
       const thread = at + 1;
-      const { range, services, network, tunnelSecret, tunnel, datagrams, limits, logLevel } = options;
-      const rest = { range, services, network, tunnel, datagrams, limits, logLevel, packets };
+      const { range, services, network, tunnelSecret, tunnel, datagrams, limits, logLevel, metrics } = options;
+      const rest = { range, services, network, tunnel, datagrams, limits, logLevel, metrics, packets };
       const start = {
         ...rest,
         thread,
@@ -46,7 +50,7 @@ export class WorkerPool implements PlaceFollowers {
         netmap,
         tunnelSecret: Uint8Array.from(tunnelSecret),
       };
-      return new WorkerHandle(start, (news) => heard(thread, news, recorder, problems), options.entry);
+      return new WorkerHandle(start, (news) => heard(thread, news, options), options.entry);
     });
     const all = this.#workers.map(({ failed }, at) => failed.catch((cause: unknown) => workerFailed(at + 1, cause)));
     this.failed = Promise.race(all);
@@ -58,12 +62,20 @@ export class WorkerPool implements PlaceFollowers {
     return this.#workers.map(({ numbers }) => numbers);
   }
 
-  /** Resolves when the numbers are those of now; or after a moment, for whoever asks wants an answer in any case. */
+  /** Resolves when the numbers are those of now. */
   async count(): Promise<void> {
-    const late = Promise.withResolvers<void>();
-    const timer = setTimeout(late.resolve, COUNT_MS);
-    await Promise.race([Promise.all(this.#workers.map((worker) => worker.count())), late.promise]);
-    clearTimeout(timer);
+    await this.#ask('count');
+  }
+
+  /** What moved; the flows of it are in the traffic then. A thread that is late tells with the next. */
+  async pulses(): Promise<readonly ThreadPulse[]> {
+    await this.#ask('pulse');
+    return this.#workers.flatMap(({ pulse }) => pulse ?? []);
+  }
+
+  async measures(): Promise<readonly ThreadMeasures[]> {
+    await this.#ask('measure');
+    return this.#workers.flatMap(({ measures }) => measures ?? []);
   }
 
   /** Resolves when all take flows. Throws AgentError. */
@@ -103,13 +115,24 @@ export class WorkerPool implements PlaceFollowers {
     return this.#stopped;
   }
 
+  /** Resolves when all have answered; or after a moment, for whoever asks wants an answer in any case. */
+  async #ask(type: 'count' | 'pulse' | 'measure'): Promise<void> {
+    const late = Promise.withResolvers<void>();
+    const timer = setTimeout(late.resolve, COUNT_MS);
+    await Promise.race([Promise.all(this.#workers.map((worker) => worker.ask(type))), late.promise]);
+    clearTimeout(timer);
+  }
+
   async #tell(update: Update): Promise<void> {
     await Promise.all(this.#workers.map((worker) => worker.update(update)));
   }
 }
 
-function heard(thread: number, news: WorkerNews, recorder: FlowRecorder, problems: ProblemSources): void {
+type Hearers = Pick<WorkerPoolOptions, 'recorder' | 'traffic' | 'problems'>;
+
+function heard(thread: number, news: WorkerNews, { recorder, traffic, problems }: Hearers): void {
   if (news.type === 'flows') recorder.adopt(news.batch);
+  else if (news.type === 'pulse') traffic.adopt(thread, news.pairs);
   else problems.replace(thread, news.problems);
 }
 

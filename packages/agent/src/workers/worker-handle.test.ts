@@ -50,6 +50,7 @@ function start(port: number, entry?: URL): WorkerHandle {
     datagrams: true,
     limits: {},
     logLevel: 'silent',
+    metrics: false,
     packets,
   };
   const handle = new WorkerHandle(begin, (message) => news.push(message), entry);
@@ -73,7 +74,7 @@ describe('a worker', () => {
     });
     await worker.update({ places: new Map([['redis', null]]) });
     await expect.poll(() => news).toContainEqual({ type: 'problems', problems: [] });
-    await worker.count();
+    await worker.ask('count');
     expect(worker.numbers).toMatchObject({ flows: 0, recorded: 0 });
     await worker.stop('the test is over');
   });

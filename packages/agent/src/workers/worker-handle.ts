@@ -1,12 +1,14 @@
 /** One worker, as the main thread has it. */
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import type { ThreadMeasures } from '../observe/measures.ts';
+import type { ThreadPulse } from '../observe/telemetry.ts';
 import { mergeUpdates } from './merge-updates.ts';
 import { MergingFeed } from './merging-feed.ts';
 import type { FromWorker, ToWorker, Update, WorkerNumbers, WorkerStart } from './messages.ts';
 
 /** What a worker says that is for the agent as a whole. */
-export type WorkerNews = Extract<FromWorker, { readonly type: 'problems' | 'flows' }>;
+export type WorkerNews = Extract<FromWorker, { readonly type: 'problems' | 'flows' | 'pulse' }>;
 
 /** An update is enforced in milliseconds. A thread that is stuck is no better than one that ended. */
 const LOOK_MS = 5_000;
@@ -32,7 +34,9 @@ export class WorkerHandle {
   #ending: boolean = false;
   readonly #watch: NodeJS.Timeout;
   #numbers: WorkerNumbers | undefined;
-  /** Who waits for numbers: as many as ask for the agent's status at once. */
+  #pulse: ThreadPulse | undefined;
+  #measures: ThreadMeasures | undefined;
+  /** Who waits for an answer: as many as ask for the agent's status at once, telemetry, and a scrape. */
   readonly #counting = new Map<number, () => void>();
 
   constructor(start: WorkerStart, news: (message: WorkerNews) => void, entry: URL = ENTRY) {
@@ -66,10 +70,19 @@ export class WorkerHandle {
     return this.#numbers;
   }
 
-  /** Resolves when it has told its numbers anew. */
-  count(): Promise<void> {
+  get pulse(): ThreadPulse | undefined {
+    return this.#pulse;
+  }
+
+  get measures(): ThreadMeasures | undefined {
+    return this.#measures;
+  }
+
+  /** Resolves when it has told its numbers, what moved, or its measures anew. */
+  ask(type: 'count' | 'pulse' | 'measure'): Promise<void> {
+    if (this.#ending) return Promise.resolve();
     const serial = ++this.#counts;
-    this.#post({ type: 'count', serial });
+    this.#post({ type, serial });
     return new Promise((resolve) => this.#counting.set(serial, resolve));
   }
 
@@ -121,13 +134,27 @@ export class WorkerHandle {
         return;
       case 'numbers':
         this.#numbers = message.numbers;
-        if (message.serial !== undefined) this.#counting.get(message.serial)?.();
-        this.#counting.delete(message.serial ?? 0);
+        this.#answered(message.serial);
         return;
+      case 'measures':
+        this.#measures = message.measures;
+        this.#answered(message.serial);
+        return;
+      case 'pulse':
+        this.#pulse = message.pulse;
+        // Whoever asked goes on in a later turn, when the news are known.
+        this.#answered(message.serial);
+        break;
       case 'flows':
         this.#post({ type: 'flows-taken' });
     }
     news(message);
+  }
+
+  #answered(serial: number | undefined): void {
+    if (serial === undefined) return;
+    this.#counting.get(serial)?.();
+    this.#counting.delete(serial);
   }
 
   #enforce(update: Update): Promise<void> {

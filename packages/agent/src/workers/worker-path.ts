@@ -1,10 +1,14 @@
 /** A worker's data path: what the main thread's is, less the watch of the targets, the gateway and names. */
+import type { Tracer } from '@weft/proto/observe';
 import type { Logger } from 'pino';
 import { FlowRegistry } from '../connections/registry.ts';
 import { openTunnels } from '../data-path.ts';
 import { createInboundPath } from '../inbound/inbound.ts';
 import { NetmapStore } from '../netmap/store.ts';
 import type { FlowRecorder } from '../observe/recorder.ts';
+import { ThreadWatch } from '../observe/thread-watch.ts';
+import { FlowTracer } from '../observe/tracing.ts';
+import { FlowTraffic } from '../observe/traffic.ts';
 import type { Problems } from '../observe/types.ts';
 import { createOutbound } from '../outbound/outbound.ts';
 import type { LinkCounters } from '../tunnel/context.ts';
@@ -22,6 +26,8 @@ export interface WorkerPath {
   /** Ends all of it; what lived is recorded when this returns. */
   close(reason: string): void;
   readonly flows: number;
+  readonly traffic: FlowTraffic;
+  readonly watch: ThreadWatch;
   readonly counters: LinkCounters;
 }
 
@@ -30,16 +36,20 @@ export async function openWorkerPath(
   recorder: FlowRecorder,
   problems: Problems,
   log: Logger,
+  tracer?: Tracer,
 ): Promise<WorkerPath> {
   const { thread, threads, range, services, network, limits } = start;
   const store = new NetmapStore(range, start.netmap, 0);
   const share = shareOf(thread, threads);
   const life = new AbortController();
   const taking = new AbortController();
+  const traffic = new FlowTraffic({ metrics: start.metrics });
   // First of the subscribers, as on the main thread: what lost its permission is cut before anything opens.
   const registry = new FlowRegistry({
     netmap: store,
     sink: recorder,
+    traffic,
+    tracer: tracer && new FlowTracer(tracer, store),
     limit: share.flows,
     peerLimit: share.flowsOfPeer,
   });
@@ -75,7 +85,10 @@ export async function openWorkerPath(
     sharing: { share: 'join', places },
     firstTurn: thread,
   });
+  const parts = { traffic, registry, tunnels, outbound, recorder, steering };
   return {
+    traffic,
+    watch: new ThreadWatch(parts, start.metrics, life.signal),
     update(update) {
       // Targets and places are right also where the netmap could not be enforced in full.
       try {

@@ -12,9 +12,9 @@ export interface AuditEntry {
   readonly sequence: number;
   /** Milliseconds since the Unix epoch. */
   readonly atMs: number;
-  /** `admin 10.0.0.7`, `read 10.0.0.7`, `agent data-1` or `control`. */
+  /** `admin 10.0.0.7`, `read 10.0.0.7`, `nobody 10.0.0.7`, `agent data-1` or `control`. */
   readonly actor: string;
-  /** Such as `apply`, `token-create`, `agent-join`, `agent-revoke`, `sign-in`, `sign-in-refused`. */
+  /** Such as `apply`, `token-create`, `agent-join`, `agent-revoke`, `sign-in`. What ends in `-refused` was not done. */
   readonly action: string;
   /** Empty when it is about none. */
   readonly network: string;
@@ -26,7 +26,10 @@ export interface AuditEntry {
 }
 
 export interface AuditLog {
-  /** On disk when this returns. The oldest entries beyond 10,000 go. */
+  /**
+   * On disk when this returns; throws StoreError when it cannot be. The oldest beyond 10,000 go; what was refused has a share
+   * of its own there, so that it cannot push out what was done.
+   */
   record(entry: Omit<AuditEntry, 'sequence' | 'atMs'>): void;
   /** Newest first. An empty network means all. */
   list(query: { readonly network: string; readonly limit: number; readonly before?: number }): readonly AuditEntry[];

@@ -30,6 +30,9 @@ describe('serve', () => {
       listen: { host: '127.0.0.1', port: 7400 },
       dashboard: { host: '127.0.0.1', port: 7480 },
       advertise: [],
+      metrics: undefined,
+      flowHours: 24,
+      flowDisk: 1_024,
       logLevel: 'info',
     });
   });
@@ -57,7 +60,12 @@ describe('serve', () => {
   test.each([
     [['serve', '--listen', '7400']],
     [['serve', '--dashboard', 'http://x']],
+    [['serve', '--flow-hours', '0']],
+    [['serve', '--flow-hours', '1.5']],
+    [['serve', '--flow-disk', '15']],
+    [['serve', '--flow-disk', '1g']],
     [['serve', '--advertise', 'a:0']],
+    [['serve', '--metrics', '9100']],
     [['serve', '--log-level', 'loud']],
     [['serve', 'more']],
     [['serv']],

@@ -11,6 +11,9 @@ interface ServeFlags {
   readonly listen: HostPort;
   readonly dashboard: HostPort | 'off';
   readonly advertise?: readonly string[];
+  readonly metrics?: HostPort;
+  readonly flowHours: number;
+  readonly flowDisk: number;
   readonly logLevel: string;
 }
 
@@ -37,7 +40,7 @@ export function buildProgram(run: (options: ServeOptions) => Promise<void>): Com
     .addOption(
       addressOption(
         '--dashboard <host:port>',
-        'where status is served over HTTP, or off',
+        'where the dashboard is served over HTTP, or off',
         '127.0.0.1:7480',
         readDashboard,
       ),
@@ -47,6 +50,14 @@ export function buildProgram(run: (options: ServeOptions) => Promise<void>): Com
         '--advertise <host:port>',
         'address to put into join tokens; may be given several times (default: what --listen says)',
       ).argParser(addAdvertised),
+    )
+    .option('--flow-hours <n>', 'how many hours of ended flows are kept', readHours, 24)
+    .option('--flow-disk <mb>', 'how many megabytes of ended flows are kept', readMegabytes, 1_024)
+    .addOption(
+      new Option(
+        '--metrics <host:port>',
+        'where metrics are served for Prometheus over HTTP (default: nowhere)',
+      ).argParser(readAddress),
     )
     .option('--log-level <level>', `how much to log on stderr: ${LEVELS.join(', ')}`, readLevel, 'info')
     .addHelpText(
@@ -64,6 +75,9 @@ export function buildProgram(run: (options: ServeOptions) => Promise<void>): Com
         listen: flags.listen,
         dashboard: flags.dashboard === 'off' ? undefined : flags.dashboard,
         advertise: flags.advertise ?? [],
+        metrics: flags.metrics,
+        flowHours: flags.flowHours,
+        flowDisk: flags.flowDisk,
         logLevel: flags.logLevel,
       });
     });
@@ -90,6 +104,22 @@ function addAdvertised(text: string, before: readonly string[] = []): readonly s
     throw new InvalidArgumentError('expected HOST:PORT, with a port of 1 to 65535');
   if (before.length >= 8) throw new InvalidArgumentError('expected at most 8 addresses');
   return [...before, text];
+}
+
+/** A year at most. */
+function readHours(text: string): number {
+  return readCount(text, 1, 8_760);
+}
+
+/** Less than the least holds too little of anything. */
+function readMegabytes(text: string): number {
+  return readCount(text, 16, 1_048_576);
+}
+
+function readCount(text: string, least: number, most: number): number {
+  const count = /^\d{1,9}$/.test(text) ? Number(text) : -1;
+  if (count < least || count > most) throw new InvalidArgumentError(`expected a number from ${least} to ${most}`);
+  return count;
 }
 
 function readLevel(text: string): string {

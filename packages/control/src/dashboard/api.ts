@@ -48,7 +48,8 @@ export interface Session {
 
 /**
  * The state of a network as pieces by key, each replaced whole. The first event of a connection that resumes nothing has
- * `snapshot` set and every piece; later ones what changed since the event before. At most one a second.
+ * `snapshot` set and every piece; later ones what changed since the event before. At most one a second; when nothing changed
+ * for 5 seconds, one without pieces, which tells that control is there.
  */
 export interface LiveEvent {
   readonly atMs: number;
@@ -139,7 +140,10 @@ export interface AgentView {
   readonly loopDelayMs?: number;
   readonly flowsQueued?: number;
   readonly openFlows: number;
+  /** By host; of more than 64 peers those with the most bytes. */
   readonly tunnels: readonly TunnelView[];
+  /** Set when there are more peers than `tunnels` holds: how many are left out. */
+  readonly tunnelsOmitted?: number;
   readonly problems: readonly ProblemView[];
 }
 

@@ -1,143 +1,153 @@
-/** Status over HTTP. Counts for everyone who can reach the port; names and addresses only for who shows the admin token. */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import { isIP } from 'node:net';
-import type { HostPort } from '@weft/proto';
-import type { Logger } from 'pino';
-import type { FlowWindow } from '../flows/window.ts';
-import { listen } from '../rpc/listen.ts';
-import { agentStatuses, networkStatus, serviceStatuses } from '../rpc/listings.ts';
-import type { LiveAgents } from '../rpc/live.ts';
-import { isLoopback } from '../rpc/token-addresses.ts';
-import type { StateStore } from '../state/types.ts';
+/**
+ * The dashboard's server: the page as it was built, and under /api what api.ts says. It speaks plain HTTP: beyond loopback, what
+ * ends TLS stands in front of it, and gives the cookie its `Secure`.
+ */
+import { STATUS_CODES } from 'node:http';
+import compress from '@fastify/compress';
+import cookie from '@fastify/cookie';
+import { type HostPort, isLoopback, knowsHost } from '@weft/proto';
+import { listen } from '@weft/proto/observe';
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { type AdminRouteOptions, adminRoutes } from './admin-routes.ts';
+import { DashboardError, INTERNAL, refusalOf } from './errors.ts';
+import { type FlowRouteOptions, flowRoutes } from './flow-routes.ts';
+import { guard } from './guard.ts';
+import { ANSWER_HEADERS } from './headers.ts';
+import { type LiveRouteOptions, liveRoutes } from './live-routes.ts';
+import { BUILT_PAGE, servePage } from './page.ts';
+import { type PolicyRouteOptions, policyRoutes } from './policy-routes.ts';
+import { RouteTable } from './route-table.ts';
+import { AJV_OPTIONS, wrongRequest } from './schemas.ts';
+import { type SessionRouteOptions, sessionRoutes } from './session-routes.ts';
+import { Sessions } from './sessions.ts';
 
-export interface DashboardOptions {
-  readonly state: StateStore;
-  readonly live: LiveAgents;
-  readonly flows: FlowWindow;
-  /** Compares in constant time. */
-  readonly checkToken: (token: string) => boolean;
-  readonly version: string;
-  readonly startedMs: number;
-  readonly now: () => number;
-  readonly logger: Logger;
+type RouteOptions = SessionRouteOptions & LiveRouteOptions & FlowRouteOptions & PolicyRouteOptions & AdminRouteOptions;
+
+export interface DashboardOptions extends Omit<RouteOptions, 'sessions' | 'audit'> {
+  readonly audit: SessionRouteOptions['audit'] & AdminRouteOptions['audit'];
+  /** Folder of the built page. */
+  readonly page?: string;
 }
 
-interface Reply {
-  readonly status: number;
-  readonly body: unknown;
-  readonly headers?: Readonly<Record<string, string>>;
-}
-
-/** What every answer says to a browser: show it as it is, run nothing, keep nothing, let no other site have it. */
-const HEADERS = {
-  'content-type': 'application/json; charset=utf-8',
-  'cache-control': 'no-store',
-  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
-  'x-content-type-options': 'nosniff',
-  'referrer-policy': 'no-referrer',
-  'cross-origin-resource-policy': 'same-origin',
-} as const;
+const MAX_CONNECTIONS = 256;
+const MAX_BODY = 16_384;
 
 export class Dashboard {
   readonly #options: DashboardOptions;
-  readonly #server: Server;
+  readonly #sessions: Sessions;
+  readonly #app: FastifyInstance;
   #host = '';
 
   constructor(options: DashboardOptions) {
     this.#options = options;
-    this.#server = createServer(
-      { requestTimeout: 10_000, headersTimeout: 10_000, maxHeaderSize: 8_192 },
-      (request, response) => {
-        send(response, request.method === 'HEAD', this.#reply(request));
-      },
-    );
-    this.#server.maxConnections = 256;
+    this.#sessions = new Sessions(options.now);
+    this.#app = this.#build();
   }
 
   async listen(address: HostPort): Promise<HostPort> {
+    const { logger } = this.#options;
     this.#host = address.host;
-    return await listen(this.#server, address, '--dashboard', this.#options.logger);
+    if (!isLoopback(address.host)) {
+      logger.warn(
+        { event: 'dashboard-in-the-clear', host: address.host },
+        'the dashboard is served without TLS beyond this host; put a proxy that ends TLS in front of it',
+      );
+    }
+    await this.#app.ready();
+    this.#app.server.maxConnections = MAX_CONNECTIONS;
+    return await listen(this.#app.server, address, '--dashboard', logger);
   }
 
   async close(): Promise<void> {
+    this.#sessions.close();
+    const { server } = this.#app;
     await new Promise<void>((resolve) => {
-      this.#server.close(() => resolve());
-      this.#server.closeAllConnections();
+      server.close(() => resolve());
+      server.closeAllConnections();
     });
+    await this.#app.close();
   }
 
-  #reply(request: IncomingMessage): Reply {
-    if (request.method !== 'GET' && request.method !== 'HEAD') {
-      return { status: 405, body: { error: 'only GET and HEAD are served here' }, headers: { allow: 'GET, HEAD' } };
+  #build(): FastifyInstance {
+    const app = Fastify({
+      logger: false,
+      bodyLimit: MAX_BODY,
+      requestTimeout: 10_000,
+      http: { headersTimeout: 10_000, maxHeaderSize: 8_192, requireHostHeader: false },
+      ajv: { customOptions: AJV_OPTIONS },
+      schemaErrorFormatter: wrongRequest,
+      frameworkErrors: (error, request, reply) => this.#refuse(error, request, reply.headers(ANSWER_HEADERS)),
+      clientErrorHandler: (_error, socket) => socket.end(BAD_REQUEST),
+    });
+    const routes = new RouteTable(app);
+    app.addHook('onRequest', async (request, reply) => {
+      reply.headers(ANSWER_HEADERS);
+      if (!knowsHost(this.#host, request.headers.host)) {
+        throw new DashboardError('wrong-host', 'the Host header names another host than this port is for');
+      }
+    });
+    app.setErrorHandler((error, request, reply) => this.#refuse(error, request, reply));
+    app.setNotFoundHandler((request, reply) => this.#refuse(notFound(routes, request, reply), request, reply));
+    app.removeAllContentTypeParsers();
+    acceptJson(app);
+    app.get('/healthz', async () => ({ status: 'ok' }));
+    servePage(app, this.#options.page ?? BUILT_PAGE);
+    const api = (scope: FastifyInstance, _options: object, done: (error?: Error) => void): void =>
+      void this.#api(scope).then(() => done(), done);
+    void app.register(api, { prefix: '/api' });
+    return app;
+  }
+
+  async #api(api: FastifyInstance): Promise<void> {
+    const options = { ...this.#options, sessions: this.#sessions };
+    await api.register(cookie);
+    // What comes compressed is not unpacked: the largest body that is taken is small.
+    await api.register(compress, { encodings: ['br', 'gzip'], globalDecompression: false });
+    guard(api, this.#sessions);
+    sessionRoutes(api, options);
+    liveRoutes(api, options);
+    flowRoutes(api, options);
+    policyRoutes(api, options);
+    adminRoutes(api, options);
+  }
+
+  #refuse(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+    const refusal = refusalOf(error);
+    if (refusal === undefined && !request.raw.destroyed) {
+      const { method, routeOptions } = request;
+      this.#options.logger.error(
+        { event: 'dashboard-failed', method, route: routeOptions.url, err: error },
+        'a request of the dashboard failed',
+      );
     }
-    if (!this.#knowsHost(request.headers.host)) {
-      return { status: 421, body: { error: 'the Host header names another host than this port is for' } };
-    }
-    const [path = '/'] = (request.url ?? '/').split('?');
-    if (path === '/healthz') return { status: 200, body: { status: 'ok' } };
-    if (path === '/' || path === '/status') return { status: 200, body: this.#summary() };
-    const network = /^\/status\/([a-z0-9-]{1,63})$/.exec(path)?.[1];
-    if (network === undefined) return { status: 404, body: { error: 'there is no such page' } };
-    return this.#authorized(request) ? this.#detail(network) : unauthorized();
-  }
-
-  /**
-   * A page of another site can have its own name point at 127.0.0.1 and then read this port as its own (DNS rebinding).
-   * On loopback only loopback's names are right; on another address the name that people use is not known, but an
-   * attacker who can reach it needs no such trick.
-   */
-  #knowsHost(header: string | undefined): boolean {
-    if (!isLoopback(this.#host)) return true;
-    const name =
-      header
-        ?.replace(/:\d{1,5}$/, '')
-        .replace(/^\[(.*)\]$/, '$1')
-        .toLowerCase() ?? '';
-    return isLoopback(name) && (name === 'localhost' || isIP(name) > 0);
-  }
-
-  #authorized({ headers }: IncomingMessage): boolean {
-    const token = /^bearer ([\x21-\x7e]{1,512})$/i.exec(headers.authorization ?? '')?.[1];
-    return token !== undefined && this.#options.checkToken(token);
-  }
-
-  #summary(): unknown {
-    const { state, live, flows, version, startedMs, now } = this.#options;
-    return {
-      version,
-      uptimeSeconds: Math.floor((now() - startedMs) / 1_000),
-      networks: [...state.current.networks.values()].map((network) => {
-        const { revision, services, agents, connected } = networkStatus(network, live, flows.dropped(network.name));
-        return { name: network.name, revision, services, agents, connected };
-      }),
-    };
-  }
-
-  #detail(name: string): Reply {
-    const { state, live, flows } = this.#options;
-    const network = state.current.networks.get(name);
-    if (network === undefined) return { status: 404, body: { error: `there is no network ${name}` } };
-    return {
-      status: 200,
-      body: {
-        ...networkStatus(network, live, flows.dropped(name)),
-        serviceList: serviceStatuses(network, live),
-        agentList: agentStatuses(network, live),
-      },
-    };
+    const { status, failure } = refusal ?? INTERNAL;
+    void reply.code(status).type('application/json; charset=utf-8').send(failure);
   }
 }
 
-function unauthorized(): Reply {
-  return {
-    status: 401,
-    body: { error: 'this page needs the header "authorization: Bearer TOKEN", with the text of admin.token' },
-    headers: { 'www-authenticate': 'Bearer realm="weft-control"' },
-  };
+/** For what is no HTTP at all. */
+const BAD_REQUEST = [
+  `HTTP/1.1 400 ${STATUS_CODES[400]}`,
+  ...Object.entries(ANSWER_HEADERS).map(([name, value]) => `${name}: ${value}`),
+  'connection: close',
+  'content-length: 0',
+  '',
+  '',
+].join('\r\n');
+
+/** JSON and nothing else; a body that is empty is none. */
+function acceptJson(app: FastifyInstance): void {
+  const parse = app.getDefaultJsonParser('error', 'error');
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (body === '') done(null, undefined);
+    else void parse(request, String(body), done);
+  });
 }
 
-function send(response: ServerResponse, headOnly: boolean, { status, body, headers }: Reply): void {
-  const text = `${JSON.stringify(body)}\n`;
-  response.writeHead(status, { ...HEADERS, ...headers, 'content-length': Buffer.byteLength(text) });
-  response.end(headOnly ? undefined : text);
+function notFound(routes: RouteTable, { url }: FastifyRequest, reply: FastifyReply): DashboardError {
+  const [path = '/'] = url.split('?');
+  const methods = routes.methods(path).join(', ');
+  if (methods === '') return new DashboardError('no-such-page', 'there is no such page');
+  reply.header('allow', methods);
+  return new DashboardError('wrong-method', `only ${methods} is served here`);
 }

@@ -22,7 +22,7 @@ beforeEach(() => {
   state = openState({ store: Store.inMemory(), now });
   enroller = new Enroller({ state, now, logger: pino({ level: 'silent' }) });
   const mesh: Mesh = { network: 'prod', services: [], defaultAction: 'allow', policies: [], agents: [], tests: [] };
-  state.apply(mesh, { dryRun: false });
+  state.apply(mesh, { dryRun: false, actor: 'control' });
 });
 
 function token(rest: Partial<TokenScope> = {}): { id: string; secret: string } {
@@ -32,6 +32,7 @@ function token(rest: Partial<TokenScope> = {}): { id: string; secret: string } {
     lifetimeMs: 60_000,
     addresses: ['127.0.0.1:1'],
     pin: new Uint8Array(32),
+    actor: 'control',
   });
   return decodeJoinToken(made.text);
 }
@@ -113,7 +114,7 @@ describe('a token', () => {
     const made = token();
     const request = ask(made);
     enroller.join(request, 'test');
-    state.revokeToken(made.id);
+    state.revokeToken(made.id, 'control');
     expect(refusal(request)).toBe('token-revoked');
     expect(refusal(ask(made))).toBe('token-revoked');
   });
@@ -157,7 +158,7 @@ describe('a host', () => {
     const [box, often] = [host(), token({ reusable: true })];
     enroller.join(ask(often, {}, box), 'test');
     clock += 1;
-    state.revokeAgent('prod', 'a');
+    state.revokeAgent('prod', 'a', 'control');
     expect(refusal(ask(often, {}, box))).toBe('host-revoked');
     clock += 1;
     expect(refusal(ask(token(), {}, box))).toBeUndefined();

@@ -5,8 +5,8 @@ import { join } from 'node:path';
 import { decodeAdminToken } from '@weft/proto';
 import { certificatePin } from '@weft/proto/wire';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { openAdminToken } from './admin-token.ts';
 import { openKeys } from './certificate.ts';
+import { openCredentials } from './credentials.ts';
 
 const NOW = Date.now();
 const YEAR = 365 * 86_400_000;
@@ -56,16 +56,36 @@ test('a damaged certificate is made anew, a damaged key never', async () => {
   await expect(open()).rejects.toMatchObject({ code: 'damaged', message: expect.stringContaining('secp384r1') });
 });
 
-test('the admin token is one file, and only its text passes', async () => {
+test('two tokens are made once, for their owner alone, and only their texts pass, each for its role', async () => {
   const { pin } = await open();
-  const token = openAdminToken(directory, pin);
-  const text = readFileSync(token.path, 'utf8').trim();
-  expect(decodeAdminToken(text).pin).toEqual(pin);
-  expect(statSync(token.path).mode & 0o777).toBe(0o600);
-  expect([text, `${text}x`, text.slice(0, -1), ''].map(token.check)).toEqual([true, false, false, false]);
-  expect(openAdminToken(directory, pin)).toMatchObject({ exposed: false });
-  expect(openAdminToken(directory, pin).check(text)).toBe(true);
-  chmodSync(token.path, 0o644);
-  expect(openAdminToken(directory, pin).exposed).toBe(true);
-  expect(() => openAdminToken(directory, new Uint8Array(32))).toThrow(expect.objectContaining({ code: 'mismatch' }));
+  const { roleOf, adminTokenPath } = openCredentials(directory, pin);
+  const read = readFileSync(join(directory, 'read.token'), 'utf8').trim();
+  const admin = readFileSync(adminTokenPath, 'utf8').trim();
+  expect(adminTokenPath).toBe(join(directory, 'admin.token'));
+  for (const text of [admin, read]) expect(decodeAdminToken(text).pin).toEqual(pin);
+  for (const name of ['admin.token', 'read.token']) expect(statSync(join(directory, name)).mode & 0o777).toBe(0o600);
+  const presented = [admin, read, `${admin}x`, read.slice(0, -1), ''];
+  expect(presented.map(roleOf)).toEqual(['admin', 'read', undefined, undefined, undefined]);
+  const again = openCredentials(directory, pin);
+  expect([again.roleOf(admin), again.roleOf(read), again.exposed]).toEqual(['admin', 'read', []]);
+  chmodSync(join(directory, 'read.token'), 0o644);
+  expect(openCredentials(directory, pin).exposed).toEqual([join(directory, 'read.token')]);
+  expect(() => openCredentials(directory, new Uint8Array(32))).toThrow(expect.objectContaining({ code: 'mismatch' }));
+});
+
+test('a directory from before gets a read token, and keeps its admin token', async () => {
+  const { pin } = await open();
+  openCredentials(directory, pin);
+  const admin = readFileSync(join(directory, 'admin.token'), 'utf8');
+  rmSync(join(directory, 'read.token'));
+  const { roleOf } = openCredentials(directory, pin);
+  expect(readFileSync(join(directory, 'admin.token'), 'utf8')).toBe(admin);
+  expect(roleOf(readFileSync(join(directory, 'read.token'), 'utf8').trim())).toBe('read');
+});
+
+test('a read token that is the admin token is refused: whoever may see could act', async () => {
+  const { pin } = await open();
+  openCredentials(directory, pin);
+  writeFileSync(join(directory, 'read.token'), readFileSync(join(directory, 'admin.token')));
+  expect(() => openCredentials(directory, pin)).toThrow(expect.objectContaining({ code: 'mismatch' }));
 });

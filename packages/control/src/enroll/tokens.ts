@@ -17,12 +17,17 @@ export interface TokenOptions {
   readonly addresses: readonly string[];
   /** Of control's key, 32 bytes. */
   readonly pin: Uint8Array;
+  /** Who makes it, for the audit. */
+  readonly actor: string;
 }
 
-export function createJoinToken(state: StateStore, { scope, lifetimeMs, addresses, pin }: TokenOptions): NewToken {
+export function createJoinToken(
+  state: StateStore,
+  { scope, lifetimeMs, addresses, pin, actor }: TokenOptions,
+): NewToken {
   // 256 random bits: a hash without salt or stretching is enough to keep them.
   const secret = randomBytes(32).toString('base64url');
-  const token = state.createToken(scope, hashSecret(secret), lifetimeMs);
+  const token = state.createToken(scope, hashSecret(secret), lifetimeMs, actor);
   return { text: encodeJoinToken({ addresses, pin, id: token.id, secret }), token };
 }
 

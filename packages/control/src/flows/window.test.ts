@@ -1,104 +1,160 @@
-import type { FlowRecord } from '@weft/proto';
-import { expect, test } from 'vitest';
-import { createFlowWindow } from './window.ts';
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { pino } from 'pino';
+import { afterAll, expect, test, vi } from 'vitest';
+import { flow, flows } from './flow.fixture.ts';
+import type { FlowWindow } from './types.ts';
+import { openFlowWindow, type WindowOptions } from './window.ts';
 
-function flow(number: number, verdict: 'allow' | 'deny' = 'allow'): FlowRecord {
-  return {
-    id: String(number).padStart(16, '0'),
-    startedMs: number,
-    durationMs: 1,
-    source: 'web',
-    sourceHost: 'a',
-    service: 'redis',
-    instance: 'redis/0',
-    destinationHost: 'b',
-    port: 6379,
-    protocol: 'tcp',
-    verdict,
-    rule: 'default',
-    revision: 1,
-    outcome: verdict === 'allow' ? 'closed' : 'denied',
-    bytesSent: 0,
-    bytesReceived: 0,
-    detail: '',
-  };
+const NEVER = new AbortController().signal;
+const root = mkdtempSync(join(tmpdir(), 'weft-window-'));
+afterAll(() => rmSync(root, { recursive: true }));
+let made = 0;
+const newDirectory = (): string => join(root, String(++made));
+
+function open(directory: string, options: Partial<WindowOptions> = {}): Promise<FlowWindow> {
+  return openFlowWindow({ directory, logger: pino({ level: 'silent' }), now: Date.now, ...options });
 }
 
-const numbers = (records: readonly FlowRecord[]): number[] => records.map((record) => record.startedMs);
+const all = async (window: FlowWindow, network = 'prod', limit = 10_000): Promise<[number, string][]> =>
+  (await window.query(network, { filter: {}, limit }, NEVER)).flows
+    .map(({ record }): [number, string] => [record.startedMs, record.detail])
+    .reverse();
+const starts = async (window: FlowWindow): Promise<number[]> => (await all(window)).map(([started]) => started);
+const numbers = (from: number, to: number): number[] => flows(from, to).map(({ startedMs }) => startedMs);
 
-test('keeps the newest of each network, oldest first', () => {
-  const window = createFlowWindow(3);
-  window.add('prod', 'b', [flow(1), flow(2, 'deny'), flow(3), flow(4)], 0);
-  window.add('other', 'b', [flow(9)], 2);
-  expect(numbers(window.recent('prod', { denied: false, limit: 10 }))).toEqual([2, 3, 4]);
-  expect(numbers(window.recent('prod', { denied: false, limit: 2 }))).toEqual([3, 4]);
-  expect(numbers(window.recent('prod', { denied: true, limit: 10 }))).toEqual([2]);
-  expect(numbers(window.recent('other', { denied: false, limit: 10 }))).toEqual([9]);
-  expect([window.dropped('prod'), window.dropped('other'), window.dropped('none')]).toEqual([0, 2, 0]);
+/** A logger, and what was logged. */
+function listen() {
+  const events: string[] = [];
+  const write = (line: string): void => void events.push((JSON.parse(line) as { event: string }).event);
+  return { events, logger: pino({}, { write }) };
+}
+
+test('a question sees all that was added before it, page by page, and nothing later', async () => {
+  const window = await open(newDirectory());
+  window.add('prod', 'b', flows(1, 25), 0);
+  const asked = window.query('prod', { filter: {}, limit: 10 }, NEVER);
+  window.add('prod', 'b', flows(26, 30), 0);
+  const pages: number[][] = [];
+  for (
+    let page = await asked;
+    ;
+    page = await window.query('prod', { filter: {}, limit: 10, before: page.older }, NEVER)
+  ) {
+    pages.push(page.flows.map(({ record }) => record.startedMs));
+    if (page.older === undefined) break;
+  }
+  expect(pages).toEqual([numbers(16, 25).reverse(), numbers(6, 15).reverse(), numbers(1, 5).reverse()]);
+  expect(window.kept).toMatchObject({ records: 30 });
+  await window.close();
 });
 
-test('a watcher gets what ends after it came, and nothing of another network', async () => {
-  const window = createFlowWindow(100);
-  window.add('prod', 'b', [flow(1)], 0);
+test('the past and what follows meet: nothing twice, nothing left out', async () => {
+  const window = await open(newDirectory());
+  window.add('prod', 'b', flows(1, 3), 0);
   const end = new AbortController();
-  const seen: number[] = [];
-  const watching = (async () => {
-    for await (const { record, missed } of window.follow('prod', { denied: false }, end.signal)) {
-      expect(missed).toBe(0);
-      seen.push(record.startedMs);
-      if (seen.length === 3) end.abort();
-    }
-  })();
-  await Promise.resolve();
-  window.add('prod', 'b', [flow(2)], 0);
-  window.add('other', 'b', [flow(99)], 0);
-  window.add('prod', 'b', [flow(3), flow(4)], 0);
-  await watching;
-  expect(seen).toEqual([2, 3, 4]);
+  const coming = window.follow('prod', {}, end.signal);
+  const past = window.query('prod', { filter: {}, limit: 100 }, NEVER);
+  window.add('prod', 'b', flows(4, 5), 0);
+  const seen = (await past).flows.map(({ record }) => record.startedMs).reverse();
+  window.add('prod', 'b', flows(6, 6), 0);
+  for await (const { record, missed } of coming) {
+    expect(missed).toBe(0);
+    seen.push(record.startedMs);
+    if (record.startedMs === 6) end.abort();
+  }
+  expect(seen).toEqual([1, 2, 3, 4, 5, 6]);
+  await window.close();
 });
 
-test.each([
-  { denied: false, missed: 8 },
-  { denied: true, missed: 4 },
-])('a slow watcher is told exactly what it missed (denied only: $denied)', async ({ denied, missed }) => {
-  const window = createFlowWindow(4);
-  const end = new AbortController();
-  const watcher = window.follow('prod', { denied }, end.signal)[Symbol.asyncIterator]();
-  const first = watcher.next();
-  window.add('prod', 'b', [flow(0, 'deny')], 0);
-  expect(await first).toMatchObject({ value: { missed: 0 } });
-  for (let number = 1; number <= 12; number += 1)
-    window.add('prod', 'b', [flow(number, number % 2 === 1 ? 'deny' : 'allow')], 0);
-  expect(await watcher.next()).toMatchObject({ value: { record: { startedMs: 9 }, missed } });
-  expect(await watcher.next()).toMatchObject({ value: { missed: 0 } });
-  end.abort();
-  expect(await watcher.next()).toMatchObject({ done: true });
+test('a restart keeps records, the cursors go on, and a flow told before is still known', async () => {
+  const directory = newDirectory();
+  const first = await open(directory);
+  first.add('prod', 'a', [flow(1, { detail: 'by the source' }), flow(2)], 0);
+  first.add('dev', 'b', [flow(3)], 0);
+  await first.close();
+  const again = await open(directory);
+  again.add('prod', 'b', [flow(1, { detail: 'by the destination' }), flow(4)], 0);
+  expect(await all(again)).toEqual([
+    [1, 'by the destination'],
+    [2, ''],
+    [4, ''],
+  ]);
+  expect(await all(again, 'dev')).toEqual([[3, '']]);
+  const { flows: kept } = await again.query('prod', { filter: {}, limit: 10 }, NEVER);
+  expect(kept.map(({ cursor }) => cursor)).toEqual([expect.toSatisfy((cursor) => (cursor as number) > 3), 2, 1]);
+  await again.close();
 });
 
-test('a watcher that waits ends when its signal aborts', async () => {
-  const window = createFlowWindow(4);
-  const end = new AbortController();
-  const watcher = window.follow('prod', { denied: false }, end.signal)[Symbol.asyncIterator]();
-  const waiting = watcher.next();
-  end.abort();
-  expect(await waiting).toMatchObject({ done: true });
+test('control that is killed loses what was not written yet, and nothing before it', async () => {
+  const directory = newDirectory();
+  const writer = spawn(process.execPath, [join(import.meta.dirname, 'writer.fixture.ts'), directory], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const exited = new Promise<void>((resolve) => writer.once('exit', () => resolve()));
+  let told = 0;
+  for await (const line of createInterface({ input: writer.stdout })) {
+    told = Number(line);
+    if (told >= 3_500) writer.kill('SIGKILL');
+  }
+  await exited;
+  const window = await open(directory);
+  const kept = await starts(window);
+  expect(kept.length).toBeGreaterThanOrEqual(told);
+  expect(kept).toEqual(numbers(1, kept.length));
+  expect(window.kept.records).toBe(kept.length);
+  const { buckets } = await window.history('prod', { buckets: 10 }, NEVER);
+  expect(buckets.reduce((sum, { allowed }) => sum + allowed, 0)).toBe(kept.length);
+  await window.close();
 });
 
-test('a flow that both agents tell of stands once, in the words of its destination', () => {
-  const window = createFlowWindow(3);
-  const told = (detail: string, change: Partial<FlowRecord> = {}): FlowRecord => ({ ...flow(1), detail, ...change });
-  const details = () => window.recent('prod', { denied: false, limit: 10 }).map(({ detail }) => detail);
-  window.add('prod', 'a', [told('by the source')], 0);
-  window.add('prod', 'b', [told('by the destination')], 0);
-  expect(details()).toEqual(['by the destination']);
-  window.add('prod', 'a', [told('by the source again')], 0);
-  expect(details()).toEqual(['by the destination']);
-  // An id that another flow bears, by chance or on purpose, hides nothing.
-  window.add('prod', 'c', [told('of other hosts', { sourceHost: 'a', destinationHost: 'c' })], 0);
-  window.add('prod', 'b', [told('denied', { verdict: 'deny' })], 0);
-  expect(details()).toEqual(['by the destination', 'of other hosts', 'denied']);
-  // What has left the window is forgotten.
-  window.add('prod', 'b', [flow(2), flow(3), flow(4)], 0);
-  window.add('prod', 'b', [told('once more')], 0);
-  expect(details()).toEqual(['', '', 'once more']);
+test('what finds no place in the queue is counted, and told of once', async () => {
+  const { events, logger } = listen();
+  const entry = new URL('./idle-entry.fixture.ts', import.meta.url);
+  const window = await open(newDirectory(), { entry, logger, mostQueued: 5_000 });
+  window.add('prod', 'b', flows(1, 6_000), 7);
+  window.add('dev', 'b', flows(1, 10), 0);
+  expect([window.dropped('prod'), window.dropped('dev'), window.dropped('none')]).toEqual([1_007, 10, 0]);
+  expect(events).toEqual(['flows-dropped']);
+  const abort = new AbortController();
+  const asked = window.query('prod', { filter: {}, limit: 1 }, abort.signal);
+  abort.abort(new Error('given up'));
+  await expect(asked).rejects.toThrow('given up');
+});
+
+test('at most so many questions wait', async () => {
+  const entry = new URL('./idle-entry.fixture.ts', import.meta.url);
+  const window = await open(newDirectory(), { entry });
+  const query = (): Promise<unknown> => window.query('prod', { filter: {}, limit: 1 }, NEVER);
+  const waiting = Array.from({ length: 64 }, query);
+  await expect(query()).rejects.toMatchObject({ code: 'busy' });
+  const settled = Promise.allSettled(waiting);
+  await window.close();
+  expect(new Set((await settled).map(({ status }) => status))).toEqual(new Set(['rejected']));
+  await expect(query()).rejects.toMatchObject({ code: 'closed' });
+});
+
+test('a thread that dies is started again; what it had is counted, and the rest is kept', async () => {
+  const { events, logger } = listen();
+  const entry = new URL('./dying-entry.fixture.ts', import.meta.url);
+  const window = await open(newDirectory(), { entry, logger });
+  window.add('prod', 'b', flows(1, 10), 0);
+  expect(await starts(window)).toHaveLength(10);
+  window.add('prod', 'b', [flow(11), flow(12, { detail: 'dies' })], 0);
+  await expect(starts(window)).rejects.toMatchObject({ code: 'thread-ended' });
+  expect(window.dropped('prod')).toBe(2);
+  // While it is away.
+  window.add('prod', 'b', flows(13, 14), 0);
+  await vi.waitFor(async () => expect(await starts(window)).toEqual([...numbers(1, 10), 13, 14]), 10_000);
+  expect(events).toContain('flows-thread-ended');
+  await window.close();
+});
+
+test('a window that cannot be opened is told at once', async () => {
+  const directory = newDirectory();
+  writeFileSync(directory, 'a file');
+  await expect(open(directory)).rejects.toMatchObject({ name: 'FlowsError', code: 'failed' });
 });

@@ -1,163 +1,81 @@
 /**
- * The newest ended flows of each network, for `weft flows` and the dashboard. A ring: the oldest record makes room for the
- * newest, and a watcher is a place in the ring, not a queue, so that a slow one costs nothing and is told what it missed.
+ * The window of ended flows: the newest of each network in memory, for those who follow and to tell a flow that both its ends
+ * report; all of them on disk, by a thread of its own.
  */
-import type { FlowRecord } from '@weft/proto';
+import type { Logger } from 'pino';
+import { FlowKeeper } from './keeper.ts';
+import { FLOW_LIMITS, type FlowLimits } from './limits.ts';
+import { FlowRing } from './ring.ts';
+import type { FlowWindow } from './types.ts';
 
-export interface FlowFilter {
-  /** Only flows whose verdict was deny. */
-  readonly denied: boolean;
+export type { FlowWindow } from './types.ts';
+
+export interface WindowOptions {
+  readonly directory: string;
+  readonly logger: Logger;
+  /** Milliseconds since the Unix epoch. */
+  readonly now: () => number;
+  readonly limits?: Partial<FlowLimits>;
+  /** Of each network, in memory. */
+  readonly newest?: number;
+  /** Records that may wait for the disk. */
+  readonly mostQueued?: number;
+  /** For tests: another thread. */
+  readonly entry?: URL;
 }
 
-export interface WatchedFlow {
-  readonly record: FlowRecord;
-  /** Records that passed the filter and were overwritten before this watcher read them, just before this one. */
-  readonly missed: number;
-}
+const NEWEST = 10_000;
+/**
+ * Cursors left out at a start: more than records could have been given one, and not been written, when control was killed.
+ * So no cursor ever stands for two records.
+ */
+const SKIPPED_CURSORS = 1_000_000;
 
-export interface FlowWindow {
-  /**
-   * Takes ended flows of one network, oldest first, from the agent on `host`, and how many it lost on the way. When a
-   * tunnel breaks, both agents may tell of a flow, for neither knows whether the other still can: the destination's word
-   * stands, the source's fills in where there is none.
-   */
-  add(network: string, host: string, records: readonly FlowRecord[], dropped: number): void;
-  /** The newest `limit` of the window that pass the filter, oldest first. */
-  recent(network: string, options: FlowFilter & { readonly limit: number }): FlowRecord[];
-  /** Each flow that ends from now on. Returns when the signal aborts. */
-  follow(network: string, filter: FlowFilter, signal: AbortSignal): AsyncIterable<WatchedFlow>;
-  /** Records lost between agents and the window since control started. */
-  dropped(network: string): number;
-}
-
-export function createFlowWindow(capacity = 10_000): FlowWindow {
+/** Opens the window in this directory, and makes it when it is not there; the caller holds the lock on control's data. */
+export async function openFlowWindow(options: WindowOptions): Promise<FlowWindow> {
+  const { directory, logger, now, newest = NEWEST, mostQueued, entry } = options;
   const rings = new Map<string, FlowRing>();
+  let cursor = 0;
   const ringOf = (network: string): FlowRing => {
-    let ring = rings.get(network);
-    if (ring === undefined) {
-      ring = new FlowRing(capacity);
-      rings.set(network, ring);
-    }
+    const known = rings.get(network);
+    if (known !== undefined) return known;
+    const ring = new FlowRing(newest, {
+      added(record) {
+        cursor += 1;
+        keeper.add(network, record, { cursor, atMs: now(), replaces: false });
+        return cursor;
+      },
+      replaced: (told, record) => keeper.add(network, record, { cursor: told, atMs: now(), replaces: true }),
+    });
+    rings.set(network, ring);
     return ring;
   };
+  const keeper = new FlowKeeper({
+    start: { directory, limits: { ...FLOW_LIMITS, ...options.limits }, restore: newest },
+    logger,
+    lost: (network, records) => {
+      ringOf(network).dropped += records;
+    },
+    restored: (flows) => {
+      for (const flow of flows.toReversed()) ringOf(flow.network).restore(flow);
+    },
+    ...(mostQueued === undefined ? {} : { mostQueued }),
+    ...(entry === undefined ? {} : { entry }),
+  });
+  await keeper.ready;
+  if (keeper.last > 0) cursor = keeper.last + SKIPPED_CURSORS;
+
   return {
     add: (network, host, records, dropped) => ringOf(network).add(host, records, dropped),
-    recent: (network, { denied, limit }) => rings.get(network)?.recent(denied, limit) ?? [],
-    follow: (network, { denied }, signal) => ringOf(network).follow(denied, signal),
+    // What is added later has a higher cursor: who follows from the same turn on misses nothing, and gets nothing twice.
+    query: (network, query, signal) =>
+      keeper.query(network, { ...query, before: Math.min(query.before ?? Infinity, cursor + 1) }, signal),
+    history: (network, query, signal) => keeper.history(network, query, signal),
+    follow: (network, filter, signal) => ringOf(network).follow(filter, signal),
     dropped: (network) => rings.get(network)?.dropped ?? 0,
+    get kept() {
+      return keeper.kept;
+    },
+    close: () => keeper.close(),
   };
-}
-
-interface Slot {
-  readonly record: FlowRecord;
-  /** Denied flows before this one since control started: makes the count of missed ones exact under the filter. */
-  readonly deniedBefore: number;
-}
-
-class FlowRing {
-  dropped = 0;
-  readonly #capacity: number;
-  readonly #slots: Slot[] = [];
-  /** Where each flow of the window stands, by `flowKey`. */
-  readonly #numbers = new Map<string, number>();
-  /** Records ever added; record number n stands in slot n modulo capacity. */
-  #added = 0;
-  #denied = 0;
-  readonly #wakers = new Set<() => void>();
-
-  constructor(capacity: number) {
-    this.#capacity = capacity;
-  }
-
-  add(host: string, records: readonly FlowRecord[], dropped: number): void {
-    this.dropped += dropped;
-    for (const record of records) {
-      const told = this.#numbers.get(flowKey(record));
-      if (told === undefined) this.#append(record);
-      else if (record.destinationHost === host) this.#replace(told, record);
-    }
-    for (const wake of this.#wakers) wake();
-  }
-
-  #append(record: FlowRecord): void {
-    const place = this.#added % this.#capacity;
-    const gone = this.#slots[place];
-    if (gone !== undefined) this.#numbers.delete(flowKey(gone.record));
-    this.#slots[place] = { record, deniedBefore: this.#denied };
-    this.#numbers.set(flowKey(record), this.#added);
-    this.#added += 1;
-    if (record.verdict === 'deny') this.#denied += 1;
-  }
-
-  /** A verdict that differs is told as well, not instead: what a watcher has counted must stay true. */
-  #replace(number: number, record: FlowRecord): void {
-    const slot = this.#slot(number);
-    if (slot.record.verdict === record.verdict) this.#slots[number % this.#capacity] = { ...slot, record };
-    else this.#append(record);
-  }
-
-  recent(denied: boolean, limit: number): FlowRecord[] {
-    const found: FlowRecord[] = [];
-    for (let number = this.#added - 1; number >= this.#oldest() && found.length < limit; number -= 1) {
-      const { record } = this.#slot(number);
-      if (passes(record, denied)) found.push(record);
-    }
-    return found.reverse();
-  }
-
-  async *follow(denied: boolean, signal: AbortSignal): AsyncGenerator<WatchedFlow> {
-    let next = this.#added;
-    let deniedSeen = this.#denied;
-    let missed = 0;
-    while (!signal.aborted) {
-      const oldest = this.#oldest();
-      if (next < oldest) {
-        const { deniedBefore } = this.#slot(oldest);
-        missed += denied ? deniedBefore - deniedSeen : oldest - next;
-        next = oldest;
-        deniedSeen = deniedBefore;
-      }
-      if (next === this.#added) {
-        await this.#more(signal);
-        continue;
-      }
-      const { record } = this.#slot(next);
-      next += 1;
-      if (record.verdict === 'deny') deniedSeen += 1;
-      if (!passes(record, denied)) continue;
-      yield { record, missed };
-      missed = 0;
-    }
-  }
-
-  #oldest(): number {
-    return Math.max(0, this.#added - this.#capacity);
-  }
-
-  #slot(number: number): Slot {
-    const slot = this.#slots[number % this.#capacity];
-    if (slot === undefined) throw new RangeError(`flow ${number} is not in the window`);
-    return slot;
-  }
-
-  #more(signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const done = (): void => {
-        this.#wakers.delete(done);
-        signal.removeEventListener('abort', done);
-        resolve();
-      };
-      this.#wakers.add(done);
-      signal.addEventListener('abort', done, { once: true });
-    });
-  }
-}
-
-/** The id alone would let an agent speak for others' flows: the source chooses it. */
-function flowKey({ id, sourceHost, destinationHost }: FlowRecord): string {
-  return `${id} ${sourceHost} ${destinationHost}`;
-}
-
-function passes(record: FlowRecord, denied: boolean): boolean {
-  return !denied || record.verdict === 'deny';
 }

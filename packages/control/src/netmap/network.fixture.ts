@@ -62,7 +62,7 @@ export function joinHost(state: StateStore, network: string, host: TestHost): Jo
     reusable: false,
     ephemeral: host.ephemeral ?? false,
   };
-  const token = state.createToken(scope, secretHash, 60_000);
+  const token = state.createToken(scope, secretHash, 60_000, 'control');
   const identity = nacl.sign.keyPair();
   const { agent } = state.join({
     token,
@@ -77,7 +77,7 @@ export function joinHost(state: StateStore, network: string, host: TestHost): Jo
 /** A network with its hosts joined and an instance of each service on each host that may run it. */
 export function networkOf(declared: Mesh, hosts: readonly TestHost[]): NetworkState {
   const state = emptyState();
-  state.apply(declared, { dryRun: false });
+  state.apply(declared, { dryRun: false, actor: 'control' });
   for (const host of hosts) {
     const { agent } = joinHost(state, declared.network, host);
     state.registerInstances(agent.id, agent.services);

@@ -1,48 +1,71 @@
-/** Stands before every method of the admin service: no bearer, no call. */
-import { type Metadata, ServerInterceptingCall, type ServerInterceptor, status } from '@grpc/grpc-js';
+/** Stands before every method of the admin service: no bearer, no call; and a bearer who may only see, no change. */
+import { Metadata, ServerInterceptingCall, type ServerInterceptor, type StatusObject, status } from '@grpc/grpc-js';
 import type { Logger } from 'pino';
+import type { RefusalAudit } from '../audit/refusals.ts';
+import type { Credentials } from '../enroll/credentials.ts';
 import type { FailureCounter } from '../failures.ts';
+import { observedHost } from '../watch/observed.ts';
+import type { CallActors } from './call-actors.ts';
+import { ADMIN_PATHS, READ_PATHS } from './roles.ts';
+import { ERROR_CODE_KEY } from './status.ts';
 
 export const ADMIN_PREFIX = '/weft.v1.AdminService/';
 
 export interface AdminAuthOptions {
-  /** Compares in constant time. */
-  readonly check: (token: string) => boolean;
+  readonly credentials: Credentials;
+  /** Told who makes each call that is let through. */
+  readonly actors: CallActors;
   readonly failures: FailureCounter;
+  readonly refusals: RefusalAudit;
   readonly logger: Logger;
 }
 
 /** Refuses on the headers, so that nothing of an unproven caller's message is read. */
-export function adminAuth({ check, failures, logger }: AdminAuthOptions): ServerInterceptor {
+export function adminAuth({ credentials, actors, failures, refusals, logger }: AdminAuthOptions): ServerInterceptor {
   return (method, call) => {
-    if (!method.path.startsWith(ADMIN_PREFIX)) return new ServerInterceptingCall(call);
+    const { path } = method;
+    if (!path.startsWith(ADMIN_PREFIX)) return new ServerInterceptingCall(call);
     return new ServerInterceptingCall(call, {
       start: (next) => {
         next({
           onReceiveMetadata: (metadata, proceed) => {
             const token = bearer(metadata);
-            if (token !== undefined && check(token)) {
+            const role = token === undefined ? undefined : credentials.roleOf(token);
+            const address = observedHost(call.getPeer()) || 'unknown';
+            if (role === 'admin' || (role === 'read' && READ_PATHS.has(path))) {
+              actors.admit(metadata, { role, address });
               proceed(metadata);
               return;
             }
-            const { remoteAddress } = call.getConnectionInfo();
             // The right token is let through however often its address failed before: who shares the address, such as
             // another user of this host, must not be able to lock the operator out. 256 bits cannot be guessed anyway;
             // the limit keeps the log readable and the answer cheap.
-            if (failures.note(remoteAddress ?? 'unknown')) {
-              call.sendStatus({
-                code: status.RESOURCE_EXHAUSTED,
-                details: 'too many calls with a wrong admin token from this address; wait a minute and check the token',
-              });
-              return;
-            }
-            logger.warn({ event: 'admin-refused', peer: call.getPeer(), method: method.path }, 'admin call refused');
-            call.sendStatus({ code: status.UNAUTHENTICATED, details: refusal(token) });
+            const tooMany = failures.note(address);
+            if (ADMIN_PATHS.has(path))
+              refusals.note({ role: role ?? 'nobody', address }, path.slice(ADMIN_PREFIX.length));
+            if (!tooMany)
+              logger.warn({ event: 'admin-refused', peer: call.getPeer(), method: path, role }, 'admin call refused');
+            if (role === 'read') call.sendStatus(notAdmin());
+            else if (tooMany) call.sendStatus(tooManyTries());
+            else call.sendStatus({ code: status.UNAUTHENTICATED, details: refusal(token) });
           },
         });
       },
     });
   };
+}
+
+function notAdmin(): StatusObject {
+  const metadata = new Metadata();
+  metadata.set(ERROR_CODE_KEY, 'not-admin');
+  const details =
+    "this call needs the admin token, and the token given is the read token, which only sees; use the text of admin.token in control's data directory";
+  return { code: status.PERMISSION_DENIED, details, metadata };
+}
+
+function tooManyTries(): StatusObject {
+  const details = 'too many calls with a wrong admin token from this address; wait a minute and check the token';
+  return { code: status.RESOURCE_EXHAUSTED, details, metadata: new Metadata() };
 }
 
 function refusal(token: string | undefined): string {

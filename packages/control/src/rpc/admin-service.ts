@@ -1,5 +1,4 @@
 /** The admin service: requests checked, changes handed to the state, answers made from it. */
-import { networkInterfaces } from 'node:os';
 import {
   type AdminHandlers,
   actionCodec,
@@ -11,32 +10,35 @@ import {
   protocolCodec,
 } from '@weft/proto/wire';
 import type { Logger } from 'pino';
-import { createJoinToken } from '../enroll/tokens.ts';
+import { actorName } from '../audit/entry.ts';
+import type { Actor, AuditLog } from '../audit/types.ts';
 import type { FlowWindow } from '../flows/window.ts';
 import type { StateStore } from '../state/types.ts';
+import type { Traffic } from '../traffic/types.ts';
+import type { CallActors } from './call-actors.ts';
+import { createToken } from './create-token.ts';
 import type { Explain } from './explain.ts';
+import { readFlowHistory, readFlowWatch } from './flow-request.ts';
 import { serverStream, unary } from './handler.ts';
-import { agentStatuses, networkStatus, serviceStatuses, tokenStatus } from './listings.ts';
+import { reachStatus, revisionStatus } from './history-listings.ts';
+import { agentStatuses, networkStatus, serviceStatuses, tokenStatus, trafficListing } from './listings.ts';
 import type { EnforcementWaiter, LiveAgents } from './live.ts';
-import {
-  readFlowLimit,
-  readName,
-  readTokenNetwork,
-  readTokenOrder,
-  readWait,
-  requireNetwork,
-  requireNetworkOfAgent,
-  selectNetworks,
-} from './request.ts';
-import { tokenAddresses } from './token-addresses.ts';
-import { watchFlows } from './watch-flows.ts';
+import type { ReachOf } from './reach.ts';
+import { readAuditLimit, readRevisionLimit, readWait, requireNetwork, selectNetworks } from './request.ts';
+import { revokeAgent, revokeToken } from './revoke.ts';
+import { historyToWire, watchFlows } from './watch-flows.ts';
 
 export interface AdminServiceOptions {
   readonly state: StateStore;
   readonly live: LiveAgents;
   readonly enforcement: EnforcementWaiter;
   readonly explain: Explain;
+  readonly reach: ReachOf;
+  readonly audit: AuditLog;
+  /** Knows who makes each call. */
+  readonly actors: CallActors;
   readonly flows: FlowWindow;
+  readonly traffic: Pick<Traffic, 'list' | 'omitted'>;
   /** Of control's key, 32 bytes. */
   readonly pin: Uint8Array;
   readonly advertise: readonly string[];
@@ -44,18 +46,21 @@ export interface AdminServiceOptions {
   readonly listening: () => { readonly host: string; readonly port: number };
   readonly version: string;
   readonly startedMs: number;
+  /** Milliseconds since the Unix epoch. */
+  readonly now: () => number;
   readonly logger: Logger;
 }
 
 export function adminHandlers(options: AdminServiceOptions): AdminHandlers {
-  const { state, live, flows, logger } = options;
+  const { state, live, flows, actors, logger } = options;
   const answer = unary(logger);
 
   return {
-    apply: answer(({ request, signal }) => apply(options, request, signal)),
+    apply: answer(({ request, metadata, signal }) => apply(options, request, actors.of(metadata), signal)),
 
     getMesh: answer(({ request }) => {
-      const { mesh, revision } = requireNetwork(state.current, request.network);
+      const network = requireNetwork(state.current, request.network);
+      const { mesh, revision } = request.revision === 0 ? network : state.meshAt(network.name, request.revision);
       return { mesh: meshToWire(mesh), revision };
     }),
 
@@ -72,31 +77,17 @@ export function adminHandlers(options: AdminServiceOptions): AdminHandlers {
     })),
 
     listAgents: answer(({ request }) => ({
-      agents: agentStatuses(requireNetwork(state.current, request.network), live),
+      agents: agentStatuses(requireNetwork(state.current, request.network), live, options.now()),
     })),
 
-    revokeAgent: answer(({ request }) => {
-      const agent = readName(request.agent, 'agent');
-      const network = requireNetworkOfAgent(state.current, request.network, agent);
-      const { agentId, host, revision } = state.revokeAgent(network.name, agent);
-      logger.info({ event: 'agent-revoked', network: network.name, host, agent: agentId, revision }, 'agent revoked');
+    revokeAgent: answer(({ request, metadata }) => {
+      const { agentId, revision } = revokeAgent(options, request, actors.of(metadata));
       return { agentId, revision };
     }),
 
-    createToken: answer(({ request, authority }) => {
-      const network = readTokenNetwork(state.current, request.network);
-      const networkCreated = !state.current.networks.has(network);
-      const { scope, lifetimeMs, addresses: requested } = readTokenOrder(request, network);
-      const { advertise, pin } = options;
-      const addresses = tokenAddresses({
-        requested,
-        advertise,
-        listen: options.listening(),
-        authority,
-        interfaces: networkInterfaces(),
-      });
-      const { text, token } = createJoinToken(state, { scope, lifetimeMs, addresses, pin });
-      logger.info({ event: 'token-created', network, token: token.id, networkCreated }, 'join token created');
+    createToken: answer(({ request, metadata, authority }) => {
+      const by = { actor: actors.of(metadata), authority };
+      const { text, token, networkCreated } = createToken(options, request, by);
       return { token: text, tokenId: token.id, expiresMs: token.expiresMs, networkCreated };
     }),
 
@@ -104,9 +95,8 @@ export function adminHandlers(options: AdminServiceOptions): AdminHandlers {
       tokens: state.tokens(requireNetwork(state.current, request.network).name).map(tokenStatus),
     })),
 
-    revokeToken: answer(({ request }) => {
-      const { hosts, revision } = state.revokeToken(readName(request.tokenId, 'token_id'));
-      logger.info({ event: 'token-revoked', token: request.tokenId, hosts, revision }, 'join token revoked');
+    revokeToken: answer(({ request, metadata }) => {
+      const { hosts, revision } = revokeToken(options, request.tokenId, actors.of(metadata));
       return { hosts: [...hosts], revision };
     }),
 
@@ -131,28 +121,53 @@ export function adminHandlers(options: AdminServiceOptions): AdminHandlers {
 
     watchFlows: serverStream(logger, ({ request, signal, write }) => {
       const { name } = requireNetwork(state.current, request.network);
-      const { denied, follow } = request;
-      return watchFlows(flows, { network: name, denied, follow, limit: readFlowLimit(request.limit) }, signal, write);
+      return watchFlows(flows, name, readFlowWatch(request), signal, write);
     }),
 
-    getFlowHistory: answer(() => ({})),
-    listTraffic: answer(() => ({})),
-    listReach: answer(() => ({})),
-    listRevisions: answer(() => ({})),
-    listAudit: answer(() => ({})),
+    getFlowHistory: answer(async ({ request, signal }) => {
+      const { name } = requireNetwork(state.current, request.network);
+      return historyToWire(await flows.history(name, readFlowHistory(request), signal));
+    }),
+    listTraffic: answer(({ request }) =>
+      trafficListing(options.traffic, requireNetwork(state.current, request.network).name),
+    ),
+    listReach: answer(async ({ request, signal }) => {
+      const network = requireNetwork(state.current, request.network);
+      const reach = await options.reach(network, request.service, signal);
+      return { reach: reach.map(reachStatus), revision: network.revision };
+    }),
+
+    listRevisions: answer(({ request }) => {
+      const { name } = requireNetwork(state.current, request.network);
+      return { revisions: state.revisions(name, readRevisionLimit(request.limit)).map(revisionStatus) };
+    }),
+
+    listAudit: answer(({ request }) => {
+      const network = request.network === '' ? '' : requireNetwork(state.current, request.network).name;
+      const limit = readAuditLimit(request.limit);
+      const entries = options.audit.list({
+        network,
+        limit,
+        ...(request.before === 0 ? {} : { before: request.before }),
+      });
+      return { entries: entries.map((entry) => ({ ...entry })) };
+    }),
   };
 }
 
 async function apply(
   { state, enforcement, logger }: AdminServiceOptions,
   request: pb.ApplyRequest,
+  by: Actor,
   signal: AbortSignal,
 ): Promise<pb.ApplyResponse> {
   const timeoutMs = readWait(request.timeoutMs);
   const mesh = meshFromWire(request.mesh);
-  const { revision, changes, warnings } = state.apply(mesh, { dryRun: request.dryRun });
+  const actor = actorName(by);
+  const { revision, changes, warnings } = state.apply(mesh, { dryRun: request.dryRun, actor });
   if (!request.dryRun && changes.length > 0) {
-    logger.info({ event: 'mesh-applied', network: mesh.network, revision, changes: changes.length }, 'mesh applied');
+    const { network } = mesh;
+    logger.info({ event: 'mesh-applied', network, revision, changes: changes.length, actor }, 'mesh applied');
   }
   const stragglers =
     request.wait && !request.dryRun ? await enforcement.waitEnforced(mesh.network, revision, timeoutMs, signal) : [];

@@ -26,14 +26,20 @@ import {
 } from '@weft/proto/wire';
 import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { openAuditLog } from '../audit/log.ts';
+import { RefusalAudit } from '../audit/refusals.ts';
 import { openKeys } from '../enroll/certificate.ts';
 import { FailureCounter } from '../failures.ts';
-import { createFlowWindow, type FlowWindow } from '../flows/window.ts';
+import { createFlowWindow } from '../flows/memory-window.fixture.ts';
+import type { FlowWindow } from '../flows/types.ts';
 import { openState } from '../state/state.ts';
 import type { StateStore } from '../state/types.ts';
 import { Store } from '../store/store.ts';
+import { createTraffic } from '../traffic/traffic.ts';
 import { adminAuth } from './admin-auth.ts';
 import { adminHandlers } from './admin-service.ts';
+import { CallActors } from './call-actors.ts';
+import { createReach } from './reach.ts';
 import { ControlServer } from './server.ts';
 import { ERROR_CODE_KEY } from './status.ts';
 
@@ -55,7 +61,10 @@ let credentials: ChannelCredentials;
 let waited: unknown[];
 
 beforeAll(async () => {
-  state = openState({ store: Store.inMemory(), now: Date.now });
+  const store = Store.inMemory();
+  state = openState({ store, now: Date.now });
+  const audit = openAuditLog({ store, now: Date.now });
+  const actors = new CallActors();
   flows = createFlowWindow();
   const admin = adminHandlers({
     state,
@@ -75,15 +84,22 @@ beforeAll(async () => {
       steps: ['one'],
     }),
     flows,
+    traffic: createTraffic({ now: Date.now }),
+    reach: createReach(),
+    audit,
+    actors,
     pin: keys.pin,
     advertise: [],
     listening: () => ({ host: '127.0.0.1', port: 7400 }),
     version: '1.2.3',
     startedMs: 5,
+    now: Date.now,
     logger,
   });
   const failures = new FailureCounter({ failures: 3, windowMs: 60_000, remembered: 8 }, Date.now);
-  const interceptors = [adminAuth({ check: (token) => token === TOKEN, failures, logger })];
+  const refusals = new RefusalAudit({ audit, now: Date.now, logger });
+  const known = { roleOf: (token: string) => (token === TOKEN ? ('admin' as const) : undefined) };
+  const interceptors = [adminAuth({ credentials: known, actors, failures, refusals, logger })];
   server = new ControlServer({ ...keys, admin, agents: noAgents, interceptors, logger });
   const { port } = await server.listen({ host: '127.0.0.1', port: 0 });
   address = `127.0.0.1:${port}`;
@@ -173,7 +189,14 @@ test('tokens are made, listed without secrets, and revoked', async () => {
   expect(Buffer.from(token.pin).equals(keys.pin)).toBe(true);
   const { tokens } = await ask(adminService.listTokens, {});
   expect(tokens).toMatchObject([
-    { tokenId: made.tokenId, services: ['redis'], host: 'build-3', uses: 0, revoked: false },
+    {
+      tokenId: made.tokenId,
+      services: ['redis'],
+      host: 'build-3',
+      uses: 0,
+      revoked: false,
+      createdMs: made.expiresMs - 60_000,
+    },
   ]);
   expect(JSON.stringify(tokens)).not.toContain(token.secret);
   expect(await ask(adminService.revokeToken, { tokenId: made.tokenId })).toMatchObject({ hosts: [] });
@@ -187,6 +210,48 @@ test('tokens are made, listed without secrets, and revoked', async () => {
     'ttl_seconds',
     'addresses[0]',
   ]);
+});
+
+test('reach, revisions, a mesh from before, and who did it', async () => {
+  const { reach, revision } = await ask(adminService.listReach, { service: 'redis' });
+  expect(revision).toBe(1);
+  expect(reach).toEqual([
+    {
+      source: 'redis',
+      ports: redis.ports,
+      verdict: 1,
+      rule: 'default',
+      reason: 'no policy is about redis to redis:6379/tcp, and the default is allow',
+    },
+    expect.objectContaining({ source: 'internet', verdict: 2, rule: 'builtin:ingress' }),
+  ]);
+  expect((await refusal(ask(adminService.listReach, { service: 'nope' }))).code).toBe(status.NOT_FOUND);
+
+  const web = { name: 'web', kind: 2, ports: [{ protocol: 1, first: 80, last: 80 }] };
+  await ask(adminService.apply, { mesh: { network: 'prod', services: [redis, web] } });
+  await ask(adminService.apply, { mesh: { network: 'prod', services: [redis] } });
+  const { revisions } = await ask(adminService.listRevisions, {});
+  expect(revisions.map((one) => [one.revision, one.changes.map(({ subject }) => subject)])).toEqual([
+    [3, ['service web']],
+    [2, ['service web']],
+    [1, ['network prod', 'service redis']],
+  ]);
+  expect((await ask(adminService.listRevisions, { limit: 1 })).revisions.map((one) => one.revision)).toEqual([3]);
+  expect((await refusal(ask(adminService.listRevisions, { limit: 201 }))).code).toBe(status.INVALID_ARGUMENT);
+  const names = async (asked: number): Promise<string[] | undefined> =>
+    (await ask(adminService.getMesh, { revision: asked })).mesh?.services.map(({ name }) => name);
+  expect([await names(1), await names(2), await names(0)]).toEqual([['redis'], ['redis', 'web'], ['redis']]);
+  expect((await refusal(ask(adminService.getMesh, { revision: 4 }))).code).toBe(status.NOT_FOUND);
+
+  const { entries } = await ask(adminService.listAudit, { network: 'prod', limit: 2 });
+  expect(entries).toMatchObject([
+    { actor: 'admin 127.0.0.1', action: 'apply', subject: 'network prod', revision: 3, detail: '1 change' },
+    { actor: 'admin 127.0.0.1', action: 'apply', subject: 'network prod', revision: 2, detail: '1 change' },
+  ]);
+  const older = await ask(adminService.listAudit, { before: entries[1]?.sequence ?? 0 });
+  expect(older.entries.every(({ sequence }) => sequence < (entries[1]?.sequence ?? 0))).toBe(true);
+  expect(older.entries.map(({ revision: made }) => made)).toContain(1);
+  expect((await refusal(ask(adminService.listAudit, { limit: 1_001 }))).code).toBe(status.INVALID_ARGUMENT);
 });
 
 test('flows come from the window, then as they end, and stop with the call', async () => {
@@ -322,7 +387,7 @@ describe('with several networks', () => {
     expect(await ask(adminService.createToken, { network: 'stage' })).toMatchObject({ networkCreated: true });
     expect(await ask(adminService.createToken, { network: 'stage' })).toMatchObject({ networkCreated: false });
     const { mesh, revision } = await ask(adminService.getMesh, { network: 'stage' });
-    expect([mesh?.services, revision]).toEqual([[], 2]);
+    expect([mesh?.services, revision]).toEqual([[], 4]);
   });
 
   test('a request must name one, and is told the flag; one that nobody uses does not count', async () => {

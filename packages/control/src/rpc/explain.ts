@@ -5,10 +5,7 @@
 import {
   type Action,
   type BreakPoint,
-  compilePolicy,
   formatPortRange,
-  type Mesh,
-  type Policy,
   type Protocol,
   resolveSource,
   type Source,
@@ -18,6 +15,7 @@ import type { NetworkState } from '../state/types.ts';
 import type { PathTracer } from '../watch/traces.ts';
 import { findPath } from './explain-path.ts';
 import type { LiveAgents } from './live.ts';
+import { type PolicyOf, policyCache } from './policy-cache.ts';
 
 export interface ExplainQuestion {
   /** A service name, `host:NAME` or `internet`. */
@@ -42,22 +40,12 @@ export type Explain = (network: NetworkState, question: ExplainQuestion, signal:
 export interface ExplainOptions {
   readonly live: LiveAgents;
   readonly tracer: PathTracer;
+  readonly policyOf?: PolicyOf;
   /** How long an agent may take to try a path, milliseconds. */
   readonly timeoutMs?: number;
 }
 
-export function createExplain({ live, tracer, timeoutMs = 3_000 }: ExplainOptions): Explain {
-  /** A policy is compiled once for each mesh that is asked about. */
-  const policies = new WeakMap<Mesh, Policy>();
-  const policyOf = ({ mesh, revision }: NetworkState): Policy => {
-    let policy = policies.get(mesh);
-    if (policy?.revision !== revision) {
-      policy = compilePolicy({ revision, defaultAction: mesh.defaultAction, rules: mesh.policies });
-      policies.set(mesh, policy);
-    }
-    return policy;
-  };
-
+export function createExplain({ live, tracer, policyOf = policyCache(), timeoutMs = 3_000 }: ExplainOptions): Explain {
   return async (network, question, signal) => {
     const { revision } = network;
     const deny = (rule: string, reason: string, breakPoint: BreakPoint, steps: readonly string[] = []): Explanation => {

@@ -2,6 +2,7 @@
 import type {
   handleServerStreamingCall,
   handleUnaryCall,
+  Metadata,
   ServerUnaryCall,
   ServerWritableStream,
   StatusObject,
@@ -13,6 +14,8 @@ import { internalStatus, toStatus } from './status.ts';
 
 export interface Call<Request> {
   readonly request: Request;
+  /** What came with it, and the object by which the call is known: see CallActors. */
+  readonly metadata: Metadata;
   /** The :authority that the caller reached this server by. */
   readonly authority: string;
   /** Aborts when the caller cancels, goes away, or runs into its deadline. */
@@ -33,7 +36,7 @@ export function unary(logger: Logger): UnaryAdapter {
       const { signal, release } = signalOf(call);
       // What `serve` does before it waits for anything is done in this turn, before another call is looked at.
       const run = async (): Promise<pb.Outgoing<Response>> =>
-        await serve({ request: call.request, authority: call.getHost(), signal });
+        await serve({ request: call.request, metadata: call.metadata, authority: call.getHost(), signal });
       run()
         .then(
           (response) => callback(null, response),
@@ -68,7 +71,8 @@ export function serverStream<Request, Response>(
           signal.addEventListener('abort', settle, { once: true });
         }
       });
-    const run = async (): Promise<void> => serve({ request: call.request, authority: call.getHost(), signal, write });
+    const run = async (): Promise<void> =>
+      serve({ request: call.request, metadata: call.metadata, authority: call.getHost(), signal, write });
     run()
       .then(
         () => void call.end(),

@@ -1,9 +1,10 @@
 /** What the listings of the admin service and the dashboard show: the state, beside how agents fare now. */
 import { formatAddress, keyFingerprint } from '@weft/proto';
-import { type pb, portsToWire, reportToWire, serviceToWire } from '@weft/proto/wire';
+import { deniedToWire, type pb, portsToWire, reportToWire, serviceToWire, telemetryToWire } from '@weft/proto/wire';
 import { byText } from '../order.ts';
 import type { AgentState, InstanceState, NetworkState, TokenState } from '../state/types.ts';
-import type { LiveAgents } from './live.ts';
+import type { Traffic, TrafficStatus } from '../traffic/types.ts';
+import type { LiveAgent, LiveAgents } from './live.ts';
 
 export function networkStatus(network: NetworkState, live: LiveAgents, flowsDropped: number): pb.NetworkStatus {
   let connected = 0;
@@ -53,15 +54,20 @@ function instanceStatus(network: NetworkState, instance: InstanceState, live: Li
   ];
 }
 
-export function agentStatuses(network: NetworkState, live: LiveAgents): pb.AgentStatus[] {
+export function agentStatuses(network: NetworkState, live: LiveAgents, nowMs: number): pb.Outgoing<pb.AgentStatus>[] {
   const tags = new Map(network.mesh.agents.map((agent) => [agent.name, agent.tags]));
   return [...network.agents.values()]
     .sort((one, other) => byText(one.host, other.host))
-    .map((agent) => agentStatus(agent, tags.get(agent.host) ?? [], live));
+    .map((agent) => agentStatus(agent, tags.get(agent.host) ?? [], live.agent(agent.id), nowMs));
 }
 
-function agentStatus(agent: AgentState, tags: readonly string[], live: LiveAgents): pb.AgentStatus {
-  const now = live.agent(agent.id);
+function agentStatus(
+  agent: AgentState,
+  tags: readonly string[],
+  now: LiveAgent | undefined,
+  nowMs: number,
+): pb.Outgoing<pb.AgentStatus> {
+  const behindSinceMs = now?.behindSinceMs ?? 0;
   return {
     agentId: agent.id,
     host: agent.host,
@@ -76,13 +82,42 @@ function agentStatus(agent: AgentState, tags: readonly string[], live: LiveAgent
     tokenId: agent.tokenId,
     address: formatAddress(agent.address),
     ...(now?.report === undefined ? {} : { report: reportToWire(now.report) }),
-    behindMs: 0,
-    clockSkewMs: 0,
+    behindMs: behindSinceMs === 0 ? 0 : Math.max(0, nowMs - behindSinceMs),
+    clockSkewMs: Math.trunc(now?.clockSkewMs ?? 0),
+    ...(now?.telemetry === undefined ? {} : { telemetry: telemetryToWire(now.telemetry) }),
     fingerprint: keyFingerprint(agent.tunnelKey),
   };
 }
 
 export function tokenStatus(token: TokenState): pb.TokenStatus {
-  const { id, services, host, gateway, reusable, ephemeral, expiresMs, uses, revoked } = token;
-  return { tokenId: id, services: [...services], host, gateway, reusable, ephemeral, expiresMs, uses, revoked };
+  const { id, services, host, gateway, reusable, ephemeral, createdMs, expiresMs, uses, revoked } = token;
+  const scope = { services: [...services], host, gateway, reusable, ephemeral };
+  return { tokenId: id, ...scope, createdMs, expiresMs, uses, revoked };
+}
+
+/** What a uint32 holds: sums of what agents say may be more. */
+const MOST = 0xffffffff;
+
+export function trafficListing(
+  traffic: Pick<Traffic, 'list' | 'omitted'>,
+  network: string,
+): pb.Outgoing<pb.ListTrafficResponse> {
+  return { traffic: traffic.list(network).map(trafficStatus), omitted: Math.min(MOST, traffic.omitted(network)) };
+}
+
+function trafficStatus({ lastDenied, ...told }: TrafficStatus): pb.Outgoing<pb.TrafficStatus> {
+  const { source, sourceHost, service, destinationHost, open } = told;
+  return {
+    source,
+    sourceHost,
+    service,
+    destinationHost,
+    open: Math.min(MOST, open),
+    openedPerSecond: told.openedPerSecond,
+    deniedPerSecond: told.deniedPerSecond,
+    failedPerSecond: told.failedPerSecond,
+    bytesSentPerSecond: told.sentPerSecond,
+    bytesReceivedPerSecond: told.receivedPerSecond,
+    ...(lastDenied === undefined ? {} : { lastDenied: deniedToWire(lastDenied), lastDeniedMs: lastDenied.atMs }),
+  };
 }

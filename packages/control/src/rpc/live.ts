@@ -1,6 +1,15 @@
 /** What the admin API and the dashboard show of agents as they are now. The stream's end of control fills it. */
 import type { PortRange, Report, Telemetry } from '@weft/proto';
 
+/** Sealed bytes per second. */
+export interface PeerRate {
+  readonly sentPerSecond: number;
+  readonly receivedPerSecond: number;
+}
+
+/** By the peer's host; without those that nothing moves to or from. */
+export type PeerRates = ReadonlyMap<string, PeerRate>;
+
 export interface LiveAgent {
   readonly connected: boolean;
   /** When anything last arrived from it, milliseconds since the Unix epoch; 0 when never since control started. */
@@ -10,14 +19,17 @@ export interface LiveAgent {
   /** Software version by its last Hello; empty when none. */
   readonly version: string;
   readonly report: Report | undefined;
-  /** Since when the network's newest revision is out and not enforced here, milliseconds since the Unix epoch; 0 when it is. */
+  /**
+   * Since when a revision is out that is not enforced here, milliseconds since the Unix epoch, and for one that is connected
+   * not before it was; 0 when the newest is enforced.
+   */
   readonly behindSinceMs: number;
   /** Its clock less control's, milliseconds, less the way; undefined before its first telemetry. */
   readonly clockSkewMs: number | undefined;
-  /** The last; undefined while it is away. */
+  /** The last, without its pairs, which are in Traffic; undefined before the first and while it is away. */
   readonly telemetry: Telemetry | undefined;
-  /** Sealed bytes per second to and from each peer over the last interval, by host. */
-  readonly peerRates: ReadonlyMap<string, { readonly sentPerSecond: number; readonly receivedPerSecond: number }>;
+  /** Over the last interval; empty after a while of silence. */
+  readonly peerRates: PeerRates;
 }
 
 export interface LiveAgents {

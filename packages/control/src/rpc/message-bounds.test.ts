@@ -19,6 +19,27 @@ const inventory = Array.from({ length: 100_000 }, (_, index) => ({
 }));
 const hello = { agentId: 'a', signature: new Uint8Array(64), timeline: 't', index: 2 ** 52, inventory, report };
 const flow = { id: '0'.repeat(16), startedMs: Date.now(), source: 'web', bytesSent: 2 ** 53 - 1 };
+const most = 2 ** 53 - 1;
+const pair = {
+  source: `host:${'h'.repeat(63)}`,
+  sourceHost: 'h'.repeat(63),
+  service: 's'.repeat(50),
+  destinationHost: 'd'.repeat(63),
+  open: 2 ** 31,
+  opened: 2 ** 31,
+  denied: 2 ** 31,
+  failed: 2 ** 31,
+  bytesSent: most,
+  bytesReceived: most,
+  lastDenied: { port: 65_535, protocol: 1, rule: 'r'.repeat(63), revision: most },
+};
+const peer = { host: 'h'.repeat(63), tunnels: 4, roundTripUs: 2 ** 31, bytesSent: most, bytesReceived: most };
+const telemetry = {
+  sentMs: Date.now(),
+  intervalMs: 5_000,
+  pairs: Array.from({ length: 2_000 }, () => pair),
+  peers: Array.from({ length: 2_000 }, () => peer),
+};
 
 test.each<[string, pb.Outgoing<pb.AgentMessage>]>([
   ['hello', { hello }],
@@ -27,6 +48,7 @@ test.each<[string, pb.Outgoing<pb.AgentMessage>]>([
   ['flows', { flows: { records: Array.from({ length: 1_000 }, () => flow), dropped: 7 } }],
   ['resync', { resync: { reason: 'r' } }],
   ['trace', { trace: { id: 1, reachable: true, roundTripUs: 5, detail: 'd' } }],
+  ['telemetry', { telemetry }],
   ['nothing', {}],
 ])('the largest valid %s passes, and cut short it does not', (_what, message) => {
   const bytes = agentService.connect.requestSerialize(message);
@@ -53,6 +75,9 @@ test.each<[string, Buffer]>([
   ['ports of nothing', field(3, field(3, crowd(3, 1_000_000)))],
   ['problems of nothing', field(3, crowd(5, 1_000_000))],
   ['flows of nothing', field(4, crowd(1, 1_000_000))],
+  ['pairs of nothing', field(7, crowd(3, 1_000_000))],
+  ['denials of nothing', field(7, field(3, crowd(11, 1_000_000)))],
+  ['peers of nothing', field(7, crowd(5, 1_000_000))],
   ['fields that nobody knows', crowd(15, 1_000_000)],
   ['a length beyond the end', Buffer.from([0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f])],
   ['a length without end', Buffer.from([0x0a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff])],

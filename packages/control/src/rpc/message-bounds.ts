@@ -13,8 +13,17 @@ interface Shape {
 
 const PLAIN: Shape = {};
 const REPORT: Shape = { 3: { 3: PLAIN }, 5: PLAIN };
+const TELEMETRY: Shape = { 3: { 11: PLAIN }, 5: PLAIN };
 const HELLO: Shape = { 6: PLAIN, 7: REPORT };
-const AGENT_MESSAGE: Shape = { 1: HELLO, 2: PLAIN, 3: REPORT, 4: { 1: PLAIN }, 5: PLAIN, 6: PLAIN };
+const AGENT_MESSAGE: Shape = {
+  1: HELLO,
+  2: PLAIN,
+  3: REPORT,
+  4: { 1: PLAIN },
+  5: PLAIN,
+  6: PLAIN,
+  7: TELEMETRY,
+};
 
 /** Three for each of the 100,000 items that an inventory may have, and room for the rest. */
 const MOST_FIELDS = 400_000;

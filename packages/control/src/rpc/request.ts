@@ -1,6 +1,5 @@
 /** What the admin service takes from requests, checked. Every problem of a request is collected before it is refused. */
 import { type FieldProblem, hostNameProblem, parseHostPort, problem, serviceNameProblem } from '@weft/proto';
-import type { pb } from '@weft/proto/wire';
 import { byText } from '../order.ts';
 import { StateError } from '../state/errors.ts';
 import { LIMITS } from '../state/limits.ts';
@@ -11,9 +10,11 @@ const DEFAULT_TTL_SECONDS = 3_600;
 const MAX_TTL_SECONDS = 31_536_000;
 const DEFAULT_WAIT_MS = 10_000;
 const MAX_WAIT_MS = 600_000;
-const DEFAULT_FLOWS = 100;
-const MAX_FLOWS = 10_000;
 const MAX_ADDRESSES = 16;
+const DEFAULT_REVISIONS = 50;
+const MAX_REVISIONS = 200;
+const DEFAULT_AUDIT = 100;
+const MAX_AUDIT = 1_000;
 
 /**
  * The network named, or the only one there is. One that has no service and no agent, as a misspelt name makes, does not count
@@ -59,13 +60,27 @@ export function selectNetworks(state: State, name: string): NetworkState[] {
   return name === '' ? [...state.networks.values()] : [requireNetwork(state, name)];
 }
 
+/** A token as it is ordered, unchecked. Empty and 0 for what does not matter. */
+export interface TokenRequest {
+  readonly network: string;
+  readonly services: readonly string[];
+  readonly host: string;
+  readonly gateway: boolean;
+  readonly reusable: boolean;
+  readonly ephemeral: boolean;
+  readonly ttlSeconds: number;
+  /** Where control may be reached, HOST:PORT; control knows itself when there are none. */
+  readonly addresses: readonly string[];
+}
+
+/** The same, checked. */
 export interface TokenOrder {
   readonly scope: TokenScope;
   readonly lifetimeMs: number;
   readonly addresses: readonly string[];
 }
 
-export function readTokenOrder(request: pb.CreateTokenRequest, network: string): TokenOrder {
+export function readTokenOrder(request: TokenRequest, network: string): TokenOrder {
   const { services, host, gateway, reusable, ephemeral, ttlSeconds, addresses } = request;
   const problems: FieldProblem[] = [];
   if (services.length > LIMITS.servicesPerToken) {
@@ -97,9 +112,14 @@ export function readWait(timeoutMs: number): number {
   return timeoutMs || DEFAULT_WAIT_MS;
 }
 
-export function readFlowLimit(limit: number): number {
-  if (limit > MAX_FLOWS) throw new RequestError([problem('limit', `expected at most ${MAX_FLOWS}`)]);
-  return limit || DEFAULT_FLOWS;
+export function readRevisionLimit(limit: number): number {
+  if (limit > MAX_REVISIONS) throw new RequestError([problem('limit', `expected at most ${MAX_REVISIONS}`)]);
+  return limit || DEFAULT_REVISIONS;
+}
+
+export function readAuditLimit(limit: number): number {
+  if (limit > MAX_AUDIT) throw new RequestError([problem('limit', `expected at most ${MAX_AUDIT}`)]);
+  return limit || DEFAULT_AUDIT;
 }
 
 /** A host name or an identifier that control made. */

@@ -3,6 +3,7 @@ import { Metadata, type StatusObject, status } from '@grpc/grpc-js';
 import { FormatError } from '@weft/proto';
 import { fieldErrorsToStatus, WireError } from '@weft/proto/wire';
 import { EnrollError, type EnrollErrorCode } from '../enroll/errors.ts';
+import { FlowsError, type FlowsErrorCode } from '../flows/errors.ts';
 import { StateError, type StateErrorCode } from '../state/errors.ts';
 import { RequestError } from './errors.ts';
 
@@ -15,6 +16,8 @@ const STATE_STATUS: Readonly<Record<StateErrorCode, status>> = {
   'no-such-network': status.NOT_FOUND,
   'no-such-agent': status.NOT_FOUND,
   'no-such-token': status.NOT_FOUND,
+  'no-such-service': status.NOT_FOUND,
+  'no-such-revision': status.NOT_FOUND,
   taken: status.ALREADY_EXISTS,
   used: status.FAILED_PRECONDITION,
   limit: status.RESOURCE_EXHAUSTED,
@@ -33,6 +36,12 @@ const ENROLL_STATUS: Readonly<Record<EnrollErrorCode, status>> = {
   limit: status.RESOURCE_EXHAUSTED,
 };
 
+const FLOWS_STATUS: Readonly<Record<Exclude<FlowsErrorCode, 'failed'>, status>> = {
+  closed: status.UNAVAILABLE,
+  'thread-ended': status.UNAVAILABLE,
+  busy: status.RESOURCE_EXHAUSTED,
+};
+
 /** The status that tells a caller of the error; undefined for an error that is control's own. */
 export function toStatus(error: unknown): StatusObject | undefined {
   if (error instanceof WireError) {
@@ -44,6 +53,8 @@ export function toStatus(error: unknown): StatusObject | undefined {
     if (error.fields.length > 0) return withCode(fieldErrorsToStatus(error.fields), error.code);
     return statusOf(STATE_STATUS[error.code], error);
   }
+  // What a file holds that cannot be read is for the log.
+  if (error instanceof FlowsError && error.code !== 'failed') return statusOf(FLOWS_STATUS[error.code], error);
   if (error instanceof EnrollError) return enrollStatus(error);
   return undefined;
 }

@@ -2,7 +2,7 @@
 
 import { isIPv4, isIPv6 } from 'node:net';
 import type { NetworkInterfaceInfo } from 'node:os';
-import { formatHostPort, parseHostPort } from '@weft/proto';
+import { formatHostPort, isLoopback, parseHostPort } from '@weft/proto';
 
 const MAX_GUESSED = 4;
 
@@ -44,8 +44,4 @@ export function tokenAddresses({ requested, advertise, listen, authority, interf
 
 export function isWildcard(host: string): boolean {
   return host === '0.0.0.0' || host === '::';
-}
-
-export function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
 }

@@ -1,32 +1,42 @@
 /** The flow window to one watcher. */
 import type { pb } from '@weft/proto/wire';
 import { flowToWire } from '@weft/proto/wire';
-import type { FlowWindow } from '../flows/window.ts';
+import type { FlowHistory, FlowWindow, KeptFlow } from '../flows/types.ts';
+import type { FlowWatch } from './flow-request.ts';
 import type { Write } from './handler.ts';
-
-export interface FlowQuery {
-  readonly network: string;
-  readonly denied: boolean;
-  readonly follow: boolean;
-  readonly limit: number;
-}
 
 export async function watchFlows(
   window: FlowWindow,
-  { network, denied, follow, limit }: FlowQuery,
+  network: string,
+  { query, follow }: FlowWatch,
   signal: AbortSignal,
   write: Write<pb.WatchFlowsResponse>,
 ): Promise<void> {
-  // The place to follow from is taken in the same turn as the past is read: no flow falls between the two.
-  const next = follow ? window.follow(network, { denied }, signal)[Symbol.asyncIterator]() : undefined;
-  let coming = next?.next();
-  for (const record of window.recent(network, { denied, limit })) {
-    await write({ record: flowToWire(record), missed: 0 });
+  // The place to follow from is taken in the same turn as the past is asked for: no flow falls between the two.
+  const end = new AbortController();
+  const until = AbortSignal.any([signal, end.signal]);
+  const coming = follow ? window.follow(network, query.filter, until) : undefined;
+  try {
+    const { flows } = await window.query(network, query, signal);
+    for (const flow of flows.toReversed()) await write(answer(flow, 0));
+    if (coming === undefined) return;
+    for await (const flow of coming) await write(answer(flow, flow.missed));
+  } finally {
+    // Also when the past could not be read, and nobody ever asks for what comes.
+    end.abort();
   }
-  while (next !== undefined && coming !== undefined) {
-    const { done, value } = await coming;
-    if (done === true) return;
-    await write({ record: flowToWire(value.record), missed: value.missed });
-    coming = next.next();
-  }
+}
+
+function answer({ record, cursor }: KeptFlow, missed: number): pb.Outgoing<pb.WatchFlowsResponse> {
+  return { record: flowToWire(record), missed, cursor };
+}
+
+export function historyToWire({ bucketMs, buckets, kept }: FlowHistory): pb.Outgoing<pb.GetFlowHistoryResponse> {
+  return {
+    bucketMs,
+    buckets: buckets.map((bucket) => ({ ...bucket })),
+    kept: kept.records,
+    oldestMs: kept.oldestMs,
+    diskBytes: kept.diskBytes,
+  };
 }

@@ -9,6 +9,9 @@ export type StateErrorCode =
   | 'no-such-network'
   | 'no-such-agent'
   | 'no-such-token'
+  | 'no-such-service'
+  /** A mesh of a revision that is not there yet, or not any more. */
+  | 'no-such-revision'
   /** A host name or key belongs to another agent. */
   | 'taken'
   /** A single-use token was used. */

@@ -41,7 +41,7 @@ function scope(rest: Partial<TokenScope> = {}): TokenScope {
 }
 
 function join(host: string, services: string[], rest: Partial<TokenScope> = {}): AgentState {
-  const token = state.createToken(scope({ services, ...rest }), randomBytes(32), 1_000);
+  const token = state.createToken(scope({ services, ...rest }), randomBytes(32), 1_000, 'control');
   return state.join({ token, host, identityKey: randomBytes(32), tunnelKey: randomBytes(32), version: '1' }).agent;
 }
 
@@ -52,10 +52,10 @@ function network(name = 'prod') {
 }
 
 const vip = (service: string): number => (network().services.get(service)?.address ?? 0) - CONTROL_RANGE.base;
-const apply = (next: Mesh) => state.apply(next, { dryRun: false });
+const apply = (next: Mesh) => state.apply(next, { dryRun: false, actor: 'control' });
 
 describe('a token for a network that is not there', () => {
-  const create = (network: string) => state.createToken(scope({ network }), randomBytes(32), 1_000);
+  const create = (network: string) => state.createToken(scope({ network }), randomBytes(32), 1_000, 'control');
 
   test('makes the network, empty, with a revision, and both are on disk', () => {
     apply(mesh([redis], { network: 'other' }));
@@ -83,7 +83,7 @@ describe('a token for a network that is not there', () => {
     expect(() => create('Not A Name')).toThrow(expect.objectContaining({ code: 'invalid' }));
     // A host that is no text is refused by the tokens' table, which is written after the network.
     const unwritable = { ...scope(), host: null } as unknown as TokenScope;
-    expect(() => state.createToken(unwritable, randomBytes(32), 1_000)).toThrow();
+    expect(() => state.createToken(unwritable, randomBytes(32), 1_000, 'control')).toThrow();
     expect([state.current.revision, state.current.networks.size]).toEqual([0, 0]);
     expect(store.read()).toMatchObject({ networks: [], tokens: [] });
   });
@@ -112,7 +112,7 @@ describe('apply', () => {
     apply(mesh([redis, web]));
     const before = state.current;
     const next = mesh([{ ...redis, ports: [tcp(6379), tcp(6380)] }, mailer], { defaultAction: 'deny' });
-    const { revision, changes } = state.apply(next, { dryRun: true });
+    const { revision, changes } = state.apply(next, { dryRun: true, actor: 'control' });
     expect(revision).toBe(1);
     expect(changes).toEqual([
       { operation: 'remove', subject: 'service web', detail: '' },
@@ -121,7 +121,9 @@ describe('apply', () => {
       { operation: 'change', subject: 'default', detail: 'allow -> deny' },
     ]);
     expect(state.current).toBe(before);
-    expect(state.apply({ ...next, network: 'new' }, { dryRun: true }).changes[0]?.subject).toBe('network new');
+    expect(state.apply({ ...next, network: 'new' }, { dryRun: true, actor: 'control' }).changes[0]?.subject).toBe(
+      'network new',
+    );
     expect(state.current.networks.has('new')).toBe(false);
   });
 
@@ -192,7 +194,7 @@ describe('addresses', () => {
     apply(mesh([redis]));
     const { address } = join('build-3', []);
     join('build-4', []);
-    state.revokeAgent('prod', 'build-3');
+    state.revokeAgent('prod', 'build-3', 'control');
     expect(join('build-5', []).address).not.toBe(address);
     expect(join('build-3', []).address).toBe(address);
   });
@@ -209,7 +211,7 @@ describe('instances', () => {
     expect(state.current.revision).toBe(revision);
 
     const freed = network().instances.get('redis/0');
-    state.revokeAgent('prod', a.id);
+    state.revokeAgent('prod', a.id, 'control');
     expect(network().instances.has('mailer/0')).toBe(false);
     state.registerInstances(c.id, ['redis']);
     expect(network().instances.get('redis/0')).toMatchObject({ agentId: c.id, address: freed?.address });
@@ -232,7 +234,7 @@ describe('membership', () => {
   beforeEach(() => void apply(mesh([redis])));
 
   test('a single-use token lets one host in', () => {
-    const token = state.createToken(scope({ reusable: false }), randomBytes(32), 1_000);
+    const token = state.createToken(scope({ reusable: false }), randomBytes(32), 1_000, 'control');
     const grant = { token, host: 'a', identityKey: randomBytes(32), tunnelKey: randomBytes(32), version: '' };
     const first = state.join(grant);
     expect(state.join(grant)).toEqual({ agent: first.agent, revision: first.revision });
@@ -243,7 +245,7 @@ describe('membership', () => {
 
   test('a name or a key of another is refused', () => {
     const a = join('a', []);
-    const token = state.createToken(scope(), randomBytes(32), 1_000);
+    const token = state.createToken(scope(), randomBytes(32), 1_000, 'control');
     const fresh = { token, host: 'b', identityKey: randomBytes(32), tunnelKey: randomBytes(32), version: '' };
     expect(() => state.join({ ...fresh, host: 'a' })).toThrow(expect.objectContaining({ code: 'taken' }));
     expect(() => state.join({ ...fresh, tunnelKey: a.tunnelKey })).toThrow(expect.objectContaining({ code: 'taken' }));
@@ -253,7 +255,7 @@ describe('membership', () => {
   test('the same agent with a narrower token stays itself and loses the rest', () => {
     const a = join('a', ['redis']);
     state.registerInstances(a.id, ['redis']);
-    const token = state.createToken(scope({ services: ['web'] }), randomBytes(32), 1_000);
+    const token = state.createToken(scope({ services: ['web'] }), randomBytes(32), 1_000, 'control');
     const { agent } = state.join({
       token,
       host: 'a2',
@@ -267,17 +269,17 @@ describe('membership', () => {
   });
 
   test('revoking a token ends every membership that came of it', () => {
-    const token = state.createToken(scope(), randomBytes(32), 1_000);
+    const token = state.createToken(scope(), randomBytes(32), 1_000, 'control');
     for (const host of ['b', 'a']) {
       state.join({ token, host, identityKey: randomBytes(32), tunnelKey: randomBytes(32), version: '' });
     }
     const other = join('c', []);
     const { revision } = state.current;
     const gone = [...network().agents.values()].filter(({ host }) => host !== 'c');
-    expect(state.revokeToken(token.id)).toEqual({ hosts: ['a', 'b'], revision: revision + 1 });
+    expect(state.revokeToken(token.id, 'control')).toEqual({ hosts: ['a', 'b'], revision: revision + 1 });
     expect([...state.current.agents.keys()]).toEqual([other.id]);
     expect(state.endedAgent(gone[0]?.id ?? '')).toMatchObject({ revoked: true });
-    expect(state.revokeToken(token.id)).toEqual({ hosts: [], revision: revision + 1 });
+    expect(state.revokeToken(token.id, 'control')).toEqual({ hosts: [], revision: revision + 1 });
   });
 
   test('only an ephemeral agent is forgotten', () => {
@@ -300,7 +302,7 @@ test('everything is there again after a restart', () => {
   clock += 1;
   const agents = [a, join('b', ['redis'])];
   for (const agent of agents) state.registerInstances(agent.id, ['redis', 'mailer']);
-  state.revokeAgent('prod', 'b');
+  state.revokeAgent('prod', 'b', 'control');
   apply(mesh([redis, mailer]));
   const again = openState({ store, now });
   expect(again.current).toEqual(state.current);
@@ -324,8 +326,8 @@ test('a change that cannot be written leaves memory as the disk has it', () => {
     }),
     now,
   });
-  expect(() => failing.apply(mesh([redis, web]), { dryRun: false })).toThrow('disk full');
-  expect(() => failing.createToken(scope(), randomBytes(32), 1)).toThrow('disk full');
+  expect(() => failing.apply(mesh([redis, web]), { dryRun: false, actor: 'control' })).toThrow('disk full');
+  expect(() => failing.createToken(scope(), randomBytes(32), 1, 'control')).toThrow('disk full');
   expect(failing.current).toEqual(current);
   expect(failing.tokens('prod')).toEqual([]);
   expect(openState({ store, now }).current).toEqual(current);

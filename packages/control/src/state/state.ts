@@ -4,8 +4,10 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { Mesh } from '@weft/proto';
+import { type Act, auditRow } from '../audit/entry.ts';
 import { byText } from '../order.ts';
 import type { Store, Writes } from '../store/store.ts';
+import { applied, forgotten, joined, revoked, tokenCreated, tokenRevoked } from './acts.ts';
 import { diffMeshes } from './diff.ts';
 import { StateError } from './errors.ts';
 import { LIMITS } from './limits.ts';
@@ -13,12 +15,18 @@ import { checkMesh } from './mesh-check.ts';
 import { type Commit, Network } from './network.ts';
 import { type Memory, restore } from './restore.ts';
 import { fadedEnded, fadedTokens } from './retention.ts';
+import { keepRevision, meshAt, revisionsOf } from './revisions.ts';
+import { emptyMesh, emptyNetwork, withNetwork } from './snapshot.ts';
 import type {
   AgentState,
+  AppliedMesh,
+  ApplyOptions,
   ApplyResult,
+  Change,
   EndedAgent,
   JoinGrant,
   NetworkState,
+  Revision,
   State,
   StateListener,
   StateStore,
@@ -57,7 +65,7 @@ class Writer implements StateStore {
     return () => this.#listeners.delete(listener);
   }
 
-  apply(mesh: Mesh, { dryRun }: { readonly dryRun: boolean }): ApplyResult {
+  apply(mesh: Mesh, { dryRun, actor }: ApplyOptions): ApplyResult {
     const before = this.current.networks.get(mesh.network);
     const revision = this.current.revision + 1;
     const warnings = checkMesh(mesh);
@@ -66,10 +74,13 @@ class Writer implements StateStore {
     if (dryRun || changes.length === 0) {
       return { revision: before?.revision ?? this.current.revision, changes, warnings };
     }
-    this.#change(takesAway, (commit) => {
-      if (before === undefined) return this.#newNetwork(mesh, revision, commit);
-      commit.writes.setMesh(before.name, JSON.stringify(mesh));
-      return this.#network(before.name).withMesh(before, mesh, revision, commit);
+    const { network } = mesh;
+    this.#change(takesAway, applied(network, changes, actor), (commit) => {
+      if (before === undefined) return this.#newNetwork(mesh, revision, changes, commit);
+      const json = JSON.stringify(mesh);
+      commit.writes.setMesh(network, json);
+      keepRevision(network, revision, changes, json, commit);
+      return this.#network(network).withMesh(before, mesh, revision, commit);
     });
     return { revision, changes, warnings };
   }
@@ -104,26 +115,28 @@ class Writer implements StateStore {
       joinedMs: this.#now(),
       version: grant.version,
     };
+    const act = joined(grant.host, token.id, same !== undefined);
     let agent: AgentState | undefined;
     // An agent that joins again may come back with less than it had.
-    this.#change(same !== undefined, (commit) => {
+    this.#change(same !== undefined, act, (commit) => {
       commit.writes.countTokenUse(token.id);
       this.#memory.tokens.set(token.id, { ...token, uses: token.uses + 1 });
-      const joined = book.withAgent(network, joining, same, revision, commit);
-      agent = joined.agent;
-      return joined.network;
+      const withIt = book.withAgent(network, joining, same, revision, commit);
+      agent = withIt.agent;
+      return withIt.network;
     });
     if (agent === undefined) throw new Error('a committed join has no agent');
     return { agent, revision };
   }
 
-  revokeAgent(networkName: string, name: string): { agentId: string; host: string; revision: number } {
+  revokeAgent(networkName: string, name: string, actor: string): { agentId: string; host: string; revision: number } {
     const network = this.#networkState(networkName);
     const agent = network.agents.get(network.hosts.get(name) ?? name);
     if (agent === undefined) {
       throw new StateError('no-such-agent', `network ${networkName} has no agent ${name}; see weft agents`);
     }
-    const revision = this.#end(network, [agent], `host ${agent.host} was revoked by an operator`, true);
+    const reason = `host ${agent.host} was revoked by an operator`;
+    const revision = this.#end(network, [agent], reason, true, revoked(agent, actor));
     return { agentId: agent.id, host: agent.host, revision };
   }
 
@@ -131,7 +144,8 @@ class Writer implements StateStore {
     const network = this.current.networks.get(this.current.agents.get(agentId) ?? '');
     const agent = network?.agents.get(agentId);
     if (network === undefined || agent === undefined || !agent.ephemeral) return false;
-    this.#end(network, [agent], `host ${agent.host} is ephemeral and was away too long`, false);
+    const reason = `host ${agent.host} is ephemeral and was away too long`;
+    this.#end(network, [agent], reason, false, forgotten(agent));
     return true;
   }
 
@@ -142,10 +156,10 @@ class Writer implements StateStore {
     const book = this.#network(network.name);
     const missing = book.missingInstances(network, agent, services);
     if (missing.length === 0) return;
-    this.#change(false, (commit) => book.withInstances(network, agentId, missing, commit));
+    this.#change(false, undefined, (commit) => book.withInstances(network, agentId, missing, commit));
   }
 
-  createToken(scope: TokenScope, secretHash: Uint8Array, lifetimeMs: number): TokenState {
+  createToken(scope: TokenScope, secretHash: Uint8Array, lifetimeMs: number, actor: string): TokenState {
     const network = this.current.networks.get(scope.network);
     const createdMs = this.#now();
     const tokens = this.tokens(scope.network).toReversed();
@@ -165,6 +179,7 @@ class Writer implements StateStore {
       uses: 0,
       revoked: false,
     };
+    const act = tokenCreated(token, network === undefined, actor);
     const add = (writes: Writes): void => {
       for (const id of faded) {
         writes.removeToken(id);
@@ -174,15 +189,16 @@ class Writer implements StateStore {
       this.#memory.tokens.set(token.id, token);
     };
     if (network !== undefined) {
-      this.#write(add);
+      this.#writeAct(network, act, add);
       return token;
     }
     const mesh = emptyMesh(scope.network);
     checkMesh(mesh);
     this.#requireRoom();
     const revision = this.current.revision + 1;
-    this.#change(false, (commit) => {
-      const made = this.#newNetwork(mesh, revision, commit);
+    const { changes } = diffMeshes(undefined, mesh);
+    this.#change(false, act, (commit) => {
+      const made = this.#newNetwork(mesh, revision, changes, commit);
       add(commit.writes);
       return made;
     });
@@ -197,7 +213,7 @@ class Writer implements StateStore {
     return [...this.#memory.tokens.values()].filter((token) => token.network === network).reverse();
   }
 
-  revokeToken(id: string): { hosts: readonly string[]; revision: number } {
+  revokeToken(id: string, actor: string): { hosts: readonly string[]; revision: number } {
     const token = this.#memory.tokens.get(id);
     if (token === undefined) throw new StateError('no-such-token', `there is no token ${id}; see weft token list`);
     const network = this.#networkState(token.network);
@@ -206,11 +222,12 @@ class Writer implements StateStore {
       writes.revokeToken(id);
       this.#memory.tokens.set(id, { ...token, revoked: true });
     };
+    const hosts = members.map((agent) => agent.host).sort(byText);
+    const act = tokenRevoked(id, hosts, actor);
     let { revision } = network;
-    if (members.length > 0)
-      revision = this.#end(network, members, `token ${id} was revoked by an operator`, true, mark);
-    else this.#write(mark);
-    return { hosts: members.map((agent) => agent.host).sort(byText), revision };
+    if (members.length === 0) this.#writeAct(network, act, mark);
+    else revision = this.#end(network, members, `token ${id} was revoked by an operator`, true, act, mark);
+    return { hosts, revision };
   }
 
   endedAgent(agentId: string): EndedAgent | undefined {
@@ -227,11 +244,20 @@ class Writer implements StateStore {
     return last;
   }
 
+  revisions(network: string, limit: number): readonly Revision[] {
+    return revisionsOf(this.#store, this.#networkState(network).name, limit);
+  }
+
+  meshAt(network: string, revision: number): AppliedMesh {
+    return meshAt(this.#store, this.current, this.#networkState(network).name, revision);
+  }
+
   #end(
     network: NetworkState,
     agents: readonly AgentState[],
     reason: string,
     revoked: boolean,
+    act: Act,
     alsoWrite: (writes: Writes) => void = () => undefined,
   ): number {
     const revision = this.current.revision + 1;
@@ -240,7 +266,7 @@ class Writer implements StateStore {
       return { id, network: network.name, host, identityKey, reason, revoked, endedMs };
     });
     const faded = fadedEnded(this.#memory.ended.values(), endedMs);
-    this.#change(true, (commit) => {
+    this.#change(true, act, (commit) => {
       alsoWrite(commit.writes);
       for (const id of faded) commit.writes.removeEndedAgent(id);
       for (const agent of ended) commit.writes.addEndedAgent(agent);
@@ -251,17 +277,32 @@ class Writer implements StateStore {
     return revision;
   }
 
-  /** Commits what `work` writes, makes the network that it returns part of the next snapshot, and tells listeners. */
-  #change(takesAway: boolean, work: (commit: Commit) => NetworkState): void {
+  /**
+   * Commits what `work` writes, and beside it who did it, makes the network that it returns part of the next snapshot, and
+   * tells listeners. Without an act it is nobody's doing.
+   */
+  #change(takesAway: boolean, act: Act | undefined, work: (commit: Commit) => NetworkState): void {
     const previous = this.current;
     const network = this.#write((writes) => {
-      const changed = work({ writes, nowMs: this.#now() });
+      const nowMs = this.#now();
+      const changed = work({ writes, nowMs });
       writes.setRevision(changed.name, changed.revision);
+      if (act !== undefined) {
+        writes.addAudit(auditRow({ ...act, network: changed.name, revision: changed.revision }, nowMs));
+      }
       return changed;
     });
     const next = withNetwork(previous, network);
     this.#memory = { ...this.#memory, state: next };
     for (const listener of this.#listeners) listener(next, previous, { networks: [network.name], takesAway });
+  }
+
+  /** An act that is no change of what agents know. */
+  #writeAct({ name }: NetworkState, act: Act, work: (writes: Writes) => void): void {
+    this.#write((writes) => {
+      work(writes);
+      writes.addAudit(auditRow({ ...act, network: name }, this.#now()));
+    });
   }
 
   /**
@@ -282,10 +323,12 @@ class Writer implements StateStore {
     throw new StateError('limit', `there are ${LIMITS.networks} networks, and control holds no more`);
   }
 
-  #newNetwork(mesh: Mesh, revision: number, commit: Commit): NetworkState {
+  #newNetwork(mesh: Mesh, revision: number, changes: readonly Change[], commit: Commit): NetworkState {
     const empty = emptyNetwork(mesh, revision);
     const network = new Network(empty.name, { addresses: [], instances: [] });
-    commit.writes.addNetwork({ name: empty.name, revision, mesh: JSON.stringify(mesh), secret: empty.secret });
+    const json = JSON.stringify(mesh);
+    commit.writes.addNetwork({ name: empty.name, revision, mesh: json, secret: empty.secret });
+    keepRevision(empty.name, revision, changes, json, commit);
     this.#memory.networks.set(empty.name, network);
     return network.withMesh(empty, mesh, revision, commit);
   }
@@ -310,35 +353,4 @@ function isRepeat(agent: AgentState, grant: JoinGrant): boolean {
     agent.host === grant.host &&
     Buffer.from(agent.tunnelKey).equals(Buffer.from(grant.tunnelKey))
   );
-}
-
-/** What a network that nothing was applied to yet has. */
-function emptyMesh(network: string): Mesh {
-  return { network, services: [], defaultAction: 'allow', policies: [], agents: [], tests: [] };
-}
-
-function emptyNetwork(mesh: Mesh, revision: number): NetworkState {
-  return {
-    name: mesh.network,
-    revision,
-    mesh: { ...mesh, services: [] },
-    secret: Uint8Array.from(randomBytes(32)),
-    services: new Map(),
-    agents: new Map(),
-    hosts: new Map(),
-    instances: new Map(),
-  };
-}
-
-function withNetwork(previous: State, network: NetworkState): State {
-  const before = previous.networks.get(network.name);
-  const networks = new Map(previous.networks).set(network.name, network);
-  let { agents } = previous;
-  if (network.agents !== (before?.agents ?? network.agents)) {
-    const changed = new Map(agents);
-    for (const id of before?.agents.keys() ?? []) if (!network.agents.has(id)) changed.delete(id);
-    for (const id of network.agents.keys()) changed.set(id, network.name);
-    agents = changed;
-  }
-  return { revision: Math.max(previous.revision, network.revision), networks, agents };
 }

@@ -98,6 +98,26 @@ export interface ApplyResult {
   readonly warnings: readonly FieldProblem[];
 }
 
+export interface ApplyOptions {
+  readonly dryRun: boolean;
+  /** Who applies, for the audit: see AuditEntry. */
+  readonly actor: string;
+}
+
+/** One apply, or the making of the network. */
+export interface Revision {
+  readonly revision: number;
+  /** 0 when it is from before control kept revisions: `changes` are then not known either. */
+  readonly appliedMs: number;
+  readonly changes: readonly Change[];
+}
+
+export interface AppliedMesh {
+  /** The revision that its apply made. */
+  readonly revision: number;
+  readonly mesh: Mesh;
+}
+
 /** What a token lets its bearer do. */
 export interface TokenScope {
   readonly network: string;
@@ -143,7 +163,10 @@ export interface EndedAgent {
   readonly endedMs: number;
 }
 
-/** The one writer. Each method that changes something returns after the change is on disk and listeners were called. */
+/**
+ * The one writer. Each method that changes something returns after the change is on disk, with who did it in the audit, and
+ * after listeners were called. `actor` is who does it, in the words of AuditEntry.
+ */
 export interface StateStore {
   readonly current: State;
   /**
@@ -151,13 +174,14 @@ export interface StateStore {
    * nothing themselves: a change within a change would reach later listeners in the wrong order.
    */
   subscribe(listener: StateListener): () => void;
-  apply(mesh: Mesh, options: { readonly dryRun: boolean }): ApplyResult;
+  apply(mesh: Mesh, options: ApplyOptions): ApplyResult;
   /** Adds an agent, or renews the one with the same identity key, and counts the token's use, at once or not at all. */
   join(grant: JoinGrant): { readonly agent: AgentState; readonly revision: number };
   /** `agent` is a host name or an id. */
   revokeAgent(
     network: string,
     agent: string,
+    actor: string,
   ): { readonly agentId: string; readonly host: string; readonly revision: number };
   /** Ends an ephemeral agent that went away; false when it is no member or not ephemeral. */
   forgetAgent(agentId: string): boolean;
@@ -167,12 +191,16 @@ export interface StateStore {
    */
   registerInstances(agentId: string, services: readonly string[]): void;
   /** Makes the network too when there is none of that name, at once with the token: empty, and a revision as by apply. */
-  createToken(scope: TokenScope, secretHash: Uint8Array, lifetimeMs: number): TokenState;
+  createToken(scope: TokenScope, secretHash: Uint8Array, lifetimeMs: number, actor: string): TokenState;
   token(id: string): TokenState | undefined;
   /** Newest first. */
   tokens(network: string): readonly TokenState[];
   /** Ends the token and the membership of every agent that joined with it. */
-  revokeToken(id: string): { readonly hosts: readonly string[]; readonly revision: number };
+  revokeToken(id: string, actor: string): { readonly hosts: readonly string[]; readonly revision: number };
+  /** Meshes that were applied, newest first; the newest 200 are kept. */
+  revisions(network: string, limit: number): readonly Revision[];
+  /** The mesh as it was when `revision` was the newest. Throws StateError `no-such-revision`. */
+  meshAt(network: string, revision: number): AppliedMesh;
   endedAgent(agentId: string): EndedAgent | undefined;
   /** The newest membership with this identity key that an operator ended, if any is remembered. */
   lastRevoked(network: string, identityKey: Uint8Array): EndedAgent | undefined;

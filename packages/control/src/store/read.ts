@@ -1,8 +1,7 @@
-/** Rows to values. Every field is checked for its type: a table edited by hand is reported, not believed. */
-import type { DatabaseSync, SQLOutputValue } from 'node:sqlite';
+/** The tables to values. */
+import type { DatabaseSync } from 'node:sqlite';
+import { bytes, flag, integer, names, type Row, text } from './columns.ts';
 import type { Contents } from './rows.ts';
-
-type Row = Record<string, SQLOutputValue>;
 
 export function readAll(database: DatabaseSync): Contents {
   const all = <T>(sql: string, convert: (row: Row) => T): T[] => (database.prepare(sql).all() as Row[]).map(convert);
@@ -63,35 +62,4 @@ export function readAll(database: DatabaseSync): Contents {
       endedMs: integer(row, 'ended_ms'),
     })),
   };
-}
-
-function text(row: Row, column: string): string {
-  const value = row[column];
-  if (typeof value !== 'string') throw new TypeError(`column ${column} does not hold text`);
-  return value;
-}
-
-function integer(row: Row, column: string): number {
-  const value = row[column];
-  if (typeof value !== 'number' || !Number.isSafeInteger(value))
-    throw new TypeError(`column ${column} holds no integer`);
-  return value;
-}
-
-function flag(row: Row, column: string): boolean {
-  return integer(row, column) !== 0;
-}
-
-function bytes(row: Row, column: string): Uint8Array {
-  const value = row[column];
-  if (!(value instanceof Uint8Array)) throw new TypeError(`column ${column} does not hold bytes`);
-  return value;
-}
-
-function names(row: Row, column: string): string[] {
-  const value: unknown = JSON.parse(text(row, column));
-  if (!Array.isArray(value) || !value.every((name) => typeof name === 'string')) {
-    throw new TypeError(`column ${column} holds no list of names`);
-  }
-  return value;
 }

@@ -62,7 +62,35 @@ export interface EndedAgentRow {
   readonly endedMs: number;
 }
 
-/** Everything, as it was at the last committed change. */
+/** A mesh that was applied. */
+export interface RevisionRow {
+  readonly network: string;
+  readonly revision: number;
+  /** 0 when it was applied before control kept this. */
+  readonly appliedMs: number;
+  /** What differed from the mesh before, as JSON. */
+  readonly changes: string;
+  /** The mesh as JSON. */
+  readonly mesh: string;
+}
+
+export interface AuditRow {
+  readonly sequence: number;
+  readonly atMs: number;
+  readonly actor: string;
+  readonly action: string;
+  readonly network: string;
+  readonly subject: string;
+  readonly revision: number;
+  readonly detail: string;
+}
+
+export interface NewAuditRow extends Omit<AuditRow, 'sequence'> {
+  /** Nothing was done: somebody was turned away. Such rows are kept apart from the others. */
+  readonly refused: boolean;
+}
+
+/** Everything that control works with, as it was at the last committed change. */
 export interface Contents {
   readonly networks: readonly NetworkRow[];
   readonly agents: readonly AgentRow[];

@@ -70,4 +70,29 @@ export const MIGRATIONS: readonly string[] = [
     ended_ms INTEGER NOT NULL
   );
   `,
+  // Meshes as they were applied, and who did what. A database from before knows its newest mesh, and not since when.
+  `
+  CREATE TABLE revisions (
+    network TEXT NOT NULL REFERENCES networks (name),
+    revision INTEGER NOT NULL,
+    applied_ms INTEGER NOT NULL,
+    changes TEXT NOT NULL,
+    mesh TEXT NOT NULL,
+    PRIMARY KEY (network, revision)
+  );
+  INSERT INTO revisions (network, revision, applied_ms, changes, mesh)
+    SELECT name, revision, 0, '[]', mesh FROM networks;
+  CREATE TABLE audit (
+    sequence INTEGER NOT NULL PRIMARY KEY,
+    at_ms INTEGER NOT NULL,
+    actor TEXT NOT NULL,
+    action TEXT NOT NULL,
+    network TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    detail TEXT NOT NULL,
+    refused INTEGER NOT NULL
+  );
+  CREATE INDEX audit_by_kind ON audit (refused, sequence);
+  `,
 ];

@@ -4,40 +4,59 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { messageOf } from '@weft/proto';
 import { StoreError } from './errors.ts';
+import { type AuditQuery, type History, prepareHistory } from './history.ts';
 import { readAll } from './read.ts';
-import type { AddressRow, AgentRow, Contents, EndedAgentRow, InstanceRow, NetworkRow, TokenRow } from './rows.ts';
+import type {
+  AddressRow,
+  AgentRow,
+  AuditRow,
+  Contents,
+  EndedAgentRow,
+  InstanceRow,
+  NetworkRow,
+  NewAuditRow,
+  RevisionRow,
+  TokenRow,
+} from './rows.ts';
 import { APPLICATION_ID, MIGRATIONS } from './schema.ts';
 import { prepareWrites, type Writes } from './write.ts';
 
 export class Store {
   readonly #database: DatabaseSync;
   readonly #writes: Writes;
+  readonly #history: History;
+  readonly #wrote: (tookMs: number) => void;
 
   /** `database` has the newest schema. */
-  private constructor(database: DatabaseSync) {
+  private constructor(database: DatabaseSync, wrote: (tookMs: number) => void) {
     this.#database = database;
+    this.#wrote = wrote;
     this.#writes = prepareWrites(database);
+    this.#history = prepareHistory(database);
   }
 
-  /** Opens `DIRECTORY/control.db`, and makes it when it is not there; the caller holds the directory's lock. */
-  static open(directory: string): Store {
+  /**
+   * Opens `DIRECTORY/control.db`, and makes it when it is not there; the caller holds the directory's lock. `wrote` is told
+   * how long each transaction took.
+   */
+  static open(directory: string, wrote: (tookMs: number) => void = () => undefined): Store {
     const path = join(directory, 'control.db');
     // SQLite gives its side files the mode of the database, so making it 0600 first covers all three.
     if (!existsSync(path)) closeSync(openSync(path, 'wx', 0o600));
-    return Store.#prepare(path);
+    return Store.#prepare(path, wrote);
   }
 
   /** A store that ends with the process. */
   static inMemory(): Store {
-    return Store.#prepare(':memory:');
+    return Store.#prepare(':memory:', () => undefined);
   }
 
-  static #prepare(path: string): Store {
+  static #prepare(path: string, wrote: (tookMs: number) => void): Store {
     let database: DatabaseSync | undefined;
     try {
       database = new DatabaseSync(path, { enableForeignKeyConstraints: true });
       migrate(database, path);
-      return new Store(database);
+      return new Store(database, wrote);
     } catch (error) {
       database?.close();
       if (error instanceof StoreError) throw error;
@@ -46,19 +65,31 @@ export class Store {
   }
 
   read(): Contents {
-    try {
-      return readAll(this.#database);
-    } catch (error) {
-      throw new StoreError(
-        'corrupt',
-        `control's data cannot be read: ${messageOf(error)}; restore it from a backup`,
-        error,
-      );
-    }
+    return reading(() => readAll(this.#database));
+  }
+
+  /** Meshes that were applied, newest first. */
+  revisions(network: string, limit: number): Omit<RevisionRow, 'mesh'>[] {
+    return reading(() => this.#history.revisions(network, limit));
+  }
+
+  /** The newest mesh at this revision or before it. */
+  meshAt(network: string, revision: number): Pick<RevisionRow, 'revision' | 'mesh'> | undefined {
+    return reading(() => this.#history.meshAt(network, revision));
+  }
+
+  oldestRevision(network: string): number | undefined {
+    return reading(() => this.#history.oldestRevision(network));
+  }
+
+  /** Who did what, newest first. */
+  audit(query: AuditQuery): AuditRow[] {
+    return reading(() => this.#history.audit(query));
   }
 
   /** Runs `work`, whose writes are all on disk when this returns, or none of them when it throws. */
   transaction<T>(work: (writes: Writes) => T): T {
+    const startedMs = performance.now();
     try {
       this.#database.exec('BEGIN IMMEDIATE');
       const result = work(this.#writes);
@@ -73,6 +104,8 @@ export class Store {
         `control could not write its data: ${messageOf(error)}; check the disk`,
         error,
       );
+    } finally {
+      this.#wrote(performance.now() - startedMs);
     }
   }
 
@@ -81,7 +114,31 @@ export class Store {
   }
 }
 
-export type { AddressRow, AgentRow, Contents, EndedAgentRow, InstanceRow, NetworkRow, TokenRow, Writes };
+export type {
+  AddressRow,
+  AgentRow,
+  AuditRow,
+  Contents,
+  EndedAgentRow,
+  InstanceRow,
+  NetworkRow,
+  NewAuditRow,
+  RevisionRow,
+  TokenRow,
+  Writes,
+};
+
+function reading<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw new StoreError(
+      'corrupt',
+      `control's data cannot be read: ${messageOf(error)}; restore it from a backup`,
+      error,
+    );
+  }
+}
 
 function migrate(database: DatabaseSync, path: string): void {
   // FULL: in WAL mode NORMAL would let a power cut take back a change that was answered.

@@ -1,6 +1,16 @@
 /** The statements that change something. They are prepared once; a transaction strings them together. */
 import type { DatabaseSync } from 'node:sqlite';
-import type { AddressRow, AgentRow, EndedAgentRow, InstanceRow, NetworkRow, TokenRow } from './rows.ts';
+import { prepareHistoryWrites } from './history.ts';
+import type {
+  AddressRow,
+  AgentRow,
+  EndedAgentRow,
+  InstanceRow,
+  NetworkRow,
+  NewAuditRow,
+  RevisionRow,
+  TokenRow,
+} from './rows.ts';
 
 export interface Writes {
   /** Adds a network. */
@@ -21,6 +31,10 @@ export interface Writes {
   removeToken(id: string): void;
   addEndedAgent(row: EndedAgentRow): void;
   removeEndedAgent(id: string): void;
+  /** The oldest of the network beyond what is kept go. */
+  addRevision(row: RevisionRow): void;
+  /** The oldest of its sort beyond what is kept go. */
+  addAudit(row: NewAuditRow): void;
 }
 
 export function prepareWrites(database: DatabaseSync): Writes {
@@ -104,5 +118,6 @@ export function prepareWrites(database: DatabaseSync): Writes {
     addEndedAgent: (row) =>
       void addEndedAgent.run(row.id, row.network, row.host, row.identityKey, row.reason, bit(row.revoked), row.endedMs),
     removeEndedAgent: (id) => void removeEndedAgent.run(id),
+    ...prepareHistoryWrites(database),
   };
 }

@@ -1,12 +1,16 @@
 /** Control's agent end over real gRPC on a free port, for tests. */
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { type Logger, pino } from 'pino';
-import { createFlowWindow, type FlowWindow } from '../flows/window.ts';
+import { createFlowWindow } from '../flows/memory-window.fixture.ts';
+import type { FlowWindow } from '../flows/types.ts';
 import { emptyState, type JoinedHost, joinHost, type TestHost } from '../netmap/network.fixture.ts';
 import { agentHandlers, framedAgentService } from '../rpc/agent-service.ts';
 import type { StateStore } from '../state/types.ts';
+import { createTraffic } from '../traffic/traffic.ts';
+import type { Traffic } from '../traffic/types.ts';
 import { FakeAgent, type FakeAgentOptions } from './fake-agent.fixture.ts';
 import { Hub, type HubOptions } from './hub.ts';
+import type { StreamObserver } from './stream-observer.ts';
 
 export const PIN = new Uint8Array(32).fill(3);
 
@@ -14,21 +18,29 @@ export interface ControlOptions {
   readonly state?: StateStore;
   readonly timing?: HubOptions['timing'];
   readonly memory?: HubOptions['memory'];
+  readonly observer?: StreamObserver;
   readonly logger?: Logger;
 }
 
 export class TestControl implements AsyncDisposable {
   readonly state: StateStore;
-  readonly flows: FlowWindow = createFlowWindow(100);
+  readonly flows: FlowWindow;
+  readonly traffic: Traffic;
   readonly hub: Hub;
   readonly address: string;
   readonly #server: Server;
   readonly #agents: FakeAgent[] = [];
 
-  private constructor(state: StateStore, hub: Hub, flows: FlowWindow, server: Server, address: string) {
+  private constructor(
+    { state, flows, traffic }: Pick<HubOptions, 'state' | 'flows' | 'traffic'>,
+    hub: Hub,
+    server: Server,
+    address: string,
+  ) {
     this.state = state;
     this.hub = hub;
     this.flows = flows;
+    this.traffic = traffic;
     this.#server = server;
     this.address = address;
   }
@@ -37,11 +49,17 @@ export class TestControl implements AsyncDisposable {
     state = emptyState(),
     timing,
     memory,
+    observer,
     logger = pino({ level: 'silent' }),
   }: ControlOptions = {}): Promise<TestControl> {
     const flows = createFlowWindow(100);
-    const extra = { ...(timing === undefined ? {} : { timing }), ...(memory === undefined ? {} : { memory }) };
-    const hub = new Hub({ state, flows, pin: PIN, logger, now: Date.now, ...extra });
+    const traffic = createTraffic({ now: Date.now });
+    const extra = {
+      ...(timing === undefined ? {} : { timing }),
+      ...(memory === undefined ? {} : { memory }),
+      ...(observer === undefined ? {} : { observer }),
+    };
+    const hub = new Hub({ state, flows, traffic, pin: PIN, logger, now: Date.now, ...extra });
     const server = new Server();
     const enroller = {
       join: () => {
@@ -55,7 +73,7 @@ export class TestControl implements AsyncDisposable {
         else reject(error);
       });
     });
-    return new TestControl(state, hub, flows, server, `127.0.0.1:${port}`);
+    return new TestControl({ state, flows, traffic }, hub, server, `127.0.0.1:${port}`);
   }
 
   join(host: TestHost, network = 'prod'): JoinedHost {

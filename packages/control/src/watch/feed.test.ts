@@ -246,7 +246,7 @@ test('whatever is merged, lost, resumed or restarted, what an agent holds in the
   await fc.assert(
     fc.asyncProperty(fc.array(anyEvent, { maxLength: 25 }), async (events) => {
       const state = emptyState();
-      state.apply(mesh({ services: [] }), { dryRun: false });
+      state.apply(mesh({ services: [] }), { dryRun: false, actor: 'control' });
       const joined = ['h0', 'h1', 'h2'].map((host) =>
         joinHost(state, 'prod', { host, services: ['a', 'b', 'c'], gateway: host === 'h0' }),
       );
@@ -276,7 +276,7 @@ test('whatever is merged, lost, resumed or restarted, what an agent holds in the
       for (const event of events) {
         switch (event.type) {
           case 'apply':
-            state.apply(event.mesh, { dryRun: false });
+            state.apply(event.mesh, { dryRun: false, actor: 'control' });
             offer();
             break;
           case 'health':

@@ -25,7 +25,7 @@ const healthOf = (agent: FakeAgent, key: string): boolean | undefined => {
 describe('an agent that connects', () => {
   test('gets a snapshot of its view, and others get it as a peer with its endpoints', async () => {
     await using control = await TestControl.start();
-    control.state.apply(prod, { dryRun: false });
+    control.state.apply(prod, { dryRun: false, actor: 'control' });
     const [one, two] = [
       control.join({ host: 'one', services: ['web'] }),
       control.join({ host: 'two', services: ['redis'] }),
@@ -44,8 +44,8 @@ describe('an agent that connects', () => {
 
   test('learns nothing of another network', async () => {
     await using control = await TestControl.start();
-    control.state.apply(prod, { dryRun: false });
-    control.state.apply(mesh({ network: 'other', services }), { dryRun: false });
+    control.state.apply(prod, { dryRun: false, actor: 'control' });
+    control.state.apply(mesh({ network: 'other', services }), { dryRun: false, actor: 'control' });
     const mine = control.connect(control.join({ host: 'one', services: ['web', 'redis'] }));
     const theirs = control.connect(control.join({ host: 'one', services: ['web', 'redis'] }, 'other'), {});
     await mine.until(({ items }) => items.has('instance/redis/0'));
@@ -62,7 +62,7 @@ describe('an agent that connects', () => {
 
   test('is not believed about services that its token does not allow', async () => {
     await using control = await TestControl.start();
-    control.state.apply(prod, { dryRun: false });
+    control.state.apply(prod, { dryRun: false, actor: 'control' });
     const agent = control.connect(control.join({ host: 'one', services: ['web'] }), {
       report: reportOf(['web', 'redis']),
     });
@@ -76,10 +76,10 @@ describe('an agent that connects', () => {
 
   test('gets its instance when the mesh comes to declare what it runs', async () => {
     await using control = await TestControl.start();
-    control.state.apply(mesh({ services: [] }), { dryRun: false });
+    control.state.apply(mesh({ services: [] }), { dryRun: false, actor: 'control' });
     const agent = control.connect(control.join({ host: 'one', services: ['web'] }));
     await agent.until(({ items }) => items.has('self'));
-    control.state.apply(prod, { dryRun: false });
+    control.state.apply(prod, { dryRun: false, actor: 'control' });
     await agent.until((held) => healthOf(held, 'instance/web/0') === true);
   });
 });
@@ -103,7 +103,7 @@ describe('who is refused', () => {
     ],
   ] as const)('%s', async (_who, joining, code, revoked) => {
     await using control = await TestControl.start();
-    control.state.apply(prod, { dryRun: false });
+    control.state.apply(prod, { dryRun: false, actor: 'control' });
     const agent = control.connect(joining(control));
     await agent.until((held) => held.status !== undefined);
     expect(agent.status?.code).toBe(code);
@@ -115,7 +115,7 @@ describe('who is refused', () => {
     const lines: string[] = [];
     const logger = pino({ base: null }, { write: (line) => void lines.push(line) });
     await using control = await TestControl.start({ logger });
-    control.state.apply(prod, { dryRun: false });
+    control.state.apply(prod, { dryRun: false, actor: 'control' });
     const joined = control.join({ host: 'x' });
     const stranger = { ...joined, agent: { ...joined.agent, id: 'ag_none' } };
     const strangers = Array.from({ length: 30 }, () => control.connect(stranger));
@@ -134,7 +134,7 @@ describe('who is refused', () => {
 
   test('one that says something else first', async () => {
     await using control = await TestControl.start();
-    control.state.apply(prod, { dryRun: false });
+    control.state.apply(prod, { dryRun: false, actor: 'control' });
     const talkative = control.connect(control.join({ host: 'one' }));
     talkative.send({ resync: { reason: 'now' } });
     await talkative.until((held) => held.status !== undefined);
@@ -143,7 +143,7 @@ describe('who is refused', () => {
 
   test('one that says no hello in time', async () => {
     await using control = await TestControl.start({ timing: { helloMs: 20 } });
-    control.state.apply(prod, { dryRun: false });
+    control.state.apply(prod, { dryRun: false, actor: 'control' });
     const silent = control.connect(control.join({ host: 'one' }));
     silent.stream?.removeAllListeners('data').resume();
     await silent.until((held) => held.status !== undefined);
@@ -152,7 +152,7 @@ describe('who is refused', () => {
 
   test('a newer stream takes the older one’s place, and nobody is told of a break', async () => {
     await using control = await TestControl.start();
-    control.state.apply(prod, { dryRun: false });
+    control.state.apply(prod, { dryRun: false, actor: 'control' });
     const [one, two] = [
       control.join({ host: 'one', services: ['web'] }),
       control.join({ host: 'two', services: ['redis'] }),
@@ -175,14 +175,17 @@ describe('who is refused', () => {
 describe('a change', () => {
   test('that takes away goes out at once, one that does not is gathered', async () => {
     await using control = await TestControl.start({ timing: { gatherMs: 50 } });
-    control.state.apply(prod, { dryRun: false });
+    control.state.apply(prod, { dryRun: false, actor: 'control' });
     const agent = control.connect(control.join({ host: 'one', services: ['web'] }));
     await agent.until(({ items }) => items.has('instance/web/0'));
     const before = agent.deltas.length;
-    control.state.apply(mesh({ services: [...services, service('a', 'private', tcp(1))] }), { dryRun: false });
+    control.state.apply(mesh({ services: [...services, service('a', 'private', tcp(1))] }), {
+      dryRun: false,
+      actor: 'control',
+    });
     control.state.apply(
       mesh({ services: [...services, service('b', 'private', tcp(1)), service('a', 'private', tcp(1))] }),
-      { dryRun: false },
+      { dryRun: false, actor: 'control' },
     );
     await agent.until(({ items }) => items.has('service/b'));
     expect(agent.deltas.length).toBe(before + 1);
@@ -190,12 +193,12 @@ describe('a change', () => {
 
   test('is waited for until every connected agent enforces it, and stragglers are named', async () => {
     await using control = await TestControl.start();
-    control.state.apply(prod, { dryRun: false });
+    control.state.apply(prod, { dryRun: false, actor: 'control' });
     const quick = control.connect(control.join({ host: 'quick' }));
     const slow = control.connect(control.join({ host: 'slow' }), { acknowledge: false });
     control.join({ host: 'absent' });
     await Promise.all([quick, slow].map((agent) => agent.until(({ items }) => items.has('self'))));
-    const { revision } = control.state.apply(denying('x'), { dryRun: false });
+    const { revision } = control.state.apply(denying('x'), { dryRun: false, actor: 'control' });
     await seen(() => control.hub.agent(quick.id)?.enforcedRevision === revision);
     expect(await control.hub.waitEnforced('prod', revision, 20, NEVER)).toEqual(['slow']);
 
@@ -210,10 +213,10 @@ describe('a change', () => {
 
   test('is not waited for once the straggler goes away', async () => {
     await using control = await TestControl.start();
-    control.state.apply(prod, { dryRun: false });
+    control.state.apply(prod, { dryRun: false, actor: 'control' });
     const slow = control.connect(control.join({ host: 'slow' }), { acknowledge: false });
     await slow.until(({ items }) => items.has('self'));
-    const { revision } = control.state.apply(denying('x'), { dryRun: false });
+    const { revision } = control.state.apply(denying('x'), { dryRun: false, actor: 'control' });
     const waiting = control.hub.waitEnforced('prod', revision, 20_000, NEVER);
     slow.close();
     expect(await waiting).toEqual([]);
@@ -224,7 +227,7 @@ describe('a change', () => {
 
   test('reaches a reader that stalled as its newest state, with what was between left out', async () => {
     await using control = await TestControl.start();
-    control.state.apply(prod, { dryRun: false });
+    control.state.apply(prod, { dryRun: false, actor: 'control' });
     const agent = control.connect(control.join({ host: 'one', services: ['web'] }));
     await agent.until(({ items }) => items.has('instance/web/0'));
     agent.stream?.pause();
@@ -234,7 +237,7 @@ describe('a change', () => {
       const policies = Array.from({ length: 300 }, (_, index) =>
         rule(`r-${round}-${index}`, 'deny', ['web'], ['redis'], tcp(1 + index)),
       );
-      control.state.apply(mesh({ services, policies }), { dryRun: false });
+      control.state.apply(mesh({ services, policies }), { dryRun: false, actor: 'control' });
       await new Promise((resolve) => setImmediate(resolve));
     }
     agent.stream?.resume();
@@ -248,14 +251,14 @@ describe('a change', () => {
 
   test('is told to a few agents a turn, and everyone ends with the newest', async () => {
     await using control = await TestControl.start({ timing: { sliceMs: 0 } });
-    control.state.apply(prod, { dryRun: false });
+    control.state.apply(prod, { dryRun: false, actor: 'control' });
     const hosts = ['a', 'b', 'c', 'd'].map((host) => control.join({ host, services: ['web'] }));
     const agents = hosts.map((joined) => control.connect(joined));
     await Promise.all(agents.map((agent) => agent.until((held) => healthOf(held, 'instance/web/3') === true)));
     const late = control.connect(control.join({ host: 'late' }));
     // Each change finds the one before half told: with a slice of nothing, one agent is told each turn of the loop.
     for (let round = 0; round < 20; round += 1) {
-      control.state.apply(denying(`r${round}`), { dryRun: false });
+      control.state.apply(denying(`r${round}`), { dryRun: false, actor: 'control' });
       await new Promise((resolve) => setImmediate(resolve));
     }
     const { revision } = current(control.state);
@@ -268,7 +271,7 @@ describe('a change', () => {
 
   test('of membership: a revoked agent is told and cut, and others lose it', async () => {
     await using control = await TestControl.start({ timing: { gatherMs: 60_000 } });
-    control.state.apply(prod, { dryRun: false });
+    control.state.apply(prod, { dryRun: false, actor: 'control' });
     const [one, two] = [
       control.join({ host: 'one', services: ['web'] }),
       control.join({ host: 'two', services: ['redis'] }),
@@ -277,10 +280,10 @@ describe('a change', () => {
     const other = control.connect(two);
     await seen(() => [one, two].every(({ agent }) => control.hub.agent(agent.id)?.connected === true));
     // Nothing gathered goes out within this test: what arrives was sent at once, since it takes something away.
-    control.state.apply(denying('x'), { dryRun: false });
+    control.state.apply(denying('x'), { dryRun: false, actor: 'control' });
     await other.until(({ items }) => items.has('policy'));
     expect(other.items.has('instance/web/0')).toBe(true);
-    control.state.revokeAgent('prod', 'one');
+    control.state.revokeAgent('prod', 'one', 'control');
     await revoked.until((held) => held.status !== undefined);
     expect(revoked.revoked).toContain('revoked');
     expect(revoked.status?.code).toBe(status.PERMISSION_DENIED);
@@ -298,13 +301,13 @@ describe('a change', () => {
 describe('a break', () => {
   test('is resumed with the difference alone', async () => {
     await using control = await TestControl.start();
-    control.state.apply(prod, { dryRun: false });
+    control.state.apply(prod, { dryRun: false, actor: 'control' });
     const joined = control.join({ host: 'one', services: ['web'] });
     const agent = control.connect(joined);
     await agent.until((held) => healthOf(held, 'instance/web/0') === true);
     agent.stream?.cancel();
     await agent.until((held) => held.status !== undefined);
-    control.state.apply(denying('meanwhile'), { dryRun: false });
+    control.state.apply(denying('meanwhile'), { dryRun: false, actor: 'control' });
     agent.connect();
     const { revision } = current(control.state);
     await agent.until((held) => held.revision === revision);
@@ -316,7 +319,7 @@ describe('a break', () => {
     const state = emptyState();
     let remembered: ReadonlyMap<string, Remembered> = new Map();
     const memory = { load: () => remembered, save: (agents: ReadonlyMap<string, Remembered>) => (remembered = agents) };
-    state.apply(prod, { dryRun: false });
+    state.apply(prod, { dryRun: false, actor: 'control' });
     const [one, two] = [
       joinHost(state, 'prod', { host: 'one', services: ['web'] }),
       joinHost(state, 'prod', { host: 'two', services: ['redis'] }),
@@ -340,19 +343,19 @@ describe('a break', () => {
 
   test('in the agent’s count is answered with a snapshot', async () => {
     await using control = await TestControl.start();
-    control.state.apply(prod, { dryRun: false });
+    control.state.apply(prod, { dryRun: false, actor: 'control' });
     const agent = control.connect(control.join({ host: 'one', services: ['web'] }));
     await agent.until((held) => healthOf(held, 'instance/web/0') === true);
     agent.index += 7;
     agent.items.delete('service/redis');
-    control.state.apply(denying('x'), { dryRun: false });
+    control.state.apply(denying('x'), { dryRun: false, actor: 'control' });
     await agent.until(({ items }) => items.has('service/redis'));
     expect(agent.deltas.at(-1)).toMatchObject({ snapshot: true, previous: 0 });
   });
 
   test('that lasts makes instances unhealthy, and their return makes them well', async () => {
     await using control = await TestControl.start({ timing: { graceMs: 20 } });
-    control.state.apply(prod, { dryRun: false });
+    control.state.apply(prod, { dryRun: false, actor: 'control' });
     const watching = control.connect(control.join({ host: 'one', services: ['web'] }));
     const joined = control.join({ host: 'two', services: ['redis'] });
     const gone = control.connect(joined);
@@ -366,7 +369,7 @@ describe('a break', () => {
 
   test('of an ephemeral agent ends its membership', async () => {
     await using control = await TestControl.start({ timing: { ephemeralMs: 20 } });
-    control.state.apply(prod, { dryRun: false });
+    control.state.apply(prod, { dryRun: false, actor: 'control' });
     const watching = control.connect(control.join({ host: 'one', services: ['web'] }));
     await watching.until(({ items }) => items.has('self'));
     // It never connects at all, which is as long a break as any.
@@ -379,7 +382,7 @@ describe('a break', () => {
 
 test('flow records are kept only of the agent’s own host', async () => {
   await using control = await TestControl.start();
-  control.state.apply(prod, { dryRun: false });
+  control.state.apply(prod, { dryRun: false, actor: 'control' });
   const agent = control.connect(control.join({ host: 'one', services: ['web'] }));
   await agent.until(({ items }) => items.has('self'));
   const flow = {
@@ -401,7 +404,7 @@ test('flow records are kept only of the agent’s own host', async () => {
     bytesReceived: 0,
     detail: '',
   } as const;
-  const next = control.flows.follow('prod', { denied: false }, NEVER)[Symbol.asyncIterator]().next();
+  const next = control.flows.follow('prod', {}, NEVER)[Symbol.asyncIterator]().next();
   agent.send({
     flows: {
       records: [
@@ -413,13 +416,14 @@ test('flow records are kept only of the agent’s own host', async () => {
     },
   });
   expect((await next).value).toMatchObject({ record: flow });
-  expect(control.flows.recent('prod', { denied: false, limit: 10 })).toEqual([flow]);
+  const { flows } = await control.flows.query('prod', { filter: {}, limit: 10 }, NEVER);
+  expect(flows.map(({ record }) => record)).toEqual([flow]);
   expect(control.flows.dropped('prod')).toBe(5);
 });
 
 test('an agent is asked for a path, and its silence or end is no answer', async () => {
   await using control = await TestControl.start();
-  control.state.apply(prod, { dryRun: false });
+  control.state.apply(prod, { dryRun: false, actor: 'control' });
   const agent = control.connect(control.join({ host: 'one', services: ['web'] }));
   await agent.until(({ items }) => items.has('self'));
   const asked = control.hub.trace(agent.id, 'ag_other', 20_000);
@@ -436,17 +440,17 @@ test('an agent is asked for a path, and its silence or end is no answer', async 
 
 test('what connected agents hold in the end is their view', async () => {
   await using control = await TestControl.start();
-  control.state.apply(prod, { dryRun: false });
+  control.state.apply(prod, { dryRun: false, actor: 'control' });
   const joined = ['web', 'redis', 'mailer'].map((name) => control.join({ host: `h-${name}`, services: [name] }));
   const agents = joined.map((host) => control.connect(host));
   await Promise.all(agents.map((agent) => agent.until((held) => held.items.has('self'))));
   control.state.apply(
     mesh({ services, defaultAction: 'deny', policies: [rule('x', 'allow', ['mailer'], ['redis'])] }),
-    { dryRun: false },
+    { dryRun: false, actor: 'control' },
   );
   const { revision } = control.state.apply(
     mesh({ services, defaultAction: 'deny', policies: [rule('y', 'allow', ['web'], ['redis'])] }),
-    { dryRun: false },
+    { dryRun: false, actor: 'control' },
   );
   expect(await control.hub.waitEnforced('prod', revision, 20_000, NEVER)).toEqual([]);
   const network = current(control.state);

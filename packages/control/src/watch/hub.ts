@@ -1,7 +1,8 @@
 /** The agents' end of control: streams come in here, and what state and reports change goes out to them. */
 import { randomBytes } from 'node:crypto';
 import { status } from '@grpc/grpc-js';
-import { inventoryFromWire, type pb, reportFromWire, WireError } from '@weft/proto/wire';
+import type { Report, Telemetry } from '@weft/proto';
+import { inventoryFromWire, type pb, reportFromWire, telemetryFromWire, WireError } from '@weft/proto/wire';
 import type { Logger } from 'pino';
 import { FailureCounter } from '../failures.ts';
 import type { FlowWindow } from '../flows/window.ts';
@@ -9,6 +10,7 @@ import { PartDifferences } from '../netmap/agent-view.ts';
 import type { InstanceHealth } from '../netmap/presence.ts';
 import type { EnforcementWaiter, LiveAgent, LiveAgents } from '../rpc/live.ts';
 import type { AgentState, State, StateChange, StateStore } from '../state/types.ts';
+import type { Traffic } from '../traffic/types.ts';
 import { Admission } from './admission.ts';
 import { authenticate, ended, type Refusal } from './authenticate.ts';
 import { Distributor } from './distributor.ts';
@@ -16,17 +18,19 @@ import { Enforcement } from './enforcement.ts';
 import { Feed, type Standing } from './feed.ts';
 import { acceptFlows } from './flow-intake.ts';
 import { NO_MEMORY, type ReportMemory } from './memory.ts';
+import { NewestGate } from './newest-gate.ts';
 import { observedHost } from './observed.ts';
 import { Registry } from './registry.ts';
 import { EMPTY_REPORT } from './report.ts';
-import { ReportGate } from './report-gate.ts';
 import { type AgentCall, Session, type SessionEvents } from './session.ts';
+import { NO_OBSERVER, type StreamObserver } from './stream-observer.ts';
 import { TIMING, type Timing } from './timing.ts';
 import type { PathTracer, TraceOutcome } from './traces.ts';
 
 export interface HubOptions {
   readonly state: StateStore;
   readonly flows: FlowWindow;
+  readonly traffic: Traffic;
   /** SHA-256 of control's public key, 32 bytes: part of what agents sign. */
   readonly pin: Uint8Array;
   readonly logger: Logger;
@@ -34,6 +38,7 @@ export interface HubOptions {
   readonly now: () => number;
   /** What is known of agents that are not back yet after a restart of control. */
   readonly memory?: ReportMemory;
+  readonly observer?: StreamObserver;
   readonly timing?: Partial<Timing>;
 }
 
@@ -41,9 +46,11 @@ export interface HubOptions {
 const COMPLAINTS = { failures: 20, windowMs: 60_000, remembered: 1_024 };
 
 interface Member {
+  readonly host: string;
   readonly session: Session;
   readonly feed: Feed;
-  readonly gate: ReportGate;
+  readonly reports: NewestGate<Report>;
+  readonly telemetry: NewestGate<{ readonly telemetry: Telemetry; readonly receivedMs: number }>;
 }
 
 export class Hub implements LiveAgents, EnforcementWaiter, PathTracer {
@@ -54,6 +61,7 @@ export class Hub implements LiveAgents, EnforcementWaiter, PathTracer {
   readonly #memory = new PartDifferences();
   readonly #admission = new Admission();
   readonly #complaints: FailureCounter;
+  readonly #observer: StreamObserver;
   readonly #registry: Registry;
   readonly #enforcement: Enforcement;
   readonly #distributor: Distributor;
@@ -66,7 +74,8 @@ export class Hub implements LiveAgents, EnforcementWaiter, PathTracer {
   constructor(options: HubOptions) {
     this.#options = options;
     this.#timing = { ...TIMING, ...options.timing };
-    const { state, logger, now, memory } = options;
+    const { state, logger, now, memory, observer = NO_OBSERVER } = options;
+    this.#observer = observer;
     this.#complaints = new FailureCounter(COMPLAINTS, now);
     this.#distributor = new Distributor({
       state,
@@ -82,6 +91,7 @@ export class Hub implements LiveAgents, EnforcementWaiter, PathTracer {
       memory: memory ?? NO_MEMORY,
       onChange: (network) => this.#distributor.mark(network, false),
       onForgotten: (agentId) => this.#forget(agentId),
+      onEnforced: (afterMs) => observer.enforced(afterMs),
     });
     this.#enforcement = new Enforcement((network) => this.#registry.connectedAgents(network));
     this.#unsubscribe = state.subscribe((next, previous, change) => this.#changed(next, previous, change));
@@ -140,8 +150,9 @@ export class Hub implements LiveAgents, EnforcementWaiter, PathTracer {
       hello: (session, nonce, hello) => this.#hello(session, nonce, hello, leave),
       heard: (agentId) => this.#registry.heard(agentId),
       ack: (agentId, ack) => this.#acknowledged(agentId, ack),
-      report: (agentId, report) => this.#member(agentId)?.gate.offer(reportFromWire(report)),
+      report: (agentId, report) => this.#reported(agentId, report),
       flows: (agentId, batch) => this.#flows(agentId, batch),
+      telemetry: (agentId, telemetry) => this.#moved(agentId, telemetry),
       resync: (agentId, reason) => this.#resync(agentId, reason),
       ended: (session) => {
         leave();
@@ -151,6 +162,7 @@ export class Hub implements LiveAgents, EnforcementWaiter, PathTracer {
   }
 
   #hello(session: Session, nonce: Uint8Array, hello: pb.Hello, leave: () => void): Refusal | undefined {
+    this.#observer.message('hello');
     const { state, pin, logger } = this.#options;
     const who = authenticate(state, { nonce, pin }, hello);
     if (!who.accepted) {
@@ -181,11 +193,21 @@ export class Hub implements LiveAgents, EnforcementWaiter, PathTracer {
       },
       standing,
     );
-    const gate = new ReportGate(this.#timing.reportMs, (report) => this.#registry.reported(id, report));
+    const { reportMs, telemetryMs } = this.#timing;
+    const member: Member = {
+      host,
+      session,
+      feed,
+      reports: new NewestGate(reportMs, (report) => this.#registry.reported(id, report)),
+      telemetry: new NewestGate(telemetryMs, ({ telemetry, receivedMs }) => {
+        this.#registry.moved(id, telemetry, receivedMs);
+        this.#options.traffic.take(network, host, telemetry);
+      }),
+    };
     session.admit(id, feed);
-    this.#membersOf(network).set(id, { session, feed, gate });
+    this.#membersOf(network).set(id, member);
     // Only now, so that the older stream's end is not taken for the agent's going away.
-    older?.gate.close();
+    if (older !== undefined) closeGates(older);
     older?.session.end({ code: status.ABORTED, details: 'replaced by a newer stream of this agent' });
     connect();
     this.#enforcement.arrived(network, { agentId: id, host, enforcedRevision: 0 });
@@ -203,11 +225,12 @@ export class Hub implements LiveAgents, EnforcementWaiter, PathTracer {
     for (const [network, members] of this.#members) {
       const member = members.get(agentId);
       if (member?.session !== session) continue;
-      member.gate.close();
+      closeGates(member);
       members.delete(agentId);
       if (members.size === 0) this.#members.delete(network);
       this.#registry.disconnected(agentId);
       this.#enforcement.left(network, agentId);
+      this.#options.traffic.forget(network, member.host);
       this.#options.logger.info({ event: 'agent-disconnected', network, agent: agentId }, 'agent disconnected');
     }
   }
@@ -226,6 +249,7 @@ export class Hub implements LiveAgents, EnforcementWaiter, PathTracer {
   }
 
   #acknowledged(agentId: string, { timeline, index, revision }: pb.Ack): void {
+    this.#observer.message('ack');
     const network = this.#options.state.current.agents.get(agentId);
     const feed = this.#member(agentId)?.feed;
     // A delta that was not sent cannot have been applied: such an acknowledgement says nothing.
@@ -234,19 +258,44 @@ export class Hub implements LiveAgents, EnforcementWaiter, PathTracer {
     this.#enforcement.enforced(network, agentId, revision);
   }
 
+  #reported(agentId: string, report: pb.Report): void {
+    this.#observer.message('report');
+    this.#member(agentId)?.reports.offer(reportFromWire(report));
+  }
+
+  /** What only tells of the agent must not cost it its lifeline: telemetry out of form is passed over. */
+  #moved(agentId: string, wire: pb.Telemetry): void {
+    this.#observer.message('telemetry');
+    try {
+      const receivedMs = this.#options.now();
+      this.#member(agentId)?.telemetry.offer({ telemetry: telemetryFromWire(wire), receivedMs });
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      this.#observer.telemetryRefused();
+      if (this.#complaints.note(agentId)) return;
+      this.#options.logger.warn(
+        { event: 'telemetry-refused', agent: agentId, why: error.message },
+        'telemetry refused',
+      );
+    }
+  }
+
   #flows(agentId: string, batch: pb.FlowBatch): void {
+    this.#observer.message('flows');
     const { state, flows, logger } = this.#options;
     const network = state.current.agents.get(agentId) ?? '';
     const host = state.current.networks.get(network)?.agents.get(agentId)?.host;
     if (host === undefined) return;
     const { records, dropped, refused } = acceptFlows(batch, host);
     flows.add(network, host, records, dropped + refused);
+    this.#observer.flows({ taken: records.length, dropped, refused });
     if (refused > 0 && !this.#complaints.note(agentId)) {
       logger.warn({ event: 'flows-refused', network, host, refused }, 'flow records refused');
     }
   }
 
   #resync(agentId: string, reason: string): void {
+    this.#observer.message('resync');
     if (!this.#complaints.note(agentId)) {
       this.#options.logger.info({ event: 'resync-asked', agent: agentId, reason }, 'agent asks for a snapshot');
     }
@@ -277,6 +326,11 @@ export class Hub implements LiveAgents, EnforcementWaiter, PathTracer {
   *#feeds(network: string): Generator<readonly [string, Feed]> {
     for (const [agentId, { feed }] of this.#members.get(network) ?? []) yield [agentId, feed];
   }
+}
+
+function closeGates({ reports, telemetry }: Member): void {
+  reports.close();
+  telemetry.close();
 }
 
 /** Throws WireError when the inventory is out of form. */

@@ -10,20 +10,22 @@ afterEach(() => void vi.useRealTimers());
 
 function setUp(ephemeral: boolean) {
   const state = emptyState();
-  state.apply(mesh({ services: [service('redis', 'private', tcp(6379))] }), { dryRun: false });
+  state.apply(mesh({ services: [service('redis', 'private', tcp(6379))] }), { dryRun: false, actor: 'control' });
   const { id } = joinHost(state, 'prod', { host: 'one', services: ['redis'], ephemeral }).agent;
   state.registerInstances(id, ['redis']);
   const forgotten: string[] = [];
   const changes: string[] = [];
+  const lags: number[] = [];
   const registry = new Registry(state.current, {
     timing: TIMING,
     now: Date.now,
     memory: NO_MEMORY,
     onChange: (network) => changes.push(network),
     onForgotten: (agentId) => forgotten.push(agentId),
+    onEnforced: (afterMs) => lags.push(afterMs),
   });
   const healthy = (): boolean | undefined => registry.instance(id, 'redis')?.healthy;
-  return { state, registry, id, forgotten, changes, healthy };
+  return { state, registry, id, forgotten, changes, lags, healthy };
 }
 
 test('after a start of control an agent is taken to be well for 30 s', () => {
@@ -68,7 +70,7 @@ test('an ephemeral agent is forgotten 30 s after it went away, whether it had co
 test('one that is no member any more leaves nothing behind', () => {
   const { state, registry, id, forgotten } = setUp(true);
   const before = current(state);
-  state.revokeAgent('prod', 'one');
+  state.revokeAgent('prod', 'one', 'control');
   registry.follow(current(state), before);
   expect([registry.agent(id), registry.instance(id, 'redis'), registry.presences('prod').size]).toEqual([
     undefined,
@@ -78,4 +80,47 @@ test('one that is no member any more leaves nothing behind', () => {
   vi.advanceTimersByTime(120_000);
   expect(forgotten).toEqual([]);
   expect(vi.getTimerCount()).toBe(0);
+});
+
+test('an agent is behind since a revision came out that it has not acknowledged', () => {
+  const { state, registry, id, lags } = setUp(false);
+  const publish = (name: string): number => {
+    const before = current(state);
+    const services = [service('redis', 'private', tcp(6379)), service(name, 'private', tcp(1))];
+    const { revision } = state.apply(mesh({ services }), { dryRun: false, actor: 'control' });
+    registry.follow(current(state), before);
+    return revision;
+  };
+  const behindSince = (): number | undefined => registry.agent(id)?.behindSinceMs;
+  vi.advanceTimersByTime(60_000);
+  registry.connected(id, '1.0.0', reportOf(['redis']), '10.0.0.7');
+  // It may have held this one all along: what counts is how long it takes to say so.
+  expect(behindSince()).toBe(Date.now());
+  vi.advanceTimersByTime(20);
+  registry.enforced(id, current(state).revision);
+  expect([behindSince(), lags]).toEqual([0, []]);
+
+  const firstMs = Date.now();
+  const first = publish('a');
+  vi.advanceTimersByTime(1_000);
+  const secondMs = Date.now();
+  const second = publish('b');
+  vi.advanceTimersByTime(500);
+  expect(behindSince()).toBe(firstMs);
+  registry.enforced(id, first);
+  expect([behindSince(), lags]).toEqual([secondMs, [1_500]]);
+  registry.enforced(id, second);
+  registry.enforced(id, second);
+  expect([behindSince(), lags]).toEqual([0, [1_500, 500]]);
+
+  registry.disconnected(id);
+  vi.advanceTimersByTime(5_000);
+  const thirdMs = Date.now();
+  const third = publish('c');
+  expect(behindSince()).toBe(thirdMs);
+  vi.advanceTimersByTime(5_000);
+  registry.connected(id, '1.0.0', reportOf(['redis']), '10.0.0.7');
+  expect(behindSince()).toBe(Date.now());
+  registry.enforced(id, third);
+  expect([behindSince(), lags.length]).toEqual([0, 2]);
 });

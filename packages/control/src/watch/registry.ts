@@ -2,24 +2,29 @@
  * How each agent fares: connected or not, its last report, and from both the presence that views show of it. An agent that
  * goes away keeps its health for a while, since a break of its stream is no break of its services.
  */
-import type { Report } from '@weft/proto';
+import type { Report, Telemetry } from '@weft/proto';
 import type { InstanceHealth, Presence, Presences } from '../netmap/presence.ts';
 import type { LiveAgent, LiveAgents } from '../rpc/live.ts';
 import type { AgentState, NetworkState, State } from '../state/types.ts';
 import type { ConnectedAgent } from './enforcement.ts';
 import type { Remembered, ReportMemory } from './memory.ts';
+import { Movement } from './movement.ts';
+import { Publications } from './publications.ts';
 import { acceptReport, EMPTY_REPORT, unchangedPresence, unwell } from './report.ts';
 import type { Timing } from './timing.ts';
 
 interface Known {
   agent: AgentState;
   connected: boolean;
+  /** When it last connected; 0 when not since control started. */
+  connectedMs: number;
   lastSeenMs: number;
   enforcedRevision: number;
   version: string;
   claimed: Report | undefined;
   report: Report | undefined;
   observedHost: string;
+  readonly movement: Movement;
   /** Runs while it is away: first its health is given up, then, if it is ephemeral, its membership. */
   readonly timers: Set<NodeJS.Timeout>;
 }
@@ -32,6 +37,8 @@ export interface RegistryOptions {
   readonly onChange: (network: string) => void;
   /** An ephemeral agent was away too long. Never called while state is changing. */
   readonly onForgotten: (agentId: string) => void;
+  /** An agent that was connected when a revision came out enforces it, this much later. */
+  readonly onEnforced: (afterMs: number) => void;
 }
 
 const SAVE_MS = 1_000;
@@ -41,6 +48,8 @@ export class Registry implements LiveAgents {
   readonly #known = new Map<string, Known>();
   /** By network. */
   readonly #presences = new Map<string, Map<string, Presence>>();
+  /** By network. */
+  readonly #publications = new Map<string, Publications>();
   #saveTimer: NodeJS.Timeout | undefined;
 
   /** Starts with the agents that are members now, of whom none is connected yet. */
@@ -48,6 +57,7 @@ export class Registry implements LiveAgents {
     this.#options = options;
     const remembered = options.memory.load();
     for (const network of state.networks.values()) {
+      this.#published(network);
       for (const agent of network.agents.values()) {
         this.#restore(this.#add(agent), network, remembered.get(agent.id));
       }
@@ -62,17 +72,17 @@ export class Registry implements LiveAgents {
   agent(agentId: string): LiveAgent | undefined {
     const known = this.#known.get(agentId);
     if (known === undefined) return undefined;
-    const { connected, lastSeenMs, enforcedRevision, version, report } = known;
+    const { connected, lastSeenMs, enforcedRevision, version, report, movement } = known;
     return {
       connected,
       lastSeenMs,
       enforcedRevision,
       version,
       report,
-      behindSinceMs: 0,
-      clockSkewMs: undefined,
-      telemetry: undefined,
-      peerRates: new Map(),
+      behindSinceMs: this.#behindSince(known),
+      clockSkewMs: movement.clockSkewMs,
+      telemetry: movement.telemetry,
+      peerRates: movement.peerRates(this.#options.now()),
     };
   }
 
@@ -87,8 +97,10 @@ export class Registry implements LiveAgents {
     }
   }
 
-  /** Members came, went, or were changed. */
+  /** A revision came out; members came, went, or were changed. */
   follow(next: NetworkState | undefined, previous: NetworkState | undefined): void {
+    if (next === undefined) this.#publications.delete(previous?.name ?? '');
+    else if (next.revision !== previous?.revision) this.#published(next);
     if (next?.agents === previous?.agents) return;
     for (const agentId of previous?.agents.keys() ?? []) if (next?.agents.has(agentId) !== true) this.#remove(agentId);
     for (const agent of next?.agents.values() ?? []) {
@@ -107,6 +119,8 @@ export class Registry implements LiveAgents {
     stopTimers(known);
     // What it enforces now it will say by acknowledging its first delta.
     Object.assign(known, { connected: true, enforcedRevision: 0, version, observedHost });
+    known.connectedMs = this.#options.now();
+    known.movement.start();
     this.heard(agentId);
     this.reported(agentId, report);
   }
@@ -121,15 +135,27 @@ export class Registry implements LiveAgents {
     this.#publish(known);
   }
 
+  /** `receivedMs` is when it arrived. */
+  moved(agentId: string, telemetry: Telemetry, receivedMs: number): void {
+    this.#require(agentId).movement.take(telemetry, receivedMs);
+  }
+
   enforced(agentId: string, revision: number): void {
     const known = this.#require(agentId);
-    known.enforcedRevision = Math.max(known.enforcedRevision, revision);
+    const { agent, enforcedRevision, connectedMs } = known;
+    if (revision <= enforcedRevision) return;
+    known.enforcedRevision = revision;
+    // The first after it connected says what it held all along, or missed while it was away.
+    for (const atMs of this.#publications.get(agent.network)?.between(enforcedRevision, revision) ?? []) {
+      if (atMs >= connectedMs) this.#options.onEnforced(Math.max(0, this.#options.now() - atMs));
+    }
   }
 
   disconnected(agentId: string): void {
     const known = this.#known.get(agentId);
     if (known === undefined) return;
     known.connected = false;
+    known.movement.stop();
     this.#whileAway(known, this.#options.timing.graceMs);
   }
 
@@ -138,16 +164,33 @@ export class Registry implements LiveAgents {
     if (this.#saveTimer !== undefined) this.#save();
   }
 
+  #published({ name, revision }: NetworkState): void {
+    let publications = this.#publications.get(name);
+    if (publications === undefined) {
+      publications = new Publications();
+      this.#publications.set(name, publications);
+    }
+    publications.note(revision, this.#options.now());
+  }
+
+  /** One that connected just now has had no time before that to enforce anything. */
+  #behindSince({ agent, enforcedRevision, connected, connectedMs }: Known): number {
+    const sinceMs = this.#publications.get(agent.network)?.newerSinceMs(enforcedRevision) ?? 0;
+    return sinceMs > 0 && connected ? Math.max(sinceMs, connectedMs) : sinceMs;
+  }
+
   #add(agent: AgentState): Known {
     const known: Known = {
       agent,
       connected: false,
+      connectedMs: 0,
       lastSeenMs: 0,
       enforcedRevision: 0,
       version: '',
       claimed: undefined,
       report: undefined,
       observedHost: '',
+      movement: new Movement(),
       timers: new Set(),
     };
     this.#known.set(agent.id, known);

@@ -1,5 +1,5 @@
 /** What control makes of an agent's report: only what the agent may claim, and where it can really be reached. */
-import { formatHostPort, type Problem, parseHostPort, type Report } from '@weft/proto';
+import { formatHostPort, isLoopback, type Problem, parseHostPort, type Report } from '@weft/proto';
 import type { InstanceHealth, Presence } from '../netmap/presence.ts';
 import type { AgentState } from '../state/types.ts';
 
@@ -69,10 +69,6 @@ function endpointsOf({ endpoints, tunnelPort }: Report, observedHost: string): s
   const observable = observedHost !== '' && tunnelPort > 0 && (usable.length === 0 || !isLoopback(observedHost));
   if (observable) usable.push(formatHostPort(observedHost, tunnelPort));
   return [...new Set(usable)];
-}
-
-function isLoopback(host: string): boolean {
-  return host.startsWith('127.') || host === '::1';
 }
 
 function notAllowed(service: string): Problem {

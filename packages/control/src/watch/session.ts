@@ -8,6 +8,7 @@ import { type pb, WireError } from '@weft/proto/wire';
 import { Allowance } from './allowance.ts';
 import type { Refusal } from './authenticate.ts';
 import type { Feed } from './feed.ts';
+import { FlowAnswers } from './flow-answers.ts';
 import { type PathTracer, Traces } from './traces.ts';
 
 /** The transport below a session: one gRPC call. */
@@ -32,6 +33,7 @@ export interface SessionEvents {
   /** Throws WireError when it is out of form. */
   report(agentId: string, report: pb.Report): void;
   flows(agentId: string, batch: pb.FlowBatch): void;
+  telemetry(agentId: string, telemetry: pb.Telemetry): void;
   resync(agentId: string, reason: string): void;
   /** Called exactly once, whoever ended it. */
   ended(session: Session): void;
@@ -45,12 +47,12 @@ export interface SessionOptions {
 }
 
 /**
- * Messages at once and each second, a flow record counting as a twentieth of one: above what an agent has to say, below
- * what would keep control busy. An agent that says more is read more slowly; its own transport makes it wait.
+ * Messages at once and each second, a flow record, pair or peer counting as a twentieth of one: above what an agent has to
+ * say, below what would keep control busy. An agent that says more is read more slowly; its own transport makes it wait.
  */
 const BURST = 10_000;
 const PER_SECOND = 2_000;
-const RECORDS_PER_MESSAGE = 20;
+const ENTRIES_PER_MESSAGE = 20;
 
 export class Session {
   readonly peer: string;
@@ -59,6 +61,7 @@ export class Session {
   readonly #nonce = new Uint8Array(randomBytes(32));
   readonly #allowance: Allowance;
   readonly #traces = new Traces();
+  readonly #flowAnswers = new FlowAnswers((sequence, done) => this.send({ flowsTaken: { sequence } }, done));
   readonly #helloTimer: NodeJS.Timeout;
   #resumeTimer: NodeJS.Timeout | undefined;
   #admitted: { readonly agentId: string; readonly feed: Feed } | undefined;
@@ -72,7 +75,7 @@ export class Session {
     this.#helloTimer = setTimeout(() => {
       this.end({ code: status.DEADLINE_EXCEEDED, details: `no hello within ${options.helloMs} ms` });
     }, options.helloMs).unref();
-    call.send({ challenge: { nonce: this.#nonce } });
+    call.send({ challenge: { nonce: this.#nonce, acknowledgesFlows: true } });
   }
 
   get agentId(): string | undefined {
@@ -128,8 +131,9 @@ export class Session {
     this.#options.events.ended(this);
   }
 
-  #slowDown({ flows }: pb.AgentMessage): void {
-    const cost = 1 + (flows?.records.length ?? 0) / RECORDS_PER_MESSAGE;
+  #slowDown({ flows, telemetry }: pb.AgentMessage): void {
+    const entries = (flows?.records.length ?? 0) + (telemetry?.pairs.length ?? 0) + (telemetry?.peers.length ?? 0);
+    const cost = 1 + entries / ENTRIES_PER_MESSAGE;
     const waitMs = this.#allowance.spend(cost, this.#options.now());
     if (waitMs === 0 || this.#resumeTimer !== undefined) return;
     this.#call.pause();
@@ -153,8 +157,11 @@ export class Session {
     events.heard(agentId);
     if (message.ack) events.ack(agentId, message.ack);
     else if (message.report) events.report(agentId, message.report);
-    else if (message.flows) events.flows(agentId, message.flows);
-    else if (message.resync) events.resync(agentId, message.resync.reason.slice(0, 500));
+    else if (message.flows) {
+      events.flows(agentId, message.flows);
+      this.#flowAnswers.took(message.flows.sequence);
+    } else if (message.resync) events.resync(agentId, message.resync.reason.slice(0, 500));
+    else if (message.telemetry) events.telemetry(agentId, message.telemetry);
     else if (message.trace) this.#traces.answered(message.trace);
     else if (message.hello) this.end({ code: status.INVALID_ARGUMENT, details: 'hello: was given before' });
     // Anything else is of a newer agent, and nothing to this control.

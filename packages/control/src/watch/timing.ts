@@ -18,6 +18,8 @@ export interface Timing {
   readonly resyncMs: number;
   /** Reports of one agent reach others no more often than this. */
   readonly reportMs: number;
+  /** Telemetry of one agent is taken in no more often than this. */
+  readonly telemetryMs: number;
 }
 
 export const TIMING: Timing = {
@@ -30,4 +32,5 @@ export const TIMING: Timing = {
   farewellMs: 1_000,
   resyncMs: 250,
   reportMs: 50,
+  telemetryMs: 1_000,
 };

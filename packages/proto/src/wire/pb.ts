@@ -66,6 +66,7 @@ export type Report = Whole<weft.v1.Report.$Properties>;
 export type InstanceReport = Whole<weft.v1.InstanceReport.$Properties>;
 export type Problem = Whole<weft.v1.Problem.$Properties>;
 export type FlowBatch = Whole<weft.v1.FlowBatch.$Properties>;
+export type FlowsTaken = Whole<weft.v1.FlowsTaken.$Properties>;
 export type Resync = Whole<weft.v1.Resync.$Properties>;
 export type Revoked = Whole<weft.v1.Revoked.$Properties>;
 export type TraceRequest = Whole<weft.v1.TraceRequest.$Properties>;

@@ -92,8 +92,9 @@ export function flowFromWire(wire: pb.Outgoing<pb.FlowRecord> | null | undefined
   };
 }
 
-export function flowBatchToWire(records: readonly FlowRecord[], dropped: number): pb.FlowBatch {
-  return { records: records.map(flowToWire), dropped };
+/** `sequence` is the batch's number on its stream, 0 where none is counted. */
+export function flowBatchToWire(records: readonly FlowRecord[], dropped: number, sequence = 0): pb.FlowBatch {
+  return { records: records.map(flowToWire), dropped, sequence };
 }
 
 /** Reads a batch. A bad record is left out and reported. Throws WireError when the batch is too large. */

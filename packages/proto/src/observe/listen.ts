@@ -1,11 +1,16 @@
 /** Listening on an address that an option names. */
 import type { Server } from 'node:net';
-import { formatHostPort, type HostPort } from '@weft/proto';
 import type { Logger } from 'pino';
+import { formatHostPort, type HostPort } from '../model/endpoint.ts';
 import { ListenError } from './errors.ts';
 
 /** The answer is the address with the port that was given where 0 was asked for. Rejects with ListenError. */
-export async function listen(server: Server, address: HostPort, option: string, logger: Logger): Promise<HostPort> {
+export async function listen(
+  server: Server,
+  address: HostPort,
+  option: string,
+  logger: Pick<Logger, 'warn'>,
+): Promise<HostPort> {
   const { host, port } = address;
   await new Promise<void>((resolve, reject) => {
     const failed = (error: Error): void => reject(new ListenError(formatHostPort(host, port), option, error));
@@ -15,7 +20,7 @@ export async function listen(server: Server, address: HostPort, option: string, 
       resolve();
     });
   });
-  // From here on an error is a connection that could not be taken, as for want of file descriptors: not control's end.
+  // From here on an error is a connection that could not be taken, as for want of file descriptors: not the program's end.
   server.on('error', (error) => logger.warn({ event: 'accept-failed', option, err: error }, 'connection not taken'));
   const bound = server.address();
   return { host, port: bound !== null && typeof bound === 'object' ? bound.port : port };

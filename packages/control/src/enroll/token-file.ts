@@ -1,12 +1,11 @@
-/** The admin token: one file, made at the first start, whose text is the bearer of every admin call. */
+/** A bearer's file: made at the first start, its text is what calls carry. */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { statSync } from 'node:fs';
-import { join } from 'node:path';
 import { decodeAdminToken, encodeAdminToken } from '@weft/proto';
 import { KeyFileError } from './errors.ts';
 import { createFile, readIfThere } from './files.ts';
 
-export interface AdminToken {
+export interface TokenFile {
   readonly path: string;
   /** Whether the file can be read by others than its owner. */
   readonly exposed: boolean;
@@ -14,9 +13,8 @@ export interface AdminToken {
   check(presented: string): boolean;
 }
 
-/** Reads `admin.token`, or makes it with mode 0600. `pin` is that of control's key, which the token carries to clients. */
-export function openAdminToken(directory: string, pin: Uint8Array): AdminToken {
-  const path = join(directory, 'admin.token');
+/** Reads the file, or makes it with mode 0600. `pin` is that of control's key, which the token carries to clients. */
+export function openTokenFile(path: string, pin: Uint8Array): TokenFile {
   let text = readIfThere(path)?.trim();
   if (text === undefined) {
     text = encodeAdminToken({ pin, secret: randomBytes(32).toString('base64url') });
@@ -40,7 +38,7 @@ function decode(text: string, path: string, advice: string): { readonly pin: Uin
   try {
     return decodeAdminToken(text);
   } catch (error) {
-    throw new KeyFileError('damaged', `${path} holds no admin token; ${advice}`, error);
+    throw new KeyFileError('damaged', `${path} holds no token of control; ${advice}`, error);
   }
 }
 

@@ -1,20 +1,19 @@
-/** Lets one agent's reports through at a bounded pace: the first at once, and of those that follow too soon the newest. */
-import type { Report } from '@weft/proto';
+/** Lets what one agent says through at a bounded pace: the first at once, and of those that follow too soon the newest. */
 
-export class ReportGate {
+export class NewestGate<Value extends object> {
   readonly #paceMs: number;
-  readonly #pass: (report: Report) => void;
-  #held: Report | undefined;
+  readonly #pass: (value: Value) => void;
+  #held: Value | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(paceMs: number, pass: (report: Report) => void) {
+  constructor(paceMs: number, pass: (value: Value) => void) {
     this.#paceMs = paceMs;
     this.#pass = pass;
   }
 
-  offer(report: Report): void {
+  offer(value: Value): void {
     if (this.#timer !== undefined) {
-      this.#held = report;
+      this.#held = value;
       return;
     }
     this.#timer = setTimeout(() => {
@@ -23,9 +22,10 @@ export class ReportGate {
       this.#held = undefined;
       if (held !== undefined) this.offer(held);
     }, this.#paceMs).unref();
-    this.#pass(report);
+    this.#pass(value);
   }
 
+  /** Lets nothing more through. */
   close(): void {
     clearTimeout(this.#timer);
     this.#held = undefined;

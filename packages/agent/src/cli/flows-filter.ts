@@ -1,0 +1,97 @@
+/** What `weft flows` was asked for, as control's filter. A word that cannot match anything is wrong usage, and not an empty list. */
+import { type FlowOutcome, hostNameProblem, isServiceName } from '@weft/proto';
+import { outcomeCodec, type pb } from '@weft/proto/wire';
+import { parseDuration } from './duration.ts';
+import { UsageError } from './errors.ts';
+
+export interface FlowsFilterOptions {
+  readonly from?: string;
+  readonly to?: string;
+  readonly host?: string;
+  readonly rule?: string;
+  readonly outcome?: string;
+  readonly text?: string;
+  readonly since?: string;
+  readonly until?: string;
+  readonly id?: string;
+}
+
+const OUTCOMES: Readonly<Record<FlowOutcome, true>> = {
+  closed: true,
+  reset: true,
+  denied: true,
+  cut: true,
+  'no-instance': true,
+  'not-listening': true,
+  unreachable: true,
+  overloaded: true,
+};
+const MAX_RULE = 255;
+const MAX_TEXT = 200;
+/** As the listing writes it, or ISO 8601; by this host's clock where no zone is given. */
+const TIME = /^(\d{4}-\d\d-\d\d)(?:[ T](\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?)(Z|[+-]\d\d:?\d\d)?)?$/;
+
+/** Throws UsageError. */
+export function readFlowsFilter(options: FlowsFilterOptions, nowMs: number): pb.Outgoing<pb.FlowFilter> {
+  const { from, to, host, rule, outcome, text, since, until, id } = options;
+  if (from !== undefined && !isSource(from)) wrong('--from', 'a service, host:NAME or internet', from);
+  if (host !== undefined && hostNameProblem(host) !== undefined) wrong('--host', "a host's name", host);
+  if (rule !== undefined && (rule === '' || rule.length > MAX_RULE)) {
+    wrong('--rule', 'the name of a policy, default, or a rule that is built in, such as builtin:worker', rule);
+  }
+  if (outcome !== undefined && !isOutcome(outcome)) {
+    wrong('--outcome', `one of ${Object.keys(OUTCOMES).join(', ')}`, outcome);
+  }
+  if (text !== undefined && (text === '' || text.length > MAX_TEXT)) {
+    wrong('--text', `1 to ${MAX_TEXT} characters`, text);
+  }
+  if (id !== undefined && !/^[0-9a-f]{16}$/.test(id)) wrong('--id', '16 hexadecimal digits, as --json shows them', id);
+  const fromMs = since === undefined ? undefined : readTime('--since', since, nowMs);
+  const toMs = until === undefined ? undefined : readTime('--until', until, nowMs);
+  if (fromMs !== undefined && toMs !== undefined && toMs <= fromMs) {
+    throw new UsageError('--until takes a time after that of --since');
+  }
+  return {
+    ...(from === undefined ? {} : { source: from }),
+    ...(to === undefined ? {} : readTo(to)),
+    ...(host === undefined ? {} : { host }),
+    ...(rule === undefined ? {} : { rule }),
+    ...(outcome === undefined ? {} : { outcome: outcomeCodec.toWire(outcome as FlowOutcome) }),
+    ...(text === undefined ? {} : { text }),
+    ...(fromMs === undefined ? {} : { fromMs }),
+    ...(toMs === undefined ? {} : { toMs }),
+    ...(id === undefined ? {} : { id }),
+  };
+}
+
+function readTo(to: string): { readonly service: string; readonly port?: number } {
+  // People paste what their programs are given.
+  const [, service = '', digits] = /^([^:]*?)(?:\.internal\.?)?(?::(\d{1,5}))?$/.exec(to) ?? [];
+  const port = digits === undefined ? undefined : Number(digits);
+  if (!isServiceName(service) || port === 0 || (port ?? 0) > 65_535) {
+    wrong('--to', 'SERVICE or SERVICE:PORT, with a port of 1 to 65535', to);
+  }
+  return port === undefined ? { service } : { service, port };
+}
+
+function readTime(option: string, text: string, nowMs: number): number {
+  const duration = parseDuration(text);
+  if (duration !== undefined) return Math.max(1, nowMs - duration);
+  const [, day, time = '00:00', zone = ''] = TIME.exec(text) ?? [];
+  const ms = day === undefined ? Number.NaN : Date.parse(`${day}T${time}${zone}`);
+  if (!(ms > 0)) wrong(option, 'how long ago, such as 15m or 2h, or a time, such as 2026-03-01T12:30', text);
+  return ms;
+}
+
+function isSource(from: string): boolean {
+  if (from.startsWith('host:')) return hostNameProblem(from.slice('host:'.length)) === undefined;
+  return from === 'internet' || isServiceName(from);
+}
+
+function isOutcome(word: string): word is FlowOutcome {
+  return Object.hasOwn(OUTCOMES, word);
+}
+
+function wrong(option: string, expected: string, found: string): never {
+  throw new UsageError(`${option} takes ${expected}; found ${JSON.stringify(found)}`);
+}

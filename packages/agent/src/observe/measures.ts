@@ -1,0 +1,20 @@
+/** What one thread tells for metrics: counts since it started. Plain values, for they may come from another thread. */
+import type { PeerTunnels } from '@weft/proto';
+import type { LinkCounters } from '../tunnel/context.ts';
+import type { SeriesCounts } from './series.ts';
+
+export interface ThreadMeasures {
+  readonly series: readonly SeriesCounts[];
+  readonly peers: readonly PeerTunnels[];
+  readonly tunnel: LinkCounters;
+  /** Live flows, those that are still opening among them. */
+  readonly flows: number;
+  /** UDP datagrams of this host's programs that were dropped. */
+  readonly datagramsDropped: number;
+  /** Flow records that wait here. */
+  readonly records: number;
+  /** Tunnels' packets on their way to this thread from others. */
+  readonly packets: number;
+  /** Since the last call, 99th percentile. */
+  readonly loopDelayUs: number;
+}

@@ -1,0 +1,46 @@
+import { expect, test } from 'vitest';
+import { AgentTelemetry, mergePeers } from './telemetry.ts';
+import { FlowTraffic } from './traffic.ts';
+
+const peer = { host: 'far', tunnels: 1, roundTripUs: 0, bytesSent: 10, bytesReceived: 20, datagrams: false };
+
+test('tunnels of all threads to a peer are told as one', () => {
+  const merged = mergePeers([
+    [peer, { ...peer, host: 'rare', tunnels: 0 }],
+    [{ ...peer, roundTripUs: 300 }],
+    [{ ...peer, roundTripUs: 200, datagrams: true }],
+  ]);
+  expect(merged).toEqual([
+    { host: 'far', tunnels: 3, roundTripUs: 200, bytesSent: 30, bytesReceived: 60, datagrams: true },
+    { ...peer, host: 'rare', tunnels: 0 },
+  ]);
+});
+
+test('what was given back is told with the next, for the time of both', async () => {
+  const traffic = new FlowTraffic({ pairs: 0 });
+  const threads = [
+    { peers: [], loopDelayUs: 40 },
+    { peers: [peer], loopDelayUs: 900 },
+  ];
+  const telemetry = new AgentTelemetry({
+    traffic,
+    host: () => 'near',
+    queued: () => 7,
+    pulses: () => Promise.resolve(threads),
+    settings: { everyMs: 5_000 },
+    now: () => 1_000,
+    random: () => 0,
+  });
+  const names = { source: 'web', sourceHost: 'near', service: 'redis', destinationHost: 'far' };
+  traffic.began(names, 'destination', true, 0);
+  const first = await telemetry.take();
+  expect(first).toMatchObject({ sentMs: 1_000, peers: [peer], loopDelayUs: 900, flowsQueued: 7, pairsOmitted: 0 });
+  // There was no room for the pair, and control takes nothing that is of no host of the agent's.
+  expect(first.pairs).toMatchObject([{ source: 'other', sourceHost: 'near', opened: 1 }]);
+  telemetry.giveBack(first);
+  const second = await telemetry.take();
+  expect(second.pairs).toEqual(first.pairs);
+  expect(second.intervalMs).toBeGreaterThanOrEqual(first.intervalMs);
+  expect((await telemetry.take()).pairs).toMatchObject([{ open: 1, opened: 0 }]);
+  expect(telemetry.pauseMs()).toBe(4_500);
+});

@@ -1,0 +1,56 @@
+/** What telemetry and metrics ask of one thread's data path. */
+import { type LoopDelayWatch, watchLoopDelay } from '@weft/proto/observe';
+import type { FlowRegistry } from '../connections/registry.ts';
+import type { Outbound } from '../outbound/outbound.ts';
+import type { BoundTunnels } from '../tunnel/create.ts';
+import type { ThreadMeasures } from './measures.ts';
+import type { FlowRecorder } from './recorder.ts';
+import type { ThreadPulse } from './telemetry.ts';
+import type { FlowTraffic } from './traffic.ts';
+
+export interface WatchedPath {
+  readonly traffic: FlowTraffic;
+  readonly registry: Pick<FlowRegistry, 'live'>;
+  readonly tunnels: Pick<BoundTunnels, 'counters' | 'peerTraffic'>;
+  readonly outbound: Pick<Outbound, 'datagramsDropped'>;
+  readonly recorder: Pick<FlowRecorder, 'counters'>;
+  /** Packets from other threads; not set where there is one thread. */
+  readonly steering: { readonly waiting: number } | undefined;
+}
+
+export class ThreadWatch {
+  readonly #path: WatchedPath;
+  readonly #forTelemetry: LoopDelayWatch;
+  /** Each interval needs a watch of its own. */
+  readonly #forMetrics: LoopDelayWatch | undefined;
+
+  constructor(path: WatchedPath, metrics: boolean, signal: AbortSignal) {
+    this.#path = path;
+    this.#forTelemetry = watchLoopDelay();
+    this.#forMetrics = metrics ? watchLoopDelay() : undefined;
+    const end = () => {
+      this.#forTelemetry.close();
+      this.#forMetrics?.close();
+    };
+    signal.addEventListener('abort', end, { once: true });
+  }
+
+  /** Begins a new interval. */
+  pulse(): ThreadPulse {
+    return { peers: this.#path.tunnels.peerTraffic(), loopDelayUs: this.#forTelemetry.take().p99Us };
+  }
+
+  measures(): ThreadMeasures {
+    const { traffic, registry, tunnels, outbound, recorder, steering } = this.#path;
+    return {
+      series: traffic.series().map((series) => series.copy()),
+      peers: tunnels.peerTraffic(),
+      tunnel: { ...tunnels.counters },
+      flows: registry.live,
+      datagramsDropped: outbound.datagramsDropped,
+      records: recorder.counters.queued,
+      packets: steering?.waiting ?? 0,
+      loopDelayUs: this.#forMetrics?.take().p99Us ?? 0,
+    };
+  }
+}

@@ -1,0 +1,85 @@
+/** What only the admin token opens: tokens, the end of memberships, and the audit. */
+import type { FastifyInstance } from 'fastify';
+import type { AuditLog } from '../audit/types.ts';
+import { type CreateTokenOptions, createToken } from '../rpc/create-token.ts';
+import { requireNetwork } from '../rpc/request.ts';
+import { revokeAgent, revokeToken } from '../rpc/revoke.ts';
+import type { TokenState } from '../state/types.ts';
+import type { AuditView, CreatedToken, Revoked, TokenOrder, TokenView } from './api.ts';
+import { actorOf } from './guard.ts';
+import { closed, digits, flag, integer, list, networkName, text } from './schemas.ts';
+
+export interface AdminRouteOptions extends CreateTokenOptions {
+  readonly audit: Pick<AuditLog, 'list'>;
+}
+
+type Network = { readonly network?: string };
+
+const AUDIT_PAGE = 200;
+
+const tokenOrder = {
+  network: networkName,
+  services: list(text(0, 128, 'the name of a service'), 1_000, 'a list of services'),
+  host: text(0, 128, 'the name of a host, or an empty text'),
+  gateway: flag,
+  reusable: flag,
+  ephemeral: flag,
+  ttlSeconds: integer(0xffffffff, 'a number of seconds'),
+};
+
+export function adminRoutes(app: FastifyInstance, options: AdminRouteOptions): void {
+  const { state, audit } = options;
+  const config = { access: 'admin' } as const;
+
+  app.get<{ Querystring: Network }>(
+    '/tokens',
+    { config, schema: { querystring: closed({ network: networkName }) } },
+    async ({ query }): Promise<readonly TokenView[]> =>
+      state.tokens(requireNetwork(state.current, query.network ?? '').name).map(tokenView),
+  );
+
+  app.post<{ Body: TokenOrder }>(
+    '/tokens',
+    // Not compressed: how long an answer is compressed tells something of the secret in it.
+    { config, schema: { body: closed(tokenOrder, Object.keys(tokenOrder)) }, compress: false },
+    async (request): Promise<CreatedToken> => {
+      const by = { actor: actorOf(request), authority: hostName(request.headers.host) };
+      const { text, token } = createToken(options, { ...request.body, addresses: [] }, by);
+      return { token: text, id: token.id, expiresMs: token.expiresMs };
+    },
+  );
+
+  app.delete<{ Params: { readonly id: string } }>('/tokens/:id', { config }, async (request): Promise<Revoked> => {
+    const { hosts, revision } = revokeToken(options, request.params.id, actorOf(request));
+    return { revision, hosts };
+  });
+
+  app.delete<{ Params: { readonly id: string } }>('/agents/:id', { config }, async (request): Promise<Revoked> => {
+    const { host, revision } = revokeAgent(options, { network: '', agent: request.params.id }, actorOf(request));
+    return { revision, hosts: [host] };
+  });
+
+  app.get<{ Querystring: Network & { readonly before?: string } }>(
+    '/audit',
+    {
+      config,
+      schema: { querystring: closed({ network: networkName, before: digits(15, 'the number of an entry') }) },
+    },
+    async ({ query: { network = '', before } }): Promise<readonly AuditView[]> =>
+      audit.list({
+        network: network === '' ? '' : requireNetwork(state.current, network).name,
+        limit: AUDIT_PAGE,
+        ...(before === undefined ? {} : { before: Number(before) }),
+      }),
+  );
+}
+
+function tokenView(token: TokenState): TokenView {
+  const { id, services, host, gateway, reusable, ephemeral, createdMs, expiresMs, uses, revoked } = token;
+  return { id, services, host, gateway, reusable, ephemeral, createdMs, expiresMs, uses, revoked };
+}
+
+/** The way that the page reached this host may be one that agents have, too; the dashboard's port is none for them. */
+function hostName(host: string | undefined): string {
+  return host?.replace(/:\d{1,5}$/, '') ?? '';
+}

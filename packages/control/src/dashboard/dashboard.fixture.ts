@@ -1,0 +1,228 @@
+/** A dashboard on a free port, for tests: real state in memory, and everything else as the test says. */
+import { Writable } from 'node:stream';
+import type { HostPort } from '@weft/proto';
+import { pino } from 'pino';
+import type { AuditEntry } from '../audit/types.ts';
+import type { FlowQuery, HistoryQuery, WatchedFlow } from '../flows/types.ts';
+import { emptyState, mesh, service, tcp } from '../netmap/network.fixture.ts';
+import type { LiveAgent } from '../rpc/live.ts';
+import { createReach } from '../rpc/reach.ts';
+import type { StateStore } from '../state/types.ts';
+import type { TrafficStatus } from '../traffic/types.ts';
+import type { Role } from './api.ts';
+import { Dashboard } from './dashboard.ts';
+import { startCommands } from './start-commands.ts';
+
+export const TOKENS: Readonly<Record<Role, string>> = { admin: 'weftadmin1.the-secret', read: 'weftread1.the-secret' };
+
+export class TestDashboard implements AsyncDisposable {
+  readonly state: StateStore = emptyState();
+  readonly agents = new Map<string, Partial<LiveAgent>>();
+  readonly audited: AuditEntry[] = [];
+  readonly asked: (FlowQuery | HistoryQuery)[] = [];
+  pairs: readonly TrafficStatus[] = [];
+  /** Everything that was logged, as text. */
+  log = '';
+  clock = 1_700_000_000_000;
+  address = '';
+  readonly flows = new Flows(this.asked);
+  readonly #dashboard: Dashboard;
+
+  private constructor(page: string | undefined) {
+    const log = new Writable({
+      write: (chunk, _encoding, done) => {
+        this.log += String(chunk);
+        done();
+      },
+    });
+    const logger = pino({ level: 'debug' }, log);
+    const listening: HostPort = { host: '127.0.0.1', port: 7400 };
+    this.#dashboard = new Dashboard({
+      state: this.state,
+      live: {
+        agent: (id) => liveAgent(this.agents.get(id)),
+        instance: (id) => (this.agents.has(id) ? { healthy: true, notListening: [] } : undefined),
+      },
+      flows: this.flows,
+      traffic: { list: () => this.pairs, omitted: () => 0 },
+      reach: createReach(),
+      explain: async (network, { from, service }) => ({
+        verdict: 'deny',
+        rule: 'default',
+        revision: network.revision,
+        reason: `${from} to ${service}`,
+        breakPoint: 'denied',
+        steps: [],
+      }),
+      audit: {
+        record: (entry) => {
+          this.audited.unshift({ ...entry, sequence: this.audited.length + 1, atMs: this.clock });
+        },
+        list: ({ before = Number.MAX_SAFE_INTEGER, limit }) =>
+          this.audited.filter(({ sequence }) => sequence < before).slice(0, limit),
+      },
+      roleOf: (token) => (['admin', 'read'] as const).find((role) => TOKENS[role] === token),
+      start: () =>
+        startCommands({
+          listening,
+          adminTokenPath: '/data/admin.token',
+          state: this.state.current,
+          binaries: undefined,
+        }),
+      pin: new Uint8Array(32).fill(7),
+      advertise: [],
+      listening: () => listening,
+      version: '1.2.3',
+      now: () => this.clock,
+      logger,
+      ...(page === undefined ? {} : { page }),
+    });
+  }
+
+  static async start({ page, empty = false }: { page?: string; empty?: boolean } = {}): Promise<TestDashboard> {
+    const made = new TestDashboard(page);
+    if (!empty) made.apply('web', 'redis');
+    const { host, port } = await made.#dashboard.listen({ host: '127.0.0.1', port: 0 });
+    made.address = `${host}:${port}`;
+    return made;
+  }
+
+  /** The network prod has these private services and no others. */
+  apply(...names: readonly string[]): void {
+    const services = names.map((name, index) => service(name, 'private', tcp(6_000 + index)));
+    this.state.apply(mesh({ services }), { dryRun: false, actor: 'admin 127.0.0.1' });
+  }
+
+  /** As the page does it: with the header, and JSON if there is a body. */
+  async ask(path: string, options: Asked = {}): Promise<Response> {
+    const { method = 'GET', body, cookie, headers = {} } = options;
+    return await fetch(`http://${this.address}${path}`, {
+      method,
+      headers: {
+        ...(method === 'GET' ? {} : { 'x-weft-dashboard': '1' }),
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...(cookie === undefined ? {} : { cookie }),
+        ...headers,
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+    });
+  }
+
+  /** The cookie of a new session. */
+  async signIn(role: Role): Promise<string> {
+    const response = await this.ask('/api/session', { method: 'POST', body: { token: TOKENS[role] } });
+    const [pair] = (response.headers.get('set-cookie') ?? '').split(';');
+    if (response.status !== 200 || pair === undefined) throw new Error(`sign-in failed: ${response.status}`);
+    return pair;
+  }
+
+  async close(): Promise<void> {
+    await this.#dashboard.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+export interface Asked {
+  readonly method?: 'GET' | 'POST' | 'DELETE' | 'PUT';
+  readonly body?: unknown;
+  readonly cookie?: string | undefined;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal;
+}
+
+/** Records that a test puts in, and what was asked of the past. */
+class Flows {
+  readonly #asked: (FlowQuery | HistoryQuery)[];
+  #wake: (() => void) | undefined;
+  readonly #coming: WatchedFlow[] = [];
+  following = 0;
+
+  constructor(asked: (FlowQuery | HistoryQuery)[]) {
+    this.#asked = asked;
+  }
+
+  add(...flows: readonly WatchedFlow[]): void {
+    this.#coming.push(...flows);
+    this.#wake?.();
+  }
+
+  dropped(): number {
+    return 0;
+  }
+
+  async query(_network: string, query: FlowQuery): Promise<{ flows: WatchedFlow[]; older: number }> {
+    this.#asked.push(query);
+    return { flows: [], older: 41 };
+  }
+
+  async history(_network: string, query: HistoryQuery) {
+    this.#asked.push(query);
+    return { bucketMs: 1_000, buckets: [], kept: { records: 3, oldestMs: 2, diskBytes: 1 } };
+  }
+
+  async *follow(_network: string, _filter: object, signal: AbortSignal): AsyncGenerator<WatchedFlow> {
+    this.following += 1;
+    try {
+      while (!signal.aborted) {
+        const next = this.#coming.shift();
+        if (next !== undefined) yield next;
+        else await this.#more(signal);
+      }
+    } finally {
+      this.following -= 1;
+    }
+  }
+
+  #more(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+      signal.addEventListener('abort', () => resolve(), { once: true });
+    });
+  }
+}
+
+export function flow(id: string, cursor: number): WatchedFlow {
+  return {
+    cursor,
+    missed: 0,
+    record: {
+      id,
+      startedMs: 1,
+      durationMs: 1,
+      source: 'web',
+      sourceHost: 'a',
+      service: 'redis',
+      instance: 'redis.0',
+      destinationHost: 'b',
+      port: 6379,
+      protocol: 'tcp',
+      verdict: 'allow',
+      rule: 'default',
+      revision: 1,
+      outcome: 'closed',
+      bytesSent: 1,
+      bytesReceived: 2,
+      detail: '',
+    },
+  };
+}
+
+function liveAgent(known: Partial<LiveAgent> | undefined): LiveAgent | undefined {
+  if (known === undefined) return undefined;
+  return {
+    connected: true,
+    lastSeenMs: 5,
+    enforcedRevision: 1,
+    version: '1.2.3',
+    report: undefined,
+    behindSinceMs: 0,
+    clockSkewMs: undefined,
+    telemetry: undefined,
+    peerRates: new Map(),
+    ...known,
+  };
+}

@@ -1,0 +1,334 @@
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { brotliCompressSync, gzipSync } from 'node:zlib';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { joinHost } from '../netmap/network.fixture.ts';
+import type { Role } from './api.ts';
+import { type Asked, TestDashboard, TOKENS } from './dashboard.fixture.ts';
+import { SECURITY_HEADERS } from './headers.ts';
+
+const order = {
+  network: 'prod',
+  services: ['redis'],
+  host: '',
+  gateway: false,
+  reusable: false,
+  ephemeral: false,
+  ttlSeconds: 60,
+};
+
+interface Route extends Asked {
+  readonly path: string;
+  readonly access: 'open' | Role;
+}
+
+const open = (path: string): Route => ({ method: 'GET', path, access: 'open' });
+const read = (path: string): Route => ({ method: 'GET', path, access: 'read' });
+const admin = (path: string): Route => ({ method: 'GET', path, access: 'admin' });
+const ROUTES: readonly Route[] = [
+  open('/healthz'),
+  open('/'),
+  { path: '/api/session', method: 'POST', body: { token: TOKENS.read }, access: 'open' },
+  read('/api/session'),
+  read('/api/flows'),
+  read('/api/flows/history'),
+  read('/api/reach?service=redis'),
+  read('/api/explain?from=web&to=redis:6379'),
+  read('/api/mesh'),
+  read('/api/revisions'),
+  read('/api/start'),
+  admin('/api/tokens'),
+  { path: '/api/tokens', method: 'POST', body: order, access: 'admin' },
+  { path: '/api/tokens/tk_1', method: 'DELETE', access: 'admin' },
+  { path: '/api/agents/ag_1', method: 'DELETE', access: 'admin' },
+  admin('/api/audit'),
+  { path: '/api/session', method: 'DELETE', access: 'open' },
+];
+
+let page: string;
+let dashboard: TestDashboard;
+const cookies: Partial<Record<Role, string>> = {};
+const signIn = async (): Promise<void> => {
+  for (const role of ['read', 'admin'] as const) cookies[role] = await dashboard.signIn(role);
+};
+
+beforeAll(async () => {
+  page = mkdtempSync(join(tmpdir(), 'weft-page-'));
+  mkdirSync(join(page, 'assets'));
+  const script = '// '.padEnd(4_000, 'x');
+  for (const [name, content] of [
+    ['index.html', '<!doctype html><title>Weft</title>'],
+    ['assets/index-abc123.js', script],
+  ] as const) {
+    writeFileSync(join(page, name), content);
+    writeFileSync(join(page, `${name}.gz`), gzipSync(content));
+    writeFileSync(join(page, `${name}.br`), brotliCompressSync(content));
+  }
+  dashboard = await TestDashboard.start({ page });
+});
+
+// Some of what is asked ends sessions.
+beforeEach(signIn);
+
+afterAll(async () => {
+  await dashboard.close();
+  rmSync(page, { recursive: true });
+});
+
+const failureOf = async (response: Response): Promise<{ code: string; message: string }> =>
+  (await response.json()) as { code: string; message: string };
+
+describe.each(ROUTES)('$method $path', ({ path, access, ...asked }) => {
+  const ask = (more: Asked = {}) => dashboard.ask(path, { ...asked, ...more });
+  const headers = async (response: Response): Promise<Response> => {
+    for (const [name, value] of Object.entries(SECURITY_HEADERS)) expect(response.headers.get(name)).toBe(value);
+    expect(response.headers.get('cache-control')).toBe('no-store');
+    await response.arrayBuffer();
+    return response;
+  };
+
+  test('is for whom it is', async () => {
+    const nobody = await ask();
+    if (access !== 'open') expect(await failureOf(nobody.clone())).toMatchObject({ code: 'signed-out' });
+    await headers(nobody);
+    const reader = await ask({ cookie: cookies.read });
+    if (access === 'admin') {
+      expect(reader.status).toBe(403);
+      expect(await failureOf(reader.clone())).toMatchObject({ code: 'not-admin' });
+    } else {
+      expect(reader.status).toBeLessThan(300);
+    }
+    await headers(reader);
+    const actor = await ask({ cookie: cookies.admin });
+    // What is to be revoked is not there.
+    expect(actor.status).toBe(/_1$/.test(path) ? 404 : asked.method === 'DELETE' ? 204 : 200);
+    await headers(actor);
+  });
+
+  test('is not served under another name', async () => {
+    const answer = await raw(`${asked.method} ${path} HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n`);
+    expect(answer).toMatch(/^HTTP\/1\.1 421 /);
+    expect(answer).toContain("content-security-policy: default-src 'none'");
+    expect(answer).toContain('"wrong-host"');
+  });
+});
+
+describe.each(ROUTES.filter(({ method }) => method !== 'GET'))('$method $path', ({ path, access: _, ...asked }) => {
+  test('is not taken from other sites', async () => {
+    for (const wrong of [
+      { 'x-weft-dashboard': '' },
+      { 'x-weft-dashboard': '0' },
+      { 'sec-fetch-site': 'cross-site' },
+      { 'sec-fetch-site': 'same-site' },
+      { origin: 'http://evil.example' },
+      { origin: 'null' },
+    ] as Record<string, string>[]) {
+      const response = await dashboard.ask(path, { ...asked, cookie: cookies.admin, headers: wrong });
+      expect(response.status).toBe(403);
+      expect(await failureOf(response.clone())).toMatchObject({ code: 'cross-site' });
+      expect(response.headers.get('content-security-policy')).toBe(SECURITY_HEADERS['content-security-policy']);
+    }
+    const own = { origin: `http://${dashboard.address}`, 'sec-fetch-site': 'same-origin' };
+    expect((await dashboard.ask(path, { ...asked, headers: own })).status).not.toBe(403);
+  });
+});
+
+/** fetch cannot lie about its Host, so this is written by hand. */
+async function raw(text: string): Promise<string> {
+  const [name = '', port] = dashboard.address.split(':');
+  const socket = connect(Number(port), name);
+  await once(socket, 'connect');
+  socket.write(text);
+  let answer = '';
+  for await (const piece of socket) answer += String(piece);
+  return answer;
+}
+
+test('what is not there, not well formed, or no HTTP at all is answered in the same words and with the same headers', async () => {
+  const cases = [
+    ['/nowhere', {}, 404, 'no-such-page'],
+    ['/api/nowhere', { cookie: cookies.admin }, 404, 'no-such-page'],
+    ['/api/session', { method: 'PUT' }, 405, 'wrong-method'],
+    ['/', { method: 'POST' }, 405, 'wrong-method'],
+    ['/api/tokens/a', { cookie: cookies.admin }, 405, 'wrong-method'],
+    ['/api/flows?port=70000', { cookie: cookies.admin }, 400, 'invalid'],
+    ['/api/%zz', {}, 400, 'invalid'],
+    [`/api/tokens/${'a'.repeat(200)}`, { method: 'DELETE', cookie: cookies.admin }, 400, 'invalid'],
+    ['/api/audit?network=test', { cookie: cookies.admin }, 404, 'no-such-network'],
+  ] as const;
+  for (const [path, asked, status, code] of cases) {
+    const response = await dashboard.ask(path, asked);
+    expect([path, response.status]).toEqual([path, status]);
+    for (const [name, value] of Object.entries(SECURITY_HEADERS)) expect(response.headers.get(name)).toBe(value);
+    expect(await failureOf(response)).toMatchObject({ code });
+  }
+  expect((await dashboard.ask('/api/session', { method: 'PUT' })).headers.get('allow')).toBe('DELETE, GET, HEAD, POST');
+  const rubbish = await raw('rubbish\r\n\r\n');
+  expect(rubbish).toMatch(/^HTTP\/1\.1 400 /);
+  expect(rubbish).toContain("content-security-policy: default-src 'none'");
+  expect(await raw('GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n')).toMatch(/^HTTP\/1\.1 421 /);
+});
+
+describe('bodies', () => {
+  const post = (headers: Record<string, string>, body: string): Promise<Response> =>
+    fetch(`http://${dashboard.address}/api/session`, {
+      method: 'POST',
+      headers: { 'x-weft-dashboard': '1', ...headers },
+      body,
+    });
+  const JSON_TYPE = { 'content-type': 'application/json' };
+
+  test.each([
+    ['a form', { 'content-type': 'application/x-www-form-urlencoded' }, 'token=a', 415, 'wrong-type'],
+    ['plain text', { 'content-type': 'text/plain' }, '{"token":"a"}', 415, 'wrong-type'],
+    ['too large', JSON_TYPE, JSON.stringify({ token: 'a'.repeat(20_000) }), 413, 'too-large'],
+    ['no JSON', JSON_TYPE, '{', 400, 'not-json'],
+    ['a prototype', JSON_TYPE, '{"__proto__":{"token":"a"}}', 400, 'not-json'],
+    ['nothing', JSON_TYPE, '', 400, 'invalid'],
+    ['a number', JSON_TYPE, '{"token":1}', 400, 'invalid'],
+    ['something else too', JSON_TYPE, '{"token":"a","role":"admin"}', 400, 'invalid'],
+  ])('that are %s are refused', async (_name, headers, body, status, code) => {
+    const response = await post(headers, body);
+    expect(response.status).toBe(status);
+    expect(await failureOf(response)).toMatchObject({ code });
+  });
+});
+
+describe('the page', () => {
+  test('comes compressed as it was built, and its hashed files may be kept for ever', async () => {
+    for (const [encoding, expected] of [
+      ['br', 'br'],
+      ['gzip', 'gzip'],
+      ['identity', null],
+    ] as const) {
+      const headers = { 'accept-encoding': encoding };
+      const index = await dashboard.ask('/', { headers });
+      expect(index.headers.get('content-encoding')).toBe(expected);
+      expect(index.headers.get('content-type')).toContain('text/html');
+      expect(index.headers.get('cache-control')).toBe('no-store');
+      expect(await index.text()).toContain('<title>Weft</title>');
+      const script = await dashboard.ask('/assets/index-abc123.js', { headers });
+      expect(script.headers.get('content-encoding')).toBe(expected);
+      expect(script.headers.get('content-type')).toContain('javascript');
+      expect(script.headers.get('cache-control')).toBe('public, max-age=31536000, immutable');
+      expect(script.headers.get('content-security-policy')).toBe(SECURITY_HEADERS['content-security-policy']);
+      expect((await script.text()).length).toBe(4_000);
+    }
+  });
+
+  test('has nothing beside it', async () => {
+    for (const path of ['/../dashboard.ts', '/%2e%2e/secret', '/assets/', '/.env', '/assets/..%2f..%2fx']) {
+      const answer = await raw(`GET ${path} HTTP/1.1\r\nHost: ${dashboard.address}\r\nConnection: close\r\n\r\n`);
+      expect(answer).toMatch(/^HTTP\/1\.1 4\d\d /);
+      expect(answer).toContain("content-security-policy: default-src 'none'");
+    }
+  });
+
+  test('says what to do where it was not built', async () => {
+    await using bare = await TestDashboard.start({ page: join(page, 'nowhere') });
+    const response = await bare.ask('/');
+    expect(response.status).toBe(503);
+    expect(response.headers.get('content-security-policy')).toBe(SECURITY_HEADERS['content-security-policy']);
+    expect(await response.text()).toContain('npm run build');
+    expect((await bare.ask('/healthz')).status).toBe(200);
+  });
+});
+
+describe('what the API says', () => {
+  const get = async (path: string): Promise<unknown> => (await dashboard.ask(path, { cookie: cookies.admin })).json();
+
+  test('is compressed when it is long', async () => {
+    const long = await TestDashboard.start({ page });
+    long.apply(...Array.from({ length: 200 }, (_, index) => `service-${index}`));
+    const cookie = await long.signIn('read');
+    const response = await long.ask('/api/mesh', { cookie, headers: { 'accept-encoding': 'br' } });
+    expect(response.headers.get('content-encoding')).toBe('br');
+    expect(((await response.json()) as { yaml: string }).yaml).toContain('service-199');
+    await long.close();
+  });
+
+  test('of flows is asked for as it was, or refused with what was expected', async () => {
+    expect(await get('/api/flows?network=prod&service=redis&port=6379&verdict=deny&fromMs=5&before=9&limit=7')).toEqual(
+      {
+        flows: [],
+        older: 41,
+      },
+    );
+    expect(dashboard.asked.at(-1)).toEqual({
+      filter: { service: 'redis', port: 6379, verdict: 'deny' },
+      fromMs: 5,
+      before: 9,
+      limit: 7,
+    });
+    expect(await get('/api/flows/history?source=web&buckets=10&toMs=8')).toMatchObject({
+      kept: 3,
+      oldestMs: 2,
+      diskBytes: 1,
+    });
+    expect(dashboard.asked.at(-1)).toEqual({ source: 'web', toMs: 8, buckets: 10 });
+    for (const [path, message] of [
+      ['/api/flows?port=0', 'port: expected a number, 1 to 65535'],
+      ['/api/flows?limit=1001', 'limit: expected a number, 1 to 1000'],
+      ['/api/flows?outcome=late', 'outcome: expected one of closed, reset'],
+      ['/api/flows?port=1&port=2', 'port: expected a port, 1 to 65535'],
+      ['/api/flows?colour=red', 'colour: there is no such parameter; there are: network, source'],
+      ['/api/flows?network=test', 'there is no network test; there are: prod'],
+      ['/api/explain?from=web', 'to: is missing; expected SERVICE:PORT or SERVICE:PORT/udp'],
+      ['/api/explain?from=web&to=redis', 'expected SERVICE:PORT or SERVICE:PORT/udp'],
+    ]) {
+      expect(await get(path ?? '')).toMatchObject({ message: expect.stringContaining(message ?? '') });
+    }
+  });
+
+  test('of policy comes from the state', async () => {
+    expect(await get('/api/explain?from=web&to=redis.internal:6379')).toMatchObject({ reason: 'web to redis' });
+    expect(await get('/api/reach?service=redis')).toMatchObject({
+      revision: 1,
+      callers: expect.arrayContaining([
+        expect.objectContaining({ source: 'web', ports: ['6001'], verdict: 'allow', rule: 'default' }),
+      ]),
+    });
+    expect(await get('/api/reach?service=nothing')).toMatchObject({ code: 'no-such-service' });
+    expect(await get('/api/mesh')).toMatchObject({ yaml: expect.stringContaining('redis') });
+    expect(await get('/api/mesh?revision=1')).toMatchObject({ revision: 1, yaml: expect.stringContaining('redis') });
+    expect(await get('/api/mesh?revision=99')).toMatchObject({ code: 'no-such-revision' });
+    expect(await get('/api/revisions')).toMatchObject([{ revision: 1, changes: expect.any(Array) }]);
+  });
+});
+
+describe('what an admin does', () => {
+  test('is done, written down with who did it, and nothing secret is logged', async () => {
+    await using own = await TestDashboard.start({ page });
+    const cookie = await own.signIn('admin');
+    const made = await own.ask('/api/tokens', { method: 'POST', body: order, cookie });
+    expect(made.headers.get('content-encoding')).toBeNull();
+    const { token, id } = (await made.json()) as { token: string; id: string };
+    expect(await (await own.ask('/api/tokens', { cookie })).json()).toMatchObject([
+      { id, services: ['redis'], uses: 0 },
+    ]);
+    const { agent } = joinHost(own.state, 'prod', { host: 'build-3' });
+    const revoked = await own.ask(`/api/agents/${agent.id}`, { method: 'DELETE', cookie });
+    expect(await revoked.json()).toMatchObject({ hosts: ['build-3'] });
+    const ended = await own.ask(`/api/tokens/${id}`, { method: 'DELETE', cookie });
+    expect(await ended.json()).toMatchObject({ hosts: [] });
+    expect(await (await own.ask('/api/audit', { cookie })).json()).toMatchObject([{ action: 'sign-in' }]);
+    await own.ask('/api/session', { method: 'POST', body: { token: 'not-the-token' } });
+    for (const secret of [token, cookie.split('=')[1] ?? '', TOKENS.admin, 'not-the-token']) {
+      expect(own.log).not.toContain(secret);
+    }
+    expect(own.log).toContain('"signed-in"');
+    expect(own.log).toContain('"token-created"');
+  });
+
+  test('is refused with every field that is wrong', async () => {
+    const body = { ...order, services: ['Redis', 'host'], ttlSeconds: 99_999_999 };
+    const response = await dashboard.ask('/api/tokens', { method: 'POST', body, cookie: cookies.admin });
+    expect(response.status).toBe(400);
+    const { code, message } = await failureOf(response);
+    expect(code).toBe('invalid');
+    for (const field of ['services[0]', 'services[1]', 'ttl_seconds']) expect(message).toContain(field);
+  });
+});

@@ -1,0 +1,91 @@
+/** What the dashboard refuses, and how every error that a request can meet is told to the page. */
+import { status as grpc } from '@grpc/grpc-js';
+import { RequestError } from '../rpc/errors.ts';
+import { ERROR_CODE_KEY, toStatus } from '../rpc/status.ts';
+import type { Failure } from './api.ts';
+
+const STATUS = {
+  invalid: 400,
+  'not-json': 400,
+  'signed-out': 401,
+  'token-wrong': 401,
+  'not-admin': 403,
+  'cross-site': 403,
+  'no-such-page': 404,
+  'wrong-method': 405,
+  'too-large': 413,
+  'wrong-type': 415,
+  'wrong-host': 421,
+  'too-many-tries': 429,
+  'too-many-streams': 429,
+} as const;
+
+export type DashboardErrorCode = keyof typeof STATUS;
+
+/** A request that the dashboard refuses. */
+export class DashboardError extends Error {
+  override readonly name = 'DashboardError';
+  readonly code: DashboardErrorCode;
+  readonly status: number;
+
+  constructor(code: DashboardErrorCode, message: string) {
+    super(message);
+    this.code = code;
+    this.status = STATUS[code];
+  }
+}
+
+export interface Refusal {
+  readonly status: number;
+  readonly failure: Failure;
+}
+
+/** The HTTP statuses of those that rpc/status.ts gives. */
+const OF_GRPC: Readonly<Partial<Record<grpc, number>>> = {
+  [grpc.INVALID_ARGUMENT]: 400,
+  [grpc.OUT_OF_RANGE]: 400,
+  [grpc.UNAUTHENTICATED]: 401,
+  [grpc.PERMISSION_DENIED]: 403,
+  [grpc.NOT_FOUND]: 404,
+  [grpc.ALREADY_EXISTS]: 409,
+  [grpc.FAILED_PRECONDITION]: 409,
+  [grpc.RESOURCE_EXHAUSTED]: 429,
+  [grpc.UNAVAILABLE]: 503,
+};
+
+/** What the server itself has to say of bodies. */
+const OF_SERVER: Readonly<Record<string, DashboardErrorCode>> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: 'too-large',
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'wrong-type',
+  FST_ERR_CTP_INVALID_JSON_BODY: 'not-json',
+};
+
+const BODY_WORDS: Readonly<Partial<Record<DashboardErrorCode, string>>> = {
+  'too-large': 'the body is larger than any that is taken here, 16 KiB',
+  'wrong-type': 'the body must be application/json',
+  'not-json': 'the body is not JSON',
+  invalid: 'the request is not well formed',
+};
+
+/** What a caller is told of the error; undefined for one that is control's own, whose text may hold paths or worse. */
+export function refusalOf(error: unknown): Refusal | undefined {
+  if (error instanceof DashboardError) return refusal(error.status, error.code, error.message);
+  const known = toStatus(error);
+  if (known !== undefined) {
+    const code = known.metadata.get(ERROR_CODE_KEY)[0]?.toString() ?? 'invalid';
+    // A gRPC status has every field's problem beside its text; here the text is all there is.
+    const message = error instanceof RequestError ? error.message : known.details;
+    return refusal(OF_GRPC[known.code] ?? 500, code, message);
+  }
+  if (!(error instanceof Error)) return undefined;
+  const { code = '', statusCode = 500 } = error as { readonly code?: string; readonly statusCode?: number };
+  if (statusCode < 400 || statusCode >= 500) return undefined;
+  const word = OF_SERVER[code] ?? (error instanceof SyntaxError ? 'not-json' : 'invalid');
+  return refusal(STATUS[word], word, BODY_WORDS[word] ?? 'the request is not well formed');
+}
+
+export const INTERNAL: Refusal = refusal(500, 'internal', 'control failed to serve this; its log says why');
+
+function refusal(status: number, code: string, message: string): Refusal {
+  return { status, failure: { code, message } };
+}

@@ -1,0 +1,127 @@
+/** Live updates: one feed for each network that somebody looks at. */
+import { randomBytes } from 'node:crypto';
+import type { FastifyInstance } from 'fastify';
+import type { Logger } from 'pino';
+import type { FlowWindow } from '../flows/types.ts';
+import type { LiveAgents } from '../rpc/live.ts';
+import { requireNetwork } from '../rpc/request.ts';
+import type { StateStore } from '../state/types.ts';
+import type { Traffic, TrafficStatus } from '../traffic/types.ts';
+import { DashboardError } from './errors.ts';
+import { requireSession } from './guard.ts';
+import { LiveFeed } from './live-feed.ts';
+import { stream } from './live-stream.ts';
+import type { PieceTexts } from './pieces.ts';
+import { closed, networkName } from './schemas.ts';
+import type { Session, Sessions } from './sessions.ts';
+import { agentViews, networkView, serviceViews, trafficViews } from './views.ts';
+
+export interface LiveRouteOptions {
+  readonly sessions: Sessions;
+  readonly state: StateStore;
+  readonly live: LiveAgents;
+  readonly flows: Pick<FlowWindow, 'follow' | 'dropped'>;
+  readonly traffic: Pick<Traffic, 'list' | 'omitted'>;
+  readonly now: () => number;
+  readonly logger: Logger;
+}
+
+const MOST_STREAMS = 64;
+const MOST_OF_ONE_SESSION = 8;
+
+export function liveRoutes(app: FastifyInstance, options: LiveRouteOptions): void {
+  const { sessions, state, now } = options;
+  const feeds = new Feeds(options);
+  const places = new Places();
+
+  app.get<{ Querystring: { readonly network?: string } }>(
+    '/live',
+    {
+      config: { access: 'read' },
+      schema: { querystring: closed({ network: networkName }) },
+      // A HEAD of a stream would never end.
+      exposeHeadRoute: false,
+    },
+    async (request, reply) => {
+      const session = requireSession(request);
+      const { name } = requireNetwork(state.current, request.query.network ?? '');
+      const leave = places.take(session);
+      const lastEventId = request.headers['last-event-id'];
+      reply.hijack();
+      try {
+        await stream({
+          response: reply.raw,
+          feed: feeds.of(name),
+          lastEventId: typeof lastEventId === 'string' ? lastEventId : undefined,
+          ended: session.ended,
+          permitted: () => sessions.use(session),
+          now,
+        });
+      } finally {
+        leave();
+      }
+    },
+  );
+}
+
+/** As many as there are networks that were ever looked at: each keeps what it last sent, so that a page can resume. */
+class Feeds {
+  readonly #options: LiveRouteOptions;
+  readonly #feeds = new Map<string, LiveFeed>();
+
+  constructor(options: LiveRouteOptions) {
+    this.#options = options;
+  }
+
+  of(network: string): LiveFeed {
+    const known = this.#feeds.get(network);
+    if (known !== undefined) return known;
+    const { flows, now, logger } = this.#options;
+    const follow = (signal: AbortSignal) => flows.follow(network, {}, signal);
+    const id = randomBytes(8).toString('hex');
+    const feed = new LiveFeed({ id, look: looker(network, this.#options), follow, now, logger });
+    this.#feeds.set(network, feed);
+    return feed;
+  }
+}
+
+/** The pieces of one network as they are at each call. */
+function looker(name: string, { state, live, flows, traffic }: LiveRouteOptions): () => PieceTexts | undefined {
+  let pairs: readonly TrafficStatus[] | undefined;
+  let pairsText = '[]';
+  return () => {
+    const network = state.current.networks.get(name);
+    if (network === undefined) return undefined;
+    const pairsNow = traffic.list(name);
+    // The same object while nothing changed.
+    if (pairsNow !== pairs) pairsText = JSON.stringify(trafficViews(pairsNow));
+    pairs = pairsNow;
+    const lost = { flowsDropped: flows.dropped(name), trafficOmitted: traffic.omitted(name) };
+    return {
+      network: JSON.stringify(networkView(network, live, lost)),
+      services: new Map(serviceViews(network, live).map((view) => [view.name, JSON.stringify(view)])),
+      agents: new Map(agentViews(network, live).map((view) => [view.host, JSON.stringify(view)])),
+      traffic: pairsText,
+    };
+  };
+}
+
+/** How many streams may be open at once. */
+class Places {
+  #taken = 0;
+  readonly #bySession = new WeakMap<Session, number>();
+
+  take(session: Session): () => void {
+    const own = this.#bySession.get(session) ?? 0;
+    if (own >= MOST_OF_ONE_SESSION || this.#taken >= MOST_STREAMS) {
+      const whose = own >= MOST_OF_ONE_SESSION ? 'you have' : 'this control has';
+      throw new DashboardError('too-many-streams', `${whose} too many pages with live updates open; close one`);
+    }
+    this.#taken += 1;
+    this.#bySession.set(session, own + 1);
+    return () => {
+      this.#taken -= 1;
+      this.#bySession.set(session, (this.#bySession.get(session) ?? 1) - 1);
+    };
+  }
+}

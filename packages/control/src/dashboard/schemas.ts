@@ -1,0 +1,81 @@
+/**
+ * What requests may hold, as JSON Schema that the server checks them by. Each description is the end of a sentence that begins
+ * with "expected": the error that a caller reads is made of it.
+ */
+import type { FastifySchemaValidationError } from 'fastify/types/schema.js';
+import { DashboardError } from './errors.ts';
+
+type Schema = Readonly<Record<string, unknown>>;
+
+export function text(least: number, most: number, description: string): Schema {
+  return { type: 'string', minLength: least, maxLength: most, description };
+}
+
+export function oneOf(words: readonly string[]): Schema {
+  return { enum: words, description: `one of ${words.join(', ')}` };
+}
+
+/** A whole number of at most so many digits, as text: query parameters are not turned into anything by the server. */
+export function digits(most: number, description: string): Schema {
+  return { type: 'string', pattern: `^(?:0|[1-9][0-9]{0,${most - 1}})$`, description };
+}
+
+export const flag: Schema = { type: 'boolean', description: 'true or false' };
+
+export function integer(most: number, description: string): Schema {
+  return { type: 'integer', minimum: 0, maximum: most, description };
+}
+
+export function list(items: Schema, most: number, description: string): Schema {
+  return { type: 'array', items, maxItems: most, description };
+}
+
+/** An object with these and nothing else. */
+export function closed(properties: Readonly<Record<string, Schema>>, required: readonly string[] = []): Schema {
+  return { type: 'object', properties, required, additionalProperties: false, description: 'a JSON object' };
+}
+
+/** `SERVICE:PORT/udp`, with room for what is wrong to be told in full. */
+export const destination = text(1, 128, 'SERVICE:PORT or SERVICE:PORT/udp');
+/** A service, `host:NAME` or `internet`. */
+export const caller = text(1, 80, 'a service, host:NAME or internet');
+export const networkName = text(0, 63, 'the name of a network');
+export const serviceName = text(1, 63, 'the name of a service');
+export const timeMs = digits(15, 'milliseconds since the Unix epoch');
+
+/** Settings of the checker: nothing is changed to fit, and the schema is beside each error, for its description. */
+export const AJV_OPTIONS = { coerceTypes: false, removeAdditional: false, useDefaults: false, verbose: true } as const;
+
+/** The first thing that is wrong, in words. */
+export function wrongRequest(errors: readonly FastifySchemaValidationError[]): DashboardError {
+  const [error] = errors as readonly (FastifySchemaValidationError & {
+    readonly parentSchema?: { readonly description?: string; readonly properties?: Schema };
+  })[];
+  if (error === undefined) return new DashboardError('invalid', 'the request is not well formed');
+  const { instancePath, keyword, params, parentSchema } = error;
+  const field = instancePath
+    .slice(1)
+    .replace(/\/(\d+)/g, '[$1]')
+    .replaceAll('/', '.');
+  const names = Object.keys(parentSchema?.properties ?? {});
+  if (keyword === 'additionalProperties') {
+    const [wrong, right] = [String(params.additionalProperty).slice(0, 64), names.join(', ')];
+    return new DashboardError('invalid', `${wrong}: there is no such parameter; there are: ${right || 'none'}`);
+  }
+  if (keyword === 'required') {
+    const missing = String(params.missingProperty);
+    return new DashboardError(
+      'invalid',
+      `${missing}: is missing; expected ${describe(parentSchema?.properties, missing)}`,
+    );
+  }
+  return new DashboardError(
+    'invalid',
+    `${field || 'the body'}: expected ${parentSchema?.description ?? 'something else'}`,
+  );
+}
+
+function describe(properties: Schema | undefined, name: string): string {
+  const schema = properties?.[name] as { readonly description?: string } | undefined;
+  return schema?.description ?? 'a value';
+}

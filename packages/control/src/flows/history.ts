@@ -1,0 +1,59 @@
+/** Counts over time: how minutes become columns. */
+import type { FlowBucket, HistoryQuery, KeptFlows } from './types.ts';
+
+export const MINUTE_MS = 60_000;
+
+/** What a minute's sum is of. */
+export const SORT = { allowed: 0, denied: 1, failed: 2 } as const;
+
+/** Sum of one minute of flows of one sort. */
+export interface MinuteSum {
+  readonly minute: number;
+  readonly sort: number;
+  readonly flows: number;
+  readonly sent: number;
+  readonly received: number;
+}
+
+export class Histogram {
+  readonly bucketMs: number;
+  /** Minutes that count: from the first, up to before the second. */
+  readonly fromMinute: number;
+  readonly toMinute: number;
+  readonly #buckets = new Map<number, { -readonly [key in keyof FlowBucket]: FlowBucket[key] }>();
+
+  /** From the oldest kept to now, where the query sets no bounds. A minute counts whole or not at all. */
+  constructor({ fromMs, toMs, buckets }: HistoryQuery, { oldestMs }: KeptFlows, nowMs: number) {
+    const end = Math.max(0, toMs ?? nowMs + 1);
+    this.fromMinute = Math.floor(Math.min(fromMs ?? (oldestMs === 0 ? end : oldestMs), end) / MINUTE_MS);
+    this.toMinute = Math.ceil(end / MINUTE_MS);
+    let minutes = Math.max(1, Math.ceil((this.toMinute - this.fromMinute) / buckets));
+    // Columns begin at multiples of their length, so that they stay where they are from one question to the next.
+    while (columns(this.fromMinute, this.toMinute, minutes) > buckets) minutes += 1;
+    this.bucketMs = minutes * MINUTE_MS;
+  }
+
+  add({ minute, sort, flows, sent, received }: MinuteSum): void {
+    const startMs = Math.floor((minute * MINUTE_MS) / this.bucketMs) * this.bucketMs;
+    let bucket = this.#buckets.get(startMs);
+    if (bucket === undefined) {
+      bucket = { startMs, allowed: 0, denied: 0, failed: 0, bytesSent: 0, bytesReceived: 0 };
+      this.#buckets.set(startMs, bucket);
+    }
+    if (sort === SORT.denied) bucket.denied += flows;
+    else bucket.allowed += flows;
+    if (sort === SORT.failed) bucket.failed += flows;
+    bucket.bytesSent += sent;
+    bucket.bytesReceived += received;
+  }
+
+  get buckets(): FlowBucket[] {
+    return [...this.#buckets.values()]
+      .filter(({ allowed, denied }) => allowed + denied > 0)
+      .sort((one, other) => one.startMs - other.startMs);
+  }
+}
+
+function columns(fromMinute: number, toMinute: number, minutes: number): number {
+  return Math.floor((toMinute - 1) / minutes) - Math.floor(fromMinute / minutes) + 1;
+}

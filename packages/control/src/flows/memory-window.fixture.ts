@@ -1,0 +1,69 @@
+/** A window that is all in memory, for tests: filters each record in turn, so that what the disk answers can be held against it. */
+import { type FlowRecord, passesFilter } from '@weft/proto';
+import { Histogram, MINUTE_MS, SORT } from './history.ts';
+import { FlowRing } from './ring.ts';
+import type { FlowWindow } from './types.ts';
+
+interface Held {
+  readonly network: string;
+  readonly cursor: number;
+  readonly atMs: number;
+  record: FlowRecord;
+}
+
+export function createFlowWindow(newest = 10_000, now: () => number = Date.now): FlowWindow {
+  const held: Held[] = [];
+  const rings = new Map<string, FlowRing>();
+  const ringOf = (network: string): FlowRing => {
+    const known = rings.get(network);
+    if (known !== undefined) return known;
+    const ring = new FlowRing(newest, {
+      added(record) {
+        held.push({ network, cursor: held.length + 1, atMs: now(), record });
+        return held.length;
+      },
+      replaced(cursor, record) {
+        (held[cursor - 1] as Held).record = record;
+      },
+    });
+    rings.set(network, ring);
+    return ring;
+  };
+  const window: FlowWindow = {
+    add: (network, host, records, dropped) => ringOf(network).add(host, records, dropped),
+    async query(network, { filter, fromMs = 0, toMs = Infinity, before = Infinity, limit }) {
+      const found = held
+        .filter((flow) => flow.network === network && flow.cursor < before && flow.atMs >= fromMs && flow.atMs < toMs)
+        .filter(({ record }) => passesFilter(filter, record))
+        .reverse();
+      const flows = found.slice(0, limit).map(({ record, cursor }) => ({ record, cursor }));
+      return { flows, older: found.length > limit ? flows.at(-1)?.cursor : undefined };
+    },
+    async history(network, query) {
+      const histogram = new Histogram(query, window.kept, now());
+      for (const { record, atMs, network: of } of held) {
+        const minute = Math.floor(atMs / MINUTE_MS);
+        const { source, service, verdict } = query;
+        const filter = {
+          ...(source === undefined ? {} : { source }),
+          ...(service === undefined ? {} : { service }),
+          ...(verdict === undefined ? {} : { verdict }),
+        };
+        if (of !== network || minute < histogram.fromMinute || minute >= histogram.toMinute) continue;
+        if (!passesFilter(filter, record)) continue;
+        const { verdict: action, outcome, bytesSent: sent, bytesReceived: received } = record;
+        const ended = outcome === 'closed' || outcome === 'reset' || outcome === 'denied';
+        const sort = action === 'deny' ? SORT.denied : ended ? SORT.allowed : SORT.failed;
+        histogram.add({ minute, sort, flows: 1, sent, received });
+      }
+      return { bucketMs: histogram.bucketMs, buckets: histogram.buckets, kept: window.kept };
+    },
+    follow: (network, filter, signal) => ringOf(network).follow(filter, signal),
+    dropped: (network) => rings.get(network)?.dropped ?? 0,
+    get kept() {
+      return { records: held.length, oldestMs: held[0]?.atMs ?? 0, diskBytes: 0 };
+    },
+    close: async () => {},
+  };
+  return window;
+}

@@ -1,0 +1,75 @@
+import type { FlowFilter } from '@weft/proto';
+import { expect, test } from 'vitest';
+import { flow, flows } from './flow.fixture.ts';
+import { createFlowWindow } from './memory-window.fixture.ts';
+
+const NEVER = new AbortController().signal;
+
+test('a watcher gets what ends after it came, in order, and nothing of another network', async () => {
+  const window = createFlowWindow(100);
+  window.add('prod', 'b', [flow(1)], 0);
+  const end = new AbortController();
+  // From the call on, and not from when the first is asked for.
+  const watching = window.follow('prod', {}, end.signal);
+  window.add('prod', 'b', [flow(2)], 0);
+  window.add('other', 'b', [flow(99)], 0);
+  window.add('prod', 'b', [flow(3), flow(4)], 0);
+  const seen: number[][] = [];
+  for await (const { record, missed, cursor } of watching) {
+    seen.push([record.startedMs, missed, cursor]);
+    if (seen.length === 3) end.abort();
+  }
+  expect(seen).toEqual([
+    [2, 0, 2],
+    [3, 0, 4],
+    [4, 0, 5],
+  ]);
+});
+
+test.each<{ filter: FlowFilter; missed: number }>([
+  { filter: {}, missed: 8 },
+  { filter: { verdict: 'deny' }, missed: 4 },
+  { filter: { text: 'EVEN' }, missed: 4 },
+])('a slow watcher is told exactly what it missed: $filter', async ({ filter, missed }) => {
+  const window = createFlowWindow(4);
+  const watcher = window.follow('prod', filter, NEVER)[Symbol.asyncIterator]();
+  window.add('prod', 'b', [flow(0, { verdict: 'deny', detail: 'even' })], 0);
+  expect(await watcher.next()).toMatchObject({ value: { missed: 0 } });
+  for (let number = 1; number <= 12; number += 1) {
+    const odd = number % 2 === 1;
+    window.add('prod', 'b', [flow(number, { verdict: odd ? 'deny' : 'allow', detail: odd ? '' : 'even' })], 0);
+  }
+  const first = filter.text === undefined ? 9 : 10;
+  expect(await watcher.next()).toMatchObject({ value: { record: { startedMs: first }, missed } });
+  expect(await watcher.next()).toMatchObject({ value: { missed: 0 } });
+});
+
+test('a watcher that waits ends when its signal aborts', async () => {
+  const window = createFlowWindow(4);
+  const end = new AbortController();
+  const waiting = window.follow('prod', {}, end.signal)[Symbol.asyncIterator]().next();
+  end.abort();
+  expect(await waiting).toMatchObject({ done: true });
+});
+
+test('a flow that both agents tell of stands once, in the words of its destination', async () => {
+  const window = createFlowWindow(3);
+  const told = (detail: string, change = {}) => flow(1, { detail, ...change });
+  const details = async () =>
+    (await window.query('prod', { filter: {}, limit: 10 }, NEVER)).flows.map(({ record }) => record.detail).reverse();
+  window.add('prod', 'a', [told('by the source')], 0);
+  window.add('prod', 'b', [told('by the destination')], 0);
+  expect(await details()).toEqual(['by the destination']);
+  window.add('prod', 'a', [told('by the source again')], 0);
+  expect(await details()).toEqual(['by the destination']);
+  // An id that another flow bears, by chance or on purpose, hides nothing.
+  window.add('prod', 'c', [told('of other hosts', { destinationHost: 'c' })], 0);
+  window.add('prod', 'b', [told('denied', { verdict: 'deny' })], 0);
+  expect(await details()).toEqual(['by the destination', 'of other hosts', 'denied']);
+  // What has left the ring is not known any more, and what was told anew stays known for as long as it is in it.
+  window.add('prod', 'b', flows(2, 2), 0);
+  window.add('prod', 'b', [told('denied again', { verdict: 'deny' })], 0);
+  expect(await details()).toEqual(['by the destination', 'of other hosts', 'denied again', '']);
+  window.add('prod', 'b', [...flows(3, 5), told('once more')], 0);
+  expect((await details()).at(-1)).toBe('once more');
+});

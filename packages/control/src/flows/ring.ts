@@ -1,0 +1,138 @@
+/**
+ * The newest flows of one network, in memory: for those who follow, and to tell a flow that both its ends report. The oldest
+ * record makes room for the newest, and a watcher is a place in the ring, not a queue: a slow one costs nothing, and is told
+ * exactly what it missed.
+ */
+import { type FlowFilter, type FlowRecord, passesFilter } from '@weft/proto';
+import type { KeptFlow, WatchedFlow } from './types.ts';
+
+/** Told of each record as it is taken; answers where the new one stands. */
+export interface RingSink {
+  added(record: FlowRecord): number;
+  replaced(cursor: number, record: FlowRecord): void;
+}
+
+interface Watcher {
+  readonly filter: FlowFilter;
+  /** Number of the record to look at next. */
+  next: number;
+  missed: number;
+  wake: (() => void) | undefined;
+}
+
+export class FlowRing {
+  dropped = 0;
+  readonly #capacity: number;
+  readonly #sink: RingSink;
+  readonly #slots: KeptFlow[] = [];
+  /** Where each flow of the ring stands, by `flowKey`. */
+  readonly #numbers = new Map<string, number>();
+  /** Records ever taken; record number n stands in slot n modulo capacity. */
+  #added = 0;
+  readonly #watchers = new Set<Watcher>();
+
+  constructor(capacity: number, sink: RingSink) {
+    this.#capacity = capacity;
+    this.#sink = sink;
+  }
+
+  add(host: string, records: readonly FlowRecord[], dropped: number): void {
+    this.dropped += dropped;
+    for (const record of records) {
+      const told = this.#numbers.get(flowKey(record));
+      if (told === undefined) this.#append({ record, cursor: this.#sink.added(record) });
+      else if (record.destinationHost === host) this.#replace(told, record);
+    }
+    for (const { wake } of this.#watchers) wake?.();
+  }
+
+  /** A record of before a restart; nobody watches yet, and the disk has it. */
+  restore(flow: KeptFlow): void {
+    this.#append(flow);
+  }
+
+  /** The place to follow from is taken in this call, not when the first record is asked for. */
+  follow(filter: FlowFilter, signal: AbortSignal): AsyncIterable<WatchedFlow> {
+    const watcher: Watcher = { filter, next: this.#added, missed: 0, wake: undefined };
+    this.#watchers.add(watcher);
+    // Also when nobody ever asks for the first record.
+    const leave = (): void => void this.#watchers.delete(watcher);
+    if (signal.aborted) leave();
+    else signal.addEventListener('abort', leave, { once: true });
+    return this.#watch(watcher, signal, leave);
+  }
+
+  async *#watch(watcher: Watcher, signal: AbortSignal, leave: () => void): AsyncGenerator<WatchedFlow> {
+    try {
+      while (!signal.aborted) {
+        if (watcher.next === this.#added) {
+          await more(watcher, signal);
+          continue;
+        }
+        const { record, cursor } = this.#slot(watcher.next);
+        watcher.next += 1;
+        if (!passesFilter(watcher.filter, record)) continue;
+        const { missed } = watcher;
+        watcher.missed = 0;
+        yield { record, cursor, missed };
+      }
+    } finally {
+      leave();
+      signal.removeEventListener('abort', leave);
+    }
+  }
+
+  #append(flow: KeptFlow): void {
+    const place = this.#added % this.#capacity;
+    const gone = this.#slots[place];
+    if (gone !== undefined) this.#forget(gone.record, this.#added - this.#capacity);
+    this.#slots[place] = flow;
+    this.#numbers.set(flowKey(flow.record), this.#added);
+    this.#added += 1;
+  }
+
+  #forget(record: FlowRecord, number: number): void {
+    const key = flowKey(record);
+    // A flow whose verdict was told anew stands further on, too.
+    if (this.#numbers.get(key) === number) this.#numbers.delete(key);
+    for (const watcher of this.#watchers) {
+      if (watcher.next > number) continue;
+      watcher.next = number + 1;
+      if (passesFilter(watcher.filter, record)) watcher.missed += 1;
+    }
+  }
+
+  /** A verdict that differs is told as well, not instead: what a watcher has counted must stay true. */
+  #replace(number: number, record: FlowRecord): void {
+    const { record: told, cursor } = this.#slot(number);
+    if (told.verdict !== record.verdict) {
+      this.#append({ record, cursor: this.#sink.added(record) });
+      return;
+    }
+    this.#slots[number % this.#capacity] = { record, cursor };
+    this.#sink.replaced(cursor, record);
+  }
+
+  #slot(number: number): KeptFlow {
+    const slot = this.#slots[number % this.#capacity];
+    if (slot === undefined) throw new RangeError(`flow ${number} is not in the window`);
+    return slot;
+  }
+}
+
+function more(watcher: Watcher, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      watcher.wake = undefined;
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    watcher.wake = done;
+    signal.addEventListener('abort', done, { once: true });
+  });
+}
+
+/** The id alone would let an agent speak for others' flows: the source chooses it. */
+function flowKey({ id, sourceHost, destinationHost }: FlowRecord): string {
+  return `${id} ${sourceHost} ${destinationHost}`;
+}

@@ -1,0 +1,52 @@
+/** The tables of one segment. A segment lives a day at most, so a file of another version is not migrated. */
+import type { DatabaseSync } from 'node:sqlite';
+import { SegmentDamagedError } from './errors.ts';
+
+const VERSION = 1;
+/** Marks the file as a segment, in SQLite's header ("WefF"). */
+const APPLICATION_ID = 0x57656646;
+
+/**
+ * `shapes`: what records share, how many there are, and the digest it is known by in memory. `groups`: what minutes are summed by; source and service are NULL in
+ * the sums of a whole network. `details.lowered`: what is
+ * searched without case, where it differs. `flows`: one row a record; times are relative, so that they take two or three bytes. The
+ * identifier's first half is indexed: that is enough to find it, and half as large.
+ */
+const TABLES = `
+  CREATE TABLE segment (base_ms INTEGER NOT NULL);
+  CREATE TABLE shapes (
+    id INTEGER PRIMARY KEY, grp INTEGER NOT NULL, records INTEGER NOT NULL,
+    network TEXT NOT NULL, source TEXT NOT NULL, source_host TEXT NOT NULL, service TEXT NOT NULL, instance TEXT NOT NULL,
+    destination_host TEXT NOT NULL, port INTEGER NOT NULL, protocol TEXT NOT NULL, verdict TEXT NOT NULL, rule TEXT NOT NULL,
+    outcome TEXT NOT NULL, digest TEXT NOT NULL
+  );
+  CREATE TABLE details (id INTEGER PRIMARY KEY, words TEXT NOT NULL, lowered TEXT);
+  CREATE TABLE groups (id INTEGER PRIMARY KEY, network TEXT NOT NULL, source TEXT, service TEXT, sort INTEGER NOT NULL);
+  CREATE TABLE minutes (
+    grp INTEGER NOT NULL, minute INTEGER NOT NULL, flows INTEGER NOT NULL, sent REAL NOT NULL, received REAL NOT NULL,
+    PRIMARY KEY (grp, minute)
+  ) WITHOUT ROWID;
+  CREATE TABLE flows (
+    cursor INTEGER PRIMARY KEY, shape INTEGER NOT NULL, at INTEGER NOT NULL, before INTEGER NOT NULL, duration INTEGER NOT NULL,
+    id_high INTEGER NOT NULL, id_low INTEGER NOT NULL, revision INTEGER NOT NULL, sent INTEGER NOT NULL,
+    received INTEGER NOT NULL, detail INTEGER
+  );
+  CREATE INDEX flows_by_shape ON flows (shape, cursor);
+  CREATE INDEX flows_by_id ON flows (id_high);
+  CREATE INDEX flows_by_detail ON flows (detail) WHERE detail IS NOT NULL;
+`;
+
+/** Makes the tables in a new file. */
+export function createTables(database: DatabaseSync, baseMs: number): void {
+  database.exec(`BEGIN; ${TABLES} PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${VERSION}`);
+  database.prepare('INSERT INTO segment VALUES (?)').run(baseMs);
+  database.exec('COMMIT');
+}
+
+/** Throws SegmentDamagedError when the file is no segment of this version. */
+export function checkTables(database: DatabaseSync): void {
+  const of = (name: string): unknown => Object.values(database.prepare(`PRAGMA ${name}`).get() ?? {})[0];
+  if (of('application_id') !== APPLICATION_ID) throw new SegmentDamagedError('not a segment of flows');
+  if (of('user_version') !== VERSION)
+    throw new SegmentDamagedError(`of version ${String(of('user_version'))}; expected ${VERSION}`);
+}

@@ -1,0 +1,237 @@
+/** Writes records into a segment: rows, the shapes they are of, and the sums of their minutes, all in one transaction. */
+import { MINUTE_MS, SORT } from './history.ts';
+import { COLUMNS, type FlowShape, type PackedFlows, ROW, shapeKey } from './packing.ts';
+import type { Segment } from './segment.ts';
+import { digestOf } from './shapes.ts';
+
+/** Details that are remembered, so that one that comes again is not written again. */
+const DETAILS = 4_096;
+/** Groups and minutes in one number. */
+const MINUTES = 2 ** 32;
+
+const INSERT = 'INSERT INTO flows VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)';
+const UPDATE = `UPDATE flows SET shape = ?, before = ?, duration = ?, id_high = ?, id_low = ?, revision = ?, sent = ?, received = ?,
+  detail = ? WHERE cursor = ?`;
+const TOLD = 'SELECT shape, at, sent, received FROM flows WHERE cursor = ?';
+const ADD_MINUTE = `INSERT INTO minutes VALUES (?, ?, ?, ?, ?)
+  ON CONFLICT DO UPDATE SET flows = flows + excluded.flows, sent = sent + excluded.sent, received = received + excluded.received`;
+
+interface Sum {
+  flows: number;
+  sent: number;
+  received: number;
+}
+
+export class SegmentWriter {
+  readonly segment: Segment;
+  /** By key, and by group's key. */
+  readonly #shapeIds = new Map<string, number>();
+  readonly #groupIds = new Map<string, number>();
+  readonly #detailIds = new Map<string, number>();
+  /** Records that shapes gained in this transaction, and sums of minutes. */
+  readonly #gained = new Map<number, number>();
+  readonly #sums = new Map<number, Sum>();
+
+  constructor(segment: Segment) {
+    this.segment = segment;
+    segment.shapes().shapes.forEach((shape, index) => {
+      this.#shapeIds.set(shapeKey(shape.network, shape), index + 1);
+    });
+    for (const [id, network, source, service, sort] of segment
+      .statement('SELECT id, network, source, service, sort FROM groups')
+      .all() as unknown as [number, string, string | null, string | null, number][]) {
+      this.#groupIds.set(groupKey(network, source, service, sort), id);
+    }
+  }
+
+  /** Shapes in the segment. */
+  get shapes(): number {
+    return this.#shapeIds.size;
+  }
+
+  /** All of it is on disk when this returns, or nothing when it throws; after that the writer is of no use. */
+  transaction(work: () => void): void {
+    const { segment } = this;
+    const { first, last, lastMs, records } = segment;
+    segment.database.exec('BEGIN IMMEDIATE');
+    try {
+      work();
+      this.#writeSums();
+      segment.database.exec('COMMIT');
+    } catch (error) {
+      Object.assign(segment, { first, last, lastMs, records });
+      // It counts shapes that are not there.
+      segment.forgetShapes();
+      // After some failures, such as a full disk, SQLite has rolled back by itself.
+      if (segment.database.isTransaction) segment.database.exec('ROLLBACK');
+      throw error;
+    }
+  }
+
+  /** One new record, within a transaction. */
+  insert(packed: PackedFlows, index: number): void {
+    const { segment } = this;
+    const at = valuesAt(packed, index);
+    const cursor = at(ROW.cursor);
+    // Times of a segment never fall, so that a time can be searched for.
+    const atMs = Math.max(at(ROW.atMs), segment.lastMs);
+    const shape = this.#shapeId(shapeAt(packed, index));
+    segment
+      .statement(INSERT)
+      .run(
+        cursor,
+        shape,
+        atMs - segment.baseMs,
+        atMs - at(ROW.startedMs),
+        at(ROW.durationMs),
+        at(ROW.idHigh) | 0,
+        at(ROW.idLow) | 0,
+        at(ROW.revision),
+        at(ROW.sent),
+        at(ROW.received),
+        this.#detailId(packed.details[at(ROW.detail)]),
+      );
+    if (segment.records === 0) segment.first = cursor;
+    segment.records += 1;
+    segment.last = cursor;
+    segment.lastMs = atMs;
+    this.#count(shape, atMs, 1, at(ROW.sent), at(ROW.received));
+  }
+
+  /** The other word on a record that is here, within a transaction. One that is not is let go. */
+  replace(packed: PackedFlows, index: number): void {
+    const { segment } = this;
+    const at = valuesAt(packed, index);
+    const told = segment.statement(TOLD).get(at(ROW.cursor)) as unknown as [number, number, number, number] | undefined;
+    if (told === undefined) return;
+    const [before, offset, sent, received] = told;
+    const atMs = segment.baseMs + offset;
+    this.#count(before, atMs, -1, -sent, -received);
+    const shape = this.#shapeId(shapeAt(packed, index));
+    segment
+      .statement(UPDATE)
+      .run(
+        shape,
+        atMs - at(ROW.startedMs),
+        at(ROW.durationMs),
+        at(ROW.idHigh) | 0,
+        at(ROW.idLow) | 0,
+        at(ROW.revision),
+        at(ROW.sent),
+        at(ROW.received),
+        this.#detailId(packed.details[at(ROW.detail)]),
+        at(ROW.cursor),
+      );
+    this.#count(shape, atMs, 1, at(ROW.sent), at(ROW.received));
+  }
+
+  #count(shape: number, atMs: number, flows: number, sent: number, received: number): void {
+    const known = this.segment.shapes();
+    const { network, verdict, outcome } = known.shapes[shape - 1] as FlowShape;
+    known.counts[shape - 1] = (known.counts[shape - 1] ?? 0) + flows;
+    this.#gained.set(shape, (this.#gained.get(shape) ?? 0) + flows);
+    const minute = Math.floor(atMs / MINUTE_MS);
+    const whole = this.#groupId(network, null, null, sortOf(verdict, outcome));
+    for (const group of [known.groups[shape - 1] ?? 0, whole]) {
+      const key = group * MINUTES + minute;
+      const sum = this.#sums.get(key);
+      if (sum === undefined) this.#sums.set(key, { flows, sent, received });
+      else {
+        sum.flows += flows;
+        sum.sent += sent;
+        sum.received += received;
+      }
+    }
+  }
+
+  #writeSums(): void {
+    const gain = this.segment.statement('UPDATE shapes SET records = records + ? WHERE id = ?');
+    for (const [shape, records] of this.#gained) gain.run(records, shape);
+    const add = this.segment.statement(ADD_MINUTE);
+    for (const [key, { flows, sent, received }] of this.#sums) {
+      add.run(Math.floor(key / MINUTES), key % MINUTES, flows, sent, received);
+    }
+    this.#gained.clear();
+    this.#sums.clear();
+  }
+
+  #shapeId(shape: FlowShape): number {
+    const key = shapeKey(shape.network, shape);
+    const known = this.#shapeIds.get(key);
+    if (known !== undefined) return known;
+    const { network, source, sourceHost, service, instance, destinationHost, port, protocol, verdict, rule, outcome } =
+      shape;
+    // In memory first: loaded after the row is written, they would hold it twice.
+    this.segment.shapes();
+    const group = this.#groupId(network, source, service, sortOf(verdict, outcome));
+    const id = this.#shapeIds.size + 1;
+    const digest = digestOf(key);
+    this.segment
+      .statement('INSERT INTO shapes VALUES (?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)')
+      .run(
+        id,
+        group,
+        network,
+        source,
+        sourceHost,
+        service,
+        instance,
+        destinationHost,
+        port,
+        protocol,
+        verdict,
+        rule,
+        outcome,
+        digest,
+      );
+    this.segment.addShape(shape, digest, group);
+    this.#shapeIds.set(key, id);
+    return id;
+  }
+
+  #groupId(network: string, source: string | null, service: string | null, sort: number): number {
+    const key = groupKey(network, source, service, sort);
+    let id = this.#groupIds.get(key);
+    if (id === undefined) {
+      id = this.#groupIds.size + 1;
+      this.segment.statement('INSERT INTO groups VALUES (?, ?, ?, ?, ?)').run(id, network, source, service, sort);
+      this.#groupIds.set(key, id);
+    }
+    return id;
+  }
+
+  #detailId(words: string | undefined): number | null {
+    if (words === undefined) return null;
+    let id = this.#detailIds.get(words);
+    if (id === undefined) {
+      // SQLite lowers ASCII only; here it is done as `passesFilter` does.
+      const lowered = words.toLowerCase();
+      const insert = this.segment.statement('INSERT INTO details (words, lowered) VALUES (?, ?)');
+      id = Number(insert.run(words, lowered === words ? null : lowered).lastInsertRowid);
+      if (this.#detailIds.size >= DETAILS) this.#detailIds.clear();
+      this.#detailIds.set(words, id);
+    }
+    return id;
+  }
+}
+
+function valuesAt({ rows }: PackedFlows, index: number): (column: number) => number {
+  return (column) => rows[index * COLUMNS + column] ?? 0;
+}
+
+function shapeAt({ shapes, rows }: PackedFlows, index: number): FlowShape {
+  const shape = shapes[rows[index * COLUMNS + ROW.shape] ?? -1];
+  if (shape === undefined) throw new RangeError('a row names a shape that is not there');
+  return shape;
+}
+
+function groupKey(network: string, source: string | null, service: string | null, sort: number): string {
+  return `${network}\n${source ?? '\n'}\n${service ?? '\n'}\n${sort}`;
+}
+
+const FAILURES: ReadonlySet<string> = new Set(['no-instance', 'not-listening', 'unreachable', 'overloaded', 'cut']);
+
+function sortOf(verdict: FlowShape['verdict'], outcome: FlowShape['outcome']): number {
+  if (verdict === 'deny') return SORT.denied;
+  return FAILURES.has(outcome) ? SORT.failed : SORT.allowed;
+}

@@ -1,0 +1,224 @@
+/** One segment: a SQLite file that holds the records of at most an hour, and is removed whole. */
+import { closeSync, existsSync, openSync, rmSync, statSync } from 'node:fs';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { SegmentDamagedError } from './errors.ts';
+import type { FlowShape } from './packing.ts';
+import { checkTables, createTables } from './segment-schema.ts';
+import type { SegmentShapes, ShapeInterner } from './shapes.ts';
+
+/** Kibibytes of pages held in memory: while it is written, its indexes; later only what a query walks through. */
+const WRITING_CACHE = 24_576;
+const READING_CACHE = 1_024;
+
+export class Segment {
+  readonly number: number;
+  readonly path: string;
+  /** When its first record came; others are told relative to it. */
+  readonly baseMs: number;
+  /** Of its first and last record; the last is below the first while it is empty. */
+  first: number;
+  last: number;
+  lastMs: number;
+  records: number;
+  bytes = 0;
+  /** It gets no new records. */
+  sealed = true;
+  readonly #interner: ShapeInterner;
+  #database: DatabaseSync | undefined;
+  #statements = new Map<string, StatementSync>();
+  #shapes: SegmentShapes | undefined;
+  #gone: boolean = false;
+
+  private constructor(path: string, number: number, database: DatabaseSync, interner: ShapeInterner) {
+    this.path = path;
+    this.number = number;
+    this.#database = database;
+    this.#interner = interner;
+    this.baseMs = this.#number('SELECT base_ms FROM segment');
+    this.first = this.#number('SELECT min(cursor) FROM flows') || 1;
+    this.last = this.#number('SELECT max(cursor) FROM flows');
+    this.lastMs = this.baseMs + this.#number(`SELECT at FROM flows WHERE cursor = ${this.last}`);
+    this.records = this.#number('SELECT sum(records) FROM shapes');
+    this.measure();
+  }
+
+  /** A new and empty one, to be written. */
+  static create(path: string, number: number, baseMs: number, interner: ShapeInterner): Segment {
+    // SQLite gives its side files the mode of the database, so making it 0600 first covers all.
+    closeSync(openSync(path, 'wx', 0o600));
+    const database = new DatabaseSync(path);
+    try {
+      database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -${WRITING_CACHE}`);
+      createTables(database, baseMs);
+      const segment = new Segment(path, number, database, interner);
+      segment.sealed = false;
+      return segment;
+    } catch (error) {
+      database.close();
+      // Nothing was in it, and a disk that is full has no room for empty files.
+      rmSync(path, { force: true });
+      throw error;
+    }
+  }
+
+  /** Throws when it is damaged, or no segment. */
+  static open(path: string, number: number, interner: ShapeInterner): Segment {
+    const database = openDatabase(path);
+    try {
+      return new Segment(path, number, database, interner);
+    } catch (error) {
+      database.close();
+      throw error;
+    }
+  }
+
+  get isOpen(): boolean {
+    return this.#database !== undefined;
+  }
+
+  /** Removed, or set aside: a query that walks the segments passes over it. */
+  get gone(): boolean {
+    return this.#gone;
+  }
+
+  /** Whether a record with this cursor may be here. */
+  holds(cursor: number): boolean {
+    return this.records > 0 && cursor >= this.first && cursor <= this.last;
+  }
+
+  get database(): DatabaseSync {
+    if (this.#gone) throw new Error(`${this.path} was removed`);
+    this.#database ??= openDatabase(this.path);
+    return this.#database;
+  }
+
+  /** Rows come as arrays. */
+  statement(sql: string): StatementSync {
+    let statement = this.#statements.get(sql);
+    if (statement === undefined) {
+      statement = this.database.prepare(sql);
+      statement.setReturnArrays(true);
+      this.#statements.set(sql, statement);
+    }
+    return statement;
+  }
+
+  get loadedShapes(): SegmentShapes | undefined {
+    return this.#shapes;
+  }
+
+  shapes(): SegmentShapes {
+    if (this.#shapes !== undefined) return this.#shapes;
+    const loaded: SegmentShapes = { shapes: [], counts: [], groups: [] };
+    const rows = this.statement('SELECT id, grp, records, digest FROM shapes ORDER BY id').iterate();
+    const whole = this.statement('SELECT * FROM shapes WHERE id = ?');
+    for (const [id, group, records, digest] of rows as Iterable<unknown> as Iterable<
+      [number, number, number, string]
+    >) {
+      const known = this.#interner.find(digest);
+      const read = known ?? shapeOfRow(whole.get(id) as unknown as (number | string)[]);
+      loaded.shapes.push(this.#interner.intern(digest, read));
+      loaded.counts.push(records);
+      loaded.groups.push(group);
+    }
+    this.#shapes = loaded;
+    return loaded;
+  }
+
+  /** One that was just written. */
+  addShape(shape: FlowShape, digest: string, group: number): void {
+    const { shapes, counts, groups } = this.shapes();
+    shapes.push(this.#interner.intern(digest, shape));
+    counts.push(0);
+    groups.push(group);
+  }
+
+  /** What is in memory may differ from what is on disk, or is too much. */
+  forgetShapes(): void {
+    this.#shapes = undefined;
+  }
+
+  measure(): void {
+    this.bytes = sizeOf(this.path) + sizeOf(`${this.path}-wal`);
+  }
+
+  /** It will get no more new records: what helps to write is given back, and it becomes one file. */
+  seal(): void {
+    this.#statements.clear();
+    this.database.exec(`PRAGMA journal_mode = DELETE; PRAGMA cache_size = -${READING_CACHE}; PRAGMA shrink_memory`);
+    this.sealed = true;
+    this.measure();
+  }
+
+  /** It may be written on after a restart. */
+  unseal(): void {
+    this.#statements.clear();
+    this.database.exec(`PRAGMA journal_mode = WAL; PRAGMA cache_size = -${WRITING_CACHE}`);
+    this.sealed = false;
+  }
+
+  /** It is opened again when it is asked for. */
+  close(): void {
+    this.#statements.clear();
+    this.#database?.close();
+    this.#database = undefined;
+  }
+
+  /** For good. */
+  abandon(): void {
+    this.#gone = true;
+    this.#shapes = undefined;
+    try {
+      this.close();
+    } catch {
+      // A damaged one need not close well.
+      this.#database = undefined;
+    }
+  }
+
+  #number(sql: string): number {
+    const [value] = (this.statement(sql).get() ?? []) as unknown as (number | null)[];
+    return value ?? 0;
+  }
+}
+
+/** node:sqlite's types know rows as objects only. */
+export function rowsOf(rows: Iterable<unknown>): Iterable<readonly (number | string | null)[]> {
+  return rows as Iterable<readonly (number | string | null)[]>;
+}
+
+function openDatabase(path: string): DatabaseSync {
+  // SQLite would make an empty one.
+  if (!existsSync(path)) throw new SegmentDamagedError('the file is gone');
+  const database = new DatabaseSync(path);
+  try {
+    database.exec(`PRAGMA synchronous = NORMAL; PRAGMA cache_size = -${READING_CACHE}`);
+    checkTables(database);
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+}
+
+function shapeOfRow(row: readonly (number | string | null)[]): FlowShape {
+  const text = (at: number): string => row[at] as string;
+  return {
+    network: text(3),
+    source: text(4),
+    sourceHost: text(5),
+    service: text(6),
+    instance: text(7),
+    destinationHost: text(8),
+    port: row[9] as number,
+    // Written by control itself, out of a record that was checked.
+    protocol: row[10] as FlowShape['protocol'],
+    verdict: row[11] as FlowShape['verdict'],
+    rule: text(12),
+    outcome: row[13] as FlowShape['outcome'],
+  };
+}

@@ -1,0 +1,116 @@
+/** How each network fares, in numbers: what is asked for at each scrape. */
+import { byText } from '../order.ts';
+import type { LiveAgents } from '../rpc/live.ts';
+import type { NetworkState, StateStore } from '../state/types.ts';
+import type { Traffic } from '../traffic/types.ts';
+
+export interface NetworkTotals {
+  revision: number;
+  services: number;
+  connected: number;
+  away: number;
+  behind: number;
+  /** For how long the agent that is furthest behind, of those connected, has been so. */
+  behindSeconds: number;
+  /** The clock that is furthest off, either way. */
+  skewSeconds: number;
+  problems: number;
+  healthy: number;
+  unhealthy: number;
+  tokens: number;
+  flowsOpen: number;
+  pairs: number;
+  pairsOmitted: number;
+  recordsDropped: number;
+}
+
+export interface NetworkSources {
+  readonly state: Pick<StateStore, 'current' | 'tokens'>;
+  readonly live: LiveAgents;
+  readonly traffic: Pick<Traffic, 'list' | 'omitted'>;
+  readonly flows: { dropped(network: string): number };
+  /** Milliseconds since the Unix epoch. */
+  readonly now: () => number;
+}
+
+/** Networks that are told one by one; those beyond are one, `other`. No network is called so by who does not mean it. */
+const MOST_NETWORKS = 100;
+
+export function totalsByNetwork(sources: NetworkSources, most = MOST_NETWORKS): Map<string, NetworkTotals> {
+  const networks = [...sources.state.current.networks.values()].sort((one, other) => byText(one.name, other.name));
+  const totals = new Map(networks.slice(0, most).map((network) => [network.name, totalsOf(network, sources)]));
+  const rest = networks.slice(most).map((network) => totalsOf(network, sources));
+  if (rest.length === 0) return totals;
+  return totals.set('other', [totals.get('other') ?? NONE, ...rest].reduce(together));
+}
+
+function totalsOf(network: NetworkState, { state, live, traffic, flows, now }: NetworkSources): NetworkTotals {
+  const totals = { ...NONE, revision: network.revision, services: network.services.size };
+  const nowMs = now();
+  for (const { id } of network.agents.values()) {
+    const agent = live.agent(id);
+    if (agent?.connected !== true) {
+      totals.away += 1;
+      continue;
+    }
+    totals.connected += 1;
+    totals.problems += agent.report?.problems.length ?? 0;
+    totals.skewSeconds = Math.max(totals.skewSeconds, Math.abs(agent.clockSkewMs ?? 0) / 1_000);
+    if (agent.behindSinceMs === 0) continue;
+    totals.behind += 1;
+    totals.behindSeconds = Math.max(totals.behindSeconds, (nowMs - agent.behindSinceMs) / 1_000);
+  }
+  for (const { agentId, service } of network.instances.values()) {
+    const instance = live.instance(agentId, service);
+    if (instance?.healthy === true) totals.healthy += 1;
+    // One that its agent does not run now is none.
+    else if (instance !== undefined || live.agent(agentId)?.connected !== true) totals.unhealthy += 1;
+  }
+  for (const { revoked, expiresMs, reusable, uses } of state.tokens(network.name)) {
+    if (!revoked && expiresMs > nowMs && (reusable || uses === 0)) totals.tokens += 1;
+  }
+  const moving = traffic.list(network.name);
+  for (const { open } of moving) totals.flowsOpen += open;
+  totals.pairs = moving.length;
+  totals.pairsOmitted = traffic.omitted(network.name);
+  totals.recordsDropped = flows.dropped(network.name);
+  return totals;
+}
+
+const NONE: NetworkTotals = {
+  revision: 0,
+  services: 0,
+  connected: 0,
+  away: 0,
+  behind: 0,
+  behindSeconds: 0,
+  skewSeconds: 0,
+  problems: 0,
+  healthy: 0,
+  unhealthy: 0,
+  tokens: 0,
+  flowsOpen: 0,
+  pairs: 0,
+  pairsOmitted: 0,
+  recordsDropped: 0,
+};
+
+function together(one: NetworkTotals, other: NetworkTotals): NetworkTotals {
+  return {
+    revision: Math.max(one.revision, other.revision),
+    services: one.services + other.services,
+    connected: one.connected + other.connected,
+    away: one.away + other.away,
+    behind: one.behind + other.behind,
+    behindSeconds: Math.max(one.behindSeconds, other.behindSeconds),
+    skewSeconds: Math.max(one.skewSeconds, other.skewSeconds),
+    problems: one.problems + other.problems,
+    healthy: one.healthy + other.healthy,
+    unhealthy: one.unhealthy + other.unhealthy,
+    tokens: one.tokens + other.tokens,
+    flowsOpen: one.flowsOpen + other.flowsOpen,
+    pairs: one.pairs + other.pairs,
+    pairsOmitted: one.pairsOmitted + other.pairsOmitted,
+    recordsDropped: one.recordsDropped + other.recordsDropped,
+  };
+}

@@ -1,0 +1,48 @@
+/** A join token for who may order one, by whatever way the order came. */
+import { networkInterfaces } from 'node:os';
+import type { Logger } from 'pino';
+import { actorName } from '../audit/entry.ts';
+import type { Actor } from '../audit/types.ts';
+import { createJoinToken, type NewToken } from '../enroll/tokens.ts';
+import type { StateStore } from '../state/types.ts';
+import { readTokenNetwork, readTokenOrder, type TokenRequest } from './request.ts';
+import { tokenAddresses } from './token-addresses.ts';
+
+export interface CreateTokenOptions {
+  readonly state: StateStore;
+  /** Of control's key, 32 bytes. */
+  readonly pin: Uint8Array;
+  readonly advertise: readonly string[];
+  /** Where control listens; asked at each call, since a port of 0 is settled only by listening. */
+  readonly listening: () => { readonly host: string; readonly port: number };
+  readonly logger: Logger;
+}
+
+export interface CreatedToken extends NewToken {
+  readonly networkCreated: boolean;
+}
+
+export interface TokenOrderer {
+  readonly actor: Actor;
+  /** The host, and the port if it is one of gRPC's, that the order reached control by; empty when it tells nothing. */
+  readonly authority: string;
+}
+
+/** Throws RequestError, StateError. */
+export function createToken(options: CreateTokenOptions, request: TokenRequest, by: TokenOrderer): CreatedToken {
+  const { state, pin, advertise, logger } = options;
+  const network = readTokenNetwork(state.current, request.network);
+  const networkCreated = !state.current.networks.has(network);
+  const { scope, lifetimeMs, addresses: requested } = readTokenOrder(request, network);
+  const addresses = tokenAddresses({
+    requested,
+    advertise,
+    listen: options.listening(),
+    authority: by.authority,
+    interfaces: networkInterfaces(),
+  });
+  const actor = actorName(by.actor);
+  const { text, token } = createJoinToken(state, { scope, lifetimeMs, addresses, pin, actor });
+  logger.info({ event: 'token-created', network, token: token.id, networkCreated, actor }, 'join token created');
+  return { text, token, networkCreated };
+}

@@ -1,0 +1,120 @@
+/** What a request asks of the flows: checked, and as the window knows it. Every problem is collected before it is refused. */
+import { type FieldProblem, type FlowFilter, problem } from '@weft/proto';
+import { actionCodec, outcomeCodec, type pb, WireError } from '@weft/proto/wire';
+import type { FlowQuery, HistoryQuery } from '../flows/types.ts';
+import { RequestError } from './errors.ts';
+
+const DEFAULT_FLOWS = 100;
+const MAX_FLOWS = 10_000;
+const DEFAULT_BUCKETS = 120;
+const MAX_BUCKETS = 1_000;
+const MAX_NAME = 255;
+const MAX_TEXT = 200;
+
+export interface FlowWatch {
+  readonly query: FlowQuery;
+  readonly follow: boolean;
+}
+
+/** Throws RequestError. */
+export function readFlowWatch(request: pb.WatchFlowsRequest): FlowWatch {
+  const { denied, follow, limit, before } = request;
+  const problems: FieldProblem[] = [];
+  const { filter, ...times } = readFilter(request.filter, problems);
+  if (denied && filter.verdict === 'allow') {
+    problems.push(problem('filter.verdict', 'denied asks for the opposite; set one of the two'));
+  }
+  if (limit > MAX_FLOWS) problems.push(problem('limit', `expected at most ${MAX_FLOWS}`));
+  checkNumber(before, 'before', problems);
+  if (follow && before > 0) problems.push(problem('before', 'what is followed has no end; leave it out, or follow'));
+  if (follow && times.toMs !== undefined) {
+    problems.push(problem('filter.to_ms', 'what is followed has no end; leave it out, or follow'));
+  }
+  if (problems.length > 0) throw new RequestError(problems);
+  return {
+    query: {
+      filter: denied ? { ...filter, verdict: 'deny' } : filter,
+      ...times,
+      ...(before === 0 ? {} : { before }),
+      limit: limit || DEFAULT_FLOWS,
+    },
+    follow,
+  };
+}
+
+/** Counts are kept by caller, service and verdict only. */
+const NOT_COUNTED = ['host', 'rule', 'outcome', 'port', 'text', 'id'] as const;
+
+/** Throws RequestError. */
+export function readFlowHistory({ filter: wire, buckets }: pb.GetFlowHistoryRequest): HistoryQuery {
+  const problems: FieldProblem[] = [];
+  const { filter, fromMs, toMs } = readFilter(wire, problems);
+  for (const field of NOT_COUNTED) {
+    if (filter[field] === undefined || problems.some(({ field: named }) => named === `filter.${field}`)) continue;
+    problems.push(problem(`filter.${field}`, 'flows are not counted by this; leave it out'));
+  }
+  if (buckets > MAX_BUCKETS) problems.push(problem('buckets', `expected at most ${MAX_BUCKETS}`));
+  if (problems.length > 0) throw new RequestError(problems);
+  const { source, service, verdict } = filter;
+  return {
+    ...(source === undefined ? {} : { source }),
+    ...(service === undefined ? {} : { service }),
+    ...(verdict === undefined ? {} : { verdict }),
+    ...(fromMs === undefined ? {} : { fromMs }),
+    ...(toMs === undefined ? {} : { toMs }),
+    buckets: buckets || DEFAULT_BUCKETS,
+  };
+}
+
+interface ReadFilter {
+  readonly filter: FlowFilter;
+  readonly fromMs?: number;
+  readonly toMs?: number;
+}
+
+function readFilter(wire: pb.FlowFilter | null | undefined, problems: FieldProblem[]): ReadFilter {
+  if (wire === null || wire === undefined) return { filter: {} };
+  const { source, service, host, rule, port, text, id } = wire;
+  const fromMs = checkNumber(wire.fromMs, 'filter.from_ms', problems);
+  const toMs = checkNumber(wire.toMs, 'filter.to_ms', problems);
+  for (const [field, words] of Object.entries({ source, service, host, rule })) {
+    if (words.length > MAX_NAME) problems.push(problem(`filter.${field}`, `expected at most ${MAX_NAME} characters`));
+  }
+  if (text.length > MAX_TEXT) problems.push(problem('filter.text', `expected at most ${MAX_TEXT} characters`));
+  if (port > 65_535) problems.push(problem('filter.port', 'expected 1 to 65535'));
+  if (id !== '' && !/^[0-9a-f]{16}$/.test(id)) {
+    problems.push(problem('filter.id', 'expected 16 hexadecimal digits in lower case'));
+  }
+  if (toMs !== 0 && toMs <= fromMs) problems.push(problem('filter.to_ms', 'expected a time after from_ms'));
+  const verdict = wire.verdict === 0 ? undefined : read(() => actionCodec.fromWire(wire.verdict, ''), 'verdict');
+  const outcome = wire.outcome === 0 ? undefined : read(() => outcomeCodec.fromWire(wire.outcome, ''), 'outcome');
+  const filter = {
+    ...(source === '' ? {} : { source }),
+    ...(service === '' ? {} : { service }),
+    ...(host === '' ? {} : { host }),
+    ...(verdict === undefined ? {} : { verdict }),
+    ...(rule === '' ? {} : { rule }),
+    ...(outcome === undefined ? {} : { outcome }),
+    ...(port === 0 ? {} : { port }),
+    ...(text === '' ? {} : { text }),
+    ...(id === '' ? {} : { id }),
+  };
+  return { filter, ...(fromMs === 0 ? {} : { fromMs }), ...(toMs === 0 ? {} : { toMs }) };
+
+  function read<T>(from: () => T, field: string): T | undefined {
+    try {
+      return from();
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      problems.push(problem(`filter.${field}`, error.message.replace(/^: /, '')));
+      return undefined;
+    }
+  }
+}
+
+function checkNumber(value: number, field: string, problems: FieldProblem[]): number {
+  if (!Number.isSafeInteger(value) || value < 0) {
+    problems.push(problem(field, `expected 0 to ${Number.MAX_SAFE_INTEGER}`));
+  }
+  return value;
+}

@@ -1,0 +1,12 @@
+/** Reach and revisions as the admin API tells them. */
+import { actionCodec, type pb, portsToWire } from '@weft/proto/wire';
+import type { Revision } from '../state/types.ts';
+import type { Reach } from './reach.ts';
+
+export function reachStatus({ source, ports, verdict, rule, reason }: Reach): pb.Reach {
+  return { source, ports: portsToWire(ports), verdict: actionCodec.toWire(verdict), rule, reason };
+}
+
+export function revisionStatus({ revision, appliedMs, changes }: Revision): pb.RevisionStatus {
+  return { revision, appliedMs, changes: changes.map((change) => ({ ...change })) };
+}

@@ -1,0 +1,87 @@
+import type { PairTraffic, Telemetry } from '@weft/proto';
+import { adminService, type pb } from '@weft/proto/wire';
+import { expect, test } from 'vitest';
+import { current, emptyState, joinHost, mesh } from '../netmap/network.fixture.ts';
+import { createTraffic } from '../traffic/traffic.ts';
+import { agentStatuses, trafficListing } from './listings.ts';
+import type { LiveAgent } from './live.ts';
+
+const NOW = 1_700_000_000_000;
+const peer = { host: 'two', tunnels: 1, roundTripUs: 300, bytesSent: 5, bytesReceived: 6, datagrams: true };
+const telemetry: Telemetry = {
+  sentMs: NOW,
+  intervalMs: 5_000,
+  pairs: [],
+  pairsOmitted: 0,
+  peers: [peer],
+  loopDelayUs: 900,
+  flowsQueued: 3,
+};
+
+function statuses(live: Partial<LiveAgent> | undefined): pb.AgentStatus[] {
+  const state = emptyState(() => NOW);
+  state.apply(mesh({}), { dryRun: false, actor: 'control' });
+  joinHost(state, 'prod', { host: 'one' });
+  const agents = agentStatuses(current(state), { agent: () => live as LiveAgent, instance: () => undefined }, NOW);
+  const { listAgents } = adminService;
+  return listAgents.responseDeserialize(listAgents.responseSerialize({ agents })).agents;
+}
+
+test('an agent is listed with how far it is behind, how far its clock is off, and what moves there', () => {
+  const live = { connected: true, behindSinceMs: NOW - 1_500, clockSkewMs: -12.5, telemetry };
+  const [agent] = statuses(live);
+  expect(agent).toMatchObject({ behindMs: 1_500, clockSkewMs: -12 });
+  expect(agent?.telemetry).toMatchObject({ loopDelayUs: 900, flowsQueued: 3, peers: [peer] });
+});
+
+test.each<[string, Partial<LiveAgent> | undefined]>([
+  ['that is not known', undefined],
+  ['that has said nothing yet', { behindSinceMs: 0, clockSkewMs: undefined, telemetry: undefined }],
+  ['that is behind by a clock that was set back', { behindSinceMs: NOW + 5_000 }],
+])('an agent %s is listed with none of it', (_what, live) => {
+  const [agent] = statuses(live);
+  expect(agent).toMatchObject({ behindMs: 0, clockSkewMs: 0 });
+  expect(agent?.telemetry ?? undefined).toBe(undefined);
+});
+
+test('traffic is listed with its rates and its newest denial', () => {
+  const traffic = createTraffic({ now: () => NOW });
+  const pair: PairTraffic = {
+    source: 'web',
+    sourceHost: 'one',
+    service: 'redis',
+    destinationHost: '',
+    open: 2 ** 32 - 1,
+    opened: 0,
+    denied: 10,
+    failed: 5,
+    bytesSent: 50,
+    bytesReceived: 100,
+    lastDenied: { port: 6379, protocol: 'udp', rule: 'no-web', revision: 7 },
+  };
+  const { lastDenied: _, ...counts } = pair;
+  const undenied = { ...counts, destinationHost: 'two' };
+  traffic.take('prod', 'one', { ...telemetry, pairs: [pair, undenied], pairsOmitted: 2 ** 32 - 1 });
+  traffic.take('prod', 'two', { ...telemetry, pairs: [undenied], pairsOmitted: 2 ** 32 - 1 });
+  const { listTraffic } = adminService;
+  const bytes = listTraffic.responseSerialize(trafficListing(traffic, 'prod'));
+  const listed = listTraffic.responseDeserialize(bytes);
+  expect(listed.omitted).toBe(2 ** 32 - 1);
+  expect(listed.traffic).toMatchObject([
+    {
+      source: 'web',
+      sourceHost: 'one',
+      service: 'redis',
+      destinationHost: '',
+      open: 2 ** 32 - 1,
+      openedPerSecond: 0,
+      deniedPerSecond: 2,
+      failedPerSecond: 1,
+      bytesSentPerSecond: 10,
+      bytesReceivedPerSecond: 20,
+      lastDenied: { port: 6379, protocol: 2, rule: 'no-web', revision: 7 },
+      lastDeniedMs: NOW,
+    },
+    { destinationHost: 'two', open: 2 ** 32 - 1, lastDeniedMs: 0 },
+  ]);
+});

@@ -1,0 +1,108 @@
+/** Who may reach a service: the verdict on every possible caller and every declared port, by the evaluator of agents. */
+import { setImmediate } from 'node:timers/promises';
+import {
+  type Action,
+  formatPortRange,
+  type Policy,
+  type PortRange,
+  type Service,
+  type Source,
+  sourceName,
+} from '@weft/proto';
+import { byText } from '../order.ts';
+import { StateError } from '../state/errors.ts';
+import type { NetworkState } from '../state/types.ts';
+import { type PolicyOf, policyCache } from './policy-cache.ts';
+import { mergeRanges, portSegments } from './port-segments.ts';
+
+/** One caller's verdict on some ports. */
+export interface Reach {
+  /** A service name, `host:NAME` or `internet`. */
+  readonly source: string;
+  /** Empty for a worker, which has none. */
+  readonly ports: readonly PortRange[];
+  readonly verdict: Action;
+  readonly rule: string;
+  readonly reason: string;
+}
+
+/** Services by name, then hosts, then the internet. */
+export type ReachOf = (network: NetworkState, service: string, signal: AbortSignal) => Promise<Reach[]>;
+
+/** Verdicts made in one turn of the loop: a millisecond or so. */
+const VERDICTS_A_TURN = 2_000;
+/** Ranges of ports written out in a reason. */
+const RANGES_SHOWN = 5;
+
+export function createReach(policyOf: PolicyOf = policyCache()): ReachOf {
+  return async (network, name, signal) => {
+    const service = network.services.get(name)?.service;
+    if (service === undefined) {
+      throw new StateError('no-such-service', `there is no service ${name} in network ${network.name}`);
+    }
+    const policy = policyOf(network);
+    const rules = network.mesh.policies;
+    // A worker is denied before anything is asked of its port, and has none to ask of.
+    const segments: PortRange[] =
+      service.kind === 'worker' ? [{ protocol: 'tcp', first: 0, last: 0 }] : portSegments(service, rules);
+    const reach: Reach[] = [];
+    let verdicts = 0;
+    for (const source of callers(network)) {
+      reach.push(...reachFrom(source, service, segments, policy));
+      verdicts += segments.length;
+      if (verdicts < VERDICTS_A_TURN) continue;
+      verdicts = 0;
+      await setImmediate();
+      signal.throwIfAborted();
+    }
+    return reach;
+  };
+}
+
+/** All who could call at all: a service that calls itself has other instances. */
+function* callers({ services, agents, mesh }: NetworkState): Generator<Source> {
+  for (const name of [...services.keys()].sort(byText)) {
+    const service = services.get(name)?.service;
+    if (service !== undefined) yield { type: 'service', service };
+  }
+  const tags = new Map(mesh.agents.map((agent) => [agent.name, agent.tags]));
+  const hosts = Array.from(agents.values(), ({ host }) => host).sort(byText);
+  for (const name of hosts) yield { type: 'host', name, tags: tags.get(name) ?? [] };
+  yield { type: 'internet' };
+}
+
+interface Group {
+  readonly verdict: Action;
+  readonly rule: string;
+  readonly reason: string;
+  readonly segments: PortRange[];
+}
+
+function reachFrom(source: Source, service: Service, segments: readonly PortRange[], policy: Policy): Reach[] {
+  const groups = new Map<string, Group>();
+  for (const segment of segments) {
+    const { allowed, rule, reason } = policy.decide(source, {
+      service,
+      port: segment.first,
+      protocol: segment.protocol,
+    });
+    const verdict = allowed ? 'allow' : 'deny';
+    const key = `${verdict} ${rule}`;
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, { verdict, rule, reason, segments: [segment] });
+    else group.segments.push(segment);
+  }
+  return Array.from(groups.values(), ({ verdict, rule, reason, segments: same }) => {
+    const ports = service.kind === 'worker' ? [] : mergeRanges(same);
+    return { source: sourceName(source), ports, verdict, rule, reason: forAll(reason, service, same[0], ports) };
+  });
+}
+
+/** The evaluator's reason is about the one port it was asked for; here it is about all that share it. */
+function forAll(reason: string, { name }: Service, asked: PortRange | undefined, ports: readonly PortRange[]): string {
+  const [only, ...others] = ports;
+  if (asked === undefined || only === undefined || (others.length === 0 && only.first === only.last)) return reason;
+  const shown = ports.slice(0, RANGES_SHOWN).map(formatPortRange).join(', ');
+  const all = ports.length > RANGES_SHOWN ? `${shown}, …` : shown;
+  return reason.replace(`${name}:${asked.first}/${asked.protocol}`, () => `${name}:${all}`);
+}

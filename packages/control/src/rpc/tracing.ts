@@ -1,0 +1,101 @@
+/**
+ * A span for each call of weft's own services. What is asked for by streams lives for days, and a span is seen only when it
+ * ends: so that of a stream goes to the first answer. Of what is said, a span carries the network's name and the agent's id,
+ * never a token nor a mesh.
+ */
+import { type Metadata, ServerInterceptingCall, type ServerInterceptor, status } from '@grpc/grpc-js';
+import { parseTraceParent, type Span, type SpanRequest, type Tracer } from '@weft/proto/observe';
+import { ADMIN_PREFIX } from './admin-auth.ts';
+
+const OURS = '/weft.v1.';
+/** Codes that are the server's fault, by OpenTelemetry's conventions; the others are what the caller asked for. */
+const FAULTS: readonly status[] = [
+  status.UNKNOWN,
+  status.DEADLINE_EXCEEDED,
+  status.UNIMPLEMENTED,
+  status.INTERNAL,
+  status.UNAVAILABLE,
+  status.DATA_LOSS,
+];
+
+/** To stand behind the check of the admin token: a stranger's call makes no span, and is in the log. */
+export function rpcTracing(tracer: Tracer): ServerInterceptor {
+  return ({ path, responseStream }, call) => {
+    if (!path.startsWith(OURS)) return new ServerInterceptingCall(call);
+    const traced: { span: Span | undefined; asked: boolean } = { span: undefined, asked: false };
+    const end = (code: status | undefined): void => {
+      const { span } = traced;
+      traced.span = undefined;
+      if (span === undefined) return;
+      if (code !== undefined) finish(span, code);
+      span.end();
+    };
+    return new ServerInterceptingCall(call, {
+      start: (next) => {
+        next({
+          onReceiveMetadata: (metadata, proceed) => {
+            const { remoteAddress } = call.getConnectionInfo();
+            traced.span = tracer.start(requestOf(path, metadata, remoteAddress));
+            proceed(metadata);
+          },
+          onReceiveMessage: (message, proceed) => {
+            if (!traced.asked) describe(traced.span, message as Described);
+            traced.asked = true;
+            proceed(message);
+          },
+          onCancel: () => end(status.CANCELLED),
+        });
+      },
+      sendMessage: (message, proceed) => {
+        // A challenge comes before the question, and a farewell with a status right behind it.
+        if (responseStream && traced.asked && !isFarewell(message)) end(undefined);
+        proceed(message);
+      },
+      sendStatus: (answer, proceed) => {
+        end(answer.code ?? status.UNKNOWN);
+        proceed(answer);
+      },
+    });
+  };
+}
+
+function requestOf(path: string, metadata: Metadata, remoteAddress: string | undefined): SpanRequest {
+  // By OpenTelemetry's conventions for RPC: the name and the method are the same, and have no slash in front.
+  const method = path.slice(1);
+  const values = {
+    'rpc.system.name': 'grpc',
+    'rpc.method': method,
+    ...(remoteAddress === undefined ? {} : { 'client.address': remoteAddress }),
+  };
+  // An agent's call has proved nothing yet, and what it says of its caller's trace is not listened to.
+  const [header] = path.startsWith(ADMIN_PREFIX) ? metadata.get('traceparent') : [];
+  const parent = typeof header === 'string' ? parseTraceParent(header) : undefined;
+  return { name: method, kind: 'server', values, ...(parent === undefined ? {} : { parent }) };
+}
+
+interface Described {
+  readonly network?: unknown;
+  readonly mesh?: { readonly network?: unknown } | null;
+  readonly hello?: { readonly agentId?: unknown } | null;
+}
+
+const LONGEST = 64;
+
+function describe(span: Span | undefined, { network, mesh, hello }: Described): void {
+  const name = network ?? mesh?.network;
+  if (typeof name === 'string' && name !== '') span?.set({ 'weft.network': name.slice(0, LONGEST) });
+  const agent = hello?.agentId;
+  if (typeof agent === 'string' && agent !== '') span?.set({ 'weft.agent': agent.slice(0, LONGEST) });
+}
+
+function isFarewell(message: unknown): boolean {
+  return typeof message === 'object' && message !== null && 'revoked' in message;
+}
+
+function finish(span: Span, code: status): void {
+  const name = status[code] ?? String(code);
+  span.set({ 'rpc.response.status_code': name });
+  if (!FAULTS.includes(code)) return;
+  span.set({ 'error.type': name });
+  span.fail(name);
+}

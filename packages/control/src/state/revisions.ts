@@ -1,0 +1,52 @@
+/** Meshes as they were applied. They are on disk alone: nobody needs them but who asks what was. */
+import type { Mesh } from '@weft/proto';
+import type { Store } from '../store/store.ts';
+import { StateError } from './errors.ts';
+import type { Commit } from './network.ts';
+import type { AppliedMesh, Change, Revision, State } from './types.ts';
+
+/** A mesh that is new as a whole has a change for each service and rule: nobody reads thousands, and 200 lists are kept. */
+const MOST_CHANGES = 200;
+const LONGEST_DETAIL = 1_000;
+
+/** What is kept beside the network's row, in the transaction that changes the mesh. */
+export function keepRevision(
+  network: string,
+  revision: number,
+  changes: readonly Change[],
+  mesh: string,
+  { writes, nowMs }: Commit,
+): void {
+  writes.addRevision({ network, revision, appliedMs: nowMs, changes: JSON.stringify(readable(changes)), mesh });
+}
+
+/** The first of them, and how many more there were. */
+function readable(changes: readonly Change[]): Change[] {
+  const kept = changes.slice(0, MOST_CHANGES).map((change) => ({ ...change, detail: cut(change.detail) }));
+  const more = changes.length - kept.length;
+  return more === 0 ? kept : [...kept, { operation: 'change', subject: `${more} more`, detail: '' }];
+}
+
+function cut(detail: string): string {
+  return detail.length > LONGEST_DETAIL ? `${detail.slice(0, LONGEST_DETAIL - 1)}…` : detail;
+}
+
+/** Newest first. What is read here only this file wrote, so its shape is taken on trust. */
+export function revisionsOf(store: Store, network: string, limit: number): readonly Revision[] {
+  return store.revisions(network, limit).map(({ revision, appliedMs, changes }) => {
+    return { revision, appliedMs, changes: JSON.parse(changes) as Change[] };
+  });
+}
+
+export function meshAt(store: Store, { revision: newest }: State, network: string, asked: number): AppliedMesh {
+  if (asked > newest) {
+    throw new StateError('no-such-revision', `there is no revision ${asked} yet; the newest is ${newest}`);
+  }
+  const kept = store.meshAt(network, asked);
+  if (kept !== undefined) return { revision: kept.revision, mesh: JSON.parse(kept.mesh) as Mesh };
+  const oldest = store.oldestRevision(network) ?? newest;
+  throw new StateError(
+    'no-such-revision',
+    `the mesh of network ${network} at revision ${asked} is not kept; those from revision ${oldest} on are`,
+  );
+}

@@ -1,0 +1,111 @@
+/** What was: meshes that were applied, and who did what. It is read when somebody asks, and bounded as it is written. */
+import type { DatabaseSync } from 'node:sqlite';
+import { integer, type Row, text } from './columns.ts';
+import type { AuditRow, NewAuditRow, RevisionRow } from './rows.ts';
+
+/** Meshes kept of one network. */
+export const REVISIONS_KEPT = 200;
+
+/**
+ * Rows of the audit kept: 10,000 with those that wait for the next trim. What was refused has a bound of its own, so that
+ * strangers who are turned away cannot push out who did what.
+ */
+export const AUDIT_KEPT = { acts: 8_900, refusals: 900 } as const;
+/** Rows between two trims. */
+const TRIM_EVERY = 100;
+
+export interface AuditQuery {
+  /** Empty for all. */
+  readonly network: string;
+  readonly limit: number;
+  /** Only rows before this sequence. */
+  readonly before: number;
+}
+
+export interface History {
+  /** Newest first. */
+  revisions(network: string, limit: number): Omit<RevisionRow, 'mesh'>[];
+  /** The newest at this revision or before it. */
+  meshAt(network: string, revision: number): Pick<RevisionRow, 'revision' | 'mesh'> | undefined;
+  oldestRevision(network: string): number | undefined;
+  /** Newest first. */
+  audit(query: AuditQuery): AuditRow[];
+}
+
+export function prepareHistory(database: DatabaseSync): History {
+  const revisions = database.prepare(
+    'SELECT network, revision, applied_ms, changes FROM revisions WHERE network = ? ORDER BY revision DESC LIMIT ?',
+  );
+  const meshAt = database.prepare(
+    'SELECT revision, mesh FROM revisions WHERE network = ? AND revision <= ? ORDER BY revision DESC LIMIT 1',
+  );
+  const oldest = database.prepare('SELECT revision FROM revisions WHERE network = ? ORDER BY revision LIMIT 1');
+  const audit = database.prepare(
+    `SELECT sequence, at_ms, actor, action, network, subject, revision, detail FROM audit
+     WHERE sequence < ? AND (? = '' OR network = ?) ORDER BY sequence DESC LIMIT ?`,
+  );
+  return {
+    revisions: (network, limit) =>
+      (revisions.all(network, limit) as Row[]).map((row) => ({
+        network: text(row, 'network'),
+        revision: integer(row, 'revision'),
+        appliedMs: integer(row, 'applied_ms'),
+        changes: text(row, 'changes'),
+      })),
+    meshAt: (network, revision) => {
+      const row = meshAt.get(network, revision) as Row | undefined;
+      return row === undefined ? undefined : { revision: integer(row, 'revision'), mesh: text(row, 'mesh') };
+    },
+    oldestRevision: (network) => {
+      const row = oldest.get(network) as Row | undefined;
+      return row === undefined ? undefined : integer(row, 'revision');
+    },
+    audit: ({ network, limit, before }) =>
+      (audit.all(before, network, network, limit) as Row[]).map((row) => ({
+        sequence: integer(row, 'sequence'),
+        atMs: integer(row, 'at_ms'),
+        actor: text(row, 'actor'),
+        action: text(row, 'action'),
+        network: text(row, 'network'),
+        subject: text(row, 'subject'),
+        revision: integer(row, 'revision'),
+        detail: text(row, 'detail'),
+      })),
+  };
+}
+
+export interface HistoryWrites {
+  addRevision(row: RevisionRow): void;
+  addAudit(row: NewAuditRow): void;
+}
+
+export function prepareHistoryWrites(database: DatabaseSync): HistoryWrites {
+  const addRevision = database.prepare(
+    'INSERT INTO revisions (network, revision, applied_ms, changes, mesh) VALUES (?, ?, ?, ?, ?)',
+  );
+  const trimRevisions = database.prepare(
+    `DELETE FROM revisions WHERE network = ? AND revision <=
+       (SELECT revision FROM revisions WHERE network = ? ORDER BY revision DESC LIMIT 1 OFFSET ${REVISIONS_KEPT})`,
+  );
+  // Only the oldest rows ever go, so the highest number that is there is the highest there was.
+  const addAudit = database.prepare(
+    `INSERT INTO audit (sequence, at_ms, actor, action, network, subject, revision, detail, refused)
+     SELECT COALESCE(MAX(sequence), 0) + 1, ?, ?, ?, ?, ?, ?, ?, ? FROM audit RETURNING sequence`,
+  );
+  const trimAudit = database.prepare(
+    `DELETE FROM audit WHERE refused = ? AND sequence <=
+       (SELECT sequence FROM audit WHERE refused = ? ORDER BY sequence DESC LIMIT 1 OFFSET ?)`,
+  );
+  return {
+    addRevision: ({ network, revision, appliedMs, changes, mesh }) => {
+      addRevision.run(network, revision, appliedMs, changes, mesh);
+      trimRevisions.run(network, network);
+    },
+    addAudit: ({ atMs, actor, action, network, subject, revision, detail, refused }) => {
+      const row = addAudit.get(atMs, actor, action, network, subject, revision, detail, refused ? 1 : 0) as Row;
+      if (integer(row, 'sequence') % TRIM_EVERY !== 0) return;
+      trimAudit.run(0, 0, AUDIT_KEPT.acts);
+      trimAudit.run(1, 1, AUDIT_KEPT.refusals);
+    },
+  };
+}

@@ -1,0 +1,32 @@
+import { expect, test } from 'vitest';
+import { isLoopback, knowsHost } from './loopback.ts';
+
+test.each([
+  ['127.0.0.1', true],
+  ['127.80.0.7', true],
+  ['::1', true],
+  ['localhost', true],
+  ['127.evil.example', false],
+  ['10.0.0.1', false],
+  ['0.0.0.0', false],
+])('%s is loopback: %s', (host, expected) => {
+  expect(isLoopback(host)).toBe(expected);
+});
+
+test.each([
+  ['127.0.0.1:9100', true],
+  ['LOCALHOST:9100', true],
+  ['localhost', true],
+  ['[::1]:9100', true],
+  ['127.evil.example:9100', false],
+  ['evil.example', false],
+  ['', false],
+  [undefined, false],
+])('a port of loopback answers to %s: %s', (header, expected) => {
+  expect(knowsHost('127.0.0.1', header)).toBe(expected);
+});
+
+test('a port of another address answers to any name', () => {
+  expect(knowsHost('10.0.0.7', 'weft.example:9100')).toBe(true);
+  expect(knowsHost('0.0.0.0', undefined)).toBe(true);
+});

@@ -1,0 +1,22 @@
+/** What is this machine itself, and whether a browser that came to a port of it meant to. */
+import { isIP, isIPv4 } from 'node:net';
+
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
+}
+
+/**
+ * Whether a request with this Host header may be answered by a server that listens on `listening`. A page of another site
+ * can have its own name point at 127.0.0.1 and then read this port as its own (DNS rebinding). On loopback only loopback's
+ * names are right; on another address the name that people use is not known, but an attacker who can reach it needs no such
+ * trick.
+ */
+export function knowsHost(listening: string, header: string | undefined): boolean {
+  if (!isLoopback(listening)) return true;
+  const name =
+    header
+      ?.replace(/:\d{1,5}$/, '')
+      .replace(/^\[(.*)\]$/, '$1')
+      .toLowerCase() ?? '';
+  return isLoopback(name) && (name === 'localhost' || isIP(name) > 0);
+}

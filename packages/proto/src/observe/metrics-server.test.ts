@@ -1,0 +1,102 @@
+import { request } from 'node:http';
+import { connect, createServer } from 'node:net';
+import { expect, test } from 'vitest';
+import { type MetricsServer, serveMetrics } from './metrics-server.ts';
+
+const warnings: unknown[] = [];
+const logger = { warn: (...words: unknown[]) => void warnings.push(words) };
+
+async function served(collect: () => Promise<string>): Promise<MetricsServer & AsyncDisposable> {
+  const server = await serveMetrics({ address: { host: '127.0.0.1', port: 0 }, flag: '--metrics', collect, logger });
+  return { ...server, [Symbol.asyncDispose]: server.close };
+}
+
+interface Answer {
+  readonly status: number | undefined;
+  readonly type: string | undefined;
+  readonly body: string;
+}
+
+function ask(
+  { address }: MetricsServer,
+  path: string,
+  { method = 'GET', host = '127.0.0.1' }: { readonly method?: string; readonly host?: string } = {},
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const asked = request({ host: '127.0.0.1', port: address.port, path, method, headers: { host } }, (response) => {
+      let body = '';
+      response.setEncoding('utf8');
+      response.on('data', (piece: string) => (body += piece));
+      response.on('end', () => {
+        resolve({ status: response.statusCode, type: response.headers['content-type'], body });
+      });
+    });
+    asked.on('error', reject).end();
+  });
+}
+
+test('metrics and health are served by GET and HEAD, and nothing else is', async () => {
+  await using server = await served(() => Promise.resolve('weft_up 1\n'));
+  const type = 'text/plain; version=0.0.4; charset=utf-8';
+  expect(await ask(server, '/metrics?x=1')).toEqual({ status: 200, type, body: 'weft_up 1\n' });
+  expect(await ask(server, '/metrics', { method: 'HEAD' })).toEqual({ status: 200, type, body: '' });
+  expect(await ask(server, '/healthz')).toMatchObject({ status: 200, body: 'ok\n' });
+  expect(await ask(server, '/')).toMatchObject({ status: 404 });
+  expect(await ask(server, '/metrics', { method: 'POST' })).toMatchObject({ status: 405 });
+});
+
+test('a page that goes by another name is not answered', async () => {
+  let collected = 0;
+  await using server = await served(() => {
+    collected += 1;
+    return Promise.resolve('');
+  });
+  expect(await ask(server, '/metrics', { host: 'evil.example:80' })).toMatchObject({ status: 421 });
+  expect(collected).toBe(0);
+  expect(await ask(server, '/metrics', { host: 'localhost:1' })).toMatchObject({ status: 200 });
+});
+
+test('several scrapes at once share one collection, and one that comes later has its own', async () => {
+  let collected = 0;
+  await using server = await served(async () => {
+    collected += 1;
+    const text = `collection ${collected}`;
+    await new Promise((resolve) => setImmediate(resolve));
+    return text;
+  });
+  // In one piece, and so in one turn of the server's loop.
+  const socket = connect(server.address.port, '127.0.0.1').setEncoding('utf8');
+  socket.end('GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(3));
+  let answers = '';
+  for await (const piece of socket) answers += piece as string;
+  expect(answers.match(/collection \d+/g)).toEqual(['collection 1', 'collection 1', 'collection 1']);
+  expect((await ask(server, '/metrics')).body).toBe('collection 2');
+});
+
+test('a collection that fails is an error to who asks, and the next works', async () => {
+  const results = [() => Promise.resolve('x'), () => Promise.reject(new Error('secret'))];
+  await using server = await served(async () => (await results.pop()?.()) ?? '');
+  const refused = await ask(server, '/metrics');
+  expect(refused.status).toBe(500);
+  expect(refused.body).not.toContain('secret');
+  expect(warnings).toHaveLength(1);
+  expect(await ask(server, '/metrics')).toMatchObject({ status: 200, body: 'x' });
+});
+
+test('a port that is taken is refused in words that name the option', async () => {
+  const other = createServer();
+  const port = await new Promise<number>((resolve, reject) => {
+    other.listen(0, '127.0.0.1', () => {
+      const bound = other.address();
+      if (bound !== null && typeof bound === 'object') resolve(bound.port);
+      else reject(new Error('no port'));
+    });
+  });
+  const collect = (): Promise<string> => Promise.resolve('');
+  const asked = serveMetrics({ address: { host: '127.0.0.1', port }, flag: '--metrics', collect, logger });
+  await expect(asked).rejects.toMatchObject({
+    code: 'taken',
+    message: `cannot listen on 127.0.0.1:${port}: the port is taken by another process; choose another with --metrics`,
+  });
+  await new Promise((resolve) => other.close(resolve));
+});

@@ -1,0 +1,105 @@
+/** The endpoint that Prometheus reads: /metrics and /healthz over HTTP, off unless asked for, and nothing else. */
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Logger } from 'pino';
+import { Registry } from 'prom-client';
+import type { HostPort } from '../model/endpoint.ts';
+import { knowsHost } from '../model/loopback.ts';
+import { listen } from './listen.ts';
+
+export interface MetricsServerOptions {
+  readonly address: HostPort;
+  /** The option that names the address, for errors. */
+  readonly flag: string;
+  /** The text that is served. Called once for all who ask while it is made. */
+  readonly collect: () => Promise<string>;
+  readonly logger: Pick<Logger, 'warn'>;
+}
+
+export interface MetricsServer {
+  /** With the port that was given where 0 was asked for. */
+  readonly address: HostPort;
+  close(): Promise<void>;
+}
+
+/** A few scrapers keep theirs open; whoever comes beyond that waits for nobody and is closed. */
+const MAX_CONNECTIONS = 64;
+
+const HEADERS = {
+  'cache-control': 'no-store',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+  'cross-origin-resource-policy': 'same-origin',
+} as const;
+const TEXT = 'text/plain; charset=utf-8';
+
+/** Rejects with ListenError. */
+export async function serveMetrics({ address, flag, collect, logger }: MetricsServerOptions): Promise<MetricsServer> {
+  const collectOnce = shared(collect);
+  const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      send(request, response, 405, 'only GET and HEAD are served here\n', TEXT, { allow: 'GET, HEAD' });
+      return;
+    }
+    if (!knowsHost(address.host, request.headers.host)) {
+      send(request, response, 421, 'the Host header names another host than this port is for\n', TEXT);
+      return;
+    }
+    const [path = '/'] = (request.url ?? '/').split('?');
+    if (path === '/healthz') send(request, response, 200, 'ok\n', TEXT);
+    else if (path === '/metrics') send(request, response, 200, await collectOnce(), Registry.PROMETHEUS_CONTENT_TYPE);
+    else send(request, response, 404, 'there are /metrics and /healthz\n', TEXT);
+  };
+  const server = createServer(
+    { requestTimeout: 10_000, headersTimeout: 10_000, keepAliveTimeout: 75_000, maxHeaderSize: 8_192 },
+    (request, response) => {
+      answer(request, response).catch((error: unknown) => {
+        logger.warn({ event: 'metrics-failed', err: error }, 'metrics could not be collected');
+        send(request, response, 500, 'metrics could not be collected; the log says why\n', TEXT);
+      });
+    },
+  );
+  server.maxConnections = MAX_CONNECTIONS;
+  const bound = await listen(server, address, flag, logger);
+  return {
+    address: bound,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+/** What collects works on one answer at a time: several scrapers at once are given the same. */
+function shared(collect: () => Promise<string>): () => Promise<string> {
+  let underWay: Promise<string> | undefined;
+  const run = async (): Promise<string> => {
+    try {
+      return await collect();
+    } finally {
+      underWay = undefined;
+    }
+  };
+  return () => {
+    underWay ??= run();
+    return underWay;
+  };
+}
+
+function send(
+  request: IncomingMessage,
+  response: ServerResponse,
+  status: number,
+  text: string,
+  type: string,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  response.writeHead(status, {
+    ...HEADERS,
+    ...headers,
+    'content-type': type,
+    'content-length': Buffer.byteLength(text),
+  });
+  response.end(request.method === 'HEAD' ? undefined : text);
+}
