@@ -224,7 +224,10 @@ export class FlowKeeper {
             'a segment of flows is damaged; it was set aside',
           );
         } else if (event === 'flows-segment-unreadable') {
-          this.#options.logger.error({ event, path, reason: why }, 'a segment of flows cannot be read; it is left out');
+          this.#options.logger.error(
+            { event: 'flows-segment-unreadable', path, reason: why },
+            'a segment of flows cannot be read; it is left out',
+          );
         } else if (this.#maySpeak()) {
           this.#options.logger.error(
             { event: 'flows-not-written', path, reason: why },
