@@ -31,6 +31,6 @@ export interface AuditLog {
    * of its own there, so that it cannot push out what was done.
    */
   record(entry: Omit<AuditEntry, 'sequence' | 'atMs'>): void;
-  /** Newest first. An empty network means all. */
+  /** Newest first: of the network and of none. An empty network means all. */
   list(query: { readonly network: string; readonly limit: number; readonly before?: number }): readonly AuditEntry[];
 }

@@ -60,8 +60,8 @@ export interface LiveEvent {
   readonly services?: Readonly<Record<string, ServiceView | null>>;
   /** By host. A host that is gone is null. */
   readonly agents?: Readonly<Record<string, AgentView | null>>;
-  /** All of them, when any changed. */
-  readonly traffic?: readonly TrafficView[];
+  /** By caller, its host, service and host, in a key of the server's own making. */
+  readonly traffic?: Readonly<Record<string, TrafficView | null>>;
 }
 
 export interface NetworkView {
@@ -274,6 +274,7 @@ export interface MeshView {
 
 export interface RevisionView {
   readonly revision: number;
+  /** 0 for the mesh that control held before it kept revisions. */
   readonly appliedMs: number;
   readonly changes: readonly {
     readonly operation: 'add' | 'change' | 'remove';

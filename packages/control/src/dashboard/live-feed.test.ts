@@ -18,7 +18,7 @@ beforeEach(() => {
   followers = 0;
   const look = () => {
     looks += 1;
-    return { network: '{}', services: new Map(services), agents: new Map<string, string>(), traffic: '[]' };
+    return { network: '{}', services: new Map(services), agents: new Map<string, string>(), traffic: new Map() };
   };
   feed = new LiveFeed({ id: ID, look, follow, now: Date.now, logger: pino({ level: 'silent' }) });
 });
@@ -91,7 +91,7 @@ test('a viewer gets everything, then what changes, and a sign of life when nothi
   const [change] = viewer.events();
   expect(change).toMatchObject({ id: `${ID}-2`, data: { snapshot: false, services: { web: null, redis: 2 } } });
   expect(change?.data.network).toBeUndefined();
-  await vi.advanceTimersByTimeAsync(4_000);
+  await vi.advanceTimersByTimeAsync(1_000);
   expect(viewer.events()).toEqual([]);
   await second();
   expect(viewer.events()).toEqual([{ event: 'live', id: `${ID}-2`, data: { atMs: Date.now(), snapshot: false } }]);

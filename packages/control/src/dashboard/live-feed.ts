@@ -38,7 +38,7 @@ interface Seat {
 
 const LOOK_MS = 1_000;
 /** So that a page can tell a network in which nothing happens from a control that is gone. */
-const QUIET_MS = 5_000;
+const QUIET_MS = 2_000;
 
 export class LiveFeed {
   readonly #options: LiveFeedOptions;

@@ -88,7 +88,7 @@ test('a page is told everything, then what changes, and resumes where it was', a
         redis: { vip: '127.80.0.2', ports: ['6001'], instances: [{ host: 'data-1', ordinal: 0, connected: true }] },
       },
       agents: { 'data-1': { id: agent.id, services: ['redis'] } },
-      traffic: [],
+      traffic: {},
     },
   });
   dashboard.apply('web', 'redis', 'mailer');
@@ -129,9 +129,9 @@ test('traffic is sent when it changed, with a denial and its rule', async () => 
   };
   const lastDenied = { port: 6379, protocol: 'tcp', rule: 'no-redis', revision: 3, atMs: 9 } as const;
   dashboard.pairs = [{ ...pair, ...rates, open: 2, lastDenied }];
-  expect((await stream.next())?.data.traffic).toEqual([
-    { ...pair, ...rates, open: 2, openedPerSecond: 0.12, sentPerSecond: 2, lastDenied },
-  ]);
+  expect((await stream.next())?.data.traffic).toEqual({
+    'web a redis b': { ...pair, ...rates, open: 2, openedPerSecond: 0.12, sentPerSecond: 2, lastDenied },
+  });
 });
 
 test('a stream ends with its session: signed out, or over', async () => {

@@ -14,7 +14,7 @@ import { stream } from './live-stream.ts';
 import type { PieceTexts } from './pieces.ts';
 import { closed, networkName } from './schemas.ts';
 import type { Session, Sessions } from './sessions.ts';
-import { agentViews, networkView, serviceViews, trafficViews } from './views.ts';
+import { agentViews, networkView, serviceViews, trafficView } from './views.ts';
 
 export interface LiveRouteOptions {
   readonly sessions: Sessions;
@@ -87,23 +87,30 @@ class Feeds {
 
 /** The pieces of one network as they are at each call. */
 function looker(name: string, { state, live, flows, traffic }: LiveRouteOptions): () => PieceTexts | undefined {
-  let pairs: readonly TrafficStatus[] | undefined;
-  let pairsText = '[]';
+  // Traffic keeps a pair that did not change as the same object, and of thousands few change in a second.
+  const pairTexts = new WeakMap<TrafficStatus, string>();
+  const pairText = (pair: TrafficStatus): string => {
+    const known = pairTexts.get(pair);
+    if (known !== undefined) return known;
+    const text = JSON.stringify(trafficView(pair));
+    pairTexts.set(pair, text);
+    return text;
+  };
   return () => {
     const network = state.current.networks.get(name);
     if (network === undefined) return undefined;
-    const pairsNow = traffic.list(name);
-    // The same object while nothing changed.
-    if (pairsNow !== pairs) pairsText = JSON.stringify(trafficViews(pairsNow));
-    pairs = pairsNow;
     const lost = { flowsDropped: flows.dropped(name), trafficOmitted: traffic.omitted(name) };
     return {
       network: JSON.stringify(networkView(network, live, lost)),
       services: new Map(serviceViews(network, live).map((view) => [view.name, JSON.stringify(view)])),
       agents: new Map(agentViews(network, live).map((view) => [view.host, JSON.stringify(view)])),
-      traffic: pairsText,
+      traffic: new Map(traffic.list(name).map((pair) => [pairKey(pair), pairText(pair)])),
     };
   };
+}
+
+function pairKey({ source, sourceHost, service, destinationHost }: TrafficStatus): string {
+  return `${source} ${sourceHost} ${service} ${destinationHost}`;
 }
 
 /** How many streams may be open at once. */

@@ -13,7 +13,7 @@ beforeEach(() => {
       ['b', '2'],
     ]),
     agents: new Map([['h', '3']]),
-    traffic: '[]',
+    traffic: new Map([['p', '4']]),
   };
   pieces.update(texts);
 });
@@ -27,7 +27,7 @@ test('a snapshot has all there is', () => {
     network: { n: 1 },
     services: { a: 1, b: 2 },
     agents: { h: 3 },
-    traffic: [],
+    traffic: { p: 4 },
   });
 });
 
@@ -37,8 +37,8 @@ test('an event has what changed since, and null for what went', () => {
   expect(event(before)).toEqual({ atMs: 7, snapshot: false, services: { a: null, b: 20 } });
   expect(event(pieces.version)).toEqual({ atMs: 7, snapshot: false });
   const between = pieces.version;
-  pieces.update({ ...texts, traffic: '[1]' });
-  expect(event(between)).toEqual({ atMs: 7, snapshot: false, services: { a: 1, b: 2 }, traffic: [1] });
+  pieces.update({ ...texts, traffic: new Map([['q', '5']]) });
+  expect(event(between)).toEqual({ atMs: 7, snapshot: false, services: { a: 1, b: 2 }, traffic: { p: null, q: 5 } });
 });
 
 test('nothing that changed makes no version', () => {

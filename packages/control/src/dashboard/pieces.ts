@@ -8,7 +8,7 @@ export interface PieceTexts {
   readonly network: string;
   readonly services: ReadonlyMap<string, string>;
   readonly agents: ReadonlyMap<string, string>;
-  readonly traffic: string;
+  readonly traffic: ReadonlyMap<string, string>;
 }
 
 /** Keys that are gone are remembered, so that who resumes is told; of more, a snapshot tells as well. */
@@ -21,6 +21,11 @@ export class Pieces {
   readonly #services = new Group();
   readonly #agents = new Group();
   readonly #traffic = new Group();
+  readonly #named = [
+    ['services', this.#services],
+    ['agents', this.#agents],
+    ['traffic', this.#traffic],
+  ] as const;
 
   /** Compares with what was; the version grows when anything differs. */
   update({ network, services, agents, traffic }: PieceTexts): void {
@@ -29,7 +34,7 @@ export class Pieces {
       this.#network.update(new Map([['', network]]), version),
       this.#services.update(services, version),
       this.#agents.update(agents, version),
-      this.#traffic.update(new Map([['', traffic]]), version),
+      this.#traffic.update(traffic, version),
     ];
     if (changed.includes(true)) this.version = version;
   }
@@ -40,17 +45,15 @@ export class Pieces {
     const fields = [`"atMs":${atMs}`, `"snapshot":${known === undefined}`];
     const [network] = this.#network.since(known);
     if (network !== undefined) fields.push(`"network":${network.text}`);
-    for (const [name, group] of [['services', this.#services] as const, ['agents', this.#agents] as const]) {
+    for (const [name, group] of this.#named) {
       const entries = group.since(known).map(({ key, text }) => `${JSON.stringify(key)}:${text}`);
       if (entries.length > 0 || known === undefined) fields.push(`"${name}":{${entries.join()}}`);
     }
-    const [traffic] = this.#traffic.since(known);
-    if (traffic !== undefined) fields.push(`"traffic":${traffic.text}`);
     return `{${fields.join()}}`;
   }
 
   #forgotten(): number {
-    return Math.max(this.#services.forgotten, this.#agents.forgotten);
+    return Math.max(...this.#named.map(([, group]) => group.forgotten));
   }
 }
 

@@ -168,8 +168,8 @@ function bytesOf({ bytesSent, bytesReceived }: Telemetry['peers'][number]): numb
   return bytesSent + bytesReceived;
 }
 
-export function trafficViews(pairs: readonly TrafficStatus[]): TrafficView[] {
-  return pairs.map(({ lastDenied, ...pair }) => ({
+export function trafficView({ lastDenied, ...pair }: TrafficStatus): TrafficView {
+  return {
     source: pair.source,
     sourceHost: pair.sourceHost,
     service: pair.service,
@@ -191,7 +191,7 @@ export function trafficViews(pairs: readonly TrafficStatus[]): TrafficView[] {
             atMs: lastDenied.atMs,
           },
         }),
-  }));
+  };
 }
 
 /** Digits that nobody reads would make every piece differ at every look. */

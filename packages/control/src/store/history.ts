@@ -42,7 +42,7 @@ export function prepareHistory(database: DatabaseSync): History {
   const oldest = database.prepare('SELECT revision FROM revisions WHERE network = ? ORDER BY revision LIMIT 1');
   const audit = database.prepare(
     `SELECT sequence, at_ms, actor, action, network, subject, revision, detail FROM audit
-     WHERE sequence < ? AND (? = '' OR network = ?) ORDER BY sequence DESC LIMIT ?`,
+     WHERE sequence < ? AND (? = '' OR network = ? OR network = '') ORDER BY sequence DESC LIMIT ?`,
   );
   return {
     revisions: (network, limit) =>

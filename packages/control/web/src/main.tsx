@@ -3,6 +3,7 @@ import './styles/tokens.css';
 import './styles/base.css';
 import './styles/layout.css';
 import './styles/parts.css';
+import './styles/tables.css';
 import './styles/views.css';
 import { Page } from './shell/page.tsx';
 import { App } from './state/app.ts';

@@ -1,0 +1,191 @@
+/** One agent: its tunnels, what it runs, how it does; and for admins, its end. */
+import { useSignal } from '@preact/signals';
+import type { AgentView } from '../../../src/dashboard/api.ts';
+import { CopyButton } from '../parts/copy.tsx';
+import { type Column, DataTable } from '../parts/data-table.tsx';
+import { Empty } from '../parts/notice.tsx';
+import { byteRate, bytes, duration, skew } from '../state/format.ts';
+import { useApp } from '../state/use.ts';
+import { ConnectedBadge, Enforced, LastSeen } from './agent-parts.tsx';
+import { Problems } from './problems.tsx';
+import { RevokeAgent } from './revoke-agent.tsx';
+
+type Tunnel = AgentView['tunnels'][number];
+
+const COLUMNS: readonly Column<Tunnel>[] = [
+  { key: 'host', label: 'Peer', cell: ({ host }) => host, sort: ({ host }) => host },
+  {
+    key: 'rtt',
+    label: 'Round trip',
+    numeric: true,
+    cell: ({ roundTripMs }) => (roundTripMs === 0 ? 'not measured yet' : duration(roundTripMs)),
+    sort: ({ roundTripMs }) => -roundTripMs,
+  },
+  {
+    key: 'rate-out',
+    label: 'Out now',
+    numeric: true,
+    cell: ({ sentPerSecond }) => byteRate(sentPerSecond),
+    sort: ({ sentPerSecond }) => -sentPerSecond,
+  },
+  {
+    key: 'rate-in',
+    label: 'In now',
+    numeric: true,
+    cell: ({ receivedPerSecond }) => byteRate(receivedPerSecond),
+    sort: ({ receivedPerSecond }) => -receivedPerSecond,
+  },
+  {
+    key: 'out',
+    label: 'Out',
+    numeric: true,
+    cell: ({ bytesSent }) => bytes(bytesSent),
+    sort: ({ bytesSent }) => -bytesSent,
+  },
+  {
+    key: 'in',
+    label: 'In',
+    numeric: true,
+    cell: ({ bytesReceived }) => bytes(bytesReceived),
+    sort: ({ bytesReceived }) => -bytesReceived,
+  },
+  {
+    key: 'datagrams',
+    label: 'Datagrams',
+    cell: ({ datagrams }) => (datagrams ? 'by UDP' : 'inside the tunnel'),
+    sort: ({ datagrams }) => (datagrams ? 0 : 1),
+  },
+];
+
+export function AgentDetail({ host }: { readonly host: string }) {
+  const app = useApp();
+  const agent = app.live.agents.value.get(host);
+  return (
+    <>
+      <nav class="crumbs" aria-label="Path">
+        <a href={app.link('agents')}>Agents</a>
+        <span aria-hidden="true"> / </span>
+        <span aria-current="page">{host}</span>
+      </nav>
+      <h1>{host}</h1>
+      {agent === undefined ? (
+        <Empty title={app.live.connection.value === 'connecting' ? 'Asking control…' : `No agent runs on ${host}.`} />
+      ) : (
+        <Detail agent={agent} />
+      )}
+    </>
+  );
+}
+
+function Detail({ agent }: { readonly agent: AgentView }) {
+  const app = useApp();
+  const revoking = useSignal(false);
+  return (
+    <>
+      <p class="row">
+        <ConnectedBadge agent={agent} />
+        {agent.gateway ? <span class="badge kind-internet">gateway</span> : null}
+        {agent.ephemeral ? <span class="badge">ephemeral</span> : null}
+        {agent.tags.map((tag) => (
+          <span key={tag} class="badge">
+            tag:{tag}
+          </span>
+        ))}
+        <a class="button" href={app.link('flows', '', { host: agent.host })}>
+          Its flows
+        </a>
+        {app.session.value?.role === 'admin' ? (
+          <button type="button" class="button danger" onClick={() => (revoking.value = true)}>
+            Revoke…
+          </button>
+        ) : null}
+      </p>
+      <Problems problems={agent.problems} />
+      <div class="columns">
+        <section>
+          <h2>State</h2>
+          <State agent={agent} />
+        </section>
+        <section>
+          <h2>Membership</h2>
+          <Membership agent={agent} />
+        </section>
+      </div>
+      <section>
+        <h2>Tunnels</h2>
+        {agent.tunnels.length === 0 ? (
+          <Empty title="No tunnel is open.">
+            <p>One opens when a program here calls a service on another host, or one there calls a service here.</p>
+          </Empty>
+        ) : (
+          <DataTable
+            caption={`Tunnels of ${agent.host}`}
+            columns={COLUMNS}
+            rows={agent.tunnels}
+            rowKey={({ host }) => host}
+            href={({ host }) => app.link('agents', host)}
+          />
+        )}
+      </section>
+      {revoking.value ? <RevokeAgent agent={agent} onClose={() => (revoking.value = false)} /> : null}
+    </>
+  );
+}
+
+function State({ agent }: { readonly agent: AgentView }) {
+  const none = 'not told yet';
+  return (
+    <dl class="facts">
+      <dt>Last seen</dt>
+      <dd>
+        <LastSeen agent={agent} />
+      </dd>
+      <dt>Version</dt>
+      <dd>{agent.version || none}</dd>
+      <dt>Enforces revision</dt>
+      <dd>
+        <Enforced agent={agent} />
+      </dd>
+      <dt>Open flows</dt>
+      <dd>{agent.openFlows}</dd>
+      <dt>Clock, less control's</dt>
+      <dd>{agent.clockSkewMs === undefined ? none : skew(agent.clockSkewMs)}</dd>
+      <dt>Loop delay, 99th percentile</dt>
+      <dd>{agent.loopDelayMs === undefined ? none : duration(agent.loopDelayMs)}</dd>
+      <dt>Flow records that wait</dt>
+      <dd>{agent.flowsQueued ?? none}</dd>
+    </dl>
+  );
+}
+
+function Membership({ agent }: { readonly agent: AgentView }) {
+  const app = useApp();
+  return (
+    <dl class="facts">
+      <dt>May run</dt>
+      <dd>
+        {agent.services.length === 0
+          ? 'no service'
+          : agent.services.map((service, index) => (
+              <span key={service}>
+                {index === 0 ? '' : ', '}
+                <a href={app.link('services', service)}>{service}</a>
+              </span>
+            ))}
+      </dd>
+      <dt>Gateway</dt>
+      <dd>{agent.gatewayAddress === '' ? (agent.gateway ? 'may be one, and is none' : 'no') : agent.gatewayAddress}</dd>
+      <dt>Address</dt>
+      <dd class="mono">{agent.address || '–'}</dd>
+      <dt>Joined by token</dt>
+      <dd class="mono">{agent.tokenId || '–'}</dd>
+      <dt>Identity</dt>
+      <dd class="mono">{agent.id}</dd>
+      <dt>Key fingerprint</dt>
+      <dd class="row">
+        <span class="mono wrap">{agent.fingerprint}</span>
+        <CopyButton text={agent.fingerprint} what="the key's fingerprint" />
+      </dd>
+    </dl>
+  );
+}

@@ -1,0 +1,109 @@
+import { useSignal } from '@preact/signals';
+import type { TokenView } from '../../../src/dashboard/api.ts';
+import { Badge } from '../parts/badge.tsx';
+import { type Column, DataTable } from '../parts/data-table.tsx';
+import { Answered, Empty } from '../parts/notice.tsx';
+import { Ago, At } from '../parts/time.tsx';
+import { useAnswer, useApp } from '../state/use.ts';
+import { CreateToken } from './create-token.tsx';
+import { RevokeToken } from './revoke-token.tsx';
+
+export function TokensView() {
+  const app = useApp();
+  const network = app.network.value;
+  const creating = useSignal(false);
+  const revoking = useSignal<TokenView | undefined>(undefined);
+  const answer = useAnswer(network, (signal) => app.api.tokens(network, signal));
+  const columns: readonly Column<TokenView>[] = [
+    { key: 'id', label: 'Token', cell: ({ id }) => <span class="mono">{id}</span>, sort: ({ id }) => id },
+    { key: 'state', label: 'State', cell: (token) => <TokenState token={token} nowMs={app.now.peek()} /> },
+    {
+      key: 'services',
+      label: 'Lets run',
+      cell: ({ services, gateway }) => [...services, ...(gateway ? ['a gateway'] : [])].join(', ') || 'no service',
+    },
+    { key: 'host', label: 'Host', cell: ({ host }) => host || 'any', sort: ({ host }) => host },
+    {
+      key: 'how',
+      label: 'How often',
+      cell: ({ reusable, ephemeral }) => `${reusable ? 'again and again' : 'once'}${ephemeral ? ', ephemeral' : ''}`,
+    },
+    { key: 'uses', label: 'Used', numeric: true, cell: ({ uses }) => uses, sort: ({ uses }) => -uses },
+    {
+      key: 'created',
+      label: 'Created',
+      cell: ({ createdMs }) => <Ago atMs={createdMs} />,
+      sort: ({ createdMs }) => -createdMs,
+    },
+    {
+      key: 'expires',
+      label: 'Expires',
+      cell: ({ expiresMs }) => <At atMs={expiresMs} />,
+      sort: ({ expiresMs }) => expiresMs,
+    },
+    {
+      key: 'revoke',
+      label: 'Revoke',
+      cell: (token) =>
+        token.revoked ? null : (
+          <button
+            type="button"
+            class="button-small"
+            aria-label={`Revoke ${token.id}`}
+            onClick={() => (revoking.value = token)}
+          >
+            Revoke…
+          </button>
+        ),
+    },
+  ];
+  return (
+    <>
+      <div class="title-row">
+        <h1>Tokens</h1>
+        <button type="button" class="button primary" onClick={() => (creating.value = true)}>
+          Create a token…
+        </button>
+      </div>
+      <p class="soft">With a token an agent joins the network, once or again and again.</p>
+      <Answered answer={answer}>
+        {(tokens) =>
+          tokens.length === 0 ? (
+            <Empty title="There is no token.">
+              <p>
+                Create one here, or by <code>weft token create</code>, and start <code>weft up --join TOKEN</code> on
+                the host.
+              </p>
+            </Empty>
+          ) : (
+            <DataTable caption="Tokens" columns={columns} rows={tokens} rowKey={({ id }) => id} />
+          )
+        }
+      </Answered>
+      {creating.value ? (
+        <CreateToken
+          onClose={() => {
+            creating.value = false;
+            answer.again();
+          }}
+        />
+      ) : null}
+      {revoking.value === undefined ? null : (
+        <RevokeToken
+          token={revoking.value}
+          onClose={() => {
+            revoking.value = undefined;
+            answer.again();
+          }}
+        />
+      )}
+    </>
+  );
+}
+
+function TokenState({ token, nowMs }: { readonly token: TokenView; readonly nowMs: number }) {
+  if (token.revoked) return <Badge tone="bad">revoked</Badge>;
+  if (token.expiresMs <= nowMs) return <Badge tone="idle">expired</Badge>;
+  if (!token.reusable && token.uses > 0) return <Badge tone="idle">used up</Badge>;
+  return <Badge tone="good">usable</Badge>;
+}
