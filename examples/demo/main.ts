@@ -55,4 +55,5 @@ The network stays up until Ctrl-C. In another terminal, from this folder:
   curl -H 'Host: shop.example.com' http://127.0.0.1:${mesh.gatewayPort}/offers
   dig @127.0.0.1 -p ${mesh.hosts.front.dnsPort} postgres.internal
 
-Control's status is at http://${mesh.dashboard}/, the programs' log in ${join(dir, 'demo.log')}.`);
+The dashboard is at http://${mesh.dashboard}/: sign in with the text of ${mesh.tokenFile}.
+The programs' log is in ${join(dir, 'demo.log')}.`);

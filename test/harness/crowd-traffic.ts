@@ -12,12 +12,20 @@ export interface CrowdPlan {
 }
 
 /** Who calls whom, again and again. */
-interface Call {
+export interface Call {
   readonly source: string;
   readonly sourceHost: string;
   readonly service: string;
+  /** Empty when it is denied at the source. */
   readonly destinationHost: string;
-  readonly denied: boolean;
+  readonly port: number;
+  /** The rule that denies it; undefined when none does. */
+  readonly rule: string | undefined;
+}
+
+/** Each call by the host that tells of it: where it gets to, or where it is stopped. */
+export function callsByRecorder(calls: readonly Call[]): ReadonlyMap<string, readonly Call[]> {
+  return Map.groupBy(calls, ({ destinationHost, sourceHost }) => destinationHost || sourceHost);
 }
 
 const TEAMS = ['shop', 'search', 'billing', 'mail', 'media', 'auth', 'stock', 'report', 'chat', 'fleet'];
@@ -36,30 +44,27 @@ export function planCrowd(services: number, hosts: number, network = 'prod'): Cr
     const mine = names.filter((_name, at) => at % hosts === index || (at % 7 === 0 && (at + 1) % hosts === index));
     return { host, services: mine, ...(index < 2 ? { gatewayAddress: `192.0.2.${index + 1}:443` } : {}) };
   });
-  const calls = new Map<string, Call[]>();
-  for (const { host, services: mine } of members) {
+  const hostOf = (service: string): string | undefined =>
+    members.find((member) => member.services.includes(service))?.host;
+  const calls: Call[] = [];
+  for (const { host: sourceHost, services: mine } of members) {
     for (const source of mine) {
       for (let count = 0; count < 3; count += 1) {
         const service = names[Math.floor(random() * names.length)] ?? '';
-        if (service.includes('worker') || service === source) continue;
-        const to = members.find((member) => member.services.includes(service));
+        const to = hostOf(service);
+        if (service.includes('worker') || service === source || to === undefined) continue;
         const denied = service.includes('rabbit') && source.includes('web');
-        if (to === undefined) continue;
-        const recorder = denied ? host : to.host;
-        const list = calls.get(recorder) ?? [];
-        list.push({ source, sourceHost: host, service, destinationHost: denied ? '' : to.host, denied });
-        calls.set(recorder, list);
+        const rule = denied ? 'web-not-rabbit' : undefined;
+        calls.push({ source, sourceHost, service, destinationHost: denied ? '' : to, port: portOf(service), rule });
       }
     }
   }
-  for (const name of names.filter((one) => one.includes('web'))) {
-    const to = members.find((member) => member.services.includes(name));
-    if (to === undefined) continue;
-    const list = calls.get(to.host) ?? [];
-    list.push({ source: 'internet', sourceHost: 'host-001', service: name, destinationHost: to.host, denied: false });
-    calls.set(to.host, list);
+  for (const service of names.filter((one) => one.includes('web'))) {
+    const destinationHost = hostOf(service);
+    if (destinationHost === undefined) continue;
+    calls.push({ source: 'internet', sourceHost: 'host-001', service, destinationHost, port: 3000, rule: undefined });
   }
-  return { mesh: meshOf(network, names), services: names, members, calls };
+  return { mesh: meshOf(network, names), services: names, members, calls: callsByRecorder(calls) };
 }
 
 function meshOf(network: string, names: readonly string[]): string {
@@ -95,7 +100,9 @@ export function flowsOf(plan: CrowdPlan, host: string, count: number, random: ()
   });
 }
 
-function recordOf({ source, sourceHost, service, destinationHost, denied }: Call, random: () => number): FlowRecord {
+function recordOf(call: Call, random: () => number): FlowRecord {
+  const { source, sourceHost, service, destinationHost, port, rule } = call;
+  const denied = rule !== undefined;
   const hex = (): string =>
     Math.floor(random() * 2 ** 32)
       .toString(16)
@@ -110,15 +117,15 @@ function recordOf({ source, sourceHost, service, destinationHost, denied }: Call
     service,
     instance: destinationHost === '' ? '' : `${service}/0`,
     destinationHost,
-    port: portOf(service),
+    port,
     protocol: 'tcp',
     verdict: denied ? 'deny' : 'allow',
-    rule: denied ? 'web-not-rabbit' : source === 'internet' ? 'builtin:ingress' : 'default',
+    rule: rule ?? (source === 'internet' ? 'builtin:ingress' : 'default'),
     revision: 1,
     outcome: denied ? 'denied' : 'closed',
     bytesSent: size,
     bytesReceived: size * 3,
-    detail: denied ? `rule web-not-rabbit denies ${source} to ${service}` : '',
+    detail: denied ? `policy ${rule} denies ${source} to ${service}:${port}/tcp` : '',
   };
 }
 
@@ -133,10 +140,10 @@ export function telemetryOf(
   const calls = plan.calls.get(host) ?? [];
   const each = calls.length === 0 ? 0 : flows / calls.length;
   const pairs = calls.map((call): PairTraffic => {
-    const { denied, ...pair } = call;
+    const { port, rule, ...pair } = call;
     const count = Math.round(each * (0.5 + random()));
-    if (denied) {
-      const lastDenied = { port: portOf(call.service), protocol: 'tcp', rule: 'web-not-rabbit', revision: 1 } as const;
+    if (rule !== undefined) {
+      const lastDenied = { port, protocol: 'tcp', rule, revision: 1 } as const;
       return { ...pair, ...NOTHING, denied: count, ...(count > 0 ? { lastDenied } : {}) };
     }
     const bytes = Math.round(count * 20_000 * random());

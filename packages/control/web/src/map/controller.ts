@@ -7,7 +7,7 @@ import { type Direction, nearest } from './direction.ts';
 import { related } from './focus.ts';
 import type { Grouping, MeshGraph } from './graph.ts';
 import { hit } from './hit.ts';
-import { LayoutKeeper } from './keeper.ts';
+import { LayoutKeeper, type LayoutMemory } from './keeper.ts';
 import { WorkerLayouter } from './layouter.ts';
 import type { Lines } from './lines.ts';
 import type { Point, Rect } from './places.ts';
@@ -70,7 +70,7 @@ export class MapController {
   #untouched = true;
   #fitted = false;
 
-  constructor(parts: MapParts, signs: MapSigns, choice: Choice, grouping: Grouping) {
+  constructor(parts: MapParts, signs: MapSigns, choice: Choice, grouping: Grouping, memory: LayoutMemory) {
     this.#signs = signs;
     this.#choice = choice;
     this.#grouping = grouping;
@@ -87,6 +87,7 @@ export class MapController {
       },
     });
     this.#keeper = new LayoutKeeper({
+      memory,
       finder: new WorkerLayouter(),
       ratio: () => this.#camera.ratio,
       onFound: (anew) => {

@@ -61,14 +61,15 @@ function state(node: MapNode): string {
 
 function drawCard(node: MapNode): Element[] {
   const { width, height } = card;
-  const room = width - 58 - 22;
+  const marks = mark(node);
+  const room = width - 54 - (marks.length > 0 ? 28 : 10);
   return [
     svg('rect', { class: 'map-card', width, height, rx: 9 }),
     svg('g', { class: 'map-badge' }, badge(node.kind), svg('text', { x: 28, y: 28 }, badgeWord[node.kind])),
     svg('text', { class: 'map-name', x: 54, y: 21 }, fitted(node.name, room, 13)),
-    svg('text', { class: 'map-second', x: 54, y: 37 }, fitted(healthText(node), room + 16, 11)),
+    svg('text', { class: 'map-second', x: 54, y: 37 }, fitted(healthText(node), width - 64, 11)),
     svg('text', { class: 'map-name-middle', x: 36, y: 31 }, fitted(node.name, width - 42, 19.5)),
-    ...mark(node),
+    ...marks,
   ];
 }
 
@@ -81,7 +82,7 @@ function badge(kind: MapNode['kind']): Element {
 
 /** At the upper right corner: a triangle for what is ill or has a problem, a crossed ring for what is gone. */
 function mark(node: MapNode): Element[] {
-  const at = 'translate(152 15)';
+  const at = `translate(${card.width - 16} 15)`;
   if (!node.connected) {
     return [
       svg(

@@ -7,6 +7,7 @@ import { emptyLayout, gapOf, gridsOf, itemsOf, type Layout, linksOf, marginOf, w
 import { settle } from './settle.ts';
 
 export interface KeeperOptions {
+  readonly memory: LayoutMemory;
   readonly finder: LayoutFinder;
   /** Width to height of the room that the map has now. */
   readonly ratio: () => number;
@@ -19,15 +20,19 @@ interface Kept {
   readonly layout: Layout;
 }
 
+/** What was laid out of one network: given again to the next map of it, everything stands where it stood. */
+export type LayoutMemory = Map<Grouping, Kept>;
+
 export class LayoutKeeper {
   readonly #options: KeeperOptions;
-  readonly #kept = new Map<Grouping, Kept>();
+  readonly #kept: LayoutMemory;
   /** Topology that is being sought. */
   #sought: string | undefined;
   #closed = false;
 
   constructor(options: KeeperOptions) {
     this.#options = options;
+    this.#kept = options.memory;
   }
 
   /** What is known now; empty until the first is found. */

@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import { arrange } from './arrange.ts';
 import { buildGraph } from './build.ts';
-import { LayoutKeeper } from './keeper.ts';
+import { LayoutKeeper, type LayoutMemory } from './keeper.ts';
 import type { LayoutFinder } from './layouter.ts';
 import { bounds, type Item, type Link, overlaps, type Rect } from './places.ts';
 import { settle } from './settle.ts';
@@ -127,8 +127,20 @@ describe('keeper', () => {
       close: vi.fn(),
     };
     const onFound = vi.fn();
-    return { finder, onFound, keeper: new LayoutKeeper({ finder, ratio: () => 1.5, onFound }) };
+    const memory: LayoutMemory = new Map();
+    const made = (): LayoutKeeper => new LayoutKeeper({ memory, finder, ratio: () => 1.5, onFound });
+    return { finder, onFound, keeper: made(), again: made };
   }
+
+  it('gives the next map of the same network what the one before had', async () => {
+    const { finder, onFound, keeper: kept, again } = keeper();
+    kept.layout(buildGraph(shop(), 'host'));
+    await vi.waitFor(() => expect(onFound).toHaveBeenCalledTimes(1));
+    const first = kept.layout(buildGraph(shop(), 'host'));
+    kept.close();
+    expect(again().layout(buildGraph(shop(), 'host'))).toBe(first);
+    expect(finder.find).toHaveBeenCalledTimes(1);
+  });
 
   it('seeks once, and never again while only data moves', async () => {
     const { finder, onFound, keeper: kept } = keeper();

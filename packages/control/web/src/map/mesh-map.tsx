@@ -6,6 +6,7 @@ import type { LiveState } from '../state/live.ts';
 import { type Choice, MapController, mapSigns } from './controller.ts';
 import { DeniedList } from './denied-list.tsx';
 import type { Grouping } from './graph.ts';
+import type { LayoutMemory } from './keeper.ts';
 import { Legend } from './legend.tsx';
 import './map.css';
 import { MapTable } from './map-table.tsx';
@@ -15,9 +16,11 @@ import { Tools } from './tools.tsx';
 
 export interface MeshMapProps extends Choice {
   readonly live: LiveState;
+  /** Of this network, for as long as the page stays. */
+  readonly memory: LayoutMemory;
 }
 
-export function MeshMap({ live, onSelectService, onSelectEdge }: MeshMapProps): JSX.Element {
+export function MeshMap({ live, memory, onSelectService, onSelectEdge }: MeshMapProps): JSX.Element {
   const signs = useMemo(mapSigns, []);
   const [viewport, stage, labels] = [
     useRef<HTMLDivElement>(null),
@@ -39,7 +42,7 @@ export function MeshMap({ live, onSelectService, onSelectEdge }: MeshMapProps): 
       onSelectService: (name) => choice.current.onSelectService(name),
       onSelectEdge: (edge) => choice.current.onSelectEdge(edge),
     };
-    const made = new MapController(parts, signs, chosen, grouping.peek());
+    const made = new MapController(parts, signs, chosen, grouping.peek(), memory);
     controller.value = made;
     return () => {
       controller.value = undefined;

@@ -25,7 +25,7 @@ export interface Link {
   readonly to: string;
 }
 
-export const card: Size = { width: 168, height: 48 };
+export const card: Size = { width: 204, height: 48 };
 export const cardGap: Size = { width: 28, height: 18 };
 export const boxPadding = 16;
 export const boxHeader = 38;

@@ -1,6 +1,7 @@
 /** The page's state: who is signed in, which view of which network is open, and what is known of it. */
 import { batch, computed, effect, type ReadonlySignal, type Signal, signal, untracked } from '@preact/signals';
 import type { Session } from '../../../src/dashboard/api.ts';
+import type { LayoutMemory } from '../map/keeper.ts';
 import { Api, queryString, RefusedError } from './api.ts';
 import { FlowTail } from './flow-tail.ts';
 import { LiveStore } from './live.ts';
@@ -40,7 +41,15 @@ export class App {
   });
   readonly #signedIn = computed(() => this.session.value !== undefined);
   readonly #sampler = new Sampler();
+  readonly #layouts = new Map<string, LayoutMemory>();
   #behindMs = 0;
+
+  /** Where everything stood on the map of a network. */
+  layoutsOf(network: string): LayoutMemory {
+    const known = this.#layouts.get(network) ?? new Map();
+    this.#layouts.set(network, known);
+    return known;
+  }
 
   /** Until the returned function is called. */
   start(): () => void {

@@ -19,7 +19,9 @@ export function MapView() {
       <div class="map-box">
         <h2 class="offscreen">Services and who calls them</h2>
         <MeshMap
+          key={app.network.value}
           live={app.live}
+          memory={app.layoutsOf(app.network.value)}
           onSelectService={(service) => {
             chosen.value = { service };
           }}
