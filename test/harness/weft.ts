@@ -10,17 +10,23 @@ export class Control {
   readonly listen: string;
   process: Process;
   private readonly dashboard: string;
+  private readonly args: readonly string[];
   private files = 0;
 
-  private constructor(host: Host, listen: string, dashboard: string) {
+  private constructor(host: Host, listen: string, dashboard: string, args: readonly string[]) {
     this.host = host;
     this.listen = listen;
     this.dashboard = dashboard;
+    this.args = args;
     this.process = this.launch();
   }
 
-  static async start(host: Host, ports: { control: number; dashboard: number } = { control: 7400, dashboard: 7480 }) {
-    const control = new Control(host, `${host.address}:${ports.control}`, `127.0.0.1:${ports.dashboard}`);
+  static async start(
+    host: Host,
+    ports: { control: number; dashboard: number } = { control: 7400, dashboard: 7480 },
+    args: readonly string[] = [],
+  ) {
+    const control = new Control(host, `${host.address}:${ports.control}`, `127.0.0.1:${ports.dashboard}`, args);
     await control.process.output(/ready/);
     return control;
   }
@@ -69,6 +75,7 @@ export class Control {
       this.listen,
       '--dashboard',
       this.dashboard,
+      ...this.args,
     ]);
   }
 }
@@ -114,7 +121,7 @@ export class Agent {
     const { config, shared, args = [] } = this.options;
     const file = join(this.host.dir, 'weft.yaml');
     if (config !== undefined) writeFileSync(file, config);
-    const argv = ['weft', 'up', '--data', this.dataDir, ...args];
+    const argv = ['weft', 'up', '--data', this.dataDir];
     if (config !== undefined) argv.push('--config', file);
     if (shared === undefined) argv.push('--dns', '127.0.0.1:53');
     else {
@@ -127,6 +134,7 @@ export class Agent {
         shared.range,
       );
     }
+    argv.push(...args);
     // By the environment, so that the token stands in no process list.
     return this.host.start(argv, token === undefined ? {} : { env: { WEFT_JOIN: token } });
   }

@@ -5,9 +5,19 @@ import { haproxy } from './haproxy.ts';
 import { nebula } from './nebula.ts';
 import { spiped } from './spiped.ts';
 import { stunnel } from './stunnel.ts';
-import { createWeft } from './weft.ts';
+import { createWeft, type WeftOptions } from './weft.ts';
 import { wireguard } from './wireguard.ts';
 
-export function allPeers(weft: Parameters<typeof createWeft>[0]): readonly Peer[] {
-  return [direct, createWeft(weft), stunnel, haproxy, spiped, nebula, wireguard, dnsmasq];
+export function allPeers(weft: WeftOptions): readonly Peer[] {
+  return [
+    direct,
+    createWeft(weft, false),
+    createWeft(weft, true),
+    stunnel,
+    haproxy,
+    spiped,
+    nebula,
+    wireguard,
+    dnsmasq,
+  ];
 }

@@ -1,4 +1,7 @@
 /** Weft: control and two agents, their built binaries, driven as an operator drives them. */
+import { chmodSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Host } from '../../harness/host.ts';
 import { until } from '../../harness/until.ts';
 import { Agent, Control } from '../../harness/weft.ts';
 import type { Endpoint, Path } from '../path.ts';
@@ -12,36 +15,49 @@ interface ListedService {
   readonly instances: readonly { readonly healthy: boolean }[];
 }
 
-interface WeftOptions {
+export interface WeftOptions {
   /** Handed on to `weft up`. */
   readonly workers: string | undefined;
 }
 
-export function createWeft({ workers }: WeftOptions): Peer {
+/** `observed`: with metrics that are read each second, and a dashboard that is open. */
+export function createWeft({ workers }: WeftOptions, observed: boolean): Peer {
   const args = workers === undefined ? [] : ['--workers', workers];
+  const name = observed ? 'weft-observed' : 'weft';
   return {
-    name: 'weft',
+    name,
     missing: () => undefined,
     async start(stage): Promise<Path> {
       await stage.serve('127.0.0.1');
       const ports = { control: await stage.port(), dashboard: await stage.port() };
-      const control = await Control.start(stage.main, ports);
+      const metrics: string[] = [];
+      const measured = async ({ address }: Host): Promise<readonly string[]> => {
+        if (!observed) return [];
+        const at = `${address}:${await stage.port()}`;
+        metrics.push(`http://${at}/metrics`);
+        return ['--metrics', at];
+      };
+      const control = await Control.start(inFolder(stage.main, name), ports, await measured(stage.main));
       await control.apply(mesh(stage));
-      const server = await Agent.start(stage.server, {
+      const server = await Agent.start(inFolder(stage.server, name), {
         token: await token(control, 'server', NAMES.join()),
         config: `services: { ${NAMES.map((name) => `${name}: {}`).join()} }`,
-        args,
-        ...(await shared(stage, 0)),
+        args: [...args, ...(await measured(stage.server)), ...(await apart(stage, 0)).args],
       });
-      const away = await shared(stage, 1);
-      const client = await Agent.start(stage.client, {
+      const away = await apart(stage, 1);
+      const client = await Agent.start(inFolder(stage.client, name), {
         token: await token(control, 'client', 'load'),
         config: 'services: { load: {} }',
-        args,
-        ...away,
+        args: [...args, ...(await measured(stage.client)), ...away.args],
       });
       await healthy(control, stage.servers);
-      const dns = { host: '127.0.0.1', port: away.shared?.dns ?? 53 };
+      if (observed) {
+        const token = join(control.dataDir, 'read.token');
+        const observer = join(import.meta.dirname, '..', 'programs', 'observer.ts');
+        const looking = ['node', observer, `http://127.0.0.1:${ports.dashboard}`, token, ...metrics];
+        await stage.main.start(looking).output(/observing/);
+      }
+      const dns = { host: '127.0.0.1', port: away.dns };
       const addresses = new Map<number, string>();
       for (const name of NAMES) addresses.set(stage.ports[name], await resolve(stage, dns, name));
       const at = (port: number): Endpoint | undefined => {
@@ -72,11 +88,22 @@ services:
 `;
 }
 
-/** What tells two agents apart where both hosts are this machine. */
-async function shared(stage: Stage, agent: number): Promise<Pick<Agent['options'], 'shared'>> {
-  if (stage.made !== undefined) return {};
-  const range = `127.${200 + agent + 2 * (process.pid % 10)}.0.0/16`;
-  return { shared: { tunnel: await stage.port(), dns: await stage.port(), range } };
+/** What tells an agent from the others of its host, of which there may be several. */
+async function apart(stage: Stage, agent: number): Promise<{ readonly args: readonly string[]; readonly dns: number }> {
+  const [tunnel, dns] = [await stage.port(), await stage.port()];
+  const range = `127.${100 + (tunnel % 75) * 2 + agent}.0.0/16`;
+  const address = stage.made === undefined ? '127.0.0.1' : '0.0.0.0';
+  const args = ['--tunnel', `${address}:${tunnel}`, '--dns', `127.0.0.1:${dns}`, '--vip-range', range];
+  return { args, dns };
+}
+
+/** The same host, with a folder of its own in the host's. */
+function inFolder(host: Host, name: string): Host {
+  const dir = join(host.dir, name);
+  mkdirSync(dir);
+  // Whoever the host's programs run as.
+  chmodSync(dir, 0o777);
+  return Object.assign(Object.create(host) as Host, { dir });
 }
 
 function token(control: Control, host: string, services: string): Promise<string> {
