@@ -1,5 +1,5 @@
 /** A fresh control shows the commands that bring up the first service. Here they are pasted into a shell, as they are shown. */
-import { writeFileSync } from 'node:fs';
+import { createWriteStream } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createLocalLab, createNamespaceLab, type Host, hostsMissing, type Lab, titled } from '../harness/host.ts';
@@ -20,6 +20,11 @@ const ASK_START = `
   const cookie = signedIn.headers.get('set-cookie').split(';')[0];
   console.log(await (await fetch(base + '/api/start', { headers: { cookie } })).text());
 `;
+
+interface Shown {
+  readonly name: string;
+  readonly commands: readonly { readonly title: string; readonly command: string }[];
+}
 
 interface Listed {
   readonly vip: string;
@@ -44,18 +49,43 @@ describe.skipIf(missing !== undefined)(titled('the first service', missing), () 
   const node = (script: string, ...args: readonly string[]): Promise<string> =>
     host.check(['node', '--input-type=module', '-e', script, '--', ...args]);
 
-  test('is up when the three commands were pasted one after the other, and is called by its VIP', async () => {
+  /** As the page shows them now. */
+  const shown = async (): Promise<readonly Shown[]> => {
     const token = (await host.check(['cat', join(control.dataDir, 'read.token')])).trim();
-    const { commands } = JSON.parse(await node(ASK_START, '7480', token)) as { commands: { command: string }[] };
-    expect(commands.length).toBe(3);
+    return (JSON.parse(await node(ASK_START, '7480', token)) as { readonly networks: readonly Shown[] }).networks;
+  };
 
-    const script = join(host.dir, 'pasted');
-    writeFileSync(script, commands.map(({ command }) => `${command}\n`).join(''));
-    // Nothing of the checkout is on PATH: the commands find weft themselves.
-    const paste = `cd "$HOME" && exec env PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin sh < ${script}`;
+  test('is up when the commands were pasted as the page shows them after each step, and is called by its VIP', async () => {
+    const pasted = join(host.dir, 'pasted');
+    await host.check(['mkfifo', pasted]);
+    // One shell, as a person has it. Nothing of the checkout is on PATH: the commands find weft themselves.
+    const paste = `cd "$HOME" && exec env PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin sh < ${pasted}`;
     const shell = host.start(['sh', '-c', paste]);
-    await shell.output(/weft ready/, 40_000);
+    const keyboard = createWriteStream(pasted);
+
+    const [fresh, ...others] = await shown();
+    expect([fresh?.commands.length, others.length]).toEqual([3, 0]);
+    keyboard.write(`${fresh?.commands[0]?.command}\n`);
+    const declared = await until(
+      'the network is declared',
+      shown,
+      ([network]) => network?.commands.length === 2,
+      20_000,
+    );
+    expect(declared).toEqual([{ ...fresh, commands: [expect.anything(), fresh?.commands[2]] }]);
+    keyboard.write(`${declared[0]?.commands[0]?.command}\n`);
+    await until(
+      'the token is made',
+      () => host.check(['sh', '-c', 'cat "$HOME/hello.token" 2>/dev/null || true']),
+      (token) => token.endsWith('\n'),
+      20_000,
+    );
     expect((await host.check(['sh', '-c', 'ls -l "$HOME/hello.token"'])).slice(0, 10)).toBe('-rw-------');
+    const last = await shown();
+    expect(last).toEqual(declared);
+    keyboard.write(`${last[0]?.commands[1]?.command}\n`);
+    await shell.output(/weft ready/, 40_000);
+    keyboard.end();
 
     const hello = await until(
       'a healthy instance of hello',
@@ -63,5 +93,6 @@ describe.skipIf(missing !== undefined)(titled('the first service', missing), () 
       (service) => service?.instances[0]?.healthy === true,
     );
     expect(await node(`console.log(await (await fetch('http://${hello?.vip}:8765')).text())`)).toBe('hello\n\n');
+    expect(await shown()).toEqual([]);
   });
 });

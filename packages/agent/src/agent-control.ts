@@ -104,7 +104,9 @@ export function followControl(parts: ControlParts, signal: AbortSignal): Followi
     },
     signal,
   ).then(() => {
-    const records = recorder.counters.queued;
+    // What was dropped before, and no batch told of, is lost as well, and nobody else will say so.
+    const { queued, untold } = recorder.counters;
+    const records = queued + untold;
     if (records > 0) logger.warn({ event: 'flows-lost', records }, 'control did not take the last flow records');
   });
   return { known: known.promise, rejoined: rejoined.promise, ended };

@@ -155,11 +155,11 @@ export async function openMainPath(
     { file, netmap: store, outbound, problems, logger, changed: () => changed.report() },
     taking,
   );
-  const watch = new ThreadWatch({ traffic, registry, tunnels, outbound, recorder, steering }, metrics, life);
+  const watch = new ThreadWatch({ thread: 0, traffic, registry, tunnels, outbound, recorder, steering }, metrics, life);
   const telemetry = new AgentTelemetry({
     traffic,
     host: () => store.current.self?.host ?? '',
-    queued: () => recorder.counters.queued,
+    queued: () => recorder.counters.queued + recorder.counters.unanswered,
     pulses: async () => [watch.pulse(), ...((await pool?.pulses()) ?? [])],
     settings: options.telemetry ?? TELEMETRY_SETTINGS,
     now: Date.now,

@@ -13,3 +13,13 @@ test('counts an address at a time, over a window, and remembers a bounded number
   failures.note('c');
   expect([1, 2].map(() => failures.note('b'))).toEqual([false, false]);
 });
+
+test('a clock that is set back ends the windows that were begun', () => {
+  let clock = 1_000_000;
+  const failures = new FailureCounter({ failures: 1, windowMs: 100, remembered: 2 }, () => clock);
+  expect([1, 2].map(() => failures.note('a'))).toEqual([false, true]);
+  clock = 10;
+  expect([1, 2].map(() => failures.note('a'))).toEqual([false, true]);
+  clock = 110;
+  expect(failures.note('a')).toBe(false);
+});

@@ -27,7 +27,8 @@ export class FailureCounter {
   note(who: string): boolean {
     const now = this.#now();
     let window = this.#windows.get(who);
-    if (window === undefined || now - window.sinceMs >= this.#limits.windowMs) {
+    // A window that begins in the future is of before the clock was set back; it would not end until then.
+    if (window === undefined || now < window.sinceMs || now - window.sinceMs >= this.#limits.windowMs) {
       this.#windows.delete(who);
       const [oldest] = this.#windows.keys();
       if (oldest !== undefined && this.#windows.size >= this.#limits.remembered) this.#windows.delete(oldest);

@@ -6,6 +6,7 @@ import { type Logger, pino } from 'pino';
 import { DirectoryError } from './cli/errors.ts';
 import { buildProgram } from './cli/program.ts';
 import { KeyFileError } from './enroll/errors.ts';
+import { FlowsError } from './flows/errors.ts';
 import { type Control, type ServeOptions, startControl } from './serve.ts';
 import { StoreError } from './store/errors.ts';
 
@@ -74,7 +75,9 @@ function crashLoudly(logger: Logger): void {
 
 /** Errors that are known say themselves what to do; of others the stack is all there is. */
 function explain(error: unknown): string {
-  const known = [DirectoryError, KeyFileError, ListenError, StoreError].some((type) => error instanceof type);
+  const known = [DirectoryError, FlowsError, KeyFileError, ListenError, StoreError].some(
+    (type) => error instanceof type,
+  );
   if (error instanceof Error) return known ? error.message : (error.stack ?? error.message);
   return String(error);
 }

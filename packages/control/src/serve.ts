@@ -135,6 +135,7 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
   const explain = createExplain({ live: hub, tracer: hub, policyOf });
   const reach = createReach(policyOf);
   const actors = new CallActors();
+  const refusals = new RefusalAudit({ audit, now, logger });
   const server = new ControlServer({
     keyPem,
     certificatePem,
@@ -163,7 +164,7 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
         credentials,
         actors,
         failures: new FailureCounter(ADMIN_FAILURES, now),
-        refusals: new RefusalAudit({ audit, now, logger }),
+        refusals,
         logger,
       }),
       ...(tracing === undefined ? [] : [rpcTracing(tracing)]),
@@ -192,6 +193,7 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
       start: () => startCommands({ listening, adminTokenPath, state: state.current, binaries }),
       roleOf,
       audit,
+      refusals,
       pin,
       advertise,
       listening: () => listening,

@@ -1,11 +1,11 @@
 /** weft flows: what happened, and with --follow what happens. */
 
 import { status } from '@grpc/grpc-js';
-import { type FlowRecord, formatPortRange } from '@weft/proto';
+import { type FlowRecord, formatPortRange, passesFilter } from '@weft/proto';
 import { adminService, flowFromWire, isServiceError, type pb } from '@weft/proto/wire';
 import { type AdminOptions, CALL_DEADLINE_MS, listWithAdmin } from './admin.ts';
 import { UsageError } from './errors.ts';
-import { type FlowsFilterOptions, readFlowsFilter } from './flows-filter.ts';
+import { type FlowsFilterOptions, filterToWire, readFlowsFilter } from './flows-filter.ts';
 import { formatBytes, formatTime, orDash } from './format.ts';
 import { writeJsonLine } from './json.ts';
 import { type Cell, writeTable } from './table.ts';
@@ -29,12 +29,13 @@ export async function flows(options: FlowsOptions, terminal: Terminal, signal: A
   if (options.follow !== undefined && options.until !== undefined) {
     throw new UsageError('--follow has no end; leave --until away, or --follow');
   }
+  const asked = readFlowsFilter(options, terminal.now());
   const request = {
     network: options.network ?? '',
     denied: options.denied ?? false,
     follow: options.follow ?? false,
     limit,
-    filter: readFlowsFilter(options, terminal.now()),
+    filter: filterToWire(asked),
   };
   const gathered = await listWithAdmin(options, terminal, signal, async (admin) => {
     const deadline = options.follow === undefined ? CALL_DEADLINE_MS : undefined;
@@ -49,6 +50,8 @@ export async function flows(options: FlowsOptions, terminal: Terminal, signal: A
         }
         if (!answer.record) continue;
         const record = flowFromWire(answer.record);
+        // A control from before knows no filter, and tells of all.
+        if (!passesFilter(asked.filter, record)) continue;
         if (options.json !== undefined) writeJsonLine(terminal, record);
         else if (options.follow !== undefined) terminal.out(`${line(record, terminal)}\n`);
         else gathered.push(record);

@@ -1,5 +1,5 @@
 /** What `weft flows` was asked for, as control's filter. A word that cannot match anything is wrong usage, and not an empty list. */
-import { type FlowOutcome, hostNameProblem, isServiceName } from '@weft/proto';
+import { type FlowFilter, type FlowOutcome, hostNameProblem, isServiceName } from '@weft/proto';
 import { outcomeCodec, type pb } from '@weft/proto/wire';
 import { parseDuration } from './duration.ts';
 import { UsageError } from './errors.ts';
@@ -31,8 +31,15 @@ const MAX_TEXT = 200;
 /** As the listing writes it, or ISO 8601; by this host's clock where no zone is given. */
 const TIME = /^(\d{4}-\d\d-\d\d)(?:[ T](\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?)(Z|[+-]\d\d:?\d\d)?)?$/;
 
+export interface AskedFlows {
+  readonly filter: Omit<FlowFilter, 'verdict'>;
+  /** Ended at this time or later, and before the other. */
+  readonly fromMs: number | undefined;
+  readonly toMs: number | undefined;
+}
+
 /** Throws UsageError. */
-export function readFlowsFilter(options: FlowsFilterOptions, nowMs: number): pb.Outgoing<pb.FlowFilter> {
+export function readFlowsFilter(options: FlowsFilterOptions, nowMs: number): AskedFlows {
   const { from, to, host, rule, outcome, text, since, until, id } = options;
   if (from !== undefined && !isSource(from)) wrong('--from', 'a service, host:NAME or internet', from);
   if (host !== undefined && hostNameProblem(host) !== undefined) wrong('--host', "a host's name", host);
@@ -51,16 +58,25 @@ export function readFlowsFilter(options: FlowsFilterOptions, nowMs: number): pb.
   if (fromMs !== undefined && toMs !== undefined && toMs <= fromMs) {
     throw new UsageError('--until takes a time after that of --since');
   }
-  return {
+  const filter = {
     ...(from === undefined ? {} : { source: from }),
     ...(to === undefined ? {} : readTo(to)),
     ...(host === undefined ? {} : { host }),
     ...(rule === undefined ? {} : { rule }),
-    ...(outcome === undefined ? {} : { outcome: outcomeCodec.toWire(outcome as FlowOutcome) }),
+    ...(outcome === undefined ? {} : { outcome: outcome as FlowOutcome }),
     ...(text === undefined ? {} : { text }),
+    ...(id === undefined ? {} : { id }),
+  };
+  return { filter, fromMs, toMs };
+}
+
+export function filterToWire({ filter, fromMs, toMs }: AskedFlows): pb.Outgoing<pb.FlowFilter> {
+  const { outcome, ...rest } = filter;
+  return {
+    ...rest,
+    ...(outcome === undefined ? {} : { outcome: outcomeCodec.toWire(outcome) }),
     ...(fromMs === undefined ? {} : { fromMs }),
     ...(toMs === undefined ? {} : { toMs }),
-    ...(id === undefined ? {} : { id }),
   };
 }
 
@@ -78,9 +94,15 @@ function readTime(option: string, text: string, nowMs: number): number {
   const duration = parseDuration(text);
   if (duration !== undefined) return Math.max(1, nowMs - duration);
   const [, day, time = '00:00', zone = ''] = TIME.exec(text) ?? [];
-  const ms = day === undefined ? Number.NaN : Date.parse(`${day}T${time}${zone}`);
+  const ms = day === undefined || !isDay(day) ? Number.NaN : Date.parse(`${day}T${time}${zone}`);
   if (!(ms > 0)) wrong(option, 'how long ago, such as 15m or 2h, or a time, such as 2026-03-01T12:30', text);
   return ms;
+}
+
+/** Date.parse takes the 30th of February for the 2nd of March. */
+function isDay(day: string): boolean {
+  const ms = Date.parse(`${day}T00:00Z`);
+  return !Number.isNaN(ms) && new Date(ms).toISOString().startsWith(day);
 }
 
 function isSource(from: string): boolean {

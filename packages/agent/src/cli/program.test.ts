@@ -97,7 +97,8 @@ describe('usage', () => {
     [['flows', '--outcome', 'toString'], '--outcome takes one of closed, reset, denied, cut'],
     [['flows', '--text', 'x'.repeat(201)], '--text takes 1 to 200 characters'],
     [['flows', '--since', 'yesterday'], '--since takes how long ago, such as 15m'],
-    [['flows', '--until', '2026-02-30T25:00'], '--until takes how long ago'],
+    [['flows', '--until', '2026-02-28T25:00'], '--until takes how long ago'],
+    [['flows', '--since', '2026-02-30T12:00'], '--since takes how long ago'],
     [['flows', '--since', '1m', '--until', '2m'], '--until takes a time after that of --since'],
     [['flows', '--id', 'xyz'], '--id takes 16 hexadecimal digits'],
     [['flows', '--follow', '--until', '1m'], '--follow has no end'],
@@ -632,6 +633,24 @@ describe('flows', () => {
     // Without a zone it is by this host's clock, as the listing shows it.
     await weft('flows', '--since', '2026-02-01', '--to', 'redis');
     expect(asked).toMatchObject({ filter: { service: 'redis', port: 0, fromMs: new Date(2026, 1, 1).getTime() } });
+  });
+
+  test('a control that knows no filter is filtered here', async () => {
+    await serve({
+      watchFlows: (call) => {
+        call.write({ record: flowToWire(record) });
+        call.write({ record: flowToWire({ ...record, source: 'api' }) });
+        call.end();
+      },
+    });
+    const { out } = await weft('flows', '--json', '--from', 'api', '--outcome', 'denied');
+    expect(
+      out
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line).source),
+    ).toEqual(['api']);
+    expect((await weft('flows', '--json', '--outcome', 'cut')).out).toBe('');
   });
 
   test('an error in the stream is an error of the command', async () => {

@@ -49,10 +49,10 @@ export interface Flow {
   /** The destination agent has the flow now, and with it the duty to record. */
   handOver(): void;
   /**
-   * The destination agent went away with the flow, and may never tell of it: the record is written here as well. Should
-   * both tell, control keeps the destination's.
+   * The tunnel under the flow ended, and so the flow failed. Its source may be the only one left to tell: the record is
+   * written there as well, and should both come, control keeps the destination's.
    */
-  takeBack(): void;
+  sever(): void;
   /** Called once when the flow loses its permission, or at once when it has already. Ended flows are not cut. */
   onCut(cut: (reason: string) => void): void;
   /** Takes the flow off the registry and records it. Later calls do nothing. */

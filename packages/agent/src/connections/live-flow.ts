@@ -19,6 +19,7 @@ export class LiveFlow implements Flow, CountedFlow, TrafficPair {
   span: FlowSpan | undefined;
   pair: Pair | undefined;
   told: boolean = false;
+  severed: boolean = false;
   readonly #traffic: FlowTraffic | undefined;
   readonly #startedMs: number;
   /** By a clock that shows parts of a millisecond; 0 where nobody asks. */
@@ -83,19 +84,20 @@ export class LiveFlow implements Flow, CountedFlow, TrafficPair {
     return this.request.destinationHost === undefined ? 'source' : 'destination';
   }
 
-  countEnd(outcome: FlowOutcome, nowMs: number): void {
+  /** `names` where it is to be counted by others than those of its record; of a flow that has not begun. */
+  countEnd(outcome: FlowOutcome, nowMs: number, names: TrafficPair = this): void {
     const traffic = this.#traffic;
     if (traffic === undefined) return;
     const { handedOver, reporter } = this;
     if (this.#begun) {
-      traffic.ended(this, this, outcome, Math.max(0, nowMs - this.#startedMs), !handedOver);
+      traffic.ended(this, outcome, Math.max(0, nowMs - this.#startedMs), !handedOver);
       return;
     }
     // One that a destination gave back is its source's alone.
     if (handedOver && reporter === 'destination') return;
     const { rule, revision } = this.#judged;
     const { port, protocol } = this.request;
-    traffic.stillborn(this, reporter, !handedOver, outcome, { port, protocol, rule, revision });
+    traffic.stillborn(names, reporter, !handedOver, outcome, { port, protocol, rule, revision });
   }
 
   // --- as it is carried ---
@@ -120,8 +122,9 @@ export class LiveFlow implements Flow, CountedFlow, TrafficPair {
     this.handedOver = true;
   }
 
-  takeBack(): void {
+  sever(): void {
     this.handedOver = false;
+    this.severed = true;
   }
 
   onCut(cut: (reason: string) => void): void {

@@ -101,18 +101,66 @@ describe('the registry', () => {
     expect(records).toEqual([]);
   });
 
-  it('does not tell of a flow again that its destination has told of, though it records a tunnel that broke', () => {
-    const traffic = new FlowTraffic();
+  it('tells only of the end of a flow that its destination has told of, and whose tunnel broke', () => {
+    const traffic = new FlowTraffic({ metrics: true });
     const { registry, records } = setup(undefined, undefined, traffic);
     const flow = opened(registry);
     flow.reached('redis/0', 'peer');
     flow.handOver();
     flow.opened();
     flow.bytesSent += 3;
-    flow.takeBack();
+    flow.sever();
     flow.end('reset', 'the tunnel broke');
     expect(records).toMatchObject([{ outcome: 'reset', bytesSent: 3 }]);
-    expect(traffic.take(10).pairs).toEqual([]);
+    expect(traffic.take(10).pairs).toMatchObject([{ open: 0, opened: 0, failed: 1, bytesSent: 0 }]);
+    expect(traffic.series()).toMatchObject([{ opened: 1, failed: { reset: 1 }, bytesSent: 3 }]);
+  });
+
+  it.each([
+    ['tunnel broke', 'reset'],
+    ['agent stops', 'cut'],
+  ])('sees at the destination that a flow failed when its %s, and leaves it to the source to tell', (why, outcome) => {
+    const traffic = new FlowTraffic({ metrics: true });
+    const { registry, records } = setup(undefined, undefined, traffic);
+    const flow = opened(registry, { ...fromWeb, destinationHost: 'self' });
+    flow.opened();
+    if (outcome === 'cut') registry.cutAll(why);
+    else {
+      flow.sever();
+      flow.end('reset', why);
+    }
+    expect(records).toMatchObject([{ outcome }]);
+    expect(traffic.take(10).pairs).toMatchObject([{ opened: 1, failed: 0 }]);
+    expect(traffic.series()).toMatchObject([{ reporter: 'destination', failed: { [outcome]: 1 } }]);
+  });
+
+  it('does not take what a program resets for a failure', () => {
+    const traffic = new FlowTraffic({ metrics: true });
+    const { registry } = setup(undefined, undefined, traffic);
+    const flow = opened(registry);
+    flow.opened();
+    flow.end('reset', 'reset by the caller');
+    expect(traffic.take(10).pairs).toMatchObject([{ opened: 1, failed: 0 }]);
+    expect(traffic.series()).toMatchObject([{ failed: {} }]);
+  });
+
+  it('counts what a peer makes up as the host that it is, and as no service', () => {
+    const traffic = new FlowTraffic({ metrics: true });
+    const { registry, records } = setup(undefined, undefined, traffic);
+    for (let at = 0; at < 600; at++) {
+      const made = { claimed: { source: `x${at}`, host: 'peer' }, destinationHost: 'self', identify: () => undefined };
+      registry.open({ ...fromWeb, ...made, service: `y${at}` });
+      registry.open({ ...fromWeb, destinationHost: 'self', service: `y${at}` });
+    }
+    expect(records[2]).toMatchObject({ source: 'x1', service: 'y1', rule: 'builtin:source' });
+    expect(traffic.series()).toMatchObject([
+      { source: 'host:peer', service: 'other', denied: 600 },
+      { source: 'web', service: 'other', denied: 600 },
+    ]);
+    expect(traffic.take(10).pairs).toMatchObject([
+      { source: 'host:peer', sourceHost: 'peer', service: 'other', destinationHost: 'self', denied: 600 },
+      { source: 'web', sourceHost: 'peer', service: 'other', destinationHost: 'self', denied: 600 },
+    ]);
   });
 
   it('tells of a flow that was taken back before anyone else could', () => {
@@ -120,7 +168,7 @@ describe('the registry', () => {
     const { registry } = setup(undefined, undefined, traffic);
     const flow = opened(registry);
     flow.handOver();
-    flow.takeBack();
+    flow.sever();
     flow.end('unreachable');
     expect(traffic.take(10).pairs).toMatchObject([{ opened: 1, failed: 1, open: 0 }]);
   });

@@ -2,7 +2,7 @@
  * Every live flow of this agent: registered and checked in one step, checked again at each change of the netmap, cut at
  * once when it lost its permission, and recorded exactly once when it ends.
  */
-import type { Denied, Permit } from '@weft/proto';
+import type { Denied, Permit, TrafficPair } from '@weft/proto';
 import type { Netmap, NetmapSource } from '../netmap/types.ts';
 import type { FlowSpan, FlowTracer } from '../observe/tracing.ts';
 import type { FlowTraffic } from '../observe/traffic.ts';
@@ -97,7 +97,11 @@ export class FlowRegistry {
 
   /** Cuts every live flow: the agent stops. */
   cutAll(reason: string): void {
-    for (const flow of this.#flows) flow.cut(undefined, reason);
+    for (const flow of this.#flows) {
+      // The tunnels end with the agent, before a reset gets through: the source sees that, and tells of the failure.
+      if (flow.reporter === 'destination') flow.severed = true;
+      flow.cut(undefined, reason);
+    }
   }
 
   /** Why no more flows are taken, if so. */
@@ -126,7 +130,7 @@ export class FlowRegistry {
     // What is too much for this destination another instance may still take, and the source tells of that.
     if (code === 'denied' || request.destinationHost === undefined) {
       const unborn = new LiveFlow(request, judged, undefined, startedMs, this.#traffic, () => {});
-      unborn.countEnd(code, startedMs);
+      unborn.countEnd(code, startedMs, countedAs(this.#netmap.current, unborn, rule));
       this.#sink.record(unborn.record(this.#now(), code, reason));
     }
     return { admitted: false, refusal: { code, rule, revision, reason } };
@@ -144,6 +148,20 @@ export class FlowRegistry {
     }
     if (failures.length > 0) throw new AggregateError(failures, 'flows could not be cut in order');
   }
+}
+
+/**
+ * Names that a refused flow is counted by. Who is refused may claim any source and ask for any service: what it makes up must
+ * not take the room of what there is, so it is counted as the host that it came from, and as a service of no name.
+ */
+function countedAs({ services }: Netmap, names: TrafficPair, rule: string): TrafficPair {
+  const { source, sourceHost, service, destinationHost } = names;
+  return {
+    source: rule === 'builtin:source' ? `host:${sourceHost}` : source,
+    sourceHost,
+    service: services.has(service) ? service : 'other',
+    destinationHost,
+  };
 }
 
 function recheckFlow(netmap: Netmap, flow: LiveFlow): void {

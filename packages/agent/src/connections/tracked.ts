@@ -46,7 +46,7 @@ export class TrackedConduit implements Conduit {
         if (!this.#cut) events.drain();
       },
       closed: (how, cause) => {
-        if (this.#remote && cause instanceof TunnelEndedError) this.#flow.takeBack();
+        if (this.#remote && cause instanceof TunnelEndedError) this.#flow.sever();
         this.#closed(how, cause);
       },
     });

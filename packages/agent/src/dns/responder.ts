@@ -62,6 +62,7 @@ export class Responder {
         this.#answer(packet, transport, key, askedMs, reply);
       }
     } catch (error) {
+      counters.failed++;
       logger.error({ event: 'dns-answer-failed', err: error }, 'a question could not be answered');
       reply(headerReply(packet, Rcode.SERVFAIL));
     }

@@ -168,6 +168,17 @@ describe('dns server', () => {
     expect(await client.ask({ name: 'redis.internal' })).toMatchObject({ rcode: 'SERVFAIL', flag_aa: false });
   });
 
+  it('says SERVFAIL where answering fails, and counts that', async () => {
+    const failing = {
+      get: () => {
+        throw new Error('out of luck');
+      },
+    };
+    source.swap(sampleNetmap({ services: failing as unknown as Netmap['services'] }));
+    expect(await client.ask({ name: 'redis.internal' })).toMatchObject({ rcode: 'SERVFAIL' });
+    expect(server.counters).toMatchObject({ queries: 1, internal: 0, failed: 1 });
+  });
+
   it('echoes OPT with DO, and none to who sent none', async () => {
     const answer = await client.ask({ name: 'redis.internal', opt: { flags: 0x8000 } });
     expect(answer.additionals).toMatchObject([{ type: 'OPT', ednsVersion: 0, flags: 0x8000, udpPayloadSize: 1232 }]);

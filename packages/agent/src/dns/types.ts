@@ -52,6 +52,8 @@ export interface DnsCounters {
   rejected: number;
   /** Answered with SERVFAIL because a bound was reached. */
   overloaded: number;
+  /** Answered with SERVFAIL because of an error in here. */
+  failed: number;
   /** Not answered: too short for a header, or not a question. */
   dropped: number;
 }
@@ -67,6 +69,7 @@ export function createCounters(): DnsCounters {
     forwardFailed: 0,
     rejected: 0,
     overloaded: 0,
+    failed: 0,
     dropped: 0,
   };
 }

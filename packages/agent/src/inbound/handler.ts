@@ -8,6 +8,7 @@ import { claimName, type DeclaredHere, remoteCaller, runsHere } from '../connect
 import { splice } from '../connections/splice.ts';
 import { TrackedConduit } from '../connections/tracked.ts';
 import type { Netmap, NetmapSource } from '../netmap/types.ts';
+import { TunnelEndedError } from '../tunnel/errors.ts';
 import type {
   InboundDatagrams,
   InboundHandler,
@@ -68,7 +69,10 @@ export function createFlowHandler(options: FlowHandlerOptions): InboundHandler {
       target.cut(reason);
       peer.reset();
     });
-    splice(peer, target, (result) => flow.end(...endingOf(result)));
+    splice(peer, target, (result) => {
+      if (result.cause instanceof TunnelEndedError) flow.sever();
+      flow.end(...endingOf(result));
+    });
   }
 
   async function datagrams(inbound: InboundDatagrams): Promise<void> {

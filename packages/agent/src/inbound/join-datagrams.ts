@@ -1,5 +1,6 @@
 /** UDP between a peer and a program: datagrams pass whole, until one end closes, nothing was said for long, or the flow is cut. */
 import type { Flow } from '../connections/registry.ts';
+import { TunnelEndedError } from '../tunnel/errors.ts';
 import type { DatagramConduit } from '../tunnel/types.ts';
 
 export function joinDatagrams(flow: Flow, peer: DatagramConduit, target: DatagramConduit, idleMs: number): void {
@@ -37,6 +38,12 @@ export function joinDatagrams(flow: Flow, peer: DatagramConduit, target: Datagra
       flow.bytesSent += payload.length;
       target.send(payload);
     },
-    closed: close,
+    closed: (cause) => {
+      if (cause instanceof TunnelEndedError) {
+        flow.sever();
+        flow.end('reset', cause.message);
+      }
+      close();
+    },
   });
 }

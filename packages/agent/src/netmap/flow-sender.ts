@@ -12,6 +12,7 @@ export interface FlowBatches {
   /** How many records wait. */
   readonly counters: { readonly queued: number };
   nextBatch(signal: AbortSignal): Promise<FlowBatch>;
+  taken(batch: FlowBatch): void;
   restore(batch: FlowBatch): void;
 }
 
@@ -53,7 +54,9 @@ export class FlowSender {
 
   /** Control has this batch and those before it. */
   taken(sequence: number): void {
+    const taken = this.#untaken.filter((sent) => sent.sequence <= sequence);
     this.#untaken = this.#untaken.filter((sent) => sent.sequence > sequence);
+    for (const { batch } of taken) this.#options.flows.taken(batch);
     this.#wake();
   }
 

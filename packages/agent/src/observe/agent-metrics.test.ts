@@ -9,6 +9,7 @@ const DENIED = { port: 6379, protocol: 'tcp', rule: 'no-web', revision: 4 } as c
 
 function thread(traffic: FlowTraffic, overrides: Partial<ThreadMeasures> = {}): ThreadMeasures {
   return {
+    thread: 0,
     series: traffic.series().map((series) => series.copy()),
     peers: [],
     tunnel: newCounters(),
@@ -24,7 +25,7 @@ function thread(traffic: FlowTraffic, overrides: Partial<ThreadMeasures> = {}): 
 function measures(...threads: readonly ThreadMeasures[]): AgentMeasures {
   return {
     threads,
-    dns: { ...createCounters(), internal: 5, missing: 2, relayed: 1, forwardFailed: 1, overloaded: 1 },
+    dns: { ...createCounters(), internal: 5, missing: 2, relayed: 1, forwardFailed: 1, overloaded: 1, failed: 4 },
     problems: [{ code: 'port-taken', subject: 'a "b"\n', message: '' }],
     revision: 7,
     revisionSeconds: 60,
@@ -73,7 +74,10 @@ describe('the text', () => {
     const peer = { host: 'far', tunnels: 1, roundTripUs: 250, bytesSent: 10, bytesReceived: 20, datagrams: false };
     const samples = parse(
       new AgentMetrics().text(
-        measures(thread(first, { peers: [peer], loopDelayUs: 1_500 }), thread(second, { peers: [peer], packets: 4 })),
+        measures(
+          thread(first, { peers: [peer], loopDelayUs: 1_500 }),
+          thread(second, { thread: 2, peers: [peer], packets: 4 }),
+        ),
       ),
     );
     const web = 'source="web",service="redis",reporter="source"';
@@ -91,11 +95,11 @@ describe('the text', () => {
       'weft_agent_peer_round_trip_seconds{peer="far"}': 0.000_25,
       'weft_agent_dns_queries_total{result="answered"}': 3,
       'weft_agent_dns_queries_total{result="nxdomain"}': 2,
-      'weft_agent_dns_queries_total{result="failed"}': 2,
+      'weft_agent_dns_queries_total{result="failed"}': 6,
       weft_agent_connected: 1,
       weft_agent_policy_revision: 7,
       weft_agent_records_lost_total: 3,
-      'weft_agent_packets_queued{thread="1"}': 4,
+      'weft_agent_packets_queued{thread="2"}': 4,
       'weft_agent_thread_loop_delay_seconds{thread="0"}': 0.001_5,
       'weft_agent_problems{code="port-taken"}': 1,
     });
@@ -107,7 +111,7 @@ describe('the text', () => {
     for (let index = 0; index < 400; index++) flows(second, `host:b${index}`);
     const metrics = new AgentMetrics();
     const opened = () => {
-      const samples = parse(metrics.text(measures(thread(first), thread(second))));
+      const samples = parse(metrics.text(measures(thread(first), thread(second, { thread: 1 }))));
       return [...samples].filter(([name]) => name.startsWith('weft_agent_flows_opened_total'));
     };
     const before = opened();
@@ -119,6 +123,21 @@ describe('the text', () => {
     const named = (samples: typeof before) => samples.map(([name]) => name).sort();
     expect(named(after)).toEqual(named(before));
     expect(after.reduce((sum, [, value]) => sum + value, 0)).toBe(1_602);
+  });
+
+  it('has labels for so many peers, and the rest never go back whichever is busiest', () => {
+    const peers = Array.from({ length: 600 }, (_, index) => ({
+      ...{ host: `h${index}`, tunnels: index < 500 ? 2 : 1, bytesSent: index, bytesReceived: 0 },
+      ...{ roundTripUs: 0, datagrams: false },
+    }));
+    const metrics = new AgentMetrics();
+    const look = (seen: typeof peers) =>
+      parse(metrics.text(measures(thread(new FlowTraffic(), { peers: seen })))).get(
+        'weft_agent_peer_bytes_total{peer="other",direction="sent"}',
+      );
+    const before = look(peers);
+    expect(before).toBe(54_950);
+    expect(look(peers.map((peer, index) => (index === 599 ? { ...peer, tunnels: 3 } : peer)))).toBe(before);
   });
 
   it('a thread alone holds no more pairs either', () => {

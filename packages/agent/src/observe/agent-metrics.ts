@@ -5,6 +5,7 @@ import type { LinkCounters } from '../tunnel/context.ts';
 import { Exposition, type Labels } from './exposition.ts';
 import { Histogram, type HistogramCounts } from './histogram.ts';
 import type { ThreadMeasures } from './measures.ts';
+import { PeerTable } from './peer-table.ts';
 import { DURATION_SECONDS, PairNames, SETUP_SECONDS, type Series, SeriesTable } from './series.ts';
 import { mergePeers } from './telemetry.ts';
 
@@ -25,8 +26,6 @@ export interface AgentMeasures {
   readonly host: string;
 }
 
-/** Peers with metrics of their own; the rest are one. */
-const MAX_PEERS = 500;
 const DNS_SECONDS: readonly number[] = [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5];
 
 export class AgentMetrics {
@@ -34,6 +33,7 @@ export class AgentMetrics {
   readonly dnsLatency = { internal: new Histogram(DNS_SECONDS), forwarded: new Histogram(DNS_SECONDS) };
   /** Of all threads, for each may have met other pairs first. */
   readonly #names = new PairNames();
+  readonly #peers = new PeerTable();
 
   text(measures: AgentMeasures): string {
     const out = new Exposition();
@@ -43,6 +43,7 @@ export class AgentMetrics {
     ]);
     this.#flows(out, measures);
     tunnels(out, measures);
+    this.#tunnelsByPeer(out, measures);
     this.#resolving(out, measures);
     control(out, measures);
     queues(out, measures);
@@ -99,12 +100,29 @@ export class AgentMetrics {
     );
   }
 
+  #tunnelsByPeer(out: Exposition, { threads }: AgentMeasures): void {
+    const { named, others } = this.#peers.look(mergePeers(threads.map((thread) => thread.peers)));
+    const of = (name: 'tunnels' | 'bytesSent' | 'bytesReceived') => [
+      ...named.map((peer) => [{ peer: peer.host }, peer[name]] as const),
+      ...(others === undefined ? [] : [[{ peer: 'other' }, others[name]] as const]),
+    ];
+    out.gauge('weft_agent_peer_tunnels', 'Tunnels to a peer that are open now.', of('tunnels'));
+    const measured = named.filter(({ roundTripUs }) => roundTripUs > 0);
+    const trips = measured.map(({ host, roundTripUs }) => [{ peer: host }, roundTripUs / 1e6] as const);
+    out.gauge('weft_agent_peer_round_trip_seconds', 'Shortest round trip of the last minute to a peer.', trips);
+    const both = [
+      ...of('bytesSent').map(([peer, value]) => [{ ...peer, direction: 'sent' }, value] as const),
+      ...of('bytesReceived').map(([peer, value]) => [{ ...peer, direction: 'received' }, value] as const),
+    ];
+    out.counter('weft_agent_peer_bytes_total', 'Sealed bytes to and from a peer.', both);
+  }
+
   #resolving(out: Exposition, { dns }: AgentMeasures): void {
     out.counter('weft_agent_dns_queries_total', 'Questions about names, by what was answered.', [
       [{ result: 'answered' }, dns.internal - dns.missing],
       [{ result: 'nxdomain' }, dns.missing],
       [{ result: 'forwarded' }, dns.relayed],
-      [{ result: 'failed' }, dns.forwardFailed + dns.overloaded],
+      [{ result: 'failed' }, dns.forwardFailed + dns.overloaded + dns.failed],
       [{ result: 'rejected' }, dns.rejected],
     ]);
     out.histogram('weft_agent_dns_seconds', 'From a question to its answer.', DNS_SECONDS, [
@@ -140,28 +158,6 @@ function tunnels(out: Exposition, { threads }: AgentMeasures): void {
       [{ where: 'local' }, total(threads, ({ datagramsDropped }) => datagramsDropped)],
     ],
   );
-  const peers = mergePeers(threads.map((thread) => thread.peers));
-  const named = peers.slice(0, MAX_PEERS);
-  const rest = peers.slice(MAX_PEERS);
-  const others = (value: (peer: (typeof peers)[number]) => number) =>
-    rest.length === 0 ? [] : [[{ peer: 'other' }, total(rest, value)] as const];
-  const of = (value: (peer: (typeof peers)[number]) => number) => [
-    ...named.map((peer) => [{ peer: peer.host }, value(peer)] as const),
-    ...others(value),
-  ];
-  out.gauge(
-    'weft_agent_peer_tunnels',
-    'Tunnels to a peer that are open now.',
-    of((peer) => peer.tunnels),
-  );
-  const measured = named.filter(({ roundTripUs }) => roundTripUs > 0);
-  const trips = measured.map(({ host, roundTripUs }) => [{ peer: host }, roundTripUs / 1e6] as const);
-  out.gauge('weft_agent_peer_round_trip_seconds', 'Shortest round trip of the last minute to a peer.', trips);
-  const both = [
-    ...of((peer) => peer.bytesSent).map(([peer, value]) => [{ ...peer, direction: 'sent' }, value] as const),
-    ...of((peer) => peer.bytesReceived).map(([peer, value]) => [{ ...peer, direction: 'received' }, value] as const),
-  ];
-  out.counter('weft_agent_peer_bytes_total', 'Sealed bytes to and from a peer.', both);
 }
 
 function control(out: Exposition, { revision, revisionSeconds, staleSeconds }: AgentMeasures): void {
@@ -179,10 +175,10 @@ function queues(out: Exposition, { threads, records }: AgentMeasures): void {
     records.dropped,
   );
   const byThread = (value: (thread: ThreadMeasures) => number) =>
-    threads.map((thread, index) => [{ thread: String(index) }, value(thread)] as const);
+    threads.map((each) => [{ thread: String(each.thread) }, value(each)] as const);
   out.gauge(
     'weft_agent_records_queued',
-    'Records that wait to be sent.',
+    'Records that control does not have yet.',
     byThread(({ records: queued }) => queued),
   );
   out.gauge(

@@ -4,6 +4,8 @@ import type { LinkCounters } from '../tunnel/context.ts';
 import type { SeriesCounts } from './series.ts';
 
 export interface ThreadMeasures {
+  /** The main thread is 0. */
+  readonly thread: number;
   readonly series: readonly SeriesCounts[];
   readonly peers: readonly PeerTunnels[];
   readonly tunnel: LinkCounters;
@@ -11,7 +13,7 @@ export interface ThreadMeasures {
   readonly flows: number;
   /** UDP datagrams of this host's programs that were dropped. */
   readonly datagramsDropped: number;
-  /** Flow records that wait here. */
+  /** Flow records that wait here, those of batches that are out among them. */
   readonly records: number;
   /** Tunnels' packets on their way to this thread from others. */
   readonly packets: number;

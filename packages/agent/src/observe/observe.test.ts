@@ -86,12 +86,15 @@ describe('the flow recorder', () => {
     const batch = await recorder.nextBatch(signal);
     expect(ids(batch.records)).toEqual([3, 4, 5]);
     expect(batch.dropped).toBe(2);
+    expect(recorder.counters).toMatchObject({ untold: 0, queued: 0, unanswered: 3 });
     recorder.record(flow(6));
     recorder.restore(batch);
+    expect(recorder.counters).toMatchObject({ untold: 3, queued: 3, unanswered: 0 });
     const again = await recorder.nextBatch(signal);
     expect(ids(again.records)).toEqual([4, 5, 6]);
     expect(again.dropped).toBe(3);
-    expect(recorder.counters).toEqual({ recorded: 6, dropped: 3, queued: 0 });
+    recorder.taken(again);
+    expect(recorder.counters).toEqual({ recorded: 6, dropped: 3, untold: 0, queued: 0, unanswered: 0 });
   });
 });
 

@@ -22,6 +22,17 @@ export interface RecorderOptions {
   readonly recent?: number;
 }
 
+export interface RecorderCounters {
+  /** Since the start. */
+  readonly recorded: number;
+  readonly dropped: number;
+  /** Of those dropped, how many no batch that is out has told of. */
+  readonly untold: number;
+  readonly queued: number;
+  /** Records of batches that are out: neither taken nor restored. */
+  readonly unanswered: number;
+}
+
 export class FlowRecorder implements FlowSink {
   readonly #queue: Ring<FlowRecord>;
   readonly #recent: Ring<FlowRecord>;
@@ -29,6 +40,8 @@ export class FlowRecorder implements FlowSink {
   #dropped = 0;
   #droppedTotal = 0;
   #recorded = 0;
+  /** Records of batches that are out. */
+  #unanswered = 0;
   /** Of these, other threads'. */
   #adopted = 0;
   #wake: (() => void) | undefined;
@@ -55,8 +68,8 @@ export class FlowRecorder implements FlowSink {
   }
 
   /**
-   * The next records for control, as soon as there are any. They leave the queue with this call: should the send fail,
-   * `restore` puts them back. One caller at a time. Rejects when the signal is aborted.
+   * The next records for control, as soon as there are any. They leave the queue with this call: each batch is answered
+   * with `taken`, or with `restore` should the send fail. One caller at a time. Rejects when the signal is aborted.
    */
   async nextBatch(signal: AbortSignal): Promise<FlowBatch> {
     signal.throwIfAborted();
@@ -64,11 +77,18 @@ export class FlowRecorder implements FlowSink {
     const records = this.#queue.take(this.#batch);
     const dropped = this.#dropped;
     this.#dropped = 0;
+    this.#unanswered += records.length;
     return { records, dropped };
   }
 
-  /** Puts back a batch that did not reach control, in front of what came since, as far as there is room. */
+  /** Control has this batch. */
+  taken({ records }: FlowBatch): void {
+    this.#unanswered -= records.length;
+  }
+
+  /** Puts back a batch that control may not have, in front of what came since, as far as there is room. */
   restore(batch: FlowBatch): void {
+    this.#unanswered -= batch.records.length;
     this.#dropped += batch.dropped;
     const kept = this.#queue.putBack(batch.records);
     this.#lost(batch.records.length - kept);
@@ -85,9 +105,14 @@ export class FlowRecorder implements FlowSink {
     return this.#adopted;
   }
 
-  /** Since the start. */
-  get counters(): { readonly recorded: number; readonly dropped: number; readonly queued: number } {
-    return { recorded: this.#recorded, dropped: this.#droppedTotal, queued: this.#queue.size };
+  get counters(): RecorderCounters {
+    return {
+      recorded: this.#recorded,
+      dropped: this.#droppedTotal,
+      untold: this.#dropped,
+      queued: this.#queue.size,
+      unanswered: this.#unanswered,
+    };
   }
 
   #lost(count: number): void {

@@ -21,7 +21,7 @@ export interface TelemetryParts {
   readonly traffic: FlowTraffic;
   /** Name of this agent's host. */
   readonly host: () => string;
-  /** Flow records that wait. */
+  /** Flow records that control does not have yet. */
   readonly queued: () => number;
   /** Of all threads, as of now; their flows are in the traffic when it resolves. */
   readonly pulses: () => Promise<readonly ThreadPulse[]>;

@@ -9,6 +9,8 @@ import type { ThreadPulse } from './telemetry.ts';
 import type { FlowTraffic } from './traffic.ts';
 
 export interface WatchedPath {
+  /** Its number; the main thread is 0. */
+  readonly thread: number;
   readonly traffic: FlowTraffic;
   readonly registry: Pick<FlowRegistry, 'live'>;
   readonly tunnels: Pick<BoundTunnels, 'counters' | 'peerTraffic'>;
@@ -41,14 +43,15 @@ export class ThreadWatch {
   }
 
   measures(): ThreadMeasures {
-    const { traffic, registry, tunnels, outbound, recorder, steering } = this.#path;
+    const { thread, traffic, registry, tunnels, outbound, recorder, steering } = this.#path;
     return {
+      thread,
       series: traffic.series().map((series) => series.copy()),
       peers: tunnels.peerTraffic(),
       tunnel: { ...tunnels.counters },
       flows: registry.live,
       datagramsDropped: outbound.datagramsDropped,
-      records: recorder.counters.queued,
+      records: recorder.counters.queued + recorder.counters.unanswered,
       packets: steering?.waiting ?? 0,
       loopDelayUs: this.#forMetrics?.take().p99Us ?? 0,
     };

@@ -12,11 +12,23 @@ function names(source = 'web', service = 'redis'): TrafficPair {
 }
 
 class TestFlow implements CountedFlow {
+  readonly source: string;
+  readonly sourceHost: string;
+  readonly service: string;
+  readonly destinationHost: string;
   readonly reporter: Reporter = 'destination';
   bytesSent = 0;
   bytesReceived = 0;
   pair: Pair | undefined;
   told: boolean = true;
+  severed: boolean = false;
+
+  constructor({ source, sourceHost, service, destinationHost }: TrafficPair) {
+    this.source = source;
+    this.sourceHost = sourceHost;
+    this.service = service;
+    this.destinationHost = destinationHost;
+  }
 }
 
 function setup(options: TrafficOptions = {}) {
@@ -25,14 +37,14 @@ function setup(options: TrafficOptions = {}) {
   const live = new Set<TestFlow>();
   traffic.follow(live);
   const begin = (pair = names()): TestFlow => {
-    const flow = new TestFlow();
+    const flow = new TestFlow(pair);
     flow.pair = traffic.began(pair, 'destination', true, 2);
     live.add(flow);
     return flow;
   };
   const end = (flow: TestFlow, outcome: 'closed' | 'cut' = 'closed') => {
     live.delete(flow);
-    traffic.ended(flow, names(), outcome, 1_500, true);
+    traffic.ended(flow, outcome, 1_500, true);
   };
   const pass = (milliseconds: number) => {
     nowMs += milliseconds;
@@ -154,9 +166,15 @@ describe('for metrics', () => {
     expect(series?.duration).toMatchObject({ sum: 1.5, counts: [0, 0, 0, 1, 0, 0, 0, 0] });
   });
 
+  it('live bytes of a flow whose pair found no room are seen', () => {
+    const { traffic, begin } = setup({ pairs: 0 });
+    begin().bytesSent = 1_000;
+    expect(traffic.series()).toMatchObject([{ source: 'web', service: 'redis', open: 1, bytesSent: 1_000 }]);
+  });
+
   it('a flow that another agent tells of is seen here all the same', () => {
     const { traffic } = setup();
-    const flow = new TestFlow();
+    const flow = new TestFlow(names());
     flow.told = false;
     flow.pair = traffic.began(names(), 'source', false, 1);
     expect(traffic.take(ALL).pairs).toEqual([]);

@@ -8,7 +8,7 @@ import { isOther, type Pair, PairIndex } from './pairs.ts';
 import { isFailure, type Reporter, type Series, SeriesTable } from './series.ts';
 
 /** A flow as it is counted. */
-export interface CountedFlow {
+export interface CountedFlow extends TrafficPair {
   readonly bytesSent: number;
   readonly bytesReceived: number;
   readonly reporter: Reporter;
@@ -16,6 +16,8 @@ export interface CountedFlow {
   readonly pair: Pair | undefined;
   /** Whether this agent tells of it: the destination of those that got there, the source of all others. */
   readonly told: boolean;
+  /** The tunnel under it ended, so that it failed, whoever is said to have reset it. */
+  readonly severed: boolean;
 }
 
 export interface TrafficOptions {
@@ -83,11 +85,14 @@ export class FlowTraffic {
   }
 
   /** `recorded`: this agent writes the record, which it may do also where another has told of the flow. */
-  ended(flow: CountedFlow, names: TrafficPair, outcome: FlowOutcome, durationMs: number, recorded: boolean): void {
-    const { pair, told, reporter } = flow;
+  ended(flow: CountedFlow, outcome: FlowOutcome, durationMs: number, recorded: boolean): void {
+    const { pair, told, reporter, severed } = flow;
+    const failed = isFailure(outcome) || (severed && outcome === 'reset');
+    // Of a severed flow both ends write a record, and its source tells that it failed; of all others whoever records them.
+    const telling = failed && recorded && (!severed || reporter === 'source');
     if (pair === undefined) {
       // Of a cut that the destination cannot tell of any more, the source does.
-      if (recorded && isFailure(outcome)) this.#index.of(names).failed++;
+      if (telling) this.#index.of(flow).failed++;
       return;
     }
     pair.holders--;
@@ -96,14 +101,14 @@ export class FlowTraffic {
       pair.sent += flow.bytesSent;
       pair.received += flow.bytesReceived;
     }
-    if (recorded && isFailure(outcome)) pair.failed++;
-    const series = this.#seriesOf(pair, names, reporter);
+    if (telling) pair.failed++;
+    const series = this.#seriesOf(pair, flow, reporter);
     if (series === undefined) return;
     series.open--;
     series.endedSent += flow.bytesSent;
     series.endedReceived += flow.bytesReceived;
     series.duration.observe(durationMs / 1_000);
-    if (isFailure(outcome)) series.fail(outcome);
+    if (failed) series.fail(outcome);
   }
 
   /** A flow ended before it got anywhere; `denied` when that was the reason. */
@@ -179,13 +184,14 @@ export class FlowTraffic {
       series.liveSent = 0;
       series.liveReceived = 0;
     }
-    for (const { pair, told, reporter, bytesSent, bytesReceived } of this.#live) {
+    for (const flow of this.#live) {
+      const { pair, told, reporter, bytesSent, bytesReceived } = flow;
       if (pair === undefined) continue;
       if (told) {
         pair.liveSent += bytesSent;
         pair.liveReceived += bytesReceived;
       }
-      const series = reporter === 'source' ? pair.atSource : pair.atDestination;
+      const series = this.#seriesOf(pair, flow, reporter);
       if (series === undefined) continue;
       series.liveSent += bytesSent;
       series.liveReceived += bytesReceived;

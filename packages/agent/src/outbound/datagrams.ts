@@ -217,7 +217,7 @@ export class OutboundDatagrams {
         },
         closed: (cause) => {
           if (cause instanceof TunnelEndedError) {
-            flow.takeBack();
+            flow.sever();
             flow.end('reset', cause.message);
           } else flow.end('closed');
           if (client.conduit === conduit) over();

@@ -52,3 +52,40 @@ it('lets no flow stand on an instance that a change took away while it was opene
     expect.arrayContaining([expect.objectContaining({ outcome: 'cut', verdict: 'allow', instance: 'redis/0' })]),
   );
 });
+
+it('leaves the record to a destination that took the flow in the turn in which its caller gave up', async () => {
+  const agents = [{ host: 'near' }, { host: 'far', runs: { redis: { [`${PORT}/tcp`]: 1 } } }];
+  const started = await Rig.start({ services: [service('redis', 'private', PORT)], agents });
+  rig = started;
+  const { netmap, registry, inbound, recorder, traffic } = started.agent('near');
+  const gone = new AbortController();
+  let resets = 0;
+  const conduit = { reset: () => void resets++ } as unknown as Conduit;
+  const forwarder = new Forwarder({
+    netmap,
+    declared: inbound.services,
+    tunnels: {
+      openStream: () => {
+        gone.abort();
+        return Promise.resolve({ opened: true, conduit });
+      },
+      openDatagrams: () => Promise.reject(new Error('not asked for')),
+    },
+    dialer: {
+      stream: () => Promise.reject(new Error('not asked for')),
+      datagrams: () => Promise.reject(new Error('not asked for')),
+    },
+    chooser: new Chooser({ listening: () => true }),
+  });
+  const call = { service: 'redis', ordinal: undefined, port: PORT, protocol: 'tcp' } as const;
+  const local = new Admitter({ netmap, registry, declared: inbound.services }).local(call);
+  if (!local.admitted) throw new Error(local.refusal.reason);
+  expect(await forwarder.stream(local.out, gone.signal)).toBeUndefined();
+  expect({ resets, live: registry.live, outcome: local.out.flow.outcome }).toEqual({
+    resets: 1,
+    live: 0,
+    outcome: 'reset',
+  });
+  expect(recorder.recent()).toEqual([]);
+  expect(traffic.take(9).pairs).toEqual([]);
+});

@@ -116,7 +116,14 @@ export class Forwarder {
       const step = flow.span?.step(local ? 'target.dial' : 'tunnel.open', `${service.name}/${instance.ordinal}`, host);
       const result = await attempt(flow, abandoned, share, (signal) => open(candidate, request, signal));
       step?.end(result);
-      if (abandoned?.aborted === true) flow.end('reset', 'the caller gave up');
+      if (abandoned?.aborted === true) {
+        if (result.opened) {
+          // The destination took it before it could hear of that: it has a record of its own, and tells.
+          flow.reached(`${service.name}/${instance.ordinal}`, host);
+          if (!local) flow.handOver();
+        }
+        flow.end('reset', 'the caller gave up');
+      }
       if (!flow.live) {
         if (result.opened) drop(result.conduit);
         return undefined;

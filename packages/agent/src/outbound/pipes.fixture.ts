@@ -89,20 +89,25 @@ class StreamEnd implements Conduit {
     }
   }
 
-  #finish(how: 'closed' | 'reset'): void {
+  fail(cause: Error): void {
+    this.#finish('reset', cause);
+  }
+
+  #finish(how: 'closed' | 'reset', cause?: Error): void {
     if (this.#over) return;
     this.#over = true;
     this.#unread = [];
-    setImmediate(() => this.#events?.closed(how));
+    setImmediate(() => this.#events?.closed(how, cause));
   }
 }
 
-export function streamPipe(): [near: Conduit, far: Conduit] {
+/** Both ends, and what ends both as a tunnel does that breaks. */
+export function streamPipe(): [near: Conduit, far: Conduit, fail: (cause: Error) => void] {
   const near = new StreamEnd();
   const far = new StreamEnd();
   near.peer = far;
   far.peer = near;
-  return [near, far];
+  return [near, far, (cause) => void [near, far].map((end) => end.fail(cause))];
 }
 
 class DatagramEnd implements DatagramConduit {
@@ -128,6 +133,12 @@ class DatagramEnd implements DatagramConduit {
     });
   }
 
+  fail(cause: Error): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    setImmediate(() => this.#events?.closed(cause));
+  }
+
   close(): void {
     for (const end of [this, this.peer]) {
       if (end === undefined || end.#closed) continue;
@@ -137,10 +148,10 @@ class DatagramEnd implements DatagramConduit {
   }
 }
 
-export function datagramPipe(): [near: DatagramConduit, far: DatagramConduit] {
+export function datagramPipe(): [near: DatagramConduit, far: DatagramConduit, fail: (cause: Error) => void] {
   const near = new DatagramEnd();
   const far = new DatagramEnd();
   near.peer = far;
   far.peer = near;
-  return [near, far];
+  return [near, far, (cause) => void [near, far].map((end) => end.fail(cause))];
 }

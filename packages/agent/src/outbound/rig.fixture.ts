@@ -12,6 +12,7 @@ import type { Netmap, NetmapInstance, NetmapPeer } from '../netmap/types.ts';
 import { ProblemBoard } from '../observe/problems.ts';
 import { FlowRecorder } from '../observe/recorder.ts';
 import { FlowTraffic } from '../observe/traffic.ts';
+import { TunnelEndedError } from '../tunnel/errors.ts';
 import type { Opened, OpenRequest, Refusal, Tunnels } from '../tunnel/types.ts';
 import { createOutbound, type Outbound } from './outbound.ts';
 import { datagramPipe, streamPipe } from './pipes.fixture.ts';
@@ -74,6 +75,7 @@ export class Rig {
   readonly agents = new Map<string, RigAgent>();
   /** Hosts that no tunnel reaches: opening one waits until it is given up. */
   readonly unreachable = new Set<string>();
+  readonly #pipes: ((cause: Error) => void)[] = [];
   readonly #stop = new AbortController();
   // One network of a run, apart from those of other runs at the same time.
   readonly #network = randomInt(96, 250);
@@ -135,6 +137,11 @@ export class Rig {
     return [...this.agents.values()].reduce((sum, { registry }) => sum + registry.live, 0);
   }
 
+  /** What is open between agents ends as it does when a tunnel breaks. */
+  breakTunnels(): void {
+    for (const fail of this.#pipes.splice(0)) fail(new TunnelEndedError('dead', 'the peer is silent'));
+  }
+
   stop(): void {
     this.#stop.abort();
     for (const { registry } of this.agents.values()) registry.cutAll('the test is over');
@@ -192,8 +199,9 @@ export class Rig {
             request,
             abandoned: signal,
             refuse: refusing(answer),
-            accept() {
-              const [near, far] = streamPipe();
+            accept: () => {
+              const [near, far, fail] = streamPipe();
+              this.#pipes.push(fail);
               answer({ opened: true, conduit: near });
               return far;
             },
@@ -206,8 +214,9 @@ export class Rig {
             request,
             abandoned: signal,
             refuse: refusing(answer),
-            accept() {
-              const [near, far] = datagramPipe();
+            accept: () => {
+              const [near, far, fail] = datagramPipe();
+              this.#pipes.push(fail);
               answer({ opened: true, conduit: near });
               return far;
             },

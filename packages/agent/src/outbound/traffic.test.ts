@@ -157,4 +157,26 @@ describe('a flow is told of by one agent', () => {
       { by: 'far', service: 'statsd', open: 1, opened: 1, bytesSent: 5, bytesReceived: 5 },
     ]);
   });
+
+  it.each(['tcp', 'udp'])('its source tells that it failed, when the tunnel under it broke: %s', async (protocol) => {
+    const stats = createSocket('udp4').bind(0, '127.0.0.1');
+    await once(stats, 'listening');
+    cleanups.push(() => stats.close());
+    stats.on('message', (payload, from) => stats.send(payload, from.port, from.address));
+    const rig = await setup({ statsd: stats.address().port });
+    if (protocol === 'tcp') await says(call(rig), 'hello');
+    else {
+      const client = createSocket('udp4').bind(0, '127.0.0.1');
+      cleanups.push(() => client.close());
+      await once(client, 'listening');
+      client.send('hello', STATS, rig.vip('near', 'statsd'));
+      await once(client, 'message');
+    }
+    expect(told(rig)).toMatchObject([{ by: 'far', opened: 1, failed: 0 }]);
+    rig.breakTunnels();
+    await until(() => rig.live === 0 && rig.records().length === 2);
+    expect(rig.records()).toMatchObject([{ outcome: 'reset' }, { outcome: 'reset' }]);
+    expect(told(rig)).toMatchObject([{ by: 'near', destinationHost: 'far', opened: 0, failed: 1 }]);
+    for (const host of ['near', 'far']) expect(seen(rig, host)).toMatchObject([{ opened: 1, failed: { reset: 1 } }]);
+  });
 });

@@ -52,6 +52,7 @@ describe('handing over records', () => {
     }
     await finished;
     expect(ids(out)).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(recorder.counters).toMatchObject({ queued: 0, unanswered: 0 });
   });
 
   it('ends at once with nothing to hand over', async () => {
@@ -64,7 +65,7 @@ describe('handing over records', () => {
     const main = new FlowRecorder({ queue: 2 });
     main.record(flow(1));
     main.adopt({ records: [flow(2), flow(3)], dropped: 5 });
-    expect(main.counters).toEqual({ recorded: 8, dropped: 6, queued: 2 });
+    expect(main.counters).toMatchObject({ recorded: 8, dropped: 6, untold: 6, queued: 2 });
     expect(main.adopted).toBe(7);
     const batch = await main.nextBatch(new AbortController().signal);
     expect(batch.dropped).toBe(6);

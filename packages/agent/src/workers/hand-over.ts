@@ -39,7 +39,11 @@ export class HandOver {
 
   #bring(batch: FlowBatch): Promise<void> {
     return new Promise((resolve) => {
-      this.#taken = resolve;
+      this.#taken = () => {
+        this.#taken = undefined;
+        this.#recorder.taken(batch);
+        resolve();
+      };
       this.#post(batch);
     });
   }

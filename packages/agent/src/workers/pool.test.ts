@@ -54,9 +54,15 @@ it('says that a change is enforced when every worker has enforced it', async () 
     { peers: [], loopDelayUs: expect.any(Number) },
   ]);
   expect(await pool.measures()).toMatchObject([
-    { flows: 0, series: [] },
-    { flows: 0, series: [] },
+    { thread: 1, flows: 0, series: [] },
+    { thread: 2, flows: 0, series: [] },
   ]);
+});
+
+it('leaves no thread out of what it measures, however late the first answer of it is', async () => {
+  // Nobody waits until they are ready: both are still loading.
+  const { pool } = start('./entry.ts');
+  expect(await pool.measures()).toMatchObject([{ thread: 1 }, { thread: 2 }]);
 });
 
 it('ends the agent when a worker ends unasked, and never says that it enforced', async () => {

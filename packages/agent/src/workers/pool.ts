@@ -73,8 +73,14 @@ export class WorkerPool implements PlaceFollowers {
     return this.#workers.flatMap(({ pulse }) => pulse ?? []);
   }
 
+  /**
+   * A thread that is late has its measures of before. One that has none yet is waited for: counters that began without it
+   * would jump when it comes, as if all of that had happened at once.
+   */
   async measures(): Promise<readonly ThreadMeasures[]> {
     await this.#ask('measure');
+    const silent = this.#workers.filter(({ measures }) => measures === undefined);
+    await Promise.race([Promise.all(silent.map((worker) => worker.ask('measure'))), this.failed]);
     return this.#workers.flatMap(({ measures }) => measures ?? []);
   }
 

@@ -85,7 +85,7 @@ export async function openWorkerPath(
     sharing: { share: 'join', places },
     firstTurn: thread,
   });
-  const parts = { traffic, registry, tunnels, outbound, recorder, steering };
+  const parts = { thread, traffic, registry, tunnels, outbound, recorder, steering };
   return {
     traffic,
     watch: new ThreadWatch(parts, start.metrics, life.signal),

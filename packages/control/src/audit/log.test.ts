@@ -70,6 +70,16 @@ test('refused calls are few, from however many addresses they come', () => {
   expect(all()[0]).toMatchObject({ actor: 'read 10.0.0.1', action: 'call-refused', subject: 'Apply' });
 });
 
+test('refused sign-ins count towards the same bound, and are not hidden by a refused call', () => {
+  const refusals = new RefusalAudit({ audit, now: () => clock, logger });
+  refusals.note({ role: 'read', address: '10.0.0.1' }, 'Apply');
+  for (let n = 0; n < 5; n++) refusals.noteSignIn('10.0.0.1');
+  expect(all()).toHaveLength(2);
+  expect(all()[0]).toMatchObject({ actor: 'nobody 10.0.0.1', action: 'sign-in-refused', subject: 'dashboard' });
+  for (let n = 0; n < 500; n++) refusals.noteSignIn(`10.1.${n >> 8}.${n & 255}`);
+  expect(all()).toHaveLength(20);
+});
+
 test('a refusal that cannot be written down is no more than that', () => {
   const record = (): never => {
     throw new Error('disk full');

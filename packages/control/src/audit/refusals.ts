@@ -1,4 +1,4 @@
-/** Calls that were turned away, in the audit: one line a minute for each address, and few in all, since each is a write. */
+/** What was turned away, in the audit: one line a minute for each address and kind, and few in all, since each is a write. */
 import type { Logger } from 'pino';
 import { FailureCounter } from '../failures.ts';
 import { actorName } from './entry.ts';
@@ -20,6 +20,7 @@ export interface RefusalAuditOptions {
   readonly logger: Logger;
 }
 
+/** One for all ports of control: what is refused at either counts towards the same bound. */
 export class RefusalAudit {
   readonly #audit: Pick<AuditLog, 'record'>;
   readonly #logger: Logger;
@@ -33,15 +34,24 @@ export class RefusalAudit {
     this.#ofAll = new FailureCounter(OF_ALL, now);
   }
 
-  /** `method` is one of ours: what a stranger calls otherwise is not written down. */
+  /** `method` is one of ours, or a route's template: what a stranger calls otherwise is not written down. */
   note(who: Refused, method: string): void {
-    if (this.#ofOne.note(who.address) || this.#ofAll.note('all')) return;
-    const actor = actorName(who);
+    this.#note(who, { action: 'call-refused', subject: method, detail: '' });
+  }
+
+  noteSignIn(address: string): void {
+    const who = { role: 'nobody', address } as const;
+    this.#note(who, { action: 'sign-in-refused', subject: 'dashboard', detail: 'wrong token' });
+  }
+
+  #note(who: Refused, what: { readonly action: string; readonly subject: string; readonly detail: string }): void {
+    if (this.#ofOne.note(`${what.action} ${who.address}`) || this.#ofAll.note('all')) return;
     try {
-      this.#audit.record({ actor, action: 'call-refused', network: '', subject: method, revision: 0, detail: '' });
+      this.#audit.record({ actor: actorName(who), network: '', revision: 0, ...what });
     } catch (error) {
-      // The call is refused all the same, and a full disk must not let a stranger end control.
-      this.#logger.error({ event: 'refusal-not-recorded', err: error }, 'a refused call could not be written down');
+      // It is refused all the same, and a full disk must not let a stranger end control.
+      const { action } = what;
+      this.#logger.error({ event: 'refusal-not-recorded', action, err: error }, 'a refusal could not be written down');
     }
   }
 }

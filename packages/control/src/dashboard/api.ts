@@ -49,7 +49,7 @@ export interface Session {
 /**
  * The state of a network as pieces by key, each replaced whole. The first event of a connection that resumes nothing has
  * `snapshot` set and every piece; later ones what changed since the event before. At most one a second; when nothing changed
- * for 5 seconds, one without pieces, which tells that control is there.
+ * for 2 seconds, one without pieces, which tells that control is there.
  */
 export interface LiveEvent {
   readonly atMs: number;
@@ -121,6 +121,8 @@ export interface AgentView {
   readonly version: string;
   /** 0 when none since control started. */
   readonly enforcedRevision: number;
+  /** When it acknowledged that revision, by control's clock; 0 when none since control started. */
+  readonly enforcedSinceMs: number;
   /** Since when the newest revision is out and not enforced here; 0 when it is enforced. */
   readonly behindSinceMs: number;
   /** Services it may run. */
@@ -209,6 +211,7 @@ export interface FlowQuery {
   readonly outcome?: FlowOutcome;
   readonly port?: string;
   readonly text?: string;
+  /** 16 lower-case hex digits. */
   readonly id?: string;
   /** By the time a record came to control. */
   readonly fromMs?: string;
@@ -283,8 +286,17 @@ export interface RevisionView {
   }[];
 }
 
-/** The commands that bring up the first service, to be pasted into a shell one after the other. */
+/** For each network that no agent has joined, and for a control that holds none, what brings up a first service there. */
 export interface StartView {
+  readonly networks: readonly StartNetwork[];
+}
+
+export interface StartNetwork {
+  /** One that does not exist yet when control holds none. */
+  readonly name: string;
+  /** The service that is brought up. */
+  readonly service: string;
+  /** To be pasted into a shell on control's host, one after the other. */
   readonly commands: readonly { readonly title: string; readonly command: string }[];
 }
 

@@ -2,12 +2,14 @@
 import { Writable } from 'node:stream';
 import type { HostPort } from '@weft/proto';
 import { pino } from 'pino';
-import type { AuditEntry } from '../audit/types.ts';
+import { RefusalAudit } from '../audit/refusals.ts';
+import type { AuditEntry, AuditLog } from '../audit/types.ts';
 import type { FlowQuery, HistoryQuery, WatchedFlow } from '../flows/types.ts';
 import { emptyState, mesh, service, tcp } from '../netmap/network.fixture.ts';
 import type { LiveAgent } from '../rpc/live.ts';
 import { createReach } from '../rpc/reach.ts';
 import type { StateStore } from '../state/types.ts';
+import { StoreError } from '../store/errors.ts';
 import type { TrafficStatus } from '../traffic/types.ts';
 import type { Role } from './api.ts';
 import { Dashboard } from './dashboard.ts';
@@ -24,11 +26,15 @@ export class TestDashboard implements AsyncDisposable {
   /** Everything that was logged, as text. */
   log = '';
   clock = 1_700_000_000_000;
+  /** What goes on when the clock is set back. */
+  monotonic = 0;
+  /** Nothing can be written down. */
+  diskFull: boolean = false;
   address = '';
   readonly flows = new Flows(this.asked);
   readonly #dashboard: Dashboard;
 
-  private constructor(page: string | undefined) {
+  private constructor(page: string | undefined, pin: number) {
     const log = new Writable({
       write: (chunk, _encoding, done) => {
         this.log += String(chunk);
@@ -36,6 +42,15 @@ export class TestDashboard implements AsyncDisposable {
       },
     });
     const logger = pino({ level: 'debug' }, log);
+    const now = (): number => this.clock;
+    const audit: AuditLog = {
+      record: (entry) => {
+        if (this.diskFull) throw new StoreError('write-failed', 'the disk is full');
+        this.audited.unshift({ ...entry, sequence: this.audited.length + 1, atMs: this.clock });
+      },
+      list: ({ before = Number.MAX_SAFE_INTEGER, limit }) =>
+        this.audited.filter(({ sequence }) => sequence < before).slice(0, limit),
+    };
     const listening: HostPort = { host: '127.0.0.1', port: 7400 };
     this.#dashboard = new Dashboard({
       state: this.state,
@@ -54,13 +69,8 @@ export class TestDashboard implements AsyncDisposable {
         breakPoint: 'denied',
         steps: [],
       }),
-      audit: {
-        record: (entry) => {
-          this.audited.unshift({ ...entry, sequence: this.audited.length + 1, atMs: this.clock });
-        },
-        list: ({ before = Number.MAX_SAFE_INTEGER, limit }) =>
-          this.audited.filter(({ sequence }) => sequence < before).slice(0, limit),
-      },
+      audit,
+      refusals: new RefusalAudit({ audit, now, logger }),
       roleOf: (token) => (['admin', 'read'] as const).find((role) => TOKENS[role] === token),
       start: () =>
         startCommands({
@@ -69,18 +79,27 @@ export class TestDashboard implements AsyncDisposable {
           state: this.state.current,
           binaries: undefined,
         }),
-      pin: new Uint8Array(32).fill(7),
+      pin: new Uint8Array(32).fill(pin),
       advertise: [],
       listening: () => listening,
       version: '1.2.3',
-      now: () => this.clock,
+      now,
+      monotonic: () => this.monotonic,
       logger,
       ...(page === undefined ? {} : { page }),
     });
   }
 
-  static async start({ page, empty = false }: { page?: string; empty?: boolean } = {}): Promise<TestDashboard> {
-    const made = new TestDashboard(page);
+  static async start({
+    page,
+    empty = false,
+    pin = 7,
+  }: {
+    page?: string;
+    empty?: boolean;
+    pin?: number;
+  } = {}): Promise<TestDashboard> {
+    const made = new TestDashboard(page, pin);
     if (!empty) made.apply('web', 'redis');
     const { host, port } = await made.#dashboard.listen({ host: '127.0.0.1', port: 0 });
     made.address = `${host}:${port}`;
@@ -217,6 +236,7 @@ function liveAgent(known: Partial<LiveAgent> | undefined): LiveAgent | undefined
     connected: true,
     lastSeenMs: 5,
     enforcedRevision: 1,
+    enforcedSinceMs: 0,
     version: '1.2.3',
     report: undefined,
     behindSinceMs: 0,

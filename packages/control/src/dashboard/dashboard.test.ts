@@ -269,9 +269,13 @@ describe('what the API says', () => {
       diskBytes: 1,
     });
     expect(dashboard.asked.at(-1)).toEqual({ source: 'web', toMs: 8, buckets: 10 });
+    await get('/api/flows?id=abcdef0123456789');
+    expect(dashboard.asked.at(-1)).toMatchObject({ filter: { id: 'abcdef0123456789' } });
     for (const [path, message] of [
       ['/api/flows?port=0', 'port: expected a number, 1 to 65535'],
       ['/api/flows?limit=1001', 'limit: expected a number, 1 to 1000'],
+      ['/api/flows?id=ABCDEF0123456789', 'id: expected the id of a flow, 16 lower-case hex digits'],
+      ['/api/flows?id=abcdef012345678', 'id: expected the id of a flow, 16 lower-case hex digits'],
       ['/api/flows?outcome=late', 'outcome: expected one of closed, reset'],
       ['/api/flows?port=1&port=2', 'port: expected a port, 1 to 65535'],
       ['/api/flows?colour=red', 'colour: there is no such parameter; there are: network, source'],

@@ -8,7 +8,9 @@ import cookie from '@fastify/cookie';
 import { type HostPort, isLoopback, knowsHost } from '@weft/proto';
 import { listen } from '@weft/proto/observe';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { RefusalAudit } from '../audit/refusals.ts';
 import { type AdminRouteOptions, adminRoutes } from './admin-routes.ts';
+import { boundConnections, CONNECTION_TIMES } from './connections.ts';
 import { DashboardError, INTERNAL, refusalOf } from './errors.ts';
 import { type FlowRouteOptions, flowRoutes } from './flow-routes.ts';
 import { guard } from './guard.ts';
@@ -18,29 +20,35 @@ import { BUILT_PAGE, servePage } from './page.ts';
 import { type PolicyRouteOptions, policyRoutes } from './policy-routes.ts';
 import { RouteTable } from './route-table.ts';
 import { AJV_OPTIONS, wrongRequest } from './schemas.ts';
+import { SessionCookie } from './session-cookie.ts';
 import { type SessionRouteOptions, sessionRoutes } from './session-routes.ts';
 import { Sessions } from './sessions.ts';
+import { steadyClock } from './steady-clock.ts';
 
 type RouteOptions = SessionRouteOptions & LiveRouteOptions & FlowRouteOptions & PolicyRouteOptions & AdminRouteOptions;
 
-export interface DashboardOptions extends Omit<RouteOptions, 'sessions' | 'audit'> {
+export interface DashboardOptions extends Omit<RouteOptions, 'sessions' | 'cookie' | 'steady' | 'audit'> {
   readonly audit: SessionRouteOptions['audit'] & AdminRouteOptions['audit'];
+  readonly refusals: Pick<RefusalAudit, 'note' | 'noteSignIn'>;
   /** Folder of the built page. */
   readonly page?: string;
+  /** Milliseconds of a clock that nobody sets; the process's own when left out. */
+  readonly monotonic?: () => number;
 }
 
-const MAX_CONNECTIONS = 256;
 const MAX_BODY = 16_384;
 
 export class Dashboard {
   readonly #options: DashboardOptions;
+  readonly #steady: () => number;
   readonly #sessions: Sessions;
   readonly #app: FastifyInstance;
   #host = '';
 
   constructor(options: DashboardOptions) {
     this.#options = options;
-    this.#sessions = new Sessions(options.now);
+    this.#steady = steadyClock(options.now, options.monotonic);
+    this.#sessions = new Sessions(this.#steady);
     this.#app = this.#build();
   }
 
@@ -54,7 +62,6 @@ export class Dashboard {
       );
     }
     await this.#app.ready();
-    this.#app.server.maxConnections = MAX_CONNECTIONS;
     return await listen(this.#app.server, address, '--dashboard', logger);
   }
 
@@ -72,13 +79,19 @@ export class Dashboard {
     const app = Fastify({
       logger: false,
       bodyLimit: MAX_BODY,
-      requestTimeout: 10_000,
-      http: { headersTimeout: 10_000, maxHeaderSize: 8_192, requireHostHeader: false },
+      ...CONNECTION_TIMES,
+      http: {
+        headersTimeout: 10_000,
+        connectionsCheckingInterval: 5_000,
+        maxHeaderSize: 8_192,
+        requireHostHeader: false,
+      },
       ajv: { customOptions: AJV_OPTIONS },
       schemaErrorFormatter: wrongRequest,
       frameworkErrors: (error, request, reply) => this.#refuse(error, request, reply.headers(ANSWER_HEADERS)),
       clientErrorHandler: (_error, socket) => socket.end(BAD_REQUEST),
     });
+    boundConnections(app.server);
     const routes = new RouteTable(app);
     app.addHook('onRequest', async (request, reply) => {
       reply.headers(ANSWER_HEADERS);
@@ -99,11 +112,16 @@ export class Dashboard {
   }
 
   async #api(api: FastifyInstance): Promise<void> {
-    const options = { ...this.#options, sessions: this.#sessions };
+    const options = {
+      ...this.#options,
+      sessions: this.#sessions,
+      cookie: new SessionCookie(this.#options.pin),
+      steady: this.#steady,
+    };
     await api.register(cookie);
     // What comes compressed is not unpacked: the largest body that is taken is small.
     await api.register(compress, { encodings: ['br', 'gzip'], globalDecompression: false });
-    guard(api, this.#sessions);
+    guard(api, options);
     sessionRoutes(api, options);
     liveRoutes(api, options);
     flowRoutes(api, options);

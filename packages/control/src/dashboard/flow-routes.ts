@@ -33,6 +33,9 @@ const LIMIT = 200;
 const BUCKETS = 100;
 const MOST = 1_000;
 
+/** Of 64 bits, as agents write it and the page shows it. */
+const flowId = { type: 'string', pattern: '^[0-9a-f]{16}$', description: 'the id of a flow, 16 lower-case hex digits' };
+
 const shared = {
   network: networkName,
   source: caller,
@@ -49,7 +52,7 @@ const pageQuery = closed({
   outcome: oneOf(OUTCOMES),
   port: digits(5, 'a port, 1 to 65535'),
   text: text(1, 200, 'a text of at most 200 characters'),
-  id: text(1, 64, 'the identifier of a flow'),
+  id: flowId,
   before: digits(15, 'the cursor of a flow'),
   limit: digits(4, 'a number, 1 to 1000'),
 });

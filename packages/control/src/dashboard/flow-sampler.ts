@@ -20,6 +20,9 @@ export interface FlowSamplerOptions {
 const GATHER_MS = 250;
 /** 200 a second. */
 const MOST = 50;
+/** Before flows that ended in an error are followed again: twice as long each time, until one comes. */
+const AGAIN_MS = 1_000;
+const AGAIN_MOST_MS = 30_000;
 
 export class FlowSampler {
   readonly #options: FlowSamplerOptions;
@@ -27,6 +30,8 @@ export class FlowSampler {
   #texts: string[] = [];
   #omitted = 0;
   #timer: NodeJS.Timeout | undefined;
+  #againTimer: NodeJS.Timeout | undefined;
+  #againMs = AGAIN_MS;
 
   constructor(options: FlowSamplerOptions) {
     this.#options = options;
@@ -36,6 +41,7 @@ export class FlowSampler {
   close(): void {
     this.#stop.abort(new Error('nobody looks any more'));
     clearTimeout(this.#timer);
+    clearTimeout(this.#againTimer);
   }
 
   async #run(): Promise<void> {
@@ -43,15 +49,24 @@ export class FlowSampler {
     try {
       for await (const { record, cursor, missed } of this.#options.follow(signal)) {
         if (signal.aborted) return;
+        this.#againMs = AGAIN_MS;
         this.#take(record, cursor, missed);
       }
+      this.#again(undefined);
     } catch (error) {
-      if (signal.aborted) return;
-      this.#options.logger.warn(
-        { event: 'dashboard-flows-failed', err: error },
-        'the dashboard shows no flows any more',
-      );
+      this.#again(error);
     }
+  }
+
+  #again(error: unknown): void {
+    if (this.#stop.signal.aborted) return;
+    const againMs = this.#againMs;
+    this.#againMs = Math.min(2 * againMs, AGAIN_MOST_MS);
+    this.#options.logger.warn(
+      { event: 'dashboard-flows-failed', againMs, err: error },
+      'the dashboard shows no flows for a while',
+    );
+    this.#againTimer = setTimeout(() => void this.#run(), againMs).unref();
   }
 
   #take(record: FlowRecord, cursor: number, missed: number): void {

@@ -1,8 +1,10 @@
 /** What stands before every route: is this the host that is meant, who asks, may they, and did they mean to. */
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { RefusalAudit } from '../audit/refusals.ts';
 import type { Actor } from '../audit/types.ts';
 import type { Role } from './api.ts';
 import { DashboardError } from './errors.ts';
+import type { SessionCookie } from './session-cookie.ts';
 import type { Session, Sessions } from './sessions.ts';
 
 /** `open` to who is not signed in yet. */
@@ -18,24 +20,30 @@ declare module 'fastify' {
   }
 }
 
-export const SESSION_COOKIE = 'weft_session';
-
 /** No other site can make a browser send it: a header of one's own needs a permission that is never given here. */
 const INTENT_HEADER = 'x-weft-dashboard';
 
+export interface GuardOptions {
+  readonly sessions: Sessions;
+  readonly cookie: SessionCookie;
+  readonly refusals: Pick<RefusalAudit, 'note'>;
+}
+
 /** For all routes of this instance. */
-export function guard(app: FastifyInstance, sessions: Sessions): void {
+export function guard(app: FastifyInstance, { sessions, cookie, refusals }: GuardOptions): void {
   app.decorateRequest('session', undefined);
   app.addHook('onRoute', ({ url, config }) => {
     if (config?.access === undefined) throw new Error(`the route ${url} does not say who may use it`);
   });
   app.addHook('onRequest', async (request) => {
     if (request.method !== 'GET' && request.method !== 'HEAD') requireIntent(request);
-    request.session = sessions.find(request.cookies[SESSION_COOKIE]);
+    request.session = sessions.find(cookie.read(request));
     const access = request.routeOptions.config.access ?? 'admin';
     if (access === 'open') return;
+    // Who is not signed in is no line of the audit: every page that is opened asks so first.
     const { role } = requireSession(request);
     if (access === 'admin' && role !== 'admin') {
+      refusals.note(actorOf(request), `${request.method} ${request.routeOptions.url ?? ''}`);
       throw new DashboardError(
         'not-admin',
         'this needs the admin token; you are signed in with the token that only sees',
@@ -76,17 +84,4 @@ function requireIntent({ headers }: FastifyRequest): void {
 /** `https://weft.example:8443` names weft.example:8443, as the Host header does. */
 function hostOf(origin: string): string | undefined {
   return URL.canParse(origin) ? new URL(origin).host : undefined;
-}
-
-/** Strict: not even a link from another site arrives signed in. Secure where this very port speaks TLS. */
-export function setSessionCookie(request: FastifyRequest, reply: FastifyReply, secret: string): void {
-  reply.setCookie(SESSION_COOKIE, secret, cookieOptions(request));
-}
-
-export function clearSessionCookie(request: FastifyRequest, reply: FastifyReply): void {
-  reply.clearCookie(SESSION_COOKIE, cookieOptions(request));
-}
-
-function cookieOptions({ socket }: FastifyRequest) {
-  return { path: '/', httpOnly: true, sameSite: 'strict', secure: 'encrypted' in socket } as const;
 }

@@ -9,6 +9,9 @@ let services: Map<string, string>;
 let looks: number;
 let arrive: (...flows: WatchedFlow[]) => void;
 let followers = 0;
+let follows = 0;
+/** Of those who follow from now on. */
+let failing = 0;
 let feed: LiveFeed;
 
 beforeEach(() => {
@@ -16,11 +19,13 @@ beforeEach(() => {
   services = new Map([['web', '1']]);
   looks = 0;
   followers = 0;
+  follows = 0;
+  failing = 0;
   const look = () => {
     looks += 1;
     return { network: '{}', services: new Map(services), agents: new Map<string, string>(), traffic: new Map() };
   };
-  feed = new LiveFeed({ id: ID, look, follow, now: Date.now, logger: pino({ level: 'silent' }) });
+  feed = new LiveFeed({ id: ID, look, follow, now: Date.now, steady: Date.now, logger: pino({ level: 'silent' }) });
 });
 
 afterEach(() => {
@@ -28,6 +33,8 @@ afterEach(() => {
 });
 
 async function* follow(signal: AbortSignal): AsyncGenerator<WatchedFlow> {
+  follows += 1;
+  if (failing-- > 0) throw new Error('the window is gone');
   const coming: WatchedFlow[] = [];
   let wake = (): void => undefined;
   arrive = (...flows) => {
@@ -175,4 +182,25 @@ test('with no viewer nothing runs', async () => {
   expect(followers).toBe(0);
   feed.join(new Looking(), undefined);
   expect(looks).toBe(3);
+});
+
+test('flows that failed are followed again, less and less often, until nobody looks', async () => {
+  failing = 3;
+  const viewer = new Looking();
+  const leave = feed.join(viewer, undefined);
+  viewer.events();
+  await vi.advanceTimersByTimeAsync(6_999);
+  expect([follows, followers]).toEqual([3, 0]);
+  await vi.advanceTimersByTimeAsync(1);
+  expect([follows, followers]).toEqual([4, 1]);
+  arrive(flow('a', 1));
+  await second();
+  expect(viewer.events().filter(({ event }) => event === 'flows')).toMatchObject([{ data: { flows: [{ id: 'a' }] } }]);
+  leave();
+  failing = 1_000;
+  const again = feed.join(new Looking(), undefined);
+  await vi.advanceTimersByTimeAsync(600_000);
+  expect(follows).toBeLessThan(4 + 30);
+  again();
+  expect(vi.getTimerCount()).toBe(0);
 });

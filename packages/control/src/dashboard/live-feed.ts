@@ -24,6 +24,8 @@ export interface LiveFeedOptions {
   readonly look: () => PieceTexts | undefined;
   readonly follow: (signal: AbortSignal) => AsyncIterable<WatchedFlow>;
   readonly now: () => number;
+  /** For how long nothing was sent: it never goes back. */
+  readonly steady: () => number;
   readonly logger: Logger;
 }
 
@@ -82,7 +84,7 @@ export class LiveFeed {
 
   #tick(): void {
     this.#look();
-    const now = this.#options.now();
+    const now = this.#options.steady();
     /** Most viewers were last sent the same version: the event is made once for all of them. */
     const events = new Map<number | undefined, string>();
     for (const seat of [...this.#seats]) {
@@ -104,7 +106,7 @@ export class LiveFeed {
 
   #send(seat: Seat, event: string): void {
     seat.sent = this.#pieces.version;
-    seat.sentMs = this.#options.now();
+    seat.sentMs = this.#options.steady();
     seat.viewer.write(event);
   }
 

@@ -7,6 +7,7 @@ import type { LiveAgents } from '../rpc/live.ts';
 import { requireNetwork } from '../rpc/request.ts';
 import type { StateStore } from '../state/types.ts';
 import type { Traffic, TrafficStatus } from '../traffic/types.ts';
+import type { Role } from './api.ts';
 import { DashboardError } from './errors.ts';
 import { requireSession } from './guard.ts';
 import { LiveFeed } from './live-feed.ts';
@@ -23,14 +24,17 @@ export interface LiveRouteOptions {
   readonly flows: Pick<FlowWindow, 'follow' | 'dropped'>;
   readonly traffic: Pick<Traffic, 'list' | 'omitted'>;
   readonly now: () => number;
+  /** Never goes back, whatever is done to the clock. */
+  readonly steady: () => number;
   readonly logger: Logger;
 }
 
-const MOST_STREAMS = 64;
+/** Of one role: who sees cannot shut out who acts. */
+const MOST_STREAMS: Readonly<Record<Role, number>> = { read: 48, admin: 16 };
 const MOST_OF_ONE_SESSION = 8;
 
 export function liveRoutes(app: FastifyInstance, options: LiveRouteOptions): void {
-  const { sessions, state, now } = options;
+  const { sessions, state, steady } = options;
   const feeds = new Feeds(options);
   const places = new Places();
 
@@ -55,7 +59,7 @@ export function liveRoutes(app: FastifyInstance, options: LiveRouteOptions): voi
           lastEventId: typeof lastEventId === 'string' ? lastEventId : undefined,
           ended: session.ended,
           permitted: () => sessions.use(session),
-          now,
+          steady,
         });
       } finally {
         leave();
@@ -76,10 +80,10 @@ class Feeds {
   of(network: string): LiveFeed {
     const known = this.#feeds.get(network);
     if (known !== undefined) return known;
-    const { flows, now, logger } = this.#options;
+    const { flows, now, steady, logger } = this.#options;
     const follow = (signal: AbortSignal) => flows.follow(network, {}, signal);
     const id = randomBytes(8).toString('hex');
-    const feed = new LiveFeed({ id, look: looker(network, this.#options), follow, now, logger });
+    const feed = new LiveFeed({ id, look: looker(network, this.#options), follow, now, steady, logger });
     this.#feeds.set(network, feed);
     return feed;
   }
@@ -115,19 +119,20 @@ function pairKey({ source, sourceHost, service, destinationHost }: TrafficStatus
 
 /** How many streams may be open at once. */
 class Places {
-  #taken = 0;
+  readonly #taken: Record<Role, number> = { read: 0, admin: 0 };
   readonly #bySession = new WeakMap<Session, number>();
 
   take(session: Session): () => void {
     const own = this.#bySession.get(session) ?? 0;
-    if (own >= MOST_OF_ONE_SESSION || this.#taken >= MOST_STREAMS) {
-      const whose = own >= MOST_OF_ONE_SESSION ? 'you have' : 'this control has';
+    const { role } = session;
+    if (own >= MOST_OF_ONE_SESSION || this.#taken[role] >= MOST_STREAMS[role]) {
+      const whose = own >= MOST_OF_ONE_SESSION ? 'you have' : 'those who are signed in with your token have';
       throw new DashboardError('too-many-streams', `${whose} too many pages with live updates open; close one`);
     }
-    this.#taken += 1;
+    this.#taken[role] += 1;
     this.#bySession.set(session, own + 1);
     return () => {
-      this.#taken -= 1;
+      this.#taken[role] -= 1;
       this.#bySession.set(session, (this.#bySession.get(session) ?? 1) - 1);
     };
   }

@@ -11,7 +11,8 @@ export interface LiveStreamOptions {
   readonly ended: AbortSignal;
   /** Asked once a second. False when whoever looks may look no longer. */
   readonly permitted: () => boolean;
-  readonly now: () => number;
+  /** Tells for how long a connection took nothing: it never goes back. */
+  readonly steady: () => number;
 }
 
 /** A connection that takes nothing for so long is gone, though its end was never heard of. */
@@ -19,7 +20,7 @@ const STUCK_MS = 30_000;
 
 /** Returns when the connection is over. */
 export async function stream({ response, feed, ...options }: LiveStreamOptions): Promise<void> {
-  const { lastEventId, ended, permitted, now } = options;
+  const { lastEventId, ended, permitted, steady } = options;
   response.writeHead(200, {
     ...ANSWER_HEADERS,
     'content-type': 'text/event-stream; charset=utf-8',
@@ -33,8 +34,8 @@ export async function stream({ response, feed, ...options }: LiveStreamOptions):
     {
       ready,
       permitted: () => {
-        stuckSinceMs = ready() ? undefined : (stuckSinceMs ?? now());
-        if (stuckSinceMs !== undefined && now() - stuckSinceMs >= STUCK_MS) response.destroy();
+        stuckSinceMs = ready() ? undefined : (stuckSinceMs ?? steady());
+        if (stuckSinceMs !== undefined && steady() - stuckSinceMs >= STUCK_MS) response.destroy();
         else if (permitted()) return true;
         else end();
         return false;

@@ -19,7 +19,9 @@ const session = (cookie: string) => dashboard.ask('/api/session', { cookie });
 describe('signing in', () => {
   test('gives a cookie that no script reads and no other site sends, and the role of the token', async () => {
     const response = await tryToken(`${TOKENS.read}\n`);
-    expect(response.headers.get('set-cookie')).toMatch(/^weft_session=[\w-]{43}; Path=\/; HttpOnly; SameSite=Strict$/);
+    expect(response.headers.get('set-cookie')).toMatch(
+      /^weft_session_07070707=[\w-]{43}; Path=\/; HttpOnly; SameSite=Strict$/,
+    );
     expect(await response.json()).toEqual({
       role: 'read',
       expiresMs: dashboard.clock + HOUR,
@@ -46,11 +48,28 @@ describe('signing in', () => {
     const response = await tryToken('wrong');
     expect(response.status).toBe(429);
     expect(await response.json()).toMatchObject({ code: 'too-many-tries' });
-    expect(dashboard.audited.filter(({ action }) => action === 'sign-in-refused').length).toBe(10);
-    expect(dashboard.audited[0]).toMatchObject({ actor: 'nobody 127.0.0.1' });
+    expect(dashboard.audited).toMatchObject([{ action: 'sign-in-refused', actor: 'nobody 127.0.0.1' }]);
     expect((await tryToken(TOKENS.admin)).status).toBe(200);
     dashboard.clock += 60_000;
     expect((await tryToken('wrong')).status).toBe(401);
+    expect(dashboard.audited.filter(({ action }) => action === 'sign-in-refused').length).toBe(2);
+  });
+
+  test('goes on with a full disk, and the log has what the audit has not', async () => {
+    dashboard.diskFull = true;
+    expect((await tryToken('wrong')).status).toBe(401);
+    const cookie = await dashboard.signIn('admin');
+    expect((await session(cookie)).status).toBe(200);
+    expect((await dashboard.ask('/api/session', { method: 'DELETE', cookie })).status).toBe(204);
+    expect((await session(cookie)).status).toBe(401);
+    const told = () => dashboard.log.split('\n').filter((line) => line.includes('"sign-in-not-recorded"'));
+    expect(told().map((line) => JSON.parse(line))).toMatchObject([
+      { action: 'sign-in', actor: 'admin 127.0.0.1' },
+      { action: 'sign-out', actor: 'admin 127.0.0.1' },
+    ]);
+    expect(dashboard.log).toContain('"refusal-not-recorded"');
+    for (let count = 0; count < 20; count += 1) await dashboard.signIn('read');
+    expect(told().length).toBe(10);
   });
 });
 
@@ -69,14 +88,57 @@ describe('a session', () => {
     const cookie = await dashboard.signIn('admin');
     const response = await dashboard.ask('/api/session', { method: 'DELETE', cookie });
     expect(response.status).toBe(204);
-    expect(response.headers.get('set-cookie')).toMatch(/^weft_session=; .*Expires=Thu, 01 Jan 1970/);
+    expect(response.headers.get('set-cookie')).toMatch(/^weft_session_07070707=; .*Expires=Thu, 01 Jan 1970/);
     expect((await session(cookie)).status).toBe(401);
     expect(dashboard.audited[0]).toMatchObject({ action: 'sign-out', actor: 'admin 127.0.0.1' });
     expect((await dashboard.ask('/api/session', { method: 'DELETE', cookie })).status).toBe(204);
+  });
+
+  test('ends though the clock is set back: idle, and in all', async () => {
+    const idle = await dashboard.signIn('read');
+    dashboard.clock -= 1_000 * HOUR;
+    dashboard.monotonic += HOUR - 1;
+    const used = await dashboard.signIn('admin');
+    dashboard.monotonic += 1;
+    expect((await session(idle)).status).toBe(401);
+    for (let uses = 0; uses < 12; uses += 1) {
+      const answer = await session(used);
+      expect(answer.status).toBe(200);
+      expect(((await answer.json()) as { expiresMs: number }).expiresMs).toBeLessThanOrEqual(dashboard.clock + HOUR);
+      dashboard.monotonic += HOUR - 1;
+    }
+    dashboard.monotonic += HOUR - 1;
+    expect((await session(used)).status).toBe(401);
   });
 
   test('of another control is none', async () => {
     await using other = await TestDashboard.start();
     expect((await session(await other.signIn('admin'))).status).toBe(401);
   });
+
+  test('stands beside that of another control at the same name', async () => {
+    await using other = await TestDashboard.start({ pin: 8 });
+    const both = `${await dashboard.signIn('read')}; ${await other.signIn('admin')}`;
+    expect(await (await session(both)).json()).toMatchObject({ role: 'read' });
+    expect(await (await other.ask('/api/session', { cookie: both })).json()).toMatchObject({ role: 'admin' });
+  });
+});
+
+test('who may only see and asks for more is in the audit, with the route and nothing of what was asked', async () => {
+  const cookie = await dashboard.signIn('read');
+  const refused = () => dashboard.audited.filter(({ action }) => action === 'call-refused');
+  for (let count = 0; count < 5; count += 1) {
+    const answer = await dashboard.ask('/api/agents/ag_secret', { method: 'DELETE', cookie });
+    expect(answer.status).toBe(403);
+  }
+  expect(refused()).toMatchObject([
+    { actor: 'read 127.0.0.1', subject: 'DELETE /api/agents/:id', network: '', detail: '' },
+  ]);
+  dashboard.clock += 60_000;
+  expect((await dashboard.ask('/api/audit', { cookie })).status).toBe(403);
+  expect(refused()[0]).toMatchObject({ subject: 'GET /api/audit' });
+  // A page that is opened asks whether it is signed in.
+  dashboard.clock += 60_000;
+  expect((await dashboard.ask('/api/session')).status).toBe(401);
+  expect(refused().length).toBe(2);
 });

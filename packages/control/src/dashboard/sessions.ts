@@ -7,7 +7,6 @@ import type { Role } from './api.ts';
 
 export interface Session {
   readonly role: Role;
-  readonly startedMs: number;
   /** Aborts when it is over, for whichever reason. */
   readonly ended: AbortSignal;
 }
@@ -29,24 +28,26 @@ export const SESSION_LIMITS: SessionLimits = { each: 500, idleMs: 3_600_000, abs
 
 interface Kept extends Session {
   readonly key: string;
+  readonly startedMs: number;
   readonly ending: AbortController;
   usedMs: number;
 }
 
 export class Sessions {
-  readonly #now: () => number;
+  readonly #steady: () => number;
   readonly #limits: SessionLimits;
   /** By hash of the secret, oldest first. */
   readonly #kept = new Map<string, Kept>();
 
-  constructor(now: () => number, limits: SessionLimits = SESSION_LIMITS) {
-    this.#now = now;
+  /** By a clock that never goes back: one that does would prolong what is to end. */
+  constructor(steady: () => number, limits: SessionLimits = SESSION_LIMITS) {
+    this.#steady = steady;
     this.#limits = limits;
   }
 
   /** When there are too many of this role, the oldest makes room. */
   open(role: Role): NewSession {
-    const now = this.#now();
+    const now = this.#steady();
     const alike = [...this.#kept.values()].filter((one) => one.role === role && this.#live(one, now));
     for (const oldest of alike.slice(0, Math.max(0, alike.length - this.#limits.each + 1))) this.#end(oldest);
     const secret = randomBytes(32).toString('base64url');
@@ -69,10 +70,9 @@ export class Sessions {
     return session.ended.aborted ? false : this.#use(session as Kept);
   }
 
-  /** When it is over if it is not used any more. */
-  expiresMs(session: Session): number {
-    const { startedMs, usedMs } = session as Kept;
-    return Math.min(startedMs + this.#limits.absoluteMs, usedMs + this.#limits.idleMs);
+  /** For how long it is still good if it is not used any more. */
+  remainingMs(session: Session): number {
+    return Math.max(0, this.#endsMs(session as Kept) - this.#steady());
   }
 
   end(session: Session): void {
@@ -84,16 +84,20 @@ export class Sessions {
   }
 
   #use(session: Kept): boolean {
-    const now = this.#now();
+    const now = this.#steady();
     if (!this.#live(session, now)) return false;
     session.usedMs = now;
     return true;
   }
 
   #live(session: Kept, now: number): boolean {
-    if (now < this.expiresMs(session)) return true;
+    if (now < this.#endsMs(session)) return true;
     this.#end(session);
     return false;
+  }
+
+  #endsMs({ startedMs, usedMs }: Kept): number {
+    return Math.min(startedMs + this.#limits.absoluteMs, usedMs + this.#limits.idleMs);
   }
 
   #end(session: Kept): void {

@@ -1,16 +1,23 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
-import { emptyState, mesh, service, tcp } from '../netmap/network.fixture.ts';
+import { describe, expect, test } from 'vitest';
+import { emptyState, joinHost, mesh, service, tcp } from '../netmap/network.fixture.ts';
+import type { StateStore } from '../state/types.ts';
 import { installedBinaries, type StartSources, startCommands } from './start-commands.ts';
 
 const listening = { host: '127.0.0.1', port: 7400 };
-const text = (sources: Partial<StartSources>): string => {
+const sources = ({ current: state }: StateStore): StartSources => ({
+  listening,
+  adminTokenPath: '/data/admin.token',
+  state,
+  binaries: undefined,
+});
+const text = (changes: Partial<StartSources>): string => {
   const state = emptyState().current;
-  const all = { listening, adminTokenPath: '/data/admin.token', state, binaries: undefined, ...sources };
+  const all = { listening, adminTokenPath: '/data/admin.token', state, binaries: undefined, ...changes };
   return startCommands(all)
-    .commands.map(({ command }) => command)
+    .networks.flatMap(({ commands }) => commands.map(({ command }) => command))
     .join('\n');
 };
 
@@ -33,10 +40,49 @@ test('they find weft where it is installed, and else leave it to PATH', () => {
   expect(text({})).toMatch(/^weft apply /);
 });
 
-test('they replace no network that is in use', () => {
-  const state = emptyState();
-  expect(text({ state: state.current })).toContain('network: prod\n');
-  state.apply(mesh({ services: [service('redis', 'private', tcp(6379))] }), { dryRun: false, actor: 'admin' });
-  expect(text({ state: state.current })).toContain('network: prod-2\n');
-  expect(text({ state: state.current })).toContain('--network prod-2 ');
+describe('taken anew after each step', () => {
+  const change = { dryRun: false, actor: 'admin' };
+
+  test('they stay in the network that the first one made', () => {
+    const state = emptyState();
+    const first = startCommands(sources(state)).networks;
+    expect(first).toMatchObject([{ name: 'prod', service: 'hello' }]);
+    expect(first[0]?.commands.length).toBe(3);
+    state.apply(mesh({ services: [service('hello', 'private', tcp(8765))] }), change);
+    const [second, ...others] = startCommands(sources(state)).networks;
+    expect(others).toEqual([]);
+    expect(second).toEqual({ ...first[0], commands: first[0]?.commands.slice(1) });
+    joinHost(state, 'prod', { host: 'one', services: ['hello'] });
+    expect(startCommands(sources(state)).networks).toEqual([]);
+  });
+
+  test('they find weft again: the shell may be another', () => {
+    const state = emptyState();
+    state.apply(mesh({ services: [service('hello', 'private', tcp(8765))] }), change);
+    expect(text({ state: state.current, binaries: '/opt/weft' })).toMatch(/^export PATH=\/opt\/weft:"\$PATH"\n\(umask/);
+  });
+
+  test('they replace no mesh of somebody: they let its own services be run', () => {
+    const state = emptyState();
+    const ports = [...tcp(6379), { protocol: 'udp', first: 53, last: 53 } as const];
+    state.apply(mesh({ services: [service('mailer', 'worker'), service('redis', 'private', ports)] }), change);
+    const told = text({ state: state.current });
+    expect(told).not.toContain('weft apply');
+    expect(told).toContain('--network prod --services mailer,redis > redis.token)');
+    expect(told).toContain('redis: { targets: { 6379: "127.0.0.1:6379", 53/udp: "127.0.0.1:53" } }');
+    expect(told).toContain('weft up --join-file redis.token --config redis.agent.yaml');
+  });
+
+  test('an empty network is given the example, under its own name', () => {
+    const state = emptyState();
+    state.apply(mesh({ network: 'blue' }), change);
+    expect(text({ state: state.current })).toContain('network: blue\n');
+  });
+
+  test('of a great many services the token is for one', () => {
+    const state = emptyState();
+    const services = Array.from({ length: 30 }, (_, index) => service(`app-${index}`, 'private', tcp(1_000 + index)));
+    state.apply(mesh({ services }), change);
+    expect(text({ state: state.current })).toMatch(/--services app-\d+ > /);
+  });
 });

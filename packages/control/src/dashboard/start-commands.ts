@@ -1,10 +1,11 @@
 /** The commands that bring up the first service on the host where control runs, for a POSIX shell. */
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { formatHostPort, type HostPort } from '@weft/proto';
+import { formatHostPort, formatPortRange, type HostPort, type Service } from '@weft/proto';
+import { byText } from '../order.ts';
 import { isWildcard } from '../rpc/token-addresses.ts';
-import type { State } from '../state/types.ts';
-import type { StartView } from './api.ts';
+import type { NetworkState, State } from '../state/types.ts';
+import type { StartNetwork, StartView } from './api.ts';
 
 export interface StartSources {
   /** Where control listens. */
@@ -17,26 +18,68 @@ export interface StartSources {
 
 /** Not one that another program is likely to have. */
 const PORT = 8765;
+/** Of more services than these a token is made for one alone: its line is to be read. */
+const MOST_NAMES = 20;
+const MOST_PORTS = 8;
 
-export function startCommands({ listening, adminTokenPath, state, binaries }: StartSources): StartView {
-  const network = unusedNetwork(state);
-  const control = `--control ${quoted(reachable(listening))} --admin-token-file ${quoted(adminTokenPath)}`;
+/** Of each network that nobody joined, so that who goes on in the middle goes on in the same. */
+export function startCommands(sources: StartSources): StartView {
+  const { networks } = sources.state;
+  if (networks.size === 0) return { networks: [forExample('prod', true, sources)] };
+  const unjoined = [...networks.values()].filter(({ agents }) => agents.size === 0);
+  return { networks: unjoined.map((network) => forNetwork(network, sources)) };
+}
+
+function forNetwork(network: NetworkState, sources: StartSources): StartNetwork {
+  const services = Array.from(network.services.values(), ({ service }) => service);
+  const [first] = services.toSorted((one, other) => Number(one.kind === 'worker') - Number(other.kind === 'worker'));
+  if (first === undefined) return forExample(network.name, true, sources);
+  if (services.length === 1 && isExample(first)) return forExample(network.name, false, sources);
+  const names = services.length > MOST_NAMES ? [first.name] : services.map(({ name }) => name).sort(byText);
+  const token = `${first.name}.token`;
   return {
+    name: network.name,
+    service: first.name,
     commands: [
       {
-        title: 'Declare a network with one private service, hello',
-        command: lines(
-          ...(binaries === undefined ? [] : [`export PATH=${quoted(binaries)}:"$PATH"`]),
-          `weft apply ${control} -f - <<'EOF'`,
-          `network: ${network}`,
-          'services:',
-          `  hello: { kind: private, ports: [${PORT}] }`,
-          'EOF',
-        ),
+        title: `Make a join token for ${names.length === 1 ? first.name : 'its services'}, in a file that nobody else can read`,
+        command: lines(...findWeft(sources), createToken(sources, network.name, names, token)),
       },
       {
+        title: `Beside what serves ${first.name}, start the agent, as long as it is to run; its file says where ${first.name} listens`,
+        command: lines(
+          `cat > ${first.name}.agent.yaml <<'EOF'`,
+          'services:',
+          `  ${first.name}: ${targets(first)}`,
+          'EOF',
+          `weft up --join-file ${token} --config ${first.name}.agent.yaml`,
+        ),
+      },
+    ],
+  };
+}
+
+/** A program that answers, and the agent beside it. `declares`: and the mesh that it is a service of. */
+function forExample(network: string, declares: boolean, sources: StartSources): StartNetwork {
+  const declare = {
+    title: 'Declare a network with one private service, hello',
+    command: lines(
+      ...findWeft(sources),
+      `weft apply ${controlOptions(sources)} -f - <<'EOF'`,
+      `network: ${network}`,
+      'services:',
+      `  hello: { kind: private, ports: [${PORT}] }`,
+      'EOF',
+    ),
+  };
+  return {
+    name: network,
+    service: 'hello',
+    commands: [
+      ...(declares ? [declare] : []),
+      {
         title: 'Make a join token, in a file that nobody else can read',
-        command: `(umask 077; weft token create ${control} --network ${network} --services hello > hello.token)`,
+        command: lines(...(declares ? [] : findWeft(sources)), createToken(sources, network, ['hello'], 'hello.token')),
       },
       {
         title: 'Start a program that answers, and the agent beside it; Ctrl-C ends both',
@@ -53,24 +96,38 @@ export function startCommands({ listening, adminTokenPath, state, binaries }: St
   };
 }
 
+function isExample({ name, kind, ports }: Service): boolean {
+  return name === 'hello' && kind === 'private' && ports.map(formatPortRange).join() === String(PORT);
+}
+
+/** To be changed where the program listens elsewhere. A port that is left out is the same port on localhost. */
+function targets({ ports }: Service): string {
+  const single = ports.filter(({ first, last }) => first === last).slice(0, MOST_PORTS);
+  if (single.length === 0) return '{}';
+  const each = single.map((port) => `${formatPortRange(port)}: "127.0.0.1:${port.first}"`);
+  return `{ targets: { ${each.join(', ')} } }`;
+}
+
+function createToken(sources: StartSources, network: string, services: readonly string[], file: string): string {
+  const scope = `--network ${network} --services ${services.join(',')}`;
+  return `(umask 077; weft token create ${controlOptions(sources)} ${scope} > ${file})`;
+}
+
+function controlOptions({ listening, adminTokenPath }: StartSources): string {
+  return `--control ${quoted(reachable(listening))} --admin-token-file ${quoted(adminTokenPath)}`;
+}
+
+/** The first command of a page may be the first of a shell. */
+function findWeft({ binaries }: StartSources): string[] {
+  return binaries === undefined ? [] : [`export PATH=${quoted(binaries)}:"$PATH"`];
+}
+
 /** Where npm puts the commands of what it installed, above this module; undefined when weft is not among them. */
 export function installedBinaries(from: string = import.meta.dirname): string | undefined {
   for (let folder = from; ; folder = dirname(folder)) {
     const binaries = join(folder, 'node_modules', '.bin');
     if (existsSync(join(binaries, 'weft'))) return binaries;
     if (dirname(folder) === folder) return undefined;
-  }
-}
-
-/** An apply replaces what a network has: the example must not be one that is in use. */
-function unusedNetwork({ networks }: State): string {
-  const used = (name: string): boolean => {
-    const network = networks.get(name);
-    return network !== undefined && (network.services.size > 0 || network.agents.size > 0);
-  };
-  for (let number = 1; ; number += 1) {
-    const name = number === 1 ? 'prod' : `prod-${number}`;
-    if (!used(name)) return name;
   }
 }
 

@@ -118,6 +118,7 @@ function agentView(agent: AgentState, tags: readonly string[], now: LiveAgent | 
     lastSeenMs: now?.lastSeenMs ?? 0,
     version: now?.version || agent.version,
     enforcedRevision: now?.enforcedRevision ?? 0,
+    enforcedSinceMs: now?.enforcedSinceMs ?? 0,
     behindSinceMs: now?.behindSinceMs ?? 0,
     services: agent.services,
     gateway: agent.gateway,

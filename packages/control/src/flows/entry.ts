@@ -1,6 +1,7 @@
 /** The thread of flows: writes what it is given, answers questions. An error that nobody foresaw ends it; control starts it again. */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import type { FromThread, ThreadStart, ToThread } from './messages.ts';
+import { COLUMNS } from './packing.ts';
 import { FlowStore } from './store.ts';
 
 /** How often old segments are looked for when nothing is written. */
@@ -18,11 +19,11 @@ async function runThread({ directory, limits, restore }: ThreadStart, main: Mess
   const life = new AbortController();
 
   let left = restore === 0 ? 0 : RESTORED;
-  for (const network of left === 0 ? [] : store.networks()) {
+  for (const network of left === 0 ? [] : store.networks) {
     const limit = Math.min(restore, left);
     if (limit === 0) break;
     const { packed } = await store.query(network, { filter: {}, limit }, life.signal);
-    left -= packed.rows.length === 0 ? 0 : limit;
+    left -= packed.rows.length / COLUMNS;
     tell({ type: 'restored', packed }, [packed.rows.buffer]);
   }
 

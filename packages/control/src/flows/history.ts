@@ -43,8 +43,8 @@ export class Histogram {
     if (sort === SORT.denied) bucket.denied += flows;
     else bucket.allowed += flows;
     if (sort === SORT.failed) bucket.failed += flows;
-    bucket.bytesSent += sent;
-    bucket.bytesReceived += received;
+    bucket.bytesSent = countable(bucket.bytesSent + sent);
+    bucket.bytesReceived = countable(bucket.bytesReceived + received);
   }
 
   get buckets(): FlowBucket[] {
@@ -52,6 +52,11 @@ export class Histogram {
       .filter(({ allowed, denied }) => allowed + denied > 0)
       .sort((one, other) => one.startMs - other.startMs);
   }
+}
+
+/** What the wire and the page can carry: a sum is never more, whatever agents tell. */
+function countable(sum: number): number {
+  return Math.min(Math.max(0, Math.round(sum)), Number.MAX_SAFE_INTEGER);
 }
 
 function columns(fromMinute: number, toMinute: number, minutes: number): number {

@@ -30,8 +30,9 @@ export interface KeeperOptions {
   readonly mostQueued?: number;
 }
 
-/** How long records are gathered before they are sent, and how many. */
+/** How long records are gathered before they are sent, when nobody waits and when somebody does, and how many. */
 const GATHER_MS = 200;
+const HASTE_MS = 20;
 const PACK = 2_000;
 /** What waits for a thread that lags: over a minute of the heaviest load that control is made for. */
 const MOST_QUEUED = 200_000;
@@ -63,6 +64,10 @@ export class FlowKeeper {
   readonly #thread: FlowThread;
   #gathering = new FlowPacker();
   #timer: NodeJS.Timeout | undefined;
+  /** Whether somebody waits for what is gathered. */
+  #hasty: boolean = false;
+  /** It was gathered for long enough, but the thread is busy: more may join until that is ready. */
+  #due: boolean = false;
   readonly #packs: Pack[] = [];
   #underWay: Pack | undefined;
   /** Records and characters in packs that are not written yet. */
@@ -102,7 +107,22 @@ export class FlowKeeper {
     }
     this.#gathering.add(network, record, standing);
     if (this.#gathering.records >= PACK) this.#pack();
-    else this.#timer ??= setTimeout(() => this.#pack(), GATHER_MS).unref();
+    else this.#timer ??= setTimeout(() => this.#packWhenFree(), GATHER_MS).unref();
+  }
+
+  /** Calls back once, when all that was added before this call is on disk or counted as lost; at once when it is already. */
+  whenSettled(done: () => void): void {
+    const gathering = this.#gathering.records > 0;
+    const pack = this.#packed + (gathering ? 1 : 0);
+    if (pack <= this.#settled) {
+      done();
+      return;
+    }
+    this.#settling.add({ pack, resolve: done });
+    if (!gathering || this.#hasty) return;
+    this.#hasty = true;
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#packWhenFree(), HASTE_MS).unref();
   }
 
   async query(network: string, query: FlowQuery, signal: AbortSignal): Promise<FoundFlows> {
@@ -123,6 +143,8 @@ export class FlowKeeper {
     const settled = this.#thread.isReady ? this.#allSettled(AbortSignal.timeout(CLOSE_MS)) : this.#pack();
     this.#closed = true;
     await settled;
+    // Nobody is told that what is lost now is settled: an agent may send it again.
+    this.#settling.clear();
     for (const pack of this.#packs.splice(0)) this.#losePack(pack, 'control stopped before they were written');
     if (this.#underWay !== undefined) this.#losePack(this.#underWay, 'control stopped before they were written');
     this.#failAsked(new FlowsError('closed', 'control is stopping'));
@@ -170,9 +192,16 @@ export class FlowKeeper {
     });
   }
 
+  #packWhenFree(): void {
+    this.#due = true;
+    if (this.#underWay === undefined && this.#packs.length === 0 && this.#thread.isReady) this.#pack();
+  }
+
   #pack(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    this.#hasty = false;
+    this.#due = false;
     const { records, characters } = this.#gathering;
     if (records === 0) return;
     this.#packs.push({ packed: this.#gathering.pack(), characters });
@@ -185,6 +214,10 @@ export class FlowKeeper {
 
   #send(): void {
     if (this.#underWay !== undefined || !this.#thread.isReady) return;
+    if (this.#due && this.#packs.length === 0) {
+      this.#pack();
+      return;
+    }
     this.#underWay = this.#packs.shift();
     // Copied, not moved: it is counted here should the thread end.
     if (this.#underWay !== undefined) this.#tell({ type: 'write', packed: this.#underWay.packed });
@@ -278,7 +311,9 @@ export class FlowKeeper {
     this.#queued -= pack.packed.rows.length / COLUMNS;
     this.#characters -= pack.characters;
     for (const waiter of this.#settling) {
-      if (waiter.pack <= this.#settled) waiter.resolve();
+      if (waiter.pack > this.#settled) continue;
+      this.#settling.delete(waiter);
+      waiter.resolve();
     }
   }
 

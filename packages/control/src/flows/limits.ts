@@ -2,7 +2,7 @@
 export interface FlowLimits {
   /** Older records go. */
   readonly maxAgeMs: number;
-  /** Bytes on disk; the oldest go first. */
+  /** Bytes on disk of all networks; the oldest of the one that holds most go first. */
   readonly maxBytes: number;
   readonly segmentRecords: number;
   readonly segmentMs: number;
@@ -18,7 +18,7 @@ export const FLOW_LIMITS: FlowLimits = {
   segmentShapes: 50_000,
 };
 
-/** So that the window shrinks by a part of it when it is full, and not by all. */
-export function segmentBytes({ maxBytes }: FlowLimits): number {
-  return Math.floor(maxBytes / 8);
+/** A network that has its share makes room by a part of that, and not by all; and no segment is so small that it is all tables. */
+export function segmentBytes({ maxBytes }: FlowLimits, networks: number): number {
+  return Math.floor(maxBytes / Math.min(8 * Math.max(1, networks), 1_024));
 }

@@ -30,7 +30,10 @@ export function createFlowWindow(newest = 10_000, now: () => number = Date.now):
     return ring;
   };
   const window: FlowWindow = {
-    add: (network, host, records, dropped) => ringOf(network).add(host, records, dropped),
+    add(network, host, records, dropped, settled) {
+      ringOf(network).add(host, records, dropped);
+      settled?.();
+    },
     async query(network, { filter, fromMs = 0, toMs = Infinity, before = Infinity, limit }) {
       const found = held
         .filter((flow) => flow.network === network && flow.cursor < before && flow.atMs >= fromMs && flow.atMs < toMs)

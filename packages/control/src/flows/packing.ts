@@ -125,9 +125,9 @@ export function* unpack({ shapes, details, rows }: PackedFlows): Generator<Unpac
 }
 
 /** New records of each network in what was packed; those that replace another are no loss of their own. */
-export function countNew({ shapes, rows }: PackedFlows, from = 0): Map<string, number> {
+export function countNew({ shapes, rows }: PackedFlows): Map<string, number> {
   const counts = new Map<string, number>();
-  for (let start = from * COLUMNS; start < rows.length; start += COLUMNS) {
+  for (let start = 0; start < rows.length; start += COLUMNS) {
     const network = shapes[rows[start + ROW.shape] ?? 0]?.network ?? '';
     if (rows[start + ROW.replaces] === 0) counts.set(network, (counts.get(network) ?? 0) + 1);
   }

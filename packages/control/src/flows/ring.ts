@@ -4,6 +4,7 @@
  * exactly what it missed.
  */
 import { type FlowFilter, type FlowRecord, passesFilter } from '@weft/proto';
+import { ResendMemory } from './resend-memory.ts';
 import type { KeptFlow, WatchedFlow } from './types.ts';
 
 /** Told of each record as it is taken; answers where the new one stands. */
@@ -29,17 +30,21 @@ export class FlowRing {
   readonly #numbers = new Map<string, number>();
   /** Records ever taken; record number n stands in slot n modulo capacity. */
   #added = 0;
+  readonly #known: ResendMemory;
   readonly #watchers = new Set<Watcher>();
 
-  constructor(capacity: number, sink: RingSink) {
+  /** `known`: how many records to know again, more than are held. */
+  constructor(capacity: number, sink: RingSink, known: () => number = () => 0) {
     this.#capacity = capacity;
     this.#sink = sink;
+    this.#known = new ResendMemory(known);
   }
 
   add(host: string, records: readonly FlowRecord[], dropped: number): void {
     this.dropped += dropped;
     for (const record of records) {
       const told = this.#numbers.get(flowKey(record));
+      if (this.#known.sees(record)) continue;
       if (told === undefined) this.#append({ record, cursor: this.#sink.added(record) });
       else if (record.destinationHost === host) this.#replace(told, record);
     }
@@ -48,6 +53,7 @@ export class FlowRing {
 
   /** A record of before a restart; nobody watches yet, and the disk has it. */
   restore(flow: KeptFlow): void {
+    this.#known.sees(flow.record);
     this.#append(flow);
   }
 

@@ -1,53 +1,86 @@
 /** The files of the window: which segments there are, and which could not be read. */
-import { chmodSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { chmodSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { isServiceName } from '@weft/proto';
 
 export interface SegmentFile {
+  readonly network: string;
   readonly number: number;
   readonly path: string;
 }
 
+/** A folder for each network: its name is a label of lower case letters, digits and hyphens, and so can stand in a path. */
 export class SegmentDirectory {
   readonly path: string;
+  /** Paths of what was set aside. */
+  #damaged: string[] = [];
 
   /** Makes it when it is not there. */
   constructor(path: string) {
     this.path = path;
-    mkdirSync(path, { recursive: true, mode: 0o700 });
-    chmodSync(path, 0o700);
+    makeFolder(path);
   }
 
-  /** By number. Other files are not ours. */
+  /** By network and number. Other files are not ours. */
   segments(): SegmentFile[] {
-    return readdirSync(this.path)
-      .filter((name) => /^\d{4,15}\.db$/.test(name))
-      .map((name) => ({ number: Number.parseInt(name, 10), path: join(this.path, name) }))
-      .sort((one, other) => one.number - other.number);
+    const found: SegmentFile[] = [];
+    this.#damaged = [];
+    for (const entry of readdirSync(this.path, { withFileTypes: true })) {
+      const network = entry.name;
+      if (!entry.isDirectory() || !isServiceName(network)) continue;
+      for (const name of readdirSync(join(this.path, network))) {
+        const path = join(this.path, network, name);
+        if (name.endsWith('.db.damaged')) this.#damaged.push(path);
+        else if (/^\d{4,15}\.db$/.test(name)) found.push({ network, number: Number.parseInt(name, 10), path });
+      }
+    }
+    return found.sort((one, other) => compare(one.network, other.network) || one.number - other.number);
   }
 
-  pathOf(number: number): string {
-    return join(this.path, `${String(number).padStart(4, '0')}.db`);
+  /** Where a new segment goes; its folder is made. */
+  place(network: string, number: number): string {
+    if (!isServiceName(network)) throw new RangeError(`${JSON.stringify(network)} is no network's name`);
+    const folder = join(this.path, network);
+    makeFolder(folder);
+    return join(folder, `${String(number).padStart(4, '0')}.db`);
   }
 
   /** Keeps what could not be read for whoever wants to look into it. */
   setAside(path: string): void {
     for (const suffix of ['-wal', '-shm', '-journal']) rmSync(path + suffix, { force: true });
-    renameSync(path, `${path}.damaged`);
+    const aside = `${path}.damaged`;
+    renameSync(path, aside);
+    if (!this.#damaged.includes(aside)) this.#damaged.push(aside);
   }
 
+  /** And the folder, when it was the last in it. */
   remove(path: string): void {
     for (const suffix of ['', '-wal', '-shm', '-journal']) rmSync(path + suffix, { force: true });
+    this.#damaged = this.#damaged.filter((one) => one !== path);
+    try {
+      rmdirSync(dirname(path));
+    } catch {
+      // Others are in it.
+    }
   }
 
   /** Removes segments set aside before that time; answers the bytes of the rest, oldest first. */
   damaged(beforeMs: number): { readonly path: string; readonly bytes: number }[] {
-    const files = readdirSync(this.path).filter((name) => name.endsWith('.db.damaged'));
-    return files.sort().flatMap((name) => {
-      const path = join(this.path, name);
-      const { mtimeMs, size } = statSync(path);
-      if (mtimeMs >= beforeMs) return [{ path, bytes: size }];
-      rmSync(path, { force: true });
-      return [];
-    });
+    const left: { path: string; bytes: number; mtimeMs: number }[] = [];
+    for (const path of this.#damaged) {
+      const file = statSync(path, { throwIfNoEntry: false });
+      if (file !== undefined && file.mtimeMs >= beforeMs) left.push({ path, bytes: file.size, mtimeMs: file.mtimeMs });
+      else this.remove(path);
+    }
+    return left.sort((one, other) => one.mtimeMs - other.mtimeMs);
   }
+}
+
+function makeFolder(path: string): void {
+  mkdirSync(path, { recursive: true, mode: 0o700 });
+  chmodSync(path, 0o700);
+}
+
+function compare(one: string, other: string): number {
+  return one < other ? -1 : Number(one > other);
 }

@@ -9,7 +9,6 @@ import { COLUMNS, type FlowPacker, type FlowShape, ROW, splitId } from './packin
 import type { Segment } from './segment.ts';
 
 export interface SegmentQuery {
-  readonly network: string;
   readonly filter: FlowFilter;
   readonly fromMs: number;
   readonly toMs: number;
@@ -72,8 +71,10 @@ class Reader {
   byId(id: string, from: number, to: number): void {
     const [high, low] = splitId(id);
     if (Number.isNaN(high) || Number.isNaN(low)) return;
-    const rows = this.#segment.statement(BY_ID).all(from, to, high | 0, low | 0) as unknown as number[][];
-    for (const row of rows) {
+    // Whoever begins flows chooses their identifiers: any number of records may bear this one.
+    const rows = this.#segment.statement(BY_ID).iterate(from, to, high | 0, low | 0);
+    for (const row of rows as Iterable<unknown> as Iterable<number[]>) {
+      if (this.#found.records >= this.#limit) return;
       const shape = this.#segment.shapes().shapes[(row[1] ?? 0) - 1];
       if (shape !== undefined && this.#passes(shape, row)) this.#take(row);
     }
@@ -136,10 +137,10 @@ class Reader {
   }
 
   #verdict(shape: FlowShape): Verdict {
-    const { verdicts, network, filter } = this.#query;
+    const { verdicts, filter } = this.#query;
     let verdict = verdicts.get(shape);
     if (verdict === undefined) {
-      verdict = shape.network === network ? verdictOf(filter, shape) : 'fails';
+      verdict = verdictOf(filter, shape);
       verdicts.set(shape, verdict);
     }
     return verdict;
@@ -147,7 +148,7 @@ class Reader {
 
   #passes(shape: FlowShape, row: readonly (number | null)[]): boolean {
     const { id: _, ...filter } = this.#query.filter;
-    return shape.network === this.#query.network && passesFilter(filter, whole(shape, this.#detail(row[10] ?? null)));
+    return passesFilter(filter, whole(shape, this.#detail(row[10] ?? null)));
   }
 
   #take(row: readonly number[]): void {

@@ -16,12 +16,12 @@ const TABLES = `
   CREATE TABLE segment (base_ms INTEGER NOT NULL);
   CREATE TABLE shapes (
     id INTEGER PRIMARY KEY, grp INTEGER NOT NULL, records INTEGER NOT NULL,
-    network TEXT NOT NULL, source TEXT NOT NULL, source_host TEXT NOT NULL, service TEXT NOT NULL, instance TEXT NOT NULL,
+    source TEXT NOT NULL, source_host TEXT NOT NULL, service TEXT NOT NULL, instance TEXT NOT NULL,
     destination_host TEXT NOT NULL, port INTEGER NOT NULL, protocol TEXT NOT NULL, verdict TEXT NOT NULL, rule TEXT NOT NULL,
     outcome TEXT NOT NULL, digest TEXT NOT NULL
   );
   CREATE TABLE details (id INTEGER PRIMARY KEY, words TEXT NOT NULL, lowered TEXT);
-  CREATE TABLE groups (id INTEGER PRIMARY KEY, network TEXT NOT NULL, source TEXT, service TEXT, sort INTEGER NOT NULL);
+  CREATE TABLE groups (id INTEGER PRIMARY KEY, source TEXT, service TEXT, sort INTEGER NOT NULL);
   CREATE TABLE minutes (
     grp INTEGER NOT NULL, minute INTEGER NOT NULL, flows INTEGER NOT NULL, sent REAL NOT NULL, received REAL NOT NULL,
     PRIMARY KEY (grp, minute)

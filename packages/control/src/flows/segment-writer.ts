@@ -1,7 +1,7 @@
 /** Writes records into a segment: rows, the shapes they are of, and the sums of their minutes, all in one transaction. */
 import { MINUTE_MS, SORT } from './history.ts';
 import { COLUMNS, type FlowShape, type PackedFlows, ROW, shapeKey } from './packing.ts';
-import type { Segment } from './segment.ts';
+import { rowsOf, type Segment } from './segment.ts';
 import { digestOf } from './shapes.ts';
 
 /** Details that are remembered, so that one that comes again is not written again. */
@@ -24,23 +24,25 @@ interface Sum {
 
 export class SegmentWriter {
   readonly segment: Segment;
-  /** By key, and by group's key. */
+  /** By digest, and by group's key: the names themselves, as long as a peer may make them, are held elsewhere, bounded. */
   readonly #shapeIds = new Map<string, number>();
   readonly #groupIds = new Map<string, number>();
   readonly #detailIds = new Map<string, number>();
+  /** Of the pack that is written. */
+  readonly #ofPack = new Map<FlowShape, number>();
   /** Records that shapes gained in this transaction, and sums of minutes. */
   readonly #gained = new Map<number, number>();
   readonly #sums = new Map<number, Sum>();
 
   constructor(segment: Segment) {
     this.segment = segment;
-    segment.shapes().shapes.forEach((shape, index) => {
-      this.#shapeIds.set(shapeKey(shape.network, shape), index + 1);
-    });
-    for (const [id, network, source, service, sort] of segment
-      .statement('SELECT id, network, source, service, sort FROM groups')
-      .all() as unknown as [number, string, string | null, string | null, number][]) {
-      this.#groupIds.set(groupKey(network, source, service, sort), id);
+    for (const [id, digest] of rowsOf(segment.statement('SELECT id, digest FROM shapes').iterate())) {
+      this.#shapeIds.set(String(digest), Number(id));
+    }
+    for (const [id, source, service, sort] of segment
+      .statement('SELECT id, source, service, sort FROM groups')
+      .all() as unknown as [number, string | null, string | null, number][]) {
+      this.#groupIds.set(groupKey(source, service, sort), id);
     }
   }
 
@@ -65,6 +67,8 @@ export class SegmentWriter {
       // After some failures, such as a full disk, SQLite has rolled back by itself.
       if (segment.database.isTransaction) segment.database.exec('ROLLBACK');
       throw error;
+    } finally {
+      this.#ofPack.clear();
     }
   }
 
@@ -127,11 +131,11 @@ export class SegmentWriter {
 
   #count(shape: number, atMs: number, flows: number, sent: number, received: number): void {
     const known = this.segment.shapes();
-    const { network, verdict, outcome } = known.shapes[shape - 1] as FlowShape;
+    const { verdict, outcome } = known.shapes[shape - 1] as FlowShape;
     known.counts[shape - 1] = (known.counts[shape - 1] ?? 0) + flows;
     this.#gained.set(shape, (this.#gained.get(shape) ?? 0) + flows);
     const minute = Math.floor(atMs / MINUTE_MS);
-    const whole = this.#groupId(network, null, null, sortOf(verdict, outcome));
+    const whole = this.#groupId(null, null, sortOf(verdict, outcome));
     for (const group of [known.groups[shape - 1] ?? 0, whole]) {
       const key = group * MINUTES + minute;
       const sum = this.#sums.get(key);
@@ -156,22 +160,25 @@ export class SegmentWriter {
   }
 
   #shapeId(shape: FlowShape): number {
-    const key = shapeKey(shape.network, shape);
-    const known = this.#shapeIds.get(key);
-    if (known !== undefined) return known;
-    const { network, source, sourceHost, service, instance, destinationHost, port, protocol, verdict, rule, outcome } =
-      shape;
+    const written = this.#ofPack.get(shape);
+    if (written !== undefined) return written;
+    const digest = digestOf(shapeKey(shape.network, shape));
+    const id = this.#shapeIds.get(digest) ?? this.#insertShape(shape, digest);
+    this.#ofPack.set(shape, id);
+    return id;
+  }
+
+  #insertShape(shape: FlowShape, digest: string): number {
+    const { source, sourceHost, service, instance, destinationHost, port, protocol, verdict, rule, outcome } = shape;
     // In memory first: loaded after the row is written, they would hold it twice.
     this.segment.shapes();
-    const group = this.#groupId(network, source, service, sortOf(verdict, outcome));
+    const group = this.#groupId(source, service, sortOf(verdict, outcome));
     const id = this.#shapeIds.size + 1;
-    const digest = digestOf(key);
     this.segment
-      .statement('INSERT INTO shapes VALUES (?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)')
+      .statement('INSERT INTO shapes VALUES (?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)')
       .run(
         id,
         group,
-        network,
         source,
         sourceHost,
         service,
@@ -185,16 +192,16 @@ export class SegmentWriter {
         digest,
       );
     this.segment.addShape(shape, digest, group);
-    this.#shapeIds.set(key, id);
+    this.#shapeIds.set(digest, id);
     return id;
   }
 
-  #groupId(network: string, source: string | null, service: string | null, sort: number): number {
-    const key = groupKey(network, source, service, sort);
+  #groupId(source: string | null, service: string | null, sort: number): number {
+    const key = groupKey(source, service, sort);
     let id = this.#groupIds.get(key);
     if (id === undefined) {
       id = this.#groupIds.size + 1;
-      this.segment.statement('INSERT INTO groups VALUES (?, ?, ?, ?, ?)').run(id, network, source, service, sort);
+      this.segment.statement('INSERT INTO groups VALUES (?, ?, ?, ?)').run(id, source, service, sort);
       this.#groupIds.set(key, id);
     }
     return id;
@@ -225,8 +232,8 @@ function shapeAt({ shapes, rows }: PackedFlows, index: number): FlowShape {
   return shape;
 }
 
-function groupKey(network: string, source: string | null, service: string | null, sort: number): string {
-  return `${network}\n${source ?? '\n'}\n${service ?? '\n'}\n${sort}`;
+function groupKey(source: string | null, service: string | null, sort: number): string {
+  return `${source ?? '\n'}\n${service ?? '\n'}\n${sort}`;
 }
 
 const FAILURES: ReadonlySet<string> = new Set(['no-instance', 'not-listening', 'unreachable', 'overloaded', 'cut']);

@@ -3,14 +3,15 @@ import { closeSync, existsSync, openSync, rmSync, statSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { SegmentDamagedError } from './errors.ts';
 import type { FlowShape } from './packing.ts';
+import type { SegmentFile } from './segment-directory.ts';
 import { checkTables, createTables } from './segment-schema.ts';
 import type { SegmentShapes, ShapeInterner } from './shapes.ts';
 
-/** Kibibytes of pages held in memory: while it is written, its indexes; later only what a query walks through. */
-const WRITING_CACHE = 24_576;
+/** Kibibytes of pages held in memory for what a query walks through; while it is written, its indexes need more. */
 const READING_CACHE = 1_024;
 
 export class Segment {
+  readonly network: string;
   readonly number: number;
   readonly path: string;
   /** When its first record came; others are told relative to it. */
@@ -21,15 +22,16 @@ export class Segment {
   lastMs: number;
   records: number;
   bytes = 0;
-  /** It gets no new records. */
-  sealed = true;
+  /** It is open for new records. */
+  writing: boolean = false;
   readonly #interner: ShapeInterner;
   #database: DatabaseSync | undefined;
   #statements = new Map<string, StatementSync>();
   #shapes: SegmentShapes | undefined;
   #gone: boolean = false;
 
-  private constructor(path: string, number: number, database: DatabaseSync, interner: ShapeInterner) {
+  private constructor({ network, number, path }: SegmentFile, database: DatabaseSync, interner: ShapeInterner) {
+    this.network = network;
     this.path = path;
     this.number = number;
     this.#database = database;
@@ -43,16 +45,15 @@ export class Segment {
   }
 
   /** A new and empty one, to be written. */
-  static create(path: string, number: number, baseMs: number, interner: ShapeInterner): Segment {
+  static create(file: SegmentFile, baseMs: number, interner: ShapeInterner): Segment {
+    const { path } = file;
     // SQLite gives its side files the mode of the database, so making it 0600 first covers all.
     closeSync(openSync(path, 'wx', 0o600));
     const database = new DatabaseSync(path);
     try {
-      database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -${WRITING_CACHE}`);
+      database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL');
       createTables(database, baseMs);
-      const segment = new Segment(path, number, database, interner);
-      segment.sealed = false;
-      return segment;
+      return new Segment(file, database, interner);
     } catch (error) {
       database.close();
       // Nothing was in it, and a disk that is full has no room for empty files.
@@ -62,10 +63,10 @@ export class Segment {
   }
 
   /** Throws when it is damaged, or no segment. */
-  static open(path: string, number: number, interner: ShapeInterner): Segment {
-    const database = openDatabase(path);
+  static open(file: SegmentFile, interner: ShapeInterner): Segment {
+    const database = openDatabase(file.path);
     try {
-      return new Segment(path, number, database, interner);
+      return new Segment(file, database, interner);
     } catch (error) {
       database.close();
       throw error;
@@ -116,7 +117,7 @@ export class Segment {
       [number, number, number, string]
     >) {
       const known = this.#interner.find(digest);
-      const read = known ?? shapeOfRow(whole.get(id) as unknown as (number | string)[]);
+      const read = known ?? shapeOfRow(this.network, whole.get(id) as unknown as (number | string)[]);
       loaded.shapes.push(this.#interner.intern(digest, read));
       loaded.counts.push(records);
       loaded.groups.push(group);
@@ -146,15 +147,21 @@ export class Segment {
   seal(): void {
     this.#statements.clear();
     this.database.exec(`PRAGMA journal_mode = DELETE; PRAGMA cache_size = -${READING_CACHE}; PRAGMA shrink_memory`);
-    this.sealed = true;
+    this.writing = false;
     this.measure();
   }
 
-  /** It may be written on after a restart. */
+  /** It may be written on after it was closed, or after a restart. */
   unseal(): void {
+    if (this.writing) return;
     this.#statements.clear();
-    this.database.exec(`PRAGMA journal_mode = WAL; PRAGMA cache_size = -${WRITING_CACHE}`);
-    this.sealed = false;
+    this.database.exec('PRAGMA journal_mode = WAL');
+    this.writing = true;
+  }
+
+  /** Kibibytes of pages held in memory, until it is sealed or closed. */
+  holdPages(kibibytes: number): void {
+    this.database.exec(`PRAGMA cache_size = -${kibibytes}`);
   }
 
   /** It is opened again when it is asked for. */
@@ -162,6 +169,7 @@ export class Segment {
     this.#statements.clear();
     this.#database?.close();
     this.#database = undefined;
+    this.writing = false;
   }
 
   /** For good. */
@@ -205,20 +213,20 @@ function sizeOf(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }
 
-function shapeOfRow(row: readonly (number | string | null)[]): FlowShape {
+function shapeOfRow(network: string, row: readonly (number | string | null)[]): FlowShape {
   const text = (at: number): string => row[at] as string;
   return {
-    network: text(3),
-    source: text(4),
-    sourceHost: text(5),
-    service: text(6),
-    instance: text(7),
-    destinationHost: text(8),
-    port: row[9] as number,
+    network,
+    source: text(3),
+    sourceHost: text(4),
+    service: text(5),
+    instance: text(6),
+    destinationHost: text(7),
+    port: row[8] as number,
     // Written by control itself, out of a record that was checked.
-    protocol: row[10] as FlowShape['protocol'],
-    verdict: row[11] as FlowShape['verdict'],
-    rule: text(12),
-    outcome: row[13] as FlowShape['outcome'],
+    protocol: row[9] as FlowShape['protocol'],
+    verdict: row[10] as FlowShape['verdict'],
+    rule: text(11),
+    outcome: row[12] as FlowShape['outcome'],
   };
 }

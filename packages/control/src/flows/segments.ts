@@ -1,6 +1,9 @@
-/** The segments there are, the newest of which is written: opened and closed, kept within bounds, set aside when damaged. */
+/**
+ * The segments there are, each of one network, the newest of which is written: opened and closed, kept within bounds, set aside
+ * when damaged.
+ */
 import { SegmentDamagedError } from './errors.ts';
-import { rowsOf, Segment } from './segment.ts';
+import { Segment } from './segment.ts';
 import { SegmentDirectory } from './segment-directory.ts';
 import { ShapeInterner } from './shapes.ts';
 import type { KeptFlows } from './types.ts';
@@ -21,47 +24,54 @@ export class SegmentList {
   readonly #directory: SegmentDirectory;
   readonly #trouble: (trouble: StoreTrouble) => void;
   readonly #interner = new ShapeInterner();
-  /** Oldest first; the last is written. */
-  #segments: Segment[] = [];
-  #nextNumber = 1;
+  /** Of each network, oldest first; the last is written. */
+  readonly #networks = new Map<string, Segment[]>();
+  /** The highest number that each network has given. */
+  readonly #numbers = new Map<string, number>();
   #damagedBytes = 0;
 
   constructor(directory: string, trouble: (trouble: StoreTrouble) => void) {
     this.#trouble = trouble;
     this.#directory = new SegmentDirectory(directory);
-    for (const { number, path } of this.#directory.segments()) {
-      this.#nextNumber = number + 1;
+    for (const file of this.#directory.segments()) {
+      this.#numbers.set(file.network, file.number);
       try {
-        const segment = Segment.open(path, number, this.#interner);
+        const segment = Segment.open(file, this.#interner);
         segment.close();
-        this.#segments.push(segment);
+        segment.measure();
+        this.#append(segment);
       } catch (error) {
-        if (isDamage(error)) this.#rename(path, error);
+        if (isDamage(error)) this.#rename(file.path, error);
         // It may be sound, and be read at the next start.
-        else trouble({ event: 'flows-segment-unreadable', path, message: String(error) });
+        else trouble({ event: 'flows-segment-unreadable', path: file.path, message: String(error) });
       }
     }
-    // It is written on.
-    const { newest } = this;
-    if (newest !== undefined) this.read(newest, () => newest.unseal());
   }
 
-  get newest(): Segment | undefined {
-    return this.#segments.at(-1);
+  /** Networks that any record is of. */
+  get networks(): string[] {
+    return [...this.#networks.keys()];
+  }
+
+  newestOf(network: string): Segment | undefined {
+    return this.#networks.get(network)?.at(-1);
   }
 
   /** The highest cursor. */
   get last(): number {
-    return Math.max(0, ...this.#segments.map(({ last }) => last));
+    let last = 0;
+    for (const segment of this.#all()) last = Math.max(last, segment.last);
+    return last;
   }
 
   get kept(): KeptFlows {
-    const filled = this.#segments.filter(({ records }) => records > 0);
-    return {
-      records: filled.reduce((sum, { records }) => sum + records, 0),
-      oldestMs: filled[0]?.baseMs ?? 0,
-      diskBytes: this.#segments.reduce((sum, { bytes }) => sum + bytes, this.#damagedBytes),
-    };
+    let [records, oldestMs, diskBytes] = [0, Infinity, this.#damagedBytes];
+    for (const segment of this.#all()) {
+      records += segment.records;
+      diskBytes += segment.bytes;
+      if (segment.records > 0) oldestMs = Math.min(oldestMs, segment.baseMs);
+    }
+    return { records, oldestMs: records === 0 ? 0 : oldestMs, diskBytes };
   }
 
   /** Whether more shapes in memory would soon push others out. */
@@ -69,34 +79,28 @@ export class SegmentList {
     return this.#loaded() > (SHAPES * 3) / 4;
   }
 
-  /** Networks that any record is of. */
-  networks(): Set<string> {
-    const names = new Set<string>();
-    for (const segment of this.newestFirst()) {
-      this.read(segment, () => {
-        for (const [network] of rowsOf(segment.statement('SELECT DISTINCT network FROM groups').all())) {
-          names.add(String(network));
-        }
-      });
-    }
-    return names;
+  /** As they are now; whoever walks them over several turns looks whether each is still there. */
+  newestFirst(network: string): Segment[] {
+    return (this.#networks.get(network) ?? []).toReversed();
   }
 
-  /** As they are now; whoever walks them over several turns looks whether each is still there. */
-  newestFirst(): Segment[] {
-    return this.#segments.toReversed();
+  /** Those of all networks. */
+  allNewestFirst(): Segment[] {
+    return [...this.#all()].sort((one, other) => other.lastMs - one.lastMs);
   }
 
   /** The one that holds this cursor. */
-  of(cursor: number): Segment | undefined {
-    return this.#segments.find((segment) => segment.holds(cursor));
+  of(network: string, cursor: number): Segment | undefined {
+    return this.#networks.get(network)?.find((segment) => segment.holds(cursor));
   }
 
   /** A new and empty one, to be written. */
-  create(baseMs: number): Segment {
-    const number = this.#nextNumber++;
-    const segment = Segment.create(this.#directory.pathOf(number), number, baseMs, this.#interner);
-    this.#segments.push(segment);
+  create(network: string, baseMs: number): Segment {
+    const number = (this.#numbers.get(network) ?? 0) + 1;
+    const path = this.#directory.place(network, number);
+    this.#numbers.set(network, number);
+    const segment = Segment.create({ network, number, path }, baseMs, this.#interner);
+    this.#append(segment);
     return segment;
   }
 
@@ -116,34 +120,58 @@ export class SegmentList {
     this.#rename(segment.path, cause);
   }
 
-  /** Removes what came before that time, and the oldest of what takes more space than that. */
+  /**
+   * Removes what came before that time, and while all takes more space than that, the oldest of the network that takes most: a
+   * network with no more than its share is never that one, so that nobody pushes out what others did.
+   */
   retain(beforeMs: number, maxBytes: number): void {
-    this.newest?.measure();
-    const damaged = this.#directory.damaged(beforeMs);
-    this.#damagedBytes = damaged.reduce((sum, { bytes }) => sum + bytes, 0);
-    for (const { path, bytes } of damaged) {
-      if (this.kept.diskBytes <= maxBytes) break;
-      this.#directory.remove(path);
-      this.#damagedBytes -= bytes;
-    }
-    for (const segment of [...this.#segments]) {
+    for (const segment of [...this.#all()]) {
       if (segment.lastMs < beforeMs) this.#remove(segment);
     }
-    // The one that is written grows to an eighth of the bound at most, and so it is not this one's turn.
-    while (this.#segments.length > 1 && this.kept.diskBytes > maxBytes) this.#remove(this.#segments[0] as Segment);
+    const damaged = this.#directory.damaged(beforeMs);
+    this.#damagedBytes = damaged.reduce((sum, { bytes }) => sum + bytes, 0);
+    let { diskBytes } = this.kept;
+    for (const { path, bytes } of damaged) {
+      if (diskBytes <= maxBytes) break;
+      this.#directory.remove(path);
+      this.#damagedBytes -= bytes;
+      diskBytes -= bytes;
+    }
+    while (diskBytes > maxBytes) {
+      const [oldest] = this.#largest();
+      if (oldest === undefined) break;
+      diskBytes -= oldest.bytes;
+      this.#remove(oldest);
+    }
+    this.#holdLess(undefined);
   }
 
   close(): void {
-    for (const segment of this.#segments) segment.close();
+    for (const segment of this.#all()) segment.close();
   }
 
-  /** Keeps what is held in memory within bounds, least of all taking it from the one just used. */
-  #holdLess(used: Segment): void {
+  *#all(): Generator<Segment> {
+    for (const segments of this.#networks.values()) yield* segments;
+  }
+
+  /** Segments of the network that takes most space. */
+  #largest(): readonly Segment[] {
+    let largest: readonly Segment[] = [];
+    let most = -1;
+    for (const segments of this.#networks.values()) {
+      const bytes = segments.reduce((sum, segment) => sum + segment.bytes, 0);
+      if (bytes > most) [largest, most] = [segments, bytes];
+    }
+    return largest;
+  }
+
+  /** Keeps what is held in memory within bounds, least of all taking it from the one just used and those that are written. */
+  #holdLess(used: Segment | undefined): void {
     if (this.#interner.full) {
       this.#interner.clear();
-      for (const segment of this.#segments) segment.forgetShapes();
+      for (const segment of this.#all()) segment.forgetShapes();
     }
-    const others = this.#segments.slice(0, -1).filter((segment) => segment !== used);
+    const others = [...this.#all()].filter((segment) => segment !== used && !segment.writing);
     let open = others.filter(({ isOpen }) => isOpen).length;
     for (const segment of others) {
       if (open < OPEN) break;
@@ -151,14 +179,24 @@ export class SegmentList {
       segment.close();
       open -= 1;
     }
+    let loaded = this.#loaded();
     for (const segment of others) {
-      if (this.#loaded() <= SHAPES) break;
+      if (loaded <= SHAPES) break;
+      loaded -= segment.loadedShapes?.shapes.length ?? 0;
       segment.forgetShapes();
     }
   }
 
   #loaded(): number {
-    return this.#segments.reduce((sum, { loadedShapes }) => sum + (loadedShapes?.shapes.length ?? 0), 0);
+    let loaded = 0;
+    for (const { loadedShapes } of this.#all()) loaded += loadedShapes?.shapes.length ?? 0;
+    return loaded;
+  }
+
+  #append(segment: Segment): void {
+    const segments = this.#networks.get(segment.network);
+    if (segments === undefined) this.#networks.set(segment.network, [segment]);
+    else segments.push(segment);
   }
 
   #remove(segment: Segment): void {
@@ -168,7 +206,9 @@ export class SegmentList {
 
   #abandon(segment: Segment): void {
     segment.abandon();
-    this.#segments = this.#segments.filter((one) => one !== segment);
+    const left = (this.#networks.get(segment.network) ?? []).filter((one) => one !== segment);
+    if (left.length > 0) this.#networks.set(segment.network, left);
+    else this.#networks.delete(segment.network);
   }
 
   #rename(path: string, cause: unknown): void {

@@ -1,4 +1,5 @@
 import {
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -12,9 +13,10 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { StatementSync } from 'node:sqlite';
 import { type FlowRecord, passesFilter } from '@weft/proto';
 import fc from 'fast-check';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, expect, test, vi } from 'vitest';
 import { anyFilter, anyFlow, flow } from './flow.fixture.ts';
 import { FLOW_LIMITS, type FlowLimits } from './limits.ts';
 import { createFlowWindow } from './memory-window.fixture.ts';
@@ -73,9 +75,20 @@ class TestStore {
   }
 
   get files(): string[] {
-    return readdirSync(this.directory)
+    return this.filesOf('prod');
+  }
+
+  filesOf(network: string): string[] {
+    const folder = join(this.directory, network);
+    if (!existsSync(folder)) return [];
+    return readdirSync(folder)
       .filter((name) => !/-(wal|shm|journal)$/.test(name))
       .sort();
+  }
+
+  bytesOf(network: string): number {
+    const folder = join(this.directory, network);
+    return this.filesOf(network).reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);
   }
 }
 
@@ -227,10 +240,8 @@ test('the oldest segments go when they are too old, and when all is too much', a
   expect(diskBytes).toBeLessThan(2_000_000);
   expect(diskBytes).toBeGreaterThan(1_000_000);
   expect(records).toBeGreaterThan(5_000);
-  const onDisk = readdirSync(small.directory).reduce(
-    (sum, name) => sum + statSync(join(small.directory, name)).size,
-    0,
-  );
+  const folder = join(small.directory, 'prod');
+  const onDisk = readdirSync(folder).reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);
   // Its index of the log is not counted.
   expect(onDisk).toBeLessThan(diskBytes + 65_536);
   expect((await small.starts({ limit: 1 }))[0]).toBe(60_000);
@@ -241,7 +252,9 @@ test('files are for nobody else, and a start goes on where the last ended', asyn
   const disk = new TestStore({ segmentRecords: 4 });
   disk.write('prod', flows(1, 6));
   expect(statSync(disk.directory).mode & 0o777).toBe(0o700);
-  for (const name of readdirSync(disk.directory)) expect(statSync(join(disk.directory, name)).mode & 0o777).toBe(0o600);
+  const folder = join(disk.directory, 'prod');
+  expect(statSync(folder).mode & 0o777).toBe(0o700);
+  for (const name of readdirSync(folder)) expect(statSync(join(folder, name)).mode & 0o777).toBe(0o600);
   disk.store.close();
   const again = new TestStore({ segmentRecords: 4 }, disk.directory);
   expect(again.store.last).toBe(6);
@@ -259,7 +272,7 @@ test.each<[string, (path: string) => void]>([
   const disk = new TestStore({ segmentRecords: 10 });
   disk.write('prod', flows(1, 30));
   disk.store.close();
-  damage(join(disk.directory, '0002.db'));
+  damage(join(disk.directory, 'prod', '0002.db'));
   const again = new TestStore({ segmentRecords: 10 }, disk.directory);
   expect(await again.starts()).toEqual([...flows(1, 10), ...flows(21, 30)].map(({ startedMs }) => startedMs).reverse());
   expect(again.files).toEqual(['0001.db', '0002.db.damaged', '0003.db']);
@@ -271,7 +284,7 @@ test('a segment that cannot be opened now stays for the next start, and the rest
   const disk = new TestStore({ segmentRecords: 10 });
   disk.write('prod', flows(1, 30));
   disk.store.close();
-  const path = join(disk.directory, '0002.db');
+  const path = join(disk.directory, 'prod', '0002.db');
   renameSync(path, `${path}.kept`);
   mkdirSync(path);
   const again = new TestStore({ segmentRecords: 10 }, disk.directory);
@@ -289,7 +302,7 @@ test('a segment that cannot be opened now stays for the next start, and the rest
 test('a segment that is damaged under way is set aside; the question is answered from the rest', async () => {
   const disk = new TestStore({ segmentRecords: 2_000 });
   disk.write('prod', flows(1, 6_000));
-  const path = join(disk.directory, '0002.db');
+  const path = join(disk.directory, 'prod', '0002.db');
   const { size } = statSync(path);
   disk.store.close();
   const again = new TestStore({ segmentRecords: 2_000 }, disk.directory);
@@ -305,10 +318,11 @@ test('a segment that is damaged under way is set aside; the question is answered
 test('what the disk does not take is counted by network, told, and does not end the thread', async () => {
   const disk = new TestStore({ segmentRecords: 2 });
   disk.write('prod', flows(1, 2));
-  // The place of the next segment is taken.
-  writeFileSync(join(disk.directory, '0002.db'), '');
+  // The places of the next segments are taken.
+  mkdirSync(join(disk.directory, 'dev'));
+  for (const taken of ['prod/0002.db', 'dev/0001.db']) writeFileSync(join(disk.directory, taken), '');
   const packer = new FlowPacker();
-  for (const [index, network] of ['prod', 'dev', 'dev'].entries()) {
+  for (const [index, network] of ['prod', 'dev', 'dev', 'other', '../elsewhere'].entries()) {
     packer.add(network, flow(index + 3), { cursor: index + 3, atMs: disk.nowMs, replaces: false });
   }
   const lost = disk.store.write(packer.pack());
@@ -316,11 +330,16 @@ test('what the disk does not take is counted by network, told, and does not end 
     new Map([
       ['prod', 1],
       ['dev', 2],
+      ['../elsewhere', 1],
     ]),
   );
-  expect(disk.troubles).toMatchObject([{ event: 'flows-not-written' }]);
-  expect(disk.write('prod', flows(6, 6))).toEqual(new Map());
-  expect(await disk.starts()).toEqual([6, 2, 1]);
+  expect(disk.troubles.map(({ event }) => event)).toEqual(Array(3).fill('flows-not-written'));
+  // The trouble of one network is not another's.
+  expect((await disk.found('other')).flows).toHaveLength(1);
+  expect(existsSync(join(disk.directory, '..', 'elsewhere'))).toBe(false);
+  disk.cursor = 7;
+  expect(disk.write('prod', flows(8, 8))).toEqual(new Map());
+  expect(await disk.starts()).toEqual([8, 2, 1]);
   disk.store.close();
 });
 
@@ -344,5 +363,68 @@ test('a clock that is set back keeps times in order within a segment', async () 
   disk.write('prod', flows(5, 6));
   expect(await disk.starts({ toMs: disk.nowMs + 1 })).toEqual([6, 5]);
   expect(await disk.starts()).toEqual([6, 5, 4, 3, 2, 1]);
+  disk.store.close();
+});
+
+test('a network that is told of without end pushes out its own records only', async () => {
+  const disk = new TestStore({ maxBytes: 4_000_000 });
+  for (const quiet of ['quiet', 'small']) disk.write(quiet, flows(1, 500));
+  for (let from = 1; from < 200_000; from += 2_000) disk.write('prod', flows(from, from + 1_999));
+  expect(disk.store.kept.diskBytes).toBeLessThanOrEqual(4_000_000);
+  expect(disk.files[0]).not.toBe('0001.db');
+  for (const quiet of ['quiet', 'small']) expect((await disk.found(quiet)).flows).toHaveLength(500);
+  // A second one takes from the first until they have the same, and the first does not vanish.
+  for (let from = 1; from < 200_000; from += 2_000) disk.write('loud', flows(from, from + 1_999));
+  for (const quiet of ['quiet', 'small']) expect((await disk.found(quiet)).flows).toHaveLength(500);
+  expect(disk.bytesOf('prod')).toBeGreaterThan(1_000_000);
+  disk.store.close();
+  const again = new TestStore({}, disk.directory);
+  expect(new Set(again.store.networks)).toEqual(new Set(['loud', 'prod', 'quiet', 'small']));
+  // A folder goes with the last of its records.
+  again.nowMs += 25 * 3_600_000;
+  again.store.retain();
+  expect(readdirSync(again.directory)).toEqual([]);
+  again.store.close();
+});
+
+test('networks that nothing is told of are closed: few files are open, whatever their number', async () => {
+  const disk = new TestStore();
+  const networks = Array.from({ length: 50 }, (_, index) => `net-${index}`);
+  const logs = (): number =>
+    networks.filter((network) => existsSync(join(disk.directory, network, '0001.db-wal'))).length;
+  for (const round of [1, 2]) for (const network of networks) disk.write(network, flows(round * 10, round * 10 + 4));
+  expect(logs()).toBe(32);
+  disk.nowMs += 61_000;
+  disk.store.retain();
+  expect(logs()).toBe(0);
+  for (const network of networks) {
+    expect((await disk.found(network)).flows).toHaveLength(10);
+    disk.write(network, flows(40, 41));
+    expect(disk.filesOf(network)).toEqual(['0001.db']);
+  }
+  expect(disk.store.kept.records).toBe(50 * 12);
+  disk.store.close();
+});
+
+test('records that all bear one identifier are not all read', async () => {
+  const disk = new TestStore();
+  disk.write(
+    'prod',
+    flows(1, 3_000).map((record) => ({ ...record, id: 'ffffffffffffffff' })),
+  );
+  const all = vi.spyOn(StatementSync.prototype, 'all');
+  const { flows: found, older } = await disk.found('prod', { filter: { id: 'ffffffffffffffff' }, limit: 3 });
+  expect([found.length, older]).toEqual([3, true]);
+  expect(Math.max(0, ...all.mock.results.map(({ value }) => (value as unknown[]).length))).toBeLessThan(10);
+  all.mockRestore();
+  disk.store.close();
+});
+
+test('sums of bytes stay what can be told', async () => {
+  const disk = new TestStore();
+  const huge = Array.from({ length: 100 }, (_, index) => flow(index, { bytesSent: 2 ** 48, bytesReceived: 5 }));
+  disk.write('prod', huge);
+  const { buckets } = await disk.store.history('prod', { buckets: 1 }, NEVER);
+  expect(buckets).toMatchObject([{ allowed: 100, bytesSent: Number.MAX_SAFE_INTEGER, bytesReceived: 500 }]);
   disk.store.close();
 });

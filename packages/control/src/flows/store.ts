@@ -4,12 +4,13 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Histogram } from './history.ts';
-import { type FlowLimits, segmentBytes } from './limits.ts';
+import type { FlowLimits } from './limits.ts';
 import { readMinutes } from './minute-reader.ts';
-import { COLUMNS, countNew, FlowPacker, type FlowShape, type PackedFlows, ROW } from './packing.ts';
+import { COLUMNS, FlowPacker, type FlowShape, type PackedFlows, ROW } from './packing.ts';
 import type { Segment } from './segment.ts';
 import { readSegment, type Verdict } from './segment-reader.ts';
 import { SegmentWriter } from './segment-writer.ts';
+import { SegmentWriters } from './segment-writers.ts';
 import { isDamage, SegmentList, type StoreTrouble } from './segments.ts';
 import type { FlowHistory, FlowQuery, HistoryQuery, KeptFlows } from './types.ts';
 
@@ -29,18 +30,15 @@ export interface FoundRows {
   readonly older: boolean;
 }
 
-/** A clock that is set back by more begins a segment anew. */
-const CLOCK_BACK_MS = 60_000;
-
 export class FlowStore {
   readonly #options: StoreOptions;
   readonly #segments: SegmentList;
-  /** Of the segment that is written; made anew after a failure, since it may know what is not on disk. */
-  #writer: SegmentWriter | undefined;
+  readonly #writers: SegmentWriters;
 
   constructor(options: StoreOptions) {
     this.#options = options;
     this.#segments = new SegmentList(options.directory, options.trouble);
+    this.#writers = new SegmentWriters(this.#segments, options.limits);
     this.retain();
   }
 
@@ -55,24 +53,13 @@ export class FlowStore {
 
   /** Writes all of it, as far as the disk takes it; answers how many new records of each network it did not. */
   write(packed: PackedFlows): Map<string, number> {
-    const count = packed.rows.length / COLUMNS;
-    let index = 0;
-    try {
-      while (index < count) index = this.#writeSome(packed, index, count);
-      this.#replaceElsewhere(packed);
-      return new Map();
-    } catch (error) {
-      this.#writer = undefined;
-      const { newest } = this.#segments;
-      if (newest !== undefined && isDamage(error)) this.#segments.setAside(newest, error);
-      else {
-        const path = newest?.path ?? this.#options.directory;
-        this.#options.trouble({ event: 'flows-not-written', path, message: String(error) });
-      }
-      return countNew(packed, index);
-    } finally {
-      this.retain();
+    const lost = new Map<string, number>();
+    for (const [network, indexes] of rowsByNetwork(packed)) {
+      const records = this.#writeRows(network, packed, indexes);
+      if (records > 0) lost.set(network, records);
     }
+    this.retain();
+    return lost;
   }
 
   /** The newest that pass, and whether there is another. */
@@ -80,8 +67,8 @@ export class FlowStore {
     const { filter, fromMs = 0, toMs = Infinity, before = Infinity, limit } = query;
     const found = new FlowPacker();
     const verdicts = new Map<FlowShape, Verdict>();
-    const asked = { network, filter, fromMs, toMs, before, verdicts };
-    for (const segment of this.#segments.newestFirst()) {
+    const asked = { filter, fromMs, toMs, before, verdicts };
+    for (const segment of this.#segments.newestFirst(network)) {
       if (segment.gone || segment.first >= before) continue;
       this.#segments.read(segment, () => readSegment(segment, asked, found, limit + 1));
       if (found.records > limit) break;
@@ -95,10 +82,10 @@ export class FlowStore {
 
   async history(network: string, query: HistoryQuery, signal: AbortSignal): Promise<FlowHistory> {
     const histogram = new Histogram(query, this.kept, this.#options.now());
-    for (const segment of this.#segments.newestFirst()) {
+    for (const segment of this.#segments.newestFirst(network)) {
       if (segment.gone) continue;
       this.#segments.read(segment, () => {
-        for (const sum of readMinutes(segment, network, query, histogram.fromMinute, histogram.toMinute)) {
+        for (const sum of readMinutes(segment, query, histogram.fromMinute, histogram.toMinute)) {
           histogram.add(sum);
         }
       });
@@ -109,13 +96,13 @@ export class FlowStore {
   }
 
   /** Networks that any record is of. */
-  networks(): Set<string> {
-    return this.#segments.networks();
+  get networks(): readonly string[] {
+    return this.#segments.networks;
   }
 
   /** Reads the shapes of all segments, so that the first rare filter need not; newest first, and as far as they are held. */
   async warm(signal: AbortSignal): Promise<void> {
-    for (const segment of this.#segments.newestFirst()) {
+    for (const segment of this.#segments.allNewestFirst()) {
       await nextTurn();
       if (signal.aborted || this.#segments.isNearlyFull) return;
       if (!segment.gone) this.#segments.read(segment, () => segment.shapes());
@@ -126,72 +113,83 @@ export class FlowStore {
   retain(): void {
     const { limits, now } = this.#options;
     this.#segments.retain(now() - limits.maxAgeMs, limits.maxBytes);
-    if (this.#writer?.segment.gone === true) this.#writer = undefined;
+    this.#writers.retain(now());
   }
 
   close(): void {
     this.#segments.close();
   }
 
-  #writeSome(packed: PackedFlows, from: number, count: number): number {
-    const { limits } = this.#options;
-    const at = (index: number, column: number): number => packed.rows[index * COLUMNS + column] ?? 0;
-    const writer = this.#writerAt(at(from, ROW.atMs));
+  /** Writes these rows, which are of one network; answers how many of its new records are lost. */
+  #writeRows(network: string, packed: PackedFlows, indexes: readonly number[]): number {
+    let written = 0;
+    try {
+      while (written < indexes.length) written = this.#writeSome(network, packed, indexes, written);
+      this.#replaceElsewhere(network, packed, indexes);
+      return 0;
+    } catch (error) {
+      const newest = this.#segments.newestOf(network);
+      this.#writers.forget(network);
+      if (newest !== undefined && isDamage(error)) this.#segments.setAside(newest, error);
+      else {
+        const path = newest?.path ?? this.#options.directory;
+        this.#options.trouble({ event: 'flows-not-written', path, message: String(error) });
+      }
+      return indexes.slice(written).filter((index) => packed.rows[index * COLUMNS + ROW.replaces] === 0).length;
+    }
+  }
+
+  #writeSome(network: string, packed: PackedFlows, indexes: readonly number[], from: number): number {
+    const at = (place: number, column: number): number => packed.rows[(indexes[place] ?? 0) * COLUMNS + column] ?? 0;
+    const writer = this.#writers.at(network, at(from, ROW.atMs), this.#options.now());
     const { segment } = writer;
-    let index = from;
+    let place = from;
     writer.transaction(() => {
-      for (; index < count; index += 1) {
-        if (at(index, ROW.replaces) === 1) {
-          if (segment.holds(at(index, ROW.cursor))) writer.replace(packed, index);
+      for (; place < indexes.length; place += 1) {
+        const index = indexes[place] ?? 0;
+        if (at(place, ROW.replaces) === 1) {
+          if (segment.holds(at(place, ROW.cursor))) writer.replace(packed, index);
           continue;
         }
-        if (index > from && isFull(writer, at(index, ROW.atMs), limits)) return;
+        if (place > from && this.#writers.isFull(writer, at(place, ROW.atMs))) return;
         writer.insert(packed, index);
       }
     });
-    return index;
+    segment.measure();
+    return place;
   }
 
   /** Words on records of segments that are not written any more: few, and each segment's in one transaction. */
-  #replaceElsewhere(packed: PackedFlows): void {
+  #replaceElsewhere(network: string, packed: PackedFlows, indexes: readonly number[]): void {
+    const newest = this.#segments.newestOf(network);
     const elsewhere = new Map<Segment, number[]>();
-    for (let index = 0; index < packed.rows.length / COLUMNS; index += 1) {
+    for (const index of indexes) {
       if (packed.rows[index * COLUMNS + ROW.replaces] !== 1) continue;
-      const segment = this.#segments.of(packed.rows[index * COLUMNS + ROW.cursor] ?? 0);
-      if (segment === undefined || segment === this.#writer?.segment) continue;
+      const segment = this.#segments.of(network, packed.rows[index * COLUMNS + ROW.cursor] ?? 0);
+      if (segment === undefined || segment === newest) continue;
       const known = elsewhere.get(segment);
       if (known === undefined) elsewhere.set(segment, [index]);
       else known.push(index);
     }
-    for (const [segment, indexes] of elsewhere) {
+    for (const [segment, others] of elsewhere) {
       this.#segments.read(segment, () => {
         const writer = new SegmentWriter(segment);
         writer.transaction(() => {
-          for (const index of indexes) writer.replace(packed, index);
+          for (const index of others) writer.replace(packed, index);
         });
       });
     }
   }
-
-  #writerAt(atMs: number): SegmentWriter {
-    const { newest } = this.#segments;
-    if (newest?.sealed === false) {
-      this.#writer ??= new SegmentWriter(newest);
-      if (!isFull(this.#writer, atMs, this.#options.limits)) return this.#writer;
-      this.#writer = undefined;
-      newest.seal();
-    }
-    this.#writer = new SegmentWriter(this.#segments.create(atMs));
-    return this.#writer;
-  }
 }
 
-function isFull({ segment, shapes }: SegmentWriter, atMs: number, limits: FlowLimits): boolean {
-  return (
-    segment.records >= limits.segmentRecords ||
-    shapes >= limits.segmentShapes ||
-    atMs - segment.baseMs >= limits.segmentMs ||
-    segment.lastMs - atMs > CLOCK_BACK_MS ||
-    segment.bytes >= segmentBytes(limits)
-  );
+/** Places of each network's rows, in order. */
+function rowsByNetwork({ shapes, rows }: PackedFlows): Map<string, number[]> {
+  const places = new Map<string, number[]>();
+  for (let index = 0; index < rows.length / COLUMNS; index += 1) {
+    const network = shapes[rows[index * COLUMNS + ROW.shape] ?? -1]?.network ?? '';
+    const known = places.get(network);
+    if (known === undefined) places.set(network, [index]);
+    else known.push(index);
+  }
+  return places;
 }

@@ -105,7 +105,7 @@ export class FlowThread {
     if (this.#closing) return;
     if (!this.#wasReady) {
       this.#closing = true;
-      this.#ready.reject(new FlowsError('failed', `the window of flows could not be opened: ${cause.message}`, cause));
+      this.#ready.reject(new FlowsError('failed', unopened(this.#start.directory, cause), cause));
       return;
     }
     if (performance.now() - this.#startedMs > LIVED_MS) this.#againMs = AGAIN_MS;
@@ -114,4 +114,8 @@ export class FlowThread {
     this.#events.ended(cause, againMs);
     this.#again = setTimeout(() => this.#run({ ...this.#start, restore: 0 }), againMs).unref();
   }
+}
+
+function unopened(directory: string, { message }: Error): string {
+  return `the flows in ${directory} could not be opened: ${message}; make it a directory that control can read and write, or move it away: it holds records of past flows and nothing else, and control makes it anew`;
 }

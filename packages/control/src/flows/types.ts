@@ -69,9 +69,11 @@ export interface FlowWindow {
   /**
    * Takes ended flows of one network, oldest first, from the agent on `host`, and how many it lost on the way. When a
    * tunnel breaks, both agents may tell of a flow, for neither knows whether the other still can: the destination's word
-   * stands, the source's fills in where there is none.
+   * stands, the source's fills in where there is none. What was told before in the same words, among the newest of the network,
+   * is let go. `settled` is called once, when all of it is on disk or counted as lost, maybe before
+   * this returns; never when the window is closed before.
    */
-  add(network: string, host: string, records: readonly FlowRecord[], dropped: number): void;
+  add(network: string, host: string, records: readonly FlowRecord[], dropped: number, settled?: () => void): void;
   /** The newest that pass. Sees every record added before the call. Rejects when the signal aborts, or with FlowsError. */
   query(network: string, query: FlowQuery, signal: AbortSignal): Promise<FoundFlows>;
   history(network: string, query: HistoryQuery, signal: AbortSignal): Promise<FlowHistory>;

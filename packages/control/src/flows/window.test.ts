@@ -147,8 +147,11 @@ test('a thread that dies is started again; what it had is counted, and the rest 
   await expect(starts(window)).rejects.toMatchObject({ code: 'thread-ended' });
   expect(window.dropped('prod')).toBe(2);
   // While it is away.
-  window.add('prod', 'b', flows(13, 14), 0);
+  const settled = new Promise<number>((resolve) => {
+    window.add('prod', 'b', flows(13, 14), 0, () => resolve(window.kept.records));
+  });
   await vi.waitFor(async () => expect(await starts(window)).toEqual([...numbers(1, 10), 13, 14]), 10_000);
+  expect(await settled).toBe(12);
   expect(events).toContain('flows-thread-ended');
   await window.close();
 });
@@ -156,5 +159,51 @@ test('a thread that dies is started again; what it had is counted, and the rest 
 test('a window that cannot be opened is told at once', async () => {
   const directory = newDirectory();
   writeFileSync(directory, 'a file');
-  await expect(open(directory)).rejects.toMatchObject({ name: 'FlowsError', code: 'failed' });
+  const failed = {
+    name: 'FlowsError',
+    code: 'failed',
+    message: expect.stringMatching(/EEXIST.*; make it a directory/),
+  };
+  await expect(open(directory)).rejects.toMatchObject(failed);
+});
+
+test('what was added is settled when it is on disk, or counted as lost', async () => {
+  const entry = new URL('./idle-entry.fixture.ts', import.meta.url);
+  const settled: string[] = [];
+  const idle = await open(newDirectory(), { entry, mostQueued: 3 });
+  idle.add('prod', 'b', [], 0, () => settled.push('nothing'));
+  idle.add('prod', 'b', flows(1, 3), 0, () => settled.push('never written'));
+  idle.add('prod', 'b', flows(4, 4), 0, () => settled.push('lost after those'));
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  expect(settled).toEqual(['nothing']);
+
+  const window = await open(newDirectory());
+  const kept = await new Promise<number>((resolve) => {
+    window.add('prod', 'b', flows(1, 3), 0, () => resolve(window.kept.records));
+  });
+  expect(kept).toBe(3);
+  window.add('prod', 'b', flows(1, 3), 0, () => settled.push('told again'));
+  expect(settled).toEqual(['nothing', 'told again']);
+  await window.close();
+});
+
+test('what is sent again long after is known by its words; a flow that only bears the same identifier is another', async () => {
+  const window = await open(newDirectory(), { newest: 10 });
+  window.add('prod', 'b', flows(1, 1_000), 0);
+  window.add('prod', 'b', flows(1, 1_000), 0);
+  window.add('prod', 'b', [flow(5, { startedMs: 2_000 })], 0);
+  expect(await starts(window)).toEqual([...numbers(1, 1_000), 2_000]);
+  await window.close();
+});
+
+test('a restart knows the newest flows of every network, however many networks there are', async () => {
+  const directory = newDirectory();
+  const networks = Array.from({ length: 13 }, (_, index) => `net-${index}`);
+  const first = await open(directory);
+  for (const network of networks) first.add(network, 'b', flows(1, 2), 0);
+  await first.close();
+  const again = await open(directory);
+  for (const network of networks) again.add(network, 'b', flows(1, 2), 0);
+  for (const network of networks) expect(await all(again, network)).toHaveLength(2);
+  await again.close();
 });

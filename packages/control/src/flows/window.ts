@@ -25,6 +25,9 @@ export interface WindowOptions {
 }
 
 const NEWEST = 10_000;
+/** Of each network and of all: what is known again when it is sent again. 20 s of the heaviest load that control is made for. */
+const KNOWN = 100_000;
+const KNOWN_OF_ALL = 500_000;
 /**
  * Cursors left out at a start: more than records could have been given one, and not been written, when control was killed.
  * So no cursor ever stands for two records.
@@ -39,14 +42,18 @@ export async function openFlowWindow(options: WindowOptions): Promise<FlowWindow
   const ringOf = (network: string): FlowRing => {
     const known = rings.get(network);
     if (known !== undefined) return known;
-    const ring = new FlowRing(newest, {
-      added(record) {
-        cursor += 1;
-        keeper.add(network, record, { cursor, atMs: now(), replaces: false });
-        return cursor;
+    const ring = new FlowRing(
+      newest,
+      {
+        added(record) {
+          cursor += 1;
+          keeper.add(network, record, { cursor, atMs: now(), replaces: false });
+          return cursor;
+        },
+        replaced: (told, record) => keeper.add(network, record, { cursor: told, atMs: now(), replaces: true }),
       },
-      replaced: (told, record) => keeper.add(network, record, { cursor: told, atMs: now(), replaces: true }),
-    });
+      () => Math.min(KNOWN, KNOWN_OF_ALL / rings.size),
+    );
     rings.set(network, ring);
     return ring;
   };
@@ -66,7 +73,10 @@ export async function openFlowWindow(options: WindowOptions): Promise<FlowWindow
   if (keeper.last > 0) cursor = keeper.last + SKIPPED_CURSORS;
 
   return {
-    add: (network, host, records, dropped) => ringOf(network).add(host, records, dropped),
+    add(network, host, records, dropped, settled) {
+      ringOf(network).add(host, records, dropped);
+      if (settled !== undefined) keeper.whenSettled(settled);
+    },
     // What is added later has a higher cursor: who follows from the same turn on misses nothing, and gets nothing twice.
     query: (network, query, signal) =>
       keeper.query(network, { ...query, before: Math.min(query.before ?? Infinity, cursor + 1) }, signal),

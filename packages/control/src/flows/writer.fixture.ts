@@ -10,8 +10,6 @@ const window = await openFlowWindow({
   limits: { segmentRecords: 1_000 },
 });
 for (let from = 1; ; from += 100) {
-  window.add('prod', 'b', flows(from, from + 99), 0);
-  // A question is answered when all before it is written.
-  const { flows: newest } = await window.query('prod', { filter: {}, limit: 1 }, new AbortController().signal);
-  process.stdout.write(`${newest[0]?.record.startedMs}\n`);
+  await new Promise<void>((settled) => window.add('prod', 'b', flows(from, from + 99), 0, settled));
+  process.stdout.write(`${from + 99}\n`);
 }

@@ -46,6 +46,7 @@ function explain(question: Partial<ExplainQuestion>, world: World = {}) {
       connected: world.away?.includes(hostOf(agentId)) !== true,
       lastSeenMs: 1,
       enforcedRevision: 1,
+      enforcedSinceMs: 0,
       version: '',
       report: undefined,
       behindSinceMs: 0,

@@ -16,6 +16,8 @@ export interface LiveAgent {
   readonly lastSeenMs: number;
   /** Newest revision it acknowledged as enforced; 0 when none since control started. */
   readonly enforcedRevision: number;
+  /** When it first acknowledged that revision, by control's clock; 0 when none since control started. */
+  readonly enforcedSinceMs: number;
   /** Software version by its last Hello; empty when none. */
   readonly version: string;
   readonly report: Report | undefined;

@@ -39,6 +39,12 @@ class FakeTracer implements Tracer {
   }
 }
 
+interface AgentStream {
+  write(message: object): void;
+  on(event: 'data', heard: (message: { readonly hello: { readonly agentId: string } }) => void): void;
+  emit(event: 'error', error: object): void;
+}
+
 const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
 const SPAN_ID = 'b7ad6b7169203331';
 const PARENT = { traceId: TRACE_ID, spanId: SPAN_ID, sampled: true };
@@ -61,9 +67,13 @@ beforeAll(async () => {
   server = new Server({ interceptors: [(method, call) => rpcTracing(tracer)(method, call)] });
   server.addService(adminService as never, HANDLERS);
   server.addService(agentService as never, {
-    connect: ((call: { write(message: object): void; on(event: 'data', heard: () => void): void }) => {
+    connect: ((call: AgentStream) => {
       call.write({ challenge: { nonce: new Uint8Array(32) } });
-      call.on('data', () => call.write({ trace: { id: 1, agentId: 'a' } }));
+      call.on('data', ({ hello }) => {
+        if (hello.agentId !== 'stranger') return call.write({ trace: { id: 1, agentId: 'a' } });
+        call.write({ revoked: { reason: 'control knows no such agent' } });
+        call.emit('error', { code: status.PERMISSION_DENIED, details: 'control knows no such agent' });
+      });
     }) as UntypedHandleCall,
   });
   const port = await new Promise<number>((resolve, reject) => {
@@ -151,4 +161,19 @@ test("an agent's stream is told of from its hello to the first answer; its trace
   expect(tracer.told).toMatchObject([{ values: { 'weft.agent': 'agent-1' }, error: undefined, ended: 1 }]);
   expect(tracer.told[0]?.request.parent).toBeUndefined();
   stream.cancel();
+});
+
+test('what a stranger says to be is in no span', async () => {
+  const stream = callDuplex(agents, agentService.connect, {});
+  stream.on('error', () => {});
+  const heard = stream[Symbol.asyncIterator]();
+  await heard.next();
+  stream.write({ hello: { agentId: 'stranger' } });
+  await expect.poll(() => tracer.told[0]?.ended).toBe(1);
+  expect(tracer.told[0]?.values).toEqual({
+    'rpc.system.name': 'grpc',
+    'rpc.method': 'weft.v1.AgentService/Connect',
+    'client.address': '127.0.0.1',
+    'rpc.response.status_code': 'PERMISSION_DENIED',
+  });
 });

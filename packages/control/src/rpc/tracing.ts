@@ -1,7 +1,7 @@
 /**
  * A span for each call of weft's own services. What is asked for by streams lives for days, and a span is seen only when it
- * ends: so that of a stream goes to the first answer. Of what is said, a span carries the network's name and the agent's id,
- * never a token nor a mesh.
+ * ends: so that of a stream goes to the first answer. Of what is said, a span carries the network's name, and the agent's id
+ * once it is proven; never a token nor a mesh.
  */
 import { type Metadata, ServerInterceptingCall, type ServerInterceptor, status } from '@grpc/grpc-js';
 import { parseTraceParent, type Span, type SpanRequest, type Tracer } from '@weft/proto/observe';
@@ -18,11 +18,15 @@ const FAULTS: readonly status[] = [
   status.DATA_LOSS,
 ];
 
-/** To stand behind the check of the admin token: a stranger's call makes no span, and is in the log. */
+/**
+ * To stand behind the check of the admin token: a stranger's call of the admin service makes no span, and is in the log. Join and
+ * Connect are open to strangers and make one: with where it came from and how it ended, and with nothing that a stranger said.
+ */
 export function rpcTracing(tracer: Tracer): ServerInterceptor {
   return ({ path, responseStream }, call) => {
     if (!path.startsWith(OURS)) return new ServerInterceptingCall(call);
-    const traced: { span: Span | undefined; asked: boolean } = { span: undefined, asked: false };
+    const proven = path.startsWith(ADMIN_PREFIX);
+    const traced: Traced = { span: undefined, asked: false, claimed: undefined };
     const end = (code: status | undefined): void => {
       const { span } = traced;
       traced.span = undefined;
@@ -39,7 +43,8 @@ export function rpcTracing(tracer: Tracer): ServerInterceptor {
             proceed(metadata);
           },
           onReceiveMessage: (message, proceed) => {
-            if (!traced.asked) describe(traced.span, message as Described);
+            if (!traced.asked && proven) describe(traced.span, message as Described);
+            else if (!traced.asked) traced.claimed = claimedAgent(message as Claim);
             traced.asked = true;
             proceed(message);
           },
@@ -47,8 +52,11 @@ export function rpcTracing(tracer: Tracer): ServerInterceptor {
         });
       },
       sendMessage: (message, proceed) => {
-        // A challenge comes before the question, and a farewell with a status right behind it.
-        if (responseStream && traced.asked && !isFarewell(message)) end(undefined);
+        if (responseStream && traced.asked && isAnswer(message)) {
+          // Whoever could not prove to be the agent it named is sent nothing but a farewell.
+          if (traced.claimed !== undefined) traced.span?.set({ 'weft.agent': traced.claimed });
+          end(undefined);
+        }
         proceed(message);
       },
       sendStatus: (answer, proceed) => {
@@ -73,23 +81,37 @@ function requestOf(path: string, metadata: Metadata, remoteAddress: string | und
   return { name: method, kind: 'server', values, ...(parent === undefined ? {} : { parent }) };
 }
 
+interface Traced {
+  span: Span | undefined;
+  asked: boolean;
+  /** The agent that a caller says it is. */
+  claimed: string | undefined;
+}
+
 interface Described {
   readonly network?: unknown;
   readonly mesh?: { readonly network?: unknown } | null;
+}
+
+interface Claim {
   readonly hello?: { readonly agentId?: unknown } | null;
 }
 
 const LONGEST = 64;
 
-function describe(span: Span | undefined, { network, mesh, hello }: Described): void {
+function describe(span: Span | undefined, { network, mesh }: Described): void {
   const name = network ?? mesh?.network;
   if (typeof name === 'string' && name !== '') span?.set({ 'weft.network': name.slice(0, LONGEST) });
-  const agent = hello?.agentId;
-  if (typeof agent === 'string' && agent !== '') span?.set({ 'weft.agent': agent.slice(0, LONGEST) });
 }
 
-function isFarewell(message: unknown): boolean {
-  return typeof message === 'object' && message !== null && 'revoked' in message;
+function claimedAgent({ hello }: Claim): string | undefined {
+  const agent = hello?.agentId;
+  return typeof agent === 'string' && agent !== '' ? agent.slice(0, LONGEST) : undefined;
+}
+
+/** A challenge belongs before the question, also of a caller that does not wait for it; a farewell has a status right behind it. */
+function isAnswer(message: unknown): boolean {
+  return typeof message === 'object' && message !== null && !('challenge' in message) && !('revoked' in message);
 }
 
 function finish(span: Span, code: status): void {

@@ -19,5 +19,21 @@ export function acceptFlows(batch: pb.FlowBatch, host: string): AcceptedFlows {
   return { records, dropped, refused: batch.records.length - records.length };
 }
 
+/** Bytes of a record that count as one: twice what most have. */
+const BYTES_PER_RECORD = 512;
+/** Of its numbers. */
+const NUMBER_BYTES = 64;
+
+/** What a batch costs to take in, in records: one of long texts is several. */
+export function flowCost({ records }: pb.FlowBatch): number {
+  let bytes = 0;
+  for (const record of records) {
+    const { id, source, sourceHost, service, instance, destinationHost, rule, detail } = record;
+    const names = source.length + sourceHost.length + service.length + instance.length + destinationHost.length;
+    bytes += NUMBER_BYTES + id.length + names + rule.length + detail.length;
+  }
+  return Math.max(records.length, bytes / BYTES_PER_RECORD);
+}
+
 /** A count above this in one batch is a lie; believing it would only spoil the sum. */
 const MAX_DROPPED = 1e9;

@@ -151,7 +151,7 @@ export class Hub implements LiveAgents, EnforcementWaiter, PathTracer {
       heard: (agentId) => this.#registry.heard(agentId),
       ack: (agentId, ack) => this.#acknowledged(agentId, ack),
       report: (agentId, report) => this.#reported(agentId, report),
-      flows: (agentId, batch) => this.#flows(agentId, batch),
+      flows: (agentId, batch, settled) => this.#flows(agentId, batch, settled),
       telemetry: (agentId, telemetry) => this.#moved(agentId, telemetry),
       resync: (agentId, reason) => this.#resync(agentId, reason),
       ended: (session) => {
@@ -280,14 +280,17 @@ export class Hub implements LiveAgents, EnforcementWaiter, PathTracer {
     }
   }
 
-  #flows(agentId: string, batch: pb.FlowBatch): void {
+  #flows(agentId: string, batch: pb.FlowBatch, settled: () => void): void {
     this.#observer.message('flows');
     const { state, flows, logger } = this.#options;
     const network = state.current.agents.get(agentId) ?? '';
     const host = state.current.networks.get(network)?.agents.get(agentId)?.host;
-    if (host === undefined) return;
+    if (host === undefined) {
+      settled();
+      return;
+    }
     const { records, dropped, refused } = acceptFlows(batch, host);
-    flows.add(network, host, records, dropped + refused);
+    flows.add(network, host, records, dropped + refused, settled);
     this.#observer.flows({ taken: records.length, dropped, refused });
     if (refused > 0 && !this.#complaints.note(agentId)) {
       logger.warn({ event: 'flows-refused', network, host, refused }, 'flow records refused');

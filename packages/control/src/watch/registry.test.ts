@@ -124,3 +124,23 @@ test('an agent is behind since a revision came out that it has not acknowledged'
   registry.enforced(id, third);
   expect([behindSince(), lags.length]).toEqual([0, 2]);
 });
+
+test('an agent enforces a revision since it first acknowledged it, whether it was away in between or not', () => {
+  const { state, registry, id } = setUp(false);
+  const { revision } = current(state);
+  const since = (): number | undefined => registry.agent(id)?.enforcedSinceMs;
+  registry.connected(id, '1.0.0', reportOf(['redis']), '10.0.0.7');
+  expect(since()).toBe(0);
+  vi.advanceTimersByTime(20);
+  const firstMs = Date.now();
+  registry.enforced(id, revision);
+  vi.advanceTimersByTime(60_000);
+  registry.disconnected(id);
+  registry.connected(id, '1.0.0', reportOf(['redis']), '10.0.0.7');
+  expect(since()).toBe(0);
+  registry.enforced(id, revision);
+  expect(since()).toBe(firstMs);
+  vi.advanceTimersByTime(5_000);
+  registry.enforced(id, revision + 1);
+  expect(since()).toBe(Date.now());
+});

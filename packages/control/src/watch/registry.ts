@@ -20,6 +20,8 @@ interface Known {
   connectedMs: number;
   lastSeenMs: number;
   enforcedRevision: number;
+  /** The newest it ever acknowledged, and when first: it says so again each time it connects, which makes it no newer. */
+  acknowledged: { readonly revision: number; readonly atMs: number };
   version: string;
   claimed: Report | undefined;
   report: Report | undefined;
@@ -72,11 +74,12 @@ export class Registry implements LiveAgents {
   agent(agentId: string): LiveAgent | undefined {
     const known = this.#known.get(agentId);
     if (known === undefined) return undefined;
-    const { connected, lastSeenMs, enforcedRevision, version, report, movement } = known;
+    const { connected, lastSeenMs, enforcedRevision, acknowledged, version, report, movement } = known;
     return {
       connected,
       lastSeenMs,
       enforcedRevision,
+      enforcedSinceMs: enforcedRevision === 0 ? 0 : acknowledged.atMs,
       version,
       report,
       behindSinceMs: this.#behindSince(known),
@@ -145,6 +148,7 @@ export class Registry implements LiveAgents {
     const { agent, enforcedRevision, connectedMs } = known;
     if (revision <= enforcedRevision) return;
     known.enforcedRevision = revision;
+    if (revision !== known.acknowledged.revision) known.acknowledged = { revision, atMs: this.#options.now() };
     // The first after it connected says what it held all along, or missed while it was away.
     for (const atMs of this.#publications.get(agent.network)?.between(enforcedRevision, revision) ?? []) {
       if (atMs >= connectedMs) this.#options.onEnforced(Math.max(0, this.#options.now() - atMs));
@@ -186,6 +190,7 @@ export class Registry implements LiveAgents {
       connectedMs: 0,
       lastSeenMs: 0,
       enforcedRevision: 0,
+      acknowledged: { revision: 0, atMs: 0 },
       version: '',
       claimed: undefined,
       report: undefined,

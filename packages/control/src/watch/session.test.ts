@@ -1,5 +1,6 @@
-import { agentService, type pb } from '@weft/proto/wire';
+import { agentService, flowBatchToWire, type pb } from '@weft/proto/wire';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { flow } from '../flows/flow.fixture.ts';
 import type { Feed } from './feed.ts';
 import { type AgentCall, Session, type SessionEvents } from './session.ts';
 
@@ -8,9 +9,14 @@ afterEach(() => void vi.useRealTimers());
 
 function setUp() {
   const happened: string[] = [];
+  const taken: number[] = [];
+  const settle: (() => void)[] = [];
   const call: AgentCall = {
     peer: '127.0.0.1:5',
-    send: () => undefined,
+    send(sent, done) {
+      if (!(sent instanceof Uint8Array) && sent.flowsTaken) taken.push(sent.flowsTaken.sequence ?? 0);
+      done?.();
+    },
     pause: () => happened.push('pause'),
     resume: () => happened.push('resume'),
     finish: (_code, details) => happened.push(details),
@@ -20,14 +26,14 @@ function setUp() {
     heard: () => undefined,
     ack: () => undefined,
     report: () => undefined,
-    flows: () => undefined,
+    flows: (_agentId, _batch, settled) => void settle.push(settled),
     telemetry: () => undefined,
     resync: () => undefined,
     ended: () => undefined,
   };
   const session = new Session(call, { events, now: Date.now, helloMs: 5_000, farewellMs: 1_000 });
   session.admit('ag_1', { close: () => undefined } as unknown as Feed);
-  return { session, happened };
+  return { session, happened, taken, settle };
 }
 
 function message(pairs: number, peers: number): pb.AgentMessage {
@@ -53,3 +59,52 @@ test.each([
     expect(happened).toEqual(['pause', 'resume']);
   },
 );
+
+function batch(records: number, detail = '', sequence = 0): pb.AgentMessage {
+  const flows = flowBatchToWire(Array<ReturnType<typeof flow>>(records).fill(flow(1, { detail })), 0, sequence);
+  return agentService.connect.requestDeserialize(agentService.connect.requestSerialize({ flows }));
+}
+
+test('an agent of 4,000 flows a second is never slowed, also when it tells what it held back for long', () => {
+  const { session, happened } = setUp();
+  const client = 'client 203.0.113.200, a sentence on what became of it';
+  for (let count = 0; count < 14; count += 1) session.receive(batch(1_000, client));
+  for (let tenth = 0; tenth < 600; tenth += 1) {
+    session.receive(batch(400, client));
+    vi.advanceTimersByTime(100);
+  }
+  expect(happened).toEqual([]);
+});
+
+test.each([
+  ['many records', batch(1_000), 20, 200],
+  ['records of long texts', batch(1_000, 'x'.repeat(1_000)), 9, 300],
+])('an agent that sends %s without end is slowed to what can be kept', (_what, sent, most, waitMs) => {
+  const { session, happened } = setUp();
+  for (let count = 0; count < most; count += 1) session.receive(sent);
+  expect(happened).toEqual([]);
+  for (let count = 0; count < 2; count += 1) session.receive(sent);
+  expect(happened).toEqual(['pause']);
+  vi.advanceTimersByTime(waitMs - 100);
+  expect(happened).toEqual(['pause']);
+  vi.advanceTimersByTime(1_000);
+  expect(happened).toEqual(['pause', 'resume']);
+});
+
+test('a batch is taken when it is settled, and not before', () => {
+  const { session, taken, settle } = setUp();
+  for (const sequence of [1, 2, 3]) session.receive(batch(1, '', sequence));
+  expect(taken).toEqual([]);
+  settle[0]?.();
+  expect(taken).toEqual([1]);
+  settle[1]?.();
+  settle[2]?.();
+  expect(taken).toEqual([1, 2, 3]);
+  // One that does not wait for answers makes control hold no more.
+  for (let sequence = 4; sequence < 100; sequence += 1) session.receive(batch(1, '', sequence));
+  for (const settled of settle.slice(3)) settled();
+  expect(taken.at(-1)).toBe(19);
+  session.receive(batch(1, '', 100));
+  settle.at(-1)?.();
+  expect(taken.at(-1)).toBe(100);
+});

@@ -9,6 +9,7 @@ import { Allowance } from './allowance.ts';
 import type { Refusal } from './authenticate.ts';
 import type { Feed } from './feed.ts';
 import { FlowAnswers } from './flow-answers.ts';
+import { flowCost } from './flow-intake.ts';
 import { type PathTracer, Traces } from './traces.ts';
 
 /** The transport below a session: one gRPC call. */
@@ -32,7 +33,8 @@ export interface SessionEvents {
   ack(agentId: string, ack: pb.Ack): void;
   /** Throws WireError when it is out of form. */
   report(agentId: string, report: pb.Report): void;
-  flows(agentId: string, batch: pb.FlowBatch): void;
+  /** `settled` is called once, when all of it is on disk or counted as lost. */
+  flows(agentId: string, batch: pb.FlowBatch, settled: () => void): void;
   telemetry(agentId: string, telemetry: pb.Telemetry): void;
   resync(agentId: string, reason: string): void;
   /** Called exactly once, whoever ended it. */
@@ -47,12 +49,15 @@ export interface SessionOptions {
 }
 
 /**
- * Messages at once and each second, a flow record, pair or peer counting as a twentieth of one: above what an agent has to
- * say, below what would keep control busy. An agent that says more is read more slowly; its own transport makes it wait.
+ * Messages at once and each second, a pair or peer counting as a twentieth of one: above what an agent has to say, below what
+ * would keep control busy. An agent that says more is read more slowly; its own transport makes it wait.
  */
 const BURST = 10_000;
 const PER_SECOND = 2_000;
 const ENTRIES_PER_MESSAGE = 20;
+/** Flow records at once and each second, for these are written down; one with long texts counts as several. */
+const RECORDS_BURST = 20_000;
+const RECORDS_PER_SECOND = 5_000;
 
 export class Session {
   readonly peer: string;
@@ -60,6 +65,7 @@ export class Session {
   readonly #options: SessionOptions;
   readonly #nonce = new Uint8Array(randomBytes(32));
   readonly #allowance: Allowance;
+  readonly #recordAllowance: Allowance;
   readonly #traces = new Traces();
   readonly #flowAnswers = new FlowAnswers((sequence, done) => this.send({ flowsTaken: { sequence } }, done));
   readonly #helloTimer: NodeJS.Timeout;
@@ -72,6 +78,7 @@ export class Session {
     this.peer = call.peer;
     this.#options = options;
     this.#allowance = new Allowance(BURST, PER_SECOND, options.now());
+    this.#recordAllowance = new Allowance(RECORDS_BURST, RECORDS_PER_SECOND, options.now());
     this.#helloTimer = setTimeout(() => {
       this.end({ code: status.DEADLINE_EXCEEDED, details: `no hello within ${options.helloMs} ms` });
     }, options.helloMs).unref();
@@ -132,9 +139,12 @@ export class Session {
   }
 
   #slowDown({ flows, telemetry }: pb.AgentMessage): void {
-    const entries = (flows?.records.length ?? 0) + (telemetry?.pairs.length ?? 0) + (telemetry?.peers.length ?? 0);
-    const cost = 1 + entries / ENTRIES_PER_MESSAGE;
-    const waitMs = this.#allowance.spend(cost, this.#options.now());
+    const entries = (telemetry?.pairs.length ?? 0) + (telemetry?.peers.length ?? 0);
+    const nowMs = this.#options.now();
+    const waitMs = Math.max(
+      this.#allowance.spend(1 + entries / ENTRIES_PER_MESSAGE, nowMs),
+      this.#recordAllowance.spend(flows ? flowCost(flows) : 0, nowMs),
+    );
     if (waitMs === 0 || this.#resumeTimer !== undefined) return;
     this.#call.pause();
     this.#resumeTimer = setTimeout(() => {
@@ -158,8 +168,7 @@ export class Session {
     if (message.ack) events.ack(agentId, message.ack);
     else if (message.report) events.report(agentId, message.report);
     else if (message.flows) {
-      events.flows(agentId, message.flows);
-      this.#flowAnswers.took(message.flows.sequence);
+      events.flows(agentId, message.flows, this.#flowAnswers.expect(message.flows.sequence));
     } else if (message.resync) events.resync(agentId, message.resync.reason.slice(0, 500));
     else if (message.telemetry) events.telemetry(agentId, message.telemetry);
     else if (message.trace) this.#traces.answered(message.trace);

@@ -156,10 +156,19 @@ function revisions(): readonly RevisionView[] {
 
 function start(): StartView {
   return {
-    commands: [
-      { title: 'Tell control of a network with one service', command: "printf 'network: prod\\n' | weft apply -f -" },
-      { title: 'Make a token for the host', command: 'weft token create --network prod --services web' },
-      { title: 'Start the agent', command: 'weft up --join TOKEN' },
+    networks: [
+      {
+        name: 'prod',
+        service: 'web',
+        commands: [
+          {
+            title: 'Tell control of a network with one service',
+            command: "printf 'network: prod\\n' | weft apply -f -",
+          },
+          { title: 'Make a token for the host', command: 'weft token create --network prod --services web' },
+          { title: 'Start the agent', command: 'weft up --join TOKEN' },
+        ],
+      },
     ],
   };
 }
@@ -180,7 +189,7 @@ function tokens(): readonly TokenView[] {
 }
 
 function audit(before: number): readonly AuditView[] {
-  return Array.from({ length: Math.min(50, before - 1) }, (_, index) => ({
+  return Array.from({ length: Math.min(200, before - 1) }, (_, index) => ({
     sequence: before - 1 - index,
     atMs: Date.now() - (101 - (before - 1 - index)) * 60_000,
     actor: index % 3 === 0 ? 'agent data-1' : 'admin 10.0.0.7',

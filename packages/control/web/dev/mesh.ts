@@ -144,6 +144,7 @@ export class MadeUpMesh {
       lastSeenMs: away ? this.#startMs - 240_000 : this.#startMs,
       version: index === 7 ? '0.0.9' : '0.1.0',
       enforcedRevision: behind ? 11 : 12,
+      enforcedSinceMs: this.#startMs - 720_000,
       behindSinceMs: behind ? this.#startMs - 8_000 : 0,
       services: [],
       gateway: index === 0,

@@ -26,6 +26,17 @@ test.each([
   expect(knowsHost('127.0.0.1', header)).toBe(expected);
 });
 
+test.each([
+  ['0.0.0.0', '127.0.0.1', false],
+  ['::', '::ffff:127.0.0.1', false],
+  ['::', '::1', false],
+  ['0.0.0.0', '10.0.0.7', true],
+  ['10.0.0.7', '127.0.0.1', true],
+])('a port of %s that was reached at %s answers to any name: %s', (listening, arrived, any) => {
+  expect(knowsHost(listening, 'weft.example:9100', arrived)).toBe(any);
+  expect(knowsHost(listening, 'localhost:9100', arrived)).toBe(true);
+});
+
 test('a port of another address answers to any name', () => {
   expect(knowsHost('10.0.0.7', 'weft.example:9100')).toBe(true);
   expect(knowsHost('0.0.0.0', undefined)).toBe(true);

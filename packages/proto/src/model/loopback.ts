@@ -5,14 +5,20 @@ export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
 }
 
+/** Listening on every address. */
+const ANY: ReadonlySet<string> = new Set(['0.0.0.0', '::']);
+
 /**
- * Whether a request with this Host header may be answered by a server that listens on `listening`. A page of another site
+ * Whether a request with this Host header may be answered by a server that listens on `listening`; `arrived` is the address
+ * that it came to, for one that listens on every address. A page of another site
  * can have its own name point at 127.0.0.1 and then read this port as its own (DNS rebinding). On loopback only loopback's
  * names are right; on another address the name that people use is not known, but an attacker who can reach it needs no such
  * trick.
  */
-export function knowsHost(listening: string, header: string | undefined): boolean {
-  if (!isLoopback(listening)) return true;
+export function knowsHost(listening: string, header: string | undefined, arrived?: string): boolean {
+  // IPv4 on a socket of IPv6 is written ::ffff:127.0.0.1.
+  const at = ANY.has(listening) ? (arrived?.replace(/^::ffff:/i, '') ?? listening) : listening;
+  if (!isLoopback(at)) return true;
   const name =
     header
       ?.replace(/:\d{1,5}$/, '')

@@ -56,7 +56,7 @@ export function registerProcessMetrics(registry: Registry, prefix: string): () =
   }
 }
 
-const STARTED = Math.round(Date.now() / 1_000 - process.uptime());
+const STARTED = Math.floor(Date.now() / 1_000 - process.uptime());
 
 /** NaN where there is no /proc. */
 async function openDescriptors(): Promise<number> {

@@ -1,13 +1,18 @@
+import { once } from 'node:events';
 import { request } from 'node:http';
 import { connect, createServer } from 'node:net';
-import { expect, test } from 'vitest';
-import { type MetricsServer, serveMetrics } from './metrics-server.ts';
+import { expect, test, vi } from 'vitest';
+import { type MetricsServer, type MetricsServerOptions, serveMetrics } from './metrics-server.ts';
 
 const warnings: unknown[] = [];
 const logger = { warn: (...words: unknown[]) => void warnings.push(words) };
 
-async function served(collect: () => Promise<string>): Promise<MetricsServer & AsyncDisposable> {
-  const server = await serveMetrics({ address: { host: '127.0.0.1', port: 0 }, flag: '--metrics', collect, logger });
+async function served(
+  collect: () => Promise<string>,
+  options: Partial<MetricsServerOptions> = {},
+): Promise<MetricsServer & AsyncDisposable> {
+  const address = { host: '127.0.0.1', port: 0 };
+  const server = await serveMetrics({ address, flag: '--metrics', collect, logger, ...options });
   return { ...server, [Symbol.asyncDispose]: server.close };
 }
 
@@ -54,6 +59,36 @@ test('a page that goes by another name is not answered', async () => {
   expect(await ask(server, '/metrics', { host: 'evil.example:80' })).toMatchObject({ status: 421 });
   expect(collected).toBe(0);
   expect(await ask(server, '/metrics', { host: 'localhost:1' })).toMatchObject({ status: 200 });
+});
+
+test('nor where the port is on every address, and the name leads to loopback', async () => {
+  await using server = await served(() => Promise.resolve('x'), { address: { host: '0.0.0.0', port: 0 } });
+  expect(await ask(server, '/metrics', { host: 'evil.example' })).toMatchObject({ status: 421 });
+  expect(await ask(server, '/metrics', { host: 'localhost' })).toMatchObject({ status: 200 });
+});
+
+test('who asks and does not read is closed, so that others are served', async () => {
+  const text = 'x'.repeat(16 << 20);
+  await using server = await served(() => Promise.resolve(text), { answerMs: 100 });
+  const strangers = Array.from({ length: 64 }, () => connect(server.address.port, '127.0.0.1').pause());
+  for (const stranger of strangers) {
+    await once(stranger, 'connect');
+    stranger.on('error', () => {}).write('GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n');
+  }
+  await vi.waitFor(async () => expect(await ask(server, '/healthz')).toMatchObject({ status: 200 }), 10_000);
+  for (const stranger of strangers) stranger.destroy();
+});
+
+test('those who ask and do not read hold a few texts, however many they are', async () => {
+  let collected = 0;
+  await using server = await served(() => Promise.resolve(`${collected++}${'x'.repeat(16 << 20)}`));
+  for (let at = 0; at < 12; at++) {
+    const stranger = connect(server.address.port, '127.0.0.1').on('error', () => {});
+    stranger.write('GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n');
+    await once(stranger, 'data');
+    stranger.pause();
+  }
+  expect(collected).toBe(8);
 });
 
 test('several scrapes at once share one collection, and one that comes later has its own', async () => {

@@ -13,6 +13,8 @@ export interface MetricsServerOptions {
   /** The text that is served. Called once for all who ask while it is made. */
   readonly collect: () => Promise<string>;
   readonly logger: Pick<Logger, 'warn'>;
+  /** Who has not taken the answer in this time is closed, milliseconds. */
+  readonly answerMs?: number;
 }
 
 export interface MetricsServer {
@@ -24,6 +26,12 @@ export interface MetricsServer {
 /** A few scrapers keep theirs open; whoever comes beyond that waits for nobody and is closed. */
 const MAX_CONNECTIONS = 64;
 
+/** As long as Prometheus may wait: an answer that nobody reads would hold its memory, and a connection, for good. */
+const ANSWER_MS = 30_000;
+
+/** Texts that answers hold which are not taken yet. */
+const MOST_TEXTS = 8;
+
 const HEADERS = {
   'cache-control': 'no-store',
   'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
@@ -34,25 +42,29 @@ const HEADERS = {
 const TEXT = 'text/plain; charset=utf-8';
 
 /** Rejects with ListenError. */
-export async function serveMetrics({ address, flag, collect, logger }: MetricsServerOptions): Promise<MetricsServer> {
-  const collectOnce = shared(collect);
+export async function serveMetrics(options: MetricsServerOptions): Promise<MetricsServer> {
+  const { address, flag, collect, logger, answerMs = ANSWER_MS } = options;
+  const shared = new SharedText(collect);
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       send(request, response, 405, 'only GET and HEAD are served here\n', TEXT, { allow: 'GET, HEAD' });
       return;
     }
-    if (!knowsHost(address.host, request.headers.host)) {
+    if (!knowsHost(address.host, request.headers.host, request.socket.localAddress)) {
       send(request, response, 421, 'the Host header names another host than this port is for\n', TEXT);
       return;
     }
     const [path = '/'] = (request.url ?? '/').split('?');
     if (path === '/healthz') send(request, response, 200, 'ok\n', TEXT);
-    else if (path === '/metrics') send(request, response, 200, await collectOnce(), Registry.PROMETHEUS_CONTENT_TYPE);
+    else if (path === '/metrics')
+      send(request, response, 200, await shared.textFor(response), Registry.PROMETHEUS_CONTENT_TYPE);
     else send(request, response, 404, 'there are /metrics and /healthz\n', TEXT);
   };
   const server = createServer(
     { requestTimeout: 10_000, headersTimeout: 10_000, keepAliveTimeout: 75_000, maxHeaderSize: 8_192 },
     (request, response) => {
+      const late = setTimeout(() => request.socket.destroy(), answerMs);
+      response.once('close', () => clearTimeout(late));
       answer(request, response).catch((error: unknown) => {
         logger.warn({ event: 'metrics-failed', err: error }, 'metrics could not be collected');
         send(request, response, 500, 'metrics could not be collected; the log says why\n', TEXT);
@@ -71,27 +83,47 @@ export async function serveMetrics({ address, flag, collect, logger }: MetricsSe
   };
 }
 
-/** What collects works on one answer at a time: several scrapers at once are given the same. */
-function shared(collect: () => Promise<string>): () => Promise<string> {
-  let underWay: Promise<string> | undefined;
-  const run = async (): Promise<string> => {
+/**
+ * What collects works on one answer at a time: several scrapers at once are given the same, and the same memory. With many
+ * answers that nobody takes, further ones are the last again, as old as an answer may wait at most.
+ */
+class SharedText {
+  readonly #collect: () => Promise<string>;
+  #underWay: Promise<Buffer> | undefined;
+  #last: Buffer | undefined;
+  #untaken = 0;
+
+  constructor(collect: () => Promise<string>) {
+    this.#collect = collect;
+  }
+
+  /** To be called as soon as the response is there. */
+  async textFor(response: ServerResponse): Promise<Buffer> {
+    this.#untaken += 1;
+    response.once('close', () => {
+      this.#untaken -= 1;
+      if (this.#untaken === 0) this.#last = undefined;
+    });
+    if (this.#untaken > MOST_TEXTS && this.#last !== undefined) return this.#last;
+    this.#underWay ??= this.#run();
+    return await this.#underWay;
+  }
+
+  async #run(): Promise<Buffer> {
     try {
-      return await collect();
+      this.#last = Buffer.from(await this.#collect());
+      return this.#last;
     } finally {
-      underWay = undefined;
+      this.#underWay = undefined;
     }
-  };
-  return () => {
-    underWay ??= run();
-    return underWay;
-  };
+  }
 }
 
 function send(
   request: IncomingMessage,
   response: ServerResponse,
   status: number,
-  text: string,
+  text: string | Buffer,
   type: string,
   headers: Readonly<Record<string, string>> = {},
 ): void {

@@ -15,6 +15,23 @@ export function tracingWanted(env: Environment): boolean {
   return ENDPOINTS.some((name) => text(env, name) !== undefined);
 }
 
+export type Endpoint =
+  /** The host, and the port where one is given. */
+  | { readonly readable: true; readonly host: string }
+  /** The variable whose value is no URL. */
+  | { readonly readable: false; readonly variable: string };
+
+/** Where spans go. Undefined when nothing names it. */
+export function readEndpoint(env: Environment): Endpoint | undefined {
+  const variable = ENDPOINTS.find((name) => text(env, name) !== undefined);
+  if (variable === undefined) return undefined;
+  const url = URL.parse(text(env, variable) ?? '');
+  // Without http:// the host would be taken for a scheme.
+  if (url === null || !/^https?:$/.test(url.protocol)) return { readable: false, variable };
+  // Never the rest of it, where credentials may be.
+  return { readable: true, host: url.host };
+}
+
 export interface Sampling {
   /** False when a parent's decision is not asked for. */
   readonly parentBased: boolean;

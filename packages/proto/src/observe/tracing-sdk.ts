@@ -43,7 +43,8 @@ import type {
 
 const KINDS = { client: SpanKind.CLIENT, server: SpanKind.SERVER } as const;
 
-export function createTracing(options: TracingOptions, env: NodeJS.ProcessEnv): Tracing {
+/** `endpoint` is the collector's host, for the log. */
+export function createTracing(options: TracingOptions, env: NodeJS.ProcessEnv, endpoint: string): Tracing {
   const { logger, version } = options;
   const sampling = readSampling(env);
   if (sampling.unread !== undefined) {
@@ -73,7 +74,7 @@ export function createTracing(options: TracingOptions, env: NodeJS.ProcessEnv): 
       }),
     ],
   });
-  logger.info({ event: 'tracing', ratio: sampling.ratio }, 'spans go to the OpenTelemetry collector');
+  logger.info({ event: 'tracing', endpoint, ratio: sampling.ratio }, 'spans go to the OpenTelemetry collector');
   const tracer = provider.getTracer('weft', version);
   return {
     start: ({ identity, ...request }) => ids.during(identity, () => startSpan(tracer, root, request)),

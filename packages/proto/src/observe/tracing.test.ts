@@ -3,7 +3,7 @@ import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Collector } from '../../../../test/harness/collector.ts';
 import { openTracing, parseTraceParent, type Tracing } from './tracing.ts';
-import { readBatchBounds, readSampling, tracingWanted } from './tracing-environment.ts';
+import { readBatchBounds, readEndpoint, readSampling, tracingWanted } from './tracing-environment.ts';
 import { ComplainingExporter } from './tracing-exporter.ts';
 
 const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
@@ -47,6 +47,21 @@ describe('the environment', () => {
     [{ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://127.0.0.1:4318', OTEL_TRACES_EXPORTER: 'console, otlp' }, true],
   ])('%j switches tracing on: %s', (env, wanted) => {
     expect(tracingWanted(env)).toBe(wanted);
+  });
+
+  test.each([
+    ['http://user:secret@collector:4318/x?key=secret', { readable: true, host: 'collector:4318' }],
+    ['collector:4318', { readable: false, variable: 'OTEL_EXPORTER_OTLP_ENDPOINT' }],
+    ['http//collector', { readable: false, variable: 'OTEL_EXPORTER_OTLP_ENDPOINT' }],
+    ['', undefined],
+  ])('the collector of %j is %j', (found, endpoint) => {
+    expect(readEndpoint({ OTEL_EXPORTER_OTLP_ENDPOINT: found })).toEqual(endpoint);
+  });
+
+  test('a collector that is no URL is told of without its words, and nothing is sent elsewhere', async () => {
+    vi.stubEnv('OTEL_EXPORTER_OTLP_ENDPOINT', 'user:secret@collector:4318');
+    expect(await openTracing({ service: 'weft-test', version: '1.2.3', logger })).toBeUndefined();
+    expect(lines).toEqual([{ event: 'tracing-endpoint', variable: 'OTEL_EXPORTER_OTLP_ENDPOINT' }]);
   });
 
   test.each([

@@ -12,6 +12,8 @@ import type * as pb from './pb.ts';
 const MAX_REPORT_ENDPOINTS = 16;
 export const MAX_PROBLEMS = 256;
 export const MAX_FLOW_BATCH = 1_000;
+/** A flow cannot carry more in its life (256 TiB), and sums of these stay exact for long. */
+export const MAX_FLOW_BYTES = 2 ** 48;
 const MAX_NAME = 255;
 const MAX_SENTENCE = 1_000;
 
@@ -63,6 +65,8 @@ export function flowToWire(record: FlowRecord): pb.FlowRecord {
     protocol: protocolCodec.toWire(record.protocol),
     verdict: actionCodec.toWire(record.verdict),
     outcome: outcomeCodec.toWire(record.outcome),
+    bytesSent: Math.min(record.bytesSent, MAX_FLOW_BYTES),
+    bytesReceived: Math.min(record.bytesReceived, MAX_FLOW_BYTES),
     detail: sentence(record.detail, MAX_SENTENCE),
   };
 }
@@ -86,8 +90,8 @@ export function flowFromWire(wire: pb.Outgoing<pb.FlowRecord> | null | undefined
     rule: text(record.rule, 'rule', MAX_NAME),
     revision: count(record.revision, 'revision'),
     outcome: outcomeCodec.fromWire(record.outcome, 'outcome'),
-    bytesSent: count(record.bytesSent, 'bytes_sent'),
-    bytesReceived: count(record.bytesReceived, 'bytes_received'),
+    bytesSent: integer(record.bytesSent, 'bytes_sent', 0, MAX_FLOW_BYTES),
+    bytesReceived: integer(record.bytesReceived, 'bytes_received', 0, MAX_FLOW_BYTES),
     detail: text(record.detail, 'detail', MAX_SENTENCE),
   };
 }

@@ -168,7 +168,7 @@ export const anyFlow: fc.Arbitrary<FlowRecord> = fc.record({
     'unreachable',
     'overloaded',
   ),
-  bytesSent: count,
-  bytesReceived: count,
+  bytesSent: fc.nat(2 ** 48),
+  bytesReceived: fc.nat(2 ** 48),
   detail: words,
 });

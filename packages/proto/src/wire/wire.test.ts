@@ -245,6 +245,13 @@ describe('words from an agent', () => {
     const batch = flowBatchFromWire({ records: [flowToWire(good), { ...flowToWire(good), id: 'X' }], dropped: 2 });
     expect(batch.records).toEqual([good]);
     expect(batch.rejected).toEqual([{ key: 'flows.records[1]', reason: 'id: expected 16 hexadecimal digits' }]);
+    const huge = [{ bytesSent: 2 ** 48 + 1 }, { bytesReceived: 2 ** 53 }].map((bytes) => ({
+      ...flowToWire(good),
+      ...bytes,
+    }));
+    expect(flowBatchFromWire({ records: huge, dropped: 0 })).toMatchObject({ records: [], rejected: [{}, {}] });
+    // An honest agent's record is not refused, whatever it has counted.
+    expect(flowFromWire(flowToWire({ ...good, bytesSent: 2 ** 50 })).bytesSent).toBe(2 ** 48);
   });
 });
 

@@ -4,7 +4,7 @@ import type { JSX } from 'preact';
 import { useEffect, useMemo, useRef } from 'preact/hooks';
 import './chart.css';
 import type { Plot } from './plot.ts';
-import { type ChartSeries, clock, rowsWithValues, summary, valueText } from './series.ts';
+import { type ChartSeries, clock, rowsWithValues, selectedRange, summary, valueText } from './series.ts';
 
 export interface TimeChartProps {
   readonly label: string;
@@ -58,7 +58,7 @@ export function TimeChart({ label, startMs, series, onSelectRange }: TimeChartPr
       </figcaption>
       <div ref={room} class="chart-plot" role="img" aria-label={text} />
       {failed.value && <p>The drawing could not be loaded. Its numbers are in the table below.</p>}
-      <Table label={label} startMs={startMs} series={series} />
+      <Table label={label} startMs={startMs} series={series} onSelectRange={onSelectRange} />
     </figure>
   );
 }
@@ -68,8 +68,12 @@ function lineClass(series: readonly ChartSeries[], kind: string, index: number):
   return `chart-line-${kind}${isSecond ? ' chart-line-second' : ''}`;
 }
 
+interface TableProps extends Pick<TimeChartProps, 'label' | 'startMs' | 'series'> {
+  readonly onSelectRange: TimeChartProps['onSelectRange'];
+}
+
 /** Built only once opened: its rows are many, and few look at them. */
-function Table({ label, startMs, series }: Pick<TimeChartProps, 'label' | 'startMs' | 'series'>): JSX.Element {
+function Table({ label, startMs, series, onSelectRange }: TableProps): JSX.Element {
   const isOpen = useSignal(false);
   return (
     <details
@@ -96,7 +100,9 @@ function Table({ label, startMs, series }: Pick<TimeChartProps, 'label' | 'start
             <tbody>
               {rowsWithValues(startMs, series).map((index) => (
                 <tr key={startMs[index]}>
-                  <th scope="row">{clock(startMs[index] ?? 0, true)}</th>
+                  <th scope="row">
+                    <From atMs={startMs[index] ?? 0} startMs={startMs} onSelectRange={onSelectRange} />
+                  </th>
                   {series.map(({ label: name, kind, values }) => (
                     <td key={name}>{valueText(kind, values[index])}</td>
                   ))}
@@ -107,5 +113,26 @@ function Table({ label, startMs, series }: Pick<TimeChartProps, 'label' | 'start
         </section>
       )}
     </details>
+  );
+}
+
+/** Chooses its stretch of time, which the drawing offers to the mouse alone. */
+function From({
+  atMs,
+  startMs,
+  onSelectRange,
+}: Pick<TableProps, 'startMs' | 'onSelectRange'> & { readonly atMs: number }): JSX.Element {
+  const words = clock(atMs, true);
+  const range = selectedRange(startMs, atMs, atMs);
+  if (onSelectRange === undefined || range === undefined) return <>{words}</>;
+  return (
+    <button
+      type="button"
+      class="chart-from"
+      aria-label={`${words} to ${clock(range.toMs, true)}: list only its flows`}
+      onClick={() => onSelectRange(range.fromMs, range.toMs)}
+    >
+      {words}
+    </button>
   );
 }

@@ -23,7 +23,7 @@ export function edgesOf(
 ): Map<string, MapEdge> {
   const edges = new Map<string, MapEdge>();
   const somewhere = firstOfService(nodes);
-  if (door.open) {
+  if (door.state !== 'closed') {
     add(edges, flow(internetKey, doorKey, 'internet', ''));
     for (const node of nodes.values()) {
       if (node.public && node.instances > 0) add(edges, flow(doorKey, node.key, 'internet', node.service));

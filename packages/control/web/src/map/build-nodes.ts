@@ -3,6 +3,7 @@ import type { AgentView, InstanceView, ServiceView, TrafficView } from '../../..
 import {
   adriftBoxKey,
   type Door,
+  type DoorState,
   doorKey,
   type Grouping,
   hostBoxKey,
@@ -27,7 +28,12 @@ export function doorOf(input: MapInput): Door {
     .filter((agent) => agent.gatewayAddress !== '')
     .map(({ host, connected }) => ({ host, connected }));
   const services = [...input.services.values()].filter((service) => service.public).map(({ name }) => name);
-  return { gateways, services, open: services.length > 0 && gateways.some((gateway) => gateway.connected) };
+  return { gateways, services, state: doorState(services.length > 0, gateways) };
+}
+
+function doorState(isPublic: boolean, gateways: Door['gateways']): DoorState {
+  if (!isPublic || gateways.length === 0) return 'closed';
+  return gateways.some(({ connected }) => connected) ? 'open' : 'unknown';
 }
 
 export function nodesOf(input: MapInput, grouping: Grouping, door: Door): Map<string, MapNode> {
@@ -46,7 +52,11 @@ export function nodesOf(input: MapInput, grouping: Grouping, door: Door): Map<st
     const box = grouping === 'network' ? networkBoxKey : hostBoxKey(host);
     nodes.push(processNode(caller, box, input.agents.get(host)?.connected ?? false));
   }
-  nodes[1] = { ...outside(doorKey, 'door', 'public door'), connected: door.open, instances: door.gateways.length };
+  nodes[1] = {
+    ...outside(doorKey, 'door', 'public door'),
+    connected: door.state === 'open',
+    instances: door.gateways.length,
+  };
   return new Map(nodes.map((node) => [node.key, node]));
 }
 

@@ -1,5 +1,6 @@
 /** What was refused in the last minutes, by name: on the map its labels may be far away or left out. */
 import type { JSX } from 'preact';
+import { number } from '../state/format.ts';
 import type { Choice, MapSigns } from './controller.ts';
 import type { DeniedEdge } from './graph.ts';
 import { perSecond } from './rates.ts';
@@ -19,7 +20,7 @@ export function DeniedList({ signs, onShow, onSelectEdge }: DeniedListProps): JS
   return (
     <aside class="map-denied" aria-label="Denied now">
       <h2>
-        Denied <span class="map-count">{edges.length}</span>
+        Denied <span class="map-count">{number(edges.length)}</span>
       </h2>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by keyboard. */}
       <ul tabIndex={0} aria-label="Denied attempts of the last minutes">
@@ -27,7 +28,7 @@ export function DeniedList({ signs, onShow, onSelectEdge }: DeniedListProps): JS
           <Denied key={edge.key} edge={edge} onShow={onShow} onSelectEdge={onSelectEdge} />
         ))}
       </ul>
-      {edges.length > mostListed && <p>{edges.length - mostListed} more: see the flows, denied only.</p>}
+      {edges.length > mostListed && <p>{number(edges.length - mostListed)} more: see the flows, denied only.</p>}
     </aside>
   );
 }

@@ -1,6 +1,6 @@
 /** How host boxes look: near, a frame with a name; far, the name, a count and a bar of kinds instead of what is inside. */
 import type { MapBox, MapNode, MeshGraph } from './graph.ts';
-import { fitted } from './labels.ts';
+import { fitted, widthOf } from './labels.ts';
 import { boxPadding, type Rect } from './places.ts';
 import { svg } from './svg.ts';
 
@@ -54,7 +54,14 @@ export function drawBox(drawn: DrawnBox): SVGGElement {
 function heading(box: MapBox, rect: Rect): SVGGElement {
   const suffix = box.connected ? (box.gateway ? 'gateway' : '') : 'disconnected';
   const room = rect.width - 2 * boxPadding - suffix.length * 6.6;
-  const group = svg('g', { class: 'map-heading' }, svg('text', { x: boxPadding, y: 25 }, fitted(box.name, room, 14)));
+  // Larger where the map is smaller: cut for each size by itself.
+  const roomMiddle = rect.width - 2 * boxPadding - suffix.length * 9.2;
+  const group = svg(
+    'g',
+    { class: 'map-heading' },
+    svg('text', { class: 'map-heading-near', x: boxPadding, y: 25 }, fitted(box.name, room, 14)),
+    svg('text', { class: 'map-heading-middle', x: boxPadding, y: 25 }, fitted(box.name, roomMiddle, 20)),
+  );
   if (suffix !== '') {
     group.append(svg('text', { class: 'map-suffix', x: rect.width - boxPadding, y: 25, 'text-anchor': 'end' }, suffix));
   }
@@ -64,7 +71,7 @@ function heading(box: MapBox, rect: Rect): SVGGElement {
 function far({ box, rect, nodes, fontSize }: DrawnBox): SVGGElement {
   const inner = rect.width - 2 * boxPadding;
   // A long name may shrink by a quarter before it is cut.
-  const whole = Math.max(fontSize * 0.75, inner / (box.name.length * 0.61));
+  const whole = Math.max(fontSize * 0.75, inner / widthOf(box.name));
   const size = Math.min(fontSize, rect.height * 0.6, whole);
   const group = svg('g', { class: 'map-far' });
   const sick = ill(nodes);

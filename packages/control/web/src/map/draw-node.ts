@@ -5,6 +5,7 @@ import { card, doorSize, internetSize, type Rect } from './places.ts';
 import { svg } from './svg.ts';
 import { healthText } from './words.ts';
 
+const doorWords = { open: 'public door', closed: 'door closed', unknown: 'not known' } as const;
 const badgeWord = { web: 'web', private: 'priv', worker: 'work', process: 'host', internet: '', door: '' } as const;
 
 export interface DrawnNode {
@@ -39,7 +40,7 @@ export function drawNode(drawn: DrawnNode): SVGGElement {
   return svg(
     'g',
     {
-      class: `map-node map-kind-${node.kind}${state(node)}`,
+      class: `map-node map-kind-${node.kind}${state(drawn)}`,
       transform: `translate(${rect.x} ${rect.y})${scaleOf(drawn)}`,
       'data-node': node.key,
     },
@@ -53,8 +54,8 @@ function scaleOf({ node, rect }: DrawnNode): string {
   return rect.width === size.width ? '' : ` scale(${(rect.width / size.width).toFixed(3)})`;
 }
 
-function state(node: MapNode): string {
-  if (node.kind === 'door') return node.connected ? ' map-open' : ' map-closed';
+function state({ node, door }: DrawnNode): string {
+  if (node.kind === 'door') return ` map-${door.state}`;
   if (!node.connected) return ' map-gone';
   return node.healthy < node.instances ? ' map-ill' : node.problems.length > 0 ? ' map-troubled' : '';
 }
@@ -66,7 +67,7 @@ function drawCard(node: MapNode): Element[] {
   return [
     svg('rect', { class: 'map-card', width, height, rx: 9 }),
     svg('g', { class: 'map-badge' }, badge(node.kind), svg('text', { x: 28, y: 28 }, badgeWord[node.kind])),
-    svg('text', { class: 'map-name', x: 54, y: 21 }, fitted(node.name, room, 13)),
+    svg('text', { class: 'map-name', x: 54, y: 21 }, fitted(node.name, room, 13.5)),
     svg('text', { class: 'map-second', x: 54, y: 37 }, fitted(healthText(node), width - 64, 11)),
     svg('text', { class: 'map-name-middle', x: 36, y: 31 }, fitted(node.name, width - 42, 19.5)),
     ...marks,
@@ -113,16 +114,19 @@ function drawInternet(): Element[] {
   ];
 }
 
-/** Seen from above the wall: open, its leaf stands aside; closed, it is barred. */
+/** Seen from above the wall: open, its leaf stands aside; closed, it is barred; not known, it stands half and dashed. */
 function drawDoor(door: Door): Element[] {
   const { width, height } = doorSize;
   const [left, right, top, foot] = [14, width - 14, 6, height - 42];
-  const leaf = door.open
-    ? svg('path', { class: 'map-leaf', d: `M${left} ${top}L${right - 14} ${top + 12}V${foot + 10}L${left} ${foot}Z` })
-    : svg('rect', { class: 'map-leaf', x: left, y: top, width: right - left, height: foot - top });
-  const detail = door.open
-    ? svg('circle', { class: 'map-knob', cx: right - 20, cy: (top + foot) / 2 + 6, r: 2.5 })
-    : svg('path', { class: 'map-bar', d: `M${left - 6} ${(top + foot) / 2}H${right + 6}` });
+  const stands = { open: right - 14, unknown: (left + right) / 2, closed: right }[door.state];
+  const leaf =
+    door.state === 'closed'
+      ? svg('rect', { class: 'map-leaf', x: left, y: top, width: right - left, height: foot - top })
+      : svg('path', { class: 'map-leaf', d: `M${left} ${top}L${stands} ${top + 12}V${foot + 10}L${left} ${foot}Z` });
+  const detail =
+    door.state === 'closed'
+      ? svg('path', { class: 'map-bar', d: `M${left - 6} ${(top + foot) / 2}H${right + 6}` })
+      : svg('circle', { class: 'map-knob', cx: stands - 6, cy: (top + foot) / 2 + 6, r: 2.5 });
   const gateways = door.gateways.map((gateway) => gateway.host);
   const [first = 'no gateway', ...more] = gateways;
   const through = more.length > 0 ? `${gateways.length} gateways` : fitted(first, 110, 11);
@@ -130,7 +134,7 @@ function drawDoor(door: Door): Element[] {
     svg('rect', { class: 'map-doorway', x: left, y: top, width: right - left, height: foot - top }),
     leaf,
     detail,
-    svg('text', { class: 'map-outside-name', x: width / 2, y: height - 22 }, door.open ? 'public door' : 'door closed'),
+    svg('text', { class: 'map-outside-name', x: width / 2, y: height - 22 }, doorWords[door.state]),
     svg(
       'text',
       { class: 'map-outside-second', x: width / 2, y: height - 6 },

@@ -68,11 +68,16 @@ export interface DeniedEdge extends Ends {
 
 export type MapEdge = FlowEdge | DeniedEdge;
 
+/**
+ * `unknown` when every gateway is disconnected from control: each goes on by what it knew, and may still let the internet in.
+ */
+export type DoorState = 'open' | 'closed' | 'unknown';
+
 /** Where the internet comes in. */
 export interface Door {
   readonly gateways: readonly { readonly host: string; readonly connected: boolean }[];
   /** Open while a gateway is connected and a service is public. */
-  readonly open: boolean;
+  readonly state: DoorState;
   /** Names of the public services, sorted. */
   readonly services: readonly string[];
 }

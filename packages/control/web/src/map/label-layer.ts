@@ -1,6 +1,6 @@
 /** Labels of lines. They keep their size at every zoom, so they lie on a layer that is shifted but never scaled. */
 
-import { placeLabels } from './labels.ts';
+import { labelText, placeLabels } from './labels.ts';
 import { type Line, type Lines, levelOf } from './lines.ts';
 import { overlaps, type Point, type Rect } from './places.ts';
 import type { Shown, View } from './view.ts';
@@ -39,11 +39,12 @@ export class LabelLayer {
       wished.map(({ key, curve, label, type, trunk }) => ({
         key,
         curve,
-        text: label,
+        text: labelText(label),
         isNeeded: type === 'denied' && !trunk && !isFar,
       })),
       near,
       view.k,
+      pageScale(),
     );
     const byKey = new Map(wished.map((line) => [line.key, line]));
     const kept = new Set(placed.map(({ key }) => key));
@@ -60,7 +61,8 @@ export class LabelLayer {
       const name =
         line.type === 'denied' ? 'map-label map-label-denied' : `map-label${line.failing ? ' map-label-failing' : ''}`;
       if (element.className !== name) element.className = name;
-      if (element.textContent !== line.label) element.textContent = line.label;
+      const text = labelText(line.label);
+      if (element.textContent !== text) element.textContent = text;
       this.#place(element, at);
     }
   }
@@ -73,6 +75,11 @@ export class LabelLayer {
     const [x, y] = [Math.round(at.x * this.#zoom), Math.round(at.y * this.#zoom)];
     element.style.transform = `translate(${x}px, ${y}px) translate(-50%, -50%)`;
   }
+}
+
+/** The page's letters grow with the screen (style sheet: root), and labels with them. */
+export function pageScale(): number {
+  return Number.parseFloat(getComputedStyle(document.documentElement).fontSize) / 16 || 1;
 }
 
 /** Denied first, then what is lit, then what fails, then the busiest. While something is lit, only what is lit. */

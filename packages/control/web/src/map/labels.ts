@@ -18,19 +18,32 @@ export interface LabelPlace {
 
 /** Along the line: the middle first, and its ends last. */
 const stations = [0.5, 0.42, 0.58, 0.34, 0.66, 0.26, 0.74, 0.18, 0.82] as const;
-const characterWidth = 6.9;
+const characterWidth = 7.2;
 const labelPadding = 16;
 const labelHeight = 20;
+/** A longer one would cover what its line connects; it is told whole beside the map, and when pointed at. */
+const mostCharacters = 24;
+
+/** As it stands on the line. */
+export function labelText(text: string): string {
+  return cut(text, mostCharacters);
+}
 
 /**
  * In the order of importance. Those for which there is no room are left out: they are shown again when the map is nearer.
+ * `scale` is how much larger than usual the page's letters are.
  */
-export function placeLabels(wishes: readonly LabelWish[], obstacles: readonly Rect[], zoom: number): LabelPlace[] {
+export function placeLabels(
+  wishes: readonly LabelWish[],
+  obstacles: readonly Rect[],
+  zoom: number,
+  scale = 1,
+): LabelPlace[] {
   const taken: Rect[] = [];
   const placed: LabelPlace[] = [];
   for (const { key, curve, text, isNeeded } of wishes) {
-    const width = (text.length * characterWidth + labelPadding) / zoom;
-    const height = labelHeight / zoom;
+    const width = ((text.length * characterWidth + labelPadding) * scale) / zoom;
+    const height = (labelHeight * scale) / zoom;
     const size = { width, height };
     const free =
       firstFree(curve, size, [taken, obstacles], zoom) ??
@@ -54,8 +67,34 @@ function firstFree(line: Curve, size: Size, taken: readonly (readonly Rect[])[],
   return undefined;
 }
 
+/** Of a text in bold letters, in heights of them: about, and rather too wide. */
+export function widthOf(text: string): number {
+  let width = 0;
+  for (const letter of text) width += letterWidth(letter);
+  return width;
+}
+
+function letterWidth(letter: string): number {
+  if (/[ijl.,:;|!']/.test(letter)) return 0.34;
+  if (/[frt\-() ]/.test(letter)) return 0.44;
+  if (/[mwMW@%…]/.test(letter)) return 0.98;
+  return /[A-Z]/.test(letter) ? 0.75 : 0.64;
+}
+
 /** Cut to what fits, with dots where it was cut. */
 export function fitted(text: string, width: number, fontSize: number): string {
-  const room = Math.floor(width / (fontSize * 0.6));
-  return text.length <= room ? text : `${text.slice(0, Math.max(1, room - 1))}…`;
+  const room = width / fontSize;
+  for (let kept = text.length; kept > 2; kept -= 1) {
+    const short = cut(text, kept);
+    if (widthOf(short) <= room) return short;
+  }
+  return cut(text, 2);
+}
+
+/** In the middle: names of many begin alike, and a number at the end tells them apart. */
+function cut(text: string, most: number): string {
+  if (text.length <= most) return text;
+  const kept = Math.max(1, most - 1);
+  const head = Math.floor(kept * 0.45);
+  return `${text.slice(0, head)}…${text.slice(text.length - (kept - head))}`;
 }

@@ -1,5 +1,6 @@
 /** What shapes, colours and lines mean, and which lines were left out. */
 import type { JSX } from 'preact';
+import { number } from '../state/format.ts';
 import type { MapSigns } from './controller.ts';
 
 const kinds = [
@@ -16,7 +17,8 @@ export function Legend({ signs }: { readonly signs: MapSigns }): JSX.Element {
     <div class="map-foot">
       {isSampled && (
         <p class="map-sampled">
-          {lines.shown} of {lines.flows} lines, the busiest here. Point at a service or a host to see all of its own.
+          {number(lines.shown)} of {number(lines.flows)} lines, the busiest here. Point at a service or a host to see
+          all of its own.
         </p>
       )}
       <details class="map-legend">
@@ -35,6 +37,11 @@ export function Legend({ signs }: { readonly signs: MapSigns }): JSX.Element {
           <Sample name="map-sample-denied" path="M2 12H38" word="denied, with its rule" />
           <Sample name="map-sample-ill" path="M20 3L30 21H10Z" word="unhealthy" />
           <Sample name="map-sample-gone" path="M5 5H35V19H5Z" word="disconnected" />
+          <Sample
+            name="map-sample-door"
+            path="M12 3H28V21H12ZM12 3L20 7V23L12 21"
+            word="door not known: its gateway is disconnected"
+          />
         </ul>
       </details>
     </div>

@@ -4,7 +4,7 @@ import { curve, distanceTo, pointAt } from './curve.ts';
 import { nearest } from './direction.ts';
 import { related } from './focus.ts';
 import { hit } from './hit.ts';
-import { placeLabels } from './labels.ts';
+import { fitted, labelText, placeLabels } from './labels.ts';
 import { linesOf } from './lines.ts';
 import { overlaps, type Rect } from './places.ts';
 import { frameOf, gridsOf, itemsOf } from './plan.ts';
@@ -149,6 +149,21 @@ describe('search', () => {
   });
 });
 
+describe('texts that are too long', () => {
+  it('are cut in the middle: a number at the end tells names apart', () => {
+    expect(fitted('host-050', 200, 14)).toBe('host-050');
+    expect(fitted('host-050', 60, 14)).toMatch(/^h\w*….*050$/);
+    expect(fitted('host-050', 1, 14).length).toBe(2);
+  });
+  it('take the room that their letters need', () => {
+    expect(fitted('mmmmmmmmmm', 100, 14).length).toBeLessThan(fitted('llllllllll', 100, 14).length);
+  });
+  it('are short on a line', () => {
+    expect(labelText('no-admin-ui')).toBe('no-admin-ui');
+    expect(labelText('r'.repeat(60)).length).toBe(24);
+  });
+});
+
 describe('labels of lines', () => {
   const line = curve(rect(0, 0), rect(600, 0), 0);
   it('never cover each other or a node', () => {
@@ -187,6 +202,11 @@ describe('words', () => {
     expect(box && boxLabel(graph, box)).toBe('host a, 1 service, 1 unhealthy');
     expect(doorLabel(graph.door)).toBe('public door, closed: no agent is a gateway');
     expect(doorLabel(buildGraph(shop(), 'host').door)).toBe('public door, open, through a, to web');
+    const away = agent('a', { gatewayAddress: ':80', connected: false });
+    const unknown = buildGraph({ ...shop(), agents: new Map([['a', away]]) }, 'host').door;
+    expect(doorLabel(unknown)).toBe(
+      'public door, not known: a is disconnected from control and may still let the internet in, to web',
+    );
   });
   it('says what is denied, where, and by which rule', () => {
     const graph = buildGraph(shop([{ ...pair('web', 'a', 'rabbit', 'c', 0), lastDenied: denial }]), 'host');

@@ -3,7 +3,7 @@ import { pathOf, pointAt } from './curve.ts';
 import { boxesToDraw, boxSignature, type DrawnBox, drawBox } from './draw-box.ts';
 import { type DrawnNode, drawNode, nodeSignature } from './draw-node.ts';
 import { doorKey, internetKey } from './graph.ts';
-import { LabelLayer } from './label-layer.ts';
+import { LabelLayer, pageScale } from './label-layer.ts';
 import { type Level, type Line, type Lines, levelOf, linesOf } from './lines.ts';
 import { bounds, grown, overlaps, type Rect } from './places.ts';
 import type { Frame } from './plan.ts';
@@ -73,7 +73,7 @@ export class Scene {
     set(this.#root, 'data-level', this.#level);
     set(this.#root, 'data-grouping', graph.grouping);
     this.#stack(this.#level === 'far' && graph.grouping === 'host');
-    const fontSize = Math.round(13.5 / view.k);
+    const fontSize = Math.round((13.5 * Math.max(1, pageScale())) / view.k);
     this.#boxLayer.draw(boxesToDraw(graph, frame.boxes, this.#level === 'far' ? fontSize : 0));
     this.#nodeLayer.draw(nodesToDraw(shown));
     this.#drawWall(frame);

@@ -19,6 +19,7 @@ export function agent(host: string, changes: Partial<AgentView> = {}): AgentView
     lastSeenMs: 0,
     version: '',
     enforcedRevision: 1,
+    enforcedSinceMs: 0,
     behindSinceMs: 0,
     services: [],
     gateway: false,

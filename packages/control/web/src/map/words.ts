@@ -1,4 +1,6 @@
 /** The map in words: what is read out, and what is shown beside what is pointed at. */
+
+import { number } from '../state/format.ts';
 import type { Door, FlowEdge, MapBox, MapEdge, MapNode, MeshGraph } from './graph.ts';
 import { bytesPerSecond, perSecond } from './rates.ts';
 
@@ -36,10 +38,15 @@ export function boxLabel(graph: MeshGraph, box: MapBox): string {
 
 export function doorLabel(door: Door): string {
   const names = door.gateways.map(({ host, connected }) => (connected ? host : `${host}, disconnected`));
-  if (door.open) return `public door, open, through ${names.join(' and ')}, to ${door.services.join(', ')}`;
+  if (door.state === 'unknown') {
+    const hosts = door.gateways.map(({ host }) => host).join(' and ');
+    const are = door.gateways.length === 1 ? 'is' : 'are';
+    const what = `${hosts} ${are} disconnected from control and may still let the internet in`;
+    return `public door, not known: ${what}, to ${door.services.join(', ')}`;
+  }
+  if (door.state === 'open') return `public door, open, through ${names.join(' and ')}, to ${door.services.join(', ')}`;
   if (door.gateways.length === 0) return 'public door, closed: no agent is a gateway';
-  if (door.services.length === 0) return 'public door, closed: no service is public';
-  return 'public door, closed: no gateway is connected';
+  return 'public door, closed: no service is public';
 }
 
 /** One line, for the list of what is blocked and for what is pointed at. */
@@ -52,7 +59,11 @@ export function edgeText(edge: MapEdge): string {
 }
 
 export function flowText(edge: FlowEdge): string {
-  const parts = [`${perSecond(edge.openedPerSecond)} flows`, `${edge.open} open`, bytesPerSecond(edge.bytesPerSecond)];
+  const parts = [
+    `${perSecond(edge.openedPerSecond)} flows`,
+    `${number(edge.open)} open`,
+    bytesPerSecond(edge.bytesPerSecond),
+  ];
   if (edge.failedPerSecond > 0) parts.push(`${perSecond(edge.failedPerSecond)} failing`);
   return parts.join(', ').replace('/s flows', ' flows/s').replace('/s failing', ' failing/s');
 }
@@ -95,6 +106,6 @@ function listed(names: readonly string[]): string {
   return more > 0 ? `${shown.join(', ')} and ${more} more` : shown.join(', ');
 }
 
-function count(number: number, word: string): string {
-  return `${number} ${word}${number === 1 ? '' : 's'}`;
+function count(many: number, word: string): string {
+  return `${number(many)} ${word}${many === 1 ? '' : 's'}`;
 }

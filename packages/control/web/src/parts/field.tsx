@@ -10,7 +10,7 @@ export interface FieldProps {
   readonly options?: readonly string[];
   readonly placeholder?: string;
   readonly hint?: string;
-  readonly type?: 'text' | 'search';
+  readonly type?: 'text' | 'search' | 'datetime-local';
   readonly required?: boolean;
   /** The one that `/` goes to. */
   readonly search?: boolean;
@@ -26,6 +26,7 @@ export function Field(props: FieldProps) {
         id={id}
         type={type}
         value={value}
+        {...(type === 'datetime-local' ? { step: 1 } : {})}
         required={required}
         autocomplete="off"
         autocapitalize="off"

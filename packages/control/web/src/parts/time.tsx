@@ -1,5 +1,5 @@
 /** Times that go on while they are looked at; only these few words are drawn again each second. */
-import { ago, dateAndTime, duration } from '../state/format.ts';
+import { age, ago, dateAndTime, duration } from '../state/format.ts';
 import { useApp } from '../state/use.ts';
 
 export function Ago({ atMs }: { readonly atMs: number }) {
@@ -16,6 +16,12 @@ export function For({ sinceMs }: { readonly sinceMs: number }) {
   return (
     <span title={dateAndTime(sinceMs)}>{duration(Math.max(0, Math.floor((now.value - sinceMs) / 1_000)) * 1_000)}</span>
   );
+}
+
+/** As `For`, coarser: what goes on for hours need not be told by the second. */
+export function Age({ sinceMs }: { readonly sinceMs: number }) {
+  const { now } = useApp();
+  return <span title={`since ${dateAndTime(sinceMs)}`}>{age(now.value - sinceMs)}</span>;
 }
 
 export function At({ atMs }: { readonly atMs: number }) {

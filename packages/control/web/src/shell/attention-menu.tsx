@@ -3,6 +3,7 @@ import { useComputed, useSignal } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { Icon } from '../parts/icon.tsx';
 import { type Attention, attention } from '../state/attention.ts';
+import { clock, number } from '../state/format.ts';
 import { useApp } from '../state/use.ts';
 
 export function useAttention(): readonly Attention[] {
@@ -41,6 +42,15 @@ export function AttentionMenu() {
   }, [open.value]);
   if (app.live.network.value === undefined) return null;
   if (things.length === 0) {
+    // Nobody knows how it is now.
+    if (app.live.connection.value === 'stale') {
+      return (
+        <span class="attention attention-none attention-old">
+          <Icon name="idle" />
+          <span>All was well at {clock(app.live.atMs.value)}</span>
+        </span>
+      );
+    }
     return (
       <span class="attention attention-none">
         <Icon name="good" />
@@ -62,7 +72,7 @@ export function AttentionMenu() {
         }}
       >
         <Icon name="warn" />
-        <span class="attention-count">{things.length}</span>
+        <span class="attention-count">{number(things.length)}</span>
         <span class="attention-words">{things.length === 1 ? 'thing needs attention' : 'things need attention'}</span>
       </button>
       <div id="attention-list" class="attention-list" hidden={!open.value}>

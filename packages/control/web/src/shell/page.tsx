@@ -6,7 +6,7 @@ import type { ViewName } from '../state/route.ts';
 import type { ThemeChoice } from '../state/theme.ts';
 import { useApp } from '../state/use.ts';
 import { SignIn } from '../views/sign-in.tsx';
-import { Start } from '../views/start.tsx';
+import { NobodyJoined, Start } from '../views/start.tsx';
 import { Header } from './header.tsx';
 import { Navigation, TITLES } from './navigation.tsx';
 import { Shortcuts } from './shortcuts.tsx';
@@ -73,11 +73,16 @@ function Content({ view }: { readonly view: ViewName }): ComponentChildren {
     );
   }
   const noAgents = app.live.connection.value !== 'connecting' && app.live.agents.value.size === 0;
-  const needsMesh = !forAdmins && view !== 'policy';
-  if (needsMesh && (app.network.value === '' || noAgents)) return <Start />;
-  if (app.network.value === '' && view === 'policy') return <Start />;
+  const ofMesh = !forAdmins && view !== 'policy';
+  const isEmpty = noAgents && app.live.services.value.size === 0;
+  if (!forAdmins && (app.network.value === '' || (ofMesh && isEmpty))) return <Start />;
   const View = VIEW_COMPONENTS[view];
-  return <View key={`${view} ${app.network.value}`} />;
+  return (
+    <>
+      {ofMesh && noAgents ? <NobodyJoined /> : null}
+      <View key={`${view} ${app.network.value}`} />
+    </>
+  );
 }
 
 /** The title tells the view, and a new view takes the focus, as a new page would. */

@@ -3,7 +3,7 @@ import type { AgentView, ServiceView, TrafficView } from '../../../src/dashboard
 import { attention, healthOf, type Observed } from './attention.ts';
 
 const agent = (host: string, change: Partial<AgentView> = {}): AgentView =>
-  ({ host, connected: true, behindSinceMs: 0, problems: [], ...change }) as AgentView;
+  ({ host, connected: true, behindSinceMs: 0, problems: [], gatewayAddress: '', ...change }) as AgentView;
 const service = (name: string, ...healthy: boolean[]): ServiceView =>
   ({
     name,
@@ -39,6 +39,17 @@ describe('health', () => {
 });
 
 describe('what wants attention', () => {
+  it('is a public service without any gateway; one that is away may still let the internet in', () => {
+    const shop = { ...service('web', true), public: { port: 80, hosts: [] } };
+    const told = (...agents: AgentView[]): string =>
+      attention(observed({ agents, services: [shop] }))
+        .map(({ text }) => text)
+        .join();
+    expect(told(agent('a'))).toMatch(/^web is public, and no agent is a gateway/);
+    expect(told(agent('a', { gatewayAddress: ':443' }))).toBe('');
+    expect(told(agent('a', { gatewayAddress: ':443', connected: false }))).not.toContain('public');
+  });
+
   it('is nothing when all is well', () => {
     expect(attention(observed({ agents: [agent('a')], services: [service('web', true)] }))).toEqual([]);
   });

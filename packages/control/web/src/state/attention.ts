@@ -1,6 +1,6 @@
 /** What wants an operator's eye: what is wrong now, and what is about to go wrong. */
 import type { AgentView, NetworkView, ServiceView, TrafficView } from '../../../src/dashboard/api.ts';
-import { counted, duration, skew } from './format.ts';
+import { counted, duration, printable, skew } from './format.ts';
 import { hashOf } from './route.ts';
 
 export interface Attention {
@@ -93,6 +93,12 @@ export function attention(observed: Observed): readonly Attention[] {
           service === undefined ? hashOf('services', '', { health: 'degraded' }) : hashOf('services', service.name),
       },
     ),
+    ...some(withoutDoor(services, agents), {
+      severity: 'warn',
+      one: (service) => `${service.name} is public, and no agent is a gateway: the internet does not reach it`,
+      many: (count) => `${counted(count, 'service')} public, and no agent is a gateway`,
+      href: (service) => hashOf('services', service?.name),
+    }),
     ...some(
       services.filter((service) => healthOf(service) === 'none'),
       {
@@ -107,7 +113,7 @@ export function attention(observed: Observed): readonly Attention[] {
       agents.filter((agent) => agent.problems.length > 0),
       {
         severity: 'warn',
-        one: (agent) => `${agent.host}: ${agent.problems[0]?.message ?? ''}`,
+        one: (agent) => `${agent.host}: ${printable(agent.problems[0]?.message ?? '')}`,
         many: (count) => `${counted(count, 'agent')} with problems`,
         href: agentHref('problems'),
       },
@@ -126,6 +132,16 @@ export function attention(observed: Observed): readonly Attention[] {
     }),
     ...lost(observed.network),
   ];
+}
+
+/** Public services that the internet cannot reach, since there is no gateway at all. */
+function withoutDoor(services: readonly ServiceView[], agents: readonly AgentView[]): readonly ServiceView[] {
+  if (agents.some(isGateway)) return [];
+  return services.filter((service) => service.public !== undefined);
+}
+
+export function isGateway({ gatewayAddress }: AgentView): boolean {
+  return gatewayAddress !== '';
 }
 
 interface Telling<Item> {

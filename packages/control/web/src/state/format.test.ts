@@ -1,7 +1,12 @@
 import { expect, it } from 'vitest';
-import { ago, byteRate, bytes, counted, duration, rate, skew } from './format.ts';
+import { age, ago, byteRate, bytes, counted, duration, fieldTime, printable, rate, skew } from './format.ts';
 
 const table: readonly (readonly [string, string])[] = [
+  [age(0), '0 s'],
+  [age(12 * 60_000 + 20_000), '12 min'],
+  [printable('a\u001b[2J\u202eb'), 'a\ufffd[2J\ufffdb'],
+  [fieldTime(new Date(2026, 10, 22, 13, 59, 11, 750).getTime()), '2026-11-22T13:59:11'],
+  [fieldTime(new Date(2026, 10, 22, 13, 59).getTime()), '2026-11-22T13:59'],
   [bytes(0), '0 B'],
   [bytes(999), '999 B'],
   [bytes(1_000), '1 kB'],

@@ -50,12 +50,15 @@ export function duration(ms: number): string {
   return pair(Math.round(minutes / 60), 24, 'd', 'h');
 }
 
-/** How long ago, in whole steps of one unit, so that it does not flicker. */
 export function ago(ms: number): string {
-  if (ms < 1_500) return 'just now';
-  if (ms < 60_000) return `${Math.floor(ms / 1_000)} s ago`;
-  if (ms < 3_600_000) return `${Math.floor(ms / 60_000)} min ago`;
-  return ms < 86_400_000 ? `${Math.floor(ms / 3_600_000)} h ago` : `${Math.floor(ms / 86_400_000)} d ago`;
+  return ms < 1_500 ? 'just now' : `${age(ms)} ago`;
+}
+
+/** In whole steps of one unit, so that it does not flicker. */
+export function age(ms: number): string {
+  if (ms < 60_000) return `${Math.max(0, Math.floor(ms / 1_000))} s`;
+  if (ms < 3_600_000) return `${Math.floor(ms / 60_000)} min`;
+  return ms < 86_400_000 ? `${Math.floor(ms / 3_600_000)} h` : `${Math.floor(ms / 86_400_000)} d`;
 }
 
 export function clock(atMs: number): string {
@@ -78,6 +81,17 @@ export function dateAndTime(atMs: number): string {
 export function skew(ms: number): string {
   if (Math.abs(ms) < 0.5) return '0 ms';
   return ms > 0 ? `+${duration(ms)}` : duration(ms);
+}
+
+/** As the command line shows it: nothing in it moves the cursor, ends a line or turns the direction of writing. */
+export function printable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '\ufffd');
+}
+
+/** As a field of date and time takes it, in the reader's own zone: `2026-11-22T13:59:11`, shorter when at a full minute. */
+export function fieldTime(atMs: number): string {
+  const zoneMs = new Date(atMs).getTimezoneOffset() * 60_000;
+  return new Date(Math.floor(atMs / 1_000) * 1_000 - zoneMs).toISOString().replace(/(?::00)?\.000Z$/, '');
 }
 
 function pair(value: number, base: number, large: string, small: string): string {

@@ -4,9 +4,9 @@ import type { AgentView } from '../../../src/dashboard/api.ts';
 import { CopyButton } from '../parts/copy.tsx';
 import { type Column, DataTable } from '../parts/data-table.tsx';
 import { Empty } from '../parts/notice.tsx';
-import { byteRate, bytes, duration, skew } from '../state/format.ts';
+import { byteRate, bytes, duration, number, printable } from '../state/format.ts';
 import { useApp } from '../state/use.ts';
-import { ConnectedBadge, Enforced, LastSeen } from './agent-parts.tsx';
+import { ConnectedBadge, Enforced, LastSeen, LoopDelay, Skew } from './agent-parts.tsx';
 import { Problems } from './problems.tsx';
 import { RevokeAgent } from './revoke-agent.tsx';
 
@@ -141,19 +141,23 @@ function State({ agent }: { readonly agent: AgentView }) {
         <LastSeen agent={agent} />
       </dd>
       <dt>Version</dt>
-      <dd>{agent.version || none}</dd>
+      <dd>{printable(agent.version) || none}</dd>
       <dt>Enforces revision</dt>
       <dd>
         <Enforced agent={agent} />
       </dd>
       <dt>Open flows</dt>
-      <dd>{agent.openFlows}</dd>
+      <dd>{number(agent.openFlows)}</dd>
       <dt>Clock, less control's</dt>
-      <dd>{agent.clockSkewMs === undefined ? none : skew(agent.clockSkewMs)}</dd>
+      <dd>
+        <Skew agent={agent} none={none} />
+      </dd>
       <dt>Loop delay, 99th percentile</dt>
-      <dd>{agent.loopDelayMs === undefined ? none : duration(agent.loopDelayMs)}</dd>
+      <dd>
+        <LoopDelay agent={agent} none={none} />
+      </dd>
       <dt>Flow records that wait</dt>
-      <dd>{agent.flowsQueued ?? none}</dd>
+      <dd>{agent.flowsQueued === undefined ? none : number(agent.flowsQueued)}</dd>
     </dl>
   );
 }
@@ -174,7 +178,13 @@ function Membership({ agent }: { readonly agent: AgentView }) {
             ))}
       </dd>
       <dt>Gateway</dt>
-      <dd>{agent.gatewayAddress === '' ? (agent.gateway ? 'may be one, and is none' : 'no') : agent.gatewayAddress}</dd>
+      <dd>
+        {agent.gatewayAddress === ''
+          ? agent.gateway
+            ? 'may be one, and is none'
+            : 'no'
+          : printable(agent.gatewayAddress)}
+      </dd>
       <dt>Address</dt>
       <dd class="mono">{agent.address || '–'}</dd>
       <dt>Joined by token</dt>

@@ -1,7 +1,9 @@
 /** What the listing and the detail of agents tell alike. */
 import type { AgentView } from '../../../src/dashboard/api.ts';
 import { Badge } from '../parts/badge.tsx';
-import { Ago, For } from '../parts/time.tsx';
+import { Age, Ago, For } from '../parts/time.tsx';
+import { late, skewed } from '../state/attention.ts';
+import { duration, skew } from '../state/format.ts';
 
 export function ConnectedBadge({ agent }: { readonly agent: AgentView }) {
   return agent.connected ? <Badge tone="good">connected</Badge> : <Badge tone="bad">disconnected</Badge>;
@@ -9,12 +11,36 @@ export function ConnectedBadge({ agent }: { readonly agent: AgentView }) {
 
 export function Enforced({ agent }: { readonly agent: AgentView }) {
   if (agent.enforcedRevision === 0 && agent.behindSinceMs === 0) return <>–</>;
-  if (agent.behindSinceMs === 0) return <>{agent.enforcedRevision}</>;
+  if (agent.behindSinceMs === 0) {
+    return (
+      <span class="whole">
+        {agent.enforcedRevision}
+        {agent.enforcedSinceMs === 0 ? null : (
+          <>
+            , for <Age sinceMs={agent.enforcedSinceMs} />
+          </>
+        )}
+      </span>
+    );
+  }
   return (
     <Badge tone="warn">
       {agent.enforcedRevision || 'none'}, behind for <For sinceMs={agent.behindSinceMs} />
     </Badge>
   );
+}
+
+/** Its clock, less control's. */
+export function Skew({ agent, none }: { readonly agent: AgentView; readonly none: string }) {
+  if (agent.clockSkewMs === undefined) return <>{none}</>;
+  const words = skew(agent.clockSkewMs);
+  return skewed(agent) ? <Badge tone="warn">{words}</Badge> : <>{words}</>;
+}
+
+export function LoopDelay({ agent, none }: { readonly agent: AgentView; readonly none: string }) {
+  if (agent.loopDelayMs === undefined) return <>{none}</>;
+  const words = duration(agent.loopDelayMs);
+  return late(agent) ? <Badge tone="warn">{words}</Badge> : <>{words}</>;
 }
 
 export function LastSeen({ agent }: { readonly agent: AgentView }) {

@@ -5,10 +5,10 @@ import { type Column, DataTable } from '../parts/data-table.tsx';
 import { Choice, Field } from '../parts/field.tsx';
 import { Empty } from '../parts/notice.tsx';
 import { late, skewed } from '../state/attention.ts';
-import { byteRate, counted, duration, skew } from '../state/format.ts';
+import { byteRate, counted, duration, number, printable } from '../state/format.ts';
 import { useApp } from '../state/use.ts';
 import { AgentDetail } from './agent-detail.tsx';
-import { ConnectedBadge, Enforced, LastSeen } from './agent-parts.tsx';
+import { ConnectedBadge, Enforced, LastSeen, LoopDelay, Skew } from './agent-parts.tsx';
 
 function moved(agent: AgentView): number {
   return agent.tunnels.reduce((sum, tunnel) => sum + tunnel.sentPerSecond + tunnel.receivedPerSecond, 0);
@@ -35,10 +35,10 @@ function columnsFor(usual: string): readonly Column<AgentView>[] {
       label: 'Version',
       cell: ({ version }) =>
         version === usual || version === '' ? (
-          version || '–'
+          printable(version) || '–'
         ) : (
           <Badge tone="warn">
-            {version}, not {usual}
+            {printable(version)}, not {printable(usual)}
           </Badge>
         ),
       sort: ({ version }) => version,
@@ -53,7 +53,7 @@ function columnsFor(usual: string): readonly Column<AgentView>[] {
       key: 'tunnels',
       label: 'Tunnels',
       numeric: true,
-      cell: ({ tunnels }) => tunnels.length,
+      cell: ({ tunnels, tunnelsOmitted = 0 }) => number(tunnels.length + tunnelsOmitted),
       sort: ({ tunnels }) => -tunnels.length,
     },
     {
@@ -74,16 +74,14 @@ function columnsFor(usual: string): readonly Column<AgentView>[] {
       key: 'skew',
       label: 'Clock',
       numeric: true,
-      cell: (agent) =>
-        skewed(agent) ? <Badge tone="warn">{skew(agent.clockSkewMs ?? 0)}</Badge> : told(agent.clockSkewMs, skew),
+      cell: (agent) => <Skew agent={agent} none="–" />,
       sort: ({ clockSkewMs }) => -Math.abs(clockSkewMs ?? 0),
     },
     {
       key: 'loop',
       label: 'Loop delay',
       numeric: true,
-      cell: (agent) =>
-        late(agent) ? <Badge tone="warn">{duration(agent.loopDelayMs ?? 0)}</Badge> : told(agent.loopDelayMs, duration),
+      cell: (agent) => <LoopDelay agent={agent} none="–" />,
       sort: ({ loopDelayMs }) => -(loopDelayMs ?? 0),
     },
     {
@@ -151,7 +149,7 @@ export function AgentsView() {
         <p class="count" role="status">
           {found.length === all.length
             ? counted(all.length, 'agent')
-            : `${found.length} of ${counted(all.length, 'agent')}`}
+            : `${number(found.length)} of ${counted(all.length, 'agent')}`}
         </p>
       </search>
       {found.length === 0 ? (
@@ -167,11 +165,16 @@ export function AgentsView() {
           rows={found}
           rowKey={(agent) => agent.host}
           href={(agent) => app.link('agents', agent.host)}
-          tone={(agent) => (agent.connected ? (agent.behindSinceMs > 0 || skewed(agent) ? 'warn' : '') : 'bad')}
+          tone={toneOf}
         />
       )}
     </>
   );
+}
+
+function toneOf(agent: AgentView): string {
+  if (!agent.connected) return 'bad';
+  return agent.behindSinceMs > 0 || skewed(agent) || late(agent) ? 'warn' : '';
 }
 
 function usualVersion(agents: readonly AgentView[]): string {

@@ -2,6 +2,7 @@
 import type { ExplainView } from '../../../src/dashboard/api.ts';
 import { Badge, VerdictBadge } from '../parts/badge.tsx';
 import { Answered } from '../parts/notice.tsx';
+import { Told } from '../parts/told.tsx';
 import { useAnswer, useApp } from '../state/use.ts';
 
 const BREAKS: Readonly<Record<ExplainView['breakPoint'], string>> = {
@@ -33,7 +34,9 @@ export function Explanation({ from, to }: { readonly from: string; readonly to: 
               {explained.breakPoint === 'none' ? 'works' : 'breaks'}
             </Badge>
           </p>
-          <p>{explained.reason}</p>
+          <p>
+            <Told text={explained.reason} />
+          </p>
           <dl class="facts">
             <dt>From, to</dt>
             <dd class="mono">
@@ -49,7 +52,9 @@ export function Explanation({ from, to }: { readonly from: string; readonly to: 
           <h3>Step by step</h3>
           <ol class="steps">
             {explained.steps.map((step, index) => (
-              <li key={index}>{step}</li>
+              <li key={index}>
+                <Told text={step} />
+              </li>
             ))}
           </ol>
         </div>

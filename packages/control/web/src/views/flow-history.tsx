@@ -2,12 +2,12 @@
 import { useSignal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import type { FlowHistory } from '../../../src/dashboard/api.ts';
-import { Choice } from '../parts/field.tsx';
+import { Choice, Field } from '../parts/field.tsx';
 import { lazy } from '../parts/lazy.tsx';
 import { Answered } from '../parts/notice.tsx';
 import { At } from '../parts/time.tsx';
 import type { Filter } from '../state/flow-filter.ts';
-import { bytes, counted } from '../state/format.ts';
+import { bytes, counted, fieldTime } from '../state/format.ts';
 import { filled } from '../state/history.ts';
 import { useAnswer, useApp } from '../state/use.ts';
 import { FlowPages } from './flow-pages.tsx';
@@ -39,6 +39,7 @@ export function FlowHistoryView({ filter, query }: FlowHistoryProps) {
   const set = (change: Readonly<Record<string, string | undefined>>): void =>
     app.replace('flows', '', { ...query, ...change });
   const select = (from: number, to: number): void => set({ from: `${Math.round(from)}`, to: `${Math.round(to)}` });
+  const stretch = givenRange(query) ?? { fromMs, toMs: toMs.value };
   const uncounted = Object.keys(filter).some((field) => !['source', 'service', 'verdict'].includes(field));
   useEffect(() => {
     // Opened before the first event, the page's idea of control's clock is its own.
@@ -53,6 +54,8 @@ export function FlowHistoryView({ filter, query }: FlowHistoryProps) {
           options={SPANS}
           onValue={(span) => set({ span, from: undefined, to: undefined })}
         />
+        <Moment label="From time" atMs={stretch.fromMs} onMoment={(atMs) => select(atMs, stretch.toMs)} />
+        <Moment label="To time" atMs={stretch.toMs} onMoment={(atMs) => select(stretch.fromMs, atMs)} />
         <button
           type="button"
           class="button"
@@ -62,7 +65,7 @@ export function FlowHistoryView({ filter, query }: FlowHistoryProps) {
         >
           Up to now
         </button>
-        {range === undefined ? null : (
+        {givenRange(query) === undefined ? null : (
           <button type="button" class="button" onClick={() => set({ from: undefined, to: undefined })}>
             All of the time
           </button>
@@ -75,8 +78,10 @@ export function FlowHistoryView({ filter, query }: FlowHistoryProps) {
         <p class="soft">The charts count by source, destination and verdict; the table by the whole filter.</p>
       ) : null}
       <p class="soft">
-        {range === undefined ? (
-          'Choose a stretch on a chart to list only its flows.'
+        {stretch.fromMs >= stretch.toMs ? (
+          'The stretch ends before it begins; all of the time is listed.'
+        ) : range === undefined ? (
+          'Choose a stretch on a chart, in its table, or by its times, to list only its flows.'
         ) : (
           <>
             Listed: <At atMs={range.fromMs} /> to <At atMs={range.toMs} />.
@@ -131,10 +136,33 @@ function Charts({ history, fromMs, toMs, onSelect }: ChartsProps) {
 
 const Chart = lazy(async () => (await import('../charts/time-chart.tsx')).TimeChart);
 
-function rangeOf({
-  from,
-  to,
-}: Readonly<Record<string, string | undefined>>): { fromMs: number; toMs: number } | undefined {
+interface MomentProps {
+  readonly label: string;
+  readonly atMs: number;
+  readonly onMoment: (atMs: number) => void;
+}
+
+/** What is not a whole time yet, while it is typed, changes nothing. */
+function Moment({ label, atMs, onMoment }: MomentProps) {
+  const given = (value: string): void => {
+    const chosen = new Date(value).getTime();
+    if (chosen >= 0) onMoment(chosen);
+  };
+  return <Field label={label} type="datetime-local" value={fieldTime(atMs)} onValue={given} />;
+}
+
+interface Range {
+  readonly fromMs: number;
+  readonly toMs: number;
+}
+
+/** What is listed; undefined when that is all of the time. */
+function rangeOf(query: Readonly<Record<string, string | undefined>>): Range | undefined {
+  const range = givenRange(query);
+  return range !== undefined && range.fromMs < range.toMs ? range : undefined;
+}
+
+function givenRange({ from, to }: Readonly<Record<string, string | undefined>>): Range | undefined {
   const [fromMs, toMs] = [Number(from), Number(to)];
-  return from !== undefined && to !== undefined && fromMs < toMs ? { fromMs, toMs } : undefined;
+  return from !== undefined && to !== undefined && fromMs >= 0 && toMs >= 0 ? { fromMs, toMs } : undefined;
 }

@@ -69,7 +69,7 @@ function Pages({ first, older }: PagesProps) {
       <div class="table-box">
         <table class="data flows">
           <caption class="offscreen">Kept flows, newest first</caption>
-          <FlowHead />
+          <FlowHead withDay />
           <tbody onKeyDown={(event) => moveFocus(event, event.currentTarget)}>
             {flows.value.map((flow, index) => (
               <FlowRow

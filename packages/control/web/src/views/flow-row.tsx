@@ -4,23 +4,30 @@ import type { FlowView } from '../../../src/dashboard/api.ts';
 import { Badge, VerdictBadge } from '../parts/badge.tsx';
 import { bytes, clock, dayAndTime, duration } from '../state/format.ts';
 
-export function FlowHead() {
+/** What was decided comes first: on a narrow screen the rest is beside it, out of sight. */
+export function FlowHead({ withDay = false }: { readonly withDay?: boolean }) {
   return (
     <thead>
       <tr>
-        <th scope="col">Ended</th>
+        <th scope="col" class={withDay ? 'flow-day' : 'flow-time'}>
+          Ended
+        </th>
+        <th scope="col" class="flow-verdict">
+          Verdict
+        </th>
+        <th scope="col">Rule</th>
         <th scope="col">Source</th>
         <th scope="col">Destination</th>
-        <th scope="col">Verdict</th>
-        <th scope="col">Rule</th>
-        <th scope="col">How it ended</th>
-        <th scope="col" class="numeric">
+        <th scope="col" class="flow-outcome">
+          How it ended
+        </th>
+        <th scope="col" class="numeric flow-number">
           Sent
         </th>
-        <th scope="col" class="numeric">
+        <th scope="col" class="numeric flow-number">
           Received
         </th>
-        <th scope="col" class="numeric">
+        <th scope="col" class="numeric flow-number">
           Lasted
         </th>
       </tr>
@@ -47,6 +54,7 @@ export class FlowRow extends Component<FlowRowProps> {
   }
 
   override render({ flow, href, stop, index, withDay }: FlowRowProps) {
+    const to = `${flow.service}:${flow.port}${flow.protocol === 'udp' ? '/udp' : ''}`;
     const endedMs = flow.startedMs + flow.durationMs;
     return (
       <tr
@@ -64,16 +72,17 @@ export class FlowRow extends Component<FlowRowProps> {
           </a>
         </th>
         <td>
-          {flow.source} <span class="soft">{flow.sourceHost}</span>
-        </td>
-        <td>
-          {flow.service}:{flow.port}
-          {flow.protocol === 'udp' ? '/udp' : ''} <span class="soft">{flow.destinationHost}</span>
-        </td>
-        <td>
           <VerdictBadge verdict={flow.verdict} />
         </td>
-        <td class="mono">{flow.rule}</td>
+        <td class="mono" title={flow.rule}>
+          {flow.rule}
+        </td>
+        <td title={`${flow.source} on ${flow.sourceHost}`}>
+          {flow.source} <span class="soft">{flow.sourceHost}</span>
+        </td>
+        <td title={`${to}${flow.destinationHost === '' ? '' : ` on ${flow.destinationHost}`}`}>
+          {to} <span class="soft">{flow.destinationHost}</span>
+        </td>
         <td>{hasFailed(flow) ? <Badge tone="warn">{flow.outcome}</Badge> : flow.outcome}</td>
         <td class="numeric">{bytes(flow.bytesSent)}</td>
         <td class="numeric">{bytes(flow.bytesReceived)}</td>

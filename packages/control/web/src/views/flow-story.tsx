@@ -6,6 +6,7 @@ import { CopyButton } from '../parts/copy.tsx';
 import { Dialog } from '../parts/dialog.tsx';
 import { Answered, Empty } from '../parts/notice.tsx';
 import { At } from '../parts/time.tsx';
+import { Told } from '../parts/told.tsx';
 import { bytes, clock, duration } from '../state/format.ts';
 import { useAnswer, useApp } from '../state/use.ts';
 import { Explanation } from './explanation.tsx';
@@ -81,7 +82,9 @@ function Story({ flow }: { readonly flow: FlowView }) {
         {flow.detail === '' ? null : (
           <>
             <dt>Detail</dt>
-            <dd>{flow.detail}</dd>
+            <dd>
+              <Told text={flow.detail} />
+            </dd>
           </>
         )}
         <dt>Flow</dt>

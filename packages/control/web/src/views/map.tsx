@@ -57,7 +57,7 @@ function MapSummary() {
       {denied === 0
         ? 'Nothing was denied in the last minutes.'
         : `${counted(denied, 'pair')} denied in the last minutes.`}{' '}
-      {things.length === 0 ? 'All well.' : null}
+      {things.length === 0 && live.connection.value !== 'stale' ? 'All well.' : null}
     </p>
   );
 }

@@ -1,5 +1,6 @@
 import type { ProblemView } from '../../../src/dashboard/api.ts';
 import { Icon } from '../parts/icon.tsx';
+import { Told } from '../parts/told.tsx';
 import { useApp } from '../state/use.ts';
 
 /** What agents report. Nothing is shown when there is none. */
@@ -14,9 +15,9 @@ export function Problems({ problems }: { readonly problems: readonly ProblemView
           <li key={`${host} ${code} ${subject}`} class="notice notice-warn">
             <Icon name="warn" />
             <span>
-              <a href={app.link('agents', host)}>{host}</a>: {message}{' '}
+              <a href={app.link('agents', host)}>{host}</a>: <Told text={message} />{' '}
               <span class="soft">
-                ({code}, {subject})
+                (<Told text={`${code}, ${subject}`} />)
               </span>
             </span>
           </li>

@@ -5,6 +5,7 @@ import { VerdictBadge } from '../parts/badge.tsx';
 import { Dialog } from '../parts/dialog.tsx';
 import { Choice, Field } from '../parts/field.tsx';
 import { Answered, Empty } from '../parts/notice.tsx';
+import { Told } from '../parts/told.tsx';
 import { useAnswer, useApp } from '../state/use.ts';
 import { Explanation } from './explanation.tsx';
 import { shortList } from './short-list.ts';
@@ -64,13 +65,16 @@ function Callers({ service, callers }: { readonly service: ServiceView; readonly
                 </td>
                 <td data-label="Ports">{shortList(caller.ports)}</td>
                 <td data-label="Rule">
-                  <span class="mono">{caller.rule}</span> <span class="soft">{caller.reason}</span>
+                  <span class="mono">{caller.rule}</span>{' '}
+                  <span class="soft">
+                    <Told text={caller.reason} />
+                  </span>
                 </td>
                 <td data-label="">
                   <button
                     type="button"
                     class="button-small"
-                    aria-label={`Why, for ${caller.source}?`}
+                    aria-label={`Why, for ${caller.source}${caller.ports.length === 0 ? '' : ` to ${shortList(caller.ports)}`}?`}
                     onClick={() => {
                       why.value = caller;
                     }}

@@ -3,6 +3,7 @@ import { useSignal } from '@preact/signals';
 import type { RevisionView } from '../../../src/dashboard/api.ts';
 import { lazy } from '../parts/lazy.tsx';
 import { At } from '../parts/time.tsx';
+import { Told } from '../parts/told.tsx';
 import { counted } from '../state/format.ts';
 
 const SIGNS = { add: ['+', 'added'], change: ['~', 'changed'], remove: ['−', 'removed'] } as const;
@@ -56,7 +57,7 @@ function Revision({ revision, before }: RevisionProps) {
             </span>
             <span>
               <span class="offscreen">{SIGNS[operation][1]} </span>
-              <strong>{subject}</strong> {detail}
+              <strong>{subject}</strong> <Told text={detail} />
             </span>
           </li>
         ))}

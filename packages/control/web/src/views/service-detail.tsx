@@ -1,8 +1,9 @@
 /** One service: where it runs, by which names, who may reach it and who does. */
-import type { InstanceView, ServiceView } from '../../../src/dashboard/api.ts';
+import type { AgentView, InstanceView, ServiceView } from '../../../src/dashboard/api.ts';
 import { Badge, HealthBadge, KindBadge } from '../parts/badge.tsx';
 import { CopyButton } from '../parts/copy.tsx';
 import { Empty } from '../parts/notice.tsx';
+import { isGateway } from '../state/attention.ts';
 import { counted } from '../state/format.ts';
 import { useApp } from '../state/use.ts';
 import { Problems } from './problems.tsx';
@@ -41,7 +42,9 @@ function Detail({ service }: { readonly service: ServiceView }) {
       <p class="row">
         <KindBadge kind={service.kind} />
         <HealthBadge service={service} />
-        {service.public === undefined ? null : <span class="badge kind-internet">reached from the internet</span>}
+        {service.public === undefined ? null : (
+          <span class="badge kind-internet">{doorOf(service, app.live.agents.value).badge}</span>
+        )}
         {service.tags.map((tag) => (
           <span key={tag} class="badge">
             tag:{tag}
@@ -120,9 +123,33 @@ function InstanceBadge({ instance }: { readonly instance: InstanceView }) {
   return instance.healthy ? <Badge tone="good">healthy</Badge> : <Badge tone="warn">unhealthy</Badge>;
 }
 
+/** Whether the internet reaches it. A gateway goes on without control: of one that is away nothing is known. */
+function doorOf(
+  { public: open }: ServiceView,
+  agents: ReadonlyMap<string, AgentView>,
+): { badge: string; told: string } {
+  if (open === undefined) return { badge: '', told: 'not reached from the internet' };
+  const gateways = [...agents.values()].filter(isGateway);
+  const where = `port ${open.port}, as ${open.hosts.join(', ') || 'any host name'}`;
+  const hosts = gateways.map(({ host }) => host).join(' and ');
+  if (gateways.length === 0) {
+    return {
+      badge: 'public, no gateway yet',
+      told: `public, ${where}; no gateway yet, so not reached from the internet`,
+    };
+  }
+  if (gateways.some(({ connected }) => connected)) {
+    return { badge: 'reached from the internet', told: `${where}, through a gateway` };
+  }
+  return {
+    badge: 'public, gateway disconnected',
+    told: `${where}; not known now: ${hosts} is disconnected from control`,
+  };
+}
+
 function Names({ service }: { readonly service: ServiceView }) {
+  const app = useApp();
   if (service.names.length === 0) return <p>A worker has none.</p>;
-  const { public: open } = service;
   return (
     <>
       <ul class="plain-list">
@@ -138,11 +165,7 @@ function Names({ service }: { readonly service: ServiceView }) {
         <dt>Ports</dt>
         <dd>{service.ports.length <= 40 ? service.ports.join(', ') : shortList(service.ports)}</dd>
         <dt>Internet</dt>
-        <dd>
-          {open === undefined
-            ? 'not reached from the internet'
-            : `port ${open.port}, through a gateway, as ${open.hosts.join(', ') || 'any host name'}`}
-        </dd>
+        <dd>{doorOf(service, app.live.agents.value).told}</dd>
       </dl>
     </>
   );

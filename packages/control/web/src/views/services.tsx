@@ -4,7 +4,7 @@ import { type Column, DataTable } from '../parts/data-table.tsx';
 import { Choice, Field } from '../parts/field.tsx';
 import { Empty } from '../parts/notice.tsx';
 import { healthOf } from '../state/attention.ts';
-import { counted } from '../state/format.ts';
+import { counted, number } from '../state/format.ts';
 import { useApp } from '../state/use.ts';
 import { ServiceDetail } from './service-detail.tsx';
 import { shortList } from './short-list.ts';
@@ -24,7 +24,7 @@ const COLUMNS: readonly Column<ServiceView>[] = [
     key: 'instances',
     label: 'Instances',
     cell: ({ instances }) =>
-      `${instances.filter(({ healthy, connected }) => healthy && connected).length} of ${instances.length} up`,
+      `${number(instances.filter(({ healthy, connected }) => healthy && connected).length)} of ${number(instances.length)} up`,
     sort: ({ instances }) => instances.length,
   },
   { key: 'ports', label: 'Ports', cell: ({ ports }) => shortList(ports) },
@@ -90,7 +90,7 @@ export function ServicesView() {
         <p class="count" role="status">
           {found.length === all.length
             ? counted(all.length, 'service')
-            : `${found.length} of ${counted(all.length, 'service')}`}
+            : `${number(found.length)} of ${counted(all.length, 'service')}`}
         </p>
       </search>
       {found.length === 0 ? (

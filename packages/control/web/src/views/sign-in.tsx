@@ -55,7 +55,7 @@ export function SignIn({ ended, theme }: { readonly ended: boolean; readonly the
           />
           <p class="hint" id="token-hint">
             The content of <code>DIR/admin.token</code> on control's host, where DIR is its <code>--data</code>{' '}
-            directory; <code>DIR/read.token</code> sees all but changes nothing.
+            directory; <code>DIR/read.token</code> sees all but tokens and the audit, and changes nothing.
           </p>
         </div>
         {problem.value === '' ? null : <Problem>{problem.value}</Problem>}

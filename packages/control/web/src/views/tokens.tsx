@@ -4,6 +4,7 @@ import { Badge } from '../parts/badge.tsx';
 import { type Column, DataTable } from '../parts/data-table.tsx';
 import { Answered, Empty } from '../parts/notice.tsx';
 import { Ago, At } from '../parts/time.tsx';
+import { number } from '../state/format.ts';
 import { useAnswer, useApp } from '../state/use.ts';
 import { CreateToken } from './create-token.tsx';
 import { RevokeToken } from './revoke-token.tsx';
@@ -28,7 +29,7 @@ export function TokensView() {
       label: 'How often',
       cell: ({ reusable, ephemeral }) => `${reusable ? 'again and again' : 'once'}${ephemeral ? ', ephemeral' : ''}`,
     },
-    { key: 'uses', label: 'Used', numeric: true, cell: ({ uses }) => uses, sort: ({ uses }) => -uses },
+    { key: 'uses', label: 'Used', numeric: true, cell: ({ uses }) => number(uses), sort: ({ uses }) => -uses },
     {
       key: 'created',
       label: 'Created',

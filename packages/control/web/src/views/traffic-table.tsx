@@ -2,7 +2,7 @@
 import type { TrafficView } from '../../../src/dashboard/api.ts';
 import { Badge } from '../parts/badge.tsx';
 import { Empty } from '../parts/notice.tsx';
-import { byteRate, rate } from '../state/format.ts';
+import { byteRate, number, rate } from '../state/format.ts';
 import { useApp } from '../state/use.ts';
 
 interface Sum {
@@ -65,12 +65,12 @@ export function TrafficTable({ pairs, of }: TrafficTableProps) {
                 {rate(sum.opened)}
               </td>
               <td class="numeric" data-label="Open">
-                {sum.open}
+                {number(sum.open)}
               </td>
               <td class="numeric" data-label="Bytes">
                 {byteRate(sum.moved)}
               </td>
-              <td data-label="Trouble">
+              <td data-label="Trouble" class="names">
                 <Trouble sum={sum} />
               </td>
             </tr>
@@ -82,15 +82,25 @@ export function TrafficTable({ pairs, of }: TrafficTableProps) {
 }
 
 function Trouble({ sum }: { readonly sum: Sum }) {
-  if (sum.lastDenied !== undefined) {
-    return <Badge tone="bad">denied by {sum.lastDenied.rule}</Badge>;
-  }
-  if (sum.failed > 0) return <Badge tone="warn">{rate(sum.failed)} fail</Badge>;
-  return <>none</>;
+  const { denied, failed, lastDenied } = sum;
+  if (denied === 0 && failed === 0 && lastDenied === undefined) return <>none</>;
+  return (
+    <span class="row">
+      {denied === 0 && lastDenied === undefined ? null : <Badge tone="bad">{deniedWords(denied, lastDenied)}</Badge>}
+      {failed === 0 ? null : <Badge tone="warn">{rate(failed)} fail</Badge>}
+    </span>
+  );
+}
+
+/** With its rate and port, since what else the caller opens there may well be allowed. */
+function deniedWords(denied: number, last: TrafficView['lastDenied']): string {
+  const often = denied === 0 ? 'lately denied' : `${rate(denied)} denied`;
+  if (last === undefined) return often;
+  return `${often} by ${last.rule} (:${last.port}${last.protocol === 'udp' ? '/udp' : ''})`;
 }
 
 /** Over the hosts of both ends: who watches a service asks of services first. */
-function summed(pairs: readonly TrafficView[]): readonly Sum[] {
+export function summed(pairs: readonly TrafficView[]): readonly Sum[] {
   const sums = new Map<string, Sum>();
   for (const pair of pairs) {
     const key = `${pair.source} ${pair.service}`;
@@ -103,8 +113,13 @@ function summed(pairs: readonly TrafficView[]): readonly Sum[] {
       denied: (before?.denied ?? 0) + pair.deniedPerSecond,
       failed: (before?.failed ?? 0) + pair.failedPerSecond,
       moved: (before?.moved ?? 0) + pair.sentPerSecond + pair.receivedPerSecond,
-      lastDenied: pair.lastDenied ?? before?.lastDenied,
+      lastDenied: newest(before?.lastDenied, pair.lastDenied),
     });
   }
   return [...sums.values()];
+}
+
+function newest(one: TrafficView['lastDenied'], other: TrafficView['lastDenied']): TrafficView['lastDenied'] {
+  if (one === undefined || other === undefined) return one ?? other;
+  return other.atMs > one.atMs ? other : one;
 }

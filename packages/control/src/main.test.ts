@@ -1,0 +1,26 @@
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+
+const root = mkdtempSync(join(tmpdir(), 'weft-main-'));
+afterAll(() => rmSync(root, { recursive: true }));
+
+test('a start that fails for the flows says what failed, why and what to do, in one line', () => {
+  const directory = join(root, 'data');
+  mkdirSync(directory, { mode: 0o700 });
+  writeFileSync(join(directory, 'flows'), '');
+  const program = `import(${JSON.stringify(join(import.meta.dirname, 'main.ts'))}).then(({ main }) => main(process.argv));`;
+  const listen = ['--listen', '127.0.0.1:0', '--dashboard', 'off'];
+  const { status, stderr } = spawnSync(
+    process.execPath,
+    ['-e', program, 'weft-control', 'serve', '--data', directory, ...listen],
+    { encoding: 'utf8', timeout: 60_000 },
+  );
+  const lines = stderr.split('\n').filter((line) => line !== '' && !line.startsWith('{'));
+  expect(lines).toEqual([
+    expect.stringMatching(/^weft-control: the flows in .* could not be opened: EEXIST.*; make it/),
+  ]);
+  expect(status).toBe(1);
+}, 60_000);
