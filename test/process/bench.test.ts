@@ -48,7 +48,7 @@ test('an interrupt ends everything that it started', async () => {
     // Agents have been started when their folder is there; whether they are ready yet makes no difference.
     await until(
       'an agent runs',
-      () => run(['sh', '-c', 'ls "$0"/*/client/agent', dir]),
+      () => run(['sh', '-c', 'ls "$0"/*/client/weft/agent', dir]),
       ({ code }) => code === 0,
     );
     if (process.platform === 'linux') expect(programsIn(dir)).not.toEqual([]);
