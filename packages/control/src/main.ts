@@ -7,6 +7,7 @@ import { DirectoryError } from './cli/errors.ts';
 import { buildProgram } from './cli/program.ts';
 import { KeyFileError } from './enroll/errors.ts';
 import { FlowsError } from './flows/errors.ts';
+import { keepHeapSmall } from './heap.ts';
 import { type Control, type ServeOptions, startControl } from './serve.ts';
 import { StoreError } from './store/errors.ts';
 
@@ -33,10 +34,12 @@ async function serve(options: ServeOptions): Promise<void> {
   const stop = stopSignal(logger);
   crashLoudly(logger);
   const control = await startControl(options, { logger, now: Date.now });
+  const letHeapGrow = keepHeapSmall();
   try {
     process.stdout.write(`${readyLine(control)}\n`);
     await stop;
   } finally {
+    letHeapGrow();
     await control.close();
   }
   logger.info({ event: 'stopped' }, 'control stopped');
