@@ -47,7 +47,7 @@ describe.skipIf(browserMissing)(titled('signing in to the dashboard', browserMis
   });
 
   test('a wrong token is refused in words, and the sign-in form is fit for everyone', async () => {
-    await page.getByLabel('Token').fill('weft-admin-nonsense');
+    await page.getByLabel('Token', { exact: true }).fill('weft-admin-nonsense');
     await page.getByRole('button', { name: 'Sign in' }).click();
     const alert = page.getByRole('alert');
     await alert.waitFor();
@@ -58,7 +58,7 @@ describe.skipIf(browserMissing)(titled('signing in to the dashboard', browserMis
 
   test('who tries too often is told to wait, and the right token is taken all the same', async () => {
     for (let attempt = 0; attempt < 30; attempt += 1) {
-      await page.getByLabel('Token').fill(`weft-admin-${attempt}`);
+      await page.getByLabel('Token', { exact: true }).fill(`weft-admin-${attempt}`);
       await page.getByRole('button', { name: 'Sign in' }).click();
       await page.getByRole('alert').waitFor();
       if (/wait|too many/i.test((await page.getByRole('alert').textContent()) ?? '')) break;
@@ -124,10 +124,10 @@ describe.skipIf(browserMissing)(titled('signing in to the dashboard', browserMis
     await signIn(page, tokenOf(control, 'admin'));
     const kept = await browser.cookies();
     await page.getByRole('button', { name: 'Sign out' }).click();
-    await page.getByLabel('Token').waitFor();
+    await page.getByLabel('Token', { exact: true }).waitFor();
     await browser.remember(kept);
     await page.reload();
-    await page.getByLabel('Token').waitFor();
+    await page.getByLabel('Token', { exact: true }).waitFor();
   });
 
   test('the pages complained of nothing', () => {

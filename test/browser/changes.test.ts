@@ -91,7 +91,7 @@ describe.skipIf(browserMissing)(titled('the dashboard while things change', brow
       .first()
       .waitFor();
     await shop.control.restart();
-    await page.getByLabel('Token').waitFor();
+    await page.getByLabel('Token', { exact: true }).waitFor();
     await signIn(page, shop.token('read'));
     await page.getByRole('heading', { name: 'store', level: 1 }).waitFor();
     expect(page.url()).toContain('#/services/store');

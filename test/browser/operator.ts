@@ -10,7 +10,7 @@ export function tokenOf(control: Control, role: 'admin' | 'read'): string {
 }
 
 export async function signIn(page: Page, token: string): Promise<void> {
-  await page.getByLabel('Token').fill(token);
+  await page.getByLabel('Token', { exact: true }).fill(token);
   await page.getByRole('button', { name: 'Sign in' }).click();
   await page.getByRole('button', { name: 'Sign out' }).waitFor();
 }
