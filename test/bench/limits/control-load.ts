@@ -1,11 +1,10 @@
 /** What control takes when 500 agents tell it of 2,000 ended flows a second, and somebody watches the dashboard. */
-import { readFileSync } from 'node:fs';
-import { request } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from '../../../examples/demo/ports.ts';
 import { CrowdNetwork } from '../../harness/crowd-network.ts';
 import { planCrowd } from '../../harness/crowd-traffic.ts';
+import { viewDashboard } from '../../harness/dashboard-viewer.ts';
 import { createLocalLab } from '../../harness/host.ts';
 import { Control } from '../../harness/weft.ts';
 import { metered } from '../cpu.ts';
@@ -30,7 +29,7 @@ export const controlLoad: Limit = {
     const control = await Control.start(await lab.host('control'), { control: await freePort(), dashboard });
     const { pid } = control.process;
     using network = await CrowdNetwork.start(control, planCrowd(SERVICES, AGENTS));
-    using viewer = await watchDashboard(dashboard, join(control.dataDir, 'read.token'));
+    using viewer = await viewDashboard(`http://127.0.0.1:${dashboard}`, join(control.dataDir, 'read.token'));
     network.talk(RECORDS);
     // The joins are over, and code that runs for the first time has run.
     await sleep(10_000, undefined, { signal });
@@ -50,24 +49,3 @@ export const controlLoad: Limit = {
     return { value, unit: 'cores', reached, detail };
   },
 };
-
-/** Signs in, and reads the live stream as the page does. */
-async function watchDashboard(port: number, tokenFile: string): Promise<Disposable & { bytes(): number }> {
-  const origin = `http://127.0.0.1:${port}`;
-  const signedIn = await fetch(`${origin}/api/session`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json', 'x-weft-dashboard': '1' },
-    body: JSON.stringify({ token: readFileSync(tokenFile, 'utf8').trim() }),
-  });
-  if (!signedIn.ok) throw new Error(`signing in to the dashboard: ${signedIn.status} ${await signedIn.text()}`);
-  const cookie = signedIn.headers.get('set-cookie')?.split(';')[0] ?? '';
-  let bytes = 0;
-  const live = request(`${origin}/api/live?network=prod`, { headers: { cookie } }, (response) => {
-    response.on('data', (piece: Buffer) => {
-      bytes += piece.length;
-    });
-  });
-  live.on('error', () => undefined);
-  live.end();
-  return { bytes: () => bytes, [Symbol.dispose]: () => void live.destroy() };
-}

@@ -3,9 +3,10 @@ import type { AgentView } from '../../../src/dashboard/api.ts';
 import { Badge } from '../parts/badge.tsx';
 import { type Column, DataTable } from '../parts/data-table.tsx';
 import { Choice, Field } from '../parts/field.tsx';
+import { FoundCount } from '../parts/found-count.tsx';
 import { Empty } from '../parts/notice.tsx';
 import { late, skewed } from '../state/attention.ts';
-import { byteRate, counted, duration, number, printable } from '../state/format.ts';
+import { byteRate, duration, number, printable } from '../state/format.ts';
 import { useApp } from '../state/use.ts';
 import { AgentDetail } from './agent-detail.tsx';
 import { ConnectedBadge, Enforced, LastSeen, LoopDelay, Skew } from './agent-parts.tsx';
@@ -146,11 +147,7 @@ export function AgentsView() {
             ['late', 'overloaded'],
           ]}
         />
-        <p class="count" role="status">
-          {found.length === all.length
-            ? counted(all.length, 'agent')
-            : `${number(found.length)} of ${counted(all.length, 'agent')}`}
-        </p>
+        <FoundCount found={found.length} all={all.length} word="agent" />
       </search>
       {found.length === 0 ? (
         <Empty title="No agent is like that.">

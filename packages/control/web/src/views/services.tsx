@@ -2,9 +2,10 @@ import type { ServiceView } from '../../../src/dashboard/api.ts';
 import { HealthBadge, KindBadge } from '../parts/badge.tsx';
 import { type Column, DataTable } from '../parts/data-table.tsx';
 import { Choice, Field } from '../parts/field.tsx';
+import { FoundCount } from '../parts/found-count.tsx';
 import { Empty } from '../parts/notice.tsx';
 import { healthOf } from '../state/attention.ts';
-import { counted, number } from '../state/format.ts';
+import { number } from '../state/format.ts';
 import { useApp } from '../state/use.ts';
 import { ServiceDetail } from './service-detail.tsx';
 import { shortList } from './short-list.ts';
@@ -87,11 +88,7 @@ export function ServicesView() {
             ['none', 'not running'],
           ]}
         />
-        <p class="count" role="status">
-          {found.length === all.length
-            ? counted(all.length, 'service')
-            : `${number(found.length)} of ${counted(all.length, 'service')}`}
-        </p>
+        <FoundCount found={found.length} all={all.length} word="service" />
       </search>
       {found.length === 0 ? (
         <Empty title={all.length === 0 ? 'This network has no service yet.' : 'No service is like that.'}>
