@@ -7,8 +7,71 @@ const noReach = (name, comment, from, to) => ({
   to: { path: to },
 });
 
+/**
+ * The rooms of a program, from the ground up: [folders, what they are]. A room imports those below it and never one above;
+ * folders of one room stand side by side and import each other only where `beside` says so. Tests may look anywhere.
+ */
+const rooms = (root, layers, beside = {}) =>
+  layers
+    .flatMap(([folders, comment], index) => {
+      const above = layers.slice(index + 1).flatMap(([names]) => names);
+      return folders.map((folder) => {
+        const kept = beside[folder] ?? [];
+        const others = folders.filter((other) => other !== folder && !kept.includes(other));
+        const closed = [...others, ...above];
+        return closed.length === 0
+          ? []
+          : noReach(
+              `${root.split('/')[1]}-${folder}`,
+              comment,
+              `^${root}/${folder}/(?!.*\\.(test|fixture)\\.ts$)`,
+              `^${root}/(${closed.join('|')})/`,
+            );
+      });
+    })
+    .flat();
+
+const AGENT = rooms(
+  'packages/agent/src',
+  [
+    [['words'], 'Words are types that all rooms share: they know none of them.'],
+    [['config'], 'The files that users write, read into plain values.'],
+    [['bytes'], 'Bytes move between sockets and conduits, whatever they mean.'],
+    [['protocol'], 'A protocol core is bytes in, bytes out.'],
+    [['tunnel'], 'Tunnels carry bytes between proven keys; who may do what is decided above them.'],
+    [['netmap'], 'What control said, as this agent sees it.'],
+    [['flows'], 'A flow is judged, tracked, counted and recorded, whichever way it goes.'],
+    [
+      ['inbound', 'outbound', 'gateway', 'dns'],
+      'Four ways in and out. Outbound calls programs of its own host as inbound does; they share nothing else.',
+    ],
+    [['member'], 'Who this agent is, and the files that say so.'],
+    [['link'], 'The stream to control.'],
+    [['observe'], 'What the agent tells of itself: it looks at all below, and nothing below waits for it.'],
+    [['run'], 'Puts the agent together.'],
+    [['cli'], 'The commands drive the agent, not the other way round.'],
+  ],
+  { outbound: ['inbound'] },
+);
+
+const CONTROL = rooms('packages/control/src', [
+  [['store', 'bounds'], 'SQL stays in the store, and the store knows no one above it; bounds know nobody at all.'],
+  [['audit'], 'Who did what, beside the change it tells of.'],
+  [['state'], 'What is: one writer.'],
+  [['netmap', 'flows', 'traffic'], 'What is: the view of one agent, the flows that were, what moves now.'],
+  [['enroll', 'fleet'], 'How one becomes a member; how members fare.'],
+  [['admin', 'watch'], 'What may be asked of control; what agents are told.'],
+  [
+    ['rpc', 'dashboard', 'metrics'],
+    'Adapters say what admin, fleet and state know in their own form, and know none of each other.',
+  ],
+  [['cli'], 'The command starts control.'],
+]);
+
 module.exports = {
   forbidden: [
+    ...AGENT,
+    ...CONTROL,
     {
       name: 'no-circular',
       comment: 'A cycle hides which part leads.',
@@ -40,25 +103,7 @@ module.exports = {
       'protocol-is-pure',
       'A protocol core is bytes in, bytes out: sockets, timers and files belong to its driver.',
       '^packages/agent/src/protocol/(?!.*\\.test\\.ts$)',
-      '^(node:)?(net|dgram|tls|http|https|fs|fs/promises|timers|timers/promises|child_process)$|^packages/agent/src/(?!protocol/)',
-    ),
-    noReach(
-      'tunnel-knows-no-policy',
-      'Tunnels carry bytes between proven keys; who may do what is decided by inbound and outbound.',
-      '^packages/agent/src/tunnel/',
-      '^packages/agent/src/(netmap|outbound|inbound|gateway|dns|cli)/',
-    ),
-    noReach(
-      'data-path-not-cli',
-      'The commands drive the agent, not the other way round.',
-      '^packages/agent/src/(?!cli/|main\\.ts)',
-      '^packages/agent/src/cli/',
-    ),
-    noReach(
-      'store-is-the-bottom',
-      'SQL stays in the store, and the store knows no one above it.',
-      '^packages/control/src/store/',
-      '^packages/control/src/(?!store/)',
+      '^(node:)?(net|dgram|tls|http|https|fs|fs/promises|timers|timers/promises|child_process)$|^packages/agent/src/(?!protocol/|words/)',
     ),
   ],
   options: {

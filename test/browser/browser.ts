@@ -40,7 +40,7 @@ export class TestBrowser implements AsyncDisposable {
   readonly #directory: string;
   readonly #context: BrowserContext;
   /** What pages complained of: uncaught errors, console errors, policy violations. Tests expect none. */
-  readonly complaints: string[] = [];
+  readonly limitedLog: string[] = [];
 
   private constructor(directory: string, context: BrowserContext) {
     this.#directory = directory;
@@ -64,11 +64,11 @@ export class TestBrowser implements AsyncDisposable {
 
   async page(url: string): Promise<Page> {
     const page = await this.#context.newPage();
-    page.on('pageerror', (error) => this.complaints.push(`uncaught: ${error.message}`));
+    page.on('pageerror', (error) => this.limitedLog.push(`uncaught: ${error.message}`));
     page.on('console', (message) => {
       // An answer of 401 is how the page learns that nobody is signed in; tests ask for what is refused, and stop control.
       const expected = /status of 4(?:01|03|15|29)|net::ERR_/.test(message.text());
-      if (message.type() === 'error' && !expected) this.complaints.push(message.text());
+      if (message.type() === 'error' && !expected) this.limitedLog.push(message.text());
     });
     await page.goto(url);
     return page;

@@ -12,7 +12,7 @@ export interface LogCall {
 }
 
 const CALL = /\b(?:log|logger)\??(?:\.(trace|debug|info|warn|error|fatal)|\[\w+\])\(/g;
-const COMPLAINT = /\bcomplaints\??\.(warn)\(/g;
+const LIMITED = /\blimitedLog\??\.(warn)\(/g;
 
 export function logCalls(source: Source): readonly LogCall[] {
   const calls: LogCall[] = [];
@@ -22,10 +22,10 @@ export function logCalls(source: Source): readonly LogCall[] {
     const event = /^event: '([^']+)'$/.exec(argument?.[0] ?? '')?.[1];
     calls.push({ ...place(source, match.index), event, level, fields: fieldsOf(argument?.slice(1) ?? []) });
   }
-  for (const match of source.text.matchAll(COMPLAINT)) {
+  for (const match of source.text.matchAll(LIMITED)) {
     const [whole, level = 'varies'] = match;
     const start = match.index + whole.length;
-    // complaints.warn(event, reason, fields)
+    // limitedLog.warn(event, reason, fields)
     const event = /^\s*'([^']+)'/.exec(source.text.slice(start))?.[1];
     const fields = literalAt(source.text, source.text.indexOf('{', start)) ?? [];
     calls.push({ ...place(source, match.index), event, level, fields: ['reason', 'suppressed', ...fieldsOf(fields)] });

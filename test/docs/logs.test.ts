@@ -3,7 +3,7 @@ import { type LogCall, logCalls } from './log-calls.ts';
 import { codes, read, type Source, sources, tableRows } from './sources.ts';
 
 /** The one place that hands on an event that its callers name. */
-const HANDS_ON = 'packages/agent/src/tunnel/complaints.ts';
+const HANDS_ON = 'packages/agent/src/tunnel/limited-log.ts';
 
 const scanned = sources();
 const calls = scanned.flatMap((source) => logCalls(source));

@@ -1,10 +1,11 @@
 /** An enrolled host gone bad: Weft's own tunnels with the host's own keys, and none of Weft's manners. */
 import { randomBytes } from 'node:crypto';
 import { pino } from 'pino';
-import { loadIdentity } from '../../packages/agent/src/netmap/identity.ts';
-import { loadNetmap } from '../../packages/agent/src/netmap/persist.ts';
+import { loadIdentity } from '../../packages/agent/src/member/identity.ts';
+import { loadNetmap } from '../../packages/agent/src/member/persist.ts';
 import { createTunnels } from '../../packages/agent/src/tunnel/create.ts';
-import type { OpenRequest, Refusal, TunnelPeer } from '../../packages/agent/src/tunnel/types.ts';
+import type { OpenRequest, Refusal } from '../../packages/agent/src/words/opening.ts';
+import type { TunnelPeer } from '../../packages/agent/src/words/peer.ts';
 
 export interface ForgedRequest extends Omit<OpenRequest, 'flowId'> {
   /** Instead of a peer that control told of: where it is, and its public key in hexadecimal. */

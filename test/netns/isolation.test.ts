@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { loadIdentity } from '../../packages/agent/src/netmap/identity.ts';
-import type { SourceClaim } from '../../packages/agent/src/tunnel/types.ts';
+import { loadIdentity } from '../../packages/agent/src/member/identity.ts';
+import type { SourceClaim } from '../../packages/agent/src/words/opening.ts';
 import type { ForgedAnswer, ForgedRequest } from '../harness/attacker.ts';
 import { createNamespaceLab, type Host, hostsMissing, type NamespaceLab, titled } from '../harness/host.ts';
 import type { Process } from '../harness/process.ts';

@@ -3,10 +3,10 @@ import net from 'node:net';
 import { CONTROL_RANGE, formatHostPort, type HostPort, type JoinToken, parseRange } from '@weft/proto';
 import type { Tracer } from '@weft/proto/observe';
 import type { Logger } from 'pino';
-import { type AgentOptions, type DataPathLimits, runAgent } from '../../packages/agent/src/agent.ts';
 import { parseAgentFile } from '../../packages/agent/src/config/agent-file.ts';
 import type { AgentStatus } from '../../packages/agent/src/observe/agent-status.ts';
 import { readLocalStatus } from '../../packages/agent/src/observe/status-client.ts';
+import { type AgentOptions, type DataPathLimits, runAgent } from '../../packages/agent/src/run/agent.ts';
 import type { Relay } from '../harness/relay.ts';
 import { until } from '../harness/until.ts';
 

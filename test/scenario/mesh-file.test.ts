@@ -3,7 +3,7 @@ import { type Mesh, type PortRange, type Rule, type Service, validateMesh } from
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { parseMeshFile } from '../../packages/agent/src/config/mesh-file.ts';
-import { meshToYaml } from '../../packages/control/src/mesh-yaml.ts';
+import { meshToYaml } from '../../packages/control/src/admin/mesh-yaml.ts';
 
 const EXAMPLE = `network: prod
 services:

@@ -14,7 +14,7 @@ import {
   type ServerStreamMethod,
   type UnaryMethod,
 } from '@weft/proto/wire';
-import { channelOptions } from '../netmap/channel.ts';
+import { channelOptions } from '../member/channel.ts';
 import { CommandError, UsageError } from './errors.ts';
 import { defaultDirectory } from './paths.ts';
 import { paintErr, printable, type Terminal } from './terminal.ts';

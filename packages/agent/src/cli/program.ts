@@ -4,8 +4,8 @@
  */
 import { Command, CommanderError, Option } from 'commander';
 import { FileError } from '../config/errors.ts';
-import { AgentError } from '../netmap/errors.ts';
-import { holdOptimizers } from '../optimizers.ts';
+import { AgentError } from '../member/errors.ts';
+import { holdOptimizers } from '../run/optimizers.ts';
 import { VERSION } from '../version.ts';
 import { CommandError, type ExitCode, UsageError } from './errors.ts';
 import { paintErr, type Terminal } from './terminal.ts';

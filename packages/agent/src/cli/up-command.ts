@@ -58,7 +58,7 @@ export async function up(
   const token = await readToken(options, terminal);
   const file = options.config === undefined ? EMPTY_AGENT_FILE : await readAgentFile(options.config);
   // Loaded here and not above: every other command starts faster without the data path.
-  const [{ runAgent }, { openTracing }] = await Promise.all([import('../agent.ts'), import('@weft/proto/observe')]);
+  const [{ runAgent }, { openTracing }] = await Promise.all([import('../run/agent.ts'), import('@weft/proto/observe')]);
   const logger = createLogger(terminal.env);
   const tracing = await openTracing({ service: 'weft-agent', version: VERSION, logger });
   const running = runAgent(

@@ -10,7 +10,7 @@
  * A worker has no name of any of these forms.
  */
 import { includesPort, type Protocol } from '@weft/proto';
-import type { Netmap, NetmapInstance, NetmapService } from '../netmap/types.ts';
+import type { Netmap, NetmapInstance, NetmapService } from '../words/netmap.ts';
 import { TTL } from './answer.ts';
 import { empty, type Node, nothing, unserved } from './node.ts';
 

@@ -3,7 +3,7 @@
  * resolvers', or nobody's. Nothing that is a question goes unanswered, and nothing else is answered.
  */
 import type { Logger } from 'pino';
-import type { Netmap, NetmapSource } from '../netmap/types.ts';
+import type { Netmap, NetmapSource } from '../words/netmap.ts';
 import { emptyAnswer, encodeAnswer } from './answer.ts';
 import type { Forwarder } from './forwarder.ts';
 import { CLASS_IN, Flag, headerReply, isQuestion, type Query, Rcode, readQuery, Type } from './message.ts';

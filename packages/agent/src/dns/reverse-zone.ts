@@ -2,7 +2,7 @@
  * Names under 127.in-addr.arpa: whose address a flow comes from. The whole of 127/8 is answered here and never forwarded
  * (RFC 6303): no other resolver can know who is behind a loopback address, nor should it learn that one was seen.
  */
-import type { Netmap } from '../netmap/types.ts';
+import type { Netmap } from '../words/netmap.ts';
 import { TTL } from './answer.ts';
 import { ZONE } from './forward-zone.ts';
 import { empty, type Node, nothing } from './node.ts';

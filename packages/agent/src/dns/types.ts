@@ -1,7 +1,7 @@
 /** What the DNS server is given, and what it tells of itself. */
 import type { Logger } from 'pino';
-import type { NetmapSource } from '../netmap/types.ts';
-import type { Histogram } from '../observe/histogram.ts';
+import type { Histogram } from '../flows/histogram.ts';
+import type { NetmapSource } from '../words/netmap.ts';
 
 export interface DnsOptions {
   /** UDP and TCP on the same port; port 0 takes any that is free for both. */

@@ -3,7 +3,7 @@ import dgram from 'node:dgram';
 import { once } from 'node:events';
 import { isIPv6 } from 'node:net';
 import type { Logger } from 'pino';
-import { datagramOutput } from '../connections/datagram-output.ts';
+import { datagramOutput } from '../bytes/datagram-output.ts';
 import type { Responder } from './responder.ts';
 
 /** Room for some thousand questions that come while the thread is busy; the kernel may grant less. */

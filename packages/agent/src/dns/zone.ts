@@ -1,5 +1,5 @@
 /** The two zones of one netmap: a question's labels and type in, an answer out. Immutable as the netmap is. */
-import type { Netmap } from '../netmap/types.ts';
+import type { Netmap } from '../words/netmap.ts';
 import { type Answer, type AnswerRecord, emptyAnswer, TTL } from './answer.ts';
 import { findForward, ZONE } from './forward-zone.ts';
 import { type Query, Rcode, Type } from './message.ts';

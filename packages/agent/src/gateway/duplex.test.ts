@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { finished } from 'node:stream/promises';
 import { describe, expect, it } from 'vitest';
-import type { Conduit, ConduitEvents } from '../connections/conduit.ts';
+import type { Conduit, ConduitEvents } from '../words/conduit.ts';
 import { conduitDuplex } from './duplex.ts';
 
 /** A conduit whose far end is the test. */

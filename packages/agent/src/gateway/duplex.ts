@@ -1,6 +1,6 @@
 /** A conduit as a node stream, for code that knows no conduits: node's HTTP client. */
 import { Duplex } from 'node:stream';
-import type { Conduit } from '../connections/conduit.ts';
+import type { Conduit } from '../words/conduit.ts';
 import { ConduitResetError } from './errors.ts';
 
 /**

@@ -1,6 +1,6 @@
 /** Which public host name leads to which service. Compiled once a netmap. */
 import { includesPort } from '@weft/proto';
-import type { Netmap, NetmapSource } from '../netmap/types.ts';
+import type { Netmap, NetmapSource } from '../words/netmap.ts';
 
 export interface Route {
   readonly service: string;

@@ -1,7 +1,7 @@
 /** What the gateway is given, and what it tells of itself. */
 import type { Duplex } from 'node:stream';
 import type { Logger } from 'pino';
-import type { NetmapSource } from '../netmap/types.ts';
+import type { NetmapSource } from '../words/netmap.ts';
 
 /**
  * Opens one flow from the internet to an instance of a web service, decides whether it may, and sees to its flow record:

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
-import { connectSocket } from '../connections/socket.ts';
+import { connectSocket } from '../bytes/socket.ts';
 import { GatewayBench, HOST } from './bench.fixture.ts';
 import { conduitDuplex } from './duplex.ts';
 

@@ -3,12 +3,12 @@
  * callers apart, and never from 127.0.0.1, which programs trust. Asks for a Permit: nobody gets here without a verdict.
  */
 import { messageOf, type Permit, type Protocol } from '@weft/proto';
+import { connectSocket } from '../bytes/socket.ts';
 import type { AgentService } from '../config/agent-file.ts';
-import type { Conduit } from '../connections/conduit.ts';
-import { connectSocket } from '../connections/socket.ts';
-import { type Caller, runsHere } from '../connections/source.ts';
-import type { NetmapSource } from '../netmap/types.ts';
-import type { DatagramConduit, Opened, Refusal } from '../tunnel/types.ts';
+import { type Caller, runsHere } from '../flows/source.ts';
+import type { Conduit, DatagramConduit } from '../words/conduit.ts';
+import type { NetmapSource } from '../words/netmap.ts';
+import type { Opened, Refusal } from '../words/opening.ts';
 import { formatTarget, type TargetAddress, takesCallerAddress, targetsOf } from './addresses.ts';
 import { SourcePorts, systemRange } from './source-ports.ts';
 import { connectDatagrams } from './target-datagrams.ts';

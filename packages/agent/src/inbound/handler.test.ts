@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { pino } from 'pino';
 import { afterEach, describe, expect, it } from 'vitest';
 import { program, Rig, rule, service, until } from '../outbound/rig.fixture.ts';
-import type { Opened, OpenRequest, Refusal } from '../tunnel/types.ts';
+import type { Opened, OpenRequest, Refusal } from '../words/opening.ts';
 import { createFlowHandler } from './handler.ts';
 
 const PORT = 16_380;

@@ -1,23 +1,17 @@
 /** A flow that a peer opens here, from its proven key to the program. */
 import { messageOf } from '@weft/proto';
 import type { Logger } from 'pino';
-import { endingOf } from '../connections/ending.ts';
-import { endingWith, type Flow, type Loss } from '../connections/flow.ts';
-import type { Admission, FlowRefusal, FlowRegistry } from '../connections/registry.ts';
-import { claimName, type DeclaredHere, remoteCaller, runsHere } from '../connections/source.ts';
-import { splice } from '../connections/splice.ts';
-import { TrackedConduit } from '../connections/tracked.ts';
-import type { Netmap, NetmapSource } from '../netmap/types.ts';
+import { splice } from '../bytes/splice.ts';
+import { endingOf } from '../flows/ending.ts';
+import { endingWith, type Flow, type Loss } from '../flows/flow.ts';
+import type { Admission, FlowRefusal, FlowRegistry } from '../flows/registry.ts';
+import { claimName, type DeclaredHere, remoteCaller, runsHere } from '../flows/source.ts';
+import { TrackedConduit } from '../flows/tracked.ts';
 import { TunnelEndedError } from '../tunnel/errors.ts';
-import type {
-  InboundDatagrams,
-  InboundHandler,
-  InboundStream,
-  Opened,
-  OpenRequest,
-  Refusal,
-  TunnelPeer,
-} from '../tunnel/types.ts';
+import type { InboundDatagrams, InboundHandler, InboundStream } from '../tunnel/types.ts';
+import type { Netmap, NetmapSource } from '../words/netmap.ts';
+import type { Opened, OpenRequest, Refusal } from '../words/opening.ts';
+import type { TunnelPeer } from '../words/peer.ts';
 import type { TargetDialer } from './dial.ts';
 import { joinDatagrams } from './join-datagrams.ts';
 

@@ -2,10 +2,10 @@
 import type { InstanceReport } from '@weft/proto';
 import type { Logger } from 'pino';
 import type { AgentService } from '../config/agent-file.ts';
-import type { FlowRegistry } from '../connections/registry.ts';
-import type { NetmapSource } from '../netmap/types.ts';
-import type { Problems } from '../observe/types.ts';
+import type { FlowRegistry } from '../flows/registry.ts';
 import type { InboundHandler } from '../tunnel/types.ts';
+import type { NetmapSource } from '../words/netmap.ts';
+import type { Problems } from '../words/problems.ts';
 import { createDialer, type TargetDialer } from './dial.ts';
 import { createFlowHandler } from './handler.ts';
 import type { ListenerTable } from './listener-table.ts';

@@ -1,7 +1,7 @@
 /** UDP between a peer and a program: datagrams pass whole, until one end closes, nothing was said for long, or the flow is cut. */
-import type { Flow } from '../connections/registry.ts';
+import type { Flow } from '../flows/registry.ts';
 import { TunnelEndedError } from '../tunnel/errors.ts';
-import type { DatagramConduit } from '../tunnel/types.ts';
+import type { DatagramConduit } from '../words/conduit.ts';
 
 export function joinDatagrams(flow: Flow, peer: DatagramConduit, target: DatagramConduit, idleMs: number): void {
   // One timer a flow, moved at most once an idle time: a datagram only notes when it came.

@@ -5,8 +5,8 @@
  */
 import { randomInt } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import type { Conduit } from '../connections/conduit.ts';
-import { type ConnectOptions, connectSocket } from '../connections/socket.ts';
+import { type ConnectOptions, connectSocket } from '../bytes/socket.ts';
+import type { Conduit } from '../words/conduit.ts';
 
 export interface PortRange {
   readonly first: number;

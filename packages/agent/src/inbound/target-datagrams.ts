@@ -1,9 +1,9 @@
 /** A UDP flow's socket to the program on this host: bound to the caller's address, connected to the program's. */
 import { createSocket, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
-import { datagramOutput } from '../connections/datagram-output.ts';
-import type { DatagramOutput } from '../connections/output.ts';
-import type { DatagramConduit, DatagramEvents } from '../tunnel/types.ts';
+import { datagramOutput } from '../bytes/datagram-output.ts';
+import type { DatagramOutput } from '../bytes/output.ts';
+import type { DatagramConduit, DatagramEvents } from '../words/conduit.ts';
 import type { TargetAddress } from './addresses.ts';
 
 /** Bytes the kernel has not taken yet; further datagrams are dropped, as on any full path. */

@@ -1,9 +1,9 @@
 /** Which of this host's services are well: looked up each second, told to control and to the VIP listeners when it changes. */
 import { eachPort, type InstanceReport, type PortRange, type Protocol, type Service } from '@weft/proto';
 import type { AgentService } from '../config/agent-file.ts';
-import { runsHere } from '../connections/source.ts';
-import type { NetmapSource } from '../netmap/types.ts';
-import type { Problems } from '../observe/types.ts';
+import { runsHere } from '../flows/source.ts';
+import type { NetmapSource } from '../words/netmap.ts';
+import type { Problems } from '../words/problems.ts';
 import { formatTarget, isLoopback, type TargetAddress, takesCallerAddress, targetsOf } from './addresses.ts';
 import { type ListenerTable, readListenerTable } from './listener-table.ts';
 import { Probes } from './probes.ts';

@@ -1,6 +1,7 @@
 /** The netmap as tunnels may see it: who a peer is, and nothing of what it may do. */
-import type { PeerDirectory, TunnelPeer } from '../tunnel/types.ts';
-import type { Netmap, NetmapSource } from './types.ts';
+
+import type { Netmap, NetmapSource } from '../words/netmap.ts';
+import type { PeerDirectory, TunnelPeer } from '../words/peer.ts';
 
 /** Asks the newest netmap each time. Keys are looked up in a map made once for each set of peers. */
 export function createPeerDirectory(source: Pick<NetmapSource, 'current'>): PeerDirectory {

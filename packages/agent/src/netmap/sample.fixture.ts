@@ -1,6 +1,6 @@
 /** A netmap to ask about, and a source that the test swaps, for the tests of whatever follows the netmap. */
 import type { PortRange, Service } from '@weft/proto';
-import type { Netmap, NetmapInstance, NetmapPeer, NetmapService, NetmapSource } from './types.ts';
+import type { Netmap, NetmapInstance, NetmapPeer, NetmapService, NetmapSource } from '../words/netmap.ts';
 
 const tcp = (port: number): PortRange => ({ protocol: 'tcp', first: port, last: port });
 

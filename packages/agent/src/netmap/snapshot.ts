@@ -8,7 +8,7 @@ import {
   type NetmapItem,
   shiftAddress,
 } from '@weft/proto';
-import type { Netmap, NetmapInstance, NetmapPeer, NetmapSelf, NetmapService } from './types.ts';
+import type { Netmap, NetmapInstance, NetmapPeer, NetmapSelf, NetmapService } from '../words/netmap.ts';
 
 /** Where in control's count of states a set of items stands. */
 export interface Position {

@@ -1,7 +1,7 @@
 /** The one holder of the netmap: takes control's deltas, swaps the snapshot, and tells everyone before control is told. */
 import { type AddressRange, itemKey, type NetmapDelta, type NetmapItem } from '@weft/proto';
+import type { Netmap, NetmapSource } from '../words/netmap.ts';
 import { createNetmap, NOWHERE, type Position } from './snapshot.ts';
-import type { Netmap, NetmapSource } from './types.ts';
 
 export type Applied =
   /** `elsewhere`: settles when those that follow have enforced it too; undefined when nobody follows. */

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { createCounters } from '../dns/types.ts';
+import { FlowTraffic } from '../flows/traffic.ts';
 import { newCounters } from '../tunnel/context.ts';
 import { type AgentMeasures, AgentMetrics } from './agent-metrics.ts';
 import type { ThreadMeasures } from './measures.ts';
-import { FlowTraffic } from './traffic.ts';
 
 const DENIED = { port: 6379, protocol: 'tcp', rule: 'no-web', revision: 4 } as const;
 

@@ -1,12 +1,12 @@
 /** What an agent tells Prometheus. */
 import type { Problem } from '@weft/proto';
 import type { DnsCounters } from '../dns/types.ts';
+import { Histogram, type HistogramCounts } from '../flows/histogram.ts';
+import { DURATION_SECONDS, PairNames, SETUP_SECONDS, type Series, SeriesTable } from '../flows/series.ts';
 import type { LinkCounters } from '../tunnel/context.ts';
 import { Exposition, type Labels } from './exposition.ts';
-import { Histogram, type HistogramCounts } from './histogram.ts';
 import type { ThreadMeasures } from './measures.ts';
 import { PeerTable } from './peer-table.ts';
-import { DURATION_SECONDS, PairNames, SETUP_SECONDS, type Series, SeriesTable } from './series.ts';
 import { mergePeers } from './telemetry.ts';
 
 /** What stands at the moment of a scrape. */

@@ -8,22 +8,22 @@ import {
   type Report,
 } from '@weft/proto';
 import type { DnsServer } from '../dns/index.ts';
+import type { FlowRecorder } from '../flows/recorder.ts';
 import type { Inbound } from '../inbound/inbound.ts';
-import type { Member } from '../netmap/membership.ts';
-import type { Netmap, NetmapSource } from '../netmap/types.ts';
+import type { Enrolment } from '../member/membership.ts';
 import { localEndpoints } from '../tunnel/endpoints.ts';
 import type { TunnelCounters } from '../tunnel/types.ts';
+import type { Netmap, NetmapSource } from '../words/netmap.ts';
+import type { Problems } from '../words/problems.ts';
 import type { AgentStatus, NameStatus, WorkerStatus } from './agent-status.ts';
-import type { FlowRecorder } from './recorder.ts';
-import type { Problems } from './types.ts';
 
 /** The numbers of all threads together. */
 export interface AgentTotals {
   /** Live flows. */
   readonly flows: number;
   readonly counters: TunnelCounters;
-  /** Places that are listened on. */
-  readonly places: number;
+  /** Listeners that are bound. */
+  readonly listeners: number;
   readonly threads: readonly WorkerStatus[];
 }
 
@@ -57,7 +57,7 @@ export function makeReport(parts: Described): Report {
 interface DescribedInFull extends Described {
   readonly version: string;
   readonly startedMs: number;
-  readonly member: Member;
+  readonly member: Enrolment;
   readonly control: { readonly cause: string; readonly revoked: boolean };
   readonly store: NetmapSource;
   readonly dns: Pick<DnsServer, 'address'>;
@@ -85,7 +85,7 @@ export function describeAgent(parts: DescribedInFull): AgentStatus {
     dns: formatHostPort(dns.address.host, dns.address.port),
     names: names(store.current),
     instances: parts.inbound.report(),
-    listeners: { ports: totals.places },
+    listeners: { ports: totals.listeners },
     tunnel: {
       address: formatHostPort(parts.tunnel.host, port),
       endpoints: endpoints(parts),

@@ -1,5 +1,5 @@
 /** Prometheus's text format, 0.0.4: written straight from counts that are kept anyway, so that a scrape costs little. */
-import type { HistogramCounts } from './histogram.ts';
+import type { HistogramCounts } from '../flows/histogram.ts';
 
 export type Labels = Readonly<Record<string, string>>;
 

@@ -1,7 +1,7 @@
 /** What one thread tells for metrics: counts since it started. Plain values, for they may come from another thread. */
 import type { PeerTunnels } from '@weft/proto';
+import type { SeriesCounts } from '../flows/series.ts';
 import type { LinkCounters } from '../tunnel/context.ts';
-import type { SeriesCounts } from './series.ts';
 
 export interface ThreadMeasures {
   /** The main thread is 0. */

@@ -1,7 +1,7 @@
 import type { Service } from '@weft/proto';
 import { describe, expect, test } from 'vitest';
 import { parseAgentFile } from '../config/agent-file.ts';
-import type { Netmap } from '../netmap/types.ts';
+import type { Netmap } from '../words/netmap.ts';
 import { mismatches } from './mismatch.ts';
 
 const redis: Service = {

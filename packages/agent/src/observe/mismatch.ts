@@ -1,8 +1,8 @@
 /** Where the agent file or the options ask for what control does not grant: told as problems, since the rest works. */
 import { includesPort, type Problem } from '@weft/proto';
 import type { AgentFile } from '../config/agent-file.ts';
-import type { Netmap, NetmapSource } from '../netmap/types.ts';
-import type { Problems } from './types.ts';
+import type { Netmap, NetmapSource } from '../words/netmap.ts';
+import type { Problems } from '../words/problems.ts';
 
 /** Raises and clears them as the netmap changes. */
 export function followMismatches(file: AgentFile, netmap: NetmapSource, problems: Problems): void {

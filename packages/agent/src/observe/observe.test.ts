@@ -7,10 +7,10 @@ import type { FlowRecord } from '@weft/proto';
 import fc from 'fast-check';
 import { pino } from 'pino';
 import { afterEach, describe, expect, it } from 'vitest';
+import { FlowRecorder } from '../flows/recorder.ts';
+import { Ring } from '../flows/ring.ts';
 import { createLogger } from './logger.ts';
 import { ProblemBoard } from './problems.ts';
-import { FlowRecorder } from './recorder.ts';
-import { Ring } from './ring.ts';
 import { serveStatus } from './status-socket.ts';
 
 const cleanups: (() => unknown)[] = [];

@@ -1,6 +1,6 @@
 /** Problems of several threads on one board: one stands while any thread raises it, and is told once. */
 import type { Problem } from '@weft/proto';
-import type { Problems } from './types.ts';
+import type { Problems } from '../words/problems.ts';
 
 export class ProblemSources {
   readonly #board: Problems;

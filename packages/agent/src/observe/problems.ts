@@ -1,6 +1,6 @@
 /** Problems that stand now. A problem raised again only changes its words; clearing what does not stand does nothing. */
 import type { Problem } from '@weft/proto';
-import type { Problems } from './types.ts';
+import type { Problems } from '../words/problems.ts';
 
 /** As many as a report to control carries. */
 const LIMIT = 256;

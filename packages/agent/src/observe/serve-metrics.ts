@@ -2,7 +2,7 @@
 import { type HostPort, messageOf } from '@weft/proto';
 import { loadMetrics } from '@weft/proto/observe';
 import type { Logger } from 'pino';
-import { AgentError } from '../netmap/errors.ts';
+import { AgentError } from '../member/errors.ts';
 
 /** `measured` writes the agent's own part. Throws AgentError when the address cannot be had. */
 export async function serveAgentMetrics(

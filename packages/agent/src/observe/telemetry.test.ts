@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
+import { FlowTraffic } from '../flows/traffic.ts';
 import { AgentTelemetry, mergePeers } from './telemetry.ts';
-import { FlowTraffic } from './traffic.ts';
 
 const peer = { host: 'far', tunnels: 1, roundTripUs: 0, bytesSent: 10, bytesReceived: 20, datagrams: false };
 

@@ -1,7 +1,7 @@
 /** What moves now, of all threads of this agent, for control. */
 import type { PeerTunnels, Telemetry } from '@weft/proto';
-import { isOther } from './pairs.ts';
-import type { FlowTraffic } from './traffic.ts';
+import { isOther } from '../flows/pairs.ts';
+import type { FlowTraffic } from '../flows/traffic.ts';
 
 /** What one thread adds, beside its flows. */
 export interface ThreadPulse {

@@ -1,12 +1,12 @@
 /** What telemetry and metrics ask of one thread's data path. */
 import { type LoopDelayWatch, watchLoopDelay } from '@weft/proto/observe';
-import type { FlowRegistry } from '../connections/registry.ts';
+import type { FlowRecorder } from '../flows/recorder.ts';
+import type { FlowRegistry } from '../flows/registry.ts';
+import type { FlowTraffic } from '../flows/traffic.ts';
 import type { Outbound } from '../outbound/outbound.ts';
 import type { BoundTunnels } from '../tunnel/create.ts';
 import type { ThreadMeasures } from './measures.ts';
-import type { FlowRecorder } from './recorder.ts';
 import type { ThreadPulse } from './telemetry.ts';
-import type { FlowTraffic } from './traffic.ts';
 
 export interface WatchedPath {
   /** Its number; the main thread is 0. */

@@ -1,10 +1,10 @@
-/** Identify and decide, at the source: from a place that was called to a flow with a permit. */
+/** Identify and decide, at the source: from a listener that was called to a flow with a permit. */
 import type { Protocol } from '@weft/proto';
-import { newFlowId } from '../connections/id.ts';
-import type { FlowRefusal, FlowRegistry } from '../connections/registry.ts';
-import { claimName, type DeclaredHere, localCaller, localClaim } from '../connections/source.ts';
-import type { NetmapSource } from '../netmap/types.ts';
-import type { SourceClaim } from '../tunnel/types.ts';
+import { newFlowId } from '../flows/id.ts';
+import type { FlowRefusal, FlowRegistry } from '../flows/registry.ts';
+import { claimName, type DeclaredHere, localCaller, localClaim } from '../flows/source.ts';
+import type { NetmapSource } from '../words/netmap.ts';
+import type { SourceClaim } from '../words/opening.ts';
 import type { OutboundFlow } from './forward.ts';
 
 /** What was called. */

@@ -1,8 +1,8 @@
-/** Why a place cannot be listened on, in words that say what to do. */
+/** Why a listener cannot be listened on, in words that say what to do. */
 import { messageOf, type Problem } from '@weft/proto';
-import { type Place, placeName } from './places.ts';
+import { type ListenerSpec, listenerName } from './listener-spec.ts';
 
-/** All codes that a place can have, one at a time. */
+/** All codes that a listener can have, one at a time. */
 const PLACE_PROBLEMS = [
   'port-taken',
   'port-privileged',
@@ -13,20 +13,20 @@ const PLACE_PROBLEMS = [
   'listen-failed',
 ] as const;
 
-export type PlaceProblem = Problem & { readonly code: (typeof PLACE_PROBLEMS)[number] };
+export type ListenerProblem = Problem & { readonly code: (typeof PLACE_PROBLEMS)[number] };
 
 /** The problem behind a failed bind. */
-export function bindProblem(place: Place, cause: unknown): PlaceProblem {
-  const where = `${place.address}:${place.port}/${place.protocol}`;
-  const subject = placeName(place);
+export function bindProblem(spec: ListenerSpec, cause: unknown): ListenerProblem {
+  const where = `${spec.address}:${spec.port}/${spec.protocol}`;
+  const subject = listenerName(spec);
   switch (cause instanceof Error && 'code' in cause ? cause.code : undefined) {
     case 'EADDRINUSE':
       return {
         code: 'port-taken',
         subject,
         message:
-          `another program holds port ${place.port}, so ${where} cannot be listened on; a program that listens on ` +
-          `every address (0.0.0.0 or ::) takes the port of every service too: let it listen on 127.0.0.1 (see: ss -lnp sport = :${place.port}); ` +
+          `another program holds port ${spec.port}, so ${where} cannot be listened on; a program that listens on ` +
+          `every address (0.0.0.0 or ::) takes the port of every service too: let it listen on 127.0.0.1 (see: ss -lnp sport = :${spec.port}); ` +
           'where it is another agent on this machine, --vip-range gives each a range of its own',
       };
     case 'EACCES':
@@ -36,14 +36,14 @@ export function bindProblem(place: Place, cause: unknown): PlaceProblem {
         subject,
         message:
           `this user may not listen on ${where}; as root, either allow it to all programs: sysctl -w ` +
-          `net.ipv4.ip_unprivileged_port_start=${place.port}, or to the agent's node: setcap cap_net_bind_service=+ep NODE, ` +
+          `net.ipv4.ip_unprivileged_port_start=${spec.port}, or to the agent's node: setcap cap_net_bind_service=+ep NODE, ` +
           'or start the agent through authbind; or declare a higher port',
       };
     case 'EADDRNOTAVAIL':
       return {
         code: 'address-unavailable',
         subject,
-        message: `${place.address} is not an address of this host; where 127.0.0.0/8 is not all local, add it: ifconfig lo0 alias ${place.address}`,
+        message: `${spec.address} is not an address of this host; where 127.0.0.0/8 is not all local, add it: ifconfig lo0 alias ${spec.address}`,
       };
     case 'EMFILE':
     case 'ENFILE':
@@ -62,24 +62,24 @@ export function bindProblem(place: Place, cause: unknown): PlaceProblem {
   }
 }
 
-/** A program of this host has the port on every address, so the kernel takes calls to the place to that program. */
-export function sharedProblem(place: Place): PlaceProblem {
+/** A program of this host has the port on every address, so the kernel takes calls to the listener to that program. */
+export function sharedProblem(spec: ListenerSpec): ListenerProblem {
   return {
     code: 'port-shared',
-    subject: placeName(place),
+    subject: listenerName(spec),
     message:
-      `a program of this host listens on port ${place.port} on every address; calls from this host to ${place.address}:${place.port} ` +
-      `reach it directly, past ${place.service}'s other instances and the policy; let it listen on 127.0.0.1:${place.port}`,
+      `a program of this host listens on port ${spec.port} on every address; calls from this host to ${spec.address}:${spec.port} ` +
+      `reach it directly, past ${spec.service}'s other instances and the policy; let it listen on 127.0.0.1:${spec.port}`,
   };
 }
 
 /** A program of this host is expected on the port, and might want it on every address. */
-export function awaitedProblem(place: Place, when: string): PlaceProblem {
+export function awaitedProblem(spec: ListenerSpec, when: string): ListenerProblem {
   return {
     code: 'port-awaited',
-    subject: placeName(place),
+    subject: listenerName(spec),
     message:
-      `${place.address}:${place.port}/${place.protocol} is not listened on yet: ${when}; give this host's own service ` +
+      `${spec.address}:${spec.port}/${spec.protocol} is not listened on yet: ${when}; give this host's own service ` +
       'another port to listen on (targets in the agent file) to be free of this',
   };
 }

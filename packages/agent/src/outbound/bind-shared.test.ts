@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
 import { bindFirst } from './bind-shared.ts';
-import type { Place } from './places.ts';
+import type { ListenerSpec } from './listener-spec.ts';
 
-const place: Place = { service: 'redis', ordinal: undefined, address: '127.99.0.1', port: 6379, protocol: 'tcp' };
+const spec: ListenerSpec = { service: 'redis', ordinal: undefined, address: '127.99.0.1', port: 6379, protocol: 'tcp' };
 
 function followers(released: Promise<void> = Promise.resolve()) {
   const told: string[] = [];
@@ -18,7 +18,7 @@ it('binds when all threads have let go of the port, and tells them once it is bo
   const released = Promise.withResolvers<void>();
   const { told, followed } = followers(released.promise);
   const binding = bindFirst(
-    place,
+    spec,
     () => {
       told.push('bound');
       return Promise.resolve({ close: () => void told.push('let go') });
@@ -33,9 +33,9 @@ it('binds when all threads have let go of the port, and tells them once it is bo
   expect(told).toEqual(['bound', 'opened', 'let go', 'closed']);
 });
 
-it('tells nobody of a place that could not be bound', async () => {
+it('tells nobody of a spec that could not be bound', async () => {
   const { told, followed } = followers();
   const bind = () => Promise.reject(new Error('taken'));
-  await expect(bindFirst(place, bind, followed)).rejects.toThrow('taken');
+  await expect(bindFirst(spec, bind, followed)).rejects.toThrow('taken');
   expect(told).toEqual([]);
 });

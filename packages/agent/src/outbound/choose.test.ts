@@ -1,6 +1,6 @@
 import { compilePolicy } from '@weft/proto';
 import { expect, it } from 'vitest';
-import type { Netmap, NetmapInstance } from '../netmap/types.ts';
+import type { Netmap, NetmapInstance } from '../words/netmap.ts';
 import { Chooser, type Wanted } from './choose.ts';
 
 const WANTED: Wanted = { service: 'redis', ordinal: undefined, port: 6379, protocol: 'tcp' };

@@ -1,6 +1,6 @@
 /** Which instances a call is tried at, and in which order. */
 import { includesPort, type Protocol } from '@weft/proto';
-import type { Netmap, NetmapInstance } from '../netmap/types.ts';
+import type { Netmap, NetmapInstance } from '../words/netmap.ts';
 
 /** What this host itself knows of its own programs: newer than what control tells back, and known while control is away. */
 export interface LocalHealth {

@@ -170,9 +170,9 @@ describe('a UDP flow', () => {
     const rig = await setup([program.port]);
     const address = rig.vip('a', 'statsd');
     const at = bound.mock.calls.findIndex(([options]) => JSON.stringify(options).includes(address));
-    const place = bound.mock.contexts[at] as Socket;
+    const spec = bound.mock.contexts[at] as Socket;
     bound.mockRestore();
-    place.emit('message', Buffer.from('spoofed'), { address: '127.0.0.1', family: 'IPv4', port: 0, size: 7 });
+    spec.emit('message', Buffer.from('spoofed'), { address: '127.0.0.1', family: 'IPv4', port: 0, size: 7 });
     expect(rig.agent('a').outbound.datagramsDropped).toBe(1);
     expect(rig.live).toBe(0);
   });

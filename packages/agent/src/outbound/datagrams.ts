@@ -1,20 +1,20 @@
 /**
- * UDP from this host's programs: one socket a place, a flow for each client address and port that sends to it. Replies
+ * UDP from this host's programs: one socket a listener, a flow for each client address and port that sends to it. Replies
  * leave from the very socket that was asked, so that the program hears them from the address it spoke to.
  */
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import type { Logger } from 'pino';
-import { datagramOutput } from '../connections/datagram-output.ts';
-import type { DatagramOutput } from '../connections/output.ts';
-import { assertFreeDatagramPort, type PortSharing } from '../connections/port-sharing.ts';
-import type { Flow } from '../connections/registry.ts';
-import { CUT_LINGER_MS } from '../connections/tracked.ts';
+import { datagramOutput } from '../bytes/datagram-output.ts';
+import type { DatagramOutput } from '../bytes/output.ts';
+import { assertFreeDatagramPort, type PortSharing } from '../bytes/port-sharing.ts';
+import type { Flow } from '../flows/registry.ts';
+import { CUT_LINGER_MS } from '../flows/tracked.ts';
 import { TunnelEndedError } from '../tunnel/errors.ts';
-import type { DatagramConduit } from '../tunnel/types.ts';
+import type { DatagramConduit } from '../words/conduit.ts';
 import type { Admitter } from './admit.ts';
 import type { Forwarder } from './forward.ts';
-import type { BoundPlace } from './listeners.ts';
-import { type Place, placeName } from './places.ts';
+import { type ListenerSpec, listenerName } from './listener-spec.ts';
+import type { BoundListener } from './listeners.ts';
 
 export interface DatagramsOptions {
   readonly admitter: Admitter;
@@ -22,7 +22,7 @@ export interface DatagramsOptions {
   readonly log: Logger;
   /** A flow without a datagram either way for this long is over. */
   readonly idleMs?: number;
-  /** Clients known at once, on all places together. */
+  /** Clients known at once, on all listeners together. */
   readonly limit?: number;
 }
 
@@ -35,12 +35,12 @@ const WAITING_BYTES = 128 * 1024;
 const WAITING_TOTAL = 16 << 20;
 /** A flow that failed is not tried again sooner, milliseconds: a client's next datagram must not make another record each time. */
 const RETRY_MS = 1_000;
-/** Replies that the kernel has not taken yet, bytes a place. */
+/** Replies that the kernel has not taken yet, bytes a listener. */
 const UNSENT_LIMIT = 4 << 20;
 /** Asked of the kernel; it grants less where net.core.rmem_max says so. */
 const RECEIVE_BUFFER = 1 << 20;
 
-/** What is known of one client of one place. */
+/** What is known of one client of one listener. */
 interface Client {
   /** `denied` to the end of its idle time, or `failed` for a moment: its datagrams are dropped. */
   state: 'opening' | 'open' | 'denied' | 'failed';
@@ -52,14 +52,14 @@ interface Client {
   usedMs: number;
 }
 
-/** All UDP places of this agent: their flows share one bound and one sweep. */
+/** All UDP listeners of this agent: their flows share one bound and one sweep. */
 export class OutboundDatagrams {
   readonly #admitter: Admitter;
   readonly #forwarder: Forwarder;
   readonly #log: Logger;
   readonly #idleMs: number;
   readonly #limit: number;
-  readonly #places = new Set<Map<string, Client>>();
+  readonly #listeners = new Set<Map<string, Client>>();
   readonly #sweep: NodeJS.Timeout;
   #clients = 0;
   /** Bytes that wait, of all clients. */
@@ -81,9 +81,9 @@ export class OutboundDatagrams {
     return this.#dropped;
   }
 
-  /** Rejects with what bind says. `share` when several threads listen on the place. */
-  async bind(place: Place, share?: PortSharing): Promise<BoundPlace> {
-    if (share === 'first') await assertFreeDatagramPort('udp4', place.address, place.port);
+  /** Rejects with what bind says. `share` when several threads share the listener. */
+  async bind(spec: ListenerSpec, share?: PortSharing): Promise<BoundListener> {
+    if (share === 'first') await assertFreeDatagramPort('udp4', spec.address, spec.port);
     const shared = share === undefined ? {} : { reusePort: true };
     const socket = createSocket({ type: 'udp4', recvBufferSize: RECEIVE_BUFFER, ...shared });
     return await new Promise((resolve, reject) => {
@@ -92,16 +92,16 @@ export class OutboundDatagrams {
         reject(cause);
       };
       socket.once('error', failed);
-      socket.bind({ port: place.port, address: place.address, exclusive: true }, () => {
+      socket.bind({ port: spec.port, address: spec.address, exclusive: true }, () => {
         socket.off('error', failed);
-        resolve(this.#serve(place, socket));
+        resolve(this.#serve(spec, socket));
       });
     });
   }
 
   /** To be called when rules or members changed: what was denied is asked anew at its next datagram. */
   reconsider(): void {
-    for (const clients of this.#places) {
+    for (const clients of this.#listeners) {
       for (const [key, client] of clients) if (client.state === 'denied') this.#forget(clients, key);
     }
   }
@@ -110,15 +110,15 @@ export class OutboundDatagrams {
     clearInterval(this.#sweep);
   }
 
-  #serve(place: Place, socket: Socket): BoundPlace {
+  #serve(spec: ListenerSpec, socket: Socket): BoundListener {
     const clients = new Map<string, Client>();
-    this.#places.add(clients);
+    this.#listeners.add(clients);
     // After a bind, an error is of one datagram, such as a reply to a program that is gone.
     socket.on('error', () => {});
     const output = datagramOutput(socket, UNSENT_LIMIT, () => {
       this.#dropped++;
     });
-    socket.on('message', (payload, from) => this.#arrived(place, output, clients, payload, from));
+    socket.on('message', (payload, from) => this.#arrived(spec, output, clients, payload, from));
     return {
       close: () => {
         socket.close();
@@ -126,13 +126,13 @@ export class OutboundDatagrams {
           finish(client);
           this.#forget(clients, key);
         }
-        this.#places.delete(clients);
+        this.#listeners.delete(clients);
       },
     };
   }
 
   #arrived(
-    place: Place,
+    spec: ListenerSpec,
     output: DatagramOutput,
     clients: Map<string, Client>,
     payload: Buffer,
@@ -158,7 +158,7 @@ export class OutboundDatagrams {
       client = newClient(now);
       clients.set(key, client);
       this.#clients++;
-      this.#open(place, client, (reply) => {
+      this.#open(spec, client, (reply) => {
         output.send(reply, from.port, from.address);
       });
     }
@@ -180,8 +180,8 @@ export class OutboundDatagrams {
   }
 
   /** identify → decide → track → forward → record */
-  #open(place: Place, client: Client, reply: (payload: Buffer) => void): void {
-    const admitted = this.#admitter.local(place);
+  #open(spec: ListenerSpec, client: Client, reply: (payload: Buffer) => void): void {
+    const admitted = this.#admitter.local(spec);
     if (!admitted.admitted) {
       client.state = admitted.refusal.code === 'denied' ? 'denied' : 'failed';
       return;
@@ -232,7 +232,7 @@ export class OutboundDatagrams {
       // One flow that goes wrong in an unforeseen way is its own end, not the agent's.
       flow.end('unreachable', 'an error inside the agent');
       over();
-      this.#log.error({ event: 'outbound-flow-failed', place: placeName(place), err }, 'a call failed');
+      this.#log.error({ event: 'outbound-flow-failed', listener: listenerName(spec), err }, 'a call failed');
     });
   }
 
@@ -249,7 +249,7 @@ export class OutboundDatagrams {
 
   #expire(): void {
     const now = performance.now();
-    for (const clients of this.#places) {
+    for (const clients of this.#listeners) {
       for (const [key, client] of clients) {
         if (client.state === 'opening' || now - client.usedMs < this.#idleMs) continue;
         finish(client);

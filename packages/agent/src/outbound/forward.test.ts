@@ -1,5 +1,5 @@
 import { afterEach, expect, it } from 'vitest';
-import type { Conduit } from '../connections/conduit.ts';
+import type { Conduit } from '../words/conduit.ts';
 import { Admitter } from './admit.ts';
 import { Chooser } from './choose.ts';
 import { Forwarder } from './forward.ts';

@@ -3,12 +3,13 @@
  * bear. The program's bytes are not touched before that, so that nothing is lost on an instance that did not take it.
  */
 import { type FlowOutcome, messageOf, type Permit } from '@weft/proto';
-import type { Conduit } from '../connections/conduit.ts';
-import type { Flow, Loss } from '../connections/registry.ts';
-import { type Caller, type DeclaredHere, runsHere } from '../connections/source.ts';
+import type { Flow, Loss } from '../flows/registry.ts';
+import { type Caller, type DeclaredHere, runsHere } from '../flows/source.ts';
 import type { TargetDialer } from '../inbound/dial.ts';
-import type { Netmap, NetmapSource } from '../netmap/types.ts';
-import type { DatagramConduit, Opened, OpenRequest, Refusal, SourceClaim, Tunnels } from '../tunnel/types.ts';
+import type { Tunnels } from '../tunnel/types.ts';
+import type { Conduit, DatagramConduit } from '../words/conduit.ts';
+import type { Netmap, NetmapSource } from '../words/netmap.ts';
+import type { Opened, OpenRequest, Refusal, SourceClaim } from '../words/opening.ts';
 import type { Candidate, Chooser } from './choose.ts';
 
 export interface ForwarderOptions {

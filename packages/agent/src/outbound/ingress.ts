@@ -1,8 +1,8 @@
 /** The internet's way in, for the gateway: a flow like any other, with the internet as its caller. */
 import type { FlowOutcome } from '@weft/proto';
-import type { Conduit, ConduitEvents } from '../connections/conduit.ts';
-import { endingWith, type Flow } from '../connections/flow.ts';
-import { TrackedConduit } from '../connections/tracked.ts';
+import { endingWith, type Flow } from '../flows/flow.ts';
+import { TrackedConduit } from '../flows/tracked.ts';
+import type { Conduit, ConduitEvents } from '../words/conduit.ts';
 import type { Admitter } from './admit.ts';
 import type { Forwarder } from './forward.ts';
 

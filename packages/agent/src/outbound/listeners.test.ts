@@ -3,8 +3,8 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { PortUse } from '../inbound/target-watch.ts';
 import { ProblemBoard } from '../observe/problems.ts';
 import { bindProblem } from './bind-problems.ts';
+import { type ListenerSpec, listenerKey } from './listener-spec.ts';
 import { Listeners } from './listeners.ts';
-import { type Place, placeKey } from './places.ts';
 import { until } from './rig.fixture.ts';
 
 const cleanups: (() => void)[] = [];
@@ -12,12 +12,12 @@ afterEach(() => {
   for (const cleanup of cleanups.splice(0)) cleanup();
 });
 
-function place(service: string, port: number): Place {
+function spec(service: string, port: number): ListenerSpec {
   return { service, ordinal: undefined, address: '127.99.0.1', port, protocol: 'tcp' };
 }
 
-function keyed(...places: readonly Place[]): ReadonlyMap<string, Place> {
-  return new Map(places.map((each) => [placeKey(each), each]));
+function keyed(...listeners: readonly ListenerSpec[]): ReadonlyMap<string, ListenerSpec> {
+  return new Map(listeners.map((each) => [listenerKey(each), each]));
 }
 
 function setup(portUse: (port: number) => PortUse = () => 'free') {
@@ -31,7 +31,7 @@ function setup(portUse: (port: number) => PortUse = () => 'free') {
       await Promise.resolve();
       const code = failing.get(wanted.port);
       if (code !== undefined) throw Object.assign(new Error(code), { code });
-      const key = placeKey(wanted);
+      const key = listenerKey(wanted);
       if (open.has(key)) throw Object.assign(new Error('twice'), { code: 'EADDRINUSE' });
       open.add(key);
       return { close: () => void open.delete(key) };
@@ -48,11 +48,11 @@ function setup(portUse: (port: number) => PortUse = () => 'free') {
 describe('the listeners', () => {
   it('follow the netmap: what is new is bound, what is gone is closed, the rest is left alone', async () => {
     const { listeners, open, binds } = setup();
-    listeners.reconcile(keyed(place('redis', 1), place('redis', 2)));
+    listeners.reconcile(keyed(spec('redis', 1), spec('redis', 2)));
     await listeners.settled();
-    listeners.reconcile(keyed(place('redis', 2), place('web', 3)));
+    listeners.reconcile(keyed(spec('redis', 2), spec('web', 3)));
     await listeners.settled();
-    expect(open).toEqual(new Set([placeKey(place('redis', 2)), placeKey(place('web', 3))]));
+    expect(open).toEqual(new Set([listenerKey(spec('redis', 2)), listenerKey(spec('web', 3))]));
     expect(binds()).toBe(3);
     listeners.close();
     expect(open.size).toBe(0);
@@ -60,7 +60,7 @@ describe('the listeners', () => {
 
   it('leave nothing bound that was given up while it was being bound', async () => {
     const { listeners, open } = setup();
-    listeners.reconcile(keyed(place('redis', 1)));
+    listeners.reconcile(keyed(spec('redis', 1)));
     listeners.reconcile(keyed());
     await listeners.settled();
     expect(open.size).toBe(0);
@@ -70,7 +70,7 @@ describe('the listeners', () => {
   it('tell of a port that is taken, let the others work, and recover', async () => {
     const { listeners, failing, problems } = setup();
     failing.set(1, 'EADDRINUSE');
-    listeners.reconcile(keyed(place('redis', 1), place('redis', 2)));
+    listeners.reconcile(keyed(spec('redis', 1), spec('redis', 2)));
     await listeners.settled();
     expect(listeners.bound).toBe(1);
     expect(problems.current).toMatchObject([{ code: 'port-taken', subject: 'redis:1/tcp' }]);
@@ -79,10 +79,10 @@ describe('the listeners', () => {
     expect(problems.current).toEqual([]);
   });
 
-  it('change their problem when it becomes another, and forget it with the place', async () => {
+  it('change their problem when it becomes another, and forget it with the spec', async () => {
     const { listeners, failing, problems } = setup();
     failing.set(1, 'EADDRINUSE');
-    listeners.reconcile(keyed(place('redis', 1)));
+    listeners.reconcile(keyed(spec('redis', 1)));
     await listeners.settled();
     failing.set(1, 'EACCES');
     await until(() => problems.current[0]?.code === 'port-privileged');
@@ -99,7 +99,7 @@ it.each([
   ['EMFILE', 'too-many-files', 'ulimit -n'],
   ['EWHATEVER', 'listen-failed', 'EWHATEVER'],
 ])('%s says %s and what to do', (code, expected, words) => {
-  const problem = bindProblem(place('web', 80), Object.assign(new Error(code), { code }));
+  const problem = bindProblem(spec('web', 80), Object.assign(new Error(code), { code }));
   expect(problem).toMatchObject({ code: expected, subject: 'web:80/tcp' });
   expect(problem.message).toContain(words);
 });

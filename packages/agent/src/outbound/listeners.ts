@@ -1,20 +1,20 @@
 /**
- * The set of places that are listened on, kept as the netmap wants it: new ones bound, those gone closed, failures told
- * place by place and tried again, while the rest works.
+ * The set of listeners, kept as the netmap wants it: new ones bound, those gone closed, failures told
+ * listener by listener and tried again, while the rest works.
  */
 import type { PortUse } from '../inbound/target-watch.ts';
-import type { Problems } from '../observe/types.ts';
-import { awaitedProblem, bindProblem, type PlaceProblem, sharedProblem } from './bind-problems.ts';
-import { type Place, placeName } from './places.ts';
+import type { Problems } from '../words/problems.ts';
+import { awaitedProblem, bindProblem, type ListenerProblem, sharedProblem } from './bind-problems.ts';
+import { type ListenerSpec, listenerName } from './listener-spec.ts';
 
-/** A bound place. Closing it lets live TCP connections be; the registry cuts those that may not go on. */
-export interface BoundPlace {
+/** A bound listener. Closing it lets live TCP connections be; the registry cuts those that may not go on. */
+export interface BoundListener {
   close(): void;
 }
 
 export interface ListenersOptions {
-  readonly bind: (place: Place) => Promise<BoundPlace>;
-  readonly portUse: (port: number, protocol: Place['protocol']) => PortUse;
+  readonly bind: (spec: ListenerSpec) => Promise<BoundListener>;
+  readonly portUse: (port: number, protocol: ListenerSpec['protocol']) => PortUse;
   /** Whether this host runs the service itself. */
   readonly runsHere: (service: string) => boolean;
   readonly problems: Problems;
@@ -25,19 +25,19 @@ export interface ListenersOptions {
 const LONGEST_RETRY_MS = 30_000;
 
 interface Listening {
-  readonly place: Place;
+  readonly spec: ListenerSpec;
   state: 'idle' | 'binding' | 'bound' | 'failed';
   /** The bind under way. One that was given up finds another here, or none, and closes what it got. */
   attempt: object | undefined;
-  bound: BoundPlace | undefined;
+  bound: BoundListener | undefined;
   retry: NodeJS.Timeout | undefined;
   failures: number;
-  problem: PlaceProblem | undefined;
+  problem: ListenerProblem | undefined;
 }
 
 export class Listeners {
   readonly #options: ListenersOptions;
-  readonly #places = new Map<string, Listening>();
+  readonly #listening = new Map<string, Listening>();
   #closed: boolean = false;
   #binding = 0;
   #settled: (() => void)[] = [];
@@ -46,25 +46,25 @@ export class Listeners {
     this.#options = options;
   }
 
-  /** How many places are listened on. */
+  /** How many listeners are bound. */
   get bound(): number {
-    return [...this.#places.values()].filter(({ state }) => state === 'bound').length;
+    return [...this.#listening.values()].filter(({ state }) => state === 'bound').length;
   }
 
-  /** Makes the wanted places, by key, the ones that are listened on. */
-  reconcile(wanted: ReadonlyMap<string, Place>): void {
+  /** Makes the wanted listeners, by key, the ones that are bound. */
+  reconcile(wanted: ReadonlyMap<string, ListenerSpec>): void {
     if (this.#closed) return;
-    for (const [key, listening] of this.#places) {
+    for (const [key, listening] of this.#listening) {
       if (wanted.has(key)) continue;
-      this.#places.delete(key);
+      this.#listening.delete(key);
       this.#release(listening);
       this.#tell(listening, undefined);
     }
-    for (const [key, place] of wanted) {
-      let listening = this.#places.get(key);
+    for (const [key, spec] of wanted) {
+      let listening = this.#listening.get(key);
       if (listening === undefined) {
-        listening = newListening(place);
-        this.#places.set(key, listening);
+        listening = newListening(spec);
+        this.#listening.set(key, listening);
       }
       this.#settle(listening);
     }
@@ -77,24 +77,24 @@ export class Listeners {
 
   close(): void {
     this.#closed = true;
-    for (const listening of this.#places.values()) {
+    for (const listening of this.#listening.values()) {
       this.#release(listening);
       this.#tell(listening, undefined);
     }
-    this.#places.clear();
+    this.#listening.clear();
   }
 
   /** A port is left to a program of this host until it has shown that it does not want it on every address. */
   #settle(listening: Listening): void {
-    const { place } = listening;
-    const own = this.#options.runsHere(place.service);
-    const use = this.#options.portUse(place.port, place.protocol);
+    const { spec } = listening;
+    const own = this.#options.runsHere(spec.service);
+    const use = this.#options.portUse(spec.port, spec.protocol);
     if (use === 'wildcard' || use === 'awaited') {
       this.#release(listening);
       const awaited = `a service that runs here has the same port, and its program does not listen yet`;
       // Of a service's own silence its report already tells.
-      if (use === 'wildcard') this.#tell(listening, own ? sharedProblem(place) : bindProblem(place, TAKEN));
-      else this.#tell(listening, own ? undefined : awaitedProblem(place, awaited));
+      if (use === 'wildcard') this.#tell(listening, own ? sharedProblem(spec) : bindProblem(spec, TAKEN));
+      else this.#tell(listening, own ? undefined : awaitedProblem(spec, awaited));
       return;
     }
     if (listening.state === 'idle') this.#bind(listening);
@@ -105,7 +105,7 @@ export class Listeners {
     listening.state = 'binding';
     listening.attempt = attempt;
     this.#binding++;
-    this.#options.bind(listening.place).then(
+    this.#options.bind(listening.spec).then(
       (bound) => {
         if (listening.attempt !== attempt) bound.close();
         else {
@@ -125,7 +125,7 @@ export class Listeners {
 
   #failed(listening: Listening, cause: unknown): void {
     listening.state = 'failed';
-    this.#tell(listening, bindProblem(listening.place, cause));
+    this.#tell(listening, bindProblem(listening.spec, cause));
     const wait = Math.min((this.#options.retryMs ?? 1_000) * 2 ** listening.failures, LONGEST_RETRY_MS);
     listening.failures++;
     listening.retry = setTimeout(() => {
@@ -151,19 +151,20 @@ export class Listeners {
     listening.bound = undefined;
   }
 
-  /** A place has one problem at a time. */
-  #tell(listening: Listening, problem: PlaceProblem | undefined): void {
+  /** A listener has one problem at a time. */
+  #tell(listening: Listening, problem: ListenerProblem | undefined): void {
     const before = listening.problem;
     listening.problem = problem;
     const { problems } = this.#options;
-    if (before !== undefined && before.code !== problem?.code) problems.clear(before.code, placeName(listening.place));
+    if (before !== undefined && before.code !== problem?.code)
+      problems.clear(before.code, listenerName(listening.spec));
     if (problem !== undefined) problems.raise(problem);
   }
 }
 
-function newListening(place: Place): Listening {
+function newListening(spec: ListenerSpec): Listening {
   return {
-    place,
+    spec,
     state: 'idle',
     attempt: undefined,
     bound: undefined,

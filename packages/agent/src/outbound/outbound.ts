@@ -1,20 +1,20 @@
 /** The agent's outbound side: what this host's programs call, and what its gateway lets in. */
 import type { Logger } from 'pino';
-import type { FlowRegistry } from '../connections/registry.ts';
-import { runsHere } from '../connections/source.ts';
+import type { FlowRegistry } from '../flows/registry.ts';
+import { runsHere } from '../flows/source.ts';
 import type { InboundPath } from '../inbound/inbound.ts';
 import type { TargetWatch } from '../inbound/target-watch.ts';
-import type { NetmapSource } from '../netmap/types.ts';
-import type { Problems } from '../observe/types.ts';
 import type { Tunnels } from '../tunnel/types.ts';
+import type { NetmapSource } from '../words/netmap.ts';
+import type { Problems } from '../words/problems.ts';
 import { Admitter } from './admit.ts';
-import { bindFirst, type PlaceSharing } from './bind-shared.ts';
+import { bindFirst, type ListenerSharing } from './bind-shared.ts';
 import { Chooser } from './choose.ts';
 import { OutboundDatagrams } from './datagrams.ts';
 import { Forwarder } from './forward.ts';
 import { type Ingress, openIngress } from './ingress.ts';
+import { type ListenerSpec, listenerSpecs } from './listener-spec.ts';
 import { Listeners } from './listeners.ts';
-import { type Place, placesOf } from './places.ts';
 import { bindStreams } from './streams.ts';
 
 export interface OutboundOptions {
@@ -31,14 +31,14 @@ export interface OutboundOptions {
   readonly signal: AbortSignal;
   /** Idle time of a UDP flow, milliseconds. */
   readonly idleMs?: number;
-  /** Clients of UDP places known at once. */
+  /** Clients of UDP listeners known at once. */
   readonly datagramClients?: number;
   /** Wait before a port that could not be bound is tried again. */
   readonly retryMs?: number;
   /** All tries to reach an instance together. */
   readonly forwardMs?: number;
-  /** When several threads listen on the same places. */
-  readonly sharing?: PlaceSharing;
+  /** When several threads share the listeners. */
+  readonly sharing?: ListenerSharing;
   /** Where the turns of instances begin. */
   readonly firstTurn?: number;
 }
@@ -48,7 +48,7 @@ export interface Outbound {
   openIngress(service: string, port: number, clientAddress: string, signal: AbortSignal): Promise<Ingress>;
   /** Resolves when every listener that the netmap of now wants has been bound or has failed. */
   settled(): Promise<void>;
-  /** How many places are listened on. */
+  /** How many listeners are bound. */
   readonly listening: number;
   /** UDP datagrams dropped here since the start. */
   readonly datagramsDropped: number;
@@ -76,12 +76,12 @@ export function createOutbound(options: OutboundOptions): Outbound {
     ...(options.datagramClients === undefined ? {} : { limit: options.datagramClients }),
   });
   const share = sharing?.share;
-  const bind = (place: Place) =>
-    place.protocol === 'tcp'
-      ? bindStreams(place, { admitter, forwarder, log, ...(share === undefined ? {} : { share }) })
-      : datagrams.bind(place, share);
+  const bind = (spec: ListenerSpec) =>
+    spec.protocol === 'tcp'
+      ? bindStreams(spec, { admitter, forwarder, log, ...(share === undefined ? {} : { share }) })
+      : datagrams.bind(spec, share);
   const listeners = new Listeners({
-    bind: sharing?.share === 'first' ? (place) => bindFirst(place, bind, sharing.followers) : bind,
+    bind: sharing?.share === 'first' ? (spec) => bindFirst(spec, bind, sharing.followers) : bind,
     portUse: (port, protocol) => inbound.watch.portUse(port, protocol),
     runsHere: (service) => runsHere(netmap.current, declared, service) !== undefined,
     problems,
@@ -89,7 +89,7 @@ export function createOutbound(options: OutboundOptions): Outbound {
   });
   const reconcile = () => {
     if (signal.aborted) return;
-    listeners.reconcile(sharing?.share === 'join' ? sharing.places.current : placesOf(netmap.current));
+    listeners.reconcile(sharing?.share === 'join' ? sharing.listeners.current : listenerSpecs(netmap.current));
   };
   netmap.subscribe((next, previous) => {
     reconcile();
@@ -97,7 +97,7 @@ export function createOutbound(options: OutboundOptions): Outbound {
     if (next.revision !== previous.revision) datagrams.reconsider();
   });
   inbound.watch.onChange(reconcile);
-  if (sharing?.share === 'join') sharing.places.onChange(reconcile);
+  if (sharing?.share === 'join') sharing.listeners.onChange(reconcile);
   signal.addEventListener(
     'abort',
     () => {

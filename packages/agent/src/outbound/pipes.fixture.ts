@@ -1,6 +1,6 @@
 /** For tests: both ends of a tunnel's stream or datagram flow, in memory. */
-import type { Conduit, ConduitEvents } from '../connections/conduit.ts';
-import type { DatagramConduit, DatagramEvents } from '../tunnel/types.ts';
+
+import type { Conduit, ConduitEvents, DatagramConduit, DatagramEvents } from '../words/conduit.ts';
 
 /** Unread bytes over which the writer is asked to stop. */
 const WINDOW = 256 * 1024;

@@ -1,43 +1,43 @@
-/** TCP from this host's programs: one listener a place, one story a connection. */
+/** TCP from this host's programs: one listener a declared port, one story a connection. */
 import type { Logger } from 'pino';
-import type { Conduit } from '../connections/conduit.ts';
-import { endingOf } from '../connections/ending.ts';
-import { endingWith } from '../connections/flow.ts';
-import type { PortSharing } from '../connections/port-sharing.ts';
-import { listenConduits } from '../connections/socket-listen.ts';
-import { splice } from '../connections/splice.ts';
-import { TrackedConduit } from '../connections/tracked.ts';
+import type { PortSharing } from '../bytes/port-sharing.ts';
+import { listenConduits } from '../bytes/socket-listen.ts';
+import { splice } from '../bytes/splice.ts';
+import { endingOf } from '../flows/ending.ts';
+import { endingWith } from '../flows/flow.ts';
+import { TrackedConduit } from '../flows/tracked.ts';
+import type { Conduit } from '../words/conduit.ts';
 import type { Admitter } from './admit.ts';
 import type { Forwarder } from './forward.ts';
-import type { BoundPlace } from './listeners.ts';
-import { type Place, placeName } from './places.ts';
+import { type ListenerSpec, listenerName } from './listener-spec.ts';
+import type { BoundListener } from './listeners.ts';
 
 export interface StreamsOptions {
   readonly log: Logger;
   readonly admitter: Admitter;
   readonly forwarder: Forwarder;
-  /** When several threads listen on the place. */
+  /** When several threads share the listener. */
   readonly share?: PortSharing;
 }
 
-/** Listens on a place. Rejects with what bind says. */
-export function bindStreams(place: Place, options: StreamsOptions): Promise<BoundPlace> {
+/** Listens on a listener. Rejects with what bind says. */
+export function bindStreams(spec: ListenerSpec, options: StreamsOptions): Promise<BoundListener> {
   const { log, share } = options;
-  const where = { host: place.address, port: place.port, ...(share === undefined ? {} : { share }) };
+  const where = { host: spec.address, port: spec.port, ...(share === undefined ? {} : { share }) };
   const onError = (err: Error) =>
-    log.warn({ event: 'accept-failed', place: placeName(place), err }, 'accepting failed');
+    log.warn({ event: 'accept-failed', listener: listenerName(spec), err }, 'accepting failed');
   return listenConduits({ ...where, onError }, (client) => {
-    carry(client, place, options).catch((err: unknown) => {
+    carry(client, spec, options).catch((err: unknown) => {
       // One connection that goes wrong in an unforeseen way is its own end, not the agent's.
       client.reset();
-      log.error({ event: 'outbound-flow-failed', place: placeName(place), err }, 'a call failed');
+      log.error({ event: 'outbound-flow-failed', listener: listenerName(spec), err }, 'a call failed');
     });
   });
 }
 
 /** identify → decide → track → forward → record */
-async function carry(client: Conduit, place: Place, { admitter, forwarder }: StreamsOptions): Promise<void> {
-  const admitted = admitter.local(place);
+async function carry(client: Conduit, spec: ListenerSpec, { admitter, forwarder }: StreamsOptions): Promise<void> {
+  const admitted = admitter.local(spec);
   if (!admitted.admitted) {
     client.reset();
     return;

@@ -1,8 +1,8 @@
 /** Takes connections on the tunnel address through their handshake, a bounded number at a time. */
 
 import { isIPv6 } from 'node:net';
-import type { SocketConduit } from '../connections/socket.ts';
-import { type ConduitListener, type ListenOptions, listenConduits, type Remote } from '../connections/socket-listen.ts';
+import type { SocketConduit } from '../bytes/socket.ts';
+import { type ConduitListener, type ListenOptions, listenConduits, type Remote } from '../bytes/socket-listen.ts';
 import { GREATEST_PACKET_LIMIT } from '../protocol/datagram/format.ts';
 import type { TunnelContext } from './context.ts';
 import { TunnelEndedError, UnreachableError } from './errors.ts';
@@ -116,7 +116,7 @@ export class Acceptor {
   }
 
   #reject(reason: string, remote: Remote, error: unknown): void {
-    this.#context.complaints.warn('tunnel-rejected', reason, { remote: remote.address, err: error });
+    this.#context.limitedLog.warn('tunnel-rejected', reason, { remote: remote.address, err: error });
   }
 }
 

@@ -1,10 +1,12 @@
 /** Agents on loopback that know each other: the tunnel layer as it is, and the smallest inbound side. */
 import { createHash, randomBytes } from 'node:crypto';
 import { pino } from 'pino';
-import type { Conduit } from '../connections/conduit.ts';
 import { keyPairFromSecret } from '../protocol/noise/keys.ts';
+import type { Conduit } from '../words/conduit.ts';
+import type { OpenRequest } from '../words/opening.ts';
+import type { TunnelPeer } from '../words/peer.ts';
 import { type BoundTunnels, type CreateTunnelsOptions, createTunnels } from './create.ts';
-import type { InboundDatagrams, InboundStream, OpenRequest, TunnelPeer } from './types.ts';
+import type { InboundDatagrams, InboundStream } from './types.ts';
 
 export interface TestAgent {
   readonly id: string;

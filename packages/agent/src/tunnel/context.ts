@@ -1,12 +1,13 @@
 /** What every tunnel of this agent shares. */
 import type { Logger } from 'pino';
-import type { YoungGeneration } from '../connections/young-generation.ts';
+import type { YoungGeneration } from '../bytes/young-generation.ts';
 import type { CipherName } from '../protocol/noise/cipher.ts';
 import type { KeyPair, KeyPairGenerator } from '../protocol/noise/keys.ts';
-import type { Complaints } from './complaints.ts';
+import type { PeerDirectory } from '../words/peer.ts';
 import type { DatagramPort } from './datagram-port.ts';
+import type { LimitedLog } from './limited-log.ts';
 import type { TunnelSettings } from './settings.ts';
-import type { InboundHandler, PeerDirectory, TunnelCounters } from './types.ts';
+import type { InboundHandler, TunnelCounters } from './types.ts';
 
 export interface LinkCounters extends TunnelCounters {
   /** Handshakes finished inside tunnels. */
@@ -35,7 +36,7 @@ export interface TunnelContext {
   /** Undefined when the UDP port could not be had: datagrams then go inside tunnels. */
   readonly datagrams: DatagramPort | undefined;
   readonly counters: LinkCounters;
-  readonly complaints: Complaints;
+  readonly limitedLog: LimitedLog;
   /** Of the heap that the buffers of all tunnels lie in. */
   readonly young: YoungGeneration;
   readonly logger: Logger;

@@ -4,20 +4,21 @@ import { readFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import type { PeerTunnels } from '@weft/proto';
 import type { Logger } from 'pino';
-import { youngCollector } from '../connections/node-inside.ts';
-import type { PortSharing } from '../connections/port-sharing.ts';
-import type { ConduitListener } from '../connections/socket-listen.ts';
-import { YoungGeneration } from '../connections/young-generation.ts';
+import { youngCollector } from '../bytes/node-inside.ts';
+import type { PortSharing } from '../bytes/port-sharing.ts';
+import type { ConduitListener } from '../bytes/socket-listen.ts';
+import { YoungGeneration } from '../bytes/young-generation.ts';
 import type { CipherName } from '../protocol/noise/cipher.ts';
 import { keyPairFromSecret } from '../protocol/noise/keys.ts';
+import type { PeerDirectory } from '../words/peer.ts';
 import { Acceptor, listenFor } from './acceptor.ts';
-import { Complaints } from './complaints.ts';
 import { type LinkCounters, newCounters, type TunnelContext } from './context.ts';
 import { DatagramPort, type PacketSteering } from './datagram-port.ts';
 import { localEndpoints } from './endpoints.ts';
+import { LimitedLog } from './limited-log.ts';
 import { DEFAULT_SETTINGS, type TunnelSettings } from './settings.ts';
 import { AgentTunnels } from './tunnels.ts';
-import type { InboundHandler, PeerDirectory, Tunnels } from './types.ts';
+import type { InboundHandler, Tunnels } from './types.ts';
 
 export interface CreateTunnelsOptions {
   /** Address of the TCP listener, and of the UDP socket beside it; port 0 lets the system choose one for both. */
@@ -78,7 +79,7 @@ export async function createTunnels(options: CreateTunnelsOptions): Promise<Boun
     inbound: options.inbound,
     datagrams,
     counters,
-    complaints: new Complaints(logger, now),
+    limitedLog: new LimitedLog(logger, now),
     young: new YoungGeneration(youngCollector()),
     logger,
     settings: { ...DEFAULT_SETTINGS, ...options.settings },

@@ -2,10 +2,10 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { type Cut, Relay } from '../../../../test/harness/relay.ts';
-import type { Conduit } from '../connections/conduit.ts';
 import { FRAME_HEADER } from '../protocol/mux/types.ts';
 import { TAG_LENGTH } from '../protocol/noise/cipher.ts';
 import { HEADER_LENGTH } from '../protocol/record/format.ts';
+import type { Conduit } from '../words/conduit.ts';
 import { collect, eventually, type Outcome, openStream, type TestAgent, TestNetwork } from './agents.fixture.ts';
 
 let network: TestNetwork;

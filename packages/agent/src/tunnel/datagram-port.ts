@@ -1,8 +1,8 @@
 /** The UDP port of the agent: packets out, and packets in to the session their index names. */
 import dgram from 'node:dgram';
-import { datagramOutput } from '../connections/datagram-output.ts';
-import type { DatagramOutput } from '../connections/output.ts';
-import { assertFreeDatagramPort, type PortSharing } from '../connections/port-sharing.ts';
+import { datagramOutput } from '../bytes/datagram-output.ts';
+import type { DatagramOutput } from '../bytes/output.ts';
+import { assertFreeDatagramPort, type PortSharing } from '../bytes/port-sharing.ts';
 import { receiverIndexOf } from '../protocol/datagram/format.ts';
 
 export interface DatagramAddress {

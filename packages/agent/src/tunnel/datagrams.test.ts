@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 import dgram from 'node:dgram';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Relay } from '../../../../test/harness/relay.ts';
+import type { DatagramConduit } from '../words/conduit.ts';
 import { eventually, openRequest, type TestAgent, TestNetwork } from './agents.fixture.ts';
-import type { DatagramConduit } from './types.ts';
 
 let network: TestNetwork;
 let relay: Relay | undefined;

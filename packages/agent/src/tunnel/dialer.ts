@@ -2,14 +2,14 @@
  * Makes a connection with keys to a peer. Its endpoints are tried in their order, each a little after the one before or
  * as soon as that failed, side by side; the first finished handshake wins (RFC 8305, with the handshake as the test).
  */
-import { connectSocket } from '../connections/socket.ts';
+import { connectSocket } from '../bytes/socket.ts';
 import { GREATEST_PACKET_LIMIT } from '../protocol/datagram/format.ts';
+import type { TunnelPeer } from '../words/peer.ts';
 import type { TunnelContext } from './context.ts';
 import type { DatagramAddress } from './datagram-port.ts';
 import { parseEndpoint } from './endpoints.ts';
 import { UnreachableError } from './errors.ts';
 import { type Established, initiate, NO_DATAGRAMS } from './handshake.ts';
-import type { TunnelPeer } from './types.ts';
 
 /** A peer may name this many endpoints; more are not tried. */
 const ENDPOINT_LIMIT = 16;

@@ -1,14 +1,14 @@
 /** Drives a Noise handshake over a new connection: read, feed, write. */
-import type { SocketConduit } from '../connections/socket.ts';
+import type { SocketConduit } from '../bytes/socket.ts';
 import { type DatagramOffer, decodeOffer, encodeOffer } from '../protocol/datagram/offer.ts';
 import { Initiator } from '../protocol/noise/initiator.ts';
 import { encodePreamble, encodeReply, PreambleReader, ReplyReader } from '../protocol/noise/preamble.ts';
 import { prologue } from '../protocol/noise/prologue.ts';
 import { Responder } from '../protocol/noise/responder.ts';
 import type { Session } from '../protocol/noise/session.ts';
+import type { TunnelPeer } from '../words/peer.ts';
 import type { TunnelContext } from './context.ts';
 import { TunnelEndedError, UnreachableError } from './errors.ts';
-import type { TunnelPeer } from './types.ts';
 import { Wire } from './wire.ts';
 
 /** A connection with keys. Its wire is paused until a tunnel takes it. */

@@ -4,8 +4,8 @@ import { once } from 'node:events';
 import net from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Relay } from '../../../../test/harness/relay.ts';
-import type { Conduit } from '../connections/conduit.ts';
 import { keyPairFromSecret } from '../protocol/noise/keys.ts';
+import type { Conduit } from '../words/conduit.ts';
 import { collect, eventually, openRequest, openStream, type TestAgent, TestNetwork } from './agents.fixture.ts';
 import { UnreachableError } from './errors.ts';
 

@@ -2,15 +2,10 @@
 import { DatagramFlow } from '../protocol/mux/datagram-flow.ts';
 import type { Offer } from '../protocol/mux/opening.ts';
 import { MuxStream } from '../protocol/mux/stream.ts';
-import type {
-  DatagramConduit,
-  InboundDatagrams,
-  InboundHandler,
-  InboundStream,
-  OpenRequest,
-  Refusal,
-  TunnelPeer,
-} from './types.ts';
+import type { DatagramConduit } from '../words/conduit.ts';
+import type { OpenRequest, Refusal } from '../words/opening.ts';
+import type { TunnelPeer } from '../words/peer.ts';
+import type { InboundDatagrams, InboundHandler, InboundStream } from './types.ts';
 
 class Inbound {
   readonly peer: TunnelPeer;

@@ -5,12 +5,13 @@ import { MuxError } from '../protocol/mux/errors.ts';
 import { Mux, type MuxEvents } from '../protocol/mux/mux.ts';
 import type { Offer, OpeningEvents } from '../protocol/mux/opening.ts';
 import { BACKLOG_LIMIT, type RecordOutput } from '../protocol/mux/scheduler.ts';
-import type { OpenRequest } from '../protocol/mux/types.ts';
 import { HandshakeError } from '../protocol/noise/errors.ts';
 import { RecordError } from '../protocol/record/errors.ts';
 import { MAXIMUM_PLAINTEXT } from '../protocol/record/format.ts';
 import { RecordOpener } from '../protocol/record/opener.ts';
 import { RecordSealer } from '../protocol/record/sealer.ts';
+import type { OpenRequest } from '../words/opening.ts';
+import type { TunnelPeer } from '../words/peer.ts';
 import type { TunnelContext } from './context.ts';
 import { DatagramPath } from './datagram-path.ts';
 import type { DatagramAddress } from './datagram-port.ts';
@@ -20,7 +21,6 @@ import { offerInbound } from './inbound-offer.ts';
 import { Liveness } from './liveness.ts';
 import { Renewal } from './renewal.ts';
 import { TunnelDatagrams } from './tunnel-datagrams.ts';
-import type { TunnelPeer } from './types.ts';
 import type { Wire } from './wire.ts';
 
 /** Milliseconds that the peer has for ending its half. */
@@ -211,7 +211,7 @@ export class Link implements RecordOutput, MuxEvents {
   violated(reason: string, error: Error): void {
     if (this.over) return;
     this.#context.counters.violations += 1;
-    this.#context.complaints.warn('tunnel-violation', reason, { peer: this.peer.host, err: error });
+    this.#context.limitedLog.warn('tunnel-violation', reason, { peer: this.peer.host, err: error });
     this.close(new TunnelEndedError('violation', error.message, { cause: error }));
   }
 

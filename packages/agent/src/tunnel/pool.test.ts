@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import type { Conduit } from '../connections/conduit.ts';
+import type { Conduit } from '../words/conduit.ts';
 import { collect, eventually, openRequest, openStream, type TestAgent, TestNetwork } from './agents.fixture.ts';
 
 let network: TestNetwork;

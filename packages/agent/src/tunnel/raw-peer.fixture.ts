@@ -5,13 +5,14 @@ import { encodeOffer } from '../protocol/datagram/offer.ts';
 import { decodeRecord } from '../protocol/mux/decode.ts';
 import { encodeHeader } from '../protocol/mux/encode.ts';
 import { encodeOpen } from '../protocol/mux/open-codec.ts';
-import { FRAME, type FrameHandler, type FrameType, type OpenRequest } from '../protocol/mux/types.ts';
+import { FRAME, type FrameHandler, type FrameType } from '../protocol/mux/types.ts';
 import { Initiator } from '../protocol/noise/initiator.ts';
 import { keyPairFromSecret } from '../protocol/noise/keys.ts';
 import { encodePreamble, ReplyReader } from '../protocol/noise/preamble.ts';
 import { prologue } from '../protocol/noise/prologue.ts';
 import { RecordOpener } from '../protocol/record/opener.ts';
 import { RecordSealer } from '../protocol/record/sealer.ts';
+import type { OpenRequest } from '../words/opening.ts';
 import type { TestAgent } from './agents.fixture.ts';
 
 export function frame(type: FrameType, id: number, payload: Buffer = Buffer.alloc(0)): Buffer {

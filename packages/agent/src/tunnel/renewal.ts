@@ -12,8 +12,8 @@ import { Responder } from '../protocol/noise/responder.ts';
 import type { Session } from '../protocol/noise/session.ts';
 import type { RecordOpener } from '../protocol/record/opener.ts';
 import type { RecordSealer } from '../protocol/record/sealer.ts';
+import type { TunnelPeer } from '../words/peer.ts';
 import type { TunnelContext } from './context.ts';
-import type { TunnelPeer } from './types.ts';
 
 const REKEY_RECORDS = 2 ** 20;
 const REKEY_BYTES = 16 * 2 ** 30;

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Relay } from '../../../../test/harness/relay.ts';
-import type { Conduit } from '../connections/conduit.ts';
+import type { Conduit } from '../words/conduit.ts';
 import {
   collect,
   eventually,

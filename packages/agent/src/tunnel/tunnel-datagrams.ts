@@ -1,8 +1,8 @@
 /** A UDP flow as the agent sees it: in sealed packets where they pass and it fits, else inside the tunnel. */
 import type { DatagramFlow } from '../protocol/mux/datagram-flow.ts';
 import { MAXIMUM_DATAGRAM } from '../protocol/mux/types.ts';
+import type { DatagramConduit, DatagramEvents } from '../words/conduit.ts';
 import type { DatagramPath } from './datagram-path.ts';
-import type { DatagramConduit, DatagramEvents } from './types.ts';
 
 export class TunnelDatagrams implements DatagramConduit {
   readonly #flow: DatagramFlow;

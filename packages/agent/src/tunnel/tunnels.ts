@@ -1,16 +1,18 @@
 /** All tunnels of this agent: accepts and dials peers, opens flows at them, and cuts those who are no members any more. */
 import type { PeerTunnels as PeerTraffic } from '@weft/proto';
-import type { Conduit } from '../connections/conduit.ts';
 import { DatagramFlow } from '../protocol/mux/datagram-flow.ts';
 import { OpenError } from '../protocol/mux/errors.ts';
 import { MuxStream } from '../protocol/mux/stream.ts';
+import type { Conduit, DatagramConduit } from '../words/conduit.ts';
+import type { Opened, OpenRequest, Refusal } from '../words/opening.ts';
+import type { TunnelPeer } from '../words/peer.ts';
 import type { Acceptor } from './acceptor.ts';
 import type { LinkCounters, TunnelContext } from './context.ts';
 import { TunnelEndedError, UnreachableError } from './errors.ts';
 import type { Established } from './handshake.ts';
 import { Link, type LinkOwner } from './link.ts';
-import { PeerTunnels, samePeer, untilAborted } from './peer-tunnels.ts';
-import type { DatagramConduit, Opened, OpenRequest, Refusal, TunnelPeer, Tunnels } from './types.ts';
+import { PeerPool, samePeer, untilAborted } from './peer-pool.ts';
+import type { Tunnels } from './types.ts';
 
 type Answer =
   | { readonly opened: true; readonly entry: MuxStream | DatagramFlow; readonly link: Link }
@@ -19,7 +21,7 @@ type Answer =
 export class AgentTunnels implements Tunnels, LinkOwner {
   readonly #context: TunnelContext;
   readonly #lifetime = new AbortController();
-  readonly #peers = new Map<string, PeerTunnels>();
+  readonly #peers = new Map<string, PeerPool>();
   readonly #ticker: NodeJS.Timeout;
   #acceptor: Acceptor | undefined;
 
@@ -146,7 +148,7 @@ export class AgentTunnels implements Tunnels, LinkOwner {
   // --- inside ---
 
   #tooMany({ host }: TunnelPeer): void {
-    this.#context.complaints.warn('tunnel-rejected', 'too-many-tunnels', { peer: host });
+    this.#context.limitedLog.warn('tunnel-rejected', 'too-many-tunnels', { peer: host });
   }
 
   async #open(agentId: string, request: OpenRequest, bounded: AbortSignal): Promise<Answer> {
@@ -217,16 +219,16 @@ export class AgentTunnels implements Tunnels, LinkOwner {
     }
   }
 
-  #peer(agentId: string): PeerTunnels {
+  #peer(agentId: string): PeerPool {
     let tunnels = this.#peers.get(agentId);
     if (tunnels === undefined) {
-      tunnels = new PeerTunnels(this.#context, this, agentId, this.lifetime);
+      tunnels = new PeerPool(this.#context, this, agentId, this.lifetime);
       this.#peers.set(agentId, tunnels);
     }
     return tunnels;
   }
 
-  #forgetIfEmpty(tunnels: PeerTunnels): void {
+  #forgetIfEmpty(tunnels: PeerPool): void {
     if (tunnels.empty && this.#context.directory.peerById(tunnels.agentId) === undefined) {
       this.#peers.delete(tunnels.agentId);
     }

@@ -1,46 +1,7 @@
-/** What the tunnel layer offers to outbound, inbound and gateway, and what it asks of the netmap. */
-import type { Conduit } from '../connections/conduit.ts';
-import type { OpenRequest, Refusal } from '../protocol/mux/types.ts';
-
-export type { OpenRequest, Refusal, RefusalCode, SourceClaim } from '../protocol/mux/types.ts';
-
-/** Another agent as the tunnel layer needs it. */
-export interface TunnelPeer {
-  readonly agentId: string;
-  readonly host: string;
-  /** X25519 public key, 32 bytes. */
-  readonly tunnelKey: Uint8Array;
-  /** Pre-shared key of the pair, 32 bytes. */
-  readonly psk: Uint8Array;
-  /** HOST:PORT, in the order to try. */
-  readonly endpoints: readonly string[];
-}
-
-/** The live netmap, as far as tunnels may see it. Asked at each handshake, so that a revoked peer is refused. */
-export interface PeerDirectory {
-  peerById(agentId: string): TunnelPeer | undefined;
-  peerByKey(tunnelKey: Uint8Array): TunnelPeer | undefined;
-}
-
-/** A UDP flow in a tunnel: datagrams keep their boundaries, and may be lost, as on any path. */
-export interface DatagramConduit {
-  attach(events: DatagramEvents): void;
-  /** Sends one datagram of 0 to 65,507 bytes. Drops it, and counts, when the path is full. Bytes are used before it returns. */
-  send(payload: Buffer): void;
-  /** Ends the flow at both ends. */
-  close(): void;
-}
-
-export interface DatagramEvents {
-  /** The payload is fresh memory, to keep if wanted; it may lie in a much larger piece. */
-  datagram(payload: Buffer): void;
-  /** The flow is over; comes exactly once. `cause` when the tunnel ended under it. */
-  closed(cause?: Error): void;
-}
-
-export type Opened<C> =
-  | { readonly opened: true; readonly conduit: C }
-  | { readonly opened: false; readonly refusal: Refusal };
+/** What the tunnel layer offers to outbound, inbound and gateway. */
+import type { Conduit, DatagramConduit } from '../words/conduit.ts';
+import type { Opened, OpenRequest, Refusal } from '../words/opening.ts';
+import type { TunnelPeer } from '../words/peer.ts';
 
 /** A flow that a peer asks to open here. Exactly one of accept and refuse is called, soon. */
 export interface InboundStream {

@@ -3,9 +3,9 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Conduit } from '../connections/conduit.ts';
 import { encodeCredit } from '../protocol/mux/encode.ts';
 import { FRAME } from '../protocol/mux/types.ts';
+import type { Conduit } from '../words/conduit.ts';
 import {
   echoStream,
   eventually,

@@ -1,5 +1,5 @@
 /** The connection under a tunnel. Its receiver changes once, from the handshake to the tunnel. */
-import type { SocketConduit } from '../connections/socket.ts';
+import type { SocketConduit } from '../bytes/socket.ts';
 
 export interface WireReceiver {
   /** Valid during the call only. */

@@ -1,6 +1,6 @@
 /** What was turned away, in the audit: one line a minute for each address and kind, and few in all, since each is a write. */
 import type { Logger } from 'pino';
-import { FailureCounter } from '../failures.ts';
+import { FailureCounter } from '../bounds/failures.ts';
 import { actorName } from './entry.ts';
 import type { Actor, AuditLog } from './types.ts';
 

@@ -1,9 +1,9 @@
 /** What only the admin token opens: tokens, the end of memberships, and the audit. */
 import type { FastifyInstance } from 'fastify';
+import { type CreateTokenOptions, createToken } from '../admin/create-token.ts';
+import { requireNetwork } from '../admin/request.ts';
+import { revokeAgent, revokeToken } from '../admin/revoke.ts';
 import type { AuditLog } from '../audit/types.ts';
-import { type CreateTokenOptions, createToken } from '../rpc/create-token.ts';
-import { requireNetwork } from '../rpc/request.ts';
-import { revokeAgent, revokeToken } from '../rpc/revoke.ts';
 import type { TokenState } from '../state/types.ts';
 import type { AuditView, CreatedToken, Revoked, TokenOrder, TokenView } from './api.ts';
 import { actorOf } from './guard.ts';

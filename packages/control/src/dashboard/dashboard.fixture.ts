@@ -2,12 +2,12 @@
 import { Writable } from 'node:stream';
 import type { HostPort } from '@weft/proto';
 import { pino } from 'pino';
+import { createReach } from '../admin/reach.ts';
 import { RefusalAudit } from '../audit/refusals.ts';
 import type { AuditEntry, AuditLog } from '../audit/types.ts';
+import type { LiveAgent } from '../fleet/live.ts';
 import type { FlowQuery, HistoryQuery, WatchedFlow } from '../flows/types.ts';
 import { emptyState, mesh, service, tcp } from '../netmap/network.fixture.ts';
-import type { LiveAgent } from '../rpc/live.ts';
-import { createReach } from '../rpc/reach.ts';
 import type { StateStore } from '../state/types.ts';
 import { StoreError } from '../store/errors.ts';
 import type { TrafficStatus } from '../traffic/types.ts';

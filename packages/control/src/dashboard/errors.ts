@@ -1,7 +1,5 @@
 /** What the dashboard refuses, and how every error that a request can meet is told to the page. */
-import { status as grpc } from '@grpc/grpc-js';
-import { RequestError } from '../rpc/errors.ts';
-import { ERROR_CODE_KEY, toStatus } from '../rpc/status.ts';
+import { type FailureKind, failureOf } from '../admin/failure.ts';
 import type { Failure } from './api.ts';
 
 const STATUS = {
@@ -40,17 +38,15 @@ export interface Refusal {
   readonly failure: Failure;
 }
 
-/** The HTTP statuses of those that rpc/status.ts gives. */
-const OF_GRPC: Readonly<Partial<Record<grpc, number>>> = {
-  [grpc.INVALID_ARGUMENT]: 400,
-  [grpc.OUT_OF_RANGE]: 400,
-  [grpc.UNAUTHENTICATED]: 401,
-  [grpc.PERMISSION_DENIED]: 403,
-  [grpc.NOT_FOUND]: 404,
-  [grpc.ALREADY_EXISTS]: 409,
-  [grpc.FAILED_PRECONDITION]: 409,
-  [grpc.RESOURCE_EXHAUSTED]: 429,
-  [grpc.UNAVAILABLE]: 503,
+const OF_KIND: Readonly<Record<FailureKind, number>> = {
+  invalid: 400,
+  unauthenticated: 401,
+  'not-permitted': 403,
+  'not-found': 404,
+  'already-exists': 409,
+  precondition: 409,
+  exhausted: 429,
+  unavailable: 503,
 };
 
 /** What the server itself has to say of bodies. */
@@ -70,12 +66,13 @@ const BODY_WORDS: Readonly<Partial<Record<DashboardErrorCode, string>>> = {
 /** What a caller is told of the error; undefined for one that is control's own, whose text may hold paths or worse. */
 export function refusalOf(error: unknown): Refusal | undefined {
   if (error instanceof DashboardError) return refusal(error.status, error.code, error.message);
-  const known = toStatus(error);
+  const known = failureOf(error);
   if (known !== undefined) {
-    const code = known.metadata.get(ERROR_CODE_KEY)[0]?.toString() ?? 'invalid';
-    // A gRPC status has every field's problem beside its text; here the text is all there is.
-    const message = error instanceof RequestError ? error.message : known.details;
-    return refusal(OF_GRPC[known.code] ?? 500, code, message);
+    const { kind, code, message, fields } = known;
+    const [field] = fields;
+    // Every field's problem stands in the text where there are several: here the text is all there is.
+    const told = fields.length === 1 && field !== undefined ? `${field.field}: ${field.message}` : message;
+    return refusal(OF_KIND[kind], code, told);
   }
   if (!(error instanceof Error)) return undefined;
   const { code = '', statusCode = 500 } = error as { readonly code?: string; readonly statusCode?: number };

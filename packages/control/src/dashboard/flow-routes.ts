@@ -1,8 +1,8 @@
 /** Flows of the past: a page of them, and how many there were over time. */
 import type { FlowFilter, FlowOutcome } from '@weft/proto';
 import type { FastifyInstance } from 'fastify';
+import { requireNetwork } from '../admin/request.ts';
 import type { FlowWindow, HistoryQuery } from '../flows/types.ts';
-import { requireNetwork } from '../rpc/request.ts';
 import type { StateStore } from '../state/types.ts';
 import type { FlowHistory, FlowPage, FlowQuery } from './api.ts';
 import { DashboardError } from './errors.ts';

@@ -2,9 +2,9 @@
 import { randomBytes } from 'node:crypto';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
+import { requireNetwork } from '../admin/request.ts';
+import type { LiveAgents } from '../fleet/live.ts';
 import type { FlowWindow } from '../flows/types.ts';
-import type { LiveAgents } from '../rpc/live.ts';
-import { requireNetwork } from '../rpc/request.ts';
 import type { StateStore } from '../state/types.ts';
 import type { Traffic, TrafficStatus } from '../traffic/types.ts';
 import type { Role } from './api.ts';

@@ -1,10 +1,10 @@
 /** Who may reach what, why, and how that came to be. */
 import { formatPortRange, parseDestination } from '@weft/proto';
 import type { FastifyInstance } from 'fastify';
-import { meshToYaml } from '../mesh-yaml.ts';
-import type { Explain } from '../rpc/explain.ts';
-import type { ReachOf } from '../rpc/reach.ts';
-import { requireNetwork } from '../rpc/request.ts';
+import type { Explain } from '../admin/explain.ts';
+import { meshToYaml } from '../admin/mesh-yaml.ts';
+import type { ReachOf } from '../admin/reach.ts';
+import { requireNetwork } from '../admin/request.ts';
 import type { StateStore } from '../state/types.ts';
 import type { ExplainView, MeshView, ReachView, RevisionView, StartView } from './api.ts';
 import { gone } from './gone.ts';

@@ -1,7 +1,7 @@
 /** Signing in and out. */
 import type { FastifyInstance } from 'fastify';
 import type { RefusalAudit } from '../audit/refusals.ts';
-import { FailureCounter } from '../failures.ts';
+import { FailureCounter } from '../bounds/failures.ts';
 import { byText } from '../order.ts';
 import type { StateStore } from '../state/types.ts';
 import type { Role, Session as SessionView } from './api.ts';

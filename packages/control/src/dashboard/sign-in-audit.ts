@@ -2,7 +2,7 @@
 import type { Logger } from 'pino';
 import { actorName } from '../audit/entry.ts';
 import type { Actor, AuditLog } from '../audit/types.ts';
-import { FailureCounter } from '../failures.ts';
+import { FailureCounter } from '../bounds/failures.ts';
 import { StoreError } from '../store/errors.ts';
 
 /** Lines of the log that tell of one that was not written down. */

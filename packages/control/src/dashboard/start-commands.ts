@@ -2,8 +2,8 @@
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { formatHostPort, formatPortRange, type HostPort, type Service } from '@weft/proto';
+import { isWildcard } from '../admin/token-addresses.ts';
 import { byText } from '../order.ts';
-import { isWildcard } from '../rpc/token-addresses.ts';
 import type { NetworkState, State } from '../state/types.ts';
 import type { StartNetwork, StartView } from './api.ts';
 

@@ -1,7 +1,7 @@
 import type { Telemetry } from '@weft/proto';
 import { expect, test } from 'vitest';
+import type { LiveAgent, LiveAgents } from '../fleet/live.ts';
 import { agentOn, mesh, networkOf, service, tcp } from '../netmap/network.fixture.ts';
-import type { LiveAgent, LiveAgents } from '../rpc/live.ts';
 import { agentViews, networkView, serviceViews } from './views.ts';
 
 const network = networkOf(

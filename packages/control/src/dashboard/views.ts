@@ -1,7 +1,7 @@
 /** What the page is shown of a network: the state, beside how its agents fare now. */
 import { formatAddress, formatPortRange, keyFingerprint, type Problem, type Telemetry } from '@weft/proto';
+import type { LiveAgent, LiveAgents } from '../fleet/live.ts';
 import { byText } from '../order.ts';
-import type { LiveAgent, LiveAgents } from '../rpc/live.ts';
 import type { AgentState, InstanceState, NetworkState, ServiceState } from '../state/types.ts';
 import type { TrafficStatus } from '../traffic/types.ts';
 import type { AgentView, InstanceView, NetworkView, ProblemView, ServiceView, TrafficView, TunnelView } from './api.ts';

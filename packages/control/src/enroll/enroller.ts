@@ -2,11 +2,11 @@
 import { hostNameProblem, isServiceName } from '@weft/proto';
 import { joinProofMessage } from '@weft/proto/wire';
 import type { Logger } from 'pino';
-import { FailureCounter } from '../failures.ts';
+import { FailureCounter } from '../bounds/failures.ts';
+import { observedHost } from '../bounds/observed.ts';
 import { StateError } from '../state/errors.ts';
 import { LIMITS } from '../state/limits.ts';
 import type { AgentState, NetworkState, StateStore, TokenState } from '../state/types.ts';
-import { observedHost } from '../watch/observed.ts';
 import { EnrollError } from './errors.ts';
 import { isSignedBy } from './signature.ts';
 import { findToken, requireUsable } from './tokens.ts';

@@ -2,11 +2,20 @@
 import { status } from '@grpc/grpc-js';
 import type { loadMetrics, Registry } from '@weft/proto/observe';
 import { adminService, agentService } from '@weft/proto/wire';
-import type { CallObserver } from '../rpc/call-observer.ts';
 import type { StreamObserver } from '../watch/stream-observer.ts';
 
 /** The library, which is loaded only when metrics are asked for. */
 export type MetricsLibrary = Awaited<ReturnType<typeof loadMetrics>>;
+
+/** Told of each gRPC call when it is over; of a stream its duration says nothing. */
+export interface CallObserver {
+  ended(call: {
+    readonly path: string;
+    readonly code: status;
+    readonly seconds: number;
+    readonly stream: boolean;
+  }): void;
+}
 
 export interface ControlCounters {
   readonly streams: StreamObserver;

@@ -1,6 +1,7 @@
 /** How each network fares, in numbers: what is asked for at each scrape. */
+
+import type { LiveAgents } from '../fleet/live.ts';
 import { byText } from '../order.ts';
-import type { LiveAgents } from '../rpc/live.ts';
 import type { NetworkState, StateStore } from '../state/types.ts';
 import type { Traffic } from '../traffic/types.ts';
 

@@ -2,9 +2,9 @@
 import { Metadata, ServerInterceptingCall, type ServerInterceptor, type StatusObject, status } from '@grpc/grpc-js';
 import type { Logger } from 'pino';
 import type { RefusalAudit } from '../audit/refusals.ts';
+import type { FailureCounter } from '../bounds/failures.ts';
+import { observedHost } from '../bounds/observed.ts';
 import type { Credentials } from '../enroll/credentials.ts';
-import type { FailureCounter } from '../failures.ts';
-import { observedHost } from '../watch/observed.ts';
 import type { CallActors } from './call-actors.ts';
 import { ADMIN_PATHS, READ_PATHS } from './roles.ts';
 import { ERROR_CODE_KEY } from './status.ts';

@@ -10,22 +10,22 @@ import {
   protocolCodec,
 } from '@weft/proto/wire';
 import type { Logger } from 'pino';
+import { createToken } from '../admin/create-token.ts';
+import type { Explain } from '../admin/explain.ts';
+import type { ReachOf } from '../admin/reach.ts';
+import { readAuditLimit, readRevisionLimit, readWait, requireNetwork, selectNetworks } from '../admin/request.ts';
+import { revokeAgent, revokeToken } from '../admin/revoke.ts';
 import { actorName } from '../audit/entry.ts';
 import type { Actor, AuditLog } from '../audit/types.ts';
+import type { EnforcementWaiter, LiveAgents } from '../fleet/live.ts';
 import type { FlowWindow } from '../flows/window.ts';
 import type { StateStore } from '../state/types.ts';
 import type { Traffic } from '../traffic/types.ts';
 import type { CallActors } from './call-actors.ts';
-import { createToken } from './create-token.ts';
-import type { Explain } from './explain.ts';
 import { readFlowHistory, readFlowWatch } from './flow-request.ts';
 import { serverStream, unary } from './handler.ts';
 import { reachStatus, revisionStatus } from './history-listings.ts';
 import { agentStatuses, networkStatus, serviceStatuses, tokenStatus, trafficListing } from './listings.ts';
-import type { EnforcementWaiter, LiveAgents } from './live.ts';
-import type { ReachOf } from './reach.ts';
-import { readAuditLimit, readRevisionLimit, readWait, requireNetwork, selectNetworks } from './request.ts';
-import { revokeAgent, revokeToken } from './revoke.ts';
 import { historyToWire, watchFlows } from './watch-flows.ts';
 
 export interface AdminServiceOptions {

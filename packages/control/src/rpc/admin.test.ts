@@ -26,10 +26,11 @@ import {
 } from '@weft/proto/wire';
 import { pino } from 'pino';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { createReach } from '../admin/reach.ts';
 import { openAuditLog } from '../audit/log.ts';
 import { RefusalAudit } from '../audit/refusals.ts';
+import { FailureCounter } from '../bounds/failures.ts';
 import { openKeys } from '../enroll/certificate.ts';
-import { FailureCounter } from '../failures.ts';
 import { createFlowWindow } from '../flows/memory-window.fixture.ts';
 import type { FlowWindow } from '../flows/types.ts';
 import { openState } from '../state/state.ts';
@@ -39,7 +40,6 @@ import { createTraffic } from '../traffic/traffic.ts';
 import { adminAuth } from './admin-auth.ts';
 import { adminHandlers } from './admin-service.ts';
 import { CallActors } from './call-actors.ts';
-import { createReach } from './reach.ts';
 import { ControlServer } from './server.ts';
 import { ERROR_CODE_KEY } from './status.ts';
 

@@ -3,8 +3,8 @@ import { Metadata, type ServerDuplexStream, type ServiceError, status } from '@g
 import { type AgentHandlers, agentService, type pb } from '@weft/proto/wire';
 import type { Logger } from 'pino';
 import type { Enroller } from '../enroll/enroller.ts';
+import type { AgentCall, AgentStream } from '../watch/agent-stream.ts';
 import type { Hub } from '../watch/hub.ts';
-import type { AgentCall, Session } from '../watch/session.ts';
 import { cutCall } from './agent-call-cut.ts';
 import { unary } from './handler.ts';
 import { boundAgentMessage, boundJoin } from './message-bounds.ts';
@@ -64,7 +64,7 @@ function serve(stream: Stream, hub: Pick<Hub, 'open'>, logger: Logger): void {
 }
 
 /** What one agent says must never be what ends control. */
-function receive(session: Session, message: pb.AgentMessage, logger: Logger): void {
+function receive(session: AgentStream, message: pb.AgentMessage, logger: Logger): void {
   try {
     session.receive(message);
   } catch (error) {

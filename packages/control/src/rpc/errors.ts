@@ -1,17 +1,4 @@
-/** What goes wrong at the border: a port that cannot be had, a request that cannot be served. */
-import type { FieldProblem } from '@weft/proto';
-
-/** A request that cannot be served as it stands. */
-export class RequestError extends Error {
-  override readonly name = 'RequestError';
-  readonly code = 'invalid';
-  readonly fields: readonly FieldProblem[];
-
-  constructor(fields: readonly FieldProblem[]) {
-    super(fields.map(({ field, message }) => `${field}: ${message}`).join('; '));
-    this.fields = fields;
-  }
-}
+/** What goes wrong at the gRPC border. */
 
 /** A message that is not looked into. */
 export class OversizedMessageError extends Error {

@@ -1,7 +1,7 @@
 import type { FieldProblem } from '@weft/proto';
 import type { pb } from '@weft/proto/wire';
 import { expect, test } from 'vitest';
-import { RequestError } from './errors.ts';
+import { RequestError } from '../admin/errors.ts';
 import { readFlowHistory, readFlowWatch } from './flow-request.ts';
 
 const EMPTY: pb.FlowFilter = {

@@ -1,8 +1,8 @@
 /** What a request asks of the flows: checked, and as the window knows it. Every problem is collected before it is refused. */
 import { type FieldProblem, type FlowFilter, problem } from '@weft/proto';
 import { actionCodec, outcomeCodec, type pb, WireError } from '@weft/proto/wire';
+import { RequestError } from '../admin/errors.ts';
 import type { FlowQuery, HistoryQuery } from '../flows/types.ts';
-import { RequestError } from './errors.ts';
 
 const DEFAULT_FLOWS = 100;
 const MAX_FLOWS = 10_000;

@@ -1,7 +1,7 @@
 /** Reach and revisions as the admin API tells them. */
 import { actionCodec, type pb, portsToWire } from '@weft/proto/wire';
+import type { Reach } from '../admin/reach.ts';
 import type { Revision } from '../state/types.ts';
-import type { Reach } from './reach.ts';
 
 export function reachStatus({ source, ports, verdict, rule, reason }: Reach): pb.Reach {
   return { source, ports: portsToWire(ports), verdict: actionCodec.toWire(verdict), rule, reason };

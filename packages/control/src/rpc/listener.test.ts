@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { pino } from 'pino';
 import { expect, test } from 'vitest';
-import { Admission } from '../watch/admission.ts';
+import { Admission } from '../bounds/admission.ts';
 import { Listener } from './listener.ts';
 
 test('connections are bounded from one address, a place is free again when one ends, and all end together', async () => {

@@ -7,7 +7,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import type { HostPort } from '@weft/proto';
 import { listen } from '@weft/proto/observe';
 import type { Logger } from 'pino';
-import { Admission } from '../watch/admission.ts';
+import { Admission } from '../bounds/admission.ts';
 
 /** Connections in all: more than agents a network may have, and well below what a process may have open. */
 const MOST = 32_768;

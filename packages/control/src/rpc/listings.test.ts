@@ -1,10 +1,10 @@
 import type { PairTraffic, Telemetry } from '@weft/proto';
 import { adminService, type pb } from '@weft/proto/wire';
 import { expect, test } from 'vitest';
+import type { LiveAgent } from '../fleet/live.ts';
 import { current, emptyState, joinHost, mesh } from '../netmap/network.fixture.ts';
 import { createTraffic } from '../traffic/traffic.ts';
 import { agentStatuses, trafficListing } from './listings.ts';
-import type { LiveAgent } from './live.ts';
 
 const NOW = 1_700_000_000_000;
 const peer = { host: 'two', tunnels: 1, roundTripUs: 300, bytesSent: 5, bytesReceived: 6, datagrams: true };

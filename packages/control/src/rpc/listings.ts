@@ -1,10 +1,10 @@
 /** What the listings of the admin service and the dashboard show: the state, beside how agents fare now. */
 import { formatAddress, keyFingerprint } from '@weft/proto';
 import { deniedToWire, type pb, portsToWire, reportToWire, serviceToWire, telemetryToWire } from '@weft/proto/wire';
+import type { LiveAgent, LiveAgents } from '../fleet/live.ts';
 import { byText } from '../order.ts';
 import type { AgentState, InstanceState, NetworkState, TokenState } from '../state/types.ts';
 import type { Traffic, TrafficStatus } from '../traffic/types.ts';
-import type { LiveAgent, LiveAgents } from './live.ts';
 
 export function networkStatus(network: NetworkState, live: LiveAgents, flowsDropped: number): pb.NetworkStatus {
   let connected = 0;

@@ -2,11 +2,11 @@ import { status } from '@grpc/grpc-js';
 import { flowToWire } from '@weft/proto/wire';
 import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
+import type { Remembered } from '../fleet/memory.ts';
 import { current, emptyState, joinHost, mesh, rule, service, tcp } from '../netmap/network.fixture.ts';
 import { view } from '../netmap/view.fixture.ts';
 import { TestControl } from './control.fixture.ts';
 import { type FakeAgent, reportOf } from './fake-agent.fixture.ts';
-import type { Remembered } from './memory.ts';
 
 const services = [
   service('web', 'web', tcp(3000)),

@@ -4,28 +4,28 @@ import { status } from '@grpc/grpc-js';
 import type { Report, Telemetry } from '@weft/proto';
 import { inventoryFromWire, type pb, reportFromWire, telemetryFromWire, WireError } from '@weft/proto/wire';
 import type { Logger } from 'pino';
-import { FailureCounter } from '../failures.ts';
+import { Admission } from '../bounds/admission.ts';
+import { FailureCounter } from '../bounds/failures.ts';
+import { observedHost } from '../bounds/observed.ts';
+import { Enforcement } from '../fleet/enforcement.ts';
+import { Fleet } from '../fleet/fleet.ts';
+import type { EnforcementWaiter, LiveAgent, LiveAgents } from '../fleet/live.ts';
+import { NO_MEMORY, type ReportMemory } from '../fleet/memory.ts';
+import { EMPTY_REPORT } from '../fleet/report.ts';
+import { TIMING, type Timing } from '../fleet/timing.ts';
+import type { PathTracer, TraceOutcome } from '../fleet/traces.ts';
 import type { FlowWindow } from '../flows/window.ts';
 import { PartDifferences } from '../netmap/agent-view.ts';
 import type { InstanceHealth } from '../netmap/presence.ts';
-import type { EnforcementWaiter, LiveAgent, LiveAgents } from '../rpc/live.ts';
 import type { AgentState, State, StateChange, StateStore } from '../state/types.ts';
 import type { Traffic } from '../traffic/types.ts';
-import { Admission } from './admission.ts';
+import { type AgentCall, AgentStream, type AgentStreamEvents } from './agent-stream.ts';
 import { authenticate, ended, type Refusal } from './authenticate.ts';
 import { Distributor } from './distributor.ts';
-import { Enforcement } from './enforcement.ts';
 import { Feed, type Standing } from './feed.ts';
 import { acceptFlows } from './flow-intake.ts';
-import { NO_MEMORY, type ReportMemory } from './memory.ts';
 import { NewestGate } from './newest-gate.ts';
-import { observedHost } from './observed.ts';
-import { Registry } from './registry.ts';
-import { EMPTY_REPORT } from './report.ts';
-import { type AgentCall, Session, type SessionEvents } from './session.ts';
 import { NO_OBSERVER, type StreamObserver } from './stream-observer.ts';
-import { TIMING, type Timing } from './timing.ts';
-import type { PathTracer, TraceOutcome } from './traces.ts';
 
 export interface HubOptions {
   readonly state: StateStore;
@@ -45,9 +45,9 @@ export interface HubOptions {
 /** Complaints that one stranger's address, or one agent, can have logged: it must not fill the disk. */
 const COMPLAINTS = { failures: 20, windowMs: 60_000, remembered: 1_024 };
 
-interface Member {
+interface ConnectedMember {
   readonly host: string;
-  readonly session: Session;
+  readonly session: AgentStream;
   readonly feed: Feed;
   readonly reports: NewestGate<Report>;
   readonly telemetry: NewestGate<{ readonly telemetry: Telemetry; readonly receivedMs: number }>;
@@ -62,12 +62,12 @@ export class Hub implements LiveAgents, EnforcementWaiter, PathTracer {
   readonly #admission = new Admission();
   readonly #complaints: FailureCounter;
   readonly #observer: StreamObserver;
-  readonly #registry: Registry;
+  readonly #fleet: Fleet;
   readonly #enforcement: Enforcement;
   readonly #distributor: Distributor;
-  readonly #sessions = new Set<Session>();
+  readonly #sessions = new Set<AgentStream>();
   /** Agents connected now, by network and agent id. */
-  readonly #members = new Map<string, Map<string, Member>>();
+  readonly #members = new Map<string, Map<string, ConnectedMember>>();
   readonly #unsubscribe: () => void;
   #closed: boolean = false;
 
@@ -82,10 +82,10 @@ export class Hub implements LiveAgents, EnforcementWaiter, PathTracer {
       logger,
       gatherMs: this.#timing.gatherMs,
       sliceMs: this.#timing.sliceMs,
-      presences: (network) => this.#registry.presences(network),
+      presences: (network) => this.#fleet.presences(network),
       feeds: (network) => this.#feeds(network),
     });
-    this.#registry = new Registry(state.current, {
+    this.#fleet = new Fleet(state.current, {
       timing: this.#timing,
       now,
       memory: memory ?? NO_MEMORY,
@@ -93,19 +93,19 @@ export class Hub implements LiveAgents, EnforcementWaiter, PathTracer {
       onForgotten: (agentId) => this.#forget(agentId),
       onEnforced: (afterMs) => observer.enforced(afterMs),
     });
-    this.#enforcement = new Enforcement((network) => this.#registry.connectedAgents(network));
+    this.#enforcement = new Enforcement((network) => this.#fleet.connectedAgents(network));
     this.#unsubscribe = state.subscribe((next, previous, change) => this.#changed(next, previous, change));
   }
 
   /** A stream was opened. Undefined when there are too many; the call has been ended then. */
-  open(call: AgentCall): Session | undefined {
+  open(call: AgentCall): AgentStream | undefined {
     const leave = this.#closed ? undefined : this.#admission.enter(observedHost(call.peer));
     if (leave === undefined) {
       const details = this.#closed ? 'control is stopping' : 'too many streams without a hello; try again later';
       call.finish(this.#closed ? status.UNAVAILABLE : status.RESOURCE_EXHAUSTED, details, this.#timing.farewellMs);
       return undefined;
     }
-    const session = new Session(call, {
+    const session = new AgentStream(call, {
       events: this.#events(leave),
       now: this.#options.now,
       helloMs: this.#timing.helloMs,
@@ -116,11 +116,11 @@ export class Hub implements LiveAgents, EnforcementWaiter, PathTracer {
   }
 
   agent(agentId: string): LiveAgent | undefined {
-    return this.#registry.agent(agentId);
+    return this.#fleet.agent(agentId);
   }
 
   instance(agentId: string, service: string): InstanceHealth | undefined {
-    return this.#registry.instance(agentId, service);
+    return this.#fleet.instance(agentId, service);
   }
 
   waitEnforced(network: string, revision: number, timeoutMs: number, signal: AbortSignal): Promise<string[]> {
@@ -142,13 +142,13 @@ export class Hub implements LiveAgents, EnforcementWaiter, PathTracer {
     for (const session of [...this.#sessions]) {
       session.end({ code: status.UNAVAILABLE, details: 'control is stopping' });
     }
-    this.#registry.close();
+    this.#fleet.close();
   }
 
-  #events(leave: () => void): SessionEvents {
+  #events(leave: () => void): AgentStreamEvents {
     return {
       hello: (session, nonce, hello) => this.#hello(session, nonce, hello, leave),
-      heard: (agentId) => this.#registry.heard(agentId),
+      heard: (agentId) => this.#fleet.heard(agentId),
       ack: (agentId, ack) => this.#acknowledged(agentId, ack),
       report: (agentId, report) => this.#reported(agentId, report),
       flows: (agentId, batch, settled) => this.#flows(agentId, batch, settled),
@@ -161,7 +161,7 @@ export class Hub implements LiveAgents, EnforcementWaiter, PathTracer {
     };
   }
 
-  #hello(session: Session, nonce: Uint8Array, hello: pb.Hello, leave: () => void): Refusal | undefined {
+  #hello(session: AgentStream, nonce: Uint8Array, hello: pb.Hello, leave: () => void): Refusal | undefined {
     this.#observer.message('hello');
     const { state, pin, logger } = this.#options;
     const who = authenticate(state, { nonce, pin }, hello);
@@ -176,12 +176,12 @@ export class Hub implements LiveAgents, EnforcementWaiter, PathTracer {
     const report = hello.report ? reportFromWire(hello.report) : EMPTY_REPORT;
     leave();
     this.#takeIn(session, who.agent, standing, () => {
-      this.#registry.connected(who.agent.id, hello.version.slice(0, 64), report, observedHost(session.peer));
+      this.#fleet.connected(who.agent.id, hello.version.slice(0, 64), report, observedHost(session.peer));
     });
     return undefined;
   }
 
-  #takeIn(session: Session, agent: AgentState, standing: Standing, connect: () => void): void {
+  #takeIn(session: AgentStream, agent: AgentState, standing: Standing, connect: () => void): void {
     const { id, network, host } = agent;
     const older = this.#member(id);
     const feed = new Feed(
@@ -194,13 +194,13 @@ export class Hub implements LiveAgents, EnforcementWaiter, PathTracer {
       standing,
     );
     const { reportMs, telemetryMs } = this.#timing;
-    const member: Member = {
+    const member: ConnectedMember = {
       host,
       session,
       feed,
-      reports: new NewestGate(reportMs, (report) => this.#registry.reported(id, report)),
+      reports: new NewestGate(reportMs, (report) => this.#fleet.reported(id, report)),
       telemetry: new NewestGate(telemetryMs, ({ telemetry, receivedMs }) => {
-        this.#registry.moved(id, telemetry, receivedMs);
+        this.#fleet.moved(id, telemetry, receivedMs);
         this.#options.traffic.take(network, host, telemetry);
       }),
     };
@@ -218,7 +218,7 @@ export class Hub implements LiveAgents, EnforcementWaiter, PathTracer {
     this.#distributor.mark(network, false);
   }
 
-  #ended(session: Session): void {
+  #ended(session: AgentStream): void {
     this.#sessions.delete(session);
     const { agentId } = session;
     if (agentId === undefined) return;
@@ -228,7 +228,7 @@ export class Hub implements LiveAgents, EnforcementWaiter, PathTracer {
       closeGates(member);
       members.delete(agentId);
       if (members.size === 0) this.#members.delete(network);
-      this.#registry.disconnected(agentId);
+      this.#fleet.disconnected(agentId);
       this.#enforcement.left(network, agentId);
       this.#options.traffic.forget(network, member.host);
       this.#options.logger.info({ event: 'agent-disconnected', network, agent: agentId }, 'agent disconnected');
@@ -243,7 +243,7 @@ export class Hub implements LiveAgents, EnforcementWaiter, PathTracer {
         if (members?.has(agentId) === true) continue;
         session.end(ended(this.#options.state.endedAgent(agentId)?.reason ?? 'the membership ended'));
       }
-      this.#registry.follow(next.networks.get(name), previous.networks.get(name));
+      this.#fleet.follow(next.networks.get(name), previous.networks.get(name));
       this.#distributor.mark(name, takesAway);
     }
   }
@@ -254,7 +254,7 @@ export class Hub implements LiveAgents, EnforcementWaiter, PathTracer {
     const feed = this.#member(agentId)?.feed;
     // A delta that was not sent cannot have been applied: such an acknowledgement says nothing.
     if (network === undefined || timeline !== this.#timeline || feed?.hasSent(index, revision) !== true) return;
-    this.#registry.enforced(agentId, revision);
+    this.#fleet.enforced(agentId, revision);
     this.#enforcement.enforced(network, agentId, revision);
   }
 
@@ -313,11 +313,11 @@ export class Hub implements LiveAgents, EnforcementWaiter, PathTracer {
     }
   }
 
-  #member(agentId: string): Member | undefined {
+  #member(agentId: string): ConnectedMember | undefined {
     return this.#members.get(this.#options.state.current.agents.get(agentId) ?? '')?.get(agentId);
   }
 
-  #membersOf(network: string): Map<string, Member> {
+  #membersOf(network: string): Map<string, ConnectedMember> {
     let members = this.#members.get(network);
     if (members === undefined) {
       members = new Map();
@@ -331,7 +331,7 @@ export class Hub implements LiveAgents, EnforcementWaiter, PathTracer {
   }
 }
 
-function closeGates({ reports, telemetry }: Member): void {
+function closeGates({ reports, telemetry }: ConnectedMember): void {
   reports.close();
   telemetry.close();
 }

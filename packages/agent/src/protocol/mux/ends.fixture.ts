@@ -1,10 +1,12 @@
 /** The two ends of a tunnel in memory, and a view of the frames between them: no sockets, no clock but the test's. */
+
+import type { OpenRequest } from '../../words/opening.ts';
 import { encodeCredit, encodeHeader } from './encode.ts';
 import { Mux, type MuxLimits } from './mux.ts';
 import type { Offer, OpeningEvents } from './opening.ts';
 import type { RecordOutput } from './scheduler.ts';
 import { MuxStream } from './stream.ts';
-import { FRAME, FRAME_HEADER, type FrameType, type OpenRequest } from './types.ts';
+import { FRAME, FRAME_HEADER, type FrameType } from './types.ts';
 
 export const request: OpenRequest = {
   flowId: '0123456789abcdef',

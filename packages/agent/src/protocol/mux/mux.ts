@@ -2,6 +2,8 @@
  * The multiplexer of one tunnel: frames in, frames out, streams and UDP flows between. A machine: its driver hands it
  * opened records and the time, and seals what it puts out. Every MuxError it throws out of `receive` is fatal.
  */
+
+import type { OpenRequest } from '../../words/opening.ts';
 import { DatagramFlow } from './datagram-flow.ts';
 import { decodeRecord } from './decode.ts';
 import { MuxError, OpenError } from './errors.ts';
@@ -9,7 +11,7 @@ import { decodeOpen, decodeRefusal, encodeOpen, encodeRefusal } from './open-cod
 import { Offer, type OfferHost, type Opening, type OpeningEvents } from './opening.ts';
 import { type RecordOutput, Scheduler } from './scheduler.ts';
 import { MuxStream, type StreamHost } from './stream.ts';
-import { FRAME, type FrameHandler, MAXIMUM_CREDIT, MAXIMUM_STREAM_ID, type OpenRequest } from './types.ts';
+import { FRAME, type FrameHandler, MAXIMUM_CREDIT, MAXIMUM_STREAM_ID } from './types.ts';
 import { ReceiveWindow, WindowBudget } from './window.ts';
 
 /** What the driver is told. */

@@ -1,6 +1,8 @@
 /** Payloads of OPEN and REFUSED. Decoding is strict: a byte too many or a name out of form ends the tunnel. */
+
+import type { OpenRequest, Refusal, RefusalCode, SourceClaim } from '../../words/opening.ts';
 import { MuxError, OpenError } from './errors.ts';
-import { MAXIMUM_CREDIT, type OpenRequest, type Refusal, type RefusalCode, type SourceClaim } from './types.ts';
+import { MAXIMUM_CREDIT } from './types.ts';
 
 // OPEN, big endian:
 //  0  u32  initial window, bytes

@@ -1,10 +1,12 @@
 /** The two ends of a flow before its verdict: asked for here, or offered by the peer. */
+
+import type { OpenRequest, Refusal } from '../../words/opening.ts';
 import type { DatagramFlow } from './datagram-flow.ts';
 import { encodeCredit } from './encode.ts';
 import { encodeRefusal } from './open-codec.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { MuxStream } from './stream.ts';
-import { FRAME, type OpenRequest, type Refusal } from './types.ts';
+import { FRAME } from './types.ts';
 
 /** What comes of asking a peer for a flow. Exactly one is called, once, unless the asker gave up first. */
 export interface OpeningEvents {

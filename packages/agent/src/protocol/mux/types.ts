@@ -46,37 +46,6 @@ export const MAXIMUM_STREAM_ID = 0x7fff_ffff;
 /** A window never exceeds this, nor may a peer's WINDOW frames take it there. */
 export const MAXIMUM_CREDIT = 0x7fff_ffff;
 
-/** Who the opener says is calling. The destination believes it only as far as the peer's key allows. */
-export type SourceClaim =
-  | { readonly type: 'service'; readonly name: string }
-  | { readonly type: 'host' }
-  /** Only from a gateway; `address` is the client's, for records. */
-  | { readonly type: 'internet'; readonly address: string };
-
-/** Opens one flow at the destination agent. */
-export interface OpenRequest {
-  /** 16 hexadecimal digits, made by the source. */
-  readonly flowId: string;
-  readonly protocol: 'tcp' | 'udp';
-  readonly service: string;
-  /** Instance wanted, by ordinal. */
-  readonly ordinal: number;
-  readonly port: number;
-  readonly source: SourceClaim;
-}
-
-export type RefusalCode = 'denied' | 'no-instance' | 'not-listening' | 'overloaded';
-
-/** The destination's answer when it will not carry the flow. */
-export interface Refusal {
-  readonly code: RefusalCode;
-  /** The rule that denied; empty for other codes. */
-  readonly rule: string;
-  /** Revision the destination decided under. */
-  readonly revision: number;
-  readonly detail: string;
-}
-
 /** Receives the frames of a record in order. Payloads may be kept: they are fresh memory. */
 export interface FrameHandler {
   /** Set when the tunnel ended while a record was being read: the rest of it is not looked at. */

@@ -1,0 +1,304 @@
+import { randomBytes } from 'node:crypto';
+import net from 'node:net';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import type { Conduit } from '../words/conduit.ts';
+import { connectSocket, type SocketConduit, socketConduit } from './socket.ts';
+import { type ConduitListener, listenConduits, type Remote } from './socket-listen.ts';
+
+const cleanup: (() => void)[] = [];
+afterEach(() => {
+  for (const action of cleanup.splice(0)) action();
+});
+
+class User {
+  readonly conduit: Conduit;
+  readonly received: Buffer[] = [];
+  readonly owned = new Set<boolean>();
+  readonly log: string[] = [];
+  readonly closed: Promise<{ readonly how: string; readonly cause: Error | undefined }>;
+  readonly ended: Promise<void>;
+  onDrain: () => void = () => undefined;
+
+  constructor(conduit: Conduit) {
+    this.conduit = conduit;
+    const closed = Promise.withResolvers<{ how: string; cause: Error | undefined }>();
+    const ended = Promise.withResolvers<void>();
+    this.closed = closed.promise;
+    this.ended = ended.promise;
+    conduit.attach({
+      data: (piece, owned) => {
+        this.received.push(Buffer.from(piece));
+        this.owned.add(owned);
+      },
+      end: () => {
+        this.log.push('end');
+        ended.resolve();
+      },
+      drain: () => this.onDrain(),
+      closed: (how, cause) => {
+        this.log.push(how);
+        closed.resolve({ how, cause });
+      },
+    });
+  }
+
+  get bytes(): Buffer {
+    return Buffer.concat(this.received);
+  }
+}
+
+async function listener(): Promise<{ listener: ConduitListener; accepted: Promise<[SocketConduit, Remote]> }> {
+  const accepted = Promise.withResolvers<[SocketConduit, Remote]>();
+  const made = await listenConduits({ host: '127.0.0.1', port: 0 }, (conduit, remote) =>
+    accepted.resolve([conduit, remote]),
+  );
+  cleanup.push(() => made.close());
+  return { listener: made, accepted: accepted.promise };
+}
+
+async function pair(): Promise<{ near: SocketConduit; far: SocketConduit }> {
+  const { listener: made, accepted } = await listener();
+  const { conduit: near } = await connectSocket({
+    host: '127.0.0.1',
+    port: made.port,
+    signal: AbortSignal.timeout(5000),
+  });
+  const [far] = await accepted;
+  cleanup.push(() => near.reset());
+  return { near, far };
+}
+
+describe('a socket conduit', () => {
+  it('reads accepted and connected sockets into the shared buffer, so pieces are not owned', async () => {
+    const { near, far } = await pair();
+    const [a, b] = [new User(near), new User(far)];
+    const bytes = randomBytes(3 * 2 ** 20);
+    near.write(bytes, true);
+    far.write(bytes, false);
+    near.end();
+    far.end();
+    expect(await a.closed).toEqual({ how: 'closed', cause: undefined });
+    expect(await b.closed).toEqual({ how: 'closed', cause: undefined });
+    expect(a.bytes.equals(bytes) && b.bytes.equals(bytes)).toBe(true);
+    expect([...a.owned, ...b.owned]).toEqual([false, false]);
+    expect(a.log).toEqual(['end', 'closed']);
+  });
+
+  it('asks to stop over many small writes, and tells when they are done: a byte bound alone would let them cost the most', async () => {
+    const { near, far } = await pair();
+    // Filled up first, so that the kernel takes nothing more; the far end does not read.
+    while (near.write(Buffer.alloc(64 * 1024), true));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    const user = new User(near);
+    const filled = near.backlog;
+    const drained = new Promise<void>((resolve) => {
+      user.onDrain = resolve;
+    });
+    const record = Buffer.alloc(256 * 1024);
+    let writes = 0;
+    for (; writes < 10_000; writes++) if (!near.write(record.subarray(writes, writes + 1), true)) break;
+    expect(near.backlog - filled).toBe(writes + 1);
+    new User(far);
+    await drained;
+    expect(near.write(Buffer.alloc(1), true)).toBe(true);
+  });
+
+  it('keeps no large memory alive for small pieces of it that wait', async () => {
+    const server = net.createServer({ pauseOnConnect: true, allowHalfOpen: true });
+    cleanup.push(() => server.close());
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const accepted = Promise.withResolvers<net.Socket>();
+    server.once('connection', (socket) => accepted.resolve(socket));
+    const { port } = server.address() as net.AddressInfo;
+    const { conduit: far } = await connectSocket({ host: '127.0.0.1', port, signal: AbortSignal.timeout(5000) });
+    const socket = await accepted.promise;
+    const { _handle: handle } = socket as unknown as {
+      _handle: { writeBuffer(request: object, piece: Buffer): number };
+    };
+    const given = vi.spyOn(handle, 'writeBuffer');
+    const near = socketConduit(socket);
+    cleanup.push(() => near.reset());
+
+    let length = 0;
+    const write = (piece: Buffer): Buffer | undefined => {
+      length += piece.length;
+      near.write(piece, true);
+      return given.mock.lastCall?.[1];
+    };
+    while (near.backlog === 0) write(Buffer.alloc(64 * 1024));
+    const record = Buffer.alloc(256 * 1024, 'x');
+    expect(write(record.subarray(10, 20))?.buffer).not.toBe(record.buffer);
+    expect(write(record.subarray(0, 200 * 1024))?.buffer).toBe(record.buffer);
+    near.end();
+    const user = new User(far);
+    await user.ended;
+    expect(user.bytes.length).toBe(length);
+  });
+
+  it('copies what is not owned before write returns', async () => {
+    const { near, far } = await pair();
+    const user = new User(far);
+    const piece = Buffer.from('precious');
+    near.write(piece, false);
+    piece.fill(0);
+    near.end();
+    await user.ended;
+    expect(user.bytes.toString()).toBe('precious');
+  });
+
+  it('reads nothing before it is attached, nor while paused', async () => {
+    const { near, far } = await pair();
+    near.write(Buffer.from('early'), true);
+    near.end();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    const user = new User(far);
+    far.pause();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(user.received).toEqual([]);
+    far.resume();
+    await user.ended;
+    expect(user.bytes.toString()).toBe('early');
+  });
+
+  it('stays open in the other direction after a half-close', async () => {
+    const { near, far } = await pair();
+    const [a, b] = [new User(near), new User(far)];
+    near.end();
+    await b.ended;
+    far.write(Buffer.from('late answer'), true);
+    far.end();
+    await a.closed;
+    expect(a.bytes.toString()).toBe('late answer');
+  });
+
+  it('shows the far end a reset, and sees one', async () => {
+    const { near, far } = await pair();
+    const [a, b] = [new User(near), new User(far)];
+    near.reset();
+    expect(await b.closed).toMatchObject({ how: 'reset', cause: { code: 'ECONNRESET' } });
+    expect(await a.closed).toMatchObject({ how: 'reset' });
+    expect(b.log).toEqual(['reset']);
+  });
+
+  it('is over when it is reset right behind a half-close, or while one waits for its bytes', async () => {
+    for (const unsent of [0, 8 * 2 ** 20]) {
+      const { near, far } = await pair();
+      const user = new User(near);
+      if (unsent > 0) near.write(Buffer.alloc(unsent), true);
+      near.end();
+      near.reset();
+      expect(await user.closed).toMatchObject({ how: 'reset' });
+      expect(user.log).toEqual(['reset']);
+      const other = new User(far);
+      await Promise.race([other.ended, other.closed]);
+      far.reset();
+      expect(await other.closed).toMatchObject({ how: 'reset' });
+    }
+  });
+
+  it('tells nothing more once it was reset', async () => {
+    const { near, far } = await pair();
+    const user = new User(near);
+    far.write(Buffer.from('too late'), true);
+    far.end();
+    near.end();
+    near.reset();
+    near.resume();
+    await user.closed;
+    expect(user.log).toEqual(['reset']);
+    expect(user.received).toEqual([]);
+    far.reset();
+  });
+
+  it('asks its writer to stop, and says when there is room', async () => {
+    const { near, far } = await pair();
+    const user = new User(near);
+    far.pause();
+    while (near.write(Buffer.alloc(2 ** 20), true));
+    expect(near.backlog).toBeGreaterThan(0);
+    const drained = new Promise<void>((resolve) => {
+      user.onDrain = resolve;
+    });
+    const reader = new User(far);
+    await drained;
+    expect(near.backlog).toBe(0);
+    near.reset();
+    await reader.closed;
+  });
+
+  it('tells a user that attaches late that it is over', async () => {
+    const { near, far } = await pair();
+    near.reset();
+    far.reset();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(await new User(far).closed).toMatchObject({ how: 'reset' });
+  });
+
+  it('has one user', async () => {
+    const { near } = await pair();
+    new User(near);
+    expect(() => new User(near)).toThrow(TypeError);
+  });
+
+  it("falls back to 'data' events where the handle is not what it knows", async () => {
+    const accepted = Promise.withResolvers<SocketConduit>();
+    const server = net.createServer({ pauseOnConnect: true, allowHalfOpen: true }, (socket) => {
+      // A handle that cannot be given a buffer, as in another version of Node.
+      const inside = socket as unknown as { _handle: object };
+      Object.defineProperty(inside._handle, 'useUserBuffer', { value: undefined });
+      accepted.resolve(socketConduit(socket));
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    cleanup.push(() => server.close());
+    const { port } = server.address() as net.AddressInfo;
+    const { conduit } = await connectSocket({ host: '127.0.0.1', port, signal: AbortSignal.timeout(5000) });
+    const [near, far] = [new User(conduit), new User(await accepted.promise)];
+    const bytes = randomBytes(2 ** 20);
+    conduit.write(bytes, true);
+    conduit.end();
+    await far.ended;
+    far.conduit.end();
+    expect(await near.closed).toMatchObject({ how: 'closed' });
+    expect(far.bytes.equals(bytes)).toBe(true);
+  });
+});
+
+describe('connectSocket', () => {
+  it("rejects with the system's error", async () => {
+    const { listener: made } = await listener();
+    made.close();
+    const attempt = connectSocket({ host: '127.0.0.1', port: made.port, signal: AbortSignal.timeout(5000) });
+    await expect(attempt).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+  });
+
+  it("rejects with the signal's reason, before and during", async () => {
+    const reason = new Error('no longer wanted');
+    await expect(connectSocket({ host: '127.0.0.1', port: 1, signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
+    const controller = new AbortController();
+    // 192.0.2.0/24 is for documentation: nothing answers there.
+    const attempt = connectSocket({ host: '192.0.2.1', port: 9, signal: controller.signal });
+    controller.abort(reason);
+    await expect(attempt).rejects.toBe(reason);
+  });
+
+  it('comes from the local address asked for', async () => {
+    const { listener: made, accepted } = await listener();
+    const { conduit } = await connectSocket({
+      host: '127.0.0.1',
+      port: made.port,
+      localAddress: '127.93.4.5',
+      signal: AbortSignal.timeout(5000),
+    });
+    const [, remote] = await accepted;
+    expect(remote.address).toBe('127.93.4.5');
+    conduit.reset();
+  });
+});
+
+describe('listenConduits', () => {
+  it('rejects when the address is taken', async () => {
+    const { listener: made } = await listener();
+    const again = listenConduits({ host: '127.0.0.1', port: made.port }, () => undefined);
+    await expect(again).rejects.toMatchObject({ code: 'EADDRINUSE' });
+  });
+});

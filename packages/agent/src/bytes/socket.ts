@@ -1,0 +1,264 @@
+/**
+ * A TCP socket as a conduit. Every socket of the thread reads into one preallocated buffer (`onread`), so nothing is
+ * allocated for a read: whoever gets a piece uses it before returning.
+ */
+import net from 'node:net';
+import type { Conduit, ConduitEvents } from '../words/conduit.ts';
+import { adoptSocket, handleOutput } from './node-inside.ts';
+import { compact, type Output, StreamOutput } from './output.ts';
+
+/** A full read, its frame header and a batch of small frames still fit one record of 256 KiB. */
+const READ_BUFFER_BYTES = 224 * 1024;
+/** Unsent bytes over which a writer is asked to stop. */
+const WRITE_LIMIT = 256 * 1024;
+/** Writes under way over which it is asked, too. */
+const WRITES_LIMIT = 1024;
+
+/** Shared by all sockets of the thread: valid only inside the read callback. */
+const readBuffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
+
+type ReadCallback = (length: number, buffer: Uint8Array) => boolean;
+
+/** Where `onread` delivers: named before the socket exists, aimed at its conduit after. */
+class ReadTarget {
+  conduit: SocketConduit | undefined;
+  readonly callback: ReadCallback = (length) => this.conduit?.readShared(length) ?? true;
+
+  get options(): net.OnReadOpts {
+    return { buffer: readBuffer, callback: this.callback };
+  }
+}
+
+export class SocketConduit implements Conduit {
+  readonly #socket: net.Socket;
+  readonly #output: Output;
+  #events: ConduitEvents | undefined;
+  #wantsDrain: boolean = false;
+  #paused: boolean = true;
+  readonly #readOn = (): void => {
+    if (!this.#paused && !this.#socket.destroyed) this.startReading(this.#socket);
+  };
+  #ending: boolean = false;
+  #ended: boolean = false;
+  #resetting: boolean = false;
+  #cause: Error | undefined;
+  #closed: boolean = false;
+  #closedDelivered: boolean = false;
+
+  constructor(socket: net.Socket) {
+    this.#socket = socket;
+    const events = { drained: () => this.#tellDrain() };
+    this.#output = handleOutput(socket, events) ?? new StreamOutput(socket, events);
+    socket.on('error', (error) => {
+      this.#cause ??= error;
+    });
+    socket.on('end', () => {
+      this.#ended = true;
+      if (!this.#resetting) this.#events?.end();
+    });
+    socket.on('close', () => {
+      this.#closed = true;
+      this.#deliverClosed();
+    });
+  }
+
+  attach(events: ConduitEvents): void {
+    if (this.#events !== undefined) throw new TypeError('a socket has one user');
+    this.#events = events;
+    if (this.#closed) {
+      queueMicrotask(() => this.#deliverClosed());
+      return;
+    }
+    // A user that wrote before it attached is told of room it missed.
+    queueMicrotask(() => this.#tellDrain());
+    this.resume();
+  }
+
+  /** For the read callback: answers whether to go on reading. */
+  read(piece: Buffer): boolean {
+    if (!this.#resetting) this.#events?.data(piece, false);
+    return !this.#paused;
+  }
+
+  /**
+   * As `read`, of the shared buffer. After a full one the others of the loop have their turn: libuv alone would make 32 in a
+   * row, seven megabytes of a bulk copy, behind which every message of other flows waits at every agent on its way.
+   */
+  readShared(length: number): boolean {
+    const more = this.read(readBuffer.subarray(0, length));
+    if (!more || length < READ_BUFFER_BYTES) return more;
+    setImmediate(this.#readOn);
+    return false;
+  }
+
+  write(piece: Buffer, owned: boolean): boolean {
+    if (this.#socket.destroyed || this.#ending) return true;
+    // The kernel may not take all at once, and what waits has to outlive the shared buffer. One piece a socket may keep
+    // more alive than itself: the first that waits.
+    if (!owned) this.#output.write(Buffer.from(piece));
+    else this.#output.write(this.#output.writes === 0 ? piece : compact(piece));
+    return this.#room();
+  }
+
+  /** Writes what `produce` emits with one system call. The pieces become the socket's. */
+  writeTogether(produce: (emit: (piece: Buffer) => void) => void): boolean {
+    if (this.#socket.destroyed || this.#ending) return true;
+    const pieces: Buffer[] = [];
+    produce((piece) => pieces.push(piece));
+    this.#output.writeTogether(pieces);
+    return this.#room();
+  }
+
+  /** Bytes the kernel has not taken yet. */
+  get backlog(): number {
+    return this.#output.backlog;
+  }
+
+  /** Writes that wait for the kernel. Each costs memory beside its bytes. */
+  get writes(): number {
+    return this.#output.writes;
+  }
+
+  end(): void {
+    if (this.#ending || this.#socket.destroyed) return;
+    this.#ending = true;
+    this.#output.end();
+  }
+
+  reset(): void {
+    const socket = this.#socket;
+    if (socket.destroyed || this.#resetting) return;
+    this.#resetting = true;
+    // While the half-close is under way libuv refuses to reset (EINVAL), and Node then loses the handle without closing it.
+    const shutting = this.#ending && !socket.writableFinished && this.#output.shutting;
+    if (shutting) socket.once('finish', () => socket.resetAndDestroy());
+    else socket.resetAndDestroy();
+  }
+
+  pause(): void {
+    this.#paused = true;
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    if (this.#resetting) return;
+    this.#paused = false;
+    this.startReading(this.#socket);
+  }
+
+  /** Not `resume`: that starts reading once more in the next tick, even when it was paused again before. */
+  protected startReading(socket: net.Socket): void {
+    socket.read(0);
+  }
+
+  #room(): boolean {
+    const { backlog, writes } = this.#output;
+    if (backlog < WRITE_LIMIT && writes < WRITES_LIMIT) return true;
+    this.#wantsDrain = true;
+    return false;
+  }
+
+  #tellDrain(): void {
+    if (!this.#wantsDrain || this.#resetting || this.#events === undefined || this.#output.writes > 0) return;
+    this.#wantsDrain = false;
+    this.#events.drain();
+  }
+
+  #deliverClosed(): void {
+    if (this.#events === undefined || this.#closedDelivered) return;
+    this.#closedDelivered = true;
+    const orderly = this.#ended && this.#ending && !this.#resetting && this.#cause === undefined;
+    this.#events.closed(orderly ? 'closed' : 'reset', this.#cause);
+  }
+}
+
+/** A conduit over a socket that reads by 'data' events, for a Node whose inside is not what is known here. */
+class PlainSocketConduit extends SocketConduit {
+  constructor(socket: net.Socket) {
+    super(socket);
+    // Explicitly paused: else a 'data' listener would start the flow before anyone is attached.
+    socket.pause();
+    socket.on('data', (piece: Buffer) => this.read(piece));
+  }
+
+  protected override startReading(socket: net.Socket): void {
+    socket.resume();
+  }
+}
+
+/**
+ * Makes a conduit of a socket accepted with `pauseOnConnect` and `allowHalfOpen`: its handle is moved to a socket that
+ * reads into the shared buffer. Where Node's inside differs from what is known here, the socket is used as it is.
+ */
+export function socketConduit(accepted: net.Socket): SocketConduit {
+  const target = new ReadTarget();
+  const socket = adoptSocket(accepted, target.options);
+  if (socket === undefined) return new PlainSocketConduit(accepted);
+  const conduit = new SocketConduit(socket);
+  target.conduit = conduit;
+  return conduit;
+}
+
+export interface ConnectOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Address to come from. */
+  readonly localAddress?: string;
+  /** Port to come from; left to the system when not given. */
+  readonly localPort?: number;
+  /** Ends the attempt; of no effect once connected. */
+  readonly signal: AbortSignal;
+}
+
+export interface ConnectedConduit {
+  readonly conduit: SocketConduit;
+  /** Address and port of the far end. */
+  readonly remote: { readonly address: string; readonly port: number };
+}
+
+/** Connects. Rejects with the system's error, or the signal's reason. */
+export function connectSocket(options: ConnectOptions): Promise<ConnectedConduit> {
+  const { signal } = options;
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) {
+      reject(toError(signal.reason));
+      return;
+    }
+    const target = new ReadTarget();
+    const socket = new net.Socket({ allowHalfOpen: true, onread: target.options } as net.SocketConstructorOpts);
+    const settle = (): void => {
+      signal.removeEventListener('abort', onAbort);
+      socket.off('error', onError);
+      socket.off('connect', onConnect);
+    };
+    const onAbort = (): void => {
+      settle();
+      socket.on('error', () => undefined);
+      socket.destroy();
+      reject(toError(signal.reason));
+    };
+    const onError = (error: Error): void => {
+      settle();
+      socket.destroy();
+      reject(error);
+    };
+    const onConnect = (): void => {
+      settle();
+      socket.pause();
+      const conduit = new SocketConduit(socket);
+      target.conduit = conduit;
+      resolve({ conduit, remote: { address: socket.remoteAddress ?? options.host, port: options.port } });
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    socket.once('error', onError);
+    socket.once('connect', onConnect);
+    socket.setNoDelay(true);
+    const { host, port, localAddress, localPort } = options;
+    const from = localAddress === undefined ? {} : { localAddress };
+    socket.connect({ host, port, ...from, ...(localPort === undefined ? {} : { localPort }) });
+  });
+}
+
+function toError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new Error('aborted', { cause: reason });
+}

@@ -1,0 +1,70 @@
+/** A flow as those who ask for it and those who carry it know it. */
+import type { FlowOutcome, Protocol } from '@weft/proto';
+import type { Netmap } from '../words/netmap.ts';
+import type { Caller } from './source.ts';
+import type { FlowSpan } from './tracing.ts';
+
+/** What a flow asks for, and how its caller is told. The functions are asked at the opening and after each change. */
+export interface FlowRequest {
+  /** 16 hexadecimal digits. */
+  readonly id: string;
+  readonly protocol: Protocol;
+  readonly service: string;
+  readonly port: number;
+  /** Id of the agent that asks, when it is another than this: no peer may use up what all share. */
+  readonly peer?: string;
+  /** How caller and host are written when `identify` does not believe the claim. */
+  readonly claimed: { readonly source: string; readonly host: string };
+  /** This host's name at the destination, where a flow that is denied has got to as well. Control takes records of no other host. */
+  readonly destinationHost?: string;
+  /** Undefined when the caller may not speak as it claims. */
+  identify(netmap: Netmap): Caller | undefined;
+  /** What else must stand for the flow to go on, such as its peer. Undefined when all of it does. */
+  lost?(netmap: Netmap): Loss | undefined;
+}
+
+/** What a flow stood on is gone, though the policy would permit it. */
+export interface Loss {
+  readonly reason: string;
+  /** Who is left to tell of it: `here` also when the flow had been handed over to the destination. */
+  readonly witness: 'here' | 'destination';
+}
+
+/** A live flow. Whoever carries it counts its bytes, tells where it went, and ends it. */
+export interface Flow {
+  readonly id: string;
+  /** Payload bytes from the caller to the service, and back. Advanced by the byte path. */
+  bytesSent: number;
+  bytesReceived: number;
+  /** False once it has ended or was cut. */
+  readonly live: boolean;
+  /** How it ended; undefined while it is live. */
+  readonly outcome: FlowOutcome | undefined;
+  /** Of its opening, while that lasts and where it is traced. */
+  readonly span: FlowSpan | undefined;
+  /** The caller has its answer: the opening is over, and the flow counts as open, here or where it was handed over to. */
+  opened(): void;
+  /** The instance that answered, such as redis/0, and its host. */
+  reached(instance: string, host: string, lost?: (netmap: Netmap) => Loss | undefined): void;
+  /** The destination agent has the flow now, and with it the duty to record. */
+  handOver(): void;
+  /**
+   * The tunnel under the flow ended, and so the flow failed. Its source may be the only one left to tell: the record is
+   * written there as well, and should both come, control keeps the destination's.
+   */
+  sever(): void;
+  /** Called once when the flow loses its permission, or at once when it has already. Ended flows are not cut. */
+  onCut(cut: (reason: string) => void): void;
+  /** Takes the flow off the registry and records it. Later calls do nothing. */
+  end(outcome: FlowOutcome, detail?: string): void;
+}
+
+/** Work for a flow that goes wrong in an unforeseen way ends the flow all the same, with its one record. */
+export async function endingWith<Result>(flow: Flow, work: Promise<Result>): Promise<Result> {
+  try {
+    return await work;
+  } catch (cause) {
+    flow.end('unreachable', 'an error inside the agent');
+    throw cause;
+  }
+}

@@ -1,0 +1,182 @@
+/** A flow from its admission to its record. */
+import type { FlowOutcome, FlowRecord, TrafficPair } from '@weft/proto';
+import type { Netmap } from '../words/netmap.ts';
+import type { Flow, FlowRequest, Loss } from './flow.ts';
+import type { Judged } from './judge.ts';
+import type { Pair } from './pairs.ts';
+import type { Reporter } from './series.ts';
+import type { Caller } from './source.ts';
+import type { FlowSpan } from './tracing.ts';
+import type { CountedFlow, FlowTraffic } from './traffic.ts';
+
+export class LiveFlow implements Flow, CountedFlow, TrafficPair {
+  readonly request: FlowRequest;
+  readonly caller: Caller | undefined;
+  bytesSent = 0;
+  bytesReceived = 0;
+  outcome: FlowOutcome | undefined;
+  handedOver: boolean = false;
+  span: FlowSpan | undefined;
+  pair: Pair | undefined;
+  told: boolean = false;
+  severed: boolean = false;
+  readonly #traffic: FlowTraffic | undefined;
+  readonly #startedMs: number;
+  /** By a clock that shows parts of a millisecond; 0 where nobody asks. */
+  readonly #askedAt: number;
+  #begun: boolean = false;
+  readonly #over: (flow: LiveFlow, outcome: FlowOutcome, detail: string) => void;
+  /** What decided last: the permit, then the denial that cut it. Of 10,000 idle flows, nothing that a record does not say. */
+  #judged: Omit<Judged, 'reason'>;
+  #instance = '';
+  #destinationHost: string;
+  #lost: ((netmap: Netmap) => Loss | undefined) | undefined;
+  #cut: ((reason: string) => void) | undefined;
+  #cutReason: string | undefined;
+
+  constructor(
+    request: FlowRequest,
+    judged: Judged,
+    caller: Caller | undefined,
+    startedMs: number,
+    traffic: FlowTraffic | undefined,
+    over: (flow: LiveFlow, outcome: FlowOutcome, detail: string) => void,
+  ) {
+    this.request = request;
+    this.#traffic = traffic;
+    this.#askedAt = traffic?.timed === true ? performance.now() : 0;
+    const { allowed, rule, revision, source, sourceHost, client } = judged;
+    this.#judged = { allowed, rule, revision, source, sourceHost, client };
+    this.caller = caller;
+    this.#startedMs = startedMs;
+    this.#over = over;
+    this.#lost = request.lost?.bind(request);
+    this.#destinationHost = request.destinationHost ?? '';
+  }
+
+  get live(): boolean {
+    return this.outcome === undefined;
+  }
+
+  get id(): string {
+    return this.request.id;
+  }
+
+  // --- as it is counted ---
+
+  get source(): string {
+    return this.#judged.source;
+  }
+
+  get sourceHost(): string {
+    return this.#judged.sourceHost;
+  }
+
+  get service(): string {
+    return this.request.service;
+  }
+
+  get destinationHost(): string {
+    return this.#destinationHost;
+  }
+
+  get reporter(): Reporter {
+    return this.request.destinationHost === undefined ? 'source' : 'destination';
+  }
+
+  /** `names` where it is to be counted by others than those of its record; of a flow that has not begun. */
+  countEnd(outcome: FlowOutcome, nowMs: number, names: TrafficPair = this): void {
+    const traffic = this.#traffic;
+    if (traffic === undefined) return;
+    const { handedOver, reporter } = this;
+    if (this.#begun) {
+      traffic.ended(this, outcome, Math.max(0, nowMs - this.#startedMs), !handedOver);
+      return;
+    }
+    // One that a destination gave back is its source's alone.
+    if (handedOver && reporter === 'destination') return;
+    const { rule, revision } = this.#judged;
+    const { port, protocol } = this.request;
+    traffic.stillborn(names, reporter, !handedOver, outcome, { port, protocol, rule, revision });
+  }
+
+  // --- as it is carried ---
+
+  reached(instance: string, host: string, lost?: (netmap: Netmap) => Loss | undefined): void {
+    this.#instance = instance;
+    this.#destinationHost = host;
+    if (lost !== undefined) this.#lost = lost;
+  }
+
+  opened(): void {
+    this.span?.end('open', '', this.#instance);
+    this.span = undefined;
+    if (!this.live || this.#begun) return;
+    this.#begun = true;
+    this.told = !this.handedOver;
+    const setupMs = this.#askedAt === 0 ? 0 : performance.now() - this.#askedAt;
+    this.pair = this.#traffic?.began(this, this.reporter, this.told, setupMs);
+  }
+
+  handOver(): void {
+    this.handedOver = true;
+  }
+
+  sever(): void {
+    this.handedOver = false;
+    this.severed = true;
+  }
+
+  onCut(cut: (reason: string) => void): void {
+    if (this.#cutReason !== undefined) cut(this.#cutReason);
+    else this.#cut = cut;
+  }
+
+  end(outcome: FlowOutcome, detail = ''): void {
+    if (!this.live) return;
+    this.outcome = outcome;
+    this.#cut = undefined;
+    this.span?.end(outcome, detail, this.#instance);
+    this.span = undefined;
+    this.#over(this, outcome, detail);
+  }
+
+  loss(netmap: Netmap): Loss | undefined {
+    return this.#lost?.(netmap);
+  }
+
+  /** Recorded first, so that the resets this causes on both sides find the flow already ended. */
+  cut(denial: Judged | undefined, reason: string): void {
+    if (!this.live) return;
+    if (denial !== undefined) this.#judged = { ...denial, source: this.#judged.source, client: this.#judged.client };
+    const cut = this.#cut;
+    this.#cutReason = reason;
+    this.end('cut', reason);
+    cut?.(reason);
+  }
+
+  record(nowMs: number, outcome: FlowOutcome, detail: string): FlowRecord {
+    const { request } = this;
+    const { allowed, rule, revision, source, sourceHost, client } = this.#judged;
+    return {
+      id: request.id,
+      startedMs: this.#startedMs,
+      // A clock set back must not make a negative number, which the wire cannot carry.
+      durationMs: Math.max(0, nowMs - this.#startedMs),
+      source,
+      sourceHost,
+      service: request.service,
+      instance: this.#instance,
+      destinationHost: this.#destinationHost,
+      port: request.port,
+      protocol: request.protocol,
+      verdict: allowed ? 'allow' : 'deny',
+      rule,
+      revision,
+      outcome,
+      bytesSent: this.bytesSent,
+      bytesReceived: this.bytesReceived,
+      detail: client === '' ? detail : `client ${client}${detail === '' ? '' : `: ${detail}`}`,
+    };
+  }
+}

@@ -1,0 +1,139 @@
+/**
+ * Ended flows on their way to control and to `weft status`. Nothing here waits for control: when it is away for long the
+ * oldest records go, and their number is told with the next batch.
+ */
+import type { FlowRecord } from '@weft/proto';
+import { Ring } from './ring.ts';
+
+/** Takes exactly one record of each flow when it ends. Never blocks: over its bound it counts the loss. */
+export interface FlowSink {
+  record(flow: FlowRecord): void;
+}
+
+export interface FlowBatch {
+  /** 1 to 1,000, oldest first. */
+  readonly records: readonly FlowRecord[];
+  /** Records lost since the batch before, because the queue was full. */
+  readonly dropped: number;
+}
+
+export interface RecorderOptions {
+  /** Records held for control. */
+  readonly queue?: number;
+  /** Records of one batch; the wire allows 1,000. */
+  readonly batch?: number;
+  /** Ended flows kept for the local status. */
+  readonly recent?: number;
+}
+
+export interface RecorderCounters {
+  /** Since the start. */
+  readonly recorded: number;
+  readonly dropped: number;
+  /** Of those dropped, how many no batch that is out has told of. */
+  readonly untold: number;
+  readonly queued: number;
+  /** Records of batches that are out: neither taken nor restored. */
+  readonly unanswered: number;
+}
+
+export class FlowRecorder implements FlowSink {
+  readonly #queue: Ring<FlowRecord>;
+  readonly #recent: Ring<FlowRecord>;
+  readonly #batch: number;
+  #dropped = 0;
+  #droppedTotal = 0;
+  #recorded = 0;
+  /** Records of batches that are out. */
+  #unanswered = 0;
+  /** Of these, other threads'. */
+  #adopted = 0;
+  #wake: (() => void) | undefined;
+
+  constructor(options: RecorderOptions = {}) {
+    this.#queue = new Ring(options.queue ?? 10_000);
+    this.#recent = new Ring(options.recent ?? 200);
+    this.#batch = options.batch ?? 1_000;
+  }
+
+  record(flow: FlowRecord): void {
+    this.#recorded++;
+    this.#recent.push(flow);
+    if (this.#queue.push(flow)) this.#lost(1);
+    this.#wake?.();
+  }
+
+  /** Takes over what another thread has recorded, and its losses, as if it had been recorded here. */
+  adopt(batch: FlowBatch): void {
+    for (const flow of batch.records) this.record(flow);
+    this.#recorded += batch.dropped;
+    this.#adopted += batch.records.length + batch.dropped;
+    this.#lost(batch.dropped);
+  }
+
+  /**
+   * The next records for control, as soon as there are any. They leave the queue with this call: each batch is answered
+   * with `taken`, or with `restore` should the send fail. One caller at a time. Rejects when the signal is aborted.
+   */
+  async nextBatch(signal: AbortSignal): Promise<FlowBatch> {
+    signal.throwIfAborted();
+    if (this.#queue.size === 0) await this.#arrival(signal);
+    const records = this.#queue.take(this.#batch);
+    const dropped = this.#dropped;
+    this.#dropped = 0;
+    this.#unanswered += records.length;
+    return { records, dropped };
+  }
+
+  /** Control has this batch. */
+  taken({ records }: FlowBatch): void {
+    this.#unanswered -= records.length;
+  }
+
+  /** Puts back a batch that control may not have, in front of what came since, as far as there is room. */
+  restore(batch: FlowBatch): void {
+    this.#unanswered -= batch.records.length;
+    this.#dropped += batch.dropped;
+    const kept = this.#queue.putBack(batch.records);
+    this.#lost(batch.records.length - kept);
+    this.#wake?.();
+  }
+
+  /** The last ended flows, oldest first. */
+  recent(): readonly FlowRecord[] {
+    return this.#recent.toArray();
+  }
+
+  /** Of those recorded, how many were other threads'. */
+  get adopted(): number {
+    return this.#adopted;
+  }
+
+  get counters(): RecorderCounters {
+    return {
+      recorded: this.#recorded,
+      dropped: this.#droppedTotal,
+      untold: this.#dropped,
+      queued: this.#queue.size,
+      unanswered: this.#unanswered,
+    };
+  }
+
+  #lost(count: number): void {
+    this.#dropped += count;
+    this.#droppedTotal += count;
+  }
+
+  #arrival(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const settle = () => {
+        this.#wake = undefined;
+        signal.removeEventListener('abort', settle);
+        if (signal.aborted) reject(signal.reason);
+        else resolve();
+      };
+      this.#wake = settle;
+      signal.addEventListener('abort', settle);
+    });
+  }
+}

@@ -1,0 +1,320 @@
+import { compilePolicy, type FlowRecord, type Rule, type Service } from '@weft/proto';
+import { describe, expect, it } from 'vitest';
+import type { Netmap, NetmapSource } from '../words/netmap.ts';
+import { FlowRegistry, type FlowRequest } from './registry.ts';
+import { type Caller, localCaller, localClaim, remoteCaller } from './source.ts';
+import { FlowTraffic } from './traffic.ts';
+
+const REDIS: Service = {
+  name: 'redis',
+  kind: 'private',
+  ports: [{ protocol: 'tcp', first: 6379, last: 6379 }],
+  tags: [],
+};
+const WEB: Service = { ...REDIS, name: 'web', kind: 'web' };
+const DENY_WEB: Rule = { name: 'no-web', action: 'deny', from: ['web'], to: ['redis'], ports: [] };
+
+function netmap(revision: number, change: Partial<Netmap> & { readonly rules?: readonly Rule[] } = {}): Netmap {
+  const { rules = [], ...rest } = change;
+  const speaker = { agentId: 'p', host: 'peer', tags: [], services: ['web'], gateway: false, address: '127.90.0.2' };
+  const keys = { tunnelKey: new Uint8Array(32), psk: new Uint8Array(32), endpoints: [] };
+  return {
+    timeline: 't',
+    index: revision,
+    revision,
+    self: { ...speaker, agentId: 's', host: 'self', network: 'n', services: ['web', 'redis'] },
+    services: new Map([REDIS, WEB].map((service) => [service.name, { service, address: '127.90.0.1', instances: [] }])),
+    peers: new Map([['p', { ...speaker, ...keys }]]),
+    policy: compilePolicy({ revision, defaultAction: 'allow', rules }),
+    ...rest,
+  };
+}
+
+function setup(limit?: number, peerLimit?: number, traffic?: FlowTraffic) {
+  let swap: (next: Netmap) => void = () => {};
+  const source: NetmapSource & { current: Netmap } = {
+    current: netmap(1),
+    staleSinceMs: undefined,
+    subscribe(listener) {
+      swap = (next) => {
+        const previous = source.current;
+        source.current = next;
+        listener(next, previous);
+      };
+    },
+  };
+  const records: FlowRecord[] = [];
+  let clock = 1_000;
+  const registry = new FlowRegistry({
+    netmap: source,
+    sink: { record: (flow) => records.push(flow) },
+    now: () => clock++,
+    ...(traffic === undefined ? {} : { traffic }),
+    ...(limit === undefined ? {} : { limit }),
+    ...(peerLimit === undefined ? {} : { peerLimit }),
+  });
+  return { registry, records, swap: (next: Netmap) => swap(next) };
+}
+
+const fromWeb: FlowRequest = {
+  id: '00000000000000aa',
+  protocol: 'tcp',
+  service: 'redis',
+  port: 6379,
+  claimed: { source: 'web', host: 'peer' },
+  identify: (current): Caller | undefined => remoteCaller(current, 'p', { type: 'service', name: 'web' }),
+};
+
+function opened(registry: FlowRegistry, request = fromWeb) {
+  const admission = registry.open(request);
+  if (!admission.admitted) throw new Error(admission.refusal.reason);
+  return admission.flow;
+}
+
+describe('the registry', () => {
+  it('records a flow once, however often it ends', () => {
+    const { registry, records } = setup();
+    const flow = opened(registry);
+    flow.bytesSent += 3;
+    flow.reached('redis/0', 'self');
+    flow.end('closed');
+    flow.end('reset', 'late');
+    expect(records).toMatchObject([
+      {
+        outcome: 'closed',
+        startedMs: 1_000,
+        durationMs: 1,
+        bytesSent: 3,
+        instance: 'redis/0',
+        rule: 'default',
+        detail: '',
+      },
+    ]);
+    expect(registry.live).toBe(0);
+  });
+
+  it('leaves the record to whom a flow was handed over', () => {
+    const { registry, records } = setup();
+    const flow = opened(registry);
+    flow.handOver();
+    flow.end('closed');
+    expect(records).toEqual([]);
+  });
+
+  it('tells only of the end of a flow that its destination has told of, and whose tunnel broke', () => {
+    const traffic = new FlowTraffic({ metrics: true });
+    const { registry, records } = setup(undefined, undefined, traffic);
+    const flow = opened(registry);
+    flow.reached('redis/0', 'peer');
+    flow.handOver();
+    flow.opened();
+    flow.bytesSent += 3;
+    flow.sever();
+    flow.end('reset', 'the tunnel broke');
+    expect(records).toMatchObject([{ outcome: 'reset', bytesSent: 3 }]);
+    expect(traffic.take(10).pairs).toMatchObject([{ open: 0, opened: 0, failed: 1, bytesSent: 0 }]);
+    expect(traffic.series()).toMatchObject([{ opened: 1, failed: { reset: 1 }, bytesSent: 3 }]);
+  });
+
+  it.each([
+    ['tunnel broke', 'reset'],
+    ['agent stops', 'cut'],
+  ])('sees at the destination that a flow failed when its %s, and leaves it to the source to tell', (why, outcome) => {
+    const traffic = new FlowTraffic({ metrics: true });
+    const { registry, records } = setup(undefined, undefined, traffic);
+    const flow = opened(registry, { ...fromWeb, destinationHost: 'self' });
+    flow.opened();
+    if (outcome === 'cut') registry.cutAll(why);
+    else {
+      flow.sever();
+      flow.end('reset', why);
+    }
+    expect(records).toMatchObject([{ outcome }]);
+    expect(traffic.take(10).pairs).toMatchObject([{ opened: 1, failed: 0 }]);
+    expect(traffic.series()).toMatchObject([{ reporter: 'destination', failed: { [outcome]: 1 } }]);
+  });
+
+  it('does not take what a program resets for a failure', () => {
+    const traffic = new FlowTraffic({ metrics: true });
+    const { registry } = setup(undefined, undefined, traffic);
+    const flow = opened(registry);
+    flow.opened();
+    flow.end('reset', 'reset by the caller');
+    expect(traffic.take(10).pairs).toMatchObject([{ opened: 1, failed: 0 }]);
+    expect(traffic.series()).toMatchObject([{ failed: {} }]);
+  });
+
+  it('counts what a peer makes up as the host that it is, and as no service', () => {
+    const traffic = new FlowTraffic({ metrics: true });
+    const { registry, records } = setup(undefined, undefined, traffic);
+    for (let at = 0; at < 600; at++) {
+      const made = { claimed: { source: `x${at}`, host: 'peer' }, destinationHost: 'self', identify: () => undefined };
+      registry.open({ ...fromWeb, ...made, service: `y${at}` });
+      registry.open({ ...fromWeb, destinationHost: 'self', service: `y${at}` });
+    }
+    expect(records[2]).toMatchObject({ source: 'x1', service: 'y1', rule: 'builtin:source' });
+    expect(traffic.series()).toMatchObject([
+      { source: 'host:peer', service: 'other', denied: 600 },
+      { source: 'web', service: 'other', denied: 600 },
+    ]);
+    expect(traffic.take(10).pairs).toMatchObject([
+      { source: 'host:peer', sourceHost: 'peer', service: 'other', destinationHost: 'self', denied: 600 },
+      { source: 'web', sourceHost: 'peer', service: 'other', destinationHost: 'self', denied: 600 },
+    ]);
+  });
+
+  it('tells of a flow that was taken back before anyone else could', () => {
+    const traffic = new FlowTraffic();
+    const { registry } = setup(undefined, undefined, traffic);
+    const flow = opened(registry);
+    flow.handOver();
+    flow.sever();
+    flow.end('unreachable');
+    expect(traffic.take(10).pairs).toMatchObject([{ opened: 1, failed: 1, open: 0 }]);
+  });
+
+  it('cuts what a change denies before the change’s caller goes on, and once', () => {
+    const { registry, records, swap } = setup();
+    const flow = opened(registry);
+    const cuts: string[] = [];
+    // The resets that a cut causes come back as ends.
+    flow.onCut((reason) => {
+      cuts.push(reason);
+      flow.end('reset', 'its own doing');
+    });
+    swap(netmap(2));
+    expect(cuts).toEqual([]);
+    swap(netmap(3, { rules: [DENY_WEB] }));
+    expect(cuts).toHaveLength(1);
+    swap(netmap(4, { rules: [DENY_WEB] }));
+    expect(cuts).toHaveLength(1);
+    expect(records).toMatchObject([{ outcome: 'cut', verdict: 'deny', rule: 'no-web', revision: 3, source: 'web' }]);
+    // Who registers late is told at once.
+    let late = '';
+    flow.onCut((reason) => {
+      late = reason;
+    });
+    expect(late).toBe(cuts[0]);
+  });
+
+  it('blames the rule, not the peer that left the netmap with its last permission', () => {
+    const { registry, records, swap } = setup();
+    opened(registry);
+    opened(registry, { ...fromWeb, id: '00000000000000bb' });
+    swap(netmap(2, { rules: [DENY_WEB], peers: new Map() }));
+    expect(records.map(({ rule, source, sourceHost }) => ({ rule, source, sourceHost }))).toEqual([
+      { rule: 'no-web', source: 'web', sourceHost: 'peer' },
+      { rule: 'no-web', source: 'web', sourceHost: 'peer' },
+    ]);
+  });
+
+  it('blames the peer when that alone is gone', () => {
+    const { registry, records, swap } = setup();
+    opened(registry);
+    swap(netmap(2, { peers: new Map() }));
+    expect(records).toMatchObject([{ outcome: 'cut', verdict: 'deny', rule: 'builtin:source', revision: 2 }]);
+  });
+
+  it('takes the record back when nobody else is left to tell', () => {
+    const { registry, records, swap } = setup();
+    const flow = opened(registry);
+    flow.reached('redis/0', 'there', () => ({ reason: 'there is gone', witness: 'here' }));
+    flow.handOver();
+    const other = opened(registry);
+    other.reached('redis/1', 'elsewhere', () => ({ reason: 'moved', witness: 'destination' }));
+    other.handOver();
+    swap(netmap(2));
+    expect(registry.live).toBe(0);
+    expect(records).toMatchObject([{ outcome: 'cut', detail: 'there is gone', verdict: 'allow', instance: 'redis/0' }]);
+  });
+
+  it('records what it does not admit', () => {
+    const { registry, records } = setup(1);
+    opened(registry);
+    expect(registry.open(fromWeb)).toMatchObject({ admitted: false, refusal: { code: 'overloaded' } });
+    expect(registry.open({ ...fromWeb, port: 22 })).toMatchObject({ admitted: false, refusal: { code: 'denied' } });
+    expect(records.map(({ outcome, rule }) => `${outcome} ${rule}`)).toEqual([
+      'overloaded default',
+      'denied builtin:undeclared-port',
+    ]);
+    expect(registry.live).toBe(1);
+  });
+
+  it('cuts the rest when one fails to end, and says so', () => {
+    const { registry, records, swap } = setup();
+    opened(registry).onCut(() => {
+      throw new Error('stuck');
+    });
+    let cut = '';
+    opened(registry).onCut((reason) => {
+      cut = reason;
+    });
+    expect(() => swap(netmap(2, { rules: [DENY_WEB] }))).toThrow(AggregateError);
+    expect(cut).toContain('no-web');
+    expect(records).toHaveLength(2);
+    expect(registry.live).toBe(0);
+  });
+
+  it('lets no peer use up the room of the others', () => {
+    const { registry } = setup(undefined, 2);
+    const first = opened(registry, { ...fromWeb, peer: 'p' });
+    opened(registry, { ...fromWeb, peer: 'p' });
+    expect(registry.open({ ...fromWeb, peer: 'p' })).toMatchObject({
+      admitted: false,
+      refusal: { code: 'overloaded', reason: expect.stringContaining('2 flows of peer') },
+    });
+    opened(registry, { ...fromWeb, peer: 'q' });
+    opened(registry);
+    first.end('closed');
+    first.end('closed');
+    opened(registry, { ...fromWeb, peer: 'p' });
+    expect(registry.open({ ...fromWeb, peer: 'p' }).admitted).toBe(false);
+  });
+
+  it('leaves it to the source to record that a destination was too busy, and tells of a denial by its own name', () => {
+    const { registry, records } = setup(0);
+    const inbound = { ...fromWeb, destinationHost: 'build-3' };
+    expect(registry.open(inbound)).toMatchObject({ admitted: false, refusal: { code: 'overloaded' } });
+    expect(records).toEqual([]);
+    expect(registry.open({ ...inbound, port: 22 })).toMatchObject({ admitted: false, refusal: { code: 'denied' } });
+    expect(records).toMatchObject([{ outcome: 'denied', destinationHost: 'build-3', instance: '' }]);
+  });
+
+  it('cuts all when the agent stops', () => {
+    const { registry, records } = setup();
+    opened(registry);
+    registry.cutAll('the agent stops');
+    expect(records).toMatchObject([{ outcome: 'cut', detail: 'the agent stops' }]);
+  });
+});
+
+describe('who is calling', () => {
+  const declared = (...names: readonly string[]) => new Set(names);
+
+  it('is the one service that runs here by all words, else the host', () => {
+    const current = netmap(1);
+    expect(localClaim(current, declared('web'))).toEqual({ type: 'service', name: 'web' });
+    expect(localClaim(current, declared('web', 'redis'))).toEqual({ type: 'host' });
+    expect(localClaim(current, declared())).toEqual({ type: 'host' });
+    // Declared in the agent file, but not granted by control, or not in the mesh.
+    expect(localClaim(current, declared('web', 'mailer'))).toEqual({ type: 'service', name: 'web' });
+    expect(localClaim(netmap(1, { services: new Map() }), declared('web'))).toEqual({ type: 'host' });
+  });
+
+  it('is nobody after a revocation', () => {
+    const current = netmap(1, { self: undefined });
+    expect(localCaller(current, declared('web'), { type: 'host' })).toBeUndefined();
+    expect(localClaim(current, declared('web'))).toEqual({ type: 'host' });
+  });
+
+  it.each([
+    ['its service', { type: 'service', name: 'web' } as const, '127.90.0.1'],
+    ['its host', { type: 'host' } as const, '127.90.0.2'],
+    ['another’s service', { type: 'service', name: 'redis' } as const, undefined],
+    ['a service there is not', { type: 'service', name: 'nothing' } as const, undefined],
+    ['the internet', { type: 'internet', address: '203.0.113.9' } as const, undefined],
+  ])('a peer that claims to be %s', (_, claim, address) => {
+    expect(remoteCaller(netmap(1), 'p', claim)?.address).toBe(address);
+    expect(remoteCaller(netmap(1), 'stranger', claim)).toBeUndefined();
+  });
+});

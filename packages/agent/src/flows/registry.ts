@@ -1,0 +1,177 @@
+/**
+ * Every live flow of this agent: registered and checked in one step, checked again at each change of the netmap, cut at
+ * once when it lost its permission, and recorded exactly once when it ends.
+ */
+import type { Denied, Permit, TrafficPair } from '@weft/proto';
+import type { Netmap, NetmapSource } from '../words/netmap.ts';
+import type { Flow, FlowRequest } from './flow.ts';
+import { type Judged, judge } from './judge.ts';
+import { LiveFlow } from './live-flow.ts';
+import type { FlowSink } from './recorder.ts';
+import type { Caller } from './source.ts';
+import type { FlowSpan, FlowTracer } from './tracing.ts';
+import type { FlowTraffic } from './traffic.ts';
+
+export type { Flow, FlowRequest, Loss } from './flow.ts';
+
+/** Why a flow was not let in, with the words its record carries. */
+export type FlowRefusal = Pick<Denied, 'rule' | 'revision' | 'reason'> & { readonly code: 'denied' | 'overloaded' };
+
+export type Admission =
+  | { readonly admitted: true; readonly flow: Flow; readonly permit: Permit; readonly caller: Caller }
+  | { readonly admitted: false; readonly refusal: FlowRefusal };
+
+export interface RegistryOptions {
+  readonly netmap: NetmapSource;
+  readonly sink: FlowSink;
+  /** Where flows are counted as they begin and end. */
+  readonly traffic?: FlowTraffic;
+  /** Where openings are traced. */
+  readonly tracer?: FlowTracer | undefined;
+  /** Live flows over this number are refused as overloaded. */
+  readonly limit?: number;
+  /** The same for flows that one peer has opened here. */
+  readonly peerLimit?: number;
+  /** Milliseconds since the Unix epoch. */
+  readonly now?: () => number;
+}
+
+const DEFAULT_LIMIT = 50_000;
+/** As many as fit one tunnel. */
+const DEFAULT_PEER_LIMIT = 16_384;
+
+export class FlowRegistry {
+  readonly #netmap: NetmapSource;
+  readonly #sink: FlowSink;
+  readonly #traffic: FlowTraffic | undefined;
+  readonly #tracer: FlowTracer | undefined;
+  readonly #limit: number;
+  readonly #peerLimit: number;
+  readonly #now: () => number;
+  readonly #flows = new Set<LiveFlow>();
+  /** Live flows that peers have opened here, by agent id. */
+  readonly #byPeer = new Map<string, number>();
+
+  constructor(options: RegistryOptions) {
+    this.#netmap = options.netmap;
+    this.#sink = options.sink;
+    this.#traffic = options.traffic;
+    this.#traffic?.follow(this.#flows);
+    this.#tracer = options.tracer;
+    this.#limit = options.limit ?? DEFAULT_LIMIT;
+    this.#peerLimit = options.peerLimit ?? DEFAULT_PEER_LIMIT;
+    this.#now = options.now ?? Date.now;
+    this.#netmap.subscribe((next) => this.#recheck(next));
+  }
+
+  /** How many flows are live. */
+  get live(): number {
+    return this.#flows.size;
+  }
+
+  /**
+   * Registers a flow and checks it, with nothing in between: a change that comes later finds the flow here. One that is
+   * not admitted has been recorded, unless a destination was too busy for it: then its source is left to record it.
+   */
+  open(request: FlowRequest): Admission {
+    const startedMs = this.#now();
+    const span = this.#tracer?.begin(request);
+    const judged = judge(this.#netmap.current, request);
+    span?.judged(judged);
+    if (!judged.allowed) return this.#refuse(request, judged, startedMs, 'denied', span);
+    const full = this.#full(request);
+    if (full !== undefined) return this.#refuse(request, { ...judged, reason: full }, startedMs, 'overloaded', span);
+    const { permit, caller } = judged;
+    const flow = new LiveFlow(request, judged, caller, startedMs, this.#traffic, (ended, outcome, detail) => {
+      this.#flows.delete(ended);
+      this.#count(request.peer, -1);
+      const nowMs = this.#now();
+      ended.countEnd(outcome, nowMs);
+      if (!ended.handedOver) this.#sink.record(ended.record(nowMs, outcome, detail));
+    });
+    flow.span = span;
+    this.#flows.add(flow);
+    this.#count(request.peer, 1);
+    return { admitted: true, flow, permit, caller };
+  }
+
+  /** Cuts every live flow: the agent stops. */
+  cutAll(reason: string): void {
+    for (const flow of this.#flows) {
+      // The tunnels end with the agent, before a reset gets through: the source sees that, and tells of the failure.
+      if (flow.reporter === 'destination') flow.severed = true;
+      flow.cut(undefined, reason);
+    }
+  }
+
+  /** Why no more flows are taken, if so. */
+  #full({ peer, claimed }: FlowRequest): string | undefined {
+    if (this.#flows.size >= this.#limit) return `this agent already carries ${this.#limit} flows, and takes no more`;
+    if (peer === undefined || (this.#byPeer.get(peer) ?? 0) < this.#peerLimit) return undefined;
+    return `this agent already carries ${this.#peerLimit} flows of ${claimed.host}, and takes no more of them`;
+  }
+
+  #count(peer: string | undefined, change: 1 | -1): void {
+    if (peer === undefined) return;
+    const count = (this.#byPeer.get(peer) ?? 0) + change;
+    if (count > 0) this.#byPeer.set(peer, count);
+    else this.#byPeer.delete(peer);
+  }
+
+  #refuse(
+    request: FlowRequest,
+    judged: Judged,
+    startedMs: number,
+    code: FlowRefusal['code'],
+    span: FlowSpan | undefined,
+  ): Admission {
+    const { rule, revision, reason } = judged;
+    span?.end(code, reason, '');
+    // What is too much for this destination another instance may still take, and the source tells of that.
+    if (code === 'denied' || request.destinationHost === undefined) {
+      const unborn = new LiveFlow(request, judged, undefined, startedMs, this.#traffic, () => {});
+      unborn.countEnd(code, startedMs, countedAs(this.#netmap.current, unborn, rule));
+      this.#sink.record(unborn.record(this.#now(), code, reason));
+    }
+    return { admitted: false, refusal: { code, rule, revision, reason } };
+  }
+
+  #recheck(netmap: Netmap): void {
+    const failures: unknown[] = [];
+    for (const flow of this.#flows) {
+      try {
+        recheckFlow(netmap, flow);
+      } catch (error) {
+        // The others must be judged still: one that fails to end is no reason to leave those open.
+        failures.push(error);
+      }
+    }
+    if (failures.length > 0) throw new AggregateError(failures, 'flows could not be cut in order');
+  }
+}
+
+/**
+ * Names that a refused flow is counted by. Who is refused may claim any source and ask for any service: what it makes up must
+ * not take the room of what there is, so it is counted as the host that it came from, and as a service of no name.
+ */
+function countedAs({ services }: Netmap, names: TrafficPair, rule: string): TrafficPair {
+  const { source, sourceHost, service, destinationHost } = names;
+  return {
+    source: rule === 'builtin:source' ? `host:${sourceHost}` : source,
+    sourceHost,
+    service: services.has(service) ? service : 'other',
+    destinationHost,
+  };
+}
+
+function recheckFlow(netmap: Netmap, flow: LiveFlow): void {
+  const judged = judge(netmap, flow.request, flow.caller);
+  if (!judged.allowed) {
+    flow.cut(judged, judged.reason);
+    return;
+  }
+  const loss = flow.loss(netmap);
+  if (loss === undefined) return;
+  if (loss.witness === 'here') flow.handedOver = false;
+  flow.cut(undefined, loss.reason);
+}

@@ -1,0 +1,95 @@
+/** A conduit whose bytes are counted on its flow, and which ends with it. */
+import { TunnelEndedError } from '../tunnel/errors.ts';
+import type { Conduit, ConduitEvents } from '../words/conduit.ts';
+import type { Flow } from './registry.ts';
+
+/**
+ * A flow cut at its source is cut at its destination too, by the same change of policy, and the destination tells of it.
+ * A reset that overtook that change would be recorded there as the caller's own. So the stream is held silent for this
+ * long, milliseconds, before it is reset; no byte passes meanwhile.
+ */
+export const CUT_LINGER_MS = 250;
+
+/** The service's side of a flow: what is written to it was sent by the caller. */
+export class TrackedConduit implements Conduit {
+  readonly #inner: Conduit;
+  readonly #flow: Flow;
+  readonly #remote: boolean;
+  #events: ConduitEvents | undefined;
+  #cut: boolean = false;
+  #over: boolean = false;
+
+  /** `remote` when it is a stream to another agent, which records the flow. */
+  constructor(inner: Conduit, flow: Flow, remote: boolean) {
+    this.#inner = inner;
+    this.#flow = flow;
+    this.#remote = remote;
+  }
+
+  attach(events: ConduitEvents): void {
+    this.#events = events;
+    if (this.#over) {
+      // Cut before anyone was there to hear of it.
+      queueMicrotask(() => events.closed('reset'));
+      return;
+    }
+    this.#inner.attach({
+      data: (piece, owned) => {
+        if (this.#cut) return;
+        this.#flow.bytesReceived += piece.length;
+        events.data(piece, owned);
+      },
+      end: () => {
+        if (!this.#cut) events.end();
+      },
+      drain: () => {
+        if (!this.#cut) events.drain();
+      },
+      closed: (how, cause) => {
+        if (this.#remote && cause instanceof TunnelEndedError) this.#flow.sever();
+        this.#closed(how, cause);
+      },
+    });
+  }
+
+  write(piece: Buffer, owned: boolean): boolean {
+    if (this.#cut) return true;
+    this.#flow.bytesSent += piece.length;
+    return this.#inner.write(piece, owned);
+  }
+
+  end(): void {
+    if (!this.#cut) this.#inner.end();
+  }
+
+  reset(): void {
+    if (!this.#cut) this.#inner.reset();
+  }
+
+  pause(): void {
+    if (!this.#cut) this.#inner.pause();
+  }
+
+  resume(): void {
+    if (!this.#cut) this.#inner.resume();
+  }
+
+  /** Ends it for its user at once. To be called when the flow is cut. */
+  cut(reason: string): void {
+    if (this.#cut || this.#over) return;
+    this.#cut = true;
+    if (this.#remote) {
+      this.#inner.pause();
+      setTimeout(() => this.#inner.reset(), CUT_LINGER_MS).unref();
+    } else {
+      this.#inner.reset();
+    }
+    this.#closed('reset', new Error(reason));
+  }
+
+  #closed(how: 'closed' | 'reset', cause?: Error): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#events?.closed(how, cause);
+  }
+}

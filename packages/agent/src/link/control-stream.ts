@@ -1,0 +1,335 @@
+/** One stream to control, from its challenge to its end: hello, deltas and acknowledgements, reports, flows, traces. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ClientDuplexStream } from '@grpc/grpc-js';
+import { messageOf, type NetmapDelta, type Report, type Telemetry } from '@weft/proto';
+import {
+  deltaFromWire,
+  encodeItem,
+  helloMessage,
+  inventoryToWire,
+  itemDigest,
+  type pb,
+  reportToWire,
+  telemetryToWire,
+} from '@weft/proto/wire';
+import type { Logger } from 'pino';
+import nacl from 'tweetnacl';
+import type { AgentKeys, Membership } from '../member/identity.ts';
+import type { NetmapStore } from '../netmap/store.ts';
+import { type FlowBatches, FlowSender } from './flow-sender.ts';
+import type { ReportSender } from './report-sender.ts';
+import type { ControlStreamEnd } from './retry.ts';
+
+/** What moves now. */
+export interface TelemetrySource {
+  /** Counts since the last call. */
+  take(): Promise<Telemetry>;
+  /** What was taken was not told. */
+  giveBack(telemetry: Telemetry): void;
+  /** From one to the next, milliseconds. */
+  pauseMs(): number;
+}
+
+export interface ControlStreamParts {
+  readonly keys: AgentKeys;
+  readonly membership: Membership;
+  readonly store: NetmapStore;
+  readonly reporter: ReportSender;
+  readonly flows: FlowBatches;
+  readonly telemetry: TelemetrySource;
+  /** Round-trip time to a peer in microseconds; throws when it cannot be reached. */
+  readonly trace: (agentId: string, signal: AbortSignal) => Promise<number>;
+  readonly version: string;
+  readonly logger: Logger;
+  /** Control has been heard: what the netmap says is fresh. */
+  readonly served: () => void;
+}
+
+export type ControlStream = ClientDuplexStream<pb.Outgoing<pb.AgentMessage>, pb.ControlMessage>;
+
+/** Control sends its challenge at once; one that does not is stuck. */
+const CHALLENGE_TIMEOUT_MS = 10_000;
+/** For the last flows, once the agent stops. */
+const STOP_TIMEOUT_MS = 500;
+/** Shorter than the 3 s that control waits for an answer, so that it hears why. */
+const TRACE_TIMEOUT_MS = 2_500;
+const MAX_SENTENCE = 1_000;
+/** Traces at once; a control that asks more is answered so. */
+const MAX_TRACES = 64;
+
+/**
+ * Runs the stream to its end, which the signal asks for: then the flows that are left are sent and the stream is closed in
+ * order. Never rejects: how it ended is the answer.
+ */
+export function runControlStream(
+  stream: ControlStream,
+  parts: ControlStreamParts,
+  signal: AbortSignal,
+): Promise<ControlStreamEnd> {
+  return new Promise((resolve) => {
+    new Session(stream, parts, signal, resolve).start();
+  });
+}
+
+class Session {
+  readonly #stream: ControlStream;
+  readonly #parts: ControlStreamParts;
+  /** Asks for an end in order. */
+  readonly #stop: AbortSignal;
+  /** The stream is over. */
+  readonly #over = new AbortController();
+  readonly #resolve: (end: ControlStreamEnd) => void;
+  readonly #challengeTimer: NodeJS.Timeout;
+  #state: 'challenge' | 'first-delta' | 'deltas' = 'challenge';
+  /** A resync was asked for; deltas that do not build on what is held are of no interest until it comes. */
+  #resyncing: boolean = false;
+  #served: boolean = false;
+  #acknowledgesFlows: boolean = false;
+  #flowSender: FlowSender | undefined;
+  /** Resolves when flows that control has not are back in the queue. */
+  #flowsTold: Promise<void> = Promise.resolve();
+  #telling: Promise<void> = Promise.resolve();
+  #traces = 0;
+
+  constructor(
+    stream: ControlStream,
+    parts: ControlStreamParts,
+    stop: AbortSignal,
+    resolve: (end: ControlStreamEnd) => void,
+  ) {
+    this.#stream = stream;
+    this.#parts = parts;
+    this.#stop = stop;
+    this.#resolve = resolve;
+    this.#challengeTimer = setTimeout(
+      () => this.#lost(new Error(`control sent no challenge within ${CHALLENGE_TIMEOUT_MS / 1_000} s`)),
+      CHALLENGE_TIMEOUT_MS,
+    );
+  }
+
+  start(): void {
+    this.#stream.on('data', (message) => {
+      if (this.#over.signal.aborted) return;
+      try {
+        this.#receive(message);
+      } catch (error) {
+        this.#lost(error instanceof Error ? error : new Error(String(error), { cause: error }));
+      }
+    });
+    this.#stream.on('error', (error) => this.#lost(error));
+    this.#stream.on('end', () => this.#lost(new Error('control ended the stream')));
+    this.#stop.addEventListener('abort', this.#onStop);
+    if (this.#stop.aborted) this.#onStop();
+  }
+
+  /** What is left of the flows is sent by #tellFlows(); a control that does not take it in time shall not hold the agent up. */
+  readonly #onStop = () => {
+    const stopped = () => this.#lost(new Error('the agent stops'));
+    if (!this.#served) stopped();
+    else this.#over.signal.addEventListener('abort', clear(setTimeout(stopped, STOP_TIMEOUT_MS)), { once: true });
+  };
+
+  #receive(message: pb.ControlMessage): void {
+    if (message.challenge) this.#answer(message.challenge);
+    else if (message.delta) this.#apply(message.delta);
+    else if (message.revoked) this.#end({ type: 'revoked', reason: message.revoked.reason });
+    else if (message.trace) void this.#trace(message.trace);
+    else if (message.flowsTaken) this.#flowSender?.taken(message.flowsTaken.sequence);
+    // Anything else is from a newer control, and not for this agent.
+  }
+
+  /** Challenge -> Hello. */
+  #answer({ nonce, acknowledgesFlows }: pb.Challenge): void {
+    if (this.#state !== 'challenge' || nonce.length !== 32) throw new Error('control sent a challenge that is none');
+    clearTimeout(this.#challengeTimer);
+    this.#state = 'first-delta';
+    this.#acknowledgesFlows = acknowledgesFlows;
+    const { keys, membership, store, reporter, version } = this.#parts;
+    const signed = helloMessage(nonce, membership.pin, membership.agentId);
+    const report = reporter.current;
+    const { timeline, index } = store.current;
+    this.#write({
+      hello: {
+        agentId: membership.agentId,
+        signature: nacl.sign.detached(signed, keys.identity.secretKey),
+        version,
+        timeline,
+        index,
+        inventory: inventoryToWire(
+          new Map(Array.from(store.items, ([key, item]) => [key, itemDigest(encodeItem(item))])),
+        ),
+        report: reportToWire(report),
+      },
+    });
+    reporter.connect((next) => this.#report(next), report);
+  }
+
+  /** Delta -> enforce -> Ack; or, where it does not fit, -> Resync. */
+  #apply(wire: pb.Delta): void {
+    if (this.#state === 'challenge') throw new Error('control sent a delta before its challenge');
+    const { store, logger } = this.#parts;
+    const { delta, rejected } = deltaFromWire(wire);
+    for (const { key, reason } of rejected) {
+      logger.error({ event: 'item-rejected', key, reason }, 'control sent an item that means nothing; it is left out');
+    }
+    const resumed = this.#state === 'first-delta';
+    this.#state = 'deltas';
+    const result = store.apply(delta, resumed);
+    if (!result.applied) {
+      if (this.#resyncing) return;
+      this.#resyncing = true;
+      logger.warn({ event: 'netmap-gap', gap: result.gap }, 'missed a change; asking control for all of it');
+      this.#write({ resync: { reason: sentence(result.gap) } });
+      return;
+    }
+    this.#resyncing = false;
+    // Subscribers ran inside apply(), so rules are swapped, flows re-checked and losers cut: this is enforcement, on this thread.
+    if (result.elsewhere === undefined) this.#enforced(delta);
+    else {
+      // What one thread does not enforce is not acknowledged, as when a subscriber fails here. Changes settle in their order.
+      result.elsewhere.then(
+        () => this.#enforced(delta),
+        (cause: unknown) => this.#lost(new Error(`a worker failed: ${messageOf(cause)}`, { cause })),
+      );
+    }
+  }
+
+  #enforced({ timeline, index, revision, snapshot }: NetmapDelta): void {
+    if (this.#over.signal.aborted) return;
+    this.#write({ ack: { timeline, index, revision } });
+    this.#parts.logger.debug({ event: 'netmap-applied', index, revision, snapshot }, 'netmap applied');
+    if (this.#served) return;
+    this.#served = true;
+    this.#parts.served();
+    this.#flowSender = new FlowSender({
+      flows: this.#parts.flows,
+      acknowledged: this.#acknowledgesFlows,
+      write: (flows) => this.#writeFlows(flows),
+      stop: this.#stop,
+      over: this.#over.signal,
+    });
+    this.#flowsTold = this.#tellFlows(this.#flowSender);
+    void this.#tellTelemetry();
+  }
+
+  #report(report: Report): void {
+    this.#write({ report: reportToWire(report) });
+  }
+
+  #writeFlows(flows: pb.FlowBatch): Promise<boolean> {
+    const { dropped } = flows;
+    if (dropped > 0) {
+      this.#parts.logger.warn(
+        { event: 'flows-lost', records: dropped },
+        'flow records were lost while control was away',
+      );
+    }
+    return this.#writeAndWait({ flows });
+  }
+
+  async #tellFlows(sender: FlowSender): Promise<void> {
+    const { telemetry, logger } = this.#parts;
+    try {
+      await sender.run();
+      if (this.#over.signal.aborted) return;
+      // The last word: what moved since the word before.
+      await this.#tellOnce(telemetry);
+      // Stopped, and nothing is left to send: control ends its side when it has read all of it.
+      this.#stream.end();
+    } catch (err) {
+      logger.error({ event: 'flows-not-sent', err }, 'flow records are not being sent');
+    }
+  }
+
+  /** At once, and then every few seconds: never two that the stream has not taken, for what is not told yet waits where it is counted. */
+  async #tellTelemetry(): Promise<void> {
+    const { telemetry, logger } = this.#parts;
+    const signal = AbortSignal.any([this.#over.signal, this.#stop]);
+    try {
+      while (!signal.aborted) {
+        await this.#tellOnce(telemetry);
+        await sleep(telemetry.pauseMs(), undefined, { signal }).catch(() => {});
+      }
+    } catch (err) {
+      logger.error({ event: 'telemetry-not-sent', err }, 'telemetry is not being sent');
+    }
+  }
+
+  /** One after the other, whoever asks. */
+  #tellOnce(source: TelemetrySource): Promise<void> {
+    this.#telling = this.#telling.then(async () => {
+      if (this.#over.signal.aborted) return;
+      const telemetry = await source.take();
+      const sent = await this.#writeAndWait({ telemetry: telemetryToWire(telemetry) });
+      if (!sent) source.giveBack(telemetry);
+    });
+    return this.#telling;
+  }
+
+  async #trace({ id, agentId }: pb.TraceRequest): Promise<void> {
+    if (this.#traces >= MAX_TRACES) {
+      this.#write({ trace: { id, reachable: false, roundTripUs: 0, detail: 'this agent is busy with other traces' } });
+      return;
+    }
+    this.#traces += 1;
+    const signal = AbortSignal.any([this.#over.signal, AbortSignal.timeout(TRACE_TIMEOUT_MS)]);
+    try {
+      const roundTripUs = Math.max(1, Math.round(await this.#parts.trace(agentId, signal)));
+      this.#write({ trace: { id, reachable: true, roundTripUs, detail: '' } });
+    } catch (error) {
+      const late = error instanceof DOMException && error.name === 'TimeoutError';
+      const why = messageOf(error);
+      const detail = late ? `no answer within ${TRACE_TIMEOUT_MS} ms` : sentence(why);
+      this.#write({ trace: { id, reachable: false, roundTripUs: 0, detail } });
+    } finally {
+      this.#traces -= 1;
+    }
+  }
+
+  /** Small messages of bounded number: acks and reports replace each other, traces are counted. */
+  #write(message: pb.Outgoing<pb.AgentMessage>): void {
+    if (!this.#over.signal.aborted) this.#stream.write(message);
+  }
+
+  /** Whether the stream took the message before the session was over. */
+  #writeAndWait(message: pb.Outgoing<pb.AgentMessage>): Promise<boolean> {
+    const { signal } = this.#over;
+    return new Promise((resolve) => {
+      if (signal.aborted) {
+        resolve(false);
+        return;
+      }
+      const abandoned = () => resolve(false);
+      signal.addEventListener('abort', abandoned, { once: true });
+      this.#stream.write(message, (error: Error | null | undefined) => {
+        signal.removeEventListener('abort', abandoned);
+        resolve(error === null || error === undefined);
+      });
+    });
+  }
+
+  #lost(cause: Error): void {
+    this.#end({ type: 'lost', served: this.#served, cause });
+  }
+
+  #end(end: ControlStreamEnd): void {
+    if (this.#over.signal.aborted) return;
+    clearTimeout(this.#challengeTimer);
+    this.#stop.removeEventListener('abort', this.#onStop);
+    this.#over.abort();
+    this.#parts.reporter.disconnect();
+    // The stream may still report an error of its own, such as the cancellation; it was told already.
+    this.#stream.on('error', () => {});
+    this.#stream.cancel();
+    void this.#flowsTold.then(() => this.#resolve(end));
+  }
+}
+
+/** A sentence as the wire takes it: bounded and in one line, as messages of the system need not be. */
+function sentence(words: string): string {
+  return words.replace(/\p{Cc}+/gu, ' ').slice(0, MAX_SENTENCE);
+}
+
+function clear(timer: NodeJS.Timeout): () => void {
+  return () => clearTimeout(timer);
+}

@@ -1,0 +1,82 @@
+/** The lifeline to control: one session after another, until the agent stops. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { AgentClient, agentService, callDuplex, pinnedCredentials } from '@weft/proto/wire';
+import { channelOptions } from '../member/channel.ts';
+import { type ControlStreamParts, runControlStream } from './control-stream.ts';
+import { type ControlStreamEnd, Retry, type RetryLimits } from './retry.ts';
+
+export interface LinkOptions extends Omit<ControlStreamParts, 'served'> {
+  readonly limits: RetryLimits;
+  /** Uniform in [0, 1), for jitter. */
+  readonly random: () => number;
+  readonly now: () => number;
+  /** Control answers and its word is enforced. Told at each new session. */
+  readonly connected: (address: string) => void;
+  /** Control is not there any more. Told once for each session, and for each that did not come about. */
+  readonly disconnected: (cause: Error) => void;
+  /** Control took the membership back. Told each time it says so. */
+  readonly revoked: (reason: string) => Promise<void>;
+}
+
+/** A silent network must be noticed: control is asked every 10 s, and has 5 s to answer. */
+const LIFELINE = {
+  'grpc.keepalive_time_ms': 10_000,
+  'grpc.keepalive_timeout_ms': 5_000,
+  'grpc.keepalive_permit_without_calls': 1,
+  // Reconnection is this file's: it picks the address and knows what ended the session.
+  'grpc.enable_retries': 0,
+};
+
+/** Holds the link until the signal is aborted. Resolves then; never rejects for what control or the network does. */
+export async function runLink(options: LinkOptions, signal: AbortSignal): Promise<void> {
+  const { store, logger, membership } = options;
+  const retry = new Retry(options.limits, options.random);
+  for (let attempt = 0; !signal.aborted; attempt++) {
+    const { controlAddresses } = membership;
+    const address = controlAddresses[attempt % controlAddresses.length] ?? '';
+    const end = await runOnce(address, options, signal);
+    store.markStale(options.now());
+    if (signal.aborted) return;
+    const delayMs = retry.delayAfter(end);
+    if (end.type === 'revoked') {
+      logger.error(
+        { event: 'membership-revoked', reason: end.reason },
+        'control took the membership of this agent back',
+      );
+      await options.revoked(end.reason);
+    } else {
+      const { message } = end.cause;
+      // Said once for each break: a control that is down for a night shall not fill the log.
+      const level = end.served || attempt === 0 ? 'warn' : 'debug';
+      logger[level](
+        { event: 'control-lost', address, delayMs, cause: message },
+        'no connection to control; trying again',
+      );
+      options.disconnected(end.cause);
+    }
+    // Rejects with the signal, and that is the loop's end.
+    await sleep(delayMs, undefined, { signal }).catch(() => {});
+  }
+}
+
+async function runOnce(address: string, options: LinkOptions, signal: AbortSignal): Promise<ControlStreamEnd> {
+  let client: AgentClient | undefined;
+  try {
+    const credentials = await pinnedCredentials(address, options.membership.pin, signal);
+    client = new AgentClient(address, credentials, { ...channelOptions(address), ...LIFELINE });
+    const served = () => {
+      options.store.markFresh();
+      options.logger.info({ event: 'control-connected', address }, 'connected to control');
+      options.connected(address);
+    };
+    return await runControlStream(callDuplex(client, agentService.connect), { ...options, served }, signal);
+  } catch (error) {
+    return {
+      type: 'lost',
+      served: false,
+      cause: error instanceof Error ? error : new Error(String(error), { cause: error }),
+    };
+  } finally {
+    client?.close();
+  }
+}

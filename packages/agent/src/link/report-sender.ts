@@ -1,0 +1,72 @@
+/** The agent's report to control: kept whole, sent on change, gathered so that a burst is one message. */
+
+import { isDeepStrictEqual } from 'node:util';
+import type { Problem, Report } from '@weft/proto';
+
+/** Bounds of the wire; see Report in agent.proto. */
+const MAX_PROBLEMS = 256;
+const MAX_ENDPOINTS = 16;
+const GATHER_MS = 100;
+
+export class ReportSender {
+  readonly #make: () => Report;
+  #timer: NodeJS.Timeout | undefined;
+  #send: ((report: Report) => void) | undefined;
+  #sent: Report | undefined;
+
+  /** @param make answers with the report of now. */
+  constructor(make: () => Report) {
+    this.#make = make;
+  }
+
+  /** The report of now, within the wire's bounds. */
+  get current(): Report {
+    const report = this.#make();
+    return {
+      ...report,
+      endpoints: report.endpoints.slice(0, MAX_ENDPOINTS),
+      problems: bounded(report.problems),
+    };
+  }
+
+  /** Something that the report tells may have changed. */
+  changed(): void {
+    if (this.#send === undefined) return;
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.#sendIfNew();
+    }, GATHER_MS);
+  }
+
+  /** A session with control begins; `said` went out with its hello. */
+  connect(send: (report: Report) => void, said: Report): void {
+    this.#send = send;
+    this.#sent = said;
+    // What changed between the hello and now.
+    this.changed();
+  }
+
+  disconnect(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#send = undefined;
+  }
+
+  #sendIfNew(): void {
+    const report = this.current;
+    if (this.#send === undefined || isDeepStrictEqual(report, this.#sent)) return;
+    this.#sent = report;
+    this.#send(report);
+  }
+}
+
+function bounded(problems: readonly Problem[]): readonly Problem[] {
+  if (problems.length <= MAX_PROBLEMS) return problems;
+  const omitted = problems.length - (MAX_PROBLEMS - 1);
+  const note: Problem = {
+    code: 'more-problems',
+    subject: 'agent',
+    message: `and ${omitted} more; weft status on this host shows them all`,
+  };
+  return [...problems.slice(0, MAX_PROBLEMS - 1), note];
+}

@@ -1,0 +1,78 @@
+/** Whether this directory already belongs to a network, and joining one when it does not. */
+import { timingSafeEqual } from 'node:crypto';
+import type { JoinToken } from '@weft/proto';
+import type { Logger } from 'pino';
+import { AgentError } from './errors.ts';
+import { type AgentKeys, loadIdentity, type Membership, makeKeys, saveIdentity } from './identity.ts';
+import { join } from './join.ts';
+
+export interface Enrolment {
+  readonly keys: AgentKeys;
+  readonly membership: Membership;
+}
+
+export interface MembershipRequest {
+  readonly directory: string;
+  readonly token: JoinToken | undefined;
+  /** Name to go by when the token gives none. */
+  readonly fallbackHost: string;
+  readonly services: readonly string[];
+  readonly gateway: boolean;
+  readonly version: string;
+  readonly logger: Logger;
+}
+
+/** The membership kept in the directory, else one joined with the token. Throws AgentError. */
+export async function openMembership(request: MembershipRequest, signal: AbortSignal): Promise<Enrolment> {
+  const { directory, token, logger } = request;
+  const identity = await loadIdentity(directory);
+  const kept = identity?.membership;
+  if (identity !== undefined && kept !== undefined && (!kept.revoked || token === undefined)) {
+    if (token !== undefined) noteUnused(token, kept, directory, logger);
+    return { keys: identity.keys, membership: kept };
+  }
+  if (token === undefined) {
+    throw new AgentError(
+      'token-missing',
+      `${directory} belongs to no network yet, and no join token was given. Have one made with weft token create, and ` +
+        'give it by --join-file FILE, by WEFT_JOIN or by --join TOKEN',
+    );
+  }
+  // A revoked agent asks with the keys it had, so that control knows whom it is asked to take back.
+  const keys = identity?.keys ?? makeKeys();
+  if (identity === undefined) await saveIdentity(directory, { keys, membership: undefined });
+  return await rejoin({ ...request, token, keys }, signal);
+}
+
+/** Joins with keys that are kept already, and keeps the membership. Throws AgentError. */
+export async function rejoin(
+  request: MembershipRequest & { readonly token: JoinToken; readonly keys: AgentKeys },
+  signal: AbortSignal,
+): Promise<Enrolment> {
+  const { directory, keys, logger } = request;
+  const membership = await join(request, signal);
+  await saveIdentity(directory, { keys, membership });
+  const { network, host, agentId } = membership;
+  logger.info({ event: 'joined', network, host, agentId }, 'joined the network');
+  return { keys, membership };
+}
+
+function noteUnused(token: JoinToken, kept: Membership, directory: string, logger: Logger): void {
+  const sameControl = token.pin.length === kept.pin.length && timingSafeEqual(token.pin, kept.pin);
+  if (!sameControl) {
+    throw new AgentError(
+      'token-wrong',
+      `${directory} belongs to network ${kept.network} at ${kept.controlAddresses.join(', ')}, and the join token is for ` +
+        'another control; choose another directory with --data, or start without the token',
+    );
+  }
+  logger.info(
+    { event: 'token-not-used', network: kept.network, host: kept.host },
+    'this directory is already a member; the join token is not used',
+  );
+}
+
+/** Remembers whether control has taken the membership back: then the next start may join anew. */
+export async function keepRevoked(directory: string, member: Enrolment, revoked: boolean): Promise<void> {
+  await saveIdentity(directory, { keys: member.keys, membership: { ...member.membership, revoked } });
+}

@@ -1,0 +1,42 @@
+/** Where this agent listens for its host's programs: each service's VIP and each instance's own address, at every declared port. */
+import { eachPort, type Protocol } from '@weft/proto';
+import type { Netmap } from '../words/netmap.ts';
+
+export interface ListenerSpec {
+  readonly service: string;
+  /** The one instance that the address stands for; undefined on the VIP, which stands for all. */
+  readonly ordinal: number | undefined;
+  /** Dotted quad. */
+  readonly address: string;
+  readonly port: number;
+  readonly protocol: Protocol;
+}
+
+/** Such as `redis:6379/tcp`, or `0.redis:6379/tcp` for an instance: how problems name the listener. */
+export function listenerName({ service, ordinal, port, protocol }: ListenerSpec): string {
+  return `${ordinal === undefined ? '' : `${ordinal}.`}${service}:${port}/${protocol}`;
+}
+
+/** Two listeners with the same key are the same socket with the same meaning. */
+export function listenerKey(spec: ListenerSpec): string {
+  return `${spec.address} ${listenerName(spec)}`;
+}
+
+/** Every listener of the netmap, by key. A worker has none. */
+export function listenerSpecs(netmap: Netmap): ReadonlyMap<string, ListenerSpec> {
+  const listeners = new Map<string, ListenerSpec>();
+  // An agent that is no member (any more) has nobody to call.
+  if (netmap.self === undefined) return listeners;
+  for (const { service, address: vip, instances } of netmap.services.values()) {
+    if (service.kind === 'worker') continue;
+    const addresses = [{ address: vip, ordinal: undefined }, ...instances];
+    for (const { address, ordinal } of addresses) {
+      if (address === undefined) continue;
+      for (const { port, protocol } of eachPort(service.ports)) {
+        const spec = { service: service.name, ordinal, address, port, protocol };
+        listeners.set(listenerKey(spec), spec);
+      }
+    }
+  }
+  return listeners;
+}

@@ -1,0 +1,231 @@
+/** The agent, put together: what starts in which order, and ends in which. */
+import { join } from 'node:path';
+import { type AddressRange, formatAddress, formatHostPort, messageOf, parseAddress } from '@weft/proto';
+import type { AgentFile } from '../config/agent-file.ts';
+import { createDnsServer, type DnsServer } from '../dns/index.ts';
+import { AgentError } from '../member/errors.ts';
+import { lockDirectory } from '../member/lock.ts';
+import { type Enrolment, openMembership } from '../member/membership.ts';
+import { loadNetmap, NetmapKeeper } from '../member/persist.ts';
+import { NetmapStore } from '../netmap/store.ts';
+import type { AgentMetrics } from '../observe/agent-metrics.ts';
+import type { AgentStatus } from '../observe/agent-status.ts';
+import { describeAgent } from '../observe/describe.ts';
+import { serveStatus } from '../observe/status-socket.ts';
+import { VERSION } from '../version.ts';
+import type { Problems } from '../words/problems.ts';
+import { type ControlState, followControl, keptNetmap } from './control.ts';
+import { keepHouse } from './housekeeping.ts';
+import { type MainPath, openMainPath } from './main-path.ts';
+import type { AgentOptions } from './options.ts';
+
+export type { DataPathLimits } from './data-path.ts';
+export type { AgentOptions } from './options.ts';
+
+/** Runs the agent of one directory until the signal is aborted. Throws AgentError when it cannot start. */
+export async function runAgent(options: AgentOptions, signal: AbortSignal): Promise<void> {
+  const { directory, token, fallbackHost, file, range, logger } = options;
+  refuseLoops(file, range);
+  const lock = await lockDirectory(directory);
+  try {
+    const services = [...file.services.keys()];
+    const gateway = file.gateway !== undefined;
+    const request = { directory, token, fallbackHost, services, gateway, version: VERSION, logger };
+    let again: boolean;
+    // A new membership is a new agent: other keys to share with peers, another netmap. All of it starts anew.
+    do again = await runMember(options, await openMembership(request, signal), signal);
+    while (again);
+  } catch (error) {
+    // Stopped while it was still starting: that is what was asked for.
+    if (!signal.aborted) throw error;
+  } finally {
+    lock.release();
+  }
+}
+
+/** A call to a target among the VIPs would be taken by this agent, sent to the target again, and so on until no port is left. */
+function refuseLoops({ services }: AgentFile, { base, size }: AddressRange): void {
+  for (const { name, targets } of services.values()) {
+    for (const { port, protocol, host, targetPort } of targets) {
+      const address = parseAddress(host);
+      if (address === undefined || address < base || address >= base + size) continue;
+      const target = formatHostPort(host, targetPort);
+      throw new AgentError(
+        'target-loops',
+        `the agent file's target ${target} of ${name}:${port}${protocol === 'any' ? '' : `/${protocol}`} lies among the addresses that this agent itself ` +
+          `listens on, from ${formatAddress(base)} to ${formatAddress(base + size - 1)}, and would call itself; ` +
+          `give the address of the program, such as 127.0.0.1:${targetPort}, or shift the agent's with --vip-range`,
+      );
+    }
+  }
+}
+
+/** Answers true when the agent lost its membership and joined again, false when it was stopped. */
+async function runMember(options: AgentOptions, member: Enrolment, signal: AbortSignal): Promise<boolean> {
+  const { directory, logger, ready } = options;
+  const { agentId } = member.membership;
+  const startedMs = Date.now();
+
+  // 1. What was known last, before anything else: names are answered from it, whatever control does.
+  const kept = await loadNetmap(directory, agentId, logger);
+  const store = new NetmapStore(options.range, kept, kept?.heardMs ?? startedMs);
+  /** Ends what takes new flows. */
+  const taking = new AbortController();
+  /** Ends the rest. */
+  const life = new AbortController();
+  const ending: Promise<unknown>[] = [];
+  let stop: (reason: string) => Promise<void> = () => Promise.resolve();
+  try {
+    // 2. Names.
+    const metrics = await prepareMetrics(options);
+    const dns = await openDns(options, store, metrics, life.signal);
+    ending.push(closing(life.signal, () => dns.close()));
+
+    // 3. The data path.
+    const path = await openMainPath(options, member, store, taking.signal, life.signal);
+    stop = path.stop;
+
+    // 4. What the agent says of itself.
+    const control: ControlState = { cause: '', revoked: member.membership.revoked };
+    const status = async (): Promise<AgentStatus> => {
+      await path.count();
+      return describeAgent({
+        ...options,
+        ...path,
+        store,
+        dns,
+        port: path.tunnels.port,
+        gateway: path.gateway.address,
+        member,
+        control,
+        startedMs,
+        version: VERSION,
+      });
+    };
+    await openStatus(directory, status, path.problems, life.signal);
+
+    if (metrics !== undefined) ending.push(closing(life.signal, await openMetrics(options, metrics, store, dns, path)));
+
+    // 5. Control.
+    const keeper = new NetmapKeeper(directory, agentId, () => keptNetmap(store), logger);
+    store.subscribe(() => keeper.changed());
+    const linked = followControl({ ...options, ...path, store, member, keeper, control }, life.signal);
+    ending.push(linked.ended);
+
+    const over = Promise.race([aborted(signal), linked.rejoined, path.failed]);
+    const served = linked.known.then(() => path.settled()).then(() => true);
+    if (await Promise.race([served, over.then(() => false)])) {
+      const sentence = readySentence(store, dns);
+      logger.info({ event: 'ready' }, sentence);
+      ready(sentence);
+      keepHouse(life.signal);
+    }
+    await over;
+    logger.info({ event: 'stopping' }, 'stopping');
+    taking.abort();
+    await stop('the agent stops');
+    life.abort();
+    await Promise.all(ending);
+    if (!control.revoked) await keeper.flush();
+    return !signal.aborted;
+  } finally {
+    taking.abort();
+    await stop('the agent stops');
+    life.abort();
+    await Promise.allSettled(ending);
+  }
+}
+
+/** Its code takes memory, and most agents are not scraped. */
+async function prepareMetrics({ metrics }: AgentOptions): Promise<AgentMetrics | undefined> {
+  if (metrics === undefined) return undefined;
+  const loaded = await import('../observe/agent-metrics.ts');
+  return new loaded.AgentMetrics();
+}
+
+/** Answers with what ends it. Throws AgentError. */
+async function openMetrics(
+  { metrics: address, logger }: AgentOptions,
+  metrics: AgentMetrics,
+  store: NetmapStore,
+  dns: DnsServer,
+  path: MainPath,
+): Promise<() => Promise<void>> {
+  if (address === undefined) return () => Promise.resolve();
+  const enforced = { revision: store.current.revision, sinceMs: performance.now() };
+  store.subscribe(({ revision }) => {
+    if (revision !== enforced.revision) Object.assign(enforced, { revision, sinceMs: performance.now() });
+  });
+  const { serveAgentMetrics } = await import('../observe/serve-metrics.ts');
+  const measured = async () =>
+    metrics.text({
+      threads: await path.measures(),
+      dns: dns.counters,
+      problems: path.problems.current,
+      revision: enforced.revision,
+      revisionSeconds: (performance.now() - enforced.sinceMs) / 1_000,
+      staleSeconds: store.staleSinceMs === undefined ? 0 : Math.max(0.001, (Date.now() - store.staleSinceMs) / 1_000),
+      records: path.recorder.counters,
+      version: VERSION,
+      network: store.current.self?.network ?? '',
+      host: store.current.self?.host ?? '',
+    });
+  const server = await serveAgentMetrics(address, measured, logger);
+  return () => server.close();
+}
+
+async function openDns(
+  options: AgentOptions,
+  store: NetmapStore,
+  metrics: AgentMetrics | undefined,
+  signal: AbortSignal,
+): Promise<DnsServer> {
+  try {
+    return await createDnsServer({
+      listen: options.dns,
+      netmap: store,
+      latency: metrics?.dnsLatency,
+      logger: options.logger,
+      signal,
+    });
+  } catch (cause) {
+    // Nothing works without names, and a port that is wrong once is wrong for good: said at once, and not as a problem.
+    throw new AgentError('listen-failed', messageOf(cause), { cause });
+  }
+}
+
+/** `weft status` asks here. An agent that cannot be asked still carries traffic, so this is a problem and no failure. */
+async function openStatus(
+  directory: string,
+  status: () => Promise<AgentStatus>,
+  problems: Problems,
+  signal: AbortSignal,
+): Promise<void> {
+  const path = join(directory, 'agent.sock');
+  try {
+    await serveStatus(path, status, signal);
+  } catch (error) {
+    const message = `${messageOf(error)}; weft status cannot show this agent`;
+    problems.raise({ code: 'status-socket', subject: path, message });
+  }
+}
+
+function readySentence(store: NetmapStore, dns: DnsServer): string {
+  const { self, services } = store.current;
+  const named = [...services.values()].filter(({ service }) => service.kind !== 'worker').length;
+  const address = formatHostPort(dns.address.host, dns.address.port);
+  return `host ${self?.host ?? ''} in network ${self?.network ?? ''}, ${named} services, dns ${address}`;
+}
+
+/** Closes the part when the signal is aborted; resolves when it is closed. */
+async function closing(signal: AbortSignal, close: () => Promise<void>): Promise<void> {
+  await aborted(signal);
+  await close();
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

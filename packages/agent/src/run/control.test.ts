@@ -1,0 +1,28 @@
+import { pino } from 'pino';
+import { expect, test } from 'vitest';
+import { FlowRecorder } from '../flows/recorder.ts';
+import { type ControlParts, followControl } from './control.ts';
+
+test('at its end the agent tells of all records that control will never have', async () => {
+  const recorder = new FlowRecorder({ queue: 10 });
+  for (let id = 0; id < 1_000; id++) recorder.record({ id: String(id) } as never);
+  const lines: { readonly event?: string; readonly records?: number }[] = [];
+  const logger = pino({ level: 'warn' }, { write: (line: string) => void lines.push(JSON.parse(line)) });
+  const stop = new AbortController();
+  // Of control nothing is there.
+  const { ended } = followControl(
+    {
+      directory: '',
+      member: { membership: { controlAddresses: ['127.0.0.1:1'], pin: 'x', agentId: 'a' }, keys: {} },
+      store: { current: { self: undefined }, markStale: () => {} },
+      keeper: { changed: () => {} },
+      recorder,
+      logger,
+      control: { cause: '', revoked: false },
+    } as unknown as ControlParts,
+    stop.signal,
+  );
+  stop.abort();
+  await ended;
+  expect(lines.filter(({ event }) => event === 'flows-lost')).toMatchObject([{ records: 1_000 }]);
+});

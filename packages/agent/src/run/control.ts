@@ -1,0 +1,158 @@
+/** What control's word does to a running agent: fresh or stale, member or not, and back again. */
+import { type JoinToken, messageOf } from '@weft/proto';
+import type { Logger } from 'pino';
+import type { AgentFile } from '../config/agent-file.ts';
+import type { FlowRecorder } from '../flows/recorder.ts';
+import type { TelemetrySource } from '../link/control-stream.ts';
+import { runLink } from '../link/link.ts';
+import type { ReportSender } from '../link/report-sender.ts';
+import { CONTROL_RETRY } from '../link/retry.ts';
+import { type Enrolment, keepRevoked, rejoin } from '../member/membership.ts';
+import type { NetmapKeeper } from '../member/persist.ts';
+import type { NetmapStore } from '../netmap/store.ts';
+import type { Tunnels } from '../tunnel/types.ts';
+import { VERSION } from '../version.ts';
+import type { Problems } from '../words/problems.ts';
+
+/** How the agent stands with control, for `weft status`. */
+export interface ControlState {
+  /** Why control is not heard; empty while it is. */
+  cause: string;
+  revoked: boolean;
+}
+
+export interface ControlParts {
+  readonly directory: string;
+  readonly token: JoinToken | undefined;
+  readonly fallbackHost: string;
+  readonly file: AgentFile;
+  readonly member: Enrolment;
+  readonly store: NetmapStore;
+  readonly keeper: NetmapKeeper;
+  readonly reporter: ReportSender;
+  readonly recorder: FlowRecorder;
+  readonly telemetry: TelemetrySource;
+  readonly tunnels: Pick<Tunnels, 'ping'>;
+  readonly problems: Problems;
+  readonly logger: Logger;
+  /** Kept up to date here. */
+  readonly control: ControlState;
+}
+
+export interface Following {
+  /** Resolves once there is a netmap to serve, be it kept or new. */
+  readonly known: Promise<void>;
+  /** Resolves when the membership was lost and a new one stands in the directory. */
+  readonly rejoined: Promise<void>;
+  /** Resolves after the signal, when the last flows were sent. */
+  readonly ended: Promise<void>;
+}
+
+/** Holds the link to control until the signal is aborted. */
+export function followControl(parts: ControlParts, signal: AbortSignal): Following {
+  const { directory, logger, member, store, keeper, reporter, recorder, tunnels, problems, control } = parts;
+  const { network, host } = member.membership;
+  const known = Promise.withResolvers<void>();
+  const rejoined = Promise.withResolvers<void>();
+  if (store.current.self !== undefined) known.resolve();
+  const keepMembership = async (revoked: boolean) => {
+    control.revoked = revoked;
+    await keepRevoked(directory, member, revoked).catch((err: unknown) => {
+      logger.error({ event: 'identity-not-kept', err }, 'identity.json cannot be written');
+    });
+  };
+  const ended = runLink(
+    {
+      ...member,
+      store,
+      reporter,
+      flows: recorder,
+      telemetry: parts.telemetry,
+      trace: (agentId, tracing) => tunnels.ping(agentId, tracing),
+      version: VERSION,
+      logger,
+      limits: CONTROL_RETRY,
+      random: Math.random,
+      now: Date.now,
+      connected: () => {
+        control.cause = '';
+        known.resolve();
+        if (!control.revoked) return;
+        problems.clear('membership-revoked', host);
+        void keepMembership(false);
+      },
+      disconnected: (cause) => {
+        control.cause = cause.message;
+        // Since when it is stale is part of what is kept.
+        keeper.changed();
+      },
+      revoked: async (reason) => {
+        control.cause = reason;
+        if (store.current.self !== undefined) forget(store, logger);
+        await keeper.remove();
+        await keepMembership(true);
+        if (await joinAgain(parts, signal)) {
+          rejoined.resolve();
+          return;
+        }
+        problems.raise({
+          code: 'membership-revoked',
+          subject: host,
+          message: `${host} is no member of network ${network} any more: ${reason}; start weft up again with a new join token to come back`,
+        });
+      },
+    },
+    signal,
+  ).then(() => {
+    // What was dropped before, and no batch told of, is lost as well, and nobody else will say so.
+    const { queued, untold } = recorder.counters;
+    const records = queued + untold;
+    if (records > 0) logger.warn({ event: 'flows-lost', records }, 'control did not take the last flow records');
+  });
+  return { known: known.promise, rejoined: rejoined.promise, ended };
+}
+
+/** The membership is over: tunnels, flows and names go. Names outside the network are still forwarded. */
+function forget(store: NetmapStore, logger: Logger): void {
+  const failed = (err: unknown) =>
+    logger.error({ event: 'netmap-not-enforced', err }, 'the network could not be left in full');
+  try {
+    // Not waited for: keys must leave the disk whatever a worker does.
+    store.clear().elsewhere?.catch(failed);
+  } catch (error) {
+    failed(error);
+  }
+}
+
+/**
+ * A laptop that slept was forgotten, if its token was ephemeral; a token that is still good lets it back in. Whether it is
+ * good is control's to say: one from before an operator's revocation is not.
+ */
+async function joinAgain({ token, member, file, ...rest }: ControlParts, signal: AbortSignal): Promise<boolean> {
+  if (token === undefined) return false;
+  const { directory, fallbackHost, logger } = rest;
+  const request = {
+    directory,
+    token,
+    fallbackHost,
+    services: [...file.services.keys()],
+    gateway: file.gateway !== undefined,
+    version: VERSION,
+    logger,
+  };
+  try {
+    await rejoin({ ...request, keys: member.keys }, signal);
+    return true;
+  } catch (error) {
+    const reason = messageOf(error);
+    logger.warn({ event: 'not-joined-again', reason }, 'the join token does not let this host back in');
+    return false;
+  }
+}
+
+/** What of the netmap is kept on disk. */
+export function keptNetmap(store: NetmapStore) {
+  const { timeline, index, revision } = store.current;
+  const heardMs = store.staleSinceMs ?? Date.now();
+  return { position: { timeline, index, revision }, items: [...store.items.values()], heardMs };
+}

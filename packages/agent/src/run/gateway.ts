@@ -1,0 +1,88 @@
+/** The gateway of an agent whose file asks for one, joined to the outbound side: the internet's calls are flows like any other. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type FlowOutcome, formatHostPort, messageOf } from '@weft/proto';
+import type { Logger } from 'pino';
+import type { AgentFile } from '../config/agent-file.ts';
+import type { IngressOpened, IngressRefusal } from '../gateway/index.ts';
+import type { Outbound } from '../outbound/outbound.ts';
+import type { NetmapSource } from '../words/netmap.ts';
+import type { Problems } from '../words/problems.ts';
+
+export interface GatewayParts {
+  readonly file: AgentFile;
+  readonly netmap: NetmapSource;
+  readonly outbound: Pick<Outbound, 'openIngress'>;
+  readonly problems: Problems;
+  readonly logger: Logger;
+  /** The gateway began to listen. */
+  readonly changed: () => void;
+}
+
+export interface OpenGateway {
+  /** HOST:PORT while it listens. */
+  readonly address: string | undefined;
+}
+
+/** A port that was taken may become free: tried again this often. */
+const RETRY_MS = 5_000;
+
+/** Listens until the signal is aborted. A port that cannot be had is a problem: the rest of the agent works. */
+export function openGateway(parts: GatewayParts, signal: AbortSignal): OpenGateway {
+  const listen = parts.file.gateway?.http;
+  const opened: { address: string | undefined } = { address: undefined };
+  if (listen === undefined) return opened;
+  const subject = formatHostPort(listen.host, listen.port);
+  const attempt = async () => {
+    const { netmap, outbound, logger } = parts;
+    // Loaded here and not above: with it comes an HTTP stack, which most agents never need.
+    const { conduitDuplex, createGateway } = await import('../gateway/index.ts');
+    const gateway = await createGateway({
+      listen,
+      netmap,
+      open: async (service, port, clientAddress, opening) =>
+        toIngress(await outbound.openIngress(service, port, clientAddress, opening), conduitDuplex),
+      logger,
+      signal,
+    });
+    opened.address = formatHostPort(gateway.address.host, gateway.address.port);
+    parts.problems.clear('gateway-listen', subject);
+    parts.changed();
+  };
+  const run = async () => {
+    while (!signal.aborted && opened.address === undefined) {
+      try {
+        await attempt();
+      } catch (error) {
+        if (signal.aborted) return;
+        parts.problems.raise({
+          code: 'gateway-listen',
+          subject,
+          message: messageOf(error),
+        });
+        await sleep(RETRY_MS, undefined, { signal }).catch(() => {});
+      }
+    }
+  };
+  void run();
+  return opened;
+}
+
+function toIngress(
+  ingress: Awaited<ReturnType<Outbound['openIngress']>>,
+  conduitDuplex: typeof import('../gateway/index.ts')['conduitDuplex'],
+): IngressOpened {
+  if (ingress.opened) return { opened: true, duplex: conduitDuplex(ingress.conduit) };
+  return { opened: false, reason: REFUSALS[ingress.outcome] };
+}
+
+/** A flow that ended while it was being opened, by whichever side, had no service behind it. */
+const REFUSALS: Readonly<Record<FlowOutcome, IngressRefusal>> = {
+  denied: 'denied',
+  cut: 'denied',
+  'no-instance': 'no-instance',
+  'not-listening': 'not-listening',
+  overloaded: 'overloaded',
+  unreachable: 'unreachable',
+  closed: 'unreachable',
+  reset: 'unreachable',
+};

@@ -1,0 +1,201 @@
+/** The main thread's data path, and the workers beside it when there are any. */
+import { formatHostPort } from '@weft/proto';
+import { FlowRecorder } from '../flows/recorder.ts';
+import { FlowRegistry } from '../flows/registry.ts';
+import { FlowTracer } from '../flows/tracing.ts';
+import { FlowTraffic } from '../flows/traffic.ts';
+import { createInbound, type Inbound } from '../inbound/inbound.ts';
+import { ReportSender } from '../link/report-sender.ts';
+import type { Enrolment } from '../member/membership.ts';
+import type { NetmapStore } from '../netmap/store.ts';
+import { type AgentTotals, makeReport } from '../observe/describe.ts';
+import type { ThreadMeasures } from '../observe/measures.ts';
+import { followMismatches } from '../observe/mismatch.ts';
+import { ProblemSources } from '../observe/problem-sources.ts';
+import { ProblemBoard } from '../observe/problems.ts';
+import { AgentTelemetry, TELEMETRY_SETTINGS } from '../observe/telemetry.ts';
+import { ThreadWatch } from '../observe/thread-watch.ts';
+import { createOutbound } from '../outbound/outbound.ts';
+import type { BoundTunnels } from '../tunnel/create.ts';
+import type { Problems } from '../words/problems.ts';
+import { openTunnels } from './data-path.ts';
+import { type OpenGateway, openGateway } from './gateway.ts';
+import type { AgentOptions } from './options.ts';
+import { createPacketWays, ThreadSteering } from './workers/packet-steering.ts';
+import { WorkerPool } from './workers/pool.ts';
+import { shareOf } from './workers/share.ts';
+import { totalsOf } from './workers/totals.ts';
+
+/** A running data path, of all threads together. */
+export interface MainPath {
+  readonly recorder: FlowRecorder;
+  readonly telemetry: AgentTelemetry;
+  readonly problems: Problems;
+  readonly inbound: Inbound;
+  readonly tunnels: BoundTunnels;
+  readonly totals: AgentTotals;
+  readonly gateway: OpenGateway;
+  readonly reporter: ReportSender;
+  /** Of all threads, the main one first. */
+  measures(): Promise<readonly ThreadMeasures[]>;
+  /** Resolves when the totals are those of now. */
+  count(): Promise<void>;
+  /** Resolves when every listener that the netmap of now wants is listened on, or could not be. */
+  settled(): Promise<void>;
+  /** Rejects with AgentError when a worker ends unasked. */
+  readonly failed: Promise<never>;
+  /** Cuts every flow and closes every tunnel; resolves when the workers have handed over their records. */
+  stop(reason: string): Promise<void>;
+}
+
+/** Counters and addresses of interfaces change without anybody telling; the report is looked at this often. */
+const REPORT_INTERVAL_MS = 10_000;
+
+/** `taking` ends what takes new flows; `life` the rest. Throws AgentError. */
+export async function openMainPath(
+  options: AgentOptions,
+  member: Enrolment,
+  store: NetmapStore,
+  taking: AbortSignal,
+  life: AbortSignal,
+): Promise<MainPath> {
+  const { file, range, logger, tunnel, advertise, limits = {}, workers: threads = 1 } = options;
+  const { network } = member.membership;
+  const { services } = file;
+  const idle = limits.idleMs === undefined ? {} : { idleMs: limits.idleMs };
+  const share = shareOf(0, threads);
+  const changed: { report: () => void } = { report: () => {} };
+  const recorder = new FlowRecorder();
+  const board = new ProblemBoard(logger, () => changed.report());
+  const sources = new ProblemSources(board);
+  const problems = sources.of(0);
+  const metrics = options.metrics !== undefined;
+  const traffic = new FlowTraffic({ metrics });
+  // First of the subscribers that let flows through or end them: what lost its permission is cut before anything opens.
+  const registry = new FlowRegistry({
+    netmap: store,
+    sink: recorder,
+    traffic,
+    tracer: options.tracer && new FlowTracer(options.tracer, store),
+    limit: share.flows,
+    peerLimit: share.flowsOfPeer,
+  });
+  const common = { netmap: store, registry, problems, log: logger, ...idle };
+  const inbound = createInbound({ ...common, services, signal: life });
+  const packetWays = threads === 1 ? undefined : createPacketWays(threads);
+  const steering = packetWays?.[0] === undefined ? undefined : new ThreadSteering(0, packetWays[0]);
+  life.addEventListener('abort', () => steering?.close(), { once: true });
+  const tunnelSecret = member.keys.tunnel.secretKey;
+  const tunnels = await openTunnels(
+    {
+      listen: tunnel,
+      secretKey: tunnelSecret,
+      network,
+      netmap: store,
+      inbound,
+      logger,
+      settings: { ...share.tunnel, ...limits.tunnel },
+      ...(steering === undefined ? {} : { shared: { share: 'first', steering } }),
+    },
+    life,
+  );
+  if (!tunnels.datagrams) raiseNoDatagrams(problems, tunnel.host, tunnels.port);
+  const pool =
+    packetWays === undefined
+      ? undefined
+      : new WorkerPool({
+          packetWays,
+          store,
+          range,
+          services,
+          network,
+          tunnelSecret,
+          tunnel: { host: tunnel.host, port: tunnels.port },
+          datagrams: tunnels.datagrams,
+          limits,
+          logLevel: logger.level,
+          metrics,
+          recorder,
+          traffic,
+          problems: sources,
+        });
+  const stop = async (reason: string) => {
+    registry.cutAll(reason);
+    // At once, so that no peer opens another flow behind the cut.
+    await tunnels.close();
+    await pool?.stop(reason);
+  };
+  try {
+    // Which ports this host's own programs hold is known before any is listened on.
+    await Promise.all([inbound.start(), pool?.ready()]);
+    if (pool !== undefined) {
+      const told: { answering: ReadonlySet<string> | undefined } = { answering: undefined };
+      const tell = () => {
+        const { answering } = inbound.watch;
+        if (answering !== told.answering) pool.answering(answering);
+        told.answering = answering;
+      };
+      inbound.watch.onChange(tell);
+      tell();
+    }
+  } catch (error) {
+    await stop('the agent could not start');
+    throw error;
+  }
+  const outbound = createOutbound({
+    ...common,
+    tunnels,
+    inbound,
+    signal: taking,
+    datagramClients: share.datagramClients,
+    ...(pool === undefined ? {} : { sharing: { share: 'first', followers: pool } }),
+  });
+  followMismatches(file, store, problems);
+  const gateway = openGateway(
+    { file, netmap: store, outbound, problems, logger, changed: () => changed.report() },
+    taking,
+  );
+  const watch = new ThreadWatch({ thread: 0, traffic, registry, tunnels, outbound, recorder, steering }, metrics, life);
+  const telemetry = new AgentTelemetry({
+    traffic,
+    host: () => store.current.self?.host ?? '',
+    queued: () => recorder.counters.queued + recorder.counters.unanswered,
+    pulses: async () => [watch.pulse(), ...((await pool?.pulses()) ?? [])],
+    settings: options.telemetry ?? TELEMETRY_SETTINGS,
+    now: Date.now,
+    random: Math.random,
+  });
+  const totals = totalsOf({ registry, tunnels, recorder, outbound }, () => pool?.numbers ?? []);
+  const described = { inbound, totals, problems, tunnel, advertise };
+  const reporter = new ReportSender(() => makeReport({ ...described, port: tunnels.port, gateway: gateway.address }));
+  changed.report = () => reporter.changed();
+  inbound.onChange(() => reporter.changed());
+  const timer = setInterval(() => reporter.changed(), REPORT_INTERVAL_MS);
+  life.addEventListener('abort', () => clearInterval(timer), { once: true });
+  return {
+    recorder,
+    problems,
+    inbound,
+    tunnels,
+    totals,
+    gateway,
+    reporter,
+    telemetry,
+    measures: async () => [watch.measures(), ...((await pool?.measures()) ?? [])],
+    count: async () => pool?.count(),
+    settled: async () => {
+      await outbound.settled();
+      await pool?.settled();
+    },
+    failed: pool?.failed ?? new Promise<never>(() => {}),
+    stop,
+  };
+}
+
+function raiseNoDatagrams(problems: Problems, host: string, port: number): void {
+  const subject = `${formatHostPort(host, port)}/udp`;
+  const message =
+    `the UDP port beside the tunnels' is taken, so UDP goes inside the tunnels, where a lost packet holds up those behind it; ` +
+    `free it (see: ss -lnup sport = :${port}) and restart the agent, or choose another with --tunnel`;
+  problems.raise({ code: 'tunnel-udp', subject, message });
+}

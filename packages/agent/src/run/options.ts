@@ -1,0 +1,36 @@
+/** What an agent is started with. */
+import type { AddressRange, HostPort, JoinToken } from '@weft/proto';
+import type { Tracer } from '@weft/proto/observe';
+import type { Logger } from 'pino';
+import type { AgentFile } from '../config/agent-file.ts';
+import type { TelemetrySettings } from '../observe/telemetry.ts';
+import type { DataPathLimits } from './data-path.ts';
+
+export interface AgentOptions {
+  /** Where keys and state are kept. */
+  readonly directory: string;
+  /** Needed at the first start only. */
+  readonly token: JoinToken | undefined;
+  readonly file: AgentFile;
+  /** Where other agents connect, TCP and UDP. */
+  readonly tunnel: HostPort;
+  /** HOST:PORT told to peers instead of this host's own addresses. */
+  readonly advertise: string | undefined;
+  readonly dns: HostPort;
+  /** Where VIPs and source addresses lie on this host. */
+  readonly range: AddressRange;
+  /** Name to go by when the token gives none. */
+  readonly fallbackHost: string;
+  readonly logger: Logger;
+  /** Told once, when names are served and listeners are up. */
+  readonly ready: (sentence: string) => void;
+  /** Times and bounds of the data path where they are not the usual ones. */
+  readonly limits?: DataPathLimits;
+  /** Where Prometheus reads metrics; nowhere unless told. */
+  readonly metrics?: HostPort | undefined;
+  readonly telemetry?: TelemetrySettings;
+  /** Threads that carry flows; one unless told otherwise. */
+  readonly workers?: number;
+  /** Where the openings of flows are traced, if anywhere. Workers have tracers of their own. */
+  readonly tracer?: Tracer | undefined;
+}

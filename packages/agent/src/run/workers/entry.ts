@@ -1,0 +1,100 @@
+/** A worker thread: a data path of its own, led by the main thread. An error that nobody foresaw ends it, and with it the agent. */
+import { isDeepStrictEqual } from 'node:util';
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
+import { messageOf } from '@weft/proto';
+import { openTracing } from '@weft/proto/observe';
+import { FlowRecorder } from '../../flows/recorder.ts';
+import { createLogger } from '../../observe/logger.ts';
+import { ProblemBoard } from '../../observe/problems.ts';
+import { VERSION } from '../../version.ts';
+import { keepHouse } from '../housekeeping.ts';
+import { HandOver } from './hand-over.ts';
+import type { FromWorker, ToWorker, Update, WorkerNumbers, WorkerStart } from './messages.ts';
+import { openWorkerPath, type WorkerPath } from './worker-path.ts';
+
+/** How often the main thread is told of numbers that changed. */
+const TELL_MS = 250;
+/** The main thread logs problems, for all threads once. */
+const NOT_HERE = { warn: () => {}, info: () => {} };
+
+async function runWorker(start: WorkerStart, main: MessagePort): Promise<void> {
+  const tell = (message: FromWorker) => main.postMessage(message);
+  const log = createLogger({ WEFT_LOG_LEVEL: start.logLevel }).child({ worker: start.thread });
+  const recorder = new FlowRecorder({ recent: 1 });
+  const problems = new ProblemBoard(NOT_HERE, () => tell({ type: 'problems', problems: problems.current }));
+  const handOver = new HandOver(recorder, (batch) => tell({ type: 'flows', batch }));
+  // Each thread sends its own spans; the environment of the process is every thread's.
+  const tracing = await openTracing({ service: 'weft-agent', version: VERSION, logger: log });
+  const path = await openWorkerPath(start, recorder, problems, log, tracing);
+  const numbers = followNumbers(path, recorder, (told, serial) => tell({ type: 'numbers', numbers: told, serial }));
+  // All of it: the main thread has one table for all threads, and its own bound.
+  const pulse = (serial: number | undefined) => {
+    const { pairs } = path.traffic.take(Number.POSITIVE_INFINITY);
+    tell({ type: 'pulse', pulse: path.watch.pulse(), pairs, serial });
+  };
+  const life = new AbortController();
+  const stop = async (reason: string) => {
+    life.abort();
+    path.close(reason);
+    await handOver.finish();
+    numbers.end();
+    numbers.tell(undefined);
+    pulse(undefined);
+    // Last: a collector that is away may use up the time that a stop is given.
+    await tracing?.close();
+    tell({ type: 'stopped' });
+  };
+  main.on('message', (message: ToWorker) => {
+    switch (message.type) {
+      case 'update':
+        enforce(path, message.serial, message.update, tell);
+        return;
+      case 'count':
+        numbers.tell(message.serial);
+        return;
+      case 'pulse':
+        pulse(message.serial);
+        return;
+      case 'measure':
+        tell({ type: 'measures', measures: path.watch.measures(), serial: message.serial });
+        return;
+      case 'flows-taken':
+        handOver.taken();
+        return;
+      case 'stop':
+        void stop(message.reason);
+    }
+  });
+  keepHouse(life.signal);
+  tell({ type: 'ready' });
+}
+
+function enforce(path: WorkerPath, serial: number, update: Update, tell: (message: FromWorker) => void): void {
+  let failure: string | undefined;
+  try {
+    path.update(update);
+  } catch (error) {
+    failure = messageOf(error);
+  }
+  tell({ type: 'enforced', serial, failure });
+  void path.settled().then(() => tell({ type: 'bound', serial }));
+}
+
+function followNumbers(
+  path: WorkerPath,
+  recorder: FlowRecorder,
+  tell: (numbers: WorkerNumbers, serial: number | undefined) => void,
+) {
+  let told: WorkerNumbers | undefined;
+  const count = () => ({ flows: path.flows, recorded: recorder.counters.recorded, tunnel: { ...path.counters } });
+  const tellNow = (serial: number | undefined) => {
+    told = count();
+    tell(told, serial);
+  };
+  const timer = setInterval(() => {
+    if (!isDeepStrictEqual(count(), told)) tellNow(undefined);
+  }, TELL_MS);
+  return { tell: tellNow, end: () => clearInterval(timer) };
+}
+
+if (parentPort !== null) await runWorker(workerData as WorkerStart, parentPort);

@@ -1,0 +1,94 @@
+/** What the main thread and a worker say to each other. All of it is plain values: it is cloned on its way. */
+import type { MessagePort } from 'node:worker_threads';
+import type { AddressRange, HostPort, NetmapDelta, NetmapItem, PairTraffic, Problem } from '@weft/proto';
+import type { AgentService } from '../../config/agent-file.ts';
+import type { FlowBatch } from '../../flows/recorder.ts';
+import type { Position } from '../../netmap/snapshot.ts';
+import type { ThreadMeasures } from '../../observe/measures.ts';
+import type { ThreadPulse } from '../../observe/telemetry.ts';
+import type { ListenerSpec } from '../../outbound/listener-spec.ts';
+import type { LinkCounters } from '../../tunnel/context.ts';
+import type { DataPathLimits } from '../data-path.ts';
+
+/** What is the same for all workers of an agent. */
+export interface WorkerCommon {
+  readonly range: AddressRange;
+  readonly services: ReadonlyMap<string, AgentService>;
+  readonly network: string;
+  /** X25519 secret of this agent. */
+  readonly tunnelSecret: Uint8Array;
+  /** As bound by the main thread. */
+  readonly tunnel: HostPort;
+  /** False when the main thread could not have the UDP port. */
+  readonly datagrams: boolean;
+  readonly limits: DataPathLimits;
+  readonly logLevel: string;
+  /** Whether metrics are asked for. */
+  readonly metrics: boolean;
+}
+
+/** What a worker begins with. Changes follow as updates. */
+export interface WorkerStart extends WorkerCommon {
+  /** 1 and up; the main thread is 0. */
+  readonly thread: number;
+  readonly threads: number;
+  readonly netmap: { readonly position: Position; readonly items: readonly NetmapItem[] };
+  readonly packets: PacketWays;
+}
+
+/** Ways for tunnels' packets between this thread and the others. */
+export interface PacketWays {
+  /** By thread; none to itself. */
+  readonly ports: readonly (MessagePort | undefined)[];
+  /** Int32 per pair: packets on their way from thread i to thread j, at i * threads + j. */
+  readonly outstanding: SharedArrayBuffer;
+}
+
+/** The newest of each that changed; enforced in this order. */
+export interface Update {
+  readonly netmap?: NetmapDelta;
+  /** Targets that answer, whole. */
+  readonly answering?: ReadonlySet<string>;
+  /** By key; null is a listener that is closed. */
+  readonly listeners?: ReadonlyMap<string, ListenerSpec | null>;
+}
+
+export interface WorkerNumbers {
+  readonly flows: number;
+  readonly recorded: number;
+  readonly tunnel: LinkCounters;
+}
+
+export type ToWorker =
+  | { readonly type: 'update'; readonly serial: number; readonly update: Update }
+  /** Tell the numbers of now. */
+  | { readonly type: 'count'; readonly serial: number }
+  /** Tell what moved since the last time. */
+  | { readonly type: 'pulse'; readonly serial: number }
+  /** Tell what metrics are made of. */
+  | { readonly type: 'measure'; readonly serial: number }
+  /** The batch of flows is in the main thread's hands. */
+  | { readonly type: 'flows-taken' }
+  /** Take no more, cut what lives, hand over the records. */
+  | { readonly type: 'stop'; readonly reason: string };
+
+export type FromWorker =
+  | { readonly type: 'ready' }
+  /** The update is enforced, or was not in full. */
+  | { readonly type: 'enforced'; readonly serial: number; readonly failure: string | undefined }
+  /** Every listener up to this update has been bound or has failed. */
+  | { readonly type: 'bound'; readonly serial: number }
+  | { readonly type: 'problems'; readonly problems: readonly Problem[] }
+  /** Because they changed, or because they were asked for. */
+  | { readonly type: 'numbers'; readonly numbers: WorkerNumbers; readonly serial: number | undefined }
+  /** Because it was asked for, or the thread ends. */
+  | {
+      readonly type: 'pulse';
+      readonly pulse: ThreadPulse;
+      readonly pairs: readonly PairTraffic[];
+      readonly serial: number | undefined;
+    }
+  | { readonly type: 'measures'; readonly measures: ThreadMeasures; readonly serial: number }
+  | { readonly type: 'flows'; readonly batch: FlowBatch }
+  /** Nothing is left here. */
+  | { readonly type: 'stopped' };

@@ -1,0 +1,101 @@
+import { CONTROL_RANGE, type NetmapItem } from '@weft/proto';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { listenConduits } from '../../bytes/socket-listen.ts';
+import type { ListenerSpec } from '../../outbound/listener-spec.ts';
+import type { PacketWays, WorkerStart } from './messages.ts';
+import { createPacketWays, ThreadSteering } from './packet-steering.ts';
+import { WorkerHandle, type WorkerNews } from './worker-handle.ts';
+
+const items: readonly NetmapItem[] = [
+  {
+    ...({ type: 'self', agentId: 'a1', network: 'prod', host: 'build-3', tags: [] } as const),
+    ...{ address: CONTROL_RANGE.base + 3, services: [], gateway: false },
+  },
+  { type: 'policy', defaultAction: 'allow', rules: [] },
+];
+const handles: WorkerHandle[] = [];
+const steerings: ThreadSteering[] = [];
+let news: WorkerNews[];
+beforeEach(() => {
+  news = [];
+});
+afterEach(async () => {
+  await Promise.all(handles.splice(0).map((handle) => handle.stop('the test is over')));
+  for (const steering of steerings.splice(0)) steering.close();
+});
+
+/** The main thread's end of the ports that a worker joins. */
+async function sharedPort(): Promise<number> {
+  const listener = await listenConduits({ host: '127.0.0.1', port: 0, share: 'first' }, (conduit) => conduit.reset());
+  listeners.push(listener);
+  return listener.port;
+}
+const listeners: { close(): void }[] = [];
+afterEach(() => {
+  for (const listener of listeners.splice(0)) listener.close();
+});
+
+function start(port: number, entry?: URL): WorkerHandle {
+  const [first, packets] = createPacketWays(2) as [PacketWays, PacketWays];
+  steerings.push(new ThreadSteering(0, first));
+  const begin: WorkerStart = {
+    thread: 1,
+    threads: 2,
+    netmap: { position: { timeline: 't', index: 1, revision: 1 }, items },
+    range: CONTROL_RANGE,
+    services: new Map(),
+    network: 'prod',
+    tunnelSecret: new Uint8Array(32).fill(1),
+    tunnel: { host: '127.0.0.1', port },
+    datagrams: true,
+    limits: {},
+    logLevel: 'silent',
+    metrics: false,
+    packets,
+  };
+  const handle = new WorkerHandle(begin, (message) => news.push(message), entry);
+  handles.push(handle);
+  return handle;
+}
+
+describe('a worker', () => {
+  it('starts, enforces changes, tells its numbers and problems, and stops', async () => {
+    const worker = start(await sharedPort());
+    await worker.ready;
+    const change = { timeline: 't', previous: 1, snapshot: false, upserts: [], removals: [] };
+    await worker.update({ netmap: { ...change, index: 2, revision: 2 } });
+    // An address that is none of this host: what binding says is told, once the bind was tried.
+    const spec: ListenerSpec = { service: 'redis', ordinal: undefined, address: '192.0.2.1', port: 7, protocol: 'tcp' };
+    await worker.update({ listeners: new Map([['redis', spec]]) });
+    await worker.bound();
+    expect(news).toContainEqual({
+      type: 'problems',
+      problems: [expect.objectContaining({ subject: 'redis:7/tcp' })],
+    });
+    await worker.update({ listeners: new Map([['redis', null]]) });
+    await expect.poll(() => news).toContainEqual({ type: 'problems', problems: [] });
+    await worker.ask('count');
+    expect(worker.numbers).toMatchObject({ flows: 0, recorded: 0 });
+    await worker.stop('the test is over');
+  });
+
+  it('that cannot start says why', async () => {
+    // Held by somebody who does not share it.
+    const holder = await listenConduits({ host: '127.0.0.1', port: 0 }, (conduit) => conduit.reset());
+    listeners.push(holder);
+    const worker = start(holder.port);
+    await expect(worker.ready).rejects.toThrow(/cannot listen for other agents at .*the port is taken/);
+    await expect(worker.failed).rejects.toThrow('the port is taken');
+  });
+
+  it('that ends unasked is told, and what it was asked is never taken for enforced', async () => {
+    const worker = start(0, new URL('./failing.fixture.ts', import.meta.url));
+    await worker.ready;
+    let enforced = false;
+    void worker.update({ answering: new Set() }).then(() => {
+      enforced = true;
+    });
+    await expect(worker.failed).rejects.toThrow('out of luck');
+    expect(enforced).toBe(false);
+  });
+});

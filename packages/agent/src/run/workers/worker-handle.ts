@@ -1,0 +1,193 @@
+/** One worker, as the main thread has it. */
+import { extname } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import type { ThreadMeasures } from '../../observe/measures.ts';
+import type { ThreadPulse } from '../../observe/telemetry.ts';
+import { mergeUpdates } from './merge-updates.ts';
+import { MergingFeed } from './merging-feed.ts';
+import type { FromWorker, ToWorker, Update, WorkerNumbers, WorkerStart } from './messages.ts';
+
+/** What a worker says that is for the agent as a whole. */
+export type WorkerNews = Extract<FromWorker, { readonly type: 'problems' | 'flows' | 'pulse' }>;
+
+/** An update is enforced in milliseconds. A thread that is stuck is no better than one that ended. */
+const LOOK_MS = 5_000;
+/** Looks in a row that find the same update under way; more than one, so that a host that slept is not taken for stuck. */
+const STUCK_LOOKS = 3;
+/** Longest time for handing over records at a stop, milliseconds. */
+const STOP_MS = 2_000;
+
+/** Beside this file, in the form that this file has: source, or built. */
+const ENTRY = new URL(`./entry${extname(import.meta.url)}`, import.meta.url);
+
+export class WorkerHandle {
+  readonly #worker: Worker;
+  readonly #ready = Promise.withResolvers<void>();
+  readonly #stopped = Promise.withResolvers<void>();
+  readonly #failed = Promise.withResolvers<never>();
+  readonly #feed: MergingFeed<Update>;
+  readonly #waiting = new Map<number, PromiseWithResolvers<void>>();
+  readonly #boundWaiters: { readonly serial: number; readonly resolve: () => void }[] = [];
+  #serial = 0;
+  #counts = 0;
+  #bound = 0;
+  #ending: boolean = false;
+  readonly #watch: NodeJS.Timeout;
+  #numbers: WorkerNumbers | undefined;
+  #pulse: ThreadPulse | undefined;
+  #measures: ThreadMeasures | undefined;
+  /** Who waits for an answer: as many as ask for the agent's status at once, telemetry, and a scrape. */
+  readonly #counting = new Map<number, () => void>();
+
+  constructor(start: WorkerStart, news: (message: WorkerNews) => void, entry: URL = ENTRY) {
+    this.#worker = new Worker(entry, {
+      name: `weft worker ${start.thread}`,
+      workerData: start,
+      transferList: start.packets.ports.filter((port) => port !== undefined),
+    });
+    this.#feed = new MergingFeed((update) => this.#enforce(update), mergeUpdates);
+    // Told by `failed` to whoever runs the agent; nobody may wait for the others then.
+    this.#failed.promise.catch(() => {});
+    this.#ready.promise.catch(() => {});
+    this.#worker.on('message', (message: FromWorker) => this.#heard(message, news));
+    this.#watch = this.#watchUpdates();
+    this.#worker.on('messageerror', (error) => this.#fail(error));
+    this.#worker.on('error', (error) => this.#fail(error));
+    this.#worker.on('exit', (code) => this.#fail(new Error(`exit ${code}`)));
+  }
+
+  /** Rejects when it ends unasked. */
+  get failed(): Promise<never> {
+    return this.#failed.promise;
+  }
+
+  /** Resolves when it takes flows. */
+  get ready(): Promise<void> {
+    return this.#ready.promise;
+  }
+
+  get numbers(): WorkerNumbers | undefined {
+    return this.#numbers;
+  }
+
+  get pulse(): ThreadPulse | undefined {
+    return this.#pulse;
+  }
+
+  get measures(): ThreadMeasures | undefined {
+    return this.#measures;
+  }
+
+  /** Resolves when it has told its numbers, what moved, or its measures anew. */
+  ask(type: 'count' | 'pulse' | 'measure'): Promise<void> {
+    if (this.#ending) return Promise.resolve();
+    const serial = ++this.#counts;
+    this.#post({ type, serial });
+    return new Promise((resolve) => this.#counting.set(serial, resolve));
+  }
+
+  /** Resolves when it is enforced there. */
+  update(update: Update): Promise<void> {
+    return this.#feed.push(update);
+  }
+
+  /** Resolves when the listeners of the updates that it has were bound or failed. */
+  bound(): Promise<void> {
+    const serial = this.#serial;
+    if (this.#bound >= serial) return Promise.resolve();
+    return new Promise((resolve) => this.#boundWaiters.push({ serial, resolve }));
+  }
+
+  /** Cuts its flows, takes its records, and ends it. */
+  async stop(reason: string): Promise<void> {
+    this.#ending = true;
+    clearInterval(this.#watch);
+    this.#post({ type: 'stop', reason });
+    const late = Promise.withResolvers<void>();
+    const timer = setTimeout(late.resolve, STOP_MS);
+    await Promise.race([this.#stopped.promise, late.promise]);
+    clearTimeout(timer);
+    await this.#worker.terminate();
+  }
+
+  #heard(message: FromWorker, news: (message: WorkerNews) => void): void {
+    switch (message.type) {
+      case 'ready':
+        this.#ready.resolve();
+        return;
+      case 'stopped':
+        this.#stopped.resolve();
+        return;
+      case 'enforced': {
+        const waiting = this.#waiting.get(message.serial);
+        this.#waiting.delete(message.serial);
+        if (message.failure === undefined) waiting?.resolve();
+        else waiting?.reject(new Error(message.failure));
+        return;
+      }
+      case 'bound':
+        this.#bound = Math.max(this.#bound, message.serial);
+        for (const waiter of this.#boundWaiters.splice(0)) {
+          if (waiter.serial <= this.#bound) waiter.resolve();
+          else this.#boundWaiters.push(waiter);
+        }
+        return;
+      case 'numbers':
+        this.#numbers = message.numbers;
+        this.#answered(message.serial);
+        return;
+      case 'measures':
+        this.#measures = message.measures;
+        this.#answered(message.serial);
+        return;
+      case 'pulse':
+        this.#pulse = message.pulse;
+        // Whoever asked goes on in a later turn, when the news are known.
+        this.#answered(message.serial);
+        break;
+      case 'flows':
+        this.#post({ type: 'flows-taken' });
+    }
+    news(message);
+  }
+
+  #answered(serial: number | undefined): void {
+    if (serial === undefined) return;
+    this.#counting.get(serial)?.();
+    this.#counting.delete(serial);
+  }
+
+  #enforce(update: Update): Promise<void> {
+    const serial = ++this.#serial;
+    const waiting = Promise.withResolvers<void>();
+    this.#waiting.set(serial, waiting);
+    this.#post({ type: 'update', serial, update });
+    return waiting.promise;
+  }
+
+  #watchUpdates(): NodeJS.Timeout {
+    let [seen, looks] = [0, 0];
+    const look = () => {
+      const [oldest] = this.#waiting.keys();
+      looks = oldest !== undefined && oldest === seen ? looks + 1 : 0;
+      seen = oldest ?? 0;
+      // A thread that is told nothing is asked, with a change of nothing: it may hold connections, and never come back.
+      if (oldest === undefined && !this.#ending) this.update({}).catch(() => {});
+      if (looks >= STUCK_LOOKS) this.#fail(new Error(`it has not answered for ${(looks * LOOK_MS) / 1_000} s`));
+    };
+    return setInterval(look, LOOK_MS).unref();
+  }
+
+  #post(message: ToWorker): void {
+    this.#worker.postMessage(message);
+  }
+
+  #fail(cause: Error): void {
+    this.#stopped.resolve();
+    if (this.#ending) return;
+    this.#ending = true;
+    clearInterval(this.#watch);
+    this.#ready.reject(cause);
+    this.#failed.reject(cause);
+  }
+}

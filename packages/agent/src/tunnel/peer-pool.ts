@@ -1,0 +1,231 @@
+/**
+ * The tunnels to one peer: a small pool that grows under load. Dialling is single-flight; a peer that could not be
+ * reached is not dialled again for a moment, so that callers fail fast, and soon is, so that it is found when it is back.
+ */
+import type { PeerTunnels as PeerTraffic } from '@weft/proto';
+import type { TunnelPeer } from '../words/peer.ts';
+import type { TunnelContext } from './context.ts';
+import { type Dialled, dialPeer } from './dialer.ts';
+import { type TunnelEndedError, UnreachableError } from './errors.ts';
+import { Link, type LinkOwner } from './link.ts';
+
+export class PeerPool {
+  readonly agentId: string;
+  readonly #context: TunnelContext;
+  readonly #owner: LinkOwner;
+  readonly #lifetime: AbortSignal;
+  readonly #links = new Set<Link>();
+  readonly #idleSince = new Map<Link, number>();
+  /** Of tunnels that ended. */
+  readonly #ended = { bytesSent: 0, bytesReceived: 0 };
+  /** As the peer was called last. */
+  #host = '';
+  #dialling: Promise<Link> | undefined;
+  #failure: { readonly until: number; readonly pause: number; readonly error: UnreachableError } | undefined;
+
+  constructor(context: TunnelContext, owner: LinkOwner, agentId: string, lifetime: AbortSignal) {
+    this.#context = context;
+    this.#owner = owner;
+    this.agentId = agentId;
+    this.#lifetime = lifetime;
+  }
+
+  get links(): ReadonlySet<Link> {
+    return this.#links;
+  }
+
+  get empty(): boolean {
+    return this.#links.size === 0 && this.#dialling === undefined && this.#failure === undefined;
+  }
+
+  /** Tunnels that the peer dialled. */
+  get accepted(): number {
+    let count = 0;
+    for (const link of this.#links) if (!link.initiator) count += 1;
+    return count;
+  }
+
+  add(link: Link): void {
+    this.#links.add(link);
+    this.#host = link.peer.host;
+  }
+
+  /** Undefined before the first tunnel. */
+  get traffic(): PeerTraffic | undefined {
+    if (this.#host === '') return undefined;
+    let { bytesSent, bytesReceived } = this.#ended;
+    let shortest = Number.POSITIVE_INFINITY;
+    let datagrams = false;
+    for (const link of this.#links) {
+      bytesSent += link.bytesSent;
+      bytesReceived += link.bytesReceived;
+      shortest = Math.min(shortest, link.liveness.shortest ?? shortest);
+      datagrams ||= link.datagrams;
+    }
+    const roundTripUs = Number.isFinite(shortest) ? Math.max(1, Math.round(shortest * 1_000)) : 0;
+    return { host: this.#host, tunnels: this.#links.size, roundTripUs, bytesSent, bytesReceived, datagrams };
+  }
+
+  /** The peer is there: whatever was held against it is forgotten. */
+  reached(): void {
+    this.#failure = undefined;
+  }
+
+  remove(link: Link): void {
+    this.#links.delete(link);
+    this.#ended.bytesSent += link.bytesSent;
+    this.#ended.bytesReceived += link.bytesReceived;
+    this.#idleSince.delete(link);
+  }
+
+  /** A tunnel to put a flow into, dialled when there is none. Throws UnreachableError, or the signal's reason. */
+  async acquire(signal: AbortSignal): Promise<Link> {
+    const best = this.#best();
+    if (best !== undefined) {
+      if (best.busy && this.#dialled() < this.#context.settings.poolSize) this.#grow();
+      return best;
+    }
+    if (this.#dialling === undefined && this.#failure !== undefined && this.#context.now() < this.#failure.until) {
+      throw this.#failure.error;
+    }
+    if (this.#dialled() >= this.#context.settings.dialledPerPeer) return this.#lastResort();
+    return await untilAborted(this.#dial(), signal);
+  }
+
+  tick(): void {
+    for (const link of [...this.#links]) link.tick();
+    const now = this.#context.now();
+    if (this.#failure !== undefined && now > this.#failure.until + this.#context.settings.backoffLast * 4) {
+      this.#failure = undefined;
+    }
+    this.#closeIdle(now);
+  }
+
+  closeAll(cause: TunnelEndedError): void {
+    for (const link of [...this.#links]) link.close(cause);
+  }
+
+  /** A peer that answers no pings, or leaves each tunnel and never ends it, is not dialled without end. */
+  #lastResort(): Link {
+    const link = this.#best((each) => each.open);
+    if (link === undefined) throw new UnreachableError('tunnel-lost', `no tunnel to ${this.agentId} takes flows`);
+    return link;
+  }
+
+  /** The one with the least to carry; one that is not busy if there is any. */
+  #best(fits: (link: Link) => boolean = (link) => link.usable): Link | undefined {
+    let best: Link | undefined;
+    for (const link of this.#links) {
+      if (!fits(link)) continue;
+      if (best === undefined || load(link) < load(best)) best = link;
+    }
+    return best;
+  }
+
+  #dialled(): number {
+    return this.#links.size - this.accepted;
+  }
+
+  /** One more, for flows to come; this one does not wait for it. */
+  #grow(): void {
+    if (this.#dialling !== undefined || (this.#failure !== undefined && this.#context.now() < this.#failure.until))
+      return;
+    this.#dial().catch(() => undefined);
+  }
+
+  #dial(): Promise<Link> {
+    this.#dialling ??= this.#dialOnce().finally(() => {
+      this.#dialling = undefined;
+    });
+    return this.#dialling;
+  }
+
+  async #dialOnce(): Promise<Link> {
+    const peer = this.#context.directory.peerById(this.agentId);
+    if (peer === undefined) throw new UnreachableError('unknown-peer', `${this.agentId} is no member of this network`);
+    try {
+      return this.#start(peer, await dialPeer(this.#context, peer, this.#lifetime));
+    } catch (error) {
+      const { backoffFirst, backoffLast } = this.#context.settings;
+      const pause = Math.min(this.#failure === undefined ? backoffFirst : this.#failure.pause * 2, backoffLast);
+      const known =
+        error instanceof UnreachableError
+          ? error
+          : new UnreachableError('connect-failed', `no tunnel to ${peer.host}`, { cause: error });
+      this.#failure = { until: this.#context.now() + pause, pause, error: known };
+      this.#context.limitedLog.warn('tunnel-dial-failed', known.code, { peer: peer.host, err: known });
+      throw known;
+    }
+  }
+
+  #start(asked: TunnelPeer, dialled: Dialled): Link {
+    const { established, address } = dialled;
+    // The directory may have changed while the handshake ran.
+    const peer = this.#context.directory.peerById(this.agentId);
+    if (this.#lifetime.aborted || peer === undefined || !samePeer(asked, peer)) {
+      established.wire.conduit.reset();
+      throw new UnreachableError('unknown-peer', `${asked.host} is no member of this network any more`);
+    }
+    const link = Link.start(this.#context, this.#owner, established, address);
+    if (link.over) throw new UnreachableError('tunnel-lost', `the tunnel to ${asked.host} ended at once`);
+    return link;
+  }
+
+  /**
+   * Each side closes only what it dialled, and never the tunnel it prefers: both prefer the same, so that two sides
+   * that tidy at once do not end with none.
+   */
+  #closeIdle(now: number): void {
+    const keep = this.#preferred();
+    for (const link of this.#links) {
+      if (link.mux.size > 0 || !link.initiator || link === keep || !link.usable) {
+        this.#idleSince.delete(link);
+        continue;
+      }
+      const since = this.#idleSince.get(link);
+      if (since === undefined) this.#idleSince.set(link, now);
+      else if (now - since >= this.#context.settings.extraIdle) link.mux.leave();
+    }
+  }
+
+  /** The oldest one dialled by the side with the smaller key, else the oldest. */
+  #preferred(): Link | undefined {
+    const own = this.#context.keys.publicKey;
+    let preferred: Link | undefined;
+    let rank = Number.POSITIVE_INFINITY;
+    for (const link of this.#links) {
+      if (!link.usable) continue;
+      const bySmaller = link.initiator === own.compare(link.peer.tunnelKey) < 0;
+      const linkRank = (bySmaller ? 0 : 1e15) + link.openedAt;
+      if (linkRank < rank) {
+        rank = linkRank;
+        preferred = link;
+      }
+    }
+    return preferred;
+  }
+}
+
+/** Whether a tunnel made for `a` still stands for `b`. */
+export function samePeer(a: TunnelPeer, b: TunnelPeer): boolean {
+  return (
+    a.agentId === b.agentId && Buffer.compare(a.tunnelKey, b.tunnelKey) === 0 && Buffer.compare(a.psk, b.psk) === 0
+  );
+}
+
+/** Unsent bytes, after whether bulk moves at all. */
+function load(link: Link): number {
+  return (link.busy ? 1e15 : 0) + link.backlog + link.mux.size;
+}
+
+/** The promise, or the signal's reason if that comes first; the work itself goes on for others. */
+export function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => {
+      reject(signal.reason instanceof Error ? signal.reason : new Error('aborted', { cause: signal.reason }));
+    };
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
+}

@@ -1,0 +1,53 @@
+/**
+ * A conduit is one end of a byte stream with half-close, reset and backpressure both ways: a socket or a stream in a
+ * tunnel. The splice knows nothing else, so every path through the agent moves bytes by the same code. A datagram conduit is
+ * the same of a UDP flow.
+ */
+
+/** What a conduit tells its one user. Calls come in order; `closed` is the last and comes exactly once. */
+export interface ConduitEvents {
+  /**
+   * Bytes arrived. `owned` says whether the piece may be kept after the call returns; when false it lies in a read
+   * buffer that the next read overwrites.
+   */
+  data(piece: Buffer, owned: boolean): void;
+  /** The far end will send no more; the other direction stays open. */
+  end(): void;
+  /** A `write` had answered false; now there is room again. */
+  drain(): void;
+  /** Both directions are over. `reset` when it ended by anything but two orderly closes. */
+  closed(how: 'closed' | 'reset', cause?: Error): void;
+}
+
+export interface Conduit {
+  /** Names the events' receiver. Nothing is read before. */
+  attach(events: ConduitEvents): void;
+  /**
+   * Takes all bytes of the piece, always. Answers false when the caller should stop until `drain`. When `owned` is
+   * false the bytes are copied, sealed or sent before it returns.
+   */
+  write(piece: Buffer, owned: boolean): boolean;
+  /** No more will be written: half-close, after what was written. */
+  end(): void;
+  /** Ends both directions at once; what is unsent is dropped, and the far end sees a reset. */
+  reset(): void;
+  /** Stops and restarts the flow of `data`, and with it the far writer. */
+  pause(): void;
+  resume(): void;
+}
+
+/** A UDP flow in a tunnel: datagrams keep their boundaries, and may be lost, as on any path. */
+export interface DatagramConduit {
+  attach(events: DatagramEvents): void;
+  /** Sends one datagram of 0 to 65,507 bytes. Drops it, and counts, when the path is full. Bytes are used before it returns. */
+  send(payload: Buffer): void;
+  /** Ends the flow at both ends. */
+  close(): void;
+}
+
+export interface DatagramEvents {
+  /** The payload is fresh memory, to keep if wanted; it may lie in a much larger piece. */
+  datagram(payload: Buffer): void;
+  /** The flow is over; comes exactly once. `cause` when the tunnel ended under it. */
+  closed(cause?: Error): void;
+}

@@ -1,0 +1,64 @@
+/** The agent's live view of the network: an immutable snapshot, swapped whole at each change. */
+import type { Policy, PortRange, Service } from '@weft/proto';
+import type { TunnelPeer } from './peer.ts';
+
+/** A service and its own address here, already shifted into this agent's range. */
+export interface NetmapService {
+  readonly service: Service;
+  /** Dotted quad: the VIP, or for a worker the source address. Undefined when this agent's range is too small for it. */
+  readonly address: string | undefined;
+  /** By ordinal. */
+  readonly instances: readonly NetmapInstance[];
+}
+
+export interface NetmapInstance {
+  readonly service: string;
+  readonly ordinal: number;
+  readonly agentId: string;
+  /** Dotted quad of this one instance, shifted. */
+  readonly address: string | undefined;
+  readonly healthy: boolean;
+  readonly notListening: readonly PortRange[];
+}
+
+export interface NetmapPeer extends TunnelPeer {
+  readonly tags: readonly string[];
+  readonly gateway: boolean;
+  /** Services it may speak as. */
+  readonly services: readonly string[];
+  /** Source address of its host, shifted. */
+  readonly address: string | undefined;
+}
+
+export interface NetmapSelf {
+  readonly agentId: string;
+  readonly network: string;
+  readonly host: string;
+  readonly tags: readonly string[];
+  readonly address: string | undefined;
+  /** Services it may run, by control's word. */
+  readonly services: readonly string[];
+  readonly gateway: boolean;
+}
+
+export interface Netmap {
+  readonly timeline: string;
+  readonly index: number;
+  readonly revision: number;
+  /** Undefined until control has spoken once, and after a revocation. */
+  readonly self: NetmapSelf | undefined;
+  /** Every service this agent knows, workers among them. By name. */
+  readonly services: ReadonlyMap<string, NetmapService>;
+  /** By agent id. */
+  readonly peers: ReadonlyMap<string, NetmapPeer>;
+  readonly policy: Policy;
+}
+
+/** Holds the newest snapshot. */
+export interface NetmapSource {
+  readonly current: Netmap;
+  /** Called after each swap, in order of subscription, before the swap is acknowledged to control. */
+  subscribe(listener: (next: Netmap, previous: Netmap) => void): void;
+  /** Undefined while control is connected; else since when it is not, milliseconds since the Unix epoch. */
+  readonly staleSinceMs: number | undefined;
+}

@@ -1,0 +1,125 @@
+/** A permitted flow's way: healthy instances, those of them that listen, and whether the caller's agent reaches one. */
+import { type BreakPoint, formatPortRange, includesPort, type Protocol, type Source, sourceName } from '@weft/proto';
+import type { LiveAgents } from '../fleet/live.ts';
+import type { PathTracer } from '../fleet/traces.ts';
+import type { AgentState, InstanceState, NetworkState } from '../state/types.ts';
+
+export interface PathQuestion {
+  readonly network: NetworkState;
+  readonly source: Source;
+  readonly service: string;
+  readonly port: number;
+  readonly protocol: Protocol;
+  readonly live: LiveAgents;
+  readonly tracer: PathTracer;
+  readonly timeoutMs: number;
+}
+
+export interface PathFound {
+  readonly breakPoint: BreakPoint;
+  /** One sentence each. */
+  readonly steps: readonly string[];
+}
+
+interface Candidate {
+  readonly name: string;
+  readonly agent: AgentState;
+  readonly connected: boolean;
+  readonly healthy: boolean;
+  readonly listening: boolean;
+}
+
+/** A caller tries a few instances and not hundreds, and so does this. */
+const MOST_TRACED = 8;
+
+export async function findPath(question: PathQuestion): Promise<PathFound> {
+  const { service, port, protocol } = question;
+  const candidates = candidatesOf(question);
+  const asPort = formatPortRange({ protocol, first: port, last: port });
+  if (candidates.length === 0) return { breakPoint: 'no-healthy-instance', steps: [`no agent runs ${service}`] };
+
+  const steps = candidates.filter(({ healthy }) => !healthy).map((candidate) => whyUnwell(candidate, asPort));
+  const healthy = candidates.filter((candidate) => candidate.healthy);
+  if (healthy.length === 0) {
+    const idle = candidates.every(({ connected, listening }) => connected && !listening);
+    return { breakPoint: idle ? 'not-listening' : 'no-healthy-instance', steps };
+  }
+
+  for (const { name, agent } of healthy.filter(({ listening }) => !listening)) {
+    steps.push(`nothing listens on ${asPort} at ${name} on ${agent.host}`);
+  }
+  const listening = healthy.filter((candidate) => candidate.listening);
+  if (listening.length === 0) return { breakPoint: 'not-listening', steps };
+
+  const found = await tryPaths(question, listening.slice(0, MOST_TRACED));
+  return { breakPoint: found.breakPoint, steps: [...steps, ...found.steps] };
+}
+
+/** What is known of an agent that is away is old, so that it is away comes first. */
+function whyUnwell({ name, agent: { host }, connected, listening }: Candidate, asPort: string): string {
+  if (!connected) return `${name} is on ${host}, whose agent is not connected`;
+  return listening ? `${name} on ${host} is not healthy` : `nothing listens on ${asPort} at ${name} on ${host}`;
+}
+
+/** Instances by ordinal, as agents know them. */
+function candidatesOf({ network, service, port, protocol, live }: PathQuestion): Candidate[] {
+  const instances: InstanceState[] = [];
+  for (const instance of network.instances.values()) if (instance.service === service) instances.push(instance);
+  instances.sort((one, other) => one.ordinal - other.ordinal);
+  return instances.flatMap(({ agentId, ordinal }) => {
+    const agent = network.agents.get(agentId);
+    const health = live.instance(agentId, service);
+    if (agent === undefined || health === undefined) return [];
+    const listening = !includesPort(health.notListening, port, protocol);
+    const connected = live.agent(agentId)?.connected === true;
+    return [{ name: `${service}/${ordinal}`, agent, connected, healthy: health.healthy, listening }];
+  });
+}
+
+async function tryPaths(question: PathQuestion, candidates: readonly Candidate[]): Promise<PathFound> {
+  const { source, tracer, timeoutMs } = question;
+  const callers = callersOf(question);
+  const caller = callers.find(({ id }) => candidates.some(({ agent }) => agent.id === id)) ?? callers[0];
+  if (caller === undefined && source.type === 'internet') {
+    return { breakPoint: 'unreachable', steps: ['no gateway of this network is connected'] };
+  }
+  if (caller === undefined) {
+    const unchecked = `whether it can be reached was not tried: no agent of ${sourceName(source)} is connected`;
+    return {
+      breakPoint: 'none',
+      steps: [...candidates.map(({ name, agent }) => `${name} on ${agent.host} is healthy and listens`), unchecked],
+    };
+  }
+  const tried = await Promise.all(
+    candidates.map(async ({ name, agent }) => {
+      if (agent.id === caller.id) return { works: true, step: `${name} is on ${agent.host}, where the caller is` };
+      const outcome = await tracer.trace(caller.id, agent.id, timeoutMs);
+      const way = `${name} on ${agent.host} from ${caller.host}`;
+      if (outcome === undefined)
+        return { works: undefined, step: `${way}: ${caller.host} did not answer within ${timeoutMs} ms` };
+      if (!outcome.reachable)
+        return { works: false, step: `${way}: not reachable: ${outcome.detail || 'no reason given'}` };
+      return { works: true, step: `${way}: reachable, round trip ${(outcome.roundTripUs / 1_000).toFixed(1)} ms` };
+    }),
+  );
+  // A caller's agent that is silent proves nothing of the path.
+  const unreachable = tried.every(({ works }) => works === false);
+  return { breakPoint: unreachable ? 'unreachable' : 'none', steps: tried.map(({ step }) => step) };
+}
+
+/** Connected agents that the caller may be on, by host name. */
+function callersOf({ network, source, live }: PathQuestion): AgentState[] {
+  const all = [...network.agents.values()].sort((one, other) => (one.host < other.host ? -1 : 1));
+  return all.filter((agent) => live.agent(agent.id)?.connected === true && isOn(agent, source, live));
+}
+
+function isOn(agent: AgentState, source: Source, live: LiveAgents): boolean {
+  switch (source.type) {
+    case 'service':
+      return live.instance(agent.id, source.service.name) !== undefined;
+    case 'host':
+      return agent.host === source.name;
+    case 'internet':
+      return agent.gateway;
+  }
+}

@@ -1,0 +1,211 @@
+import type { PortRange } from '@weft/proto';
+import { describe, expect, test } from 'vitest';
+import type { LiveAgents } from '../fleet/live.ts';
+import type { TraceOutcome } from '../fleet/traces.ts';
+import { mesh, networkOf, rule, service, tcp } from '../netmap/network.fixture.ts';
+import { createExplain, type ExplainQuestion } from './explain.ts';
+
+const network = networkOf(
+  mesh({
+    services: [
+      service('web', 'web', tcp(3000, 3001), { public: { port: 3000, hosts: ['shop.example.com'] } }),
+      service('redis', 'private', tcp(6379)),
+      service('statsd', 'private', [{ protocol: 'udp', first: 8125, last: 8125 }]),
+      service('empty', 'private', tcp(1)),
+      service('mailer', 'worker'),
+    ],
+    policies: [rule('no-cache', 'deny', ['host:idle'], ['redis'])],
+  }),
+  [
+    { host: 'front', services: ['web'] },
+    { host: 'data-a', services: ['redis', 'statsd'] },
+    { host: 'data-b', services: ['redis'] },
+    { host: 'jobs', services: ['mailer'] },
+    { host: 'edge', gateway: true },
+    { host: 'idle' },
+  ],
+);
+
+interface World {
+  /** Hosts that are not connected. */
+  readonly away?: readonly string[];
+  /** SERVICE@HOST that is not healthy. */
+  readonly unwell?: readonly string[];
+  readonly notListening?: Readonly<Record<string, readonly PortRange[]>>;
+  /** Hosts that cannot be reached, or that do not answer when asked to try. */
+  readonly unreachable?: readonly string[];
+  readonly silent?: readonly string[];
+}
+
+const hostOf = (agentId: string): string => network.agents.get(agentId)?.host ?? '';
+
+function explain(question: Partial<ExplainQuestion>, world: World = {}) {
+  const traced: string[] = [];
+  const live: LiveAgents = {
+    agent: (agentId) => ({
+      connected: world.away?.includes(hostOf(agentId)) !== true,
+      lastSeenMs: 1,
+      enforcedRevision: 1,
+      enforcedSinceMs: 0,
+      version: '',
+      report: undefined,
+      behindSinceMs: 0,
+      clockSkewMs: undefined,
+      telemetry: undefined,
+      peerRates: new Map(),
+    }),
+    instance: (agentId, name) => {
+      if (network.agents.get(agentId)?.services.includes(name) !== true) return undefined;
+      const key = `${name}@${hostOf(agentId)}`;
+      return { healthy: world.unwell?.includes(key) !== true, notListening: world.notListening?.[key] ?? [] };
+    },
+  };
+  const trace = async (from: string, to: string): Promise<TraceOutcome | undefined> => {
+    traced.push(`${hostOf(from)}>${hostOf(to)}`);
+    if (world.silent?.includes(hostOf(from)) === true) return undefined;
+    return world.unreachable?.includes(hostOf(to)) === true
+      ? { reachable: false, roundTripUs: 0, detail: 'connection refused' }
+      : { reachable: true, roundTripUs: 1_500, detail: '' };
+  };
+  const ask = createExplain({ live, tracer: { trace } });
+  const whole: ExplainQuestion = { from: 'web', service: 'redis', port: 6379, protocol: 'tcp', ...question };
+  return ask(network, whole, new AbortController().signal).then((answer) => ({ answer, traced }));
+}
+
+describe('the verdict and the break point', () => {
+  test.each<[string, Partial<ExplainQuestion>, string, string, string]>([
+    ['a service to a private service', {}, 'allow', 'default', 'none'],
+    ['over udp', { service: 'statsd', port: 8125, protocol: 'udp' }, 'allow', 'default', 'none'],
+    ['a worker as the caller', { from: 'mailer' }, 'allow', 'default', 'none'],
+    ['a host as the caller', { from: 'host:jobs' }, 'allow', 'default', 'none'],
+    ['a host that a rule denies', { from: 'host:idle' }, 'deny', 'no-cache', 'denied'],
+    ['a port that is not declared', { port: 1 }, 'deny', 'builtin:undeclared-port', 'denied'],
+    ['the other transport', { protocol: 'udp' }, 'deny', 'builtin:undeclared-port', 'denied'],
+    [
+      'the internet to the public port',
+      { from: 'internet', service: 'web', port: 3000 },
+      'allow',
+      'builtin:ingress',
+      'none',
+    ],
+    [
+      'the internet to another port',
+      { from: 'internet', service: 'web', port: 3001 },
+      'deny',
+      'builtin:ingress',
+      'denied',
+    ],
+    ['the internet to a private service', { from: 'internet' }, 'deny', 'builtin:ingress', 'denied'],
+    ['a worker as the one called', { service: 'mailer', port: 25 }, 'deny', 'builtin:worker', 'no-such-name'],
+    ['no such service', { service: 'nope' }, 'deny', 'builtin:no-such-service', 'no-such-name'],
+    ['no such caller', { from: 'nope' }, 'deny', 'builtin:source', 'no-such-source'],
+    ['a host that has not joined', { from: 'host:nope' }, 'deny', 'builtin:source', 'no-such-source'],
+    ['a service that nobody runs', { service: 'empty', port: 1 }, 'allow', 'default', 'no-healthy-instance'],
+  ])('%s', async (_case, question, verdict, rule, breakPoint) => {
+    const { answer } = await explain(question);
+    expect(answer).toMatchObject({ verdict, rule, breakPoint, revision: network.revision });
+    expect(answer.reason).not.toBe('');
+    expect(answer.steps.length).toBeGreaterThan(0);
+  });
+});
+
+describe('the way', () => {
+  test('is tried from the caller’s agent to each healthy instance that listens', async () => {
+    const { answer, traced } = await explain({}, { unreachable: ['data-a'] });
+    expect(traced).toEqual(['front>data-a', 'front>data-b']);
+    expect(answer.breakPoint).toBe('none');
+    expect(answer.steps.at(-2)).toBe('redis/0 on data-a from front: not reachable: connection refused');
+    expect(answer.steps.at(-1)).toBe('redis/1 on data-b from front: reachable, round trip 1.5 ms');
+  });
+
+  test.each<[string, World, string]>([
+    ['every instance unwell', { unwell: ['redis@data-a', 'redis@data-b'] }, 'no-healthy-instance'],
+    ['nothing listens', { notListening: { 'redis@data-a': tcp(6379), 'redis@data-b': tcp(6379) } }, 'not-listening'],
+    [
+      'one unwell, the other not listening',
+      { unwell: ['redis@data-a'], notListening: { 'redis@data-b': tcp(6379) } },
+      'not-listening',
+    ],
+    ['another port does not listen', { notListening: { 'redis@data-a': tcp(1), 'redis@data-b': tcp(1) } }, 'none'],
+    ['no instance can be reached', { unreachable: ['data-a', 'data-b'] }, 'unreachable'],
+    [
+      'one is unwell and the other cannot be reached',
+      { unwell: ['redis@data-a'], unreachable: ['data-b'] },
+      'unreachable',
+    ],
+    ['the caller’s agent is silent', { silent: ['front'] }, 'none'],
+    ['the caller’s agent is away', { away: ['front'] }, 'none'],
+  ])('%s', async (_case, world, breakPoint) => {
+    const { answer } = await explain({}, world);
+    expect(answer).toMatchObject({ verdict: 'allow', breakPoint });
+  });
+
+  test.each<[string, World, string, string[]]>([
+    [
+      'none of them listens',
+      { notListening: { 'redis@data-a': tcp(6379), 'redis@data-b': tcp(6379) } },
+      'not-listening',
+      ['nothing listens on 6379 at redis/0 on data-a', 'nothing listens on 6379 at redis/1 on data-b'],
+    ],
+    [
+      'one of them fails for another reason',
+      { notListening: { 'redis@data-a': tcp(6379) } },
+      'no-healthy-instance',
+      ['nothing listens on 6379 at redis/0 on data-a', 'redis/1 on data-b is not healthy'],
+    ],
+    [
+      'one of them is away, whatever was last heard of it',
+      { away: ['data-b'], notListening: { 'redis@data-a': tcp(6379), 'redis@data-b': tcp(6379) } },
+      'no-healthy-instance',
+      ['nothing listens on 6379 at redis/0 on data-a', 'redis/1 is on data-b, whose agent is not connected'],
+    ],
+  ])('says why every instance is unwell: %s', async (_case, world, breakPoint, steps) => {
+    const { answer } = await explain({}, { unwell: ['redis@data-a', 'redis@data-b'], ...world });
+    expect(answer.breakPoint).toBe(breakPoint);
+    expect(answer.steps.slice(-2)).toEqual(steps);
+  });
+
+  test('an instance on the caller’s own host needs none', async () => {
+    const { answer, traced } = await explain({ from: 'host:data-b' }, { unreachable: ['data-a', 'data-b'] });
+    expect(traced).toEqual(['data-b>data-a']);
+    expect(answer.breakPoint).toBe('none');
+    expect(answer.steps.join('\n')).toContain('redis/1 is on data-b, where the caller is');
+  });
+
+  test('nothing is tried for a flow that is denied', async () => {
+    expect((await explain({ from: 'host:idle' })).traced).toEqual([]);
+  });
+
+  test('the internet comes by a gateway', async () => {
+    const { traced } = await explain({ from: 'internet', service: 'web', port: 3000 });
+    expect(traced).toEqual(['edge>front']);
+  });
+
+  test('the internet has none while no gateway is connected', async () => {
+    const question = { from: 'internet', service: 'web', port: 3000 };
+    const { answer, traced } = await explain(question, { away: ['edge'] });
+    expect(answer).toMatchObject({ verdict: 'allow', breakPoint: 'unreachable' });
+    expect(answer.steps.at(-1)).toBe('no gateway of this network is connected');
+    expect(traced).toEqual([]);
+  });
+});
+
+test('a change of the mesh is a change of the verdict', async () => {
+  const ask = createExplain({
+    live: { agent: () => undefined, instance: () => undefined },
+    tracer: { trace: async () => undefined },
+  });
+  const question: ExplainQuestion = { from: 'web', service: 'redis', port: 6379, protocol: 'tcp' };
+  const never = new AbortController().signal;
+  expect(await ask(network, question, never)).toMatchObject({ verdict: 'allow', breakPoint: 'no-healthy-instance' });
+  const closed = {
+    ...network,
+    revision: network.revision + 1,
+    mesh: { ...network.mesh, defaultAction: 'deny' as const },
+  };
+  expect(await ask(closed, question, never)).toMatchObject({
+    verdict: 'deny',
+    rule: 'default',
+    revision: closed.revision,
+  });
+});

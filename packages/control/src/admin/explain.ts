@@ -1,0 +1,87 @@
+/**
+ * The verdict on one flow and where it would break, from the caller to the target: is there such a caller, such a name, a
+ * permission, a healthy instance, a listener, a way. The verdict is the evaluator's that agents enforce with.
+ */
+import {
+  type Action,
+  type BreakPoint,
+  formatPortRange,
+  type Protocol,
+  resolveSource,
+  type Source,
+  type Verdict,
+} from '@weft/proto';
+import type { LiveAgents } from '../fleet/live.ts';
+import type { PathTracer } from '../fleet/traces.ts';
+import type { NetworkState } from '../state/types.ts';
+import { findPath } from './explain-path.ts';
+import { type PolicyOf, policyCache } from './policy-cache.ts';
+
+export interface ExplainQuestion {
+  /** A service name, `host:NAME` or `internet`. */
+  readonly from: string;
+  readonly service: string;
+  readonly port: number;
+  readonly protocol: Protocol;
+}
+
+export interface Explanation {
+  readonly verdict: Action;
+  readonly rule: string;
+  readonly revision: number;
+  readonly reason: string;
+  readonly breakPoint: BreakPoint;
+  /** What was found on the way, one sentence a step. */
+  readonly steps: readonly string[];
+}
+
+export type Explain = (network: NetworkState, question: ExplainQuestion, signal: AbortSignal) => Promise<Explanation>;
+
+export interface ExplainOptions {
+  readonly live: LiveAgents;
+  readonly tracer: PathTracer;
+  readonly policyOf?: PolicyOf;
+  /** How long an agent may take to try a path, milliseconds. */
+  readonly timeoutMs?: number;
+}
+
+export function createExplain({ live, tracer, policyOf = policyCache(), timeoutMs = 3_000 }: ExplainOptions): Explain {
+  return async (network, question, signal) => {
+    const { revision } = network;
+    const deny = (rule: string, reason: string, breakPoint: BreakPoint, steps: readonly string[] = []): Explanation => {
+      return { verdict: 'deny', rule, revision, reason, breakPoint, steps: [...steps, reason] };
+    };
+    const source = sourceOf(network, question.from);
+    if (source === undefined) {
+      return deny('builtin:source', `there is no caller ${question.from} in network ${network.name}`, 'no-such-source');
+    }
+    const service = network.services.get(question.service)?.service;
+    if (service === undefined) {
+      const reason = `there is no service ${question.service} in network ${network.name}`;
+      return deny('builtin:no-such-service', reason, 'no-such-name');
+    }
+    const { port, protocol } = question;
+    const verdict = policyOf(network).decide(source, { service, port, protocol });
+    if (service.kind === 'worker') return deny(verdict.rule, verdict.reason, 'no-such-name');
+    const declared = service.ports.map(formatPortRange).join(', ');
+    const steps = [`${service.name} is a ${service.kind} service with ports ${declared}`, verdictStep(verdict)];
+    if (!verdict.allowed) return { ...outcome(verdict), breakPoint: 'denied', steps };
+    const path = await findPath({ network, source, service: service.name, port, protocol, live, tracer, timeoutMs });
+    signal.throwIfAborted();
+    return { ...outcome(verdict), breakPoint: path.breakPoint, steps: [...steps, ...path.steps] };
+  };
+}
+
+/** Undefined when nobody could call as that: no such service, or no host of that name has joined. */
+function sourceOf({ mesh, hosts }: NetworkState, from: string): Source | undefined {
+  const source = resolveSource(from, mesh);
+  return source?.type === 'host' && !hosts.has(source.name) ? undefined : source;
+}
+
+function verdictStep({ allowed, rule, revision, reason }: Verdict): string {
+  return `revision ${revision} ${allowed ? 'permits' : 'denies'} it by ${rule}: ${reason}`;
+}
+
+function outcome({ allowed, rule, revision, reason }: Verdict): Omit<Explanation, 'breakPoint' | 'steps'> {
+  return { verdict: allowed ? 'allow' : 'deny', rule, revision, reason };
+}

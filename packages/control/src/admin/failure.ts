@@ -1,0 +1,90 @@
+/** What a caller is told of an error, whichever way it asked. What it can mend is told in full; control's own fault is not. */
+import { type FieldProblem, FormatError } from '@weft/proto';
+import { WireError } from '@weft/proto/wire';
+import { EnrollError, type EnrollErrorCode } from '../enroll/errors.ts';
+import { FlowsError, type FlowsErrorCode } from '../flows/errors.ts';
+import { StateError, type StateErrorCode } from '../state/errors.ts';
+import { RequestError } from './errors.ts';
+
+/** What sort of failure it is: each adapter has a status of its own for each. */
+export type FailureKind =
+  | 'invalid'
+  | 'unauthenticated'
+  | 'not-permitted'
+  | 'not-found'
+  | 'already-exists'
+  | 'precondition'
+  | 'exhausted'
+  | 'unavailable';
+
+export interface Failure {
+  readonly kind: FailureKind;
+  /** A stable word for programs, such as `token-expired`. */
+  readonly code: string;
+  readonly message: string;
+  /** What is wrong with which field, where that is what is wrong. */
+  readonly fields: readonly FieldProblem[];
+}
+
+const STATE: Readonly<Record<StateErrorCode, FailureKind>> = {
+  invalid: 'invalid',
+  'tests-failed': 'invalid',
+  'no-such-network': 'not-found',
+  'no-such-agent': 'not-found',
+  'no-such-token': 'not-found',
+  'no-such-service': 'not-found',
+  'no-such-revision': 'not-found',
+  taken: 'already-exists',
+  used: 'precondition',
+  limit: 'exhausted',
+};
+
+const ENROLL: Readonly<Record<EnrollErrorCode, FailureKind>> = {
+  invalid: 'invalid',
+  'token-unknown': 'unauthenticated',
+  'proof-wrong': 'unauthenticated',
+  'token-revoked': 'not-permitted',
+  'out-of-scope': 'not-permitted',
+  'host-revoked': 'not-permitted',
+  'token-expired': 'precondition',
+  'token-used': 'precondition',
+  'host-taken': 'already-exists',
+  limit: 'exhausted',
+};
+
+const FLOWS: Readonly<Record<Exclude<FlowsErrorCode, 'failed'>, FailureKind>> = {
+  closed: 'unavailable',
+  'thread-ended': 'unavailable',
+  busy: 'exhausted',
+};
+
+/** Undefined for an error that is control's own, whose text may hold paths or worse. */
+export function failureOf(error: unknown): Failure | undefined {
+  if (error instanceof WireError) {
+    const { code, field, message } = error;
+    return { kind: 'invalid', code, message, fields: [{ field, message: unprefixed(error) }] };
+  }
+  if (error instanceof FormatError) return failure('invalid', error);
+  if (error instanceof RequestError) return failure('invalid', error, error.fields);
+  if (error instanceof StateError) return failure(STATE[error.code], error, error.fields);
+  // What a file holds that cannot be read is for the log.
+  if (error instanceof FlowsError && error.code !== 'failed') return failure(FLOWS[error.code], error);
+  if (error instanceof EnrollError) {
+    const { code, field, message } = error;
+    return failure(ENROLL[code], error, field === undefined ? [] : [{ field, message }]);
+  }
+  return undefined;
+}
+
+function failure(
+  kind: FailureKind,
+  { code, message }: { readonly code: string; readonly message: string },
+  fields: readonly FieldProblem[] = [],
+): Failure {
+  return { kind, code, message, fields };
+}
+
+/** A WireError's message begins with its field, which stands beside it. */
+function unprefixed({ field, message }: WireError): string {
+  return message.startsWith(`${field}: `) ? message.slice(field.length + 2) : message;
+}

@@ -1,0 +1,146 @@
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { current, emptyState, joinHost, mesh, service, tcp } from '../netmap/network.fixture.ts';
+import { reportOf } from '../watch/fake-agent.fixture.ts';
+import { Fleet } from './fleet.ts';
+import { NO_MEMORY } from './memory.ts';
+import { TIMING } from './timing.ts';
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+function setUp(ephemeral: boolean) {
+  const state = emptyState();
+  state.apply(mesh({ services: [service('redis', 'private', tcp(6379))] }), { dryRun: false, actor: 'control' });
+  const { id } = joinHost(state, 'prod', { host: 'one', services: ['redis'], ephemeral }).agent;
+  state.registerInstances(id, ['redis']);
+  const forgotten: string[] = [];
+  const changes: string[] = [];
+  const lags: number[] = [];
+  const registry = new Fleet(state.current, {
+    timing: TIMING,
+    now: Date.now,
+    memory: NO_MEMORY,
+    onChange: (network) => changes.push(network),
+    onForgotten: (agentId) => forgotten.push(agentId),
+    onEnforced: (afterMs) => lags.push(afterMs),
+  });
+  const healthy = (): boolean | undefined => registry.instance(id, 'redis')?.healthy;
+  return { state, registry, id, forgotten, changes, lags, healthy };
+}
+
+test('after a start of control an agent is taken to be well for 30 s', () => {
+  const { healthy, registry, id } = setUp(false);
+  expect([healthy(), registry.agent(id)?.connected]).toEqual([true, false]);
+  vi.advanceTimersByTime(29_000);
+  expect(healthy()).toBe(true);
+  vi.advanceTimersByTime(2_000);
+  expect(healthy()).toBe(false);
+});
+
+test('a disconnected agent keeps its health for 15 s, and one that is back in time is never called unwell', () => {
+  const { healthy, registry, id, changes } = setUp(false);
+  registry.connected(id, '1.0.0', reportOf(['redis']), '10.0.0.7');
+  vi.advanceTimersByTime(60_000);
+  expect(healthy()).toBe(true);
+  registry.disconnected(id);
+  vi.advanceTimersByTime(14_000);
+  changes.length = 0;
+  registry.connected(id, '1.0.0', reportOf(['redis']), '10.0.0.7');
+  vi.advanceTimersByTime(60_000);
+  expect([healthy(), changes]).toEqual([true, []]);
+  registry.disconnected(id);
+  vi.advanceTimersByTime(15_000);
+  expect([healthy(), changes]).toEqual([false, ['prod']]);
+});
+
+test('an ephemeral agent is forgotten 30 s after it went away, whether it had connected since the start or not', () => {
+  const { registry, id, forgotten } = setUp(true);
+  registry.connected(id, '1.0.0', reportOf(['redis']), '10.0.0.7');
+  vi.advanceTimersByTime(120_000);
+  registry.disconnected(id);
+  vi.advanceTimersByTime(29_000);
+  expect(forgotten).toEqual([]);
+  vi.advanceTimersByTime(1_000);
+  expect(forgotten).toEqual([id]);
+  const never = setUp(true);
+  vi.advanceTimersByTime(30_000);
+  expect(never.forgotten).toEqual([never.id]);
+});
+
+test('one that is no member any more leaves nothing behind', () => {
+  const { state, registry, id, forgotten } = setUp(true);
+  const before = current(state);
+  state.revokeAgent('prod', 'one', 'control');
+  registry.follow(current(state), before);
+  expect([registry.agent(id), registry.instance(id, 'redis'), registry.presences('prod').size]).toEqual([
+    undefined,
+    undefined,
+    0,
+  ]);
+  vi.advanceTimersByTime(120_000);
+  expect(forgotten).toEqual([]);
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+test('an agent is behind since a revision came out that it has not acknowledged', () => {
+  const { state, registry, id, lags } = setUp(false);
+  const publish = (name: string): number => {
+    const before = current(state);
+    const services = [service('redis', 'private', tcp(6379)), service(name, 'private', tcp(1))];
+    const { revision } = state.apply(mesh({ services }), { dryRun: false, actor: 'control' });
+    registry.follow(current(state), before);
+    return revision;
+  };
+  const behindSince = (): number | undefined => registry.agent(id)?.behindSinceMs;
+  vi.advanceTimersByTime(60_000);
+  registry.connected(id, '1.0.0', reportOf(['redis']), '10.0.0.7');
+  // It may have held this one all along: what counts is how long it takes to say so.
+  expect(behindSince()).toBe(Date.now());
+  vi.advanceTimersByTime(20);
+  registry.enforced(id, current(state).revision);
+  expect([behindSince(), lags]).toEqual([0, []]);
+
+  const firstMs = Date.now();
+  const first = publish('a');
+  vi.advanceTimersByTime(1_000);
+  const secondMs = Date.now();
+  const second = publish('b');
+  vi.advanceTimersByTime(500);
+  expect(behindSince()).toBe(firstMs);
+  registry.enforced(id, first);
+  expect([behindSince(), lags]).toEqual([secondMs, [1_500]]);
+  registry.enforced(id, second);
+  registry.enforced(id, second);
+  expect([behindSince(), lags]).toEqual([0, [1_500, 500]]);
+
+  registry.disconnected(id);
+  vi.advanceTimersByTime(5_000);
+  const thirdMs = Date.now();
+  const third = publish('c');
+  expect(behindSince()).toBe(thirdMs);
+  vi.advanceTimersByTime(5_000);
+  registry.connected(id, '1.0.0', reportOf(['redis']), '10.0.0.7');
+  expect(behindSince()).toBe(Date.now());
+  registry.enforced(id, third);
+  expect([behindSince(), lags.length]).toEqual([0, 2]);
+});
+
+test('an agent enforces a revision since it first acknowledged it, whether it was away in between or not', () => {
+  const { state, registry, id } = setUp(false);
+  const { revision } = current(state);
+  const since = (): number | undefined => registry.agent(id)?.enforcedSinceMs;
+  registry.connected(id, '1.0.0', reportOf(['redis']), '10.0.0.7');
+  expect(since()).toBe(0);
+  vi.advanceTimersByTime(20);
+  const firstMs = Date.now();
+  registry.enforced(id, revision);
+  vi.advanceTimersByTime(60_000);
+  registry.disconnected(id);
+  registry.connected(id, '1.0.0', reportOf(['redis']), '10.0.0.7');
+  expect(since()).toBe(0);
+  registry.enforced(id, revision);
+  expect(since()).toBe(firstMs);
+  vi.advanceTimersByTime(5_000);
+  registry.enforced(id, revision + 1);
+  expect(since()).toBe(Date.now());
+});

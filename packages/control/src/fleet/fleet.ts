@@ -1,0 +1,297 @@
+/**
+ * How each agent fares: connected or not, its last report, and from both the presence that views show of it. An agent that
+ * goes away keeps its health for a while, since a break of its stream is no break of its services.
+ */
+import type { Report, Telemetry } from '@weft/proto';
+import type { InstanceHealth, Presence, Presences } from '../netmap/presence.ts';
+import type { AgentState, NetworkState, State } from '../state/types.ts';
+import type { ConnectedAgent } from './enforcement.ts';
+import type { LiveAgent, LiveAgents } from './live.ts';
+import type { Remembered, ReportMemory } from './memory.ts';
+import { Movement } from './movement.ts';
+import { Publications } from './publications.ts';
+import { acceptReport, EMPTY_REPORT, unchangedPresence, unwell } from './report.ts';
+import type { Timing } from './timing.ts';
+
+interface Known {
+  agent: AgentState;
+  connected: boolean;
+  /** When it last connected; 0 when not since control started. */
+  connectedMs: number;
+  lastSeenMs: number;
+  enforcedRevision: number;
+  /** The newest it ever acknowledged, and when first: it says so again each time it connects, which makes it no newer. */
+  acknowledged: { readonly revision: number; readonly atMs: number };
+  version: string;
+  claimed: Report | undefined;
+  report: Report | undefined;
+  observedHost: string;
+  readonly movement: Movement;
+  /** Runs while it is away: first its health is given up, then, if it is ephemeral, its membership. */
+  readonly timers: Set<NodeJS.Timeout>;
+}
+
+export interface FleetOptions {
+  readonly timing: Timing;
+  readonly now: () => number;
+  readonly memory: ReportMemory;
+  /** What views show of an agent of this network changed. */
+  readonly onChange: (network: string) => void;
+  /** An ephemeral agent was away too long. Never called while state is changing. */
+  readonly onForgotten: (agentId: string) => void;
+  /** An agent that was connected when a revision came out enforces it, this much later. */
+  readonly onEnforced: (afterMs: number) => void;
+}
+
+const SAVE_MS = 1_000;
+
+export class Fleet implements LiveAgents {
+  readonly #options: FleetOptions;
+  readonly #known = new Map<string, Known>();
+  /** By network. */
+  readonly #presences = new Map<string, Map<string, Presence>>();
+  /** By network. */
+  readonly #publications = new Map<string, Publications>();
+  #saveTimer: NodeJS.Timeout | undefined;
+
+  /** Starts with the agents that are members now, of whom none is connected yet. */
+  constructor(state: State, options: FleetOptions) {
+    this.#options = options;
+    const remembered = options.memory.load();
+    for (const network of state.networks.values()) {
+      this.#published(network);
+      for (const agent of network.agents.values()) {
+        this.#restore(this.#add(agent), network, remembered.get(agent.id));
+      }
+    }
+  }
+
+  /** What views show of the agents of a network. Changes in place: use it and let go. */
+  presences(network: string): Presences {
+    return this.#presences.get(network) ?? NOBODY;
+  }
+
+  agent(agentId: string): LiveAgent | undefined {
+    const known = this.#known.get(agentId);
+    if (known === undefined) return undefined;
+    const { connected, lastSeenMs, enforcedRevision, acknowledged, version, report, movement } = known;
+    return {
+      connected,
+      lastSeenMs,
+      enforcedRevision,
+      enforcedSinceMs: enforcedRevision === 0 ? 0 : acknowledged.atMs,
+      version,
+      report,
+      behindSinceMs: this.#behindSince(known),
+      clockSkewMs: movement.clockSkewMs,
+      telemetry: movement.telemetry,
+      peerRates: movement.peerRates(this.#options.now()),
+    };
+  }
+
+  instance(agentId: string, service: string): InstanceHealth | undefined {
+    const known = this.#known.get(agentId);
+    return known && this.presences(known.agent.network).get(agentId)?.instances.get(service);
+  }
+
+  *connectedAgents(network: string): Generator<ConnectedAgent> {
+    for (const { agent, connected, enforcedRevision } of this.#known.values()) {
+      if (connected && agent.network === network) yield { agentId: agent.id, host: agent.host, enforcedRevision };
+    }
+  }
+
+  /** A revision came out; members came, went, or were changed. */
+  follow(next: NetworkState | undefined, previous: NetworkState | undefined): void {
+    if (next === undefined) this.#publications.delete(previous?.name ?? '');
+    else if (next.revision !== previous?.revision) this.#published(next);
+    if (next?.agents === previous?.agents) return;
+    for (const agentId of previous?.agents.keys() ?? []) if (next?.agents.has(agentId) !== true) this.#remove(agentId);
+    for (const agent of next?.agents.values() ?? []) {
+      const known = this.#known.get(agent.id);
+      if (known === undefined) this.#whileAway(this.#add(agent), undefined);
+      else if (known.agent !== agent) {
+        known.agent = agent;
+        // One that is away keeps what is shown of it: its last report may be of a time when it was well.
+        if (known.connected) this.#publish(known);
+      }
+    }
+  }
+
+  connected(agentId: string, version: string, report: Report, observedHost: string): void {
+    const known = this.#require(agentId);
+    stopTimers(known);
+    // What it enforces now it will say by acknowledging its first delta.
+    Object.assign(known, { connected: true, enforcedRevision: 0, version, observedHost });
+    known.connectedMs = this.#options.now();
+    known.movement.start();
+    this.heard(agentId);
+    this.reported(agentId, report);
+  }
+
+  heard(agentId: string): void {
+    this.#require(agentId).lastSeenMs = this.#options.now();
+  }
+
+  reported(agentId: string, report: Report): void {
+    const known = this.#require(agentId);
+    known.claimed = report;
+    this.#publish(known);
+  }
+
+  /** `receivedMs` is when it arrived. */
+  moved(agentId: string, telemetry: Telemetry, receivedMs: number): void {
+    this.#require(agentId).movement.take(telemetry, receivedMs);
+  }
+
+  enforced(agentId: string, revision: number): void {
+    const known = this.#require(agentId);
+    const { agent, enforcedRevision, connectedMs } = known;
+    if (revision <= enforcedRevision) return;
+    known.enforcedRevision = revision;
+    if (revision !== known.acknowledged.revision) known.acknowledged = { revision, atMs: this.#options.now() };
+    // The first after it connected says what it held all along, or missed while it was away.
+    for (const atMs of this.#publications.get(agent.network)?.between(enforcedRevision, revision) ?? []) {
+      if (atMs >= connectedMs) this.#options.onEnforced(Math.max(0, this.#options.now() - atMs));
+    }
+  }
+
+  disconnected(agentId: string): void {
+    const known = this.#known.get(agentId);
+    if (known === undefined) return;
+    known.connected = false;
+    known.movement.stop();
+    this.#whileAway(known, this.#options.timing.graceMs);
+  }
+
+  close(): void {
+    for (const known of this.#known.values()) stopTimers(known);
+    if (this.#saveTimer !== undefined) this.#save();
+  }
+
+  #published({ name, revision }: NetworkState): void {
+    let publications = this.#publications.get(name);
+    if (publications === undefined) {
+      publications = new Publications();
+      this.#publications.set(name, publications);
+    }
+    publications.note(revision, this.#options.now());
+  }
+
+  /** One that connected just now has had no time before that to enforce anything. */
+  #behindSince({ agent, enforcedRevision, connected, connectedMs }: Known): number {
+    const sinceMs = this.#publications.get(agent.network)?.newerSinceMs(enforcedRevision) ?? 0;
+    return sinceMs > 0 && connected ? Math.max(sinceMs, connectedMs) : sinceMs;
+  }
+
+  #add(agent: AgentState): Known {
+    const known: Known = {
+      agent,
+      connected: false,
+      connectedMs: 0,
+      lastSeenMs: 0,
+      enforcedRevision: 0,
+      acknowledged: { revision: 0, atMs: 0 },
+      version: '',
+      claimed: undefined,
+      report: undefined,
+      observedHost: '',
+      movement: new Movement(),
+      timers: new Set(),
+    };
+    this.#known.set(agent.id, known);
+    return known;
+  }
+
+  #remove(agentId: string): void {
+    const known = this.#known.get(agentId);
+    if (known === undefined) return;
+    stopTimers(known);
+    this.#known.delete(agentId);
+    this.#presences.get(known.agent.network)?.delete(agentId);
+    this.#saveSoon();
+  }
+
+  /** Control was started again: the agent is taken to be as it was, or if nothing is known of it, to be well. */
+  #restore(known: Known, network: NetworkState, remembered: Remembered | undefined): void {
+    if (remembered !== undefined) {
+      known.claimed = remembered.report;
+      known.observedHost = remembered.observedHost;
+      this.#publish(known);
+    } else {
+      const instances = new Map<string, InstanceHealth>();
+      for (const { agentId, service } of network.instances.values()) {
+        if (agentId === known.agent.id) instances.set(service, WELL);
+      }
+      this.#show(known, { endpoints: [], instances });
+    }
+    this.#whileAway(known, this.#options.timing.restartGraceMs);
+  }
+
+  #publish(known: Known): void {
+    const { report, presence } = acceptReport(known.agent, known.claimed ?? EMPTY_REPORT, known.observedHost);
+    known.report = report;
+    this.#show(known, presence);
+  }
+
+  #show({ agent }: Known, presence: Presence): void {
+    let presences = this.#presences.get(agent.network);
+    if (presences === undefined) {
+      presences = new Map();
+      this.#presences.set(agent.network, presences);
+    }
+    const before = presences.get(agent.id);
+    const next = unchangedPresence(before, presence);
+    if (next === before) return;
+    presences.set(agent.id, next);
+    this.#saveSoon();
+    this.#options.onChange(agent.network);
+  }
+
+  /** `graceMs` is undefined for an agent that has no health to give up. */
+  #whileAway(known: Known, graceMs: number | undefined): void {
+    stopTimers(known);
+    const after = (delayMs: number, action: () => void): void => {
+      const timer = setTimeout(() => {
+        known.timers.delete(timer);
+        action();
+      }, delayMs);
+      timer.unref();
+      known.timers.add(timer);
+    };
+    if (graceMs !== undefined) {
+      after(graceMs, () => {
+        const presence = this.#presences.get(known.agent.network)?.get(known.agent.id);
+        if (presence !== undefined) this.#show(known, unwell(presence));
+      });
+    }
+    if (known.agent.ephemeral) after(this.#options.timing.ephemeralMs, () => this.#options.onForgotten(known.agent.id));
+  }
+
+  #require(agentId: string): Known {
+    const known = this.#known.get(agentId);
+    if (known === undefined) throw new Error(`agent ${agentId} is no member`);
+    return known;
+  }
+
+  #saveSoon(): void {
+    this.#saveTimer ??= setTimeout(() => this.#save(), SAVE_MS).unref();
+  }
+
+  #save(): void {
+    clearTimeout(this.#saveTimer);
+    this.#saveTimer = undefined;
+    const reports = new Map<string, Remembered>();
+    for (const [agentId, { claimed, observedHost }] of this.#known) {
+      if (claimed !== undefined) reports.set(agentId, { report: claimed, observedHost });
+    }
+    this.#options.memory.save(reports);
+  }
+}
+
+const NOBODY: Presences = new Map();
+const WELL: InstanceHealth = { healthy: true, notListening: [] };
+
+function stopTimers(known: Known): void {
+  for (const timer of known.timers) clearTimeout(timer);
+  known.timers.clear();
+}

@@ -1,0 +1,110 @@
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { describe, expect, test } from 'vitest';
+import { Admission } from '../bounds/admission.ts';
+import { Allowance } from '../bounds/allowance.ts';
+import { observedHost } from '../bounds/observed.ts';
+import { agentOn, mesh, networkOf } from '../netmap/network.fixture.ts';
+import { reportOf } from '../watch/fake-agent.fixture.ts';
+import { fileMemory } from './memory.ts';
+import { acceptReport, unchangedPresence, unwell } from './report.ts';
+
+const agent = agentOn(networkOf(mesh({}), [{ host: 'one', services: ['web', 'redis'] }]), 'one');
+
+describe('endpoints', () => {
+  test.each([
+    [[], 7410, '203.0.113.7', ['203.0.113.7:7410']],
+    [[], 7410, '2001:db8::1', ['[2001:db8::1]:7410']],
+    [
+      ['a.example:1', 'b.example:2', 'a.example:1'],
+      7410,
+      '203.0.113.7',
+      ['a.example:1', 'b.example:2', '203.0.113.7:7410'],
+    ],
+    [['203.0.113.7:7410'], 7410, '203.0.113.7', ['203.0.113.7:7410']],
+    [['10.0.0.1:7410'], 7410, '127.0.0.1', ['10.0.0.1:7410']],
+    [[], 7410, '127.0.0.1', ['127.0.0.1:7410']],
+    [[], 0, '203.0.113.7', []],
+    [['nonsense', 'host:0', 'host:70000', 'fine.example:9'], 0, '', ['fine.example:9']],
+  ])('%j with tunnel port %i seen from %s', (endpoints, tunnelPort, seen, expected) => {
+    const { presence } = acceptReport(agent, reportOf([], { endpoints, tunnelPort }), seen);
+    expect(presence.endpoints).toEqual(expected);
+  });
+});
+
+test('the same presence stays the same value, part by part', () => {
+  const of = (...args: Parameters<typeof reportOf>) => acceptReport(agent, reportOf(...args), '').presence;
+  const before = of(['web', 'redis']);
+  expect(unchangedPresence(before, of(['web', 'redis']))).toBe(before);
+  const moved = unchangedPresence(before, of(['web', 'redis'], { endpoints: ['a.example:1'] }));
+  expect(moved).not.toBe(before);
+  expect(moved.instances.get('web')).toBe(before.instances.get('web'));
+  const down = unwell(before);
+  expect([...down.instances.values()].map(({ healthy }) => healthy)).toEqual([false, false]);
+  expect(unchangedPresence(before, down)).not.toBe(before);
+});
+
+test.each([
+  ['10.0.0.7:51234', '10.0.0.7'],
+  ['[::1]:51234', '::1'],
+  ['::1:51234', '::1'],
+  ['::ffff:10.0.0.7:51234', '10.0.0.7'],
+  ['[::ffff:10.0.0.7]:51234', '10.0.0.7'],
+  ['unix:/run/x.sock', ''],
+  ['unknown', ''],
+])('the address in %s is %s', (peer, host) => {
+  expect(observedHost(peer)).toBe(host);
+});
+
+test('strangers are bounded in all and from one address, and give their place back once', () => {
+  const admission = new Admission(3, 2);
+  const [first, second] = [admission.enter('a'), admission.enter('a')];
+  expect(admission.enter('a')).toBeUndefined();
+  expect(admission.enter('b')).toBeTypeOf('function');
+  expect(admission.enter('c')).toBeUndefined();
+  first?.();
+  first?.();
+  expect(admission.enter('a')).toBeTypeOf('function');
+  expect(admission.enter('a')).toBeUndefined();
+  second?.();
+  expect(admission.enter('c')).toBeTypeOf('function');
+});
+
+test('an allowance is paid back with time, and a clock set back gives nothing', () => {
+  const allowance = new Allowance(10, 1_000, 0);
+  expect(allowance.spend(10, 0)).toBe(0);
+  expect(allowance.spend(5, 0)).toBe(5);
+  expect(allowance.spend(0, 5)).toBe(0);
+  expect(allowance.spend(3, 1)).toBe(3);
+  expect(allowance.spend(0, 1_000)).toBe(0);
+});
+
+describe('what is remembered over a restart', () => {
+  const logger = pino({ level: 'silent' });
+
+  test('comes back, without problems and counters, from a file that only its owner reads', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'weft-reports-'));
+    try {
+      const path = join(directory, 'reports.json');
+      expect(fileMemory(path, logger).load().size).toBe(0);
+      const report = reportOf(['web'], {
+        endpoints: ['a.example:1'],
+        flows: 9,
+        problems: [{ code: 'x', subject: 'y', message: 'z' }],
+      });
+      fileMemory(path, logger).save(new Map([['ag_1', { report, observedHost: '10.0.0.7' }]]));
+      expect(statSync(path).mode & 0o777).toBe(0o600);
+      expect([...fileMemory(path, logger).load()]).toEqual([
+        ['ag_1', { report: { ...report, flows: 0, problems: [] }, observedHost: '10.0.0.7' }],
+      ]);
+      for (const damage of ['', 'null', '[{"agent":"x"}]', readFileSync(path, 'utf8').slice(0, -9)]) {
+        writeFileSync(path, damage);
+        expect(fileMemory(path, logger).load().size).toBe(0);
+      }
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  });
+});

@@ -1,0 +1,178 @@
+/**
+ * One agent's stream, from its challenge to its end: who it is, what it is sent, what it says. It holds no state of the
+ * network; what the agent says goes to the hub, and what the agent should know comes from there.
+ */
+import { randomBytes } from 'node:crypto';
+import { status } from '@grpc/grpc-js';
+import { type pb, WireError } from '@weft/proto/wire';
+import { Allowance } from '../bounds/allowance.ts';
+import { type PathTracer, Traces } from '../fleet/traces.ts';
+import type { Refusal } from './authenticate.ts';
+import type { Feed } from './feed.ts';
+import { FlowAnswers } from './flow-answers.ts';
+import { flowCost } from './flow-intake.ts';
+
+/** The transport below a session: one gRPC call. */
+export interface AgentCall {
+  /** HOST:PORT that the agent comes from. */
+  readonly peer: string;
+  /** `done` is called when it has left for the network, or never will. */
+  send(message: pb.Outgoing<pb.ControlMessage> | Uint8Array, done?: () => void): void;
+  /** Stops handing over what the agent says, so that the agent must wait. */
+  pause(): void;
+  resume(): void;
+  /** Ends the call after what was sent, or at once when that does not go out within `farewellMs`. */
+  finish(code: status, details: string, farewellMs: number): void;
+}
+
+/** What a session tells the hub. */
+export interface AgentStreamEvents {
+  /** Gives back a refusal, or takes the session in, `session.admit` called. */
+  hello(session: AgentStream, nonce: Uint8Array, hello: pb.Hello): Refusal | undefined;
+  heard(agentId: string): void;
+  ack(agentId: string, ack: pb.Ack): void;
+  /** Throws WireError when it is out of form. */
+  report(agentId: string, report: pb.Report): void;
+  /** `settled` is called once, when all of it is on disk or counted as lost. */
+  flows(agentId: string, batch: pb.FlowBatch, settled: () => void): void;
+  telemetry(agentId: string, telemetry: pb.Telemetry): void;
+  resync(agentId: string, reason: string): void;
+  /** Called exactly once, whoever ended it. */
+  ended(session: AgentStream): void;
+}
+
+export interface AgentStreamOptions {
+  readonly events: AgentStreamEvents;
+  readonly now: () => number;
+  readonly helloMs: number;
+  readonly farewellMs: number;
+}
+
+/**
+ * Messages at once and each second, a pair or peer counting as a twentieth of one: above what an agent has to say, below what
+ * would keep control busy. An agent that says more is read more slowly; its own transport makes it wait.
+ */
+const BURST = 10_000;
+const PER_SECOND = 2_000;
+const ENTRIES_PER_MESSAGE = 20;
+/** Flow records at once and each second, for these are written down; one with long texts counts as several. */
+const RECORDS_BURST = 20_000;
+const RECORDS_PER_SECOND = 5_000;
+
+export class AgentStream {
+  readonly peer: string;
+  readonly #call: AgentCall;
+  readonly #options: AgentStreamOptions;
+  readonly #nonce = new Uint8Array(randomBytes(32));
+  readonly #allowance: Allowance;
+  readonly #recordAllowance: Allowance;
+  readonly #traces = new Traces();
+  readonly #flowAnswers = new FlowAnswers((sequence, done) => this.send({ flowsTaken: { sequence } }, done));
+  readonly #helloTimer: NodeJS.Timeout;
+  #resumeTimer: NodeJS.Timeout | undefined;
+  #admitted: { readonly agentId: string; readonly feed: Feed } | undefined;
+  #ended: boolean = false;
+
+  constructor(call: AgentCall, options: AgentStreamOptions) {
+    this.#call = call;
+    this.peer = call.peer;
+    this.#options = options;
+    this.#allowance = new Allowance(BURST, PER_SECOND, options.now());
+    this.#recordAllowance = new Allowance(RECORDS_BURST, RECORDS_PER_SECOND, options.now());
+    this.#helloTimer = setTimeout(() => {
+      this.end({ code: status.DEADLINE_EXCEEDED, details: `no hello within ${options.helloMs} ms` });
+    }, options.helloMs).unref();
+    call.send({ challenge: { nonce: this.#nonce, acknowledgesFlows: true } });
+  }
+
+  get agentId(): string | undefined {
+    return this.#admitted?.agentId;
+  }
+
+  get feed(): Feed | undefined {
+    return this.#admitted?.feed;
+  }
+
+  /** The agent is who it says. */
+  admit(agentId: string, feed: Feed): void {
+    clearTimeout(this.#helloTimer);
+    this.#admitted = { agentId, feed };
+  }
+
+  send(message: pb.Outgoing<pb.ControlMessage> | Uint8Array, done: () => void): void {
+    if (!this.#ended) this.#call.send(message, done);
+  }
+
+  receive(message: pb.AgentMessage): void {
+    if (this.#ended) return;
+    this.#slowDown(message);
+    try {
+      if (this.#admitted === undefined) this.#greet(message);
+      else this.#hear(this.#admitted.agentId, message);
+    } catch (error) {
+      if (!(error instanceof WireError)) throw error;
+      this.end({ code: status.INVALID_ARGUMENT, details: error.message });
+    }
+  }
+
+  trace(agentId: string, timeoutMs: number): ReturnType<PathTracer['trace']> {
+    return this.#traces.ask(timeoutMs, (id) => this.send({ trace: { id, agentId } }, () => undefined));
+  }
+
+  /** Ends the stream, with a word on why. */
+  end({ code, details, revoked }: Refusal): void {
+    if (this.#ended) return;
+    if (revoked !== undefined) this.#call.send({ revoked: { reason: revoked } });
+    this.#call.finish(code, details, this.#options.farewellMs);
+    this.closed();
+  }
+
+  /** The transport is gone, or about to be. */
+  closed(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    clearTimeout(this.#helloTimer);
+    clearTimeout(this.#resumeTimer);
+    this.#admitted?.feed.close();
+    this.#traces.close();
+    this.#options.events.ended(this);
+  }
+
+  #slowDown({ flows, telemetry }: pb.AgentMessage): void {
+    const entries = (telemetry?.pairs.length ?? 0) + (telemetry?.peers.length ?? 0);
+    const nowMs = this.#options.now();
+    const waitMs = Math.max(
+      this.#allowance.spend(1 + entries / ENTRIES_PER_MESSAGE, nowMs),
+      this.#recordAllowance.spend(flows ? flowCost(flows) : 0, nowMs),
+    );
+    if (waitMs === 0 || this.#resumeTimer !== undefined) return;
+    this.#call.pause();
+    this.#resumeTimer = setTimeout(() => {
+      this.#resumeTimer = undefined;
+      this.#call.resume();
+    }, waitMs);
+  }
+
+  #greet({ hello }: pb.AgentMessage): void {
+    if (!hello) {
+      this.end({ code: status.INVALID_ARGUMENT, details: 'hello: must be the first message' });
+      return;
+    }
+    const refusal = this.#options.events.hello(this, this.#nonce, hello);
+    if (refusal !== undefined) this.end(refusal);
+  }
+
+  #hear(agentId: string, message: pb.AgentMessage): void {
+    const { events } = this.#options;
+    events.heard(agentId);
+    if (message.ack) events.ack(agentId, message.ack);
+    else if (message.report) events.report(agentId, message.report);
+    else if (message.flows) {
+      events.flows(agentId, message.flows, this.#flowAnswers.expect(message.flows.sequence));
+    } else if (message.resync) events.resync(agentId, message.resync.reason.slice(0, 500));
+    else if (message.telemetry) events.telemetry(agentId, message.telemetry);
+    else if (message.trace) this.#traces.answered(message.trace);
+    else if (message.hello) this.end({ code: status.INVALID_ARGUMENT, details: 'hello: was given before' });
+    // Anything else is of a newer agent, and nothing to this control.
+  }
+}
