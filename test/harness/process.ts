@@ -1,5 +1,7 @@
 /** Child processes of a test: started, watched, and ended by id. */
+
 import { type ChildProcess, spawn } from 'node:child_process';
+import { defined } from '@weft/proto';
 
 export interface Finished {
   readonly code: number | null;
@@ -29,7 +31,7 @@ export class Process {
     this.name = argv.join(' ');
     this.child = spawn(command, args, {
       env: options.env ?? process.env,
-      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+      ...defined({ cwd: options.cwd }),
       // A group of its own: wrappers such as `ip netns exec` are ended together with what they started.
       detached: true,
       stdio: ['pipe', 'pipe', 'pipe'],

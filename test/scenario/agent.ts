@@ -1,6 +1,6 @@
 /** A running agent of a scenario, and what its host's programs do with it. */
 import net from 'node:net';
-import { CONTROL_RANGE, formatHostPort, type HostPort, type JoinToken, parseRange } from '@weft/proto';
+import { CONTROL_RANGE, defined, formatHostPort, type HostPort, type JoinToken, parseRange } from '@weft/proto';
 import type { Tracer } from '@weft/proto/observe';
 import type { Logger } from 'pino';
 import { parseAgentFile } from '../../packages/agent/src/config/agent-file.ts';
@@ -77,11 +77,9 @@ export class Agent {
       fallbackHost: host,
       logger,
       ready: () => ready.resolve(),
-      ...(spec.limits === undefined ? {} : { limits: spec.limits }),
-      ...(spec.workers === undefined ? {} : { workers: spec.workers }),
+      ...defined({ limits: spec.limits, workers: spec.workers }),
       ...(spec.telemetryMs === undefined ? {} : { telemetry: { everyMs: spec.telemetryMs } }),
-      ...(spec.tracer === undefined ? {} : { tracer: spec.tracer }),
-      ...(spec.metrics === undefined ? {} : { metrics: spec.metrics }),
+      ...defined({ tracer: spec.tracer, metrics: spec.metrics }),
     };
     this.#run = runAgent(options, this.#stop.signal);
     await Promise.race([ready.promise, this.#run]);

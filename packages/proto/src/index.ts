@@ -1,4 +1,5 @@
 export * from './model/address.ts';
+export * from './model/defined.ts';
 export * from './model/endpoint.ts';
 export * from './model/errors.ts';
 export * from './model/explain.ts';

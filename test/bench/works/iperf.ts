@@ -1,5 +1,7 @@
 /** iperf3: streams in both directions, and datagrams at a fixed offer. */
+
 import { readFileSync } from 'node:fs';
+import { defined } from '@weft/proto';
 import { metered } from '../cpu.ts';
 import type { Endpoint, Path } from '../path.ts';
 import type { Stage } from '../stage.ts';
@@ -93,7 +95,7 @@ async function datagrams(stage: Stage, path: Path, seconds: number): Promise<Sam
   if (delivered <= 0) throw new Error('iperf3: nothing was delivered');
   const offered = sum.packets / sum.seconds;
   const note = offered < OFFERED * 0.97 ? `offered only ${Math.round(offered)}/s` : undefined;
-  return { value: delivered / sum.seconds, amount: delivered, cpu, ...(note === undefined ? {} : { note }) };
+  return { value: delivered / sum.seconds, amount: delivered, cpu, ...defined({ note }) };
 }
 
 export const iperfWorks: readonly Work[] = [

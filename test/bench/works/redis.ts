@@ -2,6 +2,7 @@
  * redis-benchmark, GET: many clients for requests a second, one client for its median time, and a new connection for each
  * request, which is the connect work once more by a load that costs little itself.
  */
+import { defined } from '@weft/proto';
 import { metered } from '../cpu.ts';
 import type { Endpoint, Path } from '../path.ts';
 import type { Stage } from '../stage.ts';
@@ -63,7 +64,7 @@ function redisWork(name: string, title: string, shape: Shape, figure: 'rps' | 'p
       if (to === undefined) throw new Error('no way for TCP');
       const { result, requests, cpu } = await sample(stage, path, to, shape, aim);
       const note = figure === 'p50' ? `${Math.round(result.rps)} requests/s` : undefined;
-      return { value: result[figure], amount: requests, cpu, ...(note === undefined ? {} : { note }) };
+      return { value: result[figure], amount: requests, cpu, ...defined({ note }) };
     },
   };
 }

@@ -1,6 +1,7 @@
 import dgram from 'node:dgram';
 import { once } from 'node:events';
 import net from 'node:net';
+import { defined } from '@weft/proto';
 import { afterEach, describe, expect, it } from 'vitest';
 import { assertFreeDatagramPort } from './port-sharing.ts';
 import type { SocketConduit } from './socket.ts';
@@ -18,10 +19,7 @@ async function listening(
   port: number,
   onConnection: (conduit: SocketConduit) => void = reset,
 ): Promise<ConduitListener> {
-  const listener = await listenConduits(
-    { host: '127.0.0.1', port, ...(share === undefined ? {} : { share }) },
-    onConnection,
-  );
+  const listener = await listenConduits({ host: '127.0.0.1', port, ...defined({ share }) }, onConnection);
   cleanup.push(() => listener.close());
   return listener;
 }

@@ -2,7 +2,9 @@
  * A TCP socket as a conduit. Every socket of the thread reads into one preallocated buffer (`onread`), so nothing is
  * allocated for a read: whoever gets a piece uses it before returning.
  */
+
 import net from 'node:net';
+import { defined } from '@weft/proto';
 import type { Conduit, ConduitEvents } from '../words/conduit.ts';
 import { adoptSocket, handleOutput } from './node-inside.ts';
 import { compact, type Output, StreamOutput } from './output.ts';
@@ -255,7 +257,7 @@ export function connectSocket(options: ConnectOptions): Promise<ConnectedConduit
     socket.setNoDelay(true);
     const { host, port, localAddress, localPort } = options;
     const from = localAddress === undefined ? {} : { localAddress };
-    socket.connect({ host, port, ...from, ...(localPort === undefined ? {} : { localPort }) });
+    socket.connect({ host, port, ...from, ...defined({ localPort }) });
   });
 }
 

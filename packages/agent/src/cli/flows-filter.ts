@@ -1,5 +1,5 @@
 /** What `weft flows` was asked for, as control's filter. A word that cannot match anything is wrong usage, and not an empty list. */
-import { type FlowFilter, type FlowOutcome, hostNameProblem, isServiceName } from '@weft/proto';
+import { defined, type FlowFilter, type FlowOutcome, hostNameProblem, isServiceName } from '@weft/proto';
 import { outcomeCodec, type pb } from '@weft/proto/wire';
 import { parseDuration } from './duration.ts';
 import { UsageError } from './errors.ts';
@@ -59,13 +59,11 @@ export function readFlowsFilter(options: FlowsFilterOptions, nowMs: number): Ask
     throw new UsageError('--until takes a time after that of --since');
   }
   const filter = {
-    ...(from === undefined ? {} : { source: from }),
+    ...defined({ source: from }),
     ...(to === undefined ? {} : readTo(to)),
-    ...(host === undefined ? {} : { host }),
-    ...(rule === undefined ? {} : { rule }),
+    ...defined({ host, rule }),
     ...(outcome === undefined ? {} : { outcome: outcome as FlowOutcome }),
-    ...(text === undefined ? {} : { text }),
-    ...(id === undefined ? {} : { id }),
+    ...defined({ text, id }),
   };
   return { filter, fromMs, toMs };
 }
@@ -75,8 +73,7 @@ export function filterToWire({ filter, fromMs, toMs }: AskedFlows): pb.Outgoing<
   return {
     ...rest,
     ...(outcome === undefined ? {} : { outcome: outcomeCodec.toWire(outcome) }),
-    ...(fromMs === undefined ? {} : { fromMs }),
-    ...(toMs === undefined ? {} : { toMs }),
+    ...defined({ fromMs, toMs }),
   };
 }
 

@@ -1,6 +1,6 @@
 /** The agent file: what runs on this host. Its position-bearing errors come from the schema. */
 import { isIP } from 'node:net';
-import { formatHostPort, type HostPort, type Protocol, serviceNameProblem } from '@weft/proto';
+import { defined, formatHostPort, type HostPort, type Protocol, serviceNameProblem } from '@weft/proto';
 import { z } from 'zod';
 import { parseYaml, readYamlFile, type YamlFile } from './document.ts';
 import { FileError, type FileProblem } from './errors.ts';
@@ -119,7 +119,7 @@ function toAgentFile(yaml: YamlFile): AgentFile {
     services.set(name, { name, targets, ...(declared.match === undefined ? {} : { match }) });
   }
   if (problems.length > 0) throw new FileError('file-invalid', yaml.file, problems);
-  return { services, ...(value.gateway === undefined ? {} : { gateway: value.gateway }) };
+  return { services, ...defined({ gateway: value.gateway }) };
 }
 
 /** Targets are dialled from the caller's own loopback address, so a name that might resolve to anything else is refused. */

@@ -2,6 +2,7 @@ import dgram from 'node:dgram';
 import { promises as nodeDns } from 'node:dns';
 import { once } from 'node:events';
 import net from 'node:net';
+import { defined } from '@weft/proto';
 import dnsPacket, { type DecodedPacket, type OptRecord } from 'dns-packet';
 import fc from 'fast-check';
 import { pino } from 'pino';
@@ -220,7 +221,7 @@ describe('dns server', () => {
       [{ udpPayloadSize: 100 }, 512],
       [{ udpPayloadSize: 1232 }, 1232],
     ] as const) {
-      client.send(encode({ ...question, ...(opt === undefined ? {} : { opt }) }));
+      client.send(encode({ ...question, ...defined({ opt }) }));
       const bytes = await client.receive();
       const answer = dnsPacket.decode(bytes);
       expect(answer.flag_tc).toBe(true);

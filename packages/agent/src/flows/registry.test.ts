@@ -1,4 +1,4 @@
-import { compilePolicy, type FlowRecord, type Rule, type Service } from '@weft/proto';
+import { compilePolicy, defined, type FlowRecord, type Rule, type Service } from '@weft/proto';
 import { describe, expect, it } from 'vitest';
 import type { Netmap, NetmapSource } from '../words/netmap.ts';
 import { FlowRegistry, type FlowRequest } from './registry.ts';
@@ -49,9 +49,7 @@ function setup(limit?: number, peerLimit?: number, traffic?: FlowTraffic) {
     netmap: source,
     sink: { record: (flow) => records.push(flow) },
     now: () => clock++,
-    ...(traffic === undefined ? {} : { traffic }),
-    ...(limit === undefined ? {} : { limit }),
-    ...(peerLimit === undefined ? {} : { peerLimit }),
+    ...defined({ traffic, limit, peerLimit }),
   });
   return { registry, records, swap: (next: Netmap) => swap(next) };
 }

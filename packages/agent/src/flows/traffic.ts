@@ -3,7 +3,7 @@
  * telemetry, where each flow is told by the agent that records it, and so once in the network; and metrics, where each agent
  * counts what it saw.
  */
-import type { DeniedAttempt, FlowOutcome, PairTraffic, TrafficPair } from '@weft/proto';
+import { type DeniedAttempt, defined, type FlowOutcome, type PairTraffic, type TrafficPair } from '@weft/proto';
 import { isOther, type Pair, PairIndex } from './pairs.ts';
 import { isFailure, type Reporter, type Series, SeriesTable } from './series.ts';
 
@@ -248,6 +248,6 @@ function tell(pair: Pair): PairTraffic {
     failed,
     bytesSent,
     bytesReceived,
-    ...(lastDenied === undefined ? {} : { lastDenied }),
+    ...defined({ lastDenied }),
   };
 }

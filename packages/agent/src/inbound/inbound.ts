@@ -1,5 +1,5 @@
 /** The agent's inbound side: flows that peers open, and how this host's own programs fare. */
-import type { InstanceReport } from '@weft/proto';
+import { defined, type InstanceReport } from '@weft/proto';
 import type { Logger } from 'pino';
 import type { AgentService } from '../config/agent-file.ts';
 import type { FlowRegistry } from '../flows/registry.ts';
@@ -54,8 +54,7 @@ export function createInbound(options: InboundOptions): Inbound {
     services,
     problems,
     signal,
-    ...(options.watchMs === undefined ? {} : { intervalMs: options.watchMs }),
-    ...(options.readTable === undefined ? {} : { readTable: options.readTable }),
+    ...defined({ intervalMs: options.watchMs, readTable: options.readTable }),
   });
   return {
     ...createInboundPath(options, watch),
@@ -76,7 +75,7 @@ export function createInboundPath(options: InboundPathOptions, targets: Pick<Loc
     declared: services,
     dialer,
     log,
-    ...(options.idleMs === undefined ? {} : { idleMs: options.idleMs }),
+    ...defined({ idleMs: options.idleMs }),
   });
   return { ...handler, services, dialer };
 }

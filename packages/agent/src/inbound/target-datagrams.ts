@@ -1,6 +1,8 @@
 /** A UDP flow's socket to the program on this host: bound to the caller's address, connected to the program's. */
+
 import { createSocket, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
+import { defined } from '@weft/proto';
 import { datagramOutput } from '../bytes/datagram-output.ts';
 import type { DatagramOutput } from '../bytes/output.ts';
 import type { DatagramConduit, DatagramEvents } from '../words/conduit.ts';
@@ -24,9 +26,7 @@ export async function connectDatagrams(
   signal.throwIfAborted();
   const socket = createSocket({ type: isIPv6(target.host) ? 'udp6' : 'udp4', recvBufferSize: RECEIVE_BUFFER });
   try {
-    await step(socket, (done) =>
-      socket.bind({ port: 0, ...(localAddress === undefined ? {} : { address: localAddress }) }, done),
-    );
+    await step(socket, (done) => socket.bind({ port: 0, ...defined({ address: localAddress }) }, done));
     await step(socket, (done) => socket.connect(target.port, target.host, done));
     signal.throwIfAborted();
   } catch (cause) {

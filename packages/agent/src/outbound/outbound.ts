@@ -1,4 +1,5 @@
 /** The agent's outbound side: what this host's programs call, and what its gateway lets in. */
+import { defined } from '@weft/proto';
 import type { Logger } from 'pino';
 import type { FlowRegistry } from '../flows/registry.ts';
 import { runsHere } from '../flows/source.ts';
@@ -66,26 +67,25 @@ export function createOutbound(options: OutboundOptions): Outbound {
     tunnels,
     dialer: inbound.dialer,
     chooser,
-    ...(options.forwardMs === undefined ? {} : { totalMs: options.forwardMs }),
+    ...defined({ totalMs: options.forwardMs }),
   });
   const datagrams = new OutboundDatagrams({
     admitter,
     forwarder,
     log,
-    ...(options.idleMs === undefined ? {} : { idleMs: options.idleMs }),
-    ...(options.datagramClients === undefined ? {} : { limit: options.datagramClients }),
+    ...defined({ idleMs: options.idleMs, limit: options.datagramClients }),
   });
   const share = sharing?.share;
   const bind = (spec: ListenerSpec) =>
     spec.protocol === 'tcp'
-      ? bindStreams(spec, { admitter, forwarder, log, ...(share === undefined ? {} : { share }) })
+      ? bindStreams(spec, { admitter, forwarder, log, ...defined({ share }) })
       : datagrams.bind(spec, share);
   const listeners = new Listeners({
     bind: sharing?.share === 'first' ? (spec) => bindFirst(spec, bind, sharing.followers) : bind,
     portUse: (port, protocol) => inbound.watch.portUse(port, protocol),
     runsHere: (service) => runsHere(netmap.current, declared, service) !== undefined,
     problems,
-    ...(options.retryMs === undefined ? {} : { retryMs: options.retryMs }),
+    ...defined({ retryMs: options.retryMs }),
   });
   const reconcile = () => {
     if (signal.aborted) return;

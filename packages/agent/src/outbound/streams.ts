@@ -1,4 +1,5 @@
 /** TCP from this host's programs: one listener a declared port, one story a connection. */
+import { defined } from '@weft/proto';
 import type { Logger } from 'pino';
 import type { PortSharing } from '../bytes/port-sharing.ts';
 import { listenConduits } from '../bytes/socket-listen.ts';
@@ -23,7 +24,7 @@ export interface StreamsOptions {
 /** Listens on a listener. Rejects with what bind says. */
 export function bindStreams(spec: ListenerSpec, options: StreamsOptions): Promise<BoundListener> {
   const { log, share } = options;
-  const where = { host: spec.address, port: spec.port, ...(share === undefined ? {} : { share }) };
+  const where = { host: spec.address, port: spec.port, ...defined({ share }) };
   const onError = (err: Error) =>
     log.warn({ event: 'accept-failed', listener: listenerName(spec), err }, 'accepting failed');
   return listenConduits({ ...where, onError }, (client) => {

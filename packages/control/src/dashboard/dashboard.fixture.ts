@@ -1,6 +1,6 @@
 /** A dashboard on a free port, for tests: real state in memory, and everything else as the test says. */
 import { Writable } from 'node:stream';
-import type { HostPort } from '@weft/proto';
+import { defined, type HostPort } from '@weft/proto';
 import { pino } from 'pino';
 import { createReach } from '../admin/reach.ts';
 import { RefusalAudit } from '../audit/refusals.ts';
@@ -86,7 +86,7 @@ export class TestDashboard implements AsyncDisposable {
       now,
       monotonic: () => this.monotonic,
       logger,
-      ...(page === undefined ? {} : { page }),
+      ...defined({ page }),
     });
   }
 
@@ -120,11 +120,11 @@ export class TestDashboard implements AsyncDisposable {
       headers: {
         ...(method === 'GET' ? {} : { 'x-weft-dashboard': '1' }),
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-        ...(cookie === undefined ? {} : { cookie }),
+        ...defined({ cookie }),
         ...headers,
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      ...(options.signal === undefined ? {} : { signal: options.signal }),
+      ...defined({ signal: options.signal }),
     });
   }
 

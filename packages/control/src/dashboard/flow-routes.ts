@@ -1,5 +1,5 @@
 /** Flows of the past: a page of them, and how many there were over time. */
-import type { FlowFilter, FlowOutcome } from '@weft/proto';
+import { defined, type FlowFilter, type FlowOutcome } from '@weft/proto';
 import type { FastifyInstance } from 'fastify';
 import { requireNetwork } from '../admin/request.ts';
 import type { FlowWindow, HistoryQuery } from '../flows/types.ts';
@@ -76,7 +76,7 @@ export function flowRoutes(app: FastifyInstance, { state, flows }: FlowRouteOpti
       );
       return {
         flows: found.flows.map(({ record, cursor }) => ({ ...record, cursor })),
-        ...(found.older === undefined ? {} : { older: found.older }),
+        ...defined({ older: found.older }),
       };
     },
   );

@@ -1,5 +1,5 @@
 /** A window that is all in memory, for tests: filters each record in turn, so that what the disk answers can be held against it. */
-import { type FlowRecord, passesFilter } from '@weft/proto';
+import { defined, type FlowRecord, passesFilter } from '@weft/proto';
 import { Histogram, MINUTE_MS, SORT } from './history.ts';
 import { FlowRing } from './ring.ts';
 import type { FlowWindow } from './types.ts';
@@ -48,9 +48,7 @@ export function createFlowWindow(newest = 10_000, now: () => number = Date.now):
         const minute = Math.floor(atMs / MINUTE_MS);
         const { source, service, verdict } = query;
         const filter = {
-          ...(source === undefined ? {} : { source }),
-          ...(service === undefined ? {} : { service }),
-          ...(verdict === undefined ? {} : { verdict }),
+          ...defined({ source, service, verdict }),
         };
         if (of !== network || minute < histogram.fromMinute || minute >= histogram.toMinute) continue;
         if (!passesFilter(filter, record)) continue;

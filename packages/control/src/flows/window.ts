@@ -2,6 +2,7 @@
  * The window of ended flows: the newest of each network in memory, for those who follow and to tell a flow that both its ends
  * report; all of them on disk, by a thread of its own.
  */
+import { defined } from '@weft/proto';
 import type { Logger } from 'pino';
 import { FlowKeeper } from './keeper.ts';
 import { FLOW_LIMITS, type FlowLimits } from './limits.ts';
@@ -66,8 +67,7 @@ export async function openFlowWindow(options: WindowOptions): Promise<FlowWindow
     restored: (flows) => {
       for (const flow of flows.toReversed()) ringOf(flow.network).restore(flow);
     },
-    ...(mostQueued === undefined ? {} : { mostQueued }),
-    ...(entry === undefined ? {} : { entry }),
+    ...defined({ mostQueued, entry }),
   });
   await keeper.ready;
   if (keeper.last > 0) cursor = keeper.last + SKIPPED_CURSORS;

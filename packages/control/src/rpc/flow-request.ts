@@ -1,5 +1,5 @@
 /** What a request asks of the flows: checked, and as the window knows it. Every problem is collected before it is refused. */
-import { type FieldProblem, type FlowFilter, problem } from '@weft/proto';
+import { defined, type FieldProblem, type FlowFilter, problem } from '@weft/proto';
 import { actionCodec, outcomeCodec, type pb, WireError } from '@weft/proto/wire';
 import { RequestError } from '../admin/errors.ts';
 import type { FlowQuery, HistoryQuery } from '../flows/types.ts';
@@ -57,11 +57,7 @@ export function readFlowHistory({ filter: wire, buckets }: pb.GetFlowHistoryRequ
   if (problems.length > 0) throw new RequestError(problems);
   const { source, service, verdict } = filter;
   return {
-    ...(source === undefined ? {} : { source }),
-    ...(service === undefined ? {} : { service }),
-    ...(verdict === undefined ? {} : { verdict }),
-    ...(fromMs === undefined ? {} : { fromMs }),
-    ...(toMs === undefined ? {} : { toMs }),
+    ...defined({ source, service, verdict, fromMs, toMs }),
     buckets: buckets || DEFAULT_BUCKETS,
   };
 }
@@ -92,9 +88,9 @@ function readFilter(wire: pb.FlowFilter | null | undefined, problems: FieldProbl
     ...(source === '' ? {} : { source }),
     ...(service === '' ? {} : { service }),
     ...(host === '' ? {} : { host }),
-    ...(verdict === undefined ? {} : { verdict }),
+    ...defined({ verdict }),
     ...(rule === '' ? {} : { rule }),
-    ...(outcome === undefined ? {} : { outcome }),
+    ...defined({ outcome }),
     ...(port === 0 ? {} : { port }),
     ...(text === '' ? {} : { text }),
     ...(id === '' ? {} : { id }),

@@ -3,7 +3,9 @@
  * ends: so that of a stream goes to the first answer. Of what is said, a span carries the network's name, and the agent's id
  * once it is proven; never a token nor a mesh.
  */
+
 import { type Metadata, ServerInterceptingCall, type ServerInterceptor, status } from '@grpc/grpc-js';
+import { defined } from '@weft/proto';
 import { parseTraceParent, type Span, type SpanRequest, type Tracer } from '@weft/proto/observe';
 import { ADMIN_PREFIX } from './admin-auth.ts';
 
@@ -78,7 +80,7 @@ function requestOf(path: string, metadata: Metadata, remoteAddress: string | und
   // An agent's call has proved nothing yet, and what it says of its caller's trace is not listened to.
   const [header] = path.startsWith(ADMIN_PREFIX) ? metadata.get('traceparent') : [];
   const parent = typeof header === 'string' ? parseTraceParent(header) : undefined;
-  return { name: method, kind: 'server', values, ...(parent === undefined ? {} : { parent }) };
+  return { name: method, kind: 'server', values, ...defined({ parent }) };
 }
 
 interface Traced {

@@ -1,5 +1,5 @@
 /** What one agent tells of a pair, and what the shares of a pair come to. */
-import type { DeniedAttempt, PairTraffic, TrafficPair } from '@weft/proto';
+import { type DeniedAttempt, defined, type PairTraffic, type TrafficPair } from '@weft/proto';
 import type { TrafficStatus } from './types.ts';
 
 /** Per second, but for `open`. */
@@ -64,7 +64,7 @@ export function statusOf(pair: TrafficPair, shares: Iterable<Share>): TrafficSta
     failedPerSecond: sum.failed,
     sentPerSecond: sum.sent,
     receivedPerSecond: sum.received,
-    ...(lastDenied === undefined ? {} : { lastDenied }),
+    ...defined({ lastDenied }),
   };
 }
 

@@ -1,4 +1,4 @@
-import type { PairTraffic, Telemetry } from '@weft/proto';
+import { defined, type PairTraffic, type Telemetry } from '@weft/proto';
 import { expect, test } from 'vitest';
 import { createTraffic } from './traffic.ts';
 import type { Traffic } from './types.ts';
@@ -7,7 +7,7 @@ const START = 1_700_000_000_000;
 
 function setUp(mostPairs?: number): { readonly traffic: Traffic; readonly pass: (ms: number) => void } {
   let now = START;
-  const traffic = createTraffic({ now: () => now, ...(mostPairs === undefined ? {} : { mostPairs }) });
+  const traffic = createTraffic({ now: () => now, ...defined({ mostPairs }) });
   const pass = (ms: number): void => {
     now += ms;
   };

@@ -1,5 +1,7 @@
 /** Control's agent end over real gRPC on a free port, for tests. */
+
 import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { defined } from '@weft/proto';
 import { type Logger, pino } from 'pino';
 import { createFlowWindow } from '../flows/memory-window.fixture.ts';
 import type { FlowWindow } from '../flows/types.ts';
@@ -55,9 +57,7 @@ export class TestControl implements AsyncDisposable {
     const flows = createFlowWindow(100);
     const traffic = createTraffic({ now: Date.now });
     const extra = {
-      ...(timing === undefined ? {} : { timing }),
-      ...(memory === undefined ? {} : { memory }),
-      ...(observer === undefined ? {} : { observer }),
+      ...defined({ timing, memory, observer }),
     };
     const hub = new Hub({ state, flows, traffic, pin: PIN, logger, now: Date.now, ...extra });
     const server = new Server();

@@ -1,5 +1,6 @@
 /** The two ends of a tunnel in memory, and a view of the frames between them: no sockets, no clock but the test's. */
 
+import { defined } from '@weft/proto';
 import type { OpenRequest } from '../../words/opening.ts';
 import { encodeCredit, encodeHeader } from './encode.ts';
 import { Mux, type MuxLimits } from './mux.ts';
@@ -61,7 +62,7 @@ export class End implements RecordOutput {
       },
     };
     const now = (): number => clock.now;
-    this.mux = new Mux({ initiator, output: this, events, now, ...(limits === undefined ? {} : { limits }) });
+    this.mux = new Mux({ initiator, output: this, events, now, ...defined({ limits }) });
   }
 
   record(pieces: readonly Buffer[]): void {

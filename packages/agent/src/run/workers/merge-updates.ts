@@ -1,5 +1,5 @@
 /** Two updates of a worker as one. */
-import { itemKey, type NetmapDelta, type NetmapItem } from '@weft/proto';
+import { defined, itemKey, type NetmapDelta, type NetmapItem } from '@weft/proto';
 import type { Update } from './messages.ts';
 
 export function mergeUpdates(before: Update, after: Update): Update {
@@ -10,9 +10,7 @@ export function mergeUpdates(before: Update, after: Update): Update {
       ? (after.listeners ?? before.listeners)
       : new Map([...before.listeners, ...after.listeners]);
   return {
-    ...(netmap === undefined ? {} : { netmap }),
-    ...(answering === undefined ? {} : { answering }),
-    ...(listeners === undefined ? {} : { listeners }),
+    ...defined({ netmap, answering, listeners }),
   };
 }
 
