@@ -100,7 +100,7 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
   closers.push(() => tracing?.close());
 
   const names = certificateNames(options);
-  const { keyPem, certificatePem, pin } = await openKeys({ directory, names, nowMs: startedMs });
+  const { keyPem, certificatePem, pin } = await openKeys({ directory, names });
   const credentials = openCredentials(directory, pin);
   for (const path of credentials.exposed) {
     logger.warn({ event: 'token-exposed', path }, 'others can read this token; run chmod 600 on it');

@@ -1,6 +1,7 @@
 /**
- * Control's key and certificate. Clients pin the key (RFC 7469's SPKI pin), so the certificate can be made anew, for new
- * names or a new term, without any token or agent noticing; losing the key means that every host has to join again.
+ * Control's key and certificate. Clients pin the key (RFC 7469's SPKI pin), so the certificate can be made anew for new names
+ * without any token or agent noticing; losing the key means that every host has to join again. As the pin is what is trusted,
+ * the certificate has no term: one that had would shut out every host whose clock is wrong, and all of them once it was over.
  */
 import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { isIP } from 'node:net';
@@ -10,9 +11,9 @@ import { KeyFileError } from './errors.ts';
 import { createFile, readIfThere, replaceFile } from './files.ts';
 import { makeSelfSigned } from './self-signed.ts';
 
-const DAY_MS = 86_400_000;
-const TERM_MS = 3_650 * DAY_MS;
-const RENEW_BEFORE_MS = 365 * DAY_MS;
+/** From the first moment that a clock can show to the date that stands for none (RFC 5280, section 4.1.2.5). */
+const NOT_BEFORE_MS = 0;
+const NOT_AFTER_MS = Date.UTC(9999, 11, 31, 23, 59, 59);
 
 export interface ControlKeys {
   readonly keyPem: string;
@@ -25,11 +26,10 @@ export interface KeyOptions {
   readonly directory: string;
   /** Host names and addresses that control is reached at. */
   readonly names: readonly string[];
-  readonly nowMs: number;
 }
 
-/** Reads `control.key` and `control.crt`, or makes what is missing; the certificate is renewed when it no longer fits. */
-export async function openKeys({ directory, names, nowMs }: KeyOptions): Promise<ControlKeys> {
+/** Reads `control.key` and `control.crt`, or makes what is missing; the certificate is made anew when it does not fit. */
+export async function openKeys({ directory, names }: KeyOptions): Promise<ControlKeys> {
   const keyPath = join(directory, 'control.key');
   const certificatePath = join(directory, 'control.crt');
   let keyPem = readIfThere(keyPath);
@@ -40,14 +40,13 @@ export async function openKeys({ directory, names, nowMs }: KeyOptions): Promise
   }
   const spki = publicKeyOf(keyPem, keyPath);
   let certificatePem = readIfThere(certificatePath);
-  if (certificatePem === undefined || !fits(certificatePem, spki, names, nowMs)) {
+  if (certificatePem === undefined || !fits(certificatePem, spki, names)) {
     certificatePem = await makeSelfSigned({
       privateKey: createPrivateKey(keyPem),
       commonName: 'weft-control',
       names,
-      // A day back, for hosts whose clocks are behind.
-      notBeforeMs: nowMs - DAY_MS,
-      notAfterMs: nowMs + TERM_MS,
+      notBeforeMs: NOT_BEFORE_MS,
+      notAfterMs: NOT_AFTER_MS,
     });
     replaceFile(certificatePath, certificatePem, 0o644);
   }
@@ -74,7 +73,7 @@ function publicKeyOf(keyPem: string, path: string): Buffer {
   }
 }
 
-function fits(pem: string, spki: Buffer, names: readonly string[], nowMs: number): boolean {
+function fits(pem: string, spki: Buffer, names: readonly string[]): boolean {
   let certificate: X509Certificate;
   try {
     certificate = new X509Certificate(pem);
@@ -83,8 +82,8 @@ function fits(pem: string, spki: Buffer, names: readonly string[], nowMs: number
   }
   return (
     certificate.publicKey.export({ type: 'spki', format: 'der' }).equals(spki) &&
-    certificate.validFromDate.getTime() <= nowMs &&
-    certificate.validToDate.getTime() - nowMs > RENEW_BEFORE_MS &&
+    certificate.validFromDate.getTime() === NOT_BEFORE_MS &&
+    certificate.validToDate.getTime() === NOT_AFTER_MS &&
     names.every((name) =>
       isIP(name) > 0
         ? certificate.checkIP(name) !== undefined

@@ -1,15 +1,14 @@
-import { generateKeyPairSync, X509Certificate } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
 import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { decodeAdminToken } from '@weft/proto';
 import { certificatePin } from '@weft/proto/wire';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { openKeys } from './certificate.ts';
 import { openCredentials } from './credentials.ts';
+import { makeSelfSigned } from './self-signed.ts';
 
-const NOW = Date.now();
-const YEAR = 365 * 86_400_000;
 let directory: string;
 
 beforeEach(() => {
@@ -19,7 +18,7 @@ beforeEach(() => {
 afterEach(() => rmSync(directory, { recursive: true }));
 
 const names = ['localhost', '127.0.0.1', '::1'];
-const open = (more: string[] = [], nowMs = NOW) => openKeys({ directory, names: [...names, ...more], nowMs });
+const open = (more: string[] = []) => openKeys({ directory, names: [...names, ...more] });
 
 test('keys are made once, and the pin is that of the certificate', async () => {
   const made = await open();
@@ -28,7 +27,7 @@ test('keys are made once, and the pin is that of the certificate', async () => {
   expect(await open()).toEqual(made);
 });
 
-test('new names and old age renew the certificate under the same pin', async () => {
+test('new names renew the certificate under the same pin', async () => {
   const made = await open();
   const addresses = ['192.0.2.7', '2001:db8::7:0:1', '::ffff:192.0.2.8'];
   const named = await open(['control.example.com', ...addresses]);
@@ -36,12 +35,27 @@ test('new names and old age renew the certificate under the same pin', async () 
   const certificate = new X509Certificate(named.certificatePem);
   expect(certificate.checkHost('control.example.com')).toBe('control.example.com');
   for (const address of addresses) expect(certificate.checkIP(address)).toBe(address);
-  expect(certificate.validToDate.getTime() - NOW).toBeGreaterThan(9.9 * YEAR);
   expect(certificate.checkIssued(certificate) && certificate.verify(certificate.publicKey)).toBe(true);
   expect(certificate.ca).toBe(false);
-  expect((await open([], NOW + 8 * YEAR)).certificatePem).toBe(named.certificatePem);
-  const renewed = await open([], NOW + 9.5 * YEAR);
-  expect(renewed.certificatePem).not.toBe(named.certificatePem);
+  expect((await open()).certificatePem).toBe(named.certificatePem);
+});
+
+test('a certificate has no term, whatever the clock says, and one that has is made anew', async () => {
+  vi.useFakeTimers({ now: 1_000, toFake: ['Date'] });
+  const made = await open().finally(() => vi.useRealTimers());
+  const certificate = new X509Certificate(made.certificatePem);
+  expect(certificate.validFromDate.toISOString()).toBe('1970-01-01T00:00:00.000Z');
+  expect(certificate.validToDate.toISOString()).toBe('9999-12-31T23:59:59.000Z');
+  const dated = await makeSelfSigned({
+    privateKey: createPrivateKey(made.keyPem),
+    commonName: 'weft-control',
+    names,
+    notBeforeMs: 0,
+    notAfterMs: Date.UTC(1979, 11, 30),
+  });
+  writeFileSync(join(directory, 'control.crt'), dated);
+  const renewed = await open();
+  expect(new X509Certificate(renewed.certificatePem).validToDate.getUTCFullYear()).toBe(9999);
   expect(renewed.pin).toEqual(made.pin);
 });
 

@@ -46,7 +46,7 @@ import { ERROR_CODE_KEY } from './status.ts';
 const TOKEN = 'weftadmin1.pin.secret';
 const directory = mkdtempSync(join(tmpdir(), 'weft-admin-'));
 const logger = pino({ level: 'silent' });
-const keys = await openKeys({ directory, names: ['127.0.0.1'], nowMs: Date.now() });
+const keys = await openKeys({ directory, names: ['127.0.0.1'] });
 const noAgents: AgentHandlers = {
   join: (_call, callback) => callback({ code: status.UNIMPLEMENTED }),
   connect: (call) => void call.end(),

@@ -1,6 +1,6 @@
 import { createServer, type Server as NetServer, type Socket } from 'node:net';
 import { Client, credentials, Server, ServerCredentials, type ServiceError, status } from '@grpc/grpc-js';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { bearerMetadata, callDuplex, callServerStream, callUnary } from './call.ts';
 import { makeCertificate } from './certificate.fixture.ts';
 import { ControlUnreachableError, PinMismatchError } from './errors.ts';
@@ -218,6 +218,13 @@ describe('pinned credentials', () => {
     const other = certificatePin(makeCertificate().certificate);
     expect(await failure(pinnedCredentials(address, other))).toBeInstanceOf(PinMismatchError);
     expect(await failure(pinnedCredentials(address, pin.subarray(0, 8)))).toBeInstanceOf(PinMismatchError);
+  });
+
+  it.each(['1970-01-02', '2050-01-01'])('say that the clock or the certificate is wrong, at %s', async (day) => {
+    vi.useFakeTimers({ now: Date.parse(day), toFake: ['Date'] });
+    const error = await failure(pinnedCredentials(address, pin)).finally(() => vi.useRealTimers());
+    expect(error).toBeInstanceOf(ControlUnreachableError);
+    expect(error.message).toContain(`this host's clock says ${day}`);
   });
 
   it('do not let a channel talk to a control that holds another key', async () => {

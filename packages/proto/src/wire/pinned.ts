@@ -77,10 +77,23 @@ export function fetchPinnedCertificate(
     socket.on('secureConnect', () => {
       const certificate = socket.getPeerX509Certificate();
       if (certificate === undefined) unreachable('it showed no certificate');
-      else if (matches(certificate, pin)) end(() => resolve(certificate));
-      else end(() => reject(new PinMismatchError(address)));
+      else if (!matches(certificate, pin)) end(() => reject(new PinMismatchError(address)));
+      else if (!isValidAt(certificate, Date.now())) unreachable(clockSentence(certificate));
+      else end(() => resolve(certificate));
     });
   });
+}
+
+function isValidAt({ validFromDate, validToDate }: X509Certificate, nowMs: number): boolean {
+  return validFromDate.getTime() <= nowMs && nowMs <= validToDate.getTime();
+}
+
+/** The channel would refuse it with a word of OpenSSL's, and what is wrong is a clock or an old certificate. */
+function clockSentence({ validFromDate, validToDate }: X509Certificate): string {
+  return (
+    `its key is the right one, but its certificate is valid from ${validFromDate.toISOString()} to ${validToDate.toISOString()} ` +
+    `and this host's clock says ${new Date().toISOString()}; set the clock right, or start control again, which makes a certificate without a term`
+  );
 }
 
 /** Largest gRPC message either way, bytes: a whole mesh of the largest size fits. */
