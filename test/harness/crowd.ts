@@ -144,8 +144,9 @@ class CrowdAgent {
     const stream = callDuplex(this.#client, agentService.connect);
     this.#stream = stream;
     stream.on('error', () => undefined);
-    stream.on('data', ({ challenge, delta }: pb.ControlMessage) => {
+    stream.on('data', ({ challenge, welcome, delta }: pb.ControlMessage) => {
       if (challenge) this.#greet(challenge.nonce);
+      if (welcome) this.#stand();
       if (!delta) return;
       const { timeline, index, revision } = delta;
       this.send({ ack: { timeline, index, revision } });
@@ -163,12 +164,19 @@ class CrowdAgent {
   }
 
   #greet(nonce: Uint8Array): void {
-    const { services, gatewayAddress = '' } = this.#member;
     this.send({
       hello: {
         agentId: this.#agentId,
         signature: nacl.sign.detached(helloMessage(nonce, this.#pin, this.#agentId), this.#secretKey),
         version: '0.1.0',
+      },
+    });
+  }
+
+  #stand(): void {
+    const { services, gatewayAddress = '' } = this.#member;
+    this.send({
+      standing: {
         report: {
           endpoints: ['192.0.2.1:7410'],
           tunnelPort: 7410,

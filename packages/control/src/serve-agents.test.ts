@@ -72,10 +72,12 @@ async function agent(host: string, acknowledge: () => boolean) {
   const keys = new Set<string>();
   let revoked = '';
   const ended = new Promise<void>((resolve) => stream.once('error', () => resolve()).once('end', resolve));
-  stream.on('data', ({ challenge, delta, revoked: gone }: pb.ControlMessage) => {
+  stream.on('data', ({ challenge, welcome, delta, revoked: gone }: pb.ControlMessage) => {
     if (challenge) {
       const signature = nacl.sign.detached(helloMessage(challenge.nonce, pin, agentId), secretKey);
-      stream.write({ hello: { agentId, signature, version: '9', report } });
+      stream.write({ hello: { agentId, signature, version: '9' } });
+    } else if (welcome) {
+      stream.write({ standing: { report } });
     } else if (delta) {
       for (const { key } of delta.upserts) keys.add(key);
       for (const key of delta.removals) keys.delete(key);

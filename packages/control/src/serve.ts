@@ -27,6 +27,7 @@ import { adminHandlers } from './rpc/admin-service.ts';
 import { agentHandlers } from './rpc/agent-service.ts';
 import { CallActors } from './rpc/call-actors.ts';
 import { callObserver } from './rpc/call-observer.ts';
+import { requestLimits } from './rpc/request-limits.ts';
 import { requestTimer } from './rpc/request-timer.ts';
 import { ControlServer } from './rpc/server.ts';
 import { rpcTracing } from './rpc/tracing.ts';
@@ -160,6 +161,7 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
     agents: agentHandlers({ hub, enroller: new Enroller({ state, now, logger }), logger }),
     interceptors: [
       ...(metrics === undefined ? [] : [callObserver(metrics.counters.calls)]),
+      requestLimits(),
       adminAuth({
         credentials,
         actors,

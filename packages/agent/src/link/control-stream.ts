@@ -80,7 +80,7 @@ class Session {
   readonly #over = new AbortController();
   readonly #resolve: (end: ControlStreamEnd) => void;
   readonly #challengeTimer: NodeJS.Timeout;
-  #state: 'challenge' | 'first-delta' | 'deltas' = 'challenge';
+  #state: 'challenge' | 'welcome' | 'first-delta' | 'deltas' = 'challenge';
   /** A resync was asked for; deltas that do not build on what is held are of no interest until it comes. */
   #resyncing: boolean = false;
   #served: boolean = false;
@@ -131,6 +131,7 @@ class Session {
 
   #receive(message: pb.ControlMessage): void {
     if (message.challenge) this.#answer(message.challenge);
+    else if (message.welcome) this.#stand();
     else if (message.delta) this.#apply(message.delta);
     else if (message.revoked) this.#end({ type: 'revoked', reason: message.revoked.reason });
     else if (message.trace) void this.#trace(message.trace);
@@ -142,31 +143,37 @@ class Session {
   #answer({ nonce, acknowledgesFlows }: pb.Challenge): void {
     if (this.#state !== 'challenge' || nonce.length !== 32) throw new Error('control sent a challenge that is none');
     clearTimeout(this.#challengeTimer);
-    this.#state = 'first-delta';
+    this.#state = 'welcome';
     this.#acknowledgesFlows = acknowledgesFlows;
-    const { keys, membership, store, reporter, version } = this.#parts;
+    const { keys, membership, version } = this.#parts;
     const signed = helloMessage(nonce, membership.pin, membership.agentId);
-    const report = reporter.current;
-    const { timeline, index } = store.current;
     this.#write({
       hello: {
         agentId: membership.agentId,
         signature: nacl.sign.detached(signed, keys.identity.secretKey),
         version,
-        timeline,
-        index,
-        inventory: inventoryToWire(
-          new Map(Array.from(store.items, ([key, item]) => [key, itemDigest(encodeItem(item))])),
-        ),
-        report: reportToWire(report),
       },
+    });
+  }
+
+  /** Welcome -> Standing. */
+  #stand(): void {
+    if (this.#state !== 'welcome') throw new Error('control welcomed this agent out of turn');
+    this.#state = 'first-delta';
+    const { store, reporter } = this.#parts;
+    const report = reporter.current;
+    const { timeline, index } = store.current;
+    const digests = Array.from(store.items, ([key, item]): [string, Uint8Array] => [key, itemDigest(encodeItem(item))]);
+    this.#write({
+      standing: { timeline, index, inventory: inventoryToWire(new Map(digests)), report: reportToWire(report) },
     });
     reporter.connect((next) => this.#report(next), report);
   }
 
   /** Delta -> enforce -> Ack; or, where it does not fit, -> Resync. */
   #apply(wire: pb.Delta): void {
-    if (this.#state === 'challenge') throw new Error('control sent a delta before its challenge');
+    if (this.#state === 'challenge' || this.#state === 'welcome')
+      throw new Error('control sent a delta before its welcome');
     const { store, logger } = this.#parts;
     const { delta, rejected } = deltaFromWire(wire);
     for (const { key, reason } of rejected) {

@@ -243,9 +243,14 @@ class Stream {
     this.send({ delta: deltaToWire(delta) });
   }
 
-  async hello(nonce = new Uint8Array(32).fill(5)): Promise<pb.Hello> {
-    this.send({ challenge: { nonce } });
-    return this.next('hello');
+  /** What the agent says of itself, from the challenge on. */
+  async hello(nonce = new Uint8Array(32).fill(5), acknowledgesFlows = false): Promise<pb.Hello & pb.Standing> {
+    this.send({ challenge: { nonce, acknowledgesFlows } });
+    const hello = await this.next('hello');
+    this.send({ welcome: {} });
+    const { agentId, signature, version } = hello;
+    // What was left out of a message stands in its prototype.
+    return Object.assign(Object.create(await this.next('standing')), { agentId, signature, version });
   }
 }
 
@@ -545,8 +550,7 @@ describe('the link', () => {
     const { flows } = setUp(await serve(streams.handlers));
     const numbered = (count: number) => ({ ...flow, id: count.toString(16).padStart(16, '0') });
     const first = await streams.next();
-    first.send({ challenge: { nonce: new Uint8Array(32), acknowledgesFlows: true } });
-    await first.next('hello');
+    await first.hello(new Uint8Array(32), true);
     first.delta({ snapshot: true, index: 1, upserts: [self, policy] });
     const ids: string[] = [];
     for (let batch = 1; batch <= 3; batch++) {
@@ -562,8 +566,7 @@ describe('the link', () => {
     await first.next('trace');
     first.call.emit('error', Object.assign(new Error('gone'), { code: status.UNAVAILABLE }));
     const second = await streams.next();
-    second.send({ challenge: { nonce: new Uint8Array(32), acknowledgesFlows: true } });
-    await second.next('hello');
+    await second.hello(new Uint8Array(32), true);
     second.delta({ index: 1, previous: 1 });
     const again = await second.next('flows');
     expect(again.records.map(({ id }) => id)).toEqual([numbered(2).id, numbered(3).id]);
@@ -575,8 +578,7 @@ describe('the link', () => {
     const streams = new Streams();
     const { flows } = setUp(await serve(streams.handlers));
     const stream = await streams.next();
-    stream.send({ challenge: { nonce: new Uint8Array(32), acknowledgesFlows: true } });
-    await stream.next('hello');
+    await stream.hello(new Uint8Array(32), true);
     for (let count = 0; count < 6_000; count++) flows.record(flow);
     stream.delta({ snapshot: true, index: 1, upserts: [self, policy] });
     for (let batch = 1; batch <= 4; batch++) expect((await stream.next('flows')).records).toHaveLength(1_000);

@@ -28,13 +28,16 @@ class SmallControl {
       else answer(null, { agentId: `a${this.joins}`, network: 'prod', host: 'build-3' });
     },
     connect: (call) => {
+      let agentId = '';
       this.#calls.add(call);
       call.on('error', () => {});
       call.on('end', () => call.end());
       call.on('data', (message: pb.AgentMessage) => {
+        if (message.standing) call.write({ delta: deltaToWire({ ...snapshot, upserts: items(agentId) }) });
         if (!message.hello) return;
-        if (this.revoked && message.hello.agentId === 'a1') call.write({ revoked: { reason: 'by an operator' } });
-        else call.write({ delta: deltaToWire({ ...snapshot, upserts: items(message.hello.agentId) }) });
+        agentId = message.hello.agentId;
+        if (this.revoked && agentId === 'a1') call.write({ revoked: { reason: 'by an operator' } });
+        else call.write({ welcome: {} });
       });
       call.write({ challenge: { nonce: new Uint8Array(32) } });
     },

@@ -5,9 +5,10 @@ import type { Logger } from 'pino';
 import type { Enroller } from '../enroll/enroller.ts';
 import type { AgentCall, AgentStream } from '../watch/agent-stream.ts';
 import type { Hub } from '../watch/hub.ts';
-import { cutCall } from './agent-call-cut.ts';
+import { cutCall } from './call-stream.ts';
 import { unary } from './handler.ts';
 import { boundAgentMessage, boundJoin } from './message-bounds.ts';
+import { liftRequestLimit } from './request-limits.ts';
 
 /** A message for an agent: a value, or its encoded bytes. */
 type Outbound = pb.Outgoing<pb.ControlMessage> | Uint8Array;
@@ -80,6 +81,7 @@ function callOf(stream: Stream): AgentCall {
       // Framed bytes pass through framedAgentService's serializer; grpc-js itself knows objects only by the serializer's type.
       stream.write(message as pb.Outgoing<pb.ControlMessage>, () => done?.());
     },
+    proved: () => liftRequestLimit(stream),
     pause: () => void stream.pause(),
     resume: () => void stream.resume(),
     finish(code, details, farewellMs) {

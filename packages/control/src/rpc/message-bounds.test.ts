@@ -17,7 +17,8 @@ const inventory = Array.from({ length: 100_000 }, (_, index) => ({
   key: `instance/redis/${index}`,
   digest: new Uint8Array(8),
 }));
-const hello = { agentId: 'a', signature: new Uint8Array(64), timeline: 't', index: 2 ** 52, inventory, report };
+const hello = { agentId: 'a', signature: new Uint8Array(64), version: '1' };
+const standing = { timeline: 't', index: 2 ** 52, inventory, report };
 const flow = { id: '0'.repeat(16), startedMs: Date.now(), source: 'web', bytesSent: 2 ** 53 - 1 };
 const most = 2 ** 53 - 1;
 const pair = {
@@ -43,6 +44,7 @@ const telemetry = {
 
 test.each<[string, pb.Outgoing<pb.AgentMessage>]>([
   ['hello', { hello }],
+  ['standing', { standing }],
   ['ack', { ack: { timeline: 't', index: 2 ** 52, revision: 2 ** 40 } }],
   ['report', { report }],
   ['flows', { flows: { records: Array.from({ length: 1_000 }, () => flow), dropped: 7 } }],
@@ -70,8 +72,8 @@ function field(number: number, contents: Uint8Array): Buffer {
 const crowd = (number: number, count: number): Buffer => Buffer.alloc(2 * count, Uint8Array.of((number << 3) | 2, 0));
 
 test.each<[string, Buffer]>([
-  ['an inventory of nothings', field(1, crowd(6, 1_000_000))],
-  ['a report of nothings in a hello', field(1, field(7, crowd(3, 1_000_000)))],
+  ['an inventory of nothings', field(8, crowd(3, 1_000_000))],
+  ['a report of nothings in a standing', field(8, field(4, crowd(3, 1_000_000)))],
   ['ports of nothing', field(3, field(3, crowd(3, 1_000_000)))],
   ['problems of nothing', field(3, crowd(5, 1_000_000))],
   ['flows of nothing', field(4, crowd(1, 1_000_000))],

@@ -14,15 +14,16 @@ interface Shape {
 const PLAIN: Shape = {};
 const REPORT: Shape = { 3: { 3: PLAIN }, 5: PLAIN };
 const TELEMETRY: Shape = { 3: { 11: PLAIN }, 5: PLAIN };
-const HELLO: Shape = { 6: PLAIN, 7: REPORT };
+const STANDING: Shape = { 3: PLAIN, 4: REPORT };
 const AGENT_MESSAGE: Shape = {
-  1: HELLO,
+  1: PLAIN,
   2: PLAIN,
   3: REPORT,
   4: { 1: PLAIN },
   5: PLAIN,
   6: PLAIN,
   7: TELEMETRY,
+  8: STANDING,
 };
 
 /** Three for each of the 100,000 items that an inventory may have, and room for the rest. */

@@ -5,7 +5,7 @@
 import { ServerInterceptingCall, type ServerInterceptor, status } from '@grpc/grpc-js';
 import { agentService } from '@weft/proto/wire';
 import { ADMIN_PREFIX } from './admin-auth.ts';
-import { cutCall } from './agent-call-cut.ts';
+import { cutCall } from './call-stream.ts';
 
 /** `requestMs` is for all that a caller sends. Admin calls have proved who they are, and Connect has a timer of its own. */
 export function requestTimer(requestMs: number): ServerInterceptor {

@@ -8,9 +8,10 @@ import { HealthImplementation } from 'grpc-health-check';
 import type { Logger } from 'pino';
 import { framedAgentService } from './agent-service.ts';
 import { Listener } from './listener.ts';
+import { REQUEST_BYTES } from './request-limits.ts';
 
-/** Room for the largest mesh that is valid; an unproven caller can make control hold no more than this for one call. */
-const MAX_MESSAGE_BYTES = 8 * 1024 * 1024;
+/** Of any message; request-limits.ts says who may send how much of it. */
+const MAX_MESSAGE_BYTES = Math.max(...Object.values(REQUEST_BYTES));
 
 export interface ControlServerOptions {
   readonly keyPem: string;

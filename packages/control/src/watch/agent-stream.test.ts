@@ -19,10 +19,12 @@ function setUp() {
     },
     pause: () => happened.push('pause'),
     resume: () => happened.push('resume'),
+    proved: () => undefined,
     finish: (_code, details) => happened.push(details),
   };
   const events: AgentStreamEvents = {
-    hello: () => undefined,
+    hello: () => ({ accepted: false, refusal: { code: 0, details: '' } }),
+    standing: () => undefined,
     heard: () => undefined,
     ack: () => undefined,
     report: () => undefined,

@@ -7,7 +7,7 @@ import { status } from '@grpc/grpc-js';
 import { type pb, WireError } from '@weft/proto/wire';
 import { Allowance } from '../bounds/allowance.ts';
 import { type PathTracer, Traces } from '../fleet/traces.ts';
-import type { Refusal } from './authenticate.ts';
+import type { Authenticated, Refusal } from './authenticate.ts';
 import type { Feed } from './feed.ts';
 import { FlowAnswers } from './flow-answers.ts';
 import { flowCost } from './flow-intake.ts';
@@ -21,14 +21,18 @@ export interface AgentCall {
   /** Stops handing over what the agent says, so that the agent must wait. */
   pause(): void;
   resume(): void;
+  /** The agent is who it says: from here on it may send large messages. */
+  proved(): void;
   /** Ends the call after what was sent, or at once when that does not go out within `farewellMs`. */
   finish(code: status, details: string, farewellMs: number): void;
 }
 
 /** What a session tells the hub. */
 export interface AgentStreamEvents {
-  /** Gives back a refusal, or takes the session in, `session.admit` called. */
-  hello(session: AgentStream, nonce: Uint8Array, hello: pb.Hello): Refusal | undefined;
+  /** Whether it is who it says. */
+  hello(session: AgentStream, nonce: Uint8Array, hello: pb.Hello): Authenticated;
+  /** Takes the session in, `session.admit` called; or gives back a refusal. Throws WireError when it is out of form. */
+  standing(session: AgentStream, agentId: string, version: string, standing: pb.Standing): Refusal | undefined;
   heard(agentId: string): void;
   ack(agentId: string, ack: pb.Ack): void;
   /** Throws WireError when it is out of form. */
@@ -70,6 +74,8 @@ export class AgentStream {
   readonly #flowAnswers = new FlowAnswers((sequence, done) => this.send({ flowsTaken: { sequence } }, done));
   readonly #helloTimer: NodeJS.Timeout;
   #resumeTimer: NodeJS.Timeout | undefined;
+  /** Who it has proved to be, and has not said yet where it stands. */
+  #proved: { readonly agentId: string; readonly version: string } | undefined;
   #admitted: { readonly agentId: string; readonly feed: Feed } | undefined;
   #ended: boolean = false;
 
@@ -107,8 +113,9 @@ export class AgentStream {
     if (this.#ended) return;
     this.#slowDown(message);
     try {
-      if (this.#admitted === undefined) this.#greet(message);
-      else this.#hear(this.#admitted.agentId, message);
+      if (this.#admitted !== undefined) this.#hear(this.#admitted.agentId, message);
+      else if (this.#proved !== undefined) this.#place(this.#proved, message);
+      else this.#greet(message);
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
       this.end({ code: status.INVALID_ARGUMENT, details: error.message });
@@ -158,7 +165,25 @@ export class AgentStream {
       this.end({ code: status.INVALID_ARGUMENT, details: 'hello: must be the first message' });
       return;
     }
-    const refusal = this.#options.events.hello(this, this.#nonce, hello);
+    const who = this.#options.events.hello(this, this.#nonce, hello);
+    if (!who.accepted) {
+      this.end(who.refusal);
+      return;
+    }
+    this.#proved = { agentId: who.agent.id, version: hello.version.slice(0, 64) };
+    this.#call.proved();
+    this.#call.send({ welcome: {} });
+  }
+
+  #place(
+    { agentId, version }: { readonly agentId: string; readonly version: string },
+    { standing }: pb.AgentMessage,
+  ): void {
+    if (!standing) {
+      this.end({ code: status.INVALID_ARGUMENT, details: 'standing: must follow the welcome' });
+      return;
+    }
+    const refusal = this.#options.events.standing(this, agentId, version, standing);
     if (refusal !== undefined) this.end(refusal);
   }
 
@@ -173,6 +198,7 @@ export class AgentStream {
     else if (message.telemetry) events.telemetry(agentId, message.telemetry);
     else if (message.trace) this.#traces.answered(message.trace);
     else if (message.hello) this.end({ code: status.INVALID_ARGUMENT, details: 'hello: was given before' });
+    else if (message.standing) this.end({ code: status.INVALID_ARGUMENT, details: 'standing: was given before' });
     // Anything else is of a newer agent, and nothing to this control.
   }
 }

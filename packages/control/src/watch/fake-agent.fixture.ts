@@ -112,6 +112,7 @@ export class FakeAgent {
 
   #receive(message: pb.ControlMessage): void {
     if (message.challenge) this.#greet(message.challenge.nonce);
+    if (message.welcome) this.#stand();
     if (message.delta) this.#apply(message.delta);
     if (message.trace) this.traces.push(message.trace);
     if (message.revoked) this.revoked = message.revoked.reason;
@@ -120,14 +121,21 @@ export class FakeAgent {
 
   #greet(nonce: Uint8Array): void {
     const signed = helloMessage(nonce, this.#pin, this.id);
-    const inventory = new Map(
-      Array.from(this.items, ([key, item]): [string, Uint8Array] => [key, itemDigest(encodeItem(item))]),
-    );
     this.send({
       hello: {
         agentId: this.id,
         signature: nacl.sign.detached(signed, this.#options.identitySecret ?? this.#joined.identitySecret),
         version: '1.2.3',
+      },
+    });
+  }
+
+  #stand(): void {
+    const inventory = new Map(
+      Array.from(this.items, ([key, item]): [string, Uint8Array] => [key, itemDigest(encodeItem(item))]),
+    );
+    this.send({
+      standing: {
         timeline: this.timeline,
         index: this.index,
         inventory: inventoryToWire(inventory),

@@ -20,7 +20,7 @@ import type { InstanceHealth } from '../netmap/presence.ts';
 import type { AgentState, State, StateChange, StateStore } from '../state/types.ts';
 import type { Traffic } from '../traffic/types.ts';
 import { type AgentCall, AgentStream, type AgentStreamEvents } from './agent-stream.ts';
-import { authenticate, ended, type Refusal } from './authenticate.ts';
+import { type Authenticated, authenticate, ended, type Refusal } from './authenticate.ts';
 import { Distributor } from './distributor.ts';
 import { Feed, type Standing } from './feed.ts';
 import { acceptFlows } from './flow-intake.ts';
@@ -147,7 +147,8 @@ export class Hub implements LiveAgents, EnforcementWaiter, PathTracer {
 
   #events(leave: () => void): AgentStreamEvents {
     return {
-      hello: (session, nonce, hello) => this.#hello(session, nonce, hello, leave),
+      hello: (session, nonce, hello) => this.#hello(session, nonce, hello),
+      standing: (session, agentId, version, standing) => this.#stands(session, agentId, version, standing, leave),
       heard: (agentId) => this.#fleet.heard(agentId),
       ack: (agentId, ack) => this.#acknowledged(agentId, ack),
       report: (agentId, report) => this.#reported(agentId, report),
@@ -161,7 +162,7 @@ export class Hub implements LiveAgents, EnforcementWaiter, PathTracer {
     };
   }
 
-  #hello(session: AgentStream, nonce: Uint8Array, hello: pb.Hello, leave: () => void): Refusal | undefined {
+  #hello(session: AgentStream, nonce: Uint8Array, hello: pb.Hello): Authenticated {
     this.#observer.message('hello');
     const { state, pin, logger } = this.#options;
     const who = authenticate(state, { nonce, pin }, hello);
@@ -170,13 +171,27 @@ export class Hub implements LiveAgents, EnforcementWaiter, PathTracer {
       if (!this.#complaints.note(observedHost(session.peer))) {
         logger.warn({ event: 'hello-refused', peer: session.peer, agent: agentId, why }, 'hello refused');
       }
-      return who.refusal;
     }
-    const standing = standingOf(hello);
-    const report = hello.report ? reportFromWire(hello.report) : EMPTY_REPORT;
+    return who;
+  }
+
+  #stands(
+    session: AgentStream,
+    agentId: string,
+    version: string,
+    said: pb.Standing,
+    leave: () => void,
+  ): Refusal | undefined {
+    this.#observer.message('standing');
+    const { state } = this.#options;
+    // It may have ended since it proved who it is.
+    const agent = state.current.networks.get(state.current.agents.get(agentId) ?? '')?.agents.get(agentId);
+    if (agent === undefined) return ended(state.endedAgent(agentId)?.reason ?? 'the membership ended');
+    const standing = standingOf(said);
+    const report = said.report ? reportFromWire(said.report) : EMPTY_REPORT;
     leave();
-    this.#takeIn(session, who.agent, standing, () => {
-      this.#fleet.connected(who.agent.id, hello.version.slice(0, 64), report, observedHost(session.peer));
+    this.#takeIn(session, agent, standing, () => {
+      this.#fleet.connected(agentId, version, report, observedHost(session.peer));
     });
     return undefined;
   }
@@ -337,9 +352,9 @@ function closeGates({ reports, telemetry }: ConnectedMember): void {
 }
 
 /** Throws WireError when the inventory is out of form. */
-function standingOf({ index, inventory }: pb.Hello): Standing {
+function standingOf({ index, inventory }: pb.Standing): Standing {
   if (!Number.isSafeInteger(index) || index < 0 || index > MAX_INDEX) {
-    throw new WireError('wire-range', 'hello.index', `expected 0 to ${MAX_INDEX}`);
+    throw new WireError('wire-range', 'standing.index', `expected 0 to ${MAX_INDEX}`);
   }
   const digests = Array.from(inventoryFromWire(inventory), ([key, digest]): [string, string] => [
     key,

@@ -1,6 +1,6 @@
 /** What is counted of the agents' streams; the counting itself is for who asks. */
 
-export type MessageKind = 'hello' | 'ack' | 'report' | 'flows' | 'resync' | 'telemetry';
+export type MessageKind = 'hello' | 'standing' | 'ack' | 'report' | 'flows' | 'resync' | 'telemetry';
 
 export interface StreamObserver {
   message(kind: MessageKind): void;

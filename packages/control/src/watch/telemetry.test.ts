@@ -113,5 +113,5 @@ test('what is said on streams is counted, and how long revisions take to be enfo
   await agent.until((one) => one.revision === revision);
   await heard(agent, control);
   expect(lags).toHaveLength(1);
-  expect(new Set(kinds)).toEqual(new Set(['hello', 'ack']));
+  expect(new Set(kinds)).toEqual(new Set(['hello', 'standing', 'ack']));
 });

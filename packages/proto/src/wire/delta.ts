@@ -90,7 +90,7 @@ export function deltaFromWire(wire: pb.Outgoing<pb.Delta> | null | undefined): R
   };
 }
 
-/** Digests by key, as Hello carries them. */
+/** Digests by key, as Standing carries them. */
 export function inventoryToWire(inventory: ReadonlyMap<string, Uint8Array>): pb.ItemDigest[] {
   return Array.from(inventory, ([key, digest]) => ({ key, digest }));
 }

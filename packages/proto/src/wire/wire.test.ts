@@ -72,8 +72,8 @@ describe('what is sent is what arrives', () => {
   });
   it('an inventory', () => {
     const inventory = new Map([['self', new Uint8Array(8).fill(3)]]);
-    const { hello } = overAgentWire({ hello: { inventory: inventoryToWire(inventory) } });
-    expect(inventoryFromWire(hello?.inventory)).toEqual(inventory);
+    const { standing } = overAgentWire({ standing: { inventory: inventoryToWire(inventory) } });
+    expect(inventoryFromWire(standing?.inventory)).toEqual(inventory);
     expect(() => inventoryFromWire([{ key: 'self', digest: new Uint8Array(7) }])).toThrow(WireError);
   });
 });
@@ -314,7 +314,7 @@ describe('rubbish', () => {
     ['a report', (bytes) => reportFromWire(agentService.connect.requestDeserialize(bytes).report)],
     ['flows', (bytes) => flowBatchFromWire(agentService.connect.requestDeserialize(bytes).flows)],
     ['a flow', (bytes) => flowFromWire(adminService.watchFlows.responseDeserialize(bytes).record)],
-    ['a hello', (bytes) => inventoryFromWire(agentService.connect.requestDeserialize(bytes).hello?.inventory)],
+    ['a standing', (bytes) => inventoryFromWire(agentService.connect.requestDeserialize(bytes).standing?.inventory)],
     ['an apply', (bytes) => meshFromWire(adminService.apply.requestDeserialize(bytes).mesh)],
   ];
   it.each(readers)('read as %s is a value or a WireError', (_what, read) => {

@@ -1,0 +1,125 @@
+/**
+ * What a caller may send, decided at the five bytes before each message, so that nothing of what is refused is gathered,
+ * unpacked or looked into. grpc-js has one limit for all methods, and unpacks compressed messages for anyone; so the prefixes
+ * are read here before grpc-js sees them (gRPC over HTTP/2, "Length-Prefixed-Message": one byte that says whether the message
+ * is compressed, four of its length, big endian).
+ */
+import type { ServerHttp2Stream } from 'node:http2';
+import {
+  ServerInterceptingCall,
+  type ServerInterceptingCallInterface,
+  type ServerInterceptor,
+  status,
+} from '@grpc/grpc-js';
+import { agentService } from '@weft/proto/wire';
+import { ByteBudget } from '../bounds/budget.ts';
+import { observedHost } from '../bounds/observed.ts';
+import { ADMIN_PREFIX } from './admin-auth.ts';
+import { cutCall, streamOf } from './call-stream.ts';
+
+/** Bytes of one message, by who sends it. */
+export const REQUEST_BYTES = {
+  /** With the admin or read token, which is asked for at the headers: room for the largest mesh that is valid. */
+  admin: 8 * 1024 * 1024,
+  /** An agent that has proved who it is: room for its inventory. */
+  agent: 8 * 1024 * 1024,
+  /** Before that: who it is, and its signature. */
+  hello: 4 * 1024,
+  join: 64 * 1024,
+  /** Health, reflection, and whatever else answers anyone. */
+  anyone: 4 * 1024,
+} as const;
+
+/** Bytes of messages under way of callers who have proved nothing: of all, and of one address. */
+export const UNPROVED_BYTES = { all: 8 * 1024 * 1024, ofOne: 1024 * 1024 } as const;
+
+const PREFIX_BYTES = 5;
+
+/** Streams of agents that have proved who they are. */
+const proved = new WeakSet<object>();
+
+/** To be called once an agent has proved who it is, with the call as its handler has it. */
+export function liftRequestLimit(call: object): void {
+  const stream = streamOf(call);
+  if (stream !== undefined) proved.add(stream);
+}
+
+/** To stand first, next to the stream. */
+export function requestLimits(budget = new ByteBudget(UNPROVED_BYTES.all, UNPROVED_BYTES.ofOne)): ServerInterceptor {
+  return ({ path }, call) => {
+    const stream = streamOf(call);
+    if (stream !== undefined) watch(path, call, stream, budget);
+    return new ServerInterceptingCall(call);
+  };
+}
+
+function watch(
+  path: string,
+  call: ServerInterceptingCallInterface,
+  stream: ServerHttp2Stream,
+  budget: ByteBudget,
+): void {
+  const admin = path.startsWith(ADMIN_PREFIX);
+  const who = observedHost(call.getPeer()) || 'unknown';
+  /** Bytes of the prefix that have come, and of the message that are to come. */
+  let prefix = 0;
+  let length = 0;
+  let left = 0;
+  /** Of the budget. */
+  let held = 0;
+  let refused = false;
+  const release = (): void => {
+    if (held > 0) budget.giveBack(who, held);
+    held = 0;
+  };
+  const refuse = (code: status, details: string): void => {
+    refused = true;
+    release();
+    call.sendStatus({ code, details });
+    // The status is on its way; what the caller still sends must not keep the stream.
+    setImmediate(() => cutCall(call));
+  };
+  const begin = (): void => {
+    const isProved = admin || proved.has(stream);
+    const most = admin ? REQUEST_BYTES.admin : bytesOf(path, isProved);
+    if (length > most) {
+      refuse(status.RESOURCE_EXHAUSTED, `a message of ${length} bytes, and at most ${most} are taken here`);
+    } else if (!isProved && length > 0) {
+      if (budget.take(who, length)) held = length;
+      else refuse(status.RESOURCE_EXHAUSTED, 'too many requests are half sent; try again later');
+    }
+    left = length;
+  };
+  stream.once('close', release);
+  stream.prependListener('data', (piece: Buffer) => {
+    for (let at = 0; at < piece.length && !refused; ) {
+      if (left > 0) {
+        const taken = Math.min(left, piece.length - at);
+        at += taken;
+        left -= taken;
+      } else {
+        const byte = piece[at] ?? 0;
+        at += 1;
+        if (prefix === 0 && byte !== 0) {
+          refuse(
+            status.UNIMPLEMENTED,
+            'compressed messages are not taken; send them as they are (grpc-encoding: identity)',
+          );
+          return;
+        }
+        length = prefix === 0 ? 0 : length * 256 + byte;
+        prefix += 1;
+        if (prefix < PREFIX_BYTES) continue;
+        prefix = 0;
+        begin();
+      }
+      if (left === 0 && prefix === 0) release();
+    }
+  });
+}
+
+function bytesOf(path: string, isProved: boolean): number {
+  if (path === agentService.join.path) return REQUEST_BYTES.join;
+  if (path === agentService.connect.path) return isProved ? REQUEST_BYTES.agent : REQUEST_BYTES.hello;
+  return REQUEST_BYTES.anyone;
+}
