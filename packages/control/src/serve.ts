@@ -27,6 +27,8 @@ import { adminHandlers } from './rpc/admin-service.ts';
 import { agentHandlers } from './rpc/agent-service.ts';
 import { CallActors } from './rpc/call-actors.ts';
 import { callObserver } from './rpc/call-observer.ts';
+import { Connections } from './rpc/connections.ts';
+import { ProvedCalls } from './rpc/proved-calls.ts';
 import { requestLimits } from './rpc/request-limits.ts';
 import { requestTimer } from './rpc/request-timer.ts';
 import { ControlServer } from './rpc/server.ts';
@@ -136,6 +138,8 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
   const explain = createExplain({ live: hub, tracer: hub, policyOf });
   const reach = createReach(policyOf);
   const actors = new CallActors();
+  const proved = new ProvedCalls();
+  const connections = new Connections();
   const refusals = new RefusalAudit({ audit, now, logger });
   const server = new ControlServer({
     keyPem,
@@ -158,13 +162,15 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
       now,
       logger,
     }),
-    agents: agentHandlers({ hub, enroller: new Enroller({ state, now, logger }), logger }),
+    agents: agentHandlers({ hub, enroller: new Enroller({ state, now, logger }), proved, logger }),
     interceptors: [
       ...(metrics === undefined ? [] : [callObserver(metrics.counters.calls)]),
-      requestLimits(),
+      connections.keepSeats(proved),
+      requestLimits(proved),
       adminAuth({
         credentials,
         actors,
+        proved,
         failures: new FailureCounter(ADMIN_FAILURES, now),
         refusals,
         logger,
@@ -172,6 +178,7 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
       ...(tracing === undefined ? [] : [rpcTracing(tracing)]),
       requestTimer(REQUEST_MS),
     ],
+    connections,
     logger,
   });
   // The streams end before the server waits for them, and the data is let go of only when no call can touch it.

@@ -1,5 +1,6 @@
 /** One public connection: its requests one after the other, and the connections to services that belong to it. */
 import type { Socket } from 'node:net';
+import type { Seat } from '@weft/proto/bounds';
 import type { GatewayLimits, OpenIngress } from './types.ts';
 import { UpstreamAgent } from './upstream.ts';
 
@@ -8,6 +9,7 @@ const MAX_WAITING = 32;
 
 export class Client {
   readonly #socket: Socket;
+  readonly #seat: Seat;
   readonly #waiting: (() => void)[] = [];
   readonly agent: UpstreamAgent;
   readonly address: string;
@@ -15,12 +17,14 @@ export class Client {
   /** Gives the current request up, because nothing has moved for too long; undefined when there is none. */
   giveUp: (() => void) | undefined;
 
-  constructor(socket: Socket, open: OpenIngress, limits: GatewayLimits) {
+  constructor(socket: Socket, seat: Seat, open: OpenIngress, limits: GatewayLimits) {
     this.#socket = socket;
+    this.#seat = seat;
     // An IPv4 client of a listener on `::`.
     this.address = (socket.remoteAddress ?? '').replace(/^::ffff:(?=\d+\.)/, '');
     this.agent = new UpstreamAgent(open, this.address, limits.openMs);
     socket.on('close', () => {
+      seat.leave();
       this.#waiting.length = 0;
       this.agent.close();
     });
@@ -38,6 +42,7 @@ export class Client {
   enqueue(run: (over: () => void) => void): void {
     if (!this.#busy) {
       this.#busy = true;
+      this.#seat.busy();
       run(() => this.#next());
     } else if (this.#waiting.length < MAX_WAITING) {
       this.#waiting.push(() => run(() => this.#next()));
@@ -49,7 +54,16 @@ export class Client {
   #next(): void {
     this.giveUp = undefined;
     const run = this.#waiting.shift();
-    if (run === undefined) this.#busy = false;
-    else run();
+    if (run !== undefined) {
+      run();
+      return;
+    }
+    this.#busy = false;
+    this.#seat.idle();
+  }
+
+  /** The connection speaks another protocol from here on, and is served until it closes. */
+  upgraded(): void {
+    this.#seat.busy();
   }
 }

@@ -109,16 +109,34 @@ describe('hostile requests', () => {
     expect(await bench.exchange('')).toMatch(/^HTTP\/1.1 408 /);
   });
 
-  it('holds a bounded number of connections and of requests sent ahead', async () => {
+  it('holds a bounded number of connections that it serves, and of requests sent ahead', async () => {
     await bench.close();
     bench = new GatewayBench();
     await bench.start({ connections: 2 });
     await bench.serveRaw((socket) => socket.resume());
-    const [first] = await Promise.all([bench.connect(), bench.connect()]);
-    await expect.poll(() => bench.gateway.counters.connections).toBe(2);
+    const [first, second] = await Promise.all([bench.connect(), bench.connect()]);
+    for (const client of [first, second]) client?.send(message('GET / HTTP/1.1', host));
+    await expect.poll(() => bench.openings.length).toBe(2);
     expect(await bench.exchange(message('GET / HTTP/1.1', host))).toBe('');
+    expect(bench.openings).toHaveLength(2);
     first?.send(message('GET / HTTP/1.1', host).repeat(40));
     expect(await first?.untilClosed()).toBe('');
-    expect(bench.openings).toHaveLength(1);
+    expect(bench.openings).toHaveLength(2);
+  });
+
+  it('lets those who were answered, or ask nothing, make room for who comes', async () => {
+    await bench.close();
+    bench = new GatewayBench();
+    await bench.start({ connections: 3 });
+    const held = [await bench.connect(), await bench.connect(), await bench.connect()];
+    held[1]?.send(message('GET / HTTP/1.1', 'Host: nobody.example.com'));
+    await expect.poll(() => held[1]?.received ?? '').toMatch(/^HTTP\/1.1 404 /);
+    // First those of which nothing was heard, then the one that had its answer.
+    for (const gone of [held[0], held[2], held[1]]) {
+      const newcomer = await bench.connect();
+      await gone?.untilClosed();
+      newcomer.send(message('GET / HTTP/1.1', 'Host: nobody.example.com'));
+      await expect.poll(() => newcomer.received).toMatch(/^HTTP\/1.1 404 /);
+    }
   });
 });

@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { Admission } from '@weft/proto/bounds';
 import { type Admitted, admit } from './admission.ts';
 import { carry } from './carry.ts';
 import { Client } from './client.ts';
@@ -45,25 +46,17 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   });
   // All of them, or a second Host might be among those left out; `headerBytes` bounds them.
   server.maxHeadersCount = 0;
-  server.maxConnections = limits.connections;
   server.timeout = limits.idleMs;
 
-  const clientOf = (socket: Socket): Client => {
-    let client = clients.get(socket);
-    if (client === undefined) {
-      client = new Client(socket, options.open, limits);
-      clients.set(socket, client);
-    }
-    return client;
-  };
+  const admission = new Admission({ most: limits.connections, mostOfOne: limits.connectionsOfOne });
   const report = (admitted: Admitted, status: number, cause: unknown): void => {
     logger.debug({ event: 'gateway-failed', service: admitted.route.service, status, err: cause }, 'a request failed');
   };
 
   const serve = (request: IncomingMessage, response: ServerResponse): void => {
     counters.requests++;
-    const client = clientOf(request.socket);
-    client.enqueue((over) => {
+    const client = clients.get(request.socket);
+    client?.enqueue((over) => {
       response.on('close', () => {
         lingerOver(request);
         over();
@@ -90,7 +83,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
 
   const serveUpgrade = (request: IncomingMessage, socket: Socket, head: Buffer): void => {
     counters.requests++;
-    const client = clientOf(socket);
+    const client = clients.get(socket);
+    if (client === undefined) return;
     // Sent behind a request that has no answer yet: the answer and the new protocol would run into each other.
     if (client.busy) {
       socket.destroy();
@@ -108,6 +102,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     };
     const upgraded = (): void => {
       counters.upgrades++;
+      client.upgraded();
     };
     const { agent, address: clientAddress } = client;
     const { idleMs } = limits;
@@ -119,8 +114,13 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   };
 
   server.on('connection', (socket) => {
+    const seat = admission.enter(socket.remoteAddress ?? '', () => socket.destroy());
+    if (seat === undefined) {
+      socket.destroy();
+      return;
+    }
     counters.connections++;
-    clientOf(socket);
+    clients.set(socket, new Client(socket, seat, options.open, limits));
     socket.on('close', () => clients.delete(socket));
   });
   server.on('request', serve);

@@ -35,8 +35,10 @@ export interface GatewayOptions {
 }
 
 export interface GatewayLimits {
-  /** Public connections at once; more are closed as they come. */
+  /** Public connections at once. When all are taken, one that is not being answered makes room for a newcomer. */
   readonly connections: number;
+  /** Of those, of one IPv4 address or IPv6 /64. */
+  readonly connectionsOfOne: number;
   /** Request line and headers together, bytes. */
   readonly headerBytes: number;
   /** From a connection's start, or its last response's end and first byte after, to the end of the headers. */
@@ -51,6 +53,7 @@ export interface GatewayLimits {
 
 export const DEFAULT_LIMITS: GatewayLimits = {
   connections: 4096,
+  connectionsOfOne: 512,
   headerBytes: 16 * 1024,
   headerMs: 15_000,
   keepAliveMs: 65_000,

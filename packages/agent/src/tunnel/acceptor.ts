@@ -1,6 +1,6 @@
 /** Takes connections on the tunnel address through their handshake, a bounded number at a time. */
 
-import { isIPv6 } from 'node:net';
+import { addressGroup } from '@weft/proto/bounds';
 import type { SocketConduit } from '../bytes/socket.ts';
 import { type ConduitListener, type ListenOptions, listenConduits, type Remote } from '../bytes/socket-listen.ts';
 import { GREATEST_PACKET_LIMIT } from '../protocol/datagram/format.ts';
@@ -118,17 +118,6 @@ export class Acceptor {
   #reject(reason: string, remote: Remote, error: unknown): void {
     this.#context.limitedLog.warn('tunnel-rejected', reason, { remote: remote.address, err: error });
   }
-}
-
-/** Who counts as one: an IPv4 address, or an IPv6 /64, which is the least that a stranger is given. */
-function addressGroup(address: string): string {
-  if (!isIPv6(address)) return address;
-  // A URL writes it in full groups, so that the first four can be told.
-  const [head = '', tail] = new URL(`http://[${address.replace(/%.*$/, '')}]`).hostname.slice(1, -1).split('::');
-  const first = head === '' ? [] : head.split(':');
-  const last = tail === undefined || tail === '' ? [] : tail.split(':');
-  const zeros = tail === undefined ? 0 : 8 - first.length - last.length;
-  return [...first, ...Array<string>(zeros).fill('0'), ...last].slice(0, 4).join(':');
 }
 
 /** Listens for the acceptor; the port is the bound one. */

@@ -2,7 +2,7 @@ import { EventEmitter, once } from 'node:events';
 import { createServer } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { expect, test } from 'vitest';
-import { boundConnections, MOST_OF_ONE_ADDRESS } from './connections.ts';
+import { boundConnections, CONNECTIONS } from './connections.ts';
 import { TestDashboard } from './dashboard.fixture.ts';
 
 class Connection extends EventEmitter {
@@ -22,27 +22,56 @@ class Connection extends EventEmitter {
   }
 }
 
-test('an address has so many connections and no more; loopback has as many as there are places', () => {
+function setUp() {
   const server = createServer();
-  server.removeAllListeners('connection');
+  server.removeAllListeners('connection').removeAllListeners('request');
   boundConnections(server);
   const come = (address: string): Connection => {
     const connection = new Connection(address);
     server.emit('connection', connection as unknown as Socket);
     return connection;
   };
-  const all = Array.from({ length: MOST_OF_ONE_ADDRESS }, (_, index) =>
-    come(index % 2 === 0 ? '10.0.0.9' : '::ffff:10.0.0.9'),
-  );
-  expect(all.some(({ destroyed }) => destroyed)).toBe(false);
-  expect(come('10.0.0.9').destroyed).toBe(true);
-  // One that was turned away frees nothing.
-  expect(come('10.0.0.9').destroyed).toBe(true);
+  /** A request of the connection begins; what it answers with ends it. */
+  const ask = (socket: Connection): (() => void) => {
+    const response = new EventEmitter();
+    server.emit('request', { socket }, response);
+    return () => void response.emit('close');
+  };
+  return { come, ask };
+}
+
+test('an address, or a /64, has so many connections that are served and no more; loopback has as many as there are', () => {
+  const { come, ask } = setUp();
+  for (const [one, other] of [
+    ['10.0.0.9', '::ffff:10.0.0.9'],
+    ['2001:db8:1:1::1', '2001:db8:1:1::2'],
+  ] as const) {
+    const all = Array.from({ length: CONNECTIONS.mostOfOne }, (_, index) => come(index % 2 === 0 ? one : other));
+    all.forEach(ask);
+    expect(all.some(({ destroyed }) => destroyed)).toBe(false);
+    expect(come(one).destroyed).toBe(true);
+    // One that was turned away frees nothing.
+    expect(come(other).destroyed).toBe(true);
+    all[0]?.destroy();
+    ask(come(one));
+    expect(come(one).destroyed).toBe(true);
+  }
   expect(come('10.0.0.10').destroyed).toBe(false);
   for (let count = 0; count < 100; count += 1) expect(come('127.0.0.1').destroyed).toBe(false);
-  all[0]?.destroy();
-  expect(come('10.0.0.9').destroyed).toBe(false);
-  expect(come('10.0.0.9').destroyed).toBe(true);
+});
+
+test('who asks nothing makes room for who comes', () => {
+  const { come, ask } = setUp();
+  const silent = Array.from({ length: CONNECTIONS.most }, (_, index) => come(`10.0.${index}.1`));
+  const [first, second] = silent;
+  const answered = first === undefined ? () => undefined : ask(first);
+  const newcomers = Array.from({ length: CONNECTIONS.most - 1 }, (_, index) => come(`10.1.${index}.1`));
+  expect([first?.destroyed, second?.destroyed, silent.at(-1)?.destroyed]).toEqual([false, true, true]);
+  expect(newcomers.some(({ destroyed }) => destroyed)).toBe(false);
+  answered();
+  for (const connection of newcomers) ask(connection);
+  expect(come('10.2.0.1').destroyed).toBe(false);
+  expect(first?.destroyed).toBe(true);
 });
 
 test('a connection that asks no more is told that it is let go soon', async () => {

@@ -1,11 +1,9 @@
 /** How many connections the dashboard holds, and for how long one that asks nothing. */
-import type { Server } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { isLoopback } from '@weft/proto';
+import { Admission, type AdmissionLimits, type Seat } from '@weft/proto/bounds';
 
-const MOST = 256;
-/** So that one address cannot hold all places. */
-export const MOST_OF_ONE_ADDRESS = 64;
+export const CONNECTIONS: AdmissionLimits = { most: 256, mostOfOne: 64 };
 
 /** For the server's own options. */
 export const CONNECTION_TIMES = {
@@ -17,24 +15,20 @@ export const CONNECTION_TIMES = {
   connectionTimeout: 60_000,
 } as const;
 
-/** Loopback has no bound of its own: what comes by ssh, or by a proxy on this host, all comes from there. */
 export function boundConnections(server: Server): void {
-  server.maxConnections = MOST;
-  const open = new Map<string, number>();
+  const admission = new Admission(CONNECTIONS);
+  const seats = new WeakMap<Socket, Seat>();
   server.on('connection', (socket: Socket) => {
-    const address = socket.remoteAddress?.replace(/^::ffff:(?=\d+\.)/, '');
-    // Without an address it is gone already.
-    if (address === undefined || isLoopback(address)) return;
-    const held = open.get(address) ?? 0;
-    if (held >= MOST_OF_ONE_ADDRESS) {
+    const seat = admission.enter(socket.remoteAddress ?? '', () => socket.destroy());
+    if (seat === undefined) {
       socket.destroy();
       return;
     }
-    open.set(address, held + 1);
-    socket.once('close', () => {
-      const left = (open.get(address) ?? 1) - 1;
-      if (left > 0) open.set(address, left);
-      else open.delete(address);
-    });
+    seats.set(socket, seat);
+    socket.once('close', () => seat.leave());
+  });
+  server.on('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
+    seats.get(socket)?.busy();
+    response.once('close', () => seats.get(socket)?.idle());
   });
 }

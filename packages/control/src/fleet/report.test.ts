@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
-import { Admission } from '../bounds/admission.ts';
 import { Allowance } from '../bounds/allowance.ts';
 import { observedHost } from '../bounds/observed.ts';
 import { agentOn, mesh, networkOf } from '../netmap/network.fixture.ts';
@@ -56,20 +55,6 @@ test.each([
   ['unknown', ''],
 ])('the address in %s is %s', (peer, host) => {
   expect(observedHost(peer)).toBe(host);
-});
-
-test('strangers are bounded in all and from one address, and give their place back once', () => {
-  const admission = new Admission(3, 2);
-  const [first, second] = [admission.enter('a'), admission.enter('a')];
-  expect(admission.enter('a')).toBeUndefined();
-  expect(admission.enter('b')).toBeTypeOf('function');
-  expect(admission.enter('c')).toBeUndefined();
-  first?.();
-  first?.();
-  expect(admission.enter('a')).toBeTypeOf('function');
-  expect(admission.enter('a')).toBeUndefined();
-  second?.();
-  expect(admission.enter('c')).toBeTypeOf('function');
 });
 
 test('an allowance is paid back with time, and a clock set back gives nothing', () => {

@@ -6,6 +6,7 @@ import type { FailureCounter } from '../bounds/failures.ts';
 import { observedHost } from '../bounds/observed.ts';
 import type { Credentials } from '../enroll/credentials.ts';
 import type { CallActors } from './call-actors.ts';
+import type { ProvedCalls } from './proved-calls.ts';
 import { ADMIN_PATHS, READ_PATHS } from './roles.ts';
 import { ERROR_CODE_KEY } from './status.ts';
 
@@ -15,13 +16,21 @@ export interface AdminAuthOptions {
   readonly credentials: Credentials;
   /** Told who makes each call that is let through. */
   readonly actors: CallActors;
+  readonly proved: ProvedCalls;
   readonly failures: FailureCounter;
   readonly refusals: RefusalAudit;
   readonly logger: Logger;
 }
 
 /** Refuses on the headers, so that nothing of an unproven caller's message is read. */
-export function adminAuth({ credentials, actors, failures, refusals, logger }: AdminAuthOptions): ServerInterceptor {
+export function adminAuth({
+  credentials,
+  actors,
+  proved,
+  failures,
+  refusals,
+  logger,
+}: AdminAuthOptions): ServerInterceptor {
   return (method, call) => {
     const { path } = method;
     if (!path.startsWith(ADMIN_PREFIX)) return new ServerInterceptingCall(call);
@@ -34,6 +43,7 @@ export function adminAuth({ credentials, actors, failures, refusals, logger }: A
             const address = observedHost(call.getPeer()) || 'unknown';
             if (role === 'admin' || (role === 'read' && READ_PATHS.has(path))) {
               actors.admit(metadata, { role, address });
+              proved.prove(call);
               proceed(metadata);
               return;
             }

@@ -40,6 +40,8 @@ import { createTraffic } from '../traffic/traffic.ts';
 import { adminAuth } from './admin-auth.ts';
 import { adminHandlers } from './admin-service.ts';
 import { CallActors } from './call-actors.ts';
+import { Connections } from './connections.ts';
+import { ProvedCalls } from './proved-calls.ts';
 import { ControlServer } from './server.ts';
 import { ERROR_CODE_KEY } from './status.ts';
 
@@ -99,8 +101,17 @@ beforeAll(async () => {
   const failures = new FailureCounter({ failures: 3, windowMs: 60_000, remembered: 8 }, Date.now);
   const refusals = new RefusalAudit({ audit, now: Date.now, logger });
   const known = { roleOf: (token: string) => (token === TOKEN ? ('admin' as const) : undefined) };
-  const interceptors = [adminAuth({ credentials: known, actors, failures, refusals, logger })];
-  server = new ControlServer({ ...keys, admin, agents: noAgents, interceptors, logger });
+  const interceptors = [
+    adminAuth({ credentials: known, actors, proved: new ProvedCalls(), failures, refusals, logger }),
+  ];
+  server = new ControlServer({
+    ...keys,
+    admin,
+    agents: noAgents,
+    interceptors,
+    connections: new Connections(),
+    logger,
+  });
   const { port } = await server.listen({ host: '127.0.0.1', port: 0 });
   address = `127.0.0.1:${port}`;
   credentials = await pinnedCredentials(address, keys.pin);

@@ -8,7 +8,7 @@ import type { Hub } from '../watch/hub.ts';
 import { cutCall } from './call-stream.ts';
 import { unary } from './handler.ts';
 import { boundAgentMessage, boundJoin } from './message-bounds.ts';
-import { liftRequestLimit } from './request-limits.ts';
+import type { ProvedCalls } from './proved-calls.ts';
 
 /** A message for an agent: a value, or its encoded bytes. */
 type Outbound = pb.Outgoing<pb.ControlMessage> | Uint8Array;
@@ -38,23 +38,24 @@ export const framedAgentService: typeof agentService = {
 export interface AgentServiceOptions {
   readonly hub: Pick<Hub, 'open'>;
   readonly enroller: Pick<Enroller, 'join'>;
+  readonly proved: ProvedCalls;
   readonly logger: Logger;
 }
 
 /** To be registered with framedAgentService. */
-export function agentHandlers({ hub, enroller, logger }: AgentServiceOptions): AgentHandlers {
+export function agentHandlers({ hub, enroller, proved, logger }: AgentServiceOptions): AgentHandlers {
   const answer = unary(logger);
   return {
     join: (call, callback) =>
       answer<pb.JoinRequest, pb.JoinResponse>(({ request }) => enroller.join(request, call.getPeer()))(call, callback),
-    connect: (call) => serve(call, hub, logger),
+    connect: (call) => serve(call, hub, proved, logger),
   };
 }
 
 type Stream = ServerDuplexStream<pb.AgentMessage, pb.Outgoing<pb.ControlMessage>>;
 
-function serve(stream: Stream, hub: Pick<Hub, 'open'>, logger: Logger): void {
-  const session = hub.open(callOf(stream));
+function serve(stream: Stream, hub: Pick<Hub, 'open'>, proved: ProvedCalls, logger: Logger): void {
+  const session = hub.open(callOf(stream, proved));
   // A call that ends reports an error that says no more than that it ended.
   stream.on('error', () => session?.closed());
   if (session === undefined) return;
@@ -74,14 +75,14 @@ function receive(session: AgentStream, message: pb.AgentMessage, logger: Logger)
   }
 }
 
-function callOf(stream: Stream): AgentCall {
+function callOf(stream: Stream, proved: ProvedCalls): AgentCall {
   return {
     peer: stream.getPeer(),
     send(message, done) {
       // Framed bytes pass through framedAgentService's serializer; grpc-js itself knows objects only by the serializer's type.
       stream.write(message as pb.Outgoing<pb.ControlMessage>, () => done?.());
     },
-    proved: () => liftRequestLimit(stream),
+    proved: () => proved.prove(stream),
     pause: () => void stream.pause(),
     resume: () => void stream.resume(),
     finish(code, details, farewellMs) {

@@ -1,38 +1,54 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { pino } from 'pino';
-import { expect, test } from 'vitest';
-import { Admission } from '../bounds/admission.ts';
+import { afterEach, expect, test } from 'vitest';
+import { Connections } from './connections.ts';
 import { Listener } from './listener.ts';
 
-test('connections are bounded from one address, a place is free again when one ends, and all end together', async () => {
+const open: Socket[] = [];
+afterEach(() => {
+  for (const socket of open.splice(0)) socket.destroy();
+});
+
+async function listen(connections: Connections) {
   const taken: Socket[] = [];
   let wake = (): void => undefined;
   const listener = new Listener((connection) => {
     taken.push(connection);
     wake();
-  }, new Admission(10, 2));
+  }, connections);
   const { port } = await listener.listen({ host: '127.0.0.1', port: 0 }, pino({ level: 'silent' }));
-  const reach = (): Socket => connect(port, '127.0.0.1').on('error', () => undefined);
-  const arrival = (): Promise<void> => new Promise((resolve) => (wake = resolve));
-
-  const open = [];
-  for (let count = 0; count < 2; count += 1) {
-    const arrived = arrival();
-    open.push(reach());
+  /** A connection that has been taken. */
+  const reach = async (): Promise<Socket> => {
+    const arrived = new Promise<void>((resolve) => (wake = resolve));
+    const socket = connect(port, '127.0.0.1').on('error', () => undefined);
+    open.push(socket);
     await arrived;
-  }
-  await once(reach(), 'close');
-  expect(taken.length).toBe(2);
+    return socket;
+  };
+  return { listener, taken, reach };
+}
 
-  const [first] = taken;
-  open[0]?.destroy();
-  if (first !== undefined && !first.closed) await once(first.resume(), 'close');
-  const arrived = arrival();
-  open.push(reach());
-  await arrived;
+test('when all places are taken the connection that has asked for nothing for the longest makes room', async () => {
+  const { listener, taken, reach } = await listen(new Connections({ most: 2, mostOfOne: 2 }));
+  const first = await reach();
+  const second = await reach();
+  const ended = once(first, 'close');
+  await reach();
+  await ended;
+  expect([first.closed, second.closed, taken.length]).toEqual([true, false, 3]);
+  await listener.close(0);
+});
 
-  const ended = open.slice(1).map((socket) => once(socket, 'close'));
+test('one that asks for nothing at all is let go soon', async () => {
+  const { listener, reach } = await listen(new Connections({ most: 2, mostOfOne: 2 }, 20));
+  await once(await reach(), 'close');
+  await listener.close(0);
+});
+
+test('all end together', async () => {
+  const { listener, reach } = await listen(new Connections());
+  const ended = [once(await reach(), 'close'), once(await reach(), 'close')];
   await listener.close(0);
   await Promise.all(ended);
 });

@@ -7,30 +7,21 @@ import { createServer, type Server, type Socket } from 'node:net';
 import type { HostPort } from '@weft/proto';
 import { listen } from '@weft/proto/observe';
 import type { Logger } from 'pino';
-import { Admission } from '../bounds/admission.ts';
-
-/** Connections in all: more than agents a network may have, and well below what a process may have open. */
-const MOST = 32_768;
-/** From one address: many agents may stand behind one, but nobody behind it must take every place. */
-const MOST_OF_ONE = 8_192;
+import type { Connections } from './connections.ts';
 
 export class Listener {
   readonly #server: Server;
   readonly #open = new Set<Socket>();
 
   /** `take` is given each connection; one for which there is no place is closed. */
-  constructor(take: (connection: Socket) => void, places = new Admission(MOST, MOST_OF_ONE)) {
+  constructor(take: (connection: Socket) => void, connections: Connections) {
     this.#server = createServer({ noDelay: true }, (connection) => {
-      const leave = places.enter(connection.remoteAddress ?? '');
-      if (leave === undefined) {
+      if (!connections.enter(connection)) {
         connection.destroy();
         return;
       }
       this.#open.add(connection);
-      connection.once('close', () => {
-        this.#open.delete(connection);
-        leave();
-      });
+      connection.once('close', () => this.#open.delete(connection));
       take(connection);
     });
   }

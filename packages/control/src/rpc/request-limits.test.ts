@@ -6,8 +6,9 @@ import { agentService, type pb } from '@weft/proto/wire';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { ByteBudget } from '../bounds/budget.ts';
 import { framedAgentService } from './agent-service.ts';
+import { ProvedCalls } from './proved-calls.ts';
 import { framed, RawCalls } from './raw-call.fixture.ts';
-import { liftRequestLimit, REQUEST_BYTES, requestLimits } from './request-limits.ts';
+import { REQUEST_BYTES, requestLimits } from './request-limits.ts';
 
 const calls = new RawCalls();
 afterEach(() => calls.close());
@@ -45,7 +46,7 @@ async function statusOf(stream: ClientHttp2Stream): Promise<number> {
 
 describe('a compressed message is refused at its first byte', () => {
   test.each(['gzip', 'deflate', 'identity', undefined])('with grpc-encoding %s', async (encoding) => {
-    const { address, joined } = await serve(requestLimits());
+    const { address, joined } = await serve(requestLimits(new ProvedCalls()));
     const bomb = framed(gzipSync(Buffer.alloc(8 << 20)), { compressed: true });
     const headers: Record<string, string> = encoding === undefined ? {} : { 'grpc-encoding': encoding };
     const stream = calls.open(address, JOIN, bomb, headers);
@@ -54,7 +55,7 @@ describe('a compressed message is refused at its first byte', () => {
   });
 
   test('also behind one that is not', async () => {
-    const { address } = await serve(requestLimits());
+    const { address } = await serve(requestLimits(new ProvedCalls()));
     const plain = framed(Buffer.alloc(0));
     const stream = calls.open(address, CONNECT, Buffer.concat([plain, framed(Buffer.from([1]), { compressed: true })]));
     expect(await statusOf(stream)).toBe(status.UNIMPLEMENTED);
@@ -67,7 +68,7 @@ describe('a message is refused by what its prefix says, before it comes', () => 
     ['a hello', CONNECT, REQUEST_BYTES.hello],
   ])('%s', async (_what, path, most) => {
     const budget = new ByteBudget(1 << 20, 1 << 20);
-    const { address } = await serve(requestLimits(budget));
+    const { address } = await serve(requestLimits(new ProvedCalls(), budget));
     const over = calls.open(address, path, framed(Buffer.alloc(0), { length: most + 1 }));
     expect(await statusOf(over)).toBe(status.RESOURCE_EXHAUSTED);
     expect(budget.total).toBe(0);
@@ -88,7 +89,7 @@ describe('a message is refused by what its prefix says, before it comes', () => 
     const handlers = {
       check: (_call: unknown, answer: (error: null, bytes: Buffer) => void) => answer(null, Buffer.of()),
     };
-    const address = await calls.serve({ check }, handlers, [requestLimits()]);
+    const address = await calls.serve({ check }, handlers, [requestLimits(new ProvedCalls())]);
     expect(await statusOf(calls.open(address, path, framed(Buffer.alloc(4_097))))).toBe(status.RESOURCE_EXHAUSTED);
     const largest = calls.open(address, path, framed(Buffer.alloc(4_096)));
     largest.end();
@@ -96,7 +97,7 @@ describe('a message is refused by what its prefix says, before it comes', () => 
   });
 
   test('its prefix may come byte by byte', async () => {
-    const { address } = await serve(requestLimits());
+    const { address } = await serve(requestLimits(new ProvedCalls()));
     const prefix = framed(Buffer.alloc(0), { length: REQUEST_BYTES.join + 1 });
     const stream = calls.open(address, JOIN, prefix.subarray(0, 1));
     for (let at = 1; at < prefix.length; at += 1) stream.write(prefix.subarray(at, at + 1));
@@ -106,10 +107,11 @@ describe('a message is refused by what its prefix says, before it comes', () => 
 
 test('an agent that has proved itself may send more, and counts no more', async () => {
   const budget = new ByteBudget(1 << 20, 1 << 20);
-  const { address, connected } = await serve(requestLimits(budget));
+  const proved = new ProvedCalls();
+  const { address, connected } = await serve(requestLimits(proved, budget));
   const stream = calls.open(address, CONNECT, framed(Buffer.alloc(0)));
   await vi.waitFor(() => expect(connected).toHaveLength(1));
-  for (const call of connected) liftRequestLimit(call);
+  for (const call of connected) proved.prove(call);
   const received = vi.fn();
   connected[0]?.on('data', received);
   stream.write(framed(Buffer.from([0x12, 0x02, 0x10, 0x07])));
@@ -121,7 +123,7 @@ test('an agent that has proved itself may send more, and counts no more', async 
 
 test('what is half sent by one address, and by all, is bounded, and given back when it ends', async () => {
   const budget = new ByteBudget(200_000, 100_000);
-  const { address } = await serve(requestLimits(budget));
+  const { address } = await serve(requestLimits(new ProvedCalls(), budget));
   const half = framed(Buffer.alloc(10), { length: 60_000 });
   const first = calls.open(address, JOIN, half);
   await vi.waitFor(() => expect(budget.total).toBe(60_000));

@@ -16,6 +16,7 @@ import { ByteBudget } from '../bounds/budget.ts';
 import { observedHost } from '../bounds/observed.ts';
 import { ADMIN_PREFIX } from './admin-auth.ts';
 import { cutCall, streamOf } from './call-stream.ts';
+import type { ProvedCalls } from './proved-calls.ts';
 
 /** Bytes of one message, by who sends it. */
 export const REQUEST_BYTES = {
@@ -35,20 +36,14 @@ export const UNPROVED_BYTES = { all: 8 * 1024 * 1024, ofOne: 1024 * 1024 } as co
 
 const PREFIX_BYTES = 5;
 
-/** Streams of agents that have proved who they are. */
-const proved = new WeakSet<object>();
-
-/** To be called once an agent has proved who it is, with the call as its handler has it. */
-export function liftRequestLimit(call: object): void {
-  const stream = streamOf(call);
-  if (stream !== undefined) proved.add(stream);
-}
-
-/** To stand first, next to the stream. */
-export function requestLimits(budget = new ByteBudget(UNPROVED_BYTES.all, UNPROVED_BYTES.ofOne)): ServerInterceptor {
+/** To stand before adminAuth. */
+export function requestLimits(
+  proved: ProvedCalls,
+  budget = new ByteBudget(UNPROVED_BYTES.all, UNPROVED_BYTES.ofOne),
+): ServerInterceptor {
   return ({ path }, call) => {
     const stream = streamOf(call);
-    if (stream !== undefined) watch(path, call, stream, budget);
+    if (stream !== undefined) watch(path, call, stream, proved, budget);
     return new ServerInterceptingCall(call);
   };
 }
@@ -57,6 +52,7 @@ function watch(
   path: string,
   call: ServerInterceptingCallInterface,
   stream: ServerHttp2Stream,
+  proved: ProvedCalls,
   budget: ByteBudget,
 ): void {
   const admin = path.startsWith(ADMIN_PREFIX);

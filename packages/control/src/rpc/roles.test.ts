@@ -24,6 +24,8 @@ import { openCredentials } from '../enroll/credentials.ts';
 import { Store } from '../store/store.ts';
 import { adminAuth } from './admin-auth.ts';
 import { CallActors } from './call-actors.ts';
+import { Connections } from './connections.ts';
+import { ProvedCalls } from './proved-calls.ts';
 import { ADMIN_PATHS, READ_PATHS } from './roles.ts';
 import { ControlServer } from './server.ts';
 import { ERROR_CODE_KEY } from './status.ts';
@@ -71,7 +73,8 @@ beforeAll(async () => {
     ...keys,
     admin: Object.fromEntries(handlers) as unknown as AdminHandlers,
     agents,
-    interceptors: [adminAuth({ credentials, actors, failures, refusals, logger })],
+    interceptors: [adminAuth({ credentials, actors, proved: new ProvedCalls(), failures, refusals, logger })],
+    connections: new Connections(),
     logger,
   });
   const { port } = await server.listen({ host: '127.0.0.1', port: 0 });

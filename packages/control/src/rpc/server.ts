@@ -7,6 +7,7 @@ import { type AdminHandlers, type AgentHandlers, adminService, protoDirectory } 
 import { HealthImplementation } from 'grpc-health-check';
 import type { Logger } from 'pino';
 import { framedAgentService } from './agent-service.ts';
+import type { Connections } from './connections.ts';
 import { Listener } from './listener.ts';
 import { REQUEST_BYTES } from './request-limits.ts';
 
@@ -19,6 +20,7 @@ export interface ControlServerOptions {
   readonly admin: AdminHandlers;
   readonly agents: AgentHandlers;
   readonly interceptors: ServerInterceptor[];
+  readonly connections: Connections;
   readonly logger: Logger;
 }
 
@@ -28,7 +30,7 @@ export class ControlServer {
   readonly #health: HealthImplementation;
   readonly #logger: Logger;
 
-  constructor({ keyPem, certificatePem, admin, agents, interceptors, logger }: ControlServerOptions) {
+  constructor({ keyPem, certificatePem, admin, agents, interceptors, connections, logger }: ControlServerOptions) {
     this.#logger = logger;
     this.#server = new Server({
       interceptors,
@@ -45,7 +47,7 @@ export class ControlServer {
       { private_key: Buffer.from(keyPem), cert_chain: Buffer.from(certificatePem) },
     ]);
     const { injectConnection } = this.#server.createConnectionInjector(credentials);
-    this.#listener = new Listener(injectConnection);
+    this.#listener = new Listener(injectConnection, connections);
     this.#server.addService(adminService, admin);
     this.#server.addService(framedAgentService, agents);
     this.#health = new HealthImplementation({

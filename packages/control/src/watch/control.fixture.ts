@@ -7,6 +7,7 @@ import { createFlowWindow } from '../flows/memory-window.fixture.ts';
 import type { FlowWindow } from '../flows/types.ts';
 import { emptyState, type JoinedHost, joinHost, type TestHost } from '../netmap/network.fixture.ts';
 import { agentHandlers, framedAgentService } from '../rpc/agent-service.ts';
+import { ProvedCalls } from '../rpc/proved-calls.ts';
 import type { StateStore } from '../state/types.ts';
 import { createTraffic } from '../traffic/traffic.ts';
 import type { Traffic } from '../traffic/types.ts';
@@ -66,7 +67,7 @@ export class TestControl implements AsyncDisposable {
         throw new Error('not part of this test');
       },
     };
-    server.addService(framedAgentService, agentHandlers({ hub, enroller, logger }));
+    server.addService(framedAgentService, agentHandlers({ hub, enroller, proved: new ProvedCalls(), logger }));
     const port = await new Promise<number>((resolve, reject) => {
       server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) => {
         if (error === null) resolve(bound);

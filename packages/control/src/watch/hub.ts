@@ -2,9 +2,9 @@
 import { randomBytes } from 'node:crypto';
 import { status } from '@grpc/grpc-js';
 import type { Report, Telemetry } from '@weft/proto';
+import { Admission } from '@weft/proto/bounds';
 import { inventoryFromWire, type pb, reportFromWire, telemetryFromWire, WireError } from '@weft/proto/wire';
 import type { Logger } from 'pino';
-import { Admission } from '../bounds/admission.ts';
 import { FailureCounter } from '../bounds/failures.ts';
 import { observedHost } from '../bounds/observed.ts';
 import { Enforcement } from '../fleet/enforcement.ts';
@@ -42,6 +42,8 @@ export interface HubOptions {
   readonly timing?: Partial<Timing>;
 }
 
+/** Streams that have not proved yet whose they are. */
+const UNPROVED_STREAMS = { most: 4_096, mostOfOne: 1_024 };
 /** Complaints that one stranger's address, or one agent, can have logged: it must not fill the disk. */
 const COMPLAINTS = { failures: 20, windowMs: 60_000, remembered: 1_024 };
 
@@ -59,7 +61,7 @@ export class Hub implements LiveAgents, EnforcementWaiter, PathTracer {
   /** Names this run of control, so that an agent never takes another run's indexes for this one's. */
   readonly #timeline = randomBytes(8).toString('hex');
   readonly #memory = new PartDifferences();
-  readonly #admission = new Admission();
+  readonly #admission = new Admission(UNPROVED_STREAMS);
   readonly #complaints: FailureCounter;
   readonly #observer: StreamObserver;
   readonly #fleet: Fleet;
@@ -99,18 +101,21 @@ export class Hub implements LiveAgents, EnforcementWaiter, PathTracer {
 
   /** A stream was opened. Undefined when there are too many; the call has been ended then. */
   open(call: AgentCall): AgentStream | undefined {
-    const leave = this.#closed ? undefined : this.#admission.enter(observedHost(call.peer));
-    if (leave === undefined) {
+    let opened: AgentStream | undefined;
+    const evict = (): void => opened?.end({ code: status.RESOURCE_EXHAUSTED, details: 'made room for a newer stream' });
+    const seat = this.#closed ? undefined : this.#admission.enter(observedHost(call.peer), evict);
+    if (seat === undefined) {
       const details = this.#closed ? 'control is stopping' : 'too many streams without a hello; try again later';
       call.finish(this.#closed ? status.UNAVAILABLE : status.RESOURCE_EXHAUSTED, details, this.#timing.farewellMs);
       return undefined;
     }
     const session = new AgentStream(call, {
-      events: this.#events(leave),
+      events: this.#events(() => seat.leave()),
       now: this.#options.now,
       helloMs: this.#timing.helloMs,
       farewellMs: this.#timing.farewellMs,
     });
+    opened = session;
     this.#sessions.add(session);
     return session;
   }

@@ -1,0 +1,66 @@
+import { once } from 'node:events';
+import type { ServerDuplexStream } from '@grpc/grpc-js';
+import { agentService } from '@weft/proto/wire';
+import { afterEach, expect, test, vi } from 'vitest';
+import { framedAgentService } from './agent-service.ts';
+import { Connections } from './connections.ts';
+import { ProvedCalls } from './proved-calls.ts';
+import { framed, RawCalls } from './raw-call.fixture.ts';
+
+const calls = new RawCalls();
+afterEach(() => calls.close());
+
+class FakeSocket {
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  destroyed = false;
+  #closed: () => void = () => undefined;
+
+  constructor(peer: string) {
+    const [address = '', port = ''] = peer.split(':');
+    this.remoteAddress = address;
+    this.remotePort = Number(port);
+  }
+
+  once(_event: 'close', closed: () => void): void {
+    this.#closed = closed;
+  }
+
+  destroy(): void {
+    this.destroyed = true;
+    this.#closed();
+  }
+}
+
+test('a connection keeps its place while a proved call is under way, and only then', async () => {
+  const connections = new Connections({ most: 1, mostOfOne: 1 });
+  const proved = new ProvedCalls();
+  const enter = (peer: string) => {
+    const socket = new FakeSocket(peer);
+    return { socket, entered: connections.enter(socket as never) };
+  };
+  let serving: ServerDuplexStream<unknown, unknown> | undefined;
+  const handlers = {
+    join: () => undefined,
+    connect: (call: ServerDuplexStream<unknown, unknown>) => {
+      call.on('data', () => undefined).on('error', () => undefined);
+      serving = call;
+    },
+  };
+  let holder: ReturnType<typeof enter> | undefined;
+  const address = await calls.serve(framedAgentService, handlers, [
+    (method, call) => {
+      holder ??= enter(call.getPeer());
+      return connections.keepSeats(proved)(method, call);
+    },
+  ]);
+  const stream = calls.open(address, agentService.connect.path, framed(Buffer.alloc(0)));
+  await vi.waitFor(() => expect(serving).toBeDefined());
+  if (serving !== undefined) proved.prove(serving);
+  expect(enter('127.0.0.1:1').entered).toBe(false);
+  expect(holder?.socket.destroyed).toBe(false);
+  stream.close();
+  await once(stream, 'close');
+  await vi.waitFor(() => expect(enter('127.0.0.1:2').entered).toBe(true));
+  expect(holder?.socket.destroyed).toBe(true);
+});

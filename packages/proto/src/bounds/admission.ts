@@ -1,0 +1,124 @@
+/**
+ * Who may hold a connection, the same at every port that strangers reach. Everyone has a share, by address group, so that
+ * nobody takes all of it; and when all is taken the one that has proved nothing for the longest makes room, then the one that
+ * has asked nothing for the longest: an honest newcomer is worth more than whoever sits. Who is served is never put out.
+ */
+import { isLoopback } from '../model/loopback.ts';
+import { addressGroup } from './address-group.ts';
+
+export interface AdmissionLimits {
+  /** In all. */
+  readonly most: number;
+  /** Of one address group. Loopback has no share of its own: what comes by ssh, or by a proxy on this host, comes from there. */
+  readonly mostOfOne: number;
+}
+
+/** What one connection holds. It begins as unproved: whoever it is has asked for nothing that was served. */
+export interface Seat {
+  /** Is being served, and keeps its seat until it is idle. */
+  busy(): void;
+  /** Was served, and asks nothing now. */
+  idle(): void;
+  /** The connection is over. Later calls do nothing. */
+  leave(): void;
+}
+
+export class Admission {
+  readonly #limits: AdmissionLimits;
+  /** Each oldest first. */
+  readonly #unproved = new Set<Held>();
+  readonly #idle = new Set<Held>();
+  readonly #groups = new Map<string, Group>();
+  #count = 0;
+  #refused = 0;
+  #evicted = 0;
+
+  constructor(limits: AdmissionLimits) {
+    this.#limits = limits;
+  }
+
+  get held(): number {
+    return this.#count;
+  }
+
+  /** Newcomers turned away, and connections that made room, since the start. */
+  get counters(): { readonly refused: number; readonly evicted: number } {
+    return { refused: this.#refused, evicted: this.#evicted };
+  }
+
+  /** Undefined when there is no room and nobody to make it. `evict` ends the connection that makes room; it has left then. */
+  enter(address: string, evict: () => void): Seat | undefined {
+    const name = addressGroup(address);
+    const group = this.#groups.get(name) ?? { name, count: 0, waiting: new Set<Held>() };
+    const room =
+      isLoopback(address) ||
+      isLoopback(name) ||
+      group.count < this.#limits.mostOfOne ||
+      this.#makeRoom(group.waiting.values().next().value);
+    if (!room || (this.#count >= this.#limits.most && !this.#makeRoom(this.#longest()))) {
+      this.#refused += 1;
+      return undefined;
+    }
+    this.#count += 1;
+    group.count += 1;
+    this.#groups.set(name, group);
+    const held: Held = { group, evict, left: false };
+    this.#wait(held, this.#unproved);
+    return {
+      busy: () => {
+        if (!held.left) this.#serve(held);
+      },
+      idle: () => {
+        if (held.left) return;
+        this.#serve(held);
+        this.#wait(held, this.#idle);
+      },
+      leave: () => this.#leave(held),
+    };
+  }
+
+  #longest(): Held | undefined {
+    return this.#unproved.values().next().value ?? this.#idle.values().next().value;
+  }
+
+  #makeRoom(held: Held | undefined): boolean {
+    if (held === undefined) return false;
+    this.#leave(held);
+    this.#evicted += 1;
+    held.evict();
+    return true;
+  }
+
+  #wait(held: Held, among: Set<Held>): void {
+    among.add(held);
+    held.group.waiting.add(held);
+  }
+
+  #serve(held: Held): void {
+    this.#unproved.delete(held);
+    this.#idle.delete(held);
+    held.group.waiting.delete(held);
+  }
+
+  #leave(held: Held): void {
+    if (held.left) return;
+    held.left = true;
+    this.#serve(held);
+    this.#count -= 1;
+    held.group.count -= 1;
+    if (held.group.count === 0) this.#groups.delete(held.group.name);
+  }
+}
+
+interface Group {
+  readonly name: string;
+  count: number;
+  /** Unproved or idle, the longest first. */
+  readonly waiting: Set<Held>;
+}
+
+interface Held {
+  readonly group: Group;
+  readonly evict: () => void;
+  left: boolean;
+}

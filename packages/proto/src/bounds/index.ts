@@ -1,0 +1,3 @@
+/** What strangers may hold. */
+export * from './address-group.ts';
+export * from './admission.ts';
