@@ -21,5 +21,6 @@ export * from './model/token.ts';
 export * from './model/validate.ts';
 export { checkService } from './model/validate-service.ts';
 export * from './policy/compile.ts';
+export * from './policy/rule-index.ts';
 export * from './policy/tests.ts';
 export * from './policy/types.ts';

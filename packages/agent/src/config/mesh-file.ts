@@ -7,6 +7,7 @@ import {
   type PortRange,
   parseDestination,
   type Service,
+  selectorForms,
   validateMesh,
 } from '@weft/proto';
 import type { z } from 'zod';
@@ -23,7 +24,7 @@ export interface MeshFile {
   locate(field: string): { line: number; column: number };
 }
 
-const selectors = list(text('a selector: a service, kind:KIND, host:NAME, tag:NAME or "*"'), 'selectors');
+const selectors = list(text(`a selector: ${selectorForms('from')}`), 'selectors');
 const tags = list(text('a tag'), 'tags');
 const ports = list(parsed<PortRange>(parsePorts), 'ports such as 6379, 8125/udp or 5000-5010/tcp');
 const publicPort = parsed((input) => {

@@ -4,9 +4,8 @@
  * classes, so a view never asks for a thousand times a thousand verdicts.
  */
 import type { Mesh, Policy, Service, Source } from '@weft/proto';
-import { compilePolicy, eachPort } from '@weft/proto';
+import { compilePolicy, eachPort, RuleIndex } from '@weft/proto';
 import { remember } from './remember.ts';
-import { SelectorIndex, serviceSelectors, sourceSelectors } from './selector-index.ts';
 
 /** Sources alike to every rule. */
 export interface SourceClass {
@@ -29,8 +28,7 @@ const INTERNET: Source = { type: 'internet' };
 export class Reach {
   readonly #mesh: Mesh;
   readonly #policy: Policy;
-  readonly #from: SelectorIndex;
-  readonly #to: SelectorIndex;
+  readonly #index: RuleIndex;
   readonly #services = new Map<string, Service>();
   readonly #tags = new Map<string, readonly string[]>();
   readonly #sourceClasses = new Map<string, SourceClass>();
@@ -43,8 +41,7 @@ export class Reach {
   constructor(mesh: Mesh) {
     this.#mesh = mesh;
     this.#policy = compilePolicy({ revision: 0, defaultAction: mesh.defaultAction, rules: mesh.policies });
-    this.#from = new SelectorIndex(mesh.policies.map((rule) => rule.from));
-    this.#to = new SelectorIndex(mesh.policies.map((rule) => rule.to));
+    this.#index = new RuleIndex(mesh.policies);
     for (const service of mesh.services) this.#services.set(service.name, service);
     for (const agent of mesh.agents) this.#tags.set(agent.name, agent.tags);
   }
@@ -92,7 +89,7 @@ export class Reach {
   }
 
   #sourceClass(source: Source): SourceClass {
-    const rules = this.#from.select(sourceSelectors(source));
+    const rules = this.#index.from(source);
     return remember(this.#sourceClasses, `${source.type} ${rules.join()}`, () => ({
       id: this.#sourceClasses.size,
       rules,
@@ -101,7 +98,7 @@ export class Reach {
   }
 
   #serviceClass(service: Service): ServiceClass {
-    const rules = this.#to.select(serviceSelectors(service));
+    const rules = this.#index.to(service);
     const ports = this.#tellPortsApart(rules)
       ? [...service.ports.map(({ protocol, first, last }) => `${protocol}${first}-${last}`), service.public?.port]
       : [service.ports.length > 0, service.public !== undefined];

@@ -7,45 +7,104 @@ import { hostNameProblem, serviceNameProblem, tagProblem } from './names.ts';
 import { parsePort } from './ports.ts';
 import { quote } from './problem.ts';
 
-export type Selector =
-  | { readonly type: 'any' }
-  | { readonly type: 'service'; readonly name: string }
-  | { readonly type: 'kind'; readonly kind: Kind }
-  | { readonly type: 'host'; readonly name: string }
-  | { readonly type: 'tag'; readonly name: string };
-
 const kinds: readonly string[] = ['web', 'private', 'worker'] satisfies Kind[];
-const expected = 'expected a service name, kind:web, kind:private, kind:worker, host:NAME, tag:NAME or *';
 
 export function isKind(text: string): text is Kind {
   return kinds.includes(text);
+}
+
+/** One sort of selector: all that is known of it. */
+interface SelectorSort {
+  /** As it stands in help and errors. */
+  readonly form: string;
+  /** What is wrong with the text behind `word:`, or with the whole text of a bare one. */
+  readonly problem: (name: string) => string | undefined;
+  /** The names by which it selects a caller. */
+  readonly ofSource: (source: Source) => readonly string[];
+  /** The names by which it selects a service that is called; none for what receives nothing by itself. */
+  readonly ofService: ((service: Service) => readonly string[]) | undefined;
+  /** Why a rule with it is refused, where agents cannot enforce it. */
+  readonly unenforced?: string;
+}
+
+/** By the word before the colon; `service` has none. */
+const SORTS = {
+  service: {
+    form: 'a service name',
+    problem: (name) => (name === 'internet' ? 'the internet is selected by *' : serviceNameProblem(name)),
+    ofSource: (source) => (source.type === 'service' ? [source.service.name] : []),
+    ofService: ({ name }) => [name],
+  },
+  kind: {
+    form: 'kind:KIND',
+    problem: (name) =>
+      isKind(name) ? undefined : `not a kind; expected ${kinds.map((kind) => `kind:${kind}`).join(', ')}`,
+    ofSource: (source) => (source.type === 'service' ? [source.service.kind] : []),
+    ofService: ({ kind }) => [kind],
+  },
+  host: {
+    form: 'host:NAME',
+    problem: hostNameProblem,
+    ofSource: (source) => (source.type === 'host' ? [source.name] : []),
+    ofService: undefined,
+  },
+  tag: {
+    form: 'tag:NAME',
+    problem: tagProblem,
+    ofSource: (source) => (source.type === 'service' ? source.service.tags : source.type === 'host' ? source.tags : []),
+    ofService: ({ tags }) => tags,
+  },
+} as const satisfies Record<string, SelectorSort>;
+
+export type SelectorType = keyof typeof SORTS;
+
+export type Selector = { readonly type: 'any' } | { readonly type: SelectorType; readonly name: string };
+
+const types = Object.keys(SORTS) as SelectorType[];
+const sorts: Readonly<Record<SelectorType, SelectorSort>> = SORTS;
+
+/** The forms of a selector, such as for help: of those that select callers, or those that select services called. */
+export function selectorForms(of: 'from' | 'to'): string {
+  const forms = types.filter((type) => of === 'from' || sorts[type].ofService !== undefined);
+  return `${forms.map((type) => sorts[type].form).join(', ')} or *`;
 }
 
 /** Reads a service name, `kind:web`, `host:NAME`, `tag:NAME` or `*`. Throws FormatError `bad-selector`. */
 export function parseSelector(text: string): Selector {
   if (text === '*') return { type: 'any' };
   const colon = text.indexOf(':');
-  if (colon === -1) {
-    check(text, text === 'internet' ? 'the internet is selected by *' : serviceNameProblem(text));
-    return { type: 'service', name: text };
-  }
+  const word = colon === -1 ? 'service' : text.slice(0, colon);
+  const type = types.find((known) => known === word && (known === 'service') === (colon === -1));
+  const expected = `expected ${selectorForms('from')}`;
+  if (type === undefined) throw new FormatError('bad-selector', `${quote(text)} selects nothing; ${expected}`);
   const name = text.slice(colon + 1);
-  switch (text.slice(0, colon)) {
-    case 'kind':
-      if (isKind(name)) return { type: 'kind', kind: name };
-      break;
-    case 'host':
-      check(text, hostNameProblem(name));
-      return { type: 'host', name };
-    case 'tag':
-      check(text, tagProblem(name));
-      return { type: 'tag', name };
-  }
-  throw new FormatError('bad-selector', `${quote(text)} selects nothing; ${expected}`);
+  const wrong = sorts[type].problem(name);
+  if (wrong !== undefined) throw new FormatError('bad-selector', `${quote(text)}: ${wrong}; ${expected}`);
+  return { type, name };
 }
 
-function check(text: string, problem: string | undefined): void {
-  if (problem !== undefined) throw new FormatError('bad-selector', `${quote(text)}: ${problem}; ${expected}`);
+/** Why a selector cannot stand in a rule's `from` or `to`, though it can be read. */
+export function selectorProblem({ type }: Selector, at: 'from' | 'to'): string | undefined {
+  if (type === 'any') return undefined;
+  const { ofService, unenforced } = sorts[type];
+  if (at === 'to' && ofService === undefined) {
+    return `a ${type} receives nothing by itself; expected ${selectorForms('to')}`;
+  }
+  return unenforced;
+}
+
+/** The texts of all selectors that select the caller. */
+export function selectorsOfSource(source: Source): string[] {
+  return ['*', ...types.flatMap((type) => sorts[type].ofSource(source).map((name) => textOf(type, name)))];
+}
+
+/** The texts of all selectors that select the service when it is called. */
+export function selectorsOfService(service: Service): string[] {
+  return ['*', ...types.flatMap((type) => (sorts[type].ofService?.(service) ?? []).map((name) => textOf(type, name)))];
+}
+
+function textOf(type: SelectorType, name: string): string {
+  return type === 'service' ? name : `${type}:${name}`;
 }
 
 /** What `weft explain` and policy tests call: a service and one of its ports. */

@@ -5,7 +5,7 @@ import type { PortRange, Rule, Service } from './mesh.ts';
 import { ruleNameProblem } from './names.ts';
 import { formatPortRange, overlaps } from './ports.ts';
 import { type FieldProblem, problem, quote } from './problem.ts';
-import { parseSelector, type Selector } from './selector.ts';
+import { parseSelector, type Selector, selectorProblem } from './selector.ts';
 import { checkRange } from './validate-service.ts';
 
 /** What selectors may refer to. */
@@ -28,13 +28,8 @@ export function checkRule(rule: Rule, field: string, known: KnownNames): Found {
   if (rule.action !== 'allow' && rule.action !== 'deny') {
     found.errors.push(problem(`${field}.action`, 'expected allow or deny'));
   }
-  checkSelectors(rule.from, `${field}.from`, known, found);
-  const to = checkSelectors(rule.to, `${field}.to`, known, found);
-  to.forEach((selector, index) => {
-    if (selector?.type !== 'host') return;
-    const message = 'a host receives nothing by itself; expected a service name, kind:KIND, tag:NAME or *';
-    found.errors.push(problem(`${field}.to[${index}]`, message));
-  });
+  checkSelectors(rule, 'from', field, known, found);
+  const to = checkSelectors(rule, 'to', field, known, found);
   if (rule.ports.length > LIMITS.rulePorts) {
     found.errors.push(problem(`${field}.ports`, `${rule.ports.length} entries; expected at most ${LIMITS.rulePorts}`));
   }
@@ -45,11 +40,14 @@ export function checkRule(rule: Rule, field: string, known: KnownNames): Found {
 
 /** The selectors that can be read, undefined in the places of those that cannot. */
 function checkSelectors(
-  texts: readonly string[],
-  field: string,
+  rule: Rule,
+  side: 'from' | 'to',
+  ruleField: string,
   known: KnownNames,
   found: Found,
 ): readonly (Selector | undefined)[] {
+  const texts = rule[side];
+  const field = `${ruleField}.${side}`;
   if (texts.length === 0 || texts.length > LIMITS.selectors) {
     found.errors.push(problem(field, `expected 1 to ${LIMITS.selectors} selectors; * selects everyone`));
     return [];
@@ -57,6 +55,8 @@ function checkSelectors(
   return texts.map((text, index) => {
     const at = `${field}[${index}]`;
     const selector = readSelector(text, at, found);
+    const wrong = selector && selectorProblem(selector, side);
+    if (wrong !== undefined) found.errors.push(problem(at, wrong));
     if (selector?.type === 'service' && !known.services.has(selector.name)) {
       found.errors.push(problem(at, `there is no service ${quote(selector.name)}; expected one of this file`));
     }
@@ -99,7 +99,7 @@ function idleParts(
 }
 
 function selectsWorkers(selector: Selector | undefined, known: KnownNames): boolean {
-  if (selector?.type === 'kind') return selector.kind === 'worker';
+  if (selector?.type === 'kind') return selector.name === 'worker';
   return selector?.type === 'service' && known.services.get(selector.name)?.kind === 'worker';
 }
 

@@ -112,7 +112,7 @@ describe('selectors', () => {
   it.each([
     ['*', { type: 'any' }],
     ['redis', { type: 'service', name: 'redis' }],
-    ['kind:worker', { type: 'kind', kind: 'worker' }],
+    ['kind:worker', { type: 'kind', name: 'worker' }],
     ['host:build-3', { type: 'host', name: 'build-3' }],
     ['tag:ci', { type: 'tag', name: 'ci' }],
   ])('%s', (text, selector) => {

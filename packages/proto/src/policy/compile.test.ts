@@ -164,6 +164,25 @@ describe('several rules', () => {
   });
 });
 
+describe('one compiled policy', () => {
+  it.each([
+    ['tcp', 'udp'],
+    ['udp', 'tcp'],
+  ] as const)('tells %s from %s, whichever is asked first and however often', (first, second) => {
+    const called = service('dns', 'private', [53, '53/udp']);
+    const policy = compilePolicy({
+      revision: 1,
+      defaultAction: 'allow',
+      rules: [rule('no', 'deny', '*', 'dns', [53])],
+    });
+    const source = { type: 'host', name: 'a', tags: [] } as const;
+    for (const protocol of [first, second, first, second]) {
+      const { allowed } = policy.decide(source, { service: called, port: 53, protocol });
+      expect([protocol, allowed]).toEqual([protocol, protocol === 'udp']);
+    }
+  });
+});
+
 describe('the same name with other tags', () => {
   it('is asked about anew', () => {
     const policy = compilePolicy({ revision: 1, defaultAction: 'allow', rules: [rule('no', 'deny', 'tag:ci', '*')] });

@@ -1,6 +1,7 @@
 /** Sets of rules as one bit per rule, and who is in them. */
 import type { Rule, Service } from '../model/mesh.ts';
 import { includesPort } from '../model/ports.ts';
+import { RuleIndex } from './rule-index.ts';
 import type { Destination, Source } from './types.ts';
 
 /** Bit n of the whole is rule n; 32 rules a word. */
@@ -16,8 +17,7 @@ const MAX_DESTINATIONS = 8_192;
 export class RuleMasks {
   readonly #rules: readonly Rule[];
   readonly #words: number;
-  readonly #from: SelectorIndex;
-  readonly #to: SelectorIndex;
+  readonly #index: RuleIndex;
   readonly #internet: Mask;
   readonly #sources = new WeakMap<object, Mask>();
   #destinations = new WeakMap<Service, Map<number, Mask>>();
@@ -26,9 +26,8 @@ export class RuleMasks {
   constructor(rules: readonly Rule[]) {
     this.#rules = rules;
     this.#words = Math.ceil(rules.length / 32);
-    this.#from = indexSelectors(rules.map((rule) => rule.from));
-    this.#to = indexSelectors(rules.map((rule) => rule.to));
-    this.#internet = this.#make(this.#from, ['*']);
+    this.#index = new RuleIndex(rules);
+    this.#internet = this.#make(this.#index.from({ type: 'internet' }));
   }
 
   /** Rules whose `from` selects the source. */
@@ -37,8 +36,7 @@ export class RuleMasks {
     const holder = source.type === 'service' ? source.service : source;
     const known = this.#sources.get(holder);
     if (known !== undefined) return known;
-    const selectors = source.type === 'service' ? serviceSelectors(source.service) : hostSelectors(source);
-    const mask = this.#make(this.#from, selectors);
+    const mask = this.#make(this.#index.from(source));
     this.#sources.set(holder, mask);
     return mask;
   }
@@ -60,7 +58,7 @@ export class RuleMasks {
       byPort = new Map();
       this.#destinations.set(service, byPort);
     }
-    const mask = this.#make(this.#to, serviceSelectors(service), ({ ports }) => {
+    const mask = this.#make(this.#index.to(service), ({ ports }) => {
       return ports.length === 0 || includesPort(ports, port, protocol);
     });
     byPort.set(key, mask);
@@ -68,14 +66,12 @@ export class RuleMasks {
     return mask;
   }
 
-  #make(index: SelectorIndex, selectors: readonly string[], applies?: (rule: Rule) => boolean): Mask {
+  #make(numbers: readonly number[], applies?: (rule: Rule) => boolean): Mask {
     const mask = new Uint32Array(this.#words);
-    for (const selector of selectors) {
-      for (const number of index.get(selector) ?? []) {
-        const rule = this.#rules[number];
-        if (rule === undefined || applies?.(rule) === false) continue;
-        mask[number >>> 5] = (mask[number >>> 5] ?? 0) | (1 << (number & 31));
-      }
+    for (const number of numbers) {
+      const rule = this.#rules[number];
+      if (rule === undefined || applies?.(rule) === false) continue;
+      mask[number >>> 5] = (mask[number >>> 5] ?? 0) | (1 << (number & 31));
     }
     return mask;
   }
@@ -89,27 +85,4 @@ export function firstInBoth(a: Mask, b: Mask): number {
     if (bits !== 0) return word * 32 + 31 - Math.clz32(bits & -bits);
   }
   return -1;
-}
-
-/** Numbers of the rules that use a selector, by its text. */
-type SelectorIndex = ReadonlyMap<string, readonly number[]>;
-
-function indexSelectors(selectors: readonly (readonly string[])[]): SelectorIndex {
-  const index = new Map<string, number[]>();
-  selectors.forEach((texts, number) => {
-    for (const text of texts) {
-      const numbers = index.get(text);
-      if (numbers === undefined) index.set(text, [number]);
-      else numbers.push(number);
-    }
-  });
-  return index;
-}
-
-function serviceSelectors(service: Service): string[] {
-  return ['*', service.name, `kind:${service.kind}`, ...service.tags.map((tag) => `tag:${tag}`)];
-}
-
-function hostSelectors(host: { readonly name: string; readonly tags: readonly string[] }): string[] {
-  return ['*', `host:${host.name}`, ...host.tags.map((tag) => `tag:${tag}`)];
 }

@@ -82,7 +82,7 @@ function selects(text: string, party: Source): boolean {
   if (party.type === 'internet') return false;
   if (selector.type === 'tag') return (party.type === 'host' ? party : party.service).tags.includes(selector.name);
   if (party.type === 'host') return selector.type === 'host' && selector.name === party.name;
-  if (selector.type === 'kind') return selector.kind === party.service.kind;
+  if (selector.type === 'kind') return selector.name === party.service.kind;
   return selector.type === 'service' && selector.name === party.service.name;
 }
 

@@ -1,7 +1,9 @@
-import { compilePolicy, type Rule, type Service, type Source } from '@weft/proto';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { SelectorIndex, serviceSelectors, sourceSelectors } from './selector-index.ts';
+import type { Rule, Service } from '../model/mesh.ts';
+import { compilePolicy } from './compile.ts';
+import { RuleIndex } from './rule-index.ts';
+import type { Source } from './types.ts';
 
 const names = ['web', 'redis', 'mailer'];
 const tags = fc.uniqueArray(fc.constantFrom('ci', 'eu', 'web'), { maxLength: 2 });
@@ -34,8 +36,8 @@ const rules: fc.Arbitrary<Rule[]> = fc
 test('finds exactly the rules by which the evaluator decides', () => {
   fc.assert(
     fc.property(rules, source, service, (all, caller, called) => {
-      const from = new SelectorIndex(all.map((rule) => rule.from)).select(sourceSelectors(caller));
-      const to = new SelectorIndex(all.map((rule) => rule.to)).select(serviceSelectors(called));
+      const of = new RuleIndex(all);
+      const [from, to] = [of.from(caller), of.to(called)];
       for (const [index, rule] of all.entries()) {
         const alone = compilePolicy({ revision: 1, defaultAction: 'deny', rules: [rule] });
         const verdict = alone.decide(caller, { service: called, port: 80, protocol: 'tcp' });
