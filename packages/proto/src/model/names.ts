@@ -7,6 +7,7 @@ const MAX_HOST_NAME = 63;
 const serviceForm = /^[a-z](?:[a-z0-9-]{0,48}[a-z0-9])?$/;
 const hostForm = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const wordForm = /^[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62})$/;
+const userForm = /^[a-z_][a-z0-9_-]{0,31}$/;
 const dnsLabel = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/i;
 
 /** Names that the zone, or the policy language, uses for something else. */
@@ -56,6 +57,13 @@ export function tagProblem(tag: string): string | undefined {
   return wordForm.test(tag)
     ? undefined
     : 'expected 1 to 63 letters, digits, dots, underscores and hyphens, starting with a letter or digit';
+}
+
+/** What is wrong with the name of a user of a host, as useradd(8) takes it. */
+export function userNameProblem(name: string): string | undefined {
+  return userForm.test(name)
+    ? undefined
+    : 'expected 1 to 32 lower case letters, digits, underscores and hyphens, starting with a letter or an underscore';
 }
 
 /** What is wrong with a public host name, as it stands in an HTTP Host without its port. */

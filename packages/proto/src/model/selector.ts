@@ -3,7 +3,7 @@
 import type { Source } from '../policy/types.ts';
 import { FormatError } from './errors.ts';
 import type { Kind, Mesh, Protocol, Service } from './mesh.ts';
-import { hostNameProblem, serviceNameProblem, tagProblem } from './names.ts';
+import { hostNameProblem, serviceNameProblem, tagProblem, userNameProblem } from './names.ts';
 import { parsePort } from './ports.ts';
 import { quote } from './problem.ts';
 
@@ -54,6 +54,14 @@ const SORTS = {
     ofSource: (source) => (source.type === 'service' ? source.service.tags : source.type === 'host' ? source.tags : []),
     ofService: ({ tags }) => tags,
   },
+  user: {
+    form: 'user:NAME',
+    problem: userNameProblem,
+    ofSource: () => [],
+    ofService: undefined,
+    unenforced:
+      'no agent can tell users apart yet, so a rule about one would not be enforced; name the service that the user runs, or its host',
+  },
 } as const satisfies Record<string, SelectorSort>;
 
 export type SelectorType = keyof typeof SORTS;
@@ -69,7 +77,7 @@ export function selectorForms(of: 'from' | 'to'): string {
   return `${forms.map((type) => sorts[type].form).join(', ')} or *`;
 }
 
-/** Reads a service name, `kind:web`, `host:NAME`, `tag:NAME` or `*`. Throws FormatError `bad-selector`. */
+/** Reads a service name, `kind:web`, `host:NAME`, `tag:NAME`, `user:NAME` or `*`. Throws FormatError `bad-selector`. */
 export function parseSelector(text: string): Selector {
   if (text === '*') return { type: 'any' };
   const colon = text.indexOf(':');

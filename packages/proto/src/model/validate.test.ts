@@ -135,6 +135,8 @@ const refused: [string, Mesh, string, RegExp][] = [
   ['unknown kind', withRule({ to: ['kind:public'] }), 'policies[0].to[0]', /kind:web, kind:private/],
   ['the internet as a selector', withRule({ from: ['internet'] }), 'policies[0].from[0]', /selected by \*/],
   ['host in to', withRule({ to: ['host:build-3'] }), 'policies[0].to[0]', /a host receives nothing/],
+  ['a user in from', withRule({ from: ['user:www-data'] }), 'policies[0].from[0]', /no agent can tell users apart yet/],
+  ['a user in to', withRule({ to: ['user:www-data'] }), 'policies[0].to[0]', /a user receives nothing/],
   ['nobody in from', withRule({ from: [] }), 'policies[0].from', /1 to 256/],
   ['unknown caller in a test', { ...shop, tests: [{ ...fromWeb, from: 'nobody' }] }, 'tests[0].from', /no caller/],
   ['unknown service in a test', { ...shop, tests: [{ ...fromWeb, service: 'nobody' }] }, 'tests[0].to', /no service/],

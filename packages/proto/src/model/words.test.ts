@@ -115,15 +115,28 @@ describe('selectors', () => {
     ['kind:worker', { type: 'kind', name: 'worker' }],
     ['host:build-3', { type: 'host', name: 'build-3' }],
     ['tag:ci', { type: 'tag', name: 'ci' }],
+    ['user:www-data', { type: 'user', name: 'www-data' }],
   ])('%s', (text, selector) => {
     expect(parseSelector(text)).toEqual(selector);
   });
-  it.each(['', 'internet', 'kind:', 'kind:db', 'host:', 'host:A', 'tag:', 'tag:a b', 'user:root', '**', 'a:b:c'])(
-    '%j is refused',
-    (text) => {
-      expect(() => parseSelector(text)).toThrow(FormatError);
-    },
-  );
+  it.each([
+    '',
+    'internet',
+    'kind:',
+    'kind:db',
+    'host:',
+    'host:A',
+    'tag:',
+    'tag:a b',
+    'user:',
+    'user:A',
+    'user:a b',
+    'uid:0',
+    '**',
+    'a:b:c',
+  ])('%j is refused', (text) => {
+    expect(() => parseSelector(text)).toThrow(FormatError);
+  });
 });
 
 describe('destinations', () => {
