@@ -99,6 +99,19 @@ module.exports = {
       '^packages/proto/src/(model|policy)/',
       '^packages/proto/src/wire/',
     ),
+    {
+      name: 'model-without-node',
+      comment: 'The page, in a browser, speaks the same words.',
+      severity: 'error',
+      from: { path: '^packages/proto/src/(model|policy)/(?!.*\\.test\\.ts$)' },
+      to: { dependencyTypes: ['core'] },
+    },
+    noReach(
+      'model-below-node',
+      'What needs Node stands on the model, and not the other way round.',
+      '^packages/proto/src/(model|policy)/(?!.*\\.test\\.ts$)',
+      '^packages/proto/src/(node|observe|bounds)/',
+    ),
     noReach(
       'protocol-is-pure',
       'A protocol core is bytes in, bytes out: sockets, timers and files belong to its driver.',

@@ -1,5 +1,5 @@
 /** What `weft flows` was asked for, as control's filter. A word that cannot match anything is wrong usage, and not an empty list. */
-import { defined, type FlowFilter, type FlowOutcome, hostNameProblem, isServiceName } from '@weft/proto';
+import { defined, FLOW_OUTCOMES, type FlowFilter, hostNameProblem, isOutcome, isServiceName } from '@weft/proto';
 import { outcomeCodec, type pb } from '@weft/proto/wire';
 import { parseDuration } from './duration.ts';
 import { UsageError } from './errors.ts';
@@ -16,16 +16,6 @@ export interface FlowsFilterOptions {
   readonly id?: string;
 }
 
-const OUTCOMES: Readonly<Record<FlowOutcome, true>> = {
-  closed: true,
-  reset: true,
-  denied: true,
-  cut: true,
-  'no-instance': true,
-  'not-listening': true,
-  unreachable: true,
-  overloaded: true,
-};
 const MAX_RULE = 255;
 const MAX_TEXT = 200;
 /** As the listing writes it, or ISO 8601; by this host's clock where no zone is given. */
@@ -47,7 +37,7 @@ export function readFlowsFilter(options: FlowsFilterOptions, nowMs: number): Ask
     wrong('--rule', 'the name of a policy, default, or a rule that is built in, such as builtin:worker', rule);
   }
   if (outcome !== undefined && !isOutcome(outcome)) {
-    wrong('--outcome', `one of ${Object.keys(OUTCOMES).join(', ')}`, outcome);
+    wrong('--outcome', `one of ${FLOW_OUTCOMES.join(', ')}`, outcome);
   }
   if (text !== undefined && (text === '' || text.length > MAX_TEXT)) {
     wrong('--text', `1 to ${MAX_TEXT} characters`, text);
@@ -62,7 +52,7 @@ export function readFlowsFilter(options: FlowsFilterOptions, nowMs: number): Ask
     ...defined({ source: from }),
     ...(to === undefined ? {} : readTo(to)),
     ...defined({ host, rule }),
-    ...(outcome === undefined ? {} : { outcome: outcome as FlowOutcome }),
+    ...(outcome === undefined ? {} : { outcome }),
     ...defined({ text, id }),
   };
   return { filter, fromMs, toMs };
@@ -105,10 +95,6 @@ function isDay(day: string): boolean {
 function isSource(from: string): boolean {
   if (from.startsWith('host:')) return hostNameProblem(from.slice('host:'.length)) === undefined;
   return from === 'internet' || isServiceName(from);
-}
-
-function isOutcome(word: string): word is FlowOutcome {
-  return Object.hasOwn(OUTCOMES, word);
 }
 
 function wrong(option: string, expected: string, found: string): never {

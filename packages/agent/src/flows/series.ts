@@ -31,19 +31,6 @@ export const DURATION_SECONDS: readonly number[] = [0.01, 0.1, 1, 10, 60, 600, 3
 export const MAX_SERIES_PAIRS = 500;
 const OTHER = 'other';
 
-const FAILURES: ReadonlySet<FlowOutcome> = new Set([
-  'cut',
-  'no-instance',
-  'not-listening',
-  'unreachable',
-  'overloaded',
-]);
-
-/** Whether a permitted flow that ended so has failed. */
-export function isFailure(outcome: FlowOutcome): boolean {
-  return FAILURES.has(outcome);
-}
-
 export class Series implements SeriesCounts {
   readonly source: string;
   readonly service: string;

@@ -2,7 +2,7 @@
  * Spans of how flows are opened. Both ends make the trace's id out of the flow's, which both know: so the destination's span
  * finds its parent without a byte on the wire, and a flow's record leads to its trace.
  */
-import type { FlowOutcome, Protocol } from '@weft/proto';
+import { type FlowOutcome, OUTCOMES, type Protocol } from '@weft/proto';
 import type { Span, SpanIdentity, Tracer } from '@weft/proto/observe';
 import type { NetmapSource } from '../words/netmap.ts';
 
@@ -110,10 +110,7 @@ export class FlowSpan {
   /** The flow is open, or has ended before it was. `instance` where it got to one. */
   end(outcome: 'open' | FlowOutcome, detail: string, instance: string): void {
     this.#span.set({ 'weft.outcome': outcome, ...(instance === '' ? {} : { 'weft.instance': instance }) });
-    // A denial is a decision, and a caller that goes away is its own affair: neither is a fault of the mesh.
-    if (FAULTS.has(outcome)) this.#span.fail(detail);
+    if (outcome !== 'open' && OUTCOMES[outcome].fault) this.#span.fail(detail);
     this.#span.end();
   }
 }
-
-const FAULTS: ReadonlySet<string> = new Set(['no-instance', 'not-listening', 'unreachable', 'overloaded']);

@@ -3,9 +3,16 @@
  * telemetry, where each flow is told by the agent that records it, and so once in the network; and metrics, where each agent
  * counts what it saw.
  */
-import { type DeniedAttempt, defined, type FlowOutcome, type PairTraffic, type TrafficPair } from '@weft/proto';
+import {
+  type DeniedAttempt,
+  defined,
+  type FlowOutcome,
+  OUTCOMES,
+  type PairTraffic,
+  type TrafficPair,
+} from '@weft/proto';
 import { isOther, type Pair, PairIndex } from './pairs.ts';
-import { isFailure, type Reporter, type Series, SeriesTable } from './series.ts';
+import { type Reporter, type Series, SeriesTable } from './series.ts';
 
 /** A flow as it is counted. */
 export interface CountedFlow extends TrafficPair {
@@ -87,7 +94,7 @@ export class FlowTraffic {
   /** `recorded`: this agent writes the record, which it may do also where another has told of the flow. */
   ended(flow: CountedFlow, outcome: FlowOutcome, durationMs: number, recorded: boolean): void {
     const { pair, told, reporter, severed } = flow;
-    const failed = isFailure(outcome) || (severed && outcome === 'reset');
+    const failed = OUTCOMES[outcome].failed || (severed && outcome === 'reset');
     // Of a severed flow both ends write a record, and its source tells that it failed; of all others whoever records them.
     const telling = failed && recorded && (!severed || reporter === 'source');
     if (pair === undefined) {
@@ -115,7 +122,7 @@ export class FlowTraffic {
   stillborn(names: TrafficPair, reporter: Reporter, told: boolean, outcome: FlowOutcome, denied: DeniedAttempt): void {
     if (!told && this.#series === undefined) return;
     const pair = this.#index.of(names);
-    const failed = isFailure(outcome);
+    const { failed } = OUTCOMES[outcome];
     if (told && outcome === 'denied') {
       pair.denied++;
       pair.lastDenied = denied;

@@ -42,7 +42,7 @@ export class GatewayBench {
   readonly #cleanups: (() => unknown)[] = [];
   #gateway: Gateway | undefined;
   /** Where flows to any service lead; or what the opening answers instead. */
-  target: number | IngressOpened | (() => Promise<IngressOpened>) = { opened: false, reason: 'no-instance' };
+  target: number | IngressOpened | (() => Promise<IngressOpened>) = { opened: false, outcome: 'no-instance' };
 
   readonly #open: OpenIngress = async (service, port, clientAddress, signal) => {
     this.openings.push({ service, port, clientAddress });

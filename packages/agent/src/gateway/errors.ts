@@ -1,5 +1,5 @@
 /** What goes wrong at the gateway. */
-import type { IngressRefusal } from './types.ts';
+import type { FlowOutcome } from '@weft/proto';
 
 export class GatewayListenError extends Error {
   override readonly name = 'GatewayListenError';
@@ -27,9 +27,9 @@ export class GatewayListenError extends Error {
 /** No connection to the service stands, and why. */
 export class IngressError extends Error {
   override readonly name = 'IngressError';
-  readonly code: IngressRefusal | 'timeout' | 'client-gone';
+  readonly code: FlowOutcome | 'timeout' | 'client-gone';
 
-  constructor(code: IngressRefusal | 'timeout' | 'client-gone', options?: ErrorOptions) {
+  constructor(code: FlowOutcome | 'timeout' | 'client-gone', options?: ErrorOptions) {
     super(`no connection to the service: ${code}`, options);
     this.code = code;
   }

@@ -7,6 +7,5 @@ export type {
   GatewayLimits,
   GatewayOptions,
   IngressOpened,
-  IngressRefusal,
   OpenIngress,
 } from './types.ts';

@@ -1,6 +1,7 @@
 /** The gateway's own answers. One body for all of them: what it says depends on nothing inside. */
 import { type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
+import { OUTCOMES } from '@weft/proto';
 import { IngressError } from './errors.ts';
 import { eachField } from './fields.ts';
 import type { GatewayCounters } from './types.ts';
@@ -48,16 +49,6 @@ function count(status: number, counters: GatewayCounters): void {
 /** What a client is told when its request could not be carried. */
 export function failureStatus(error: unknown): 404 | 502 | 503 | 504 {
   if (!(error instanceof IngressError)) return 502;
-  switch (error.code) {
-    case 'denied':
-      // As if the host were unknown.
-      return 404;
-    case 'no-instance':
-    case 'overloaded':
-      return 503;
-    case 'timeout':
-      return 504;
-    default:
-      return 502;
-  }
+  if (error.code === 'timeout') return 504;
+  return error.code === 'client-gone' ? 502 : OUTCOMES[error.code].publicStatus;
 }

@@ -118,7 +118,7 @@ describe('gateway', () => {
     const answers = await Promise.all(
       hosts.map((host) => bench.exchange(`GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)),
     );
-    bench.target = { opened: false, reason: 'denied' };
+    bench.target = { opened: false, outcome: 'denied' };
     answers.push(await bench.exchange(`GET / HTTP/1.1\r\nHost: ${HOST}\r\nConnection: close\r\n\r\n`));
     const withoutDate = answers.map((answer) => answer.replace(/Date: [^\r]*\r\n/, ''));
     expect(new Set(withoutDate).size).toBe(1);
@@ -129,10 +129,10 @@ describe('gateway', () => {
   });
 
   it.each<[IngressOpened | (() => Promise<IngressOpened>), number]>([
-    [{ opened: false, reason: 'no-instance' }, 503],
-    [{ opened: false, reason: 'overloaded' }, 503],
-    [{ opened: false, reason: 'not-listening' }, 502],
-    [{ opened: false, reason: 'unreachable' }, 502],
+    [{ opened: false, outcome: 'no-instance' }, 503],
+    [{ opened: false, outcome: 'overloaded' }, 503],
+    [{ opened: false, outcome: 'not-listening' }, 502],
+    [{ opened: false, outcome: 'unreachable' }, 502],
     [() => Promise.reject(new Error('no tunnel')), 502],
   ])('answers %o with %i', async (target, expected) => {
     bench.target = target;

@@ -1,5 +1,6 @@
 /** What the gateway is given, and what it tells of itself. */
 import type { Duplex } from 'node:stream';
+import type { FlowOutcome } from '@weft/proto';
 import type { Logger } from 'pino';
 import type { NetmapSource } from '../words/netmap.ts';
 
@@ -17,11 +18,9 @@ export type OpenIngress = (
   signal: AbortSignal,
 ) => Promise<IngressOpened>;
 
-export type IngressRefusal = 'denied' | 'no-instance' | 'not-listening' | 'unreachable' | 'overloaded';
-
 export type IngressOpened =
   | { readonly opened: true; readonly duplex: Duplex }
-  | { readonly opened: false; readonly reason: IngressRefusal };
+  | { readonly opened: false; readonly outcome: FlowOutcome };
 
 export interface GatewayOptions {
   /** Where the public comes in; port 0 takes any that is free. */

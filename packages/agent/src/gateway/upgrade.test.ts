@@ -97,7 +97,7 @@ describe('upgrade', () => {
 
   it('answers for a service that is not there, or not known', async () => {
     expect(await bench.exchange(upgradeRequest('websocket'))).toMatch(/^HTTP\/1.1 503 [\s\S]*Not available.\n$/);
-    bench.target = { opened: false, reason: 'denied' };
+    bench.target = { opened: false, outcome: 'denied' };
     const denied = await bench.exchange(upgradeRequest('websocket'));
     expect(denied).toMatch(/^HTTP\/1.1 404 [\s\S]*Not available.\n$/);
     expect(await bench.exchange(upgradeRequest('websocket').replace(HOST, 'redis.internal'))).toBe(denied);

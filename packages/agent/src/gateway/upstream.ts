@@ -66,7 +66,7 @@ export class UpstreamAgent extends http.Agent {
         return result;
       });
       const result = await Promise.race([opened, aborted]);
-      if (!result.opened) throw new IngressError(result.reason);
+      if (!result.opened) throw new IngressError(result.outcome);
       return result.duplex;
     } catch (error) {
       throw error instanceof IngressError ? error : new IngressError('unreachable', { cause: error });

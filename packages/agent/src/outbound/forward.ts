@@ -2,7 +2,7 @@
  * Brings a permitted flow to an instance: one after the other until one takes it, within a total time that a caller can
  * bear. The program's bytes are not touched before that, so that nothing is lost on an instance that did not take it.
  */
-import { type FlowOutcome, messageOf, type Permit } from '@weft/proto';
+import { type FlowOutcome, messageOf, OUTCOMES, type Permit } from '@weft/proto';
 import type { Flow, Loss } from '../flows/registry.ts';
 import { type Caller, type DeclaredHere, runsHere } from '../flows/source.ts';
 import type { TargetDialer } from '../inbound/dial.ts';
@@ -39,9 +39,6 @@ export interface Forwarded<C> {
 }
 
 type Attempt<C> = (candidate: Candidate, request: OpenRequest, signal: AbortSignal) => Promise<Opened<C>>;
-
-/** Of several failures the flow is recorded with the one that says most. */
-const TELLING: readonly FlowOutcome[] = ['no-instance', 'unreachable', 'overloaded', 'not-listening'];
 
 export class Forwarder {
   readonly #options: ForwarderOptions;
@@ -150,7 +147,7 @@ export class Forwarder {
         flow.end('denied', refusal.detail);
         return undefined;
       }
-      if (TELLING.indexOf(refusal.code) >= TELLING.indexOf(outcome)) {
+      if (OUTCOMES[refusal.code].telling >= OUTCOMES[outcome].telling) {
         outcome = refusal.code;
         detail = `${service.name}/${instance.ordinal} on ${host}: ${refusal.detail}`;
         if (outcome !== 'unreachable') flow.reached(`${service.name}/${instance.ordinal}`, host);

@@ -1,9 +1,9 @@
 /** The gateway of an agent whose file asks for one, joined to the outbound side: the internet's calls are flows like any other. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type FlowOutcome, formatHostPort, messageOf } from '@weft/proto';
+import { formatHostPort, messageOf } from '@weft/proto';
 import type { Logger } from 'pino';
 import type { AgentFile } from '../config/agent-file.ts';
-import type { IngressOpened, IngressRefusal } from '../gateway/index.ts';
+import type { IngressOpened } from '../gateway/index.ts';
 import type { Outbound } from '../outbound/outbound.ts';
 import type { NetmapSource } from '../words/netmap.ts';
 import type { Problems } from '../words/problems.ts';
@@ -72,17 +72,5 @@ function toIngress(
   conduitDuplex: typeof import('../gateway/index.ts')['conduitDuplex'],
 ): IngressOpened {
   if (ingress.opened) return { opened: true, duplex: conduitDuplex(ingress.conduit) };
-  return { opened: false, reason: REFUSALS[ingress.outcome] };
+  return ingress;
 }
-
-/** A flow that ended while it was being opened, by whichever side, had no service behind it. */
-const REFUSALS: Readonly<Record<FlowOutcome, IngressRefusal>> = {
-  denied: 'denied',
-  cut: 'denied',
-  'no-instance': 'no-instance',
-  'not-listening': 'not-listening',
-  overloaded: 'overloaded',
-  unreachable: 'unreachable',
-  closed: 'unreachable',
-  reset: 'unreachable',
-};

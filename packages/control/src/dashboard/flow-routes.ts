@@ -1,5 +1,5 @@
 /** Flows of the past: a page of them, and how many there were over time. */
-import { defined, type FlowFilter, type FlowOutcome } from '@weft/proto';
+import { defined, FLOW_OUTCOMES, type FlowFilter } from '@weft/proto';
 import type { FastifyInstance } from 'fastify';
 import { requireNetwork } from '../admin/request.ts';
 import type { FlowWindow, HistoryQuery } from '../flows/types.ts';
@@ -19,16 +19,6 @@ type HistoryParameters = { readonly network?: string; readonly buckets?: string 
   'source' | 'service' | 'verdict' | 'fromMs' | 'toMs'
 >;
 
-const OUTCOMES: readonly FlowOutcome[] = [
-  'closed',
-  'reset',
-  'denied',
-  'cut',
-  'no-instance',
-  'not-listening',
-  'unreachable',
-  'overloaded',
-];
 const LIMIT = 200;
 const BUCKETS = 100;
 const MOST = 1_000;
@@ -49,7 +39,7 @@ const pageQuery = closed({
   ...shared,
   host: text(1, 63, 'the name of a host'),
   rule: text(1, 128, 'the name of a rule'),
-  outcome: oneOf(OUTCOMES),
+  outcome: oneOf(FLOW_OUTCOMES),
   port: digits(5, 'a port, 1 to 65535'),
   text: text(1, 200, 'a text of at most 200 characters'),
   id: flowId,

@@ -1,4 +1,5 @@
 /** Writes records into a segment: rows, the shapes they are of, and the sums of their minutes, all in one transaction. */
+import { OUTCOMES } from '@weft/proto';
 import { MINUTE_MS, SORT } from './history.ts';
 import { COLUMNS, type FlowShape, type PackedFlows, ROW, shapeKey } from './packing.ts';
 import { rowsOf, type Segment } from './segment.ts';
@@ -236,9 +237,7 @@ function groupKey(source: string | null, service: string | null, sort: number): 
   return `${source ?? '\n'}\n${service ?? '\n'}\n${sort}`;
 }
 
-const FAILURES: ReadonlySet<string> = new Set(['no-instance', 'not-listening', 'unreachable', 'overloaded', 'cut']);
-
 function sortOf(verdict: FlowShape['verdict'], outcome: FlowShape['outcome']): number {
   if (verdict === 'deny') return SORT.denied;
-  return FAILURES.has(outcome) ? SORT.failed : SORT.allowed;
+  return OUTCOMES[outcome].failed ? SORT.failed : SORT.allowed;
 }

@@ -1,6 +1,7 @@
 /** What flows must be; see FlowFilter in admin.proto for each field. */
-import type { FlowOutcome, FlowRecord } from './flow.ts';
+import type { FlowRecord } from './flow.ts';
 import type { Action } from './mesh.ts';
+import type { FlowOutcome } from './outcome.ts';
 
 /** What is left out does not matter. */
 export interface FlowFilter {

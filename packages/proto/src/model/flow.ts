@@ -1,15 +1,6 @@
 /** What is recorded of a flow when it ends. */
 import type { Action, Protocol } from './mesh.ts';
-
-export type FlowOutcome =
-  | 'closed'
-  | 'reset'
-  | 'denied'
-  | 'cut'
-  | 'no-instance'
-  | 'not-listening'
-  | 'unreachable'
-  | 'overloaded';
+import type { FlowOutcome } from './outcome.ts';
 
 /** One flow from open to close; see FlowRecord in mesh.proto for each field. */
 export interface FlowRecord {

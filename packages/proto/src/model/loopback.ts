@@ -1,5 +1,5 @@
 /** What is this machine itself, and whether a browser that came to a port of it meant to. */
-import { isIP, isIPv4 } from 'node:net';
+import { isIP, isIPv4 } from './ip.ts';
 
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));

@@ -1,8 +1,8 @@
 /** Enumerations both ways. An unknown or unspecified number is refused: it may mean anything to a newer sender. */
 
 import type { BreakPoint } from '../model/explain.ts';
-import type { FlowOutcome } from '../model/flow.ts';
 import type { Action, Kind, Protocol } from '../model/mesh.ts';
+import type { FlowOutcome } from '../model/outcome.ts';
 import { WireError } from './errors.ts';
 import { weft } from './generated.ts';
 

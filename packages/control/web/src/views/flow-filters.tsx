@@ -1,6 +1,7 @@
 import { useComputed } from '@preact/signals';
+import { FLOW_OUTCOMES } from '@weft/proto/model';
 import { Choice, Field } from '../parts/field.tsx';
-import { type FilterField, filterOf, OUTCOMES } from '../state/flow-filter.ts';
+import { type FilterField, filterOf } from '../state/flow-filter.ts';
 import { useApp } from '../state/use.ts';
 
 const MORE: readonly FilterField[] = ['host', 'rule', 'outcome', 'port'];
@@ -40,7 +41,7 @@ export function FlowFilters({ query }: { readonly query: Readonly<Record<string,
             label="How it ended"
             value={query.outcome ?? ''}
             onValue={(value) => set('outcome', value)}
-            options={[['', 'Any'], ...OUTCOMES.map((outcome) => [outcome, outcome] as const)]}
+            options={[['', 'Any'], ...FLOW_OUTCOMES.map((outcome) => [outcome, outcome] as const)]}
           />
           {field('port', 'Port', [])}
         </div>

@@ -1,4 +1,5 @@
 /** One flow in a line. */
+import { OUTCOMES } from '@weft/proto/model';
 import { Component } from 'preact';
 import type { FlowView } from '../../../src/dashboard/api.ts';
 import { Badge, VerdictBadge } from '../parts/badge.tsx';
@@ -93,5 +94,5 @@ export class FlowRow extends Component<FlowRowProps> {
 }
 
 export function hasFailed({ verdict, outcome }: FlowView): boolean {
-  return verdict === 'allow' && outcome !== 'closed' && outcome !== 'reset';
+  return verdict === 'allow' && OUTCOMES[outcome].failed;
 }

@@ -1,5 +1,6 @@
 /** One flow, told in words, with what there is to ask next. */
 import { useSignal } from '@preact/signals';
+import { OUTCOMES } from '@weft/proto/model';
 import type { FlowView } from '../../../src/dashboard/api.ts';
 import { VerdictBadge } from '../parts/badge.tsx';
 import { CopyButton } from '../parts/copy.tsx';
@@ -11,17 +12,6 @@ import { bytes, clock, duration } from '../state/format.ts';
 import { useAnswer, useApp } from '../state/use.ts';
 import { Explanation } from './explanation.tsx';
 import { FlowHead, FlowRow } from './flow-row.tsx';
-
-const ENDS: Readonly<Record<FlowView['outcome'], string>> = {
-  closed: 'Both sides closed it.',
-  reset: 'One side reset it.',
-  denied: 'It was refused before a byte passed.',
-  cut: 'It was cut, since what allowed it was taken away.',
-  'no-instance': 'No healthy instance was there to take it.',
-  'not-listening': 'Nothing listened on the port.',
-  unreachable: 'The other host could not be reached.',
-  overloaded: 'An agent had no room for it.',
-};
 
 export function FlowStory({ id, onClose }: { readonly id: string; readonly onClose: () => void }) {
   const app = useApp();
@@ -58,7 +48,7 @@ function Story({ flow }: { readonly flow: FlowView }) {
         {flow.sourceHost === '' ? '' : ` on ${flow.sourceHost}`} opened {what} to <strong>{to}</strong>
         {flow.destinationHost === '' ? '' : ` on ${flow.destinationHost}`} at {clock(flow.startedMs)}.{' '}
         {flow.verdict === 'allow' ? 'It was allowed' : 'It was denied'} by rule <code>{flow.rule}</code> as of revision{' '}
-        {flow.revision}. {ENDS[flow.outcome]}
+        {flow.revision}. {OUTCOMES[flow.outcome].sentence}
       </p>
       <dl class="facts">
         <dt>Verdict</dt>

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { TokenError } from './errors.ts';
+import { TokenError } from '../model/errors.ts';
 import { decodeAdminToken, decodeJoinToken, encodeAdminToken, encodeJoinToken } from './token.ts';
 
 const pin = new Uint8Array(32).fill(7);

@@ -2,8 +2,8 @@
  * Tokens as one string each. A join token is `weft1.` and base64url of JSON {a: addresses, p: pin, i: id, s: secret}; an
  * admin token is `weftadmin1.PIN.SECRET`. A pin is the SHA-256 of control's SubjectPublicKeyInfo. No error holds a secret.
  */
-import { parseHostPort } from './endpoint.ts';
-import { TokenError } from './errors.ts';
+import { parseHostPort } from '../model/endpoint.ts';
+import { TokenError } from '../model/errors.ts';
 
 export interface JoinToken {
   /** Where control may be reached, HOST:PORT, in the order to try; 1 to 16. */
