@@ -106,7 +106,7 @@ describe.skipIf(browserMissing)(titled('signing in to the dashboard', browserMis
       network: 'prod',
       services: [],
       host: '',
-      gateway: false,
+      roles: [],
       reusable: false,
       ephemeral: false,
       ttlSeconds: 60,

@@ -14,6 +14,7 @@ import {
   joinProofMessage,
   type pb,
   pinnedCredentials,
+  rolesToWire,
   telemetryToWire,
 } from '@weft/proto/wire';
 import nacl from 'tweetnacl';
@@ -134,7 +135,7 @@ class CrowdAgent {
       proof: nacl.sign.detached(joinProofMessage(id, identityKey, tunnelKey), secretKey),
       host: member.host,
       services: member.services,
-      gateway: member.gatewayAddress !== undefined,
+      roles: rolesToWire(member.gatewayAddress === undefined ? [] : ['gateway']),
       version: '0.1.0',
     });
     return new CrowdAgent(client, pin, secretKey, agentId, member);

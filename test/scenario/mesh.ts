@@ -15,6 +15,7 @@ import {
   meshToWire,
   type pb,
   pinnedCredentials,
+  rolesToWire,
   type UnaryMethod,
 } from '@weft/proto/wire';
 import { type Logger, pino } from 'pino';
@@ -114,7 +115,7 @@ export class Mesh {
       network: NETWORK,
       host,
       services: Object.keys(member.services ?? {}),
-      gateway: member.gateway !== undefined,
+      roles: rolesToWire(member.gateway === undefined ? [] : ['gateway']),
     });
     const decoded = decodeJoinToken(token);
     const addresses = controlRelay === undefined ? decoded.addresses : [controlRelay.endpoint];

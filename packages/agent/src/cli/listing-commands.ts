@@ -1,6 +1,13 @@
 /** weft services and weft agents. */
 import { formatPortRange } from '@weft/proto';
-import { adminService, portsFromWire, reportFromWire, serviceFromWire, telemetryFromWire } from '@weft/proto/wire';
+import {
+  adminService,
+  portsFromWire,
+  reportFromWire,
+  rolesFromWire,
+  serviceFromWire,
+  telemetryFromWire,
+} from '@weft/proto/wire';
 import { type AdminOptions, listWithAdmin } from './admin.ts';
 import { formatDuration } from './duration.ts';
 import { orDash } from './format.ts';
@@ -80,7 +87,7 @@ export async function agents(options: ListingOptions, terminal: Terminal, signal
       enforcedRevision: agent.enforcedRevision,
       version: agent.version,
       services: agent.services,
-      gateway: agent.gateway,
+      roles: rolesFromWire(agent.roles, 'roles'),
       ephemeral: agent.ephemeral,
       tags: agent.tags,
       tokenId: agent.tokenId,
@@ -115,13 +122,13 @@ export async function agents(options: ListingOptions, terminal: Terminal, signal
       String(agent.enforcedRevision),
       orDash(agent.address),
       orDash(agent.services.join(',')),
-      agent.gateway ? 'yes' : '-',
+      orDash(agent.roles.join(',')),
       orDash(agent.tags.join(',')),
       String(agent.report?.problems.length ?? 0),
       agent.agentId,
     ];
   });
-  const head = ['HOST', 'STATE', 'ENFORCES', 'ADDRESS', 'SERVICES', 'GATEWAY', 'TAGS', 'PROBLEMS', 'ID'];
+  const head = ['HOST', 'STATE', 'ENFORCES', 'ADDRESS', 'SERVICES', 'ROLES', 'TAGS', 'PROBLEMS', 'ID'];
   writeTable(terminal, head, rows);
   for (const agent of entries) {
     for (const problem of agent.report?.problems ?? []) {

@@ -12,6 +12,7 @@ import {
   flowToWire,
   meshFromWire,
   type pb,
+  rolesToWire,
   serviceToWire,
 } from '@weft/proto/wire';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
@@ -218,7 +219,7 @@ describe('tokens', () => {
         answer(null, {
           tokens: [
             { tokenId: 'tk1', services: ['redis', 'web'], reusable: true, uses: 2, expiresMs: NOW + 60_000 },
-            { tokenId: 'tk2', host: 'build-3', gateway: true, uses: 1, expiresMs: NOW + 60_000 },
+            { tokenId: 'tk2', host: 'build-3', roles: rolesToWire(['gateway']), uses: 1, expiresMs: NOW + 60_000 },
             { tokenId: 'tk3', ephemeral: true, expiresMs: NOW - 1 },
             { tokenId: 'tk4', revoked: true, expiresMs: NOW + 1 },
           ],
@@ -253,7 +254,7 @@ describe('tokens', () => {
     expect(requests.at(-1)).toMatchObject({
       network: 'prod',
       services: ['redis', 'web'],
-      gateway: true,
+      roles: rolesToWire(['gateway']),
       reusable: false,
       ephemeral: false,
       ttlSeconds: 604_800,
@@ -276,9 +277,9 @@ describe('tokens', () => {
   test('list', async () => {
     const { out } = await weft('token', 'list');
     expect(out.split('\n').map((line) => line.split(/ {2,}/).slice(0, 8).join('|'))).toEqual([
-      'ID|STATE|SERVICES|HOST|GATEWAY|REUSABLE|EPHEMERAL|USES',
+      'ID|STATE|SERVICES|HOST|ROLES|REUSABLE|EPHEMERAL|USES',
       'tk1|valid|redis,web|-|-|yes|-|2',
-      'tk2|used|-|build-3|yes|-|-|1',
+      'tk2|used|-|build-3|gateway|-|-|1',
       'tk3|expired|-|-|-|-|yes|0',
       'tk4|revoked|-|-|-|-|-|0',
       '',
@@ -288,7 +289,7 @@ describe('tokens', () => {
       token_id: 'tk3',
       services: [],
       host: '',
-      gateway: false,
+      roles: [],
       reusable: false,
       ephemeral: true,
       expires_ms: NOW - 1,
@@ -533,7 +534,7 @@ describe('listings', () => {
     });
     const { out, err } = await weft('agents');
     expect(out.split('\n').map((line) => line.split(/ {2,}/).join('|'))).toEqual([
-      'HOST|STATE|ENFORCES|ADDRESS|SERVICES|GATEWAY|TAGS|PROBLEMS|ID',
+      'HOST|STATE|ENFORCES|ADDRESS|SERVICES|ROLES|TAGS|PROBLEMS|ID',
       'build-3|connected|4|127.80.0.3|redis|-|-|1|a1',
       'build-4|away, last seen 1h 2m ago|0|-|-|-|-|0|a2',
       '',

@@ -1,6 +1,6 @@
 /** weft token: create, list, revoke. */
 import { isHostName, isServiceName } from '@weft/proto';
-import { adminService } from '@weft/proto/wire';
+import { adminService, rolesFromWire, rolesToWire } from '@weft/proto/wire';
 import { type AdminOptions, listWithAdmin, withAdmin } from './admin.ts';
 import { parseDuration } from './duration.ts';
 import { UsageError } from './errors.ts';
@@ -48,7 +48,7 @@ export async function tokenCreate(options: TokenCreateOptions, terminal: Termina
       network: options.network ?? '',
       services,
       host: options.host ?? '',
-      gateway: options.gateway ?? false,
+      roles: rolesToWire(options.gateway === true ? ['gateway'] : []),
       reusable: options.reusable ?? false,
       ephemeral: options.ephemeral ?? false,
       ttlSeconds,
@@ -80,23 +80,21 @@ export async function tokenList(options: TokenListOptions, terminal: Terminal, s
     async (admin) => (await admin.call(adminService.listTokens, { network: options.network ?? '' })).tokens,
   );
   if (options.json !== undefined) {
-    const entries = tokens.map(
-      ({ tokenId, services, host, gateway, reusable, ephemeral, expiresMs, uses, revoked }) => ({
-        tokenId,
-        services,
-        host,
-        gateway,
-        reusable,
-        ephemeral,
-        expiresMs,
-        uses,
-        revoked,
-      }),
-    );
+    const entries = tokens.map(({ tokenId, services, host, roles, reusable, ephemeral, expiresMs, uses, revoked }) => ({
+      tokenId,
+      services,
+      host,
+      roles: rolesFromWire(roles, 'roles'),
+      reusable,
+      ephemeral,
+      expiresMs,
+      uses,
+      revoked,
+    }));
     writeJson(terminal, entries);
     return;
   }
-  const head = ['ID', 'STATE', 'SERVICES', 'HOST', 'GATEWAY', 'REUSABLE', 'EPHEMERAL', 'USES', 'EXPIRES'];
+  const head = ['ID', 'STATE', 'SERVICES', 'HOST', 'ROLES', 'REUSABLE', 'EPHEMERAL', 'USES', 'EXPIRES'];
   const rows = tokens.map((token) => {
     const state = token.revoked
       ? 'revoked'
@@ -110,7 +108,7 @@ export async function tokenList(options: TokenListOptions, terminal: Terminal, s
       { text: state, color: state === 'valid' ? ('green' as const) : ('dim' as const) },
       orDash(token.services.join(',')),
       orDash(token.host),
-      token.gateway ? 'yes' : '-',
+      orDash(rolesFromWire(token.roles, 'roles').join(',')),
       token.reusable ? 'yes' : '-',
       token.ephemeral ? 'yes' : '-',
       String(token.uses),

@@ -1,6 +1,6 @@
 /** The agent file: what runs on this host. Its position-bearing errors come from the schema. */
 import { isIP } from 'node:net';
-import { defined, formatHostPort, type HostPort, type Protocol, serviceNameProblem } from '@weft/proto';
+import { type AgentRole, defined, formatHostPort, type HostPort, type Protocol, serviceNameProblem } from '@weft/proto';
 import { z } from 'zod';
 import { parseYaml, readYamlFile, type YamlFile } from './document.ts';
 import { FileError, type FileProblem } from './errors.ts';
@@ -37,6 +37,11 @@ export interface AgentFile {
   readonly services: ReadonlyMap<string, AgentService>;
   /** Set only on a gateway. */
   readonly gateway?: { readonly http: HostPort };
+}
+
+/** What the agent must be permitted to be, for what its file asks for. */
+export function rolesOf(file: AgentFile): AgentRole[] {
+  return file.gateway === undefined ? [] : ['gateway'];
 }
 
 /** What an agent without a file has: no services and no gateway. */

@@ -16,7 +16,7 @@ const DENY_WEB: Rule = { name: 'no-web', action: 'deny', from: ['web'], to: ['re
 
 function netmap(revision: number, change: Partial<Netmap> & { readonly rules?: readonly Rule[] } = {}): Netmap {
   const { rules = [], ...rest } = change;
-  const speaker = { agentId: 'p', host: 'peer', tags: [], services: ['web'], gateway: false, address: '127.90.0.2' };
+  const speaker = { agentId: 'p', host: 'peer', tags: [], services: ['web'], roles: [], address: '127.90.0.2' };
   const keys = { tunnelKey: new Uint8Array(32), psk: new Uint8Array(32), endpoints: [] };
   return {
     timeline: 't',

@@ -4,7 +4,7 @@
  * than the peer's proven key allows.
  */
 import { isIP } from 'node:net';
-import { isServiceName, type Source } from '@weft/proto';
+import { type AgentRole, isServiceName, type Source } from '@weft/proto';
 import type { Netmap, NetmapService } from '../words/netmap.ts';
 import type { SourceClaim } from '../words/opening.ts';
 
@@ -64,7 +64,7 @@ interface Speaker {
   readonly host: string;
   readonly tags: readonly string[];
   readonly services: readonly string[];
-  readonly gateway: boolean;
+  readonly roles: readonly AgentRole[];
   readonly address: string | undefined;
 }
 
@@ -79,7 +79,7 @@ function callerOf(netmap: Netmap, speaker: Speaker, claim: SourceClaim): Caller 
     case 'host':
       return { source: { type: 'host', name: host, tags }, host, address, client: '' };
     case 'internet':
-      if (!speaker.gateway) return undefined;
+      if (!speaker.roles.includes('gateway')) return undefined;
       return { source: { type: 'internet' }, host, address, client: isIP(claim.address) === 0 ? '' : claim.address };
   }
 }

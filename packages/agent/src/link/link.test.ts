@@ -64,7 +64,7 @@ function tokenFor(control: FakeControl, addresses = [control.address]): JoinToke
 }
 
 describe('joining', () => {
-  const attempt = { fallbackHost: 'build-3', services: ['redis'], gateway: false, version: '0.1.0' };
+  const attempt = { fallbackHost: 'build-3', services: ['redis'], roles: [], version: '0.1.0' };
   const granting = (seen: pb.JoinRequest[]): Partial<AgentHandlers> => ({
     join: (call, answer) => {
       seen.push(call.request);
@@ -281,7 +281,7 @@ const self: NetmapItem = {
   tags: [],
   address: CONTROL_RANGE.base + 3,
   services: [],
-  gateway: false,
+  roles: [],
 };
 const policy: NetmapItem = { type: 'policy', defaultAction: 'allow', rules: [] };
 

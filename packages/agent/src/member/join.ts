@@ -1,7 +1,7 @@
 /** Becoming a member: the one call that a join token is good for. */
 import { randomBytes } from 'node:crypto';
 import { type ServiceError, status } from '@grpc/grpc-js';
-import type { JoinToken } from '@weft/proto';
+import type { AgentRole, JoinToken } from '@weft/proto';
 import {
   AgentClient,
   agentService,
@@ -10,6 +10,7 @@ import {
   joinProofMessage,
   PinMismatchError,
   pinnedCredentials,
+  rolesToWire,
 } from '@weft/proto/wire';
 import nacl from 'tweetnacl';
 import { channelOptions } from './channel.ts';
@@ -27,8 +28,8 @@ export interface JoinAttempt {
   readonly fallbackHost: string;
   /** Services of the agent file. */
   readonly services: readonly string[];
-  /** Whether the agent file asks for a gateway. */
-  readonly gateway: boolean;
+  /** What the agent file asks for. */
+  readonly roles: readonly AgentRole[];
   readonly version: string;
 }
 
@@ -93,7 +94,7 @@ function namesToTry(host: string): readonly string[] {
 }
 
 async function joinAt(address: string, attempt: JoinAttempt, host: string, signal: AbortSignal) {
-  const { token, keys, services, gateway, version } = attempt;
+  const { token, keys, services, roles, version } = attempt;
   const client = new AgentClient(address, await pinnedCredentials(address, token.pin, signal), channelOptions(address));
   try {
     const identityKey = keys.identity.publicKey;
@@ -107,7 +108,7 @@ async function joinAt(address: string, attempt: JoinAttempt, host: string, signa
       proof,
       host,
       services,
-      gateway,
+      roles: rolesToWire(roles),
       version,
     };
     return await callUnary(client, agentService.join, request, { signal, deadlineMs: JOIN_DEADLINE_MS });

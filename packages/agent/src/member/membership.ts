@@ -1,6 +1,6 @@
 /** Whether this directory already belongs to a network, and joining one when it does not. */
 import { timingSafeEqual } from 'node:crypto';
-import type { JoinToken } from '@weft/proto';
+import type { AgentRole, JoinToken } from '@weft/proto';
 import type { Logger } from 'pino';
 import { AgentError } from './errors.ts';
 import { type AgentKeys, loadIdentity, type Membership, makeKeys, saveIdentity } from './identity.ts';
@@ -17,7 +17,7 @@ export interface MembershipRequest {
   /** Name to go by when the token gives none. */
   readonly fallbackHost: string;
   readonly services: readonly string[];
-  readonly gateway: boolean;
+  readonly roles: readonly AgentRole[];
   readonly version: string;
   readonly logger: Logger;
 }

@@ -38,7 +38,7 @@ function peer(host: string, address: string): [string, NetmapPeer] {
       psk: new Uint8Array(32),
       endpoints: [],
       tags: [],
-      gateway: false,
+      roles: [],
       services: [],
       address,
     },
@@ -57,7 +57,7 @@ export function sampleNetmap(overrides: Partial<Netmap> = {}): Netmap {
       tags: [],
       address: '127.91.9.1',
       services: [],
-      gateway: false,
+      roles: [],
     },
     services: new Map([
       service(

@@ -21,7 +21,7 @@ const item = {
     tags: [],
     address: CONTROL_RANGE.base + 3,
     services: ['redis'],
-    gateway: false,
+    roles: [],
   },
   policy: { type: 'policy', defaultAction: 'allow', rules: [] },
 } as const satisfies Record<string, NetmapItem>;

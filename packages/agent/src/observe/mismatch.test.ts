@@ -26,7 +26,7 @@ function netmap(allowed: readonly string[]): Netmap {
       tags: [],
       address: '127.91.9.1',
       services: allowed,
-      gateway: false,
+      roles: [],
     },
     services: new Map([['redis', { service: redis, address: '127.91.0.1', instances: [] }]]),
     peers: new Map(),

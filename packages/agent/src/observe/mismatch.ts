@@ -1,6 +1,6 @@
 /** Where the agent file or the options ask for what control does not grant: told as problems, since the rest works. */
 import { includesPort, type Problem } from '@weft/proto';
-import type { AgentFile } from '../config/agent-file.ts';
+import { type AgentFile, rolesOf } from '../config/agent-file.ts';
 import type { Netmap, NetmapSource } from '../words/netmap.ts';
 import type { Problems } from '../words/problems.ts';
 
@@ -48,7 +48,7 @@ export function mismatches(file: AgentFile, netmap: Netmap): readonly Problem[] 
       problems.push({ code: 'target-not-declared', subject: `${subject}:${name}`, message });
     }
   }
-  if (file.gateway !== undefined && !self.gateway) {
+  if (rolesOf(file).includes('gateway') && !self.roles.includes('gateway')) {
     const message = `control does not allow this host to be a gateway; revoke ${self.host} and join again with a token made with --gateway`;
     problems.push({ code: 'gateway-not-allowed', subject: 'gateway', message });
   }

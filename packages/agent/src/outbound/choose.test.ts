@@ -7,7 +7,7 @@ const WANTED: Wanted = { service: 'redis', ordinal: undefined, port: 6379, proto
 const SILENT = { notListening: [{ protocol: 'tcp', first: 6379, last: 6379 }] } as const;
 
 function netmap(...instances: readonly Partial<NetmapInstance>[]): Netmap {
-  const speaker = { host: 'h', tags: [], services: [], gateway: false, address: undefined };
+  const speaker = { host: 'h', tags: [], services: [], roles: [], address: undefined };
   const keys = { tunnelKey: new Uint8Array(32), psk: new Uint8Array(32), endpoints: [] };
   const full = instances.map((instance, ordinal) => ({
     service: 'redis',

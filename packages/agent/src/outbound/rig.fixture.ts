@@ -2,7 +2,15 @@
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import net from 'node:net';
-import { type Action, compilePolicy, type FlowRecord, type PortRange, type Rule, type Service } from '@weft/proto';
+import {
+  type Action,
+  type AgentRole,
+  compilePolicy,
+  type FlowRecord,
+  type PortRange,
+  type Rule,
+  type Service,
+} from '@weft/proto';
 import { pino } from 'pino';
 import type { AgentService } from '../config/agent-file.ts';
 import { FlowRecorder } from '../flows/recorder.ts';
@@ -22,7 +30,7 @@ export interface AgentSpec {
   readonly host: string;
   /** Services it runs, with the port of the program behind each declared port, as `PORT/PROTOCOL`. */
   readonly runs?: Readonly<Record<string, Readonly<Record<string, number>>>>;
-  readonly gateway?: boolean;
+  readonly roles?: readonly AgentRole[];
 }
 
 export interface MeshSpec {
@@ -234,7 +242,7 @@ export class Rig {
       host: agent.host,
       tags: [],
       services: Object.keys(agent.runs ?? {}),
-      gateway: agent.gateway === true,
+      roles: agent.roles ?? [],
       address: this.hostAddress(host, agent.host),
     });
     const instancesOf = (name: string): NetmapInstance[] => {

@@ -36,7 +36,7 @@ async function setup({ redis, ...options }: Setup): Promise<Rig> {
     { host: 'a', runs: { web: { '13000/tcp': 1 } } },
     { host: 'b', runs: { web: { '13000/tcp': 1 }, mailer: {} } },
     ...hosts,
-    { host: 'g', gateway: true },
+    { host: 'g', roles: ['gateway' as const] },
   ];
   const rig = await Rig.start({ services: SERVICES, agents }, options);
   cleanups.push(() => rig.stop());
@@ -334,7 +334,7 @@ describe('the gateway’s way in', () => {
     const rig = await Rig.start({
       services: SERVICES,
       agents: [
-        { host: 'g', gateway: true },
+        { host: 'g', roles: ['gateway' as const] },
         { host: 'a', runs: { web: { '13000/tcp': web.port } } },
         { host: 'plain' },
       ],
@@ -362,7 +362,7 @@ describe('the gateway’s way in', () => {
   it.each(['attached', 'not attached yet'])('is cut like any other flow, %s', async (when) => {
     const web = await serving(echo);
     const agents = [
-      { host: 'g', gateway: true },
+      { host: 'g', roles: ['gateway' as const] },
       { host: 'a', runs: { web: { '13000/tcp': web.port } } },
     ];
     const rig = await Rig.start({ services: SERVICES, agents });
@@ -385,7 +385,7 @@ describe('the gateway’s way in', () => {
     const rig = await Rig.start({
       services: SERVICES,
       agents: [
-        { host: 'g', gateway: true },
+        { host: 'g', roles: ['gateway' as const] },
         { host: 'a', runs: { web: { '13000/tcp': 1 } } },
       ],
     });

@@ -52,7 +52,7 @@ class SmallControl {
 const snapshot = { timeline: 't', previous: 0, index: 1, revision: 7, snapshot: true, removals: [] };
 
 function items(agentId: string): NetmapItem[] {
-  const self = { agentId, network: 'prod', host: 'build-3', tags: [], services: ['echo'], gateway: false } as const;
+  const self = { agentId, network: 'prod', host: 'build-3', tags: [], services: ['echo'], roles: [] } as const;
   const ports = [{ protocol: 'tcp', first: 47_113, last: 47_113 }] as const;
   return [
     { type: 'self', ...self, address: CONTROL_RANGE.base + 3 },

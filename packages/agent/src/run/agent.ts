@@ -1,7 +1,7 @@
 /** The agent, put together: what starts in which order, and ends in which. */
 import { join } from 'node:path';
 import { type AddressRange, formatAddress, formatHostPort, messageOf, parseAddress } from '@weft/proto';
-import type { AgentFile } from '../config/agent-file.ts';
+import { type AgentFile, rolesOf } from '../config/agent-file.ts';
 import { createDnsServer, type DnsServer } from '../dns/index.ts';
 import { AgentError } from '../member/errors.ts';
 import { lockDirectory } from '../member/lock.ts';
@@ -29,8 +29,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   const lock = await lockDirectory(directory);
   try {
     const services = [...file.services.keys()];
-    const gateway = file.gateway !== undefined;
-    const request = { directory, token, fallbackHost, services, gateway, version: VERSION, logger };
+    const request = { directory, token, fallbackHost, services, roles: rolesOf(file), version: VERSION, logger };
     let again: boolean;
     // A new membership is a new agent: other keys to share with peers, another netmap. All of it starts anew.
     do again = await runMember(options, await openMembership(request, signal), signal);

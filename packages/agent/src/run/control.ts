@@ -1,7 +1,7 @@
 /** What control's word does to a running agent: fresh or stale, member or not, and back again. */
 import { type JoinToken, messageOf } from '@weft/proto';
 import type { Logger } from 'pino';
-import type { AgentFile } from '../config/agent-file.ts';
+import { type AgentFile, rolesOf } from '../config/agent-file.ts';
 import type { FlowRecorder } from '../flows/recorder.ts';
 import type { TelemetrySource } from '../link/control-stream.ts';
 import { runLink } from '../link/link.ts';
@@ -136,7 +136,7 @@ async function joinAgain({ token, member, file, ...rest }: ControlParts, signal:
     token,
     fallbackHost,
     services: [...file.services.keys()],
-    gateway: file.gateway !== undefined,
+    roles: rolesOf(file),
     version: VERSION,
     logger,
   };

@@ -1,5 +1,5 @@
 /** The agent's live view of the network: an immutable snapshot, swapped whole at each change. */
-import type { Policy, PortRange, Service } from '@weft/proto';
+import type { AgentRole, Policy, PortRange, Service } from '@weft/proto';
 import type { TunnelPeer } from './peer.ts';
 
 /** A service and its own address here, already shifted into this agent's range. */
@@ -23,7 +23,7 @@ export interface NetmapInstance {
 
 export interface NetmapPeer extends TunnelPeer {
   readonly tags: readonly string[];
-  readonly gateway: boolean;
+  readonly roles: readonly AgentRole[];
   /** Services it may speak as. */
   readonly services: readonly string[];
   /** Source address of its host, shifted. */
@@ -38,7 +38,7 @@ export interface NetmapSelf {
   readonly address: string | undefined;
   /** Services it may run, by control's word. */
   readonly services: readonly string[];
-  readonly gateway: boolean;
+  readonly roles: readonly AgentRole[];
 }
 
 export interface Netmap {

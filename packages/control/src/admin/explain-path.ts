@@ -120,6 +120,6 @@ function isOn(agent: AgentState, source: Source, live: LiveAgents): boolean {
     case 'host':
       return agent.host === source.name;
     case 'internet':
-      return agent.gateway;
+      return agent.roles.includes('gateway');
   }
 }

@@ -21,7 +21,7 @@ const network = networkOf(
     { host: 'data-a', services: ['redis', 'statsd'] },
     { host: 'data-b', services: ['redis'] },
     { host: 'jobs', services: ['mailer'] },
-    { host: 'edge', gateway: true },
+    { host: 'edge', roles: ['gateway'] },
     { host: 'idle' },
   ],
 );

@@ -1,5 +1,12 @@
 /** What the admin service takes from requests, checked. Every problem of a request is collected before it is refused. */
-import { type FieldProblem, hostNameProblem, parseHostPort, problem, serviceNameProblem } from '@weft/proto';
+import {
+  type AgentRole,
+  type FieldProblem,
+  hostNameProblem,
+  parseHostPort,
+  problem,
+  serviceNameProblem,
+} from '@weft/proto';
 import { byText } from '../order.ts';
 import { StateError } from '../state/errors.ts';
 import { LIMITS } from '../state/limits.ts';
@@ -65,7 +72,7 @@ export interface TokenRequest {
   readonly network: string;
   readonly services: readonly string[];
   readonly host: string;
-  readonly gateway: boolean;
+  readonly roles: readonly AgentRole[];
   readonly reusable: boolean;
   readonly ephemeral: boolean;
   readonly ttlSeconds: number;
@@ -81,7 +88,7 @@ export interface TokenOrder {
 }
 
 export function readTokenOrder(request: TokenRequest, network: string): TokenOrder {
-  const { services, host, gateway, reusable, ephemeral, ttlSeconds, addresses } = request;
+  const { services, host, roles, reusable, ephemeral, ttlSeconds, addresses } = request;
   const problems: FieldProblem[] = [];
   if (services.length > LIMITS.servicesPerToken) {
     problems.push(problem('services', `expected at most ${LIMITS.servicesPerToken} services`));
@@ -101,7 +108,7 @@ export function readTokenOrder(request: TokenRequest, network: string): TokenOrd
   });
   if (problems.length > 0) throw new RequestError(problems);
   return {
-    scope: { network, services, host, gateway, reusable, ephemeral },
+    scope: { network, services, host, roles, reusable, ephemeral },
     lifetimeMs: (ttlSeconds || DEFAULT_TTL_SECONDS) * 1_000,
     addresses,
   };

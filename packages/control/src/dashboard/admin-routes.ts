@@ -1,4 +1,5 @@
 /** What only the admin token opens: tokens, the end of memberships, and the audit. */
+import { AGENT_ROLE_WORDS } from '@weft/proto';
 import type { FastifyInstance } from 'fastify';
 import { type CreateTokenOptions, createToken } from '../admin/create-token.ts';
 import { requireNetwork } from '../admin/request.ts';
@@ -7,7 +8,7 @@ import type { AuditLog } from '../audit/types.ts';
 import type { TokenState } from '../state/types.ts';
 import type { AuditView, CreatedToken, Revoked, TokenOrder, TokenView } from './api.ts';
 import { actorOf } from './guard.ts';
-import { closed, digits, flag, integer, list, networkName, text } from './schemas.ts';
+import { closed, digits, flag, integer, list, networkName, oneOf, text } from './schemas.ts';
 
 export interface AdminRouteOptions extends CreateTokenOptions {
   readonly audit: Pick<AuditLog, 'list'>;
@@ -21,7 +22,7 @@ const tokenOrder = {
   network: networkName,
   services: list(text(0, 128, 'the name of a service'), 1_000, 'a list of services'),
   host: text(0, 128, 'the name of a host, or an empty text'),
-  gateway: flag,
+  roles: list(oneOf(AGENT_ROLE_WORDS), AGENT_ROLE_WORDS.length, 'a list of roles'),
   reusable: flag,
   ephemeral: flag,
   ttlSeconds: integer(0xffffffff, 'a number of seconds'),
@@ -75,8 +76,8 @@ export function adminRoutes(app: FastifyInstance, options: AdminRouteOptions): v
 }
 
 function tokenView(token: TokenState): TokenView {
-  const { id, services, host, gateway, reusable, ephemeral, createdMs, expiresMs, uses, revoked } = token;
-  return { id, services, host, gateway, reusable, ephemeral, createdMs, expiresMs, uses, revoked };
+  const { id, services, host, roles, reusable, ephemeral, createdMs, expiresMs, uses, revoked } = token;
+  return { id, services, host, roles, reusable, ephemeral, createdMs, expiresMs, uses, revoked };
 }
 
 /** The way that the page reached this host may be one that agents have, too; the dashboard's port is none for them. */

@@ -24,7 +24,7 @@
  * | DELETE /api/agents/ID | Revoked; admin |
  * | GET /api/audit?network=&before= | AuditView[]; admin |
  */
-import type { Action, BreakPoint, FlowOutcome, FlowRecord, Kind, Protocol } from '@weft/proto';
+import type { Action, AgentRole, BreakPoint, FlowOutcome, FlowRecord, Kind, Protocol } from '@weft/proto';
 
 export interface Failure {
   /** Stable word, such as `token-wrong`, `signed-out`, `not-admin`, `too-many-tries`. */
@@ -127,8 +127,8 @@ export interface AgentView {
   readonly behindSinceMs: number;
   /** Services it may run. */
   readonly services: readonly string[];
-  /** Whether it may be a gateway. */
-  readonly gateway: boolean;
+  /** What it may be. */
+  readonly roles: readonly AgentRole[];
   /** Where its gateway listens; empty when it is none. */
   readonly gatewayAddress: string;
   readonly ephemeral: boolean;
@@ -306,7 +306,7 @@ export interface TokenView {
   readonly id: string;
   readonly services: readonly string[];
   readonly host: string;
-  readonly gateway: boolean;
+  readonly roles: readonly AgentRole[];
   readonly reusable: boolean;
   readonly ephemeral: boolean;
   readonly createdMs: number;
@@ -319,7 +319,7 @@ export interface TokenOrder {
   readonly network: string;
   readonly services: readonly string[];
   readonly host: string;
-  readonly gateway: boolean;
+  readonly roles: readonly AgentRole[];
   readonly reusable: boolean;
   readonly ephemeral: boolean;
   readonly ttlSeconds: number;

@@ -14,7 +14,7 @@ const order = {
   network: 'prod',
   services: ['redis'],
   host: '',
-  gateway: false,
+  roles: [],
   reusable: false,
   ephemeral: false,
   ttlSeconds: 60,

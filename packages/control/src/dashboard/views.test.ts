@@ -16,7 +16,7 @@ const network = networkOf(
     agents: [{ name: 'a', tags: ['edge'] }],
   }),
   [
-    { host: 'a', services: ['web', 'redis'], gateway: true },
+    { host: 'a', services: ['web', 'redis'], roles: ['gateway'] },
     { host: 'b', services: ['redis', 'mailer'] },
   ],
 );
@@ -101,7 +101,7 @@ test('an agent has what it told, and what it did not tell is left out', () => {
   const [one, other] = agentViews(network, live).sort((left, right) => left.host.localeCompare(right.host));
   expect(one).toMatchObject({
     tags: ['edge'],
-    gateway: true,
+    roles: ['gateway'],
     gatewayAddress: '0.0.0.0:8080',
     clockSkewMs: 12,
     loopDelayMs: 1.3,

@@ -121,7 +121,7 @@ function agentView(agent: AgentState, tags: readonly string[], now: LiveAgent | 
     enforcedSinceMs: now?.enforcedSinceMs ?? 0,
     behindSinceMs: now?.behindSinceMs ?? 0,
     services: agent.services,
-    gateway: agent.gateway,
+    roles: agent.roles,
     gatewayAddress: report?.gatewayAddress ?? '',
     ephemeral: agent.ephemeral,
     tags,

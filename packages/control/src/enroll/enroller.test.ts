@@ -26,7 +26,7 @@ beforeEach(() => {
 });
 
 function token(rest: Partial<TokenScope> = {}): { id: string; secret: string } {
-  const scope = { network: 'prod', services: [], host: '', gateway: false, reusable: false, ephemeral: false, ...rest };
+  const scope = { network: 'prod', services: [], host: '', roles: [], reusable: false, ephemeral: false, ...rest };
   const made = createJoinToken(state, {
     scope,
     lifetimeMs: 60_000,
@@ -57,7 +57,7 @@ function ask(
     proof: nacl.sign.detached(joinProofMessage(id, identity.publicKey, tunnelKey), identity.secretKey),
     host: 'a',
     services: [],
-    gateway: false,
+    roles: [],
     version: '1',
     ...rest,
   };
@@ -122,14 +122,14 @@ describe('a token', () => {
   test('bounds what is asked for', () => {
     const made = token({ services: ['redis'], host: 'a' });
     expect(refusal(ask(made, { services: ['redis', 'web'] }))).toBe('out-of-scope');
-    expect(refusal(ask(made, { gateway: true }))).toBe('out-of-scope');
+    expect(refusal(ask(made, { roles: ['gateway'] }))).toBe('out-of-scope');
     expect(refusal(ask(made, { host: 'b' }))).toBe('out-of-scope');
     expect(refusal(ask(token(), { services: ['redis'] }))).toBe('out-of-scope');
     const { agentId, host: name } = enroller.join(ask(made, { services: ['redis'], host: '' }), 'test');
     expect(name).toBe('a');
     expect(state.current.networks.get('prod')?.agents.get(agentId)).toMatchObject({
       services: ['redis'],
-      gateway: false,
+      roles: [],
     });
   });
 });
@@ -175,7 +175,7 @@ test('refusals are logged without any secret, and only the first of an address',
   const logger = pino({ base: null }, { write: (line) => void lines.push(line) });
   const logging = new Enroller({ state, now: () => clock, logger });
   const made = token();
-  const refused = ask(made, { gateway: true });
+  const refused = ask(made, { roles: ['gateway'] });
   const attempts = (peer: string): void => {
     for (let count = 0; count < 50; count += 1) expect(() => logging.join(refused, `${peer}:${count}`)).toThrow();
   };

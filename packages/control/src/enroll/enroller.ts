@@ -1,5 +1,5 @@
 /** A host joins: the token is looked up, the proof checked, the name settled, and only then is anything changed. */
-import { hostNameProblem, isServiceName } from '@weft/proto';
+import { AGENT_ROLES, type AgentRole, hostNameProblem, isServiceName } from '@weft/proto';
 import { joinProofMessage } from '@weft/proto/wire';
 import type { Logger } from 'pino';
 import { FailureCounter } from '../bounds/failures.ts';
@@ -20,7 +20,7 @@ export interface JoinRequest {
   readonly proof: Uint8Array;
   readonly host: string;
   readonly services: readonly string[];
-  readonly gateway: boolean;
+  readonly roles: readonly AgentRole[];
   readonly version: string;
 }
 
@@ -176,8 +176,8 @@ function checkScope(token: TokenState, request: JoinRequest): void {
       'services',
     );
   }
-  if (request.gateway && !token.gateway) {
-    throw new EnrollError('out-of-scope', 'the token allows no gateway; make one with --gateway', 'gateway');
+  for (const role of request.roles) {
+    if (!token.roles.includes(role)) throw new EnrollError('out-of-scope', AGENT_ROLES[role].refusal, 'roles');
   }
   if (token.host !== '' && request.host !== '' && request.host !== token.host) {
     throw new EnrollError(

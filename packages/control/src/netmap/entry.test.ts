@@ -19,7 +19,7 @@ test('a peer’s bytes and digest are those of its item, the pair’s key includ
       tunnelKey,
       psk: new Uint8Array(0),
       endpoints: ['two.example:7410', '10.0.0.2:7410'],
-      gateway: true,
+      roles: ['gateway'],
       services: ['redis'],
       address: 0x7f500001,
     };

@@ -31,8 +31,8 @@ export function memberOf(agent: AgentState, sources: MemberSources): Member {
   const scope = scopeOf(network, agent);
   const tags = reach.hostTags(agent.host);
   const endpoints = presences.get(agent.id)?.endpoints ?? NO_ENDPOINTS;
-  const { id: agentId, host, tunnelKey, gateway, address } = agent;
-  const told = { agentId, host, tags, services: scope, gateway, address };
+  const { id: agentId, host, tunnelKey, roles, address } = agent;
+  const told = { agentId, host, tags, services: scope, roles, address };
   const from = [agent, tags.join(), scope.join()];
   return {
     agent,

@@ -1,5 +1,5 @@
 /** Arbitrary small networks, for properties. */
-import type { Mesh, Rule, Service } from '@weft/proto';
+import type { AgentRole, Mesh, Rule, Service } from '@weft/proto';
 import fc from 'fast-check';
 import { mesh, service, type TestHost, tcp } from './network.fixture.ts';
 
@@ -58,7 +58,11 @@ export const anyMesh: fc.Arbitrary<Mesh> = fc
   });
 
 export const anyHosts: fc.Arbitrary<TestHost[]> = fc
-  .tuple(...hostNames.map(() => fc.record({ services: fc.subarray([...names]), gateway: fc.boolean() })))
+  .tuple(
+    ...hostNames.map(() =>
+      fc.record({ services: fc.subarray([...names]), roles: fc.subarray<AgentRole>(['gateway']) }),
+    ),
+  )
   .map((scopes) => scopes.map((scope, index) => ({ host: hostNames[index] ?? '', ...scope })));
 
 function orStar(selectors: string[]): string[] {

@@ -1,6 +1,6 @@
 /** A network in memory, for tests: real state, made-up hosts. */
 import { createHash, randomBytes } from 'node:crypto';
-import type { Kind, Mesh, PortRange, Rule, Service } from '@weft/proto';
+import type { AgentRole, Kind, Mesh, PortRange, Rule, Service } from '@weft/proto';
 import nacl from 'tweetnacl';
 import { openState } from '../state/state.ts';
 import type { AgentState, NetworkState, StateStore } from '../state/types.ts';
@@ -10,7 +10,7 @@ import type { InstanceHealth, Presence, Presences } from './presence.ts';
 export interface TestHost {
   readonly host: string;
   readonly services?: readonly string[];
-  readonly gateway?: boolean;
+  readonly roles?: readonly AgentRole[];
   readonly ephemeral?: boolean;
 }
 
@@ -58,7 +58,7 @@ export function joinHost(state: StateStore, network: string, host: TestHost): Jo
     network,
     services: host.services ?? [],
     host: '',
-    gateway: host.gateway ?? false,
+    roles: host.roles ?? [],
     reusable: false,
     ephemeral: host.ephemeral ?? false,
   };

@@ -26,7 +26,7 @@ export function profileOf(
 ): Profile {
   const sources = new Set(scope.map((name) => reach.callerService(name)));
   sources.add(reach.callerHost(agent.host));
-  if (agent.gateway) sources.add(reach.callerInternet());
+  if (agent.roles.includes('gateway')) sources.add(reach.callerInternet());
   const served = new Set(running.map((name) => reach.called(name)));
   const rules = new Set<number>();
   for (const source of sources) for (const rule of source.rules) rules.add(rule);

@@ -10,7 +10,7 @@ import { view } from './view.fixture.ts';
 function sources(network: NetworkState, agent: AgentState): Source[] {
   const tags = network.mesh.agents.find(({ name }) => name === agent.host)?.tags ?? [];
   const all: Source[] = [{ type: 'host', name: agent.host, tags }];
-  if (agent.gateway) all.push({ type: 'internet' });
+  if (agent.roles.includes('gateway')) all.push({ type: 'internet' });
   for (const name of agent.services) {
     const declared = network.services.get(name);
     if (declared !== undefined) all.push({ type: 'service', service: declared.service });

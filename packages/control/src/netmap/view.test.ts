@@ -13,7 +13,7 @@ const hosts: TestHost[] = [
   { host: 'front', services: ['web'] },
   { host: 'data', services: ['redis', 'rabbit'] },
   { host: 'jobs', services: ['mailer'] },
-  { host: 'edge', gateway: true },
+  { host: 'edge', roles: ['gateway'] },
   { host: 'idle' },
 ];
 
@@ -128,7 +128,7 @@ test('everyone knows web and private services with their instances, and itself',
     network: 'prod',
     host: 'idle',
     services: [],
-    gateway: false,
+    roles: [],
   });
 });
 
@@ -145,7 +145,7 @@ test('a peer comes with its endpoints, the services it may speak as, and the key
     host: 'data',
     endpoints: ['data.example:7410'],
     services: ['rabbit', 'redis'],
-    gateway: false,
+    roles: [],
   });
   const psk = (viewer: string, other: string) => (peer(viewer, other) as { psk: Uint8Array }).psk;
   expect(psk(front, data)).toEqual(psk(data, front));

@@ -8,6 +8,7 @@ import {
   type pb,
   problemsToWire,
   protocolCodec,
+  rolesFromWire,
 } from '@weft/proto/wire';
 import type { Logger } from 'pino';
 import { createToken } from '../admin/create-token.ts';
@@ -87,7 +88,10 @@ export function adminHandlers(options: AdminServiceOptions): AdminHandlers {
 
     createToken: answer(({ request, metadata, authority }) => {
       const by = { actor: actors.of(metadata), authority };
-      const { text, token, networkCreated } = createToken(options, request, by);
+      const { network, services, host, reusable, ephemeral, ttlSeconds, addresses } = request;
+      const roles = rolesFromWire(request.roles, 'roles');
+      const order = { network, services, host, roles, reusable, ephemeral, ttlSeconds, addresses };
+      const { text, token, networkCreated } = createToken(options, order, by);
       return { token: text, tokenId: token.id, expiresMs: token.expiresMs, networkCreated };
     }),
 

@@ -1,8 +1,8 @@
 /** The agent service: a join is handed to enroll, a stream to the hub. */
 import { Metadata, type ServerDuplexStream, type ServiceError, status } from '@grpc/grpc-js';
-import { type AgentHandlers, agentService, type pb } from '@weft/proto/wire';
+import { type AgentHandlers, agentService, type pb, rolesFromWire } from '@weft/proto/wire';
 import type { Logger } from 'pino';
-import type { Enroller } from '../enroll/enroller.ts';
+import type { Enroller, JoinRequest } from '../enroll/enroller.ts';
 import type { AgentCall, AgentStream } from '../watch/agent-stream.ts';
 import type { Hub } from '../watch/hub.ts';
 import { cutCall } from './call-stream.ts';
@@ -47,9 +47,19 @@ export function agentHandlers({ hub, enroller, proved, logger }: AgentServiceOpt
   const answer = unary(logger);
   return {
     join: (call, callback) =>
-      answer<pb.JoinRequest, pb.JoinResponse>(({ request }) => enroller.join(request, call.getPeer()))(call, callback),
+      answer<pb.JoinRequest, pb.JoinResponse>(({ request }) => enroller.join(joinOf(request), call.getPeer()))(
+        call,
+        callback,
+      ),
     connect: (call) => serve(call, hub, proved, logger),
   };
+}
+
+/** Throws WireError for a role that is not known. */
+function joinOf(request: pb.JoinRequest): JoinRequest {
+  const { tokenId, tokenSecret, identityKey, tunnelKey, proof, host, services, version } = request;
+  const roles = rolesFromWire(request.roles, 'roles');
+  return { tokenId, tokenSecret, identityKey, tunnelKey, proof, host, services, roles, version };
 }
 
 type Stream = ServerDuplexStream<pb.AgentMessage, pb.Outgoing<pb.ControlMessage>>;

@@ -1,6 +1,14 @@
 /** What the listings of the admin service and the dashboard show: the state, beside how agents fare now. */
 import { formatAddress, keyFingerprint } from '@weft/proto';
-import { deniedToWire, type pb, portsToWire, reportToWire, serviceToWire, telemetryToWire } from '@weft/proto/wire';
+import {
+  deniedToWire,
+  type pb,
+  portsToWire,
+  reportToWire,
+  rolesToWire,
+  serviceToWire,
+  telemetryToWire,
+} from '@weft/proto/wire';
 import type { LiveAgent, LiveAgents } from '../fleet/live.ts';
 import { byText } from '../order.ts';
 import type { AgentState, InstanceState, NetworkState, TokenState } from '../state/types.ts';
@@ -76,7 +84,7 @@ function agentStatus(
     enforcedRevision: now?.enforcedRevision ?? 0,
     version: now?.version || agent.version,
     services: [...agent.services],
-    gateway: agent.gateway,
+    roles: rolesToWire(agent.roles),
     ephemeral: agent.ephemeral,
     tags: [...tags],
     tokenId: agent.tokenId,
@@ -90,8 +98,8 @@ function agentStatus(
 }
 
 export function tokenStatus(token: TokenState): pb.TokenStatus {
-  const { id, services, host, gateway, reusable, ephemeral, createdMs, expiresMs, uses, revoked } = token;
-  const scope = { services: [...services], host, gateway, reusable, ephemeral };
+  const { id, services, host, roles, reusable, ephemeral, createdMs, expiresMs, uses, revoked } = token;
+  const scope = { services: [...services], host, roles: rolesToWire(roles), reusable, ephemeral };
   return { tokenId: id, ...scope, createdMs, expiresMs, uses, revoked };
 }
 

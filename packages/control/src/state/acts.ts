@@ -20,12 +20,12 @@ export function forgotten({ id, host }: AgentState): Act {
 }
 
 export function tokenCreated(token: TokenState, makesNetwork: boolean, actor: string): Act {
-  const { id, services, host, gateway, reusable, ephemeral, expiresMs } = token;
+  const { id, services, host, roles, reusable, ephemeral, expiresMs } = token;
   const words = [
     ...(makesNetwork ? ['makes the network'] : []),
     ...(services.length > 0 ? [listed(services, 'service')] : []),
     ...(host === '' ? [] : [`host ${host}`]),
-    ...(gateway ? ['gateway'] : []),
+    ...roles,
     ...(reusable ? ['reusable'] : []),
     ...(ephemeral ? ['ephemeral'] : []),
     `until ${new Date(expiresMs).toISOString()}`,

@@ -29,7 +29,7 @@ const apply = (services: Service[], network = 'prod') =>
 const key = (byte: number): Uint8Array => new Uint8Array(32).fill(byte);
 
 function token(rest: Partial<TokenScope> = {}): TokenState {
-  const scope = { network: 'prod', services: [], host: '', gateway: false, reusable: true, ephemeral: false, ...rest };
+  const scope = { network: 'prod', services: [], host: '', roles: [], reusable: true, ephemeral: false, ...rest };
   return state.createToken(scope, key(0), 60_000, ADMIN);
 }
 

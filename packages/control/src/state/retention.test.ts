@@ -11,7 +11,7 @@ function token(id: string, rest: Partial<TokenState> = {}): TokenState {
     network: 'prod',
     services: [],
     host: '',
-    gateway: false,
+    roles: [],
     reusable: true,
     ephemeral: false,
     secretHash: new Uint8Array(32),

@@ -37,7 +37,7 @@ function mesh(services: Service[], rest: Partial<Mesh> = {}): Mesh {
 }
 
 function scope(rest: Partial<TokenScope> = {}): TokenScope {
-  return { network: 'prod', services: [], host: '', gateway: false, reusable: true, ephemeral: false, ...rest };
+  return { network: 'prod', services: [], host: '', roles: [], reusable: true, ephemeral: false, ...rest };
 }
 
 function join(host: string, services: string[], rest: Partial<TokenScope> = {}): AgentState {

@@ -109,7 +109,7 @@ class Writer implements StateStore {
       identityKey: Uint8Array.from(grant.identityKey),
       tunnelKey: Uint8Array.from(grant.tunnelKey),
       services: token.services,
-      gateway: token.gateway,
+      roles: token.roles,
       ephemeral: token.ephemeral,
       tokenId: token.id,
       joinedMs: this.#now(),

@@ -1,5 +1,5 @@
 /** What control knows for certain: an immutable snapshot, swapped whole by one writer after each durable change. */
-import type { FieldProblem, Mesh, Service } from '@weft/proto';
+import type { AgentRole, FieldProblem, Mesh, Service } from '@weft/proto';
 
 /** A declared service and its own address, as a 32-bit number in 127.80.0.0/12: the VIP, or a worker's source address. */
 export interface ServiceState {
@@ -19,7 +19,7 @@ export interface AgentState {
   readonly tunnelKey: Uint8Array;
   /** Services it may run, sorted; some may not be declared in the mesh (any more, or yet). */
   readonly services: readonly string[];
-  readonly gateway: boolean;
+  readonly roles: readonly AgentRole[];
   /** Forgotten a while after it disconnects. */
   readonly ephemeral: boolean;
   /** The token it joined with. */
@@ -125,7 +125,7 @@ export interface TokenScope {
   readonly services: readonly string[];
   /** The one host name it is good for; empty for any. */
   readonly host: string;
-  readonly gateway: boolean;
+  readonly roles: readonly AgentRole[];
   readonly reusable: boolean;
   readonly ephemeral: boolean;
 }

@@ -1,5 +1,6 @@
 /** Columns to values. Every one is checked for its type: a table edited by hand is reported, not believed. */
 import type { SQLOutputValue } from 'node:sqlite';
+import { type AgentRole, isAgentRole } from '@weft/proto';
 
 export type Row = Record<string, SQLOutputValue>;
 
@@ -32,4 +33,10 @@ export function names(row: Row, column: string): string[] {
     throw new TypeError(`column ${column} holds no list of names`);
   }
   return value;
+}
+
+export function roles(row: Row, column: string): AgentRole[] {
+  const words = names(row, column);
+  if (!words.every(isAgentRole)) throw new TypeError(`column ${column} holds a role that this version does not know`);
+  return words;
 }

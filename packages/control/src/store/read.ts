@@ -1,6 +1,6 @@
 /** The tables to values. */
 import type { DatabaseSync } from 'node:sqlite';
-import { bytes, flag, integer, names, type Row, text } from './columns.ts';
+import { bytes, flag, integer, names, type Row, roles, text } from './columns.ts';
 import type { Contents } from './rows.ts';
 
 export function readAll(database: DatabaseSync): Contents {
@@ -19,7 +19,7 @@ export function readAll(database: DatabaseSync): Contents {
       identityKey: bytes(row, 'identity_key'),
       tunnelKey: bytes(row, 'tunnel_key'),
       services: names(row, 'services'),
-      gateway: flag(row, 'gateway'),
+      roles: roles(row, 'roles'),
       ephemeral: flag(row, 'ephemeral'),
       tokenId: text(row, 'token_id'),
       joinedMs: integer(row, 'joined_ms'),
@@ -44,7 +44,7 @@ export function readAll(database: DatabaseSync): Contents {
       secretHash: bytes(row, 'secret_hash'),
       services: names(row, 'services'),
       host: text(row, 'host'),
-      gateway: flag(row, 'gateway'),
+      roles: roles(row, 'roles'),
       reusable: flag(row, 'reusable'),
       ephemeral: flag(row, 'ephemeral'),
       createdMs: integer(row, 'created_ms'),

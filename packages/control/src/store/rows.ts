@@ -1,4 +1,5 @@
 /** What stands in each table, as plain values. Times are milliseconds since the Unix epoch. */
+import type { AgentRole } from '@weft/proto';
 
 export interface NetworkRow {
   readonly name: string;
@@ -15,7 +16,7 @@ export interface AgentRow {
   readonly identityKey: Uint8Array;
   readonly tunnelKey: Uint8Array;
   readonly services: readonly string[];
-  readonly gateway: boolean;
+  readonly roles: readonly AgentRole[];
   readonly ephemeral: boolean;
   readonly tokenId: string;
   readonly joinedMs: number;
@@ -43,7 +44,7 @@ export interface TokenRow {
   readonly secretHash: Uint8Array;
   readonly services: readonly string[];
   readonly host: string;
-  readonly gateway: boolean;
+  readonly roles: readonly AgentRole[];
   readonly reusable: boolean;
   readonly ephemeral: boolean;
   readonly createdMs: number;

@@ -1,6 +1,6 @@
 /**
  * The tables, as steps from one schema version to the next. Step n brings version n to n + 1; a step that was released is
- * never edited. The SQL is kept to what Postgres speaks too.
+ * never edited. The SQL is SQLite's own: INTEGER holds milliseconds, and DROP COLUMN keeps the rest of a row.
  */
 
 /** Marks the file as control's, in SQLite's header ("Weft"). */
@@ -95,4 +95,12 @@ export const MIGRATIONS: readonly string[] = [
   );
   CREATE INDEX audit_by_kind ON audit (refused, sequence);
   `,
+  // What an agent may be is a list of roles.
+  ...['tokens', 'agents'].map(
+    (table) => `
+  ALTER TABLE ${table} ADD COLUMN roles TEXT NOT NULL DEFAULT '[]';
+  UPDATE ${table} SET roles = '["gateway"]' WHERE gateway = 1;
+  ALTER TABLE ${table} DROP COLUMN gateway;
+  `,
+  ),
 ];

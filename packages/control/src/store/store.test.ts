@@ -22,7 +22,7 @@ const agent = {
   identityKey: Uint8Array.from([1]),
   tunnelKey: Uint8Array.from([2]),
   services: ['redis'],
-  gateway: true,
+  roles: ['gateway' as const],
   ephemeral: false,
   tokenId: 'tk_1',
   joinedMs: 5,

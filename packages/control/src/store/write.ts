@@ -43,11 +43,11 @@ export function prepareWrites(database: DatabaseSync): Writes {
   const setMesh = database.prepare('UPDATE networks SET mesh = ? WHERE name = ?');
   const putAgent = database.prepare(
     `INSERT INTO agents
-       (id, network, host, identity_key, tunnel_key, services, gateway, ephemeral, token_id, joined_ms, version)
+       (id, network, host, identity_key, tunnel_key, services, roles, ephemeral, token_id, joined_ms, version)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT (id) DO UPDATE SET
        host = excluded.host, identity_key = excluded.identity_key, tunnel_key = excluded.tunnel_key,
-       services = excluded.services, gateway = excluded.gateway, ephemeral = excluded.ephemeral,
+       services = excluded.services, roles = excluded.roles, ephemeral = excluded.ephemeral,
        token_id = excluded.token_id, joined_ms = excluded.joined_ms, version = excluded.version`,
   );
   const removeAgent = database.prepare('DELETE FROM agents WHERE id = ?');
@@ -62,7 +62,7 @@ export function prepareWrites(database: DatabaseSync): Writes {
   const removeAddress = database.prepare('DELETE FROM addresses WHERE network = ? AND name = ?');
   const addToken = database.prepare(
     `INSERT INTO tokens
-       (id, network, secret_hash, services, host, gateway, reusable, ephemeral, created_ms, expires_ms, uses, revoked)
+       (id, network, secret_hash, services, host, roles, reusable, ephemeral, created_ms, expires_ms, uses, revoked)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
   const countTokenUse = database.prepare('UPDATE tokens SET uses = uses + 1 WHERE id = ?');
@@ -86,7 +86,7 @@ export function prepareWrites(database: DatabaseSync): Writes {
         row.identityKey,
         row.tunnelKey,
         JSON.stringify(row.services),
-        bit(row.gateway),
+        JSON.stringify(row.roles),
         bit(row.ephemeral),
         row.tokenId,
         row.joinedMs,
@@ -104,7 +104,7 @@ export function prepareWrites(database: DatabaseSync): Writes {
         row.secretHash,
         JSON.stringify(row.services),
         row.host,
-        bit(row.gateway),
+        JSON.stringify(row.roles),
         bit(row.reusable),
         bit(row.ephemeral),
         row.createdMs,

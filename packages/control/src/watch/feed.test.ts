@@ -248,7 +248,7 @@ test('whatever is merged, lost, resumed or restarted, what an agent holds in the
       const state = emptyState();
       state.apply(mesh({ services: [] }), { dryRun: false, actor: 'control' });
       const joined = ['h0', 'h1', 'h2'].map((host) =>
-        joinHost(state, 'prod', { host, services: ['a', 'b', 'c'], gateway: host === 'h0' }),
+        joinHost(state, 'prod', { host, services: ['a', 'b', 'c'], roles: host === 'h0' ? ['gateway'] : [] }),
       );
       const [me, ...others] = joined.map(({ agent }) => agent.id) as [string, ...string[]];
       const presences = new Map<string, Presence>();

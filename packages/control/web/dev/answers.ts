@@ -178,7 +178,7 @@ function tokens(): readonly TokenView[] {
     id: `tok-${index + 1}`,
     services: index === 0 ? [] : ['redis', 'web'],
     host: index === 2 ? 'data-1' : '',
-    gateway: index === 0,
+    roles: index === 0 ? ['gateway'] : [],
     reusable: index < 2,
     ephemeral: index === 1,
     createdMs: Date.now() - index * HOUR_MS,

@@ -147,7 +147,7 @@ export class MadeUpMesh {
       enforcedSinceMs: this.#startMs - 720_000,
       behindSinceMs: behind ? this.#startMs - 8_000 : 0,
       services: [],
-      gateway: index === 0,
+      roles: index === 0 ? ['gateway'] : [],
       gatewayAddress: index === 0 ? '0.0.0.0:8080' : '',
       ephemeral: index % 4 === 3,
       tags: index % 4 === 2 ? ['data'] : [],

@@ -1,4 +1,6 @@
 /** What control tells one agent. Addresses are 32-bit numbers in 127.80.0.0/12; an agent may shift them. */
+
+import type { AgentRole } from './agent-role.ts';
 import type { Action, PortRange, Rule, Service } from './mesh.ts';
 
 export interface ServiceItem {
@@ -29,7 +31,7 @@ export interface PeerItem {
   readonly psk: Uint8Array;
   /** HOST:PORT, in the order to try. */
   readonly endpoints: readonly string[];
-  readonly gateway: boolean;
+  readonly roles: readonly AgentRole[];
   /** Services it may speak as. */
   readonly services: readonly string[];
   readonly address: number;
@@ -49,7 +51,7 @@ export interface SelfItem {
   readonly tags: readonly string[];
   readonly address: number;
   readonly services: readonly string[];
-  readonly gateway: boolean;
+  readonly roles: readonly AgentRole[];
 }
 
 export type NetmapItem = ServiceItem | InstanceItem | PeerItem | PolicyItem | SelfItem;

@@ -1,5 +1,6 @@
 /** Enumerations both ways. An unknown or unspecified number is refused: it may mean anything to a newer sender. */
 
+import type { AgentRole } from '../model/agent-role.ts';
 import type { BreakPoint } from '../model/explain.ts';
 import type { Action, Kind, Protocol } from '../model/mesh.ts';
 import type { FlowOutcome } from '../model/outcome.ts';
@@ -43,6 +44,10 @@ export const protocolCodec: EnumCodec<Protocol> = enumCodec<Protocol>({
 export const actionCodec: EnumCodec<Action> = enumCodec<Action>({
   allow: v1.Action.ACTION_ALLOW,
   deny: v1.Action.ACTION_DENY,
+});
+
+export const roleCodec: EnumCodec<AgentRole> = enumCodec<AgentRole>({
+  gateway: v1.AgentRole.AGENT_ROLE_GATEWAY,
 });
 
 export const outcomeCodec: EnumCodec<FlowOutcome> = enumCodec<FlowOutcome>({

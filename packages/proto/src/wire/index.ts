@@ -12,6 +12,7 @@ export * from './netmap.ts';
 export type * as pb from './pb.ts';
 export * from './pinned.ts';
 export * from './report.ts';
+export * from './roles.ts';
 export * from './signature.ts';
 export * from './telemetry.ts';
 

@@ -1,4 +1,5 @@
 /** Items of an agent's netmap, wire to model and back, and their digests. */
+
 import { createHash } from 'node:crypto';
 import { LIMITS } from '../model/limits.ts';
 import type { InstanceItem, NetmapItem, PeerItem, PolicyItem, SelfItem, ServiceItem } from '../model/netmap.ts';
@@ -11,6 +12,7 @@ import { WireError } from './errors.ts';
 import { weft } from './generated.ts';
 import { portsFromWire, portsToWire, ruleFromWire, ruleToWire, serviceFromWire, serviceToWire } from './mesh.ts';
 import type * as pb from './pb.ts';
+import { rolesFromWire, rolesToWire } from './roles.ts';
 
 export const MAX_ENDPOINTS = 32;
 export const KEY_BYTES = 32;
@@ -34,15 +36,15 @@ export function itemToWire(item: NetmapItem): pb.Item {
         policy: { defaultAction: actionCodec.toWire(item.defaultAction), rules: item.rules.map(ruleToWire) },
       };
     case 'self': {
-      const { agentId, network, host, gateway } = item;
-      const self = { agentId, network, host, address: item.address, gateway };
+      const { agentId, network, host } = item;
+      const self = { agentId, network, host, address: item.address, roles: rolesToWire(item.roles) };
       return { key, self: { ...self, tags: [...item.tags], services: [...item.services] } };
     }
   }
 }
 
 function peerToWire(item: PeerItem): pb.PeerItem {
-  const { agentId, host, tunnelKey, psk, gateway } = item;
+  const { agentId, host, tunnelKey, psk } = item;
   return {
     agentId,
     host,
@@ -50,7 +52,7 @@ function peerToWire(item: PeerItem): pb.PeerItem {
     tunnelKey,
     psk,
     endpoints: [...item.endpoints],
-    gateway,
+    roles: rolesToWire(item.roles),
     services: [...item.services],
     address: item.address,
   };
@@ -103,7 +105,7 @@ function readPeer(wire: pb.Outgoing<pb.PeerItem>): PeerItem {
     tunnelKey: bytes(wire.tunnelKey, 'peer.tunnel_key', KEY_BYTES),
     psk: bytes(wire.psk, 'peer.psk', KEY_BYTES),
     endpoints: list(wire.endpoints, 'peer.endpoints', MAX_ENDPOINTS, endpoint),
-    gateway: wire.gateway ?? false,
+    roles: rolesFromWire(wire.roles, 'peer.roles'),
     services: list(wire.services, 'peer.services', LIMITS.services, serviceName),
     address: address(wire.address, 'peer.address'),
   };
@@ -141,7 +143,7 @@ function readSelf(wire: pb.Outgoing<pb.SelfItem>): SelfItem {
     tags: list(wire.tags, 'self.tags', LIMITS.tags, tag),
     address: address(wire.address, 'self.address'),
     services: list(wire.services, 'self.services', LIMITS.services, serviceName),
-    gateway: wire.gateway ?? false,
+    roles: rolesFromWire(wire.roles, 'self.roles'),
   };
 }
 

@@ -1,5 +1,7 @@
 /** Arbitrary valid model values for tests of the wire. */
+
 import fc from 'fast-check';
+import type { AgentRole } from '../model/agent-role.ts';
 import type { FlowRecord } from '../model/flow.ts';
 import type { Mesh, PortRange, Rule, Service } from '../model/mesh.ts';
 import { isServiceName } from '../model/names.ts';
@@ -99,7 +101,7 @@ export const anyItem: fc.Arbitrary<NetmapItem> = fc.oneof(
     tunnelKey: bytes32,
     psk: bytes32,
     endpoints: fc.array(endpoint, { maxLength: 4 }),
-    gateway: fc.boolean(),
+    roles: fc.subarray<AgentRole>(['gateway']),
     services: fc.array(name, { maxLength: 4 }),
     address,
   }),
@@ -112,7 +114,7 @@ export const anyItem: fc.Arbitrary<NetmapItem> = fc.oneof(
     tags,
     address,
     services: fc.array(name, { maxLength: 4 }),
-    gateway: fc.boolean(),
+    roles: fc.subarray<AgentRole>(['gateway']),
   }),
 );
 

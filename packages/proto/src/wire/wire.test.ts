@@ -114,7 +114,7 @@ const peer: PeerItem = {
   tunnelKey: new Uint8Array(32).fill(1),
   psk: new Uint8Array(32).fill(2),
   endpoints: ['10.0.0.1:7410'],
-  gateway: false,
+  roles: [],
   services: ['web'],
   address: 0x7f500001,
 };

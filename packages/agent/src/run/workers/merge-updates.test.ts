@@ -72,7 +72,7 @@ describe('merged updates', () => {
     const message = new Uint8Array(4_096).fill(7);
     const tunnelKey = message.subarray(100, 132);
     const peer = {
-      ...({ type: 'peer', agentId: 'a1', host: 'data-1', tags: [], endpoints: [], gateway: false } as const),
+      ...({ type: 'peer', agentId: 'a1', host: 'data-1', tags: [], endpoints: [], roles: [] } as const),
       ...{ services: [], address: 0, tunnelKey, psk: message.subarray(200, 232) },
     };
     const [carried] = portable([peer]);

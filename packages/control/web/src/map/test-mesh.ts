@@ -22,7 +22,7 @@ export function agent(host: string, changes: Partial<AgentView> = {}): AgentView
     enforcedSinceMs: 0,
     behindSinceMs: 0,
     services: [],
-    gateway: false,
+    roles: [],
     gatewayAddress: '',
     ephemeral: false,
     tags: [],

@@ -84,7 +84,7 @@ function Detail({ agent }: { readonly agent: AgentView }) {
     <>
       <p class="row">
         <ConnectedBadge agent={agent} />
-        {agent.gateway ? <span class="badge kind-internet">gateway</span> : null}
+        {agent.roles.includes('gateway') ? <span class="badge kind-internet">gateway</span> : null}
         {agent.ephemeral ? <span class="badge">ephemeral</span> : null}
         {agent.tags.map((tag) => (
           <span key={tag} class="badge">
@@ -180,7 +180,7 @@ function Membership({ agent }: { readonly agent: AgentView }) {
       <dt>Gateway</dt>
       <dd>
         {agent.gatewayAddress === ''
-          ? agent.gateway
+          ? agent.roles.includes('gateway')
             ? 'may be one, and is none'
             : 'no'
           : printable(agent.gatewayAddress)}

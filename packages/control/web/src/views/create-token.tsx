@@ -1,4 +1,5 @@
 import { useSignal } from '@preact/signals';
+import { AGENT_ROLE_WORDS, AGENT_ROLES, type AgentRole } from '@weft/proto/model';
 import type { CreatedToken } from '../../../src/dashboard/api.ts';
 import { CopyButton } from '../parts/copy.tsx';
 import { Dialog } from '../parts/dialog.tsx';
@@ -40,7 +41,7 @@ function Order({ onCreated, onClose }: OrderProps) {
   const services = useSignal('');
   const host = useSignal('');
   const ttl = useSignal('3600');
-  const gateway = useSignal(false);
+  const roles = useSignal<readonly AgentRole[]>([]);
   const reusable = useSignal(false);
   const ephemeral = useSignal(false);
   const problem = useSignal('');
@@ -52,7 +53,7 @@ function Order({ onCreated, onClose }: OrderProps) {
           network: app.network.value,
           services: services.value.split(/[\s,]+/).filter((name) => name !== ''),
           host: host.value.trim(),
-          gateway: gateway.value,
+          roles: roles.value,
           reusable: reusable.value,
           ephemeral: ephemeral.value,
           ttlSeconds: Number(ttl.value),
@@ -85,9 +86,17 @@ function Order({ onCreated, onClose }: OrderProps) {
         onValue={(value) => (host.value = value)}
       />
       <Choice label="Good for" value={ttl.value} options={LIFETIMES} onValue={(value) => (ttl.value = value)} />
-      <Tick checked={gateway.value} onChecked={(checked) => (gateway.value = checked)}>
-        May be a gateway, and let the internet in to web services
-      </Tick>
+      {AGENT_ROLE_WORDS.map((role) => (
+        <Tick
+          key={role}
+          checked={roles.value.includes(role)}
+          onChecked={(checked) => {
+            roles.value = checked ? [...roles.value, role] : roles.value.filter((other) => other !== role);
+          }}
+        >
+          May {AGENT_ROLES[role].may}
+        </Tick>
+      ))}
       <Tick checked={reusable.value} onChecked={(checked) => (reusable.value = checked)}>
         Lets more than one host join
       </Tick>

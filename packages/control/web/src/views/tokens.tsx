@@ -21,7 +21,7 @@ export function TokensView() {
     {
       key: 'services',
       label: 'Lets run',
-      cell: ({ services, gateway }) => [...services, ...(gateway ? ['a gateway'] : [])].join(', ') || 'no service',
+      cell: ({ services, roles }) => [...services, ...roles.map((role) => `a ${role}`)].join(', ') || 'no service',
     },
     { key: 'host', label: 'Host', cell: ({ host }) => host || 'any', sort: ({ host }) => host },
     {
