@@ -1,4 +1,5 @@
 /** An enrolled host gone bad: Weft's own tunnels with the host's own keys, and none of Weft's manners. */
+
 import { randomBytes } from 'node:crypto';
 import { pino } from 'pino';
 import { loadIdentity } from '../../packages/agent/src/member/identity.ts';
@@ -6,6 +7,7 @@ import { loadNetmap } from '../../packages/agent/src/member/persist.ts';
 import { createTunnels } from '../../packages/agent/src/tunnel/create.ts';
 import type { OpenRequest, Refusal } from '../../packages/agent/src/words/opening.ts';
 import type { TunnelPeer } from '../../packages/agent/src/words/peer.ts';
+import { forged } from '../../packages/agent/testing/forged.ts';
 
 export interface ForgedRequest extends Omit<OpenRequest, 'flowId'> {
   /** Instead of a peer that control told of: where it is, and its public key in hexadecimal. */
@@ -61,8 +63,8 @@ export async function loadAttackerTunnels(dataDir: string): Promise<Attacker> {
         const signal = AbortSignal.timeout(8_000);
         const answer =
           asked.protocol === 'udp'
-            ? await tunnels.openDatagrams(peer.agentId, asked, signal)
-            : await tunnels.openStream(peer.agentId, asked, signal);
+            ? await tunnels.openDatagrams(...forged(peer.agentId, asked), signal)
+            : await tunnels.openStream(...forged(peer.agentId, asked), signal);
         return answer.opened ? { opened: true } : answer;
       } catch (error) {
         return { error: String(error) };

@@ -11,8 +11,6 @@ export interface SpliceResult {
   /** The side that ended first when it was no orderly close. */
   readonly failedSide: SpliceSide | undefined;
   readonly cause: Error | undefined;
-  readonly bytesAToB: number;
-  readonly bytesBToA: number;
 }
 
 /** Attaches to both conduits. `done` is called exactly once, after both have closed. */
@@ -52,8 +50,6 @@ class Splicing {
       how: this.#how,
       failedSide: this.#failedSide,
       cause: this.#cause,
-      bytesAToB: this.a.bytes,
-      bytesBToA: this.b.bytes,
     };
     // Never inside `splice` itself, nor inside a conduit's own event: whoever called has not finished its turn.
     queueMicrotask(() => this.#done(result));
@@ -66,8 +62,6 @@ class Half implements ConduitEvents {
   readonly #splicing: Splicing;
   readonly #side: SpliceSide;
   readonly #to: Conduit;
-  /** Bytes read from this side. */
-  bytes = 0;
   closedHere: boolean = false;
   /** False when the other side has closed. */
   writable: boolean = true;
@@ -80,7 +74,6 @@ class Half implements ConduitEvents {
   }
 
   data(piece: Buffer, owned: boolean): void {
-    this.bytes += piece.length;
     if (this.writable && !this.#to.write(piece, owned)) this.conduit.pause();
   }
 

@@ -2,6 +2,7 @@ import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { pino } from 'pino';
 import { afterEach, describe, expect, it } from 'vitest';
+import { forged } from '../../testing/forged.ts';
 import { program, Rig, rule, service, until } from '../outbound/rig.fixture.ts';
 import type { Opened, OpenRequest, Refusal } from '../words/opening.ts';
 import { createFlowHandler } from './handler.ts';
@@ -43,8 +44,8 @@ const honest: OpenRequest = {
 };
 
 /** Opens at `to` past a's own outbound side, as an agent that was tampered with would. */
-function open(rig: Rig, forged: Partial<OpenRequest>, to = 'r') {
-  return rig.agent('a').tunnels.openStream(to, { ...honest, ...forged }, new AbortController().signal);
+function open(rig: Rig, changed: Partial<OpenRequest>, to = 'r') {
+  return rig.agent('a').tunnels.openStream(...forged(to, { ...honest, ...changed }), new AbortController().signal);
 }
 
 describe('a peer’s request', () => {
@@ -122,7 +123,7 @@ describe('a peer’s request', () => {
   it('that the source gave up on leaves nothing behind', async () => {
     const { rig } = await setup();
     const given = new AbortController();
-    const opening = rig.agent('a').tunnels.openStream('r', honest, given.signal);
+    const opening = rig.agent('a').tunnels.openStream(...forged('r', honest), given.signal);
     given.abort(new Error('gave up'));
     await expect(opening).rejects.toThrow('gave up');
     await until(() => rig.live === 0);
@@ -178,7 +179,7 @@ describe('a peer’s request', () => {
     cleanups.push(() => server.close());
     const arrived = once(server, 'message');
     const request = { ...honest, protocol: 'udp' } as const;
-    const opened = await rig.agent('a').tunnels.openDatagrams('r', request, new AbortController().signal);
+    const opened = await rig.agent('a').tunnels.openDatagrams(...forged('r', request), new AbortController().signal);
     if (!opened.opened) throw new Error('refused');
     opened.conduit.attach({ datagram() {}, closed() {} });
     opened.conduit.send(Buffer.from('ping'));

@@ -1,20 +1,11 @@
 /** Identify and decide, at the source: from a listener that was called to a flow with a permit. */
-import type { Protocol } from '@weft/proto';
 import { newFlowId } from '../flows/id.ts';
 import type { FlowRefusal, FlowRegistry } from '../flows/registry.ts';
 import { claimName, type DeclaredHere, localCaller, localClaim } from '../flows/source.ts';
 import type { NetmapSource } from '../words/netmap.ts';
 import type { SourceClaim } from '../words/opening.ts';
+import type { Call } from './call.ts';
 import type { OutboundFlow } from './forward.ts';
-
-/** What was called. */
-export interface Call {
-  readonly service: string;
-  /** The one instance asked for; undefined leaves the choice. */
-  readonly ordinal: number | undefined;
-  readonly port: number;
-  readonly protocol: Protocol;
-}
 
 export type Admitted =
   | { readonly admitted: true; readonly out: OutboundFlow }

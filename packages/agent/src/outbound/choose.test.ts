@@ -1,9 +1,10 @@
 import { compilePolicy } from '@weft/proto';
 import { expect, it } from 'vitest';
 import type { Netmap, NetmapInstance } from '../words/netmap.ts';
-import { Chooser, type Wanted } from './choose.ts';
+import type { Call } from './call.ts';
+import { Chooser } from './choose.ts';
 
-const WANTED: Wanted = { service: 'redis', ordinal: undefined, port: 6379, protocol: 'tcp' };
+const CALL: Call = { service: 'redis', ordinal: undefined, port: 6379, protocol: 'tcp' };
 const SILENT = { notListening: [{ protocol: 'tcp', first: 6379, last: 6379 }] } as const;
 
 function netmap(...instances: readonly Partial<NetmapInstance>[]): Netmap {
@@ -30,8 +31,8 @@ function netmap(...instances: readonly Partial<NetmapInstance>[]): Netmap {
   };
 }
 
-function ordinals(chooser: Chooser, map: Netmap, wanted: Partial<Wanted> = {}): readonly number[] {
-  return chooser.candidates(map, { ...WANTED, ...wanted }).map(({ instance }) => instance.ordinal);
+function ordinals(chooser: Chooser, map: Netmap, other: Partial<Call> = {}): readonly number[] {
+  return chooser.candidates(map, { ...CALL, ...other }).map(({ instance }) => instance.ordinal);
 }
 
 it('turns by one at each call, listening instances first', () => {
@@ -51,7 +52,7 @@ it('leaves out what is not well and what cannot be reached', () => {
 
 it('takes this host’s own word for its own instance', () => {
   const up = new Chooser({ listening: () => true });
-  expect(up.candidates(netmap({ agentId: 'self', healthy: false }), WANTED)).toMatchObject([{ local: true }]);
+  expect(up.candidates(netmap({ agentId: 'self', healthy: false }), CALL)).toMatchObject([{ local: true }]);
   const down = new Chooser({ listening: () => false });
   expect(ordinals(down, netmap({ agentId: 'self' }, {}))).toEqual([1, 0]);
 });

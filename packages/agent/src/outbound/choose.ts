@@ -1,6 +1,7 @@
 /** Which instances a call is tried at, and in which order. */
 import { includesPort, type Protocol } from '@weft/proto';
 import type { Netmap, NetmapInstance } from '../words/netmap.ts';
+import type { Call } from './call.ts';
 
 /** What this host itself knows of its own programs: newer than what control tells back, and known while control is away. */
 export interface LocalHealth {
@@ -14,14 +15,6 @@ export interface Candidate {
   readonly host: string;
   /** Runs on this very host: no tunnel is needed. */
   readonly local: boolean;
-}
-
-export interface Wanted {
-  readonly service: string;
-  /** The one instance asked for; undefined leaves the choice. */
-  readonly ordinal: number | undefined;
-  readonly port: number;
-  readonly protocol: Protocol;
 }
 
 /** Round robin, one turn counter a service. */
@@ -40,8 +33,8 @@ export class Chooser {
    * Healthy instances, those that listen on the port first, each group turned by one at each call. One that was asked for by its
    * own address is the only candidate, well or not: its caller wants to hear from it and no other.
    */
-  candidates(netmap: Netmap, wanted: Wanted): readonly Candidate[] {
-    const { service, ordinal, port, protocol } = wanted;
+  candidates(netmap: Netmap, call: Call): readonly Candidate[] {
+    const { service, ordinal, port, protocol } = call;
     const instances = netmap.services.get(service)?.instances ?? [];
     if (ordinal !== undefined) {
       return instances

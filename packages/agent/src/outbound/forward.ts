@@ -9,7 +9,7 @@ import type { TargetDialer } from '../inbound/dial.ts';
 import type { Tunnels } from '../tunnel/types.ts';
 import type { Conduit, DatagramConduit } from '../words/conduit.ts';
 import type { Netmap, NetmapSource } from '../words/netmap.ts';
-import type { Opened, OpenRequest, Refusal, SourceClaim } from '../words/opening.ts';
+import type { FlowTarget, Opened, Refusal, SourceClaim } from '../words/opening.ts';
 import type { Candidate, Chooser } from './choose.ts';
 
 export interface ForwarderOptions {
@@ -38,7 +38,7 @@ export interface Forwarded<C> {
   readonly remote: boolean;
 }
 
-type Attempt<C> = (candidate: Candidate, request: OpenRequest, signal: AbortSignal) => Promise<Opened<C>>;
+type Attempt<C> = (candidate: Candidate, target: FlowTarget, signal: AbortSignal) => Promise<Opened<C>>;
 
 export class Forwarder {
   readonly #options: ForwarderOptions;
@@ -59,8 +59,8 @@ export class Forwarder {
       out,
       abandoned,
       (conduit) => conduit.reset(),
-      ({ instance, local }, request, signal) =>
-        local ? dialer.stream(out.permit, out.caller, signal) : tunnels.openStream(instance.agentId, request, signal),
+      ({ local }, target, signal) =>
+        local ? dialer.stream(out.permit, out.caller, signal) : tunnels.openStream(out.permit, target, signal),
     );
   }
 
@@ -72,10 +72,10 @@ export class Forwarder {
       out,
       undefined,
       (conduit) => conduit.close(),
-      ({ instance, local }, request, signal) =>
+      ({ local }, target, signal) =>
         local
           ? dialer.datagrams(out.permit, out.caller, signal, refused)
-          : tunnels.openDatagrams(instance.agentId, request, signal),
+          : tunnels.openDatagrams(out.permit, target, signal),
     );
   }
 
@@ -101,18 +101,11 @@ export class Forwarder {
       const { instance, host, local } = candidate;
       const remaining = deadline - performance.now();
       if (remaining <= 0) break;
-      const request: OpenRequest = {
-        flowId: flow.id,
-        protocol,
-        service: service.name,
-        ordinal: instance.ordinal,
-        port,
-        source: claim,
-      };
+      const target = { agentId: instance.agentId, flowId: flow.id, ordinal: instance.ordinal, source: claim };
       // An even share for each that is left; what a quick one leaves over goes to the next.
       const share = Math.max(remaining / (candidates.length - index), Math.min(remaining, 1_000));
       const step = flow.span?.step(local ? 'target.dial' : 'tunnel.open', `${service.name}/${instance.ordinal}`, host);
-      const result = await attempt(flow, abandoned, share, (signal) => open(candidate, request, signal));
+      const result = await attempt(flow, abandoned, share, (signal) => open(candidate, target, signal));
       step?.end(result);
       if (abandoned?.aborted === true) {
         if (result.opened) {

@@ -1,15 +1,12 @@
 /** Where this agent listens for its host's programs: each service's VIP and each instance's own address, at every declared port. */
-import { eachPort, type Protocol } from '@weft/proto';
+import { eachPort } from '@weft/proto';
 import type { Netmap } from '../words/netmap.ts';
+import type { Call } from './call.ts';
 
-export interface ListenerSpec {
-  readonly service: string;
-  /** The one instance that the address stands for; undefined on the VIP, which stands for all. */
-  readonly ordinal: number | undefined;
+/** Whoever calls the address calls this. An ordinal stands for an instance's own address; on the VIP it is undefined. */
+export interface ListenerSpec extends Call {
   /** Dotted quad. */
   readonly address: string;
-  readonly port: number;
-  readonly protocol: Protocol;
 }
 
 /** Such as `redis:6379/tcp`, or `0.redis:6379/tcp` for an instance: how problems name the listener. */

@@ -20,9 +20,10 @@ import { createInbound, type Inbound, type InboundOptions } from '../inbound/inb
 import { FakeNetmapSource } from '../netmap/sample.fixture.ts';
 import { ProblemBoard } from '../observe/problems.ts';
 import { TunnelEndedError } from '../tunnel/errors.ts';
+import { requestOf } from '../tunnel/tunnels.ts';
 import type { Tunnels } from '../tunnel/types.ts';
 import type { Netmap, NetmapInstance, NetmapPeer } from '../words/netmap.ts';
-import type { Opened, OpenRequest, Refusal } from '../words/opening.ts';
+import type { Opened, Refusal } from '../words/opening.ts';
 import { createOutbound, type Outbound } from './outbound.ts';
 import { datagramPipe, streamPipe } from './pipes.fixture.ts';
 
@@ -201,11 +202,11 @@ export class Rig {
       (refusal: Refusal) =>
         answer({ opened: false, refusal });
     return {
-      openStream: (agentId, request: OpenRequest, signal) =>
-        open(agentId, signal, (to, answer) =>
+      openStream: (permit, target, signal) =>
+        open(target.agentId, signal, (to, answer) =>
           to.inbound.stream({
             peer: peerOf(to),
-            request,
+            request: requestOf(permit, target),
             abandoned: signal,
             refuse: refusing(answer),
             accept: () => {
@@ -216,11 +217,11 @@ export class Rig {
             },
           }),
         ),
-      openDatagrams: (agentId, request: OpenRequest, signal) =>
-        open(agentId, signal, (to, answer) =>
+      openDatagrams: (permit, target, signal) =>
+        open(target.agentId, signal, (to, answer) =>
           to.inbound.datagrams({
             peer: peerOf(to),
-            request,
+            request: requestOf(permit, target),
             abandoned: signal,
             refuse: refusing(answer),
             accept: () => {

@@ -1,6 +1,8 @@
 /** Agents on loopback that know each other: the tunnel layer as it is, and the smallest inbound side. */
+
 import { createHash, randomBytes } from 'node:crypto';
 import { pino } from 'pino';
+import { forged } from '../../testing/forged.ts';
 import { keyPairFromSecret } from '../protocol/noise/keys.ts';
 import type { Conduit } from '../words/conduit.ts';
 import type { OpenRequest } from '../words/opening.ts';
@@ -82,7 +84,7 @@ export function openRequest(protocol: 'tcp' | 'udp' = 'tcp'): OpenRequest {
 }
 
 export async function openStream(from: TestAgent, to: string): Promise<Conduit> {
-  const opened = await from.tunnels.openStream(to, openRequest(), AbortSignal.timeout(10_000));
+  const opened = await from.tunnels.openStream(...forged(to, openRequest()), AbortSignal.timeout(10_000));
   if (!opened.opened) throw new Error(`refused: ${opened.refusal.code}`);
   return opened.conduit;
 }

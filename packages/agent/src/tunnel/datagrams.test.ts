@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import dgram from 'node:dgram';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Relay } from '../../../../test/harness/relay.ts';
+import { forged } from '../../testing/forged.ts';
 import type { DatagramConduit } from '../words/conduit.ts';
 import { eventually, openRequest, type TestAgent, TestNetwork } from './agents.fixture.ts';
 
@@ -45,7 +46,7 @@ class Flow {
   }
 
   static async open(from: TestAgent, to: string): Promise<Flow> {
-    const opened = await from.tunnels.openDatagrams(to, openRequest('udp'), AbortSignal.timeout(5000));
+    const opened = await from.tunnels.openDatagrams(...forged(to, openRequest('udp')), AbortSignal.timeout(5000));
     if (!opened.opened) throw new Error('refused');
     return new Flow(opened.conduit);
   }

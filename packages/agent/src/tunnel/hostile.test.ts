@@ -1,9 +1,11 @@
 /** What strangers and peers may do to a tunnel, and what it costs them. */
+
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import net from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Relay } from '../../../../test/harness/relay.ts';
+import { forged } from '../../testing/forged.ts';
 import { keyPairFromSecret } from '../protocol/noise/keys.ts';
 import type { Conduit } from '../words/conduit.ts';
 import { collect, eventually, openRequest, openStream, type TestAgent, TestNetwork } from './agents.fixture.ts';
@@ -94,9 +96,9 @@ describe('a stranger at the tunnel port', () => {
   it('with a key that the directory does not know gets no answer', async () => {
     const mallory = await network.agent('mallory', { settings: { dialTimeout: 500 } });
     network.peers.delete('mallory');
-    await expect(mallory.tunnels.openStream('bob', openRequest(), AbortSignal.timeout(5000))).rejects.toThrow(
-      UnreachableError,
-    );
+    await expect(
+      mallory.tunnels.openStream(...forged('bob', openRequest()), AbortSignal.timeout(5000)),
+    ).rejects.toThrow(UnreachableError);
     expect(bob.log.some(({ reason }) => reason === 'unknown-peer')).toBe(true);
     expect(bob.tunnels.counters.open).toBe(0);
   });

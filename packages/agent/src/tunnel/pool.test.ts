@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { forged } from '../../testing/forged.ts';
 import type { Conduit } from '../words/conduit.ts';
 import { collect, eventually, openRequest, openStream, type TestAgent, TestNetwork } from './agents.fixture.ts';
 
@@ -93,7 +94,7 @@ it('answers with a refusal, not a lost tunnel, when the inbound side of the peer
   bob.stream = () => {
     throw new Error('a mistake in the agent');
   };
-  const answer = await alice.tunnels.openStream('bob', openRequest(), AbortSignal.timeout(5000));
+  const answer = await alice.tunnels.openStream(...forged('bob', openRequest()), AbortSignal.timeout(5000));
   expect(answer).toMatchObject({ opened: false, refusal: { code: 'no-instance' } });
   expect(bob.log.some(({ event }) => event === 'inbound-failed')).toBe(true);
   expect([alice.tunnels.counters.open, bob.tunnels.counters.violations]).toEqual([1, 0]);

@@ -1,6 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Relay } from '../../../../test/harness/relay.ts';
+import { forged } from '../../testing/forged.ts';
 import type { Conduit } from '../words/conduit.ts';
 import {
   collect,
@@ -91,7 +92,7 @@ describe('a stream between two agents', () => {
   it('hands on a refusal with its rule and revision', async () => {
     const refusal = { code: 'denied', rule: 'no-admin-ui', revision: 7, detail: 'web may not reach rabbit' } as const;
     bob.stream = (inbound) => inbound.refuse(refusal);
-    const answer = await alice.tunnels.openStream('bob', openRequest(), AbortSignal.timeout(5000));
+    const answer = await alice.tunnels.openStream(...forged('bob', openRequest()), AbortSignal.timeout(5000));
     expect(answer).toEqual({ opened: false, refusal });
   });
 
@@ -105,7 +106,7 @@ describe('a stream between two agents', () => {
       });
     };
     const caller = new AbortController();
-    const answer = alice.tunnels.openStream('bob', openRequest(), caller.signal);
+    const answer = alice.tunnels.openStream(...forged('bob', openRequest()), caller.signal);
     const abandoned = await offered.promise;
     caller.abort(new Error('the program hung up'));
     await expect(answer).rejects.toThrow('the program hung up');

@@ -1,10 +1,10 @@
 /** All tunnels of this agent: accepts and dials peers, opens flows at them, and cuts those who are no members any more. */
-import type { PeerTunnels as PeerTraffic } from '@weft/proto';
+import type { PeerTunnels as PeerTraffic, Permit } from '@weft/proto';
 import { DatagramFlow } from '../protocol/mux/datagram-flow.ts';
 import { OpenError } from '../protocol/mux/errors.ts';
 import { MuxStream } from '../protocol/mux/stream.ts';
 import type { Conduit, DatagramConduit } from '../words/conduit.ts';
-import type { Opened, OpenRequest, Refusal } from '../words/opening.ts';
+import type { FlowTarget, Opened, OpenRequest, Refusal } from '../words/opening.ts';
 import type { TunnelPeer } from '../words/peer.ts';
 import type { Acceptor } from './acceptor.ts';
 import type { LinkCounters, TunnelContext } from './context.ts';
@@ -48,15 +48,19 @@ export class AgentTunnels implements Tunnels, LinkOwner {
     return this.#context.counters;
   }
 
-  async openStream(agentId: string, request: OpenRequest, signal: AbortSignal): Promise<Opened<Conduit>> {
-    const answer = await this.#bounded(signal, (bounded) => this.#open(agentId, request, bounded));
+  async openStream(permit: Permit, target: FlowTarget, signal: AbortSignal): Promise<Opened<Conduit>> {
+    const answer = await this.#bounded(signal, (bounded) =>
+      this.#open(target.agentId, requestOf(permit, target), bounded),
+    );
     if (!answer.opened) return answer;
     if (!(answer.entry instanceof MuxStream)) throw new TypeError('openStream is for TCP');
     return { opened: true, conduit: answer.entry };
   }
 
-  async openDatagrams(agentId: string, request: OpenRequest, signal: AbortSignal): Promise<Opened<DatagramConduit>> {
-    const answer = await this.#bounded(signal, (bounded) => this.#open(agentId, request, bounded));
+  async openDatagrams(permit: Permit, target: FlowTarget, signal: AbortSignal): Promise<Opened<DatagramConduit>> {
+    const answer = await this.#bounded(signal, (bounded) =>
+      this.#open(target.agentId, requestOf(permit, target), bounded),
+    );
     if (!answer.opened) return answer;
     if (!(answer.entry instanceof DatagramFlow)) throw new TypeError('openDatagrams is for UDP');
     return { opened: true, conduit: answer.link.conduitOf(answer.entry) };
@@ -240,4 +244,10 @@ export class AgentTunnels implements Tunnels, LinkOwner {
       this.#forgetIfEmpty(tunnels);
     }
   }
+}
+
+/** What the peer is asked for is what was permitted, and nothing else. */
+export function requestOf({ destination }: Permit, { flowId, ordinal, source }: FlowTarget): OpenRequest {
+  const { service, port, protocol } = destination;
+  return { flowId, protocol, service: service.name, ordinal, port, source };
 }

@@ -1,6 +1,7 @@
 /** What the tunnel layer offers to outbound, inbound and gateway. */
+import type { Permit } from '@weft/proto';
 import type { Conduit, DatagramConduit } from '../words/conduit.ts';
-import type { Opened, OpenRequest, Refusal } from '../words/opening.ts';
+import type { FlowTarget, Opened, OpenRequest, Refusal } from '../words/opening.ts';
 import type { TunnelPeer } from '../words/peer.ts';
 
 /** A flow that a peer asks to open here. Exactly one of accept and refuse is called, soon. */
@@ -29,10 +30,10 @@ export interface InboundHandler {
 
 /** All tunnels of this agent. */
 export interface Tunnels {
-  /** Opens a TCP flow at a peer. Throws UnreachableError when no tunnel could be made in time. */
-  openStream(agentId: string, request: OpenRequest, signal: AbortSignal): Promise<Opened<Conduit>>;
+  /** Opens a TCP flow at a peer, for nothing but a permit. Throws UnreachableError when no tunnel could be made in time. */
+  openStream(permit: Permit, target: FlowTarget, signal: AbortSignal): Promise<Opened<Conduit>>;
   /** Opens a UDP flow at a peer. Throws UnreachableError when no tunnel could be made in time. */
-  openDatagrams(agentId: string, request: OpenRequest, signal: AbortSignal): Promise<Opened<DatagramConduit>>;
+  openDatagrams(permit: Permit, target: FlowTarget, signal: AbortSignal): Promise<Opened<DatagramConduit>>;
   /** Round-trip time inside a tunnel to the peer, microseconds, making one when there is none. */
   ping(agentId: string, signal: AbortSignal): Promise<number>;
   /** To be called after each change of the directory: cuts tunnels of peers gone, or whose key or psk changed. */

@@ -19,6 +19,15 @@ export interface OpenRequest {
   readonly source: SourceClaim;
 }
 
+/** Where a permitted flow is to go and who opens it: what an OpenRequest says beside its Permit. */
+export interface FlowTarget {
+  readonly agentId: string;
+  /** 16 hexadecimal digits. */
+  readonly flowId: string;
+  readonly ordinal: number;
+  readonly source: SourceClaim;
+}
+
 export type RefusalCode = 'denied' | 'no-instance' | 'not-listening' | 'overloaded';
 
 /** The destination's answer when it will not carry the flow. */

@@ -1,13 +1,19 @@
 /** The agent service: a join is handed to enroll, a stream to the hub. */
 import { Metadata, type ServerDuplexStream, type ServiceError, status } from '@grpc/grpc-js';
-import { type AgentHandlers, agentService, type pb, rolesFromWire } from '@weft/proto/wire';
+import {
+  type AgentHandlers,
+  agentService,
+  boundAgentMessage,
+  boundJoin,
+  type pb,
+  rolesFromWire,
+} from '@weft/proto/wire';
 import type { Logger } from 'pino';
 import type { Enroller, JoinRequest } from '../enroll/enroller.ts';
 import type { AgentCall, AgentStream } from '../watch/agent-stream.ts';
 import type { Hub } from '../watch/hub.ts';
 import { cutCall } from './call-stream.ts';
 import { unary } from './handler.ts';
-import { boundAgentMessage, boundJoin } from './message-bounds.ts';
 import type { ProvedCalls } from './proved-calls.ts';
 
 /** A message for an agent: a value, or its encoded bytes. */

@@ -2,6 +2,8 @@
  * What one agent holds, and the deltas that take it to its newest view. There is no queue: while a delta is on its way only
  * the newest view is kept, and what the next delta carries is the difference to that.
  */
+
+import { encodeDeltaMessage } from '@weft/proto/wire';
 import {
   type AgentView,
   type Difference,
@@ -9,7 +11,6 @@ import {
   differenceFromInventory,
   type PartDifferences,
 } from '../netmap/agent-view.ts';
-import { encodeDeltaMessage } from './delta-frame.ts';
 
 /** Where an agent says that it stands. */
 export interface Standing {

@@ -3,11 +3,13 @@ import { join } from 'node:path';
 
 export * from './call.ts';
 export * from './delta.ts';
+export * from './delta-frame.ts';
 export * from './enums.ts';
 export * from './errors.ts';
 export * from './field-errors.ts';
 export * from './grpc.ts';
 export * from './mesh.ts';
+export * from './message-bounds.ts';
 export * from './netmap.ts';
 export type * as pb from './pb.ts';
 export * from './pinned.ts';

@@ -1,8 +1,9 @@
-import type { NetmapItem } from '@weft/proto';
-import { agentService, decodeItem, encodeItem } from '@weft/proto/wire';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import type { NetmapItem } from '../model/netmap.ts';
 import { encodeDeltaMessage } from './delta-frame.ts';
+import { agentService } from './grpc.ts';
+import { decodeItem, encodeItem } from './netmap.ts';
 
 const number = fc.oneof(fc.nat(300), fc.maxSafeNat());
 const item: fc.Arbitrary<NetmapItem> = fc.record({

@@ -1,6 +1,7 @@
-import { agentService, type pb } from '@weft/proto/wire';
 import { expect, test } from 'vitest';
+import { agentService } from './grpc.ts';
 import { boundAgentMessage, boundJoin } from './message-bounds.ts';
+import type * as pb from './pb.ts';
 
 const instance = { service: 's'.repeat(50), healthy: true, notListening: [{ protocol: 1, first: 1, last: 65_535 }] };
 const problem = { code: 'c', subject: 's', message: 'm' };
