@@ -1,8 +1,10 @@
 /** A permitted flow's way: healthy instances, those of them that listen, and whether the caller's agent reaches one. */
 import { type BreakPoint, formatPortRange, includesPort, type Protocol, type Source, sourceName } from '@weft/proto';
 import type { LiveAgents } from '../fleet/live.ts';
+import { fleetAgents, fleetInstances } from '../fleet/projection.ts';
 import type { PathTracer } from '../fleet/traces.ts';
-import type { AgentState, InstanceState, NetworkState } from '../state/types.ts';
+import { byText } from '../order.ts';
+import type { AgentState, NetworkState } from '../state/types.ts';
 
 export interface PathQuestion {
   readonly network: NetworkState;
@@ -61,18 +63,11 @@ function whyUnwell({ name, agent: { host }, connected, listening }: Candidate, a
   return listening ? `${name} on ${host} is not healthy` : `nothing listens on ${asPort} at ${name} on ${host}`;
 }
 
-/** Instances by ordinal, as agents know them. */
 function candidatesOf({ network, service, port, protocol, live }: PathQuestion): Candidate[] {
-  const instances: InstanceState[] = [];
-  for (const instance of network.instances.values()) if (instance.service === service) instances.push(instance);
-  instances.sort((one, other) => one.ordinal - other.ordinal);
-  return instances.flatMap(({ agentId, ordinal }) => {
-    const agent = network.agents.get(agentId);
-    const health = live.instance(agentId, service);
-    if (agent === undefined || health === undefined) return [];
-    const listening = !includesPort(health.notListening, port, protocol);
-    const connected = live.agent(agentId)?.connected === true;
-    return [{ name: `${service}/${ordinal}`, agent, connected, healthy: health.healthy, listening }];
+  return fleetInstances(network, live, service).flatMap(({ instance, agent, connected, healthy, notListening }) => {
+    if (agent === undefined) return [];
+    const listening = !includesPort(notListening, port, protocol);
+    return [{ name: `${service}/${instance.ordinal}`, agent, connected, healthy, listening }];
   });
 }
 
@@ -109,8 +104,9 @@ async function tryPaths(question: PathQuestion, candidates: readonly Candidate[]
 
 /** Connected agents that the caller may be on, by host name. */
 function callersOf({ network, source, live }: PathQuestion): AgentState[] {
-  const all = [...network.agents.values()].sort((one, other) => (one.host < other.host ? -1 : 1));
-  return all.filter((agent) => live.agent(agent.id)?.connected === true && isOn(agent, source, live));
+  return fleetAgents(network, live)
+    .flatMap(({ agent, connected }) => (connected && isOn(agent, source, live) ? [agent] : []))
+    .sort((one, other) => byText(one.host, other.host));
 }
 
 function isOn(agent: AgentState, source: Source, live: LiveAgents): boolean {

@@ -9,6 +9,7 @@ import {
   type Source,
   sourceName,
 } from '@weft/proto';
+import { tagsByHost } from '../fleet/projection.ts';
 import { byText } from '../order.ts';
 import { StateError } from '../state/errors.ts';
 import type { NetworkState } from '../state/types.ts';
@@ -65,7 +66,7 @@ function* callers({ services, agents, mesh }: NetworkState): Generator<Source> {
     const service = services.get(name)?.service;
     if (service !== undefined) yield { type: 'service', service };
   }
-  const tags = new Map(mesh.agents.map((agent) => [agent.name, agent.tags]));
+  const tags = tagsByHost(mesh);
   const hosts = Array.from(agents.values(), ({ host }) => host).sort(byText);
   for (const name of hosts) yield { type: 'host', name, tags: tags.get(name) ?? [] };
   yield { type: 'internet' };

@@ -1,8 +1,16 @@
 /** What the page is shown of a network: the state, beside how its agents fare now. */
-import { formatAddress, formatPortRange, keyFingerprint, type Problem, type Telemetry } from '@weft/proto';
-import type { LiveAgent, LiveAgents } from '../fleet/live.ts';
+import { defined, formatAddress, formatPortRange, keyFingerprint, type Problem, type Telemetry } from '@weft/proto';
+import type { LiveAgents, PeerRates } from '../fleet/live.ts';
+import {
+  type FleetAgent,
+  type FleetInstance,
+  type FleetService,
+  fleetAgents,
+  fleetNetwork,
+  fleetServices,
+} from '../fleet/projection.ts';
 import { byText } from '../order.ts';
-import type { AgentState, InstanceState, NetworkState, ServiceState } from '../state/types.ts';
+import type { NetworkState } from '../state/types.ts';
 import type { TrafficStatus } from '../traffic/types.ts';
 import type { AgentView, InstanceView, NetworkView, ProblemView, ServiceView, TrafficView, TunnelView } from './api.ts';
 
@@ -17,34 +25,17 @@ export function networkView(
   live: LiveAgents,
   lost: { readonly flowsDropped: number; readonly trafficOmitted: number },
 ): NetworkView {
-  const connected = [...network.agents.values()].filter(({ id }) => live.agent(id)?.connected === true);
-  const behind = connected.filter(({ id }) => (live.agent(id)?.enforcedRevision ?? 0) < network.revision);
-  return {
-    name: network.name,
-    revision: network.revision,
-    services: network.services.size,
-    agents: network.agents.size,
-    connected: connected.length,
-    behind: behind.map(({ host }) => host).sort(byText),
-    ...lost,
-  };
+  return { ...fleetNetwork(network, live), ...lost };
 }
 
 export function serviceViews(network: NetworkState, live: LiveAgents): ServiceView[] {
-  const copies = Map.groupBy(network.instances.values(), (instance) => instance.service);
   const problems = problemsByService(network, live);
-  return Array.from(network.services.values(), (declared) => {
-    const all = (copies.get(declared.service.name) ?? []).toSorted((one, other) => one.ordinal - other.ordinal);
-    const instances = all.flatMap((instance) => instanceView(network, instance, live));
-    return serviceView(declared, instances, problems.get(declared.service.name) ?? []);
-  });
+  return fleetServices(network, live).map((declared) =>
+    serviceView(declared, problems.get(declared.service.name) ?? []),
+  );
 }
 
-function serviceView(
-  { service, address }: ServiceState,
-  instances: readonly InstanceView[],
-  problems: readonly ProblemView[],
-): ServiceView {
+function serviceView({ service, address, instances }: FleetService, problems: readonly ProblemView[]): ServiceView {
   const { name, kind, ports, tags } = service;
   const named = kind !== 'worker';
   return {
@@ -58,29 +49,23 @@ function serviceView(
       ? [
           `${name}.${ZONE}`,
           `${name}-discovery.${ZONE}`,
-          ...instances.map(({ ordinal }) => `${ordinal}.${name}.${ZONE}`),
+          ...instances.map(({ instance }) => `${instance.ordinal}.${name}.${ZONE}`),
         ]
       : [],
-    instances,
+    instances: instances.map(instanceView),
     problems,
   };
 }
 
-/** Nothing for a copy whose agent is connected and says that it does not run the service now. */
-function instanceView(network: NetworkState, instance: InstanceState, live: LiveAgents): InstanceView[] {
-  const now = live.instance(instance.agentId, instance.service);
-  const connected = live.agent(instance.agentId)?.connected === true;
-  if (now === undefined && connected) return [];
-  return [
-    {
-      ordinal: instance.ordinal,
-      host: network.agents.get(instance.agentId)?.host ?? '',
-      address: formatAddress(instance.address),
-      healthy: now?.healthy ?? false,
-      connected,
-      notListening: (now?.notListening ?? []).map(formatPortRange),
-    },
-  ];
+function instanceView({ instance, agent, connected, healthy, notListening }: FleetInstance): InstanceView {
+  return {
+    ordinal: instance.ordinal,
+    host: agent?.host ?? '',
+    address: formatAddress(instance.address),
+    healthy,
+    connected,
+    notListening: notListening.map(formatPortRange),
+  };
 }
 
 /** Agents name a service in a problem's subject: `redis`, `redis:6379/tcp`, or of one copy `0.redis:6379/tcp`. */
@@ -103,23 +88,21 @@ function problemView(host: string, { code, subject, message }: Problem): Problem
 }
 
 export function agentViews(network: NetworkState, live: LiveAgents): AgentView[] {
-  const tags = new Map(network.mesh.agents.map((agent) => [agent.name, agent.tags]));
-  return Array.from(network.agents.values(), (agent) =>
-    agentView(agent, tags.get(agent.host) ?? [], live.agent(agent.id)),
-  );
+  return fleetAgents(network, live).map(agentView);
 }
 
-function agentView(agent: AgentState, tags: readonly string[], now: LiveAgent | undefined): AgentView {
-  const { report, telemetry, clockSkewMs } = now ?? {};
+function agentView(now: FleetAgent): AgentView {
+  const { agent, connected, lastSeenMs, version, enforcedRevision, enforcedSinceMs, behindSinceMs, tags } = now;
+  const { report, telemetry, clockSkewMs } = now;
   return {
     id: agent.id,
     host: agent.host,
-    connected: now?.connected ?? false,
-    lastSeenMs: now?.lastSeenMs ?? 0,
-    version: now?.version || agent.version,
-    enforcedRevision: now?.enforcedRevision ?? 0,
-    enforcedSinceMs: now?.enforcedSinceMs ?? 0,
-    behindSinceMs: now?.behindSinceMs ?? 0,
+    connected,
+    lastSeenMs,
+    version,
+    enforcedRevision,
+    enforcedSinceMs,
+    behindSinceMs,
     services: agent.services,
     roles: agent.roles,
     gatewayAddress: report?.gatewayAddress ?? '',
@@ -128,10 +111,10 @@ function agentView(agent: AgentState, tags: readonly string[], now: LiveAgent | 
     tokenId: agent.tokenId,
     address: formatAddress(agent.address),
     fingerprint: keyFingerprint(agent.tunnelKey),
-    ...(clockSkewMs === undefined ? {} : { clockSkewMs: Math.round(clockSkewMs) }),
+    ...defined({ clockSkewMs: clockSkewMs === undefined ? undefined : Math.round(clockSkewMs) }),
     ...(telemetry === undefined ? {} : telemetryView(telemetry)),
     openFlows: report?.flows ?? 0,
-    ...tunnelViews(telemetry, now?.peerRates),
+    ...tunnelViews(telemetry, now.peerRates),
     problems: (report?.problems ?? []).map((problem) => problemView(agent.host, problem)),
   };
 }
@@ -142,7 +125,7 @@ function telemetryView({ loopDelayUs, flowsQueued }: Telemetry): Pick<AgentView,
 
 function tunnelViews(
   telemetry: Telemetry | undefined,
-  rates: LiveAgent['peerRates'] = new Map(),
+  rates: PeerRates,
 ): Pick<AgentView, 'tunnels' | 'tunnelsOmitted'> {
   const peers = telemetry?.peers ?? [];
   const busiest = peers.toSorted((one, other) => bytesOf(other) - bytesOf(one)).slice(0, TUNNELS_SHOWN);

@@ -40,7 +40,7 @@ function setUp(): GaugeSources {
   const problems = [{ code: 'port-taken', subject: 'redis', message: 'm' }];
   const live = new Map([
     [ids[0], agent({ behindSinceMs: NOW - 30_000, clockSkewMs: -4_000, report: reportOf(['redis'], { problems }) })],
-    [ids[1], agent({ clockSkewMs: 1_500 })],
+    [ids[1], agent({ enforcedRevision: state.current.revision, clockSkewMs: 1_500 })],
     [ids[2], agent({ connected: false, behindSinceMs: NOW - 90_000 })],
   ]);
   const traffic = createTraffic({ now: () => NOW });

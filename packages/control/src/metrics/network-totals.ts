@@ -1,7 +1,9 @@
 /** How each network fares, in numbers: what is asked for at each scrape. */
 
 import type { LiveAgents } from '../fleet/live.ts';
+import { behindMs, fleetAgents, fleetInstances } from '../fleet/projection.ts';
 import { byText } from '../order.ts';
+import { isOver } from '../state/retention.ts';
 import type { NetworkState, StateStore } from '../state/types.ts';
 import type { Traffic } from '../traffic/types.ts';
 
@@ -48,28 +50,19 @@ export function totalsByNetwork(sources: NetworkSources, most = MOST_NETWORKS): 
 function totalsOf(network: NetworkState, { state, live, traffic, flows, now }: NetworkSources): NetworkTotals {
   const totals = { ...NONE, revision: network.revision, services: network.services.size };
   const nowMs = now();
-  for (const { id } of network.agents.values()) {
-    const agent = live.agent(id);
-    if (agent?.connected !== true) {
+  for (const agent of fleetAgents(network, live)) {
+    if (!agent.connected) {
       totals.away += 1;
       continue;
     }
     totals.connected += 1;
     totals.problems += agent.report?.problems.length ?? 0;
     totals.skewSeconds = Math.max(totals.skewSeconds, Math.abs(agent.clockSkewMs ?? 0) / 1_000);
-    if (agent.behindSinceMs === 0) continue;
-    totals.behind += 1;
-    totals.behindSeconds = Math.max(totals.behindSeconds, (nowMs - agent.behindSinceMs) / 1_000);
+    if (agent.behind) totals.behind += 1;
+    totals.behindSeconds = Math.max(totals.behindSeconds, behindMs(agent, nowMs) / 1_000);
   }
-  for (const { agentId, service } of network.instances.values()) {
-    const instance = live.instance(agentId, service);
-    if (instance?.healthy === true) totals.healthy += 1;
-    // One that its agent does not run now is none.
-    else if (instance !== undefined || live.agent(agentId)?.connected !== true) totals.unhealthy += 1;
-  }
-  for (const { revoked, expiresMs, reusable, uses } of state.tokens(network.name)) {
-    if (!revoked && expiresMs > nowMs && (reusable || uses === 0)) totals.tokens += 1;
-  }
+  for (const { healthy } of fleetInstances(network, live)) totals[healthy ? 'healthy' : 'unhealthy'] += 1;
+  totals.tokens = state.tokens(network.name).filter((token) => !isOver(token, nowMs)).length;
   const moving = traffic.list(network.name);
   for (const { open } of moving) totals.flowsOpen += open;
   totals.pairs = moving.length;

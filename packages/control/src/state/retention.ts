@@ -21,7 +21,7 @@ export function fadedTokens(
 }
 
 /** Whether nobody new can join with it. */
-function isOver({ revoked, reusable, uses, expiresMs }: TokenState, nowMs: number): boolean {
+export function isOver({ revoked, reusable, uses, expiresMs }: TokenState, nowMs: number): boolean {
   return revoked || (!reusable && uses > 0) || expiresMs <= nowMs;
 }
 

@@ -1,0 +1,108 @@
+/**
+ * How a network's agents, instances and services fare: the state, beside what agents say now. The admin API, the page and
+ * the metrics tell it in their own form, and explain follows a flow through it; what counts as what is decided here alone.
+ */
+import type { Mesh, PortRange } from '@weft/proto';
+import { byText } from '../order.ts';
+import type { AgentState, InstanceState, NetworkState, ServiceState } from '../state/types.ts';
+import type { LiveAgent, LiveAgents } from './live.ts';
+
+export interface FleetAgent extends LiveAgent {
+  readonly agent: AgentState;
+  /** By the mesh; empty for a host that it does not name. */
+  readonly tags: readonly string[];
+  /** Connected, and not enforcing the newest revision yet. */
+  readonly behind: boolean;
+}
+
+export interface FleetInstance {
+  readonly instance: InstanceState;
+  readonly agent: AgentState | undefined;
+  readonly connected: boolean;
+  readonly healthy: boolean;
+  readonly notListening: readonly PortRange[];
+}
+
+export interface FleetService extends ServiceState {
+  /** By ordinal. */
+  readonly instances: readonly FleetInstance[];
+}
+
+export interface FleetNetwork {
+  readonly name: string;
+  readonly revision: number;
+  readonly services: number;
+  readonly agents: number;
+  readonly connected: number;
+  /** Hosts, by name. */
+  readonly behind: string[];
+}
+
+export function fleetNetwork(network: NetworkState, live: LiveAgents): FleetNetwork {
+  const connected = fleetAgents(network, live).filter((agent) => agent.connected);
+  const behind = connected.filter((agent) => agent.behind);
+  return {
+    name: network.name,
+    revision: network.revision,
+    services: network.services.size,
+    agents: network.agents.size,
+    connected: connected.length,
+    behind: behind.map(({ agent }) => agent.host).sort(byText),
+  };
+}
+
+export function fleetAgents(network: NetworkState, live: LiveAgents): FleetAgent[] {
+  const tags = tagsByHost(network.mesh);
+  return Array.from(network.agents.values(), (agent) => {
+    const now = { ...UNHEARD, ...live.agent(agent.id) };
+    const behind = now.connected && now.enforcedRevision < network.revision;
+    return { ...now, agent, version: now.version || agent.version, tags: tags.get(agent.host) ?? [], behind };
+  });
+}
+
+/** Of all services, or of one. Without copies whose agent is connected and says that it does not run the service now. */
+export function fleetInstances(network: NetworkState, live: LiveAgents, only?: string): FleetInstance[] {
+  const found: FleetInstance[] = [];
+  for (const instance of network.instances.values()) {
+    if (only !== undefined && instance.service !== only) continue;
+    const now = live.instance(instance.agentId, instance.service);
+    const connected = live.agent(instance.agentId)?.connected === true;
+    if (now === undefined && connected) continue;
+    const { healthy, notListening } = now ?? UNWELL;
+    found.push({ instance, agent: network.agents.get(instance.agentId), connected, healthy, notListening });
+  }
+  return found.sort((one, other) => one.instance.ordinal - other.instance.ordinal);
+}
+
+export function fleetServices(network: NetworkState, live: LiveAgents): FleetService[] {
+  const instances = Map.groupBy(fleetInstances(network, live), ({ instance }) => instance.service);
+  return Array.from(network.services.values(), (declared) => ({
+    ...declared,
+    instances: instances.get(declared.service.name) ?? [],
+  }));
+}
+
+/** For how long it has been behind, milliseconds; 0 when it is not. */
+export function behindMs({ behindSinceMs }: LiveAgent, nowMs: number): number {
+  return behindSinceMs === 0 ? 0 : Math.max(0, nowMs - behindSinceMs);
+}
+
+export function tagsByHost(mesh: Mesh): Map<string, readonly string[]> {
+  return new Map(mesh.agents.map(({ name, tags }) => [name, tags]));
+}
+
+const UNWELL = { healthy: false, notListening: [] } as const;
+
+/** Of an agent that nothing is known of. */
+const UNHEARD: LiveAgent = {
+  connected: false,
+  lastSeenMs: 0,
+  enforcedRevision: 0,
+  enforcedSinceMs: 0,
+  version: '',
+  report: undefined,
+  behindSinceMs: 0,
+  clockSkewMs: undefined,
+  telemetry: undefined,
+  peerRates: new Map(),
+};
