@@ -1,5 +1,6 @@
 /** weft apply: from a mesh file to what every agent enforces. */
 import { status } from '@grpc/grpc-js';
+import { ADMIN_LIMITS } from '@weft/proto';
 import { adminService, fieldErrorsFromError, isServiceError, meshToWire, problemsFromWire } from '@weft/proto/wire';
 import { FileError, formatProblem } from '../config/errors.ts';
 import { type MeshFile, readMeshFile } from '../config/mesh-file.ts';
@@ -17,7 +18,6 @@ export interface ApplyOptions extends AdminOptions {
   readonly json?: true;
 }
 
-const MAX_TIMEOUT_MS = 600_000;
 /** More than control takes to answer once the time is up. */
 const ANSWER_MARGIN_MS = 5_000;
 
@@ -29,7 +29,7 @@ const SIGNS: Readonly<Record<string, readonly [string, Color]>> = {
 
 export async function apply(options: ApplyOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
   const timeoutMs = parseDuration(options.timeout);
-  if (timeoutMs === undefined || timeoutMs < 1 || timeoutMs > MAX_TIMEOUT_MS) {
+  if (timeoutMs === undefined || timeoutMs < 1 || timeoutMs > ADMIN_LIMITS.waitMs) {
     throw new UsageError(
       `--timeout takes a duration from 1ms to 10m, such as 10s; found ${JSON.stringify(options.timeout)}`,
     );

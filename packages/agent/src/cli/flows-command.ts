@@ -1,7 +1,7 @@
 /** weft flows: what happened, and with --follow what happens. */
 
 import { status } from '@grpc/grpc-js';
-import { type FlowRecord, formatPortRange, passesFilter } from '@weft/proto';
+import { ADMIN_LIMITS, type FlowRecord, formatPortRange, passesFilter } from '@weft/proto';
 import { adminService, flowFromWire, isServiceError, type pb } from '@weft/proto/wire';
 import { type AdminOptions, CALL_DEADLINE_MS, listWithAdmin } from './admin.ts';
 import { UsageError } from './errors.ts';
@@ -19,12 +19,12 @@ export interface FlowsOptions extends AdminOptions, FlowsFilterOptions {
   readonly json?: true;
 }
 
-const MAX_LIMIT = 10_000;
-
 export async function flows(options: FlowsOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
   const limit = Number(options.limit);
-  if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT) {
-    throw new UsageError(`--limit takes a number from 1 to ${MAX_LIMIT}; found ${JSON.stringify(options.limit)}`);
+  if (!Number.isInteger(limit) || limit < 1 || limit > ADMIN_LIMITS.flows) {
+    throw new UsageError(
+      `--limit takes a number from 1 to ${ADMIN_LIMITS.flows}; found ${JSON.stringify(options.limit)}`,
+    );
   }
   if (options.follow !== undefined && options.until !== undefined) {
     throw new UsageError('--follow has no end; leave --until away, or --follow');

@@ -1,5 +1,14 @@
 /** What `weft flows` was asked for, as control's filter. A word that cannot match anything is wrong usage, and not an empty list. */
-import { defined, FLOW_OUTCOMES, type FlowFilter, hostNameProblem, isOutcome, isServiceName } from '@weft/proto';
+import {
+  ADMIN_LIMITS,
+  defined,
+  FLOW_OUTCOMES,
+  type FlowFilter,
+  hostNameProblem,
+  isOutcome,
+  isServiceName,
+  WIRE_LIMITS,
+} from '@weft/proto';
 import { outcomeCodec, type pb } from '@weft/proto/wire';
 import { parseDuration } from './duration.ts';
 import { UsageError } from './errors.ts';
@@ -16,8 +25,6 @@ export interface FlowsFilterOptions {
   readonly id?: string;
 }
 
-const MAX_RULE = 255;
-const MAX_TEXT = 200;
 /** As the listing writes it, or ISO 8601; by this host's clock where no zone is given. */
 const TIME = /^(\d{4}-\d\d-\d\d)(?:[ T](\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?)(Z|[+-]\d\d:?\d\d)?)?$/;
 
@@ -33,14 +40,14 @@ export function readFlowsFilter(options: FlowsFilterOptions, nowMs: number): Ask
   const { from, to, host, rule, outcome, text, since, until, id } = options;
   if (from !== undefined && !isSource(from)) wrong('--from', 'a service, host:NAME or internet', from);
   if (host !== undefined && hostNameProblem(host) !== undefined) wrong('--host', "a host's name", host);
-  if (rule !== undefined && (rule === '' || rule.length > MAX_RULE)) {
+  if (rule !== undefined && (rule === '' || rule.length > WIRE_LIMITS.name)) {
     wrong('--rule', 'the name of a policy, default, or a rule that is built in, such as builtin:worker', rule);
   }
   if (outcome !== undefined && !isOutcome(outcome)) {
     wrong('--outcome', `one of ${FLOW_OUTCOMES.join(', ')}`, outcome);
   }
-  if (text !== undefined && (text === '' || text.length > MAX_TEXT)) {
-    wrong('--text', `1 to ${MAX_TEXT} characters`, text);
+  if (text !== undefined && (text === '' || text.length > ADMIN_LIMITS.flowText)) {
+    wrong('--text', `1 to ${ADMIN_LIMITS.flowText} characters`, text);
   }
   if (id !== undefined && !/^[0-9a-f]{16}$/.test(id)) wrong('--id', '16 hexadecimal digits, as --json shows them', id);
   const fromMs = since === undefined ? undefined : readTime('--since', since, nowMs);

@@ -1,5 +1,5 @@
 /** weft token: create, list, revoke. */
-import { isHostName, isServiceName } from '@weft/proto';
+import { ADMIN_LIMITS, isHostName, isServiceName } from '@weft/proto';
 import { adminService, rolesFromWire, rolesToWire } from '@weft/proto/wire';
 import { type AdminOptions, listWithAdmin, withAdmin } from './admin.ts';
 import { parseDuration } from './duration.ts';
@@ -20,12 +20,10 @@ export interface TokenCreateOptions extends AdminOptions {
   readonly json?: true;
 }
 
-const MAX_TTL_SECONDS = 31_536_000;
-
 /** Prints the token alone, so that `TOKEN=$(weft token create ...)` is all it takes. */
 export async function tokenCreate(options: TokenCreateOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
   const ttlSeconds = Math.ceil((parseDuration(options.ttl) ?? Number.NaN) / 1_000);
-  if (!(ttlSeconds >= 1 && ttlSeconds <= MAX_TTL_SECONDS)) {
+  if (!(ttlSeconds >= 1 && ttlSeconds <= ADMIN_LIMITS.tokenSeconds)) {
     throw new UsageError(
       `--ttl takes a duration from 1s to 365d, such as 1h or 7d; found ${JSON.stringify(options.ttl)}`,
     );

@@ -2,7 +2,7 @@
  * Ended flows on their way to control and to `weft status`. Nothing here waits for control: when it is away for long the
  * oldest records go, and their number is told with the next batch.
  */
-import type { FlowRecord } from '@weft/proto';
+import { type FlowRecord, WIRE_LIMITS } from '@weft/proto';
 import { Ring } from './ring.ts';
 
 /** Takes exactly one record of each flow when it ends. Never blocks: over its bound it counts the loss. */
@@ -53,7 +53,7 @@ export class FlowRecorder implements FlowSink {
   constructor(options: RecorderOptions = {}) {
     this.#queue = new Ring(options.queue ?? 10_000);
     this.#recent = new Ring(options.recent ?? 200);
-    this.#batch = options.batch ?? 1_000;
+    this.#batch = options.batch ?? WIRE_LIMITS.flowBatch;
   }
 
   record(flow: FlowRecord): void {

@@ -10,6 +10,7 @@ import {
   itemDigest,
   type pb,
   reportToWire,
+  sentence,
   telemetryToWire,
 } from '@weft/proto/wire';
 import type { Logger } from 'pino';
@@ -53,7 +54,6 @@ const CHALLENGE_TIMEOUT_MS = 10_000;
 const STOP_TIMEOUT_MS = 500;
 /** Shorter than the 3 s that control waits for an answer, so that it hears why. */
 const TRACE_TIMEOUT_MS = 2_500;
-const MAX_SENTENCE = 1_000;
 /** Traces at once; a control that asks more is answered so. */
 const MAX_TRACES = 64;
 
@@ -330,11 +330,6 @@ class Session {
     this.#stream.cancel();
     void this.#flowsTold.then(() => this.#resolve(end));
   }
-}
-
-/** A sentence as the wire takes it: bounded and in one line, as messages of the system need not be. */
-function sentence(words: string): string {
-  return words.replace(/\p{Cc}+/gu, ' ').slice(0, MAX_SENTENCE);
 }
 
 function clear(timer: NodeJS.Timeout): () => void {

@@ -1,11 +1,8 @@
 /** The agent's report to control: kept whole, sent on change, gathered so that a burst is one message. */
 
 import { isDeepStrictEqual } from 'node:util';
-import type { Problem, Report } from '@weft/proto';
+import { type Problem, type Report, WIRE_LIMITS } from '@weft/proto';
 
-/** Bounds of the wire; see Report in agent.proto. */
-const MAX_PROBLEMS = 256;
-const MAX_ENDPOINTS = 16;
 const GATHER_MS = 100;
 
 export class ReportSender {
@@ -24,7 +21,7 @@ export class ReportSender {
     const report = this.#make();
     return {
       ...report,
-      endpoints: report.endpoints.slice(0, MAX_ENDPOINTS),
+      endpoints: report.endpoints.slice(0, WIRE_LIMITS.reportEndpoints),
       problems: bounded(report.problems),
     };
   }
@@ -61,12 +58,12 @@ export class ReportSender {
 }
 
 function bounded(problems: readonly Problem[]): readonly Problem[] {
-  if (problems.length <= MAX_PROBLEMS) return problems;
-  const omitted = problems.length - (MAX_PROBLEMS - 1);
+  if (problems.length <= WIRE_LIMITS.problems) return problems;
+  const omitted = problems.length - (WIRE_LIMITS.problems - 1);
   const note: Problem = {
     code: 'more-problems',
     subject: 'agent',
     message: `and ${omitted} more; weft status on this host shows them all`,
   };
-  return [...problems.slice(0, MAX_PROBLEMS - 1), note];
+  return [...problems.slice(0, WIRE_LIMITS.problems - 1), note];
 }

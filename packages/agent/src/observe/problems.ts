@@ -1,9 +1,6 @@
 /** Problems that stand now. A problem raised again only changes its words; clearing what does not stand does nothing. */
-import type { Problem } from '@weft/proto';
+import { type Problem, WIRE_LIMITS } from '@weft/proto';
 import type { Problems } from '../words/problems.ts';
-
-/** As many as a report to control carries. */
-const LIMIT = 256;
 
 type ProblemLog = { readonly [Level in 'warn' | 'info']: (fields: object, sentence: string) => void };
 
@@ -23,10 +20,10 @@ export class ProblemBoard implements Problems {
     const key = keyOf(problem.code, problem.subject);
     const before = this.#standing.get(key);
     if (before?.message === problem.message) return;
-    if (before === undefined && this.#standing.size >= LIMIT) {
+    if (before === undefined && this.#standing.size >= WIRE_LIMITS.problems) {
       // Said once: whoever keeps raising the 257th would fill the log instead.
       if (!this.#overflowing)
-        this.#log.warn({ event: 'problems-full', limit: LIMIT }, 'further problems are not listed');
+        this.#log.warn({ event: 'problems-full', limit: WIRE_LIMITS.problems }, 'further problems are not listed');
       this.#overflowing = true;
       return;
     }

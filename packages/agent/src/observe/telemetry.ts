@@ -1,5 +1,5 @@
 /** What moves now, of all threads of this agent, for control. */
-import type { PeerTunnels, Telemetry } from '@weft/proto';
+import { type PeerTunnels, type Telemetry, WIRE_LIMITS } from '@weft/proto';
 import { isOther } from '../flows/pairs.ts';
 import type { FlowTraffic } from '../flows/traffic.ts';
 
@@ -32,9 +32,6 @@ export interface TelemetryParts {
   readonly random: () => number;
 }
 
-/** Bounds of the wire; see Telemetry in agent.proto. */
-const MAX_PAIRS = 2_000;
-const MAX_PEERS = 2_000;
 const LONGEST_MS = 0xffffffff;
 
 export class AgentTelemetry {
@@ -49,7 +46,7 @@ export class AgentTelemetry {
   async take(): Promise<Telemetry> {
     const { traffic, host, queued, pulses, now } = this.#parts;
     const threads = await pulses();
-    const { pairs, omitted } = traffic.take(MAX_PAIRS);
+    const { pairs, omitted } = traffic.take(WIRE_LIMITS.trafficPairs);
     const until = performance.now();
     const intervalMs = Math.min(LONGEST_MS, Math.max(1, Math.round(until - this.#since)));
     this.#since = until;
@@ -59,7 +56,7 @@ export class AgentTelemetry {
       // Control takes from an agent what touches its host; and of what is left over, this agent's share should be seen.
       pairs: pairs.map((pair) => (isOther(pair, '') ? { ...pair, sourceHost: host() } : pair)),
       pairsOmitted: omitted,
-      peers: mergePeers(threads.map(({ peers }) => peers)).slice(0, MAX_PEERS),
+      peers: mergePeers(threads.map(({ peers }) => peers)).slice(0, WIRE_LIMITS.peerTunnels),
       loopDelayUs: Math.max(0, ...threads.map(({ loopDelayUs }) => loopDelayUs)),
       flowsQueued: queued(),
     };

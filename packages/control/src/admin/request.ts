@@ -1,5 +1,6 @@
 /** What the admin service takes from requests, checked. Every problem of a request is collected before it is refused. */
 import {
+  ADMIN_LIMITS,
   type AgentRole,
   type FieldProblem,
   hostNameProblem,
@@ -14,14 +15,9 @@ import type { NetworkState, State, TokenScope } from '../state/types.ts';
 import { RequestError } from './errors.ts';
 
 const DEFAULT_TTL_SECONDS = 3_600;
-const MAX_TTL_SECONDS = 31_536_000;
 const DEFAULT_WAIT_MS = 10_000;
-const MAX_WAIT_MS = 600_000;
-const MAX_ADDRESSES = 16;
 const DEFAULT_REVISIONS = 50;
-const MAX_REVISIONS = 200;
 const DEFAULT_AUDIT = 100;
-const MAX_AUDIT = 1_000;
 
 /**
  * The network named, or the only one there is. One that has no service and no agent, as a misspelt name makes, does not count
@@ -99,11 +95,11 @@ export function readTokenOrder(request: TokenRequest, network: string): TokenOrd
   });
   const wrongHost = host === '' ? undefined : hostNameProblem(host);
   if (wrongHost !== undefined) problems.push(problem('host', wrongHost));
-  if (ttlSeconds > MAX_TTL_SECONDS)
-    problems.push(problem('ttl_seconds', `expected at most ${MAX_TTL_SECONDS} (a year)`));
-  if (addresses.length > MAX_ADDRESSES)
-    problems.push(problem('addresses', `expected at most ${MAX_ADDRESSES} addresses`));
-  addresses.slice(0, MAX_ADDRESSES).forEach((address, index) => {
+  if (ttlSeconds > ADMIN_LIMITS.tokenSeconds)
+    problems.push(problem('ttl_seconds', `expected at most ${ADMIN_LIMITS.tokenSeconds} (a year)`));
+  if (addresses.length > ADMIN_LIMITS.tokenAddresses)
+    problems.push(problem('addresses', `expected at most ${ADMIN_LIMITS.tokenAddresses} addresses`));
+  addresses.slice(0, ADMIN_LIMITS.tokenAddresses).forEach((address, index) => {
     if ((parseHostPort(address)?.port ?? 0) === 0) problems.push(problem(`addresses[${index}]`, 'expected HOST:PORT'));
   });
   if (problems.length > 0) throw new RequestError(problems);
@@ -115,17 +111,19 @@ export function readTokenOrder(request: TokenRequest, network: string): TokenOrd
 }
 
 export function readWait(timeoutMs: number): number {
-  if (timeoutMs > MAX_WAIT_MS) throw new RequestError([problem('timeout_ms', `expected at most ${MAX_WAIT_MS}`)]);
+  if (timeoutMs > ADMIN_LIMITS.waitMs)
+    throw new RequestError([problem('timeout_ms', `expected at most ${ADMIN_LIMITS.waitMs}`)]);
   return timeoutMs || DEFAULT_WAIT_MS;
 }
 
 export function readRevisionLimit(limit: number): number {
-  if (limit > MAX_REVISIONS) throw new RequestError([problem('limit', `expected at most ${MAX_REVISIONS}`)]);
+  if (limit > ADMIN_LIMITS.revisions)
+    throw new RequestError([problem('limit', `expected at most ${ADMIN_LIMITS.revisions}`)]);
   return limit || DEFAULT_REVISIONS;
 }
 
 export function readAuditLimit(limit: number): number {
-  if (limit > MAX_AUDIT) throw new RequestError([problem('limit', `expected at most ${MAX_AUDIT}`)]);
+  if (limit > ADMIN_LIMITS.audit) throw new RequestError([problem('limit', `expected at most ${ADMIN_LIMITS.audit}`)]);
   return limit || DEFAULT_AUDIT;
 }
 

@@ -1,5 +1,5 @@
 /** Flows of the past: a page of them, and how many there were over time. */
-import { defined, FLOW_OUTCOMES, type FlowFilter } from '@weft/proto';
+import { ADMIN_LIMITS, defined, FLOW_OUTCOMES, type FlowFilter } from '@weft/proto';
 import type { FastifyInstance } from 'fastify';
 import { requireNetwork } from '../admin/request.ts';
 import type { FlowWindow, HistoryQuery } from '../flows/types.ts';
@@ -41,7 +41,7 @@ const pageQuery = closed({
   rule: text(1, 128, 'the name of a rule'),
   outcome: oneOf(FLOW_OUTCOMES),
   port: digits(5, 'a port, 1 to 65535'),
-  text: text(1, 200, 'a text of at most 200 characters'),
+  text: text(1, ADMIN_LIMITS.flowText, `a text of at most ${ADMIN_LIMITS.flowText} characters`),
   id: flowId,
   before: digits(15, 'the cursor of a flow'),
   limit: digits(4, 'a number, 1 to 1000'),

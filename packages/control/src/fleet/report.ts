@@ -1,5 +1,5 @@
 /** What control makes of an agent's report: only what the agent may claim, and where it can really be reached. */
-import { formatHostPort, isLoopback, type Problem, parseHostPort, type Report } from '@weft/proto';
+import { formatHostPort, isLoopback, type Problem, parseHostPort, type Report, WIRE_LIMITS } from '@weft/proto';
 import type { InstanceHealth, Presence } from '../netmap/presence.ts';
 import type { AgentState } from '../state/types.ts';
 
@@ -25,7 +25,7 @@ export function acceptReport(agent: AgentState, claimed: Report, observedHost: s
   const instances = claimed.instances.filter(({ service }) => allowed.has(service));
   const refused = new Set(claimed.instances.map(({ service }) => service).filter((service) => !allowed.has(service)));
   const problems = [...claimed.problems, ...Array.from(refused, notAllowed)];
-  const report = { ...claimed, instances, problems: problems.slice(-MAX_PROBLEMS) };
+  const report = { ...claimed, instances, problems: problems.slice(-WIRE_LIMITS.problems) };
   const health = instances.map(({ service, healthy, notListening }): [string, InstanceHealth] => [
     service,
     { healthy, notListening },
@@ -59,12 +59,11 @@ export function unwell(presence: Presence): Presence {
   return { endpoints: presence.endpoints, instances: new Map(instances) };
 }
 
-const MAX_PROBLEMS = 256;
-const MAX_ENDPOINTS = 16;
-
 /** As claimed, best first; then where control sees it, which is all there is for an agent that cannot know its address. */
 function endpointsOf({ endpoints, tunnelPort }: Report, observedHost: string): string[] {
-  const usable = endpoints.filter((endpoint) => (parseHostPort(endpoint)?.port ?? 0) > 0).slice(0, MAX_ENDPOINTS);
+  const usable = endpoints
+    .filter((endpoint) => (parseHostPort(endpoint)?.port ?? 0) > 0)
+    .slice(0, WIRE_LIMITS.reportEndpoints);
   // Control's own loopback is nobody else's, but with every part on one machine it is the way.
   const observable = observedHost !== '' && tunnelPort > 0 && (usable.length === 0 || !isLoopback(observedHost));
   if (observable) usable.push(formatHostPort(observedHost, tunnelPort));

@@ -1,4 +1,5 @@
 /** Traces that an agent was asked for and has not answered. */
+import { WIRE_LIMITS } from '@weft/proto';
 import type { pb } from '@weft/proto/wire';
 
 export interface TraceOutcome {
@@ -40,7 +41,7 @@ export class Traces {
   }
 
   answered({ id, reachable, roundTripUs, detail }: pb.TraceResult): void {
-    this.#waiting.get(id)?.({ reachable, roundTripUs, detail: detail.slice(0, 500) });
+    this.#waiting.get(id)?.({ reachable, roundTripUs, detail: detail.slice(0, WIRE_LIMITS.sentence) });
   }
 
   /** The agent is gone: nothing more will be answered. */

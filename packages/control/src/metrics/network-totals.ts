@@ -89,22 +89,13 @@ const NONE: NetworkTotals = {
   recordsDropped: 0,
 };
 
+/** Of these the largest stands for several networks; the rest add up. */
+const LARGEST: ReadonlySet<keyof NetworkTotals> = new Set(['revision', 'behindSeconds', 'skewSeconds']);
+
 function together(one: NetworkTotals, other: NetworkTotals): NetworkTotals {
-  return {
-    revision: Math.max(one.revision, other.revision),
-    services: one.services + other.services,
-    connected: one.connected + other.connected,
-    away: one.away + other.away,
-    behind: one.behind + other.behind,
-    behindSeconds: Math.max(one.behindSeconds, other.behindSeconds),
-    skewSeconds: Math.max(one.skewSeconds, other.skewSeconds),
-    problems: one.problems + other.problems,
-    healthy: one.healthy + other.healthy,
-    unhealthy: one.unhealthy + other.unhealthy,
-    tokens: one.tokens + other.tokens,
-    flowsOpen: one.flowsOpen + other.flowsOpen,
-    pairs: one.pairs + other.pairs,
-    pairsOmitted: one.pairsOmitted + other.pairsOmitted,
-    recordsDropped: one.recordsDropped + other.recordsDropped,
-  };
+  const both = { ...one };
+  for (const key of Object.keys(NONE) as (keyof NetworkTotals)[]) {
+    both[key] = LARGEST.has(key) ? Math.max(one[key], other[key]) : one[key] + other[key];
+  }
+  return both;
 }

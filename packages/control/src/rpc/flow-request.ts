@@ -1,15 +1,11 @@
 /** What a request asks of the flows: checked, and as the window knows it. Every problem is collected before it is refused. */
-import { defined, type FieldProblem, type FlowFilter, problem } from '@weft/proto';
+import { ADMIN_LIMITS, defined, type FieldProblem, type FlowFilter, problem, WIRE_LIMITS } from '@weft/proto';
 import { actionCodec, outcomeCodec, type pb, WireError } from '@weft/proto/wire';
 import { RequestError } from '../admin/errors.ts';
 import type { FlowQuery, HistoryQuery } from '../flows/types.ts';
 
 const DEFAULT_FLOWS = 100;
-const MAX_FLOWS = 10_000;
 const DEFAULT_BUCKETS = 120;
-const MAX_BUCKETS = 1_000;
-const MAX_NAME = 255;
-const MAX_TEXT = 200;
 
 export interface FlowWatch {
   readonly query: FlowQuery;
@@ -24,7 +20,7 @@ export function readFlowWatch(request: pb.WatchFlowsRequest): FlowWatch {
   if (denied && filter.verdict === 'allow') {
     problems.push(problem('filter.verdict', 'denied asks for the opposite; set one of the two'));
   }
-  if (limit > MAX_FLOWS) problems.push(problem('limit', `expected at most ${MAX_FLOWS}`));
+  if (limit > ADMIN_LIMITS.flows) problems.push(problem('limit', `expected at most ${ADMIN_LIMITS.flows}`));
   checkNumber(before, 'before', problems);
   if (follow && before > 0) problems.push(problem('before', 'what is followed has no end; leave it out, or follow'));
   if (follow && times.toMs !== undefined) {
@@ -53,7 +49,7 @@ export function readFlowHistory({ filter: wire, buckets }: pb.GetFlowHistoryRequ
     if (filter[field] === undefined || problems.some(({ field: named }) => named === `filter.${field}`)) continue;
     problems.push(problem(`filter.${field}`, 'flows are not counted by this; leave it out'));
   }
-  if (buckets > MAX_BUCKETS) problems.push(problem('buckets', `expected at most ${MAX_BUCKETS}`));
+  if (buckets > ADMIN_LIMITS.buckets) problems.push(problem('buckets', `expected at most ${ADMIN_LIMITS.buckets}`));
   if (problems.length > 0) throw new RequestError(problems);
   const { source, service, verdict } = filter;
   return {
@@ -74,9 +70,11 @@ function readFilter(wire: pb.FlowFilter | null | undefined, problems: FieldProbl
   const fromMs = checkNumber(wire.fromMs, 'filter.from_ms', problems);
   const toMs = checkNumber(wire.toMs, 'filter.to_ms', problems);
   for (const [field, words] of Object.entries({ source, service, host, rule })) {
-    if (words.length > MAX_NAME) problems.push(problem(`filter.${field}`, `expected at most ${MAX_NAME} characters`));
+    if (words.length > WIRE_LIMITS.name)
+      problems.push(problem(`filter.${field}`, `expected at most ${WIRE_LIMITS.name} characters`));
   }
-  if (text.length > MAX_TEXT) problems.push(problem('filter.text', `expected at most ${MAX_TEXT} characters`));
+  if (text.length > ADMIN_LIMITS.flowText)
+    problems.push(problem('filter.text', `expected at most ${ADMIN_LIMITS.flowText} characters`));
   if (port > 65_535) problems.push(problem('filter.port', 'expected 1 to 65535'));
   if (id !== '' && !/^[0-9a-f]{16}$/.test(id)) {
     problems.push(problem('filter.id', 'expected 16 hexadecimal digits in lower case'));

@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { status } from '@grpc/grpc-js';
+import { WIRE_LIMITS } from '@weft/proto';
 import { type pb, WireError } from '@weft/proto/wire';
 import { Allowance } from '../bounds/allowance.ts';
 import { type PathTracer, Traces } from '../fleet/traces.ts';
@@ -194,7 +195,7 @@ export class AgentStream {
     else if (message.report) events.report(agentId, message.report);
     else if (message.flows) {
       events.flows(agentId, message.flows, this.#flowAnswers.expect(message.flows.sequence));
-    } else if (message.resync) events.resync(agentId, message.resync.reason.slice(0, 500));
+    } else if (message.resync) events.resync(agentId, message.resync.reason.slice(0, WIRE_LIMITS.sentence));
     else if (message.telemetry) events.telemetry(agentId, message.telemetry);
     else if (message.trace) this.#traces.answered(message.trace);
     else if (message.hello) this.end({ code: status.INVALID_ARGUMENT, details: 'hello: was given before' });

@@ -1,6 +1,6 @@
 /** Flow records as they come from an agent. It may tell of flows at its own host and of no others. */
-import type { FlowRecord } from '@weft/proto';
-import { flowBatchFromWire, MAX_FLOW_BATCH, type pb } from '@weft/proto/wire';
+import { type FlowRecord, WIRE_LIMITS } from '@weft/proto';
+import { flowBatchFromWire, type pb } from '@weft/proto/wire';
 
 export interface AcceptedFlows {
   readonly records: FlowRecord[];
@@ -12,7 +12,7 @@ export interface AcceptedFlows {
 
 export function acceptFlows(batch: pb.FlowBatch, host: string): AcceptedFlows {
   const dropped = Number.isSafeInteger(batch.dropped) ? Math.min(batch.dropped, MAX_DROPPED) : MAX_DROPPED;
-  const readable = flowBatchFromWire({ records: batch.records.slice(0, MAX_FLOW_BATCH), dropped });
+  const readable = flowBatchFromWire({ records: batch.records.slice(0, WIRE_LIMITS.flowBatch), dropped });
   const records = readable.records.filter(
     ({ sourceHost, destinationHost }) => sourceHost === host || destinationHost === host,
   );

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { status } from '@grpc/grpc-js';
 import type { Report, Telemetry } from '@weft/proto';
 import { Admission } from '@weft/proto/bounds';
-import { inventoryFromWire, type pb, reportFromWire, telemetryFromWire, WireError } from '@weft/proto/wire';
+import { type pb, reportFromWire, standingFromWire, telemetryFromWire, WireError } from '@weft/proto/wire';
 import type { Logger } from 'pino';
 import { FailureCounter } from '../bounds/failures.ts';
 import { observedHost } from '../bounds/observed.ts';
@@ -356,17 +356,12 @@ function closeGates({ reports, telemetry }: ConnectedMember): void {
   telemetry.close();
 }
 
-/** Throws WireError when the inventory is out of form. */
-function standingOf({ index, inventory }: pb.Standing): Standing {
-  if (!Number.isSafeInteger(index) || index < 0 || index > MAX_INDEX) {
-    throw new WireError('wire-range', 'standing.index', `expected 0 to ${MAX_INDEX}`);
-  }
-  const digests = Array.from(inventoryFromWire(inventory), ([key, digest]): [string, string] => [
+/** Throws WireError. */
+function standingOf(said: pb.Standing): Standing {
+  const { index, inventory } = standingFromWire(said);
+  const digests = Array.from(inventory, ([key, digest]): [string, string] => [
     key,
     Buffer.from(digest).toString('hex'),
   ]);
   return { index, inventory: new Map(digests) };
 }
-
-/** Leaves room to count on from whatever an agent says. */
-const MAX_INDEX = 2 ** 52;

@@ -1,4 +1,4 @@
-/** Bounds that keep one mesh from costing every agent without limit. */
+/** Bounds of one mesh, which keep it from costing every agent without limit. */
 export const LIMITS = {
   services: 5_000,
   policies: 10_000,
@@ -12,4 +12,59 @@ export const LIMITS = {
   rulePorts: 256,
   /** Of one service. */
   publicHosts: 100,
+} as const;
+
+/**
+ * What a message between an agent and control holds at most. The sender keeps within it, the receiver refuses what is over;
+ * a test walks the table, each entry at its bound and one over.
+ */
+export const WIRE_LIMITS = {
+  /** Characters of a name of any sort: service, host, rule, selector, the code and the subject of a problem. */
+  name: 255,
+  /** Characters of words for people: a problem's message, why a flow failed, why a path does not work. */
+  sentence: 1_000,
+  /** Characters of an item's key: peer/ and 64 are the longest. */
+  key: 128,
+  /** Characters of what names a run of control. */
+  timeline: 64,
+  /** Of a delta: items, and removals; of a standing: entries of its inventory. */
+  items: 100_000,
+  /** Ranges of a service, a rule or an instance. Ranges, not ports: a service has at most 1,024 single ports. */
+  portRanges: 1_024,
+  /** Endpoints that an agent says it has. */
+  reportEndpoints: 16,
+  /** Endpoints of a peer: those it says it has, and where control sees it. */
+  peerEndpoints: 32,
+  /** Of one report. */
+  problems: 256,
+  /** Records of one batch. */
+  flowBatch: 1_000,
+  /** Bytes of one flow, one way: none can carry more in its life (256 TiB), and sums of these stay exact for long. */
+  flowBytes: 2 ** 48,
+  /** Pairs of one telemetry. */
+  trafficPairs: 2_000,
+  /** Peers of one telemetry. */
+  peerTunnels: 2_000,
+  /** Index of a standing: leaves room to count on from whatever an agent says. */
+  index: 2 ** 52,
+} as const;
+
+/** What a question to the admin API asks at most, held by who asks and by control, and walked by a test as well. */
+export const ADMIN_LIMITS = {
+  /** Records of one answer. */
+  flows: 10_000,
+  /** Of a history of flows. */
+  buckets: 1_000,
+  /** Characters looked for in flows. */
+  flowText: 200,
+  /** Of one answer. */
+  revisions: 200,
+  /** Entries of one answer. */
+  audit: 1_000,
+  /** A year. */
+  tokenSeconds: 31_536_000,
+  /** Addresses of control in one token. */
+  tokenAddresses: 16,
+  /** How long an apply waits for agents, milliseconds. */
+  waitMs: 600_000,
 } as const;

@@ -4,6 +4,7 @@
  */
 import { parseHostPort } from '../model/endpoint.ts';
 import { TokenError } from '../model/errors.ts';
+import { ADMIN_LIMITS } from '../model/limits.ts';
 
 export interface JoinToken {
   /** Where control may be reached, HOST:PORT, in the order to try; 1 to 16. */
@@ -25,7 +26,6 @@ export interface AdminToken {
 
 const PIN_BYTES = 32;
 const MAX_TOKEN = 8192;
-const MAX_ADDRESSES = 16;
 const idForm = /^[A-Za-z0-9_-]{1,64}$/;
 const secretForm = /^[A-Za-z0-9_-]{16,128}$/;
 
@@ -46,7 +46,7 @@ export function decodeJoinToken(text: string): JoinToken {
     Object.keys(body).length === 4 &&
     Array.isArray(a) &&
     a.length >= 1 &&
-    a.length <= MAX_ADDRESSES &&
+    a.length <= ADMIN_LIMITS.tokenAddresses &&
     a.every((address) => typeof address === 'string' && (parseHostPort(address)?.port ?? 0) > 0) &&
     typeof i === 'string' &&
     idForm.test(i) &&

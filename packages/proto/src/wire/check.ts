@@ -1,5 +1,6 @@
 /** Checks of single fields as they come off the wire. Each gives the value back, or throws WireError. */
 import { parseHostPort } from '../model/endpoint.ts';
+import { WIRE_LIMITS } from '../model/limits.ts';
 import { hostNameProblem, serviceNameProblem, tagProblem } from '../model/names.ts';
 import { WireError } from './errors.ts';
 
@@ -35,7 +36,7 @@ export function text(value: string | null | undefined, field: string, most: numb
 }
 
 /** The counterpart of `text` for words of the sender's own making, such as an error's: made to fit, never refused. */
-export function sentence(words: string, most: number): string {
+export function sentence(words: string, most: number = WIRE_LIMITS.sentence): string {
   return words
     .replace(/\p{Cc}+/gu, ' ')
     .slice(0, most)

@@ -1,13 +1,11 @@
 /** Deltas and inventories, wire to model and back. One bad item rejects itself; a bad policy closes everything. */
+import { WIRE_LIMITS } from '../model/limits.ts';
 import { DENY_ALL_POLICY, type NetmapDelta, type NetmapItem } from '../model/netmap.ts';
-import { count, list, required, text } from './check.ts';
+import { count, integer, list, required, text } from './check.ts';
 import { WireError } from './errors.ts';
 import { itemFromWire, itemToWire } from './netmap.ts';
 import type * as pb from './pb.ts';
 
-/** Keys of all sorts: peer/ and 64 characters are the longest. */
-const MAX_KEY = 128;
-const MAX_ITEMS = 100_000;
 export const DIGEST_BYTES = 8;
 
 export { DENY_ALL_POLICY, UNREADABLE_POLICY_RULE } from '../model/netmap.ts';
@@ -45,15 +43,17 @@ export function deltaFromWire(wire: pb.Outgoing<pb.Delta> | null | undefined): R
   const delta = required(wire, 'delta');
   const rejected: RejectedItem[] = [];
   const upserts = new Map<string, NetmapItem>();
-  const removals = new Set(list(delta.removals, 'removals', MAX_ITEMS, (key, at) => text(key, at, MAX_KEY)));
+  const removals = new Set(
+    list(delta.removals, 'removals', WIRE_LIMITS.items, (key, at) => text(key, at, WIRE_LIMITS.key)),
+  );
   const bad = new Set<string>();
 
   const reject = (key: string, reason: string): void => {
     rejected.push({ key, reason });
     bad.add(key);
   };
-  for (const wireItem of list(delta.upserts, 'upserts', MAX_ITEMS, (item) => item)) {
-    const key = (wireItem.key ?? '').slice(0, MAX_KEY);
+  for (const wireItem of list(delta.upserts, 'upserts', WIRE_LIMITS.items, (item) => item)) {
+    const key = (wireItem.key ?? '').slice(0, WIRE_LIMITS.key);
     try {
       const item = itemFromWire(wireItem);
       if (upserts.has(key)) reject(key, 'given twice in one delta');
@@ -78,7 +78,7 @@ export function deltaFromWire(wire: pb.Outgoing<pb.Delta> | null | undefined): R
   const previous = count(delta.previous, 'previous');
   return {
     delta: {
-      timeline: text(delta.timeline, 'timeline', 64),
+      timeline: text(delta.timeline, 'timeline', WIRE_LIMITS.timeline),
       previous,
       index: count(delta.index, 'index'),
       revision: count(delta.revision, 'revision'),
@@ -100,8 +100,22 @@ export function inventoryFromWire(
   wire: readonly pb.Outgoing<pb.ItemDigest>[] | null | undefined,
 ): Map<string, Uint8Array> {
   return new Map(
-    list(wire, 'inventory', MAX_ITEMS, (entry, at) => [text(entry.key, at, MAX_KEY), digestFromWire(entry.digest, at)]),
+    list(wire, 'inventory', WIRE_LIMITS.items, (entry, at) => [
+      text(entry.key, at, WIRE_LIMITS.key),
+      digestFromWire(entry.digest, at),
+    ]),
   );
+}
+
+/** What an agent holds when its stream begins, without its report. Throws WireError. */
+export function standingFromWire({ index, inventory }: pb.Outgoing<pb.Standing>): {
+  readonly index: number;
+  readonly inventory: ReadonlyMap<string, Uint8Array>;
+} {
+  return {
+    index: integer(index, 'standing.index', 0, WIRE_LIMITS.index),
+    inventory: inventoryFromWire(inventory),
+  };
 }
 
 function digestFromWire(digest: Uint8Array | null | undefined, field: string): Uint8Array {

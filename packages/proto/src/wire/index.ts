@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 
 export * from './call.ts';
+export { sentence } from './check.ts';
 export * from './delta.ts';
 export * from './delta-frame.ts';
 export * from './enums.ts';

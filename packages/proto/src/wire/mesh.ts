@@ -1,14 +1,10 @@
 /** The mesh, service, rule and ports, wire to model and back. What a mesh means is checked by validateMesh, after this. */
 
-import { LIMITS } from '../model/limits.ts';
+import { LIMITS, WIRE_LIMITS } from '../model/limits.ts';
 import type { AgentSettings, Mesh, PolicyTest, PortRange, Rule, Service } from '../model/mesh.ts';
 import { integer, list, required, text } from './check.ts';
 import { actionCodec, kindCodec, protocolCodec } from './enums.ts';
 import type * as pb from './pb.ts';
-
-const MAX_NAME = 255;
-/** Ranges, not ports: a service can declare at most 1,024 single ports. */
-const MAX_RANGES = 1_024;
 
 export function portsToWire(ranges: readonly PortRange[]): pb.PortRange[] {
   return ranges.map(({ protocol, first, last }) => ({ protocol: protocolCodec.toWire(protocol), first, last }));
@@ -19,7 +15,7 @@ export function portsFromWire(
   ranges: readonly pb.Outgoing<pb.PortRange>[] | null | undefined,
   field: string,
 ): PortRange[] {
-  return list(ranges, field, MAX_RANGES, (range, at) => {
+  return list(ranges, field, WIRE_LIMITS.portRanges, (range, at) => {
     const protocol = protocolCodec.fromWire(range.protocol, `${at}.protocol`);
     const first = integer(range.first, at, 1, 65_535);
     return { protocol, first, last: integer(range.last, at, first, 65_535) };
@@ -40,7 +36,7 @@ export function serviceToWire(service: Service): pb.Service {
 
 /** Throws WireError. */
 export function serviceFromWire(wire: pb.Outgoing<pb.Service>, field?: string): Service {
-  const name = text(wire.name, field ?? 'services', MAX_NAME);
+  const name = text(wire.name, field ?? 'services', WIRE_LIMITS.name);
   const at = field ?? `services.${name}`;
   const ingress = wire.public;
   return {
@@ -72,7 +68,7 @@ export function ruleToWire(rule: Rule): pb.Rule {
 /** Throws WireError. */
 export function ruleFromWire(wire: pb.Outgoing<pb.Rule>, field: string): Rule {
   return {
-    name: text(wire.name, `${field}.name`, MAX_NAME),
+    name: text(wire.name, `${field}.name`, WIRE_LIMITS.name),
     action: actionCodec.fromWire(wire.action, `${field}.action`),
     from: list(wire.from, `${field}.from`, LIMITS.selectors, shortText),
     to: list(wire.to, `${field}.to`, LIMITS.selectors, shortText),
@@ -101,7 +97,7 @@ export function meshToWire(mesh: Mesh): pb.Mesh {
 export function meshFromWire(wire: pb.Outgoing<pb.Mesh> | null | undefined): Mesh {
   const mesh = required(wire, 'mesh');
   return {
-    network: text(mesh.network, 'network', MAX_NAME),
+    network: text(mesh.network, 'network', WIRE_LIMITS.name),
     services: list(mesh.services, 'services', LIMITS.services, (service) => serviceFromWire(service)),
     defaultAction: mesh.defaultAction ? actionCodec.fromWire(mesh.defaultAction, 'default') : 'allow',
     policies: list(mesh.policies, 'policies', LIMITS.policies, ruleFromWire),
@@ -111,7 +107,7 @@ export function meshFromWire(wire: pb.Outgoing<pb.Mesh> | null | undefined): Mes
 }
 
 function agentFromWire(wire: pb.Outgoing<pb.AgentSettings>, field: string): AgentSettings {
-  const name = text(wire.name, field, MAX_NAME);
+  const name = text(wire.name, field, WIRE_LIMITS.name);
   return { name, tags: list(wire.tags, `agents.${name}.tags`, LIMITS.tags, shortText) };
 }
 
@@ -126,5 +122,5 @@ function testFromWire(wire: pb.Outgoing<pb.PolicyTest>, field: string): PolicyTe
 }
 
 function shortText(value: string | null | undefined, field: string): string {
-  return text(value, field, MAX_NAME);
+  return text(value, field, WIRE_LIMITS.name);
 }

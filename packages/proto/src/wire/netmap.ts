@@ -1,7 +1,7 @@
 /** Items of an agent's netmap, wire to model and back, and their digests. */
 
 import { createHash } from 'node:crypto';
-import { LIMITS } from '../model/limits.ts';
+import { LIMITS, WIRE_LIMITS } from '../model/limits.ts';
 import type { InstanceItem, NetmapItem, PeerItem, PolicyItem, SelfItem, ServiceItem } from '../model/netmap.ts';
 import { itemKey } from '../model/netmap.ts';
 import { parseSelector } from '../model/selector.ts';
@@ -14,7 +14,6 @@ import { portsFromWire, portsToWire, ruleFromWire, ruleToWire, serviceFromWire, 
 import type * as pb from './pb.ts';
 import { rolesFromWire, rolesToWire } from './roles.ts';
 
-export const MAX_ENDPOINTS = 32;
 export const KEY_BYTES = 32;
 const MAX_ORDINAL = 0xffffffff;
 
@@ -104,7 +103,7 @@ function readPeer(wire: pb.Outgoing<pb.PeerItem>): PeerItem {
     tags: list(wire.tags, 'peer.tags', LIMITS.tags, tag),
     tunnelKey: bytes(wire.tunnelKey, 'peer.tunnel_key', KEY_BYTES),
     psk: bytes(wire.psk, 'peer.psk', KEY_BYTES),
-    endpoints: list(wire.endpoints, 'peer.endpoints', MAX_ENDPOINTS, endpoint),
+    endpoints: list(wire.endpoints, 'peer.endpoints', WIRE_LIMITS.peerEndpoints, endpoint),
     roles: rolesFromWire(wire.roles, 'peer.roles'),
     services: list(wire.services, 'peer.services', LIMITS.services, serviceName),
     address: address(wire.address, 'peer.address'),

@@ -1,6 +1,6 @@
 /** Reports and flow records, wire to model and back. Both come from agents, so every text and list is bounded. */
 import type { FlowRecord } from '../model/flow.ts';
-import { LIMITS } from '../model/limits.ts';
+import { LIMITS, WIRE_LIMITS } from '../model/limits.ts';
 import type { Report } from '../model/report.ts';
 import { count, endpoint, integer, list, required, sentence, serviceName, text } from './check.ts';
 import type { RejectedItem } from './delta.ts';
@@ -8,14 +8,6 @@ import { actionCodec, outcomeCodec, protocolCodec } from './enums.ts';
 import { WireError } from './errors.ts';
 import { portsFromWire, portsToWire } from './mesh.ts';
 import type * as pb from './pb.ts';
-
-const MAX_REPORT_ENDPOINTS = 16;
-export const MAX_PROBLEMS = 256;
-export const MAX_FLOW_BATCH = 1_000;
-/** A flow cannot carry more in its life (256 TiB), and sums of these stay exact for long. */
-export const MAX_FLOW_BYTES = 2 ** 48;
-const MAX_NAME = 255;
-const MAX_SENTENCE = 1_000;
 
 export function reportToWire(report: Report): pb.Report {
   return {
@@ -29,8 +21,8 @@ export function reportToWire(report: Report): pb.Report {
     gatewayAddress: report.gatewayAddress,
     problems: report.problems.map(({ code, subject, message }) => ({
       code,
-      subject: sentence(subject, MAX_NAME),
-      message: sentence(message, MAX_SENTENCE),
+      subject: sentence(subject, WIRE_LIMITS.name),
+      message: sentence(message),
     })),
     tunnels: report.tunnels,
     flows: report.flows,
@@ -41,18 +33,18 @@ export function reportToWire(report: Report): pb.Report {
 export function reportFromWire(wire: pb.Outgoing<pb.Report> | null | undefined): Report {
   const report = required(wire, 'report');
   return {
-    endpoints: list(report.endpoints, 'report.endpoints', MAX_REPORT_ENDPOINTS, endpoint),
+    endpoints: list(report.endpoints, 'report.endpoints', WIRE_LIMITS.reportEndpoints, endpoint),
     tunnelPort: integer(report.tunnelPort, 'report.tunnel_port', 0, 65_535),
     instances: list(report.instances, 'report.instances', LIMITS.services, (instance, at) => ({
       service: serviceName(instance.service, `${at}.service`),
       healthy: instance.healthy ?? false,
       notListening: portsFromWire(instance.notListening, `${at}.not_listening`),
     })),
-    gatewayAddress: text(report.gatewayAddress, 'report.gateway_address', MAX_NAME),
-    problems: list(report.problems, 'report.problems', MAX_PROBLEMS, (problem, at) => ({
-      code: text(problem.code, `${at}.code`, MAX_NAME),
-      subject: text(problem.subject, `${at}.subject`, MAX_NAME),
-      message: text(problem.message, `${at}.message`, MAX_SENTENCE),
+    gatewayAddress: text(report.gatewayAddress, 'report.gateway_address', WIRE_LIMITS.name),
+    problems: list(report.problems, 'report.problems', WIRE_LIMITS.problems, (problem, at) => ({
+      code: text(problem.code, `${at}.code`, WIRE_LIMITS.name),
+      subject: text(problem.subject, `${at}.subject`, WIRE_LIMITS.name),
+      message: text(problem.message, `${at}.message`, WIRE_LIMITS.sentence),
     })),
     tunnels: count(report.tunnels, 'report.tunnels'),
     flows: count(report.flows, 'report.flows'),
@@ -65,9 +57,9 @@ export function flowToWire(record: FlowRecord): pb.FlowRecord {
     protocol: protocolCodec.toWire(record.protocol),
     verdict: actionCodec.toWire(record.verdict),
     outcome: outcomeCodec.toWire(record.outcome),
-    bytesSent: Math.min(record.bytesSent, MAX_FLOW_BYTES),
-    bytesReceived: Math.min(record.bytesReceived, MAX_FLOW_BYTES),
-    detail: sentence(record.detail, MAX_SENTENCE),
+    bytesSent: Math.min(record.bytesSent, WIRE_LIMITS.flowBytes),
+    bytesReceived: Math.min(record.bytesReceived, WIRE_LIMITS.flowBytes),
+    detail: sentence(record.detail),
   };
 }
 
@@ -79,20 +71,20 @@ export function flowFromWire(wire: pb.Outgoing<pb.FlowRecord> | null | undefined
     id: record.id ?? '',
     startedMs: count(record.startedMs, 'started_ms'),
     durationMs: count(record.durationMs, 'duration_ms'),
-    source: text(record.source, 'source', MAX_NAME),
-    sourceHost: text(record.sourceHost, 'source_host', MAX_NAME),
-    service: text(record.service, 'service', MAX_NAME),
-    instance: text(record.instance, 'instance', MAX_NAME),
-    destinationHost: text(record.destinationHost, 'destination_host', MAX_NAME),
+    source: text(record.source, 'source', WIRE_LIMITS.name),
+    sourceHost: text(record.sourceHost, 'source_host', WIRE_LIMITS.name),
+    service: text(record.service, 'service', WIRE_LIMITS.name),
+    instance: text(record.instance, 'instance', WIRE_LIMITS.name),
+    destinationHost: text(record.destinationHost, 'destination_host', WIRE_LIMITS.name),
     port: integer(record.port, 'port', 0, 65_535),
     protocol: protocolCodec.fromWire(record.protocol, 'protocol'),
     verdict: actionCodec.fromWire(record.verdict, 'verdict'),
-    rule: text(record.rule, 'rule', MAX_NAME),
+    rule: text(record.rule, 'rule', WIRE_LIMITS.name),
     revision: count(record.revision, 'revision'),
     outcome: outcomeCodec.fromWire(record.outcome, 'outcome'),
-    bytesSent: integer(record.bytesSent, 'bytes_sent', 0, MAX_FLOW_BYTES),
-    bytesReceived: integer(record.bytesReceived, 'bytes_received', 0, MAX_FLOW_BYTES),
-    detail: text(record.detail, 'detail', MAX_SENTENCE),
+    bytesSent: integer(record.bytesSent, 'bytes_sent', 0, WIRE_LIMITS.flowBytes),
+    bytesReceived: integer(record.bytesReceived, 'bytes_received', 0, WIRE_LIMITS.flowBytes),
+    detail: text(record.detail, 'detail', WIRE_LIMITS.sentence),
   };
 }
 
@@ -109,14 +101,16 @@ export function flowBatchFromWire(wire: pb.Outgoing<pb.FlowBatch> | null | undef
 } {
   const batch = required(wire, 'flows');
   const rejected: RejectedItem[] = [];
-  const records = list(batch.records, 'flows.records', MAX_FLOW_BATCH, (record) => record).flatMap((record, index) => {
-    try {
-      return [flowFromWire(record)];
-    } catch (error) {
-      if (!(error instanceof WireError)) throw error;
-      rejected.push({ key: `flows.records[${index}]`, reason: error.message });
-      return [];
-    }
-  });
+  const records = list(batch.records, 'flows.records', WIRE_LIMITS.flowBatch, (record) => record).flatMap(
+    (record, index) => {
+      try {
+        return [flowFromWire(record)];
+      } catch (error) {
+        if (!(error instanceof WireError)) throw error;
+        rejected.push({ key: `flows.records[${index}]`, reason: error.message });
+        return [];
+      }
+    },
+  );
   return { records, dropped: count(batch.dropped, 'flows.dropped'), rejected };
 }

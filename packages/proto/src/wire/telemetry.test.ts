@@ -1,10 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { WIRE_LIMITS } from '../model/limits.ts';
 import type { PairTraffic, PeerTunnels, Telemetry } from '../model/telemetry.ts';
 import { WireError } from './errors.ts';
 import { agentService } from './grpc.ts';
 import type * as pb from './pb.ts';
-import { MAX_PEER_TUNNELS, MAX_TRAFFIC_PAIRS, telemetryFromWire, telemetryToWire } from './telemetry.ts';
+import { telemetryFromWire, telemetryToWire } from './telemetry.ts';
 
 const name = fc.stringMatching(/^[a-z][a-z0-9:-]{0,20}$/);
 const number = fc.nat(0xffffffff);
@@ -80,17 +81,17 @@ describe('telemetry', () => {
   });
 
   it('may be as large as its bounds', () => {
-    const pairs = Array.from({ length: MAX_TRAFFIC_PAIRS }, () => ({ source: 'web' }));
-    const peers = Array.from({ length: MAX_PEER_TUNNELS }, () => ({ host: 'two' }));
-    expect(telemetryFromWire({ ...valid, pairs, peers }).pairs).toHaveLength(MAX_TRAFFIC_PAIRS);
+    const pairs = Array.from({ length: WIRE_LIMITS.trafficPairs }, () => ({ source: 'web' }));
+    const peers = Array.from({ length: WIRE_LIMITS.peerTunnels }, () => ({ host: 'two' }));
+    expect(telemetryFromWire({ ...valid, pairs, peers }).pairs).toHaveLength(WIRE_LIMITS.trafficPairs);
   });
 
   it.each<[string, pb.Outgoing<pb.Telemetry> | undefined, string]>([
     ['there is none', undefined, 'telemetry'],
     ['it is of no time', { ...valid, intervalMs: 0 }, 'telemetry.interval_ms'],
     ['its time is past 2^53', { ...valid, sentMs: 2 ** 60 }, 'telemetry.sent_ms'],
-    ['it has too many pairs', { ...valid, pairs: Array(MAX_TRAFFIC_PAIRS + 1).fill({}) }, 'telemetry.pairs'],
-    ['it has too many peers', { ...valid, peers: Array(MAX_PEER_TUNNELS + 1).fill({}) }, 'telemetry.peers'],
+    ['it has too many pairs', { ...valid, pairs: Array(WIRE_LIMITS.trafficPairs + 1).fill({}) }, 'telemetry.pairs'],
+    ['it has too many peers', { ...valid, peers: Array(WIRE_LIMITS.peerTunnels + 1).fill({}) }, 'telemetry.peers'],
     ['a name is too long', { ...valid, pairs: [{ service: 'x'.repeat(256) }] }, 'telemetry.pairs[0].service'],
     ['a name holds a line end', { ...valid, pairs: [{ source: 'a\nb' }] }, 'telemetry.pairs[0].source'],
     ['a name is for a terminal', { ...valid, peers: [{ host: '\u001b[2J' }] }, 'telemetry.peers[0].host'],

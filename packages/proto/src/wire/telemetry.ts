@@ -1,12 +1,10 @@
 /** Telemetry, wire to model and back. It comes from agents, so every text and list is bounded. */
+import { WIRE_LIMITS } from '../model/limits.ts';
 import type { DeniedAttempt, PairTraffic, PeerTunnels, Telemetry } from '../model/telemetry.ts';
 import { count, integer, list, required, text } from './check.ts';
 import { protocolCodec } from './enums.ts';
 import type * as pb from './pb.ts';
 
-export const MAX_TRAFFIC_PAIRS = 2_000;
-export const MAX_PEER_TUNNELS = 2_000;
-const MAX_NAME = 255;
 const MAX_UINT32 = 0xffffffff;
 
 export function telemetryToWire(telemetry: Telemetry): pb.Outgoing<pb.Telemetry> {
@@ -19,9 +17,9 @@ export function telemetryFromWire(wire: pb.Outgoing<pb.Telemetry> | null | undef
   return {
     sentMs: count(telemetry.sentMs, 'telemetry.sent_ms'),
     intervalMs: integer(telemetry.intervalMs, 'telemetry.interval_ms', 1, MAX_UINT32),
-    pairs: list(telemetry.pairs, 'telemetry.pairs', MAX_TRAFFIC_PAIRS, pairFromWire),
+    pairs: list(telemetry.pairs, 'telemetry.pairs', WIRE_LIMITS.trafficPairs, pairFromWire),
     pairsOmitted: count(telemetry.pairsOmitted, 'telemetry.pairs_omitted'),
-    peers: list(telemetry.peers, 'telemetry.peers', MAX_PEER_TUNNELS, peerFromWire),
+    peers: list(telemetry.peers, 'telemetry.peers', WIRE_LIMITS.peerTunnels, peerFromWire),
     loopDelayUs: count(telemetry.loopDelayUs, 'telemetry.loop_delay_us'),
     flowsQueued: count(telemetry.flowsQueued, 'telemetry.flows_queued'),
   };
@@ -38,10 +36,10 @@ export function deniedToWire(denied: DeniedAttempt): pb.DeniedAttempt {
 function pairFromWire(pair: pb.Outgoing<pb.PairTraffic>, at: string): PairTraffic {
   const { lastDenied } = pair;
   return {
-    source: text(pair.source, `${at}.source`, MAX_NAME),
-    sourceHost: text(pair.sourceHost, `${at}.source_host`, MAX_NAME),
-    service: text(pair.service, `${at}.service`, MAX_NAME),
-    destinationHost: text(pair.destinationHost, `${at}.destination_host`, MAX_NAME),
+    source: text(pair.source, `${at}.source`, WIRE_LIMITS.name),
+    sourceHost: text(pair.sourceHost, `${at}.source_host`, WIRE_LIMITS.name),
+    service: text(pair.service, `${at}.service`, WIRE_LIMITS.name),
+    destinationHost: text(pair.destinationHost, `${at}.destination_host`, WIRE_LIMITS.name),
     open: count(pair.open, `${at}.open`),
     opened: count(pair.opened, `${at}.opened`),
     denied: count(pair.denied, `${at}.denied`),
@@ -58,14 +56,14 @@ function deniedFromWire(denied: pb.Outgoing<pb.DeniedAttempt>, at: string): Deni
   return {
     port: integer(denied.port, `${at}.port`, 0, 65_535),
     protocol: protocolCodec.fromWire(denied.protocol, `${at}.protocol`),
-    rule: text(denied.rule, `${at}.rule`, MAX_NAME),
+    rule: text(denied.rule, `${at}.rule`, WIRE_LIMITS.name),
     revision: count(denied.revision, `${at}.revision`),
   };
 }
 
 function peerFromWire(peer: pb.Outgoing<pb.PeerTunnels>, at: string): PeerTunnels {
   return {
-    host: text(peer.host, `${at}.host`, MAX_NAME),
+    host: text(peer.host, `${at}.host`, WIRE_LIMITS.name),
     tunnels: count(peer.tunnels, `${at}.tunnels`),
     roundTripUs: count(peer.roundTripUs, `${at}.round_trip_us`),
     bytesSent: count(peer.bytesSent, `${at}.bytes_sent`),
