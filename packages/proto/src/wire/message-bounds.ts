@@ -1,30 +1,48 @@
 /**
  * How much there is in a message, seen from its bytes, before anything is made of them. Two bytes on the wire can be an
  * object in memory: 8 MiB of those would hold up control for half a second and fill hundreds of megabytes, and a stranger
- * may send a Hello before it has proved anything. The format is protobuf's (protobuf.dev/programming-guides/encoding), the
- * field numbers are agent.proto's; the test holds both to what the generated code writes.
+ * may send a Hello before it has proved anything. Bytes are read by what decodes them afterwards, so that both see the same.
  */
+import protobuf from 'protobufjs/minimal.js';
 import { OversizedMessageError } from './errors.ts';
+import { weft } from './generated.ts';
 
 /** A message type: its fields that hold messages themselves, by number. */
 interface Shape {
   readonly [field: number]: Shape;
 }
 
+interface MessageType<Message> {
+  encode(message: Message): { finish(): Uint8Array };
+}
+
 const PLAIN: Shape = {};
-const REPORT: Shape = { 3: { 3: PLAIN }, 5: PLAIN };
-const TELEMETRY: Shape = { 3: { 11: PLAIN }, 5: PLAIN };
-const STANDING: Shape = { 3: PLAIN, 4: REPORT };
-const AGENT_MESSAGE: Shape = {
-  1: PLAIN,
-  2: PLAIN,
-  3: REPORT,
-  4: { 1: PLAIN },
-  5: PLAIN,
-  6: PLAIN,
-  7: TELEMETRY,
-  8: STANDING,
-};
+
+/** By the names of fields, of which a list stands for a repeated one; their numbers are those that generated code writes. */
+function shape<Message>(
+  type: MessageType<Message>,
+  fields: { readonly [Field in keyof Message]?: Shape | readonly [Shape] },
+): Shape {
+  const numbered = Object.entries<Shape | readonly [Shape] | undefined>(fields).map(([field, inside]) => {
+    const repeated = Array.isArray(inside);
+    const probe = type.encode({ [field]: repeated ? [{}] : {} } as Message).finish();
+    return [protobuf.Reader.create(probe).uint32() >>> 3, repeated ? inside[0] : inside];
+  });
+  return Object.fromEntries(numbered) as Shape;
+}
+
+const { AgentMessage, FlowBatch, InstanceReport, PairTraffic, Report, Standing, Telemetry } = weft.v1;
+const REPORT = shape(Report, { instances: [shape(InstanceReport, { notListening: [PLAIN] })], problems: [PLAIN] });
+const AGENT_MESSAGE = shape(AgentMessage, {
+  hello: PLAIN,
+  ack: PLAIN,
+  report: REPORT,
+  flows: shape(FlowBatch, { records: [PLAIN] }),
+  resync: PLAIN,
+  trace: PLAIN,
+  telemetry: shape(Telemetry, { pairs: [shape(PairTraffic, { lastDenied: PLAIN })], peers: [PLAIN] }),
+  standing: shape(Standing, { inventory: [PLAIN], report: REPORT }),
+});
 
 /** Three for each of the 100,000 items that an inventory may have, and room for the rest. */
 const MOST_FIELDS = 400_000;
@@ -35,69 +53,40 @@ const MOST_JOIN_FIELDS = 1_000;
 
 /** Throws OversizedMessageError. */
 export function boundAgentMessage(bytes: Uint8Array): void {
-  if (new FieldCounter(bytes, MOST_FIELDS).walk(bytes.length, AGENT_MESSAGE)) return;
-  throw new OversizedMessageError('AgentMessage');
+  if (!hasAtMost(MOST_FIELDS, bytes, AGENT_MESSAGE)) throw new OversizedMessageError('AgentMessage');
 }
 
 /** Throws OversizedMessageError. */
 export function boundJoin(bytes: Uint8Array): void {
-  const fits = bytes.length <= MOST_JOIN_BYTES;
-  if (fits && new FieldCounter(bytes, MOST_JOIN_FIELDS).walk(bytes.length, PLAIN)) return;
-  throw new OversizedMessageError('JoinRequest');
+  const fits = bytes.length <= MOST_JOIN_BYTES && hasAtMost(MOST_JOIN_FIELDS, bytes, PLAIN);
+  if (!fits) throw new OversizedMessageError('JoinRequest');
 }
 
-class FieldCounter {
-  readonly #bytes: Uint8Array;
-  #at = 0;
-  #left: number;
-
-  constructor(bytes: Uint8Array, most: number) {
-    this.#bytes = bytes;
-    this.#left = most;
-  }
-
-  /** Goes on to `end`, and into the fields that `shape` names. False for too many fields, and for what is malformed. */
-  walk(end: number, shape: Shape): boolean {
-    while (this.#at < end) {
-      this.#left -= 1;
-      const tag = this.#varint();
-      if (this.#left < 0 || tag === undefined) return false;
-      const inside = shape[Math.floor(tag / 8)];
-      switch (tag % 8) {
-        case 0:
-          while ((this.#bytes[this.#at] ?? 0) >= 0x80) this.#at += 1;
-          this.#at += 1;
-          break;
-        case 1:
-          this.#at += 8;
-          break;
-        case 2: {
-          const length = this.#varint();
-          if (length === undefined || length > end - this.#at) return false;
-          if (inside === undefined) this.#at += length;
-          else if (!this.walk(this.#at + length, inside)) return false;
-          break;
-        }
-        case 5:
-          this.#at += 4;
-          break;
-        default:
-          // Groups, which these messages have none of.
-          return false;
+/** Whether there are at most so many fields, in the message and in those that its shape names. False for what is malformed. */
+function hasAtMost(most: number, bytes: Uint8Array, of: Shape): boolean {
+  const reader = protobuf.Reader.create(bytes);
+  let left = most;
+  const walk = (end: number, fields: Shape): boolean => {
+    while (reader.pos < end) {
+      left -= 1;
+      const tag = reader.uint32();
+      const wireType = tag & 7;
+      // Groups, which these messages have none of.
+      if (left < 0 || wireType === 3) return false;
+      const inside = wireType === 2 ? fields[tag >>> 3] : undefined;
+      if (inside === undefined) {
+        reader.skipType(wireType);
+        continue;
       }
+      const length = reader.uint32();
+      if (length > end - reader.pos || !walk(reader.pos + length, inside)) return false;
     }
-    return this.#at === end;
-  }
-
-  /** Of 32 bits, as tags and lengths are; undefined for a longer one. */
-  #varint(): number | undefined {
-    let value = 0;
-    for (let shift = 0; shift < 35; shift += 7) {
-      const byte = this.#bytes[this.#at] ?? 0x80;
-      this.#at += 1;
-      value += (byte & 0x7f) * 2 ** shift;
-      if (byte < 0x80) return value;
-    }
-    return undefined;
+    return reader.pos === end;
+  };
+  try {
+    return walk(bytes.length, of);
+  } catch {
+    // The reader went beyond the end, or met what no message has.
+    return false;
   }
 }
