@@ -89,12 +89,14 @@ test.each([
   ['weft-control', 'packages/control/bin/weft-control.js'],
 ])('%s says which Node it needs when an older one runs it', async (name, path) => {
   const bin = JSON.stringify(pathToFileURL(join(checkout, path)).href);
-  for (const version of ['20.20.2', '22.17.1']) {
+  for (const version of ['20.20.2', '22.20.0', '23.11.1', '24.8.0']) {
     const script = `Object.defineProperty(process.versions, 'node', { value: '${version}' }); await import(${bin});`;
     const answer = await run([process.execPath, '--input-type=module', '-e', script]);
     expect(answer).toMatchObject({ code: 1, stdout: '' });
     expect(answer.stderr).toMatch(
-      new RegExp(`^${name}: needs Node 22\\.18 or newer, this is ${version}; run it with .*\n$`),
+      new RegExp(
+        `^${name}: needs Node 22\\.21 or newer of its line, or 24\\.9 or newer; this is ${version}; run it with .*\n$`,
+      ),
     );
   }
 });
