@@ -103,6 +103,7 @@ class HandleOutput implements Output {
   #request: WriteRequest | null;
   #waiting = 0;
   #ending: boolean = false;
+  #failed: boolean = false;
 
   constructor(socket: net.Socket, handle: StreamHandle, requestClass: WriteRequestClass, events: OutputEvents) {
     this.#socket = socket;
@@ -113,20 +114,21 @@ class HandleOutput implements Output {
   }
 
   get backlog(): number {
-    return this.#waiting === 0 ? 0 : (this.#handle.writeQueueSize ?? 0);
+    return this.#waiting === 0 || this.#failed ? 0 : (this.#handle.writeQueueSize ?? 0);
   }
 
   get writes(): number {
-    return this.#waiting;
+    return this.#failed ? 0 : this.#waiting;
   }
 
   write(piece: Buffer): void {
-    if (piece.length === 0) return;
+    if (piece.length === 0 || this.#failed) return;
     this.#settle(this.#handle.writeBuffer(this.#request, piece), piece);
   }
 
   writeTogether(pieces: readonly Buffer[]): void {
     const [first] = pieces;
+    if (this.#failed) return;
     if (pieces.length === 1 && first !== undefined) this.write(first);
     else this.#settle(this.#handle.writev(this.#request, pieces, true), pieces);
   }
@@ -134,7 +136,7 @@ class HandleOutput implements Output {
   end(): void {
     this.#ending = true;
     // A shutdown that waits for the queue would keep libuv from resetting a peer that reads no more.
-    if (this.#waiting === 0) this.#socket.end();
+    if (this.#waiting === 0 && !this.#failed) this.#socket.end();
   }
 
   get shutting(): boolean {
@@ -143,14 +145,20 @@ class HandleOutput implements Output {
 
   completed(status: number): void {
     this.#waiting -= 1;
-    if (this.#socket.destroyed) return;
+    if (this.#socket.destroyed || this.#failed) return;
     if (status < 0) {
-      this.#socket.destroy(systemError(status, 'write'));
+      this.#fail(status);
       return;
     }
     if (this.#waiting > 0) return;
     if (this.#ending) this.#socket.end();
     else this.#events.drained();
+  }
+
+  #fail(status: number): void {
+    if (this.#failed) return;
+    this.#failed = true;
+    this.#events.failed(systemError(status, 'write'));
   }
 
   #newRequest(): WriteRequest | null {
@@ -161,7 +169,7 @@ class HandleOutput implements Output {
     let request: WriteRequest;
     if (typeof answer === 'number') {
       if (answer !== 0) {
-        this.#socket.destroy(systemError(answer, 'write'));
+        this.#fail(answer);
         return;
       }
       // Asked of the request and not of the queue, which may be empty again while the request is under way.

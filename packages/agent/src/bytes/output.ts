@@ -4,9 +4,14 @@ import type net from 'node:net';
 export interface OutputEvents {
   /** Nothing waits any more. */
   drained(): void;
+  /** The far end takes no more. Comes once; what is written from here on is dropped. The socket goes on reading. */
+  failed(cause: Error): void;
 }
 
-/** Takes all it is given; the pieces are its own from then on. A failure destroys the socket. */
+/**
+ * Takes all it is given; the pieces are its own from then on. A failure ends writing and nothing else: a server that has
+ * answered and closed may have said its last words, and they are read still.
+ */
 export interface Output {
   write(piece: Buffer): void;
   /** With one system call. */
@@ -41,32 +46,43 @@ export function compact(piece: Buffer): Buffer {
   return byteLength <= Buffer.poolSize || piece.length * 2 >= byteLength ? piece : Buffer.from(piece);
 }
 
+type Written = (error?: Error | null) => void;
+
+/** What a stream is made of, by Node's public API: its own write and writev, which tell of a failure by their callback. */
+interface Writer {
+  _write(chunk: unknown, encoding: BufferEncoding, callback: Written): void;
+  _writev: ((chunks: { chunk: unknown; encoding: BufferEncoding }[], callback: Written) => void) | null | undefined;
+}
+
 export class StreamOutput implements Output {
   readonly #socket: net.Socket;
   readonly #events: OutputEvents;
   #writes = 0;
+  #failed: boolean = false;
   readonly #written = (): void => {
     this.#writes -= 1;
-    if (this.#writes === 0 && this.#socket.writableLength === 0) this.#events.drained();
+    if (!this.#failed && this.#writes === 0 && this.#socket.writableLength === 0) this.#events.drained();
   };
 
   constructor(socket: net.Socket, events: OutputEvents) {
     this.#socket = socket;
     this.#events = events;
     socket.on('drain', () => {
-      if (this.#writes === 0) events.drained();
+      if (!this.#failed && this.#writes === 0) events.drained();
     });
+    this.#keepReading(socket);
   }
 
   get backlog(): number {
-    return this.#socket.writableLength;
+    return this.#failed ? 0 : this.#socket.writableLength;
   }
 
   get writes(): number {
-    return this.#writes;
+    return this.#failed ? 0 : this.#writes;
   }
 
   write(piece: Buffer): void {
+    if (this.#failed) return;
     this.#writes += 1;
     this.#socket.write(piece, this.#written);
   }
@@ -78,10 +94,37 @@ export class StreamOutput implements Output {
   }
 
   end(): void {
-    this.#socket.end();
+    if (!this.#failed) this.#socket.end();
   }
 
   get shutting(): boolean {
     return this.#socket.writableLength === 0;
+  }
+
+  /** A stream whose write fails destroys itself, unread bytes and all; so it does not hear of it. */
+  #keepReading(socket: net.Socket): void {
+    const writer = socket as unknown as Writer;
+    const { _write: write, _writev: writev } = writer;
+    const hushed =
+      (callback: Written): Written =>
+      (error) => {
+        if (error instanceof Error) this.#fail(error);
+        callback();
+      };
+    writer._write = (chunk, encoding, callback) => {
+      if (this.#failed) callback();
+      else write.call(socket, chunk, encoding, hushed(callback));
+    };
+    if (typeof writev !== 'function') return;
+    writer._writev = (chunks, callback) => {
+      if (this.#failed) callback();
+      else writev.call(socket, chunks, hushed(callback));
+    };
+  }
+
+  #fail(cause: Error): void {
+    if (this.#failed) return;
+    this.#failed = true;
+    this.#events.failed(cause);
   }
 }

@@ -44,19 +44,24 @@ export class SocketConduit implements Conduit {
   #ended: boolean = false;
   #resetting: boolean = false;
   #cause: Error | undefined;
+  /** Writing failed: what is left to read is read, and then it is over. */
+  #deaf: boolean = false;
+  #resetsWhenWritten: boolean = false;
   #closed: boolean = false;
   #closedDelivered: boolean = false;
 
   constructor(socket: net.Socket) {
     this.#socket = socket;
-    const events = { drained: () => this.#tellDrain() };
+    const events = { drained: () => this.#drained(), failed: (cause: Error) => this.#failed(cause) };
     this.#output = handleOutput(socket, events) ?? new StreamOutput(socket, events);
     socket.on('error', (error) => {
       this.#cause ??= error;
     });
     socket.on('end', () => {
       this.#ended = true;
-      if (!this.#resetting) this.#events?.end();
+      // Behind a failed write an end is no orderly one: the system told the reset to the write, and tells it once.
+      if (this.#deaf) this.#socket.destroy();
+      else if (!this.#resetting) this.#events?.end();
     });
     socket.on('close', () => {
       this.#closed = true;
@@ -94,7 +99,7 @@ export class SocketConduit implements Conduit {
   }
 
   write(piece: Buffer, owned: boolean): boolean {
-    if (this.#socket.destroyed || this.#ending) return true;
+    if (this.#socket.destroyed || this.#ending || this.#resetsWhenWritten) return true;
     // The kernel may not take all at once, and what waits has to outlive the shared buffer. One piece a socket may keep
     // more alive than itself: the first that waits.
     if (!owned) this.#output.write(Buffer.from(piece));
@@ -104,7 +109,7 @@ export class SocketConduit implements Conduit {
 
   /** Writes what `produce` emits with one system call. The pieces become the socket's. */
   writeTogether(produce: (emit: (piece: Buffer) => void) => void): boolean {
-    if (this.#socket.destroyed || this.#ending) return true;
+    if (this.#socket.destroyed || this.#ending || this.#resetsWhenWritten) return true;
     const pieces: Buffer[] = [];
     produce((piece) => pieces.push(piece));
     this.#output.writeTogether(pieces);
@@ -137,6 +142,11 @@ export class SocketConduit implements Conduit {
     else socket.resetAndDestroy();
   }
 
+  resetWhenWritten(): void {
+    if (this.#output.writes === 0) this.reset();
+    else this.#resetsWhenWritten = true;
+  }
+
   pause(): void {
     this.#paused = true;
     this.#socket.pause();
@@ -158,6 +168,25 @@ export class SocketConduit implements Conduit {
     if (backlog < WRITE_LIMIT && writes < WRITES_LIMIT) return true;
     this.#wantsDrain = true;
     return false;
+  }
+
+  #drained(): void {
+    if (this.#resetsWhenWritten) this.reset();
+    else this.#tellDrain();
+  }
+
+  #failed(cause: Error): void {
+    // Our own end of it cancels what waits.
+    if (this.#resetting || this.#socket.destroyed) return;
+    this.#cause ??= cause;
+    this.#deaf = true;
+    if (this.#resetsWhenWritten) {
+      this.reset();
+      return;
+    }
+    // Whoever waits for room may go on: what it writes is dropped.
+    this.#tellDrain();
+    if (this.#ended) this.#socket.destroy();
   }
 
   #tellDrain(): void {

@@ -25,6 +25,10 @@ class Hand implements Conduit {
     this.log.push('reset');
   }
 
+  resetWhenWritten(): void {
+    this.log.push('reset when written');
+  }
+
   pause(): void {
     this.log.push('pause');
   }
@@ -79,7 +83,7 @@ describe('splice', () => {
     const [failed, other] = side === 'a' ? [made.a, made.b] : [made.b, made.a];
     const cause = new Error('ECONNRESET');
     failed.far.closed('reset', cause);
-    expect(other.log).toEqual(['reset']);
+    expect(other.log).toEqual(['reset when written']);
     other.far.closed('reset');
     await turn();
     expect(made.results).toEqual([{ how: 'reset', failedSide: side, cause }]);

@@ -4,6 +4,9 @@
  */
 import type { Conduit, ConduitEvents } from '../words/conduit.ts';
 
+/** Milliseconds that what was written before a reset has to leave. */
+const LAST_WORDS_MS = 2_000;
+
 export type SpliceSide = 'a' | 'b';
 
 export interface SpliceResult {
@@ -44,7 +47,7 @@ class Splicing {
     }
     other.writable = false;
     // After a reset nothing this side could still say matters, and the other must learn of it.
-    if (how === 'reset' && !other.closedHere) other.conduit.reset();
+    if (how === 'reset' && !other.closedHere) resetBehind(other);
     if (!this.a.closedHere || !this.b.closedHere) return;
     const result = {
       how: this.#how,
@@ -54,6 +57,15 @@ class Splicing {
     // Never inside `splice` itself, nor inside a conduit's own event: whoever called has not finished its turn.
     queueMicrotask(() => this.#done(result));
   }
+}
+
+/** What one side wrote last goes before the reset, as on a direct connection; a side that takes nothing is not waited for. */
+function resetBehind(half: Half): void {
+  half.conduit.resetWhenWritten();
+  if (half.closedHere) return;
+  setTimeout(() => {
+    if (!half.closedHere) half.conduit.reset();
+  }, LAST_WORDS_MS).unref();
 }
 
 /** What one side says, and how far it is. */

@@ -66,6 +66,10 @@ export class TrackedConduit implements Conduit {
     if (!this.#cut) this.#inner.reset();
   }
 
+  resetWhenWritten(): void {
+    if (!this.#cut) this.#inner.resetWhenWritten();
+  }
+
   pause(): void {
     if (!this.#cut) this.#inner.pause();
   }

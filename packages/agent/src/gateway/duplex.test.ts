@@ -24,6 +24,9 @@ class FakeConduit implements Conduit {
   reset(): void {
     this.calls.push('reset');
   }
+  resetWhenWritten(): void {
+    this.calls.push('reset when written');
+  }
   pause(): void {
     this.calls.push('pause');
   }

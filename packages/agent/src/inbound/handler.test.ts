@@ -148,7 +148,8 @@ describe('a peer’s request', () => {
       registry,
       declared: inbound.services,
       dialer: {
-        stream: () => opened({ attach: end, write: none, end, reset: end, pause: end, resume: end }),
+        stream: () =>
+          opened({ attach: end, write: none, end, reset: end, resetWhenWritten: end, pause: end, resume: end }),
         datagrams: () => opened({ attach: end, send: end, close: end }),
       },
       log: pino({ level: 'silent' }),

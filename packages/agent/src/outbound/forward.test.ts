@@ -25,6 +25,7 @@ it('lets no flow stand on an instance that a change took away while it was opene
     reset: () => {
       resets += 1;
     },
+    resetWhenWritten: nothing,
     pause: nothing,
     resume: nothing,
   };

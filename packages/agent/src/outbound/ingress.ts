@@ -51,6 +51,7 @@ function endingFlow(conduit: Conduit, flow: Flow): Conduit {
       // Its user is done with it, attached or not.
       flow.end('reset', 'closed by the gateway');
     },
+    resetWhenWritten: () => conduit.resetWhenWritten(),
     pause: () => conduit.pause(),
     resume: () => conduit.resume(),
   };

@@ -48,6 +48,10 @@ class StreamEnd implements Conduit {
     if (this.peer !== undefined) this.peer.#finish('reset');
   }
 
+  resetWhenWritten(): void {
+    this.reset();
+  }
+
   pause(): void {
     this.#paused = true;
   }

@@ -31,6 +31,8 @@ export interface Conduit {
   end(): void;
   /** Ends both directions at once; what is unsent is dropped, and the far end sees a reset. */
   reset(): void;
+  /** As `reset`, once what was written has left. What is written from here on is dropped. The caller bounds how long. */
+  resetWhenWritten(): void;
   /** Stops and restarts the flow of `data`, and with it the far writer. */
   pause(): void;
   resume(): void;

@@ -231,6 +231,9 @@ describe('the windows of a tunnel', () => {
         near.stream.write(Buffer.alloc(MIB), true);
         world.settle();
         near.stream.reset();
+        world.settle();
+        // What came before the reset is handed on first.
+        far.stream.resume();
       },
     ];
     for (let round = 0; round < 200; round++) {

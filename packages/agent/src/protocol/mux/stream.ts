@@ -39,12 +39,14 @@ export class MuxStream {
   #wantsDrain: boolean = false;
   #drainOwed: boolean = false;
   #ending: boolean = false;
+  #resetsWhenWritten: boolean = false;
   #finSent: boolean = false;
 
   readonly #receiveQueue = new ByteQueue();
   #paused: boolean = true;
   #delivering: boolean = false;
   #finReceived: boolean = false;
+  #resetReceived: boolean = false;
   #endDelivered: boolean = false;
   #over: { readonly how: 'closed' | 'reset'; readonly cause: Error | undefined } | undefined;
   #closedDelivered: boolean = false;
@@ -71,6 +73,7 @@ export class MuxStream {
 
   write(piece: Buffer, owned: boolean): boolean {
     if (this.#over !== undefined || this.#ending || piece.length === 0) return true;
+    if (this.#resetsWhenWritten || this.#resetReceived) return true;
     const scheduler = this.#host.scheduler;
     let sent = 0;
     if (this.sendQueue.length === 0 && scheduler.takes(piece.length)) {
@@ -98,6 +101,12 @@ export class MuxStream {
     this.#finish('reset', undefined);
   }
 
+  /** As `reset`, behind what was written. */
+  resetWhenWritten(): void {
+    if (this.sendQueue.length === 0) this.reset();
+    else this.#resetsWhenWritten = true;
+  }
+
   pause(): void {
     this.#paused = true;
   }
@@ -113,6 +122,10 @@ export class MuxStream {
   /** Called when the stream had its turn: closes what is to be closed, and lets the writer go on. */
   afterSend(): void {
     if (this.#over !== undefined || this.sendQueue.length > 0) return;
+    if (this.#resetsWhenWritten) {
+      this.reset();
+      return;
+    }
     if (this.#ending) {
       if (this.#finSent) return;
       this.#finSent = true;
@@ -157,8 +170,16 @@ export class MuxStream {
     this.#deliver();
   }
 
+  /** What came before it is handed on first; while it waits the stream sends no more. */
   receiveReset(): void {
-    this.#finish('reset', undefined);
+    if (this.#receiveQueue.length === 0 || this.#events === undefined) {
+      this.#finish('reset', undefined);
+      return;
+    }
+    this.#resetReceived = true;
+    this.sendQueue.clear();
+    this.#host.scheduler.forget(this);
+    this.#deliver();
   }
 
   receiveDatagram(): void {
@@ -202,6 +223,10 @@ export class MuxStream {
     }
     if (this.#over !== undefined) {
       this.#deliverClosed();
+      return;
+    }
+    if (this.#resetReceived && this.#receiveQueue.length === 0) {
+      this.#finish('reset', undefined);
       return;
     }
     if (this.#finReceived && this.#receiveQueue.length === 0 && !this.#paused && !this.#endDelivered) {
