@@ -135,7 +135,7 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
   closers.push(() => hub.close());
   let listening = options.listen;
   const policyOf = policyCache();
-  const explain = createExplain({ live: hub, tracer: hub, policyOf });
+  const explain = createExplain({ live: hub.fleet, tracer: hub, policyOf });
   const reach = createReach(policyOf);
   const actors = new CallActors();
   const proved = new ProvedCalls();
@@ -146,8 +146,8 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
     certificatePem,
     admin: adminHandlers({
       state,
-      live: hub,
-      enforcement: hub,
+      live: hub.fleet,
+      enforcement: hub.fleet,
       explain,
       reach,
       audit,
@@ -194,7 +194,7 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
     const binaries = installedBinaries();
     const page = new Dashboard({
       state,
-      live: hub,
+      live: hub.fleet,
       flows,
       traffic,
       explain,
@@ -216,7 +216,7 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
   }
   let scraped: string | undefined;
   if (metrics !== undefined && options.metrics !== undefined) {
-    const sources = { state, live: hub, flows, traffic, version, now };
+    const sources = { state, live: hub.fleet, flows, traffic, version, now };
     const served = await metrics.serve({ address: options.metrics, sources, logger });
     closers.push(() => served.close());
     scraped = formatHostPort(served.address.host, served.address.port);

@@ -5,8 +5,8 @@
 import type { Report, Telemetry } from '@weft/proto';
 import type { InstanceHealth, Presence, Presences } from '../netmap/presence.ts';
 import type { AgentState, NetworkState, State } from '../state/types.ts';
-import type { ConnectedAgent } from './enforcement.ts';
-import type { LiveAgent, LiveAgents } from './live.ts';
+import { type ConnectedAgent, Enforcement } from './enforcement.ts';
+import type { EnforcementWaiter, LiveAgent, LiveAgents } from './live.ts';
 import type { Remembered, ReportMemory } from './memory.ts';
 import { Movement } from './movement.ts';
 import { Publications } from './publications.ts';
@@ -45,13 +45,14 @@ export interface FleetOptions {
 
 const SAVE_MS = 1_000;
 
-export class Fleet implements LiveAgents {
+export class Fleet implements LiveAgents, EnforcementWaiter {
   readonly #options: FleetOptions;
   readonly #known = new Map<string, Known>();
   /** By network. */
   readonly #presences = new Map<string, Map<string, Presence>>();
   /** By network. */
   readonly #publications = new Map<string, Publications>();
+  readonly #enforcement = new Enforcement((network) => this.#connectedAgents(network));
   #saveTimer: NodeJS.Timeout | undefined;
 
   /** Starts with the agents that are members now, of whom none is connected yet. */
@@ -94,10 +95,13 @@ export class Fleet implements LiveAgents {
     return known && this.presences(known.agent.network).get(agentId)?.instances.get(service);
   }
 
-  *connectedAgents(network: string): Generator<ConnectedAgent> {
-    for (const { agent, connected, enforcedRevision } of this.#known.values()) {
-      if (connected && agent.network === network) yield { agentId: agent.id, host: agent.host, enforcedRevision };
-    }
+  waitEnforced(network: string, revision: number, timeoutMs: number, signal: AbortSignal): Promise<string[]> {
+    return this.#enforcement.waitEnforced(network, revision, timeoutMs, signal);
+  }
+
+  /** Everyone who waits is answered with who is behind now. */
+  stopWaiting(): void {
+    this.#enforcement.close();
   }
 
   /** A revision came out; members came, went, or were changed. */
@@ -126,6 +130,8 @@ export class Fleet implements LiveAgents {
     known.movement.start();
     this.heard(agentId);
     this.reported(agentId, report);
+    const { network, host } = known.agent;
+    this.#enforcement.arrived(network, { agentId, host, enforcedRevision: 0 });
   }
 
   heard(agentId: string): void {
@@ -148,6 +154,7 @@ export class Fleet implements LiveAgents {
     const { agent, enforcedRevision, connectedMs } = known;
     if (revision <= enforcedRevision) return;
     known.enforcedRevision = revision;
+    this.#enforcement.enforced(agent.network, agentId, revision);
     if (revision !== known.acknowledged.revision) known.acknowledged = { revision, atMs: this.#options.now() };
     // The first after it connected says what it held all along, or missed while it was away.
     for (const atMs of this.#publications.get(agent.network)?.between(enforcedRevision, revision) ?? []) {
@@ -160,12 +167,19 @@ export class Fleet implements LiveAgents {
     if (known === undefined) return;
     known.connected = false;
     known.movement.stop();
+    this.#enforcement.left(known.agent.network, agentId);
     this.#whileAway(known, this.#options.timing.graceMs);
   }
 
   close(): void {
     for (const known of this.#known.values()) stopTimers(known);
     if (this.#saveTimer !== undefined) this.#save();
+  }
+
+  *#connectedAgents(network: string): Generator<ConnectedAgent> {
+    for (const { agent, connected, enforcedRevision } of this.#known.values()) {
+      if (connected && agent.network === network) yield { agentId: agent.id, host: agent.host, enforcedRevision };
+    }
   }
 
   #published({ name, revision }: NetworkState): void {
@@ -208,6 +222,7 @@ export class Fleet implements LiveAgents {
     stopTimers(known);
     this.#known.delete(agentId);
     this.#presences.get(known.agent.network)?.delete(agentId);
+    this.#enforcement.left(known.agent.network, agentId);
     this.#saveSoon();
   }
 

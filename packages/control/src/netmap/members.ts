@@ -2,9 +2,9 @@
 import type { AgentState, NetworkState } from '../state/types.ts';
 import { PeerEntry, SharedEntry } from './entry.ts';
 import type { Interner } from './interner.ts';
+import type { PolicyClasses } from './policy-classes.ts';
 import type { Presences } from './presence.ts';
 import { type Profile, profileOf, scopeOf } from './profile.ts';
-import type { Reach } from './reach.ts';
 
 export interface Member {
   readonly agent: AgentState;
@@ -19,7 +19,7 @@ export interface Member {
 export interface MemberSources {
   readonly network: NetworkState;
   readonly presences: Presences;
-  readonly reach: Reach;
+  readonly classes: PolicyClasses;
   /** Services with an instance on the agent now, by agent id. */
   readonly running: ReadonlyMap<string, readonly string[]>;
   readonly shared: Interner<SharedEntry>;
@@ -27,9 +27,9 @@ export interface MemberSources {
 }
 
 export function memberOf(agent: AgentState, sources: MemberSources): Member {
-  const { network, presences, reach, running, shared, peers } = sources;
+  const { network, presences, classes, running, shared, peers } = sources;
   const scope = scopeOf(network, agent);
-  const tags = reach.hostTags(agent.host);
+  const tags = classes.hostTags(agent.host);
   const endpoints = presences.get(agent.id)?.endpoints ?? NO_ENDPOINTS;
   const { id: agentId, host, tunnelKey, roles, address } = agent;
   const told = { agentId, host, tags, services: scope, roles, address };
@@ -37,7 +37,7 @@ export function memberOf(agent: AgentState, sources: MemberSources): Member {
   return {
     agent,
     scope,
-    profile: profileOf(reach, agent, scope, running.get(agentId) ?? []),
+    profile: profileOf(classes, agent, scope, running.get(agentId) ?? []),
     self: shared.keep(`self/${agentId}`, from, () => new SharedEntry({ type: 'self', network: network.name, ...told })),
     peer: peers.keep(
       agentId,

@@ -8,14 +8,14 @@ import { type Entry, type PeerEntry, SharedEntry } from './entry.ts';
 import { Interner } from './interner.ts';
 import { type Member, memberOf } from './members.ts';
 import { PairKeys } from './pair-keys.ts';
+import { PolicyClasses } from './policy-classes.ts';
 import { ABSENT, type InstanceHealth, type Presences } from './presence.ts';
 import { mayExchangeFlows, type Profile } from './profile.ts';
-import { Reach } from './reach.ts';
 import { remember } from './remember.ts';
 
 export class NetworkView {
   readonly network: NetworkState;
-  readonly #reach: Reach;
+  readonly #classes: PolicyClasses;
   readonly #pairKeys: PairKeys;
   readonly #shared: Interner<SharedEntry>;
   readonly #peers: Interner<PeerEntry>;
@@ -31,7 +31,7 @@ export class NetworkView {
 
   constructor(network: NetworkState, presences: Presences, before?: NetworkView) {
     this.network = network;
-    this.#reach = before?.network.mesh === network.mesh ? before.#reach : new Reach(network.mesh);
+    this.#classes = before?.network.mesh === network.mesh ? before.#classes : new PolicyClasses(network.mesh);
     this.#pairKeys = before?.network.secret === network.secret ? before.#pairKeys : new PairKeys(network.secret);
     this.#shared = new Interner(before === undefined ? undefined : before.#shared);
     this.#peers = new Interner(before === undefined ? undefined : before.#peers);
@@ -43,7 +43,7 @@ export class NetworkView {
       this.#workers.set(name, before === undefined ? part : carriedOver(before.#workers.get(name), part));
     }
 
-    const sources = { network, presences, reach: this.#reach, running, shared: this.#shared, peers: this.#peers };
+    const sources = { network, presences, classes: this.#classes, running, shared: this.#shared, peers: this.#peers };
     for (const agent of network.agents.values()) {
       const member = memberOf(agent, sources);
       this.#members.set(agent.id, member);
@@ -102,7 +102,7 @@ export class NetworkView {
 
   /** Whether every part of the moment before, but for the common one, is still right. */
   #sameTopology(before: NetworkView): boolean {
-    if (before.#reach !== this.#reach || before.#members.size !== this.#members.size) return false;
+    if (before.#classes !== this.#classes || before.#members.size !== this.#members.size) return false;
     if (!sameValues(before.#workers, this.#workers)) return false;
     for (const [agentId, { peer, profile }] of this.#members) {
       const was = before.#members.get(agentId);
@@ -124,8 +124,8 @@ export class NetworkView {
 
   #workersThatMayCall({ served }: Profile): ReadonlySet<string> {
     const names = [...this.#workers.keys()].filter((name) => {
-      const caller = this.#reach.callerService(name);
-      return served.some((service) => this.#reach.permits(caller, service));
+      const caller = this.#classes.callerService(name);
+      return served.some((service) => this.#classes.permits(caller, service));
     });
     return new Set(names);
   }
@@ -136,7 +136,7 @@ export class NetworkView {
       const part = new Map<string, Entry>();
       for (const alike of this.#alike.values()) {
         const [first] = alike;
-        if (first === undefined || !mayExchangeFlows(this.#reach, profile, first.profile)) continue;
+        if (first === undefined || !mayExchangeFlows(this.#classes, profile, first.profile)) continue;
         for (const { peer } of alike) part.set(peer.key, peer);
       }
       return part;

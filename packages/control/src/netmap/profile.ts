@@ -1,6 +1,6 @@
 /** What decides whom an agent may exchange flows with. Agents of one profile have the same peers, workers and rules. */
 import type { AgentState, NetworkState } from '../state/types.ts';
-import type { Reach, ServiceClass, SourceClass } from './reach.ts';
+import type { PolicyClasses, ServiceClass, SourceClass } from './policy-classes.ts';
 
 export interface Profile {
   readonly key: string;
@@ -19,18 +19,18 @@ export function scopeOf(network: NetworkState, agent: AgentState): string[] {
 
 /** `scope` from scopeOf; `running` are the services with an instance on the agent now. */
 export function profileOf(
-  reach: Reach,
+  classes: PolicyClasses,
   agent: AgentState,
   scope: readonly string[],
   running: readonly string[],
 ): Profile {
-  const sources = new Set(scope.map((name) => reach.callerService(name)));
-  sources.add(reach.callerHost(agent.host));
-  if (agent.roles.includes('gateway')) sources.add(reach.callerInternet());
-  const served = new Set(running.map((name) => reach.called(name)));
+  const sources = new Set(scope.map((name) => classes.callerService(name)));
+  sources.add(classes.callerHost(agent.host));
+  if (agent.roles.includes('gateway')) sources.add(classes.callerInternet());
+  const served = new Set(running.map((name) => classes.called(name)));
   const rules = new Set<number>();
   for (const source of sources) for (const rule of source.rules) rules.add(rule);
-  for (const name of scope) for (const rule of reach.called(name).rules) rules.add(rule);
+  for (const name of scope) for (const rule of classes.called(name).rules) rules.add(rule);
   const sortedRules = [...rules].sort(byNumber);
   return {
     key: `${identifiers(sources)} ${identifiers(served)} ${sortedRules.join()}`,
@@ -41,12 +41,12 @@ export function profileOf(
 }
 
 /** Whether any flow from an agent of the one profile to an agent of the other, or back, is permitted. */
-export function mayExchangeFlows(reach: Reach, one: Profile, other: Profile): boolean {
-  return mayCall(reach, one, other) || mayCall(reach, other, one);
+export function mayExchangeFlows(classes: PolicyClasses, one: Profile, other: Profile): boolean {
+  return mayCall(classes, one, other) || mayCall(classes, other, one);
 }
 
-function mayCall(reach: Reach, caller: Profile, called: Profile): boolean {
-  return called.served.some((service) => caller.sources.some((source) => reach.permits(source, service)));
+function mayCall(classes: PolicyClasses, caller: Profile, called: Profile): boolean {
+  return called.served.some((service) => caller.sources.some((source) => classes.permits(source, service)));
 }
 
 function identifiers(classes: Iterable<{ readonly id: number }>): string {

@@ -39,7 +39,7 @@ describe('an agent that connects', () => {
     expect(second.items.get(`peer/${one.agent.id}`)).toMatchObject({ endpoints: ['one.example:7410'] });
     // It named none, so what control sees is all there is.
     expect(first.items.get(`peer/${two.agent.id}`)).toMatchObject({ endpoints: ['127.0.0.1:7410'] });
-    expect(control.hub.agent(one.agent.id)).toMatchObject({ connected: true, version: '1.2.3' });
+    expect(control.hub.fleet.agent(one.agent.id)).toMatchObject({ connected: true, version: '1.2.3' });
   });
 
   test('learns nothing of another network', async () => {
@@ -68,7 +68,7 @@ describe('an agent that connects', () => {
     });
     await agent.until(({ items }) => items.has('instance/web/0'));
     expect(current(control.state).instances.has('redis/0')).toBe(false);
-    expect(control.hub.agent(agent.id)?.report).toMatchObject({
+    expect(control.hub.fleet.agent(agent.id)?.report).toMatchObject({
       instances: [{ service: 'web' }],
       problems: [{ code: 'service-not-allowed', subject: 'redis' }],
     });
@@ -165,7 +165,7 @@ describe('who is refused', () => {
     await newer.until(({ items }) => items.has('self'));
     await older.until((held) => held.status !== undefined);
     expect(older.status?.code).toBe(status.ABORTED);
-    expect(control.hub.agent(one.agent.id)?.connected).toBe(true);
+    expect(control.hub.fleet.agent(one.agent.id)?.connected).toBe(true);
     expect(watching.deltas.slice(deltas).flatMap(({ upserts }) => upserts.map(({ key }) => key))).not.toContain(
       'instance/web/0',
     );
@@ -199,16 +199,16 @@ describe('a change', () => {
     control.join({ host: 'absent' });
     await Promise.all([quick, slow].map((agent) => agent.until(({ items }) => items.has('self'))));
     const { revision } = control.state.apply(denying('x'), { dryRun: false, actor: 'control' });
-    await seen(() => control.hub.agent(quick.id)?.enforcedRevision === revision);
-    expect(await control.hub.waitEnforced('prod', revision, 20, NEVER)).toEqual(['slow']);
+    await seen(() => control.hub.fleet.agent(quick.id)?.enforcedRevision === revision);
+    expect(await control.hub.fleet.waitEnforced('prod', revision, 20, NEVER)).toEqual(['slow']);
 
-    const waiting = control.hub.waitEnforced('prod', revision, 20_000, NEVER);
+    const waiting = control.hub.fleet.waitEnforced('prod', revision, 20_000, NEVER);
     await slow.until((held) => held.revision === revision);
     slow.send({ ack: { timeline: 'another', index: slow.index, revision } });
     slow.send({ ack: { timeline: slow.timeline, index: slow.index + 1, revision: revision + 1 } });
     slow.send({ ack: { timeline: slow.timeline, index: slow.index, revision } });
     expect(await waiting).toEqual([]);
-    expect(control.hub.agent(slow.id)?.enforcedRevision).toBe(revision);
+    expect(control.hub.fleet.agent(slow.id)?.enforcedRevision).toBe(revision);
   });
 
   test('is not waited for once the straggler goes away', async () => {
@@ -217,12 +217,12 @@ describe('a change', () => {
     const slow = control.connect(control.join({ host: 'slow' }), { acknowledge: false });
     await slow.until(({ items }) => items.has('self'));
     const { revision } = control.state.apply(denying('x'), { dryRun: false, actor: 'control' });
-    const waiting = control.hub.waitEnforced('prod', revision, 20_000, NEVER);
+    const waiting = control.hub.fleet.waitEnforced('prod', revision, 20_000, NEVER);
     slow.close();
     expect(await waiting).toEqual([]);
     const end = new AbortController();
     end.abort(new Error('gone'));
-    await expect(control.hub.waitEnforced('prod', revision, 20_000, end.signal)).rejects.toThrow('gone');
+    await expect(control.hub.fleet.waitEnforced('prod', revision, 20_000, end.signal)).rejects.toThrow('gone');
   });
 
   test('reaches a reader that stalled as its newest state, with what was between left out', async () => {
@@ -278,7 +278,7 @@ describe('a change', () => {
     ];
     const revoked = control.connect(one);
     const other = control.connect(two);
-    await seen(() => [one, two].every(({ agent }) => control.hub.agent(agent.id)?.connected === true));
+    await seen(() => [one, two].every(({ agent }) => control.hub.fleet.agent(agent.id)?.connected === true));
     // Nothing gathered goes out within this test: what arrives was sent at once, since it takes something away.
     control.state.apply(denying('x'), { dryRun: false, actor: 'control' });
     await other.until(({ items }) => items.has('policy'));
@@ -452,7 +452,7 @@ test('what connected agents hold in the end is their view', async () => {
     mesh({ services, defaultAction: 'deny', policies: [rule('y', 'allow', ['web'], ['redis'])] }),
     { dryRun: false, actor: 'control' },
   );
-  expect(await control.hub.waitEnforced('prod', revision, 20_000, NEVER)).toEqual([]);
+  expect(await control.hub.fleet.waitEnforced('prod', revision, 20_000, NEVER)).toEqual([]);
   const network = current(control.state);
   const presences = new Map(
     joined.map(({ agent }) => [

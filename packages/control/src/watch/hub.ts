@@ -7,16 +7,13 @@ import { type pb, reportFromWire, standingFromWire, telemetryFromWire, WireError
 import type { Logger } from 'pino';
 import { FailureCounter } from '../bounds/failures.ts';
 import { observedHost } from '../bounds/observed.ts';
-import { Enforcement } from '../fleet/enforcement.ts';
 import { Fleet } from '../fleet/fleet.ts';
-import type { EnforcementWaiter, LiveAgent, LiveAgents } from '../fleet/live.ts';
 import { NO_MEMORY, type ReportMemory } from '../fleet/memory.ts';
 import { EMPTY_REPORT } from '../fleet/report.ts';
 import { TIMING, type Timing } from '../fleet/timing.ts';
 import type { PathTracer, TraceOutcome } from '../fleet/traces.ts';
 import type { FlowWindow } from '../flows/window.ts';
 import { PartDifferences } from '../netmap/agent-view.ts';
-import type { InstanceHealth } from '../netmap/presence.ts';
 import type { AgentState, State, StateChange, StateStore } from '../state/types.ts';
 import type { Traffic } from '../traffic/types.ts';
 import { type AgentCall, AgentStream, type AgentStreamEvents } from './agent-stream.ts';
@@ -55,7 +52,9 @@ interface ConnectedMember {
   readonly telemetry: NewestGate<{ readonly telemetry: Telemetry; readonly receivedMs: number }>;
 }
 
-export class Hub implements LiveAgents, EnforcementWaiter, PathTracer {
+export class Hub implements PathTracer {
+  /** How agents fare, by what they say here. */
+  readonly fleet: Fleet;
   readonly #options: HubOptions;
   readonly #timing: Timing;
   /** Names this run of control, so that an agent never takes another run's indexes for this one's. */
@@ -64,8 +63,6 @@ export class Hub implements LiveAgents, EnforcementWaiter, PathTracer {
   readonly #admission = new Admission(UNPROVED_STREAMS);
   readonly #complaints: FailureCounter;
   readonly #observer: StreamObserver;
-  readonly #fleet: Fleet;
-  readonly #enforcement: Enforcement;
   readonly #distributor: Distributor;
   readonly #sessions = new Set<AgentStream>();
   /** Agents connected now, by network and agent id. */
@@ -84,10 +81,10 @@ export class Hub implements LiveAgents, EnforcementWaiter, PathTracer {
       logger,
       gatherMs: this.#timing.gatherMs,
       sliceMs: this.#timing.sliceMs,
-      presences: (network) => this.#fleet.presences(network),
+      presences: (network) => this.fleet.presences(network),
       feeds: (network) => this.#feeds(network),
     });
-    this.#fleet = new Fleet(state.current, {
+    this.fleet = new Fleet(state.current, {
       timing: this.#timing,
       now,
       memory: memory ?? NO_MEMORY,
@@ -95,7 +92,6 @@ export class Hub implements LiveAgents, EnforcementWaiter, PathTracer {
       onForgotten: (agentId) => this.#forget(agentId),
       onEnforced: (afterMs) => observer.enforced(afterMs),
     });
-    this.#enforcement = new Enforcement((network) => this.#fleet.connectedAgents(network));
     this.#unsubscribe = state.subscribe((next, previous, change) => this.#changed(next, previous, change));
   }
 
@@ -120,18 +116,6 @@ export class Hub implements LiveAgents, EnforcementWaiter, PathTracer {
     return session;
   }
 
-  agent(agentId: string): LiveAgent | undefined {
-    return this.#fleet.agent(agentId);
-  }
-
-  instance(agentId: string, service: string): InstanceHealth | undefined {
-    return this.#fleet.instance(agentId, service);
-  }
-
-  waitEnforced(network: string, revision: number, timeoutMs: number, signal: AbortSignal): Promise<string[]> {
-    return this.#enforcement.waitEnforced(network, revision, timeoutMs, signal);
-  }
-
   trace(fromAgentId: string, toAgentId: string, timeoutMs: number): Promise<TraceOutcome | undefined> {
     return this.#member(fromAgentId)?.session.trace(toAgentId, timeoutMs) ?? Promise.resolve(undefined);
   }
@@ -143,18 +127,18 @@ export class Hub implements LiveAgents, EnforcementWaiter, PathTracer {
     this.#unsubscribe();
     this.#distributor.close();
     // Before the streams end, which would make everyone who is behind look gone.
-    this.#enforcement.close();
+    this.fleet.stopWaiting();
     for (const session of [...this.#sessions]) {
       session.end({ code: status.UNAVAILABLE, details: 'control is stopping' });
     }
-    this.#fleet.close();
+    this.fleet.close();
   }
 
   #events(leave: () => void): AgentStreamEvents {
     return {
       hello: (session, nonce, hello) => this.#hello(session, nonce, hello),
       standing: (session, agentId, version, standing) => this.#stands(session, agentId, version, standing, leave),
-      heard: (agentId) => this.#fleet.heard(agentId),
+      heard: (agentId) => this.fleet.heard(agentId),
       ack: (agentId, ack) => this.#acknowledged(agentId, ack),
       report: (agentId, report) => this.#reported(agentId, report),
       flows: (agentId, batch, settled) => this.#flows(agentId, batch, settled),
@@ -196,7 +180,7 @@ export class Hub implements LiveAgents, EnforcementWaiter, PathTracer {
     const report = said.report ? reportFromWire(said.report) : EMPTY_REPORT;
     leave();
     this.#takeIn(session, agent, standing, () => {
-      this.#fleet.connected(agentId, version, report, observedHost(session.peer));
+      this.fleet.connected(agentId, version, report, observedHost(session.peer));
     });
     return undefined;
   }
@@ -218,9 +202,9 @@ export class Hub implements LiveAgents, EnforcementWaiter, PathTracer {
       host,
       session,
       feed,
-      reports: new NewestGate(reportMs, (report) => this.#fleet.reported(id, report)),
+      reports: new NewestGate(reportMs, (report) => this.fleet.reported(id, report)),
       telemetry: new NewestGate(telemetryMs, ({ telemetry, receivedMs }) => {
-        this.#fleet.moved(id, telemetry, receivedMs);
+        this.fleet.moved(id, telemetry, receivedMs);
         this.#options.traffic.take(network, host, telemetry);
       }),
     };
@@ -230,7 +214,6 @@ export class Hub implements LiveAgents, EnforcementWaiter, PathTracer {
     if (older !== undefined) closeGates(older);
     older?.session.end({ code: status.ABORTED, details: 'replaced by a newer stream of this agent' });
     connect();
-    this.#enforcement.arrived(network, { agentId: id, host, enforcedRevision: 0 });
     this.#options.logger.info(
       { event: 'agent-connected', network, host, agent: id, peer: session.peer },
       'agent connected',
@@ -248,8 +231,7 @@ export class Hub implements LiveAgents, EnforcementWaiter, PathTracer {
       closeGates(member);
       members.delete(agentId);
       if (members.size === 0) this.#members.delete(network);
-      this.#fleet.disconnected(agentId);
-      this.#enforcement.left(network, agentId);
+      this.fleet.disconnected(agentId);
       this.#options.traffic.forget(network, member.host);
       this.#options.logger.info({ event: 'agent-disconnected', network, agent: agentId }, 'agent disconnected');
     }
@@ -263,19 +245,17 @@ export class Hub implements LiveAgents, EnforcementWaiter, PathTracer {
         if (members?.has(agentId) === true) continue;
         session.end(ended(this.#options.state.endedAgent(agentId)?.reason ?? 'the membership ended'));
       }
-      this.#fleet.follow(next.networks.get(name), previous.networks.get(name));
+      this.fleet.follow(next.networks.get(name), previous.networks.get(name));
       this.#distributor.mark(name, takesAway);
     }
   }
 
   #acknowledged(agentId: string, { timeline, index, revision }: pb.Ack): void {
     this.#observer.message('ack');
-    const network = this.#options.state.current.agents.get(agentId);
     const feed = this.#member(agentId)?.feed;
     // A delta that was not sent cannot have been applied: such an acknowledgement says nothing.
-    if (network === undefined || timeline !== this.#timeline || feed?.hasSent(index, revision) !== true) return;
-    this.#fleet.enforced(agentId, revision);
-    this.#enforcement.enforced(network, agentId, revision);
+    if (timeline !== this.#timeline || feed?.hasSent(index, revision) !== true) return;
+    this.fleet.enforced(agentId, revision);
   }
 
   #reported(agentId: string, report: pb.Report): void {

@@ -45,12 +45,12 @@ describe('telemetry', () => {
     await using control = await TestControl.start();
     control.state.apply(prod, { dryRun: false, actor: 'control' });
     const agent = await connected(control, 'one', ['web']);
-    expect(control.hub.agent(agent.id)?.telemetry).toBe(undefined);
+    expect(control.hub.fleet.agent(agent.id)?.telemetry).toBe(undefined);
     const pairs = [pair('one', 'two', 2), pair('two', 'three', 9)];
     agent.send({ telemetry: telemetryToWire(telemetry({ pairs, sentMs: Date.now() + 3_600_000 })) });
     await heard(agent, control);
-    expect(control.hub.agent(agent.id)?.telemetry).toMatchObject({ loopDelayUs: 700, flowsQueued: 3, pairs: [] });
-    expect(control.hub.agent(agent.id)?.clockSkewMs).toBeGreaterThan(3_500_000);
+    expect(control.hub.fleet.agent(agent.id)?.telemetry).toMatchObject({ loopDelayUs: 700, flowsQueued: 3, pairs: [] });
+    expect(control.hub.fleet.agent(agent.id)?.clockSkewMs).toBeGreaterThan(3_500_000);
     expect(control.traffic.list('prod')).toMatchObject([{ sourceHost: 'one', open: 2, openedPerSecond: 1 }]);
 
     const gone = Promise.withResolvers<void>();
@@ -62,7 +62,7 @@ describe('telemetry', () => {
     };
     agent.close();
     await gone.promise;
-    expect(control.hub.agent(agent.id)).toMatchObject({ connected: false, telemetry: undefined });
+    expect(control.hub.fleet.agent(agent.id)).toMatchObject({ connected: false, telemetry: undefined });
     expect(control.traffic.list('prod')).toEqual([]);
   });
 
@@ -92,7 +92,7 @@ describe('telemetry', () => {
     agent.send({ telemetry: { sentMs: 1, intervalMs: 1, pairs: [{ source: 'a\nb' }] } });
     await heard(agent, control);
     expect(refused).toBe(2);
-    expect(control.hub.agent(agent.id)).toMatchObject({ connected: true, telemetry: undefined });
+    expect(control.hub.fleet.agent(agent.id)).toMatchObject({ connected: true, telemetry: undefined });
   });
 });
 

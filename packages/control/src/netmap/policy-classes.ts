@@ -25,7 +25,7 @@ export interface ServiceClass {
 
 const INTERNET: Source = { type: 'internet' };
 
-export class Reach {
+export class PolicyClasses {
   readonly #mesh: Mesh;
   readonly #policy: Policy;
   readonly #index: RuleIndex;
