@@ -1,5 +1,5 @@
 /** weft token: create, list, revoke. */
-import { ADMIN_LIMITS, isHostName, isServiceName } from '@weft/proto';
+import { ADMIN_LIMITS, isHostName, isServiceName, joinTokenState } from '@weft/proto';
 import { adminService, rolesFromWire, rolesToWire } from '@weft/proto/wire';
 import { type AdminOptions, listWithAdmin, withAdmin } from './admin.ts';
 import { parseDuration } from './duration.ts';
@@ -94,13 +94,7 @@ export async function tokenList(options: TokenListOptions, terminal: Terminal, s
   }
   const head = ['ID', 'STATE', 'SERVICES', 'HOST', 'ROLES', 'REUSABLE', 'EPHEMERAL', 'USES', 'EXPIRES'];
   const rows = tokens.map((token) => {
-    const state = token.revoked
-      ? 'revoked'
-      : token.expiresMs <= terminal.now()
-        ? 'expired'
-        : token.uses > 0 && !token.reusable
-          ? 'used'
-          : 'valid';
+    const state = joinTokenState(token, terminal.now());
     return [
       token.tokenId,
       { text: state, color: state === 'valid' ? ('green' as const) : ('dim' as const) },

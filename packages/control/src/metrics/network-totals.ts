@@ -1,9 +1,9 @@
 /** How each network fares, in numbers: what is asked for at each scrape. */
 
+import { joinTokenState } from '@weft/proto';
 import type { LiveAgents } from '../fleet/live.ts';
 import { behindMs, fleetAgents, fleetInstances } from '../fleet/projection.ts';
 import { byText } from '../order.ts';
-import { isOver } from '../state/retention.ts';
 import type { NetworkState, StateStore } from '../state/types.ts';
 import type { Traffic } from '../traffic/types.ts';
 
@@ -62,7 +62,7 @@ function totalsOf(network: NetworkState, { state, live, traffic, flows, now }: N
     totals.behindSeconds = Math.max(totals.behindSeconds, behindMs(agent, nowMs) / 1_000);
   }
   for (const { healthy } of fleetInstances(network, live)) totals[healthy ? 'healthy' : 'unhealthy'] += 1;
-  totals.tokens = state.tokens(network.name).filter((token) => !isOver(token, nowMs)).length;
+  totals.tokens = state.tokens(network.name).filter((token) => joinTokenState(token, nowMs) === 'valid').length;
   const moving = traffic.list(network.name);
   for (const { open } of moving) totals.flowsOpen += open;
   totals.pairs = moving.length;

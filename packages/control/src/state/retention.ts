@@ -1,4 +1,5 @@
 /** What control may forget, so that its data does not grow with every host that ever came by. */
+import { joinTokenState } from '@weft/proto';
 import { FORGOTTEN_RETENTION_MS, REVOKED_RETENTION_MS, TOKEN_RETENTION_MS } from './limits.ts';
 import type { AgentState, EndedAgent, TokenState } from './types.ts';
 
@@ -12,17 +13,12 @@ export function fadedTokens(
   { nowMs, most }: { readonly nowMs: number; readonly most: number },
 ): string[] {
   const used = new Set(Array.from(agents, ({ tokenId }) => tokenId));
-  const ended = tokens.filter((token) => !used.has(token.id) && isOver(token, nowMs));
+  const ended = tokens.filter((token) => !used.has(token.id) && joinTokenState(token, nowMs) !== 'valid');
   const isLongOver = (token: TokenState): boolean => token.expiresMs + TOKEN_RETENTION_MS < nowMs;
   const longEnded = ended.filter(isLongOver);
   const excess = tokens.length - longEnded.length - most + 1;
   const forRoom = ended.filter((token) => !isLongOver(token)).slice(0, Math.max(0, excess));
   return [...longEnded, ...forRoom].map(({ id }) => id);
-}
-
-/** Whether nobody new can join with it. */
-export function isOver({ revoked, reusable, uses, expiresMs }: TokenState, nowMs: number): boolean {
-  return revoked || (!reusable && uses > 0) || expiresMs <= nowMs;
 }
 
 export function fadedEnded(ended: Iterable<EndedAgent>, nowMs: number): string[] {

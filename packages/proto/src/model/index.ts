@@ -13,6 +13,7 @@ export * from './explain.ts';
 export * from './flow.ts';
 export * from './flow-filter.ts';
 export * from './ip.ts';
+export * from './join-token.ts';
 export * from './limits.ts';
 export * from './loopback.ts';
 export * from './mesh.ts';

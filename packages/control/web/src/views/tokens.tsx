@@ -1,6 +1,7 @@
 import { useSignal } from '@preact/signals';
+import { type JoinTokenState, joinTokenState } from '@weft/proto/model';
 import type { TokenView } from '../../../src/dashboard/api.ts';
-import { Badge } from '../parts/badge.tsx';
+import { Badge, type Tone } from '../parts/badge.tsx';
 import { type Column, DataTable } from '../parts/data-table.tsx';
 import { Answered, Empty } from '../parts/notice.tsx';
 import { Ago, At } from '../parts/time.tsx';
@@ -102,9 +103,14 @@ export function TokensView() {
   );
 }
 
+const STATES: Readonly<Record<JoinTokenState, readonly [Tone, string]>> = {
+  valid: ['good', 'usable'],
+  used: ['idle', 'used up'],
+  expired: ['idle', 'expired'],
+  revoked: ['bad', 'revoked'],
+};
+
 function TokenState({ token, nowMs }: { readonly token: TokenView; readonly nowMs: number }) {
-  if (token.revoked) return <Badge tone="bad">revoked</Badge>;
-  if (token.expiresMs <= nowMs) return <Badge tone="idle">expired</Badge>;
-  if (!token.reusable && token.uses > 0) return <Badge tone="idle">used up</Badge>;
-  return <Badge tone="good">usable</Badge>;
+  const [tone, words] = STATES[joinTokenState(token, nowMs)];
+  return <Badge tone={tone}>{words}</Badge>;
 }
