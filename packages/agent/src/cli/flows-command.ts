@@ -13,7 +13,6 @@ import { paint, paintErr, printable, type Terminal } from './terminal.ts';
 
 export interface FlowsOptions extends AdminOptions, FlowsFilterOptions {
   readonly network?: string;
-  readonly denied?: true;
   readonly follow?: true;
   readonly limit: string;
   readonly json?: true;
@@ -32,7 +31,6 @@ export async function flows(options: FlowsOptions, terminal: Terminal, signal: A
   const asked = readFlowsFilter(options, terminal.now());
   const request = {
     network: options.network ?? '',
-    denied: options.denied ?? false,
     follow: options.follow ?? false,
     limit,
     filter: filterToWire(asked),

@@ -9,7 +9,7 @@ import {
   isServiceName,
   WIRE_LIMITS,
 } from '@weft/proto';
-import { outcomeCodec, type pb } from '@weft/proto/wire';
+import { actionCodec, outcomeCodec, type pb } from '@weft/proto/wire';
 import { parseDuration } from './duration.ts';
 import { UsageError } from './errors.ts';
 
@@ -17,6 +17,7 @@ export interface FlowsFilterOptions {
   readonly from?: string;
   readonly to?: string;
   readonly host?: string;
+  readonly denied?: true;
   readonly rule?: string;
   readonly outcome?: string;
   readonly text?: string;
@@ -29,7 +30,7 @@ export interface FlowsFilterOptions {
 const TIME = /^(\d{4}-\d\d-\d\d)(?:[ T](\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?)(Z|[+-]\d\d:?\d\d)?)?$/;
 
 export interface AskedFlows {
-  readonly filter: Omit<FlowFilter, 'verdict'>;
+  readonly filter: FlowFilter;
   /** Ended at this time or later, and before the other. */
   readonly fromMs: number | undefined;
   readonly toMs: number | undefined;
@@ -37,7 +38,7 @@ export interface AskedFlows {
 
 /** Throws UsageError. */
 export function readFlowsFilter(options: FlowsFilterOptions, nowMs: number): AskedFlows {
-  const { from, to, host, rule, outcome, text, since, until, id } = options;
+  const { from, to, host, denied, rule, outcome, text, since, until, id } = options;
   if (from !== undefined && !isSource(from)) wrong('--from', 'a service, host:NAME or internet', from);
   if (host !== undefined && hostNameProblem(host) !== undefined) wrong('--host', "a host's name", host);
   if (rule !== undefined && (rule === '' || rule.length > WIRE_LIMITS.name)) {
@@ -58,17 +59,17 @@ export function readFlowsFilter(options: FlowsFilterOptions, nowMs: number): Ask
   const filter = {
     ...defined({ source: from }),
     ...(to === undefined ? {} : readTo(to)),
-    ...defined({ host, rule }),
-    ...(outcome === undefined ? {} : { outcome }),
-    ...defined({ text, id }),
+    ...(denied === undefined ? {} : { verdict: 'deny' as const }),
+    ...defined({ host, rule, outcome, text, id }),
   };
   return { filter, fromMs, toMs };
 }
 
 export function filterToWire({ filter, fromMs, toMs }: AskedFlows): pb.Outgoing<pb.FlowFilter> {
-  const { outcome, ...rest } = filter;
+  const { verdict, outcome, ...rest } = filter;
   return {
     ...rest,
+    ...(verdict === undefined ? {} : { verdict: actionCodec.toWire(verdict) }),
     ...(outcome === undefined ? {} : { outcome: outcomeCodec.toWire(outcome) }),
     ...defined({ fromMs, toMs }),
   };

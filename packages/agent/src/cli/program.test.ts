@@ -589,7 +589,7 @@ describe('flows', () => {
       },
     });
     const { out, err } = await weft('flows', '--denied', '--limit', '2');
-    expect(asked).toMatchObject({ denied: true, follow: false, limit: 2 });
+    expect(asked).toMatchObject({ follow: false, limit: 2, filter: { verdict: 2 } });
     expect(out.split('\n')[1]).toContain(
       'web@build-3  redis:6379  redis/0@build-4  deny     no-admin-ui  4    denied   2.0 KiB  0 B       policy no-admin-ui denies',
     );

@@ -2,14 +2,12 @@
  * Records in the form in which they cross between threads, and in which the disk has them: what many records share stands
  * once, the rest is a row of numbers. Copying a record as an object would cost ten times as much.
  */
-import type { FlowRecord } from '@weft/proto';
+import { type FlowRecord, SHARED_FLOW_FIELDS, type SharedFlowField } from '@weft/proto';
 
-/** What a record shares with others of its sort. Details are apart: some hold a client's address, and no two are the same. */
-export interface FlowShape extends Omit<FlowRecord, 'detail' | NumbersOfRecord> {
+/** What a record shares with others of its sort. */
+export interface FlowShape extends Pick<FlowRecord, SharedFlowField> {
   readonly network: string;
 }
-
-type NumbersOfRecord = 'id' | 'startedMs' | 'durationMs' | 'revision' | 'bytesSent' | 'bytesReceived';
 
 export interface PackedFlows {
   readonly shapes: readonly FlowShape[];
@@ -136,25 +134,20 @@ export function countNew({ shapes, rows }: PackedFlows): Map<string, number> {
 
 /** No text of a record holds a control character: the wire's reader sees to it. */
 export function shapeKey(network: string, shape: Omit<FlowShape, 'network'>): string {
-  const { source, sourceHost, service, instance, destinationHost, port, protocol, verdict, rule, outcome } = shape;
-  return `${network}\n${source}\n${sourceHost}\n${service}\n${instance}\n${destinationHost}\n${port}\n${protocol}\n${verdict}\n${rule}\n${outcome}`;
+  let key = network;
+  for (const name of SHARED_FLOW_FIELDS) key += `\n${shape[name]}`;
+  return key;
 }
 
 function shapeOf(network: string, record: FlowRecord): FlowShape {
-  const { source, sourceHost, service, instance, destinationHost, port, protocol, verdict, rule, outcome } = record;
-  return {
-    network,
-    source,
-    sourceHost,
-    service,
-    instance,
-    destinationHost,
-    port,
-    protocol,
-    verdict,
-    rule,
-    outcome,
-  };
+  return sharedFrom(network, (name) => record[name]);
+}
+
+/** A shape of what is read, field by field: from a record, or from where control wrote it out of a record that was checked. */
+export function sharedFrom(network: string, read: (name: SharedFlowField) => string | number): FlowShape {
+  const shape: Record<string, string | number> = { network };
+  for (const name of SHARED_FLOW_FIELDS) shape[name] = read(name);
+  return shape as unknown as FlowShape;
 }
 
 /** Two halves of 32 bits: a double holds no 64. */

@@ -1,8 +1,9 @@
 /** Writes records into a segment: rows, the shapes they are of, and the sums of their minutes, all in one transaction. */
-import { OUTCOMES } from '@weft/proto';
+import { OUTCOMES, SHARED_FLOW_FIELDS } from '@weft/proto';
 import { MINUTE_MS, SORT } from './history.ts';
 import { COLUMNS, type FlowShape, type PackedFlows, ROW, shapeKey } from './packing.ts';
 import { rowsOf, type Segment } from './segment.ts';
+import { SHARED_COLUMNS } from './segment-schema.ts';
 import { digestOf } from './shapes.ts';
 
 /** Details that are remembered, so that one that comes again is not written again. */
@@ -11,6 +12,8 @@ const DETAILS = 4_096;
 const MINUTES = 2 ** 32;
 
 const INSERT = 'INSERT INTO flows VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)';
+const INSERT_SHAPE = `INSERT INTO shapes (id, grp, records, digest, ${SHARED_COLUMNS})
+  VALUES (?, ?, 0, ?${', ?'.repeat(SHARED_FLOW_FIELDS.length)})`;
 const UPDATE = `UPDATE flows SET shape = ?, before = ?, duration = ?, id_high = ?, id_low = ?, revision = ?, sent = ?, received = ?,
   detail = ? WHERE cursor = ?`;
 const TOLD = 'SELECT shape, at, sent, received FROM flows WHERE cursor = ?';
@@ -170,28 +173,12 @@ export class SegmentWriter {
   }
 
   #insertShape(shape: FlowShape, digest: string): number {
-    const { source, sourceHost, service, instance, destinationHost, port, protocol, verdict, rule, outcome } = shape;
+    const { source, service, verdict, outcome } = shape;
     // In memory first: loaded after the row is written, they would hold it twice.
     this.segment.shapes();
     const group = this.#groupId(source, service, sortOf(verdict, outcome));
     const id = this.#shapeIds.size + 1;
-    this.segment
-      .statement('INSERT INTO shapes VALUES (?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)')
-      .run(
-        id,
-        group,
-        source,
-        sourceHost,
-        service,
-        instance,
-        destinationHost,
-        port,
-        protocol,
-        verdict,
-        rule,
-        outcome,
-        digest,
-      );
+    this.segment.statement(INSERT_SHAPE).run(id, group, digest, ...SHARED_FLOW_FIELDS.map((name) => shape[name]));
     this.segment.addShape(shape, digest, group);
     this.#shapeIds.set(digest, id);
     return id;

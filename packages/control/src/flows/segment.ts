@@ -1,10 +1,11 @@
 /** One segment: a SQLite file that holds the records of at most an hour, and is removed whole. */
 import { closeSync, existsSync, openSync, rmSync, statSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { SHARED_FLOW_FIELDS } from '@weft/proto';
 import { SegmentDamagedError } from './errors.ts';
-import type { FlowShape } from './packing.ts';
+import { type FlowShape, sharedFrom } from './packing.ts';
 import type { SegmentFile } from './segment-directory.ts';
-import { checkTables, createTables } from './segment-schema.ts';
+import { checkTables, createTables, SHARED_COLUMNS } from './segment-schema.ts';
 import type { SegmentShapes, ShapeInterner } from './shapes.ts';
 
 /** Kibibytes of pages held in memory for what a query walks through; while it is written, its indexes need more. */
@@ -112,7 +113,7 @@ export class Segment {
     if (this.#shapes !== undefined) return this.#shapes;
     const loaded: SegmentShapes = { shapes: [], counts: [], groups: [] };
     const rows = this.statement('SELECT id, grp, records, digest FROM shapes ORDER BY id').iterate();
-    const whole = this.statement('SELECT * FROM shapes WHERE id = ?');
+    const whole = this.statement(`SELECT ${SHARED_COLUMNS} FROM shapes WHERE id = ?`);
     for (const [id, group, records, digest] of rows as Iterable<unknown> as Iterable<
       [number, number, number, string]
     >) {
@@ -213,20 +214,6 @@ function sizeOf(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }
 
-function shapeOfRow(network: string, row: readonly (number | string | null)[]): FlowShape {
-  const text = (at: number): string => row[at] as string;
-  return {
-    network,
-    source: text(3),
-    sourceHost: text(4),
-    service: text(5),
-    instance: text(6),
-    destinationHost: text(7),
-    port: row[8] as number,
-    // Written by control itself, out of a record that was checked.
-    protocol: row[9] as FlowShape['protocol'],
-    verdict: row[10] as FlowShape['verdict'],
-    rule: text(11),
-    outcome: row[12] as FlowShape['outcome'],
-  };
+function shapeOfRow(network: string, row: readonly (number | string)[]): FlowShape {
+  return sharedFrom(network, (name) => row[SHARED_FLOW_FIELDS.indexOf(name)] ?? '');
 }

@@ -1,6 +1,9 @@
 /** The shapes of segments, in memory: each once, however many segments have it, so that a filter looks at each once. */
 import { hash } from 'node:crypto';
+import { FLOW_TEXTS } from '@weft/proto';
 import type { FlowShape } from './packing.ts';
+
+const SHARED_TEXTS = FLOW_TEXTS.filter((name) => name !== 'id' && name !== 'detail');
 
 /** Of one segment. Place n is of the shape with id n + 1. */
 export interface SegmentShapes {
@@ -41,10 +44,8 @@ export class ShapeInterner {
     const known = this.#shapes.get(digest);
     if (known !== undefined) return known;
     this.#shapes.set(digest, shape);
-    const { network, source, sourceHost, service, instance, destinationHost, rule } = shape;
-    for (const words of [network, source, sourceHost, service, instance, destinationHost, rule]) {
-      this.#characters += words.length;
-    }
+    this.#characters += shape.network.length;
+    for (const name of SHARED_TEXTS) this.#characters += shape[name].length;
     return shape;
   }
 

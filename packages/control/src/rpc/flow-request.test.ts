@@ -21,7 +21,6 @@ const EMPTY: pb.FlowFilter = {
 const watch = (request: Partial<pb.WatchFlowsRequest>, filter?: Partial<pb.FlowFilter>) =>
   readFlowWatch({
     network: '',
-    denied: false,
     follow: false,
     limit: 0,
     before: 0,
@@ -64,12 +63,6 @@ test('everything that is set reaches the window', () => {
   });
 });
 
-test('the older field for denied ones is the same as the verdict', () => {
-  expect(watch({ denied: true }).query.filter).toEqual({ verdict: 'deny' });
-  expect(watch({ denied: true }, { verdict: 2 }).query.filter).toEqual({ verdict: 'deny' });
-  expect(fieldsOf(() => watch({ denied: true }, { verdict: 1 }))).toEqual(['filter.verdict']);
-});
-
 test.each<[string, () => unknown, string[]]>([
   ['too many', () => watch({ limit: 10_001 }), ['limit']],
   ['a cursor out of range', () => watch({ before: 2 ** 53 }), ['before']],
@@ -83,7 +76,7 @@ test.each<[string, () => unknown, string[]]>([
   [
     'what is not counted',
     () => history({ host: 'a', rule: 'r', outcome: 1, port: 1, text: 't', id: '0'.repeat(16) }),
-    ['filter.host', 'filter.rule', 'filter.outcome', 'filter.port', 'filter.text', 'filter.id'],
+    ['filter.host', 'filter.id', 'filter.port', 'filter.rule', 'filter.outcome', 'filter.text'],
   ],
 ])('refuses %s, and names the field', (_what, read, fields) => {
   expect(fieldsOf(read)).toEqual(fields);

@@ -1,5 +1,14 @@
 /** What a request asks of the flows: checked, and as the window knows it. Every problem is collected before it is refused. */
-import { ADMIN_LIMITS, defined, type FieldProblem, type FlowFilter, problem, WIRE_LIMITS } from '@weft/proto';
+import {
+  ADMIN_LIMITS,
+  defined,
+  FILTERED_FLOW_FIELDS,
+  type FieldProblem,
+  FLOW_FIELDS,
+  type FlowFilter,
+  problem,
+  WIRE_LIMITS,
+} from '@weft/proto';
 import { actionCodec, outcomeCodec, type pb, WireError } from '@weft/proto/wire';
 import { RequestError } from '../admin/errors.ts';
 import type { FlowQuery, HistoryQuery } from '../flows/types.ts';
@@ -14,12 +23,9 @@ export interface FlowWatch {
 
 /** Throws RequestError. */
 export function readFlowWatch(request: pb.WatchFlowsRequest): FlowWatch {
-  const { denied, follow, limit, before } = request;
+  const { follow, limit, before } = request;
   const problems: FieldProblem[] = [];
   const { filter, ...times } = readFilter(request.filter, problems);
-  if (denied && filter.verdict === 'allow') {
-    problems.push(problem('filter.verdict', 'denied asks for the opposite; set one of the two'));
-  }
   if (limit > ADMIN_LIMITS.flows) problems.push(problem('limit', `expected at most ${ADMIN_LIMITS.flows}`));
   checkNumber(before, 'before', problems);
   if (follow && before > 0) problems.push(problem('before', 'what is followed has no end; leave it out, or follow'));
@@ -29,7 +35,7 @@ export function readFlowWatch(request: pb.WatchFlowsRequest): FlowWatch {
   if (problems.length > 0) throw new RequestError(problems);
   return {
     query: {
-      filter: denied ? { ...filter, verdict: 'deny' } : filter,
+      filter,
       ...times,
       ...(before === 0 ? {} : { before }),
       limit: limit || DEFAULT_FLOWS,
@@ -38,8 +44,14 @@ export function readFlowWatch(request: pb.WatchFlowsRequest): FlowWatch {
   };
 }
 
-/** Counts are kept by caller, service and verdict only. */
-const NOT_COUNTED = ['host', 'rule', 'outcome', 'port', 'text', 'id'] as const;
+/** Counts are kept by these only. */
+const COUNTED: readonly (keyof FlowFilter)[] = ['source', 'service', 'verdict'];
+const NOT_COUNTED = (['host', ...FILTERED_FLOW_FIELDS, 'text'] as const).filter((field) => !COUNTED.includes(field));
+/** Filters by a name; an id has a form of its own. */
+const NAMES = [
+  'host' as const,
+  ...FILTERED_FLOW_FIELDS.filter((name) => FLOW_FIELDS[name].sort === 'text' && name !== 'id'),
+] as const;
 
 /** Throws RequestError. */
 export function readFlowHistory({ filter: wire, buckets }: pb.GetFlowHistoryRequest): HistoryQuery {
@@ -66,11 +78,11 @@ interface ReadFilter {
 
 function readFilter(wire: pb.FlowFilter | null | undefined, problems: FieldProblem[]): ReadFilter {
   if (wire === null || wire === undefined) return { filter: {} };
-  const { source, service, host, rule, port, text, id } = wire;
+  const { port, text, id } = wire;
   const fromMs = checkNumber(wire.fromMs, 'filter.from_ms', problems);
   const toMs = checkNumber(wire.toMs, 'filter.to_ms', problems);
-  for (const [field, words] of Object.entries({ source, service, host, rule })) {
-    if (words.length > WIRE_LIMITS.name)
+  for (const field of NAMES) {
+    if (String(wire[field]).length > WIRE_LIMITS.name)
       problems.push(problem(`filter.${field}`, `expected at most ${WIRE_LIMITS.name} characters`));
   }
   if (text.length > ADMIN_LIMITS.flowText)
@@ -82,16 +94,11 @@ function readFilter(wire: pb.FlowFilter | null | undefined, problems: FieldProbl
   if (toMs !== 0 && toMs <= fromMs) problems.push(problem('filter.to_ms', 'expected a time after from_ms'));
   const verdict = wire.verdict === 0 ? undefined : read(() => actionCodec.fromWire(wire.verdict, ''), 'verdict');
   const outcome = wire.outcome === 0 ? undefined : read(() => outcomeCodec.fromWire(wire.outcome, ''), 'outcome');
-  const filter = {
-    ...(source === '' ? {} : { source }),
-    ...(service === '' ? {} : { service }),
-    ...(host === '' ? {} : { host }),
-    ...defined({ verdict }),
-    ...(rule === '' ? {} : { rule }),
-    ...defined({ outcome }),
-    ...(port === 0 ? {} : { port }),
-    ...(text === '' ? {} : { text }),
-    ...(id === '' ? {} : { id }),
+  // What is left out reads as empty, 0 or, for a word, unspecified, which the codecs have no word for.
+  const plain = ([...NAMES, 'id', 'port', 'text'] as const).filter((field) => wire[field] !== '' && wire[field] !== 0);
+  const filter: FlowFilter = {
+    ...Object.fromEntries(plain.map((field) => [field, wire[field]])),
+    ...defined({ verdict, outcome }),
   };
   return { filter, ...(fromMs === 0 ? {} : { fromMs }), ...(toMs === 0 ? {} : { toMs }) };
 

@@ -1,5 +1,5 @@
 /** Flow records as they come from an agent. It may tell of flows at its own host and of no others. */
-import { type FlowRecord, WIRE_LIMITS } from '@weft/proto';
+import { FLOW_TEXTS, type FlowRecord, WIRE_LIMITS } from '@weft/proto';
 import { flowBatchFromWire, type pb } from '@weft/proto/wire';
 
 export interface AcceptedFlows {
@@ -28,9 +28,8 @@ const NUMBER_BYTES = 64;
 export function flowCost({ records }: pb.FlowBatch): number {
   let bytes = 0;
   for (const record of records) {
-    const { id, source, sourceHost, service, instance, destinationHost, rule, detail } = record;
-    const names = source.length + sourceHost.length + service.length + instance.length + destinationHost.length;
-    bytes += NUMBER_BYTES + id.length + names + rule.length + detail.length;
+    bytes += NUMBER_BYTES;
+    for (const name of FLOW_TEXTS) bytes += record[name].length;
   }
   return Math.max(records.length, bytes / BYTES_PER_RECORD);
 }

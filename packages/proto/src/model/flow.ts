@@ -1,4 +1,4 @@
-/** What is recorded of a flow when it ends. */
+/** What is recorded of a flow when it ends: one row a field, from which follow how it is kept, filtered, searched and shown. */
 import type { Action, Protocol } from './mesh.ts';
 import type { FlowOutcome } from './outcome.ts';
 
@@ -22,3 +22,53 @@ export interface FlowRecord {
   readonly bytesReceived: number;
   readonly detail: string;
 }
+
+interface FlowField {
+  /** `word`: one of a few that the model knows. */
+  readonly sort: 'text' | 'word' | 'number';
+  /** The same in many records, which so share it where they are kept: names, and what was decided. */
+  readonly shared: boolean;
+  /** Whether a filter may ask for exactly this. */
+  readonly filtered: boolean;
+  /** Whether a filter's text is looked for in it. */
+  readonly searched: boolean;
+}
+
+const FIELDS = {
+  id: { sort: 'text', shared: false, filtered: true, searched: false },
+  startedMs: { sort: 'number', shared: false, filtered: false, searched: false },
+  durationMs: { sort: 'number', shared: false, filtered: false, searched: false },
+  source: { sort: 'text', shared: true, filtered: true, searched: true },
+  sourceHost: { sort: 'text', shared: true, filtered: false, searched: true },
+  service: { sort: 'text', shared: true, filtered: true, searched: true },
+  instance: { sort: 'text', shared: true, filtered: false, searched: true },
+  destinationHost: { sort: 'text', shared: true, filtered: false, searched: true },
+  // Searched as people write it, with its protocol.
+  port: { sort: 'number', shared: true, filtered: true, searched: false },
+  protocol: { sort: 'word', shared: true, filtered: false, searched: false },
+  verdict: { sort: 'word', shared: true, filtered: true, searched: false },
+  rule: { sort: 'text', shared: true, filtered: true, searched: true },
+  revision: { sort: 'number', shared: false, filtered: false, searched: false },
+  outcome: { sort: 'word', shared: true, filtered: true, searched: true },
+  bytesSent: { sort: 'number', shared: false, filtered: false, searched: false },
+  bytesReceived: { sort: 'number', shared: false, filtered: false, searched: false },
+  // Not shared: some hold a client's address, and no two are the same.
+  detail: { sort: 'text', shared: false, filtered: false, searched: true },
+} as const satisfies Record<keyof FlowRecord, FlowField>;
+
+type Fields = typeof FIELDS;
+type FieldsWith<Row> = { [Name in keyof Fields]: Fields[Name] extends Row ? Name : never }[keyof Fields];
+
+export type SharedFlowField = FieldsWith<{ readonly shared: true }>;
+export type FilteredFlowField = FieldsWith<{ readonly filtered: true }>;
+export type FlowText = FieldsWith<{ readonly sort: 'text' }>;
+
+export const FLOW_FIELDS: Readonly<Record<keyof FlowRecord, FlowField>> = FIELDS;
+
+const NAMES = Object.keys(FIELDS) as (keyof FlowRecord)[];
+
+/** Each in the order of the table. */
+export const SHARED_FLOW_FIELDS = NAMES.filter((name) => FLOW_FIELDS[name].shared) as readonly SharedFlowField[];
+export const FILTERED_FLOW_FIELDS = NAMES.filter((name) => FLOW_FIELDS[name].filtered) as readonly FilteredFlowField[];
+export const FLOW_TEXTS = NAMES.filter((name) => FLOW_FIELDS[name].sort === 'text') as readonly FlowText[];
+export const SEARCHED_FLOW_FIELDS: readonly (keyof FlowRecord)[] = NAMES.filter((name) => FLOW_FIELDS[name].searched);
