@@ -24,7 +24,8 @@
  * | DELETE /api/agents/ID | Revoked; admin |
  * | GET /api/audit?network=&before= | AuditView[]; admin |
  */
-import type { Action, AgentRole, BreakPoint, FlowOutcome, FlowRecord, Kind, Protocol } from '@weft/proto';
+import type { Action, AgentRole, BreakPoint, FlowOutcome, FlowRecord, Kind, Problem } from '@weft/proto';
+import type { TrafficStatus } from '../traffic/types.ts';
 
 export interface Failure {
   /** Stable word, such as `token-wrong`, `signed-out`, `not-admin`, `too-many-tries`. */
@@ -105,11 +106,8 @@ export interface InstanceView {
   readonly notListening: readonly string[];
 }
 
-export interface ProblemView {
+export interface ProblemView extends Problem {
   readonly host: string;
-  readonly code: string;
-  readonly subject: string;
-  readonly message: string;
 }
 
 export interface AgentView {
@@ -164,28 +162,7 @@ export interface TunnelView {
 }
 
 /** Flows of one caller on one host to one service on another. */
-export interface TrafficView {
-  /** `web`, `host:build-3` or `internet`. */
-  readonly source: string;
-  readonly sourceHost: string;
-  readonly service: string;
-  /** Empty when no instance was reached. */
-  readonly destinationHost: string;
-  readonly open: number;
-  readonly openedPerSecond: number;
-  readonly deniedPerSecond: number;
-  readonly failedPerSecond: number;
-  readonly sentPerSecond: number;
-  readonly receivedPerSecond: number;
-  /** The newest denial of the last five minutes. */
-  readonly lastDenied?: {
-    readonly port: number;
-    readonly protocol: Protocol;
-    readonly rule: string;
-    readonly revision: number;
-    readonly atMs: number;
-  };
-}
+export type TrafficView = TrafficStatus;
 
 // --- flows ---
 

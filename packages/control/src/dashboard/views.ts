@@ -1,5 +1,5 @@
 /** What the page is shown of a network: the state, beside how its agents fare now. */
-import { defined, formatAddress, formatPortRange, keyFingerprint, type Problem, type Telemetry } from '@weft/proto';
+import { defined, formatAddress, formatPortRange, keyFingerprint, type Telemetry } from '@weft/proto';
 import type { LiveAgents, PeerRates } from '../fleet/live.ts';
 import {
   type FleetAgent,
@@ -76,15 +76,11 @@ function problemsByService(network: NetworkState, live: LiveAgents): Map<string,
       const name = /^(?:\d+\.)?([a-z0-9-]+)(?::\d|$)/.exec(problem.subject)?.[1] ?? '';
       if (!network.services.has(name) || OF_AGENT.has(problem.subject)) continue;
       const before = found.get(name);
-      if (before === undefined) found.set(name, [problemView(host, problem)]);
-      else before.push(problemView(host, problem));
+      if (before === undefined) found.set(name, [{ host, ...problem }]);
+      else before.push({ host, ...problem });
     }
   }
   return found;
-}
-
-function problemView(host: string, { code, subject, message }: Problem): ProblemView {
-  return { host, code, subject, message };
 }
 
 export function agentViews(network: NetworkState, live: LiveAgents): AgentView[] {
@@ -115,7 +111,7 @@ function agentView(now: FleetAgent): AgentView {
     ...(telemetry === undefined ? {} : telemetryView(telemetry)),
     openFlows: report?.flows ?? 0,
     ...tunnelViews(telemetry, now.peerRates),
-    problems: (report?.problems ?? []).map((problem) => problemView(agent.host, problem)),
+    problems: (report?.problems ?? []).map((problem) => ({ host: agent.host, ...problem })),
   };
 }
 
@@ -152,29 +148,14 @@ function bytesOf({ bytesSent, bytesReceived }: Telemetry['peers'][number]): numb
   return bytesSent + bytesReceived;
 }
 
-export function trafficView({ lastDenied, ...pair }: TrafficStatus): TrafficView {
+export function trafficView(pair: TrafficStatus): TrafficView {
   return {
-    source: pair.source,
-    sourceHost: pair.sourceHost,
-    service: pair.service,
-    destinationHost: pair.destinationHost,
-    open: pair.open,
+    ...pair,
     openedPerSecond: hundredths(pair.openedPerSecond),
     deniedPerSecond: hundredths(pair.deniedPerSecond),
     failedPerSecond: hundredths(pair.failedPerSecond),
     sentPerSecond: Math.round(pair.sentPerSecond),
     receivedPerSecond: Math.round(pair.receivedPerSecond),
-    ...(lastDenied === undefined
-      ? {}
-      : {
-          lastDenied: {
-            port: lastDenied.port,
-            protocol: lastDenied.protocol,
-            rule: lastDenied.rule,
-            revision: lastDenied.revision,
-            atMs: lastDenied.atMs,
-          },
-        }),
   };
 }
 

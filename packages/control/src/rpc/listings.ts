@@ -92,19 +92,13 @@ export function trafficListing(
   return { traffic: traffic.list(network).map(trafficStatus), omitted: Math.min(MOST, traffic.omitted(network)) };
 }
 
-function trafficStatus({ lastDenied, ...told }: TrafficStatus): pb.Outgoing<pb.TrafficStatus> {
-  const { source, sourceHost, service, destinationHost, open } = told;
+function trafficStatus(pair: TrafficStatus): pb.Outgoing<pb.TrafficStatus> {
+  const { lastDenied, sentPerSecond: bytesSentPerSecond, receivedPerSecond: bytesReceivedPerSecond, ...told } = pair;
   return {
-    source,
-    sourceHost,
-    service,
-    destinationHost,
-    open: Math.min(MOST, open),
-    openedPerSecond: told.openedPerSecond,
-    deniedPerSecond: told.deniedPerSecond,
-    failedPerSecond: told.failedPerSecond,
-    bytesSentPerSecond: told.sentPerSecond,
-    bytesReceivedPerSecond: told.receivedPerSecond,
+    ...told,
+    open: Math.min(MOST, told.open),
+    bytesSentPerSecond,
+    bytesReceivedPerSecond,
     ...(lastDenied === undefined ? {} : { lastDenied: deniedToWire(lastDenied), lastDeniedMs: lastDenied.atMs }),
   };
 }
