@@ -35,7 +35,7 @@ function setup(limit?: number, peerLimit?: number, traffic?: FlowTraffic) {
   const source: NetmapSource & { current: Netmap } = {
     current: netmap(1),
     staleSinceMs: undefined,
-    subscribe(listener) {
+    subscribe(_step, listener) {
       swap = (next) => {
         const previous = source.current;
         source.current = next;

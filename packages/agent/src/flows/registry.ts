@@ -61,7 +61,7 @@ export class FlowRegistry {
     this.#limit = options.limit ?? DEFAULT_LIMIT;
     this.#peerLimit = options.peerLimit ?? DEFAULT_PEER_LIMIT;
     this.#now = options.now ?? Date.now;
-    this.#netmap.subscribe((next) => this.#recheck(next));
+    this.#netmap.subscribe('flows', (next) => this.#recheck(next));
   }
 
   /** How many flows are live. */

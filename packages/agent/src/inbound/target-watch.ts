@@ -55,7 +55,7 @@ export class TargetWatch implements LocalTargets {
     this.#options = options;
     this.#readTable = options.readTable ?? readListenerTable;
     // The table stays as it is; which services count is what the netmap changes.
-    options.netmap.subscribe(() => {
+    options.netmap.subscribe('targets', () => {
       if (this.#started) this.#evaluate();
     });
   }

@@ -190,10 +190,10 @@ class Session {
       return;
     }
     this.#resyncing = false;
-    // Subscribers ran inside apply(), so rules are swapped, flows re-checked and losers cut: this is enforcement, on this thread.
+    // Every step ran inside apply(), so rules are swapped, flows re-checked and losers cut: this is enforcement, on this thread.
     if (result.elsewhere === undefined) this.#enforced(delta);
     else {
-      // What one thread does not enforce is not acknowledged, as when a subscriber fails here. Changes settle in their order.
+      // What one thread does not enforce is not acknowledged, as when a step fails here. Changes settle in their order.
       result.elsewhere.then(
         () => this.#enforced(delta),
         (cause: unknown) => this.#lost(new Error(`a worker failed: ${messageOf(cause)}`, { cause })),

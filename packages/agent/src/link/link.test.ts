@@ -36,6 +36,7 @@ import { join as joinNetwork } from '../member/join.ts';
 import { keepRevoked, openMembership } from '../member/membership.ts';
 import { NetmapStore } from '../netmap/store.ts';
 import { AgentTelemetry } from '../observe/telemetry.ts';
+import { ENFORCEMENT } from '../run/enforce.ts';
 import { runLink } from './link.ts';
 import { ReportSender } from './report-sender.ts';
 
@@ -315,7 +316,7 @@ function setUp(control: FakeControl, telemetryMs = 60_000) {
     pin: control.pin,
     revoked: false,
   };
-  const store = new NetmapStore(CONTROL_RANGE, undefined, 1_000);
+  const store = new NetmapStore(CONTROL_RANGE, undefined, 1_000, ENFORCEMENT);
   const state = { tunnels: 0 };
   const reporter = new ReportSender(
     (): Report => ({
@@ -376,7 +377,7 @@ describe('the link', () => {
     const control = await serve(streams.handlers);
     const { keys, membership, store, events } = setUp(control);
     const enforced: number[] = [];
-    store.subscribe((next) => enforced.push(next.revision));
+    store.subscribe('flows', (next) => enforced.push(next.revision));
     const stream = await streams.next();
     const nonce = new Uint8Array(32).fill(9);
     const hello = await stream.hello(nonce);

@@ -1,6 +1,13 @@
 /** A netmap to ask about, and a source that the test swaps, for the tests of whatever follows the netmap. */
 import type { PortRange, Service } from '@weft/proto';
-import type { Netmap, NetmapInstance, NetmapPeer, NetmapService, NetmapSource } from '../words/netmap.ts';
+import type {
+  EnforcementStep,
+  Netmap,
+  NetmapInstance,
+  NetmapPeer,
+  NetmapService,
+  NetmapSource,
+} from '../words/netmap.ts';
 
 const tcp = (port: number): PortRange => ({ protocol: 'tcp', first: port, last: port });
 
@@ -99,7 +106,7 @@ export class FakeNetmapSource implements NetmapSource {
     this.current = netmap;
   }
 
-  subscribe(listener: (next: Netmap, previous: Netmap) => void): void {
+  subscribe(_step: EnforcementStep, listener: (next: Netmap, previous: Netmap) => void): void {
     this.#listeners.push(listener);
   }
 

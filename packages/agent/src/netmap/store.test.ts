@@ -1,5 +1,6 @@
 import { CONTROL_RANGE, type NetmapDelta, type NetmapItem, parseRange, type Service } from '@weft/proto';
 import { describe, expect, test } from 'vitest';
+import { ENFORCEMENT } from '../run/enforce.ts';
 import { NetmapStore } from './store.ts';
 
 const redis: Service = {
@@ -46,14 +47,14 @@ function delta(fields: Partial<NetmapDelta>): NetmapDelta {
 const snapshot = delta({ snapshot: true, upserts: Object.values(item), index: 5, revision: 9 });
 
 function storeWith(range = CONTROL_RANGE): NetmapStore {
-  const store = new NetmapStore(range, undefined, 1_000);
+  const store = new NetmapStore(range, undefined, 1_000, ENFORCEMENT);
   expect(store.apply(snapshot, false)).toEqual({ applied: true });
   return store;
 }
 
 describe('the netmap store', () => {
   test('knows nothing and permits nothing before control has spoken', () => {
-    const store = new NetmapStore(CONTROL_RANGE, undefined, 1_000);
+    const store = new NetmapStore(CONTROL_RANGE, undefined, 1_000, ENFORCEMENT);
     expect(store.current).toMatchObject({ index: 0, revision: 0, self: undefined });
     const source = { type: 'host', name: 'x', tags: [] } as const;
     expect(store.current.policy.decide(source, { service: redis, port: 6379, protocol: 'tcp' }).allowed).toBe(false);
@@ -118,14 +119,15 @@ describe('the netmap store', () => {
     expect([...store.items.keys()]).toEqual(['self']);
   });
 
-  test('tells every subscriber in order before it returns, also when one fails', () => {
+  test('tells every step in its order, whoever came first, before it returns, also when one fails', () => {
     const store = storeWith();
     const heard: string[] = [];
-    store.subscribe((next, previous) => heard.push(`first ${previous.index}->${next.index}`));
-    store.subscribe(() => {
+    store.subscribe('kept', () => heard.push('third'));
+    store.subscribe('listeners', () => {
       throw new Error('cannot bind');
     });
-    store.subscribe(() => heard.push('third'));
+    store.subscribe('flows', (next, previous) => heard.push(`first ${previous.index}->${next.index}`));
+    expect(() => store.subscribe('flows', () => {})).toThrow('has a listener already');
     expect(() => store.apply(delta({ previous: 5, index: 6, revision: 10 }), false)).toThrow(
       'revision 10 could not be enforced',
     );
@@ -135,7 +137,7 @@ describe('the netmap store', () => {
   test('forgets everything when the membership is over', () => {
     const store = storeWith();
     let told = 0;
-    store.subscribe((next) => {
+    store.subscribe('flows', (next) => {
       told += 1;
       expect(next).toMatchObject({ self: undefined, index: 0, timeline: '' });
     });

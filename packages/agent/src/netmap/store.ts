@@ -1,6 +1,6 @@
 /** The one holder of the netmap: takes control's deltas, swaps the snapshot, and tells everyone before control is told. */
 import { type AddressRange, itemKey, type NetmapDelta, type NetmapItem } from '@weft/proto';
-import type { Netmap, NetmapSource } from '../words/netmap.ts';
+import type { EnforcementStep, Netmap, NetmapSource } from '../words/netmap.ts';
 import { createNetmap, NOWHERE, type Position } from './snapshot.ts';
 
 export type Applied =
@@ -15,7 +15,8 @@ type Listener = (next: Netmap, previous: Netmap) => void;
 
 export class NetmapStore implements NetmapSource {
   readonly #range: AddressRange;
-  readonly #listeners: Listener[] = [];
+  /** By step, in their order. */
+  readonly #listeners: Map<EnforcementStep, Listener | undefined>;
   readonly #followers: NetmapFollower[] = [];
   #items: ReadonlyMap<string, NetmapItem>;
   #current: Netmap;
@@ -26,7 +27,9 @@ export class NetmapStore implements NetmapSource {
     range: AddressRange,
     restored: { readonly position: Position; readonly items: readonly NetmapItem[] } | undefined,
     staleSinceMs: number,
+    order: readonly EnforcementStep[],
   ) {
+    this.#listeners = new Map(order.map((step) => [step, undefined]));
     this.#range = range;
     this.#staleSinceMs = staleSinceMs;
     this.#items = new Map((restored?.items ?? []).map((item) => [itemKey(item), item]));
@@ -46,8 +49,10 @@ export class NetmapStore implements NetmapSource {
     return this.#staleSinceMs;
   }
 
-  subscribe(listener: Listener): void {
-    this.#listeners.push(listener);
+  subscribe(step: EnforcementStep, listener: Listener): void {
+    if (!this.#listeners.has(step)) throw new Error(`step ${step} has no place in the order`);
+    if (this.#listeners.get(step) !== undefined) throw new Error(`step ${step} has a listener already`);
+    this.#listeners.set(step, listener);
   }
 
   /** Changes from now on go to the follower too, which holds what is held here now. */
@@ -98,9 +103,9 @@ export class NetmapStore implements NetmapSource {
     // Told first, so that they enforce it while this thread does.
     const elsewhere = this.#tellFollowers(change);
     const failures: unknown[] = [];
-    for (const listener of this.#listeners) {
+    for (const listener of this.#listeners.values()) {
       try {
-        listener(next, previous);
+        listener?.(next, previous);
       } catch (error) {
         // The others must still hear it: a name that fails to be served is no reason to leave a denied flow open.
         failures.push(error);

@@ -15,7 +15,7 @@ export function followMismatches(file: AgentFile, netmap: NetmapSource, problems
     for (const problem of next) problems.raise(problem);
     standing = next;
   };
-  netmap.subscribe(update);
+  netmap.subscribe('mismatches', update);
   update();
 }
 

@@ -91,7 +91,7 @@ export function createOutbound(options: OutboundOptions): Outbound {
     if (signal.aborted) return;
     listeners.reconcile(sharing?.share === 'join' ? sharing.listeners.current : listenerSpecs(netmap.current));
   };
-  netmap.subscribe((next, previous) => {
+  netmap.subscribe('listeners', (next, previous) => {
     reconcile();
     chooser.prune(next);
     if (next.revision !== previous.revision) datagrams.reconsider();

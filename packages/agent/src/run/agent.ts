@@ -1,4 +1,5 @@
 /** The agent, put together: what starts in which order, and ends in which. */
+
 import { join } from 'node:path';
 import { type AddressRange, formatAddress, formatHostPort, messageOf, parseAddress } from '@weft/proto';
 import { type AgentFile, rolesOf } from '../config/agent-file.ts';
@@ -15,6 +16,7 @@ import { serveStatus } from '../observe/status-socket.ts';
 import { VERSION } from '../version.ts';
 import type { Problems } from '../words/problems.ts';
 import { type ControlState, followControl, keptNetmap } from './control.ts';
+import { ENFORCEMENT } from './enforce.ts';
 import { keepHouse } from './housekeeping.ts';
 import { type MainPath, openMainPath } from './main-path.ts';
 import type { AgentOptions } from './options.ts';
@@ -67,7 +69,7 @@ async function runMember(options: AgentOptions, member: Enrolment, signal: Abort
 
   // 1. What was known last, before anything else: names are answered from it, whatever control does.
   const kept = await loadNetmap(directory, agentId, logger);
-  const store = new NetmapStore(options.range, kept, kept?.heardMs ?? startedMs);
+  const store = new NetmapStore(options.range, kept, kept?.heardMs ?? startedMs, ENFORCEMENT);
   /** Ends what takes new flows. */
   const taking = new AbortController();
   /** Ends the rest. */
@@ -107,7 +109,7 @@ async function runMember(options: AgentOptions, member: Enrolment, signal: Abort
 
     // 5. Control.
     const keeper = new NetmapKeeper(directory, agentId, () => keptNetmap(store), logger);
-    store.subscribe(() => keeper.changed());
+    store.subscribe('kept', () => keeper.changed());
     const linked = followControl({ ...options, ...path, store, member, keeper, control }, life.signal);
     ending.push(linked.ended);
 
@@ -152,7 +154,7 @@ async function openMetrics(
 ): Promise<() => Promise<void>> {
   if (address === undefined) return () => Promise.resolve();
   const enforced = { revision: store.current.revision, sinceMs: performance.now() };
-  store.subscribe(({ revision }) => {
+  store.subscribe('measured', ({ revision }) => {
     if (revision !== enforced.revision) Object.assign(enforced, { revision, sinceMs: performance.now() });
   });
   const { serveAgentMetrics } = await import('../observe/serve-metrics.ts');

@@ -36,7 +36,7 @@ export async function openTunnels(request: TunnelRequest, signal: AbortSignal): 
   try {
     const directory = createPeerDirectory(netmap);
     const tunnels = await createTunnels({ ...rest, listen, keys: { secretKey }, directory, signal });
-    netmap.subscribe(() => tunnels.recheckPeers());
+    netmap.subscribe('tunnels', () => tunnels.recheckPeers());
     return tunnels;
   } catch (cause) {
     throw new AgentError(

@@ -71,7 +71,6 @@ export async function openMainPath(
   const problems = sources.of(0);
   const metrics = options.metrics !== undefined;
   const traffic = new FlowTraffic({ metrics });
-  // First of the subscribers that let flows through or end them: what lost its permission is cut before anything opens.
   const registry = new FlowRegistry({
     netmap: store,
     sink: recorder,

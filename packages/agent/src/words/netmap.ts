@@ -54,11 +54,14 @@ export interface Netmap {
   readonly policy: Policy;
 }
 
+/** Who follows a new netmap. In which order is said in one place: run/enforce.ts. */
+export type EnforcementStep = 'flows' | 'tunnels' | 'targets' | 'listeners' | 'mismatches' | 'kept' | 'measured';
+
 /** Holds the newest snapshot. */
 export interface NetmapSource {
   readonly current: Netmap;
-  /** Called after each swap, in order of subscription, before the swap is acknowledged to control. */
-  subscribe(listener: (next: Netmap, previous: Netmap) => void): void;
+  /** Called after each swap, in the order of the steps, before the swap is acknowledged to control. One listener a step. */
+  subscribe(step: EnforcementStep, listener: (next: Netmap, previous: Netmap) => void): void;
   /** Undefined while control is connected; else since when it is not, milliseconds since the Unix epoch. */
   readonly staleSinceMs: number | undefined;
 }

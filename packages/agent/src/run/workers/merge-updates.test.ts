@@ -2,6 +2,7 @@ import { CONTROL_RANGE, itemKey, type NetmapDelta, type NetmapItem } from '@weft
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { NetmapStore } from '../../netmap/store.ts';
+import { ENFORCEMENT } from '../enforce.ts';
 import { mergeDeltas, mergeUpdates, portable } from './merge-updates.ts';
 
 const NAMES = ['redis', 'web', 'rabbit'] as const;
@@ -23,7 +24,7 @@ const someDelta = fc
 
 function storeAfter(...deltas: readonly (NetmapDelta | undefined)[]): ReadonlyMap<string, NetmapItem> {
   const start = { position: { timeline: 't', index: 0, revision: 0 }, items: [item('redis', CONTROL_RANGE.base)] };
-  const store = new NetmapStore(CONTROL_RANGE, start, 0);
+  const store = new NetmapStore(CONTROL_RANGE, start, 0, ENFORCEMENT);
   for (const delta of deltas) if (delta !== undefined) store.apply(delta, true);
   return new Map(store.items);
 }

@@ -5,6 +5,7 @@ import { FlowTraffic } from '../../flows/traffic.ts';
 import { NetmapStore } from '../../netmap/store.ts';
 import { ProblemSources } from '../../observe/problem-sources.ts';
 import { ProblemBoard } from '../../observe/problems.ts';
+import { ENFORCEMENT } from '../enforce.ts';
 import { createPacketWays } from './packet-steering.ts';
 import { WorkerPool } from './pool.ts';
 
@@ -15,7 +16,7 @@ afterEach(async () => {
 });
 
 function start(entry: string): { store: NetmapStore; pool: WorkerPool } {
-  const store = new NetmapStore(CONTROL_RANGE, undefined, 0);
+  const store = new NetmapStore(CONTROL_RANGE, undefined, 0, ENFORCEMENT);
   const pool = new WorkerPool({
     packetWays: createPacketWays(3),
     store,

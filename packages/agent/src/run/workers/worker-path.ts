@@ -1,4 +1,5 @@
 /** A worker's data path: what the main thread's is, less the watch of the targets, the gateway and names. */
+
 import type { Tracer } from '@weft/proto/observe';
 import type { Logger } from 'pino';
 import type { FlowRecorder } from '../../flows/recorder.ts';
@@ -12,6 +13,7 @@ import { createOutbound } from '../../outbound/outbound.ts';
 import type { LinkCounters } from '../../tunnel/context.ts';
 import type { Problems } from '../../words/problems.ts';
 import { openTunnels } from '../data-path.ts';
+import { ENFORCEMENT } from '../enforce.ts';
 import { FollowedListeners } from './followed-listeners.ts';
 import { FollowedTargets } from './followed-targets.ts';
 import type { Update, WorkerStart } from './messages.ts';
@@ -39,12 +41,11 @@ export async function openWorkerPath(
   tracer?: Tracer,
 ): Promise<WorkerPath> {
   const { thread, threads, range, services, network, limits } = start;
-  const store = new NetmapStore(range, start.netmap, 0);
+  const store = new NetmapStore(range, start.netmap, 0, ENFORCEMENT);
   const share = shareOf(thread, threads);
   const life = new AbortController();
   const taking = new AbortController();
   const traffic = new FlowTraffic({ metrics: start.metrics });
-  // First of the subscribers, as on the main thread: what lost its permission is cut before anything opens.
   const registry = new FlowRegistry({
     netmap: store,
     sink: recorder,
