@@ -21,8 +21,7 @@ import { keepHouse } from './housekeeping.ts';
 import { type MainPath, openMainPath } from './main-path.ts';
 import type { AgentOptions } from './options.ts';
 
-export type { DataPathLimits } from './data-path.ts';
-export type { AgentOptions } from './options.ts';
+export type { AgentOptions, DataPathLimits } from './options.ts';
 
 /** Runs the agent of one directory until the signal is aborted. Throws AgentError when it cannot start. */
 export async function runAgent(options: AgentOptions, signal: AbortSignal): Promise<void> {

@@ -1,41 +1,133 @@
-/** The parts of a data path, as the main thread and each worker put them together. */
-import { formatHostPort, type HostPort } from '@weft/proto';
+/** One thread's data path, put together the same for the main thread and for each worker. */
+import { defined, formatHostPort, type HostPort } from '@weft/proto';
+import type { Tracer } from '@weft/proto/observe';
 import type { Logger } from 'pino';
-import type { PortSharing } from '../bytes/port-sharing.ts';
+import type { FlowRecorder } from '../flows/recorder.ts';
+import { FlowRegistry } from '../flows/registry.ts';
+import { FlowTracer } from '../flows/tracing.ts';
+import type { FlowTraffic } from '../flows/traffic.ts';
+import type { InboundPath } from '../inbound/inbound.ts';
 import { AgentError } from '../member/errors.ts';
 import { createPeerDirectory } from '../netmap/directory.ts';
+import { ThreadWatch } from '../observe/thread-watch.ts';
+import type { ListenerSharing } from '../outbound/bind-shared.ts';
+import { createOutbound, type Outbound, type OutboundOptions } from '../outbound/outbound.ts';
 import { type BoundTunnels, createTunnels } from '../tunnel/create.ts';
-import type { PacketSteering } from '../tunnel/datagram-port.ts';
 import type { TunnelSettings } from '../tunnel/settings.ts';
 import type { InboundHandler } from '../tunnel/types.ts';
 import type { NetmapSource } from '../words/netmap.ts';
+import type { Problems } from '../words/problems.ts';
+import type { DataPathLimits } from './options.ts';
+import type { PacketWays } from './workers/messages.ts';
+import { ThreadSteering } from './workers/packet-steering.ts';
+import { shareOf } from './workers/share.ts';
 
-/** Times and bounds of the data path where they are not the usual ones. */
-export interface DataPathLimits {
-  /** A UDP flow without a datagram either way for this long is over, milliseconds. */
-  readonly idleMs?: number;
-  readonly tunnel?: Partial<TunnelSettings>;
-}
-
-export interface TunnelRequest {
-  readonly listen: HostPort;
-  readonly secretKey: Uint8Array;
-  readonly network: string;
+export interface DataPathOptions<Here extends InboundPath> {
+  /** This thread among all, from 0; the first is the main thread. */
+  readonly thread: number;
+  readonly threads: number;
+  /** Of this thread, to the others; undefined where it is the only one. */
+  readonly packets: PacketWays | undefined;
   readonly netmap: NetmapSource;
-  readonly inbound: InboundHandler;
-  readonly logger: Logger;
-  readonly settings: Partial<TunnelSettings>;
+  readonly recorder: FlowRecorder;
+  readonly traffic: FlowTraffic;
+  readonly tracer: Tracer | undefined;
+  readonly problems: Problems;
+  readonly log: Logger;
+  readonly network: string;
+  readonly tunnelSecret: Uint8Array;
+  readonly tunnel: HostPort;
   /** False when the UDP port is known not to be had. */
   readonly datagrams?: boolean;
-  readonly shared?: { readonly share: PortSharing; readonly steering: PacketSteering };
+  readonly limits: DataPathLimits;
+  readonly metrics: boolean;
+  /** How this thread comes to know this host's programs. */
+  readonly createInbound: (parts: InboundParts) => Here;
+  /** Ends what takes new flows. */
+  readonly taking: AbortSignal;
+  /** Ends the rest. */
+  readonly life: AbortSignal;
 }
 
-/** Listens for other agents, and cuts those that the netmap takes away. Throws AgentError when the port cannot be had. */
-export async function openTunnels(request: TunnelRequest, signal: AbortSignal): Promise<BoundTunnels> {
-  const { listen, secretKey, netmap, ...rest } = request;
+export interface InboundParts {
+  readonly netmap: NetmapSource;
+  readonly registry: FlowRegistry;
+  readonly problems: Problems;
+  readonly log: Logger;
+  readonly idleMs?: number;
+}
+
+export interface DataPath<Here extends InboundPath> {
+  readonly registry: FlowRegistry;
+  readonly inbound: Here;
+  readonly tunnels: BoundTunnels;
+  /** Listens for this host's programs, once it is known which ports they hold themselves. To be called once. */
+  open(here: OutboundOptions['inbound'], sharing?: ListenerSharing): OpenPath;
+}
+
+export interface OpenPath {
+  readonly outbound: Outbound;
+  readonly watch: ThreadWatch;
+}
+
+/** Takes flows from peers when it resolves. Throws AgentError when the tunnels' port cannot be had. */
+export async function openDataPath<Here extends InboundPath>(options: DataPathOptions<Here>): Promise<DataPath<Here>> {
+  const { thread, threads, packets, netmap, recorder, traffic, problems, log, limits, taking, life } = options;
+  const share = shareOf(thread, threads);
+  const registry = new FlowRegistry({
+    netmap,
+    sink: recorder,
+    traffic,
+    tracer: options.tracer && new FlowTracer(options.tracer, netmap),
+    limit: share.flows,
+    peerLimit: share.flowsOfPeer,
+  });
+  const common = { netmap, registry, problems, log, ...defined({ idleMs: limits.idleMs }) };
+  const inbound = options.createInbound(common);
+  const steering = packets && new ThreadSteering(thread, packets);
+  life.addEventListener('abort', () => steering?.close(), { once: true });
+  const tunnels = await openTunnels(options, inbound, { ...share.tunnel, ...limits.tunnel }, steering);
+  return {
+    registry,
+    inbound,
+    tunnels,
+    open(here, sharing) {
+      const outbound = createOutbound({
+        ...common,
+        tunnels,
+        inbound: here,
+        signal: taking,
+        datagramClients: share.datagramClients,
+        firstTurn: thread,
+        ...defined({ sharing }),
+      });
+      const parts = { thread, traffic, registry, tunnels, outbound, recorder, steering };
+      return { outbound, watch: new ThreadWatch(parts, options.metrics, life) };
+    },
+  };
+}
+
+/** Listens for other agents, and cuts those that the netmap takes away. */
+async function openTunnels(
+  options: Omit<DataPathOptions<InboundPath>, 'createInbound'>,
+  inbound: InboundHandler,
+  settings: Partial<TunnelSettings>,
+  steering: ThreadSteering | undefined,
+): Promise<BoundTunnels> {
+  const { thread, netmap, tunnel: listen, tunnelSecret, network, log, datagrams, life } = options;
+  const share = thread === 0 ? ('first' as const) : ('join' as const);
   try {
-    const directory = createPeerDirectory(netmap);
-    const tunnels = await createTunnels({ ...rest, listen, keys: { secretKey }, directory, signal });
+    const tunnels = await createTunnels({
+      listen,
+      keys: { secretKey: tunnelSecret },
+      network,
+      directory: createPeerDirectory(netmap),
+      inbound,
+      logger: log,
+      settings,
+      signal: life,
+      ...defined({ datagrams, shared: steering && { share, steering } }),
+    });
     netmap.subscribe('tunnels', () => tunnels.recheckPeers());
     return tunnels;
   } catch (cause) {

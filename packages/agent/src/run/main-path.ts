@@ -1,8 +1,6 @@
 /** The main thread's data path, and the workers beside it when there are any. */
 import { formatHostPort } from '@weft/proto';
 import { FlowRecorder } from '../flows/recorder.ts';
-import { FlowRegistry } from '../flows/registry.ts';
-import { FlowTracer } from '../flows/tracing.ts';
 import { FlowTraffic } from '../flows/traffic.ts';
 import { createInbound, type Inbound } from '../inbound/inbound.ts';
 import { ReportSender } from '../link/report-sender.ts';
@@ -14,16 +12,13 @@ import { followMismatches } from '../observe/mismatch.ts';
 import { ProblemSources } from '../observe/problem-sources.ts';
 import { ProblemBoard } from '../observe/problems.ts';
 import { AgentTelemetry, TELEMETRY_SETTINGS } from '../observe/telemetry.ts';
-import { ThreadWatch } from '../observe/thread-watch.ts';
-import { createOutbound } from '../outbound/outbound.ts';
 import type { BoundTunnels } from '../tunnel/create.ts';
 import type { Problems } from '../words/problems.ts';
-import { openTunnels } from './data-path.ts';
+import { openDataPath } from './data-path.ts';
 import { type OpenGateway, openGateway } from './gateway.ts';
 import type { AgentOptions } from './options.ts';
-import { createPacketWays, ThreadSteering } from './workers/packet-steering.ts';
+import { createPacketWays } from './workers/packet-steering.ts';
 import { WorkerPool } from './workers/pool.ts';
-import { shareOf } from './workers/share.ts';
 import { totalsOf } from './workers/totals.ts';
 
 /** A running data path, of all threads together. */
@@ -62,8 +57,6 @@ export async function openMainPath(
   const { file, range, logger, tunnel, advertise, limits = {}, workers: threads = 1 } = options;
   const { network } = member.membership;
   const { services } = file;
-  const idle = limits.idleMs === undefined ? {} : { idleMs: limits.idleMs };
-  const share = shareOf(0, threads);
   const changed: { report: () => void } = { report: () => {} };
   const recorder = new FlowRecorder();
   const board = new ProblemBoard(logger, () => changed.report());
@@ -71,51 +64,37 @@ export async function openMainPath(
   const problems = sources.of(0);
   const metrics = options.metrics !== undefined;
   const traffic = new FlowTraffic({ metrics });
-  const registry = new FlowRegistry({
-    netmap: store,
-    sink: recorder,
-    traffic,
-    tracer: options.tracer && new FlowTracer(options.tracer, store),
-    limit: share.flows,
-    peerLimit: share.flowsOfPeer,
-  });
-  const common = { netmap: store, registry, problems, log: logger, ...idle };
-  const inbound = createInbound({ ...common, services, signal: life });
   const packetWays = threads === 1 ? undefined : createPacketWays(threads);
-  const steering = packetWays?.[0] === undefined ? undefined : new ThreadSteering(0, packetWays[0]);
-  life.addEventListener('abort', () => steering?.close(), { once: true });
   const tunnelSecret = member.keys.tunnel.secretKey;
-  const tunnels = await openTunnels(
-    {
-      listen: tunnel,
-      secretKey: tunnelSecret,
-      network,
-      netmap: store,
-      inbound,
-      logger,
-      settings: { ...share.tunnel, ...limits.tunnel },
-      ...(steering === undefined ? {} : { shared: { share: 'first', steering } }),
-    },
+  const shared = { network, tunnelSecret, limits, metrics, recorder, traffic };
+  const path = await openDataPath({
+    ...shared,
+    thread: 0,
+    threads,
+    packets: packetWays?.[0],
+    netmap: store,
+    tracer: options.tracer,
+    problems,
+    log: logger,
+    tunnel,
+    createInbound: (parts) => createInbound({ ...parts, services, signal: life }),
+    taking,
     life,
-  );
+  });
+  const { registry, inbound, tunnels } = path;
   if (!tunnels.datagrams) raiseNoDatagrams(problems, tunnel.host, tunnels.port);
   const pool =
     packetWays === undefined
       ? undefined
       : new WorkerPool({
+          ...shared,
           packetWays,
           store,
           range,
           services,
-          network,
-          tunnelSecret,
           tunnel: { host: tunnel.host, port: tunnels.port },
           datagrams: tunnels.datagrams,
-          limits,
           logLevel: logger.level,
-          metrics,
-          recorder,
-          traffic,
           problems: sources,
         });
   const stop = async (reason: string) => {
@@ -141,20 +120,12 @@ export async function openMainPath(
     await stop('the agent could not start');
     throw error;
   }
-  const outbound = createOutbound({
-    ...common,
-    tunnels,
-    inbound,
-    signal: taking,
-    datagramClients: share.datagramClients,
-    ...(pool === undefined ? {} : { sharing: { share: 'first', followers: pool } }),
-  });
+  const { outbound, watch } = path.open(inbound, pool && { share: 'first', followers: pool });
   followMismatches(file, store, problems);
   const gateway = openGateway(
     { file, netmap: store, outbound, problems, logger, changed: () => changed.report() },
     taking,
   );
-  const watch = new ThreadWatch({ thread: 0, traffic, registry, tunnels, outbound, recorder, steering }, metrics, life);
   const telemetry = new AgentTelemetry({
     traffic,
     host: () => store.current.self?.host ?? '',

@@ -4,7 +4,14 @@ import type { Tracer } from '@weft/proto/observe';
 import type { Logger } from 'pino';
 import type { AgentFile } from '../config/agent-file.ts';
 import type { TelemetrySettings } from '../observe/telemetry.ts';
-import type { DataPathLimits } from './data-path.ts';
+import type { TunnelSettings } from '../tunnel/settings.ts';
+
+/** Times and bounds of the data path where they are not the usual ones. */
+export interface DataPathLimits {
+  /** A UDP flow without a datagram either way for this long is over, milliseconds. */
+  readonly idleMs?: number;
+  readonly tunnel?: Partial<TunnelSettings>;
+}
 
 export interface AgentOptions {
   /** Where keys and state are kept. */

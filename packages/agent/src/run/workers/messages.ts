@@ -8,7 +8,7 @@ import type { ThreadMeasures } from '../../observe/measures.ts';
 import type { ThreadPulse } from '../../observe/telemetry.ts';
 import type { ListenerSpec } from '../../outbound/listener-spec.ts';
 import type { LinkCounters } from '../../tunnel/context.ts';
-import type { DataPathLimits } from '../data-path.ts';
+import type { DataPathLimits } from '../options.ts';
 
 /** What is the same for all workers of an agent. */
 export interface WorkerCommon {
