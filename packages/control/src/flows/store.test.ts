@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { StatementSync } from 'node:sqlite';
+import { DatabaseSync, StatementSync } from 'node:sqlite';
 import { type FlowRecord, passesFilter } from '@weft/proto';
 import fc from 'fast-check';
 import { afterAll, expect, test, vi } from 'vitest';
@@ -277,6 +277,28 @@ test.each<[string, (path: string) => void]>([
   expect(await again.starts()).toEqual([...flows(1, 10), ...flows(21, 30)].map(({ startedMs }) => startedMs).reverse());
   expect(again.files).toEqual(['0001.db', '0002.db.damaged', '0003.db']);
   expect(again.troubles).toMatchObject([{ event: 'flows-segment-damaged' }]);
+  again.store.close();
+});
+
+test('a segment that was begun before records had a field is read with nothing in it, and written on', async () => {
+  const disk = new TestStore();
+  disk.write('prod', flows(1, 3));
+  disk.store.close();
+  const database = new DatabaseSync(join(disk.directory, 'prod', '0001.db'));
+  // A digest is of all that a shape has: one of fewer fields is no other's.
+  database.exec("UPDATE shapes SET digest = 'of fewer fields'");
+  database.exec('ALTER TABLE shapes DROP COLUMN instance; ALTER TABLE shapes DROP COLUMN port');
+  database.close();
+  const again = new TestStore({}, disk.directory);
+  again.write('prod', [flow(4)]);
+  const { flows: found } = await again.found('prod');
+  expect(found.map(([, record]) => record)).toEqual([
+    flow(4),
+    ...[3, 2, 1].map((number) => flow(number, { instance: '', port: 0 })),
+  ]);
+  expect(await again.starts({ filter: { port: 6379 } })).toEqual([4]);
+  expect(again.files).toEqual(['0001.db']);
+  expect(again.troubles).toEqual([]);
   again.store.close();
 });
 
