@@ -31,6 +31,8 @@ interface World {
   readonly away?: readonly string[];
   /** SERVICE@HOST that is not healthy. */
   readonly unwell?: readonly string[];
+  /** SERVICE@HOST that nothing has been heard of. */
+  readonly unheard?: readonly string[];
   readonly notListening?: Readonly<Record<string, readonly PortRange[]>>;
   /** Hosts that cannot be reached, or that do not answer when asked to try. */
   readonly unreachable?: readonly string[];
@@ -57,6 +59,7 @@ function explain(question: Partial<ExplainQuestion>, world: World = {}) {
     instance: (agentId, name) => {
       if (network.agents.get(agentId)?.services.includes(name) !== true) return undefined;
       const key = `${name}@${hostOf(agentId)}`;
+      if (world.unheard?.includes(key) === true) return undefined;
       return { healthy: world.unwell?.includes(key) !== true, notListening: world.notListening?.[key] ?? [] };
     },
   };
@@ -156,6 +159,12 @@ describe('the way', () => {
     [
       'one of them is away, whatever was last heard of it',
       { away: ['data-b'], notListening: { 'redis@data-a': tcp(6379), 'redis@data-b': tcp(6379) } },
+      'no-healthy-instance',
+      ['nothing listens on 6379 at redis/0 on data-a', 'redis/1 is on data-b, whose agent is not connected'],
+    ],
+    [
+      'one of them is away, and nothing was heard of it before',
+      { away: ['data-b'], unheard: ['redis@data-b'], notListening: { 'redis@data-a': tcp(6379) } },
       'no-healthy-instance',
       ['nothing listens on 6379 at redis/0 on data-a', 'redis/1 is on data-b, whose agent is not connected'],
     ],
