@@ -3,7 +3,7 @@
  * record makes room for the newest, and a watcher is a place in the ring, not a queue: a slow one costs nothing, and is told
  * exactly what it missed.
  */
-import { type FlowFilter, type FlowRecord, passesFilter } from '@weft/proto';
+import { compileFilter, type FlowFilter, type FlowRecord } from '@weft/proto';
 import { ResendMemory } from './resend-memory.ts';
 import type { KeptFlow, WatchedFlow } from './types.ts';
 
@@ -14,7 +14,7 @@ export interface RingSink {
 }
 
 interface Watcher {
-  readonly filter: FlowFilter;
+  readonly passes: ReturnType<typeof compileFilter>;
   /** Number of the record to look at next. */
   next: number;
   missed: number;
@@ -59,7 +59,7 @@ export class FlowRing {
 
   /** The place to follow from is taken in this call, not when the first record is asked for. */
   follow(filter: FlowFilter, signal: AbortSignal): AsyncIterable<WatchedFlow> {
-    const watcher: Watcher = { filter, next: this.#added, missed: 0, wake: undefined };
+    const watcher: Watcher = { passes: compileFilter(filter), next: this.#added, missed: 0, wake: undefined };
     this.#watchers.add(watcher);
     // Also when nobody ever asks for the first record.
     const leave = (): void => void this.#watchers.delete(watcher);
@@ -77,7 +77,7 @@ export class FlowRing {
         }
         const { record, cursor } = this.#slot(watcher.next);
         watcher.next += 1;
-        if (!passesFilter(watcher.filter, record)) continue;
+        if (!watcher.passes(record)) continue;
         const { missed } = watcher;
         watcher.missed = 0;
         yield { record, cursor, missed };
@@ -104,7 +104,7 @@ export class FlowRing {
     for (const watcher of this.#watchers) {
       if (watcher.next > number) continue;
       watcher.next = number + 1;
-      if (passesFilter(watcher.filter, record)) watcher.missed += 1;
+      if (watcher.passes(record)) watcher.missed += 1;
     }
   }
 

@@ -3,7 +3,7 @@
  * by them. Where those that pass lie dense, the newest rows are walked through; where they lie thin, the index of shapes
  * leads to them.
  */
-import { type FlowFilter, passesFilter } from '@weft/proto';
+import { compileFilter, type FlowFilter } from '@weft/proto';
 import { SegmentDamagedError } from './errors.ts';
 import { COLUMNS, type FlowPacker, type FlowShape, ROW, splitId } from './packing.ts';
 import type { Segment } from './segment.ts';
@@ -16,6 +16,8 @@ export interface SegmentQuery {
   /** Shapes that were asked about already, in other segments. */
   readonly verdicts: Map<FlowShape, Verdict>;
 }
+
+type Passes = ReturnType<typeof compileFilter>;
 
 /** `detail`: passes when the detail holds the text that is asked for. */
 export type Verdict = 'passes' | 'detail' | 'fails';
@@ -60,12 +62,19 @@ class Reader {
   readonly #query: SegmentQuery;
   readonly #found: FlowPacker;
   readonly #limit: number;
+  readonly #passesAll: Passes;
+  /** But for the text. */
+  readonly #passesRest: Passes;
 
   constructor(segment: Segment, query: SegmentQuery, found: FlowPacker, limit: number) {
     this.#segment = segment;
     this.#query = query;
     this.#found = found;
     this.#limit = limit;
+    const { id: _, ...ofShape } = query.filter;
+    const { text: __, ...rest } = ofShape;
+    this.#passesAll = compileFilter(ofShape);
+    this.#passesRest = compileFilter(rest);
   }
 
   byId(id: string, from: number, to: number): void {
@@ -137,18 +146,22 @@ class Reader {
   }
 
   #verdict(shape: FlowShape): Verdict {
-    const { verdicts, filter } = this.#query;
+    const { verdicts } = this.#query;
     let verdict = verdicts.get(shape);
     if (verdict === undefined) {
-      verdict = verdictOf(filter, shape);
+      verdict = this.#verdictOf(whole(shape, ''));
       verdicts.set(shape, verdict);
     }
     return verdict;
   }
 
   #passes(shape: FlowShape, row: readonly (number | null)[]): boolean {
-    const { id: _, ...filter } = this.#query.filter;
-    return passesFilter(filter, whole(shape, this.#detail(row[10] ?? null)));
+    return this.#passesAll(whole(shape, this.#detail(row[10] ?? null)));
+  }
+
+  #verdictOf(shape: Parameters<Passes>[0]): Verdict {
+    if (this.#passesAll(shape)) return 'passes';
+    return this.#query.filter.text !== undefined && this.#passesRest(shape) ? 'detail' : 'fails';
   }
 
   #take(row: readonly number[]): void {
@@ -178,16 +191,9 @@ class Reader {
   }
 }
 
-function verdictOf(filter: FlowFilter, shape: FlowShape): Verdict {
-  if (passesFilter(filter, whole(shape, ''))) return 'passes';
-  if (filter.text === undefined) return 'fails';
-  const { text: _, ...rest } = filter;
-  return passesFilter(rest, whole(shape, '')) ? 'detail' : 'fails';
-}
-
 const NUMBERS = { startedMs: 0, durationMs: 0, revision: 0, bytesSent: 0, bytesReceived: 0 };
 
-function whole(shape: FlowShape, detail: string): Parameters<typeof passesFilter>[1] {
+function whole(shape: FlowShape, detail: string): Parameters<Passes>[0] {
   return { ...shape, ...NUMBERS, detail };
 }
 

@@ -61,6 +61,7 @@ type FieldsWith<Row> = { [Name in keyof Fields]: Fields[Name] extends Row ? Name
 
 export type SharedFlowField = FieldsWith<{ readonly shared: true }>;
 export type FilteredFlowField = FieldsWith<{ readonly filtered: true }>;
+export type SearchedFlowField = FieldsWith<{ readonly searched: true }>;
 export type FlowText = FieldsWith<{ readonly sort: 'text' }>;
 
 export const FLOW_FIELDS: Readonly<Record<keyof FlowRecord, FlowField>> = FIELDS;
@@ -71,4 +72,4 @@ const NAMES = Object.keys(FIELDS) as (keyof FlowRecord)[];
 export const SHARED_FLOW_FIELDS = NAMES.filter((name) => FLOW_FIELDS[name].shared) as readonly SharedFlowField[];
 export const FILTERED_FLOW_FIELDS = NAMES.filter((name) => FLOW_FIELDS[name].filtered) as readonly FilteredFlowField[];
 export const FLOW_TEXTS = NAMES.filter((name) => FLOW_FIELDS[name].sort === 'text') as readonly FlowText[];
-export const SEARCHED_FLOW_FIELDS: readonly (keyof FlowRecord)[] = NAMES.filter((name) => FLOW_FIELDS[name].searched);
+export const SEARCHED_FLOW_FIELDS = NAMES.filter((name) => FLOW_FIELDS[name].searched) as readonly SearchedFlowField[];
