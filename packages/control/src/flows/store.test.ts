@@ -1,99 +1,12 @@
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmdirSync,
-  rmSync,
-  statSync,
-  truncateSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync, StatementSync } from 'node:sqlite';
 import { type FlowRecord, passesFilter } from '@weft/proto';
 import fc from 'fast-check';
-import { afterAll, expect, test, vi } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { anyFilter, anyFlow, flow } from './flow.fixture.ts';
-import { FLOW_LIMITS, type FlowLimits } from './limits.ts';
 import { createFlowWindow } from './memory-window.fixture.ts';
-import { FlowPacker, unpack } from './packing.ts';
-import { FlowStore, type StoreTrouble } from './store.ts';
-import type { FlowQuery } from './types.ts';
-
-const NEVER = new AbortController().signal;
-const root = mkdtempSync(join(tmpdir(), 'weft-flows-'));
-afterAll(() => rmSync(root, { recursive: true }));
-let made = 0;
-
-/** A store with a clock that tests set. */
-class TestStore {
-  readonly directory: string;
-  readonly troubles: StoreTrouble[] = [];
-  nowMs = 3_600_000_000;
-  cursor: number;
-  readonly store: FlowStore;
-
-  constructor(limits: Partial<FlowLimits> = {}, directory = join(root, String(++made))) {
-    this.directory = directory;
-    this.store = new FlowStore({
-      directory,
-      limits: { ...FLOW_LIMITS, ...limits },
-      now: () => this.nowMs,
-      trouble: (trouble) => this.troubles.push(trouble),
-    });
-    this.cursor = this.store.last;
-  }
-
-  write(network: string, records: readonly FlowRecord[]): Map<string, number> {
-    const packer = new FlowPacker();
-    for (const record of records) {
-      packer.add(network, record, { cursor: ++this.cursor, atMs: this.nowMs, replaces: false });
-    }
-    return this.store.write(packer.pack());
-  }
-
-  replace(network: string, cursor: number, record: FlowRecord): void {
-    const packer = new FlowPacker();
-    packer.add(network, record, { cursor, atMs: this.nowMs, replaces: true });
-    this.store.write(packer.pack());
-  }
-
-  async found(
-    network: string,
-    query: Partial<FlowQuery> = {},
-  ): Promise<{ flows: [number, FlowRecord][]; older: boolean }> {
-    const { packed, older } = await this.store.query(network, { filter: {}, limit: 1_000, ...query }, NEVER);
-    return { flows: [...unpack(packed)].map(({ cursor, record }) => [cursor, record]), older };
-  }
-
-  async starts(query: Partial<FlowQuery> = {}): Promise<number[]> {
-    return (await this.found('prod', query)).flows.map(([, { startedMs }]) => startedMs);
-  }
-
-  get files(): string[] {
-    return this.filesOf('prod');
-  }
-
-  filesOf(network: string): string[] {
-    const folder = join(this.directory, network);
-    if (!existsSync(folder)) return [];
-    return readdirSync(folder)
-      .filter((name) => !/-(wal|shm|journal)$/.test(name))
-      .sort();
-  }
-
-  bytesOf(network: string): number {
-    const folder = join(this.directory, network);
-    return this.filesOf(network).reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);
-  }
-}
-
-const flows = (from: number, to: number): FlowRecord[] =>
-  Array.from({ length: to - from + 1 }, (_, index) => flow(from + index));
+import { flows, NEVER, TestStore } from './test-store.fixture.ts';
 
 interface Step {
   readonly network: string;
@@ -111,7 +24,6 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
   }),
   { minLength: 1, maxLength: 12 },
 );
-
 test('answers what a look at each record answers: any filter, time, page and count, over many small segments', async () => {
   const query = fc.record({
     filter: anyFilter,
@@ -217,69 +129,6 @@ test('walks and indexes find the same in a segment that is larger than a walk', 
   disk.store.close();
 });
 
-test('the oldest segments go when they are too old, and when all is too much', async () => {
-  const disk = new TestStore({ segmentRecords: 10, maxAgeMs: 60_000 });
-  disk.write('prod', flows(1, 20));
-  disk.nowMs += 50_000;
-  disk.write('prod', flows(21, 30));
-  expect(disk.store.kept.records).toBe(30);
-  disk.nowMs += 20_000;
-  disk.store.retain();
-  expect(disk.files).toEqual(['0003.db']);
-  expect(await disk.starts()).toEqual(
-    flows(21, 30)
-      .map(({ startedMs }) => startedMs)
-      .reverse(),
-  );
-  expect(disk.store.kept).toMatchObject({ records: 10, oldestMs: disk.nowMs - 20_000 });
-  disk.store.close();
-
-  const small = new TestStore({ maxBytes: 2_000_000 });
-  for (let from = 1; from < 60_000; from += 1_000) small.write('prod', flows(from, from + 999));
-  const { records, diskBytes } = small.store.kept;
-  expect(diskBytes).toBeLessThan(2_000_000);
-  expect(diskBytes).toBeGreaterThan(1_000_000);
-  expect(records).toBeGreaterThan(5_000);
-  const folder = join(small.directory, 'prod');
-  const onDisk = readdirSync(folder).reduce((sum, name) => sum + statSync(join(folder, name)).size, 0);
-  // Its index of the log is not counted.
-  expect(onDisk).toBeLessThan(diskBytes + 65_536);
-  expect((await small.starts({ limit: 1 }))[0]).toBe(60_000);
-  small.store.close();
-});
-
-test('files are for nobody else, and a start goes on where the last ended', async () => {
-  const disk = new TestStore({ segmentRecords: 4 });
-  disk.write('prod', flows(1, 6));
-  expect(statSync(disk.directory).mode & 0o777).toBe(0o700);
-  const folder = join(disk.directory, 'prod');
-  expect(statSync(folder).mode & 0o777).toBe(0o700);
-  for (const name of readdirSync(folder)) expect(statSync(join(folder, name)).mode & 0o777).toBe(0o600);
-  disk.store.close();
-  const again = new TestStore({ segmentRecords: 4 }, disk.directory);
-  expect(again.store.last).toBe(6);
-  again.write('prod', flows(7, 9));
-  expect(again.files).toEqual(['0001.db', '0002.db', '0003.db']);
-  expect(await again.starts()).toEqual([9, 8, 7, 6, 5, 4, 3, 2, 1]);
-  again.store.close();
-});
-
-test.each<[string, (path: string) => void]>([
-  ['cut', (path) => truncateSync(path, 5_000)],
-  ['written over', (path) => writeFileSync(path, 'x'.repeat(8_192))],
-  ['emptied', (path) => truncateSync(path, 0)],
-])('a segment that is %s is set aside and told of; the rest goes on', async (_how, damage) => {
-  const disk = new TestStore({ segmentRecords: 10 });
-  disk.write('prod', flows(1, 30));
-  disk.store.close();
-  damage(join(disk.directory, 'prod', '0002.db'));
-  const again = new TestStore({ segmentRecords: 10 }, disk.directory);
-  expect(await again.starts()).toEqual([...flows(1, 10), ...flows(21, 30)].map(({ startedMs }) => startedMs).reverse());
-  expect(again.files).toEqual(['0001.db', '0002.db.damaged', '0003.db']);
-  expect(again.troubles).toMatchObject([{ event: 'flows-segment-damaged' }]);
-  again.store.close();
-});
-
 test('a segment that was begun before records had a field is read with nothing in it, and written on', async () => {
   const disk = new TestStore();
   disk.write('prod', flows(1, 3));
@@ -302,69 +151,6 @@ test('a segment that was begun before records had a field is read with nothing i
   again.store.close();
 });
 
-test('a segment that cannot be opened now stays for the next start, and the rest goes on', async () => {
-  const disk = new TestStore({ segmentRecords: 10 });
-  disk.write('prod', flows(1, 30));
-  disk.store.close();
-  const path = join(disk.directory, 'prod', '0002.db');
-  renameSync(path, `${path}.kept`);
-  mkdirSync(path);
-  const again = new TestStore({ segmentRecords: 10 }, disk.directory);
-  expect(again.troubles).toMatchObject([{ event: 'flows-segment-unreadable', path }]);
-  expect(await again.starts()).toHaveLength(20);
-  expect(again.files).toContain('0002.db');
-  again.store.close();
-  rmdirSync(path);
-  renameSync(`${path}.kept`, path);
-  const last = new TestStore({ segmentRecords: 10 }, disk.directory);
-  expect(await last.starts()).toHaveLength(30);
-  last.store.close();
-});
-
-test('a segment that is damaged under way is set aside; the question is answered from the rest', async () => {
-  const disk = new TestStore({ segmentRecords: 2_000 });
-  disk.write('prod', flows(1, 6_000));
-  const path = join(disk.directory, 'prod', '0002.db');
-  const { size } = statSync(path);
-  disk.store.close();
-  const again = new TestStore({ segmentRecords: 2_000 }, disk.directory);
-  // It was sound when it was opened.
-  const bytes = readFileSync(path);
-  writeFileSync(path, bytes.fill(0xaa, size / 2));
-  const found = await again.found('prod', { limit: 10_000 });
-  expect(found.flows).toHaveLength(4_000);
-  expect(again.files).toContain('0002.db.damaged');
-  again.store.close();
-});
-
-test('what the disk does not take is counted by network, told, and does not end the thread', async () => {
-  const disk = new TestStore({ segmentRecords: 2 });
-  disk.write('prod', flows(1, 2));
-  // The places of the next segments are taken.
-  mkdirSync(join(disk.directory, 'dev'));
-  for (const taken of ['prod/0002.db', 'dev/0001.db']) writeFileSync(join(disk.directory, taken), '');
-  const packer = new FlowPacker();
-  for (const [index, network] of ['prod', 'dev', 'dev', 'other', '../elsewhere'].entries()) {
-    packer.add(network, flow(index + 3), { cursor: index + 3, atMs: disk.nowMs, replaces: false });
-  }
-  const lost = disk.store.write(packer.pack());
-  expect(lost).toEqual(
-    new Map([
-      ['prod', 1],
-      ['dev', 2],
-      ['../elsewhere', 1],
-    ]),
-  );
-  expect(disk.troubles.map(({ event }) => event)).toEqual(Array(3).fill('flows-not-written'));
-  // The trouble of one network is not another's.
-  expect((await disk.found('other')).flows).toHaveLength(1);
-  expect(existsSync(join(disk.directory, '..', 'elsewhere'))).toBe(false);
-  disk.cursor = 7;
-  expect(disk.write('prod', flows(8, 8))).toEqual(new Map());
-  expect(await disk.starts()).toEqual([8, 2, 1]);
-  disk.store.close();
-});
-
 test('a question that is given up ends at the next segment', async () => {
   const disk = new TestStore({ segmentRecords: 2 });
   disk.write('prod', flows(1, 20));
@@ -385,46 +171,6 @@ test('a clock that is set back keeps times in order within a segment', async () 
   disk.write('prod', flows(5, 6));
   expect(await disk.starts({ toMs: disk.nowMs + 1 })).toEqual([6, 5]);
   expect(await disk.starts()).toEqual([6, 5, 4, 3, 2, 1]);
-  disk.store.close();
-});
-
-test('a network that is told of without end pushes out its own records only', async () => {
-  const disk = new TestStore({ maxBytes: 4_000_000 });
-  for (const quiet of ['quiet', 'small']) disk.write(quiet, flows(1, 500));
-  for (let from = 1; from < 200_000; from += 2_000) disk.write('prod', flows(from, from + 1_999));
-  expect(disk.store.kept.diskBytes).toBeLessThanOrEqual(4_000_000);
-  expect(disk.files[0]).not.toBe('0001.db');
-  for (const quiet of ['quiet', 'small']) expect((await disk.found(quiet)).flows).toHaveLength(500);
-  // A second one takes from the first until they have the same, and the first does not vanish.
-  for (let from = 1; from < 200_000; from += 2_000) disk.write('loud', flows(from, from + 1_999));
-  for (const quiet of ['quiet', 'small']) expect((await disk.found(quiet)).flows).toHaveLength(500);
-  expect(disk.bytesOf('prod')).toBeGreaterThan(1_000_000);
-  disk.store.close();
-  const again = new TestStore({}, disk.directory);
-  expect(new Set(again.store.networks)).toEqual(new Set(['loud', 'prod', 'quiet', 'small']));
-  // A folder goes with the last of its records.
-  again.nowMs += 25 * 3_600_000;
-  again.store.retain();
-  expect(readdirSync(again.directory)).toEqual([]);
-  again.store.close();
-});
-
-test('networks that nothing is told of are closed: few files are open, whatever their number', async () => {
-  const disk = new TestStore();
-  const networks = Array.from({ length: 50 }, (_, index) => `net-${index}`);
-  const logs = (): number =>
-    networks.filter((network) => existsSync(join(disk.directory, network, '0001.db-wal'))).length;
-  for (const round of [1, 2]) for (const network of networks) disk.write(network, flows(round * 10, round * 10 + 4));
-  expect(logs()).toBe(32);
-  disk.nowMs += 61_000;
-  disk.store.retain();
-  expect(logs()).toBe(0);
-  for (const network of networks) {
-    expect((await disk.found(network)).flows).toHaveLength(10);
-    disk.write(network, flows(40, 41));
-    expect(disk.filesOf(network)).toEqual(['0001.db']);
-  }
-  expect(disk.store.kept.records).toBe(50 * 12);
   disk.store.close();
 });
 

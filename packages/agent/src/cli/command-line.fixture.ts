@@ -1,0 +1,74 @@
+import { mkdtempSync } from 'node:fs';
+import { chmod, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { encodeAdminToken } from '@weft/proto';
+import type { AdminHandlers } from '@weft/proto/wire';
+import { afterAll, afterEach } from 'vitest';
+import { makeTestKeys } from '../../testing/certificate.ts';
+import { type FakeControl, startFakeControl } from '../../testing/fake-control.ts';
+import { run } from './program.ts';
+
+export const NOW = Date.UTC(2026, 2, 1, 12);
+export const SECRET = 'a'.repeat(43);
+const keys = makeTestKeys();
+
+export interface Outcome {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** The commands as a user has them, in a home of their own, with a control that answers as the test at hand says. */
+export function commandLine() {
+  const directory = mkdtempSync(join(tmpdir(), 'weft-cli-'));
+  const adminToken = join(directory, 'admin.token');
+  let control: FakeControl | undefined;
+  afterAll(() => rm(directory, { recursive: true }));
+  afterEach(() => {
+    control?.close();
+    control = undefined;
+  });
+
+  async function weft(...args: readonly string[]): Promise<Outcome> {
+    let out = '';
+    let err = '';
+    const env = {
+      HOME: directory,
+      WEFT_CONTROL: control?.address ?? '127.0.0.1:1',
+      WEFT_ADMIN_TOKEN_FILE: adminToken,
+    };
+    const terminal = {
+      out: (text: string) => {
+        out += text;
+      },
+      err: (text: string) => {
+        err += text;
+      },
+      outColors: false,
+      errColors: false,
+      env,
+      now: () => NOW,
+    };
+    const code = await run(args, terminal, new AbortController().signal);
+    return { code, out, err };
+  }
+
+  async function file(name: string, content: string, mode = 0o600): Promise<string> {
+    const path = join(directory, name);
+    await writeFile(path, content, { mode });
+    await chmod(path, mode);
+    return path;
+  }
+
+  /** Starts control with these handlers and keeps its admin token where the commands find it. */
+  async function serve(admin: Partial<AdminHandlers>): Promise<FakeControl> {
+    control = await startFakeControl({ admin, keys });
+    await file('admin.token', `${encodeAdminToken({ pin: control.pin, secret: SECRET })}\n`);
+    return control;
+  }
+
+  const noToken = (): Promise<void> => rm(adminToken, { force: true });
+
+  return { directory, weft, file, serve, noToken };
+}

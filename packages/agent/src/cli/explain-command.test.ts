@@ -1,0 +1,69 @@
+import { actionCodec, breakPointCodec, type pb } from '@weft/proto/wire';
+import { describe, expect, test } from 'vitest';
+import { commandLine } from './command-line.fixture.ts';
+
+const { weft, serve } = commandLine();
+
+describe('explain', () => {
+  test('takes the name that programs are given', async () => {
+    let asked: pb.ExplainRequest | undefined;
+    await serve({
+      explain: (call, answer) => {
+        asked = call.request;
+        answer(null, {
+          verdict: actionCodec.toWire('allow'),
+          rule: 'default',
+          revision: 7,
+          breakPoint: breakPointCodec.toWire('none'),
+        });
+      },
+    });
+    expect((await weft('explain', 'web', 'redis.internal:6379')).code).toBe(0);
+    expect(asked).toMatchObject({ from: 'web', service: 'redis', port: 6379 });
+  });
+
+  const answering = (response: pb.Outgoing<pb.ExplainResponse>) =>
+    serve({ explain: (call, answer) => answer(null, { ...response, reason: `${call.request.from} asks` }) });
+
+  test('allow is 0', async () => {
+    await answering({
+      verdict: actionCodec.toWire('allow'),
+      rule: 'default',
+      revision: 7,
+      breakPoint: breakPointCodec.toWire('none'),
+      steps: ['redis/0 on build-3 answers'],
+    });
+    expect(await weft('explain', 'host:build-3', 'statsd:8125/udp')).toEqual({
+      code: 0,
+      out:
+        'allow  host:build-3 -> statsd:8125/udp\nrule: default\nrevision: 7\nreason: host:build-3 asks\n' +
+        '- redis/0 on build-3 answers\nit would work\n',
+      err: '',
+    });
+  });
+
+  test('deny is 3', async () => {
+    await answering({
+      verdict: actionCodec.toWire('deny'),
+      rule: 'builtin:worker',
+      revision: 7,
+      breakPoint: breakPointCodec.toWire('no-such-name'),
+    });
+    const { code, out } = await weft('explain', 'web', 'mailer:25');
+    expect(code).toBe(3);
+    expect(out).toContain('deny  web -> mailer:25\nrule: builtin:worker\n');
+    expect(out).toContain('breaks at: no-such-name');
+    const json = await weft('explain', 'internet', 'mailer:25', '--json');
+    expect(json.code).toBe(3);
+    expect(JSON.parse(json.out)).toEqual({
+      from: 'internet',
+      to: { service: 'mailer', port: 25, protocol: 'tcp' },
+      verdict: 'deny',
+      rule: 'builtin:worker',
+      revision: 7,
+      reason: 'internet asks',
+      break_point: 'no-such-name',
+      steps: [],
+    });
+  });
+});

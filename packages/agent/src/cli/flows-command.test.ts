@@ -1,0 +1,116 @@
+import { Metadata, status } from '@grpc/grpc-js';
+import type { FlowRecord } from '@weft/proto';
+import { flowToWire, type pb } from '@weft/proto/wire';
+import { describe, expect, test } from 'vitest';
+import { commandLine, NOW } from './command-line.fixture.ts';
+
+const { weft, serve } = commandLine();
+
+describe('flows', () => {
+  const record: FlowRecord = {
+    id: '0123456789abcdef',
+    startedMs: NOW,
+    durationMs: 5,
+    source: 'web',
+    sourceHost: 'build-3',
+    service: 'redis',
+    instance: 'redis/0',
+    destinationHost: 'build-4',
+    port: 6379,
+    protocol: 'tcp',
+    verdict: 'deny',
+    rule: 'no-admin-ui',
+    revision: 4,
+    outcome: 'denied',
+    bytesSent: 2_048,
+    bytesReceived: 0,
+    detail: 'policy no-admin-ui denies',
+  };
+
+  test('one line a flow, and with --json one object a line', async () => {
+    let asked: pb.WatchFlowsRequest | undefined;
+    await serve({
+      watchFlows: (call) => {
+        asked = call.request;
+        call.write({ record: flowToWire(record) });
+        call.write({ record: flowToWire({ ...record, verdict: 'allow', outcome: 'closed', detail: '' }), missed: 3 });
+        call.end();
+      },
+    });
+    const { out, err } = await weft('flows', '--denied', '--limit', '2');
+    expect(asked).toMatchObject({ follow: false, limit: 2, filter: { verdict: 2 } });
+    expect(out.split('\n')[1]).toContain(
+      'web@build-3  redis:6379  redis/0@build-4  deny     no-admin-ui  4    denied   2.0 KiB  0 B       policy no-admin-ui denies',
+    );
+    expect(err).toBe('warning: 3 flows are not shown: they came too fast\n');
+    const json = (await weft('flows', '--json')).out.trimEnd().split('\n');
+    expect(json).toHaveLength(2);
+    expect(JSON.parse(json[0] ?? '')).toMatchObject({
+      id: record.id,
+      source: 'web',
+      source_host: 'build-3',
+      started_ms: NOW,
+      verdict: 'deny',
+    });
+  });
+
+  test('filters are sent as they are meant', async () => {
+    let asked: pb.WatchFlowsRequest | undefined;
+    await serve({
+      watchFlows: (call) => {
+        asked = call.request;
+        call.end();
+      },
+    });
+    const who = ['--from', 'host:build-3', '--to', 'redis.internal:6379', '--host', 'b', '--rule', 'r'];
+    const what = ['--outcome', 'no-instance', '--text', 'Words', '--id', '00000000deadbeef'];
+    const when = ['--since', '1h30m', '--until', '2026-03-01T12:00:00Z'];
+    expect(await weft('flows', ...who, ...what, ...when)).toMatchObject({ code: 0 });
+    expect(asked).toMatchObject({
+      filter: {
+        source: 'host:build-3',
+        service: 'redis',
+        port: 6379,
+        host: 'b',
+        rule: 'r',
+        outcome: 5,
+        text: 'Words',
+        id: '00000000deadbeef',
+        fromMs: NOW - 5_400_000,
+        toMs: NOW,
+      },
+    });
+    // Without a zone it is by this host's clock, as the listing shows it.
+    await weft('flows', '--since', '2026-02-01', '--to', 'redis');
+    expect(asked).toMatchObject({ filter: { service: 'redis', port: 0, fromMs: new Date(2026, 1, 1).getTime() } });
+  });
+
+  test('a control that knows no filter is filtered here', async () => {
+    await serve({
+      watchFlows: (call) => {
+        call.write({ record: flowToWire(record) });
+        call.write({ record: flowToWire({ ...record, source: 'api' }) });
+        call.end();
+      },
+    });
+    const { out } = await weft('flows', '--json', '--from', 'api', '--outcome', 'denied');
+    expect(
+      out
+        .trimEnd()
+        .split('\n')
+        .map((line) => JSON.parse(line).source),
+    ).toEqual(['api']);
+    expect((await weft('flows', '--json', '--outcome', 'cut')).out).toBe('');
+  });
+
+  test('an error in the stream is an error of the command', async () => {
+    await serve({
+      watchFlows: (call) => {
+        call.emit('error', { code: status.NOT_FOUND, details: 'there is no network x', metadata: new Metadata() });
+      },
+    });
+    const { code, err } = await weft('flows', '--network', 'x');
+    expect(code).toBe(1);
+    expect(err).toContain('refused: there is no network x');
+  });
+});

@@ -1,0 +1,105 @@
+import { status } from '@grpc/grpc-js';
+import { serviceToWire } from '@weft/proto/wire';
+import { describe, expect, test } from 'vitest';
+import { commandLine, NOW } from './command-line.fixture.ts';
+
+const { weft, serve } = commandLine();
+
+describe('listings', () => {
+  test('before the first apply are empty, and say why on stderr', async () => {
+    const none = { code: status.NOT_FOUND, details: 'there is no network yet; weft apply makes one' };
+    await serve({
+      listServices: (_call, answer) => answer(none),
+      listAgents: (_call, answer) => answer(none),
+      listTokens: (_call, answer) => answer(none),
+      watchFlows: (call) => void call.emit('error', none),
+    });
+    const err = `${none.details}\n`;
+    for (const command of [['services'], ['agents'], ['token', 'list']]) {
+      expect(await weft(...command, '--json')).toEqual({ code: 0, out: '[]\n', err });
+    }
+    expect(await weft('flows', '--json')).toEqual({ code: 0, out: '', err });
+    expect((await weft('services')).out).toMatch(/^NAME .*\n$/);
+    // A network that was named and is not there is a mistake.
+    expect((await weft('services', '--json', '--network', 'prod')).code).toBe(1);
+  });
+
+  test('services', async () => {
+    const service = serviceToWire({
+      name: 'redis',
+      kind: 'private',
+      ports: [{ protocol: 'tcp', first: 6379, last: 6379 }],
+      tags: [],
+    });
+    const instances = [
+      { ordinal: 0, host: 'build-3', address: '127.80.0.9', healthy: true },
+      { ordinal: 1, host: 'build-4', address: '127.80.0.10', notListening: service.ports },
+    ];
+    await serve({
+      listServices: (_call, answer) => answer(null, { services: [{ service, vip: '127.80.0.7', instances }] }),
+    });
+    expect((await weft('services')).out).toBe(
+      'NAME   KIND     VIP         PORTS  HEALTHY  PUBLIC  INSTANCES\n' +
+        'redis  private  127.80.0.7  6379   1/2      -       0@build-3, 1@build-4 (not listening: 6379)\n',
+    );
+    expect(JSON.parse((await weft('services', '--json')).out)).toEqual([
+      {
+        service: { name: 'redis', kind: 'private', ports: ['6379'], tags: [] },
+        vip: '127.80.0.7',
+        instances: [
+          { ordinal: 0, host: 'build-3', address: '127.80.0.9', healthy: true, not_listening: [] },
+          { ordinal: 1, host: 'build-4', address: '127.80.0.10', healthy: false, not_listening: ['6379'] },
+        ],
+      },
+    ]);
+  });
+
+  test('agents, whose words cannot move the cursor', async () => {
+    const report = {
+      endpoints: [],
+      problems: [{ code: 'port-taken', subject: 'redis:6379', message: 'taken \u202e or \u2028' }],
+    };
+    await serve({
+      listAgents: (_call, answer) =>
+        answer(null, {
+          agents: [
+            {
+              agentId: 'a1',
+              host: 'build-3',
+              connected: true,
+              enforcedRevision: 4,
+              services: ['redis'],
+              address: '127.80.0.3',
+              behindMs: 1_500,
+              clockSkewMs: -7,
+              telemetry: { intervalMs: 5_000, peers: [{ host: 'build-4', roundTripUs: 300 }] },
+              report,
+            },
+            { agentId: 'a2', host: 'build-4', lastSeenMs: NOW - 3_723_000 },
+          ],
+        }),
+    });
+    const { out, err } = await weft('agents');
+    expect(out.split('\n').map((line) => line.split(/ {2,}/).join('|'))).toEqual([
+      'HOST|STATE|ENFORCES|ADDRESS|SERVICES|ROLES|TAGS|PROBLEMS|ID',
+      'build-3|connected|4|127.80.0.3|redis|-|-|1|a1',
+      'build-4|away, last seen 1h 2m ago|0|-|-|-|-|0|a2',
+      '',
+    ]);
+    expect(err).toBe('build-3: redis:6379: taken \ufffd or \ufffd\n');
+    const json = JSON.parse((await weft('agents', '--json')).out) as Record<string, unknown>[];
+    expect(json[0]).toMatchObject({
+      behind_ms: 1_500,
+      clock_skew_ms: -7,
+      telemetry: { interval_ms: 5_000, peers: [{ host: 'build-4', round_trip_us: 300 }] },
+    });
+    expect(json[1]).toMatchObject({ agent_id: 'a2', connected: false, enforced_revision: 0, report: null });
+    expect(json[1]).toMatchObject({ behind_ms: 0, clock_skew_ms: 0, telemetry: null });
+  });
+
+  test('revoke', async () => {
+    await serve({ revokeAgent: (_call, answer) => answer(null, { revision: 5, agentId: 'a1' }) });
+    expect((await weft('revoke', 'build-3')).out).toBe('build-3 (a1) revoked at revision 5\n');
+    expect(JSON.parse((await weft('revoke', 'build-3', '--json')).out)).toEqual({ agent_id: 'a1', revision: 5 });
+  });
+});

@@ -1,0 +1,116 @@
+import { mkdtemp } from 'node:fs/promises';
+import { createServer, type Server } from 'node:net';
+import { join } from 'node:path';
+import { encodeAdminToken } from '@weft/proto';
+import { afterEach, describe, expect, test } from 'vitest';
+import { commandLine, NOW, SECRET } from './command-line.fixture.ts';
+
+const { directory, weft, file, serve, noToken } = commandLine();
+
+describe('status', () => {
+  const servers: Server[] = [];
+  afterEach(() => {
+    for (const server of servers.splice(0)) server.close();
+  });
+
+  /** Answers like an agent's status socket. */
+  async function localAgent(overrides: object): Promise<string> {
+    const data = await mkdtemp(join(directory, 'a'));
+    const status = {
+      version: '0.1.0',
+      startedMs: NOW,
+      network: 'prod',
+      host: 'build-3',
+      agentId: 'a1',
+      fingerprint: 'SHA256:00',
+      state: 'connected',
+      staleSince: null,
+      control: { addresses: ['127.0.0.1:7400'], cause: '' },
+      revision: 12,
+      dns: '127.0.0.1:7453',
+      names: [
+        { name: 'redis.internal', kind: 'private', address: '127.80.0.7', ports: ['6379'], instances: 2, healthy: 1 },
+      ],
+      instances: [{ service: 'web', healthy: false, notListening: [{ protocol: 'tcp', first: 3000, last: 3000 }] }],
+      listeners: { ports: 4 },
+      tunnel: { address: '0.0.0.0:7410', endpoints: [], open: 2, bytesSent: 0, bytesReceived: 0 },
+      gateway: '',
+      flows: { open: 1, recorded: 5, dropped: 0, recent: [] },
+      workers: [3, 1].map((open) => ({
+        flows: { open, recorded: 9 },
+        tunnel: { open: 1, bytesSent: 0, bytesReceived: 0 },
+      })),
+      problems: [{ code: 'port-taken', subject: 'redis:6379/tcp', message: 'taken; free it' }],
+      ...overrides,
+    };
+    const server = createServer((socket) => socket.end(`${JSON.stringify(status)}\n`));
+    servers.push(server);
+    await new Promise<void>((resolve) => server.listen(join(data, 'agent.sock'), resolve));
+    return data;
+  }
+
+  test('shows agent and control', async () => {
+    await serve({
+      getStatus: (_call, answer) =>
+        answer(null, {
+          version: '0.1.0',
+          startedMs: NOW - 60_000,
+          networks: [{ network: 'prod', revision: 13, behind: ['build-4'] }],
+        }),
+    });
+    const data = await localAgent({});
+    const { code, out } = await weft('status', '--data', data);
+    expect(code).toBe(0);
+    for (const words of [
+      'build-3 in network prod',
+      'connected to control',
+      '12 enforced',
+      'redis.internal',
+      '1/2',
+      'not healthy',
+      '3000/tcp',
+      'taken; free it',
+      'up 1m',
+      '2 threads, with 3, 1 flows open',
+      'build-4',
+    ]) {
+      expect(out).toContain(words);
+    }
+    const json = JSON.parse((await weft('status', '--data', data, '--json')).out) as Record<string, unknown>;
+    expect(json).toMatchObject({
+      agent: { host: 'build-3', state: 'connected' },
+      control: { reachable: true, networks: [{ network: 'prod', revision: 13, services: 0, behind: ['build-4'] }] },
+    });
+  });
+
+  test('works while control is down, and says since when', async () => {
+    await file('admin.token', encodeAdminToken({ pin: new Uint8Array(32), secret: SECRET }));
+    const control = { addresses: ['127.0.0.1:7400'], cause: 'connect ECONNREFUSED' };
+    const staleSince = new Date(NOW - 90_000).toISOString();
+    const { code, out } = await weft('status', '--data', await localAgent({ state: 'stale', staleSince, control }));
+    expect(code).toBe(0);
+    expect(out).toMatch(
+      /stale since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d \(1m 30s\); control is not connected: connect ECONNREFUSED/,
+    );
+    expect(out).toContain('not reachable');
+  });
+
+  test('says that no agent runs here, and shows control', async () => {
+    const { address } = await serve({
+      getStatus: (_call, answer) => answer(null, { version: '0.1.0', startedMs: NOW - 60_000 }),
+    });
+    const { code, out } = await weft('status', '--data', directory);
+    expect(code).toBe(0);
+    expect(out).toContain(`agent      no agent runs here (${directory})\n\ncontrol    ${address}, version 0.1.0`);
+    expect(out.startsWith('agent')).toBe(true);
+  });
+
+  test('needs one of the two', async () => {
+    await file('admin.token', encodeAdminToken({ pin: new Uint8Array(32), secret: SECRET }));
+    expect(await weft('status', '--data', directory)).toMatchObject({ code: 1, out: '' });
+    await noToken();
+    const { code, err } = await weft('status', '--data', directory);
+    expect(code).toBe(1);
+    expect(err).toContain('cannot read the admin token');
+  });
+});

@@ -1,0 +1,107 @@
+import { type pb, rolesToWire } from '@weft/proto/wire';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { commandLine, NOW } from './command-line.fixture.ts';
+
+const { weft, serve } = commandLine();
+
+describe('tokens', () => {
+  const requests: pb.CreateTokenRequest[] = [];
+  beforeEach(() =>
+    serve({
+      createToken: (call, answer) => {
+        requests.push(call.request);
+        const networkCreated = call.request.network === 'fresh';
+        answer(null, { token: 'weft1.abc', tokenId: 'tk1', expiresMs: NOW + 1, networkCreated });
+      },
+      listTokens: (_call, answer) =>
+        answer(null, {
+          tokens: [
+            { tokenId: 'tk1', services: ['redis', 'web'], reusable: true, uses: 2, expiresMs: NOW + 60_000 },
+            { tokenId: 'tk2', host: 'build-3', roles: rolesToWire(['gateway']), uses: 1, expiresMs: NOW + 60_000 },
+            { tokenId: 'tk3', ephemeral: true, expiresMs: NOW - 1 },
+            { tokenId: 'tk4', revoked: true, expiresMs: NOW + 1 },
+          ],
+        }),
+      revokeToken: (call, answer) =>
+        answer(null, { revision: 9, hosts: call.request.tokenId === 'tk1' ? ['a', 'b'] : [] }),
+    }),
+  );
+
+  test.each([
+    [['--services', ' redis, web,']],
+    [['--services', 'redis web']],
+    [['--services', 'redis', '--services=web']],
+  ])('create takes services as %j', async (options) => {
+    expect((await weft('token', 'create', ...options, '--ttl', '1h30m')).code).toBe(0);
+    expect(requests.at(-1)).toMatchObject({ services: ['redis', 'web'], ttlSeconds: 5_400 });
+  });
+
+  test('create prints the token alone', async () => {
+    const made = await weft(
+      'token',
+      'create',
+      '--network',
+      'prod',
+      '--services',
+      'redis,web',
+      '--gateway',
+      '--ttl',
+      '7d',
+    );
+    expect(made).toEqual({ code: 0, out: 'weft1.abc\n', err: '' });
+    expect(requests.at(-1)).toMatchObject({
+      network: 'prod',
+      services: ['redis', 'web'],
+      roles: rolesToWire(['gateway']),
+      reusable: false,
+      ephemeral: false,
+      ttlSeconds: 604_800,
+    });
+    const json = await weft('token', 'create', '--json');
+    const answer = { token: 'weft1.abc', token_id: 'tk1', expires_ms: NOW + 1, network_created: false };
+    expect(JSON.parse(json.out)).toEqual(answer);
+    expect(requests.at(-1)?.ttlSeconds).toBe(3_600);
+  });
+
+  test('create says on stderr that it made the network', async () => {
+    const err = 'note: network fresh is new; it has no services until weft apply\n';
+    const made = await weft('token', 'create', '--network', 'fresh');
+    expect(made).toEqual({ code: 0, out: 'weft1.abc\n', err });
+    const json = await weft('token', 'create', '--network', 'fresh', '--json');
+    expect(json.err).toBe(err);
+    expect(JSON.parse(json.out)).toMatchObject({ network_created: true });
+  });
+
+  test('list', async () => {
+    const { out } = await weft('token', 'list');
+    expect(out.split('\n').map((line) => line.split(/ {2,}/).slice(0, 8).join('|'))).toEqual([
+      'ID|STATE|SERVICES|HOST|ROLES|REUSABLE|EPHEMERAL|USES',
+      'tk1|valid|redis,web|-|-|yes|-|2',
+      'tk2|used|-|build-3|gateway|-|-|1',
+      'tk3|expired|-|-|-|-|yes|0',
+      'tk4|revoked|-|-|-|-|-|0',
+      '',
+    ]);
+    const json = JSON.parse((await weft('token', 'list', '--json')).out) as unknown[];
+    expect(json[2]).toEqual({
+      token_id: 'tk3',
+      services: [],
+      host: '',
+      roles: [],
+      reusable: false,
+      ephemeral: true,
+      expires_ms: NOW - 1,
+      uses: 0,
+      revoked: false,
+    });
+  });
+
+  test('revoke', async () => {
+    expect((await weft('token', 'revoke', 'tk1')).out).toBe('token tk1 revoked at revision 9; with it ended: a, b\n');
+    expect(JSON.parse((await weft('token', 'revoke', 'tk2', '--json')).out)).toEqual({
+      token_id: 'tk2',
+      revision: 9,
+      hosts: [],
+    });
+  });
+});

@@ -1,0 +1,218 @@
+import type { ServerDuplexStream } from '@grpc/grpc-js';
+import { CONTROL_RANGE, type FlowRecord, type NetmapDelta, type NetmapItem, type Report } from '@weft/proto';
+import { type AgentHandlers, deltaToWire, type pb } from '@weft/proto/wire';
+import { pino } from 'pino';
+import { afterEach, beforeEach } from 'vitest';
+import { makeTestKeys } from '../../testing/certificate.ts';
+import { type FakeControl, startFakeControl } from '../../testing/fake-control.ts';
+import { FlowRecorder } from '../flows/recorder.ts';
+import { FlowTraffic } from '../flows/traffic.ts';
+import { type Membership, makeKeys } from '../member/identity.ts';
+import { NetmapStore } from '../netmap/store.ts';
+import { AgentTelemetry } from '../observe/telemetry.ts';
+import { ENFORCEMENT } from '../run/enforce.ts';
+import { runLink } from './link.ts';
+import { ReportSender } from './report-sender.ts';
+
+const logger = pino({ level: 'silent' });
+
+/** The far end of a link, step by step. */
+export class Stream {
+  readonly call: ServerDuplexStream<pb.AgentMessage, pb.Outgoing<pb.ControlMessage>>;
+  readonly #received: pb.AgentMessage[] = [];
+  #wake: () => void = () => {};
+
+  constructor(call: ServerDuplexStream<pb.AgentMessage, pb.Outgoing<pb.ControlMessage>>) {
+    this.call = call;
+    call.on('data', (message: pb.AgentMessage) => {
+      this.#received.push(message);
+      this.#wake();
+    });
+    call.on('error', () => {});
+    call.on('end', () => call.end());
+  }
+
+  /** What came and was not asked for. */
+  get left(): readonly pb.AgentMessage[] {
+    return this.#received;
+  }
+
+  /** The next message of a sort; others that come before it are passed over. */
+  async next<Name extends keyof pb.AgentMessage>(name: Name): Promise<NonNullable<pb.AgentMessage[Name]>> {
+    for (;;) {
+      const message = this.#received.shift();
+      const found = message?.[name];
+      if (found) return found;
+      if (message === undefined) {
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+      }
+    }
+  }
+
+  send(message: pb.Outgoing<pb.ControlMessage>): void {
+    this.call.write(message);
+  }
+
+  delta(fields: Partial<NetmapDelta>): void {
+    const delta = {
+      timeline: 't1',
+      previous: 0,
+      index: 1,
+      revision: 1,
+      snapshot: false,
+      upserts: [],
+      removals: [],
+      ...fields,
+    };
+    this.send({ delta: deltaToWire(delta) });
+  }
+
+  /** What the agent says of itself, from the challenge on. */
+  async hello(nonce = new Uint8Array(32).fill(5), acknowledgesFlows = false): Promise<pb.Hello & pb.Standing> {
+    this.send({ challenge: { nonce, acknowledgesFlows } });
+    const hello = await this.next('hello');
+    this.send({ welcome: {} });
+    const { agentId, signature, version } = hello;
+    // What was left out of a message stands in its prototype.
+    return Object.assign(Object.create(await this.next('standing')), { agentId, signature, version });
+  }
+}
+
+export class Streams {
+  readonly #waiting: ((stream: Stream) => void)[] = [];
+  readonly #come: Stream[] = [];
+
+  readonly handlers: Partial<AgentHandlers> = {
+    connect: (call) => {
+      const stream = new Stream(call);
+      const waiting = this.#waiting.shift();
+      if (waiting === undefined) this.#come.push(stream);
+      else waiting(stream);
+    },
+  };
+
+  next(): Promise<Stream> {
+    const stream = this.#come.shift();
+    return stream === undefined ? new Promise((resolve) => this.#waiting.push(resolve)) : Promise.resolve(stream);
+  }
+}
+
+export const self: NetmapItem = {
+  type: 'self',
+  agentId: 'a1',
+  network: 'prod',
+  host: 'build-3',
+  tags: [],
+  address: CONTROL_RANGE.base + 3,
+  services: [],
+  roles: [],
+};
+export const policy = { type: 'policy', defaultAction: 'allow', rules: [] } as const satisfies NetmapItem;
+
+export const flow: FlowRecord = {
+  id: '0123456789abcdef',
+  startedMs: 1,
+  durationMs: 5,
+  source: 'web',
+  sourceHost: 'build-3',
+  service: 'redis',
+  instance: 'redis/0',
+  destinationHost: 'build-4',
+  port: 6379,
+  protocol: 'tcp',
+  verdict: 'allow',
+  rule: 'default',
+  revision: 4,
+  outcome: 'closed',
+  bytesSent: 1,
+  bytesReceived: 2,
+  detail: '',
+};
+
+/** A link with control at its other end, step by step. */
+export function linkRig() {
+  const controls: FakeControl[] = [];
+  let stop = new AbortController();
+  beforeEach(() => {
+    stop = new AbortController();
+  });
+  afterEach(() => {
+    stop.abort();
+    for (const control of controls.splice(0)) control.close();
+  });
+
+  async function serve(agent: Partial<AgentHandlers>, keys = makeTestKeys(), port = 0): Promise<FakeControl> {
+    const control = await startFakeControl({ agent, keys, port });
+    controls.push(control);
+    return control;
+  }
+
+  function setUp(control: FakeControl, telemetryMs = 60_000) {
+    const keys = makeKeys();
+    const membership: Membership = {
+      agentId: 'a1',
+      network: 'prod',
+      host: 'build-3',
+      controlAddresses: [control.address],
+      pin: control.pin,
+      revoked: false,
+    };
+    const store = new NetmapStore(CONTROL_RANGE, undefined, 1_000, ENFORCEMENT);
+    const state = { tunnels: 0 };
+    const reporter = new ReportSender(
+      (): Report => ({
+        endpoints: [],
+        tunnelPort: 7410,
+        instances: [],
+        gatewayAddress: '',
+        problems: [],
+        flows: 0,
+        ...state,
+      }),
+    );
+    const flows = new FlowRecorder();
+    const traffic = new FlowTraffic();
+    const telemetry = new AgentTelemetry({
+      traffic,
+      host: () => 'build-3',
+      queued: () => flows.counters.queued,
+      pulses: () => Promise.resolve([]),
+      settings: { everyMs: telemetryMs },
+      now: () => 9_000,
+      random: () => 0.5,
+    });
+    const events: string[] = [];
+    const link = runLink(
+      {
+        keys,
+        membership,
+        store,
+        reporter,
+        flows,
+        telemetry,
+        trace: (agentId, signal) => {
+          if (agentId === 'a2') return Promise.resolve(250);
+          if (agentId === 'a3') return Promise.reject(new Error('no route\nto a3'));
+          return new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+        },
+        version: '0.1.0',
+        logger,
+        limits: { minimumMs: 1, maximumMs: 5, revokedMs: 5 },
+        random: () => 0.5,
+        now: () => 9_000,
+        connected: () => events.push('connected'),
+        disconnected: () => events.push('disconnected'),
+        revoked: async (reason) => {
+          events.push(`revoked: ${reason}`);
+          store.clear();
+        },
+      },
+      stop.signal,
+    );
+    return { keys, membership, store, reporter, flows, traffic, events, link, state };
+  }
+
+  return { serve, setUp, end: () => stop.abort() };
+}

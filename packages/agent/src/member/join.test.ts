@@ -1,0 +1,165 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { status } from '@grpc/grpc-js';
+import type { JoinToken } from '@weft/proto';
+import { type AgentHandlers, joinProofMessage, type pb } from '@weft/proto/wire';
+import { pino } from 'pino';
+import nacl from 'tweetnacl';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { makeTestKeys } from '../../testing/certificate.ts';
+import { type FakeControl, startFakeControl } from '../../testing/fake-control.ts';
+import { loadIdentity, makeKeys } from './identity.ts';
+import { join as joinNetwork } from './join.ts';
+import { keepRevoked, openMembership } from './membership.ts';
+
+const logger = pino({ level: 'silent' });
+const attempt = { fallbackHost: 'build-3', services: ['redis'], roles: [], version: '0.1.0' };
+const controls: FakeControl[] = [];
+let stop: AbortController;
+let directory: string;
+beforeEach(async () => {
+  stop = new AbortController();
+  directory = await mkdtemp(join(tmpdir(), 'weft-join-'));
+});
+afterEach(async () => {
+  stop.abort();
+  for (const control of controls.splice(0)) control.close();
+  await rm(directory, { recursive: true });
+});
+
+async function serve(agent: Partial<AgentHandlers>): Promise<FakeControl> {
+  const control = await startFakeControl({ agent, keys: makeTestKeys() });
+  controls.push(control);
+  return control;
+}
+
+function tokenFor(control: FakeControl, addresses = [control.address]): JoinToken {
+  return { addresses, pin: control.pin, id: 'tk1', secret: 's'.repeat(43) };
+}
+
+describe('joining', () => {
+  const granting = (seen: pb.JoinRequest[]): Partial<AgentHandlers> => ({
+    join: (call, answer) => {
+      seen.push(call.request);
+      if (call.request.host === '') {
+        answer({ code: status.INVALID_ARGUMENT, details: 'host: the token names no host and none was asked for' });
+      } else answer(null, { agentId: 'a1', network: 'prod', host: call.request.host });
+    },
+  });
+
+  test('proves its keys, and names itself only when the token does not', async () => {
+    const seen: pb.JoinRequest[] = [];
+    const control = await serve(granting(seen));
+    const keys = makeKeys();
+    const membership = await joinNetwork({ ...attempt, token: tokenFor(control), keys }, stop.signal);
+    expect(membership).toMatchObject({ agentId: 'a1', network: 'prod', host: 'build-3', revoked: false });
+    expect(seen.map(({ host }) => host)).toEqual(['', 'build-3']);
+    const { identityKey, tunnelKey, proof, tokenId, services } = seen[1] as pb.JoinRequest;
+    expect(services).toEqual(['redis']);
+    const signed = joinProofMessage(tokenId, new Uint8Array(identityKey), new Uint8Array(tunnelKey));
+    expect(nacl.sign.detached.verify(signed, new Uint8Array(proof), keys.identity.publicKey)).toBe(true);
+  });
+
+  test('takes the next free name where other agents of the host have the first', async () => {
+    const taken = new Set(['build-3', 'build-3-2']);
+    const control = await serve({
+      join: (call, answer) => {
+        const { host } = call.request;
+        if (host === '') answer({ code: status.INVALID_ARGUMENT, details: 'host: the token names no host' });
+        else if (taken.has(host)) answer({ code: status.ALREADY_EXISTS, details: `host ${host} has this name` });
+        else answer(null, { agentId: 'a1', network: 'prod', host });
+      },
+    });
+    const request = { ...attempt, token: tokenFor(control), keys: makeKeys() };
+    expect((await joinNetwork(request, stop.signal)).host).toBe('build-3-3');
+    for (let ordinal = 3; ordinal <= 9; ordinal += 1) taken.add(`build-3-${ordinal}`);
+    expect((await joinNetwork(request, stop.signal)).host).toMatch(/^build-3-[0-9a-f]{8}$/);
+  });
+
+  test('a name that the token gives is not exchanged for another', async () => {
+    const seen: string[] = [];
+    const control = await serve({
+      join: (call, answer) => {
+        seen.push(call.request.host);
+        answer({ code: status.ALREADY_EXISTS, details: 'host db-1 has this name or key' });
+      },
+    });
+    const request = { ...attempt, token: tokenFor(control), keys: makeKeys() };
+    await expect(joinNetwork(request, stop.signal)).rejects.toMatchObject({ code: 'join-refused' });
+    expect(seen).toEqual(['']);
+  });
+
+  test('tries the next address when one does not answer', async () => {
+    const control = await serve(granting([]));
+    const token = tokenFor(control, ['127.0.0.1:1', control.address]);
+    await expect(joinNetwork({ ...attempt, token, keys: makeKeys() }, stop.signal)).resolves.toMatchObject({
+      agentId: 'a1',
+    });
+  });
+
+  test('sends nothing to a control with another key', async () => {
+    const seen: pb.JoinRequest[] = [];
+    const control = await serve(granting(seen));
+    const token = { ...tokenFor(control), pin: new Uint8Array(32).fill(1) };
+    await expect(joinNetwork({ ...attempt, token, keys: makeKeys() }, stop.signal)).rejects.toMatchObject({
+      code: 'token-wrong',
+      message: expect.stringContaining('expected the control that made the token'),
+    });
+    expect(seen).toEqual([]);
+  });
+
+  test('names every address when none answers', async () => {
+    const control = await serve({});
+    const token = tokenFor(control, ['127.0.0.1:1', '127.0.0.1:2']);
+    await expect(joinNetwork({ ...attempt, token, keys: makeKeys() }, stop.signal)).rejects.toMatchObject({
+      code: 'control-unreachable',
+      message: expect.stringMatching(/127\.0\.0\.1:1.*127\.0\.0\.1:2/),
+    });
+  });
+
+  test("passes on control's refusal, and keeps the keys for another try", async () => {
+    let answers = 0;
+    const control = await serve({
+      join: (call, answer) => {
+        answers += 1;
+        if (answers === 1) answer({ code: status.PERMISSION_DENIED, details: 'the token allows no service redis' });
+        else answer(null, { agentId: 'a1', network: 'prod', host: call.request.host || 'named' });
+      },
+    });
+    const request = { ...attempt, directory, token: tokenFor(control), logger };
+    await expect(openMembership(request, stop.signal)).rejects.toMatchObject({
+      code: 'join-refused',
+      message: expect.stringContaining('refused to let this host join: the token allows no service redis'),
+    });
+    const kept = await loadIdentity(directory);
+    expect(kept?.membership).toBeUndefined();
+    const member = await openMembership(request, stop.signal);
+    expect(member.keys).toEqual(kept?.keys);
+    expect(member.membership.host).toBe('named');
+    // From here on neither token nor control is needed.
+    for (const control of controls.splice(0)) control.close();
+    expect(await openMembership({ ...request, token: undefined }, stop.signal)).toEqual(member);
+    expect(await openMembership(request, stop.signal)).toEqual(member);
+    // Another control's token does not belong here.
+    const foreign = { ...request.token, pin: new Uint8Array(32) };
+    await expect(openMembership({ ...request, token: foreign }, stop.signal)).rejects.toMatchObject({
+      code: 'token-wrong',
+    });
+    // A revoked agent comes back as a new one, with a new token only.
+    await keepRevoked(directory, member, true);
+    expect((await openMembership({ ...request, token: undefined }, stop.signal)).membership.revoked).toBe(true);
+  });
+
+  test('a first start needs a token', async () => {
+    const request = { ...attempt, directory, token: undefined, logger };
+    await expect(openMembership(request, stop.signal)).rejects.toMatchObject({ code: 'token-missing' });
+  });
+
+  test('leaves no token in the directory', async () => {
+    const control = await serve(granting([]));
+    const token = tokenFor(control);
+    await openMembership({ ...attempt, directory, token, logger }, stop.signal);
+    expect(await readFile(join(directory, 'identity.json'), 'utf8')).not.toContain(token.secret);
+  });
+});

@@ -1,0 +1,74 @@
+import { describe, expect, it } from 'vitest';
+import { cleanups, echo, oneRecord, PORT, SERVICES, serving } from './calls.fixture.ts';
+import { Rig, rule } from './rig.fixture.ts';
+
+describe('the gateway’s way in', () => {
+  it('reaches a web service’s public port and nothing else', async () => {
+    const web = await serving(echo);
+    const rig = await Rig.start({
+      services: SERVICES,
+      agents: [
+        { host: 'g', roles: ['gateway' as const] },
+        { host: 'a', runs: { web: { '13000/tcp': web.port } } },
+        { host: 'plain' },
+      ],
+    });
+    cleanups.push(() => rig.stop());
+    const { signal } = new AbortController();
+    const opened = await rig.agent('g').outbound.openIngress('web', 13_000, '203.0.113.9', signal);
+    if (!opened.opened) throw new Error('not opened');
+    const heard = await new Promise<string>((resolve) => {
+      opened.conduit.attach({ data: (piece) => resolve(piece.toString()), end() {}, drain() {}, closed() {} });
+      opened.conduit.write(Buffer.from('GET /'), true);
+    });
+    expect(heard).toBe('GET /');
+    expect(web.callers).toEqual([rig.hostAddress('a', 'g')]);
+    opened.conduit.reset();
+    const record = await oneRecord(rig);
+    expect(record).toMatchObject({ source: 'internet', sourceHost: 'g', rule: 'builtin:ingress', outcome: 'reset' });
+    expect(record?.detail).toContain('203.0.113.9');
+    const refused = await rig.agent('g').outbound.openIngress('redis', PORT, '203.0.113.9', signal);
+    expect(refused).toMatchObject({ opened: false, outcome: 'denied' });
+    const forged = await rig.agent('plain').outbound.openIngress('web', 13_000, '203.0.113.9', signal);
+    expect(forged).toMatchObject({ opened: false, outcome: 'denied' });
+  });
+
+  it.each(['attached', 'not attached yet'])('is cut like any other flow, %s', async (when) => {
+    const web = await serving(echo);
+    const agents = [
+      { host: 'g', roles: ['gateway' as const] },
+      { host: 'a', runs: { web: { '13000/tcp': web.port } } },
+    ];
+    const rig = await Rig.start({ services: SERVICES, agents });
+    cleanups.push(() => rig.stop());
+    const { signal } = new AbortController();
+    const opened = await rig.agent('g').outbound.openIngress('web', 13_000, '203.0.113.9', signal);
+    if (!opened.opened) throw new Error('not opened');
+    const { conduit } = opened;
+    const attach = () =>
+      new Promise<string>((resolve) =>
+        conduit.attach({ data() {}, end() {}, drain() {}, closed: (how) => resolve(how) }),
+      );
+    const early = when === 'attached' ? attach() : undefined;
+    rig.change({ rules: [rule('closed', 'deny', '*', 'web')] });
+    expect(await (early ?? attach())).toBe('reset');
+    expect(await oneRecord(rig)).toMatchObject({ source: 'internet', outcome: 'cut', rule: 'closed', revision: 2 });
+  });
+
+  it('ends with its opener', async () => {
+    const rig = await Rig.start({
+      services: SERVICES,
+      agents: [
+        { host: 'g', roles: ['gateway' as const] },
+        { host: 'a', runs: { web: { '13000/tcp': 1 } } },
+      ],
+    });
+    cleanups.push(() => rig.stop());
+    rig.unreachable.add('a');
+    const given = new AbortController();
+    const opening = rig.agent('g').outbound.openIngress('web', 13_000, '203.0.113.9', given.signal);
+    given.abort();
+    expect(await opening).toMatchObject({ opened: false, outcome: 'reset' });
+    expect(await oneRecord(rig)).toMatchObject({ source: 'internet', outcome: 'reset' });
+  });
+});

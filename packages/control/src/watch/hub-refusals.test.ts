@@ -1,0 +1,93 @@
+import { status } from '@grpc/grpc-js';
+import { pino } from 'pino';
+import { describe, expect, test } from 'vitest';
+import { TestControl } from './control.fixture.ts';
+import { healthOf, prod } from './hub.fixture.ts';
+
+describe('who is refused', () => {
+  test.each([
+    [
+      'a stranger',
+      (control: TestControl) => ({
+        ...control.join({ host: 'x' }),
+        agent: { ...control.join({ host: 'y' }).agent, id: 'ag_none' },
+      }),
+      status.PERMISSION_DENIED,
+      true,
+    ],
+    [
+      'another’s key',
+      (control: TestControl) => ({ ...control.join({ host: 'x' }), agent: control.join({ host: 'y' }).agent }),
+      status.UNAUTHENTICATED,
+      false,
+    ],
+  ] as const)('%s', async (_who, joining, code, revoked) => {
+    await using control = await TestControl.start();
+    control.state.apply(prod, { dryRun: false, actor: 'control' });
+    const agent = control.connect(joining(control));
+    await agent.until((held) => held.status !== undefined);
+    expect(agent.status?.code).toBe(code);
+    expect(agent.revoked !== undefined).toBe(revoked);
+    expect(agent.deltas).toEqual([]);
+  });
+
+  test('without end, and the log does not grow with it', async () => {
+    const lines: string[] = [];
+    const logger = pino({ base: null }, { write: (line) => void lines.push(line) });
+    await using control = await TestControl.start({ logger });
+    control.state.apply(prod, { dryRun: false, actor: 'control' });
+    const joined = control.join({ host: 'x' });
+    const stranger = { ...joined, agent: { ...joined.agent, id: 'ag_none' } };
+    const strangers = Array.from({ length: 30 }, () => control.connect(stranger));
+    await Promise.all(strangers.map((agent) => agent.until((held) => held.status !== undefined)));
+    expect(lines.filter((line) => line.includes('hello-refused')).length).toBe(20);
+
+    const member = control.connect(joined);
+    await member.until(({ items }) => items.has('self'));
+    for (let count = 0; count < 30; count += 1) member.send({ resync: { reason: 'again' } });
+    const traced = control.hub.trace(member.id, 'ag_other', 20_000);
+    await member.until(({ traces }) => traces.length === 1);
+    member.send({ trace: { id: member.traces[0]?.id ?? 0, reachable: true } });
+    await traced;
+    expect(lines.filter((line) => line.includes('resync-asked')).length).toBe(20);
+  });
+
+  test('one that says something else first', async () => {
+    await using control = await TestControl.start();
+    control.state.apply(prod, { dryRun: false, actor: 'control' });
+    const talkative = control.connect(control.join({ host: 'one' }));
+    talkative.send({ resync: { reason: 'now' } });
+    await talkative.until((held) => held.status !== undefined);
+    expect(talkative.status?.code).toBe(status.INVALID_ARGUMENT);
+  });
+
+  test('one that says no hello in time', async () => {
+    await using control = await TestControl.start({ timing: { helloMs: 20 } });
+    control.state.apply(prod, { dryRun: false, actor: 'control' });
+    const silent = control.connect(control.join({ host: 'one' }));
+    silent.stream?.removeAllListeners('data').resume();
+    await silent.until((held) => held.status !== undefined);
+    expect(silent.status?.code).toBe(status.DEADLINE_EXCEEDED);
+  });
+
+  test('a newer stream takes the older one’s place, and nobody is told of a break', async () => {
+    await using control = await TestControl.start();
+    control.state.apply(prod, { dryRun: false, actor: 'control' });
+    const [one, two] = [
+      control.join({ host: 'one', services: ['web'] }),
+      control.join({ host: 'two', services: ['redis'] }),
+    ];
+    const watching = control.connect(two);
+    const older = control.connect(one);
+    await watching.until((held) => healthOf(held, 'instance/web/0') === true);
+    const deltas = watching.deltas.length;
+    const newer = control.connect(one);
+    await newer.until(({ items }) => items.has('self'));
+    await older.until((held) => held.status !== undefined);
+    expect(older.status?.code).toBe(status.ABORTED);
+    expect(control.hub.fleet.agent(one.agent.id)?.connected).toBe(true);
+    expect(watching.deltas.slice(deltas).flatMap(({ upserts }) => upserts.map(({ key }) => key))).not.toContain(
+      'instance/web/0',
+    );
+  });
+});
