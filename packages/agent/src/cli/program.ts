@@ -108,6 +108,7 @@ function build(terminal: Terminal, signal: AbortSignal, exit: (code: ExitCode) =
     .option('--tunnel <HOST:PORT>', 'where other agents connect, TCP and UDP', '0.0.0.0:7410')
     .option('--advertise <HOST:PORT>', 'where other agents reach --tunnel, when it is not an address of this host')
     .option('--dns <HOST:PORT>', 'where names are answered', '127.0.0.1:7453')
+    .option('--dns-upstream <ADDRESS...>', 'who answers names outside internal, instead of what resolv.conf says')
     .option('--vip-range <CIDR>', 'range of its own within 127.0.0.0/8, so that several agents can share a host')
     .option(
       '--workers <N>',

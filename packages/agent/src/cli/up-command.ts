@@ -13,6 +13,7 @@ import {
   toHostName,
 } from '@weft/proto';
 import { EMPTY_AGENT_FILE, readAgentFile } from '../config/agent-file.ts';
+import { parseResolver } from '../config/ports.ts';
 import { createLogger } from '../observe/logger.ts';
 import { VERSION } from '../version.ts';
 import { UsageError } from './errors.ts';
@@ -27,6 +28,7 @@ export interface UpOptions {
   readonly tunnel: string;
   readonly advertise?: string;
   readonly dns: string;
+  readonly dnsUpstream?: readonly string[];
   readonly vipRange?: string;
   readonly workers: string;
   readonly metrics?: string;
@@ -41,6 +43,7 @@ export async function up(
 ): Promise<void> {
   const tunnel = hostPort('--tunnel', options.tunnel, 0);
   const dns = hostPort('--dns', options.dns, 0);
+  const dnsUpstreams = options.dnsUpstream?.map(resolver);
   const advertise = options.advertise === undefined ? undefined : hostPort('--advertise', options.advertise, 1);
   const range = options.vipRange === undefined ? CONTROL_RANGE : parseRange(options.vipRange);
   if (range === undefined) {
@@ -69,6 +72,7 @@ export async function up(
       tunnel,
       advertise: advertise === undefined ? undefined : formatHostPort(advertise.host, advertise.port),
       dns,
+      dnsUpstreams,
       range,
       workers,
       metrics,
@@ -96,6 +100,12 @@ function workerCount(text: string): number {
   throw new UsageError(
     `--workers takes a number of threads from 1 to ${MOST_WORKERS}, at most one a core; found ${JSON.stringify(text)}`,
   );
+}
+
+function resolver(text: string): HostPort {
+  const parsed = parseResolver(text);
+  if (typeof parsed !== 'string') return parsed;
+  throw new UsageError(`--dns-upstream: ${parsed}`);
 }
 
 function hostPort(option: string, text: string, minimumPort: number): HostPort {

@@ -55,7 +55,7 @@ gateway: { http: "0.0.0.0:8080" }
     [
       'the mesh file by mistake',
       'network: prod\nservices:\n  redis: { kind: private, ports: [6379] }\n',
-      'weft.yaml:1:1: unknown key "network" (known here: services, gateway)\n' +
+      'weft.yaml:1:1: unknown key "network" (known here: services, gateway, dns)\n' +
         'weft.yaml:3:12: services.redis: a kind is declared in the mesh file, not here\n' +
         'weft.yaml:3:27: services.redis: ports are declared in the mesh file; here "targets" says where they are served, such as { 6379: "127.0.0.1:6379" }',
     ],
@@ -101,5 +101,25 @@ describe('a file that cannot be read', () => {
     const binary = join(directory, 'binary.yaml');
     await writeFile(binary, Buffer.from([0xff, 0xfe, 0x00]));
     await expect(readAgentFile(binary)).rejects.toThrow(`${binary}: is not UTF-8 text`);
+  });
+});
+
+describe('resolvers', () => {
+  test.each([
+    ['10.0.0.2', { host: '10.0.0.2', port: 53 }],
+    ['10.0.0.2:5353', { host: '10.0.0.2', port: 5353 }],
+    ['fe80::1%eth0', { host: 'fe80::1%eth0', port: 53 }],
+    ['[::1]:5353', { host: '::1', port: 5353 }],
+  ])('%s', (text, upstream) => {
+    expect(parseAgentFile('weft.yaml', `dns: { upstream: ["${text}"] }`).dns).toEqual({ upstream: [upstream] });
+  });
+
+  test.each(['', 'dns.example', '10.0.0.2:0', '10.0.0.2:65536', '[::1]', ':53'])('%j is none', (text) => {
+    const read = () => parseAgentFile('weft.yaml', `dns: { upstream: ["${text}"] }`);
+    expect(read).toThrow('dns.upstream[0]: expected the address of a resolver');
+  });
+
+  test('an empty list names nobody', () => {
+    expect(() => parseAgentFile('weft.yaml', 'dns: { upstream: [] }')).toThrow('expected a resolver at least');
   });
 });

@@ -4,8 +4,8 @@ import { type AgentRole, defined, formatHostPort, type HostPort, type Protocol, 
 import { z } from 'zod';
 import { parseYaml, readYamlFile, type YamlFile } from './document.ts';
 import { FileError, type FileProblem } from './errors.ts';
-import { parseHostPort, parsePort } from './ports.ts';
-import { maybe, named, parsed, prefix, section, text, validate } from './schema.ts';
+import { parseHostPort, parsePort, parseResolver } from './ports.ts';
+import { list, maybe, named, parsed, prefix, section, text, validate } from './schema.ts';
 
 /** Where one port of a service is served on this host. */
 export interface AgentTarget {
@@ -37,6 +37,8 @@ export interface AgentFile {
   readonly services: ReadonlyMap<string, AgentService>;
   /** Set only on a gateway. */
   readonly gateway?: { readonly http: HostPort };
+  /** Who answers names outside the network, in the order to ask; the host's resolv.conf says when left out. */
+  readonly dns?: { readonly upstream: readonly HostPort[] };
 }
 
 /** What the agent must be permitted to be, for what its file asks for. */
@@ -79,6 +81,9 @@ const fileSection = section(
       ),
     ),
     gateway: section({ http: parsed((input) => parseHostPort(input, 'free-port')) }).optional(),
+    dns: section({
+      upstream: list(parsed(parseResolver), 'resolvers').min(1, 'expected a resolver at least'),
+    }).optional(),
   },
   { tags: TAGS, agents: 'hosts are declared in the mesh file, not here' },
 );
@@ -124,7 +129,7 @@ function toAgentFile(yaml: YamlFile): AgentFile {
     services.set(name, { name, targets, ...(declared.match === undefined ? {} : { match }) });
   }
   if (problems.length > 0) throw new FileError('file-invalid', yaml.file, problems);
-  return { services, ...defined({ gateway: value.gateway }) };
+  return { services, ...defined({ gateway: value.gateway, dns: value.dns }) };
 }
 
 /** Targets are dialled from the caller's own loopback address, so a name that might resolve to anything else is refused. */

@@ -2,6 +2,7 @@
 import {
   FormatError,
   type HostPort,
+  isIP,
   type PortRange,
   type Protocol,
   parsePort as parseRange,
@@ -35,4 +36,15 @@ export function parseHostPort(input: unknown, free: 'no-free-port' | 'free-port'
   const address = typeof input === 'string' ? splitHostPort(input) : undefined;
   if (address === undefined) return expected('HOST:PORT, such as 127.0.0.1:6379 or [::1]:6379', input);
   return address.port === 0 && free === 'no-free-port' ? 'expected a port from 1 to 65535, found 0' : address;
+}
+
+/** Reads a resolver: 10.0.0.2, 10.0.0.2:5353, fe80::1%eth0 or [::1]:5353. Its port is 53 unless it says another. */
+export function parseResolver(input: unknown): HostPort | string {
+  const what = 'the address of a resolver, such as 10.0.0.2 or 10.0.0.2:5353';
+  if (typeof input !== 'string') return expected(what, input);
+  if (isIP(input) !== 0) return { host: input, port: 53 };
+  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(input);
+  const host = match?.[1] ?? match?.[2] ?? '';
+  const port = Number(match?.[3]);
+  return isIP(host) !== 0 && port >= 1 && port <= 65_535 ? { host, port } : expected(what, input);
 }

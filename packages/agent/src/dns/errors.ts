@@ -1,4 +1,4 @@
-/** Why the DNS server could not start, or could not be told where to forward. */
+/** Why the DNS server could not start. */
 
 export class DnsListenError extends Error {
   override readonly name = 'DnsListenError';
@@ -16,15 +16,6 @@ export class DnsListenError extends Error {
     }[code];
     super(`cannot answer DNS at ${address}: ${advice}`, { cause });
     this.code = code;
-  }
-}
-
-export class UpstreamFormError extends Error {
-  override readonly name = 'UpstreamFormError';
-  readonly code = 'dns-upstream-form';
-
-  constructor(text: string) {
-    super(`${JSON.stringify(text)} is no resolver; expected ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT`);
   }
 }
 

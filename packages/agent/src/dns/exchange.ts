@@ -5,6 +5,7 @@
 import { askTcp, askUdp, type CancelAsk } from './ask.ts';
 import { Flag, Rcode } from './message.ts';
 import type { Transport } from './types.ts';
+import type { UpstreamHealth } from './upstream-health.ts';
 import type { Upstream } from './upstreams.ts';
 
 const ATTEMPTS = 3;
@@ -18,6 +19,9 @@ export interface ExchangeOptions {
   readonly transport: Transport;
   /** At least one. */
   readonly upstreams: readonly Upstream[];
+  /** Asked at the start too, and not waited for. */
+  readonly trial: Upstream | undefined;
+  readonly health: UpstreamHealth;
   readonly timeoutMs: number;
   /** Called once: with the answer, or without when no resolver gave one in time. */
   readonly done: (message: Buffer | undefined) => void;
@@ -28,7 +32,7 @@ export class Exchange {
   readonly #asking = new Set<CancelAsk>();
   #launched = 0;
   #over: boolean = false;
-  /** The best of what is no use: a truncated answer, or a resolver's word that it cannot. */
+  /** The best of what is no use: a resolver's word that it cannot. */
   #fallback: Buffer | undefined;
   #slow: NodeJS.Timeout | undefined;
   #deadline: NodeJS.Timeout | undefined;
@@ -39,6 +43,7 @@ export class Exchange {
 
   start(): void {
     this.#deadline = setTimeout(() => this.#finish(this.#fallback), this.#options.timeoutMs);
+    if (this.#options.trial !== undefined) this.#ask(askUdp, this.#options.trial);
     this.#launch();
   }
 
@@ -68,7 +73,10 @@ export class Exchange {
       return;
     }
     this.#launched++;
-    this.#slow = setTimeout(() => this.#launch(), timeoutMs * SLOW);
+    this.#slow = setTimeout(() => {
+      this.#options.health.silent(upstream);
+      this.#launch();
+    }, timeoutMs * SLOW);
     this.#ask(askUdp, upstream);
   }
 
@@ -77,9 +85,10 @@ export class Exchange {
     const stop = ask(upstream, packet, question, {
       answer: (message) => {
         this.#asking.delete(stop);
+        this.#options.health.answered(upstream);
         const flags = message.readUInt16BE(2);
         if ((flags & Flag.TC) !== 0 && transport === 'tcp' && ask === askUdp) {
-          this.#fallback ??= message;
+          // It is no answer to who asked over TCP, and never becomes one.
           this.#ask(askTcp, upstream);
         } else if (isUseful(flags)) {
           this.#finish(message);
@@ -90,6 +99,7 @@ export class Exchange {
       },
       failed: () => {
         this.#asking.delete(stop);
+        this.#options.health.silent(upstream);
         this.#launch();
       },
     });

@@ -18,6 +18,19 @@ export const ZONE = 'internal';
 const DISCOVERY = '-discovery';
 const canonicalNumber = /^(?:0|[1-9]\d{0,9})$/;
 
+/**
+ * Whether a name is this network's to answer, known or not: one of a single label, one of a service or a host, and one with an
+ * underscore, so that nobody else can answer for a service. Deeper names that nothing here ends in are the host's own
+ * resolvers' (metadata.google.internal, host.docker.internal).
+ */
+export function isOurs(netmap: Netmap, labels: readonly string[]): boolean {
+  const last = labels.at(-1) ?? '';
+  if (labels.length < 2 || last === 'host' || labels.some((label) => label.startsWith('_'))) return true;
+  return (
+    netmap.services.has(last) || (last.endsWith(DISCOVERY) && netmap.services.has(last.slice(0, -DISCOVERY.length)))
+  );
+}
+
 /** What stands at these labels, `internal` itself left off; at least one. */
 export function findForward(netmap: Netmap, labels: readonly string[]): Node {
   const last = labels.at(-1) ?? '';

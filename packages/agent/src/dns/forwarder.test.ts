@@ -4,6 +4,7 @@ import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { CONTROL_RANGE, defined, parseHostPort } from '@weft/proto';
 import dnsPacket, { type DecodedPacket, type Packet } from 'dns-packet';
 import { pino } from 'pino';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -11,7 +12,7 @@ import { FakeNetmapSource, sampleNetmap } from '../netmap/sample.fixture.ts';
 import { frameMessage, MessageReader } from './framing.ts';
 import { createDnsServer } from './server.ts';
 import type { DnsServer } from './types.ts';
-import { leadsTo, parseResolvConf, parseUpstream, resolvConfUpstreams } from './upstreams.ts';
+import { leadsTo, parseResolvConf, resolvConfUpstreams } from './upstreams.ts';
 
 const logger = pino({ level: 'silent' });
 const cleanups: (() => unknown)[] = [];
@@ -68,15 +69,23 @@ const answers =
 const silent: Behaviour = () => {};
 const SERVFAIL = { flags: 2, answers: [] };
 
-async function startServer(options: { upstreams?: string[]; resolvConfPath?: string; forwardTimeoutMs?: number }) {
+interface Served {
+  readonly upstreams?: string[];
+  readonly resolvConfPath?: string;
+  readonly forwardTimeoutMs?: number;
+}
+
+async function startServer({ upstreams, ...options }: Served) {
   const controller = new AbortController();
   const netmap = new FakeNetmapSource(sampleNetmap());
   const server = await createDnsServer({
     listen: { host: '127.0.0.1', port: 0 },
     netmap,
+    range: CONTROL_RANGE,
     logger,
     signal: controller.signal,
     ...options,
+    ...defined({ upstreams: upstreams?.map((text) => parseHostPort(text) ?? { host: '', port: 0 }) }),
   });
   cleanups.push(async () => {
     controller.abort();
@@ -235,6 +244,147 @@ describe('forwarder', () => {
     expect(asked).toBe(3);
   });
 
+  it('takes addresses of this host out of answers, wherever they stand, and counts them', async () => {
+    const records = (...data: string[]) =>
+      data.map(
+        (each) => ({ name: 'evil.example', type: each.includes(':') ? 'AAAA' : 'A', ttl: 60, data: each }) as const,
+      );
+    const upstream = await startUpstream((query, reply) => {
+      const own = ['127.80.0.2', '127.0.0.1', '0.0.0.0', '::1', '::', '::ffff:127.80.0.2'];
+      const cname = { name: 'evil.example', type: 'CNAME', data: 'x.example', ttl: 60 } as const;
+      reply(
+        answerTo(query, '', {
+          answers: [cname, ...records(...own, '203.0.113.7', '2001:db8::7')],
+          additionals: records('127.80.0.3'),
+        }),
+      );
+    });
+    const server = await startServer({ upstreams: [upstream.address] });
+    const answer = await ask(server, 'evil.example');
+    expect(answer.answers?.map((record) => ('data' in record ? record.data : ''))).toEqual([
+      'x.example',
+      '203.0.113.7',
+      '2001:db8::7',
+    ]);
+    expect(answer.additionals).toEqual([]);
+    expect(server.counters.addressesDropped).toBe(7);
+  });
+
+  it('takes the addresses that service bindings hint at for what they are', async () => {
+    const hint = (key: number, address: Buffer) => {
+      const head = Buffer.alloc(7);
+      head.writeUInt16BE(1, 0);
+      head.writeUInt16BE(key, 3);
+      head.writeUInt16BE(address.length, 5);
+      return Buffer.concat([head, address]);
+    };
+    const data = [hint(4, Buffer.from([127, 80, 0, 2])), hint(6, Buffer.concat([Buffer.alloc(15), Buffer.of(1)]))];
+    const upstream = await startUpstream((query, reply) => {
+      const answers = [...data, hint(4, Buffer.from([203, 0, 113, 7]))].map(
+        (each) => ({ name: 'evil.example', type: 'UNKNOWN_65', ttl: 60, data: each }) as never,
+      );
+      reply(answerTo(query, '', { answers }));
+    });
+    const server = await startServer({ upstreams: [upstream.address] });
+    expect((await ask(server, 'evil.example')).answers).toHaveLength(1);
+    expect(server.counters.addressesDropped).toBe(2);
+  });
+
+  it('leaves localhost to itself, and what it cannot read to nobody', async () => {
+    const upstream = await startUpstream((query, reply) => {
+      const answer = answerTo(query, '127.0.0.1');
+      reply(query.questions?.[0]?.name === 'torn.example' ? answer.subarray(0, -2) : answer);
+    });
+    const server = await startServer({ upstreams: [upstream.address] });
+    expect((await ask(server, 'db.localhost')).answers).toMatchObject([{ data: '127.0.0.1' }]);
+    expect(await ask(server, 'torn.example')).toMatchObject({ rcode: 'SERVFAIL' });
+  });
+
+  it('sends deeper names under internal on that nothing here ends in, and no other', async () => {
+    const upstream = await startUpstream(answers('203.0.113.9'));
+    const server = await startServer({ upstreams: [upstream.address] });
+    for (const name of ['metadata.google.internal', 'ip-10-0-0-1.ec2.internal', 'host.docker.internal']) {
+      expect((await ask(server, name)).answers).toMatchObject([{ data: '203.0.113.9' }]);
+    }
+    const ours = [
+      'nobody.internal',
+      'internal',
+      'a.b.redis.internal',
+      '9.redis.internal',
+      'x.redis-discovery.internal',
+    ];
+    for (const name of [
+      ...ours,
+      'x.host.internal',
+      '_1._tcp.nobody.internal',
+      'a._b.google.internal',
+      'x.mailer.internal',
+    ]) {
+      expect([name, (await ask(server, name)).answers]).toEqual([name, []]);
+    }
+    expect(upstream.seen).toHaveLength(3);
+  });
+
+  it('gives who asks over TCP no truncated answer when the resolver takes no TCP', async () => {
+    const socket = dgram.createSocket('udp4');
+    socket.bind(0, '127.0.0.1');
+    await once(socket, 'listening');
+    cleanups.push(() => socket.close());
+    socket.on('message', (bytes, from) => {
+      const answer = answerTo(dnsPacket.decode(bytes), '203.0.113.9', { flags: 0x0380, answers: [] });
+      socket.send(answer, from.port, from.address);
+    });
+    const server = await startServer({ upstreams: [`127.0.0.1:${socket.address().port}`] });
+    expect(await askTcp(server, 'large.example')).toMatchObject({ rcode: 'SERVFAIL' });
+  });
+
+  it('asks one resolver that is silent once, and the others from then on, until it answers again', async () => {
+    let mute: boolean = true;
+    const first = await startUpstream((query, reply) => {
+      if (!mute) reply(answerTo(query, '203.0.113.1'));
+    });
+    const second = await startUpstream(answers('203.0.113.2'));
+    const server = await startServer({ upstreams: [first.address, second.address], forwardTimeoutMs: 1_000 });
+    for (const name of ['a.example', 'b.example', 'c.example']) {
+      expect((await ask(server, name)).answers).toMatchObject([{ data: '203.0.113.2' }]);
+    }
+    expect(first.seen).toHaveLength(1);
+    mute = false;
+  });
+
+  it('asks once for all who ask the same, whatever their case and options', async () => {
+    const waiting: (() => void)[] = [];
+    const upstream = await startUpstream(
+      (query, reply) => void waiting.push(() => reply(answerTo(query, '203.0.113.3'))),
+    );
+    const server = await startServer({ upstreams: [upstream.address] });
+    const cookie = (byte: number) => ({
+      type: 'OPT' as const,
+      name: '.',
+      udpPayloadSize: 1_232 + byte,
+      extendedRcode: 0,
+      ednsVersion: 0,
+      flags: 0,
+      flag_do: false,
+      options: [{ code: 10, data: Buffer.alloc(8, byte) }],
+    });
+    const asked = ['same.example', 'SAME.example', 'same.EXAMPLE'].map(async (name, index) => {
+      const socket = dgram.createSocket('udp4');
+      const questions = [{ name, type: 'A' as const }];
+      const packet = { type: 'query' as const, id: index, flags: 0x0100, questions, additionals: [cookie(index)] };
+      socket.send(dnsPacket.encode(packet as never), server.address.port, '127.0.0.1');
+      const [bytes] = (await once(socket, 'message')) as [Buffer];
+      socket.close();
+      const { id, questions: repeated } = dnsPacket.decode(bytes);
+      expect([id, repeated?.[0]?.name]).toEqual([index, name]);
+    });
+    await expect.poll(() => waiting.length).toBe(1);
+    await expect.poll(() => server.counters.queries).toBe(3);
+    for (const answer of waiting) answer();
+    await Promise.all(asked);
+    expect(upstream.seen).toHaveLength(1);
+  });
+
   it('answers everyone who waits when it ends', async () => {
     const mute = await startUpstream(silent);
     const server = await startServer({ upstreams: [mute.address] });
@@ -254,14 +404,15 @@ describe('forwarder', () => {
 describe('upstreams', () => {
   const own = { host: '127.0.0.1', port: 53 };
 
-  it('reads addresses', () => {
-    expect(parseUpstream('10.0.0.2')).toEqual({ host: '10.0.0.2', port: 53 });
-    expect(parseUpstream('10.0.0.2:5353')).toEqual({ host: '10.0.0.2', port: 5353 });
-    expect(parseUpstream('fe80::1%eth0')).toEqual({ host: 'fe80::1%eth0', port: 53 });
-    expect(parseUpstream('[::1]:5353')).toEqual({ host: '::1', port: 5353 });
-    for (const text of ['', 'dns.example', '10.0.0.2:0', '10.0.0.2:65536', '[::1]', ':53']) {
-      expect(() => parseUpstream(text)).toThrow('no resolver');
-    }
+  it('reads whom a stub asks, and not the stub', () => {
+    const directory = mkdtempSync(join(tmpdir(), 'weft-resolv-'));
+    cleanups.push(() => rmSync(directory, { recursive: true }));
+    const [path, behind] = [join(directory, 'resolv.conf'), join(directory, 'behind')];
+    writeFileSync(path, 'nameserver 127.0.0.53\noptions edns0\n');
+    const read = () => resolvConfUpstreams(path, own, logger, undefined, behind)();
+    expect(read()).toEqual([{ host: '127.0.0.53', port: 53 }]);
+    writeFileSync(behind, 'nameserver 10.0.0.2\nnameserver 127.0.0.1\n');
+    expect(read()).toEqual([{ host: '10.0.0.2', port: 53 }]);
   });
 
   it('reads resolv.conf as libc does', () => {

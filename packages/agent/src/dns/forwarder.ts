@@ -6,11 +6,14 @@
  * forger one question to guess at and not many, and ends a loop: a resolver that asks us back waits on itself, and both
  * time out.
  */
+import type { AddressRange } from '@weft/proto';
 import type { Logger } from 'pino';
 import { emptyAnswer, encodeAnswer, servfail, sizeLimit } from './answer.ts';
 import { Exchange } from './exchange.ts';
 import { Flag, HEADER_LENGTH, type Query } from './message.ts';
+import { withoutOwnAddresses } from './rebinding.ts';
 import type { DnsCounters, Reply, Transport } from './types.ts';
+import { UpstreamHealth } from './upstream-health.ts';
 import type { UpstreamSource } from './upstreams.ts';
 
 /** Questions under way, each with up to three sockets. */
@@ -22,6 +25,8 @@ export interface ForwarderOptions {
   readonly upstreams: UpstreamSource;
   readonly timeoutMs: number;
   readonly counters: DnsCounters;
+  /** Where this host's VIPs lie. */
+  readonly range: AddressRange;
   readonly logger: Logger;
 }
 
@@ -37,6 +42,7 @@ interface Pending {
 
 export class Forwarder {
   readonly #options: ForwarderOptions;
+  readonly #health = new UpstreamHealth();
   readonly #pending = new Map<string, Pending>();
   #waiters = 0;
   #closed: boolean = false;
@@ -47,7 +53,7 @@ export class Forwarder {
 
   forward(packet: Buffer, query: Query, transport: Transport, reply: Reply): void {
     const { counters, upstreams } = this.#options;
-    const key = transport + packet.toString('latin1', 2);
+    const key = sameness(query, transport);
     const known = this.#pending.get(key);
     if (this.#closed || this.#waiters >= MAX_WAITERS || (known === undefined && this.#pending.size >= MAX_EXCHANGES)) {
       counters.overloaded++;
@@ -59,7 +65,7 @@ export class Forwarder {
       known.waiters.push({ query, reply });
       return;
     }
-    const candidates = upstreams();
+    const { upstreams: candidates, trial } = this.#health.order(upstreams());
     if (candidates.length === 0) {
       counters.forwardFailed++;
       reply(servfail(query, transport));
@@ -73,11 +79,19 @@ export class Forwarder {
       question: query.question,
       transport,
       upstreams: candidates,
+      trial,
+      health: this.#health,
       timeoutMs: this.#options.timeoutMs,
-      done: (message) => this.#finish(key, transport, message),
+      done: (message) => this.#finish(key, transport, message && this.#clean(message, query)),
     });
     this.#pending.set(key, { waiters, exchange });
     exchange.start();
+  }
+
+  #clean(answer: Buffer, { labels }: Query): Buffer | undefined {
+    const { message, dropped } = withoutOwnAddresses(answer, labels, this.#options.range);
+    this.#options.counters.addressesDropped += dropped;
+    return message;
   }
 
   #finish(key: string, transport: Transport, message: Buffer | undefined): void {
@@ -102,6 +116,13 @@ export class Forwarder {
       this.#finish(key, 'udp', undefined);
     }
   }
+}
+
+/** Questions that one answer serves: the name, type and class without case, and what the asker wants to know of DNSSEC. */
+function sameness({ question, flags, edns }: Query, transport: Transport): string {
+  const asked = flags & (Flag.RD | Flag.CD);
+  const extended = edns === undefined ? '' : edns.dnssecOk ? 'D' : 'E';
+  return `${transport}${asked}${extended}${question.toString('latin1').toLowerCase()}`;
 }
 
 /** The resolver's answer under the asker's id, with the question in the asker's own case, and no larger than it takes. */

@@ -1,3 +1,3 @@
-export { DnsListenError, UpstreamFormError } from './errors.ts';
+export { DnsListenError } from './errors.ts';
 export { createDnsServer } from './server.ts';
 export type { DnsCounters, DnsOptions, DnsServer } from './types.ts';

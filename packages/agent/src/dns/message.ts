@@ -105,7 +105,7 @@ function lowerCase(label: string): string {
 }
 
 /** Where a name ends that may be compressed. Pointers are not followed, so there is nothing to loop in. */
-function skipName(packet: Buffer, start: number): number | undefined {
+export function skipName(packet: Buffer, start: number): number | undefined {
   let offset = start;
   while (offset < packet.length) {
     const length = packet.readUInt8(offset);

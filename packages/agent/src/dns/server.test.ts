@@ -2,7 +2,7 @@ import dgram from 'node:dgram';
 import { promises as nodeDns } from 'node:dns';
 import { once } from 'node:events';
 import net from 'node:net';
-import { defined } from '@weft/proto';
+import { CONTROL_RANGE, defined } from '@weft/proto';
 import dnsPacket, { type DecodedPacket, type OptRecord } from 'dns-packet';
 import fc from 'fast-check';
 import { pino } from 'pino';
@@ -113,6 +113,7 @@ describe('dns server', () => {
     server = await createDnsServer({
       listen: { host: '127.0.0.1', port: 0 },
       netmap: source,
+      range: CONTROL_RANGE,
       upstreams: [],
       latency,
       logger,
@@ -312,7 +313,13 @@ describe('dns server', () => {
   });
 
   it('names a taken port', async () => {
-    const taken = { listen: { host: '127.0.0.1', port: server.address.port }, netmap: source, upstreams: [], logger };
+    const taken = {
+      listen: { host: '127.0.0.1', port: server.address.port },
+      netmap: source,
+      range: CONTROL_RANGE,
+      upstreams: [],
+      logger,
+    };
     await expect(createDnsServer({ ...taken, signal: controller.signal })).rejects.toMatchObject({
       code: 'dns-port-taken',
     });

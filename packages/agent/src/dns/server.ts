@@ -14,7 +14,7 @@ const FORWARD_TIMEOUT_MS = 4000;
 /** Tries to find a port that is free for both protocols, where any will do. */
 const PORT_TRIES = 10;
 
-/** Answers when both sockets listen. Throws DnsListenError, or UpstreamFormError. */
+/** Answers when both sockets listen. Throws DnsListenError. */
 export async function createDnsServer(options: DnsOptions): Promise<DnsServer> {
   const { listen, netmap, signal } = options;
   signal.throwIfAborted();
@@ -29,7 +29,9 @@ export async function createDnsServer(options: DnsOptions): Promise<DnsServer> {
         ? resolvConfUpstreams(options.resolvConfPath ?? '/etc/resolv.conf', address, logger)
         : fixedUpstreams(options.upstreams, address);
     const timeoutMs = options.forwardTimeoutMs ?? FORWARD_TIMEOUT_MS;
-    forwarder = new Forwarder({ upstreams, timeoutMs, counters, logger });
+    // Asked now: those that the file names before this agent's address is written into it are wanted then.
+    upstreams();
+    forwarder = new Forwarder({ upstreams, timeoutMs, counters, range: options.range, logger });
   } catch (error) {
     tcp.close();
     udp.close();

@@ -1,4 +1,5 @@
 /** What the DNS server is given, and what it tells of itself. */
+import type { AddressRange, HostPort } from '@weft/proto';
 import type { Logger } from 'pino';
 import type { Histogram } from '../flows/histogram.ts';
 import type { NetmapSource } from '../words/netmap.ts';
@@ -7,8 +8,10 @@ export interface DnsOptions {
   /** UDP and TCP on the same port; port 0 takes any that is free for both. */
   readonly listen: { readonly host: string; readonly port: number };
   readonly netmap: NetmapSource;
-  /** Where names outside `internal` go: ADDRESS or ADDRESS:PORT, [ADDRESS]:PORT for IPv6. Instead of resolv.conf. */
-  readonly upstreams?: readonly string[];
+  /** Where this host's VIPs lie. */
+  readonly range: AddressRange;
+  /** Where names outside `internal` go, in the order to ask. Instead of resolv.conf. */
+  readonly upstreams?: readonly HostPort[];
   /** Read when `upstreams` is not given, and again whenever it changes. Default /etc/resolv.conf. */
   readonly resolvConfPath?: string;
   /** A forwarded question that nobody answered in this time gets SERVFAIL. Milliseconds, default 4,000. */
@@ -48,6 +51,8 @@ export interface DnsCounters {
   relayed: number;
   /** Askers of forwarded questions that no resolver answered. */
   forwardFailed: number;
+  /** Addresses of this very host that a resolver's answers held, and that were taken out of them. */
+  addressesDropped: number;
   /** Answered with FORMERR, NOTIMP, REFUSED or BADVERS. */
   rejected: number;
   /** Answered with SERVFAIL because a bound was reached. */
@@ -67,6 +72,7 @@ export function createCounters(): DnsCounters {
     forwarded: 0,
     relayed: 0,
     forwardFailed: 0,
+    addressesDropped: 0,
     rejected: 0,
     overloaded: 0,
     failed: 0,

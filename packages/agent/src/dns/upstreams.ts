@@ -3,7 +3,6 @@ import { readFileSync, statSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import type { Logger } from 'pino';
-import { UpstreamFormError } from './errors.ts';
 
 export interface Upstream {
   readonly host: string;
@@ -16,20 +15,13 @@ export type UpstreamSource = () => readonly Upstream[];
 const DNS_PORT = 53;
 /** As many as libc's resolver takes (MAXNS in resolv.h). */
 const MAX_UPSTREAMS = 3;
+/** systemd-resolved's stub, and where it says whom it asks itself (systemd-resolved.service(8)). */
+const STUB_HOSTS: ReadonlySet<string> = new Set(['127.0.0.53', '127.0.0.54']);
+const BEHIND_STUB = '/run/systemd/resolve/resolv.conf';
 /** How often resolv.conf may be looked at. */
 const LOOK_AGAIN_MS = 1000;
 /** A resolv.conf longer than this is none. */
 const MAX_FILE_BYTES = 64 * 1024;
-
-/** `10.0.0.2`, `10.0.0.2:5353`, `fe80::1%eth0` or `[::1]:5353`. Throws UpstreamFormError. */
-export function parseUpstream(text: string): Upstream {
-  if (isAddress(text)) return { host: text, port: DNS_PORT };
-  const match = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text);
-  const host = match?.[1] ?? match?.[2] ?? '';
-  const port = Number(match?.[3]);
-  if (!isAddress(host) || !(port >= 1 && port <= 65_535)) throw new UpstreamFormError(text);
-  return { host, port };
-}
 
 /** The `nameserver` lines of a resolv.conf, resolv.conf(5). Lines that name no address are passed over. */
 export function parseResolvConf(text: string): Upstream[] {
@@ -54,8 +46,8 @@ export function leadsTo(own: Upstream, upstream: Upstream): boolean {
   return Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ address }) => address === host));
 }
 
-export function fixedUpstreams(texts: readonly string[], own: Upstream): UpstreamSource {
-  const upstreams = texts.map(parseUpstream).filter((upstream) => !leadsTo(own, upstream));
+export function fixedUpstreams(named: readonly Upstream[], own: Upstream): UpstreamSource {
+  const upstreams = named.filter((upstream) => !leadsTo(own, upstream));
   return () => upstreams;
 }
 
@@ -69,6 +61,7 @@ export function resolvConfUpstreams(
   own: Upstream,
   logger: Logger,
   clock: () => number = () => performance.now(),
+  behindStub: string = BEHIND_STUB,
 ): UpstreamSource {
   let known: readonly Upstream[] = [];
   let seen = '';
@@ -81,7 +74,7 @@ export function resolvConfUpstreams(
       const { mtimeMs, ino, size } = statSync(path);
       const mark = `${mtimeMs}/${ino}/${size}`;
       if (mark === seen || size > MAX_FILE_BYTES) return known;
-      const named = parseResolvConf(readFileSync(path, 'utf8'));
+      const named = behind(parseResolvConf(readFileSync(path, 'utf8')), behindStub);
       const usable = named.filter((upstream) => !leadsTo(own, upstream)).slice(0, MAX_UPSTREAMS);
       seen = mark;
       if (usable.length === 0 && named.length > 0 && known.length > 0) {
@@ -108,4 +101,15 @@ export function resolvConfUpstreams(
     }
     return known;
   };
+}
+
+/** A stub may be told to ask this agent for `internal`, or for all: what it asks itself is asked here, and no circle closes. */
+function behind(named: readonly Upstream[], path: string): readonly Upstream[] {
+  if (!named.some(({ host }) => STUB_HOSTS.has(host))) return named;
+  try {
+    const real = parseResolvConf(readFileSync(path, 'utf8'));
+    return named.flatMap((upstream) => (STUB_HOSTS.has(upstream.host) ? real : [upstream]));
+  } catch {
+    return named;
+  }
 }

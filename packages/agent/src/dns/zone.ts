@@ -1,7 +1,7 @@
 /** The two zones of one netmap: a question's labels and type in, an answer out. Immutable as the netmap is. */
 import type { Netmap } from '../words/netmap.ts';
 import { type Answer, type AnswerRecord, emptyAnswer, TTL } from './answer.ts';
-import { findForward, ZONE } from './forward-zone.ts';
+import { findForward, isOurs, ZONE } from './forward-zone.ts';
 import { type Query, Rcode, Type } from './message.ts';
 import type { Node } from './node.ts';
 import { findReverse, indexAddresses, REVERSE_ZONE, type ReverseIndex } from './reverse-zone.ts';
@@ -32,6 +32,8 @@ export class Zone {
   answer({ labels, type }: Pick<Query, 'labels' | 'type'>): Answer | undefined {
     if (endsWith(labels, FORWARD_LABELS)) {
       const inner = labels.slice(0, -FORWARD_LABELS.length);
+      // Before control has spoken once, nobody knows which services there are.
+      if (this.#netmap.self !== undefined && !isOurs(this.#netmap, inner)) return undefined;
       return this.#answerIn(ZONE, inner, type, () => findForward(this.#netmap, inner));
     }
     if (endsWith(labels, REVERSE_LABELS)) {

@@ -125,6 +125,9 @@ export class AgentMetrics {
       [{ result: 'failed' }, dns.forwardFailed + dns.overloaded + dns.failed],
       [{ result: 'rejected' }, dns.rejected],
     ]);
+    out.counter('weft_agent_dns_addresses_dropped_total', "Addresses of this host in resolvers' answers, taken out.", [
+      [{}, dns.addressesDropped],
+    ]);
     out.histogram('weft_agent_dns_seconds', 'From a question to its answer.', DNS_SECONDS, [
       [{ zone: 'internal' }, this.dnsLatency.internal],
       [{ zone: 'forwarded' }, this.dnsLatency.forwarded],

@@ -1,7 +1,7 @@
 /** The agent, put together: what starts in which order, and ends in which. */
 
 import { join } from 'node:path';
-import { type AddressRange, formatAddress, formatHostPort, messageOf, parseAddress } from '@weft/proto';
+import { type AddressRange, defined, formatAddress, formatHostPort, messageOf, parseAddress } from '@weft/proto';
 import { type AgentFile, rolesOf } from '../config/agent-file.ts';
 import { createDnsServer, type DnsServer } from '../dns/index.ts';
 import { AgentError } from '../member/errors.ts';
@@ -184,6 +184,8 @@ async function openDns(
     return await createDnsServer({
       listen: options.dns,
       netmap: store,
+      range: options.range,
+      ...defined({ upstreams: options.dnsUpstreams ?? options.file.dns?.upstream }),
       latency: metrics?.dnsLatency,
       logger: options.logger,
       signal,

@@ -24,6 +24,8 @@ export interface AgentOptions {
   /** HOST:PORT told to peers instead of this host's own addresses. */
   readonly advertise: string | undefined;
   readonly dns: HostPort;
+  /** Who answers names outside the network, before what the agent file and the host's resolv.conf say. */
+  readonly dnsUpstreams?: readonly HostPort[] | undefined;
   /** Where VIPs and source addresses lie on this host. */
   readonly range: AddressRange;
   /** Name to go by when the token gives none. */
