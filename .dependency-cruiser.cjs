@@ -110,7 +110,7 @@ module.exports = {
       'model-below-node',
       'What needs Node stands on the model, and not the other way round.',
       '^packages/proto/src/(model|policy)/(?!.*\\.test\\.ts$)',
-      '^packages/proto/src/(node|observe|bounds)/',
+      '^packages/proto/src/(node|observe|bounds|files)/',
     ),
     noReach(
       'protocol-is-pure',

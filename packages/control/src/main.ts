@@ -1,9 +1,9 @@
 /** weft-control: from the command line to a running control and an exit code. */
 import { logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
+import { FileError } from '@weft/proto/files';
 import { ListenError } from '@weft/proto/observe';
 import { CommanderError } from 'commander';
 import { type Logger, pino } from 'pino';
-import { DirectoryError } from './cli/errors.ts';
 import { buildProgram } from './cli/program.ts';
 import { KeyFileError } from './enroll/errors.ts';
 import { FlowsError } from './flows/errors.ts';
@@ -78,9 +78,7 @@ function crashLoudly(logger: Logger): void {
 
 /** Errors that are known say themselves what to do; of others the stack is all there is. */
 function explain(error: unknown): string {
-  const known = [DirectoryError, FlowsError, KeyFileError, ListenError, StoreError].some(
-    (type) => error instanceof type,
-  );
+  const known = [FileError, FlowsError, KeyFileError, ListenError, StoreError].some((type) => error instanceof type);
   if (error instanceof Error) return known ? error.message : (error.stack ?? error.message);
   return String(error);
 }

@@ -4,6 +4,7 @@ import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { formatHostPort, type HostPort, parseHostPort } from '@weft/proto';
+import { lockDirectory, prepareDirectory } from '@weft/proto/files';
 import { openTracing } from '@weft/proto/observe';
 import type { Logger } from 'pino';
 import { createExplain } from './admin/explain.ts';
@@ -13,7 +14,6 @@ import { isWildcard } from './admin/token-addresses.ts';
 import { openAuditLog } from './audit/log.ts';
 import { RefusalAudit } from './audit/refusals.ts';
 import { FailureCounter } from './bounds/failures.ts';
-import { prepareDirectory } from './cli/data-directory.ts';
 import { Dashboard } from './dashboard/dashboard.ts';
 import { installedBinaries, startCommands } from './dashboard/start-commands.ts';
 import { openKeys } from './enroll/certificate.ts';
@@ -34,7 +34,6 @@ import { requestTimer } from './rpc/request-timer.ts';
 import { ControlServer } from './rpc/server.ts';
 import { rpcTracing } from './rpc/tracing.ts';
 import { openState } from './state/state.ts';
-import { DirectoryLock } from './store/lock.ts';
 import { Store } from './store/store.ts';
 import { createTraffic } from './traffic/traffic.ts';
 import { readVersion } from './version.ts';
@@ -97,14 +96,14 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
   const startedMs = now();
   const version = readVersion();
   prepareDirectory(directory, process.getuid?.() ?? -1);
-  const lock = new DirectoryLock(directory);
+  const lock = lockDirectory(directory, 'control', 'weft-control');
   closers.push(() => lock.release());
   const tracing = await openTracing({ service: 'weft-control', version, logger });
   closers.push(() => tracing?.close());
 
   const names = certificateNames(options);
   const { keyPem, certificatePem, pin } = await openKeys({ directory, names });
-  const credentials = openCredentials(directory, pin);
+  const credentials = await openCredentials(directory, pin);
   for (const path of credentials.exposed) {
     logger.warn({ event: 'token-exposed', path }, 'others can read this token; run chmod 600 on it');
   }

@@ -1,10 +1,11 @@
 /** Who this agent is: keys made on this host that never leave it, and the membership that control granted them. */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
+import { messageOf } from '@weft/proto';
+import { FileError, readSecretFile, replaceSecretFile } from '@weft/proto/files';
 import nacl from 'tweetnacl';
 import { z } from 'zod';
 import { AgentError } from './errors.ts';
-import { readSecretFile, writeSecretFile } from './secret-file.ts';
 
 export interface KeyPair {
   readonly publicKey: Uint8Array;
@@ -82,11 +83,10 @@ export async function loadIdentity(directory: string): Promise<Identity | undefi
     };
   } catch (cause) {
     // A parser's error may quote the file, and the file holds keys: of that one neither words nor cause are handed on.
-    const reason = cause instanceof Error && 'code' in cause ? String(cause.code) : undefined;
+    if (cause instanceof FileError) throw new AgentError('state-unusable', cause.message, { cause });
     throw new AgentError(
       'state-unusable',
-      `cannot use ${path}: ${reason ?? 'it is damaged'}; restore it, or remove it and join again with a new token`,
-      reason === undefined ? undefined : { cause },
+      `cannot use ${path}: it is damaged; restore it, or remove it and join again with a new token`,
     );
   }
 }
@@ -112,11 +112,8 @@ export async function saveIdentity(directory: string, identity: Identity): Promi
   };
   const path = join(directory, 'identity.json');
   try {
-    await writeSecretFile(path, `${JSON.stringify(content, undefined, 2)}\n`);
+    await replaceSecretFile(path, `${JSON.stringify(content, undefined, 2)}\n`);
   } catch (cause) {
-    const reason = (cause as Error).message;
-    throw new AgentError('state-unusable', `cannot write ${path}: ${reason}; choose another directory with --data`, {
-      cause,
-    });
+    throw new AgentError('state-unusable', messageOf(cause), { cause });
   }
 }

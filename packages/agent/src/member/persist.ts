@@ -2,11 +2,11 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { NetmapItem } from '@weft/proto';
+import { readSecretFile, replaceSecretFile } from '@weft/proto/files';
 import { decodeItem, encodeItem } from '@weft/proto/wire';
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import type { Position } from '../netmap/snapshot.ts';
-import { readSecretFile, writeSecretFile } from './secret-file.ts';
 
 /** Changes come in bursts; the disk sees one write for all of a burst. */
 const GATHER_MS = 200;
@@ -20,7 +20,7 @@ const netmapFile = z.strictObject({
   revision: z.int().nonnegative(),
   /** When control was last heard, milliseconds since the Unix epoch. */
   heardMs: z.int().nonnegative(),
-  /** Each item as it came over the wire, base64. */
+  /** Each item in the form that it has on the wire, base64: encoded anew, without what this version does not know. */
   items: z.array(z.base64()),
 });
 
@@ -116,7 +116,7 @@ export class NetmapKeeper {
         heardMs,
         items: items.map((item) => Buffer.from(encodeItem(item)).toString('base64')),
       };
-      return writeSecretFile(pathIn(this.#directory), JSON.stringify(content));
+      return replaceSecretFile(pathIn(this.#directory), JSON.stringify(content));
     });
   }
 

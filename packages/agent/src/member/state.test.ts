@@ -6,7 +6,7 @@ import { CONTROL_RANGE, type NetmapItem } from '@weft/proto';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { loadIdentity, makeKeys, saveIdentity } from './identity.ts';
-import { lockDirectory } from './lock.ts';
+import { takeDirectory } from './lock.ts';
 import { loadNetmap, NetmapKeeper } from './persist.ts';
 
 const logger = pino({ level: 'silent' });
@@ -65,16 +65,16 @@ describe('the identity', () => {
 describe('the lock', () => {
   test('lets one agent in at a time', async () => {
     const inner = join(directory, 'made', 'for', 'it');
-    const lock = await lockDirectory(inner);
+    const lock = takeDirectory(inner);
     expect((await stat(inner)).mode & 0o777).toBe(0o700);
-    await expect(lockDirectory(inner)).rejects.toMatchObject({ code: 'already-running' });
+    expect(() => takeDirectory(inner)).toThrow(expect.objectContaining({ code: 'already-running' }));
     lock.release();
-    (await lockDirectory(inner)).release();
+    takeDirectory(inner).release();
   });
 
   test('tells of a directory that cannot be used', async () => {
     await writeFile(join(directory, 'file'), '');
-    await expect(lockDirectory(join(directory, 'file'))).rejects.toMatchObject({ code: 'state-unusable' });
+    expect(() => takeDirectory(join(directory, 'file'))).toThrow(expect.objectContaining({ code: 'state-unusable' }));
   });
 });
 

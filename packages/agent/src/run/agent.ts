@@ -5,7 +5,7 @@ import { type AddressRange, defined, formatAddress, formatHostPort, messageOf, p
 import { type AgentFile, rolesOf } from '../config/agent-file.ts';
 import { createDnsServer, type DnsServer } from '../dns/index.ts';
 import { AgentError } from '../member/errors.ts';
-import { lockDirectory } from '../member/lock.ts';
+import { takeDirectory } from '../member/lock.ts';
 import { type Enrolment, openMembership } from '../member/membership.ts';
 import { loadNetmap, NetmapKeeper } from '../member/persist.ts';
 import { NetmapStore } from '../netmap/store.ts';
@@ -27,7 +27,7 @@ export type { AgentOptions, DataPathLimits } from './options.ts';
 export async function runAgent(options: AgentOptions, signal: AbortSignal): Promise<void> {
   const { directory, token, fallbackHost, file, range, logger } = options;
   refuseLoops(file, range);
-  const lock = await lockDirectory(directory);
+  const lock = takeDirectory(directory);
   try {
     const services = [...file.services.keys()];
     const request = { directory, token, fallbackHost, services, roles: rolesOf(file), version: VERSION, logger };

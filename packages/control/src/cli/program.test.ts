@@ -1,10 +1,7 @@
-import { chmodSync, mkdtempSync, rmSync, statSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { CommanderError } from 'commander';
 import { describe, expect, test } from 'vitest';
 import type { ServeOptions } from '../serve.ts';
-import { prepareDirectory } from './data-directory.ts';
 import { buildProgram } from './program.ts';
 
 async function parse(...words: string[]): Promise<ServeOptions | string> {
@@ -71,20 +68,5 @@ describe('serve', () => {
     [['serv']],
   ])('refuses %j', async (words) => {
     expect(await parse(...words)).toMatch(/^commander\..* 1$/);
-  });
-});
-
-describe('the data directory', () => {
-  test('is made for its owner alone, and refused when everyone may write to it', () => {
-    const parent = mkdtempSync(join(tmpdir(), 'weft-cli-'));
-    const uid = process.getuid?.() ?? -1;
-    const directory = join(parent, 'a', 'b');
-    prepareDirectory(directory, uid);
-    expect(statSync(directory).mode & 0o777).toBe(0o700);
-    prepareDirectory(directory, uid);
-    chmodSync(directory, 0o777);
-    expect(() => prepareDirectory(directory, uid)).toThrow(/chmod o-w/);
-    expect(() => prepareDirectory('/proc/none/here', uid)).toThrow(/cannot use .*--data/);
-    rmSync(parent, { recursive: true });
   });
 });

@@ -7,8 +7,8 @@ import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, X50
 import { isIP } from 'node:net';
 import { join } from 'node:path';
 import { messageOf } from '@weft/proto';
+import { createSecretFile, readSecretFile, replaceSecretFile } from '@weft/proto/files';
 import { KeyFileError } from './errors.ts';
-import { createFile, readIfThere, replaceFile } from './files.ts';
 import { makeSelfSigned } from './self-signed.ts';
 
 /** From the first moment that a clock can show to the date that stands for none (RFC 5280, section 4.1.2.5). */
@@ -32,14 +32,14 @@ export interface KeyOptions {
 export async function openKeys({ directory, names }: KeyOptions): Promise<ControlKeys> {
   const keyPath = join(directory, 'control.key');
   const certificatePath = join(directory, 'control.crt');
-  let keyPem = readIfThere(keyPath);
+  let keyPem = await readSecretFile(keyPath);
   if (keyPem === undefined) {
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
     keyPem = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
-    createFile(keyPath, keyPem, 0o600);
+    await createSecretFile(keyPath, keyPem);
   }
   const spki = publicKeyOf(keyPem, keyPath);
-  let certificatePem = readIfThere(certificatePath);
+  let certificatePem = await readSecretFile(certificatePath);
   if (certificatePem === undefined || !fits(certificatePem, spki, names)) {
     certificatePem = await makeSelfSigned({
       privateKey: createPrivateKey(keyPem),
@@ -48,7 +48,7 @@ export async function openKeys({ directory, names }: KeyOptions): Promise<Contro
       notBeforeMs: NOT_BEFORE_MS,
       notAfterMs: NOT_AFTER_MS,
     });
-    replaceFile(certificatePath, certificatePem, 0o644);
+    await replaceSecretFile(certificatePath, certificatePem, 0o644);
   }
   return { keyPem, certificatePem, pin: pinOf(spki) };
 }

@@ -1,6 +1,6 @@
 /** The two tokens of a control: who has the one acts, who has the other sees. */
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { readSecretFile } from '@weft/proto/files';
 import type { Actor } from '../audit/types.ts';
 import { KeyFileError } from './errors.ts';
 import { openTokenFile } from './token-file.ts';
@@ -17,10 +17,10 @@ export interface OpenedCredentials extends Credentials {
 }
 
 /** Reads `admin.token` and `read.token` in the directory, and makes those that are not there. `pin` is that of control's key. */
-export function openCredentials(directory: string, pin: Uint8Array): OpenedCredentials {
-  const admin = openTokenFile(join(directory, 'admin.token'), pin);
-  const read = openTokenFile(join(directory, 'read.token'), pin);
-  if (admin.check(readFileSync(read.path, 'utf8').trim())) {
+export async function openCredentials(directory: string, pin: Uint8Array): Promise<OpenedCredentials> {
+  const admin = await openTokenFile(join(directory, 'admin.token'), pin);
+  const read = await openTokenFile(join(directory, 'read.token'), pin);
+  if (admin.check((await readSecretFile(read.path))?.trim() ?? '')) {
     const advice = 'remove read.token and start weft-control again for a new one';
     throw new KeyFileError('mismatch', `${read.path} holds the admin token, so that who may see could act; ${advice}`);
   }

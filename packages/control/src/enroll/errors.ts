@@ -31,7 +31,7 @@ export class EnrollError extends Error {
 /** Control's own key, certificate or admin token cannot be used. */
 export class KeyFileError extends Error {
   override readonly name = 'KeyFileError';
-  readonly code: 'unreadable' | 'damaged' | 'mismatch';
+  readonly code: 'damaged' | 'mismatch';
 
   constructor(code: KeyFileError['code'], message: string, cause?: unknown) {
     super(message, cause === undefined ? undefined : { cause });

@@ -72,7 +72,7 @@ test('a damaged certificate is made anew, a damaged key never', async () => {
 
 test('two tokens are made once, for their owner alone, and only their texts pass, each for its role', async () => {
   const { pin } = await open();
-  const { roleOf, adminTokenPath } = openCredentials(directory, pin);
+  const { roleOf, adminTokenPath } = await openCredentials(directory, pin);
   const read = readFileSync(join(directory, 'read.token'), 'utf8').trim();
   const admin = readFileSync(adminTokenPath, 'utf8').trim();
   expect(adminTokenPath).toBe(join(directory, 'admin.token'));
@@ -80,26 +80,26 @@ test('two tokens are made once, for their owner alone, and only their texts pass
   for (const name of ['admin.token', 'read.token']) expect(statSync(join(directory, name)).mode & 0o777).toBe(0o600);
   const presented = [admin, read, `${admin}x`, read.slice(0, -1), ''];
   expect(presented.map(roleOf)).toEqual(['admin', 'read', undefined, undefined, undefined]);
-  const again = openCredentials(directory, pin);
+  const again = await openCredentials(directory, pin);
   expect([again.roleOf(admin), again.roleOf(read), again.exposed]).toEqual(['admin', 'read', []]);
   chmodSync(join(directory, 'read.token'), 0o644);
-  expect(openCredentials(directory, pin).exposed).toEqual([join(directory, 'read.token')]);
-  expect(() => openCredentials(directory, new Uint8Array(32))).toThrow(expect.objectContaining({ code: 'mismatch' }));
+  expect((await openCredentials(directory, pin)).exposed).toEqual([join(directory, 'read.token')]);
+  await expect(openCredentials(directory, new Uint8Array(32))).rejects.toMatchObject({ code: 'mismatch' });
 });
 
 test('a directory from before gets a read token, and keeps its admin token', async () => {
   const { pin } = await open();
-  openCredentials(directory, pin);
+  await openCredentials(directory, pin);
   const admin = readFileSync(join(directory, 'admin.token'), 'utf8');
   rmSync(join(directory, 'read.token'));
-  const { roleOf } = openCredentials(directory, pin);
+  const { roleOf } = await openCredentials(directory, pin);
   expect(readFileSync(join(directory, 'admin.token'), 'utf8')).toBe(admin);
   expect(roleOf(readFileSync(join(directory, 'read.token'), 'utf8').trim())).toBe('read');
 });
 
 test('a read token that is the admin token is refused: whoever may see could act', async () => {
   const { pin } = await open();
-  openCredentials(directory, pin);
+  await openCredentials(directory, pin);
   writeFileSync(join(directory, 'read.token'), readFileSync(join(directory, 'admin.token')));
-  expect(() => openCredentials(directory, pin)).toThrow(expect.objectContaining({ code: 'mismatch' }));
+  await expect(openCredentials(directory, pin)).rejects.toMatchObject({ code: 'mismatch' });
 });

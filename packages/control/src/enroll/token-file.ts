@@ -1,9 +1,9 @@
 /** A bearer's file: made at the first start, its text is what calls carry. */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import { statSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { decodeAdminToken, encodeAdminToken } from '@weft/proto';
+import { createSecretFile, readSecretFile } from '@weft/proto/files';
 import { KeyFileError } from './errors.ts';
-import { createFile, readIfThere } from './files.ts';
 
 export interface TokenFile {
   readonly path: string;
@@ -14,11 +14,11 @@ export interface TokenFile {
 }
 
 /** Reads the file, or makes it with mode 0600. `pin` is that of control's key, which the token carries to clients. */
-export function openTokenFile(path: string, pin: Uint8Array): TokenFile {
-  let text = readIfThere(path)?.trim();
+export async function openTokenFile(path: string, pin: Uint8Array): Promise<TokenFile> {
+  let text = (await readSecretFile(path))?.trim();
   if (text === undefined) {
     text = encodeAdminToken({ pin, secret: randomBytes(32).toString('base64url') });
-    createFile(path, `${text}\n`, 0o600);
+    await createSecretFile(path, `${text}\n`);
   }
   const advice = 'remove the file and start weft-control again for a new token';
   const token = decode(text, path, advice);
@@ -29,7 +29,7 @@ export function openTokenFile(path: string, pin: Uint8Array): TokenFile {
   const expected = digest(text);
   return {
     path,
-    exposed: (statSync(path).mode & 0o077) !== 0,
+    exposed: ((await stat(path)).mode & 0o077) !== 0,
     check: (presented) => timingSafeEqual(digest(presented), expected),
   };
 }

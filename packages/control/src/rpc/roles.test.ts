@@ -37,7 +37,7 @@ const isStream = (name: Name): boolean => adminService[name].responseStream;
 const directory = mkdtempSync(join(tmpdir(), 'weft-roles-'));
 const logger = pino({ level: 'silent' });
 const keys = await openKeys({ directory, names: ['127.0.0.1'] });
-const credentials = openCredentials(directory, keys.pin);
+const credentials = await openCredentials(directory, keys.pin);
 const text = (file: string): string => readFileSync(join(directory, file), 'utf8').trim();
 const tokens = { admin: text('admin.token'), read: text('read.token') };
 

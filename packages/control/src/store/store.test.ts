@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { DirectoryLock } from './lock.ts';
 import { Store } from './store.ts';
 
 let directory: string;
@@ -127,11 +126,4 @@ test('a newer schema and a database of another program are left alone', () => {
   other.exec('CREATE TABLE shopping (item TEXT)');
   other.close();
   expect(() => Store.open(directory)).toThrow(expect.objectContaining({ code: 'not-weft' }));
-});
-
-test('one control a directory', () => {
-  const lock = new DirectoryLock(directory);
-  expect(() => new DirectoryLock(directory)).toThrow(expect.objectContaining({ code: 'in-use' }));
-  lock.release();
-  new DirectoryLock(directory).release();
 });

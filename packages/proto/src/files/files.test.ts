@@ -1,0 +1,98 @@
+import {
+  chmodSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { createSecretFile, lockDirectory, prepareDirectory, readSecretFile, replaceSecretFile } from './index.ts';
+
+let directory: string;
+let path: string;
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'weft-files-'));
+  path = join(directory, 'secret');
+});
+
+afterEach(() => rmSync(directory, { recursive: true }));
+
+const mode = (file: string) => statSync(file).mode & 0o777;
+const uid = process.getuid?.() ?? -1;
+
+describe('a secret file', () => {
+  test('is made once, for its owner alone, and leaves nothing beside it', async () => {
+    expect(await readSecretFile(path)).toBeUndefined();
+    await createSecretFile(path, 'one');
+    await expect(createSecretFile(path, 'two')).rejects.toMatchObject({ code: 'unwritable' });
+    expect([await readSecretFile(path), mode(path)]).toEqual(['one', 0o600]);
+    expect(readdirSync(directory)).toEqual(['secret']);
+  });
+
+  test('is replaced whole, and takes the mode that is asked for', async () => {
+    writeFileSync(path, 'longer than what comes', { mode: 0o644 });
+    await replaceSecretFile(path, 'new');
+    expect([await readSecretFile(path), mode(path)]).toEqual(['new', 0o600]);
+    await replaceSecretFile(path, 'public', 0o644);
+    expect(mode(path)).toBe(0o644);
+    expect(readdirSync(directory)).toEqual(['secret']);
+  });
+
+  test('is never read nor written through a link', async () => {
+    const target = join(directory, 'target');
+    writeFileSync(target, 'of another');
+    symlinkSync(target, path);
+    await expect(readSecretFile(path)).rejects.toMatchObject({
+      code: 'unreadable',
+      message: expect.stringMatching(`cannot read ${path}: .*no link`),
+    });
+    await replaceSecretFile(path, 'mine');
+    expect([readFileSync(target, 'utf8'), await readSecretFile(path)]).toEqual(['of another', 'mine']);
+  });
+
+  test('that cannot be written is named, and what was there stays', async () => {
+    const gone = join(directory, 'gone', 'secret');
+    await expect(replaceSecretFile(gone, 'x')).rejects.toThrow(`cannot write ${gone}: ENOENT`);
+    await createSecretFile(join(directory, 'file'), 'x');
+    await expect(readSecretFile(directory)).rejects.toMatchObject({ code: 'unreadable' });
+  });
+});
+
+describe('the directory', () => {
+  test('is made for its owner alone, and refused when everyone may write to it', () => {
+    const inner = join(directory, 'a', 'b');
+    prepareDirectory(inner, uid);
+    expect(mode(inner)).toBe(0o700);
+    prepareDirectory(inner, uid);
+    chmodSync(inner, 0o777);
+    expect(() => prepareDirectory(inner, uid)).toThrow(/chmod o-w/);
+    expect(() => prepareDirectory('/proc/none/here', uid)).toThrow(/cannot use .*--data/);
+  });
+
+  test("is refused when it is another user's, and when it is no directory", () => {
+    expect(() => prepareDirectory(directory, uid + 1)).toThrow(/belongs to another user/);
+    writeFileSync(path, '');
+    expect(() => prepareDirectory(path, uid)).toThrow(/no directory/);
+  });
+
+  test('lets one program in at a time', () => {
+    const lock = lockDirectory(directory, 'agent', 'agent');
+    expect(mode(join(directory, 'agent.lock'))).toBe(0o600);
+    expect(() => lockDirectory(directory, 'agent', 'agent')).toThrow(expect.objectContaining({ code: 'in-use' }));
+    lock.release();
+    lockDirectory(directory, 'agent', 'agent').release();
+    expect(readdirSync(directory)).toEqual(['agent.lock']);
+  });
+
+  test('cannot be locked through a link', () => {
+    symlinkSync(path, join(directory, 'agent.lock'));
+    expect(() => lockDirectory(directory, 'agent', 'agent')).toThrow(expect.objectContaining({ code: 'unusable' }));
+    expect(readdirSync(directory)).toEqual(['agent.lock']);
+  });
+});

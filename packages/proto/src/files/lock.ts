@@ -1,0 +1,46 @@
+/** One program a directory: two would fight over one state. */
+import { closeSync, constants, openSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { messageOf } from '../model/errors.ts';
+import { FileError } from './errors.ts';
+
+export interface DirectoryLock {
+  release(): void;
+}
+
+/**
+ * Locks the directory for `program` until `release`, by `NAME.lock` in it. The lock is SQLite's on an empty database, the
+ * one file lock that Node offers: the system drops it with the process, however that ends, so nothing stale is ever left,
+ * and it holds across containers that share the directory, which a process id in a file does not. It is no database of the
+ * program's that is locked, so that a backup can be taken while it runs. Throws FileError.
+ */
+export function lockDirectory(directory: string, name: string, program: string): DirectoryLock {
+  const path = join(directory, `${name}.lock`);
+  let database: DatabaseSync | undefined;
+  try {
+    // SQLite would make it readable for all, and follow a link; it holds nothing, but every file here is its owner's only.
+    closeSync(openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600));
+    database = new DatabaseSync(path, { timeout: 0 });
+    // Nothing is ever written, so no journal need lie beside it.
+    database.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
+  } catch (error) {
+    database?.close();
+    if (error instanceof Error && 'errcode' in error && error.errcode === SQLITE_BUSY) {
+      throw new FileError(
+        'in-use',
+        `another ${program} is running in ${directory}; stop it first, or choose another directory with --data`,
+        error,
+      );
+    }
+    throw new FileError(
+      'unusable',
+      `cannot lock ${path}: ${messageOf(error)}; remove the file if it is not ${program}'s, or choose another directory with --data`,
+      error,
+    );
+  }
+  const held = database;
+  return { release: () => held.close() };
+}
+
+const SQLITE_BUSY = 5;

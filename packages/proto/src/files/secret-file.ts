@@ -1,0 +1,71 @@
+/**
+ * Files that hold what a program keeps: for their owner alone from the first byte, and never half written. After a crash at
+ * any moment the old or the new content stands there, never a mixture.
+ */
+import { randomBytes } from 'node:crypto';
+import { constants, link, open, rename, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { messageOf } from '../model/errors.ts';
+import { FileError } from './errors.ts';
+
+/** For the owner alone, unless another mode is given. */
+const SECRET = 0o600;
+
+/** The file's text, or undefined when there is none. A symbolic link is refused. Throws FileError. */
+export async function readSecretFile(path: string): Promise<string | undefined> {
+  try {
+    await using file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+    return await file.readFile('utf8');
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === 'ENOENT') return undefined;
+    const advice = code === 'ELOOP' ? 'put the file itself there, and no link' : 'check its owner and mode';
+    throw new FileError('unreadable', `cannot read ${path}: ${messageOf(error)}; ${advice}`, error);
+  }
+}
+
+/** Makes the file. Throws FileError, also when it is there already. */
+export async function createSecretFile(path: string, text: string): Promise<void> {
+  await write(path, text, SECRET, async (temporary) => {
+    // A link, unlike a rename, fails when the name is taken.
+    await link(temporary, path);
+    await rm(temporary);
+  });
+}
+
+/** Makes the file, or puts the text in the place of what was there, be it a link. Throws FileError. */
+export async function replaceSecretFile(path: string, text: string, mode = SECRET): Promise<void> {
+  await write(path, text, mode, (temporary) => rename(temporary, path));
+}
+
+async function write(
+  path: string,
+  text: string,
+  mode: number,
+  install: (temporary: string) => Promise<void>,
+): Promise<void> {
+  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
+  try {
+    {
+      // wx (O_EXCL) refuses a file or link that somebody put there, so the mode is surely the one given here.
+      await using file = await open(temporary, 'wx', mode);
+      await file.writeFile(text);
+      await file.sync();
+    }
+    await install(temporary);
+    // The name lies in the directory; without this it may be lost with the power.
+    await using directory = await open(dirname(path), 'r');
+    await directory.sync();
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw new FileError(
+      'unwritable',
+      `cannot write ${path}: ${messageOf(error)}; check the directory and the disk, or choose another directory with --data`,
+      error,
+    );
+  }
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined;
+}
