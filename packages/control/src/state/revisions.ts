@@ -1,4 +1,4 @@
-/** Meshes as they were applied. They are on disk alone: nobody needs them but who asks what was. */
+/** Meshes as they were applied. Only the newest of a network is in memory: nobody needs the others but who asks what was. */
 import type { Mesh } from '@weft/proto';
 import type { Store } from '../store/store.ts';
 import { StateError } from './errors.ts';
@@ -9,15 +9,20 @@ import type { AppliedMesh, Change, Revision, State } from './types.ts';
 const MOST_CHANGES = 200;
 const LONGEST_DETAIL = 1_000;
 
-/** What is kept beside the network's row, in the transaction that changes the mesh. */
+/** Keeps the mesh, the network's from now on, in the transaction that changes it. */
 export function keepRevision(
-  network: string,
+  mesh: Mesh,
   revision: number,
   changes: readonly Change[],
-  mesh: string,
   { writes, nowMs }: Commit,
 ): void {
-  writes.addRevision({ network, revision, appliedMs: nowMs, changes: JSON.stringify(readable(changes)), mesh });
+  writes.addRevision({
+    network: mesh.network,
+    revision,
+    appliedMs: nowMs,
+    changes: JSON.stringify(readable(changes)),
+    mesh: JSON.stringify(mesh),
+  });
 }
 
 /** The first of them, and how many more there were. */

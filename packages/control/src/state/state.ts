@@ -77,9 +77,7 @@ class Writer implements StateStore {
     const { network } = mesh;
     this.#change(takesAway, applied(network, changes, actor), (commit) => {
       if (before === undefined) return this.#newNetwork(mesh, revision, changes, commit);
-      const json = JSON.stringify(mesh);
-      commit.writes.setMesh(network, json);
-      keepRevision(network, revision, changes, json, commit);
+      keepRevision(mesh, revision, changes, commit);
       return this.#network(network).withMesh(before, mesh, revision, commit);
     });
     return { revision, changes, warnings };
@@ -326,9 +324,8 @@ class Writer implements StateStore {
   #newNetwork(mesh: Mesh, revision: number, changes: readonly Change[], commit: Commit): NetworkState {
     const empty = emptyNetwork(mesh, revision);
     const network = new Network(empty.name, { addresses: [], instances: [] });
-    const json = JSON.stringify(mesh);
-    commit.writes.addNetwork({ name: empty.name, revision, mesh: json, secret: empty.secret });
-    keepRevision(empty.name, revision, changes, json, commit);
+    commit.writes.addNetwork({ name: empty.name, revision, secret: empty.secret });
+    keepRevision(mesh, revision, changes, commit);
     this.#memory.networks.set(empty.name, network);
     return network.withMesh(empty, mesh, revision, commit);
   }

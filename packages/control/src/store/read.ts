@@ -6,12 +6,16 @@ import type { Contents } from './rows.ts';
 export function readAll(database: DatabaseSync): Contents {
   const all = <T>(sql: string, convert: (row: Row) => T): T[] => (database.prepare(sql).all() as Row[]).map(convert);
   return {
-    networks: all('SELECT * FROM networks ORDER BY name', (row) => ({
-      name: text(row, 'name'),
-      revision: integer(row, 'revision'),
-      mesh: text(row, 'mesh'),
-      secret: bytes(row, 'secret'),
-    })),
+    networks: all(
+      `SELECT *, (SELECT mesh FROM revisions WHERE network = name ORDER BY revisions.revision DESC LIMIT 1) AS mesh
+       FROM networks ORDER BY name`,
+      (row) => ({
+        name: text(row, 'name'),
+        revision: integer(row, 'revision'),
+        mesh: text(row, 'mesh'),
+        secret: bytes(row, 'secret'),
+      }),
+    ),
     agents: all('SELECT * FROM agents ORDER BY id', (row) => ({
       id: text(row, 'id'),
       network: text(row, 'network'),

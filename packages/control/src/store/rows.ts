@@ -1,12 +1,15 @@
 /** What stands in each table, as plain values. Times are milliseconds since the Unix epoch. */
 import type { AgentRole } from '@weft/proto';
 
-export interface NetworkRow {
+export interface NewNetworkRow {
   readonly name: string;
   readonly revision: number;
-  /** The mesh as JSON. */
-  readonly mesh: string;
   readonly secret: Uint8Array;
+}
+
+export interface NetworkRow extends NewNetworkRow {
+  /** The mesh as JSON: that of the newest of the network's revisions. */
+  readonly mesh: string;
 }
 
 export interface AgentRow {

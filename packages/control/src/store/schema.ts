@@ -103,4 +103,6 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE ${table} DROP COLUMN gateway;
   `,
   ),
+  // The newest of a network's revisions is its mesh.
+  'ALTER TABLE networks DROP COLUMN mesh',
 ];

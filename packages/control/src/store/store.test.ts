@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { Store } from './store.ts';
+import { Store, type Writes } from './store.ts';
 
 let directory: string;
 
@@ -14,6 +14,12 @@ beforeEach(() => {
 afterEach(() => rmSync(directory, { recursive: true }));
 
 const network = { name: 'prod', revision: 1, mesh: '{}', secret: Uint8Array.from([1, 2, 3]) };
+
+function addNetwork(writes: Writes): void {
+  writes.addNetwork(network);
+  writes.addRevision({ network: 'prod', revision: 1, appliedMs: 0, changes: '[]', mesh: network.mesh });
+}
+
 const agent = {
   id: 'ag_1',
   network: 'prod',
@@ -31,7 +37,7 @@ const agent = {
 test('what was committed is read back, and what was not is not', () => {
   const store = Store.open(directory);
   store.transaction((writes) => {
-    writes.addNetwork(network);
+    addNetwork(writes);
     writes.putAgent(agent);
     writes.addInstance({ network: 'prod', service: 'redis', ordinal: 0, agentId: 'ag_1' });
     writes.putAddress({ network: 'prod', name: 'host/a', offset: 1, releasedMs: undefined });
@@ -63,12 +69,12 @@ test.each(['ABORT', 'ROLLBACK'])(
     const store = Store.open(directory);
     const other = new DatabaseSync(join(directory, 'control.db'));
     other.exec(`CREATE TRIGGER full BEFORE INSERT ON networks BEGIN SELECT RAISE(${end}, 'disk is full'); END`);
-    expect(() => store.transaction((writes) => writes.addNetwork(network))).toThrow(
+    expect(() => store.transaction(addNetwork)).toThrow(
       expect.objectContaining({ code: 'write-failed', message: expect.stringContaining('disk is full') }),
     );
     other.exec('DROP TRIGGER full');
     other.close();
-    store.transaction((writes) => writes.addNetwork(network));
+    store.transaction(addNetwork);
     expect(store.read().networks).toEqual([network]);
     store.close();
   },
@@ -76,7 +82,7 @@ test.each(['ABORT', 'ROLLBACK'])(
 
 test('only the owner can read the files', () => {
   const store = Store.open(directory);
-  store.transaction((writes) => writes.addNetwork(network));
+  store.transaction(addNetwork);
   for (const name of ['control.db', 'control.db-wal', 'control.db-shm']) {
     expect(statSync(join(directory, name)).mode & 0o777).toBe(0o600);
   }
@@ -93,7 +99,7 @@ test('a file that is no database, or a damaged one, is named', () => {
 test('a damaged page is found when the database is opened', () => {
   const store = Store.open(directory);
   store.transaction((writes) => {
-    writes.addNetwork(network);
+    addNetwork(writes);
     for (let place = 1; place < 500; place++) {
       writes.putAddress({
         network: 'prod',

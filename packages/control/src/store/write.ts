@@ -6,17 +6,16 @@ import type {
   AgentRow,
   EndedAgentRow,
   InstanceRow,
-  NetworkRow,
   NewAuditRow,
+  NewNetworkRow,
   RevisionRow,
   TokenRow,
 } from './rows.ts';
 
 export interface Writes {
-  /** Adds a network. */
-  addNetwork(row: NetworkRow): void;
+  /** Adds a network; its mesh comes with its first revision. */
+  addNetwork(row: NewNetworkRow): void;
   setRevision(network: string, revision: number): void;
-  setMesh(network: string, mesh: string): void;
   /** Adds the agent, or replaces everything but the id and the network of one that is there. */
   putAgent(row: AgentRow): void;
   /** Removes the agent and its instances. */
@@ -31,16 +30,15 @@ export interface Writes {
   removeToken(id: string): void;
   addEndedAgent(row: EndedAgentRow): void;
   removeEndedAgent(id: string): void;
-  /** The oldest of the network beyond what is kept go. */
+  /** Its mesh is the network's from now on. The oldest of the network beyond what is kept go. */
   addRevision(row: RevisionRow): void;
   /** The oldest of its sort beyond what is kept go. */
   addAudit(row: NewAuditRow): void;
 }
 
 export function prepareWrites(database: DatabaseSync): Writes {
-  const addNetwork = database.prepare('INSERT INTO networks (name, revision, mesh, secret) VALUES (?, ?, ?, ?)');
+  const addNetwork = database.prepare('INSERT INTO networks (name, revision, secret) VALUES (?, ?, ?)');
   const setRevision = database.prepare('UPDATE networks SET revision = ? WHERE name = ?');
-  const setMesh = database.prepare('UPDATE networks SET mesh = ? WHERE name = ?');
   const putAgent = database.prepare(
     `INSERT INTO agents
        (id, network, host, identity_key, tunnel_key, services, roles, ephemeral, token_id, joined_ms, version)
@@ -75,9 +73,8 @@ export function prepareWrites(database: DatabaseSync): Writes {
   const bit = (value: boolean): number => (value ? 1 : 0);
 
   return {
-    addNetwork: (row) => void addNetwork.run(row.name, row.revision, row.mesh, row.secret),
+    addNetwork: (row) => void addNetwork.run(row.name, row.revision, row.secret),
     setRevision: (network, revision) => void setRevision.run(revision, network),
-    setMesh: (network, mesh) => void setMesh.run(mesh, network),
     putAgent: (row) =>
       void putAgent.run(
         row.id,
