@@ -12,6 +12,9 @@ describe('parseAuthority', () => {
     ['192.0.2.1:80', '192.0.2.1'],
     ['[::1]', '[::1]'],
     ['[2001:DB8::1]:443', '[2001:db8::1]'],
+    // At each bound.
+    ['shop.example:65535', 'shop.example'],
+    ['a'.repeat(254), 'a'.repeat(254)],
   ])('%s is %s', (text, name) => {
     expect(parseAuthority(text)).toEqual({ name, text });
   });
@@ -46,6 +49,7 @@ describe('parseAuthority', () => {
     'caf\u00e9.example',
     'shop.example\u0000',
     `${'a'.repeat(260)}.example`,
+    'a'.repeat(255),
   ])('%j is malformed', (text) => {
     expect(parseAuthority(text)).toBeUndefined();
   });
