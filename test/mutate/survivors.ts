@@ -5,12 +5,22 @@ import { checkout } from '../harness/host.ts';
 
 type Result = Awaited<ReturnType<Stryker['runMutationTest']>>[number];
 
-/** Prints each survivor when it is found, so that a run that is stopped has told what it knew. */
+/**
+ * Prints each survivor when it is found, so that a run that is stopped has told what it knew. Of a line where no test comes,
+ * that is all: what could be changed in it is of no interest before one does.
+ */
 class Survivors {
+  readonly #untested = new Set<string>();
+
   onMutantTested({ fileName, location, replacement, mutatorName, status }: Result): void {
-    if (status !== 'Survived' && status !== 'NoCoverage') return;
     // Both from 1.
     const { start, end } = location;
+    const place = `${relative(checkout, fileName)}:${start.line}`;
+    if (status === 'NoCoverage' && !this.#untested.has(place)) {
+      this.#untested.add(place);
+      process.stdout.write(`no test  ${place}\n`);
+    }
+    if (status !== 'Survived') return;
     const lines = readFileSync(fileName, 'utf8')
       .split('\n')
       .slice(start.line - 1, end.line);
@@ -18,11 +28,8 @@ class Survivors {
     const was = lines.map((line, index) =>
       line.slice(index === 0 ? start.column - 1 : 0, index === last ? end.column - 1 : undefined),
     );
-    const untested = status === 'NoCoverage' ? ', where no test comes' : '';
-    process.stdout.write(
-      `survived ${relative(checkout, fileName)}:${start.line} (${mutatorName}${untested})\n` +
-        `  - ${was.join('\n    ')}\n  + ${replacement?.split('\n').join('\n    ')}\n`,
-    );
+    const text = replacement?.split('\n').join('\n    ');
+    process.stdout.write(`survived ${place} (${mutatorName})\n  - ${was.join('\n    ')}\n  + ${text}\n`);
   }
 }
 
