@@ -74,3 +74,38 @@ test('whatever happens: no address twice, none given to another within the hour,
     { numRuns: 200 },
   );
 });
+
+const HOUR = TOMBSTONE_MS;
+
+test('an hour is counted from the first release, and a name comes back to none that another has since', () => {
+  const table = new Table();
+  const allotment = new Allotment([], 100);
+  for (const name of ['a', 'b']) allotment.acquire(name, 0, table);
+  allotment.release('a', 0, table);
+  allotment.release('a', HOUR / 2, table);
+  expect(allotment.acquire('c', HOUR, table)).toBe(1);
+  expect(allotment.acquire('a', HOUR, table)).toBe(3);
+});
+
+test.each(['as it runs', 'after a restart'])('one that stays or comes back does not keep the others’, %s', (when) => {
+  const table = new Table();
+  let allotment = new Allotment([], 100);
+  for (const name of ['stays', 'back', 'gone', 'later']) allotment.acquire(name, 0, table);
+  for (const name of ['back', 'gone']) allotment.release(name, 1, table);
+  allotment.release('later', 2, table);
+  expect(allotment.acquire('back', 3, table)).toBe(2);
+  if (when === 'after a restart') allotment = table.reopen(100);
+  // One after the other, so that what went first does not stand in the way of the next.
+  expect(allotment.acquire('new', HOUR + 1, table)).toBe(3);
+  expect(allotment.acquire('newer', HOUR + 2, table)).toBe(4);
+  expect([...table.rows.keys()].sort()).toEqual(['back', 'new', 'newer', 'stays']);
+});
+
+test('a name that has its address is not written again', () => {
+  const table = new Table();
+  const allotment = new Allotment([], 100);
+  allotment.acquire('a', 0, table);
+  table.rows.clear();
+  expect(allotment.acquire('a', 1, table)).toBe(1);
+  expect(table.rows.size).toBe(0);
+});
