@@ -24,7 +24,7 @@
  * | DELETE /api/agents/ID | Revoked; admin |
  * | GET /api/audit?network=&before= | AuditView[]; admin |
  */
-import type { Action, AgentRole, BreakPoint, FlowOutcome, FlowRecord, Kind, Problem } from '@weft/proto';
+import type { Action, AgentRole, BreakPoint, FlowFilter, FlowOutcome, FlowRecord, Kind, Problem } from '@weft/proto';
 import type { TrafficStatus } from '../traffic/types.ts';
 
 export interface Failure {
@@ -179,17 +179,9 @@ export interface FlowsEvent {
 }
 
 /** As query parameters; what is left out does not matter. */
-export interface FlowQuery {
-  readonly source?: string;
-  readonly service?: string;
-  readonly host?: string;
+export interface FlowQuery extends Readonly<Partial<Record<Exclude<keyof FlowFilter, 'verdict' | 'outcome'>, string>>> {
   readonly verdict?: Action;
-  readonly rule?: string;
   readonly outcome?: FlowOutcome;
-  readonly port?: string;
-  readonly text?: string;
-  /** 16 lower-case hex digits. */
-  readonly id?: string;
   /** By the time a record came to control. */
   readonly fromMs?: string;
   readonly toMs?: string;

@@ -1,9 +1,14 @@
 /** Which flows are asked for: read from the address, sent to control, and asked of each live record here. */
-import { type FlowFilter, isOutcome, passesFilter } from '@weft/proto/model';
+import { FILTERED_FLOW_FIELDS, type FlowFilter, isOutcome, passesFilter } from '@weft/proto/model';
 import type { FlowQuery, FlowView } from '../../../src/dashboard/api.ts';
 
-export const FILTER_FIELDS = ['source', 'service', 'verdict', 'text', 'host', 'rule', 'outcome', 'port'] as const;
-export type FilterField = (typeof FILTER_FIELDS)[number];
+/** What a flow's own page is found by is no filter of a list. */
+export type FilterField = Exclude<keyof FlowFilter, 'id'>;
+export const FILTER_FIELDS: readonly FilterField[] = [
+  ...FILTERED_FLOW_FIELDS.filter((field) => field !== 'id'),
+  'host',
+  'text',
+];
 export type Filter = Readonly<Partial<Record<FilterField, string>>>;
 
 /** What is empty, or is no filter, is left out. */
