@@ -44,11 +44,13 @@ const shared = {
 };
 
 /** Asked for by a name whose form nobody but control's records says. */
-const NAMED = FILTERED_FLOW_FIELDS.filter((field) => FLOW_FIELDS[field].sort === 'text' && field !== 'id');
+const NAMED = FILTERED_FLOW_FIELDS.filter(
+  (field) => FLOW_FIELDS[field].sort === 'text' && field !== 'id' && !(field in shared),
+);
 
 const pageQuery = closed({
-  ...Object.fromEntries(NAMED.map((field) => [field, text(1, WIRE_LIMITS.name, `a text for ${field}`)])),
   ...shared,
+  ...Object.fromEntries(NAMED.map((field) => [field, text(1, WIRE_LIMITS.name, `a text for ${field}`)])),
   host: text(1, 63, 'the name of a host'),
   outcome: oneOf(FLOW_OUTCOMES),
   port: digits(5, 'a port, 1 to 65535'),
