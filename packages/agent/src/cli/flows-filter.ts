@@ -2,6 +2,7 @@
 import {
   ADMIN_LIMITS,
   defined,
+  FLOW_ID,
   FLOW_OUTCOMES,
   type FlowFilter,
   hostNameProblem,
@@ -50,7 +51,7 @@ export function readFlowsFilter(options: FlowsFilterOptions, nowMs: number): Ask
   if (text !== undefined && (text === '' || text.length > ADMIN_LIMITS.flowText)) {
     wrong('--text', `1 to ${ADMIN_LIMITS.flowText} characters`, text);
   }
-  if (id !== undefined && !/^[0-9a-f]{16}$/.test(id)) wrong('--id', '16 hexadecimal digits, as --json shows them', id);
+  if (id !== undefined && !FLOW_ID.test(id)) wrong('--id', '16 hexadecimal digits, as --json shows them', id);
   const fromMs = since === undefined ? undefined : readTime('--since', since, nowMs);
   const toMs = until === undefined ? undefined : readTime('--until', until, nowMs);
   if (fromMs !== undefined && toMs !== undefined && toMs <= fromMs) {

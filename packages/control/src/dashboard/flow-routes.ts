@@ -4,6 +4,7 @@ import {
   defined,
   FILTERED_FLOW_FIELDS,
   FLOW_FIELDS,
+  FLOW_ID,
   FLOW_OUTCOMES,
   type FlowFilter,
   WIRE_LIMITS,
@@ -31,8 +32,7 @@ const LIMIT = 200;
 const BUCKETS = 100;
 const MOST = 1_000;
 
-/** Of 64 bits, as agents write it and the page shows it. */
-const flowId = { type: 'string', pattern: '^[0-9a-f]{16}$', description: 'the id of a flow, 16 lower-case hex digits' };
+const flowId = { type: 'string', pattern: FLOW_ID.source, description: 'the id of a flow, 16 lower-case hex digits' };
 
 const shared = {
   network: networkName,

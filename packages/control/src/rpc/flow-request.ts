@@ -5,6 +5,7 @@ import {
   FILTERED_FLOW_FIELDS,
   type FieldProblem,
   FLOW_FIELDS,
+  FLOW_ID,
   type FlowFilter,
   problem,
   WIRE_LIMITS,
@@ -88,7 +89,7 @@ function readFilter(wire: pb.FlowFilter | null | undefined, problems: FieldProbl
   if (text.length > ADMIN_LIMITS.flowText)
     problems.push(problem('filter.text', `expected at most ${ADMIN_LIMITS.flowText} characters`));
   if (port > 65_535) problems.push(problem('filter.port', 'expected 1 to 65535'));
-  if (id !== '' && !/^[0-9a-f]{16}$/.test(id)) {
+  if (id !== '' && !FLOW_ID.test(id)) {
     problems.push(problem('filter.id', 'expected 16 hexadecimal digits in lower case'));
   }
   if (toMs !== 0 && toMs <= fromMs) problems.push(problem('filter.to_ms', 'expected a time after from_ms'));

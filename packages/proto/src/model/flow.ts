@@ -23,6 +23,9 @@ export interface FlowRecord {
   readonly detail: string;
 }
 
+/** Of 64 bits, as the agent that opened the flow made it up. */
+export const FLOW_ID = /^[0-9a-f]{16}$/;
+
 interface FlowField {
   /** `word`: one of a few that the model knows. */
   readonly sort: 'text' | 'word' | 'number';

@@ -1,5 +1,5 @@
 /** Reports and flow records, wire to model and back. Both come from agents, so every text and list is bounded. */
-import type { FlowRecord } from '../model/flow.ts';
+import { FLOW_ID, type FlowRecord } from '../model/flow.ts';
 import { LIMITS, WIRE_LIMITS } from '../model/limits.ts';
 import type { Report } from '../model/report.ts';
 import { count, endpoint, integer, list, required, sentence, serviceName, text } from './check.ts';
@@ -66,7 +66,7 @@ export function flowToWire(record: FlowRecord): pb.FlowRecord {
 /** Throws WireError. */
 export function flowFromWire(wire: pb.Outgoing<pb.FlowRecord> | null | undefined): FlowRecord {
   const record = required(wire, 'record');
-  if (!/^[0-9a-f]{16}$/.test(record.id ?? '')) throw new WireError('wire-form', 'id', 'expected 16 hexadecimal digits');
+  if (!FLOW_ID.test(record.id ?? '')) throw new WireError('wire-form', 'id', 'expected 16 hexadecimal digits');
   return {
     id: record.id ?? '',
     startedMs: count(record.startedMs, 'started_ms'),
