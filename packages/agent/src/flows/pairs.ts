@@ -1,6 +1,6 @@
 /** Pairs that flows are counted by, found by their four names without making a key of them. */
 import type { DeniedAttempt, TrafficPair } from '@weft/proto';
-import type { Series } from './series.ts';
+import { OTHER, type Series } from './series.ts';
 
 export class Pair implements TrafficPair {
   readonly source: string;
@@ -49,8 +49,6 @@ export class Pair implements TrafficPair {
     );
   }
 }
-
-const OTHER = 'other';
 
 /** Whether these names stand for all that found no room. */
 export function isOther({ source, sourceHost, service, destinationHost }: TrafficPair, host: string): boolean {

@@ -8,6 +8,7 @@ import type { Flow, FlowRequest } from './flow.ts';
 import { type Judged, judge } from './judge.ts';
 import { LiveFlow } from './live-flow.ts';
 import type { FlowSink } from './recorder.ts';
+import { OTHER } from './series.ts';
 import type { Caller } from './source.ts';
 import type { FlowSpan, FlowTracer } from './tracing.ts';
 import type { FlowTraffic } from './traffic.ts';
@@ -159,7 +160,7 @@ function countedAs({ services }: Netmap, names: TrafficPair, rule: string): Traf
   return {
     source: rule === 'builtin:source' ? `host:${sourceHost}` : source,
     sourceHost,
-    service: services.has(service) ? service : 'other',
+    service: services.has(service) ? service : OTHER,
     destinationHost,
   };
 }

@@ -29,7 +29,8 @@ export const SETUP_SECONDS: readonly number[] = [
 ];
 export const DURATION_SECONDS: readonly number[] = [0.01, 0.1, 1, 10, 60, 600, 3_600];
 export const MAX_SERIES_PAIRS = 500;
-const OTHER = 'other';
+/** Stands for the names that found no room. */
+export const OTHER = 'other';
 
 export class Series implements SeriesCounts {
   readonly source: string;
