@@ -1,7 +1,7 @@
 /** weft flows: what happened, and with --follow what happens. */
 
 import { status } from '@grpc/grpc-js';
-import { ADMIN_LIMITS, type FlowRecord, formatPortRange, passesFilter } from '@weft/proto';
+import { ADMIN_LIMITS, compileFilter, type FlowRecord, formatPortRange } from '@weft/proto';
 import { adminService, flowFromWire, isServiceError, type pb } from '@weft/proto/wire';
 import { type AdminOptions, CALL_DEADLINE_MS, listWithAdmin } from './admin.ts';
 import { UsageError } from './errors.ts';
@@ -29,6 +29,7 @@ export async function flows(options: FlowsOptions, terminal: Terminal, signal: A
     throw new UsageError('--follow has no end; leave --until away, or --follow');
   }
   const asked = readFlowsFilter(options, terminal.now());
+  const passes = compileFilter(asked.filter);
   const request = {
     network: options.network ?? '',
     follow: options.follow ?? false,
@@ -49,7 +50,7 @@ export async function flows(options: FlowsOptions, terminal: Terminal, signal: A
         if (!answer.record) continue;
         const record = flowFromWire(answer.record);
         // A control from before knows no filter, and tells of all.
-        if (!passesFilter(asked.filter, record)) continue;
+        if (!passes(record)) continue;
         if (options.json !== undefined) writeJsonLine(terminal, record);
         else if (options.follow !== undefined) terminal.out(`${line(record, terminal)}\n`);
         else gathered.push(record);
