@@ -11,7 +11,7 @@ import {
   type ServerInterceptor,
   status,
 } from '@grpc/grpc-js';
-import { agentService } from '@weft/proto/wire';
+import { agentService, MOST_JOIN_BYTES } from '@weft/proto/wire';
 import { ByteBudget } from '../bounds/budget.ts';
 import { observedHost } from '../bounds/observed.ts';
 import { ADMIN_PREFIX } from './admin-auth.ts';
@@ -26,7 +26,7 @@ export const REQUEST_BYTES = {
   agent: 8 * 1024 * 1024,
   /** Before that: who it is, and its signature. */
   hello: 4 * 1024,
-  join: 64 * 1024,
+  join: MOST_JOIN_BYTES,
   /** Health, reflection, and whatever else answers anyone. */
   anyone: 4 * 1024,
 } as const;

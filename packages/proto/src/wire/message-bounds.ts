@@ -48,7 +48,7 @@ const AGENT_MESSAGE = shape(AgentMessage, {
 const MOST_FIELDS = 400_000;
 
 /** The largest Join that is valid stays well below both. */
-const MOST_JOIN_BYTES = 64 * 1024;
+export const MOST_JOIN_BYTES: number = 64 * 1024;
 const MOST_JOIN_FIELDS = 1_000;
 
 /** Throws OversizedMessageError. */
