@@ -1,7 +1,4 @@
 /** The version of the package. */
-import { readFileSync } from 'node:fs';
+import { packageVersion } from '@weft/proto';
 
-/** From package.json, which stands beside src and dist alike. */
-export const VERSION: string = (
-  JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
-).version;
+export const VERSION: string = packageVersion(import.meta.url);

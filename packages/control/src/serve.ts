@@ -36,7 +36,7 @@ import { rpcTracing } from './rpc/tracing.ts';
 import { openState } from './state/state.ts';
 import { Store } from './store/store.ts';
 import { createTraffic } from './traffic/traffic.ts';
-import { readVersion } from './version.ts';
+import { VERSION } from './version.ts';
 import { Hub } from './watch/hub.ts';
 
 export interface ServeOptions {
@@ -94,11 +94,10 @@ type Closer = () => void | Promise<void>;
 async function start(options: ServeOptions, { logger, now }: Surroundings, closers: Closer[]): Promise<Control> {
   const { directory, advertise } = options;
   const startedMs = now();
-  const version = readVersion();
   prepareDirectory(directory, process.getuid?.() ?? -1);
   const lock = lockDirectory(directory, 'control', 'weft-control');
   closers.push(() => lock.release());
-  const tracing = await openTracing({ service: 'weft-control', version, logger });
+  const tracing = await openTracing({ service: 'weft-control', version: VERSION, logger });
   closers.push(() => tracing?.close());
 
   const names = certificateNames(options);
@@ -156,7 +155,7 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
       pin,
       advertise,
       listening: () => listening,
-      version,
+      version: VERSION,
       startedMs,
       now,
       logger,
@@ -205,7 +204,7 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
       pin,
       advertise,
       listening: () => listening,
-      version,
+      version: VERSION,
       now,
       logger,
     });
@@ -215,14 +214,22 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
   }
   let scraped: string | undefined;
   if (metrics !== undefined && options.metrics !== undefined) {
-    const sources = { state, live: hub.fleet, flows, traffic, version, now };
+    const sources = { state, live: hub.fleet, flows, traffic, version: VERSION, now };
     const served = await metrics.serve({ address: options.metrics, sources, logger });
     closers.push(() => served.close());
     scraped = formatHostPort(served.address.host, served.address.port);
   }
   const address = formatHostPort(listening.host, listening.port);
   logger.info(
-    { event: 'started', address, dashboard, metrics: scraped, version, directory, revision: state.current.revision },
+    {
+      event: 'started',
+      address,
+      dashboard,
+      metrics: scraped,
+      version: VERSION,
+      directory,
+      revision: state.current.revision,
+    },
     'control started',
   );
   const { adminTokenPath } = credentials;

@@ -1,9 +1,4 @@
-/** Control's version, as in its package.json. */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+/** The version of the package. */
+import { packageVersion } from '@weft/proto';
 
-export function readVersion(): string {
-  const text = readFileSync(join(import.meta.dirname, '..', 'package.json'), 'utf8');
-  const { version } = JSON.parse(text) as { version?: unknown };
-  return typeof version === 'string' ? version : 'unknown';
-}
+export const VERSION: string = packageVersion(import.meta.url);

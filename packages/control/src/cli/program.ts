@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { type HostPort, parseHostPort, stateDirectory } from '@weft/proto';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { ServeOptions } from '../serve.ts';
-import { readVersion } from '../version.ts';
+import { VERSION } from '../version.ts';
 
 interface ServeFlags {
   readonly data: string;
@@ -23,7 +23,7 @@ const LEVELS = ['debug', 'info', 'warn', 'error', 'silent'];
 export function buildProgram(run: (options: ServeOptions) => Promise<void>): Command {
   const program = new Command('weft-control')
     .description('Control of weft networks: decides who belongs, what runs where, and who may reach what.')
-    .version(readVersion())
+    .version(VERSION)
     .exitOverride()
     .showSuggestionAfterError()
     .showHelpAfterError('run weft-control serve --help for what it takes')
