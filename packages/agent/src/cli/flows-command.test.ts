@@ -85,24 +85,6 @@ describe('flows', () => {
     expect(asked).toMatchObject({ filter: { service: 'redis', port: 0, fromMs: new Date(2026, 1, 1).getTime() } });
   });
 
-  test('a control that knows no filter is filtered here', async () => {
-    await serve({
-      watchFlows: (call) => {
-        call.write({ record: flowToWire(record) });
-        call.write({ record: flowToWire({ ...record, source: 'api' }) });
-        call.end();
-      },
-    });
-    const { out } = await weft('flows', '--json', '--from', 'api', '--outcome', 'denied');
-    expect(
-      out
-        .trimEnd()
-        .split('\n')
-        .map((line) => JSON.parse(line).source),
-    ).toEqual(['api']);
-    expect((await weft('flows', '--json', '--outcome', 'cut')).out).toBe('');
-  });
-
   test('an error in the stream is an error of the command', async () => {
     await serve({
       watchFlows: (call) => {

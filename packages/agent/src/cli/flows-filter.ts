@@ -13,19 +13,23 @@ import {
 import { actionCodec, outcomeCodec, type pb } from '@weft/proto/wire';
 import { parseDuration } from './duration.ts';
 import { UsageError } from './errors.ts';
+import { PLAIN_FILTERS, type PlainFilter } from './flow-options.ts';
 
-export interface FlowsFilterOptions {
+export interface FlowsFilterOptions extends Readonly<Partial<Record<PlainFilter, string>>> {
   readonly from?: string;
   readonly to?: string;
   readonly host?: string;
   readonly denied?: true;
-  readonly rule?: string;
   readonly outcome?: string;
   readonly text?: string;
   readonly since?: string;
   readonly until?: string;
   readonly id?: string;
 }
+
+const MEANT: Partial<Record<PlainFilter, string>> = {
+  rule: 'the name of a policy, default, or a rule that is built in, such as builtin:worker',
+};
 
 /** As the listing writes it, or ISO 8601; by this host's clock where no zone is given. */
 const TIME = /^(\d{4}-\d\d-\d\d)(?:[ T](\d\d:\d\d(?::\d\d(?:\.\d{1,3})?)?)(Z|[+-]\d\d:?\d\d)?)?$/;
@@ -39,11 +43,15 @@ export interface AskedFlows {
 
 /** Throws UsageError. */
 export function readFlowsFilter(options: FlowsFilterOptions, nowMs: number): AskedFlows {
-  const { from, to, host, denied, rule, outcome, text, since, until, id } = options;
+  const { from, to, host, denied, outcome, text, since, until, id } = options;
   if (from !== undefined && !isSource(from)) wrong('--from', 'a service, host:NAME or internet', from);
   if (host !== undefined && hostNameProblem(host) !== undefined) wrong('--host', "a host's name", host);
-  if (rule !== undefined && (rule === '' || rule.length > WIRE_LIMITS.name)) {
-    wrong('--rule', 'the name of a policy, default, or a rule that is built in, such as builtin:worker', rule);
+  const plain: Partial<Record<PlainFilter, string>> = {};
+  for (const name of PLAIN_FILTERS) {
+    const value = options[name];
+    if (value === undefined) continue;
+    if (value === '' || value.length > WIRE_LIMITS.name) wrong(`--${name}`, MEANT[name] ?? 'a name', value);
+    plain[name] = value;
   }
   if (outcome !== undefined && !isOutcome(outcome)) {
     wrong('--outcome', `one of ${FLOW_OUTCOMES.join(', ')}`, outcome);
@@ -61,7 +69,8 @@ export function readFlowsFilter(options: FlowsFilterOptions, nowMs: number): Ask
     ...defined({ source: from }),
     ...(to === undefined ? {} : readTo(to)),
     ...(denied === undefined ? {} : { verdict: 'deny' as const }),
-    ...defined({ host, rule, outcome, text, id }),
+    ...plain,
+    ...defined({ host, outcome, text, id }),
   };
   return { filter, fromMs, toMs };
 }

@@ -8,6 +8,7 @@ import { AgentError } from '../member/errors.ts';
 import { holdOptimizers } from '../run/optimizers.ts';
 import { VERSION } from '../version.ts';
 import { CommandError, type ExitCode, UsageError } from './errors.ts';
+import { PLAIN_FILTERS } from './flow-options.ts';
 import { paintErr, type Terminal } from './terminal.ts';
 
 const LONGEST_START_MS = 30_000;
@@ -145,13 +146,14 @@ function build(terminal: Terminal, signal: AbortSignal, exit: (code: ExitCode) =
     .action(async (options) => (await import('./listing-commands.ts')).agents(options, terminal, signal));
   example(listAgents, 'weft agents --json');
 
-  const watching = admin(program.command('flows').description('list ended flows, oldest first'))
+  const watching: Command = admin(program.command('flows').description('list ended flows, oldest first'))
     .addOption(network())
     .option('--from <SOURCE>', 'only those of this caller: a service, host:NAME or internet')
     .option('--to <SERVICE[:PORT]>', 'only those to this service')
     .option('--host <NAME>', 'only those with this host at either end')
-    .option('--denied', 'only those that were denied')
-    .option('--rule <NAME>', 'only those that this rule decided')
+    .option('--denied', 'only those that were denied');
+  for (const name of PLAIN_FILTERS) watching.option(`--${name} <NAME>`, `only those of this ${name}`);
+  watching
     .option('--outcome <OUTCOME>', 'only those that ended like this, such as closed, cut or unreachable')
     .option('--text <TEXT>', 'only those with this in any name, rule, outcome or detail')
     .option('--since <DURATION|TIME>', 'only those that ended since, such as 15m or 2026-03-01T12:30')

@@ -4,8 +4,8 @@ import {
   defined,
   FILTERED_FLOW_FIELDS,
   type FieldProblem,
-  FLOW_FIELDS,
   FLOW_ID,
+  FLOW_TEXT_FILTERS,
   type FlowFilter,
   problem,
   WIRE_LIMITS,
@@ -49,10 +49,7 @@ export function readFlowWatch(request: pb.WatchFlowsRequest): FlowWatch {
 const COUNTED: readonly (keyof FlowFilter)[] = ['source', 'service', 'verdict'];
 const NOT_COUNTED = (['host', ...FILTERED_FLOW_FIELDS, 'text'] as const).filter((field) => !COUNTED.includes(field));
 /** Filters by a name; an id has a form of its own. */
-const NAMES = [
-  'host' as const,
-  ...FILTERED_FLOW_FIELDS.filter((name) => FLOW_FIELDS[name].sort === 'text' && name !== 'id'),
-] as const;
+const NAMES = ['host' as const, ...FLOW_TEXT_FILTERS] as const;
 
 /** Throws RequestError. */
 export function readFlowHistory({ filter: wire, buckets }: pb.GetFlowHistoryRequest): HistoryQuery {

@@ -35,28 +35,30 @@ interface FlowField {
   readonly filtered: boolean;
   /** Whether a filter's text is looked for in it. */
   readonly searched: boolean;
+  /** What heads it where flows are listed; none where it is told with another, as a port is with its service. */
+  readonly label?: string;
 }
 
 const FIELDS = {
   id: { sort: 'text', shared: false, filtered: true, searched: false },
-  startedMs: { sort: 'number', shared: false, filtered: false, searched: false },
+  startedMs: { sort: 'number', shared: false, filtered: false, searched: false, label: 'Time' },
   durationMs: { sort: 'number', shared: false, filtered: false, searched: false },
-  source: { sort: 'text', shared: true, filtered: true, searched: true },
+  source: { sort: 'text', shared: true, filtered: true, searched: true, label: 'From' },
   sourceHost: { sort: 'text', shared: true, filtered: false, searched: true },
-  service: { sort: 'text', shared: true, filtered: true, searched: true },
-  instance: { sort: 'text', shared: true, filtered: false, searched: true },
+  service: { sort: 'text', shared: true, filtered: true, searched: true, label: 'To' },
+  instance: { sort: 'text', shared: true, filtered: false, searched: true, label: 'Instance' },
   destinationHost: { sort: 'text', shared: true, filtered: false, searched: true },
   // Searched as people write it, with its protocol.
   port: { sort: 'number', shared: true, filtered: true, searched: false },
   protocol: { sort: 'word', shared: true, filtered: false, searched: false },
-  verdict: { sort: 'word', shared: true, filtered: true, searched: false },
-  rule: { sort: 'text', shared: true, filtered: true, searched: true },
-  revision: { sort: 'number', shared: false, filtered: false, searched: false },
-  outcome: { sort: 'word', shared: true, filtered: true, searched: true },
-  bytesSent: { sort: 'number', shared: false, filtered: false, searched: false },
-  bytesReceived: { sort: 'number', shared: false, filtered: false, searched: false },
+  verdict: { sort: 'word', shared: true, filtered: true, searched: false, label: 'Verdict' },
+  rule: { sort: 'text', shared: true, filtered: true, searched: true, label: 'Rule' },
+  revision: { sort: 'number', shared: false, filtered: false, searched: false, label: 'Rev' },
+  outcome: { sort: 'word', shared: true, filtered: true, searched: true, label: 'Outcome' },
+  bytesSent: { sort: 'number', shared: false, filtered: false, searched: false, label: 'Sent' },
+  bytesReceived: { sort: 'number', shared: false, filtered: false, searched: false, label: 'Received' },
   // Not shared: some hold a client's address, and no two are the same.
-  detail: { sort: 'text', shared: false, filtered: false, searched: true },
+  detail: { sort: 'text', shared: false, filtered: false, searched: true, label: 'Detail' },
 } as const satisfies Record<keyof FlowRecord, FlowField>;
 
 type Fields = typeof FIELDS;
@@ -74,5 +76,14 @@ const NAMES = Object.keys(FIELDS) as (keyof FlowRecord)[];
 /** Each in the order of the table. */
 export const SHARED_FLOW_FIELDS = NAMES.filter((name) => FLOW_FIELDS[name].shared) as readonly SharedFlowField[];
 export const FILTERED_FLOW_FIELDS = NAMES.filter((name) => FLOW_FIELDS[name].filtered) as readonly FilteredFlowField[];
+/** The filters that take a text and no more: an id has a form of its own. */
+export const FLOW_TEXT_FILTERS = FILTERED_FLOW_FIELDS.filter(
+  (name) => FLOW_FIELDS[name].sort === 'text' && name !== 'id',
+) as readonly Exclude<FilteredFlowField & FlowText, 'id'>[];
 export const FLOW_TEXTS = NAMES.filter((name) => FLOW_FIELDS[name].sort === 'text') as readonly FlowText[];
 export const SEARCHED_FLOW_FIELDS = NAMES.filter((name) => FLOW_FIELDS[name].searched) as readonly SearchedFlowField[];
+/** As a listing heads them. */
+export const FLOW_COLUMNS = NAMES.flatMap((name) => {
+  const { label } = FLOW_FIELDS[name];
+  return label === undefined ? [] : [{ name, label }];
+});

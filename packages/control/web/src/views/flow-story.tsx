@@ -1,6 +1,7 @@
 /** One flow, told in words, with what there is to ask next. */
 import { useSignal } from '@preact/signals';
-import { OUTCOMES } from '@weft/proto/model';
+import { FLOW_COLUMNS, type FlowRecord, OUTCOMES } from '@weft/proto/model';
+import { Fragment } from 'preact';
 import type { FlowView } from '../../../src/dashboard/api.ts';
 import { VerdictBadge } from '../parts/badge.tsx';
 import { CopyButton } from '../parts/copy.tsx';
@@ -37,6 +38,13 @@ export function FlowStory({ id, onClose }: { readonly id: string; readonly onClo
   );
 }
 
+/** Told in the first sentence, or in words of their own. */
+const TOLD: readonly (keyof FlowRecord)[] = [
+  ...(['startedMs', 'source', 'service', 'instance', 'verdict', 'rule', 'revision'] as const),
+  ...(['outcome', 'bytesSent', 'bytesReceived', 'detail'] as const),
+];
+const PLAIN = FLOW_COLUMNS.filter(({ name }) => !TOLD.includes(name));
+
 function Story({ flow }: { readonly flow: FlowView }) {
   const explaining = useSignal(false);
   const to = `${flow.service}:${flow.port}${flow.protocol === 'udp' ? '/udp' : ''}`;
@@ -67,6 +75,12 @@ function Story({ flow }: { readonly flow: FlowView }) {
         <dd>{bytes(flow.bytesReceived)}</dd>
         <dt>Instance</dt>
         <dd>{flow.instance || 'none was reached'}</dd>
+        {PLAIN.map(({ name, label }) => (
+          <Fragment key={name}>
+            <dt>{label}</dt>
+            <dd>{flow[name] || 'not known'}</dd>
+          </Fragment>
+        ))}
         <dt>Ended as</dt>
         <dd>{flow.outcome}</dd>
         {flow.detail === '' ? null : (
