@@ -125,6 +125,7 @@ function recordOf(call: Call, random: () => number): FlowRecord {
     outcome: denied ? 'denied' : 'closed',
     bytesSent: size,
     bytesReceived: size * 3,
+    zone: '',
     detail: denied ? `policy ${rule} denies ${source} to ${service}:${port}/tcp` : '',
   };
 }

@@ -14,6 +14,8 @@ export interface AgentSpec {
   /** By service, declared ports to the ports that programs listen on: `{ redis: { 6379: 41234 } }`. */
   readonly services?: Readonly<Record<string, Readonly<Record<string, number>>>>;
   readonly gateway?: HostPort;
+  /** Where its host stands. */
+  readonly zone?: string;
   readonly limits?: DataPathLimits;
   readonly workers?: number;
   /** From one telemetry to the next, milliseconds. */
@@ -63,7 +65,7 @@ export class Agent {
       return [name, { targets: Object.fromEntries(targets) }];
     });
     const gateway = spec.gateway && { gateway: { http: formatHostPort(spec.gateway.host, spec.gateway.port) } };
-    const file = JSON.stringify({ services: Object.fromEntries(services), ...gateway });
+    const file = JSON.stringify({ services: Object.fromEntries(services), ...gateway, zone: spec.zone });
     this.#stop = new AbortController();
     const ready = Promise.withResolvers<void>();
     const options: AgentOptions = {

@@ -36,7 +36,11 @@ beforeAll(async () => {
   await once(server, 'listening');
   const target = { 3000: (server.address() as AddressInfo).port };
   await mesh.agent('back', { services: { shop: target, ledger: target } });
-  edge = await mesh.agent('edge', { services: { local: target }, gateway: { host: '127.0.0.1', port: 0 } });
+  edge = await mesh.agent('edge', {
+    services: { local: target },
+    gateway: { host: '127.0.0.1', port: 0 },
+    zone: 'eu-1a',
+  });
   const { gateway } = await until(
     'the gateway',
     () => edge.status(),
@@ -78,6 +82,7 @@ test.each([
     rule: 'builtin:ingress',
     sourceHost: 'edge',
     destinationHost,
+    zone: 'eu-1a',
   };
   expect(await mesh.recorded(service, 2)).toMatchObject([shared, shared]);
 });

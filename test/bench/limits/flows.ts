@@ -178,6 +178,7 @@ function createFlows(): (atMs: number) => FlowRecord {
       outcome: denied ? 'denied' : failed ? 'unreachable' : dice(30) === 0 ? 'reset' : 'closed',
       bytesSent: dice(20_000),
       bytesReceived: dice(200_000),
+      zone: '',
       detail: outside ? client : failed ? `no instance of ${service} can be reached` : '',
     };
   };

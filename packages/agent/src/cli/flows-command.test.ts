@@ -24,6 +24,7 @@ describe('flows', () => {
     outcome: 'denied',
     bytesSent: 2_048,
     bytesReceived: 0,
+    zone: 'eu-west-1a',
     detail: 'policy no-admin-ui denies',
   };
 
@@ -40,7 +41,7 @@ describe('flows', () => {
     const { out, err } = await weft('flows', '--denied', '--limit', '2');
     expect(asked).toMatchObject({ follow: false, limit: 2, filter: { verdict: 2 } });
     expect(out.split('\n')[1]).toContain(
-      'web@build-3  redis:6379  redis/0@build-4  deny     no-admin-ui  4    denied   2.0 KiB  0 B       policy no-admin-ui denies',
+      'web@build-3  redis:6379  redis/0@build-4  deny     no-admin-ui  4    denied   2.0 KiB  0 B       eu-west-1a  policy no-admin-ui denies',
     );
     expect(err).toBe('warning: 3 flows are not shown: they came too fast\n');
     const json = (await weft('flows', '--json')).out.trimEnd().split('\n');
@@ -62,7 +63,7 @@ describe('flows', () => {
         call.end();
       },
     });
-    const who = ['--from', 'host:build-3', '--to', 'redis.internal:6379', '--host', 'b', '--rule', 'r'];
+    const who = ['--from', 'host:build-3', '--to', 'redis.internal:6379', '--host', 'b', '--rule', 'r', '--zone', 'eu'];
     const what = ['--outcome', 'no-instance', '--text', 'Words', '--id', '00000000deadbeef'];
     const when = ['--since', '1h30m', '--until', '2026-03-01T12:00:00Z'];
     expect(await weft('flows', ...who, ...what, ...when)).toMatchObject({ code: 0 });
@@ -73,6 +74,7 @@ describe('flows', () => {
         port: 6379,
         host: 'b',
         rule: 'r',
+        zone: 'eu',
         outcome: 5,
         text: 'Words',
         id: '00000000deadbeef',

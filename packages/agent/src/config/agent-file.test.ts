@@ -40,6 +40,15 @@ gateway: { http: "0.0.0.0:8080" }
     expect(file.gateway).toEqual({ http: { host: '0.0.0.0', port: 8080 } });
   });
 
+  test('says where its host stands', () => {
+    expect(parseAgentFile('weft.yaml', 'zone: eu-west-1a').zone).toBe('eu-west-1a');
+    expect(parseAgentFile('weft.yaml', '').zone).toBeUndefined();
+    expect(mistakes('zone: eu west')).toBe(
+      'weft.yaml:1:7: zone: not a zone: expected 1 to 63 letters, digits, dots, underscores and hyphens, starting with a letter or digit',
+    );
+    expect(mistakes('zone: 7')).toBe('weft.yaml:1:7: zone: not a zone: expected a name');
+  });
+
   test('may be empty: a host that only calls', () => {
     for (const content of ['', '# nothing\n', '{}\n', 'services:\n', 'services:\n#  redis: {}\n', 'services: {}\n'])
       expect(parseAgentFile('weft.yaml', content).services.size).toBe(0);
@@ -55,7 +64,7 @@ gateway: { http: "0.0.0.0:8080" }
     [
       'the mesh file by mistake',
       'network: prod\nservices:\n  redis: { kind: private, ports: [6379] }\n',
-      'weft.yaml:1:1: unknown key "network" (known here: services, gateway, dns)\n' +
+      'weft.yaml:1:1: unknown key "network" (known here: services, gateway, zone, dns)\n' +
         'weft.yaml:3:12: services.redis: a kind is declared in the mesh file, not here\n' +
         'weft.yaml:3:27: services.redis: ports are declared in the mesh file; here "targets" says where they are served, such as { 6379: "127.0.0.1:6379" }',
     ],

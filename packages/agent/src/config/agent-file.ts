@@ -1,6 +1,14 @@
 /** The agent file: what runs on this host. Its position-bearing errors come from the schema. */
 import { isIP } from 'node:net';
-import { type AgentRole, defined, formatHostPort, type HostPort, type Protocol, serviceNameProblem } from '@weft/proto';
+import {
+  type AgentRole,
+  defined,
+  formatHostPort,
+  type HostPort,
+  type Protocol,
+  serviceNameProblem,
+  tagProblem,
+} from '@weft/proto';
 import { z } from 'zod';
 import { parseYaml, readYamlFile, type YamlFile } from './document.ts';
 import { FileError, type FileProblem } from './errors.ts';
@@ -37,6 +45,8 @@ export interface AgentFile {
   readonly services: ReadonlyMap<string, AgentService>;
   /** Set only on a gateway. */
   readonly gateway?: { readonly http: HostPort };
+  /** Where this host stands, such as eu-west-1a: told in the flow records that it writes. */
+  readonly zone?: string;
   /** Who answers names outside the network, in the order to ask; the host's resolv.conf says when left out. */
   readonly dns?: { readonly upstream: readonly HostPort[] };
 }
@@ -81,6 +91,7 @@ const fileSection = section(
       ),
     ),
     gateway: section({ http: parsed((input) => parseHostPort(input, 'free-port')) }).optional(),
+    zone: parsed(readZone).optional(),
     dns: section({
       upstream: list(parsed(parseResolver), 'resolvers').min(1, 'expected a resolver at least'),
     }).optional(),
@@ -129,7 +140,12 @@ function toAgentFile(yaml: YamlFile): AgentFile {
     services.set(name, { name, targets, ...(declared.match === undefined ? {} : { match }) });
   }
   if (problems.length > 0) throw new FileError('file-invalid', yaml.file, problems);
-  return { services, ...defined({ gateway: value.gateway, dns: value.dns }) };
+  return { services, ...defined({ gateway: value.gateway, zone: value.zone?.name, dns: value.dns }) };
+}
+
+function readZone(input: unknown): { readonly name: string } | string {
+  const problem = typeof input === 'string' ? tagProblem(input) : 'expected a name';
+  return problem === undefined ? { name: String(input) } : `not a zone: ${problem}`;
 }
 
 /** Targets are dialled from the caller's own loopback address, so a name that might resolve to anything else is refused. */

@@ -176,6 +176,8 @@ export class LiveFlow implements Flow, CountedFlow, TrafficPair {
       outcome,
       bytesSent: this.bytesSent,
       bytesReceived: this.bytesReceived,
+      // The recorder's word, which is the host's.
+      zone: '',
       detail: client === '' ? detail : `client ${client}${detail === '' ? '' : `: ${detail}`}`,
     };
   }

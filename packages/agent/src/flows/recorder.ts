@@ -24,6 +24,8 @@ export interface RecorderOptions {
   readonly batch?: number;
   /** Ended flows kept for the local status. */
   readonly recent?: number;
+  /** Where this host stands, by its agent file. */
+  readonly zone?: string;
 }
 
 export interface RecorderCounters {
@@ -41,6 +43,7 @@ export class FlowRecorder implements FlowSink {
   readonly #queue: Ring<FlowRecord>;
   readonly #recent: Ring<FlowRecord>;
   readonly #batch: number;
+  readonly #zone: string | undefined;
   #dropped = 0;
   #droppedTotal = 0;
   #recorded = 0;
@@ -51,12 +54,14 @@ export class FlowRecorder implements FlowSink {
   #wake: (() => void) | undefined;
 
   constructor(options: RecorderOptions = {}) {
+    this.#zone = options.zone;
     this.#queue = new Ring(options.queue ?? 10_000);
     this.#recent = new Ring(options.recent ?? 200);
     this.#batch = options.batch ?? WIRE_LIMITS.flowBatch;
   }
 
-  record(flow: FlowRecord): void {
+  record(ended: FlowRecord): void {
+    const flow = this.#zone === undefined ? ended : { ...ended, zone: this.#zone };
     this.#recorded++;
     this.#recent.push(flow);
     if (this.#queue.push(flow)) this.#lost(1);

@@ -128,6 +128,7 @@ export const flow: FlowRecord = {
   outcome: 'closed',
   bytesSent: 1,
   bytesReceived: 2,
+  zone: '',
   detail: '',
 };
 

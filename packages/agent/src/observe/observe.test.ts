@@ -67,6 +67,14 @@ describe('the flow recorder', () => {
     expect(ids((await recorder.nextBatch(signal)).records)).toEqual([3]);
   });
 
+  it('writes down where its host stands, on what other threads recorded as well', async () => {
+    const recorder = new FlowRecorder({ zone: 'eu-west-1a' });
+    recorder.record(flow(1));
+    recorder.adopt({ records: [flow(2)], dropped: 0 });
+    const { records } = await recorder.nextBatch(signal);
+    expect(records.map(({ zone }) => zone)).toEqual(['eu-west-1a', 'eu-west-1a']);
+  });
+
   it('waits for a record, and stops waiting when told', async () => {
     const recorder = new FlowRecorder();
     const waiting = recorder.nextBatch(signal);

@@ -1,5 +1,5 @@
 /** The main thread's data path, and the workers beside it when there are any. */
-import { formatHostPort } from '@weft/proto';
+import { defined, formatHostPort } from '@weft/proto';
 import { FlowRecorder } from '../flows/recorder.ts';
 import { FlowTraffic } from '../flows/traffic.ts';
 import { createInbound, type Inbound } from '../inbound/inbound.ts';
@@ -58,7 +58,7 @@ export async function openMainPath(
   const { network } = member.membership;
   const { services } = file;
   const changed: { report: () => void } = { report: () => {} };
-  const recorder = new FlowRecorder();
+  const recorder = new FlowRecorder(defined({ zone: file.zone }));
   const board = new ProblemBoard(logger, () => changed.report());
   const sources = new ProblemSources(board);
   const problems = sources.of(0);

@@ -225,6 +225,7 @@ export function flow(id: string, cursor: number): WatchedFlow {
       outcome: 'closed',
       bytesSent: 1,
       bytesReceived: 2,
+      zone: '',
       detail: '',
     },
   };

@@ -22,6 +22,7 @@ export function flow(number: number, change: Partial<FlowRecord> = {}): FlowReco
     outcome: verdict === 'allow' ? 'closed' : 'denied',
     bytesSent: 0,
     bytesReceived: 0,
+    zone: '',
     detail: '',
     ...change,
   };
@@ -58,6 +59,7 @@ export const anyFlow: fc.Arbitrary<FlowRecord> = fc.record({
   outcome: fc.constantFrom('closed', 'reset', 'denied', 'cut', 'no-instance', 'unreachable'),
   bytesSent: count,
   bytesReceived: count,
+  zone: fc.constantFrom('', 'eu-1a', 'eu-1b'),
   // The Kelvin sign is a k to those who ask without case.
   detail: fc.constantFrom(
     '',

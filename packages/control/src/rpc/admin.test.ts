@@ -283,6 +283,7 @@ test('flows come from the window, then as they end, and stop with the call', asy
     outcome: 'closed',
     bytesSent: 1,
     bytesReceived: 1,
+    zone: '',
     detail: '',
   });
   flows.add('prod', 'b', [flow('1'), flow('2')], 0);

@@ -16,6 +16,7 @@ const EMPTY: pb.FlowFilter = {
   fromMs: 0,
   toMs: 0,
   id: '',
+  zone: '',
 };
 
 const watch = (request: Partial<pb.WatchFlowsRequest>, filter?: Partial<pb.FlowFilter>) =>
@@ -75,8 +76,8 @@ test.each<[string, () => unknown, string[]]>([
   ['too many columns', () => history({}, 1_001), ['buckets']],
   [
     'what is not counted',
-    () => history({ host: 'a', rule: 'r', outcome: 1, port: 1, text: 't', id: '0'.repeat(16) }),
-    ['filter.host', 'filter.id', 'filter.port', 'filter.rule', 'filter.outcome', 'filter.text'],
+    () => history({ host: 'a', rule: 'r', zone: 'z', outcome: 1, port: 1, text: 't', id: '0'.repeat(16) }),
+    ['filter.host', 'filter.id', 'filter.port', 'filter.rule', 'filter.outcome', 'filter.zone', 'filter.text'],
   ],
 ])('refuses %s, and names the field', (_what, read, fields) => {
   expect(fieldsOf(read)).toEqual(fields);

@@ -90,6 +90,7 @@ test('flow records are kept only of the agent’s own host', async () => {
     outcome: 'denied',
     bytesSent: 0,
     bytesReceived: 0,
+    zone: '',
     detail: '',
   } as const;
   const next = control.flows.follow('prod', {}, NEVER)[Symbol.asyncIterator]().next();

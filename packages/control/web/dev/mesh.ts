@@ -129,6 +129,7 @@ export class MadeUpMesh {
       outcome: denied ? 'denied' : failed ? 'no-instance' : 'closed',
       bytesSent: denied ? 0 : this.#next(20_000),
       bytesReceived: denied ? 0 : this.#next(900_000),
+      zone: pair.sourceHost.endsWith('2') ? 'eu-west-1b' : 'eu-west-1a',
       detail: failed ? 'no healthy instance' : '',
     };
   }

@@ -20,6 +20,8 @@ export interface FlowRecord {
   readonly outcome: FlowOutcome;
   readonly bytesSent: number;
   readonly bytesReceived: number;
+  /** Where the recording agent's host stands; empty when its file does not say. */
+  readonly zone: string;
   readonly detail: string;
 }
 
@@ -57,6 +59,7 @@ const FIELDS = {
   outcome: { sort: 'word', shared: true, filtered: true, searched: true, label: 'Outcome' },
   bytesSent: { sort: 'number', shared: false, filtered: false, searched: false, label: 'Sent' },
   bytesReceived: { sort: 'number', shared: false, filtered: false, searched: false, label: 'Received' },
+  zone: { sort: 'text', shared: true, filtered: true, searched: true, label: 'Zone' },
   // Not shared: some hold a client's address, and no two are the same.
   detail: { sort: 'text', shared: false, filtered: false, searched: true, label: 'Detail' },
 } as const satisfies Record<keyof FlowRecord, FlowField>;

@@ -84,6 +84,7 @@ export function flowFromWire(wire: pb.Outgoing<pb.FlowRecord> | null | undefined
     outcome: outcomeCodec.fromWire(record.outcome, 'outcome'),
     bytesSent: integer(record.bytesSent, 'bytes_sent', 0, WIRE_LIMITS.flowBytes),
     bytesReceived: integer(record.bytesReceived, 'bytes_received', 0, WIRE_LIMITS.flowBytes),
+    zone: text(record.zone, 'zone', WIRE_LIMITS.name),
     detail: text(record.detail, 'detail', WIRE_LIMITS.sentence),
   };
 }

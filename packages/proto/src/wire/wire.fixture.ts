@@ -172,5 +172,6 @@ export const anyFlow: fc.Arbitrary<FlowRecord> = fc.record({
   ),
   bytesSent: fc.nat(2 ** 48),
   bytesReceived: fc.nat(2 ** 48),
+  zone: tag,
   detail: words,
 });

@@ -19,6 +19,7 @@ export function flow(cursor: number, change: Partial<FlowView> = {}): FlowView {
     outcome: 'closed',
     bytesSent: 1,
     bytesReceived: 2,
+    zone: '',
     detail: '',
     ...change,
   };
