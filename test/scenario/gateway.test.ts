@@ -35,7 +35,7 @@ beforeAll(async () => {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const target = { 3000: (server.address() as AddressInfo).port };
-  await mesh.agent('back', { services: { shop: target, ledger: target } });
+  await mesh.agent('back', { services: { shop: target, ledger: target }, zone: 'eu-1b' });
   edge = await mesh.agent('edge', {
     services: { local: target },
     gateway: { host: '127.0.0.1', port: 0 },
@@ -82,7 +82,8 @@ test.each([
     rule: 'builtin:ingress',
     sourceHost: 'edge',
     destinationHost,
-    zone: 'eu-1a',
+    // Of who records: the host that it reached.
+    zone: destinationHost === 'edge' ? 'eu-1a' : 'eu-1b',
   };
   expect(await mesh.recorded(service, 2)).toMatchObject([shared, shared]);
 });
