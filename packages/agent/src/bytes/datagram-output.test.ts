@@ -2,7 +2,7 @@ import dgram from 'node:dgram';
 import { once } from 'node:events';
 import { afterEach, describe, expect, it } from 'vitest';
 import { datagramOutput } from './datagram-output.ts';
-import { datagramHandleOutput } from './node-inside.ts';
+import { datagramHandleOutput } from './inside/datagram-output.ts';
 
 const LIMIT = 1 << 20;
 const sockets: dgram.Socket[] = [];

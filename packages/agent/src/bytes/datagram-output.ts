@@ -1,6 +1,6 @@
 /** Sends on a bound UDP socket: straight on its handle where that is known, else by the public API. */
 import type dgram from 'node:dgram';
-import { datagramHandleOutput } from './node-inside.ts';
+import { datagramHandleOutput } from './inside/datagram-output.ts';
 import { compact, type DatagramDropped, type DatagramOutput } from './output.ts';
 
 /** `limit`: bytes that may wait for the kernel. */

@@ -6,7 +6,8 @@
 import net from 'node:net';
 import { defined } from '@weft/proto';
 import type { Conduit, ConduitEvents } from '../words/conduit.ts';
-import { adoptSocket, handleOutput } from './node-inside.ts';
+import { adoptSocket } from './inside/adopt.ts';
+import { handleOutput } from './inside/stream-output.ts';
 import { compact, type Output, StreamOutput } from './output.ts';
 
 /** A full read, its frame header and a batch of small frames still fit one record of 256 KiB. */

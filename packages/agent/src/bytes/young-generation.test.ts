@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { youngCollector } from './node-inside.ts';
+import { youngCollector } from './inside/collector.ts';
 import { YoungGeneration } from './young-generation.ts';
 
 describe('the young generation', () => {

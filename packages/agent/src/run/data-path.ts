@@ -2,6 +2,7 @@
 import { defined, formatHostPort, type HostPort } from '@weft/proto';
 import type { Tracer } from '@weft/proto/observe';
 import type { Logger } from 'pino';
+import { checkInside } from '../bytes/self-check.ts';
 import type { FlowRecorder } from '../flows/recorder.ts';
 import { FlowRegistry } from '../flows/registry.ts';
 import { FlowTracer } from '../flows/tracing.ts';
@@ -73,6 +74,8 @@ export interface OpenPath {
 /** Takes flows from peers when it resolves. Throws AgentError when the tunnels' port cannot be had. */
 export async function openDataPath<Here extends InboundPath>(options: DataPathOptions<Here>): Promise<DataPath<Here>> {
   const { thread, threads, packets, netmap, recorder, traffic, problems, log, limits, taking, life } = options;
+  const fault = await checkInside();
+  if (fault !== undefined) problems.raise({ code: 'node-unknown', subject: process.version, message: slowly(fault) });
   const share = shareOf(thread, threads);
   const registry = new FlowRegistry({
     netmap,
@@ -105,6 +108,10 @@ export async function openDataPath<Here extends InboundPath>(options: DataPathOp
       return { outbound, watch: new ThreadWatch(parts, options.metrics, life) };
     },
   };
+}
+
+function slowly(fault: string): string {
+  return `this Node moves bytes otherwise than is known here, so its public API is used, which is slower: ${fault}; run the agent on a Node that it names as supported`;
 }
 
 /** Listens for other agents, and cuts those that the netmap takes away. */

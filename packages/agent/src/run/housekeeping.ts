@@ -6,7 +6,7 @@
  */
 import { performance } from 'node:perf_hooks';
 import { getHeapStatistics } from 'node:v8';
-import { fullCollector } from '../bytes/node-inside.ts';
+import { fullCollector } from '../bytes/inside/collector.ts';
 
 /** What is looked at, and what is done. Times in milliseconds. */
 export interface House {

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import type { PeerTunnels } from '@weft/proto';
 import type { Logger } from 'pino';
-import { youngCollector } from '../bytes/node-inside.ts';
+import { youngCollector } from '../bytes/inside/collector.ts';
 import type { PortSharing } from '../bytes/port-sharing.ts';
 import type { ConduitListener } from '../bytes/socket-listen.ts';
 import { YoungGeneration } from '../bytes/young-generation.ts';

@@ -1,0 +1,125 @@
+/**
+ * Asks at the start of each thread whether bytes come through by what reaches under Node, before any of the network's do. A Node
+ * that looks as known here and does something else is then served by its public API: slower, and not wrong.
+ */
+import { randomBytes } from 'node:crypto';
+import dgram from 'node:dgram';
+import { once } from 'node:events';
+import { messageOf } from '@weft/proto';
+import { datagramOutput } from './datagram-output.ts';
+import { trustInside } from './inside/known.ts';
+import { connectSocket, type SocketConduit } from './socket.ts';
+import { listenConduits } from './socket-listen.ts';
+
+const LONGEST_MS = 5_000;
+const LEAST_BYTES = 2 ** 20;
+/** More than the kernel takes of a connection that nobody reads, so that something waits. */
+const MOST_BYTES = 2 ** 24;
+/** Of no round size, so that what is shifted, doubled or left out differs. */
+const PIECE_BYTES = 65_537;
+const PATTERN = randomBytes(PIECE_BYTES);
+const DATAGRAMS = [0, 1, 1_400, 20_000].map((length) => PATTERN.subarray(0, length));
+
+class Fault extends Error {}
+
+/** Answers what went wrong, and that the inside is left alone from now on; undefined where all came through, or could not be asked. */
+export async function checkInside(longestMs: number = LONGEST_MS): Promise<string | undefined> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => late.reject(new Fault(`not all had come after ${longestMs} ms`)), longestMs);
+  const stop = new AbortController();
+  try {
+    await Promise.race([Promise.all([checkStreams(stop.signal), checkDatagrams(stop.signal)]), late.promise]);
+    return undefined;
+  } catch (error) {
+    // No socket to be had says nothing of how one works.
+    if (!(error instanceof Fault) && (error as NodeJS.ErrnoException).syscall !== undefined) return undefined;
+    trustInside(false);
+    return messageOf(error);
+  } finally {
+    clearTimeout(timer);
+    stop.abort();
+  }
+}
+
+/** One way and then the other: what is written waits in part, since nobody reads before all is written. */
+async function checkStreams(signal: AbortSignal): Promise<void> {
+  const accepted = Promise.withResolvers<SocketConduit>();
+  const listener = await listenConduits({ host: '127.0.0.1', port: 0 }, (conduit) => accepted.resolve(conduit));
+  try {
+    const { conduit: near } = await connectSocket({ host: '127.0.0.1', port: listener.port, signal });
+    signal.addEventListener('abort', () => near.reset(), { once: true });
+    const far = await accepted.promise;
+    signal.addEventListener('abort', () => far.reset(), { once: true });
+    await arrival(far, write(near));
+    await arrival(near, write(far));
+  } finally {
+    listener.close();
+  }
+}
+
+/** Answers how many bytes it wrote of PATTERN, over and over. */
+function write(conduit: SocketConduit): number {
+  let bytes = 0;
+  while (bytes < LEAST_BYTES || (conduit.writes === 0 && bytes < MOST_BYTES)) {
+    // Alone and together, as the agent does.
+    if (bytes === 0) conduit.write(PATTERN, true);
+    else conduit.writeTogether((emit) => [PATTERN, PATTERN].forEach(emit));
+    bytes += bytes === 0 ? PATTERN.length : 2 * PATTERN.length;
+  }
+  conduit.end();
+  return bytes;
+}
+
+function arrival(conduit: SocketConduit, expected: number): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  let bytes = 0;
+  conduit.attach({
+    data(piece) {
+      for (let from = 0; from < piece.length; ) {
+        const at = bytes % PATTERN.length;
+        const length = Math.min(piece.length - from, PATTERN.length - at);
+        if (piece.compare(PATTERN, at, at + length, from, from + length) !== 0) reject(new Fault('other bytes came'));
+        from += length;
+        bytes += length;
+      }
+    },
+    end() {
+      if (bytes === expected) resolve();
+      else reject(new Fault(`${bytes} of ${expected} bytes came`));
+    },
+    drain() {},
+    closed: (_how, cause) => reject(new Fault('a connection ended early', { cause })),
+  });
+  return promise;
+}
+
+async function checkDatagrams(signal: AbortSignal): Promise<void> {
+  const [near, connected, far] = await Promise.all([open(signal), open(signal), open(signal)]);
+  const { port } = far.address();
+  connected.connect(port, '127.0.0.1');
+  await once(connected, 'connect', { signal });
+  const fault = Promise.withResolvers<never>();
+  const dropped = (cause: Error | undefined) => fault.reject(new Fault('a datagram was not sent', { cause }));
+  const outputs = [datagramOutput(near, PIECE_BYTES, dropped), datagramOutput(connected, PIECE_BYTES, dropped)];
+  const arrived = new Map<string, number>();
+  const all = Promise.withResolvers<void>();
+  far.on('message', (datagram) => {
+    const key = datagram.toString('latin1');
+    arrived.set(key, (arrived.get(key) ?? 0) + 1);
+    if (DATAGRAMS.every((sent) => arrived.get(sent.toString('latin1')) === outputs.length)) all.resolve();
+  });
+  for (const datagram of DATAGRAMS) {
+    outputs[0]?.send(datagram, port, '127.0.0.1');
+    outputs[1]?.sendConnected(datagram);
+  }
+  await Promise.race([all.promise, fault.promise]);
+}
+
+async function open(signal: AbortSignal): Promise<dgram.Socket> {
+  const socket = dgram.createSocket('udp4');
+  signal.addEventListener('abort', () => socket.close(), { once: true });
+  socket.bind(0, '127.0.0.1');
+  await once(socket, 'listening', { signal });
+  socket.on('error', () => {});
+  return socket;
+}
