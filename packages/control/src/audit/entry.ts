@@ -1,5 +1,5 @@
 /** What the audit says of each act, and in which words. No secret is ever among them. */
-import type { NewAuditRow } from '../store/store.ts';
+import type { NewAuditRow } from '../store/rows.ts';
 import type { Actor, AuditEntry } from './types.ts';
 
 /** Who acts when control does it by itself. */

@@ -23,7 +23,7 @@ class StoredAuditLog implements AuditLog {
   }
 
   record(entry: Omit<AuditEntry, 'sequence' | 'atMs'>): void {
-    this.#store.transaction((writes) => writes.addAudit(auditRow(entry, this.#now())));
+    this.#store.record(auditRow(entry, this.#now()));
   }
 
   list({ network, limit, before = Number.MAX_SAFE_INTEGER }: Parameters<AuditLog['list']>[0]): readonly AuditEntry[] {

@@ -4,7 +4,8 @@ import { openAuditLog } from '../audit/log.ts';
 import type { AuditEntry, AuditLog } from '../audit/types.ts';
 import { mesh, service, tcp } from '../netmap/network.fixture.ts';
 import { REVISIONS_KEPT } from '../store/history.ts';
-import { Store, type Writes } from '../store/store.ts';
+import type { RowWrite } from '../store/rows.ts';
+import { Store } from '../store/store.ts';
 import { openState } from './state.ts';
 import type { JoinGrant, StateStore, TokenScope, TokenState } from './types.ts';
 
@@ -36,6 +37,12 @@ function token(rest: Partial<TokenScope> = {}): TokenState {
 function grant(host: string, byte: number, from: TokenState): JoinGrant {
   return { token: from, host, identityKey: key(byte), tunnelKey: key(byte + 100), version: '1' };
 }
+
+/** There is no such network. */
+const unwritable: RowWrite = {
+  write: 'putAddress',
+  row: { network: 'nowhere', name: 'host/a', offset: 1, releasedMs: undefined },
+};
 
 const entries = (network = ''): readonly AuditEntry[] => audit.list({ network, limit: 1_000 });
 
@@ -165,19 +172,16 @@ describe('the audit', () => {
     const made = token({ services: ['redis'] });
     state.join(grant('a', 1, made));
     const before = { contents: store.read(), entries: entries(), revisions: state.revisions('prod', 10) };
-    /** Breaks each transaction at its end, or at the line of the audit. */
+    /** Breaks each commit at its end, or at the line of the audit. */
     const broken = (fail: 'end' | 'audit'): StateStore => {
-      const transaction = <T>(work: (writes: Writes) => T): T =>
-        store.transaction((writes) => {
-          const addAudit = (): void => {
-            throw new Error('disk full');
-          };
-          const result = work(fail === 'audit' ? { ...writes, addAudit } : writes);
-          if (fail === 'end') throw new Error('disk full');
-          return result;
-        });
-      const read = { read: () => store.read(), transaction };
-      return openState({ store: read as unknown as Store, now });
+      const append: Store['append'] = (expected, writes) =>
+        store.append(
+          expected,
+          fail === 'audit'
+            ? writes.map((each) => (each.write === 'addAudit' ? unwritable : each))
+            : [...writes, unwritable],
+        );
+      return openState({ store: { read: () => store.read(), append } as unknown as Store, now });
     };
     for (const failing of [broken('end'), broken('audit')]) {
       const { current } = failing;
@@ -189,7 +193,7 @@ describe('the audit', () => {
         () => failing.revokeAgent('prod', 'a', ADMIN),
         () => failing.join(grant('b', 2, made)),
       ];
-      for (const act of acts) expect(act).toThrow('disk full');
+      for (const act of acts) expect(act).toThrow('could not write');
       expect(failing.current).toEqual(current);
       expect({ contents: store.read(), entries: entries(), revisions: state.revisions('prod', 10) }).toEqual(before);
     }

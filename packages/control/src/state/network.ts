@@ -1,17 +1,12 @@
 /** What the writer keeps of one network beside its snapshot, and how the next snapshot is made from the last. */
 import { CONTROL_RANGE, type Mesh } from '@weft/proto';
 import { byText } from '../order.ts';
-import type { AddressRow, AgentRow, InstanceRow, NetworkRow, Writes } from '../store/store.ts';
+import type { AddressRow, AgentRow, InstanceRow, NetworkRow } from '../store/rows.ts';
 import { Allotment, type AllotmentSink } from './allotment.ts';
 import { sameService } from './diff.ts';
+import type { Draft } from './draft.ts';
 import { Ordinals } from './ordinals.ts';
 import type { AgentState, InstanceState, NetworkState, ServiceState } from './types.ts';
-
-/** The transaction under way, as the parts of a network need it. */
-export interface Commit {
-  readonly writes: Writes;
-  readonly nowMs: number;
-}
 
 export class Network {
   readonly #name: string;
@@ -55,26 +50,25 @@ export class Network {
   }
 
   /** The mesh replaces the one before. Names that went away give up their addresses, names that came get theirs. */
-  withMesh(previous: NetworkState, mesh: Mesh, revision: number, commit: Commit): NetworkState {
-    const sink = this.#sink(commit);
+  withMesh(previous: NetworkState, mesh: Mesh, draft: Draft): NetworkState {
     const declared = new Set(mesh.services.map((service) => service.name));
     let sameNames = declared.size === previous.services.size;
     for (const name of previous.services.keys()) {
       if (declared.has(name)) continue;
       sameNames = false;
-      this.#allotment.release(`service/${name}`, commit.nowMs, sink);
+      this.#release(`service/${name}`, draft);
       for (const [ordinal] of this.#ordinals.copies(name)) {
-        this.#allotment.release(`instance/${name}/${ordinal}`, commit.nowMs, sink);
+        this.#release(`instance/${name}/${ordinal}`, draft);
       }
     }
     const services = new Map<string, ServiceState>();
     for (const service of mesh.services) {
       const held = previous.services.get(service.name);
       if (held !== undefined && sameService(held.service, service)) services.set(service.name, held);
-      else services.set(service.name, { service, address: this.#address(`service/${service.name}`, commit, sink) });
+      else services.set(service.name, { service, address: this.#address(`service/${service.name}`, draft) });
     }
-    const instances = sameNames ? previous.instances : this.#instancesOf(mesh, previous, commit, sink);
-    return { ...previous, revision, mesh, services, instances };
+    const instances = sameNames ? previous.instances : this.#instancesOf(mesh, previous, draft);
+    return { ...previous, revision: draft.revision, mesh, services, instances };
   }
 
   /** The agent joins, or takes the place of `replaced`, which is the same agent as it was before. */
@@ -82,40 +76,38 @@ export class Network {
     previous: NetworkState,
     agent: Omit<AgentState, 'address'>,
     replaced: AgentState | undefined,
-    revision: number,
-    commit: Commit,
+    draft: Draft,
   ): { readonly network: NetworkState; readonly agent: AgentState } {
-    const sink = this.#sink(commit);
     if (replaced !== undefined) {
       this.#keys.delete(hex(replaced.identityKey));
       this.#keys.delete(hex(replaced.tunnelKey));
-      if (replaced.host !== agent.host) this.#allotment.release(`host/${replaced.host}`, commit.nowMs, sink);
+      if (replaced.host !== agent.host) this.#release(`host/${replaced.host}`, draft);
     }
-    commit.writes.putAgent(agent);
+    draft.writes.push({ write: 'putAgent', row: agent });
     this.#keys.set(hex(agent.identityKey), agent.id).set(hex(agent.tunnelKey), agent.id);
-    const joined: AgentState = { ...agent, address: this.#address(`host/${agent.host}`, commit, sink) };
+    const joined: AgentState = { ...agent, address: this.#address(`host/${agent.host}`, draft) };
     const agents = new Map(previous.agents).set(agent.id, joined);
-    const instances = this.#withinScope(previous.instances, joined, commit, sink);
+    const instances = this.#withinScope(previous.instances, joined, draft);
+    const { revision } = draft;
     return { network: { ...previous, revision, agents, hosts: hostsOf(agents), instances }, agent: joined };
   }
 
   /** The agents leave; the numbers of their copies are free for others at once. */
-  withoutAgents(previous: NetworkState, gone: readonly AgentState[], revision: number, commit: Commit): NetworkState {
-    const sink = this.#sink(commit);
+  withoutAgents(previous: NetworkState, gone: readonly AgentState[], draft: Draft): NetworkState {
     const agents = new Map(previous.agents);
     const instances = new Map(previous.instances);
     for (const agent of gone) {
       agents.delete(agent.id);
-      commit.writes.removeAgent(agent.id);
+      draft.writes.push({ write: 'removeAgent', row: { id: agent.id } });
       this.#keys.delete(hex(agent.identityKey));
       this.#keys.delete(hex(agent.tunnelKey));
-      this.#allotment.release(`host/${agent.host}`, commit.nowMs, sink);
+      this.#release(`host/${agent.host}`, draft);
       for (const [service, ordinal] of this.#ordinals.removeAgent(agent.id)) {
         instances.delete(`${service}/${ordinal}`);
-        this.#allotment.release(`instance/${service}/${ordinal}`, commit.nowMs, sink);
+        this.#release(`instance/${service}/${ordinal}`, draft);
       }
     }
-    return { ...previous, revision, agents, hosts: hostsOf(agents), instances };
+    return { ...previous, revision: draft.revision, agents, hosts: hostsOf(agents), instances };
   }
 
   /** Services of the list that the agent may run, the mesh declares, and that have no copy on the agent yet. */
@@ -129,13 +121,12 @@ export class Network {
     return [...new Set(missing)].sort(byText);
   }
 
-  withInstances(previous: NetworkState, agentId: string, services: readonly string[], commit: Commit): NetworkState {
-    const sink = this.#sink(commit);
+  withInstances(previous: NetworkState, agentId: string, services: readonly string[], draft: Draft): NetworkState {
     const instances = new Map(previous.instances);
     for (const service of services) {
       const ordinal = this.#ordinals.assign(service, agentId);
-      commit.writes.addInstance({ network: this.#name, service, ordinal, agentId });
-      const address = this.#address(`instance/${service}/${ordinal}`, commit, sink);
+      draft.writes.push({ write: 'addInstance', row: { network: this.#name, service, ordinal, agentId } });
+      const address = this.#address(`instance/${service}/${ordinal}`, draft);
       instances.set(`${service}/${ordinal}`, { service, agentId, ordinal, address });
     }
     return { ...previous, instances };
@@ -145,8 +136,7 @@ export class Network {
   #withinScope(
     before: ReadonlyMap<string, InstanceState>,
     agent: AgentState,
-    commit: Commit,
-    sink: AllotmentSink,
+    draft: Draft,
   ): ReadonlyMap<string, InstanceState> {
     const lost = this.#ordinals.held(agent.id).filter((service) => !agent.services.includes(service));
     if (lost.length === 0) return before;
@@ -155,18 +145,13 @@ export class Network {
       const ordinal = this.#ordinals.remove(service, agent.id);
       if (ordinal === undefined) continue;
       instances.delete(`${service}/${ordinal}`);
-      commit.writes.removeInstance(this.#name, service, ordinal);
-      this.#allotment.release(`instance/${service}/${ordinal}`, commit.nowMs, sink);
+      draft.writes.push({ write: 'removeInstance', row: { network: this.#name, service, ordinal } });
+      this.#release(`instance/${service}/${ordinal}`, draft);
     }
     return instances;
   }
 
-  #instancesOf(
-    mesh: Mesh,
-    previous: NetworkState,
-    commit: Commit,
-    sink: AllotmentSink,
-  ): ReadonlyMap<string, InstanceState> {
+  #instancesOf(mesh: Mesh, previous: NetworkState, draft: Draft): ReadonlyMap<string, InstanceState> {
     const instances = new Map<string, InstanceState>();
     for (const { name: service } of mesh.services) {
       for (const [ordinal, agentId] of this.#ordinals.copies(service)) {
@@ -177,7 +162,7 @@ export class Network {
             service,
             agentId,
             ordinal,
-            address: this.#address(`instance/${key}`, commit, sink),
+            address: this.#address(`instance/${key}`, draft),
           },
         );
       }
@@ -185,8 +170,12 @@ export class Network {
     return instances;
   }
 
-  #address(name: string, commit: Commit, sink: AllotmentSink): number {
-    return CONTROL_RANGE.base + this.#allotment.acquire(name, commit.nowMs, sink);
+  #address(name: string, draft: Draft): number {
+    return CONTROL_RANGE.base + this.#allotment.acquire(name, draft.nowMs, this.#sink(draft));
+  }
+
+  #release(name: string, draft: Draft): void {
+    this.#allotment.release(name, draft.nowMs, this.#sink(draft));
   }
 
   /** The address of a name that must have one. */
@@ -196,11 +185,12 @@ export class Network {
     return CONTROL_RANGE.base + offset;
   }
 
-  #sink({ writes }: Commit): AllotmentSink {
+  #sink({ writes }: Draft): AllotmentSink {
     const network = this.#name;
     return {
-      put: (name, offset, releasedMs) => writes.putAddress({ network, name, offset, releasedMs }),
-      remove: (name) => writes.removeAddress(network, name),
+      put: (name, offset, releasedMs) =>
+        writes.push({ write: 'putAddress', row: { network, name, offset, releasedMs } }),
+      remove: (name) => writes.push({ write: 'removeAddress', row: { network, name } }),
     };
   }
 }

@@ -1,18 +1,10 @@
 /** From what is on disk to what is in memory. */
 import { type Mesh, messageOf } from '@weft/proto';
 import { StoreError } from '../store/errors.ts';
-import type { Contents } from '../store/store.ts';
+import type { Contents } from '../store/rows.ts';
+import type { Memory } from './memory.ts';
 import { Network } from './network.ts';
-import type { EndedAgent, NetworkState, State, TokenState } from './types.ts';
-
-/** Everything as of the last committed change. */
-export interface Memory {
-  readonly state: State;
-  readonly networks: Map<string, Network>;
-  /** By id, oldest first. */
-  readonly tokens: Map<string, TokenState>;
-  readonly ended: Map<string, EndedAgent>;
-}
+import type { NetworkState } from './types.ts';
 
 export function restore(contents: Contents): Memory {
   try {
@@ -28,7 +20,7 @@ export function restore(contents: Contents): Memory {
 }
 
 function build(contents: Contents): Memory {
-  const networks = new Map<string, Network>();
+  const books = new Map<string, Network>();
   const states = new Map<string, NetworkState>();
   const agents = new Map<string, string>();
   const addresses = Map.groupBy(contents.addresses, (row) => row.network);
@@ -36,19 +28,20 @@ function build(contents: Contents): Memory {
   const members = Map.groupBy(contents.agents, (row) => row.network);
   let revision = 0;
   for (const row of contents.networks) {
-    const network = new Network(row.name, {
+    const book = new Network(row.name, {
       addresses: addresses.get(row.name) ?? [],
       instances: instances.get(row.name) ?? [],
     });
-    networks.set(row.name, network);
-    states.set(row.name, network.restore(row, parseMesh(row.mesh), members.get(row.name) ?? []));
+    books.set(row.name, book);
+    states.set(row.name, book.restore(row, parseMesh(row.mesh), members.get(row.name) ?? []));
     for (const agent of members.get(row.name) ?? []) agents.set(agent.id, row.name);
     // Every change is one network's, so the newest of them is the count of all.
     revision = Math.max(revision, row.revision);
   }
   return {
+    sequence: contents.sequence,
     state: { revision, networks: states, agents },
-    networks,
+    books,
     tokens: new Map(contents.tokens.map((token) => [token.id, token])),
     ended: new Map(contents.endedAgents.map((agent) => [agent.id, agent])),
   };

@@ -1,28 +1,19 @@
 /** Meshes as they were applied. Only the newest of a network is in memory: nobody needs the others but who asks what was. */
 import type { Mesh } from '@weft/proto';
 import type { Store } from '../store/store.ts';
+import type { Draft } from './draft.ts';
 import { StateError } from './errors.ts';
-import type { Commit } from './network.ts';
 import type { AppliedMesh, Change, Revision, State } from './types.ts';
 
 /** A mesh that is new as a whole has a change for each service and rule: nobody reads thousands, and 200 lists are kept. */
 const MOST_CHANGES = 200;
 const LONGEST_DETAIL = 1_000;
 
-/** Keeps the mesh, the network's from now on, in the transaction that changes it. */
-export function keepRevision(
-  mesh: Mesh,
-  revision: number,
-  changes: readonly Change[],
-  { writes, nowMs }: Commit,
-): void {
-  writes.addRevision({
-    network: mesh.network,
-    revision,
-    appliedMs: nowMs,
-    changes: JSON.stringify(readable(changes)),
-    mesh: JSON.stringify(mesh),
-  });
+/** Keeps the mesh, the network's from now on, with the change that makes it so. */
+export function keepRevision(mesh: Mesh, changes: readonly Change[], { revision, writes, nowMs }: Draft): void {
+  const { network } = mesh;
+  const [words, json] = [JSON.stringify(readable(changes)), JSON.stringify(mesh)];
+  writes.push({ write: 'addRevision', row: { network, revision, appliedMs: nowMs, changes: words, mesh: json } });
 }
 
 /** The first of them, and how many more there were. */

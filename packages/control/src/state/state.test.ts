@@ -313,22 +313,24 @@ test('everything is there again after a restart', () => {
 test('a change that cannot be written leaves memory as the disk has it', () => {
   apply(mesh([redis]));
   const { current } = state;
-  const failing = openState({
-    store: new Proxy(store, {
-      get: (target, property) => {
-        if (property === 'read') return () => target.read();
-        return (work: (writes: unknown) => unknown) =>
-          target.transaction((writes) => {
-            work(writes);
-            throw new Error('disk full');
-          });
-      },
-    }),
-    now,
-  });
+  const append = (): never => {
+    throw new Error('disk full');
+  };
+  const failing = openState({ store: { read: () => store.read(), append } as unknown as Store, now });
   expect(() => failing.apply(mesh([redis, web]), { dryRun: false, actor: 'control' })).toThrow('disk full');
   expect(() => failing.createToken(scope(), randomBytes(32), 1, 'control')).toThrow('disk full');
   expect(failing.current).toEqual(current);
   expect(failing.tokens('prod')).toEqual([]);
   expect(openState({ store, now }).current).toEqual(current);
+});
+
+test('of two writers, who comes second works its change out anew, and nothing of either is lost', () => {
+  apply(mesh([redis]));
+  const other = openState({ store, now });
+  apply(mesh([redis, web]));
+  expect(other.apply({ ...mesh([mailer]), network: 'stage' }, { dryRun: false, actor: 'control' }).revision).toBe(3);
+  expect(other.current.networks.get('prod')).toEqual(network());
+  expect(apply(mesh([redis])).revision).toBe(4);
+  expect(openState({ store, now }).current).toEqual(state.current);
+  expect([...state.current.networks.keys()]).toEqual(['prod', 'stage']);
 });

@@ -1,7 +1,7 @@
 /** What was: meshes that were applied, and who did what. It is read when somebody asks, and bounded as it is written. */
 import type { DatabaseSync } from 'node:sqlite';
 import { integer, type Row, text } from './columns.ts';
-import type { AuditRow, NewAuditRow, RevisionRow } from './rows.ts';
+import type { AuditRow, RevisionRow, Writes } from './rows.ts';
 
 /** Meshes kept of one network. */
 export const REVISIONS_KEPT = 200;
@@ -74,12 +74,7 @@ export function prepareHistory(database: DatabaseSync): History {
   };
 }
 
-export interface HistoryWrites {
-  addRevision(row: RevisionRow): void;
-  addAudit(row: NewAuditRow): void;
-}
-
-export function prepareHistoryWrites(database: DatabaseSync): HistoryWrites {
+export function prepareHistoryWrites(database: DatabaseSync): Pick<Writes, 'addRevision' | 'addAudit'> {
   const addRevision = database.prepare(
     'INSERT INTO revisions (network, revision, applied_ms, changes, mesh) VALUES (?, ?, ?, ?, ?)',
   );

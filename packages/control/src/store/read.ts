@@ -6,6 +6,7 @@ import type { Contents } from './rows.ts';
 export function readAll(database: DatabaseSync): Contents {
   const all = <T>(sql: string, convert: (row: Row) => T): T[] => (database.prepare(sql).all() as Row[]).map(convert);
   return {
+    sequence: all('SELECT sequence FROM change_log', (row) => integer(row, 'sequence'))[0] ?? 0,
     networks: all(
       `SELECT *, (SELECT mesh FROM revisions WHERE network = name ORDER BY revisions.revision DESC LIMIT 1) AS mesh
        FROM networks ORDER BY name`,

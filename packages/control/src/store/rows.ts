@@ -1,4 +1,4 @@
-/** What stands in each table, as plain values. Times are milliseconds since the Unix epoch. */
+/** What stands in each table, and what changes there, as plain values. Times are milliseconds since the Unix epoch. */
 import type { AgentRole } from '@weft/proto';
 
 export interface NewNetworkRow {
@@ -96,6 +96,8 @@ export interface NewAuditRow extends Omit<AuditRow, 'sequence'> {
 
 /** Everything that control works with, as it was at the last committed change. */
 export interface Contents {
+  /** How many commits were made. */
+  readonly sequence: number;
   readonly networks: readonly NetworkRow[];
   readonly agents: readonly AgentRow[];
   readonly instances: readonly InstanceRow[];
@@ -103,3 +105,35 @@ export interface Contents {
   readonly tokens: readonly TokenRow[];
   readonly endedAgents: readonly EndedAgentRow[];
 }
+
+/** What each write takes. */
+export interface WriteRows {
+  /** Adds a network; its mesh comes with its first revision. */
+  readonly addNetwork: NewNetworkRow;
+  readonly setRevision: Pick<NetworkRow, 'name' | 'revision'>;
+  /** Adds the agent, or replaces everything but the id and the network of one that is there. */
+  readonly putAgent: AgentRow;
+  /** Removes the agent and its instances. */
+  readonly removeAgent: Pick<AgentRow, 'id'>;
+  readonly addInstance: InstanceRow;
+  readonly removeInstance: Omit<InstanceRow, 'agentId'>;
+  readonly putAddress: AddressRow;
+  readonly removeAddress: Pick<AddressRow, 'network' | 'name'>;
+  /** Adds the token, or replaces the uses and the revocation of one that is there. */
+  readonly putToken: TokenRow;
+  readonly removeToken: Pick<TokenRow, 'id'>;
+  readonly addEndedAgent: EndedAgentRow;
+  readonly removeEndedAgent: Pick<EndedAgentRow, 'id'>;
+  /** Its mesh is the network's from now on. The oldest of the network beyond what is kept go. */
+  readonly addRevision: RevisionRow;
+  /** The oldest of its sort beyond what is kept go. */
+  readonly addAudit: NewAuditRow;
+}
+
+/** One change of one table, as a value. */
+export type RowWrite<Word extends keyof WriteRows = keyof WriteRows> = {
+  [Each in Word]: { readonly write: Each; readonly row: WriteRows[Each] };
+}[Word];
+
+/** What does each write. */
+export type Writes = { readonly [Word in keyof WriteRows]: (row: WriteRows[Word]) => void };

@@ -105,4 +105,9 @@ export const MIGRATIONS: readonly string[] = [
   ),
   // The newest of a network's revisions is its mesh.
   'ALTER TABLE networks DROP COLUMN mesh',
+  // How many commits were made, by which two writers see that one was first.
+  `
+  CREATE TABLE change_log (sequence INTEGER NOT NULL);
+  INSERT INTO change_log (sequence) VALUES (0);
+  `,
 ];

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { Store, type Writes } from './store.ts';
+import type { RowWrite } from './rows.ts';
+import { Store } from './store.ts';
 
 let directory: string;
 
@@ -15,10 +16,10 @@ afterEach(() => rmSync(directory, { recursive: true }));
 
 const network = { name: 'prod', revision: 1, mesh: '{}', secret: Uint8Array.from([1, 2, 3]) };
 
-function addNetwork(writes: Writes): void {
-  writes.addNetwork(network);
-  writes.addRevision({ network: 'prod', revision: 1, appliedMs: 0, changes: '[]', mesh: network.mesh });
-}
+const addNetwork: readonly RowWrite[] = [
+  { write: 'addNetwork', row: network },
+  { write: 'addRevision', row: { network: 'prod', revision: 1, appliedMs: 0, changes: '[]', mesh: network.mesh } },
+];
 
 const agent = {
   id: 'ag_1',
@@ -36,29 +37,28 @@ const agent = {
 
 test('what was committed is read back, and what was not is not', () => {
   const store = Store.open(directory);
-  store.transaction((writes) => {
-    addNetwork(writes);
-    writes.putAgent(agent);
-    writes.addInstance({ network: 'prod', service: 'redis', ordinal: 0, agentId: 'ag_1' });
-    writes.putAddress({ network: 'prod', name: 'host/a', offset: 1, releasedMs: undefined });
-    writes.putAddress({ network: 'prod', name: 'host/b', offset: 2, releasedMs: 7 });
-  });
-  expect(() =>
-    store.transaction((writes) => {
-      writes.setRevision('prod', 9);
-      throw new Error('changed my mind');
-    }),
-  ).toThrow('changed my mind');
+  const appended = store.append(0, [
+    ...addNetwork,
+    { write: 'putAgent', row: agent },
+    { write: 'addInstance', row: { network: 'prod', service: 'redis', ordinal: 0, agentId: 'ag_1' } },
+    { write: 'putAddress', row: { network: 'prod', name: 'host/a', offset: 1, releasedMs: undefined } },
+    { write: 'putAddress', row: { network: 'prod', name: 'host/b', offset: 2, releasedMs: 7 } },
+  ]);
+  expect(appended).toBe(true);
+  // The second of them cannot be written.
+  expect(() => store.append(1, [{ write: 'setRevision', row: { ...network, revision: 9 } }, ...addNetwork])).toThrow(
+    expect.objectContaining({ code: 'write-failed' }),
+  );
   store.close();
 
   const again = Store.open(directory);
   const contents = again.read();
-  expect(contents).toMatchObject({ networks: [network], agents: [agent], tokens: [], endedAgents: [] });
+  expect(contents).toMatchObject({ sequence: 1, networks: [network], agents: [agent], tokens: [], endedAgents: [] });
   expect(contents.addresses.map(({ name, offset, releasedMs }) => [name, offset, releasedMs])).toEqual([
     ['host/a', 1, undefined],
     ['host/b', 2, 7],
   ]);
-  again.transaction((writes) => writes.removeAgent('ag_1'));
+  again.append(1, [{ write: 'removeAgent', row: { id: 'ag_1' } }]);
   expect(again.read()).toMatchObject({ agents: [], instances: [] });
   again.close();
 });
@@ -69,12 +69,12 @@ test.each(['ABORT', 'ROLLBACK'])(
     const store = Store.open(directory);
     const other = new DatabaseSync(join(directory, 'control.db'));
     other.exec(`CREATE TRIGGER full BEFORE INSERT ON networks BEGIN SELECT RAISE(${end}, 'disk is full'); END`);
-    expect(() => store.transaction(addNetwork)).toThrow(
+    expect(() => store.append(0, addNetwork)).toThrow(
       expect.objectContaining({ code: 'write-failed', message: expect.stringContaining('disk is full') }),
     );
     other.exec('DROP TRIGGER full');
     other.close();
-    store.transaction(addNetwork);
+    store.append(0, addNetwork);
     expect(store.read().networks).toEqual([network]);
     store.close();
   },
@@ -82,7 +82,7 @@ test.each(['ABORT', 'ROLLBACK'])(
 
 test('only the owner can read the files', () => {
   const store = Store.open(directory);
-  store.transaction(addNetwork);
+  store.append(0, addNetwork);
   for (const name of ['control.db', 'control.db-wal', 'control.db-shm']) {
     expect(statSync(join(directory, name)).mode & 0o777).toBe(0o600);
   }
@@ -98,17 +98,11 @@ test('a file that is no database, or a damaged one, is named', () => {
 
 test('a damaged page is found when the database is opened', () => {
   const store = Store.open(directory);
-  store.transaction((writes) => {
-    addNetwork(writes);
-    for (let place = 1; place < 500; place++) {
-      writes.putAddress({
-        network: 'prod',
-        name: `service/${'x'.repeat(50)}${place}`,
-        offset: place,
-        releasedMs: undefined,
-      });
-    }
+  const places = Array.from({ length: 499 }, (_, n): RowWrite => {
+    const name = `service/${'x'.repeat(50)}${n + 1}`;
+    return { write: 'putAddress', row: { network: 'prod', name, offset: n + 1, releasedMs: undefined } };
   });
+  store.append(0, [...addNetwork, ...places]);
   store.close();
   const path = join(directory, 'control.db');
   const raw = new DatabaseSync(path);

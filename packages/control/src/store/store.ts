@@ -1,28 +1,18 @@
-/** Control's data on disk. What `transaction` returned for survives the end of the process at any moment after. */
+/** Control's data on disk, in SQLite. What `append` returned for survives the end of the process at any moment after. */
 import { closeSync, existsSync, openSync } from 'node:fs';
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { messageOf } from '@weft/proto';
 import { StoreError } from './errors.ts';
 import { type AuditQuery, type History, prepareHistory } from './history.ts';
 import { readAll } from './read.ts';
-import type {
-  AddressRow,
-  AgentRow,
-  AuditRow,
-  Contents,
-  EndedAgentRow,
-  InstanceRow,
-  NetworkRow,
-  NewAuditRow,
-  RevisionRow,
-  TokenRow,
-} from './rows.ts';
+import type { AuditRow, Contents, NewAuditRow, RevisionRow, RowWrite, Writes } from './rows.ts';
 import { APPLICATION_ID, MIGRATIONS } from './schema.ts';
-import { prepareWrites, type Writes } from './write.ts';
+import { prepareWrites, run } from './write.ts';
 
 export class Store {
   readonly #database: DatabaseSync;
+  readonly #step: StatementSync;
   readonly #writes: Writes;
   readonly #history: History;
   readonly #wrote: (tookMs: number) => void;
@@ -31,6 +21,7 @@ export class Store {
   private constructor(database: DatabaseSync, wrote: (tookMs: number) => void) {
     this.#database = database;
     this.#wrote = wrote;
+    this.#step = database.prepare('UPDATE change_log SET sequence = sequence + 1 WHERE sequence = ?');
     this.#writes = prepareWrites(database);
     this.#history = prepareHistory(database);
   }
@@ -87,12 +78,25 @@ export class Store {
     return reading(() => this.#history.audit(query));
   }
 
-  /** Runs `work`, whose writes are all on disk when this returns, or none of them when it throws. */
-  transaction<T>(work: (writes: Writes) => T): T {
+  /** All of `writes` are on disk when this returns, or none when it throws or `expected` is not the sequence any more. */
+  append(expected: number, writes: readonly RowWrite[]): boolean {
+    return this.#transaction(() => {
+      const first = this.#step.run(expected).changes === 1;
+      if (first) for (const each of writes) run(this.#writes, each);
+      return first;
+    });
+  }
+
+  /** A line of the audit that belongs to no change. On disk when this returns. */
+  record(row: NewAuditRow): void {
+    this.#transaction(() => this.#writes.addAudit(row));
+  }
+
+  #transaction<T>(work: () => T): T {
     const startedMs = performance.now();
     try {
       this.#database.exec('BEGIN IMMEDIATE');
-      const result = work(this.#writes);
+      const result = work();
       this.#database.exec('COMMIT');
       return result;
     } catch (error) {
@@ -113,20 +117,6 @@ export class Store {
     this.#database.close();
   }
 }
-
-export type {
-  AddressRow,
-  AgentRow,
-  AuditRow,
-  Contents,
-  EndedAgentRow,
-  InstanceRow,
-  NetworkRow,
-  NewAuditRow,
-  RevisionRow,
-  TokenRow,
-  Writes,
-};
 
 function reading<T>(read: () => T): T {
   try {

@@ -1,40 +1,7 @@
-/** The statements that change something. They are prepared once; a transaction strings them together. */
+/** The statements that change something. They are prepared once; a commit is a list of their words and rows. */
 import type { DatabaseSync } from 'node:sqlite';
 import { prepareHistoryWrites } from './history.ts';
-import type {
-  AddressRow,
-  AgentRow,
-  EndedAgentRow,
-  InstanceRow,
-  NewAuditRow,
-  NewNetworkRow,
-  RevisionRow,
-  TokenRow,
-} from './rows.ts';
-
-export interface Writes {
-  /** Adds a network; its mesh comes with its first revision. */
-  addNetwork(row: NewNetworkRow): void;
-  setRevision(network: string, revision: number): void;
-  /** Adds the agent, or replaces everything but the id and the network of one that is there. */
-  putAgent(row: AgentRow): void;
-  /** Removes the agent and its instances. */
-  removeAgent(id: string): void;
-  addInstance(row: InstanceRow): void;
-  removeInstance(network: string, service: string, ordinal: number): void;
-  putAddress(row: AddressRow): void;
-  removeAddress(network: string, name: string): void;
-  addToken(row: TokenRow): void;
-  countTokenUse(id: string): void;
-  revokeToken(id: string): void;
-  removeToken(id: string): void;
-  addEndedAgent(row: EndedAgentRow): void;
-  removeEndedAgent(id: string): void;
-  /** Its mesh is the network's from now on. The oldest of the network beyond what is kept go. */
-  addRevision(row: RevisionRow): void;
-  /** The oldest of its sort beyond what is kept go. */
-  addAudit(row: NewAuditRow): void;
-}
+import type { RowWrite, WriteRows, Writes } from './rows.ts';
 
 export function prepareWrites(database: DatabaseSync): Writes {
   const addNetwork = database.prepare('INSERT INTO networks (name, revision, secret) VALUES (?, ?, ?)');
@@ -58,13 +25,12 @@ export function prepareWrites(database: DatabaseSync): Writes {
      ON CONFLICT (network, name) DO UPDATE SET place = excluded.place, released_ms = excluded.released_ms`,
   );
   const removeAddress = database.prepare('DELETE FROM addresses WHERE network = ? AND name = ?');
-  const addToken = database.prepare(
+  const putToken = database.prepare(
     `INSERT INTO tokens
        (id, network, secret_hash, services, host, roles, reusable, ephemeral, created_ms, expires_ms, uses, revoked)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+     ON CONFLICT (id) DO UPDATE SET uses = excluded.uses, revoked = excluded.revoked`,
   );
-  const countTokenUse = database.prepare('UPDATE tokens SET uses = uses + 1 WHERE id = ?');
-  const revokeToken = database.prepare('UPDATE tokens SET revoked = 1 WHERE id = ?');
   const removeToken = database.prepare('DELETE FROM tokens WHERE id = ?');
   const addEndedAgent = database.prepare(
     'INSERT INTO ended_agents (id, network, host, identity_key, reason, revoked, ended_ms) VALUES (?, ?, ?, ?, ?, ?, ?)',
@@ -74,7 +40,7 @@ export function prepareWrites(database: DatabaseSync): Writes {
 
   return {
     addNetwork: (row) => void addNetwork.run(row.name, row.revision, row.secret),
-    setRevision: (network, revision) => void setRevision.run(revision, network),
+    setRevision: (row) => void setRevision.run(row.revision, row.name),
     putAgent: (row) =>
       void putAgent.run(
         row.id,
@@ -89,13 +55,13 @@ export function prepareWrites(database: DatabaseSync): Writes {
         row.joinedMs,
         row.version,
       ),
-    removeAgent: (id) => void removeAgent.run(id),
+    removeAgent: ({ id }) => void removeAgent.run(id),
     addInstance: (row) => void addInstance.run(row.network, row.service, row.ordinal, row.agentId),
-    removeInstance: (network, service, ordinal) => void removeInstance.run(network, service, ordinal),
+    removeInstance: (row) => void removeInstance.run(row.network, row.service, row.ordinal),
     putAddress: (row) => void putAddress.run(row.network, row.name, row.offset, row.releasedMs ?? null),
-    removeAddress: (network, name) => void removeAddress.run(network, name),
-    addToken: (row) =>
-      void addToken.run(
+    removeAddress: (row) => void removeAddress.run(row.network, row.name),
+    putToken: (row) =>
+      void putToken.run(
         row.id,
         row.network,
         row.secretHash,
@@ -109,12 +75,14 @@ export function prepareWrites(database: DatabaseSync): Writes {
         row.uses,
         bit(row.revoked),
       ),
-    countTokenUse: (id) => void countTokenUse.run(id),
-    revokeToken: (id) => void revokeToken.run(id),
-    removeToken: (id) => void removeToken.run(id),
+    removeToken: ({ id }) => void removeToken.run(id),
     addEndedAgent: (row) =>
       void addEndedAgent.run(row.id, row.network, row.host, row.identityKey, row.reason, bit(row.revoked), row.endedMs),
-    removeEndedAgent: (id) => void removeEndedAgent.run(id),
+    removeEndedAgent: ({ id }) => void removeEndedAgent.run(id),
     ...prepareHistoryWrites(database),
   };
+}
+
+export function run<Word extends keyof WriteRows>(writes: Writes, { write, row }: RowWrite<Word>): void {
+  writes[write](row);
 }

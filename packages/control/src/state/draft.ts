@@ -1,0 +1,24 @@
+/** A change as it is worked out. Nothing of it is so before its writes are on disk. */
+import type { Act } from '../audit/entry.ts';
+import type { RowWrite } from '../store/rows.ts';
+import type { NetworkState } from './types.ts';
+
+export interface Draft {
+  readonly nowMs: number;
+  /** The one that it makes, if it makes any. */
+  readonly revision: number;
+  /** What it would write, in this order. */
+  readonly writes: RowWrite[];
+}
+
+/** What a change comes to. One that writes nothing is none. */
+export interface Outcome<T> {
+  /** For who asked for it. */
+  readonly answer: T;
+  /** Part of the next snapshot; left out when agents need not know. */
+  readonly network?: NetworkState;
+  /** Whether anything that was permitted may now be denied. */
+  readonly takesAway?: boolean;
+  /** Who did it; left out when it is nobody's doing. */
+  readonly act?: Act;
+}

@@ -1,0 +1,135 @@
+/** Agents come and go: each change worked out. */
+import { randomBytes } from 'node:crypto';
+import type { Act } from '../audit/entry.ts';
+import { forgotten, joined, revoked } from './acts.ts';
+import type { Draft, Outcome } from './draft.ts';
+import { StateError } from './errors.ts';
+import { LIMITS } from './limits.ts';
+import { bookOf, type Memory, requireNetwork } from './memory.ts';
+import { fadedEnded } from './retention.ts';
+import type { AgentState, JoinGrant, NetworkState } from './types.ts';
+
+export interface Joined {
+  readonly agent: AgentState;
+  readonly revision: number;
+}
+
+export function join(memory: Memory, draft: Draft, grant: JoinGrant): Outcome<Joined> {
+  const token = memory.tokens.get(grant.token.id);
+  if (token === undefined || token.revoked) throw new StateError('no-such-token', 'the token is gone');
+  const before = requireNetwork(memory, token.network);
+  const book = bookOf(memory, before.name);
+  const same = before.agents.get(book.keyHolder(grant.identityKey) ?? '');
+  if (same !== undefined && isRepeat(same, grant)) return { answer: { agent: same, revision: before.revision } };
+  if (!token.reusable && token.uses > 0) throw new StateError('used', 'the token was used');
+  for (const holder of [before.hosts.get(grant.host), book.keyHolder(grant.tunnelKey)]) {
+    if (holder !== undefined && holder !== same?.id) {
+      throw new StateError('taken', `host ${before.agents.get(holder)?.host ?? holder} has this name or key`);
+    }
+  }
+  if (same === undefined && before.agents.size >= LIMITS.agentsPerNetwork) {
+    throw new StateError('limit', `network ${before.name} has ${LIMITS.agentsPerNetwork} agents, and takes no more`);
+  }
+  const joining = {
+    id: same?.id ?? `ag_${randomBytes(8).toString('hex')}`,
+    network: before.name,
+    host: grant.host,
+    identityKey: Uint8Array.from(grant.identityKey),
+    tunnelKey: Uint8Array.from(grant.tunnelKey),
+    services: token.services,
+    roles: token.roles,
+    ephemeral: token.ephemeral,
+    tokenId: token.id,
+    joinedMs: draft.nowMs,
+    version: grant.version,
+  };
+  draft.writes.push({ write: 'putToken', row: { ...token, uses: token.uses + 1 } });
+  const { agent, network } = book.withAgent(before, joining, same, draft);
+  const act = joined(grant.host, token.id, same !== undefined);
+  // An agent that joins again may come back with less than it had.
+  return { answer: { agent, revision: draft.revision }, network, takesAway: same !== undefined, act };
+}
+
+/** The memberships end, for this reason; `revoked` when an operator ended them. The answer is the revision. */
+export function end(
+  memory: Memory,
+  draft: Draft,
+  { network: before, agents }: { readonly network: NetworkState; readonly agents: readonly AgentState[] },
+  { reason, revoked, act }: { readonly reason: string; readonly revoked: boolean; readonly act: Act },
+): Outcome<number> {
+  const { nowMs: endedMs, writes } = draft;
+  for (const id of fadedEnded(memory.ended.values(), endedMs)) writes.push({ write: 'removeEndedAgent', row: { id } });
+  for (const { id, network, host, identityKey } of agents) {
+    writes.push({ write: 'addEndedAgent', row: { id, network, host, identityKey, reason, revoked, endedMs } });
+  }
+  const network = bookOf(memory, before.name).withoutAgents(before, agents, draft);
+  return { answer: draft.revision, network, takesAway: true, act };
+}
+
+export interface RevokedAgent {
+  readonly agentId: string;
+  readonly host: string;
+  readonly revision: number;
+}
+
+export function revokeAgent(
+  memory: Memory,
+  draft: Draft,
+  { network: name, agent: named, actor }: { readonly network: string; readonly agent: string; readonly actor: string },
+): Outcome<RevokedAgent> {
+  const network = requireNetwork(memory, name);
+  const agent = network.agents.get(network.hosts.get(named) ?? named);
+  if (agent === undefined) {
+    throw new StateError('no-such-agent', `network ${name} has no agent ${named}; see weft agents`);
+  }
+  const { id: agentId, host } = agent;
+  const reason = `host ${host} was revoked by an operator`;
+  const ending = { reason, revoked: true, act: revoked(agent, actor) };
+  const ended = end(memory, draft, { network, agents: [agent] }, ending);
+  return { ...ended, answer: { agentId, host, revision: ended.answer } };
+}
+
+/** Whether there was such an ephemeral member. */
+export function forgetAgent(memory: Memory, draft: Draft, agentId: string): Outcome<boolean> {
+  const member = memberOf(memory, agentId);
+  if (member?.agent.ephemeral !== true) return { answer: false };
+  const { network, agent } = member;
+  const reason = `host ${agent.host} is ephemeral and was away too long`;
+  const ending = { reason, revoked: false, act: forgotten(agent) };
+  return { ...end(memory, draft, { network, agents: [agent] }, ending), answer: true };
+}
+
+/** Undefined when there is no such member. */
+function memberOf(
+  { state }: Memory,
+  agentId: string,
+): { readonly network: NetworkState; readonly agent: AgentState } | undefined {
+  const network = state.networks.get(state.agents.get(agentId) ?? '');
+  const agent = network?.agents.get(agentId);
+  return network === undefined || agent === undefined ? undefined : { network, agent };
+}
+
+export function addInstances(
+  memory: Memory,
+  draft: Draft,
+  agentId: string,
+  services: readonly string[],
+): Outcome<undefined> {
+  const nothing = { answer: undefined };
+  const member = memberOf(memory, agentId);
+  if (member === undefined) return nothing;
+  const book = bookOf(memory, member.network.name);
+  const missing = book.missingInstances(member.network, member.agent, services);
+  return missing.length === 0
+    ? nothing
+    : { ...nothing, network: book.withInstances(member.network, agentId, missing, draft) };
+}
+
+/** The answer to this join got lost, or the agent was started again with its old token: nothing is to be done. */
+function isRepeat(agent: AgentState, grant: JoinGrant): boolean {
+  return (
+    agent.tokenId === grant.token.id &&
+    agent.host === grant.host &&
+    Buffer.from(agent.tunnelKey).equals(Buffer.from(grant.tunnelKey))
+  );
+}

@@ -1,0 +1,44 @@
+/** What the writer holds of everything, and how a commit moves it on. */
+import type { RowWrite } from '../store/rows.ts';
+import { StateError } from './errors.ts';
+import type { Network } from './network.ts';
+import { withNetwork } from './snapshot.ts';
+import type { EndedAgent, NetworkState, State, TokenState } from './types.ts';
+
+/** Everything as of the last commit, but for the books: the change that is worked out moves those as it goes. */
+export interface Memory {
+  /** Of the last commit. */
+  readonly sequence: number;
+  readonly state: State;
+  /** By network. */
+  readonly books: Map<string, Network>;
+  /** By id, oldest first. */
+  readonly tokens: Map<string, TokenState>;
+  /** By agent id, in the order in which they ended. */
+  readonly ended: Map<string, EndedAgent>;
+}
+
+export function requireNetwork({ state }: Memory, name: string): NetworkState {
+  const network = state.networks.get(name);
+  if (network !== undefined) return network;
+  throw new StateError('no-such-network', `there is no network ${name}; weft apply makes it`);
+}
+
+export function bookOf({ books }: Memory, name: string): Network {
+  const book = books.get(name);
+  if (book === undefined) throw new Error(`network ${name} has a snapshot and no book`);
+  return book;
+}
+
+/** After `writes` were committed, with `network` as they make it. */
+export function advance(memory: Memory, writes: readonly RowWrite[], network: NetworkState | undefined): Memory {
+  const { tokens, ended, state } = memory;
+  for (const { write, row } of writes) {
+    if (write === 'putToken') tokens.set(row.id, row);
+    else if (write === 'removeToken') tokens.delete(row.id);
+    else if (write === 'addEndedAgent') ended.set(row.id, row);
+    else if (write === 'removeEndedAgent') ended.delete(row.id);
+  }
+  const next = network === undefined ? state : withNetwork(state, network);
+  return { ...memory, sequence: memory.sequence + 1, state: next };
+}

@@ -1,0 +1,85 @@
+/** Join tokens are made and revoked: each change worked out. */
+import { randomBytes } from 'node:crypto';
+import { byText } from '../order.ts';
+import { tokenCreated, tokenRevoked } from './acts.ts';
+import type { Draft, Outcome } from './draft.ts';
+import { StateError } from './errors.ts';
+import { LIMITS } from './limits.ts';
+import { end } from './members.ts';
+import { type Memory, requireNetwork } from './memory.ts';
+import { checkMesh } from './mesh-check.ts';
+import { makeNetwork } from './meshes.ts';
+import { fadedTokens } from './retention.ts';
+import { emptyMesh } from './snapshot.ts';
+import type { NetworkState, TokenScope, TokenState } from './types.ts';
+
+export interface NewToken {
+  readonly scope: TokenScope;
+  /** See TokenState. */
+  readonly secretHash: Uint8Array;
+  readonly lifetimeMs: number;
+  /** Who makes it, in the words of AuditEntry. */
+  readonly actor: string;
+}
+
+/** Oldest first. */
+export function tokensOf({ tokens }: Memory, network: string): TokenState[] {
+  return [...tokens.values()].filter((token) => token.network === network);
+}
+
+export function createToken(
+  memory: Memory,
+  draft: Draft,
+  { scope, secretHash, lifetimeMs, actor }: NewToken,
+): Outcome<TokenState> {
+  const network = memory.state.networks.get(scope.network);
+  const tokens = tokensOf(memory, scope.network);
+  const most = LIMITS.tokensPerNetwork;
+  const faded = fadedTokens(tokens, network?.agents.values() ?? [], { nowMs: draft.nowMs, most });
+  const held = tokens.length - faded.length;
+  if (held >= most) {
+    throw new StateError('limit', `network ${scope.network} has ${held} tokens; revoke some, or use a reusable one`);
+  }
+  const token: TokenState = {
+    ...scope,
+    services: [...new Set(scope.services)].sort(byText),
+    id: `tk_${randomBytes(8).toString('hex')}`,
+    secretHash,
+    createdMs: draft.nowMs,
+    expiresMs: draft.nowMs + lifetimeMs,
+    uses: 0,
+    revoked: false,
+  };
+  const act = { ...tokenCreated(token, network === undefined, actor), network: scope.network };
+  const made = network === undefined ? { network: makeEmpty(memory, draft, scope.network) } : {};
+  for (const id of faded) draft.writes.push({ write: 'removeToken', row: { id } });
+  draft.writes.push({ write: 'putToken', row: token });
+  return { ...made, answer: token, act };
+}
+
+/** A network as a first token makes it. */
+function makeEmpty(memory: Memory, draft: Draft, name: string): NetworkState {
+  const mesh = emptyMesh(name);
+  checkMesh(mesh);
+  return makeNetwork(memory, draft, mesh);
+}
+
+export interface RevokedToken {
+  /** Whose memberships ended with it, sorted. */
+  readonly hosts: readonly string[];
+  readonly revision: number;
+}
+
+export function revokeToken(memory: Memory, draft: Draft, id: string, actor: string): Outcome<RevokedToken> {
+  const token = memory.tokens.get(id);
+  if (token === undefined) throw new StateError('no-such-token', `there is no token ${id}; see weft token list`);
+  const network = requireNetwork(memory, token.network);
+  const agents = [...network.agents.values()].filter((agent) => agent.tokenId === id);
+  const hosts = agents.map((agent) => agent.host).sort(byText);
+  const act = { ...tokenRevoked(id, hosts, actor), network: network.name };
+  draft.writes.push({ write: 'putToken', row: { ...token, revoked: true } });
+  if (agents.length === 0) return { answer: { hosts, revision: network.revision }, act };
+  const reason = `token ${id} was revoked by an operator`;
+  const ended = end(memory, draft, { network, agents }, { reason, revoked: true, act });
+  return { ...ended, answer: { hosts, revision: ended.answer } };
+}
