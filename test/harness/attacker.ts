@@ -2,6 +2,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { pino } from 'pino';
+import { Deadline } from '../../packages/agent/src/bytes/deadline.ts';
 import { loadIdentity } from '../../packages/agent/src/member/identity.ts';
 import { loadNetmap } from '../../packages/agent/src/member/persist.ts';
 import { createTunnels } from '../../packages/agent/src/tunnel/create.ts';
@@ -60,11 +61,11 @@ export async function loadAttackerTunnels(dataDir: string): Promise<Attacker> {
       if (peer === undefined) return { error: `no peer ${peerHost}` };
       try {
         const asked = { flowId: randomBytes(8).toString('hex'), ...request };
-        const signal = AbortSignal.timeout(8_000);
+        const deadline = new Deadline(8_000);
         const answer =
           asked.protocol === 'udp'
-            ? await tunnels.openDatagrams(...forged(peer.agentId, asked), signal)
-            : await tunnels.openStream(...forged(peer.agentId, asked), signal);
+            ? await tunnels.openDatagrams(...forged(peer.agentId, asked), deadline)
+            : await tunnels.openStream(...forged(peer.agentId, asked), deadline);
         return answer.opened ? { opened: true } : answer;
       } catch (error) {
         return { error: String(error) };

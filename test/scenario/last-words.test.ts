@@ -1,6 +1,7 @@
 /** A server that answers and closes while its caller still sends: the answer is read all the same, as on a direct connection. */
 import net from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Deadline } from '../../packages/agent/src/bytes/deadline.ts';
 import { connectSocket } from '../../packages/agent/src/bytes/socket.ts';
 import { until } from '../harness/until.ts';
 import type { Agent } from './agent.ts';
@@ -55,7 +56,7 @@ afterAll(async () => {
 
 /** Bytes heard by a client that sends its body whatever comes back, and reads to the end whatever becomes of that. */
 async function heard(host: string, port: number): Promise<string> {
-  const { conduit } = await connectSocket({ host, port, signal: AbortSignal.timeout(5_000) });
+  const { conduit } = await connectSocket({ host, port, deadline: new Deadline(5_000) });
   const pieces: string[] = [];
   return await new Promise((resolve) => {
     conduit.attach({

@@ -7,6 +7,7 @@ import dgram from 'node:dgram';
 import { once } from 'node:events';
 import { messageOf } from '@weft/proto';
 import { datagramOutput } from './datagram-output.ts';
+import { Deadline } from './deadline.ts';
 import { trustInside } from './inside/known.ts';
 import { connectSocket, type SocketConduit } from './socket.ts';
 import { listenConduits } from './socket-listen.ts';
@@ -20,33 +21,30 @@ const PIECE_BYTES = 65_537;
 const PATTERN = randomBytes(PIECE_BYTES);
 const DATAGRAMS = [0, 1, 1_400, 20_000].map((length) => PATTERN.subarray(0, length));
 
-class Fault extends Error {}
-
 /** Answers what went wrong, and that the inside is left alone from now on; undefined where all came through, or could not be asked. */
 export async function checkInside(longestMs: number = LONGEST_MS): Promise<string | undefined> {
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => late.reject(new Fault(`not all had come after ${longestMs} ms`)), longestMs);
+  const deadline = new Deadline(longestMs);
   const stop = new AbortController();
   try {
-    await Promise.race([Promise.all([checkStreams(stop.signal), checkDatagrams(stop.signal)]), late.promise]);
+    await deadline.race(Promise.all([checkStreams(deadline, stop.signal), checkDatagrams(stop.signal)]));
     return undefined;
   } catch (error) {
     // No socket to be had says nothing of how one works.
-    if (!(error instanceof Fault) && (error as NodeJS.ErrnoException).syscall !== undefined) return undefined;
+    if (!deadline.late && (error as NodeJS.ErrnoException).syscall !== undefined) return undefined;
     trustInside(false);
     return messageOf(error);
   } finally {
-    clearTimeout(timer);
+    deadline.close();
     stop.abort();
   }
 }
 
 /** One way and then the other: what is written waits in part, since nobody reads before all is written. */
-async function checkStreams(signal: AbortSignal): Promise<void> {
+async function checkStreams(deadline: Deadline, signal: AbortSignal): Promise<void> {
   const accepted = Promise.withResolvers<SocketConduit>();
   const listener = await listenConduits({ host: '127.0.0.1', port: 0 }, (conduit) => accepted.resolve(conduit));
   try {
-    const { conduit: near } = await connectSocket({ host: '127.0.0.1', port: listener.port, signal });
+    const { conduit: near } = await connectSocket({ host: '127.0.0.1', port: listener.port, deadline });
     signal.addEventListener('abort', () => near.reset(), { once: true });
     const far = await accepted.promise;
     signal.addEventListener('abort', () => far.reset(), { once: true });
@@ -78,17 +76,17 @@ function arrival(conduit: SocketConduit, expected: number): Promise<void> {
       for (let from = 0; from < piece.length; ) {
         const at = bytes % PATTERN.length;
         const length = Math.min(piece.length - from, PATTERN.length - at);
-        if (piece.compare(PATTERN, at, at + length, from, from + length) !== 0) reject(new Fault('other bytes came'));
+        if (piece.compare(PATTERN, at, at + length, from, from + length) !== 0) reject(new Error('other bytes came'));
         from += length;
         bytes += length;
       }
     },
     end() {
       if (bytes === expected) resolve();
-      else reject(new Fault(`${bytes} of ${expected} bytes came`));
+      else reject(new Error(`${bytes} of ${expected} bytes came`));
     },
     drain() {},
-    closed: (_how, cause) => reject(new Fault('a connection ended early', { cause })),
+    closed: (_how, cause) => reject(new Error('a connection ended early', { cause })),
   });
   return promise;
 }
@@ -99,7 +97,7 @@ async function checkDatagrams(signal: AbortSignal): Promise<void> {
   connected.connect(port, '127.0.0.1');
   await once(connected, 'connect', { signal });
   const fault = Promise.withResolvers<never>();
-  const dropped = (cause: Error | undefined) => fault.reject(new Fault('a datagram was not sent', { cause }));
+  const dropped = (cause: Error | undefined) => fault.reject(new Error('a datagram was not sent', { cause }));
   const outputs = [datagramOutput(near, PIECE_BYTES, dropped), datagramOutput(connected, PIECE_BYTES, dropped)];
   const arrived = new Map<string, number>();
   const all = Promise.withResolvers<void>();

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import net from 'node:net';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { Conduit } from '../words/conduit.ts';
+import { Deadline } from './deadline.ts';
 import { connectSocket, type SocketConduit, socketConduit } from './socket.ts';
 import { type ConduitListener, listenConduits, type Remote } from './socket-listen.ts';
 
@@ -61,7 +62,7 @@ async function pair(): Promise<{ near: SocketConduit; far: SocketConduit }> {
   const { conduit: near } = await connectSocket({
     host: '127.0.0.1',
     port: made.port,
-    signal: AbortSignal.timeout(5000),
+    deadline: new Deadline(5000),
   });
   const [far] = await accepted;
   cleanup.push(() => near.reset());
@@ -110,7 +111,7 @@ describe('a socket conduit', () => {
     const accepted = Promise.withResolvers<net.Socket>();
     server.once('connection', (socket) => accepted.resolve(socket));
     const { port } = server.address() as net.AddressInfo;
-    const { conduit: far } = await connectSocket({ host: '127.0.0.1', port, signal: AbortSignal.timeout(5000) });
+    const { conduit: far } = await connectSocket({ host: '127.0.0.1', port, deadline: new Deadline(5000) });
     const socket = await accepted.promise;
     const { _handle: handle } = socket as unknown as {
       _handle: { writeBuffer(request: object, piece: Buffer): number };
@@ -251,7 +252,7 @@ describe('a socket conduit', () => {
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     cleanup.push(() => server.close());
     const { port } = server.address() as net.AddressInfo;
-    const { conduit } = await connectSocket({ host: '127.0.0.1', port, signal: AbortSignal.timeout(5000) });
+    const { conduit } = await connectSocket({ host: '127.0.0.1', port, deadline: new Deadline(5000) });
     const [near, far] = [new User(conduit), new User(await accepted.promise)];
     const bytes = randomBytes(2 ** 20);
     conduit.write(bytes, true);
@@ -267,17 +268,19 @@ describe('connectSocket', () => {
   it("rejects with the system's error", async () => {
     const { listener: made } = await listener();
     made.close();
-    const attempt = connectSocket({ host: '127.0.0.1', port: made.port, signal: AbortSignal.timeout(5000) });
+    const attempt = connectSocket({ host: '127.0.0.1', port: made.port, deadline: new Deadline(5000) });
     await expect(attempt).rejects.toMatchObject({ code: 'ECONNREFUSED' });
   });
 
-  it("rejects with the signal's reason, before and during", async () => {
+  it("rejects with the deadline's reason, before and during", async () => {
     const reason = new Error('no longer wanted');
-    await expect(connectSocket({ host: '127.0.0.1', port: 1, signal: AbortSignal.abort(reason) })).rejects.toBe(reason);
-    const controller = new AbortController();
+    const ended = new Deadline(9_000);
+    ended.end(reason);
+    await expect(connectSocket({ host: '127.0.0.1', port: 1, deadline: ended })).rejects.toBe(reason);
+    const deadline = new Deadline(9_000);
     // 192.0.2.0/24 is for documentation: nothing answers there.
-    const attempt = connectSocket({ host: '192.0.2.1', port: 9, signal: controller.signal });
-    controller.abort(reason);
+    const attempt = connectSocket({ host: '192.0.2.1', port: 9, deadline });
+    deadline.end(reason);
     await expect(attempt).rejects.toBe(reason);
   });
 
@@ -287,7 +290,7 @@ describe('connectSocket', () => {
       host: '127.0.0.1',
       port: made.port,
       localAddress: '127.93.4.5',
-      signal: AbortSignal.timeout(5000),
+      deadline: new Deadline(5000),
     });
     const [, remote] = await accepted;
     expect(remote.address).toBe('127.93.4.5');

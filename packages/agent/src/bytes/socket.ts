@@ -6,6 +6,7 @@
 import net from 'node:net';
 import { defined } from '@weft/proto';
 import type { Conduit, ConduitEvents } from '../words/conduit.ts';
+import type { Deadline } from './deadline.ts';
 import { adoptSocket } from './inside/adopt.ts';
 import { handleOutput } from './inside/stream-output.ts';
 import { compact, type Output, StreamOutput } from './output.ts';
@@ -239,7 +240,7 @@ export interface ConnectOptions {
   /** Port to come from; left to the system when not given. */
   readonly localPort?: number;
   /** Ends the attempt; of no effect once connected. */
-  readonly signal: AbortSignal;
+  readonly deadline: Deadline;
 }
 
 export interface ConnectedConduit {
@@ -248,26 +249,23 @@ export interface ConnectedConduit {
   readonly remote: { readonly address: string; readonly port: number };
 }
 
-/** Connects. Rejects with the system's error, or the signal's reason. */
+/** Connects. Rejects with the system's error, or the deadline's reason. */
 export function connectSocket(options: ConnectOptions): Promise<ConnectedConduit> {
-  const { signal } = options;
+  const { deadline } = options;
   return new Promise((resolve, reject) => {
-    if (signal.aborted) {
-      reject(toError(signal.reason));
-      return;
-    }
+    deadline.throwIfOver();
     const target = new ReadTarget();
     const socket = new net.Socket({ allowHalfOpen: true, onread: target.options } as net.SocketConstructorOpts);
     const settle = (): void => {
-      signal.removeEventListener('abort', onAbort);
+      deadline.off(onEnd);
       socket.off('error', onError);
       socket.off('connect', onConnect);
     };
-    const onAbort = (): void => {
+    const onEnd = (reason: Error): void => {
       settle();
       socket.on('error', () => undefined);
       socket.destroy();
-      reject(toError(signal.reason));
+      reject(reason);
     };
     const onError = (error: Error): void => {
       settle();
@@ -281,7 +279,7 @@ export function connectSocket(options: ConnectOptions): Promise<ConnectedConduit
       target.conduit = conduit;
       resolve({ conduit, remote: { address: socket.remoteAddress ?? options.host, port: options.port } });
     };
-    signal.addEventListener('abort', onAbort, { once: true });
+    deadline.onEnd(onEnd);
     socket.once('error', onError);
     socket.once('connect', onConnect);
     socket.setNoDelay(true);
@@ -289,8 +287,4 @@ export function connectSocket(options: ConnectOptions): Promise<ConnectedConduit
     const from = localAddress === undefined ? {} : { localAddress };
     socket.connect({ host, port, ...from, ...defined({ localPort }) });
   });
-}
-
-function toError(reason: unknown): Error {
-  return reason instanceof Error ? reason : new Error('aborted', { cause: reason });
 }

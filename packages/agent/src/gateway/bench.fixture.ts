@@ -44,12 +44,12 @@ export class GatewayBench {
   /** Where flows to any service lead; or what the opening answers instead. */
   target: number | IngressOpened | (() => Promise<IngressOpened>) = { opened: false, outcome: 'no-instance' };
 
-  readonly #open: OpenIngress = async (service, port, clientAddress, signal) => {
+  readonly #open: OpenIngress = async (service, port, clientAddress, deadline) => {
     this.openings.push({ service, port, clientAddress });
     const { target } = this;
     if (typeof target === 'function') return await target();
     if (typeof target === 'object') return target;
-    const { conduit } = await connectSocket({ host: '127.0.0.1', port: target, signal });
+    const { conduit } = await connectSocket({ host: '127.0.0.1', port: target, deadline });
     return { opened: true, duplex: conduitDuplex(conduit) };
   };
 

@@ -2,6 +2,7 @@
 import type { Duplex } from 'node:stream';
 import type { FlowOutcome } from '@weft/proto';
 import type { Logger } from 'pino';
+import type { Deadline } from '../bytes/deadline.ts';
 import type { NetmapSource } from '../words/netmap.ts';
 
 /**
@@ -9,13 +10,13 @@ import type { NetmapSource } from '../words/netmap.ts';
  * the gateway keeps none of its own. `clientAddress` is the public client's, for that record.
  *
  * The duplex carries plain HTTP/1.1, belongs to the gateway, and is destroyed by it; it must fail or end as soon as the
- * verdict is withdrawn. `signal` ends the opening alone, not the duplex. A rejection counts as `unreachable`.
+ * verdict is withdrawn. The deadline is of the opening alone, not of the duplex. A rejection counts as `unreachable`.
  */
 export type OpenIngress = (
   service: string,
   port: number,
   clientAddress: string,
-  signal: AbortSignal,
+  deadline: Deadline,
 ) => Promise<IngressOpened>;
 
 export type IngressOpened =

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import type { Duplex } from 'node:stream';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { WebSocket, WebSocketServer } from 'ws';
+import { Deadline } from '../bytes/deadline.ts';
 import { connectSocket } from '../bytes/socket.ts';
 import { GatewayBench, HOST } from './bench.fixture.ts';
 import { conduitDuplex } from './duplex.ts';
@@ -68,7 +69,7 @@ describe('upgrade', () => {
     const port = Number(bench.target);
     const opened: Duplex[] = [];
     bench.target = async () => {
-      const { conduit } = await connectSocket({ host: '127.0.0.1', port, signal: new AbortController().signal });
+      const { conduit } = await connectSocket({ host: '127.0.0.1', port, deadline: new Deadline(9_000) });
       const duplex = conduitDuplex(conduit);
       opened.push(duplex);
       return { opened: true, duplex };

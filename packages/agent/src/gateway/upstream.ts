@@ -4,6 +4,7 @@
  */
 import http from 'node:http';
 import type { Duplex } from 'node:stream';
+import { Deadline } from '../bytes/deadline.ts';
 import { IngressError } from './errors.ts';
 import type { OpenIngress } from './types.ts';
 
@@ -27,7 +28,7 @@ export class UpstreamAgent extends http.Agent {
   readonly #open: OpenIngress;
   readonly #openMs: number;
   readonly #clientAddress: string;
-  readonly #openings = new Set<AbortController>();
+  readonly #openings = new Set<Deadline>();
   #closed: boolean = false;
   #idle: Idle | undefined;
 
@@ -49,30 +50,26 @@ export class UpstreamAgent extends http.Agent {
 
   async #connect(service: string, port: number): Promise<Duplex> {
     if (this.#closed) throw new IngressError('client-gone');
-    const opening = new AbortController();
-    const { signal } = opening;
-    this.#openings.add(opening);
-    const timer = setTimeout(() => opening.abort(new IngressError('timeout')), this.#openMs);
+    const deadline = new Deadline(this.#openMs);
+    this.#openings.add(deadline);
     try {
-      const aborted = new Promise<never>((_, reject) => {
-        signal.addEventListener('abort', () => reject(asError(signal.reason)), { once: true });
-      });
-      const opened = this.#open(service, port, this.#clientAddress, signal).then((result) => {
+      const opened = this.#open(service, port, this.#clientAddress, deadline).then((result) => {
         if (!result.opened) return result;
         // Between two owners a stream has no listener, and an error without listener ends the process.
         result.duplex.on('error', () => {});
-        // Nobody waits any more for what comes after the abort.
-        if (signal.aborted) result.duplex.destroy();
+        // Nobody waits any more for what comes after the end.
+        if (deadline.over) result.duplex.destroy();
         return result;
       });
-      const result = await Promise.race([opened, aborted]);
+      const result = await deadline.race(opened);
       if (!result.opened) throw new IngressError(result.outcome);
       return result.duplex;
     } catch (error) {
-      throw error instanceof IngressError ? error : new IngressError('unreachable', { cause: error });
+      if (error instanceof IngressError) throw error;
+      throw new IngressError(deadline.late ? 'timeout' : 'unreachable', { cause: error });
     } finally {
-      clearTimeout(timer);
-      this.#openings.delete(opening);
+      deadline.close();
+      this.#openings.delete(deadline);
     }
   }
 
@@ -108,7 +105,7 @@ export class UpstreamAgent extends http.Agent {
   close(): void {
     this.#closed = true;
     this.#dropIdle();
-    for (const opening of this.#openings) opening.abort(new IngressError('client-gone'));
+    for (const opening of this.#openings) opening.end(new IngressError('client-gone'));
     this.destroy();
   }
 }

@@ -3,6 +3,7 @@
  * callers apart, and never from 127.0.0.1, which programs trust. Asks for a Permit: nobody gets here without a verdict.
  */
 import { messageOf, type Permit, type Protocol } from '@weft/proto';
+import type { Deadline } from '../bytes/deadline.ts';
 import { connectSocket } from '../bytes/socket.ts';
 import type { AgentService } from '../config/agent-file.ts';
 import { type Caller, runsHere } from '../flows/source.ts';
@@ -14,12 +15,12 @@ import { SourcePorts, systemRange } from './source-ports.ts';
 import { connectDatagrams } from './target-datagrams.ts';
 
 export interface TargetDialer {
-  stream(permit: Permit, caller: Caller, signal: AbortSignal): Promise<Opened<Conduit>>;
+  stream(permit: Permit, caller: Caller, deadline: Deadline): Promise<Opened<Conduit>>;
   /** `refused` is told, before the conduit closes, when the program turns out not to take datagrams. */
   datagrams(
     permit: Permit,
     caller: Caller,
-    signal: AbortSignal,
+    deadline: Deadline,
     refused: (detail: string) => void,
   ): Promise<Opened<DatagramConduit>>;
 }
@@ -35,11 +36,11 @@ export interface DialerOptions {
 export function createDialer({ netmap, services, answers }: DialerOptions): TargetDialer {
   const ports = new SourcePorts(systemRange());
 
-  /** Tries each target in turn. Throws only when the signal is aborted. */
+  /** Tries each target in turn. Throws only the deadline's reason. */
   async function dial<C>(
     permit: Permit,
     caller: Caller,
-    signal: AbortSignal,
+    deadline: Deadline,
     connect: (target: TargetAddress, localAddress: string | undefined) => Promise<C>,
   ): Promise<Opened<C>> {
     const { service, port, protocol } = permit.destination;
@@ -61,7 +62,7 @@ export function createDialer({ netmap, services, answers }: DialerOptions): Targ
       try {
         return { opened: true, conduit: await connect(target, localAddress) };
       } catch (cause) {
-        signal.throwIfAborted();
+        deadline.throwIfOver();
         const code = errorCode(cause);
         const message = messageOf(cause);
         if (localAddress !== undefined && isExhaustion(code))
@@ -75,13 +76,15 @@ export function createDialer({ netmap, services, answers }: DialerOptions): Targ
   }
 
   return {
-    stream: (permit, caller, signal) =>
-      dial(permit, caller, signal, async (target, localAddress) => {
-        if (localAddress === undefined) return (await connectSocket({ ...target, signal })).conduit;
-        return await ports.connect({ ...target, signal, localAddress });
+    stream: (permit, caller, deadline) =>
+      dial(permit, caller, deadline, async (target, localAddress) => {
+        if (localAddress === undefined) return (await connectSocket({ ...target, deadline })).conduit;
+        return await ports.connect({ ...target, deadline, localAddress });
       }),
-    datagrams: (permit, caller, signal, refused) =>
-      dial(permit, caller, signal, (target, localAddress) => connectDatagrams(target, localAddress, signal, refused)),
+    datagrams: (permit, caller, deadline, refused) =>
+      dial(permit, caller, deadline, (target, localAddress) =>
+        connectDatagrams(target, localAddress, deadline, refused),
+      ),
   };
 }
 

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { pino } from 'pino';
 import { afterEach, describe, expect, it } from 'vitest';
 import { forged } from '../../testing/forged.ts';
+import { Deadline } from '../bytes/deadline.ts';
 import { program, Rig, rule, service, until } from '../outbound/rig.fixture.ts';
 import type { Opened, OpenRequest, Refusal } from '../words/opening.ts';
 import { createFlowHandler } from './handler.ts';
@@ -45,7 +46,7 @@ const honest: OpenRequest = {
 
 /** Opens at `to` past a's own outbound side, as an agent that was tampered with would. */
 function open(rig: Rig, changed: Partial<OpenRequest>, to = 'r') {
-  return rig.agent('a').tunnels.openStream(...forged(to, { ...honest, ...changed }), new AbortController().signal);
+  return rig.agent('a').tunnels.openStream(...forged(to, { ...honest, ...changed }), new Deadline(9_000));
 }
 
 describe('a peer’s request', () => {
@@ -122,9 +123,9 @@ describe('a peer’s request', () => {
 
   it('that the source gave up on leaves nothing behind', async () => {
     const { rig } = await setup();
-    const given = new AbortController();
-    const opening = rig.agent('a').tunnels.openStream(...forged('r', honest), given.signal);
-    given.abort(new Error('gave up'));
+    const given = new Deadline(9_000);
+    const opening = rig.agent('a').tunnels.openStream(...forged('r', honest), given);
+    given.end(new Error('gave up'));
     await expect(opening).rejects.toThrow('gave up');
     await until(() => rig.live === 0);
     expect(rig.records()).toEqual([]);
@@ -133,10 +134,10 @@ describe('a peer’s request', () => {
   it('that the source gave up on in the moment it was let in is answered all the same, and so does not count on', async () => {
     const { rig } = await setup();
     const { netmap, registry, inbound } = rig.agent('r');
-    const given = new AbortController();
+    let gone = false;
     let discarded = 0;
     const opened = <C>(conduit: C): Promise<Opened<C>> => {
-      given.abort();
+      gone = true;
       return Promise.resolve({ opened: true, conduit });
     };
     const end = () => {
@@ -158,13 +159,21 @@ describe('a peer’s request', () => {
       const answers: string[] = [];
       const peer = netmap.current.peers.get('a');
       if (peer === undefined) throw new Error('a is no peer of r');
-      const offer = { peer, request: { ...honest, protocol }, abandoned: given.signal };
+      gone = false;
+      const offer = {
+        peer,
+        request: { ...honest, protocol },
+        get gone() {
+          return gone;
+        },
+        onGone: () => undefined,
+      };
       const accept = () => {
         throw new Error('accepted');
       };
       const refuse = ({ code }: Refusal) => answers.push(code);
-      if (protocol === 'tcp') handler.stream({ ...offer, accept, refuse });
-      else handler.datagrams({ ...offer, accept, refuse });
+      if (protocol === 'tcp') handler.stream(Object.assign(offer, { accept, refuse }));
+      else handler.datagrams(Object.assign(offer, { accept, refuse }));
       await until(() => registry.live === 0);
       expect(answers).toEqual(['no-instance']);
     }
@@ -180,7 +189,7 @@ describe('a peer’s request', () => {
     cleanups.push(() => server.close());
     const arrived = once(server, 'message');
     const request = { ...honest, protocol: 'udp' } as const;
-    const opened = await rig.agent('a').tunnels.openDatagrams(...forged('r', request), new AbortController().signal);
+    const opened = await rig.agent('a').tunnels.openDatagrams(...forged('r', request), new Deadline(9_000));
     if (!opened.opened) throw new Error('refused');
     opened.conduit.attach({ datagram() {}, closed() {} });
     opened.conduit.send(Buffer.from('ping'));

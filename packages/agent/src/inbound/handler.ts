@@ -1,6 +1,7 @@
 /** A flow that a peer opens here, from its proven key to the program. */
 import { messageOf } from '@weft/proto';
 import type { Logger } from 'pino';
+import { Deadline } from '../bytes/deadline.ts';
 import { splice } from '../bytes/splice.ts';
 import { endingOf } from '../flows/ending.ts';
 import { endingWith, type Flow, type Loss } from '../flows/flow.ts';
@@ -46,9 +47,9 @@ export function createFlowHandler(options: FlowHandlerOptions): InboundHandler {
   }
 
   async function carryStream(inbound: InboundStream, { flow, permit, caller }: Admitted): Promise<void> {
-    const dialed = await dial(flow, inbound, (signal) => dialer.stream(permit, caller, signal));
+    const dialed = await dial(flow, inbound, (deadline) => dialer.stream(permit, caller, deadline));
     if (dialed === undefined) return;
-    if (inbound.abandoned.aborted) {
+    if (inbound.gone) {
       // The source gave up, and records that itself.
       dialed.reset();
       flow.handOver();
@@ -80,9 +81,9 @@ export function createFlowHandler(options: FlowHandlerOptions): InboundHandler {
 
   async function carryDatagrams(inbound: InboundDatagrams, { flow, permit, caller }: Admitted): Promise<void> {
     const refused = (detail: string) => flow.end('not-listening', detail);
-    const dialed = await dial(flow, inbound, (signal) => dialer.datagrams(permit, caller, signal, refused));
+    const dialed = await dial(flow, inbound, (deadline) => dialer.datagrams(permit, caller, deadline, refused));
     if (dialed === undefined) return;
-    if (inbound.abandoned.aborted) {
+    if (inbound.gone) {
       dialed.close();
       flow.handOver();
       flow.end('closed');
@@ -122,9 +123,9 @@ export function createFlowHandler(options: FlowHandlerOptions): InboundHandler {
   async function dial<C extends { reset(): void } | { close(): void }>(
     flow: Flow,
     inbound: InboundStream | InboundDatagrams,
-    open: (signal: AbortSignal) => Promise<Opened<C>>,
+    open: (deadline: Deadline) => Promise<Opened<C>>,
   ): Promise<C | undefined> {
-    const { request, peer, abandoned } = inbound;
+    const { request, peer } = inbound;
     const current = netmap.current;
     const loss = lostHere(current, request);
     const refuse = (refusal: Refusal) => {
@@ -139,14 +140,12 @@ export function createFlowHandler(options: FlowHandlerOptions): InboundHandler {
       return undefined;
     }
     flow.reached(`${request.service}/${request.ordinal}`, current.self?.host ?? '');
-    const limit = new AbortController();
-    const abort = () => limit.abort(new Error(`${peer.host} gave up`));
-    const timer = setTimeout(() => limit.abort(new Error(`no answer within ${DIAL_MS} ms`)), DIAL_MS);
-    abandoned.addEventListener('abort', abort);
-    flow.onCut((reason) => limit.abort(new Error(reason)));
+    const deadline = new Deadline(DIAL_MS);
+    inbound.onGone(() => deadline.end(new Error(`${peer.host} gave up`)));
+    flow.onCut((reason) => deadline.end(new Error(reason)));
     const step = flow.span?.step('target.dial', `${request.service}/${request.ordinal}`, current.self?.host ?? '');
     try {
-      const opened = await open(limit.signal);
+      const opened = await open(deadline);
       step?.end(opened);
       if (!flow.live) {
         // Cut while it was dialled; the record says so.
@@ -162,8 +161,7 @@ export function createFlowHandler(options: FlowHandlerOptions): InboundHandler {
       if (flow.live) refuse({ ...refusal, code: 'not-listening', detail });
       else inbound.refuse({ ...refusal, code: 'denied', detail });
     } finally {
-      clearTimeout(timer);
-      abandoned.removeEventListener('abort', abort);
+      deadline.close();
     }
     return undefined;
   }

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import net from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
+import { Deadline } from '../bytes/deadline.ts';
 import { SourcePorts } from './source-ports.ts';
 
 /** In the second half of the range, away from what the system hands out to others first. */
@@ -32,8 +33,8 @@ async function callers(ports: SourcePorts, count: number): Promise<(number | und
   const all = Promise.withResolvers<void>();
   const conduits = [];
   for (let call = 0; call < count; call++) {
-    const signal = AbortSignal.timeout(5_000);
-    conduits.push(await ports.connect({ host: '127.0.0.1', port, localAddress: CALLER, signal }));
+    const deadline = new Deadline(5_000);
+    conduits.push(await ports.connect({ host: '127.0.0.1', port, localAddress: CALLER, deadline }));
   }
   await all.promise;
   for (const conduit of conduits) conduit.reset();

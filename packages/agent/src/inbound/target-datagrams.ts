@@ -4,6 +4,7 @@ import { createSocket, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
 import { defined } from '@weft/proto';
 import { datagramOutput } from '../bytes/datagram-output.ts';
+import type { Deadline } from '../bytes/deadline.ts';
 import type { DatagramOutput } from '../bytes/output.ts';
 import type { DatagramConduit, DatagramEvents } from '../words/conduit.ts';
 import type { TargetAddress } from './addresses.ts';
@@ -15,20 +16,20 @@ const RECEIVE_BUFFER = 1 << 20;
 
 /**
  * Opens the socket. `refused` is told when the kernel says that nobody takes datagrams there, which it does only after
- * one was sent; the conduit closes then. Throws what bind or connect throws, and the signal's reason.
+ * one was sent; the conduit closes then. Throws what bind or connect throws, and the deadline's reason.
  */
 export async function connectDatagrams(
   target: TargetAddress,
   localAddress: string | undefined,
-  signal: AbortSignal,
+  deadline: Deadline,
   refused: (detail: string) => void,
 ): Promise<DatagramConduit> {
-  signal.throwIfAborted();
+  deadline.throwIfOver();
   const socket = createSocket({ type: isIPv6(target.host) ? 'udp6' : 'udp4', recvBufferSize: RECEIVE_BUFFER });
   try {
     await step(socket, (done) => socket.bind({ port: 0, ...defined({ address: localAddress }) }, done));
     await step(socket, (done) => socket.connect(target.port, target.host, done));
-    signal.throwIfAborted();
+    deadline.throwIfOver();
   } catch (cause) {
     socket.close();
     throw cause;

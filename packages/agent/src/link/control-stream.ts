@@ -15,6 +15,7 @@ import {
 } from '@weft/proto/wire';
 import type { Logger } from 'pino';
 import nacl from 'tweetnacl';
+import { Deadline } from '../bytes/deadline.ts';
 import type { AgentKeys, Membership } from '../member/identity.ts';
 import type { NetmapStore } from '../netmap/store.ts';
 import { type FlowBatches, FlowSender } from './flow-sender.ts';
@@ -39,7 +40,7 @@ export interface ControlStreamParts {
   readonly flows: FlowBatches;
   readonly telemetry: TelemetrySource;
   /** Round-trip time to a peer in microseconds; throws when it cannot be reached. */
-  readonly trace: (agentId: string, signal: AbortSignal) => Promise<number>;
+  readonly trace: (agentId: string, deadline: Deadline) => Promise<number>;
   readonly version: string;
   readonly logger: Logger;
   /** Control has been heard: what the netmap says is fresh. */
@@ -279,16 +280,17 @@ class Session {
       return;
     }
     this.#traces += 1;
-    const signal = AbortSignal.any([this.#over.signal, AbortSignal.timeout(TRACE_TIMEOUT_MS)]);
+    const deadline = new Deadline(TRACE_TIMEOUT_MS);
+    const stop = () => deadline.end(new Error('the stream to control ended'));
+    this.#over.signal.addEventListener('abort', stop, { once: true });
     try {
-      const roundTripUs = Math.max(1, Math.round(await this.#parts.trace(agentId, signal)));
+      const roundTripUs = Math.max(1, Math.round(await this.#parts.trace(agentId, deadline)));
       this.#write({ trace: { id, reachable: true, roundTripUs, detail: '' } });
     } catch (error) {
-      const late = error instanceof DOMException && error.name === 'TimeoutError';
-      const why = messageOf(error);
-      const detail = late ? `no answer within ${TRACE_TIMEOUT_MS} ms` : sentence(why);
-      this.#write({ trace: { id, reachable: false, roundTripUs: 0, detail } });
+      this.#write({ trace: { id, reachable: false, roundTripUs: 0, detail: sentence(messageOf(error)) } });
     } finally {
+      deadline.close();
+      this.#over.signal.removeEventListener('abort', stop);
       this.#traces -= 1;
     }
   }

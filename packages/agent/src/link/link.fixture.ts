@@ -193,10 +193,10 @@ export function linkRig() {
         reporter,
         flows,
         telemetry,
-        trace: (agentId, signal) => {
+        trace: (agentId, deadline) => {
           if (agentId === 'a2') return Promise.resolve(250);
           if (agentId === 'a3') return Promise.reject(new Error('no route\nto a3'));
-          return new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+          return new Promise((_resolve, reject) => deadline.onEnd(reject));
         },
         version: '0.1.0',
         logger,

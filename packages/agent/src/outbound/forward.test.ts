@@ -1,4 +1,5 @@
 import { afterEach, expect, it } from 'vitest';
+import { Deadline } from '../bytes/deadline.ts';
 import type { Conduit } from '../words/conduit.ts';
 import { Admitter } from './admit.ts';
 import { Chooser } from './choose.ts';
@@ -59,7 +60,7 @@ it('leaves the record to a destination that took the flow in the turn in which i
   const started = await Rig.start({ services: [service('redis', 'private', PORT)], agents });
   rig = started;
   const { netmap, registry, inbound, recorder, traffic } = started.agent('near');
-  const gone = new AbortController();
+  const gone = new Deadline(9_000);
   let resets = 0;
   const conduit = { reset: () => void resets++ } as unknown as Conduit;
   const forwarder = new Forwarder({
@@ -67,7 +68,7 @@ it('leaves the record to a destination that took the flow in the turn in which i
     declared: inbound.services,
     tunnels: {
       openStream: () => {
-        gone.abort();
+        gone.end(new Error('gone'));
         return Promise.resolve({ opened: true, conduit });
       },
       openDatagrams: () => Promise.reject(new Error('not asked for')),
@@ -81,7 +82,7 @@ it('leaves the record to a destination that took the flow in the turn in which i
   const call = { service: 'redis', ordinal: undefined, port: PORT, protocol: 'tcp' } as const;
   const local = new Admitter({ netmap, registry, declared: inbound.services }).local(call);
   if (!local.admitted) throw new Error(local.refusal.reason);
-  expect(await forwarder.stream(local.out, gone.signal)).toBeUndefined();
+  expect(await forwarder.stream(local.out, gone)).toBeUndefined();
   expect({ resets, live: registry.live, outcome: local.out.flow.outcome }).toEqual({
     resets: 1,
     live: 0,

@@ -3,6 +3,7 @@
  * bear. The program's bytes are not touched before that, so that nothing is lost on an instance that did not take it.
  */
 import { type FlowOutcome, messageOf, OUTCOMES, type Permit } from '@weft/proto';
+import { Deadline } from '../bytes/deadline.ts';
 import type { Flow, Loss } from '../flows/registry.ts';
 import { type Caller, type DeclaredHere, runsHere } from '../flows/source.ts';
 import type { TargetDialer } from '../inbound/dial.ts';
@@ -38,7 +39,7 @@ export interface Forwarded<C> {
   readonly remote: boolean;
 }
 
-type Attempt<C> = (candidate: Candidate, target: FlowTarget, signal: AbortSignal) => Promise<Opened<C>>;
+type Attempt<C> = (candidate: Candidate, target: FlowTarget, deadline: Deadline) => Promise<Opened<C>>;
 
 export class Forwarder {
   readonly #options: ForwarderOptions;
@@ -51,16 +52,16 @@ export class Forwarder {
 
   /**
    * Undefined when no instance took the flow, it was cut, or the caller gave up; then it has ended and is recorded, here or
-   * by the destination that denied it.
+   * by the destination that denied it. `caller`: how long who asks for it waits.
    */
-  stream(out: OutboundFlow, abandoned?: AbortSignal): Promise<Forwarded<Conduit> | undefined> {
+  stream(out: OutboundFlow, caller?: Deadline): Promise<Forwarded<Conduit> | undefined> {
     const { tunnels, dialer } = this.#options;
     return this.#forward<Conduit>(
       out,
-      abandoned,
+      caller,
       (conduit) => conduit.reset(),
-      ({ local }, target, signal) =>
-        local ? dialer.stream(out.permit, out.caller, signal) : tunnels.openStream(out.permit, target, signal),
+      ({ local }, target, deadline) =>
+        local ? dialer.stream(out.permit, out.caller, deadline) : tunnels.openStream(out.permit, target, deadline),
     );
   }
 
@@ -72,16 +73,32 @@ export class Forwarder {
       out,
       undefined,
       (conduit) => conduit.close(),
-      ({ local }, target, signal) =>
+      ({ local }, target, deadline) =>
         local
-          ? dialer.datagrams(out.permit, out.caller, signal, refused)
-          : tunnels.openDatagrams(out.permit, target, signal),
+          ? dialer.datagrams(out.permit, out.caller, deadline, refused)
+          : tunnels.openDatagrams(out.permit, target, deadline),
     );
   }
 
   async #forward<C>(
     out: OutboundFlow,
-    abandoned: AbortSignal | undefined,
+    caller: Deadline | undefined,
+    drop: (conduit: C) => void,
+    open: Attempt<C>,
+  ): Promise<Forwarded<C> | undefined> {
+    const deadline = caller?.part(this.#totalMs) ?? new Deadline(this.#totalMs);
+    out.flow.onCut((reason) => deadline.end(new Error(reason)));
+    try {
+      return await this.#tryEach(out, deadline, caller, drop, open);
+    } finally {
+      deadline.close();
+    }
+  }
+
+  async #tryEach<C>(
+    out: OutboundFlow,
+    deadline: Deadline,
+    caller: Deadline | undefined,
     drop: (conduit: C) => void,
     open: Attempt<C>,
   ): Promise<Forwarded<C> | undefined> {
@@ -94,20 +111,21 @@ export class Forwarder {
       protocol,
     });
     flow.span?.chosen(candidates.length);
-    const deadline = performance.now() + this.#totalMs;
     let outcome: FlowOutcome = 'no-instance';
     let detail = candidates.length === 0 ? `no instance of ${service.name} is healthy` : '';
     for (const [index, candidate] of candidates.entries()) {
       const { instance, host, local } = candidate;
-      const remaining = deadline - performance.now();
+      const { remaining } = deadline;
       if (remaining <= 0) break;
       const target = { agentId: instance.agentId, flowId: flow.id, ordinal: instance.ordinal, source: claim };
-      // An even share for each that is left; what a quick one leaves over goes to the next.
-      const share = Math.max(remaining / (candidates.length - index), Math.min(remaining, 1_000));
+      // An even share for each that is left; what a quick one leaves over goes to the next, and the last has the rest.
+      const left = candidates.length - index;
+      const share = left === 1 ? deadline : deadline.part(Math.max(remaining / left, Math.min(remaining, 1_000)));
       const step = flow.span?.step(local ? 'target.dial' : 'tunnel.open', `${service.name}/${instance.ordinal}`, host);
-      const result = await attempt(flow, abandoned, share, (signal) => open(candidate, target, signal));
+      const result = await attempt(open(candidate, target, share));
+      if (share !== deadline) share.close();
       step?.end(result);
-      if (abandoned?.aborted === true) {
+      if (caller?.over === true) {
         if (result.opened) {
           // The destination took it before it could hear of that: it has a record of its own, and tells.
           flow.reached(`${service.name}/${instance.ordinal}`, host);
@@ -177,25 +195,10 @@ type Attempted<C> =
   | { readonly opened: true; readonly conduit: C }
   | { readonly opened: false; readonly refusal: Failure };
 
-async function attempt<C>(
-  flow: Flow,
-  abandoned: AbortSignal | undefined,
-  limitMs: number,
-  open: (signal: AbortSignal) => Promise<Opened<C>>,
-): Promise<Attempted<C>> {
-  const limit = new AbortController();
-  const timer = setTimeout(() => limit.abort(new Error(`no answer within ${Math.round(limitMs)} ms`)), limitMs);
-  const giveUp = () => limit.abort(new Error('the caller gave up'));
-  if (abandoned?.aborted === true) giveUp();
-  abandoned?.addEventListener('abort', giveUp);
-  flow.onCut((reason) => limit.abort(new Error(reason)));
+async function attempt<C>(opening: Promise<Opened<C>>): Promise<Attempted<C>> {
   try {
-    return await open(limit.signal);
+    return await opening;
   } catch (cause) {
-    const detail = messageOf(cause);
-    return { opened: false, refusal: { code: 'unreachable', rule: '', revision: 0, detail } };
-  } finally {
-    clearTimeout(timer);
-    abandoned?.removeEventListener('abort', giveUp);
+    return { opened: false, refusal: { code: 'unreachable', rule: '', revision: 0, detail: messageOf(cause) } };
   }
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { Deadline } from '../bytes/deadline.ts';
 import { cleanups, echo, oneRecord, PORT, SERVICES, serving } from './calls.fixture.ts';
 import { Rig, rule } from './rig.fixture.ts';
 
@@ -14,8 +15,8 @@ describe('the gateway’s way in', () => {
       ],
     });
     cleanups.push(() => rig.stop());
-    const { signal } = new AbortController();
-    const opened = await rig.agent('g').outbound.openIngress('web', 13_000, '203.0.113.9', signal);
+    const deadline = new Deadline(9_000);
+    const opened = await rig.agent('g').outbound.openIngress('web', 13_000, '203.0.113.9', deadline);
     if (!opened.opened) throw new Error('not opened');
     const heard = await new Promise<string>((resolve) => {
       opened.conduit.attach({ data: (piece) => resolve(piece.toString()), end() {}, drain() {}, closed() {} });
@@ -27,9 +28,9 @@ describe('the gateway’s way in', () => {
     const record = await oneRecord(rig);
     expect(record).toMatchObject({ source: 'internet', sourceHost: 'g', rule: 'builtin:ingress', outcome: 'reset' });
     expect(record?.detail).toContain('203.0.113.9');
-    const refused = await rig.agent('g').outbound.openIngress('redis', PORT, '203.0.113.9', signal);
+    const refused = await rig.agent('g').outbound.openIngress('redis', PORT, '203.0.113.9', deadline);
     expect(refused).toMatchObject({ opened: false, outcome: 'denied' });
-    const forged = await rig.agent('plain').outbound.openIngress('web', 13_000, '203.0.113.9', signal);
+    const forged = await rig.agent('plain').outbound.openIngress('web', 13_000, '203.0.113.9', deadline);
     expect(forged).toMatchObject({ opened: false, outcome: 'denied' });
   });
 
@@ -41,8 +42,8 @@ describe('the gateway’s way in', () => {
     ];
     const rig = await Rig.start({ services: SERVICES, agents });
     cleanups.push(() => rig.stop());
-    const { signal } = new AbortController();
-    const opened = await rig.agent('g').outbound.openIngress('web', 13_000, '203.0.113.9', signal);
+    const deadline = new Deadline(9_000);
+    const opened = await rig.agent('g').outbound.openIngress('web', 13_000, '203.0.113.9', deadline);
     if (!opened.opened) throw new Error('not opened');
     const { conduit } = opened;
     const attach = () =>
@@ -65,9 +66,9 @@ describe('the gateway’s way in', () => {
     });
     cleanups.push(() => rig.stop());
     rig.unreachable.add('a');
-    const given = new AbortController();
-    const opening = rig.agent('g').outbound.openIngress('web', 13_000, '203.0.113.9', given.signal);
-    given.abort();
+    const given = new Deadline(9_000);
+    const opening = rig.agent('g').outbound.openIngress('web', 13_000, '203.0.113.9', given);
+    given.end(new Error('gone'));
     expect(await opening).toMatchObject({ opened: false, outcome: 'reset' });
     expect(await oneRecord(rig)).toMatchObject({ source: 'internet', outcome: 'reset' });
   });

@@ -1,5 +1,6 @@
 /** The internet's way in, for the gateway: a flow like any other, with the internet as its caller. */
 import type { FlowOutcome } from '@weft/proto';
+import type { Deadline } from '../bytes/deadline.ts';
 import { endingWith, type Flow } from '../flows/flow.ts';
 import { TrackedConduit } from '../flows/tracked.ts';
 import type { Conduit, ConduitEvents } from '../words/conduit.ts';
@@ -12,18 +13,18 @@ export type Ingress =
   /** Already recorded; the outcome says what to tell the client. */
   | { readonly opened: false; readonly outcome: FlowOutcome };
 
-/** Opens a flow to the service's port. `clientAddress` is for records. Aborting the signal ends the opening, not the flow. */
+/** Opens a flow to the service's port. `clientAddress` is for records. The deadline is of the opening alone. */
 export async function openIngress(
   { admitter, forwarder }: { readonly admitter: Admitter; readonly forwarder: Forwarder },
   service: string,
   port: number,
   clientAddress: string,
-  signal: AbortSignal,
+  deadline: Deadline,
 ): Promise<Ingress> {
   const admitted = admitter.internet({ service, ordinal: undefined, port, protocol: 'tcp' }, clientAddress);
   if (!admitted.admitted) return { opened: false, outcome: admitted.refusal.code };
   const { flow } = admitted.out;
-  const forwarded = await endingWith(flow, forwarder.stream(admitted.out, signal));
+  const forwarded = await endingWith(flow, forwarder.stream(admitted.out, deadline));
   if (forwarded === undefined) return { opened: false, outcome: flow.outcome ?? 'unreachable' };
   const tracked = new TrackedConduit(forwarded.conduit, flow, forwarded.remote);
   flow.onCut((reason) => tracked.cut(reason));

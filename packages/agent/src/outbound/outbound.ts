@@ -1,6 +1,7 @@
 /** The agent's outbound side: what this host's programs call, and what its gateway lets in. */
 import { defined } from '@weft/proto';
 import type { Logger } from 'pino';
+import type { Deadline } from '../bytes/deadline.ts';
 import type { FlowRegistry } from '../flows/registry.ts';
 import { runsHere } from '../flows/source.ts';
 import type { InboundPath } from '../inbound/inbound.ts';
@@ -45,8 +46,8 @@ export interface OutboundOptions {
 }
 
 export interface Outbound {
-  /** For the gateway. Aborting the signal ends the opening, not the flow. */
-  openIngress(service: string, port: number, clientAddress: string, signal: AbortSignal): Promise<Ingress>;
+  /** For the gateway. The deadline is of the opening alone. */
+  openIngress(service: string, port: number, clientAddress: string, deadline: Deadline): Promise<Ingress>;
   /** Resolves when every listener that the netmap of now wants has been bound or has failed. */
   settled(): Promise<void>;
   /** How many listeners are bound. */

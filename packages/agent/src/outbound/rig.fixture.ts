@@ -12,6 +12,7 @@ import {
   type Service,
 } from '@weft/proto';
 import { pino } from 'pino';
+import type { Deadline } from '../bytes/deadline.ts';
 import type { AgentService } from '../config/agent-file.ts';
 import { FlowRecorder } from '../flows/recorder.ts';
 import { FlowRegistry } from '../flows/registry.ts';
@@ -181,14 +182,14 @@ export class Rig {
   #tunnels(from: string): Pick<Tunnels, 'openStream' | 'openDatagrams'> {
     const open = async <C>(
       agentId: string,
-      signal: AbortSignal,
+      deadline: Deadline,
       ask: (to: RigAgent, answer: (opened: Opened<C>) => void) => void,
     ) => {
-      if (this.unreachable.has(agentId)) await once(signal, 'abort');
-      signal.throwIfAborted();
+      if (this.unreachable.has(agentId)) await new Promise((resolve) => deadline.onEnd(resolve));
+      deadline.throwIfOver();
       const to = this.agent(agentId);
       return new Promise<Opened<C>>((resolve, reject) => {
-        signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+        deadline.onEnd(reject);
         setImmediate(() => ask(to, resolve));
       });
     };
@@ -202,12 +203,13 @@ export class Rig {
       (refusal: Refusal) =>
         answer({ opened: false, refusal });
     return {
-      openStream: (permit, target, signal) =>
-        open(target.agentId, signal, (to, answer) =>
+      openStream: (permit, target, deadline) =>
+        open(target.agentId, deadline, (to, answer) =>
           to.inbound.stream({
             peer: peerOf(to),
             request: requestOf(permit, target),
-            abandoned: signal,
+            gone: deadline.over,
+            onGone: (told) => deadline.onEnd(told),
             refuse: refusing(answer),
             accept: () => {
               const [near, far, fail] = streamPipe();
@@ -217,12 +219,13 @@ export class Rig {
             },
           }),
         ),
-      openDatagrams: (permit, target, signal) =>
-        open(target.agentId, signal, (to, answer) =>
+      openDatagrams: (permit, target, deadline) =>
+        open(target.agentId, deadline, (to, answer) =>
           to.inbound.datagrams({
             peer: peerOf(to),
             request: requestOf(permit, target),
-            abandoned: signal,
+            gone: deadline.over,
+            onGone: (told) => deadline.onEnd(told),
             refuse: refusing(answer),
             accept: () => {
               const [near, far, fail] = datagramPipe();

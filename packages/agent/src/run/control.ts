@@ -68,7 +68,7 @@ export function followControl(parts: ControlParts, signal: AbortSignal): Followi
       reporter,
       flows: recorder,
       telemetry: parts.telemetry,
-      trace: (agentId, tracing) => tunnels.ping(agentId, tracing),
+      trace: (agentId, deadline) => tunnels.ping(agentId, deadline),
       version: VERSION,
       logger,
       limits: CONTROL_RETRY,

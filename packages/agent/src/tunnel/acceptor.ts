@@ -1,6 +1,7 @@
 /** Takes connections on the tunnel address through their handshake, a bounded number at a time. */
 
 import { addressGroup } from '@weft/proto/bounds';
+import { Deadline } from '../bytes/deadline.ts';
 import type { SocketConduit } from '../bytes/socket.ts';
 import { type ConduitListener, type ListenOptions, listenConduits, type Remote } from '../bytes/socket-listen.ts';
 import { GREATEST_PACKET_LIMIT } from '../protocol/datagram/format.ts';
@@ -17,7 +18,8 @@ export interface AcceptorOwner {
 /** A connection that is no confirmed tunnel yet. */
 interface Pending {
   readonly group: string;
-  readonly evicted: AbortController;
+  readonly deadline: Deadline;
+  evicted: boolean;
 }
 
 export class Acceptor {
@@ -53,15 +55,17 @@ export class Acceptor {
     }
     if (this.#pending.size >= handshakes) {
       for (const oldest of this.#pending) {
+        oldest.evicted = true;
+        oldest.deadline.end(new UnreachableError('timeout', 'made room for a newer connection'));
         this.#leave(oldest);
-        oldest.evicted.abort(new UnreachableError('timeout', 'made room for a newer connection'));
         break;
       }
     }
-    const pending: Pending = { group, evicted: new AbortController() };
+    const deadline = new Deadline(this.#context.settings.handshakeTimeout);
+    const pending: Pending = { group, deadline, evicted: false };
     this.#pending.add(pending);
     this.#pendingByGroup.set(group, (this.#pendingByGroup.get(group) ?? 0) + 1);
-    void this.#handshake(conduit, remote, pending.evicted.signal).finally(() => this.#leave(pending));
+    void this.#handshake(conduit, remote, pending).finally(() => this.#leave(pending));
   }
 
   /** To be called when a link has proved itself, or ended. */
@@ -71,46 +75,47 @@ export class Acceptor {
 
   close(): void {
     this.#listener.close();
+    for (const { deadline } of this.#pending) deadline.end(new UnreachableError('closed', 'this agent stops'));
   }
 
   #leave(pending: Pending): void {
     if (!this.#pending.delete(pending)) return;
+    pending.deadline.close();
     const left = (this.#pendingByGroup.get(pending.group) ?? 1) - 1;
     if (left > 0) this.#pendingByGroup.set(pending.group, left);
     else this.#pendingByGroup.delete(pending.group);
   }
 
-  async #handshake(conduit: SocketConduit, remote: Remote, evicted: AbortSignal): Promise<void> {
+  async #handshake(conduit: SocketConduit, remote: Remote, pending: Pending): Promise<void> {
+    const { deadline } = pending;
     const index = this.#context.datagrams?.newIndex();
     const ownOffer = index === undefined ? NO_DATAGRAMS : { index, packetLimit: GREATEST_PACKET_LIMIT };
-    const timeout = AbortSignal.timeout(this.#context.settings.handshakeTimeout);
-    const signal = AbortSignal.any([this.#lifetime, timeout, evicted]);
     try {
-      const established = await respond(this.#context, conduit, ownOffer, signal);
+      const established = await respond(this.#context, conduit, ownOffer, deadline);
       const link = this.#owner.established(established);
-      if (link !== undefined) await this.#confirmation(link, signal);
+      if (link !== undefined) await this.#confirmation(link, deadline);
     } catch (error) {
       this.#context.counters.handshakesFailed += 1;
       const reason = error instanceof Error && 'code' in error ? String(error.code) : 'failed';
-      this.#reject(evicted.aborted ? 'evicted' : timeout.aborted ? 'timeout' : reason, remote, error);
+      this.#reject(pending.evicted ? 'evicted' : deadline.late ? 'timeout' : reason, remote, error);
     }
   }
 
   /** Resolves when the link's first record proved its peer; the caller's place among handshakes is kept until then. */
-  #confirmation(link: Link, signal: AbortSignal): Promise<void> {
+  #confirmation(link: Link, deadline: Deadline): Promise<void> {
     return new Promise((resolve, reject) => {
       const settle = (): void => {
         this.#unconfirmed.delete(link);
-        signal.removeEventListener('abort', onAbort);
+        deadline.off(onEnd);
         resolve();
       };
-      const onAbort = (): void => {
+      const onEnd = (): void => {
         this.#unconfirmed.delete(link);
         reject(new UnreachableError('timeout', 'the first record did not come'));
         link.close(new TunnelEndedError('closed', 'the first record did not come'));
       };
       this.#unconfirmed.set(link, settle);
-      signal.addEventListener('abort', onAbort, { once: true });
+      deadline.onEnd(onEnd);
       if (link.over) settle();
     });
   }

@@ -3,6 +3,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { pino } from 'pino';
 import { forged } from '../../testing/forged.ts';
+import { Deadline } from '../bytes/deadline.ts';
 import { keyPairFromSecret } from '../protocol/noise/keys.ts';
 import type { Conduit } from '../words/conduit.ts';
 import type { OpenRequest } from '../words/opening.ts';
@@ -84,7 +85,7 @@ export function openRequest(protocol: 'tcp' | 'udp' = 'tcp'): OpenRequest {
 }
 
 export async function openStream(from: TestAgent, to: string): Promise<Conduit> {
-  const opened = await from.tunnels.openStream(...forged(to, openRequest()), AbortSignal.timeout(10_000));
+  const opened = await from.tunnels.openStream(...forged(to, openRequest()), new Deadline(10_000));
   if (!opened.opened) throw new Error(`refused: ${opened.refusal.code}`);
   return opened.conduit;
 }

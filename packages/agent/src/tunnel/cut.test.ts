@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { type Cut, Relay } from '../../../../test/harness/relay.ts';
+import { Deadline } from '../bytes/deadline.ts';
 import { FRAME_HEADER } from '../protocol/mux/types.ts';
 import { TAG_LENGTH } from '../protocol/noise/cipher.ts';
 import { HEADER_LENGTH } from '../protocol/record/format.ts';
@@ -42,7 +43,7 @@ async function flow(): Promise<Flow> {
 async function cutUnder(bytes: Buffer, cut: Cut): Promise<{ reader: Outcome; others: Outcome[] }> {
   const [talking, silent] = [await flow(), await flow()];
   // The first ping and its answer are over: nothing but what is said here is on the way.
-  await alice.tunnels.ping('bob', AbortSignal.timeout(5_000));
+  await alice.tunnels.ping('bob', new Deadline(5_000));
   expect([alice.tunnels.counters.open, bob.tunnels.counters.open]).toEqual([1, 1]);
   const outcomes = [talking.near, talking.far, silent.near, silent.far].map((conduit) => collect(conduit));
   relay.cutAfter(cut);

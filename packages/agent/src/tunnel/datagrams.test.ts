@@ -3,6 +3,7 @@ import dgram from 'node:dgram';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Relay } from '../../../../test/harness/relay.ts';
 import { forged } from '../../testing/forged.ts';
+import { Deadline } from '../bytes/deadline.ts';
 import type { DatagramConduit } from '../words/conduit.ts';
 import { eventually, openRequest, type TestAgent, TestNetwork } from './agents.fixture.ts';
 
@@ -46,7 +47,7 @@ class Flow {
   }
 
   static async open(from: TestAgent, to: string): Promise<Flow> {
-    const opened = await from.tunnels.openDatagrams(...forged(to, openRequest('udp')), AbortSignal.timeout(5000));
+    const opened = await from.tunnels.openDatagrams(...forged(to, openRequest('udp')), new Deadline(5000));
     if (!opened.opened) throw new Error('refused');
     return new Flow(opened.conduit);
   }
@@ -126,7 +127,7 @@ describe('a UDP flow', () => {
 
   it('works when the side that was dialled opens it', async () => {
     const { alice, bob, relay } = await pair();
-    await alice.tunnels.ping('bob', AbortSignal.timeout(5000));
+    await alice.tunnels.ping('bob', new Deadline(5000));
     const flow = await Flow.open(bob, 'alice');
     await eventually(() => relay.datagramsBack >= 3);
     await flow.echoed(randomBytes(1000));

@@ -2,6 +2,7 @@
  * Makes a connection with keys to a peer. Its endpoints are tried in their order, each a little after the one before or
  * as soon as that failed, side by side; the first finished handshake wins (RFC 8305, with the handshake as the test).
  */
+import { Deadline } from '../bytes/deadline.ts';
 import { connectSocket } from '../bytes/socket.ts';
 import { GREATEST_PACKET_LIMIT } from '../protocol/datagram/format.ts';
 import type { TunnelPeer } from '../words/peer.ts';
@@ -21,16 +22,18 @@ export interface Dialled {
 }
 
 /** Throws UnreachableError, with the endpoints' errors as its cause. */
-export async function dialPeer(context: TunnelContext, peer: TunnelPeer, signal: AbortSignal): Promise<Dialled> {
+export async function dialPeer(context: TunnelContext, peer: TunnelPeer, life: AbortSignal): Promise<Dialled> {
   const endpoints = peer.endpoints.slice(0, ENDPOINT_LIMIT);
   if (endpoints.length === 0) throw new UnreachableError('no-endpoint', `${peer.host} has no address to dial`);
   const { dialTimeout, stagger } = context.settings;
-  const over = new AbortController();
-  const timeout = AbortSignal.any([signal, over.signal, AbortSignal.timeout(dialTimeout)]);
+  life.throwIfAborted();
+  const deadline = new Deadline(dialTimeout);
+  const stop = (): void => deadline.end(new UnreachableError('closed', 'this agent stops'));
+  life.addEventListener('abort', stop, { once: true });
   try {
     const attempts: Promise<Dialled>[] = [];
     for (const endpoint of endpoints) {
-      const attempt = dialEndpoint(context, peer, endpoint, timeout);
+      const attempt = dialEndpoint(context, peer, endpoint, deadline);
       attempts.push(attempt);
       if (await settledWithin(Promise.any(attempts), attempt, stagger)) break;
     }
@@ -40,13 +43,14 @@ export async function dialPeer(context: TunnelContext, peer: TunnelPeer, signal:
   } catch (cause) {
     context.counters.handshakesFailed += 1;
     throw new UnreachableError(
-      timeout.aborted ? 'timeout' : 'connect-failed',
+      deadline.late ? 'timeout' : 'connect-failed',
       `no tunnel to ${peer.host}: tried ${endpoints.join(', ')}`,
       { cause },
     );
   } finally {
     // Attempts that lost the race end here.
-    over.abort(new UnreachableError('connect-failed', 'another endpoint answered first'));
+    deadline.end(new UnreachableError('connect-failed', 'another endpoint answered first'));
+    life.removeEventListener('abort', stop);
   }
 }
 
@@ -64,14 +68,14 @@ async function dialEndpoint(
   context: TunnelContext,
   peer: TunnelPeer,
   text: string,
-  signal: AbortSignal,
+  deadline: Deadline,
 ): Promise<Dialled> {
   const endpoint = parseEndpoint(text);
   if (endpoint === undefined) throw new UnreachableError('no-endpoint', `${text} is no HOST:PORT`);
-  const { conduit, remote } = await connectSocket({ ...endpoint, signal });
+  const { conduit, remote } = await connectSocket({ ...endpoint, deadline });
   const index = context.datagrams?.newIndex();
   const ownOffer = index === undefined ? NO_DATAGRAMS : { index, packetLimit: GREATEST_PACKET_LIMIT };
-  const established = await initiate(context, conduit, peer, ownOffer, signal);
+  const established = await initiate(context, conduit, peer, ownOffer, deadline);
   return { established, address: remote };
 }
 

@@ -1,4 +1,5 @@
 /** Drives a Noise handshake over a new connection: read, feed, write. */
+import type { Deadline } from '../bytes/deadline.ts';
 import type { SocketConduit } from '../bytes/socket.ts';
 import { type DatagramOffer, decodeOffer, encodeOffer } from '../protocol/datagram/offer.ts';
 import { Initiator } from '../protocol/noise/initiator.ts';
@@ -30,7 +31,7 @@ export function initiate(
   conduit: SocketConduit,
   peer: TunnelPeer,
   ownOffer: DatagramOffer,
-  signal: AbortSignal,
+  deadline: Deadline,
 ): Promise<Established> {
   const initiator = new Initiator({
     cipher: context.cipher,
@@ -41,7 +42,7 @@ export function initiate(
     newEphemeral: context.newEphemeral,
   });
   const reader = new ReplyReader();
-  return drive(conduit, signal, (piece, wire) => {
+  return drive(conduit, deadline, (piece, wire) => {
     if (wire === undefined) {
       conduit.write(encodePreamble(context.cipher, initiator.writeMessage1(encodeOffer(ownOffer))), true);
       return undefined;
@@ -59,10 +60,10 @@ export function respond(
   context: TunnelContext,
   conduit: SocketConduit,
   ownOffer: DatagramOffer,
-  signal: AbortSignal,
+  deadline: Deadline,
 ): Promise<Established> {
   const reader = new PreambleReader();
-  return drive(conduit, signal, (piece, wire) => {
+  return drive(conduit, deadline, (piece, wire) => {
     if (wire === undefined) return undefined;
     const preamble = reader.push(piece);
     if (preamble === undefined) return undefined;
@@ -85,14 +86,14 @@ export function respond(
 /** Feeds `step` until it has a result: first nothing without a wire, then each piece that arrives. */
 function drive(
   conduit: SocketConduit,
-  signal: AbortSignal,
+  deadline: Deadline,
   step: (piece: Buffer, wire: Wire | undefined) => Established | undefined,
 ): Promise<Established> {
   return new Promise((resolve, reject) => {
     let settled = false;
     const settle = (): void => {
       settled = true;
-      signal.removeEventListener('abort', onAbort);
+      deadline.off(fail);
     };
     const fail = (error: unknown): void => {
       if (settled) return;
@@ -100,7 +101,6 @@ function drive(
       conduit.reset();
       reject(error instanceof Error ? error : new Error('the handshake failed', { cause: error }));
     };
-    const onAbort = (): void => fail(signal.reason);
     const attempt = (piece: Buffer, wire: Wire | undefined): void => {
       if (settled) return;
       try {
@@ -113,8 +113,7 @@ function drive(
         fail(error);
       }
     };
-    signal.addEventListener('abort', onAbort, { once: true });
-    if (signal.aborted) onAbort();
+    deadline.onEnd(fail);
     attempt(Buffer.alloc(0), undefined);
     const wire: Wire = new Wire(conduit, {
       data: (piece) => attempt(piece, wire),

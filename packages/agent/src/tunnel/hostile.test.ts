@@ -6,6 +6,7 @@ import net from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Relay } from '../../../../test/harness/relay.ts';
 import { forged } from '../../testing/forged.ts';
+import { Deadline } from '../bytes/deadline.ts';
 import { keyPairFromSecret } from '../protocol/noise/keys.ts';
 import type { Conduit } from '../words/conduit.ts';
 import { collect, eventually, openRequest, openStream, type TestAgent, TestNetwork } from './agents.fixture.ts';
@@ -53,7 +54,7 @@ function held(): Promise<Conduit> {
 }
 
 const stillServes = async (): Promise<void> => {
-  await expect(alice.tunnels.ping('bob', AbortSignal.timeout(5000))).resolves.toBeGreaterThan(0);
+  await expect(alice.tunnels.ping('bob', new Deadline(5000))).resolves.toBeGreaterThan(0);
 };
 
 describe('a stranger at the tunnel port', () => {
@@ -96,16 +97,16 @@ describe('a stranger at the tunnel port', () => {
   it('with a key that the directory does not know gets no answer', async () => {
     const mallory = await network.agent('mallory', { settings: { dialTimeout: 500 } });
     network.peers.delete('mallory');
-    await expect(
-      mallory.tunnels.openStream(...forged('bob', openRequest()), AbortSignal.timeout(5000)),
-    ).rejects.toThrow(UnreachableError);
+    await expect(mallory.tunnels.openStream(...forged('bob', openRequest()), new Deadline(5000))).rejects.toThrow(
+      UnreachableError,
+    );
     expect(bob.log.some(({ reason }) => reason === 'unknown-peer')).toBe(true);
     expect(bob.tunnels.counters.open).toBe(0);
   });
 
   it('of another network cannot finish a handshake', async () => {
     const other = await network.agent('other', { network: 'elsewhere', settings: { dialTimeout: 500 } });
-    await expect(other.tunnels.ping('bob', AbortSignal.timeout(5000))).rejects.toThrow(UnreachableError);
+    await expect(other.tunnels.ping('bob', new Deadline(5000))).rejects.toThrow(UnreachableError);
     expect(bob.tunnels.counters.open).toBe(0);
   });
 
@@ -117,7 +118,7 @@ describe('a stranger at the tunnel port', () => {
     });
     await new Promise<void>((resolve) => recorder.listen(0, '127.0.0.1', resolve));
     network.moveTo('bob', [`127.0.0.1:${(recorder.address() as net.AddressInfo).port}`]);
-    await expect(alice.tunnels.ping('bob', AbortSignal.timeout(5000))).rejects.toThrow(UnreachableError);
+    await expect(alice.tunnels.ping('bob', new Deadline(5000))).rejects.toThrow(UnreachableError);
     recorder.close();
     const answer = await knock(bob.tunnels.port, Buffer.concat(recorded));
     // Bob answers the handshake, for message 1 is genuine; but nothing follows it, so it never counts as a tunnel.
@@ -176,7 +177,7 @@ describe('a tunnel', () => {
     expect(await far).toMatchObject({ how: 'reset', cause: { code: 'revoked' } });
     expect(await near).toMatchObject({ how: 'reset' });
     expect(bob.tunnels.counters.open).toBe(0);
-    await expect(alice.tunnels.ping('bob', AbortSignal.timeout(5000))).rejects.toThrow(UnreachableError);
+    await expect(alice.tunnels.ping('bob', new Deadline(5000))).rejects.toThrow(UnreachableError);
   });
 
   it('is cut when the key or the psk of its peer changes, and kept when only its endpoints do', async () => {
@@ -188,7 +189,7 @@ describe('a tunnel', () => {
     alice.tunnels.recheckPeers();
     expect(alice.tunnels.counters.open).toBe(0);
     network.peers.set('bob', { ...bob.peer, tunnelKey: keyPairFromSecret(randomBytes(32)).publicKey });
-    await expect(alice.tunnels.ping('bob', AbortSignal.timeout(5000))).rejects.toThrow(UnreachableError);
+    await expect(alice.tunnels.ping('bob', new Deadline(5000))).rejects.toThrow(UnreachableError);
   });
 });
 
@@ -204,7 +205,7 @@ describe('dialling', () => {
 
   it('fails with the reason, is short of breath for a moment, and finds the peer when it is back', async () => {
     network.moveTo('bob', ['127.0.0.1:1']);
-    const attempt = (): Promise<number> => alice.tunnels.ping('bob', AbortSignal.timeout(5000));
+    const attempt = (): Promise<number> => alice.tunnels.ping('bob', new Deadline(5000));
     await expect(attempt()).rejects.toMatchObject({ code: 'connect-failed' });
     await expect(attempt()).rejects.toMatchObject({ code: 'connect-failed' });
     // Not dialled again: the answer came from memory.
@@ -219,7 +220,7 @@ describe('dialling', () => {
   });
 
   it('dials once for many callers', async () => {
-    await Promise.all(Array.from({ length: 20 }, () => alice.tunnels.ping('bob', AbortSignal.timeout(5000))));
+    await Promise.all(Array.from({ length: 20 }, () => alice.tunnels.ping('bob', new Deadline(5000))));
     expect(alice.tunnels.counters.open).toBe(1);
   });
 

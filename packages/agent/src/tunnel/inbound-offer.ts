@@ -20,8 +20,12 @@ class Inbound {
     return this.offer.request;
   }
 
-  get abandoned(): AbortSignal {
-    return this.offer.abandoned;
+  get gone(): boolean {
+    return this.offer.gone;
+  }
+
+  onGone(told: () => void): void {
+    this.offer.onGone(told);
   }
 
   refuse(refusal: Refusal): void {

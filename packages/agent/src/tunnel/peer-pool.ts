@@ -3,6 +3,7 @@
  * reached is not dialled again for a moment, so that callers fail fast, and soon is, so that it is found when it is back.
  */
 import type { PeerTunnels as PeerTraffic } from '@weft/proto';
+import type { Deadline } from '../bytes/deadline.ts';
 import type { TunnelPeer } from '../words/peer.ts';
 import type { TunnelContext } from './context.ts';
 import { type Dialled, dialPeer } from './dialer.ts';
@@ -78,8 +79,8 @@ export class PeerPool {
     this.#idleSince.delete(link);
   }
 
-  /** A tunnel to put a flow into, dialled when there is none. Throws UnreachableError, or the signal's reason. */
-  async acquire(signal: AbortSignal): Promise<Link> {
+  /** A tunnel to put a flow into, dialled when there is none. Throws UnreachableError, or the deadline's reason. */
+  async acquire(deadline: Deadline): Promise<Link> {
     const best = this.#best();
     if (best !== undefined) {
       if (best.busy && this.#dialled() < this.#context.settings.poolSize) this.#grow();
@@ -89,7 +90,7 @@ export class PeerPool {
       throw this.#failure.error;
     }
     if (this.#dialled() >= this.#context.settings.dialledPerPeer) return this.#lastResort();
-    return await untilAborted(this.#dial(), signal);
+    return await deadline.race(this.#dial());
   }
 
   tick(): void {
@@ -216,16 +217,4 @@ export function samePeer(a: TunnelPeer, b: TunnelPeer): boolean {
 /** Unsent bytes, after whether bulk moves at all. */
 function load(link: Link): number {
   return (link.busy ? 1e15 : 0) + link.backlog + link.mux.size;
-}
-
-/** The promise, or the signal's reason if that comes first; the work itself goes on for others. */
-export function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => {
-      reject(signal.reason instanceof Error ? signal.reason : new Error('aborted', { cause: signal.reason }));
-    };
-    if (signal.aborted) onAbort();
-    else signal.addEventListener('abort', onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
 }

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { forged } from '../../testing/forged.ts';
+import { Deadline } from '../bytes/deadline.ts';
 import type { Conduit } from '../words/conduit.ts';
 import { collect, eventually, openRequest, openStream, type TestAgent, TestNetwork } from './agents.fixture.ts';
 
@@ -54,7 +55,7 @@ it('adds a tunnel beside a bulk copy, and closes it when it is idle', async () =
   expect(alice.tunnels.counters.open).toBeLessThanOrEqual(4);
   bulk.stop();
   await eventually(() => alice.tunnels.counters.open === 1 && bob.tunnels.counters.open === 1);
-  expect(await alice.tunnels.ping('bob', AbortSignal.timeout(5000))).toBeGreaterThan(0);
+  expect(await alice.tunnels.ping('bob', new Deadline(5000))).toBeGreaterThan(0);
   expect(alice.tunnels.counters.violations + bob.tunnels.counters.violations).toBe(0);
 });
 
@@ -79,10 +80,7 @@ it('tells what passes to each peer, over tunnels that ended too', async () => {
 });
 
 it('keeps one of two when both sides dialled and both tidy up', async () => {
-  const pings = [
-    alice.tunnels.ping('bob', AbortSignal.timeout(5000)),
-    bob.tunnels.ping('alice', AbortSignal.timeout(5000)),
-  ];
+  const pings = [alice.tunnels.ping('bob', new Deadline(5000)), bob.tunnels.ping('alice', new Deadline(5000))];
   await Promise.all(pings);
   await eventually(() => alice.tunnels.counters.open === 1 && bob.tunnels.counters.open === 1);
   const streams = await Promise.all([openStream(alice, 'bob'), openStream(bob, 'alice')]);
@@ -94,7 +92,7 @@ it('answers with a refusal, not a lost tunnel, when the inbound side of the peer
   bob.stream = () => {
     throw new Error('a mistake in the agent');
   };
-  const answer = await alice.tunnels.openStream(...forged('bob', openRequest()), AbortSignal.timeout(5000));
+  const answer = await alice.tunnels.openStream(...forged('bob', openRequest()), new Deadline(5000));
   expect(answer).toMatchObject({ opened: false, refusal: { code: 'no-instance' } });
   expect(bob.log.some(({ event }) => event === 'inbound-failed')).toBe(true);
   expect([alice.tunnels.counters.open, bob.tunnels.counters.violations]).toEqual([1, 0]);
@@ -106,5 +104,5 @@ it('ends everything with its signal', async () => {
   network.close();
   expect(await outcome).toMatchObject({ how: 'reset' });
   expect([alice.tunnels.counters.open, bob.tunnels.counters.open]).toEqual([0, 0]);
-  await expect(alice.tunnels.ping('bob', AbortSignal.timeout(5000))).rejects.toThrow();
+  await expect(alice.tunnels.ping('bob', new Deadline(5000))).rejects.toThrow();
 });

@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { afterEach, expect, it } from 'vitest';
+import { Deadline } from '../bytes/deadline.ts';
 import { eventually, exchange, openStream, TestNetwork } from './agents.fixture.ts';
 
 let network: TestNetwork;
@@ -22,7 +23,7 @@ it('takes new keys by time and by handshake under traffic, and loses no byte', a
   }
   const { renewals } = alice.tunnels.counters;
   await eventually(() => alice.tunnels.counters.renewals > renewals + 2);
-  expect(await alice.tunnels.ping('bob', AbortSignal.timeout(5000))).toBeGreaterThan(0);
+  expect(await alice.tunnels.ping('bob', new Deadline(5000))).toBeGreaterThan(0);
   expect(alice.tunnels.counters).toMatchObject({ open: 1, violations: 0 });
 });
 
@@ -30,7 +31,7 @@ it('refuses to renew for a peer that is no member any more', async () => {
   network = new TestNetwork();
   const alice = await network.agent('alice', { settings: { tick: 5, renewal: 30 } });
   const bob = await network.agent('bob', { settings: { tick: 5 } });
-  await alice.tunnels.ping('bob', AbortSignal.timeout(5000));
+  await alice.tunnels.ping('bob', new Deadline(5000));
   network.peers.delete('alice');
   await eventually(() => bob.tunnels.counters.violations === 1);
   expect(bob.tunnels.counters.open).toBe(0);

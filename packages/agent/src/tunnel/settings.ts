@@ -6,8 +6,6 @@ export interface TunnelSettings {
   readonly stagger: number;
   /** An accepted connection has this long to become a confirmed tunnel. */
   readonly handshakeTimeout: number;
-  /** From the call of `openStream` to the peer's answer, dialling included. */
-  readonly openTimeout: number;
   /** Silence after which a ping is sent. */
   readonly keepalive: number;
   /** Silence after which a tunnel is dead. */
@@ -42,7 +40,6 @@ export const DEFAULT_SETTINGS: TunnelSettings = {
   dialTimeout: 4_000,
   stagger: 300,
   handshakeTimeout: 5_000,
-  openTimeout: 4_500,
   keepalive: 10_000,
   dead: 15_000,
   deadWhenWaiting: 8_000,

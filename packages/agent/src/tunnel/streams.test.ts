@@ -2,6 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Relay } from '../../../../test/harness/relay.ts';
 import { forged } from '../../testing/forged.ts';
+import { Deadline } from '../bytes/deadline.ts';
 import type { Conduit } from '../words/conduit.ts';
 import {
   collect,
@@ -12,6 +13,7 @@ import {
   type TestAgent,
   TestNetwork,
 } from './agents.fixture.ts';
+import type { InboundStream } from './types.ts';
 
 let network: TestNetwork;
 let alice: TestAgent;
@@ -92,25 +94,25 @@ describe('a stream between two agents', () => {
   it('hands on a refusal with its rule and revision', async () => {
     const refusal = { code: 'denied', rule: 'no-admin-ui', revision: 7, detail: 'web may not reach rabbit' } as const;
     bob.stream = (inbound) => inbound.refuse(refusal);
-    const answer = await alice.tunnels.openStream(...forged('bob', openRequest()), AbortSignal.timeout(5000));
+    const answer = await alice.tunnels.openStream(...forged('bob', openRequest()), new Deadline(5000));
     expect(answer).toEqual({ opened: false, refusal });
   });
 
   it('tells the destination when the opener gives up', async () => {
-    const offered = Promise.withResolvers<AbortSignal>();
+    const offered = Promise.withResolvers<InboundStream>();
     let late: Conduit | undefined;
     bob.stream = (inbound) => {
-      offered.resolve(inbound.abandoned);
-      inbound.abandoned.addEventListener('abort', () => {
+      offered.resolve(inbound);
+      inbound.onGone(() => {
         late = inbound.accept();
       });
     };
-    const caller = new AbortController();
-    const answer = alice.tunnels.openStream(...forged('bob', openRequest()), caller.signal);
-    const abandoned = await offered.promise;
-    caller.abort(new Error('the program hung up'));
+    const caller = new Deadline(9_000);
+    const answer = alice.tunnels.openStream(...forged('bob', openRequest()), caller);
+    const inbound = await offered.promise;
+    caller.end(new Error('the program hung up'));
     await expect(answer).rejects.toThrow('the program hung up');
-    await eventually(() => abandoned.aborted);
+    await eventually(() => inbound.gone);
     if (late === undefined) throw new Error('not offered');
     // Accepting what was given up gives a conduit that is over.
     expect(await collect(late)).toMatchObject({ how: 'reset' });
@@ -133,7 +135,7 @@ describe('a stream between two agents', () => {
     conduit.attach({ data: () => undefined, drain: pump, end: () => undefined, closed: () => undefined });
     pump();
     // A ping passes, so one slow reader holds up nobody else; and by its answer all that could pass has passed.
-    for (let round = 0; round < 5; round++) await alice.tunnels.ping('bob', AbortSignal.timeout(5000));
+    for (let round = 0; round < 5; round++) await alice.tunnels.ping('bob', new Deadline(5000));
     expect(written).toBeLessThan(2 ** 20);
     let received = 0;
     await new Promise<void>((resolve) => {
@@ -168,7 +170,7 @@ describe('a stream between two agents', () => {
     const blocks = Array.from({ length: 64 }, () => randomBytes(128 * 1024));
     const outcome = await exchange(await openStream(alice, 'bob'), blocks);
     expect(outcome.digest).toBe(digest(blocks));
-    expect(await alice.tunnels.ping('bob', AbortSignal.timeout(5000))).toBeGreaterThan(35_000);
+    expect(await alice.tunnels.ping('bob', new Deadline(5000))).toBeGreaterThan(35_000);
     relay.close();
   });
 });

@@ -1,5 +1,6 @@
 /** All tunnels of this agent: accepts and dials peers, opens flows at them, and cuts those who are no members any more. */
 import type { PeerTunnels as PeerTraffic, Permit } from '@weft/proto';
+import type { Deadline } from '../bytes/deadline.ts';
 import { DatagramFlow } from '../protocol/mux/datagram-flow.ts';
 import { OpenError } from '../protocol/mux/errors.ts';
 import { MuxStream } from '../protocol/mux/stream.ts';
@@ -11,7 +12,7 @@ import type { LinkCounters, TunnelContext } from './context.ts';
 import { TunnelEndedError, UnreachableError } from './errors.ts';
 import type { Established } from './handshake.ts';
 import { Link, type LinkOwner } from './link.ts';
-import { PeerPool, samePeer, untilAborted } from './peer-pool.ts';
+import { PeerPool, samePeer } from './peer-pool.ts';
 import type { Tunnels } from './types.ts';
 
 type Answer =
@@ -48,29 +49,23 @@ export class AgentTunnels implements Tunnels, LinkOwner {
     return this.#context.counters;
   }
 
-  async openStream(permit: Permit, target: FlowTarget, signal: AbortSignal): Promise<Opened<Conduit>> {
-    const answer = await this.#bounded(signal, (bounded) =>
-      this.#open(target.agentId, requestOf(permit, target), bounded),
-    );
+  async openStream(permit: Permit, target: FlowTarget, deadline: Deadline): Promise<Opened<Conduit>> {
+    const answer = await this.#open(target.agentId, requestOf(permit, target), deadline);
     if (!answer.opened) return answer;
     if (!(answer.entry instanceof MuxStream)) throw new TypeError('openStream is for TCP');
     return { opened: true, conduit: answer.entry };
   }
 
-  async openDatagrams(permit: Permit, target: FlowTarget, signal: AbortSignal): Promise<Opened<DatagramConduit>> {
-    const answer = await this.#bounded(signal, (bounded) =>
-      this.#open(target.agentId, requestOf(permit, target), bounded),
-    );
+  async openDatagrams(permit: Permit, target: FlowTarget, deadline: Deadline): Promise<Opened<DatagramConduit>> {
+    const answer = await this.#open(target.agentId, requestOf(permit, target), deadline);
     if (!answer.opened) return answer;
     if (!(answer.entry instanceof DatagramFlow)) throw new TypeError('openDatagrams is for UDP');
     return { opened: true, conduit: answer.link.conduitOf(answer.entry) };
   }
 
-  async ping(agentId: string, signal: AbortSignal): Promise<number> {
-    return await this.#bounded(signal, async (bounded) => {
-      const link = await this.#peer(agentId).acquire(bounded);
-      return await untilAborted(link.liveness.measure(), bounded);
-    });
+  async ping(agentId: string, deadline: Deadline): Promise<number> {
+    const link = await this.#peer(agentId).acquire(deadline);
+    return await deadline.race(link.liveness.measure());
   }
 
   recheckPeers(): void {
@@ -155,36 +150,33 @@ export class AgentTunnels implements Tunnels, LinkOwner {
     this.#context.limitedLog.warn('tunnel-rejected', 'too-many-tunnels', { peer: host });
   }
 
-  async #open(agentId: string, request: OpenRequest, bounded: AbortSignal): Promise<Answer> {
+  async #open(agentId: string, request: OpenRequest, deadline: Deadline): Promise<Answer> {
     const tunnels = this.#peer(agentId);
     for (let attempt = 1; ; attempt++) {
-      const link = await tunnels.acquire(bounded);
+      const link = await tunnels.acquire(deadline);
       try {
-        return await this.#ask(link, request, bounded);
+        return await this.#ask(link, request, deadline);
       } catch (error) {
         // A tunnel to a peer that was restarted ends at the first byte put into it; no data was sent yet, so once more.
         const lost = error instanceof TunnelEndedError || (error instanceof OpenError && error.code === 'closed');
         if (error instanceof OpenError && error.code === 'too-many-streams') {
           return { opened: false, refusal: { code: 'overloaded', rule: '', revision: 0, detail: error.message } };
         }
-        if (!lost || bounded.aborted) throw error;
+        if (!lost || deadline.over) throw error;
         if (attempt === 2)
           throw new UnreachableError('tunnel-lost', `the tunnel to ${link.peer.host} ended`, { cause: error });
       }
     }
   }
 
-  #ask(link: Link, request: OpenRequest, signal: AbortSignal): Promise<Answer> {
+  #ask(link: Link, request: OpenRequest, deadline: Deadline): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      if (signal.aborted) {
-        reject(signal.reason as Error);
-        return;
-      }
-      const onAbort = (): void => {
+      deadline.throwIfOver();
+      const onEnd = (reason: Error): void => {
         giveUp();
-        reject(signal.reason as Error);
+        reject(reason);
       };
-      const settle = (): void => signal.removeEventListener('abort', onAbort);
+      const settle = (): void => deadline.off(onEnd);
       const giveUp = link.request(request, {
         opened: (entry) => {
           settle();
@@ -199,28 +191,8 @@ export class AgentTunnels implements Tunnels, LinkOwner {
           reject(cause);
         },
       });
-      signal.addEventListener('abort', onAbort, { once: true });
+      deadline.onEnd(onEnd);
     });
-  }
-
-  /**
-   * Bounds the work by the caller's signal and by a time that lets callers answer within five seconds. By hand, not by
-   * AbortSignal.any: one of those for each flow would hang on signals that live as long as the agent.
-   */
-  async #bounded<T>(signal: AbortSignal, work: (bounded: AbortSignal) => Promise<T>): Promise<T> {
-    signal.throwIfAborted();
-    const controller = new AbortController();
-    const onAbort = (): void => controller.abort(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
-    const timer = setTimeout(() => {
-      controller.abort(new UnreachableError('timeout', 'the peer did not answer in time'));
-    }, this.#context.settings.openTimeout);
-    try {
-      return await work(controller.signal);
-    } finally {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', onAbort);
-    }
   }
 
   #peer(agentId: string): PeerPool {

@@ -1,5 +1,6 @@
 /** What the tunnel layer offers to outbound, inbound and gateway. */
 import type { Permit } from '@weft/proto';
+import type { Deadline } from '../bytes/deadline.ts';
 import type { Conduit, DatagramConduit } from '../words/conduit.ts';
 import type { FlowTarget, Opened, OpenRequest, Refusal } from '../words/opening.ts';
 import type { TunnelPeer } from '../words/peer.ts';
@@ -10,8 +11,10 @@ export interface InboundStream {
   readonly request: OpenRequest;
   accept(): Conduit;
   refuse(refusal: Refusal): void;
-  /** Tells when the peer gave up before an answer. */
-  readonly abandoned: AbortSignal;
+  /** Whether the peer gave up before an answer. */
+  readonly gone: boolean;
+  /** Tells, in place of who asked before, when it did; at once where it has. */
+  onGone(told: () => void): void;
 }
 
 export interface InboundDatagrams {
@@ -19,7 +22,8 @@ export interface InboundDatagrams {
   readonly request: OpenRequest;
   accept(): DatagramConduit;
   refuse(refusal: Refusal): void;
-  readonly abandoned: AbortSignal;
+  readonly gone: boolean;
+  onGone(told: () => void): void;
 }
 
 /** Where flows from peers go: the inbound side of the agent. */
@@ -30,12 +34,12 @@ export interface InboundHandler {
 
 /** All tunnels of this agent. */
 export interface Tunnels {
-  /** Opens a TCP flow at a peer, for nothing but a permit. Throws UnreachableError when no tunnel could be made in time. */
-  openStream(permit: Permit, target: FlowTarget, signal: AbortSignal): Promise<Opened<Conduit>>;
-  /** Opens a UDP flow at a peer. Throws UnreachableError when no tunnel could be made in time. */
-  openDatagrams(permit: Permit, target: FlowTarget, signal: AbortSignal): Promise<Opened<DatagramConduit>>;
+  /** Opens a TCP flow at a peer, for nothing but a permit. Throws UnreachableError when no tunnel can be made, or the deadline's reason. */
+  openStream(permit: Permit, target: FlowTarget, deadline: Deadline): Promise<Opened<Conduit>>;
+  /** Opens a UDP flow at a peer. Throws UnreachableError when no tunnel can be made, or the deadline's reason. */
+  openDatagrams(permit: Permit, target: FlowTarget, deadline: Deadline): Promise<Opened<DatagramConduit>>;
   /** Round-trip time inside a tunnel to the peer, microseconds, making one when there is none. */
-  ping(agentId: string, signal: AbortSignal): Promise<number>;
+  ping(agentId: string, deadline: Deadline): Promise<number>;
   /** To be called after each change of the directory: cuts tunnels of peers gone, or whose key or psk changed. */
   recheckPeers(): void;
   readonly counters: TunnelCounters;

@@ -138,7 +138,7 @@ describe('offers', () => {
     }
     const third = answer(world);
     world.settle();
-    expect(world.b.offers.map((offer) => offer.abandoned.aborted)).toEqual([true, true]);
+    expect(world.b.offers.map((offer) => offer.gone)).toEqual([true, true]);
     expect(third.refusals[0]?.code).toBe('overloaded');
     for (const offer of world.b.offers) offer.refuse({ code: 'no-instance', rule: '', revision: 0, detail: '' });
     const fourth = answer(world);

@@ -40,7 +40,7 @@ export class Offer {
   readonly #credit: number;
   #answered: boolean = false;
   #gone: boolean = false;
-  #abort: AbortController | undefined;
+  #told: (() => void) | undefined;
 
   constructor(host: OfferHost, id: number, request: OpenRequest, credit: number) {
     this.#host = host;
@@ -58,11 +58,10 @@ export class Offer {
     return this.#answered;
   }
 
-  /** Made only when asked for: most offers are answered in the same breath. */
-  get abandoned(): AbortSignal {
-    this.#abort ??= new AbortController();
-    if (this.#gone) this.#abort.abort();
-    return this.#abort.signal;
+  /** Tells, in place of who asked before, when the offer is gone; at once where it is. */
+  onGone(told: () => void): void {
+    if (this.#gone) told();
+    else this.#told = told;
   }
 
   accept(): MuxStream | DatagramFlow {
@@ -81,7 +80,7 @@ export class Offer {
   abandon(): void {
     if (this.#gone) return;
     this.#gone = true;
-    this.#abort?.abort();
+    this.#told?.();
   }
 
   #answer(): void {
