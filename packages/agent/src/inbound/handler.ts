@@ -5,11 +5,12 @@ import { Deadline } from '../bytes/deadline.ts';
 import { splice } from '../bytes/splice.ts';
 import { endingOf } from '../flows/ending.ts';
 import { endingWith, type Flow, type Loss } from '../flows/flow.ts';
+import { FlowConduit } from '../flows/flow-conduit.ts';
 import type { Admission, FlowRefusal, FlowRegistry } from '../flows/registry.ts';
 import { claimName, type DeclaredHere, remoteCaller, runsHere } from '../flows/source.ts';
-import { TrackedConduit } from '../flows/tracked.ts';
 import { TunnelEndedError } from '../tunnel/errors.ts';
-import type { InboundDatagrams, InboundHandler, InboundStream } from '../tunnel/types.ts';
+import type { Inbound, InboundHandler } from '../tunnel/types.ts';
+import type { Conduit, DatagramConduit } from '../words/conduit.ts';
 import type { Netmap, NetmapSource } from '../words/netmap.ts';
 import type { Opened, OpenRequest, Refusal } from '../words/opening.ts';
 import type { TunnelPeer } from '../words/peer.ts';
@@ -25,6 +26,8 @@ export interface FlowHandlerOptions {
   readonly idleMs?: number;
 }
 
+/** What is not wanted after all. */
+type Droppable = Pick<Conduit, 'reset'> | Pick<DatagramConduit, 'close'>;
 type Admitted = Extract<Admission, { readonly admitted: true }>;
 
 /** A program that takes no connection for this long is not listening, whatever its socket says. */
@@ -37,66 +40,51 @@ export function createFlowHandler(options: FlowHandlerOptions): InboundHandler {
   const { netmap, registry, declared, dialer, log, idleMs = DEFAULT_IDLE_MS } = options;
 
   /** identify → decide → track → forward → record */
-  async function stream(inbound: InboundStream): Promise<void> {
-    const admission = admit(inbound, 'tcp');
+  async function take<C, D extends Droppable>(
+    inbound: Inbound<C>,
+    open: (admitted: Admitted, deadline: Deadline) => Promise<Opened<D>>,
+    join: (flow: Flow, peer: C, dialed: D) => void,
+  ): Promise<void> {
+    const admission = admit(inbound);
     if (!admission.admitted) {
       inbound.refuse(refusalOf(admission.refusal));
       return;
     }
-    await endingWith(admission.flow, carryStream(inbound, admission));
+    await endingWith(admission.flow, carry(inbound, admission, open, join));
   }
 
-  async function carryStream(inbound: InboundStream, { flow, permit, caller }: Admitted): Promise<void> {
-    const dialed = await dial(flow, inbound, (deadline) => dialer.stream(permit, caller, deadline));
+  async function carry<C, D extends Droppable>(
+    inbound: Inbound<C>,
+    admitted: Admitted,
+    open: (admitted: Admitted, deadline: Deadline) => Promise<Opened<D>>,
+    join: (flow: Flow, peer: C, dialed: D) => void,
+  ): Promise<void> {
+    const { flow } = admitted;
+    const dialed = await dial(flow, inbound, (deadline) => open(admitted, deadline));
     if (dialed === undefined) return;
     if (inbound.gone) {
       // The source gave up, and records that itself.
-      dialed.reset();
+      drop(dialed);
       flow.handOver();
       flow.end('reset');
       inbound.refuse(GIVEN_UP);
       return;
     }
-    const target = new TrackedConduit(dialed, flow, false);
     const peer = inbound.accept();
     flow.opened();
-    flow.onCut((reason) => {
-      target.cut(reason);
-      peer.reset();
-    });
+    join(flow, peer, dialed);
+  }
+
+  function joinStreams(flow: Flow, peer: Conduit, dialed: Conduit): void {
+    const target = new FlowConduit(dialed, flow, { remote: false, cut: () => peer.reset() });
     splice(peer, target, (result) => {
       if (result.cause instanceof TunnelEndedError) flow.sever();
       flow.end(...endingOf(result));
     });
   }
 
-  async function datagrams(inbound: InboundDatagrams): Promise<void> {
-    const admission = admit(inbound, 'udp');
-    if (!admission.admitted) {
-      inbound.refuse(refusalOf(admission.refusal));
-      return;
-    }
-    await endingWith(admission.flow, carryDatagrams(inbound, admission));
-  }
-
-  async function carryDatagrams(inbound: InboundDatagrams, { flow, permit, caller }: Admitted): Promise<void> {
-    const refused = (detail: string) => flow.end('not-listening', detail);
-    const dialed = await dial(flow, inbound, (deadline) => dialer.datagrams(permit, caller, deadline, refused));
-    if (dialed === undefined) return;
-    if (inbound.gone) {
-      dialed.close();
-      flow.handOver();
-      flow.end('closed');
-      inbound.refuse(GIVEN_UP);
-      return;
-    }
-    const peer = inbound.accept();
-    flow.opened();
-    joinDatagrams(flow, peer, dialed, idleMs);
-  }
-
-  function admit({ peer, request }: InboundStream | InboundDatagrams, protocol: OpenRequest['protocol']): Admission {
-    const { flowId: id, service, port, source: claim } = request;
+  function admit({ peer, request }: Inbound<unknown>): Admission {
+    const { flowId: id, protocol, service, port, source: claim } = request;
     return registry.open({
       id,
       protocol,
@@ -120,11 +108,11 @@ export function createFlowHandler(options: FlowHandlerOptions): InboundHandler {
   }
 
   /** Undefined when there is nothing to carry; then the peer has its answer and the flow has ended. */
-  async function dial<C extends { reset(): void } | { close(): void }>(
+  async function dial<D extends Droppable>(
     flow: Flow,
-    inbound: InboundStream | InboundDatagrams,
-    open: (deadline: Deadline) => Promise<Opened<C>>,
-  ): Promise<C | undefined> {
+    inbound: Inbound<unknown>,
+    open: (deadline: Deadline) => Promise<Opened<D>>,
+  ): Promise<D | undefined> {
     const { request, peer } = inbound;
     const current = netmap.current;
     const loss = lostHere(current, request);
@@ -149,7 +137,7 @@ export function createFlowHandler(options: FlowHandlerOptions): InboundHandler {
       step?.end(opened);
       if (!flow.live) {
         // Cut while it was dialled; the record says so.
-        if (opened.opened) discard(opened.conduit);
+        if (opened.opened) drop(opened.conduit);
         inbound.refuse({ ...refusal, code: 'denied', detail: 'cut while it was opened' });
         return undefined;
       }
@@ -174,12 +162,25 @@ export function createFlowHandler(options: FlowHandlerOptions): InboundHandler {
   }
 
   return {
-    stream: (inbound) => contained(inbound.peer, stream(inbound)),
-    datagrams: (inbound) => contained(inbound.peer, datagrams(inbound)),
+    stream: (inbound) =>
+      contained(
+        inbound.peer,
+        take(inbound, ({ permit, caller }, deadline) => dialer.stream(permit, caller, deadline), joinStreams),
+      ),
+    datagrams: (inbound) =>
+      contained(
+        inbound.peer,
+        take(
+          inbound,
+          ({ flow, permit, caller }, deadline) =>
+            dialer.datagrams(permit, caller, deadline, (detail) => flow.end('not-listening', detail)),
+          (flow, peer, dialed) => joinDatagrams(flow, peer, dialed, idleMs),
+        ),
+      ),
   };
 }
 
-function discard(conduit: { reset(): void } | { close(): void }): void {
+function drop(conduit: Droppable): void {
   if ('reset' in conduit) conduit.reset();
   else conduit.close();
 }

@@ -1,6 +1,6 @@
 /** UDP between a peer and a program: datagrams pass whole, until one end closes, nothing was said for long, or the flow is cut. */
+import { endDatagrams } from '../flows/ending.ts';
 import type { Flow } from '../flows/registry.ts';
-import { TunnelEndedError } from '../tunnel/errors.ts';
 import type { DatagramConduit } from '../words/conduit.ts';
 
 export function joinDatagrams(flow: Flow, peer: DatagramConduit, target: DatagramConduit, idleMs: number): void {
@@ -39,10 +39,7 @@ export function joinDatagrams(flow: Flow, peer: DatagramConduit, target: Datagra
       target.send(payload);
     },
     closed: (cause) => {
-      if (cause instanceof TunnelEndedError) {
-        flow.sever();
-        flow.end('reset', cause.message);
-      }
+      endDatagrams(flow, cause);
       close();
     },
   });

@@ -7,9 +7,9 @@ import type { Logger } from 'pino';
 import { datagramOutput } from '../bytes/datagram-output.ts';
 import type { DatagramOutput } from '../bytes/output.ts';
 import { assertFreeDatagramPort, type PortSharing } from '../bytes/port-sharing.ts';
+import { endDatagrams } from '../flows/ending.ts';
+import { CUT_LINGER_MS } from '../flows/flow-conduit.ts';
 import type { Flow } from '../flows/registry.ts';
-import { CUT_LINGER_MS } from '../flows/tracked.ts';
-import { TunnelEndedError } from '../tunnel/errors.ts';
 import type { DatagramConduit } from '../words/conduit.ts';
 import type { Admitter } from './admit.ts';
 import type { Forwarder } from './forward.ts';
@@ -216,10 +216,7 @@ export class OutboundDatagrams {
           reply(payload);
         },
         closed: (cause) => {
-          if (cause instanceof TunnelEndedError) {
-            flow.sever();
-            flow.end('reset', cause.message);
-          } else flow.end('closed');
+          endDatagrams(flow, cause);
           if (client.conduit === conduit) over();
         },
       });

@@ -1,9 +1,9 @@
 /** The internet's way in, for the gateway: a flow like any other, with the internet as its caller. */
 import type { FlowOutcome } from '@weft/proto';
 import type { Deadline } from '../bytes/deadline.ts';
-import { endingWith, type Flow } from '../flows/flow.ts';
-import { TrackedConduit } from '../flows/tracked.ts';
-import type { Conduit, ConduitEvents } from '../words/conduit.ts';
+import { endingWith } from '../flows/flow.ts';
+import { FlowConduit } from '../flows/flow-conduit.ts';
+import type { Conduit } from '../words/conduit.ts';
 import type { Admitter } from './admit.ts';
 import type { Forwarder } from './forward.ts';
 
@@ -26,34 +26,6 @@ export async function openIngress(
   const { flow } = admitted.out;
   const forwarded = await endingWith(flow, forwarder.stream(admitted.out, deadline));
   if (forwarded === undefined) return { opened: false, outcome: flow.outcome ?? 'unreachable' };
-  const tracked = new TrackedConduit(forwarded.conduit, flow, forwarded.remote);
-  flow.onCut((reason) => tracked.cut(reason));
-  return { opened: true, conduit: endingFlow(tracked, flow) };
-}
-
-/** Ends the flow when the conduit does. */
-function endingFlow(conduit: Conduit, flow: Flow): Conduit {
-  return {
-    attach(events: ConduitEvents) {
-      conduit.attach({
-        data: (piece, owned) => events.data(piece, owned),
-        end: () => events.end(),
-        drain: () => events.drain(),
-        closed(how, cause) {
-          flow.end(how, cause?.message);
-          events.closed(how, cause);
-        },
-      });
-    },
-    write: (piece, owned) => conduit.write(piece, owned),
-    end: () => conduit.end(),
-    reset() {
-      conduit.reset();
-      // Its user is done with it, attached or not.
-      flow.end('reset', 'closed by the gateway');
-    },
-    resetWhenWritten: () => conduit.resetWhenWritten(),
-    pause: () => conduit.pause(),
-    resume: () => conduit.resume(),
-  };
+  const { conduit, remote } = forwarded;
+  return { opened: true, conduit: new FlowConduit(conduit, flow, { remote, ends: true }) };
 }

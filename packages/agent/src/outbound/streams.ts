@@ -6,7 +6,7 @@ import { listenConduits } from '../bytes/socket-listen.ts';
 import { splice } from '../bytes/splice.ts';
 import { endingOf } from '../flows/ending.ts';
 import { endingWith } from '../flows/flow.ts';
-import { TrackedConduit } from '../flows/tracked.ts';
+import { FlowConduit } from '../flows/flow-conduit.ts';
 import type { Conduit } from '../words/conduit.ts';
 import type { Admitter } from './admit.ts';
 import type { Forwarder } from './forward.ts';
@@ -49,10 +49,7 @@ async function carry(client: Conduit, spec: ListenerSpec, { admitter, forwarder 
     client.reset();
     return;
   }
-  const upstream = new TrackedConduit(forwarded.conduit, flow, forwarded.remote);
-  flow.onCut((reason) => {
-    upstream.cut(reason);
-    client.reset();
-  });
+  const { conduit, remote } = forwarded;
+  const upstream = new FlowConduit(conduit, flow, { remote, cut: () => client.reset() });
   splice(client, upstream, (result) => flow.end(...endingOf(result)));
 }

@@ -5,11 +5,11 @@ import { pino } from 'pino';
 import { forged } from '../../testing/forged.ts';
 import { Deadline } from '../bytes/deadline.ts';
 import { keyPairFromSecret } from '../protocol/noise/keys.ts';
-import type { Conduit } from '../words/conduit.ts';
+import type { Conduit, DatagramConduit } from '../words/conduit.ts';
 import type { OpenRequest } from '../words/opening.ts';
 import type { TunnelPeer } from '../words/peer.ts';
 import { type BoundTunnels, type CreateTunnelsOptions, createTunnels } from './create.ts';
-import type { InboundDatagrams, InboundStream } from './types.ts';
+import type { Inbound } from './types.ts';
 
 export interface TestAgent {
   readonly id: string;
@@ -17,8 +17,8 @@ export interface TestAgent {
   readonly peer: TunnelPeer;
   readonly secretKey: Buffer;
   /** What happens to streams and flows of peers; echo at first. */
-  stream: (inbound: InboundStream) => void;
-  datagrams: (inbound: InboundDatagrams) => void;
+  stream: (inbound: Inbound<Conduit>) => void;
+  datagrams: (inbound: Inbound<DatagramConduit>) => void;
   /** Log lines, parsed. */
   readonly log: { readonly event?: string; readonly reason?: string }[];
 }
@@ -90,7 +90,7 @@ export async function openStream(from: TestAgent, to: string): Promise<Conduit> 
   return opened.conduit;
 }
 
-export function echoStream(inbound: InboundStream): void {
+export function echoStream(inbound: Inbound<Conduit>): void {
   echo(inbound.accept());
 }
 
@@ -106,7 +106,7 @@ export function echo(conduit: Conduit): void {
   });
 }
 
-export function echoDatagrams(inbound: InboundDatagrams): void {
+export function echoDatagrams(inbound: Inbound<DatagramConduit>): void {
   const conduit = inbound.accept();
   conduit.attach({ datagram: (payload) => conduit.send(payload), closed: () => undefined });
 }

@@ -5,56 +5,43 @@ import { MuxStream } from '../protocol/mux/stream.ts';
 import type { DatagramConduit } from '../words/conduit.ts';
 import type { OpenRequest, Refusal } from '../words/opening.ts';
 import type { TunnelPeer } from '../words/peer.ts';
-import type { InboundDatagrams, InboundHandler, InboundStream } from './types.ts';
+import type { Inbound, InboundHandler } from './types.ts';
 
-class Inbound {
+class OfferedFlow<C> implements Inbound<C> {
   readonly peer: TunnelPeer;
-  protected readonly offer: Offer;
+  readonly #offer: Offer;
+  readonly #conduitOf: (entry: MuxStream | DatagramFlow) => C | undefined;
 
-  constructor(peer: TunnelPeer, offer: Offer) {
+  constructor(peer: TunnelPeer, offer: Offer, conduitOf: (entry: MuxStream | DatagramFlow) => C | undefined) {
     this.peer = peer;
-    this.offer = offer;
+    this.#offer = offer;
+    this.#conduitOf = conduitOf;
   }
 
   get request(): OpenRequest {
-    return this.offer.request;
+    return this.#offer.request;
   }
 
   get gone(): boolean {
-    return this.offer.gone;
+    return this.#offer.gone;
   }
 
   onGone(told: () => void): void {
-    this.offer.onGone(told);
+    this.#offer.onGone(told);
+  }
+
+  accept(): C {
+    const conduit = this.#conduitOf(this.#offer.accept());
+    if (conduit === undefined) throw new TypeError('an offer made a flow of the other protocol');
+    return conduit;
   }
 
   refuse(refusal: Refusal): void {
-    this.offer.refuse(refusal);
+    this.#offer.refuse(refusal);
   }
 }
 
-class OfferedStream extends Inbound implements InboundStream {
-  accept(): MuxStream {
-    const entry = this.offer.accept();
-    if (!(entry instanceof MuxStream)) throw new TypeError('a TCP offer made no stream');
-    return entry;
-  }
-}
-
-class OfferedDatagrams extends Inbound implements InboundDatagrams {
-  readonly #wrap: (flow: DatagramFlow) => DatagramConduit;
-
-  constructor(peer: TunnelPeer, offer: Offer, wrap: (flow: DatagramFlow) => DatagramConduit) {
-    super(peer, offer);
-    this.#wrap = wrap;
-  }
-
-  accept(): DatagramConduit {
-    const entry = this.offer.accept();
-    if (!(entry instanceof DatagramFlow)) throw new TypeError('a UDP offer made no flow');
-    return this.#wrap(entry);
-  }
-}
+const streamOf = (entry: MuxStream | DatagramFlow) => (entry instanceof MuxStream ? entry : undefined);
 
 /** Hands the offer on; `wrap` makes a conduit of an accepted UDP flow. */
 export function offerInbound(
@@ -63,6 +50,9 @@ export function offerInbound(
   inbound: InboundHandler,
   wrap: (flow: DatagramFlow) => DatagramConduit,
 ): void {
-  if (offer.request.protocol === 'udp') inbound.datagrams(new OfferedDatagrams(peer, offer, wrap));
-  else inbound.stream(new OfferedStream(peer, offer));
+  if (offer.request.protocol === 'tcp') inbound.stream(new OfferedFlow(peer, offer, streamOf));
+  else {
+    const datagramsOf = (entry: MuxStream | DatagramFlow) => (entry instanceof DatagramFlow ? wrap(entry) : undefined);
+    inbound.datagrams(new OfferedFlow(peer, offer, datagramsOf));
+  }
 }

@@ -13,7 +13,7 @@ import {
   type TestAgent,
   TestNetwork,
 } from './agents.fixture.ts';
-import type { InboundStream } from './types.ts';
+import type { Inbound } from './types.ts';
 
 let network: TestNetwork;
 let alice: TestAgent;
@@ -99,7 +99,7 @@ describe('a stream between two agents', () => {
   });
 
   it('tells the destination when the opener gives up', async () => {
-    const offered = Promise.withResolvers<InboundStream>();
+    const offered = Promise.withResolvers<Inbound<Conduit>>();
     let late: Conduit | undefined;
     bob.stream = (inbound) => {
       offered.resolve(inbound);

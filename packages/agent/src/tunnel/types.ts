@@ -5,11 +5,11 @@ import type { Conduit, DatagramConduit } from '../words/conduit.ts';
 import type { FlowTarget, Opened, OpenRequest, Refusal } from '../words/opening.ts';
 import type { TunnelPeer } from '../words/peer.ts';
 
-/** A flow that a peer asks to open here. Exactly one of accept and refuse is called, soon. */
-export interface InboundStream {
+/** A flow that a peer asks to open here: a stream for TCP, datagrams for UDP. Exactly one of accept and refuse is called, soon. */
+export interface Inbound<C> {
   readonly peer: TunnelPeer;
   readonly request: OpenRequest;
-  accept(): Conduit;
+  accept(): C;
   refuse(refusal: Refusal): void;
   /** Whether the peer gave up before an answer. */
   readonly gone: boolean;
@@ -17,19 +17,10 @@ export interface InboundStream {
   onGone(told: () => void): void;
 }
 
-export interface InboundDatagrams {
-  readonly peer: TunnelPeer;
-  readonly request: OpenRequest;
-  accept(): DatagramConduit;
-  refuse(refusal: Refusal): void;
-  readonly gone: boolean;
-  onGone(told: () => void): void;
-}
-
 /** Where flows from peers go: the inbound side of the agent. */
 export interface InboundHandler {
-  stream(inbound: InboundStream): void;
-  datagrams(inbound: InboundDatagrams): void;
+  stream(inbound: Inbound<Conduit>): void;
+  datagrams(inbound: Inbound<DatagramConduit>): void;
 }
 
 /** All tunnels of this agent. */

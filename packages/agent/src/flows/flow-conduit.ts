@@ -10,20 +10,34 @@ import type { Flow } from './registry.ts';
  */
 export const CUT_LINGER_MS = 250;
 
+export interface FlowConduitUse {
+  /** Whether it is a stream to another agent, which records the flow. */
+  readonly remote: boolean;
+  /** Told when the flow is cut, after the conduit has closed. */
+  readonly cut?: () => void;
+  /** Whether the flow ends with the conduit; else whoever splices it to its caller ends the flow. */
+  readonly ends?: boolean;
+}
+
 /** The service's side of a flow: what is written to it was sent by the caller. */
-export class TrackedConduit implements Conduit {
+export class FlowConduit implements Conduit {
   readonly #inner: Conduit;
   readonly #flow: Flow;
   readonly #remote: boolean;
+  readonly #ends: boolean;
   #events: ConduitEvents | undefined;
   #cut: boolean = false;
   #over: boolean = false;
 
-  /** `remote` when it is a stream to another agent, which records the flow. */
-  constructor(inner: Conduit, flow: Flow, remote: boolean) {
+  constructor(inner: Conduit, flow: Flow, { remote, cut, ends = false }: FlowConduitUse) {
     this.#inner = inner;
     this.#flow = flow;
     this.#remote = remote;
+    this.#ends = ends;
+    flow.onCut((reason) => {
+      this.#endCut(reason);
+      cut?.();
+    });
   }
 
   attach(events: ConduitEvents): void {
@@ -64,6 +78,8 @@ export class TrackedConduit implements Conduit {
 
   reset(): void {
     if (!this.#cut) this.#inner.reset();
+    // Its user is done with it, attached or not.
+    if (this.#ends) this.#flow.end('reset', 'closed by this host');
   }
 
   resetWhenWritten(): void {
@@ -78,8 +94,8 @@ export class TrackedConduit implements Conduit {
     if (!this.#cut) this.#inner.resume();
   }
 
-  /** Ends it for its user at once. To be called when the flow is cut. */
-  cut(reason: string): void {
+  /** Ends it for its user at once. */
+  #endCut(reason: string): void {
     if (this.#cut || this.#over) return;
     this.#cut = true;
     if (this.#remote) {
@@ -94,6 +110,7 @@ export class TrackedConduit implements Conduit {
   #closed(how: 'closed' | 'reset', cause?: Error): void {
     if (this.#over) return;
     this.#over = true;
+    if (this.#ends) this.#flow.end(how, cause?.message);
     this.#events?.closed(how, cause);
   }
 }
