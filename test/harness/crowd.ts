@@ -150,7 +150,7 @@ class CrowdAgent {
       if (welcome) this.#stand();
       if (!delta) return;
       const { timeline, index, revision } = delta;
-      this.send({ ack: { timeline, index, revision } });
+      this.send({ ack: { timeline, index, revision, kept: true } });
       this.enforces = revision;
     });
   }

@@ -82,7 +82,7 @@ async function agent(host: string, acknowledge: () => boolean) {
       for (const { key } of delta.upserts) keys.add(key);
       for (const key of delta.removals) keys.delete(key);
       const { timeline, index, revision } = delta;
-      if (acknowledge()) stream.write({ ack: { timeline, index, revision } });
+      if (acknowledge()) stream.write({ ack: { timeline, index, revision, kept: true } });
     } else if (gone) revoked = gone.reason;
   });
   return { agentId, keys, ended, reason: () => revoked, stream };

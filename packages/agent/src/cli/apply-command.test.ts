@@ -60,7 +60,15 @@ describe('apply', () => {
       changes: [],
       warnings: [],
       stragglers: ['build-3', 'build-4'],
+      not_kept: [],
     });
+  });
+
+  test('names those that enforce it and cannot keep it, and fails', async () => {
+    await answering({ revision: 4, notKept: ['build-3'] });
+    const { code, err } = await weft('apply', '-f', await file('mesh.yaml', MESH), '--wait');
+    expect(code).toBe(1);
+    expect(err).toContain('revision 4 is enforced, but not kept by: build-3. They cannot write it to their disk');
   });
 
   test('a wrong file is refused here, with line and column, and control is not asked', async () => {

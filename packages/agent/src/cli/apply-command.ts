@@ -51,6 +51,7 @@ export async function apply(options: ApplyOptions, terminal: Terminal, signal: A
       changes,
       warnings,
       stragglers: answer.stragglers,
+      notKept: answer.notKept,
     });
   } else {
     for (const { operation, subject, detail } of changes) {
@@ -65,6 +66,13 @@ export async function apply(options: ApplyOptions, terminal: Terminal, signal: A
       'stragglers',
       `revision ${answer.revision} is accepted, but not enforced within ${options.timeout} by: ${answer.stragglers.join(', ')}. ` +
         'It reaches them when they answer again; weft agents shows how far each is',
+    );
+  }
+  if (answer.notKept.length > 0) {
+    throw new CommandError(
+      'not-kept',
+      `revision ${answer.revision} is enforced, but not kept by: ${answer.notKept.join(', ')}. ` +
+        'They cannot write it to their disk, and started again without control would permit what was permitted before; see weft agents',
     );
   }
 }

@@ -12,7 +12,13 @@ export class UsageError extends Error {
 /** The command failed: exit code 1. The message says what failed, why, and what to do. */
 export class CommandError extends Error {
   override readonly name = 'CommandError';
-  readonly code: 'admin-token' | 'control-refused' | 'control-unreachable' | 'stragglers' | 'nothing-to-ask';
+  readonly code:
+    | 'admin-token'
+    | 'control-refused'
+    | 'control-unreachable'
+    | 'not-kept'
+    | 'stragglers'
+    | 'nothing-to-ask';
 
   constructor(code: CommandError['code'], message: string, options?: ErrorOptions) {
     super(message, options);

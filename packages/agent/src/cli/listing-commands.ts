@@ -85,6 +85,7 @@ export async function agents(options: ListingOptions, terminal: Terminal, signal
       connected: agent.connected,
       lastSeenMs: agent.lastSeenMs,
       enforcedRevision: agent.enforcedRevision,
+      kept: !agent.notKept,
       version: agent.version,
       services: agent.services,
       roles: rolesFromWire(agent.roles, 'roles'),
@@ -119,7 +120,7 @@ export async function agents(options: ListingOptions, terminal: Terminal, signal
       agent.connected
         ? { text: 'connected', color: 'green' }
         : { text: agent.lastSeenMs === 0 ? 'not connected yet' : `away, last seen ${ago}`, color: 'red' },
-      String(agent.enforcedRevision),
+      agent.kept ? String(agent.enforcedRevision) : { text: `${agent.enforcedRevision}, not kept`, color: 'red' },
       orDash(agent.address),
       orDash(agent.services.join(',')),
       orDash(agent.roles.join(',')),

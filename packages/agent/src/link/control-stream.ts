@@ -17,6 +17,7 @@ import type { Logger } from 'pino';
 import nacl from 'tweetnacl';
 import { Deadline } from '../bytes/deadline.ts';
 import type { AgentKeys, Membership } from '../member/identity.ts';
+import type { NetmapKeeper } from '../member/persist.ts';
 import type { NetmapStore } from '../netmap/store.ts';
 import { type FlowBatches, FlowSender } from './flow-sender.ts';
 import type { ReportSender } from './report-sender.ts';
@@ -43,6 +44,7 @@ export interface ControlStreamParts {
   readonly trace: (agentId: string, deadline: Deadline) => Promise<number>;
   readonly version: string;
   readonly logger: Logger;
+  readonly keeper: Pick<NetmapKeeper, 'holds' | 'recovered'>;
   /** Control has been heard: what the netmap says is fresh. */
   readonly served: () => void;
 }
@@ -85,6 +87,8 @@ class Session {
   /** A resync was asked for; deltas that do not build on what is held are of no interest until it comes. */
   #resyncing: boolean = false;
   #served: boolean = false;
+  /** Control was told that what is enforced is not kept, and will be told when it is. */
+  #recovering: boolean = false;
   #acknowledgesFlows: boolean = false;
   #flowSender: FlowSender | undefined;
   /** Resolves when flows that control has not are back in the queue. */
@@ -171,7 +175,7 @@ class Session {
     reporter.connect((next) => this.#report(next), report);
   }
 
-  /** Delta -> enforce -> Ack; or, where it does not fit, -> Resync. */
+  /** Delta -> enforce -> keep -> Ack; or, where it does not fit, -> Resync. */
   #apply(wire: pb.Delta): void {
     if (this.#state === 'challenge' || this.#state === 'welcome')
       throw new Error('control sent a delta before its welcome');
@@ -192,19 +196,21 @@ class Session {
     }
     this.#resyncing = false;
     // Every step ran inside apply(), so rules are swapped, flows re-checked and losers cut: this is enforcement, on this thread.
-    if (result.elsewhere === undefined) this.#enforced(delta);
-    else {
-      // What one thread does not enforce is not acknowledged, as when a step fails here. Changes settle in their order.
-      result.elsewhere.then(
-        () => this.#enforced(delta),
-        (cause: unknown) => this.#lost(new Error(`a worker failed: ${messageOf(cause)}`, { cause })),
-      );
-    }
+    // What one thread does not enforce is not acknowledged, as when a step fails here. Changes settle in their order.
+    const elsewhere = result.elsewhere?.catch((cause: unknown) => {
+      throw new Error(`a worker failed: ${messageOf(cause)}`, { cause });
+    });
+    Promise.all([this.#parts.keeper.holds(result.takesAway), elsewhere]).then(
+      ([kept]) => this.#enforced(delta, kept),
+      (cause: Error) => this.#lost(cause),
+    );
   }
 
-  #enforced({ timeline, index, revision, snapshot }: NetmapDelta): void {
+  #enforced(delta: NetmapDelta, kept: boolean): void {
     if (this.#over.signal.aborted) return;
-    this.#write({ ack: { timeline, index, revision } });
+    const { timeline, index, revision, snapshot } = delta;
+    this.#write({ ack: { timeline, index, revision, kept } });
+    if (!kept) this.#tellWhenKept(delta);
     this.#parts.logger.debug({ event: 'netmap-applied', index, revision, snapshot }, 'netmap applied');
     if (this.#served) return;
     this.#served = true;
@@ -218,6 +224,16 @@ class Session {
     });
     this.#flowsTold = this.#tellFlows(this.#flowSender);
     void this.#tellTelemetry();
+  }
+
+  /** A start from the disk may permit what this delta took away, until it could be written. */
+  #tellWhenKept({ timeline, index, revision }: NetmapDelta): void {
+    if (this.#recovering) return;
+    this.#recovering = true;
+    void this.#parts.keeper.recovered.then(() => {
+      this.#recovering = false;
+      this.#write({ ack: { timeline, index, revision, kept: true } });
+    });
   }
 
   #report(report: Report): void {

@@ -184,12 +184,28 @@ export function linkRig() {
       now: () => 9_000,
       random: () => 0.5,
     });
+    /** What the disk does. */
+    const disk = {
+      writes: [] as boolean[],
+      holds: (): Promise<boolean> => Promise.resolve(true),
+      recovered: Promise.resolve(),
+    };
+    const keeper = {
+      holds: (takesAway: boolean) => {
+        disk.writes.push(takesAway);
+        return disk.holds();
+      },
+      get recovered() {
+        return disk.recovered;
+      },
+    };
     const events: string[] = [];
     const link = runLink(
       {
         keys,
         membership,
         store,
+        keeper,
         reporter,
         flows,
         telemetry,
@@ -212,7 +228,7 @@ export function linkRig() {
       },
       stop.signal,
     );
-    return { keys, membership, store, reporter, flows, traffic, events, link, state };
+    return { keys, membership, store, disk, reporter, flows, traffic, events, link, state };
   }
 
   return { serve, setUp, end: () => stop.abort() };

@@ -1,4 +1,4 @@
-import { itemKey, type NetmapItem } from '@weft/proto';
+import { CONTROL_RANGE, itemKey, type NetmapItem } from '@weft/proto';
 import { deltaToWire, encodeItem, helloMessage, inventoryFromWire, itemDigest, reportFromWire } from '@weft/proto/wire';
 import nacl from 'tweetnacl';
 import { describe, expect, test } from 'vitest';
@@ -6,6 +6,15 @@ import { makeTestKeys } from '../../testing/certificate.ts';
 import { linkRig, policy, Streams, self } from './link.fixture.ts';
 
 const { end, serve, setUp } = linkRig();
+const instance: NetmapItem = {
+  type: 'instance',
+  service: 'redis',
+  ordinal: 0,
+  agentId: 'a2',
+  address: CONTROL_RANGE.base + 9,
+  healthy: true,
+  notListening: [],
+};
 
 describe('the link', () => {
   test('says hello, enforces, and acknowledges only then', async () => {
@@ -74,6 +83,30 @@ describe('the link', () => {
     second.delta({ previous: 1, index: 1, revision: 3 });
     expect(await second.next('ack')).toMatchObject({ index: 1, revision: 3 });
     expect(first.left.some((message) => message.ack)).toBe(false);
+  });
+
+  test('acknowledges what takes away when it is kept, and says so when it cannot be, and again once it could', async () => {
+    const streams = new Streams();
+    const { disk } = setUp(await serve(streams.handlers));
+    const writing = Promise.withResolvers<boolean>();
+    const recovered = Promise.withResolvers<void>();
+    disk.holds = () => writing.promise;
+    disk.recovered = recovered.promise;
+    const stream = await streams.next();
+    await stream.hello();
+    stream.delta({ snapshot: true, index: 1, revision: 3, upserts: [self, policy] });
+    stream.delta({ previous: 1, index: 2, revision: 3, upserts: [instance] });
+    stream.delta({ previous: 2, index: 3, revision: 4, upserts: [{ ...policy, defaultAction: 'deny' }] });
+    stream.send({ trace: { id: 1, agentId: 'a2' } });
+    await stream.next('trace');
+    expect([disk.writes, stream.left.some(({ ack }) => ack)]).toEqual([[true, false, true], false]);
+    writing.resolve(false);
+    for (const index of [1, 2, 3]) expect(await stream.next('ack')).toMatchObject({ index, kept: false });
+    recovered.resolve();
+    expect(await stream.next('ack')).toMatchObject({ index: 1, kept: true });
+    disk.holds = () => Promise.resolve(true);
+    stream.delta({ previous: 3, index: 4, revision: 5 });
+    expect(await stream.next('ack')).toMatchObject({ index: 4, kept: true });
   });
 
   test('sees a gap, keeps what it has, and asks for all of it once', async () => {

@@ -1,12 +1,13 @@
 /** The netmap's copy on disk: what an agent answers names from after a restart, before control is heard. */
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { NetmapItem } from '@weft/proto';
-import { readSecretFile, replaceSecretFile } from '@weft/proto/files';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf, type NetmapItem } from '@weft/proto';
+import { readSecretFile, removeSecretFile, replaceSecretFile } from '@weft/proto/files';
 import { decodeItem, encodeItem } from '@weft/proto/wire';
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import type { Position } from '../netmap/snapshot.ts';
+import type { Problems } from '../words/problems.ts';
 
 /** Changes come in bursts; the disk sees one write for all of a burst. */
 const GATHER_MS = 200;
@@ -66,68 +67,141 @@ function kindOf(error: unknown): string {
 /** What there is to keep, asked at the moment of writing. */
 export type KeepSource = () => KeptNetmap;
 
-/** Writes the netmap after changes: one write at a time, the newest state at each. */
-export class NetmapKeeper {
-  readonly #directory: string;
-  readonly #agentId: string;
-  readonly #source: KeepSource;
-  readonly #logger: Logger;
-  #timer: NodeJS.Timeout | undefined;
-  #writing: Promise<void> = Promise.resolve();
+export interface NetmapKeeperParts {
+  readonly directory: string;
+  readonly agentId: string;
+  readonly source: KeepSource;
+  readonly problems: Problems;
+  /** What could not be written is tried again until then. */
+  readonly signal: AbortSignal;
+  readonly retry?: RetryPace;
+}
 
-  constructor(directory: string, agentId: string, source: KeepSource, logger: Logger) {
-    this.#directory = directory;
-    this.#agentId = agentId;
-    this.#source = source;
-    this.#logger = logger;
+/** From one try to the next, milliseconds; each pause is twice the one before. */
+interface RetryPace {
+  readonly firstMs: number;
+  readonly mostMs: number;
+}
+
+const RETRY: RetryPace = { firstMs: 1_000, mostMs: 30_000 };
+/** A disk that takes longer is told of as one that does not keep, rather than an agent as one that does not enforce. */
+const PATIENCE_MS = 2_000;
+
+/**
+ * Keeps the netmap's copy as what it is of: one write at a time, the newest state at each. What fails is a problem that stands,
+ * and is tried again until it succeeds.
+ */
+export class NetmapKeeper {
+  readonly #parts: NetmapKeeperParts;
+  readonly #pace: RetryPace;
+  #gathering: NodeJS.Timeout | undefined;
+  #retrying: NodeJS.Timeout | undefined;
+  #retryMs: number;
+  /** The membership is over, and the file shall not be there. */
+  #removed: boolean = false;
+  /** Something was taken away that the disk does not know of. */
+  #owing: boolean = false;
+  #last: Promise<boolean> = Promise.resolve(true);
+  /** A write that has not begun yet, and so will have what is there now. */
+  #next: Promise<boolean> | undefined;
+  #recovered = Promise.withResolvers<void>();
+
+  constructor(parts: NetmapKeeperParts) {
+    this.#parts = parts;
+    this.#pace = parts.retry ?? RETRY;
+    this.#retryMs = this.#pace.firstMs;
+    parts.signal.addEventListener('abort', () => clearTimeout(this.#retrying), { once: true });
   }
 
   /** Something changed: it will be written soon. */
   changed(): void {
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
-      void this.#write();
-    }, GATHER_MS);
+    this.#gathering ??= setTimeout(() => void this.#write(), GATHER_MS);
   }
 
-  /** Writes now; resolves when it stands on the disk, or could not be written and was logged. */
+  /**
+   * Whether a start from the disk would enforce all that is enforced now. What only adds is written when it suits; what takes
+   * away is waited for.
+   */
+  async holds(takesAway: boolean): Promise<boolean> {
+    if (takesAway) {
+      this.#owing = true;
+      return await Promise.race([this.#write(), sleep(PATIENCE_MS, false, { ref: false })]);
+    }
+    this.changed();
+    return !this.#owing || (await Promise.race([this.#last, sleep(PATIENCE_MS, false, { ref: false })]));
+  }
+
+  /** Resolves when what could not be written was. */
+  get recovered(): Promise<void> {
+    return this.#recovered.promise;
+  }
+
+  /** Writes now; resolves when it stands on the disk, or could not be written. */
   async flush(): Promise<void> {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
     await this.#write();
   }
 
   /** Removes the copy: the membership is over, and its keys must not outlive it. */
   async remove(): Promise<void> {
-    clearTimeout(this.#timer);
-    this.#timer = undefined;
-    await this.#next(() => rm(pathIn(this.#directory), { force: true }));
+    this.#removed = true;
+    await this.#write();
   }
 
-  #write(): Promise<void> {
-    return this.#next(() => {
-      const { position, items, heardMs } = this.#source();
-      const content: z.input<typeof netmapFile> = {
-        version: 1,
-        agentId: this.#agentId,
-        timeline: position.timeline,
-        index: position.index,
-        revision: position.revision,
-        heardMs,
-        items: items.map((item) => Buffer.from(encodeItem(item)).toString('base64')),
-      };
-      return replaceSecretFile(pathIn(this.#directory), JSON.stringify(content));
-    });
+  /** One after another, so that an older write never lands on a newer one. */
+  #write(): Promise<boolean> {
+    clearTimeout(this.#gathering);
+    this.#gathering = undefined;
+    if (this.#next === undefined) {
+      this.#next = this.#last.then(() => this.#settle());
+      this.#last = this.#next;
+    }
+    return this.#next;
   }
 
-  /** Steps run one after another, so that an older write never lands on a newer one. */
-  #next(step: () => Promise<void>): Promise<void> {
-    this.#writing = this.#writing.then(step).catch((err: unknown) => {
-      this.#logger.error(
-        { event: 'netmap-not-kept', err },
-        'netmap.json cannot be written; a restart would use older names',
-      );
-    });
-    return this.#writing;
+  async #settle(): Promise<boolean> {
+    this.#next = undefined;
+    clearTimeout(this.#retrying);
+    const path = pathIn(this.#parts.directory);
+    try {
+      await (this.#removed ? removeSecretFile(path) : replaceSecretFile(path, this.#content()));
+    } catch (error) {
+      this.#failed(error);
+      return false;
+    }
+    // One that waits will say for itself whether it succeeded.
+    if (this.#next === undefined) this.#succeeded();
+    return true;
+  }
+
+  #succeeded(): void {
+    this.#owing = false;
+    this.#retryMs = this.#pace.firstMs;
+    this.#parts.problems.clear('netmap-not-kept', 'netmap.json');
+    this.#recovered.resolve();
+    this.#recovered = Promise.withResolvers();
+  }
+
+  #failed(error: unknown): void {
+    const { problems, signal } = this.#parts;
+    const message = `${messageOf(error)}; until it can, this host would start again with what was permitted before`;
+    problems.raise({ code: 'netmap-not-kept', subject: 'netmap.json', message });
+    if (signal.aborted) return;
+    this.#retrying = setTimeout(() => void this.#write(), this.#retryMs).unref();
+    this.#retryMs = Math.min(2 * this.#retryMs, this.#pace.mostMs);
+  }
+
+  #content(): string {
+    const { agentId, source } = this.#parts;
+    const { position, items, heardMs } = source();
+    const content: z.input<typeof netmapFile> = {
+      version: 1,
+      agentId,
+      timeline: position.timeline,
+      index: position.index,
+      revision: position.revision,
+      heardMs,
+      items: items.map((item) => Buffer.from(encodeItem(item)).toString('base64')),
+    };
+    return JSON.stringify(content);
   }
 }

@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { CONTROL_RANGE, type NetmapItem } from '@weft/proto';
 import { pino } from 'pino';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { ProblemBoard } from '../observe/problems.ts';
 import { loadIdentity, makeKeys, saveIdentity } from './identity.ts';
 import { takeDirectory } from './lock.ts';
-import { loadNetmap, NetmapKeeper } from './persist.ts';
+import { type KeepSource, loadNetmap, NetmapKeeper } from './persist.ts';
 
 const logger = pino({ level: 'silent' });
 let directory: string;
@@ -91,10 +92,25 @@ describe('the netmap on disk', () => {
       rules: [{ name: 'r', action: 'allow', from: ['*'], to: ['redis'], ports: [] }],
     },
   ];
+  let problems: ProblemBoard;
+  const stop = new AbortController();
+  beforeEach(() => {
+    problems = new ProblemBoard(logger);
+  });
+  afterAll(() => stop.abort());
+  const keeperOf = (source: KeepSource, place = directory) =>
+    new NetmapKeeper({
+      directory: place,
+      agentId: 'a1',
+      source,
+      problems,
+      signal: stop.signal,
+      retry: { firstMs: 5, mostMs: 20 },
+    });
   const kept = { position: { timeline: 't', index: 3, revision: 8 }, items, heardMs: 1_700_000_000_000 };
 
   test('comes back as it was, for the same agent and its owner alone', async () => {
-    const keeper = new NetmapKeeper(directory, 'a1', () => kept, logger);
+    const keeper = keeperOf(() => kept);
     await keeper.flush();
     expect(await modeOf('netmap.json')).toBe(0o600);
     expect(await loadNetmap(directory, 'a1', logger)).toEqual(kept);
@@ -105,7 +121,7 @@ describe('the netmap on disk', () => {
   });
 
   test('loses only the item that is damaged', async () => {
-    await new NetmapKeeper(directory, 'a1', () => kept, logger).flush();
+    await keeperOf(() => kept).flush();
     const path = join(directory, 'netmap.json');
     const content = JSON.parse(await readFile(path, 'utf8')) as { items: string[] };
     content.items[0] = 'AAAA';
@@ -117,12 +133,7 @@ describe('the netmap on disk', () => {
 
   test('writes the state of the moment it writes, and nothing after it was removed', async () => {
     let revision = 1;
-    const keeper = new NetmapKeeper(
-      directory,
-      'a1',
-      () => ({ ...kept, position: { ...kept.position, revision } }),
-      logger,
-    );
+    const keeper = keeperOf(() => ({ ...kept, position: { ...kept.position, revision } }));
     keeper.changed();
     revision = 2;
     keeper.changed();
@@ -133,11 +144,38 @@ describe('the netmap on disk', () => {
     expect(await readdir(directory)).toEqual([]);
   });
 
-  test('a disk that cannot be written is logged and not fatal', async () => {
-    const keeper = new NetmapKeeper(join(directory, 'gone'), 'a1', () => kept, logger);
-    await keeper.flush();
-    await mkdir(join(directory, 'gone'));
-    await keeper.flush();
-    expect(await readdir(join(directory, 'gone'))).toEqual(['netmap.json']);
+  test('what could not be written is a problem, and is tried again until it is', async () => {
+    const place = join(directory, 'gone');
+    const keeper = keeperOf(() => kept, place);
+    expect(await keeper.holds(true)).toBe(false);
+    // What only adds takes nothing from that.
+    expect(await keeper.holds(false)).toBe(false);
+    expect(problems.current.map(({ code }) => code)).toEqual(['netmap-not-kept']);
+    const { recovered } = keeper;
+    await mkdir(place);
+    await recovered;
+    expect([problems.current, await readdir(place), await keeper.holds(false)]).toEqual([[], ['netmap.json'], true]);
+  });
+
+  test('a removal that failed is tried again too, and nothing is written in its place', async () => {
+    const keeper = keeperOf(() => kept);
+    await mkdir(join(directory, 'netmap.json'));
+    await keeper.remove();
+    expect(problems.current.map(({ code }) => code)).toEqual(['netmap-not-kept']);
+    const { recovered } = keeper;
+    await rm(join(directory, 'netmap.json'), { recursive: true });
+    await recovered;
+    expect([problems.current, await readdir(directory)]).toEqual([[], []]);
+  });
+
+  test('what takes away is on disk when it is said to be, of however many in a row', async () => {
+    let revision = 0;
+    const keeper = keeperOf(() => ({ ...kept, position: { ...kept.position, revision } }));
+    const said = Array.from({ length: 5 }, async (_, index) => {
+      revision = index + 1;
+      expect(await keeper.holds(true)).toBe(true);
+      expect((await loadNetmap(directory, 'a1', logger))?.position.revision).toBeGreaterThanOrEqual(index + 1);
+    });
+    await Promise.all(said);
   });
 });

@@ -48,7 +48,7 @@ const snapshot = delta({ snapshot: true, upserts: Object.values(item), index: 5,
 
 function storeWith(range = CONTROL_RANGE): NetmapStore {
   const store = new NetmapStore(range, undefined, 1_000, ENFORCEMENT);
-  expect(store.apply(snapshot, false)).toEqual({ applied: true });
+  expect(store.apply(snapshot, false)).toEqual({ applied: true, takesAway: true });
   return store;
 }
 
@@ -85,11 +85,21 @@ describe('the netmap store', () => {
       removals: ['instance/redis/0'],
       upserts: [instance(2, 12)],
     });
-    expect(store.apply(change, false)).toEqual({ applied: true });
+    expect(store.apply(change, false)).toEqual({ applied: true, takesAway: false });
     expect(store.current.services.get('redis')?.instances.map(({ ordinal }) => ordinal)).toEqual([1, 2]);
     expect(store.current).toMatchObject({ index: 6, revision: 10 });
     // Snapshots are values: whoever holds the one before sees no change.
     expect(before.services.get('redis')?.instances.map(({ ordinal }) => ordinal)).toEqual([0, 1]);
+  });
+
+  test.each([
+    ['a service that is gone', true, { removals: ['service/redis'] }],
+    ['rules that are replaced', true, { upserts: [{ type: 'policy', defaultAction: 'deny', rules: [] }] }],
+    ['an instance that is not well', false, { upserts: [{ ...instance(1, 11), healthy: false }] }],
+    ['nothing but a revision', false, {}],
+  ] as const)('says whether a change may take away: %s', (_name, takesAway, change) => {
+    const result = storeWith().apply(delta({ previous: 5, index: 6, upserts: [], ...change }), false);
+    expect(result).toMatchObject({ applied: true, takesAway });
   });
 
   test.each([
@@ -106,7 +116,7 @@ describe('the netmap store', () => {
   test('takes an answer to its inventory whatever timeline counts now', () => {
     const store = storeWith();
     expect(store.apply(delta({ timeline: 't2', previous: 5, index: 6, removals: ['instance/redis/1'] }), true)).toEqual(
-      { applied: true },
+      { applied: true, takesAway: false },
     );
     expect(store.current).toMatchObject({ timeline: 't2', index: 6 });
     expect(store.current.services.get('redis')?.instances).toHaveLength(1);

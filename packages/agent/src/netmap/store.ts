@@ -4,8 +4,11 @@ import type { EnforcementStep, Netmap, NetmapSource } from '../words/netmap.ts';
 import { createNetmap, NOWHERE, type Position } from './snapshot.ts';
 
 export type Applied =
-  /** `elsewhere`: settles when those that follow have enforced it too; undefined when nobody follows. */
-  | { readonly applied: true; readonly elsewhere: Promise<void> | undefined }
+  /**
+   * `elsewhere`: settles when those that follow have enforced it too; undefined when nobody follows. `takesAway`: whether who
+   * starts from what was held before might permit what is not permitted now.
+   */
+  | { readonly applied: true; readonly elsewhere: Promise<void> | undefined; readonly takesAway: boolean }
   | { readonly applied: false; readonly gap: string };
 
 /** Holds the same netmap in another place. Takes each change in order; resolves when it is enforced there. */
@@ -83,10 +86,11 @@ export class NetmapStore implements NetmapSource {
       const gap = `holds ${held.index} of ${held.timeline || 'nothing'}, was sent a change of ${delta.previous} of ${delta.timeline}`;
       return { applied: false, gap };
     }
+    const takesAway = mayTakeAway(delta, this.#items);
     const items = new Map(delta.snapshot ? [] : this.#items);
     for (const key of delta.removals) items.delete(key);
     for (const item of delta.upserts) items.set(itemKey(item), item);
-    return { applied: true, elsewhere: this.#swap(items, delta) };
+    return { applied: true, elsewhere: this.#swap(items, delta), takesAway };
   }
 
   /** Forgets everything: the membership is over. Tunnels, flows and names go with it. */
@@ -122,6 +126,12 @@ export class NetmapStore implements NetmapSource {
     all.catch(() => {});
     return all;
   }
+}
+
+/** Instances come, go and change their health all day, and permit nothing by themselves. */
+function mayTakeAway({ snapshot, removals, upserts }: NetmapDelta, held: ReadonlyMap<string, NetmapItem>): boolean {
+  if (snapshot || removals.some((key) => held.get(key)?.type !== 'instance')) return true;
+  return upserts.some((item) => item.type !== 'instance' && held.has(itemKey(item)));
 }
 
 /** A state without items. */

@@ -107,7 +107,13 @@ async function runMember(options: AgentOptions, member: Enrolment, signal: Abort
     if (metrics !== undefined) ending.push(closing(life.signal, await openMetrics(options, metrics, store, dns, path)));
 
     // 5. Control.
-    const keeper = new NetmapKeeper(directory, agentId, () => keptNetmap(store), logger);
+    const keeper = new NetmapKeeper({
+      directory,
+      agentId,
+      source: () => keptNetmap(store),
+      problems: path.problems,
+      signal: life.signal,
+    });
     store.subscribe('kept', () => keeper.changed());
     const linked = followControl({ ...options, ...path, store, member, keeper, control }, life.signal);
     ending.push(linked.ended);

@@ -65,6 +65,7 @@ export function followControl(parts: ControlParts, signal: AbortSignal): Followi
     {
       ...member,
       store,
+      keeper,
       reporter,
       flows: recorder,
       telemetry: parts.telemetry,

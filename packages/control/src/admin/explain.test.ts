@@ -48,6 +48,7 @@ function explain(question: Partial<ExplainQuestion>, world: World = {}) {
       connected: world.away?.includes(hostOf(agentId)) !== true,
       lastSeenMs: 1,
       enforcedRevision: 1,
+      kept: true,
       enforcedSinceMs: 0,
       version: '',
       report: undefined,

@@ -237,6 +237,7 @@ function liveAgent(known: Partial<LiveAgent> | undefined): LiveAgent | undefined
     connected: true,
     lastSeenMs: 5,
     enforcedRevision: 1,
+    kept: true,
     enforcedSinceMs: 0,
     version: '1.2.3',
     report: undefined,

@@ -43,6 +43,7 @@ const agent = (more: Partial<LiveAgent>): LiveAgent => ({
   connected: true,
   lastSeenMs: 9,
   enforcedRevision: network.revision,
+  kept: true,
   enforcedSinceMs: 0,
   version: '1.0.0',
   report: undefined,

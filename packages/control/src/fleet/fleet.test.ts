@@ -3,6 +3,7 @@ import { current, emptyState, joinHost, mesh, service, tcp } from '../netmap/net
 import { reportOf } from '../watch/fake-agent.fixture.ts';
 import { Fleet } from './fleet.ts';
 import { NO_MEMORY } from './memory.ts';
+import { notKept } from './projection.ts';
 import { TIMING } from './timing.ts';
 
 beforeEach(() => void vi.useFakeTimers());
@@ -97,7 +98,7 @@ test('an agent is behind since a revision came out that it has not acknowledged'
   // It may have held this one all along: what counts is how long it takes to say so.
   expect(behindSince()).toBe(Date.now());
   vi.advanceTimersByTime(20);
-  registry.enforced(id, current(state).revision);
+  registry.enforced(id, current(state).revision, true);
   expect([behindSince(), lags]).toEqual([0, []]);
 
   const firstMs = Date.now();
@@ -107,10 +108,10 @@ test('an agent is behind since a revision came out that it has not acknowledged'
   const second = publish('b');
   vi.advanceTimersByTime(500);
   expect(behindSince()).toBe(firstMs);
-  registry.enforced(id, first);
+  registry.enforced(id, first, true);
   expect([behindSince(), lags]).toEqual([secondMs, [1_500]]);
-  registry.enforced(id, second);
-  registry.enforced(id, second);
+  registry.enforced(id, second, true);
+  registry.enforced(id, second, true);
   expect([behindSince(), lags]).toEqual([0, [1_500, 500]]);
 
   registry.disconnected(id);
@@ -121,7 +122,7 @@ test('an agent is behind since a revision came out that it has not acknowledged'
   vi.advanceTimersByTime(5_000);
   registry.connected(id, '1.0.0', reportOf(['redis']), '10.0.0.7');
   expect(behindSince()).toBe(Date.now());
-  registry.enforced(id, third);
+  registry.enforced(id, third, true);
   expect([behindSince(), lags.length]).toEqual([0, 2]);
 });
 
@@ -133,14 +134,24 @@ test('an agent enforces a revision since it first acknowledged it, whether it wa
   expect(since()).toBe(0);
   vi.advanceTimersByTime(20);
   const firstMs = Date.now();
-  registry.enforced(id, revision);
+  registry.enforced(id, revision, true);
   vi.advanceTimersByTime(60_000);
   registry.disconnected(id);
   registry.connected(id, '1.0.0', reportOf(['redis']), '10.0.0.7');
   expect(since()).toBe(0);
-  registry.enforced(id, revision);
+  registry.enforced(id, revision, true);
   expect(since()).toBe(firstMs);
   vi.advanceTimersByTime(5_000);
-  registry.enforced(id, revision + 1);
+  registry.enforced(id, revision + 1, true);
   expect(since()).toBe(Date.now());
+});
+
+test('an agent that enforces and cannot write it down is named until it can', () => {
+  const { registry, state, id } = setUp(false);
+  const { revision } = current(state);
+  registry.connected(id, '1.0.0', reportOf([]), '10.0.0.7');
+  registry.enforced(id, revision, false);
+  expect(notKept(current(state), registry, revision)).toEqual(['one']);
+  registry.enforced(id, revision, true);
+  expect(notKept(current(state), registry, revision)).toEqual([]);
 });

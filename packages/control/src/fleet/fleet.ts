@@ -20,6 +20,7 @@ interface Known {
   connectedMs: number;
   lastSeenMs: number;
   enforcedRevision: number;
+  kept: boolean;
   /** The newest it ever acknowledged, and when first: it says so again each time it connects, which makes it no newer. */
   acknowledged: { readonly revision: number; readonly atMs: number };
   version: string;
@@ -75,11 +76,12 @@ export class Fleet implements LiveAgents, EnforcementWaiter {
   agent(agentId: string): LiveAgent | undefined {
     const known = this.#known.get(agentId);
     if (known === undefined) return undefined;
-    const { connected, lastSeenMs, enforcedRevision, acknowledged, version, report, movement } = known;
+    const { connected, lastSeenMs, enforcedRevision, kept, acknowledged, version, report, movement } = known;
     return {
       connected,
       lastSeenMs,
       enforcedRevision,
+      kept,
       enforcedSinceMs: enforcedRevision === 0 ? 0 : acknowledged.atMs,
       version,
       report,
@@ -125,7 +127,7 @@ export class Fleet implements LiveAgents, EnforcementWaiter {
     const known = this.#require(agentId);
     stopTimers(known);
     // What it enforces now it will say by acknowledging its first delta.
-    Object.assign(known, { connected: true, enforcedRevision: 0, version, observedHost });
+    Object.assign(known, { connected: true, enforcedRevision: 0, kept: true, version, observedHost });
     known.connectedMs = this.#options.now();
     known.movement.start();
     this.heard(agentId);
@@ -149,8 +151,10 @@ export class Fleet implements LiveAgents, EnforcementWaiter {
     this.#require(agentId).movement.take(telemetry, receivedMs);
   }
 
-  enforced(agentId: string, revision: number): void {
+  /** `kept`: whether a start from its disk would enforce it too. */
+  enforced(agentId: string, revision: number, kept: boolean): void {
     const known = this.#require(agentId);
+    known.kept = kept;
     const { agent, enforcedRevision, connectedMs } = known;
     if (revision <= enforcedRevision) return;
     known.enforcedRevision = revision;
@@ -204,6 +208,7 @@ export class Fleet implements LiveAgents, EnforcementWaiter {
       connectedMs: 0,
       lastSeenMs: 0,
       enforcedRevision: 0,
+      kept: true,
       acknowledged: { revision: 0, atMs: 0 },
       version: '',
       claimed: undefined,

@@ -16,6 +16,8 @@ export interface LiveAgent {
   readonly lastSeenMs: number;
   /** Newest revision it acknowledged as enforced; 0 when none since control started. */
   readonly enforcedRevision: number;
+  /** Whether a start from its disk would enforce that too; true until it says otherwise. */
+  readonly kept: boolean;
   /** When it first acknowledged that revision, by control's clock; 0 when none since control started. */
   readonly enforcedSinceMs: number;
   /** Software version by its last Hello; empty when none. */

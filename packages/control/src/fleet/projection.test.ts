@@ -12,6 +12,7 @@ const heard: LiveAgent = {
   connected: true,
   lastSeenMs: 9,
   enforcedRevision: network.revision,
+  kept: true,
   enforcedSinceMs: 5,
   version: '9.9.9',
   report: undefined,

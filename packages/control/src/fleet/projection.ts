@@ -82,6 +82,14 @@ export function fleetServices(network: NetworkState, live: LiveAgents): FleetSer
   }));
 }
 
+/** Hosts that enforce the revision, and would not after a start without control: they could not write it down. By name. */
+export function notKept(network: NetworkState, live: LiveAgents, revision: number): string[] {
+  const lacking = fleetAgents(network, live).filter(
+    ({ connected, enforcedRevision, kept }) => connected && enforcedRevision >= revision && !kept,
+  );
+  return lacking.map(({ agent }) => agent.host).sort(byText);
+}
+
 /** For how long it has been behind, milliseconds; 0 when it is not. */
 export function behindMs({ behindSinceMs }: LiveAgent, nowMs: number): number {
   return behindSinceMs === 0 ? 0 : Math.max(0, nowMs - behindSinceMs);
@@ -98,6 +106,7 @@ const UNHEARD: LiveAgent = {
   connected: false,
   lastSeenMs: 0,
   enforcedRevision: 0,
+  kept: true,
   enforcedSinceMs: 0,
   version: '',
   report: undefined,

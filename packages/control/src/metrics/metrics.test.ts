@@ -20,6 +20,7 @@ function agent(more: Partial<LiveAgent>): LiveAgent {
     connected: true,
     lastSeenMs: NOW,
     enforcedRevision: 0,
+    kept: true,
     enforcedSinceMs: 0,
     version: '1.0.0',
     report: undefined,

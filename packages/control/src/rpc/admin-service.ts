@@ -19,6 +19,7 @@ import { revokeAgent, revokeToken } from '../admin/revoke.ts';
 import { actorName } from '../audit/entry.ts';
 import type { Actor, AuditLog } from '../audit/types.ts';
 import type { EnforcementWaiter, LiveAgents } from '../fleet/live.ts';
+import { notKept } from '../fleet/projection.ts';
 import type { FlowWindow } from '../flows/window.ts';
 import type { StateStore } from '../state/types.ts';
 import type { Traffic } from '../traffic/types.ts';
@@ -160,7 +161,7 @@ export function adminHandlers(options: AdminServiceOptions): AdminHandlers {
 }
 
 async function apply(
-  { state, enforcement, logger }: AdminServiceOptions,
+  { state, live, enforcement, logger }: AdminServiceOptions,
   request: pb.ApplyRequest,
   by: Actor,
   signal: AbortSignal,
@@ -173,12 +174,14 @@ async function apply(
     const { network } = mesh;
     logger.info({ event: 'mesh-applied', network, revision, changes: changes.length, actor }, 'mesh applied');
   }
-  const stragglers =
-    request.wait && !request.dryRun ? await enforcement.waitEnforced(mesh.network, revision, timeoutMs, signal) : [];
+  const waits = request.wait && !request.dryRun;
+  const stragglers = waits ? await enforcement.waitEnforced(mesh.network, revision, timeoutMs, signal) : [];
+  const network = state.current.networks.get(mesh.network);
   return {
     revision,
     changes: changes.map((change) => ({ ...change })),
     warnings: problemsToWire(warnings),
     stragglers,
+    notKept: waits && network !== undefined ? notKept(network, live, revision) : [],
   };
 }

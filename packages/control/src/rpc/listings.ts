@@ -54,13 +54,14 @@ export function agentStatuses(network: NetworkState, live: LiveAgents, nowMs: nu
 }
 
 function agentStatus(now: FleetAgent, nowMs: number): pb.Outgoing<pb.AgentStatus> {
-  const { agent, connected, lastSeenMs, enforcedRevision, version, tags, report, telemetry } = now;
+  const { agent, connected, lastSeenMs, enforcedRevision, kept, version, tags, report, telemetry } = now;
   return {
     agentId: agent.id,
     host: agent.host,
     connected,
     lastSeenMs,
     enforcedRevision,
+    notKept: !kept,
     version,
     services: [...agent.services],
     roles: rolesToWire(agent.roles),

@@ -158,7 +158,7 @@ export class FakeAgent {
     for (const item of delta.upserts) this.items.set(itemKey(item), item);
     const { timeline, index, revision } = delta;
     Object.assign(this, { timeline, index, revision });
-    if (this.#options.acknowledge !== false) this.send({ ack: { timeline, index, revision } });
+    if (this.#options.acknowledge !== false) this.send({ ack: { timeline, index, revision, kept: true } });
   }
 
   #look(): void {

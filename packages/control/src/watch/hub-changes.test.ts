@@ -36,9 +36,9 @@ describe('a change', () => {
 
     const waiting = control.hub.fleet.waitEnforced('prod', revision, 20_000, NEVER);
     await slow.until((held) => held.revision === revision);
-    slow.send({ ack: { timeline: 'another', index: slow.index, revision } });
-    slow.send({ ack: { timeline: slow.timeline, index: slow.index + 1, revision: revision + 1 } });
-    slow.send({ ack: { timeline: slow.timeline, index: slow.index, revision } });
+    slow.send({ ack: { timeline: 'another', index: slow.index, revision, kept: true } });
+    slow.send({ ack: { timeline: slow.timeline, index: slow.index + 1, revision: revision + 1, kept: true } });
+    slow.send({ ack: { timeline: slow.timeline, index: slow.index, revision, kept: true } });
     expect(await waiting).toEqual([]);
     expect(control.hub.fleet.agent(slow.id)?.enforcedRevision).toBe(revision);
   });

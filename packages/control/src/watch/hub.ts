@@ -250,12 +250,12 @@ export class Hub implements PathTracer {
     }
   }
 
-  #acknowledged(agentId: string, { timeline, index, revision }: pb.Ack): void {
+  #acknowledged(agentId: string, { timeline, index, revision, kept }: pb.Ack): void {
     this.#observer.message('ack');
     const feed = this.#member(agentId)?.feed;
     // A delta that was not sent cannot have been applied: such an acknowledgement says nothing.
     if (timeline !== this.#timeline || feed?.hasSent(index, revision) !== true) return;
-    this.fleet.enforced(agentId, revision);
+    this.fleet.enforced(agentId, revision, kept);
   }
 
   #reported(agentId: string, report: pb.Report): void {

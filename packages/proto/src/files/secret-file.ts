@@ -38,6 +38,16 @@ export async function replaceSecretFile(path: string, text: string, mode = SECRE
   await write(path, text, mode, (temporary) => rename(temporary, path));
 }
 
+/** Takes the file away, when it is there, for good. Throws FileError. */
+export async function removeSecretFile(path: string): Promise<void> {
+  try {
+    await rm(path, { force: true });
+    await syncDirectoryOf(path);
+  } catch (error) {
+    throw new FileError('unwritable', `cannot remove ${path}: ${messageOf(error)}; remove it`, error);
+  }
+}
+
 async function write(
   path: string,
   text: string,
@@ -53,17 +63,21 @@ async function write(
       await file.sync();
     }
     await install(temporary);
-    // The name lies in the directory; without this it may be lost with the power.
-    await using directory = await open(dirname(path), 'r');
-    await directory.sync();
+    await syncDirectoryOf(path);
   } catch (error) {
-    await rm(temporary, { force: true });
+    await rm(temporary, { force: true }).catch(() => {});
     throw new FileError(
       'unwritable',
       `cannot write ${path}: ${messageOf(error)}; check the directory and the disk, or choose another directory with --data`,
       error,
     );
   }
+}
+
+/** The name lies in the directory; without this it, or its going, may be lost with the power. */
+async function syncDirectoryOf(path: string): Promise<void> {
+  await using directory = await open(dirname(path), 'r');
+  await directory.sync();
 }
 
 function codeOf(error: unknown): unknown {
