@@ -9,6 +9,7 @@ import type { Problems } from '../words/problems.ts';
 import { createDialer, type TargetDialer } from './dial.ts';
 import { createFlowHandler } from './handler.ts';
 import type { ListenerTable } from './listener-table.ts';
+import type { SeenWildcards } from './seen-wildcards.ts';
 import { type LocalTargets, TargetWatch } from './target-watch.ts';
 
 interface InboundPathOptions {
@@ -27,6 +28,8 @@ export interface InboundOptions extends InboundPathOptions {
   readonly signal: AbortSignal;
   /** How often targets are looked at, milliseconds. */
   readonly watchMs?: number;
+  /** Which ports this host's programs took on every address, kept beyond this run. */
+  readonly wildcards?: SeenWildcards;
   /** What listens on this host; undefined where the kernel does not tell. */
   readonly readTable?: () => Promise<ListenerTable | undefined>;
 }
@@ -54,7 +57,7 @@ export function createInbound(options: InboundOptions): Inbound {
     services,
     problems,
     signal,
-    ...defined({ intervalMs: options.watchMs, readTable: options.readTable }),
+    ...defined({ intervalMs: options.watchMs, wildcards: options.wildcards, readTable: options.readTable }),
   });
   return {
     ...createInboundPath(options, watch),

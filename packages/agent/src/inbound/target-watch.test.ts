@@ -1,8 +1,11 @@
 import { once } from 'node:events';
 import net from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
+import type { AgentService } from '../config/agent-file.ts';
 import { Rig, type RigOptions, service, until } from '../outbound/rig.fixture.ts';
 import { type Listener, ListenerTable } from './listener-table.ts';
+import { SeenWildcards } from './seen-wildcards.ts';
+import { TargetWatch } from './target-watch.ts';
 
 const cleanups: (() => void)[] = [];
 afterEach(() => {
@@ -105,25 +108,19 @@ describe('the callers’ addresses', () => {
 });
 
 describe('ports of this host’s own programs', () => {
-  it('are left to them until they show that they want one address only', async () => {
+  const placesAt7001 = 4; // redis: VIP and instance; web: VIP and instance
+
+  it('are held for all services while nobody is there, and given up to a program on every address', async () => {
     const { rig, inbound, problems, look } = await setup();
     const { outbound } = rig.agent('r');
     const { watch } = inbound;
-    const placesAt7001 = 4; // redis: VIP and instance; web: VIP and instance
-    const all = outbound.listening + placesAt7001;
-    expect(watch.portUse(7001, 'tcp')).toBe('awaited');
-    expect(watch.portUse(7010, 'tcp')).toBe('free');
-    // Of redis its report tells; that web cannot be called meanwhile nothing else would.
-    expect(problems.current.map(({ code, subject }) => `${code} ${subject}`)).toEqual([
-      'port-awaited 0.web:7001/tcp',
-      'port-awaited web:7001/tcp',
-    ]);
+    const all = outbound.listening;
+    expect(watch.portUse(7001, 'tcp')).toBe('free');
+    expect(problems.current).toEqual([]);
 
     await look(listener('127.0.0.1', 7001));
-    await outbound.settled();
     expect(watch.portUse(7001, 'tcp')).toBe('specific');
     expect(outbound.listening).toBe(all);
-    expect(problems.current).toEqual([]);
 
     await look(listener('0.0.0.0', 7001));
     expect(watch.portUse(7001, 'tcp')).toBe('wildcard');
@@ -134,5 +131,68 @@ describe('ports of this host’s own programs', () => {
       'port-taken 0.web:7001/tcp',
       'port-taken web:7001/tcp',
     ]);
+
+    // Gone, it is expected to come back as it was; and what waits for it says so, the service's own address too.
+    await look();
+    expect(watch.portUse(7001, 'tcp')).toBe('awaited');
+    expect(problems.current.map(({ code, subject }) => `${code} ${subject}`)).toEqual([
+      'port-awaited 0.redis:7001/tcp',
+      'port-awaited 0.web:7001/tcp',
+      'port-awaited redis:7001/tcp',
+      'port-awaited web:7001/tcp',
+    ]);
+
+    // Seen on one address it is known by that.
+    await look(listener('127.0.0.1', 7001));
+    await look();
+    await outbound.settled();
+    expect(outbound.listening).toBe(all);
+    expect(problems.current).toEqual([]);
+  });
+
+  it('stay left to a program that an agent before this one saw on every address', async () => {
+    const kept: (readonly string[])[] = [];
+    const wildcards = new SeenWildcards(['7001/tcp'], (ports) => kept.push(ports));
+    const { inbound, look } = await setup({ wildcards });
+    expect(inbound.watch.portUse(7001, 'tcp')).toBe('awaited');
+    await look(listener('0.0.0.0', 7001), listener('::', 7002));
+    await look(listener('127.0.0.1', 7001), listener('::', 7002));
+    expect(kept).toEqual([['7001/tcp', '7002/tcp'], ['7002/tcp']]);
+  });
+
+  it('follow what the agent file says of them', async () => {
+    let table = new ListenerTable([]);
+    let nowMs = 0;
+    const told: AgentService = {
+      name: 'redis',
+      targets: [
+        { port: 7001, protocol: 'any', host: '127.0.0.1', targetPort: 7001 },
+        { port: 7002, protocol: 'any', host: '0.0.0.0', targetPort: 7002 },
+      ],
+    };
+    const { rig, problems } = await setup();
+    const watch = new TargetWatch({
+      netmap: rig.agent('r').netmap,
+      services: new Map([['redis', told]]),
+      problems,
+      signal: new AbortController().signal,
+      readTable: async () => table,
+      wildcards: new SeenWildcards(['7001/tcp']),
+      now: () => nowMs,
+    });
+    const uses = async (...listeners: readonly Listener[]) => {
+      table = new ListenerTable(listeners);
+      await watch.refresh();
+      return [watch.portUse(7001, 'tcp'), watch.portUse(7002, 'tcp')];
+    };
+    // What was seen before the file said otherwise does not count.
+    expect(await uses()).toEqual(['free', 'awaited']);
+    expect(await uses(listener('0.0.0.0', 7001), listener('127.0.0.1', 7002))).toEqual(['wildcard', 'specific']);
+    // Where the program proves the file wrong it is let start again, and not waited for long.
+    nowMs = 9_999;
+    expect(await uses()).toEqual(['awaited', 'awaited']);
+    nowMs = 10_000;
+    expect(await uses()).toEqual(['free', 'awaited']);
+    expect(watch.answers({ host: '127.0.0.1', port: 7002 }, 'tcp')).toBe(false);
   });
 });

@@ -4,14 +4,22 @@ import type { AgentService } from '../config/agent-file.ts';
 import { runsHere } from '../flows/source.ts';
 import type { NetmapSource } from '../words/netmap.ts';
 import type { Problems } from '../words/problems.ts';
-import { formatTarget, isLoopback, type TargetAddress, takesCallerAddress, targetsOf } from './addresses.ts';
+import {
+  formatTarget,
+  isLoopback,
+  type TargetAddress,
+  takesCallerAddress,
+  targetsOf,
+  writtenListening,
+} from './addresses.ts';
 import { type ListenerTable, readListenerTable } from './listener-table.ts';
 import { Probes } from './probes.ts';
+import { SeenWildcards } from './seen-wildcards.ts';
 
 /**
- * How a port stands with this host's own programs. `free`: no program of a service here is expected on it. `specific`: one
- * is, and listens on its own address, so other addresses may be bound. `wildcard`: it has the port on every address.
- * `awaited`: it does not listen yet, and might want every address.
+ * How a port stands with this host's own programs. `free`: none of a service here is on it. `specific`: one listens on its own
+ * address, so other addresses may be bound. `wildcard`: it has the port on every address. `awaited`: it does not listen, and
+ * had the port on every address when it was last seen, or has it so by the agent file.
  */
 export type PortUse = 'free' | 'specific' | 'wildcard' | 'awaited';
 
@@ -30,18 +38,30 @@ export interface TargetWatchOptions {
   readonly problems: Problems;
   readonly signal: AbortSignal;
   readonly intervalMs?: number;
+  /** Forgotten with the watch unless given. */
+  readonly wildcards?: SeenWildcards;
+  /** Monotonic, milliseconds. */
+  readonly now?: () => number;
   /** Undefined where the kernel tells nothing; then every target is probed. */
   readonly readTable?: () => Promise<ListenerTable | undefined>;
 }
 
+/**
+ * Where the agent file says that a program listens on one address and it was seen on every address since, its port is left free
+ * for so long after it ends: it is likely to start again as it was, and would not be able to.
+ */
+const CONTRADICTED_MS = 10_000;
+
 export class TargetWatch implements LocalTargets {
   readonly #options: TargetWatchOptions;
   readonly #readTable: () => Promise<ListenerTable | undefined>;
+  readonly #wildcards: SeenWildcards;
   readonly #probes = new Probes();
   readonly #listeners: (() => void)[] = [];
   /** Subjects of standing caller-address problems. */
   #addressless = new Set<string>();
   #table: ListenerTable | undefined;
+  #lookedMs = 0;
   #reports: readonly InstanceReport[] = [];
   /** Targets of services here that answered at the last look; the key is such as `tcp 127.0.0.1:6379`. */
   #answering: ReadonlySet<string> = new Set();
@@ -54,6 +74,7 @@ export class TargetWatch implements LocalTargets {
   constructor(options: TargetWatchOptions) {
     this.#options = options;
     this.#readTable = options.readTable ?? readListenerTable;
+    this.#wildcards = options.wildcards ?? new SeenWildcards();
     // The table stays as it is; which services count is what the netmap changes.
     options.netmap.subscribe('targets', () => {
       if (this.#started) this.#evaluate();
@@ -77,6 +98,7 @@ export class TargetWatch implements LocalTargets {
   /** Looks now. */
   async refresh(): Promise<void> {
     this.#table = await this.#readTable();
+    this.#lookedMs = (this.#options.now ?? performance.now.bind(performance))();
     this.#started = true;
     this.#evaluate();
     void this.#probes.run(this.#options.signal).then(() => {
@@ -146,7 +168,7 @@ export class TargetWatch implements LocalTargets {
         if (likely !== undefined && !takesCallerAddress(likely.host)) {
           addressless.add(this.#raiseAddressless(service.name, port, protocol, likely));
         }
-        this.#noteUse(uses, targets, protocol);
+        this.#noteUse(uses, targets, protocol, writtenListening(here, port, protocol));
       }
       return { service: service.name, healthy: silent.length < ports, notListening: merged(silent) };
     });
@@ -163,14 +185,27 @@ export class TargetWatch implements LocalTargets {
   }
 
   /** Without the kernel's table nobody knows what a program holds, and every port counts as free. */
-  #noteUse(uses: Map<string, PortUse>, targets: readonly TargetAddress[], protocol: Protocol): void {
+  #noteUse(
+    uses: Map<string, PortUse>,
+    targets: readonly TargetAddress[],
+    protocol: Protocol,
+    word: ReturnType<typeof writtenListening>,
+  ): void {
     if (this.#table === undefined) return;
+    const nowMs = this.#lookedMs;
     for (const { host, port } of targets) {
       if (!isLoopback(host)) continue;
       const key = `${port}/${protocol}`;
-      if (this.#table.hasWildcard(protocol, port)) uses.set(key, 'wildcard');
-      else if (this.#table.answers(protocol, host, port)) uses.set(key, 'specific');
-      else if (!uses.has(key)) uses.set(key, 'awaited');
+      const wildcard = this.#table.hasWildcard(protocol, port);
+      if (wildcard || this.#table.answers(protocol, host, port)) {
+        uses.set(key, wildcard ? 'wildcard' : 'specific');
+        this.#wildcards.note(key, wildcard, nowMs);
+      } else if (!uses.has(key)) {
+        const seenMs = this.#wildcards.seenMs(key);
+        const expected =
+          word === 'specific' ? seenMs !== undefined && nowMs - seenMs < CONTRADICTED_MS : seenMs !== undefined;
+        if (expected || word === 'wildcard') uses.set(key, 'awaited');
+      }
     }
   }
 

@@ -1,19 +1,8 @@
 /** Why a listener cannot be listened on, in words that say what to do. */
-import { messageOf, type Problem } from '@weft/proto';
-import { type ListenerSpec, listenerName } from './listener-spec.ts';
+import { type ListenerProblemCode, listenerName, messageOf, type Problem } from '@weft/proto';
+import type { ListenerSpec } from './listener-spec.ts';
 
-/** All codes that a listener can have, one at a time. */
-const PLACE_PROBLEMS = [
-  'port-taken',
-  'port-privileged',
-  'address-unavailable',
-  'too-many-files',
-  'port-shared',
-  'port-awaited',
-  'listen-failed',
-] as const;
-
-export type ListenerProblem = Problem & { readonly code: (typeof PLACE_PROBLEMS)[number] };
+export type ListenerProblem = Problem & { readonly code: ListenerProblemCode };
 
 /** The problem behind a failed bind. */
 export function bindProblem(spec: ListenerSpec, cause: unknown): ListenerProblem {
@@ -73,13 +62,14 @@ export function sharedProblem(spec: ListenerSpec): ListenerProblem {
   };
 }
 
-/** A program of this host is expected on the port, and might want it on every address. */
-export function awaitedProblem(spec: ListenerSpec, when: string): ListenerProblem {
+/** A program of this host is expected to take the port on every address, as it did when it was last seen. */
+export function awaitedProblem(spec: ListenerSpec): ListenerProblem {
   return {
     code: 'port-awaited',
     subject: listenerName(spec),
     message:
-      `${spec.address}:${spec.port}/${spec.protocol} is not listened on yet: ${when}; give this host's own service ` +
-      'another port to listen on (targets in the agent file) to be free of this',
+      `${spec.address}:${spec.port}/${spec.protocol} is left free for a program of this host, which does not listen now and takes ` +
+      `port ${spec.port} on every address when it does; start it, or let it listen on 127.0.0.1 and say so in the agent file: ` +
+      `targets: { ${spec.port}: "127.0.0.1:${spec.port}" }`,
   };
 }

@@ -3,6 +3,7 @@
  * leave from the very socket that was asked, so that the program hears them from the address it spoke to.
  */
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
+import { listenerName } from '@weft/proto';
 import type { Logger } from 'pino';
 import { datagramOutput } from '../bytes/datagram-output.ts';
 import type { DatagramOutput } from '../bytes/output.ts';
@@ -13,7 +14,7 @@ import type { Flow } from '../flows/registry.ts';
 import type { DatagramConduit } from '../words/conduit.ts';
 import type { Admitter } from './admit.ts';
 import type { Forwarder } from './forward.ts';
-import { type ListenerSpec, listenerName } from './listener-spec.ts';
+import type { ListenerSpec } from './listener-spec.ts';
 import type { BoundListener } from './listeners.ts';
 
 export interface DatagramsOptions {

@@ -1,5 +1,5 @@
 /** Where this agent listens for its host's programs: each service's VIP and each instance's own address, at every declared port. */
-import { eachPort } from '@weft/proto';
+import { eachPort, listenerName } from '@weft/proto';
 import type { Netmap } from '../words/netmap.ts';
 import type { Call } from './call.ts';
 
@@ -7,11 +7,6 @@ import type { Call } from './call.ts';
 export interface ListenerSpec extends Call {
   /** Dotted quad. */
   readonly address: string;
-}
-
-/** Such as `redis:6379/tcp`, or `0.redis:6379/tcp` for an instance: how problems name the listener. */
-export function listenerName({ service, ordinal, port, protocol }: ListenerSpec): string {
-  return `${ordinal === undefined ? '' : `${ordinal}.`}${service}:${port}/${protocol}`;
 }
 
 /** Two listeners with the same key are the same socket with the same meaning. */

@@ -92,6 +92,20 @@ describe('the listeners', () => {
   });
 });
 
+it('a listener whose port is awaited says for whom and what to do, the service’s own too', async () => {
+  let use: PortUse = 'awaited';
+  const { listeners, problems } = setup(() => use);
+  listeners.reconcile(keyed(spec('redis', 80)));
+  expect(listeners.bound).toBe(0);
+  expect(problems.current).toMatchObject([{ code: 'port-awaited', subject: 'redis:80/tcp' }]);
+  expect(problems.current[0]?.message).toContain('targets: { 80: "127.0.0.1:80" }');
+  use = 'free';
+  listeners.reconcile(keyed(spec('redis', 80)));
+  await listeners.settled();
+  expect(listeners.bound).toBe(1);
+  expect(problems.current).toEqual([]);
+});
+
 it.each([
   ['EACCES', 'port-privileged', 'net.ipv4.ip_unprivileged_port_start=80'],
   ['EADDRINUSE', 'port-taken', '127.0.0.1'],

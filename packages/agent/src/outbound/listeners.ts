@@ -2,10 +2,11 @@
  * The set of listeners, kept as the netmap wants it: new ones bound, those gone closed, failures told
  * listener by listener and tried again, while the rest works.
  */
+import { listenerName } from '@weft/proto';
 import type { PortUse } from '../inbound/target-watch.ts';
 import type { Problems } from '../words/problems.ts';
 import { awaitedProblem, bindProblem, type ListenerProblem, sharedProblem } from './bind-problems.ts';
-import { type ListenerSpec, listenerName } from './listener-spec.ts';
+import type { ListenerSpec } from './listener-spec.ts';
 
 /** A bound listener. Closing it lets live TCP connections be; the registry cuts those that may not go on. */
 export interface BoundListener {
@@ -84,17 +85,15 @@ export class Listeners {
     this.#listening.clear();
   }
 
-  /** A port is left to a program of this host until it has shown that it does not want it on every address. */
+  /** A port is left to a program of this host that has it on every address, or had when it was last seen. */
   #settle(listening: Listening): void {
     const { spec } = listening;
     const own = this.#options.runsHere(spec.service);
     const use = this.#options.portUse(spec.port, spec.protocol);
     if (use === 'wildcard' || use === 'awaited') {
       this.#release(listening);
-      const awaited = `a service that runs here has the same port, and its program does not listen yet`;
-      // Of a service's own silence its report already tells.
-      if (use === 'wildcard') this.#tell(listening, own ? sharedProblem(spec) : bindProblem(spec, TAKEN));
-      else this.#tell(listening, own ? undefined : awaitedProblem(spec, awaited));
+      if (use === 'awaited') this.#tell(listening, awaitedProblem(spec));
+      else this.#tell(listening, own ? sharedProblem(spec) : bindProblem(spec, TAKEN));
       return;
     }
     if (listening.state === 'idle') this.#bind(listening);

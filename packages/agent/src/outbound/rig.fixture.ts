@@ -80,6 +80,7 @@ export interface RigOptions {
   readonly flowLimit?: number;
   readonly datagramClients?: number;
   readonly readTable?: NonNullable<InboundOptions['readTable']>;
+  readonly wildcards?: NonNullable<InboundOptions['wildcards']>;
 }
 
 export class Rig {

@@ -1,5 +1,5 @@
 /** TCP from this host's programs: one listener a declared port, one story a connection. */
-import { defined } from '@weft/proto';
+import { defined, listenerName } from '@weft/proto';
 import type { Logger } from 'pino';
 import type { PortSharing } from '../bytes/port-sharing.ts';
 import { listenConduits } from '../bytes/socket-listen.ts';
@@ -10,7 +10,7 @@ import { FlowConduit } from '../flows/flow-conduit.ts';
 import type { Conduit } from '../words/conduit.ts';
 import type { Admitter } from './admit.ts';
 import type { Forwarder } from './forward.ts';
-import { type ListenerSpec, listenerName } from './listener-spec.ts';
+import type { ListenerSpec } from './listener-spec.ts';
 import type { BoundListener } from './listeners.ts';
 
 export interface StreamsOptions {

@@ -5,6 +5,7 @@ import { FlowTraffic } from '../flows/traffic.ts';
 import { createInbound, type Inbound } from '../inbound/inbound.ts';
 import { ReportSender } from '../link/report-sender.ts';
 import type { Enrolment } from '../member/membership.ts';
+import { openSeenWildcards } from '../member/wildcards-file.ts';
 import type { NetmapStore } from '../netmap/store.ts';
 import { type AgentTotals, makeReport } from '../observe/describe.ts';
 import type { ThreadMeasures } from '../observe/measures.ts';
@@ -65,6 +66,7 @@ export async function openMainPath(
   const metrics = options.metrics !== undefined;
   const traffic = new FlowTraffic({ metrics });
   const packetWays = threads === 1 ? undefined : createPacketWays(threads);
+  const wildcards = await openSeenWildcards(options.directory, logger);
   const tunnelSecret = member.keys.tunnel.secretKey;
   const shared = { network, tunnelSecret, limits, metrics, recorder, traffic };
   const path = await openDataPath({
@@ -77,7 +79,7 @@ export async function openMainPath(
     problems,
     log: logger,
     tunnel,
-    createInbound: (parts) => createInbound({ ...parts, services, signal: life }),
+    createInbound: (parts) => createInbound({ ...parts, services, wildcards, signal: life }),
     taking,
     life,
   });

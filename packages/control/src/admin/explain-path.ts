@@ -1,5 +1,14 @@
-/** A permitted flow's way: healthy instances, those of them that listen, and whether the caller's agent reaches one. */
-import { type BreakPoint, formatPortRange, includesPort, type Protocol, type Source, sourceName } from '@weft/proto';
+/** A permitted flow's way: whether the caller's agent takes it, healthy instances, those that listen, and whether it reaches one. */
+import {
+  type BreakPoint,
+  formatPortRange,
+  includesPort,
+  LISTENER_PROBLEMS,
+  listenerName,
+  type Protocol,
+  type Source,
+  sourceName,
+} from '@weft/proto';
 import type { LiveAgents } from '../fleet/live.ts';
 import { fleetAgents, fleetInstances } from '../fleet/projection.ts';
 import type { PathTracer } from '../fleet/traces.ts';
@@ -35,6 +44,15 @@ interface Candidate {
 const MOST_TRACED = 8;
 
 export async function findPath(question: PathQuestion): Promise<PathFound> {
+  const callers = callersOf(question);
+  const steps = callers.flatMap(({ listener }) => (listener === undefined ? [] : [listener.step]));
+  const open = callers.filter(({ listener }) => listener?.closed !== true).map(({ agent }) => agent);
+  const found = await findTarget(question, open.length > 0 ? open : callers.map(({ agent }) => agent));
+  const breakPoint = callers.length > 0 && open.length === 0 ? 'no-listener' : found.breakPoint;
+  return { breakPoint, steps: [...steps, ...found.steps] };
+}
+
+async function findTarget(question: PathQuestion, callers: readonly AgentState[]): Promise<PathFound> {
   const { service, port, protocol } = question;
   const candidates = candidatesOf(question);
   const asPort = formatPortRange({ protocol, first: port, last: port });
@@ -53,7 +71,7 @@ export async function findPath(question: PathQuestion): Promise<PathFound> {
   const listening = healthy.filter((candidate) => candidate.listening);
   if (listening.length === 0) return { breakPoint: 'not-listening', steps };
 
-  const found = await tryPaths(question, listening.slice(0, MOST_TRACED));
+  const found = await tryPaths(question, callers, listening.slice(0, MOST_TRACED));
   return { breakPoint: found.breakPoint, steps: [...steps, ...found.steps] };
 }
 
@@ -71,9 +89,11 @@ function candidatesOf({ network, service, port, protocol, live }: PathQuestion):
   });
 }
 
-async function tryPaths(question: PathQuestion, candidates: readonly Candidate[]): Promise<PathFound> {
-  const { source, tracer, timeoutMs } = question;
-  const callers = callersOf(question);
+async function tryPaths(
+  { source, tracer, timeoutMs }: PathQuestion,
+  callers: readonly AgentState[],
+  candidates: readonly Candidate[],
+): Promise<PathFound> {
   const caller = callers.find(({ id }) => candidates.some(({ agent }) => agent.id === id)) ?? callers[0];
   if (caller === undefined && source.type === 'internet') {
     return { breakPoint: 'unreachable', steps: ['no gateway of this network is connected'] };
@@ -102,11 +122,32 @@ async function tryPaths(question: PathQuestion, candidates: readonly Candidate[]
   return { breakPoint: unreachable ? 'unreachable' : 'none', steps: tried.map(({ step }) => step) };
 }
 
+interface Caller {
+  readonly agent: AgentState;
+  /** What is wrong where the caller calls, as its agent reports it; a `closed` one takes no call. */
+  readonly listener: { readonly closed: boolean; readonly step: string } | undefined;
+}
+
 /** Connected agents that the caller may be on, by host name. */
-function callersOf({ network, source, live }: PathQuestion): AgentState[] {
+function callersOf(question: PathQuestion): Caller[] {
+  const { network, source, live } = question;
   return fleetAgents(network, live)
     .flatMap(({ agent, connected }) => (connected && isOn(agent, source, live) ? [agent] : []))
-    .sort((one, other) => byText(one.host, other.host));
+    .sort((one, other) => byText(one.host, other.host))
+    .map((agent) => ({ agent, listener: listenerOf(agent, question) }));
+}
+
+/** A gateway opens its flows itself, and needs no address to listen on. */
+function listenerOf(agent: AgentState, { source, service, port, protocol, live }: PathQuestion): Caller['listener'] {
+  if (source.type === 'internet') return undefined;
+  const place = listenerName({ service, ordinal: undefined, port, protocol });
+  const problem = live
+    .agent(agent.id)
+    ?.report?.problems.find(
+      ({ code, subject }) => subject === place && LISTENER_PROBLEMS.some((each) => each === code),
+    );
+  if (problem === undefined) return undefined;
+  return { closed: problem.code !== 'port-shared', step: `at the caller, ${agent.host}: ${problem.message}` };
 }
 
 function isOn(agent: AgentState, source: Source, live: LiveAgents): boolean {

@@ -1,6 +1,7 @@
-import type { PortRange } from '@weft/proto';
+import type { PortRange, Report } from '@weft/proto';
 import { describe, expect, test } from 'vitest';
 import type { LiveAgents } from '../fleet/live.ts';
+import { EMPTY_REPORT } from '../fleet/report.ts';
 import type { TraceOutcome } from '../fleet/traces.ts';
 import { mesh, networkOf, rule, service, tcp } from '../netmap/network.fixture.ts';
 import { createExplain, type ExplainQuestion } from './explain.ts';
@@ -37,9 +38,17 @@ interface World {
   /** Hosts that cannot be reached, or that do not answer when asked to try. */
   readonly unreachable?: readonly string[];
   readonly silent?: readonly string[];
+  /** What the agent of a host reports, as CODE SUBJECT. */
+  readonly problems?: Readonly<Record<string, string>>;
 }
 
 const hostOf = (agentId: string): string => network.agents.get(agentId)?.host ?? '';
+
+function reportOf(problem: string | undefined): Report | undefined {
+  const [code, subject] = problem?.split(' ') ?? [];
+  if (code === undefined || subject === undefined) return undefined;
+  return { ...EMPTY_REPORT, problems: [{ code, subject, message: `because of ${code}` }] };
+}
 
 function explain(question: Partial<ExplainQuestion>, world: World = {}) {
   const traced: string[] = [];
@@ -51,7 +60,7 @@ function explain(question: Partial<ExplainQuestion>, world: World = {}) {
       kept: true,
       enforcedSinceMs: 0,
       version: '',
-      report: undefined,
+      report: reportOf(world.problems?.[hostOf(agentId)]),
       behindSinceMs: 0,
       clockSkewMs: undefined,
       telemetry: undefined,
@@ -197,6 +206,33 @@ describe('the way', () => {
     expect(answer).toMatchObject({ verdict: 'allow', breakPoint: 'unreachable' });
     expect(answer.steps.at(-1)).toBe('no gateway of this network is connected');
     expect(traced).toEqual([]);
+  });
+});
+
+describe('the caller’s own agent', () => {
+  test.each<[string, Partial<ExplainQuestion>, string, string]>([
+    ['does not listen for it', {}, 'front port-awaited redis:6379/tcp', 'no-listener'],
+    ['waits at another service', {}, 'front port-awaited web:6379/tcp', 'none'],
+    ['waits at an instance only', {}, 'front port-taken 0.redis:6379/tcp', 'none'],
+    ['has another problem', {}, 'front caller-address redis:6379/tcp', 'none'],
+    ['leaves calls to a program on every address', {}, 'front port-shared redis:6379/tcp', 'none'],
+    ['is a gateway', { from: 'internet', service: 'web', port: 3000 }, 'edge port-awaited web:3000/tcp', 'none'],
+    ['is another host’s', {}, 'idle port-awaited redis:6379/tcp', 'none'],
+  ])('%s', async (_case, question, problem, breakPoint) => {
+    const [host = '', ...words] = problem.split(' ');
+    const { answer } = await explain(question, { problems: { [host]: words.join(' ') } });
+    expect(answer).toMatchObject({ verdict: 'allow', breakPoint });
+    const step = `at the caller, ${host}: because of ${words[0]}`;
+    const told = breakPoint === 'no-listener' || words[0] === 'port-shared';
+    expect(answer.steps.filter((each) => each === step)).toHaveLength(told ? 1 : 0);
+  });
+
+  test('is another one where the caller runs twice', async () => {
+    const problems = { 'data-a': 'port-awaited web:3000/tcp' };
+    const { answer, traced } = await explain({ from: 'redis', service: 'web', port: 3000 }, { problems });
+    expect(answer.breakPoint).toBe('none');
+    expect(answer.steps).toContain('at the caller, data-a: because of port-awaited');
+    expect(traced).toEqual(['data-b>front']);
   });
 });
 

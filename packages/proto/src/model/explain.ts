@@ -4,6 +4,7 @@ export type BreakPoint =
   | 'no-such-source'
   | 'no-such-name'
   | 'denied'
+  | 'no-listener'
   | 'no-healthy-instance'
   | 'not-listening'
   | 'unreachable';

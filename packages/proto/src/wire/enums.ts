@@ -66,6 +66,7 @@ export const breakPointCodec: EnumCodec<BreakPoint> = enumCodec<BreakPoint>({
   'no-such-source': v1.BreakPoint.BREAK_POINT_NO_SUCH_SOURCE,
   'no-such-name': v1.BreakPoint.BREAK_POINT_NO_SUCH_NAME,
   denied: v1.BreakPoint.BREAK_POINT_DENIED,
+  'no-listener': v1.BreakPoint.BREAK_POINT_NO_LISTENER,
   'no-healthy-instance': v1.BreakPoint.BREAK_POINT_NO_HEALTHY_INSTANCE,
   'not-listening': v1.BreakPoint.BREAK_POINT_NOT_LISTENING,
   unreachable: v1.BreakPoint.BREAK_POINT_UNREACHABLE,

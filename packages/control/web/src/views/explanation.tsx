@@ -10,6 +10,7 @@ const BREAKS: Readonly<Record<ExplainView['breakPoint'], string>> = {
   'no-such-source': 'at the caller: nobody is called that',
   'no-such-name': 'at the name: it does not resolve',
   denied: 'at the policy: it is denied',
+  'no-listener': 'at the caller: its agent does not listen at the service’s address',
   'no-healthy-instance': 'at the instances: none is healthy',
   'not-listening': 'at the target: nothing listens on that port',
   unreachable: 'between the hosts: the other agent cannot be reached',
