@@ -5,7 +5,7 @@
 
 import net from 'node:net';
 import { defined } from '@weft/proto';
-import type { Conduit, ConduitEvents } from '../words/conduit.ts';
+import type { ConduitEvents, WireConduit } from '../words/conduit.ts';
 import type { Deadline } from './deadline.ts';
 import { adoptSocket } from './inside/adopt.ts';
 import { handleOutput } from './inside/stream-output.ts';
@@ -33,7 +33,7 @@ class ReadTarget {
   }
 }
 
-export class SocketConduit implements Conduit {
+export class SocketConduit implements WireConduit {
   readonly #socket: net.Socket;
   readonly #output: Output;
   #events: ConduitEvents | undefined;
@@ -109,7 +109,7 @@ export class SocketConduit implements Conduit {
     return this.#room();
   }
 
-  /** Writes what `produce` emits with one system call. The pieces become the socket's. */
+  /** With one system call. */
   writeTogether(produce: (emit: (piece: Buffer) => void) => void): boolean {
     if (this.#socket.destroyed || this.#ending || this.#resetsWhenWritten) return true;
     const pieces: Buffer[] = [];
@@ -118,12 +118,10 @@ export class SocketConduit implements Conduit {
     return this.#room();
   }
 
-  /** Bytes the kernel has not taken yet. */
   get backlog(): number {
     return this.#output.backlog;
   }
 
-  /** Writes that wait for the kernel. Each costs memory beside its bytes. */
   get writes(): number {
     return this.#output.writes;
   }

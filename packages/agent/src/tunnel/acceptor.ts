@@ -2,9 +2,9 @@
 
 import { addressGroup } from '@weft/proto/bounds';
 import { Deadline } from '../bytes/deadline.ts';
-import type { SocketConduit } from '../bytes/socket.ts';
 import { type ConduitListener, type ListenOptions, listenConduits, type Remote } from '../bytes/socket-listen.ts';
 import { GREATEST_PACKET_LIMIT } from '../protocol/datagram/format.ts';
+import type { WireConduit } from '../words/conduit.ts';
 import type { TunnelContext } from './context.ts';
 import { TunnelEndedError, UnreachableError } from './errors.ts';
 import { type Established, NO_DATAGRAMS, respond } from './handshake.ts';
@@ -44,7 +44,7 @@ export class Acceptor {
    * A new connection: takes it, or resets it when its address has too many. When all places are taken the oldest makes
    * room: an honest peer is done in a round trip or two, so those that sit longest are those of a flood.
    */
-  connection(conduit: SocketConduit, remote: Remote): void {
+  connection(conduit: WireConduit, remote: Remote): void {
     const { handshakes, handshakesPerAddress } = this.#context.settings;
     const group = addressGroup(remote.address);
     const fromGroup = this.#pendingByGroup.get(group) ?? 0;
@@ -86,7 +86,7 @@ export class Acceptor {
     else this.#pendingByGroup.delete(pending.group);
   }
 
-  async #handshake(conduit: SocketConduit, remote: Remote, pending: Pending): Promise<void> {
+  async #handshake(conduit: WireConduit, remote: Remote, pending: Pending): Promise<void> {
     const { deadline } = pending;
     const index = this.#context.datagrams?.newIndex();
     const ownOffer = index === undefined ? NO_DATAGRAMS : { index, packetLimit: GREATEST_PACKET_LIMIT };

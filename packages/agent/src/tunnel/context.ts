@@ -1,10 +1,13 @@
 /** What every tunnel of this agent shares. */
+import type { HostPort } from '@weft/proto';
 import type { Logger } from 'pino';
+import type { Deadline } from '../bytes/deadline.ts';
 import type { YoungGeneration } from '../bytes/young-generation.ts';
 import type { CipherName } from '../protocol/noise/cipher.ts';
 import type { KeyPair, KeyPairGenerator } from '../protocol/noise/keys.ts';
+import type { WireConduit } from '../words/conduit.ts';
 import type { PeerDirectory } from '../words/peer.ts';
-import type { DatagramPort } from './datagram-port.ts';
+import type { DatagramAddress, DatagramPort } from './datagram-port.ts';
 import type { LimitedLog } from './limited-log.ts';
 import type { TunnelSettings } from './settings.ts';
 import type { InboundHandler, TunnelCounters } from './types.ts';
@@ -26,6 +29,12 @@ export function newCounters(): LinkCounters {
   };
 }
 
+/** Makes what a tunnel to this endpoint is to run over. Rejects with the system's error, or the deadline's reason. */
+export type Connect = (
+  endpoint: HostPort,
+  deadline: Deadline,
+) => Promise<{ readonly conduit: WireConduit; readonly remote: DatagramAddress }>;
+
 export interface TunnelContext {
   readonly network: string;
   readonly keys: KeyPair;
@@ -33,6 +42,7 @@ export interface TunnelContext {
   readonly cipher: CipherName;
   readonly directory: PeerDirectory;
   readonly inbound: InboundHandler;
+  readonly connect: Connect;
   /** Undefined when the UDP port could not be had: datagrams then go inside tunnels. */
   readonly datagrams: DatagramPort | undefined;
   readonly counters: LinkCounters;

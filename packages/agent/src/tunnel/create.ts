@@ -6,13 +6,15 @@ import type { PeerTunnels } from '@weft/proto';
 import type { Logger } from 'pino';
 import { youngCollector } from '../bytes/inside/collector.ts';
 import type { PortSharing } from '../bytes/port-sharing.ts';
-import type { ConduitListener } from '../bytes/socket-listen.ts';
+import { connectSocket } from '../bytes/socket.ts';
+import type { ConduitListener, Remote } from '../bytes/socket-listen.ts';
 import { YoungGeneration } from '../bytes/young-generation.ts';
 import type { CipherName } from '../protocol/noise/cipher.ts';
 import { keyPairFromSecret } from '../protocol/noise/keys.ts';
+import type { WireConduit } from '../words/conduit.ts';
 import type { PeerDirectory } from '../words/peer.ts';
 import { Acceptor, listenFor } from './acceptor.ts';
-import { type LinkCounters, newCounters, type TunnelContext } from './context.ts';
+import { type Connect, type LinkCounters, newCounters, type TunnelContext } from './context.ts';
 import { DatagramPort, type PacketSteering } from './datagram-port.ts';
 import { localEndpoints } from './endpoints.ts';
 import { LimitedLog } from './limited-log.ts';
@@ -37,6 +39,8 @@ export interface CreateTunnelsOptions {
   readonly datagrams?: boolean;
   /** When several threads listen on the same ports: whose turn this is, and how packets get to their thread. */
   readonly shared?: { readonly share: PortSharing; readonly steering: PacketSteering };
+  /** In place of a TCP connection, such as a stream of another tunnel. */
+  readonly connect?: Connect;
   /** For connections made here; the other side of a connection follows. */
   readonly cipher?: CipherName;
 }
@@ -45,6 +49,8 @@ export interface BoundTunnels extends Tunnels {
   readonly counters: LinkCounters;
   /** What passes between this agent and each peer that there was a tunnel to. */
   peerTraffic(): readonly PeerTunnels[];
+  /** A peer calls by another way than the bound port. */
+  accept(conduit: WireConduit, remote: Remote): void;
   /** Bound port, TCP and UDP. */
   readonly port: number;
   /** False when the UDP port could not be had and datagrams go inside tunnels. */
@@ -77,6 +83,7 @@ export async function createTunnels(options: CreateTunnelsOptions): Promise<Boun
     cipher: options.cipher ?? preferredCipher(),
     directory: options.directory,
     inbound: options.inbound,
+    connect: options.connect ?? ((endpoint, deadline) => connectSocket({ ...endpoint, deadline })),
     datagrams,
     counters,
     limitedLog: new LimitedLog(logger, now),
@@ -91,6 +98,7 @@ export async function createTunnels(options: CreateTunnelsOptions): Promise<Boun
   target.acceptor = acceptor;
   signal.addEventListener('abort', () => void tunnels.close(), { once: true });
   return Object.assign(tunnels, {
+    accept: (conduit: WireConduit, remote: Remote) => acceptor.connection(conduit, remote),
     port: listener.port,
     datagrams: datagrams !== undefined,
     endpoints: localEndpoints(listen.host, listener.port),

@@ -3,7 +3,6 @@
  * as soon as that failed, side by side; the first finished handshake wins (RFC 8305, with the handshake as the test).
  */
 import { Deadline } from '../bytes/deadline.ts';
-import { connectSocket } from '../bytes/socket.ts';
 import { GREATEST_PACKET_LIMIT } from '../protocol/datagram/format.ts';
 import type { TunnelPeer } from '../words/peer.ts';
 import type { TunnelContext } from './context.ts';
@@ -72,7 +71,7 @@ async function dialEndpoint(
 ): Promise<Dialled> {
   const endpoint = parseEndpoint(text);
   if (endpoint === undefined) throw new UnreachableError('no-endpoint', `${text} is no HOST:PORT`);
-  const { conduit, remote } = await connectSocket({ ...endpoint, deadline });
+  const { conduit, remote } = await context.connect(endpoint, deadline);
   const index = context.datagrams?.newIndex();
   const ownOffer = index === undefined ? NO_DATAGRAMS : { index, packetLimit: GREATEST_PACKET_LIMIT };
   const established = await initiate(context, conduit, peer, ownOffer, deadline);

@@ -1,12 +1,12 @@
 /** Drives a Noise handshake over a new connection: read, feed, write. */
 import type { Deadline } from '../bytes/deadline.ts';
-import type { SocketConduit } from '../bytes/socket.ts';
 import { type DatagramOffer, decodeOffer, encodeOffer } from '../protocol/datagram/offer.ts';
 import { Initiator } from '../protocol/noise/initiator.ts';
 import { encodePreamble, encodeReply, PreambleReader, ReplyReader } from '../protocol/noise/preamble.ts';
 import { prologue } from '../protocol/noise/prologue.ts';
 import { Responder } from '../protocol/noise/responder.ts';
 import type { Session } from '../protocol/noise/session.ts';
+import type { WireConduit } from '../words/conduit.ts';
 import type { TunnelPeer } from '../words/peer.ts';
 import type { TunnelContext } from './context.ts';
 import { TunnelEndedError, UnreachableError } from './errors.ts';
@@ -28,7 +28,7 @@ export const NO_DATAGRAMS: DatagramOffer = { index: 0, packetLimit: 0 };
 /** The dialling side. `ownOffer` says where the peer may send datagrams. Resets the connection when it rejects. */
 export function initiate(
   context: TunnelContext,
-  conduit: SocketConduit,
+  conduit: WireConduit,
   peer: TunnelPeer,
   ownOffer: DatagramOffer,
   deadline: Deadline,
@@ -58,7 +58,7 @@ export function initiate(
 /** The accepting side: a caller that the directory does not know gets no answer. Resets the connection when it rejects. */
 export function respond(
   context: TunnelContext,
-  conduit: SocketConduit,
+  conduit: WireConduit,
   ownOffer: DatagramOffer,
   deadline: Deadline,
 ): Promise<Established> {
@@ -85,7 +85,7 @@ export function respond(
 
 /** Feeds `step` until it has a result: first nothing without a wire, then each piece that arrives. */
 function drive(
-  conduit: SocketConduit,
+  conduit: WireConduit,
   deadline: Deadline,
   step: (piece: Buffer, wire: Wire | undefined) => Established | undefined,
 ): Promise<Established> {

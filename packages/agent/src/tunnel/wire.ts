@@ -1,5 +1,6 @@
 /** The connection under a tunnel. Its receiver changes once, from the handshake to the tunnel. */
-import type { SocketConduit } from '../bytes/socket.ts';
+
+import type { WireConduit } from '../words/conduit.ts';
 
 export interface WireReceiver {
   /** Valid during the call only. */
@@ -10,11 +11,11 @@ export interface WireReceiver {
 }
 
 export class Wire {
-  readonly conduit: SocketConduit;
+  readonly conduit: WireConduit;
   #receiver: WireReceiver;
   #over: boolean = false;
 
-  constructor(conduit: SocketConduit, receiver: WireReceiver) {
+  constructor(conduit: WireConduit, receiver: WireReceiver) {
     this.conduit = conduit;
     this.#receiver = receiver;
     conduit.attach({

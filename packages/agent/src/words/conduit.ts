@@ -38,6 +38,16 @@ export interface Conduit {
   resume(): void;
 }
 
+/** What a tunnel runs over: a socket, or a stream of another tunnel. */
+export interface WireConduit extends Conduit {
+  /** Writes what `produce` emits, as one where it can. The pieces become the conduit's. */
+  writeTogether(produce: (emit: (piece: Buffer) => void) => void): boolean;
+  /** Bytes that were written and have not left. */
+  readonly backlog: number;
+  /** Pieces they are in. Each costs memory beside its bytes. */
+  readonly writes: number;
+}
+
 /** A UDP flow in a tunnel: datagrams keep their boundaries, and may be lost, as on any path. */
 export interface DatagramConduit {
   attach(events: DatagramEvents): void;

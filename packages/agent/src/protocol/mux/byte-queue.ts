@@ -19,6 +19,10 @@ export class ByteQueue {
   #blockStart = 0;
   #blockEnd = 0;
 
+  get pieces(): number {
+    return this.#pieces.length - this.#head;
+  }
+
   push(piece: Buffer, owned: boolean): void {
     if (piece.length === 0) return;
     this.length += piece.length;

@@ -87,6 +87,23 @@ export class MuxStream {
     return false;
   }
 
+  /** A tunnel over this one writes so. */
+  writeTogether(produce: (emit: (piece: Buffer) => void) => void): boolean {
+    let room = true;
+    produce((piece) => {
+      room = this.write(piece, true);
+    });
+    return room;
+  }
+
+  get backlog(): number {
+    return this.sendQueue.length;
+  }
+
+  get writes(): number {
+    return this.sendQueue.pieces;
+  }
+
   end(): void {
     if (this.#over !== undefined || this.#ending) return;
     this.#ending = true;
