@@ -100,6 +100,20 @@ describe('listings', () => {
   test('revoke', async () => {
     await serve({ revokeAgent: (_call, answer) => answer(null, { revision: 5, agentId: 'a1' }) });
     expect((await weft('revoke', 'build-3')).out).toBe('build-3 (a1) revoked at revision 5\n');
-    expect(JSON.parse((await weft('revoke', 'build-3', '--json')).out)).toEqual({ agent_id: 'a1', revision: 5 });
+    expect(JSON.parse((await weft('revoke', 'build-3', '--json')).out)).toMatchObject({ agent_id: 'a1', revision: 5 });
+    await serve({
+      revokeAgent: ({ request }, answer) =>
+        answer(
+          null,
+          request.withToken
+            ? { revision: 6, agentId: 'a1', hosts: ['build-3', 'build-4'] }
+            : { revision: 5, agentId: 'a1', hosts: ['build-3'], admittingToken: 'tk_1', joinedAlike: ['build-4'] },
+        ),
+    });
+    expect((await weft('revoke', 'build-3')).err).toBe(
+      'note: it had joined with token tk_1, with which others can still join under other names; so have build-4, ' +
+        'which go on. weft token revoke tk_1 ends it and them\n',
+    );
+    expect((await weft('revoke', 'build-3', '--with-token')).out).toContain('with its token ended: build-3, build-4\n');
   });
 });

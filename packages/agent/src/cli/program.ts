@@ -177,6 +177,7 @@ function build(terminal: Terminal, signal: AbortSignal, exit: (code: ExitCode) =
 
   const revoking = admin(program.command('revoke').description('end the membership of a host; its flows are cut'))
     .argument('<agent>', "host's name or agent's identifier")
+    .option('--with-token', 'revoke the token that it joined with too, and end every host that joined with it')
     .addOption(network())
     .addOption(json())
     .action(async (agent, options) =>

@@ -134,18 +134,33 @@ export async function tokenRevoke(
 
 export async function revokeAgent(
   agent: string,
-  options: RevokeOptions,
+  options: RevokeOptions & { readonly withToken?: true },
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<void> {
-  const { revision, agentId } = await withAdmin(options, terminal, signal, (admin) =>
-    admin.call(adminService.revokeAgent, { network: options.network ?? '', agent }),
+  const request = { network: options.network ?? '', agent, withToken: options.withToken ?? false };
+  const { revision, agentId, hosts, admittingToken, joinedAlike } = await withAdmin(
+    options,
+    terminal,
+    signal,
+    (admin) => admin.call(adminService.revokeAgent, request),
   );
   if (options.json !== undefined) {
-    writeJson(terminal, { agentId, revision });
+    writeJson(terminal, { agentId, revision, hosts, admittingToken, joinedAlike });
     return;
   }
   terminal.out(
     `${paint(terminal, 'bold', printable(agent))} (${printable(agentId)}) revoked at revision ${revision}\n`,
   );
+  if (options.withToken !== undefined) {
+    terminal.out(`${printable(`with its token ended: ${hosts.join(', ')}`)}\n`);
+  } else if (admittingToken !== '') {
+    const others = joinedAlike.length === 0 ? 'no other host has' : `so have ${joinedAlike.join(', ')}, which go on`;
+    terminal.err(
+      `${printable(
+        `note: it had joined with token ${admittingToken}, with which others can still join under other names; ${others}. ` +
+          `weft token revoke ${admittingToken} ends it and them`,
+      )}\n`,
+    );
+  }
 }

@@ -1,7 +1,9 @@
 /** The ends of memberships and tokens, for who may order them, by whatever way the order came. */
+import { joinTokenState } from '@weft/proto';
 import type { Logger } from 'pino';
 import { actorName } from '../audit/entry.ts';
 import type { Actor } from '../audit/types.ts';
+import { byText } from '../order.ts';
 import type { StateStore } from '../state/types.ts';
 import { readName, requireNetworkOfAgent } from './request.ts';
 
@@ -10,25 +12,52 @@ export interface RevokeOptions {
   readonly logger: Logger;
 }
 
+interface Clock {
+  /** Milliseconds since the Unix epoch. */
+  readonly now: () => number;
+}
+
 export interface AgentName {
   /** Empty for the only one there is, or where `agent` is an identifier. */
   readonly network: string;
   /** A host name or an identifier. */
   readonly agent: string;
+  /** The token that it joined with goes too, and with that everyone who joined with it. */
+  readonly withToken: boolean;
+}
+
+export interface RevokedAgent {
+  readonly agentId: string;
+  readonly revision: number;
+  /** Whose memberships ended. */
+  readonly hosts: readonly string[];
+  /** The token that it had joined with, if somebody new can still join with that; empty when nobody can. */
+  readonly admittingToken: string;
+  /** The others that joined with that token, members still. */
+  readonly joinedAlike: readonly string[];
 }
 
 /** Throws RequestError, StateError. */
-export function revokeAgent(
-  { state, logger }: RevokeOptions,
-  request: AgentName,
-  by: Actor,
-): { readonly agentId: string; readonly host: string; readonly revision: number } {
+export function revokeAgent(options: RevokeOptions & Clock, request: AgentName, by: Actor): RevokedAgent {
+  const { state, logger, now } = options;
   const name = readName(request.agent, 'agent');
-  const network = requireNetworkOfAgent(state.current, request.network, name).name;
+  const network = requireNetworkOfAgent(state.current, request.network, name);
+  const agent = network.agents.get(network.hosts.get(name) ?? name);
+  if (request.withToken && agent !== undefined) {
+    const ended = revokeToken(options, agent.tokenId, by);
+    return { agentId: agent.id, ...ended, admittingToken: '', joinedAlike: [] };
+  }
   const actor = actorName(by);
-  const { agentId, host, revision } = state.revokeAgent(network, name, actor);
-  logger.info({ event: 'agent-revoked', network, host, agent: agentId, revision, actor }, 'agent revoked');
-  return { agentId, host, revision };
+  const { agentId, host, revision } = state.revokeAgent(network.name, name, actor);
+  const token = state.token(agent?.tokenId ?? '');
+  const admittingToken = token !== undefined && joinTokenState(token, now()) === 'valid' ? token.id : '';
+  const alike = [...network.agents.values()].filter(({ id, tokenId }) => id !== agentId && tokenId === admittingToken);
+  const joinedAlike = alike.map((other) => other.host).sort(byText);
+  logger.info(
+    { event: 'agent-revoked', network: network.name, host, agent: agentId, revision, actor, admittingToken },
+    'agent revoked',
+  );
+  return { agentId, revision, hosts: [host], admittingToken, joinedAlike };
 }
 
 /** Throws RequestError, StateError. */

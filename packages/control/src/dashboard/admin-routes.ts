@@ -11,6 +11,8 @@ import { actorOf } from './guard.ts';
 import { closed, digits, flag, integer, list, networkName, oneOf, text } from './schemas.ts';
 
 export interface AdminRouteOptions extends CreateTokenOptions {
+  /** Milliseconds since the Unix epoch. */
+  readonly now: () => number;
   readonly audit: Pick<AuditLog, 'list'>;
 }
 
@@ -55,10 +57,16 @@ export function adminRoutes(app: FastifyInstance, options: AdminRouteOptions): v
     return { revision, hosts };
   });
 
-  app.delete<{ Params: { readonly id: string } }>('/agents/:id', { config }, async (request): Promise<Revoked> => {
-    const { host, revision } = revokeAgent(options, { network: '', agent: request.params.id }, actorOf(request));
-    return { revision, hosts: [host] };
-  });
+  app.delete<{ Params: { readonly id: string }; Querystring: { readonly withToken?: string } }>(
+    '/agents/:id',
+    { config, schema: { querystring: closed({ withToken: oneOf(['true', 'false']) }) } },
+    async (request): Promise<Revoked> => {
+      const { params, query } = request;
+      const order = { network: '', agent: params.id, withToken: query.withToken === 'true' };
+      const { hosts, revision } = revokeAgent(options, order, actorOf(request));
+      return { revision, hosts };
+    },
+  );
 
   app.get<{ Querystring: Network & { readonly before?: string } }>(
     '/audit',

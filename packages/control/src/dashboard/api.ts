@@ -21,7 +21,7 @@
  * | GET /api/tokens?network= | TokenView[]; admin |
  * | POST /api/tokens TokenOrder | CreatedToken; admin |
  * | DELETE /api/tokens/ID | Revoked; admin |
- * | DELETE /api/agents/ID | Revoked; admin |
+ * | DELETE /api/agents/ID?withToken=true\|false | Revoked; admin |
  * | GET /api/audit?network=&before= | AuditView[]; admin |
  */
 import type { Action, AgentRole, BreakPoint, FlowFilter, FlowOutcome, FlowRecord, Kind, Problem } from '@weft/proto';

@@ -164,6 +164,18 @@ describe('a host', () => {
     expect(refusal(ask(token(), {}, box))).toBeUndefined();
   });
 
+  test('that was revoked does not come back under its old name with new keys and the same token', () => {
+    const often = token({ reusable: true });
+    enroller.join(ask(often), 'test');
+    clock += 1;
+    state.revokeAgent('prod', 'a', 'control');
+    expect(refusal(ask(often))).toBe('host-revoked');
+    // Nor with another one from before, be it made for that name; the token is good for other hosts still.
+    expect(refusal(ask(often, { host: 'b' }))).toBeUndefined();
+    clock += 1;
+    expect(refusal(ask(token({ host: 'a' }), { host: '' }))).toBeUndefined();
+  });
+
   test('with malformed keys is refused before anything is looked up', () => {
     expect(refusal(ask({ id: 'x', secret: 'y' }, { identityKey: new Uint8Array(31) }))).toBe('invalid');
     expect(refusal(ask({ id: 'x', secret: 'y'.repeat(5_000) }))).toBe('invalid');

@@ -79,8 +79,8 @@ export class Enroller {
     checkScope(token, request);
     if (again !== undefined && !token.revoked) return answer(again);
     requireUsable(token, this.#now());
-    this.#refuseRevoked(token, request.identityKey);
     const host = settleHost(token, request.host, same);
+    this.#refuseRevoked(token, host, request.identityKey);
     const { agent, revision } = this.#commit(token, host, request);
     this.#logger.info(
       {
@@ -97,9 +97,9 @@ export class Enroller {
     return answer(agent);
   }
 
-  /** What an operator revoked does not come back by itself with a token from before, even a reusable one. */
-  #refuseRevoked(token: TokenState, identityKey: Uint8Array): void {
-    const ended = this.#state.lastRevoked(token.network, identityKey);
+  /** What an operator revoked does not come back with a token from before, even a reusable one: not its keys, nor its name. */
+  #refuseRevoked(token: TokenState, host: string, identityKey: Uint8Array): void {
+    const ended = this.#state.lastRevoked(token.network, host, identityKey);
     if (ended === undefined || ended.endedMs <= token.createdMs) return;
     throw new EnrollError(
       'host-revoked',

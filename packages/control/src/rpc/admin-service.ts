@@ -83,8 +83,8 @@ export function adminHandlers(options: AdminServiceOptions): AdminHandlers {
     })),
 
     revokeAgent: answer(({ request, metadata }) => {
-      const { agentId, revision } = revokeAgent(options, request, actors.of(metadata));
-      return { agentId, revision };
+      const { hosts, joinedAlike, ...ended } = revokeAgent(options, request, actors.of(metadata));
+      return { ...ended, hosts: [...hosts], joinedAlike: [...joinedAlike] };
     }),
 
     createToken: answer(({ request, metadata, authority }) => {

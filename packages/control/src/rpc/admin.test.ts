@@ -414,6 +414,27 @@ describe('with several networks', () => {
     }
   });
 
+  test('a revocation names the token that still admits and who else has it, and takes both when asked', async () => {
+    const { tokenId } = await ask(adminService.createToken, { network: 'stage', reusable: true });
+    const joinAs = (host: string, byte: number): void => {
+      const token = state.token(tokenId);
+      if (token === undefined) throw new Error('the token is not there');
+      const key = (salt: number): Uint8Array => new Uint8Array(32).fill(byte + salt);
+      state.join({ token, host, identityKey: key(0), tunnelKey: key(100), version: '1' });
+    };
+    for (const [byte, host] of ['a', 'c', 'b', 'd'].entries()) joinAs(host, byte + 1);
+    expect(await ask(adminService.revokeAgent, { network: 'stage', agent: 'a' })).toMatchObject({
+      hosts: ['a'],
+      admittingToken: tokenId,
+      joinedAlike: ['b', 'c', 'd'],
+    });
+    expect(await ask(adminService.revokeAgent, { network: 'stage', agent: 'b', withToken: true })).toMatchObject({
+      hosts: ['b', 'c', 'd'],
+      joinedAlike: [],
+    });
+    expect([state.token(tokenId)?.revoked, state.current.networks.get('stage')?.agents.size]).toEqual([true, 0]);
+  });
+
   test('an agent is revoked by its identifier alone, by its host only with the network', async () => {
     const { tokenId } = await ask(adminService.createToken, { network: 'stage' });
     const token = state.token(tokenId);

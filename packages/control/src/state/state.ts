@@ -99,12 +99,12 @@ class Writer implements StateStore {
     return this.#memory.ended.get(agentId);
   }
 
-  lastRevoked(network: string, identityKey: Uint8Array): EndedAgent | undefined {
+  lastRevoked(network: string, host: string, identityKey: Uint8Array): EndedAgent | undefined {
     let last: EndedAgent | undefined;
     for (const agent of this.#memory.ended.values()) {
-      const same = agent.revoked && agent.network === network && Buffer.compare(agent.identityKey, identityKey) === 0;
+      if (!agent.revoked || agent.network !== network) continue;
       // They come in the order in which they ended.
-      if (same) last = agent;
+      if (agent.host === host || Buffer.compare(agent.identityKey, identityKey) === 0) last = agent;
     }
     return last;
   }

@@ -202,6 +202,6 @@ export interface StateStore {
   /** The mesh as it was when `revision` was the newest. Throws StateError `no-such-revision`. */
   meshAt(network: string, revision: number): AppliedMesh;
   endedAgent(agentId: string): EndedAgent | undefined;
-  /** The newest membership with this identity key that an operator ended, if any is remembered. */
-  lastRevoked(network: string, identityKey: Uint8Array): EndedAgent | undefined;
+  /** The newest membership of this name or this identity key that an operator ended, if any is remembered. */
+  lastRevoked(network: string, host: string, identityKey: Uint8Array): EndedAgent | undefined;
 }

@@ -80,7 +80,8 @@ export class Api {
 
   revokeToken = (id: string): Promise<Revoked> => this.#ask('DELETE', `tokens/${encodeURIComponent(id)}`);
 
-  revokeAgent = (id: string): Promise<Revoked> => this.#ask('DELETE', `agents/${encodeURIComponent(id)}`);
+  revokeAgent = (id: string, withToken: boolean): Promise<Revoked> =>
+    this.#ask('DELETE', `agents/${encodeURIComponent(id)}${queryString({ withToken: String(withToken) })}`);
 
   /** Of all networks, and of what is about none, such as a sign-in. */
   audit = (before: number | undefined, signal?: AbortSignal): Promise<readonly AuditView[]> =>

@@ -1,10 +1,11 @@
 import { useSignal } from '@preact/signals';
+import { joinTokenState } from '@weft/proto/model';
 import type { AgentView } from '../../../src/dashboard/api.ts';
 import { Dialog } from '../parts/dialog.tsx';
-import { Field } from '../parts/field.tsx';
+import { Field, Tick } from '../parts/field.tsx';
 import { Problem } from '../parts/notice.tsx';
 import { messageOf } from '../state/app.ts';
-import { useApp } from '../state/use.ts';
+import { useAnswer, useApp } from '../state/use.ts';
 
 /** Cannot be undone, so the host's name has to be typed. */
 export function RevokeAgent({ agent, onClose }: { readonly agent: AgentView; readonly onClose: () => void }) {
@@ -12,11 +13,20 @@ export function RevokeAgent({ agent, onClose }: { readonly agent: AgentView; rea
   const typed = useSignal('');
   const problem = useSignal('');
   const asking = useSignal(false);
+  const withToken = useSignal(false);
+  const network = app.network.value;
+  const tokens = useAnswer(network, (signal) => app.api.tokens(network, signal));
+  const token = tokens.value?.find(({ id }) => id === agent.tokenId);
+  const admits = token !== undefined && joinTokenState(token, app.now.peek()) === 'valid';
+  const others = [...app.live.agents.value.values()].filter(
+    ({ id, tokenId }) => id !== agent.id && tokenId === agent.tokenId,
+  );
+  const named = others.map(({ host }) => host).join(', ');
   const revoke = async (): Promise<void> => {
     asking.value = true;
     problem.value = '';
     try {
-      await app.api.revokeAgent(agent.id);
+      await app.api.revokeAgent(agent.id, withToken.value);
       app.say(`Revoked ${agent.host}`);
       onClose();
       app.go('agents');
@@ -39,6 +49,22 @@ export function RevokeAgent({ agent, onClose }: { readonly agent: AgentView; rea
           Its tunnels and flows are cut at once, and it can only come back with a new token. What runs on it is no
           longer reached: {agent.services.join(', ') || 'no service'}.
         </p>
+        {admits ? (
+          <>
+            <p>
+              It joined with token <span class="mono">{agent.tokenId}</span>, with which others can still join under
+              other names. {named === '' ? 'No other host joined with it.' : `These joined with it too: ${named}.`}
+            </p>
+            <Tick
+              checked={withToken.value}
+              onChecked={(checked) => {
+                withToken.value = checked;
+              }}
+            >
+              Revoke the token too{named === '' ? '' : ', and end those hosts'}
+            </Tick>
+          </>
+        ) : null}
         <Field
           label={`Type ${agent.host} to confirm`}
           value={typed.value}
