@@ -109,7 +109,7 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
   const metrics = options.metrics === undefined ? undefined : await openMetrics();
   const store = Store.open(directory, metrics?.counters.wrote);
   closers.push(() => store.close());
-  const state = openState({ store, now });
+  const state = await openState({ store, now });
   const audit = openAuditLog({ store, now });
 
   const flows = await openFlowWindow({

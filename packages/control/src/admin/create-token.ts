@@ -28,8 +28,12 @@ export interface TokenOrderer {
   readonly authority: string;
 }
 
-/** Throws RequestError, StateError. */
-export function createToken(options: CreateTokenOptions, request: TokenRequest, by: TokenOrderer): CreatedToken {
+/** Rejects with RequestError, StateError. */
+export async function createToken(
+  options: CreateTokenOptions,
+  request: TokenRequest,
+  by: TokenOrderer,
+): Promise<CreatedToken> {
   const { state, pin, advertise, logger } = options;
   const network = readTokenNetwork(state.current, request.network);
   const networkCreated = !state.current.networks.has(network);
@@ -42,7 +46,7 @@ export function createToken(options: CreateTokenOptions, request: TokenRequest, 
     interfaces: networkInterfaces(),
   });
   const actor = actorName(by.actor);
-  const { text, token } = createJoinToken(state, { scope, lifetimeMs, addresses, pin, actor });
+  const { text, token } = await createJoinToken(state, { scope, lifetimeMs, addresses, pin, actor });
   logger.info({ event: 'token-created', network, token: token.id, networkCreated, actor }, 'join token created');
   return { text, token, networkCreated };
 }

@@ -6,7 +6,7 @@ import type { TraceOutcome } from '../fleet/traces.ts';
 import { mesh, networkOf, rule, service, tcp } from '../netmap/network.fixture.ts';
 import { createExplain, type ExplainQuestion } from './explain.ts';
 
-const network = networkOf(
+const network = await networkOf(
   mesh({
     services: [
       service('web', 'web', tcp(3000, 3001), { public: { port: 3000, hosts: ['shop.example.com'] } }),

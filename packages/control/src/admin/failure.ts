@@ -35,6 +35,7 @@ const STATE: Readonly<Record<StateErrorCode, FailureKind>> = {
   'no-such-service': 'not-found',
   'no-such-revision': 'not-found',
   taken: 'already-exists',
+  revoked: 'not-permitted',
   used: 'precondition',
   limit: 'exhausted',
 };

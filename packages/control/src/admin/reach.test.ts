@@ -15,7 +15,7 @@ const range = (first: number, last: number, protocol: PortRange['protocol'] = 't
   last,
 });
 
-const shop = networkOf(
+const shop = await networkOf(
   mesh({
     services: [
       service('web', 'web', [range(3000, 3009), range(53, 53, 'udp')], {
@@ -107,12 +107,13 @@ const anyNetwork = fc
       return open && ingress !== undefined ? { ...rest, ports, public: ingress } : { ...rest, ports };
     });
     const policies = declared.policies.map((one, index) => ({ ...one, ports: rulePorts[index] ?? one.ports }));
-    return networkOf({ ...declared, services, policies }, hosts);
+    return [{ ...declared, services, policies }, hosts] as const;
   });
 
 test('each caller and each declared port has the verdict of the evaluator, once', async () => {
   await fc.assert(
-    fc.asyncProperty(anyNetwork, async (network) => {
+    fc.asyncProperty(anyNetwork, async ([declared, hosts]) => {
+      const network = await networkOf(declared, hosts);
       const policy = policyCache()(network);
       for (const called of network.mesh.services) {
         const reach = Map.groupBy(await reachOf(network, called.name), ({ source }) => source);
@@ -141,7 +142,7 @@ test('the loop turns while the verdicts of many callers are made', async () => {
   const policies = Array.from({ length: 100 }, (_, n) =>
     rule(`r${n}`, 'deny', ['s0'], ['big'], [range(2 * n + 2, 2 * n + 2)]),
   );
-  const network = networkOf(
+  const network = await networkOf(
     mesh({ services: [...services, service('big', 'private', [range(1, 1_000)])], policies }),
     [],
   );

@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import { actorName } from '../audit/entry.ts';
 import type { Actor } from '../audit/types.ts';
 import { byText } from '../order.ts';
-import type { StateStore } from '../state/types.ts';
+import type { RevokedToken, StateStore } from '../state/types.ts';
 import { readName, requireNetworkOfAgent } from './request.ts';
 
 export interface RevokeOptions {
@@ -37,18 +37,22 @@ export interface RevokedAgent {
   readonly joinedAlike: readonly string[];
 }
 
-/** Throws RequestError, StateError. */
-export function revokeAgent(options: RevokeOptions & Clock, request: AgentName, by: Actor): RevokedAgent {
+/** Rejects with RequestError, StateError. */
+export async function revokeAgent(
+  options: RevokeOptions & Clock,
+  request: AgentName,
+  by: Actor,
+): Promise<RevokedAgent> {
   const { state, logger, now } = options;
   const name = readName(request.agent, 'agent');
   const network = requireNetworkOfAgent(state.current, request.network, name);
   const agent = network.agents.get(network.hosts.get(name) ?? name);
   if (request.withToken && agent !== undefined) {
-    const ended = revokeToken(options, agent.tokenId, by);
+    const ended = await revokeToken(options, agent.tokenId, by);
     return { agentId: agent.id, ...ended, admittingToken: '', joinedAlike: [] };
   }
   const actor = actorName(by);
-  const { agentId, host, revision } = state.revokeAgent(network.name, name, actor);
+  const { agentId, host, revision } = await state.revokeAgent(network.name, name, actor);
   const token = state.token(agent?.tokenId ?? '');
   const admittingToken = token !== undefined && joinTokenState(token, now()) === 'valid' ? token.id : '';
   const alike = [...network.agents.values()].filter(({ id, tokenId }) => id !== agentId && tokenId === admittingToken);
@@ -60,15 +64,11 @@ export function revokeAgent(options: RevokeOptions & Clock, request: AgentName, 
   return { agentId, revision, hosts: [host], admittingToken, joinedAlike };
 }
 
-/** Throws RequestError, StateError. */
-export function revokeToken(
-  { state, logger }: RevokeOptions,
-  tokenId: string,
-  by: Actor,
-): { readonly hosts: readonly string[]; readonly revision: number } {
+/** Rejects with RequestError, StateError. */
+export async function revokeToken({ state, logger }: RevokeOptions, tokenId: string, by: Actor): Promise<RevokedToken> {
   const token = readName(tokenId, 'token_id');
   const actor = actorName(by);
-  const { hosts, revision } = state.revokeToken(token, actor);
-  logger.info({ event: 'token-revoked', token, hosts, revision, actor }, 'join token revoked');
-  return { hosts, revision };
+  const ended = await state.revokeToken(token, actor);
+  logger.info({ event: 'token-revoked', token, ...ended, actor }, 'join token revoked');
+  return ended;
 }

@@ -1,32 +1,17 @@
 /** The audit on disk, for those who record something that is no change of the state, and for those who read it. */
-import type { Store } from '../store/store.ts';
+import type { History } from '../store/change-log.ts';
 import { auditRow } from './entry.ts';
-import type { AuditEntry, AuditLog } from './types.ts';
+import type { AuditLog } from './types.ts';
 
 export interface AuditLogOptions {
-  readonly store: Store;
+  readonly store: Pick<History, 'audit' | 'record'>;
   /** Milliseconds since the Unix epoch. */
   readonly now: () => number;
 }
 
-export function openAuditLog(options: AuditLogOptions): AuditLog {
-  return new StoredAuditLog(options);
-}
-
-class StoredAuditLog implements AuditLog {
-  readonly #store: Store;
-  readonly #now: () => number;
-
-  constructor({ store, now }: AuditLogOptions) {
-    this.#store = store;
-    this.#now = now;
-  }
-
-  record(entry: Omit<AuditEntry, 'sequence' | 'atMs'>): void {
-    this.#store.record(auditRow(entry, this.#now()));
-  }
-
-  list({ network, limit, before = Number.MAX_SAFE_INTEGER }: Parameters<AuditLog['list']>[0]): readonly AuditEntry[] {
-    return this.#store.audit({ network, limit, before });
-  }
+export function openAuditLog({ store, now }: AuditLogOptions): AuditLog {
+  return {
+    record: (entry) => store.record(auditRow(entry, now())),
+    list: ({ network, limit, before = Number.MAX_SAFE_INTEGER }) => store.audit({ network, limit, before }),
+  };
 }

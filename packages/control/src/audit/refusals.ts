@@ -46,12 +46,10 @@ export class RefusalAudit {
 
   #note(who: Refused, what: { readonly action: string; readonly subject: string; readonly detail: string }): void {
     if (this.#ofOne.note(`${what.action} ${who.address}`) || this.#ofAll.note('all')) return;
-    try {
-      this.#audit.record({ actor: actorName(who), network: '', revision: 0, ...what });
-    } catch (error) {
+    this.#audit.record({ actor: actorName(who), network: '', revision: 0, ...what }).catch((error: unknown) => {
       // It is refused all the same, and a full disk must not let a stranger end control.
       const { action } = what;
       this.#logger.error({ event: 'refusal-not-recorded', action, err: error }, 'a refusal could not be written down');
-    }
+    });
   }
 }

@@ -25,12 +25,19 @@ export interface AuditEntry {
   readonly detail: string;
 }
 
+export interface AuditPage {
+  readonly network: string;
+  readonly limit: number;
+  /** Only entries before this sequence. */
+  readonly before?: number;
+}
+
 export interface AuditLog {
   /**
-   * On disk when this returns; throws StoreError when it cannot be. The oldest beyond 10,000 go; what was refused has a share
+   * Durable when this resolves; rejects with StoreError when it cannot be. The oldest beyond 10,000 go; what was refused has a share
    * of its own there, so that it cannot push out what was done.
    */
-  record(entry: Omit<AuditEntry, 'sequence' | 'atMs'>): void;
+  record(entry: Omit<AuditEntry, 'sequence' | 'atMs'>): Promise<void>;
   /** Newest first: of the network and of none. An empty network means all. */
-  list(query: { readonly network: string; readonly limit: number; readonly before?: number }): readonly AuditEntry[];
+  list(query: AuditPage): Promise<readonly AuditEntry[]>;
 }

@@ -47,13 +47,13 @@ export function adminRoutes(app: FastifyInstance, options: AdminRouteOptions): v
     { config, schema: { body: closed(tokenOrder, Object.keys(tokenOrder)) }, compress: false },
     async (request): Promise<CreatedToken> => {
       const by = { actor: actorOf(request), authority: hostName(request.headers.host) };
-      const { text, token } = createToken(options, { ...request.body, addresses: [] }, by);
+      const { text, token } = await createToken(options, { ...request.body, addresses: [] }, by);
       return { token: text, id: token.id, expiresMs: token.expiresMs };
     },
   );
 
   app.delete<{ Params: { readonly id: string } }>('/tokens/:id', { config }, async (request): Promise<Revoked> => {
-    const { hosts, revision } = revokeToken(options, request.params.id, actorOf(request));
+    const { hosts, revision } = await revokeToken(options, request.params.id, actorOf(request));
     return { revision, hosts };
   });
 
@@ -63,7 +63,7 @@ export function adminRoutes(app: FastifyInstance, options: AdminRouteOptions): v
     async (request): Promise<Revoked> => {
       const { params, query } = request;
       const order = { network: '', agent: params.id, withToken: query.withToken === 'true' };
-      const { hosts, revision } = revokeAgent(options, order, actorOf(request));
+      const { hosts, revision } = await revokeAgent(options, order, actorOf(request));
       return { revision, hosts };
     },
   );

@@ -18,7 +18,7 @@ import { startCommands } from './start-commands.ts';
 export const TOKENS: Readonly<Record<Role, string>> = { admin: 'weftadmin1.the-secret', read: 'weftread1.the-secret' };
 
 export class TestDashboard implements AsyncDisposable {
-  readonly state: StateStore = emptyState();
+  readonly state: StateStore;
   readonly agents = new Map<string, Partial<LiveAgent>>();
   readonly audited: AuditEntry[] = [];
   readonly asked: (FlowQuery | HistoryQuery)[] = [];
@@ -34,7 +34,8 @@ export class TestDashboard implements AsyncDisposable {
   readonly flows = new Flows(this.asked);
   readonly #dashboard: Dashboard;
 
-  private constructor(page: string | undefined, pin: number) {
+  private constructor(state: StateStore, page: string | undefined, pin: number) {
+    this.state = state;
     const log = new Writable({
       write: (chunk, _encoding, done) => {
         this.log += String(chunk);
@@ -44,16 +45,16 @@ export class TestDashboard implements AsyncDisposable {
     const logger = pino({ level: 'debug' }, log);
     const now = (): number => this.clock;
     const audit: AuditLog = {
-      record: (entry) => {
+      record: async (entry) => {
         if (this.diskFull) throw new StoreError('write-failed', 'the disk is full');
         this.audited.unshift({ ...entry, sequence: this.audited.length + 1, atMs: this.clock });
       },
-      list: ({ before = Number.MAX_SAFE_INTEGER, limit }) =>
+      list: async ({ before = Number.MAX_SAFE_INTEGER, limit }) =>
         this.audited.filter(({ sequence }) => sequence < before).slice(0, limit),
     };
     const listening: HostPort = { host: '127.0.0.1', port: 7400 };
     this.#dashboard = new Dashboard({
-      state: this.state,
+      state,
       live: {
         agent: (id) => liveAgent(this.agents.get(id)),
         instance: (id) => (this.agents.has(id) ? { healthy: true, notListening: [] } : undefined),
@@ -76,7 +77,7 @@ export class TestDashboard implements AsyncDisposable {
         startCommands({
           listening,
           adminTokenPath: '/data/admin.token',
-          state: this.state.current,
+          state: state.current,
           binaries: undefined,
         }),
       pin: new Uint8Array(32).fill(pin),
@@ -99,17 +100,17 @@ export class TestDashboard implements AsyncDisposable {
     empty?: boolean;
     pin?: number;
   } = {}): Promise<TestDashboard> {
-    const made = new TestDashboard(page, pin);
-    if (!empty) made.apply('web', 'redis');
+    const made = new TestDashboard(await emptyState(), page, pin);
+    if (!empty) await made.apply('web', 'redis');
     const { host, port } = await made.#dashboard.listen({ host: '127.0.0.1', port: 0 });
     made.address = `${host}:${port}`;
     return made;
   }
 
   /** The network prod has these private services and no others. */
-  apply(...names: readonly string[]): void {
+  async apply(...names: readonly string[]): Promise<void> {
     const services = names.map((name, index) => service(name, 'private', tcp(6_000 + index)));
-    this.state.apply(mesh({ services }), { dryRun: false, actor: 'admin 127.0.0.1' });
+    await this.state.apply(mesh({ services }), { dryRun: false, actor: 'admin 127.0.0.1' });
   }
 
   /** As the page does it: with the header, and JSON if there is a body. */

@@ -242,7 +242,7 @@ describe('what the API says', () => {
 
   test('is compressed when it is long', async () => {
     const long = await TestDashboard.start({ page });
-    long.apply(...Array.from({ length: 200 }, (_, index) => `service-${index}`));
+    await long.apply(...Array.from({ length: 200 }, (_, index) => `service-${index}`));
     const cookie = await long.signIn('read');
     const response = await long.ask('/api/mesh', { cookie, headers: { 'accept-encoding': 'br' } });
     expect(response.headers.get('content-encoding')).toBe('br');
@@ -313,7 +313,7 @@ describe('what an admin does', () => {
     expect(await (await own.ask('/api/tokens', { cookie })).json()).toMatchObject([
       { id, services: ['redis'], uses: 0 },
     ]);
-    const { agent } = joinHost(own.state, 'prod', { host: 'build-3' });
+    const { agent } = await joinHost(own.state, 'prod', { host: 'build-3' });
     const revoked = await own.ask(`/api/agents/${agent.id}`, { method: 'DELETE', cookie });
     expect(await revoked.json()).toMatchObject({ hosts: ['build-3'] });
     const ended = await own.ask(`/api/tokens/${id}`, { method: 'DELETE', cookie });

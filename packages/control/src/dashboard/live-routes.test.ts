@@ -69,8 +69,8 @@ async function live(headers: Record<string, string> = {}, as = cookie): Promise<
 }
 
 test('a page is told everything, then what changes, and resumes where it was', async () => {
-  const { agent } = joinHost(dashboard.state, 'prod', { host: 'data-1', services: ['redis'] });
-  dashboard.state.registerInstances(agent.id, ['redis']);
+  const { agent } = await joinHost(dashboard.state, 'prod', { host: 'data-1', services: ['redis'] });
+  await dashboard.state.registerInstances(agent.id, ['redis']);
   dashboard.agents.set(agent.id, {});
   const first = await live();
   expect(first.response.headers.get('content-type')).toBe('text/event-stream; charset=utf-8');
@@ -91,13 +91,13 @@ test('a page is told everything, then what changes, and resumes where it was', a
       traffic: {},
     },
   });
-  dashboard.apply('web', 'redis', 'mailer');
+  await dashboard.apply('web', 'redis', 'mailer');
   const change = await first.next();
   expect(change?.data).toMatchObject({ snapshot: false, services: { mailer: { name: 'mailer' } } });
   expect(Object.keys(change?.data.services ?? {})).toEqual(['mailer']);
   await first.close();
 
-  dashboard.apply('web', 'redis');
+  await dashboard.apply('web', 'redis');
   const again = await live({ 'last-event-id': change?.id ?? '' });
   // Control may not have looked again yet when the page is back; it was told nothing twice then either.
   let event = await again.next();
@@ -180,7 +180,7 @@ test('who reads nothing is let go after half a minute, also when the clock is se
   await once(socket, 'connect');
   socket.pause().on('error', () => undefined);
   // More than sockets take at once.
-  const { agent } = joinHost(dashboard.state, 'prod', { host: 'data-1' });
+  const { agent } = await joinHost(dashboard.state, 'prod', { host: 'data-1' });
   const problems = [{ code: 'long', subject: 'agent', message: 'x'.repeat(30_000_000) }];
   const report = { endpoints: [], tunnelPort: 0, instances: [], gatewayAddress: '', problems, tunnels: 0, flows: 0 };
   dashboard.agents.set(agent.id, { report });

@@ -62,7 +62,7 @@ export function policyRoutes(app: FastifyInstance, options: PolicyRouteOptions):
     async ({ query }): Promise<MeshView> => {
       const network = requireNetwork(state.current, query.network ?? '');
       const { revision, mesh } =
-        query.revision === undefined ? network : state.meshAt(network.name, Number(query.revision));
+        query.revision === undefined ? network : await state.meshAt(network.name, Number(query.revision));
       return { revision, yaml: meshToYaml(mesh) };
     },
   );

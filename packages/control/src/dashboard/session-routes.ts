@@ -67,7 +67,7 @@ export function sessionRoutes(app: FastifyInstance, options: SessionRouteOptions
       if (request.session !== undefined) sessions.end(request.session);
       const address = addressOf(request);
       // Before there is a session, so that none is left behind when it fails.
-      audit.note({ role, address }, 'sign-in');
+      await audit.note({ role, address }, 'sign-in');
       const { secret, session } = sessions.open(role);
       logger.info({ event: 'signed-in', role, address }, 'signed in to the dashboard');
       cookie.set(request, reply, secret);
@@ -82,7 +82,7 @@ export function sessionRoutes(app: FastifyInstance, options: SessionRouteOptions
     if (session !== undefined) {
       const who = { role: session.role, address: addressOf(request) };
       sessions.end(session);
-      audit.note(who, 'sign-out');
+      await audit.note(who, 'sign-out');
       logger.info({ event: 'signed-out', ...who }, 'signed out of the dashboard');
     }
     cookie.clear(request, reply);

@@ -25,10 +25,10 @@ export class SignInAudit {
     this.#told = new FailureCounter(TOLD, now);
   }
 
-  note(who: Actor, action: 'sign-in' | 'sign-out'): void {
+  async note(who: Actor, action: 'sign-in' | 'sign-out'): Promise<void> {
     const actor = actorName(who);
     try {
-      this.#audit.record({ actor, action, network: '', subject: 'dashboard', revision: 0, detail: '' });
+      await this.#audit.record({ actor, action, network: '', subject: 'dashboard', revision: 0, detail: '' });
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
       // With a full disk the page is what shows what goes on: it must open then, and the log has who it was.

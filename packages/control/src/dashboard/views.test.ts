@@ -4,7 +4,7 @@ import type { LiveAgent, LiveAgents } from '../fleet/live.ts';
 import { agentOn, mesh, networkOf, service, tcp } from '../netmap/network.fixture.ts';
 import { agentViews, networkView, serviceViews } from './views.ts';
 
-const network = networkOf(
+const network = await networkOf(
   mesh({
     services: [
       service('web', 'web', tcp(3000), { public: { port: 3000, hosts: ['shop.example'] }, tags: ['front'] }),

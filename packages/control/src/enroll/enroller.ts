@@ -6,10 +6,10 @@ import { FailureCounter } from '../bounds/failures.ts';
 import { observedHost } from '../bounds/observed.ts';
 import { StateError } from '../state/errors.ts';
 import { LIMITS } from '../state/limits.ts';
-import type { AgentState, NetworkState, StateStore, TokenState } from '../state/types.ts';
+import type { AgentState, Joined, NetworkState, StateStore, TokenState } from '../state/types.ts';
 import { EnrollError } from './errors.ts';
 import { isSignedBy } from './signature.ts';
-import { findToken, requireUsable } from './tokens.ts';
+import { findToken, requireUsable, tokenRevoked } from './tokens.ts';
 
 /** See JoinRequest in agent.proto for each field. */
 export interface JoinRequest {
@@ -52,10 +52,10 @@ export class Enroller {
     this.#refusals = new FailureCounter(REFUSALS, now);
   }
 
-  /** Makes the caller a member, or finds that it is one already. Throws EnrollError; `peer`, HOST:PORT, is for the log. */
-  join(request: JoinRequest, peer: string): JoinAnswer {
+  /** Makes the caller a member, or finds that it is one already. Rejects with EnrollError; `peer`, HOST:PORT, is for the log. */
+  async join(request: JoinRequest, peer: string): Promise<JoinAnswer> {
     try {
-      return this.#join(request, peer);
+      return await this.#join(request, peer);
     } catch (error) {
       if (error instanceof EnrollError && !this.#refusals.note(observedHost(peer))) {
         const { code, message: why } = error;
@@ -67,7 +67,7 @@ export class Enroller {
     }
   }
 
-  #join(request: JoinRequest, peer: string): JoinAnswer {
+  async #join(request: JoinRequest, peer: string): Promise<JoinAnswer> {
     checkForm(request);
     const token = findToken(this.#state, request.tokenId, request.tokenSecret);
     // Only bearers of a token's secret have a signature checked for them.
@@ -80,8 +80,7 @@ export class Enroller {
     if (again !== undefined && !token.revoked) return answer(again);
     requireUsable(token, this.#now());
     const host = settleHost(token, request.host, same);
-    this.#refuseRevoked(token, host, request.identityKey);
-    const { agent, revision } = this.#commit(token, host, request);
+    const { agent, revision } = await this.#commit(token, host, request);
     this.#logger.info(
       {
         event: 'agent-joined',
@@ -97,23 +96,17 @@ export class Enroller {
     return answer(agent);
   }
 
-  /** What an operator revoked does not come back with a token from before, even a reusable one: not its keys, nor its name. */
-  #refuseRevoked(token: TokenState, host: string, identityKey: Uint8Array): void {
-    const ended = this.#state.lastRevoked(token.network, host, identityKey);
-    if (ended === undefined || ended.endedMs <= token.createdMs) return;
-    throw new EnrollError(
-      'host-revoked',
-      `${ended.reason} at ${new Date(ended.endedMs).toISOString()}; if it may come back, make a new token for it`,
-    );
-  }
-
-  #commit(token: TokenState, host: string, request: JoinRequest): { agent: AgentState; revision: number } {
+  async #commit(token: TokenState, host: string, request: JoinRequest): Promise<Joined> {
     const { identityKey, tunnelKey } = request;
     try {
-      return this.#state.join({ token, host, identityKey, tunnelKey, version: request.version.slice(0, 64) });
+      return await this.#state.join({ token, host, identityKey, tunnelKey, version: request.version.slice(0, 64) });
     } catch (error) {
       if (!(error instanceof StateError)) throw error;
       switch (error.code) {
+        case 'revoked':
+          throw new EnrollError('host-revoked', error.message, undefined, error);
+        case 'no-such-token':
+          throw tokenRevoked(token, error);
         case 'used':
           throw new EnrollError(
             'token-used',

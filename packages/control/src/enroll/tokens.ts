@@ -21,13 +21,13 @@ export interface TokenOptions {
   readonly actor: string;
 }
 
-export function createJoinToken(
+export async function createJoinToken(
   state: StateStore,
   { scope, lifetimeMs, addresses, pin, actor }: TokenOptions,
-): NewToken {
+): Promise<NewToken> {
   // 256 random bits: a hash without salt or stretching is enough to keep them.
   const secret = randomBytes(32).toString('base64url');
-  const token = state.createToken(scope, hashSecret(secret), lifetimeMs, actor);
+  const token = await state.createToken(scope, hashSecret(secret), lifetimeMs, actor);
   return { text: encodeJoinToken({ addresses, pin, id: token.id, secret }), token };
 }
 
@@ -54,12 +54,7 @@ export function findToken(state: StateStore, id: string, secret: string): TokenS
 
 /** Throws when nobody new may join with the token now. `used` is left to the caller: the same agent may come again. */
 export function requireUsable(token: TokenState, nowMs: number): void {
-  if (token.revoked) {
-    throw new EnrollError(
-      'token-revoked',
-      `join token ${token.id} was revoked; have a new one made with weft token create`,
-    );
-  }
+  if (token.revoked) throw tokenRevoked(token);
   if (nowMs >= token.expiresMs) {
     const when = new Date(token.expiresMs).toISOString();
     throw new EnrollError(
@@ -67,4 +62,9 @@ export function requireUsable(token: TokenState, nowMs: number): void {
       `join token ${token.id} expired at ${when}; have a new one made with weft token create, with a longer --ttl if need be`,
     );
   }
+}
+
+export function tokenRevoked({ id }: TokenState, cause?: unknown): EnrollError {
+  const message = `join token ${id} was revoked; have a new one made with weft token create`;
+  return new EnrollError('token-revoked', message, undefined, cause);
 }

@@ -9,11 +9,11 @@ import { TIMING } from './timing.ts';
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-function setUp(ephemeral: boolean) {
-  const state = emptyState();
-  state.apply(mesh({ services: [service('redis', 'private', tcp(6379))] }), { dryRun: false, actor: 'control' });
-  const { id } = joinHost(state, 'prod', { host: 'one', services: ['redis'], ephemeral }).agent;
-  state.registerInstances(id, ['redis']);
+async function setUp(ephemeral: boolean) {
+  const state = await emptyState();
+  await state.apply(mesh({ services: [service('redis', 'private', tcp(6379))] }), { dryRun: false, actor: 'control' });
+  const { id } = (await joinHost(state, 'prod', { host: 'one', services: ['redis'], ephemeral })).agent;
+  await state.registerInstances(id, ['redis']);
   const forgotten: string[] = [];
   const changes: string[] = [];
   const lags: number[] = [];
@@ -29,8 +29,8 @@ function setUp(ephemeral: boolean) {
   return { state, registry, id, forgotten, changes, lags, healthy };
 }
 
-test('after a start of control an agent is taken to be well for 30 s', () => {
-  const { healthy, registry, id } = setUp(false);
+test('after a start of control an agent is taken to be well for 30 s', async () => {
+  const { healthy, registry, id } = await setUp(false);
   expect([healthy(), registry.agent(id)?.connected]).toEqual([true, false]);
   vi.advanceTimersByTime(29_000);
   expect(healthy()).toBe(true);
@@ -38,8 +38,8 @@ test('after a start of control an agent is taken to be well for 30 s', () => {
   expect(healthy()).toBe(false);
 });
 
-test('a disconnected agent keeps its health for 15 s, and one that is back in time is never called unwell', () => {
-  const { healthy, registry, id, changes } = setUp(false);
+test('a disconnected agent keeps its health for 15 s, and one that is back in time is never called unwell', async () => {
+  const { healthy, registry, id, changes } = await setUp(false);
   registry.connected(id, '1.0.0', reportOf(['redis']), '10.0.0.7');
   vi.advanceTimersByTime(60_000);
   expect(healthy()).toBe(true);
@@ -54,8 +54,8 @@ test('a disconnected agent keeps its health for 15 s, and one that is back in ti
   expect([healthy(), changes]).toEqual([false, ['prod']]);
 });
 
-test('an ephemeral agent is forgotten 30 s after it went away, whether it had connected since the start or not', () => {
-  const { registry, id, forgotten } = setUp(true);
+test('an ephemeral agent is forgotten 30 s after it went away, whether it had connected since the start or not', async () => {
+  const { registry, id, forgotten } = await setUp(true);
   registry.connected(id, '1.0.0', reportOf(['redis']), '10.0.0.7');
   vi.advanceTimersByTime(120_000);
   registry.disconnected(id);
@@ -63,15 +63,15 @@ test('an ephemeral agent is forgotten 30 s after it went away, whether it had co
   expect(forgotten).toEqual([]);
   vi.advanceTimersByTime(1_000);
   expect(forgotten).toEqual([id]);
-  const never = setUp(true);
+  const never = await setUp(true);
   vi.advanceTimersByTime(30_000);
   expect(never.forgotten).toEqual([never.id]);
 });
 
-test('one that is no member any more leaves nothing behind', () => {
-  const { state, registry, id, forgotten } = setUp(true);
+test('one that is no member any more leaves nothing behind', async () => {
+  const { state, registry, id, forgotten } = await setUp(true);
   const before = current(state);
-  state.revokeAgent('prod', 'one', 'control');
+  await state.revokeAgent('prod', 'one', 'control');
   registry.follow(current(state), before);
   expect([registry.agent(id), registry.instance(id, 'redis'), registry.presences('prod').size]).toEqual([
     undefined,
@@ -83,12 +83,12 @@ test('one that is no member any more leaves nothing behind', () => {
   expect(vi.getTimerCount()).toBe(0);
 });
 
-test('an agent is behind since a revision came out that it has not acknowledged', () => {
-  const { state, registry, id, lags } = setUp(false);
-  const publish = (name: string): number => {
+test('an agent is behind since a revision came out that it has not acknowledged', async () => {
+  const { state, registry, id, lags } = await setUp(false);
+  const publish = async (name: string): Promise<number> => {
     const before = current(state);
     const services = [service('redis', 'private', tcp(6379)), service(name, 'private', tcp(1))];
-    const { revision } = state.apply(mesh({ services }), { dryRun: false, actor: 'control' });
+    const { revision } = await state.apply(mesh({ services }), { dryRun: false, actor: 'control' });
     registry.follow(current(state), before);
     return revision;
   };
@@ -102,10 +102,10 @@ test('an agent is behind since a revision came out that it has not acknowledged'
   expect([behindSince(), lags]).toEqual([0, []]);
 
   const firstMs = Date.now();
-  const first = publish('a');
+  const first = await publish('a');
   vi.advanceTimersByTime(1_000);
   const secondMs = Date.now();
-  const second = publish('b');
+  const second = await publish('b');
   vi.advanceTimersByTime(500);
   expect(behindSince()).toBe(firstMs);
   registry.enforced(id, first, true);
@@ -117,7 +117,7 @@ test('an agent is behind since a revision came out that it has not acknowledged'
   registry.disconnected(id);
   vi.advanceTimersByTime(5_000);
   const thirdMs = Date.now();
-  const third = publish('c');
+  const third = await publish('c');
   expect(behindSince()).toBe(thirdMs);
   vi.advanceTimersByTime(5_000);
   registry.connected(id, '1.0.0', reportOf(['redis']), '10.0.0.7');
@@ -126,8 +126,8 @@ test('an agent is behind since a revision came out that it has not acknowledged'
   expect([behindSince(), lags.length]).toEqual([0, 2]);
 });
 
-test('an agent enforces a revision since it first acknowledged it, whether it was away in between or not', () => {
-  const { state, registry, id } = setUp(false);
+test('an agent enforces a revision since it first acknowledged it, whether it was away in between or not', async () => {
+  const { state, registry, id } = await setUp(false);
   const { revision } = current(state);
   const since = (): number | undefined => registry.agent(id)?.enforcedSinceMs;
   registry.connected(id, '1.0.0', reportOf(['redis']), '10.0.0.7');
@@ -146,8 +146,8 @@ test('an agent enforces a revision since it first acknowledged it, whether it wa
   expect(since()).toBe(Date.now());
 });
 
-test('an agent that enforces and cannot write it down is named until it can', () => {
-  const { registry, state, id } = setUp(false);
+test('an agent that enforces and cannot write it down is named until it can', async () => {
+  const { registry, state, id } = await setUp(false);
   const { revision } = current(state);
   registry.connected(id, '1.0.0', reportOf([]), '10.0.0.7');
   registry.enforced(id, revision, false);

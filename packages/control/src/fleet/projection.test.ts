@@ -3,7 +3,7 @@ import { agentOn, mesh, networkOf, service, tcp } from '../netmap/network.fixtur
 import type { LiveAgent, LiveAgents } from './live.ts';
 import { behindMs, fleetAgents, fleetInstances, fleetNetwork, fleetServices } from './projection.ts';
 
-const network = networkOf(
+const network = await networkOf(
   mesh({ services: [service('redis', 'private', tcp(6379))], agents: [{ name: 'a', tags: ['edge'] }] }),
   ['a', 'b', 'c', 'd'].map((host) => ({ host, services: ['redis'] })),
 );

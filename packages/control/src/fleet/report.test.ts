@@ -10,7 +10,7 @@ import { reportOf } from '../watch/fake-agent.fixture.ts';
 import { fileMemory } from './memory.ts';
 import { acceptReport, unchangedPresence, unwell } from './report.ts';
 
-const agent = agentOn(networkOf(mesh({}), [{ host: 'one', services: ['web', 'redis'] }]), 'one');
+const agent = agentOn(await networkOf(mesh({}), [{ host: 'one', services: ['web', 'redis'] }]), 'one');
 
 describe('endpoints', () => {
   test.each([

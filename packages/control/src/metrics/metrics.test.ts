@@ -33,11 +33,14 @@ function agent(more: Partial<LiveAgent>): LiveAgent {
 }
 
 /** Two agents of `prod`, of which one is behind, and one that is not there. */
-function setUp(): GaugeSources {
-  const state = emptyState(() => NOW);
-  state.apply(mesh({ services: [service('redis', 'private', tcp(6379))] }), { dryRun: false, actor });
-  const ids = ['one', 'two', 'three'].map((host) => joinHost(state, 'prod', { host, services: ['redis'] }).agent.id);
-  for (const id of ids) state.registerInstances(id, ['redis']);
+async function setUp(): Promise<GaugeSources> {
+  const state = await emptyState(() => NOW);
+  await state.apply(mesh({ services: [service('redis', 'private', tcp(6379))] }), { dryRun: false, actor });
+  const ids: string[] = [];
+  for (const host of ['one', 'two', 'three']) {
+    ids.push((await joinHost(state, 'prod', { host, services: ['redis'] })).agent.id);
+  }
+  for (const id of ids) await state.registerInstances(id, ['redis']);
   const problems = [{ code: 'port-taken', subject: 'redis', message: 'm' }];
   const live = new Map([
     [ids[0], agent({ behindSinceMs: NOW - 30_000, clockSkewMs: -4_000, report: reportOf(['redis'], { problems }) })],
@@ -73,7 +76,7 @@ async function scrape(sources: GaugeSources): Promise<string> {
 }
 
 test('a scrape tells how each network fares', async () => {
-  const sources = setUp();
+  const sources = await setUp();
   const lines = (await scrape(sources)).split('\n');
   const { revision } = sources.state.current;
   expect(lines).toEqual(
@@ -104,11 +107,11 @@ test('a scrape tells how each network fares', async () => {
   expect(lines.some((line) => line.startsWith('weft_control_event_loop_delay_seconds{'))).toBe(true);
 });
 
-test('networks beyond a bound are told as one', () => {
-  const sources = setUp();
-  const state = emptyState();
+test('networks beyond a bound are told as one', async () => {
+  const sources = await setUp();
+  const state = await emptyState();
   for (const network of ['a', 'b', 'c', 'd']) {
-    state.apply(mesh({ network, services: [service('redis', 'private', tcp(6379))] }), { dryRun: false, actor });
+    await state.apply(mesh({ network, services: [service('redis', 'private', tcp(6379))] }), { dryRun: false, actor });
   }
   const totals = totalsByNetwork({ ...sources, state }, 2);
   expect([...totals.keys()]).toEqual(['a', 'b', 'other']);

@@ -47,12 +47,12 @@ export function mesh(parts: Partial<Mesh>): Mesh {
   return { network: 'prod', services: [], defaultAction: 'allow', policies: [], agents: [], tests: [], ...parts };
 }
 
-export function emptyState(now: () => number = Date.now): StateStore {
+export function emptyState(now: () => number = Date.now): Promise<StateStore> {
   return openState({ store: Store.inMemory(), now });
 }
 
 /** Makes a host a member, with a token of its own. */
-export function joinHost(state: StateStore, network: string, host: TestHost): JoinedHost {
+export async function joinHost(state: StateStore, network: string, host: TestHost): Promise<JoinedHost> {
   const secretHash = new Uint8Array(createHash('sha256').update(host.host).digest());
   const scope = {
     network,
@@ -62,9 +62,9 @@ export function joinHost(state: StateStore, network: string, host: TestHost): Jo
     reusable: false,
     ephemeral: host.ephemeral ?? false,
   };
-  const token = state.createToken(scope, secretHash, 60_000, 'control');
+  const token = await state.createToken(scope, secretHash, 60_000, 'control');
   const identity = nacl.sign.keyPair();
-  const { agent } = state.join({
+  const { agent } = await state.join({
     token,
     host: host.host,
     identityKey: identity.publicKey,
@@ -75,12 +75,12 @@ export function joinHost(state: StateStore, network: string, host: TestHost): Jo
 }
 
 /** A network with its hosts joined and an instance of each service on each host that may run it. */
-export function networkOf(declared: Mesh, hosts: readonly TestHost[]): NetworkState {
-  const state = emptyState();
-  state.apply(declared, { dryRun: false, actor: 'control' });
+export async function networkOf(declared: Mesh, hosts: readonly TestHost[]): Promise<NetworkState> {
+  const state = await emptyState();
+  await state.apply(declared, { dryRun: false, actor: 'control' });
   for (const host of hosts) {
-    const { agent } = joinHost(state, declared.network, host);
-    state.registerInstances(agent.id, agent.services);
+    const { agent } = await joinHost(state, declared.network, host);
+    await state.registerInstances(agent.id, agent.services);
   }
   return current(state, declared.network);
 }

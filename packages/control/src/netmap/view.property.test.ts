@@ -30,10 +30,10 @@ function mayCall(network: NetworkState, callers: readonly Source[], names: reado
   });
 }
 
-test('peers and workers are exactly those that some verdict permits', () => {
-  fc.assert(
-    fc.property(anyMesh, anyHosts, (declared, hosts) => {
-      const network = networkOf(declared, hosts);
+test('peers and workers are exactly those that some verdict permits', async () => {
+  await fc.assert(
+    fc.asyncProperty(anyMesh, anyHosts, async (declared, hosts) => {
+      const network = await networkOf(declared, hosts);
       const presences = allWell(network);
       const agents = [...network.agents.values()];
       for (const me of agents) {
@@ -59,10 +59,10 @@ test('peers and workers are exactly those that some verdict permits', () => {
   );
 });
 
-test('the rules an agent is given decide its own flows as all rules do', () => {
-  fc.assert(
-    fc.property(anyMesh, anyHosts, (declared, hosts) => {
-      const network = networkOf(declared, hosts);
+test('the rules an agent is given decide its own flows as all rules do', async () => {
+  await fc.assert(
+    fc.asyncProperty(anyMesh, anyHosts, async (declared, hosts) => {
+      const network = await networkOf(declared, hosts);
       const { mesh } = network;
       const whole = compilePolicy({ revision: 1, defaultAction: mesh.defaultAction, rules: mesh.policies });
       const everyone = [...network.agents.values()];

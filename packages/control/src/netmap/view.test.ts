@@ -18,8 +18,8 @@ const hosts: TestHost[] = [
 ];
 
 /** What each host learns of others: hosts it is given keys of, and workers it is told of. */
-function learned(declared: Partial<Mesh>): Record<string, string> {
-  const network = networkOf(mesh({ services, ...declared }), hosts);
+async function learned(declared: Partial<Mesh>): Promise<Record<string, string>> {
+  const network = await networkOf(mesh({ services, ...declared }), hosts);
   const presences = allWell(network);
   const table: Record<string, string> = {};
   for (const { host } of hosts) {
@@ -34,8 +34,8 @@ function learned(declared: Partial<Mesh>): Record<string, string> {
 }
 
 describe('who learns of whom', () => {
-  test('by default everyone who serves is everyone else’s peer, and those who only call are not each other’s', () => {
-    expect(learned({})).toEqual({
+  test('by default everyone who serves is everyone else’s peer, and those who only call are not each other’s', async () => {
+    expect(await learned({})).toEqual({
       front: 'data edge idle jobs mailer',
       data: 'edge front idle jobs mailer',
       jobs: 'data front mailer',
@@ -44,8 +44,8 @@ describe('who learns of whom', () => {
     });
   });
 
-  test('default deny: nobody but the gateway and the public web', () => {
-    expect(learned({ defaultAction: 'deny' })).toEqual({
+  test('default deny: nobody but the gateway and the public web', async () => {
+    expect(await learned({ defaultAction: 'deny' })).toEqual({
       front: 'edge',
       data: '',
       jobs: 'mailer',
@@ -54,9 +54,9 @@ describe('who learns of whom', () => {
     });
   });
 
-  test('default deny with one allow: exactly the two hosts it joins', () => {
+  test('default deny with one allow: exactly the two hosts it joins', async () => {
     const policies = [rule('cache', 'allow', ['web'], ['redis'])];
-    expect(learned({ defaultAction: 'deny', policies })).toEqual({
+    expect(await learned({ defaultAction: 'deny', policies })).toEqual({
       front: 'data edge',
       data: 'front',
       jobs: 'mailer',
@@ -65,9 +65,9 @@ describe('who learns of whom', () => {
     });
   });
 
-  test('an allow on one port is enough, and lets the called host know a worker', () => {
+  test('an allow on one port is enough, and lets the called host know a worker', async () => {
     const policies = [rule('jobs', 'allow', ['mailer'], ['rabbit'], tcp(5672))];
-    expect(learned({ defaultAction: 'deny', policies })).toEqual({
+    expect(await learned({ defaultAction: 'deny', policies })).toEqual({
       front: 'edge',
       data: 'jobs mailer',
       jobs: 'data mailer',
@@ -76,15 +76,15 @@ describe('who learns of whom', () => {
     });
   });
 
-  test('an allow on a port that is not declared joins nobody', () => {
+  test('an allow on a port that is not declared joins nobody', async () => {
     const policies = [rule('wrong', 'allow', ['mailer'], ['rabbit'], tcp(80))];
-    expect(learned({ defaultAction: 'deny', policies })).toMatchObject({ data: '', jobs: 'mailer' });
+    expect(await learned({ defaultAction: 'deny', policies })).toMatchObject({ data: '', jobs: 'mailer' });
   });
 
-  test('a host is a source of its own, by name and by tag', () => {
+  test('a host is a source of its own, by name and by tag', async () => {
     const policies = [rule('idle', 'allow', ['host:idle'], ['redis']), rule('ci', 'allow', ['tag:ci'], ['web'])];
     const agents = [{ name: 'jobs', tags: ['ci'] }];
-    expect(learned({ defaultAction: 'deny', policies, agents })).toEqual({
+    expect(await learned({ defaultAction: 'deny', policies, agents })).toEqual({
       front: 'edge jobs',
       data: 'idle',
       jobs: 'front mailer',
@@ -93,16 +93,16 @@ describe('who learns of whom', () => {
     });
   });
 
-  test('an explicit deny from * closes public ingress, and with it the tie to the gateway', () => {
+  test('an explicit deny from * closes public ingress, and with it the tie to the gateway', async () => {
     const policies = [rule('closed', 'deny', ['*'], ['web'])];
-    expect(learned({ defaultAction: 'deny', policies })).toMatchObject({ front: '', edge: '' });
+    expect(await learned({ defaultAction: 'deny', policies })).toMatchObject({ front: '', edge: '' });
   });
 
-  test('a deny on every port of a service unties the hosts, one that leaves a port does not', () => {
+  test('a deny on every port of a service unties the hosts, one that leaves a port does not', async () => {
     const all = [rule('no-rabbit', 'deny', ['*'], ['rabbit']), rule('no-redis', 'deny', ['*'], ['redis'])];
-    expect(learned({ policies: all })).toMatchObject({ jobs: 'front mailer', data: 'front' });
+    expect(await learned({ policies: all })).toMatchObject({ jobs: 'front mailer', data: 'front' });
     const some = [rule('no-rabbit', 'deny', ['*'], ['rabbit'], tcp(15672)), rule('no-redis', 'deny', ['*'], ['redis'])];
-    expect(learned({ policies: some })).toMatchObject({ jobs: 'data front mailer' });
+    expect(await learned({ policies: some })).toMatchObject({ jobs: 'data front mailer' });
   });
 });
 
@@ -117,8 +117,8 @@ function itemName(item: NetmapItem): string {
   return item.type === 'instance' ? `${item.service}/${item.ordinal}` : item.type;
 }
 
-test('everyone knows web and private services with their instances, and itself', () => {
-  const network = networkOf(mesh({ services, defaultAction: 'deny' }), hosts);
+test('everyone knows web and private services with their instances, and itself', async () => {
+  const network = await networkOf(mesh({ services, defaultAction: 'deny' }), hosts);
   const idle = agentOn(network, 'idle');
   const items = view(network, allWell(network), idle.id);
   expect(keys(items, 'service')).toEqual(['web', 'redis', 'rabbit']);
@@ -132,8 +132,8 @@ test('everyone knows web and private services with their instances, and itself',
   });
 });
 
-test('a peer comes with its endpoints, the services it may speak as, and the key of exactly this pair', () => {
-  const network = networkOf(mesh({ services }), hosts);
+test('a peer comes with its endpoints, the services it may speak as, and the key of exactly this pair', async () => {
+  const network = await networkOf(mesh({ services }), hosts);
   const presences = allWell(network);
   const [front, data, jobs] = ['front', 'data', 'jobs'].map((host) => agentOn(network, host).id) as [
     string,
@@ -153,14 +153,14 @@ test('a peer comes with its endpoints, the services it may speak as, and the key
   expect(psk(front, data)).not.toEqual(psk(front, jobs));
 });
 
-test('rules only where they may decide', () => {
+test('rules only where they may decide', async () => {
   const policies = [
     rule('cache', 'deny', ['web'], ['redis']),
     rule('mail', 'allow', ['mailer'], ['rabbit']),
     rule('all', 'allow', ['*'], ['web']),
     rule('edge-host', 'deny', ['host:edge'], ['redis']),
   ];
-  const network = networkOf(mesh({ services, policies }), hosts);
+  const network = await networkOf(mesh({ services, policies }), hosts);
   const rulesOf = (host: string) => {
     const item = view(network, allWell(network), agentOn(network, host).id).get('policy');
     return item?.type === 'policy' ? item.rules.map(({ name }) => name).join(' ') : undefined;
@@ -174,8 +174,8 @@ test('rules only where they may decide', () => {
   ]);
 });
 
-test('an instance that its agent does not run now is not shown; one of an agent never heard of is unwell', () => {
-  const network = networkOf(mesh({ services }), hosts);
+test('an instance that its agent does not run now is not shown; one of an agent never heard of is unwell', async () => {
+  const network = await networkOf(mesh({ services }), hosts);
   const presences = new Map(allWell(network));
   const data = agentOn(network, 'data').id;
   presences.set(data, { endpoints: [], instances: new Map([['redis', { healthy: false, notListening: tcp(6379) }]]) });
@@ -186,7 +186,7 @@ test('an instance that its agent does not run now is not shown; one of an agent 
   expect(items.get('instance/web/0')).toMatchObject({ healthy: false });
 });
 
-test('who is no member knows nothing', () => {
-  const network = networkOf(mesh({ services }), hosts);
+test('who is no member knows nothing', async () => {
+  const network = await networkOf(mesh({ services }), hosts);
   expect(view(network, allWell(network), 'ag_nobody').size).toBe(0);
 });

@@ -60,9 +60,9 @@ export function adminHandlers(options: AdminServiceOptions): AdminHandlers {
   return {
     apply: answer(({ request, metadata, signal }) => apply(options, request, actors.of(metadata), signal)),
 
-    getMesh: answer(({ request }) => {
+    getMesh: answer(async ({ request }) => {
       const network = requireNetwork(state.current, request.network);
-      const { mesh, revision } = request.revision === 0 ? network : state.meshAt(network.name, request.revision);
+      const { mesh, revision } = request.revision === 0 ? network : await state.meshAt(network.name, request.revision);
       return { mesh: meshToWire(mesh), revision };
     }),
 
@@ -82,17 +82,17 @@ export function adminHandlers(options: AdminServiceOptions): AdminHandlers {
       agents: agentStatuses(requireNetwork(state.current, request.network), live, options.now()),
     })),
 
-    revokeAgent: answer(({ request, metadata }) => {
-      const { hosts, joinedAlike, ...ended } = revokeAgent(options, request, actors.of(metadata));
+    revokeAgent: answer(async ({ request, metadata }) => {
+      const { hosts, joinedAlike, ...ended } = await revokeAgent(options, request, actors.of(metadata));
       return { ...ended, hosts: [...hosts], joinedAlike: [...joinedAlike] };
     }),
 
-    createToken: answer(({ request, metadata, authority }) => {
+    createToken: answer(async ({ request, metadata, authority }) => {
       const by = { actor: actors.of(metadata), authority };
       const { network, services, host, reusable, ephemeral, ttlSeconds, addresses } = request;
       const roles = rolesFromWire(request.roles, 'roles');
       const order = { network, services, host, roles, reusable, ephemeral, ttlSeconds, addresses };
-      const { text, token, networkCreated } = createToken(options, order, by);
+      const { text, token, networkCreated } = await createToken(options, order, by);
       return { token: text, tokenId: token.id, expiresMs: token.expiresMs, networkCreated };
     }),
 
@@ -100,8 +100,8 @@ export function adminHandlers(options: AdminServiceOptions): AdminHandlers {
       tokens: state.tokens(requireNetwork(state.current, request.network).name).map(tokenStatus),
     })),
 
-    revokeToken: answer(({ request, metadata }) => {
-      const { hosts, revision } = revokeToken(options, request.tokenId, actors.of(metadata));
+    revokeToken: answer(async ({ request, metadata }) => {
+      const { hosts, revision } = await revokeToken(options, request.tokenId, actors.of(metadata));
       return { hosts: [...hosts], revision };
     }),
 
@@ -142,15 +142,16 @@ export function adminHandlers(options: AdminServiceOptions): AdminHandlers {
       return { reach: reach.map(reachStatus), revision: network.revision };
     }),
 
-    listRevisions: answer(({ request }) => {
+    listRevisions: answer(async ({ request }) => {
       const { name } = requireNetwork(state.current, request.network);
-      return { revisions: state.revisions(name, readRevisionLimit(request.limit)).map(revisionStatus) };
+      const revisions = await state.revisions(name, readRevisionLimit(request.limit));
+      return { revisions: revisions.map(revisionStatus) };
     }),
 
-    listAudit: answer(({ request }) => {
+    listAudit: answer(async ({ request }) => {
       const network = request.network === '' ? '' : requireNetwork(state.current, request.network).name;
       const limit = readAuditLimit(request.limit);
-      const entries = options.audit.list({
+      const entries = await options.audit.list({
         network,
         limit,
         ...(request.before === 0 ? {} : { before: request.before }),
@@ -169,7 +170,7 @@ async function apply(
   const timeoutMs = readWait(request.timeoutMs);
   const mesh = meshFromWire(request.mesh);
   const actor = actorName(by);
-  const { revision, changes, warnings } = state.apply(mesh, { dryRun: request.dryRun, actor });
+  const { revision, changes, warnings } = await state.apply(mesh, { dryRun: request.dryRun, actor });
   if (!request.dryRun && changes.length > 0) {
     const { network } = mesh;
     logger.info({ event: 'mesh-applied', network, revision, changes: changes.length, actor }, 'mesh applied');

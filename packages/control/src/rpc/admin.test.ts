@@ -64,7 +64,7 @@ let waited: unknown[];
 
 beforeAll(async () => {
   const store = Store.inMemory();
-  state = openState({ store, now: Date.now });
+  state = await openState({ store, now: Date.now });
   const audit = openAuditLog({ store, now: Date.now });
   const actors = new CallActors();
   flows = createFlowWindow();
@@ -416,13 +416,13 @@ describe('with several networks', () => {
 
   test('a revocation names the token that still admits and who else has it, and takes both when asked', async () => {
     const { tokenId } = await ask(adminService.createToken, { network: 'stage', reusable: true });
-    const joinAs = (host: string, byte: number): void => {
+    const joinAs = async (host: string, byte: number): Promise<void> => {
       const token = state.token(tokenId);
       if (token === undefined) throw new Error('the token is not there');
       const key = (salt: number): Uint8Array => new Uint8Array(32).fill(byte + salt);
-      state.join({ token, host, identityKey: key(0), tunnelKey: key(100), version: '1' });
+      await state.join({ token, host, identityKey: key(0), tunnelKey: key(100), version: '1' });
     };
-    for (const [byte, host] of ['a', 'c', 'b', 'd'].entries()) joinAs(host, byte + 1);
+    for (const [byte, host] of ['a', 'c', 'b', 'd'].entries()) await joinAs(host, byte + 1);
     expect(await ask(adminService.revokeAgent, { network: 'stage', agent: 'a' })).toMatchObject({
       hosts: ['a'],
       admittingToken: tokenId,
@@ -440,7 +440,7 @@ describe('with several networks', () => {
     const token = state.token(tokenId);
     if (token === undefined) throw new Error('the token is not there');
     const key = (byte: number): Uint8Array => new Uint8Array(32).fill(byte);
-    const { agent } = state.join({ token, host: 'a', identityKey: key(1), tunnelKey: key(2), version: '1' });
+    const { agent } = await state.join({ token, host: 'a', identityKey: key(1), tunnelKey: key(2), version: '1' });
     expect((await refusal(ask(adminService.revokeAgent, { agent: 'a' }))).code).toBe(status.INVALID_ARGUMENT);
     const elsewhere = await refusal(ask(adminService.revokeAgent, { network: 'prod', agent: agent.id }));
     expect(elsewhere.code).toBe(status.NOT_FOUND);

@@ -18,18 +18,18 @@ const telemetry: Telemetry = {
   flowsQueued: 3,
 };
 
-function statuses(live: Partial<LiveAgent> | undefined): pb.AgentStatus[] {
-  const state = emptyState(() => NOW);
-  state.apply(mesh({}), { dryRun: false, actor: 'control' });
-  joinHost(state, 'prod', { host: 'one' });
+async function statuses(live: Partial<LiveAgent> | undefined): Promise<pb.AgentStatus[]> {
+  const state = await emptyState(() => NOW);
+  await state.apply(mesh({}), { dryRun: false, actor: 'control' });
+  await joinHost(state, 'prod', { host: 'one' });
   const agents = agentStatuses(current(state), { agent: () => live as LiveAgent, instance: () => undefined }, NOW);
   const { listAgents } = adminService;
   return listAgents.responseDeserialize(listAgents.responseSerialize({ agents })).agents;
 }
 
-test('an agent is listed with how far it is behind, how far its clock is off, and what moves there', () => {
+test('an agent is listed with how far it is behind, how far its clock is off, and what moves there', async () => {
   const live = { connected: true, behindSinceMs: NOW - 1_500, clockSkewMs: -12.5, telemetry };
-  const [agent] = statuses(live);
+  const [agent] = await statuses(live);
   expect(agent).toMatchObject({ behindMs: 1_500, clockSkewMs: -12 });
   expect(agent?.telemetry).toMatchObject({ loopDelayUs: 900, flowsQueued: 3, peers: [peer] });
 });
@@ -38,8 +38,8 @@ test.each<[string, Partial<LiveAgent> | undefined]>([
   ['that is not known', undefined],
   ['that has said nothing yet', { behindSinceMs: 0, clockSkewMs: undefined, telemetry: undefined }],
   ['that is behind by a clock that was set back', { behindSinceMs: NOW + 5_000 }],
-])('an agent %s is listed with none of it', (_what, live) => {
-  const [agent] = statuses(live);
+])('an agent %s is listed with none of it', async (_what, live) => {
+  const [agent] = await statuses(live);
   expect(agent).toMatchObject({ behindMs: 0, clockSkewMs: 0 });
   expect(agent?.telemetry ?? undefined).toBe(undefined);
 });

@@ -166,18 +166,26 @@ test('whoever the metadata says one is, the token decides', async () => {
 });
 
 test('what was refused is in the audit once a minute for an address, and without the token', async () => {
-  const refused = (): readonly unknown[] => audit.list({ network: '', limit: 100 });
+  const refused = (): Promise<readonly unknown[]> => audit.list({ network: '', limit: 100 });
   clock += 3_600_000;
-  const before = refused().length;
+  const before = (await refused()).length;
   for (let round = 0; round < 5; round++) await call('revokeAgent', bearerMetadata(tokens.read));
-  expect(refused().length).toBe(before + 1);
-  expect(refused()[0]).toMatchObject({ actor: 'read 127.0.0.1', action: 'call-refused', subject: 'RevokeAgent' });
+  expect((await refused()).length).toBe(before + 1);
+  expect((await refused())[0]).toMatchObject({
+    actor: 'read 127.0.0.1',
+    action: 'call-refused',
+    subject: 'RevokeAgent',
+  });
   clock += 60_000;
   await call('getStatus', bearerMetadata('weftadmin1.wrong.secret'));
-  expect(refused()[0]).toMatchObject({ actor: 'nobody 127.0.0.1', action: 'call-refused', subject: 'GetStatus' });
-  expect(JSON.stringify(refused())).not.toMatch(/weftadmin1/);
+  expect((await refused())[0]).toMatchObject({
+    actor: 'nobody 127.0.0.1',
+    action: 'call-refused',
+    subject: 'GetStatus',
+  });
+  expect(JSON.stringify(await refused())).not.toMatch(/weftadmin1/);
   // Nothing that was served is a line.
   clock += 60_000;
   await call('getStatus', bearerMetadata(tokens.read));
-  expect(refused().length).toBe(before + 2);
+  expect((await refused()).length).toBe(before + 2);
 });

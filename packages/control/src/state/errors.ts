@@ -14,6 +14,8 @@ export type StateErrorCode =
   | 'no-such-revision'
   /** A host name or key belongs to another agent. */
   | 'taken'
+  /** An operator ended the membership after the token was made. */
+  | 'revoked'
   /** A single-use token was used. */
   | 'used'
   | 'limit';

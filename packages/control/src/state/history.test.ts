@@ -6,6 +6,7 @@ import { mesh, service, tcp } from '../netmap/network.fixture.ts';
 import { REVISIONS_KEPT } from '../store/history.ts';
 import type { RowWrite } from '../store/rows.ts';
 import { Store } from '../store/store.ts';
+import { withAppend } from '../store/wrapped.fixture.ts';
 import { openState } from './state.ts';
 import type { JoinGrant, StateStore, TokenScope, TokenState } from './types.ts';
 
@@ -16,10 +17,10 @@ let audit: AuditLog;
 let clock: number;
 const now = (): number => clock;
 
-beforeEach(() => {
+beforeEach(async () => {
   clock = 1_700_000_000_000;
   store = Store.inMemory();
-  state = openState({ store, now });
+  state = await openState({ store, now });
   audit = openAuditLog({ store, now });
 });
 
@@ -29,9 +30,9 @@ const apply = (services: Service[], network = 'prod') =>
   state.apply(mesh({ network, services }), { dryRun: false, actor: ADMIN });
 const key = (byte: number): Uint8Array => new Uint8Array(32).fill(byte);
 
-function token(rest: Partial<TokenScope> = {}): TokenState {
+async function token(rest: Partial<TokenScope> = {}): Promise<TokenState> {
   const scope = { network: 'prod', services: [], host: '', roles: [], reusable: true, ephemeral: false, ...rest };
-  return state.createToken(scope, key(0), 60_000, ADMIN);
+  return await state.createToken(scope, key(0), 60_000, ADMIN);
 }
 
 function grant(host: string, byte: number, from: TokenState): JoinGrant {
@@ -44,16 +45,16 @@ const unwritable: RowWrite = {
   row: { network: 'nowhere', name: 'host/a', offset: 1, releasedMs: undefined },
 };
 
-const entries = (network = ''): readonly AuditEntry[] => audit.list({ network, limit: 1_000 });
+const entries = (network = ''): Promise<readonly AuditEntry[]> => audit.list({ network, limit: 1_000 });
 
 describe('revisions', () => {
-  test('each apply that changed something is one, newest first', () => {
-    apply([redis]);
+  test('each apply that changed something is one, newest first', async () => {
+    await apply([redis]);
     clock += 5;
-    apply([redis]);
-    apply([redis, web]);
-    state.apply(mesh({}), { dryRun: true, actor: ADMIN });
-    expect(state.revisions('prod', 10)).toEqual([
+    await apply([redis]);
+    await apply([redis, web]);
+    await state.apply(mesh({}), { dryRun: true, actor: ADMIN });
+    expect(await state.revisions('prod', 10)).toEqual([
       { revision: 2, appliedMs: clock, changes: [expect.objectContaining({ subject: 'service web' })] },
       {
         revision: 1,
@@ -64,76 +65,77 @@ describe('revisions', () => {
         ],
       },
     ]);
-    expect(state.revisions('prod', 1).map(({ revision }) => revision)).toEqual([2]);
+    expect((await state.revisions('prod', 1)).map(({ revision }) => revision)).toEqual([2]);
   });
 
-  test('the mesh at a revision is that of the newest apply before it, whatever else made revisions', () => {
-    apply([redis]);
-    apply([web], 'other');
-    state.join(grant('a', 1, token()));
-    apply([redis, web]);
-    const names = (revision: number) => state.meshAt('prod', revision).mesh.services.map(({ name }) => name);
-    expect([1, 2, 3, 4].map(names)).toEqual([['redis'], ['redis'], ['redis'], ['redis', 'web']]);
-    expect(state.meshAt('prod', 3).revision).toBe(1);
-    expect(state.meshAt('prod', 4).mesh).toEqual(state.current.networks.get('prod')?.mesh);
-    expect(() => state.meshAt('other', 1)).toThrow(expect.objectContaining({ code: 'no-such-revision' }));
-    expect(() => state.meshAt('prod', 5)).toThrow(/the newest is 4/);
-    expect(() => state.meshAt('nowhere', 1)).toThrow(expect.objectContaining({ code: 'no-such-network' }));
+  test('the mesh at a revision is that of the newest apply before it, whatever else made revisions', async () => {
+    await apply([redis]);
+    await apply([web], 'other');
+    await state.join(grant('a', 1, await token()));
+    await apply([redis, web]);
+    const names = async (revision: number) =>
+      (await state.meshAt('prod', revision)).mesh.services.map(({ name }) => name);
+    expect(await Promise.all([1, 2, 3, 4].map(names))).toEqual([['redis'], ['redis'], ['redis'], ['redis', 'web']]);
+    expect((await state.meshAt('prod', 3)).revision).toBe(1);
+    expect((await state.meshAt('prod', 4)).mesh).toEqual(state.current.networks.get('prod')?.mesh);
+    await expect(state.meshAt('other', 1)).rejects.toThrow(expect.objectContaining({ code: 'no-such-revision' }));
+    await expect(state.meshAt('prod', 5)).rejects.toThrow(/the newest is 4/);
+    await expect(state.meshAt('nowhere', 1)).rejects.toThrow(expect.objectContaining({ code: 'no-such-network' }));
   });
 
-  test('a network that a token made has its first one too', () => {
-    token({ network: 'stage' });
-    expect(state.revisions('stage', 10)).toEqual([
+  test('a network that a token made has its first one too', async () => {
+    await token({ network: 'stage' });
+    expect(await state.revisions('stage', 10)).toEqual([
       { revision: 1, appliedMs: clock, changes: [{ operation: 'add', subject: 'network stage', detail: '' }] },
     ]);
-    expect(state.meshAt('stage', 1).mesh.services).toEqual([]);
+    expect((await state.meshAt('stage', 1)).mesh.services).toEqual([]);
   });
 
-  test('what is told of an apply is what a person reads', () => {
-    apply(Array.from({ length: 250 }, (_, n) => service(`s${n}`, 'private', tcp(1))));
+  test('what is told of an apply is what a person reads', async () => {
+    await apply(Array.from({ length: 250 }, (_, n) => service(`s${n}`, 'private', tcp(1))));
     const many = tcp(...Array.from({ length: 500 }, (_, n) => 2 * n + 1));
-    apply([service('wide', 'private', many)], 'other');
-    const [prod] = state.revisions('prod', 10);
+    await apply([service('wide', 'private', many)], 'other');
+    const [prod] = await state.revisions('prod', 10);
     expect(prod?.changes).toHaveLength(201);
     expect(prod?.changes.at(-1)).toEqual({ operation: 'change', subject: '51 more', detail: '' });
-    const [other] = state.revisions('other', 10);
+    const [other] = await state.revisions('other', 10);
     expect(other?.changes.at(-1)).toMatchObject({
       subject: 'service wide',
       detail: expect.stringMatching(/^.{999}…$/),
     });
   });
 
-  test('the newest 200 of a network are kept, and the error says from where on', () => {
-    apply([web], 'other');
-    for (let port = 1; port <= REVISIONS_KEPT + 3; port++) apply([service('redis', 'private', tcp(port))]);
-    const kept = state.revisions('prod', 1_000).map(({ revision }) => revision);
+  test('the newest 200 of a network are kept, and the error says from where on', async () => {
+    await apply([web], 'other');
+    for (let port = 1; port <= REVISIONS_KEPT + 3; port++) await apply([service('redis', 'private', tcp(port))]);
+    const kept = (await state.revisions('prod', 1_000)).map(({ revision }) => revision);
     expect([kept.length, kept[0], kept.at(-1)]).toEqual([REVISIONS_KEPT, REVISIONS_KEPT + 4, 5]);
-    expect(state.meshAt('prod', 5).mesh.services[0]?.ports).toEqual(tcp(4));
-    expect(() => state.meshAt('prod', 4)).toThrow(/not kept; those from revision 5 on are/);
-    expect(state.revisions('other', 10)).toHaveLength(1);
+    expect((await state.meshAt('prod', 5)).mesh.services[0]?.ports).toEqual(tcp(4));
+    await expect(state.meshAt('prod', 4)).rejects.toThrow(/not kept; those from revision 5 on are/);
+    expect(await state.revisions('other', 10)).toHaveLength(1);
   });
 });
 
 describe('the audit', () => {
-  test('has each change, with who did it, and no secret', () => {
-    apply([redis, web]);
-    const made = token({ services: ['redis'], host: 'a', reusable: false });
-    state.join(grant('a', 1, made));
-    state.join(grant('a', 1, made));
-    const ephemeral = token({ ephemeral: true });
-    const { agent } = state.join(grant('b', 2, ephemeral));
-    state.forgetAgent(agent.id);
-    state.revokeAgent('prod', 'a', ADMIN);
-    state.join(grant('c', 3, ephemeral));
-    state.join(grant('d', 4, ephemeral));
-    state.revokeToken(ephemeral.id, 'admin 10.0.0.8');
-    state.revokeToken(made.id, ADMIN);
-    token({ network: 'stage' });
-    const told = entries().map(({ sequence, actor, action, network, subject, revision, detail }) =>
+  test('has each change, with who did it, and no secret', async () => {
+    await apply([redis, web]);
+    const made = await token({ services: ['redis'], host: 'a', reusable: false });
+    await state.join(grant('a', 1, made));
+    await state.join(grant('a', 1, made));
+    const ephemeral = await token({ ephemeral: true });
+    const { agent } = await state.join(grant('b', 2, ephemeral));
+    await state.forgetAgent(agent.id);
+    await state.revokeAgent('prod', 'a', ADMIN);
+    await state.join(grant('c', 3, ephemeral));
+    await state.join(grant('d', 4, ephemeral));
+    await state.revokeToken(ephemeral.id, 'admin 10.0.0.8');
+    await state.revokeToken(made.id, ADMIN);
+    await token({ network: 'stage' });
+    const told = (await entries()).map(({ sequence, actor, action, network, subject, revision, detail }) =>
       [sequence, actor, action, network, subject, revision, detail].join(' | '),
     );
     const until = new Date(clock + 60_000).toISOString();
-    const [a] = [store.read().endedAgents.find(({ host }) => host === 'a')];
+    const [a] = [(await store.read()).endedAgents.find(({ host }) => host === 'a')];
     expect(told.reverse()).toEqual([
       `1 | ${ADMIN} | apply | prod | network prod | 1 | 3 changes`,
       `2 | ${ADMIN} | token-create | prod | token ${made.id} | 0 | 1 service: redis; host a; until ${until}`,
@@ -150,30 +152,34 @@ describe('the audit', () => {
         /^12 \| admin 10\.0\.0\.7 \| token-create \| stage \| token \S+ \| 9 \| makes the network; reu/,
       ),
     ]);
-    expect(entries().every(({ atMs }) => atMs === clock)).toBe(true);
+    expect((await entries()).every(({ atMs }) => atMs === clock)).toBe(true);
   });
 
-  test('has nothing of what changed nothing', () => {
-    apply([redis]);
-    apply([redis]);
-    state.apply(mesh({ services: [web] }), { dryRun: true, actor: ADMIN });
-    expect(() => apply([{ ...redis, name: 'Bad' }])).toThrow();
-    expect(() => state.revokeAgent('prod', 'nobody', ADMIN)).toThrow();
-    expect(() => state.revokeToken('tk_0', ADMIN)).toThrow();
-    const { agent } = state.join(grant('a', 1, token({ services: ['redis'] })));
-    const before = entries().length;
-    state.registerInstances(agent.id, ['redis']);
-    state.forgetAgent(agent.id);
-    expect(entries().length).toBe(before);
+  test('has nothing of what changed nothing', async () => {
+    await apply([redis]);
+    await apply([redis]);
+    await state.apply(mesh({ services: [web] }), { dryRun: true, actor: ADMIN });
+    await expect(apply([{ ...redis, name: 'Bad' }])).rejects.toThrow();
+    await expect(state.revokeAgent('prod', 'nobody', ADMIN)).rejects.toThrow();
+    await expect(state.revokeToken('tk_0', ADMIN)).rejects.toThrow();
+    const { agent } = await state.join(grant('a', 1, await token({ services: ['redis'] })));
+    const before = (await entries()).length;
+    await state.registerInstances(agent.id, ['redis']);
+    await state.forgetAgent(agent.id);
+    expect((await entries()).length).toBe(before);
   });
 
-  test('is as the change: both on disk, or neither', () => {
-    apply([redis]);
-    const made = token({ services: ['redis'] });
-    state.join(grant('a', 1, made));
-    const before = { contents: store.read(), entries: entries(), revisions: state.revisions('prod', 10) };
+  test('is as the change: both on disk, or neither', async () => {
+    await apply([redis]);
+    const made = await token({ services: ['redis'] });
+    await state.join(grant('a', 1, made));
+    const before = {
+      contents: await store.read(),
+      entries: await entries(),
+      revisions: await state.revisions('prod', 10),
+    };
     /** Breaks each commit at its end, or at the line of the audit. */
-    const broken = (fail: 'end' | 'audit'): StateStore => {
+    const broken = async (fail: 'end' | 'audit'): Promise<StateStore> => {
       const append: Store['append'] = (expected, writes) =>
         store.append(
           expected,
@@ -181,11 +187,11 @@ describe('the audit', () => {
             ? writes.map((each) => (each.write === 'addAudit' ? unwritable : each))
             : [...writes, unwritable],
         );
-      return openState({ store: { read: () => store.read(), append } as unknown as Store, now });
+      return await openState({ store: withAppend(store, append), now });
     };
-    for (const failing of [broken('end'), broken('audit')]) {
+    for (const failing of [await broken('end'), await broken('audit')]) {
       const { current } = failing;
-      const acts: (() => unknown)[] = [
+      const acts: (() => Promise<unknown>)[] = [
         () => failing.apply(mesh({ services: [web] }), { dryRun: false, actor: ADMIN }),
         () => failing.apply(mesh({ network: 'new' }), { dryRun: false, actor: ADMIN }),
         () => failing.createToken(made, key(0), 1, ADMIN),
@@ -193,18 +199,22 @@ describe('the audit', () => {
         () => failing.revokeAgent('prod', 'a', ADMIN),
         () => failing.join(grant('b', 2, made)),
       ];
-      for (const act of acts) expect(act).toThrow('could not write');
+      for (const act of acts) await expect(act()).rejects.toThrow('could not write');
       expect(failing.current).toEqual(current);
-      expect({ contents: store.read(), entries: entries(), revisions: state.revisions('prod', 10) }).toEqual(before);
+      expect({
+        contents: await store.read(),
+        entries: await entries(),
+        revisions: await state.revisions('prod', 10),
+      }).toEqual(before);
     }
   });
 });
 
-test('a change and its line are there after a restart', () => {
-  apply([redis]);
+test('a change and its line are there after a restart', async () => {
+  await apply([redis]);
   const before: Mesh | undefined = state.current.networks.get('prod')?.mesh;
-  apply([web]);
-  const again = openState({ store, now });
-  expect(again.meshAt('prod', 1).mesh).toEqual(before);
-  expect(again.revisions('prod', 10)).toEqual(state.revisions('prod', 10));
+  await apply([web]);
+  const again = await openState({ store, now });
+  expect((await again.meshAt('prod', 1)).mesh).toEqual(before);
+  expect(await again.revisions('prod', 10)).toEqual(await state.revisions('prod', 10));
 });

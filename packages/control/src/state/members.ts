@@ -7,12 +7,7 @@ import { StateError } from './errors.ts';
 import { LIMITS } from './limits.ts';
 import { bookOf, type Memory, requireNetwork } from './memory.ts';
 import { fadedEnded } from './retention.ts';
-import type { AgentState, JoinGrant, NetworkState } from './types.ts';
-
-export interface Joined {
-  readonly agent: AgentState;
-  readonly revision: number;
-}
+import type { AgentState, EndedAgent, Joined, JoinGrant, NetworkState, RevokedAgent, TokenState } from './types.ts';
 
 export function join(memory: Memory, draft: Draft, grant: JoinGrant): Outcome<Joined> {
   const token = memory.tokens.get(grant.token.id);
@@ -21,6 +16,7 @@ export function join(memory: Memory, draft: Draft, grant: JoinGrant): Outcome<Jo
   const book = bookOf(memory, before.name);
   const same = before.agents.get(book.keyHolder(grant.identityKey) ?? '');
   if (same !== undefined && isRepeat(same, grant)) return { answer: { agent: same, revision: before.revision } };
+  refuseRevoked(memory, token, grant);
   if (!token.reusable && token.uses > 0) throw new StateError('used', 'the token was used');
   for (const holder of [before.hosts.get(grant.host), book.keyHolder(grant.tunnelKey)]) {
     if (holder !== undefined && holder !== same?.id) {
@@ -64,12 +60,6 @@ export function end(
   }
   const network = bookOf(memory, before.name).withoutAgents(before, agents, draft);
   return { answer: draft.revision, network, takesAway: true, act };
-}
-
-export interface RevokedAgent {
-  readonly agentId: string;
-  readonly host: string;
-  readonly revision: number;
 }
 
 export function revokeAgent(
@@ -123,6 +113,19 @@ export function addInstances(
   return missing.length === 0
     ? nothing
     : { ...nothing, network: book.withInstances(member.network, agentId, missing, draft) };
+}
+
+/** What an operator revoked does not come back with a token from before, even a reusable one: not its keys, nor its name. */
+function refuseRevoked({ ended }: Memory, token: TokenState, { host, identityKey }: JoinGrant): void {
+  const isLater = (agent: EndedAgent): boolean =>
+    agent.revoked &&
+    agent.endedMs > token.createdMs &&
+    agent.network === token.network &&
+    (agent.host === host || Buffer.compare(agent.identityKey, identityKey) === 0);
+  const last = Array.from(ended.values()).findLast(isLater);
+  if (last === undefined) return;
+  const when = new Date(last.endedMs).toISOString();
+  throw new StateError('revoked', `${last.reason} at ${when}; if it may come back, make a new token for it`);
 }
 
 /** The answer to this join got lost, or the agent was started again with its old token: nothing is to be done. */

@@ -44,24 +44,24 @@ function firstSchema(): void {
   database.close();
 }
 
-test('a database of the first schema keeps what it has, and its mesh is the first of the revisions', () => {
+test('a database of the first schema keeps what it has, and its mesh is the first of the revisions', async () => {
   firstSchema();
   const store = Store.open(directory);
-  const state = openState({ store, now: () => 1_000 });
+  const state = await openState({ store, now: () => 1_000 });
   const prod = state.current.networks.get('prod');
   expect(prod?.revision).toBe(7);
   expect([...(prod?.agents.keys() ?? [])]).toEqual(['ag_1']);
   expect(state.tokens('prod').map(({ id }) => id)).toEqual(['tk_1']);
-  expect(state.revisions('prod', 10)).toEqual([{ revision: 7, appliedMs: 0, changes: [] }]);
-  expect(state.meshAt('prod', 7)).toEqual({ revision: 7, mesh: prod?.mesh });
-  expect(state.meshAt('prod', 9).mesh).toEqual(prod?.mesh);
-  expect(() => state.meshAt('prod', 6)).toThrow(/not kept; those from revision 7 on are/);
-  expect(state.revisions('stage', 10)).toEqual([{ revision: 9, appliedMs: 0, changes: [] }]);
-  expect(store.audit({ network: '', limit: 10, before: Number.MAX_SAFE_INTEGER })).toEqual([]);
+  expect(await state.revisions('prod', 10)).toEqual([{ revision: 7, appliedMs: 0, changes: [] }]);
+  expect(await state.meshAt('prod', 7)).toEqual({ revision: 7, mesh: prod?.mesh });
+  expect((await state.meshAt('prod', 9)).mesh).toEqual(prod?.mesh);
+  await expect(state.meshAt('prod', 6)).rejects.toThrow(/not kept; those from revision 7 on are/);
+  expect(await state.revisions('stage', 10)).toEqual([{ revision: 9, appliedMs: 0, changes: [] }]);
+  expect(await store.audit({ network: '', limit: 10, before: Number.MAX_SAFE_INTEGER })).toEqual([]);
   store.close();
 
   const again = Store.open(directory);
-  expect(again.revisions('prod', 10)).toHaveLength(1);
+  expect(await again.revisions('prod', 10)).toHaveLength(1);
   again.close();
 });
 

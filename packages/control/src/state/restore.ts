@@ -1,14 +1,16 @@
 /** From what is on disk to what is in memory. */
+import { isDeepStrictEqual } from 'node:util';
 import { type Mesh, messageOf } from '@weft/proto';
 import { StoreError } from '../store/errors.ts';
 import type { Contents } from '../store/rows.ts';
 import type { Memory } from './memory.ts';
 import { Network } from './network.ts';
-import type { NetworkState } from './types.ts';
+import type { NetworkState, State } from './types.ts';
 
-export function restore(contents: Contents): Memory {
+/** What is the same as in `before` stays the same object. */
+export function restore(contents: Contents, before?: State): Memory {
   try {
-    return build(contents);
+    return build(contents, before);
   } catch (error) {
     const message = messageOf(error);
     throw new StoreError(
@@ -19,7 +21,7 @@ export function restore(contents: Contents): Memory {
   }
 }
 
-function build(contents: Contents): Memory {
+function build(contents: Contents, before: State | undefined): Memory {
   const books = new Map<string, Network>();
   const states = new Map<string, NetworkState>();
   const agents = new Map<string, string>();
@@ -33,7 +35,9 @@ function build(contents: Contents): Memory {
       instances: instances.get(row.name) ?? [],
     });
     books.set(row.name, book);
-    states.set(row.name, book.restore(row, parseMesh(row.mesh), members.get(row.name) ?? []));
+    const restored = book.restore(row, parseMesh(row.mesh), members.get(row.name) ?? []);
+    const known = before?.networks.get(row.name);
+    states.set(row.name, known !== undefined && isDeepStrictEqual(known, restored) ? known : restored);
     for (const agent of members.get(row.name) ?? []) agents.set(agent.id, row.name);
     // Every change is one network's, so the newest of them is the count of all.
     revision = Math.max(revision, row.revision);

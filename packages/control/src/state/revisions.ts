@@ -1,9 +1,9 @@
 /** Meshes as they were applied. Only the newest of a network is in memory: nobody needs the others but who asks what was. */
 import type { Mesh } from '@weft/proto';
-import type { Store } from '../store/store.ts';
+import type { History } from '../store/change-log.ts';
 import type { Draft } from './draft.ts';
 import { StateError } from './errors.ts';
-import type { AppliedMesh, Change, Revision, State } from './types.ts';
+import type { AppliedMesh, Change, Revision } from './types.ts';
 
 /** A mesh that is new as a whole has a change for each service and rule: nobody reads thousands, and 200 lists are kept. */
 const MOST_CHANGES = 200;
@@ -28,19 +28,21 @@ function cut(detail: string): string {
 }
 
 /** Newest first. What is read here only this file wrote, so its shape is taken on trust. */
-export function revisionsOf(store: Store, network: string, limit: number): readonly Revision[] {
-  return store.revisions(network, limit).map(({ revision, appliedMs, changes }) => {
+export async function revisionsOf(history: History, network: string, limit: number): Promise<readonly Revision[]> {
+  const rows = await history.revisions(network, limit);
+  return rows.map(({ revision, appliedMs, changes }) => {
     return { revision, appliedMs, changes: JSON.parse(changes) as Change[] };
   });
 }
 
-export function meshAt(store: Store, { revision: newest }: State, network: string, asked: number): AppliedMesh {
+/** `newest` is the revision of the state. */
+export async function meshAt(history: History, newest: number, network: string, asked: number): Promise<AppliedMesh> {
   if (asked > newest) {
     throw new StateError('no-such-revision', `there is no revision ${asked} yet; the newest is ${newest}`);
   }
-  const kept = store.meshAt(network, asked);
+  const kept = await history.meshAt(network, asked);
   if (kept !== undefined) return { revision: kept.revision, mesh: JSON.parse(kept.mesh) as Mesh };
-  const oldest = store.oldestRevision(network) ?? newest;
+  const oldest = (await history.oldestRevision(network)) ?? newest;
   throw new StateError(
     'no-such-revision',
     `the mesh of network ${network} at revision ${asked} is not kept; those from revision ${oldest} on are`,

@@ -4,6 +4,7 @@ import { CONTROL_RANGE } from '@weft/proto';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { byText } from '../order.ts';
 import { Store } from '../store/store.ts';
+import { withAppend } from '../store/wrapped.fixture.ts';
 import { TOMBSTONE_MS } from './allotment.ts';
 import { StateError } from './errors.ts';
 import { openState } from './state.ts';
@@ -15,10 +16,10 @@ let clock: number;
 const now = (): number => clock;
 const randomBytes = (length: number): Uint8Array => randomFillSync(new Uint8Array(length));
 
-beforeEach(() => {
+beforeEach(async () => {
   clock = 1_700_000_000_000;
   store = Store.inMemory();
-  state = openState({ store, now });
+  state = await openState({ store, now });
 });
 
 const tcp = (port: number): Service['ports'][number] => ({ protocol: 'tcp', first: port, last: port });
@@ -40,9 +41,10 @@ function scope(rest: Partial<TokenScope> = {}): TokenScope {
   return { network: 'prod', services: [], host: '', roles: [], reusable: true, ephemeral: false, ...rest };
 }
 
-function join(host: string, services: string[], rest: Partial<TokenScope> = {}): AgentState {
-  const token = state.createToken(scope({ services, ...rest }), randomBytes(32), 1_000, 'control');
-  return state.join({ token, host, identityKey: randomBytes(32), tunnelKey: randomBytes(32), version: '1' }).agent;
+async function join(host: string, services: string[], rest: Partial<TokenScope> = {}): Promise<AgentState> {
+  const token = await state.createToken(scope({ services, ...rest }), randomBytes(32), 1_000, 'control');
+  return (await state.join({ token, host, identityKey: randomBytes(32), tunnelKey: randomBytes(32), version: '1' }))
+    .agent;
 }
 
 function network(name = 'prod') {
@@ -57,41 +59,41 @@ const apply = (next: Mesh) => state.apply(next, { dryRun: false, actor: 'control
 describe('a token for a network that is not there', () => {
   const create = (network: string) => state.createToken(scope({ network }), randomBytes(32), 1_000, 'control');
 
-  test('makes the network, empty, with a revision, and both are on disk', () => {
-    apply(mesh([redis], { network: 'other' }));
+  test('makes the network, empty, with a revision, and both are on disk', async () => {
+    await apply(mesh([redis], { network: 'other' }));
     const heard: StateChange[] = [];
     state.subscribe((_next, _previous, change) => heard.push(change));
-    const token = create('prod');
+    const token = await create('prod');
     expect(state.current.revision).toBe(2);
     expect(network()).toMatchObject({ revision: 2, mesh: mesh([]) });
     expect(heard).toEqual([{ networks: ['prod'], takesAway: false }]);
-    create('prod');
+    await create('prod');
     expect([state.current.revision, heard.length]).toEqual([2, 1]);
-    const again = openState({ store, now });
+    const again = await openState({ store, now });
     expect(again.current).toEqual(state.current);
     expect(again.token(token.id)).toMatchObject({ network: 'prod' });
   });
 
-  test('is then applied to as to any', () => {
-    create('prod');
-    expect(apply(mesh([redis]))).toMatchObject({ revision: 2, changes: [{ subject: 'service redis' }] });
+  test('is then applied to as to any', async () => {
+    await create('prod');
+    expect(await apply(mesh([redis]))).toMatchObject({ revision: 2, changes: [{ subject: 'service redis' }] });
     expect(vip('redis')).toBe(1);
-    expect(join('a', ['redis']).services).toEqual(['redis']);
+    expect((await join('a', ['redis'])).services).toEqual(['redis']);
   });
 
-  test('makes nothing when the name is wrong or the token cannot be written', () => {
-    expect(() => create('Not A Name')).toThrow(expect.objectContaining({ code: 'invalid' }));
+  test('makes nothing when the name is wrong or the token cannot be written', async () => {
+    await expect(create('Not A Name')).rejects.toThrow(expect.objectContaining({ code: 'invalid' }));
     // A host that is no text is refused by the tokens' table, which is written after the network.
     const unwritable = { ...scope(), host: null } as unknown as TokenScope;
-    expect(() => state.createToken(unwritable, randomBytes(32), 1_000, 'control')).toThrow();
+    await expect(state.createToken(unwritable, randomBytes(32), 1_000, 'control')).rejects.toThrow();
     expect([state.current.revision, state.current.networks.size]).toEqual([0, 0]);
-    expect(store.read()).toMatchObject({ networks: [], tokens: [] });
+    expect(await store.read()).toMatchObject({ networks: [], tokens: [] });
   });
 });
 
 describe('apply', () => {
-  test('makes the network, allots from offset 1, and counts', () => {
-    const { revision, changes } = apply(mesh([redis, web]));
+  test('makes the network, allots from offset 1, and counts', async () => {
+    const { revision, changes } = await apply(mesh([redis, web]));
     expect(revision).toBe(1);
     expect(changes.map(({ operation, subject }) => `${operation} ${subject}`)).toEqual([
       'add network prod',
@@ -101,18 +103,18 @@ describe('apply', () => {
     expect([vip('redis'), vip('web')]).toEqual([1, 2]);
   });
 
-  test('an identical mesh, in whatever order, changes nothing', () => {
-    apply(mesh([redis, web]));
+  test('an identical mesh, in whatever order, changes nothing', async () => {
+    await apply(mesh([redis, web]));
     const before = state.current;
-    expect(apply(mesh([web, { ...redis }]))).toEqual({ revision: 1, changes: [], warnings: [] });
+    expect(await apply(mesh([web, { ...redis }]))).toEqual({ revision: 1, changes: [], warnings: [] });
     expect(state.current).toBe(before);
   });
 
-  test('a dry run tells the difference and changes nothing', () => {
-    apply(mesh([redis, web]));
+  test('a dry run tells the difference and changes nothing', async () => {
+    await apply(mesh([redis, web]));
     const before = state.current;
     const next = mesh([{ ...redis, ports: [tcp(6379), tcp(6380)] }, mailer], { defaultAction: 'deny' });
-    const { revision, changes } = state.apply(next, { dryRun: true, actor: 'control' });
+    const { revision, changes } = await state.apply(next, { dryRun: true, actor: 'control' });
     expect(revision).toBe(1);
     expect(changes).toEqual([
       { operation: 'remove', subject: 'service web', detail: '' },
@@ -121,18 +123,18 @@ describe('apply', () => {
       { operation: 'change', subject: 'default', detail: 'allow -> deny' },
     ]);
     expect(state.current).toBe(before);
-    expect(state.apply({ ...next, network: 'new' }, { dryRun: true, actor: 'control' }).changes[0]?.subject).toBe(
-      'network new',
-    );
+    expect(
+      (await state.apply({ ...next, network: 'new' }, { dryRun: true, actor: 'control' })).changes[0]?.subject,
+    ).toBe('network new');
     expect(state.current.networks.has('new')).toBe(false);
   });
 
-  test('a wrong mesh is refused with its fields, and a failed policy test too', () => {
-    apply(mesh([redis]));
+  test('a wrong mesh is refused with its fields, and a failed policy test too', async () => {
+    await apply(mesh([redis]));
     const wrong = { ...redis, name: 'Redis' };
-    expect(() => apply(mesh([wrong]))).toThrow(StateError);
+    await expect(apply(mesh([wrong]))).rejects.toThrow(StateError);
     try {
-      apply(
+      await apply(
         mesh([redis, web], {
           tests: [{ from: 'internet', service: 'redis', port: 6379, protocol: 'tcp', expect: 'allow' }],
         }),
@@ -145,118 +147,122 @@ describe('apply', () => {
     expect(network().services.has('web')).toBe(false);
   });
 
-  test('networks are apart, and share one counter', () => {
-    apply(mesh([redis]));
+  test('networks are apart, and share one counter', async () => {
+    await apply(mesh([redis]));
     const prod = network();
-    expect(apply({ ...mesh([web]), network: 'test' }).revision).toBe(2);
+    expect((await apply({ ...mesh([web]), network: 'test' })).revision).toBe(2);
     expect(network()).toBe(prod);
     expect(network('test').secret).not.toEqual(prod.secret);
     expect(network('test').services.get('web')?.address).toBe(CONTROL_RANGE.base + 1);
   });
 
-  test('listeners are told what changed, and whether something is taken away', () => {
+  test('listeners are told what changed, and whether something is taken away', async () => {
     const told: StateChange[] = [];
     state.subscribe((next: State, previous: State, change) => {
       expect(next).toBe(state.current);
       expect(previous.revision).toBe(next.revision - 1);
       told.push(change);
     });
-    apply(mesh([redis]));
-    apply(mesh([redis, web]));
-    apply(mesh([redis, web], { policies: [{ name: 'p', action: 'deny', from: ['web'], to: ['redis'], ports: [] }] }));
-    apply(mesh([redis, web]));
-    apply(mesh([redis]));
-    apply(mesh([redis], { defaultAction: 'deny' }));
+    await apply(mesh([redis]));
+    await apply(mesh([redis, web]));
+    await apply(
+      mesh([redis, web], { policies: [{ name: 'p', action: 'deny', from: ['web'], to: ['redis'], ports: [] }] }),
+    );
+    await apply(mesh([redis, web]));
+    await apply(mesh([redis]));
+    await apply(mesh([redis], { defaultAction: 'deny' }));
     expect(told.map(({ takesAway }) => takesAway)).toEqual([false, false, true, false, true, true]);
   });
 });
 
 describe('addresses', () => {
-  test('a name keeps its address for an hour after it went away', () => {
-    apply(mesh([redis, web]));
-    apply(mesh([redis]));
+  test('a name keeps its address for an hour after it went away', async () => {
+    await apply(mesh([redis, web]));
+    await apply(mesh([redis]));
     clock += TOMBSTONE_MS - 1;
-    apply(mesh([redis, mailer]));
+    await apply(mesh([redis, mailer]));
     expect(vip('mailer')).toBe(3);
-    apply(mesh([redis, mailer, web]));
+    await apply(mesh([redis, mailer, web]));
     expect(vip('web')).toBe(2);
   });
 
-  test('after the hour the lowest is given again', () => {
-    apply(mesh([redis, web]));
-    apply(mesh([web]));
+  test('after the hour the lowest is given again', async () => {
+    await apply(mesh([redis, web]));
+    await apply(mesh([web]));
     clock += TOMBSTONE_MS;
-    apply(mesh([web, mailer]));
+    await apply(mesh([web, mailer]));
     expect(vip('mailer')).toBe(1);
   });
 
-  test('a host that comes back has its address again', () => {
-    apply(mesh([redis]));
-    const { address } = join('build-3', []);
-    join('build-4', []);
-    state.revokeAgent('prod', 'build-3', 'control');
-    expect(join('build-5', []).address).not.toBe(address);
-    expect(join('build-3', []).address).toBe(address);
+  test('a host that comes back has its address again', async () => {
+    await apply(mesh([redis]));
+    const { address } = await join('build-3', []);
+    await join('build-4', []);
+    await state.revokeAgent('prod', 'build-3', 'control');
+    expect((await join('build-5', [])).address).not.toBe(address);
+    expect((await join('build-3', [])).address).toBe(address);
   });
 });
 
 describe('instances', () => {
-  test('take the lowest free ordinal and keep it, and the revision stays', () => {
-    apply(mesh([redis, mailer]));
-    const [a, b, c] = [join('a', ['redis', 'mailer']), join('b', ['redis']), join('c', ['redis'])];
+  test('take the lowest free ordinal and keep it, and the revision stays', async () => {
+    await apply(mesh([redis, mailer]));
+    const [a, b, c] = [await join('a', ['redis', 'mailer']), await join('b', ['redis']), await join('c', ['redis'])];
     const { revision } = state.current;
-    for (const agent of [a, b]) state.registerInstances(agent.id, ['redis', 'mailer', 'unknown']);
-    state.registerInstances(a.id, ['redis']);
+    for (const agent of [a, b]) await state.registerInstances(agent.id, ['redis', 'mailer', 'unknown']);
+    await state.registerInstances(a.id, ['redis']);
     expect([...network().instances.keys()].sort(byText)).toEqual(['mailer/0', 'redis/0', 'redis/1']);
     expect(state.current.revision).toBe(revision);
 
     const freed = network().instances.get('redis/0');
-    state.revokeAgent('prod', a.id, 'control');
+    await state.revokeAgent('prod', a.id, 'control');
     expect(network().instances.has('mailer/0')).toBe(false);
-    state.registerInstances(c.id, ['redis']);
+    await state.registerInstances(c.id, ['redis']);
     expect(network().instances.get('redis/0')).toMatchObject({ agentId: c.id, address: freed?.address });
     expect(network().instances.get('redis/1')).toMatchObject({ agentId: b.id });
   });
 
-  test('come back as they were when their service does', () => {
-    apply(mesh([redis, web]));
-    const agent = join('a', ['redis']);
-    state.registerInstances(agent.id, ['redis']);
+  test('come back as they were when their service does', async () => {
+    await apply(mesh([redis, web]));
+    const agent = await join('a', ['redis']);
+    await state.registerInstances(agent.id, ['redis']);
     const before = network().instances.get('redis/0');
-    apply(mesh([web]));
+    await apply(mesh([web]));
     expect(network().instances.size).toBe(0);
-    apply(mesh([redis, web]));
+    await apply(mesh([redis, web]));
     expect(network().instances.get('redis/0')).toEqual(before);
   });
 });
 
 describe('membership', () => {
-  beforeEach(() => void apply(mesh([redis])));
+  beforeEach(async () => await apply(mesh([redis])));
 
-  test('a single-use token lets one host in', () => {
-    const token = state.createToken(scope({ reusable: false }), randomBytes(32), 1_000, 'control');
+  test('a single-use token lets one host in', async () => {
+    const token = await state.createToken(scope({ reusable: false }), randomBytes(32), 1_000, 'control');
     const grant = { token, host: 'a', identityKey: randomBytes(32), tunnelKey: randomBytes(32), version: '' };
-    const first = state.join(grant);
-    expect(state.join(grant)).toEqual({ agent: first.agent, revision: first.revision });
+    const first = await state.join(grant);
+    expect(await state.join(grant)).toEqual({ agent: first.agent, revision: first.revision });
     const other = { ...grant, host: 'b', identityKey: randomBytes(32), tunnelKey: randomBytes(32) };
-    expect(() => state.join(other)).toThrow(expect.objectContaining({ code: 'used' }));
+    await expect(state.join(other)).rejects.toThrow(expect.objectContaining({ code: 'used' }));
     expect(state.token(token.id)?.uses).toBe(1);
   });
 
-  test('a name or a key of another is refused', () => {
-    const a = join('a', []);
-    const token = state.createToken(scope(), randomBytes(32), 1_000, 'control');
+  test('a name or a key of another is refused', async () => {
+    const a = await join('a', []);
+    const token = await state.createToken(scope(), randomBytes(32), 1_000, 'control');
     const fresh = { token, host: 'b', identityKey: randomBytes(32), tunnelKey: randomBytes(32), version: '' };
-    expect(() => state.join({ ...fresh, host: 'a' })).toThrow(expect.objectContaining({ code: 'taken' }));
-    expect(() => state.join({ ...fresh, tunnelKey: a.tunnelKey })).toThrow(expect.objectContaining({ code: 'taken' }));
+    await expect(state.join({ ...fresh, host: 'a' })).rejects.toThrow(expect.objectContaining({ code: 'taken' }));
+    await expect(state.join({ ...fresh, tunnelKey: a.tunnelKey })).rejects.toThrow(
+      expect.objectContaining({ code: 'taken' }),
+    );
     expect(network().agents.size).toBe(1);
   });
 
-  test('the same agent with a narrower token stays itself and loses the rest', () => {
-    const a = join('a', ['redis']);
-    state.registerInstances(a.id, ['redis']);
-    const token = state.createToken(scope({ services: ['web'] }), randomBytes(32), 1_000, 'control');
-    const { agent } = state.join({
+  test('the same agent with a narrower token stays itself and loses the rest', async () => {
+    const a = await join('a', ['redis']);
+    await state.registerInstances(a.id, ['redis']);
+    const token = await state.createToken(scope({ services: ['web'] }), randomBytes(32), 1_000, 'control');
+    const { agent } = await state.join({
       token,
       host: 'a2',
       identityKey: a.identityKey,
@@ -268,69 +274,71 @@ describe('membership', () => {
     expect([...network().hosts]).toEqual([['a2', a.id]]);
   });
 
-  test('revoking a token ends every membership that came of it', () => {
-    const token = state.createToken(scope(), randomBytes(32), 1_000, 'control');
+  test('revoking a token ends every membership that came of it', async () => {
+    const token = await state.createToken(scope(), randomBytes(32), 1_000, 'control');
     for (const host of ['b', 'a']) {
-      state.join({ token, host, identityKey: randomBytes(32), tunnelKey: randomBytes(32), version: '' });
+      await state.join({ token, host, identityKey: randomBytes(32), tunnelKey: randomBytes(32), version: '' });
     }
-    const other = join('c', []);
+    const other = await join('c', []);
     const { revision } = state.current;
     const gone = [...network().agents.values()].filter(({ host }) => host !== 'c');
-    expect(state.revokeToken(token.id, 'control')).toEqual({ hosts: ['a', 'b'], revision: revision + 1 });
+    expect(await state.revokeToken(token.id, 'control')).toEqual({ hosts: ['a', 'b'], revision: revision + 1 });
     expect([...state.current.agents.keys()]).toEqual([other.id]);
     expect(state.endedAgent(gone[0]?.id ?? '')).toMatchObject({ revoked: true });
-    expect(state.revokeToken(token.id, 'control')).toEqual({ hosts: [], revision: revision + 1 });
+    expect(await state.revokeToken(token.id, 'control')).toEqual({ hosts: [], revision: revision + 1 });
   });
 
-  test('only an ephemeral agent is forgotten', () => {
-    const [stays, goes] = [join('a', []), join('b', [], { ephemeral: true })];
-    expect([state.forgetAgent(stays.id), state.forgetAgent(goes.id), state.forgetAgent(goes.id)]).toEqual([
-      false,
-      true,
-      false,
-    ]);
+  test('only an ephemeral agent is forgotten', async () => {
+    const [stays, goes] = [await join('a', []), await join('b', [], { ephemeral: true })];
+    expect([
+      await state.forgetAgent(stays.id),
+      await state.forgetAgent(goes.id),
+      await state.forgetAgent(goes.id),
+    ]).toEqual([false, true, false]);
     expect(state.endedAgent(goes.id)?.revoked).toBe(false);
   });
 });
 
-test('everything is there again after a restart', () => {
-  apply(
+test('everything is there again after a restart', async () => {
+  await apply(
     mesh([redis, web, mailer], { policies: [{ name: 'p', action: 'deny', from: ['*'], to: ['redis'], ports: [] }] }),
   );
-  apply({ ...mesh([web]), network: 'other' });
-  const a = join('a', ['redis', 'mailer']);
+  await apply({ ...mesh([web]), network: 'other' });
+  const a = await join('a', ['redis', 'mailer']);
   clock += 1;
-  const agents = [a, join('b', ['redis'])];
-  for (const agent of agents) state.registerInstances(agent.id, ['redis', 'mailer']);
-  state.revokeAgent('prod', 'b', 'control');
-  apply(mesh([redis, mailer]));
-  const again = openState({ store, now });
+  const agents = [a, await join('b', ['redis'])];
+  for (const agent of agents) await state.registerInstances(agent.id, ['redis', 'mailer']);
+  await state.revokeAgent('prod', 'b', 'control');
+  await apply(mesh([redis, mailer]));
+  const again = await openState({ store, now });
   expect(again.current).toEqual(state.current);
   expect(again.tokens('prod')).toEqual(state.tokens('prod'));
   expect(again.endedAgent(agents[1]?.id ?? '')).toEqual(state.endedAgent(agents[1]?.id ?? ''));
 });
 
-test('a change that cannot be written leaves memory as the disk has it', () => {
-  apply(mesh([redis]));
+test('a change that cannot be written leaves memory as the disk has it', async () => {
+  await apply(mesh([redis]));
   const { current } = state;
-  const append = (): never => {
+  const append = async (): Promise<never> => {
     throw new Error('disk full');
   };
-  const failing = openState({ store: { read: () => store.read(), append } as unknown as Store, now });
-  expect(() => failing.apply(mesh([redis, web]), { dryRun: false, actor: 'control' })).toThrow('disk full');
-  expect(() => failing.createToken(scope(), randomBytes(32), 1, 'control')).toThrow('disk full');
+  const failing = await openState({ store: withAppend(store, append), now });
+  await expect(failing.apply(mesh([redis, web]), { dryRun: false, actor: 'control' })).rejects.toThrow('disk full');
+  await expect(failing.createToken(scope(), randomBytes(32), 1, 'control')).rejects.toThrow('disk full');
   expect(failing.current).toEqual(current);
   expect(failing.tokens('prod')).toEqual([]);
-  expect(openState({ store, now }).current).toEqual(current);
+  expect((await openState({ store, now })).current).toEqual(current);
 });
 
-test('of two writers, who comes second works its change out anew, and nothing of either is lost', () => {
-  apply(mesh([redis]));
-  const other = openState({ store, now });
-  apply(mesh([redis, web]));
-  expect(other.apply({ ...mesh([mailer]), network: 'stage' }, { dryRun: false, actor: 'control' }).revision).toBe(3);
+test('of two writers, who comes second works its change out anew, and nothing of either is lost', async () => {
+  await apply(mesh([redis]));
+  const other = await openState({ store, now });
+  await apply(mesh([redis, web]));
+  expect(
+    (await other.apply({ ...mesh([mailer]), network: 'stage' }, { dryRun: false, actor: 'control' })).revision,
+  ).toBe(3);
   expect(other.current.networks.get('prod')).toEqual(network());
-  expect(apply(mesh([redis])).revision).toBe(4);
-  expect(openState({ store, now }).current).toEqual(state.current);
+  expect((await apply(mesh([redis]))).revision).toBe(4);
+  expect((await openState({ store, now })).current).toEqual(state.current);
   expect([...state.current.networks.keys()]).toEqual(['prod', 'stage']);
 });

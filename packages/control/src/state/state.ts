@@ -1,26 +1,30 @@
 /**
- * The one writer. A change is mesh, committed to disk, swapped in as the next snapshot, and told to listeners, all in
- * one turn of the loop: two callers cannot interleave, and none sees a change that could still be lost.
+ * The one writer of this process. A change is worked out, committed, swapped in as the next snapshot, and told to listeners
+ * before the next one begins: two callers cannot interleave, and none sees a change that could still be lost.
  */
 import type { Mesh } from '@weft/proto';
 import { auditRow } from '../audit/entry.ts';
-import type { Store } from '../store/store.ts';
+import type { ChangeLog, History } from '../store/change-log.ts';
 import type { Draft, Outcome } from './draft.ts';
-import { addInstances, forgetAgent, type Joined, join, type RevokedAgent, revokeAgent } from './members.ts';
+import { addInstances, forgetAgent, join, revokeAgent } from './members.ts';
 import { advance, type Memory, requireNetwork } from './memory.ts';
 import { checkMesh } from './mesh-check.ts';
 import { applyMesh } from './meshes.ts';
 import { restore } from './restore.ts';
 import { meshAt, revisionsOf } from './revisions.ts';
-import { createToken, type RevokedToken, revokeToken, tokensOf } from './tokens.ts';
+import { createToken, revokeToken, tokensOf } from './tokens.ts';
 import type {
   AppliedMesh,
   ApplyOptions,
   ApplyResult,
   EndedAgent,
+  Joined,
   JoinGrant,
   Revision,
+  RevokedAgent,
+  RevokedToken,
   State,
+  StateChange,
   StateListener,
   StateStore,
   TokenScope,
@@ -28,25 +32,36 @@ import type {
 } from './types.ts';
 
 export interface StateOptions {
-  readonly store: Store;
+  readonly store: ChangeLog & History;
   /** Milliseconds since the Unix epoch. */
   readonly now: () => number;
 }
 
-export function openState(options: StateOptions): StateStore {
-  return new Writer(options);
+/** Rejects with StoreError. */
+export function openState(options: StateOptions): Promise<StateStore> {
+  return Writer.open(options);
 }
 
 class Writer implements StateStore {
-  readonly #store: Store;
+  readonly #store: ChangeLog & History;
   readonly #now: () => number;
   readonly #listeners = new Set<StateListener>();
-  #memory: Memory;
+  #memory: Memory = NOTHING;
+  /** Whether memory may differ from the disk: its books were moved by a change of which it is not known that it was made. */
+  #unsure: boolean = false;
+  /** Ends when all that was begun has. */
+  #last: Promise<void> | undefined;
 
-  constructor({ store, now }: StateOptions) {
+  private constructor({ store, now }: StateOptions) {
     this.#store = store;
     this.#now = now;
-    this.#memory = restore(store.read());
+  }
+
+  static async open(options: StateOptions): Promise<StateStore> {
+    const writer = new Writer(options);
+    await options.store.follow((sequence) => writer.#heard(sequence));
+    await writer.#inTurn(() => writer.#catchUp());
+    return writer;
   }
 
   get current(): State {
@@ -58,32 +73,32 @@ class Writer implements StateStore {
     return () => this.#listeners.delete(listener);
   }
 
-  apply(mesh: Mesh, options: ApplyOptions): ApplyResult {
+  async apply(mesh: Mesh, options: ApplyOptions): Promise<ApplyResult> {
     const warnings = checkMesh(mesh);
-    return this.#change((memory, draft) => applyMesh(memory, draft, { mesh, warnings }, options));
+    return await this.#change((memory, draft) => applyMesh(memory, draft, { mesh, warnings }, options));
   }
 
-  join(grant: JoinGrant): Joined {
+  join(grant: JoinGrant): Promise<Joined> {
     return this.#change((memory, draft) => join(memory, draft, grant));
   }
 
-  revokeAgent(network: string, agent: string, actor: string): RevokedAgent {
+  revokeAgent(network: string, agent: string, actor: string): Promise<RevokedAgent> {
     return this.#change((memory, draft) => revokeAgent(memory, draft, { network, agent, actor }));
   }
 
-  forgetAgent(agentId: string): boolean {
+  forgetAgent(agentId: string): Promise<boolean> {
     return this.#change((memory, draft) => forgetAgent(memory, draft, agentId));
   }
 
-  registerInstances(agentId: string, services: readonly string[]): void {
-    this.#change((memory, draft) => addInstances(memory, draft, agentId, services));
+  registerInstances(agentId: string, services: readonly string[]): Promise<void> {
+    return this.#change((memory, draft) => addInstances(memory, draft, agentId, services));
   }
 
-  createToken(scope: TokenScope, secretHash: Uint8Array, lifetimeMs: number, actor: string): TokenState {
+  createToken(scope: TokenScope, secretHash: Uint8Array, lifetimeMs: number, actor: string): Promise<TokenState> {
     return this.#change((memory, draft) => createToken(memory, draft, { scope, secretHash, lifetimeMs, actor }));
   }
 
-  revokeToken(id: string, actor: string): RevokedToken {
+  revokeToken(id: string, actor: string): Promise<RevokedToken> {
     return this.#change((memory, draft) => revokeToken(memory, draft, id, actor));
   }
 
@@ -99,60 +114,104 @@ class Writer implements StateStore {
     return this.#memory.ended.get(agentId);
   }
 
-  lastRevoked(network: string, host: string, identityKey: Uint8Array): EndedAgent | undefined {
-    let last: EndedAgent | undefined;
-    for (const agent of this.#memory.ended.values()) {
-      if (!agent.revoked || agent.network !== network) continue;
-      // They come in the order in which they ended.
-      if (agent.host === host || Buffer.compare(agent.identityKey, identityKey) === 0) last = agent;
-    }
-    return last;
+  async revisions(network: string, limit: number): Promise<readonly Revision[]> {
+    return await revisionsOf(this.#store, requireNetwork(this.#memory, network).name, limit);
   }
 
-  revisions(network: string, limit: number): readonly Revision[] {
-    return revisionsOf(this.#store, requireNetwork(this.#memory, network).name, limit);
+  async meshAt(network: string, revision: number): Promise<AppliedMesh> {
+    return await meshAt(this.#store, this.current.revision, requireNetwork(this.#memory, network).name, revision);
   }
 
-  meshAt(network: string, revision: number): AppliedMesh {
-    return meshAt(this.#store, this.current, requireNetwork(this.#memory, network).name, revision);
+  /** One after the other, in the order of asking; begun at once when nothing is under way. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const before = this.#last;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#last = promise;
+    const turn = before === undefined ? work() : before.then(work);
+    const end = (): void => {
+      if (this.#last === promise) this.#last = undefined;
+      resolve();
+    };
+    turn.then(end, end);
+    return turn;
   }
 
-  /** Works a change out, commits it, makes it part of the next snapshot and tells listeners. */
-  #change<T>(work: (memory: Memory, draft: Draft) => Outcome<T>): T {
-    for (;;) {
-      const previous = this.current;
-      const draft: Draft = { nowMs: this.#now(), revision: previous.revision + 1, writes: [] };
-      const outcome = this.#commit(draft, work);
-      if (outcome === undefined) continue;
-      const { answer, network, takesAway = false } = outcome;
-      if (draft.writes.length === 0) return answer;
-      this.#memory = advance(this.#memory, draft.writes, network);
-      if (network === undefined) return answer;
-      for (const listener of this.#listeners) listener(this.current, previous, { networks: [network.name], takesAway });
-      return answer;
-    }
+  #change<T>(work: Work<T>): Promise<T> {
+    return this.#inTurn(async () => {
+      try {
+        for (;;) {
+          if (this.#unsure) await this.#catchUp();
+          const made = await this.#commit(work);
+          // Undefined when another writer was first: it is worked out again, from what that one made.
+          if (made !== undefined) return made.answer;
+        }
+      } catch (error) {
+        // What could not be read now is read before the next change.
+        if (this.#unsure) await this.#catchUp().catch(() => undefined);
+        throw error;
+      }
+    });
   }
 
-  /**
-   * Undefined when another writer was first. Then, and when it fails, memory is built again from the disk: the draft has moved
-   * the books, and a commit that reported an error may have reached the disk or not.
-   */
-  #commit<T>(draft: Draft, work: (memory: Memory, draft: Draft) => Outcome<T>): Outcome<T> | undefined {
-    let committed = false;
+  async #commit<T>(work: Work<T>): Promise<Outcome<T> | undefined> {
+    const { sequence, state } = this.#memory;
+    const draft: Draft = { nowMs: this.#now(), revision: state.revision + 1, writes: [] };
+    let sure = false;
     try {
       const outcome = work(this.#memory, draft);
       finish(draft, outcome);
-      committed = draft.writes.length === 0 || this.#store.append(this.#memory.sequence, draft.writes);
-      return committed ? outcome : undefined;
+      sure = draft.writes.length === 0 || (await this.#store.append(sequence, draft.writes));
+      if (!sure) return undefined;
+      if (draft.writes.length === 0) return outcome;
+      const { network, takesAway = false } = outcome;
+      this.#memory = advance(this.#memory, draft.writes, network);
+      if (network !== undefined) this.#tell(state, { networks: [network.name], takesAway });
+      return outcome;
     } finally {
-      if (!committed && draft.writes.length > 0) this.#memory = restore(this.#store.read());
+      this.#unsure = !sure && draft.writes.length > 0;
     }
   }
+
+  /** A commit that is not ours is taken in after what is under way. */
+  #heard(sequence: number): void {
+    this.#inTurn(async () => {
+      if (sequence > this.#memory.sequence) await this.#catchUp();
+    }).catch(() => undefined);
+  }
+
+  /** Makes memory what the disk says, where others may have written, and a commit that failed may have come through. */
+  async #catchUp(): Promise<void> {
+    this.#unsure = true;
+    const before = this.current;
+    this.#memory = restore(await this.#store.read(), before);
+    this.#unsure = false;
+    const { networks } = this.current;
+    const names = new Set([...before.networks.keys(), ...networks.keys()]);
+    const differ = [...names].filter((name) => networks.get(name) !== before.networks.get(name));
+    if (differ.length > 0) this.#tell(before, { networks: differ, takesAway: true });
+  }
+
+  #tell(previous: State, change: StateChange): void {
+    for (const listener of this.#listeners) listener(this.current, previous, change);
+  }
 }
+
+type Work<T> = (memory: Memory, draft: Draft) => Outcome<T>;
+
+const NOTHING: Memory = {
+  sequence: 0,
+  state: { revision: 0, networks: new Map(), agents: new Map() },
+  books: new Map(),
+  tokens: new Map(),
+  ended: new Map(),
+};
 
 /** What is written beside every change: the network's revision, and who did it. */
 function finish({ writes, nowMs }: Draft, { network, act }: Outcome<unknown>): void {
   const at = network && { network: network.name, revision: network.revision };
-  if (network !== undefined) writes.push({ write: 'setRevision', row: network });
+  if (network !== undefined) {
+    const { name, revision } = network;
+    writes.push({ write: 'setRevision', row: { name, revision } });
+  }
   if (act !== undefined) writes.push({ write: 'addAudit', row: auditRow({ ...act, ...at }, nowMs) });
 }

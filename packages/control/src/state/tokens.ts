@@ -11,7 +11,7 @@ import { checkMesh } from './mesh-check.ts';
 import { makeNetwork } from './meshes.ts';
 import { fadedTokens } from './retention.ts';
 import { emptyMesh } from './snapshot.ts';
-import type { NetworkState, TokenScope, TokenState } from './types.ts';
+import type { NetworkState, RevokedToken, TokenScope, TokenState } from './types.ts';
 
 export interface NewToken {
   readonly scope: TokenScope;
@@ -62,12 +62,6 @@ function makeEmpty(memory: Memory, draft: Draft, name: string): NetworkState {
   const mesh = emptyMesh(name);
   checkMesh(mesh);
   return makeNetwork(memory, draft, mesh);
-}
-
-export interface RevokedToken {
-  /** Whose memberships ended with it, sorted. */
-  readonly hosts: readonly string[];
-  readonly revision: number;
 }
 
 export function revokeToken(memory: Memory, draft: Draft, id: string, actor: string): Outcome<RevokedToken> {

@@ -150,6 +150,12 @@ export interface JoinGrant {
   readonly version: string;
 }
 
+export interface Joined {
+  readonly agent: AgentState;
+  /** The network's, with the agent in it. */
+  readonly revision: number;
+}
+
 /** An agent that is no member any more. Kept for a while, so that it can be told so and knows to cut everything. */
 export interface EndedAgent {
   readonly id: string;
@@ -163,45 +169,52 @@ export interface EndedAgent {
   readonly endedMs: number;
 }
 
+export interface RevokedAgent {
+  readonly agentId: string;
+  readonly host: string;
+  readonly revision: number;
+}
+
+export interface RevokedToken {
+  /** Whose memberships ended with it, sorted. */
+  readonly hosts: readonly string[];
+  readonly revision: number;
+}
+
 /**
- * The one writer. Each method that changes something returns after the change is on disk, with who did it in the audit, and
- * after listeners were called. `actor` is who does it, in the words of AuditEntry.
+ * The one writer of this process. A method that changes something resolves when the change is durable, with who did it in the
+ * audit, and listeners were called; changes are made in the order of the calls. When it rejects with StateError, nothing has
+ * changed. `actor` is who does it, in the words of AuditEntry. What answers at once is as of the last change.
  */
 export interface StateStore {
   readonly current: State;
   /**
-   * Listeners are called synchronously, in order of subscription, with `current` already the next state. They change
-   * nothing themselves: a change within a change would reach later listeners in the wrong order.
+   * Listeners are called synchronously, in order of subscription, with `current` already the next state. A change that one
+   * asks for is made after all have heard of this one.
    */
   subscribe(listener: StateListener): () => void;
-  apply(mesh: Mesh, options: ApplyOptions): ApplyResult;
+  apply(mesh: Mesh, options: ApplyOptions): Promise<ApplyResult>;
   /** Adds an agent, or renews the one with the same identity key, and counts the token's use, at once or not at all. */
-  join(grant: JoinGrant): { readonly agent: AgentState; readonly revision: number };
+  join(grant: JoinGrant): Promise<Joined>;
   /** `agent` is a host name or an id. */
-  revokeAgent(
-    network: string,
-    agent: string,
-    actor: string,
-  ): { readonly agentId: string; readonly host: string; readonly revision: number };
+  revokeAgent(network: string, agent: string, actor: string): Promise<RevokedAgent>;
   /** Ends an ephemeral agent that went away; false when it is no member or not ephemeral. */
-  forgetAgent(agentId: string): boolean;
+  forgetAgent(agentId: string): Promise<boolean>;
   /**
    * Makes sure that each service that the agent may run and the mesh declares has an instance on this agent. Others are
    * passed over. Does not change the revision: an instance opens nothing by itself.
    */
-  registerInstances(agentId: string, services: readonly string[]): void;
+  registerInstances(agentId: string, services: readonly string[]): Promise<void>;
   /** Makes the network too when there is none of that name, at once with the token: empty, and a revision as by apply. */
-  createToken(scope: TokenScope, secretHash: Uint8Array, lifetimeMs: number, actor: string): TokenState;
+  createToken(scope: TokenScope, secretHash: Uint8Array, lifetimeMs: number, actor: string): Promise<TokenState>;
   token(id: string): TokenState | undefined;
   /** Newest first. */
   tokens(network: string): readonly TokenState[];
   /** Ends the token and the membership of every agent that joined with it. */
-  revokeToken(id: string, actor: string): { readonly hosts: readonly string[]; readonly revision: number };
+  revokeToken(id: string, actor: string): Promise<RevokedToken>;
   /** Meshes that were applied, newest first; the newest 200 are kept. */
-  revisions(network: string, limit: number): readonly Revision[];
-  /** The mesh as it was when `revision` was the newest. Throws StateError `no-such-revision`. */
-  meshAt(network: string, revision: number): AppliedMesh;
+  revisions(network: string, limit: number): Promise<readonly Revision[]>;
+  /** The mesh as it was when `revision` was the newest. Rejects with StateError `no-such-revision`. */
+  meshAt(network: string, revision: number): Promise<AppliedMesh>;
   endedAgent(agentId: string): EndedAgent | undefined;
-  /** The newest membership of this name or this identity key that an operator ended, if any is remembered. */
-  lastRevoked(network: string, host: string, identityKey: Uint8Array): EndedAgent | undefined;
 }

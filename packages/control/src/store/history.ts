@@ -1,7 +1,8 @@
 /** What was: meshes that were applied, and who did what. It is read when somebody asks, and bounded as it is written. */
 import type { DatabaseSync } from 'node:sqlite';
+import type { AuditQuery } from './change-log.ts';
 import { integer, type Row, text } from './columns.ts';
-import type { AuditRow, RevisionRow, Writes } from './rows.ts';
+import type { Writes } from './rows.ts';
 
 /** Meshes kept of one network. */
 export const REVISIONS_KEPT = 200;
@@ -14,25 +15,10 @@ export const AUDIT_KEPT = { acts: 8_900, refusals: 900 } as const;
 /** Rows between two trims. */
 const TRIM_EVERY = 100;
 
-export interface AuditQuery {
-  /** Empty for all. */
-  readonly network: string;
-  readonly limit: number;
-  /** Only rows before this sequence. */
-  readonly before: number;
-}
+/** Reads at once what History promises. */
+export type HistoryReads = ReturnType<typeof prepareHistory>;
 
-export interface History {
-  /** Newest first. */
-  revisions(network: string, limit: number): Omit<RevisionRow, 'mesh'>[];
-  /** The newest at this revision or before it. */
-  meshAt(network: string, revision: number): Pick<RevisionRow, 'revision' | 'mesh'> | undefined;
-  oldestRevision(network: string): number | undefined;
-  /** Newest first. */
-  audit(query: AuditQuery): AuditRow[];
-}
-
-export function prepareHistory(database: DatabaseSync): History {
+export function prepareHistory(database: DatabaseSync) {
   const revisions = database.prepare(
     'SELECT network, revision, applied_ms, changes FROM revisions WHERE network = ? ORDER BY revision DESC LIMIT ?',
   );
@@ -45,22 +31,22 @@ export function prepareHistory(database: DatabaseSync): History {
      WHERE sequence < ? AND (? = '' OR network = ? OR network = '') ORDER BY sequence DESC LIMIT ?`,
   );
   return {
-    revisions: (network, limit) =>
+    revisions: (network: string, limit: number) =>
       (revisions.all(network, limit) as Row[]).map((row) => ({
         network: text(row, 'network'),
         revision: integer(row, 'revision'),
         appliedMs: integer(row, 'applied_ms'),
         changes: text(row, 'changes'),
       })),
-    meshAt: (network, revision) => {
+    meshAt: (network: string, revision: number) => {
       const row = meshAt.get(network, revision) as Row | undefined;
       return row === undefined ? undefined : { revision: integer(row, 'revision'), mesh: text(row, 'mesh') };
     },
-    oldestRevision: (network) => {
+    oldestRevision: (network: string) => {
       const row = oldest.get(network) as Row | undefined;
       return row === undefined ? undefined : integer(row, 'revision');
     },
-    audit: ({ network, limit, before }) =>
+    audit: ({ network, limit, before }: AuditQuery) =>
       (audit.all(before, network, network, limit) as Row[]).map((row) => ({
         sequence: integer(row, 'sequence'),
         atMs: integer(row, 'at_ms'),

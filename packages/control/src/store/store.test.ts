@@ -35,9 +35,9 @@ const agent = {
   version: '1.2',
 };
 
-test('what was committed is read back, and what was not is not', () => {
+test('what was committed is read back, and what was not is not', async () => {
   const store = Store.open(directory);
-  const appended = store.append(0, [
+  const appended = await store.append(0, [
     ...addNetwork,
     { write: 'putAgent', row: agent },
     { write: 'addInstance', row: { network: 'prod', service: 'redis', ordinal: 0, agentId: 'ag_1' } },
@@ -46,43 +46,43 @@ test('what was committed is read back, and what was not is not', () => {
   ]);
   expect(appended).toBe(true);
   // The second of them cannot be written.
-  expect(() => store.append(1, [{ write: 'setRevision', row: { ...network, revision: 9 } }, ...addNetwork])).toThrow(
-    expect.objectContaining({ code: 'write-failed' }),
-  );
+  const half = store.append(1, [{ write: 'setRevision', row: { ...network, revision: 9 } }, ...addNetwork]);
+  await expect(half).rejects.toMatchObject({ code: 'write-failed' });
   store.close();
 
   const again = Store.open(directory);
-  const contents = again.read();
+  const contents = await again.read();
   expect(contents).toMatchObject({ sequence: 1, networks: [network], agents: [agent], tokens: [], endedAgents: [] });
   expect(contents.addresses.map(({ name, offset, releasedMs }) => [name, offset, releasedMs])).toEqual([
     ['host/a', 1, undefined],
     ['host/b', 2, 7],
   ]);
-  again.append(1, [{ write: 'removeAgent', row: { id: 'ag_1' } }]);
-  expect(again.read()).toMatchObject({ agents: [], instances: [] });
+  await again.append(1, [{ write: 'removeAgent', row: { id: 'ag_1' } }]);
+  expect(await again.read()).toMatchObject({ agents: [], instances: [] });
   again.close();
 });
 
 test.each(['ABORT', 'ROLLBACK'])(
   'a write that the database ends with %s is told as one, and the next one works',
-  (end) => {
+  async (end) => {
     const store = Store.open(directory);
     const other = new DatabaseSync(join(directory, 'control.db'));
     other.exec(`CREATE TRIGGER full BEFORE INSERT ON networks BEGIN SELECT RAISE(${end}, 'disk is full'); END`);
-    expect(() => store.append(0, addNetwork)).toThrow(
-      expect.objectContaining({ code: 'write-failed', message: expect.stringContaining('disk is full') }),
-    );
+    await expect(store.append(0, addNetwork)).rejects.toMatchObject({
+      code: 'write-failed',
+      message: expect.stringContaining('disk is full'),
+    });
     other.exec('DROP TRIGGER full');
     other.close();
-    store.append(0, addNetwork);
-    expect(store.read().networks).toEqual([network]);
+    await store.append(0, addNetwork);
+    expect((await store.read()).networks).toEqual([network]);
     store.close();
   },
 );
 
-test('only the owner can read the files', () => {
+test('only the owner can read the files', async () => {
   const store = Store.open(directory);
-  store.append(0, addNetwork);
+  await store.append(0, addNetwork);
   for (const name of ['control.db', 'control.db-wal', 'control.db-shm']) {
     expect(statSync(join(directory, name)).mode & 0o777).toBe(0o600);
   }
@@ -96,13 +96,13 @@ test('a file that is no database, or a damaged one, is named', () => {
   );
 });
 
-test('a damaged page is found when the database is opened', () => {
+test('a damaged page is found when the database is opened', async () => {
   const store = Store.open(directory);
   const places = Array.from({ length: 499 }, (_, n): RowWrite => {
     const name = `service/${'x'.repeat(50)}${n + 1}`;
     return { write: 'putAddress', row: { network: 'prod', name, offset: n + 1, releasedMs: undefined } };
   });
-  store.append(0, [...addNetwork, ...places]);
+  await store.append(0, [...addNetwork, ...places]);
   store.close();
   const path = join(directory, 'control.db');
   const raw = new DatabaseSync(path);

@@ -3,18 +3,20 @@ import { closeSync, existsSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { messageOf } from '@weft/proto';
+import type { AuditQuery, ChangeLog, History } from './change-log.ts';
 import { StoreError } from './errors.ts';
-import { type AuditQuery, type History, prepareHistory } from './history.ts';
+import { type HistoryReads, prepareHistory } from './history.ts';
 import { readAll } from './read.ts';
 import type { AuditRow, Contents, NewAuditRow, RevisionRow, RowWrite, Writes } from './rows.ts';
 import { APPLICATION_ID, MIGRATIONS } from './schema.ts';
 import { prepareWrites, run } from './write.ts';
 
-export class Store {
+export class Store implements ChangeLog, History {
   readonly #database: DatabaseSync;
   readonly #step: StatementSync;
   readonly #writes: Writes;
-  readonly #history: History;
+  readonly #history: HistoryReads;
+  readonly #followers: ((sequence: number) => void)[] = [];
   readonly #wrote: (tookMs: number) => void;
 
   /** `database` has the newest schema. */
@@ -55,40 +57,41 @@ export class Store {
     }
   }
 
-  read(): Contents {
+  async read(): Promise<Contents> {
     return reading(() => readAll(this.#database));
   }
 
-  /** Meshes that were applied, newest first. */
-  revisions(network: string, limit: number): Omit<RevisionRow, 'mesh'>[] {
-    return reading(() => this.#history.revisions(network, limit));
+  async follow(told: (sequence: number) => void): Promise<void> {
+    this.#followers.push(told);
   }
 
-  /** The newest mesh at this revision or before it. */
-  meshAt(network: string, revision: number): Pick<RevisionRow, 'revision' | 'mesh'> | undefined {
-    return reading(() => this.#history.meshAt(network, revision));
-  }
-
-  oldestRevision(network: string): number | undefined {
-    return reading(() => this.#history.oldestRevision(network));
-  }
-
-  /** Who did what, newest first. */
-  audit(query: AuditQuery): AuditRow[] {
-    return reading(() => this.#history.audit(query));
-  }
-
-  /** All of `writes` are on disk when this returns, or none when it throws or `expected` is not the sequence any more. */
-  append(expected: number, writes: readonly RowWrite[]): boolean {
-    return this.#transaction(() => {
+  async append(expected: number, writes: readonly RowWrite[]): Promise<boolean> {
+    const committed = this.#transaction(() => {
       const first = this.#step.run(expected).changes === 1;
       if (first) for (const each of writes) run(this.#writes, each);
       return first;
     });
+    if (committed) for (const told of this.#followers) told(expected + 1);
+    return committed;
   }
 
-  /** A line of the audit that belongs to no change. On disk when this returns. */
-  record(row: NewAuditRow): void {
+  async revisions(network: string, limit: number): Promise<Omit<RevisionRow, 'mesh'>[]> {
+    return reading(() => this.#history.revisions(network, limit));
+  }
+
+  async meshAt(network: string, revision: number): Promise<Pick<RevisionRow, 'revision' | 'mesh'> | undefined> {
+    return reading(() => this.#history.meshAt(network, revision));
+  }
+
+  async oldestRevision(network: string): Promise<number | undefined> {
+    return reading(() => this.#history.oldestRevision(network));
+  }
+
+  async audit(query: AuditQuery): Promise<AuditRow[]> {
+    return reading(() => this.#history.audit(query));
+  }
+
+  async record(row: NewAuditRow): Promise<void> {
     this.#transaction(() => this.#writes.addAudit(row));
   }
 

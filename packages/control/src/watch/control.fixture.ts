@@ -49,12 +49,13 @@ export class TestControl implements AsyncDisposable {
   }
 
   static async start({
-    state = emptyState(),
+    state: given,
     timing,
     memory,
     observer,
     logger = pino({ level: 'silent' }),
   }: ControlOptions = {}): Promise<TestControl> {
+    const state = given ?? (await emptyState());
     const flows = createFlowWindow(100);
     const traffic = createTraffic({ now: Date.now });
     const extra = {
@@ -77,8 +78,8 @@ export class TestControl implements AsyncDisposable {
     return new TestControl({ state, flows, traffic }, hub, server, `127.0.0.1:${port}`);
   }
 
-  join(host: TestHost, network = 'prod'): JoinedHost {
-    return joinHost(this.state, network, host);
+  async join(host: TestHost, network = 'prod'): Promise<JoinedHost> {
+    return await joinHost(this.state, network, host);
   }
 
   /** An agent that is connecting. */

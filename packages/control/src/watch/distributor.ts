@@ -61,9 +61,9 @@ export class Distributor {
       due.urgent = true;
       clearTimeout(due.timer);
       // Not within the change itself: several in one turn are one, and state may be read but not changed there.
-      queueMicrotask(() => this.#distribute(network));
+      queueMicrotask(() => void this.#distribute(network));
     } else {
-      due.timer ??= setTimeout(() => this.#distribute(network), this.#gatherMs());
+      due.timer ??= setTimeout(() => void this.#distribute(network), this.#gatherMs());
     }
   }
 
@@ -77,9 +77,13 @@ export class Distributor {
     return Math.max(this.#options.gatherMs, Math.min(2 * this.#lastTookMs, MOST_GATHER_MS));
   }
 
-  #distribute(network: string): void {
+  async #distribute(name: string): Promise<void> {
+    const { state, presences } = this.#options;
+    const network = state.current.networks.get(name);
+    // Registering marks the network again, but its outcome is in what is offered then.
+    if (network !== undefined && !this.#closed) await this.#registrar.register(network, presences(name));
     const started = performance.now();
-    this.#guarded(network, () => this.#offer(network));
+    this.#guarded(name, () => this.#offer(name));
     this.#lastTookMs = performance.now() - started;
   }
 
@@ -99,9 +103,6 @@ export class Distributor {
 
   #offer(name: string): void {
     const { state, presences, feeds } = this.#options;
-    const before = state.current.networks.get(name);
-    if (before !== undefined) this.#registrar.register(before, presences(name));
-    // Registering marks the network again, but its outcome is in what is read from here on.
     clearTimeout(this.#due.get(name)?.timer);
     this.#due.delete(name);
     const network = state.current.networks.get(name);

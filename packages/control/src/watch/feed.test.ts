@@ -96,8 +96,8 @@ function revised(network: NetworkState, changes: Partial<NetworkState>): Network
 }
 
 describe('one feed', () => {
-  test('begins with a snapshot, then sends only what differs', () => {
-    const network = networkOf(mesh({ services }), hosts);
+  test('begins with a snapshot, then sends only what differs', async () => {
+    const network = await networkOf(mesh({ services }), hosts);
     const one = agentOn(network, 'one').id;
     const [receiver, presences] = [new Receiver(), new Map(allWell(network))];
     const feed = feedTo(receiver);
@@ -122,8 +122,8 @@ describe('one feed', () => {
     expect(receiver.items).toEqual(view(network, presences, one));
   });
 
-  test('sends nothing for nothing, and an empty delta for a new revision', () => {
-    const network = networkOf(mesh({ services }), hosts);
+  test('sends nothing for nothing, and an empty delta for a new revision', async () => {
+    const network = await networkOf(mesh({ services }), hosts);
     const one = agentOn(network, 'one').id;
     const [receiver, presences] = [new Receiver(), allWell(network)];
     const feed = feedTo(receiver);
@@ -149,8 +149,8 @@ describe('one feed', () => {
     ]);
   });
 
-  test('a reader that stalls costs one message, and gets the newest view next', () => {
-    const network = networkOf(mesh({ services }), hosts);
+  test('a reader that stalls costs one message, and gets the newest view next', async () => {
+    const network = await networkOf(mesh({ services }), hosts);
     const one = agentOn(network, 'one').id;
     const [receiver, presences] = [new Receiver(), allWell(network)];
     const feed = feedTo(receiver);
@@ -171,8 +171,8 @@ describe('one feed', () => {
     expect(receiver.items.get('policy')).toMatchObject({ rules: [{ name: 'round-1000' }] });
   });
 
-  test('resumes from an inventory with the difference alone, in another run of control too', () => {
-    const network = networkOf(mesh({ services }), hosts);
+  test('resumes from an inventory with the difference alone, in another run of control too', async () => {
+    const network = await networkOf(mesh({ services }), hosts);
     const one = agentOn(network, 'one').id;
     const [receiver, presences] = [new Receiver(), allWell(network)];
     feedTo(receiver).offer(viewFor(new NetworkView(network, presences), one));
@@ -191,7 +191,7 @@ describe('one feed', () => {
   });
 
   test('another tunnel key makes every pair’s key another, so the next delta is a snapshot', async () => {
-    const network = networkOf(mesh({ services }), hosts);
+    const network = await networkOf(mesh({ services }), hosts);
     const one = agentOn(network, 'one');
     const [receiver, presences] = [new Receiver(), allWell(network)];
     const feed = feedTo(receiver);
@@ -245,10 +245,12 @@ const anyEvent: fc.Arbitrary<Event> = fc.oneof(
 test('whatever is merged, lost, resumed or restarted, what an agent holds in the end is its full view', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(anyEvent, { maxLength: 25 }), async (events) => {
-      const state = emptyState();
-      state.apply(mesh({ services: [] }), { dryRun: false, actor: 'control' });
-      const joined = ['h0', 'h1', 'h2'].map((host) =>
-        joinHost(state, 'prod', { host, services: ['a', 'b', 'c'], roles: host === 'h0' ? ['gateway'] : [] }),
+      const state = await emptyState();
+      await state.apply(mesh({ services: [] }), { dryRun: false, actor: 'control' });
+      const joined = await Promise.all(
+        ['h0', 'h1', 'h2'].map((host) =>
+          joinHost(state, 'prod', { host, services: ['a', 'b', 'c'], roles: host === 'h0' ? ['gateway'] : [] }),
+        ),
       );
       const [me, ...others] = joined.map(({ agent }) => agent.id) as [string, ...string[]];
       const presences = new Map<string, Presence>();
@@ -256,32 +258,32 @@ test('whatever is merged, lost, resumed or restarted, what an agent holds in the
       let feed = feedTo(receiver);
       let networkView: NetworkView | undefined;
       let timeline = 1;
-      const offer = (): void => {
+      const offer = async (): Promise<void> => {
         for (const agentId of [me, ...others])
-          state.registerInstances(agentId, [...(presences.get(agentId)?.instances.keys() ?? [])]);
+          await state.registerInstances(agentId, [...(presences.get(agentId)?.instances.keys() ?? [])]);
         networkView = new NetworkView(current(state), presences, networkView);
         feed.offer(viewFor(networkView, me));
       };
       /** A new stream: what was under way is gone, what was applied is held. */
-      const reconnect = (): void => {
+      const reconnect = async (): Promise<void> => {
         feed.close();
         const { items, index } = receiver;
         receiver = new Receiver();
         Object.assign(receiver, { items, index });
         feed = feedTo(receiver, receiver.standing(), `t${timeline}`);
-        offer();
+        await offer();
         receiver.deliver(receiver.items.size > 0);
       };
-      offer();
+      await offer();
       for (const event of events) {
         switch (event.type) {
           case 'apply':
-            state.apply(event.mesh, { dryRun: false, actor: 'control' });
-            offer();
+            await state.apply(event.mesh, { dryRun: false, actor: 'control' });
+            await offer();
             break;
           case 'health':
             presences.set([me, ...others][event.host] ?? me, event.presence);
-            offer();
+            await offer();
             break;
           case 'deliver':
             if (!receiver.deliver()) feed.resync();
@@ -295,15 +297,15 @@ test('whatever is merged, lost, resumed or restarted, what an agent holds in the
           case 'restart':
             timeline += 1;
             networkView = undefined;
-            reconnect();
+            await reconnect();
             break;
           case 'reconnect':
-            reconnect();
+            await reconnect();
         }
       }
-      offer();
+      await offer();
       // A lost last delta is found out by the next one, or by the agent's next hello.
-      reconnect();
+      await reconnect();
       for (let turn = 0; turn < 3; turn += 1) {
         receiver.deliverAll();
         await new Promise((resolve) => setImmediate(resolve));

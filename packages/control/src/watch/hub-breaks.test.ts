@@ -8,13 +8,13 @@ import { denying, healthOf, prod } from './hub.fixture.ts';
 describe('a break', () => {
   test('is resumed with the difference alone', async () => {
     await using control = await TestControl.start();
-    control.state.apply(prod, { dryRun: false, actor: 'control' });
-    const joined = control.join({ host: 'one', services: ['web'] });
+    await control.state.apply(prod, { dryRun: false, actor: 'control' });
+    const joined = await control.join({ host: 'one', services: ['web'] });
     const agent = control.connect(joined);
     await agent.until((held) => healthOf(held, 'instance/web/0') === true);
     agent.stream?.cancel();
     await agent.until((held) => held.status !== undefined);
-    control.state.apply(denying('meanwhile'), { dryRun: false, actor: 'control' });
+    await control.state.apply(denying('meanwhile'), { dryRun: false, actor: 'control' });
     agent.connect();
     const { revision } = current(control.state);
     await agent.until((held) => held.revision === revision);
@@ -23,13 +23,13 @@ describe('a break', () => {
   });
 
   test('of control too: nothing flaps, and what it remembered is not taken back', async () => {
-    const state = emptyState();
+    const state = await emptyState();
     let remembered: ReadonlyMap<string, Remembered> = new Map();
     const memory = { load: () => remembered, save: (agents: ReadonlyMap<string, Remembered>) => (remembered = agents) };
-    state.apply(prod, { dryRun: false, actor: 'control' });
+    await state.apply(prod, { dryRun: false, actor: 'control' });
     const [one, two] = [
-      joinHost(state, 'prod', { host: 'one', services: ['web'] }),
-      joinHost(state, 'prod', { host: 'two', services: ['redis'] }),
+      await joinHost(state, 'prod', { host: 'one', services: ['web'] }),
+      await joinHost(state, 'prod', { host: 'two', services: ['redis'] }),
     ];
     let items: FakeAgent['items'];
     {
@@ -50,21 +50,21 @@ describe('a break', () => {
 
   test('in the agent’s count is answered with a snapshot', async () => {
     await using control = await TestControl.start();
-    control.state.apply(prod, { dryRun: false, actor: 'control' });
-    const agent = control.connect(control.join({ host: 'one', services: ['web'] }));
+    await control.state.apply(prod, { dryRun: false, actor: 'control' });
+    const agent = control.connect(await control.join({ host: 'one', services: ['web'] }));
     await agent.until((held) => healthOf(held, 'instance/web/0') === true);
     agent.index += 7;
     agent.items.delete('service/redis');
-    control.state.apply(denying('x'), { dryRun: false, actor: 'control' });
+    await control.state.apply(denying('x'), { dryRun: false, actor: 'control' });
     await agent.until(({ items }) => items.has('service/redis'));
     expect(agent.deltas.at(-1)).toMatchObject({ snapshot: true, previous: 0 });
   });
 
   test('that lasts makes instances unhealthy, and their return makes them well', async () => {
     await using control = await TestControl.start({ timing: { graceMs: 20 } });
-    control.state.apply(prod, { dryRun: false, actor: 'control' });
-    const watching = control.connect(control.join({ host: 'one', services: ['web'] }));
-    const joined = control.join({ host: 'two', services: ['redis'] });
+    await control.state.apply(prod, { dryRun: false, actor: 'control' });
+    const watching = control.connect(await control.join({ host: 'one', services: ['web'] }));
+    const joined = await control.join({ host: 'two', services: ['redis'] });
     const gone = control.connect(joined);
     await watching.until((held) => healthOf(held, 'instance/redis/0') === true);
     gone.close();
@@ -76,11 +76,11 @@ describe('a break', () => {
 
   test('of an ephemeral agent ends its membership', async () => {
     await using control = await TestControl.start({ timing: { ephemeralMs: 20 } });
-    control.state.apply(prod, { dryRun: false, actor: 'control' });
-    const watching = control.connect(control.join({ host: 'one', services: ['web'] }));
+    await control.state.apply(prod, { dryRun: false, actor: 'control' });
+    const watching = control.connect(await control.join({ host: 'one', services: ['web'] }));
     await watching.until(({ items }) => items.has('self'));
     // It never connects at all, which is as long a break as any.
-    const { agent } = control.join({ host: 'two', services: ['web'], ephemeral: true });
+    const { agent } = await control.join({ host: 'two', services: ['web'], ephemeral: true });
     const { revision } = current(control.state);
     await watching.until((held) => held.revision > revision);
     expect(control.state.endedAgent(agent.id)).toMatchObject({ host: 'two' });

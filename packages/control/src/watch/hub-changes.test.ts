@@ -7,15 +7,15 @@ import { denying, healthOf, NEVER, prod, seen, services } from './hub.fixture.ts
 describe('a change', () => {
   test('that takes away goes out at once, one that does not is gathered', async () => {
     await using control = await TestControl.start({ timing: { gatherMs: 50 } });
-    control.state.apply(prod, { dryRun: false, actor: 'control' });
-    const agent = control.connect(control.join({ host: 'one', services: ['web'] }));
+    await control.state.apply(prod, { dryRun: false, actor: 'control' });
+    const agent = control.connect(await control.join({ host: 'one', services: ['web'] }));
     await agent.until(({ items }) => items.has('instance/web/0'));
     const before = agent.deltas.length;
-    control.state.apply(mesh({ services: [...services, service('a', 'private', tcp(1))] }), {
+    await control.state.apply(mesh({ services: [...services, service('a', 'private', tcp(1))] }), {
       dryRun: false,
       actor: 'control',
     });
-    control.state.apply(
+    await control.state.apply(
       mesh({ services: [...services, service('b', 'private', tcp(1)), service('a', 'private', tcp(1))] }),
       { dryRun: false, actor: 'control' },
     );
@@ -25,12 +25,12 @@ describe('a change', () => {
 
   test('is waited for until every connected agent enforces it, and stragglers are named', async () => {
     await using control = await TestControl.start();
-    control.state.apply(prod, { dryRun: false, actor: 'control' });
-    const quick = control.connect(control.join({ host: 'quick' }));
-    const slow = control.connect(control.join({ host: 'slow' }), { acknowledge: false });
-    control.join({ host: 'absent' });
+    await control.state.apply(prod, { dryRun: false, actor: 'control' });
+    const quick = control.connect(await control.join({ host: 'quick' }));
+    const slow = control.connect(await control.join({ host: 'slow' }), { acknowledge: false });
+    await control.join({ host: 'absent' });
     await Promise.all([quick, slow].map((agent) => agent.until(({ items }) => items.has('self'))));
-    const { revision } = control.state.apply(denying('x'), { dryRun: false, actor: 'control' });
+    const { revision } = await control.state.apply(denying('x'), { dryRun: false, actor: 'control' });
     await seen(() => control.hub.fleet.agent(quick.id)?.enforcedRevision === revision);
     expect(await control.hub.fleet.waitEnforced('prod', revision, 20, NEVER)).toEqual(['slow']);
 
@@ -45,10 +45,10 @@ describe('a change', () => {
 
   test('is not waited for once the straggler goes away', async () => {
     await using control = await TestControl.start();
-    control.state.apply(prod, { dryRun: false, actor: 'control' });
-    const slow = control.connect(control.join({ host: 'slow' }), { acknowledge: false });
+    await control.state.apply(prod, { dryRun: false, actor: 'control' });
+    const slow = control.connect(await control.join({ host: 'slow' }), { acknowledge: false });
     await slow.until(({ items }) => items.has('self'));
-    const { revision } = control.state.apply(denying('x'), { dryRun: false, actor: 'control' });
+    const { revision } = await control.state.apply(denying('x'), { dryRun: false, actor: 'control' });
     const waiting = control.hub.fleet.waitEnforced('prod', revision, 20_000, NEVER);
     slow.close();
     expect(await waiting).toEqual([]);
@@ -59,8 +59,8 @@ describe('a change', () => {
 
   test('reaches a reader that stalled as its newest state, with what was between left out', async () => {
     await using control = await TestControl.start();
-    control.state.apply(prod, { dryRun: false, actor: 'control' });
-    const agent = control.connect(control.join({ host: 'one', services: ['web'] }));
+    await control.state.apply(prod, { dryRun: false, actor: 'control' });
+    const agent = control.connect(await control.join({ host: 'one', services: ['web'] }));
     await agent.until(({ items }) => items.has('instance/web/0'));
     agent.stream?.pause();
     const before = agent.deltas.length;
@@ -69,7 +69,7 @@ describe('a change', () => {
       const policies = Array.from({ length: 300 }, (_, index) =>
         rule(`r-${round}-${index}`, 'deny', ['web'], ['redis'], tcp(1 + index)),
       );
-      control.state.apply(mesh({ services, policies }), { dryRun: false, actor: 'control' });
+      await control.state.apply(mesh({ services, policies }), { dryRun: false, actor: 'control' });
       await new Promise((resolve) => setImmediate(resolve));
     }
     agent.stream?.resume();
@@ -83,14 +83,14 @@ describe('a change', () => {
 
   test('is told to a few agents a turn, and everyone ends with the newest', async () => {
     await using control = await TestControl.start({ timing: { sliceMs: 0 } });
-    control.state.apply(prod, { dryRun: false, actor: 'control' });
-    const hosts = ['a', 'b', 'c', 'd'].map((host) => control.join({ host, services: ['web'] }));
+    await control.state.apply(prod, { dryRun: false, actor: 'control' });
+    const hosts = await Promise.all(['a', 'b', 'c', 'd'].map((host) => control.join({ host, services: ['web'] })));
     const agents = hosts.map((joined) => control.connect(joined));
     await Promise.all(agents.map((agent) => agent.until((held) => healthOf(held, 'instance/web/3') === true)));
-    const late = control.connect(control.join({ host: 'late' }));
+    const late = control.connect(await control.join({ host: 'late' }));
     // Each change finds the one before half told: with a slice of nothing, one agent is told each turn of the loop.
     for (let round = 0; round < 20; round += 1) {
-      control.state.apply(denying(`r${round}`), { dryRun: false, actor: 'control' });
+      await control.state.apply(denying(`r${round}`), { dryRun: false, actor: 'control' });
       await new Promise((resolve) => setImmediate(resolve));
     }
     const { revision } = current(control.state);
@@ -103,19 +103,19 @@ describe('a change', () => {
 
   test('of membership: a revoked agent is told and cut, and others lose it', async () => {
     await using control = await TestControl.start({ timing: { gatherMs: 60_000 } });
-    control.state.apply(prod, { dryRun: false, actor: 'control' });
+    await control.state.apply(prod, { dryRun: false, actor: 'control' });
     const [one, two] = [
-      control.join({ host: 'one', services: ['web'] }),
-      control.join({ host: 'two', services: ['redis'] }),
+      await control.join({ host: 'one', services: ['web'] }),
+      await control.join({ host: 'two', services: ['redis'] }),
     ];
     const revoked = control.connect(one);
     const other = control.connect(two);
     await seen(() => [one, two].every(({ agent }) => control.hub.fleet.agent(agent.id)?.connected === true));
     // Nothing gathered goes out within this test: what arrives was sent at once, since it takes something away.
-    control.state.apply(denying('x'), { dryRun: false, actor: 'control' });
+    await control.state.apply(denying('x'), { dryRun: false, actor: 'control' });
     await other.until(({ items }) => items.has('policy'));
     expect(other.items.has('instance/web/0')).toBe(true);
-    control.state.revokeAgent('prod', 'one', 'control');
+    await control.state.revokeAgent('prod', 'one', 'control');
     await revoked.until((held) => held.status !== undefined);
     expect(revoked.revoked).toContain('revoked');
     expect(revoked.status?.code).toBe(status.PERMISSION_DENIED);

@@ -8,23 +8,26 @@ describe('who is refused', () => {
   test.each([
     [
       'a stranger',
-      (control: TestControl) => ({
-        ...control.join({ host: 'x' }),
-        agent: { ...control.join({ host: 'y' }).agent, id: 'ag_none' },
+      async (control: TestControl) => ({
+        ...(await control.join({ host: 'x' })),
+        agent: { ...(await control.join({ host: 'y' })).agent, id: 'ag_none' },
       }),
       status.PERMISSION_DENIED,
       true,
     ],
     [
       'another’s key',
-      (control: TestControl) => ({ ...control.join({ host: 'x' }), agent: control.join({ host: 'y' }).agent }),
+      async (control: TestControl) => ({
+        ...(await control.join({ host: 'x' })),
+        agent: (await control.join({ host: 'y' })).agent,
+      }),
       status.UNAUTHENTICATED,
       false,
     ],
   ] as const)('%s', async (_who, joining, code, revoked) => {
     await using control = await TestControl.start();
-    control.state.apply(prod, { dryRun: false, actor: 'control' });
-    const agent = control.connect(joining(control));
+    await control.state.apply(prod, { dryRun: false, actor: 'control' });
+    const agent = control.connect(await joining(control));
     await agent.until((held) => held.status !== undefined);
     expect(agent.status?.code).toBe(code);
     expect(agent.revoked !== undefined).toBe(revoked);
@@ -35,8 +38,8 @@ describe('who is refused', () => {
     const lines: string[] = [];
     const logger = pino({ base: null }, { write: (line) => void lines.push(line) });
     await using control = await TestControl.start({ logger });
-    control.state.apply(prod, { dryRun: false, actor: 'control' });
-    const joined = control.join({ host: 'x' });
+    await control.state.apply(prod, { dryRun: false, actor: 'control' });
+    const joined = await control.join({ host: 'x' });
     const stranger = { ...joined, agent: { ...joined.agent, id: 'ag_none' } };
     const strangers = Array.from({ length: 30 }, () => control.connect(stranger));
     await Promise.all(strangers.map((agent) => agent.until((held) => held.status !== undefined)));
@@ -54,8 +57,8 @@ describe('who is refused', () => {
 
   test('one that says something else first', async () => {
     await using control = await TestControl.start();
-    control.state.apply(prod, { dryRun: false, actor: 'control' });
-    const talkative = control.connect(control.join({ host: 'one' }));
+    await control.state.apply(prod, { dryRun: false, actor: 'control' });
+    const talkative = control.connect(await control.join({ host: 'one' }));
     talkative.send({ resync: { reason: 'now' } });
     await talkative.until((held) => held.status !== undefined);
     expect(talkative.status?.code).toBe(status.INVALID_ARGUMENT);
@@ -63,8 +66,8 @@ describe('who is refused', () => {
 
   test('one that says no hello in time', async () => {
     await using control = await TestControl.start({ timing: { helloMs: 20 } });
-    control.state.apply(prod, { dryRun: false, actor: 'control' });
-    const silent = control.connect(control.join({ host: 'one' }));
+    await control.state.apply(prod, { dryRun: false, actor: 'control' });
+    const silent = control.connect(await control.join({ host: 'one' }));
     silent.stream?.removeAllListeners('data').resume();
     await silent.until((held) => held.status !== undefined);
     expect(silent.status?.code).toBe(status.DEADLINE_EXCEEDED);
@@ -72,10 +75,10 @@ describe('who is refused', () => {
 
   test('a newer stream takes the older one’s place, and nobody is told of a break', async () => {
     await using control = await TestControl.start();
-    control.state.apply(prod, { dryRun: false, actor: 'control' });
+    await control.state.apply(prod, { dryRun: false, actor: 'control' });
     const [one, two] = [
-      control.join({ host: 'one', services: ['web'] }),
-      control.join({ host: 'two', services: ['redis'] }),
+      await control.join({ host: 'one', services: ['web'] }),
+      await control.join({ host: 'two', services: ['redis'] }),
     ];
     const watching = control.connect(two);
     const older = control.connect(one);

@@ -9,10 +9,10 @@ import { healthOf, NEVER, prod, services } from './hub.fixture.ts';
 describe('an agent that connects', () => {
   test('gets a snapshot of its view, and others get it as a peer with its endpoints', async () => {
     await using control = await TestControl.start();
-    control.state.apply(prod, { dryRun: false, actor: 'control' });
+    await control.state.apply(prod, { dryRun: false, actor: 'control' });
     const [one, two] = [
-      control.join({ host: 'one', services: ['web'] }),
-      control.join({ host: 'two', services: ['redis'] }),
+      await control.join({ host: 'one', services: ['web'] }),
+      await control.join({ host: 'two', services: ['redis'] }),
     ];
     const first = control.connect(one, { report: reportOf(['web'], { endpoints: ['one.example:7410'] }) });
     await first.until(({ items }) => items.has('instance/web/0'));
@@ -28,10 +28,10 @@ describe('an agent that connects', () => {
 
   test('learns nothing of another network', async () => {
     await using control = await TestControl.start();
-    control.state.apply(prod, { dryRun: false, actor: 'control' });
-    control.state.apply(mesh({ network: 'other', services }), { dryRun: false, actor: 'control' });
-    const mine = control.connect(control.join({ host: 'one', services: ['web', 'redis'] }));
-    const theirs = control.connect(control.join({ host: 'one', services: ['web', 'redis'] }, 'other'), {});
+    await control.state.apply(prod, { dryRun: false, actor: 'control' });
+    await control.state.apply(mesh({ network: 'other', services }), { dryRun: false, actor: 'control' });
+    const mine = control.connect(await control.join({ host: 'one', services: ['web', 'redis'] }));
+    const theirs = control.connect(await control.join({ host: 'one', services: ['web', 'redis'] }, 'other'), {});
     await mine.until(({ items }) => items.has('instance/redis/0'));
     await theirs.until(({ items }) => items.has('instance/redis/0'));
     for (const [agent, other] of [
@@ -46,8 +46,8 @@ describe('an agent that connects', () => {
 
   test('is not believed about services that its token does not allow', async () => {
     await using control = await TestControl.start();
-    control.state.apply(prod, { dryRun: false, actor: 'control' });
-    const agent = control.connect(control.join({ host: 'one', services: ['web'] }), {
+    await control.state.apply(prod, { dryRun: false, actor: 'control' });
+    const agent = control.connect(await control.join({ host: 'one', services: ['web'] }), {
       report: reportOf(['web', 'redis']),
     });
     await agent.until(({ items }) => items.has('instance/web/0'));
@@ -60,18 +60,18 @@ describe('an agent that connects', () => {
 
   test('gets its instance when the mesh comes to declare what it runs', async () => {
     await using control = await TestControl.start();
-    control.state.apply(mesh({ services: [] }), { dryRun: false, actor: 'control' });
-    const agent = control.connect(control.join({ host: 'one', services: ['web'] }));
+    await control.state.apply(mesh({ services: [] }), { dryRun: false, actor: 'control' });
+    const agent = control.connect(await control.join({ host: 'one', services: ['web'] }));
     await agent.until(({ items }) => items.has('self'));
-    control.state.apply(prod, { dryRun: false, actor: 'control' });
+    await control.state.apply(prod, { dryRun: false, actor: 'control' });
     await agent.until((held) => healthOf(held, 'instance/web/0') === true);
   });
 });
 
 test('flow records are kept only of the agent’s own host', async () => {
   await using control = await TestControl.start();
-  control.state.apply(prod, { dryRun: false, actor: 'control' });
-  const agent = control.connect(control.join({ host: 'one', services: ['web'] }));
+  await control.state.apply(prod, { dryRun: false, actor: 'control' });
+  const agent = control.connect(await control.join({ host: 'one', services: ['web'] }));
   await agent.until(({ items }) => items.has('self'));
   const flow = {
     id: '00112233445566aa',
@@ -112,8 +112,8 @@ test('flow records are kept only of the agent’s own host', async () => {
 
 test('an agent is asked for a path, and its silence or end is no answer', async () => {
   await using control = await TestControl.start();
-  control.state.apply(prod, { dryRun: false, actor: 'control' });
-  const agent = control.connect(control.join({ host: 'one', services: ['web'] }));
+  await control.state.apply(prod, { dryRun: false, actor: 'control' });
+  const agent = control.connect(await control.join({ host: 'one', services: ['web'] }));
   await agent.until(({ items }) => items.has('self'));
   const asked = control.hub.trace(agent.id, 'ag_other', 20_000);
   await agent.until(({ traces }) => traces.length === 1);
@@ -129,15 +129,16 @@ test('an agent is asked for a path, and its silence or end is no answer', async 
 
 test('what connected agents hold in the end is their view', async () => {
   await using control = await TestControl.start();
-  control.state.apply(prod, { dryRun: false, actor: 'control' });
-  const joined = ['web', 'redis', 'mailer'].map((name) => control.join({ host: `h-${name}`, services: [name] }));
+  await control.state.apply(prod, { dryRun: false, actor: 'control' });
+  const names = ['web', 'redis', 'mailer'];
+  const joined = await Promise.all(names.map((name) => control.join({ host: `h-${name}`, services: [name] })));
   const agents = joined.map((host) => control.connect(host));
   await Promise.all(agents.map((agent) => agent.until((held) => held.items.has('self'))));
-  control.state.apply(
+  await control.state.apply(
     mesh({ services, defaultAction: 'deny', policies: [rule('x', 'allow', ['mailer'], ['redis'])] }),
     { dryRun: false, actor: 'control' },
   );
-  const { revision } = control.state.apply(
+  const { revision } = await control.state.apply(
     mesh({ services, defaultAction: 'deny', policies: [rule('y', 'allow', ['web'], ['redis'])] }),
     { dryRun: false, actor: 'control' },
   );

@@ -306,11 +306,9 @@ export class Hub implements PathTracer {
   }
 
   #forget(agentId: string): void {
-    try {
-      this.#options.state.forgetAgent(agentId);
-    } catch (error) {
+    this.#options.state.forgetAgent(agentId).catch((error: unknown) => {
       this.#options.logger.error({ event: 'agent-not-forgotten', agent: agentId, err: error }, 'agent not forgotten');
-    }
+    });
   }
 
   #member(agentId: string): ConnectedMember | undefined {

@@ -14,21 +14,24 @@ export class Registrar {
     this.#logger = logger;
   }
 
-  /** Changes the state, so never to be called from one of its listeners. */
-  register(network: NetworkState, presences: Presences): void {
+  /** Resolves at once when all are seen to. */
+  async register(network: NetworkState, presences: Presences): Promise<void> {
+    const registered: Promise<void>[] = [];
     for (const [agentId, presence] of presences) {
       if (this.#seenTo.get(presence) === network.services || !network.agents.has(agentId)) continue;
-      const services = [...presence.instances.keys()].filter((service) => network.services.has(service));
-      try {
-        if (services.length > 0) this.#state.registerInstances(agentId, services);
-        this.#seenTo.set(presence, network.services);
-      } catch (error) {
-        // Its calls go nowhere until the next change tries again; everyone else must not wait for that.
-        this.#logger.error(
-          { event: 'instances-not-registered', agent: agentId, err: error },
-          'instances not registered',
-        );
-      }
+      registered.push(this.#register(agentId, presence, network));
+    }
+    await Promise.all(registered);
+  }
+
+  async #register(agentId: string, presence: Presence, { services: declared }: NetworkState): Promise<void> {
+    const services = [...presence.instances.keys()].filter((service) => declared.has(service));
+    try {
+      if (services.length > 0) await this.#state.registerInstances(agentId, services);
+      this.#seenTo.set(presence, declared);
+    } catch (error) {
+      // Its calls go nowhere until the next change tries again; everyone else must not wait for that.
+      this.#logger.error({ event: 'instances-not-registered', agent: agentId, err: error }, 'instances not registered');
     }
   }
 }

@@ -35,7 +35,7 @@ async function heard(agent: FakeAgent, control: TestControl): Promise<void> {
 }
 
 async function connected(control: TestControl, host: string, services: readonly string[]): Promise<FakeAgent> {
-  const agent = control.connect(control.join({ host, services }));
+  const agent = control.connect(await control.join({ host, services }));
   await agent.until(({ items }) => items.has('self'));
   return agent;
 }
@@ -43,7 +43,7 @@ async function connected(control: TestControl, host: string, services: readonly 
 describe('telemetry', () => {
   test('is shown of its agent and becomes traffic, and is gone with the agent', async () => {
     await using control = await TestControl.start();
-    control.state.apply(prod, { dryRun: false, actor: 'control' });
+    await control.state.apply(prod, { dryRun: false, actor: 'control' });
     const agent = await connected(control, 'one', ['web']);
     expect(control.hub.fleet.agent(agent.id)?.telemetry).toBe(undefined);
     const pairs = [pair('one', 'two', 2), pair('two', 'three', 9)];
@@ -68,7 +68,7 @@ describe('telemetry', () => {
 
   test('that comes too often is taken in at a pace, the first at once', async () => {
     await using control = await TestControl.start({ timing: { telemetryMs: 60_000 } });
-    control.state.apply(prod, { dryRun: false, actor: 'control' });
+    await control.state.apply(prod, { dryRun: false, actor: 'control' });
     const agent = await connected(control, 'one', ['web']);
     for (const open of [1, 2, 3]) {
       agent.send({ telemetry: telemetryToWire(telemetry({ pairs: [pair('one', 'two', open)] })) });
@@ -86,7 +86,7 @@ describe('telemetry', () => {
       },
     };
     await using control = await TestControl.start({ observer });
-    control.state.apply(prod, { dryRun: false, actor: 'control' });
+    await control.state.apply(prod, { dryRun: false, actor: 'control' });
     const agent = await connected(control, 'one', ['web']);
     agent.send({ telemetry: { sentMs: 1, intervalMs: 0 } });
     agent.send({ telemetry: { sentMs: 1, intervalMs: 1, pairs: [{ source: 'a\nb' }] } });
@@ -105,11 +105,11 @@ test('what is said on streams is counted, and how long revisions take to be enfo
     enforced: (afterMs: number) => lags.push(afterMs),
   };
   await using control = await TestControl.start({ observer });
-  control.state.apply(prod, { dryRun: false, actor: 'control' });
+  await control.state.apply(prod, { dryRun: false, actor: 'control' });
   const agent = await connected(control, 'one', ['web']);
   await heard(agent, control);
   expect(lags).toEqual([]);
-  const { revision } = control.state.apply(mesh({ services: [] }), { dryRun: false, actor: 'control' });
+  const { revision } = await control.state.apply(mesh({ services: [] }), { dryRun: false, actor: 'control' });
   await agent.until((one) => one.revision === revision);
   await heard(agent, control);
   expect(lags).toHaveLength(1);

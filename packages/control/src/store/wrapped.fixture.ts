@@ -1,0 +1,15 @@
+/** A store whose commits go another way, for tests. */
+import type { ChangeLog, History } from './change-log.ts';
+
+export function withAppend(store: ChangeLog & History, append: ChangeLog['append']): ChangeLog & History {
+  return {
+    append,
+    read: () => store.read(),
+    follow: (told) => store.follow(told),
+    revisions: (network, limit) => store.revisions(network, limit),
+    meshAt: (network, revision) => store.meshAt(network, revision),
+    oldestRevision: (network) => store.oldestRevision(network),
+    audit: (query) => store.audit(query),
+    record: (row) => store.record(row),
+  };
+}
