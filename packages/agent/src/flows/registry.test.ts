@@ -122,7 +122,7 @@ describe('the registry', () => {
     const { registry, records } = setup(undefined, undefined, traffic);
     const flow = opened(registry, { ...fromWeb, destinationHost: 'self' });
     flow.opened();
-    if (outcome === 'cut') registry.cutAll(why);
+    if (outcome === 'cut') registry.stop(why);
     else {
       flow.sever();
       flow.end('reset', why);
@@ -278,11 +278,15 @@ describe('the registry', () => {
     expect(records).toMatchObject([{ outcome: 'denied', destinationHost: 'build-3', instance: '' }]);
   });
 
-  it('cuts all when the agent stops', () => {
+  it('cuts all when the agent stops, and takes no more', () => {
     const { registry, records } = setup();
     opened(registry);
-    registry.cutAll('the agent stops');
+    registry.stop('the agent stops');
     expect(records).toMatchObject([{ outcome: 'cut', detail: 'the agent stops' }]);
+    expect(registry.open(fromWeb)).toMatchObject({
+      admitted: false,
+      refusal: { code: 'overloaded', reason: 'this agent stops' },
+    });
   });
 });
 

@@ -52,6 +52,7 @@ export class FlowRegistry {
   readonly #flows = new Set<LiveFlow>();
   /** Live flows that peers have opened here, by agent id. */
   readonly #byPeer = new Map<string, number>();
+  #stopped: boolean = false;
 
   constructor(options: RegistryOptions) {
     this.#netmap = options.netmap;
@@ -96,8 +97,9 @@ export class FlowRegistry {
     return { admitted: true, flow, permit, caller };
   }
 
-  /** Cuts every live flow: the agent stops. */
-  cutAll(reason: string): void {
+  /** Cuts every live flow, and takes no more: the agent stops. */
+  stop(reason: string): void {
+    this.#stopped = true;
     for (const flow of this.#flows) {
       // The tunnels end with the agent, before a reset gets through: the source sees that, and tells of the failure.
       if (flow.reporter === 'destination') flow.severed = true;
@@ -107,6 +109,7 @@ export class FlowRegistry {
 
   /** Why no more flows are taken, if so. */
   #full({ peer, claimed }: FlowRequest): string | undefined {
+    if (this.#stopped) return 'this agent stops';
     if (this.#flows.size >= this.#limit) return `this agent already carries ${this.#limit} flows, and takes no more`;
     if (peer === undefined || (this.#byPeer.get(peer) ?? 0) < this.#peerLimit) return undefined;
     return `this agent already carries ${this.#peerLimit} flows of ${claimed.host}, and takes no more of them`;

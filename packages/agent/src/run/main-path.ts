@@ -100,7 +100,7 @@ export async function openMainPath(
           problems: sources,
         });
   const stop = async (reason: string) => {
-    registry.cutAll(reason);
+    registry.stop(reason);
     // At once, so that no peer opens another flow behind the cut.
     await tunnels.close();
     await pool?.stop(reason);

@@ -68,7 +68,7 @@ export async function openWorkerPath(
     settled: () => outbound.settled(),
     close(reason) {
       taking.abort();
-      registry.cutAll(reason);
+      registry.stop(reason);
       // At once, so that no peer opens another flow behind the cut.
       life.abort();
     },
