@@ -2,10 +2,10 @@
 import { status } from '@grpc/grpc-js';
 import { ADMIN_LIMITS } from '@weft/proto';
 import { adminService, fieldErrorsFromError, isServiceError, meshToWire, problemsFromWire } from '@weft/proto/wire';
+import { parseDuration } from '../config/duration.ts';
 import { FileError, formatProblem } from '../config/errors.ts';
 import { type MeshFile, readMeshFile } from '../config/mesh-file.ts';
 import { type Admin, type AdminOptions, withAdmin } from './admin.ts';
-import { parseDuration } from './duration.ts';
 import { CommandError, UsageError } from './errors.ts';
 import { writeJson } from './json.ts';
 import { type Color, paint, paintErr, printable, type Terminal } from './terminal.ts';

@@ -11,7 +11,7 @@ import {
   WIRE_LIMITS,
 } from '@weft/proto';
 import { actionCodec, outcomeCodec, type pb } from '@weft/proto/wire';
-import { parseDuration } from './duration.ts';
+import { parseDuration } from '../config/duration.ts';
 import { UsageError } from './errors.ts';
 import { PLAIN_FILTERS, type PlainFilter } from './flow-options.ts';
 

@@ -8,8 +8,8 @@ import {
   serviceFromWire,
   telemetryFromWire,
 } from '@weft/proto/wire';
+import { formatDuration } from '../config/duration.ts';
 import { type AdminOptions, listWithAdmin } from './admin.ts';
-import { formatDuration } from './duration.ts';
 import { orDash } from './format.ts';
 import { writeJson } from './json.ts';
 import { type Cell, writeTable } from './table.ts';

@@ -1,10 +1,10 @@
 /** weft status: this host's agent, and control as far as it may be asked. */
 import { existsSync } from 'node:fs';
 import { adminService, type pb } from '@weft/proto/wire';
+import { formatDuration } from '../config/duration.ts';
 import type { AgentStatus } from '../observe/agent-status.ts';
 import { readLocalStatus } from '../observe/status-client.ts';
 import { type AdminOptions, adminAccess, withAdmin } from './admin.ts';
-import { formatDuration } from './duration.ts';
 import { CommandError } from './errors.ts';
 import { formatBytes, formatTime, orDash } from './format.ts';
 import { writeJson } from './json.ts';

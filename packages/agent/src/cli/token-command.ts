@@ -1,8 +1,8 @@
 /** weft token: create, list, revoke. */
 import { ADMIN_LIMITS, isHostName, isServiceName, joinTokenState } from '@weft/proto';
 import { adminService, rolesFromWire, rolesToWire } from '@weft/proto/wire';
+import { parseDuration } from '../config/duration.ts';
 import { type AdminOptions, listWithAdmin, withAdmin } from './admin.ts';
-import { parseDuration } from './duration.ts';
 import { UsageError } from './errors.ts';
 import { formatTime, orDash } from './format.ts';
 import { writeJson } from './json.ts';

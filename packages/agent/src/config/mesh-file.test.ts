@@ -4,7 +4,7 @@ import { parseMeshFile } from './mesh-file.ts';
 
 const GOOD = `network: prod
 services:
-  web:     { kind: web, ports: [3000], public: { port: 3000, hosts: [shop.example.com] } }
+  web:     { kind: web, ports: [3000], public: { port: 3000, hosts: [shop.example.com], responseTimeout: 1m30s } }
   redis:   { kind: private, ports: [6379], tags: [store] }
   rabbit:  { kind: private, ports: [5672, 15672] }
   statsd:  { kind: private, ports: [8125/udp, 5000-5010/tcp] }
@@ -38,7 +38,7 @@ describe('a mesh file', () => {
       name: 'web',
       kind: 'web',
       ports: [{ protocol: 'tcp', first: 3000, last: 3000 }],
-      public: { port: 3000, hosts: ['shop.example.com'] },
+      public: { port: 3000, hosts: ['shop.example.com'], responseTimeoutMs: 90_000 },
       tags: [],
     });
     expect(mesh.services.find(({ name }) => name === 'statsd')?.ports).toEqual([
@@ -120,6 +120,14 @@ describe('mistakes are told with their place, all at once', () => {
       'a near miss of a key',
       'network: prod\nservices:\n  redis: { kind: private, prots: [6379] }\n',
       'mesh.yaml:3:27: services.redis: unknown key "prots"; did you mean "ports"? (known here: kind, ports, public, tags)',
+    ],
+    [
+      'a time that is none',
+      `network: prod
+services:
+  web: { kind: web, ports: [1], public: { port: 1, hosts: [a.example], responseTimeout: 90 } }
+`,
+      'mesh.yaml:3:89: services.web.public.responseTimeout: expected a duration, such as 90s, found the number 90',
     ],
     [
       'a near miss of a kind, and a missing one',

@@ -1,6 +1,7 @@
 /** The mesh file: what `weft apply` tells control. The form is checked here, the meaning by proto's validateMesh. */
 import {
   type DestinationName,
+  defined,
   FormatError,
   type Mesh,
   type PolicyTest,
@@ -12,6 +13,7 @@ import {
 } from '@weft/proto';
 import type { z } from 'zod';
 import { type Path, parseYaml, readYamlFile, type YamlFile } from './document.ts';
+import { parseDuration } from './duration.ts';
 import { FileError, type FileProblem } from './errors.ts';
 import { parsePorts } from './ports.ts';
 import { choice, expected, list, maybe, named, parsed, section, text, validate } from './schema.ts';
@@ -34,6 +36,12 @@ const publicPort = parsed((input) => {
   return single ? { port: range.first } : expected('one TCP port, such as 3000', input);
 });
 
+/** Wrapped: a parser's answer that is no object is what it found wrong. */
+const duration = parsed((input) => {
+  const ms = typeof input === 'string' ? parseDuration(input) : undefined;
+  return ms === undefined ? expected('a duration, such as 90s', input) : { ms };
+});
+
 const meshSection = section({
   network: text('the name of the network'),
   // With nothing in it, a mistake: it would take every service away.
@@ -41,7 +49,11 @@ const meshSection = section({
     section({
       kind: choice(['web', 'private', 'worker']),
       ports: ports.optional(),
-      public: section({ port: publicPort, hosts: list(text('a host name'), 'host names') }).optional(),
+      public: section({
+        port: publicPort,
+        hosts: list(text('a host name'), 'host names'),
+        responseTimeout: duration.optional(),
+      }).optional(),
       tags: tags.optional(),
     }),
     'services',
@@ -106,7 +118,13 @@ function toMesh(value: z.output<typeof meshSection>): Mesh {
         tags: declared.tags ?? [],
         ...(declared.public === undefined
           ? {}
-          : { public: { port: declared.public.port.port, hosts: declared.public.hosts } }),
+          : {
+              public: {
+                port: declared.public.port.port,
+                hosts: declared.public.hosts,
+                ...defined({ responseTimeoutMs: declared.public.responseTimeout?.ms }),
+              },
+            }),
       }),
     ),
     defaultAction: value.default ?? 'allow',

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import http from 'node:http';
 import net from 'node:net';
-import type { Service } from '@weft/proto';
+import { defined, type Service } from '@weft/proto';
 import { pino } from 'pino';
 import { connectSocket } from '../bytes/socket.ts';
 import { FakeNetmapSource, sampleNetmap } from '../netmap/sample.fixture.ts';
@@ -14,10 +14,10 @@ import type { Gateway, GatewayLimits, IngressOpened, OpenIngress } from './types
 export const HOST = 'shop.example.com';
 
 /** A web service with a public host, another, and two of the kinds that no one may reach. */
-export function publicNetmap(hosts: readonly string[] = [HOST]): Netmap {
+export function publicNetmap(hosts: readonly string[] = [HOST], responseTimeoutMs?: number): Netmap {
   const ports = [{ protocol: 'tcp' as const, first: 3000, last: 3001 }];
   const services: Service[] = [
-    { name: 'web', kind: 'web', ports, public: { port: 3000, hosts }, tags: [] },
+    { name: 'web', kind: 'web', ports, public: { port: 3000, hosts, ...defined({ responseTimeoutMs }) }, tags: [] },
     { name: 'blog', kind: 'web', ports, public: { port: 3001, hosts: ['blog.example.com'] }, tags: [] },
     { name: 'undeclared', kind: 'web', ports, public: { port: 4000, hosts: ['undeclared.example.com'] }, tags: [] },
     { name: 'forged', kind: 'private', ports, public: { port: 3000, hosts: ['forged.example.com'] }, tags: [] },

@@ -20,6 +20,8 @@ export interface Carriage {
   readonly admitted: Admitted;
   readonly agent: UpstreamAgent;
   readonly clientAddress: string;
+  /** From the request sent whole to the answer's first byte, unless the service says otherwise. */
+  readonly responseMs: number;
   /** Nothing of a response has been sent; answer with this status instead. */
   readonly failed: (status: number, cause: unknown) => void;
 }
@@ -38,8 +40,14 @@ function attempt(carriage: Carriage, repeat: (() => void) | undefined): () => vo
   const fields = requestFields(request, { ...admitted, clientAddress });
   const upstream = openRequest(carriage.agent, request, admitted, fields);
   let settled = false;
+  let patience: NodeJS.Timeout | undefined;
 
+  const answered = (): void => {
+    clearTimeout(patience);
+    patience = undefined;
+  };
   const fail = (cause: unknown): void => {
+    answered();
     if (settled) return;
     settled = true;
     response.off('close', abandon);
@@ -55,6 +63,13 @@ function attempt(carriage: Carriage, repeat: (() => void) | undefined): () => vo
 
   response.on('close', abandon);
   upstream.on('error', fail);
+  // All of the request has left. A service that answered before is not waited for, however long the rest takes.
+  upstream.on('finish', () => {
+    if (settled || upstream.destroyed) return;
+    const waitMs = admitted.route.responseMs ?? carriage.responseMs;
+    patience = setTimeout(() => upstream.destroy(new IngressError('unanswered')), waitMs);
+  });
+  upstream.on('information', answered);
   upstream.on('close', () => {
     // After an unasked 101, for one, node closes without an error.
     fail(new Error('the service sent no response'));
@@ -64,6 +79,7 @@ function attempt(carriage: Carriage, repeat: (() => void) | undefined): () => vo
   });
   relayInformation(upstream, request, response);
   upstream.on('response', (incoming) => {
+    answered();
     if (settled) return;
     try {
       relayResponse(incoming, request, response);
@@ -76,6 +92,8 @@ function attempt(carriage: Carriage, repeat: (() => void) | undefined): () => vo
   });
   sendBody(request, upstream, admitted);
   return () => {
+    // The limit of that is another.
+    if (patience !== undefined) return;
     if (response.headersSent) response.destroy();
     else fail(new IngressError('timeout'));
     upstream.destroy();

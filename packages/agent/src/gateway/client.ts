@@ -1,4 +1,5 @@
 /** One public connection: its requests one after the other, and the connections to services that belong to it. */
+import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Seat } from '@weft/proto/bounds';
 import type { GatewayLimits, OpenIngress } from './types.ts';
@@ -16,6 +17,8 @@ export class Client {
   #busy: boolean = false;
   /** Gives the current request up, because nothing has moved for too long; undefined when there is none. */
   giveUp: (() => void) | undefined;
+  /** The current request's. */
+  response: ServerResponse | undefined;
 
   constructor(socket: Socket, seat: Seat, open: OpenIngress, limits: GatewayLimits) {
     this.#socket = socket;
@@ -53,6 +56,7 @@ export class Client {
 
   #next(): void {
     this.giveUp = undefined;
+    this.response = undefined;
     const run = this.#waiting.shift();
     if (run !== undefined) {
       run();

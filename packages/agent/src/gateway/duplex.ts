@@ -5,14 +5,16 @@ import { ConduitResetError } from './errors.ts';
 
 /**
  * Half-close, reset and backpressure pass both ways. The conduit must not have been attached before. Destroying the
- * duplex resets the conduit, unless both directions had ended: then what is on its way is delivered.
+ * duplex resets the conduit, unless both directions had ended: then what is on its way is delivered. `failed` is told, before
+ * the conduit is reset, with which error the duplex is destroyed.
  */
-export function conduitDuplex(conduit: Conduit): Duplex {
-  return new ConduitDuplex(conduit);
+export function conduitDuplex(conduit: Conduit, failed: (cause: Error) => void = () => {}): Duplex {
+  return new ConduitDuplex(conduit, failed);
 }
 
 class ConduitDuplex extends Duplex {
   readonly #conduit: Conduit;
+  readonly #failed: (cause: Error) => void;
   /** Goes on with the writer when the conduit has room again. */
   #drained: (() => void) | undefined;
   #paused: boolean = false;
@@ -20,9 +22,10 @@ class ConduitDuplex extends Duplex {
   #ended: boolean = false;
   #closed: boolean = false;
 
-  constructor(conduit: Conduit) {
+  constructor(conduit: Conduit, failed: (cause: Error) => void) {
     super({ allowHalfOpen: true });
     this.#conduit = conduit;
+    this.#failed = failed;
     conduit.attach({
       data: (piece, owned) => this.#data(owned ? piece : Buffer.from(piece)),
       end: () => this.#end(),
@@ -88,6 +91,7 @@ class ConduitDuplex extends Duplex {
   }
 
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
+    if (error !== null) this.#failed(error);
     const orderly = this.#ended && this.#farEnded && error === null;
     if (!this.#closed && !orderly) this.#conduit.reset();
     this.#drained = undefined;

@@ -1,10 +1,12 @@
 /** Which public host name leads to which service. Compiled once a netmap. */
-import { includesPort } from '@weft/proto';
+import { defined, includesPort } from '@weft/proto';
 import type { Netmap, NetmapSource } from '../words/netmap.ts';
 
 export interface Route {
   readonly service: string;
   readonly port: number;
+  /** How long the service has to begin its answer, milliseconds; undefined where it says nothing of it. */
+  readonly responseMs?: number;
 }
 
 type Routes = ReadonlyMap<string, Route>;
@@ -19,7 +21,11 @@ export function compileRoutes(netmap: Netmap): Routes {
     for (const name of ingress.hosts) {
       const host = name.toLowerCase().replace(/\.$/, '');
       if (routes.has(host) && routes.get(host)?.service !== service.name) disputed.add(host);
-      routes.set(host, { service: service.name, port: ingress.port });
+      routes.set(host, {
+        service: service.name,
+        port: ingress.port,
+        ...defined({ responseMs: ingress.responseTimeoutMs }),
+      });
     }
   }
   for (const host of disputed) routes.delete(host);

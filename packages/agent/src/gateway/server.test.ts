@@ -177,6 +177,67 @@ describe('gateway', () => {
     expect(await call()).toMatchObject({ status: 504, body: SMALL_BODY });
   });
 
+  it('answers a client that has closed its half, however late the answer is, and each request before that', async () => {
+    await bench.serve((request, response) => {
+      void text(request).then((body) => setTimeout(() => response.end(`${request.url}${body};`), 100));
+    });
+    const half = async (bytes: string) => {
+      const client = await bench.connect();
+      client.socket.end(bytes);
+      return await client.untilClosed();
+    };
+    const get = (path: string) => `GET ${path} HTTP/1.1\r\nHost: ${HOST}\r\n`;
+    expect(await half(`${get('/a')}Connection: close\r\n\r\n`)).toMatch(/^HTTP\/1.1 200 .*\/a;/s);
+    expect(await half(`${get('/b')}\r\n`)).toMatch(/^HTTP\/1.1 200 .*\/b;/s);
+    expect(await half(`POST /c HTTP/1.1\r\nHost: ${HOST}\r\nContent-Length: 2\r\n\r\nhi`)).toContain('/chi;');
+    expect(await half(`GET /d HTTP/1.0\r\nHost: ${HOST}\r\n\r\n`)).toContain('/d;');
+    expect((await half(`${get('/e')}\r\n${get('/f')}\r\n`)).match(/\/[ef];/g)).toEqual(['/e;', '/f;']);
+    // Half a request is none.
+    expect(await half(get('/g'))).toMatch(/^HTTP\/1.1 400 /);
+  });
+
+  it('answers 504 when no byte of an answer comes in time after the request was sent whole', async () => {
+    await bench.close();
+    bench = new GatewayBench();
+    await bench.start({ responseMs: 150 });
+    const gone: string[] = [];
+    await bench.serve((request, response) => {
+      response.on('close', () => gone.push(request.url ?? ''));
+      if (request.url === '/silent') request.resume();
+      else if (request.url === '/hints') {
+        response.writeEarlyHints({ link: '</style.css>; rel=preload' });
+        setTimeout(() => response.end('late'), 400);
+      } else if (request.url === '/slow') {
+        response.write('begun');
+        setTimeout(() => response.end(' late'), 400);
+      } else void text(request).then((body) => response.end(body));
+    });
+    expect(await call({ path: '/silent' })).toMatchObject({ status: 504, body: SMALL_BODY });
+    await expect.poll(() => gone).toEqual(['/silent']);
+    expect(await call({ path: '/silent', method: 'POST', body: 'x' })).toMatchObject({ status: 504 });
+    expect(bench.gateway.counters.failed).toBe(2);
+    // What has begun may take as long as it will, and so may a body on its way.
+    expect(await call({ path: '/slow' })).toMatchObject({ status: 200, body: 'begun late' });
+    expect(await call({ path: '/hints' })).toMatchObject({ status: 200, body: 'late' });
+    const upload = await bench.connect();
+    upload.send(`POST /upload HTTP/1.1\r\nHost: ${HOST}\r\nContent-Length: 3\r\n\r\n`);
+    for (const letter of 'abc') {
+      await new Promise((resolve) => setTimeout(resolve, 120));
+      upload.send(letter);
+    }
+    expect(await upload.take('abc')).toMatch(/^HTTP\/1.1 200 /);
+  });
+
+  it('gives a service the time that the mesh gives it', async () => {
+    await bench.close();
+    bench = new GatewayBench();
+    await bench.start({ responseMs: 50, idleMs: 50 });
+    bench.netmap.swap(publicNetmap([HOST], 1_000));
+    await bench.serve((_request, response) => setTimeout(() => response.end('x'), 300));
+    expect(await call()).toMatchObject({ status: 200, body: 'x' });
+    expect(await call({ headers: { host: 'blog.example.com' } })).toMatchObject({ status: 504 });
+  });
+
   it('streams both ways at once, without waiting for an end', async () => {
     await bench.serve((request, response) => {
       response.writeHead(200, { 'content-type': 'text/plain' });

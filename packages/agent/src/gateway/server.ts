@@ -16,6 +16,8 @@ import { carryUpgrade, wantsUpgrade } from './upgrade.ts';
 const CHECK_MS = 2000;
 /** How long a client may go on with a body that was answered before its end. */
 const LINGER_MS = 5000;
+/** How long an answer may pause after its client closed its half in the middle of it. */
+const LEAVING_MS = 5000;
 /** After this long without a byte the kernel asks whether a client is still there. */
 const KEEP_ALIVE_PROBE_MS = 60_000;
 
@@ -25,6 +27,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   signal.throwIfAborted();
   const logger = options.logger.child({ part: 'gateway' });
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const responseMs = Math.min(limits.responseMs, limits.idleMs);
   const counters: GatewayCounters = { connections: 0, requests: 0, upgrades: 0, refused: 0, failed: 0 };
   const findRoute = createRouter(options.netmap);
   const clients = new Map<Socket, Client>();
@@ -47,6 +50,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   // All of them, or a second Host might be among those left out; `headerBytes` bounds them.
   server.maxHeadersCount = 0;
   server.timeout = limits.idleMs;
+  // A client that has said all may close its half, and still wants the answer. Of node's type this is no part.
+  Object.assign(server, { httpAllowHalfOpen: true });
 
   const admission = new Admission({ most: limits.connections, mostOfOne: limits.connectionsOfOne });
   const report = (admitted: Admitted, status: number, cause: unknown): void => {
@@ -62,6 +67,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         over();
       });
       if (request.socket.destroyed) return;
+      client.response = response;
       const admitted = admit(request, findRoute);
       if (!admitted.admitted) {
         refuse(response, admitted.status, counters);
@@ -73,7 +79,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       };
       const { agent, address: clientAddress } = client;
       try {
-        client.giveUp = carry({ request, response, admitted, agent, clientAddress, failed });
+        client.giveUp = carry({ request, response, admitted, agent, clientAddress, responseMs, failed });
       } catch (error) {
         // node will not repeat what its parser let through, such as a control character in a field.
         failed(400, error);
@@ -105,9 +111,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       client.upgraded();
     };
     const { agent, address: clientAddress } = client;
-    const { idleMs } = limits;
     try {
-      carryUpgrade({ request, socket, head, admitted, agent, clientAddress, idleMs, upgraded, failed });
+      carryUpgrade({ request, socket, head, admitted, agent, clientAddress, responseMs, upgraded, failed });
     } catch (error) {
       failed(400, error);
     }
@@ -121,6 +126,10 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     }
     counters.connections++;
     clients.set(socket, new Client(socket, seat, options.open, limits));
+    // In the middle of an answer a client that leaves looks the same, until something is written to it.
+    socket.on('end', () => {
+      if (clients.get(socket)?.response?.headersSent === true) socket.setTimeout(LEAVING_MS);
+    });
     socket.on('close', () => clients.delete(socket));
   });
   server.on('request', serve);

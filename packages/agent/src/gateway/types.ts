@@ -10,7 +10,8 @@ import type { NetmapSource } from '../words/netmap.ts';
  * the gateway keeps none of its own. `clientAddress` is the public client's, for that record.
  *
  * The duplex carries plain HTTP/1.1, belongs to the gateway, and is destroyed by it; it must fail or end as soon as the
- * verdict is withdrawn. The deadline is of the opening alone, not of the duplex. A rejection counts as `unreachable`.
+ * verdict is withdrawn. It is destroyed with an IngressError when the service does not answer, which is for the record. The
+ * deadline is of the opening alone, not of the duplex. A rejection counts as `unreachable`.
  */
 export type OpenIngress = (
   service: string,
@@ -45,10 +46,12 @@ export interface GatewayLimits {
   readonly headerMs: number;
   /** Between requests of one connection. */
   readonly keepAliveMs: number;
-  /** During a request, without a byte from or to the client. An upgraded connection has no such limit. */
+  /** During a request, without a byte from or to the client, unless its answer is waited for. An upgraded connection has no such limit. */
   readonly idleMs: number;
   /** Until a connection to the service stands. */
   readonly openMs: number;
+  /** From a request sent whole to the answer's first byte, where the service has no limit of its own. */
+  readonly responseMs: number;
 }
 
 export const DEFAULT_LIMITS: GatewayLimits = {
@@ -59,6 +62,7 @@ export const DEFAULT_LIMITS: GatewayLimits = {
   keepAliveMs: 65_000,
   idleMs: 300_000,
   openMs: 6_000,
+  responseMs: 60_000,
 };
 
 export interface Gateway {

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Admitted } from './admission.ts';
 import { openRequest } from './carry.ts';
+import { IngressError } from './errors.ts';
 import { fieldValues, readFraming, requestFields, responseFields } from './fields.ts';
 import { failureStatus, rawHead } from './refusal.ts';
 import type { UpstreamAgent } from './upstream.ts';
@@ -16,7 +17,8 @@ export interface Upgrade {
   readonly admitted: Admitted;
   readonly agent: UpstreamAgent;
   readonly clientAddress: string;
-  readonly idleMs: number;
+  /** Until the service answers, unless it says otherwise. */
+  readonly responseMs: number;
   /** The service agreed. */
   readonly upgraded: () => void;
   /** Nothing has been sent; answer with this status instead. */
@@ -53,15 +55,14 @@ export function carryUpgrade(upgrade: Upgrade): void {
     socket.setTimeout(0).off('timeout', timedOut);
     return true;
   };
-  const fail = (cause: unknown, status = failureStatus(cause)): void => {
-    if (settle()) upgrade.failed(status, cause);
+  const fail = (cause: unknown): void => {
+    if (settle()) upgrade.failed(failureStatus(cause), cause);
   };
   const timedOut = (): void => {
-    fail(new Error('the service was silent'), 504);
-    upstream.destroy();
+    upstream.destroy(new IngressError('unanswered'));
   };
 
-  socket.setTimeout(upgrade.idleMs).on('timeout', timedOut);
+  socket.setTimeout(admitted.route.responseMs ?? upgrade.responseMs).on('timeout', timedOut);
   socket.on('close', () => {
     if (settle()) upstream.destroy();
   });

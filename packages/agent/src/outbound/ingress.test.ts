@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Deadline } from '../bytes/deadline.ts';
 import { cleanups, echo, oneRecord, PORT, SERVICES, serving } from './calls.fixture.ts';
-import { Rig, rule } from './rig.fixture.ts';
+import { Rig, rule, until } from './rig.fixture.ts';
 
 describe('the gateway’s way in', () => {
   it('reaches a web service’s public port and nothing else', async () => {
@@ -54,6 +54,25 @@ describe('the gateway’s way in', () => {
     rig.change({ rules: [rule('closed', 'deny', '*', 'web')] });
     expect(await (early ?? attach())).toBe('reset');
     expect(await oneRecord(rig)).toMatchObject({ source: 'internet', outcome: 'cut', rule: 'closed', revision: 2 });
+  });
+
+  it.each(['g', 'a'])('says of a service on %s that did not answer what only its source knows', async (host) => {
+    const web = await serving(() => {});
+    const agents = [
+      { host: 'g', roles: ['gateway' as const], runs: host === 'g' ? { web: { '13000/tcp': web.port } } : {} },
+      { host: 'a', runs: host === 'a' ? { web: { '13000/tcp': web.port } } : {} },
+    ];
+    const rig = await Rig.start({ services: SERVICES, agents });
+    cleanups.push(() => rig.stop());
+    const opened = await rig.agent('g').outbound.openIngress('web', 13_000, '203.0.113.9', new Deadline(9_000));
+    if (!opened.opened) throw new Error('not opened');
+    opened.conduit.attach({ data() {}, end() {}, drain() {}, closed() {} });
+    opened.unanswered();
+    opened.conduit.reset();
+    await until(() => rig.live === 0);
+    expect(rig.records().map(({ outcome }) => outcome)).toEqual(
+      host === 'g' ? ['unanswered'] : ['unanswered', 'reset'],
+    );
   });
 
   it('ends with its opener', async () => {

@@ -9,7 +9,12 @@ import type { Forwarder } from './forward.ts';
 
 export type Ingress =
   /** The service's side of the flow, which is recorded when both its directions are over, and reset when it is cut. */
-  | { readonly opened: true; readonly conduit: Conduit }
+  | {
+      readonly opened: true;
+      readonly conduit: Conduit;
+      /** Ends the flow as one that the service did not answer in time; the conduit is still to be reset. */
+      unanswered(): void;
+    }
   /** Already recorded; the outcome says what to tell the client. */
   | { readonly opened: false; readonly outcome: FlowOutcome };
 
@@ -27,5 +32,10 @@ export async function openIngress(
   const forwarded = await endingWith(flow, forwarder.stream(admitted.out, deadline));
   if (forwarded === undefined) return { opened: false, outcome: flow.outcome ?? 'unreachable' };
   const { conduit, remote } = forwarded;
-  return { opened: true, conduit: new FlowConduit(conduit, flow, { remote, ends: true }) };
+  const unanswered = () => {
+    // The destination knows of a reset alone, and records that; why, only its source can tell.
+    if (remote) flow.sever();
+    flow.end('unanswered');
+  };
+  return { opened: true, conduit: new FlowConduit(conduit, flow, { remote, ends: true }), unanswered };
 }

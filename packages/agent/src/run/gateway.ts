@@ -3,7 +3,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { formatHostPort, messageOf } from '@weft/proto';
 import type { Logger } from 'pino';
 import type { AgentFile } from '../config/agent-file.ts';
-import type { IngressOpened } from '../gateway/index.ts';
 import type { Outbound } from '../outbound/outbound.ts';
 import type { NetmapSource } from '../words/netmap.ts';
 import type { Problems } from '../words/problems.ts';
@@ -35,12 +34,18 @@ export function openGateway(parts: GatewayParts, signal: AbortSignal): OpenGatew
   const attempt = async () => {
     const { netmap, outbound, logger } = parts;
     // Loaded here and not above: with it comes an HTTP stack, which most agents never need.
-    const { conduitDuplex, createGateway } = await import('../gateway/index.ts');
+    const { conduitDuplex, createGateway, IngressError } = await import('../gateway/index.ts');
     const gateway = await createGateway({
       listen,
       netmap,
-      open: async (service, port, clientAddress, opening) =>
-        toIngress(await outbound.openIngress(service, port, clientAddress, opening), conduitDuplex),
+      open: async (...asked) => {
+        const ingress = await outbound.openIngress(...asked);
+        if (!ingress.opened) return ingress;
+        const failed = (cause: Error) => {
+          if (cause instanceof IngressError && cause.code === 'unanswered') ingress.unanswered();
+        };
+        return { opened: true, duplex: conduitDuplex(ingress.conduit, failed) };
+      },
       logger,
       signal,
     });
@@ -65,12 +70,4 @@ export function openGateway(parts: GatewayParts, signal: AbortSignal): OpenGatew
   };
   void run();
   return opened;
-}
-
-function toIngress(
-  ingress: Awaited<ReturnType<Outbound['openIngress']>>,
-  conduitDuplex: typeof import('../gateway/index.ts')['conduitDuplex'],
-): IngressOpened {
-  if (ingress.opened) return { opened: true, duplex: conduitDuplex(ingress.conduit) };
-  return ingress;
 }

@@ -5,6 +5,7 @@ import {
   type Mesh,
   type PolicyTest,
   type PortRange,
+  type PublicIngress,
   type Rule,
   type Service,
 } from '@weft/proto';
@@ -37,9 +38,13 @@ function serviceWords({ kind, ports, public: ingress, tags }: Service): Value {
   return {
     kind,
     ...(ports.length > 0 ? { ports: ports.map(portWords) } : {}),
-    ...(ingress === undefined ? {} : { public: { port: ingress.port, hosts: ingress.hosts } }),
+    ...(ingress === undefined ? {} : { public: publicWords(ingress) }),
     ...(tags.length > 0 ? { tags } : {}),
   };
+}
+
+function publicWords({ port, hosts, responseTimeoutMs }: PublicIngress): Value {
+  return { port, hosts, ...(responseTimeoutMs === undefined ? {} : { responseTimeout: `${responseTimeoutMs}ms` }) };
 }
 
 function ruleWords({ name, action, from, to, ports }: Rule): Value {

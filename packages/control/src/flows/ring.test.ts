@@ -62,6 +62,19 @@ test('a flow that both agents tell of stands once, in the words of its destinati
   expect(await details()).toEqual(['by the destination']);
   window.add('prod', 'a', [told('by the source again')], 0);
   expect(await details()).toEqual(['by the destination']);
+  // A gateway's word, and only this: that it was not answered, for which it reset the flow.
+  const gaveUp = { outcome: 'unanswered' as const };
+  const outcomes = async () =>
+    (await window.query('stage', { filter: {}, limit: 10 }, NEVER)).flows.map(({ record }) => record.outcome);
+  for (const first of ['a', 'b']) {
+    const id = first === 'a' ? '00000000000000aa' : '00000000000000bb';
+    const records = { a: told('', { ...gaveUp, id }), b: told('', { outcome: 'reset', id, bytesSent: 7 }) };
+    window.add('stage', first, [records[first === 'a' ? 'a' : 'b']], 0);
+    window.add('stage', first === 'a' ? 'b' : 'a', [records[first === 'a' ? 'b' : 'a']], 0);
+  }
+  window.add('stage', 'b', [told('', { outcome: 'closed', id: '00000000000000cc' })], 0);
+  window.add('stage', 'a', [told('', { ...gaveUp, id: '00000000000000cc' })], 0);
+  expect(await outcomes()).toEqual(['closed', 'unanswered', 'unanswered']);
   // An id that another flow bears, by chance or on purpose, hides nothing.
   window.add('prod', 'c', [told('of other hosts', { destinationHost: 'c' })], 0);
   window.add('prod', 'b', [told('denied', { verdict: 'deny' })], 0);

@@ -46,7 +46,11 @@ export class FlowRing {
       const told = this.#numbers.get(flowKey(record));
       if (this.#known.sees(record)) continue;
       if (told === undefined) this.#append({ record, cursor: this.#sink.added(record) });
-      else if (record.destinationHost === host) this.#replace(told, record);
+      else {
+        const { record: before } = this.#slot(told);
+        if (record.destinationHost === host) this.#replace(told, unansweredIf(before, record));
+        else if (unansweredIf(record, before) !== before) this.#replace(told, unansweredIf(record, before));
+      }
     }
     for (const { wake } of this.#watchers) wake?.();
   }
@@ -124,6 +128,15 @@ export class FlowRing {
     if (slot === undefined) throw new RangeError(`flow ${number} is not in the window`);
     return slot;
   }
+}
+
+/**
+ * The destination's record of a flow, and how its source says that it ended: a gateway that was not answered resets the flow,
+ * and only it knows why. All else is the destination's word.
+ */
+function unansweredIf(source: FlowRecord, destination: FlowRecord): FlowRecord {
+  const gaveUp = source.outcome === 'unanswered' && destination.outcome === 'reset';
+  return gaveUp ? { ...destination, outcome: source.outcome, detail: source.detail } : destination;
 }
 
 function more(watcher: Watcher, signal: AbortSignal): Promise<void> {

@@ -69,7 +69,7 @@ export interface FlowWindow {
   /**
    * Takes ended flows of one network, oldest first, from the agent on `host`, and how many it lost on the way. When a
    * tunnel breaks, both agents may tell of a flow, for neither knows whether the other still can: the destination's word
-   * stands, the source's fills in where there is none. What was told before in the same words, among the newest of the network,
+   * stands, the source's fills in where there is none, and says that a service did not answer. What was told before in the same words, among the newest of the network,
    * is let go. `settled` is called once, when all of it is on disk or counted as lost, maybe before
    * this returns; never when the window is closed before.
    */

@@ -15,6 +15,8 @@ export interface PortRange {
 export interface PublicIngress {
   readonly port: number;
   readonly hosts: readonly string[];
+  /** From a request sent whole to the first byte of its answer, then 504; a gateway's own 60 s where undefined. */
+  readonly responseTimeoutMs?: number;
 }
 
 export interface Service {

@@ -11,7 +11,7 @@ interface OutcomeRow {
    */
   readonly telling: number;
   /** HTTP status that a public client is told when its flow ended so before it was open. */
-  readonly publicStatus: 404 | 502 | 503;
+  readonly publicStatus: 404 | 502 | 503 | 504;
   /** What happened, for people. */
   readonly sentence: string;
 }
@@ -73,6 +73,14 @@ const ROWS = {
     telling: 3,
     publicStatus: 503,
     sentence: 'An agent had no room for it.',
+  },
+  // Of the internet's requests alone: only a gateway knows that an answer is owed.
+  unanswered: {
+    failed: true,
+    fault: true,
+    telling: 0,
+    publicStatus: 504,
+    sentence: 'The service did not answer in time.',
   },
 } as const satisfies Record<string, OutcomeRow>;
 

@@ -88,6 +88,11 @@ function checkPublic(ingress: PublicIngress, service: Service, field: string): F
       problem(`${field}.hosts`, `expected 1 to ${LIMITS.publicHosts} host names; a gateway routes by them`),
     );
   }
+  const { responseTimeoutMs: timeout = LIMITS.responseTimeoutMs } = ingress;
+  if (timeout < 1_000 || timeout > LIMITS.responseTimeoutMs)
+    problems.push(
+      problem(`${field}.responseTimeout`, `${timeout} ms; expected 1s to ${LIMITS.responseTimeoutMs / 3_600_000}h`),
+    );
   ingress.hosts.forEach((host, index) => {
     const wrong = publicHostProblem(host);
     if (wrong !== undefined) problems.push(problem(`${field}.hosts[${index}]`, `${quote(host)}: ${wrong}`));

@@ -114,6 +114,14 @@ const refused: [string, Mesh, string, RegExp][] = [
     /1 to 100/,
   ],
   [
+    'a public service with less than a second to answer in',
+    withService(
+      service('web', 'web', [3000], { public: { port: 3000, hosts: ['a.example'], responseTimeoutMs: 999 } }),
+    ),
+    'services.web.public.responseTimeout',
+    /999 ms; expected 1s to 1h/,
+  ],
+  [
     'public host with a port',
     withService(service('web', 'web', [3000], { public: { port: 3000, hosts: ['ok.example', 'a.example:80'] } })),
     'services.web.public.hosts[1]',

@@ -59,6 +59,7 @@ export const outcomeCodec: EnumCodec<FlowOutcome> = enumCodec<FlowOutcome>({
   'not-listening': v1.FlowOutcome.FLOW_OUTCOME_NOT_LISTENING,
   unreachable: v1.FlowOutcome.FLOW_OUTCOME_UNREACHABLE,
   overloaded: v1.FlowOutcome.FLOW_OUTCOME_OVERLOADED,
+  unanswered: v1.FlowOutcome.FLOW_OUTCOME_UNANSWERED,
 });
 
 export const breakPointCodec: EnumCodec<BreakPoint> = enumCodec<BreakPoint>({

@@ -1,5 +1,6 @@
 /** The mesh, service, rule and ports, wire to model and back. What a mesh means is checked by validateMesh, after this. */
 
+import { defined } from '../model/defined.ts';
 import { LIMITS, WIRE_LIMITS } from '../model/limits.ts';
 import type { AgentSettings, Mesh, PolicyTest, PortRange, Rule, Service } from '../model/mesh.ts';
 import { integer, list, required, text } from './check.ts';
@@ -29,7 +30,13 @@ export function serviceToWire(service: Service): pb.Service {
     ports: portsToWire(service.ports),
     ...(service.public === undefined
       ? {}
-      : { public: { port: service.public.port, hosts: [...service.public.hosts] } }),
+      : {
+          public: {
+            port: service.public.port,
+            hosts: [...service.public.hosts],
+            responseTimeoutMs: service.public.responseTimeoutMs ?? 0,
+          },
+        }),
     tags: [...service.tags],
   };
 }
@@ -49,6 +56,10 @@ export function serviceFromWire(wire: pb.Outgoing<pb.Service>, field?: string): 
           public: {
             port: integer(ingress.port, `${at}.public.port`, 1, 65_535),
             hosts: list(ingress.hosts, `${at}.public.hosts`, LIMITS.publicHosts, shortText),
+            ...defined({
+              responseTimeoutMs:
+                integer(ingress.responseTimeoutMs, `${at}.public.response_timeout_ms`, 0, 0xffff_ffff) || undefined,
+            }),
           },
         }),
     tags: list(wire.tags, `${at}.tags`, LIMITS.tags, shortText),

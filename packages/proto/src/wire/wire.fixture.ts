@@ -2,7 +2,9 @@
 
 import fc from 'fast-check';
 import type { AgentRole } from '../model/agent-role.ts';
+import { defined } from '../model/defined.ts';
 import type { FlowRecord } from '../model/flow.ts';
+import { LIMITS } from '../model/limits.ts';
 import type { Mesh, PortRange, Rule, Service } from '../model/mesh.ts';
 import { isServiceName } from '../model/names.ts';
 import type { NetmapDelta, NetmapItem } from '../model/netmap.ts';
@@ -49,10 +51,13 @@ const service: fc.Arbitrary<Service> = fc.oneof(
       ports,
       tags,
       hosts: fc.uniqueArray(host, { minLength: 1, maxLength: 3 }),
+      responseTimeoutMs: fc.option(fc.integer({ min: 1_000, max: LIMITS.responseTimeoutMs }), { nil: undefined }),
     })
-    .map(({ hosts, ...rest }) => {
+    .map(({ hosts, responseTimeoutMs, ...rest }) => {
       const tcp = rest.ports.find((range) => range.protocol === 'tcp');
-      return tcp === undefined ? rest : { ...rest, public: { port: tcp.first, hosts } };
+      return tcp === undefined
+        ? rest
+        : { ...rest, public: { port: tcp.first, hosts, ...defined({ responseTimeoutMs }) } };
     }),
 );
 
@@ -169,6 +174,7 @@ export const anyFlow: fc.Arbitrary<FlowRecord> = fc.record({
     'not-listening',
     'unreachable',
     'overloaded',
+    'unanswered',
   ),
   bytesSent: fc.nat(2 ** 48),
   bytesReceived: fc.nat(2 ** 48),
