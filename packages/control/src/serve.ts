@@ -1,5 +1,6 @@
 /** Puts control together: store, state, the agents' streams, the gRPC port, the dashboard; and takes it apart again. */
 
+import { existsSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -34,6 +35,7 @@ import { requestTimer } from './rpc/request-timer.ts';
 import { ControlServer } from './rpc/server.ts';
 import { rpcTracing } from './rpc/tracing.ts';
 import { openState } from './state/state.ts';
+import { StoreError } from './store/errors.ts';
 import { Store } from './store/store.ts';
 import { createTraffic } from './traffic/traffic.ts';
 import { VERSION } from './version.ts';
@@ -100,15 +102,17 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
   const tracing = await openTracing({ service: 'weft-control', version: VERSION, logger });
   closers.push(() => tracing?.close());
 
+  refuseKeyAlone(directory);
+  const metrics = options.metrics === undefined ? undefined : await openMetrics();
+  const store = Store.open(directory, metrics?.counters.wrote);
+  closers.push(() => store.close());
+  // After the data is there: a start that ended in between must not look like data that was lost.
   const names = certificateNames(options);
   const { keyPem, certificatePem, pin } = await openKeys({ directory, names });
   const credentials = await openCredentials(directory, pin);
   for (const path of credentials.exposed) {
     logger.warn({ event: 'token-exposed', path }, 'others can read this token; run chmod 600 on it');
   }
-  const metrics = options.metrics === undefined ? undefined : await openMetrics();
-  const store = Store.open(directory, metrics?.counters.wrote);
-  closers.push(() => store.close());
   const state = await openState({ store, now });
   const audit = openAuditLog({ store, now });
 
@@ -234,6 +238,17 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
   );
   const { adminTokenPath } = credentials;
   return { address, dashboard, metrics: scraped, pin, adminTokenPath, close: () => closeAll(closers) };
+}
+
+/** Agents trust who has the key; without what it decided, that would be a control that has forgotten every deny. */
+function refuseKeyAlone(directory: string): void {
+  const [key, data] = [join(directory, 'control.key'), join(directory, 'control.db')];
+  if (!existsSync(key) || existsSync(data)) return;
+  throw new StoreError(
+    'missing',
+    `${key} is there and ${data} is not, so control would know no network. Put ${data} back from a backup; ` +
+      `or, to begin anew, move ${key} away, after which every host has to join again`,
+  );
 }
 
 function flowLimits({ flowHours, flowDisk }: ServeOptions): { maxAgeMs?: number; maxBytes?: number } {

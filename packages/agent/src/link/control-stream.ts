@@ -21,7 +21,7 @@ import type { NetmapKeeper } from '../member/persist.ts';
 import type { NetmapStore } from '../netmap/store.ts';
 import { type FlowBatches, FlowSender } from './flow-sender.ts';
 import type { ReportSender } from './report-sender.ts';
-import type { ControlStreamEnd } from './retry.ts';
+import type { ControlStreamEnd, Held } from './retry.ts';
 
 /** What moves now. */
 export interface TelemetrySource {
@@ -57,6 +57,8 @@ const CHALLENGE_TIMEOUT_MS = 10_000;
 const STOP_TIMEOUT_MS = 500;
 /** Shorter than the 3 s that control waits for an answer, so that it hears why. */
 const TRACE_TIMEOUT_MS = 2_500;
+/** Whatever control says: an agent that is never heard again cannot be told that all is well. */
+const MOST_HELD_MS = 3_600_000;
 /** Traces at once; a control that asks more is answered so. */
 const MAX_TRACES = 64;
 
@@ -139,6 +141,7 @@ class Session {
     else if (message.welcome) this.#stand();
     else if (message.delta) this.#apply(message.delta);
     else if (message.revoked) this.#end({ type: 'revoked', reason: message.revoked.reason });
+    else if (message.held) this.#end(heldOf(message.held));
     else if (message.trace) void this.#trace(message.trace);
     else if (message.flowsTaken) this.#flowSender?.taken(message.flowsTaken.sequence);
     // Anything else is from a newer control, and not for this agent.
@@ -348,6 +351,10 @@ class Session {
     this.#stream.cancel();
     void this.#flowsTold.then(() => this.#resolve(end));
   }
+}
+
+function heldOf({ reason, retryMs, unknown }: NonNullable<pb.ControlMessage['held']>): Held {
+  return { type: 'held', reason: sentence(reason), retryMs: Math.min(retryMs, MOST_HELD_MS), unknown };
 }
 
 function clear(timer: NodeJS.Timeout): () => void {

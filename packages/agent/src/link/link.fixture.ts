@@ -158,6 +158,7 @@ export function linkRig() {
       host: 'build-3',
       controlAddresses: [control.address],
       pin: control.pin,
+      ephemeral: false,
       revoked: false,
     };
     const store = new NetmapStore(CONTROL_RANGE, undefined, 1_000, ENFORCEMENT);
@@ -221,6 +222,9 @@ export function linkRig() {
         now: () => 9_000,
         connected: () => events.push('connected'),
         disconnected: () => events.push('disconnected'),
+        held: async ({ reason, retryMs, unknown }) => {
+          events.push(`held ${retryMs} ${unknown}: ${reason}`);
+        },
         revoked: async (reason) => {
           events.push(`revoked: ${reason}`);
           store.clear();

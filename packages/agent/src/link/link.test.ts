@@ -153,6 +153,20 @@ describe('the link', () => {
     expect(events).toContain('disconnected');
   });
 
+  test('keeps what it holds when control will not serve it, and asks again', async () => {
+    const streams = new Streams();
+    const { store, events } = setUp(await serve(streams.handlers));
+    const first = await streams.next();
+    await first.hello();
+    first.delta({ snapshot: true, index: 1, revision: 3, upserts: [self, policy] });
+    await first.next('ack');
+    first.send({ held: { reason: 'control knows no such agent', unknown: true } });
+    const second = await streams.next();
+    await second.hello();
+    expect(store.current).toMatchObject({ revision: 3, self: { host: 'build-3' } });
+    expect(events).toEqual(['connected', 'held 0 true: control knows no such agent']);
+  });
+
   test('leaves out one bad item and enforces the rest', async () => {
     const streams = new Streams();
     const { store } = setUp(await serve(streams.handlers));

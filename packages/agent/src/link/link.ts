@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { AgentClient, agentService, callDuplex, pinnedCredentials } from '@weft/proto/wire';
 import { channelOptions } from '../member/channel.ts';
 import { type ControlStreamParts, runControlStream } from './control-stream.ts';
-import { type ControlStreamEnd, Retry, type RetryLimits } from './retry.ts';
+import { type ControlStreamEnd, type Held, Retry, type RetryLimits } from './retry.ts';
 
 export interface LinkOptions extends Omit<ControlStreamParts, 'served'> {
   readonly limits: RetryLimits;
@@ -16,6 +16,8 @@ export interface LinkOptions extends Omit<ControlStreamParts, 'served'> {
   readonly disconnected: (cause: Error) => void;
   /** Control took the membership back. Told each time it says so. */
   readonly revoked: (reason: string) => Promise<void>;
+  /** Control does not serve this agent for now. Told each time it says so. */
+  readonly held: (held: Held) => Promise<void>;
 }
 
 /** A silent network must be noticed: control is asked every 10 s, and has 5 s to answer. */
@@ -44,6 +46,8 @@ export async function runLink(options: LinkOptions, signal: AbortSignal): Promis
         'control took the membership of this agent back',
       );
       await options.revoked(end.reason);
+    } else if (end.type === 'held') {
+      await options.held(end);
     } else {
       const { message } = end.cause;
       // Said once for each break: a control that is down for a night shall not fill the log.

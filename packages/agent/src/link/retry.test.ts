@@ -24,6 +24,12 @@ describe('retry', () => {
     ]);
   });
 
+  test('stays away for as long as it is told to, and then not all at one moment', () => {
+    const held = { type: 'held', reason: 'two hosts', retryMs: 300_000, unknown: false } as const;
+    expect(new Retry(CONTROL_RETRY, () => 0).delayAfter(held)).toBe(305_000);
+    expect(new Retry(CONTROL_RETRY, () => 1).delayAfter({ ...held, retryMs: 0 })).toBe(10_000);
+  });
+
   test('asks rarely after a revocation', () => {
     expect(new Retry(CONTROL_RETRY, () => 0).delayAfter({ type: 'revoked', reason: 'by an operator' })).toBe(30_000);
   });

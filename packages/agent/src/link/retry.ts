@@ -5,7 +5,18 @@ export type ControlStreamEnd =
   /** The connection broke or was never made. `served` says whether control's word was heard on it. */
   | { readonly type: 'lost'; readonly served: boolean; readonly cause: Error }
   /** Control says that the membership is over. Asking often will not change its mind. */
-  | { readonly type: 'revoked'; readonly reason: string };
+  | { readonly type: 'revoked'; readonly reason: string }
+  | Held;
+
+/** Control does not serve this agent for now, and took nothing from it. */
+export interface Held {
+  readonly type: 'held';
+  readonly reason: string;
+  /** To stay away for at least, milliseconds. */
+  readonly retryMs: number;
+  /** Control knows nothing of this agent. */
+  readonly unknown: boolean;
+}
 
 export interface RetryLimits {
   readonly minimumMs: number;
@@ -32,6 +43,7 @@ export class Retry {
   delayAfter(end: ControlStreamEnd): number {
     const { minimumMs, maximumMs, revokedMs } = this.#limits;
     if (end.type === 'revoked') return this.#jitter(revokedMs);
+    if (end.type === 'held') return end.retryMs + this.#jitter(maximumMs);
     // A session that served was a good one: the next failure starts from the bottom again.
     this.#failures = end.served ? 0 : this.#failures + 1;
     const ceiling = Math.min(maximumMs, minimumMs * 2 ** Math.min(this.#failures, 16));

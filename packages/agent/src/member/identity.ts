@@ -27,6 +27,8 @@ export interface Membership {
   readonly controlAddresses: readonly string[];
   /** SHA-256 of control's public key (SubjectPublicKeyInfo), 32 bytes. */
   readonly pin: Uint8Array;
+  /** Control forgets it when it goes away, and a token that is still good lets it back in. */
+  readonly ephemeral: boolean;
   /** Control has said that it is over. A new token may take its place. */
   readonly revoked: boolean;
 }
@@ -62,6 +64,7 @@ const identityFile = z.strictObject({
       host: z.string().min(1),
       controlAddresses: z.array(z.string()).min(1),
       pin: bytes(32),
+      ephemeral: z.boolean(),
       revoked: z.boolean(),
     })
     .optional(),

@@ -53,7 +53,13 @@ describe('joining', () => {
     const control = await serve(granting(seen));
     const keys = makeKeys();
     const membership = await joinNetwork({ ...attempt, token: tokenFor(control), keys }, stop.signal);
-    expect(membership).toMatchObject({ agentId: 'a1', network: 'prod', host: 'build-3', revoked: false });
+    expect(membership).toMatchObject({
+      agentId: 'a1',
+      network: 'prod',
+      host: 'build-3',
+      ephemeral: false,
+      revoked: false,
+    });
     expect(seen.map(({ host }) => host)).toEqual(['', 'build-3']);
     const { identityKey, tunnelKey, proof, tokenId, services } = seen[1] as pb.JoinRequest;
     expect(services).toEqual(['redis']);

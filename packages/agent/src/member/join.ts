@@ -44,8 +44,9 @@ export async function join(attempt: JoinAttempt, signal: AbortSignal): Promise<M
   for (const address of token.addresses) {
     signal.throwIfAborted();
     try {
-      const { agentId, network, host } = await joinNamed(address, attempt, signal);
-      return { agentId, network, host, controlAddresses: token.addresses, pin: token.pin, revoked: false };
+      const { agentId, network, host, ephemeral } = await joinNamed(address, attempt, signal);
+      const { addresses: controlAddresses, pin } = token;
+      return { agentId, network, host, controlAddresses, pin, ephemeral, revoked: false };
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof PinMismatchError) mismatch = error;

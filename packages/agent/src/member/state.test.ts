@@ -28,6 +28,7 @@ describe('the identity', () => {
     host: 'build-3',
     controlAddresses: ['127.0.0.1:7400'],
     pin: new Uint8Array(32).fill(7),
+    ephemeral: false,
     revoked: false,
   };
 

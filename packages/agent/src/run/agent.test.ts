@@ -20,12 +20,15 @@ class SmallControl {
   joins = 0;
   refused: boolean = false;
   revoked: boolean = false;
+  ephemeral: boolean = false;
+  /** Knows the first agent no more. */
+  forgetful: boolean = false;
 
   readonly handlers: Partial<AgentHandlers> = {
     join: (_call, answer) => {
       this.joins += 1;
       if (this.refused) answer({ code: status.PERMISSION_DENIED, details: 'it was revoked after the token was made' });
-      else answer(null, { agentId: `a${this.joins}`, network: 'prod', host: 'build-3' });
+      else answer(null, { agentId: `a${this.joins}`, network: 'prod', host: 'build-3', ephemeral: this.ephemeral });
     },
     connect: (call) => {
       let agentId = '';
@@ -37,6 +40,7 @@ class SmallControl {
         if (!message.hello) return;
         agentId = message.hello.agentId;
         if (this.revoked && agentId === 'a1') call.write({ revoked: { reason: 'by an operator' } });
+        else if (this.forgetful && agentId === 'a1') call.write({ held: { reason: 'who are you?', unknown: true } });
         else call.write({ welcome: {} });
       });
       call.write({ challenge: { nonce: new Uint8Array(32) } });
@@ -224,6 +228,28 @@ test('a revoked agent forgets the network, on disk too, and stays up', async () 
   expect(JSON.parse(await readFile(join(directory, 'identity.json'), 'utf8'))).toMatchObject({
     membership: { revoked: true },
   });
+});
+
+test('an agent that control does not know keeps the network, on disk too, and says so', async () => {
+  const first = await start({ token });
+  first.stop.abort();
+  await first.run;
+  small.forgetful = true;
+  await start({ token });
+  await expect.poll(async () => (await readLocalStatus(directory))?.problems[0]?.code).toBe('held-off');
+  expect(await readLocalStatus(directory)).toMatchObject({ state: 'stale', revision: 7, agentId: 'a1' });
+  expect(await readdir(directory)).toContain('netmap.json');
+  expect(small.joins).toBe(1);
+});
+
+test('one that is ephemeral joins again when control does not know it any more', async () => {
+  small.ephemeral = true;
+  const first = await start({ token });
+  first.stop.abort();
+  await first.run;
+  small.forgetful = true;
+  await start({ token });
+  await expect.poll(async () => (await readLocalStatus(directory))?.agentId).toBe('a2');
 });
 
 test('joins again by itself while its token is good', async () => {

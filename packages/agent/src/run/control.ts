@@ -78,6 +78,7 @@ export function followControl(parts: ControlParts, signal: AbortSignal): Followi
       connected: () => {
         control.cause = '';
         known.resolve();
+        problems.clear('held-off', host);
         if (!control.revoked) return;
         problems.clear('membership-revoked', host);
         void keepMembership(false);
@@ -87,8 +88,19 @@ export function followControl(parts: ControlParts, signal: AbortSignal): Followi
         // Since when it is stale is part of what is kept.
         keeper.changed();
       },
+      held: async ({ reason, unknown }) => {
+        control.cause = reason;
+        keeper.changed();
+        if (unknown && member.membership.ephemeral && (await joinAgain(parts, signal))) {
+          rejoined.resolve();
+          return;
+        }
+        const message = `control does not serve this host, which goes on with what it knows: ${reason}`;
+        problems.raise({ code: 'held-off', subject: host, message });
+      },
       revoked: async (reason) => {
         control.cause = reason;
+        problems.clear('held-off', host);
         if (store.current.self !== undefined) forget(store, logger);
         await keeper.remove();
         await keepMembership(true);

@@ -28,6 +28,7 @@ export interface JoinAnswer {
   readonly agentId: string;
   readonly network: string;
   readonly host: string;
+  readonly ephemeral: boolean;
 }
 
 export interface EnrollerOptions {
@@ -198,7 +199,7 @@ function agentWithKey(network: NetworkState, identityKey: Uint8Array): AgentStat
 }
 
 function answer(agent: AgentState): JoinAnswer {
-  return { agentId: agent.id, network: agent.network, host: agent.host };
+  return { agentId: agent.id, network: agent.network, host: agent.host, ephemeral: agent.ephemeral };
 }
 
 function equal(one: Uint8Array, other: Uint8Array): boolean {

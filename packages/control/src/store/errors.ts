@@ -1,5 +1,5 @@
 /** Why control's data could not be opened or written. */
-export type StoreErrorCode = 'corrupt' | 'too-new' | 'not-weft' | 'unreadable' | 'write-failed';
+export type StoreErrorCode = 'missing' | 'corrupt' | 'too-new' | 'not-weft' | 'unreadable' | 'write-failed';
 
 export class StoreError extends Error {
   override readonly name = 'StoreError';

@@ -128,9 +128,9 @@ export class AgentStream {
   }
 
   /** Ends the stream, with a word on why. */
-  end({ code, details, revoked }: Refusal): void {
+  end({ code, details, lastWord }: Refusal): void {
     if (this.#ended) return;
-    if (revoked !== undefined) this.#call.send({ revoked: { reason: revoked } });
+    if (lastWord !== undefined) this.#call.send(lastWord);
     this.#call.finish(code, details, this.#options.farewellMs);
     this.closed();
   }

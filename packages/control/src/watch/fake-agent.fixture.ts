@@ -46,6 +46,7 @@ export class FakeAgent {
   /** As they came since the last connect. */
   deltas: pb.Delta[] = [];
   revoked: string | undefined;
+  held: pb.ControlMessage['held'];
   traces: pb.TraceRequest[] = [];
   status: StatusObject | undefined;
   stream: ClientDuplexStream<pb.Outgoing<pb.AgentMessage>, pb.ControlMessage> | undefined;
@@ -115,6 +116,7 @@ export class FakeAgent {
     if (message.welcome) this.#stand();
     if (message.delta) this.#apply(message.delta);
     if (message.trace) this.traces.push(message.trace);
+    if (message.held) this.held = message.held;
     if (message.revoked) this.revoked = message.revoked.reason;
     this.#look();
   }
