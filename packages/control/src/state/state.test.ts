@@ -329,16 +329,3 @@ test('a change that cannot be written leaves memory as the disk has it', async (
   expect(failing.tokens('prod')).toEqual([]);
   expect((await openState({ store, now })).current).toEqual(current);
 });
-
-test('of two writers, who comes second works its change out anew, and nothing of either is lost', async () => {
-  await apply(mesh([redis]));
-  const other = await openState({ store, now });
-  await apply(mesh([redis, web]));
-  expect(
-    (await other.apply({ ...mesh([mailer]), network: 'stage' }, { dryRun: false, actor: 'control' })).revision,
-  ).toBe(3);
-  expect(other.current.networks.get('prod')).toEqual(network());
-  expect((await apply(mesh([redis]))).revision).toBe(4);
-  expect((await openState({ store, now })).current).toEqual(state.current);
-  expect([...state.current.networks.keys()]).toEqual(['prod', 'stage']);
-});

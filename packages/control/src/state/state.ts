@@ -183,11 +183,12 @@ class Writer implements StateStore {
   async #catchUp(): Promise<void> {
     this.#unsure = true;
     const before = this.current;
-    this.#memory = restore(await this.#store.read(), before);
-    this.#unsure = false;
-    const { networks } = this.current;
+    const memory = restore(await this.#store.read(), before);
+    const { networks } = memory.state;
     const names = new Set([...before.networks.keys(), ...networks.keys()]);
     const differ = [...names].filter((name) => networks.get(name) !== before.networks.get(name));
+    this.#memory = differ.length > 0 ? memory : { ...memory, state: before };
+    this.#unsure = false;
     if (differ.length > 0) this.#tell(before, { networks: differ, takesAway: true });
   }
 

@@ -2,6 +2,9 @@ import { flowToWire } from '@weft/proto/wire';
 import { describe, expect, test } from 'vitest';
 import { current, mesh, rule } from '../netmap/network.fixture.ts';
 import { view } from '../netmap/view.fixture.ts';
+import { openState } from '../state/state.ts';
+import { slow } from '../store/slow.fixture.ts';
+import { Store } from '../store/store.ts';
 import { TestControl } from './control.fixture.ts';
 import { reportOf } from './fake-agent.fixture.ts';
 import { healthOf, NEVER, prod, services } from './hub.fixture.ts';
@@ -127,8 +130,11 @@ test('an agent is asked for a path, and its silence or end is no answer', async 
   expect(await cut).toBeUndefined();
 });
 
-test('what connected agents hold in the end is their view', async () => {
-  await using control = await TestControl.start();
+test.each([
+  ['a store that answers at once', Store.inMemory()],
+  ['one that takes its time', slow(Store.inMemory())],
+])('over %s, what connected agents hold in the end is their view', async (_which, store) => {
+  await using control = await TestControl.start({ state: await openState({ store, now: Date.now }) });
   await control.state.apply(prod, { dryRun: false, actor: 'control' });
   const names = ['web', 'redis', 'mailer'];
   const joined = await Promise.all(names.map((name) => control.join({ host: `h-${name}`, services: [name] })));
