@@ -1,7 +1,7 @@
 /** Who answers names that are not ours: a fixed list, or the host's own resolv.conf, read again when it changes. */
 import { readFileSync, statSync } from 'node:fs';
 import { isIP } from 'node:net';
-import { networkInterfaces } from 'node:os';
+import { isOwnAddress } from '@weft/proto';
 import type { Logger } from 'pino';
 
 export interface Upstream {
@@ -43,7 +43,7 @@ export function leadsTo(own: Upstream, upstream: Upstream): boolean {
   if (host === '0.0.0.0' || host === '::') return true;
   if (own.host !== '0.0.0.0' && own.host !== '::') return false;
   if (host.startsWith('127.') || host === '::1') return true;
-  return Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ address }) => address === host));
+  return isOwnAddress(host);
 }
 
 export function fixedUpstreams(named: readonly Upstream[], own: Upstream): UpstreamSource {

@@ -1,7 +1,6 @@
 /** Where a service's program is expected on this host, by the agent file. */
 import { isIPv4 } from 'node:net';
-import { networkInterfaces } from 'node:os';
-import type { Protocol } from '@weft/proto';
+import { isOwnAddress, type Protocol } from '@weft/proto';
 import type { AgentService, AgentTarget } from '../config/agent-file.ts';
 
 export interface TargetAddress {
@@ -47,9 +46,7 @@ export function isLoopback(host: string): boolean {
  * to this machine's own IPv4 addresses only.
  */
 export function takesCallerAddress(host: string): boolean {
-  if (!isIPv4(host)) return false;
-  if (host.startsWith('127.')) return true;
-  return Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ address }) => address === host));
+  return isIPv4(host) && (host.startsWith('127.') || isOwnAddress(host));
 }
 
 export function formatTarget({ host, port }: TargetAddress): string {

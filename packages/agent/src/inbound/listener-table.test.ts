@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { open } from 'node:fs/promises';
 import net from 'node:net';
 import { expect, it } from 'vitest';
 import { ListenerTable, parseListeners, readListenerTable } from './listener-table.ts';
@@ -72,4 +73,16 @@ it.runIf(process.platform === 'linux')('sees a real listener come and go', async
   await once(server, 'close');
   const after = await readListenerTable();
   expect(after?.answers('tcp', '127.0.0.1', port)).toBe(false);
+});
+
+it('is no look when a file cannot be opened for want of files, and no table where there is none', async () => {
+  const failing = (code: string, paths: RegExp) =>
+    ((path: string) =>
+      paths.test(path)
+        ? Promise.reject(Object.assign(new Error(code), { code }))
+        : open('/dev/null')) as unknown as typeof open;
+  await expect(readListenerTable(failing('EMFILE', /tcp6$/))).rejects.toMatchObject({ code: 'EMFILE' });
+  await expect(readListenerTable(failing('ENFILE', /tcp$/))).rejects.toMatchObject({ code: 'ENFILE' });
+  expect(await readListenerTable(failing('ENOENT', /tcp$/))).toBeUndefined();
+  expect((await readListenerTable(failing('ENOENT', /6$/)))?.answers('tcp', '127.0.0.1', 1)).toBe(false);
 });

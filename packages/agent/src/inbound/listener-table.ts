@@ -90,17 +90,26 @@ const FILES: readonly { readonly path: string; readonly protocol: Protocol }[] =
   { path: '/proc/net/udp6', protocol: 'udp' },
 ];
 
-/** Reads what listens now; undefined where there is no such table, as on other systems than Linux. */
-export async function readListenerTable(): Promise<ListenerTable | undefined> {
-  const tables = await Promise.all(FILES.map(({ path, protocol }) => readListeners(path, protocol)));
+/**
+ * Reads what listens now; undefined where there is no such table, as on other systems than Linux. Throws the system's error
+ * when the table is there and could not be read, for want of a file: that tells nothing of who listens.
+ */
+export async function readListenerTable(openFile: typeof open = open): Promise<ListenerTable | undefined> {
+  const tables = await Promise.all(FILES.map(({ path, protocol }) => readListeners(openFile, path, protocol)));
   // Without IPv6 its two files are missing, and nothing listens there.
   if (tables[0] === undefined) return undefined;
   return new ListenerTable(tables.flatMap((listeners) => listeners ?? []));
 }
 
+/** What the system says where it has no such file, or shows it to nobody. */
+const ABSENT: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM']);
+
 /** Read piece by piece and no further than the listeners: a busy host has 100,000 connections behind them. */
-async function readListeners(path: string, protocol: Protocol): Promise<Listener[] | undefined> {
-  const file = await open(path, 'r').catch(() => undefined);
+async function readListeners(openFile: typeof open, path: string, protocol: Protocol): Promise<Listener[] | undefined> {
+  const file = await openFile(path, 'r').catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code !== undefined && ABSENT.has(cause.code)) return undefined;
+    throw cause;
+  });
   if (file === undefined) return undefined;
   try {
     const found: Listener[] = [];

@@ -1,5 +1,6 @@
 /** Health of targets that the kernel's table cannot tell of, those on other machines: a connection is tried now and then. */
 import { connect } from 'node:net';
+import { isShortage } from '@weft/proto';
 import { formatTarget, type TargetAddress } from './addresses.ts';
 
 const EVERY_MS = 5_000;
@@ -45,14 +46,14 @@ export class Probes {
     const worker = async () => {
       for (let probe = due.pop(); probe !== undefined && !signal.aborted; probe = due.pop()) {
         probe.checkedMs = this.#now();
-        probe.listening = await accepts(probe.target, signal);
+        probe.listening = await accepts(probe, signal);
       }
     };
     await Promise.all(Array.from({ length: AT_ONCE }, worker));
   }
 }
 
-function accepts({ host, port }: TargetAddress, signal: AbortSignal): Promise<boolean> {
+function accepts({ target: { host, port }, listening: before }: Probe, signal: AbortSignal): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host, port, signal });
     const settle = (listening: boolean) => {
@@ -63,6 +64,6 @@ function accepts({ host, port }: TargetAddress, signal: AbortSignal): Promise<bo
     };
     socket.setTimeout(TIMEOUT_MS, () => settle(false));
     socket.on('connect', () => settle(true));
-    socket.on('error', () => settle(false));
+    socket.on('error', (cause: NodeJS.ErrnoException) => settle(isShortage(cause) ? before : false));
   });
 }

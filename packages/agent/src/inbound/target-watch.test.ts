@@ -67,6 +67,24 @@ describe('the report', () => {
     expect(watch.listening('web', 7001, 'tcp')).toBe(false);
   });
 
+  it('stays as it was while no look can be made', async () => {
+    let short = false;
+    const table = new ListenerTable([listener('127.0.0.1', 7002), listener('127.0.0.1', 7099)]);
+    const { inbound } = await setup({
+      readTable: async () => {
+        if (short) throw Object.assign(new Error('EMFILE: too many open files'), { code: 'EMFILE' });
+        return table;
+      },
+    });
+    const before = inbound.report();
+    expect(before.map(({ healthy }) => healthy)).toEqual([true, true, true]);
+    short = true;
+    await inbound.watch.refresh();
+    await inbound.watch.refresh();
+    expect(inbound.report()).toEqual(before);
+    expect(inbound.watch.listening('redis', 7002, 'tcp')).toBe(true);
+  });
+
   it('is announced when it changes, and only then', async () => {
     const { inbound, look } = await setup();
     let changes = 0;

@@ -42,7 +42,7 @@ export interface TargetWatchOptions {
   readonly wildcards?: SeenWildcards;
   /** Monotonic, milliseconds. */
   readonly now?: () => number;
-  /** Undefined where the kernel tells nothing; then every target is probed. */
+  /** Undefined where the kernel tells nothing; then every target is probed. Rejects when it could not be asked. */
   readonly readTable?: () => Promise<ListenerTable | undefined>;
 }
 
@@ -97,9 +97,14 @@ export class TargetWatch implements LocalTargets {
 
   /** Looks now. */
   async refresh(): Promise<void> {
-    this.#table = await this.#readTable();
-    this.#lookedMs = (this.#options.now ?? performance.now.bind(performance))();
-    this.#started = true;
+    try {
+      this.#table = await this.#readTable();
+      this.#lookedMs = (this.#options.now ?? performance.now.bind(performance))();
+      this.#started = true;
+    } catch {
+      // A look that could not be made is no look: a program that runs must not be called gone for it.
+    }
+    if (!this.#started) return;
     this.#evaluate();
     void this.#probes.run(this.#options.signal).then(() => {
       if (!this.#options.signal.aborted) this.#evaluate();

@@ -1,5 +1,5 @@
 /** Endpoints as they are written: HOST:PORT, an IPv6 address in brackets. */
-import { networkInterfaces } from 'node:os';
+import { hostInterfaces } from '@weft/proto';
 
 export interface Endpoint {
   readonly host: string;
@@ -28,7 +28,7 @@ export function localEndpoints(listenHost: string, port: number): string[] {
   if (!wildcard) return [formatEndpoint(listenHost, port)];
   const outside: string[] = [];
   const inside: string[] = [];
-  for (const addresses of Object.values(networkInterfaces())) {
+  for (const addresses of Object.values(hostInterfaces())) {
     for (const { address, family, internal } of addresses ?? []) {
       if (family === 'IPv6' && (listenHost === '0.0.0.0' || address.startsWith('fe80:'))) continue;
       (internal ? inside : outside).push(formatEndpoint(address, port));

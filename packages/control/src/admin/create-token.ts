@@ -1,5 +1,5 @@
 /** A join token for who may order one, by whatever way the order came. */
-import { networkInterfaces } from 'node:os';
+import { hostInterfaces } from '@weft/proto';
 import type { Logger } from 'pino';
 import { actorName } from '../audit/entry.ts';
 import type { Actor } from '../audit/types.ts';
@@ -43,7 +43,7 @@ export async function createToken(
     advertise,
     listen: options.listening(),
     authority: by.authority,
-    interfaces: networkInterfaces(),
+    interfaces: hostInterfaces(),
   });
   const actor = actorName(by.actor);
   const { text, token } = await createJoinToken(state, { scope, lifetimeMs, addresses, pin, actor });

@@ -1,0 +1,24 @@
+/** How many files, sockets among them, this process may have open at once: RLIMIT_NOFILE, getrlimit(2). */
+import { readFileSync } from 'node:fs';
+
+/** Files. Node raises its limit to the hard one as it starts. Infinity where the system does not tell. */
+export function fileLimit(): number {
+  try {
+    const [, soft] = /^Max open files\s+(\d+)/m.exec(readFileSync('/proc/self/limits', 'latin1')) ?? [];
+    return soft === undefined ? Number.POSITIVE_INFINITY : Number(soft);
+  } catch {
+    return Number.POSITIVE_INFINITY;
+  }
+}
+
+/** Of those, the files kept for what must go on when all else is refused: the way to control, names, disk, looks at the host. */
+export function reservedFiles(limit: number): number {
+  return Math.min(1_024, Math.max(24, Math.floor(limit / 8)));
+}
+
+/** Whether this failure is for want of a file or a buffer, and so tells nothing of what was asked for. */
+export function isShortage(cause: unknown): boolean {
+  return cause instanceof Error && 'code' in cause && SHORTAGES.has(cause.code);
+}
+
+const SHORTAGES: ReadonlySet<unknown> = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM']);
