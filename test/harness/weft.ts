@@ -11,9 +11,17 @@ export class Control {
   process: Process;
   private readonly dashboard: string;
   private readonly args: readonly string[];
+  private readonly fileLimit: number | undefined;
   private files = 0;
 
-  private constructor(host: Host, listen: string, dashboard: string, args: readonly string[]) {
+  private constructor(
+    host: Host,
+    listen: string,
+    dashboard: string,
+    args: readonly string[],
+    fileLimit: number | undefined,
+  ) {
+    this.fileLimit = fileLimit;
     this.host = host;
     this.listen = listen;
     this.dashboard = dashboard;
@@ -25,8 +33,10 @@ export class Control {
     host: Host,
     ports: { control: number; dashboard: number } = { control: 7400, dashboard: 7480 },
     args: readonly string[] = [],
+    fileLimit?: number,
   ) {
-    const control = new Control(host, `${host.address}:${ports.control}`, `127.0.0.1:${ports.dashboard}`, args);
+    const dashboard = `127.0.0.1:${ports.dashboard}`;
+    const control = new Control(host, `${host.address}:${ports.control}`, dashboard, args, fileLimit);
     await control.process.output(/ready/);
     return control;
   }
@@ -66,7 +76,7 @@ export class Control {
   }
 
   private launch(): Process {
-    return this.host.start([
+    const argv = [
       'weft-control',
       'serve',
       '--data',
@@ -76,7 +86,8 @@ export class Control {
       '--dashboard',
       this.dashboard,
       ...this.args,
-    ]);
+    ];
+    return this.host.start(limited(argv, this.fileLimit));
   }
 }
 
@@ -87,6 +98,12 @@ export interface AgentOptions {
   /** What tells agents apart that share a machine. */
   readonly shared?: { readonly tunnel: number; readonly dns: number; readonly range: string };
   readonly args?: readonly string[];
+  /** Files that it may have open, soft and hard limit. */
+  readonly fileLimit?: number;
+}
+
+function limited(argv: readonly string[], fileLimit: number | undefined): readonly string[] {
+  return fileLimit === undefined ? argv : ['sh', '-c', 'ulimit -n "$0" && exec "$@"', String(fileLimit), ...argv];
 }
 
 /** A running agent. */
@@ -118,7 +135,7 @@ export class Agent {
   }
 
   private launch(token: string | undefined): Process {
-    const { config, shared, args = [] } = this.options;
+    const { config, shared, args = [], fileLimit } = this.options;
     const file = join(this.host.dir, 'weft.yaml');
     if (config !== undefined) writeFileSync(file, config);
     const argv = ['weft', 'up', '--data', this.dataDir];
@@ -136,6 +153,6 @@ export class Agent {
     }
     argv.push(...args);
     // By the environment, so that the token stands in no process list.
-    return this.host.start(argv, token === undefined ? {} : { env: { WEFT_JOIN: token } });
+    return this.host.start(limited(argv, fileLimit), token === undefined ? {} : { env: { WEFT_JOIN: token } });
   }
 }

@@ -1,11 +1,15 @@
 /** Accepts TCP connections as conduits. */
 import net from 'node:net';
+import { descriptorOf } from './inside/descriptor.ts';
+import { type OpenFiles, outOfFiles } from './open-files.ts';
 import type { PortSharing } from './port-sharing.ts';
 import { type SocketConduit, socketConduit } from './socket.ts';
 
 export interface Remote {
   readonly address: string;
   readonly port: number;
+  /** Of the connection, in this process; undefined where it is not known. */
+  readonly descriptor?: number | undefined;
 }
 
 export interface ConduitListener {
@@ -21,6 +25,8 @@ export interface ListenOptions {
   readonly port: number;
   /** Undefined for a port that one thread alone listens on. */
   readonly share?: PortSharing;
+  /** The listener itself must leave some; what it accepts is for the caller to judge. */
+  readonly files?: OpenFiles;
   /** Called when accepting fails later, such as for want of file descriptors; the listener goes on. */
   readonly onError?: (error: Error) => void;
 }
@@ -51,12 +57,19 @@ function listen(
         socket.destroy();
         return;
       }
-      onConnection(socketConduit(socket), { address: remoteAddress, port: remotePort });
+      // Asked for first: afterwards another socket may have it.
+      const descriptor = descriptorOf(socket);
+      onConnection(socketConduit(socket), { address: remoteAddress, port: remotePort, descriptor });
     });
     server.once('error', reject);
-    const { host, port, share } = options;
+    const { host, port, share, files } = options;
     server.listen({ host, port, backlog: 1024, ...(share === undefined ? {} : { reusePort: true }) }, () => {
       server.off('error', reject);
+      if (files?.spares(descriptorOf(server)) === false) {
+        server.close();
+        reject(outOfFiles('listen'));
+        return;
+      }
       server.on('error', (error) => options.onError?.(error));
       const bound = server.address() as net.AddressInfo;
       resolve({ port: bound.port, address: bound.address, close: () => server.close() });

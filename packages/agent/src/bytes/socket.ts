@@ -8,7 +8,9 @@ import { defined } from '@weft/proto';
 import type { ConduitEvents, WireConduit } from '../words/conduit.ts';
 import type { Deadline } from './deadline.ts';
 import { adoptSocket } from './inside/adopt.ts';
+import { descriptorOf } from './inside/descriptor.ts';
 import { handleOutput } from './inside/stream-output.ts';
+import { type OpenFiles, outOfFiles } from './open-files.ts';
 import { compact, type Output, StreamOutput } from './output.ts';
 
 /** A full read, its frame header and a batch of small frames still fit one record of 256 KiB. */
@@ -239,6 +241,8 @@ export interface ConnectOptions {
   readonly localPort?: number;
   /** Ends the attempt; of no effect once connected. */
   readonly deadline: Deadline;
+  /** A connection that leaves too few of them is given up as if there were none. */
+  readonly files?: OpenFiles;
 }
 
 export interface ConnectedConduit {
@@ -271,6 +275,10 @@ export function connectSocket(options: ConnectOptions): Promise<ConnectedConduit
       reject(error);
     };
     const onConnect = (): void => {
+      if (options.files?.spares(descriptorOf(socket)) === false) {
+        onError(outOfFiles('connect'));
+        return;
+      }
       settle();
       socket.pause();
       const conduit = new SocketConduit(socket);

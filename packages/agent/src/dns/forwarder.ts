@@ -6,7 +6,7 @@
  * forger one question to guess at and not many, and ends a loop: a resolver that asks us back waits on itself, and both
  * time out.
  */
-import type { AddressRange } from '@weft/proto';
+import { type AddressRange, fileLimit, reservedFiles } from '@weft/proto';
 import type { Logger } from 'pino';
 import { emptyAnswer, encodeAnswer, servfail, sizeLimit } from './answer.ts';
 import { Exchange } from './exchange.ts';
@@ -16,8 +16,8 @@ import type { DnsCounters, Reply, Transport } from './types.ts';
 import { UpstreamHealth } from './upstream-health.ts';
 import type { UpstreamSource } from './upstreams.ts';
 
-/** Questions under way, each with up to three sockets. */
-const MAX_EXCHANGES = 256;
+/** Questions under way, each with up to three sockets; fewer where the reserve of files is small. */
+const MAX_EXCHANGES = Math.min(256, Math.ceil(reservedFiles(fileLimit()) / 4));
 /** Askers of all of them together. */
 const MAX_WAITERS = 2048;
 

@@ -1,10 +1,12 @@
 /** Questions over TCP: many on one connection, answered in whatever order the answers come (RFC 7766). */
 import { once } from 'node:events';
 import net from 'node:net';
+import { fileLimit, reservedFiles } from '@weft/proto';
 import { frameMessage, MessageReader } from './framing.ts';
 import type { Responder } from './responder.ts';
 
-const MAX_CONNECTIONS = 256;
+/** Fewer where the reserve of files is small. */
+const MAX_CONNECTIONS = Math.min(256, Math.ceil(reservedFiles(fileLimit()) / 4));
 /** Questions of one connection under way; more are left in its socket. */
 const MAX_UNDER_WAY = 32;
 /** Answers that the asker has not read yet; no more questions are taken until it has. */

@@ -13,6 +13,8 @@ export interface FlowRequest {
   readonly port: number;
   /** Id of the agent that asks, when it is another than this: no peer may use up what all share. */
   readonly peer?: string;
+  /** Why there is no room for it here, if so; whether it is permitted is asked first. */
+  readonly full?: string;
   /** How caller and host are written when `identify` does not believe the claim. */
   readonly claimed: { readonly source: string; readonly host: string };
   /** This host's name at the destination, where a flow that is denied has got to as well. Control takes records of no other host. */

@@ -108,8 +108,9 @@ export class FlowRegistry {
   }
 
   /** Why no more flows are taken, if so. */
-  #full({ peer, claimed }: FlowRequest): string | undefined {
+  #full({ peer, claimed, full }: FlowRequest): string | undefined {
     if (this.#stopped) return 'this agent stops';
+    if (full !== undefined) return full;
     if (this.#flows.size >= this.#limit) return `this agent already carries ${this.#limit} flows, and takes no more`;
     if (peer === undefined || (this.#byPeer.get(peer) ?? 0) < this.#peerLimit) return undefined;
     return `this agent already carries ${this.#peerLimit} flows of ${claimed.host}, and takes no more of them`;

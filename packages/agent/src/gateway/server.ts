@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { Admission } from '@weft/proto/bounds';
+import { descriptorOf } from '../bytes/inside/descriptor.ts';
 import { type Admitted, admit } from './admission.ts';
 import { carry } from './carry.ts';
 import { Client } from './client.ts';
@@ -53,7 +54,12 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   // A client that has said all may close its half, and still wants the answer. Of node's type this is no part.
   Object.assign(server, { httpAllowHalfOpen: true });
 
-  const admission = new Admission({ most: limits.connections, mostOfOne: limits.connectionsOfOne });
+  // The internet takes no more than a quarter of the files; the rest is for the private network.
+  const most = Math.min(limits.connections, Math.floor((options.files?.usable ?? Number.POSITIVE_INFINITY) / 4));
+  const admission = new Admission({
+    most,
+    mostOfOne: Math.ceil((limits.connectionsOfOne * most) / limits.connections),
+  });
   const report = (admitted: Admitted, status: number, cause: unknown): void => {
     logger.debug({ event: 'gateway-failed', service: admitted.route.service, status, err: cause }, 'a request failed');
   };
@@ -120,7 +126,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
 
   server.on('connection', (socket) => {
     const seat = admission.enter(socket.remoteAddress ?? '', () => socket.destroy());
-    if (seat === undefined) {
+    if (seat === undefined || options.files?.spares(descriptorOf(socket)) === false) {
+      seat?.leave();
       socket.destroy();
       return;
     }

@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream';
 import type { FlowOutcome } from '@weft/proto';
 import type { Logger } from 'pino';
 import type { Deadline } from '../bytes/deadline.ts';
+import type { OpenFiles } from '../bytes/open-files.ts';
 import type { NetmapSource } from '../words/netmap.ts';
 
 /**
@@ -30,6 +31,7 @@ export interface GatewayOptions {
   readonly netmap: NetmapSource;
   readonly open: OpenIngress;
   readonly limits?: Partial<GatewayLimits>;
+  readonly files?: OpenFiles;
   readonly logger: Logger;
   /** Ends the listener and every connection. */
   readonly signal: AbortSignal;

@@ -2,8 +2,9 @@
  * The last step of a flow, to the program on this host: from the caller's own address, so that the program can tell its
  * callers apart, and never from 127.0.0.1, which programs trust. Asks for a Permit: nobody gets here without a verdict.
  */
-import { messageOf, type Permit, type Protocol } from '@weft/proto';
+import { isShortage, messageOf, type Permit, type Protocol } from '@weft/proto';
 import type { Deadline } from '../bytes/deadline.ts';
+import type { OpenFiles } from '../bytes/open-files.ts';
 import { connectSocket } from '../bytes/socket.ts';
 import type { AgentService } from '../config/agent-file.ts';
 import { type Caller, runsHere } from '../flows/source.ts';
@@ -31,9 +32,10 @@ export interface DialerOptions {
   readonly services: ReadonlyMap<string, AgentService>;
   /** Whether a program is known to be there: where datagrams go must be known before, for the first is sent into silence. */
   readonly answers: (target: TargetAddress, protocol: Protocol) => boolean;
+  readonly files: OpenFiles;
 }
 
-export function createDialer({ netmap, services, answers }: DialerOptions): TargetDialer {
+export function createDialer({ netmap, services, answers, files }: DialerOptions): TargetDialer {
   const ports = new SourcePorts(systemRange());
 
   /** Tries each target in turn. Throws only the deadline's reason. */
@@ -65,7 +67,8 @@ export function createDialer({ netmap, services, answers }: DialerOptions): Targ
         deadline.throwIfOver();
         const code = errorCode(cause);
         const message = messageOf(cause);
-        if (localAddress !== undefined && isExhaustion(code))
+        if (isShortage(cause)) files.ranOut();
+        if (isShortage(cause) || (localAddress !== undefined && isPortless(code)))
           return refuse('overloaded', `cannot connect to ${formatTarget(target)}: ${message}`);
         // The first target is the one that is meant; 127.0.0.1 says more than the ::1 that nobody configured.
         const what = code === 'ECONNRESET' ? 'the program took and reset the call at' : 'nothing listens on';
@@ -78,12 +81,12 @@ export function createDialer({ netmap, services, answers }: DialerOptions): Targ
   return {
     stream: (permit, caller, deadline) =>
       dial(permit, caller, deadline, async (target, localAddress) => {
-        if (localAddress === undefined) return (await connectSocket({ ...target, deadline })).conduit;
-        return await ports.connect({ ...target, deadline, localAddress });
+        if (localAddress === undefined) return (await connectSocket({ ...target, deadline, files })).conduit;
+        return await ports.connect({ ...target, deadline, localAddress, files });
       }),
     datagrams: (permit, caller, deadline, refused) =>
       dial(permit, caller, deadline, (target, localAddress) =>
-        connectDatagrams(target, localAddress, deadline, refused),
+        connectDatagrams(target, localAddress, deadline, files, refused),
       ),
   };
 }
@@ -92,7 +95,7 @@ function errorCode(cause: unknown): string | undefined {
   return cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? cause.code : undefined;
 }
 
-/** No file, buffer or source port is left: the program may well listen. */
-function isExhaustion(code: string | undefined): boolean {
-  return ['EADDRINUSE', 'EADDRNOTAVAIL', 'EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM'].includes(code ?? '');
+/** No source port is left: the program may well listen. */
+function isPortless(code: string | undefined): boolean {
+  return code === 'EADDRINUSE' || code === 'EADDRNOTAVAIL';
 }

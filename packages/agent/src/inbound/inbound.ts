@@ -1,6 +1,7 @@
 /** The agent's inbound side: flows that peers open, and how this host's own programs fare. */
 import { defined, type InstanceReport } from '@weft/proto';
 import type { Logger } from 'pino';
+import type { OpenFiles } from '../bytes/open-files.ts';
 import type { AgentService } from '../config/agent-file.ts';
 import type { FlowRegistry } from '../flows/registry.ts';
 import type { InboundHandler } from '../tunnel/types.ts';
@@ -18,6 +19,7 @@ interface InboundPathOptions {
   /** By name, from the agent file. */
   readonly services: ReadonlyMap<string, AgentService>;
   readonly log: Logger;
+  readonly files: OpenFiles;
   /** Idle time of a UDP flow, milliseconds. */
   readonly idleMs?: number;
 }
@@ -70,8 +72,9 @@ export function createInbound(options: InboundOptions): Inbound {
 
 /** For a thread that is told of the targets and does not watch them. */
 export function createInboundPath(options: InboundPathOptions, targets: Pick<LocalTargets, 'answers'>): InboundPath {
-  const { netmap, registry, services, log } = options;
-  const dialer = createDialer({ netmap, services, answers: (target, protocol) => targets.answers(target, protocol) });
+  const { netmap, registry, services, log, files } = options;
+  const answers: LocalTargets['answers'] = (target, protocol) => targets.answers(target, protocol);
+  const dialer = createDialer({ netmap, services, answers, files });
   const handler = createFlowHandler({
     netmap,
     registry,

@@ -5,6 +5,8 @@ import { isIPv6 } from 'node:net';
 import { defined } from '@weft/proto';
 import { datagramOutput } from '../bytes/datagram-output.ts';
 import type { Deadline } from '../bytes/deadline.ts';
+import { descriptorOf } from '../bytes/inside/descriptor.ts';
+import { type OpenFiles, outOfFiles } from '../bytes/open-files.ts';
 import type { DatagramOutput } from '../bytes/output.ts';
 import type { DatagramConduit, DatagramEvents } from '../words/conduit.ts';
 import type { TargetAddress } from './addresses.ts';
@@ -22,12 +24,14 @@ export async function connectDatagrams(
   target: TargetAddress,
   localAddress: string | undefined,
   deadline: Deadline,
+  files: OpenFiles,
   refused: (detail: string) => void,
 ): Promise<DatagramConduit> {
   deadline.throwIfOver();
   const socket = createSocket({ type: isIPv6(target.host) ? 'udp6' : 'udp4', recvBufferSize: RECEIVE_BUFFER });
   try {
     await step(socket, (done) => socket.bind({ port: 0, ...defined({ address: localAddress }) }, done));
+    if (!files.spares(descriptorOf(socket))) throw outOfFiles('bind');
     await step(socket, (done) => socket.connect(target.port, target.host, done));
     deadline.throwIfOver();
   } catch (cause) {

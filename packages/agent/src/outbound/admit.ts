@@ -1,4 +1,5 @@
 /** Identify and decide, at the source: from a listener that was called to a flow with a permit. */
+import { defined } from '@weft/proto';
 import { newFlowId } from '../flows/id.ts';
 import type { FlowRefusal, FlowRegistry } from '../flows/registry.ts';
 import { claimName, type DeclaredHere, localCaller, localClaim } from '../flows/source.ts';
@@ -25,10 +26,10 @@ export class Admitter {
     this.#options = options;
   }
 
-  /** A call by a program of this host. */
-  local(call: Call): Admitted {
+  /** A call by a program of this host. `full` says why there is no room for it, if so. */
+  local(call: Call, full?: string): Admitted {
     const { netmap, declared } = this.#options;
-    return this.#admit(call, localClaim(netmap.current, declared));
+    return this.#admit(call, localClaim(netmap.current, declared), full);
   }
 
   /** A call from the internet through this host's gateway. */
@@ -36,7 +37,7 @@ export class Admitter {
     return this.#admit(call, { type: 'internet', address: clientAddress });
   }
 
-  #admit(call: Call, claim: SourceClaim): Admitted {
+  #admit(call: Call, claim: SourceClaim, full?: string): Admitted {
     const { netmap, registry, declared } = this.#options;
     const host = netmap.current.self?.host ?? '';
     const { service, port, protocol, ordinal } = call;
@@ -47,6 +48,7 @@ export class Admitter {
       port,
       claimed: { source: claimName(claim, host), host },
       identify: (current) => localCaller(current, declared, claim),
+      ...defined({ full }),
     });
     if (!admission.admitted) return admission;
     const { flow, permit, caller } = admission;

@@ -6,6 +6,8 @@ import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { listenerName } from '@weft/proto';
 import type { Logger } from 'pino';
 import { datagramOutput } from '../bytes/datagram-output.ts';
+import { descriptorOf } from '../bytes/inside/descriptor.ts';
+import { type OpenFiles, outOfFiles } from '../bytes/open-files.ts';
 import type { DatagramOutput } from '../bytes/output.ts';
 import { assertFreeDatagramPort, type PortSharing } from '../bytes/port-sharing.ts';
 import { endDatagrams } from '../flows/ending.ts';
@@ -21,6 +23,7 @@ export interface DatagramsOptions {
   readonly admitter: Admitter;
   readonly forwarder: Forwarder;
   readonly log: Logger;
+  readonly files: OpenFiles;
   /** A flow without a datagram either way for this long is over. */
   readonly idleMs?: number;
   /** Clients known at once, on all listeners together. */
@@ -58,6 +61,7 @@ export class OutboundDatagrams {
   readonly #admitter: Admitter;
   readonly #forwarder: Forwarder;
   readonly #log: Logger;
+  readonly #files: OpenFiles;
   readonly #idleMs: number;
   readonly #limit: number;
   readonly #listeners = new Set<Map<string, Client>>();
@@ -71,6 +75,7 @@ export class OutboundDatagrams {
     this.#admitter = options.admitter;
     this.#forwarder = options.forwarder;
     this.#log = options.log;
+    this.#files = options.files;
     this.#idleMs = options.idleMs ?? DEFAULT_IDLE_MS;
     this.#limit = options.limit ?? DEFAULT_LIMIT;
     this.#sweep = setInterval(() => this.#expire(), Math.max(10, this.#idleMs / 8));
@@ -95,7 +100,8 @@ export class OutboundDatagrams {
       socket.once('error', failed);
       socket.bind({ port: spec.port, address: spec.address, exclusive: true }, () => {
         socket.off('error', failed);
-        resolve(this.#serve(spec, socket));
+        if (this.#files.spares(descriptorOf(socket))) resolve(this.#serve(spec, socket));
+        else failed(outOfFiles('bind'));
       });
     });
   }

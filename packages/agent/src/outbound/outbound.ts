@@ -2,6 +2,7 @@
 import { defined } from '@weft/proto';
 import type { Logger } from 'pino';
 import type { Deadline } from '../bytes/deadline.ts';
+import type { OpenFiles } from '../bytes/open-files.ts';
 import type { FlowRegistry } from '../flows/registry.ts';
 import { runsHere } from '../flows/source.ts';
 import type { InboundPath } from '../inbound/inbound.ts';
@@ -15,6 +16,7 @@ import { Chooser } from './choose.ts';
 import { OutboundDatagrams } from './datagrams.ts';
 import { Forwarder } from './forward.ts';
 import { type Ingress, openIngress } from './ingress.ts';
+import { SHARE_PROBLEM, shareListeners, shareProblem } from './listener-share.ts';
 import { type ListenerSpec, listenerSpecs } from './listener-spec.ts';
 import { Listeners } from './listeners.ts';
 import { bindStreams } from './streams.ts';
@@ -29,6 +31,7 @@ export interface OutboundOptions {
   };
   readonly problems: Problems;
   readonly log: Logger;
+  readonly files: OpenFiles;
   /** Closes every listener when aborted. */
   readonly signal: AbortSignal;
   /** Idle time of a UDP flow, milliseconds. */
@@ -41,6 +44,8 @@ export interface OutboundOptions {
   readonly forwardMs?: number;
   /** When several threads share the listeners. */
   readonly sharing?: ListenerSharing;
+  /** Listeners at once: files are for flows too. */
+  readonly mostListeners?: number;
   /** Where the turns of instances begin. */
   readonly firstTurn?: number;
 }
@@ -58,7 +63,7 @@ export interface Outbound {
 
 /** Listens for the netmap of now, and from then on for each that follows. */
 export function createOutbound(options: OutboundOptions): Outbound {
-  const { netmap, registry, tunnels, inbound, problems, log, signal, sharing } = options;
+  const { netmap, registry, tunnels, inbound, problems, log, files, signal, sharing } = options;
   const declared = inbound.services;
   const chooser = new Chooser(inbound.watch, options.firstTurn);
   const admitter = new Admitter({ netmap, registry, declared });
@@ -74,12 +79,13 @@ export function createOutbound(options: OutboundOptions): Outbound {
     admitter,
     forwarder,
     log,
+    files,
     ...defined({ idleMs: options.idleMs, limit: options.datagramClients }),
   });
   const share = sharing?.share;
   const bind = (spec: ListenerSpec) =>
     spec.protocol === 'tcp'
-      ? bindStreams(spec, { admitter, forwarder, log, ...defined({ share }) })
+      ? bindStreams(spec, { admitter, forwarder, log, files, ...defined({ share }) })
       : datagrams.bind(spec, share);
   const listeners = new Listeners({
     bind: sharing?.share === 'first' ? (spec) => bindFirst(spec, bind, sharing.followers) : bind,
@@ -88,9 +94,17 @@ export function createOutbound(options: OutboundOptions): Outbound {
     problems,
     ...defined({ retryMs: options.retryMs }),
   });
+  const ownShare = () => {
+    const wanted = listenerSpecs(netmap.current);
+    const share = shareListeners(wanted, options.mostListeners ?? Number.POSITIVE_INFINITY);
+    const problem = shareProblem(share, wanted.size, files.limit);
+    if (problem === undefined) problems.clear(SHARE_PROBLEM.code, SHARE_PROBLEM.subject);
+    else problems.raise(problem);
+    return share.listeners;
+  };
   const reconcile = () => {
     if (signal.aborted) return;
-    listeners.reconcile(sharing?.share === 'join' ? sharing.listeners.current : listenerSpecs(netmap.current));
+    listeners.reconcile(sharing?.share === 'join' ? sharing.listeners.current : ownShare());
   };
   netmap.subscribe('listeners', (next, previous) => {
     reconcile();

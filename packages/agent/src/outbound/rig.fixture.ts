@@ -13,6 +13,7 @@ import {
 } from '@weft/proto';
 import { pino } from 'pino';
 import type { Deadline } from '../bytes/deadline.ts';
+import { OpenFiles } from '../bytes/open-files.ts';
 import type { AgentService } from '../config/agent-file.ts';
 import { FlowRecorder } from '../flows/recorder.ts';
 import { FlowRegistry } from '../flows/registry.ts';
@@ -79,6 +80,9 @@ export interface RigOptions {
   readonly forwardMs?: number;
   readonly flowLimit?: number;
   readonly datagramClients?: number;
+  readonly mostListeners?: number;
+  /** Files that each agent may have open: none more than the test has leaves all flows refused. */
+  readonly files?: number;
   readonly readTable?: NonNullable<InboundOptions['readTable']>;
   readonly wildcards?: NonNullable<InboundOptions['wildcards']>;
 }
@@ -175,7 +179,8 @@ export class Rig {
     const limit = options.flowLimit === undefined ? {} : { limit: options.flowLimit };
     const registry = new FlowRegistry({ netmap, sink: recorder, traffic, ...limit });
     const services = new Map(Object.entries(runs).map(([name, programs]) => [name, agentService(name, programs)]));
-    const common = { netmap, registry, problems, log, signal: this.#stop.signal, ...options };
+    const files = new OpenFiles(options.files ?? Number.POSITIVE_INFINITY, problems);
+    const common = { ...options, netmap, registry, problems, log, files, signal: this.#stop.signal };
     const inbound = createInbound({ ...common, services, watchMs: 50 });
     const tunnels = this.#tunnels(host);
     const outbound = createOutbound({ ...common, tunnels, inbound });

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { closeSync, openSync, readdirSync } from 'node:fs';
 import net from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { call, echo, ending, exchange, oneRecord, PORT, SERVICES, serving, setup } from './calls.fixture.ts';
@@ -132,6 +133,20 @@ describe('a call that cannot be', () => {
     expect(await ending(call(rig, 'a'))).toBe('ECONNRESET');
     expect(await oneRecord(rig)).toMatchObject({ outcome: 'unreachable', verdict: 'allow' });
   });
+
+  it.runIf(process.platform === 'linux')(
+    'is refused as overloaded, and recorded, while files are short at either end, and taken again after',
+    async () => {
+      const redis = await serving(echo);
+      const rig = await setup({ redis: [redis.port], files: readdirSync('/proc/self/fd').length + 200 });
+      const taken = Array.from({ length: 200 }, () => openSync('/dev/null', 'r'));
+      expect(await ending(call(rig, 'a'))).toBe('ECONNRESET');
+      expect(await oneRecord(rig)).toMatchObject({ source: 'web', outcome: 'overloaded', verdict: 'allow' });
+      expect(rig.agent('a').problems.current).toMatchObject([{ code: 'too-many-files', subject: 'agent' }]);
+      for (const file of taken) closeSync(file);
+      expect(await exchange(call(rig, 'a'), 'ping')).toBe('ping');
+    },
+  );
 
   it('is refused as overloaded over the limit of live flows', async () => {
     const redis = await serving(echo);

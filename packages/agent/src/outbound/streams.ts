@@ -1,6 +1,7 @@
 /** TCP from this host's programs: one listener a declared port, one story a connection. */
-import { defined, listenerName } from '@weft/proto';
+import { defined, isShortage, listenerName } from '@weft/proto';
 import type { Logger } from 'pino';
+import type { OpenFiles } from '../bytes/open-files.ts';
 import type { PortSharing } from '../bytes/port-sharing.ts';
 import { listenConduits } from '../bytes/socket-listen.ts';
 import { splice } from '../bytes/splice.ts';
@@ -17,18 +18,24 @@ export interface StreamsOptions {
   readonly log: Logger;
   readonly admitter: Admitter;
   readonly forwarder: Forwarder;
+  readonly files: OpenFiles;
   /** When several threads share the listener. */
   readonly share?: PortSharing;
 }
 
+/** In the record of a call that was taken only to be refused. */
+const NO_FILE = 'this agent has no file left for another flow';
+
 /** Listens on a listener. Rejects with what bind says. */
 export function bindStreams(spec: ListenerSpec, options: StreamsOptions): Promise<BoundListener> {
-  const { log, share } = options;
-  const where = { host: spec.address, port: spec.port, ...defined({ share }) };
-  const onError = (err: Error) =>
+  const { log, share, files } = options;
+  const where = { host: spec.address, port: spec.port, files, ...defined({ share }) };
+  const onError = (err: Error) => {
+    if (isShortage(err)) files.ranOut();
     log.warn({ event: 'accept-failed', listener: listenerName(spec), err }, 'accepting failed');
-  return listenConduits({ ...where, onError }, (client) => {
-    carry(client, spec, options).catch((err: unknown) => {
+  };
+  return listenConduits({ ...where, onError }, (client, { descriptor }) => {
+    carry(client, spec, options, files.spares(descriptor) ? undefined : NO_FILE).catch((err: unknown) => {
       // One connection that goes wrong in an unforeseen way is its own end, not the agent's.
       client.reset();
       log.error({ event: 'outbound-flow-failed', listener: listenerName(spec), err }, 'a call failed');
@@ -37,8 +44,13 @@ export function bindStreams(spec: ListenerSpec, options: StreamsOptions): Promis
 }
 
 /** identify → decide → track → forward → record */
-async function carry(client: Conduit, spec: ListenerSpec, { admitter, forwarder }: StreamsOptions): Promise<void> {
-  const admitted = admitter.local(spec);
+async function carry(
+  client: Conduit,
+  spec: ListenerSpec,
+  { admitter, forwarder }: StreamsOptions,
+  full: string | undefined,
+): Promise<void> {
+  const admitted = admitter.local(spec, full);
   if (!admitted.admitted) {
     client.reset();
     return;

@@ -1,7 +1,8 @@
 /** One thread's data path, put together the same for the main thread and for each worker. */
-import { defined, formatHostPort, type HostPort } from '@weft/proto';
+import { defined, fileLimit, formatHostPort, type HostPort } from '@weft/proto';
 import type { Tracer } from '@weft/proto/observe';
 import type { Logger } from 'pino';
+import { OpenFiles } from '../bytes/open-files.ts';
 import { checkInside } from '../bytes/self-check.ts';
 import type { FlowRecorder } from '../flows/recorder.ts';
 import { FlowRegistry } from '../flows/registry.ts';
@@ -14,7 +15,7 @@ import { ThreadWatch } from '../observe/thread-watch.ts';
 import type { ListenerSharing } from '../outbound/bind-shared.ts';
 import { createOutbound, type Outbound, type OutboundOptions } from '../outbound/outbound.ts';
 import { type BoundTunnels, createTunnels } from '../tunnel/create.ts';
-import type { TunnelSettings } from '../tunnel/settings.ts';
+import { DEFAULT_SETTINGS, type TunnelSettings } from '../tunnel/settings.ts';
 import type { InboundHandler } from '../tunnel/types.ts';
 import type { NetmapSource } from '../words/netmap.ts';
 import type { Problems } from '../words/problems.ts';
@@ -55,10 +56,12 @@ export interface InboundParts {
   readonly registry: FlowRegistry;
   readonly problems: Problems;
   readonly log: Logger;
+  readonly files: OpenFiles;
   readonly idleMs?: number;
 }
 
 export interface DataPath<Here extends InboundPath> {
+  readonly files: OpenFiles;
   readonly registry: FlowRegistry;
   readonly inbound: Here;
   readonly tunnels: BoundTunnels;
@@ -85,12 +88,17 @@ export async function openDataPath<Here extends InboundPath>(options: DataPathOp
     limit: share.flows,
     peerLimit: share.flowsOfPeer,
   });
-  const common = { netmap, registry, problems, log, ...defined({ idleMs: limits.idleMs }) };
+  const files = new OpenFiles(fileLimit(), problems);
+  const common = { netmap, registry, problems, log, files, ...defined({ idleMs: limits.idleMs }) };
   const inbound = options.createInbound(common);
   const steering = packets && new ThreadSteering(thread, packets);
   life.addEventListener('abort', () => steering?.close(), { once: true });
-  const tunnels = await openTunnels(options, inbound, { ...share.tunnel, ...limits.tunnel }, steering);
+  // Strangers may hold those, for as long as a handshake takes.
+  const handshakes = Math.min(DEFAULT_SETTINGS.handshakes, Math.floor(files.usable / 4 / threads));
+  const settings = { ...share.tunnel, handshakes, ...limits.tunnel };
+  const tunnels = await openTunnels({ ...options, files }, inbound, settings, steering);
   return {
+    files,
     registry,
     inbound,
     tunnels,
@@ -101,6 +109,7 @@ export async function openDataPath<Here extends InboundPath>(options: DataPathOp
         inbound: here,
         signal: taking,
         datagramClients: share.datagramClients,
+        mostListeners: files.listeners(threads),
         firstTurn: thread,
         ...defined({ sharing }),
       });
@@ -116,12 +125,12 @@ function slowly(fault: string): string {
 
 /** Listens for other agents, and cuts those that the netmap takes away. */
 async function openTunnels(
-  options: Omit<DataPathOptions<InboundPath>, 'createInbound'>,
+  options: Omit<DataPathOptions<InboundPath>, 'createInbound'> & { readonly files: OpenFiles },
   inbound: InboundHandler,
   settings: Partial<TunnelSettings>,
   steering: ThreadSteering | undefined,
 ): Promise<BoundTunnels> {
-  const { thread, netmap, tunnel: listen, tunnelSecret, network, log, datagrams, life } = options;
+  const { thread, netmap, tunnel: listen, tunnelSecret, network, log, files, datagrams, life } = options;
   const share = thread === 0 ? ('first' as const) : ('join' as const);
   try {
     const tunnels = await createTunnels({
@@ -132,6 +141,7 @@ async function openTunnels(
       inbound,
       logger: log,
       settings,
+      files,
       signal: life,
       ...defined({ datagrams, shared: steering && { share, steering } }),
     });

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatHostPort, messageOf } from '@weft/proto';
 import type { Logger } from 'pino';
+import type { OpenFiles } from '../bytes/open-files.ts';
 import type { AgentFile } from '../config/agent-file.ts';
 import type { Outbound } from '../outbound/outbound.ts';
 import type { NetmapSource } from '../words/netmap.ts';
@@ -12,6 +13,7 @@ export interface GatewayParts {
   readonly netmap: NetmapSource;
   readonly outbound: Pick<Outbound, 'openIngress'>;
   readonly problems: Problems;
+  readonly files: OpenFiles;
   readonly logger: Logger;
   /** The gateway began to listen. */
   readonly changed: () => void;
@@ -32,7 +34,7 @@ export function openGateway(parts: GatewayParts, signal: AbortSignal): OpenGatew
   if (listen === undefined) return opened;
   const subject = formatHostPort(listen.host, listen.port);
   const attempt = async () => {
-    const { netmap, outbound, logger } = parts;
+    const { netmap, outbound, files, logger } = parts;
     // Loaded here and not above: with it comes an HTTP stack, which most agents never need.
     const { conduitDuplex, createGateway, IngressError } = await import('../gateway/index.ts');
     const gateway = await createGateway({
@@ -46,6 +48,7 @@ export function openGateway(parts: GatewayParts, signal: AbortSignal): OpenGatew
         };
         return { opened: true, duplex: conduitDuplex(ingress.conduit, failed) };
       },
+      files,
       logger,
       signal,
     });

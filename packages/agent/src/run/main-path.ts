@@ -125,7 +125,7 @@ export async function openMainPath(
   const { outbound, watch } = path.open(inbound, pool && { share: 'first', followers: pool });
   followMismatches(file, store, problems);
   const gateway = openGateway(
-    { file, netmap: store, outbound, problems, logger, changed: () => changed.report() },
+    { file, netmap: store, outbound, problems, files: path.files, logger, changed: () => changed.report() },
     taking,
   );
   const telemetry = new AgentTelemetry({

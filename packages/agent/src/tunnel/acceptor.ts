@@ -45,6 +45,11 @@ export class Acceptor {
    * room: an honest peer is done in a round trip or two, so those that sit longest are those of a flood.
    */
   connection(conduit: WireConduit, remote: Remote): void {
+    if (this.#context.files?.sparesTunnel(remote.descriptor) === false) {
+      conduit.reset();
+      this.#reject('too-many-files', remote, undefined);
+      return;
+    }
     const { handshakes, handshakesPerAddress } = this.#context.settings;
     const group = addressGroup(remote.address);
     const fromGroup = this.#pendingByGroup.get(group) ?? 0;

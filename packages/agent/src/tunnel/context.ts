@@ -2,6 +2,7 @@
 import type { HostPort } from '@weft/proto';
 import type { Logger } from 'pino';
 import type { Deadline } from '../bytes/deadline.ts';
+import type { OpenFiles } from '../bytes/open-files.ts';
 import type { YoungGeneration } from '../bytes/young-generation.ts';
 import type { CipherName } from '../protocol/noise/cipher.ts';
 import type { KeyPair, KeyPairGenerator } from '../protocol/noise/keys.ts';
@@ -45,6 +46,8 @@ export interface TunnelContext {
   readonly connect: Connect;
   /** Undefined when the UDP port could not be had: datagrams then go inside tunnels. */
   readonly datagrams: DatagramPort | undefined;
+  /** Undefined where connections are bounded by their number alone. */
+  readonly files: OpenFiles | undefined;
   readonly counters: LinkCounters;
   readonly limitedLog: LimitedLog;
   /** Of the heap that the buffers of all tunnels lie in. */

@@ -5,6 +5,7 @@ import { performance } from 'node:perf_hooks';
 import type { PeerTunnels } from '@weft/proto';
 import type { Logger } from 'pino';
 import { youngCollector } from '../bytes/inside/collector.ts';
+import type { OpenFiles } from '../bytes/open-files.ts';
 import type { PortSharing } from '../bytes/port-sharing.ts';
 import { connectSocket } from '../bytes/socket.ts';
 import type { ConduitListener, Remote } from '../bytes/socket-listen.ts';
@@ -35,6 +36,7 @@ export interface CreateTunnelsOptions {
   readonly signal: AbortSignal;
   readonly random?: (size: number) => Buffer;
   readonly settings?: Partial<TunnelSettings>;
+  readonly files?: OpenFiles;
   /** False keeps datagrams inside tunnels. */
   readonly datagrams?: boolean;
   /** When several threads listen on the same ports: whose turn this is, and how packets get to their thread. */
@@ -85,6 +87,7 @@ export async function createTunnels(options: CreateTunnelsOptions): Promise<Boun
     inbound: options.inbound,
     connect: options.connect ?? ((endpoint, deadline) => connectSocket({ ...endpoint, deadline })),
     datagrams,
+    files: options.files,
     counters,
     limitedLog: new LimitedLog(logger, now),
     young: new YoungGeneration(youngCollector()),

@@ -1,9 +1,12 @@
 /** How many connections the dashboard holds, and for how long one that asks nothing. */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { fileLimit, reservedFiles } from '@weft/proto';
 import { Admission, type AdmissionLimits, type Seat } from '@weft/proto/bounds';
 
-export const CONNECTIONS: AdmissionLimits = { most: 256, mostOfOne: 64 };
+/** Fewer where there are few files for them. */
+const MOST = Math.min(256, Math.ceil(reservedFiles(fileLimit()) / 2));
+export const CONNECTIONS: AdmissionLimits = { most: MOST, mostOfOne: Math.ceil(MOST / 4) };
 
 /** For the server's own options. */
 export const CONNECTION_TIMES = {

@@ -4,12 +4,17 @@
  */
 import type { Socket } from 'node:net';
 import { ServerInterceptingCall, type ServerInterceptor } from '@grpc/grpc-js';
+import { fileLimit, reservedFiles } from '@weft/proto';
 import { Admission, type AdmissionLimits, type Seat } from '@weft/proto/bounds';
 import { streamOf } from './call-stream.ts';
 import type { ProvedCalls } from './proved-calls.ts';
 
-/** In all: more than agents a network may have. Many may stand behind one address, but nobody there must take every place. */
-const LIMITS: AdmissionLimits = { most: 32_768, mostOfOne: 8_192 };
+/**
+ * In all: more than agents a network may have, if there are files for them. Many may stand behind one address, but nobody
+ * there must take every place. The reserve is for what control keeps on disk, and for the dashboard.
+ */
+const MOST = Math.min(32_768, fileLimit() - 2 * reservedFiles(fileLimit()));
+const LIMITS: AdmissionLimits = { most: MOST, mostOfOne: Math.ceil(MOST / 4) };
 /** From the connection to the first call on it, TLS and all. */
 const FIRST_CALL_MS = 10_000;
 

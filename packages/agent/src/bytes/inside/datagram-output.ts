@@ -95,7 +95,8 @@ class DatagramHandleOutput implements DatagramOutput {
   }
 }
 
-function datagramHandleOf(socket: dgram.Socket): DatagramHandle | undefined {
+/** What a UDP socket works by, where it shows it and is what is known here. */
+export function datagramHandleOf(socket: dgram.Socket): DatagramHandle | undefined {
   const symbol = Object.getOwnPropertySymbols(socket).find(({ description }) => description === 'state symbol');
   if (symbol === undefined) return undefined;
   try {

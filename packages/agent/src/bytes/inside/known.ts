@@ -15,7 +15,7 @@ export function trustInside(trust: boolean): void {
 }
 
 /** What a socket works by, where it shows it. */
-export function handleOf(socket: net.Socket): object | undefined {
+export function handleOf(socket: net.Socket | net.Server): object | undefined {
   try {
     const { _handle: handle } = socket as unknown as { readonly _handle: unknown };
     return typeof handle === 'object' && handle !== null ? handle : undefined;

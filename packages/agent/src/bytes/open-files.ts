@@ -1,0 +1,77 @@
+/**
+ * The files that this process may have open, and what is refused so that the last of them stay free: an agent that has none
+ * left cannot answer a name, keep what control says, or even tell a caller no.
+ */
+import { reservedFiles } from '@weft/proto';
+import type { Problems } from '../words/problems.ts';
+
+/** The problem stands for this long after the last refusal. */
+const STANDS_MS = 10_000;
+const PROBLEM = { code: 'too-many-files', subject: 'agent' };
+
+export class OpenFiles {
+  /** Of the whole process. Infinity where it is not known. */
+  readonly limit: number;
+  readonly #reserve: number;
+  readonly #problems: Problems;
+  #standing: NodeJS.Timeout | undefined;
+
+  constructor(limit: number, problems: Problems) {
+    this.limit = limit;
+    this.#reserve = reservedFiles(limit);
+    this.#problems = problems;
+  }
+
+  /** Files for flows, listeners and whoever comes from outside, all together. */
+  get usable(): number {
+    return this.limit - this.#reserve;
+  }
+
+  /** Listeners that a thread of so many may hold: half of what may be used, so that there is as much to carry flows with. */
+  listeners(threads: number): number {
+    return Math.floor(this.usable / 2 / threads);
+  }
+
+  /**
+   * Whether the file just opened leaves enough of them free; one that does not is to be closed. The kernel gives the lowest
+   * number that is free (POSIX), so its number tells how many are in use, whoever in this process opened them.
+   */
+  spares(descriptor: number | undefined): boolean {
+    return this.#below(descriptor, this.usable);
+  }
+
+  /** The same for a tunnel, which carries flows that are there already: half of the reserve is for those. */
+  sparesTunnel(descriptor: number | undefined): boolean {
+    return this.#below(descriptor, this.limit - this.#reserve / 2);
+  }
+
+  /** To be told of each failure for want of files. */
+  ranOut(): void {
+    if (this.#standing === undefined) {
+      this.#problems.raise({
+        ...PROBLEM,
+        message:
+          `this agent may have ${this.limit} files open, and so many are that new flows are refused; what runs goes on; ` +
+          'raise the limit (ulimit -n, or LimitNOFILE= in the unit) and restart the agent',
+      });
+      this.#standing = setTimeout(() => {
+        this.#standing = undefined;
+        this.#problems.clear(PROBLEM.code, PROBLEM.subject);
+      }, STANDS_MS).unref();
+    } else this.#standing.refresh();
+  }
+
+  #below(descriptor: number | undefined, most: number): boolean {
+    if (descriptor === undefined || descriptor < most) return true;
+    this.ranOut();
+    return false;
+  }
+}
+
+/** As the kernel says it, for what was refused before it had to. */
+export function outOfFiles(syscall: string): Error {
+  return Object.assign(new Error(`${syscall} EMFILE: the last files are kept for what runs`), {
+    code: 'EMFILE',
+    syscall,
+  });
+}
