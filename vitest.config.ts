@@ -25,7 +25,7 @@ export default defineConfig({
         // Each of these has many processes of its own: one at a time, or they starve each other on a small machine.
         test: {
           name: 'system',
-          include: ['test/{process,netns}/**/*.test.ts'],
+          include: ['test/{process,netns}/**/*.test.ts', 'test/mutate/*.test.ts'],
           testTimeout: 60_000,
           hookTimeout: 120_000,
           pool: 'forks',

@@ -48,6 +48,7 @@ describe('hostile requests', () => {
       400,
     ],
     ['two lengths', message('POST / HTTP/1.1', host, 'Content-Length: 4', 'Content-Length: 5'), 400],
+    ['two lengths alike', message('POST / HTTP/1.1', host, 'Content-Length: 4', 'Content-Length: 4'), 400],
     ['a list of lengths', message('POST / HTTP/1.1', host, 'Content-Length: 4, 4'), 400],
     ['a signed length', message('POST / HTTP/1.1', host, 'Content-Length: +4'), 400],
     ['two codings', message('POST / HTTP/1.1', host, 'Transfer-Encoding: gzip, chunked'), 400],

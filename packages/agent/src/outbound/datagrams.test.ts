@@ -146,6 +146,26 @@ describe('a UDP flow', () => {
     expect(rig.records()).toMatchObject([{ outcome: 'not-listening', destinationHost: 's0', bytesSent: 4 }]);
   });
 
+  it('that failed is not tried again with each datagram, and is after a second', async () => {
+    const rig = await setup([1]);
+    rig.change({ unhealthy: ['statsd/0'] });
+    const client = await Endpoint.open();
+    const started = performance.now();
+    send(rig, client, 'one');
+    await until(() => rig.records().length === 1);
+    const dropped = () => rig.agent('a').outbound.datagramsDropped;
+    for (const text of ['two', 'three']) send(rig, client, text);
+    await until(() => dropped() === 3);
+    // Told only of a machine that was quick enough to ask within the second.
+    if (performance.now() - started < 1_000) expect(rig.records()).toHaveLength(1);
+    await until(() => {
+      if (rig.records().length === 1) send(rig, client, 'again');
+      return rig.records().length === 2;
+    });
+    expect(performance.now() - started).toBeGreaterThanOrEqual(1_000);
+    expect(rig.records()).toMatchObject([{ outcome: 'no-instance' }, { outcome: 'no-instance' }]);
+  });
+
   it('of many clients at once lets little wait while they open, all of them together', async () => {
     const rig = await setup([1], { forwardMs: 60_000 });
     rig.unreachable.add('s0');

@@ -1,7 +1,7 @@
 import { itemKey, type NetmapItem } from '@weft/proto';
 import { agentService, deltaFromWire, encodeItem, itemDigest } from '@weft/proto/wire';
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { type AgentView, PartDifferences } from '../netmap/agent-view.ts';
 import { anyMesh } from '../netmap/mesh.fixture.ts';
 import {
@@ -96,6 +96,42 @@ function revised(network: NetworkState, changes: Partial<NetworkState>): Network
 }
 
 describe('one feed', () => {
+  test('sends snapshots no more often than it may, and the newest when it may again', async () => {
+    vi.useFakeTimers();
+    try {
+      const network = await networkOf(mesh({ services }), hosts);
+      const [receiver, presences] = [new Receiver(), allWell(network)];
+      const one = agentOn(network, 'one').id;
+      const feed = new Feed(
+        { timeline: 't1', memory: new PartDifferences(), resyncMs: 250, send: receiver.send },
+        { index: 0, inventory: new Map() },
+      );
+      feed.offer(viewFor(new NetworkView(network, presences), one));
+      receiver.deliverAll();
+      expect(receiver.deltas).toBe(1);
+      // An agent that is lost at once, and again: one snapshot, after the time.
+      feed.resync();
+      feed.resync();
+      vi.advanceTimersByTime(249);
+      expect(receiver.underWay).toHaveLength(0);
+      const newer = revised(network, {
+        mesh: { ...network.mesh, services: [...services, service('cache', 'private', tcp(1))] },
+      });
+      feed.offer(viewFor(new NetworkView(newer, presences), one));
+      expect(receiver.underWay).toHaveLength(0);
+      vi.advanceTimersByTime(1);
+      expect(receiver.underWay).toHaveLength(1);
+      receiver.deliverAll(true);
+      expect(receiver.items).toEqual(view(newer, presences, one));
+      feed.resync();
+      feed.close();
+      vi.advanceTimersByTime(1_000);
+      expect(receiver.underWay).toHaveLength(0);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   test('begins with a snapshot, then sends only what differs', async () => {
     const network = await networkOf(mesh({ services }), hosts);
     const one = agentOn(network, 'one').id;

@@ -25,6 +25,35 @@ describe('a byte queue', () => {
     expect(kept(queue)).toBeLessThanOrEqual(3 * length);
   });
 
+  it.each<[string, number, number, boolean, boolean]>([
+    ['that fills its memory', 8_192, 8_192, true, true],
+    ['that fills half of it', 8_192, 16_384, true, true],
+    ['that fills less', 8_191, 16_384, true, false],
+    ['that is lent', 8_192, 8_192, false, false],
+    ['that is just not small', 4_096, 4_096, true, true],
+    ['that is small', 4_095, 4_095, true, false],
+  ])('keeps or copies a piece %s', (_what, length, memory, owned, same) => {
+    const queue = new ByteQueue();
+    const piece = Buffer.allocUnsafeSlow(memory).subarray(0, length);
+    queue.push(piece, owned);
+    const kept = queue.shift(Infinity);
+    expect(kept?.equals(piece)).toBe(true);
+    expect(kept?.buffer === piece.buffer).toBe(same);
+  });
+
+  it('counts the pieces that it is in', () => {
+    const queue = new ByteQueue();
+    queue.push(Buffer.alloc(0), true);
+    expect([queue.pieces, queue.length]).toEqual([0, 0]);
+    for (const size of [10, 10, 5_000, 10]) queue.push(Buffer.alloc(size), true);
+    // The second small one goes behind the first only where that left room: a lone piece is of its own size.
+    expect([queue.pieces, queue.length]).toEqual([4, 5_030]);
+    queue.push(Buffer.alloc(10), true);
+    expect(queue.pieces).toBe(4);
+    queue.shift(Infinity);
+    expect(queue.pieces).toBe(3);
+  });
+
   it('gives back the bytes it was given, however they are pushed and taken', () => {
     const step = fc.oneof(
       fc.record({ push: fc.nat(6_000), owned: fc.boolean() }),
