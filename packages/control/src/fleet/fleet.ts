@@ -3,7 +3,7 @@
  * goes away keeps its health for a while, since a break of its stream is no break of its services.
  */
 import type { Report, Telemetry } from '@weft/proto';
-import type { InstanceHealth, Presence, Presences } from '../netmap/presence.ts';
+import type { InstanceHealth, Presence } from '../netmap/presence.ts';
 import type { AgentState, NetworkState, State } from '../state/types.ts';
 import { type ConnectedAgent, Enforcement } from './enforcement.ts';
 import type { EnforcementWaiter, LiveAgent, LiveAgents } from './live.ts';
@@ -26,6 +26,8 @@ interface Known {
   version: string;
   claimed: Report | undefined;
   report: Report | undefined;
+  /** What views show of it; undefined until it is first heard of. */
+  presence: Presence | undefined;
   observedHost: string;
   readonly movement: Movement;
   /** Runs while it is away: first its health is given up, then, if it is ephemeral, its membership. */
@@ -36,8 +38,8 @@ export interface FleetOptions {
   readonly timing: Timing;
   readonly now: () => number;
   readonly memory: ReportMemory;
-  /** What views show of an agent of this network changed. */
-  readonly onChange: (network: string) => void;
+  /** What views show of the agent, when that changed; undefined when it is no member any more. */
+  readonly onPresence: (agent: AgentState, presence: Presence | undefined) => void;
   /** An ephemeral agent was away too long. Never called while state is changing. */
   readonly onForgotten: (agentId: string) => void;
   /** An agent that was connected when a revision came out enforces it, this much later. */
@@ -49,8 +51,6 @@ const SAVE_MS = 1_000;
 export class Fleet implements LiveAgents, EnforcementWaiter {
   readonly #options: FleetOptions;
   readonly #known = new Map<string, Known>();
-  /** By network. */
-  readonly #presences = new Map<string, Map<string, Presence>>();
   /** By network. */
   readonly #publications = new Map<string, Publications>();
   readonly #enforcement = new Enforcement((network) => this.#connectedAgents(network));
@@ -66,11 +66,6 @@ export class Fleet implements LiveAgents, EnforcementWaiter {
         this.#restore(this.#add(agent), network, remembered.get(agent.id));
       }
     }
-  }
-
-  /** What views show of the agents of a network. Changes in place: use it and let go. */
-  presences(network: string): Presences {
-    return this.#presences.get(network) ?? NOBODY;
   }
 
   agent(agentId: string): LiveAgent | undefined {
@@ -93,8 +88,7 @@ export class Fleet implements LiveAgents, EnforcementWaiter {
   }
 
   instance(agentId: string, service: string): InstanceHealth | undefined {
-    const known = this.#known.get(agentId);
-    return known && this.presences(known.agent.network).get(agentId)?.instances.get(service);
+    return this.#known.get(agentId)?.presence?.instances.get(service);
   }
 
   waitEnforced(network: string, revision: number, timeoutMs: number, signal: AbortSignal): Promise<string[]> {
@@ -213,6 +207,7 @@ export class Fleet implements LiveAgents, EnforcementWaiter {
       version: '',
       claimed: undefined,
       report: undefined,
+      presence: undefined,
       observedHost: '',
       movement: new Movement(),
       timers: new Set(),
@@ -226,7 +221,7 @@ export class Fleet implements LiveAgents, EnforcementWaiter {
     if (known === undefined) return;
     stopTimers(known);
     this.#known.delete(agentId);
-    this.#presences.get(known.agent.network)?.delete(agentId);
+    this.#options.onPresence(known.agent, undefined);
     this.#enforcement.left(known.agent.network, agentId);
     this.#saveSoon();
   }
@@ -253,18 +248,12 @@ export class Fleet implements LiveAgents, EnforcementWaiter {
     this.#show(known, presence);
   }
 
-  #show({ agent }: Known, presence: Presence): void {
-    let presences = this.#presences.get(agent.network);
-    if (presences === undefined) {
-      presences = new Map();
-      this.#presences.set(agent.network, presences);
-    }
-    const before = presences.get(agent.id);
-    const next = unchangedPresence(before, presence);
-    if (next === before) return;
-    presences.set(agent.id, next);
+  #show(known: Known, presence: Presence): void {
+    const next = unchangedPresence(known.presence, presence);
+    if (next === known.presence) return;
+    known.presence = next;
     this.#saveSoon();
-    this.#options.onChange(agent.network);
+    this.#options.onPresence(known.agent, next);
   }
 
   /** `graceMs` is undefined for an agent that has no health to give up. */
@@ -280,8 +269,7 @@ export class Fleet implements LiveAgents, EnforcementWaiter {
     };
     if (graceMs !== undefined) {
       after(graceMs, () => {
-        const presence = this.#presences.get(known.agent.network)?.get(known.agent.id);
-        if (presence !== undefined) this.#show(known, unwell(presence));
+        if (known.presence !== undefined) this.#show(known, unwell(known.presence));
       });
     }
     if (known.agent.ephemeral) after(this.#options.timing.ephemeralMs, () => this.#options.onForgotten(known.agent.id));
@@ -308,7 +296,6 @@ export class Fleet implements LiveAgents, EnforcementWaiter {
   }
 }
 
-const NOBODY: Presences = new Map();
 const WELL: InstanceHealth = { healthy: true, notListening: [] };
 
 function stopTimers(known: Known): void {

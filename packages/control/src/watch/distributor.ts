@@ -4,8 +4,8 @@
  */
 import type { Logger } from 'pino';
 import { NetworkView } from '../netmap/network-view.ts';
-import type { Presences } from '../netmap/presence.ts';
-import type { StateStore } from '../state/types.ts';
+import type { Presence, Presences } from '../netmap/presence.ts';
+import type { AgentState, StateStore } from '../state/types.ts';
 import type { Feed } from './feed.ts';
 import { Registrar } from './registrar.ts';
 
@@ -15,7 +15,6 @@ export interface DistributorOptions {
   readonly gatherMs: number;
   /** How long offering views may hold up the loop at a time. */
   readonly sliceMs: number;
-  readonly presences: (network: string) => Presences;
   /** Feeds of the network's connected agents, by agent id. */
   readonly feeds: (network: string) => Iterable<readonly [string, Feed]>;
 }
@@ -27,12 +26,16 @@ interface Due {
 
 const MOST_GATHER_MS = 100;
 
+const NOBODY: Presences = new Map();
+
 /** After a failure, before the next try. */
 const RETRY_MS = 1_000;
 
 export class Distributor {
   readonly #options: DistributorOptions;
   readonly #registrar: Registrar;
+  /** How agents fare, by network. */
+  readonly #presences = new Map<string, Map<string, Presence>>();
   readonly #views = new Map<string, NetworkView>();
   readonly #due = new Map<string, Due>();
   /** Agents of a network that a new view is to be offered to. */
@@ -46,6 +49,15 @@ export class Distributor {
   constructor(options: DistributorOptions) {
     this.#options = options;
     this.#registrar = new Registrar(options.state, options.logger);
+  }
+
+  /** How the agent fares now, as views show it; undefined when it is no member any more. */
+  show({ id, network }: Pick<AgentState, 'id' | 'network'>, presence: Presence | undefined): void {
+    const presences = this.#presences.get(network) ?? new Map<string, Presence>();
+    this.#presences.set(network, presences);
+    if (presence === undefined) presences.delete(id);
+    else presences.set(id, presence);
+    this.mark(network, false);
   }
 
   /** Something that views of this network show has changed; `urgent` when anything was taken away. */
@@ -78,10 +90,10 @@ export class Distributor {
   }
 
   async #distribute(name: string): Promise<void> {
-    const { state, presences } = this.#options;
-    const network = state.current.networks.get(name);
+    const network = this.#options.state.current.networks.get(name);
     // Registering marks the network again, but its outcome is in what is offered then.
-    if (network !== undefined && !this.#closed) await this.#registrar.register(network, presences(name));
+    if (network !== undefined && !this.#closed)
+      await this.#registrar.register(network, this.#presences.get(name) ?? NOBODY);
     const started = performance.now();
     this.#guarded(name, () => this.#offer(name));
     this.#lastTookMs = performance.now() - started;
@@ -102,12 +114,12 @@ export class Distributor {
   }
 
   #offer(name: string): void {
-    const { state, presences, feeds } = this.#options;
+    const { state, feeds } = this.#options;
     clearTimeout(this.#due.get(name)?.timer);
     this.#due.delete(name);
     const network = state.current.networks.get(name);
     if (network === undefined) return;
-    const view = new NetworkView(network, presences(name), this.#views.get(name));
+    const view = new NetworkView(network, this.#presences.get(name) ?? NOBODY, this.#views.get(name));
     this.#views.set(name, view);
     const waiting = this.#waiting.get(name) ?? new Map<string, Feed>();
     this.#waiting.set(name, waiting);

@@ -81,14 +81,13 @@ export class Hub implements PathTracer {
       logger,
       gatherMs: this.#timing.gatherMs,
       sliceMs: this.#timing.sliceMs,
-      presences: (network) => this.fleet.presences(network),
       feeds: (network) => this.#feeds(network),
     });
     this.fleet = new Fleet(state.current, {
       timing: this.#timing,
       now,
       memory: memory ?? NO_MEMORY,
-      onChange: (network) => this.#distributor.mark(network, false),
+      onPresence: (agent, presence) => this.#distributor.show(agent, presence),
       onForgotten: (agentId) => this.#forget(agentId),
       onEnforced: (afterMs) => observer.enforced(afterMs),
     });
