@@ -28,7 +28,7 @@ beforeEach(async () => {
       handshakesPerAddress: 4,
       tick: 50,
       dead: 600,
-      deadWhenWaiting: 300,
+      deadWhenCarrying: 300,
       keepalive: 200,
     },
   });

@@ -83,8 +83,8 @@ export class Link implements RecordOutput, MuxEvents {
       roundTrip: (milliseconds) => {
         this.mux.roundTrip = milliseconds;
       },
-      // Bytes the peer has not taken, or an answer it owes.
-      waiting: () => this.mux.waiting > 0 || wire.conduit.backlog > 0,
+      carrying: () => this.mux.size > 0 || wire.conduit.backlog > 0,
+      stuck: () => wire.conduit.backlog > 0,
       dead: () => this.close(new TunnelEndedError('dead', 'the peer is silent')),
     });
     this.#renewal = new Renewal(
@@ -229,7 +229,7 @@ export class Link implements RecordOutput, MuxEvents {
         this.#context.counters.bytesSent += piece.length;
         this.#streamSent += piece.length;
         this.#context.young.allocated(piece.length);
-        this.liveness.moved(piece.length);
+        this.liveness.said(piece.length);
         emit(piece);
       });
     });

@@ -13,8 +13,10 @@ export interface LivenessHost {
    * and windows that grew by it would have even more wait.
    */
   roundTrip(milliseconds: number): void;
-  /** Whether something hangs on the peer: then silence is taken more seriously. */
-  waiting(): boolean;
+  /** Whether something hangs on the peer: flows, answers it owes, bytes it has not taken. Silence is then taken more seriously. */
+  carrying(): boolean;
+  /** Whether bytes wait for the connection: what is said now would only wait behind them. */
+  stuck(): boolean;
   dead(): void;
 }
 
@@ -33,6 +35,9 @@ export class Liveness {
   #waiters: Waiter[] = [];
   #measured: number[] = [];
   #moved = 0;
+  /** Since the last tick. */
+  #said: boolean = false;
+  #saidAt: number;
   #busy: boolean = false;
   #closed: boolean = false;
 
@@ -41,6 +46,7 @@ export class Liveness {
     this.#host = host;
     this.#heardAt = context.now();
     this.#measuredAt = this.#heardAt;
+    this.#saidAt = this.#heardAt;
   }
 
   /** A ping is overdue: the peer may be gone. */
@@ -63,17 +69,17 @@ export class Liveness {
     this.#moved += bytes;
   }
 
-  moved(bytes: number): void {
+  said(bytes: number): void {
     this.#moved += bytes;
+    this.#said = true;
   }
 
   /** One ping is out at a time, however many ask. */
   ping(): void {
     if (this.#pingedAt !== undefined || this.#closed) return;
     this.#pingedAt = this.#context.now();
-    const token = Buffer.allocUnsafe(8);
-    token.writeBigUInt64BE(++this.#pingId);
-    this.#host.ping(token);
+    this.#pingId += 1n;
+    this.#host.ping(this.#token());
   }
 
   /** Round trip in microseconds. */
@@ -102,16 +108,32 @@ export class Liveness {
 
   tick(): void {
     const now = this.#context.now();
-    const { keepalive, dead, deadWhenWaiting, tick } = this.#context.settings;
+    const { keepalive, heartbeat, dead, deadWhenCarrying } = this.#context.settings;
     this.#busy = this.#moved > BUSY_BYTES;
     this.#moved = 0;
+    if (this.#said) this.#saidAt = now;
+    this.#said = false;
     const silence = now - this.#heardAt;
-    const waiting = this.#host.waiting();
-    if (silence > (waiting ? deadWhenWaiting : dead)) {
+    const carrying = this.#host.carrying();
+    if (silence > (carrying ? deadWhenCarrying : dead)) {
       this.#host.dead();
       return;
     }
-    if (silence >= (waiting ? tick : keepalive) || now - this.#measuredAt >= keepalive) this.ping();
+    const due = silence >= (carrying ? heartbeat : keepalive) || now - this.#measuredAt >= keepalive;
+    if (due && this.#pingedAt === undefined) this.ping();
+    // The answer to a ping may wait behind the peer's bulk, and the peer has no other sign then that bytes still pass.
+    else if (carrying && now - this.#saidAt >= heartbeat && !this.#host.stuck()) this.#say();
+  }
+
+  #say(): void {
+    if (this.#pingedAt === undefined) this.ping();
+    else this.#host.ping(this.#token());
+  }
+
+  #token(): Buffer {
+    const token = Buffer.allocUnsafe(8);
+    token.writeBigUInt64BE(this.#pingId);
+    return token;
   }
 
   close(): void {

@@ -6,12 +6,14 @@ export interface TunnelSettings {
   readonly stagger: number;
   /** An accepted connection has this long to become a confirmed tunnel. */
   readonly handshakeTimeout: number;
-  /** Silence after which a ping is sent. */
+  /** Silence after which a ping is sent where no flow is carried. */
   readonly keepalive: number;
-  /** Silence after which a tunnel is dead. */
+  /** An end that carries flows says something at least this often. */
+  readonly heartbeat: number;
+  /** Silence after which a tunnel that carries no flow is dead. */
   readonly dead: number;
-  /** The same while an answer is awaited or bytes are stuck. */
-  readonly deadWhenWaiting: number;
+  /** The same of one that does, or where an answer is awaited or bytes are stuck: of four heartbeats none came. */
+  readonly deadWhenCarrying: number;
   /** Silence after a ping at which new flows are no longer put into a tunnel. */
   readonly suspect: number;
   /** Unused extra tunnels to a peer are closed after this. */
@@ -41,8 +43,9 @@ export const DEFAULT_SETTINGS: TunnelSettings = {
   stagger: 300,
   handshakeTimeout: 5_000,
   keepalive: 10_000,
+  heartbeat: 2_000,
   dead: 15_000,
-  deadWhenWaiting: 8_000,
+  deadWhenCarrying: 8_000,
   suspect: 2_000,
   extraIdle: 60_000,
   renewal: 3_600_000,

@@ -86,11 +86,6 @@ export class Mux implements FrameHandler, StreamHost, OfferHost {
     return this.#entries.size + this.#openings.size + this.#offers.size;
   }
 
-  /** Flows asked for and not answered. */
-  get waiting(): number {
-    return this.#openings.size;
-  }
-
   /** Whether `request` would be tried. */
   get takesStreams(): boolean {
     return !this.stopped && !this.#leaving && this.size < this.#limits.streams && this.#nextId <= MAXIMUM_STREAM_ID;
