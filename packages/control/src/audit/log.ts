@@ -12,6 +12,6 @@ export interface AuditLogOptions {
 export function openAuditLog({ store, now }: AuditLogOptions): AuditLog {
   return {
     record: (entry) => store.record(auditRow(entry, now())),
-    list: ({ network, limit, before = Number.MAX_SAFE_INTEGER }) => store.audit({ network, limit, before }),
+    list: (query) => store.audit(query),
   };
 }

@@ -57,7 +57,7 @@ test('a database of the first schema keeps what it has, and its mesh is the firs
   expect((await state.meshAt('prod', 9)).mesh).toEqual(prod?.mesh);
   await expect(state.meshAt('prod', 6)).rejects.toThrow(/not kept; those from revision 7 on are/);
   expect(await state.revisions('stage', 10)).toEqual([{ revision: 9, appliedMs: 0, changes: [] }]);
-  expect(await store.audit({ network: '', limit: 10, before: Number.MAX_SAFE_INTEGER })).toEqual([]);
+  expect(await store.audit({ network: '', limit: 10 })).toEqual([]);
   store.close();
 
   const again = Store.open(directory);

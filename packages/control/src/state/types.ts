@@ -1,5 +1,6 @@
 /** What control knows for certain: an immutable snapshot, swapped whole by one writer after each durable change. */
-import type { AgentRole, FieldProblem, Mesh, Service } from '@weft/proto';
+import type { FieldProblem, Mesh, Service } from '@weft/proto';
+import type { AgentRow, EndedAgentRow, InstanceRow, TokenRow } from '../store/rows.ts';
 
 /** A declared service and its own address, as a 32-bit number in 127.80.0.0/12: the VIP, or a worker's source address. */
 export interface ServiceState {
@@ -8,28 +9,9 @@ export interface ServiceState {
 }
 
 /** A member of a network. */
-export interface AgentState {
-  readonly id: string;
-  readonly network: string;
-  /** Unique among the network's members. */
-  readonly host: string;
-  /** Ed25519 public key, 32 bytes. */
-  readonly identityKey: Uint8Array;
-  /** X25519 public key, 32 bytes. */
-  readonly tunnelKey: Uint8Array;
-  /** Services it may run, sorted; some may not be declared in the mesh (any more, or yet). */
-  readonly services: readonly string[];
-  readonly roles: readonly AgentRole[];
-  /** Forgotten a while after it disconnects. */
-  readonly ephemeral: boolean;
-  /** The token it joined with. */
-  readonly tokenId: string;
+export interface AgentState extends AgentRow {
   /** Source address of its host, 32-bit number in 127.80.0.0/12. */
   readonly address: number;
-  /** Milliseconds since the Unix epoch. */
-  readonly joinedMs: number;
-  /** Software version it joined with. */
-  readonly version: string;
 }
 
 /**
@@ -37,10 +19,7 @@ export interface AgentState {
  * long as the agent is a member, whether it runs the service at this moment or not: that is for the live reports to say.
  * Only instances of services that the mesh declares now stand in a snapshot.
  */
-export interface InstanceState {
-  readonly service: string;
-  readonly agentId: string;
-  readonly ordinal: number;
+export interface InstanceState extends Omit<InstanceRow, 'network'> {
   /** Its own address, 32-bit number in 127.80.0.0/12. */
   readonly address: number;
 }
@@ -118,36 +97,14 @@ export interface AppliedMesh {
   readonly mesh: Mesh;
 }
 
-/** What a token lets its bearer do. */
-export interface TokenScope {
-  readonly network: string;
-  /** Sorted, without doubles. */
-  readonly services: readonly string[];
-  /** The one host name it is good for; empty for any. */
-  readonly host: string;
-  readonly roles: readonly AgentRole[];
-  readonly reusable: boolean;
-  readonly ephemeral: boolean;
-}
+export type TokenState = TokenRow;
 
-export interface TokenState extends TokenScope {
-  readonly id: string;
-  /** SHA-256 of the secret, 32 bytes; the secret itself is kept nowhere. */
-  readonly secretHash: Uint8Array;
-  readonly createdMs: number;
-  readonly expiresMs: number;
-  /** How many agents joined with it. */
-  readonly uses: number;
-  readonly revoked: boolean;
-}
+/** What a token lets its bearer do. */
+export type TokenScope = Pick<TokenState, 'network' | 'services' | 'host' | 'roles' | 'reusable' | 'ephemeral'>;
 
 /** A join whose token, proof and names have been checked by enroll. */
-export interface JoinGrant {
+export interface JoinGrant extends Pick<AgentState, 'host' | 'identityKey' | 'tunnelKey' | 'version'> {
   readonly token: TokenState;
-  readonly host: string;
-  readonly identityKey: Uint8Array;
-  readonly tunnelKey: Uint8Array;
-  readonly version: string;
 }
 
 export interface Joined {
@@ -156,18 +113,7 @@ export interface Joined {
   readonly revision: number;
 }
 
-/** An agent that is no member any more. Kept for a while, so that it can be told so and knows to cut everything. */
-export interface EndedAgent {
-  readonly id: string;
-  readonly network: string;
-  readonly host: string;
-  readonly identityKey: Uint8Array;
-  /** A sentence. */
-  readonly reason: string;
-  /** An operator ended it; otherwise it was ephemeral and went away. */
-  readonly revoked: boolean;
-  readonly endedMs: number;
-}
+export type EndedAgent = EndedAgentRow;
 
 export interface RevokedAgent {
   readonly agentId: string;

@@ -19,7 +19,7 @@ export interface AuditQuery {
   readonly network: string;
   readonly limit: number;
   /** Only rows before this sequence. */
-  readonly before: number;
+  readonly before?: number;
 }
 
 /** What was: meshes that were applied, and who did what. What fails rejects with StoreError. */
@@ -29,7 +29,7 @@ export interface History {
   /** The newest at this revision or before it. */
   meshAt(network: string, revision: number): Promise<Pick<RevisionRow, 'revision' | 'mesh'> | undefined>;
   oldestRevision(network: string): Promise<number | undefined>;
-  /** Newest first. */
+  /** Newest first: of the network and of none. */
   audit(query: AuditQuery): Promise<AuditRow[]>;
   /** A line of the audit that belongs to no change: durable when it resolves. */
   record(row: NewAuditRow): Promise<void>;

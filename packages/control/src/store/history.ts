@@ -46,7 +46,7 @@ export function prepareHistory(database: DatabaseSync) {
       const row = oldest.get(network) as Row | undefined;
       return row === undefined ? undefined : integer(row, 'revision');
     },
-    audit: ({ network, limit, before }: AuditQuery) =>
+    audit: ({ network, limit, before = Number.MAX_SAFE_INTEGER }: AuditQuery) =>
       (audit.all(before, network, network, limit) as Row[]).map((row) => ({
         sequence: integer(row, 'sequence'),
         atMs: integer(row, 'at_ms'),

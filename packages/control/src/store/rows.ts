@@ -12,17 +12,25 @@ export interface NetworkRow extends NewNetworkRow {
   readonly mesh: string;
 }
 
+/** A member of a network. */
 export interface AgentRow {
   readonly id: string;
   readonly network: string;
+  /** Unique among the network's members. */
   readonly host: string;
+  /** Ed25519 public key, 32 bytes. */
   readonly identityKey: Uint8Array;
+  /** X25519 public key, 32 bytes. */
   readonly tunnelKey: Uint8Array;
+  /** Services it may run, sorted; some may not be declared in the mesh (any more, or yet). */
   readonly services: readonly string[];
   readonly roles: readonly AgentRole[];
+  /** Forgotten a while after it disconnects. */
   readonly ephemeral: boolean;
+  /** The token it joined with. */
   readonly tokenId: string;
   readonly joinedMs: number;
+  /** Software version it joined with. */
   readonly version: string;
 }
 
@@ -44,24 +52,27 @@ export interface AddressRow {
 export interface TokenRow {
   readonly id: string;
   readonly network: string;
+  /** SHA-256 of the secret, 32 bytes; the secret itself is kept nowhere. */
   readonly secretHash: Uint8Array;
+  /** What agents that join with it may run: sorted, without doubles. */
   readonly services: readonly string[];
+  /** The one host name it is good for; empty for any. */
   readonly host: string;
   readonly roles: readonly AgentRole[];
   readonly reusable: boolean;
   readonly ephemeral: boolean;
   readonly createdMs: number;
   readonly expiresMs: number;
+  /** How many agents joined with it. */
   readonly uses: number;
   readonly revoked: boolean;
 }
 
-export interface EndedAgentRow {
-  readonly id: string;
-  readonly network: string;
-  readonly host: string;
-  readonly identityKey: Uint8Array;
+/** An agent that is no member any more. Kept for a while, so that it can be told so and knows to cut everything. */
+export interface EndedAgentRow extends Pick<AgentRow, 'id' | 'network' | 'host' | 'identityKey'> {
+  /** A sentence. */
   readonly reason: string;
+  /** An operator ended it; otherwise it was ephemeral and went away. */
   readonly revoked: boolean;
   readonly endedMs: number;
 }
@@ -79,12 +90,18 @@ export interface RevisionRow {
 }
 
 export interface AuditRow {
+  /** A later one has a higher one. */
   readonly sequence: number;
   readonly atMs: number;
+  /** `admin 10.0.0.7`, `read 10.0.0.7`, `nobody 10.0.0.7`, `agent data-1` or `control`. */
   readonly actor: string;
+  /** Such as `apply`, `token-create`, `agent-join`, `agent-revoke`, `sign-in`. What ends in `-refused` was not done. */
   readonly action: string;
+  /** Empty when it is about none. */
   readonly network: string;
+  /** Such as `agent data-1`. */
   readonly subject: string;
+  /** 0 when it made none. */
   readonly revision: number;
   readonly detail: string;
 }
