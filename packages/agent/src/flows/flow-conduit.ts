@@ -1,14 +1,8 @@
 /** A conduit whose bytes are counted on its flow, and which ends with it. */
+import { afterCut } from '../tunnel/after-cut.ts';
 import { TunnelEndedError } from '../tunnel/errors.ts';
 import type { Conduit, ConduitEvents } from '../words/conduit.ts';
 import type { Flow } from './registry.ts';
-
-/**
- * A flow cut at its source is cut at its destination too, by the same change of policy, and the destination tells of it.
- * A reset that overtook that change would be recorded there as the caller's own. So the stream is held silent for this
- * long, milliseconds, before it is reset; no byte passes meanwhile.
- */
-export const CUT_LINGER_MS = 250;
 
 export interface FlowConduitUse {
   /** Whether it is a stream to another agent, which records the flow. */
@@ -100,7 +94,7 @@ export class FlowConduit implements Conduit {
     this.#cut = true;
     if (this.#remote) {
       this.#inner.pause();
-      setTimeout(() => this.#inner.reset(), CUT_LINGER_MS).unref();
+      afterCut(() => this.#inner.reset());
     } else {
       this.#inner.reset();
     }

@@ -155,6 +155,17 @@ export class LiveFlow implements Flow, CountedFlow, TrafficPair {
     cut?.(reason);
   }
 
+  /** The agent stops. */
+  stop(reason: string): void {
+    if (this.reporter === 'destination') {
+      // The tunnels end with the agent, before a reset gets through: the source sees that, and tells of the failure.
+      this.severed = true;
+      // What is not open yet may get to another instance, so only the source knows how it ends.
+      this.handedOver = !this.#begun;
+    }
+    this.cut(undefined, reason);
+  }
+
   record(nowMs: number, outcome: FlowOutcome, detail: string): FlowRecord {
     const { request } = this;
     const { allowed, rule, revision, source, sourceHost, client } = this.#judged;

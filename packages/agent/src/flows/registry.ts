@@ -100,11 +100,7 @@ export class FlowRegistry {
   /** Cuts every live flow, and takes no more: the agent stops. */
   stop(reason: string): void {
     this.#stopped = true;
-    for (const flow of this.#flows) {
-      // The tunnels end with the agent, before a reset gets through: the source sees that, and tells of the failure.
-      if (flow.reporter === 'destination') flow.severed = true;
-      flow.cut(undefined, reason);
-    }
+    for (const flow of this.#flows) flow.stop(reason);
   }
 
   /** Why no more flows are taken, if so. */

@@ -11,8 +11,8 @@ import { type OpenFiles, outOfFiles } from '../bytes/open-files.ts';
 import type { DatagramOutput } from '../bytes/output.ts';
 import { assertFreeDatagramPort, type PortSharing } from '../bytes/port-sharing.ts';
 import { endDatagrams } from '../flows/ending.ts';
-import { CUT_LINGER_MS } from '../flows/flow-conduit.ts';
 import type { Flow } from '../flows/registry.ts';
+import { afterCut } from '../tunnel/after-cut.ts';
 import type { DatagramConduit } from '../words/conduit.ts';
 import type { Admitter } from './admit.ts';
 import type { Forwarder } from './forward.ts';
@@ -212,7 +212,7 @@ export class OutboundDatagrams {
       client.state = 'open';
       flow.onCut(() => {
         over();
-        if (remote) setTimeout(() => conduit.close(), CUT_LINGER_MS).unref();
+        if (remote) afterCut(() => conduit.close());
         else conduit.close();
       });
       conduit.attach({

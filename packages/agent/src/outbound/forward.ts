@@ -7,6 +7,8 @@ import { Deadline } from '../bytes/deadline.ts';
 import type { Flow, Loss } from '../flows/registry.ts';
 import { type Caller, type DeclaredHere, runsHere } from '../flows/source.ts';
 import type { TargetDialer } from '../inbound/dial.ts';
+import { afterCut } from '../tunnel/after-cut.ts';
+import { FlowCutError } from '../tunnel/errors.ts';
 import type { Tunnels } from '../tunnel/types.ts';
 import type { Conduit, DatagramConduit } from '../words/conduit.ts';
 import type { Netmap, NetmapSource } from '../words/netmap.ts';
@@ -37,6 +39,14 @@ export interface OutboundFlow {
 export interface Forwarded<C> {
   readonly conduit: C;
   readonly remote: boolean;
+}
+
+/** Of several tries in vain, the one that the record tells. */
+interface Told {
+  readonly outcome: FlowOutcome;
+  readonly detail: string;
+  readonly instance: string;
+  readonly host: string;
 }
 
 type Attempt<C> = (candidate: Candidate, target: FlowTarget, deadline: Deadline) => Promise<Opened<C>>;
@@ -87,7 +97,7 @@ export class Forwarder {
     open: Attempt<C>,
   ): Promise<Forwarded<C> | undefined> {
     const deadline = caller?.part(this.#totalMs) ?? new Deadline(this.#totalMs);
-    out.flow.onCut((reason) => deadline.end(new Error(reason)));
+    out.flow.onCut((reason) => deadline.end(new FlowCutError(reason)));
     try {
       return await this.#tryEach(out, deadline, caller, drop, open);
     } finally {
@@ -111,35 +121,40 @@ export class Forwarder {
       protocol,
     });
     flow.span?.chosen(candidates.length);
-    let outcome: FlowOutcome = 'no-instance';
-    let detail = candidates.length === 0 ? `no instance of ${service.name} is healthy` : '';
+    const none = candidates.length === 0 ? `no instance of ${service.name} is healthy` : '';
+    let told: Told = { outcome: 'no-instance', detail: none, instance: '', host: '' };
     for (const [index, candidate] of candidates.entries()) {
-      const { instance, host, local } = candidate;
+      const { host, local } = candidate;
+      const { agentId, ordinal: asked } = candidate.instance;
+      const instance = `${service.name}/${asked}`;
       const { remaining } = deadline;
       if (remaining <= 0) break;
-      const target = { agentId: instance.agentId, flowId: flow.id, ordinal: instance.ordinal, source: claim };
+      // Said before it is asked, for it may come to tell of this flow too: control sees by this that both speak of one.
+      flow.reached(instance, host);
+      const target = { agentId, flowId: flow.id, ordinal: asked, source: claim };
       // An even share for each that is left; what a quick one leaves over goes to the next, and the last has the rest.
       const left = candidates.length - index;
       const share = left === 1 ? deadline : deadline.part(Math.max(remaining / left, Math.min(remaining, 1_000)));
-      const step = flow.span?.step(local ? 'target.dial' : 'tunnel.open', `${service.name}/${instance.ordinal}`, host);
+      const step = flow.span?.step(local ? 'target.dial' : 'tunnel.open', instance, host);
       const result = await attempt(open(candidate, target, share));
       if (share !== deadline) share.close();
       step?.end(result);
+      if (!flow.live) {
+        if (result.opened) dropCut(local, () => drop(result.conduit));
+        return undefined;
+      }
       if (caller?.over === true) {
         if (result.opened) {
           // The destination took it before it could hear of that: it has a record of its own, and tells.
-          flow.reached(`${service.name}/${instance.ordinal}`, host);
           if (!local) flow.handOver();
+          drop(result.conduit);
         }
         flow.end('reset', 'the caller gave up');
-      }
-      if (!flow.live) {
-        if (result.opened) drop(result.conduit);
         return undefined;
       }
       if (result.opened) {
         const lost = local ? this.#lostHere(out) : lostThere(candidate);
-        flow.reached(`${service.name}/${instance.ordinal}`, host, lost);
+        flow.reached(instance, host, lost);
         // What changed while it opened was not asked about this instance; from here on each change is.
         const loss = lost(this.#options.netmap.current);
         if (!local && loss?.witness !== 'here') flow.handOver();
@@ -147,7 +162,7 @@ export class Forwarder {
           flow.opened();
           return { conduit: result.conduit, remote: !local };
         }
-        drop(result.conduit);
+        dropCut(local, () => drop(result.conduit));
         flow.end('cut', loss.reason);
         return undefined;
       }
@@ -158,13 +173,12 @@ export class Forwarder {
         flow.end('denied', refusal.detail);
         return undefined;
       }
-      if (OUTCOMES[refusal.code].telling >= OUTCOMES[outcome].telling) {
-        outcome = refusal.code;
-        detail = `${service.name}/${instance.ordinal} on ${host}: ${refusal.detail}`;
-        if (outcome !== 'unreachable') flow.reached(`${service.name}/${instance.ordinal}`, host);
+      if (OUTCOMES[refusal.code].telling >= OUTCOMES[told.outcome].telling) {
+        told = { outcome: refusal.code, detail: `${instance} on ${host}: ${refusal.detail}`, instance, host };
       }
     }
-    flow.end(outcome, detail);
+    flow.reached(told.instance, told.host);
+    flow.end(told.outcome, told.detail);
     return undefined;
   }
 
@@ -187,6 +201,11 @@ function lostThere({ instance, host }: Candidate): (netmap: Netmap) => Loss | un
     if (there?.some((other) => other.ordinal === ordinal && other.agentId === agentId) === true) return undefined;
     return { reason: `${service}/${ordinal} is gone from ${host}`, witness: 'destination' };
   };
+}
+
+function dropCut(local: boolean, drop: () => void): void {
+  if (local) drop();
+  else afterCut(drop);
 }
 
 /** A failed try, in the words of a refusal. `unreachable` is never a peer's answer, only the lack of one. */

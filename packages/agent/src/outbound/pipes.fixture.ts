@@ -45,7 +45,8 @@ class StreamEnd implements Conduit {
 
   reset(): void {
     this.#finish('reset');
-    if (this.peer !== undefined) this.peer.#finish('reset');
+    // On its way, it is overtaken by the end of the tunnel, as in one.
+    setImmediate(() => this.peer?.#finish('reset'));
   }
 
   resetWhenWritten(): void {
@@ -138,17 +139,18 @@ class DatagramEnd implements DatagramConduit {
   }
 
   fail(cause: Error): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    setImmediate(() => this.#events?.closed(cause));
+    this.#finish(cause);
   }
 
   close(): void {
-    for (const end of [this, this.peer]) {
-      if (end === undefined || end.#closed) continue;
-      end.#closed = true;
-      setImmediate(() => end.#events?.closed());
-    }
+    this.#finish();
+    setImmediate(() => this.peer?.#finish());
+  }
+
+  #finish(cause?: Error): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    setImmediate(() => this.#events?.closed(cause));
   }
 }
 

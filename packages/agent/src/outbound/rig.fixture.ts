@@ -255,44 +255,60 @@ export class Rig {
   }
 
   #netmap(host: string): Netmap {
-    const { services, agents, rules = [], defaultAction = 'allow', revoked = [], unhealthy = [] } = this.#spec;
-    const members = agents.filter((agent) => !revoked.includes(agent.host));
-    const describe = (agent: AgentSpec) => ({
-      agentId: agent.host,
-      host: agent.host,
-      tags: [],
-      services: Object.keys(agent.runs ?? {}),
-      roles: agent.roles ?? [],
-      address: this.hostAddress(host, agent.host),
+    return meshNetmap(this.#spec, host, this.#revision, {
+      service: (name) => this.vip(host, name),
+      instance: (name, ordinal) => this.instanceAddress(host, name, ordinal),
+      host: (of) => this.hostAddress(host, of),
     });
-    const instancesOf = (name: string): NetmapInstance[] => {
-      // Ordinals are for life: counted before revoked agents are left out.
-      const all = agents.filter((agent) => agent.runs?.[name] !== undefined);
-      return all.flatMap((agent, ordinal) => {
-        if (!members.includes(agent)) return [];
-        const address = this.instanceAddress(host, name, ordinal);
-        const healthy = !unhealthy.includes(`${name}/${ordinal}`);
-        return [{ service: name, ordinal, agentId: agent.host, address, healthy, notListening: [] }];
-      });
-    };
-    const self = members.find((agent) => agent.host === host);
-    const peers = self === undefined ? [] : members.filter((agent) => agent !== self);
-    const keys = { tunnelKey: new Uint8Array(32), psk: new Uint8Array(32), endpoints: [] };
-    return {
-      timeline: 't',
-      index: this.#revision,
-      revision: this.#revision,
-      self: self === undefined ? undefined : { ...describe(self), network: 'test' },
-      services: new Map(
-        services.map((each) => [
-          each.name,
-          { service: each, address: this.vip(host, each.name), instances: instancesOf(each.name) },
-        ]),
-      ),
-      peers: new Map(peers.map((agent) => [agent.host, { ...describe(agent), ...keys }])),
-      policy: compilePolicy({ revision: this.#revision, defaultAction, rules }),
-    };
   }
+}
+
+/** Where things are in the range of the agent that asks. */
+export interface MeshAddresses {
+  service(name: string): string;
+  instance(name: string, ordinal: number): string;
+  host(host: string): string;
+}
+
+/** What the agent on `host` knows of the mesh. */
+export function meshNetmap(spec: MeshSpec, host: string, revision: number, addresses: MeshAddresses): Netmap {
+  const { services, agents, rules = [], defaultAction = 'allow', revoked = [], unhealthy = [] } = spec;
+  const members = agents.filter((agent) => !revoked.includes(agent.host));
+  const describe = (agent: AgentSpec) => ({
+    agentId: agent.host,
+    host: agent.host,
+    tags: [],
+    services: Object.keys(agent.runs ?? {}),
+    roles: agent.roles ?? [],
+    address: addresses.host(agent.host),
+  });
+  const instancesOf = (name: string): NetmapInstance[] => {
+    // Ordinals are for life: counted before revoked agents are left out.
+    const all = agents.filter((agent) => agent.runs?.[name] !== undefined);
+    return all.flatMap((agent, ordinal) => {
+      if (!members.includes(agent)) return [];
+      const address = addresses.instance(name, ordinal);
+      const healthy = !unhealthy.includes(`${name}/${ordinal}`);
+      return [{ service: name, ordinal, agentId: agent.host, address, healthy, notListening: [] }];
+    });
+  };
+  const self = members.find((agent) => agent.host === host);
+  const peers = self === undefined ? [] : members.filter((agent) => agent !== self);
+  const keys = { tunnelKey: new Uint8Array(32), psk: new Uint8Array(32), endpoints: [] };
+  return {
+    timeline: 't',
+    index: revision,
+    revision,
+    self: self === undefined ? undefined : { ...describe(self), network: 'test' },
+    services: new Map(
+      services.map((each) => [
+        each.name,
+        { service: each, address: addresses.service(each.name), instances: instancesOf(each.name) },
+      ]),
+    ),
+    peers: new Map(peers.map((agent) => [agent.host, { ...describe(agent), ...keys }])),
+    policy: compilePolicy({ revision, defaultAction, rules }),
+  };
 }
 
 function agentService(name: string, programs: Readonly<Record<string, number>>): AgentService {

@@ -10,6 +10,7 @@ import { endingWith } from '../flows/flow.ts';
 import { FlowConduit } from '../flows/flow-conduit.ts';
 import type { Conduit } from '../words/conduit.ts';
 import type { Admitter } from './admit.ts';
+import type { Call } from './call.ts';
 import type { Forwarder } from './forward.ts';
 import type { ListenerSpec } from './listener-spec.ts';
 import type { BoundListener } from './listeners.ts';
@@ -35,7 +36,7 @@ export function bindStreams(spec: ListenerSpec, options: StreamsOptions): Promis
     log.warn({ event: 'accept-failed', listener: listenerName(spec), err }, 'accepting failed');
   };
   return listenConduits({ ...where, onError }, (client, { descriptor }) => {
-    carry(client, spec, options, files.spares(descriptor) ? undefined : NO_FILE).catch((err: unknown) => {
+    carryStream(client, spec, options, files.spares(descriptor) ? undefined : NO_FILE).catch((err: unknown) => {
       // One connection that goes wrong in an unforeseen way is its own end, not the agent's.
       client.reset();
       log.error({ event: 'outbound-flow-failed', listener: listenerName(spec), err }, 'a call failed');
@@ -44,13 +45,13 @@ export function bindStreams(spec: ListenerSpec, options: StreamsOptions): Promis
 }
 
 /** identify → decide → track → forward → record */
-async function carry(
+export async function carryStream(
   client: Conduit,
-  spec: ListenerSpec,
-  { admitter, forwarder }: StreamsOptions,
-  full: string | undefined,
+  call: Call,
+  { admitter, forwarder }: Pick<StreamsOptions, 'admitter' | 'forwarder'>,
+  full?: string,
 ): Promise<void> {
-  const admitted = admitter.local(spec, full);
+  const admitted = admitter.local(call, full);
   if (!admitted.admitted) {
     client.reset();
     return;

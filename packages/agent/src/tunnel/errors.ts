@@ -19,3 +19,9 @@ export class TunnelEndedError extends Error {
     this.code = code;
   }
 }
+
+/** The flow that a tunnel was asked for was cut here: its peer is left to hear of that by itself before the flow is let go of. */
+export class FlowCutError extends Error {
+  override readonly name = 'FlowCutError';
+  readonly code = 'cut';
+}

@@ -8,8 +8,9 @@ import type { Conduit, DatagramConduit } from '../words/conduit.ts';
 import type { FlowTarget, Opened, OpenRequest, Refusal } from '../words/opening.ts';
 import type { TunnelPeer } from '../words/peer.ts';
 import type { Acceptor } from './acceptor.ts';
+import { afterCut } from './after-cut.ts';
 import type { LinkCounters, TunnelContext } from './context.ts';
-import { TunnelEndedError, UnreachableError } from './errors.ts';
+import { FlowCutError, TunnelEndedError, UnreachableError } from './errors.ts';
 import type { Established } from './handshake.ts';
 import { Link, type LinkOwner } from './link.ts';
 import { PeerPool, samePeer } from './peer-pool.ts';
@@ -172,13 +173,21 @@ export class AgentTunnels implements Tunnels, LinkOwner {
   #ask(link: Link, request: OpenRequest, deadline: Deadline): Promise<Answer> {
     return new Promise((resolve, reject) => {
       deadline.throwIfOver();
-      const onEnd = (reason: Error): void => {
+      let late: MuxStream | DatagramFlow | undefined;
+      const letGo = (): void => {
         giveUp();
+        if (late instanceof MuxStream) late.reset();
+        else late?.close();
+      };
+      const onEnd = (reason: Error): void => {
         reject(reason);
+        if (reason instanceof FlowCutError) afterCut(letGo);
+        else letGo();
       };
       const settle = (): void => deadline.off(onEnd);
       const giveUp = link.request(request, {
         opened: (entry) => {
+          late = entry;
           settle();
           resolve({ opened: true, entry, link });
         },
