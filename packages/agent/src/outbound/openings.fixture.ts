@@ -7,10 +7,12 @@ import type { Socket } from 'node:dgram';
 import type { FlowRecord, Protocol } from '@weft/proto';
 import { pino } from 'pino';
 import type { Deadline } from '../bytes/deadline.ts';
+import { OpenFiles } from '../bytes/open-files.ts';
 import { FlowRegistry } from '../flows/registry.ts';
 import { FlowTraffic } from '../flows/traffic.ts';
 import { createFlowHandler } from '../inbound/handler.ts';
 import { FakeNetmapSource } from '../netmap/sample.fixture.ts';
+import { ProblemBoard } from '../observe/problems.ts';
 import { afterCut } from '../tunnel/after-cut.ts';
 import { FlowCutError, TunnelEndedError, UnreachableError } from '../tunnel/errors.ts';
 import { requestOf } from '../tunnel/tunnels.ts';
@@ -163,7 +165,11 @@ export class Opening {
       return;
     }
     const address = newAddress();
-    const datagrams = new OutboundDatagrams({ ...parts, log });
+    const datagrams = new OutboundDatagrams({
+      ...parts,
+      log,
+      files: new OpenFiles(Number.POSITIVE_INFINITY, new ProblemBoard(log)),
+    });
     const listener: BoundListener = await datagrams.bind({ ...call, address });
     this.#closing.push(
       () => listener.close(),
@@ -196,7 +202,7 @@ export class Opening {
 
   /** The agent at this end stops, as `run/main-path.ts` does it. */
   stop(end: End): void {
-    this[end].registry.cutAll('the agent stops');
+    this[end].registry.stop('the agent stops');
     this.#breakTunnel(end, new TunnelEndedError('shutdown', 'the agent stops'));
   }
 

@@ -46,7 +46,10 @@ class StreamEnd implements Conduit {
   reset(): void {
     this.#finish('reset');
     // On its way, it is overtaken by the end of the tunnel, as in one.
-    setImmediate(() => this.peer?.#finish('reset'));
+    const { peer } = this;
+    setImmediate(() => {
+      if (peer !== undefined) peer.#finish('reset');
+    });
   }
 
   resetWhenWritten(): void {
@@ -144,7 +147,10 @@ class DatagramEnd implements DatagramConduit {
 
   close(): void {
     this.#finish();
-    setImmediate(() => this.peer?.#finish());
+    const { peer } = this;
+    setImmediate(() => {
+      if (peer !== undefined) peer.#finish();
+    });
   }
 
   #finish(cause?: Error): void {

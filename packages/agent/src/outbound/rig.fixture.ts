@@ -91,8 +91,6 @@ export class Rig {
   readonly agents = new Map<string, RigAgent>();
   /** Hosts that no tunnel reaches: opening one waits until it is given up. */
   readonly unreachable = new Set<string>();
-  /** Called on the way of an opening: when the request is at its destination, and when the answer leaves it. */
-  onStep: (step: 'asked' | 'answered') => void = () => undefined;
   readonly #pipes: ((cause: Error) => void)[] = [];
   readonly #stop = new AbortController();
   // One network of a run, apart from those of other runs at the same time.
@@ -197,14 +195,9 @@ export class Rig {
       deadline.throwIfOver();
       const to = this.agent(agentId);
       return new Promise<Opened<C>>((resolve, reject) => {
-        const answer = (opened: Opened<C>) => {
-          resolve(opened);
-          this.onStep('answered');
-        };
         deadline.onEnd(reject);
         setImmediate(() => {
-          this.onStep('asked');
-          if (to.netmap.current.peers.has(from)) ask(to, answer);
+          if (to.netmap.current.peers.has(from)) ask(to, resolve);
           else reject(new TunnelEndedError('revoked', `${from} is no member any more`));
         });
       });

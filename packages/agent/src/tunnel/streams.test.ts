@@ -13,6 +13,7 @@ import {
   type TestAgent,
   TestNetwork,
 } from './agents.fixture.ts';
+import { FlowCutError } from './errors.ts';
 import type { Inbound } from './types.ts';
 
 let network: TestNetwork;
@@ -116,6 +117,22 @@ describe('a stream between two agents', () => {
     if (late === undefined) throw new Error('not offered');
     // Accepting what was given up gives a conduit that is over.
     expect(await collect(late)).toMatchObject({ how: 'reset' });
+  });
+
+  it('lets the destination hear of a cut by itself before it is told that the opener is gone', async () => {
+    const offered = Promise.withResolvers<Inbound<Conduit>>();
+    bob.stream = (inbound) => offered.resolve(inbound);
+    const caller = new Deadline(9_000);
+    const answer = alice.tunnels.openStream(...forged('bob', openRequest()), caller);
+    const inbound = await offered.promise;
+    const cutAt = performance.now();
+    caller.end(new FlowCutError('policy no-web denies it'));
+    await expect(answer).rejects.toThrow('policy no-web denies it');
+    // What had been said before it has come.
+    await alice.tunnels.ping('bob', new Deadline(5_000));
+    const gone = inbound.gone;
+    if (performance.now() - cutAt < 200) expect(gone).toBe(false);
+    await eventually(() => inbound.gone);
   });
 
   it('stops the writer while the reader does not read, with bounded memory', async () => {
