@@ -55,7 +55,8 @@ export async function revokeAgent(
   const { agentId, host, revision } = await state.revokeAgent(network.name, name, actor);
   const token = state.token(agent?.tokenId ?? '');
   const admittingToken = token !== undefined && joinTokenState(token, now()) === 'valid' ? token.id : '';
-  const alike = [...network.agents.values()].filter(({ id, tokenId }) => id !== agentId && tokenId === admittingToken);
+  const members = state.current.networks.get(network.name)?.agents.values() ?? [];
+  const alike = Array.from(members).filter(({ tokenId }) => tokenId === admittingToken);
   const joinedAlike = alike.map((other) => other.host).sort(byText);
   logger.info(
     { event: 'agent-revoked', network: network.name, host, agent: agentId, revision, actor, admittingToken },

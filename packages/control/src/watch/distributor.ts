@@ -91,9 +91,12 @@ export class Distributor {
 
   async #distribute(name: string): Promise<void> {
     const network = this.#options.state.current.networks.get(name);
-    // Registering marks the network again, but its outcome is in what is offered then.
-    if (network !== undefined && !this.#closed)
-      await this.#registrar.register(network, this.#presences.get(name) ?? NOBODY);
+    if (network !== undefined && !this.#closed) {
+      // New instances come with the rest where writing them down takes no longer than a turn of the loop; no denial waits more
+      // for a store that is slow, or hangs. They mark the network when they are there.
+      const registered = this.#registrar.register(network, this.#presences.get(name) ?? NOBODY);
+      await Promise.race([registered, new Promise((resolve) => setImmediate(resolve))]);
+    }
     const started = performance.now();
     this.#guarded(name, () => this.#offer(name));
     this.#lastTookMs = performance.now() - started;

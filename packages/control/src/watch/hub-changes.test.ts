@@ -1,7 +1,11 @@
 import { status } from '@grpc/grpc-js';
 import { describe, expect, test } from 'vitest';
 import { current, mesh, rule, service, tcp } from '../netmap/network.fixture.ts';
+import { openState } from '../state/state.ts';
+import { Store } from '../store/store.ts';
+import { withAppend } from '../store/wrapped.fixture.ts';
 import { TestControl } from './control.fixture.ts';
+import { reportOf } from './fake-agent.fixture.ts';
 import { denying, healthOf, NEVER, prod, seen, services } from './hub.fixture.ts';
 
 describe('a change', () => {
@@ -41,6 +45,25 @@ describe('a change', () => {
     slow.send({ ack: { timeline: slow.timeline, index: slow.index, revision, kept: true } });
     expect(await waiting).toEqual([]);
     expect(control.hub.fleet.agent(slow.id)?.enforcedRevision).toBe(revision);
+  });
+
+  test('that denies does not wait for a new instance to be written down', async () => {
+    const store = Store.inMemory();
+    let hangs = false;
+    const append: Store['append'] = (expected, writes) =>
+      hangs && writes.some(({ write }) => write === 'addInstance')
+        ? new Promise(() => undefined)
+        : store.append(expected, writes);
+    const state = await openState({ store: withAppend(store, append), now: Date.now });
+    await using control = await TestControl.start({ state });
+    await state.apply(mesh({ services: [] }), { dryRun: false, actor: 'control' });
+    const runs = { report: reportOf(['redis']) };
+    const agent = control.connect(await control.join({ host: 'one', services: ['redis', 'web'] }), runs);
+    await agent.until(({ items }) => items.has('self'));
+    hangs = true;
+    const { revision } = await state.apply(denying('x'), { dryRun: false, actor: 'control' });
+    expect(await control.hub.fleet.waitEnforced('prod', revision, 20_000, NEVER)).toEqual([]);
+    expect([agent.items.has('service/redis'), agent.items.has('instance/redis/0')]).toEqual([true, false]);
   });
 
   test('is not waited for once the straggler goes away', async () => {
