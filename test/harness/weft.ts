@@ -50,8 +50,8 @@ export class Control {
   }
 
   /** After the process was killed. */
-  async restart(): Promise<void> {
-    this.process = this.launch();
+  async restart(...more: readonly string[]): Promise<void> {
+    this.process = this.launch(more);
     await this.process.output(/ready/);
   }
 
@@ -75,7 +75,7 @@ export class Control {
     return this.ok('apply', '-f', this.meshFile(yaml), ...args);
   }
 
-  private launch(): Process {
+  private launch(more: readonly string[] = []): Process {
     const argv = [
       'weft-control',
       'serve',
@@ -86,6 +86,7 @@ export class Control {
       '--dashboard',
       this.dashboard,
       ...this.args,
+      ...more,
     ];
     return this.host.start(limited(argv, this.fileLimit));
   }

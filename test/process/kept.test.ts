@@ -1,7 +1,7 @@
 /** What was acknowledged as taken away stays away: whoever is killed, and whatever the disk does. */
 
 import dns from 'node:dns/promises';
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
 import { decodeAdminToken } from '@weft/proto';
@@ -18,30 +18,36 @@ async function serveEcho(): Promise<net.Server> {
   return server;
 }
 
+/** Free ports, each another: one that is free again may be given twice. */
+async function freePorts(): Promise<() => number> {
+  const ports = new Set<number>();
+  while (ports.size < 7) ports.add(await freePort());
+  const each = ports.values();
+  return () => each.next().value ?? 0;
+}
+
 /** A control, an agent that runs echo, and one that calls it. */
 async function shop(lab: Lab, cleanup: AsyncDisposableStack) {
   const echo = cleanup.adopt(await serveEcho(), (server) => void server.close());
-  const port = await freePort();
+  const next = await freePorts();
+  const port = next();
   const mesh = (rules: string) =>
     `{ network: prod, services: { echo: { kind: private, ports: [${port}] }, web: { kind: private, ports: [3000] } }, ${rules} }`;
-  const control = await Control.start(await lab.host('main'), {
-    control: await freePort(),
-    dashboard: await freePort(),
-  });
+  const control = await Control.start(await lab.host('main'), { control: next(), dashboard: next() });
   await control.apply(mesh('policies: []'));
   const target = (echo.address() as net.AddressInfo).port;
-  const names = await freePort();
+  const names = next();
   const join = async (name: string, services: string, config: string, dnsPort: number, second: number) => {
     const token = await control.ok('token', 'create', '--network', 'prod', '--host', name, '--services', services);
     const range = `127.${second + 4 * (process.pid % 20)}.0.0/16`;
-    const shared = { tunnel: await freePort(), dns: dnsPort, range };
+    const shared = { tunnel: next(), dns: dnsPort, range };
     return Agent.start(await lab.host(name), { token, config, shared });
   };
   const data = await join(
     'data',
     'echo',
     `services: { echo: { targets: { ${port}: "127.0.0.1:${target}" } } }`,
-    await freePort(),
+    next(),
     130,
   );
   const front = await join('front', 'web', 'services: { web: {} }', names, 132);
@@ -131,3 +137,45 @@ test('an agent that cannot write says so to whoever waits, and keeps it as soon 
   await Promise.all([data.restart(), front.restart()]);
   await expect(call()).rejects.toThrow(/ECONNRESET/);
 }, 60_000);
+
+test('a control that was restored from an older copy takes no deny back before an operator has seen it', async () => {
+  await using cleanup = new AsyncDisposableStack();
+  const { control, front, mesh, call } = await shop(cleanup.use(createLocalLab()), cleanup);
+  await control.process.kill();
+  const copy = `${control.dataDir}-copy`;
+  cpSync(control.dataDir, copy, { recursive: true });
+  await control.restart();
+  await until(
+    'both are back',
+    () => control.ok('agents', '--json'),
+    (text) => (JSON.parse(text) as { connected: boolean }[]).every(({ connected }) => connected),
+    20_000,
+  );
+  await control.apply(mesh(DENY), '--wait');
+  await expect(call()).rejects.toThrow(/ECONNRESET/);
+  await control.process.kill();
+  rmSync(control.dataDir, { recursive: true });
+  cpSync(copy, control.dataDir, { recursive: true });
+  await control.restart();
+  await until(
+    'control knows',
+    () => control.ok('status', '--json', '--data', front.dataDir),
+    (text) => {
+      const { agent, control: there } = JSON.parse(text);
+      const held = agent.problems.some(({ code }: { readonly code: string }) => code === 'held-off');
+      return held && there.older_data?.hosts.length === 2;
+    },
+    30_000,
+  );
+  await expect(call()).rejects.toThrow(/ECONNRESET/);
+  const refused = await control.weft('apply', '-f', control.meshFile(mesh('policies: []')));
+  expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('--accept-older-data')]);
+  await control.process.stop();
+  await control.restart('--accept-older-data');
+  await until(
+    'the older rules hold',
+    () => call().catch(String),
+    (heard) => heard === 'hello',
+    40_000,
+  );
+}, 120_000);

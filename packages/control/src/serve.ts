@@ -40,6 +40,7 @@ import { Store } from './store/store.ts';
 import { createTraffic } from './traffic/traffic.ts';
 import { VERSION } from './version.ts';
 import { Hub } from './watch/hub.ts';
+import { Receipts } from './watch/receipts.ts';
 
 export interface ServeOptions {
   readonly directory: string;
@@ -54,6 +55,8 @@ export interface ServeOptions {
   readonly flowHours?: number;
   /** And how many megabytes (MiB) of them; left out for 1,024. */
   readonly flowDisk?: number;
+  /** What agents have heard of and the data does not hold is given up; left out for no. */
+  readonly acceptOlderData?: boolean;
   readonly logLevel: string;
 }
 
@@ -124,11 +127,16 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
   });
   closers.push(() => flows.close());
   const traffic = createTraffic({ now });
+  const { acceptOlderData = false } = options;
+  const timeline = await state.beginRun(acceptOlderData);
   const hub = new Hub({
     state,
     flows,
     traffic,
     pin,
+    timeline,
+    receipts: new Receipts(keyPem),
+    acceptOlderData,
     logger,
     now,
     memory: fileMemory(join(directory, 'reports.json'), logger),

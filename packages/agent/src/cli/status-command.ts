@@ -70,12 +70,13 @@ async function askControl(
 function controlJson(control: ControlAnswer, address: string): object | null {
   if (!control.asked) return null;
   if ('error' in control) return { address, reachable: false, error: control.error.message };
-  const { version, startedMs, networks } = control.answer;
+  const { version, startedMs, networks, olderData } = control.answer;
   return {
     address,
     reachable: true,
     version,
     startedMs,
+    olderData: olderData ? { ...olderDataOf(olderData) } : null,
     networks: networks.map((network) => ({
       network: network.network,
       revision: network.revision,
@@ -155,9 +156,21 @@ function stateOf({ state, staleSince, control }: AgentStatus, terminal: Terminal
   }
 }
 
+/** Named one by one: what was not sent stands on the message's prototype. */
+function olderDataOf({ revision, hosts, sinceMs }: NonNullable<pb.GetStatusResponse['olderData']>) {
+  return { revision, hosts, sinceMs };
+}
+
 function writeControl(answer: pb.GetStatusResponse, address: string, terminal: Terminal): void {
   const up = formatDuration(terminal.now() - answer.startedMs);
   terminal.out(`\ncontrol    ${printable(`${address}, version ${answer.version}`)}, up ${up}\n\n`);
+  if (answer.olderData) {
+    const { revision, hosts, sinceMs } = olderDataOf(answer.olderData);
+    const words =
+      `since ${formatTime(sinceMs)} control knows that its data is older than what ${hosts.join(', ')} heard (revision ` +
+      `${revision}). It serves no agent and changes nothing until a newer copy is restored, or it is started with --accept-older-data`;
+    terminal.out(`${paint(terminal, 'red', 'problem')}    ${printable(words)}\n\n`);
+  }
   writeTable(
     terminal,
     ['NETWORK', 'REVISION', 'SERVICES', 'AGENTS', 'CONNECTED', 'BEHIND', 'FLOWS DROPPED'],

@@ -1,7 +1,7 @@
 /** One stream to control, from its challenge to its end: hello, deltas and acknowledgements, reports, flows, traces. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientDuplexStream } from '@grpc/grpc-js';
-import { messageOf, type NetmapDelta, type Report, type Telemetry } from '@weft/proto';
+import { defined, messageOf, type NetmapDelta, type Report, type Telemetry } from '@weft/proto';
 import {
   deltaFromWire,
   encodeItem,
@@ -153,13 +153,17 @@ class Session {
     clearTimeout(this.#challengeTimer);
     this.#state = 'welcome';
     this.#acknowledgesFlows = acknowledgesFlows;
-    const { keys, membership, version } = this.#parts;
+    const { keys, membership, version, store } = this.#parts;
+    const { timeline, revision, receipt } = store.position;
     const signed = helloMessage(nonce, membership.pin, membership.agentId);
     this.#write({
       hello: {
         agentId: membership.agentId,
         signature: nacl.sign.detached(signed, keys.identity.secretKey),
         version,
+        timeline,
+        revision,
+        ...defined({ receipt }),
       },
     });
   }
@@ -170,10 +174,15 @@ class Session {
     this.#state = 'first-delta';
     const { store, reporter } = this.#parts;
     const report = reporter.current;
-    const { timeline, index } = store.current;
+    const { timeline, index } = store.position;
     const digests = Array.from(store.items, ([key, item]): [string, Uint8Array] => [key, itemDigest(encodeItem(item))]);
     this.#write({
-      standing: { timeline, index, inventory: inventoryToWire(new Map(digests)), report: reportToWire(report) },
+      standing: {
+        timeline,
+        index,
+        inventory: inventoryToWire(new Map(digests)),
+        report: reportToWire(report),
+      },
     });
     reporter.connect((next) => this.#report(next), report);
   }

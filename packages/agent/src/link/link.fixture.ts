@@ -74,9 +74,15 @@ export class Stream {
     this.send({ challenge: { nonce, acknowledgesFlows } });
     const hello = await this.next('hello');
     this.send({ welcome: {} });
-    const { agentId, signature, version } = hello;
+    const { agentId, signature, version, revision, receipt } = hello;
     // What was left out of a message stands in its prototype.
-    return Object.assign(Object.create(await this.next('standing')), { agentId, signature, version });
+    return Object.assign(Object.create(await this.next('standing')), {
+      agentId,
+      signature,
+      version,
+      revision,
+      receipt,
+    });
   }
 }
 

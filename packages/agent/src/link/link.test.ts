@@ -132,14 +132,16 @@ describe('the link', () => {
     const { store, events } = setUp(control);
     const first = await streams.next();
     await first.hello();
-    first.delta({ snapshot: true, index: 3, revision: 2, upserts: [self, policy] });
+    const receipt = new Uint8Array(16).fill(7);
+    first.delta({ snapshot: true, index: 3, revision: 2, receipt, upserts: [self, policy] });
     await first.next('ack');
     control.close();
     await serve(streams.handlers, keys, Number(control.address.split(':')[1]));
     const second = await streams.next();
     expect(store.staleSinceMs).toBe(9_000);
     const hello = await second.hello();
-    expect(hello).toMatchObject({ timeline: 't1', index: 3 });
+    // Of what it heard, both where it stands and control's own proof of it.
+    expect(hello).toMatchObject({ timeline: 't1', index: 3, revision: 2, receipt: Buffer.alloc(16, 7) });
     expect(inventoryFromWire(hello.inventory)).toEqual(
       new Map([self, policy].map((item) => [itemKey(item), itemDigest(encodeItem(item))])),
     );

@@ -1,7 +1,7 @@
 /** The netmap's copy on disk: what an agent answers names from after a restart, before control is heard. */
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { messageOf, type NetmapItem } from '@weft/proto';
+import { defined, messageOf, type NetmapItem } from '@weft/proto';
 import { readSecretFile, removeSecretFile, replaceSecretFile } from '@weft/proto/files';
 import { decodeItem, encodeItem } from '@weft/proto/wire';
 import type { Logger } from 'pino';
@@ -19,6 +19,8 @@ const netmapFile = z.strictObject({
   timeline: z.string(),
   index: z.int().nonnegative(),
   revision: z.int().nonnegative(),
+  /** Control's proof that it told of that revision, base64. */
+  receipt: z.base64().optional(),
   /** When control was last heard, milliseconds since the Unix epoch. */
   heardMs: z.int().nonnegative(),
   /** Each item in the form that it has on the wire, base64: encoded anew, without what this version does not know. */
@@ -52,7 +54,8 @@ export async function loadNetmap(directory: string, agentId: string, logger: Log
       }
     });
     const { timeline, index, revision, heardMs } = kept;
-    return { position: { timeline, index, revision }, items, heardMs };
+    const receipt = kept.receipt === undefined ? undefined : new Uint8Array(Buffer.from(kept.receipt, 'base64'));
+    return { position: { timeline, index, revision, ...defined({ receipt }) }, items, heardMs };
   } catch (error) {
     logger.warn({ event: 'netmap-file-damaged', kind: kindOf(error) }, 'netmap.json cannot be read and is left out');
     return undefined;
@@ -199,6 +202,7 @@ export class NetmapKeeper {
       timeline: position.timeline,
       index: position.index,
       revision: position.revision,
+      ...defined({ receipt: position.receipt && Buffer.from(position.receipt).toString('base64') }),
       heardMs,
       items: items.map((item) => Buffer.from(encodeItem(item)).toString('base64')),
     };

@@ -108,7 +108,11 @@ describe('the netmap on disk', () => {
       signal: stop.signal,
       retry: { firstMs: 5, mostMs: 20 },
     });
-  const kept = { position: { timeline: 't', index: 3, revision: 8 }, items, heardMs: 1_700_000_000_000 };
+  const kept = {
+    position: { timeline: 't', index: 3, revision: 8, receipt: new Uint8Array(16).fill(9) },
+    items,
+    heardMs: 1_700_000_000_000,
+  };
 
   test('comes back as it was, for the same agent and its owner alone', async () => {
     const keeper = keeperOf(() => kept);

@@ -15,6 +15,8 @@ export interface Position {
   readonly timeline: string;
   readonly index: number;
   readonly revision: number;
+  /** Control's proof that it told of that; left out where it gave none. */
+  readonly receipt?: Uint8Array;
 }
 
 /** Before control has spoken, and after it took the membership back. */
@@ -64,5 +66,6 @@ export function createNetmap(items: Iterable<NetmapItem>, position: Position, ra
     services.get(instance.service)?.instances.push(instance);
   }
   const compiled = compilePolicy({ ...policy, revision: position.revision });
-  return { ...position, self, services, peers, policy: compiled };
+  const { timeline, index, revision } = position;
+  return { timeline, index, revision, self, services, peers, policy: compiled };
 }

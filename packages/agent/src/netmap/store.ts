@@ -1,5 +1,5 @@
 /** The one holder of the netmap: takes control's deltas, swaps the snapshot, and tells everyone before control is told. */
-import { type AddressRange, itemKey, type NetmapDelta, type NetmapItem } from '@weft/proto';
+import { type AddressRange, defined, itemKey, type NetmapDelta, type NetmapItem } from '@weft/proto';
 import type { EnforcementStep, Netmap, NetmapSource } from '../words/netmap.ts';
 import { createNetmap, NOWHERE, type Position } from './snapshot.ts';
 
@@ -22,6 +22,7 @@ export class NetmapStore implements NetmapSource {
   readonly #listeners: Map<EnforcementStep, Listener | undefined>;
   readonly #followers: NetmapFollower[] = [];
   #items: ReadonlyMap<string, NetmapItem>;
+  #position: Position;
   #current: Netmap;
   #staleSinceMs: number | undefined;
 
@@ -36,7 +37,8 @@ export class NetmapStore implements NetmapSource {
     this.#range = range;
     this.#staleSinceMs = staleSinceMs;
     this.#items = new Map((restored?.items ?? []).map((item) => [itemKey(item), item]));
-    this.#current = createNetmap(this.#items.values(), restored?.position ?? NOWHERE, range);
+    this.#position = restored?.position ?? NOWHERE;
+    this.#current = createNetmap(this.#items.values(), this.#position, range);
   }
 
   get current(): Netmap {
@@ -46,6 +48,11 @@ export class NetmapStore implements NetmapSource {
   /** What is held, as control sent it. */
   get items(): ReadonlyMap<string, NetmapItem> {
     return this.#items;
+  }
+
+  /** Where what is held stands. */
+  get position(): Position {
+    return this.#position;
   }
 
   get staleSinceMs(): number | undefined {
@@ -100,9 +107,11 @@ export class NetmapStore implements NetmapSource {
 
   #swap(items: ReadonlyMap<string, NetmapItem>, change: NetmapDelta): Promise<void> | undefined {
     const previous = this.#current;
-    const { timeline, index, revision } = change;
-    const next = createNetmap(items.values(), { timeline, index, revision }, this.#range);
+    const { timeline, index, revision, receipt } = change;
+    const position = { timeline, index, revision, ...defined({ receipt }) };
+    const next = createNetmap(items.values(), position, this.#range);
     this.#items = items;
+    this.#position = position;
     this.#current = next;
     // Told first, so that they enforce it while this thread does.
     const elsewhere = this.#tellFollowers(change);

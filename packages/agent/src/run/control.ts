@@ -165,7 +165,6 @@ async function joinAgain({ token, member, file, ...rest }: ControlParts, signal:
 
 /** What of the netmap is kept on disk. */
 export function keptNetmap(store: NetmapStore) {
-  const { timeline, index, revision } = store.current;
   const heardMs = store.staleSinceMs ?? Date.now();
-  return { position: { timeline, index, revision }, items: [...store.items.values()], heardMs };
+  return { position: store.position, items: [...store.items.values()], heardMs };
 }

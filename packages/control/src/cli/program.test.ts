@@ -30,6 +30,7 @@ describe('serve', () => {
       metrics: undefined,
       flowHours: 24,
       flowDisk: 1_024,
+      acceptOlderData: false,
       logLevel: 'info',
     });
   });

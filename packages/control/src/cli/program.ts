@@ -14,6 +14,7 @@ interface ServeFlags {
   readonly metrics?: HostPort;
   readonly flowHours: number;
   readonly flowDisk: number;
+  readonly acceptOlderData?: true;
   readonly logLevel: string;
 }
 
@@ -59,6 +60,10 @@ export function buildProgram(run: (options: ServeOptions) => Promise<void>): Com
         'where metrics are served for Prometheus over HTTP (default: nowhere)',
       ).argParser(readAddress),
     )
+    .option(
+      '--accept-older-data',
+      'go on from this data, though hosts have heard of more than it holds: it was restored from an older copy',
+    )
     .option('--log-level <level>', `how much to log on stderr: ${LEVELS.join(', ')}`, readLevel, 'info')
     .addHelpText(
       'after',
@@ -78,6 +83,7 @@ export function buildProgram(run: (options: ServeOptions) => Promise<void>): Com
         metrics: flags.metrics,
         flowHours: flags.flowHours,
         flowDisk: flags.flowDisk,
+        acceptOlderData: flags.acceptOlderData ?? false,
         logLevel: flags.logLevel,
       });
     });

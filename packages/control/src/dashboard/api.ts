@@ -77,6 +77,8 @@ export interface NetworkView {
   readonly flowsDropped: number;
   /** Pairs of traffic that agents left out for want of room. */
   readonly trafficOmitted: number;
+  /** Hosts have heard of more than control's data holds: no agent is served, and nothing can be changed. */
+  readonly olderData?: { readonly revision: number; readonly hosts: readonly string[]; readonly sinceMs: number };
 }
 
 export interface ServiceView {

@@ -1,5 +1,6 @@
 /** Live updates: one feed for each network that somebody looks at. */
 import { randomBytes } from 'node:crypto';
+import { defined } from '@weft/proto';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { requireNetwork } from '../admin/request.ts';
@@ -103,9 +104,10 @@ function looker(name: string, { state, live, flows, traffic }: LiveRouteOptions)
   return () => {
     const network = state.current.networks.get(name);
     if (network === undefined) return undefined;
+    const { olderData } = state;
     const lost = { flowsDropped: flows.dropped(name), trafficOmitted: traffic.omitted(name) };
     return {
-      network: JSON.stringify(networkView(network, live, lost)),
+      network: JSON.stringify(networkView(network, live, { ...lost, ...defined({ olderData }) })),
       services: new Map(serviceViews(network, live).map((view) => [view.name, JSON.stringify(view)])),
       agents: new Map(agentViews(network, live).map((view) => [view.host, JSON.stringify(view)])),
       traffic: new Map(traffic.list(name).map((pair) => [pairKey(pair), pairText(pair)])),

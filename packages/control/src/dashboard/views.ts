@@ -23,9 +23,9 @@ const OF_AGENT: ReadonlySet<string> = new Set(['agent', 'gateway']);
 export function networkView(
   network: NetworkState,
   live: LiveAgents,
-  lost: { readonly flowsDropped: number; readonly trafficOmitted: number },
+  more: Pick<NetworkView, 'flowsDropped' | 'trafficOmitted' | 'olderData'>,
 ): NetworkView {
-  return { ...fleetNetwork(network, live), ...lost };
+  return { ...fleetNetwork(network, live), ...more };
 }
 
 export function serviceViews(network: NetworkState, live: LiveAgents): ServiceView[] {

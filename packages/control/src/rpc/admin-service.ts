@@ -1,4 +1,5 @@
 /** The admin service: requests checked, changes handed to the state, answers made from it. */
+import { defined } from '@weft/proto';
 import {
   type AdminHandlers,
   actionCodec,
@@ -69,6 +70,7 @@ export function adminHandlers(options: AdminServiceOptions): AdminHandlers {
     getStatus: answer(({ request }) => ({
       version: options.version,
       startedMs: options.startedMs,
+      ...defined({ olderData: state.olderData && { ...state.olderData, hosts: [...state.olderData.hosts] } }),
       networks: selectNetworks(state.current, request.network).map((network) =>
         networkStatus(network, live, flows.dropped(network.name)),
       ),

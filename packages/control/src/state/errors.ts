@@ -18,7 +18,9 @@ export type StateErrorCode =
   | 'revoked'
   /** A single-use token was used. */
   | 'used'
-  | 'limit';
+  | 'limit'
+  /** Hosts have heard of more than the data holds: nothing is changed until an operator has seen it. */
+  | 'older-data';
 
 export class StateError extends Error {
   override readonly name = 'StateError';

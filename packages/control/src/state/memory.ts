@@ -16,6 +16,8 @@ export interface Memory {
   readonly tokens: Map<string, TokenState>;
   /** By agent id, in the order in which they ended. */
   readonly ended: Map<string, EndedAgent>;
+  /** By timeline, oldest first: the revision that each began with. */
+  readonly runs: Map<string, number>;
 }
 
 export function requireNetwork({ state }: Memory, name: string): NetworkState {
@@ -32,12 +34,14 @@ export function bookOf({ books }: Memory, name: string): Network {
 
 /** After `writes` were committed, with `network` as they make it. */
 export function advance(memory: Memory, writes: readonly RowWrite[], network: NetworkState | undefined): Memory {
-  const { tokens, ended, state } = memory;
+  const { tokens, ended, runs, state } = memory;
   for (const { write, row } of writes) {
     if (write === 'putToken') tokens.set(row.id, row);
     else if (write === 'removeToken') tokens.delete(row.id);
     else if (write === 'addEndedAgent') ended.set(row.id, row);
     else if (write === 'removeEndedAgent') ended.delete(row.id);
+    else if (write === 'putRun') runs.set(row.timeline, row.revision);
+    else if (write === 'removeRun') runs.delete(row.timeline);
   }
   const next = network === undefined ? state : withNetwork(state, network);
   return { ...memory, sequence: memory.sequence + 1, state: next };

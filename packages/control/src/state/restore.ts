@@ -48,6 +48,7 @@ function build(contents: Contents, before: State | undefined): Memory {
     books,
     tokens: new Map(contents.tokens.map((token) => [token.id, token])),
     ended: new Map(contents.endedAgents.map((agent) => [agent.id, agent])),
+    runs: new Map(contents.runs.map(({ timeline, revision }) => [timeline, revision])),
   };
 }
 

@@ -2,24 +2,31 @@
  * The one writer of this process. A change is worked out, committed, swapped in as the next snapshot, and told to listeners
  * before the next one begins: two callers cannot interleave, and none sees a change that could still be lost.
  */
+import { randomBytes } from 'node:crypto';
 import type { Mesh } from '@weft/proto';
 import { auditRow } from '../audit/entry.ts';
+import { byText } from '../order.ts';
 import type { ChangeLog, History } from '../store/change-log.ts';
 import type { Draft, Outcome } from './draft.ts';
+import { StateError } from './errors.ts';
 import { addInstances, forgetAgent, join, revokeAgent } from './members.ts';
 import { advance, type Memory, requireNetwork } from './memory.ts';
 import { checkMesh } from './mesh-check.ts';
 import { applyMesh } from './meshes.ts';
+import { olderDataFound, tellOlder } from './older-data.ts';
 import { restore } from './restore.ts';
 import { meshAt, revisionsOf } from './revisions.ts';
+import { beginRun, knows, numberOn } from './runs.ts';
 import { createToken, revokeToken, tokensOf } from './tokens.ts';
 import type {
   AppliedMesh,
   ApplyOptions,
   ApplyResult,
   EndedAgent,
+  Heard,
   Joined,
   JoinGrant,
+  OlderData,
   Revision,
   RevokedAgent,
   RevokedToken,
@@ -42,6 +49,9 @@ export function openState(options: StateOptions): Promise<StateStore> {
   return Writer.open(options);
 }
 
+/** The rest are too many to be read. */
+const HOSTS_NAMED = 100;
+
 class Writer implements StateStore {
   readonly #store: ChangeLog & History;
   readonly #now: () => number;
@@ -49,6 +59,7 @@ class Writer implements StateStore {
   #memory: Memory = NOTHING;
   /** Whether memory may differ from the disk: its books were moved by a change of which it is not known that it was made. */
   #unsure: boolean = false;
+  #olderData: OlderData | undefined;
   /** Ends when all that was begun has. */
   #last: Promise<void> | undefined;
 
@@ -122,6 +133,33 @@ class Writer implements StateStore {
     return await meshAt(this.#store, this.current.revision, requireNetwork(this.#memory, network).name, revision);
   }
 
+  beginRun(acceptOlderData: boolean): Promise<string> {
+    const timeline = randomBytes(8).toString('hex');
+    return this.#change((memory, draft) => beginRun(memory, draft, timeline, acceptOlderData));
+  }
+
+  knows(heard: Heard): boolean {
+    return knows(this.#memory, heard);
+  }
+
+  async numberOn(host: string, revision: number): Promise<void> {
+    for (const name of this.current.networks.keys()) {
+      await this.#change((memory, draft) => numberOn(memory, draft, name, { host, revision }));
+    }
+  }
+
+  get olderData(): OlderData | undefined {
+    return this.#olderData;
+  }
+
+  async foundOlder(host: string, heard: number): Promise<void> {
+    const { hosts, revision, sinceMs } = this.#olderData ?? { hosts: [], revision: heard, sinceMs: this.#now() };
+    const first = this.#olderData === undefined;
+    const all = [...new Set([...hosts, host])].slice(0, HOSTS_NAMED).sort(byText);
+    this.#olderData = { revision: Math.max(revision, heard), hosts: all, sinceMs };
+    if (first) await this.#store.record(auditRow(olderDataFound(this.#olderData, this.current.revision), sinceMs));
+  }
+
   /** One after the other, in the order of asking; begun at once when nothing is under way. */
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const before = this.#last;
@@ -138,6 +176,8 @@ class Writer implements StateStore {
 
   #change<T>(work: Work<T>): Promise<T> {
     return this.#inTurn(async () => {
+      const older = this.#olderData;
+      if (older !== undefined) throw new StateError('older-data', tellOlder(older, this.current.revision));
       try {
         for (;;) {
           if (this.#unsure) await this.#catchUp();
@@ -205,6 +245,7 @@ const NOTHING: Memory = {
   books: new Map(),
   tokens: new Map(),
   ended: new Map(),
+  runs: new Map(),
 };
 
 /** What is written beside every change: the network's revision, and who did it. */

@@ -127,6 +127,22 @@ export interface RevokedToken {
   readonly revision: number;
 }
 
+/** What an agent was told last, and by which run of control. */
+export interface Heard {
+  /** Names the run. */
+  readonly timeline: string;
+  readonly revision: number;
+}
+
+/** Hosts have heard of more than this data holds: it is an older copy. */
+export interface OlderData {
+  /** The newest that any of them heard of. */
+  readonly revision: number;
+  readonly hosts: readonly string[];
+  /** Since when it is known, milliseconds since the Unix epoch. */
+  readonly sinceMs: number;
+}
+
 /**
  * The one writer of this process. A method that changes something resolves when the change is durable, with who did it in the
  * audit, and listeners were called; changes are made in the order of the calls. When it rejects with StateError, nothing has
@@ -162,5 +178,15 @@ export interface StateStore {
   revisions(network: string, limit: number): Promise<readonly Revision[]>;
   /** The mesh as it was when `revision` was the newest. Rejects with StateError `no-such-revision`. */
   meshAt(network: string, revision: number): Promise<AppliedMesh>;
+  /** This run of control begins, on this data; `acceptOlderData` says that it is what counts. Resolves with the run's timeline. */
+  beginRun(acceptOlderData: boolean): Promise<string>;
+  /** Whether this data holds all of that. */
+  knows(heard: Heard): boolean;
+  /** Every network goes on under numbers above this one, which that host has heard of. */
+  numberOn(host: string, revision: number): Promise<void>;
+  /** Set once `foundOlder` was called: from then on every change is refused. */
+  readonly olderData: OlderData | undefined;
+  /** That host has heard of this revision, and this data has not. Resolves when the audit tells of it. */
+  foundOlder(host: string, revision: number): Promise<void>;
   endedAgent(agentId: string): EndedAgent | undefined;
 }

@@ -66,5 +66,9 @@ export function readAll(database: DatabaseSync): Contents {
       revoked: flag(row, 'revoked'),
       endedMs: integer(row, 'ended_ms'),
     })),
+    runs: all('SELECT * FROM runs ORDER BY place', (row) => ({
+      timeline: text(row, 'timeline'),
+      revision: integer(row, 'revision'),
+    })),
   };
 }

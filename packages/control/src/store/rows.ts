@@ -111,6 +111,12 @@ export interface NewAuditRow extends Omit<AuditRow, 'sequence'> {
   readonly refused: boolean;
 }
 
+/** A run of control, and the revision that its data stood at when it began. */
+export interface RunRow {
+  readonly timeline: string;
+  readonly revision: number;
+}
+
 /** Everything that control works with, as it was at the last committed change. */
 export interface Contents {
   /** How many commits were made. */
@@ -121,6 +127,8 @@ export interface Contents {
   readonly addresses: readonly AddressRow[];
   readonly tokens: readonly TokenRow[];
   readonly endedAgents: readonly EndedAgentRow[];
+  /** Oldest first. */
+  readonly runs: readonly RunRow[];
 }
 
 /** What each write takes. */
@@ -141,6 +149,9 @@ export interface WriteRows {
   readonly removeToken: Pick<TokenRow, 'id'>;
   readonly addEndedAgent: EndedAgentRow;
   readonly removeEndedAgent: Pick<EndedAgentRow, 'id'>;
+  /** Adds the run, or replaces the revision of one that is there. */
+  readonly putRun: RunRow;
+  readonly removeRun: Pick<RunRow, 'timeline'>;
   /** Its mesh is the network's from now on. The oldest of the network beyond what is kept go. */
   readonly addRevision: RevisionRow;
   /** The oldest of its sort beyond what is kept go. */

@@ -110,4 +110,12 @@ export const MIGRATIONS: readonly string[] = [
   CREATE TABLE change_log (sequence INTEGER NOT NULL);
   INSERT INTO change_log (sequence) VALUES (0);
   `,
+  // Which runs of control the data comes from.
+  `
+  CREATE TABLE runs (
+    place INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    timeline TEXT NOT NULL UNIQUE,
+    revision INTEGER NOT NULL
+  );
+  `,
 ];

@@ -36,6 +36,10 @@ export function prepareWrites(database: DatabaseSync): Writes {
     'INSERT INTO ended_agents (id, network, host, identity_key, reason, revoked, ended_ms) VALUES (?, ?, ?, ?, ?, ?, ?)',
   );
   const removeEndedAgent = database.prepare('DELETE FROM ended_agents WHERE id = ?');
+  const putRun = database.prepare(
+    'INSERT INTO runs (timeline, revision) VALUES (?, ?) ON CONFLICT (timeline) DO UPDATE SET revision = excluded.revision',
+  );
+  const removeRun = database.prepare('DELETE FROM runs WHERE timeline = ?');
   const bit = (value: boolean): number => (value ? 1 : 0);
 
   return {
@@ -78,6 +82,8 @@ export function prepareWrites(database: DatabaseSync): Writes {
     removeToken: ({ id }) => void removeToken.run(id),
     addEndedAgent: (row) =>
       void addEndedAgent.run(row.id, row.network, row.host, row.identityKey, row.reason, bit(row.revoked), row.endedMs),
+    putRun: ({ timeline, revision }) => void putRun.run(timeline, revision),
+    removeRun: ({ timeline }) => void removeRun.run(timeline),
     removeEndedAgent: ({ id }) => void removeEndedAgent.run(id),
     ...prepareHistoryWrites(database),
   };

@@ -13,6 +13,7 @@ import { createTraffic } from '../traffic/traffic.ts';
 import type { Traffic } from '../traffic/types.ts';
 import { FakeAgent, type FakeAgentOptions } from './fake-agent.fixture.ts';
 import { Hub, type HubOptions } from './hub.ts';
+import { Receipts } from './receipts.ts';
 import type { StreamObserver } from './stream-observer.ts';
 
 export const PIN = new Uint8Array(32).fill(3);
@@ -22,6 +23,7 @@ export interface ControlOptions {
   readonly timing?: HubOptions['timing'];
   readonly memory?: HubOptions['memory'];
   readonly observer?: StreamObserver;
+  readonly acceptOlderData?: boolean;
   readonly logger?: Logger;
 }
 
@@ -53,6 +55,7 @@ export class TestControl implements AsyncDisposable {
     timing,
     memory,
     observer,
+    acceptOlderData = false,
     logger = pino({ level: 'silent' }),
   }: ControlOptions = {}): Promise<TestControl> {
     const state = given ?? (await emptyState());
@@ -61,7 +64,9 @@ export class TestControl implements AsyncDisposable {
     const extra = {
       ...defined({ timing, memory, observer }),
     };
-    const hub = new Hub({ state, flows, traffic, pin: PIN, logger, now: Date.now, ...extra });
+    const timeline = await state.beginRun(acceptOlderData);
+    const run = { timeline, acceptOlderData, receipts: new Receipts('of a test') };
+    const hub = new Hub({ ...run, state, flows, traffic, pin: PIN, logger, now: Date.now, ...extra });
     const server = new Server();
     const enroller = {
       join: () => {

@@ -62,7 +62,7 @@ export class Distributor {
 
   /** Something that views of this network show has changed; `urgent` when anything was taken away. */
   mark(network: string, urgent: boolean): void {
-    if (this.#closed) return;
+    if (this.#stopped) return;
     let due = this.#due.get(network);
     if (due === undefined) {
       due = { urgent: false, timer: undefined };
@@ -85,13 +85,18 @@ export class Distributor {
     this.#due.clear();
   }
 
+  /** An older copy of control's data is handed out to nobody: it may permit what agents have heard denied. */
+  get #stopped(): boolean {
+    return this.#closed || this.#options.state.olderData !== undefined;
+  }
+
   #gatherMs(): number {
     return Math.max(this.#options.gatherMs, Math.min(2 * this.#lastTookMs, MOST_GATHER_MS));
   }
 
   async #distribute(name: string): Promise<void> {
     const network = this.#options.state.current.networks.get(name);
-    if (network !== undefined && !this.#closed) {
+    if (network !== undefined && !this.#stopped) {
       // New instances come with the rest where writing them down takes no longer than a turn of the loop; no denial waits more
       // for a store that is slow, or hangs. They mark the network when they are there.
       const registered = this.#registrar.register(network, this.#presences.get(name) ?? NOBODY);
@@ -103,7 +108,7 @@ export class Distributor {
   }
 
   #guarded(network: string, work: () => void): void {
-    if (this.#closed) return;
+    if (this.#stopped) return;
     try {
       work();
     } catch (error) {

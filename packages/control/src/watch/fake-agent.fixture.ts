@@ -43,6 +43,7 @@ export class FakeAgent {
   timeline = '';
   index = 0;
   revision = 0;
+  receipt: Uint8Array = new Uint8Array();
   /** As they came since the last connect. */
   deltas: pb.Delta[] = [];
   revoked: string | undefined;
@@ -128,6 +129,9 @@ export class FakeAgent {
         agentId: this.id,
         signature: nacl.sign.detached(signed, this.#options.identitySecret ?? this.#joined.identitySecret),
         version: '1.2.3',
+        timeline: this.timeline,
+        revision: this.revision,
+        receipt: this.receipt,
       },
     });
   }
@@ -159,7 +163,7 @@ export class FakeAgent {
     for (const key of delta.removals) this.items.delete(key);
     for (const item of delta.upserts) this.items.set(itemKey(item), item);
     const { timeline, index, revision } = delta;
-    Object.assign(this, { timeline, index, revision });
+    Object.assign(this, { timeline, index, revision, receipt: delta.receipt ?? new Uint8Array() });
     if (this.#options.acknowledge !== false) this.send({ ack: { timeline, index, revision, kept: true } });
   }
 

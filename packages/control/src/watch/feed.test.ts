@@ -76,7 +76,10 @@ class Receiver {
 }
 
 function feedTo(receiver: Receiver, standing: Standing = { index: 0, inventory: new Map() }, timeline = 't1'): Feed {
-  return new Feed({ timeline, memory: new PartDifferences(), resyncMs: 0, send: receiver.send }, standing);
+  return new Feed(
+    { timeline, receipt: () => new Uint8Array(16), memory: new PartDifferences(), resyncMs: 0, send: receiver.send },
+    standing,
+  );
 }
 
 function viewFor(networkView: NetworkView, agentId: string): AgentView {
@@ -103,7 +106,13 @@ describe('one feed', () => {
       const [receiver, presences] = [new Receiver(), allWell(network)];
       const one = agentOn(network, 'one').id;
       const feed = new Feed(
-        { timeline: 't1', memory: new PartDifferences(), resyncMs: 250, send: receiver.send },
+        {
+          receipt: () => new Uint8Array(16),
+          timeline: 't1',
+          memory: new PartDifferences(),
+          resyncMs: 250,
+          send: receiver.send,
+        },
         { index: 0, inventory: new Map() },
       );
       feed.offer(viewFor(new NetworkView(network, presences), one));

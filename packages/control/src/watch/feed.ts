@@ -22,6 +22,8 @@ export interface Standing {
 export interface FeedOptions {
   /** The run of control that counts indexes. */
   readonly timeline: string;
+  /** Proves to control, when the agent gives it back, that it was told of the revision. */
+  readonly receipt: (revision: number) => Uint8Array;
   readonly memory: PartDifferences;
   readonly resyncMs: number;
   /** Hands a message to the transport, which calls `done` once it has gone out and the next may follow. */
@@ -111,6 +113,7 @@ export class Feed {
       snapshot,
       upserts: upserts.map((entry) => entry.bytes(view.viewer)),
       removals,
+      receipt: this.#options.receipt(view.revision),
     });
     if (snapshot) this.#holdBackSnapshots();
     this.#index += 1;

@@ -1,9 +1,15 @@
 /** The agents' end of control: streams come in here, and what state and reports change goes out to them. */
-import { randomBytes } from 'node:crypto';
 import { status } from '@grpc/grpc-js';
 import type { Report, Telemetry } from '@weft/proto';
 import { Admission } from '@weft/proto/bounds';
-import { type pb, reportFromWire, standingFromWire, telemetryFromWire, WireError } from '@weft/proto/wire';
+import {
+  heardFromWire,
+  type pb,
+  reportFromWire,
+  standingFromWire,
+  telemetryFromWire,
+  WireError,
+} from '@weft/proto/wire';
 import type { Logger } from 'pino';
 import { FailureCounter } from '../bounds/failures.ts';
 import { observedHost } from '../bounds/observed.ts';
@@ -14,14 +20,16 @@ import { TIMING, type Timing } from '../fleet/timing.ts';
 import type { PathTracer, TraceOutcome } from '../fleet/traces.ts';
 import type { FlowWindow } from '../flows/window.ts';
 import { PartDifferences } from '../netmap/agent-view.ts';
+import { tellOlder } from '../state/older-data.ts';
 import type { AgentState, State, StateChange, StateStore } from '../state/types.ts';
 import type { Traffic } from '../traffic/types.ts';
 import { type AgentCall, AgentStream, type AgentStreamEvents } from './agent-stream.ts';
-import { type Authenticated, authenticate, ended, type Refusal } from './authenticate.ts';
+import { type Authenticated, authenticate, ended, held, type Refusal } from './authenticate.ts';
 import { Distributor } from './distributor.ts';
 import { Feed, type Standing } from './feed.ts';
 import { acceptFlows } from './flow-intake.ts';
 import { NewestGate } from './newest-gate.ts';
+import type { Receipts } from './receipts.ts';
 import { NO_OBSERVER, type StreamObserver } from './stream-observer.ts';
 
 export interface HubOptions {
@@ -30,6 +38,11 @@ export interface HubOptions {
   readonly traffic: Traffic;
   /** SHA-256 of control's public key, 32 bytes: part of what agents sign. */
   readonly pin: Uint8Array;
+  /** Names this run of control, so that an agent never takes another run's indexes for this one's. */
+  readonly timeline: string;
+  readonly receipts: Receipts;
+  /** What agents have heard of beyond control's data is lost, by an operator's word. */
+  readonly acceptOlderData: boolean;
   readonly logger: Logger;
   /** Milliseconds since the Unix epoch. */
   readonly now: () => number;
@@ -57,8 +70,6 @@ export class Hub implements PathTracer {
   readonly fleet: Fleet;
   readonly #options: HubOptions;
   readonly #timing: Timing;
-  /** Names this run of control, so that an agent never takes another run's indexes for this one's. */
-  readonly #timeline = randomBytes(8).toString('hex');
   readonly #memory = new PartDifferences();
   readonly #admission = new Admission(UNPROVED_STREAMS);
   readonly #complaints: FailureCounter;
@@ -153,7 +164,9 @@ export class Hub implements PathTracer {
   #hello(session: AgentStream, nonce: Uint8Array, hello: pb.Hello): Authenticated {
     this.#observer.message('hello');
     const { state, pin, logger } = this.#options;
-    const who = authenticate(state, { nonce, pin }, hello);
+    const refusal = this.#refuseOlder(hello);
+    const who =
+      refusal === undefined ? authenticate(state, { nonce, pin }, hello) : ({ accepted: false, refusal } as const);
     if (!who.accepted) {
       const [agentId, why] = [hello.agentId.slice(0, 64), who.refusal.details];
       if (!this.#complaints.note(observedHost(session.peer))) {
@@ -175,21 +188,66 @@ export class Hub implements PathTracer {
     // It may have ended since it proved who it is.
     const agent = state.current.networks.get(state.current.agents.get(agentId) ?? '')?.agents.get(agentId);
     if (agent === undefined) return ended(state.endedAgent(agentId)?.reason ?? 'the membership ended');
-    const standing = standingOf(said);
+    if (state.olderData !== undefined) return held(tellOlder(state.olderData, state.current.revision));
+    const standing = standingFromWire(said);
     const report = said.report ? reportFromWire(said.report) : EMPTY_REPORT;
     leave();
-    this.#takeIn(session, agent, standing, () => {
+    this.#takeIn(session, agent, { index: standing.index, inventory: digestsOf(standing) }, () => {
       this.fleet.connected(agentId, version, report, observedHost(session.peer));
     });
     return undefined;
   }
 
+  /** A receipt proves what control has told, whoever shows it: also an agent that joined after the copy was made. */
+  #refuseOlder(hello: pb.Hello): Refusal | undefined {
+    const { state, receipts, acceptOlderData } = this.#options;
+    const heard = heardFromWire(hello);
+    const newer = heard !== undefined && receipts.proves(heard) && !state.knows(heard) ? heard.revision : undefined;
+    if (newer !== undefined && acceptOlderData) {
+      this.#acceptOlder(hostOf(state.current, hello.agentId), newer);
+      return held('control goes on from what this host has heard, and serves it when it comes again');
+    }
+    if (newer !== undefined) this.#foundOlder(hostOf(state.current, hello.agentId), newer);
+    return state.olderData && held(tellOlder(state.olderData, state.current.revision));
+  }
+
+  #acceptOlder(host: string, revision: number): void {
+    const { state, logger } = this.#options;
+    logger.warn({ event: 'older-data-accepted', host, revision }, 'numbers go on above what a host has heard');
+    state.numberOn(host, revision).catch((err: unknown) => {
+      logger.error(
+        { event: 'older-data-not-accepted', host, revision, err },
+        'it is tried again when the host comes again',
+      );
+    });
+  }
+
+  /** Whoever was let in before cannot know, and is served no more: what was handed out may have permitted too much. */
+  #foundOlder(host: string, revision: number): void {
+    const { state, logger } = this.#options;
+    const known = state.current.revision;
+    if (state.olderData?.hosts.includes(host) !== true && !this.#complaints.note('older-data')) {
+      logger.error(
+        { event: 'older-data', host, revision, known },
+        "a host has heard of more than control's data holds",
+      );
+    }
+    state.foundOlder(host, revision).catch((err: unknown) => {
+      logger.error({ event: 'older-data-not-recorded', err }, 'that the data is older could not be written down');
+    });
+    if (state.olderData === undefined) return;
+    const refusal = held(tellOlder(state.olderData, known));
+    for (const session of [...this.#sessions]) if (session.agentId !== undefined) session.end(refusal);
+  }
+
   #takeIn(session: AgentStream, agent: AgentState, standing: Standing, connect: () => void): void {
     const { id, network, host } = agent;
+    const { timeline, receipts } = this.#options;
     const older = this.#member(id);
     const feed = new Feed(
       {
-        timeline: this.#timeline,
+        timeline,
+        receipt: (revision) => receipts.of(timeline, revision),
         memory: this.#memory,
         resyncMs: this.#timing.resyncMs,
         send: (message, done) => session.send(message, done),
@@ -253,7 +311,7 @@ export class Hub implements PathTracer {
     this.#observer.message('ack');
     const feed = this.#member(agentId)?.feed;
     // A delta that was not sent cannot have been applied: such an acknowledgement says nothing.
-    if (timeline !== this.#timeline || feed?.hasSent(index, revision) !== true) return;
+    if (timeline !== this.#options.timeline || feed?.hasSent(index, revision) !== true) return;
     this.fleet.enforced(agentId, revision, kept);
   }
 
@@ -333,12 +391,11 @@ function closeGates({ reports, telemetry }: ConnectedMember): void {
   telemetry.close();
 }
 
-/** Throws WireError. */
-function standingOf(said: pb.Standing): Standing {
-  const { index, inventory } = standingFromWire(said);
-  const digests = Array.from(inventory, ([key, digest]): [string, string] => [
-    key,
-    Buffer.from(digest).toString('hex'),
-  ]);
-  return { index, inventory: new Map(digests) };
+/** One that joined after the copy was made goes by its identifier. */
+function hostOf({ agents, networks }: State, agentId: string): string {
+  return networks.get(agents.get(agentId) ?? '')?.agents.get(agentId)?.host ?? agentId.slice(0, 64);
+}
+
+function digestsOf({ inventory }: ReturnType<typeof standingFromWire>): Standing['inventory'] {
+  return new Map(Array.from(inventory, ([key, digest]) => [key, Buffer.from(digest).toString('hex')]));
 }

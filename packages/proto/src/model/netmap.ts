@@ -90,4 +90,6 @@ export interface NetmapDelta {
   readonly snapshot: boolean;
   readonly upserts: readonly NetmapItem[];
   readonly removals: readonly string[];
+  /** Control's proof that it told of this revision, 16 bytes; left out by one that gives none. */
+  readonly receipt?: Uint8Array;
 }

@@ -25,6 +25,7 @@ test('is a ControlMessage that generated code reads back', () => {
         index: number,
         revision: number,
         snapshot: fc.boolean(),
+        receipt: fc.uint8Array({ minLength: 16, maxLength: 16 }).map((bytes) => Buffer.from(bytes)),
         items: fc.array(item, { maxLength: 20 }),
         removals: fc.array(fc.string({ minLength: 1, maxLength: 200 })),
       }),

@@ -15,6 +15,7 @@ export interface DeltaFrame {
   /** Encoded Item messages. */
   readonly upserts: readonly Uint8Array[];
   readonly removals: readonly string[];
+  readonly receipt: Uint8Array;
 }
 
 /** What stands before the length of a field, as the generated code writes it: all but the last byte when it holds nothing. */

@@ -1,4 +1,5 @@
 /** Deltas and inventories, wire to model and back. One bad item rejects itself; a bad policy closes everything. */
+import { defined } from '../model/defined.ts';
 import { WIRE_LIMITS } from '../model/limits.ts';
 import { DENY_ALL_POLICY, type NetmapDelta, type NetmapItem } from '../model/netmap.ts';
 import { count, integer, list, required, text } from './check.ts';
@@ -7,6 +8,7 @@ import { itemFromWire, itemToWire } from './netmap.ts';
 import type * as pb from './pb.ts';
 
 export const DIGEST_BYTES = 8;
+const RECEIPT_BYTES = 16;
 
 export { DENY_ALL_POLICY, UNREADABLE_POLICY_RULE } from '../model/netmap.ts';
 
@@ -14,6 +16,12 @@ export { DENY_ALL_POLICY, UNREADABLE_POLICY_RULE } from '../model/netmap.ts';
 export interface RejectedItem {
   readonly key: string;
   readonly reason: string;
+}
+
+export interface Heard {
+  readonly timeline: string;
+  readonly revision: number;
+  readonly receipt: Uint8Array;
 }
 
 export interface ReceivedDelta {
@@ -31,6 +39,7 @@ export function deltaToWire(delta: NetmapDelta): pb.Delta {
     snapshot,
     upserts: delta.upserts.map(itemToWire),
     removals: [...delta.removals],
+    receipt: delta.receipt ?? new Uint8Array(),
   };
 }
 
@@ -85,6 +94,7 @@ export function deltaFromWire(wire: pb.Outgoing<pb.Delta> | null | undefined): R
       snapshot: delta.snapshot ?? false,
       upserts: [...upserts.values()],
       removals: [...removals],
+      ...defined({ receipt: receiptFromWire(delta.receipt) }),
     },
     rejected,
   };
@@ -116,6 +126,22 @@ export function standingFromWire({ index, inventory }: pb.Outgoing<pb.Standing>)
     index: integer(index, 'standing.index', 0, WIRE_LIMITS.index),
     inventory: inventoryFromWire(inventory),
   };
+}
+
+/** What an agent says that it has heard; undefined when it gives no receipt for that. Throws WireError. */
+export function heardFromWire({ timeline, revision, receipt }: pb.Outgoing<pb.Hello>): Heard | undefined {
+  const proof = receiptFromWire(receipt);
+  if (proof === undefined) return undefined;
+  return {
+    timeline: text(timeline, 'hello.timeline', WIRE_LIMITS.timeline),
+    revision: count(revision, 'hello.revision'),
+    receipt: proof,
+  };
+}
+
+/** One of another length proves nothing. */
+function receiptFromWire(receipt: Uint8Array | null | undefined): Uint8Array | undefined {
+  return receipt?.length === RECEIPT_BYTES ? new Uint8Array(receipt) : undefined;
 }
 
 function digestFromWire(digest: Uint8Array | null | undefined, field: string): Uint8Array {

@@ -45,6 +45,7 @@ export function attention(observed: Observed): readonly Attention[] {
   const agents = [...observed.agents.values()];
   const services = [...observed.services.values()];
   return [
+    ...older(observed.network),
     ...some(
       services.filter((service) => healthOf(service) === 'down'),
       {
@@ -170,6 +171,15 @@ function deniedPairs(traffic: readonly TrafficView[]): { source: string; service
     pairs.set(`${source} ${service} ${lastDenied.rule}`, { source, service, rule: lastDenied.rule });
   }
   return [...pairs.values()];
+}
+
+function older(network: NetworkView | undefined): readonly Attention[] {
+  if (network?.olderData === undefined) return [];
+  const { hosts, revision } = network.olderData;
+  const text =
+    `Control was restored from an older copy: ${counted(hosts.length, 'host')} heard of revision ${revision}. ` +
+    'No agent is served and nothing can be changed until a newer copy is restored, or control is started with --accept-older-data';
+  return [{ severity: 'bad', text, href: hashOf('agents') }];
 }
 
 function lost(network: NetworkView | undefined): readonly Attention[] {

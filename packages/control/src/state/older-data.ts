@@ -1,0 +1,22 @@
+/** That control's data is an older copy than the one that agents were told from, in words. */
+import { type Act, CONTROL, listed } from '../audit/entry.ts';
+import type { OlderData } from './types.ts';
+
+/** What is wrong, and what to do. `known` is the newest revision of the data. */
+export function tellOlder({ revision, hosts }: OlderData, known: number): string {
+  return (
+    `control's data is older than what agents heard from it (${listed(hosts, 'host')}): they know of revision ` +
+    `${revision}, control of ${known}. Restore a newer copy, or start weft-control serve with --accept-older-data to go on from this one`
+  );
+}
+
+export function olderDataFound({ hosts, revision }: OlderData, known: number): Act {
+  const detail = `control is at revision ${known}, and ${listed(hosts, 'host')} heard of ${revision}; no agent is served`;
+  return { actor: CONTROL, action: 'older-data-find', subject: `revision ${revision}`, detail };
+}
+
+/** `heard` is the revision that the host knew of, and control's data did not. */
+export function olderDataAccepted(host: string, heard: number): Act {
+  const detail = `numbers go on above ${heard}, which agent ${host} had heard of`;
+  return { actor: CONTROL, action: 'older-data-accept', subject: `revision ${heard}`, detail };
+}
