@@ -221,7 +221,6 @@ class Writer implements StateStore {
 
   /** Makes memory what the disk says, where others may have written, and a commit that failed may have come through. */
   async #catchUp(): Promise<void> {
-    this.#unsure = true;
     const before = this.current;
     const memory = restore(await this.#store.read(), before);
     const { networks } = memory.state;

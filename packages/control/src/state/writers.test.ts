@@ -49,6 +49,7 @@ describe('a change', () => {
     };
     const state = await openState({ store: withAppend(store, append), now });
     state.subscribe(() => told.push('one'));
+    state.subscribe(() => told.push('gone'))();
     state.subscribe(() => told.push('two'));
     const before = state.current;
     const made = token(state).then(() => told.push('asked'));
@@ -74,6 +75,23 @@ describe('a change', () => {
     expect(all.map(({ revision }) => revision)).toEqual([1, 2, 3]);
     expect(heard).toEqual([1, 2, 3, 4].flatMap((revision) => [`one ${revision}`, `two ${revision}`]));
     expect([...(state.current.networks.get('prod')?.services.keys() ?? [])]).toEqual(['s4']);
+  });
+
+  test('begins in the turn of its call when none is under way', async () => {
+    const store = Store.inMemory();
+    let asked = 0;
+    const append: Log['append'] = (expected, writes) => {
+      asked += 1;
+      return store.append(expected, writes);
+    };
+    const state = await openState({ store: withAppend(store, append), now });
+    for (const port of [1, 2]) {
+      const made = apply(state, 'prod', port);
+      expect(asked).toBe(port);
+      await made;
+      // Followers hear of it, too.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
   });
 
   test('that is refused or fails does not stop those that wait', async () => {
@@ -155,6 +173,16 @@ describe('two writers on one log', () => {
     expect((await apply(one, 'prod', 1, 2)).revision).toBe(3);
     const again = await openState({ store, now });
     for (const state of [one, other]) await expect.poll(() => state.current).toEqual(again.current);
+  });
+
+  test('who loses a place takes the next, and says which', async () => {
+    const disk = Store.inMemory();
+    const store = slow(disk);
+    const [one, other] = [await openState({ store, now }), await openState({ store, now })];
+    const both = await Promise.all([apply(one, 'prod', 1), apply(other, 'stage', 2)]);
+    expect(both.map(({ revision }) => revision).sort()).toEqual([1, 2]);
+    const { networks } = (await openState({ store: disk, now })).current;
+    expect(['prod', 'stage'].map((name) => networks.get(name)?.revision)).toEqual(both.map(({ revision }) => revision));
   });
 
   test('each hears of what the other made, and keeps what it did not touch', async () => {
