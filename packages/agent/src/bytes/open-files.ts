@@ -3,23 +3,25 @@
  * left cannot answer a name, keep what control says, or even tell a caller no.
  */
 import { reservedFiles } from '@weft/proto';
-import type { Problems } from '../words/problems.ts';
-
-/** The problem stands for this long after the last refusal. */
-const STANDS_MS = 10_000;
-const PROBLEM = { code: 'too-many-files', subject: 'agent' };
+import { type Problems, passing } from '../words/problems.ts';
 
 export class OpenFiles {
   /** Of the whole process. Infinity where it is not known. */
   readonly limit: number;
+  /** To be told of each failure for want of files. */
+  readonly ranOut: () => void;
   readonly #reserve: number;
-  readonly #problems: Problems;
-  #standing: NodeJS.Timeout | undefined;
 
   constructor(limit: number, problems: Problems) {
     this.limit = limit;
     this.#reserve = reservedFiles(limit);
-    this.#problems = problems;
+    this.ranOut = passing(problems, {
+      code: 'too-many-files',
+      subject: 'agent',
+      message:
+        `this agent may have ${limit} files open, and so many are that new flows are refused; what runs goes on; ` +
+        'raise the limit (ulimit -n, or LimitNOFILE= in the unit) and restart the agent',
+    });
   }
 
   /** Files for flows, listeners and whoever comes from outside, all together. */
@@ -43,22 +45,6 @@ export class OpenFiles {
   /** The same for a tunnel, which carries flows that are there already: half of the reserve is for those. */
   sparesTunnel(descriptor: number | undefined): boolean {
     return this.#below(descriptor, this.limit - this.#reserve / 2);
-  }
-
-  /** To be told of each failure for want of files. */
-  ranOut(): void {
-    if (this.#standing === undefined) {
-      this.#problems.raise({
-        ...PROBLEM,
-        message:
-          `this agent may have ${this.limit} files open, and so many are that new flows are refused; what runs goes on; ` +
-          'raise the limit (ulimit -n, or LimitNOFILE= in the unit) and restart the agent',
-      });
-      this.#standing = setTimeout(() => {
-        this.#standing = undefined;
-        this.#problems.clear(PROBLEM.code, PROBLEM.subject);
-      }, STANDS_MS).unref();
-    } else this.#standing.refresh();
   }
 
   #below(descriptor: number | undefined, most: number): boolean {

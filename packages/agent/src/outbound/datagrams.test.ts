@@ -197,15 +197,47 @@ describe('a UDP flow', () => {
     expect(rig.live).toBe(0);
   });
 
-  it('is not opened for more clients than there is room for', async () => {
-    const program = await Endpoint.open((payload) => payload);
+  it('is not opened for more clients than there is room for, which is recorded and a problem', async () => {
+    const program = await Endpoint.open();
     const rig = await setup([program.port], { datagramClients: 1 });
     const [first, second] = [await Endpoint.open(), await Endpoint.open()];
     send(rig, first, 'ping');
-    await until(() => first.heard.length === 1);
+    await until(() => program.heard.length === 1);
     send(rig, second, 'ping');
     await until(() => rig.agent('a').outbound.datagramsDropped === 1);
     expect(program.heard).toHaveLength(1);
-    expect(rig.records()).toEqual([]);
+    expect(rig.records()).toMatchObject([{ outcome: 'overloaded', service: 'statsd', protocol: 'udp' }]);
+    expect(rig.agent('a').problems.current).toMatchObject([{ code: 'too-many-clients', subject: 'udp' }]);
   });
+
+  it('makes room when it has its answer, the longest idle first', async () => {
+    const program = await Endpoint.open((payload) => payload);
+    const rig = await setup([program.port], { datagramClients: 2 });
+    const clients: Endpoint[] = [];
+    for (let count = 0; count < 20; count++) {
+      const client = await Endpoint.open();
+      clients.push(client);
+      send(rig, client, 'question');
+      await until(() => client.heard.length === 1);
+    }
+    expect(rig.agent('a').outbound.datagramsDropped).toBe(0);
+    await until(() => rig.records().length === 18);
+    expect(new Set(rig.records().map(({ outcome }) => outcome))).toEqual(new Set(['closed']));
+    expect(rig.agent('a').problems.current).toEqual([]);
+    // The last two are there still, on the sockets that they began with.
+    send(rig, clients[18] as Endpoint, 'more');
+    await until(() => clients[18]?.heard.length === 2);
+    expect(program.heard.at(-1)?.from.port).toBe(program.heard.at(-3)?.from.port);
+  });
+
+  it('of one question and its answer is over in seconds', async () => {
+    const program = await Endpoint.open((payload) => payload);
+    const rig = await setup([program.port]);
+    const client = await Endpoint.open();
+    send(rig, client, 'question');
+    await until(() => client.heard.length === 1);
+    expect(rig.live).toBe(2);
+    await until(() => rig.live === 0);
+    expect(rig.records()).toMatchObject([{ outcome: 'closed', bytesSent: 8, bytesReceived: 8 }]);
+  }, 6_000);
 });

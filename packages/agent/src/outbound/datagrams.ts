@@ -11,10 +11,10 @@ import { type OpenFiles, outOfFiles } from '../bytes/open-files.ts';
 import type { DatagramOutput } from '../bytes/output.ts';
 import { assertFreeDatagramPort, type PortSharing } from '../bytes/port-sharing.ts';
 import { endDatagrams } from '../flows/ending.ts';
-import type { Flow } from '../flows/registry.ts';
 import { afterCut } from '../tunnel/after-cut.ts';
-import type { DatagramConduit } from '../words/conduit.ts';
+import { type Problems, passing } from '../words/problems.ts';
 import type { Admitter } from './admit.ts';
+import { type Client, DatagramClients, ListenerClients } from './datagram-clients.ts';
 import type { Forwarder } from './forward.ts';
 import type { ListenerSpec } from './listener-spec.ts';
 import type { BoundListener } from './listeners.ts';
@@ -24,6 +24,7 @@ export interface DatagramsOptions {
   readonly forwarder: Forwarder;
   readonly log: Logger;
   readonly files: OpenFiles;
+  readonly problems: Problems;
   /** A flow without a datagram either way for this long is over. */
   readonly idleMs?: number;
   /** Clients known at once, on all listeners together. */
@@ -32,6 +33,10 @@ export interface DatagramsOptions {
 
 const DEFAULT_IDLE_MS = 60_000;
 const DEFAULT_LIMIT = 16_384;
+/** How often clients are looked over. */
+const SWEEP_MS = 1_000;
+/** Of clients that there was no room for, one is recorded in so many milliseconds: a flood must not become one of records. */
+const RECORD_MS = 10;
 /** Datagrams, and their bytes, that wait while a flow opens. */
 const WAITING_DATAGRAMS = 16;
 const WAITING_BYTES = 128 * 1024;
@@ -44,18 +49,6 @@ const UNSENT_LIMIT = 4 << 20;
 /** Asked of the kernel; it grants less where net.core.rmem_max says so. */
 const RECEIVE_BUFFER = 1 << 20;
 
-/** What is known of one client of one listener. */
-interface Client {
-  /** `denied` to the end of its idle time, or `failed` for a moment: its datagrams are dropped. */
-  state: 'opening' | 'open' | 'denied' | 'failed';
-  flow: Flow | undefined;
-  conduit: DatagramConduit | undefined;
-  readonly waiting: Buffer[];
-  waitingBytes: number;
-  openedMs: number;
-  usedMs: number;
-}
-
 /** All UDP listeners of this agent: their flows share one bound and one sweep. */
 export class OutboundDatagrams {
   readonly #admitter: Admitter;
@@ -63,13 +56,13 @@ export class OutboundDatagrams {
   readonly #log: Logger;
   readonly #files: OpenFiles;
   readonly #idleMs: number;
-  readonly #limit: number;
-  readonly #listeners = new Set<Map<string, Client>>();
+  readonly #clients: DatagramClients;
+  readonly #crowded: () => void;
   readonly #sweep: NodeJS.Timeout;
-  #clients = 0;
   /** Bytes that wait, of all clients. */
   #waiting = 0;
   #dropped = 0;
+  #recordedMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: DatagramsOptions) {
     this.#admitter = options.admitter;
@@ -77,8 +70,16 @@ export class OutboundDatagrams {
     this.#log = options.log;
     this.#files = options.files;
     this.#idleMs = options.idleMs ?? DEFAULT_IDLE_MS;
-    this.#limit = options.limit ?? DEFAULT_LIMIT;
-    this.#sweep = setInterval(() => this.#expire(), Math.max(10, this.#idleMs / 8));
+    const limit = options.limit ?? DEFAULT_LIMIT;
+    this.#clients = new DatagramClients(limit);
+    this.#crowded = passing(options.problems, {
+      code: 'too-many-clients',
+      subject: 'udp',
+      message:
+        `${limit} clients of UDP services are known and all of them wait for answers, so new ones are refused on this host; ` +
+        'let programs send from fewer ports, or more --workers',
+    });
+    this.#sweep = setInterval(() => this.#expire(), Math.min(SWEEP_MS, Math.max(10, this.#idleMs / 8)));
     this.#sweep.unref();
   }
 
@@ -108,8 +109,8 @@ export class OutboundDatagrams {
 
   /** To be called when rules or members changed: what was denied is asked anew at its next datagram. */
   reconsider(): void {
-    for (const clients of this.#listeners) {
-      for (const [key, client] of clients) if (client.state === 'denied') this.#forget(clients, key);
+    for (const clients of this.#clients.listeners) {
+      for (const client of clients) if (client.state === 'denied') clients.forget(client);
     }
   }
 
@@ -118,8 +119,7 @@ export class OutboundDatagrams {
   }
 
   #serve(spec: ListenerSpec, socket: Socket): BoundListener {
-    const clients = new Map<string, Client>();
-    this.#listeners.add(clients);
+    const clients = new ListenerClients(this.#clients);
     // After a bind, an error is of one datagram, such as a reply to a program that is gone.
     socket.on('error', () => {});
     const output = datagramOutput(socket, UNSENT_LIMIT, () => {
@@ -129,11 +129,7 @@ export class OutboundDatagrams {
     return {
       close: () => {
         socket.close();
-        for (const [key, client] of clients) {
-          finish(client);
-          this.#forget(clients, key);
-        }
-        this.#listeners.delete(clients);
+        clients.close();
       },
     };
   }
@@ -141,7 +137,7 @@ export class OutboundDatagrams {
   #arrived(
     spec: ListenerSpec,
     output: DatagramOutput,
-    clients: Map<string, Client>,
+    clients: ListenerClients,
     payload: Buffer,
     from: RemoteInfo,
   ): void {
@@ -154,22 +150,21 @@ export class OutboundDatagrams {
     const now = performance.now();
     let client = clients.get(key);
     if (client?.state === 'failed' && now - client.openedMs >= RETRY_MS) {
-      this.#forget(clients, key);
+      clients.forget(client);
       client = undefined;
     }
     if (client === undefined) {
-      if (this.#clients >= this.#limit) {
+      client = clients.enter(key, now);
+      if (client === undefined) {
         this.#dropped++;
+        this.#refuse(spec, now);
         return;
       }
-      client = newClient(now);
-      clients.set(key, client);
-      this.#clients++;
       this.#open(spec, client, (reply) => {
         output.send(reply, from.port, from.address);
       });
     }
-    client.usedMs = now;
+    client.used(now);
     switch (client.state) {
       case 'open':
         if (client.flow !== undefined) client.flow.bytesSent += payload.length;
@@ -184,6 +179,16 @@ export class OutboundDatagrams {
         }
     }
     this.#dropped++;
+  }
+
+  #refuse(spec: ListenerSpec, now: number): void {
+    this.#crowded();
+    if (now - this.#recordedMs < RECORD_MS) return;
+    this.#recordedMs = now;
+    this.#admitter.local(
+      spec,
+      `this agent already knows ${this.#clients.limit} clients of UDP services, all of them waiting`,
+    );
   }
 
   /** identify → decide → track → forward → record */
@@ -218,7 +223,7 @@ export class OutboundDatagrams {
       conduit.attach({
         datagram: (payload) => {
           if (client.conduit !== conduit) return;
-          client.usedMs = performance.now();
+          client.heard(performance.now());
           flow.bytesReceived += payload.length;
           reply(payload);
         },
@@ -253,38 +258,12 @@ export class OutboundDatagrams {
 
   #expire(): void {
     const now = performance.now();
-    for (const clients of this.#listeners) {
-      for (const [key, client] of clients) {
-        if (client.state === 'opening' || now - client.usedMs < this.#idleMs) continue;
-        finish(client);
-        this.#forget(clients, key);
+    for (const clients of this.#clients.listeners) {
+      for (const client of clients) {
+        if (!client.idle(now, this.#idleMs)) continue;
+        client.finish();
+        clients.forget(client);
       }
     }
   }
-
-  #forget(clients: Map<string, Client>, key: string): void {
-    if (clients.delete(key)) this.#clients--;
-  }
-}
-
-/** Ends what the client has, in order. */
-function finish(client: Client): void {
-  const { flow, conduit } = client;
-  client.flow = undefined;
-  client.conduit = undefined;
-  client.state = 'failed';
-  flow?.end('closed');
-  conduit?.close();
-}
-
-function newClient(now: number): Client {
-  return {
-    state: 'opening',
-    flow: undefined,
-    conduit: undefined,
-    waiting: [],
-    waitingBytes: 0,
-    openedMs: now,
-    usedMs: now,
-  };
 }

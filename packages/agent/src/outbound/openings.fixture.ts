@@ -165,11 +165,9 @@ export class Opening {
       return;
     }
     const address = newAddress();
-    const datagrams = new OutboundDatagrams({
-      ...parts,
-      log,
-      files: new OpenFiles(Number.POSITIVE_INFINITY, new ProblemBoard(log)),
-    });
+    const problems = new ProblemBoard(log);
+    const files = new OpenFiles(Number.POSITIVE_INFINITY, problems);
+    const datagrams = new OutboundDatagrams({ ...parts, log, files, problems });
     const listener: BoundListener = await datagrams.bind({ ...call, address });
     this.#closing.push(
       () => listener.close(),

@@ -80,6 +80,7 @@ export function createOutbound(options: OutboundOptions): Outbound {
     forwarder,
     log,
     files,
+    problems,
     ...defined({ idleMs: options.idleMs, limit: options.datagramClients }),
   });
   const share = sharing?.share;

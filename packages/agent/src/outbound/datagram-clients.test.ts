@@ -1,0 +1,69 @@
+import { describe, expect, it } from 'vitest';
+import { type Client, DatagramClients, ListenerClients } from './datagram-clients.ts';
+
+function answered(listener: ListenerClients, key: string, now: number): Client {
+  const client = listener.enter(key, now);
+  if (client === undefined) throw new Error('no room');
+  client.state = 'open';
+  client.used(now);
+  client.heard(now);
+  return client;
+}
+
+const keys = (listener: ListenerClients) => [...listener].map(({ key }) => key);
+
+describe('room for another client', () => {
+  it('is made by the longest idle of the listener that has the most', () => {
+    const all = new DatagramClients(5);
+    const [crowd, quiet] = [new ListenerClients(all), new ListenerClients(all)];
+    answered(quiet, 'q', 0);
+    for (let at = 1; at <= 4; at++) answered(crowd, `c${at}`, at);
+    crowd.get('c1')?.used(5);
+    crowd.get('c1')?.heard(5);
+    answered(crowd, 'c5', 6);
+    expect([keys(crowd), keys(quiet)]).toEqual([['c1', 'c3', 'c4', 'c5'], ['q']]);
+    answered(quiet, 'r', 7);
+    expect([keys(crowd), keys(quiet)]).toEqual([
+      ['c1', 'c4', 'c5'],
+      ['q', 'r'],
+    ]);
+    expect(all.count).toBe(5);
+  });
+
+  it('is not made by those that open, or have waited for an answer less than a second', () => {
+    const all = new DatagramClients(2);
+    const listener = new ListenerClients(all);
+    const [opening, asking] = [listener.enter('opening', 0), listener.enter('asking', 0)];
+    if (asking === undefined || opening === undefined) throw new Error('no room');
+    asking.state = 'open';
+    asking.used(0);
+    expect(listener.enter('third', 999)).toBeUndefined();
+    expect(listener.enter('third', 1_000)?.key).toBe('third');
+    expect(keys(listener)).toEqual(['opening', 'third']);
+  });
+
+  it('comes back when a listener closes', () => {
+    const all = new DatagramClients(2);
+    const [one, other] = [new ListenerClients(all), new ListenerClients(all)];
+    answered(one, 'a', 0);
+    answered(one, 'b', 0);
+    one.close();
+    expect(all.count).toBe(0);
+    answered(other, 'c', 0);
+    expect(all.count).toBe(1);
+  });
+});
+
+it('is idle after seconds once a lookup has its answers, and after the usual time otherwise', () => {
+  const listener = new ListenerClients(new DatagramClients(10));
+  const lookup = answered(listener, 'lookup', 0);
+  const talk = answered(listener, 'talk', 0);
+  for (let count = 0; count < 5; count++) {
+    talk.used(0);
+    talk.heard(0);
+  }
+  const oneWay = answered(listener, 'one way', 0);
+  oneWay.used(0);
+  const idleAt = (now: number) => [lookup, talk, oneWay].filter((client) => client.idle(now, 60_000)).length;
+  expect([2_999, 3_000, 59_999, 60_000].map(idleAt)).toEqual([0, 1, 1, 3]);
+});

@@ -1,0 +1,180 @@
+/** Who sends datagrams to this agent's listeners: each client by its address and port, each listener's in order of use. */
+import type { Flow } from '../flows/registry.ts';
+import type { DatagramConduit } from '../words/conduit.ts';
+
+/** A client whose datagram has no answer yet is left alone for so long before it may make room. */
+const OWED_MS = 1_000;
+/** Of the longest idle, looked at before all are taken to be in use. */
+const LOOKED_AT = 16;
+/** As many questions at most are a lookup, and not a conversation: a resolver's two, and those it asked again. */
+const LOOKUP_DATAGRAMS = 4;
+/** A lookup that has all its answers is over this soon. */
+const ANSWERED_IDLE_MS = 3_000;
+
+/** What is known of one client of one listener. */
+export class Client {
+  /** `denied` to the end of its idle time, or `failed` for a moment: its datagrams are dropped. */
+  state: 'opening' | 'open' | 'denied' | 'failed' = 'opening';
+  flow: Flow | undefined;
+  conduit: DatagramConduit | undefined;
+  readonly waiting: Buffer[] = [];
+  waitingBytes = 0;
+  readonly openedMs: number;
+  usedMs: number;
+  /** When it sent the first datagram that nothing came back for; undefined while nothing is owed. */
+  owedSinceMs: number | undefined;
+  asked = 0;
+  answered = 0;
+  readonly key: string;
+  readonly of: ListenerClients;
+  /** Its neighbours in order of use. */
+  earlier: Client | undefined;
+  later: Client | undefined;
+
+  constructor(key: string, of: ListenerClients, now: number) {
+    this.key = key;
+    this.of = of;
+    this.openedMs = now;
+    this.usedMs = now;
+  }
+
+  used(now: number): void {
+    this.asked++;
+    this.usedMs = now;
+    this.owedSinceMs ??= now;
+    this.of.touch(this);
+  }
+
+  heard(now: number): void {
+    this.answered++;
+    this.usedMs = now;
+    this.owedSinceMs = undefined;
+    this.of.touch(this);
+  }
+
+  idle(now: number, idleMs: number): boolean {
+    if (this.state === 'opening') return false;
+    const lookedUp = this.asked <= LOOKUP_DATAGRAMS && this.answered >= this.asked;
+    return now - this.usedMs >= (lookedUp ? Math.min(idleMs, ANSWERED_IDLE_MS) : idleMs);
+  }
+
+  mayMakeRoom(now: number): boolean {
+    return this.state !== 'opening' && (this.owedSinceMs === undefined || now - this.usedMs >= OWED_MS);
+  }
+
+  /** Ends what it has, in order. */
+  finish(end: (flow: Flow) => void = (flow) => flow.end('closed')): void {
+    const { flow, conduit } = this;
+    this.flow = undefined;
+    this.conduit = undefined;
+    this.state = 'failed';
+    if (flow !== undefined) end(flow);
+    conduit?.close();
+  }
+}
+
+/** A list through the clients keeps the order: it is renewed at each datagram, where nothing is to be allocated. */
+export class ListenerClients {
+  readonly #all: DatagramClients;
+  readonly #byKey = new Map<string, Client>();
+  #first: Client | undefined;
+  #last: Client | undefined;
+
+  constructor(all: DatagramClients) {
+    this.#all = all;
+    all.listeners.add(this);
+  }
+
+  get size(): number {
+    return this.#byKey.size;
+  }
+
+  get(key: string): Client | undefined {
+    return this.#byKey.get(key);
+  }
+
+  /** Undefined when there is no room and nobody who may make it. */
+  enter(key: string, now: number): Client | undefined {
+    if (!this.#all.makeRoom(this, now)) return undefined;
+    const client = new Client(key, this, now);
+    this.#byKey.set(key, client);
+    this.#append(client);
+    this.#all.count++;
+    return client;
+  }
+
+  forget(client: Client): void {
+    if (this.#byKey.get(client.key) !== client) return;
+    this.#byKey.delete(client.key);
+    this.#unlink(client);
+    this.#all.count--;
+  }
+
+  touch(client: Client): void {
+    if (client === this.#last || this.#byKey.get(client.key) !== client) return;
+    this.#unlink(client);
+    this.#append(client);
+  }
+
+  /** The longest idle of those that may make room. */
+  spare(now: number): Client | undefined {
+    let client = this.#first;
+    for (let looked = 0; client !== undefined && looked < LOOKED_AT; looked++, client = client.later) {
+      if (client.mayMakeRoom(now)) return client;
+    }
+    return undefined;
+  }
+
+  [Symbol.iterator](): IterableIterator<Client> {
+    return this.#byKey.values();
+  }
+
+  /** The listener is closed. */
+  close(): void {
+    for (const client of this) {
+      client.finish();
+      this.forget(client);
+    }
+    this.#all.listeners.delete(this);
+  }
+
+  #append(client: Client): void {
+    client.earlier = this.#last;
+    client.later = undefined;
+    if (this.#last === undefined) this.#first = client;
+    else this.#last.later = client;
+    this.#last = client;
+  }
+
+  #unlink({ earlier, later }: Client): void {
+    if (earlier === undefined) this.#first = later;
+    else earlier.later = later;
+    if (later === undefined) this.#last = earlier;
+    else later.earlier = earlier;
+  }
+}
+
+/** Those of all listeners, which share one bound. */
+export class DatagramClients {
+  readonly listeners = new Set<ListenerClients>();
+  readonly limit: number;
+  count = 0;
+
+  constructor(limit: number) {
+    this.limit = limit;
+  }
+
+  /**
+   * When all places are taken, the longest idle of the listener that has the most makes room: so each has a share, and a crowd
+   * at one service puts out its own.
+   */
+  makeRoom(newcomers: ListenerClients, now: number): boolean {
+    if (this.count < this.limit) return true;
+    let largest = newcomers;
+    for (const listener of this.listeners) if (listener.size > largest.size) largest = listener;
+    const spare = largest.spare(now);
+    spare?.finish((flow) => flow.end('closed', 'idle, and made room for another client'));
+    if (spare !== undefined) largest.forget(spare);
+    return spare !== undefined;
+  }
+}
