@@ -115,7 +115,7 @@ function openStore(directory: string, nowMs: number): FlowStore {
   const trouble = ({ message }: { readonly message: string }): never => {
     throw new Error(message);
   };
-  return new FlowStore({ directory, limits: FLOW_LIMITS, now: () => nowMs, trouble });
+  return new FlowStore({ directory, limits: FLOW_LIMITS, now: () => nowMs, steady: () => performance.now(), trouble });
 }
 
 async function fill(directory: string, records: number, endMs: number, signal: AbortSignal): Promise<Rare> {

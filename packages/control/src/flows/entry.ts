@@ -14,7 +14,7 @@ async function runThread({ directory, limits, restore }: ThreadStart, main: Mess
   const trouble = (what: Extract<FromThread, { type: 'trouble' }>['trouble']): void => {
     tell({ type: 'trouble', trouble: what });
   };
-  const store = new FlowStore({ directory, limits, now: Date.now, trouble });
+  const store = new FlowStore({ directory, limits, now: Date.now, steady: () => performance.now(), trouble });
   const asked = new Map<number, AbortController>();
   const life = new AbortController();
 

@@ -261,6 +261,8 @@ export class FlowKeeper {
             { event: 'flows-segment-unreadable', path, reason: why },
             'a segment of flows cannot be read; it is left out',
           );
+        } else if (event === 'flows-clock-ahead') {
+          this.#options.logger.warn({ event: 'flows-clock-ahead', path, reason: why }, 'flows are not thrown away yet');
         } else if (this.#maySpeak()) {
           this.#options.logger.error(
             { event: 'flows-not-written', path, reason: why },

@@ -10,7 +10,7 @@ import type { KeptFlows } from './types.ts';
 
 /** What an operator should hear of. */
 export interface StoreTrouble {
-  readonly event: 'flows-segment-damaged' | 'flows-segment-unreadable' | 'flows-not-written';
+  readonly event: 'flows-segment-damaged' | 'flows-segment-unreadable' | 'flows-not-written' | 'flows-clock-ahead';
   readonly path: string;
   readonly message: string;
 }
@@ -62,6 +62,19 @@ export class SegmentList {
     let last = 0;
     for (const segment of this.#all()) last = Math.max(last, segment.last);
     return last;
+  }
+
+  /** When the newest record came; 0 when there is none. */
+  get newestMs(): number {
+    let newestMs = 0;
+    for (const segment of this.#all()) if (segment.records > 0) newestMs = Math.max(newestMs, segment.lastMs);
+    return newestMs;
+  }
+
+  recordsBefore(beforeMs: number): number {
+    let records = 0;
+    for (const segment of this.#all()) if (segment.lastMs < beforeMs) records += segment.records;
+    return records;
   }
 
   get kept(): KeptFlows {

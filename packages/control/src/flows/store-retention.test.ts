@@ -89,3 +89,47 @@ test('networks that nothing is told of are closed: few files are open, whatever 
   expect(disk.store.kept.records).toBe(50 * 12);
   disk.store.close();
 });
+
+test('a clock that is set ahead for a while throws nothing away, and is told of', async () => {
+  const disk = new TestStore({ segmentRecords: 10 });
+  disk.write('prod', flows(1, 20));
+  const set = (hours: number): void => {
+    disk.nowMs += hours * 3_600_000;
+    disk.setAheadMs += hours * 3_600_000;
+    disk.store.retain();
+  };
+  set(48);
+  disk.nowMs += 60_000;
+  disk.write('prod', flows(21, 22));
+  expect(disk.store.kept.records).toBe(22);
+  expect(disk.troubles).toMatchObject([
+    {
+      event: 'flows-clock-ahead',
+      message: 'the clock went ahead by 48 h; 20 records would be too old, and go in an hour if it stays so',
+    },
+  ]);
+  set(-48);
+  disk.nowMs += 23 * 3_600_000;
+  disk.store.retain();
+  expect(disk.store.kept.records).toBe(22);
+  // One that is as wrong as before is told of again, and believed when it stays.
+  set(48);
+  expect(disk.troubles).toHaveLength(2);
+  disk.nowMs += 3_600_000;
+  disk.store.retain();
+  expect(await disk.starts()).toEqual([22, 21]);
+  disk.store.close();
+});
+
+test('a start by a clock that is ahead throws nothing away either', async () => {
+  const disk = new TestStore();
+  disk.write('prod', flows(1, 20));
+  disk.store.close();
+  const again = new TestStore({}, disk.directory, disk.nowMs + 48 * 3_600_000);
+  expect(again.store.kept.records).toBe(20);
+  expect(again.troubles.map(({ event }) => event)).toEqual(['flows-clock-ahead']);
+  again.nowMs += 3_600_000;
+  again.store.retain();
+  expect(again.store.kept.records).toBe(0);
+  again.store.close();
+});

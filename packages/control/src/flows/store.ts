@@ -7,6 +7,7 @@ import { Histogram } from './history.ts';
 import type { FlowLimits } from './limits.ts';
 import { readMinutes } from './minute-reader.ts';
 import { COLUMNS, FlowPacker, type FlowShape, type PackedFlows, ROW } from './packing.ts';
+import { RetentionClock } from './retention-clock.ts';
 import type { Segment } from './segment.ts';
 import { readSegment, type Verdict } from './segment-reader.ts';
 import { SegmentWriter } from './segment-writer.ts';
@@ -21,6 +22,8 @@ export interface StoreOptions {
   readonly limits: FlowLimits;
   /** Milliseconds since the Unix epoch. */
   readonly now: () => number;
+  /** Milliseconds of a clock that is never set. */
+  readonly steady: () => number;
   readonly trouble: (trouble: StoreTrouble) => void;
 }
 
@@ -34,11 +37,16 @@ export class FlowStore {
   readonly #options: StoreOptions;
   readonly #segments: SegmentList;
   readonly #writers: SegmentWriters;
+  readonly #clock: RetentionClock;
+  /** It was told that the clock is ahead. */
+  #doubted: boolean = false;
 
   constructor(options: StoreOptions) {
     this.#options = options;
     this.#segments = new SegmentList(options.directory, options.trouble);
     this.#writers = new SegmentWriters(this.#segments, options.limits);
+    const { now, steady } = options;
+    this.#clock = new RetentionClock({ now, steady, newestMs: this.#segments.newestMs });
     this.retain();
   }
 
@@ -112,8 +120,20 @@ export class FlowStore {
   /** Removes what is too old or too much. */
   retain(): void {
     const { limits, now } = this.#options;
-    this.#segments.retain(now() - limits.maxAgeMs, limits.maxBytes);
+    const { nowMs, aheadMs } = this.#clock.read();
+    this.#segments.retain(nowMs - limits.maxAgeMs, limits.maxBytes);
     this.#writers.retain(now());
+    this.#doubt(aheadMs, this.#segments.recordsBefore(nowMs + aheadMs - limits.maxAgeMs));
+  }
+
+  /** Said before anything is thrown away by a clock that went ahead, so that there is time to set it right. */
+  #doubt(aheadMs: number, records: number): void {
+    if (aheadMs === 0) this.#doubted = false;
+    if (aheadMs === 0 || records === 0 || this.#doubted) return;
+    this.#doubted = true;
+    const hours = Math.round(aheadMs / 3_600_000);
+    const message = `the clock went ahead by ${hours} h; ${records} records would be too old, and go in an hour if it stays so`;
+    this.#options.trouble({ event: 'flows-clock-ahead', path: this.#options.directory, message });
   }
 
   close(): void {

@@ -18,16 +18,20 @@ let made = 0;
 export class TestStore {
   readonly directory: string;
   readonly troubles: StoreTrouble[] = [];
-  nowMs = 3_600_000_000;
+  nowMs: number;
+  /** By how much of that the clock was set, and did not run. */
+  setAheadMs = 0;
   cursor: number;
   readonly store: FlowStore;
 
-  constructor(limits: Partial<FlowLimits> = {}, directory = join(root, String(++made))) {
+  constructor(limits: Partial<FlowLimits> = {}, directory = join(root, String(++made)), nowMs = 3_600_000_000) {
+    this.nowMs = nowMs;
     this.directory = directory;
     this.store = new FlowStore({
       directory,
       limits: { ...FLOW_LIMITS, ...limits },
       now: () => this.nowMs,
+      steady: () => this.nowMs - this.setAheadMs,
       trouble: (trouble) => this.troubles.push(trouble),
     });
     this.cursor = this.store.last;
