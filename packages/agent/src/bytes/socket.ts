@@ -239,6 +239,8 @@ export interface ConnectOptions {
   readonly localAddress?: string;
   /** Port to come from; left to the system when not given. */
   readonly localPort?: number;
+  /** How a name is resolved; the system's way when not given. */
+  readonly lookup?: net.LookupFunction;
   /** Ends the attempt; of no effect once connected. */
   readonly deadline: Deadline;
   /** A connection that leaves too few of them is given up as if there were none. */
@@ -289,8 +291,8 @@ export function connectSocket(options: ConnectOptions): Promise<ConnectedConduit
     socket.once('error', onError);
     socket.once('connect', onConnect);
     socket.setNoDelay(true);
-    const { host, port, localAddress, localPort } = options;
+    const { host, port, localAddress, localPort, lookup } = options;
     const from = localAddress === undefined ? {} : { localAddress };
-    socket.connect({ host, port, ...from, ...defined({ localPort }) });
+    socket.connect({ host, port, ...from, ...defined({ localPort, lookup }) });
   });
 }

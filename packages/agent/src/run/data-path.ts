@@ -1,5 +1,5 @@
 /** One thread's data path, put together the same for the main thread and for each worker. */
-import { defined, fileLimit, formatHostPort, type HostPort } from '@weft/proto';
+import { type AddressRange, defined, fileLimit, formatHostPort, type HostPort } from '@weft/proto';
 import type { Tracer } from '@weft/proto/observe';
 import type { Logger } from 'pino';
 import { OpenFiles } from '../bytes/open-files.ts';
@@ -15,6 +15,7 @@ import { ThreadWatch } from '../observe/thread-watch.ts';
 import type { ListenerSharing } from '../outbound/bind-shared.ts';
 import { createOutbound, type Outbound, type OutboundOptions } from '../outbound/outbound.ts';
 import { type BoundTunnels, createTunnels } from '../tunnel/create.ts';
+import { dialBounds } from '../tunnel/dial-bounds.ts';
 import { DEFAULT_SETTINGS, type TunnelSettings } from '../tunnel/settings.ts';
 import type { InboundHandler } from '../tunnel/types.ts';
 import type { NetmapSource } from '../words/netmap.ts';
@@ -39,6 +40,10 @@ export interface DataPathOptions<Here extends InboundPath> {
   readonly network: string;
   readonly tunnelSecret: Uint8Array;
   readonly tunnel: HostPort;
+  /** Where VIPs lie on this host. */
+  readonly range: AddressRange;
+  /** HOST:PORT where control is found. */
+  readonly controls: readonly string[];
   /** False when the UDP port is known not to be had. */
   readonly datagrams?: boolean;
   readonly limits: DataPathLimits;
@@ -130,7 +135,19 @@ async function openTunnels(
   settings: Partial<TunnelSettings>,
   steering: ThreadSteering | undefined,
 ): Promise<BoundTunnels> {
-  const { thread, netmap, tunnel: listen, tunnelSecret, network, log, files, datagrams, life } = options;
+  const {
+    thread,
+    netmap,
+    tunnel: listen,
+    tunnelSecret,
+    network,
+    log,
+    files,
+    datagrams,
+    range,
+    controls,
+    life,
+  } = options;
   const share = thread === 0 ? ('first' as const) : ('join' as const);
   try {
     const tunnels = await createTunnels({
@@ -139,6 +156,7 @@ async function openTunnels(
       network,
       directory: createPeerDirectory(netmap),
       inbound,
+      bounds: dialBounds(range, controls),
       logger: log,
       settings,
       files,

@@ -56,7 +56,7 @@ export async function openMainPath(
   life: AbortSignal,
 ): Promise<MainPath> {
   const { file, range, logger, tunnel, advertise, limits = {}, workers: threads = 1 } = options;
-  const { network } = member.membership;
+  const { network, controlAddresses: controls } = member.membership;
   const { services } = file;
   const changed: { report: () => void } = { report: () => {} };
   const recorder = new FlowRecorder(defined({ zone: file.zone }));
@@ -68,7 +68,7 @@ export async function openMainPath(
   const packetWays = threads === 1 ? undefined : createPacketWays(threads);
   const wildcards = await openSeenWildcards(options.directory, logger);
   const tunnelSecret = member.keys.tunnel.secretKey;
-  const shared = { network, tunnelSecret, limits, metrics, recorder, traffic };
+  const shared = { network, range, controls, tunnelSecret, limits, metrics, recorder, traffic };
   const path = await openDataPath({
     ...shared,
     thread: 0,
@@ -92,7 +92,6 @@ export async function openMainPath(
           ...shared,
           packetWays,
           store,
-          range,
           services,
           tunnel: { host: tunnel.host, port: tunnels.port },
           datagrams: tunnels.datagrams,

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
-import type { PeerTunnels } from '@weft/proto';
+import { defined, isIP, type PeerTunnels } from '@weft/proto';
 import type { Logger } from 'pino';
 import { youngCollector } from '../bytes/inside/collector.ts';
 import type { OpenFiles } from '../bytes/open-files.ts';
@@ -17,7 +17,9 @@ import type { PeerDirectory } from '../words/peer.ts';
 import { Acceptor, listenFor } from './acceptor.ts';
 import { type Connect, type LinkCounters, newCounters, type TunnelContext } from './context.ts';
 import { DatagramPort, type PacketSteering } from './datagram-port.ts';
+import type { DialBounds } from './dial-bounds.ts';
 import { localEndpoints } from './endpoints.ts';
+import { UnreachableError } from './errors.ts';
 import { LimitedLog } from './limited-log.ts';
 import { DEFAULT_SETTINGS, type TunnelSettings } from './settings.ts';
 import { AgentTunnels } from './tunnels.ts';
@@ -41,6 +43,8 @@ export interface CreateTunnelsOptions {
   readonly datagrams?: boolean;
   /** When several threads listen on the same ports: whose turn this is, and how packets get to their thread. */
   readonly shared?: { readonly share: PortSharing; readonly steering: PacketSteering };
+  /** What may be dialled; everything when not given. */
+  readonly bounds?: DialBounds;
   /** In place of a TCP connection, such as a stream of another tunnel. */
   readonly connect?: Connect;
   /** For connections made here; the other side of a connection follows. */
@@ -85,7 +89,7 @@ export async function createTunnels(options: CreateTunnelsOptions): Promise<Boun
     cipher: options.cipher ?? preferredCipher(),
     directory: options.directory,
     inbound: options.inbound,
-    connect: options.connect ?? ((endpoint, deadline) => connectSocket({ ...endpoint, deadline })),
+    connect: options.connect ?? connectWithin(options.bounds),
     datagrams,
     files: options.files,
     counters,
@@ -106,6 +110,14 @@ export async function createTunnels(options: CreateTunnelsOptions): Promise<Boun
     datagrams: datagrams !== undefined,
     endpoints: localEndpoints(listen.host, listener.port),
   });
+}
+
+function connectWithin(bounds: DialBounds | undefined): Connect {
+  return (endpoint, deadline) => {
+    if (bounds !== undefined && isIP(endpoint.host) > 0 && !bounds.permits(endpoint.host))
+      throw new UnreachableError('no-endpoint', `${endpoint.host} is no address that a peer may have`);
+    return connectSocket({ ...endpoint, deadline, ...defined({ lookup: bounds?.lookup }) });
+  };
 }
 
 async function bind(

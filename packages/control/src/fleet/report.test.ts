@@ -26,6 +26,12 @@ describe('endpoints', () => {
     [['10.0.0.1:7410'], 7410, '127.0.0.1', ['10.0.0.1:7410']],
     [[], 7410, '127.0.0.1', ['127.0.0.1:7410']],
     [[], 0, '203.0.113.7', []],
+    // A member gone bad would have its peers dial themselves, their VIPs, or their cloud's metadata.
+    [['127.0.0.1:22', 'localhost:22', '[::1]:22', '127.1:22', '[::ffff:7f00:1]:22'], 0, '203.0.113.7', []],
+    [['127.80.0.2:6379', '[::ffff:7f50:2]:6379', '2135949314:6379', '[::127.80.0.2]:6379'], 0, '127.0.0.1', []],
+    [['169.254.169.254:80', '[::ffff:a9fe:a9fe]:80', '0.0.0.0:1', '[ff02::1]:1'], 0, '203.0.113.7', []],
+    [['127.1:22', '[0:0::1]:22', 'A.Example:1'], 0, '127.0.0.1', ['127.0.0.1:22', '[::1]:22', 'a.example:1']],
+    [['169.254.3.4:1', '127.0.0.1:1'], 0, '169.254.3.4', ['169.254.3.4:1']],
     [['nonsense', 'host:0', 'host:70000', 'fine.example:9'], 0, '', ['fine.example:9']],
   ])('%j with tunnel port %i seen from %s', (endpoints, tunnelPort, seen, expected) => {
     const { presence } = acceptReport(agent, reportOf([], { endpoints, tunnelPort }), seen);

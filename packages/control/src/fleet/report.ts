@@ -1,5 +1,14 @@
 /** What control makes of an agent's report: only what the agent may claim, and where it can really be reached. */
-import { formatHostPort, isLoopback, type Problem, parseHostPort, type Report, WIRE_LIMITS } from '@weft/proto';
+import {
+  type AddressKind,
+  addressKind,
+  formatHostPort,
+  normalHost,
+  type Problem,
+  parseHostPort,
+  type Report,
+  WIRE_LIMITS,
+} from '@weft/proto';
 import type { InstanceHealth, Presence } from '../netmap/presence.ts';
 import type { AgentState } from '../state/types.ts';
 
@@ -61,13 +70,28 @@ export function unwell(presence: Presence): Presence {
 
 /** As claimed, best first; then where control sees it, which is all there is for an agent that cannot know its address. */
 function endpointsOf({ endpoints, tunnelPort }: Report, observedHost: string): string[] {
+  const seen = addressKind(observedHost);
   const usable = endpoints
-    .filter((endpoint) => (parseHostPort(endpoint)?.port ?? 0) > 0)
+    .flatMap((endpoint) => usableEndpoint(endpoint, seen) ?? [])
     .slice(0, WIRE_LIMITS.reportEndpoints);
   // Control's own loopback is nobody else's, but with every part on one machine it is the way.
-  const observable = observedHost !== '' && tunnelPort > 0 && (usable.length === 0 || !isLoopback(observedHost));
+  const observable = observedHost !== '' && tunnelPort > 0 && (usable.length === 0 || seen !== 'loopback');
   if (observable) usable.push(formatHostPort(observedHost, tunnelPort));
   return [...new Set(usable)];
+}
+
+/**
+ * In its one form, or undefined for one that its peers must not dial: a member gone bad would have them knock at their own
+ * ports, at VIPs, where they count as local, or at their cloud's metadata.
+ */
+function usableEndpoint(endpoint: string, seen: AddressKind): string | undefined {
+  const { host = '', port = 0 } = parseHostPort(endpoint) ?? {};
+  const normal = normalHost(host);
+  if (port === 0 || normal === undefined) return undefined;
+  const kind = addressKind(normal);
+  return kind === 'outside' || kind === 'name' || (kind === seen && kind !== 'vip' && kind !== 'unusable')
+    ? formatHostPort(normal, port)
+    : undefined;
 }
 
 function notAllowed(service: string): Problem {

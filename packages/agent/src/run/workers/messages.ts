@@ -15,6 +15,8 @@ export interface WorkerCommon {
   readonly range: AddressRange;
   readonly services: ReadonlyMap<string, AgentService>;
   readonly network: string;
+  /** HOST:PORT where control is found. */
+  readonly controls: readonly string[];
   /** X25519 secret of this agent. */
   readonly tunnelSecret: Uint8Array;
   /** As bound by the main thread. */

@@ -23,6 +23,7 @@ function start(entry: string): { store: NetmapStore; pool: WorkerPool } {
     range: CONTROL_RANGE,
     services: new Map(),
     network: 'prod',
+    controls: ['127.0.0.1:7400'],
     tunnelSecret: new Uint8Array(32).fill(1),
     tunnel: { host: '127.0.0.1', port: 0 },
     datagrams: false,

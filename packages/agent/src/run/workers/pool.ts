@@ -41,8 +41,9 @@ export class WorkerPool implements ListenerFollowers {
     const netmap = { position: { timeline, index, revision }, items: portable(store.items.values()) };
     this.#workers = packetWays.slice(1).map((packets, at) => {
       const thread = at + 1;
-      const { range, services, network, tunnelSecret, tunnel, datagrams, limits, logLevel, metrics } = options;
-      const rest = { range, services, network, tunnel, datagrams, limits, logLevel, metrics, packets };
+      const { range, services, network, controls, tunnelSecret, tunnel, datagrams, limits, logLevel, metrics } =
+        options;
+      const rest = { range, services, network, controls, tunnel, datagrams, limits, logLevel, metrics, packets };
       const start = {
         ...rest,
         thread,

@@ -45,6 +45,7 @@ function start(port: number, entry?: URL): WorkerHandle {
     range: CONTROL_RANGE,
     services: new Map(),
     network: 'prod',
+    controls: ['127.0.0.1:7400'],
     tunnelSecret: new Uint8Array(32).fill(1),
     tunnel: { host: '127.0.0.1', port },
     datagrams: true,

@@ -35,8 +35,20 @@ export async function openWorkerPath(
   log: Logger,
   tracer?: Tracer,
 ): Promise<WorkerPath> {
-  const { thread, threads, packets, range, services, network, tunnelSecret, tunnel, datagrams, limits, metrics } =
-    start;
+  const {
+    thread,
+    threads,
+    packets,
+    range,
+    services,
+    network,
+    controls,
+    tunnelSecret,
+    tunnel,
+    datagrams,
+    limits,
+    metrics,
+  } = start;
   const store = new NetmapStore(range, start.netmap, 0, ENFORCEMENT);
   const life = new AbortController();
   const taking = new AbortController();
@@ -44,7 +56,7 @@ export async function openWorkerPath(
   const targets = new FollowedTargets(services);
   const listeners = new FollowedListeners();
   const { registry, tunnels, inbound, open } = await openDataPath({
-    ...{ thread, threads, packets, network, tunnelSecret, tunnel, datagrams, limits, metrics },
+    ...{ thread, threads, packets, network, range, controls, tunnelSecret, tunnel, datagrams, limits, metrics },
     ...{ recorder, traffic, tracer, problems, log },
     netmap: store,
     createInbound: (parts) => createInboundPath({ ...parts, services }, targets),

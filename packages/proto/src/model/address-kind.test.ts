@@ -1,0 +1,45 @@
+import { expect, test } from 'vitest';
+import { addressKind, normalHost } from './address-kind.ts';
+
+test.each([
+  ['127.0.0.1', '127.0.0.1', 'loopback'],
+  ['127.1', '127.0.0.1', 'loopback'],
+  ['0x7f.0.0.1', '127.0.0.1', 'loopback'],
+  ['0177.0.0.1', '127.0.0.1', 'loopback'],
+  ['2130706433', '127.0.0.1', 'loopback'],
+  ['127.0.0.1.', '127.0.0.1', 'loopback'],
+  ['::1', '::1', 'loopback'],
+  ['0:0:0:0:0:0:0:1', '::1', 'loopback'],
+  ['::ffff:127.0.0.1', '127.0.0.1', 'loopback'],
+  ['::FFFF:7f00:1', '127.0.0.1', 'loopback'],
+  ['0:0:0:0:0:ffff:7f00:0001', '127.0.0.1', 'loopback'],
+  ['LocalHost', 'localhost', 'loopback'],
+  ['a.localhost.', 'a.localhost.', 'loopback'],
+  ['127.80.0.2', '127.80.0.2', 'vip'],
+  ['127.95.255.255', '127.95.255.255', 'vip'],
+  ['127.5242882', '127.80.0.2', 'vip'],
+  ['::ffff:127.80.0.2', '127.80.0.2', 'vip'],
+  ['::ffff:7f50:2', '127.80.0.2', 'vip'],
+  ['::127.80.0.2', '::7f50:2', 'unusable'],
+  ['64:ff9b::7f50:2', '64:ff9b::7f50:2', 'unusable'],
+  ['2002:7f50:2::', '2002:7f50:2::', 'unusable'],
+  ['64:ff9b::cb00:7107', '64:ff9b::cb00:7107', 'outside'],
+  ['169.254.169.254', '169.254.169.254', 'link-local'],
+  ['::ffff:a9fe:a9fe', '169.254.169.254', 'link-local'],
+  ['fe80::1', 'fe80::1', 'link-local'],
+  ['0.0.0.0', '0.0.0.0', 'unusable'],
+  ['0', '0.0.0.0', 'unusable'],
+  ['::', '::', 'unusable'],
+  ['255.255.255.255', '255.255.255.255', 'unusable'],
+  ['ff02::1', 'ff02::1', 'unusable'],
+  ['10.0.0.1', '10.0.0.1', 'outside'],
+  ['2001:DB8:0::7', '2001:db8::7', 'outside'],
+  ['Edge-1.Example', 'edge-1.example', 'name'],
+])('%s is %s, %s', (host, normal, kind) => {
+  expect(normalHost(host)).toBe(normal);
+  expect(addressKind(normal)).toBe(kind);
+});
+
+test.each(['', '1.2.3.4.5', '256.0.0.1', 'a b', 'a/b', 'a@b', '::1::', 'fe80::1%eth0'])('%s is none', (host) => {
+  expect(normalHost(host)).toBeUndefined();
+});
