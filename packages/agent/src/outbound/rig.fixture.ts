@@ -333,7 +333,4 @@ export async function program(
   return { port: (server.address() as net.AddressInfo).port, callers, close };
 }
 
-/** Resolves soon after the condition holds; the test's own timeout bounds it. */
-export async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 2));
-}
+export { until } from '../until.fixture.ts';

@@ -167,7 +167,4 @@ export function exchange(conduit: Conduit, blocks: Iterable<Buffer>): Promise<Ou
   });
 }
 
-/** Resolves soon after the condition holds; the test's own timeout bounds it. */
-export async function eventually(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
-}
+export { until } from '../until.fixture.ts';

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Relay } from '../../../../test/harness/relay.ts';
 import { encodeCredit } from '../protocol/mux/encode.ts';
 import { FRAME } from '../protocol/mux/types.ts';
-import { eventually, openRequest, openStream, type TestAgent, TestNetwork } from './agents.fixture.ts';
+import { openRequest, openStream, type TestAgent, TestNetwork, until } from './agents.fixture.ts';
 import { frame, ping, RawPeer } from './raw-peer.fixture.ts';
 
 let network: TestNetwork;
@@ -21,7 +21,7 @@ describe('a peer', () => {
   it('that finishes many handshakes at once gets no more tunnels than one that takes its time', async () => {
     const peers = await Promise.all(Array.from({ length: 8 }, () => RawPeer.dial(alice, bob)));
     for (const peer of peers) peer.send(ping);
-    await eventually(() => peers.filter(({ socket }) => socket.closed).length === 5);
+    await until(() => peers.filter(({ socket }) => socket.closed).length === 5);
     expect(bob.tunnels.counters.open).toBe(3);
     for (const { socket } of peers) socket.destroy();
   });
@@ -44,10 +44,10 @@ describe('a peer', () => {
   ])('that sends %s loses its tunnel', async (_what, misbehave) => {
     const peer = await RawPeer.dial(alice, bob);
     peer.send(ping);
-    await eventually(() => peer.heard.includes('pong'));
+    await until(() => peer.heard.includes('pong'));
     misbehave(peer);
     await peer.closed;
-    await eventually(() => bob.tunnels.counters.open === 0);
+    await until(() => bob.tunnels.counters.open === 0);
     expect(bob.tunnels.counters.violations).toBe(1);
   });
 
@@ -62,7 +62,7 @@ describe('a peer', () => {
       peer.send(frame(FRAME.reset, id));
     }
     peer.send(ping);
-    await eventually(() => peer.heard.includes('pong'));
+    await until(() => peer.heard.includes('pong'));
     expect(open).toHaveLength(2_000);
     expect(bob.tunnels.counters).toMatchObject({ open: 1, violations: 0 });
     peer.socket.destroy();

@@ -7,7 +7,7 @@ import { FRAME_HEADER } from '../protocol/mux/types.ts';
 import { TAG_LENGTH } from '../protocol/noise/cipher.ts';
 import { HEADER_LENGTH } from '../protocol/record/format.ts';
 import type { Conduit } from '../words/conduit.ts';
-import { collect, eventually, type Outcome, openStream, type TestAgent, TestNetwork } from './agents.fixture.ts';
+import { collect, type Outcome, openStream, type TestAgent, TestNetwork, until } from './agents.fixture.ts';
 
 let network: TestNetwork;
 let relay: Relay;
@@ -51,7 +51,7 @@ async function cutUnder(bytes: Buffer, cut: Cut): Promise<{ reader: Outcome; oth
   const ended = await Promise.all(outcomes);
   const reader = ended[cut.direction === 'forth' ? 1 : 0];
   if (reader === undefined) throw new Error('no reader');
-  await eventually(() => alice.tunnels.counters.open === 0 && bob.tunnels.counters.open === 0);
+  await until(() => alice.tunnels.counters.open === 0 && bob.tunnels.counters.open === 0);
   return { reader, others: ended.filter((outcome) => outcome !== reader) };
 }
 
@@ -94,15 +94,12 @@ it('cut in the handshake and in the first records: the next call dials again, an
       // Made in a tunnel that is cut before, under or behind it.
       const first = await openStream(alice, 'bob').catch((error: unknown) => error);
       expect(first).toBeDefined();
-      let served: Outcome | undefined;
-      while (served === undefined || served.how === 'reset') {
-        served = await openStream(alice, 'bob').then(
-          (conduit) => collect(conduit, { endWithPeer: true }),
-          () => new Promise((resolve) => setTimeout(() => resolve(undefined), 20)),
-        );
-      }
+      await until(async () => {
+        const conduit = await openStream(alice, 'bob').catch(() => undefined);
+        return conduit !== undefined && (await collect(conduit, { endWithPeer: true })).how !== 'reset';
+      });
       relay.cut();
-      await eventually(() => alice.tunnels.counters.open === 0 && bob.tunnels.counters.open === 0);
+      await until(() => alice.tunnels.counters.open === 0 && bob.tunnels.counters.open === 0);
     }
   }
   expect(alice.tunnels.counters.violations + bob.tunnels.counters.violations).toBe(0);

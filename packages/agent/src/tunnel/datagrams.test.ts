@@ -5,7 +5,7 @@ import { Relay } from '../../../../test/harness/relay.ts';
 import { forged } from '../../testing/forged.ts';
 import { Deadline } from '../bytes/deadline.ts';
 import type { DatagramConduit } from '../words/conduit.ts';
-import { eventually, openRequest, type TestAgent, TestNetwork } from './agents.fixture.ts';
+import { openRequest, type TestAgent, TestNetwork, until } from './agents.fixture.ts';
 
 let network: TestNetwork;
 let relay: Relay | undefined;
@@ -55,10 +55,10 @@ class Flow {
   /** Sends until the echo came back, as UDP programs do. */
   async echoed(payload: Buffer): Promise<void> {
     const before = this.received.length;
-    while (this.received.length === before) {
-      this.conduit.send(payload);
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
+    await until(() => {
+      if (this.received.length === before) this.conduit.send(payload);
+      return this.received.length > before;
+    });
     expect(this.received.at(-1)).toEqual(payload);
   }
 }
@@ -67,7 +67,7 @@ describe('a UDP flow', () => {
   it('travels in sealed packets once the path is proven, and never in the clear', async () => {
     const { alice, relay } = await pair();
     const flow = await Flow.open(alice, 'bob');
-    await eventually(() => relay.datagramsBack >= 2);
+    await until(() => relay.datagramsBack >= 2);
     // The relay sees an answer to a probe before alice does.
     await flow.echoed(Buffer.from('warm'));
     const forth = relay.datagramsForth;
@@ -103,12 +103,12 @@ describe('a UDP flow', () => {
   it('puts several small datagrams of one loop turn into one packet, in order', async () => {
     const { alice, relay } = await pair();
     const flow = await Flow.open(alice, 'bob');
-    await eventually(() => relay.datagramsBack >= 2);
+    await until(() => relay.datagramsBack >= 2);
     await flow.echoed(Buffer.from('warm'));
     flow.received.length = 0;
     const forth = relay.datagramsForth;
     for (let index = 0; index < 20; index++) flow.conduit.send(Buffer.from(`datagram ${index}`));
-    await eventually(() => flow.received.length >= 20);
+    await until(() => flow.received.length >= 20);
     expect(relay.datagramsForth - forth).toBeLessThan(5);
     expect(flow.received.map(String)).toEqual(Array.from({ length: 20 }, (_, index) => `datagram ${index}`));
   });
@@ -120,7 +120,7 @@ describe('a UDP flow', () => {
     const flow = await Flow.open(alice, 'bob');
     const far = await accepted.promise;
     far.conduit.close();
-    await eventually(() => flow.closed && far.closed);
+    await until(() => flow.closed && far.closed);
     flow.conduit.send(Buffer.from('late'));
     expect(bob.tunnels.counters.violations).toBe(0);
   });
@@ -129,7 +129,7 @@ describe('a UDP flow', () => {
     const { alice, bob, relay } = await pair();
     await alice.tunnels.ping('bob', new Deadline(5000));
     const flow = await Flow.open(bob, 'alice');
-    await eventually(() => relay.datagramsBack >= 3);
+    await until(() => relay.datagramsBack >= 3);
     await flow.echoed(randomBytes(1000));
     expect(alice.tunnels.counters.open).toBe(1);
   });
@@ -140,7 +140,7 @@ describe('a UDP flow', () => {
     const flow = await Flow.open(alice, 'bob');
     await flow.echoed(randomBytes(100));
     const { renewals } = alice.tunnels.counters;
-    await eventually(() => alice.tunnels.counters.renewals > renewals + 3);
+    await until(() => alice.tunnels.counters.renewals > renewals + 3);
     await flow.echoed(randomBytes(100));
     expect(alice.tunnels.counters.violations).toBe(0);
   });
@@ -150,7 +150,7 @@ describe('the UDP port', () => {
   it('drops and counts what is forged, replayed or rubbish', async () => {
     const { alice, bob, relay } = await pair();
     const flow = await Flow.open(alice, 'bob');
-    await eventually(() => relay.datagramsBack >= 2);
+    await until(() => relay.datagramsBack >= 2);
     await flow.echoed(Buffer.from('hello'));
     const before = bob.tunnels.counters.datagramsDropped;
     relay.replayDatagram();
@@ -158,7 +158,7 @@ describe('the UDP port', () => {
     for (const packet of [randomBytes(200), Buffer.alloc(0), randomBytes(9000)]) {
       stranger.send(packet, bob.tunnels.port, '127.0.0.1');
     }
-    await eventually(() => bob.tunnels.counters.datagramsDropped >= before + 4);
+    await until(() => bob.tunnels.counters.datagramsDropped >= before + 4);
     await flow.echoed(Buffer.from('still here'));
     expect(bob.tunnels.counters.violations).toBe(0);
     expect(flow.received.map(String).filter((text) => text === 'hello')).toHaveLength(1);

@@ -9,7 +9,7 @@ import { forged } from '../../testing/forged.ts';
 import { Deadline } from '../bytes/deadline.ts';
 import { keyPairFromSecret } from '../protocol/noise/keys.ts';
 import type { Conduit } from '../words/conduit.ts';
-import { collect, eventually, openRequest, openStream, type TestAgent, TestNetwork } from './agents.fixture.ts';
+import { collect, openRequest, openStream, type TestAgent, TestNetwork, until } from './agents.fixture.ts';
 import { UnreachableError } from './errors.ts';
 
 let network: TestNetwork;
@@ -149,7 +149,7 @@ describe('a tunnel', () => {
     const far = collect(await accepted);
     const near = collect(conduit);
     conduit.write(randomBytes(200_000), true);
-    await eventually(() => relay.bytesForth > 20_000);
+    await until(() => relay.bytesForth > 20_000);
     relay.cut();
     expect(await near).toMatchObject({ how: 'reset' });
     expect(await far).toMatchObject({ how: 'reset' });
@@ -211,12 +211,12 @@ describe('dialling', () => {
     // Not dialled again: the answer came from memory.
     expect(alice.tunnels.counters.handshakesFailed).toBe(1);
     network.moveTo('bob', bob.peer.endpoints);
-    let answer = 0;
-    while (answer === 0) {
-      answer = await attempt().catch(() => 0);
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-    expect(answer).toBeGreaterThan(0);
+    await until(() =>
+      attempt().then(
+        (answer) => answer > 0,
+        () => false,
+      ),
+    );
   });
 
   it('dials once for many callers', async () => {

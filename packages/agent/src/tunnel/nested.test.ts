@@ -5,15 +5,7 @@ import { forged } from '../../testing/forged.ts';
 import { Deadline } from '../bytes/deadline.ts';
 import { MuxStream } from '../protocol/mux/stream.ts';
 import type { Conduit } from '../words/conduit.ts';
-import {
-  collect,
-  eventually,
-  exchange,
-  openRequest,
-  openStream,
-  type TestAgent,
-  TestNetwork,
-} from './agents.fixture.ts';
+import { collect, exchange, openRequest, openStream, type TestAgent, TestNetwork, until } from './agents.fixture.ts';
 import type { Connect } from './context.ts';
 
 const networks: TestNetwork[] = [];
@@ -80,7 +72,7 @@ describe('a tunnel over a stream of another', () => {
     networks[1]?.peers.delete('far');
     near.tunnels.recheckPeers();
     expect(await ended).toMatchObject({ how: 'reset' });
-    await eventually(() => bob.tunnels.counters.open === 0 && alice.tunnels.counters.open === 0);
+    await until(() => bob.tunnels.counters.open === 0 && alice.tunnels.counters.open === 0);
     await expect(alice.tunnels.ping('bob', new Deadline(5_000))).rejects.toThrow();
     expect(streams()).toBe(1);
   });

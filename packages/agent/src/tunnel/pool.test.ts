@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, it } from 'vitest';
 import { forged } from '../../testing/forged.ts';
 import { Deadline } from '../bytes/deadline.ts';
 import type { Conduit } from '../words/conduit.ts';
-import { collect, eventually, openRequest, openStream, type TestAgent, TestNetwork } from './agents.fixture.ts';
+import { collect, openRequest, openStream, type TestAgent, TestNetwork, until } from './agents.fixture.ts';
 
 let network: TestNetwork;
 let alice: TestAgent;
@@ -47,14 +47,14 @@ function flood(conduit: Conduit): { stop(): void } {
 it('adds a tunnel beside a bulk copy, and closes it when it is idle', async () => {
   bob.stream = (inbound) => void collect(inbound.accept());
   const bulk = flood(await openStream(alice, 'bob'));
-  while (alice.tunnels.counters.open < 2) {
+  await until(async () => {
     const small = await openStream(alice, 'bob');
     small.reset();
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
+    return alice.tunnels.counters.open >= 2;
+  });
   expect(alice.tunnels.counters.open).toBeLessThanOrEqual(4);
   bulk.stop();
-  await eventually(() => alice.tunnels.counters.open === 1 && bob.tunnels.counters.open === 1);
+  await until(() => alice.tunnels.counters.open === 1 && bob.tunnels.counters.open === 1);
   expect(await alice.tunnels.ping('bob', new Deadline(5000))).toBeGreaterThan(0);
   expect(alice.tunnels.counters.violations + bob.tunnels.counters.violations).toBe(0);
 });
@@ -66,13 +66,13 @@ it('tells what passes to each peer, over tunnels that ended too', async () => {
   stream.write(Buffer.alloc(10_000), true);
   stream.end();
   expect(await echoed).toMatchObject({ bytes: 10_000 });
-  await eventually(() => (alice.tunnels.peerTraffic()[0]?.roundTripUs ?? 0) > 0);
+  await until(() => (alice.tunnels.peerTraffic()[0]?.roundTripUs ?? 0) > 0);
   const [before] = alice.tunnels.peerTraffic();
   expect(before).toMatchObject({ host: 'host-bob', tunnels: 1, datagrams: false });
   expect(before?.bytesSent).toBeGreaterThan(10_000);
   expect(before?.bytesReceived).toBeGreaterThan(10_000);
   await bob.tunnels.close();
-  await eventually(() => alice.tunnels.peerTraffic()[0]?.tunnels === 0);
+  await until(() => alice.tunnels.peerTraffic()[0]?.tunnels === 0);
   const [after] = alice.tunnels.peerTraffic();
   expect(after).toMatchObject({ host: 'host-bob', roundTripUs: 0 });
   expect(after?.bytesSent).toBeGreaterThanOrEqual(before?.bytesSent ?? 0);
@@ -82,7 +82,7 @@ it('tells what passes to each peer, over tunnels that ended too', async () => {
 it('keeps one of two when both sides dialled and both tidy up', async () => {
   const pings = [alice.tunnels.ping('bob', new Deadline(5000)), bob.tunnels.ping('alice', new Deadline(5000))];
   await Promise.all(pings);
-  await eventually(() => alice.tunnels.counters.open === 1 && bob.tunnels.counters.open === 1);
+  await until(() => alice.tunnels.counters.open === 1 && bob.tunnels.counters.open === 1);
   const streams = await Promise.all([openStream(alice, 'bob'), openStream(bob, 'alice')]);
   expect(alice.tunnels.counters.open).toBe(1);
   for (const stream of streams) stream.reset();

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { afterEach, expect, it } from 'vitest';
 import { Deadline } from '../bytes/deadline.ts';
-import { eventually, exchange, openStream, TestNetwork } from './agents.fixture.ts';
+import { exchange, openStream, TestNetwork, until } from './agents.fixture.ts';
 
 let network: TestNetwork;
 afterEach(() => network.close());
@@ -22,7 +22,7 @@ it('takes new keys by time and by handshake under traffic, and loses no byte', a
     written.update(outcome.digest);
   }
   const { renewals } = alice.tunnels.counters;
-  await eventually(() => alice.tunnels.counters.renewals > renewals + 2);
+  await until(() => alice.tunnels.counters.renewals > renewals + 2);
   expect(await alice.tunnels.ping('bob', new Deadline(5000))).toBeGreaterThan(0);
   expect(alice.tunnels.counters).toMatchObject({ open: 1, violations: 0 });
 });
@@ -33,6 +33,6 @@ it('refuses to renew for a peer that is no member any more', async () => {
   const bob = await network.agent('bob', { settings: { tick: 5 } });
   await alice.tunnels.ping('bob', new Deadline(5000));
   network.peers.delete('alice');
-  await eventually(() => bob.tunnels.counters.violations === 1);
+  await until(() => bob.tunnels.counters.violations === 1);
   expect(bob.tunnels.counters.open).toBe(0);
 });

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import net from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Deadline } from '../bytes/deadline.ts';
-import { eventually, type TestAgent, TestNetwork } from './agents.fixture.ts';
+import { type TestAgent, TestNetwork, until } from './agents.fixture.ts';
 import { ping, RawPeer } from './raw-peer.fixture.ts';
 
 let network: TestNetwork;
@@ -56,7 +56,7 @@ describe('a peer revoked during its handshake', () => {
     await once(relay, 'listening');
     network.moveTo('bob', [`127.0.0.1:${(relay.address() as net.AddressInfo).port}`]);
     const asked = alice.tunnels.ping('bob', new Deadline(5_000));
-    await eventually(() => held.length > 0);
+    await until(() => held.length > 0);
     network.peers.delete('bob');
     alice.tunnels.recheckPeers();
     release();

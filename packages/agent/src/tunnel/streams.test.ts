@@ -4,15 +4,7 @@ import { Relay } from '../../../../test/harness/relay.ts';
 import { forged } from '../../testing/forged.ts';
 import { Deadline } from '../bytes/deadline.ts';
 import type { Conduit } from '../words/conduit.ts';
-import {
-  collect,
-  eventually,
-  exchange,
-  openRequest,
-  openStream,
-  type TestAgent,
-  TestNetwork,
-} from './agents.fixture.ts';
+import { collect, exchange, openRequest, openStream, type TestAgent, TestNetwork, until } from './agents.fixture.ts';
 import { FlowCutError } from './errors.ts';
 import type { Inbound } from './types.ts';
 
@@ -113,7 +105,7 @@ describe('a stream between two agents', () => {
     const inbound = await offered.promise;
     caller.end(new Error('the program hung up'));
     await expect(answer).rejects.toThrow('the program hung up');
-    await eventually(() => inbound.gone);
+    await until(() => inbound.gone);
     if (late === undefined) throw new Error('not offered');
     // Accepting what was given up gives a conduit that is over.
     expect(await collect(late)).toMatchObject({ how: 'reset' });
@@ -132,7 +124,7 @@ describe('a stream between two agents', () => {
     await alice.tunnels.ping('bob', new Deadline(5_000));
     const gone = inbound.gone;
     if (performance.now() - cutAt < 200) expect(gone).toBe(false);
-    await eventually(() => inbound.gone);
+    await until(() => inbound.gone);
   });
 
   it('stops the writer while the reader does not read, with bounded memory', async () => {

@@ -6,15 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { encodeCredit } from '../protocol/mux/encode.ts';
 import { FRAME } from '../protocol/mux/types.ts';
 import type { Conduit } from '../words/conduit.ts';
-import {
-  echoStream,
-  eventually,
-  exchange,
-  openRequest,
-  openStream,
-  type TestAgent,
-  TestNetwork,
-} from './agents.fixture.ts';
+import { echoStream, exchange, openRequest, openStream, type TestAgent, TestNetwork, until } from './agents.fixture.ts';
 import { frame, ping, RawPeer } from './raw-peer.fixture.ts';
 
 const KIB = 1024;
@@ -188,13 +180,13 @@ describe('a peer that gives no credit', () => {
     for (const [index, window] of windows.entries()) peer.open(2 * index + 1, openRequest(), window);
     peer.open(101, openRequest(), 0x7000_0000);
     const asked = (): boolean => windows.every((window, index) => (peer.data.get(2 * index + 1) ?? 0) === window);
-    await eventually(() => asked() && (peer.data.get(101) ?? 0) > 32 * 1024 * KIB);
+    await until(() => asked() && (peer.data.get(101) ?? 0) > 32 * 1024 * KIB);
     expect(writers.slice(0, -1).map(({ stopped, written }) => [stopped, written <= 2 * BLOCK])).toEqual(
       windows.map(() => [true, true]),
     );
     // One byte more for one of them: exactly that byte.
     peer.send(frame(FRAME.window, 3, encodeCredit(1)), ping);
-    await eventually(() => peer.data.get(3) === 2 && peer.heard.includes('pong'));
+    await until(() => peer.data.get(3) === 2 && peer.heard.includes('pong'));
     expect(asked()).toBe(false);
     expect(bob.tunnels.counters).toMatchObject({ open: 1, violations: 0 });
     peer.socket.destroy();
@@ -206,15 +198,15 @@ describe('a peer that gives no credit', () => {
     for (const over of [0, 1]) {
       const peer = await RawPeer.dial(alice, bob);
       peer.open(1, openRequest());
-      await eventually(() => peer.heard.includes('opened 1'));
+      await until(() => peer.heard.includes('opened 1'));
       peer.send(frame(FRAME.data, 1, Buffer.alloc(200 * KIB)));
       peer.send(frame(FRAME.data, 1, Buffer.alloc(56 * KIB + over)), ping);
-      if (over === 0) await eventually(() => peer.heard.includes('pong'));
+      if (over === 0) await until(() => peer.heard.includes('pong'));
       else await peer.closed;
       expect(bob.tunnels.counters.violations).toBe(over);
       peer.socket.destroy();
     }
-    await eventually(() => bob.tunnels.counters.open === 0);
+    await until(() => bob.tunnels.counters.open === 0);
   });
 });
 
@@ -237,5 +229,5 @@ it('a peer that asks without end and never reads the answers is cut off', async 
   expect(asked * detail.length).toBeLessThan(64 * 1024 * KIB);
   peer.socket.resume();
   expect(await gone).toBe('gone');
-  await eventually(() => bob.tunnels.counters.open === 0);
+  await until(() => bob.tunnels.counters.open === 0);
 });
