@@ -137,6 +137,7 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
     timeline,
     receipts: new Receipts(keyPem),
     acceptOlderData,
+    audit,
     logger,
     now,
     memory: fileMemory(join(directory, 'reports.json'), logger),

@@ -42,6 +42,8 @@ export interface ControlStreamParts {
   readonly telemetry: TelemetrySource;
   /** Round-trip time to a peer in microseconds; throws when it cannot be reached. */
   readonly trace: (agentId: string, deadline: Deadline) => Promise<number>;
+  /** Random bytes that name this run of the agent. */
+  readonly run: Uint8Array;
   readonly version: string;
   readonly logger: Logger;
   readonly keeper: Pick<NetmapKeeper, 'holds' | 'recovered'>;
@@ -164,6 +166,7 @@ class Session {
         timeline,
         revision,
         ...defined({ receipt }),
+        run: this.#parts.run,
       },
     });
   }

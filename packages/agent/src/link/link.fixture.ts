@@ -221,6 +221,7 @@ export function linkRig() {
           if (agentId === 'a3') return Promise.reject(new Error('no route\nto a3'));
           return new Promise((_resolve, reject) => deadline.onEnd(reject));
         },
+        run: new Uint8Array(8),
         version: '0.1.0',
         logger,
         limits: { minimumMs: 1, maximumMs: 5, revokedMs: 5 },

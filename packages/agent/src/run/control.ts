@@ -1,4 +1,5 @@
 /** What control's word does to a running agent: fresh or stale, member or not, and back again. */
+import { randomBytes } from 'node:crypto';
 import { type JoinToken, messageOf } from '@weft/proto';
 import type { Logger } from 'pino';
 import { type AgentFile, rolesOf } from '../config/agent-file.ts';
@@ -70,6 +71,7 @@ export function followControl(parts: ControlParts, signal: AbortSignal): Followi
       flows: recorder,
       telemetry: parts.telemetry,
       trace: (agentId, deadline) => tunnels.ping(agentId, deadline),
+      run: new Uint8Array(randomBytes(8)),
       version: VERSION,
       logger,
       limits: CONTROL_RETRY,

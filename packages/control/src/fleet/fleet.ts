@@ -2,7 +2,7 @@
  * How each agent fares: connected or not, its last report, and from both the presence that views show of it. An agent that
  * goes away keeps its health for a while, since a break of its stream is no break of its services.
  */
-import type { Report, Telemetry } from '@weft/proto';
+import type { Problem, Report, Telemetry } from '@weft/proto';
 import type { InstanceHealth, Presence } from '../netmap/presence.ts';
 import type { AgentState, NetworkState, State } from '../state/types.ts';
 import { type ConnectedAgent, Enforcement } from './enforcement.ts';
@@ -29,6 +29,8 @@ interface Known {
   /** What views show of it; undefined until it is first heard of. */
   presence: Presence | undefined;
   observedHost: string;
+  /** What control itself found wrong with it. */
+  doubt: { readonly problem: Problem; readonly timer: NodeJS.Timeout } | undefined;
   readonly movement: Movement;
   /** Runs while it is away: first its health is given up, then, if it is ephemeral, its membership. */
   readonly timers: Set<NodeJS.Timeout>;
@@ -160,6 +162,18 @@ export class Fleet implements LiveAgents, EnforcementWaiter {
     }
   }
 
+  /** Control itself found something wrong with the agent, which stands for so long. */
+  doubt(agentId: string, problem: Problem, standsMs: number): void {
+    const known = this.#require(agentId);
+    clearTimeout(known.doubt?.timer);
+    const over = (): void => {
+      known.doubt = undefined;
+      if (this.#known.get(agentId) === known) this.#publish(known);
+    };
+    known.doubt = { problem, timer: setTimeout(over, standsMs).unref() };
+    this.#publish(known);
+  }
+
   disconnected(agentId: string): void {
     const known = this.#known.get(agentId);
     if (known === undefined) return;
@@ -209,6 +223,7 @@ export class Fleet implements LiveAgents, EnforcementWaiter {
       report: undefined,
       presence: undefined,
       observedHost: '',
+      doubt: undefined,
       movement: new Movement(),
       timers: new Set(),
     };
@@ -243,7 +258,9 @@ export class Fleet implements LiveAgents, EnforcementWaiter {
   }
 
   #publish(known: Known): void {
-    const { report, presence } = acceptReport(known.agent, known.claimed ?? EMPTY_REPORT, known.observedHost);
+    const claimed = known.claimed ?? EMPTY_REPORT;
+    const doubts = known.doubt === undefined ? [] : [known.doubt.problem];
+    const { report, presence } = acceptReport(known.agent, claimed, known.observedHost, doubts);
     known.report = report;
     this.#show(known, presence);
   }

@@ -28,12 +28,17 @@ export interface AcceptedReport {
   readonly presence: Presence;
 }
 
-/** `observedHost` is the address that control sees the agent come from; empty when unknown. */
-export function acceptReport(agent: AgentState, claimed: Report, observedHost: string): AcceptedReport {
+/** `observedHost` is the address that control sees the agent come from; empty when unknown. `doubts` are control's own. */
+export function acceptReport(
+  agent: AgentState,
+  claimed: Report,
+  observedHost: string,
+  doubts: readonly Problem[] = [],
+): AcceptedReport {
   const allowed = new Set(agent.services);
   const instances = claimed.instances.filter(({ service }) => allowed.has(service));
   const refused = new Set(claimed.instances.map(({ service }) => service).filter((service) => !allowed.has(service)));
-  const problems = [...claimed.problems, ...Array.from(refused, notAllowed)];
+  const problems = [...claimed.problems, ...Array.from(refused, notAllowed), ...doubts];
   const report = { ...claimed, instances, problems: problems.slice(-WIRE_LIMITS.problems) };
   const health = instances.map(({ service, healthy, notListening }): [string, InstanceHealth] => [
     service,

@@ -78,6 +78,7 @@ export class AgentStream {
   /** Who it has proved to be, and has not said yet where it stands. */
   #proved: { readonly agentId: string; readonly version: string } | undefined;
   #admitted: { readonly agentId: string; readonly feed: Feed } | undefined;
+  #run = '';
   #ended: boolean = false;
 
   constructor(call: AgentCall, options: AgentStreamOptions) {
@@ -94,6 +95,11 @@ export class AgentStream {
 
   get agentId(): string | undefined {
     return this.#admitted?.agentId;
+  }
+
+  /** Names the process that is the agent; empty before its hello. */
+  get run(): string {
+    return this.#run;
   }
 
   get feed(): Feed | undefined {
@@ -171,6 +177,7 @@ export class AgentStream {
       this.end(who.refusal);
       return;
     }
+    this.#run = Buffer.from(hello.run.subarray(0, 16)).toString('hex');
     this.#proved = { agentId: who.agent.id, version: hello.version.slice(0, 64) };
     this.#call.proved();
     this.#call.send({ welcome: {} });

@@ -65,7 +65,8 @@ export class TestControl implements AsyncDisposable {
       ...defined({ timing, memory, observer }),
     };
     const timeline = await state.beginRun(acceptOlderData);
-    const run = { timeline, acceptOlderData, receipts: new Receipts('of a test') };
+    const audit = { record: () => Promise.resolve() };
+    const run = { audit, timeline, acceptOlderData, receipts: new Receipts('of a test') };
     const hub = new Hub({ ...run, state, flows, traffic, pin: PIN, logger, now: Date.now, ...extra });
     const server = new Server();
     const enroller = {

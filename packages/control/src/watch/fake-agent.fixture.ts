@@ -1,4 +1,5 @@
 /** An agent over real gRPC, for tests: proves who it is, applies deltas as agent.proto says, and acknowledges them. */
+import { randomBytes } from 'node:crypto';
 import { type ClientDuplexStream, credentials, type StatusObject } from '@grpc/grpc-js';
 import { itemKey, type NetmapItem, type Report } from '@weft/proto';
 import {
@@ -52,6 +53,7 @@ export class FakeAgent {
   status: StatusObject | undefined;
   stream: ClientDuplexStream<pb.Outgoing<pb.AgentMessage>, pb.ControlMessage> | undefined;
   readonly #client: AgentClient;
+  readonly #run = new Uint8Array(randomBytes(8));
   readonly #pin: Uint8Array;
   readonly #joined: JoinedHost;
   readonly #options: FakeAgentOptions;
@@ -132,6 +134,7 @@ export class FakeAgent {
         timeline: this.timeline,
         revision: this.revision,
         receipt: this.receipt,
+        run: this.#run,
       },
     });
   }

@@ -2,6 +2,7 @@ import { status } from '@grpc/grpc-js';
 import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
 import { TestControl } from './control.fixture.ts';
+import type { FakeAgent } from './fake-agent.fixture.ts';
 import { healthOf, prod } from './hub.fixture.ts';
 
 describe('who is refused', () => {
@@ -54,6 +55,27 @@ describe('who is refused', () => {
     member.send({ trace: { id: member.traces[0]?.id ?? 0, reachable: true } });
     await traced;
     expect(lines.filter((line) => line.includes('resync-asked')).length).toBe(20);
+  });
+
+  test('of two hosts with one key, the one that comes the third time; the other stays, and an operator sees both', async () => {
+    await using control = await TestControl.start();
+    await control.state.apply(prod, { dryRun: false, actor: 'control' });
+    const joined = await control.join({ host: 'one', services: ['web'] });
+    const connected = async (agent: FakeAgent): Promise<FakeAgent> => {
+      await agent.until(({ items, status: over }) => over === undefined && items.has('self'));
+      return agent;
+    };
+    const one = await connected(control.connect(joined));
+    const two = await connected(control.connect(joined));
+    await one.until((held) => held.status !== undefined);
+    one.items.clear();
+    await connected(one.connect());
+    await two.until((held) => held.status !== undefined);
+    two.connect();
+    await two.until((held) => held.held !== undefined);
+    expect(two.held).toMatchObject({ retryMs: 300_000, reason: expect.stringMatching(/two hosts.*127.*and.*127/) });
+    expect([one.status, control.hub.fleet.agent(joined.agent.id)?.connected]).toEqual([undefined, true]);
+    expect(control.hub.fleet.agent(joined.agent.id)?.report?.problems).toMatchObject([{ code: 'agent-twice' }]);
   });
 
   test('one that says something else first', async () => {

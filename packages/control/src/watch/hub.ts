@@ -11,6 +11,8 @@ import {
   WireError,
 } from '@weft/proto/wire';
 import type { Logger } from 'pino';
+import { CONTROL } from '../audit/entry.ts';
+import type { AuditLog } from '../audit/types.ts';
 import { FailureCounter } from '../bounds/failures.ts';
 import { observedHost } from '../bounds/observed.ts';
 import { Fleet } from '../fleet/fleet.ts';
@@ -26,6 +28,7 @@ import type { Traffic } from '../traffic/types.ts';
 import { type AgentCall, AgentStream, type AgentStreamEvents } from './agent-stream.ts';
 import { type Authenticated, authenticate, ended, held, type Refusal } from './authenticate.ts';
 import { Distributor } from './distributor.ts';
+import { AWAY_MS, Duels } from './duels.ts';
 import { Feed, type Standing } from './feed.ts';
 import { acceptFlows } from './flow-intake.ts';
 import { NewestGate } from './newest-gate.ts';
@@ -43,6 +46,7 @@ export interface HubOptions {
   readonly receipts: Receipts;
   /** What agents have heard of beyond control's data is lost, by an operator's word. */
   readonly acceptOlderData: boolean;
+  readonly audit: Pick<AuditLog, 'record'>;
   readonly logger: Logger;
   /** Milliseconds since the Unix epoch. */
   readonly now: () => number;
@@ -75,6 +79,7 @@ export class Hub implements PathTracer {
   readonly #complaints: FailureCounter;
   readonly #observer: StreamObserver;
   readonly #distributor: Distributor;
+  readonly #duels: Duels;
   readonly #sessions = new Set<AgentStream>();
   /** Agents connected now, by network and agent id. */
   readonly #members = new Map<string, Map<string, ConnectedMember>>();
@@ -87,6 +92,7 @@ export class Hub implements PathTracer {
     const { state, logger, now, memory, observer = NO_OBSERVER } = options;
     this.#observer = observer;
     this.#complaints = new FailureCounter(COMPLAINTS, now);
+    this.#duels = new Duels(now);
     this.#distributor = new Distributor({
       state,
       logger,
@@ -189,6 +195,8 @@ export class Hub implements PathTracer {
     const agent = state.current.networks.get(state.current.agents.get(agentId) ?? '')?.agents.get(agentId);
     if (agent === undefined) return ended(state.endedAgent(agentId)?.reason ?? 'the membership ended');
     if (state.olderData !== undefined) return held(tellOlder(state.olderData, state.current.revision));
+    const second = this.#refuseSecond(session, agent);
+    if (second !== undefined) return second;
     const standing = standingFromWire(said);
     const report = said.report ? reportFromWire(said.report) : EMPTY_REPORT;
     leave();
@@ -238,6 +246,38 @@ export class Hub implements PathTracer {
     if (state.olderData === undefined) return;
     const refusal = held(tellOlder(state.olderData, known));
     for (const session of [...this.#sessions]) if (session.agentId !== undefined) session.end(refusal);
+  }
+
+  /** Of two hosts with one identity the one that comes is sent away, once they cannot be taken for one that comes again. */
+  #refuseSecond(session: AgentStream, { id, network, host }: AgentState): Refusal | undefined {
+    const holder = this.#member(id)?.session;
+    if (holder === undefined) return undefined;
+    const outcome = this.#duels.meet(id, holder, session);
+    if (outcome === 'replace') return undefined;
+    const { logger, audit } = this.#options;
+    const places = `${holder.peer} and ${session.peer}`;
+    const reason =
+      `two hosts have the keys of ${host}: ${places}. The copy needs keys of its own: start it with an empty directory (--data) ` +
+      'and a token of its own; where no copy was made, the keys were stolen: weft revoke';
+    if (outcome === 'begin') {
+      logger.error(
+        { event: 'agent-twice', network, host, agent: id, peers: places },
+        'two hosts have the keys of one agent',
+      );
+      const act = {
+        actor: CONTROL,
+        action: 'agent-twice',
+        network,
+        subject: `agent ${host}`,
+        revision: 0,
+        detail: places,
+      };
+      audit.record(act).catch((err: unknown) => {
+        logger.error({ event: 'agent-twice-not-recorded', agent: id, err }, 'it could not be written down');
+      });
+    }
+    this.fleet.doubt(id, { code: 'agent-twice', subject: host, message: reason }, this.#duels.standsForMs(id));
+    return held(`${reason}. This one is served when the other is gone`, { retryMs: AWAY_MS });
   }
 
   #takeIn(session: AgentStream, agent: AgentState, standing: Standing, connect: () => void): void {
