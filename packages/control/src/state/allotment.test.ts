@@ -20,7 +20,7 @@ class Table implements AllotmentSink {
   }
 
   reopen(size: number): Allotment {
-    const rows = [...this.rows].map(([name, row]) => ({ name, ...row }));
+    const rows = [...this.rows].map(([name, { offset, releasedMs }]) => ({ name, place: offset, releasedMs }));
     return new Allotment(
       rows.sort((one, other) => (one.releasedMs ?? 0) - (other.releasedMs ?? 0)),
       size,

@@ -4,6 +4,7 @@
  * A name that goes away keeps its place for an hour, and gets it back if it returns: a client may hold an answer for the old
  * address, and must not reach another service with it.
  */
+import type { AddressRow } from '../store/rows.ts';
 import { StateError } from './errors.ts';
 
 export const TOMBSTONE_MS = 3_600_000;
@@ -29,9 +30,9 @@ export class Allotment {
   #lowest = 1;
 
   /** `rows` come in order of release; `size` is the number of addresses in the range, the first of which is never given. */
-  constructor(rows: Iterable<{ readonly name: string } & Place>, size: number) {
+  constructor(rows: Iterable<Pick<AddressRow, 'name' | 'place' | 'releasedMs'>>, size: number) {
     this.#size = size;
-    for (const { name, offset, releasedMs } of rows) {
+    for (const { name, place: offset, releasedMs } of rows) {
       this.#places.set(name, { offset, releasedMs });
       this.#taken.add(offset);
       if (releasedMs !== undefined) this.#released.add(name);

@@ -42,7 +42,7 @@ function grant(host: string, byte: number, from: TokenState): JoinGrant {
 /** There is no such network. */
 const unwritable: RowWrite = {
   write: 'putAddress',
-  row: { network: 'nowhere', name: 'host/a', offset: 1, releasedMs: undefined },
+  row: { network: 'nowhere', name: 'host/a', place: 1, releasedMs: undefined },
 };
 
 const entries = (network = ''): Promise<readonly AuditEntry[]> => audit.list({ network, limit: 1_000 });

@@ -189,7 +189,7 @@ export class Network {
     const network = this.#name;
     return {
       put: (name, offset, releasedMs) =>
-        writes.push({ write: 'putAddress', row: { network, name, offset, releasedMs } }),
+        writes.push({ write: 'putAddress', row: { network, name, place: offset, releasedMs } }),
       remove: (name) => writes.push({ write: 'removeAddress', row: { network, name } }),
     };
   }

@@ -119,7 +119,7 @@ describe('a commit that reports an error', () => {
   async function failing({ reached, blind }: { readonly reached: boolean; readonly blind: boolean }) {
     const store = Store.inMemory();
     await apply(await openState({ store, now }), 'prod', 1);
-    let broken = false;
+    let broken: boolean = false;
     let reads = 0;
     const append: Log['append'] = async (expected, writes) => {
       if (!broken || reached) await store.append(expected, writes);

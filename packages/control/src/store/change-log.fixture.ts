@@ -33,7 +33,7 @@ const audit: NewAuditRow = {
 /** There is no such network. */
 const unwritable: RowWrite = {
   write: 'putAddress',
-  row: { network: 'nowhere', name: 'host/a', offset: 1, releasedMs: undefined },
+  row: { network: 'nowhere', name: 'host/a', place: 1, releasedMs: undefined },
 };
 
 export function testChangeLog(name: string, open: () => Promise<Opened>): void {
@@ -59,7 +59,7 @@ export function testChangeLog(name: string, open: () => Promise<Opened>): void {
     test('gives a place to one, and the other writes nothing', async () => {
       const { log } = await opened();
       const both = await Promise.all([log.append(0, network('one')), log.append(0, network('other'))]);
-      expect([...both].sort()).toEqual([false, true]);
+      expect(both.filter((made) => made)).toHaveLength(1);
       expect(await names(log)).toEqual([both[0] ? 'one' : 'other']);
       // Nor is a place given that is not next.
       for (const place of [0, 2, -1]) expect(await log.append(place, network('late'))).toBe(false);

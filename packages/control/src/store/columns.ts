@@ -1,42 +1,97 @@
-/** Columns to values. Every one is checked for its type: a table edited by hand is reported, not believed. */
-import type { SQLOutputValue } from 'node:sqlite';
-import { type AgentRole, isAgentRole } from '@weft/proto';
+/** How values stand in columns, and the statements that follow. */
+import type { DatabaseSync, SQLInputValue, SQLOutputValue } from 'node:sqlite';
+import { type AgentRole, isAgentRole, messageOf } from '@weft/proto';
 
 export type Row = Record<string, SQLOutputValue>;
 
-export function text(row: Row, column: string): string {
-  const value = row[column];
-  if (typeof value !== 'string') throw new TypeError(`column ${column} does not hold text`);
-  return value;
+/** What is read is checked: a table edited by hand is reported, not believed. */
+export interface Sort<T> {
+  /** Throws TypeError. */
+  read(value: SQLOutputValue | undefined): T;
+  write(value: T): SQLInputValue;
 }
 
-export function integer(row: Row, column: string): number {
-  const value = row[column];
-  if (typeof value !== 'number' || !Number.isSafeInteger(value))
-    throw new TypeError(`column ${column} holds no integer`);
-  return value;
+/** By the field of a row; the column of `identityKey` is identity_key. */
+export type Columns = Readonly<Record<string, Sort<unknown>>>;
+
+export type RowOf<C extends Columns> = { readonly [Name in keyof C]: C[Name] extends Sort<infer T> ? T : never };
+
+function plain<T extends SQLInputValue>(what: string, is: (value: unknown) => value is T): Sort<T> {
+  const read = (value: unknown): T => {
+    if (is(value)) return value;
+    throw new TypeError(`does not hold ${what}`);
+  };
+  return { read, write: (value) => value };
 }
 
-export function flag(row: Row, column: string): boolean {
-  return integer(row, column) !== 0;
+function list<T extends string>(what: string, is: (word: unknown) => word is T): Sort<readonly T[]> {
+  const read = (value: SQLOutputValue | undefined): readonly T[] => {
+    const words: unknown = JSON.parse(TEXT.read(value));
+    if (Array.isArray(words) && words.every(is)) return words;
+    throw new TypeError(`does not hold a list of ${what}`);
+  };
+  return { read, write: (words) => JSON.stringify(words) };
 }
 
-export function bytes(row: Row, column: string): Uint8Array {
-  const value = row[column];
-  if (!(value instanceof Uint8Array)) throw new TypeError(`column ${column} does not hold bytes`);
-  return value;
+const isText = (value: unknown): value is string => typeof value === 'string';
+
+export const TEXT = plain('text', isText);
+export const INTEGER = plain('an integer', (value): value is number => Number.isSafeInteger(value));
+export const BYTES = plain('bytes', (value): value is Uint8Array => value instanceof Uint8Array);
+export const NAMES = list('names', isText);
+export const ROLES = list(
+  'roles that this version knows',
+  (word): word is AgentRole => isText(word) && isAgentRole(word),
+);
+export const FLAG: Sort<boolean> = { read: (value) => INTEGER.read(value) !== 0, write: (value) => (value ? 1 : 0) };
+/** A time that has not come is no value. */
+export const TIME: Sort<number | undefined> = {
+  read: (value) => (value === null ? undefined : INTEGER.read(value)),
+  write: (value) => value ?? null,
+};
+
+/** Makes a row of what a statement gave; columns that are not of it are passed over. */
+export function reader<C extends Columns>(columns: C): (row: Row) => RowOf<C> {
+  const each = Object.entries(columns);
+  const read = (name: string, sort: Sort<unknown>, row: Row): unknown => {
+    try {
+      return sort.read(row[columnOf(name)]);
+    } catch (error) {
+      throw new TypeError(`column ${columnOf(name)} ${messageOf(error)}`, { cause: error });
+    }
+  };
+  return (row) => Object.fromEntries(each.map(([name, sort]) => [name, read(name, sort, row)])) as RowOf<C>;
 }
 
-export function names(row: Row, column: string): string[] {
-  const value: unknown = JSON.parse(text(row, column));
-  if (!Array.isArray(value) || !value.every((name) => typeof name === 'string')) {
-    throw new TypeError(`column ${column} holds no list of names`);
-  }
-  return value;
+/** One that is there by `keys` gets the values of `replaced`; without them it is an error. */
+export function inserter<C extends Columns>(
+  database: DatabaseSync,
+  table: string,
+  columns: C,
+  [keys, replaced]: readonly [keys: readonly (keyof C & string)[], replaced: readonly (keyof C & string)[]] = [[], []],
+): (row: RowOf<C>) => void {
+  const each = Object.entries(columns);
+  const names = each.map(([name]) => columnOf(name));
+  const update = replaced.map((name) => `${columnOf(name)} = excluded.${columnOf(name)}`);
+  const statement = database.prepare(
+    `INSERT INTO ${table} (${names.join()}) VALUES (${names.map(() => '?').join()})
+     ${keys.length > 0 ? `ON CONFLICT (${keys.map(columnOf).join()}) DO UPDATE SET ${update.join()}` : ''}`,
+  );
+  return (row) => void statement.run(...each.map(([name, sort]) => sort.write(row[name])));
 }
 
-export function roles(row: Row, column: string): AgentRole[] {
-  const words = names(row, column);
-  if (!words.every(isAgentRole)) throw new TypeError(`column ${column} holds a role that this version does not know`);
-  return words;
+/** Removes the row of these keys. */
+export function remover<Key extends string>(
+  database: DatabaseSync,
+  table: string,
+  keys: readonly Key[],
+): (row: Readonly<Record<Key, string | number>>) => void {
+  const statement = database.prepare(
+    `DELETE FROM ${table} WHERE ${keys.map((key) => `${columnOf(key)} = ?`).join(' AND ')}`,
+  );
+  return (row) => void statement.run(...keys.map((key) => row[key]));
+}
+
+function columnOf(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }

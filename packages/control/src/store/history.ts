@@ -1,8 +1,8 @@
 /** What was: meshes that were applied, and who did what. It is read when somebody asks, and bounded as it is written. */
 import type { DatabaseSync } from 'node:sqlite';
 import type { AuditQuery } from './change-log.ts';
-import { integer, type Row, text } from './columns.ts';
-import type { Writes } from './rows.ts';
+import { INTEGER, inserter, type Row, reader } from './columns.ts';
+import { AUDIT, REVISIONS, type Writes } from './rows.ts';
 
 /** Meshes kept of one network. */
 export const REVISIONS_KEPT = 200;
@@ -30,40 +30,25 @@ export function prepareHistory(database: DatabaseSync) {
     `SELECT sequence, at_ms, actor, action, network, subject, revision, detail FROM audit
      WHERE sequence < ? AND (? = '' OR network = ? OR network = '') ORDER BY sequence DESC LIMIT ?`,
   );
+  const { mesh, ...told } = REVISIONS;
+  const [readTold, readMesh, readEntry] = [reader(told), reader({ revision: INTEGER, mesh }), reader(AUDIT)];
   return {
-    revisions: (network: string, limit: number) =>
-      (revisions.all(network, limit) as Row[]).map((row) => ({
-        network: text(row, 'network'),
-        revision: integer(row, 'revision'),
-        appliedMs: integer(row, 'applied_ms'),
-        changes: text(row, 'changes'),
-      })),
+    revisions: (network: string, limit: number) => (revisions.all(network, limit) as Row[]).map(readTold),
     meshAt: (network: string, revision: number) => {
       const row = meshAt.get(network, revision) as Row | undefined;
-      return row === undefined ? undefined : { revision: integer(row, 'revision'), mesh: text(row, 'mesh') };
+      return row && readMesh(row);
     },
     oldestRevision: (network: string) => {
       const row = oldest.get(network) as Row | undefined;
-      return row === undefined ? undefined : integer(row, 'revision');
+      return row && INTEGER.read(row.revision);
     },
     audit: ({ network, limit, before = Number.MAX_SAFE_INTEGER }: AuditQuery) =>
-      (audit.all(before, network, network, limit) as Row[]).map((row) => ({
-        sequence: integer(row, 'sequence'),
-        atMs: integer(row, 'at_ms'),
-        actor: text(row, 'actor'),
-        action: text(row, 'action'),
-        network: text(row, 'network'),
-        subject: text(row, 'subject'),
-        revision: integer(row, 'revision'),
-        detail: text(row, 'detail'),
-      })),
+      (audit.all(before, network, network, limit) as Row[]).map(readEntry),
   };
 }
 
 export function prepareHistoryWrites(database: DatabaseSync): Pick<Writes, 'addRevision' | 'addAudit'> {
-  const addRevision = database.prepare(
-    'INSERT INTO revisions (network, revision, applied_ms, changes, mesh) VALUES (?, ?, ?, ?, ?)',
-  );
+  const addRevision = inserter(database, 'revisions', REVISIONS);
   const trimRevisions = database.prepare(
     `DELETE FROM revisions WHERE network = ? AND revision <=
        (SELECT revision FROM revisions WHERE network = ? ORDER BY revision DESC LIMIT 1 OFFSET ${REVISIONS_KEPT})`,
@@ -78,13 +63,13 @@ export function prepareHistoryWrites(database: DatabaseSync): Pick<Writes, 'addR
        (SELECT sequence FROM audit WHERE refused = ? ORDER BY sequence DESC LIMIT 1 OFFSET ?)`,
   );
   return {
-    addRevision: ({ network, revision, appliedMs, changes, mesh }) => {
-      addRevision.run(network, revision, appliedMs, changes, mesh);
-      trimRevisions.run(network, network);
+    addRevision: (row) => {
+      addRevision(row);
+      trimRevisions.run(row.network, row.network);
     },
     addAudit: ({ atMs, actor, action, network, subject, revision, detail, refused }) => {
       const row = addAudit.get(atMs, actor, action, network, subject, revision, detail, refused ? 1 : 0) as Row;
-      if (integer(row, 'sequence') % TRIM_EVERY !== 0) return;
+      if (INTEGER.read(row.sequence) % TRIM_EVERY !== 0) return;
       trimAudit.run(0, 0, AUDIT_KEPT.acts);
       trimAudit.run(1, 1, AUDIT_KEPT.refusals);
     },

@@ -1,11 +1,9 @@
 /** What stands in each table, and what changes there, as plain values. Times are milliseconds since the Unix epoch. */
-import type { AgentRole } from '@weft/proto';
+import { BYTES, FLAG, INTEGER, NAMES, ROLES, type RowOf, TEXT, TIME } from './columns.ts';
 
-export interface NewNetworkRow {
-  readonly name: string;
-  readonly revision: number;
-  readonly secret: Uint8Array;
-}
+export const NETWORKS = { name: TEXT, revision: INTEGER, secret: BYTES };
+
+export type NewNetworkRow = RowOf<typeof NETWORKS>;
 
 export interface NetworkRow extends NewNetworkRow {
   /** The mesh as JSON: that of the newest of the network's revisions. */
@@ -13,108 +11,115 @@ export interface NetworkRow extends NewNetworkRow {
 }
 
 /** A member of a network. */
-export interface AgentRow {
-  readonly id: string;
-  readonly network: string;
+export const AGENTS = {
+  id: TEXT,
+  network: TEXT,
   /** Unique among the network's members. */
-  readonly host: string;
+  host: TEXT,
   /** Ed25519 public key, 32 bytes. */
-  readonly identityKey: Uint8Array;
+  identityKey: BYTES,
   /** X25519 public key, 32 bytes. */
-  readonly tunnelKey: Uint8Array;
+  tunnelKey: BYTES,
   /** Services it may run, sorted; some may not be declared in the mesh (any more, or yet). */
-  readonly services: readonly string[];
-  readonly roles: readonly AgentRole[];
+  services: NAMES,
+  roles: ROLES,
   /** Forgotten a while after it disconnects. */
-  readonly ephemeral: boolean;
+  ephemeral: FLAG,
   /** The token it joined with. */
-  readonly tokenId: string;
-  readonly joinedMs: number;
+  tokenId: TEXT,
+  joinedMs: INTEGER,
   /** Software version it joined with. */
-  readonly version: string;
-}
+  version: TEXT,
+};
 
-export interface InstanceRow {
-  readonly network: string;
-  readonly service: string;
-  readonly ordinal: number;
-  readonly agentId: string;
-}
+export type AgentRow = RowOf<typeof AGENTS>;
+
+export const INSTANCES = { network: TEXT, service: TEXT, ordinal: INTEGER, agentId: TEXT };
+
+export type InstanceRow = RowOf<typeof INSTANCES>;
 
 /** A name's place in the network's range. A name that went away keeps it for a while, from `releasedMs` on. */
-export interface AddressRow {
-  readonly network: string;
-  readonly name: string;
-  readonly offset: number;
-  readonly releasedMs: number | undefined;
-}
+export const ADDRESSES = { network: TEXT, name: TEXT, place: INTEGER, releasedMs: TIME };
 
-export interface TokenRow {
-  readonly id: string;
-  readonly network: string;
+export type AddressRow = RowOf<typeof ADDRESSES>;
+
+export const TOKENS = {
+  id: TEXT,
+  network: TEXT,
   /** SHA-256 of the secret, 32 bytes; the secret itself is kept nowhere. */
-  readonly secretHash: Uint8Array;
+  secretHash: BYTES,
   /** What agents that join with it may run: sorted, without doubles. */
-  readonly services: readonly string[];
+  services: NAMES,
   /** The one host name it is good for; empty for any. */
-  readonly host: string;
-  readonly roles: readonly AgentRole[];
-  readonly reusable: boolean;
-  readonly ephemeral: boolean;
-  readonly createdMs: number;
-  readonly expiresMs: number;
+  host: TEXT,
+  roles: ROLES,
+  reusable: FLAG,
+  ephemeral: FLAG,
+  createdMs: INTEGER,
+  expiresMs: INTEGER,
   /** How many agents joined with it. */
-  readonly uses: number;
-  readonly revoked: boolean;
-}
+  uses: INTEGER,
+  revoked: FLAG,
+};
+
+export type TokenRow = RowOf<typeof TOKENS>;
 
 /** An agent that is no member any more. Kept for a while, so that it can be told so and knows to cut everything. */
-export interface EndedAgentRow extends Pick<AgentRow, 'id' | 'network' | 'host' | 'identityKey'> {
+export const ENDED_AGENTS = {
+  id: TEXT,
+  network: TEXT,
+  host: TEXT,
+  identityKey: BYTES,
   /** A sentence. */
-  readonly reason: string;
+  reason: TEXT,
   /** An operator ended it; otherwise it was ephemeral and went away. */
-  readonly revoked: boolean;
-  readonly endedMs: number;
-}
+  revoked: FLAG,
+  endedMs: INTEGER,
+};
+
+export type EndedAgentRow = RowOf<typeof ENDED_AGENTS>;
+
+/** A run of control, and the revision that its data stood at when it began. */
+export const RUNS = { timeline: TEXT, revision: INTEGER };
+
+export type RunRow = RowOf<typeof RUNS>;
 
 /** A mesh that was applied. */
-export interface RevisionRow {
-  readonly network: string;
-  readonly revision: number;
+export const REVISIONS = {
+  network: TEXT,
+  revision: INTEGER,
   /** 0 when it was applied before control kept this. */
-  readonly appliedMs: number;
+  appliedMs: INTEGER,
   /** What differed from the mesh before, as JSON. */
-  readonly changes: string;
+  changes: TEXT,
   /** The mesh as JSON. */
-  readonly mesh: string;
-}
+  mesh: TEXT,
+};
 
-export interface AuditRow {
+export type RevisionRow = RowOf<typeof REVISIONS>;
+
+export const AUDIT = {
   /** A later one has a higher one. */
-  readonly sequence: number;
-  readonly atMs: number;
+  sequence: INTEGER,
+  atMs: INTEGER,
   /** `admin 10.0.0.7`, `read 10.0.0.7`, `nobody 10.0.0.7`, `agent data-1` or `control`. */
-  readonly actor: string;
+  actor: TEXT,
   /** Such as `apply`, `token-create`, `agent-join`, `agent-revoke`, `sign-in`. What ends in `-refused` was not done. */
-  readonly action: string;
+  action: TEXT,
   /** Empty when it is about none. */
-  readonly network: string;
+  network: TEXT,
   /** Such as `agent data-1`. */
-  readonly subject: string;
+  subject: TEXT,
   /** 0 when it made none. */
-  readonly revision: number;
-  readonly detail: string;
-}
+  revision: INTEGER,
+  detail: TEXT,
+};
+
+export type AuditRow = RowOf<typeof AUDIT>;
 
 export interface NewAuditRow extends Omit<AuditRow, 'sequence'> {
   /** Nothing was done: somebody was turned away. Such rows are kept apart from the others. */
   readonly refused: boolean;
-}
-
-/** A run of control, and the revision that its data stood at when it began. */
-export interface RunRow {
-  readonly timeline: string;
-  readonly revision: number;
 }
 
 /** Everything that control works with, as it was at the last committed change. */

@@ -41,8 +41,8 @@ test('what was committed is read back, and what was not is not', async () => {
     ...addNetwork,
     { write: 'putAgent', row: agent },
     { write: 'addInstance', row: { network: 'prod', service: 'redis', ordinal: 0, agentId: 'ag_1' } },
-    { write: 'putAddress', row: { network: 'prod', name: 'host/a', offset: 1, releasedMs: undefined } },
-    { write: 'putAddress', row: { network: 'prod', name: 'host/b', offset: 2, releasedMs: 7 } },
+    { write: 'putAddress', row: { network: 'prod', name: 'host/a', place: 1, releasedMs: undefined } },
+    { write: 'putAddress', row: { network: 'prod', name: 'host/b', place: 2, releasedMs: 7 } },
   ]);
   expect(appended).toBe(true);
   // The second of them cannot be written.
@@ -53,7 +53,7 @@ test('what was committed is read back, and what was not is not', async () => {
   const again = Store.open(directory);
   const contents = await again.read();
   expect(contents).toMatchObject({ sequence: 1, networks: [network], agents: [agent], tokens: [], endedAgents: [] });
-  expect(contents.addresses.map(({ name, offset, releasedMs }) => [name, offset, releasedMs])).toEqual([
+  expect(contents.addresses.map(({ name, place, releasedMs }) => [name, place, releasedMs])).toEqual([
     ['host/a', 1, undefined],
     ['host/b', 2, 7],
   ]);
@@ -80,6 +80,26 @@ test.each(['ABORT', 'ROLLBACK'])(
   },
 );
 
+test.each([
+  ['agents', 'roles', '\'["king"]\''],
+  ['agents', 'services', "'redis'"],
+  ['networks', 'secret', "'abc'"],
+  ['networks', 'revision', '1.5'],
+  ['addresses', 'released_ms', "'soon'"],
+])('a table edited by hand is told by its column: %s, %s', async (table, column, value) => {
+  const store = Store.open(directory);
+  const address = { network: 'prod', name: 'host/a', place: 1, releasedMs: undefined };
+  await store.append(0, [...addNetwork, { write: 'putAgent', row: agent }, { write: 'putAddress', row: address }]);
+  const other = new DatabaseSync(join(directory, 'control.db'));
+  other.exec(`UPDATE ${table} SET ${column} = ${value}`);
+  other.close();
+  await expect(store.read()).rejects.toMatchObject({
+    code: 'corrupt',
+    message: expect.stringContaining(`column ${column} `),
+  });
+  store.close();
+});
+
 test('only the owner can read the files', async () => {
   const store = Store.open(directory);
   await store.append(0, addNetwork);
@@ -100,7 +120,7 @@ test('a damaged page is found when the database is opened', async () => {
   const store = Store.open(directory);
   const places = Array.from({ length: 499 }, (_, n): RowWrite => {
     const name = `service/${'x'.repeat(50)}${n + 1}`;
-    return { write: 'putAddress', row: { network: 'prod', name, offset: n + 1, releasedMs: undefined } };
+    return { write: 'putAddress', row: { network: 'prod', name, place: n + 1, releasedMs: undefined } };
   });
   await store.append(0, [...addNetwork, ...places]);
   store.close();

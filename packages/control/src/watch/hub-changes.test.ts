@@ -49,7 +49,7 @@ describe('a change', () => {
 
   test('that denies does not wait for a new instance to be written down', async () => {
     const store = Store.inMemory();
-    let hangs = false;
+    let hangs: boolean = false;
     const append: Store['append'] = (expected, writes) =>
       hangs && writes.some(({ write }) => write === 'addInstance')
         ? new Promise(() => undefined)
