@@ -134,6 +134,30 @@ describe.skipIf(missing !== undefined)(titled('kills under traffic', missing), (
     expect(await echo(web)).toBe(true);
   });
 
+  test('a host that changes its address calls and is served again within seconds, and its old connections are over', async () => {
+    const traffic = web.start(['node', 'test/fixtures/ping-loop.ts', 'echo', '7000', '3']);
+    await traffic.output(/ready/);
+    const address = (change: string, which: string) =>
+      lab.startAsRoot(web, ['ip', 'address', change, `${which}/24`, 'dev', 'eth0']).finished();
+    const other = `10.213.7.${Number(web.address.split('.')[3]) + 100}`;
+    await address('add', other);
+    await address('del', web.address);
+    // Of one net, the kernel may have dropped the second address with the first.
+    await address('replace', other);
+    await traffic.output(/ECONNRESET/, 5_000);
+    await until('echo answers from the new address', () => echo(web), Boolean, 10_000);
+    await until(
+      'control is heard again',
+      async () => JSON.parse(await web.check(['weft', 'status', '--json', '--data', webAgent.dataDir])),
+      (status) => typeof status.agent.stale_since !== 'string',
+      10_000,
+    );
+    await address('add', web.address);
+    await address('del', other);
+    await address('replace', web.address);
+    await until('echo answers from the old one', () => echo(web), Boolean, 10_000);
+  });
+
   test('the far agent is killed: callers see a reset, and service returns with it', async () => {
     const traffic = web.start(['node', 'test/fixtures/ping-loop.ts', 'echo', '7000', '3']);
     await traffic.output(/ready/);

@@ -6,6 +6,7 @@
 import net from 'node:net';
 import { defined } from '@weft/proto';
 import type { ConduitEvents, WireConduit } from '../words/conduit.ts';
+import { plainAddress } from './address-watch.ts';
 import type { Deadline } from './deadline.ts';
 import { adoptSocket } from './inside/adopt.ts';
 import { descriptorOf } from './inside/descriptor.ts';
@@ -118,6 +119,10 @@ export class SocketConduit implements WireConduit {
     produce((piece) => pieces.push(piece));
     this.#output.writeTogether(pieces);
     return this.#room();
+  }
+
+  get localAddress(): string | undefined {
+    return plainAddress(this.#socket.localAddress);
   }
 
   get backlog(): number {

@@ -1,6 +1,8 @@
 /** The lifeline to control: one session after another, until the agent stops. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { parseHostPort } from '@weft/proto';
 import { AgentClient, agentService, callDuplex, pinnedCredentials } from '@weft/proto/wire';
+import { sourceTowards, watchAddresses } from '../bytes/address-watch.ts';
 import { channelOptions } from '../member/channel.ts';
 import { type ControlStreamParts, runControlStream } from './control-stream.ts';
 import { type ControlStreamEnd, type Held, Retry, type RetryLimits } from './retry.ts';
@@ -65,6 +67,7 @@ export async function runLink(options: LinkOptions, signal: AbortSignal): Promis
 
 async function runOnce(address: string, options: LinkOptions, signal: AbortSignal): Promise<ControlStreamEnd> {
   let client: AgentClient | undefined;
+  const over = new AbortController();
   try {
     const credentials = await pinnedCredentials(address, options.membership.pin, signal);
     client = new AgentClient(address, credentials, { ...channelOptions(address), ...LIFELINE });
@@ -73,7 +76,16 @@ async function runOnce(address: string, options: LinkOptions, signal: AbortSigna
       options.logger.info({ event: 'control-connected', address }, 'connected to control');
       options.connected(address);
     };
-    return await runControlStream(callDuplex(client, agentService.connect), { ...options, served }, signal);
+    const to = parseHostPort(address);
+    const from = to && (await sourceTowards(to));
+    const stream = callDuplex(client, agentService.connect);
+    watchAddresses((gone) => {
+      // Where it is not known from where control is called, any may be the one.
+      if (from !== undefined && !gone.has(from)) return;
+      stream.destroy(new Error(`this host has lost the address ${from ?? [...gone].join(', ')}`));
+      stream.cancel();
+    }, over.signal);
+    return await runControlStream(stream, { ...options, served }, signal);
   } catch (error) {
     return {
       type: 'lost',
@@ -81,6 +93,7 @@ async function runOnce(address: string, options: LinkOptions, signal: AbortSigna
       cause: error instanceof Error ? error : new Error(String(error), { cause: error }),
     };
   } finally {
+    over.abort();
     client?.close();
   }
 }

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { defined, isIP, type PeerTunnels } from '@weft/proto';
 import type { Logger } from 'pino';
+import { watchAddresses } from '../bytes/address-watch.ts';
 import { youngCollector } from '../bytes/inside/collector.ts';
 import type { OpenFiles } from '../bytes/open-files.ts';
 import type { PortSharing } from '../bytes/port-sharing.ts';
@@ -104,6 +105,7 @@ export async function createTunnels(options: CreateTunnelsOptions): Promise<Boun
   tunnels.acceptWith(acceptor);
   target.acceptor = acceptor;
   signal.addEventListener('abort', () => void tunnels.close(), { once: true });
+  watchAddresses((gone) => tunnels.lostAddresses(gone), signal);
   return Object.assign(tunnels, {
     accept: (conduit: WireConduit, remote: Remote) => acceptor.connection(conduit, remote),
     port: listener.port,

@@ -141,6 +141,11 @@ export class Link implements RecordOutput, MuxEvents {
     return this.#ended !== undefined;
   }
 
+  /** That the connection came from, or to. */
+  get localAddress(): string | undefined {
+    return this.#wire.conduit.localAddress;
+  }
+
   /** Whether new flows may be put here, if need be. */
   get open(): boolean {
     return this.#confirmed && !this.over && this.mux.takesStreams;

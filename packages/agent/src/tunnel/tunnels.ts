@@ -83,6 +83,17 @@ export class AgentTunnels implements Tunnels, LinkOwner {
     }
   }
 
+  /** What was connected from these is dead, though nothing tells. */
+  lostAddresses(gone: ReadonlySet<string>): void {
+    for (const { links } of this.#peers.values()) {
+      for (const link of [...links]) {
+        const { localAddress } = link;
+        if (localAddress === undefined || !gone.has(localAddress)) continue;
+        link.close(new TunnelEndedError('dead', `this host has lost the address ${localAddress}`));
+      }
+    }
+  }
+
   close(): Promise<void> {
     if (this.#lifetime.signal.aborted) return Promise.resolve();
     clearInterval(this.#ticker);

@@ -42,6 +42,8 @@ export interface Conduit {
 export interface WireConduit extends Conduit {
   /** Writes what `produce` emits, as one where it can. The pieces become the conduit's. */
   writeTogether(produce: (emit: (piece: Buffer) => void) => void): boolean;
+  /** Of this host, where it has one. */
+  readonly localAddress: string | undefined;
   /** Bytes that were written and have not left. */
   readonly backlog: number;
   /** Pieces they are in. Each costs memory beside its bytes. */

@@ -96,6 +96,10 @@ export class MuxStream {
     return room;
   }
 
+  get localAddress(): undefined {
+    return undefined;
+  }
+
   get backlog(): number {
     return this.sendQueue.length;
   }
