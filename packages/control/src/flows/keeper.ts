@@ -261,6 +261,11 @@ export class FlowKeeper {
             { event: 'flows-segment-unreadable', path, reason: why },
             'a segment of flows cannot be read; it is left out',
           );
+        } else if (event === 'flows-segment-short') {
+          this.#options.logger.error(
+            { event: 'flows-segment-short', path, reason: why },
+            'a segment of flows lacks records; what it holds is kept',
+          );
         } else if (event === 'flows-clock-ahead') {
           this.#options.logger.warn({ event: 'flows-clock-ahead', path, reason: why }, 'flows are not thrown away yet');
         } else if (this.#maySpeak()) {

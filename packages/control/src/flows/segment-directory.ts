@@ -3,6 +3,9 @@ import { chmodSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, statS
 import { dirname, join } from 'node:path';
 import { isServiceName } from '@weft/proto';
 
+/** SQLite's, and the note of how many records were written. */
+const SIDE_FILES = ['-wal', '-shm', '-journal', '-records'];
+
 export interface SegmentFile {
   readonly network: string;
   readonly number: number;
@@ -47,7 +50,7 @@ export class SegmentDirectory {
 
   /** Keeps what could not be read for whoever wants to look into it. */
   setAside(path: string): void {
-    for (const suffix of ['-wal', '-shm', '-journal']) rmSync(path + suffix, { force: true });
+    for (const suffix of SIDE_FILES) rmSync(path + suffix, { force: true });
     const aside = `${path}.damaged`;
     renameSync(path, aside);
     if (!this.#damaged.includes(aside)) this.#damaged.push(aside);
@@ -55,7 +58,7 @@ export class SegmentDirectory {
 
   /** And the folder, when it was the last in it. */
   remove(path: string): void {
-    for (const suffix of ['', '-wal', '-shm', '-journal']) rmSync(path + suffix, { force: true });
+    for (const suffix of ['', ...SIDE_FILES]) rmSync(path + suffix, { force: true });
     this.#damaged = this.#damaged.filter((one) => one !== path);
     try {
       rmdirSync(dirname(path));

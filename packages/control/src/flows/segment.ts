@@ -1,5 +1,5 @@
 /** One segment: a SQLite file that holds the records of at most an hour, and is removed whole. */
-import { closeSync, existsSync, openSync, rmSync, statSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { SHARED_FLOW_FIELDS } from '@weft/proto';
 import { SegmentDamagedError } from './errors.ts';
@@ -138,6 +138,21 @@ export class Segment {
   /** What is in memory may differ from what is on disk, or is too much. */
   forgetShapes(): void {
     this.#shapes = undefined;
+  }
+
+  /** Beside the file, since what is cut from a log of SQLite's leaves a sound and shorter one. After what was written. */
+  noteRecords(): void {
+    try {
+      writeFileSync(`${this.path}-records`, String(this.records), { mode: 0o600 });
+    } catch {
+      // Of less than there is nothing is told.
+    }
+  }
+
+  /** How many were written, by that note; 0 when there is none. */
+  get notedRecords(): number {
+    const path = `${this.path}-records`;
+    return existsSync(path) ? Number(readFileSync(path, 'utf8')) || 0 : 0;
   }
 
   measure(): void {

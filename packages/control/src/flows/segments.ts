@@ -10,7 +10,12 @@ import type { KeptFlows } from './types.ts';
 
 /** What an operator should hear of. */
 export interface StoreTrouble {
-  readonly event: 'flows-segment-damaged' | 'flows-segment-unreadable' | 'flows-not-written' | 'flows-clock-ahead';
+  readonly event:
+    | 'flows-segment-damaged'
+    | 'flows-segment-unreadable'
+    | 'flows-segment-short'
+    | 'flows-not-written'
+    | 'flows-clock-ahead';
   readonly path: string;
   readonly message: string;
 }
@@ -40,6 +45,7 @@ export class SegmentList {
         segment.close();
         segment.measure();
         this.#append(segment);
+        this.#compare(segment);
       } catch (error) {
         if (isDamage(error)) this.#rename(file.path, error);
         // It may be sound, and be read at the next start.
@@ -222,6 +228,15 @@ export class SegmentList {
     const left = (this.#networks.get(segment.network) ?? []).filter((one) => one !== segment);
     if (left.length > 0) this.#networks.set(segment.network, left);
     else this.#networks.delete(segment.network);
+  }
+
+  /** What a crash, or a copy that ends too early, took from the log is told, and the rest is kept. */
+  #compare(segment: Segment): void {
+    const { path, records, notedRecords } = segment;
+    if (records >= notedRecords) return;
+    const message = `it holds ${records} of the ${notedRecords} records that were written to it; the others are lost`;
+    this.#trouble({ event: 'flows-segment-short', path, message });
+    segment.noteRecords();
   }
 
   #rename(path: string, cause: unknown): void {

@@ -1,4 +1,5 @@
 import {
+  cpSync,
   existsSync,
   mkdirSync,
   readFileSync,
@@ -28,6 +29,28 @@ test.each<[string, (path: string) => void]>([
   expect(again.files).toEqual(['0001.db', '0002.db.damaged', '0003.db']);
   expect(again.troubles).toMatchObject([{ event: 'flows-segment-damaged' }]);
   again.store.close();
+});
+
+test('a segment whose log was cut is told of with what is lost, once, and the rest is kept', async () => {
+  const disk = new TestStore();
+  for (let from = 1; from <= 21; from += 3) disk.write('prod', flows(from, from + 2));
+  // As it lies there when control is killed.
+  const copy = `${disk.directory}-killed`;
+  cpSync(disk.directory, copy, { recursive: true });
+  disk.store.close();
+  const log = join(copy, 'prod', '0001.db-wal');
+  truncateSync(log, Math.floor(statSync(log).size / 2));
+  const again = new TestStore({}, copy);
+  const { records } = again.store.kept;
+  expect(records).toBeGreaterThan(0);
+  expect(records).toBeLessThan(21);
+  const message = `it holds ${records} of the 21 records that were written to it; the others are lost`;
+  expect(again.troubles).toMatchObject([{ event: 'flows-segment-short', message }]);
+  again.write('prod', flows(22, 23));
+  again.store.close();
+  const last = new TestStore({}, copy);
+  expect([last.troubles, last.store.kept.records]).toEqual([[], records + 2]);
+  last.store.close();
 });
 
 test('a segment that cannot be opened now stays for the next start, and the rest goes on', async () => {

@@ -176,6 +176,7 @@ export class FlowStore {
       }
     });
     segment.measure();
+    segment.noteRecords();
     return place;
   }
 

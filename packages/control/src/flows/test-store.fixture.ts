@@ -71,7 +71,7 @@ export class TestStore {
     const folder = join(this.directory, network);
     if (!existsSync(folder)) return [];
     return readdirSync(folder)
-      .filter((name) => !/-(wal|shm|journal)$/.test(name))
+      .filter((name) => !/-(wal|shm|journal|records)$/.test(name))
       .sort();
   }
 
