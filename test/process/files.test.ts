@@ -115,7 +115,10 @@ test('a service of more ports than the agent has files leaves it alive, also at 
   const data = await join('data', 'echo');
   const small = await join('small', 'web', 1_024);
   await echoes(small);
-  await control.apply(mesh('  many: { kind: private, ports: [20000-20999/udp] }'));
+  const many = mesh('  many: { kind: private, ports: [20000-20999/udp] }');
+  const planned = await control.weft('apply', '-f', control.meshFile(many), '--dry-run');
+  expect(planned.stdout + planned.stderr).toMatch(/1004 places in all; small \(448\) can/);
+  await control.apply(many);
   await shortOf(small, 'listeners', true);
   await echoes(small);
   await small.agent.process.kill();

@@ -2,7 +2,7 @@
  * The files that this process may have open, and what is refused so that the last of them stay free: an agent that has none
  * left cannot answer a name, keep what control says, or even tell a caller no.
  */
-import { reservedFiles } from '@weft/proto';
+import { mostListeners, reservedFiles } from '@weft/proto';
 import { type Problems, passing } from '../words/problems.ts';
 
 export class OpenFiles {
@@ -29,9 +29,9 @@ export class OpenFiles {
     return this.limit - this.#reserve;
   }
 
-  /** Listeners that a thread of so many may hold: half of what may be used, so that there is as much to carry flows with. */
+  /** Listeners that a thread of so many may hold. */
   listeners(threads: number): number {
-    return Math.floor(this.usable / 2 / threads);
+    return Math.floor(mostListeners(this.limit) / threads);
   }
 
   /**

@@ -177,6 +177,7 @@ export function linkRig() {
         gatewayAddress: '',
         problems: [],
         flows: 0,
+        listeners: 0,
         ...state,
       }),
     );

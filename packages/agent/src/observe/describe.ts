@@ -40,8 +40,8 @@ interface Described {
   readonly advertise: string | undefined;
 }
 
-/** The report to control. */
-export function makeReport(parts: Described): Report {
+/** The report to control. `listeners`: how many it may hold at once. */
+export function makeReport(parts: Described & { readonly listeners: number }): Report {
   const { inbound, port, totals, problems, gateway } = parts;
   return {
     endpoints: endpoints(parts),
@@ -51,6 +51,7 @@ export function makeReport(parts: Described): Report {
     problems: problems.current,
     tunnels: totals.counters.open,
     flows: totals.flows,
+    listeners: Number.isFinite(parts.listeners) ? parts.listeners : 0,
   };
 }
 

@@ -137,7 +137,8 @@ export async function openMainPath(
     random: Math.random,
   });
   const totals = totalsOf({ registry, tunnels, recorder, outbound }, () => pool?.numbers ?? []);
-  const described = { inbound, totals, problems, tunnel, advertise };
+  const listeners = path.files.listeners(threads);
+  const described = { inbound, totals, problems, tunnel, advertise, listeners };
   const reporter = new ReportSender(() => makeReport({ ...described, port: tunnels.port, gateway: gateway.address }));
   changed.report = () => reporter.changed();
   inbound.onChange(() => reporter.changed());

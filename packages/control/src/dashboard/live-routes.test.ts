@@ -182,7 +182,16 @@ test('who reads nothing is let go after half a minute, also when the clock is se
   // More than sockets take at once.
   const { agent } = await joinHost(dashboard.state, 'prod', { host: 'data-1' });
   const problems = [{ code: 'long', subject: 'agent', message: 'x'.repeat(30_000_000) }];
-  const report = { endpoints: [], tunnelPort: 0, instances: [], gatewayAddress: '', problems, tunnels: 0, flows: 0 };
+  const report = {
+    endpoints: [],
+    tunnelPort: 0,
+    instances: [],
+    gatewayAddress: '',
+    problems,
+    tunnels: 0,
+    flows: 0,
+    listeners: 0,
+  };
   dashboard.agents.set(agent.id, { report });
   socket.write(`GET /api/live HTTP/1.1\r\nHost: ${dashboard.address}\r\nCookie: ${cookie}\r\n\r\n`);
   const watcher = await live();

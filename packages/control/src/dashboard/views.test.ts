@@ -69,6 +69,7 @@ const live: LiveAgents = {
             problems: [problem('0.redis:6379/tcp'), problem('gateway'), problem('web')],
             tunnels: 2,
             flows: 4,
+            listeners: 0,
           },
         })
       : agent({ connected: false, enforcedRevision: 0, telemetry: undefined }),

@@ -20,6 +20,7 @@ export const EMPTY_REPORT: Report = {
   problems: [],
   tunnels: 0,
   flows: 0,
+  listeners: 0,
 };
 
 export interface AcceptedReport {

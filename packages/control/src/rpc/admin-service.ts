@@ -14,6 +14,7 @@ import {
 import type { Logger } from 'pino';
 import { createToken } from '../admin/create-token.ts';
 import type { Explain } from '../admin/explain.ts';
+import { listenerWarnings } from '../admin/listener-warnings.ts';
 import type { ReachOf } from '../admin/reach.ts';
 import { readAuditLimit, readRevisionLimit, readWait, requireNetwork, selectNetworks } from '../admin/request.ts';
 import { revokeAgent, revokeToken } from '../admin/revoke.ts';
@@ -172,6 +173,7 @@ async function apply(
   const timeoutMs = readWait(request.timeoutMs);
   const mesh = meshFromWire(request.mesh);
   const actor = actorName(by);
+  const crowded = listenerWarnings(mesh, state.current.networks.get(mesh.network), live);
   const { revision, changes, warnings } = await state.apply(mesh, { dryRun: request.dryRun, actor });
   if (!request.dryRun && changes.length > 0) {
     const { network } = mesh;
@@ -183,7 +185,7 @@ async function apply(
   return {
     revision,
     changes: changes.map((change) => ({ ...change })),
-    warnings: problemsToWire(warnings),
+    warnings: problemsToWire([...warnings, ...crowded]),
     stragglers,
     notKept: waits && network !== undefined ? notKept(network, live, revision) : [],
   };

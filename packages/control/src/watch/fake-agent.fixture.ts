@@ -35,6 +35,7 @@ export function reportOf(services: readonly string[], more: Partial<Report> = {}
     problems: [],
     tunnels: 0,
     flows: 0,
+    listeners: 0,
     ...more,
   };
 }

@@ -24,4 +24,6 @@ export interface Report {
   readonly problems: readonly Problem[];
   readonly tunnels: number;
   readonly flows: number;
+  /** Places that it can listen on at once; 0 when it knows no limit. */
+  readonly listeners: number;
 }

@@ -16,6 +16,11 @@ export function reservedFiles(limit: number): number {
   return Math.min(1_024, Math.max(24, Math.floor(limit / 8)));
 }
 
+/** Listeners that an agent of this limit holds: half of what is not reserved, so that there is as much to carry flows with. */
+export function mostListeners(limit: number): number {
+  return Math.floor((limit - reservedFiles(limit)) / 2);
+}
+
 /** Whether this failure is for want of a file or a buffer, and so tells nothing of what was asked for. */
 export function isShortage(cause: unknown): boolean {
   return cause instanceof Error && 'code' in cause && SHORTAGES.has(cause.code);

@@ -13,6 +13,7 @@ const report = {
   problems: Array.from({ length: 256 }, () => problem),
   tunnels: 2 ** 31,
   flows: 1,
+  listeners: 10_000,
 };
 const inventory = Array.from({ length: 100_000 }, (_, index) => ({
   key: `instance/redis/${index}`,

@@ -26,6 +26,7 @@ export function reportToWire(report: Report): pb.Report {
     })),
     tunnels: report.tunnels,
     flows: report.flows,
+    listeners: report.listeners,
   };
 }
 
@@ -48,6 +49,7 @@ export function reportFromWire(wire: pb.Outgoing<pb.Report> | null | undefined):
     })),
     tunnels: count(report.tunnels, 'report.tunnels'),
     flows: count(report.flows, 'report.flows'),
+    listeners: count(report.listeners, 'report.listeners'),
   };
 }
 

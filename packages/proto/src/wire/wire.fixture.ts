@@ -149,6 +149,7 @@ export const anyReport: fc.Arbitrary<Report> = fc.record({
   problems: fc.array(fc.record({ code: tag, subject: words, message: words }), { maxLength: 3 }),
   tunnels: fc.nat(),
   flows: fc.nat(),
+  listeners: fc.nat(),
 });
 
 export const anyFlow: fc.Arbitrary<FlowRecord> = fc.record({

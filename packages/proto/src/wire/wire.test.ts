@@ -227,7 +227,15 @@ describe('the policy that stands in', () => {
 });
 
 describe('words from an agent', () => {
-  const report = { endpoints: [], tunnelPort: 1, instances: [], gatewayAddress: '', tunnels: 0, flows: 0 };
+  const report = {
+    endpoints: [],
+    tunnelPort: 1,
+    instances: [],
+    gatewayAddress: '',
+    tunnels: 0,
+    flows: 0,
+    listeners: 0,
+  };
   it('are made to fit by an honest one', () => {
     const problems = [{ code: 'c', subject: 's', message: `one\ntwo\ud800${'x'.repeat(2_000)}` }];
     const [problem] = reportFromWire(overAgentWire({ report: reportToWire({ ...report, problems }) }).report).problems;
