@@ -106,7 +106,7 @@ function build(terminal: Terminal, signal: AbortSignal, exit: (code: ExitCode) =
     .option('--join-file <FILE>', 'file that holds the join token; WEFT_JOIN is read when neither is given')
     .option('--config <FILE>', 'the agent file: what runs on this host')
     .option('--data <DIR>', 'where keys and state are kept')
-    .option('--tunnel <HOST:PORT>', 'where other agents connect, TCP and UDP', '0.0.0.0:7410')
+    .option('--tunnel <HOST:PORT>', 'where other agents connect, TCP and UDP', '[::]:7410')
     .option('--advertise <HOST:PORT>', 'where other agents reach --tunnel, when it is not an address of this host')
     .option('--dns <HOST:PORT>', 'where names are answered', '127.0.0.1:7453')
     .option('--dns-upstream <ADDRESS...>', 'who answers names outside internal, instead of what resolv.conf says')

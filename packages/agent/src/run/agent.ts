@@ -2,6 +2,7 @@
 
 import { join } from 'node:path';
 import { type AddressRange, defined, formatAddress, formatHostPort, messageOf, parseAddress } from '@weft/proto';
+import { dualStackHost } from '../bytes/dual-stack.ts';
 import { type AgentFile, rolesOf } from '../config/agent-file.ts';
 import { createDnsServer, type DnsServer } from '../dns/index.ts';
 import { AgentError } from '../member/errors.ts';
@@ -31,9 +32,10 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
   try {
     const services = [...file.services.keys()];
     const request = { directory, token, fallbackHost, services, roles: rolesOf(file), version: VERSION, logger };
+    const tunnel = { ...options.tunnel, host: await dualStackHost(options.tunnel.host) };
     let again: boolean;
     // A new membership is a new agent: other keys to share with peers, another netmap. All of it starts anew.
-    do again = await runMember(options, await openMembership(request, signal), signal);
+    do again = await runMember({ ...options, tunnel }, await openMembership(request, signal), signal);
     while (again);
   } catch (error) {
     // Stopped while it was still starting: that is what was asked for.

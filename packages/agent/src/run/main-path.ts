@@ -14,6 +14,7 @@ import { ProblemSources } from '../observe/problem-sources.ts';
 import { ProblemBoard } from '../observe/problems.ts';
 import { AgentTelemetry, TELEMETRY_SETTINGS } from '../observe/telemetry.ts';
 import type { BoundTunnels } from '../tunnel/create.ts';
+import { leavesHost } from '../tunnel/endpoints.ts';
 import type { Problems } from '../words/problems.ts';
 import { openDataPath } from './data-path.ts';
 import { type OpenGateway, openGateway } from './gateway.ts';
@@ -142,7 +143,12 @@ export async function openMainPath(
   const reporter = new ReportSender(() => makeReport({ ...described, port: tunnels.port, gateway: gateway.address }));
   changed.report = () => reporter.changed();
   inbound.onChange(() => reporter.changed());
-  const timer = setInterval(() => reporter.changed(), REPORT_INTERVAL_MS);
+  const report = () => {
+    if (advertise === undefined) followEndpoints(problems, tunnel.host, tunnels.port);
+    reporter.changed();
+  };
+  report();
+  const timer = setInterval(report, REPORT_INTERVAL_MS);
   life.addEventListener('abort', () => clearInterval(timer), { once: true });
   return {
     recorder,
@@ -162,6 +168,19 @@ export async function openMainPath(
     failed: pool?.failed ?? new Promise<never>(() => {}),
     stop,
   };
+}
+
+/** Of a host that other hosts cannot find; one that listens on a single address was told to. */
+function followEndpoints(problems: Problems, host: string, port: number): void {
+  const subject = formatHostPort(host, port);
+  if (leavesHost(host)) {
+    problems.clear('no-endpoint', subject);
+    return;
+  }
+  const message =
+    'no address of this host leaves it, so agents of other hosts cannot dial it, unless control sees where it comes from; ' +
+    'see to the network (ip addr), or say where they find it with --advertise HOST:PORT';
+  problems.raise({ code: 'no-endpoint', subject, message });
 }
 
 function raiseNoDatagrams(problems: Problems, host: string, port: number): void {

@@ -20,20 +20,33 @@ function formatEndpoint(host: string, port: number): string {
 }
 
 /**
- * Where peers may try this agent: the address it listens on, or every address of its interfaces when it listens on all,
- * the ones that leave the host first. IPv6 addresses only where the listener takes them; link-local ones never.
+ * Where peers may try this agent: the address it listens on, or every address of its interfaces when it listens on all, those
+ * within the host only where none leaves it: a host without a network still has its own agents to talk to. IPv6 addresses only
+ * where the listener takes them; link-local ones never.
  */
 export function localEndpoints(listenHost: string, port: number): string[] {
-  const wildcard = listenHost === '0.0.0.0' || listenHost === '::' || listenHost === '';
-  if (!wildcard) return [formatEndpoint(listenHost, port)];
+  if (!isWildcard(listenHost)) return [formatEndpoint(listenHost, port)];
+  const { outside, inside } = ownAddresses(listenHost);
+  return (outside.length > 0 ? outside : inside).map((address) => formatEndpoint(address, port));
+}
+
+/** Whether other hosts may find what listens so; what listens on one address is its owner's choice. */
+export function leavesHost(listenHost: string): boolean {
+  return !isWildcard(listenHost) || ownAddresses(listenHost).outside.length > 0;
+}
+
+function isWildcard(listenHost: string): boolean {
+  return listenHost === '0.0.0.0' || listenHost === '::' || listenHost === '';
+}
+
+function ownAddresses(listenHost: string): { readonly outside: string[]; readonly inside: string[] } {
   const outside: string[] = [];
   const inside: string[] = [];
   for (const addresses of Object.values(hostInterfaces())) {
     for (const { address, family, internal } of addresses ?? []) {
       if (family === 'IPv6' && (listenHost === '0.0.0.0' || address.startsWith('fe80:'))) continue;
-      (internal ? inside : outside).push(formatEndpoint(address, port));
+      (internal ? inside : outside).push(address);
     }
   }
-  // A host without a network still has its own agents to talk to.
-  return outside.length > 0 ? outside : inside;
+  return { outside, inside };
 }
