@@ -1,14 +1,15 @@
 /** Answers for programs: the words of the .proto files, so that the CLI and the API are read alike. */
+import { escapeUnseen } from '@weft/proto';
 import type { Terminal } from './terminal.ts';
 
 /** Writes one JSON value, indented, with keys as the .proto files write them. */
 export function writeJson(terminal: Terminal, value: unknown): void {
-  terminal.out(`${JSON.stringify(snakeKeys(value), undefined, 2)}\n`);
+  terminal.out(`${escapeUnseen(JSON.stringify(snakeKeys(value), undefined, 2))}\n`);
 }
 
 /** Writes one JSON value in one line. */
 export function writeJsonLine(terminal: Terminal, value: unknown): void {
-  terminal.out(`${JSON.stringify(snakeKeys(value))}\n`);
+  terminal.out(`${escapeUnseen(JSON.stringify(snakeKeys(value)))}\n`);
 }
 
 function snakeKeys(value: unknown): unknown {

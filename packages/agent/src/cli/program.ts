@@ -2,6 +2,7 @@
  * The commands, their options and their help. What each does stands in its own file, loaded when the command is given: an
  * agent runs for months, and would keep the code of every other command with it.
  */
+import { escapeUnseen } from '@weft/proto';
 import { Command, CommanderError, Option } from 'commander';
 import { FileError } from '../config/errors.ts';
 import { AgentError } from '../member/errors.ts';
@@ -32,19 +33,20 @@ function failed(error: unknown, terminal: Terminal): ExitCode {
   // Commander has already written what is wrong, or the help that was asked for.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   if (error instanceof FileError) {
-    terminal.err(`${error.message}\n${name}: nothing was changed\n`);
+    terminal.err(`${escapeUnseen(error.message)}\n${name}: nothing was changed\n`);
     return 1;
   }
   if (error instanceof UsageError) {
-    terminal.err(`${name}: ${error.message}\n`);
+    terminal.err(`${name}: ${escapeUnseen(error.message)}\n`);
     return 2;
   }
   if (error instanceof CommandError || error instanceof AgentError) {
-    terminal.err(`${name}: ${error.message}\n`);
+    terminal.err(`${name}: ${escapeUnseen(error.message)}\n`);
     return 1;
   }
   // Not foreseen: the stack is what a report of it needs.
-  terminal.err(`${name}: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
+  const told = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  terminal.err(`${name}: ${escapeUnseen(told)}\n`);
   return 1;
 }
 

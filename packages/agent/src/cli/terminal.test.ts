@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { writeJson, writeJsonLine } from './json.ts';
 import { paint, paintErr, printable, processTerminal } from './terminal.ts';
 
 /** A process whose streams are terminals or not, and what is written to each. */
@@ -42,4 +43,13 @@ describe("a process's terminal", () => {
 
 test('text from the network cannot move the cursor or turn the writing', () => {
   expect(printable('a\u001b[2J\u202eb')).toBe('a\ufffd[2J\ufffdb');
+});
+
+test('answers for programs hold no character that steers a terminal, and mean the same', () => {
+  const { terminal, written } = made(true, true);
+  const value = { host: 'a\u202eb', version: '\u009b2J\u001b[31m', kind: 'x' };
+  writeJson(terminal, value);
+  writeJsonLine(terminal, value);
+  expect(written.out).not.toMatch(/[^\P{C}\n]/u);
+  expect(JSON.parse(written.out.split('\n').at(-2) ?? '')).toEqual(value);
 });

@@ -1,5 +1,7 @@
 /** What is wrong with a file that a person wrote. */
 
+import { escapeUnseen } from '@weft/proto';
+
 /** One thing wrong, where it stands. Lines and columns count from 1; 0 when the whole file is meant. */
 export interface FileProblem {
   readonly line: number;
@@ -39,5 +41,5 @@ export class FileError extends Error {
 /** `mesh.yaml:3:14: message`, the form that editors jump to. */
 export function formatProblem(file: string, problem: FileProblem): string {
   const place = problem.line === 0 ? file : `${file}:${problem.line}:${problem.column}`;
-  return `${place}: ${problem.message}`;
+  return escapeUnseen(`${place}: ${problem.message}`);
 }

@@ -206,3 +206,10 @@ policies:
     expect(lines.at(-1)).toBe('mesh.yaml: and 950 more');
   });
 });
+
+test.each(['\u009b2J', 'a\u202eb', '\u2028'])('a key that would steer a terminal is told in escapes: %j', (key) => {
+  const content = `network: prod\nservices:\n  "${key}": { kind: private, prots: [1] }\n  redis: { "${key}": 1 }\n`;
+  const told = mistakes(content);
+  expect(told).toContain(`\\u${key.replace(/[ -~]/g, '').charCodeAt(0).toString(16).padStart(4, '0')}`);
+  expect(told).not.toMatch(/[^\P{C}\n]|\u2028/u);
+});

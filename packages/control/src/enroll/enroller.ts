@@ -1,6 +1,6 @@
 /** A host joins: the token is looked up, the proof checked, the name settled, and only then is anything changed. */
 import { AGENT_ROLES, type AgentRole, hostNameProblem, isServiceName } from '@weft/proto';
-import { joinProofMessage } from '@weft/proto/wire';
+import { joinProofMessage, sentence } from '@weft/proto/wire';
 import type { Logger } from 'pino';
 import { FailureCounter } from '../bounds/failures.ts';
 import { observedHost } from '../bounds/observed.ts';
@@ -100,7 +100,7 @@ export class Enroller {
   async #commit(token: TokenState, host: string, request: JoinRequest): Promise<Joined> {
     const { identityKey, tunnelKey } = request;
     try {
-      return await this.#state.join({ token, host, identityKey, tunnelKey, version: request.version.slice(0, 64) });
+      return await this.#state.join({ token, host, identityKey, tunnelKey, version: sentence(request.version, 64) });
     } catch (error) {
       if (!(error instanceof StateError)) throw error;
       switch (error.code) {

@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto';
 import { status } from '@grpc/grpc-js';
 import { WIRE_LIMITS } from '@weft/proto';
-import { type pb, WireError } from '@weft/proto/wire';
+import { type pb, sentence, WireError } from '@weft/proto/wire';
 import { Allowance } from '../bounds/allowance.ts';
 import { type PathTracer, Traces } from '../fleet/traces.ts';
 import type { Authenticated, Refusal } from './authenticate.ts';
@@ -178,7 +178,7 @@ export class AgentStream {
       return;
     }
     this.#run = Buffer.from(hello.run.subarray(0, 16)).toString('hex');
-    this.#proved = { agentId: who.agent.id, version: hello.version.slice(0, 64) };
+    this.#proved = { agentId: who.agent.id, version: sentence(hello.version, 64) };
     this.#call.proved();
     this.#call.send({ welcome: {} });
   }

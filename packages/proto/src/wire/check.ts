@@ -38,7 +38,7 @@ export function text(value: string | null | undefined, field: string, most: numb
 /** The counterpart of `text` for words of the sender's own making, such as an error's: made to fit, never refused. */
 export function sentence(words: string, most: number = WIRE_LIMITS.sentence): string {
   return words
-    .replace(/\p{Cc}+/gu, ' ')
+    .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ')
     .slice(0, most)
     .toWellFormed();
 }
