@@ -83,6 +83,19 @@ describe('status', () => {
     });
   });
 
+  test('names what takes mesh callers for local ones, of services that run here', async () => {
+    const at = { kind: 'private', address: '127.80.0.7', instances: 1, healthy: 1 };
+    const data = await localAgent({
+      names: [
+        { ...at, name: 'redis.internal', ports: ['6379', '6380-6389', '53/udp'] },
+        { ...at, name: 'rabbit.internal', ports: ['5672'] },
+      ],
+      instances: [{ service: 'redis', healthy: true, notListening: [] }],
+    });
+    const { out } = await weft('status', '--data', data);
+    expect(out.match(/^hint .*$/gm)).toEqual([expect.stringMatching(/redis:6379: .*requirepass/)]);
+  });
+
   test('works while control is down, and says since when', async () => {
     await file('admin.token', encodeAdminToken({ pin: new Uint8Array(32), secret: SECRET }));
     const control = { addresses: ['127.0.0.1:7400'], cause: 'connect ECONNREFUSED' };

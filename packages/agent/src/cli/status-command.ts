@@ -11,6 +11,7 @@ import { writeJson } from './json.ts';
 import { defaultDirectory } from './paths.ts';
 import { type Cell, writeTable } from './table.ts';
 import { paint, printable, type Terminal } from './terminal.ts';
+import { trustHints } from './trust-hints.ts';
 
 export interface StatusOptions extends AdminOptions {
   readonly network?: string;
@@ -135,6 +136,9 @@ function writeAgent(agent: AgentStatus, terminal: Terminal): void {
       ]),
     );
   }
+  const hints = trustHints(agent);
+  if (hints.length > 0) terminal.out('\n');
+  for (const hint of hints) line('hint', printable(hint));
   if (agent.problems.length > 0) terminal.out('\n');
   for (const { code, subject, message } of agent.problems) {
     terminal.out(`${paint(terminal, 'red', 'problem')}    ${printable(`${subject}: ${message} (${code})`)}\n`);
