@@ -46,6 +46,7 @@ describe.skipIf(browserMissing)(titled('the dashboard of a large mesh', browserM
     // Every pair has been told of by now; the last of them may still have brought a line.
     await expect.poll(async () => Object.keys(await places()).length, { timeout: 20_000 }).toBeGreaterThan(300);
     const before = await places();
+    // Two reports of every agent.
     await page.waitForTimeout(6_000);
     const after = await places();
     const moved = Object.keys(before).filter((key) => after[key] !== before[key]);

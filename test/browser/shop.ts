@@ -4,7 +4,7 @@ import http from 'node:http';
 import net from 'node:net';
 import { freePort } from '../../examples/demo/ports.ts';
 import { createLocalLab, type Lab } from '../harness/host.ts';
-import { until } from '../harness/until.ts';
+import { SETTLED_MS, until } from '../harness/until.ts';
 import { Agent, Control } from '../harness/weft.ts';
 import { tokenOf } from './operator.ts';
 
@@ -89,7 +89,7 @@ export class Shop implements AsyncDisposable {
           `${target} answers`,
           () => control.ok('explain', 'mailer', target, '--json'),
           (answer) => JSON.parse(answer).break_point === 'none',
-          20_000,
+          SETTLED_MS,
         );
       }
       return shop;

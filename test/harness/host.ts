@@ -2,7 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { check, type Finished, Process, run, type StartOptions } from './process.ts';
+import { COMMAND_MS, check, type Finished, Process, run, type StartOptions } from './process.ts';
 
 export const checkout = join(import.meta.dirname, '..', '..');
 
@@ -157,7 +157,7 @@ class NamespaceHost implements Host {
   }
 
   async run(argv: readonly string[], options: StartOptions & { timeoutMs?: number } = {}): Promise<Finished> {
-    return this.start(argv, options).finished(options.timeoutMs ?? 30_000);
+    return this.start(argv, options).finished(options.timeoutMs ?? COMMAND_MS);
   }
 
   async check(argv: readonly string[], options: StartOptions & { timeoutMs?: number } = {}): Promise<string> {
@@ -189,7 +189,8 @@ export function createLocalLab(): Lab {
         processes.push(started);
         return started;
       };
-      const runHere: Host['run'] = (argv, options = {}) => start(argv, options).finished(options.timeoutMs ?? 30_000);
+      const runHere: Host['run'] = (argv, options = {}) =>
+        start(argv, options).finished(options.timeoutMs ?? COMMAND_MS);
       return {
         name,
         address: '127.0.0.1',

@@ -2,6 +2,10 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { defined } from '@weft/proto';
+import { SETTLED_MS } from './until.ts';
+
+/** Commands of ours wait by themselves, the longest for what all agents enforce; after this one is killed. */
+export const COMMAND_MS = 30_000;
 
 export interface Finished {
   readonly code: number | null;
@@ -69,8 +73,8 @@ export class Process {
     return this.exitCode === undefined;
   }
 
-  /** Waits until the output of both streams matches. */
-  async output(pattern: RegExp, timeoutMs = 20_000): Promise<RegExpExecArray> {
+  /** Waits until the output of either stream matches; mostly that a program has started. */
+  async output(pattern: RegExp, timeoutMs = SETTLED_MS): Promise<RegExpExecArray> {
     return new Promise((resolve, reject) => {
       const fail = (why: string): void => {
         settle();
@@ -97,7 +101,7 @@ export class Process {
     });
   }
 
-  async finished(timeoutMs = 30_000): Promise<Finished> {
+  async finished(timeoutMs = COMMAND_MS): Promise<Finished> {
     const timer = setTimeout(() => this.signal('SIGKILL'), timeoutMs);
     const code = await this.exit;
     clearTimeout(timer);
@@ -134,7 +138,7 @@ export async function run(
   argv: readonly string[],
   options: StartOptions & { timeoutMs?: number } = {},
 ): Promise<Finished> {
-  return new Process(argv, options).finished(options.timeoutMs ?? 30_000);
+  return new Process(argv, options).finished(options.timeoutMs ?? COMMAND_MS);
 }
 
 /** Runs a command that must succeed, and answers its output. */

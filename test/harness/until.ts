@@ -1,9 +1,15 @@
+/** What is waited for comes at once; a machine that is busy with others takes its time. */
+const BOUND_MS = 5_000;
+
+/** Programs that start or come back: each compiles all it runs, finds control by a backoff, and is probed every 5 s. */
+export const SETTLED_MS = 20_000;
+
 /** Asks again until an answer satisfies, within a bound; the last answer or error is told when it never does. */
 export async function until<T>(
   what: string,
   ask: () => Promise<T> | T,
   satisfied: (answer: T) => boolean = Boolean,
-  timeoutMs = 15_000,
+  timeoutMs = BOUND_MS,
 ): Promise<T> {
   const deadline = Date.now() + timeoutMs;
   let last: unknown;

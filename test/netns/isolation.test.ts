@@ -7,7 +7,7 @@ import type { SourceClaim } from '../../packages/agent/src/words/opening.ts';
 import type { ForgedAnswer, ForgedRequest } from '../harness/attacker.ts';
 import { createNamespaceLab, type Host, hostsMissing, type NamespaceLab, titled } from '../harness/host.ts';
 import type { Process } from '../harness/process.ts';
-import { until } from '../harness/until.ts';
+import { SETTLED_MS, until } from '../harness/until.ts';
 import { Agent, Control } from '../harness/weft.ts';
 
 const missing = await hostsMissing('nc', 'tcpdump', 'getent', 'dig');
@@ -66,7 +66,7 @@ describe.skipIf(missing !== undefined)(titled('isolation', missing), () => {
       'vault answers',
       () => caller.run(['sh', '-c', 'echo up | timeout 3 nc -q1 vault 7000']),
       (answer) => answer.stdout === 'up\n',
-      30_000,
+      SETTLED_MS,
     );
   }, 120_000);
   afterAll(async () => cleanup.disposeAsync());

@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createNamespaceLab, type Host, hostsMissing, type NamespaceLab, titled } from '../harness/host.ts';
 import type { Process } from '../harness/process.ts';
-import { until } from '../harness/until.ts';
+import { SETTLED_MS, until } from '../harness/until.ts';
 import { Agent, Control } from '../harness/weft.ts';
 
 const missing = await hostsMissing('nc');
@@ -41,7 +41,7 @@ describe.skipIf(missing !== undefined)(titled('kills under traffic', missing), (
       config: 'services: { web: {} }',
     });
     await Agent.start(laptop, { token: await token('--host', 'laptop') });
-    await until('echo answers', () => echo(web), Boolean, 30_000);
+    await until('echo answers', () => echo(web), Boolean, SETTLED_MS);
   }, 120_000);
   afterAll(async () => cleanup.disposeAsync());
 
@@ -75,7 +75,6 @@ describe.skipIf(missing !== undefined)(titled('kills under traffic', missing), (
       'every connection moves',
       () => counts(traffic),
       ({ fewest }) => fewest > after.fewest + 20,
-      10_000,
     );
     expect(later).toMatchObject({ open: 50, broken: 0 });
     traffic.signal('SIGTERM');
@@ -85,7 +84,7 @@ describe.skipIf(missing !== undefined)(titled('kills under traffic', missing), (
     await dataAgent.process.kill();
     const began = Date.now();
     await Promise.all([dataAgent.restart(), webAgent.restart()]);
-    await until('names and flows are back', () => echo(web), Boolean, 10_000);
+    await until('names and flows are back', () => echo(web), Boolean, SETTLED_MS);
     expect(Date.now() - began).toBeLessThan(3_000);
 
     await control.restart();
@@ -93,7 +92,7 @@ describe.skipIf(missing !== undefined)(titled('kills under traffic', missing), (
       'control hears its agents',
       async () => JSON.parse(await control.ok('agents', '--json')),
       (agents: { connected: boolean }[]) => agents.length === 3 && agents.every((agent) => agent.connected),
-      20_000,
+      SETTLED_MS,
     );
     expect(await echo(web)).toBe(true);
   }, 90_000);
@@ -118,7 +117,7 @@ describe.skipIf(missing !== undefined)(titled('kills under traffic', missing), (
     const guest = await lab.host('guest');
     const token = await control.ok('token', 'create', '--network', 'prod', '--host', 'guest');
     await Agent.start(guest, { token });
-    await until('the guest is in', () => echo(guest), Boolean, 15_000);
+    await until('the guest is in', () => echo(guest), Boolean, SETTLED_MS);
     const traffic = guest.start(['node', 'test/fixtures/ping-loop.ts', 'echo', '7000', '3']);
     await traffic.output(/ready/);
     const tokens = JSON.parse(await control.ok('token', 'list', '--json')) as { token_id: string; host: string }[];
@@ -164,6 +163,6 @@ describe.skipIf(missing !== undefined)(titled('kills under traffic', missing), (
     await dataAgent.process.kill();
     await traffic.output(/ECONNRESET/, 5_000);
     await dataAgent.restart();
-    await until('echo is back', () => echo(web), Boolean, 15_000);
+    await until('echo is back', () => echo(web), Boolean, SETTLED_MS);
   });
 });

@@ -1,7 +1,7 @@
 /** The network that the tests of real programs share: six hosts, five private services, a shop in front, a worker behind. */
 import { createNamespaceLab, type Host, type NamespaceLab } from '../harness/host.ts';
 import type { Process } from '../harness/process.ts';
-import { until } from '../harness/until.ts';
+import { SETTLED_MS, until } from '../harness/until.ts';
 import { Agent, Control } from '../harness/weft.ts';
 
 export const MESH = `
@@ -76,7 +76,7 @@ export async function createWorld(): Promise<World> {
         const instances = services.flatMap((service) => service.instances);
         return instances.length === 10 && instances.every((instance) => instance.healthy);
       },
-      30_000,
+      SETTLED_MS,
     );
     return { lab, control, hosts, agents, servers, [Symbol.asyncDispose]: () => lab[Symbol.asyncDispose]() };
   } catch (error) {
@@ -142,6 +142,7 @@ async function startServers(hosts: World['hosts']): Promise<Map<string, Process>
     servers.get('redis')?.output(/Ready to accept connections/),
     servers.get('memcached')?.output(/server listening/),
     servers.get('resolver')?.output(/started/),
+    // Its own start takes longer than that of all others.
     servers.get('rabbit')?.output(/completed with \d+ plugins|Starting broker\.\.\. completed/, 60_000),
     ...['mongo0', 'mongo1', 'statsd', 'echo', 'web', 'mailer'].map((name) => servers.get(name)?.output(/ready/)),
   ]);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { checkout } from '../harness/host.ts';
 import { Process, run } from '../harness/process.ts';
-import { until } from '../harness/until.ts';
+import { SETTLED_MS, until } from '../harness/until.ts';
 
 const argv = ['node', 'test/bench/main.ts', '--quick', '--loopback', '--only', 'connect', '--peers', 'direct,weft'];
 
@@ -50,6 +50,7 @@ test('an interrupt ends everything that it started', async () => {
       'an agent runs',
       () => run(['sh', '-c', 'ls "$0"/*/client/weft/agent', dir]),
       ({ code }) => code === 0,
+      SETTLED_MS,
     );
     if (process.platform === 'linux') expect(programsIn(dir)).not.toEqual([]);
     bench.signal('SIGINT');

@@ -2,11 +2,10 @@
 import dns from 'node:dns/promises';
 import { once } from 'node:events';
 import net from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { freePort } from '../../examples/demo/ports.ts';
 import { createLocalLab, type Lab } from '../harness/host.ts';
-import { until } from '../harness/until.ts';
+import { SETTLED_MS, until } from '../harness/until.ts';
 import { Agent, Control } from '../harness/weft.ts';
 
 const cleanup = new AsyncDisposableStack();
@@ -90,7 +89,7 @@ async function echoes(from: Joined): Promise<void> {
       return told;
     },
     (told) => told === 'open',
-    30_000,
+    SETTLED_MS,
   );
 }
 
@@ -107,7 +106,7 @@ async function shortOf(agent: Joined, subject: string, standing: boolean): Promi
     standing ? 'the problem stands' : 'the problem is solved',
     async () => (await status(agent)).problems.some((one) => one.code === 'too-many-files' && one.subject === subject),
     (stands) => stands === standing,
-    30_000,
+    SETTLED_MS,
   );
 }
 
@@ -143,11 +142,12 @@ test('more idle connections of one peer than a host has files are refused there,
   expect(new Set(ends)).toEqual(new Set(['open', 'ECONNRESET']));
   await shortOf(data, 'agent', true);
   const records = await until(
+    // Each look is a command that lists them all.
     'the records',
     async () =>
       (await control.ok('flows', '--json', '--outcome', 'overloaded', '--limit', '2000')).split('\n').filter(Boolean),
     (found) => found.length >= ends.filter((end) => end !== 'open').length,
-    15_000,
+    SETTLED_MS,
   );
   expect(JSON.parse(records[0] ?? '')).toMatchObject({ outcome: 'overloaded', service: 'echo' });
   const services: { service: { name: string }; instances: { healthy: boolean }[] }[] = JSON.parse(
@@ -172,13 +172,14 @@ test('an agent of 128 files ends no call without a record', async () => {
   await shortOf(source, 'agent', true);
   const refused = ends.filter((end) => end !== 'open').length;
   await until(
+    // Each look is a command that lists them all.
     'the records',
     async () =>
       (await control.ok('flows', '--json', '--outcome', 'overloaded', '--limit', '2000'))
         .split('\n')
         .filter((one) => one.includes('"source_host":"source"')).length,
     (count) => count >= refused,
-    15_000,
+    SETTLED_MS,
   );
   for (const socket of calls) socket.destroy();
   await echoes(source);
@@ -189,7 +190,8 @@ test('an agent of 128 files ends no call without a record', async () => {
 test('connections beyond control’s files do not shut out the operator', async () => {
   const [host = '', at = ''] = control.listen.split(':');
   const idle = Array.from({ length: 356 }, () => net.connect({ host, port: Number(at) }).on('error', () => {}));
-  await sleep(500);
+  // Control accepts in the order of their coming: it is through with these before it hears a command.
+  await Promise.all(idle.map((socket) => new Promise((resolve) => socket.on('connect', resolve).on('close', resolve))));
   await control.ok('agents');
   await control.ok('status');
   for (const socket of idle) socket.destroy();

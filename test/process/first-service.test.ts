@@ -3,7 +3,7 @@ import { createWriteStream } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createLocalLab, createNamespaceLab, type Host, hostsMissing, type Lab, titled } from '../harness/host.ts';
-import { until } from '../harness/until.ts';
+import { SETTLED_MS, until } from '../harness/until.ts';
 import { Control } from '../harness/weft.ts';
 
 // The commands use the ports and folders that anybody's would: a host of their own keeps them off this machine's. Without
@@ -70,7 +70,7 @@ describe.skipIf(missing !== undefined)(titled('the first service', missing), () 
       'the network is declared',
       shown,
       ([network]) => network?.commands.length === 2,
-      20_000,
+      SETTLED_MS,
     );
     expect(declared).toEqual([{ ...fresh, commands: [expect.anything(), fresh?.commands[2]] }]);
     keyboard.write(`${declared[0]?.commands[0]?.command}\n`);
@@ -78,12 +78,13 @@ describe.skipIf(missing !== undefined)(titled('the first service', missing), () 
       'the token is made',
       () => host.check(['sh', '-c', 'cat "$HOME/hello.token" 2>/dev/null || true']),
       (token) => token.endsWith('\n'),
-      20_000,
+      SETTLED_MS,
     );
     expect((await host.check(['sh', '-c', 'ls -l "$HOME/hello.token"'])).slice(0, 10)).toBe('-rw-------');
     const last = await shown();
     expect(last).toEqual(declared);
     keyboard.write(`${last[0]?.commands[1]?.command}\n`);
+    // A join and an agent's start, as the commands do them.
     await shell.output(/weft ready/, 40_000);
     keyboard.end();
 
@@ -91,6 +92,7 @@ describe.skipIf(missing !== undefined)(titled('the first service', missing), () 
       'a healthy instance of hello',
       async () => (JSON.parse(await control.ok('services', '--json')) as Listed[])[0],
       (service) => service?.instances[0]?.healthy === true,
+      SETTLED_MS,
     );
     expect(await node(`console.log(await (await fetch('http://${hello?.vip}:8765')).text())`)).toBe('hello\n\n');
     expect(await shown()).toEqual([]);

@@ -9,7 +9,7 @@ import { AdminClient, adminService, bearerMetadata, callUnary, pinnedCredentials
 import { expect, test } from 'vitest';
 import { freePort } from '../../examples/demo/ports.ts';
 import { createLocalLab, type Lab } from '../harness/host.ts';
-import { until } from '../harness/until.ts';
+import { SETTLED_MS, until } from '../harness/until.ts';
 import { Agent, Control } from '../harness/weft.ts';
 
 async function serveEcho(): Promise<net.Server> {
@@ -71,10 +71,13 @@ async function shop(lab: Lab, cleanup: AsyncDisposableStack) {
     'the call works',
     () => call().catch(String),
     (heard) => heard === 'hello',
-    20_000,
+    SETTLED_MS,
   );
   return { control, data, front, mesh, call };
 }
+
+/** Agents that control held off ask again after the time it told them, and up to 10 s more. */
+const HELD_OFF_MS = 40_000;
 
 const DENY = 'policies: [{ name: shut, action: deny, from: [web], to: [echo] }]';
 
@@ -131,7 +134,7 @@ test('an agent that cannot write says so to whoever waits, and keeps it as soon 
     'it is kept',
     () => control.ok('agents', '--json'),
     (text) => !text.includes('netmap-not-kept') && kept(text).every(([, is]) => is),
-    20_000,
+    SETTLED_MS,
   );
   await Promise.all([data.process.kill(), front.process.kill(), control.process.kill()]);
   await Promise.all([data.restart(), front.restart()]);
@@ -149,7 +152,7 @@ test('a control that was restored from an older copy takes no deny back before a
     'both are back',
     () => control.ok('agents', '--json'),
     (text) => (JSON.parse(text) as { connected: boolean }[]).every(({ connected }) => connected),
-    20_000,
+    SETTLED_MS,
   );
   await control.apply(mesh(DENY), '--wait');
   await expect(call()).rejects.toThrow(/ECONNRESET/);
@@ -165,7 +168,7 @@ test('a control that was restored from an older copy takes no deny back before a
       const held = agent.problems.some(({ code }: { readonly code: string }) => code === 'held-off');
       return held && there.older_data?.hosts.length === 2;
     },
-    30_000,
+    HELD_OFF_MS,
   );
   await expect(call()).rejects.toThrow(/ECONNRESET/);
   const refused = await control.weft('apply', '-f', control.meshFile(mesh('policies: []')));
@@ -176,6 +179,6 @@ test('a control that was restored from an older copy takes no deny back before a
     'the older rules hold',
     () => call().catch(String),
     (heard) => heard === 'hello',
-    40_000,
+    HELD_OFF_MS,
   );
 }, 120_000);

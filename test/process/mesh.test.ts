@@ -4,7 +4,7 @@ import net from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { freePort } from '../../examples/demo/ports.ts';
 import { createLocalLab, type Host, type Lab } from '../harness/host.ts';
-import { until } from '../harness/until.ts';
+import { SETTLED_MS, until } from '../harness/until.ts';
 import { Agent, Control } from '../harness/weft.ts';
 
 const MESH = (target: number, rules = ''): string => `
@@ -45,7 +45,7 @@ describe('control and agents as processes', () => {
       'the instance is healthy',
       async () => await control.ok('explain', 'web', `echo:${port}`, '--json'),
       (answer) => JSON.parse(answer).break_point === 'none',
-      20_000,
+      SETTLED_MS,
     );
   });
   afterAll(async () => {
@@ -157,7 +157,7 @@ describe('control and agents as processes', () => {
     const front = agents.get('front');
     await front?.agent.process.kill();
     await front?.agent.restart();
-    expect(await until('names and flows', () => echo('front'))).toBe('hello');
+    expect(await until('names and flows', () => echo('front'), Boolean, SETTLED_MS)).toBe('hello');
     const status = JSON.parse(
       (await front?.host.check(['weft', 'status', '--json', '--data', front.agent.dataDir])) ?? '',
     );
@@ -167,7 +167,7 @@ describe('control and agents as processes', () => {
       'fresh again',
       async () => JSON.parse(await control.ok('agents', '--json')),
       (list: { host: string; connected: boolean }[]) => list.filter((one) => one.connected).length >= 3,
-      20_000,
+      SETTLED_MS,
     );
   });
 

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { freePort } from '../../examples/demo/ports.ts';
 import { checkout, createLocalLab, type Host, type Lab, titled } from '../harness/host.ts';
 import { run } from '../harness/process.ts';
-import { until } from '../harness/until.ts';
+import { SETTLED_MS, until } from '../harness/until.ts';
 import { Agent, Control } from '../harness/weft.ts';
 
 /**
@@ -144,11 +144,13 @@ describe.each(NODES)('Node %s', (version, part, node) => {
           return (await resolver.resolve4('echo.internal'))[0] ?? '';
         },
         (address) => address !== '',
+        SETTLED_MS,
       );
       await until(
         'the instance to be well',
         () => control.ok('explain', 'caller', `echo:${ports.tcp}`, '--json'),
         (answer) => JSON.parse(answer).break_point === 'none',
+        SETTLED_MS,
       );
     });
     afterAll(async () => {

@@ -6,7 +6,7 @@ import { freePort } from '../../examples/demo/ports.ts';
 import { Collector } from '../harness/collector.ts';
 import { createLocalLab, type Host, type Lab } from '../harness/host.ts';
 import type { Process } from '../harness/process.ts';
-import { until } from '../harness/until.ts';
+import { SETTLED_MS, until } from '../harness/until.ts';
 import { Agent, Control } from '../harness/weft.ts';
 
 const CALLS = 12;
@@ -78,6 +78,7 @@ async function vipOf(host: Host, agent: Agent): Promise<string> {
       return told.agent as Status;
     },
     (status) => status.names.some(({ name, healthy }) => name === 'echo.internal' && healthy === 1),
+    SETTLED_MS,
   );
   return names.find(({ name }) => name === 'echo.internal')?.address ?? '';
 }

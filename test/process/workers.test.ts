@@ -5,7 +5,7 @@ import net from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { freePort } from '../../examples/demo/ports.ts';
 import { createLocalLab, type Host, type Lab } from '../harness/host.ts';
-import { until } from '../harness/until.ts';
+import { SETTLED_MS, until } from '../harness/until.ts';
 import { Agent, Control } from '../harness/weft.ts';
 
 const MESH = (port: number, rules = ''): string => `
@@ -71,6 +71,7 @@ describe('agents with --workers 3', () => {
       'the instance is healthy',
       () => status(front),
       (told) => told.names.some(({ name, healthy }) => name === 'echo.internal' && healthy === 1),
+      SETTLED_MS,
     );
     vip = names.find(({ name }) => name === 'echo.internal')?.address ?? '';
   });

@@ -182,6 +182,7 @@ test('a path that lets UDP through no more: the flow goes on inside the tunnel, 
   await until('datagrams beside the tunnel', beside);
   for (const relay of relays) relay.passDatagrams = false;
   expect(await asks()).toBe(false);
+  // A path that carries is given up 5 s after the last answer to a probe.
   await until('an answer through the tunnel', asks, Boolean, 8_000);
   let answered = 0;
   for (let round = 0; round < 20; round++) if (await asks()) answered++;

@@ -133,11 +133,12 @@ export class Mesh {
   }
 
   /** The service's records, once there are so many. Fails when there are more, or two of one flow. */
-  async recorded(service: string, count: number): Promise<FlowRecord[]> {
+  async recorded(service: string, count: number, timeoutMs?: number): Promise<FlowRecord[]> {
     const records = await until(
       `${count} records of ${service}`,
       () => this.records(service),
       ({ length }) => length >= count,
+      timeoutMs,
     );
     // A second record of a flow would come with the next batch, right behind the first.
     await new Promise((resolve) => setTimeout(resolve, 100));

@@ -76,6 +76,7 @@ it('dials a peer that answers no ping in time no more often than it would be acc
   network.moveTo('bob', [relay.endpoint]);
   for (let count = 0; count < 6; count++) {
     expect(await openStream(carol, 'bob')).toBeDefined();
+    // Time enough to be suspected, which a pong would take longer to disprove.
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
   expect(carol.tunnels.counters.open).toBeLessThanOrEqual(2);

@@ -150,7 +150,7 @@ test('a thread that dies is started again; what it had is counted, and the rest 
   const settled = new Promise<number>((resolve) => {
     window.add('prod', 'b', flows(13, 14), 0, () => resolve(window.kept.records));
   });
-  await vi.waitFor(async () => expect(await starts(window)).toEqual([...numbers(1, 10), 13, 14]), 10_000);
+  await vi.waitFor(async () => expect(await starts(window)).toEqual([...numbers(1, 10), 13, 14]), 5_000);
   expect(await settled).toBe(12);
   expect(events).toContain('flows-thread-ended');
   await window.close();
