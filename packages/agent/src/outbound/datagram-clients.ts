@@ -8,6 +8,8 @@ const OWED_MS = 1_000;
 const LOOKED_AT = 16;
 /** As many questions at most are a lookup, and not a conversation: a resolver's two, and those it asked again. */
 const LOOKUP_DATAGRAMS = 4;
+/** A client that has sent for so long and heard nothing may have an instance whose host is gone. */
+const UNANSWERED_MS = 1_000;
 /** A lookup that has all its answers is over this soon. */
 const ANSWERED_IDLE_MS = 3_000;
 
@@ -17,6 +19,8 @@ export class Client {
   state: 'opening' | 'open' | 'denied' | 'failed' = 'opening';
   flow: Flow | undefined;
   conduit: DatagramConduit | undefined;
+  /** Whether another instance might serve it. */
+  hasOthers: () => boolean = () => false;
   readonly waiting: Buffer[] = [];
   waitingBytes = 0;
   readonly openedMs: number;
@@ -56,6 +60,12 @@ export class Client {
     if (this.state === 'opening') return false;
     const lookedUp = this.asked <= LOOKUP_DATAGRAMS && this.answered >= this.asked;
     return now - this.usedMs >= (lookedUp ? Math.min(idleMs, ANSWERED_IDLE_MS) : idleMs);
+  }
+
+  /** Nothing comes back, nor any sign of life from the host, and there is another: its next datagram is to open a flow anew. */
+  forsaken(now: number): boolean {
+    if (this.owedSinceMs === undefined || now - this.owedSinceMs < UNANSWERED_MS) return false;
+    return this.conduit?.silent === true && this.hasOthers();
   }
 
   mayMakeRoom(now: number): boolean {

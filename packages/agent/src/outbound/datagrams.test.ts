@@ -1,6 +1,7 @@
 import { createSocket, type RemoteInfo, Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import type { Tunnels } from '../tunnel/types.ts';
 import { Rig, type RigOptions, rule, service, until } from './rig.fixture.ts';
 
 const PORT = 18_125;
@@ -240,4 +241,40 @@ describe('a UDP flow', () => {
     await until(() => rig.live === 0);
     expect(rig.records()).toMatchObject([{ outcome: 'closed', bytesSent: 8, bytesReceived: 8 }]);
   }, 6_000);
+
+  it('goes to another instance within seconds when the host of its own falls silent', async () => {
+    const away = { host: '' };
+    const programs = await Promise.all([Endpoint.open((payload) => payload), Endpoint.open((payload) => payload)]);
+    const rig = await setup(programs.map(({ port }) => port));
+    const tunnels = rig.agent('a').tunnels as { openDatagrams: Tunnels['openDatagrams'] };
+    const { openDatagrams } = tunnels;
+    tunnels.openDatagrams = async (permit, target, deadline) => {
+      const opened = await openDatagrams(permit, target, deadline);
+      if (!opened.opened) return opened;
+      const { conduit } = opened;
+      return {
+        opened: true,
+        conduit: {
+          get silent() {
+            return away.host === target.agentId;
+          },
+          attach: (events) => conduit.attach(events),
+          send: (payload) => {
+            if (away.host !== target.agentId) conduit.send(payload);
+          },
+          close: () => conduit.close(),
+        },
+      };
+    };
+    const client = await Endpoint.open();
+    send(rig, client, 'ping');
+    await until(() => client.heard.length === 1);
+    away.host = programs[0]?.heard.length === 1 ? 's0' : 's1';
+    const began = performance.now();
+    const sending = setInterval(() => send(rig, client, 'ping'), 50);
+    cleanups.push(() => clearInterval(sending));
+    await until(() => client.heard.length > 1);
+    expect(performance.now() - began).toBeLessThan(4_000);
+    expect(rig.records()).toContainEqual(expect.objectContaining({ outcome: 'reset', protocol: 'udp' }));
+  }, 10_000);
 });

@@ -11,6 +11,7 @@ import { type OpenFiles, outOfFiles } from '../bytes/open-files.ts';
 import type { DatagramOutput } from '../bytes/output.ts';
 import { assertFreeDatagramPort, type PortSharing } from '../bytes/port-sharing.ts';
 import { endDatagrams } from '../flows/ending.ts';
+import type { Flow } from '../flows/registry.ts';
 import { afterCut } from '../tunnel/after-cut.ts';
 import { type Problems, passing } from '../words/problems.ts';
 import type { Admitter } from './admit.ts';
@@ -214,6 +215,7 @@ export class OutboundDatagrams {
       }
       const { conduit, remote } = forwarded;
       client.conduit = conduit;
+      client.hasOthers = () => this.#forwarder.hasOthers(out);
       client.state = 'open';
       flow.onCut(() => {
         over();
@@ -260,10 +262,17 @@ export class OutboundDatagrams {
     const now = performance.now();
     for (const clients of this.#clients.listeners) {
       for (const client of clients) {
-        if (!client.idle(now, this.#idleMs)) continue;
-        client.finish();
+        if (client.forsaken(now)) client.finish(endForsaken);
+        else if (client.idle(now, this.#idleMs)) client.finish();
+        else continue;
         clients.forget(client);
       }
     }
   }
+}
+
+/** The destination has the flow, and may not be there to tell of it. */
+function endForsaken(flow: Flow): void {
+  flow.sever();
+  flow.end('reset', 'no answer, and no sign of life from its host');
 }

@@ -90,6 +90,13 @@ export class Forwarder {
     );
   }
 
+  /** Whether another instance might take the flow than the one that has it. */
+  hasOthers({ permit, ordinal }: OutboundFlow): boolean {
+    const { name } = permit.destination.service;
+    const instances = this.#options.netmap.current.services.get(name)?.instances ?? [];
+    return ordinal === undefined && instances.filter(({ healthy }) => healthy).length > 1;
+  }
+
   async #forward<C>(
     out: OutboundFlow,
     caller: Deadline | undefined,

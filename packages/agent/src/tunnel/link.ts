@@ -180,9 +180,10 @@ export class Link implements RecordOutput, MuxEvents {
   }
 
   conduitOf(flow: DatagramFlow): TunnelDatagrams {
-    return new TunnelDatagrams(flow, this.#path, () => {
+    const dropped = () => {
       this.#context.counters.datagramsDropped += 1;
-    });
+    };
+    return new TunnelDatagrams(flow, this.#path, dropped, this.liveness);
   }
 
   tick(): void {

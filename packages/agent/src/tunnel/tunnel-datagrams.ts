@@ -8,14 +8,25 @@ export class TunnelDatagrams implements DatagramConduit {
   readonly #flow: DatagramFlow;
   readonly #path: DatagramPath | undefined;
   readonly #dropped: () => void;
+  readonly #liveness: { readonly suspect: boolean };
   #counted: boolean = true;
 
-  constructor(flow: DatagramFlow, path: DatagramPath | undefined, dropped: () => void) {
+  constructor(
+    flow: DatagramFlow,
+    path: DatagramPath | undefined,
+    dropped: () => void,
+    liveness: { readonly suspect: boolean },
+  ) {
     this.#flow = flow;
     this.#path = path;
     this.#dropped = dropped;
+    this.#liveness = liveness;
     path?.flowOpened();
     if (flow.over) this.#uncount();
+  }
+
+  get silent(): boolean {
+    return this.#liveness.suspect;
   }
 
   attach(events: DatagramEvents): void {
