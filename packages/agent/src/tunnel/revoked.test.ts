@@ -38,7 +38,7 @@ describe('a peer revoked during its handshake', () => {
     expect(bob.tunnels.counters.open).toBe(0);
   });
 
-  it('gets none where it is dialled', async () => {
+  it.each(['is no member', 'has a new psk'])('gets none where it is dialled and %s', async (what) => {
     // Holds back what the peer answers.
     const held: Buffer[] = [];
     const relay = net.createServer((near) => {
@@ -57,7 +57,8 @@ describe('a peer revoked during its handshake', () => {
     network.moveTo('bob', [`127.0.0.1:${(relay.address() as net.AddressInfo).port}`]);
     const asked = alice.tunnels.ping('bob', new Deadline(5_000));
     await until(() => held.length > 0);
-    network.peers.delete('bob');
+    if (what === 'is no member') network.peers.delete('bob');
+    else network.peers.set('bob', { ...bob.peer, endpoints: [], psk: Buffer.alloc(32, 1) });
     alice.tunnels.recheckPeers();
     release();
     await expect(asked).rejects.toMatchObject({ message: 'host-bob is no member of this network any more' });
