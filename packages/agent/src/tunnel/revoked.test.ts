@@ -36,6 +36,7 @@ describe('a peer revoked during its handshake', () => {
     peer.send(ping);
     await peer.closed;
     expect(bob.tunnels.counters.open).toBe(0);
+    expect(bob.log.some(({ event }) => event === 'tunnel-up')).toBe(false);
   });
 
   it.each(['is no member', 'has a new psk'])('gets none where it is dialled and %s', async (what) => {
