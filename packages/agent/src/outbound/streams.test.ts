@@ -142,7 +142,9 @@ describe('a call that cannot be', () => {
       const taken = Array.from({ length: 200 }, () => openSync('/dev/null', 'r'));
       expect(await ending(call(rig, 'a'))).toBe('ECONNRESET');
       expect(await oneRecord(rig)).toMatchObject({ source: 'web', outcome: 'overloaded', verdict: 'allow' });
-      expect(rig.agent('a').problems.current).toMatchObject([{ code: 'too-many-files', subject: 'agent' }]);
+      // One process plays both ends: which of them opens the file too many is chance.
+      const problems = [...rig.agents.values()].flatMap(({ problems: { current } }) => current);
+      expect(problems).toContainEqual(expect.objectContaining({ code: 'too-many-files', subject: 'agent' }));
       for (const file of taken) closeSync(file);
       expect(await exchange(call(rig, 'a'), 'ping')).toBe('ping');
     },
