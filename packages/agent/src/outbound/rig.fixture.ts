@@ -70,6 +70,7 @@ export interface RigAgent {
   readonly recorder: FlowRecorder;
   readonly traffic: FlowTraffic;
   readonly problems: ProblemBoard;
+  readonly files: OpenFiles;
   /** What it opens at others, unless a test does so in its place. */
   readonly tunnels: Pick<Tunnels, 'openStream' | 'openDatagrams'>;
 }
@@ -82,7 +83,6 @@ export interface RigOptions {
   readonly datagramClients?: number;
   readonly mostListeners?: number;
   /** Files that each agent may have open: none more than the test has leaves all flows refused. */
-  readonly files?: number;
   readonly readTable?: NonNullable<InboundOptions['readTable']>;
   readonly wildcards?: NonNullable<InboundOptions['wildcards']>;
 }
@@ -177,12 +177,12 @@ export class Rig {
     const limit = options.flowLimit === undefined ? {} : { limit: options.flowLimit };
     const registry = new FlowRegistry({ netmap, sink: recorder, traffic, ...limit });
     const services = new Map(Object.entries(runs).map(([name, programs]) => [name, agentService(name, programs)]));
-    const files = new OpenFiles(options.files ?? Number.POSITIVE_INFINITY, problems);
+    const files = new OpenFiles(Number.POSITIVE_INFINITY, problems);
     const common = { ...options, netmap, registry, problems, log, files, signal: this.#stop.signal };
     const inbound = createInbound({ ...common, services, watchMs: 50 });
     const tunnels = this.#tunnels(host);
     const outbound = createOutbound({ ...common, tunnels, inbound });
-    this.agents.set(host, { host, netmap, inbound, outbound, registry, recorder, traffic, problems, tunnels });
+    this.agents.set(host, { host, netmap, inbound, outbound, registry, recorder, traffic, problems, files, tunnels });
   }
 
   #tunnels(from: string): Pick<Tunnels, 'openStream' | 'openDatagrams'> {
