@@ -69,7 +69,10 @@ function attempt(carriage: Carriage, repeat: (() => void) | undefined): () => vo
     const waitMs = admitted.route.responseMs ?? carriage.responseMs;
     patience = setTimeout(() => upstream.destroy(new IngressError('unanswered')), waitMs);
   });
-  upstream.on('information', answered);
+  // 100 is said by the server's library, before the program has looked at anything.
+  upstream.on('information', ({ statusCode }) => {
+    if (statusCode !== 100) answered();
+  });
   upstream.on('close', () => {
     // After an unasked 101, for one, node closes without an error.
     fail(new Error('the service sent no response'));

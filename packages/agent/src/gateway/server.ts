@@ -125,9 +125,10 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   };
 
   server.on('connection', (socket) => {
-    const seat = admission.enter(socket.remoteAddress ?? '', () => socket.destroy());
-    if (seat === undefined || options.files?.spares(descriptorOf(socket)) === false) {
-      seat?.leave();
+    // Files first: nobody makes room for one that is refused all the same.
+    const spared = options.files?.spares(descriptorOf(socket)) !== false;
+    const seat = spared ? admission.enter(socket.remoteAddress ?? '', () => socket.destroy()) : undefined;
+    if (seat === undefined) {
       socket.destroy();
       return;
     }

@@ -18,7 +18,7 @@ import nacl from 'tweetnacl';
 import { Deadline } from '../bytes/deadline.ts';
 import type { AgentKeys, Membership } from '../member/identity.ts';
 import type { NetmapKeeper } from '../member/persist.ts';
-import type { NetmapStore } from '../netmap/store.ts';
+import type { Applied, NetmapStore } from '../netmap/store.ts';
 import { type FlowBatches, FlowSender } from './flow-sender.ts';
 import type { ReportSender } from './report-sender.ts';
 import type { ControlStreamEnd, Held } from './retry.ts';
@@ -194,14 +194,14 @@ class Session {
   #apply(wire: pb.Delta): void {
     if (this.#state === 'challenge' || this.#state === 'welcome')
       throw new Error('control sent a delta before its welcome');
-    const { store, logger } = this.#parts;
+    const { logger } = this.#parts;
     const { delta, rejected } = deltaFromWire(wire);
     for (const { key, reason } of rejected) {
       logger.error({ event: 'item-rejected', key, reason }, 'control sent an item that means nothing; it is left out');
     }
     const resumed = this.#state === 'first-delta';
     this.#state = 'deltas';
-    const result = store.apply(delta, resumed);
+    const result = this.#enforce(delta, resumed);
     if (!result.applied) {
       if (this.#resyncing) return;
       this.#resyncing = true;
@@ -215,17 +215,30 @@ class Session {
     const elsewhere = result.elsewhere?.catch((cause: unknown) => {
       throw new Error(`a worker failed: ${messageOf(cause)}`, { cause });
     });
-    Promise.all([this.#parts.keeper.holds(result.takesAway), elsewhere]).then(
-      ([kept]) => this.#enforced(delta, kept),
+    const { keeper } = this.#parts;
+    // Asked for before: a write that was refused may succeed while another thread still enforces.
+    const { recovered } = keeper;
+    Promise.all([keeper.holds(result.takesAway), elsewhere]).then(
+      ([kept]) => this.#enforced(delta, kept, recovered),
       (cause: Error) => this.#lost(cause),
     );
   }
 
-  #enforced(delta: NetmapDelta, kept: boolean): void {
+  /** What a step could not enforce is held all the same, and owed to the disk: it may have taken something away. */
+  #enforce(delta: NetmapDelta, resumed: boolean): Applied {
+    try {
+      return this.#parts.store.apply(delta, resumed);
+    } catch (error) {
+      void this.#parts.keeper.holds(true);
+      throw error;
+    }
+  }
+
+  #enforced(delta: NetmapDelta, kept: boolean, recovered: Promise<void>): void {
     if (this.#over.signal.aborted) return;
     const { timeline, index, revision, snapshot } = delta;
     this.#write({ ack: { timeline, index, revision, kept } });
-    if (!kept) this.#tellWhenKept(delta);
+    if (!kept) this.#tellWhenKept(delta, recovered);
     this.#parts.logger.debug({ event: 'netmap-applied', index, revision, snapshot }, 'netmap applied');
     if (this.#served) return;
     this.#served = true;
@@ -242,10 +255,10 @@ class Session {
   }
 
   /** A start from the disk may permit what this delta took away, until it could be written. */
-  #tellWhenKept({ timeline, index, revision }: NetmapDelta): void {
+  #tellWhenKept({ timeline, index, revision }: NetmapDelta, recovered: Promise<void>): void {
     if (this.#recovering) return;
     this.#recovering = true;
-    void this.#parts.keeper.recovered.then(() => {
+    void recovered.then(() => {
       this.#recovering = false;
       this.#write({ ack: { timeline, index, revision, kept: true } });
     });

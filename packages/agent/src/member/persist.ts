@@ -150,6 +150,13 @@ export class NetmapKeeper {
     await this.#write();
   }
 
+  /** Control took the end of the membership back: there is something to keep again. */
+  resume(): void {
+    if (!this.#removed) return;
+    this.#removed = false;
+    this.changed();
+  }
+
   /** One after another, so that an older write never lands on a newer one. */
   #write(): Promise<boolean> {
     clearTimeout(this.#gathering);

@@ -67,3 +67,18 @@ it('is idle after seconds once a lookup has its answers, and after the usual tim
   const idleAt = (now: number) => [lookup, talk, oneWay].filter((client) => client.idle(now, 60_000)).length;
   expect([2_999, 3_000, 59_999, 60_000].map(idleAt)).toEqual([0, 1, 1, 3]);
 });
+
+it('is made for who has less than a share by a crowd that never hears an answer', () => {
+  const all = new DatagramClients(4);
+  const [crowd, quiet] = [new ListenerClients(all), new ListenerClients(all)];
+  for (const key of ['a', 'b', 'c', 'd']) {
+    const client = crowd.enter(key, 0);
+    if (client === undefined) throw new Error('no room');
+    client.state = 'open';
+    client.used(1_000);
+  }
+  // Among its own it waits, as anybody's question does.
+  expect(crowd.enter('e', 1_001)).toBeUndefined();
+  expect(quiet.enter('x', 1_001)).toBeDefined();
+  expect([crowd.size, quiet.size]).toEqual([3, 1]);
+});

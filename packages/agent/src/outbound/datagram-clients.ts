@@ -126,11 +126,11 @@ export class ListenerClients {
     this.#append(client);
   }
 
-  /** The longest idle of those that may make room. */
-  spare(now: number): Client | undefined {
+  /** The longest idle of those that may make room, or, `owed` or not, of those that are open. */
+  spare(now: number, owed: boolean): Client | undefined {
     let client = this.#first;
     for (let looked = 0; client !== undefined && looked < LOOKED_AT; looked++, client = client.later) {
-      if (client.mayMakeRoom(now)) return client;
+      if (owed ? client.state !== 'opening' : client.mayMakeRoom(now)) return client;
     }
     return undefined;
   }
@@ -182,7 +182,9 @@ export class DatagramClients {
     if (this.count < this.limit) return true;
     let largest = newcomers;
     for (const listener of this.listeners) if (listener.size > largest.size) largest = listener;
-    const spare = largest.spare(now);
+    // A crowd that never hears an answer is owed for ever: against who has less than a share that does not count.
+    const short = newcomers.size < this.limit / this.listeners.size && largest !== newcomers;
+    const spare = largest.spare(now, short);
     spare?.finish((flow) => flow.end('closed', 'idle, and made room for another client'));
     if (spare !== undefined) largest.forget(spare);
     return spare !== undefined;

@@ -83,6 +83,7 @@ export function followControl(parts: ControlParts, signal: AbortSignal): Followi
         problems.clear('held-off', host);
         if (!control.revoked) return;
         problems.clear('membership-revoked', host);
+        keeper.resume();
         void keepMembership(false);
       },
       disconnected: (cause) => {

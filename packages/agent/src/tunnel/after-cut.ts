@@ -1,7 +1,7 @@
 /**
  * A flow cut at its source is cut at its destination too, by the same change of policy, and the destination tells of it. A reset
  * that overtook that change would be recorded there as the caller's own. So what was asked of the peer is held silent for this
- * long, milliseconds, before it is reset; no byte passes meanwhile.
+ * long, milliseconds, before it is reset. No byte is taken from either side meanwhile; what waits for the peer's credit already may leave.
  */
 const LINGER_MS = 250;
 

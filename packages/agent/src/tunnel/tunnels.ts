@@ -196,6 +196,8 @@ export class AgentTunnels implements Tunnels, LinkOwner {
         else letGo();
       };
       const settle = (): void => deadline.off(onEnd);
+      // Before it is asked, for it may be refused at once.
+      deadline.onEnd(onEnd);
       const giveUp = link.request(request, {
         opened: (entry) => {
           late = entry;
@@ -211,7 +213,6 @@ export class AgentTunnels implements Tunnels, LinkOwner {
           reject(cause);
         },
       });
-      deadline.onEnd(onEnd);
     });
   }
 

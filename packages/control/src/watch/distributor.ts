@@ -1,6 +1,6 @@
 /**
  * When agents are told: a change marks its network, and a marked network is gathered into one new view that every feed is
- * offered. What takes something away goes out before the turn of the loop ends, the rest after a few milliseconds.
+ * offered. What takes something away goes out within a turn of the loop, the rest after a few milliseconds.
  */
 import type { Logger } from 'pino';
 import { NetworkView } from '../netmap/network-view.ts';

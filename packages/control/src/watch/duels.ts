@@ -20,6 +20,9 @@ const STANDS_MS = 600_000;
 /** How long the one that is sent away stays away. */
 export const AWAY_MS = 300_000;
 
+/** Of one agent that are remembered: more than begin a duel, however fast they come. */
+const MOST_COMERS = 8;
+
 interface Duel {
   /** Who came to replace another, in the last minute. */
   comers: readonly { readonly run: string; readonly atMs: number }[];
@@ -46,7 +49,9 @@ export class Duels {
     const duel = this.#known.get(agentId) ?? { comers: [], standsUntilMs: 0 };
     this.#known.set(agentId, duel);
     const stands = nowMs < duel.standsUntilMs;
-    duel.comers = [...duel.comers, { run: comer.run, atMs: nowMs }].filter(({ atMs }) => atMs + WINDOW_MS > nowMs);
+    duel.comers = [...duel.comers, { run: comer.run, atMs: nowMs }]
+      .filter(({ atMs }) => atMs + WINDOW_MS > nowMs)
+      .slice(-MOST_COMERS);
     const returned = new Set(duel.comers.map(({ run }) => run)).size < duel.comers.length;
     if (!stands && (duel.comers.length < MEETINGS || !returned)) return 'replace';
     duel.standsUntilMs = nowMs + STANDS_MS;

@@ -69,6 +69,8 @@ interface ConnectedMember {
   readonly telemetry: NewestGate<{ readonly telemetry: Telemetry; readonly receivedMs: number }>;
 }
 
+const NOT_NOW = 'control serves no agent for now: an operator has to see to its data';
+
 export class Hub implements PathTracer {
   /** How agents fare, by what they say here. */
   readonly fleet: Fleet;
@@ -170,9 +172,11 @@ export class Hub implements PathTracer {
   #hello(session: AgentStream, nonce: Uint8Array, hello: pb.Hello): Authenticated {
     this.#observer.message('hello');
     const { state, pin, logger } = this.#options;
-    const refusal = this.#refuseOlder(hello);
-    const who =
-      refusal === undefined ? authenticate(state, { nonce, pin }, hello) : ({ accepted: false, refusal } as const);
+    const proved = authenticate(state, { nonce, pin }, hello);
+    const older = this.#refuseOlder(hello);
+    // Who has not proved to be a member is told that, and of no host.
+    const refusal = older && (proved.accepted ? older : held(NOT_NOW));
+    const who = refusal === undefined ? proved : ({ accepted: false, refusal } as const);
     if (!who.accepted) {
       const [agentId, why] = [hello.agentId.slice(0, 64), who.refusal.details];
       if (!this.#complaints.note(observedHost(session.peer))) {
