@@ -1,6 +1,6 @@
 import type { NetworkInterfaceInfo } from 'node:os';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { plainAddress, sourceTowards, watchAddresses } from './address-watch.ts';
+import { sourceTowards, watchAddresses } from './address-watch.ts';
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] }));
 afterEach(() => void vi.useRealTimers());
@@ -40,15 +40,6 @@ describe('the watch of addresses', () => {
     );
     expect(vi.getTimerCount()).toBe(0);
   });
-});
-
-it('writes an IPv4 address in one way', () => {
-  expect(['::ffff:10.0.0.1', '10.0.0.1', 'fd00::ffff:1', undefined].map(plainAddress)).toEqual([
-    '10.0.0.1',
-    '10.0.0.1',
-    'fd00::ffff:1',
-    undefined,
-  ]);
 });
 
 it('knows from where a call would come, and says so where it does not', async () => {

@@ -1,7 +1,7 @@
 /** This host's own addresses as they go away: what was connected from one of them waits for answers that cannot come. */
 import dgram from 'node:dgram';
 import { isIPv6 } from 'node:net';
-import { type HostPort, hostInterfaces } from '@weft/proto';
+import { type HostPort, hostInterfaces, plainAddress } from '@weft/proto';
 
 const LOOK_MS = 1_000;
 
@@ -25,11 +25,6 @@ export function watchAddresses(
 
 function addressesOf(interfaces: ReturnType<typeof hostInterfaces>): Set<string> {
   return new Set(Object.values(interfaces).flatMap((addresses) => addresses?.map(({ address }) => address) ?? []));
-}
-
-/** As interfaces name it: a socket that speaks both families writes an IPv4 address as ::ffff:a.b.c.d. */
-export function plainAddress(address: string | undefined): string | undefined {
-  return address?.replace(/^::ffff:(?=\d+\.)/, '');
 }
 
 /** The address that the kernel comes from when it calls there, at this moment. Undefined where it does not know the way. */

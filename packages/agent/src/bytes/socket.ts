@@ -4,9 +4,8 @@
  */
 
 import net from 'node:net';
-import { defined } from '@weft/proto';
+import { defined, plainAddress } from '@weft/proto';
 import type { ConduitEvents, WireConduit } from '../words/conduit.ts';
-import { plainAddress } from './address-watch.ts';
 import type { Deadline } from './deadline.ts';
 import { adoptSocket } from './inside/adopt.ts';
 import { descriptorOf } from './inside/descriptor.ts';
@@ -122,7 +121,8 @@ export class SocketConduit implements WireConduit {
   }
 
   get localAddress(): string | undefined {
-    return plainAddress(this.#socket.localAddress);
+    const { localAddress } = this.#socket;
+    return localAddress === undefined ? undefined : plainAddress(localAddress);
   }
 
   get backlog(): number {

@@ -3,6 +3,7 @@ import {
   ADMIN_LIMITS,
   defined,
   FLOW_ID,
+  FLOW_NAME_FILTERS,
   FLOW_OUTCOMES,
   type FlowFilter,
   hostNameProblem,
@@ -13,7 +14,9 @@ import {
 import { actionCodec, outcomeCodec, type pb } from '@weft/proto/wire';
 import { parseDuration } from '../config/duration.ts';
 import { UsageError } from './errors.ts';
-import { PLAIN_FILTERS, type PlainFilter } from './flow-options.ts';
+
+/** Each is an option under the field's own word. */
+type PlainFilter = (typeof FLOW_NAME_FILTERS)[number];
 
 export interface FlowsFilterOptions extends Readonly<Partial<Record<PlainFilter, string>>> {
   readonly from?: string;
@@ -47,7 +50,7 @@ export function readFlowsFilter(options: FlowsFilterOptions, nowMs: number): Ask
   if (from !== undefined && !isSource(from)) wrong('--from', 'a service, host:NAME or internet', from);
   if (host !== undefined && hostNameProblem(host) !== undefined) wrong('--host', "a host's name", host);
   const plain: Partial<Record<PlainFilter, string>> = {};
-  for (const name of PLAIN_FILTERS) {
+  for (const name of FLOW_NAME_FILTERS) {
     const value = options[name];
     if (value === undefined) continue;
     if (value === '' || value.length > WIRE_LIMITS.name) wrong(`--${name}`, MEANT[name] ?? 'a name', value);

@@ -2,14 +2,13 @@
  * The commands, their options and their help. What each does stands in its own file, loaded when the command is given: an
  * agent runs for months, and would keep the code of every other command with it.
  */
-import { escapeUnseen } from '@weft/proto';
+import { escapeUnseen, FLOW_NAME_FILTERS } from '@weft/proto';
 import { Command, CommanderError, Option } from 'commander';
 import { FileError } from '../config/errors.ts';
 import { AgentError } from '../member/errors.ts';
 import { holdOptimizers } from '../run/optimizers.ts';
 import { VERSION } from '../version.ts';
 import { CommandError, type ExitCode, UsageError } from './errors.ts';
-import { PLAIN_FILTERS } from './flow-options.ts';
 import { paintErr, type Terminal } from './terminal.ts';
 
 const LONGEST_START_MS = 30_000;
@@ -154,7 +153,7 @@ function build(terminal: Terminal, signal: AbortSignal, exit: (code: ExitCode) =
     .option('--to <SERVICE[:PORT]>', 'only those to this service')
     .option('--host <NAME>', 'only those with this host at either end')
     .option('--denied', 'only those that were denied');
-  for (const name of PLAIN_FILTERS) watching.option(`--${name} <NAME>`, `only those of this ${name}`);
+  for (const name of FLOW_NAME_FILTERS) watching.option(`--${name} <NAME>`, `only those of this ${name}`);
   watching
     .option('--outcome <OUTCOME>', 'only those that ended like this, such as closed, cut or unreachable')
     .option('--text <TEXT>', 'only those with this in any name, rule, outcome or detail')

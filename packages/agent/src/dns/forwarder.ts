@@ -6,18 +6,17 @@
  * forger one question to guess at and not many, and ends a loop: a resolver that asks us back waits on itself, and both
  * time out.
  */
-import { type AddressRange, fileLimit, reservedFiles } from '@weft/proto';
+import type { AddressRange } from '@weft/proto';
 import type { Logger } from 'pino';
 import { emptyAnswer, encodeAnswer, servfail, sizeLimit } from './answer.ts';
 import { Exchange } from './exchange.ts';
 import { Flag, HEADER_LENGTH, type Query } from './message.ts';
 import { withoutOwnAddresses } from './rebinding.ts';
+import { MOST_AT_ONCE } from './share.ts';
 import type { DnsCounters, Reply, Transport } from './types.ts';
 import { UpstreamHealth } from './upstream-health.ts';
 import type { UpstreamSource } from './upstreams.ts';
 
-/** Questions under way, each with up to three sockets; fewer where the reserve of files is small. */
-const MAX_EXCHANGES = Math.min(256, Math.ceil(reservedFiles(fileLimit()) / 4));
 /** Askers of all of them together. */
 const MAX_WAITERS = 2048;
 
@@ -55,7 +54,7 @@ export class Forwarder {
     const { counters, upstreams } = this.#options;
     const key = sameness(query, transport);
     const known = this.#pending.get(key);
-    if (this.#closed || this.#waiters >= MAX_WAITERS || (known === undefined && this.#pending.size >= MAX_EXCHANGES)) {
+    if (this.#closed || this.#waiters >= MAX_WAITERS || (known === undefined && this.#pending.size >= MOST_AT_ONCE)) {
       counters.overloaded++;
       reply(servfail(query, transport));
       return;

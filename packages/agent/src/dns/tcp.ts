@@ -1,12 +1,10 @@
 /** Questions over TCP: many on one connection, answered in whatever order the answers come (RFC 7766). */
 import { once } from 'node:events';
 import net from 'node:net';
-import { fileLimit, reservedFiles } from '@weft/proto';
 import { frameMessage, MessageReader } from './framing.ts';
 import type { Responder } from './responder.ts';
+import { MOST_AT_ONCE } from './share.ts';
 
-/** Fewer where the reserve of files is small. */
-const MAX_CONNECTIONS = Math.min(256, Math.ceil(reservedFiles(fileLimit()) / 4));
 /** Questions of one connection under way; more are left in its socket. */
 const MAX_UNDER_WAY = 32;
 /** Answers that the asker has not read yet; no more questions are taken until it has. */
@@ -25,7 +23,7 @@ export function serveTcp(server: net.Server, responder: Responder): () => void {
   /** In order of their last question: the first is the one that has been quiet the longest. */
   const connections = new Set<net.Socket>();
   server.on('connection', (socket) => {
-    if (connections.size >= MAX_CONNECTIONS) {
+    if (connections.size >= MOST_AT_ONCE) {
       // A new asker is worth more than one that holds its place and asks nothing.
       const [quietest] = connections;
       quietest?.destroy();

@@ -1,6 +1,7 @@
 /** One public connection: its requests one after the other, and the connections to services that belong to it. */
 import type { ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { plainAddress } from '@weft/proto';
 import type { Seat } from '@weft/proto/bounds';
 import type { GatewayLimits, OpenIngress } from './types.ts';
 import { UpstreamAgent } from './upstream.ts';
@@ -24,7 +25,7 @@ export class Client {
     this.#socket = socket;
     this.#seat = seat;
     // An IPv4 client of a listener on `::`.
-    this.address = (socket.remoteAddress ?? '').replace(/^::ffff:(?=\d+\.)/, '');
+    this.address = plainAddress(socket.remoteAddress ?? '');
     this.agent = new UpstreamAgent(open, this.address, limits.openMs);
     socket.on('close', () => {
       seat.leave();

@@ -19,7 +19,8 @@ export function listenerWarnings(mesh: Mesh, network: NetworkState | undefined, 
     const most = live.agent(id)?.report?.listeners ?? 0;
     return most === 0 ? [] : [{ host, most }];
   });
-  const known = told.length > 0 ? told : [{ host: `a host of ${fileLimit()} files`, most: mostListeners(fileLimit()) }];
+  const own = fileLimit();
+  const known = told.length > 0 ? told : [{ host: `a host of ${own} files`, most: mostListeners(own) }];
   const short = known.filter(({ most }) => most < places).sort((one, other) => one.most - other.most);
   if (short.length === 0) return [];
   const named = short.slice(0, NAMED).map(({ host, most }) => `${host} (${most})`);

@@ -2,9 +2,8 @@
 import {
   ADMIN_LIMITS,
   defined,
-  FILTERED_FLOW_FIELDS,
-  FLOW_FIELDS,
   FLOW_ID,
+  FLOW_NAME_FILTERS,
   FLOW_OUTCOMES,
   type FlowFilter,
   WIRE_LIMITS,
@@ -43,14 +42,9 @@ const shared = {
   toMs: timeMs,
 };
 
-/** Asked for by a name whose form nobody but control's records says. */
-const NAMED = FILTERED_FLOW_FIELDS.filter(
-  (field) => FLOW_FIELDS[field].sort === 'text' && field !== 'id' && !(field in shared),
-);
-
 const pageQuery = closed({
   ...shared,
-  ...Object.fromEntries(NAMED.map((field) => [field, text(1, WIRE_LIMITS.name, `a text for ${field}`)])),
+  ...Object.fromEntries(FLOW_NAME_FILTERS.map((field) => [field, text(1, WIRE_LIMITS.name, `a text for ${field}`)])),
   host: text(1, 63, 'the name of a host'),
   outcome: oneOf(FLOW_OUTCOMES),
   port: digits(5, 'a port, 1 to 65535'),

@@ -1,4 +1,5 @@
 /** What stands before every route: is this the host that is meant, who asks, may they, and did they mean to. */
+import { plainAddress } from '@weft/proto';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { RefusalAudit } from '../audit/refusals.ts';
 import type { Actor } from '../audit/types.ts';
@@ -63,7 +64,7 @@ export function actorOf(request: FastifyRequest): Actor {
 
 /** Of who asks; an IPv4 address as such, also where IPv6 is listened on. */
 export function addressOf({ ip }: FastifyRequest): string {
-  return ip.replace(/^::ffff:(?=\d+\.)/, '');
+  return plainAddress(ip);
 }
 
 /** A change must come from the page itself and not from another site that a browser has open too. */

@@ -13,7 +13,8 @@ import type { ProvedCalls } from './proved-calls.ts';
  * In all: more than agents a network may have, if there are files for them. Many may stand behind one address, but nobody
  * there must take every place. The reserve is for what control keeps on disk, and for the dashboard.
  */
-const MOST = Math.min(32_768, fileLimit() - 2 * reservedFiles(fileLimit()));
+const FILES = fileLimit();
+const MOST = Math.min(32_768, FILES - 2 * reservedFiles(FILES));
 const LIMITS: AdmissionLimits = { most: MOST, mostOfOne: Math.ceil(MOST / 4) };
 /** From the connection to the first call on it, TLS and all. */
 const FIRST_CALL_MS = 10_000;

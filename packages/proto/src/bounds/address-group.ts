@@ -1,5 +1,6 @@
 /** Who counts as one among strangers. */
 import { isIPv4, isIPv6 } from 'node:net';
+import { plainAddress } from '../model/address-kind.ts';
 
 /**
  * An IPv4 address, or an IPv6 /64, which is the least that a stranger is given. An IPv4 address that is written as an IPv6 one
@@ -7,7 +8,7 @@ import { isIPv4, isIPv6 } from 'node:net';
  */
 export function addressGroup(address: string): string {
   if (!isIPv6(address)) return address;
-  const mapped = address.replace(/^::ffff:/i, '');
+  const mapped = plainAddress(address);
   if (isIPv4(mapped)) return mapped;
   // A URL writes it in full groups, so that the first four can be told.
   const [head = '', tail] = new URL(`http://[${address.replace(/%.*$/, '')}]`).hostname.slice(1, -1).split('::');

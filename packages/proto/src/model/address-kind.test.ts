@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { addressKind, normalHost } from './address-kind.ts';
+import { addressKind, normalHost, plainAddress } from './address-kind.ts';
 
 test.each([
   ['127.0.0.1', '127.0.0.1', 'loopback'],
@@ -42,4 +42,14 @@ test.each([
 
 test.each(['', '1.2.3.4.5', '256.0.0.1', 'a b', 'a/b', 'a@b', '::1::', 'fe80::1%eth0'])('%s is none', (host) => {
   expect(normalHost(host)).toBeUndefined();
+});
+
+test('a socket of both families shows an IPv4 address as such, and no other address as another', () => {
+  expect(['::ffff:10.0.0.1', '10.0.0.1', 'fd00::ffff:1', '::ffff:a00:1', ''].map(plainAddress)).toEqual([
+    '10.0.0.1',
+    '10.0.0.1',
+    'fd00::ffff:1',
+    '::ffff:a00:1',
+    '',
+  ]);
 });

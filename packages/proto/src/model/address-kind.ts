@@ -19,6 +19,11 @@ export function normalHost(host: string): string | undefined {
   return mapped ? formatAddress(tail(groups)) : written.slice(1, -1);
 }
 
+/** As interfaces name it: a socket that speaks both families writes an IPv4 address as ::ffff:a.b.c.d. */
+export function plainAddress(address: string): string {
+  return address.replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, '');
+}
+
 /** Of a host in its one form. */
 export function addressKind(host: string): AddressKind {
   if (host.includes(':')) return kindOf6(groupsOf(host));

@@ -83,6 +83,10 @@ export const FILTERED_FLOW_FIELDS = NAMES.filter((name) => FLOW_FIELDS[name].fil
 export const FLOW_TEXT_FILTERS = FILTERED_FLOW_FIELDS.filter(
   (name) => FLOW_FIELDS[name].sort === 'text' && name !== 'id',
 ) as readonly Exclude<FilteredFlowField & FlowText, 'id'>[];
+/** Of those, the ones by a name of which nobody but the record knows more: callers and services are asked for in more ways. */
+export const FLOW_NAME_FILTERS = FLOW_TEXT_FILTERS.filter(
+  (name): name is Exclude<typeof name, 'source' | 'service'> => name !== 'source' && name !== 'service',
+);
 export const FLOW_TEXTS = NAMES.filter((name) => FLOW_FIELDS[name].sort === 'text') as readonly FlowText[];
 export const SEARCHED_FLOW_FIELDS = NAMES.filter((name) => FLOW_FIELDS[name].searched) as readonly SearchedFlowField[];
 /** As a listing heads them. */

@@ -1,12 +1,10 @@
 import { useComputed } from '@preact/signals';
-import { FLOW_FIELDS, FLOW_OUTCOMES, FLOW_TEXT_FILTERS } from '@weft/proto/model';
+import { FLOW_FIELDS, FLOW_NAME_FILTERS, FLOW_OUTCOMES } from '@weft/proto/model';
 import { Choice, Field } from '../parts/field.tsx';
 import { type FilterField, filterOf } from '../state/flow-filter.ts';
 import { useApp } from '../state/use.ts';
 
-/** By a name that the page has no list of. */
-const NAMED = FLOW_TEXT_FILTERS.filter((name) => name !== 'source' && name !== 'service');
-const MORE: readonly FilterField[] = ['host', ...NAMED, 'outcome', 'port'];
+const MORE: readonly FilterField[] = ['host', ...FLOW_NAME_FILTERS, 'outcome', 'port'];
 
 export function FlowFilters({ query }: { readonly query: Readonly<Record<string, string | undefined>> }) {
   const app = useApp();
@@ -38,7 +36,7 @@ export function FlowFilters({ query }: { readonly query: Readonly<Record<string,
         <summary>More filters</summary>
         <div class="filters">
           {field('host', 'Host', hosts.value)}
-          {NAMED.map((name) => field(name, FLOW_FIELDS[name].label ?? name, []))}
+          {FLOW_NAME_FILTERS.map((name) => field(name, FLOW_FIELDS[name].label ?? name, []))}
           <Choice
             label="How it ended"
             value={query.outcome ?? ''}
