@@ -18,10 +18,6 @@ export interface CreateTokenOptions {
   readonly logger: Logger;
 }
 
-export interface CreatedToken extends NewToken {
-  readonly networkCreated: boolean;
-}
-
 export interface TokenOrderer {
   readonly actor: Actor;
   /** The host, and the port if it is one of gRPC's, that the order reached control by; empty when it tells nothing. */
@@ -33,10 +29,9 @@ export async function createToken(
   options: CreateTokenOptions,
   request: TokenRequest,
   by: TokenOrderer,
-): Promise<CreatedToken> {
+): Promise<NewToken> {
   const { state, pin, advertise, logger } = options;
   const network = readTokenNetwork(state.current, request.network);
-  const networkCreated = !state.current.networks.has(network);
   const { scope, lifetimeMs, addresses: requested } = readTokenOrder(request, network);
   const addresses = tokenAddresses({
     requested,
@@ -46,7 +41,8 @@ export async function createToken(
     interfaces: hostInterfaces(),
   });
   const actor = actorName(by.actor);
-  const { text, token } = await createJoinToken(state, { scope, lifetimeMs, addresses, pin, actor });
-  logger.info({ event: 'token-created', network, token: token.id, networkCreated, actor }, 'join token created');
-  return { text, token, networkCreated };
+  const made = await createJoinToken(state, { scope, lifetimeMs, addresses, pin, actor });
+  const { id: token, networkCreated } = made.token;
+  logger.info({ event: 'token-created', network, token, networkCreated, actor }, 'join token created');
+  return made;
 }

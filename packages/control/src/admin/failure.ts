@@ -38,6 +38,7 @@ const STATE: Readonly<Record<StateErrorCode, FailureKind>> = {
   revoked: 'not-permitted',
   used: 'precondition',
   limit: 'exhausted',
+  contended: 'unavailable',
   'older-data': 'precondition',
 };
 

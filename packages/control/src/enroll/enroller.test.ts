@@ -25,11 +25,11 @@ beforeEach(async () => {
   await state.apply(mesh, { dryRun: false, actor: 'control' });
 });
 
-async function token(rest: Partial<TokenScope> = {}): Promise<{ id: string; secret: string }> {
+async function token(rest: Partial<TokenScope> = {}, lifetimeMs = 60_000): Promise<{ id: string; secret: string }> {
   const scope = { network: 'prod', services: [], host: '', roles: [], reusable: false, ephemeral: false, ...rest };
   const made = await createJoinToken(state, {
     scope,
-    lifetimeMs: 60_000,
+    lifetimeMs,
     addresses: ['127.0.0.1:1'],
     pin: new Uint8Array(32),
     actor: 'control',
@@ -175,6 +175,31 @@ describe('a host', () => {
     expect(await refusal(ask(often, { host: 'b' }))).toBeUndefined();
     clock += 1;
     expect(await refusal(ask(await token({ host: 'a' }), { host: '' }))).toBeUndefined();
+  });
+
+  test.each([
+    ['ahead', -3_600_000],
+    ['right, in one millisecond with the revocation', 0],
+    ['behind', 3_600_000],
+  ])('that was revoked comes back only with a newer token, whatever clock made it: %s', async (_which, turnedMs) => {
+    const long = (rest?: Partial<TokenScope>) => token(rest, 86_400_000);
+    const box = host();
+    const names = ['a', 'a', 'b'];
+    const before = [await long({ reusable: true }), await long(), await long({ reusable: true })];
+    for (let times = 0; times < 2; times++) {
+      await enroller.join(ask(await long(), {}, box), 'test');
+      clock += turnedMs;
+      await state.revokeAgent('prod', 'a', 'control');
+    }
+    // By its key it is known under any name, and by its name with any keys.
+    for (const [at, made] of before.entries()) {
+      expect(await refusal(ask(made, { host: names[at] ?? '' }, box))).toBe('host-revoked');
+    }
+    for (const made of before.slice(0, 2)) expect(await refusal(ask(made))).toBe('host-revoked');
+    const stage = await long({ network: 'stage' });
+    expect(await refusal(ask(stage, {}, box))).toBeUndefined();
+    clock -= 2 * turnedMs;
+    expect(await refusal(ask(await long(), {}, box))).toBeUndefined();
   });
 
   test('with malformed keys is refused before anything is looked up', async () => {

@@ -1,13 +1,13 @@
 /** Join tokens: their making, and what one is worth at this moment. */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { encodeJoinToken } from '@weft/proto';
-import type { StateStore, TokenScope, TokenState } from '../state/types.ts';
+import type { CreatedToken, StateStore, TokenScope, TokenState } from '../state/types.ts';
 import { EnrollError } from './errors.ts';
 
 export interface NewToken {
   /** The whole token. It is shown once: what is kept is the hash of its secret. */
   readonly text: string;
-  readonly token: TokenState;
+  readonly token: CreatedToken;
 }
 
 export interface TokenOptions {

@@ -95,8 +95,8 @@ export function adminHandlers(options: AdminServiceOptions): AdminHandlers {
       const { network, services, host, reusable, ephemeral, ttlSeconds, addresses } = request;
       const roles = rolesFromWire(request.roles, 'roles');
       const order = { network, services, host, roles, reusable, ephemeral, ttlSeconds, addresses };
-      const { text, token, networkCreated } = await createToken(options, order, by);
-      return { token: text, tokenId: token.id, expiresMs: token.expiresMs, networkCreated };
+      const { text, token } = await createToken(options, order, by);
+      return { token: text, tokenId: token.id, expiresMs: token.expiresMs, networkCreated: token.networkCreated };
     }),
 
     listTokens: answer(({ request }) => ({

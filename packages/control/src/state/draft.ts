@@ -5,6 +5,8 @@ import type { NetworkState } from './types.ts';
 
 export interface Draft {
   readonly nowMs: number;
+  /** Its place in the log. */
+  readonly sequence: number;
   /** The one that it makes, if it makes any. */
   readonly revision: number;
   /** What it would write, in this order. */

@@ -19,6 +19,8 @@ export type StateErrorCode =
   /** A single-use token was used. */
   | 'used'
   | 'limit'
+  /** Other writers were first, each time that it was tried. */
+  | 'contended'
   /** Hosts have heard of more than the data holds: nothing is changed until an operator has seen it. */
   | 'older-data';
 

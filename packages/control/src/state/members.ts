@@ -53,10 +53,13 @@ export function end(
   { network: before, agents }: { readonly network: NetworkState; readonly agents: readonly AgentState[] },
   { reason, revoked, act }: { readonly reason: string; readonly revoked: boolean; readonly act: Act },
 ): Outcome<number> {
-  const { nowMs: endedMs, writes } = draft;
+  const { nowMs: endedMs, sequence, writes } = draft;
   for (const id of fadedEnded(memory.ended.values(), endedMs)) writes.push({ write: 'removeEndedAgent', row: { id } });
   for (const { id, network, host, identityKey } of agents) {
-    writes.push({ write: 'addEndedAgent', row: { id, network, host, identityKey, reason, revoked, endedMs } });
+    writes.push({
+      write: 'addEndedAgent',
+      row: { id, network, host, identityKey, reason, revoked, sequence, endedMs },
+    });
   }
   const network = bookOf(memory, before.name).withoutAgents(before, agents, draft);
   return { answer: draft.revision, network, takesAway: true, act };
@@ -119,7 +122,7 @@ export function addInstances(
 function refuseRevoked({ ended }: Memory, token: TokenState, { host, identityKey }: JoinGrant): void {
   const isLater = (agent: EndedAgent): boolean =>
     agent.revoked &&
-    agent.endedMs > token.createdMs &&
+    agent.sequence > token.sequence &&
     agent.network === token.network &&
     (agent.host === host || Buffer.compare(agent.identityKey, identityKey) === 0);
   const last = Array.from(ended.values()).findLast(isLater);

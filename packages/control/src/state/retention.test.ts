@@ -15,6 +15,7 @@ function token(id: string, rest: Partial<TokenState> = {}): TokenState {
     reusable: true,
     ephemeral: false,
     secretHash: new Uint8Array(32),
+    sequence: 0,
     createdMs: 0,
     expiresMs: NOW + 1,
     uses: 0,

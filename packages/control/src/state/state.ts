@@ -22,6 +22,7 @@ import type {
   AppliedMesh,
   ApplyOptions,
   ApplyResult,
+  CreatedToken,
   EndedAgent,
   Heard,
   Joined,
@@ -49,6 +50,8 @@ export function openState(options: StateOptions): Promise<StateStore> {
   return Writer.open(options);
 }
 
+/** How often a change is worked out anew where others write to the same data. */
+const MOST_TRIES = 50;
 /** The rest are too many to be read. */
 const HOSTS_NAMED = 100;
 
@@ -105,7 +108,7 @@ class Writer implements StateStore {
     return this.#change((memory, draft) => addInstances(memory, draft, agentId, services));
   }
 
-  createToken(scope: TokenScope, secretHash: Uint8Array, lifetimeMs: number, actor: string): Promise<TokenState> {
+  createToken(scope: TokenScope, secretHash: Uint8Array, lifetimeMs: number, actor: string): Promise<CreatedToken> {
     return this.#change((memory, draft) => createToken(memory, draft, { scope, secretHash, lifetimeMs, actor }));
   }
 
@@ -179,12 +182,16 @@ class Writer implements StateStore {
       const older = this.#olderData;
       if (older !== undefined) throw new StateError('older-data', tellOlder(older, this.current.revision));
       try {
-        for (;;) {
+        for (let tries = 0; tries < MOST_TRIES; tries++) {
           if (this.#unsure) await this.#catchUp();
           const made = await this.#commit(work);
           // Undefined when another writer was first: it is worked out again, from what that one made.
           if (made !== undefined) return made.answer;
         }
+        throw new StateError(
+          'contended',
+          `other writers were first ${MOST_TRIES} times; nothing was changed, try again`,
+        );
       } catch (error) {
         // What could not be read now is read before the next change.
         if (this.#unsure) await this.#catchUp().catch(() => undefined);
@@ -195,7 +202,7 @@ class Writer implements StateStore {
 
   async #commit<T>(work: Work<T>): Promise<Outcome<T> | undefined> {
     const { sequence, state } = this.#memory;
-    const draft: Draft = { nowMs: this.#now(), revision: state.revision + 1, writes: [] };
+    const draft: Draft = { nowMs: this.#now(), sequence: sequence + 1, revision: state.revision + 1, writes: [] };
     let sure = false;
     try {
       const outcome = work(this.#memory, draft);

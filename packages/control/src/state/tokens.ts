@@ -11,7 +11,7 @@ import { checkMesh } from './mesh-check.ts';
 import { makeNetwork } from './meshes.ts';
 import { fadedTokens } from './retention.ts';
 import { emptyMesh } from './snapshot.ts';
-import type { NetworkState, RevokedToken, TokenScope, TokenState } from './types.ts';
+import type { CreatedToken, NetworkState, RevokedToken, TokenScope, TokenState } from './types.ts';
 
 export interface NewToken {
   readonly scope: TokenScope;
@@ -31,7 +31,7 @@ export function createToken(
   memory: Memory,
   draft: Draft,
   { scope, secretHash, lifetimeMs, actor }: NewToken,
-): Outcome<TokenState> {
+): Outcome<CreatedToken> {
   const network = memory.state.networks.get(scope.network);
   const tokens = tokensOf(memory, scope.network);
   const most = LIMITS.tokensPerNetwork;
@@ -44,6 +44,7 @@ export function createToken(
     ...scope,
     services: [...new Set(scope.services)].sort(byText),
     id: `tk_${randomBytes(8).toString('hex')}`,
+    sequence: draft.sequence,
     secretHash,
     createdMs: draft.nowMs,
     expiresMs: draft.nowMs + lifetimeMs,
@@ -54,7 +55,7 @@ export function createToken(
   const made = network === undefined ? { network: makeEmpty(memory, draft, scope.network) } : {};
   for (const id of faded) draft.writes.push({ write: 'removeToken', row: { id } });
   draft.writes.push({ write: 'putToken', row: token });
-  return { ...made, answer: token, act };
+  return { ...made, answer: { ...token, networkCreated: network === undefined }, act };
 }
 
 /** A network as a first token makes it. */

@@ -99,6 +99,11 @@ export interface AppliedMesh {
 
 export type TokenState = TokenRow;
 
+export interface CreatedToken extends TokenState {
+  /** There was no network of that name. */
+  readonly networkCreated: boolean;
+}
+
 /** What a token lets its bearer do. */
 export type TokenScope = Pick<TokenState, 'network' | 'services' | 'host' | 'roles' | 'reusable' | 'ephemeral'>;
 
@@ -168,7 +173,7 @@ export interface StateStore {
    */
   registerInstances(agentId: string, services: readonly string[]): Promise<void>;
   /** Makes the network too when there is none of that name, at once with the token: empty, and a revision as by apply. */
-  createToken(scope: TokenScope, secretHash: Uint8Array, lifetimeMs: number, actor: string): Promise<TokenState>;
+  createToken(scope: TokenScope, secretHash: Uint8Array, lifetimeMs: number, actor: string): Promise<CreatedToken>;
   token(id: string): TokenState | undefined;
   /** Newest first. */
   tokens(network: string): readonly TokenState[];

@@ -185,6 +185,24 @@ describe('two writers on one log', () => {
     expect(['prod', 'stage'].map((name) => networks.get(name)?.revision)).toEqual(both.map(({ revision }) => revision));
   });
 
+  test('who loses its place each time gives up, says so, and is right again afterwards', async () => {
+    const store = Store.inMemory();
+    let others: boolean = true;
+    let tries = 0;
+    const state = await openState({
+      store: withAppend(store, async (expected, writes) => {
+        if (!others) return await store.append(expected, writes);
+        // Even a store that always says so holds nobody up for ever.
+        if (tries++ > 1_000) throw new Error('tried for ever');
+        return false;
+      }),
+      now,
+    });
+    await expect(apply(state, 'prod', 1)).rejects.toMatchObject({ code: 'contended' });
+    others = false;
+    expect((await apply(state, 'prod', 1)).revision).toBe(1);
+  });
+
   test('each hears of what the other made, and keeps what it did not touch', async () => {
     const store = slow(Store.inMemory());
     const [one, other] = [await openState({ store, now }), await openState({ store, now })];

@@ -17,8 +17,8 @@ export function readAll(database: DatabaseSync): Contents {
     instances: all(INSTANCES, 'SELECT * FROM instances ORDER BY network, service, ordinal'),
     // In order of release, which is the order the places become free again.
     addresses: all(ADDRESSES, 'SELECT * FROM addresses ORDER BY released_ms, place'),
-    tokens: all(TOKENS, 'SELECT * FROM tokens ORDER BY created_ms, id'),
-    endedAgents: all(ENDED_AGENTS, 'SELECT * FROM ended_agents ORDER BY ended_ms, id'),
+    tokens: all(TOKENS, 'SELECT * FROM tokens ORDER BY sequence, created_ms, id'),
+    endedAgents: all(ENDED_AGENTS, 'SELECT * FROM ended_agents ORDER BY sequence, ended_ms, id'),
     runs: all(RUNS, 'SELECT * FROM runs ORDER BY place'),
   };
 }

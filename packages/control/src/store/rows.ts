@@ -46,6 +46,8 @@ export type AddressRow = RowOf<typeof ADDRESSES>;
 export const TOKENS = {
   id: TEXT,
   network: TEXT,
+  /** Place in the log of the change that made it: what was made first is told by this, and not by a clock. */
+  sequence: INTEGER,
   /** SHA-256 of the secret, 32 bytes; the secret itself is kept nowhere. */
   secretHash: BYTES,
   /** What agents that join with it may run: sorted, without doubles. */
@@ -74,6 +76,8 @@ export const ENDED_AGENTS = {
   reason: TEXT,
   /** An operator ended it; otherwise it was ephemeral and went away. */
   revoked: FLAG,
+  /** Place in the log of the change that ended it. */
+  sequence: INTEGER,
   endedMs: INTEGER,
 };
 

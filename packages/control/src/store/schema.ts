@@ -118,4 +118,9 @@ export const MIGRATIONS: readonly string[] = [
     revision INTEGER NOT NULL
   );
   `,
+  // What was made before this is not known to the change: of then, every token is taken for older than every revocation.
+  `
+  ALTER TABLE tokens ADD COLUMN sequence INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE ended_agents ADD COLUMN sequence INTEGER NOT NULL DEFAULT 1;
+  `,
 ];
