@@ -169,7 +169,7 @@ export function telemetryOf(
       roundTripUs: 300 + Math.floor(random() * 2_000),
       bytesSent: Math.floor(Date.now() / 10),
       bytesReceived: Math.floor(Date.now() / 5),
-      datagrams: true,
+      pathSize: 1_400,
     })),
     loopDelayUs: 800,
     flowsQueued: 0,

@@ -30,6 +30,8 @@ export interface Lab extends AsyncDisposable {
 export interface NamespaceLab extends Lab {
   /** Writes every packet of the host's interface to a file, until the answered process is stopped. */
   capture(host: Host, file: string): Promise<Process>;
+  /** Lets the host's wire carry IP packets of at most so many bytes: larger ones are gone, and nobody says so. */
+  narrow(host: Host, bytes: number): Promise<void>;
   /** Starts a program on the host as root: what makes network interfaces needs it. */
   startAsRoot(host: Host, argv: readonly string[]): Process;
 }
@@ -76,11 +78,28 @@ export async function createNamespaceLab(): Promise<NamespaceLab> {
     return started;
   };
   let hosts = 0;
+  const ports = new Map<string, string>();
   return {
     startAsRoot,
+    async narrow(host, bytes) {
+      const port = ports.get(host.name) ?? '';
+      const [middle, outer, inner] = [`m${port}`, `o${port}`, `i${port}`];
+      const link = (...args: readonly string[]) => check(['ip', '-n', bridge, 'link', ...args]);
+      // In the middle of the way: the host's own wire takes all that it sends.
+      await link('add', middle, 'type', 'bridge');
+      await link('add', outer, 'mtu', String(bytes), 'type', 'veth', 'peer', 'name', inner, 'mtu', String(bytes));
+      await link('set', outer, 'master', 'br0', 'up');
+      await link('set', inner, 'master', middle, 'up');
+      // A bridge takes the least of its ports for its own; it hands on what each port takes.
+      await link('set', middle, 'up');
+      await link('set', port, 'master', middle);
+      // Else the kernel hands whole batches of TCP segments over, and none of them is measured.
+      await check(['ip', '-n', `${id}-${host.name}`, 'link', 'set', 'eth0', 'gso_max_segs', '1']);
+    },
     async host(name) {
       const ns = `${id}-${name}`;
       const address = `10.213.7.${10 + ++hosts}`;
+      ports.set(name, `p${hosts}`);
       await namespace(ns);
       await check([
         'ip',

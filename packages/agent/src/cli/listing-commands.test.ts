@@ -72,7 +72,14 @@ describe('listings', () => {
               address: '127.80.0.3',
               behindMs: 1_500,
               clockSkewMs: -7,
-              telemetry: { intervalMs: 5_000, peers: [{ host: 'build-4', roundTripUs: 300 }] },
+              telemetry: {
+                intervalMs: 5_000,
+                peers: [
+                  { host: 'build-4', roundTripUs: 300, pathSize: 1_252 },
+                  { host: 'build-5', pathSize: 1_400 },
+                  { host: 'build-6' },
+                ],
+              },
               report,
             },
             { agentId: 'a2', host: 'build-4', lastSeenMs: NOW - 3_723_000 },
@@ -81,9 +88,9 @@ describe('listings', () => {
     });
     const { out, err } = await weft('agents');
     expect(out.split('\n').map((line) => line.split(/ {2,}/).join('|'))).toEqual([
-      'HOST|STATE|ENFORCES|ADDRESS|SERVICES|ROLES|TAGS|PROBLEMS|ID',
-      'build-3|connected|4|127.80.0.3|redis|-|-|1|a1',
-      'build-4|away, last seen 1h 2m ago|0|-|-|-|-|0|a2',
+      'HOST|STATE|ENFORCES|ADDRESS|SERVICES|ROLES|TAGS|PATHS|PROBLEMS|ID',
+      'build-3|connected|4|127.80.0.3|redis|-|-|1252-1400 B|1|a1',
+      'build-4|away, last seen 1h 2m ago|0|-|-|-|-|-|0|a2',
       '',
     ]);
     expect(err).toBe('build-3: redis:6379: taken \ufffd or \ufffd\n');
@@ -91,7 +98,7 @@ describe('listings', () => {
     expect(json[0]).toMatchObject({
       behind_ms: 1_500,
       clock_skew_ms: -7,
-      telemetry: { interval_ms: 5_000, peers: [{ host: 'build-4', round_trip_us: 300 }] },
+      telemetry: { interval_ms: 5_000, peers: [{ host: 'build-4', round_trip_us: 300, path_size: 1_252 }, {}, {}] },
     });
     expect(json[1]).toMatchObject({ agent_id: 'a2', connected: false, enforced_revision: 0, report: null });
     expect(json[1]).toMatchObject({ behind_ms: 0, clock_skew_ms: 0, telemetry: null });

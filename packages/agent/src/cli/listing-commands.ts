@@ -1,5 +1,5 @@
 /** weft services and weft agents. */
-import { formatPortRange } from '@weft/proto';
+import { formatPortRange, type Telemetry } from '@weft/proto';
 import {
   adminService,
   portsFromWire,
@@ -125,15 +125,24 @@ export async function agents(options: ListingOptions, terminal: Terminal, signal
       orDash(agent.services.join(',')),
       orDash(agent.roles.join(',')),
       orDash(agent.tags.join(',')),
+      pathsOf(agent.telemetry?.peers ?? []),
       String(agent.report?.problems.length ?? 0),
       agent.agentId,
     ];
   });
-  const head = ['HOST', 'STATE', 'ENFORCES', 'ADDRESS', 'SERVICES', 'ROLES', 'TAGS', 'PROBLEMS', 'ID'];
+  const head = ['HOST', 'STATE', 'ENFORCES', 'ADDRESS', 'SERVICES', 'ROLES', 'TAGS', 'PATHS', 'PROBLEMS', 'ID'];
   writeTable(terminal, head, rows);
   for (const agent of entries) {
     for (const problem of agent.report?.problems ?? []) {
       terminal.err(`${printable(`${agent.host}: ${problem.subject}: ${problem.message}`)}\n`);
     }
   }
+}
+
+/** What the paths to its peers have shown to carry, least and most: `548-1400 B`. */
+function pathsOf(peers: Telemetry['peers']): string {
+  const sizes = peers.map(({ pathSize }) => pathSize).filter((size) => size > 0);
+  if (sizes.length === 0) return '-';
+  const [least, most] = [Math.min(...sizes), Math.max(...sizes)];
+  return least === most ? `${least} B` : `${least}-${most} B`;
 }

@@ -33,7 +33,10 @@ describe('status', () => {
       ],
       instances: [{ service: 'web', healthy: false, notListening: [{ protocol: 'tcp', first: 3000, last: 3000 }] }],
       listeners: { ports: 4 },
-      tunnel: { address: '0.0.0.0:7410', endpoints: [], open: 2, bytesSent: 0, bytesReceived: 0 },
+      tunnel: {
+        ...{ address: '0.0.0.0:7410', endpoints: [], open: 2, bytesSent: 0, bytesReceived: 0 },
+        peers: [{ host: 'build-9', tunnels: 2, roundTripUs: 1_240, bytesSent: 0, bytesReceived: 0, pathSize: 1_252 }],
+      },
       gateway: '',
       flows: { open: 1, recorded: 5, dropped: 0, recent: [] },
       workers: [3, 1].map((open) => ({
@@ -73,6 +76,8 @@ describe('status', () => {
       'up 1m',
       '2 threads, with 3, 1 flows open',
       'build-4',
+      'PEER     TUNNELS  ROUND TRIP  PATH',
+      'build-9  2        1.2 ms      1252 B',
     ]) {
       expect(out).toContain(words);
     }

@@ -24,6 +24,9 @@ type ControlAnswer =
   | { readonly asked: true; readonly answer: pb.GetStatusResponse }
   | { readonly asked: true; readonly error: Error };
 
+/** Rows of the table of peers. */
+const PEERS_SHOWN = 20;
+
 export async function showStatus(options: StatusOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
   const directory = options.data ?? defaultDirectory('weft', terminal.env);
   const access = adminAccess(options, terminal.env);
@@ -105,6 +108,20 @@ function writeAgent(agent: AgentStatus, terminal: Terminal): void {
   if (agent.workers.length > 1) {
     const open = agent.workers.map((worker) => worker.flows.open).join(', ');
     line('workers', `${agent.workers.length} threads, with ${open} flows open`);
+  }
+  if (tunnel.peers.length > 0) {
+    terminal.out('\n');
+    const rows = tunnel.peers
+      .slice(0, PEERS_SHOWN)
+      .map(({ host, tunnels, roundTripUs, pathSize }): Cell[] => [
+        host,
+        String(tunnels),
+        roundTripUs === 0 ? '-' : `${(roundTripUs / 1_000).toFixed(1)} ms`,
+        pathSize === 0 ? '-' : `${pathSize} B`,
+      ]);
+    writeTable(terminal, ['PEER', 'TUNNELS', 'ROUND TRIP', 'PATH'], rows);
+    const more = tunnel.peers.length - rows.length;
+    if (more > 0) terminal.out(`and ${more} more: weft status --json\n`);
   }
   if (agent.instances.length > 0) {
     terminal.out('\n');

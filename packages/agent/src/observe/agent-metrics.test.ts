@@ -71,7 +71,7 @@ describe('the text', () => {
     flows(first, 'web');
     flows(second, 'web', 700);
     flows(second, 'host:"odd\\name"');
-    const peer = { host: 'far', tunnels: 1, roundTripUs: 250, bytesSent: 10, bytesReceived: 20, datagrams: false };
+    const peer = { host: 'far', tunnels: 1, roundTripUs: 250, bytesSent: 10, bytesReceived: 20, pathSize: 0 };
     const samples = parse(
       new AgentMetrics().text(
         measures(
@@ -128,7 +128,7 @@ describe('the text', () => {
   it('has labels for so many peers, and the rest never go back whichever is busiest', () => {
     const peers = Array.from({ length: 600 }, (_, index) => ({
       ...{ host: `h${index}`, tunnels: index < 500 ? 2 : 1, bytesSent: index, bytesReceived: 0 },
-      ...{ roundTripUs: 0, datagrams: false },
+      ...{ roundTripUs: 0, pathSize: 0 },
     }));
     const metrics = new AgentMetrics();
     const look = (seen: typeof peers) =>

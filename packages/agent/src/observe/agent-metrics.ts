@@ -110,6 +110,10 @@ export class AgentMetrics {
     const measured = named.filter(({ roundTripUs }) => roundTripUs > 0);
     const trips = measured.map(({ host, roundTripUs }) => [{ peer: host }, roundTripUs / 1e6] as const);
     out.gauge('weft_agent_peer_round_trip_seconds', 'Shortest round trip of the last minute to a peer.', trips);
+    const paths = named
+      .filter(({ pathSize }) => pathSize > 0)
+      .map(({ host, pathSize }) => [{ peer: host }, pathSize] as const);
+    out.gauge('weft_agent_peer_path_bytes', 'UDP payload that the path to a peer has shown to carry.', paths);
     const both = [
       ...of('bytesSent').map(([peer, value]) => [{ ...peer, direction: 'sent' }, value] as const),
       ...of('bytesReceived').map(([peer, value]) => [{ ...peer, direction: 'received' }, value] as const),

@@ -1,5 +1,5 @@
 /** What an agent says of itself on its status socket: `weft status` reads it, and any program may. */
-import type { FlowRecord, InstanceReport, Problem } from '@weft/proto';
+import type { FlowRecord, InstanceReport, PeerTunnels, Problem } from '@weft/proto';
 
 export interface AgentStatus {
   readonly version: string;
@@ -42,6 +42,8 @@ export interface AgentStatus {
     readonly datagramsDropped: number;
     readonly bytesSent: number;
     readonly bytesReceived: number;
+    /** To whom, those with the most tunnels first. */
+    readonly peers: readonly PeerTunnels[];
   };
   /** Gateway's listening address; empty when it is none. */
   readonly gateway: string;

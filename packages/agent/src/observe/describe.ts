@@ -5,6 +5,7 @@ import {
   formatPortRange,
   type HostPort,
   keyFingerprint,
+  type PeerTunnels,
   type Report,
 } from '@weft/proto';
 import type { DnsServer } from '../dns/index.ts';
@@ -16,6 +17,7 @@ import type { TunnelCounters } from '../tunnel/types.ts';
 import type { Netmap, NetmapSource } from '../words/netmap.ts';
 import type { Problems } from '../words/problems.ts';
 import type { AgentStatus, NameStatus, WorkerStatus } from './agent-status.ts';
+import { mergePeers } from './telemetry.ts';
 
 /** The numbers of all threads together. */
 export interface AgentTotals {
@@ -25,6 +27,8 @@ export interface AgentTotals {
   /** Listeners that are bound. */
   readonly listeners: number;
   readonly threads: readonly WorkerStatus[];
+  /** Of each thread. */
+  readonly peers: readonly (readonly PeerTunnels[])[];
 }
 
 interface Described {
@@ -91,6 +95,7 @@ export function describeAgent(parts: DescribedInFull): AgentStatus {
       address: formatHostPort(parts.tunnel.host, port),
       endpoints: endpoints(parts),
       ...totals.counters,
+      peers: mergePeers(totals.peers),
     },
     gateway: parts.gateway ?? '',
     flows: { open: totals.flows, recorded, dropped, recent: recorder.recent() },

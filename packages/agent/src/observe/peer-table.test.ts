@@ -4,7 +4,7 @@ import { PeerTable } from './peer-table.ts';
 const peer = (host: string, bytesSent: number, tunnels = 1) => ({
   ...{ host, tunnels, bytesSent, bytesReceived: 2 * bytesSent },
   roundTripUs: 0,
-  datagrams: false,
+  pathSize: 0,
 });
 
 test('peers keep their names, and what has none never goes back', () => {

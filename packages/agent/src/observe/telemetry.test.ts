@@ -2,16 +2,16 @@ import { expect, test } from 'vitest';
 import { FlowTraffic } from '../flows/traffic.ts';
 import { AgentTelemetry, mergePeers } from './telemetry.ts';
 
-const peer = { host: 'far', tunnels: 1, roundTripUs: 0, bytesSent: 10, bytesReceived: 20, datagrams: false };
+const peer = { host: 'far', tunnels: 1, roundTripUs: 0, bytesSent: 10, bytesReceived: 20, pathSize: 1_400 };
 
 test('tunnels of all threads to a peer are told as one', () => {
   const merged = mergePeers([
     [peer, { ...peer, host: 'rare', tunnels: 0 }],
     [{ ...peer, roundTripUs: 300 }],
-    [{ ...peer, roundTripUs: 200, datagrams: true }],
+    [{ ...peer, roundTripUs: 200, pathSize: 1_252 }],
   ]);
   expect(merged).toEqual([
-    { host: 'far', tunnels: 3, roundTripUs: 200, bytesSent: 30, bytesReceived: 60, datagrams: true },
+    { host: 'far', tunnels: 3, roundTripUs: 200, bytesSent: 30, bytesReceived: 60, pathSize: 1_252 },
     { ...peer, host: 'rare', tunnels: 0 },
   ]);
 });

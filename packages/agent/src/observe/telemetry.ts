@@ -92,6 +92,11 @@ function sumOf(left: PeerTunnels, right: PeerTunnels): PeerTunnels {
     roundTripUs: measured.length === 0 ? 0 : Math.min(...measured),
     bytesSent: left.bytesSent + right.bytesSent,
     bytesReceived: left.bytesReceived + right.bytesReceived,
-    datagrams: left.datagrams || right.datagrams,
+    pathSize: leastPath(left.pathSize, right.pathSize),
   };
+}
+
+/** Where one thread has no proof yet, what another has is known of the path. */
+function leastPath(left: number, right: number): number {
+  return left === 0 || right === 0 ? Math.max(left, right) : Math.min(left, right);
 }

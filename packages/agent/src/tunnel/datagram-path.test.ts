@@ -1,5 +1,5 @@
 /** Two UDP paths joined in memory: the network between them, and its addresses, are the test's. */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import {
   COUNTER_AT,
   GREATEST_PACKET_LIMIT,
@@ -19,10 +19,16 @@ import type { DatagramAddress, PacketReceiver } from './datagram-port.ts';
 const HOME: DatagramAddress = { address: '192.0.2.1', port: 7410 };
 const VICTIM: DatagramAddress = { address: '198.51.100.7', port: 53 };
 
+/** A flow whose datagrams are heard of when they go inside the tunnel. */
+function flow(inside: Buffer[] = []) {
+  return { id: 7, sendFrame: (payload: Buffer) => inside.push(payload) > 0 };
+}
+
 class End {
   readonly sent: { readonly packet: Buffer; readonly to: DatagramAddress }[] = [];
   readonly receivers = new Map<number, PacketReceiver>();
   readonly heard: string[] = [];
+  dropped = 0;
   readonly path: DatagramPath;
   #index = 0;
 
@@ -39,7 +45,9 @@ class End {
         },
         now: () => clock.now,
         datagram: (_id, payload) => this.heard.push(payload.toString()) > 0,
-        dropped: () => undefined,
+        dropped: () => {
+          this.dropped += 1;
+        },
         violated: (message) => this.heard.push(`violated: ${message}`),
         flushSoon: () => undefined,
       },
@@ -48,16 +56,17 @@ class End {
   }
 
   /** Takes what the other end has sent, as if it came from `from`. */
-  take(other: End, from: DatagramAddress): void {
+  take(other: End, from: DatagramAddress, mtu = Number.POSITIVE_INFINITY): void {
     for (const { packet } of other.sent.splice(0)) {
+      if (packet.length > mtu) continue;
       this.receivers.get(packet.readUInt32BE(1))?.(packet, from);
       this.path.flush();
     }
   }
 }
 
-/** `b` dialled `a`; both have a flow, and a path that was proven in packets of the greatest size. */
-function proven() {
+/** `b` dialled `a`; both have a flow. */
+function joined() {
   const clock = { now: 0 };
   const pair = sessions('AESGCM');
   const a = new End(clock, undefined);
@@ -67,17 +76,28 @@ function proven() {
   b.path.add(pair.initiator, { index: 200, ...limit }, { index: 100, ...limit }).send();
   a.path.flowOpened();
   b.path.flowOpened();
-  for (let turn = 0; turn < 4; turn++) {
-    clock.now += 1_000;
-    a.take(b, HOME);
-    b.take(a, { address: '192.0.2.2', port: 7410 });
-    a.path.tick();
-    b.path.tick();
-  }
-  expect([a.path.proven, b.path.proven]).toEqual([true, true]);
-  a.sent.length = 0;
-  b.sent.length = 0;
-  return { a, b, clock, session: pair.initiator };
+  /** Seconds on a path that carries packets of up to `mtu` bytes and says nothing of those that it does not. */
+  const pass = (seconds: number, mtu?: number): void => {
+    for (let second = 0; second < seconds; second++) {
+      clock.now += 1_000;
+      a.take(b, HOME, mtu);
+      b.take(a, { address: '192.0.2.2', port: 7410 }, mtu);
+      a.take(b, HOME, mtu);
+      a.path.tick();
+      b.path.tick();
+    }
+  };
+  return { a, b, clock, pass, session: pair.initiator };
+}
+
+/** The same, and a path that was proven in packets of the greatest size. */
+function proven() {
+  const ends = joined();
+  ends.pass(4);
+  expect([ends.a.path.size, ends.b.path.size]).toEqual([GREATEST_PACKET_LIMIT, GREATEST_PACKET_LIMIT]);
+  ends.a.sent.length = 0;
+  ends.b.sent.length = 0;
+  return ends;
 }
 
 /** A packet of the dialling side, sealed with its own keys and by no manners of ours. */
@@ -98,9 +118,11 @@ describe('the UDP path', () => {
     const renewed = sessions('ChaChaPoly').responder;
     const peer = { index: 201, packetLimit: LEAST_PACKET_LIMIT };
     a.path.add(renewed, { index: 101, packetLimit: GREATEST_PACKET_LIMIT }, peer).send();
-    expect(a.path.send(7, Buffer.alloc(1_300))).toBe(false);
-    expect(a.path.send(7, Buffer.alloc(1_000))).toBe(true);
+    const inside: Buffer[] = [];
+    expect(a.path.send(flow(inside), Buffer.alloc(1_300))).toBe(true);
+    expect(a.path.send(flow(inside), Buffer.alloc(1_000))).toBe(true);
     a.path.flush();
+    expect(inside).toEqual([]);
     expect(a.sent.every(({ packet }) => packet.length <= LEAST_PACKET_LIMIT)).toBe(true);
   });
 
@@ -118,11 +140,13 @@ describe('the UDP path', () => {
   it('sends no flow to an address that has not answered there', () => {
     const { a, b, clock } = proven();
     // The peer writes another's address into its packets, and answers probes that it cannot have seen.
-    b.path.send(7, Buffer.from('hello'));
+    b.path.send(flow(), Buffer.from('hello'));
     b.path.flush();
     a.take(b, VICTIM);
     expect(a.heard).toEqual(['hello']);
-    expect(a.path.send(7, Buffer.alloc(1_000))).toBe(false);
+    const inside: Buffer[] = [];
+    a.path.send(flow(inside), Buffer.alloc(1_000));
+    expect([a.sent.length, inside.length]).toEqual([0, 1]);
     clock.now += 1_000;
     a.path.tick();
     const probes = a.sent.splice(0);
@@ -143,5 +167,78 @@ describe('the UDP path', () => {
     a.path.flush();
     expect(a.sent.length).toBeGreaterThan(0);
     expect(a.sent.length).toBeLessThanOrEqual(2);
+  });
+
+  it.each([
+    [1_472, 1_400],
+    [1_380, 1_372],
+    [1_272, 1_252],
+    [1_232, 1_200],
+    [700, 548],
+  ])('finds that a path that drops what is over %i bytes, without a word, carries %i', (mtu, size) => {
+    const { a, b, pass } = joined();
+    pass(4, mtu);
+    expect([a.path.size, b.path.size]).toEqual([size, size]);
+  });
+
+  it('finds that a path carries less than it did, and later more again', () => {
+    const { a, b, pass } = proven();
+    const live = (seconds: number, mtu: number) => {
+      for (let second = 0; second < seconds; second++) {
+        b.path.send(flow(), Buffer.alloc(10));
+        b.path.flush();
+        pass(1, mtu);
+      }
+    };
+    live(8, 1_272);
+    expect(b.path.size).toBe(1_252);
+    live(64, 1_472);
+    expect([a.path.size, b.path.size]).toEqual([1_400, 1_400]);
+  });
+
+  it('cuts what no packet takes whole into pieces of the proven size, and puts them together in any order', () => {
+    const { a, b, pass } = joined();
+    pass(4, 1_272);
+    b.sent.length = 0;
+    const whole: Buffer[] = [];
+    Object.assign(a, { heard: { push: (text: string) => whole.push(Buffer.from(text)) } });
+    const text = Array.from({ length: 8_000 }, (_, at) => String.fromCharCode(97 + (at % 26))).join('');
+    for (const length of [1_216, 1_217, 8_000]) {
+      expect(b.path.send(flow(), Buffer.from(text.slice(0, length)))).toBe(true);
+      b.path.flush();
+      expect(b.sent.every(({ packet }) => packet.length <= 1_252)).toBe(true);
+      b.sent.reverse();
+      a.take(b, HOME);
+      expect(whole.pop()?.toString()).toBe(text.slice(0, length));
+    }
+  });
+
+  it('lets large datagrams wait for the first answer, a few bytes inside the tunnel meanwhile', () => {
+    const { a, b } = joined();
+    const inside: Buffer[] = [];
+    for (const size of [200, 1_400, 200]) expect(b.path.send(flow(inside), Buffer.alloc(size, size))).toBe(true);
+    expect(inside.map(({ length }) => length)).toEqual([200]);
+    a.take(b, HOME, 1_272);
+    b.take(a, { address: '192.0.2.2', port: 7410 }, 1_272);
+    b.path.flush();
+    expect(inside.map(({ length }) => length)).toEqual([200]);
+    a.take(b, HOME, 1_272);
+    expect(a.heard.map(({ length }) => length).sort()).toEqual([1_400, 200]);
+  });
+
+  it('sends inside the tunnel what waited for an answer that does not come, and lets nothing wait after that', () => {
+    vi.useFakeTimers();
+    onTestFinished(() => {
+      vi.useRealTimers();
+    });
+    const { b } = joined();
+    const inside: Buffer[] = [];
+    for (let count = 0; count < 300; count++) b.path.send(flow(inside), Buffer.alloc(1_400));
+    expect(inside).toEqual([]);
+    vi.advanceTimersByTime(500);
+    // 256 KiB of them: a full path drops.
+    expect(inside.length).toBe(187);
+    b.path.send(flow(inside), Buffer.alloc(1_400));
+    expect(inside.length).toBe(188);
   });
 });

@@ -1,28 +1,50 @@
 /**
  * The UDP path of one tunnel. It carries datagrams once a probe came back, in packets of a size that a probe has shown to
- * pass; until then, and whenever probes stay unanswered, datagrams go inside the tunnel. Probes are sent only while UDP
- * flows are open. The peer's address is wherever its last proven packet came from.
+ * pass, larger ones in fragments; until then, and whenever probes stay unanswered, datagrams go inside the tunnel. What the
+ * path takes is found by probes alone (RFC 8899): nothing here waits for ICMP. Probes are sent while UDP flows are open, and
+ * a few at the start, for who asks what the path takes. The peer's address is wherever its last proven packet came from.
  */
 import {
+  FRAGMENT_HEADER,
   GREATEST_PACKET_LIMIT,
   ITEM_HEADER,
-  LEAST_PACKET_LIMIT,
   PACKET_OVERHEAD,
+  PROBED_SIZES,
 } from '../protocol/datagram/format.ts';
 import type { DatagramOffer } from '../protocol/datagram/offer.ts';
 import { DatagramOpener, type ItemHandler } from '../protocol/datagram/opener.ts';
+import { Reassembly } from '../protocol/datagram/reassembly.ts';
 import { DatagramSealer } from '../protocol/datagram/sealer.ts';
+import type { DatagramFlow } from '../protocol/mux/datagram-flow.ts';
 import type { Session } from '../protocol/noise/session.ts';
 import type { DatagramAddress, DatagramPort } from './datagram-port.ts';
 
 /** Milliseconds between probes of a proven path: idle, and with traffic. */
 const PROBE_IDLE = 10_000;
 const PROBE_BUSY = 2_000;
+/** Between probes of a path whose proven size was not answered of late, though it may be a smaller one that passes now. */
+const PROBE_DOUBTED = 900;
+/** Rounds of probes in a row whose proven size stays unanswered while a smaller is: the path takes less than it did. */
+const DOUBTS = 2;
+/** Probes that may still be answered: those of the last few rounds. */
+const PROBES_OUT = 32;
+/** Between tries of sizes over the proven one. */
+const RAISE = 60_000;
+/** Rounds of probes at the start of a tunnel, though it has no UDP flow. */
+const FIRST_ROUNDS = 3;
 /** A proven path is given up when no answer came for this long: idle, and with traffic. */
 const LOST_IDLE = 25_000;
 const LOST_BUSY = 5_000;
 /** Longest pause between tries of a path that is not proven. */
 const RETRY_LAST = 10_000;
+/**
+ * How long datagrams wait for the first answer, and how many bytes go inside the tunnel meanwhile: what makes a full TCP
+ * segment may never pass where an answer would have shown how little does, and holds up all that is behind it.
+ */
+const DECIDING = 400;
+const INSIDE_MEANWHILE = 1_000;
+/** Bytes that wait so; over it they are dropped, as on any full path. */
+const HELD_LIMIT = 256 * 1024;
 /** How long packets of a session that was renewed are still opened. */
 const OVERLAP = 10_000;
 /** Sessions held at once: the one in use, one on its way in, and those before that still overlap. */
@@ -39,6 +61,9 @@ export interface DatagramPathHost {
   /** Asks for one call of `flush` at the end of this loop turn. */
   flushSoon(): void;
 }
+
+/** A UDP flow, and the way that its datagrams take when they may not or cannot go beside the tunnel. */
+export type InsideFlow = Pick<DatagramFlow, 'id' | 'sendFrame'>;
 
 /** One session's keys and indexes. */
 interface Generation {
@@ -57,9 +82,22 @@ export class DatagramPath implements ItemHandler {
   #generations: Generation[] = [];
   #sending: Generation | undefined;
   #remote: DatagramAddress | undefined;
+  readonly #reassembly: Reassembly;
   #flows = 0;
+  #firstRounds = FIRST_ROUNDS;
   /** Largest packet shown to pass; 0 while the path is not proven. */
   #provenSize = 0;
+  /** Largest packet answered since the last probes went out, and rounds in a row in which that was less than the proven. */
+  #answered = 0;
+  #doubts = 0;
+  #raiseAt = 0;
+  #fragmented = 0;
+  /** Whether an answer is still to be waited for: not where none came before. */
+  #undecided: boolean = true;
+  #insideMeanwhile = 0;
+  #held: { readonly flow: InsideFlow; readonly payload: Buffer }[] = [];
+  #heldBytes = 0;
+  #deciding: NodeJS.Timeout | undefined;
   #provenAt = 0;
   #usedSinceProof: boolean = false;
   #lastProbe = 0;
@@ -71,6 +109,7 @@ export class DatagramPath implements ItemHandler {
   /** `candidate`: where the peer is likely to listen; undefined on the side that was dialled. */
   constructor(host: DatagramPathHost, candidate: DatagramAddress | undefined) {
     this.#host = host;
+    this.#reassembly = new Reassembly(() => host.dropped());
     if (candidate !== undefined && host.port.reaches(candidate.address)) this.#remote = candidate;
   }
 
@@ -81,6 +120,11 @@ export class DatagramPath implements ItemHandler {
 
   get proven(): boolean {
     return this.#provenSize > 0;
+  }
+
+  /** Bytes of UDP payload that the path has shown to carry; 0 while none were answered. */
+  get size(): number {
+    return this.#provenSize;
   }
 
   /** Opens the session's packets from now on; sends with it after `send`. */
@@ -115,6 +159,7 @@ export class DatagramPath implements ItemHandler {
     this.#flows += 1;
     if (this.#flows > 1) return;
     this.#retryPause = 0;
+    if (this.proven && this.#host.now() - this.#provenAt > LOST_IDLE) this.#lost();
     this.#probe();
   }
 
@@ -122,16 +167,17 @@ export class DatagramPath implements ItemHandler {
     this.#flows -= 1;
   }
 
-  /** Puts a datagram into a packet; false when it has to go inside the tunnel. */
-  send(flowId: number, payload: Buffer): boolean {
+  /** Sends a datagram beside the tunnel where that is proven, else inside it; false when it was dropped. Keeps the payload. */
+  send(flow: InsideFlow, payload: Buffer): boolean {
     const sealer = this.#sending?.sealer;
-    if (sealer === undefined || this.#provenSize === 0) return false;
+    if (sealer === undefined) return flow.sendFrame(payload);
+    if (this.#provenSize === 0) return this.#sendUnproven(flow, payload);
+    this.#usedSinceProof = true;
     const size = PACKET_OVERHEAD + ITEM_HEADER + payload.length;
-    if (size > this.#provenSize) return false;
+    if (size > this.#provenSize) return this.#sendFragments(sealer, flow.id, payload);
     if (sealer.pending + size > this.#provenSize) this.flush();
     if (sealer.pending === 0) this.#host.flushSoon();
-    this.#usedSinceProof = true;
-    return sealer.addData(flowId, payload);
+    return sealer.addData(flow.id, payload);
   }
 
   /** Sends what waits. */
@@ -147,13 +193,16 @@ export class DatagramPath implements ItemHandler {
   tick(): void {
     const now = this.#host.now();
     this.#endGenerations(now);
-    if (this.#flows === 0) return;
-    if (this.proven && now - this.#provenAt > (this.#usedSinceProof ? LOST_BUSY : LOST_IDLE)) {
-      this.#provenSize = 0;
-      this.#retryPause = 0;
-    }
-    const pause = this.proven ? (this.#usedSinceProof ? PROBE_BUSY : PROBE_IDLE) : this.#retryPause;
-    if (now - this.#lastProbe >= pause) this.#probe();
+    this.#reassembly.expire(now);
+    if (this.#flows === 0 && (this.#firstRounds === 0 || (this.proven && !this.#raises(now)))) return;
+    if (this.proven && now - this.#provenAt > (this.#usedSinceProof ? LOST_BUSY : LOST_IDLE)) this.#lost();
+    if (now - this.#lastProbe >= this.#pause(now)) this.#probe();
+  }
+
+  #pause(now: number): number {
+    if (!this.proven) return this.#retryPause;
+    if (this.#doubts > 0 || this.#raises(now)) return PROBE_DOUBTED;
+    return this.#usedSinceProof ? PROBE_BUSY : PROBE_IDLE;
   }
 
   close(): void {
@@ -161,12 +210,19 @@ export class DatagramPath implements ItemHandler {
     this.#generations = [];
     this.#sending = undefined;
     this.#provenSize = 0;
+    clearTimeout(this.#deciding);
+    for (const _ of this.#held.splice(0)) this.#host.dropped();
   }
 
   // --- items of a proven packet ---
 
   data(flowId: number, payload: Buffer): void {
     if (!this.#host.datagram(flowId, payload)) this.#host.dropped();
+  }
+
+  fragment(flowId: number, number: number, index: number, count: number, piece: Buffer): void {
+    const whole = this.#reassembly.add(flowId, number, index, count, piece, this.#host.now());
+    if (whole !== undefined) this.data(flowId, whole);
   }
 
   probe(id: number, packetSize: number): void {
@@ -180,7 +236,12 @@ export class DatagramPath implements ItemHandler {
     }
     this.#host.flushSoon();
     // The peer gets through to us: a good moment to see whether we get through to it.
-    if (this.#flows > 0 && !this.proven && this.#host.now() - this.#lastProbe > PROBE_BUSY / 10) this.#probe();
+    if (
+      (this.#flows > 0 || this.#firstRounds > 0) &&
+      !this.proven &&
+      this.#host.now() - this.#lastProbe > PROBE_BUSY / 10
+    )
+      this.#probe();
   }
 
   probeAck(id: number): void {
@@ -188,10 +249,15 @@ export class DatagramPath implements ItemHandler {
     const size = this.#probes.get(id);
     if (size === undefined) return;
     this.#probes.delete(id);
-    this.#provenSize = Math.max(this.#provenSize, size);
+    this.#answered = Math.max(this.#answered, size);
     this.#provenAt = this.#host.now();
     this.#usedSinceProof = false;
     this.#retryPause = 0;
+    if (size <= this.#provenSize) return;
+    if (!this.proven) this.#raiseAt = 0;
+    this.#provenSize = size;
+    this.#undecided = true;
+    this.#release();
   }
 
   // --- inside ---
@@ -217,27 +283,104 @@ export class DatagramPath implements ItemHandler {
     if (this.#remote?.address === address && this.#remote.port === port) return;
     this.flush();
     this.#remote = { address, port };
-    this.#provenSize = 0;
-    this.#retryPause = 0;
+    this.#lost();
     this.#probes.clear();
   }
 
+  #lost(): void {
+    this.#provenSize = 0;
+    this.#retryPause = 0;
+    this.#doubts = 0;
+    this.#insideMeanwhile = 0;
+  }
+
+  #raises(now: number): boolean {
+    return now >= this.#raiseAt && this.#provenSize < GREATEST_PACKET_LIMIT;
+  }
+
+  /** One round: each size that is in question once. */
   #probe(): void {
     const sealer = this.#sending?.sealer;
     if (sealer === undefined || this.#remote === undefined) return;
-    this.#lastProbe = this.#host.now();
+    const now = this.#host.now();
     this.flush();
-    this.#probes.clear();
-    const largest = largestPacket(sealer);
-    // A path that lets only the smaller through is still a path.
-    const sizes = this.proven ? [this.#provenSize] : [largest, LEAST_PACKET_LIMIT];
-    for (const size of sizes) {
+    if (this.proven) this.#doubt();
+    for (const size of this.#sizes(largestPacket(sealer), now)) {
       const id = this.#host.port.newProbeId();
       this.#probes.set(id, size);
+      if (this.#probes.size > PROBES_OUT) this.#probes.delete(this.#probes.keys().next().value ?? id);
       sealer.addProbe(id, size);
       this.flush();
     }
+    this.#lastProbe = now;
+    this.#answered = 0;
+    if (this.#firstRounds > 0) this.#firstRounds -= 1;
     if (!this.proven) this.#retryPause = Math.min(Math.max(this.#retryPause * 2, 900), RETRY_LAST);
+  }
+
+  /** Looks back at the last round: a path of which only smaller packets come back takes less than it did. */
+  #doubt(): void {
+    this.#doubts = this.#answered < this.#provenSize ? this.#doubts + 1 : 0;
+    if (this.#doubts < DOUBTS || this.#answered === 0) return;
+    this.#provenSize = this.#answered;
+    this.#doubts = 0;
+    this.#raiseAt = this.#host.now() + RAISE;
+  }
+
+  #sizes(largest: number, now: number): readonly number[] {
+    // Where nothing was answered yet, whoever is there is sent little: as much as passes in most places, and the least.
+    if (!this.proven) return [largest, PROBED_SIZES.at(-1) ?? largest];
+    const raises = this.#raises(now);
+    if (raises) this.#raiseAt = now + RAISE;
+    const others = PROBED_SIZES.filter(
+      (size) => size <= largest && (size > this.#provenSize ? raises : size < this.#provenSize && this.#doubts > 0),
+    );
+    return [this.#provenSize, ...others];
+  }
+
+  #sendFragments(sealer: DatagramSealer, flowId: number, payload: Buffer): boolean {
+    const room = this.#provenSize - PACKET_OVERHEAD - ITEM_HEADER - FRAGMENT_HEADER;
+    const count = Math.ceil(payload.length / room);
+    const number = this.#fragmented;
+    this.#fragmented = (number + 1) % 0x1_0000;
+    for (let index = 0; index < count; index++) {
+      this.flush();
+      sealer.addFragment(
+        flowId,
+        number,
+        index,
+        count,
+        payload,
+        index * room,
+        Math.min((index + 1) * room, payload.length),
+      );
+    }
+    this.#host.flushSoon();
+    return true;
+  }
+
+  #sendUnproven(flow: InsideFlow, payload: Buffer): boolean {
+    if (!this.#undecided || this.#remote === undefined) return flow.sendFrame(payload);
+    this.#insideMeanwhile += payload.length;
+    if (this.#insideMeanwhile <= INSIDE_MEANWHILE) return flow.sendFrame(payload);
+    if (this.#heldBytes + payload.length > HELD_LIMIT) return false;
+    this.#held.push({ flow, payload });
+    this.#heldBytes += payload.length;
+    this.#deciding ??= setTimeout(() => {
+      this.#undecided = false;
+      this.#release();
+    }, DECIDING);
+    return true;
+  }
+
+  /** Sends what waited for an answer, by whichever way is known now. */
+  #release(): void {
+    clearTimeout(this.#deciding);
+    this.#deciding = undefined;
+    const held = this.#held;
+    this.#held = [];
+    this.#heldBytes = 0;
+    for (const { flow, payload } of held) if (!this.send(flow, payload)) this.#host.dropped();
   }
 
   /** A peer that renews without end costs the oldest of its own sessions. */

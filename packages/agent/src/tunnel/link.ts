@@ -170,9 +170,9 @@ export class Link implements RecordOutput, MuxEvents {
     return this.#streamReceived + (this.#path?.bytesReceived ?? 0);
   }
 
-  /** Whether datagrams go beside the connection. */
-  get datagrams(): boolean {
-    return this.#path?.proven === true;
+  /** Bytes of UDP payload that pass beside the connection; 0: datagrams go inside it. */
+  get pathSize(): number {
+    return this.#path?.size ?? 0;
   }
 
   request(request: OpenRequest, events: OpeningEvents): () => void {

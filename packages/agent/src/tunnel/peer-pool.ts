@@ -56,15 +56,15 @@ export class PeerPool {
     if (this.#host === '') return undefined;
     let { bytesSent, bytesReceived } = this.#ended;
     let shortest = Number.POSITIVE_INFINITY;
-    let datagrams = false;
+    let pathSize = 0;
     for (const link of this.#links) {
       bytesSent += link.bytesSent;
       bytesReceived += link.bytesReceived;
       shortest = Math.min(shortest, link.liveness.shortest ?? shortest);
-      datagrams ||= link.datagrams;
+      pathSize = link.pathSize === 0 ? pathSize : Math.min(link.pathSize, pathSize || link.pathSize);
     }
     const roundTripUs = Number.isFinite(shortest) ? Math.max(1, Math.round(shortest * 1_000)) : 0;
-    return { host: this.#host, tunnels: this.#links.size, roundTripUs, bytesSent, bytesReceived, datagrams };
+    return { host: this.#host, tunnels: this.#links.size, roundTripUs, bytesSent, bytesReceived, pathSize };
   }
 
   /** The peer is there: whatever was held against it is forgotten. */

@@ -42,7 +42,7 @@ export class TunnelDatagrams implements DatagramConduit {
   send(payload: Buffer): void {
     if (this.#flow.over) return;
     if (payload.length > MAXIMUM_DATAGRAM) this.#dropped();
-    else if (this.#path?.send(this.#flow.id, payload) !== true && !this.#flow.sendFrame(payload)) this.#dropped();
+    else if (!(this.#path?.send(this.#flow, payload) ?? this.#flow.sendFrame(payload))) this.#dropped();
   }
 
   close(): void {

@@ -159,8 +159,8 @@ export interface TunnelView {
   readonly bytesReceived: number;
   readonly sentPerSecond: number;
   readonly receivedPerSecond: number;
-  /** Datagrams take the UDP path. */
-  readonly datagrams: boolean;
+  /** Bytes of UDP payload that the path has shown to carry; 0: datagrams go inside the tunnels. */
+  readonly pathSize: number;
 }
 
 /** Flows of one caller on one host to one service on another. */

@@ -33,7 +33,7 @@ const telemetry = (peers: number): Telemetry => ({
     roundTripUs: 1_234,
     bytesSent: index,
     bytesReceived: index,
-    datagrams: true,
+    pathSize: 1_400,
   })),
   loopDelayUs: 1_260,
   flowsQueued: 3,

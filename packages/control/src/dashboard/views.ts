@@ -126,7 +126,7 @@ function tunnelViews(
   const peers = telemetry?.peers ?? [];
   const busiest = peers.toSorted((one, other) => bytesOf(other) - bytesOf(one)).slice(0, TUNNELS_SHOWN);
   const tunnels = busiest
-    .map(({ host, tunnels, roundTripUs, bytesSent, bytesReceived, datagrams }): TunnelView => {
+    .map(({ host, tunnels, roundTripUs, bytesSent, bytesReceived, pathSize }): TunnelView => {
       const { sentPerSecond = 0, receivedPerSecond = 0 } = rates.get(host) ?? {};
       return {
         host,
@@ -136,7 +136,7 @@ function tunnelViews(
         bytesReceived,
         sentPerSecond: Math.round(sentPerSecond),
         receivedPerSecond: Math.round(receivedPerSecond),
-        datagrams,
+        pathSize,
       };
     })
     .sort((one, other) => byText(one.host, other.host));

@@ -5,7 +5,7 @@ import { Movement } from './movement.ts';
 const START = 1_700_000_000_000;
 
 function peer(host: string, bytesSent: number, bytesReceived = 0): PeerTunnels {
-  return { host, tunnels: 1, roundTripUs: 300, bytesSent, bytesReceived, datagrams: true };
+  return { host, tunnels: 1, roundTripUs: 300, bytesSent, bytesReceived, pathSize: 1_400 };
 }
 
 function telemetry(sentMs: number, peers: readonly PeerTunnels[] = []): Telemetry {

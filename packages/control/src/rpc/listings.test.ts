@@ -7,7 +7,7 @@ import { createTraffic } from '../traffic/traffic.ts';
 import { agentStatuses, trafficListing } from './listings.ts';
 
 const NOW = 1_700_000_000_000;
-const peer = { host: 'two', tunnels: 1, roundTripUs: 300, bytesSent: 5, bytesReceived: 6, datagrams: true };
+const peer = { host: 'two', tunnels: 1, roundTripUs: 300, bytesSent: 5, bytesReceived: 6, pathSize: 1_400 };
 const telemetry: Telemetry = {
   sentMs: NOW,
   intervalMs: 5_000,

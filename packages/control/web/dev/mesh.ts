@@ -176,7 +176,7 @@ export class MadeUpMesh {
       bytesReceived: 7_000_000 * (at + 1),
       sentPerSecond: 20_000 * (at + 1),
       receivedPerSecond: 9_000 * (at + 1),
-      datagrams: at % 2 === 0,
+      pathSize: at % 2 === 0 ? 1_400 : 0,
     }));
   }
 

@@ -37,8 +37,8 @@ export interface PeerTunnels {
   /** Sealed bytes since the first tunnel to this peer. */
   readonly bytesSent: number;
   readonly bytesReceived: number;
-  /** Datagrams take the UDP path. */
-  readonly datagrams: boolean;
+  /** Bytes of UDP payload that the path to the peer has shown to carry, the least of its tunnels; 0: datagrams go inside them. */
+  readonly pathSize: number;
 }
 
 export interface Telemetry {

@@ -50,7 +50,7 @@ const anyPeer: fc.Arbitrary<PeerTunnels> = fc.record({
   roundTripUs: number,
   bytesSent: large,
   bytesReceived: large,
-  datagrams: fc.boolean(),
+  pathSize: fc.nat(65_535),
 });
 const anyTelemetry: fc.Arbitrary<Telemetry> = fc.record({
   sentMs: large,

@@ -68,6 +68,6 @@ function peerFromWire(peer: pb.Outgoing<pb.PeerTunnels>, at: string): PeerTunnel
     roundTripUs: count(peer.roundTripUs, `${at}.round_trip_us`),
     bytesSent: count(peer.bytesSent, `${at}.bytes_sent`),
     bytesReceived: count(peer.bytesReceived, `${at}.bytes_received`),
-    datagrams: peer.datagrams ?? false,
+    pathSize: integer(peer.pathSize, `${at}.path_size`, 0, 65_535),
   };
 }

@@ -36,6 +36,8 @@ function recorder(): { items: string[]; handler: ItemHandler } {
       data: (flowId, payload) => items.push(`data ${flowId} ${payload.toString('latin1')}`),
       probe: (id, packetSize) => items.push(`probe ${id} ${packetSize}`),
       probeAck: (id, packetSize) => items.push(`ack ${id} ${packetSize}`),
+      fragment: (flowId, number, index, count, piece) =>
+        items.push(`fragment ${flowId} ${number} ${index}/${count} ${piece.toString('latin1')}`),
     },
   };
 }
@@ -139,6 +141,10 @@ describe.each(CIPHERS)('datagrams with %s', (cipher) => {
     ['bytes after the last item', Buffer.from('0100000001000101ff', 'hex'), 'malformed'],
     ['type 0', Buffer.from('00000000010000', 'hex'), 'malformed'],
     ['an unknown type', Buffer.from('05000000010000', 'hex'), 'malformed'],
+    ['a fragment without its header', Buffer.from('04000000010003000100', 'hex'), 'malformed'],
+    ['a fragment without a byte', Buffer.from('0400000001000400010002', 'hex'), 'malformed'],
+    ['a fragment of one', Buffer.from('040000000100050001000141', 'hex'), 'malformed'],
+    ['a fragment past its count', Buffer.from('040000000100050001020241', 'hex'), 'malformed'],
     ['an acknowledgement without a size', Buffer.from('03000000010000', 'hex'), 'malformed'],
     ['a good item before a bad one', Buffer.from('010000000100014109000000000000', 'hex'), 'malformed'],
     ['a good item', Buffer.from('0100000001000141', 'hex'), 'opened'],
@@ -186,6 +192,14 @@ test('the largest payload fits alone; one byte more fits nowhere', () => {
   expect(sealer.addData(1, Buffer.alloc(0))).toBe(false);
   expect(codeOf(() => sealer.seal(Buffer.alloc(1251)))).toBe('target-too-small');
   expect(sealer.seal(Buffer.alloc(1252))).toBe(1252);
+});
+
+test('a fragment carries its place and its piece', () => {
+  const sealer = sealerOf('AESGCM');
+  sealer.addFragment(5, 0xffff, 1, 2, Buffer.from('abcdef'), 4, 6);
+  const { items, handler } = recorder();
+  expect(openerOf('AESGCM').open(packetOf(sealer), handler)).toBe('opened');
+  expect(items).toEqual(['fragment 5 65535 1/2 ef']);
 });
 
 test('no key seals past 2^48 packets', () => {

@@ -18,10 +18,15 @@ export const ITEM_ID_AT = 1;
 export const ITEM_LENGTH_AT = 5;
 export const ITEM_HEADER = 7;
 
-/** 1,280 (the least IPv6 path) less 20 of IPv4 and 8 of UDP: passes everywhere. */
+/** What every peer takes: 1,280 (the least IPv6 path) less 20 of IPv4 and 8 of UDP. */
 export const LEAST_PACKET_LIMIT = 1252;
 /** Probes may find that the path takes more; beyond this Ethernet tunnels begin to drop. */
 export const GREATEST_PACKET_LIMIT = 1400;
+/**
+ * UDP payloads that are tried on a path, the largest first: common tunnels over Ethernet, 1,252 for paths of 1,280 under
+ * IPv4 and 1,200 under IPv6 (RFC 9000 section 14), and what every IPv4 path carries (RFC 8899 section 5.1.2, 576 less 28).
+ */
+export const PROBED_SIZES: readonly number[] = [GREATEST_PACKET_LIMIT, 1372, 1320, LEAST_PACKET_LIMIT, 1200, 1000, 548];
 
 export const ITEM = {
   /** id: the flow. Payload: one datagram of it. */
@@ -30,7 +35,12 @@ export const ITEM = {
   probe: 2,
   /** id: the probe that arrived. Payload: the size of its packet, two bytes. */
   probeAck: 3,
+  /** id: the flow. Payload: number 0..1 · index 2 · count 3 · one piece of a datagram that no packet takes whole. */
+  fragment: 4,
 } as const;
+
+/** Before the piece, in a fragment's payload. */
+export const FRAGMENT_HEADER = 4;
 
 export type ItemType = (typeof ITEM)[keyof typeof ITEM];
 

@@ -2,6 +2,7 @@ import type { KeyObject } from 'node:crypto';
 import { type CipherName, startOpen, TAG_LENGTH } from '../noise/cipher.ts';
 import {
   counterOf,
+  FRAGMENT_HEADER,
   ITEM,
   ITEM_HEADER,
   ITEM_ID_AT,
@@ -19,6 +20,8 @@ export interface ItemHandler {
   /** To be answered with a probe-ack. */
   probe(id: number, packetSize: number): void;
   probeAck(id: number, packetSize: number): void;
+  /** Piece `index` of the `count`, 2 and up, of one datagram; its number tells it from others on their way. */
+  fragment(flowId: number, number: number, index: number, count: number, piece: Buffer): void;
 }
 
 /**
@@ -85,6 +88,12 @@ function wellFormed(plaintext: Buffer): boolean {
       case ITEM.probeAck:
         if (length !== 2) return false;
         break;
+      case ITEM.fragment: {
+        if (length <= FRAGMENT_HEADER) return false;
+        const [index = 0, count = 0] = plaintext.subarray(at + ITEM_HEADER + 2);
+        if (count < 2 || index >= count) return false;
+        break;
+      }
       default:
         return false;
     }
@@ -102,7 +111,17 @@ function deliver(plaintext: Buffer, packetSize: number, items: ItemHandler): voi
     const end = start + plaintext.readUInt16BE(at + ITEM_LENGTH_AT);
     if (type === ITEM.data) items.data(id, plaintext.subarray(start, end));
     else if (type === ITEM.probe) items.probe(id, packetSize);
-    else items.probeAck(id, plaintext.readUInt16BE(start));
+    else if (type === ITEM.probeAck) items.probeAck(id, plaintext.readUInt16BE(start));
+    else {
+      const piece = plaintext.subarray(start + FRAGMENT_HEADER, end);
+      items.fragment(
+        id,
+        plaintext.readUInt16BE(start),
+        plaintext.readUInt8(start + 2),
+        plaintext.readUInt8(start + 3),
+        piece,
+      );
+    }
     at = end;
   }
 }

@@ -3,6 +3,7 @@ import { type CipherName, COUNTER_LIMIT, startSeal } from '../noise/cipher.ts';
 import { DatagramError } from './errors.ts';
 import {
   COUNTER_AT,
+  FRAGMENT_HEADER,
   GREATEST_PACKET_LIMIT,
   INDEX_AT,
   ITEM,
@@ -53,7 +54,7 @@ export class DatagramSealer {
     this.#header.writeUInt32BE(options.receiverIndex, INDEX_AT);
   }
 
-  /** Largest payload of one item; a larger datagram goes inside the tunnel. */
+  /** Largest payload of one item; a larger datagram goes in fragments. */
   get payloadLimit(): number {
     return this.#room - ITEM_HEADER;
   }
@@ -73,6 +74,17 @@ export class DatagramSealer {
     const at = this.#addItem(ITEM.data, flowId, payload.length);
     if (at === undefined) return false;
     payload.copy(this.#items, at);
+    return true;
+  }
+
+  /** Piece `index` of the `count` of one datagram, as much of `payload` as lies between `from` and `to`. */
+  addFragment(flowId: number, number: number, index: number, count: number, payload: Buffer, from: number, to: number) {
+    const at = this.#addItem(ITEM.fragment, flowId, FRAGMENT_HEADER + to - from);
+    if (at === undefined) return false;
+    this.#items.writeUInt16BE(number, at);
+    this.#items[at + 2] = index;
+    this.#items[at + 3] = count;
+    payload.copy(this.#items, at + FRAGMENT_HEADER, from, to);
     return true;
   }
 

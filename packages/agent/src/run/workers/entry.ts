@@ -89,7 +89,7 @@ function followNumbers(
   const count = () => ({ flows: path.flows, recorded: recorder.counters.recorded, tunnel: { ...path.counters } });
   const tellNow = (serial: number | undefined) => {
     told = count();
-    tell(told, serial);
+    tell(serial === undefined ? told : { ...told, peers: path.peers }, serial);
   };
   const timer = setInterval(() => {
     if (!isDeepStrictEqual(count(), told)) tellNow(undefined);

@@ -1,6 +1,6 @@
 /** What the main thread and a worker say to each other. All of it is plain values: it is cloned on its way. */
 import type { MessagePort } from 'node:worker_threads';
-import type { AddressRange, HostPort, NetmapDelta, NetmapItem, PairTraffic, Problem } from '@weft/proto';
+import type { AddressRange, HostPort, NetmapDelta, NetmapItem, PairTraffic, PeerTunnels, Problem } from '@weft/proto';
 import type { AgentService } from '../../config/agent-file.ts';
 import type { FlowBatch } from '../../flows/recorder.ts';
 import type { Position } from '../../netmap/snapshot.ts';
@@ -59,6 +59,8 @@ export interface WorkerNumbers {
   readonly flows: number;
   readonly recorded: number;
   readonly tunnel: LinkCounters;
+  /** Told when asked for; they are many in a large network. */
+  readonly peers?: readonly PeerTunnels[];
 }
 
 export type ToWorker =

@@ -10,7 +10,7 @@ import type { WorkerNumbers } from './messages.ts';
 
 export interface OwnNumbers {
   readonly registry: Pick<FlowRegistry, 'live'>;
-  readonly tunnels: Pick<BoundTunnels, 'counters'>;
+  readonly tunnels: Pick<BoundTunnels, 'counters' | 'peerTraffic'>;
   readonly recorder: Pick<FlowRecorder, 'counters' | 'adopted'>;
   readonly outbound: Pick<Outbound, 'listening'>;
 }
@@ -28,6 +28,9 @@ export function totalsOf(own: OwnNumbers, others: () => readonly (WorkerNumbers 
     },
     get listeners() {
       return outbound.listening;
+    },
+    get peers() {
+      return [tunnels.peerTraffic(), ...told().map(({ peers = [] }) => peers)];
     },
     get threads() {
       const { counters, adopted } = recorder;

@@ -1,6 +1,7 @@
 /** One worker, as the main thread has it. */
 import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import { defined } from '@weft/proto';
 import type { ThreadMeasures } from '../../observe/measures.ts';
 import type { ThreadPulse } from '../../observe/telemetry.ts';
 import { mergeUpdates } from './merge-updates.ts';
@@ -133,7 +134,7 @@ export class WorkerHandle {
         }
         return;
       case 'numbers':
-        this.#numbers = message.numbers;
+        this.#numbers = { ...defined({ peers: this.#numbers?.peers }), ...message.numbers };
         this.#answered(message.serial);
         return;
       case 'measures':

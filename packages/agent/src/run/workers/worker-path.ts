@@ -1,5 +1,6 @@
 /** A worker's data path: what the main thread's is, less the watch of the targets, the gateway and names. */
 
+import type { PeerTunnels } from '@weft/proto';
 import type { Tracer } from '@weft/proto/observe';
 import type { Logger } from 'pino';
 import type { FlowRecorder } from '../../flows/recorder.ts';
@@ -26,6 +27,7 @@ export interface WorkerPath {
   readonly traffic: FlowTraffic;
   readonly watch: ThreadWatch;
   readonly counters: LinkCounters;
+  readonly peers: readonly PeerTunnels[];
 }
 
 export async function openWorkerPath(
@@ -89,6 +91,9 @@ export async function openWorkerPath(
     },
     get counters() {
       return tunnels.counters;
+    },
+    get peers() {
+      return tunnels.peerTraffic();
     },
   };
 }

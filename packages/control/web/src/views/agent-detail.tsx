@@ -52,8 +52,8 @@ const COLUMNS: readonly Column<Tunnel>[] = [
   {
     key: 'datagrams',
     label: 'Datagrams',
-    cell: ({ datagrams }) => (datagrams ? 'by UDP' : 'inside the tunnel'),
-    sort: ({ datagrams }) => (datagrams ? 0 : 1),
+    cell: ({ pathSize }) => (pathSize > 0 ? `by UDP, ${pathSize} B a packet` : 'inside the tunnel'),
+    sort: ({ pathSize }) => -pathSize,
   },
 ];
 

@@ -1,0 +1,77 @@
+/** Datagrams that came in fragments, put together again: few at once, for a short time, in whatever order the pieces come. */
+import { MAXIMUM_DATAGRAM } from '../mux/types.ts';
+
+/** Pieces kept at once, each in the memory of its packet: some 350 KiB, five datagrams of the greatest size. */
+export const PIECES_KEPT = 256;
+/** Milliseconds that a datagram's first piece waits for its last. */
+export const WAIT_MS = 1_000;
+
+interface Partial {
+  readonly flowId: number;
+  readonly pieces: (Buffer | undefined)[];
+  readonly startedAt: number;
+  missing: number;
+  bytes: number;
+}
+
+/** The fragments of one path. Its peer is proved; what it sends is bounded all the same. */
+export class Reassembly {
+  /** By number, the longest begun first. */
+  readonly #partials = new Map<number, Partial>();
+  readonly #dropped: () => void;
+  #kept = 0;
+
+  /** `dropped` counts datagrams that were begun and given up. */
+  constructor(dropped: () => void) {
+    this.#dropped = dropped;
+  }
+
+  /** Takes one piece; answers with the whole datagram at its last. `now` in milliseconds. */
+  add(flowId: number, number: number, index: number, count: number, piece: Buffer, now: number): Buffer | undefined {
+    this.expire(now);
+    let partial = this.#partials.get(number);
+    // Numbers come round: another datagram under a number that is still kept means that the first one is over.
+    if (partial !== undefined && (partial.flowId !== flowId || partial.pieces.length !== count)) {
+      this.#giveUp(number, partial);
+      partial = undefined;
+    }
+    if (partial === undefined) {
+      partial = { flowId, pieces: new Array(count), startedAt: now, missing: count, bytes: 0 };
+      this.#partials.set(number, partial);
+    }
+    if (partial.pieces[index] !== undefined) return undefined;
+    partial.pieces[index] = piece;
+    partial.missing -= 1;
+    partial.bytes += piece.length;
+    this.#kept += 1;
+    if (partial.bytes > MAXIMUM_DATAGRAM) this.#giveUp(number, partial);
+    else if (partial.missing === 0) {
+      this.#forget(number, partial);
+      return Buffer.concat(partial.pieces as Buffer[], partial.bytes);
+    } else if (this.#kept > PIECES_KEPT) {
+      for (const [oldest, given] of this.#partials) {
+        this.#giveUp(oldest, given);
+        break;
+      }
+    }
+    return undefined;
+  }
+
+  /** Lets go of what waited too long. */
+  expire(now: number): void {
+    for (const [number, partial] of this.#partials) {
+      if (now - partial.startedAt < WAIT_MS) return;
+      this.#giveUp(number, partial);
+    }
+  }
+
+  #giveUp(number: number, partial: Partial): void {
+    this.#forget(number, partial);
+    this.#dropped();
+  }
+
+  #forget(number: number, partial: Partial): void {
+    this.#partials.delete(number);
+    this.#kept -= partial.pieces.length - partial.missing;
+  }
+}

@@ -1,0 +1,85 @@
+/** A wire that drops what is too large for it and says nothing: no ICMP comes back. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createNamespaceLab, type Host, hostsMissing, type NamespaceLab, titled } from '../harness/host.ts';
+import { SETTLED_MS, until } from '../harness/until.ts';
+import { Agent, Control } from '../harness/weft.ts';
+
+const missing = await hostsMissing('nc');
+
+const MESH = `
+network: prod
+services:
+  echo: { kind: private, ports: [7000] }
+  pong: { kind: private, ports: [7001/udp] }
+`;
+
+describe.skipIf(missing !== undefined)(titled('a path that swallows large packets', missing), () => {
+  const cleanup = new AsyncDisposableStack();
+  let lab: NamespaceLab;
+  let control: Control;
+  let near: Host;
+  let far: Host;
+  let nearAgent: Agent;
+
+  beforeAll(async () => {
+    lab = cleanup.use(await createNamespaceLab());
+    control = await Control.start(await lab.host('main'));
+    await control.apply(MESH);
+    far = await lab.host('far');
+    near = await lab.host('near');
+    await far.start(['node', 'test/fixtures/echo-server.ts', '7000']).output(/ready/);
+    await far.start(['node', 'test/fixtures/udp-echo.ts', '7001']).output(/ready/);
+    const token = (...scope: string[]) => control.ok('token', 'create', '--network', 'prod', ...scope);
+    const config = 'services: { echo: {}, pong: {} }';
+    await Agent.start(far, { token: await token('--host', 'far', '--services', 'echo,pong'), config });
+    nearAgent = await Agent.start(near, { token: await token('--host', 'near') });
+    await lab.narrow(far, 1_300);
+    await lab.narrow(near, 1_400);
+  }, 60_000);
+  afterAll(async () => cleanup.disposeAsync());
+
+  const peers = async (): Promise<{ host: string; path_size: number }[]> =>
+    JSON.parse(await near.check(['weft', 'status', '--json', '--data', nearAgent.dataDir])).agent.tunnel.peers;
+
+  test('datagrams of any size pass from the first one on, and hold up nothing beside them', async () => {
+    await until(
+      'echo answers',
+      async () => (await near.run(['sh', '-c', 'echo hi | timeout 2 nc -q1 echo 7000'])).stdout,
+      (said) => said === 'hi\n',
+      SETTLED_MS,
+    );
+    const pings = near.start(['node', 'test/fixtures/ping-loop.ts', 'echo', '7000', '3']);
+    await pings.output(/ready/);
+    const asked = await near.check(
+      ['node', 'test/fixtures/udp-echo.ts', 'ask', 'pong', '7001', '1400', '1200', '8000', '60000', '1', '1273'],
+      { timeoutMs: 20_000 },
+    );
+    expect(asked.match(/whole/g)).toHaveLength(6);
+    const told = pings.stdout.length;
+    pings.signal('SIGUSR2');
+    await pings.output(/longest/);
+    const counts = JSON.parse(pings.stdout.slice(told).trim().split('\n').at(-1) ?? '');
+    expect(counts).toMatchObject({ open: 3, broken: 0 });
+    // A tunnel that such a packet went into stands still for good.
+    expect(counts.longest).toBeLessThan(3_000);
+    await until('the path is measured', peers, ([far]) => far?.path_size === 1_252, SETTLED_MS);
+    await until(
+      'control hears of it',
+      () => control.ok('agents'),
+      (table) => /^near .*1252 B/m.test(table) && /^far .*1252 B/m.test(table),
+      SETTLED_MS,
+    );
+  }, 60_000);
+
+  test('bulk over TCP passes where the kernels probe for themselves, as the README says', async () => {
+    for (const host of [near, far])
+      await lab.startAsRoot(host, ['sysctl', '-qw', 'net.ipv4.tcp_mtu_probing=2']).finished();
+    const bulk = 'head -c 2000000 /dev/zero | timeout 20 nc -q2 echo 7000 | wc -c';
+    await until(
+      '2 MB came back',
+      () => near.check(['sh', '-c', bulk], { timeoutMs: 30_000 }),
+      (count) => count === '2000000\n',
+      60_000,
+    );
+  }, 90_000);
+});
