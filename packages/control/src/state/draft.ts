@@ -17,8 +17,8 @@ export interface Draft {
 export interface Outcome<T> {
   /** For who asked for it. */
   readonly answer: T;
-  /** Part of the next snapshot; left out when agents need not know. */
-  readonly network?: NetworkState;
+  /** Part of the next snapshot; left out when agents need not know. One, but for a change of all. */
+  readonly networks?: readonly NetworkState[];
   /** Whether anything that was permitted may now be denied. */
   readonly takesAway?: boolean;
   /** Who did it; left out when it is nobody's doing. */

@@ -147,9 +147,9 @@ describe('the audit', () => {
       `8 | agent c | agent-join | prod | agent c | 6 | with token ${ephemeral.id}`,
       `9 | agent d | agent-join | prod | agent d | 7 | with token ${ephemeral.id}`,
       `10 | admin 10.0.0.8 | token-revoke | prod | token ${ephemeral.id} | 8 | 2 agents: c, d`,
-      `11 | ${ADMIN} | token-revoke | prod | token ${made.id} | 0 | `,
+      `11 | ${ADMIN} | token-revoke | prod | token ${made.id} | 9 | `,
       expect.stringMatching(
-        /^12 \| admin 10\.0\.0\.7 \| token-create \| stage \| token \S+ \| 9 \| makes the network; reu/,
+        /^12 \| admin 10\.0\.0\.7 \| token-create \| stage \| token \S+ \| 10 \| makes the network; reu/,
       ),
     ]);
     expect((await entries()).every(({ atMs }) => atMs === clock)).toBe(true);

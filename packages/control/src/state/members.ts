@@ -43,7 +43,7 @@ export function join(memory: Memory, draft: Draft, grant: JoinGrant): Outcome<Jo
   const { agent, network } = book.withAgent(before, joining, same, draft);
   const act = joined(grant.host, token.id, same !== undefined);
   // An agent that joins again may come back with less than it had.
-  return { answer: { agent, revision: draft.revision }, network, takesAway: same !== undefined, act };
+  return { answer: { agent, revision: draft.revision }, networks: [network], takesAway: same !== undefined, act };
 }
 
 /** The memberships end, for this reason; `revoked` when an operator ended them. The answer is the revision. */
@@ -62,7 +62,7 @@ export function end(
     });
   }
   const network = bookOf(memory, before.name).withoutAgents(before, agents, draft);
-  return { answer: draft.revision, network, takesAway: true, act };
+  return { answer: draft.revision, networks: [network], takesAway: true, act };
 }
 
 export function revokeAgent(
@@ -115,7 +115,7 @@ export function addInstances(
   const missing = book.missingInstances(member.network, member.agent, services);
   return missing.length === 0
     ? nothing
-    : { ...nothing, network: book.withInstances(member.network, agentId, missing, draft) };
+    : { ...nothing, networks: [book.withInstances(member.network, agentId, missing, draft)] };
 }
 
 /** What an operator revoked does not come back with a token from before, even a reusable one: not its keys, nor its name. */

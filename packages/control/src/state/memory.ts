@@ -1,5 +1,5 @@
 /** What the writer holds of everything, and how a commit moves it on. */
-import type { RowWrite } from '../store/rows.ts';
+import type { RowWrite, RunRow } from '../store/rows.ts';
 import { StateError } from './errors.ts';
 import type { Network } from './network.ts';
 import { withNetwork } from './snapshot.ts';
@@ -16,8 +16,8 @@ export interface Memory {
   readonly tokens: Map<string, TokenState>;
   /** By agent id, in the order in which they ended. */
   readonly ended: Map<string, EndedAgent>;
-  /** By timeline, oldest first: the revision that each began with. */
-  readonly runs: Map<string, number>;
+  /** By timeline, oldest first. */
+  readonly runs: Map<string, RunRow>;
 }
 
 export function requireNetwork({ state }: Memory, name: string): NetworkState {
@@ -32,17 +32,16 @@ export function bookOf({ books }: Memory, name: string): Network {
   return book;
 }
 
-/** After `writes` were committed, with `network` as they make it. */
-export function advance(memory: Memory, writes: readonly RowWrite[], network: NetworkState | undefined): Memory {
+/** After `writes` were committed, with `networks` as they make them. */
+export function advance(memory: Memory, writes: readonly RowWrite[], networks: readonly NetworkState[]): Memory {
   const { tokens, ended, runs, state } = memory;
   for (const { write, row } of writes) {
     if (write === 'putToken') tokens.set(row.id, row);
     else if (write === 'removeToken') tokens.delete(row.id);
     else if (write === 'addEndedAgent') ended.set(row.id, row);
     else if (write === 'removeEndedAgent') ended.delete(row.id);
-    else if (write === 'putRun') runs.set(row.timeline, row.revision);
+    else if (write === 'putRun') runs.set(row.timeline, row);
     else if (write === 'removeRun') runs.delete(row.timeline);
   }
-  const next = network === undefined ? state : withNetwork(state, network);
-  return { ...memory, sequence: memory.sequence + 1, state: next };
+  return { ...memory, sequence: memory.sequence + 1, state: networks.reduce(withNetwork, state) };
 }

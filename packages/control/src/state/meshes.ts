@@ -31,7 +31,7 @@ export function applyMesh(
     network = bookOf(memory, mesh.network).withMesh(before, mesh, draft);
   }
   const act = applied(mesh.network, changes, actor);
-  return { answer: { revision: draft.revision, changes, warnings }, network, takesAway, act };
+  return { answer: { revision: draft.revision, changes, warnings }, networks: [network], takesAway, act };
 }
 
 /** `mesh` was checked. Throws StateError `limit`. */

@@ -15,8 +15,14 @@ export function olderDataFound({ hosts, revision }: OlderData, known: number): A
   return { actor: CONTROL, action: 'older-data-find', subject: `revision ${revision}`, detail };
 }
 
+/** Control was started with the flag. */
+export function olderDataAccepted(known: number): Act {
+  const detail = 'started with --accept-older-data: what agents heard beside this data, or hear of yet, is given up';
+  return { actor: CONTROL, action: 'older-data-accept', subject: `revision ${known}`, detail };
+}
+
 /** `heard` is the revision that the host knew of, and control's data did not. */
-export function olderDataAccepted(host: string, heard: number): Act {
+export function olderDataGivenUp(host: string, heard: number): Act {
   const detail = `numbers go on above ${heard}, which agent ${host} had heard of`;
-  return { actor: CONTROL, action: 'older-data-accept', subject: `revision ${heard}`, detail };
+  return { actor: CONTROL, action: 'older-data-give-up', subject: `revision ${heard}`, detail };
 }

@@ -39,7 +39,7 @@ function build(contents: Contents, before: State | undefined): Memory {
     const known = before?.networks.get(row.name);
     states.set(row.name, known !== undefined && isDeepStrictEqual(known, restored) ? known : restored);
     for (const agent of members.get(row.name) ?? []) agents.set(agent.id, row.name);
-    // Every change is one network's, so the newest of them is the count of all.
+    // Every change that counts is a network's, so the newest of them is the count of all.
     revision = Math.max(revision, row.revision);
   }
   return {
@@ -48,7 +48,7 @@ function build(contents: Contents, before: State | undefined): Memory {
     books,
     tokens: new Map(contents.tokens.map((token) => [token.id, token])),
     ended: new Map(contents.endedAgents.map((agent) => [agent.id, agent])),
-    runs: new Map(contents.runs.map(({ timeline, revision }) => [timeline, revision])),
+    runs: new Map(contents.runs.map((run) => [run.timeline, run])),
   };
 }
 

@@ -1,54 +1,81 @@
-/** Which runs of control this data comes from: that tells data which is an older copy from data that holds all that was told. */
+/**
+ * Which runs of control this data comes from: that tells data which is an older copy from data that holds all that was told.
+ * A run is named `EPOCH-RUN`. An operator who accepts older data gives up all that was told beside it, and begins an epoch.
+ */
+import { randomBytes } from 'node:crypto';
 import type { Draft, Outcome } from './draft.ts';
-import { type Memory, requireNetwork } from './memory.ts';
-import { olderDataAccepted } from './older-data.ts';
-import type { Heard } from './types.ts';
+import { StateError } from './errors.ts';
+import type { Memory } from './memory.ts';
+import { olderDataAccepted, olderDataGivenUp } from './older-data.ts';
+import type { Compared, Heard, NetworkState } from './types.ts';
 
-/** Of an agent that was away for more starts of control than this, only what it heard since the oldest of them is told apart. */
+/**
+ * Kept of the epoch that goes on, and as many that were given up. Of an agent that was away for more starts of control than this,
+ * only what it heard since the oldest of them is told apart.
+ */
 const MOST_RUNS = 1_000;
 
-/** A run begins where its data stands. Whoever accepts that no more was told before forgets what other runs may have. */
-export function beginRun(
-  { runs, state }: Memory,
-  draft: Draft,
-  timeline: string,
-  acceptOlderData: boolean,
-): Outcome<string> {
-  const excess = acceptOlderData ? runs.size : Math.max(0, runs.size + 1 - MOST_RUNS);
-  for (const over of [...runs.keys()].slice(0, excess)) {
-    draft.writes.push({ write: 'removeRun', row: { timeline: over } });
+/** A run begins where its data stands. Whoever accepts that no more was told before gives up what other runs told. */
+export function beginRun(memory: Memory, draft: Draft, acceptOlderData: boolean): Outcome<string> {
+  const { runs, state } = memory;
+  const going = [...runs].filter(([, { givenUp }]) => !givenUp);
+  const given = [...runs].filter(([, { givenUp }]) => givenUp);
+  const last = going.at(-1)?.[0] ?? '';
+  const over = going.slice(0, acceptOlderData ? -1 : Math.max(0, going.length + 1 - MOST_RUNS));
+  for (const [timeline] of [...over, ...given.slice(0, Math.max(0, given.length + 1 - MOST_RUNS))]) {
+    draft.writes.push({ write: 'removeRun', row: { timeline } });
   }
-  draft.writes.push({ write: 'putRun', row: { timeline, revision: state.revision } });
-  return { answer: timeline };
+  const begins = (epoch: string): Outcome<string> => {
+    const timeline = `${epoch}-${randomBytes(8).toString('hex')}`;
+    draft.writes.push({ write: 'putRun', row: { timeline, revision: state.revision, givenUp: false } });
+    return { answer: timeline };
+  };
+  if (!acceptOlderData) return begins(epochOf(last));
+  if (last !== '') giveUp(draft, last, state.revision);
+  const begun = begins(randomBytes(4).toString('hex'));
+  return { ...begun, networks: raised(memory, draft.revision), act: olderDataAccepted(state.revision) };
 }
 
-/** Whether this data holds all that was told in that run up to that revision. What a run told ends where the next began. */
-export function knows({ runs, state }: Memory, { timeline, revision }: Heard): boolean {
+/**
+ * Whether this data holds all that was told in that run up to that revision; `given-up` where it does not, and an operator said
+ * that this data is what counts. What a run told ends where the next began.
+ */
+export function compare({ runs, state }: Memory, { timeline, revision }: Heard): Compared {
+  const epoch = epochOf(timeline);
   let ended = !runs.has(timeline);
-  for (const [run, began] of runs) {
-    if (ended) return revision <= began;
+  let isOurs: boolean = false;
+  for (const [run, { revision: until, givenUp }] of runs) {
+    if (givenUp && epochOf(run) === epoch) return revision <= until ? 'known' : 'given-up';
+    if (givenUp || epochOf(run) !== epoch) continue;
+    if (ended) return revision <= until ? 'known' : 'newer';
+    isOurs = true;
     ended = run === timeline;
   }
-  return revision <= state.revision;
+  return isOurs && revision <= state.revision ? 'known' : 'newer';
 }
 
-/** The network goes on under numbers that nobody has heard yet, and what other runs told up to there is given up. */
-export function numberOn(memory: Memory, draft: Draft, name: string, newer: NewerData): Outcome<undefined> {
-  const { host, revision: heard } = newer;
-  const network = requireNetwork(memory, name);
-  const run = [...memory.runs].at(-1);
-  if (run === undefined) throw new Error('no run of control has begun');
-  const [timeline, began] = run;
-  const isAbove = network.revision > heard;
-  if (isAbove && began >= heard) return { answer: undefined };
-  const revision = isAbove ? memory.state.revision : Math.max(draft.revision, heard + 1);
-  draft.writes.push({ write: 'putRun', row: { timeline, revision } });
-  const act = { ...olderDataAccepted(host, heard), network: name };
-  return { answer: undefined, act, ...(isAbove ? {} : { network: { ...network, revision } }) };
+/** All networks go on under numbers that nobody has heard yet, at once, and what that epoch told up to there is given up. */
+export function numberOn(memory: Memory, draft: Draft, host: string, heard: Heard): Outcome<undefined> {
+  const nothing = { answer: undefined };
+  if (compare(memory, heard) === 'known') return nothing;
+  const epoch = epochOf(heard.timeline);
+  const alike = [...memory.runs].find(([run]) => epochOf(run) === epoch);
+  if (alike !== undefined && !alike[1].givenUp) {
+    throw new StateError('older-data', "control's data was replaced while it ran; start weft-control again");
+  }
+  giveUp(draft, alike?.[0] ?? heard.timeline, heard.revision);
+  const networks = raised(memory, Math.max(draft.revision, heard.revision + 1));
+  return { ...nothing, networks, act: olderDataGivenUp(host, heard.revision) };
 }
 
-/** What a host proved to have heard, and this data does not hold. */
-export interface NewerData {
-  readonly host: string;
-  readonly revision: number;
+function giveUp({ writes }: Draft, timeline: string, revision: number): void {
+  writes.push({ write: 'putRun', row: { timeline, revision, givenUp: true } });
+}
+
+function raised({ state }: Memory, revision: number): NetworkState[] {
+  return Array.from(state.networks.values(), (network) => ({ ...network, revision }));
+}
+
+function epochOf(timeline: string): string {
+  return timeline.slice(0, Math.max(0, timeline.indexOf('-')));
 }

@@ -2,7 +2,6 @@
  * The one writer of this process. A change is worked out, committed, swapped in as the next snapshot, and told to listeners
  * before the next one begins: two callers cannot interleave, and none sees a change that could still be lost.
  */
-import { randomBytes } from 'node:crypto';
 import type { Mesh } from '@weft/proto';
 import { auditRow } from '../audit/entry.ts';
 import { byText } from '../order.ts';
@@ -16,12 +15,13 @@ import { applyMesh } from './meshes.ts';
 import { olderDataFound, tellOlder } from './older-data.ts';
 import { restore } from './restore.ts';
 import { meshAt, revisionsOf } from './revisions.ts';
-import { beginRun, knows, numberOn } from './runs.ts';
+import { beginRun, compare, numberOn } from './runs.ts';
 import { createToken, revokeToken, tokensOf } from './tokens.ts';
 import type {
   AppliedMesh,
   ApplyOptions,
   ApplyResult,
+  Compared,
   CreatedToken,
   EndedAgent,
   Heard,
@@ -137,18 +137,15 @@ class Writer implements StateStore {
   }
 
   beginRun(acceptOlderData: boolean): Promise<string> {
-    const timeline = randomBytes(8).toString('hex');
-    return this.#change((memory, draft) => beginRun(memory, draft, timeline, acceptOlderData));
+    return this.#change((memory, draft) => beginRun(memory, draft, acceptOlderData));
   }
 
-  knows(heard: Heard): boolean {
-    return knows(this.#memory, heard);
+  compare(heard: Heard): Compared {
+    return compare(this.#memory, heard);
   }
 
-  async numberOn(host: string, revision: number): Promise<void> {
-    for (const name of this.current.networks.keys()) {
-      await this.#change((memory, draft) => numberOn(memory, draft, name, { host, revision }));
-    }
+  numberOn(host: string, heard: Heard): Promise<void> {
+    return this.#change((memory, draft) => numberOn(memory, draft, host, heard));
   }
 
   get olderData(): OlderData | undefined {
@@ -210,9 +207,9 @@ class Writer implements StateStore {
       sure = draft.writes.length === 0 || (await this.#store.append(sequence, draft.writes));
       if (!sure) return undefined;
       if (draft.writes.length === 0) return outcome;
-      const { network, takesAway = false } = outcome;
-      this.#memory = advance(this.#memory, draft.writes, network);
-      if (network !== undefined) this.#tell(state, { networks: [network.name], takesAway });
+      const { networks = [], takesAway = false } = outcome;
+      this.#memory = advance(this.#memory, draft.writes, networks);
+      if (networks.length > 0) this.#tell(state, { networks: networks.map(({ name }) => name), takesAway });
       return outcome;
     } finally {
       this.#unsure = !sure && draft.writes.length > 0;
@@ -254,12 +251,10 @@ const NOTHING: Memory = {
   runs: new Map(),
 };
 
-/** What is written beside every change: the network's revision, and who did it. */
-function finish({ writes, nowMs }: Draft, { network, act }: Outcome<unknown>): void {
-  const at = network && { network: network.name, revision: network.revision };
-  if (network !== undefined) {
-    const { name, revision } = network;
-    writes.push({ write: 'setRevision', row: { name, revision } });
-  }
+/** What is written beside every change: revisions of networks, and who did it. */
+function finish({ writes, nowMs }: Draft, { networks = [], act }: Outcome<unknown>): void {
+  for (const { name, revision } of networks) writes.push({ write: 'setRevision', row: { name, revision } });
+  const [one, ...more] = networks;
+  const at = one && { revision: one.revision, ...(more.length === 0 ? { network: one.name } : {}) };
   if (act !== undefined) writes.push({ write: 'addAudit', row: auditRow({ ...act, ...at }, nowMs) });
 }

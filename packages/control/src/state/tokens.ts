@@ -52,7 +52,7 @@ export function createToken(
     revoked: false,
   };
   const act = { ...tokenCreated(token, network === undefined, actor), network: scope.network };
-  const made = network === undefined ? { network: makeEmpty(memory, draft, scope.network) } : {};
+  const made = network === undefined ? { networks: [makeEmpty(memory, draft, scope.network)] } : {};
   for (const id of faded) draft.writes.push({ write: 'removeToken', row: { id } });
   draft.writes.push({ write: 'putToken', row: token });
   return { ...made, answer: { ...token, networkCreated: network === undefined }, act };
@@ -73,7 +73,12 @@ export function revokeToken(memory: Memory, draft: Draft, id: string, actor: str
   const hosts = agents.map((agent) => agent.host).sort(byText);
   const act = { ...tokenRevoked(id, hosts, actor), network: network.name };
   draft.writes.push({ write: 'putToken', row: { ...token, revoked: true } });
-  if (agents.length === 0) return { answer: { hosts, revision: network.revision }, act };
+  if (agents.length === 0 && token.revoked) return { answer: { hosts, revision: network.revision }, act };
+  if (agents.length === 0) {
+    // A revision all the same: agents hear of it, and can tell a control that was restored from before.
+    const { revision } = draft;
+    return { answer: { hosts, revision }, networks: [{ ...network, revision }], act };
+  }
   const reason = `token ${id} was revoked by an operator`;
   const ended = end(memory, draft, { network, agents }, { reason, revoked: true, act });
   return { ...ended, answer: { hosts, revision: ended.answer } };

@@ -139,6 +139,12 @@ export interface Heard {
   readonly revision: number;
 }
 
+/**
+ * Whether this data holds all that was heard. `given-up`: it does not, and an operator said, at an earlier start or this one, that
+ * what was told beside it is lost.
+ */
+export type Compared = 'known' | 'given-up' | 'newer';
+
 /** Hosts have heard of more than this data holds: it is an older copy. */
 export interface OlderData {
   /** The newest that any of them heard of. */
@@ -185,10 +191,9 @@ export interface StateStore {
   meshAt(network: string, revision: number): Promise<AppliedMesh>;
   /** This run of control begins, on this data; `acceptOlderData` says that it is what counts. Resolves with the run's timeline. */
   beginRun(acceptOlderData: boolean): Promise<string>;
-  /** Whether this data holds all of that. */
-  knows(heard: Heard): boolean;
-  /** Every network goes on under numbers above this one, which that host has heard of. */
-  numberOn(host: string, revision: number): Promise<void>;
+  compare(heard: Heard): Compared;
+  /** Every network goes on under numbers above what that host has heard of, which is given up. */
+  numberOn(host: string, heard: Heard): Promise<void>;
   /** Set once `foundOlder` was called: from then on every change is refused. */
   readonly olderData: OlderData | undefined;
   /** That host has heard of this revision, and this data has not. Resolves when the audit tells of it. */

@@ -83,8 +83,14 @@ export const ENDED_AGENTS = {
 
 export type EndedAgentRow = RowOf<typeof ENDED_AGENTS>;
 
-/** A run of control, and the revision that its data stood at when it began. */
-export const RUNS = { timeline: TEXT, revision: INTEGER };
+/** A run of control. */
+export const RUNS = {
+  timeline: TEXT,
+  /** Where its data stood when it began; of what was given up, the newest that is numbered above. */
+  revision: INTEGER,
+  /** What it told is lost, by an operator's word; it stands for all runs of its epoch. */
+  givenUp: FLAG,
+};
 
 export type RunRow = RowOf<typeof RUNS>;
 
@@ -158,7 +164,7 @@ export interface WriteRows {
   readonly removeToken: Pick<TokenRow, 'id'>;
   readonly addEndedAgent: EndedAgentRow;
   readonly removeEndedAgent: Pick<EndedAgentRow, 'id'>;
-  /** Adds the run, or replaces the revision of one that is there. */
+  /** Adds the run, or replaces all but the name of one that is there. */
   readonly putRun: RunRow;
   readonly removeRun: Pick<RunRow, 'timeline'>;
   /** Its mesh is the network's from now on. The oldest of the network beyond what is kept go. */

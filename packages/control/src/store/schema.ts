@@ -123,4 +123,5 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE tokens ADD COLUMN sequence INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE ended_agents ADD COLUMN sequence INTEGER NOT NULL DEFAULT 1;
   `,
+  'ALTER TABLE runs ADD COLUMN given_up INTEGER NOT NULL DEFAULT 0',
 ];

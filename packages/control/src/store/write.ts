@@ -35,7 +35,7 @@ export function prepareWrites(database: DatabaseSync): Writes {
     removeToken: remover(database, 'tokens', ['id']),
     addEndedAgent: inserter(database, 'ended_agents', ENDED_AGENTS),
     removeEndedAgent: remover(database, 'ended_agents', ['id']),
-    putRun: inserter(database, 'runs', RUNS, [['timeline'], ['revision']]),
+    putRun: inserter(database, 'runs', RUNS, [['timeline'], ['revision', 'givenUp']]),
     removeRun: remover(database, 'runs', ['timeline']),
     ...prepareHistoryWrites(database),
   };

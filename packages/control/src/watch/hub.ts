@@ -23,7 +23,7 @@ import type { PathTracer, TraceOutcome } from '../fleet/traces.ts';
 import type { FlowWindow } from '../flows/window.ts';
 import { PartDifferences } from '../netmap/agent-view.ts';
 import { tellOlder } from '../state/older-data.ts';
-import type { AgentState, State, StateChange, StateStore } from '../state/types.ts';
+import type { AgentState, Heard, State, StateChange, StateStore } from '../state/types.ts';
 import type { Traffic } from '../traffic/types.ts';
 import { type AgentCall, AgentStream, type AgentStreamEvents } from './agent-stream.ts';
 import { type Authenticated, authenticate, ended, held, type Refusal } from './authenticate.ts';
@@ -87,6 +87,7 @@ export class Hub implements PathTracer {
   readonly #members = new Map<string, Map<string, ConnectedMember>>();
   readonly #unsubscribe: () => void;
   #closed: boolean = false;
+  #numbering: boolean = false;
 
   constructor(options: HubOptions) {
     this.#options = options;
@@ -175,7 +176,7 @@ export class Hub implements PathTracer {
     const proved = authenticate(state, { nonce, pin }, hello);
     const older = this.#refuseOlder(hello);
     // Who has not proved to be a member is told that, and of no host.
-    const refusal = older && (proved.accepted ? older : held(NOT_NOW));
+    const refusal = older && (proved.accepted ? older : state.olderData && held(NOT_NOW));
     const who = refusal === undefined ? proved : ({ accepted: false, refusal } as const);
     if (!who.accepted) {
       const [agentId, why] = [hello.agentId.slice(0, 64), who.refusal.details];
@@ -214,24 +215,37 @@ export class Hub implements PathTracer {
   #refuseOlder(hello: pb.Hello): Refusal | undefined {
     const { state, receipts, acceptOlderData } = this.#options;
     const heard = heardFromWire(hello);
-    const newer = heard !== undefined && receipts.proves(heard) && !state.knows(heard) ? heard.revision : undefined;
-    if (newer !== undefined && acceptOlderData) {
-      this.#acceptOlder(hostOf(state.current, hello.agentId), newer);
-      return held('control goes on from what this host has heard, and serves it when it comes again');
+    const compared = heard !== undefined && receipts.proves(heard) ? state.compare(heard) : 'known';
+    if (heard !== undefined && compared !== 'known') {
+      const host = hostOf(state.current, hello.agentId);
+      const accepted = compared === 'given-up' || acceptOlderData;
+      if (accepted && state.olderData === undefined) {
+        this.#acceptOlder(host, heard);
+        return held('control goes on from what this host has heard, and serves it when it comes again');
+      }
+      if (!accepted) this.#foundOlder(host, heard.revision);
     }
-    if (newer !== undefined) this.#foundOlder(hostOf(state.current, hello.agentId), newer);
     return state.olderData && held(tellOlder(state.olderData, state.current.revision));
   }
 
-  #acceptOlder(host: string, revision: number): void {
+  /** One at a time: whoever comes meanwhile comes again. */
+  #acceptOlder(host: string, heard: Heard): void {
+    if (this.#numbering) return;
+    this.#numbering = true;
     const { state, logger } = this.#options;
+    const { revision } = heard;
     logger.warn({ event: 'older-data-accepted', host, revision }, 'numbers go on above what a host has heard');
-    state.numberOn(host, revision).catch((err: unknown) => {
-      logger.error(
-        { event: 'older-data-not-accepted', host, revision, err },
-        'it is tried again when the host comes again',
-      );
-    });
+    state
+      .numberOn(host, heard)
+      .catch((err: unknown) => {
+        logger.error(
+          { event: 'older-data-not-accepted', host, revision, err },
+          'it is tried again when the host comes again',
+        );
+      })
+      .finally(() => {
+        this.#numbering = false;
+      });
   }
 
   /** Whoever was let in before cannot know, and is served no more: what was handed out may have permitted too much. */

@@ -6,9 +6,11 @@ import { openAuditLog } from '../audit/log.ts';
 import type { JoinedHost } from '../netmap/network.fixture.ts';
 import { openState } from '../state/state.ts';
 import { Store } from '../store/store.ts';
+import { withAppend } from '../store/wrapped.fixture.ts';
 import { TestControl } from './control.fixture.ts';
 import { FakeAgent } from './fake-agent.fixture.ts';
 import { prod } from './hub.fixture.ts';
+import { Receipts } from './receipts.ts';
 
 let root: string;
 const closers: (() => void)[] = [];
@@ -36,11 +38,12 @@ async function run(name: string, more: { readonly acceptOlderData?: boolean } = 
   const control = await TestControl.start({ state, ...more });
   const acts = async () =>
     (await openAuditLog({ store, now: Date.now }).list({ network: '', limit: 9 })).map(({ action }) => action);
+  const revisions = () => Array.from(state.current.networks.values(), ({ revision }) => revision);
   const end = async () => {
     await control[Symbol.asyncDispose]();
     close();
   };
-  return { control, state, acts, end };
+  return { control, state, store, acts, revisions, end };
 }
 
 /** The same agent at another control: with what it holds. */
@@ -112,7 +115,7 @@ test('accepted, it is numbered on above all that was heard, and is not asked abo
   await served.until(({ deltas }) => deltas.length > 0);
   expect(served.revision).toBeGreaterThan(heard);
   expect(JSON.stringify(served.items.get('policy'))).not.toContain('shut');
-  expect((await accepting.acts())[0]).toBe('older-data-accept');
+  expect((await accepting.acts()).slice(0, 2)).toEqual(['older-data-give-up', 'older-data-accept']);
   await accepting.end();
   expect(known).toBeLessThan(heard);
   // One that was away all the while, and is a member here no more, heard as much as the first.
@@ -148,4 +151,129 @@ test('an agent that joined after the copy was made tells of it too, and a word w
   // It has not proved to be a member, and so learns no host and no number.
   expect(younger.held).toMatchObject({ unknown: false, reason: expect.not.stringMatching(/revision|host/) });
   expect(state.olderData?.hosts).toEqual([late.agent.id]);
+});
+
+/** The data of `restored`, accepted, and told to its first agent; then begun again without the flag. */
+async function accepted() {
+  const all = await restored();
+  const accepting = await run('then', { acceptOlderData: true });
+  await again(accepting.control, all.one, all.first).until(over);
+  const served = again(accepting.control, all.one, all.first);
+  await served.until(({ deltas }) => deltas.length > 0);
+  await accepting.end();
+  return { ...all, served };
+}
+
+/** Is told to come again, and then served. */
+async function comesTwice(control: TestControl, joined: JoinedHost, before: FakeAgent): Promise<FakeAgent> {
+  await again(control, joined, before).until(over);
+  const served = again(control, joined, before);
+  await served.until(({ deltas, status }) => deltas.length > 0 || status !== undefined);
+  return served;
+}
+
+test('once accepted, one that was away and heard still more stops nobody, at a later start either', async () => {
+  for (const name of ['now', 'then']) mkdirSync(join(root, name));
+  const before = await run('now');
+  await before.state.apply(prod, by);
+  const one = await before.control.join({ host: 'one', services: ['web'] });
+  const away = await before.control.join({ host: 'away', services: ['redis'] });
+  await before.end();
+  cpSync(join(root, 'now'), join(root, 'then'), { recursive: true });
+  const lost = await run('now');
+  const first = lost.control.connect(one);
+  await first.until(({ items }) => items.has('self'));
+  await lost.state.apply({ ...prod, policies: [deny] }, by);
+  await first.until(({ revision }) => revision === lost.state.current.revision);
+  first.close();
+  for (const name of ['two', 'three']) await lost.control.join({ host: name });
+  await lost.end();
+  // Also what two runs told.
+  const further = await run('now');
+  await further.control.join({ host: 'four' });
+  const most = further.control.connect(away);
+  await most.until(({ revision }) => revision === further.state.current.revision);
+  await further.end();
+
+  const accepting = await run('then', { acceptOlderData: true });
+  await comesTwice(accepting.control, one, first);
+  await accepting.end();
+  const later = await run('then');
+  const late = await comesTwice(later.control, away, most);
+  expect(later.state.olderData).toBeUndefined();
+  expect([late.status, late.revision > most.revision]).toEqual([undefined, true]);
+  expect((await later.acts())[0]).toBe('older-data-give-up');
+  // What is said twice makes no number.
+  const { revision } = later.state.current;
+  await again(later.control, away, most).until(({ deltas }) => deltas.length > 0);
+  expect(later.state.current.revision).toBe(revision);
+});
+
+test('once accepted, what was told since is not given up: a copy of before, or without it, is older data', async () => {
+  const { one, served } = await accepted();
+  cpSync(join(root, 'then'), join(root, 'copy'), { recursive: true });
+  const current = await run('then');
+  await current.state.apply({ ...prod, policies: [deny] }, by);
+  const newest = again(current.control, one, served);
+  await newest.until(({ revision }) => revision === current.state.current.revision);
+  await current.end();
+  const restoredAgain = await run('copy');
+  await again(restoredAgain.control, one, newest).until(over);
+  expect(restoredAgain.state.olderData).toMatchObject({ hosts: ['one'] });
+  await restoredAgain.end();
+  // The lost branch knows nothing of the acceptance.
+  const lost = await run('now');
+  await again(lost.control, one, served).until(over);
+  expect(lost.state.olderData).toMatchObject({ hosts: ['one'] });
+});
+
+test('a receipt of what was given up stops nobody, whoever shows it', async () => {
+  const { late, third } = await accepted();
+  const { control, state } = await run('then');
+  const revision = state.current.revision + 5;
+  const receipt = new Receipts('of a test').of(third.timeline, revision);
+  const stranger = again(control, late, Object.assign(third, { revision, receipt }));
+  await stranger.until(over);
+  expect([stranger.held?.unknown, state.olderData]).toEqual([true, undefined]);
+});
+
+test('all networks are numbered on at once, or none', async () => {
+  const { one, first, heard } = await restored();
+  const accepting = await run('then', { acceptOlderData: true });
+  await accepting.state.apply({ ...prod, network: 'stage' }, by);
+  const known = accepting.revisions();
+  let disk = 1;
+  const broken = await openState({
+    store: withAppend(accepting.store, async (expected, writes) => {
+      // The disk takes one more change, and not two.
+      disk -= 1;
+      if (disk < 0) throw new Error('disk full');
+      return await accepting.store.append(expected, writes);
+    }),
+    now: Date.now,
+  });
+  const said = { timeline: first.timeline, revision: heard + 5 };
+  await broken.numberOn('one', said).catch(() => undefined);
+  const after = accepting.store.read().then(({ networks }) => networks.map(({ revision }) => revision > heard + 5));
+  expect(await after).toEqual([true, true]);
+  expect([known.length, broken.compare(said)]).toEqual([2, 'known']);
+  expect(one.agent.host).toBe('one');
+});
+
+test('that a token was revoked is heard of, though nobody had joined with it', async () => {
+  for (const name of ['now', 'then']) mkdirSync(join(root, name));
+  const before = await run('now');
+  await before.state.apply(prod, by);
+  const one = await before.control.join({ host: 'one' });
+  const scope = { network: 'prod', services: [], host: '', roles: [], reusable: true, ephemeral: false };
+  const token = await before.state.createToken(scope, new Uint8Array(32), 86_400_000, 'control');
+  const agent = before.control.connect(one);
+  await agent.until(({ items }) => items.has('self'));
+  cpSync(join(root, 'now'), join(root, 'then'), { recursive: true });
+  await before.state.revokeToken(token.id, 'control');
+  await agent.until(({ revision }) => revision === before.state.current.revision);
+  await before.end();
+  const { control, state } = await run('then');
+  await again(control, one, agent).until(over);
+  expect(state.olderData).toMatchObject({ hosts: ['one'] });
 });
