@@ -1,7 +1,16 @@
 /** This host's own addresses as they go away: what was connected from one of them waits for answers that cannot come. */
 import dgram from 'node:dgram';
 import { isIPv6 } from 'node:net';
-import { type HostPort, hostInterfaces, plainAddress } from '@weft/proto';
+import {
+  type AddressRange,
+  formatAddress,
+  type HostPort,
+  hostInterfaces,
+  inRange,
+  isShortage,
+  parseAddress,
+  plainAddress,
+} from '@weft/proto';
 
 const LOOK_MS = 1_000;
 
@@ -23,12 +32,36 @@ export function watchAddresses(
   signal.addEventListener('abort', () => clearInterval(timer), { once: true });
 }
 
-function addressesOf(interfaces: ReturnType<typeof hostInterfaces>): Set<string> {
+export function addressesOf(interfaces: ReturnType<typeof hostInterfaces>): Set<string> {
   return new Set(Object.values(interfaces).flatMap((addresses) => addresses?.map(({ address }) => address) ?? []));
 }
 
 /** The address that the kernel comes from when it calls there, at this moment. Undefined where it does not know the way. */
-export async function sourceTowards({ host, port }: HostPort): Promise<string | undefined> {
+export async function sourceTowards(to: HostPort): Promise<string | undefined> {
+  return await askSource(to).catch(() => undefined);
+}
+
+/** Any will do: nothing is sent there. */
+const PORT = 9;
+
+/**
+ * Whether the range is this host's own, by its first, middle and last addresses, of which the first and last may be a network's: what
+ * the kernel sends to an address of its own comes from there. Undefined when it could not be asked.
+ */
+export async function isLocalRange({ base, size }: AddressRange): Promise<boolean | undefined> {
+  for (const address of [base + 1, base + size / 2, base + size - 2]) {
+    try {
+      const source = parseAddress(await askSource({ host: formatAddress(address), port: PORT }));
+      if (source === undefined || !(source >>> 24 === 127 || inRange(source, { base, size }))) return false;
+    } catch (cause) {
+      return isShortage(cause) ? undefined : false;
+    }
+  }
+  return true;
+}
+
+/** Rejects with what the system says. */
+async function askSource({ host, port }: HostPort): Promise<string> {
   const socket = dgram.createSocket({ type: isIPv6(host) ? 'udp6' : 'udp4' });
   try {
     // No packet is sent by it.
@@ -38,8 +71,6 @@ export async function sourceTowards({ host, port }: HostPort): Promise<string | 
       socket.connect(port, host, (error?: Error) => (error instanceof Error ? reject(error) : resolve()));
     });
     return plainAddress(socket.address().address);
-  } catch {
-    return undefined;
   } finally {
     socket.close();
   }

@@ -111,7 +111,10 @@ function build(terminal: Terminal, signal: AbortSignal, exit: (code: ExitCode) =
     .option('--advertise <HOST:PORT>', 'where other agents reach --tunnel, when it is not an address of this host')
     .option('--dns <HOST:PORT>', 'where names are answered', '127.0.0.1:7453')
     .option('--dns-upstream <ADDRESS...>', 'who answers names outside internal, instead of what resolv.conf says')
-    .option('--vip-range <CIDR>', 'range of its own within 127.0.0.0/8, so that several agents can share a host')
+    .option(
+      '--vip-range <CIDR>',
+      'range of its own: within 127.0.0.0/8, or one that root has made local, such as 100.80.0.0/12',
+    )
     .option(
       '--workers <N>',
       'threads that carry flows, at most one a core; each beyond the first takes 10 to 20 MiB',

@@ -2,18 +2,22 @@
 import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import {
+  type AddressRange,
   CONTROL_RANGE,
   decodeJoinToken,
   formatHostPort,
   type HostPort,
+  inRange,
+  isLoopbackRange,
   type JoinToken,
+  parseAddress,
   parseHostPort,
-  parseRange,
   TokenError,
   toHostName,
 } from '@weft/proto';
 import { EMPTY_AGENT_FILE, readAgentFile } from '../config/agent-file.ts';
 import { parseResolver } from '../config/ports.ts';
+import { readVipRange } from '../config/vip-range.ts';
 import { createLogger } from '../observe/logger.ts';
 import { VERSION } from '../version.ts';
 import { UsageError } from './errors.ts';
@@ -45,19 +49,10 @@ export async function up(
   const dns = hostPort('--dns', options.dns, 0);
   const dnsUpstreams = options.dnsUpstream?.map(resolver);
   const advertise = options.advertise === undefined ? undefined : hostPort('--advertise', options.advertise, 1);
-  const range = options.vipRange === undefined ? CONTROL_RANGE : parseRange(options.vipRange);
-  if (range === undefined) {
-    throw new UsageError(
-      `--vip-range takes a range within 127.0.0.0/8, from /8 to /30, such as 127.96.0.0/12; found ${JSON.stringify(options.vipRange)}`,
-    );
-  }
-  if (range.base === LOOPBACK_NETWORK) {
-    throw new UsageError(
-      '--vip-range must not hold 127.0.0.1, which programs trust; take another, such as 127.96.0.0/12',
-    );
-  }
+  const range = vipRange(options.vipRange);
   const workers = workerCount(options.workers);
   const metrics = options.metrics === undefined ? undefined : hostPort('--metrics', options.metrics, 0);
+  refuseInRange(range, { '--tunnel': tunnel, '--dns': dns, '--metrics': metrics });
   const token = await readToken(options, terminal);
   const file = options.config === undefined ? EMPTY_AGENT_FILE : await readAgentFile(options.config);
   // Loaded here and not above: every other command starts faster without the data path.
@@ -89,8 +84,6 @@ export async function up(
   await running.finally(() => tracing?.close());
 }
 
-const LOOPBACK_NETWORK = 0x7f000000;
-
 /** Threads beyond this cost memory and spread nothing: no machine that runs an agent has so many cores to spare. */
 const MOST_WORKERS = 16;
 
@@ -100,6 +93,25 @@ function workerCount(text: string): number {
   throw new UsageError(
     `--workers takes a number of threads from 1 to ${MOST_WORKERS}, at most one a core; found ${JSON.stringify(text)}`,
   );
+}
+
+function vipRange(text: string | undefined): AddressRange {
+  if (text === undefined) return CONTROL_RANGE;
+  const range = readVipRange(text);
+  if (typeof range !== 'string') return range;
+  throw new UsageError(`--vip-range ${range}`);
+}
+
+/** Outside loopback, a listener among the VIPs would be one that strangers may find, and that looks into no caller's address. */
+function refuseInRange(range: AddressRange, listeners: Readonly<Record<string, HostPort | undefined>>): void {
+  if (isLoopbackRange(range)) return;
+  for (const [option, at] of Object.entries(listeners)) {
+    const address = parseAddress(at?.host ?? '');
+    if (address !== undefined && inRange(address, range))
+      throw new UsageError(
+        `${option} must not be within --vip-range, whose addresses are services'; found ${at?.host}`,
+      );
+  }
 }
 
 function resolver(text: string): HostPort {

@@ -4,7 +4,7 @@
  * (RFC 6761, section 6.3), and keeps them.
  */
 
-import type { AddressRange } from '@weft/proto';
+import { type AddressRange, inRange } from '@weft/proto';
 import dnsPacket from 'dns-packet';
 import { HEADER_LENGTH, skipName, Type } from './message.ts';
 
@@ -70,7 +70,7 @@ function leadsHere(address: Buffer, range: AddressRange): boolean {
   if (address.length === 4) {
     const number = address.readUInt32BE(0);
     // 0.0.0.0 is this host to whoever connects there.
-    return address[0] === 127 || number === 0 || (number >= range.base && number < range.base + range.size);
+    return address[0] === 127 || number === 0 || inRange(number, range);
   }
   if (address.length !== 16) return false;
   const zeros = address.subarray(0, 10).every((byte) => byte === 0);

@@ -42,7 +42,7 @@ export function isLoopback(host: string): boolean {
 }
 
 /**
- * Whether a connection to this host can be made from a caller's address in 127.0.0.0/8: the kernel routes such a source
+ * Whether a connection to this host can be made from a caller's address: the kernel routes such a source, within the host,
  * to this machine's own IPv4 addresses only.
  */
 export function takesCallerAddress(host: string): boolean {

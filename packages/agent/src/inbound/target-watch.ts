@@ -221,7 +221,7 @@ export class TargetWatch implements LocalTargets {
       subject,
       message:
         `callers of ${service} cannot be told apart by their address at ${formatTarget(target)}, which takes none of ` +
-        '127.0.0.0/8; let the program listen on 127.0.0.1 to have them come from their own addresses',
+        "this host's; let the program listen on 127.0.0.1 to have them come from their own addresses",
     });
     return subject;
   }

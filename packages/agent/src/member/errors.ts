@@ -18,7 +18,9 @@ export type AgentErrorCode =
   /** A thread of the agent ended unasked. */
   | 'worker-failed'
   /** A service's target is an address that the agent itself listens on. */
-  | 'target-loops';
+  | 'target-loops'
+  /** --vip-range is not an address range of this host. */
+  | 'range-not-local';
 
 /** The message says what failed, why, and what to do. */
 export class AgentError extends Error {

@@ -15,6 +15,7 @@ function thread(traffic: FlowTraffic, overrides: Partial<ThreadMeasures> = {}): 
     tunnel: newCounters(),
     flows: 0,
     datagramsDropped: 0,
+    callersRefused: 0,
     records: 0,
     packets: 0,
     loopDelayUs: 0,

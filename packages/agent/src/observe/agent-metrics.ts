@@ -165,6 +165,11 @@ function tunnels(out: Exposition, { threads }: AgentMeasures): void {
       [{ where: 'local' }, total(threads, ({ datagramsDropped }) => datagramsDropped)],
     ],
   );
+  out.counter(
+    'weft_agent_callers_refused_total',
+    "Connections and datagrams to services' addresses that came from other hosts.",
+    total(threads, ({ callersRefused }) => callersRefused),
+  );
 }
 
 function control(out: Exposition, { revision, revisionSeconds, staleSeconds }: AgentMeasures): void {

@@ -13,6 +13,8 @@ export interface ThreadMeasures {
   readonly flows: number;
   /** UDP datagrams of this host's programs that were dropped. */
   readonly datagramsDropped: number;
+  /** Connections and datagrams to VIPs that came from other hosts and were refused. */
+  readonly callersRefused: number;
   /** Flow records that wait here, those of batches that are out among them. */
   readonly records: number;
   /** Tunnels' packets on their way to this thread from others. */

@@ -14,7 +14,7 @@ export interface WatchedPath {
   readonly traffic: FlowTraffic;
   readonly registry: Pick<FlowRegistry, 'live'>;
   readonly tunnels: Pick<BoundTunnels, 'counters' | 'peerTraffic'>;
-  readonly outbound: Pick<Outbound, 'datagramsDropped'>;
+  readonly outbound: Pick<Outbound, 'datagramsDropped' | 'callersRefused'>;
   readonly recorder: Pick<FlowRecorder, 'counters'>;
   /** Packets from other threads; not set where there is one thread. */
   readonly steering: { readonly waiting: number } | undefined;
@@ -51,6 +51,7 @@ export class ThreadWatch {
       tunnel: { ...tunnels.counters },
       flows: registry.live,
       datagramsDropped: outbound.datagramsDropped,
+      callersRefused: outbound.callersRefused,
       records: recorder.counters.queued + recorder.counters.unanswered,
       packets: steering?.waiting ?? 0,
       loopDelayUs: this.#forMetrics?.take().p99Us ?? 0,

@@ -32,7 +32,9 @@ export function bindProblem(spec: ListenerSpec, cause: unknown): ListenerProblem
       return {
         code: 'address-unavailable',
         subject,
-        message: `${spec.address} is not an address of this host; where 127.0.0.0/8 is not all local, add it: ifconfig lo0 alias ${spec.address}`,
+        message: spec.address.startsWith('127.')
+          ? `${spec.address} is not an address of this host; where 127.0.0.0/8 is not all local, add it: ifconfig lo0 alias ${spec.address}`
+          : `${spec.address} is not an address of this host; as root, make --vip-range local: ip route add local RANGE dev lo`,
       };
     case 'EMFILE':
     case 'ENFILE':

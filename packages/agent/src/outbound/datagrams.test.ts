@@ -41,9 +41,9 @@ class Endpoint {
     return this.socket.address().port;
   }
 
-  static async open(answer?: (payload: Buffer) => Buffer): Promise<Endpoint> {
+  static async open(answer?: (payload: Buffer) => Buffer, address = '127.0.0.1'): Promise<Endpoint> {
     const socket = createSocket({ type: 'udp4', recvBufferSize: 1 << 20 });
-    socket.bind(0, '127.0.0.1');
+    socket.bind(0, address);
     await once(socket, 'listening');
     return new Endpoint(socket, answer);
   }
@@ -73,6 +73,24 @@ describe('a UDP flow', () => {
     expect(client.heard.map(({ text }) => text)).toEqual(texts);
     expect(client.heard[0]?.from).toMatchObject({ address: rig.vip('a', 'statsd'), port: PORT });
     expect(program.heard[0]?.from.address).toBe(rig.vip('s0', 'web'));
+  });
+
+  it('begins for no datagram of another host, which hears nothing', async () => {
+    const program = await Endpoint.open((payload) => payload);
+    const refused: string[] = [];
+    const callers = { refuses: (address: string) => address === '127.0.0.77' && refused.push(address) > 0, refused: 0 };
+    const rig = await setup([program.port], { callers });
+    const stranger = await Endpoint.open(undefined, '127.0.0.77');
+    const client = await Endpoint.open();
+    send(rig, stranger, 'let me in');
+    await until(() => refused.length === 1);
+    send(rig, client, 'one');
+    await until(() => client.heard.length === 1);
+    expect(program.heard.map(({ text }) => text)).toEqual(['one']);
+    expect(stranger.heard).toEqual([]);
+    // One, at both ends.
+    expect(rig.live).toBe(2);
+    expect(rig.records()).toEqual([]);
   });
 
   it('is one for each client port, goes idle, and is recorded once', async () => {

@@ -19,6 +19,7 @@ import { type Client, DatagramClients, ListenerClients } from './datagram-client
 import type { Forwarder } from './forward.ts';
 import type { ListenerSpec } from './listener-spec.ts';
 import type { BoundListener } from './listeners.ts';
+import type { OwnCallers } from './own-callers.ts';
 
 export interface DatagramsOptions {
   readonly admitter: Admitter;
@@ -26,6 +27,8 @@ export interface DatagramsOptions {
   readonly log: Logger;
   readonly files: OpenFiles;
   readonly problems: Problems;
+  /** Undefined where nobody else can call. */
+  readonly callers?: Pick<OwnCallers, 'refuses'>;
   /** A flow without a datagram either way for this long is over. */
   readonly idleMs?: number;
   /** Clients known at once, on all listeners together. */
@@ -56,6 +59,7 @@ export class OutboundDatagrams {
   readonly #forwarder: Forwarder;
   readonly #log: Logger;
   readonly #files: OpenFiles;
+  readonly #callers: DatagramsOptions['callers'];
   readonly #idleMs: number;
   readonly #clients: DatagramClients;
   readonly #crowded: () => void;
@@ -70,6 +74,7 @@ export class OutboundDatagrams {
     this.#forwarder = options.forwarder;
     this.#log = options.log;
     this.#files = options.files;
+    this.#callers = options.callers;
     this.#idleMs = options.idleMs ?? DEFAULT_IDLE_MS;
     const limit = options.limit ?? DEFAULT_LIMIT;
     this.#clients = new DatagramClients(limit);
@@ -155,6 +160,7 @@ export class OutboundDatagrams {
       client = undefined;
     }
     if (client === undefined) {
+      if (this.#callers?.refuses(from.address, spec) === true) return;
       client = clients.enter(key, now);
       if (client === undefined) {
         this.#dropped++;

@@ -19,6 +19,7 @@ import { type Ingress, openIngress } from './ingress.ts';
 import { SHARE_PROBLEM, shareListeners, shareProblem } from './listener-share.ts';
 import { type ListenerSpec, listenerSpecs } from './listener-spec.ts';
 import { Listeners } from './listeners.ts';
+import type { OwnCallers } from './own-callers.ts';
 import { bindStreams } from './streams.ts';
 
 export interface OutboundOptions {
@@ -34,6 +35,8 @@ export interface OutboundOptions {
   readonly files: OpenFiles;
   /** Closes every listener when aborted. */
   readonly signal: AbortSignal;
+  /** Undefined where nobody else can call this host's VIPs. */
+  readonly callers?: Pick<OwnCallers, 'refuses' | 'refused'>;
   /** Idle time of a UDP flow, milliseconds. */
   readonly idleMs?: number;
   /** Clients of UDP listeners known at once. */
@@ -59,11 +62,13 @@ export interface Outbound {
   readonly listening: number;
   /** UDP datagrams dropped here since the start. */
   readonly datagramsDropped: number;
+  /** Connections and datagrams of other hosts that were refused here since the start. */
+  readonly callersRefused: number;
 }
 
 /** Listens for the netmap of now, and from then on for each that follows. */
 export function createOutbound(options: OutboundOptions): Outbound {
-  const { netmap, registry, tunnels, inbound, problems, log, files, signal, sharing } = options;
+  const { netmap, registry, tunnels, inbound, problems, log, files, signal, sharing, callers } = options;
   const declared = inbound.services;
   const chooser = new Chooser(inbound.watch, options.firstTurn);
   const admitter = new Admitter({ netmap, registry, declared });
@@ -81,12 +86,12 @@ export function createOutbound(options: OutboundOptions): Outbound {
     log,
     files,
     problems,
-    ...defined({ idleMs: options.idleMs, limit: options.datagramClients }),
+    ...defined({ callers, idleMs: options.idleMs, limit: options.datagramClients }),
   });
   const share = sharing?.share;
   const bind = (spec: ListenerSpec) =>
     spec.protocol === 'tcp'
-      ? bindStreams(spec, { admitter, forwarder, log, files, ...defined({ share }) })
+      ? bindStreams(spec, { admitter, forwarder, log, files, ...defined({ share, callers }) })
       : datagrams.bind(spec, share);
   const listeners = new Listeners({
     bind: sharing?.share === 'first' ? (spec) => bindFirst(spec, bind, sharing.followers) : bind,
@@ -132,6 +137,9 @@ export function createOutbound(options: OutboundOptions): Outbound {
     },
     get datagramsDropped() {
       return datagrams.dropped;
+    },
+    get callersRefused() {
+      return callers?.refused ?? 0;
     },
   };
 }

@@ -26,7 +26,7 @@ import { requestOf } from '../tunnel/tunnels.ts';
 import type { Tunnels } from '../tunnel/types.ts';
 import type { Netmap, NetmapInstance, NetmapPeer } from '../words/netmap.ts';
 import type { Opened, Refusal } from '../words/opening.ts';
-import { createOutbound, type Outbound } from './outbound.ts';
+import { createOutbound, type Outbound, type OutboundOptions } from './outbound.ts';
 import { datagramPipe, streamPipe } from './pipes.fixture.ts';
 
 export interface AgentSpec {
@@ -82,6 +82,7 @@ export interface RigOptions {
   readonly flowLimit?: number;
   readonly datagramClients?: number;
   readonly mostListeners?: number;
+  readonly callers?: NonNullable<OutboundOptions['callers']>;
   /** Files that each agent may have open: none more than the test has leaves all flows refused. */
   readonly readTable?: NonNullable<InboundOptions['readTable']>;
   readonly wildcards?: NonNullable<InboundOptions['wildcards']>;

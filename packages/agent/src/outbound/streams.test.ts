@@ -4,6 +4,22 @@ import { describe, expect, it } from 'vitest';
 import { call, echo, ending, exchange, oneRecord, PORT, SERVICES, serving, setup } from './calls.fixture.ts';
 import { rule, service, until } from './rig.fixture.ts';
 
+describe('a call from another host', () => {
+  it('is reset with nothing of it kept', async () => {
+    const redis = await serving(echo);
+    const callers = { refuses: (address: string) => address === '127.0.0.77', refused: 1 };
+    const rig = await setup({ redis: [redis.port], callers });
+    const to = { host: rig.vip('a', 'redis'), port: PORT };
+    expect(await ending(net.connect({ ...to, localAddress: '127.0.0.77' }))).toBe('ECONNRESET');
+    expect(await exchange(call(rig, 'a'), 'ping')).toBe('ping');
+    // One, at both ends.
+    expect(rig.live).toBe(2);
+    expect(rig.records()).toEqual([]);
+    expect(redis.callers).toHaveLength(1);
+    expect(rig.agent('a').outbound.callersRefused).toBe(1);
+  });
+});
+
 describe('a permitted call', () => {
   it('reaches the program from the caller’s own address and is recorded once, where it got to', async () => {
     const redis = await serving(echo);

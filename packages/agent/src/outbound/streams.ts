@@ -14,6 +14,7 @@ import type { Call } from './call.ts';
 import type { Forwarder } from './forward.ts';
 import type { ListenerSpec } from './listener-spec.ts';
 import type { BoundListener } from './listeners.ts';
+import type { OwnCallers } from './own-callers.ts';
 
 export interface StreamsOptions {
   readonly log: Logger;
@@ -22,6 +23,8 @@ export interface StreamsOptions {
   readonly files: OpenFiles;
   /** When several threads share the listener. */
   readonly share?: PortSharing;
+  /** Undefined where nobody else can call. */
+  readonly callers?: Pick<OwnCallers, 'refuses'>;
 }
 
 /** In the record of a call that was taken only to be refused. */
@@ -29,13 +32,17 @@ const NO_FILE = 'this agent has no file left for another flow';
 
 /** Listens on a listener. Rejects with what bind says. */
 export function bindStreams(spec: ListenerSpec, options: StreamsOptions): Promise<BoundListener> {
-  const { log, share, files } = options;
+  const { log, share, files, callers } = options;
   const where = { host: spec.address, port: spec.port, files, ...defined({ share }) };
   const onError = (err: Error) => {
     if (isShortage(err)) files.ranOut();
     log.warn({ event: 'accept-failed', listener: listenerName(spec), err }, 'accepting failed');
   };
-  return listenConduits({ ...where, onError }, (client, { descriptor }) => {
+  return listenConduits({ ...where, onError }, (client, { descriptor, address }) => {
+    if (callers?.refuses(address, spec) === true) {
+      client.reset();
+      return;
+    }
     carryStream(client, spec, options, files.spares(descriptor) ? undefined : NO_FILE).catch((err: unknown) => {
       // One connection that goes wrong in an unforeseen way is its own end, not the agent's.
       client.reset();

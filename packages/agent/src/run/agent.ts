@@ -1,7 +1,7 @@
 /** The agent, put together: what starts in which order, and ends in which. */
 
 import { join } from 'node:path';
-import { type AddressRange, defined, formatAddress, formatHostPort, messageOf, parseAddress } from '@weft/proto';
+import { type AddressRange, defined, formatHostPort, formatRange, inRange, messageOf, parseAddress } from '@weft/proto';
 import { dualStackHost } from '../bytes/dual-stack.ts';
 import { type AgentFile, rolesOf } from '../config/agent-file.ts';
 import { createDnsServer, type DnsServer } from '../dns/index.ts';
@@ -21,6 +21,7 @@ import { ENFORCEMENT } from './enforce.ts';
 import { keepHouse } from './housekeeping.ts';
 import { type MainPath, openMainPath } from './main-path.ts';
 import type { AgentOptions } from './options.ts';
+import { requireLocal, watchRange } from './vip-range.ts';
 
 export type { AgentOptions, DataPathLimits } from './options.ts';
 
@@ -28,6 +29,7 @@ export type { AgentOptions, DataPathLimits } from './options.ts';
 export async function runAgent(options: AgentOptions, signal: AbortSignal): Promise<void> {
   const { directory, token, fallbackHost, file, range, logger } = options;
   refuseLoops(file, range);
+  await requireLocal(range);
   const lock = takeDirectory(directory);
   try {
     const services = [...file.services.keys()];
@@ -46,16 +48,16 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
 }
 
 /** A call to a target among the VIPs would be taken by this agent, sent to the target again, and so on until no port is left. */
-function refuseLoops({ services }: AgentFile, { base, size }: AddressRange): void {
+function refuseLoops({ services }: AgentFile, range: AddressRange): void {
   for (const { name, targets } of services.values()) {
     for (const { port, protocol, host, targetPort } of targets) {
       const address = parseAddress(host);
-      if (address === undefined || address < base || address >= base + size) continue;
+      if (address === undefined || !inRange(address, range)) continue;
       const target = formatHostPort(host, targetPort);
       throw new AgentError(
         'target-loops',
         `the agent file's target ${target} of ${name}:${port}${protocol === 'any' ? '' : `/${protocol}`} lies among the addresses that this agent itself ` +
-          `listens on, from ${formatAddress(base)} to ${formatAddress(base + size - 1)}, and would call itself; ` +
+          `listens on, in ${formatRange(range)}, and would call itself; ` +
           `give the address of the program, such as 127.0.0.1:${targetPort}, or shift the agent's with --vip-range`,
       );
     }
@@ -86,6 +88,7 @@ async function runMember(options: AgentOptions, member: Enrolment, signal: Abort
     // 3. The data path.
     const path = await openMainPath(options, member, store, taking.signal, life.signal);
     stop = path.stop;
+    watchRange(options.range, path.problems, life.signal);
 
     // 4. What the agent says of itself.
     const control: ControlState = { cause: '', revoked: member.membership.revoked };

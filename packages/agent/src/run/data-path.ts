@@ -1,5 +1,5 @@
 /** One thread's data path, put together the same for the main thread and for each worker. */
-import { type AddressRange, defined, fileLimit, formatHostPort, type HostPort } from '@weft/proto';
+import { type AddressRange, defined, fileLimit, formatHostPort, type HostPort, isLoopbackRange } from '@weft/proto';
 import type { Tracer } from '@weft/proto/observe';
 import type { Logger } from 'pino';
 import { OpenFiles } from '../bytes/open-files.ts';
@@ -14,6 +14,7 @@ import { createPeerDirectory } from '../netmap/directory.ts';
 import { ThreadWatch } from '../observe/thread-watch.ts';
 import type { ListenerSharing } from '../outbound/bind-shared.ts';
 import { createOutbound, type Outbound, type OutboundOptions } from '../outbound/outbound.ts';
+import { OwnCallers } from '../outbound/own-callers.ts';
 import { type BoundTunnels, createTunnels } from '../tunnel/create.ts';
 import { dialBounds } from '../tunnel/dial-bounds.ts';
 import { DEFAULT_SETTINGS, type TunnelSettings } from '../tunnel/settings.ts';
@@ -81,7 +82,7 @@ export interface OpenPath {
 
 /** Takes flows from peers when it resolves. Throws AgentError when the tunnels' port cannot be had. */
 export async function openDataPath<Here extends InboundPath>(options: DataPathOptions<Here>): Promise<DataPath<Here>> {
-  const { thread, threads, packets, netmap, recorder, traffic, problems, log, limits, taking, life } = options;
+  const { thread, threads, packets, netmap, recorder, traffic, problems, log, limits, taking, life, range } = options;
   const fault = await checkInside();
   if (fault !== undefined) problems.raise({ code: 'node-unknown', subject: process.version, message: slowly(fault) });
   const share = shareOf(thread, threads);
@@ -116,7 +117,7 @@ export async function openDataPath<Here extends InboundPath>(options: DataPathOp
         datagramClients: share.datagramClients,
         mostListeners: files.listeners(threads),
         firstTurn: thread,
-        ...defined({ sharing }),
+        ...defined({ sharing, callers: isLoopbackRange(range) ? undefined : new OwnCallers({ range, problems, log }) }),
       });
       const parts = { thread, traffic, registry, tunnels, outbound, recorder, steering };
       return { outbound, watch: new ThreadWatch(parts, options.metrics, life) };

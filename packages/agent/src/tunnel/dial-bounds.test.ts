@@ -19,6 +19,13 @@ it.each([
   expect(refused.filter(permits)).toEqual([]);
 });
 
+it('never dials into a range outside loopback, however it is spelled', () => {
+  const { permits } = dialBounds(parseRange('100.80.0.0/12') ?? CONTROL_RANGE, ['127.0.0.1:7400']);
+  const within = ['100.80.0.2', '100.95.255.255', '::ffff:100.80.0.2', '0x64500002', '100.5242882'];
+  expect(within.filter(permits)).toEqual([]);
+  expect(['100.79.255.255', '100.96.0.0'].filter(permits)).toHaveLength(2);
+});
+
 it('judges what a name resolves to, not the name', async () => {
   const resolve = (controls: string[], all: boolean) =>
     new Promise((done) => {

@@ -4,7 +4,15 @@
  */
 import { lookup } from 'node:dns';
 import type { LookupFunction } from 'node:net';
-import { type AddressKind, type AddressRange, addressKind, normalHost, parseAddress, parseHostPort } from '@weft/proto';
+import {
+  type AddressKind,
+  type AddressRange,
+  addressKind,
+  inRange,
+  normalHost,
+  parseAddress,
+  parseHostPort,
+} from '@weft/proto';
 
 export interface DialBounds {
   /** False for an address that is not to be dialled, and for what is none. */
@@ -20,7 +28,7 @@ export function dialBounds(range: AddressRange, controls: readonly string[]): Di
     const normal = normalHost(address);
     if (normal === undefined) return false;
     const number = parseAddress(normal);
-    if (number !== undefined && number >= range.base && number < range.base + range.size) return false;
+    if (number !== undefined && inRange(number, range)) return false;
     return isPermitted(addressKind(normal), kinds);
   };
   return { permits, lookup: lookupWithin(permits) };

@@ -1,5 +1,5 @@
 /** What an endpoint's host leads to, however it is spelled: `127.1`, `0x7f000001` and `::ffff:7f00:1` are all 127.0.0.1. */
-import { CONTROL_RANGE, formatAddress, parseAddress } from './address.ts';
+import { CONTROL_RANGE, formatAddress, inRange, parseAddress } from './address.ts';
 
 /**
  * `vip`: where control allots VIPs. `unusable`: nobody's address, such as 0.0.0.0, multicast, or an old form that hides another.
@@ -33,7 +33,7 @@ export function addressKind(host: string): AddressKind {
 }
 
 function kindOf4(address: number): AddressKind {
-  if (address >= CONTROL_RANGE.base && address < CONTROL_RANGE.base + CONTROL_RANGE.size) return 'vip';
+  if (inRange(address, CONTROL_RANGE)) return 'vip';
   const first = address >>> 24;
   if (first === 127) return 'loopback';
   if (first === 0 || first >= 224) return 'unusable';

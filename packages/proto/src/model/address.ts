@@ -1,4 +1,4 @@
-/** The loopback range that VIPs and source addresses are allotted in. IPv4 addresses as unsigned 32-bit numbers. */
+/** The range that VIPs and source addresses are allotted in. IPv4 addresses as unsigned 32-bit numbers. */
 
 export interface AddressRange {
   /** First address. */
@@ -28,15 +28,29 @@ export function parseAddress(text: string): number | undefined {
   return address;
 }
 
-/** Range of a CIDR such as 127.96.0.0/16, or undefined when it is none or lies outside 127.0.0.0/8. */
+/** Range of a CIDR such as 127.96.0.0/16, or undefined when it is none, or one with bits beyond its prefix. */
 export function parseRange(cidr: string): AddressRange | undefined {
   const [text, bits, ...rest] = cidr.split('/');
   const address = parseAddress(text ?? '');
   if (address === undefined || rest.length > 0 || !/^\d{1,2}$/.test(bits ?? '')) return undefined;
   const prefix = Number(bits);
-  if (prefix < 8 || prefix > 30 || address >>> 24 !== 127) return undefined;
+  if (prefix > 32) return undefined;
   const size = 2 ** (32 - prefix);
   return address % size === 0 ? { base: address, size } : undefined;
+}
+
+/** `127.96.0.0/16`, for a range that a CIDR can say. */
+export function formatRange({ base, size }: AddressRange): string {
+  return `${formatAddress(base)}/${32 - Math.log2(size)}`;
+}
+
+export function inRange(address: number, { base, size }: AddressRange): boolean {
+  return address >= base && address < base + size;
+}
+
+/** Whether all of it is within 127.0.0.0/8, where no packet of another host comes from or gets to. */
+export function isLoopbackRange({ base }: AddressRange): boolean {
+  return base >>> 24 === 127;
 }
 
 /** Where an address that control allotted lies in an agent's own range; undefined when the range is too small. */

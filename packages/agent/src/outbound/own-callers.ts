@@ -1,0 +1,79 @@
+/**
+ * Who may call a VIP outside loopback: programs of this host, by one of its own addresses. The kernel takes calls from its
+ * neighbours there as at any address, so each caller is looked at; in 127.0.0.0/8 nobody else's come in, and nobody looks.
+ */
+import {
+  type AddressRange,
+  hostInterfaces,
+  inRange,
+  type ListenerPlace,
+  listenerName,
+  parseAddress,
+} from '@weft/proto';
+import type { Logger } from 'pino';
+import { addressesOf } from '../bytes/address-watch.ts';
+import { LimitedLog } from '../tunnel/limited-log.ts';
+import { type Problems, passing } from '../words/problems.ts';
+
+/** A look takes long beside a datagram, so strangers must not have one each; an address that is new is known after so long. */
+const LOOK_MS = 1_000;
+
+export interface OwnCallersOptions {
+  readonly range: AddressRange;
+  readonly problems: Problems;
+  readonly log: Logger;
+  readonly look?: typeof hostInterfaces;
+  /** Monotonic, milliseconds. */
+  readonly now?: () => number;
+}
+
+export class OwnCallers {
+  readonly #range: AddressRange;
+  readonly #look: typeof hostInterfaces;
+  readonly #now: () => number;
+  readonly #limitedLog: LimitedLog;
+  readonly #met: () => void;
+  #own: ReadonlySet<string> = new Set();
+  #lookAgainMs = Number.NEGATIVE_INFINITY;
+  #refused = 0;
+
+  constructor({ range, problems, log, look = hostInterfaces, now = () => performance.now() }: OwnCallersOptions) {
+    this.#range = range;
+    this.#look = look;
+    this.#now = now;
+    this.#limitedLog = new LimitedLog(log, now);
+    this.#met = passing(problems, {
+      code: 'foreign-callers',
+      subject: '--vip-range',
+      message:
+        'other hosts call services at addresses of --vip-range on this one, and are refused: see caller-refused in the log for who, ' +
+        'and keep the range from being routed here',
+    });
+  }
+
+  /** Connections, and datagrams, that were refused here since the start. */
+  get refused(): number {
+    return this.#refused;
+  }
+
+  /** Whether a caller at this IPv4 address is of another host; it is counted and told then. */
+  refuses(address: string, called: ListenerPlace): boolean {
+    if (this.#isOwn(address)) return false;
+    this.#refused++;
+    this.#met();
+    const listener = listenerName(called);
+    this.#limitedLog.warn('caller-refused', 'the caller is of another host', { address, listener });
+    return true;
+  }
+
+  #isOwn(address: string): boolean {
+    const number = parseAddress(address);
+    if (number !== undefined && (number >>> 24 === 127 || inRange(number, this.#range))) return true;
+    const now = this.#now();
+    if (now >= this.#lookAgainMs) {
+      this.#lookAgainMs = now + LOOK_MS;
+      this.#own = addressesOf(this.#look());
+    }
+    return this.#own.has(address);
+  }
+}
