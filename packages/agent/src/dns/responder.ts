@@ -2,6 +2,7 @@
  * One message in, one answer out, whatever the transport. Here is decided whose question it is: ours, the host's
  * resolvers', or nobody's. Nothing that is a question goes unanswered, and nothing else is answered.
  */
+import type { AddressRange } from '@weft/proto';
 import type { Logger } from 'pino';
 import type { Netmap, NetmapSource } from '../words/netmap.ts';
 import { emptyAnswer, encodeAnswer } from './answer.ts';
@@ -17,6 +18,8 @@ const FIRST_META_TYPE = 128;
 
 export interface ResponderOptions {
   readonly netmap: NetmapSource;
+  /** Where this host's VIPs lie. */
+  readonly range: AddressRange;
   readonly forwarder: Forwarder;
   readonly counters: DnsCounters;
   readonly latency?: DnsLatency | undefined;
@@ -33,7 +36,7 @@ export class Responder {
   constructor(options: ResponderOptions) {
     this.#options = options;
     this.#netmap = options.netmap.current;
-    this.#zone = new Zone(this.#netmap);
+    this.#zone = new Zone(this.#netmap, options.range);
   }
 
   /**
@@ -74,7 +77,7 @@ export class Responder {
     const current = this.#options.netmap.current;
     if (current === this.#netmap) return;
     this.#netmap = current;
-    this.#zone = new Zone(current);
+    this.#zone = new Zone(current, this.#options.range);
     this.#cache.clear();
   }
 

@@ -16,7 +16,7 @@ const PORT_TRIES = 10;
 
 /** Answers when both sockets listen. Throws DnsListenError. */
 export async function createDnsServer(options: DnsOptions): Promise<DnsServer> {
-  const { listen, netmap, signal } = options;
+  const { listen, netmap, range, signal } = options;
   signal.throwIfAborted();
   const logger = options.logger.child({ part: 'dns' });
   const { tcp, udp, port } = await bindBoth(listen.host, listen.port, options);
@@ -31,13 +31,13 @@ export async function createDnsServer(options: DnsOptions): Promise<DnsServer> {
     const timeoutMs = options.forwardTimeoutMs ?? FORWARD_TIMEOUT_MS;
     // Asked now: those that the file names before this agent's address is written into it are wanted then.
     upstreams();
-    forwarder = new Forwarder({ upstreams, timeoutMs, counters, range: options.range, logger });
+    forwarder = new Forwarder({ upstreams, timeoutMs, counters, range, logger });
   } catch (error) {
     tcp.close();
     udp.close();
     throw error;
   }
-  const responder = new Responder({ netmap, forwarder, counters, latency: options.latency, logger });
+  const responder = new Responder({ netmap, range, forwarder, counters, latency: options.latency, logger });
   serveUdp(udp, responder);
   const endConnections = serveTcp(tcp, responder);
   tcp.on('error', (error) => logger.warn({ event: 'dns-tcp-error', err: error }, 'error on the DNS listener'));

@@ -1,11 +1,13 @@
+import { CONTROL_RANGE, parseRange } from '@weft/proto';
 import { describe, expect, it } from 'vitest';
 import { sampleNetmap, silentNetmap } from '../netmap/sample.fixture.ts';
+import type { Netmap } from '../words/netmap.ts';
 import { Rcode, Type } from './message.ts';
 import { Zone } from './zone.ts';
 
 const types = { ...Type, TXT: 16, MX: 15, HTTPS: 65, DS: 43 };
 
-function ask(name: string, type: keyof typeof types, zone = new Zone(sampleNetmap())) {
+function ask(name: string, type: keyof typeof types, zone = new Zone(sampleNetmap(), CONTROL_RANGE)) {
   const labels = name === '.' ? [] : name.split('.');
   return zone.answer({ labels, type: types[type] });
 }
@@ -20,6 +22,18 @@ function outcome(name: string, type: keyof typeof types, zone?: Zone): unknown {
   if (rcode !== Rcode.NOERROR) return rcode === Rcode.SERVFAIL ? 'SERVFAIL' : rcode;
   if (answers.length === 0) return soa ? 'NODATA+SOA' : 'NODATA';
   return answers.map((record) => (record.type === 'SOA' ? 'SOA' : record.data));
+}
+
+/** The sample's addresses, 127.x.y.z, at 100.x.y.z. */
+function movedNetmap(): Netmap {
+  const moved = JSON.parse(
+    JSON.stringify(sampleNetmap(), (_, value) => (value instanceof Map ? { map: [...value] } : value)).replaceAll(
+      '"127.',
+      '"100.',
+    ),
+    (_, value) => (Array.isArray(value?.map) ? new Map(value.map) : value),
+  );
+  return sampleNetmap({ self: moved.self, services: moved.services, peers: moved.peers });
 }
 
 describe('zone', () => {
@@ -93,6 +107,36 @@ describe('zone', () => {
     expect(outcome(name, type)).toEqual(expected);
   });
 
+  it.each([
+    ['1.0.91.100.in-addr.arpa', 'PTR', ['redis.internal']],
+    ['3.0.91.100.in-addr.arpa', 'PTR', ['mailer.internal']],
+    ['3.9.91.100.in-addr.arpa', 'PTR', ['build-3.host.internal']],
+    ['1.0.91.100.in-addr.arpa', 'A', 'NODATA+SOA'],
+    ['7.0.91.100.in-addr.arpa', 'PTR', 'NXDOMAIN+SOA'],
+    ['x.1.0.91.100.in-addr.arpa', 'PTR', 'NXDOMAIN+SOA'],
+    ['0.91.100.in-addr.arpa', 'PTR', 'NODATA+SOA'],
+    ['91.100.in-addr.arpa', 'NS', ['91.100.in-addr.arpa']],
+    ['95.100.in-addr.arpa', 'SOA', ['SOA']],
+    ['96.100.in-addr.arpa', 'SOA', 'forward'],
+    ['79.100.in-addr.arpa', 'SOA', 'forward'],
+    ['100.in-addr.arpa', 'SOA', 'forward'],
+    ['1.0.96.100.in-addr.arpa', 'PTR', 'forward'],
+    ['x.91.100.in-addr.arpa', 'PTR', 'forward'],
+    ['in-addr.arpa', 'SOA', 'forward'],
+    ['1.0.0.127.in-addr.arpa', 'PTR', ['localhost']],
+    ['1.0.91.127.in-addr.arpa', 'PTR', 'NXDOMAIN+SOA'],
+  ] as const)('of a range outside loopback: %s %s', (name, type, expected) => {
+    expect(outcome(name, type, new Zone(movedNetmap(), { base: 0x64500000, size: 1 << 20 }))).toEqual(expected);
+  });
+
+  it('answers for no address beside a range that is no whole octets', () => {
+    const zone = new Zone(sampleNetmap(), parseRange('192.168.5.64/26') ?? CONTROL_RANGE);
+    expect(outcome('70.5.168.192.in-addr.arpa', 'PTR', zone)).toBe('NXDOMAIN+SOA');
+    expect(outcome('63.5.168.192.in-addr.arpa', 'PTR', zone)).toBe('forward');
+    expect(outcome('128.5.168.192.in-addr.arpa', 'PTR', zone)).toBe('forward');
+    expect(outcome('5.168.192.in-addr.arpa', 'SOA', zone)).toBe('forward');
+  });
+
   it('points SRV at named instances that listen, with their addresses beside', () => {
     const answer = ask('_6379._tcp.redis.internal', 'SRV');
     expect(answer?.answers.map((record) => record.data)).toEqual([
@@ -107,7 +151,7 @@ describe('zone', () => {
   });
 
   it('puts another instance first each time', () => {
-    const zone = new Zone(sampleNetmap());
+    const zone = new Zone(sampleNetmap(), CONTROL_RANGE);
     const firsts = [0, 1, 2, 3].map(() => ask('redis-discovery.internal', 'A', zone)?.answers[0]?.data);
     expect(firsts).toEqual(['127.91.1.0', '127.91.1.1', '127.91.1.3', '127.91.1.0']);
   });
@@ -119,7 +163,7 @@ describe('zone', () => {
   });
 
   it('does not know, rather than denies, before control has spoken', () => {
-    const zone = new Zone(silentNetmap());
+    const zone = new Zone(silentNetmap(), CONTROL_RANGE);
     expect(outcome('redis.internal', 'A', zone)).toBe('SERVFAIL');
     expect(outcome('internal', 'SOA', zone)).toBe('SERVFAIL');
     expect(outcome('1.0.91.127.in-addr.arpa', 'PTR', zone)).toBe('SERVFAIL');

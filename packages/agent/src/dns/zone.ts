@@ -1,13 +1,13 @@
 /** The two zones of one netmap: a question's labels and type in, an answer out. Immutable as the netmap is. */
+import type { AddressRange } from '@weft/proto';
 import type { Netmap } from '../words/netmap.ts';
 import { type Answer, type AnswerRecord, emptyAnswer, TTL } from './answer.ts';
 import { findForward, isOurs, ZONE } from './forward-zone.ts';
 import { type Query, Rcode, Type } from './message.ts';
 import type { Node } from './node.ts';
-import { findReverse, indexAddresses, REVERSE_ZONE, type ReverseIndex } from './reverse-zone.ts';
+import { findReverse, indexAddresses, type ReverseIndex, reverseZone } from './reverse-zone.ts';
 
 const FORWARD_LABELS = ZONE.split('.');
-const REVERSE_LABELS = REVERSE_ZONE.split('.');
 const typeNumbers: Readonly<Record<AnswerRecord['type'], number>> = {
   A: Type.A,
   AAAA: Type.AAAA,
@@ -21,11 +21,14 @@ const typeNumbers: Readonly<Record<AnswerRecord['type'], number>> = {
 
 export class Zone {
   readonly #netmap: Netmap;
+  readonly #range: AddressRange;
   #reverse: ReverseIndex | undefined;
   #turn = 0;
 
-  constructor(netmap: Netmap) {
+  /** `range`: where the netmap's addresses lie. */
+  constructor(netmap: Netmap, range: AddressRange) {
     this.#netmap = netmap;
+    this.#range = range;
   }
 
   /** The answer, or undefined when the name lies in no zone of ours. */
@@ -36,11 +39,12 @@ export class Zone {
       if (this.#netmap.self !== undefined && !isOurs(this.#netmap, inner)) return undefined;
       return this.#answerIn(ZONE, inner, type, () => findForward(this.#netmap, inner));
     }
-    if (endsWith(labels, REVERSE_LABELS)) {
-      const inner = labels.slice(0, -REVERSE_LABELS.length);
+    const zoneLabels = reverseZone(labels, this.#range);
+    if (zoneLabels !== undefined) {
       this.#reverse ??= indexAddresses(this.#netmap);
       const index = this.#reverse;
-      return this.#answerIn(REVERSE_ZONE, inner, type, () => findReverse(index, inner));
+      const zone = labels.slice(-zoneLabels).join('.');
+      return this.#answerIn(zone, labels.slice(0, -zoneLabels), type, () => findReverse(index, labels.slice(0, -2)));
     }
     // `redis.` alone: the search domain is what makes it redis.internal, and what is called how in here is nobody's
     // business out there. Without SOA, so that nothing remembers it.
