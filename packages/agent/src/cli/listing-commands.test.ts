@@ -59,6 +59,7 @@ describe('listings', () => {
       endpoints: [],
       problems: [{ code: 'port-taken', subject: 'redis:6379', message: 'taken \u202e or \u2028' }],
     };
+    const heldOff = { code: 'held-off', subject: 'build-5', message: 'data is older' };
     await serve({
       listAgents: (_call, answer) =>
         answer(null, {
@@ -83,6 +84,7 @@ describe('listings', () => {
               report,
             },
             { agentId: 'a2', host: 'build-4', lastSeenMs: NOW - 3_723_000 },
+            { agentId: 'a3', host: 'build-5', report: { problems: [heldOff] } },
           ],
         }),
     });
@@ -91,9 +93,10 @@ describe('listings', () => {
       'HOST|STATE|ENFORCES|ADDRESS|SERVICES|ROLES|TAGS|PATHS|PROBLEMS|ID',
       'build-3|connected|4|127.80.0.3|redis|-|-|1252-1400 B|1|a1',
       'build-4|away, last seen 1h 2m ago|0|-|-|-|-|-|0|a2',
+      'build-5|held off|0|-|-|-|-|-|1|a3',
       '',
     ]);
-    expect(err).toBe('build-3: redis:6379: taken \ufffd or \ufffd\n');
+    expect(err).toBe('build-3: redis:6379: taken \ufffd or \ufffd\nbuild-5: build-5: data is older\n');
     const json = JSON.parse((await weft('agents', '--json')).out) as Record<string, unknown>[];
     expect(json[0]).toMatchObject({
       behind_ms: 1_500,

@@ -115,11 +115,12 @@ export async function agents(options: ListingOptions, terminal: Terminal, signal
   }
   const rows = entries.map((agent): Cell[] => {
     const ago = `${formatDuration(terminal.now() - agent.lastSeenMs)} ago`;
+    const away = agent.lastSeenMs === 0 ? 'not connected yet' : `away, last seen ${ago}`;
+    // It comes, and control does not serve it; the problem below says why.
+    const heldOff = agent.report?.problems.some(({ code }) => code === 'held-off') === true;
     return [
       agent.host,
-      agent.connected
-        ? { text: 'connected', color: 'green' }
-        : { text: agent.lastSeenMs === 0 ? 'not connected yet' : `away, last seen ${ago}`, color: 'red' },
+      agent.connected ? { text: 'connected', color: 'green' } : { text: heldOff ? 'held off' : away, color: 'red' },
       agent.kept ? String(agent.enforcedRevision) : { text: `${agent.enforcedRevision}, not kept`, color: 'red' },
       orDash(agent.address),
       orDash(agent.services.join(',')),

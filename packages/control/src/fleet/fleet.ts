@@ -50,6 +50,10 @@ export interface FleetOptions {
 
 const SAVE_MS = 1_000;
 
+const HELD_OFF = 'held-off';
+/** One that does not come again for so long is away. */
+const HELD_OFF_MS = 600_000;
+
 export class Fleet implements LiveAgents, EnforcementWaiter {
   readonly #options: FleetOptions;
   readonly #known = new Map<string, Known>();
@@ -126,6 +130,7 @@ export class Fleet implements LiveAgents, EnforcementWaiter {
     Object.assign(known, { connected: true, enforcedRevision: 0, kept: true, version, observedHost });
     known.connectedMs = this.#options.now();
     known.movement.start();
+    if (known.doubt?.problem.code === HELD_OFF) forget(known);
     this.heard(agentId);
     this.reported(agentId, report);
     const { network, host } = known.agent;
@@ -162,16 +167,22 @@ export class Fleet implements LiveAgents, EnforcementWaiter {
     }
   }
 
+  /** It is a member, and control does not serve it for now; it comes again, and is told so again. */
+  heldOff(agentId: string, message: string): void {
+    const subject = this.#require(agentId).agent.host;
+    this.doubt(agentId, { code: HELD_OFF, subject, message }, HELD_OFF_MS);
+  }
+
   /** Control itself found something wrong with the agent, which stands for so long. */
   doubt(agentId: string, problem: Problem, standsMs: number): void {
     const known = this.#require(agentId);
-    clearTimeout(known.doubt?.timer);
+    forget(known);
     const over = (): void => {
-      known.doubt = undefined;
-      if (this.#known.get(agentId) === known) this.#publish(known);
+      forget(known);
+      this.#judge(known);
     };
     known.doubt = { problem, timer: setTimeout(over, standsMs).unref() };
-    this.#publish(known);
+    this.#judge(known);
   }
 
   disconnected(agentId: string): void {
@@ -258,11 +269,16 @@ export class Fleet implements LiveAgents, EnforcementWaiter {
   }
 
   #publish(known: Known): void {
+    this.#show(known, this.#judge(known));
+  }
+
+  /** What control tells of it, doubts and all; the answer is what views show, to which those are nothing. */
+  #judge(known: Known): Presence {
     const claimed = known.claimed ?? EMPTY_REPORT;
     const doubts = known.doubt === undefined ? [] : [known.doubt.problem];
     const { report, presence } = acceptReport(known.agent, claimed, known.observedHost, doubts);
     known.report = report;
-    this.#show(known, presence);
+    return presence;
   }
 
   #show(known: Known, presence: Presence): void {
@@ -314,6 +330,11 @@ export class Fleet implements LiveAgents, EnforcementWaiter {
 }
 
 const WELL: InstanceHealth = { healthy: true, notListening: [] };
+
+function forget(known: Known): void {
+  clearTimeout(known.doubt?.timer);
+  known.doubt = undefined;
+}
 
 function stopTimers(known: Known): void {
   for (const timer of known.timers) clearTimeout(timer);

@@ -95,7 +95,7 @@ export class Hub implements PathTracer {
     const { state, logger, now, memory, observer = NO_OBSERVER } = options;
     this.#observer = observer;
     this.#complaints = new FailureCounter(COMPLAINTS, now);
-    this.#duels = new Duels(now);
+    this.#duels = new Duels(() => performance.now());
     this.#distributor = new Distributor({
       state,
       logger,
@@ -180,6 +180,7 @@ export class Hub implements PathTracer {
     const who = refusal === undefined ? proved : ({ accepted: false, refusal } as const);
     if (!who.accepted) {
       const [agentId, why] = [hello.agentId.slice(0, 64), who.refusal.details];
+      if (proved.accepted) this.fleet.heldOff(agentId, why);
       if (!this.#complaints.note(observedHost(session.peer))) {
         logger.warn({ event: 'hello-refused', peer: session.peer, agent: agentId, why }, 'hello refused');
       }
@@ -263,7 +264,12 @@ export class Hub implements PathTracer {
     });
     if (state.olderData === undefined) return;
     const refusal = held(tellOlder(state.olderData, known));
-    for (const session of [...this.#sessions]) if (session.agentId !== undefined) session.end(refusal);
+    for (const session of [...this.#sessions]) {
+      const { agentId } = session;
+      if (agentId === undefined) continue;
+      session.end(refusal);
+      this.fleet.heldOff(agentId, refusal.details);
+    }
   }
 
   /** Of two hosts with one identity the one that comes is sent away, once they cannot be taken for one that comes again. */

@@ -96,6 +96,11 @@ test('data that is older than what an agent heard is handed out to nobody, and i
   for (const agent of [told, trusting])
     expect(agent.held?.reason).toContain(`know of revision ${heard}, control of ${known}`);
   expect([told.deltas, told.revoked]).toEqual([[], undefined]);
+  // An operator sees that both are there, and why they are not connected.
+  for (const { agent } of [one, two]) {
+    const { connected, report } = control.hub.fleet.agent(agent.id) ?? {};
+    expect([connected, report?.problems]).toMatchObject([false, [{ code: 'held-off', subject: agent.host }]]);
+  }
   const next = control.connect(two);
   await next.until(over);
   expect(next.deltas).toEqual([]);

@@ -6,6 +6,8 @@ import { late, skewed } from '../state/attention.ts';
 import { duration, skew } from '../state/format.ts';
 
 export function ConnectedBadge({ agent }: { readonly agent: AgentView }) {
+  const heldOff = agent.problems.some(({ code }) => code === 'held-off');
+  if (!agent.connected && heldOff) return <Badge tone="bad">held off</Badge>;
   return agent.connected ? <Badge tone="good">connected</Badge> : <Badge tone="bad">disconnected</Badge>;
 }
 
