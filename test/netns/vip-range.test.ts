@@ -32,8 +32,8 @@ describe.skipIf(missing !== undefined)(titled('--vip-range outside loopback', mi
   };
   const token = (...scope: string[]) => control.ok('token', 'create', '--network', 'prod', ...scope);
   const vip = async (name: string) => (await data.check(['dig', '@127.0.0.1', '+short', `${name}.internal`])).trim();
-  const problems = async (): Promise<readonly string[]> => {
-    const { agent } = JSON.parse(await data.check(['weft', 'status', '--data', `${data.dir}/agent`, '--json']));
+  const problems = async (host = data): Promise<readonly string[]> => {
+    const { agent } = JSON.parse(await host.check(['weft', 'status', '--data', `${host.dir}/agent`, '--json']));
     return agent.problems.map(({ code }: { code: string }) => code);
   };
   const refused = async (): Promise<number> => {
@@ -118,11 +118,33 @@ describe.skipIf(missing !== undefined)(titled('--vip-range outside loopback', mi
     expect(flows).not.toContain(neighbour.address);
   }, 30_000);
 
+  test('nor where the range is of loopback, and the kernel was told to let it in', async () => {
+    const plain = await lab.host('plain');
+    await Agent.start(plain, { token: await token('--host', 'plain') });
+    await until('redis answers', () => says(plain, 'PING\\r\\n', '-q1', 'redis', '6379'), Boolean, SETTLED_MS);
+    for (const host of [plain, neighbour]) await asRoot(host, 'sysctl', '-qw', 'net.ipv4.conf.all.route_localnet=1');
+    await asRoot(neighbour, 'ip', 'route', 'del', 'local', '127.0.0.0/8', 'dev', 'lo');
+    await asRoot(neighbour, 'ip', 'route', 'add', '127.80.0.0/12', 'via', plain.address);
+    expect((await neighbour.run(['timeout', '3', 'nc', '-z', '127.80.0.1', '7410'])).code).toBe(0);
+    const loopback = (await plain.check(['dig', '@127.0.0.1', '+short', 'redis.internal'])).trim();
+    expect(await says(neighbour, 'PING\\r\\n', '-q1', loopback, '6379')).toBe('');
+    expect(await problems(plain)).toEqual(['foreign-callers']);
+    expect(await says(plain, 'PING\\r\\n', '-q1', loopback, '6379')).toBe('+PONG\r\n');
+  }, 30_000);
+
   test('a range that is lost is a problem, and works again when it is back', async () => {
     await asRoot(data, 'ip', 'route', 'del', ...LOCAL);
-    await until('the loss is told', problems, (codes) => codes.includes('vip-range-lost'));
+    await until(
+      'the loss is told',
+      () => problems(),
+      (codes) => codes.includes('vip-range-lost'),
+    );
     await asRoot(data, 'ip', 'route', 'add', ...LOCAL);
-    await until('the return is told', problems, (codes) => !codes.includes('vip-range-lost'));
+    await until(
+      'the return is told',
+      () => problems(),
+      (codes) => !codes.includes('vip-range-lost'),
+    );
     for (const host of [web, data]) expect(await host.check(['redis-cli', '-h', 'redis', 'ping'])).toBe('PONG\n');
   }, 30_000);
 });

@@ -27,8 +27,7 @@ export interface DatagramsOptions {
   readonly log: Logger;
   readonly files: OpenFiles;
   readonly problems: Problems;
-  /** Undefined where nobody else can call. */
-  readonly callers?: Pick<OwnCallers, 'refuses'>;
+  readonly callers: Pick<OwnCallers, 'refuses'>;
   /** A flow without a datagram either way for this long is over. */
   readonly idleMs?: number;
   /** Clients known at once, on all listeners together. */
@@ -160,7 +159,7 @@ export class OutboundDatagrams {
       client = undefined;
     }
     if (client === undefined) {
-      if (this.#callers?.refuses(from.address, spec) === true) return;
+      if (this.#callers.refuses(from.address, spec)) return;
       client = clients.enter(key, now);
       if (client === undefined) {
         this.#dropped++;

@@ -167,7 +167,7 @@ export class Opening {
     const address = newAddress();
     const problems = new ProblemBoard(log);
     const files = new OpenFiles(Number.POSITIVE_INFINITY, problems);
-    const datagrams = new OutboundDatagrams({ ...parts, log, files, problems });
+    const datagrams = new OutboundDatagrams({ ...parts, log, files, problems, callers: { refuses: () => false } });
     const listener: BoundListener = await datagrams.bind({ ...call, address });
     this.#closing.push(
       () => listener.close(),

@@ -35,8 +35,7 @@ export interface OutboundOptions {
   readonly files: OpenFiles;
   /** Closes every listener when aborted. */
   readonly signal: AbortSignal;
-  /** Undefined where nobody else can call this host's VIPs. */
-  readonly callers?: Pick<OwnCallers, 'refuses' | 'refused'>;
+  readonly callers: Pick<OwnCallers, 'refuses' | 'refused'>;
   /** Idle time of a UDP flow, milliseconds. */
   readonly idleMs?: number;
   /** Clients of UDP listeners known at once. */
@@ -86,12 +85,13 @@ export function createOutbound(options: OutboundOptions): Outbound {
     log,
     files,
     problems,
-    ...defined({ callers, idleMs: options.idleMs, limit: options.datagramClients }),
+    callers,
+    ...defined({ idleMs: options.idleMs, limit: options.datagramClients }),
   });
   const share = sharing?.share;
   const bind = (spec: ListenerSpec) =>
     spec.protocol === 'tcp'
-      ? bindStreams(spec, { admitter, forwarder, log, files, ...defined({ share, callers }) })
+      ? bindStreams(spec, { admitter, forwarder, log, files, callers, ...defined({ share }) })
       : datagrams.bind(spec, share);
   const listeners = new Listeners({
     bind: sharing?.share === 'first' ? (spec) => bindFirst(spec, bind, sharing.followers) : bind,
@@ -139,7 +139,7 @@ export function createOutbound(options: OutboundOptions): Outbound {
       return datagrams.dropped;
     },
     get callersRefused() {
-      return callers?.refused ?? 0;
+      return callers.refused;
     },
   };
 }

@@ -1,6 +1,6 @@
 /**
- * Who may call a VIP outside loopback: programs of this host, by one of its own addresses. The kernel takes calls from its
- * neighbours there as at any address, so each caller is looked at; in 127.0.0.0/8 nobody else's come in, and nobody looks.
+ * Who may call a VIP: programs of this host, by one of its own addresses. Outside loopback the kernel takes calls of its neighbours
+ * as at any address, and in 127.0.0.0/8 where somebody set route_localnet, as kube-proxy does.
  */
 import {
   type AddressRange,
@@ -46,8 +46,8 @@ export class OwnCallers {
       code: 'foreign-callers',
       subject: '--vip-range',
       message:
-        'other hosts call services at addresses of --vip-range on this one, and are refused: see caller-refused in the log for who, ' +
-        'and keep the range from being routed here',
+        "other hosts call services at this host's own addresses for them, and are refused: see caller-refused in the log for who, and " +
+        'keep the range from being routed here (for one in 127.0.0.0/8: sysctl net.ipv4.conf.all.route_localnet=0)',
     });
   }
 
@@ -67,8 +67,9 @@ export class OwnCallers {
   }
 
   #isOwn(address: string): boolean {
+    if (address.startsWith('127.')) return true;
     const number = parseAddress(address);
-    if (number !== undefined && (number >>> 24 === 127 || inRange(number, this.#range))) return true;
+    if (number !== undefined && inRange(number, this.#range)) return true;
     const now = this.#now();
     if (now >= this.#lookAgainMs) {
       this.#lookAgainMs = now + LOOK_MS;

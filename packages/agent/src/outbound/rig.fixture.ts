@@ -82,11 +82,14 @@ export interface RigOptions {
   readonly flowLimit?: number;
   readonly datagramClients?: number;
   readonly mostListeners?: number;
-  readonly callers?: NonNullable<OutboundOptions['callers']>;
+  /** By default, nobody is of another host. */
+  readonly callers?: OutboundOptions['callers'];
   /** Files that each agent may have open: none more than the test has leaves all flows refused. */
   readonly readTable?: NonNullable<InboundOptions['readTable']>;
   readonly wildcards?: NonNullable<InboundOptions['wildcards']>;
 }
+
+const EVERYBODY: OutboundOptions['callers'] = { refuses: () => false, refused: 0 };
 
 export class Rig {
   readonly agents = new Map<string, RigAgent>();
@@ -182,7 +185,7 @@ export class Rig {
     const common = { ...options, netmap, registry, problems, log, files, signal: this.#stop.signal };
     const inbound = createInbound({ ...common, services, watchMs: 50 });
     const tunnels = this.#tunnels(host);
-    const outbound = createOutbound({ ...common, tunnels, inbound });
+    const outbound = createOutbound({ callers: EVERYBODY, ...common, tunnels, inbound });
     this.agents.set(host, { host, netmap, inbound, outbound, registry, recorder, traffic, problems, files, tunnels });
   }
 

@@ -23,8 +23,7 @@ export interface StreamsOptions {
   readonly files: OpenFiles;
   /** When several threads share the listener. */
   readonly share?: PortSharing;
-  /** Undefined where nobody else can call. */
-  readonly callers?: Pick<OwnCallers, 'refuses'>;
+  readonly callers: Pick<OwnCallers, 'refuses'>;
 }
 
 /** In the record of a call that was taken only to be refused. */
@@ -39,7 +38,7 @@ export function bindStreams(spec: ListenerSpec, options: StreamsOptions): Promis
     log.warn({ event: 'accept-failed', listener: listenerName(spec), err }, 'accepting failed');
   };
   return listenConduits({ ...where, onError }, (client, { descriptor, address }) => {
-    if (callers?.refuses(address, spec) === true) {
+    if (callers.refuses(address, spec)) {
       client.reset();
       return;
     }

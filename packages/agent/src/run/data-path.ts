@@ -1,5 +1,5 @@
 /** One thread's data path, put together the same for the main thread and for each worker. */
-import { type AddressRange, defined, fileLimit, formatHostPort, type HostPort, isLoopbackRange } from '@weft/proto';
+import { type AddressRange, defined, fileLimit, formatHostPort, type HostPort } from '@weft/proto';
 import type { Tracer } from '@weft/proto/observe';
 import type { Logger } from 'pino';
 import { OpenFiles } from '../bytes/open-files.ts';
@@ -117,7 +117,8 @@ export async function openDataPath<Here extends InboundPath>(options: DataPathOp
         datagramClients: share.datagramClients,
         mostListeners: files.listeners(threads),
         firstTurn: thread,
-        ...defined({ sharing, callers: isLoopbackRange(range) ? undefined : new OwnCallers({ range, problems, log }) }),
+        callers: new OwnCallers({ range, problems, log }),
+        ...defined({ sharing }),
       });
       const parts = { thread, traffic, registry, tunnels, outbound, recorder, steering };
       return { outbound, watch: new ThreadWatch(parts, options.metrics, life) };
