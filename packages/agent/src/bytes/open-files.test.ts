@@ -15,10 +15,19 @@ it('spares the last files for what runs, half of them for tunnels', () => {
   expect(files.listeners(4)).toBe(112);
 });
 
-it('bounds nothing where the limit or the number is not known', () => {
+it('bounds nothing where the limit is not known', () => {
   const board = new ProblemBoard(pino({ level: 'silent' }));
   expect(new OpenFiles(Number.POSITIVE_INFINITY, board).spares(1_000_000)).toBe(true);
-  expect(new OpenFiles(64, board).spares(undefined)).toBe(true);
+  expect(new OpenFiles(Number.POSITIVE_INFINITY, board).spares(undefined)).toBe(true);
+});
+
+it('looks which number comes next where that of the file is not known', () => {
+  const board = new ProblemBoard(pino({ level: 'silent' }));
+  expect(new OpenFiles(1_000_000, board).spares(undefined)).toBe(true);
+  expect(board.current).toEqual([]);
+  // Less than any process has open.
+  expect(new OpenFiles(25, board).spares(undefined)).toBe(false);
+  expect(board.current).toMatchObject([{ code: 'too-many-files' }]);
 });
 
 it('is a problem from the first refusal until a while after the last', () => {

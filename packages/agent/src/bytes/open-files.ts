@@ -2,7 +2,8 @@
  * The files that this process may have open, and what is refused so that the last of them stay free: an agent that has none
  * left cannot answer a name, keep what control says, or even tell a caller no.
  */
-import { mostListeners, reservedFiles } from '@weft/proto';
+import { closeSync, openSync } from 'node:fs';
+import { isShortage, mostListeners, reservedFiles } from '@weft/proto';
 import { type Problems, passing } from '../words/problems.ts';
 
 export class OpenFiles {
@@ -36,21 +37,32 @@ export class OpenFiles {
 
   /**
    * Whether the file just opened leaves enough of them free; one that does not is to be closed. The kernel gives the lowest
-   * number that is free (POSIX), so its number tells how many are in use, whoever in this process opened them.
+   * number that is free (POSIX), so its number tells how many are in use, whoever in this process opened them. Undefined
+   * where it is not known: then the number is looked at that the next file gets.
    */
   spares(descriptor: number | undefined): boolean {
     return this.#below(descriptor, this.usable);
   }
 
-  /** The same for a tunnel, which carries flows that are there already: half of the reserve is for those. */
+  /** The same for a tunnel to a peer, which carries flows that are there already: half of the reserve is for those. */
   sparesTunnel(descriptor: number | undefined): boolean {
     return this.#below(descriptor, this.limit - this.#reserve / 2);
   }
 
   #below(descriptor: number | undefined, most: number): boolean {
-    if (descriptor === undefined || descriptor < most) return true;
+    if (most === Number.POSITIVE_INFINITY || (descriptor ?? nextDescriptor()) < most) return true;
     this.ranOut();
     return false;
+  }
+}
+
+function nextDescriptor(): number {
+  try {
+    const descriptor = openSync('/dev/null', 'r');
+    closeSync(descriptor);
+    return descriptor;
+  } catch (cause) {
+    return isShortage(cause) ? Number.POSITIVE_INFINITY : 0;
   }
 }
 

@@ -235,6 +235,18 @@ describe('a socket conduit', () => {
     expect(await new User(far).closed).toMatchObject({ how: 'reset' });
   });
 
+  it('ends some time after a failed write, however long what is left to read is not read', async () => {
+    const { near, far } = await pair();
+    const user = new User(near);
+    near.pause();
+    far.write(Buffer.from('last words'), true);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    far.reset();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    for (let writes = 0; writes < 3; writes++) near.write(Buffer.alloc(1), true);
+    expect(await user.closed).toMatchObject({ how: 'reset' });
+  }, 10_000);
+
   it('has one user', async () => {
     const { near } = await pair();
     new User(near);

@@ -20,6 +20,9 @@ const WRITE_LIMIT = 256 * 1024;
 /** Writes under way over which it is asked, too. */
 const WRITES_LIMIT = 1024;
 
+/** Milliseconds without a byte read after which a socket that cannot be written is given up. */
+const DEAF_MS = 5_000;
+
 /** Shared by all sockets of the thread: valid only inside the read callback. */
 const readBuffer = Buffer.allocUnsafeSlow(READ_BUFFER_BYTES);
 
@@ -194,6 +197,7 @@ export class SocketConduit implements WireConduit {
     // Whoever waits for room may go on: what it writes is dropped.
     this.#tellDrain();
     if (this.#ended) this.#socket.destroy();
+    else this.#socket.setTimeout(DEAF_MS, () => this.#socket.destroy());
   }
 
   #tellDrain(): void {
@@ -249,7 +253,7 @@ export interface ConnectOptions {
   /** Ends the attempt; of no effect once connected. */
   readonly deadline: Deadline;
   /** A connection that leaves too few of them is given up as if there were none. */
-  readonly files?: OpenFiles;
+  readonly files?: Pick<OpenFiles, 'spares'>;
 }
 
 export interface ConnectedConduit {

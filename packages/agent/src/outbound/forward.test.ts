@@ -1,5 +1,6 @@
 import { afterEach, expect, it } from 'vitest';
 import { Deadline } from '../bytes/deadline.ts';
+import { UnreachableError } from '../tunnel/errors.ts';
 import type { Conduit } from '../words/conduit.ts';
 import { Admitter } from './admit.ts';
 import { Chooser } from './choose.ts';
@@ -90,4 +91,57 @@ it('leaves the record to a destination that took the flow in the turn in which i
   });
   expect(recorder.recent()).toEqual([]);
   expect(traffic.take(9).pairs).toEqual([]);
+});
+
+it('says what became of a flow for which no time was left', async () => {
+  const agents = [{ host: 'near' }, { host: 'far', runs: { redis: { [`${PORT}/tcp`]: 1 } } }];
+  const started = await Rig.start({ services: [service('redis', 'private', PORT)], agents });
+  rig = started;
+  const { netmap, registry, inbound, recorder } = started.agent('near');
+  const never = () => Promise.reject(new Error('not asked for'));
+  const forwarder = new Forwarder({
+    netmap,
+    declared: inbound.services,
+    tunnels: { openStream: never, openDatagrams: never },
+    dialer: { stream: never, datagrams: never },
+    chooser: new Chooser({ listening: () => true }),
+    totalMs: 0,
+  });
+  const call = { service: 'redis', ordinal: undefined, port: PORT, protocol: 'tcp' } as const;
+  const gone = new Deadline(9_000);
+  gone.end(new Error('gone'));
+  for (const caller of [gone, undefined]) {
+    const local = new Admitter({ netmap, registry, declared: inbound.services }).local(call);
+    if (!local.admitted) throw new Error(local.refusal.reason);
+    expect(await forwarder.stream(local.out, caller)).toBeUndefined();
+  }
+  expect(recorder.recent().map(({ outcome, detail }) => [outcome, detail])).toEqual(
+    expect.arrayContaining([
+      ['reset', 'the caller gave up'],
+      ['unreachable', 'no time was left to reach an instance'],
+    ]),
+  );
+});
+
+it('tells of a host without a file for a tunnel as overloaded', async () => {
+  const agents = [{ host: 'near' }, { host: 'far', runs: { redis: { [`${PORT}/tcp`]: 1 } } }];
+  const started = await Rig.start({ services: [service('redis', 'private', PORT)], agents });
+  rig = started;
+  const { netmap, registry, inbound, recorder } = started.agent('near');
+  const never = () => Promise.reject(new Error('not asked for'));
+  const forwarder = new Forwarder({
+    netmap,
+    declared: inbound.services,
+    tunnels: {
+      openStream: () => Promise.reject(new UnreachableError('no-file', 'no tunnel to far')),
+      openDatagrams: never,
+    },
+    dialer: { stream: never, datagrams: never },
+    chooser: new Chooser({ listening: () => true }),
+  });
+  const call = { service: 'redis', ordinal: undefined, port: PORT, protocol: 'tcp' } as const;
+  const local = new Admitter({ netmap, registry, declared: inbound.services }).local(call);
+  if (!local.admitted) throw new Error(local.refusal.reason);
+  expect(await forwarder.stream(local.out)).toBeUndefined();
+  expect(recorder.recent()).toMatchObject([{ outcome: 'overloaded', detail: 'redis/0 on far: no tunnel to far' }]);
 });

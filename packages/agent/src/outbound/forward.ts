@@ -8,7 +8,7 @@ import type { Flow, Loss } from '../flows/registry.ts';
 import { type Caller, type DeclaredHere, runsHere } from '../flows/source.ts';
 import type { TargetDialer } from '../inbound/dial.ts';
 import { afterCut } from '../tunnel/after-cut.ts';
-import { FlowCutError } from '../tunnel/errors.ts';
+import { FlowCutError, UnreachableError } from '../tunnel/errors.ts';
 import type { Tunnels } from '../tunnel/types.ts';
 import type { Conduit, DatagramConduit } from '../words/conduit.ts';
 import type { Netmap, NetmapSource } from '../words/netmap.ts';
@@ -48,6 +48,8 @@ interface Told {
   readonly instance: string;
   readonly host: string;
 }
+
+const GAVE_UP = 'the caller gave up';
 
 type Attempt<C> = (candidate: Candidate, target: FlowTarget, deadline: Deadline) => Promise<Opened<C>>;
 
@@ -135,7 +137,10 @@ export class Forwarder {
       const { agentId, ordinal: asked } = candidate.instance;
       const instance = `${service.name}/${asked}`;
       const { remaining } = deadline;
-      if (remaining <= 0) break;
+      if (remaining <= 0) {
+        if (index === 0) told = { ...told, outcome: 'unreachable', detail: 'no time was left to reach an instance' };
+        break;
+      }
       // Said before it is asked, for it may come to tell of this flow too: control sees by this that both speak of one.
       flow.reached(instance, host);
       const target = { agentId, flowId: flow.id, ordinal: asked, source: claim };
@@ -156,7 +161,7 @@ export class Forwarder {
           if (!local) flow.handOver();
           drop(result.conduit);
         }
-        flow.end('reset', 'the caller gave up');
+        flow.end('reset', GAVE_UP);
         return undefined;
       }
       if (result.opened) {
@@ -185,7 +190,8 @@ export class Forwarder {
       }
     }
     flow.reached(told.instance, told.host);
-    flow.end(told.outcome, told.detail);
+    if (caller?.over === true) flow.end('reset', GAVE_UP);
+    else flow.end(told.outcome, told.detail);
     return undefined;
   }
 
@@ -225,6 +231,7 @@ async function attempt<C>(opening: Promise<Opened<C>>): Promise<Attempted<C>> {
   try {
     return await opening;
   } catch (cause) {
-    return { opened: false, refusal: { code: 'unreachable', rule: '', revision: 0, detail: messageOf(cause) } };
+    const code = cause instanceof UnreachableError && cause.code === 'no-file' ? 'overloaded' : 'unreachable';
+    return { opened: false, refusal: { code, rule: '', revision: 0, detail: messageOf(cause) } };
   }
 }

@@ -45,7 +45,8 @@ export class Acceptor {
    * room: an honest peer is done in a round trip or two, so those that sit longest are those of a flood.
    */
   connection(conduit: WireConduit, remote: Remote): void {
-    if (this.#context.files?.sparesTunnel(remote.descriptor) === false) {
+    // Nobody has proved yet to be a peer: what is kept for tunnels is not for strangers.
+    if (this.#context.files?.spares(remote.descriptor) === false) {
       conduit.reset();
       this.#reject('too-many-files', remote, undefined);
       return;

@@ -90,7 +90,7 @@ export async function createTunnels(options: CreateTunnelsOptions): Promise<Boun
     cipher: options.cipher ?? preferredCipher(),
     directory: options.directory,
     inbound: options.inbound,
-    connect: options.connect ?? connectWithin(options.bounds),
+    connect: options.connect ?? connectWithin(options),
     datagrams,
     files: options.files,
     counters,
@@ -114,11 +114,12 @@ export async function createTunnels(options: CreateTunnelsOptions): Promise<Boun
   });
 }
 
-function connectWithin(bounds: DialBounds | undefined): Connect {
+function connectWithin({ bounds, files }: Pick<CreateTunnelsOptions, 'bounds' | 'files'>): Connect {
+  const forTunnels = files && { spares: (descriptor: number | undefined) => files.sparesTunnel(descriptor) };
   return (endpoint, deadline) => {
     if (bounds !== undefined && isIP(endpoint.host) > 0 && !bounds.permits(endpoint.host))
       throw new UnreachableError('no-endpoint', `${endpoint.host} is no address that a peer may have`);
-    return connectSocket({ ...endpoint, deadline, ...defined({ lookup: bounds?.lookup }) });
+    return connectSocket({ ...endpoint, deadline, ...defined({ lookup: bounds?.lookup, files: forTunnels }) });
   };
 }
 

@@ -2,6 +2,7 @@
  * Makes a connection with keys to a peer. Its endpoints are tried in their order, each a little after the one before or
  * as soon as that failed, side by side; the first finished handshake wins (RFC 8305, with the handshake as the test).
  */
+import { isShortage } from '@weft/proto';
 import { Deadline } from '../bytes/deadline.ts';
 import { GREATEST_PACKET_LIMIT } from '../protocol/datagram/format.ts';
 import type { TunnelPeer } from '../words/peer.ts';
@@ -41,6 +42,10 @@ export async function dialPeer(context: TunnelContext, peer: TunnelPeer, life: A
     return winner;
   } catch (cause) {
     context.counters.handshakesFailed += 1;
+    if (isShortage(cause)) {
+      context.files?.ranOut();
+      throw new UnreachableError('no-file', `this agent has no file left for a tunnel to ${peer.host}`, { cause });
+    }
     throw new UnreachableError(
       deadline.late ? 'timeout' : 'connect-failed',
       `no tunnel to ${peer.host}: tried ${endpoints.join(', ')}`,

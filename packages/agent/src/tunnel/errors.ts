@@ -1,7 +1,7 @@
 /** No tunnel to the peer could be made, or none carried the request, in time. */
 export class UnreachableError extends Error {
   override readonly name = 'UnreachableError';
-  readonly code: 'unknown-peer' | 'no-endpoint' | 'connect-failed' | 'timeout' | 'tunnel-lost' | 'closed';
+  readonly code: 'unknown-peer' | 'no-endpoint' | 'connect-failed' | 'no-file' | 'timeout' | 'tunnel-lost' | 'closed';
 
   constructor(code: UnreachableError['code'], message: string, options?: ErrorOptions) {
     super(message, options);

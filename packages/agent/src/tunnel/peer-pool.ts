@@ -153,7 +153,8 @@ export class PeerPool {
         error instanceof UnreachableError
           ? error
           : new UnreachableError('connect-failed', `no tunnel to ${peer.host}`, { cause: error });
-      this.#failure = { until: this.#context.now() + pause, pause, error: known };
+      // A want of files is this host's own, and says nothing of the peer.
+      if (known.code !== 'no-file') this.#failure = { until: this.#context.now() + pause, pause, error: known };
       this.#context.limitedLog.warn('tunnel-dial-failed', known.code, { peer: peer.host, err: known });
       throw known;
     }

@@ -21,8 +21,9 @@ export function mostListeners(limit: number): number {
   return Math.floor((limit - reservedFiles(limit)) / 2);
 }
 
-/** Whether this failure is for want of a file or a buffer, and so tells nothing of what was asked for. */
+/** Whether this failure, or one of several, is for want of a file or a buffer, and so tells nothing of what was asked for. */
 export function isShortage(cause: unknown): boolean {
+  if (cause instanceof AggregateError) return cause.errors.some(isShortage);
   return cause instanceof Error && 'code' in cause && SHORTAGES.has(cause.code);
 }
 
