@@ -30,6 +30,15 @@ test.each([
   ['0.0.0.0', '127.0.0.1', false],
   ['::', '::ffff:127.0.0.1', false],
   ['::', '::1', false],
+  ['::0', '::ffff:127.0.0.1', false],
+  ['::', '::FFFF:7f00:1', false],
+  // However it is spelled, it is the same port.
+  ['::ffff:127.0.0.1', undefined, false],
+  ['::ffff:7f00:1', undefined, false],
+  ['0:0:0:0:0:0:0:1', undefined, false],
+  ['127.1', undefined, false],
+  ['::ffff:127.0.0.1.evil.example', undefined, true],
+  ['::ffff:10.0.0.7', undefined, true],
   ['0.0.0.0', '10.0.0.7', true],
   ['10.0.0.7', '127.0.0.1', true],
 ])('a port of %s that was reached at %s answers to any name: %s', (listening, arrived, any) => {

@@ -1,4 +1,5 @@
 /** What is this machine itself, and whether a browser that came to a port of it meant to. */
+import { normalHost } from './address-kind.ts';
 import { isIP, isIPv4 } from './ip.ts';
 
 export function isLoopback(host: string): boolean {
@@ -16,9 +17,9 @@ const ANY: ReadonlySet<string> = new Set(['0.0.0.0', '::']);
  * trick.
  */
 export function knowsHost(listening: string, header: string | undefined, arrived?: string): boolean {
-  // IPv4 on a socket of IPv6 is written ::ffff:127.0.0.1.
-  const at = ANY.has(listening) ? (arrived?.replace(/^::ffff:/i, '') ?? listening) : listening;
-  if (!isLoopback(at)) return true;
+  const own = normalHost(listening) ?? listening;
+  const at = ANY.has(own) && arrived !== undefined ? normalHost(arrived) : own;
+  if (at === undefined || !isLoopback(at)) return true;
   const name =
     header
       ?.replace(/:\d{1,5}$/, '')
