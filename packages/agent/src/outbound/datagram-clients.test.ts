@@ -54,18 +54,19 @@ describe('room for another client', () => {
   });
 });
 
-it('is idle after seconds once a lookup has its answers, and after the usual time otherwise', () => {
+it('is idle after seconds once one question has its one answer, and after the usual time otherwise', () => {
   const listener = new ListenerClients(new DatagramClients(10));
-  const lookup = answered(listener, 'lookup', 0);
-  const talk = answered(listener, 'talk', 0);
-  for (let count = 0; count < 5; count++) {
-    talk.used(0);
-    talk.heard(0);
-  }
-  const oneWay = answered(listener, 'one way', 0);
-  oneWay.used(0);
-  const idleAt = (now: number) => [lookup, talk, oneWay].filter((client) => client.idle(now, 60_000)).length;
-  expect([2_999, 3_000, 59_999, 60_000].map(idleAt)).toEqual([0, 1, 1, 3]);
+  const conversation = (questions: number, answers: number): Client => {
+    const client = answered(listener, `${questions}/${answers}`, 0);
+    for (let count = 1; count < questions; count++) client.used(0);
+    for (let count = 1; count < answers; count++) client.heard(0);
+    return client;
+  };
+  // A handshake, a game that has joined, a resolver's two questions, one that is told more than it asked.
+  const clients = [conversation(1, 1), conversation(2, 2), conversation(2, 1), conversation(1, 2), conversation(6, 6)];
+  const idleAt = (now: number) => clients.filter((client) => client.idle(now, 60_000)).map(({ key }) => key);
+  expect([2_999, 3_000, 59_999].map(idleAt)).toEqual([[], ['1/1'], ['1/1']]);
+  expect(idleAt(60_000)).toHaveLength(clients.length);
 });
 
 it('is made for who has less than a share by a crowd that never hears an answer', () => {

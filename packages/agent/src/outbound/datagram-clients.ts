@@ -6,11 +6,9 @@ import type { DatagramConduit } from '../words/conduit.ts';
 const OWED_MS = 1_000;
 /** Of the longest idle, looked at before all are taken to be in use. */
 const LOOKED_AT = 16;
-/** As many questions at most are a lookup, and not a conversation: a resolver's two, and those it asked again. */
-const LOOKUP_DATAGRAMS = 4;
 /** A client that has sent for so long and heard nothing may have an instance whose host is gone. */
 const UNANSWERED_MS = 1_000;
-/** A lookup that has all its answers is over this soon. */
+/** One question with its one answer is over this soon: whoever says more may be told more later, unasked. */
 const ANSWERED_IDLE_MS = 3_000;
 
 /** What is known of one client of one listener. */
@@ -58,7 +56,7 @@ export class Client {
 
   idle(now: number, idleMs: number): boolean {
     if (this.state === 'opening') return false;
-    const lookedUp = this.asked <= LOOKUP_DATAGRAMS && this.answered >= this.asked;
+    const lookedUp = this.asked === 1 && this.answered === 1;
     return now - this.usedMs >= (lookedUp ? Math.min(idleMs, ANSWERED_IDLE_MS) : idleMs);
   }
 
