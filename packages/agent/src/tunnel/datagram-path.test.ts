@@ -29,6 +29,8 @@ class End {
   readonly receivers = new Map<number, PacketReceiver>();
   readonly heard: string[] = [];
   dropped = 0;
+  /** Packets that were shown to be the peer's. */
+  proved = 0;
   readonly path: DatagramPath;
   #index = 0;
 
@@ -45,6 +47,9 @@ class End {
         },
         now: () => clock.now,
         datagram: (_id, payload) => this.heard.push(payload.toString()) > 0,
+        heard: () => {
+          this.proved += 1;
+        },
         dropped: () => {
           this.dropped += 1;
         },
@@ -157,6 +162,19 @@ describe('the UDP path', () => {
     b.path.flush();
     a.take(b, VICTIM);
     expect(a.path.proven).toBe(true);
+  });
+
+  it('takes a packet for a sign of life once, and none that another could have made', () => {
+    const { a, b } = joined();
+    const proved = a.proved;
+    b.path.flush();
+    const packets = b.sent.splice(0).map(({ packet }) => packet);
+    const [packet] = packets;
+    if (packet === undefined) throw new Error('nothing was sent');
+    const forged = Buffer.from(packet);
+    forged.writeUInt8(forged.readUInt8(forged.length - 1) ^ 1, forged.length - 1);
+    for (const each of [forged, packet, packet]) a.receivers.get(each.readUInt32BE(1))?.(each, HOME);
+    expect(a.proved - proved).toBe(1);
   });
 
   it('answers a packet full of probes with a packet or two, not with one for each', () => {

@@ -56,6 +56,8 @@ export interface DatagramPathHost {
   /** A datagram of a flow; false when there is no such flow. */
   datagram(flowId: number, payload: Buffer): boolean;
   dropped(): void;
+  /** A packet came that only the peer can have sealed, and only now. */
+  heard(): void;
   /** The peer sealed something that breaks the protocol. */
   violated(message: string): void;
   /** Asks for one call of `flush` at the end of this loop turn. */
@@ -267,6 +269,7 @@ export class DatagramPath implements ItemHandler {
     const outcome = opener.open(packet, this);
     if (outcome === 'opened') {
       this.bytesReceived += packet.length;
+      this.#host.heard();
       this.#learn();
     } else if (outcome === 'malformed') this.#host.violated('a sealed packet out of form');
     else this.#host.dropped();

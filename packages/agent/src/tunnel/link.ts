@@ -124,6 +124,7 @@ export class Link implements RecordOutput, MuxEvents {
               dropped: () => {
                 context.counters.datagramsDropped += 1;
               },
+              heard: () => target.link?.liveness.heardBeside(),
               violated: (message) => target.link?.violated('malformed', new Error(message)),
               flushSoon: () => target.link?.flushSoon(),
             },

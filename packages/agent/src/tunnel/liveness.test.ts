@@ -86,6 +86,30 @@ describe('a tunnel that carries flows', () => {
   });
 });
 
+describe('a tunnel whose packets come beside a connection that stands still', () => {
+  const packets = () => liveness.heardBeside();
+
+  it('outlives a stall of the connection, and what is sent beside it is not taken for lost', () => {
+    pass(12, packets);
+    expect([deadAt, liveness.suspect, liveness.silent]).toEqual([undefined, true, false]);
+    liveness.heard(100);
+    pass(12, packets);
+    expect(deadAt).toBeUndefined();
+  });
+
+  it('ends all the same when the connection says nothing for as long as an idle one may', () => {
+    pass(60, packets);
+    expect(deadAt).toBe(16_000);
+  });
+
+  it('ends at 8 s of silence of both', () => {
+    pass(5, packets);
+    pass(60);
+    expect(deadAt).toBe(14_000);
+    expect(liveness.silent).toBe(true);
+  });
+});
+
 describe('a tunnel that carries none', () => {
   it('is asked after 10 s, and dead after 15', () => {
     carrying = false;

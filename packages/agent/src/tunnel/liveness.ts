@@ -29,6 +29,7 @@ export class Liveness {
   readonly #context: TunnelContext;
   readonly #host: LivenessHost;
   #heardAt: number;
+  #heardBesideAt = Number.NEGATIVE_INFINITY;
   #pingedAt: number | undefined;
   #pingId = 0n;
   #measuredAt: number;
@@ -54,6 +55,11 @@ export class Liveness {
     return this.#pingedAt !== undefined && this.#context.now() - this.#pingedAt > this.#context.settings.suspect;
   }
 
+  /** Nor does a packet beside the connection tell that it is there: datagrams go nowhere. */
+  get silent(): boolean {
+    return this.suspect && this.#context.now() - this.#heardBesideAt > this.#context.settings.suspect;
+  }
+
   /** Bulk moved lately. */
   get busy(): boolean {
     return this.#busy;
@@ -67,6 +73,11 @@ export class Liveness {
   heard(bytes: number): void {
     this.#heardAt = this.#context.now();
     this.#moved += bytes;
+  }
+
+  /** The peer's, shown to be so, in a packet beside the connection. */
+  heardBeside(): void {
+    this.#heardBesideAt = this.#context.now();
   }
 
   said(bytes: number): void {
@@ -115,7 +126,10 @@ export class Liveness {
     this.#said = false;
     const silence = now - this.#heardAt;
     const carrying = this.#host.carrying();
-    if (silence > (carrying ? deadWhenCarrying : dead)) {
+    // Of a peer whose packets come, the connection stands still, as TCP does where much is lost: it has the time of an idle one.
+    // No longer, for its streams hang on it, and a middlebox may have forgotten it alone.
+    const beside = now - this.#heardBesideAt <= deadWhenCarrying;
+    if (silence > (carrying && !beside ? deadWhenCarrying : dead)) {
       this.#host.dead();
       return;
     }

@@ -10,7 +10,7 @@ export interface TunnelSettings {
   readonly keepalive: number;
   /** An end that carries flows says something at least this often. */
   readonly heartbeat: number;
-  /** Silence after which a tunnel that carries no flow is dead. */
+  /** Silence after which a tunnel that carries no flow is dead, or one whose UDP packets still come. */
   readonly dead: number;
   /** The same of one that does, or where an answer is awaited or bytes are stuck: of four heartbeats none came. */
   readonly deadWhenCarrying: number;

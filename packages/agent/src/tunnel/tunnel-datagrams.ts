@@ -8,14 +8,14 @@ export class TunnelDatagrams implements DatagramConduit {
   readonly #flow: DatagramFlow;
   readonly #path: DatagramPath | undefined;
   readonly #dropped: () => void;
-  readonly #liveness: { readonly suspect: boolean };
+  readonly #liveness: { readonly silent: boolean };
   #counted: boolean = true;
 
   constructor(
     flow: DatagramFlow,
     path: DatagramPath | undefined,
     dropped: () => void,
-    liveness: { readonly suspect: boolean },
+    liveness: { readonly silent: boolean },
   ) {
     this.#flow = flow;
     this.#path = path;
@@ -26,7 +26,7 @@ export class TunnelDatagrams implements DatagramConduit {
   }
 
   get silent(): boolean {
-    return this.#liveness.suspect;
+    return this.#liveness.silent;
   }
 
   attach(events: DatagramEvents): void {
