@@ -1,4 +1,5 @@
 /** Real kills on real hosts, under traffic. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createNamespaceLab, type Host, hostsMissing, type NamespaceLab, titled } from '../harness/host.ts';
 import type { Process } from '../harness/process.ts';
@@ -144,6 +145,7 @@ describe.skipIf(missing !== undefined)(titled('kills under traffic', missing), (
     // Of one net, the kernel may have dropped the second address with the first.
     await address('replace', other);
     await traffic.output(/ECONNRESET/, 5_000);
+    await webAgent.process.output(/control-lost.*has lost the address/, 3_000);
     await until('echo answers from the new address', () => echo(web), Boolean, 10_000);
     await until(
       'control is heard again',
@@ -155,6 +157,23 @@ describe.skipIf(missing !== undefined)(titled('kills under traffic', missing), (
     await address('del', other);
     await address('replace', web.address);
     await until('echo answers from the old one', () => echo(web), Boolean, 10_000);
+  });
+
+  test('an interface that is down for a moment, and an address that nothing uses and goes, break no connection', async () => {
+    const traffic = web.start(['node', 'test/fixtures/ping-loop.ts', 'echo', '7000', '3']);
+    await traffic.output(/ready/);
+    const ip = (...words: readonly string[]) => lab.startAsRoot(web, ['ip', ...words]).finished();
+    await ip('address', 'add', '10.99.0.1/24', 'dev', 'eth0');
+    await ip('link', 'set', 'eth0', 'down');
+    // Longer than two looks at the addresses, and shorter than the silence of a dead peer.
+    await sleep(2_500);
+    await ip('link', 'set', 'eth0', 'up');
+    await ip('address', 'del', '10.99.0.1/24', 'dev', 'eth0');
+    await sleep(2_500);
+    expect(await counts(traffic)).toMatchObject({ open: 3, broken: 0 });
+    traffic.signal('SIGTERM');
+    const status = JSON.parse(await web.check(['weft', 'status', '--json', '--data', webAgent.dataDir]));
+    expect(status.agent.stale_since).not.toBeTypeOf('string');
   });
 
   test('the far agent is killed: callers see a reset, and service returns with it', async () => {

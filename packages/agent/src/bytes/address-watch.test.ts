@@ -1,6 +1,6 @@
 import type { NetworkInterfaceInfo } from 'node:os';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { sourceTowards, watchAddresses } from './address-watch.ts';
+import { holdsAddress, sourceTowards, watchAddresses } from './address-watch.ts';
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] }));
 afterEach(() => void vi.useRealTimers());
@@ -11,25 +11,49 @@ const interfaces = (...addresses: readonly string[]) => ({
 });
 
 describe('the watch of addresses', () => {
-  it('tells of those that are gone, once, and of none that came', () => {
-    let now = interfaces('10.0.0.1', 'fd00::1');
-    const stop = new AbortController();
-    const told: string[][] = [];
+  let now: ReturnType<typeof interfaces>;
+  let down: Set<string>;
+  let told: ReadonlySet<string>[];
+  let stop: AbortController;
+
+  const watch = () => {
+    [down, told, stop] = [new Set(), [], new AbortController()];
     watchAddresses(
-      (gone) => told.push([...gone]),
+      (gone) => told.push(gone),
       stop.signal,
       () => now,
+      (address) => Promise.resolve(down.has(address)),
     );
-    vi.advanceTimersByTime(3_000);
+  };
+
+  it('tells of those that are gone, once, and of none that came', async () => {
+    now = interfaces('10.0.0.1', 'fd00::1');
+    watch();
+    await vi.advanceTimersByTimeAsync(3_000);
     now = interfaces('10.0.0.2', 'fd00::1');
-    vi.advanceTimersByTime(3_000);
+    await vi.advanceTimersByTimeAsync(3_000);
     now = interfaces();
-    vi.advanceTimersByTime(1_000);
+    await vi.advanceTimersByTimeAsync(1_000);
     stop.abort();
     now = { ...interfaces(), lo: [] };
-    vi.advanceTimersByTime(3_000);
-    expect(told).toEqual([['10.0.0.1'], ['10.0.0.2', 'fd00::1']]);
+    await vi.advanceTimersByTimeAsync(3_000);
+    expect(told).toEqual([new Set(['10.0.0.1']), new Set(['10.0.0.2', 'fd00::1'])]);
     expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it('tells nothing of an address that its interface took down with it, unless it is gone when that is asked again', async () => {
+    now = interfaces('10.0.0.1', '10.0.0.2');
+    watch();
+    down = new Set(['10.0.0.1', '10.0.0.2']);
+    now = interfaces();
+    await vi.advanceTimersByTimeAsync(5_000);
+    now = interfaces('10.0.0.1');
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(told).toEqual([]);
+    down = new Set();
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(told).toEqual([new Set(['10.0.0.2'])]);
+    stop.abort();
   });
 
   it('begins nothing that is over', () => {
@@ -44,5 +68,12 @@ describe('the watch of addresses', () => {
 
 it('knows from where a call would come, and says so where it does not', async () => {
   expect(await sourceTowards({ host: '127.0.0.9', port: 9 })).toBe('127.0.0.1');
-  expect(await sourceTowards({ host: 'nowhere.invalid', port: 9 })).toBeUndefined();
+  expect(await sourceTowards({ host: '::ffff:127.0.0.9', port: 9 })).toBe('127.0.0.1');
+  // A name may lead to several addresses, and its answer may take long.
+  expect(await sourceTowards({ host: 'localhost', port: 9 })).toBeUndefined();
+});
+
+it("knows what is this host's, listed or not", async () => {
+  const addresses = ['127.0.0.1', '127.9.9.9', '192.0.2.1', '2001:db8::1', 'fe80::1'];
+  expect(await Promise.all(addresses.map(holdsAddress))).toEqual([true, true, false, false, false]);
 });

@@ -1,6 +1,6 @@
 /** This host's own addresses as they go away: what was connected from one of them waits for answers that cannot come. */
 import dgram from 'node:dgram';
-import { isIPv6 } from 'node:net';
+import { isIP, isIPv6 } from 'node:net';
 import {
   type AddressRange,
   formatAddress,
@@ -19,15 +19,19 @@ export function watchAddresses(
   lost: (gone: ReadonlySet<string>) => void,
   signal: AbortSignal,
   look: typeof hostInterfaces = hostInterfaces,
+  holds: (address: string) => Promise<boolean> = holdsAddress,
 ): void {
   if (signal.aborted) return;
-  let held = addressesOf(look());
-  const timer = setInterval(() => {
-    const now = addressesOf(look());
-    const gone = new Set([...held].filter((address) => !now.has(address)));
-    held = now;
-    if (gone.size > 0) lost(gone);
-  }, LOOK_MS);
+  const known = addressesOf(look());
+  const check = async () => {
+    const listed = addressesOf(look());
+    const missing = [...known].filter((address) => !listed.has(address));
+    for (const address of listed) known.add(address);
+    const held = await Promise.all(missing.map(holds));
+    const gone = missing.filter((address, index) => held[index] === false && known.delete(address));
+    if (gone.length > 0 && !signal.aborted) lost(new Set(gone));
+  };
+  const timer = setInterval(() => void check(), LOOK_MS);
   timer.unref();
   signal.addEventListener('abort', () => clearInterval(timer), { once: true });
 }
@@ -36,9 +40,30 @@ export function addressesOf(interfaces: ReturnType<typeof hostInterfaces>): Set<
   return new Set(Object.values(interfaces).flatMap((addresses) => addresses?.map(({ address }) => address) ?? []));
 }
 
-/** The address that the kernel comes from when it calls there, at this moment. Undefined where it does not know the way. */
+/**
+ * Whether the address is still this host's. An interface that is down, or whose cable is out, is left out of the list with all
+ * its addresses, and what was connected from them goes on when it is back.
+ */
+export async function holdsAddress(address: string): Promise<boolean> {
+  const socket = socketFor(address);
+  try {
+    await new Promise<void>((resolve, reject) => {
+      socket.once('error', reject);
+      socket.bind({ address, port: 0, exclusive: true }, resolve);
+    });
+    return true;
+  } catch (error) {
+    // EINVAL: one of a link, that is bound with its interface alone. Anything else, such as no file left, tells nothing.
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    return code !== 'EADDRNOTAVAIL' && code !== 'EINVAL';
+  } finally {
+    socket.close();
+  }
+}
+
+/** The address that the kernel comes from when it calls there, at this moment. Undefined where it has no way, or `host` is a name. */
 export async function sourceTowards(to: HostPort): Promise<string | undefined> {
-  return await askSource(to).catch(() => undefined);
+  return isIP(to.host) === 0 ? undefined : await askSource(to).catch(() => undefined);
 }
 
 /** Any will do: nothing is sent there. */
@@ -62,16 +87,20 @@ export async function isLocalRange({ base, size }: AddressRange): Promise<boolea
 
 /** Rejects with what the system says. */
 async function askSource({ host, port }: HostPort): Promise<string> {
-  const socket = dgram.createSocket({ type: isIPv6(host) ? 'udp6' : 'udp4' });
+  const socket = socketFor(host);
   try {
     // No packet is sent by it.
     await new Promise<void>((resolve, reject) => {
       socket.once('error', reject);
-      // Node's type does not tell that a name which is not found is its argument.
+      // Node's type does not tell that what goes wrong is its argument.
       socket.connect(port, host, (error?: Error) => (error instanceof Error ? reject(error) : resolve()));
     });
     return plainAddress(socket.address().address);
   } finally {
     socket.close();
   }
+}
+
+function socketFor(address: string): dgram.Socket {
+  return dgram.createSocket({ type: isIPv6(address) ? 'udp6' : 'udp4' });
 }

@@ -76,14 +76,19 @@ async function runOnce(address: string, options: LinkOptions, signal: AbortSigna
       options.logger.info({ event: 'control-connected', address }, 'connected to control');
       options.connected(address);
     };
-    const to = parseHostPort(address);
-    const from = to && (await sourceTowards(to));
     const stream = callDuplex(client, agentService.connect);
+    // Of a name only the channel knows which address it took. Until control says a word, the challenge's time ends what hangs.
+    let from: Promise<string | undefined> = Promise.resolve(undefined);
+    stream.once('metadata', () => {
+      const peer = parseHostPort(stream.getPeer());
+      if (peer !== undefined) from = sourceTowards(peer);
+    });
     watchAddresses((gone) => {
-      // Where it is not known from where control is called, any may be the one.
-      if (from !== undefined && !gone.has(from)) return;
-      stream.destroy(new Error(`this host has lost the address ${from ?? [...gone].join(', ')}`));
-      stream.cancel();
+      void from.then((lost) => {
+        if (lost === undefined || !gone.has(lost)) return;
+        stream.destroy(new Error(`this host has lost the address ${lost}`));
+        stream.cancel();
+      });
     }, over.signal);
     return await runControlStream(stream, { ...options, served }, signal);
   } catch (error) {
