@@ -1,10 +1,12 @@
 /** A change as it is worked out. Nothing of it is so before its writes are on disk. */
 import type { Act } from '../audit/entry.ts';
 import type { RowWrite } from '../store/rows.ts';
+import type { Clocks } from './clocks.ts';
 import type { NetworkState } from './types.ts';
 
 export interface Draft {
   readonly nowMs: number;
+  readonly clocks: Clocks;
   /** Its place in the log. */
   readonly sequence: number;
   /** The one that it makes, if it makes any. */

@@ -54,7 +54,7 @@ export function end(
   { reason, revoked, act }: { readonly reason: string; readonly revoked: boolean; readonly act: Act },
 ): Outcome<number> {
   const { nowMs: endedMs, sequence, writes } = draft;
-  for (const id of fadedEnded(memory.ended.values(), endedMs)) writes.push({ write: 'removeEndedAgent', row: { id } });
+  for (const id of fadedEnded(memory, draft.clocks.believed())) writes.push({ write: 'removeEndedAgent', row: { id } });
   for (const { id, network, host, identityKey } of agents) {
     writes.push({
       write: 'addEndedAgent',

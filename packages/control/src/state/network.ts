@@ -171,11 +171,11 @@ export class Network {
   }
 
   #address(name: string, draft: Draft): number {
-    return CONTROL_RANGE.base + this.#allotment.acquire(name, draft.nowMs, this.#sink(draft));
+    return CONTROL_RANGE.base + this.#allotment.acquire(name, draft.clocks.passed(), this.#sink(draft));
   }
 
   #release(name: string, draft: Draft): void {
-    this.#allotment.release(name, draft.nowMs, this.#sink(draft));
+    this.#allotment.release(name, draft.clocks.passed(), this.#sink(draft));
   }
 
   /** The address of a name that must have one. */

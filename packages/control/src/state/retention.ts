@@ -21,11 +21,20 @@ export function fadedTokens(
   return [...longEnded, ...forRoom].map(({ id }) => id);
 }
 
-export function fadedEnded(ended: Iterable<EndedAgent>, nowMs: number): string[] {
+/** A revocation stays for as long as there is a token from before it, whatever the clock said when it was made. */
+export function fadedEnded(
+  {
+    ended,
+    tokens,
+  }: { readonly ended: ReadonlyMap<string, EndedAgent>; readonly tokens: ReadonlyMap<string, TokenState> },
+  nowMs: number,
+): string[] {
+  const valid = [...tokens.values()].filter((token) => joinTokenState(token, nowMs) === 'valid');
+  const oldest = Math.min(...valid.map(({ sequence }) => sequence));
   const faded: string[] = [];
-  for (const agent of ended) {
-    const retention = agent.revoked ? REVOKED_RETENTION_MS : FORGOTTEN_RETENTION_MS;
-    if (agent.endedMs + retention < nowMs) faded.push(agent.id);
+  for (const { id, revoked, endedMs, sequence } of ended.values()) {
+    const retention = revoked ? REVOKED_RETENTION_MS : FORGOTTEN_RETENTION_MS;
+    if (endedMs + retention < nowMs && !(revoked && oldest < sequence)) faded.push(id);
   }
   return faded;
 }

@@ -13,13 +13,17 @@ import type { AgentState, State, StateChange, StateStore, TokenScope } from './t
 let store: Store;
 let state: StateStore;
 let clock: number;
-const now = (): number => clock;
+/** How far the host's clock is off. */
+let turnedMs: number;
+const now = (): number => clock + turnedMs;
+const steady = (): number => clock - 1_600_000_000_000.5;
 const randomBytes = (length: number): Uint8Array => randomFillSync(new Uint8Array(length));
 
 beforeEach(async () => {
   clock = 1_700_000_000_000;
+  turnedMs = 0;
   store = Store.inMemory();
-  state = await openState({ store, now });
+  state = await openState({ store, now, steady });
 });
 
 const tcp = (port: number): Service['ports'][number] => ({ protocol: 'tcp', first: port, last: port });
@@ -69,7 +73,7 @@ describe('a token for a network that is not there', () => {
     expect(heard).toEqual([{ networks: ['prod'], takesAway: false }]);
     await create('prod');
     expect([state.current.revision, heard.length]).toEqual([2, 1]);
-    const again = await openState({ store, now });
+    const again = await openState({ store, now, steady });
     expect(again.current).toEqual(state.current);
     expect(again.token(token.id)).toMatchObject({ network: 'prod' });
   });
@@ -186,6 +190,27 @@ describe('addresses', () => {
     expect(vip('web')).toBe(2);
   });
 
+  test.each([
+    ['ahead', 48],
+    ['behind', -48],
+    ['ahead while it went', -48],
+  ])('the hour is one that passes, with a clock that is %s', async (which, hours) => {
+    await apply(mesh([redis, web]));
+    turnedMs = which === 'ahead while it went' ? -hours * 3_600_000 : 0;
+    await apply(mesh([redis]));
+    turnedMs += hours * 3_600_000;
+    for (const restart of [false, true]) {
+      if (restart) state = await openState({ store, now, steady });
+      clock += TOMBSTONE_MS / 2 - 1;
+      await apply(mesh([redis, mailer], { agents: [{ name: String(restart), tags: [] }] }));
+      expect(vip('mailer')).toBe(3);
+    }
+    // What was released last is where a start goes on: the half hour before counts only in the run that saw it.
+    clock += TOMBSTONE_MS / 2 + 2;
+    await apply(mesh([redis, mailer, { ...web, name: 'shop' }]));
+    expect(vip('shop')).toBe(2);
+  });
+
   test('after the hour the lowest is given again', async () => {
     await apply(mesh([redis, web]));
     await apply(mesh([web]));
@@ -274,6 +299,41 @@ describe('membership', () => {
     expect([...network().hosts]).toEqual([['a2', a.id]]);
   });
 
+  test('a clock that is ahead for a moment forgets no token and no revocation', async () => {
+    const day = 86_400_000;
+    const old = await state.createToken(scope(), randomBytes(32), 365 * day, 'control');
+    const keys = { identityKey: randomBytes(32), tunnelKey: randomBytes(32), version: '1' };
+    await state.join({ token: old, host: 'a', ...keys });
+    await state.revokeAgent('prod', 'a', 'control');
+    const short = await state.createToken(scope(), randomBytes(32), 1_000, 'control');
+    await join('b', []);
+    for (const restart of [false, true]) {
+      if (restart) state = await openState({ store, now, steady });
+      turnedMs = 500 * day;
+      await state.revokeAgent('prod', restart ? 'c' : 'b', 'control');
+      await join('c', []);
+      turnedMs = 0;
+      expect(state.token(short.id)?.id).toBe(short.id);
+      await expect(state.join({ token: old, host: 'a', ...keys })).rejects.toMatchObject({ code: 'revoked' });
+    }
+  });
+
+  test('a revocation of a time when the clock was far behind is kept for as long as a token from before it is good', async () => {
+    const day = 86_400_000;
+    const old = await state.createToken(scope(), randomBytes(32), 365 * day, 'control');
+    const keys = { identityKey: randomBytes(32), tunnelKey: randomBytes(32), version: '1' };
+    await state.join({ token: old, host: 'a', ...keys });
+    turnedMs = -clock;
+    await state.revokeAgent('prod', 'a', 'control');
+    turnedMs = 0;
+    for (const host of ['b', 'c', 'd']) {
+      await join(host, []);
+      clock += day;
+      await state.revokeAgent('prod', host, 'control');
+    }
+    await expect(state.join({ token: old, host: 'a', ...keys })).rejects.toMatchObject({ code: 'revoked' });
+  });
+
   test('revoking a token ends every membership that came of it', async () => {
     const token = await state.createToken(scope(), randomBytes(32), 1_000, 'control');
     for (const host of ['b', 'a']) {
@@ -310,7 +370,7 @@ test('everything is there again after a restart', async () => {
   for (const agent of agents) await state.registerInstances(agent.id, ['redis', 'mailer']);
   await state.revokeAgent('prod', 'b', 'control');
   await apply(mesh([redis, mailer]));
-  const again = await openState({ store, now });
+  const again = await openState({ store, now, steady });
   expect(again.current).toEqual(state.current);
   expect(again.tokens('prod')).toEqual(state.tokens('prod'));
   expect(again.endedAgent(agents[1]?.id ?? '')).toEqual(state.endedAgent(agents[1]?.id ?? ''));
@@ -327,5 +387,5 @@ test('a change that cannot be written leaves memory as the disk has it', async (
   await expect(failing.createToken(scope(), randomBytes(32), 1, 'control')).rejects.toThrow('disk full');
   expect(failing.current).toEqual(current);
   expect(failing.tokens('prod')).toEqual([]);
-  expect((await openState({ store, now })).current).toEqual(current);
+  expect((await openState({ store, now, steady })).current).toEqual(current);
 });

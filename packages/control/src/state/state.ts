@@ -6,6 +6,7 @@ import type { Mesh } from '@weft/proto';
 import { auditRow } from '../audit/entry.ts';
 import { byText } from '../order.ts';
 import type { ChangeLog, History } from '../store/change-log.ts';
+import { type Clocks, startClocks } from './clocks.ts';
 import type { Draft, Outcome } from './draft.ts';
 import { StateError } from './errors.ts';
 import { addInstances, forgetAgent, join, revokeAgent } from './members.ts';
@@ -43,6 +44,8 @@ export interface StateOptions {
   readonly store: ChangeLog & History;
   /** Milliseconds since the Unix epoch. */
   readonly now: () => number;
+  /** Milliseconds of a clock that is never set; the process's own when left out. */
+  readonly steady?: () => number;
 }
 
 /** Rejects with StoreError. */
@@ -58,17 +61,20 @@ const HOSTS_NAMED = 100;
 class Writer implements StateStore {
   readonly #store: ChangeLog & History;
   readonly #now: () => number;
+  readonly #steady: () => number;
   readonly #listeners = new Set<StateListener>();
   #memory: Memory = NOTHING;
   /** Whether memory may differ from the disk: its books were moved by a change of which it is not known that it was made. */
   #unsure: boolean = false;
+  #clocks: Clocks | undefined;
   #olderData: OlderData | undefined;
   /** Ends when all that was begun has. */
   #last: Promise<void> | undefined;
 
-  private constructor({ store, now }: StateOptions) {
+  private constructor({ store, now, steady = () => performance.now() }: StateOptions) {
     this.#store = store;
     this.#now = now;
+    this.#steady = steady;
   }
 
   static async open(options: StateOptions): Promise<StateStore> {
@@ -199,7 +205,10 @@ class Writer implements StateStore {
 
   async #commit<T>(work: Work<T>): Promise<Outcome<T> | undefined> {
     const { sequence, state } = this.#memory;
-    const draft: Draft = { nowMs: this.#now(), sequence: sequence + 1, revision: state.revision + 1, writes: [] };
+    const clocks = this.#clocks;
+    if (clocks === undefined) throw new Error('the data was not read yet');
+    const at = { nowMs: this.#now(), clocks, sequence: sequence + 1, revision: state.revision + 1 };
+    const draft: Draft = { ...at, writes: [] };
     let sure = false;
     try {
       const outcome = work(this.#memory, draft);
@@ -226,7 +235,9 @@ class Writer implements StateStore {
   /** Makes memory what the disk says, where others may have written, and a commit that failed may have come through. */
   async #catchUp(): Promise<void> {
     const before = this.current;
-    const memory = restore(await this.#store.read(), before);
+    const contents = await this.#store.read();
+    this.#clocks ??= startClocks({ now: this.#now, steady: this.#steady }, contents);
+    const memory = restore(contents, before);
     const { networks } = memory.state;
     const names = new Set([...before.networks.keys(), ...networks.keys()]);
     const differ = [...names].filter((name) => networks.get(name) !== before.networks.get(name));

@@ -35,7 +35,7 @@ export function createToken(
   const network = memory.state.networks.get(scope.network);
   const tokens = tokensOf(memory, scope.network);
   const most = LIMITS.tokensPerNetwork;
-  const faded = fadedTokens(tokens, network?.agents.values() ?? [], { nowMs: draft.nowMs, most });
+  const faded = fadedTokens(tokens, network?.agents.values() ?? [], { nowMs: draft.clocks.believed(), most });
   const held = tokens.length - faded.length;
   if (held >= most) {
     throw new StateError('limit', `network ${scope.network} has ${held} tokens; revoke some, or use a reusable one`);
