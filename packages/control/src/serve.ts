@@ -28,7 +28,7 @@ import { adminHandlers } from './rpc/admin-service.ts';
 import { agentHandlers } from './rpc/agent-service.ts';
 import { CallActors } from './rpc/call-actors.ts';
 import { callObserver } from './rpc/call-observer.ts';
-import { Connections } from './rpc/connections.ts';
+import { Connections, MOST_AGENTS } from './rpc/connections.ts';
 import { ProvedCalls } from './rpc/proved-calls.ts';
 import { requestLimits } from './rpc/request-limits.ts';
 import { requestTimer } from './rpc/request-timer.ts';
@@ -137,6 +137,7 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
     timeline,
     receipts: new Receipts(keyPem),
     acceptOlderData,
+    mostAgents: MOST_AGENTS,
     audit,
     logger,
     now,

@@ -16,6 +16,8 @@ import type { ProvedCalls } from './proved-calls.ts';
 const FILES = fileLimit();
 const MOST = Math.min(32_768, FILES - 2 * reservedFiles(FILES));
 const LIMITS: AdmissionLimits = { most: MOST, mostOfOne: Math.ceil(MOST / 4) };
+/** Of those, for agents: they stay, and the rest is for who comes and goes, an operator above all. */
+export const MOST_AGENTS: number = MOST - Math.min(64, Math.ceil(MOST / 8));
 /** From the connection to the first call on it, TLS and all. */
 const FIRST_CALL_MS = 10_000;
 

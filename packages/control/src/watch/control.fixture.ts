@@ -24,6 +24,7 @@ export interface ControlOptions {
   readonly memory?: HubOptions['memory'];
   readonly observer?: StreamObserver;
   readonly acceptOlderData?: boolean;
+  readonly mostAgents?: number;
   readonly logger?: Logger;
 }
 
@@ -56,6 +57,7 @@ export class TestControl implements AsyncDisposable {
     memory,
     observer,
     acceptOlderData = false,
+    mostAgents = Number.POSITIVE_INFINITY,
     logger = pino({ level: 'silent' }),
   }: ControlOptions = {}): Promise<TestControl> {
     const state = given ?? (await emptyState());
@@ -66,7 +68,7 @@ export class TestControl implements AsyncDisposable {
     };
     const timeline = await state.beginRun(acceptOlderData);
     const audit = { record: () => Promise.resolve() };
-    const run = { audit, timeline, acceptOlderData, receipts: new Receipts('of a test') };
+    const run = { audit, timeline, acceptOlderData, mostAgents, receipts: new Receipts('of a test') };
     const hub = new Hub({ ...run, state, flows, traffic, pin: PIN, logger, now: Date.now, ...extra });
     const server = new Server();
     const enroller = {

@@ -23,6 +23,8 @@ export interface FakeAgentOptions {
   /** Signs with this key instead of its own. */
   readonly identitySecret?: Uint8Array;
   readonly report?: Report;
+  /** Says how it stands once it is welcome; true when left out. */
+  readonly standing?: boolean;
 }
 
 export function reportOf(services: readonly string[], more: Partial<Report> = {}): Report {
@@ -117,7 +119,7 @@ export class FakeAgent {
 
   #receive(message: pb.ControlMessage): void {
     if (message.challenge) this.#greet(message.challenge.nonce);
-    if (message.welcome) this.#stand();
+    if (message.welcome && this.#options.standing !== false) this.#stand();
     if (message.delta) this.#apply(message.delta);
     if (message.trace) this.traces.push(message.trace);
     if (message.held) this.held = message.held;

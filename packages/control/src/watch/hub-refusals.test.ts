@@ -3,7 +3,7 @@ import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
 import { TestControl } from './control.fixture.ts';
 import type { FakeAgent } from './fake-agent.fixture.ts';
-import { healthOf, prod } from './hub.fixture.ts';
+import { healthOf, prod, seen } from './hub.fixture.ts';
 
 describe('who is refused', () => {
   test.each([
@@ -76,6 +76,34 @@ describe('who is refused', () => {
     expect(two.held).toMatchObject({ retryMs: 300_000, reason: expect.stringMatching(/two hosts.*127.*and.*127/) });
     expect([one.status, control.hub.fleet.agent(joined.agent.id)?.connected]).toEqual([undefined, true]);
     expect(control.hub.fleet.agent(joined.agent.id)?.report?.problems).toMatchObject([{ code: 'agent-twice' }]);
+  });
+
+  test('an agent beyond the places for them, until there is one again; those that have one come back to it', async () => {
+    await using control = await TestControl.start({ mostAgents: 1 });
+    await control.state.apply(prod, { dryRun: false, actor: 'control' });
+    const [one, two] = [await control.join({ host: 'one' }), await control.join({ host: 'two' })];
+    const first = control.connect(one);
+    await first.until(({ items }) => items.has('self'));
+    const beyond = control.connect(two);
+    await beyond.until((held) => held.status !== undefined);
+    expect(beyond.held?.reason).toMatch(/1 agent/);
+    expect(control.hub.fleet.agent(two.agent.id)?.connected ?? false).toBe(false);
+    const again = control.connect(one);
+    await again.until(({ items }) => items.has('self'));
+    again.stream?.cancel();
+    await again.until((held) => held.status !== undefined);
+    await seen(() => control.hub.fleet.agent(one.agent.id)?.connected === false);
+    beyond.connect();
+    await beyond.until(({ items }) => items.has('self'));
+  });
+
+  test('all but the newest stream of one agent that has not said how it stands', async () => {
+    await using control = await TestControl.start();
+    await control.state.apply(prod, { dryRun: false, actor: 'control' });
+    const joined = await control.join({ host: 'one' });
+    const silent = [1, 2, 3].map(() => control.connect(joined, { standing: false }));
+    await Promise.all(silent.slice(0, 2).map((agent) => agent.until((held) => held.status !== undefined)));
+    expect(silent.map((agent) => agent.status?.code)).toEqual([status.ABORTED, status.ABORTED, undefined]);
   });
 
   test('one that says something else first', async () => {

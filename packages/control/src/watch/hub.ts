@@ -47,6 +47,8 @@ export interface HubOptions {
   /** What agents have heard of beyond control's data is lost, by an operator's word. */
   readonly acceptOlderData: boolean;
   readonly audit: Pick<AuditLog, 'record'>;
+  /** Agents that are served at once: each holds a connection for as long as it is there. */
+  readonly mostAgents: number;
   readonly logger: Logger;
   /** Milliseconds since the Unix epoch. */
   readonly now: () => number;
@@ -69,6 +71,7 @@ interface ConnectedMember {
   readonly telemetry: NewestGate<{ readonly telemetry: Telemetry; readonly receivedMs: number }>;
 }
 
+const REPLACED: Refusal = { code: status.ABORTED, details: 'replaced by a newer stream of this agent' };
 const NOT_NOW = 'control serves no agent for now: an operator has to see to its data';
 
 export class Hub implements PathTracer {
@@ -85,6 +88,8 @@ export class Hub implements PathTracer {
   readonly #sessions = new Set<AgentStream>();
   /** Agents connected now, by network and agent id. */
   readonly #members = new Map<string, Map<string, ConnectedMember>>();
+  /** Streams that proved whose they are and have not said yet how they stand, by agent id: one each, for each keeps a connection. */
+  readonly #entering = new Map<string, AgentStream>();
   readonly #unsubscribe: () => void;
   #closed: boolean = false;
   #numbering: boolean = false;
@@ -176,7 +181,9 @@ export class Hub implements PathTracer {
     const proved = authenticate(state, { nonce, pin }, hello);
     const older = this.#refuseOlder(hello);
     // Who has not proved to be a member is told that, and of no host.
-    const refusal = older && (proved.accepted ? older : state.olderData && held(NOT_NOW));
+    const refusal = proved.accepted
+      ? (older ?? this.#refuseBeyond(proved.agent.id))
+      : older && state.olderData && held(NOT_NOW);
     const who = refusal === undefined ? proved : ({ accepted: false, refusal } as const);
     if (!who.accepted) {
       const [agentId, why] = [hello.agentId.slice(0, 64), who.refusal.details];
@@ -184,8 +191,24 @@ export class Hub implements PathTracer {
       if (!this.#complaints.note(observedHost(session.peer))) {
         logger.warn({ event: 'hello-refused', peer: session.peer, agent: agentId, why }, 'hello refused');
       }
+      return who;
     }
+    this.#entering.get(who.agent.id)?.end(REPLACED);
+    this.#entering.set(who.agent.id, session);
     return who;
+  }
+
+  /** An agent that has a place already comes back to it. */
+  #refuseBeyond(agentId: string): Refusal | undefined {
+    if (this.#member(agentId) !== undefined || this.#entering.has(agentId)) return undefined;
+    let places = this.#entering.size;
+    for (const members of this.#members.values()) places += members.size;
+    const { mostAgents } = this.#options;
+    if (places < mostAgents) return undefined;
+    return held(
+      `control may have too few files open for more than the ${mostAgents} agents that it serves; ` +
+        'raise its limit (ulimit -n, or LimitNOFILE= in the unit) and restart control',
+    );
   }
 
   #stands(
@@ -308,6 +331,7 @@ export class Hub implements PathTracer {
     const { id, network, host } = agent;
     const { timeline, receipts } = this.#options;
     const older = this.#member(id);
+    this.#entering.delete(id);
     const feed = new Feed(
       {
         timeline,
@@ -333,7 +357,7 @@ export class Hub implements PathTracer {
     this.#membersOf(network).set(id, member);
     // Only now, so that the older stream's end is not taken for the agent's going away.
     if (older !== undefined) closeGates(older);
-    older?.session.end({ code: status.ABORTED, details: 'replaced by a newer stream of this agent' });
+    older?.session.end(REPLACED);
     connect();
     this.#options.logger.info(
       { event: 'agent-connected', network, host, agent: id, peer: session.peer },
@@ -344,6 +368,7 @@ export class Hub implements PathTracer {
 
   #ended(session: AgentStream): void {
     this.#sessions.delete(session);
+    for (const [entering, other] of this.#entering) if (other === session) this.#entering.delete(entering);
     const { agentId } = session;
     if (agentId === undefined) return;
     for (const [network, members] of this.#members) {
