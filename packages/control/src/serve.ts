@@ -40,7 +40,7 @@ import { Store } from './store/store.ts';
 import { createTraffic } from './traffic/traffic.ts';
 import { VERSION } from './version.ts';
 import { Hub } from './watch/hub.ts';
-import { Receipts } from './watch/receipts.ts';
+import { Receipts } from './watch/older-data.ts';
 
 export interface ServeOptions {
   readonly directory: string;

@@ -10,8 +10,7 @@ import { Allowance } from '../bounds/allowance.ts';
 import { type PathTracer, Traces } from '../fleet/traces.ts';
 import type { Authenticated, Refusal } from './authenticate.ts';
 import type { Feed } from './feed.ts';
-import { FlowAnswers } from './flow-answers.ts';
-import { flowCost } from './flow-intake.ts';
+import { FlowAnswers, flowCost } from './flow-intake.ts';
 
 /** The transport below a session: one gRPC call. */
 export interface AgentCall {

@@ -12,9 +12,8 @@ import type { StateStore } from '../state/types.ts';
 import { createTraffic } from '../traffic/traffic.ts';
 import type { Traffic } from '../traffic/types.ts';
 import { FakeAgent, type FakeAgentOptions } from './fake-agent.fixture.ts';
-import { Hub, type HubOptions } from './hub.ts';
-import { Receipts } from './receipts.ts';
-import type { StreamObserver } from './stream-observer.ts';
+import { Hub, type HubOptions, type StreamObserver } from './hub.ts';
+import { Receipts } from './older-data.ts';
 
 export const PIN = new Uint8Array(32).fill(3);
 

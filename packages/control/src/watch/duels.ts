@@ -4,7 +4,13 @@
  * comes back after its place was taken lives, and so does who took it: the place is its own from then on, as it had it first.
  * Which of them is the true one nobody can tell here.
  */
+import type { Logger } from 'pino';
+import { CONTROL } from '../audit/entry.ts';
+import type { AuditLog } from '../audit/types.ts';
 import { observedHost } from '../bounds/observed.ts';
+import type { Fleet } from '../fleet/fleet.ts';
+import type { AgentState } from '../state/types.ts';
+import { held, type Refusal } from './authenticate.ts';
 
 /** One run of an agent, and where it comes from. */
 export interface Contender {
@@ -18,7 +24,7 @@ export interface Contender {
 const STANDS_MS = 600_000;
 
 /** How long the one that is sent away stays away. */
-export const AWAY_MS = 300_000;
+const AWAY_MS = 300_000;
 
 /** Of one agent that are remembered: more than start, however fast one crashes, until one that was replaced has come back. */
 const MOST_REPLACED = 64;
@@ -72,4 +78,51 @@ export class Duels {
 function isOwner(owner: Contender, { run, peer }: Contender, holder: Contender): boolean {
   const home = observedHost(owner.peer);
   return run === owner.run || (observedHost(peer) === home && observedHost(holder.peer) !== home);
+}
+
+interface RefereeOptions {
+  readonly audit: Pick<AuditLog, 'record'>;
+  readonly logger: Logger;
+}
+
+/** Sends away who loses, and tells of it in the log, the audit and the agent's status. */
+export class DuelReferee {
+  readonly #fleet: Pick<Fleet, 'doubt'>;
+  readonly #options: RefereeOptions;
+  readonly #duels = new Duels(() => performance.now());
+
+  constructor(fleet: Pick<Fleet, 'doubt'>, options: RefereeOptions) {
+    this.#fleet = fleet;
+    this.#options = options;
+  }
+
+  /** Of two hosts with one identity the one that comes is sent away, once they cannot be taken for one that comes again. */
+  refuse({ id, network, host }: AgentState, holder: Contender, comer: Contender): Refusal | undefined {
+    const outcome = this.#duels.meet(id, holder, comer);
+    if (outcome === 'replace') return undefined;
+    const { logger, audit } = this.#options;
+    const places = `${holder.peer} and ${comer.peer}`;
+    const reason =
+      `two hosts have the keys of ${host}: ${places}. The copy needs keys of its own: start it with an empty directory (--data) ` +
+      'and a token of its own; where no copy was made, the keys were stolen: weft revoke';
+    if (outcome === 'begin') {
+      logger.error(
+        { event: 'agent-twice', network, host, agent: id, peers: places },
+        'two hosts have the keys of one agent',
+      );
+      const act = {
+        actor: CONTROL,
+        action: 'agent-twice',
+        network,
+        subject: `agent ${host}`,
+        revision: 0,
+        detail: places,
+      };
+      audit.record(act).catch((err: unknown) => {
+        logger.error({ event: 'agent-twice-not-recorded', agent: id, err }, 'it could not be written down');
+      });
+    }
+    this.#fleet.doubt(id, { code: 'agent-twice', subject: host, message: reason }, this.#duels.standsForMs(id));
+    return held(`${reason}. This one is served when the other is gone`, { retryMs: AWAY_MS });
+  }
 }

@@ -2,16 +2,8 @@
 import { status } from '@grpc/grpc-js';
 import type { Report, Telemetry } from '@weft/proto';
 import { Admission } from '@weft/proto/bounds';
-import {
-  heardFromWire,
-  type pb,
-  reportFromWire,
-  standingFromWire,
-  telemetryFromWire,
-  WireError,
-} from '@weft/proto/wire';
+import { type pb, reportFromWire, standingFromWire, telemetryFromWire, WireError } from '@weft/proto/wire';
 import type { Logger } from 'pino';
-import { CONTROL } from '../audit/entry.ts';
 import type { AuditLog } from '../audit/types.ts';
 import { FailureCounter } from '../bounds/failures.ts';
 import { observedHost } from '../bounds/observed.ts';
@@ -22,18 +14,28 @@ import { TIMING, type Timing } from '../fleet/timing.ts';
 import type { PathTracer, TraceOutcome } from '../fleet/traces.ts';
 import type { FlowWindow } from '../flows/window.ts';
 import { PartDifferences } from '../netmap/agent-view.ts';
-import { tellOlder } from '../state/older-data.ts';
-import type { AgentState, Heard, State, StateChange, StateStore } from '../state/types.ts';
+import type { AgentState, State, StateChange, StateStore } from '../state/types.ts';
 import type { Traffic } from '../traffic/types.ts';
 import { type AgentCall, AgentStream, type AgentStreamEvents } from './agent-stream.ts';
 import { type Authenticated, authenticate, ended, held, type Refusal } from './authenticate.ts';
 import { Distributor } from './distributor.ts';
-import { AWAY_MS, Duels } from './duels.ts';
+import { DuelReferee } from './duels.ts';
 import { Feed, type Standing } from './feed.ts';
 import { acceptFlows } from './flow-intake.ts';
 import { NewestGate } from './newest-gate.ts';
-import type { Receipts } from './receipts.ts';
-import { NO_OBSERVER, type StreamObserver } from './stream-observer.ts';
+import { OlderDataGuard, type Receipts } from './older-data.ts';
+
+type MessageKind = 'hello' | 'standing' | 'ack' | 'report' | 'flows' | 'resync' | 'telemetry';
+
+/** What is counted of the agents' streams; the counting itself is for who asks. */
+export interface StreamObserver {
+  message(kind: MessageKind): void;
+  /** `dropped` by the agent's own count, `refused` by control. */
+  flows(counts: { readonly taken: number; readonly dropped: number; readonly refused: number }): void;
+  telemetryRefused(): void;
+  /** A connected agent enforces a revision, this many milliseconds after it came out. */
+  enforced(afterMs: number): void;
+}
 
 export interface HubOptions {
   readonly state: StateStore;
@@ -82,9 +84,9 @@ export class Hub implements PathTracer {
   readonly #memory = new PartDifferences();
   readonly #admission = new Admission(UNPROVED_STREAMS);
   readonly #complaints: FailureCounter;
-  readonly #observer: StreamObserver;
   readonly #distributor: Distributor;
-  readonly #duels: Duels;
+  readonly #duels: DuelReferee;
+  readonly #olderData: OlderDataGuard;
   readonly #sessions = new Set<AgentStream>();
   /** Agents connected now, by network and agent id. */
   readonly #members = new Map<string, Map<string, ConnectedMember>>();
@@ -92,15 +94,12 @@ export class Hub implements PathTracer {
   readonly #entering = new Map<string, AgentStream>();
   readonly #unsubscribe: () => void;
   #closed: boolean = false;
-  #numbering: boolean = false;
 
   constructor(options: HubOptions) {
     this.#options = options;
     this.#timing = { ...TIMING, ...options.timing };
-    const { state, logger, now, memory, observer = NO_OBSERVER } = options;
-    this.#observer = observer;
+    const { state, logger, now, memory, observer } = options;
     this.#complaints = new FailureCounter(COMPLAINTS, now);
-    this.#duels = new Duels(() => performance.now());
     this.#distributor = new Distributor({
       state,
       logger,
@@ -114,7 +113,13 @@ export class Hub implements PathTracer {
       memory: memory ?? NO_MEMORY,
       onPresence: (agent, presence) => this.#distributor.show(agent, presence),
       onForgotten: (agentId) => this.#forget(agentId),
-      onEnforced: (afterMs) => observer.enforced(afterMs),
+      onEnforced: (afterMs) => observer?.enforced(afterMs),
+    });
+    this.#duels = new DuelReferee(this.fleet, options);
+    this.#olderData = new OlderDataGuard({
+      ...options,
+      complaints: this.#complaints,
+      onFound: (refusal) => this.#holdOffAll(refusal),
     });
     this.#unsubscribe = state.subscribe((next, previous, change) => this.#changed(next, previous, change));
   }
@@ -176,10 +181,10 @@ export class Hub implements PathTracer {
   }
 
   #hello(session: AgentStream, nonce: Uint8Array, hello: pb.Hello): Authenticated {
-    this.#observer.message('hello');
+    this.#options.observer?.message('hello');
     const { state, pin, logger } = this.#options;
     const proved = authenticate(state, { nonce, pin }, hello);
-    const older = this.#refuseOlder(hello);
+    const older = this.#olderData.refuse(hello);
     // Who has not proved to be a member is told that, and of no host.
     const refusal = proved.accepted
       ? (older ?? this.#refuseBeyond(proved.agent.id))
@@ -218,14 +223,14 @@ export class Hub implements PathTracer {
     said: pb.Standing,
     leave: () => void,
   ): Refusal | undefined {
-    this.#observer.message('standing');
+    this.#options.observer?.message('standing');
     const { state } = this.#options;
     // It may have ended since it proved who it is.
     const agent = state.current.networks.get(state.current.agents.get(agentId) ?? '')?.agents.get(agentId);
     if (agent === undefined) return ended(state.endedAgent(agentId)?.reason ?? 'the membership ended');
-    if (state.olderData !== undefined) return held(tellOlder(state.olderData, state.current.revision));
-    const second = this.#refuseSecond(session, agent);
-    if (second !== undefined) return second;
+    const holder = this.#member(agentId)?.session;
+    const refusal = this.#olderData.refusal() ?? (holder && this.#duels.refuse(agent, holder, session));
+    if (refusal !== undefined) return refusal;
     const standing = standingFromWire(said);
     const report = said.report ? reportFromWire(said.report) : EMPTY_REPORT;
     leave();
@@ -235,96 +240,13 @@ export class Hub implements PathTracer {
     return undefined;
   }
 
-  /** A receipt proves what control has told, whoever shows it: also an agent that joined after the copy was made. */
-  #refuseOlder(hello: pb.Hello): Refusal | undefined {
-    const { state, receipts, acceptOlderData } = this.#options;
-    const heard = heardFromWire(hello);
-    const compared = heard !== undefined && receipts.proves(heard) ? state.compare(heard) : 'known';
-    if (heard !== undefined && compared !== 'known') {
-      const host = hostOf(state.current, hello.agentId);
-      const accepted = compared === 'given-up' || acceptOlderData;
-      if (accepted && state.olderData === undefined) {
-        this.#acceptOlder(host, heard);
-        return held('control goes on from what this host has heard, and serves it when it comes again');
-      }
-      if (!accepted) this.#foundOlder(host, heard.revision);
-    }
-    return state.olderData && held(tellOlder(state.olderData, state.current.revision));
-  }
-
-  /** One at a time: whoever comes meanwhile comes again. */
-  #acceptOlder(host: string, heard: Heard): void {
-    if (this.#numbering) return;
-    this.#numbering = true;
-    const { state, logger } = this.#options;
-    const { revision } = heard;
-    logger.warn({ event: 'older-data-accepted', host, revision }, 'numbers go on above what a host has heard');
-    state
-      .numberOn(host, heard)
-      .catch((err: unknown) => {
-        logger.error(
-          { event: 'older-data-not-accepted', host, revision, err },
-          'it is tried again when the host comes again',
-        );
-      })
-      .finally(() => {
-        this.#numbering = false;
-      });
-  }
-
-  /** Whoever was let in before cannot know, and is served no more: what was handed out may have permitted too much. */
-  #foundOlder(host: string, revision: number): void {
-    const { state, logger } = this.#options;
-    const known = state.current.revision;
-    if (state.olderData?.hosts.includes(host) !== true && !this.#complaints.note('older-data')) {
-      logger.error(
-        { event: 'older-data', host, revision, known },
-        "a host has heard of more than control's data holds",
-      );
-    }
-    state.foundOlder(host, revision).catch((err: unknown) => {
-      logger.error({ event: 'older-data-not-recorded', err }, 'that the data is older could not be written down');
-    });
-    if (state.olderData === undefined) return;
-    const refusal = held(tellOlder(state.olderData, known));
+  #holdOffAll(refusal: Refusal): void {
     for (const session of [...this.#sessions]) {
       const { agentId } = session;
       if (agentId === undefined) continue;
       session.end(refusal);
       this.fleet.heldOff(agentId, refusal.details);
     }
-  }
-
-  /** Of two hosts with one identity the one that comes is sent away, once they cannot be taken for one that comes again. */
-  #refuseSecond(session: AgentStream, { id, network, host }: AgentState): Refusal | undefined {
-    const holder = this.#member(id)?.session;
-    if (holder === undefined) return undefined;
-    const outcome = this.#duels.meet(id, holder, session);
-    if (outcome === 'replace') return undefined;
-    const { logger, audit } = this.#options;
-    const places = `${holder.peer} and ${session.peer}`;
-    const reason =
-      `two hosts have the keys of ${host}: ${places}. The copy needs keys of its own: start it with an empty directory (--data) ` +
-      'and a token of its own; where no copy was made, the keys were stolen: weft revoke';
-    if (outcome === 'begin') {
-      logger.error(
-        { event: 'agent-twice', network, host, agent: id, peers: places },
-        'two hosts have the keys of one agent',
-      );
-      const act = {
-        actor: CONTROL,
-        action: 'agent-twice',
-        network,
-        subject: `agent ${host}`,
-        revision: 0,
-        detail: places,
-      };
-      audit.record(act).catch((err: unknown) => {
-        logger.error({ event: 'agent-twice-not-recorded', agent: id, err }, 'it could not be written down');
-      });
-    }
-    this.fleet.doubt(id, { code: 'agent-twice', subject: host, message: reason }, this.#duels.standsForMs(id));
-    return held(`${reason}. This one is served when the other is gone`, { retryMs: AWAY_MS });
   }
 
   #takeIn(session: AgentStream, agent: AgentState, standing: Standing, connect: () => void): void {
@@ -397,7 +319,7 @@ export class Hub implements PathTracer {
   }
 
   #acknowledged(agentId: string, { timeline, index, revision, kept }: pb.Ack): void {
-    this.#observer.message('ack');
+    this.#options.observer?.message('ack');
     const feed = this.#member(agentId)?.feed;
     // A delta that was not sent cannot have been applied: such an acknowledgement says nothing.
     if (timeline !== this.#options.timeline || feed?.hasSent(index, revision) !== true) return;
@@ -405,19 +327,19 @@ export class Hub implements PathTracer {
   }
 
   #reported(agentId: string, report: pb.Report): void {
-    this.#observer.message('report');
+    this.#options.observer?.message('report');
     this.#member(agentId)?.reports.offer(reportFromWire(report));
   }
 
   /** What only tells of the agent must not cost it its lifeline: telemetry out of form is passed over. */
   #moved(agentId: string, wire: pb.Telemetry): void {
-    this.#observer.message('telemetry');
+    this.#options.observer?.message('telemetry');
     try {
       const receivedMs = this.#options.now();
       this.#member(agentId)?.telemetry.offer({ telemetry: telemetryFromWire(wire), receivedMs });
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
-      this.#observer.telemetryRefused();
+      this.#options.observer?.telemetryRefused();
       if (this.#complaints.note(agentId)) return;
       this.#options.logger.warn(
         { event: 'telemetry-refused', agent: agentId, why: error.message },
@@ -427,7 +349,7 @@ export class Hub implements PathTracer {
   }
 
   #flows(agentId: string, batch: pb.FlowBatch, settled: () => void): void {
-    this.#observer.message('flows');
+    this.#options.observer?.message('flows');
     const { state, flows, logger } = this.#options;
     const network = state.current.agents.get(agentId) ?? '';
     const host = state.current.networks.get(network)?.agents.get(agentId)?.host;
@@ -437,14 +359,14 @@ export class Hub implements PathTracer {
     }
     const { records, dropped, refused } = acceptFlows(batch, host);
     flows.add(network, host, records, dropped + refused, settled);
-    this.#observer.flows({ taken: records.length, dropped, refused });
+    this.#options.observer?.flows({ taken: records.length, dropped, refused });
     if (refused > 0 && !this.#complaints.note(agentId)) {
       logger.warn({ event: 'flows-refused', network, host, refused }, 'flow records refused');
     }
   }
 
   #resync(agentId: string, reason: string): void {
-    this.#observer.message('resync');
+    this.#options.observer?.message('resync');
     if (!this.#complaints.note(agentId)) {
       this.#options.logger.info({ event: 'resync-asked', agent: agentId, reason }, 'agent asks for a snapshot');
     }
@@ -478,11 +400,6 @@ export class Hub implements PathTracer {
 function closeGates({ reports, telemetry }: ConnectedMember): void {
   reports.close();
   telemetry.close();
-}
-
-/** One that joined after the copy was made goes by its identifier. */
-function hostOf({ agents, networks }: State, agentId: string): string {
-  return networks.get(agents.get(agentId) ?? '')?.agents.get(agentId)?.host ?? agentId.slice(0, 64);
 }
 
 function digestsOf({ inventory }: ReturnType<typeof standingFromWire>): Standing['inventory'] {

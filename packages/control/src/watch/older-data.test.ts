@@ -10,7 +10,7 @@ import { withAppend } from '../store/wrapped.fixture.ts';
 import { TestControl } from './control.fixture.ts';
 import { FakeAgent } from './fake-agent.fixture.ts';
 import { prod } from './hub.fixture.ts';
-import { Receipts } from './receipts.ts';
+import { Receipts } from './older-data.ts';
 
 let root: string;
 const closers: (() => void)[] = [];

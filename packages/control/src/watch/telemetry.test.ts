@@ -4,7 +4,9 @@ import { describe, expect, test } from 'vitest';
 import { mesh, service, tcp } from '../netmap/network.fixture.ts';
 import { TestControl } from './control.fixture.ts';
 import type { FakeAgent } from './fake-agent.fixture.ts';
-import { NO_OBSERVER } from './stream-observer.ts';
+
+const ignored = () => undefined;
+const SILENT = { message: ignored, flows: ignored, telemetryRefused: ignored, enforced: ignored };
 
 const prod = mesh({ services: [service('web', 'web', tcp(3000)), service('redis', 'private', tcp(6379))] });
 
@@ -80,7 +82,7 @@ describe('telemetry', () => {
   test('out of form is passed over and counted, and costs the agent nothing', async () => {
     let refused = 0;
     const observer = {
-      ...NO_OBSERVER,
+      ...SILENT,
       telemetryRefused: () => {
         refused += 1;
       },
@@ -100,7 +102,7 @@ test('what is said on streams is counted, and how long revisions take to be enfo
   const kinds: string[] = [];
   const lags: number[] = [];
   const observer = {
-    ...NO_OBSERVER,
+    ...SILENT,
     message: (kind: string) => kinds.push(kind),
     enforced: (afterMs: number) => lags.push(afterMs),
   };

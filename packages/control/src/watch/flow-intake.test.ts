@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { FlowAnswers } from './flow-answers.ts';
+import { FlowAnswers } from './flow-intake.ts';
 
 test('while an answer is on its way only the newest is kept', () => {
   const sent: { readonly sequence: number; readonly done: () => void }[] = [];
