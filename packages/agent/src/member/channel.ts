@@ -2,6 +2,7 @@
 import { isIP } from 'node:net';
 import type { ChannelOptions } from '@grpc/grpc-js';
 import { parseHostPort } from '@weft/proto';
+import { MOST_REQUEST_BYTES } from '@weft/proto/wire';
 
 /** Options for a channel to control at HOST:PORT. */
 export function channelOptions(address: string): ChannelOptions {
@@ -9,6 +10,8 @@ export function channelOptions(address: string): ChannelOptions {
   return {
     // A snapshot of thousands of services, or a list of thousands of agents, is one message.
     'grpc.max_receive_message_length': 64 << 20,
+    // What control would refuse is not sent.
+    'grpc.max_send_message_length': MOST_REQUEST_BYTES,
     // RFC 6066 allows no IP address as TLS server name. Who answers is known by the pin, so any name will do.
     ...(isIP(host) === 0 ? {} : { 'grpc.ssl_target_name_override': 'weft-control' }),
   };

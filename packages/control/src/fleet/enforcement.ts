@@ -1,4 +1,5 @@
 /** Who waits until every connected agent of a network enforces a revision, and who is still behind. */
+import { byText } from '../order.ts';
 
 export interface ConnectedAgent {
   readonly agentId: string;
@@ -44,7 +45,7 @@ export class Enforcement {
         behind,
         done: () => {
           leave();
-          resolve([...behind.values()].sort((one, other) => one.localeCompare(other)));
+          resolve([...behind.values()].sort(byText));
         },
       };
       const abort = (): void => {

@@ -2,8 +2,9 @@
  * Where agents were and what they ran, kept over a restart of control. It is a help and no truth: without it, agents that
  * are slow to come back would lose their endpoints in everyone's netmap. So it is written now and then, and not synced.
  */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import type { Report } from '@weft/proto';
+import { replaceFileNow } from '@weft/proto/files';
 import { type pb, reportFromWire, reportToWire } from '@weft/proto/wire';
 import type { Logger } from 'pino';
 
@@ -34,10 +35,8 @@ export function fileMemory(path: string, logger: Logger): ReportMemory {
       }
     },
     save(agents) {
-      const next = `${path}.next`;
       try {
-        writeFileSync(next, JSON.stringify(Array.from(agents, toJson)), { mode: 0o600 });
-        renameSync(next, path);
+        replaceFileNow(path, JSON.stringify(Array.from(agents, toJson)));
       } catch (error) {
         logger.warn({ event: 'reports-not-kept', path, err: error }, 'last reports could not be written');
       }

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
@@ -85,8 +85,15 @@ describe('what is remembered over a restart', () => {
         flows: 9,
         problems: [{ code: 'x', subject: 'y', message: 'z' }],
       });
+      // What lies where a name could be guessed is not written through.
+      const other = join(directory, 'other');
+      writeFileSync(other, 'of another');
+      for (const name of ['reports.json', 'reports.json.next', 'reports.json.tmp'])
+        symlinkSync(other, join(directory, name));
       fileMemory(path, logger).save(new Map([['ag_1', { report, observedHost: '10.0.0.7' }]]));
-      expect(statSync(path).mode & 0o777).toBe(0o600);
+      expect([lstatSync(path).mode & 0o777, lstatSync(path).isFile()]).toEqual([0o600, true]);
+      expect(readFileSync(other, 'utf8')).toBe('of another');
+      expect(readdirSync(directory)).toHaveLength(4);
       expect([...fileMemory(path, logger).load()]).toEqual([
         ['ag_1', { report: { ...report, flows: 0, problems: [] }, observedHost: '10.0.0.7' }],
       ]);

@@ -11,7 +11,7 @@ import {
   type ServerInterceptor,
   status,
 } from '@grpc/grpc-js';
-import { agentService, MOST_JOIN_BYTES } from '@weft/proto/wire';
+import { agentService, MOST_JOIN_BYTES, MOST_REQUEST_BYTES } from '@weft/proto/wire';
 import { ByteBudget } from '../bounds/budget.ts';
 import { observedHost } from '../bounds/observed.ts';
 import { ADMIN_PREFIX } from './admin-auth.ts';
@@ -21,9 +21,9 @@ import type { ProvedCalls } from './proved-calls.ts';
 /** Bytes of one message, by who sends it. */
 export const REQUEST_BYTES = {
   /** With the admin or read token, which is asked for at the headers: room for the largest mesh that is valid. */
-  admin: 8 * 1024 * 1024,
+  admin: MOST_REQUEST_BYTES,
   /** An agent that has proved who it is: room for its inventory. */
-  agent: 8 * 1024 * 1024,
+  agent: MOST_REQUEST_BYTES,
   /** Before that: who it is, and its signature. */
   hello: 4 * 1024,
   join: MOST_JOIN_BYTES,

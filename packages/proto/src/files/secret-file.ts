@@ -3,6 +3,7 @@
  * any moment the old or the new content stands there, never a mixture.
  */
 import { randomBytes } from 'node:crypto';
+import { renameSync, rmSync, writeFileSync } from 'node:fs';
 import { constants, link, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { messageOf } from '../model/errors.ts';
@@ -38,6 +39,18 @@ export async function replaceSecretFile(path: string, text: string, mode = SECRE
   await write(path, text, mode, (temporary) => rename(temporary, path));
 }
 
+/** As replaceSecretFile, before it returns and without a sync: for what is no loss when the power goes. Throws FileError. */
+export function replaceFileNow(path: string, text: string): void {
+  const temporary = beside(path);
+  try {
+    writeFileSync(temporary, text, { flag: 'wx', mode: SECRET });
+    renameSync(temporary, path);
+  } catch (error) {
+    rmSync(temporary, { force: true });
+    throw unwritable(path, error);
+  }
+}
+
 /** Takes the file away, when it is there, for good. Throws FileError. */
 export async function removeSecretFile(path: string): Promise<void> {
   try {
@@ -54,7 +67,7 @@ async function write(
   mode: number,
   install: (temporary: string) => Promise<void>,
 ): Promise<void> {
-  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
+  const temporary = beside(path);
   try {
     {
       // wx (O_EXCL) refuses a file or link that somebody put there, so the mode is surely the one given here.
@@ -66,12 +79,18 @@ async function write(
     await syncDirectoryOf(path);
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => {});
-    throw new FileError(
-      'unwritable',
-      `cannot write ${path}: ${messageOf(error)}; check the directory and the disk, or choose another directory with --data`,
-      error,
-    );
+    throw unwritable(path, error);
   }
+}
+
+/** A name that nobody can know before. */
+function beside(path: string): string {
+  return `${path}.${randomBytes(6).toString('hex')}.tmp`;
+}
+
+function unwritable(path: string, error: unknown): FileError {
+  const advice = 'check the directory and the disk, or choose another directory with --data';
+  return new FileError('unwritable', `cannot write ${path}: ${messageOf(error)}; ${advice}`, error);
 }
 
 /** The name lies in the directory; without this it, or its going, may be lost with the power. */

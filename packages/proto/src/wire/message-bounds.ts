@@ -47,6 +47,9 @@ const AGENT_MESSAGE = shape(AgentMessage, {
 /** Three for each of the 100,000 items that an inventory may have, and room for the rest. */
 const MOST_FIELDS = 400_000;
 
+/** Of one message that control takes of who may act, or of an agent that has proved who it is: the largest mesh, or inventory. */
+export const MOST_REQUEST_BYTES: number = 8 * 1024 * 1024;
+
 /** The largest Join that is valid stays well below both. */
 export const MOST_JOIN_BYTES: number = 64 * 1024;
 const MOST_JOIN_FIELDS = 1_000;

@@ -95,17 +95,3 @@ function clockSentence({ validFromDate, validToDate }: X509Certificate): string 
     `and this host's clock says ${new Date().toISOString()}; set the clock right, or start control again, which makes a certificate without a term`
   );
 }
-
-/** Largest gRPC message either way, bytes: a whole mesh of the largest size fits. */
-export const MAX_MESSAGE_BYTES = 16 * 1024 * 1024;
-
-/** Options for a channel with pinned credentials. */
-export const pinnedChannelOptions: Readonly<Record<string, string | number>> = {
-  // The pin says who control is, not its name; without this, an address that is an IP goes out as an SNI, which no
-  // standard allows and Node warns of.
-  'grpc.ssl_target_name_override': 'control.weft.internal',
-  // The certificate is fetched without a proxy, so the channel goes the same way.
-  'grpc.enable_http_proxy': 0,
-  'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
-  'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
-};
