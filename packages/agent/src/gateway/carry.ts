@@ -63,15 +63,17 @@ function attempt(carriage: Carriage, repeat: (() => void) | undefined): () => vo
 
   response.on('close', abandon);
   upstream.on('error', fail);
-  // All of the request has left. A service that answered before is not waited for, however long the rest takes.
-  upstream.on('finish', () => {
+  const wait = (): void => {
     if (settled || upstream.destroyed) return;
+    answered();
     const waitMs = admitted.route.responseMs ?? carriage.responseMs;
     patience = setTimeout(() => upstream.destroy(new IngressError('unanswered')), waitMs);
-  });
-  // 100 is said by the server's library, before the program has looked at anything.
+  };
+  // All of the request has left. A service that answered before is not waited for, however long the rest takes.
+  upstream.on('finish', wait);
+  // 100 is said by the server's library, before the program has looked at anything, and lets a body begin.
   upstream.on('information', ({ statusCode }) => {
-    if (statusCode !== 100) answered();
+    if (statusCode !== 100 || !upstream.writableFinished) answered();
   });
   upstream.on('close', () => {
     // After an unasked 101, for one, node closes without an error.
@@ -94,6 +96,11 @@ function attempt(carriage: Carriage, repeat: (() => void) | undefined): () => vo
     }
   });
   sendBody(request, upstream, admitted);
+  if (admitted.framing.type !== 'none' && expectsContinue(request)) {
+    // Until it hears 100 the client may send nothing more, and waits for the service as one that has said all.
+    upstream.once('socket', wait);
+    request.once('data', answered);
+  }
   return () => {
     // The limit of that is another.
     if (patience !== undefined) return;

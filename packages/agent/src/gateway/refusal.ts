@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream';
 import { OUTCOMES } from '@weft/proto';
 import { IngressError } from './errors.ts';
 import { eachField } from './fields.ts';
+import { part } from './parting.ts';
 import type { GatewayCounters } from './types.ts';
 
 const BODY = 'Not available.\n';
@@ -30,8 +31,8 @@ export function refuseRaw(socket: Duplex, status: number, counters: GatewayCount
     socket.destroy();
     return;
   }
-  socket.write(rawHead(status, STATUS_CODES[status], [...FIELDS, 'Connection', 'close']), 'latin1');
-  socket.end(BODY, () => socket.destroy());
+  socket.write(rawHead(status, STATUS_CODES[status], [...FIELDS, 'Connection', 'close']) + BODY, 'latin1');
+  part(socket);
 }
 
 /** A response's head as it stands on the wire, in Latin-1. The fields come from a parser or from here, so need no check. */

@@ -8,6 +8,7 @@ import { type Admitted, admit } from './admission.ts';
 import { carry } from './carry.ts';
 import { Client } from './client.ts';
 import { GatewayListenError } from './errors.ts';
+import { LINGER_MS, part } from './parting.ts';
 import { refuse, refuseRaw } from './refusal.ts';
 import { createRouter } from './routes.ts';
 import { DEFAULT_LIMITS, type Gateway, type GatewayCounters, type GatewayOptions } from './types.ts';
@@ -15,8 +16,6 @@ import { carryUpgrade, wantsUpgrade } from './upgrade.ts';
 
 /** How often connections are looked over for headers that take too long. */
 const CHECK_MS = 2000;
-/** How long a client may go on with a body that was answered before its end. */
-const LINGER_MS = 5000;
 /** How long an answer may pause after its client closed its half in the middle of it. */
 const LEAVING_MS = 5000;
 /** After this long without a byte the kernel asks whether a client is still there. */
@@ -72,7 +71,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
         lingerOver(request);
         over();
       });
-      if (request.socket.destroyed) return;
+      if (!request.socket.writable) return;
       client.response = response;
       const admitted = admit(request, findRoute);
       if (!admitted.admitted) {
@@ -133,6 +132,8 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       return;
     }
     counters.connections++;
+    // node's server calls it after the last response, in the middle of a request as well.
+    Object.assign(socket, { destroySoon: () => part(socket) });
     clients.set(socket, new Client(socket, seat, options.open, limits));
     // In the middle of an answer a client that leaves looks the same, until something is written to it.
     socket.on('end', () => {
@@ -154,8 +155,11 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     else giveUp();
   });
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    // Into the middle of a response nothing can be said.
-    if (error.code === 'ECONNRESET' || clients.get(socket as Socket)?.busy === true) socket.destroy();
+    const client = clients.get(socket as Socket);
+    // Into the middle of a response nothing can be said; what was said whole is still to be read.
+    if (error.code === 'ECONNRESET') socket.destroy();
+    else if (client?.response?.writableEnded === true) part(socket);
+    else if (client?.busy === true) socket.destroy();
     else refuseRaw(socket, parseFailureStatus(error.code), counters);
   });
 

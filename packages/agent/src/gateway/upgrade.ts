@@ -6,6 +6,7 @@ import type { Admitted } from './admission.ts';
 import { openRequest } from './carry.ts';
 import { IngressError } from './errors.ts';
 import { fieldValues, readFraming, requestFields, responseFields } from './fields.ts';
+import { part } from './parting.ts';
 import { failureStatus, rawHead } from './refusal.ts';
 import type { UpstreamAgent } from './upstream.ts';
 
@@ -101,7 +102,7 @@ function relayDecline(incoming: IncomingMessage, socket: Socket): void {
   const fields = ['Connection', 'close', ...responseFields(incoming, false)];
   socket.write(rawHead(incoming.statusCode ?? 502, incoming.statusMessage, fields), 'latin1');
   incoming.pipe(socket, { end: false });
-  incoming.on('end', () => socket.end(() => socket.destroy()));
+  incoming.on('end', () => part(socket));
   incoming.on('error', () => socket.resetAndDestroy());
   socket.on('close', () => incoming.destroy());
 }
