@@ -68,7 +68,7 @@ describe('the report', () => {
   });
 
   it('stays as it was while no look can be made', async () => {
-    let short = false;
+    let short: boolean = false;
     const table = new ListenerTable([listener('127.0.0.1', 7002), listener('127.0.0.1', 7099)]);
     const { inbound } = await setup({
       readTable: async () => {

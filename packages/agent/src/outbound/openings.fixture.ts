@@ -254,7 +254,12 @@ export class Opening {
     return new Promise((resolve, reject) => {
       const peer = this.destination.netmap.current.peers.get(HOSTS.source);
       if (peer === undefined) throw new TypeError('the caller is no member');
-      const at = { asking: true, asked: false, broken: false, gone: false };
+      const at: Record<'asking' | 'asked' | 'broken' | 'gone', boolean> = {
+        asking: true,
+        asked: false,
+        broken: false,
+        gone: false,
+      };
       let accepted: ReturnType<typeof pipe> | undefined;
       let told: (() => void) | undefined;
       const settle = () => {

@@ -241,7 +241,7 @@ describe('the UDP path', () => {
     b.path.flush();
     expect(inside.map(({ length }) => length)).toEqual([200]);
     a.take(b, HOME, 1_272);
-    expect(a.heard.map(({ length }) => length).sort()).toEqual([1_400, 200]);
+    expect(a.heard.map(({ length }) => length).sort((one, other) => other - one)).toEqual([1_400, 200]);
   });
 
   it('sends inside the tunnel what waited for an answer that does not come, and lets nothing wait after that', () => {

@@ -37,7 +37,7 @@ async function serve(...interceptors: ServerInterceptor[]): Promise<Served> {
 
 async function statusOf(stream: ClientHttp2Stream): Promise<number> {
   const [headers] = (await Promise.race([once(stream, 'response'), once(stream, 'trailers')])) as [
-    Record<string, string>,
+    Record<string, string | undefined>,
   ];
   if (headers['grpc-status'] !== undefined) return Number(headers['grpc-status']);
   const [trailers] = (await once(stream, 'trailers')) as [Record<string, string>];

@@ -67,8 +67,8 @@ export class MapController {
   #foundAt = 0;
   #asked = 0;
   /** Nobody moved the map yet: it is fitted to its room as both change. */
-  #untouched = true;
-  #fitted = false;
+  #untouched: boolean = true;
+  #fitted: boolean = false;
 
   constructor(parts: MapParts, signs: MapSigns, choice: Choice, grouping: Grouping, memory: LayoutMemory) {
     this.#signs = signs;

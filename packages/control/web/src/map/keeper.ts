@@ -28,7 +28,7 @@ export class LayoutKeeper {
   readonly #kept: LayoutMemory;
   /** Topology that is being sought. */
   #sought: string | undefined;
-  #closed = false;
+  #closed: boolean = false;
 
   constructor(options: KeeperOptions) {
     this.#options = options;

@@ -29,7 +29,7 @@ export class Scene {
   #level: Level = 'near';
   /** At which zoom it is drawn; what differs from it is stretched until the map rests. */
   #drawnAt = 1;
-  #moving = false;
+  #moving: boolean = false;
 
   constructor(stage: HTMLElement, labels: HTMLElement) {
     this.#stage = stage;
