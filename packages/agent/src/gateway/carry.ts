@@ -4,10 +4,10 @@
  */
 import http, { type ClientRequest, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Admitted } from './admission.ts';
+import type { UpstreamAgent } from './client.ts';
 import { IngressError } from './errors.ts';
 import { expectsContinue, requestFields, responseFields, trailerFields } from './fields.ts';
 import { failureStatus } from './refusal.ts';
-import type { UpstreamAgent } from './upstream.ts';
 
 /** A service's response headers may have this many bytes. */
 const RESPONSE_HEADER_BYTES = 64 * 1024;

@@ -1,10 +1,15 @@
-/** One public connection: its requests one after the other, and the connections to services that belong to it. */
-import type { ServerResponse } from 'node:http';
+/**
+ * One public connection: its requests one after the other, and the connections to services that belong to it. Those are not
+ * shared between clients, so each flow has one client address in its record, and its verdict is that client's alone.
+ */
+import http, { type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { plainAddress } from '@weft/proto';
 import type { Seat } from '@weft/proto/bounds';
+import { Deadline } from '../bytes/deadline.ts';
+import { IngressError } from './errors.ts';
 import type { GatewayLimits, OpenIngress } from './types.ts';
-import { UpstreamAgent } from './upstream.ts';
 
 /** Requests sent ahead of their responses that are kept waiting. More than any client of today sends. */
 const MAX_WAITING = 32;
@@ -71,4 +76,120 @@ export class Client {
   upgraded(): void {
     this.#seat.busy();
   }
+}
+
+/** How long a connection waits for the client's next request. Shorter than the 5 s after which common servers close. */
+const IDLE_MS = 3000;
+/** How long a service has to end its half of a connection that is done. */
+const PART_MS = 1000;
+
+type Created = (error: Error | null, duplex: Duplex) => void;
+
+/** A connection between two requests, and what is done when the service speaks or ends meanwhile. */
+interface Idle {
+  readonly duplex: Duplex;
+  readonly fail: () => void;
+  readonly end: () => void;
+  readonly timer: NodeJS.Timeout;
+}
+
+/** An agent in the sense of node:http: request options name the service as `host`. Keeps at most one idle connection. */
+export class UpstreamAgent extends http.Agent {
+  readonly #open: OpenIngress;
+  readonly #openMs: number;
+  readonly #clientAddress: string;
+  readonly #openings = new Set<Deadline>();
+  #closed: boolean = false;
+  #idle: Idle | undefined;
+
+  constructor(open: OpenIngress, clientAddress: string, openMs: number) {
+    super({ keepAlive: true, maxFreeSockets: 1 });
+    this.#open = open;
+    this.#openMs = openMs;
+    this.#clientAddress = clientAddress;
+  }
+
+  override createConnection(options: http.ClientRequestArgs, created: Created): undefined {
+    const { host, port } = options;
+    this.#connect(host ?? '', Number(port)).then(
+      (duplex) => created(null, duplex),
+      // node's own type asks for a stream beside the error, and its code for none.
+      (error: unknown) => (created as (error: Error) => void)(asError(error)),
+    );
+  }
+
+  async #connect(service: string, port: number): Promise<Duplex> {
+    if (this.#closed) throw new IngressError('client-gone');
+    const deadline = new Deadline(this.#openMs);
+    this.#openings.add(deadline);
+    try {
+      const opened = this.#open(service, port, this.#clientAddress, deadline).then((result) => {
+        if (!result.opened) return result;
+        // Between two owners a stream has no listener, and an error without listener ends the process.
+        result.duplex.on('error', () => {});
+        // Nobody waits any more for what comes after the end.
+        if (deadline.over) result.duplex.destroy();
+        return result;
+      });
+      const result = await deadline.race(opened);
+      if (!result.opened) throw new IngressError(result.outcome);
+      return result.duplex;
+    } catch (error) {
+      if (error instanceof IngressError) throw error;
+      throw new IngressError(deadline.late ? 'timeout' : 'unreachable', { cause: error });
+    } finally {
+      deadline.close();
+      this.#openings.delete(deadline);
+    }
+  }
+
+  /** node asks before it keeps a connection for the next request. */
+  override keepSocketAlive(duplex: Duplex): boolean {
+    if (this.#closed) return false;
+    this.#dropIdle();
+    // A byte that nobody asked for would be taken for the start of the next response, an end for a failure of it.
+    const fail = (): void => void duplex.destroy();
+    const end = (): void => this.#dropIdle();
+    duplex.on('data', fail).on('end', end);
+    this.#idle = { duplex, fail, end, timer: setTimeout(end, IDLE_MS) };
+    return true;
+  }
+
+  override reuseSocket(duplex: Duplex, request: http.ClientRequest): void {
+    request.reusedSocket = true;
+    if (this.#idle?.duplex !== duplex) return;
+    clearTimeout(this.#idle.timer);
+    duplex.off('data', this.#idle.fail).off('end', this.#idle.end);
+    this.#idle = undefined;
+  }
+
+  #dropIdle(): void {
+    if (this.#idle === undefined) return;
+    const { duplex, timer } = this.#idle;
+    clearTimeout(timer);
+    this.#idle = undefined;
+    part(duplex);
+  }
+
+  /** Ends what is being opened, what is open, and what is idle. Upgraded connections have left. */
+  close(): void {
+    this.#closed = true;
+    this.#dropIdle();
+    for (const opening of this.#openings) opening.end(new IngressError('client-gone'));
+    this.destroy();
+  }
+}
+
+/** Ends both halves in order, for all that was asked is answered. A service that keeps its half is reset in the end. */
+function part(duplex: Duplex): void {
+  const timer = setTimeout(() => duplex.destroy(), PART_MS);
+  timer.unref();
+  duplex.once('close', () => clearTimeout(timer));
+  duplex.end();
+  // Now that it takes no more, node's agent lets go of it; else it would destroy it with the rest.
+  duplex.emit('agentRemove');
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new IngressError('unreachable', { cause: error });
 }

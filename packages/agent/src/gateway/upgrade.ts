@@ -4,11 +4,11 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Admitted } from './admission.ts';
 import { openRequest } from './carry.ts';
+import type { UpstreamAgent } from './client.ts';
 import { IngressError } from './errors.ts';
 import { fieldValues, readFraming, requestFields, responseFields } from './fields.ts';
 import { part } from './parting.ts';
 import { failureStatus, rawHead } from './refusal.ts';
-import type { UpstreamAgent } from './upstream.ts';
 
 export interface Upgrade {
   readonly request: IncomingMessage;

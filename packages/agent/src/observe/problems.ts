@@ -47,6 +47,63 @@ export class ProblemBoard implements Problems {
   }
 }
 
+/** Problems of several threads on one board: one stands while any thread raises it, and is told once. */
+export class ProblemSources {
+  readonly #board: Problems;
+  /** Who raises what, by code and subject; the words of the first that still does are shown. */
+  readonly #raised = new Map<string, Map<number, Problem>>();
+
+  constructor(board: Problems) {
+    this.#board = board;
+  }
+
+  /** The board as one thread may use it. */
+  of(source: number): Problems {
+    const board = this.#board;
+    return {
+      raise: (problem) => this.#raise(source, problem),
+      clear: (code, subject) => this.#clear(source, code, subject),
+      get current() {
+        return board.current;
+      },
+    };
+  }
+
+  /** All that one thread raises now; what it raised before and does not any more is cleared. */
+  replace(source: number, problems: readonly Problem[]): void {
+    const standing = new Set(problems.map(({ code, subject }) => keyOf(code, subject)));
+    for (const [key, raisers] of [...this.#raised]) {
+      const problem = raisers.get(source);
+      if (problem !== undefined && !standing.has(key)) this.#clear(source, problem.code, problem.subject);
+    }
+    for (const problem of problems) this.#raise(source, problem);
+  }
+
+  #raise(source: number, problem: Problem): void {
+    const key = keyOf(problem.code, problem.subject);
+    const raisers = this.#raised.get(key) ?? new Map<number, Problem>();
+    this.#raised.set(key, raisers.set(source, problem));
+    this.#show(raisers);
+  }
+
+  #clear(source: number, code: string, subject: string): void {
+    const key = keyOf(code, subject);
+    const raisers = this.#raised.get(key);
+    if (raisers?.delete(source) !== true) return;
+    if (raisers.size > 0) {
+      this.#show(raisers);
+      return;
+    }
+    this.#raised.delete(key);
+    this.#board.clear(code, subject);
+  }
+
+  #show(raisers: ReadonlyMap<number, Problem>): void {
+    const [first] = raisers.values();
+    if (first !== undefined) this.#board.raise(first);
+  }
+}
+
 function keyOf(code: string, subject: string): string {
   return `${code} ${subject}`;
 }

@@ -17,7 +17,6 @@ export * from './flow-filter.ts';
 export * from './ip.ts';
 export * from './join-token.ts';
 export * from './limits.ts';
-export * from './listener.ts';
 export * from './loopback.ts';
 export * from './mesh.ts';
 export * from './names.ts';

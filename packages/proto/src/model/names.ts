@@ -1,4 +1,8 @@
-/** What things may be called. Each `...Problem` function says what is expected, or nothing when the name is good. */
+/**
+ * What things may be called, and what listeners are. Each `...Problem` function says what is expected, or nothing when the
+ * name is good.
+ */
+import type { Protocol } from './mesh.ts';
 
 /** Leaves room for `-discovery` in a DNS label of 63. */
 const MAX_SERVICE_NAME = 50;
@@ -72,4 +76,30 @@ export function publicHostProblem(host: string): string | undefined {
   return host.split('.').every((label) => dnsLabel.test(label))
     ? undefined
     : 'expected a host name such as shop.example.com, without scheme, port, path or wildcard';
+}
+
+/** Codes of the problems of one listener, which has one at a time; their subject is the listener's name. */
+export const LISTENER_PROBLEMS = [
+  'port-taken',
+  'port-privileged',
+  'address-unavailable',
+  'too-many-files',
+  'port-shared',
+  'port-awaited',
+  'listen-failed',
+] as const;
+
+export type ListenerProblemCode = (typeof LISTENER_PROBLEMS)[number];
+
+export interface ListenerPlace {
+  readonly service: string;
+  /** Undefined on the service's own VIP. */
+  readonly ordinal: number | undefined;
+  readonly port: number;
+  readonly protocol: Protocol;
+}
+
+/** Such as `redis:6379/tcp`, or `0.redis:6379/tcp` for an instance: how problems name the listener. */
+export function listenerName({ service, ordinal, port, protocol }: ListenerPlace): string {
+  return `${ordinal === undefined ? '' : `${ordinal}.`}${service}:${port}/${protocol}`;
 }

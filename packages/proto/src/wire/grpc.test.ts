@@ -1,7 +1,6 @@
 import { createServer, type Server as NetServer, type Socket } from 'node:net';
 import { Client, credentials, Server, ServerCredentials, type ServiceError, status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { bearerMetadata, callDuplex, callServerStream, callUnary } from './call.ts';
 import { makeCertificate } from './certificate.fixture.ts';
 import { ControlUnreachableError, PinMismatchError } from './errors.ts';
 import { fieldErrorsFromError, fieldErrorsToStatus } from './field-errors.ts';
@@ -12,6 +11,10 @@ import {
   type AgentHandlers,
   adminService,
   agentService,
+  bearerMetadata,
+  callDuplex,
+  callServerStream,
+  callUnary,
 } from './grpc.ts';
 import { certificatePin, fetchPinnedCertificate, pinnedCredentials } from './pinned.ts';
 

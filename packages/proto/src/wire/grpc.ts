@@ -1,9 +1,17 @@
-/** The two gRPC services over the generated codecs, without reflection at run time. */
+/**
+ * The two gRPC services over the generated codecs, without reflection at run time; and calls of them as promises and streams,
+ * bound to an AbortSignal.
+ */
 import {
+  type CallOptions,
   Client,
+  type ClientDuplexStream,
+  type ClientReadableStream,
   type handleBidiStreamingCall,
   type handleServerStreamingCall,
   type handleUnaryCall,
+  Metadata,
+  type ServiceError,
 } from '@grpc/grpc-js';
 import { WireError } from './errors.ts';
 import { weft } from './generated.ts';
@@ -76,49 +84,30 @@ function deserialize<T>(codec: MessageCodec, bytes: Buffer): T {
 
 const v1 = weft.v1;
 
-function admin<Request, Response>(
-  name: string,
-  request: MessageCodec,
-  response: MessageCodec,
-): UnaryMethod<Request, Response> {
-  return method(`/weft.v1.AdminService/${name}`, request, response, false, false);
+/** Whose messages are named after it. */
+type AdminMethod = {
+  [Key in keyof typeof v1]: Key extends `${infer Name}Request`
+    ? `${Name}Response` extends keyof typeof v1
+      ? Name
+      : never
+    : never;
+}[keyof typeof v1];
+
+function admin<Request, Response>(name: AdminMethod): UnaryMethod<Request, Response> {
+  return method(`/weft.v1.AdminService/${name}`, v1[`${name}Request`], v1[`${name}Response`], false, false);
 }
 
 export const adminService = {
-  apply: admin<pb.ApplyRequest, pb.ApplyResponse>('Apply', v1.ApplyRequest, v1.ApplyResponse),
-  getMesh: admin<pb.GetMeshRequest, pb.GetMeshResponse>('GetMesh', v1.GetMeshRequest, v1.GetMeshResponse),
-  getStatus: admin<pb.GetStatusRequest, pb.GetStatusResponse>('GetStatus', v1.GetStatusRequest, v1.GetStatusResponse),
-  listServices: admin<pb.ListServicesRequest, pb.ListServicesResponse>(
-    'ListServices',
-    v1.ListServicesRequest,
-    v1.ListServicesResponse,
-  ),
-  listAgents: admin<pb.ListAgentsRequest, pb.ListAgentsResponse>(
-    'ListAgents',
-    v1.ListAgentsRequest,
-    v1.ListAgentsResponse,
-  ),
-  revokeAgent: admin<pb.RevokeAgentRequest, pb.RevokeAgentResponse>(
-    'RevokeAgent',
-    v1.RevokeAgentRequest,
-    v1.RevokeAgentResponse,
-  ),
-  createToken: admin<pb.CreateTokenRequest, pb.CreateTokenResponse>(
-    'CreateToken',
-    v1.CreateTokenRequest,
-    v1.CreateTokenResponse,
-  ),
-  listTokens: admin<pb.ListTokensRequest, pb.ListTokensResponse>(
-    'ListTokens',
-    v1.ListTokensRequest,
-    v1.ListTokensResponse,
-  ),
-  revokeToken: admin<pb.RevokeTokenRequest, pb.RevokeTokenResponse>(
-    'RevokeToken',
-    v1.RevokeTokenRequest,
-    v1.RevokeTokenResponse,
-  ),
-  explain: admin<pb.ExplainRequest, pb.ExplainResponse>('Explain', v1.ExplainRequest, v1.ExplainResponse),
+  apply: admin<pb.ApplyRequest, pb.ApplyResponse>('Apply'),
+  getMesh: admin<pb.GetMeshRequest, pb.GetMeshResponse>('GetMesh'),
+  getStatus: admin<pb.GetStatusRequest, pb.GetStatusResponse>('GetStatus'),
+  listServices: admin<pb.ListServicesRequest, pb.ListServicesResponse>('ListServices'),
+  listAgents: admin<pb.ListAgentsRequest, pb.ListAgentsResponse>('ListAgents'),
+  revokeAgent: admin<pb.RevokeAgentRequest, pb.RevokeAgentResponse>('RevokeAgent'),
+  createToken: admin<pb.CreateTokenRequest, pb.CreateTokenResponse>('CreateToken'),
+  listTokens: admin<pb.ListTokensRequest, pb.ListTokensResponse>('ListTokens'),
+  revokeToken: admin<pb.RevokeTokenRequest, pb.RevokeTokenResponse>('RevokeToken'),
+  explain: admin<pb.ExplainRequest, pb.ExplainResponse>('Explain'),
   watchFlows: method<pb.WatchFlowsRequest, pb.WatchFlowsResponse, false, true>(
     '/weft.v1.AdminService/WatchFlows',
     v1.WatchFlowsRequest,
@@ -126,23 +115,11 @@ export const adminService = {
     false,
     true,
   ),
-  getFlowHistory: admin<pb.GetFlowHistoryRequest, pb.GetFlowHistoryResponse>(
-    'GetFlowHistory',
-    v1.GetFlowHistoryRequest,
-    v1.GetFlowHistoryResponse,
-  ),
-  listTraffic: admin<pb.ListTrafficRequest, pb.ListTrafficResponse>(
-    'ListTraffic',
-    v1.ListTrafficRequest,
-    v1.ListTrafficResponse,
-  ),
-  listReach: admin<pb.ListReachRequest, pb.ListReachResponse>('ListReach', v1.ListReachRequest, v1.ListReachResponse),
-  listRevisions: admin<pb.ListRevisionsRequest, pb.ListRevisionsResponse>(
-    'ListRevisions',
-    v1.ListRevisionsRequest,
-    v1.ListRevisionsResponse,
-  ),
-  listAudit: admin<pb.ListAuditRequest, pb.ListAuditResponse>('ListAudit', v1.ListAuditRequest, v1.ListAuditResponse),
+  getFlowHistory: admin<pb.GetFlowHistoryRequest, pb.GetFlowHistoryResponse>('GetFlowHistory'),
+  listTraffic: admin<pb.ListTrafficRequest, pb.ListTrafficResponse>('ListTraffic'),
+  listReach: admin<pb.ListReachRequest, pb.ListReachResponse>('ListReach'),
+  listRevisions: admin<pb.ListRevisionsRequest, pb.ListRevisionsResponse>('ListRevisions'),
+  listAudit: admin<pb.ListAuditRequest, pb.ListAuditResponse>('ListAudit'),
 };
 
 export const agentService = {
@@ -170,3 +147,103 @@ export class AdminClient extends Client {}
 
 /** A channel to control's agent service; see callUnary and callDuplex. */
 export class AgentClient extends Client {}
+
+export interface CallSettings {
+  /** Ends the call as CANCELLED. */
+  readonly signal?: AbortSignal | undefined;
+  /** Ends the call as DEADLINE_EXCEEDED after this many milliseconds. */
+  readonly deadlineMs?: number | undefined;
+  readonly metadata?: Metadata | undefined;
+}
+
+/** Whether grpc-js made the error from a status: its `code`, `details` and `metadata` are then what control said. */
+export function isServiceError(error: unknown): error is ServiceError {
+  return error instanceof Error && 'metadata' in error && error.metadata instanceof Metadata;
+}
+
+/** Asks once. Rejects with a grpc-js ServiceError, or with the signal's reason when it was aborted. */
+export function callUnary<Request, Response>(
+  client: Client,
+  method: UnaryMethod<Request, Response>,
+  request: pb.Outgoing<Request>,
+  settings: CallSettings = {},
+): Promise<Response> {
+  const { signal } = settings;
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted === true) {
+      reject(signal.reason);
+      return;
+    }
+    const cancel = (): void => call.cancel();
+    const call = client.makeUnaryRequest<pb.Outgoing<Request>, Response>(
+      method.path,
+      (message) => method.requestSerialize(message),
+      (bytes) => method.responseDeserialize(bytes),
+      request,
+      settings.metadata ?? new Metadata(),
+      callOptions(settings),
+      (error, response) => {
+        signal?.removeEventListener('abort', cancel);
+        if (response !== undefined && error === null) resolve(response);
+        else reject(signal?.aborted === true ? signal.reason : error);
+      },
+    );
+    signal?.addEventListener('abort', cancel, { once: true });
+  });
+}
+
+/** Opens a stream from the server. The caller listens to its `error`. */
+export function callServerStream<Request, Response>(
+  client: Client,
+  method: ServerStreamMethod<Request, Response>,
+  request: pb.Outgoing<Request>,
+  settings: CallSettings = {},
+): ClientReadableStream<Response> {
+  const call = client.makeServerStreamRequest<pb.Outgoing<Request>, Response>(
+    method.path,
+    (message) => method.requestSerialize(message),
+    (bytes) => method.responseDeserialize(bytes),
+    request,
+    settings.metadata ?? new Metadata(),
+    callOptions(settings),
+  );
+  cancelOnAbort(call, settings.signal);
+  return call;
+}
+
+/** Opens a stream both ways. The caller listens to its `error`. */
+export function callDuplex<Request, Response>(
+  client: Client,
+  method: DuplexMethod<Request, Response>,
+  settings: CallSettings = {},
+): ClientDuplexStream<pb.Outgoing<Request>, Response> {
+  const call = client.makeBidiStreamRequest<pb.Outgoing<Request>, Response>(
+    method.path,
+    (message) => method.requestSerialize(message),
+    (bytes) => method.responseDeserialize(bytes),
+    settings.metadata ?? new Metadata(),
+    callOptions(settings),
+  );
+  cancelOnAbort(call, settings.signal);
+  return call;
+}
+
+/** Metadata that every admin call carries. */
+export function bearerMetadata(adminToken: string): Metadata {
+  const metadata = new Metadata();
+  metadata.set('authorization', `Bearer ${adminToken}`);
+  return metadata;
+}
+
+function callOptions({ deadlineMs }: CallSettings): CallOptions {
+  return deadlineMs === undefined ? {} : { deadline: Date.now() + deadlineMs };
+}
+
+function cancelOnAbort(call: ClientReadableStream<unknown>, signal: AbortSignal | undefined): void {
+  if (signal === undefined) return;
+  const cancel = (): void => call.cancel();
+  // `status` comes exactly once, however the call ends; without it a long-lived signal would hold every call it saw.
+  call.once('status', () => signal.removeEventListener('abort', cancel));
+  if (signal.aborted) queueMicrotask(cancel);
+  else signal.addEventListener('abort', cancel, { once: true });
+}

@@ -1,7 +1,6 @@
 /** The border: wire to model and back, the gRPC services, and how control is reached. */
 import { join } from 'node:path';
 
-export * from './call.ts';
 export { sentence } from './check.ts';
 export * from './delta.ts';
 export * from './delta-frame.ts';

@@ -5,7 +5,7 @@ import type { FlowTraffic } from '../../flows/traffic.ts';
 import { AgentError } from '../../member/errors.ts';
 import type { NetmapStore } from '../../netmap/store.ts';
 import type { ThreadMeasures } from '../../observe/measures.ts';
-import type { ProblemSources } from '../../observe/problem-sources.ts';
+import type { ProblemSources } from '../../observe/problems.ts';
 import type { ThreadPulse } from '../../observe/telemetry.ts';
 import type { ListenerFollowers } from '../../outbound/bind-shared.ts';
 import { type ListenerSpec, listenerKey } from '../../outbound/listener-spec.ts';

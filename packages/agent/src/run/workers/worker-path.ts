@@ -12,8 +12,7 @@ import type { LinkCounters } from '../../tunnel/context.ts';
 import type { Problems } from '../../words/problems.ts';
 import { openDataPath } from '../data-path.ts';
 import { ENFORCEMENT } from '../enforce.ts';
-import { FollowedListeners } from './followed-listeners.ts';
-import { FollowedTargets } from './followed-targets.ts';
+import { FollowedListeners, FollowedTargets } from './followed.ts';
 import type { Update, WorkerStart } from './messages.ts';
 
 export interface WorkerPath {

@@ -1,9 +1,34 @@
-/** This host's programs, as the main thread tells of them: it alone watches. */
+/** What a worker follows of the main thread: where that listens, and which of this host's programs answer. */
 import type { Protocol } from '@weft/proto';
 import type { AgentService } from '../../config/agent-file.ts';
 import type { TargetAddress } from '../../inbound/addresses.ts';
 import { type LocalTargets, listensHere, targetKey } from '../../inbound/target-watch.ts';
+import type { ListenerSource } from '../../outbound/bind-shared.ts';
+import type { ListenerSpec } from '../../outbound/listener-spec.ts';
 
+/** What the main thread listens on, as it tells of it. */
+export class FollowedListeners implements ListenerSource {
+  readonly #specs = new Map<string, ListenerSpec>();
+  readonly #listeners: (() => void)[] = [];
+
+  get current(): ReadonlyMap<string, ListenerSpec> {
+    return this.#specs;
+  }
+
+  onChange(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  tell(changes: ReadonlyMap<string, ListenerSpec | null>): void {
+    for (const [key, spec] of changes) {
+      if (spec === null) this.#specs.delete(key);
+      else this.#specs.set(key, spec);
+    }
+    for (const listener of this.#listeners) listener();
+  }
+}
+
+/** This host's programs, as the main thread tells of them: it alone watches. */
 export class FollowedTargets implements LocalTargets {
   readonly #services: ReadonlyMap<string, AgentService>;
   #answering: ReadonlySet<string> = new Set();

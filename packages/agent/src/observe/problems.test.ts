@@ -1,7 +1,6 @@
 import type { Problem } from '@weft/proto';
 import { describe, expect, it } from 'vitest';
-import { ProblemSources } from './problem-sources.ts';
-import { ProblemBoard } from './problems.ts';
+import { ProblemBoard, ProblemSources } from './problems.ts';
 
 const taken = (subject: string, message = 'taken'): Problem => ({ code: 'port-taken', subject, message });
 
