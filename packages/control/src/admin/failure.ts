@@ -50,6 +50,7 @@ const ENROLL: Readonly<Record<EnrollErrorCode, FailureKind>> = {
   'out-of-scope': 'not-permitted',
   'host-revoked': 'not-permitted',
   'token-expired': 'precondition',
+  'token-early': 'precondition',
   'token-used': 'precondition',
   'host-taken': 'already-exists',
   limit: 'exhausted',

@@ -91,6 +91,16 @@ describe('a token', () => {
     expect(messages[1]).toBe(messages[0]);
   });
 
+  test('is good for as long again as it was made for at most, when the clock is set back', async () => {
+    const often = await token({ reusable: true });
+    clock -= 60_000;
+    expect(await refusal(ask(often))).toBeUndefined();
+    clock -= 1;
+    expect(await refusal(ask(often, { host: 'b' }))).toBe('token-early');
+    clock -= 86_400_000;
+    expect(await refusal(ask(often, { host: 'c' }))).toBe('token-early');
+  });
+
   test('expires, and a member that joined before may still ask again', async () => {
     const [early, late] = [await token({ reusable: true }), await token()];
     const request = ask(early);

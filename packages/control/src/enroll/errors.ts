@@ -6,6 +6,8 @@ export type EnrollErrorCode =
   | 'token-unknown'
   | 'token-revoked'
   | 'token-expired'
+  /** It was made at a time that is far from having come, by control's clock. */
+  | 'token-early'
   | 'token-used'
   /** The token does not cover what was asked for; `field` says what. */
   | 'out-of-scope'

@@ -62,6 +62,15 @@ export function requireUsable(token: TokenState, nowMs: number): void {
       `join token ${token.id} expired at ${when}; have a new one made with weft token create, with a longer --ttl if need be`,
     );
   }
+  // A clock that was ahead when it was made, or is behind now, must not prolong it without a bound: by its lifetime once.
+  const lifetimeMs = token.expiresMs - token.createdMs;
+  if (nowMs < token.createdMs - lifetimeMs) {
+    const when = new Date(token.createdMs).toISOString();
+    throw new EnrollError(
+      'token-early',
+      `join token ${token.id} was made at ${when}, and control's clock says ${new Date(nowMs).toISOString()}; set control's clock right, or have a new one made`,
+    );
+  }
 }
 
 export function tokenRevoked({ id }: TokenState, cause?: unknown): EnrollError {
