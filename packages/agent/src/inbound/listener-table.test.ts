@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { open } from 'node:fs/promises';
+import type { open } from 'node:fs/promises';
 import net from 'node:net';
 import { expect, it } from 'vitest';
 import { ListenerTable, parseListeners, readListenerTable } from './listener-table.ts';
@@ -75,12 +75,32 @@ it.runIf(process.platform === 'linux')('sees a real listener come and go', async
   expect(after?.answers('tcp', '127.0.0.1', port)).toBe(false);
 });
 
+const HEADER = TCP.slice(0, TCP.indexOf('\n') + 1);
+const tableOf = (text: string) =>
+  Promise.resolve({
+    read: async (buffer: Buffer, _at: number, _length: number, position: number | null) => {
+      expect(position).toBeNull();
+      const bytesRead = buffer.write(text, 'latin1');
+      text = '';
+      return { bytesRead, buffer };
+    },
+    close: async () => undefined,
+  }) as unknown as ReturnType<typeof open>;
+
+it.each([
+  ['nothing', ''],
+  ['no heading', TCP.slice(HEADER.length)],
+  ['half a line', TCP.slice(0, HEADER.length + 40)],
+  ['half a heading', HEADER.slice(0, 20)],
+])('is no look when a table is cut short: %s', async (_what, text) => {
+  const opening = ((path: string) => tableOf(path.endsWith('/tcp') ? text : HEADER)) as typeof open;
+  await expect(readListenerTable(opening)).rejects.toThrow('/proc/net/tcp is cut short');
+});
+
 it('is no look when a file cannot be opened for want of files, and no table where there is none', async () => {
   const failing = (code: string, paths: RegExp) =>
     ((path: string) =>
-      paths.test(path)
-        ? Promise.reject(Object.assign(new Error(code), { code }))
-        : open('/dev/null')) as unknown as typeof open;
+      paths.test(path) ? Promise.reject(Object.assign(new Error(code), { code })) : tableOf(HEADER)) as typeof open;
   await expect(readListenerTable(failing('EMFILE', /tcp6$/))).rejects.toMatchObject({ code: 'EMFILE' });
   await expect(readListenerTable(failing('ENFILE', /tcp$/))).rejects.toMatchObject({ code: 'ENFILE' });
   expect(await readListenerTable(failing('ENOENT', /tcp$/))).toBeUndefined();

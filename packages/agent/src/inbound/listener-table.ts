@@ -92,7 +92,8 @@ const FILES: readonly { readonly path: string; readonly protocol: Protocol }[] =
 
 /**
  * Reads what listens now; undefined where there is no such table, as on other systems than Linux. Throws the system's error
- * when the table is there and could not be read, for want of a file: that tells nothing of who listens.
+ * when the table is there and could not be read, for want of a file, and its own when what it read is not all: that tells nothing
+ * of who listens.
  */
 export async function readListenerTable(openFile: typeof open = open): Promise<ListenerTable | undefined> {
   const tables = await Promise.all(FILES.map(({ path, protocol }) => readListeners(openFile, path, protocol)));
@@ -115,10 +116,14 @@ async function readListeners(openFile: typeof open, path: string, protocol: Prot
     const found: Listener[] = [];
     const buffer = Buffer.allocUnsafe(64 * 1024);
     let rest = '';
+    let headed = false;
     for (;;) {
       const { bytesRead } = await file.read(buffer, 0, buffer.length, null);
       const text = rest + buffer.toString('latin1', 0, bytesRead);
       const end = bytesRead === 0 ? text.length : text.lastIndexOf('\n') + 1;
+      // The kernel heads each table, and ends each line.
+      headed ||= /^ +sl .*\n/.test(text);
+      if (bytesRead === 0 ? !headed || text !== '' : !headed && end > 0) throw new Error(`${path} is cut short`);
       const { listeners, complete } = parseListeners(text.slice(0, end), protocol);
       found.push(...listeners);
       if (bytesRead === 0 || !complete) return found;

@@ -67,22 +67,22 @@ describe('the report', () => {
     expect(watch.listening('web', 7001, 'tcp')).toBe(false);
   });
 
-  it('stays as it was while no look can be made', async () => {
-    let short: boolean = false;
-    const table = new ListenerTable([listener('127.0.0.1', 7002), listener('127.0.0.1', 7099)]);
-    const { inbound } = await setup({
-      readTable: async () => {
-        if (short) throw Object.assign(new Error('EMFILE: too many open files'), { code: 'EMFILE' });
-        return table;
-      },
-    });
+  it.each([
+    ['there is no file for it', () => Promise.reject(Object.assign(new Error('EMFILE'), { code: 'EMFILE' }))],
+    ['the system shows its table no more', () => Promise.resolve(undefined)],
+  ])('stays as it was while no look can be made, and that is told: %s', async (_why, fail) => {
+    let read: () => Promise<ListenerTable | undefined> = async () =>
+      new ListenerTable([listener('127.0.0.1', 7002), listener('127.0.0.1', 7099)]);
+    const { inbound, problems } = await setup({ readTable: () => read() });
     const before = inbound.report();
     expect(before.map(({ healthy }) => healthy)).toEqual([true, true, true]);
-    short = true;
+    expect(problems.current).toEqual([]);
+    read = fail;
     await inbound.watch.refresh();
     await inbound.watch.refresh();
     expect(inbound.report()).toEqual(before);
     expect(inbound.watch.listening('redis', 7002, 'tcp')).toBe(true);
+    expect(problems.current).toMatchObject([{ code: 'no-look', subject: 'listeners' }]);
   });
 
   it('is announced when it changes, and only then', async () => {

@@ -3,7 +3,7 @@ import { eachPort, type InstanceReport, type PortRange, type Protocol, type Serv
 import type { AgentService } from '../config/agent-file.ts';
 import { runsHere } from '../flows/source.ts';
 import type { NetmapSource } from '../words/netmap.ts';
-import type { Problems } from '../words/problems.ts';
+import { type Problems, passing } from '../words/problems.ts';
 import {
   formatTarget,
   isLoopback,
@@ -60,6 +60,7 @@ export class TargetWatch implements LocalTargets {
   readonly #listeners: (() => void)[] = [];
   /** Subjects of standing caller-address problems. */
   #addressless = new Set<string>();
+  readonly #unseen: () => void;
   #table: ListenerTable | undefined;
   #lookedMs = 0;
   #reports: readonly InstanceReport[] = [];
@@ -75,6 +76,13 @@ export class TargetWatch implements LocalTargets {
     this.#options = options;
     this.#readTable = options.readTable ?? readListenerTable;
     this.#wildcards = options.wildcards ?? new SeenWildcards();
+    this.#unseen = passing(options.problems, {
+      code: 'no-look',
+      subject: 'listeners',
+      message:
+        "which programs listen on this host cannot be looked up in the kernel's tables (/proc/net/tcp and the like), so their " +
+        'health is told as it was last; see to what else is told of this host, such as too few files, or to who may read them',
+    });
     // The table stays as it is; which services count is what the netmap changes.
     options.netmap.subscribe('targets', () => {
       if (this.#started) this.#evaluate();
@@ -98,11 +106,14 @@ export class TargetWatch implements LocalTargets {
   /** Looks now. */
   async refresh(): Promise<void> {
     try {
-      this.#table = await this.#readTable();
+      const table = await this.#readTable();
+      if (table === undefined && this.#table !== undefined) throw new Error('what was shown is shown no more');
+      this.#table = table;
       this.#lookedMs = (this.#options.now ?? performance.now.bind(performance))();
       this.#started = true;
     } catch {
       // A look that could not be made is no look: a program that runs must not be called gone for it.
+      this.#unseen();
     }
     if (!this.#started) return;
     this.#evaluate();
