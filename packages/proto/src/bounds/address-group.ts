@@ -1,6 +1,6 @@
 /** Who counts as one among strangers. */
 import { isIPv4, isIPv6 } from 'node:net';
-import { plainAddress } from '../model/address-kind.ts';
+import { plainAddress } from '../model/address.ts';
 
 /**
  * An IPv4 address, or an IPv6 /64, which is the least that a stranger is given. An IPv4 address that is written as an IPv6 one

@@ -1,4 +1,4 @@
-/** The range that VIPs and source addresses are allotted in. IPv4 addresses as unsigned 32-bit numbers. */
+/** IPv4 addresses as unsigned 32-bit numbers, the range that VIPs and source addresses are allotted in, and what else a host leads to. */
 
 export interface AddressRange {
   /** First address. */
@@ -57,4 +57,70 @@ export function isLoopbackRange({ base }: AddressRange): boolean {
 export function shiftAddress(address: number, range: AddressRange): number | undefined {
   const offset = address - CONTROL_RANGE.base;
   return offset < range.size ? range.base + offset : undefined;
+}
+
+/**
+ * What an endpoint's host leads to, however it is spelled: `127.1`, `0x7f000001` and `::ffff:7f00:1` are all 127.0.0.1.
+ * `vip`: where control allots VIPs. `unusable`: nobody's address, such as 0.0.0.0, multicast, or an old form that hides another.
+ * `name`: only whoever resolves it knows.
+ */
+export type AddressKind = 'name' | 'outside' | 'loopback' | 'link-local' | 'vip' | 'unusable';
+
+/** The host in its one form: an IPv4 address also for one that IPv6 wraps, IPv6 shortened, a name in lower case; undefined for none. */
+export function normalHost(host: string): string | undefined {
+  if (!/^[A-Za-z0-9._:-]+$/.test(host)) return undefined;
+  // The URL standard reads hosts as resolvers do, and writes each in one way.
+  const written = URL.parse(`http://${host.includes(':') ? `[${host}]` : host}/`)?.hostname;
+  if (written === undefined || written === '') return undefined;
+  if (!written.startsWith('[')) return written;
+  const groups = groupsOf(written.slice(1, -1));
+  const mapped = groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff;
+  return mapped ? formatAddress(tail(groups)) : written.slice(1, -1);
+}
+
+/** As interfaces name it: a socket that speaks both families writes an IPv4 address as ::ffff:a.b.c.d. */
+export function plainAddress(address: string): string {
+  return address.replace(/^::ffff:(?=\d+\.\d+\.\d+\.\d+$)/i, '');
+}
+
+/** Of a host in its one form. */
+export function addressKind(host: string): AddressKind {
+  if (host.includes(':')) return kindOf6(groupsOf(host));
+  const address = parseAddress(host);
+  if (address !== undefined) return kindOf4(address);
+  return /^(?:.*\.)?localhost\.?$/.test(host) ? 'loopback' : 'name';
+}
+
+function kindOf4(address: number): AddressKind {
+  if (inRange(address, CONTROL_RANGE)) return 'vip';
+  const first = address >>> 24;
+  if (first === 127) return 'loopback';
+  if (first === 0 || first >= 224) return 'unusable';
+  return address >>> 16 === 0xa9fe ? 'link-local' : 'outside';
+}
+
+function kindOf6(groups: readonly number[]): AddressKind {
+  const [first = 0] = groups;
+  if (groups.slice(0, 6).every((group) => group === 0)) return tail(groups) === 1 ? 'loopback' : 'unusable';
+  // Translated to IPv4 on the way (RFC 6052), or carried in it (RFC 3056).
+  const translated = first === 0x64 && groups[1] === 0xff9b;
+  if (translated || first === 0x2002) {
+    const inner = kindOf4(translated ? tail(groups) : ((groups[1] ?? 0) * 0x10000 + (groups[2] ?? 0)) >>> 0);
+    return inner === 'outside' ? 'outside' : 'unusable';
+  }
+  if (first >= 0xfe80 && first < 0xfec0) return 'link-local';
+  return first >= 0xff00 ? 'unusable' : 'outside';
+}
+
+/** The eight groups of an address as the URL standard writes it: without an IPv4 tail. */
+function groupsOf(address: string): number[] {
+  const [head = '', rest] = address.split('::');
+  const numbers = (part: string) => (part === '' ? [] : part.split(':').map((group) => Number.parseInt(group, 16)));
+  const before = numbers(head);
+  const after = numbers(rest ?? '');
+  return [...before, ...new Array<number>(8 - before.length - after.length).fill(0), ...after];
+}
+
+function tail(groups: readonly number[]): number {
+  return ((groups[6] ?? 0) * 0x10000 + (groups[7] ?? 0)) >>> 0;
 }

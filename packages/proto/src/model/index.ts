@@ -2,10 +2,8 @@
 
 export * from '../policy/compile.ts';
 export * from '../policy/rule-index.ts';
-export * from '../policy/tests.ts';
 export * from '../policy/types.ts';
 export * from './address.ts';
-export * from './address-kind.ts';
 export * from './agent-role.ts';
 export * from './defined.ts';
 export * from './endpoint.ts';

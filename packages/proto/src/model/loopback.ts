@@ -1,5 +1,5 @@
 /** What is this machine itself, and whether a browser that came to a port of it meant to. */
-import { normalHost } from './address-kind.ts';
+import { normalHost } from './address.ts';
 import { isIP, isIPv4 } from './ip.ts';
 
 export function isLoopback(host: string): boolean {

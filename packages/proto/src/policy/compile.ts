@@ -3,9 +3,11 @@
  * rule that matches decides: an explicit deny beats an explicit allow, and of several denies the first in the file answers.
  * A party is turned once into a bit per rule, "this rule selects me"; deciding is an AND of two such masks.
  */
-import type { Action, Rule } from '../model/mesh.ts';
+import type { Action, Mesh, Rule } from '../model/mesh.ts';
 import { includesPort } from '../model/ports.ts';
-import { firstInBoth, RuleMasks } from './masks.ts';
+import { type FieldProblem, problem } from '../model/problem.ts';
+import { findService, resolveSource } from '../model/selector.ts';
+import { firstInBoth, RuleMasks } from './rule-index.ts';
 import {
   type Denied,
   type Destination,
@@ -79,4 +81,19 @@ export function denied(
   reason: string,
 ): Denied {
   return { allowed: false, source, destination, rule, revision, reason };
+}
+
+/** Runs the tests of a valid mesh; one problem for each that comes out otherwise than expected. */
+export function runPolicyTests(mesh: Mesh, policy?: Policy): FieldProblem[] {
+  const evaluator = policy ?? compilePolicy({ revision: 0, defaultAction: mesh.defaultAction, rules: mesh.policies });
+  return mesh.tests.flatMap((test, index) => {
+    const source = resolveSource(test.from, mesh);
+    const service = findService(mesh, test.service);
+    if (source === undefined) return [problem(`tests[${index}].from`, `there is no caller ${test.from}`)];
+    if (service === undefined) return [problem(`tests[${index}].to`, `there is no service ${test.service}`)];
+    const verdict = evaluator.decide(source, { service, port: test.port, protocol: test.protocol });
+    const got = verdict.allowed ? 'allow' : 'deny';
+    if (got === test.expect) return [];
+    return [problem(`tests[${index}]`, `expected ${test.expect}, got ${got} by ${verdict.rule}: ${verdict.reason}`)];
+  });
 }

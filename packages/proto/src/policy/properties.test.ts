@@ -2,8 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Kind, Mesh, Rule, Service } from '../model/mesh.ts';
 import { parseSelector } from '../model/selector.ts';
-import { compilePolicy } from './compile.ts';
-import { runPolicyTests } from './tests.ts';
+import { compilePolicy, runPolicyTests } from './compile.ts';
 import type { Destination, Source } from './types.ts';
 
 const names = ['web', 'blog', 'redis', 'mailer'];

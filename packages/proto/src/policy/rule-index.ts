@@ -1,7 +1,8 @@
 /** Which rules speak of a party, found by the party's few selectors and not by going through the rules. */
 import type { Rule, Service } from '../model/mesh.ts';
+import { includesPort } from '../model/ports.ts';
 import { selectorsOfService, selectorsOfSource } from '../model/selector.ts';
-import type { Source } from './types.ts';
+import type { Destination, Source } from './types.ts';
 
 export class RuleIndex {
   readonly #from: ReadonlyMap<string, readonly number[]>;
@@ -39,4 +40,87 @@ function select(index: ReadonlyMap<string, readonly number[]>, texts: readonly s
   const found = new Set<number>();
   for (const text of texts) for (const place of index.get(text) ?? []) found.add(place);
   return [...found].sort((one, other) => one - other);
+}
+
+/** Bit n of the whole is rule n; 32 rules a word. */
+export type Mask = Uint32Array;
+
+/** Most destination masks kept. With 10,000 rules a mask has 1.25 KB, so a caller that tries every port costs 10 MB. */
+const MAX_DESTINATIONS = 8_192;
+
+/**
+ * Which rules select a source, and which a destination: worked out once per service (and port) or host and kept, for as
+ * long as its object lives. The same name in another object, with other tags, is worked out anew.
+ */
+export class RuleMasks {
+  readonly #rules: readonly Rule[];
+  readonly #words: number;
+  readonly #index: RuleIndex;
+  readonly #internet: Mask;
+  readonly #sources = new WeakMap<object, Mask>();
+  #destinations = new WeakMap<Service, Map<number, Mask>>();
+  #destinationsKept = 0;
+
+  constructor(rules: readonly Rule[]) {
+    this.#rules = rules;
+    this.#words = Math.ceil(rules.length / 32);
+    this.#index = new RuleIndex(rules);
+    this.#internet = this.#make(this.#index.from({ type: 'internet' }));
+  }
+
+  /** Rules whose `from` selects the source. */
+  source(source: Source): Mask {
+    if (source.type === 'internet') return this.#internet;
+    const holder = source.type === 'service' ? source.service : source;
+    const known = this.#sources.get(holder);
+    if (known !== undefined) return known;
+    const mask = this.#make(this.#index.from(source));
+    this.#sources.set(holder, mask);
+    return mask;
+  }
+
+  /** Rules whose `to` selects the destination's service and whose `ports` hold its port. */
+  destination(destination: Destination): Mask {
+    const { service, port, protocol } = destination;
+    const key = port * 2 + (protocol === 'udp' ? 1 : 0);
+    let byPort = this.#destinations.get(service);
+    const known = byPort?.get(key);
+    if (known !== undefined) return known;
+
+    if (this.#destinationsKept >= MAX_DESTINATIONS) {
+      this.#destinations = new WeakMap();
+      this.#destinationsKept = 0;
+      byPort = undefined;
+    }
+    if (byPort === undefined) {
+      byPort = new Map();
+      this.#destinations.set(service, byPort);
+    }
+    const mask = this.#make(this.#index.to(service), ({ ports }) => {
+      return ports.length === 0 || includesPort(ports, port, protocol);
+    });
+    byPort.set(key, mask);
+    this.#destinationsKept++;
+    return mask;
+  }
+
+  #make(numbers: readonly number[], applies?: (rule: Rule) => boolean): Mask {
+    const mask = new Uint32Array(this.#words);
+    for (const number of numbers) {
+      const rule = this.#rules[number];
+      if (rule === undefined || applies?.(rule) === false) continue;
+      mask[number >>> 5] = (mask[number >>> 5] ?? 0) | (1 << (number & 31));
+    }
+    return mask;
+  }
+}
+
+/** Number of the first rule in both, or -1. */
+export function firstInBoth(a: Mask, b: Mask): number {
+  for (let word = 0; word < a.length; word++) {
+    const bits = (a[word] ?? 0) & (b[word] ?? 0);
+    // bits & -bits is its lowest bit alone.
+    if (bits !== 0) return word * 32 + 31 - Math.clz32(bits & -bits);
+  }
+  return -1;
 }

@@ -1,6 +1,5 @@
 /** Enumerations both ways. An unknown or unspecified number is refused: it may mean anything to a newer sender. */
-
-import type { AgentRole } from '../model/agent-role.ts';
+import { AGENT_ROLE_WORDS, type AgentRole } from '../model/agent-role.ts';
 import type { BreakPoint } from '../model/explain.ts';
 import type { Action, Kind, Protocol } from '../model/mesh.ts';
 import type { FlowOutcome } from '../model/outcome.ts';
@@ -72,3 +71,18 @@ export const breakPointCodec: EnumCodec<BreakPoint> = enumCodec<BreakPoint>({
   'not-listening': v1.BreakPoint.BREAK_POINT_NOT_LISTENING,
   unreachable: v1.BreakPoint.BREAK_POINT_UNREACHABLE,
 });
+
+/** Roles both ways. One that is not known may permit anything to a newer sender, and is refused. */
+export function rolesToWire(roles: readonly AgentRole[]): number[] {
+  return roles.map((role) => roleCodec.toWire(role));
+}
+
+/** Sorted as in the table, without doubles. Throws WireError. */
+export function rolesFromWire(numbers: readonly number[] | null | undefined, field: string): AgentRole[] {
+  const given = numbers ?? [];
+  if (given.length > AGENT_ROLE_WORDS.length) {
+    throw new WireError('wire-range', field, `expected at most ${AGENT_ROLE_WORDS.length} roles`);
+  }
+  const roles = new Set(given.map((number, index) => roleCodec.fromWire(number, `${field}[${index}]`)));
+  return AGENT_ROLE_WORDS.filter((role) => roles.has(role));
+}

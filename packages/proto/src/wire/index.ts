@@ -3,7 +3,6 @@ import { join } from 'node:path';
 
 export { sentence } from './check.ts';
 export * from './delta.ts';
-export * from './delta-frame.ts';
 export * from './enums.ts';
 export * from './errors.ts';
 export * from './field-errors.ts';
@@ -14,7 +13,6 @@ export * from './netmap.ts';
 export type * as pb from './pb.ts';
 export * from './pinned.ts';
 export * from './report.ts';
-export * from './roles.ts';
 export * from './signature.ts';
 export * from './telemetry.ts';
 

@@ -2,17 +2,23 @@
 
 import { createHash } from 'node:crypto';
 import { LIMITS, WIRE_LIMITS } from '../model/limits.ts';
-import type { InstanceItem, NetmapItem, PeerItem, PolicyItem, SelfItem, ServiceItem } from '../model/netmap.ts';
-import { itemKey } from '../model/netmap.ts';
+import {
+  type InstanceItem,
+  itemKey,
+  type NetmapItem,
+  type PeerItem,
+  type PolicyItem,
+  type SelfItem,
+  type ServiceItem,
+} from '../model/netmap.ts';
 import { parseSelector } from '../model/selector.ts';
 import { checkService } from '../model/validate-service.ts';
 import { address, bytes, endpoint, hostName, identifier, integer, list, required, serviceName, tag } from './check.ts';
-import { actionCodec } from './enums.ts';
+import { actionCodec, rolesFromWire, rolesToWire } from './enums.ts';
 import { WireError } from './errors.ts';
 import { weft } from './generated.ts';
 import { portsFromWire, portsToWire, ruleFromWire, ruleToWire, serviceFromWire, serviceToWire } from './mesh.ts';
 import type * as pb from './pb.ts';
-import { rolesFromWire, rolesToWire } from './roles.ts';
 
 export const KEY_BYTES = 32;
 const MAX_ORDINAL = 0xffffffff;

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { addressKind, normalHost, plainAddress } from './address-kind.ts';
+import { addressKind, normalHost, plainAddress } from './address.ts';
 
 test.each([
   ['127.0.0.1', '127.0.0.1', 'loopback'],

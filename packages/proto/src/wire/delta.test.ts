@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { NetmapItem } from '../model/netmap.ts';
-import { encodeDeltaMessage } from './delta-frame.ts';
+import { encodeDeltaMessage } from './delta.ts';
 import { agentService } from './grpc.ts';
 import { decodeItem, encodeItem } from './netmap.ts';
 

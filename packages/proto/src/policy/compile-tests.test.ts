@@ -1,7 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Mesh, Service } from '../model/mesh.ts';
-import { compilePolicy } from './compile.ts';
-import { runPolicyTests } from './tests.ts';
+import { compilePolicy, runPolicyTests } from './compile.ts';
 
 const redis: Service = {
   name: 'redis',

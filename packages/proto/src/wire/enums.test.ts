@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { AGENT_ROLE_WORDS } from '../model/agent-role.ts';
+import { rolesFromWire, rolesToWire } from './enums.ts';
 import { WireError } from './errors.ts';
-import { rolesFromWire, rolesToWire } from './roles.ts';
 
 describe('roles', () => {
   test('pass both ways, each once, in the order of the table', () => {
