@@ -1,5 +1,4 @@
 /** Puts control together: store, state, the agents' streams, the gRPC port, the dashboard; and takes it apart again. */
-
 import { existsSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { hostname } from 'node:os';
@@ -23,13 +22,12 @@ import { Enroller } from './enroll/enroller.ts';
 import { fileMemory } from './fleet/memory.ts';
 import { openFlowWindow } from './flows/window.ts';
 import { openMetrics } from './metrics/metrics.ts';
-import { adminAuth } from './rpc/admin-auth.ts';
+import { adminAuth, CallActors } from './rpc/admin-auth.ts';
 import { adminHandlers } from './rpc/admin-service.ts';
 import { agentHandlers } from './rpc/agent-service.ts';
-import { CallActors } from './rpc/call-actors.ts';
 import { callObserver } from './rpc/call-observer.ts';
+import { ProvedCalls } from './rpc/call-stream.ts';
 import { Connections, MOST_AGENTS } from './rpc/connections.ts';
-import { ProvedCalls } from './rpc/proved-calls.ts';
 import { requestLimits } from './rpc/request-limits.ts';
 import { requestTimer } from './rpc/request-timer.ts';
 import { ControlServer } from './rpc/server.ts';

@@ -1,9 +1,12 @@
 /** The two tokens of a control: who has the one acts, who has the other sees. */
+
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { readSecretFile } from '@weft/proto/files';
+import { decodeAdminToken, encodeAdminToken } from '@weft/proto';
+import { createSecretFile, readSecretFile } from '@weft/proto/files';
 import type { Actor } from '../audit/types.ts';
 import { KeyFileError } from './errors.ts';
-import { openTokenFile } from './token-file.ts';
 
 export interface Credentials {
   /** Compares with both, in constant time, whatever the first comparison said. */
@@ -33,4 +36,46 @@ export async function openCredentials(directory: string, pin: Uint8Array): Promi
       return isRead ? 'read' : undefined;
     },
   };
+}
+
+/** A bearer's file: made at the first start, its text is what calls carry. */
+interface TokenFile {
+  readonly path: string;
+  /** Whether the file can be read by others than its owner. */
+  readonly exposed: boolean;
+  /** Takes as long for a wrong token as for the right one. */
+  check(presented: string): boolean;
+}
+
+/** Reads the file, or makes it with mode 0600. `pin` is that of control's key, which the token carries to clients. */
+async function openTokenFile(path: string, pin: Uint8Array): Promise<TokenFile> {
+  let text = (await readSecretFile(path))?.trim();
+  if (text === undefined) {
+    text = encodeAdminToken({ pin, secret: randomBytes(32).toString('base64url') });
+    await createSecretFile(path, `${text}\n`);
+  }
+  const advice = 'remove the file and start weft-control again for a new token';
+  const token = decode(text, path, advice);
+  if (!Buffer.from(token.pin).equals(Buffer.from(pin))) {
+    throw new KeyFileError('mismatch', `${path} was made for another key than control.key; ${advice}`);
+  }
+  // Digests have one length, whatever is presented, and a wrong first byte tells nothing of the secret.
+  const expected = digest(text);
+  return {
+    path,
+    exposed: ((await stat(path)).mode & 0o077) !== 0,
+    check: (presented) => timingSafeEqual(digest(presented), expected),
+  };
+}
+
+function decode(text: string, path: string, advice: string): { readonly pin: Uint8Array } {
+  try {
+    return decodeAdminToken(text);
+  } catch (error) {
+    throw new KeyFileError('damaged', `${path} holds no token of control; ${advice}`, error);
+  }
+}
+
+function digest(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
 }

@@ -5,11 +5,10 @@
 import type { Problem, Report, Telemetry } from '@weft/proto';
 import type { InstanceHealth, Presence } from '../netmap/presence.ts';
 import type { AgentState, NetworkState, State } from '../state/types.ts';
-import { type ConnectedAgent, Enforcement } from './enforcement.ts';
+import { type ConnectedAgent, Enforcement, Publications } from './enforcement.ts';
 import type { EnforcementWaiter, LiveAgent, LiveAgents } from './live.ts';
 import type { Remembered, ReportMemory } from './memory.ts';
 import { Movement } from './movement.ts';
-import { Publications } from './publications.ts';
 import { acceptReport, EMPTY_REPORT, unchangedPresence, unwell } from './report.ts';
 import type { Timing } from './timing.ts';
 

@@ -3,8 +3,7 @@
  * as its bytes are the same, from snapshot to snapshot, so that comparing two views is comparing references.
  */
 import { hash } from 'node:crypto';
-import type { NetmapItem, PeerItem } from '@weft/proto';
-import { itemKey } from '@weft/proto';
+import { itemKey, type NetmapItem, type PeerItem } from '@weft/proto';
 import { DIGEST_BYTES, encodeItem } from '@weft/proto/wire';
 import type { PairKeys } from './pair-keys.ts';
 
@@ -116,4 +115,43 @@ function templateOf(peer: PeerItem): Template {
 /** As itemDigest of @weft/proto, without the bytes in between. */
 function digestOf(encoded: Uint8Array): string {
   return hash('sha256', encoded, 'hex').slice(0, 2 * DIGEST_BYTES);
+}
+
+/** Carries entries over from one snapshot to the next while what they are made from, or their bytes, stay the same. */
+interface Made<E extends Entry> {
+  /** The values it was made from, compared by reference: if all are the same there is nothing to encode. */
+  readonly from: readonly unknown[];
+  readonly entry: E;
+}
+
+export class Interner<E extends SharedEntry | PeerEntry> {
+  readonly #made = new Map<string, Made<E>>();
+  #before: ReadonlyMap<string, Made<E>>;
+
+  constructor(before: Interner<E> | undefined) {
+    this.#before = before === undefined ? new Map() : before.#made;
+  }
+
+  /** The entry at `key`: the one before when it is the same, else what `make` gives. */
+  keep(key: string, from: readonly unknown[], make: () => E): E {
+    const before = this.#before.get(key);
+    const entry = before === undefined ? make() : renewed(before, from, make);
+    this.#made.set(key, { from, entry });
+    return entry;
+  }
+
+  /** Lets go of the snapshot before, so that a run of snapshots does not keep every one of them alive. */
+  seal(): void {
+    this.#before = new Map();
+  }
+}
+
+function renewed<E extends SharedEntry | PeerEntry>(before: Made<E>, from: readonly unknown[], make: () => E): E {
+  if (before.from.every((value, index) => value === from[index])) return before.entry;
+  const entry = make();
+  return Buffer.compare(plainBytes(before.entry), plainBytes(entry)) === 0 ? before.entry : entry;
+}
+
+function plainBytes(entry: SharedEntry | PeerEntry): Uint8Array {
+  return entry instanceof PeerEntry ? entry.bareBytes() : entry.bytes();
 }

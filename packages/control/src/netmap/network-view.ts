@@ -4,14 +4,11 @@
  */
 import type { InstanceState, NetworkState } from '../state/types.ts';
 import { AgentView, type Part } from './agent-view.ts';
-import { type Entry, type PeerEntry, SharedEntry } from './entry.ts';
-import { Interner } from './interner.ts';
-import { type Member, memberOf } from './members.ts';
+import { type Entry, Interner, type PeerEntry, SharedEntry } from './entry.ts';
+import { type Member, mayExchangeFlows, memberOf, type Profile } from './members.ts';
 import { PairKeys } from './pair-keys.ts';
-import { PolicyClasses } from './policy-classes.ts';
+import { PolicyClasses, remember } from './policy-classes.ts';
 import { ABSENT, type InstanceHealth, type Presences } from './presence.ts';
-import { mayExchangeFlows, type Profile } from './profile.ts';
-import { remember } from './remember.ts';
 
 export class NetworkView {
   readonly network: NetworkState;

@@ -3,9 +3,7 @@
  * evaluator is asked once for each pair of classes, when first needed. A thousand services under a few rules are a few
  * classes, so a view never asks for a thousand times a thousand verdicts.
  */
-import type { Mesh, Policy, Service, Source } from '@weft/proto';
-import { compilePolicy, eachPort, RuleIndex } from '@weft/proto';
-import { remember } from './remember.ts';
+import { compilePolicy, eachPort, type Mesh, type Policy, RuleIndex, type Service, type Source } from '@weft/proto';
 
 /** Sources alike to every rule. */
 export interface SourceClass {
@@ -121,3 +119,13 @@ export class PolicyClasses {
 }
 
 const NO_TAGS: readonly string[] = [];
+
+/** The value at `key`: the one that is there, or what `make` gives, which then is. */
+export function remember<V>(memory: Map<string, V>, key: string, make: () => V): V {
+  let value = memory.get(key);
+  if (value === undefined) {
+    value = make();
+    memory.set(key, value);
+  }
+  return value;
+}

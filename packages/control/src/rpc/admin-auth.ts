@@ -2,11 +2,11 @@
 import { Metadata, ServerInterceptingCall, type ServerInterceptor, type StatusObject, status } from '@grpc/grpc-js';
 import type { Logger } from 'pino';
 import type { RefusalAudit } from '../audit/refusals.ts';
+import type { Actor } from '../audit/types.ts';
 import type { FailureCounter } from '../bounds/failures.ts';
 import { observedHost } from '../bounds/observed.ts';
 import type { Credentials } from '../enroll/credentials.ts';
-import type { CallActors } from './call-actors.ts';
-import type { ProvedCalls } from './proved-calls.ts';
+import type { ProvedCalls } from './call-stream.ts';
 import { ADMIN_PATHS, READ_PATHS } from './roles.ts';
 import { ERROR_CODE_KEY } from './status.ts';
 
@@ -90,4 +90,23 @@ function bearer(metadata: Metadata): string | undefined {
   const [value] = values;
   if (values.length !== 1 || typeof value !== 'string') return undefined;
   return /^bearer ([\x21-\x7e]{1,512})$/i.exec(value.trim())?.[1];
+}
+
+/**
+ * Who makes a call, from the check at its head to the handler at its end. They share the call's metadata as an object, and
+ * what is known of it is kept beside it: nothing that a caller writes into its metadata can pass for this.
+ */
+export class CallActors {
+  readonly #actors = new WeakMap<Metadata, Actor>();
+
+  admit(metadata: Metadata, actor: Actor): void {
+    this.#actors.set(metadata, actor);
+  }
+
+  /** Throws for a call that was not admitted: better not served than served for nobody. */
+  of(metadata: Metadata): Actor {
+    const actor = this.#actors.get(metadata);
+    if (actor === undefined) throw new Error('a call reached its handler without having been admitted');
+    return actor;
+  }
 }

@@ -25,12 +25,18 @@ import { notKept } from '../fleet/projection.ts';
 import type { FlowWindow } from '../flows/window.ts';
 import type { StateStore } from '../state/types.ts';
 import type { Traffic } from '../traffic/types.ts';
-import type { CallActors } from './call-actors.ts';
-import { readFlowHistory, readFlowWatch } from './flow-request.ts';
+import type { CallActors } from './admin-auth.ts';
+import { historyToWire, readFlowHistory, readFlowWatch, watchFlows } from './flow-request.ts';
 import { serverStream, unary } from './handler.ts';
-import { reachStatus, revisionStatus } from './history-listings.ts';
-import { agentStatuses, networkStatus, serviceStatuses, tokenStatus, trafficListing } from './listings.ts';
-import { historyToWire, watchFlows } from './watch-flows.ts';
+import {
+  agentStatuses,
+  networkStatus,
+  reachStatus,
+  revisionStatus,
+  serviceStatuses,
+  tokenStatus,
+  trafficListing,
+} from './listings.ts';
 
 export interface AdminServiceOptions {
   readonly state: StateStore;

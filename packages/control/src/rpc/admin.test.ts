@@ -11,8 +11,7 @@ import {
   status,
 } from '@grpc/grpc-js';
 import { loadFileDescriptorSetFromBuffer, loadSync } from '@grpc/proto-loader';
-import type { FlowRecord } from '@weft/proto';
-import { decodeJoinToken } from '@weft/proto';
+import { decodeJoinToken, type FlowRecord } from '@weft/proto';
 import {
   AdminClient,
   type AgentHandlers,
@@ -37,11 +36,10 @@ import { openState } from '../state/state.ts';
 import type { StateStore } from '../state/types.ts';
 import { Store } from '../store/store.ts';
 import { createTraffic } from '../traffic/traffic.ts';
-import { adminAuth } from './admin-auth.ts';
+import { adminAuth, CallActors } from './admin-auth.ts';
 import { adminHandlers } from './admin-service.ts';
-import { CallActors } from './call-actors.ts';
+import { ProvedCalls } from './call-stream.ts';
 import { Connections } from './connections.ts';
-import { ProvedCalls } from './proved-calls.ts';
 import { ControlServer } from './server.ts';
 import { ERROR_CODE_KEY } from './status.ts';
 

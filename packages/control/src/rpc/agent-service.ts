@@ -12,9 +12,8 @@ import type { Logger } from 'pino';
 import type { Enroller, JoinRequest } from '../enroll/enroller.ts';
 import type { AgentCall, AgentStream } from '../watch/agent-stream.ts';
 import type { Hub } from '../watch/hub.ts';
-import { cutCall } from './call-stream.ts';
+import { cutCall, type ProvedCalls } from './call-stream.ts';
 import { unary } from './handler.ts';
-import type { ProvedCalls } from './proved-calls.ts';
 
 /** A message for an agent: a value, or its encoded bytes. */
 type Outbound = pb.Outgoing<pb.ControlMessage> | Uint8Array;

@@ -3,8 +3,8 @@ import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { agentService } from '@weft/proto/wire';
 import { afterEach, expect, test, vi } from 'vitest';
 import { framedAgentService } from './agent-service.ts';
+import { ProvedCalls } from './call-stream.ts';
 import { Connections } from './connections.ts';
-import { ProvedCalls } from './proved-calls.ts';
 import { framed, RawCalls } from './raw-call.fixture.ts';
 
 const calls = new RawCalls();

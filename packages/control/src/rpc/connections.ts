@@ -6,8 +6,7 @@ import type { Socket } from 'node:net';
 import { ServerInterceptingCall, type ServerInterceptor } from '@grpc/grpc-js';
 import { fileLimit, reservedFiles } from '@weft/proto';
 import { Admission, type AdmissionLimits, type Seat } from '@weft/proto/bounds';
-import { streamOf } from './call-stream.ts';
-import type { ProvedCalls } from './proved-calls.ts';
+import { type ProvedCalls, streamOf } from './call-stream.ts';
 
 /**
  * In all: more than agents a network may have, if there are files for them. Many may stand behind one address, but nobody

@@ -1,4 +1,4 @@
-/** What a request asks of the flows: checked, and as the window knows it. Every problem is collected before it is refused. */
+/** What a request asks of the flows, checked, with every problem collected before it is refused; and the flows to one watcher. */
 import {
   ADMIN_LIMITS,
   defined,
@@ -10,9 +10,10 @@ import {
   problem,
   WIRE_LIMITS,
 } from '@weft/proto';
-import { actionCodec, outcomeCodec, type pb, WireError } from '@weft/proto/wire';
+import { actionCodec, flowToWire, outcomeCodec, type pb, WireError } from '@weft/proto/wire';
 import { RequestError } from '../admin/errors.ts';
-import type { FlowQuery, HistoryQuery } from '../flows/types.ts';
+import type { FlowHistory, FlowQuery, FlowWindow, HistoryQuery, KeptFlow } from '../flows/types.ts';
+import type { Write } from './handler.ts';
 
 const DEFAULT_FLOWS = 100;
 const DEFAULT_BUCKETS = 120;
@@ -116,4 +117,40 @@ function checkNumber(value: number, field: string, problems: FieldProblem[]): nu
     problems.push(problem(field, `expected 0 to ${Number.MAX_SAFE_INTEGER}`));
   }
   return value;
+}
+
+export async function watchFlows(
+  window: FlowWindow,
+  network: string,
+  { query, follow }: FlowWatch,
+  signal: AbortSignal,
+  write: Write<pb.WatchFlowsResponse>,
+): Promise<void> {
+  // The place to follow from is taken in the same turn as the past is asked for: no flow falls between the two.
+  const end = new AbortController();
+  const until = AbortSignal.any([signal, end.signal]);
+  const coming = follow ? window.follow(network, query.filter, until) : undefined;
+  try {
+    const { flows } = await window.query(network, query, signal);
+    for (const flow of flows.toReversed()) await write(answer(flow, 0));
+    if (coming === undefined) return;
+    for await (const flow of coming) await write(answer(flow, flow.missed));
+  } finally {
+    // Also when the past could not be read, and nobody ever asks for what comes.
+    end.abort();
+  }
+}
+
+function answer({ record, cursor }: KeptFlow, missed: number): pb.Outgoing<pb.WatchFlowsResponse> {
+  return { record: flowToWire(record), missed, cursor };
+}
+
+export function historyToWire({ bucketMs, buckets, kept }: FlowHistory): pb.Outgoing<pb.GetFlowHistoryResponse> {
+  return {
+    bucketMs,
+    buckets: buckets.map((bucket) => ({ ...bucket })),
+    kept: kept.records,
+    oldestMs: kept.oldestMs,
+    diskBytes: kept.diskBytes,
+  };
 }

@@ -1,6 +1,7 @@
 /** What the listings of the admin service and the dashboard show: the state, beside how agents fare now. */
 import { defined, formatAddress, keyFingerprint } from '@weft/proto';
 import {
+  actionCodec,
   deniedToWire,
   type pb,
   portsToWire,
@@ -9,6 +10,7 @@ import {
   serviceToWire,
   telemetryToWire,
 } from '@weft/proto/wire';
+import type { Reach } from '../admin/reach.ts';
 import type { LiveAgents } from '../fleet/live.ts';
 import {
   behindMs,
@@ -19,7 +21,7 @@ import {
   fleetServices,
 } from '../fleet/projection.ts';
 import { byText } from '../order.ts';
-import type { NetworkState, TokenState } from '../state/types.ts';
+import type { NetworkState, Revision, TokenState } from '../state/types.ts';
 import type { Traffic, TrafficStatus } from '../traffic/types.ts';
 
 export function networkStatus(network: NetworkState, live: LiveAgents, flowsDropped: number): pb.NetworkStatus {
@@ -102,4 +104,13 @@ function trafficStatus(pair: TrafficStatus): pb.Outgoing<pb.TrafficStatus> {
     bytesReceivedPerSecond,
     ...(lastDenied === undefined ? {} : { lastDenied: deniedToWire(lastDenied), lastDeniedMs: lastDenied.atMs }),
   };
+}
+
+/** Reach and revisions as the admin API tells them. */
+export function reachStatus({ source, ports, verdict, rule, reason }: Reach): pb.Reach {
+  return { source, ports: portsToWire(ports), verdict: actionCodec.toWire(verdict), rule, reason };
+}
+
+export function revisionStatus({ revision, appliedMs, changes }: Revision): pb.RevisionStatus {
+  return { revision, appliedMs, changes: changes.map((change) => ({ ...change })) };
 }

@@ -6,7 +6,7 @@ import { agentService, type pb } from '@weft/proto/wire';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { ByteBudget } from '../bounds/budget.ts';
 import { framedAgentService } from './agent-service.ts';
-import { ProvedCalls } from './proved-calls.ts';
+import { ProvedCalls } from './call-stream.ts';
 import { framed, RawCalls } from './raw-call.fixture.ts';
 import { REQUEST_BYTES, requestLimits } from './request-limits.ts';
 

@@ -15,8 +15,7 @@ import { agentService, MOST_JOIN_BYTES, MOST_REQUEST_BYTES } from '@weft/proto/w
 import { ByteBudget } from '../bounds/budget.ts';
 import { observedHost } from '../bounds/observed.ts';
 import { ADMIN_PREFIX } from './admin-auth.ts';
-import { cutCall, streamOf } from './call-stream.ts';
-import type { ProvedCalls } from './proved-calls.ts';
+import { cutCall, type ProvedCalls, streamOf } from './call-stream.ts';
 
 /** Bytes of one message, by who sends it. */
 export const REQUEST_BYTES = {

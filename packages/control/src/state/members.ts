@@ -1,7 +1,6 @@
 /** Agents come and go: each change worked out. */
 import { randomBytes } from 'node:crypto';
-import type { Act } from '../audit/entry.ts';
-import { forgotten, joined, revoked } from './acts.ts';
+import { type Act, CONTROL } from '../audit/entry.ts';
 import type { Draft, Outcome } from './draft.ts';
 import { StateError } from './errors.ts';
 import { LIMITS } from './limits.ts';
@@ -41,7 +40,9 @@ export function join(memory: Memory, draft: Draft, grant: JoinGrant): Outcome<Jo
   };
   draft.writes.push({ write: 'putToken', row: { ...token, uses: token.uses + 1 } });
   const { agent, network } = book.withAgent(before, joining, same, draft);
-  const act = joined(grant.host, token.id, same !== undefined);
+  const subject = `agent ${grant.host}`;
+  const detail = `${same === undefined ? 'with' : 'again, with'} token ${token.id}`;
+  const act = { actor: subject, action: 'agent-join', subject, detail };
   // An agent that joins again may come back with less than it had.
   return { answer: { agent, revision: draft.revision }, networks: [network], takesAway: same !== undefined, act };
 }
@@ -77,7 +78,8 @@ export function revokeAgent(
   }
   const { id: agentId, host } = agent;
   const reason = `host ${host} was revoked by an operator`;
-  const ending = { reason, revoked: true, act: revoked(agent, actor) };
+  const act = { actor, action: 'agent-revoke', subject: `agent ${host}`, detail: agentId };
+  const ending = { reason, revoked: true, act };
   const ended = end(memory, draft, { network, agents: [agent] }, ending);
   return { ...ended, answer: { agentId, host, revision: ended.answer } };
 }
@@ -88,7 +90,8 @@ export function forgetAgent(memory: Memory, draft: Draft, agentId: string): Outc
   if (member?.agent.ephemeral !== true) return { answer: false };
   const { network, agent } = member;
   const reason = `host ${agent.host} is ephemeral and was away too long`;
-  const ending = { reason, revoked: false, act: forgotten(agent) };
+  const act = { actor: CONTROL, action: 'agent-forget', subject: `agent ${agent.host}`, detail: agentId };
+  const ending = { reason, revoked: false, act };
   return { ...end(memory, draft, { network, agents: [agent] }, ending), answer: true };
 }
 

@@ -2,7 +2,6 @@
 import type { RowWrite, RunRow } from '../store/rows.ts';
 import { StateError } from './errors.ts';
 import type { Network } from './network.ts';
-import { withNetwork } from './snapshot.ts';
 import type { EndedAgent, NetworkState, State, TokenState } from './types.ts';
 
 /** Everything as of the last commit, but for the books: the change that is worked out moves those as it goes. */
@@ -44,4 +43,17 @@ export function advance(memory: Memory, writes: readonly RowWrite[], networks: r
     else if (write === 'removeRun') runs.delete(row.timeline);
   }
   return { ...memory, sequence: memory.sequence + 1, state: networks.reduce(withNetwork, state) };
+}
+
+function withNetwork(previous: State, network: NetworkState): State {
+  const before = previous.networks.get(network.name);
+  const networks = new Map(previous.networks).set(network.name, network);
+  let { agents } = previous;
+  if (network.agents !== (before?.agents ?? network.agents)) {
+    const changed = new Map(agents);
+    for (const id of before?.agents.keys() ?? []) if (!network.agents.has(id)) changed.delete(id);
+    for (const id of network.agents.keys()) changed.set(id, network.name);
+    agents = changed;
+  }
+  return { revision: Math.max(previous.revision, network.revision), networks, agents };
 }

@@ -1,15 +1,18 @@
-/** A mesh is applied, or the network of a first token made: the change worked out. */
-import type { FieldProblem, Mesh } from '@weft/proto';
-import { applied } from './acts.ts';
+/**
+ * A mesh is checked and applied, or the network of a first token made: the change worked out. Those that were are kept; only the
+ * newest of a network is in memory, for nobody needs the others but who asks what was.
+ */
+import { randomBytes } from 'node:crypto';
+import { type FieldProblem, type Mesh, runPolicyTests, validateMesh } from '@weft/proto';
+import { counted } from '../audit/entry.ts';
+import type { History } from '../store/change-log.ts';
 import { diffMeshes } from './diff.ts';
 import type { Draft, Outcome } from './draft.ts';
 import { StateError } from './errors.ts';
 import { LIMITS } from './limits.ts';
 import { bookOf, type Memory } from './memory.ts';
 import { Network } from './network.ts';
-import { keepRevision } from './revisions.ts';
-import { emptyNetwork } from './snapshot.ts';
-import type { ApplyOptions, ApplyResult, NetworkState } from './types.ts';
+import type { AppliedMesh, ApplyOptions, ApplyResult, Change, NetworkState, Revision } from './types.ts';
 
 /** `mesh` was checked, with these warnings. */
 export function applyMesh(
@@ -30,7 +33,8 @@ export function applyMesh(
     keepRevision(mesh, changes, draft);
     network = bookOf(memory, mesh.network).withMesh(before, mesh, draft);
   }
-  const act = applied(mesh.network, changes, actor);
+  const subject = `network ${mesh.network}`;
+  const act = { actor, action: 'apply', subject, detail: counted(changes.length, 'change') };
   return { answer: { revision: draft.revision, changes, warnings }, networks: [network], takesAway, act };
 }
 
@@ -49,4 +53,82 @@ export function makeNetwork(memory: Memory, draft: Draft, mesh: Mesh): NetworkSt
 function requireRoom({ state }: Memory): void {
   if (state.networks.size < LIMITS.networks) return;
   throw new StateError('limit', `there are ${LIMITS.networks} networks, and control holds no more`);
+}
+
+/** Likely mistakes of a mesh that is good. Throws StateError `invalid` or `tests-failed`, with every field that is not. */
+export function checkMesh(mesh: Mesh): readonly FieldProblem[] {
+  const { errors, warnings } = validateMesh(mesh);
+  if (errors.length > 0) {
+    throw new StateError('invalid', `the mesh is wrong in ${places(errors)}; nothing was changed`, errors);
+  }
+  const failures = runPolicyTests(mesh);
+  if (failures.length > 0) {
+    throw new StateError('tests-failed', `the mesh fails ${places(failures)}; nothing was changed`, failures);
+  }
+  return warnings;
+}
+
+/** The first problem in full, and how many more there are. */
+function places(problems: readonly FieldProblem[]): string {
+  const [first] = problems;
+  const more = problems.length > 1 ? ` (and ${problems.length - 1} more)` : '';
+  return `${first?.field}: ${first?.message}${more}`;
+}
+
+/** A mesh that is new as a whole has a change for each service and rule: nobody reads thousands, and 200 lists are kept. */
+const MOST_CHANGES = 200;
+const LONGEST_DETAIL = 1_000;
+
+/** Keeps the mesh, the network's from now on, with the change that makes it so. */
+function keepRevision(mesh: Mesh, changes: readonly Change[], { revision, writes, nowMs }: Draft): void {
+  const { network } = mesh;
+  const [words, json] = [JSON.stringify(readable(changes)), JSON.stringify(mesh)];
+  writes.push({ write: 'addRevision', row: { network, revision, appliedMs: nowMs, changes: words, mesh: json } });
+}
+
+/** The first of them, and how many more there were. */
+function readable(changes: readonly Change[]): Change[] {
+  const kept = changes.slice(0, MOST_CHANGES).map((change) => ({ ...change, detail: cut(change.detail) }));
+  const more = changes.length - kept.length;
+  return more === 0 ? kept : [...kept, { operation: 'change', subject: `${more} more`, detail: '' }];
+}
+
+function cut(detail: string): string {
+  return detail.length > LONGEST_DETAIL ? `${detail.slice(0, LONGEST_DETAIL - 1)}…` : detail;
+}
+
+/** Newest first. What is read here only this file wrote, so its shape is taken on trust. */
+export async function revisionsOf(history: History, network: string, limit: number): Promise<readonly Revision[]> {
+  const rows = await history.revisions(network, limit);
+  return rows.map(({ revision, appliedMs, changes }) => {
+    return { revision, appliedMs, changes: JSON.parse(changes) as Change[] };
+  });
+}
+
+/** `newest` is the revision of the state. */
+export async function meshAt(history: History, newest: number, network: string, asked: number): Promise<AppliedMesh> {
+  if (asked > newest) {
+    throw new StateError('no-such-revision', `there is no revision ${asked} yet; the newest is ${newest}`);
+  }
+  const kept = await history.meshAt(network, asked);
+  if (kept !== undefined) return { revision: kept.revision, mesh: JSON.parse(kept.mesh) as Mesh };
+  const oldest = (await history.oldestRevision(network)) ?? newest;
+  throw new StateError(
+    'no-such-revision',
+    `the mesh of network ${network} at revision ${asked} is not kept; those from revision ${oldest} on are`,
+  );
+}
+
+/** Before anything is applied to it. */
+export function emptyNetwork(mesh: Mesh, revision: number): NetworkState {
+  return {
+    name: mesh.network,
+    revision,
+    mesh: { ...mesh, services: [] },
+    secret: Uint8Array.from(randomBytes(32)),
+    services: new Map(),
+    agents: new Map(),
+    hosts: new Map(),
+    instances: new Map(),
+  };
 }

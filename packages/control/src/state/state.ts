@@ -11,11 +11,9 @@ import type { Draft, Outcome } from './draft.ts';
 import { StateError } from './errors.ts';
 import { addInstances, forgetAgent, join, revokeAgent } from './members.ts';
 import { advance, type Memory, requireNetwork } from './memory.ts';
-import { checkMesh } from './mesh-check.ts';
-import { applyMesh } from './meshes.ts';
+import { applyMesh, checkMesh, meshAt, revisionsOf } from './meshes.ts';
 import { olderDataFound, tellOlder } from './older-data.ts';
 import { restore } from './restore.ts';
-import { meshAt, revisionsOf } from './revisions.ts';
 import { beginRun, compare, numberOn } from './runs.ts';
 import { createToken, revokeToken, tokensOf } from './tokens.ts';
 import type {

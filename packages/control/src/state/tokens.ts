@@ -1,16 +1,15 @@
 /** Join tokens are made and revoked: each change worked out. */
 import { randomBytes } from 'node:crypto';
+import type { Mesh } from '@weft/proto';
+import { type Act, listed } from '../audit/entry.ts';
 import { byText } from '../order.ts';
-import { tokenCreated, tokenRevoked } from './acts.ts';
 import type { Draft, Outcome } from './draft.ts';
 import { StateError } from './errors.ts';
 import { LIMITS } from './limits.ts';
 import { end } from './members.ts';
 import { type Memory, requireNetwork } from './memory.ts';
-import { checkMesh } from './mesh-check.ts';
-import { makeNetwork } from './meshes.ts';
+import { checkMesh, makeNetwork } from './meshes.ts';
 import { fadedTokens } from './retention.ts';
-import { emptyMesh } from './snapshot.ts';
 import type { CreatedToken, NetworkState, RevokedToken, TokenScope, TokenState } from './types.ts';
 
 export interface NewToken {
@@ -51,16 +50,16 @@ export function createToken(
     uses: 0,
     revoked: false,
   };
-  const act = { ...tokenCreated(token, network === undefined, actor), network: scope.network };
+  const act = { ...created(token, network === undefined, actor), network: scope.network };
   const made = network === undefined ? { networks: [makeEmpty(memory, draft, scope.network)] } : {};
   for (const id of faded) draft.writes.push({ write: 'removeToken', row: { id } });
   draft.writes.push({ write: 'putToken', row: token });
   return { ...made, answer: { ...token, networkCreated: network === undefined }, act };
 }
 
-/** A network as a first token makes it. */
+/** A network as a first token makes it: nothing was applied to it yet. */
 function makeEmpty(memory: Memory, draft: Draft, name: string): NetworkState {
-  const mesh = emptyMesh(name);
+  const mesh: Mesh = { network: name, services: [], defaultAction: 'allow', policies: [], agents: [], tests: [] };
   checkMesh(mesh);
   return makeNetwork(memory, draft, mesh);
 }
@@ -71,7 +70,13 @@ export function revokeToken(memory: Memory, draft: Draft, id: string, actor: str
   const network = requireNetwork(memory, token.network);
   const agents = [...network.agents.values()].filter((agent) => agent.tokenId === id);
   const hosts = agents.map((agent) => agent.host).sort(byText);
-  const act = { ...tokenRevoked(id, hosts, actor), network: network.name };
+  const act = {
+    actor,
+    action: 'token-revoke',
+    network: network.name,
+    subject: `token ${id}`,
+    detail: listed(hosts, 'agent'),
+  };
   draft.writes.push({ write: 'putToken', row: { ...token, revoked: true } });
   if (agents.length === 0 && token.revoked) return { answer: { hosts, revision: network.revision }, act };
   if (agents.length === 0) {
@@ -82,4 +87,18 @@ export function revokeToken(memory: Memory, draft: Draft, id: string, actor: str
   const reason = `token ${id} was revoked by an operator`;
   const ended = end(memory, draft, { network, agents }, { reason, revoked: true, act });
   return { ...ended, answer: { hosts, revision: ended.answer } };
+}
+
+function created(token: TokenState, makesNetwork: boolean, actor: string): Act {
+  const { id, services, host, roles, reusable, ephemeral, expiresMs } = token;
+  const words = [
+    ...(makesNetwork ? ['makes the network'] : []),
+    ...(services.length > 0 ? [listed(services, 'service')] : []),
+    ...(host === '' ? [] : [`host ${host}`]),
+    ...roles,
+    ...(reusable ? ['reusable'] : []),
+    ...(ephemeral ? ['ephemeral'] : []),
+    `until ${new Date(expiresMs).toISOString()}`,
+  ];
+  return { actor, action: 'token-create', subject: `token ${id}`, detail: words.join('; ') };
 }

@@ -4,12 +4,27 @@ import { join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { messageOf } from '@weft/proto';
 import type { AuditQuery, ChangeLog, History } from './change-log.ts';
+import { inserter, remover } from './columns.ts';
 import { StoreError } from './errors.ts';
-import { type HistoryReads, prepareHistory } from './history.ts';
+import { type HistoryReads, prepareHistory, prepareHistoryWrites } from './history.ts';
 import { readAll } from './read.ts';
-import type { AuditRow, Contents, NewAuditRow, RevisionRow, RowWrite, Writes } from './rows.ts';
+import {
+  ADDRESSES,
+  AGENTS,
+  type AuditRow,
+  type Contents,
+  ENDED_AGENTS,
+  INSTANCES,
+  NETWORKS,
+  type NewAuditRow,
+  type RevisionRow,
+  type RowWrite,
+  RUNS,
+  TOKENS,
+  type WriteRows,
+  type Writes,
+} from './rows.ts';
 import { APPLICATION_ID, MIGRATIONS } from './schema.ts';
-import { prepareWrites, run } from './write.ts';
 
 export class Store implements ChangeLog, History {
   readonly #database: DatabaseSync;
@@ -183,4 +198,35 @@ function openError(path: string, error: unknown): StoreError {
 
 function isSqliteError(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ERR_SQLITE_ERROR';
+}
+
+/** Statements are prepared once; a commit is a list of their words and rows. */
+function prepareWrites(database: DatabaseSync): Writes {
+  const setRevision = database.prepare('UPDATE networks SET revision = ? WHERE name = ?');
+  const { id: _id, network: _network, ...changing } = AGENTS;
+  const ofAgent = Object.keys(changing) as (keyof typeof changing)[];
+  return {
+    addNetwork: inserter(database, 'networks', NETWORKS),
+    setRevision: ({ name, revision }) => void setRevision.run(revision, name),
+    putAgent: inserter(database, 'agents', AGENTS, [['id'], ofAgent]),
+    removeAgent: remover(database, 'agents', ['id']),
+    addInstance: inserter(database, 'instances', INSTANCES),
+    removeInstance: remover(database, 'instances', ['network', 'service', 'ordinal']),
+    putAddress: inserter(database, 'addresses', ADDRESSES, [
+      ['network', 'name'],
+      ['place', 'releasedMs'],
+    ]),
+    removeAddress: remover(database, 'addresses', ['network', 'name']),
+    putToken: inserter(database, 'tokens', TOKENS, [['id'], ['uses', 'revoked']]),
+    removeToken: remover(database, 'tokens', ['id']),
+    addEndedAgent: inserter(database, 'ended_agents', ENDED_AGENTS),
+    removeEndedAgent: remover(database, 'ended_agents', ['id']),
+    putRun: inserter(database, 'runs', RUNS, [['timeline'], ['revision', 'givenUp']]),
+    removeRun: remover(database, 'runs', ['timeline']),
+    ...prepareHistoryWrites(database),
+  };
+}
+
+function run<Word extends keyof WriteRows>(writes: Writes, { write, row }: RowWrite<Word>): void {
+  writes[write](row);
 }

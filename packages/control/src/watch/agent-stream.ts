@@ -6,7 +6,6 @@ import { randomBytes } from 'node:crypto';
 import { status } from '@grpc/grpc-js';
 import { WIRE_LIMITS } from '@weft/proto';
 import { type pb, sentence, WireError } from '@weft/proto/wire';
-import { Allowance } from '../bounds/allowance.ts';
 import { type PathTracer, Traces } from '../fleet/traces.ts';
 import type { Authenticated, Refusal } from './authenticate.ts';
 import type { Feed } from './feed.ts';
@@ -207,5 +206,29 @@ export class AgentStream {
     else if (message.hello) this.end({ code: status.INVALID_ARGUMENT, details: 'hello: was given before' });
     else if (message.standing) this.end({ code: status.INVALID_ARGUMENT, details: 'standing: was given before' });
     // Anything else is of a newer agent, and nothing to this control.
+  }
+}
+
+/** How much one agent may have control do: much at once, less for long. */
+export class Allowance {
+  readonly #burst: number;
+  readonly #perMs: number;
+  #left: number;
+  #atMs: number;
+
+  constructor(burst: number, perSecond: number, nowMs: number) {
+    this.#burst = burst;
+    this.#perMs = perSecond / 1_000;
+    this.#left = burst;
+    this.#atMs = nowMs;
+  }
+
+  /** Takes `cost`, which may be more than there is, and says how many milliseconds pay it back; 0 when nothing is owed. */
+  spend(cost: number, nowMs: number): number {
+    // A clock that was set back gives nothing and takes nothing.
+    const elapsed = Math.max(0, nowMs - this.#atMs);
+    this.#atMs = nowMs;
+    this.#left = Math.min(this.#burst, this.#left + elapsed * this.#perMs) - cost;
+    return this.#left >= 0 ? 0 : Math.ceil(-this.#left / this.#perMs);
   }
 }

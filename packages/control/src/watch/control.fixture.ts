@@ -1,5 +1,4 @@
 /** Control's agent end over real gRPC on a free port, for tests. */
-
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { defined } from '@weft/proto';
 import { type Logger, pino } from 'pino';
@@ -7,7 +6,7 @@ import { createFlowWindow } from '../flows/memory-window.fixture.ts';
 import type { FlowWindow } from '../flows/types.ts';
 import { emptyState, type JoinedHost, joinHost, type TestHost } from '../netmap/network.fixture.ts';
 import { agentHandlers, framedAgentService } from '../rpc/agent-service.ts';
-import { ProvedCalls } from '../rpc/proved-calls.ts';
+import { ProvedCalls } from '../rpc/call-stream.ts';
 import type { StateStore } from '../state/types.ts';
 import { createTraffic } from '../traffic/traffic.ts';
 import type { Traffic } from '../traffic/types.ts';

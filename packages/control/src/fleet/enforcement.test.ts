@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { Publications } from './publications.ts';
+import { Publications } from './enforcement.ts';
 
 test('who lacks several revisions is behind since the first of them', () => {
   const published = new Publications();

@@ -2,9 +2,9 @@ import { pino } from 'pino';
 import { expect, test } from 'vitest';
 import { mesh, service, tcp } from '../netmap/network.fixture.ts';
 import type { Presence } from '../netmap/presence.ts';
-import { emptyNetwork } from '../state/snapshot.ts';
+import { emptyNetwork } from '../state/meshes.ts';
 import type { NetworkState, StateStore } from '../state/types.ts';
-import { Registrar } from './registrar.ts';
+import { Registrar } from './distributor.ts';
 
 test('a store that hangs holds one registration of each agent, and then takes the newest', async () => {
   const gate = Promise.withResolvers<void>();
