@@ -26,12 +26,32 @@ export interface Lab extends AsyncDisposable {
   host(name: string): Promise<Host>;
 }
 
+/** Packets that are gone on a wire, and nobody says so. */
+export interface Loss {
+  /** Seen from the host. Default: both. */
+  readonly way?: 'in' | 'out';
+  /** Of packets, by chance. Default: all. */
+  readonly share?: number;
+  /** Only this protocol's over IPv4. */
+  readonly protocol?: 'tcp' | 'udp';
+  /** Only those to or from this host, over IPv4. */
+  readonly peer?: Host;
+}
+
 /** A lab of made hosts can listen on their wires, too. */
 export interface NamespaceLab extends Lab {
+  /** `ipv6`: it has addresses of both families; `only`: of none but that, and others reach it there. */
+  host(name: string, ipv6?: 'too' | 'only'): Promise<Host>;
+  /** Gives the host a disk of so many bytes for a folder of its own, which is made; answers the folder. */
+  disk(host: Host, folder: string, bytes: number): Promise<string>;
   /** Writes every packet of the host's interface to a file, until the answered process is stopped. */
   capture(host: Host, file: string): Promise<Process>;
   /** Lets the host's wire carry IP packets of at most so many bytes: larger ones are gone, and nobody says so. */
   narrow(host: Host, bytes: number): Promise<void>;
+  /** From now on the host's wire loses what the loss says; in place of what it lost before. */
+  lose(host: Host, loss: Loss): Promise<void>;
+  /** The host's wire carries all again. */
+  heal(host: Host): Promise<void>;
   /** Starts a program on the host as root: what makes network interfaces needs it. */
   startAsRoot(host: Host, argv: readonly string[]): Process;
 }
@@ -39,7 +59,7 @@ export interface NamespaceLab extends Lab {
 /** Why made hosts with these programs cannot be had here, or undefined when they can. */
 export async function hostsMissing(...programs: readonly string[]): Promise<string | undefined> {
   if (process.getuid?.() !== 0) return 'network namespaces need root';
-  for (const program of ['ip', 'setpriv', 'sysctl', ...programs]) {
+  for (const program of ['ip', 'tc', 'setpriv', 'sysctl', ...programs]) {
     const found = await run(['sh', '-c', 'command -v "$0"', program]);
     if (found.code !== 0) return `${program} is not installed`;
   }
@@ -63,6 +83,7 @@ export async function createNamespaceLab(): Promise<NamespaceLab> {
   const bridge = `${id}-br`;
   const made: string[] = [];
   const processes: Process[] = [];
+  const disks: string[] = [];
   const namespace = async (name: string): Promise<void> => {
     await check(['ip', 'netns', 'add', name]);
     made.push(name);
@@ -79,6 +100,9 @@ export async function createNamespaceLab(): Promise<NamespaceLab> {
   };
   let hosts = 0;
   const ports = new Map<string, string>();
+  const heal = async (host: Host): Promise<void> => {
+    await run(['tc', '-n', bridge, 'qdisc', 'del', 'dev', ports.get(host.name) ?? '', 'clsact']);
+  };
   return {
     startAsRoot,
     async narrow(host, bytes) {
@@ -96,28 +120,47 @@ export async function createNamespaceLab(): Promise<NamespaceLab> {
       // Else the kernel hands whole batches of TCP segments over, and none of them is measured.
       await check(['ip', '-n', `${id}-${host.name}`, 'link', 'set', 'eth0', 'gso_max_segs', '1']);
     },
-    async host(name) {
+    async lose(host, loss) {
+      await heal(host);
+      const port = ports.get(host.name) ?? '';
+      const tc = (...args: readonly string[]) => check(['tc', '-n', bridge, ...args]);
+      await tc('qdisc', 'add', 'dev', port, 'clsact');
+      // What the host sends comes into its port of the bridge.
+      for (const [way, hook] of [
+        ['out', 'ingress'],
+        ['in', 'egress'],
+      ] as const) {
+        if (loss.way !== undefined && loss.way !== way) continue;
+        const program = dropping(way, loss);
+        await tc('filter', 'add', 'dev', port, hook, 'bpf', 'direct-action', 'bytecode', program);
+      }
+    },
+    heal,
+    async disk(host, folder, bytes) {
+      const at = join(host.dir, folder);
+      mkdirSync(at);
+      await check(['mount', '-t', 'tmpfs', '-o', `size=${bytes},mode=700,uid=${NOBODY},gid=${NOBODY}`, 'tmpfs', at]);
+      disks.push(at);
+      return at;
+    },
+    async host(name, ipv6) {
       const ns = `${id}-${name}`;
-      const address = `10.213.7.${10 + ++hosts}`;
-      ports.set(name, `p${hosts}`);
+      const number = 10 + ++hosts;
+      const port = `p${number}`;
+      const addresses = [
+        ...(ipv6 === 'only' ? [] : [`10.213.7.${number}/24`]),
+        ...(ipv6 === undefined ? [] : [`fd00:213:7::${number}/64`]),
+      ];
+      const address = addresses[0]?.split('/')[0] ?? '';
+      ports.set(name, port);
       await namespace(ns);
-      await check([
-        'ip',
-        '-n',
-        bridge,
-        'link',
-        'add',
-        `p${hosts}`,
-        'type',
-        'veth',
-        'peer',
-        'name',
-        'eth0',
-        'netns',
-        ns,
-      ]);
-      await check(['ip', '-n', bridge, 'link', 'set', `p${hosts}`, 'master', 'br0', 'up']);
-      await check(['ip', '-n', ns, 'address', 'add', `${address}/24`, 'dev', 'eth0']);
+      await check(['ip', '-n', bridge, 'link', 'add', port, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', ns]);
+      await check(['ip', '-n', bridge, 'link', 'set', port, 'master', 'br0', 'up']);
+      // Without detection of duplicates an address of IPv6 is there at once.
+      for (const each of addresses) {
+        const once = each.includes(':') ? ['nodad'] : [];
+        await check(['ip', '-n', ns, 'address', 'add', each, 'dev', 'eth0', ...once]);
+      }
       await check(['ip', '-n', ns, 'link', 'set', 'eth0', 'up']);
       // DNS on port 53 by an ordinary user: the one setting an operator makes, once, to have names without a port.
       await check(['ip', 'netns', 'exec', ns, 'sysctl', '-qw', 'net.ipv4.ip_unprivileged_port_start=53']);
@@ -143,9 +186,31 @@ export async function createNamespaceLab(): Promise<NamespaceLab> {
         await run(['ip', 'netns', 'del', ns]);
         rmSync(join('/etc/netns', ns), { recursive: true, force: true });
       }
+      for (const disk of disks) await run(['umount', disk]);
       rmSync(dir, { recursive: true, force: true });
     },
   };
+}
+
+/** A classic BPF program, as tc takes it: drops the packets of Ethernet that pass all its tests, and lets the others be. */
+function dropping(way: 'in' | 'out', { share = 1, protocol, peer }: Loss): string {
+  const [LOAD_BYTE, LOAD_HALF, LOAD_WORD, EQUAL, AT_LEAST, RETURN] = [48, 40, 32, 21, 53, 6];
+  const tests: (readonly [load: number, at: number, jump: number, value: number])[] = [];
+  if (protocol !== undefined || peer !== undefined) tests.push([LOAD_HALF, 12, EQUAL, 0x0800]);
+  if (protocol !== undefined) tests.push([LOAD_BYTE, 23, EQUAL, protocol === 'tcp' ? 6 : 17]);
+  if (peer !== undefined) {
+    const address = peer.address.split('.').reduce((word, byte) => word * 256 + Number(byte), 0);
+    tests.push([LOAD_WORD, way === 'out' ? 30 : 26, EQUAL, address]);
+  }
+  // A number by chance, of 32 bits: SKF_AD_OFF + SKF_AD_RANDOM.
+  if (share < 1) tests.push([LOAD_WORD, 0xfffff038, AT_LEAST, Math.floor((1 - share) * 2 ** 32)]);
+  const lines = tests.flatMap(([load, at, jump, value], index) => {
+    const toPass = 2 * (tests.length - index - 1) + 1;
+    return [`${load} 0 0 ${at}`, `${jump} 0 ${toPass} ${value}`];
+  });
+  // TC_ACT_SHOT, TC_ACT_OK
+  lines.push(`${RETURN} 0 0 2`, `${RETURN} 0 0 0`);
+  return [lines.length, ...lines].join(',');
 }
 
 class NamespaceHost implements Host {

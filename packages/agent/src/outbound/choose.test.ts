@@ -5,6 +5,7 @@ import type { Call } from './call.ts';
 import { Chooser } from './choose.ts';
 
 const CALL: Call = { service: 'redis', ordinal: undefined, port: 6379, protocol: 'tcp' };
+const REACHED = { promising: () => true };
 const SILENT = { notListening: [{ protocol: 'tcp', first: 6379, last: 6379 }] } as const;
 
 function netmap(...instances: readonly Partial<NetmapInstance>[]): Netmap {
@@ -36,7 +37,7 @@ function ordinals(chooser: Chooser, map: Netmap, other: Partial<Call> = {}): rea
 }
 
 it('turns by one at each call, listening instances first', () => {
-  const chooser = new Chooser({ listening: () => false });
+  const chooser = new Chooser({ listening: () => false }, REACHED);
   const map = netmap({}, SILENT, {}, SILENT);
   expect(ordinals(chooser, map)).toEqual([0, 2, 1, 3]);
   expect(ordinals(chooser, map)).toEqual([2, 0, 3, 1]);
@@ -44,21 +45,34 @@ it('turns by one at each call, listening instances first', () => {
 });
 
 it('leaves out what is not well and what cannot be reached', () => {
-  const chooser = new Chooser({ listening: () => false });
+  const chooser = new Chooser({ listening: () => false }, REACHED);
   expect(ordinals(chooser, netmap({ healthy: false }, { agentId: 'unknown' }, {}))).toEqual([2]);
   expect(ordinals(chooser, netmap({ healthy: false }))).toEqual([]);
   expect(ordinals(chooser, netmap(), { service: 'nothing' })).toEqual([]);
 });
 
 it('takes this host’s own word for its own instance', () => {
-  const up = new Chooser({ listening: () => true });
+  const up = new Chooser({ listening: () => true }, REACHED);
   expect(up.candidates(netmap({ agentId: 'self', healthy: false }), CALL)).toMatchObject([{ local: true }]);
-  const down = new Chooser({ listening: () => false });
+  const down = new Chooser({ listening: () => false }, REACHED);
   expect(ordinals(down, netmap({ agentId: 'self' }, {}))).toEqual([1, 0]);
 });
 
+it('puts hosts that have fallen silent behind those that have not', () => {
+  const keys = { host: 'h', tags: [], services: [], roles: [], address: undefined };
+  const map = netmap({}, { agentId: 'q' }, {}, SILENT);
+  const peers = new Map([
+    ...map.peers,
+    ['q', { ...keys, tunnelKey: new Uint8Array(32), psk: new Uint8Array(32), endpoints: [], agentId: 'q' }],
+  ]);
+  const chooser = new Chooser({ listening: () => false }, { promising: (agentId) => agentId !== 'q' });
+  expect(ordinals(chooser, { ...map, peers })).toEqual([0, 2, 1, 3]);
+  expect(ordinals(chooser, { ...map, peers })).toEqual([2, 0, 1, 3]);
+  expect(ordinals(chooser, { ...map, peers }, { ordinal: 1 })).toEqual([1]);
+});
+
 it('gives the instance that was asked for, well or not', () => {
-  const chooser = new Chooser({ listening: () => false });
+  const chooser = new Chooser({ listening: () => false }, REACHED);
   expect(ordinals(chooser, netmap({}, { healthy: false }), { ordinal: 1 })).toEqual([1]);
   expect(ordinals(chooser, netmap({}), { ordinal: 7 })).toEqual([]);
 });

@@ -8,6 +8,12 @@ export interface LocalHealth {
   listening(service: string, port: number, protocol: Protocol): boolean;
 }
 
+/** What is known of the ways to other hosts. */
+export interface PeerReach {
+  /** Whether the peer is likely to take a flow. */
+  promising(agentId: string): boolean;
+}
+
 /** An instance that the call can be tried at. */
 export interface Candidate {
   readonly instance: NetmapInstance;
@@ -20,18 +26,21 @@ export interface Candidate {
 /** Round robin, one turn counter a service. */
 export class Chooser {
   readonly #local: LocalHealth;
+  readonly #peers: PeerReach;
   readonly #turns = new Map<string, number>();
   readonly #firstTurn: number;
 
   /** Threads that count turns each for itself begin apart, so that their first calls do not all go to one instance. */
-  constructor(local: LocalHealth, firstTurn = 0) {
+  constructor(local: LocalHealth, peers: PeerReach, firstTurn = 0) {
     this.#local = local;
+    this.#peers = peers;
     this.#firstTurn = firstTurn;
   }
 
   /**
-   * Healthy instances, those that listen on the port first, each group turned by one at each call. One that was asked for by its
-   * own address is the only candidate, well or not: its caller wants to hear from it and no other.
+   * Healthy instances, each group turned by one at each call: those that listen on the port first, then those that do on hosts
+   * that have fallen silent, of which control need not know yet. One that was asked for by its own address is the only candidate,
+   * well or not: its caller wants to hear from it and no other.
    */
   candidates(netmap: Netmap, call: Call): readonly Candidate[] {
     const { service, ordinal, port, protocol } = call;
@@ -42,17 +51,20 @@ export class Chooser {
         .flatMap((instance) => placed(netmap, instance));
     }
     const listening: Candidate[] = [];
+    const doubtful: Candidate[] = [];
     const silent: Candidate[] = [];
     for (const candidate of instances.flatMap((instance) => placed(netmap, instance))) {
       const { instance, local } = candidate;
       const answers = local
         ? this.#local.listening(service, port, protocol)
         : !includesPort(instance.notListening, port, protocol);
-      if (local ? answers || instance.healthy : instance.healthy) (answers ? listening : silent).push(candidate);
+      if (!instance.healthy && !(local && answers)) continue;
+      if (!answers) silent.push(candidate);
+      else (local || this.#peers.promising(instance.agentId) ? listening : doubtful).push(candidate);
     }
     const turn = this.#turns.get(service) ?? this.#firstTurn;
     this.#turns.set(service, (turn + 1) % Number.MAX_SAFE_INTEGER);
-    return [...rotated(listening, turn), ...rotated(silent, turn)];
+    return [...rotated(listening, turn), ...rotated(doubtful, turn), ...rotated(silent, turn)];
   }
 
   /** Forgets the turns of services that are gone. */

@@ -43,7 +43,7 @@ it('lets no flow stand on an instance that a change took away while it was opene
       },
       datagrams: () => Promise.reject(new Error('not asked for')),
     },
-    chooser: new Chooser({ listening: () => true }),
+    chooser: new Chooser({ listening: () => true }, { promising: () => true }),
   });
   const call = { service: 'redis', ordinal: undefined, port: PORT, protocol: 'tcp' } as const;
   const local = new Admitter({ netmap, registry, declared: new Set<string>() }).local(call);
@@ -78,7 +78,7 @@ it('leaves the record to a destination that took the flow in the turn in which i
       stream: () => Promise.reject(new Error('not asked for')),
       datagrams: () => Promise.reject(new Error('not asked for')),
     },
-    chooser: new Chooser({ listening: () => true }),
+    chooser: new Chooser({ listening: () => true }, { promising: () => true }),
   });
   const call = { service: 'redis', ordinal: undefined, port: PORT, protocol: 'tcp' } as const;
   const local = new Admitter({ netmap, registry, declared: inbound.services }).local(call);
@@ -104,7 +104,7 @@ it('says what became of a flow for which no time was left', async () => {
     declared: inbound.services,
     tunnels: { openStream: never, openDatagrams: never },
     dialer: { stream: never, datagrams: never },
-    chooser: new Chooser({ listening: () => true }),
+    chooser: new Chooser({ listening: () => true }, { promising: () => true }),
     totalMs: 0,
   });
   const call = { service: 'redis', ordinal: undefined, port: PORT, protocol: 'tcp' } as const;
@@ -137,7 +137,7 @@ it('tells of a host without a file for a tunnel as overloaded', async () => {
       openDatagrams: never,
     },
     dialer: { stream: never, datagrams: never },
-    chooser: new Chooser({ listening: () => true }),
+    chooser: new Chooser({ listening: () => true }, { promising: () => true }),
   });
   const call = { service: 'redis', ordinal: undefined, port: PORT, protocol: 'tcp' } as const;
   const local = new Admitter({ netmap, registry, declared: inbound.services }).local(call);

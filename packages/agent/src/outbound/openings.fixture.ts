@@ -107,7 +107,7 @@ export class Opening {
           ),
       },
       dialer: { stream: nowhere, datagrams: nowhere },
-      chooser: new Chooser({ listening: () => false }),
+      chooser: new Chooser({ listening: () => false }, { promising: () => true }),
     });
     this.#handler = createFlowHandler({
       netmap: this.destination.netmap,

@@ -25,7 +25,7 @@ import { bindStreams } from './streams.ts';
 export interface OutboundOptions {
   readonly netmap: NetmapSource;
   readonly registry: FlowRegistry;
-  readonly tunnels: Pick<Tunnels, 'openStream' | 'openDatagrams'>;
+  readonly tunnels: Pick<Tunnels, 'openStream' | 'openDatagrams' | 'promising'>;
   /** This host's own instances: called without a tunnel, never without a verdict. */
   readonly inbound: Pick<InboundPath, 'dialer' | 'services'> & {
     readonly watch: Pick<TargetWatch, 'listening' | 'portUse' | 'onChange'>;
@@ -69,7 +69,7 @@ export interface Outbound {
 export function createOutbound(options: OutboundOptions): Outbound {
   const { netmap, registry, tunnels, inbound, problems, log, files, signal, sharing, callers } = options;
   const declared = inbound.services;
-  const chooser = new Chooser(inbound.watch, options.firstTurn);
+  const chooser = new Chooser(inbound.watch, tunnels, options.firstTurn);
   const admitter = new Admitter({ netmap, registry, declared });
   const forwarder = new Forwarder({
     netmap,

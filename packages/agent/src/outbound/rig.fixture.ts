@@ -72,7 +72,7 @@ export interface RigAgent {
   readonly problems: ProblemBoard;
   readonly files: OpenFiles;
   /** What it opens at others, unless a test does so in its place. */
-  readonly tunnels: Pick<Tunnels, 'openStream' | 'openDatagrams'>;
+  readonly tunnels: Pick<Tunnels, 'openStream' | 'openDatagrams' | 'promising'>;
 }
 
 export interface RigOptions {
@@ -189,7 +189,7 @@ export class Rig {
     this.agents.set(host, { host, netmap, inbound, outbound, registry, recorder, traffic, problems, files, tunnels });
   }
 
-  #tunnels(from: string): Pick<Tunnels, 'openStream' | 'openDatagrams'> {
+  #tunnels(from: string): Pick<Tunnels, 'openStream' | 'openDatagrams' | 'promising'> {
     const open = async <C>(
       agentId: string,
       deadline: Deadline,
@@ -232,6 +232,7 @@ export class Rig {
             },
           }),
         ),
+      promising: () => true,
       openDatagrams: (permit, target, deadline) =>
         open(target.agentId, deadline, (to, answer) =>
           to.inbound.datagrams({

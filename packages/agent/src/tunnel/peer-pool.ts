@@ -79,6 +79,19 @@ export class PeerPool {
     this.#idleSince.delete(link);
   }
 
+  /** A tunnel was taken for dead: whoever has another peer goes there, until this one is reached. */
+  fellSilent(cause: TunnelEndedError): void {
+    const error = new UnreachableError('tunnel-lost', `no tunnel to ${this.#host}`, { cause });
+    this.#failure ??= { until: this.#context.now(), pause: this.#context.settings.backoffFirst, error };
+  }
+
+  /** See Tunnels. */
+  promising(): boolean {
+    if (this.#best() !== undefined || (this.#links.size === 0 && this.#failure === undefined)) return true;
+    if (this.#dialled() < this.#context.settings.poolSize) this.#grow();
+    return false;
+  }
+
   /** A tunnel to put a flow into, dialled when there is none. Throws UnreachableError, or the deadline's reason. */
   async acquire(deadline: Deadline): Promise<Link> {
     const best = this.#best();

@@ -106,3 +106,14 @@ it('ends everything with its signal', async () => {
   expect([alice.tunnels.counters.open, bob.tunnels.counters.open]).toEqual([0, 0]);
   await expect(alice.tunnels.ping('bob', new Deadline(5000))).rejects.toThrow();
 });
+
+it('promises nothing of a peer that could not be reached, and finds it when it is back though nobody calls', async () => {
+  const { endpoints } = bob.peer;
+  expect(alice.tunnels.promising('bob')).toBe(true);
+  network.moveTo('bob', ['127.0.0.1:1']);
+  await expect(openStream(alice, 'bob')).rejects.toThrow('no tunnel to host-bob');
+  expect(alice.tunnels.promising('bob')).toBe(false);
+  network.moveTo('bob', endpoints);
+  await until(() => alice.tunnels.promising('bob'));
+  expect(alice.tunnels.counters.open).toBe(1);
+});

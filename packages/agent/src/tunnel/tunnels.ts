@@ -64,6 +64,10 @@ export class AgentTunnels implements Tunnels, LinkOwner {
     return { opened: true, conduit: answer.link.conduitOf(answer.entry) };
   }
 
+  promising(agentId: string): boolean {
+    return this.#peers.get(agentId)?.promising() ?? true;
+  }
+
   async ping(agentId: string, deadline: Deadline): Promise<number> {
     const link = await this.#peer(agentId).acquire(deadline);
     return await deadline.race(link.liveness.measure());
@@ -149,6 +153,7 @@ export class AgentTunnels implements Tunnels, LinkOwner {
     const tunnels = this.#peers.get(link.peer.agentId);
     if (tunnels === undefined || !tunnels.links.has(link)) return;
     tunnels.remove(link);
+    if (cause.code === 'dead') tunnels.fellSilent(cause);
     this.#context.counters.open -= 1;
     this.#context.logger.info(
       { event: 'tunnel-down', peer: link.peer.host, reason: cause.code },

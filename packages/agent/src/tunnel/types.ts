@@ -29,6 +29,11 @@ export interface Tunnels {
   openStream(permit: Permit, target: FlowTarget, deadline: Deadline): Promise<Opened<Conduit>>;
   /** Opens a UDP flow at a peer. Throws UnreachableError when no tunnel can be made, or the deadline's reason. */
   openDatagrams(permit: Permit, target: FlowTarget, deadline: Deadline): Promise<Opened<DatagramConduit>>;
+  /**
+   * Whether the peer is likely to take a flow, as far as is known. One that has fallen silent, or could not be reached, is dialled
+   * beside when this is asked, so that it is found when it is back though nobody calls there.
+   */
+  promising(agentId: string): boolean;
   /** Round-trip time inside a tunnel to the peer, microseconds, making one when there is none. */
   ping(agentId: string, deadline: Deadline): Promise<number>;
   /** To be called after each change of the directory: cuts tunnels of peers gone, or whose key or psk changed. */

@@ -1,0 +1,114 @@
+/** Hosts that fall silent, and wires that lose packets. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createNamespaceLab, type Host, hostsMissing, type NamespaceLab, titled } from '../harness/host.ts';
+import type { Process } from '../harness/process.ts';
+import { SETTLED_MS, until } from '../harness/until.ts';
+import { Agent, Control } from '../harness/weft.ts';
+
+const missing = await hostsMissing('nc');
+
+const MESH = `
+network: prod
+services:
+  echo:  { kind: private, ports: [7000] }
+  pong:  { kind: private, ports: [7001/udp] }
+  lossy: { kind: private, ports: [7000] }
+`;
+
+/** 8 s are promised for a dead peer; a look each second and a busy machine add to that. */
+const NOTICED_MS = 12_000;
+/** What a program waits at most for an instance, and what its own start takes. */
+const ANSWER_MS = 7_000;
+/** Twice 2 s until a host is suspected, and what its client needs to open a flow at another. */
+const PAUSE_MS = 8_000;
+
+describe.skipIf(missing !== undefined)(titled('silence', missing), () => {
+  const cleanup = new AsyncDisposableStack();
+  let lab: NamespaceLab;
+  let near: Host;
+  let first: Host;
+  let lossy: Process;
+
+  beforeAll(async () => {
+    lab = cleanup.use(await createNamespaceLab());
+    const control = await Control.start(await lab.host('main'));
+    await control.apply(MESH);
+    const join = async (name: string, services: readonly string[]): Promise<Host> => {
+      const host = await lab.host(name);
+      await host.start(['node', 'test/fixtures/echo-server.ts', '7000']).output(/ready/);
+      await host.start(['node', 'test/fixtures/udp-echo.ts', '7001']).output(/ready/);
+      const scope = services.length === 0 ? [] : ['--services', services.join(',')];
+      const token = await control.ok('token', 'create', '--network', 'prod', '--host', name, ...scope);
+      await Agent.start(host, { token, config: `services: { ${services.map((each) => `${each}: {}`).join(', ')} }` });
+      return host;
+    };
+    let far: Host;
+    // The first to come is 0.echo.
+    [first, far, near] = await Promise.all([join('first', ['echo', 'pong']), join('far', ['lossy']), join('near', [])]);
+    await join('second', ['echo', 'pong']);
+    await until(
+      'all answer',
+      async () => [await call('0.echo'), await call('1.echo'), await call('lossy')],
+      (answers) => answers.every(Boolean),
+      SETTLED_MS,
+    );
+    await lab.lose(far, { share: 0.2, peer: near });
+    lossy = near.start(['node', 'test/fixtures/ping-loop.ts', 'lossy', '7000', '10']);
+    await lossy.output(/ready/);
+  }, 60_000);
+  afterAll(async () => cleanup.disposeAsync());
+
+  const call = async (name = 'echo'): Promise<boolean> =>
+    (await near.run(['sh', '-c', `echo hi | timeout 6 nc -N ${name} 7000`])).stdout === 'hi\n';
+  const counts = async (traffic: Process): Promise<{ open: number; broken: number; fewest: number }> => {
+    const told = traffic.stdout.length;
+    traffic.signal('SIGUSR2');
+    const line = await until(
+      'the ping loop tells its counts',
+      () => traffic.stdout.slice(told).trim(),
+      (text) => text.endsWith('}'),
+    );
+    return JSON.parse(line.split('\n').at(-1) ?? '');
+  };
+
+  test('where a host falls silent its flows end, and calls and datagrams go to another', async () => {
+    const busy = near.start(['node', 'test/fixtures/ping-loop.ts', '0.echo', '7000', '2']);
+    const idle = near.start(['nc', '-vd', '0.echo', '7000']);
+    const senders = Array.from({ length: 4 }, () =>
+      near.start(['node', 'test/fixtures/udp-echo.ts', 'tick', 'pong', '7001']),
+    );
+    await Promise.all([busy.output(/ready/), idle.output(/succeeded/), ...senders.map((each) => each.output(/ready/))]);
+    // Control hears it still: nobody says that it is not well.
+    await lab.lose(first, { way: 'in', peer: near });
+    const began = performance.now();
+    const lasted: number[] = [];
+    while ((await counts(busy)).broken < 2 || idle.running) {
+      expect(performance.now() - began).toBeLessThan(NOTICED_MS);
+      const asked = performance.now();
+      expect(await call()).toBe(true);
+      lasted.push(performance.now() - asked);
+    }
+    expect(Math.max(...lasted)).toBeLessThan(ANSWER_MS);
+    // One that is known to be silent is asked no more.
+    expect(Math.max(...lasted.slice(-4))).toBeLessThan(2_000);
+    for (const sender of senders) {
+      sender.signal('SIGUSR2');
+      const [, last] = await sender.output(/last (\d+)/);
+      expect(Number(last)).toBeLessThan(1_000);
+      for (const [, pause] of sender.stdout.matchAll(/pause (\d+)/g)) expect(Number(pause)).toBeLessThan(PAUSE_MS);
+    }
+    await lab.heal(first);
+    await until('it is found again', () => call('0.echo'), Boolean, SETTLED_MS);
+  }, 60_000);
+
+  test('where a fifth of all packets is lost both ways no flow has ended, and bytes pass', async () => {
+    const before = await counts(lossy);
+    const later = await until(
+      'all move',
+      () => counts(lossy),
+      ({ fewest }) => fewest > before.fewest,
+      SETTLED_MS,
+    );
+    expect(later).toMatchObject({ open: 10, broken: 0 });
+  }, 60_000);
+});
