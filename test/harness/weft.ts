@@ -1,6 +1,7 @@
 /** Weft's own programs on a test's hosts, driven as an operator does: by their commands. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { formatHostPort } from '@weft/proto';
 import type { Host } from './host.ts';
 import type { Finished, Process } from './process.ts';
 
@@ -36,7 +37,7 @@ export class Control {
     fileLimit?: number,
   ) {
     const dashboard = `127.0.0.1:${ports.dashboard}`;
-    const control = new Control(host, `${host.address}:${ports.control}`, dashboard, args, fileLimit);
+    const control = new Control(host, formatHostPort(host.address, ports.control), dashboard, args, fileLimit);
     await control.process.output(/ready/);
     return control;
   }

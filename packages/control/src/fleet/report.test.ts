@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
-import { observedHost } from '../bounds/observed.ts';
+import { observedHost, observedPeer } from '../bounds/observed.ts';
 import { agentOn, mesh, networkOf } from '../netmap/network.fixture.ts';
 import { Allowance } from '../watch/agent-stream.ts';
 import { reportOf } from '../watch/fake-agent.fixture.ts';
@@ -52,15 +52,16 @@ test('the same presence stays the same value, part by part', () => {
 });
 
 test.each([
-  ['10.0.0.7:51234', '10.0.0.7'],
-  ['[::1]:51234', '::1'],
-  ['::1:51234', '::1'],
-  ['::ffff:10.0.0.7:51234', '10.0.0.7'],
-  ['[::ffff:10.0.0.7]:51234', '10.0.0.7'],
-  ['unix:/run/x.sock', ''],
-  ['unknown', ''],
-])('the address in %s is %s', (peer, host) => {
+  ['10.0.0.7:51234', '10.0.0.7', '10.0.0.7:51234'],
+  ['[::1]:51234', '::1', '[::1]:51234'],
+  ['::1:51234', '::1', '[::1]:51234'],
+  ['::ffff:10.0.0.7:51234', '10.0.0.7', '10.0.0.7:51234'],
+  ['[::ffff:10.0.0.7]:51234', '10.0.0.7', '10.0.0.7:51234'],
+  ['unix:/run/x.sock', '', 'unix:/run/x.sock'],
+  ['unknown', '', 'unknown'],
+])('the address in %s is %s, and written %s', (peer, host, written) => {
   expect(observedHost(peer)).toBe(host);
+  expect(observedPeer(peer)).toBe(written);
 });
 
 test('an allowance is paid back with time, and a clock set back gives nothing', () => {

@@ -4,7 +4,7 @@ import type { Logger } from 'pino';
 import type { RefusalAudit } from '../audit/refusals.ts';
 import type { Actor } from '../audit/types.ts';
 import type { FailureCounter } from '../bounds/failures.ts';
-import { observedHost } from '../bounds/observed.ts';
+import { observedHost, observedPeer } from '../bounds/observed.ts';
 import type { Credentials } from '../enroll/credentials.ts';
 import type { ProvedCalls } from './call-stream.ts';
 import { ADMIN_PATHS, READ_PATHS } from './roles.ts';
@@ -54,7 +54,10 @@ export function adminAuth({
             if (ADMIN_PATHS.has(path))
               refusals.note({ role: role ?? 'nobody', address }, path.slice(ADMIN_PREFIX.length));
             if (!tooMany)
-              logger.warn({ event: 'admin-refused', peer: call.getPeer(), method: path, role }, 'admin call refused');
+              logger.warn(
+                { event: 'admin-refused', peer: observedPeer(call.getPeer()), method: path, role },
+                'admin call refused',
+              );
             if (role === 'read') call.sendStatus(notAdmin());
             else if (tooMany) call.sendStatus(tooManyTries());
             else call.sendStatus({ code: status.UNAUTHENTICATED, details: refusal(token) });

@@ -9,6 +9,7 @@ import {
   rolesFromWire,
 } from '@weft/proto/wire';
 import type { Logger } from 'pino';
+import { observedPeer } from '../bounds/observed.ts';
 import type { Enroller, JoinRequest } from '../enroll/enroller.ts';
 import type { AgentCall, AgentStream } from '../watch/agent-stream.ts';
 import type { Hub } from '../watch/hub.ts';
@@ -52,10 +53,9 @@ export function agentHandlers({ hub, enroller, proved, logger }: AgentServiceOpt
   const answer = unary(logger);
   return {
     join: (call, callback) =>
-      answer<pb.JoinRequest, pb.JoinResponse>(({ request }) => enroller.join(joinOf(request), call.getPeer()))(
-        call,
-        callback,
-      ),
+      answer<pb.JoinRequest, pb.JoinResponse>(({ request }) =>
+        enroller.join(joinOf(request), observedPeer(call.getPeer())),
+      )(call, callback),
     connect: (call) => serve(call, hub, proved, logger),
   };
 }
@@ -92,7 +92,7 @@ function receive(session: AgentStream, message: pb.AgentMessage, logger: Logger)
 
 function callOf(stream: Stream, proved: ProvedCalls): AgentCall {
   return {
-    peer: stream.getPeer(),
+    peer: observedPeer(stream.getPeer()),
     send(message, done) {
       // Framed bytes pass through framedAgentService's serializer; grpc-js itself knows objects only by the serializer's type.
       stream.write(message as pb.Outgoing<pb.ControlMessage>, () => done?.());

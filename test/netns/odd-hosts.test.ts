@@ -1,0 +1,148 @@
+/** Hosts that are not as most are: of IPv6 alone, copied, on a disk that is full. */
+import { execFileSync } from 'node:child_process';
+import { cpSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createNamespaceLab, type Host, hostsMissing, type NamespaceLab, titled } from '../harness/host.ts';
+import { SETTLED_MS, until } from '../harness/until.ts';
+import { Agent, Control } from '../harness/weft.ts';
+
+const missing = await hostsMissing('nc');
+
+const mesh = (rules = '') => `
+network: prod
+services:
+  echo: { kind: private, ports: [7000, 7001/udp] }
+  web:  { kind: private, ports: [3000] }
+${rules}
+`;
+const DENIED = mesh('policies: [{ name: closed, action: deny, from: [web], to: [echo] }]');
+
+describe.skipIf(missing !== undefined)(titled('odd hosts', missing), () => {
+  const cleanup = new AsyncDisposableStack();
+  let lab: NamespaceLab;
+  let control: Control;
+  let data: Host;
+  let web: Host;
+  let dataAgent: Agent;
+  let webAgent: Agent;
+
+  beforeAll(async () => {
+    lab = cleanup.use(await createNamespaceLab());
+    control = await Control.start(await lab.host('main', 'only'));
+    await control.apply(mesh());
+    [data, web] = [await lab.host('data', 'only'), await lab.host('web', 'too')];
+    await lab.disk(data, 'agent', 512 * 1024);
+    await programs(data);
+    dataAgent = await Agent.start(data, {
+      token: await token('--host', 'data', '--services', 'echo'),
+      config: 'services: { echo: {} }',
+    });
+    webAgent = await Agent.start(web, {
+      token: await token('--host', 'web', '--services', 'web'),
+      config: 'services: { web: {} }',
+    });
+  }, 60_000);
+  afterAll(async () => cleanup.disposeAsync());
+
+  const token = (...scope: string[]) => control.ok('token', 'create', '--network', 'prod', ...scope);
+  const programs = async (host: Host): Promise<void> => {
+    await host.start(['node', 'test/fixtures/echo-server.ts', '7000']).output(/ready/);
+    await host.start(['node', 'test/fixtures/udp-echo.ts', '7001']).output(/ready/);
+  };
+  const echo = async (from: Host): Promise<boolean> =>
+    (await from.run(['sh', '-c', 'echo hi | timeout 3 nc -N echo 7000'])).stdout === 'hi\n';
+  const problems = async (agent: Agent): Promise<readonly string[]> => {
+    const status = JSON.parse(await agent.host.check(['weft', 'status', '--json', '--data', agent.dataDir]));
+    return status.agent.problems.map(({ code }: { code: string }) => code);
+  };
+
+  test('a host of IPv6 alone joins, calls and is called with default flags', async () => {
+    await until('echo answers', () => echo(web), Boolean, SETTLED_MS);
+    await web.check(['node', 'test/fixtures/udp-echo.ts', 'ask', 'echo', '7001', '1', '1200', '9000'], {
+      timeoutMs: 10_000,
+    });
+    expect(await problems(dataAgent)).toEqual([]);
+    expect(await problems(webAgent)).toEqual([]);
+    const status = JSON.parse(await web.check(['weft', 'status', '--json', '--data', webAgent.dataDir]));
+    expect(status.agent.tunnel.peers).toMatchObject([{ host: 'data', tunnels: 1 }]);
+  }, 60_000);
+
+  test('of two hosts with one copied directory one is sent away, and both are told of', async () => {
+    const copy = await lab.host('copy', 'only');
+    await programs(copy);
+    cpSync(dataAgent.dataDir, join(copy.dir, 'agent'), { recursive: true });
+    execFileSync('chown', ['-R', '65534:65534', join(copy.dir, 'agent')]);
+    execFileSync('chmod', ['700', join(copy.dir, 'agent')]);
+    const clone = await Agent.start(copy, { config: 'services: { echo: {} }' });
+    const [told] = await control.process.output(/.*"agent-twice".*/);
+    for (const { address } of [data, copy]) expect(told).toContain(`[${address}]:`);
+    await until(
+      'the clone is told',
+      () => problems(clone),
+      (codes) => codes.includes('held-off'),
+    );
+    const problem = async () => {
+      const agents: { host: string; connected: boolean; report: { problems: { code: string; message: string }[] } }[] =
+        JSON.parse(await control.ok('agents', '--json'));
+      expect(agents.map(({ connected }) => connected)).toEqual([true, true]);
+      return agents.flatMap(({ report }) => report.problems).find(({ code }) => code === 'agent-twice');
+    };
+    await until('the operator is told', problem, (one) => one?.message.includes(`[${data.address}]:`) === true);
+    for (let call = 0; call < 6; call++) expect(await echo(web)).toBe(true);
+    await clone.process.kill();
+    expect(await echo(web)).toBe(true);
+  }, 90_000);
+
+  test('where an agent’s disk is full a deny is enforced and not kept, until there is room', async () => {
+    await until('echo answers', () => echo(web), Boolean, SETTLED_MS);
+    const fill = join(dataAgent.dataDir, 'fill');
+    await data.run(['sh', '-c', 'cat /dev/zero > "$0"', fill]);
+    const applied = await control.weft('apply', '-f', control.meshFile(DENIED), '--wait', '--timeout', '15s');
+    expect(await echo(web)).toBe(false);
+    expect(`${applied.stdout}${applied.stderr}`).toMatch(/not kept/);
+    await until(
+      'the problem stands',
+      () => problems(dataAgent),
+      (codes) => codes.includes('netmap-not-kept'),
+    );
+    expect(await control.ok('agents')).toMatch(/^data .*not kept/m);
+    rmSync(fill);
+    await until(
+      'it is written',
+      () => problems(dataAgent),
+      (codes) => !codes.includes('netmap-not-kept'),
+      40_000,
+    );
+    await until(
+      'control hears of it',
+      () => control.ok('agents'),
+      (text) => !/not kept/.test(text),
+    );
+    await Promise.all([dataAgent.process.kill(), webAgent.process.kill(), control.process.kill()]);
+    await Promise.all([dataAgent.restart(), webAgent.restart()]);
+    const [, revision] = /revision (\d+)/.exec(applied.stdout) ?? [];
+    const status = JSON.parse(await data.check(['weft', 'status', '--json', '--data', dataAgent.dataDir]));
+    expect(status.agent.revision).toBe(Number(revision));
+    expect(await echo(web)).toBe(false);
+    await control.restart();
+    await until(
+      'control is back',
+      () => control.ok('agents', '--json'),
+      (text) => JSON.parse(text).every((agent: { connected: boolean }) => agent.connected),
+      SETTLED_MS,
+    );
+    await control.apply(mesh(), '--wait');
+    await until('echo answers', () => echo(web), Boolean, SETTLED_MS);
+  }, 120_000);
+
+  test('a host that no address leaves says so', async () => {
+    await lab.startAsRoot(web, ['ip', 'address', 'flush', 'dev', 'eth0']).finished();
+    await until(
+      'the problem stands',
+      () => problems(webAgent),
+      (codes) => codes.includes('no-endpoint'),
+      SETTLED_MS,
+    );
+  }, 60_000);
+});
