@@ -1,29 +1,9 @@
 /** A flow as those who ask for it and those who carry it know it. */
-import type { FlowOutcome, Protocol } from '@weft/proto';
-import type { Netmap } from '../words/netmap.ts';
-import type { Caller } from './source.ts';
-import type { FlowSpan } from './tracing.ts';
 
-/** What a flow asks for, and how its caller is told. The functions are asked at the opening and after each change. */
-export interface FlowRequest {
-  /** 16 hexadecimal digits. */
-  readonly id: string;
-  readonly protocol: Protocol;
-  readonly service: string;
-  readonly port: number;
-  /** Id of the agent that asks, when it is another than this: no peer may use up what all share. */
-  readonly peer?: string;
-  /** Why there is no room for it here, if so; whether it is permitted is asked first. */
-  readonly full?: string;
-  /** How caller and host are written when `identify` does not believe the claim. */
-  readonly claimed: { readonly source: string; readonly host: string };
-  /** This host's name at the destination, where a flow that is denied has got to as well. Control takes records of no other host. */
-  readonly destinationHost?: string;
-  /** Undefined when the caller may not speak as it claims. */
-  identify(netmap: Netmap): Caller | undefined;
-  /** What else must stand for the flow to go on, such as its peer. Undefined when all of it does. */
-  lost?(netmap: Netmap): Loss | undefined;
-}
+import { randomUUID } from 'node:crypto';
+import type { FlowOutcome } from '@weft/proto';
+import type { Netmap } from '../words/netmap.ts';
+import type { FlowSpan } from './tracing.ts';
 
 /** What a flow stood on is gone, though the policy would permit it. */
 export interface Loss {
@@ -69,4 +49,14 @@ export async function endingWith<Result>(flow: Flow, work: Promise<Result>): Pro
     flow.end('unreachable', 'an error inside the agent');
     throw cause;
   }
+}
+
+/**
+ * 16 hexadecimal digits at random: records of both ends carry the same, and nobody guesses another's. Cut from a UUID's
+ * random parts, because Node draws the randomness of many of those at once, and asking the system for each costs more than
+ * the rest of a flow's admission.
+ */
+export function newFlowId(): string {
+  const uuid = randomUUID();
+  return uuid.slice(0, 8) + uuid.slice(24, 32);
 }

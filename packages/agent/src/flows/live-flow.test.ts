@@ -1,7 +1,6 @@
 import type { FlowOutcome } from '@weft/proto';
 import { describe, expect, it } from 'vitest';
-import type { FlowRequest } from './flow.ts';
-import type { Judged } from './judge.ts';
+import type { FlowRequest, Judged } from './judge.ts';
 import { LiveFlow } from './live-flow.ts';
 import { FlowTraffic } from './traffic.ts';
 

@@ -1,11 +1,10 @@
 /** A flow from its admission to its record. */
 import type { FlowOutcome, FlowRecord, TrafficPair } from '@weft/proto';
 import type { Netmap } from '../words/netmap.ts';
-import type { Flow, FlowRequest, Loss } from './flow.ts';
-import type { Judged } from './judge.ts';
+import type { Flow, Loss } from './flow.ts';
+import type { Caller, FlowRequest, Judged } from './judge.ts';
 import type { Pair } from './pairs.ts';
 import type { Reporter } from './series.ts';
-import type { Caller } from './source.ts';
 import type { FlowSpan } from './tracing.ts';
 import type { CountedFlow, FlowTraffic } from './traffic.ts';
 

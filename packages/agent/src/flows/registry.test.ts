@@ -1,8 +1,8 @@
 import { compilePolicy, defined, type FlowRecord, type Rule, type Service } from '@weft/proto';
 import { describe, expect, it } from 'vitest';
 import type { Netmap, NetmapSource } from '../words/netmap.ts';
+import { type Caller, localCaller, localClaim, remoteCaller } from './judge.ts';
 import { FlowRegistry, type FlowRequest } from './registry.ts';
-import { type Caller, localCaller, localClaim, remoteCaller } from './source.ts';
 import { FlowTraffic } from './traffic.ts';
 
 const REDIS: Service = {

@@ -4,16 +4,16 @@
  */
 import type { Denied, Permit, TrafficPair } from '@weft/proto';
 import type { Netmap, NetmapSource } from '../words/netmap.ts';
-import type { Flow, FlowRequest } from './flow.ts';
-import { type Judged, judge } from './judge.ts';
+import type { Flow } from './flow.ts';
+import { type Caller, type FlowRequest, type Judged, judge } from './judge.ts';
 import { LiveFlow } from './live-flow.ts';
 import type { FlowSink } from './recorder.ts';
 import { OTHER } from './series.ts';
-import type { Caller } from './source.ts';
 import type { FlowSpan, FlowTracer } from './tracing.ts';
 import type { FlowTraffic } from './traffic.ts';
 
-export type { Flow, FlowRequest, Loss } from './flow.ts';
+export type { Flow, Loss } from './flow.ts';
+export type { FlowRequest } from './judge.ts';
 
 /** Why a flow was not let in, with the words its record carries. */
 export type FlowRefusal = Pick<Denied, 'rule' | 'revision' | 'reason'> & { readonly code: 'denied' | 'overloaded' };

@@ -1,7 +1,14 @@
 /** Whether a request goes on, and where: decided on its head alone, before anything is opened for it. */
 import type { IncomingMessage } from 'node:http';
-import { type Authority, parseAuthority, parseTarget } from './authority.ts';
-import { type BodyFraming, expectsContinue, fieldValues, readFraming } from './fields.ts';
+import {
+  type Authority,
+  type BodyFraming,
+  expectsContinue,
+  fieldValues,
+  parseAuthority,
+  parseTarget,
+  readFraming,
+} from './fields.ts';
 import type { Route } from './routes.ts';
 
 export interface Admitted {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { parseAuthority, parseTarget } from './authority.ts';
+import { parseAuthority, parseTarget } from './fields.ts';
 
 describe('parseAuthority', () => {
   it.each([

@@ -7,12 +7,18 @@ import type { Deadline } from '../bytes/deadline.ts';
 import type { OpenFiles } from '../bytes/open-files.ts';
 import { connectSocket } from '../bytes/socket.ts';
 import type { AgentService } from '../config/agent-file.ts';
-import { type Caller, runsHere } from '../flows/source.ts';
+import { type Caller, runsHere } from '../flows/judge.ts';
 import type { Conduit, DatagramConduit } from '../words/conduit.ts';
 import type { NetmapSource } from '../words/netmap.ts';
 import type { Opened, Refusal } from '../words/opening.ts';
-import { formatTarget, type TargetAddress, takesCallerAddress, targetsOf } from './addresses.ts';
-import { SourcePorts, systemRange } from './source-ports.ts';
+import {
+  formatTarget,
+  SourcePorts,
+  systemRange,
+  type TargetAddress,
+  takesCallerAddress,
+  targetsOf,
+} from './addresses.ts';
 import { connectDatagrams } from './target-datagrams.ts';
 
 export interface TargetDialer {

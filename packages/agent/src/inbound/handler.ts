@@ -6,8 +6,8 @@ import { splice } from '../bytes/splice.ts';
 import { endingOf } from '../flows/ending.ts';
 import { endingWith, type Flow, type Loss } from '../flows/flow.ts';
 import { FlowConduit } from '../flows/flow-conduit.ts';
+import { claimName, type DeclaredHere, remoteCaller, runsHere } from '../flows/judge.ts';
 import type { Admission, FlowRefusal, FlowRegistry } from '../flows/registry.ts';
-import { claimName, type DeclaredHere, remoteCaller, runsHere } from '../flows/source.ts';
 import { TunnelEndedError } from '../tunnel/errors.ts';
 import type { Inbound, InboundHandler } from '../tunnel/types.ts';
 import type { Conduit, DatagramConduit } from '../words/conduit.ts';
@@ -15,7 +15,7 @@ import type { Netmap, NetmapSource } from '../words/netmap.ts';
 import type { Opened, OpenRequest, Refusal } from '../words/opening.ts';
 import type { TunnelPeer } from '../words/peer.ts';
 import type { TargetDialer } from './dial.ts';
-import { joinDatagrams } from './join-datagrams.ts';
+import { joinDatagrams } from './target-datagrams.ts';
 
 export interface FlowHandlerOptions {
   readonly netmap: NetmapSource;

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import net from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Deadline } from '../bytes/deadline.ts';
-import { SourcePorts } from './source-ports.ts';
+import { SourcePorts } from './addresses.ts';
 
 /** In the second half of the range, away from what the system hands out to others first. */
 const BEGIN = 20_000;

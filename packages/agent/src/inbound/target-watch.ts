@@ -1,7 +1,7 @@
 /** Which of this host's services are well: looked up each second, told to control and to the VIP listeners when it changes. */
 import { eachPort, type InstanceReport, type PortRange, type Protocol, type Service } from '@weft/proto';
 import type { AgentService } from '../config/agent-file.ts';
-import { runsHere } from '../flows/source.ts';
+import { runsHere } from '../flows/judge.ts';
 import type { NetmapSource } from '../words/netmap.ts';
 import { type Problems, passing } from '../words/problems.ts';
 import {

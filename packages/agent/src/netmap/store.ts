@@ -1,6 +1,7 @@
 /** The one holder of the netmap: takes control's deltas, swaps the snapshot, and tells everyone before control is told. */
 import { type AddressRange, defined, itemKey, type NetmapDelta, type NetmapItem } from '@weft/proto';
 import type { EnforcementStep, Netmap, NetmapSource } from '../words/netmap.ts';
+import type { PeerDirectory, TunnelPeer } from '../words/peer.ts';
 import { createNetmap, NOWHERE, type Position } from './snapshot.ts';
 
 export type Applied =
@@ -145,3 +146,24 @@ function mayTakeAway({ snapshot, removals, upserts }: NetmapDelta, held: Readonl
 
 /** A state without items. */
 const EMPTY: NetmapDelta = { ...NOWHERE, previous: 0, snapshot: true, upserts: [], removals: [] };
+
+/** Asks the newest netmap each time. Keys are looked up in a map made once for each set of peers. */
+export function createPeerDirectory(source: Pick<NetmapSource, 'current'>): PeerDirectory {
+  const byKey = new WeakMap<Netmap['peers'], ReadonlyMap<string, TunnelPeer>>();
+  return {
+    peerById: (agentId) => source.current.peers.get(agentId),
+    peerByKey: (tunnelKey) => {
+      const { peers } = source.current;
+      let known = byKey.get(peers);
+      if (known === undefined) {
+        known = new Map(Array.from(peers.values(), (peer) => [textOf(peer.tunnelKey), peer]));
+        byKey.set(peers, known);
+      }
+      return known.get(textOf(tunnelKey));
+    },
+  };
+}
+
+function textOf(key: Uint8Array): string {
+  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('base64');
+}

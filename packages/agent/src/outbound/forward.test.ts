@@ -2,9 +2,8 @@ import { afterEach, expect, it } from 'vitest';
 import { Deadline } from '../bytes/deadline.ts';
 import { UnreachableError } from '../tunnel/errors.ts';
 import type { Conduit } from '../words/conduit.ts';
-import { Admitter } from './admit.ts';
 import { Chooser } from './choose.ts';
-import { Forwarder } from './forward.ts';
+import { Admitter, Forwarder } from './forward.ts';
 import { Rig, service } from './rig.fixture.ts';
 
 const PORT = 16_381;

@@ -2,10 +2,11 @@
  * Brings a permitted flow to an instance: one after the other until one takes it, within a total time that a caller can
  * bear. The program's bytes are not touched before that, so that nothing is lost on an instance that did not take it.
  */
-import { type FlowOutcome, messageOf, OUTCOMES, type Permit } from '@weft/proto';
+import { defined, type FlowOutcome, messageOf, OUTCOMES, type Permit } from '@weft/proto';
 import { Deadline } from '../bytes/deadline.ts';
-import type { Flow, Loss } from '../flows/registry.ts';
-import { type Caller, type DeclaredHere, runsHere } from '../flows/source.ts';
+import { newFlowId } from '../flows/flow.ts';
+import { type Caller, claimName, type DeclaredHere, localCaller, localClaim, runsHere } from '../flows/judge.ts';
+import type { Flow, FlowRefusal, FlowRegistry, Loss } from '../flows/registry.ts';
 import type { TargetDialer } from '../inbound/dial.ts';
 import { afterCut } from '../tunnel/after-cut.ts';
 import { FlowCutError, UnreachableError } from '../tunnel/errors.ts';
@@ -13,7 +14,56 @@ import type { Tunnels } from '../tunnel/types.ts';
 import type { Conduit, DatagramConduit } from '../words/conduit.ts';
 import type { Netmap, NetmapSource } from '../words/netmap.ts';
 import type { FlowTarget, Opened, Refusal, SourceClaim } from '../words/opening.ts';
+import type { Call } from './call.ts';
 import type { Candidate, Chooser } from './choose.ts';
+
+export type Admitted =
+  | { readonly admitted: true; readonly out: OutboundFlow }
+  /** Already recorded. */
+  | { readonly admitted: false; readonly refusal: FlowRefusal };
+
+export interface AdmitterOptions {
+  readonly netmap: NetmapSource;
+  readonly registry: FlowRegistry;
+  readonly declared: DeclaredHere;
+}
+
+export class Admitter {
+  readonly #options: AdmitterOptions;
+
+  constructor(options: AdmitterOptions) {
+    this.#options = options;
+  }
+
+  /** A call by a program of this host. `full` says why there is no room for it, if so. */
+  local(call: Call, full?: string): Admitted {
+    const { netmap, declared } = this.#options;
+    return this.#admit(call, localClaim(netmap.current, declared), full);
+  }
+
+  /** A call from the internet through this host's gateway. */
+  internet(call: Call, clientAddress: string): Admitted {
+    return this.#admit(call, { type: 'internet', address: clientAddress });
+  }
+
+  #admit(call: Call, claim: SourceClaim, full?: string): Admitted {
+    const { netmap, registry, declared } = this.#options;
+    const host = netmap.current.self?.host ?? '';
+    const { service, port, protocol, ordinal } = call;
+    const admission = registry.open({
+      id: newFlowId(),
+      protocol,
+      service,
+      port,
+      claimed: { source: claimName(claim, host), host },
+      identify: (current) => localCaller(current, declared, claim),
+      ...defined({ full }),
+    });
+    if (!admission.admitted) return admission;
+    const { flow, permit, caller } = admission;
+    return { admitted: true, out: { flow, permit, caller, claim, ordinal } };
+  }
+}
 
 export interface ForwarderOptions {
   readonly netmap: NetmapSource;

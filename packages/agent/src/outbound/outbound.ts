@@ -1,21 +1,22 @@
 /** The agent's outbound side: what this host's programs call, and what its gateway lets in. */
-import { defined } from '@weft/proto';
+import { defined, type FlowOutcome } from '@weft/proto';
 import type { Logger } from 'pino';
 import type { Deadline } from '../bytes/deadline.ts';
 import type { OpenFiles } from '../bytes/open-files.ts';
+import { endingWith } from '../flows/flow.ts';
+import { FlowConduit } from '../flows/flow-conduit.ts';
+import { runsHere } from '../flows/judge.ts';
 import type { FlowRegistry } from '../flows/registry.ts';
-import { runsHere } from '../flows/source.ts';
 import type { InboundPath } from '../inbound/inbound.ts';
 import type { TargetWatch } from '../inbound/target-watch.ts';
 import type { Tunnels } from '../tunnel/types.ts';
+import type { Conduit } from '../words/conduit.ts';
 import type { NetmapSource } from '../words/netmap.ts';
 import type { Problems } from '../words/problems.ts';
-import { Admitter } from './admit.ts';
 import { bindFirst, type ListenerSharing } from './bind-shared.ts';
 import { Chooser } from './choose.ts';
 import { OutboundDatagrams } from './datagrams.ts';
-import { Forwarder } from './forward.ts';
-import { type Ingress, openIngress } from './ingress.ts';
+import { Admitter, Forwarder } from './forward.ts';
 import { SHARE_PROBLEM, shareListeners, shareProblem } from './listener-share.ts';
 import { type ListenerSpec, listenerSpecs } from './listener-spec.ts';
 import { Listeners } from './listeners.ts';
@@ -142,4 +143,37 @@ export function createOutbound(options: OutboundOptions): Outbound {
       return callers.refused;
     },
   };
+}
+
+export type Ingress =
+  /** The service's side of the flow, which is recorded when both its directions are over, and reset when it is cut. */
+  | {
+      readonly opened: true;
+      readonly conduit: Conduit;
+      /** Ends the flow as one that the service did not answer in time; the conduit is still to be reset. */
+      unanswered(): void;
+    }
+  /** Already recorded; the outcome says what to tell the client. */
+  | { readonly opened: false; readonly outcome: FlowOutcome };
+
+/** Opens a flow to the service's port. `clientAddress` is for records. The deadline is of the opening alone. */
+export async function openIngress(
+  { admitter, forwarder }: { readonly admitter: Admitter; readonly forwarder: Forwarder },
+  service: string,
+  port: number,
+  clientAddress: string,
+  deadline: Deadline,
+): Promise<Ingress> {
+  const admitted = admitter.internet({ service, ordinal: undefined, port, protocol: 'tcp' }, clientAddress);
+  if (!admitted.admitted) return { opened: false, outcome: admitted.refusal.code };
+  const { flow } = admitted.out;
+  const forwarded = await endingWith(flow, forwarder.stream(admitted.out, deadline));
+  if (forwarded === undefined) return { opened: false, outcome: flow.outcome ?? 'unreachable' };
+  const { conduit, remote } = forwarded;
+  const unanswered = () => {
+    // The destination knows of a reset alone, and records that; why, only its source can tell.
+    if (remote) flow.sever();
+    flow.end('unanswered');
+  };
+  return { opened: true, conduit: new FlowConduit(conduit, flow, { remote, ends: true }), unanswered };
 }

@@ -10,7 +10,7 @@ import { FlowTracer } from '../flows/tracing.ts';
 import type { FlowTraffic } from '../flows/traffic.ts';
 import type { InboundPath } from '../inbound/inbound.ts';
 import { AgentError } from '../member/errors.ts';
-import { createPeerDirectory } from '../netmap/directory.ts';
+import { createPeerDirectory } from '../netmap/store.ts';
 import { ThreadWatch } from '../observe/thread-watch.ts';
 import type { ListenerSharing } from '../outbound/bind-shared.ts';
 import { createOutbound, type Outbound, type OutboundOptions } from '../outbound/outbound.ts';

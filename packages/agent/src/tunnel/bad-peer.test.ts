@@ -1,7 +1,7 @@
 /** What an enrolled agent gone bad may do to a tunnel: its own manners, our keys. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Relay } from '../../../../test/harness/relay.ts';
-import { encodeCredit } from '../protocol/mux/encode.ts';
+import { encodeCredit } from '../protocol/mux/frames.ts';
 import { FRAME } from '../protocol/mux/types.ts';
 import { openRequest, openStream, type TestAgent, TestNetwork, until } from './agents.fixture.ts';
 import { frame, ping, RawPeer } from './raw-peer.fixture.ts';

@@ -2,9 +2,8 @@
 import { once } from 'node:events';
 import net from 'node:net';
 import { encodeOffer } from '../protocol/datagram/offer.ts';
-import { decodeRecord } from '../protocol/mux/decode.ts';
-import { encodeHeader } from '../protocol/mux/encode.ts';
-import { encodeOpen } from '../protocol/mux/open-codec.ts';
+import { decodeRecord, encodeHeader } from '../protocol/mux/frames.ts';
+import { encodeOpen } from '../protocol/mux/opening.ts';
 import { FRAME, type FrameHandler, type FrameType } from '../protocol/mux/types.ts';
 import { Initiator } from '../protocol/noise/initiator.ts';
 import { keyPairFromSecret } from '../protocol/noise/keys.ts';

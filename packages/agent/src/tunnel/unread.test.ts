@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { encodeCredit } from '../protocol/mux/encode.ts';
+import { encodeCredit } from '../protocol/mux/frames.ts';
 import { FRAME } from '../protocol/mux/types.ts';
 import type { Conduit } from '../words/conduit.ts';
 import { echoStream, exchange, openRequest, openStream, type TestAgent, TestNetwork, until } from './agents.fixture.ts';

@@ -1,7 +1,7 @@
 /** Thousands of streams, opened by both ends at once and reset at every moment of their life. */
 import { expect, it } from 'vitest';
-import { encodeCredit } from './encode.ts';
 import { asStream, type End, frame, request, User, World } from './ends.fixture.ts';
+import { encodeCredit } from './frames.ts';
 import { MuxStream } from './stream.ts';
 import { FRAME } from './types.ts';
 import { INITIAL_WINDOW } from './window.ts';

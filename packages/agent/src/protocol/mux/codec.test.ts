@@ -2,10 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { OpenRequest } from '../../words/opening.ts';
 import { ByteQueue } from './byte-queue.ts';
-import { decodeRecord } from './decode.ts';
-import { encodeHeader } from './encode.ts';
 import { MuxError, OpenError } from './errors.ts';
-import { decodeOpen, decodeRefusal, encodeOpen, encodeRefusal } from './open-codec.ts';
+import { decodeRecord, encodeHeader } from './frames.ts';
+import { decodeOpen, decodeRefusal, encodeOpen, encodeRefusal } from './opening.ts';
 import { FRAME, type FrameHandler, type FrameType, MAXIMUM_DATA } from './types.ts';
 
 type Frame = readonly [name: string, id: number, payload: string];

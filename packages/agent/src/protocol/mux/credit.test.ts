@@ -1,8 +1,8 @@
 /** What a sender may send, to the byte, and what the windows of a tunnel add up to. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { encodeCredit } from './encode.ts';
 import { asStream, End, type Frame, frame, request, User, World } from './ends.fixture.ts';
+import { encodeCredit } from './frames.ts';
 import type { MuxLimits } from './mux.ts';
 import { FRAME } from './types.ts';
 import { INITIAL_WINDOW, MINIMUM_WINDOW } from './window.ts';

@@ -2,7 +2,7 @@
 
 import { defined } from '@weft/proto';
 import type { OpenRequest } from '../../words/opening.ts';
-import { encodeCredit, encodeHeader } from './encode.ts';
+import { encodeCredit, encodeHeader } from './frames.ts';
 import { Mux, type MuxLimits } from './mux.ts';
 import type { Offer, OpeningEvents } from './opening.ts';
 import type { RecordOutput } from './scheduler.ts';

@@ -1,8 +1,8 @@
 /** Two machines, joined in memory: no sockets, no clock but the test's. */
 import { describe, expect, it } from 'vitest';
 import type { Refusal } from '../../words/opening.ts';
-import { encodeCredit } from './encode.ts';
 import { frame, request, World } from './ends.fixture.ts';
+import { encodeCredit } from './frames.ts';
 import { FRAME } from './types.ts';
 import { INITIAL_WINDOW, MINIMUM_WINDOW } from './window.ts';
 

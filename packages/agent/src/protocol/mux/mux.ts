@@ -5,10 +5,18 @@
 
 import type { OpenRequest } from '../../words/opening.ts';
 import { DatagramFlow } from './datagram-flow.ts';
-import { decodeRecord } from './decode.ts';
 import { MuxError, OpenError } from './errors.ts';
-import { decodeOpen, decodeRefusal, encodeOpen, encodeRefusal } from './open-codec.ts';
-import { Offer, type OfferHost, type Opening, type OpeningEvents } from './opening.ts';
+import { decodeRecord } from './frames.ts';
+import {
+  decodeOpen,
+  decodeRefusal,
+  encodeOpen,
+  encodeRefusal,
+  Offer,
+  type OfferHost,
+  type Opening,
+  type OpeningEvents,
+} from './opening.ts';
 import { type RecordOutput, Scheduler } from './scheduler.ts';
 import { MuxStream, type StreamHost } from './stream.ts';
 import { FRAME, type FrameHandler, MAXIMUM_CREDIT, MAXIMUM_STREAM_ID } from './types.ts';

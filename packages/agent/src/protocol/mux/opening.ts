@@ -1,12 +1,12 @@
 /** The two ends of a flow before its verdict: asked for here, or offered by the peer. */
 
-import type { OpenRequest, Refusal } from '../../words/opening.ts';
+import type { OpenRequest, Refusal, RefusalCode, SourceClaim } from '../../words/opening.ts';
 import type { DatagramFlow } from './datagram-flow.ts';
-import { encodeCredit } from './encode.ts';
-import { encodeRefusal } from './open-codec.ts';
+import { MuxError, OpenError } from './errors.ts';
+import { encodeCredit } from './frames.ts';
 import type { Scheduler } from './scheduler.ts';
 import type { MuxStream } from './stream.ts';
-import { FRAME } from './types.ts';
+import { FRAME, MAXIMUM_CREDIT } from './types.ts';
 
 /** What comes of asking a peer for a flow. Exactly one is called, once, unless the asker gave up first. */
 export interface OpeningEvents {
@@ -87,4 +87,161 @@ export class Offer {
     if (this.#answered) throw new TypeError('an offer is answered once');
     this.#answered = true;
   }
+}
+
+// OPEN, big endian:
+//  0  u32  initial window, bytes
+//  4  8    flow id
+// 12  u8   protocol: 1 TCP, 2 UDP
+// 13  u16  port
+// 15  u32  ordinal
+// 19  u8   source: 1 service, 2 host, 3 internet
+// 20  u8   length of source text, then the text (service name, nothing, client address)
+// ..  u8   length of service name, then the name
+const OPEN_FIXED = 20;
+const FLOW_ID = /^[0-9a-f]{16}$/;
+const SERVICE_NAME = /^[a-z][a-z0-9-]{0,49}$/;
+const CLIENT_ADDRESS = /^[\x21-\x7e]{1,64}$/;
+
+const SOURCE_TYPES = { service: 1, host: 2, internet: 3 } as const;
+const REFUSAL_CODES: readonly RefusalCode[] = ['denied', 'no-instance', 'not-listening', 'overloaded'];
+
+function sourceText(source: SourceClaim): string {
+  switch (source.type) {
+    case 'service':
+      return source.name;
+    case 'host':
+      return '';
+    case 'internet':
+      return source.address;
+  }
+}
+
+/** Throws OpenError when the request is not one that `decodeOpen` would take. */
+export function encodeOpen(request: OpenRequest, window: number): Buffer {
+  const text = sourceText(request.source);
+  const payload = Buffer.alloc(OPEN_FIXED + 1 + text.length + 1 + request.service.length);
+  try {
+    payload.writeUInt32BE(window, 0);
+    payload.write(request.flowId, 4, 8, 'hex');
+    payload.writeUInt8(request.protocol === 'tcp' ? 1 : 2, 12);
+    payload.writeUInt16BE(request.port, 13);
+    payload.writeUInt32BE(request.ordinal, 15);
+    payload.writeUInt8(SOURCE_TYPES[request.source.type], 19);
+    const end = writeText(payload, OPEN_FIXED, text);
+    writeText(payload, end, request.service);
+    if (!FLOW_ID.test(request.flowId)) throw new RangeError('flow id is not 16 hexadecimal digits');
+    decodeOpen(payload);
+  } catch (cause) {
+    throw new OpenError('invalid-request', 'the open request cannot be sent', { cause });
+  }
+  return payload;
+}
+
+export function decodeOpen(payload: Buffer): { readonly request: OpenRequest; readonly window: number } {
+  const source = readText(payload, OPEN_FIXED);
+  const service = readText(payload, source.end);
+  if (service.end !== payload.length) throw malformedOpen('length');
+  if (!SERVICE_NAME.test(service.text)) throw malformedOpen('service name');
+  const protocol = payload.readUInt8(12);
+  if (protocol !== 1 && protocol !== 2) throw malformedOpen('protocol');
+  const port = payload.readUInt16BE(13);
+  if (port === 0) throw malformedOpen('port');
+  const window = payload.readUInt32BE(0);
+  if (window > (protocol === 1 ? MAXIMUM_CREDIT : 0)) throw malformedOpen('window');
+  const request: OpenRequest = {
+    flowId: payload.toString('hex', 4, 12),
+    protocol: protocol === 1 ? 'tcp' : 'udp',
+    service: service.text,
+    ordinal: payload.readUInt32BE(15),
+    port,
+    source: decodeSource(payload.readUInt8(19), source.text),
+  };
+  return { request, window };
+}
+
+function decodeSource(type: number, text: string): SourceClaim {
+  if (type === SOURCE_TYPES.service && SERVICE_NAME.test(text)) return { type: 'service', name: text };
+  if (type === SOURCE_TYPES.host && text === '') return { type: 'host' };
+  if (type === SOURCE_TYPES.internet && CLIENT_ADDRESS.test(text)) return { type: 'internet', address: text };
+  throw malformedOpen('source');
+}
+
+function malformedOpen(what: string): MuxError {
+  return new MuxError('malformed-open', `OPEN with a wrong ${what}`);
+}
+
+// REFUSED, big endian:
+//  0  u8   code: 1 denied, 2 no-instance, 3 not-listening, 4 overloaded
+//  1  u64  revision
+//  9  u8   length of rule, then the rule (UTF-8)
+// ..  u16  length of detail, then the detail (UTF-8)
+const REFUSAL_FIXED = 9;
+const MAXIMUM_RULE = 255;
+const MAXIMUM_DETAIL = 512;
+const strictText = new TextDecoder('utf-8', { fatal: true });
+
+/** Rule and detail are cut to their bounds. */
+export function encodeRefusal(refusal: Refusal): Buffer {
+  const rule = cut(refusal.rule, MAXIMUM_RULE);
+  const detail = cut(refusal.detail, MAXIMUM_DETAIL);
+  const payload = Buffer.alloc(REFUSAL_FIXED + 1 + rule.length + 2 + detail.length);
+  payload.writeUInt8(REFUSAL_CODES.indexOf(refusal.code) + 1, 0);
+  payload.writeBigUInt64BE(BigInt(refusal.revision), 1);
+  payload.writeUInt8(rule.length, REFUSAL_FIXED);
+  rule.copy(payload, REFUSAL_FIXED + 1);
+  payload.writeUInt16BE(detail.length, REFUSAL_FIXED + 1 + rule.length);
+  detail.copy(payload, REFUSAL_FIXED + 3 + rule.length);
+  return payload;
+}
+
+export function decodeRefusal(payload: Buffer): Refusal {
+  const code = REFUSAL_CODES[payload.readUInt8(0) - 1];
+  const revision = Number(payload.readBigUInt64BE(1));
+  const ruleEnd = REFUSAL_FIXED + 1 + payload.readUInt8(REFUSAL_FIXED);
+  if (code === undefined || !Number.isSafeInteger(revision) || ruleEnd + 2 > payload.length) throw malformedRefusal();
+  const detailEnd = ruleEnd + 2 + payload.readUInt16BE(ruleEnd);
+  if (detailEnd !== payload.length || detailEnd - ruleEnd - 2 > MAXIMUM_DETAIL) throw malformedRefusal();
+  return {
+    code,
+    revision,
+    rule: readable(payload.subarray(REFUSAL_FIXED + 1, ruleEnd)),
+    detail: readable(payload.subarray(ruleEnd + 2, detailEnd)),
+  };
+}
+
+/** Text for logs and terminals: what a peer wrote must not steer them. */
+function readable(bytes: Buffer): string {
+  try {
+    return strictText.decode(bytes).replace(/\p{Cc}/gu, ' ');
+  } catch (cause) {
+    throw malformedRefusal({ cause });
+  }
+}
+
+function malformedRefusal(options?: ErrorOptions): MuxError {
+  return new MuxError('malformed-refusal', 'REFUSED out of form', options);
+}
+
+/** At most `maximum` bytes of UTF-8, ending between characters. */
+function cut(text: string, maximum: number): Buffer {
+  const bytes = Buffer.from(text);
+  if (bytes.length <= maximum) return bytes;
+  let end = maximum;
+  while (end > 0 && ((bytes[end] ?? 0) & 0xc0) === 0x80) end--;
+  return bytes.subarray(0, end);
+}
+
+function writeText(target: Buffer, offset: number, text: string): number {
+  target.writeUInt8(text.length, offset);
+  return offset + 1 + target.write(text, offset + 1, 'latin1');
+}
+
+/** Each byte becomes one character, so the forms above see exactly what was sent. */
+function readText(payload: Buffer, offset: number): { readonly text: string; readonly end: number } {
+  if (offset >= payload.length) throw malformedOpen('length');
+  const start = offset + 1;
+  const end = start + payload.readUInt8(offset);
+  if (end > payload.length) throw malformedOpen('length');
+  return { text: payload.toString('latin1', start, end), end };
 }

@@ -3,7 +3,7 @@
  * sealed at once from where it lies; when the tunnel is backed up, streams take turns by quantum.
  */
 import type { ByteQueue } from './byte-queue.ts';
-import { encodeHeader, writeHeader } from './encode.ts';
+import { encodeHeader, writeHeader } from './frames.ts';
 import { FRAME, FRAME_HEADER, type FrameType, MAXIMUM_DATA } from './types.ts';
 
 /** What the scheduler asks of the tunnel's driver. */

@@ -3,8 +3,8 @@
  * when its bytes go out is the scheduler's word.
  */
 import { ByteQueue } from './byte-queue.ts';
-import { encodeCredit } from './encode.ts';
 import { MuxError } from './errors.ts';
+import { encodeCredit } from './frames.ts';
 import type { Scheduler } from './scheduler.ts';
 import { FRAME, MAXIMUM_CREDIT } from './types.ts';
 import type { ReceiveWindow } from './window.ts';

@@ -1,6 +1,5 @@
 import { createHash, createHmac } from 'node:crypto';
-import { type CipherName, takeKey } from './cipher.ts';
-import { CipherState } from './cipher-state.ts';
+import { type CipherName, CipherState, takeKey } from './cipher.ts';
 
 export const HASH_LENGTH = 32;
 const EMPTY = Buffer.alloc(0);

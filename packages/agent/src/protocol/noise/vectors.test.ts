@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { type CipherName, takeKey } from './cipher.ts';
-import { CipherState } from './cipher-state.ts';
+import { type CipherName, CipherState, takeKey } from './cipher.ts';
 import { HandshakeState, type Pattern } from './handshake-state.ts';
 import { Initiator } from './initiator.ts';
 import { type KeyPair, keyPairFromSecret } from './keys.ts';

@@ -1,6 +1,5 @@
 import type { KeyObject } from 'node:crypto';
-import type { CipherName, Opening } from '../noise/cipher.ts';
-import { CipherState } from '../noise/cipher-state.ts';
+import { type CipherName, CipherState, type Opening } from '../noise/cipher.ts';
 import { CipherError } from '../noise/errors.ts';
 import { RecordError } from './errors.ts';
 import { HEADER_LENGTH, MAXIMUM_PLAINTEXT, MINIMUM_PLAINTEXT, TAG_LENGTH } from './format.ts';

@@ -1,9 +1,9 @@
 /**
- * Record plaintext to frames. A record holds whole frames, but lies in as many pieces as the network delivered: headers
+ * Frames to bytes, and record plaintext to frames. A record holds whole frames, but lies in as many pieces as the network delivered: headers
  * and small payloads may straddle pieces, and DATA is handed on piece by piece, never joined.
  */
 import { MuxError } from './errors.ts';
-import { FRAME, FRAME_HEADER, type FrameHandler, MAXIMUM_DATA, MAXIMUM_DATAGRAM } from './types.ts';
+import { FRAME, FRAME_HEADER, type FrameHandler, type FrameType, MAXIMUM_DATA, MAXIMUM_DATAGRAM } from './types.ts';
 
 interface Form {
   /** Bounds of the payload: checked before a byte of it is looked at. */
@@ -129,4 +129,25 @@ function decodeData(cursor: Cursor, handler: FrameHandler, id: number, length: n
     left -= piece.length;
     handler.data(id, piece);
   }
+}
+
+/** Writes a header at `offset`; returns where the payload goes. */
+export function writeHeader(target: Buffer, offset: number, type: FrameType, id: number, length: number): number {
+  target[offset] = type;
+  target.writeUInt32BE(id, offset + 1);
+  target.writeUInt32BE(length, offset + 5);
+  return offset + FRAME_HEADER;
+}
+
+/** A header alone, for a payload that is sealed from where it lies. */
+export function encodeHeader(type: FrameType, id: number, length: number): Buffer {
+  const header = Buffer.allocUnsafe(FRAME_HEADER);
+  writeHeader(header, 0, type, id, length);
+  return header;
+}
+
+export function encodeCredit(credit: number): Buffer {
+  const payload = Buffer.allocUnsafe(4);
+  payload.writeUInt32BE(credit);
+  return payload;
 }

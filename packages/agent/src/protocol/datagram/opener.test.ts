@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { ReplayWindow, WINDOW_SIZE } from './window.ts';
+import { ReplayWindow, WINDOW_SIZE } from './opener.ts';
 
 /** Offers counters in turn and tells which were taken. */
 function offer(window: ReplayWindow, counters: readonly number[]): boolean[] {
