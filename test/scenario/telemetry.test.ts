@@ -94,7 +94,7 @@ test('what lives is told while it lives, with the tunnel that carries it', async
   await until('a live flow', () => told.findLast(living));
   const peers = () => told.flatMap((telemetry) => telemetry.peers).findLast(({ host }) => host === 'far');
   const tunnels = await until('a tunnel', peers, (peer) => (peer?.roundTripUs ?? 0) > 0);
-  expect(tunnels).toMatchObject({ tunnels: expect.any(Number), datagrams: expect.any(Boolean) });
+  expect(tunnels).toMatchObject({ tunnels: expect.any(Number), pathSize: expect.any(Number) });
   expect(tunnels?.bytesSent).toBeGreaterThan(0);
   await until(
     'control shows it',

@@ -197,7 +197,11 @@ export class DatagramPath implements ItemHandler {
     this.#endGenerations(now);
     this.#reassembly.expire(now);
     if (this.#flows === 0 && (this.#firstRounds === 0 || (this.proven && !this.#raises(now)))) return;
-    if (this.proven && now - this.#provenAt > (this.#usedSinceProof ? LOST_BUSY : LOST_IDLE)) this.#lost();
+    if (this.proven && now - this.#provenAt > (this.#usedSinceProof ? LOST_BUSY : LOST_IDLE)) {
+      this.#lost();
+      // That no answer comes is known by now.
+      this.#undecided = false;
+    }
     if (now - this.#lastProbe >= this.#pause(now)) this.#probe();
   }
 
