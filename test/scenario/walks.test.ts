@@ -17,7 +17,7 @@ services:
   echo: { kind: private, ports: [9000, 9001/udp] }
   shop: { kind: web, ports: [3000], public: { port: 3000, hosts: [shop.example] } }
 `;
-const RUNS = 6;
+const RUNS = 10;
 
 const session = new Session();
 const web = http.createServer((_request, response) => response.end('ok'));
