@@ -53,12 +53,18 @@ export class GatewayBench {
     return { opened: true, duplex: conduitDuplex(conduit) };
   };
 
+  /** Times that the gateway was full. */
+  full = 0;
+
   async start(limits: Partial<GatewayLimits> = {}): Promise<void> {
     this.#gateway = await createGateway({
       listen: { host: '127.0.0.1', port: 0 },
       netmap: this.netmap,
       open: this.#open,
       limits,
+      full: () => {
+        this.full += 1;
+      },
       logger: pino({ level: 'silent' }),
       signal: this.#controller.signal,
     });

@@ -118,8 +118,9 @@ describe('hostile requests', () => {
     const [first, second] = await Promise.all([bench.connect(), bench.connect()]);
     for (const client of [first, second]) client?.send(message('GET / HTTP/1.1', host));
     await expect.poll(() => bench.openings.length).toBe(2);
+    expect(bench.full).toBe(0);
     expect(await bench.exchange(message('GET / HTTP/1.1', host))).toBe('');
-    expect(bench.openings).toHaveLength(2);
+    expect([bench.openings.length, bench.full]).toEqual([2, 1]);
     first?.send(message('GET / HTTP/1.1', host).repeat(40));
     expect(await first?.untilClosed()).toBe('');
     expect(bench.openings).toHaveLength(2);

@@ -475,6 +475,7 @@ describe('gateway', () => {
     const options = {
       netmap: bench.netmap,
       open: () => Promise.reject(new Error('unused')),
+      full: () => undefined,
       logger: pino({ level: 'silent' }),
     };
     const listen = { host: '127.0.0.1', port: bench.port };

@@ -128,6 +128,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     const spared = options.files?.spares(descriptorOf(socket)) !== false;
     const seat = spared ? admission.enter(socket.remoteAddress ?? '', () => socket.destroy()) : undefined;
     if (seat === undefined) {
+      if (spared && admission.held >= most) options.full();
       socket.destroy();
       return;
     }

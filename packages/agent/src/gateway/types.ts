@@ -32,6 +32,8 @@ export interface GatewayOptions {
   readonly open: OpenIngress;
   readonly limits?: Partial<GatewayLimits>;
   readonly files?: OpenFiles;
+  /** Called each time that somebody is turned away because all connections are taken and being served. */
+  readonly full: () => void;
   readonly logger: Logger;
   /** Ends the listener and every connection. */
   readonly signal: AbortSignal;

@@ -6,7 +6,7 @@ import type { OpenFiles } from '../bytes/open-files.ts';
 import type { AgentFile } from '../config/agent-file.ts';
 import type { Outbound } from '../outbound/outbound.ts';
 import type { NetmapSource } from '../words/netmap.ts';
-import type { Problems } from '../words/problems.ts';
+import { type Problems, passing } from '../words/problems.ts';
 
 export interface GatewayParts {
   readonly file: AgentFile;
@@ -33,6 +33,13 @@ export function openGateway(parts: GatewayParts, signal: AbortSignal): OpenGatew
   const opened: { address: string | undefined } = { address: undefined };
   if (listen === undefined) return opened;
   const subject = formatHostPort(listen.host, listen.port);
+  const full = passing(parts.problems, {
+    code: 'too-many-clients',
+    subject: 'gateway',
+    message:
+      'all public connections that the gateway takes at once are being served, so new ones are closed; ' +
+      'raise the limit of files (ulimit -n, or LimitNOFILE= in the unit), a quarter of which it takes, 4,096 at most, or add a gateway',
+  });
   const attempt = async () => {
     const { netmap, outbound, files, logger } = parts;
     // Loaded here and not above: with it comes an HTTP stack, which most agents never need.
@@ -49,6 +56,7 @@ export function openGateway(parts: GatewayParts, signal: AbortSignal): OpenGatew
         return { opened: true, duplex: conduitDuplex(ingress.conduit, failed) };
       },
       files,
+      full,
       logger,
       signal,
     });
