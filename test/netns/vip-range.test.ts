@@ -79,7 +79,7 @@ describe.skipIf(missing !== undefined)(titled('--vip-range outside loopback', mi
     [redis, statsd] = [await vip('redis'), await vip('statsd')];
     expect(redis).toMatch(/^100\.80\./);
 
-    // Redis 7 takes all of 127.0.0.0/8 for its own host, and in protected mode nobody else.
+    // Redis takes nobody outside 127.0.0.0/8 for its own host, and in protected mode nobody else.
     expect(await web.check(['redis-cli', '-h', 'redis', 'ping'])).toContain(
       'DENIED Redis is running in protected mode',
     );

@@ -6,7 +6,7 @@ const TRUSTING: ReadonlyMap<number, string> = new Map([
   [80, "Apache's Require local admits 127.0.0.0/8: write Require ip 127.0.0.1"],
   [5432, 'Postgres takes a caller by samenet or 127.0.0.0/8 in pg_hba.conf: let no such line say trust'],
   [5672, "RabbitMQ takes guest from 127.0.0.0/8: rabbitmqctl delete_user guest, or change guest's password"],
-  [6379, 'Redis 7 and newer takes 127.0.0.0/8 for local in protected-mode: set a password (requirepass)'],
+  [6379, 'Redis 7.2 and newer takes 127.0.0.0/8 for local in protected-mode: set a password (requirepass)'],
   [15_672, "RabbitMQ takes guest from 127.0.0.0/8: rabbitmqctl delete_user guest, or change guest's password"],
 ]);
 

@@ -51,7 +51,7 @@ describe('a mesh file', () => {
       ports: [],
       tags: [],
     });
-    expect(mesh.policies[0]?.ports).toEqual([{ protocol: 'tcp', first: 15672, last: 15672 }]);
+    expect(mesh.policies[0]?.ports).toEqual([{ protocol: 'any', first: 15672, last: 15672 }]);
     expect(mesh.agents).toEqual([{ name: 'build-3', tags: ['ci'] }]);
     expect(mesh.tests[1]).toEqual({
       from: 'host:build-3',

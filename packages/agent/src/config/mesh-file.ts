@@ -7,6 +7,7 @@ import {
   type PolicyTest,
   type PortRange,
   parseDestination,
+  type RulePorts,
   type Service,
   selectorForms,
   validateMesh,
@@ -15,7 +16,7 @@ import type { z } from 'zod';
 import { type Path, parseYaml, readYamlFile, type YamlFile } from './document.ts';
 import { parseDuration } from './duration.ts';
 import { FileError, type FileProblem } from './errors.ts';
-import { parsePorts } from './ports.ts';
+import { parsePorts, parseRulePorts } from './ports.ts';
 import { choice, expected, list, maybe, named, parsed, section, text, validate } from './schema.ts';
 
 /** A mesh, and where each of its fields stands in the file it came from. */
@@ -28,7 +29,9 @@ export interface MeshFile {
 
 const selectors = list(text(`a selector: ${selectorForms('from')}`), 'selectors');
 const tags = list(text('a tag'), 'tags');
-const ports = list(parsed<PortRange>(parsePorts), 'ports such as 6379, 8125/udp or 5000-5010/tcp');
+const PORTS = 'ports such as 6379, 8125/udp or 5000-5010/tcp';
+const ports = list(parsed<PortRange>(parsePorts), PORTS);
+const rulePorts = list(parsed<RulePorts>(parseRulePorts), PORTS);
 const publicPort = parsed((input) => {
   const range = parsePorts(input);
   if (typeof range === 'string') return range;
@@ -66,7 +69,7 @@ const meshSection = section({
         action: choice(['allow', 'deny']),
         from: selectors,
         to: selectors,
-        ports: ports.optional(),
+        ports: rulePorts.optional(),
       }),
       'policies',
     ),

@@ -6,17 +6,28 @@ import {
   type PortRange,
   type Protocol,
   parsePort as parseRange,
+  parseRulePorts as parseRuleRange,
+  type RulePorts,
   parseHostPort as splitHostPort,
 } from '@weft/proto';
 import { expected } from './schema.ts';
 
 /** Reads 6379, "6379", "8125/udp", "5000-5010/tcp". Without a transport it is TCP. */
 export function parsePorts(input: unknown): PortRange | string {
+  return read(input, parseRange);
+}
+
+/** The same of a rule: without a transport it is both. */
+export function parseRulePorts(input: unknown): RulePorts | string {
+  return read(input, parseRuleRange);
+}
+
+function read<Ports>(input: unknown, parse: (input: string | number) => Ports): Ports | string {
   if (typeof input !== 'number' && typeof input !== 'string') {
     return expected('a port such as 6379, 8125/udp or 5000-5010/tcp', input);
   }
   try {
-    return parseRange(input);
+    return parse(input);
   } catch (error) {
     if (error instanceof FormatError) return error.message;
     throw error;

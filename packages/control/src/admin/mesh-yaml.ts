@@ -2,11 +2,13 @@
 import {
   type AgentSettings,
   formatPortRange,
+  formatRulePorts,
   type Mesh,
   type PolicyTest,
   type PortRange,
   type PublicIngress,
   type Rule,
+  type RulePorts,
   type Service,
 } from '@weft/proto';
 import { stringify } from 'yaml';
@@ -48,7 +50,7 @@ function publicWords({ port, hosts, responseTimeoutMs }: PublicIngress): Value {
 }
 
 function ruleWords({ name, action, from, to, ports }: Rule): Value {
-  return { name, action, from, to, ...(ports.length > 0 ? { ports: ports.map(portWords) } : {}) };
+  return { name, action, from, to, ...(ports.length > 0 ? { ports: ports.map(rulePortWords) } : {}) };
 }
 
 function agentWords({ tags }: AgentSettings): Value {
@@ -61,6 +63,10 @@ function testWords({ from, service, port, protocol, expect }: PolicyTest): Value
 
 function portWords(range: PortRange): Value {
   return range.protocol === 'tcp' && range.first === range.last ? range.first : formatPortRange(range);
+}
+
+function rulePortWords(ports: RulePorts): Value {
+  return ports.protocol === 'any' && ports.first === ports.last ? ports.first : formatRulePorts(ports);
 }
 
 /** The library decides how a scalar is written where a flow collection is around it; names come again and again. */

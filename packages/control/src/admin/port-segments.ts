@@ -1,5 +1,5 @@
 /** A service's ports in pieces within which no rule tells one port from another, and pieces back to ranges. */
-import { eachPort, type PortRange, type Protocol, type Rule, type Service } from '@weft/proto';
+import { eachPort, type PortRange, type Protocol, type Rule, type RulePorts, type Service } from '@weft/proto';
 
 /** Ordered by port, TCP before UDP. Each port of the service is in one piece, and one port of a piece speaks for all in it. */
 export function portSegments(service: Service, rules: readonly Rule[]): PortRange[] {
@@ -23,9 +23,11 @@ function edgesWithin(service: Service, rules: readonly Rule[]): Record<Protocol,
   for (const { protocol, port } of eachPort(service.ports)) declared[protocol].add(port);
   const edges = { tcp: new Set<number>(), udp: new Set<number>() };
   // Rules may name far more ports than a service has: what is not among its own is not kept.
-  const add = ({ protocol, first, last }: PortRange): void => {
-    if (declared[protocol].has(first)) edges[protocol].add(first);
-    if (declared[protocol].has(last + 1)) edges[protocol].add(last + 1);
+  const add = ({ protocol: about, first, last }: RulePorts): void => {
+    for (const protocol of about === 'any' ? (['tcp', 'udp'] as const) : [about]) {
+      if (declared[protocol].has(first)) edges[protocol].add(first);
+      if (declared[protocol].has(last + 1)) edges[protocol].add(last + 1);
+    }
   };
   for (const { ports } of rules) for (const range of ports) add(range);
   if (service.public !== undefined) add({ protocol: 'tcp', first: service.public.port, last: service.public.port });

@@ -21,7 +21,12 @@ test('ports stand in the order of their numbers, in services and policies', () =
   const ports = 'ports 80 -> 5672, 5672/udp, 5672-5680/tcp, 15672';
   expect(changes).toEqual([
     { operation: 'change', subject: 'service rabbit', detail: ports },
-    { operation: 'change', subject: 'policy shut', detail: ports },
+    // A rule's port without a transport is that of both.
+    {
+      operation: 'change',
+      subject: 'policy shut',
+      detail: 'ports 80/tcp -> 5672/tcp, 5672/udp, 5672-5680/tcp, 15672/tcp',
+    },
   ]);
 });
 

@@ -2,10 +2,11 @@
 import {
   type AgentSettings,
   formatPortRange,
+  formatRulePorts,
   type Mesh,
   type PolicyTest,
-  type PortRange,
   type Rule,
+  type RulePorts,
   type Service,
 } from '@weft/proto';
 import { byText } from '../order.ts';
@@ -102,7 +103,7 @@ function describeService(service: Service): Description {
   const { kind, ports, public: ingress, tags } = service;
   return {
     kind,
-    ports: sortedPorts(ports),
+    ports: sortedPorts(ports, formatPortRange),
     public: ingress === undefined ? '' : `${ingress.port} at ${sorted(ingress.hosts)}`,
     tags: sorted(tags),
   };
@@ -113,7 +114,7 @@ function describeRule(rule: Rule): Description {
     action: rule.action,
     from: sorted(rule.from),
     to: sorted(rule.to),
-    ports: sortedPorts(rule.ports),
+    ports: sortedPorts(rule.ports, formatRulePorts),
   };
 }
 
@@ -132,11 +133,11 @@ function sorted(words: readonly string[]): string {
 }
 
 /** By number: as text, 15672 would stand before 5672. */
-function sortedPorts(ranges: readonly PortRange[]): string {
+function sortedPorts<Ports extends RulePorts>(ranges: readonly Ports[], written: (ports: Ports) => string): string {
   const ordered = [...ranges].sort(
     (one, other) => one.first - other.first || one.last - other.last || byText(one.protocol, other.protocol),
   );
-  return [...new Set(ordered.map(formatPortRange))].join(', ');
+  return [...new Set(ordered.map(written))].join(', ');
 }
 
 function inWords(description: Description): string {

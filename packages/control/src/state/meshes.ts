@@ -14,6 +14,9 @@ import { bookOf, type Memory } from './memory.ts';
 import { Network } from './network.ts';
 import type { AppliedMesh, ApplyOptions, ApplyResult, Change, NetworkState, Revision } from './types.ts';
 
+/** Hosts that are not there that an answer names: past this many the list says nothing new. */
+const MOST_DOUBTS = 500;
+
 /** `mesh` was checked, with these warnings. */
 export function applyMesh(
   memory: Memory,
@@ -24,8 +27,9 @@ export function applyMesh(
   const before = memory.state.networks.get(mesh.network);
   if (before === undefined) requireRoom(memory);
   const { changes, takesAway } = diffMeshes(before?.mesh, mesh);
+  const doubts = [...warnings, ...unknownHosts(mesh, before)];
   if (dryRun || changes.length === 0) {
-    return { answer: { revision: before?.revision ?? memory.state.revision, changes, warnings } };
+    return { answer: { revision: before?.revision ?? memory.state.revision, changes, warnings: doubts } };
   }
   let network: NetworkState;
   if (before === undefined) network = makeNetwork(memory, draft, mesh);
@@ -35,7 +39,7 @@ export function applyMesh(
   }
   const subject = `network ${mesh.network}`;
   const act = { actor, action: 'apply', subject, detail: counted(changes.length, 'change') };
-  return { answer: { revision: draft.revision, changes, warnings }, networks: [network], takesAway, act };
+  return { answer: { revision: draft.revision, changes, warnings: doubts }, networks: [network], takesAway, act };
 }
 
 /** `mesh` was checked. Throws StateError `limit`. */
@@ -131,4 +135,17 @@ export function emptyNetwork(mesh: Mesh, revision: number): NetworkState {
     hosts: new Map(),
     instances: new Map(),
   };
+}
+
+/** Hosts that rules name and that have not joined: right before they do, and else a slip of the pen that nobody would notice. */
+function unknownHosts({ policies }: Mesh, network: NetworkState | undefined): FieldProblem[] {
+  const joined = new Set(Array.from(network?.agents.values() ?? [], ({ host }) => `host:${host}`));
+  const doubts = policies.flatMap(({ from }, rule) =>
+    from.flatMap((text, index): FieldProblem[] => {
+      if (!text.startsWith('host:') || joined.has(text)) return [];
+      const message = `no host ${JSON.stringify(text.slice('host:'.length))} has joined; until one does this selects nothing`;
+      return [{ field: `policies[${rule}].from[${index}]`, message }];
+    }),
+  );
+  return doubts.slice(0, MOST_DOUBTS);
 }

@@ -114,6 +114,21 @@ describe('apply', () => {
     expect(state.current).toBe(before);
   });
 
+  test('tells of hosts that rules name and that have not joined, in a dry run too', async () => {
+    const rule = (name: string, from: string[]) => ({ name, action: 'deny' as const, from, to: ['redis'], ports: [] });
+    const next = mesh([redis], { policies: [rule('one', ['host:a', 'host:b']), rule('two', ['*', 'host:b'])] });
+    await apply(mesh([redis]));
+    await join('a', ['redis']);
+    const fields = ['policies[0].from[1]', 'policies[1].from[1]'];
+    for (const dryRun of [true, false, false]) {
+      const { warnings } = await state.apply(next, { dryRun, actor: 'control' });
+      expect(warnings.map(({ field }) => field)).toEqual(fields);
+      expect(warnings[0]?.message).toMatch(/^no host "b" has joined/);
+    }
+    await join('b', ['redis']);
+    expect((await apply(next)).warnings).toEqual([]);
+  });
+
   test('a dry run tells the difference and changes nothing', async () => {
     await apply(mesh([redis, web]));
     const before = state.current;

@@ -27,6 +27,11 @@ export interface Service {
   readonly tags: readonly string[];
 }
 
+/** Ports that a rule is about: of one transport, or `any` of both. */
+export interface RulePorts extends Omit<PortRange, 'protocol'> {
+  readonly protocol: Protocol | 'any';
+}
+
 export interface Rule {
   readonly name: string;
   readonly action: Action;
@@ -35,7 +40,7 @@ export interface Rule {
   /** Service name, `kind:KIND`, `tag:NAME` or `*`. */
   readonly to: readonly string[];
   /** Empty means every port. */
-  readonly ports: readonly PortRange[];
+  readonly ports: readonly RulePorts[];
 }
 
 export interface PolicyTest {

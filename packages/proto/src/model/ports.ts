@@ -1,6 +1,6 @@
 /** Ports as they are written, counted and compared. */
 import { FormatError } from './errors.ts';
-import type { PortRange, Protocol } from './mesh.ts';
+import type { PortRange, Protocol, RulePorts } from './mesh.ts';
 import { quote } from './problem.ts';
 
 /** Most single ports that one service may declare: each costs a listener on every agent. */
@@ -10,6 +10,12 @@ const expected = 'expected PORT, PORT/tcp, PORT/udp, LO-HI/tcp or LO-HI/udp';
 
 /** Reads `6379`, `8125/udp`, `5000-5010/tcp`; without a transport it is TCP. Throws FormatError `bad-port`. */
 export function parsePort(value: string | number): PortRange {
+  const { protocol, first, last } = parseRulePorts(value);
+  return { protocol: protocol === 'any' ? 'tcp' : protocol, first, last };
+}
+
+/** The same of a rule, where a port without a transport is that of both. */
+export function parseRulePorts(value: string | number): RulePorts {
   const text = String(value);
   const match = /^(\d{1,5})(?:-(\d{1,5}))?(?:\/(tcp|udp))?$/.exec(text);
   if (match === null) throw new FormatError('bad-port', `${quote(text)} is not a port; ${expected}`);
@@ -19,7 +25,8 @@ export function parsePort(value: string | number): PortRange {
     throw new FormatError('bad-port', `${quote(text)} is out of range; expected ports from 1 to 65535`);
   }
   if (last < first) throw new FormatError('bad-port', `${quote(text)} ends before it starts; ${expected}`);
-  return { protocol: match[3] === 'udp' ? 'udp' : 'tcp', first, last };
+  const [, , , transport] = match;
+  return { protocol: transport === 'tcp' || transport === 'udp' ? transport : 'any', first, last };
 }
 
 /** `6379`, `8125/udp`, `5000-5010/tcp`: TCP is written only on ranges, as the mesh file does. */
@@ -28,17 +35,24 @@ export function formatPortRange(range: PortRange): string {
   return range.protocol === 'tcp' ? String(range.first) : `${range.first}/${range.protocol}`;
 }
 
+/** As a rule writes them: without a transport where it is about both. */
+export function formatRulePorts({ protocol, first, last }: RulePorts): string {
+  const ports = first === last ? String(first) : `${first}-${last}`;
+  return protocol === 'any' ? ports : `${ports}/${protocol}`;
+}
+
 /** Whether any of the ranges holds the port. */
-export function includesPort(ranges: readonly PortRange[], port: number, protocol: Protocol): boolean {
+export function includesPort(ranges: readonly RulePorts[], port: number, protocol: Protocol): boolean {
   for (const range of ranges) {
-    if (range.protocol === protocol && port >= range.first && port <= range.last) return true;
+    if ((range.protocol === protocol || range.protocol === 'any') && port >= range.first && port <= range.last)
+      return true;
   }
   return false;
 }
 
 /** Whether two ranges share a port of one transport. */
-export function overlaps(a: PortRange, b: PortRange): boolean {
-  return a.protocol === b.protocol && a.first <= b.last && b.first <= a.last;
+export function overlaps(a: PortRange, b: RulePorts): boolean {
+  return (b.protocol === 'any' || a.protocol === b.protocol) && a.first <= b.last && b.first <= a.last;
 }
 
 /** How many single ports the ranges hold. */

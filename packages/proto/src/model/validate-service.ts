@@ -1,6 +1,6 @@
 /** What is wrong with one service by itself. */
 import { LIMITS } from './limits.ts';
-import type { PortRange, PublicIngress, Service } from './mesh.ts';
+import type { PortRange, PublicIngress, RulePorts, Service } from './mesh.ts';
 import { publicHostProblem, serviceNameProblem, tagProblem } from './names.ts';
 import { countPorts, formatPortRange, includesPort, MAX_SERVICE_PORTS } from './ports.ts';
 import { type FieldProblem, problem, quote } from './problem.ts';
@@ -45,7 +45,7 @@ function checkPorts(ports: readonly PortRange[], field: string): FieldProblem[] 
   return checkOverlaps(ports, field);
 }
 
-export function checkRange(range: PortRange, field: string): FieldProblem[] {
+export function checkRange(range: RulePorts, field: string): FieldProblem[] {
   const whole = Number.isInteger(range.first) && Number.isInteger(range.last);
   if (whole && range.first >= 1 && range.first <= range.last && range.last <= 65_535) return [];
   return [problem(field, `${range.first}-${range.last} is no range; expected ports from 1 to 65535, lowest first`)];

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Mesh, PolicyTest, PortRange, Rule, Service } from './mesh.ts';
-import { parsePort } from './ports.ts';
+import { parsePort, parseRulePorts } from './ports.ts';
 import { validateMesh } from './validate.ts';
 
 function service(
@@ -176,6 +176,12 @@ const doubtful: [string, Mesh, string, RegExp][] = [
   ['deny to workers', withRule({ to: ['redis', 'kind:worker'] }), 'policies[0].to[1]', /closes nothing more/],
   ['unknown tag', withRule({ from: ['tag:nowhere'] }), 'policies[0].from[0]', /no service and no agent/],
   [
+    'port that nobody declares of either transport',
+    withRule({ to: ['redis'], ports: [parseRulePorts('6380')] }),
+    'policies[0].ports[0]',
+    /^6380 is declared by none/,
+  ],
+  [
     'port nobody declares',
     withRule({ to: ['redis'], ports: [parsePort('6379/udp')] }),
     'policies[0].ports[0]',
@@ -196,6 +202,7 @@ describe('warnings', () => {
     ['a tag of an agent', withRule({ from: ['tag:ci'] })],
     ['a host that has not joined', withRule({ from: ['host:elsewhere'] })],
     ['a range that only touches a declared port', withRule({ to: ['redis'], ports: [parsePort('6000-7000')] })],
+    ['a port of which to declares one transport', withRule({ to: ['statsd'], ports: [parseRulePorts(8125)] })],
     ['a port under a selector that may grow', withRule({ to: ['redis', '*'], ports: [parsePort(1)] })],
   ])('none for %s', (_what, mesh) => {
     expect(validateMesh(mesh)).toEqual({ errors: [], warnings: [] });

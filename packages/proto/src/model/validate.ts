@@ -4,7 +4,7 @@ import { FormatError } from './errors.ts';
 import { LIMITS } from './limits.ts';
 import type { Mesh, PolicyTest, PortRange, Rule, Service } from './mesh.ts';
 import { hostNameProblem, ruleNameProblem, serviceNameProblem } from './names.ts';
-import { formatPortRange, overlaps } from './ports.ts';
+import { formatRulePorts, overlaps } from './ports.ts';
 import { type FieldProblem, problem, quote } from './problem.ts';
 import { parseSelector, type Selector, selectorProblem } from './selector.ts';
 import { checkRange, checkService, checkTags } from './validate-service.ts';
@@ -201,7 +201,7 @@ function idleParts(
   if (declared === undefined) return workers;
   const ports = rule.ports.flatMap((range, index) => {
     if (declared.some((port) => overlaps(port, range))) return [];
-    return [problem(`${field}.ports[${index}]`, `${formatPortRange(range)} is declared by none of the services in to`)];
+    return [problem(`${field}.ports[${index}]`, `${formatRulePorts(range)} is declared by none of the services in to`)];
   });
   return [...workers, ...ports];
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Action, Mesh, Rule, Service } from '../model/mesh.ts';
-import { parsePort } from '../model/ports.ts';
+import { parsePort, parseRulePorts } from '../model/ports.ts';
 import { parseDestination, resolveSource } from '../model/selector.ts';
 import { compilePolicy } from './compile.ts';
 
@@ -23,7 +23,7 @@ const services: Service[] = [
 const agents = [{ name: 'build-3', tags: ['ci'] }];
 
 function rule(name: string, action: Action, from: string, to: string, ports: (string | number)[] = []): Rule {
-  return { name, action, from: from.split(' '), to: to.split(' '), ports: ports.map(parsePort) };
+  return { name, action, from: from.split(' '), to: to.split(' '), ports: ports.map(parseRulePorts) };
 }
 
 /** `allow by default` for a flow written as `web > redis:6379`. */
@@ -46,6 +46,18 @@ function verdict(flow: string, defaultAction: Action, rules: readonly Rule[], kn
   expect(revision).toBe(7);
   return `${allowed ? 'allow' : 'deny'} by ${decider}`;
 }
+
+it.each([
+  [6379, ['deny', 'deny']],
+  ['6000-7000', ['deny', 'deny']],
+  ['6379/tcp', ['deny', 'allow']],
+  ['6379/udp', ['allow', 'deny']],
+  ['1-65535/udp', ['allow', 'deny']],
+])('a rule on the port %s is about the transport that it names, or else about both', (port, verdicts) => {
+  const no = [rule('no', 'deny', '*', 'redis', [port])];
+  const found = ['web > redis:6379', 'web > redis:6379/udp'].map((flow) => verdict(flow, 'allow', no).split(' ')[0]);
+  expect(found).toEqual(verdicts);
+});
 
 describe('who may reach whom, without a rule', () => {
   it.each([
@@ -105,7 +117,7 @@ describe('selectors', () => {
     // A rule that denies, a flow that it is about, and one that it is not about.
     ['web', 'redis', [], 'web > redis:6379', 'blog > redis:6379'],
     ['web', 'redis', [], 'web > redis:6379/udp', 'web > rabbit:5672'],
-    ['web', 'redis', [6379], 'web > redis:6379', 'web > redis:6379/udp'],
+    ['web', 'redis', ['6379/tcp'], 'web > redis:6379', 'web > redis:6379/udp'],
     ['web', 'rabbit', ['15000-16000'], 'web > rabbit:15672', 'web > rabbit:5672'],
     ['kind:web', 'kind:private', [], 'blog > redis:6379', 'mailer > redis:6379'],
     ['kind:worker', 'redis', [], 'mailer > redis:6379', 'web > redis:6379'],
@@ -173,7 +185,7 @@ describe('one compiled policy', () => {
     const policy = compilePolicy({
       revision: 1,
       defaultAction: 'allow',
-      rules: [rule('no', 'deny', '*', 'dns', [53])],
+      rules: [rule('no', 'deny', '*', 'dns', ['53/tcp'])],
     });
     const source = { type: 'host', name: 'a', tags: [] } as const;
     for (const protocol of [first, second, first, second]) {

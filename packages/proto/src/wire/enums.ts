@@ -1,7 +1,7 @@
 /** Enumerations both ways. An unknown or unspecified number is refused: it may mean anything to a newer sender. */
 import { AGENT_ROLE_WORDS, type AgentRole } from '../model/agent-role.ts';
 import type { BreakPoint } from '../model/explain.ts';
-import type { Action, Kind, Protocol } from '../model/mesh.ts';
+import type { Action, Kind, Protocol, RulePorts } from '../model/mesh.ts';
 import type { FlowOutcome } from '../model/outcome.ts';
 import { WireError } from './errors.ts';
 import { weft } from './generated.ts';
@@ -38,6 +38,12 @@ export const kindCodec: EnumCodec<Kind> = enumCodec<Kind>({
 export const protocolCodec: EnumCodec<Protocol> = enumCodec<Protocol>({
   tcp: v1.Protocol.PROTOCOL_TCP,
   udp: v1.Protocol.PROTOCOL_UDP,
+});
+
+export const ruleProtocolCodec: EnumCodec<RulePorts['protocol']> = enumCodec<RulePorts['protocol']>({
+  tcp: v1.Protocol.PROTOCOL_TCP,
+  udp: v1.Protocol.PROTOCOL_UDP,
+  any: v1.Protocol.PROTOCOL_ANY,
 });
 
 export const actionCodec: EnumCodec<Action> = enumCodec<Action>({

@@ -2,13 +2,13 @@
 
 import { defined } from '../model/defined.ts';
 import { LIMITS, WIRE_LIMITS } from '../model/limits.ts';
-import type { AgentSettings, Mesh, PolicyTest, PortRange, Rule, Service } from '../model/mesh.ts';
+import type { AgentSettings, Mesh, PolicyTest, PortRange, Rule, RulePorts, Service } from '../model/mesh.ts';
 import { integer, list, required, text } from './check.ts';
-import { actionCodec, kindCodec, protocolCodec } from './enums.ts';
+import { actionCodec, type EnumCodec, kindCodec, protocolCodec, ruleProtocolCodec } from './enums.ts';
 import type * as pb from './pb.ts';
 
-export function portsToWire(ranges: readonly PortRange[]): pb.PortRange[] {
-  return ranges.map(({ protocol, first, last }) => ({ protocol: protocolCodec.toWire(protocol), first, last }));
+export function portsToWire(ranges: readonly RulePorts[]): pb.PortRange[] {
+  return ranges.map(({ protocol, first, last }) => ({ protocol: ruleProtocolCodec.toWire(protocol), first, last }));
 }
 
 /** Throws WireError. */
@@ -16,8 +16,16 @@ export function portsFromWire(
   ranges: readonly pb.Outgoing<pb.PortRange>[] | null | undefined,
   field: string,
 ): PortRange[] {
+  return rangesFromWire(ranges, field, protocolCodec);
+}
+
+function rangesFromWire<Transport extends string>(
+  ranges: readonly pb.Outgoing<pb.PortRange>[] | null | undefined,
+  field: string,
+  codec: EnumCodec<Transport>,
+): { readonly protocol: Transport; readonly first: number; readonly last: number }[] {
   return list(ranges, field, WIRE_LIMITS.portRanges, (range, at) => {
-    const protocol = protocolCodec.fromWire(range.protocol, `${at}.protocol`);
+    const protocol = codec.fromWire(range.protocol, `${at}.protocol`);
     const first = integer(range.first, at, 1, 65_535);
     return { protocol, first, last: integer(range.last, at, first, 65_535) };
   });
@@ -83,7 +91,7 @@ export function ruleFromWire(wire: pb.Outgoing<pb.Rule>, field: string): Rule {
     action: actionCodec.fromWire(wire.action, `${field}.action`),
     from: list(wire.from, `${field}.from`, LIMITS.selectors, shortText),
     to: list(wire.to, `${field}.to`, LIMITS.selectors, shortText),
-    ports: portsFromWire(wire.ports, `${field}.ports`),
+    ports: rangesFromWire(wire.ports, `${field}.ports`, ruleProtocolCodec),
   };
 }
 

@@ -5,7 +5,7 @@ import type { AgentRole } from '../model/agent-role.ts';
 import { defined } from '../model/defined.ts';
 import type { FlowRecord } from '../model/flow.ts';
 import { LIMITS } from '../model/limits.ts';
-import type { Mesh, PortRange, Rule, Service } from '../model/mesh.ts';
+import type { Mesh, PortRange, Rule, RulePorts, Service } from '../model/mesh.ts';
 import { isServiceName } from '../model/names.ts';
 import type { NetmapDelta, NetmapItem } from '../model/netmap.ts';
 import { itemKey } from '../model/netmap.ts';
@@ -42,6 +42,10 @@ const ports: fc.Arbitrary<PortRange[]> = fc
     list.map(({ protocol: of, block, size }) => ({ protocol: of, first: block * 100 + 1, last: block * 100 + size })),
   );
 
+const rulePorts: fc.Arbitrary<RulePorts[]> = fc
+  .tuple(ports, fc.boolean())
+  .map(([ranges, both]) => (both ? ranges.map((range) => ({ ...range, protocol: 'any' })) : ranges));
+
 const service: fc.Arbitrary<Service> = fc.oneof(
   fc.record({ name, kind: fc.constant('private' as const), ports, tags }),
   fc.record({ name, kind: fc.constant('worker' as const), ports: fc.constant([]), tags }),
@@ -76,7 +80,7 @@ const rule: fc.Arbitrary<Rule> = fc.record({
   action,
   from: fc.array(caller, { minLength: 1, maxLength: 4 }),
   to: fc.array(callee, { minLength: 1, maxLength: 4 }),
-  ports: fc.oneof(fc.constant([]), ports),
+  ports: fc.oneof(fc.constant([]), rulePorts),
 });
 
 export const anyMesh: fc.Arbitrary<Mesh> = fc.record({

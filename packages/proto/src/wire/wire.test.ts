@@ -160,6 +160,7 @@ describe('an item is refused', () => {
     ['that is a worker with ports', alteredRedis({ kind: 3 }), 'wire-form'],
     ['with port 0', alteredRedis({ ports: [{ protocol: 1, first: 0, last: 5 }] }), 'wire-range'],
     ['with ports the wrong way round', alteredRedis({ ports: [{ protocol: 1, first: 5, last: 4 }] }), 'wire-range'],
+    ['with ports of any protocol', alteredRedis({ ports: [{ protocol: 3, first: 5, last: 5 }] }), 'wire-enum'],
     ['with ports of no protocol', alteredRedis({ ports: [{ first: 5, last: 5 }] }), 'wire-enum'],
     ['without a service', { key: 'service/redis', service: { address: 1 } }, 'wire-missing'],
     ['with a rule of no action', policy({ action: 0 }), 'wire-enum'],
