@@ -1,6 +1,7 @@
 /**
- * One public connection: its requests one after the other, and the connections to services that belong to it. Those are not
- * shared between clients, so each flow has one client address in its record, and its verdict is that client's alone.
+ * One public connection: its requests one after the other, and the connections to services that belong to it, until its
+ * end. Those are not shared between clients, so each flow has one client address in its record, and its verdict is that
+ * client's alone.
  */
 import http, { type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
@@ -168,7 +169,7 @@ export class UpstreamAgent extends http.Agent {
     const { duplex, timer } = this.#idle;
     clearTimeout(timer);
     this.#idle = undefined;
-    part(duplex);
+    partFromService(duplex);
   }
 
   /** Ends what is being opened, what is open, and what is idle. Upgraded connections have left. */
@@ -181,7 +182,7 @@ export class UpstreamAgent extends http.Agent {
 }
 
 /** Ends both halves in order, for all that was asked is answered. A service that keeps its half is reset in the end. */
-function part(duplex: Duplex): void {
+function partFromService(duplex: Duplex): void {
   const timer = setTimeout(() => duplex.destroy(), PART_MS);
   timer.unref();
   duplex.once('close', () => clearTimeout(timer));
@@ -192,4 +193,21 @@ function part(duplex: Duplex): void {
 
 function asError(error: unknown): Error {
   return error instanceof Error ? error : new IngressError('unreachable', { cause: error });
+}
+
+/** How long a client may go on with what was answered before its end. */
+export const LINGER_MS = 5_000;
+
+/**
+ * Ends a connection after its last answer. A socket that is closed with bytes unread resets the connection, and a client that
+ * still sends loses the answer or never looks for it: so what comes is read away, until the client ends its half too.
+ */
+export function part(socket: Duplex): void {
+  // Nothing that comes is a request any more. The listener takes the connection back from node's parser.
+  socket.removeAllListeners('data').removeAllListeners('end');
+  socket.on('data', () => {});
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+  socket.on('close', () => clearTimeout(timer));
+  socket.end();
+  socket.resume();
 }

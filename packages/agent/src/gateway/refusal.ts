@@ -2,9 +2,9 @@
 import { type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { OUTCOMES } from '@weft/proto';
+import { part } from './client.ts';
 import { IngressError } from './errors.ts';
 import { eachField } from './fields.ts';
-import { part } from './parting.ts';
 import type { GatewayCounters } from './types.ts';
 
 const BODY = 'Not available.\n';

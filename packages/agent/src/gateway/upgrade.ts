@@ -5,9 +5,9 @@ import type { Duplex } from 'node:stream';
 import type { Admitted } from './admission.ts';
 import { openRequest } from './carry.ts';
 import type { UpstreamAgent } from './client.ts';
+import { part } from './client.ts';
 import { IngressError } from './errors.ts';
 import { fieldValues, readFraming, requestFields, responseFields } from './fields.ts';
-import { part } from './parting.ts';
 import { failureStatus, rawHead } from './refusal.ts';
 
 export interface Upgrade {

@@ -8,7 +8,7 @@ import type { Deadline } from '../bytes/deadline.ts';
 import { descriptorOf } from '../bytes/inside/descriptor.ts';
 import { type OpenFiles, outOfFiles } from '../bytes/open-files.ts';
 import type { DatagramOutput } from '../bytes/output.ts';
-import { endDatagrams } from '../flows/ending.ts';
+import { endDatagrams } from '../flows/flow.ts';
 import type { Flow } from '../flows/registry.ts';
 import type { DatagramConduit, DatagramEvents } from '../words/conduit.ts';
 import type { TargetAddress } from './addresses.ts';

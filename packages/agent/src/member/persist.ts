@@ -6,7 +6,7 @@ import { readSecretFile, removeSecretFile, replaceSecretFile } from '@weft/proto
 import { decodeItem, encodeItem } from '@weft/proto/wire';
 import type { Logger } from 'pino';
 import { z } from 'zod';
-import type { Position } from '../netmap/snapshot.ts';
+import type { Position } from '../netmap/store.ts';
 import type { Problems } from '../words/problems.ts';
 
 /** Changes come in bursts; the disk sees one write for all of a burst. */

@@ -2,6 +2,7 @@
  * UDP from this host's programs: one socket a listener, a flow for each client address and port that sends to it. Replies
  * leave from the very socket that was asked, so that the program hears them from the address it spoke to.
  */
+
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { listenerName } from '@weft/proto';
 import type { Logger } from 'pino';
@@ -10,7 +11,7 @@ import { descriptorOf } from '../bytes/inside/descriptor.ts';
 import { type OpenFiles, outOfFiles } from '../bytes/open-files.ts';
 import type { DatagramOutput } from '../bytes/output.ts';
 import { assertFreeDatagramPort, type PortSharing } from '../bytes/port-sharing.ts';
-import { endDatagrams } from '../flows/ending.ts';
+import { endDatagrams } from '../flows/flow.ts';
 import type { Flow } from '../flows/registry.ts';
 import { afterCut } from '../tunnel/after-cut.ts';
 import { type Problems, passing } from '../words/problems.ts';

@@ -9,8 +9,7 @@ import { Initiator } from '../protocol/noise/initiator.ts';
 import { keyPairFromSecret } from '../protocol/noise/keys.ts';
 import { encodePreamble, ReplyReader } from '../protocol/noise/preamble.ts';
 import { prologue } from '../protocol/noise/prologue.ts';
-import { RecordOpener } from '../protocol/record/opener.ts';
-import { RecordSealer } from '../protocol/record/sealer.ts';
+import { RecordOpener, RecordSealer } from '../protocol/record/record.ts';
 import type { OpenRequest } from '../words/opening.ts';
 import type { TestAgent } from './agents.fixture.ts';
 

@@ -10,8 +10,7 @@ import { Initiator } from '../protocol/noise/initiator.ts';
 import { prologue } from '../protocol/noise/prologue.ts';
 import { Responder } from '../protocol/noise/responder.ts';
 import type { Session } from '../protocol/noise/session.ts';
-import type { RecordOpener } from '../protocol/record/opener.ts';
-import type { RecordSealer } from '../protocol/record/sealer.ts';
+import type { RecordOpener, RecordSealer } from '../protocol/record/record.ts';
 import type { TunnelPeer } from '../words/peer.ts';
 import type { TunnelContext } from './context.ts';
 

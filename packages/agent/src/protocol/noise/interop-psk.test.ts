@@ -1,8 +1,7 @@
 /** Noise_IKpsk2_25519_AESGCM_SHA256, the very handshake of the tunnels, against noise-js: another's implementation. */
 import { createRequire } from 'node:module';
 import { expect, test } from 'vitest';
-import { RecordOpener } from '../record/opener.ts';
-import { RecordSealer } from '../record/sealer.ts';
+import { RecordOpener, RecordSealer } from '../record/record.ts';
 import { Initiator } from './initiator.ts';
 import { keyPairFromSecret } from './keys.ts';
 import { bytesOf, keyPairsOf, PSK } from './pair.fixture.ts';

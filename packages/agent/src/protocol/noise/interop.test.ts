@@ -5,8 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { RecordOpener } from '../record/opener.ts';
-import { RecordSealer } from '../record/sealer.ts';
+import { RecordOpener, RecordSealer } from '../record/record.ts';
 import { takeKey } from './cipher.ts';
 import { HandshakeState } from './handshake-state.ts';
 import { keyPairFromSecret } from './keys.ts';

@@ -5,8 +5,7 @@ import { type CipherName, COUNTER_LIMIT, takeKey } from '../noise/cipher.ts';
 import { bytesOf, CIPHERS } from '../noise/pair.fixture.ts';
 import { RecordError } from './errors.ts';
 import { MAXIMUM_PLAINTEXT } from './format.ts';
-import { RecordOpener } from './opener.ts';
-import { RecordSealer } from './sealer.ts';
+import { RecordOpener, RecordSealer } from './record.ts';
 
 const key = (words = 'a key'): KeyObject => takeKey(bytesOf(words));
 

@@ -5,8 +5,7 @@ import { type CipherName, takeKey } from '../noise/cipher.ts';
 import { bytesOf, CIPHERS } from '../noise/pair.fixture.ts';
 import { RecordError } from './errors.ts';
 import { MAXIMUM_PLAINTEXT } from './format.ts';
-import { RecordOpener } from './opener.ts';
-import { RecordSealer } from './sealer.ts';
+import { RecordOpener, RecordSealer } from './record.ts';
 
 /** A record of pieces of these lengths, and how the key changes behind it. */
 type Step = readonly [lengths: readonly number[], change?: 'rekey' | 'new key'];

@@ -3,7 +3,7 @@ import type { MessagePort } from 'node:worker_threads';
 import type { AddressRange, HostPort, NetmapDelta, NetmapItem, PairTraffic, PeerTunnels, Problem } from '@weft/proto';
 import type { AgentService } from '../../config/agent-file.ts';
 import type { FlowBatch } from '../../flows/recorder.ts';
-import type { Position } from '../../netmap/snapshot.ts';
+import type { Position } from '../../netmap/store.ts';
 import type { ThreadMeasures } from '../../observe/measures.ts';
 import type { ThreadPulse } from '../../observe/telemetry.ts';
 import type { ListenerSpec } from '../../outbound/listener-spec.ts';
