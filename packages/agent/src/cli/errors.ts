@@ -1,4 +1,5 @@
 /** How commands end. */
+import { CodedError } from '@weft/proto';
 
 /** 0 done, 1 failed, 2 wrong usage, 3 `explain` says deny. */
 export type ExitCode = 0 | 1 | 2 | 3;
@@ -10,18 +11,8 @@ export class UsageError extends Error {
 }
 
 /** The command failed: exit code 1. The message says what failed, why, and what to do. */
-export class CommandError extends Error {
+export class CommandError extends CodedError<
+  'admin-token' | 'control-refused' | 'control-unreachable' | 'not-kept' | 'stragglers' | 'nothing-to-ask'
+> {
   override readonly name = 'CommandError';
-  readonly code:
-    | 'admin-token'
-    | 'control-refused'
-    | 'control-unreachable'
-    | 'not-kept'
-    | 'stragglers'
-    | 'nothing-to-ask';
-
-  constructor(code: CommandError['code'], message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.code = code;
-  }
 }

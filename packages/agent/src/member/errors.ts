@@ -1,4 +1,5 @@
 /** What can go wrong between an agent, its directory and control. */
+import { CodedError } from '@weft/proto';
 
 export type AgentErrorCode =
   /** The directory or a file in it cannot be used. */
@@ -23,12 +24,6 @@ export type AgentErrorCode =
   | 'range-not-local';
 
 /** The message says what failed, why, and what to do. */
-export class AgentError extends Error {
+export class AgentError extends CodedError<AgentErrorCode> {
   override readonly name = 'AgentError';
-  readonly code: AgentErrorCode;
-
-  constructor(code: AgentErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.code = code;
-  }
 }

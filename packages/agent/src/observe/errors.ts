@@ -1,10 +1,8 @@
-/** What can go wrong when an agent shows its state, or is asked for it. */
-export class StatusSocketError extends Error {
-  override readonly name = 'StatusSocketError';
-  readonly code: 'status-socket-in-use' | 'status-socket-failed' | 'status-unreadable';
+import { CodedError } from '@weft/proto';
 
-  constructor(code: StatusSocketError['code'], message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.code = code;
-  }
+/** What can go wrong when an agent shows its state, or is asked for it. */
+export class StatusSocketError extends CodedError<
+  'status-socket-in-use' | 'status-socket-failed' | 'status-unreadable'
+> {
+  override readonly name = 'StatusSocketError';
 }

@@ -19,7 +19,7 @@ export function prepareDirectory(directory: string, uid: number): void {
     throw new FileError(
       'unusable',
       `cannot use ${directory}: ${messageOf(error)}; choose another directory with --data`,
-      error,
+      { cause: error },
     );
   }
 }

@@ -30,13 +30,13 @@ export function lockDirectory(directory: string, name: string, program: string):
       throw new FileError(
         'in-use',
         `another ${program} is running in ${directory}; stop it first, or choose another directory with --data`,
-        error,
+        { cause: error },
       );
     }
     throw new FileError(
       'unusable',
       `cannot lock ${path}: ${messageOf(error)}; remove the file if it is not ${program}'s, or choose another directory with --data`,
-      error,
+      { cause: error },
     );
   }
   const held = database;

@@ -21,7 +21,7 @@ export async function readSecretFile(path: string): Promise<string | undefined> 
     const code = codeOf(error);
     if (code === 'ENOENT') return undefined;
     const advice = code === 'ELOOP' ? 'put the file itself there, and no link' : 'check its owner and mode';
-    throw new FileError('unreadable', `cannot read ${path}: ${messageOf(error)}; ${advice}`, error);
+    throw new FileError('unreadable', `cannot read ${path}: ${messageOf(error)}; ${advice}`, { cause: error });
   }
 }
 
@@ -57,7 +57,7 @@ export async function removeSecretFile(path: string): Promise<void> {
     await rm(path, { force: true });
     await syncDirectoryOf(path);
   } catch (error) {
-    throw new FileError('unwritable', `cannot remove ${path}: ${messageOf(error)}; remove it`, error);
+    throw new FileError('unwritable', `cannot remove ${path}: ${messageOf(error)}; remove it`, { cause: error });
   }
 }
 
@@ -90,7 +90,7 @@ function beside(path: string): string {
 
 function unwritable(path: string, error: unknown): FileError {
   const advice = 'check the directory and the disk, or choose another directory with --data';
-  return new FileError('unwritable', `cannot write ${path}: ${messageOf(error)}; ${advice}`, error);
+  return new FileError('unwritable', `cannot write ${path}: ${messageOf(error)}; ${advice}`, { cause: error });
 }
 
 /** The name lies in the directory; without this it, or its going, may be lost with the power. */

@@ -1,29 +1,27 @@
-/** What goes wrong while reading the small written forms: ports, selectors, tokens; and how any error is told. */
+/** What goes wrong while reading the small written forms: ports, selectors, tokens; and how any error is told and told apart. */
+
+/** An error that programs tell from others by its code; the cause goes with it. */
+export class CodedError<Code extends string> extends Error {
+  readonly code: Code;
+
+  constructor(code: Code, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
 
 export type FormatCode = 'bad-port' | 'bad-selector' | 'bad-destination';
 
 /** A text that is not what its place asks for; the message says what was expected. */
-export class FormatError extends Error {
+export class FormatError extends CodedError<FormatCode> {
   override readonly name = 'FormatError';
-  readonly code: FormatCode;
-
-  constructor(code: FormatCode, message: string) {
-    super(message);
-    this.code = code;
-  }
 }
 
 export type TokenCode = 'token-kind' | 'token-length' | 'token-damaged';
 
 /** A token that cannot be used. The message never holds any part of the token. */
-export class TokenError extends Error {
+export class TokenError extends CodedError<TokenCode> {
   override readonly name = 'TokenError';
-  readonly code: TokenCode;
-
-  constructor(code: TokenCode, message: string, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause });
-    this.code = code;
-  }
 }
 
 /** What is said of anything that was thrown. */

@@ -1,4 +1,5 @@
 /** What goes wrong between the wire and the model, and on the way to control. */
+import { CodedError } from '../model/errors.ts';
 
 export type WireCode =
   | 'wire-missing'
@@ -10,15 +11,13 @@ export type WireCode =
   | 'wire-decode';
 
 /** A message that means nothing in the model. Nothing of it was applied. */
-export class WireError extends Error {
+export class WireError extends CodedError<WireCode> {
   override readonly name = 'WireError';
-  readonly code: WireCode;
   /** Path of the field. */
   readonly field: string;
 
   constructor(code: WireCode, field: string, message: string, cause?: unknown) {
-    super(`${field}: ${message}`, cause === undefined ? undefined : { cause });
-    this.code = code;
+    super(code, `${field}: ${message}`, cause === undefined ? undefined : { cause });
     this.field = field;
   }
 }

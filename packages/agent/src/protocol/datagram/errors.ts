@@ -1,3 +1,5 @@
+import { CodedError } from '@weft/proto';
+
 export type DatagramErrorCode =
   /** One item is larger than any packet of this path takes. */
   | 'oversized'
@@ -11,12 +13,6 @@ export type DatagramErrorCode =
   | 'malformed-offer';
 
 /** A mistake of the caller, or a peer's broken offer. What arrives in packets never throws: it is an outcome. */
-export class DatagramError extends Error {
+export class DatagramError extends CodedError<DatagramErrorCode> {
   override readonly name = 'DatagramError';
-  readonly code: DatagramErrorCode;
-
-  constructor(code: DatagramErrorCode, message: string, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause });
-    this.code = code;
-  }
 }

@@ -1,3 +1,5 @@
+import { CodedError } from '@weft/proto';
+
 /** What a peer can do wrong with frames. Each is fatal to its tunnel. */
 export type MuxErrorCode =
   | 'unknown-frame'
@@ -13,23 +15,11 @@ export type MuxErrorCode =
   | 'flood';
 
 /** The peer broke the frame protocol: its tunnel has to be closed. */
-export class MuxError extends Error {
+export class MuxError extends CodedError<MuxErrorCode> {
   override readonly name = 'MuxError';
-  readonly code: MuxErrorCode;
-
-  constructor(code: MuxErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.code = code;
-  }
 }
 
 /** A stream cannot be opened here and now: a local limit, or a request that cannot be said in a frame. */
-export class OpenError extends Error {
+export class OpenError extends CodedError<'too-many-streams' | 'closed' | 'invalid-request'> {
   override readonly name = 'OpenError';
-  readonly code: 'too-many-streams' | 'closed' | 'invalid-request';
-
-  constructor(code: OpenError['code'], message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.code = code;
-  }
 }

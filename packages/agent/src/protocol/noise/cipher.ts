@@ -145,7 +145,7 @@ export class CipherState {
       opening.final();
     } catch (cause) {
       this.#n = before;
-      throw new CipherError('forged', 'the tag does not prove the bytes', cause);
+      throw new CipherError('forged', 'the tag does not prove the bytes', { cause });
     }
     return plaintext;
   }

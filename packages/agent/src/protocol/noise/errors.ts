@@ -1,3 +1,5 @@
+import { CodedError } from '@weft/proto';
+
 export type HandshakeErrorCode =
   /** The connection does not begin with the Weft preamble. */
   | 'wrong-magic'
@@ -19,23 +21,11 @@ export type HandshakeErrorCode =
   | 'wrong-order';
 
 /** Ends the handshake, always: no code is retried on the same connection. */
-export class HandshakeError extends Error {
+export class HandshakeError extends CodedError<HandshakeErrorCode> {
   override readonly name = 'HandshakeError';
-  readonly code: HandshakeErrorCode;
-
-  constructor(code: HandshakeErrorCode, message: string, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause });
-    this.code = code;
-  }
 }
 
 /** What the AEAD itself refuses; the layer above names it in its own words. */
-export class CipherError extends Error {
+export class CipherError extends CodedError<'forged' | 'exhausted'> {
   override readonly name = 'CipherError';
-  readonly code: 'forged' | 'exhausted';
-
-  constructor(code: 'forged' | 'exhausted', message: string, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause });
-    this.code = code;
-  }
 }

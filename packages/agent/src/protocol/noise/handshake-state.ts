@@ -116,7 +116,7 @@ export class HandshakeState {
       return this.#symmetric.decryptAndHash(ciphertext);
     } catch (cause) {
       if (!(cause instanceof CipherError)) throw cause;
-      throw new HandshakeError('forged', 'a handshake message does not prove itself', cause);
+      throw new HandshakeError('forged', 'a handshake message does not prove itself', { cause });
     }
   }
 }

@@ -46,7 +46,7 @@ export function dh(pair: KeyPair, publicKey: Uint8Array): Buffer {
     output = diffieHellman({ privateKey: pair.privateKey, publicKey: remote });
   } catch (cause) {
     // OpenSSL refuses an all-zero output itself; it has no other way to fail on a 32-byte key.
-    throw new HandshakeError('low-order-point', 'the public key has low order', cause);
+    throw new HandshakeError('low-order-point', 'the public key has low order', { cause });
   }
   if (output.every((byte) => byte === 0)) {
     throw new HandshakeError('low-order-point', 'the public key has low order');

@@ -1,3 +1,5 @@
+import { CodedError } from '@weft/proto';
+
 export type RecordErrorCode =
   /** More plaintext than a record may hold, or a peer's length over the bound. */
   | 'oversized'
@@ -11,12 +13,6 @@ export type RecordErrorCode =
   | 'closed';
 
 /** Ends the connection, always: after it the two sides' counters cannot be trusted to agree. */
-export class RecordError extends Error {
+export class RecordError extends CodedError<RecordErrorCode> {
   override readonly name = 'RecordError';
-  readonly code: RecordErrorCode;
-
-  constructor(code: RecordErrorCode, message: string, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause });
-    this.code = code;
-  }
 }

@@ -98,7 +98,7 @@ export class RecordSealer {
       return this.#state.startSeal(header, length);
     } catch (cause) {
       if (!(cause instanceof CipherError)) throw cause;
-      throw new RecordError('exhausted', 'this key has sealed all it may', cause);
+      throw new RecordError('exhausted', 'this key has sealed all it may', { cause });
     }
   }
 }
@@ -221,7 +221,7 @@ export class RecordOpener {
       opening.setAuthTag(this.#tag);
       opening.final();
     } catch (cause) {
-      throw new RecordError('forged', 'a record does not prove itself', cause);
+      throw new RecordError('forged', 'a record does not prove itself', { cause });
     }
     const pieces = this.#pieces;
     this.#opening = undefined;
@@ -236,7 +236,7 @@ export class RecordOpener {
       return this.#state.startOpen(this.#header, length);
     } catch (cause) {
       if (!(cause instanceof CipherError)) throw cause;
-      throw new RecordError('exhausted', 'this key has opened all it may', cause);
+      throw new RecordError('exhausted', 'this key has opened all it may', { cause });
     }
   }
 }
