@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { addressGroup } from './address-group.ts';
-import { Admission } from './admission.ts';
+import { Admission, addressGroup } from './admission.ts';
 
 function setUp(most: number, mostOfOne: number) {
   const admission = new Admission({ most, mostOfOne });

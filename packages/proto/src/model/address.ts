@@ -1,4 +1,7 @@
-/** IPv4 addresses as unsigned 32-bit numbers, the range that VIPs and source addresses are allotted in, and what else a host leads to. */
+/**
+ * IPv4 addresses as unsigned 32-bit numbers, the range that VIPs and source addresses are allotted in, what else a host leads
+ * to, and what is this machine itself. Known without Node, for the page uses the model too.
+ */
 
 export interface AddressRange {
   /** First address. */
@@ -123,4 +126,60 @@ function groupsOf(address: string): number[] {
 
 function tail(groups: readonly number[]): number {
   return ((groups[6] ?? 0) * 0x10000 + (groups[7] ?? 0)) >>> 0;
+}
+
+const octet = '(?:25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)';
+const v4 = new RegExp(`^${octet}(?:\\.${octet}){3}$`);
+/** A zone follows the address of an interface, as in fe80::1%eth0 (RFC 4007, section 11). */
+const v6 = /^([0-9A-Fa-f:.]{2,45})(?:%[0-9A-Za-z.:-]+)?$/;
+
+/** Agrees with node:net's of the same name, as the two below do. */
+export function isIPv4(text: string): boolean {
+  return v4.test(text);
+}
+
+export function isIPv6(text: string): boolean {
+  const address = v6.exec(text)?.[1];
+  if (address === undefined) return false;
+  const tail = /(^|:)([^:]*\..*)$/.exec(address)?.[2];
+  if (tail !== undefined && !isIPv4(tail)) return false;
+  // An IPv4 tail stands for two groups (RFC 4291, section 2.2).
+  const plain = tail === undefined ? address : `${address.slice(0, -tail.length)}0:0`;
+  const [head = '', rest, ...more] = plain.split('::');
+  if (more.length > 0) return false;
+  const groups = [head, rest ?? ''].flatMap((part) => (part === '' ? [] : part.split(':')));
+  if (!groups.every((group) => /^[0-9A-Fa-f]{1,4}$/.test(group))) return false;
+  return rest === undefined ? groups.length === 8 : groups.length <= 7;
+}
+
+/** 4, 6, or 0 for what is none. */
+export function isIP(text: string): 0 | 4 | 6 {
+  if (isIPv4(text)) return 4;
+  return isIPv6(text) ? 6 : 0;
+}
+
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
+}
+
+/** Listening on every address. */
+const ANY: ReadonlySet<string> = new Set(['0.0.0.0', '::']);
+
+/**
+ * Whether a request with this Host header may be answered by a server that listens on `listening`; `arrived` is the address
+ * that it came to, for one that listens on every address. A page of another site
+ * can have its own name point at 127.0.0.1 and then read this port as its own (DNS rebinding). On loopback only loopback's
+ * names are right; on another address the name that people use is not known, but an attacker who can reach it needs no such
+ * trick.
+ */
+export function knowsHost(listening: string, header: string | undefined, arrived?: string): boolean {
+  const own = normalHost(listening) ?? listening;
+  const at = ANY.has(own) && arrived !== undefined ? normalHost(arrived) : own;
+  if (at === undefined || !isLoopback(at)) return true;
+  const name =
+    header
+      ?.replace(/:\d{1,5}$/, '')
+      .replace(/^\[(.*)\]$/, '$1')
+      .toLowerCase() ?? '';
+  return isLoopback(name) && (name === 'localhost' || isIP(name) > 0);
 }

@@ -1,5 +1,5 @@
 /** HOST:PORT as it is written: a name, an IPv4 address, or an IPv6 address in brackets. */
-import { isIPv6 } from './ip.ts';
+import { isIPv6 } from './address.ts';
 
 export interface HostPort {
   /** Without brackets. */

@@ -151,3 +151,15 @@ export function resolveSource(text: string, mesh: Pick<Mesh, 'services' | 'agent
 export function findService(mesh: Pick<Mesh, 'services'>, name: string): Service | undefined {
   return mesh.services.find((service) => service.name === name);
 }
+
+/** `web`, `host:build-3` or `internet`: how a source is written in records, the CLI and the API. */
+export function sourceName(source: Source): string {
+  switch (source.type) {
+    case 'service':
+      return source.service.name;
+    case 'host':
+      return `host:${source.name}`;
+    case 'internet':
+      return 'internet';
+  }
+}

@@ -2,8 +2,8 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import { Registry } from 'prom-client';
+import { knowsHost } from '../model/address.ts';
 import type { HostPort } from '../model/endpoint.ts';
-import { knowsHost } from '../model/loopback.ts';
 import { listen } from './listen.ts';
 
 export interface MetricsServerOptions {

@@ -6,17 +6,9 @@
 import type { Action, Mesh, Rule } from '../model/mesh.ts';
 import { includesPort } from '../model/ports.ts';
 import { type FieldProblem, problem } from '../model/problem.ts';
-import { findService, resolveSource } from '../model/selector.ts';
+import { findService, resolveSource, sourceName } from '../model/selector.ts';
 import { firstInBoth, RuleMasks } from './rule-index.ts';
-import {
-  type Denied,
-  type Destination,
-  type Permit,
-  type Policy,
-  type Source,
-  sourceName,
-  type Verdict,
-} from './types.ts';
+import type { Denied, Destination, Permit, Policy, Source, Verdict } from './types.ts';
 
 export interface PolicyRules {
   readonly revision: number;

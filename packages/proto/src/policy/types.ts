@@ -44,15 +44,3 @@ export interface Policy {
   readonly revision: number;
   decide(source: Source, destination: Destination): Verdict;
 }
-
-/** `web`, `host:build-3` or `internet`: how a source is written in records, the CLI and the API. */
-export function sourceName(source: Source): string {
-  switch (source.type) {
-    case 'service':
-      return source.service.name;
-    case 'host':
-      return `host:${source.name}`;
-    case 'internet':
-      return 'internet';
-  }
-}

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { isLoopback, knowsHost } from './loopback.ts';
+import { isLoopback, knowsHost } from './address.ts';
 
 test.each([
   ['127.0.0.1', true],

@@ -1,7 +1,7 @@
 import net from 'node:net';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { isIP, isIPv4, isIPv6 } from './ip.ts';
+import { isIP, isIPv4, isIPv6 } from './address.ts';
 
 test.each([
   ...['0.0.0.0', '127.0.0.1', '255.255.255.255', '256.0.0.1', '1.2.3', '01.2.3.4', '1.2.3.4.', ' 1.2.3.4', '1.2.3.4\n'],
