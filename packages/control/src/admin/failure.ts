@@ -4,6 +4,7 @@ import { WireError } from '@weft/proto/wire';
 import { EnrollError, type EnrollErrorCode } from '../enroll/errors.ts';
 import { FlowsError, type FlowsErrorCode } from '../flows/errors.ts';
 import { StateError, type StateErrorCode } from '../state/errors.ts';
+import { StoreError } from '../store/errors.ts';
 import { RequestError } from './errors.ts';
 
 /** What sort of failure it is: each adapter has a status of its own for each. */
@@ -73,6 +74,8 @@ export function failureOf(error: unknown): Failure | undefined {
   if (error instanceof StateError) return failure(STATE[error.code], error, error.fields);
   // What a file holds that cannot be read is for the log.
   if (error instanceof FlowsError && error.code !== 'failed') return failure(FLOWS[error.code], error);
+  // Nothing of the change stands, and who asked for it may be who can make room.
+  if (error instanceof StoreError && error.code === 'write-failed') return failure('exhausted', error);
   if (error instanceof EnrollError) {
     const { code, field, message } = error;
     return failure(ENROLL[code], error, field === undefined ? [] : [{ field, message }]);

@@ -10,6 +10,7 @@ import type {
 import { status } from '@grpc/grpc-js';
 import type { pb } from '@weft/proto/wire';
 import type { Logger } from 'pino';
+import { StoreError } from '../store/errors.ts';
 import { internalStatus, toStatus } from './status.ts';
 
 export interface Call<Request> {
@@ -86,7 +87,10 @@ export function serverStream<Request, Response>(
 /** The status for the caller; what only control can mend goes to the log instead. */
 function statusFor(error: unknown, signal: AbortSignal, method: string, logger: Logger): StatusObject {
   const known = toStatus(error);
-  if (known !== undefined) return known;
+  if (known !== undefined) {
+    if (error instanceof StoreError) logger.error({ event: 'call-failed', method, err: error }, error.message);
+    return known;
+  }
   if (signal.aborted) return { ...internalStatus(), code: status.CANCELLED, details: 'the call was cancelled' };
   logger.error({ event: 'call-failed', method, err: error }, 'call failed');
   return internalStatus();

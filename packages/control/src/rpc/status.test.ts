@@ -2,6 +2,7 @@ import { status } from '@grpc/grpc-js';
 import { fieldErrorsFromError } from '@weft/proto/wire';
 import { expect, test } from 'vitest';
 import { EnrollError } from '../enroll/errors.ts';
+import { StoreError } from '../store/errors.ts';
 import { ERROR_CODE_KEY, toStatus } from './status.ts';
 
 test.each([
@@ -19,4 +20,11 @@ test('a join refused for its token is about no field', () => {
   const answer = toStatus(new EnrollError('token-used', 'it was used'));
   expect(answer).toMatchObject({ code: status.FAILED_PRECONDITION, details: 'it was used' });
   expect(fieldErrorsFromError(answer)).toEqual([]);
+});
+
+test('a full disk is told of, and what else is wrong with the data is not', () => {
+  const words = 'control could not write its data: database or disk is full; check the disk';
+  const answer = toStatus(new StoreError('write-failed', words));
+  expect(answer).toMatchObject({ code: status.RESOURCE_EXHAUSTED, details: words });
+  expect(toStatus(new StoreError('corrupt', 'the file /var/lib/weft/control.db'))).toBeUndefined();
 });
