@@ -63,7 +63,7 @@ export class Client {
   /** Nothing comes back, nor any sign of life from the host, and there is another: its next datagram is to open a flow anew. */
   forsaken(now: number): boolean {
     if (this.owedSinceMs === undefined || now - this.owedSinceMs < UNANSWERED_MS) return false;
-    return this.conduit?.silent === true && this.hasOthers();
+    return this.hasOthers() && this.conduit?.silent?.() === true;
   }
 
   mayMakeRoom(now: number): boolean {

@@ -273,9 +273,7 @@ describe('a UDP flow', () => {
       return {
         opened: true,
         conduit: {
-          get silent() {
-            return away.host === target.agentId;
-          },
+          silent: () => away.host === target.agentId,
           attach: (events) => conduit.attach(events),
           send: (payload) => {
             if (away.host !== target.agentId) conduit.send(payload);

@@ -3,19 +3,20 @@ import type { DatagramFlow } from '../protocol/mux/datagram-flow.ts';
 import { MAXIMUM_DATAGRAM } from '../protocol/mux/types.ts';
 import type { DatagramConduit, DatagramEvents } from '../words/conduit.ts';
 import type { DatagramPath } from './datagram-path.ts';
+import type { Liveness } from './liveness.ts';
 
 export class TunnelDatagrams implements DatagramConduit {
   readonly #flow: DatagramFlow;
   readonly #path: DatagramPath | undefined;
   readonly #dropped: () => void;
-  readonly #liveness: { readonly silent: boolean };
+  readonly #liveness: Pick<Liveness, 'suspect' | 'silent' | 'ping'>;
   #counted: boolean = true;
 
   constructor(
     flow: DatagramFlow,
     path: DatagramPath | undefined,
     dropped: () => void,
-    liveness: { readonly silent: boolean },
+    liveness: Pick<Liveness, 'suspect' | 'silent' | 'ping'>,
   ) {
     this.#flow = flow;
     this.#path = path;
@@ -25,8 +26,10 @@ export class TunnelDatagrams implements DatagramConduit {
     if (flow.over) this.#uncount();
   }
 
-  get silent(): boolean {
-    return this.#liveness.silent;
+  silent(): boolean {
+    this.#liveness.ping();
+    // What comes beside the connection shows one way only: where no probe is answered, what is sent goes inside, and nowhere.
+    return this.#liveness.silent || (this.#liveness.suspect && this.#path?.size === 0);
   }
 
   attach(events: DatagramEvents): void {

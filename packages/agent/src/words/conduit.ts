@@ -52,8 +52,11 @@ export interface WireConduit extends Conduit {
 
 /** A UDP flow in a tunnel: datagrams keep their boundaries, and may be lost, as on any path. */
 export interface DatagramConduit {
-  /** Whether the host at the far end leaves unanswered what would show that it is there. Of a program here there is no doubt. */
-  readonly silent?: boolean;
+  /**
+   * Whether the host at the far end leaves unanswered what would show that it is there; it is asked, for whoever comes again. Of a
+   * program here there is no doubt.
+   */
+  silent?(): boolean;
   attach(events: DatagramEvents): void;
   /** Sends one datagram of 0 to 65,507 bytes. Drops it, and counts, when the path is full. Bytes are used before it returns. */
   send(payload: Buffer): void;
