@@ -111,20 +111,20 @@ export function readTokenOrder(request: TokenRequest, network: string): TokenOrd
 }
 
 export function readWait(timeoutMs: number): number {
-  if (timeoutMs > ADMIN_LIMITS.waitMs)
-    throw new RequestError([problem('timeout_ms', `expected at most ${ADMIN_LIMITS.waitMs}`)]);
-  return timeoutMs || DEFAULT_WAIT_MS;
+  return atMost(timeoutMs, ADMIN_LIMITS.waitMs, 'timeout_ms') || DEFAULT_WAIT_MS;
 }
 
 export function readRevisionLimit(limit: number): number {
-  if (limit > ADMIN_LIMITS.revisions)
-    throw new RequestError([problem('limit', `expected at most ${ADMIN_LIMITS.revisions}`)]);
-  return limit || DEFAULT_REVISIONS;
+  return atMost(limit, ADMIN_LIMITS.revisions, 'limit') || DEFAULT_REVISIONS;
 }
 
 export function readAuditLimit(limit: number): number {
-  if (limit > ADMIN_LIMITS.audit) throw new RequestError([problem('limit', `expected at most ${ADMIN_LIMITS.audit}`)]);
-  return limit || DEFAULT_AUDIT;
+  return atMost(limit, ADMIN_LIMITS.audit, 'limit') || DEFAULT_AUDIT;
+}
+
+function atMost(value: number, most: number, field: string): number {
+  if (value <= most) return value;
+  throw new RequestError([problem(field, `expected at most ${most}`)]);
 }
 
 /** A host name or an identifier that control made. */

@@ -2,6 +2,7 @@
  * The dashboard's server: the page as it was built, and under /api what api.ts says. It speaks plain HTTP: beyond loopback, what
  * ends TLS stands in front of it, and gives the cookie its `Secure`.
  */
+
 import { STATUS_CODES } from 'node:http';
 import compress from '@fastify/compress';
 import cookie from '@fastify/cookie';
@@ -22,8 +23,7 @@ import { RouteTable } from './route-table.ts';
 import { AJV_OPTIONS, wrongRequest } from './schemas.ts';
 import { SessionCookie } from './session-cookie.ts';
 import { type SessionRouteOptions, sessionRoutes } from './session-routes.ts';
-import { Sessions } from './sessions.ts';
-import { steadyClock } from './steady-clock.ts';
+import { Sessions, steadyClock } from './sessions.ts';
 
 type RouteOptions = SessionRouteOptions & LiveRouteOptions & FlowRouteOptions & PolicyRouteOptions & AdminRouteOptions;
 

@@ -1,5 +1,6 @@
 /** Live updates: one feed for each network that somebody looks at. */
 import { randomBytes } from 'node:crypto';
+import type { ServerResponse } from 'node:http';
 import { defined } from '@weft/proto';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
@@ -11,8 +12,8 @@ import type { Traffic, TrafficStatus } from '../traffic/types.ts';
 import type { Role } from './api.ts';
 import { DashboardError } from './errors.ts';
 import { requireSession } from './guard.ts';
+import { ANSWER_HEADERS } from './headers.ts';
 import { LiveFeed } from './live-feed.ts';
-import { stream } from './live-stream.ts';
 import type { PieceTexts } from './pieces.ts';
 import { closed, networkName } from './schemas.ts';
 import type { Session, Sessions } from './sessions.ts';
@@ -138,4 +139,54 @@ class Places {
       this.#bySession.set(session, (this.#bySession.get(session) ?? 1) - 1);
     };
   }
+}
+
+interface LiveStreamOptions {
+  readonly response: ServerResponse;
+  readonly feed: LiveFeed;
+  readonly lastEventId: string | undefined;
+  /** Aborts when whoever looks may look no longer. */
+  readonly ended: AbortSignal;
+  /** Asked once a second. False when whoever looks may look no longer. */
+  readonly permitted: () => boolean;
+  /** Tells for how long a connection took nothing: it never goes back. */
+  readonly steady: () => number;
+}
+
+/** A connection that takes nothing for so long is gone, though its end was never heard of. */
+const STUCK_MS = 30_000;
+
+/** One connection of server-sent events. Returns when it is over. */
+async function stream({ response, feed, ...options }: LiveStreamOptions): Promise<void> {
+  const { lastEventId, ended, permitted, steady } = options;
+  response.writeHead(200, {
+    ...ANSWER_HEADERS,
+    'content-type': 'text/event-stream; charset=utf-8',
+    // A proxy that gathers answers before it passes them on would hold events back.
+    'x-accel-buffering': 'no',
+  });
+  const end = (): void => void response.end();
+  let stuckSinceMs: number | undefined;
+  const ready = (): boolean => !response.writableNeedDrain && !response.writableEnded;
+  const leave = feed.join(
+    {
+      ready,
+      permitted: () => {
+        stuckSinceMs = ready() ? undefined : (stuckSinceMs ?? steady());
+        if (stuckSinceMs !== undefined && steady() - stuckSinceMs >= STUCK_MS) response.destroy();
+        else if (permitted()) return true;
+        else end();
+        return false;
+      },
+      write: (text) => void response.write(text),
+    },
+    lastEventId,
+  );
+  ended.addEventListener('abort', end, { once: true });
+  await new Promise<void>((resolve) => {
+    if (response.closed) resolve();
+    else response.once('close', resolve);
+  });
+  ended.removeEventListener('abort', end);
+  leave();
 }

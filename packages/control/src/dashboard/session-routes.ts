@@ -1,18 +1,21 @@
-/** Signing in and out. */
+/** Signing in and out, in the audit where it takes them. */
 import type { FastifyInstance } from 'fastify';
+import type { Logger } from 'pino';
+import { actorName } from '../audit/entry.ts';
 import type { RefusalAudit } from '../audit/refusals.ts';
+import type { Actor, AuditLog } from '../audit/types.ts';
 import { FailureCounter } from '../bounds/failures.ts';
 import { byText } from '../order.ts';
 import type { StateStore } from '../state/types.ts';
+import { StoreError } from '../store/errors.ts';
 import type { Role, Session as SessionView } from './api.ts';
 import { DashboardError } from './errors.ts';
 import { addressOf, requireSession } from './guard.ts';
 import { closed, text } from './schemas.ts';
 import type { SessionCookie } from './session-cookie.ts';
 import type { Session, Sessions } from './sessions.ts';
-import { SignInAudit, type SignInAuditOptions } from './sign-in-audit.ts';
 
-export interface SessionRouteOptions extends SignInAuditOptions {
+export interface SessionRouteOptions {
   readonly sessions: Sessions;
   readonly cookie: SessionCookie;
   readonly state: StateStore;
@@ -20,6 +23,9 @@ export interface SessionRouteOptions extends SignInAuditOptions {
   readonly roleOf: (token: string) => Role | undefined;
   readonly refusals: Pick<RefusalAudit, 'noteSignIn'>;
   readonly version: string;
+  readonly audit: Pick<AuditLog, 'record'>;
+  readonly now: () => number;
+  readonly logger: Logger;
 }
 
 /** Wrong tokens from one address. */
@@ -88,4 +94,34 @@ export function sessionRoutes(app: FastifyInstance, options: SessionRouteOptions
     cookie.clear(request, reply);
     return reply.code(204).send();
   });
+}
+
+/** Lines of the log that tell of one that was not written down. */
+const TOLD = { failures: 10, windowMs: 60_000, remembered: 1 };
+
+class SignInAudit {
+  readonly #audit: Pick<AuditLog, 'record'>;
+  readonly #logger: Logger;
+  readonly #told: FailureCounter;
+
+  constructor({ audit, now, logger }: SessionRouteOptions) {
+    this.#audit = audit;
+    this.#logger = logger;
+    this.#told = new FailureCounter(TOLD, now);
+  }
+
+  async note(who: Actor, action: 'sign-in' | 'sign-out'): Promise<void> {
+    const actor = actorName(who);
+    try {
+      await this.#audit.record({ actor, action, network: '', subject: 'dashboard', revision: 0, detail: '' });
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      // With a full disk the page is what shows what goes on: it must open then, and the log has who it was.
+      if (this.#told.note('all')) return;
+      this.#logger.error(
+        { event: 'sign-in-not-recorded', action, actor, err: error },
+        'a sign-in was not written down',
+      );
+    }
+  }
 }

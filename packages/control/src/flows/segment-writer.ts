@@ -86,19 +86,7 @@ export class SegmentWriter {
     const shape = this.#shapeId(shapeAt(packed, index));
     segment
       .statement(INSERT)
-      .run(
-        cursor,
-        shape,
-        atMs - segment.baseMs,
-        atMs - at(ROW.startedMs),
-        at(ROW.durationMs),
-        at(ROW.idHigh) | 0,
-        at(ROW.idLow) | 0,
-        at(ROW.revision),
-        at(ROW.sent),
-        at(ROW.received),
-        this.#detailId(packed.details[at(ROW.detail)]),
-      );
+      .run(cursor, shape, atMs - segment.baseMs, atMs - at(ROW.startedMs), ...this.#told(packed, at));
     if (segment.records === 0) segment.first = cursor;
     segment.records += 1;
     segment.last = cursor;
@@ -116,21 +104,15 @@ export class SegmentWriter {
     const atMs = segment.baseMs + offset;
     this.#count(before, atMs, -1, -sent, -received);
     const shape = this.#shapeId(shapeAt(packed, index));
-    segment
-      .statement(UPDATE)
-      .run(
-        shape,
-        atMs - at(ROW.startedMs),
-        at(ROW.durationMs),
-        at(ROW.idHigh) | 0,
-        at(ROW.idLow) | 0,
-        at(ROW.revision),
-        at(ROW.sent),
-        at(ROW.received),
-        this.#detailId(packed.details[at(ROW.detail)]),
-        at(ROW.cursor),
-      );
+    segment.statement(UPDATE).run(shape, atMs - at(ROW.startedMs), ...this.#told(packed, at), at(ROW.cursor));
     this.#count(shape, atMs, 1, at(ROW.sent), at(ROW.received));
+  }
+
+  /** From `duration` to `detail`. */
+  #told({ details }: PackedFlows, at: (column: number) => number): (number | null)[] {
+    const { durationMs, idHigh, idLow, revision, sent, received, detail } = ROW;
+    const id = [at(idHigh) | 0, at(idLow) | 0];
+    return [at(durationMs), ...id, at(revision), at(sent), at(received), this.#detailId(details[at(detail)])];
   }
 
   #count(shape: number, atMs: number, flows: number, sent: number, received: number): void {

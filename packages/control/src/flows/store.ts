@@ -4,9 +4,8 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { RetentionClock } from '../retention-clock.ts';
-import { Histogram } from './history.ts';
+import { Histogram, readMinutes } from './history.ts';
 import type { FlowLimits } from './limits.ts';
-import { readMinutes } from './minute-reader.ts';
 import { COLUMNS, FlowPacker, type FlowShape, type PackedFlows, ROW } from './packing.ts';
 import type { Segment } from './segment.ts';
 import { readSegment, type Verdict } from './segment-reader.ts';

@@ -4,10 +4,9 @@ import { join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { messageOf } from '@weft/proto';
 import type { AuditQuery, ChangeLog, History } from './change-log.ts';
-import { inserter, remover } from './columns.ts';
+import { type Columns, INTEGER, inserter, type Row, type RowOf, reader, remover, TEXT } from './columns.ts';
 import { StoreError } from './errors.ts';
 import { type HistoryReads, prepareHistory, prepareHistoryWrites } from './history.ts';
-import { readAll } from './read.ts';
 import {
   ADDRESSES,
   AGENTS,
@@ -229,4 +228,25 @@ function prepareWrites(database: DatabaseSync): Writes {
 
 function run<Word extends keyof WriteRows>(writes: Writes, { write, row }: RowWrite<Word>): void {
   writes[write](row);
+}
+
+/** The tables to values. */
+export function readAll(database: DatabaseSync): Contents {
+  const all = <C extends Columns>(columns: C, sql: string): RowOf<C>[] =>
+    (database.prepare(sql).all() as Row[]).map(reader(columns));
+  return {
+    sequence: all({ sequence: INTEGER }, 'SELECT sequence FROM change_log')[0]?.sequence ?? 0,
+    networks: all(
+      { ...NETWORKS, mesh: TEXT },
+      `SELECT *, (SELECT mesh FROM revisions WHERE network = name ORDER BY revisions.revision DESC LIMIT 1) AS mesh
+       FROM networks ORDER BY name`,
+    ),
+    agents: all(AGENTS, 'SELECT * FROM agents ORDER BY id'),
+    instances: all(INSTANCES, 'SELECT * FROM instances ORDER BY network, service, ordinal'),
+    // In order of release, which is the order the places become free again.
+    addresses: all(ADDRESSES, 'SELECT * FROM addresses ORDER BY released_ms, place'),
+    tokens: all(TOKENS, 'SELECT * FROM tokens ORDER BY sequence, created_ms, id'),
+    endedAgents: all(ENDED_AGENTS, 'SELECT * FROM ended_agents ORDER BY sequence, ended_ms, id'),
+    runs: all(RUNS, 'SELECT * FROM runs ORDER BY place'),
+  };
 }

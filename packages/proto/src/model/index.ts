@@ -8,7 +8,6 @@ export * from './agent-role.ts';
 export * from './defined.ts';
 export * from './endpoint.ts';
 export * from './errors.ts';
-export * from './escape.ts';
 export * from './explain.ts';
 export * from './flow.ts';
 export * from './flow-filter.ts';

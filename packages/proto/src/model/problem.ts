@@ -1,7 +1,5 @@
 /** What is wrong with one field, said so that it can be mended. */
 
-import { escapeUnseen } from './escape.ts';
-
 export interface FieldProblem {
   /** Path in the mesh file's words, such as services.redis.ports[0]. */
   readonly field: string;
@@ -16,4 +14,16 @@ export function problem(field: string, message: string): FieldProblem {
 /** A text from a file or a peer as it can stand in a message: escaped, and cut where it is long. */
 export function quote(text: string): string {
   return escapeUnseen(JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text));
+}
+
+/** Characters that move a cursor, colour a screen or turn the direction of writing: controls, formats, line separators. */
+const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+
+/** The text with each such character in the escaped form of JSON, so that it can be shown; line feeds stay. */
+export function escapeUnseen(text: string): string {
+  return text.replace(UNSEEN, (character) => {
+    if (character === '\n') return character;
+    const units = Array.from({ length: character.length }, (_, at) => character.charCodeAt(at));
+    return units.map((unit) => `\\u${unit.toString(16).padStart(4, '0')}`).join('');
+  });
 }

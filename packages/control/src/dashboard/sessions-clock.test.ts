@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { steadyClock } from './steady-clock.ts';
+import { steadyClock } from './sessions.ts';
 
 test('goes on when the clock of the host is set back, and counts what the host slept', () => {
   let [wall, monotonic] = [1_700_000_000_000, 5_000];

@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest';
-import { escapeUnseen } from './escape.ts';
-import { quote } from './problem.ts';
+import { escapeUnseen, quote } from './problem.ts';
 
 test.each([
   ['\u001b[31mred', '\\u001b[31mred'],
