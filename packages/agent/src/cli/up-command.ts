@@ -16,7 +16,7 @@ import {
   toHostName,
 } from '@weft/proto';
 import { EMPTY_AGENT_FILE, readAgentFile } from '../config/agent-file.ts';
-import { parseResolver } from '../config/ports.ts';
+import { parseResolver } from '../config/schema.ts';
 import { readVipRange } from '../config/vip-range.ts';
 import { createLogger } from '../observe/logger.ts';
 import { VERSION } from '../version.ts';

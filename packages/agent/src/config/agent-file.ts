@@ -12,8 +12,19 @@ import {
 import { z } from 'zod';
 import { parseYaml, readYamlFile, type YamlFile } from './document.ts';
 import { FileError, type FileProblem } from './errors.ts';
-import { parseHostPort, parsePort, parseResolver } from './ports.ts';
-import { list, maybe, named, parsed, prefix, section, text, validate } from './schema.ts';
+import {
+  list,
+  maybe,
+  named,
+  parsed,
+  parseHostPort,
+  parsePort,
+  parseResolver,
+  prefix,
+  section,
+  text,
+  validate,
+} from './schema.ts';
 
 /** Where one port of a service is served on this host. */
 export interface AgentTarget {

@@ -16,8 +16,19 @@ import type { z } from 'zod';
 import { type Path, parseYaml, readYamlFile, type YamlFile } from './document.ts';
 import { parseDuration } from './duration.ts';
 import { FileError, type FileProblem } from './errors.ts';
-import { parsePorts, parseRulePorts } from './ports.ts';
-import { choice, expected, list, maybe, named, parsed, section, text, validate } from './schema.ts';
+import {
+  choice,
+  expected,
+  list,
+  maybe,
+  named,
+  parsed,
+  parsePorts,
+  parseRulePorts,
+  section,
+  text,
+  validate,
+} from './schema.ts';
 
 /** A mesh, and where each of its fields stands in the file it came from. */
 export interface MeshFile {
