@@ -6,7 +6,7 @@
 
 import { type AddressRange, inRange } from '@weft/proto';
 import dnsPacket from 'dns-packet';
-import { HEADER_LENGTH, skipName, Type } from './message.ts';
+import { Flag, HEADER_LENGTH, skipName, Type } from './message.ts';
 
 const HTTPS = 65;
 const SVCB = 64;
@@ -25,7 +25,7 @@ export interface Cleaned {
 export function withoutOwnAddresses(message: Buffer, labels: readonly string[], range: AddressRange): Cleaned {
   if (labels.at(-1) === 'localhost') return { message, dropped: 0 };
   const own = findOwn(message, range);
-  if (own === undefined) return { message: undefined, dropped: 0 };
+  if (own === undefined) return { message: truncatedQuestion(message), dropped: 0 };
   if (!own.includes(true)) return { message, dropped: 0 };
   try {
     const packet = dnsPacket.decode(message);
@@ -40,6 +40,15 @@ export function withoutOwnAddresses(message: Buffer, labels: readonly string[], 
   } catch {
     return { message: undefined, dropped: 0 };
   }
+}
+
+/** A truncated answer may end within a record (RFC 2181 section 9): its head says enough, which is to ask over TCP. */
+function truncatedQuestion(message: Buffer): Buffer | undefined {
+  const end = skipName(message, HEADER_LENGTH);
+  const truncated = (message.readUInt16BE(2) & Flag.TC) !== 0 && message.readUInt16BE(4) === 1;
+  if (!truncated || end === undefined || end + 4 > message.length) return undefined;
+  const head = Buffer.from(message.subarray(0, end + 4));
+  return head.fill(0, 6, HEADER_LENGTH);
 }
 
 /** Of each record in order, whether it leads here; undefined for a message that is malformed. */

@@ -97,6 +97,16 @@ describe('a peer’s request', () => {
     expect(rig.live).toBe(0);
   });
 
+  it('for an instance that is nowhere is refused before anything is opened', async () => {
+    const { rig, echo } = await setup();
+    for (const ordinal of [1, 999]) {
+      const refusal = { code: 'no-instance', detail: `there is no redis/${ordinal}` };
+      expect(await open(rig, { ordinal })).toMatchObject({ opened: false, refusal });
+    }
+    expect(echo.callers).toEqual([]);
+    expect(rig.live).toBe(0);
+  });
+
   it('for a service that does not run here is left to the source to record', async () => {
     const { rig } = await setup();
     expect(await open(rig, {}, 'idle')).toMatchObject({ opened: false, refusal: { code: 'no-instance' } });

@@ -1,4 +1,5 @@
 /** A flow that a peer opens here, from its proven key to the program. */
+import { setTimeout } from 'node:timers/promises';
 import { messageOf } from '@weft/proto';
 import type { Logger } from 'pino';
 import { Deadline } from '../bytes/deadline.ts';
@@ -32,8 +33,15 @@ type Admitted = Extract<Admission, { readonly admitted: true }>;
 /** A program that takes no connection for this long is not listening, whatever its socket says. */
 const DIAL_MS = 5_000;
 const DEFAULT_IDLE_MS = 60_000;
+/** How long an instance of this host may be known to the source alone: control tells all of it at once. */
+const LAG_MS = 500;
+const LAG_LOOK_MS = 50;
 /** Nobody hears it, but an offer that is not answered counts against its tunnel for good. */
 const GIVEN_UP: Refusal = { code: 'no-instance', rule: '', revision: 0, detail: 'the source gave up' };
+
+function hasInstance(netmap: Netmap, { service, ordinal }: OpenRequest): boolean {
+  return netmap.services.get(service)?.instances.some((each) => each.ordinal === ordinal) === true;
+}
 
 export function createFlowHandler(options: FlowHandlerOptions): InboundHandler {
   const { netmap, registry, declared, dialer, log, idleMs = DEFAULT_IDLE_MS } = options;
@@ -106,6 +114,15 @@ export function createFlowHandler(options: FlowHandlerOptions): InboundHandler {
     return { reason: `${service}/${ordinal} runs on another host now`, witness: 'here' };
   }
 
+  /** Nothing is opened for an ordinal that is nowhere; a new one may be known to the source a moment before. */
+  async function missing(request: OpenRequest): Promise<Loss | undefined> {
+    for (let waited = 0; waited < LAG_MS; waited += LAG_LOOK_MS) {
+      await setTimeout(LAG_LOOK_MS);
+      if (hasInstance(netmap.current, request)) return undefined;
+    }
+    return { reason: `there is no ${request.service}/${request.ordinal}`, witness: 'here' };
+  }
+
   /** Undefined when there is nothing to carry; then the peer has its answer and the flow has ended. */
   async function dial<D extends Droppable>(
     flow: Flow,
@@ -113,8 +130,9 @@ export function createFlowHandler(options: FlowHandlerOptions): InboundHandler {
     open: (deadline: Deadline) => Promise<Opened<D>>,
   ): Promise<D | undefined> {
     const { request, peer } = inbound;
+    const unknown = hasInstance(netmap.current, request) ? undefined : await missing(request);
     const current = netmap.current;
-    const loss = lostHere(current, request);
+    const loss = unknown ?? lostHere(current, request);
     const refuse = (refusal: Refusal) => {
       // Another instance may still take the flow, so only the source knows how it ends: the record is the source's.
       flow.handOver();
