@@ -19,7 +19,7 @@ import {
   takesCallerAddress,
   targetsOf,
 } from './addresses.ts';
-import { connectDatagrams } from './target-datagrams.ts';
+import { connectDatagrams, type HeldDatagrams } from './target-datagrams.ts';
 
 export interface TargetDialer {
   stream(permit: Permit, caller: Caller, deadline: Deadline): Promise<Opened<Conduit>>;
@@ -39,10 +39,22 @@ export interface DialerOptions {
   /** Whether a program is known to be there: where datagrams go must be known before, for the first is sent into silence. */
   readonly answers: (target: TargetAddress, protocol: Protocol) => boolean;
   readonly files: OpenFiles;
+  readonly held: Pick<HeldDatagrams, 'makeRoom'>;
 }
 
-export function createDialer({ netmap, services, answers, files }: DialerOptions): TargetDialer {
+export function createDialer({ netmap, services, answers, files, held }: DialerOptions): TargetDialer {
   const ports = new SourcePorts(systemRange());
+
+  /** Once more, when a UDP flow that nobody uses could leave its file to this one. */
+  async function connectWithRoom<C>(connect: () => Promise<C>, service: string): Promise<C> {
+    try {
+      return await connect();
+    } catch (cause) {
+      if (!isShortage(cause) || !held.makeRoom(service)) throw cause;
+      files.ranOut();
+      return await connect();
+    }
+  }
 
   /** Tries each target in turn. Throws only the deadline's reason. */
   async function dial<C>(
@@ -68,7 +80,7 @@ export function createDialer({ netmap, services, answers, files }: DialerOptions
         return refuse('overloaded', `the caller's address does not fit into this agent's --vip-range`);
       }
       try {
-        return { opened: true, conduit: await connect(target, localAddress) };
+        return { opened: true, conduit: await connectWithRoom(() => connect(target, localAddress), service.name) };
       } catch (cause) {
         deadline.throwIfOver();
         const code = errorCode(cause);

@@ -7,6 +7,7 @@ import { Deadline } from '../bytes/deadline.ts';
 import { program, Rig, rule, service, until } from '../outbound/rig.fixture.ts';
 import type { Opened, OpenRequest, Refusal } from '../words/opening.ts';
 import { createFlowHandler } from './handler.ts';
+import { HeldDatagrams } from './target-datagrams.ts';
 
 const PORT = 16_380;
 const SERVICES = [
@@ -163,6 +164,7 @@ describe('a peer’s request', () => {
           opened({ attach: end, write: none, end, reset: end, resetWhenWritten: end, pause: end, resume: end }),
         datagrams: () => opened({ attach: end, send: end, close: end }),
       },
+      held: new HeldDatagrams(),
       log: pino({ level: 'silent' }),
     });
     for (const protocol of ['tcp', 'udp'] as const) {

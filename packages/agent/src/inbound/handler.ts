@@ -15,13 +15,14 @@ import type { Netmap, NetmapSource } from '../words/netmap.ts';
 import type { Opened, OpenRequest, Refusal } from '../words/opening.ts';
 import type { TunnelPeer } from '../words/peer.ts';
 import type { TargetDialer } from './dial.ts';
-import { joinDatagrams } from './target-datagrams.ts';
+import { type HeldDatagrams, joinDatagrams } from './target-datagrams.ts';
 
 export interface FlowHandlerOptions {
   readonly netmap: NetmapSource;
   readonly registry: FlowRegistry;
   readonly declared: DeclaredHere;
   readonly dialer: TargetDialer;
+  readonly held: HeldDatagrams;
   readonly log: Logger;
   readonly idleMs?: number;
 }
@@ -44,7 +45,7 @@ function hasInstance(netmap: Netmap, { service, ordinal }: OpenRequest): boolean
 }
 
 export function createFlowHandler(options: FlowHandlerOptions): InboundHandler {
-  const { netmap, registry, declared, dialer, log, idleMs = DEFAULT_IDLE_MS } = options;
+  const { netmap, registry, declared, dialer, held, log, idleMs = DEFAULT_IDLE_MS } = options;
 
   /** identify → decide → track → forward → record */
   async function take<C, D extends Droppable>(
@@ -191,7 +192,7 @@ export function createFlowHandler(options: FlowHandlerOptions): InboundHandler {
           inbound,
           ({ flow, permit, caller }, deadline) =>
             dialer.datagrams(permit, caller, deadline, (detail) => flow.end('not-listening', detail)),
-          (flow, peer, dialed) => joinDatagrams(flow, peer, dialed, idleMs),
+          (flow, peer, dialed) => joinDatagrams(flow, peer, dialed, idleMs, held, inbound.request.service),
         ),
       ),
   };

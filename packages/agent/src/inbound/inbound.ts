@@ -11,6 +11,7 @@ import { createDialer, type TargetDialer } from './dial.ts';
 import { createFlowHandler } from './handler.ts';
 import type { ListenerTable } from './listener-table.ts';
 import type { SeenWildcards } from './seen-wildcards.ts';
+import { HeldDatagrams } from './target-datagrams.ts';
 import { type LocalTargets, TargetWatch } from './target-watch.ts';
 
 interface InboundPathOptions {
@@ -74,12 +75,14 @@ export function createInbound(options: InboundOptions): Inbound {
 export function createInboundPath(options: InboundPathOptions, targets: Pick<LocalTargets, 'answers'>): InboundPath {
   const { netmap, registry, services, log, files } = options;
   const answers: LocalTargets['answers'] = (target, protocol) => targets.answers(target, protocol);
-  const dialer = createDialer({ netmap, services, answers, files });
+  const held = new HeldDatagrams();
+  const dialer = createDialer({ netmap, services, answers, files, held });
   const handler = createFlowHandler({
     netmap,
     registry,
     declared: services,
     dialer,
+    held,
     log,
     ...defined({ idleMs: options.idleMs }),
   });

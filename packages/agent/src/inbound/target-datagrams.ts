@@ -95,30 +95,83 @@ class TargetDatagrams implements DatagramConduit {
   }
 }
 
-export function joinDatagrams(flow: Flow, peer: DatagramConduit, target: DatagramConduit, idleMs: number): void {
+interface HeldFlow {
+  /** When its last datagram came, either way. */
+  usedMs: number;
+  close(detail?: string): void;
+}
+
+/** One that had a datagram within this time is in use. */
+const IN_USE_MS = 1_000;
+
+/** UDP flows to programs of this host, each of which holds a socket: when files run out, the longest idle makes room. */
+export class HeldDatagrams {
+  readonly #byService = new Map<string, Set<HeldFlow>>();
+
+  add(service: string, flow: HeldFlow): void {
+    const flows = this.#byService.get(service);
+    if (flows === undefined) this.#byService.set(service, new Set([flow]));
+    else flows.add(flow);
+  }
+
+  remove(service: string, flow: HeldFlow): void {
+    const flows = this.#byService.get(service);
+    if (flows?.delete(flow) === true && flows.size === 0) this.#byService.delete(service);
+  }
+
+  /**
+   * Ends the longest idle of the service that has the most, for a flow to `newcomer`: a crowd at one service puts out its own.
+   * False when there is none, or all of them are in use, which counts among those of one service only.
+   */
+  makeRoom(newcomer: string): boolean {
+    let [largest, most] = [newcomer, this.#byService.get(newcomer)?.size ?? 0];
+    for (const [service, { size }] of this.#byService) if (size > most) [largest, most] = [service, size];
+    let idlest: HeldFlow | undefined;
+    for (const flow of this.#byService.get(largest) ?? [])
+      if (flow.usedMs < (idlest?.usedMs ?? Infinity)) idlest = flow;
+    if (idlest === undefined || (largest === newcomer && performance.now() - idlest.usedMs < IN_USE_MS)) return false;
+    idlest.close('idle, and made room for another client');
+    return true;
+  }
+}
+
+/** `held` hears of the flow while it holds its socket. */
+export function joinDatagrams(
+  flow: Flow,
+  peer: DatagramConduit,
+  target: DatagramConduit,
+  idleMs: number,
+  held: Pick<HeldDatagrams, 'add' | 'remove'>,
+  service: string,
+): void {
   // One timer a flow, moved at most once an idle time: a datagram only notes when it came.
-  let usedMs = performance.now();
   let timer: NodeJS.Timeout | undefined;
-  const close = () => {
-    clearTimeout(timer);
-    // Both calls may come back here through `closed`; the flow ends once.
-    flow.end('closed');
-    target.close();
-    peer.close();
+  const self: HeldFlow = {
+    usedMs: performance.now(),
+    close(detail) {
+      clearTimeout(timer);
+      held.remove(service, self);
+      // Both calls may come back here through `closed`; the flow ends once.
+      flow.end('closed', detail);
+      target.close();
+      peer.close();
+    },
   };
+  const close = () => self.close();
   const watch = (wait: number) => {
     timer = setTimeout(() => {
-      const left = usedMs + idleMs - performance.now();
+      const left = self.usedMs + idleMs - performance.now();
       if (left <= 0) close();
       else watch(left);
     }, wait);
     timer.unref();
   };
   watch(idleMs);
+  held.add(service, self);
   flow.onCut(close);
   target.attach({
     datagram(payload) {
-      usedMs = performance.now();
+      self.usedMs = performance.now();
       flow.bytesReceived += payload.length;
       peer.send(payload);
     },
@@ -126,7 +179,7 @@ export function joinDatagrams(flow: Flow, peer: DatagramConduit, target: Datagra
   });
   peer.attach({
     datagram(payload) {
-      usedMs = performance.now();
+      self.usedMs = performance.now();
       flow.bytesSent += payload.length;
       target.send(payload);
     },

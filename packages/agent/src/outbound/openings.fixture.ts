@@ -11,6 +11,7 @@ import { OpenFiles } from '../bytes/open-files.ts';
 import { FlowRegistry } from '../flows/registry.ts';
 import { FlowTraffic } from '../flows/traffic.ts';
 import { createFlowHandler } from '../inbound/handler.ts';
+import { HeldDatagrams } from '../inbound/target-datagrams.ts';
 import { FakeNetmapSource } from '../netmap/sample.fixture.ts';
 import { ProblemBoard } from '../observe/problems.ts';
 import { afterCut } from '../tunnel/after-cut.ts';
@@ -112,6 +113,7 @@ export class Opening {
       netmap: this.destination.netmap,
       registry: this.destination.registry,
       declared: new Set(['redis']),
+      held: new HeldDatagrams(),
       dialer: {
         stream: (_permit, _caller, deadline) =>
           this.#dial(deadline, () => {
