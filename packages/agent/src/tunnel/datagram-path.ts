@@ -4,13 +4,7 @@
  * path takes is found by probes alone (RFC 8899): nothing here waits for ICMP. Probes are sent while UDP flows are open, and
  * a few at the start, for who asks what the path takes. The peer's address is wherever its last proven packet came from.
  */
-import {
-  FRAGMENT_HEADER,
-  GREATEST_PACKET_LIMIT,
-  ITEM_HEADER,
-  PACKET_OVERHEAD,
-  PROBED_SIZES,
-} from '../protocol/datagram/format.ts';
+import { FRAGMENT_HEADER, GREATEST_PACKET_LIMIT, ITEM_HEADER, PACKET_OVERHEAD } from '../protocol/datagram/format.ts';
 import type { DatagramOffer } from '../protocol/datagram/offer.ts';
 import { DatagramOpener, type ItemHandler } from '../protocol/datagram/opener.ts';
 import { Reassembly } from '../protocol/datagram/reassembly.ts';
@@ -18,18 +12,13 @@ import { DatagramSealer } from '../protocol/datagram/sealer.ts';
 import type { DatagramFlow } from '../protocol/mux/datagram-flow.ts';
 import type { Session } from '../protocol/noise/session.ts';
 import type { DatagramAddress, DatagramPort } from './datagram-port.ts';
+import { PathSize } from './path-size.ts';
 
 /** Milliseconds between probes of a proven path: idle, and with traffic. */
 const PROBE_IDLE = 10_000;
 const PROBE_BUSY = 2_000;
-/** Between probes of a path whose proven size was not answered of late, though it may be a smaller one that passes now. */
+/** Between probes of a path whose size is in question. */
 const PROBE_DOUBTED = 900;
-/** Rounds of probes in a row whose proven size stays unanswered while a smaller is: the path takes less than it did. */
-const DOUBTS = 2;
-/** Probes that may still be answered: those of the last few rounds. */
-const PROBES_OUT = 32;
-/** Between tries of sizes over the proven one. */
-const RAISE = 60_000;
 /** Rounds of probes at the start of a tunnel, though it has no UDP flow. */
 const FIRST_ROUNDS = 3;
 /** A proven path is given up when no answer came for this long: idle, and with traffic. */
@@ -87,12 +76,7 @@ export class DatagramPath implements ItemHandler {
   readonly #reassembly: Reassembly;
   #flows = 0;
   #firstRounds = FIRST_ROUNDS;
-  /** Largest packet shown to pass; 0 while the path is not proven. */
-  #provenSize = 0;
-  /** Largest packet answered since the last probes went out, and rounds in a row in which that was less than the proven. */
-  #answered = 0;
-  #doubts = 0;
-  #raiseAt = 0;
+  readonly #path = new PathSize();
   #fragmented = 0;
   /** Whether an answer is still to be waited for: not where none came before. */
   #undecided: boolean = true;
@@ -103,8 +87,6 @@ export class DatagramPath implements ItemHandler {
   #provenAt = 0;
   #usedSinceProof: boolean = false;
   #lastProbe = 0;
-  /** Sizes of the probes that are out, by id. */
-  readonly #probes = new Map<number, number>();
   #retryPause = 0;
   #source: DatagramAddress | undefined;
 
@@ -121,12 +103,12 @@ export class DatagramPath implements ItemHandler {
   }
 
   get proven(): boolean {
-    return this.#provenSize > 0;
+    return this.#path.size > 0;
   }
 
   /** Bytes of UDP payload that the path has shown to carry; 0 while none were answered. */
   get size(): number {
-    return this.#provenSize;
+    return this.#path.size;
   }
 
   /** Opens the session's packets from now on; sends with it after `send`. */
@@ -151,7 +133,7 @@ export class DatagramPath implements ItemHandler {
         if (this.#sending !== undefined) this.#sending.endsAt = this.#host.now() + OVERLAP;
         this.#sending = generation;
         // The peer may take less in this session than was proven in the one before.
-        if (sealer !== undefined) this.#provenSize = Math.min(this.#provenSize, largestPacket(sealer));
+        if (sealer !== undefined) this.#path.bound(largestPacket(sealer));
       },
     };
   }
@@ -160,9 +142,11 @@ export class DatagramPath implements ItemHandler {
   flowOpened(): void {
     this.#flows += 1;
     if (this.#flows > 1) return;
+    const now = this.#host.now();
     this.#retryPause = 0;
-    if (this.proven && this.#host.now() - this.#provenAt > LOST_IDLE) this.#lost();
-    this.#probe();
+    if (this.proven && now - this.#provenAt > LOST_IDLE) this.#lost();
+    // An answer may be on its way: flows that come one after the other are no reason for doubt.
+    if (!this.proven || now - this.#lastProbe >= PROBE_DOUBTED) this.#probe();
   }
 
   flowClosed(): void {
@@ -173,11 +157,11 @@ export class DatagramPath implements ItemHandler {
   send(flow: InsideFlow, payload: Buffer): boolean {
     const sealer = this.#sending?.sealer;
     if (sealer === undefined) return flow.sendFrame(payload);
-    if (this.#provenSize === 0) return this.#sendUnproven(flow, payload);
+    if (this.#path.size === 0) return this.#sendUnproven(flow, payload);
     this.#usedSinceProof = true;
     const size = PACKET_OVERHEAD + ITEM_HEADER + payload.length;
-    if (size > this.#provenSize) return this.#sendFragments(sealer, flow.id, payload);
-    if (sealer.pending + size > this.#provenSize) this.flush();
+    if (size > this.#path.size) return this.#sendFragments(sealer, flow.id, payload);
+    if (sealer.pending + size > this.#path.size) this.flush();
     if (sealer.pending === 0) this.#host.flushSoon();
     return sealer.addData(flow.id, payload);
   }
@@ -196,7 +180,7 @@ export class DatagramPath implements ItemHandler {
     const now = this.#host.now();
     this.#endGenerations(now);
     this.#reassembly.expire(now);
-    if (this.#flows === 0 && (this.#firstRounds === 0 || (this.proven && !this.#raises(now)))) return;
+    if (this.#flows === 0 && (this.#firstRounds === 0 || (this.proven && !this.#path.raises(now)))) return;
     if (this.proven && now - this.#provenAt > (this.#usedSinceProof ? LOST_BUSY : LOST_IDLE)) {
       this.#lost();
       // That no answer comes is known by now.
@@ -207,7 +191,7 @@ export class DatagramPath implements ItemHandler {
 
   #pause(now: number): number {
     if (!this.proven) return this.#retryPause;
-    if (this.#doubts > 0 || this.#raises(now)) return PROBE_DOUBTED;
+    if (this.#path.doubted || this.#path.raises(now)) return PROBE_DOUBTED;
     return this.#usedSinceProof ? PROBE_BUSY : PROBE_IDLE;
   }
 
@@ -215,7 +199,7 @@ export class DatagramPath implements ItemHandler {
     for (const { index } of this.#generations) this.#host.port.unregister(index);
     this.#generations = [];
     this.#sending = undefined;
-    this.#provenSize = 0;
+    this.#path.lose();
     clearTimeout(this.#deciding);
     for (const _ of this.#held.splice(0)) this.#host.dropped();
   }
@@ -252,16 +236,12 @@ export class DatagramPath implements ItemHandler {
 
   probeAck(id: number): void {
     this.#learn();
-    const size = this.#probes.get(id);
-    if (size === undefined) return;
-    this.#probes.delete(id);
-    this.#answered = Math.max(this.#answered, size);
+    const answer = this.#path.answer(id);
+    if (answer === undefined) return;
     this.#provenAt = this.#host.now();
     this.#usedSinceProof = false;
     this.#retryPause = 0;
-    if (size <= this.#provenSize) return;
-    if (!this.proven) this.#raiseAt = 0;
-    this.#provenSize = size;
+    if (answer !== 'grown') return;
     this.#undecided = true;
     this.#release();
   }
@@ -291,18 +271,13 @@ export class DatagramPath implements ItemHandler {
     this.flush();
     this.#remote = { address, port };
     this.#lost();
-    this.#probes.clear();
+    this.#path.forget();
   }
 
   #lost(): void {
-    this.#provenSize = 0;
+    this.#path.lose();
     this.#retryPause = 0;
-    this.#doubts = 0;
     this.#insideMeanwhile = 0;
-  }
-
-  #raises(now: number): boolean {
-    return now >= this.#raiseAt && this.#provenSize < GREATEST_PACKET_LIMIT;
   }
 
   /** One round: each size that is in question once. */
@@ -311,42 +286,19 @@ export class DatagramPath implements ItemHandler {
     if (sealer === undefined || this.#remote === undefined) return;
     const now = this.#host.now();
     this.flush();
-    if (this.proven) this.#doubt();
-    for (const size of this.#sizes(largestPacket(sealer), now)) {
+    for (const size of this.#path.round(largestPacket(sealer), now)) {
       const id = this.#host.port.newProbeId();
-      this.#probes.set(id, size);
-      if (this.#probes.size > PROBES_OUT) this.#probes.delete(this.#probes.keys().next().value ?? id);
+      this.#path.sent(id, size);
       sealer.addProbe(id, size);
       this.flush();
     }
     this.#lastProbe = now;
-    this.#answered = 0;
     if (this.#firstRounds > 0) this.#firstRounds -= 1;
     if (!this.proven) this.#retryPause = Math.min(Math.max(this.#retryPause * 2, 900), RETRY_LAST);
   }
 
-  /** Looks back at the last round: a path of which only smaller packets come back takes less than it did. */
-  #doubt(): void {
-    this.#doubts = this.#answered < this.#provenSize ? this.#doubts + 1 : 0;
-    if (this.#doubts < DOUBTS || this.#answered === 0) return;
-    this.#provenSize = this.#answered;
-    this.#doubts = 0;
-    this.#raiseAt = this.#host.now() + RAISE;
-  }
-
-  #sizes(largest: number, now: number): readonly number[] {
-    // Where nothing was answered yet, whoever is there is sent little: as much as passes in most places, and the least.
-    if (!this.proven) return [largest, PROBED_SIZES.at(-1) ?? largest];
-    const raises = this.#raises(now);
-    if (raises) this.#raiseAt = now + RAISE;
-    const others = PROBED_SIZES.filter(
-      (size) => size <= largest && (size > this.#provenSize ? raises : size < this.#provenSize && this.#doubts > 0),
-    );
-    return [this.#provenSize, ...others];
-  }
-
   #sendFragments(sealer: DatagramSealer, flowId: number, payload: Buffer): boolean {
-    const room = this.#provenSize - PACKET_OVERHEAD - ITEM_HEADER - FRAGMENT_HEADER;
+    const room = this.#path.size - PACKET_OVERHEAD - ITEM_HEADER - FRAGMENT_HEADER;
     const count = Math.ceil(payload.length / room);
     const number = this.#fragmented;
     this.#fragmented = (number + 1) % 0x1_0000;
