@@ -98,8 +98,15 @@ function attempt(carriage: Carriage, repeat: (() => void) | undefined): () => vo
   sendBody(request, upstream, admitted);
   if (admitted.framing.type !== 'none' && expectsContinue(request)) {
     // Until it hears 100 the client may send nothing more, and waits for the service as one that has said all.
-    upstream.once('socket', wait);
-    request.once('data', answered);
+    // One that sends all the same is timed by what it sends.
+    let begun = false;
+    request.once('data', () => {
+      begun = true;
+      answered();
+    });
+    upstream.once('socket', () => {
+      if (!begun) wait();
+    });
   }
   return () => {
     // The limit of that is another.

@@ -133,4 +133,19 @@ describe('a service that hangs', () => {
     expect(await client.take('\r\n\r\n')).toMatch(/^HTTP\/1.1 504 /);
     expect(performance.now() - asked).toBeLessThan(3_000);
   });
+
+  it('says no 100, and takes a long body all the same, is not cut off in the middle of it', async () => {
+    await bench.serveRaw((socket) =>
+      socket.on('data', (bytes) => {
+        if (bytes.includes('z')) socket.end('HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n');
+      }),
+    );
+    const client = await bench.connect();
+    client.send(`${head('POST /', 'Expect: 100-continue', 'Content-Length: 9', 'Connection: close')}a`);
+    for (const letter of 'bcdefghz') {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      client.send(letter);
+    }
+    expect(await client.take('\r\n\r\n')).toMatch(/^HTTP\/1.1 200 /);
+  });
 });
