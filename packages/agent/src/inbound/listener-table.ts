@@ -17,7 +17,11 @@ export interface Listener {
 export class ListenerTable {
   readonly #byPort = new Map<string, Set<string>>();
 
-  constructor(listeners: Iterable<Listener>) {
+  /** Of how many of the kernel's tables it is made. */
+  readonly tables: number;
+
+  constructor(listeners: Iterable<Listener>, tables = FILES.length) {
+    this.tables = tables;
     for (const { protocol, port, address } of listeners) {
       const key = `${port}/${protocol}`;
       const addresses = this.#byPort.get(key);
@@ -99,7 +103,10 @@ export async function readListenerTable(openFile: typeof open = open): Promise<L
   const tables = await Promise.all(FILES.map(({ path, protocol }) => readListeners(openFile, path, protocol)));
   // Without IPv6 its two files are missing, and nothing listens there.
   if (tables[0] === undefined) return undefined;
-  return new ListenerTable(tables.flatMap((listeners) => listeners ?? []));
+  return new ListenerTable(
+    tables.flatMap((listeners) => listeners ?? []),
+    tables.filter((listeners) => listeners !== undefined).length,
+  );
 }
 
 /** What the system says where it has no such file, or shows it to nobody. */

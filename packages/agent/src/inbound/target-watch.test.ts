@@ -70,6 +70,7 @@ describe('the report', () => {
   it.each([
     ['there is no file for it', () => Promise.reject(Object.assign(new Error('EMFILE'), { code: 'EMFILE' }))],
     ['the system shows its table no more', () => Promise.resolve(undefined)],
+    ['the system shows that of IPv6 no more', () => Promise.resolve(new ListenerTable([], 2))],
   ])('stays as it was while no look can be made, and that is told: %s', async (_why, fail) => {
     let read: () => Promise<ListenerTable | undefined> = async () =>
       new ListenerTable([listener('127.0.0.1', 7002), listener('127.0.0.1', 7099)]);
@@ -98,7 +99,10 @@ describe('the report', () => {
     expect(changes).toBe(once + 1);
   });
 
-  it('probes what the kernel’s table does not tell', async () => {
+  it.each([
+    ['does not tell', async () => undefined],
+    ['could not be read since the start', () => Promise.reject(new Error('EMFILE'))],
+  ])('probes what the kernel’s table %s', async (_what, readTable) => {
     const server = net.createServer((socket) => socket.destroy());
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
@@ -106,7 +110,7 @@ describe('the report', () => {
     const { port } = server.address() as net.AddressInfo;
     const rig = await Rig.start(
       { services: [service('redis', 'private', 7001)], agents: [{ host: 'r', runs: { redis: { '7001/tcp': port } } }] },
-      { readTable: async () => undefined },
+      { readTable },
     );
     cleanups.push(() => rig.stop());
     await until(() => rig.agent('r').inbound.report()[0]?.healthy === true);

@@ -107,15 +107,15 @@ export class TargetWatch implements LocalTargets {
   async refresh(): Promise<void> {
     try {
       const table = await this.#readTable();
-      if (table === undefined && this.#table !== undefined) throw new Error('what was shown is shown no more');
+      if ((table?.tables ?? 0) < (this.#table?.tables ?? 0)) throw new Error('what was shown is shown no more');
       this.#table = table;
       this.#lookedMs = (this.#options.now ?? performance.now.bind(performance))();
-      this.#started = true;
     } catch {
       // A look that could not be made is no look: a program that runs must not be called gone for it.
       this.#unseen();
     }
-    if (!this.#started) return;
+    // Before the first good one, programs are asked, as where the kernel shows no table.
+    this.#started = true;
     this.#evaluate();
     void this.#probes.run(this.#options.signal).then(() => {
       if (!this.#options.signal.aborted) this.#evaluate();
