@@ -4,14 +4,14 @@ import { Flag } from './message.ts';
 import { withoutOwnAddresses } from './rebinding.ts';
 
 const RANGE = { base: 0x7f500000, size: 2 ** 20 };
-const question = { type: 'A', name: 'big.example' } as const;
+const question = { type: 'A', class: 'IN', name: 'big.example' } as const;
 const answer = (flags: number) =>
   dnsPacket.encode({
     type: 'response',
     id: 7,
     flags,
     questions: [question],
-    answers: [{ ...question, data: '192.0.2.1' }],
+    answers: [{ ...question, ttl: 60, data: '192.0.2.1' }],
   });
 
 it('keeps the head of a truncated answer that ends within a record, so that its asker comes again over TCP', () => {
