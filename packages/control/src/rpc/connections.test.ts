@@ -64,3 +64,29 @@ test('a connection keeps its place while a proved call is under way, and only th
   await vi.waitFor(() => expect(enter('127.0.0.1:2').entered).toBe(true));
   expect(holder?.socket.destroyed).toBe(true);
 });
+
+test('streams of agents keep connections in their places only as far as their part of them goes', async () => {
+  const connections = new Connections({ most: 1, mostOfOne: 1 }, 10_000, 0);
+  const proved = new ProvedCalls();
+  let serving: ServerDuplexStream<unknown, unknown> | undefined;
+  const handlers = {
+    join: () => undefined,
+    connect: (call: ServerDuplexStream<unknown, unknown>) => {
+      call.on('data', () => undefined).on('error', () => undefined);
+      serving = call;
+    },
+  };
+  let holder: FakeSocket | undefined;
+  const address = await calls.serve(framedAgentService, handlers, [
+    (method, call) => {
+      holder ??= new FakeSocket(call.getPeer());
+      connections.enter(holder as never);
+      return connections.keepSeats(proved)(method, call);
+    },
+  ]);
+  calls.open(address, agentService.connect.path, framed(Buffer.alloc(0)));
+  await vi.waitFor(() => expect(serving).toBeDefined());
+  if (serving !== undefined) proved.prove(serving);
+  expect(connections.enter(new FakeSocket('127.0.0.1:1') as never)).toBe(true);
+  expect(holder?.destroyed).toBe(true);
+});

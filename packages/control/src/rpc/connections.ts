@@ -2,10 +2,12 @@
  * The connections of the gRPC port, by who they are of: one that carries a proved call keeps its place; one that carries
  * none makes room for newcomers, and one that asks for nothing at all is let go soon.
  */
+import type { EventEmitter } from 'node:events';
 import type { Socket } from 'node:net';
 import { ServerInterceptingCall, type ServerInterceptor } from '@grpc/grpc-js';
 import { fileLimit, reservedFiles } from '@weft/proto';
 import { Admission, type AdmissionLimits, type Seat } from '@weft/proto/bounds';
+import { agentService } from '@weft/proto/wire';
 import { type ProvedCalls, streamOf } from './call-stream.ts';
 
 /**
@@ -27,15 +29,23 @@ interface Open {
   serving: number;
 }
 
+type Closing = Pick<EventEmitter, 'once'>;
+
 export class Connections {
   readonly #admission: Admission;
   readonly #firstCallMs: number;
+  readonly #mostAgents: number;
+  /** Streams of agents that keep a connection in its place. */
+  #agents = 0;
+  /** Those that may not yet, the longest waiting first. */
+  readonly #waiting = new Map<Closing, () => void>();
   /** By HOST:PORT of the caller, as grpc-js writes it. */
   readonly #open = new Map<string, Open>();
 
-  constructor(limits: AdmissionLimits = LIMITS, firstCallMs: number = FIRST_CALL_MS) {
+  constructor(limits: AdmissionLimits = LIMITS, firstCallMs: number = FIRST_CALL_MS, mostAgents: number = MOST_AGENTS) {
     this.#admission = new Admission(limits);
     this.#firstCallMs = firstCallMs;
+    this.#mostAgents = mostAgents;
   }
 
   /** False when there is no room. It leaves by itself when it is closed. */
@@ -54,23 +64,49 @@ export class Connections {
     return true;
   }
 
-  /** Keeps the place of a connection for as long as a proved call is under way on it. To stand before adminAuth. */
+  /**
+   * Keeps the place of a connection for as long as a proved call is under way on it; agents' streams do so for their part of the
+   * places only, half-dead ones of agents that came again among them. To stand before adminAuth.
+   */
   keepSeats(proved: ProvedCalls): ServerInterceptor {
-    return (_method, call) => {
+    return (method, call) => {
       const stream = streamOf(call);
       const open = this.#open.get(call.getPeer());
       if (stream === undefined || open === undefined) return new ServerInterceptingCall(call);
       clearTimeout(open.firstCall);
       if (open.serving === 0) open.seat.idle();
       proved.onProved(stream, () => {
-        open.serving += 1;
-        open.seat.busy();
-        stream.once('close', () => {
-          open.serving -= 1;
-          if (open.serving === 0) open.seat.idle();
-        });
+        if (method.path === agentService.connect.path) this.#keepAgent(stream, open);
+        else this.#keep(stream, open);
       });
       return new ServerInterceptingCall(call);
     };
+  }
+
+  #keep(stream: Closing, open: Open): void {
+    open.serving += 1;
+    open.seat.busy();
+    stream.once('close', () => {
+      open.serving -= 1;
+      if (open.serving === 0) open.seat.idle();
+    });
+  }
+
+  /** Once their part of the places has room for it. */
+  #keepAgent(stream: Closing, open: Open): void {
+    const keep = () => {
+      this.#agents += 1;
+      this.#keep(stream, open);
+    };
+    if (this.#agents < this.#mostAgents) keep();
+    else this.#waiting.set(stream, keep);
+    stream.once('close', () => {
+      if (this.#waiting.delete(stream)) return;
+      this.#agents -= 1;
+      const [next] = this.#waiting;
+      if (next === undefined) return;
+      this.#waiting.delete(next[0]);
+      next[1]();
+    });
   }
 }
