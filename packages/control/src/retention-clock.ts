@@ -20,8 +20,8 @@ export class RetentionClock {
   readonly #options: RetentionClockOptions;
   /** What this, and the time since on the monotonic clock, come to has surely passed. */
   #sure: { readonly atMs: number; readonly steadyMs: number };
-  /** Since when it is further ahead than that, on the monotonic clock. */
-  #aheadSince: number | undefined;
+  /** Since when it is further ahead than that, on the monotonic clock, and by how much: ahead by something else, it was set again. */
+  #ahead: { readonly sinceMs: number; readonly byMs: number } | undefined;
 
   constructor(options: RetentionClockOptions) {
     this.#options = options;
@@ -35,13 +35,15 @@ export class RetentionClock {
     const steadyMs = this.#options.steady();
     const sureMs = this.#sure.atMs + steadyMs - this.#sure.steadyMs;
     if (nowMs - sureMs <= TOLERATED_MS) {
-      this.#aheadSince = undefined;
+      this.#ahead = undefined;
       return { nowMs, aheadMs: 0 };
     }
-    this.#aheadSince ??= steadyMs;
-    if (steadyMs - this.#aheadSince < BELIEVED_AFTER_MS) return { nowMs: sureMs, aheadMs: nowMs - sureMs };
+    const byMs = nowMs - sureMs;
+    const ahead = this.#ahead;
+    if (ahead === undefined || Math.abs(byMs - ahead.byMs) > TOLERATED_MS) this.#ahead = { sinceMs: steadyMs, byMs };
+    if (steadyMs - (this.#ahead?.sinceMs ?? steadyMs) < BELIEVED_AFTER_MS) return { nowMs: sureMs, aheadMs: byMs };
     this.#sure = { atMs: nowMs, steadyMs };
-    this.#aheadSince = undefined;
+    this.#ahead = undefined;
     return { nowMs, aheadMs: 0 };
   }
 }

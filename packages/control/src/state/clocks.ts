@@ -16,6 +16,8 @@ export interface ClockOptions {
   readonly steady: () => number;
 }
 
+const LOOK_MS = 60_000;
+
 /** On from what `contents` were written at. */
 export function startClocks(
   { now, steady }: ClockOptions,
@@ -24,6 +26,8 @@ export function startClocks(
   const released = addresses.reduce((last, { releasedMs = 0 }) => Math.max(last, releasedMs), 0);
   const made = [...tokens.map(({ createdMs }) => createdMs), ...endedAgents.map(({ endedMs }) => endedMs)];
   const retention = new RetentionClock({ now, steady, newestMs: made.reduce((last, ms) => Math.max(last, ms), 0) });
+  // Looked at all the while: changes, which ask for it, may lie hours apart.
+  setInterval(() => retention.read(), LOOK_MS).unref();
   const aheadMs = (released === 0 ? now() : released) - steady();
   return { passed: () => Math.ceil(steady() + aheadMs), believed: () => retention.read().nowMs };
 }

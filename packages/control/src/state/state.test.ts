@@ -333,6 +333,23 @@ describe('membership', () => {
     }
   });
 
+  test('a jump of the clock is not believed because it was ahead, in good order, hours before', async () => {
+    const [hour, day] = [3_600_000, 86_400_000];
+    const old = await state.createToken(scope(), randomBytes(32), 365 * day, 'control');
+    const keys = { identityKey: randomBytes(32), tunnelKey: randomBytes(32), version: '1' };
+    await state.join({ token: old, host: 'a', ...keys });
+    for (const host of ['b', 'c']) await join(host, []);
+    await state.revokeAgent('prod', 'a', 'control');
+    clock += 2 * hour;
+    state = await openState({ store, now, steady });
+    await state.revokeAgent('prod', 'b', 'control');
+    clock += 2 * hour;
+    turnedMs = 500 * day;
+    await state.revokeAgent('prod', 'c', 'control');
+    turnedMs = 0;
+    await expect(state.join({ token: old, host: 'a', ...keys })).rejects.toMatchObject({ code: 'revoked' });
+  });
+
   test('a revocation of a time when the clock was far behind is kept for as long as a token from before it is good', async () => {
     const day = 86_400_000;
     const old = await state.createToken(scope(), randomBytes(32), 365 * day, 'control');

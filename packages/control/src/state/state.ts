@@ -263,7 +263,9 @@ const NOTHING: Memory = {
 /** What is written beside every change: revisions of networks, and who did it. */
 function finish({ writes, nowMs }: Draft, { networks = [], act }: Outcome<unknown>): void {
   for (const { name, revision } of networks) writes.push({ write: 'setRevision', row: { name, revision } });
-  const [one, ...more] = networks;
-  const at = one && { revision: one.revision, ...(more.length === 0 ? { network: one.name } : {}) };
-  if (act !== undefined) writes.push({ write: 'addAudit', row: auditRow({ ...act, ...at }, nowMs) });
+  if (act === undefined) return;
+  // Each network's audit tells of what was done to it.
+  for (const { name: network, revision } of networks)
+    writes.push({ write: 'addAudit', row: auditRow({ ...act, network, revision }, nowMs) });
+  if (networks.length === 0) writes.push({ write: 'addAudit', row: auditRow(act, nowMs) });
 }

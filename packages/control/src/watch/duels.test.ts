@@ -93,3 +93,32 @@ test('the owner that starts anew gets its place back from one at another address
     'go-on',
   ]);
 });
+
+test('the owner that has moved to another address, and starts anew there, has its place still', () => {
+  const duels = new Duels(() => 0);
+  for (const [holder, comer] of [
+    [one, two],
+    [two, one],
+    [one, two],
+  ] as const)
+    duels.meet('x', holder, comer);
+  const moved = { ...one, peer: '10.9.9.9:1' };
+  expect(duels.meet('x', one, moved)).toBe('replace');
+  expect(duels.meet('x', two, { run: 'a2', peer: '10.9.9.9:2' })).toBe('replace');
+  expect(duels.meet('x', { run: 'a2', peer: '10.9.9.9:2' }, { run: 'b2', peer: two.peer })).toBe('go-on');
+});
+
+test('a crowd of runs from another address does not make the first forgotten, nor goes unnoticed', () => {
+  const duels = new Duels(() => 0);
+  const thief = (run: number) => ({ run: `t${run}`, peer: '10.0.0.8:1' });
+  let holder = one;
+  const met: string[] = [];
+  for (let run = 0; run < 200; run++) {
+    const comer = run % 66 === 65 ? one : thief(run);
+    const outcome = duels.meet('x', holder, comer);
+    met.push(outcome);
+    if (outcome === 'replace') holder = comer;
+  }
+  expect(met).toContain('begin');
+  expect(holder).toBe(one);
+});

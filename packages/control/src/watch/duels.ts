@@ -26,8 +26,10 @@ const STANDS_MS = 600_000;
 /** How long the one that is sent away stays away. */
 const AWAY_MS = 300_000;
 
-/** Of one agent that are remembered: more than start, however fast one crashes, until one that was replaced has come back. */
+/** Of one agent that are remembered: the first, and the last, so that no crowd of newcomers makes an earlier one forgotten. */
 const MOST_REPLACED = 64;
+/** So many runs in turn, with another address between them, are no host that starts again. */
+const TOO_MANY = 16;
 
 interface Duel {
   /** Runs whose place was taken, oldest first. */
@@ -51,15 +53,25 @@ export class Duels {
 
   /** What the comer may do about who holds the place: take it, or be sent away, the first time or once more. */
   meet(agentId: string, holder: Contender, comer: Contender): 'replace' | 'begin' | 'go-on' {
-    if (holder.run === comer.run) return 'replace';
+    if (holder.run === comer.run) {
+      const duel = this.#known.get(agentId);
+      if (duel?.owner?.run === comer.run) duel.owner = comer;
+      return 'replace';
+    }
     const nowMs = this.#now();
     for (const [id, { untilMs }] of this.#known) if (untilMs <= nowMs) this.#known.delete(id);
     const duel = this.#known.get(agentId) ?? { replaced: [], owner: undefined, begun: false, untilMs: 0 };
     this.#known.set(agentId, duel);
     duel.untilMs = nowMs + STANDS_MS;
     if (duel.owner === undefined && duel.replaced.includes(comer.run)) duel.owner = comer;
+    const elsewhere = observedHost(holder.peer) !== observedHost(comer.peer);
+    if (duel.owner === undefined && elsewhere && duel.replaced.length >= TOO_MANY) duel.owner = holder;
     if (duel.owner === undefined || isOwner(duel.owner, comer, holder)) {
-      duel.replaced = [...duel.replaced.filter((run) => run !== holder.run), holder.run].slice(-MOST_REPLACED);
+      // It may have moved, and starts from there the next time.
+      if (duel.owner !== undefined) duel.owner = comer;
+      const replaced = [...duel.replaced.filter((run) => run !== holder.run), holder.run];
+      if (replaced.length > MOST_REPLACED) replaced.splice(MOST_REPLACED / 2, 1);
+      duel.replaced = replaced;
       return 'replace';
     }
     const outcome = duel.begun ? 'go-on' : 'begin';

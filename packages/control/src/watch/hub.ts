@@ -76,6 +76,9 @@ interface ConnectedMember {
 const REPLACED: Refusal = { code: status.ABORTED, details: 'replaced by a newer stream of this agent' };
 const NOT_NOW = 'control serves no agent for now: an operator has to see to its data';
 
+/** Addresses from which one agent's streams may be on their way in at once. */
+const MOST_ENTERING = 8;
+
 export class Hub implements PathTracer {
   /** How agents fare, by what they say here. */
   readonly fleet: Fleet;
@@ -91,7 +94,7 @@ export class Hub implements PathTracer {
   /** Agents connected now, by network and agent id. */
   readonly #members = new Map<string, Map<string, ConnectedMember>>();
   /** Streams that proved whose they are and have not said yet how they stand, by agent id: one each, for each keeps a connection. */
-  readonly #entering = new Map<string, AgentStream>();
+  readonly #entering = new Map<string, Map<string, AgentStream>>();
   readonly #unsubscribe: () => void;
   #closed: boolean = false;
 
@@ -184,7 +187,7 @@ export class Hub implements PathTracer {
     this.#options.observer?.message('hello');
     const { state, pin, logger } = this.#options;
     const proved = authenticate(state, { nonce, pin }, hello);
-    const older = this.#olderData.refuse(hello);
+    const older = this.#olderData.refuse(hello, proved.accepted ? proved.agent.host : undefined, session.peer);
     // Who has not proved to be a member is told that, and of no host.
     const refusal = proved.accepted
       ? (older ?? this.#refuseBeyond(proved.agent.id))
@@ -198,15 +201,35 @@ export class Hub implements PathTracer {
       }
       return who;
     }
-    this.#entering.get(who.agent.id)?.end(REPLACED);
-    this.#entering.set(who.agent.id, session);
+    this.#enter(who.agent.id, session);
     return who;
+  }
+
+  /** One from each address, so that who has a copy of the keys shuts out nobody at another by coming again and again. */
+  #enter(agentId: string, session: AgentStream): void {
+    const entering = this.#entering.get(agentId) ?? new Map<string, AgentStream>();
+    this.#entering.set(agentId, entering);
+    const home = observedHost(session.peer);
+    const [oldest] = entering.keys();
+    const gives = entering.has(home) || entering.size < MOST_ENTERING ? home : (oldest ?? home);
+    const replaced = entering.get(gives);
+    entering.delete(gives);
+    entering.set(home, session);
+    replaced?.end(REPLACED);
+  }
+
+  #left(session: AgentStream): void {
+    for (const [agentId, entering] of this.#entering) {
+      for (const [home, other] of entering) if (other === session) entering.delete(home);
+      if (entering.size === 0) this.#entering.delete(agentId);
+    }
   }
 
   /** An agent that has a place already comes back to it. */
   #refuseBeyond(agentId: string): Refusal | undefined {
     if (this.#member(agentId) !== undefined || this.#entering.has(agentId)) return undefined;
-    let places = this.#entering.size;
+    let places = 0;
+    for (const entering of this.#entering.values()) places += entering.size;
     for (const members of this.#members.values()) places += members.size;
     const { mostAgents } = this.#options;
     if (places < mostAgents) return undefined;
@@ -253,7 +276,7 @@ export class Hub implements PathTracer {
     const { id, network, host } = agent;
     const { timeline, receipts } = this.#options;
     const older = this.#member(id);
-    this.#entering.delete(id);
+    this.#entering.get(id)?.delete(observedHost(session.peer));
     const feed = new Feed(
       {
         timeline,
@@ -290,7 +313,7 @@ export class Hub implements PathTracer {
 
   #ended(session: AgentStream): void {
     this.#sessions.delete(session);
-    for (const [entering, other] of this.#entering) if (other === session) this.#entering.delete(entering);
+    this.#left(session);
     const { agentId } = session;
     if (agentId === undefined) return;
     for (const [network, members] of this.#members) {

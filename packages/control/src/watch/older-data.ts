@@ -6,8 +6,9 @@ import { createHmac, timingSafeEqual } from 'node:crypto';
 import { heardFromWire, type pb } from '@weft/proto/wire';
 import type { Logger } from 'pino';
 import type { FailureCounter } from '../bounds/failures.ts';
+import { observedHost } from '../bounds/observed.ts';
 import { tellOlder } from '../state/older-data.ts';
-import type { Heard, State, StateStore } from '../state/types.ts';
+import type { Heard, StateStore } from '../state/types.ts';
 import { held, type Refusal } from './authenticate.ts';
 
 const BYTES = 16;
@@ -61,13 +62,16 @@ export class OlderDataGuard {
     this.#options = options;
   }
 
-  /** A receipt proves what control has told, whoever shows it: also an agent that joined after the copy was made. */
-  refuse(hello: pb.Hello): Refusal | undefined {
+  /**
+   * A receipt proves what control has told, whoever shows it: also an agent that joined after the copy was made. `member` is the
+   * host that has proved itself; nobody else is believed a name. `peer` is HOST:PORT.
+   */
+  refuse(hello: pb.Hello, member: string | undefined, peer: string): Refusal | undefined {
     const { state, receipts, acceptOlderData } = this.#options;
     const heard = heardFromWire(hello);
     const compared = heard !== undefined && receipts.proves(heard) ? state.compare(heard) : 'known';
     if (heard !== undefined && compared !== 'known') {
-      const host = hostOf(state.current, hello.agentId);
+      const host = member ?? `one at ${observedHost(peer)} that is no member`;
       const accepted = compared === 'given-up' || acceptOlderData;
       if (accepted && state.olderData === undefined) {
         this.#accept(host, heard);
@@ -119,9 +123,4 @@ export class OlderDataGuard {
     const refusal = this.refusal();
     if (refusal !== undefined) this.#options.onFound(refusal);
   }
-}
-
-/** One that joined after the copy was made goes by its identifier. */
-function hostOf({ agents, networks }: State, agentId: string): string {
-  return networks.get(agents.get(agentId) ?? '')?.agents.get(agentId)?.host ?? agentId.slice(0, 64);
 }
