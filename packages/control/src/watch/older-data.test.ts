@@ -263,6 +263,12 @@ test('all networks are numbered on at once, or none', async () => {
   const after = accepting.store.read().then(({ networks }) => networks.map(({ revision }) => revision > heard + 5));
   expect(await after).toEqual([true, true]);
   expect([known.length, broken.compare(said)]).toEqual([2, 'known']);
+  // Each network's audit says what was done to it.
+  const audit = openAuditLog({ store: accepting.store, now: Date.now });
+  for (const network of ['prod', 'stage']) {
+    const [last] = await audit.list({ network, limit: 1 });
+    expect(last).toMatchObject({ action: 'older-data-give-up', network });
+  }
   expect(one.agent.host).toBe('one');
 });
 
