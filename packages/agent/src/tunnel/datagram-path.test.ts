@@ -46,6 +46,7 @@ class End {
           send: (packet, to) => this.sent.push({ packet, to }),
         },
         now: () => clock.now,
+        takes: () => true,
         datagram: (_id, payload) => this.heard.push(payload.toString()) > 0,
         heard: () => {
           this.proved += 1;
@@ -254,9 +255,29 @@ describe('the UDP path', () => {
     for (let count = 0; count < 300; count++) b.path.send(flow(inside), Buffer.alloc(1_400));
     expect(inside).toEqual([]);
     vi.advanceTimersByTime(500);
-    // 256 KiB of them: a full path drops.
-    expect(inside.length).toBe(187);
+    // 256 KiB of them, with what each takes: a full path drops.
+    expect(inside.length).toBe(179);
     b.path.send(flow(inside), Buffer.alloc(1_400));
-    expect(inside.length).toBe(188);
+    expect(inside.length).toBe(180);
+  });
+
+  it('keeps to what a renewed session takes, whatever probes of the one before are answered', () => {
+    const { a, b, clock } = joined();
+    // b's probes are out; then a renews and takes less, and answers them all the same.
+    const probes = b.sent.splice(0);
+    const renewed = sessions('AESGCM');
+    const [small, large] = [{ packetLimit: LEAST_PACKET_LIMIT }, { packetLimit: GREATEST_PACKET_LIMIT }];
+    a.path.add(renewed.responder, { index: 101, ...small }, { index: 201, ...large }).send();
+    b.path.add(renewed.initiator, { index: 201, ...large }, { index: 101, ...small }).send();
+    b.sent.unshift(...probes);
+    a.take(b, HOME);
+    b.take(a, { address: '192.0.2.2', port: 7410 });
+    expect(b.path.size).toBe(LEAST_PACKET_LIMIT);
+    b.sent.length = 0;
+    for (const size of [1_300, 3_000]) expect(b.path.send(flow(), Buffer.alloc(size))).toBe(true);
+    b.path.flush();
+    clock.now += 5_000;
+    b.path.tick();
+    expect(b.sent.every(({ packet }) => packet.length <= LEAST_PACKET_LIMIT)).toBe(true);
   });
 });

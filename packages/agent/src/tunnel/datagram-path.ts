@@ -34,6 +34,8 @@ const DECIDING = 400;
 const INSIDE_MEANWHILE = 1_000;
 /** Bytes that wait so; over it they are dropped, as on any full path. */
 const HELD_LIMIT = 256 * 1024;
+/** What each of them takes beside its bytes. */
+const HELD_COST = 64;
 /** How long packets of a session that was renewed are still opened. */
 const OVERLAP = 10_000;
 /** Sessions held at once: the one in use, one on its way in, and those before that still overlap. */
@@ -44,6 +46,8 @@ export interface DatagramPathHost {
   readonly now: () => number;
   /** A datagram of a flow; false when there is no such flow. */
   datagram(flowId: number, payload: Buffer): boolean;
+  /** Whether there is such a flow. */
+  takes(flowId: number): boolean;
   dropped(): void;
   /** A packet came that only the peer can have sealed, and only now. */
   heard(): void;
@@ -76,6 +80,8 @@ export class DatagramPath implements ItemHandler {
   readonly #reassembly: Reassembly;
   #flows = 0;
   #firstRounds = FIRST_ROUNDS;
+  /** Since the path was lost, or its address learnt. */
+  #rounds = 0;
   readonly #path = new PathSize();
   #fragmented = 0;
   /** Whether an answer is still to be waited for: not where none came before. */
@@ -133,7 +139,8 @@ export class DatagramPath implements ItemHandler {
         if (this.#sending !== undefined) this.#sending.endsAt = this.#host.now() + OVERLAP;
         this.#sending = generation;
         // The peer may take less in this session than was proven in the one before.
-        if (sealer !== undefined) this.#path.bound(largestPacket(sealer));
+        if (sealer === undefined) this.#path.lose();
+        else this.#path.bound(largestPacket(sealer));
       },
     };
   }
@@ -211,6 +218,10 @@ export class DatagramPath implements ItemHandler {
   }
 
   fragment(flowId: number, number: number, index: number, count: number, piece: Buffer): void {
+    if (!this.#host.takes(flowId)) {
+      this.#host.dropped();
+      return;
+    }
     const whole = this.#reassembly.add(flowId, number, index, count, piece, this.#host.now());
     if (whole !== undefined) this.data(flowId, whole);
   }
@@ -276,6 +287,7 @@ export class DatagramPath implements ItemHandler {
 
   #lost(): void {
     this.#path.lose();
+    this.#rounds = 0;
     this.#retryPause = 0;
     this.#insideMeanwhile = 0;
   }
@@ -286,6 +298,9 @@ export class DatagramPath implements ItemHandler {
     if (sealer === undefined || this.#remote === undefined) return;
     const now = this.#host.now();
     this.flush();
+    // The round before had all the time that an answer is waited for.
+    if (!this.proven && this.#rounds > 0 && now - this.#lastProbe >= DECIDING) this.#undecided = false;
+    this.#rounds += 1;
     for (const size of this.#path.round(largestPacket(sealer), now)) {
       const id = this.#host.port.newProbeId();
       this.#path.sent(id, size);
@@ -322,9 +337,12 @@ export class DatagramPath implements ItemHandler {
     if (!this.#undecided || this.#remote === undefined) return flow.sendFrame(payload);
     this.#insideMeanwhile += payload.length;
     if (this.#insideMeanwhile <= INSIDE_MEANWHILE) return flow.sendFrame(payload);
-    if (this.#heldBytes + payload.length > HELD_LIMIT) return false;
+    const cost = payload.length + HELD_COST;
+    if (this.#heldBytes + cost > HELD_LIMIT) return false;
+    // Of an address that was learnt a moment ago nothing was asked yet.
+    if (this.#rounds === 0 && this.#host.now() - this.#lastProbe > PROBE_BUSY / 10) this.#probe();
     this.#held.push({ flow, payload });
-    this.#heldBytes += payload.length;
+    this.#heldBytes += cost;
     this.#deciding ??= setTimeout(() => {
       this.#undecided = false;
       this.#release();

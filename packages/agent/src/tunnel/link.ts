@@ -120,6 +120,7 @@ export class Link implements RecordOutput, MuxEvents {
               port,
               now: context.now,
               datagram: (id, payload) => target.link?.mux.receivePacketData(id, payload) ?? false,
+              takes: (id) => target.link?.mux.hasFlow(id) ?? false,
               dropped: () => {
                 context.counters.datagramsDropped += 1;
               },
@@ -188,10 +189,21 @@ export class Link implements RecordOutput, MuxEvents {
 
   tick(): void {
     if (this.over) return;
-    this.liveness.tick();
-    if (this.over || !this.#confirmed) return;
-    this.#renewal.tick();
-    this.#path?.tick();
+    try {
+      this.liveness.tick();
+      if (this.over || !this.#confirmed) return;
+      this.#renewal.tick();
+      this.#path?.tick();
+    } catch (error) {
+      this.#failed('this agent failed to tend a tunnel', error);
+    }
+  }
+
+  /** Our own fault: it costs this tunnel, and no other. */
+  #failed(message: string, error: unknown): void {
+    const cause = new TunnelEndedError('failed', message, { cause: error });
+    this.#context.logger.error({ event: 'tunnel-failed', peer: this.peer.host, err: cause }, cause.message);
+    this.close(cause);
   }
 
   close(cause: TunnelEndedError): void {
@@ -292,9 +304,7 @@ export class Link implements RecordOutput, MuxEvents {
         this.violated(error.code, error);
         return;
       }
-      const cause = new TunnelEndedError('failed', 'this agent failed to take a record', { cause: error });
-      this.#context.logger.error({ event: 'tunnel-failed', peer: this.peer.host, err: cause }, cause.message);
-      this.close(cause);
+      this.#failed('this agent failed to take a record', error);
     }
   }
 

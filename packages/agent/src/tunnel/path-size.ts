@@ -9,7 +9,10 @@ const PROBES_OUT = 32;
 const RAISE = 60_000;
 
 export class PathSize {
-  #size = 0;
+  #size: number = 0;
+  /** What the peer takes at most, and what was proven last, though it is lost now. */
+  #most: number = GREATEST_PACKET_LIMIT;
+  #last: number = 0;
   /** Largest that was answered since the last round, and rounds in a row in which that was less than the proven. */
   #answered = 0;
   #doubts = 0;
@@ -33,17 +36,20 @@ export class PathSize {
 
   /** The peer takes no more than this. */
   bound(largest: number): void {
+    this.#most = largest;
     this.#size = Math.min(this.#size, largest);
   }
 
   /** Nothing is known to pass any more. */
   lose(): void {
+    if (this.#size > 0) this.#last = this.#size;
     this.#size = 0;
     this.#doubts = 0;
   }
 
   /** Answers to what was sent so far say nothing of the path that is asked of now. */
   forget(): void {
+    this.#last = 0;
     this.#probes.clear();
   }
 
@@ -52,7 +58,10 @@ export class PathSize {
     if (this.#size > 0) this.#doubt(now);
     this.#answered = 0;
     // Where nothing was answered yet, whoever is there is sent little: as much as passes in most places, and the least.
-    if (this.#size === 0) return [largest, PROBED_SIZES.at(-1) ?? largest];
+    if (this.#size === 0) {
+      const least = PROBED_SIZES.at(-1) ?? largest;
+      return this.#last > least && this.#last < largest ? [largest, this.#last, least] : [largest, least];
+    }
     const raises = this.raises(now);
     if (raises) this.#raiseAt = now + RAISE;
     const others = PROBED_SIZES.filter(
@@ -68,9 +77,11 @@ export class PathSize {
 
   /** A probe came back; undefined when none such is out. */
   answer(id: number): 'grown' | 'known' | undefined {
-    const size = this.#probes.get(id);
-    if (size === undefined) return undefined;
+    const sent = this.#probes.get(id);
+    if (sent === undefined) return undefined;
     this.#probes.delete(id);
+    // A probe of a session before may have been larger than what the peer takes in this one.
+    const size = Math.min(sent, this.#most);
     this.#answered = Math.max(this.#answered, size);
     if (size <= this.#size) return 'known';
     if (this.#size === 0) this.#raiseAt = 0;

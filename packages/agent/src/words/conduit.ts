@@ -58,7 +58,7 @@ export interface DatagramConduit {
    */
   silent?(): boolean;
   attach(events: DatagramEvents): void;
-  /** Sends one datagram of 0 to 65,507 bytes. Drops it, and counts, when the path is full. Bytes are used before it returns. */
+  /** Sends one datagram of 0 to 65,507 bytes. Drops it, and counts, when the path is full. It may wait: its bytes are the conduit's from then on. */
   send(payload: Buffer): void;
   /** Ends the flow at both ends. */
   close(): void;

@@ -1,16 +1,16 @@
 /** Datagrams that came in fragments, put together again: few at once, for a short time, in whatever order the pieces come. */
 import { MAXIMUM_DATAGRAM } from '../mux/types.ts';
 
-/** Pieces kept at once, each in the memory of its packet: some 350 KiB, five datagrams of the greatest size. */
+/** Pieces kept at once, each in the memory of its packet, some 350 KiB: two datagrams of the greatest size in the least packets. */
 export const PIECES_KEPT = 256;
 /** Milliseconds that a datagram's first piece waits for its last. */
 export const WAIT_MS = 1_000;
 
 interface Partial {
   readonly flowId: number;
-  readonly pieces: (Buffer | undefined)[];
+  readonly count: number;
+  readonly pieces: Map<number, Buffer>;
   readonly startedAt: number;
-  missing: number;
   bytes: number;
 }
 
@@ -31,23 +31,23 @@ export class Reassembly {
     this.expire(now);
     let partial = this.#partials.get(number);
     // Numbers come round: another datagram under a number that is still kept means that the first one is over.
-    if (partial !== undefined && (partial.flowId !== flowId || partial.pieces.length !== count)) {
+    if (partial !== undefined && (partial.flowId !== flowId || partial.count !== count)) {
       this.#giveUp(number, partial);
       partial = undefined;
     }
     if (partial === undefined) {
-      partial = { flowId, pieces: new Array(count), startedAt: now, missing: count, bytes: 0 };
+      partial = { flowId, count, pieces: new Map(), startedAt: now, bytes: 0 };
       this.#partials.set(number, partial);
     }
-    if (partial.pieces[index] !== undefined) return undefined;
-    partial.pieces[index] = piece;
-    partial.missing -= 1;
+    if (partial.pieces.has(index)) return undefined;
+    partial.pieces.set(index, piece);
     partial.bytes += piece.length;
     this.#kept += 1;
     if (partial.bytes > MAXIMUM_DATAGRAM) this.#giveUp(number, partial);
-    else if (partial.missing === 0) {
+    else if (partial.pieces.size === count) {
       this.#forget(number, partial);
-      return Buffer.concat(partial.pieces as Buffer[], partial.bytes);
+      const inOrder = [...partial.pieces].sort(([one], [other]) => one - other).map(([, each]) => each);
+      return Buffer.concat(inOrder, partial.bytes);
     } else if (this.#kept > PIECES_KEPT) {
       for (const [oldest, given] of this.#partials) {
         this.#giveUp(oldest, given);
@@ -72,6 +72,6 @@ export class Reassembly {
 
   #forget(number: number, partial: Partial): void {
     this.#partials.delete(number);
-    this.#kept -= partial.pieces.length - partial.missing;
+    this.#kept -= partial.pieces.size;
   }
 }

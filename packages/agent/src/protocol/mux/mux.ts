@@ -165,6 +165,11 @@ export class Mux implements FrameHandler, StreamHost, OfferHost {
     for (const entry of [...this.#entries.values()]) entry.fail(cause);
   }
 
+  /** Whether a UDP flow of this id is there. */
+  hasFlow(id: number): boolean {
+    return this.#entries.get(id) instanceof DatagramFlow;
+  }
+
   /** A datagram of a sealed packet; false when its flow is not known. */
   receivePacketData(id: number, payload: Buffer): boolean {
     const entry = this.#entries.get(id);
