@@ -115,6 +115,8 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
     logger.warn({ event: 'token-exposed', path }, 'others can read this token; run chmod 600 on it');
   }
   const state = await openState({ store, now });
+  const looking = setInterval(() => state.lookAtClock(), 60_000);
+  closers.push(() => clearInterval(looking));
   const audit = openAuditLog({ store, now });
 
   const flows = await openFlowWindow({

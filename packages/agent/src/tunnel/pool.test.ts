@@ -68,7 +68,7 @@ it('tells what passes to each peer, over tunnels that ended too', async () => {
   expect(await echoed).toMatchObject({ bytes: 10_000 });
   await until(() => (alice.tunnels.peerTraffic()[0]?.roundTripUs ?? 0) > 0);
   const [before] = alice.tunnels.peerTraffic();
-  expect(before).toMatchObject({ host: 'host-bob', tunnels: 1, pathSize: 0 });
+  expect(before).toMatchObject({ host: 'host-bob', tunnels: 1 });
   expect(before?.bytesSent).toBeGreaterThan(10_000);
   expect(before?.bytesReceived).toBeGreaterThan(10_000);
   await bob.tunnels.close();

@@ -5,7 +5,7 @@ import type { Contents } from '../store/rows.ts';
 export interface Clocks {
   /** For what is held for a while, and its end written down: it goes on as long as control runs, however the clock is set. */
   passed(): number;
-  /** For what is forgotten after long: the clock's, once it is believed. */
+  /** For what is forgotten after long: the clock's, once it is believed. To be asked for each minute, for jumps that come and go. */
   believed(): number;
 }
 
@@ -16,8 +16,6 @@ export interface ClockOptions {
   readonly steady: () => number;
 }
 
-const LOOK_MS = 60_000;
-
 /** On from what `contents` were written at. */
 export function startClocks(
   { now, steady }: ClockOptions,
@@ -26,8 +24,6 @@ export function startClocks(
   const released = addresses.reduce((last, { releasedMs = 0 }) => Math.max(last, releasedMs), 0);
   const made = [...tokens.map(({ createdMs }) => createdMs), ...endedAgents.map(({ endedMs }) => endedMs)];
   const retention = new RetentionClock({ now, steady, newestMs: made.reduce((last, ms) => Math.max(last, ms), 0) });
-  // Looked at all the while: changes, which ask for it, may lie hours apart.
-  setInterval(() => retention.read(), LOOK_MS).unref();
   const aheadMs = (released === 0 ? now() : released) - steady();
   return { passed: () => Math.ceil(steady() + aheadMs), believed: () => retention.read().nowMs };
 }

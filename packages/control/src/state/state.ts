@@ -86,6 +86,10 @@ class Writer implements StateStore {
     return this.#memory.state;
   }
 
+  lookAtClock(): void {
+    this.#clocks?.believed();
+  }
+
   subscribe(listener: StateListener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);

@@ -161,6 +161,8 @@ export interface OlderData {
  */
 export interface StateStore {
   readonly current: State;
+  /** To be called each minute: changes, which go by the clock as it was seen over time, may lie hours apart. */
+  lookAtClock(): void;
   /**
    * Listeners are called synchronously, in order of subscription, with `current` already the next state. A change that one
    * asks for is made after all have heard of this one.
