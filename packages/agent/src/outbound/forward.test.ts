@@ -11,6 +11,15 @@ const PORT = 16_381;
 let rig: Rig | undefined;
 afterEach(() => rig?.stop());
 
+const never = () => Promise.reject(new Error('not asked for'));
+
+/** An agent whose calls of redis go to another host, which has the one instance. */
+async function nearOfFar() {
+  const agents = [{ host: 'near' }, { host: 'far', runs: { redis: { [`${PORT}/tcp`]: 1 } } }];
+  rig = await Rig.start({ services: [service('redis', 'private', PORT)], agents });
+  return rig.agent('near');
+}
+
 it('lets no flow stand on an instance that a change took away while it was opened', async () => {
   const agents = [{ host: 'r', runs: { redis: { [`${PORT}/tcp`]: 1 } } }];
   const started = await Rig.start({ services: [service('redis', 'private', PORT)], agents });
@@ -40,7 +49,7 @@ it('lets no flow stand on an instance that a change took away while it was opene
         started.change({ agents: [{ host: 'r', runs: {} }] });
         return Promise.resolve({ opened: true, conduit });
       },
-      datagrams: () => Promise.reject(new Error('not asked for')),
+      datagrams: never,
     },
     chooser: new Chooser({ listening: () => true }, { promising: () => true }),
   });
@@ -56,10 +65,7 @@ it('lets no flow stand on an instance that a change took away while it was opene
 });
 
 it('leaves the record to a destination that took the flow in the turn in which its caller gave up', async () => {
-  const agents = [{ host: 'near' }, { host: 'far', runs: { redis: { [`${PORT}/tcp`]: 1 } } }];
-  const started = await Rig.start({ services: [service('redis', 'private', PORT)], agents });
-  rig = started;
-  const { netmap, registry, inbound, recorder, traffic } = started.agent('near');
+  const { netmap, registry, inbound, recorder, traffic } = await nearOfFar();
   const gone = new Deadline(9_000);
   let resets = 0;
   const conduit = { reset: () => void resets++ } as unknown as Conduit;
@@ -71,12 +77,9 @@ it('leaves the record to a destination that took the flow in the turn in which i
         gone.end(new Error('gone'));
         return Promise.resolve({ opened: true, conduit });
       },
-      openDatagrams: () => Promise.reject(new Error('not asked for')),
+      openDatagrams: never,
     },
-    dialer: {
-      stream: () => Promise.reject(new Error('not asked for')),
-      datagrams: () => Promise.reject(new Error('not asked for')),
-    },
+    dialer: { stream: never, datagrams: never },
     chooser: new Chooser({ listening: () => true }, { promising: () => true }),
   });
   const call = { service: 'redis', ordinal: undefined, port: PORT, protocol: 'tcp' } as const;
@@ -93,11 +96,7 @@ it('leaves the record to a destination that took the flow in the turn in which i
 });
 
 it('says what became of a flow for which no time was left', async () => {
-  const agents = [{ host: 'near' }, { host: 'far', runs: { redis: { [`${PORT}/tcp`]: 1 } } }];
-  const started = await Rig.start({ services: [service('redis', 'private', PORT)], agents });
-  rig = started;
-  const { netmap, registry, inbound, recorder } = started.agent('near');
-  const never = () => Promise.reject(new Error('not asked for'));
+  const { netmap, registry, inbound, recorder } = await nearOfFar();
   const forwarder = new Forwarder({
     netmap,
     declared: inbound.services,
@@ -123,11 +122,7 @@ it('says what became of a flow for which no time was left', async () => {
 });
 
 it('tells of a host without a file for a tunnel as overloaded', async () => {
-  const agents = [{ host: 'near' }, { host: 'far', runs: { redis: { [`${PORT}/tcp`]: 1 } } }];
-  const started = await Rig.start({ services: [service('redis', 'private', PORT)], agents });
-  rig = started;
-  const { netmap, registry, inbound, recorder } = started.agent('near');
-  const never = () => Promise.reject(new Error('not asked for'));
+  const { netmap, registry, inbound, recorder } = await nearOfFar();
   const forwarder = new Forwarder({
     netmap,
     declared: inbound.services,

@@ -32,8 +32,8 @@ class FakeSocket {
   }
 }
 
-test('a connection keeps its place while a proved call is under way, and only then', async () => {
-  const connections = new Connections({ most: 1, mostOfOne: 1 });
+/** An agent's stream that is proved, on a connection of its own; and a way to let others in beside it. */
+async function agentIn(connections: Connections) {
   const proved = new ProvedCalls();
   const enter = (peer: string) => {
     const socket = new FakeSocket(peer);
@@ -57,6 +57,11 @@ test('a connection keeps its place while a proved call is under way, and only th
   const stream = calls.open(address, agentService.connect.path, framed(Buffer.alloc(0)));
   await vi.waitFor(() => expect(serving).toBeDefined());
   if (serving !== undefined) proved.prove(serving);
+  return { enter, stream, holder };
+}
+
+test('a connection keeps its place while a proved call is under way, and only then', async () => {
+  const { enter, stream, holder } = await agentIn(new Connections({ most: 1, mostOfOne: 1 }));
   expect(enter('127.0.0.1:1').entered).toBe(false);
   expect(holder?.socket.destroyed).toBe(false);
   stream.close();
@@ -66,27 +71,7 @@ test('a connection keeps its place while a proved call is under way, and only th
 });
 
 test('streams of agents keep connections in their places only as far as their part of them goes', async () => {
-  const connections = new Connections({ most: 1, mostOfOne: 1 }, 10_000, 0);
-  const proved = new ProvedCalls();
-  let serving: ServerDuplexStream<unknown, unknown> | undefined;
-  const handlers = {
-    join: () => undefined,
-    connect: (call: ServerDuplexStream<unknown, unknown>) => {
-      call.on('data', () => undefined).on('error', () => undefined);
-      serving = call;
-    },
-  };
-  let holder: FakeSocket | undefined;
-  const address = await calls.serve(framedAgentService, handlers, [
-    (method, call) => {
-      holder ??= new FakeSocket(call.getPeer());
-      connections.enter(holder as never);
-      return connections.keepSeats(proved)(method, call);
-    },
-  ]);
-  calls.open(address, agentService.connect.path, framed(Buffer.alloc(0)));
-  await vi.waitFor(() => expect(serving).toBeDefined());
-  if (serving !== undefined) proved.prove(serving);
-  expect(connections.enter(new FakeSocket('127.0.0.1:1') as never)).toBe(true);
-  expect(holder?.destroyed).toBe(true);
+  const { enter, holder } = await agentIn(new Connections({ most: 1, mostOfOne: 1 }, 10_000, 0));
+  expect(enter('127.0.0.1:1').entered).toBe(true);
+  expect(holder?.socket.destroyed).toBe(true);
 });

@@ -75,7 +75,8 @@ test.each([
   expect([hosts[holder]?.restarts, changes <= hosts.length, last < 2 * hosts.length]).toEqual([false, true, true]);
 });
 
-test('the owner that starts anew gets its place back from one at another address', () => {
+/** The first has its place, for it came back after the second had taken it. */
+function afterBoth(): Duels {
   const duels = new Duels(() => 0);
   for (const [holder, comer] of [
     [one, two],
@@ -83,6 +84,11 @@ test('the owner that starts anew gets its place back from one at another address
     [one, two],
   ] as const)
     duels.meet('x', holder, comer);
+  return duels;
+}
+
+test('the owner that starts anew gets its place back from one at another address', () => {
+  const duels = afterBoth();
   const [restarted, third] = [
     { run: 'a2', peer: '10.0.0.7:9' },
     { run: 'c', peer: '10.0.0.9:1' },
@@ -95,13 +101,7 @@ test('the owner that starts anew gets its place back from one at another address
 });
 
 test('the owner that has moved to another address, and starts anew there, has its place still', () => {
-  const duels = new Duels(() => 0);
-  for (const [holder, comer] of [
-    [one, two],
-    [two, one],
-    [one, two],
-  ] as const)
-    duels.meet('x', holder, comer);
+  const duels = afterBoth();
   const moved = { ...one, peer: '10.9.9.9:1' };
   expect(duels.meet('x', one, moved)).toBe('replace');
   expect(duels.meet('x', two, { run: 'a2', peer: '10.9.9.9:2' })).toBe('replace');
