@@ -2,7 +2,7 @@
  * One forwarded question until it has one answer. The next resolver is asked when one fails, says it cannot, or is slow;
  * a slow one is still listened to, so that a name that takes its resolver long is answered all the same.
  */
-import { isShortage } from '@weft/proto';
+import { isPortless, isShortage } from '@weft/proto';
 import { askTcp, askUdp, type CancelAsk } from './ask.ts';
 import { Flag, Rcode } from './message.ts';
 import type { Transport } from './types.ts';
@@ -100,18 +100,13 @@ export class Exchange {
       },
       failed: (cause) => {
         this.#asking.delete(stop);
-        if (!isOwnFault(cause)) this.#options.health.silent(upstream);
+        // What this host is short of says nothing of the resolver.
+        if (!isShortage(cause) && !isPortless(cause)) this.#options.health.silent(upstream);
         this.#launch();
       },
     });
     this.#asking.add(stop);
   }
-}
-
-/** What this host is short of says nothing of the resolver. */
-function isOwnFault(cause: Error): boolean {
-  const { code } = cause as NodeJS.ErrnoException;
-  return isShortage(cause) || code === 'EADDRINUSE' || code === 'EADDRNOTAVAIL';
 }
 
 /** NXDOMAIN is an answer. SERVFAIL, REFUSED and the like are one resolver's state, and the next may know. */

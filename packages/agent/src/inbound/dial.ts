@@ -2,7 +2,7 @@
  * The last step of a flow, to the program on this host: from the caller's own address, so that the program can tell its
  * callers apart, and never from 127.0.0.1, which programs trust. Asks for a Permit: nobody gets here without a verdict.
  */
-import { isShortage, messageOf, type Permit, type Protocol } from '@weft/proto';
+import { isPortless, isShortage, messageOf, type Permit, type Protocol } from '@weft/proto';
 import type { Deadline } from '../bytes/deadline.ts';
 import type { OpenFiles } from '../bytes/open-files.ts';
 import { connectSocket } from '../bytes/socket.ts';
@@ -86,7 +86,7 @@ export function createDialer({ netmap, services, answers, files, held }: DialerO
         const code = errorCode(cause);
         const message = messageOf(cause);
         if (isShortage(cause)) files.ranOut();
-        if (isShortage(cause) || (localAddress !== undefined && isPortless(code)))
+        if (isShortage(cause) || (localAddress !== undefined && isPortless(cause)))
           return refuse('overloaded', `cannot connect to ${formatTarget(target)}: ${message}`);
         // The first target is the one that is meant; 127.0.0.1 says more than the ::1 that nobody configured.
         const what = code === 'ECONNRESET' ? 'the program took and reset the call at' : 'nothing listens on';
@@ -111,9 +111,4 @@ export function createDialer({ netmap, services, answers, files, held }: DialerO
 
 function errorCode(cause: unknown): string | undefined {
   return cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? cause.code : undefined;
-}
-
-/** No source port is left: the program may well listen. */
-function isPortless(code: string | undefined): boolean {
-  return code === 'EADDRINUSE' || code === 'EADDRNOTAVAIL';
 }

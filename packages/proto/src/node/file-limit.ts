@@ -28,3 +28,8 @@ export function isShortage(cause: unknown): boolean {
 }
 
 const SHORTAGES: ReadonlySet<unknown> = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM']);
+
+/** Whether no source port was left for a call: who was called may well be there. */
+export function isPortless(cause: unknown): boolean {
+  return cause instanceof Error && 'code' in cause && (cause.code === 'EADDRINUSE' || cause.code === 'EADDRNOTAVAIL');
+}
