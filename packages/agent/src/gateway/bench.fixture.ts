@@ -2,6 +2,7 @@
 import { once } from 'node:events';
 import http from 'node:http';
 import net from 'node:net';
+import { text } from 'node:stream/consumers';
 import { defined, type Service } from '@weft/proto';
 import { pino } from 'pino';
 import { connectSocket } from '../bytes/socket.ts';
@@ -29,6 +30,17 @@ export function publicNetmap(hosts: readonly string[] = [HOST], responseTimeoutM
   });
 }
 
+/** What a client hears of whatever is not for it to know. */
+export const SMALL_BODY = 'Not available.\n';
+
+export interface Call {
+  readonly method?: string;
+  readonly path?: string;
+  readonly headers?: http.OutgoingHttpHeaders;
+  readonly body?: string;
+  readonly agent?: http.Agent;
+}
+
 export interface Opening {
   readonly service: string;
   readonly port: number;
@@ -38,7 +50,7 @@ export interface Opening {
 export class GatewayBench {
   readonly netmap = new FakeNetmapSource(publicNetmap());
   readonly openings: Opening[] = [];
-  readonly #controller = new AbortController();
+  #controller = new AbortController();
   readonly #cleanups: (() => unknown)[] = [];
   #gateway: Gateway | undefined;
   /** Where flows to any service lead; or what the opening answers instead. */
@@ -85,6 +97,13 @@ export class GatewayBench {
     await this.gateway.close();
   }
 
+  /** The same services behind another gateway. */
+  async restart(limits: Partial<GatewayLimits>): Promise<void> {
+    await this.stop();
+    this.#controller = new AbortController();
+    await this.start(limits);
+  }
+
   async close(): Promise<void> {
     await this.stop();
     for (const cleanup of this.#cleanups.reverse()) cleanup();
@@ -120,6 +139,21 @@ export class GatewayBench {
     const client = await RawClient.connect(this.port);
     this.#cleanups.push(() => client.socket.destroy());
     return client;
+  }
+
+  /** A request of Node's own client; its answer, read to the end. */
+  async call({ method = 'GET', path = '/', headers = {}, body, agent }: Call = {}) {
+    const request = http.request({
+      port: this.port,
+      host: '127.0.0.1',
+      method,
+      path,
+      headers: { host: HOST, ...headers },
+      agent: agent ?? false,
+    });
+    request.end(body);
+    const [response] = (await once(request, 'response')) as [http.IncomingMessage];
+    return { response, status: response.statusCode, body: await text(response) };
   }
 
   /** Sends bytes and answers all that comes until the gateway closes the connection. */

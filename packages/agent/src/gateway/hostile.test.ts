@@ -103,17 +103,13 @@ describe('hostile requests', () => {
   });
 
   it('sends 408 to who does not finish its headers', async () => {
-    await bench.close();
-    bench = new GatewayBench();
-    await bench.start({ headerMs: 50 });
+    await bench.restart({ headerMs: 50 });
     expect(await bench.exchange(`GET / HTTP/1.1\r\n${host}\r\n`)).toMatch(/^HTTP\/1.1 408 /);
     expect(await bench.exchange('')).toMatch(/^HTTP\/1.1 408 /);
   });
 
   it('holds a bounded number of connections that it serves, and of requests sent ahead', async () => {
-    await bench.close();
-    bench = new GatewayBench();
-    await bench.start({ connections: 2 });
+    await bench.restart({ connections: 2 });
     await bench.serveRaw((socket) => socket.resume());
     const [first, second] = await Promise.all([bench.connect(), bench.connect()]);
     for (const client of [first, second]) client?.send(message('GET / HTTP/1.1', host));
@@ -127,9 +123,7 @@ describe('hostile requests', () => {
   });
 
   it('lets those who were answered, or ask nothing, make room for who comes', async () => {
-    await bench.close();
-    bench = new GatewayBench();
-    await bench.start({ connections: 3 });
+    await bench.restart({ connections: 3 });
     const held = [await bench.connect(), await bench.connect(), await bench.connect()];
     held[1]?.send(message('GET / HTTP/1.1', 'Host: nobody.example.com'));
     await expect.poll(() => held[1]?.received ?? '').toMatch(/^HTTP\/1.1 404 /);

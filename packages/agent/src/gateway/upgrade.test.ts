@@ -138,9 +138,7 @@ describe('upgrade', () => {
   });
 
   it('gives up on a service that never answers', async () => {
-    await bench.close();
-    bench = new GatewayBench();
-    await bench.start({ idleMs: 50 });
+    await bench.restart({ idleMs: 50 });
     await bench.serveRaw((socket) => socket.resume());
     expect(await bench.exchange(upgradeRequest('websocket'))).toMatch(/^HTTP\/1.1 504 /);
   });

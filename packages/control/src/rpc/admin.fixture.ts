@@ -1,0 +1,129 @@
+/** The admin API as an operator's program meets it: a listening control server with a state in memory, and a client. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type ServiceError, status } from '@grpc/grpc-js';
+import {
+  AdminClient,
+  type AgentHandlers,
+  bearerMetadata,
+  callUnary,
+  type pb,
+  pinnedCredentials,
+} from '@weft/proto/wire';
+import { pino } from 'pino';
+import { expect } from 'vitest';
+import { createReach } from '../admin/reach.ts';
+import { openAuditLog } from '../audit/log.ts';
+import { RefusalAudit } from '../audit/refusals.ts';
+import { FailureCounter } from '../bounds/failures.ts';
+import { openKeys } from '../enroll/certificate.ts';
+import { createFlowWindow } from '../flows/memory-window.fixture.ts';
+import { openState } from '../state/state.ts';
+import { Store } from '../store/store.ts';
+import { createTraffic } from '../traffic/traffic.ts';
+import { adminAuth, CallActors } from './admin-auth.ts';
+import { adminHandlers } from './admin-service.ts';
+import { ProvedCalls } from './call-stream.ts';
+import { Connections } from './connections.ts';
+import { ControlServer } from './server.ts';
+
+/** The one network of most tests. */
+export const redis: pb.Outgoing<pb.Service> = {
+  name: 'redis',
+  kind: 2,
+  ports: [{ protocol: 1, first: 6379, last: 6379 }],
+};
+export const TOKEN = 'weftadmin1.pin.secret';
+export const metadata = bearerMetadata(TOKEN);
+const logger = pino({ level: 'silent' });
+const noAgents: AgentHandlers = {
+  join: (_call, callback) => callback({ code: status.UNIMPLEMENTED }),
+  connect: (call) => void call.end(),
+};
+
+export type AdminBench = Awaited<ReturnType<typeof startAdmin>>;
+
+export async function startAdmin() {
+  /** What the last apply that was to wait was asked for: network, revision, time. */
+  const waited: unknown[] = [];
+  const directory = mkdtempSync(join(tmpdir(), 'weft-admin-'));
+  const keys = await openKeys({ directory, names: ['127.0.0.1'] });
+  const store = Store.inMemory();
+  const state = await openState({ store, now: Date.now });
+  const audit = openAuditLog({ store, now: Date.now });
+  const actors = new CallActors();
+  const flows = createFlowWindow();
+  const admin = adminHandlers({
+    state,
+    live: { agent: () => undefined, instance: () => undefined },
+    enforcement: {
+      waitEnforced: async (...asked) => {
+        waited.splice(0, waited.length, ...asked.slice(0, 3));
+        return ['slow'];
+      },
+    },
+    explain: async (network, { from, service }) => ({
+      verdict: 'deny',
+      rule: 'default',
+      revision: network.revision,
+      reason: `${from} to ${service}`,
+      breakPoint: 'denied',
+      steps: ['one'],
+    }),
+    flows,
+    traffic: createTraffic({ now: Date.now }),
+    reach: createReach(),
+    audit,
+    actors,
+    pin: keys.pin,
+    advertise: [],
+    listening: () => ({ host: '127.0.0.1', port: 7400 }),
+    version: '1.2.3',
+    startedMs: 5,
+    now: Date.now,
+    logger,
+  });
+  const failures = new FailureCounter({ failures: 3, windowMs: 60_000, remembered: 8 }, Date.now);
+  const refusals = new RefusalAudit({ audit, now: Date.now, logger });
+  const known = { roleOf: (token: string) => (token === TOKEN ? ('admin' as const) : undefined) };
+  const interceptors = [
+    adminAuth({ credentials: known, actors, proved: new ProvedCalls(), failures, refusals, logger }),
+  ];
+  const server = new ControlServer({
+    ...keys,
+    admin,
+    agents: noAgents,
+    interceptors,
+    connections: new Connections(),
+    logger,
+  });
+  const { port } = await server.listen({ host: '127.0.0.1', port: 0 });
+  const address = `127.0.0.1:${port}`;
+  const credentials = await pinnedCredentials(address, keys.pin);
+  const client = new AdminClient(address, credentials);
+  return {
+    state,
+    flows,
+    pin: keys.pin,
+    client,
+    address,
+    credentials,
+    waited,
+    ask<Q, S>(method: Parameters<typeof callUnary<Q, S>>[1], request: pb.Outgoing<Q>): Promise<S> {
+      return callUnary(client, method, request, { metadata });
+    },
+    async close(): Promise<void> {
+      client.close();
+      await server.close(100);
+      rmSync(directory, { recursive: true });
+    },
+  };
+}
+
+export async function refusal(promise: Promise<unknown>): Promise<ServiceError> {
+  return promise.then(
+    () => expect.unreachable('the call was served'),
+    (error: ServiceError) => error,
+  );
+}

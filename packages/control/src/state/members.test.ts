@@ -1,0 +1,161 @@
+/** Tokens, who joins with them, and who is in no longer. */
+import { beforeEach, describe, expect, test } from 'vitest';
+import { mesh, randomBytes, redis, StateBench, scope } from './state.fixture.ts';
+import type { StateChange, TokenScope } from './types.ts';
+
+let bench: StateBench;
+beforeEach(async () => {
+  bench = await StateBench.open();
+});
+
+describe('a token for a network that is not there', () => {
+  const create = (network: string) => bench.state.createToken(scope({ network }), randomBytes(32), 1_000, 'control');
+
+  test('makes the network, empty, with a revision, and both are on disk', async () => {
+    await bench.apply(mesh([redis], { network: 'other' }));
+    const heard: StateChange[] = [];
+    bench.state.subscribe((_next, _previous, change) => heard.push(change));
+    const token = await create('prod');
+    expect(bench.state.current.revision).toBe(2);
+    expect(bench.network()).toMatchObject({ revision: 2, mesh: mesh([]) });
+    expect(heard).toEqual([{ networks: ['prod'], takesAway: false }]);
+    await create('prod');
+    expect([bench.state.current.revision, heard.length]).toEqual([2, 1]);
+    const again = await bench.openAgain();
+    expect(again.current).toEqual(bench.state.current);
+    expect(again.token(token.id)).toMatchObject({ network: 'prod' });
+  });
+
+  test('is then applied to as to any', async () => {
+    await create('prod');
+    expect(await bench.apply(mesh([redis]))).toMatchObject({ revision: 2, changes: [{ subject: 'service redis' }] });
+    expect(bench.vip('redis')).toBe(1);
+    expect((await bench.join('a', ['redis'])).services).toEqual(['redis']);
+  });
+
+  test('makes nothing when the name is wrong or the token cannot be written', async () => {
+    await expect(create('Not A Name')).rejects.toThrow(expect.objectContaining({ code: 'invalid' }));
+    // A host that is no text is refused by the tokens' table, which is written after the network.
+    const unwritable = { ...scope(), host: null } as unknown as TokenScope;
+    await expect(bench.state.createToken(unwritable, randomBytes(32), 1_000, 'control')).rejects.toThrow();
+    expect([bench.state.current.revision, bench.state.current.networks.size]).toEqual([0, 0]);
+    expect(await bench.store.read()).toMatchObject({ networks: [], tokens: [] });
+  });
+});
+
+describe('membership', () => {
+  beforeEach(async () => await bench.apply(mesh([redis])));
+
+  test('a single-use token lets one host in', async () => {
+    const token = await bench.state.createToken(scope({ reusable: false }), randomBytes(32), 1_000, 'control');
+    const grant = { token, host: 'a', identityKey: randomBytes(32), tunnelKey: randomBytes(32), version: '' };
+    const first = await bench.state.join(grant);
+    expect(await bench.state.join(grant)).toEqual({ agent: first.agent, revision: first.revision });
+    const other = { ...grant, host: 'b', identityKey: randomBytes(32), tunnelKey: randomBytes(32) };
+    await expect(bench.state.join(other)).rejects.toThrow(expect.objectContaining({ code: 'used' }));
+    expect(bench.state.token(token.id)?.uses).toBe(1);
+  });
+
+  test('a name or a key of another is refused', async () => {
+    const a = await bench.join('a', []);
+    const token = await bench.state.createToken(scope(), randomBytes(32), 1_000, 'control');
+    const fresh = { token, host: 'b', identityKey: randomBytes(32), tunnelKey: randomBytes(32), version: '' };
+    await expect(bench.state.join({ ...fresh, host: 'a' })).rejects.toThrow(expect.objectContaining({ code: 'taken' }));
+    await expect(bench.state.join({ ...fresh, tunnelKey: a.tunnelKey })).rejects.toThrow(
+      expect.objectContaining({ code: 'taken' }),
+    );
+    expect(bench.network().agents.size).toBe(1);
+  });
+
+  test('the same agent with a narrower token stays itself and loses the rest', async () => {
+    const a = await bench.join('a', ['redis']);
+    await bench.state.registerInstances(a.id, ['redis']);
+    const token = await bench.state.createToken(scope({ services: ['web'] }), randomBytes(32), 1_000, 'control');
+    const { agent } = await bench.state.join({
+      token,
+      host: 'a2',
+      identityKey: a.identityKey,
+      tunnelKey: a.tunnelKey,
+      version: '',
+    });
+    expect(agent).toMatchObject({ id: a.id, host: 'a2', services: ['web'] });
+    expect(bench.network().instances.size).toBe(0);
+    expect([...bench.network().hosts]).toEqual([['a2', a.id]]);
+  });
+
+  test('a clock that is ahead for a moment forgets no token and no revocation', async () => {
+    const day = 86_400_000;
+    const old = await bench.state.createToken(scope(), randomBytes(32), 365 * day, 'control');
+    const keys = { identityKey: randomBytes(32), tunnelKey: randomBytes(32), version: '1' };
+    await bench.state.join({ token: old, host: 'a', ...keys });
+    await bench.state.revokeAgent('prod', 'a', 'control');
+    const short = await bench.state.createToken(scope(), randomBytes(32), 1_000, 'control');
+    await bench.join('b', []);
+    for (const restart of [false, true]) {
+      if (restart) await bench.reopen();
+      bench.turnedMs = 500 * day;
+      await bench.state.revokeAgent('prod', restart ? 'c' : 'b', 'control');
+      await bench.join('c', []);
+      bench.turnedMs = 0;
+      expect(bench.state.token(short.id)?.id).toBe(short.id);
+      await expect(bench.state.join({ token: old, host: 'a', ...keys })).rejects.toMatchObject({ code: 'revoked' });
+    }
+  });
+
+  test('a jump of the clock is not believed because it was ahead, in good order, hours before', async () => {
+    const [hour, day] = [3_600_000, 86_400_000];
+    const old = await bench.state.createToken(scope(), randomBytes(32), 365 * day, 'control');
+    const keys = { identityKey: randomBytes(32), tunnelKey: randomBytes(32), version: '1' };
+    await bench.state.join({ token: old, host: 'a', ...keys });
+    for (const host of ['b', 'c']) await bench.join(host, []);
+    await bench.state.revokeAgent('prod', 'a', 'control');
+    bench.clock += 2 * hour;
+    await bench.reopen();
+    await bench.state.revokeAgent('prod', 'b', 'control');
+    bench.clock += 2 * hour;
+    bench.turnedMs = 500 * day;
+    await bench.state.revokeAgent('prod', 'c', 'control');
+    bench.turnedMs = 0;
+    await expect(bench.state.join({ token: old, host: 'a', ...keys })).rejects.toMatchObject({ code: 'revoked' });
+  });
+
+  test('a revocation of a time when the clock was far behind is kept for as long as a token from before it is good', async () => {
+    const day = 86_400_000;
+    const old = await bench.state.createToken(scope(), randomBytes(32), 365 * day, 'control');
+    const keys = { identityKey: randomBytes(32), tunnelKey: randomBytes(32), version: '1' };
+    await bench.state.join({ token: old, host: 'a', ...keys });
+    bench.turnedMs = -bench.clock;
+    await bench.state.revokeAgent('prod', 'a', 'control');
+    bench.turnedMs = 0;
+    for (const host of ['b', 'c', 'd']) {
+      await bench.join(host, []);
+      bench.clock += day;
+      await bench.state.revokeAgent('prod', host, 'control');
+    }
+    await expect(bench.state.join({ token: old, host: 'a', ...keys })).rejects.toMatchObject({ code: 'revoked' });
+  });
+
+  test('revoking a token ends every membership that came of it', async () => {
+    const token = await bench.state.createToken(scope(), randomBytes(32), 1_000, 'control');
+    for (const host of ['b', 'a']) {
+      await bench.state.join({ token, host, identityKey: randomBytes(32), tunnelKey: randomBytes(32), version: '' });
+    }
+    const other = await bench.join('c', []);
+    const { revision } = bench.state.current;
+    const gone = [...bench.network().agents.values()].filter(({ host }) => host !== 'c');
+    expect(await bench.state.revokeToken(token.id, 'control')).toEqual({ hosts: ['a', 'b'], revision: revision + 1 });
+    expect([...bench.state.current.agents.keys()]).toEqual([other.id]);
+    expect(bench.state.endedAgent(gone[0]?.id ?? '')).toMatchObject({ revoked: true });
+    expect(await bench.state.revokeToken(token.id, 'control')).toEqual({ hosts: [], revision: revision + 1 });
+  });
+
+  test('only an ephemeral agent is forgotten', async () => {
+    const [stays, goes] = [await bench.join('a', []), await bench.join('b', [], { ephemeral: true })];
+    expect([
+      await bench.state.forgetAgent(stays.id),
+      await bench.state.forgetAgent(goes.id),
+      await bench.state.forgetAgent(goes.id),
+    ]).toEqual([false, true, false]);
+    expect(bench.state.endedAgent(goes.id)?.revoked).toBe(false);
+  });
+});
