@@ -1,34 +1,10 @@
-import { compilePolicy, defined, type FlowRecord, type Rule, type Service } from '@weft/proto';
+import { defined, type FlowRecord } from '@weft/proto';
 import { describe, expect, it } from 'vitest';
 import type { Netmap, NetmapSource } from '../words/netmap.ts';
-import { type Caller, localCaller, localClaim, remoteCaller } from './judge.ts';
+import { DENY_WEB, netmap } from './flows.fixture.ts';
+import { type Caller, remoteCaller } from './judge.ts';
 import { FlowRegistry, type FlowRequest } from './registry.ts';
 import { FlowTraffic } from './traffic.ts';
-
-const REDIS: Service = {
-  name: 'redis',
-  kind: 'private',
-  ports: [{ protocol: 'tcp', first: 6379, last: 6379 }],
-  tags: [],
-};
-const WEB: Service = { ...REDIS, name: 'web', kind: 'web' };
-const DENY_WEB: Rule = { name: 'no-web', action: 'deny', from: ['web'], to: ['redis'], ports: [] };
-
-function netmap(revision: number, change: Partial<Netmap> & { readonly rules?: readonly Rule[] } = {}): Netmap {
-  const { rules = [], ...rest } = change;
-  const speaker = { agentId: 'p', host: 'peer', tags: [], services: ['web'], roles: [], address: '127.90.0.2' };
-  const keys = { tunnelKey: new Uint8Array(32), psk: new Uint8Array(32), endpoints: [] };
-  return {
-    timeline: 't',
-    index: revision,
-    revision,
-    self: { ...speaker, agentId: 's', host: 'self', network: 'n', services: ['web', 'redis'] },
-    services: new Map([REDIS, WEB].map((service) => [service.name, { service, address: '127.90.0.1', instances: [] }])),
-    peers: new Map([['p', { ...speaker, ...keys }]]),
-    policy: compilePolicy({ revision, defaultAction: 'allow', rules }),
-    ...rest,
-  };
-}
 
 function setup(limit?: number, peerLimit?: number, traffic?: FlowTraffic) {
   let swap: (next: Netmap) => void = () => {};
@@ -238,6 +214,14 @@ describe('the registry', () => {
     expect(registry.live).toBe(1);
   });
 
+  it('asks whether a flow is permitted before whether there is room for it', () => {
+    const { registry, records } = setup();
+    const full = 'no room for more clients';
+    expect(registry.open({ ...fromWeb, full })).toMatchObject({ refusal: { code: 'overloaded', reason: full } });
+    expect(registry.open({ ...fromWeb, full, port: 22 })).toMatchObject({ refusal: { code: 'denied' } });
+    expect(records).toMatchObject([{ outcome: 'overloaded', detail: full, verdict: 'allow' }, { outcome: 'denied' }]);
+  });
+
   it('cuts the rest when one fails to end, and says so', () => {
     const { registry, records, swap } = setup();
     opened(registry).onCut(() => {
@@ -269,6 +253,19 @@ describe('the registry', () => {
     expect(registry.open({ ...fromWeb, peer: 'p' }).admitted).toBe(false);
   });
 
+  it('has all its room again for a peer whose flows have all ended', () => {
+    const { registry } = setup(undefined, 1);
+    for (let round = 0; round < 3; round++) opened(registry, { ...fromWeb, peer: 'p' }).end('closed');
+    opened(registry, { ...fromWeb, peer: 'p' });
+    expect(registry.open({ ...fromWeb, peer: 'p' }).admitted).toBe(false);
+  });
+
+  it('counts no flow of this agent’s own as a peer’s', () => {
+    const { registry } = setup(undefined, 0);
+    opened(registry);
+    expect(registry.open({ ...fromWeb, peer: 'p' }).admitted).toBe(false);
+  });
+
   it('leaves it to the source to record that a destination was too busy, and tells of a denial by its own name', () => {
     const { registry, records } = setup(0);
     const inbound = { ...fromWeb, destinationHost: 'build-3' };
@@ -287,36 +284,5 @@ describe('the registry', () => {
       admitted: false,
       refusal: { code: 'overloaded', reason: 'this agent stops' },
     });
-  });
-});
-
-describe('who is calling', () => {
-  const declared = (...names: readonly string[]) => new Set(names);
-
-  it('is the one service that runs here by all words, else the host', () => {
-    const current = netmap(1);
-    expect(localClaim(current, declared('web'))).toEqual({ type: 'service', name: 'web' });
-    expect(localClaim(current, declared('web', 'redis'))).toEqual({ type: 'host' });
-    expect(localClaim(current, declared())).toEqual({ type: 'host' });
-    // Declared in the agent file, but not granted by control, or not in the mesh.
-    expect(localClaim(current, declared('web', 'mailer'))).toEqual({ type: 'service', name: 'web' });
-    expect(localClaim(netmap(1, { services: new Map() }), declared('web'))).toEqual({ type: 'host' });
-  });
-
-  it('is nobody after a revocation', () => {
-    const current = netmap(1, { self: undefined });
-    expect(localCaller(current, declared('web'), { type: 'host' })).toBeUndefined();
-    expect(localClaim(current, declared('web'))).toEqual({ type: 'host' });
-  });
-
-  it.each([
-    ['its service', { type: 'service', name: 'web' } as const, '127.90.0.1'],
-    ['its host', { type: 'host' } as const, '127.90.0.2'],
-    ['another’s service', { type: 'service', name: 'redis' } as const, undefined],
-    ['a service there is not', { type: 'service', name: 'nothing' } as const, undefined],
-    ['the internet', { type: 'internet', address: '203.0.113.9' } as const, undefined],
-  ])('a peer that claims to be %s', (_, claim, address) => {
-    expect(remoteCaller(netmap(1), 'p', claim)?.address).toBe(address);
-    expect(remoteCaller(netmap(1), 'stranger', claim)).toBeUndefined();
   });
 });

@@ -44,6 +44,34 @@ it('turns by one at each call, listening instances first', () => {
   expect(ordinals(chooser, map)).toEqual([0, 2, 1, 3]);
 });
 
+it('gives each its turn, in one order', () => {
+  const chooser = new Chooser({ listening: () => false }, REACHED);
+  const map = netmap({}, {}, {});
+  expect([0, 1, 2, 3].map(() => ordinals(chooser, map)[0])).toEqual([0, 1, 2, 0]);
+  const other = new Chooser({ listening: () => false }, REACHED, 2);
+  expect([0, 1].map(() => ordinals(other, map))).toEqual([
+    [2, 0, 1],
+    [0, 1, 2],
+  ]);
+});
+
+it('forgets the turn of a service that is gone, and of no other', () => {
+  const chooser = new Chooser({ listening: () => false }, REACHED);
+  const map = netmap({}, {}, {});
+  ordinals(chooser, map);
+  chooser.prune(map);
+  expect(ordinals(chooser, map)).toEqual([1, 2, 0]);
+  chooser.prune({ ...map, services: new Map() });
+  expect(ordinals(chooser, map)).toEqual([0, 1, 2]);
+});
+
+it('calls nobody as its own when control has sent this host away', () => {
+  const chooser = new Chooser({ listening: () => true }, REACHED);
+  expect(chooser.candidates({ ...netmap({ agentId: 'self' }, {}), self: undefined }, CALL)).toMatchObject([
+    { local: false, instance: { ordinal: 1 } },
+  ]);
+});
+
 it('leaves out what is not well and what cannot be reached', () => {
   const chooser = new Chooser({ listening: () => false }, REACHED);
   expect(ordinals(chooser, netmap({ healthy: false }, { agentId: 'unknown' }, {}))).toEqual([2]);

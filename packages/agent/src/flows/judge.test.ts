@@ -1,0 +1,109 @@
+import { describe, expect, it } from 'vitest';
+import type { SourceClaim } from '../words/opening.ts';
+import { netmap } from './flows.fixture.ts';
+import { claimName, judge, localCaller, localClaim, remoteCaller } from './judge.ts';
+
+describe('who is calling', () => {
+  const declared = (...names: readonly string[]) => new Set(names);
+
+  it('is the one service that runs here by all words, else the host', () => {
+    const current = netmap(1);
+    expect(localClaim(current, declared('web'))).toEqual({ type: 'service', name: 'web' });
+    expect(localClaim(current, declared('web', 'redis'))).toEqual({ type: 'host' });
+    expect(localClaim(current, declared())).toEqual({ type: 'host' });
+    // Declared in the agent file, but not granted by control, or not in the mesh.
+    expect(localClaim(current, declared('web', 'mailer'))).toEqual({ type: 'service', name: 'web' });
+    expect(localClaim(netmap(1, { services: new Map() }), declared('web'))).toEqual({ type: 'host' });
+  });
+
+  it('is nobody after a revocation', () => {
+    const current = netmap(1, { self: undefined });
+    expect(localCaller(current, declared('web'), { type: 'host' })).toBeUndefined();
+    expect(localClaim(current, declared('web'))).toEqual({ type: 'host' });
+  });
+
+  it.each([
+    ['its service', { type: 'service', name: 'web' } as const, '127.90.0.1'],
+    ['its host', { type: 'host' } as const, '127.90.0.2'],
+    ['another’s service', { type: 'service', name: 'redis' } as const, undefined],
+    ['a service there is not', { type: 'service', name: 'nothing' } as const, undefined],
+    ['the internet', { type: 'internet', address: '203.0.113.9' } as const, undefined],
+  ])('a peer that claims to be %s', (_, claim, address) => {
+    expect(remoteCaller(netmap(1), 'p', claim)?.address).toBe(address);
+    expect(remoteCaller(netmap(1), 'stranger', claim)).toBeUndefined();
+  });
+
+  it('is what control says of this agent when it speaks for itself', () => {
+    const current = netmap(1);
+    const local = (claim: SourceClaim) => localCaller(current, declared('web'), claim);
+    expect(local({ type: 'service', name: 'web' })).toMatchObject({
+      source: { type: 'service', service: { name: 'web' } },
+      host: 'self',
+      address: '127.90.0.1',
+      client: '',
+    });
+    expect(local({ type: 'host' })).toEqual({
+      source: { type: 'host', name: 'self', tags: [] },
+      host: 'self',
+      address: '127.90.0.2',
+      client: '',
+    });
+    // Control grants it; the agent file does not declare it any more.
+    expect(local({ type: 'service', name: 'redis' })).toBeUndefined();
+  });
+
+  it('is no service that control grants and the mesh does not have', () => {
+    const bare = netmap(1, { services: new Map() });
+    expect(remoteCaller(bare, 'p', { type: 'service', name: 'web' })).toBeUndefined();
+    expect(localCaller(bare, declared('web'), { type: 'service', name: 'web' })).toBeUndefined();
+  });
+
+  it.each([
+    ['203.0.113.9', '203.0.113.9'],
+    ['2001:db8::9', '2001:db8::9'],
+    ['evil\n203.0.113.9', ''],
+  ])('is the internet behind a gateway, by a client address %j that is one', (address, client) => {
+    const current = netmap(1);
+    const gateways = new Map([...current.peers].map(([id, peer]) => [id, { ...peer, roles: ['gateway' as const] }]));
+    expect(remoteCaller({ ...current, peers: gateways }, 'p', { type: 'internet', address })).toEqual({
+      source: { type: 'internet' },
+      host: 'peer',
+      address: '127.90.0.2',
+      client,
+    });
+  });
+});
+
+describe('a claim that is not believed', () => {
+  it.each<[SourceClaim, string]>([
+    [{ type: 'service', name: 'web' }, 'web'],
+    [{ type: 'service', name: 'No Name\n' }, 'host:peer'],
+    [{ type: 'host' }, 'host:peer'],
+    [{ type: 'internet', address: '203.0.113.9' }, 'internet'],
+  ])('%o is written as %s', (claim, name) => {
+    expect(claimName(claim, 'peer')).toBe(name);
+  });
+
+  it.each([
+    ['peer', 'peer may not speak as web'],
+    ['', 'the caller may not speak as web'],
+  ])('of the host "%s" is told as it is', (host, reason) => {
+    const request = {
+      id: '00000000000000aa',
+      protocol: 'tcp',
+      service: 'redis',
+      port: 6379,
+      claimed: { source: 'web', host },
+      identify: () => undefined,
+    } as const;
+    expect(judge(netmap(3), request)).toEqual({
+      allowed: false,
+      rule: 'builtin:source',
+      revision: 3,
+      reason,
+      source: 'web',
+      sourceHost: host,
+      client: '',
+    });
+  });
+});
