@@ -1,9 +1,12 @@
 /** Programs with few files to open: what is new is refused and told, what runs goes on, and it mends by itself. */
 import dns from 'node:dns/promises';
 import { once } from 'node:events';
+import http from 'node:http';
 import net from 'node:net';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { freePort } from '../../examples/demo/ports.ts';
+import { viewDashboard } from '../harness/dashboard-viewer.ts';
 import { createLocalLab, type Lab } from '../harness/host.ts';
 import { SETTLED_MS, until } from '../harness/until.ts';
 import { Agent, Control } from '../harness/weft.ts';
@@ -13,15 +16,23 @@ let lab: Lab;
 let control: Control;
 let port: number;
 let target: number;
+/** Of control. */
+let listeners: { readonly dashboard: string; readonly metrics: string };
 const server = net.createServer((socket) => {
   socket.on('error', () => socket.destroy());
   socket.pipe(socket);
+});
+/** A page that goes on for as long as its client stays. */
+const pages = http.createServer((_request, response) => {
+  response.write('begun');
+  const more = setInterval(() => response.write('.'), 100);
+  response.on('close', () => clearInterval(more));
 });
 const mesh = (more = ''): string => `
 network: prod
 services:
   echo: { kind: private, ports: [${port}] }
-  web:  { kind: web, ports: [3000] }
+  web:  { kind: web, ports: [3000], public: { port: 3000, hosts: [shop.example.com] } }
 ${more}`;
 
 beforeAll(async () => {
@@ -31,12 +42,16 @@ beforeAll(async () => {
   target = (server.address() as net.AddressInfo).port;
   port = await freePort();
   const ports = { control: await freePort(), dashboard: await freePort() };
-  control = await Control.start(await lab.host('main'), ports, [], 256);
+  listeners = { dashboard: `127.0.0.1:${ports.dashboard}`, metrics: `127.0.0.1:${await freePort()}` };
+  control = await Control.start(await lab.host('main'), ports, ['--metrics', listeners.metrics], 256);
+  pages.listen(0, '127.0.0.1');
+  await once(pages, 'listening');
   await control.apply(mesh());
 });
 afterAll(async () => {
   await cleanup.disposeAsync();
   server.close();
+  pages.close();
 });
 
 interface Joined {
@@ -45,16 +60,18 @@ interface Joined {
 }
 let joins = 0;
 
-async function join(name: string, service: string, fileLimit?: number): Promise<Joined> {
+async function joined(name: string, service: string, fileLimit?: number, gateway?: string): Promise<Joined> {
   const host = await lab.host(name);
-  const token = await control.ok('token', 'create', '--network', 'prod', '--host', name, '--services', service);
+  const scope = ['--host', name, '--services', service, ...(gateway === undefined ? [] : ['--gateway'])];
+  const token = await control.ok('token', 'create', '--network', 'prod', ...scope);
   const shared = {
     tunnel: await freePort(),
     dns: await freePort(),
     range: `127.${100 + joins++ + 10 * (process.pid % 10)}.0.0/16`,
   };
-  const targets = service === 'echo' ? `{ targets: { ${port}: "127.0.0.1:${target}" } }` : '{}';
-  const config = `services: { ${service}: ${targets} }`;
+  const [own, at] = service === 'echo' ? [port, target] : [3000, (pages.address() as net.AddressInfo).port];
+  const open = gateway === undefined ? '' : `, gateway: { http: "${gateway}" }`;
+  const config = `{ services: { ${service}: { targets: { ${own}: "127.0.0.1:${at}" } } }${open} }`;
   const options = { token, config, shared, ...(fileLimit === undefined ? {} : { fileLimit }) };
   return { agent: await Agent.start(host, options), dns: shared.dns };
 }
@@ -93,6 +110,41 @@ async function echoes(from: Joined): Promise<void> {
   );
 }
 
+/** Connections that come to a port as fast as they can, each with its words, and what became of them. */
+class Crowd implements Disposable {
+  readonly members: readonly { readonly socket: net.Socket; said: string; gone: boolean }[];
+  /** All were taken or closed: what comes behind them is heard after them. */
+  readonly came: Promise<unknown>;
+
+  constructor(address: string, count: number, words: readonly string[]) {
+    const [host = '', at = ''] = address.split(':');
+    this.members = Array.from({ length: count }, (_, index) => {
+      const socket = net.connect({ host, port: Number(at) }).setEncoding('latin1');
+      const member = { socket, said: '', gone: false };
+      socket.on('data', (piece: string) => {
+        member.said += piece;
+      });
+      socket
+        .on('error', () => {})
+        .on('close', () => {
+          member.gone = true;
+        });
+      socket.write(words[index % words.length] ?? '');
+      return member;
+    });
+    this.came = Promise.all(this.members.map(({ socket }) => once(socket, 'connect').catch(() => {})));
+  }
+
+  [Symbol.dispose](): void {
+    for (const { socket } of this.members) socket.destroy();
+  }
+}
+
+/** A request, to be ended by an empty line. */
+const request = (path: string, host = 'localhost'): string => `GET ${path} HTTP/1.1\r\nHost: ${host}\r\n`;
+/** Silence, half a request, and a whole one. */
+const words = (head: string): readonly string[] => ['', head, `${head}\r\n`];
+
 interface Told {
   readonly problems: readonly { readonly code: string; readonly subject: string; readonly message: string }[];
 }
@@ -111,8 +163,8 @@ async function shortOf(agent: Joined, subject: string, standing: boolean): Promi
 }
 
 test('a service of more ports than the agent has files leaves it alive, also at its next start', async () => {
-  const data = await join('data', 'echo');
-  const small = await join('small', 'web', 1_024);
+  const data = await joined('data', 'echo');
+  const small = await joined('small', 'web', 1_024);
   await echoes(small);
   const many = mesh('  many: { kind: private, ports: [20000-20999/udp] }');
   const planned = await control.weft('apply', '-f', control.meshFile(many), '--dry-run');
@@ -133,8 +185,8 @@ test('a service of more ports than the agent has files leaves it alive, also at 
 }, 120_000);
 
 test('more idle connections of one peer than a host has files are refused there, told, and taken again after', async () => {
-  const data = await join('few', 'echo', 1_024);
-  const front = await join('front', 'web');
+  const data = await joined('few', 'echo', 1_024);
+  const front = await joined('front', 'web');
   await echoes(front);
   const held = await Promise.all(Array.from({ length: 1_100 }, () => connect(front)));
   const ends = await Promise.all(held.map(outcome));
@@ -163,8 +215,8 @@ test('more idle connections of one peer than a host has files are refused there,
 }, 120_000);
 
 test('an agent of 128 files ends no call without a record', async () => {
-  const data = await join('many', 'echo');
-  const source = await join('source', 'web', 128);
+  const data = await joined('many', 'echo');
+  const source = await joined('source', 'web', 128);
   await echoes(source);
   const calls = await Promise.all(Array.from({ length: 300 }, () => connect(source)));
   const ends = await Promise.all(calls.map(outcome));
@@ -187,12 +239,73 @@ test('an agent of 128 files ends no call without a record', async () => {
   await data.agent.process.kill();
 }, 120_000);
 
-test('connections beyond control’s files do not shut out the operator', async () => {
-  const [host = '', at = ''] = control.listen.split(':');
-  const idle = Array.from({ length: 356 }, () => net.connect({ host, port: Number(at) }).on('error', () => {}));
-  // Control accepts in the order of their coming: it is through with these before it hears a command.
-  await Promise.all(idle.map((socket) => new Promise((resolve) => socket.on('connect', resolve).on('close', resolve))));
-  await control.ok('agents');
+test('connections beyond a gateway’s files leave it all that it does, and are refused and told', async () => {
+  const door = `127.0.0.1:${await freePort()}`;
+  const data = await joined('behind', 'echo');
+  const gate = await joined('gate', 'web', 160, door);
+  await echoes(gate);
+  const page = request('/', 'shop.example.com');
+  const ask = async (): Promise<Crowd> => {
+    const one = new Crowd(door, 1, [`${page}\r\n`]);
+    await until('an answer', () => /^HTTP.*\r\n\r\n./s.test(one.members[0]?.said ?? ''));
+    return one;
+  };
+  const served = async (): Promise<Crowd> =>
+    await until('a page', ask, ({ members }) => members[0]?.said.includes('begun') === true, SETTLED_MS);
+  using before = await served();
+  const known = before.members[0];
+  {
+    using crowd = new Crowd(door, 150, words(page));
+    await crowd.came;
+    await until(
+      'who is not served is closed',
+      () => crowd.members.filter(({ said, gone }) => said === '' && !gone).length,
+      // A place in eight is for newcomers.
+      (waiting) => waiting <= 4,
+    );
+    using late = await ask();
+    expect(late.members[0]?.said).toMatch(/^HTTP\/1.1 503 /);
+    const told = await status(gate);
+    expect(told).toMatchObject({ state: 'connected', problems: [{ code: 'too-many-clients', subject: 'gateway' }] });
+    await echoes(gate);
+    expect(await control.ok('agents')).toMatch(/^gate +connected/m);
+    const [record = ''] = await until(
+      'the record',
+      async () =>
+        (await control.ok('flows', '--json', '--outcome', 'overloaded'))
+          .split('\n')
+          .filter((one) => one.includes('"source":"internet"')),
+      (found) => found.length > 0,
+      SETTLED_MS,
+    );
+    expect(JSON.parse(record)).toMatchObject({ source: 'internet', source_host: 'gate', outcome: 'overloaded' });
+    const heard = known?.said.length ?? 0;
+    await until('what ran goes on', () => (known?.said.length ?? 0) > heard);
+  }
+  using after = await served();
+  expect([after.members[0]?.gone, known?.gone]).toEqual([false, false]);
+  await gate.agent.process.kill();
+  await data.agent.process.kill();
+}, 60_000);
+
+test('connections beyond control’s files shut out no operator, no agent that comes again, and no page', async () => {
+  const signIn = () => viewDashboard(`http://${listeners.dashboard}`, join(control.dataDir, 'admin.token'));
+  const back = await joined('back', 'echo');
+  await back.agent.process.kill();
+  using page = await signIn();
+  await until('the page is there', () => page.bytes() > 0);
+  // A hundred more than each takes at once, and all of them together more than there are files.
+  using calls = new Crowd(control.listen, 260, ['', '\x16\x03\x01\x02\x00\x01']);
+  using pages = new Crowd(listeners.dashboard, 116, words(request('/healthz')));
+  using scrapes = new Crowd(listeners.metrics, 108, words(request('/metrics')));
+  await Promise.all([calls.came, pages.came, scrapes.came]);
   await control.ok('status');
-  for (const socket of idle) socket.destroy();
+  await back.agent.restart();
+  await until('the agent is back', async () => /^back +connected/m.test(await control.ok('agents')));
+  const seen = page.bytes();
+  await until('the page goes on', () => page.bytes() > seen);
+  using another = await signIn();
+  await until('a page opens', () => another.bytes() > 0);
+  expect((await fetch(`http://${listeners.metrics}/metrics`)).status).toBe(200);
+  await back.agent.process.kill();
 }, 60_000);

@@ -56,7 +56,8 @@ export class GatewayBench {
   /** Where flows to any service lead; or what the opening answers instead. */
   target: number | IngressOpened | (() => Promise<IngressOpened>) = { opened: false, outcome: 'no-instance' };
 
-  readonly #open: OpenIngress = async (service, port, clientAddress, deadline) => {
+  readonly #open: OpenIngress = async (service, port, clientAddress, deadline, full) => {
+    if (full !== undefined) return { opened: false, outcome: 'overloaded' };
     this.openings.push({ service, port, clientAddress });
     const { target } = this;
     if (typeof target === 'function') return await target();

@@ -122,6 +122,25 @@ describe('hostile requests', () => {
     expect(bench.openings).toHaveLength(2);
   });
 
+  it('reads a newcomer’s request while an eighth of the places is free, and answers 503', async () => {
+    await bench.close();
+    bench = new GatewayBench();
+    await bench.start({ connections: 16 });
+    await bench.serve((_request, response) => void response.write('begun'));
+    const ask = async () => {
+      const client = await bench.connect();
+      client.send(`GET / HTTP/1.1\r\nHost: ${HOST}\r\n\r\n`);
+      return { client, head: await client.take('\r\n') };
+    };
+    for (let count = 0; count < 14; count++) expect((await ask()).head).toContain('200');
+    const { client, head } = await ask();
+    expect([head, bench.full]).toEqual(['HTTP/1.1 503 Service Unavailable\r\n', 1]);
+    // Nor does who was refused keep its place from those who come.
+    for (let count = 0; count < 3; count++) expect((await ask()).head).toContain('503');
+    expect(await client.untilClosed()).toContain(SMALL_BODY);
+    expect(bench.openings).toHaveLength(14);
+  });
+
   it('lets those who were answered, or ask nothing, make room for who comes', async () => {
     await bench.restart({ connections: 3 });
     const held = [await bench.connect(), await bench.connect(), await bench.connect()];

@@ -10,7 +10,7 @@ import { Client, LINGER_MS, part } from './client.ts';
 import { GatewayListenError } from './errors.ts';
 import { refuse, refuseRaw } from './refusal.ts';
 import { createRouter } from './routes.ts';
-import { DEFAULT_LIMITS, type Gateway, type GatewayCounters, type GatewayOptions } from './types.ts';
+import { DEFAULT_LIMITS, type Gateway, type GatewayCounters, type GatewayOptions, type OpenIngress } from './types.ts';
 import { carryUpgrade, wantsUpgrade } from './upgrade.ts';
 
 /** How often connections are looked over for headers that take too long. */
@@ -58,6 +58,13 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     most,
     mostOfOne: Math.ceil((limits.connectionsOfOne * most) / limits.connections),
   });
+  // The other places are for who comes: a request beyond these is read, answered and recorded, and not lost at the door.
+  const mostServed = most - Math.floor(most / 8);
+  const open: OpenIngress = (service, port, clientAddress, deadline) => {
+    if (admission.served <= mostServed) return options.open(service, port, clientAddress, deadline);
+    options.full();
+    return options.open(service, port, clientAddress, deadline, `the gateway already serves ${mostServed} connections`);
+  };
   const report = (admitted: Admitted, status: number, cause: unknown): void => {
     logger.debug({ event: 'gateway-failed', service: admitted.route.service, status, err: cause }, 'a request failed');
   };
@@ -125,7 +132,12 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   server.on('connection', (socket) => {
     // Files first: nobody makes room for one that is refused all the same.
     const spared = options.files?.spares(descriptorOf(socket)) !== false;
-    const seat = spared ? admission.enter(socket.remoteAddress ?? '', () => socket.destroy()) : undefined;
+    const evict = (unproved: boolean): void => {
+      // It may have had no time to ask, and knows of nothing but a reset.
+      if (unproved) options.full();
+      socket.destroy();
+    };
+    const seat = spared ? admission.enter(socket.remoteAddress ?? '', evict) : undefined;
     if (seat === undefined) {
       if (spared && admission.held >= most) options.full();
       socket.destroy();
@@ -134,7 +146,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     counters.connections++;
     // node's server calls it after the last response, in the middle of a request as well.
     Object.assign(socket, { destroySoon: () => part(socket) });
-    clients.set(socket, new Client(socket, seat, options.open, limits));
+    clients.set(socket, new Client(socket, seat, open, limits));
     // In the middle of an answer a client that leaves looks the same, until something is written to it.
     socket.on('end', () => {
       if (clients.get(socket)?.response?.headersSent === true) socket.setTimeout(LEAVING_MS);

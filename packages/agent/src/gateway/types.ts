@@ -12,13 +12,15 @@ import type { NetmapSource } from '../words/netmap.ts';
  *
  * The duplex carries plain HTTP/1.1, belongs to the gateway, and is destroyed by it; it must fail or end as soon as the
  * verdict is withdrawn. It is destroyed with an IngressError when the service does not answer, which is for the record. The
- * deadline is of the opening alone, not of the duplex. A rejection counts as `unreachable`.
+ * deadline is of the opening alone, not of the duplex. A rejection counts as `unreachable`. `full` says why there is no room
+ * for it, if so: then nothing is opened.
  */
 export type OpenIngress = (
   service: string,
   port: number,
   clientAddress: string,
   deadline: Deadline,
+  full?: string,
 ) => Promise<IngressOpened>;
 
 export type IngressOpened =
@@ -32,7 +34,7 @@ export interface GatewayOptions {
   readonly open: OpenIngress;
   readonly limits?: Partial<GatewayLimits>;
   readonly files?: OpenFiles;
-  /** Called each time that somebody is turned away because all connections are taken and being served. */
+  /** Called each time that a request, or somebody who had asked nothing yet, is turned away because too many come at once. */
   readonly full: () => void;
   readonly logger: Logger;
   /** Ends the listener and every connection. */
@@ -40,7 +42,7 @@ export interface GatewayOptions {
 }
 
 export interface GatewayLimits {
-  /** Public connections at once. When all are taken, one that is not being answered makes room for a newcomer. */
+  /** Public connections at once, of which an eighth is for newcomers. When all are taken, one that is not being answered makes room. */
   readonly connections: number;
   /** Of those, of one IPv4 address or IPv6 /64. */
   readonly connectionsOfOne: number;

@@ -42,8 +42,8 @@ export class Admitter {
   }
 
   /** A call from the internet through this host's gateway. */
-  internet(call: Call, clientAddress: string): Admitted {
-    return this.#admit(call, { type: 'internet', address: clientAddress });
+  internet(call: Call, clientAddress: string, full?: string): Admitted {
+    return this.#admit(call, { type: 'internet', address: clientAddress }, full);
   }
 
   #admit(call: Call, claim: SourceClaim, full?: string): Admitted {

@@ -54,8 +54,14 @@ export interface OutboundOptions {
 }
 
 export interface Outbound {
-  /** For the gateway. The deadline is of the opening alone. */
-  openIngress(service: string, port: number, clientAddress: string, deadline: Deadline): Promise<Ingress>;
+  /** For the gateway. The deadline is of the opening alone. `full` says why there is no room for it, if so. */
+  openIngress(
+    service: string,
+    port: number,
+    clientAddress: string,
+    deadline: Deadline,
+    full?: string,
+  ): Promise<Ingress>;
   /** Resolves when every listener that the netmap of now wants has been bound or has failed. */
   settled(): Promise<void>;
   /** How many listeners are bound. */
@@ -130,8 +136,7 @@ export function createOutbound(options: OutboundOptions): Outbound {
   );
   reconcile();
   return {
-    openIngress: (service, port, clientAddress, opening) =>
-      openIngress({ admitter, forwarder }, service, port, clientAddress, opening),
+    openIngress: (...asked) => openIngress({ admitter, forwarder }, ...asked),
     settled: () => listeners.settled(),
     get listening() {
       return listeners.bound;
@@ -163,8 +168,9 @@ export async function openIngress(
   port: number,
   clientAddress: string,
   deadline: Deadline,
+  full?: string,
 ): Promise<Ingress> {
-  const admitted = admitter.internet({ service, ordinal: undefined, port, protocol: 'tcp' }, clientAddress);
+  const admitted = admitter.internet({ service, ordinal: undefined, port, protocol: 'tcp' }, clientAddress, full);
   if (!admitted.admitted) return { opened: false, outcome: admitted.refusal.code };
   const { flow } = admitted.out;
   const forwarded = await endingWith(flow, forwarder.stream(admitted.out, deadline));

@@ -37,7 +37,7 @@ export function openGateway(parts: GatewayParts, signal: AbortSignal): OpenGatew
     code: 'too-many-clients',
     subject: 'gateway',
     message:
-      'all public connections that the gateway takes at once are being served, so new ones are closed; ' +
+      'more public connections come than the gateway takes at once: requests beyond that are answered 503, and who has asked nothing yet is closed; ' +
       'raise the limit of files (ulimit -n, or LimitNOFILE= in the unit), a quarter of which it takes, 4,096 at most, or add a gateway',
   });
   const attempt = async () => {

@@ -1,8 +1,9 @@
 import { EventEmitter, once } from 'node:events';
 import { createServer } from 'node:http';
 import { connect, type Socket } from 'node:net';
+import { boundConnections } from '@weft/proto/bounds';
 import { expect, test } from 'vitest';
-import { boundConnections, CONNECTIONS } from './connections.ts';
+import { CONNECTIONS } from './connections.ts';
 import { TestDashboard } from './dashboard.fixture.ts';
 
 class Connection extends EventEmitter {
@@ -25,7 +26,7 @@ class Connection extends EventEmitter {
 function setUp() {
   const server = createServer();
   server.removeAllListeners('connection').removeAllListeners('request');
-  boundConnections(server);
+  boundConnections(server, CONNECTIONS);
   const come = (address: string): Connection => {
     const connection = new Connection(address);
     server.emit('connection', connection as unknown as Socket);

@@ -1,8 +1,6 @@
 /** How many connections the dashboard holds, and for how long one that asks nothing. */
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
 import { fileLimit, reservedFiles } from '@weft/proto';
-import { Admission, type AdmissionLimits, type Seat } from '@weft/proto/bounds';
+import type { AdmissionLimits } from '@weft/proto/bounds';
 
 /** Fewer where there are few files for them. */
 const MOST = Math.min(256, Math.ceil(reservedFiles(fileLimit()) / 2));
@@ -17,21 +15,3 @@ export const CONNECTION_TIMES = {
   /** In which nothing moves, such as an answer that is not read; a stream moves every two seconds. */
   connectionTimeout: 60_000,
 } as const;
-
-export function boundConnections(server: Server): void {
-  const admission = new Admission(CONNECTIONS);
-  const seats = new WeakMap<Socket, Seat>();
-  server.on('connection', (socket: Socket) => {
-    const seat = admission.enter(socket.remoteAddress ?? '', () => socket.destroy());
-    if (seat === undefined) {
-      socket.destroy();
-      return;
-    }
-    seats.set(socket, seat);
-    socket.once('close', () => seat.leave());
-  });
-  server.on('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
-    seats.get(socket)?.busy();
-    response.once('close', () => seats.get(socket)?.idle());
-  });
-}

@@ -7,11 +7,12 @@ import { STATUS_CODES } from 'node:http';
 import compress from '@fastify/compress';
 import cookie from '@fastify/cookie';
 import { type HostPort, isLoopback, knowsHost } from '@weft/proto';
+import { boundConnections } from '@weft/proto/bounds';
 import { listen } from '@weft/proto/observe';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { RefusalAudit } from '../audit/refusals.ts';
 import { type AdminRouteOptions, adminRoutes } from './admin-routes.ts';
-import { boundConnections, CONNECTION_TIMES } from './connections.ts';
+import { CONNECTION_TIMES, CONNECTIONS } from './connections.ts';
 import { DashboardError, INTERNAL, refusalOf } from './errors.ts';
 import { type FlowRouteOptions, flowRoutes } from './flow-routes.ts';
 import { guard } from './guard.ts';
@@ -91,7 +92,7 @@ export class Dashboard {
       frameworkErrors: (error, request, reply) => this.#refuse(error, request, reply.headers(ANSWER_HEADERS)),
       clientErrorHandler: (_error, socket) => socket.end(BAD_REQUEST),
     });
-    boundConnections(app.server);
+    boundConnections(app.server, CONNECTIONS);
     const routes = new RouteTable(app);
     app.addHook('onRequest', async (request, reply) => {
       reply.headers(ANSWER_HEADERS);

@@ -2,6 +2,7 @@
  * The segments there are, each of one network, the newest of which is written: opened and closed, kept within bounds, set aside
  * when damaged.
  */
+import { fileLimit, reservedFiles } from '@weft/proto';
 import { SegmentDamagedError } from './errors.ts';
 import { Segment } from './segment.ts';
 import { SegmentDirectory } from './segment-directory.ts';
@@ -20,8 +21,8 @@ export interface StoreTrouble {
   readonly message: string;
 }
 
-/** Databases open at once: each holds a mebibyte of pages. */
-const OPEN = 32;
+/** Databases open at once: each holds a mebibyte of pages, and three files. */
+const OPEN = Math.min(32, Math.floor(reservedFiles(fileLimit()) / 3));
 /** Entries of shapes held, over all segments: 24 bytes each. */
 const SHAPES = 1_000_000;
 

@@ -12,10 +12,10 @@ import { type ProvedCalls, streamOf } from './call-stream.ts';
 
 /**
  * In all: more than agents a network may have, if there are files for them. Many may stand behind one address, but nobody
- * there must take every place. The reserve is for what control keeps on disk, and for the dashboard.
+ * there must take every place. A reserve each is for what control keeps on disk, for its flows, and for the dashboard and metrics.
  */
 const FILES = fileLimit();
-const MOST = Math.min(32_768, FILES - 2 * reservedFiles(FILES));
+const MOST = Math.min(32_768, FILES - 3 * reservedFiles(FILES));
 const LIMITS: AdmissionLimits = { most: MOST, mostOfOne: Math.ceil(MOST / 4) };
 /** Of those, for agents: they stay, and the rest is for who comes and goes, an operator above all. */
 export const MOST_AGENTS: number = MOST - Math.min(64, Math.ceil(MOST / 8));

@@ -41,13 +41,21 @@ export class Admission {
     return this.#count;
   }
 
+  /** Of those, how many are being served. */
+  get served(): number {
+    return this.#count - this.#unproved.size - this.#idle.size;
+  }
+
   /** Newcomers turned away, and connections that made room, since the start. */
   get counters(): { readonly refused: number; readonly evicted: number } {
     return { refused: this.#refused, evicted: this.#evicted };
   }
 
-  /** Undefined when there is no room and nobody to make it. `evict` ends the connection that makes room; it has left then. */
-  enter(address: string, evict: () => void): Seat | undefined {
+  /**
+   * Undefined when there is no room and nobody to make it. `evict` ends the connection that makes room, which has left then, and
+   * is told whether it was unproved.
+   */
+  enter(address: string, evict: (unproved: boolean) => void): Seat | undefined {
     const name = addressGroup(address);
     const group = this.#groups.get(name) ?? { name, count: 0, waiting: new Set<Held>() };
     const room =
@@ -83,9 +91,10 @@ export class Admission {
 
   #makeRoom(held: Held | undefined): boolean {
     if (held === undefined) return false;
+    const unproved = this.#unproved.has(held);
     this.#leave(held);
     this.#evicted += 1;
-    held.evict();
+    held.evict(unproved);
     return true;
   }
 
@@ -119,7 +128,7 @@ interface Group {
 
 interface Held {
   readonly group: Group;
-  readonly evict: () => void;
+  readonly evict: (unproved: boolean) => void;
   left: boolean;
 }
 

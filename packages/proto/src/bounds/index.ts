@@ -1,2 +1,3 @@
 /** What strangers may hold. */
 export * from './admission.ts';
+export * from './bound-connections.ts';

@@ -91,6 +91,14 @@ test('those who ask and do not read hold a few texts, however many they are', as
   expect(collected).toBe(8);
 });
 
+test('who asks nothing makes room for who does, however many they are', async () => {
+  await using server = await served(() => Promise.resolve('weft_up 1\n'));
+  const silent = Array.from({ length: 164 }, () => connect(server.address.port, '127.0.0.1').on('error', () => {}));
+  await Promise.all(silent.map((socket) => once(socket, 'connect')));
+  expect(await ask(server, '/metrics')).toMatchObject({ status: 200, body: 'weft_up 1\n' });
+  for (const socket of silent) socket.destroy();
+});
+
 test('several scrapes at once share one collection, and one that comes later has its own', async () => {
   let collected = 0;
   await using server = await served(async () => {

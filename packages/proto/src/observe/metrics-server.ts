@@ -2,8 +2,10 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import { Registry } from 'prom-client';
+import { boundConnections } from '../bounds/bound-connections.ts';
 import { knowsHost } from '../model/address.ts';
 import type { HostPort } from '../model/endpoint.ts';
+import { fileLimit, reservedFiles } from '../node/file-limit.ts';
 import { listen } from './listen.ts';
 
 export interface MetricsServerOptions {
@@ -23,8 +25,8 @@ export interface MetricsServer {
   close(): Promise<void>;
 }
 
-/** A few scrapers keep theirs open; whoever comes beyond that waits for nobody and is closed. */
-const MAX_CONNECTIONS = 64;
+/** A few scrapers keep theirs open; fewer where there are few files for them. */
+const MOST_CONNECTIONS = Math.min(64, Math.ceil(reservedFiles(fileLimit()) / 4));
 
 /** As long as Prometheus may wait: an answer that nobody reads would hold its memory, and a connection, for good. */
 const ANSWER_MS = 30_000;
@@ -71,7 +73,7 @@ export async function serveMetrics(options: MetricsServerOptions): Promise<Metri
       });
     },
   );
-  server.maxConnections = MAX_CONNECTIONS;
+  boundConnections(server, { most: MOST_CONNECTIONS, mostOfOne: Math.ceil(MOST_CONNECTIONS / 2) });
   const bound = await listen(server, address, flag, logger);
   return {
     address: bound,
