@@ -15,6 +15,7 @@ import { pino } from 'pino';
 import type { Deadline } from '../bytes/deadline.ts';
 import { OpenFiles } from '../bytes/open-files.ts';
 import type { AgentService } from '../config/agent-file.ts';
+import { PacedSink } from '../flows/paced-sink.ts';
 import { FlowRecorder } from '../flows/recorder.ts';
 import { FlowRegistry } from '../flows/registry.ts';
 import { FlowTraffic } from '../flows/traffic.ts';
@@ -179,7 +180,7 @@ export class Rig {
     const log = pino({ level: 'silent' });
     const problems = new ProblemBoard(log);
     const limit = options.flowLimit === undefined ? {} : { limit: options.flowLimit };
-    const registry = new FlowRegistry({ netmap, sink: recorder, traffic, ...limit });
+    const registry = new FlowRegistry({ netmap, sink: new PacedSink(recorder, problems), traffic, ...limit });
     const services = new Map(Object.entries(runs).map(([name, programs]) => [name, agentService(name, programs)]));
     const files = new OpenFiles(Number.POSITIVE_INFINITY, problems);
     const common = { ...options, netmap, registry, problems, log, files, signal: this.#stop.signal };

@@ -4,6 +4,7 @@ import type { Tracer } from '@weft/proto/observe';
 import type { Logger } from 'pino';
 import { OpenFiles } from '../bytes/open-files.ts';
 import { checkInside } from '../bytes/self-check.ts';
+import { PacedSink } from '../flows/paced-sink.ts';
 import type { FlowRecorder } from '../flows/recorder.ts';
 import { FlowRegistry } from '../flows/registry.ts';
 import { FlowTracer } from '../flows/tracing.ts';
@@ -86,9 +87,11 @@ export async function openDataPath<Here extends InboundPath>(options: DataPathOp
   const fault = await checkInside();
   if (fault !== undefined) problems.raise({ code: 'node-unknown', subject: process.version, message: slowly(fault) });
   const share = shareOf(thread, threads);
+  const sink = new PacedSink(recorder, problems);
+  taking.addEventListener('abort', () => sink.stop(), { once: true });
   const registry = new FlowRegistry({
     netmap,
-    sink: recorder,
+    sink,
     traffic,
     tracer: options.tracer && new FlowTracer(options.tracer, netmap),
     limit: share.flows,

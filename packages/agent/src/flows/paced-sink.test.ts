@@ -1,0 +1,96 @@
+import type { FlowRecord } from '@weft/proto';
+import { pino } from 'pino';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { ProblemBoard } from '../observe/problems.ts';
+import { PacedSink } from './paced-sink.ts';
+
+beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }));
+afterEach(() => void vi.useRealTimers());
+
+const REFUSED: FlowRecord = {
+  id: '',
+  startedMs: 0,
+  durationMs: 0,
+  source: 'web',
+  sourceHost: 'a',
+  service: 'statsd',
+  instance: '',
+  destinationHost: '',
+  port: 8_125,
+  protocol: 'udp',
+  verdict: 'deny',
+  rule: 'no-web',
+  revision: 1,
+  outcome: 'denied',
+  bytesSent: 0,
+  bytesReceived: 0,
+  zone: '',
+  detail: '',
+};
+
+function setUp() {
+  const records: FlowRecord[] = [];
+  const problems = new ProblemBoard(pino({ level: 'silent' }));
+  const sink = new PacedSink({ record: (flow) => records.push(flow) }, problems);
+  const told = () => records.splice(0).map(({ detail }) => detail);
+  const tell = (flows: number, change: Partial<FlowRecord> = {}) => {
+    for (let count = 0; count < flows; count++) sink.record({ ...REFUSED, ...change });
+  };
+  return { sink, problems, records, told, tell };
+}
+
+it('records each of a few that are refused, and the rest of a second by their number', () => {
+  const { problems, told, tell } = setUp();
+  tell(8);
+  expect(told()).toHaveLength(8);
+  expect(problems.current).toEqual([]);
+  tell(9_992, { detail: 'why' });
+  expect(told()).toEqual([]);
+  expect(problems.current).toMatchObject([{ code: 'many-refusals', subject: 'udp' }]);
+  vi.advanceTimersByTime(1_000);
+  expect(told()).toEqual(['stands for 9992 like it: why']);
+  vi.advanceTimersByTime(10_000);
+  expect([told(), problems.current, vi.getTimerCount()]).toEqual([[], [], 0]);
+  tell(1);
+  expect(told()).toEqual(['']);
+});
+
+it('tells callers, services and outcomes apart, as many as there may be', () => {
+  const { records, told, tell } = setUp();
+  tell(9, { service: 'dns' });
+  tell(9, { outcome: 'no-instance', verdict: 'allow' });
+  tell(9, { sourceHost: 'b' });
+  vi.advanceTimersByTime(1_000);
+  expect(records.slice(-3).map(({ service, outcome, sourceHost }) => [service, outcome, sourceHost])).toEqual([
+    ['dns', 'denied', 'a'],
+    ['statsd', 'no-instance', 'a'],
+    ['statsd', 'denied', 'b'],
+  ]);
+  told();
+  // What a peer makes up is bounded too.
+  for (let made = 0; made < 10_000; made++) tell(1, { source: `made-up-${made}` });
+  vi.advanceTimersByTime(1_000);
+  expect(told().filter(Boolean)).toEqual([`stands for ${10_000 - 64 - 8} like it`]);
+});
+
+it.each<[string, Partial<FlowRecord>]>([
+  ['of TCP', { protocol: 'tcp' }],
+  ['that was answered', { outcome: 'unreachable', bytesReceived: 1 }],
+  ['that was idle', { outcome: 'closed', verdict: 'allow' }],
+  ['that was cut', { outcome: 'cut' }],
+])('holds no flow %s', (_which, change) => {
+  const { told, tell } = setUp();
+  tell(100, change);
+  expect(told()).toHaveLength(100);
+  expect(vi.getTimerCount()).toBe(0);
+});
+
+it('tells of what it holds when the agent stops, and holds nothing then', () => {
+  const { sink, told, tell } = setUp();
+  tell(20);
+  sink.stop();
+  expect(told().at(-1)).toBe('stands for 12 like it');
+  tell(20);
+  expect(told()).toHaveLength(20);
+  expect(vi.getTimerCount()).toBe(1);
+});
