@@ -1,8 +1,8 @@
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import type { Rule, Service } from '../model/mesh.ts';
 import { compilePolicy } from './compile.ts';
-import { RuleIndex } from './rule-index.ts';
+import { RuleIndex, RuleMasks } from './rule-index.ts';
 import type { Source } from './types.ts';
 
 const names = ['web', 'redis', 'mailer'];
@@ -45,4 +45,51 @@ test('finds exactly the rules by which the evaluator decides', () => {
       }
     }),
   );
+});
+
+const web: Service = { name: 'web', kind: 'web', ports: [{ protocol: 'tcp', first: 80, last: 80 }], tags: ['ci'] };
+const ruleOf = (from: string, to: string): Rule => ({ name: from, action: 'deny', from: [from], to: [to], ports: [] });
+
+test('names rules in the order of the file, whichever selector found them', () => {
+  for (const selectors of [
+    ['web', 'tag:ci', 'kind:web', '*'],
+    ['*', 'kind:web', 'tag:ci', 'web'],
+  ]) {
+    const index = new RuleIndex(selectors.map((each) => ruleOf(each, each)));
+    expect(index.from({ type: 'service', service: web })).toEqual([0, 1, 2, 3]);
+    expect(index.to(web)).toEqual([0, 1, 2, 3]);
+  }
+});
+
+describe('what was worked out', () => {
+  const masks = new RuleMasks([ruleOf('web', 'web')]);
+  const at = (port: number, protocol: 'tcp' | 'udp' = 'tcp') => masks.destination({ service: web, port, protocol });
+
+  test('is kept by service, not by the object that says who calls', () => {
+    const kept = masks.source({ type: 'service', service: web });
+    expect(masks.source({ type: 'service', service: web })).toBe(kept);
+    expect(masks.source({ type: 'service', service: { ...web } })).not.toBe(kept);
+    const host: Source = { type: 'host', name: 'a', tags: [] };
+    expect(masks.source(host)).toBe(masks.source(host));
+  });
+
+  test('is kept by port and protocol', () => {
+    const kept = new Set<unknown>();
+    for (let port = 1; port <= 300; port++)
+      for (const protocol of ['tcp', 'udp'] as const) kept.add(at(port, protocol));
+    expect(kept.size).toBe(600);
+    expect(at(80)).toBe(at(80));
+    expect(kept).toContain(at(80, 'udp'));
+  });
+
+  test('of destinations is forgotten before it grows without bound', () => {
+    const fresh = new RuleMasks([ruleOf('web', 'web')]);
+    const ask = (port: number) => fresh.destination({ service: web, port, protocol: 'tcp' });
+    const first = ask(1);
+    for (let port = 2; port <= 8_192; port++) ask(port);
+    expect(ask(1)).toBe(first);
+    const last = ask(8_193);
+    expect(ask(1)).not.toBe(first);
+    expect(ask(8_193)).toBe(last);
+  });
 });
