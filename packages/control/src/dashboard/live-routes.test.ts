@@ -26,7 +26,9 @@ class Stream {
   readonly #stop: AbortController;
   readonly #reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
   readonly #decoder = new TextDecoder();
-  #text = '';
+  /** Of a message that is not whole yet: looked through once, as some are of many megabytes. */
+  readonly #pieces: string[] = [];
+  readonly #blocks: string[] = [];
 
   constructor(response: Response, stop: AbortController) {
     this.response = response;
@@ -38,10 +40,8 @@ class Stream {
   /** The next event; undefined when the stream is over. */
   async next(): Promise<{ id: string; event: string; data: Record<string, unknown> } | undefined> {
     for (;;) {
-      const end = this.#text.indexOf('\n\n');
-      if (end >= 0) {
-        const block = this.#text.slice(0, end);
-        this.#text = this.#text.slice(end + 2);
+      const block = this.#blocks.shift();
+      if (block !== undefined) {
         const field = (name: string) => new RegExp(`^${name}: (.*)$`, 'm').exec(block)?.[1];
         const data = field('data');
         if (data !== undefined) return { id: field('id') ?? '', event: field('event') ?? '', data: JSON.parse(data) };
@@ -49,7 +49,13 @@ class Stream {
       }
       const read = await this.#reader?.read();
       if (read === undefined || read.done) return undefined;
-      this.#text += this.#decoder.decode(read.value, { stream: true });
+      const piece = this.#decoder.decode(read.value, { stream: true });
+      const before = this.#pieces.at(-1)?.at(-1) ?? '';
+      if (piece !== '') this.#pieces.push(piece);
+      if (!`${before}${piece}`.includes('\n\n')) continue;
+      this.#blocks.push(...this.#pieces.splice(0).join('').split('\n\n'));
+      const rest = this.#blocks.pop();
+      if (rest) this.#pieces.push(rest);
     }
   }
 
