@@ -4,9 +4,12 @@ import { chosen, parseArguments, UsageError } from './arguments.ts';
 test('three rounds unless told otherwise; a quick run has one', () => {
   expect(parseArguments([])).toMatchObject({ quick: false, rounds: 3, workers: undefined, only: undefined });
   expect(parseArguments(['--quick']).rounds).toBe(1);
-  expect(parseArguments(['--quick', '--rounds', '2', '--workers', '4', '--only', 'dns,redis'])).toMatchObject({
+  expect(
+    parseArguments(['--quick', '--rounds', '2', '--workers', '4', '--before', 'x', '--only', 'dns,redis']),
+  ).toMatchObject({
     rounds: 2,
     workers: '4',
+    before: 'x',
     only: ['dns', 'redis'],
   });
 });

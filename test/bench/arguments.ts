@@ -10,6 +10,8 @@ export interface Arguments {
   readonly peers: readonly string[] | undefined;
   readonly json: string | undefined;
   readonly workers: string | undefined;
+  /** Another checkout of Weft, built: the peer `before`. */
+  readonly before: string | undefined;
   readonly loopback: boolean;
   readonly list: boolean;
   readonly help: boolean;
@@ -29,6 +31,7 @@ Weft beside its peers, by the same works, in the same run; then its bounds in ab
   --only <NAME,..>   these works and bounds
   --peers <PEER,..>  these peers, and no bounds
   --workers <N>      handed on to weft up
+  --before <FOLDER>  another checkout of Weft, set up: one peer more, before
   --json <FILE>      writes everything measured to FILE
   --loopback         all on this machine's loopback, even where hosts could be made
   --list             what works, bounds, peers and targets there are
@@ -55,6 +58,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
     peers: peers?.split(','),
     json: values.json,
     workers,
+    before: values.before,
     loopback: values.loopback ?? false,
     list: values.list ?? false,
     help: values.help ?? false,
@@ -71,6 +75,7 @@ function parse(argv: readonly string[]) {
         only: { type: 'string' },
         peers: { type: 'string' },
         workers: { type: 'string' },
+        before: { type: 'string' },
         json: { type: 'string' },
         loopback: { type: 'boolean' },
         list: { type: 'boolean' },

@@ -112,7 +112,7 @@ async function main(): Promise<number> {
     const plan: Plan = {
       works: allWorks.filter((work) => measured.includes(work)),
       limits: worksAlone ? [] : allLimits.filter((limit) => measured.includes(limit)),
-      peers: chosen('peer', allPeers({ workers: options.workers }), options.peers),
+      peers: chosen('peer', allPeers(options), options.peers),
     };
     if (options.help) print(USAGE);
     if (options.list) print(list(plan));

@@ -11,8 +11,9 @@ import { wireguard } from './wireguard.ts';
 export function allPeers(weft: WeftOptions): readonly Peer[] {
   return [
     direct,
-    createWeft(weft, false),
-    createWeft(weft, true),
+    createWeft(weft, 'weft'),
+    createWeft(weft, 'weft-observed'),
+    createWeft(weft, 'before'),
     stunnel,
     haproxy,
     spiped,

@@ -1,6 +1,6 @@
 /** Weft: control and two agents, their built binaries, driven as an operator drives them. */
-import { chmodSync, mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { chmodSync, existsSync, mkdirSync } from 'node:fs';
+import { resolve as absolute, join } from 'node:path';
 import type { Host } from '../../harness/host.ts';
 import { until } from '../../harness/until.ts';
 import { Agent, Control } from '../../harness/weft.ts';
@@ -18,15 +18,21 @@ interface ListedService {
 export interface WeftOptions {
   /** Handed on to `weft up`. */
   readonly workers: string | undefined;
+  /** Another checkout, built, that ordinary users may look into. */
+  readonly before: string | undefined;
 }
 
-/** `observed`: with metrics that are read each second, and a dashboard that is open. */
-export function createWeft({ workers }: WeftOptions, observed: boolean): Peer {
+/** `weft-observed`: with metrics that are read each second, and a dashboard that is open. `before`: another checkout's programs. */
+export function createWeft({ workers, before }: WeftOptions, name: 'weft' | 'weft-observed' | 'before'): Peer {
   const args = workers === undefined ? [] : ['--workers', workers];
-  const name = observed ? 'weft-observed' : 'weft';
+  const observed = name === 'weft-observed';
+  const programs = name === 'before' ? absolute(before ?? '', 'node_modules', '.bin') : undefined;
   return {
     name,
-    missing: () => undefined,
+    missing: () => {
+      if (programs === undefined || existsSync(join(programs, 'weft'))) return undefined;
+      return before === undefined ? 'no --before' : `${before} is no checkout that is set up`;
+    },
     async start(stage): Promise<Path> {
       await stage.serve('127.0.0.1');
       const ports = { control: await stage.port(), dashboard: await stage.port() };
@@ -37,15 +43,15 @@ export function createWeft({ workers }: WeftOptions, observed: boolean): Peer {
         metrics.push(`http://${at}/metrics`);
         return ['--metrics', at];
       };
-      const control = await Control.start(inFolder(stage.main, name), ports, await measured(stage.main));
+      const control = await Control.start(inFolder(stage.main, name, programs), ports, await measured(stage.main));
       await control.apply(mesh(stage));
-      const server = await Agent.start(inFolder(stage.server, name), {
+      const server = await Agent.start(inFolder(stage.server, name, programs), {
         token: await token(control, 'server', NAMES.join()),
         config: `services: { ${NAMES.map((name) => `${name}: {}`).join()} }`,
         args: [...args, ...(await measured(stage.server)), ...(await apart(stage, 0)).args],
       });
       const away = await apart(stage, 1);
-      const client = await Agent.start(inFolder(stage.client, name), {
+      const client = await Agent.start(inFolder(stage.client, name, programs), {
         token: await token(control, 'client', 'load'),
         config: 'services: { load: {} }',
         args: [...args, ...(await measured(stage.client)), ...away.args],
@@ -97,13 +103,24 @@ async function apart(stage: Stage, agent: number): Promise<{ readonly args: read
   return { args, dns };
 }
 
-/** The same host, with a folder of its own in the host's. */
-function inFolder(host: Host, name: string): Host {
+/** The same host, with a folder of its own in the host's, and Weft's programs from there. */
+function inFolder(host: Host, name: string, programs: string | undefined): Host {
   const dir = join(host.dir, name);
   mkdirSync(dir);
   // Whoever the host's programs run as.
   chmodSync(dir, 0o777);
-  return Object.assign(Object.create(host) as Host, { dir });
+  const here = (argv: readonly string[]): readonly string[] => {
+    const [program = '', ...args] = argv;
+    return programs !== undefined && program.startsWith('weft') ? [join(programs, program), ...args] : argv;
+  };
+  const { start, run, check } = host;
+  const folder = Object.create(host) as Host;
+  return Object.assign(folder, {
+    dir,
+    start: (argv, options) => start.call(folder, here(argv), options),
+    run: (argv, options) => run.call(folder, here(argv), options),
+    check: (argv, options) => check.call(folder, here(argv), options),
+  } satisfies Partial<Host>);
 }
 
 function token(control: Control, host: string, services: string): Promise<string> {
