@@ -1,5 +1,6 @@
 /** This host's own addresses as they go away: what was connected from one of them waits for answers that cannot come. */
 import dgram from 'node:dgram';
+import { readFile } from 'node:fs/promises';
 import { isIP, isIPv6 } from 'node:net';
 import {
   type AddressRange,
@@ -7,6 +8,7 @@ import {
   type HostPort,
   hostInterfaces,
   inRange,
+  isLoopback,
   isShortage,
   parseAddress,
   plainAddress,
@@ -45,17 +47,31 @@ export function addressesOf(interfaces: ReturnType<typeof hostInterfaces>): Set<
  * its addresses, and what was connected from them goes on when it is back.
  */
 export async function holdsAddress(address: string): Promise<boolean> {
+  try {
+    // Where any address may be bound, the kernel is asked where it comes from when it calls there: from itself, if it is its own.
+    if ((await bindsForeign(address)) && !isLoopback(address))
+      return (await askSource({ host: address, port: PORT })) === address;
+    await bind(address);
+    return true;
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    // EINVAL: one of a link, that is bound with its interface alone. Anything else, such as no file left, tells nothing.
+    return code !== 'EADDRNOTAVAIL' && code !== 'EINVAL' && code !== 'ENETUNREACH';
+  }
+}
+
+async function bindsForeign(address: string): Promise<boolean> {
+  const file = `/proc/sys/net/ipv${isIPv6(address) ? 6 : 4}/ip_nonlocal_bind`;
+  return (await readFile(file, 'utf8').catch(() => '0')).trim() !== '0';
+}
+
+async function bind(address: string): Promise<void> {
   const socket = socketFor(address);
   try {
     await new Promise<void>((resolve, reject) => {
       socket.once('error', reject);
       socket.bind({ address, port: 0, exclusive: true }, resolve);
     });
-    return true;
-  } catch (error) {
-    // EINVAL: one of a link, that is bound with its interface alone. Anything else, such as no file left, tells nothing.
-    const code = error instanceof Error && 'code' in error ? error.code : undefined;
-    return code !== 'EADDRNOTAVAIL' && code !== 'EINVAL';
   } finally {
     socket.close();
   }
