@@ -1,6 +1,8 @@
 /** A wire that drops what is too large for it and says nothing: no ICMP comes back. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createNamespaceLab, type Host, hostsMissing, type NamespaceLab, titled } from '../harness/host.ts';
+import type { Process } from '../harness/process.ts';
 import { SETTLED_MS, until } from '../harness/until.ts';
 import { Agent, Control } from '../harness/weft.ts';
 
@@ -41,6 +43,16 @@ describe.skipIf(missing !== undefined)(titled('a path that swallows large packet
   const peers = async (): Promise<{ host: string; path_size: number }[]> =>
     JSON.parse(await near.check(['weft', 'status', '--json', '--data', nearAgent.dataDir])).agent.tunnel.peers;
 
+  const expectPings = async (pings: Process): Promise<void> => {
+    const told = pings.stdout.length;
+    pings.signal('SIGUSR2');
+    await pings.output(/longest/);
+    const counts = JSON.parse(pings.stdout.slice(told).trim().split('\n').at(-1) ?? '');
+    expect(counts).toMatchObject({ open: 3, broken: 0 });
+    // A tunnel that such a packet went into stands still for good.
+    expect(counts.longest).toBeLessThan(3_000);
+  };
+
   test('datagrams of any size pass from the first one on, and hold up nothing beside them', async () => {
     await until(
       'echo answers',
@@ -55,13 +67,7 @@ describe.skipIf(missing !== undefined)(titled('a path that swallows large packet
       { timeoutMs: 20_000 },
     );
     expect(asked.match(/whole/g)).toHaveLength(6);
-    const told = pings.stdout.length;
-    pings.signal('SIGUSR2');
-    await pings.output(/longest/);
-    const counts = JSON.parse(pings.stdout.slice(told).trim().split('\n').at(-1) ?? '');
-    expect(counts).toMatchObject({ open: 3, broken: 0 });
-    // A tunnel that such a packet went into stands still for good.
-    expect(counts.longest).toBeLessThan(3_000);
+    await expectPings(pings);
     await until('the path is measured', peers, ([far]) => far?.path_size === 1_252, SETTLED_MS);
     await until(
       'control hears of it',
@@ -69,6 +75,19 @@ describe.skipIf(missing !== undefined)(titled('a path that swallows large packet
       (table) => /^near .*1252 B/m.test(table) && /^far .*1252 B/m.test(table),
       SETTLED_MS,
     );
+  }, 60_000);
+
+  test('where UDP falls silent after that, large datagrams hold up nothing, and pass when it is back', async () => {
+    const pings = near.start(['node', 'test/fixtures/ping-loop.ts', 'echo', '7000', '3']);
+    await pings.output(/ready/);
+    await lab.lose(near, { protocol: 'udp' });
+    const asking = near.start(['node', 'test/fixtures/udp-echo.ts', 'ask', 'pong', '7001', '1400']);
+    await until('the path is lost', peers, ([far]) => far?.path_size === 0, 10_000);
+    // What was sent into the tunnel since would stand in it by now.
+    await sleep(4_000);
+    await lab.heal(near);
+    await asking.output(/whole/, 15_000);
+    await expectPings(pings);
   }, 60_000);
 
   test('bulk over TCP passes where the kernels probe for themselves, as the README says', async () => {

@@ -261,6 +261,45 @@ describe('the UDP path', () => {
     expect(inside.length).toBe(180);
   });
 
+  it('lets nothing into the tunnel that was too large for a path which fell silent, for a minute', () => {
+    const { a, b, clock, pass } = joined();
+    pass(4, 1_272);
+    const inside: Buffer[] = [];
+    const sizes = () => inside.splice(0).map(({ length }) => length);
+    const send = () => {
+      b.sent.length = 0;
+      for (const size of [100, 1_216, 1_217, 3_000]) expect(b.path.send(flow(inside), Buffer.alloc(size))).toBe(true);
+      b.path.flush();
+    };
+    send();
+    for (let second = 0; second < 8; second++) {
+      clock.now += 1_000;
+      b.path.tick();
+    }
+    expect([b.path.proven, sizes()]).toEqual([false, []]);
+    send();
+    expect(sizes()).toEqual([100, 1_216]);
+    expect(b.sent.every(({ packet }) => packet.length <= 1_252)).toBe(true);
+    a.heard.length = 0;
+    a.take(b, HOME, 1_272);
+    expect(a.heard.map(({ length }) => length)).toEqual([1_217, 3_000]);
+    // UDP is blocked for good, as it seems.
+    clock.now += 60_000;
+    b.path.tick();
+    send();
+    expect(sizes()).toEqual([100, 1_216, 1_217, 3_000]);
+  });
+
+  it('lets datagrams of any size into the tunnel where a path of full size fell silent', () => {
+    const { b, clock } = proven();
+    const inside: Buffer[] = [];
+    expect(b.path.send(flow(inside), Buffer.alloc(1_300))).toBe(true);
+    clock.now += 6_000;
+    b.path.tick();
+    expect(b.path.send(flow(inside), Buffer.alloc(1_400))).toBe(true);
+    expect(inside.map(({ length }) => length)).toEqual([1_400]);
+  });
+
   it('keeps to what a renewed session takes, whatever probes of the one before are answered', () => {
     const { a, b, clock } = joined();
     // b's probes are out; then a renews and takes less, and answers them all the same.

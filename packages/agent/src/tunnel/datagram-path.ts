@@ -32,6 +32,11 @@ const RETRY_LAST = 10_000;
  */
 const DECIDING = 400;
 const INSIDE_MEANWHILE = 1_000;
+/**
+ * How long a path is taken for as small as it was when it last answered. What is over that would become a TCP segment that never
+ * passes; an answer may be lost or late, and where UDP is blocked from now on, nothing but the tunnel is left.
+ */
+const SMALL_KEPT = 60_000;
 /** Bytes that wait so; over it they are dropped, as on any full path. */
 const HELD_LIMIT = 256 * 1024;
 /** What each of them takes beside its bytes. */
@@ -164,10 +169,10 @@ export class DatagramPath implements ItemHandler {
   send(flow: InsideFlow, payload: Buffer): boolean {
     const sealer = this.#sending?.sealer;
     if (sealer === undefined) return flow.sendFrame(payload);
-    if (this.#path.size === 0) return this.#sendUnproven(flow, payload);
+    if (this.#path.size === 0) return this.#sendUnproven(sealer, flow, payload);
     this.#usedSinceProof = true;
-    const size = PACKET_OVERHEAD + ITEM_HEADER + payload.length;
-    if (size > this.#path.size) return this.#sendFragments(sealer, flow.id, payload);
+    const size = wholePacket(payload);
+    if (size > this.#path.size) return this.#sendFragments(sealer, flow.id, payload, this.#path.size);
     if (sealer.pending + size > this.#path.size) this.flush();
     if (sealer.pending === 0) this.#host.flushSoon();
     return sealer.addData(flow.id, payload);
@@ -312,8 +317,8 @@ export class DatagramPath implements ItemHandler {
     if (!this.proven) this.#retryPause = Math.min(Math.max(this.#retryPause * 2, 900), RETRY_LAST);
   }
 
-  #sendFragments(sealer: DatagramSealer, flowId: number, payload: Buffer): boolean {
-    const room = this.#path.size - PACKET_OVERHEAD - ITEM_HEADER - FRAGMENT_HEADER;
+  #sendFragments(sealer: DatagramSealer, flowId: number, payload: Buffer, size: number): boolean {
+    const room = size - PACKET_OVERHEAD - ITEM_HEADER - FRAGMENT_HEADER;
     const count = Math.ceil(payload.length / room);
     const number = this.#fragmented;
     this.#fragmented = (number + 1) % 0x1_0000;
@@ -333,8 +338,12 @@ export class DatagramPath implements ItemHandler {
     return true;
   }
 
-  #sendUnproven(flow: InsideFlow, payload: Buffer): boolean {
-    if (!this.#undecided || this.#remote === undefined) return flow.sendFrame(payload);
+  #sendUnproven(sealer: DatagramSealer, flow: InsideFlow, payload: Buffer): boolean {
+    if (!this.#undecided || this.#remote === undefined) {
+      const small = this.#host.now() - this.#provenAt < SMALL_KEPT ? this.#path.small : 0;
+      if (small === 0 || wholePacket(payload) <= small) return flow.sendFrame(payload);
+      return this.#sendFragments(sealer, flow.id, payload, small);
+    }
     this.#insideMeanwhile += payload.length;
     if (this.#insideMeanwhile <= INSIDE_MEANWHILE) return flow.sendFrame(payload);
     const cost = payload.length + HELD_COST;
@@ -375,6 +384,11 @@ export class DatagramPath implements ItemHandler {
       return false;
     });
   }
+}
+
+/** UDP payload of a packet that carries this datagram alone. */
+function wholePacket(payload: Buffer): number {
+  return PACKET_OVERHEAD + ITEM_HEADER + payload.length;
 }
 
 /** UDP payload of the session's fullest packet. */

@@ -127,8 +127,9 @@ export class Liveness {
     const silence = now - this.#heardAt;
     const carrying = this.#host.carrying();
     // Of a peer whose packets come, the connection stands still, as TCP does where much is lost: it has the time of an idle one.
-    // No longer, for its streams hang on it, and a middlebox may have forgotten it alone.
-    const beside = now - this.#heardBesideAt <= deadWhenCarrying;
+    // No longer, for its streams hang on it, and a middlebox may have forgotten it alone. A peer that ends says its last beside
+    // the connection up to a heartbeat after its last in it, and is to be dead as soon as any other.
+    const beside = now - this.#heardBesideAt < deadWhenCarrying - heartbeat;
     if (silence > (carrying && !beside ? deadWhenCarrying : dead)) {
       this.#host.dead();
       return;

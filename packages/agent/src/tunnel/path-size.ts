@@ -25,6 +25,11 @@ export class PathSize {
     return this.#size;
   }
 
+  /** What a path that is lost had shown to pass, where that was less than the peer takes; else 0. */
+  get small(): number {
+    return this.#last < this.#most ? this.#last : 0;
+  }
+
   get doubted(): boolean {
     return this.#doubts > 0;
   }
