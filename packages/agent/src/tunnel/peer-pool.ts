@@ -23,6 +23,8 @@ export class PeerPool {
   #host = '';
   #dialling: Promise<Link> | undefined;
   #failure: { readonly until: number; readonly pause: number; readonly error: UnreachableError } | undefined;
+  /** This host's own want of files, which says nothing of the peer. */
+  #shortage: { readonly until: number; readonly error: UnreachableError } | undefined;
 
   constructor(context: TunnelContext, owner: LinkOwner, agentId: string, lifetime: AbortSignal) {
     this.#context = context;
@@ -99,9 +101,8 @@ export class PeerPool {
       if (best.busy && this.#dialled() < this.#context.settings.poolSize) this.#grow();
       return best;
     }
-    if (this.#dialling === undefined && this.#failure !== undefined && this.#context.now() < this.#failure.until) {
-      throw this.#failure.error;
-    }
+    const pausing = this.#pausing();
+    if (this.#dialling === undefined && pausing !== undefined) throw pausing;
     if (this.#dialled() >= this.#context.settings.dialledPerPeer) return this.#lastResort();
     return await deadline.race(this.#dial());
   }
@@ -142,9 +143,14 @@ export class PeerPool {
 
   /** One more, for flows to come; this one does not wait for it. */
   #grow(): void {
-    if (this.#dialling !== undefined || (this.#failure !== undefined && this.#context.now() < this.#failure.until))
-      return;
+    if (this.#dialling !== undefined || this.#pausing() !== undefined) return;
     this.#dial().catch(() => undefined);
+  }
+
+  /** What the last dial ended with, while none is made again. */
+  #pausing(): UnreachableError | undefined {
+    const now = this.#context.now();
+    return [this.#shortage, this.#failure].find((held) => held !== undefined && now < held.until)?.error;
   }
 
   #dial(): Promise<Link> {
@@ -160,14 +166,15 @@ export class PeerPool {
     try {
       return this.#start(peer, await dialPeer(this.#context, peer, this.#lifetime));
     } catch (error) {
-      const { backoffFirst, backoffLast } = this.#context.settings;
+      const { backoffFirst, backoffLast, shortagePause } = this.#context.settings;
       const pause = Math.min(this.#failure === undefined ? backoffFirst : this.#failure.pause * 2, backoffLast);
+      const now = this.#context.now();
       const known =
         error instanceof UnreachableError
           ? error
           : new UnreachableError('connect-failed', `no tunnel to ${peer.host}`, { cause: error });
-      // A want of files is this host's own, and says nothing of the peer.
-      if (known.code !== 'no-file') this.#failure = { until: this.#context.now() + pause, pause, error: known };
+      if (known.code === 'no-file') this.#shortage = { until: now + shortagePause, error: known };
+      else this.#failure = { until: now + pause, pause, error: known };
       this.#context.limitedLog.warn('tunnel-dial-failed', known.code, { peer: peer.host, err: known });
       throw known;
     }

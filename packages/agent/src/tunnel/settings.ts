@@ -25,6 +25,8 @@ export interface TunnelSettings {
   /** A failed peer is not dialled again for this long at first, and at most. */
   readonly backoffFirst: number;
   readonly backoffLast: number;
+  /** No peer's fault, and so never longer: for this long none is dialled again that this host had no file for. */
+  readonly shortagePause: number;
   /** How often tunnels are looked at. */
   readonly tick: number;
   /** Tunnels dialled to one peer. */
@@ -52,6 +54,7 @@ export const DEFAULT_SETTINGS: TunnelSettings = {
   rekey: 120_000,
   backoffFirst: 100,
   backoffLast: 1_000,
+  shortagePause: 250,
   tick: 1_000,
   poolSize: 4,
   acceptedPerPeer: 32,
