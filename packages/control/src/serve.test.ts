@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -165,6 +165,14 @@ test('a port that is taken is named, and nothing is left behind', async () => {
     });
   }
   await start();
+});
+
+test('what control had half written when it was killed goes at the next start, and nothing of an agent', async () => {
+  for (const name of ['admin.token', 'control.crt', 'control.key', 'read.token', 'reports.json', 'netmap.json']) {
+    writeFileSync(join(directory, `${name}.0123456789ab.tmp`), 'half');
+  }
+  await start();
+  expect(readdirSync(directory).filter((name) => name.endsWith('.tmp'))).toEqual(['netmap.json.0123456789ab.tmp']);
 });
 
 describe('hosts', () => {

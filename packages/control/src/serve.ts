@@ -4,7 +4,7 @@ import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { formatHostPort, type HostPort, parseHostPort } from '@weft/proto';
-import { lockDirectory, prepareDirectory } from '@weft/proto/files';
+import { lockDirectory, prepareDirectory, removeHalfWritten } from '@weft/proto/files';
 import { openTracing } from '@weft/proto/observe';
 import type { Logger } from 'pino';
 import { createExplain } from './admin/explain.ts';
@@ -79,6 +79,8 @@ export interface Control {
 const CLOSE_GRACE_MS = 1_000;
 /** How long a caller who has proved nothing may take to send a request. */
 const REQUEST_MS = 10_000;
+/** What control writes into its directory, beside its data. */
+const FILES = ['admin.token', 'control.crt', 'control.key', 'read.token', 'reports.json'];
 const ADMIN_FAILURES = { failures: 20, windowMs: 60_000, remembered: 1_024 };
 
 /** Control is ready when this resolves; when it rejects, everything that was taken is given back. */
@@ -100,6 +102,7 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
   prepareDirectory(directory, process.getuid?.() ?? -1);
   const lock = lockDirectory(directory, 'control', 'weft-control');
   closers.push(() => lock.release());
+  removeHalfWritten(directory, FILES);
   const tracing = await openTracing({ service: 'weft-control', version: VERSION, logger });
   closers.push(() => tracing?.close());
 

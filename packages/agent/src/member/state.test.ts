@@ -74,6 +74,18 @@ describe('the lock', () => {
     takeDirectory(inner).release();
   });
 
+  test('clears away what an agent that was killed had half written, and nothing of control', async () => {
+    for (const name of ['identity.json', 'netmap.json', 'wildcards.json', 'control.key']) {
+      await writeFile(join(directory, `${name}.0123456789ab.tmp`), 'half');
+    }
+    const lock = takeDirectory(directory);
+    await writeFile(join(directory, 'netmap.json.ba9876543210.tmp'), 'half');
+    expect(() => takeDirectory(directory)).toThrow(expect.objectContaining({ code: 'already-running' }));
+    lock.release();
+    const left = ['agent.lock', 'control.key.0123456789ab.tmp', 'netmap.json.ba9876543210.tmp'];
+    expect(new Set(await readdir(directory))).toEqual(new Set(left));
+  });
+
   test('tells of a directory that cannot be used', async () => {
     await writeFile(join(directory, 'file'), '');
     expect(() => takeDirectory(join(directory, 'file'))).toThrow(expect.objectContaining({ code: 'state-unusable' }));

@@ -1,5 +1,6 @@
 import {
   chmodSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -11,7 +12,15 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { createSecretFile, lockDirectory, prepareDirectory, readSecretFile, replaceSecretFile } from './index.ts';
+import {
+  createSecretFile,
+  lockDirectory,
+  prepareDirectory,
+  readSecretFile,
+  removeHalfWritten,
+  replaceFileNow,
+  replaceSecretFile,
+} from './index.ts';
 
 let directory: string;
 let path: string;
@@ -61,6 +70,43 @@ describe('a secret file', () => {
     await expect(replaceSecretFile(gone, 'x')).rejects.toThrow(`cannot write ${gone}: ENOENT`);
     await createSecretFile(join(directory, 'file'), 'x');
     await expect(readSecretFile(directory)).rejects.toMatchObject({ code: 'unreadable' });
+  });
+
+  test('that was being written when the program was killed leaves nothing for ever, and others lose nothing', () => {
+    const kept = [
+      'other.0123456789ab.tmp',
+      'secret',
+      'secret.0123456789AB.tmp',
+      'secret.0123456789ab.tmp.old',
+      'secret.0123456789abc.tmp',
+      'secret.tmp',
+      'secretx0123456789ab.tmp',
+      'xsecret.0123456789ab.tmp',
+    ];
+    for (const name of [...kept, 'secret.0123456789ab.tmp', 'to.ken.ba9876543210.tmp', 'toxken.ba9876543210.tmp']) {
+      writeFileSync(join(directory, name), 'half');
+    }
+    mkdirSync(join(directory, 'secret.aaaaaaaaaaaa.tmp'));
+    removeHalfWritten(directory, ['secret', 'to.ken']);
+    const left = [...kept, 'secret.aaaaaaaaaaaa.tmp', 'toxken.ba9876543210.tmp'];
+    expect(new Set(readdirSync(directory))).toEqual(new Set(left));
+    expect(() => removeHalfWritten(join(directory, 'gone'), ['secret'])).not.toThrow();
+  });
+
+  test('is half written under a name that is known for one', async () => {
+    const gone = join(directory, 'gone');
+    const file = join(gone, 'secret');
+    const failures = [
+      await createSecretFile(file, 'x').catch(String),
+      await replaceSecretFile(file, 'x').catch(String),
+      await (async () => replaceFileNow(file, 'x'))().catch(String),
+    ];
+    mkdirSync(gone);
+    const made = failures.map((failure) => /open '(.+)'/.exec(failure ?? '')?.[1] ?? '');
+    for (const temporary of made) writeFileSync(temporary, 'half');
+    expect(readdirSync(gone)).toHaveLength(3);
+    removeHalfWritten(gone, ['secret']);
+    expect(readdirSync(gone)).toEqual([]);
   });
 });
 

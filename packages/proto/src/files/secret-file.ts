@@ -3,9 +3,9 @@
  * any moment the old or the new content stands there, never a mixture.
  */
 import { randomBytes } from 'node:crypto';
-import { renameSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { constants, link, open, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { messageOf } from '../model/errors.ts';
 import { FileError } from './errors.ts';
 
@@ -61,6 +61,30 @@ export async function removeSecretFile(path: string): Promise<void> {
   }
 }
 
+/**
+ * Takes away what a program that was killed had half written of the files `names`; each such end would leave one more for
+ * ever. For who holds the directory's lock, and for its own files only: another program may be writing others just now.
+ * What cannot be taken away stays, as it costs a little room and nothing else.
+ */
+export function removeHalfWritten(directory: string, names: readonly string[]): void {
+  try {
+    for (const found of readdirSync(directory)) {
+      const name = TEMPORARY.exec(found)?.[1];
+      if (name !== undefined && names.includes(name)) removeIfPossible(join(directory, found));
+    }
+  } catch {
+    // A directory that cannot be listed may still be used.
+  }
+}
+
+function removeIfPossible(path: string): void {
+  try {
+    rmSync(path, { force: true });
+  } catch {
+    // See removeHalfWritten.
+  }
+}
+
 async function write(
   path: string,
   text: string,
@@ -82,6 +106,9 @@ async function write(
     throw unwritable(path, error);
   }
 }
+
+/** What `beside` makes. */
+const TEMPORARY = /^(.+)\.[0-9a-f]{12}\.tmp$/;
 
 /** A name that nobody can know before. */
 function beside(path: string): string {
