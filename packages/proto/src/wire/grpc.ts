@@ -17,6 +17,8 @@ import { WireError } from './errors.ts';
 import { weft } from './generated.ts';
 import type * as pb from './pb.ts';
 
+const v1 = weft.v1;
+
 /** One side's message, as generated code encodes and decodes it. */
 interface MessageCodec {
   readonly name: string;
@@ -50,21 +52,25 @@ export type ServiceHandlers<Service> = {
         : never;
 };
 
-function method<Request, Response, RequestStream extends boolean, ResponseStream extends boolean>(
+function method<
+  Request extends pb.MessageName,
+  Response extends pb.MessageName,
+  RequestStream extends boolean,
+  ResponseStream extends boolean,
+>(
   path: string,
-  request: MessageCodec,
-  response: MessageCodec,
+  [request, response]: readonly [Request, Response],
   requestStream: RequestStream,
   responseStream: ResponseStream,
-): Method<Request, Response, RequestStream, ResponseStream> {
+): Method<pb.Message<Request>, pb.Message<Response>, RequestStream, ResponseStream> {
   return {
     path,
     requestStream,
     responseStream,
-    requestSerialize: (message) => serialize(request, message),
-    requestDeserialize: (bytes) => deserialize<Request>(request, bytes),
-    responseSerialize: (message) => serialize(response, message),
-    responseDeserialize: (bytes) => deserialize<Response>(response, bytes),
+    requestSerialize: (message) => serialize(v1[request], message),
+    requestDeserialize: (bytes) => deserialize(v1[request], bytes),
+    responseSerialize: (message) => serialize(v1[response], message),
+    responseDeserialize: (bytes) => deserialize(v1[response], bytes),
   };
 }
 
@@ -82,61 +88,42 @@ function deserialize<T>(codec: MessageCodec, bytes: Buffer): T {
   }
 }
 
-const v1 = weft.v1;
-
 /** Whose messages are named after it. */
 type AdminMethod = {
-  [Key in keyof typeof v1]: Key extends `${infer Name}Request`
-    ? `${Name}Response` extends keyof typeof v1
-      ? Name
+  [Name in pb.MessageName]: Name extends `${infer Method}Request`
+    ? `${Method}Response` extends pb.MessageName
+      ? Method
       : never
     : never;
-}[keyof typeof v1];
+}[pb.MessageName];
 
-function admin<Request, Response>(name: AdminMethod): UnaryMethod<Request, Response> {
-  return method(`/weft.v1.AdminService/${name}`, v1[`${name}Request`], v1[`${name}Response`], false, false);
+function admin<Name extends AdminMethod, Streams extends boolean = false>(name: Name, streams = false as Streams) {
+  const messages = [`${name}Request`, `${name}Response`] as const;
+  return method(`/weft.v1.AdminService/${name}`, messages, false as const, streams);
 }
 
 export const adminService = {
-  apply: admin<pb.ApplyRequest, pb.ApplyResponse>('Apply'),
-  getMesh: admin<pb.GetMeshRequest, pb.GetMeshResponse>('GetMesh'),
-  getStatus: admin<pb.GetStatusRequest, pb.GetStatusResponse>('GetStatus'),
-  listServices: admin<pb.ListServicesRequest, pb.ListServicesResponse>('ListServices'),
-  listAgents: admin<pb.ListAgentsRequest, pb.ListAgentsResponse>('ListAgents'),
-  revokeAgent: admin<pb.RevokeAgentRequest, pb.RevokeAgentResponse>('RevokeAgent'),
-  createToken: admin<pb.CreateTokenRequest, pb.CreateTokenResponse>('CreateToken'),
-  listTokens: admin<pb.ListTokensRequest, pb.ListTokensResponse>('ListTokens'),
-  revokeToken: admin<pb.RevokeTokenRequest, pb.RevokeTokenResponse>('RevokeToken'),
-  explain: admin<pb.ExplainRequest, pb.ExplainResponse>('Explain'),
-  watchFlows: method<pb.WatchFlowsRequest, pb.WatchFlowsResponse, false, true>(
-    '/weft.v1.AdminService/WatchFlows',
-    v1.WatchFlowsRequest,
-    v1.WatchFlowsResponse,
-    false,
-    true,
-  ),
-  getFlowHistory: admin<pb.GetFlowHistoryRequest, pb.GetFlowHistoryResponse>('GetFlowHistory'),
-  listTraffic: admin<pb.ListTrafficRequest, pb.ListTrafficResponse>('ListTraffic'),
-  listReach: admin<pb.ListReachRequest, pb.ListReachResponse>('ListReach'),
-  listRevisions: admin<pb.ListRevisionsRequest, pb.ListRevisionsResponse>('ListRevisions'),
-  listAudit: admin<pb.ListAuditRequest, pb.ListAuditResponse>('ListAudit'),
+  apply: admin('Apply'),
+  getMesh: admin('GetMesh'),
+  getStatus: admin('GetStatus'),
+  listServices: admin('ListServices'),
+  listAgents: admin('ListAgents'),
+  revokeAgent: admin('RevokeAgent'),
+  createToken: admin('CreateToken'),
+  listTokens: admin('ListTokens'),
+  revokeToken: admin('RevokeToken'),
+  explain: admin('Explain'),
+  watchFlows: admin('WatchFlows', true),
+  getFlowHistory: admin('GetFlowHistory'),
+  listTraffic: admin('ListTraffic'),
+  listReach: admin('ListReach'),
+  listRevisions: admin('ListRevisions'),
+  listAudit: admin('ListAudit'),
 };
 
 export const agentService = {
-  join: method<pb.JoinRequest, pb.JoinResponse, false, false>(
-    '/weft.v1.AgentService/Join',
-    v1.JoinRequest,
-    v1.JoinResponse,
-    false,
-    false,
-  ),
-  connect: method<pb.AgentMessage, pb.ControlMessage, true, true>(
-    '/weft.v1.AgentService/Connect',
-    v1.AgentMessage,
-    v1.ControlMessage,
-    true,
-    true,
-  ),
+  join: method('/weft.v1.AgentService/Join', ['JoinRequest', 'JoinResponse'], false, false),
+  connect: method('/weft.v1.AgentService/Connect', ['AgentMessage', 'ControlMessage'], true, true),
 };
 
 export type AdminHandlers = ServiceHandlers<typeof adminService>;
@@ -176,12 +163,9 @@ export function callUnary<Request, Response>(
     }
     const cancel = (): void => call.cancel();
     const call = client.makeUnaryRequest<pb.Outgoing<Request>, Response>(
-      method.path,
-      (message) => method.requestSerialize(message),
-      (bytes) => method.responseDeserialize(bytes),
+      ...codecOf(method),
       request,
-      settings.metadata ?? new Metadata(),
-      callOptions(settings),
+      ...termsOf(settings),
       (error, response) => {
         signal?.removeEventListener('abort', cancel);
         if (response !== undefined && error === null) resolve(response);
@@ -200,12 +184,9 @@ export function callServerStream<Request, Response>(
   settings: CallSettings = {},
 ): ClientReadableStream<Response> {
   const call = client.makeServerStreamRequest<pb.Outgoing<Request>, Response>(
-    method.path,
-    (message) => method.requestSerialize(message),
-    (bytes) => method.responseDeserialize(bytes),
+    ...codecOf(method),
     request,
-    settings.metadata ?? new Metadata(),
-    callOptions(settings),
+    ...termsOf(settings),
   );
   cancelOnAbort(call, settings.signal);
   return call;
@@ -217,13 +198,7 @@ export function callDuplex<Request, Response>(
   method: DuplexMethod<Request, Response>,
   settings: CallSettings = {},
 ): ClientDuplexStream<pb.Outgoing<Request>, Response> {
-  const call = client.makeBidiStreamRequest<pb.Outgoing<Request>, Response>(
-    method.path,
-    (message) => method.requestSerialize(message),
-    (bytes) => method.responseDeserialize(bytes),
-    settings.metadata ?? new Metadata(),
-    callOptions(settings),
-  );
+  const call = client.makeBidiStreamRequest<pb.Outgoing<Request>, Response>(...codecOf(method), ...termsOf(settings));
   cancelOnAbort(call, settings.signal);
   return call;
 }
@@ -235,8 +210,14 @@ export function bearerMetadata(adminToken: string): Metadata {
   return metadata;
 }
 
-function callOptions({ deadlineMs }: CallSettings): CallOptions {
-  return deadlineMs === undefined ? {} : { deadline: Date.now() + deadlineMs };
+/** What a call of grpc-js begins with, and what it ends with. */
+function codecOf<Request, Response>(method: Method<Request, Response, boolean, boolean>) {
+  const serialize = (message: pb.Outgoing<Request>): Buffer => method.requestSerialize(message);
+  return [method.path, serialize, (bytes: Buffer): Response => method.responseDeserialize(bytes)] as const;
+}
+
+function termsOf({ metadata = new Metadata(), deadlineMs }: CallSettings): [Metadata, CallOptions] {
+  return [metadata, deadlineMs === undefined ? {} : { deadline: Date.now() + deadlineMs }];
 }
 
 function cancelOnAbort(call: ClientReadableStream<unknown>, signal: AbortSignal | undefined): void {
