@@ -24,7 +24,24 @@
  * | DELETE /api/agents/ID?withToken=true\|false | Revoked; admin |
  * | GET /api/audit?network=&before= | AuditView[]; admin |
  */
-import type { Action, AgentRole, BreakPoint, FlowFilter, FlowOutcome, FlowRecord, Kind, Problem } from '@weft/proto';
+import type {
+  Action,
+  FlowFilter,
+  FlowOutcome,
+  FlowRecord,
+  PeerTunnels,
+  Problem,
+  PublicIngress,
+  Service,
+} from '@weft/proto';
+import type { Explanation } from '../admin/explain.ts';
+import type { Reach } from '../admin/reach.ts';
+import type { TokenRequest } from '../admin/request.ts';
+import type { Actor, AuditEntry } from '../audit/types.ts';
+import type { LiveAgent, PeerRate } from '../fleet/live.ts';
+import type { FleetNetwork } from '../fleet/projection.ts';
+import type { FlowHistory as CountedFlows, KeptFlow, KeptFlows } from '../flows/types.ts';
+import type { AgentState, OlderData, Revision, RevokedToken, TokenState } from '../state/types.ts';
 import type { TrafficStatus } from '../traffic/types.ts';
 
 export interface Failure {
@@ -35,7 +52,7 @@ export interface Failure {
 }
 
 /** `read` sees; `admin` acts, and sees tokens and the audit too. */
-export type Role = 'read' | 'admin';
+export type Role = Actor['role'];
 
 export interface Session {
   readonly role: Role;
@@ -65,29 +82,19 @@ export interface LiveEvent {
   readonly traffic?: Readonly<Record<string, TrafficView | null>>;
 }
 
-export interface NetworkView {
-  readonly name: string;
-  readonly revision: number;
-  readonly services: number;
-  readonly agents: number;
-  readonly connected: number;
-  /** Hosts connected that do not enforce the newest revision yet. */
-  readonly behind: readonly string[];
+export interface NetworkView extends FleetNetwork {
   /** Flow records lost between agents and control since control started. */
   readonly flowsDropped: number;
   /** Pairs of traffic that agents left out for want of room. */
   readonly trafficOmitted: number;
   /** Hosts have heard of more than control's data holds: no agent is served, and nothing can be changed. */
-  readonly olderData?: { readonly revision: number; readonly hosts: readonly string[]; readonly sinceMs: number };
+  readonly olderData?: OlderData;
 }
 
-export interface ServiceView {
-  readonly name: string;
-  readonly kind: Kind;
+export interface ServiceView extends Pick<Service, 'name' | 'kind' | 'tags'> {
   readonly ports: readonly string[];
   /** Undefined unless the internet may reach it. */
-  readonly public?: { readonly port: number; readonly hosts: readonly string[] };
-  readonly tags: readonly string[];
+  readonly public?: Pick<PublicIngress, 'port' | 'hosts'>;
   /** Empty for a worker. */
   readonly vip: string;
   /** DNS names that lead to it, its instances' own last. Empty for a worker. */
@@ -112,28 +119,12 @@ export interface ProblemView extends Problem {
   readonly host: string;
 }
 
-export interface AgentView {
-  readonly id: string;
-  readonly host: string;
-  readonly connected: boolean;
-  /** 0 when not since control started. */
-  readonly lastSeenMs: number;
-  readonly version: string;
-  /** 0 when none since control started. */
-  readonly enforcedRevision: number;
-  /** When it acknowledged that revision, by control's clock; 0 when none since control started. */
-  readonly enforcedSinceMs: number;
-  /** Since when the newest revision is out and not enforced here; 0 when it is enforced. */
-  readonly behindSinceMs: number;
-  /** Services it may run. */
-  readonly services: readonly string[];
-  /** What it may be. */
-  readonly roles: readonly AgentRole[];
+export interface AgentView
+  extends Pick<AgentState, 'id' | 'host' | 'services' | 'roles' | 'ephemeral' | 'tokenId'>,
+    Pick<LiveAgent, 'connected' | 'lastSeenMs' | 'version' | 'enforcedRevision' | 'enforcedSinceMs' | 'behindSinceMs'> {
   /** Where its gateway listens; empty when it is none. */
   readonly gatewayAddress: string;
-  readonly ephemeral: boolean;
   readonly tags: readonly string[];
-  readonly tokenId: string;
   readonly address: string;
   readonly fingerprint: string;
   /** Its clock less control's; undefined before its first telemetry. */
@@ -149,18 +140,10 @@ export interface AgentView {
   readonly problems: readonly ProblemView[];
 }
 
-export interface TunnelView {
-  /** The peer's. */
-  readonly host: string;
-  readonly tunnels: number;
+/** `host` is the peer's. */
+export interface TunnelView extends Omit<PeerTunnels, 'roundTripUs'>, PeerRate {
   /** 0 when not measured yet. */
   readonly roundTripMs: number;
-  readonly bytesSent: number;
-  readonly bytesReceived: number;
-  readonly sentPerSecond: number;
-  readonly receivedPerSecond: number;
-  /** Bytes of UDP payload that the path has shown to carry; 0: datagrams go inside the tunnels. */
-  readonly pathSize: number;
 }
 
 /** Flows of one caller on one host to one service on another. */
@@ -168,10 +151,8 @@ export type TrafficView = TrafficStatus;
 
 // --- flows ---
 
-export interface FlowView extends FlowRecord {
-  /** Where it stands among all that are kept: a later record has a higher one. */
-  readonly cursor: number;
-}
+/** A later record has a higher cursor, over all that are kept. */
+export interface FlowView extends FlowRecord, Pick<KeptFlow, 'cursor'> {}
 
 /** Flows that ended since the event before, oldest first: at most 200 a second. */
 export interface FlowsEvent {
@@ -200,45 +181,19 @@ export interface FlowPage {
   readonly older?: number;
 }
 
-export interface FlowHistory {
-  readonly bucketMs: number;
-  /** Oldest first; those in which nothing ended are left out. */
-  readonly buckets: readonly {
-    readonly startMs: number;
-    readonly allowed: number;
-    readonly denied: number;
-    readonly failed: number;
-    readonly bytesSent: number;
-    readonly bytesReceived: number;
-  }[];
+export interface FlowHistory extends Omit<CountedFlows, 'kept'>, Omit<KeptFlows, 'records'> {
   /** Records kept now, of all networks. */
   readonly kept: number;
-  /** 0 when there is none. */
-  readonly oldestMs: number;
-  readonly diskBytes: number;
 }
 
 // --- policy ---
 
 export interface ReachView {
   readonly revision: number;
-  readonly callers: readonly {
-    readonly source: string;
-    readonly ports: readonly string[];
-    readonly verdict: Action;
-    readonly rule: string;
-    readonly reason: string;
-  }[];
+  readonly callers: readonly (Omit<Reach, 'ports'> & { readonly ports: readonly string[] })[];
 }
 
-export interface ExplainView {
-  readonly verdict: Action;
-  readonly rule: string;
-  readonly revision: number;
-  readonly reason: string;
-  readonly breakPoint: BreakPoint;
-  readonly steps: readonly string[];
-}
+export type ExplainView = Explanation;
 
 export interface MeshView {
   readonly revision: number;
@@ -246,16 +201,7 @@ export interface MeshView {
   readonly yaml: string;
 }
 
-export interface RevisionView {
-  readonly revision: number;
-  /** 0 for the mesh that control held before it kept revisions. */
-  readonly appliedMs: number;
-  readonly changes: readonly {
-    readonly operation: 'add' | 'change' | 'remove';
-    readonly subject: string;
-    readonly detail: string;
-  }[];
-}
+export type RevisionView = Revision;
 
 /** For each network that no agent has joined, and for a control that holds none, what brings up a first service there. */
 export interface StartView {
@@ -273,28 +219,9 @@ export interface StartNetwork {
 
 // --- for admins ---
 
-export interface TokenView {
-  readonly id: string;
-  readonly services: readonly string[];
-  readonly host: string;
-  readonly roles: readonly AgentRole[];
-  readonly reusable: boolean;
-  readonly ephemeral: boolean;
-  readonly createdMs: number;
-  readonly expiresMs: number;
-  readonly uses: number;
-  readonly revoked: boolean;
-}
+export type TokenView = Omit<TokenState, 'network' | 'sequence' | 'secretHash'>;
 
-export interface TokenOrder {
-  readonly network: string;
-  readonly services: readonly string[];
-  readonly host: string;
-  readonly roles: readonly AgentRole[];
-  readonly reusable: boolean;
-  readonly ephemeral: boolean;
-  readonly ttlSeconds: number;
-}
+export type TokenOrder = Omit<TokenRequest, 'addresses'>;
 
 export interface CreatedToken {
   /** The whole token; it is shown this once. */
@@ -303,19 +230,6 @@ export interface CreatedToken {
   readonly expiresMs: number;
 }
 
-export interface Revoked {
-  readonly revision: number;
-  /** Hosts whose membership ended. */
-  readonly hosts: readonly string[];
-}
+export type Revoked = RevokedToken;
 
-export interface AuditView {
-  readonly sequence: number;
-  readonly atMs: number;
-  readonly actor: string;
-  readonly action: string;
-  readonly network: string;
-  readonly subject: string;
-  readonly revision: number;
-  readonly detail: string;
-}
+export type AuditView = AuditEntry;

@@ -35,7 +35,7 @@ export interface FleetNetwork {
   readonly agents: number;
   readonly connected: number;
   /** Hosts, by name. */
-  readonly behind: string[];
+  readonly behind: readonly string[];
 }
 
 export function fleetNetwork(network: NetworkState, live: LiveAgents): FleetNetwork {

@@ -24,7 +24,11 @@ import { byText } from '../order.ts';
 import type { NetworkState, Revision, TokenState } from '../state/types.ts';
 import type { Traffic, TrafficStatus } from '../traffic/types.ts';
 
-export function networkStatus(network: NetworkState, live: LiveAgents, flowsDropped: number): pb.NetworkStatus {
+export function networkStatus(
+  network: NetworkState,
+  live: LiveAgents,
+  flowsDropped: number,
+): pb.Outgoing<pb.NetworkStatus> {
   const { name, ...counts } = fleetNetwork(network, live);
   return { network: name, ...counts, flowsDropped };
 }
