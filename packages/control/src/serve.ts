@@ -122,12 +122,8 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
   closers.push(() => clearInterval(looking));
   const audit = openAuditLog({ store, now });
 
-  const flows = await openFlowWindow({
-    directory: join(directory, 'flows'),
-    limits: flowLimits(options),
-    logger,
-    now,
-  });
+  const limits = flowLimits(options);
+  const flows = await openFlowWindow({ directory: join(directory, 'flows'), limits, logger, now });
   closers.push(() => flows.close());
   const traffic = createTraffic({ now });
   const { acceptOlderData = false } = options;
@@ -150,46 +146,37 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
   closers.push(() => hub.close());
   let listening = options.listen;
   const policyOf = policyCache();
-  const explain = createExplain({ live: hub.fleet, tracer: hub, policyOf });
-  const reach = createReach(policyOf);
+  /** What the gRPC port and the page tell and do alike. */
+  const told = {
+    state,
+    live: hub.fleet,
+    flows,
+    traffic,
+    explain: createExplain({ live: hub.fleet, tracer: hub, policyOf }),
+    reach: createReach(policyOf),
+    audit,
+    pin,
+    advertise,
+    listening: () => listening,
+    version: VERSION,
+    now,
+    logger,
+  };
   const actors = new CallActors();
   const proved = new ProvedCalls();
   const connections = new Connections();
+  const failures = new FailureCounter(ADMIN_FAILURES, now);
   const refusals = new RefusalAudit({ audit, now, logger });
   const server = new ControlServer({
     keyPem,
     certificatePem,
-    admin: adminHandlers({
-      state,
-      live: hub.fleet,
-      enforcement: hub.fleet,
-      explain,
-      reach,
-      audit,
-      actors,
-      flows,
-      traffic,
-      pin,
-      advertise,
-      listening: () => listening,
-      version: VERSION,
-      startedMs,
-      now,
-      logger,
-    }),
+    admin: adminHandlers({ ...told, enforcement: hub.fleet, actors, startedMs }),
     agents: agentHandlers({ hub, enroller: new Enroller({ state, now, logger }), proved, logger }),
     interceptors: [
       ...(metrics === undefined ? [] : [callObserver(metrics.counters.calls)]),
       connections.keepSeats(proved),
       requestLimits(proved),
-      adminAuth({
-        credentials,
-        actors,
-        proved,
-        failures: new FailureCounter(ADMIN_FAILURES, now),
-        refusals,
-        logger,
-      }),
+      adminAuth({ credentials, actors, proved, failures, refusals, logger }),
       ...(tracing === undefined ? [] : [rpcTracing(tracing)]),
       requestTimer(REQUEST_MS),
     ],
@@ -207,46 +194,22 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
   if (options.dashboard !== undefined) {
     const { adminTokenPath, roleOf } = credentials;
     const binaries = installedBinaries();
-    const page = new Dashboard({
-      state,
-      live: hub.fleet,
-      flows,
-      traffic,
-      explain,
-      reach,
-      start: () => startCommands({ listening, adminTokenPath, state: state.current, binaries }),
-      roleOf,
-      audit,
-      refusals,
-      pin,
-      advertise,
-      listening: () => listening,
-      version: VERSION,
-      now,
-      logger,
-    });
+    const start = () => startCommands({ listening, adminTokenPath, state: state.current, binaries });
+    const page = new Dashboard({ ...told, start, roleOf, refusals });
     closers.push(() => page.close());
     const { host, port } = await page.listen(options.dashboard);
     dashboard = formatHostPort(host, port);
   }
   let scraped: string | undefined;
   if (metrics !== undefined && options.metrics !== undefined) {
-    const sources = { state, live: hub.fleet, flows, traffic, version: VERSION, now };
-    const served = await metrics.serve({ address: options.metrics, sources, logger });
+    const served = await metrics.serve({ address: options.metrics, sources: told, logger });
     closers.push(() => served.close());
     scraped = formatHostPort(served.address.host, served.address.port);
   }
   const address = formatHostPort(listening.host, listening.port);
+  const { revision } = state.current;
   logger.info(
-    {
-      event: 'started',
-      address,
-      dashboard,
-      metrics: scraped,
-      version: VERSION,
-      directory,
-      revision: state.current.revision,
-    },
+    { event: 'started', address, dashboard, metrics: scraped, version: VERSION, directory, revision },
     'control started',
   );
   const { adminTokenPath } = credentials;

@@ -12,6 +12,7 @@ import {
   type Service,
 } from '@weft/proto';
 import { stringify } from 'yaml';
+import { remember } from '../remember.ts';
 
 /** What may stand on one line. */
 type Value = string | number | readonly Value[] | { readonly [key: string]: Value };
@@ -72,15 +73,11 @@ function rulePortWords(ports: RulePorts): Value {
 /** The library decides how a scalar is written where a flow collection is around it; names come again and again. */
 function writer(): { readonly scalar: (text: string) => string; readonly flow: (value: Value) => string } {
   const written = new Map<string, string>();
-  const scalar = (text: string): string => {
-    let result = written.get(text);
-    if (result === undefined) {
+  const scalar = (text: string): string =>
+    remember(written, text, () => {
       const list = stringify([text], { collectionStyle: 'flow', flowCollectionPadding: false, lineWidth: 0 });
-      result = list.trim().slice(1, -1);
-      written.set(text, result);
-    }
-    return result;
-  };
+      return list.trim().slice(1, -1);
+    });
   const flow = (value: Value): string => {
     if (typeof value === 'string') return scalar(value);
     if (typeof value === 'number') return String(value);

@@ -11,6 +11,7 @@ import {
 } from '@weft/proto';
 import { tagsByHost } from '../fleet/projection.ts';
 import { byText } from '../order.ts';
+import { remember } from '../remember.ts';
 import { StateError } from '../state/errors.ts';
 import type { NetworkState } from '../state/types.ts';
 import { type PolicyOf, policyCache } from './policy-cache.ts';
@@ -88,10 +89,8 @@ function reachFrom(source: Source, service: Service, segments: readonly PortRang
       protocol: segment.protocol,
     });
     const verdict = allowed ? 'allow' : 'deny';
-    const key = `${verdict} ${rule}`;
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, { verdict, rule, reason, segments: [segment] });
-    else group.segments.push(segment);
+    const group = remember(groups, `${verdict} ${rule}`, (): Group => ({ verdict, rule, reason, segments: [] }));
+    group.segments.push(segment);
   }
   return Array.from(groups.values(), ({ verdict, rule, reason, segments: same }) => {
     const ports = service.kind === 'worker' ? [] : mergeRanges(same);

@@ -6,16 +6,10 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import type { ServeOptions } from '../serve.ts';
 import { VERSION } from '../version.ts';
 
-interface ServeFlags {
+interface ServeFlags extends Omit<ServeOptions, 'directory' | 'dashboard' | 'advertise'> {
   readonly data: string;
-  readonly listen: HostPort;
   readonly dashboard: HostPort | 'off';
   readonly advertise?: readonly string[];
-  readonly metrics?: HostPort;
-  readonly flowHours: number;
-  readonly flowDisk: number;
-  readonly acceptOlderData?: true;
-  readonly logLevel: string;
 }
 
 const LEVELS = ['debug', 'info', 'warn', 'error', 'silent'];
@@ -52,8 +46,10 @@ export function buildProgram(run: (options: ServeOptions) => Promise<void>): Com
         'address to put into join tokens; may be given several times (default: what --listen says)',
       ).argParser(addAdvertised),
     )
-    .option('--flow-hours <n>', 'how many hours of ended flows are kept', readHours, 24)
-    .option('--flow-disk <mb>', 'how many megabytes of ended flows are kept', readMegabytes, 1_024)
+    // A year at most.
+    .option('--flow-hours <n>', 'how many hours of ended flows are kept', countFrom(1, 8_760), 24)
+    // Less than the least holds too little of anything.
+    .option('--flow-disk <mb>', 'how many megabytes of ended flows are kept', countFrom(16, 1_048_576), 1_024)
     .addOption(
       new Option(
         '--metrics <host:port>',
@@ -74,18 +70,9 @@ export function buildProgram(run: (options: ServeOptions) => Promise<void>): Com
         '  weft-control serve --data ./control --listen 0.0.0.0:7400 --advertise control.example.com:7400',
       ].join('\n'),
     )
-    .action(async (flags: ServeFlags) => {
-      await run({
-        directory: resolve(flags.data),
-        listen: flags.listen,
-        dashboard: flags.dashboard === 'off' ? undefined : flags.dashboard,
-        advertise: flags.advertise ?? [],
-        metrics: flags.metrics,
-        flowHours: flags.flowHours,
-        flowDisk: flags.flowDisk,
-        acceptOlderData: flags.acceptOlderData ?? false,
-        logLevel: flags.logLevel,
-      });
+    .action(async ({ data: at, dashboard, advertise = [], acceptOlderData = false, ...same }: ServeFlags) => {
+      const address = dashboard === 'off' ? undefined : dashboard;
+      await run({ ...same, directory: resolve(at), dashboard: address, advertise, acceptOlderData });
     });
   return program;
 }
@@ -112,20 +99,12 @@ function addAdvertised(text: string, before: readonly string[] = []): readonly s
   return [...before, text];
 }
 
-/** A year at most. */
-function readHours(text: string): number {
-  return readCount(text, 1, 8_760);
-}
-
-/** Less than the least holds too little of anything. */
-function readMegabytes(text: string): number {
-  return readCount(text, 16, 1_048_576);
-}
-
-function readCount(text: string, least: number, most: number): number {
-  const count = /^\d{1,9}$/.test(text) ? Number(text) : -1;
-  if (count < least || count > most) throw new InvalidArgumentError(`expected a number from ${least} to ${most}`);
-  return count;
+function countFrom(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const count = /^\d{1,9}$/.test(text) ? Number(text) : -1;
+    if (count < least || count > most) throw new InvalidArgumentError(`expected a number from ${least} to ${most}`);
+    return count;
+  };
 }
 
 function readLevel(text: string): string {

@@ -5,6 +5,7 @@
  */
 import type { Logger } from 'pino';
 import type { WatchedFlow } from '../flows/types.ts';
+import { remember } from '../remember.ts';
 import { FlowSampler, type GatheredFlows } from './flow-sampler.ts';
 import { Pieces, type PieceTexts } from './pieces.ts';
 
@@ -90,11 +91,8 @@ export class LiveFeed {
     for (const seat of [...this.#seats]) {
       if (!seat.viewer.permitted() || !seat.viewer.ready()) continue;
       if (seat.sent === this.#pieces.version && now - seat.sentMs < QUIET_MS) continue;
-      let event = events.get(seat.sent);
-      if (event === undefined) {
-        event = this.#event(seat.sent);
-        events.set(seat.sent, event);
-      }
+      const { sent } = seat;
+      const event = remember(events, sent, () => this.#event(sent));
       this.#send(seat, event);
     }
   }

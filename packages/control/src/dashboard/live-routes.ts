@@ -7,6 +7,7 @@ import type { Logger } from 'pino';
 import { requireNetwork } from '../admin/request.ts';
 import type { LiveAgents } from '../fleet/live.ts';
 import type { FlowWindow } from '../flows/types.ts';
+import { remember } from '../remember.ts';
 import type { StateStore } from '../state/types.ts';
 import type { Traffic, TrafficStatus } from '../traffic/types.ts';
 import type { Role } from './api.ts';
@@ -37,7 +38,7 @@ const MOST_OF_ONE_SESSION = 8;
 
 export function liveRoutes(app: FastifyInstance, options: LiveRouteOptions): void {
   const { sessions, state, steady } = options;
-  const feeds = new Feeds(options);
+  const feedOf = feeds(options);
   const places = new Places();
 
   app.get<{ Querystring: { readonly network?: string } }>(
@@ -57,7 +58,7 @@ export function liveRoutes(app: FastifyInstance, options: LiveRouteOptions): voi
       try {
         await stream({
           response: reply.raw,
-          feed: feeds.of(name),
+          feed: feedOf(name),
           lastEventId: typeof lastEventId === 'string' ? lastEventId : undefined,
           ended: session.ended,
           permitted: () => sessions.use(session),
@@ -71,37 +72,22 @@ export function liveRoutes(app: FastifyInstance, options: LiveRouteOptions): voi
 }
 
 /** As many as there are networks that were ever looked at: each keeps what it last sent, so that a page can resume. */
-class Feeds {
-  readonly #options: LiveRouteOptions;
-  readonly #feeds = new Map<string, LiveFeed>();
-
-  constructor(options: LiveRouteOptions) {
-    this.#options = options;
-  }
-
-  of(network: string): LiveFeed {
-    const known = this.#feeds.get(network);
-    if (known !== undefined) return known;
-    const { flows, now, steady, logger } = this.#options;
+function feeds(options: LiveRouteOptions): (network: string) => LiveFeed {
+  const { flows, now, steady, logger } = options;
+  const known = new Map<string, LiveFeed>();
+  const make = (network: string): LiveFeed => {
     const follow = (signal: AbortSignal) => flows.follow(network, {}, signal);
     const id = randomBytes(8).toString('hex');
-    const feed = new LiveFeed({ id, look: looker(network, this.#options), follow, now, steady, logger });
-    this.#feeds.set(network, feed);
-    return feed;
-  }
+    return new LiveFeed({ id, look: looker(network, options), follow, now, steady, logger });
+  };
+  return (network) => remember(known, network, () => make(network));
 }
 
 /** The pieces of one network as they are at each call. */
 function looker(name: string, { state, live, flows, traffic }: LiveRouteOptions): () => PieceTexts | undefined {
   // Traffic keeps a pair that did not change as the same object, and of thousands few change in a second.
   const pairTexts = new WeakMap<TrafficStatus, string>();
-  const pairText = (pair: TrafficStatus): string => {
-    const known = pairTexts.get(pair);
-    if (known !== undefined) return known;
-    const text = JSON.stringify(trafficView(pair));
-    pairTexts.set(pair, text);
-    return text;
-  };
+  const pairText = (pair: TrafficStatus): string => remember(pairTexts, pair, () => JSON.stringify(trafficView(pair)));
   return () => {
     const network = state.current.networks.get(name);
     if (network === undefined) return undefined;

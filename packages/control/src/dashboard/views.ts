@@ -10,6 +10,7 @@ import {
   fleetServices,
 } from '../fleet/projection.ts';
 import { byText } from '../order.ts';
+import { remember } from '../remember.ts';
 import type { NetworkState } from '../state/types.ts';
 import type { TrafficStatus } from '../traffic/types.ts';
 import type { AgentView, InstanceView, NetworkView, ProblemView, ServiceView, TrafficView, TunnelView } from './api.ts';
@@ -75,9 +76,7 @@ function problemsByService(network: NetworkState, live: LiveAgents): Map<string,
     for (const problem of live.agent(id)?.report?.problems ?? []) {
       const name = /^(?:\d+\.)?([a-z0-9-]+)(?::\d|$)/.exec(problem.subject)?.[1] ?? '';
       if (!network.services.has(name) || OF_AGENT.has(problem.subject)) continue;
-      const before = found.get(name);
-      if (before === undefined) found.set(name, [{ host, ...problem }]);
-      else before.push({ host, ...problem });
+      remember(found, name, () => []).push({ host, ...problem });
     }
   }
   return found;

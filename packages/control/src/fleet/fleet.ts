@@ -4,6 +4,7 @@
  */
 import type { Problem, Report, Telemetry } from '@weft/proto';
 import type { InstanceHealth, Presence } from '../netmap/presence.ts';
+import { remember } from '../remember.ts';
 import type { AgentState, NetworkState, State } from '../state/types.ts';
 import { type ConnectedAgent, Enforcement, Publications } from './enforcement.ts';
 import type { EnforcementWaiter, LiveAgent, LiveAgents } from './live.ts';
@@ -205,12 +206,7 @@ export class Fleet implements LiveAgents, EnforcementWaiter {
   }
 
   #published({ name, revision }: NetworkState): void {
-    let publications = this.#publications.get(name);
-    if (publications === undefined) {
-      publications = new Publications();
-      this.#publications.set(name, publications);
-    }
-    publications.note(revision, this.#options.now());
+    remember(this.#publications, name, () => new Publications()).note(revision, this.#options.now());
   }
 
   /** One that connected just now has had no time before that to enforce anything. */

@@ -4,6 +4,7 @@
  * leads to them.
  */
 import { compileFilter, type FlowFilter } from '@weft/proto';
+import { remember } from '../remember.ts';
 import { SegmentDamagedError } from './errors.ts';
 import { COLUMNS, type FlowPacker, type FlowShape, ROW, splitId } from './packing.ts';
 import type { Segment } from './segment.ts';
@@ -146,13 +147,7 @@ class Reader {
   }
 
   #verdict(shape: FlowShape): Verdict {
-    const { verdicts } = this.#query;
-    let verdict = verdicts.get(shape);
-    if (verdict === undefined) {
-      verdict = this.#verdictOf(whole(shape, ''));
-      verdicts.set(shape, verdict);
-    }
-    return verdict;
+    return remember(this.#query.verdicts, shape, () => this.#verdictOf(whole(shape, '')));
   }
 
   #passes(shape: FlowShape, row: readonly (number | null)[]): boolean {

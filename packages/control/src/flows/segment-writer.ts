@@ -1,5 +1,6 @@
 /** Writes records into a segment: rows, the shapes they are of, and the sums of their minutes, all in one transaction. */
 import { OUTCOMES, SHARED_FLOW_FIELDS } from '@weft/proto';
+import { remember } from '../remember.ts';
 import { MINUTE_MS, SORT } from './history.ts';
 import { COLUMNS, type FlowShape, type PackedFlows, ROW, shapeKey } from './packing.ts';
 import { rowsOf, type Segment } from './segment.ts';
@@ -124,13 +125,10 @@ export class SegmentWriter {
     const whole = this.#groupId(null, null, sortOf(verdict, outcome));
     for (const group of [known.groups[shape - 1] ?? 0, whole]) {
       const key = group * MINUTES + minute;
-      const sum = this.#sums.get(key);
-      if (sum === undefined) this.#sums.set(key, { flows, sent, received });
-      else {
-        sum.flows += flows;
-        sum.sent += sent;
-        sum.received += received;
-      }
+      const sum = remember(this.#sums, key, () => ({ flows: 0, sent: 0, received: 0 }));
+      sum.flows += flows;
+      sum.sent += sent;
+      sum.received += received;
     }
   }
 
@@ -146,12 +144,10 @@ export class SegmentWriter {
   }
 
   #shapeId(shape: FlowShape): number {
-    const written = this.#ofPack.get(shape);
-    if (written !== undefined) return written;
-    const digest = digestOf(shapeKey(shape.network, shape));
-    const id = this.#shapeIds.get(digest) ?? this.#insertShape(shape, digest);
-    this.#ofPack.set(shape, id);
-    return id;
+    return remember(this.#ofPack, shape, () => {
+      const digest = digestOf(shapeKey(shape.network, shape));
+      return this.#shapeIds.get(digest) ?? this.#insertShape(shape, digest);
+    });
   }
 
   #insertShape(shape: FlowShape, digest: string): number {
@@ -167,14 +163,11 @@ export class SegmentWriter {
   }
 
   #groupId(source: string | null, service: string | null, sort: number): number {
-    const key = groupKey(source, service, sort);
-    let id = this.#groupIds.get(key);
-    if (id === undefined) {
-      id = this.#groupIds.size + 1;
+    return remember(this.#groupIds, groupKey(source, service, sort), () => {
+      const id = this.#groupIds.size + 1;
       this.segment.statement('INSERT INTO groups VALUES (?, ?, ?, ?)').run(id, source, service, sort);
-      this.#groupIds.set(key, id);
-    }
-    return id;
+      return id;
+    });
   }
 
   #detailId(words: string | undefined): number | null {

@@ -2,6 +2,7 @@
 import { closeSync, existsSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { SHARED_FLOW_FIELDS } from '@weft/proto';
+import { remember } from '../remember.ts';
 import { SegmentDamagedError } from './errors.ts';
 import { type FlowShape, sharedFrom } from './packing.ts';
 import type { SegmentFile } from './segment-directory.ts';
@@ -96,13 +97,11 @@ export class Segment {
 
   /** Rows come as arrays. */
   statement(sql: string): StatementSync {
-    let statement = this.#statements.get(sql);
-    if (statement === undefined) {
-      statement = this.database.prepare(sql);
+    return remember(this.#statements, sql, () => {
+      const statement = this.database.prepare(sql);
       statement.setReturnArrays(true);
-      this.#statements.set(sql, statement);
-    }
-    return statement;
+      return statement;
+    });
   }
 
   get loadedShapes(): SegmentShapes | undefined {

@@ -3,6 +3,7 @@
  * when damaged.
  */
 import { fileLimit, reservedFiles } from '@weft/proto';
+import { remember } from '../remember.ts';
 import { SegmentDamagedError } from './errors.ts';
 import { Segment } from './segment.ts';
 import { SegmentDirectory } from './segment-directory.ts';
@@ -214,9 +215,7 @@ export class SegmentList {
   }
 
   #append(segment: Segment): void {
-    const segments = this.#networks.get(segment.network);
-    if (segments === undefined) this.#networks.set(segment.network, [segment]);
-    else segments.push(segment);
+    remember(this.#networks, segment.network, () => []).push(segment);
   }
 
   #remove(segment: Segment): void {

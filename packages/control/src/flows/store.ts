@@ -3,6 +3,7 @@
  * their turn.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { remember } from '../remember.ts';
 import { RetentionClock } from '../retention-clock.ts';
 import { Histogram, readMinutes } from './history.ts';
 import type { FlowLimits } from './limits.ts';
@@ -187,9 +188,7 @@ export class FlowStore {
       if (packed.rows[index * COLUMNS + ROW.replaces] !== 1) continue;
       const segment = this.#segments.of(network, packed.rows[index * COLUMNS + ROW.cursor] ?? 0);
       if (segment === undefined || segment === newest) continue;
-      const known = elsewhere.get(segment);
-      if (known === undefined) elsewhere.set(segment, [index]);
-      else known.push(index);
+      remember(elsewhere, segment, () => []).push(index);
     }
     for (const [segment, others] of elsewhere) {
       this.#segments.read(segment, () => {
@@ -207,9 +206,7 @@ function rowsByNetwork({ shapes, rows }: PackedFlows): Map<string, number[]> {
   const places = new Map<string, number[]>();
   for (let index = 0; index < rows.length / COLUMNS; index += 1) {
     const network = shapes[rows[index * COLUMNS + ROW.shape] ?? -1]?.network ?? '';
-    const known = places.get(network);
-    if (known === undefined) places.set(network, [index]);
-    else known.push(index);
+    remember(places, network, () => []).push(index);
   }
   return places;
 }

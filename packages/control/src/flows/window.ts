@@ -4,9 +4,10 @@
  */
 import { defined } from '@weft/proto';
 import type { Logger } from 'pino';
+import { remember } from '../remember.ts';
 import { FlowKeeper } from './keeper.ts';
 import { FLOW_LIMITS, type FlowLimits } from './limits.ts';
-import { FlowRing } from './ring.ts';
+import { FlowRing, type RingSink } from './ring.ts';
 import type { FlowWindow } from './types.ts';
 
 export type { FlowWindow } from './types.ts';
@@ -40,24 +41,17 @@ export async function openFlowWindow(options: WindowOptions): Promise<FlowWindow
   const { directory, logger, now, newest = NEWEST, mostQueued, entry } = options;
   const rings = new Map<string, FlowRing>();
   let cursor = 0;
-  const ringOf = (network: string): FlowRing => {
-    const known = rings.get(network);
-    if (known !== undefined) return known;
-    const ring = new FlowRing(
-      newest,
-      {
-        added(record) {
-          cursor += 1;
-          keeper.add(network, record, { cursor, atMs: now(), replaces: false });
-          return cursor;
-        },
-        replaced: (told, record) => keeper.add(network, record, { cursor: told, atMs: now(), replaces: true }),
-      },
-      () => Math.min(KNOWN, KNOWN_OF_ALL / rings.size),
-    );
-    rings.set(network, ring);
-    return ring;
-  };
+  const sinkOf = (network: string): RingSink => ({
+    added(record) {
+      cursor += 1;
+      keeper.add(network, record, { cursor, atMs: now(), replaces: false });
+      return cursor;
+    },
+    replaced: (told, record) => keeper.add(network, record, { cursor: told, atMs: now(), replaces: true }),
+  });
+  const known = (): number => Math.min(KNOWN, KNOWN_OF_ALL / rings.size);
+  const ringOf = (network: string): FlowRing =>
+    remember(rings, network, () => new FlowRing(newest, sinkOf(network), known));
   const keeper = new FlowKeeper({
     start: { directory, limits: { ...FLOW_LIMITS, ...options.limits }, restore: newest },
     logger,

@@ -1,5 +1,6 @@
 /** What one agent may know at one moment: a few parts, shared with every agent that may know the same. */
 import type { NetmapItem } from '@weft/proto';
+import { remember } from '../remember.ts';
 import type { Entry, Viewer } from './entry.ts';
 
 /** Items by key. Never changed once made; the same part in two views is the same object. */
@@ -77,17 +78,8 @@ export class PartDifferences {
   /** Keys whose entry is not the same in both. */
   between(before: Part, after: Part): readonly string[] {
     if (before === after) return [];
-    let from = this.#known.get(before);
-    if (from === undefined) {
-      from = new WeakMap();
-      this.#known.set(before, from);
-    }
-    let keys = from.get(after);
-    if (keys === undefined) {
-      keys = changedKeys(before, after);
-      from.set(after, keys);
-    }
-    return keys;
+    const from = remember(this.#known, before, () => new WeakMap());
+    return remember(from, after, () => changedKeys(before, after));
   }
 }
 

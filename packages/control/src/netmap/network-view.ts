@@ -2,12 +2,14 @@
  * One network at one moment, cut into the parts that agents' views are put together from. Made anew at each change, in time
  * linear in services, instances and agents; what did not change is carried over by reference.
  */
+
+import { remember } from '../remember.ts';
 import type { InstanceState, NetworkState } from '../state/types.ts';
 import { AgentView, type Part } from './agent-view.ts';
 import { type Entry, Interner, type PeerEntry, SharedEntry } from './entry.ts';
 import { type Member, mayExchangeFlows, memberOf, type Profile } from './members.ts';
 import { PairKeys } from './pair-keys.ts';
-import { PolicyClasses, remember } from './policy-classes.ts';
+import { PolicyClasses } from './policy-classes.ts';
 import { ABSENT, type InstanceHealth, type Presences } from './presence.ts';
 
 export class NetworkView {
@@ -44,9 +46,7 @@ export class NetworkView {
     for (const agent of network.agents.values()) {
       const member = memberOf(agent, sources);
       this.#members.set(agent.id, member);
-      const alike = this.#alike.get(member.profile.key);
-      if (alike === undefined) this.#alike.set(member.profile.key, [member]);
-      else alike.push(member);
+      remember(this.#alike, member.profile.key, () => []).push(member);
     }
     if (before === undefined) this.#made = new MadeParts(new Map());
     else this.#made = this.#sameTopology(before) ? before.#made : new MadeParts(before.#made.policies);
@@ -80,9 +80,7 @@ export class NetworkView {
       if (health === undefined) continue;
       const entry = this.#instance(instance, health);
       (workers.get(instance.service) ?? common).set(entry.key, entry);
-      const names = running.get(instance.agentId);
-      if (names === undefined) running.set(instance.agentId, [instance.service]);
-      else names.push(instance.service);
+      remember(running, instance.agentId, () => []).push(instance.service);
     }
     return { common, workers };
   }

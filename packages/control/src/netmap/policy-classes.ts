@@ -4,6 +4,7 @@
  * classes, so a view never asks for a thousand times a thousand verdicts.
  */
 import { compilePolicy, eachPort, type Mesh, type Policy, RuleIndex, type Service, type Source } from '@weft/proto';
+import { remember } from '../remember.ts';
 
 /** Sources alike to every rule. */
 export interface SourceClass {
@@ -119,13 +120,3 @@ export class PolicyClasses {
 }
 
 const NO_TAGS: readonly string[] = [];
-
-/** The value at `key`: the one that is there, or what `make` gives, which then is. */
-export function remember<V>(memory: Map<string, V>, key: string, make: () => V): V {
-  let value = memory.get(key);
-  if (value === undefined) {
-    value = make();
-    memory.set(key, value);
-  }
-  return value;
-}

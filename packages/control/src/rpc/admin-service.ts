@@ -28,15 +28,7 @@ import type { Traffic } from '../traffic/types.ts';
 import type { CallActors } from './admin-auth.ts';
 import { historyToWire, readFlowHistory, readFlowWatch, watchFlows } from './flow-request.ts';
 import { serverStream, unary } from './handler.ts';
-import {
-  agentStatuses,
-  networkStatus,
-  reachStatus,
-  revisionStatus,
-  serviceStatuses,
-  tokenStatus,
-  trafficListing,
-} from './listings.ts';
+import { agentStatuses, networkStatus, reachStatus, serviceStatuses, tokenStatus, trafficListing } from './listings.ts';
 
 export interface AdminServiceOptions {
   readonly state: StateStore;
@@ -77,7 +69,7 @@ export function adminHandlers(options: AdminServiceOptions): AdminHandlers {
     getStatus: answer(({ request }) => ({
       version: options.version,
       startedMs: options.startedMs,
-      ...defined({ olderData: state.olderData && { ...state.olderData, hosts: [...state.olderData.hosts] } }),
+      ...defined({ olderData: state.olderData }),
       networks: selectNetworks(state.current, request.network).map((network) =>
         networkStatus(network, live, flows.dropped(network.name)),
       ),
@@ -91,10 +83,7 @@ export function adminHandlers(options: AdminServiceOptions): AdminHandlers {
       agents: agentStatuses(requireNetwork(state.current, request.network), live, options.now()),
     })),
 
-    revokeAgent: answer(async ({ request, metadata }) => {
-      const { hosts, joinedAlike, ...ended } = await revokeAgent(options, request, actors.of(metadata));
-      return { ...ended, hosts: [...hosts], joinedAlike: [...joinedAlike] };
-    }),
+    revokeAgent: answer(({ request, metadata }) => revokeAgent(options, request, actors.of(metadata))),
 
     createToken: answer(async ({ request, metadata, authority }) => {
       const by = { actor: actors.of(metadata), authority };
@@ -109,27 +98,17 @@ export function adminHandlers(options: AdminServiceOptions): AdminHandlers {
       tokens: state.tokens(requireNetwork(state.current, request.network).name).map(tokenStatus),
     })),
 
-    revokeToken: answer(async ({ request, metadata }) => {
-      const { hosts, revision } = await revokeToken(options, request.tokenId, actors.of(metadata));
-      return { hosts: [...hosts], revision };
-    }),
+    revokeToken: answer(({ request, metadata }) => revokeToken(options, request.tokenId, actors.of(metadata))),
 
     explain: answer(async ({ request, signal }) => {
       const network = requireNetwork(state.current, request.network);
       const { from, service, port } = request;
       const protocol = protocolCodec.fromWire(request.protocol, 'protocol');
-      const { verdict, rule, revision, reason, breakPoint, steps } = await options.explain(
-        network,
-        { from, service, port, protocol },
-        signal,
-      );
+      const found = await options.explain(network, { from, service, port, protocol }, signal);
       return {
-        verdict: actionCodec.toWire(verdict),
-        rule,
-        revision,
-        reason,
-        breakPoint: breakPointCodec.toWire(breakPoint),
-        steps: [...steps],
+        ...found,
+        verdict: actionCodec.toWire(found.verdict),
+        breakPoint: breakPointCodec.toWire(found.breakPoint),
       };
     }),
 
@@ -153,19 +132,14 @@ export function adminHandlers(options: AdminServiceOptions): AdminHandlers {
 
     listRevisions: answer(async ({ request }) => {
       const { name } = requireNetwork(state.current, request.network);
-      const revisions = await state.revisions(name, readRevisionLimit(request.limit));
-      return { revisions: revisions.map(revisionStatus) };
+      return { revisions: await state.revisions(name, readRevisionLimit(request.limit)) };
     }),
 
     listAudit: answer(async ({ request }) => {
       const network = request.network === '' ? '' : requireNetwork(state.current, request.network).name;
-      const limit = readAuditLimit(request.limit);
-      const entries = await options.audit.list({
-        network,
-        limit,
-        ...(request.before === 0 ? {} : { before: request.before }),
-      });
-      return { entries: entries.map((entry) => ({ ...entry })) };
+      const before = request.before || undefined;
+      const query = { network, limit: readAuditLimit(request.limit), ...defined({ before }) };
+      return { entries: await options.audit.list(query) };
     }),
   };
 }
@@ -175,7 +149,7 @@ async function apply(
   request: pb.ApplyRequest,
   by: Actor,
   signal: AbortSignal,
-): Promise<pb.ApplyResponse> {
+): Promise<pb.Outgoing<pb.ApplyResponse>> {
   const timeoutMs = readWait(request.timeoutMs);
   const mesh = meshFromWire(request.mesh);
   const actor = actorName(by);
@@ -190,7 +164,7 @@ async function apply(
   const network = state.current.networks.get(mesh.network);
   return {
     revision,
-    changes: changes.map((change) => ({ ...change })),
+    changes,
     warnings: problemsToWire([...warnings, ...crowded]),
     stragglers,
     notKept: waits && network !== undefined ? notKept(network, live, revision) : [],

@@ -145,12 +145,6 @@ function answer({ record, cursor }: KeptFlow, missed: number): pb.Outgoing<pb.Wa
   return { record: flowToWire(record), missed, cursor };
 }
 
-export function historyToWire({ bucketMs, buckets, kept }: FlowHistory): pb.Outgoing<pb.GetFlowHistoryResponse> {
-  return {
-    bucketMs,
-    buckets: buckets.map((bucket) => ({ ...bucket })),
-    kept: kept.records,
-    oldestMs: kept.oldestMs,
-    diskBytes: kept.diskBytes,
-  };
+export function historyToWire({ kept, ...history }: FlowHistory): pb.Outgoing<pb.GetFlowHistoryResponse> {
+  return { ...history, ...kept, kept: kept.records };
 }

@@ -21,7 +21,7 @@ import {
   fleetServices,
 } from '../fleet/projection.ts';
 import { byText } from '../order.ts';
-import type { NetworkState, Revision, TokenState } from '../state/types.ts';
+import type { NetworkState, TokenState } from '../state/types.ts';
 import type { Traffic, TrafficStatus } from '../traffic/types.ts';
 
 export function networkStatus(
@@ -69,10 +69,10 @@ function agentStatus(now: FleetAgent, nowMs: number): pb.Outgoing<pb.AgentStatus
     enforcedRevision,
     notKept: !kept,
     version,
-    services: [...agent.services],
+    services: agent.services,
     roles: rolesToWire(agent.roles),
     ephemeral: agent.ephemeral,
-    tags: [...tags],
+    tags,
     tokenId: agent.tokenId,
     address: formatAddress(agent.address),
     ...defined({ report: report && reportToWire(report) }),
@@ -83,10 +83,8 @@ function agentStatus(now: FleetAgent, nowMs: number): pb.Outgoing<pb.AgentStatus
   };
 }
 
-export function tokenStatus(token: TokenState): pb.TokenStatus {
-  const { id, services, host, roles, reusable, ephemeral, createdMs, expiresMs, uses, revoked } = token;
-  const scope = { services: [...services], host, roles: rolesToWire(roles), reusable, ephemeral };
-  return { tokenId: id, ...scope, createdMs, expiresMs, uses, revoked };
+export function tokenStatus({ id, secretHash: _, ...token }: TokenState): pb.Outgoing<pb.TokenStatus> {
+  return { tokenId: id, ...token, roles: rolesToWire(token.roles) };
 }
 
 /** What a uint32 holds: sums of what agents say may be more. */
@@ -110,11 +108,6 @@ function trafficStatus(pair: TrafficStatus): pb.Outgoing<pb.TrafficStatus> {
   };
 }
 
-/** Reach and revisions as the admin API tells them. */
-export function reachStatus({ source, ports, verdict, rule, reason }: Reach): pb.Reach {
-  return { source, ports: portsToWire(ports), verdict: actionCodec.toWire(verdict), rule, reason };
-}
-
-export function revisionStatus({ revision, appliedMs, changes }: Revision): pb.RevisionStatus {
-  return { revision, appliedMs, changes: changes.map((change) => ({ ...change })) };
+export function reachStatus(reach: Reach): pb.Outgoing<pb.Reach> {
+  return { ...reach, ports: portsToWire(reach.ports), verdict: actionCodec.toWire(reach.verdict) };
 }

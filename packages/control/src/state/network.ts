@@ -1,6 +1,7 @@
 /** What the writer keeps of one network beside its snapshot, and how the next snapshot is made from the last. */
 import { CONTROL_RANGE, type Mesh } from '@weft/proto';
 import { byText } from '../order.ts';
+import { remember } from '../remember.ts';
 import type { AddressRow, AgentRow, InstanceRow, NetworkRow } from '../store/rows.ts';
 import { Allotment, type AllotmentSink } from './allotment.ts';
 import { sameService } from './diff.ts';
@@ -254,9 +255,7 @@ export class Ordinals {
   }
 
   #set(service: string, ordinal: number, agentId: string): void {
-    const copies = this.#services.get(service) ?? new Map<number, string>();
-    this.#services.set(service, copies.set(ordinal, agentId));
-    const held = this.#agents.get(agentId) ?? new Map<string, number>();
-    this.#agents.set(agentId, held.set(service, ordinal));
+    remember(this.#services, service, () => new Map()).set(ordinal, agentId);
+    remember(this.#agents, agentId, () => new Map()).set(service, ordinal);
   }
 }

@@ -4,6 +4,7 @@
  */
 import type { PairTraffic, Telemetry, TrafficPair } from '@weft/proto';
 import { byText } from '../order.ts';
+import { remember } from '../remember.ts';
 import { NOTHING_MOVES, ratesOf, type Share, sameRates, statusOf } from './share.ts';
 import type { TrafficStatus } from './types.ts';
 
@@ -62,7 +63,7 @@ export class NetworkTraffic {
 
   take(host: string, telemetry: Telemetry, nowMs: number): void {
     this.#sweep(nowMs);
-    const teller = this.#teller(host);
+    const teller = remember(this.#tellers, host, newTeller);
     teller.heardMs = nowMs;
     teller.silent = false;
     teller.round += 1;
@@ -94,15 +95,6 @@ export class NetworkTraffic {
       return pair.status;
     });
     return this.#listed;
-  }
-
-  #teller(host: string): Teller {
-    let teller = this.#tellers.get(host);
-    if (teller === undefined) {
-      teller = { heardMs: 0, silent: false, round: 0, omitted: 0, pairs: new Map() };
-      this.#tellers.set(host, teller);
-    }
-    return teller;
   }
 
   /** False when there is no room for it. */
@@ -206,6 +198,10 @@ export class NetworkTraffic {
     pair.shares.set(host, { ...share, denial: undefined });
     this.#changed(pair);
   }
+}
+
+function newTeller(): Teller {
+  return { heardMs: 0, silent: false, round: 0, omitted: 0, pairs: new Map() };
 }
 
 /** No name holds a control character: the wire sees to it. */

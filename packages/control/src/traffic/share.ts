@@ -2,15 +2,7 @@
 import { type DeniedAttempt, defined, type PairTraffic, type TrafficPair } from '@weft/proto';
 import type { TrafficStatus } from './types.ts';
 
-/** Per second, but for `open`. */
-export interface Rates {
-  readonly open: number;
-  readonly opened: number;
-  readonly denied: number;
-  readonly failed: number;
-  readonly sent: number;
-  readonly received: number;
-}
+export type Rates = Omit<TrafficStatus, keyof TrafficPair | 'lastDenied'>;
 
 export type Denial = DeniedAttempt & { readonly atMs: number };
 
@@ -21,7 +13,16 @@ export interface Share {
   readonly round: number;
 }
 
-export const NOTHING_MOVES: Rates = { open: 0, opened: 0, denied: 0, failed: 0, sent: 0, received: 0 };
+export const NOTHING_MOVES: Rates = {
+  open: 0,
+  openedPerSecond: 0,
+  deniedPerSecond: 0,
+  failedPerSecond: 0,
+  sentPerSecond: 0,
+  receivedPerSecond: 0,
+};
+
+const RATES = Object.keys(NOTHING_MOVES) as (keyof Rates)[];
 
 /** A shorter interval than agents have is not believed: it would make any count a flood. */
 const LEAST_INTERVAL_MS = 100;
@@ -30,23 +31,16 @@ export function ratesOf(told: PairTraffic, intervalMs: number): Rates {
   const perSecond = (count: number): number => (count * 1_000) / Math.max(LEAST_INTERVAL_MS, intervalMs);
   return {
     open: told.open,
-    opened: perSecond(told.opened),
-    denied: perSecond(told.denied),
-    failed: perSecond(told.failed),
-    sent: perSecond(told.bytesSent),
-    received: perSecond(told.bytesReceived),
+    openedPerSecond: perSecond(told.opened),
+    deniedPerSecond: perSecond(told.denied),
+    failedPerSecond: perSecond(told.failed),
+    sentPerSecond: perSecond(told.bytesSent),
+    receivedPerSecond: perSecond(told.bytesReceived),
   };
 }
 
 export function sameRates(one: Rates, other: Rates): boolean {
-  return (
-    one.open === other.open &&
-    one.opened === other.opened &&
-    one.denied === other.denied &&
-    one.failed === other.failed &&
-    one.sent === other.sent &&
-    one.received === other.received
-  );
+  return RATES.every((rate) => one[rate] === other[rate]);
 }
 
 export function statusOf(pair: TrafficPair, shares: Iterable<Share>): TrafficStatus {
@@ -56,25 +50,11 @@ export function statusOf(pair: TrafficPair, shares: Iterable<Share>): TrafficSta
     sum = sum === NOTHING_MOVES ? rates : plus(sum, rates);
     if (denial !== undefined && denial.atMs >= (lastDenied?.atMs ?? 0)) lastDenied = denial;
   }
-  return {
-    ...pair,
-    open: sum.open,
-    openedPerSecond: sum.opened,
-    deniedPerSecond: sum.denied,
-    failedPerSecond: sum.failed,
-    sentPerSecond: sum.sent,
-    receivedPerSecond: sum.received,
-    ...defined({ lastDenied }),
-  };
+  return { ...pair, ...sum, ...defined({ lastDenied }) };
 }
 
 function plus(one: Rates, other: Rates): Rates {
-  return {
-    open: one.open + other.open,
-    opened: one.opened + other.opened,
-    denied: one.denied + other.denied,
-    failed: one.failed + other.failed,
-    sent: one.sent + other.sent,
-    received: one.received + other.received,
-  };
+  const sum = { ...one };
+  for (const rate of RATES) sum[rate] += other[rate];
+  return sum;
 }

@@ -1,4 +1,6 @@
 /** The agents' telemetry, put together by network. */
+
+import { remember } from '../remember.ts';
 import { NetworkTraffic, NO_TRAFFIC } from './network-traffic.ts';
 import type { Traffic } from './types.ts';
 
@@ -18,12 +20,7 @@ export function createTraffic({ now, mostPairs = MOST_PAIRS }: TrafficOptions): 
   };
   return {
     take(name, host, telemetry) {
-      let network = networks.get(name);
-      if (network === undefined) {
-        network = new NetworkTraffic(mostPairs);
-        networks.set(name, network);
-      }
-      network.take(host, telemetry, now());
+      remember(networks, name, () => new NetworkTraffic(mostPairs)).take(host, telemetry, now());
     },
     forget(name, host) {
       const network = networks.get(name);

@@ -9,6 +9,7 @@ import { CONTROL } from '../audit/entry.ts';
 import type { AuditLog } from '../audit/types.ts';
 import { observedHost } from '../bounds/observed.ts';
 import type { Fleet } from '../fleet/fleet.ts';
+import { remember } from '../remember.ts';
 import type { AgentState } from '../state/types.ts';
 import { held, type Refusal } from './authenticate.ts';
 
@@ -60,8 +61,11 @@ export class Duels {
     }
     const nowMs = this.#now();
     for (const [id, { untilMs }] of this.#known) if (untilMs <= nowMs) this.#known.delete(id);
-    const duel = this.#known.get(agentId) ?? { replaced: [], owner: undefined, begun: false, untilMs: 0 };
-    this.#known.set(agentId, duel);
+    const duel = remember(
+      this.#known,
+      agentId,
+      (): Duel => ({ replaced: [], owner: undefined, begun: false, untilMs: 0 }),
+    );
     duel.untilMs = nowMs + STANDS_MS;
     if (duel.owner === undefined && duel.replaced.includes(comer.run)) duel.owner = comer;
     const elsewhere = observedHost(holder.peer) !== observedHost(comer.peer);

@@ -14,6 +14,7 @@ import { TIMING, type Timing } from '../fleet/timing.ts';
 import type { PathTracer, TraceOutcome } from '../fleet/traces.ts';
 import type { FlowWindow } from '../flows/window.ts';
 import { PartDifferences } from '../netmap/agent-view.ts';
+import { remember } from '../remember.ts';
 import type { AgentState, State, StateChange, StateStore } from '../state/types.ts';
 import type { Traffic } from '../traffic/types.ts';
 import { type AgentCall, AgentStream, type AgentStreamEvents } from './agent-stream.ts';
@@ -207,8 +208,7 @@ export class Hub implements PathTracer {
 
   /** One from each address, so that who has a copy of the keys shuts out nobody at another by coming again and again. */
   #enter(agentId: string, session: AgentStream): void {
-    const entering = this.#entering.get(agentId) ?? new Map<string, AgentStream>();
-    this.#entering.set(agentId, entering);
+    const entering = remember(this.#entering, agentId, () => new Map());
     const home = observedHost(session.peer);
     const [oldest] = entering.keys();
     const gives = entering.has(home) || entering.size < MOST_ENTERING ? home : (oldest ?? home);
@@ -299,7 +299,7 @@ export class Hub implements PathTracer {
       }),
     };
     session.admit(id, feed);
-    this.#membersOf(network).set(id, member);
+    remember(this.#members, network, () => new Map()).set(id, member);
     // Only now, so that the older stream's end is not taken for the agent's going away.
     if (older !== undefined) closeGates(older);
     older?.session.end(REPLACED);
@@ -404,15 +404,6 @@ export class Hub implements PathTracer {
 
   #member(agentId: string): ConnectedMember | undefined {
     return this.#members.get(this.#options.state.current.agents.get(agentId) ?? '')?.get(agentId);
-  }
-
-  #membersOf(network: string): Map<string, ConnectedMember> {
-    let members = this.#members.get(network);
-    if (members === undefined) {
-      members = new Map();
-      this.#members.set(network, members);
-    }
-    return members;
   }
 
   *#feeds(network: string): Generator<readonly [string, Feed]> {
