@@ -120,15 +120,16 @@ describe.skipIf(missing !== undefined)(titled('--vip-range outside loopback', mi
 
   test('nor where the range is of loopback, and the kernel was told to let it in', async () => {
     const plain = await lab.host('plain');
+    for (const host of [plain, neighbour]) await asRoot(host, 'sysctl', '-qw', 'net.ipv4.conf.all.route_localnet=1');
     await Agent.start(plain, { token: await token('--host', 'plain') });
     await until('redis answers', () => says(plain, 'PING\\r\\n', '-q1', 'redis', '6379'), Boolean, SETTLED_MS);
-    for (const host of [plain, neighbour]) await asRoot(host, 'sysctl', '-qw', 'net.ipv4.conf.all.route_localnet=1');
+    expect(await problems(plain)).toEqual(['loopback-open']);
     await asRoot(neighbour, 'ip', 'route', 'del', 'local', '127.0.0.0/8', 'dev', 'lo');
     await asRoot(neighbour, 'ip', 'route', 'add', '127.80.0.0/12', 'via', plain.address);
     expect((await neighbour.run(['timeout', '3', 'nc', '-z', '127.80.0.1', '7410'])).code).toBe(0);
     const loopback = (await plain.check(['dig', '@127.0.0.1', '+short', 'redis.internal'])).trim();
     expect(await says(neighbour, 'PING\\r\\n', '-q1', loopback, '6379')).toBe('');
-    expect(await problems(plain)).toEqual(['foreign-callers']);
+    expect(await problems(plain)).toEqual(['foreign-callers', 'loopback-open']);
     expect(await says(plain, 'PING\\r\\n', '-q1', loopback, '6379')).toBe('+PONG\r\n');
   }, 30_000);
 

@@ -86,6 +86,18 @@ export async function sourceTowards(to: HostPort): Promise<string | undefined> {
 const PORT = 9;
 
 /**
+ * Whether an IPv4 address is this host's own, also while its interface is down: to it the kernel comes from there. Undefined when it
+ * could not be asked.
+ */
+export async function isLocalAddress(address: string): Promise<boolean | undefined> {
+  try {
+    return (await askSource({ host: address, port: PORT })) === address;
+  } catch (cause) {
+    return isShortage(cause) ? undefined : false;
+  }
+}
+
+/**
  * Whether the range is this host's own, by its first, middle and last addresses, of which the first and last may be a network's: what
  * the kernel sends to an address of its own comes from there. Undefined when it could not be asked.
  */

@@ -11,7 +11,13 @@ function setup() {
   const lines: unknown[] = [];
   const log = pino({}, { write: (line: string) => void lines.push(JSON.parse(line)) });
   const problems = new ProblemBoard(pino({ level: 'silent' }));
-  const host = { addresses: ['10.1.0.5'], looks: 0, nowMs: 0 };
+  const host = {
+    addresses: ['10.1.0.5'],
+    down: [] as (string | undefined)[],
+    asked: [] as string[],
+    looks: 0,
+    nowMs: 0,
+  };
   const callers = new OwnCallers({
     range: parseRange('100.80.0.0/12') ?? { base: 0, size: 0 },
     problems,
@@ -19,6 +25,10 @@ function setup() {
     look: () => {
       host.looks++;
       return { eth0: host.addresses.map((address) => ({ address }) as NetworkInterfaceInfo) };
+    },
+    isLocal: async (address) => {
+      host.asked.push(address);
+      return host.down.includes(undefined) ? undefined : host.down.includes(address);
     },
     now: () => host.nowMs,
   });
@@ -40,7 +50,37 @@ it.each(['10.1.0.6', '100.79.255.255', '100.96.0.0', '8.8.8.8', '0.0.0.0', '::1'
   expect(lines).toMatchObject([{ event: 'caller-refused', address, listener: 'redis:6379/tcp' }]);
 });
 
-it('looks at its addresses once a second, however many call, and knows what changed then', () => {
+it('keeps an address whose interface is down, for as long as the kernel has it', async () => {
+  const { callers, host } = setup();
+  const refuses = async (address: string) => {
+    host.nowMs += 1_000;
+    const refused = callers.refuses(address, CALLED);
+    await Promise.resolve();
+    return refused;
+  };
+  expect(await refuses('10.1.0.5')).toBe(false);
+  host.addresses = [];
+  host.down = ['10.1.0.5'];
+  for (let look = 0; look < 3; look++) expect(await refuses('10.1.0.5')).toBe(false);
+  // Nobody could ask: as it was.
+  host.down = [undefined];
+  for (let look = 0; look < 3; look++) expect(await refuses('10.1.0.5')).toBe(false);
+  host.down = [];
+  await refuses('10.1.0.5');
+  expect(await refuses('10.1.0.5')).toBe(true);
+});
+
+it('knows one that was down from the start by its second call, and asks once a second, whoever calls', async () => {
+  const { callers, host } = setup();
+  host.down = ['10.2.0.5'];
+  expect(callers.refuses('10.2.0.5', CALLED)).toBe(true);
+  for (let call = 0; call < 1_000; call++) callers.refuses(`10.3.0.${call % 250}`, CALLED);
+  await Promise.resolve();
+  expect(callers.refuses('10.2.0.5', CALLED)).toBe(false);
+  expect(host.asked).toEqual(['10.2.0.5']);
+});
+
+it('looks at its addresses once a second, however many call, and knows what changed then', async () => {
   const { callers, host, lines } = setup();
   for (let call = 0; call < 1_000; call++) expect(callers.refuses('10.1.0.9', CALLED)).toBe(true);
   host.addresses = ['10.1.0.9'];
@@ -49,6 +89,7 @@ it('looks at its addresses once a second, however many call, and knows what chan
   expect(host.looks).toBe(1);
   host.nowMs = 1_000;
   expect(callers.refuses('10.1.0.9', CALLED)).toBe(false);
+  await Promise.resolve();
   expect(callers.refuses('10.1.0.5', CALLED)).toBe(true);
   expect(host.looks).toBe(2);
   expect(callers.refused).toBe(1_002);

@@ -11,7 +11,7 @@ import {
   parseAddress,
 } from '@weft/proto';
 import type { Logger } from 'pino';
-import { addressesOf } from '../bytes/address-watch.ts';
+import { addressesOf, isLocalAddress } from '../bytes/address-watch.ts';
 import { LimitedLog } from '../tunnel/limited-log.ts';
 import { type Problems, passing } from '../words/problems.ts';
 
@@ -23,6 +23,7 @@ export interface OwnCallersOptions {
   readonly problems: Problems;
   readonly log: Logger;
   readonly look?: typeof hostInterfaces;
+  readonly isLocal?: typeof isLocalAddress;
   /** Monotonic, milliseconds. */
   readonly now?: () => number;
 }
@@ -30,15 +31,19 @@ export interface OwnCallersOptions {
 export class OwnCallers {
   readonly #range: AddressRange;
   readonly #look: typeof hostInterfaces;
+  readonly #isLocal: typeof isLocalAddress;
   readonly #now: () => number;
   readonly #limitedLog: LimitedLog;
   readonly #met: () => void;
-  #own: ReadonlySet<string> = new Set();
+  #own = new Set<string>();
   #lookAgainMs = Number.NEGATIVE_INFINITY;
   #refused = 0;
 
-  constructor({ range, problems, log, look = hostInterfaces, now = () => performance.now() }: OwnCallersOptions) {
+  constructor(options: OwnCallersOptions) {
+    const { range, problems, log, look = hostInterfaces, isLocal = isLocalAddress } = options;
+    const { now = () => performance.now() } = options;
     this.#range = range;
+    this.#isLocal = isLocal;
     this.#look = look;
     this.#now = now;
     this.#limitedLog = new LimitedLog(log, now);
@@ -73,8 +78,21 @@ export class OwnCallers {
     const now = this.#now();
     if (now >= this.#lookAgainMs) {
       this.#lookAgainMs = now + LOOK_MS;
+      const before = this.#own;
       this.#own = addressesOf(this.#look());
+      // An interface that is down, or whose cable is out, is left out with its addresses, and they are this host's all the same.
+      const missing = [...before].filter((one) => !this.#own.has(one));
+      for (const one of missing) this.#own.add(one);
+      // One that was down from the start is known by its second call: to ask takes a socket, and strangers have one a second.
+      if (!this.#own.has(address)) missing.push(address);
+      for (const one of missing) void this.#ask(one);
     }
     return this.#own.has(address);
+  }
+
+  async #ask(address: string): Promise<void> {
+    const local = await this.#isLocal(address);
+    if (local === true) this.#own.add(address);
+    else if (local === false) this.#own.delete(address);
   }
 }

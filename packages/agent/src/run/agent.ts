@@ -19,6 +19,7 @@ import type { Problems } from '../words/problems.ts';
 import { type ControlState, followControl, keptNetmap } from './control.ts';
 import { ENFORCEMENT } from './enforce.ts';
 import { keepHouse } from './housekeeping.ts';
+import { watchLoopbackDoor } from './loopback-door.ts';
 import { type MainPath, openMainPath } from './main-path.ts';
 import type { AgentOptions } from './options.ts';
 import { requireLocal, watchRange } from './vip-range.ts';
@@ -89,6 +90,7 @@ async function runMember(options: AgentOptions, member: Enrolment, signal: Abort
     const path = await openMainPath(options, member, store, taking.signal, life.signal);
     stop = path.stop;
     watchRange(options.range, path.problems, life.signal);
+    watchLoopbackDoor(path.problems, life.signal);
 
     // 4. What the agent says of itself.
     const control: ControlState = { cause: '', revoked: member.membership.revoked };
