@@ -1,3 +1,2 @@
-export { DnsListenError } from './errors.ts';
 export { createDnsServer } from './server.ts';
 export type { DnsCounters, DnsOptions, DnsServer } from './types.ts';

@@ -321,7 +321,8 @@ describe('dns server', () => {
       logger,
     };
     await expect(createDnsServer({ ...taken, signal: controller.signal })).rejects.toMatchObject({
-      code: 'dns-port-taken',
+      code: 'taken',
+      message: expect.stringContaining('choose another with --dns HOST:PORT'),
     });
   });
 

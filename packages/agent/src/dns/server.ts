@@ -2,7 +2,8 @@
 import type dgram from 'node:dgram';
 import { once } from 'node:events';
 import type net from 'node:net';
-import { codeOf, DnsListenError } from './errors.ts';
+import { formatHostPort } from '@weft/proto';
+import { ListenError } from '@weft/proto/observe';
 import { Forwarder } from './forwarder.ts';
 import { Responder } from './responder.ts';
 import { bindTcp, serveTcp } from './tcp.ts';
@@ -14,7 +15,7 @@ const FORWARD_TIMEOUT_MS = 4000;
 /** Tries to find a port that is free for both protocols, where any will do. */
 const PORT_TRIES = 10;
 
-/** Answers when both sockets listen. Throws DnsListenError. */
+/** Answers when both sockets listen. Throws ListenError. */
 export async function createDnsServer(options: DnsOptions): Promise<DnsServer> {
   const { listen, netmap, range, signal } = options;
   signal.throwIfAborted();
@@ -62,6 +63,9 @@ export async function createDnsServer(options: DnsOptions): Promise<DnsServer> {
   return { address, counters, close };
 }
 
+const unbound = (host: string, port: number, cause: unknown): ListenError =>
+  new ListenError(formatHostPort(host, port), '--dns HOST:PORT', cause);
+
 async function bindBoth(
   host: string,
   wanted: number,
@@ -72,7 +76,7 @@ async function bindBoth(
     try {
       tcp = await bindTcp(host, wanted);
     } catch (error) {
-      throw new DnsListenError(host, wanted, error);
+      throw unbound(host, wanted, error);
     }
     const bound = tcp.address();
     const port = typeof bound === 'object' && bound !== null ? bound.port : wanted;
@@ -81,7 +85,8 @@ async function bindBoth(
     } catch (error) {
       tcp.close();
       // Free for TCP, taken for UDP: with port 0 another will do.
-      if (tries <= 1 || codeOf(error) !== 'EADDRINUSE') throw new DnsListenError(host, port, error);
+      const unlistened = unbound(host, port, error);
+      if (tries <= 1 || unlistened.code !== 'taken') throw unlistened;
     }
   }
 }

@@ -1,5 +1,5 @@
 export { conduitDuplex } from './duplex.ts';
-export { GatewayListenError, IngressError } from './errors.ts';
+export { IngressError } from './errors.ts';
 export { createGateway } from './server.ts';
 export type {
   Gateway,

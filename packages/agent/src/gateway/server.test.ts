@@ -156,7 +156,8 @@ describe('gateway', () => {
     };
     const listen = { host: '127.0.0.1', port: bench.port };
     await expect(createGateway({ ...options, listen, signal: new AbortController().signal })).rejects.toMatchObject({
-      code: 'gateway-port-taken',
+      code: 'taken',
+      message: expect.stringContaining('choose another with gateway.http'),
     });
   });
 });

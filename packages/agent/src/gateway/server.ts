@@ -3,11 +3,11 @@ import { once } from 'node:events';
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { Admission } from '@weft/proto/bounds';
+import { listen as listenOn } from '@weft/proto/observe';
 import { descriptorOf } from '../bytes/inside/descriptor.ts';
 import { type Admitted, admit } from './admission.ts';
 import { carry } from './carry.ts';
 import { Client, LINGER_MS, part } from './client.ts';
-import { GatewayListenError } from './errors.ts';
 import { refuse, refuseRaw } from './refusal.ts';
 import { createRouter } from './routes.ts';
 import { DEFAULT_LIMITS, type Gateway, type GatewayCounters, type GatewayOptions, type OpenIngress } from './types.ts';
@@ -20,7 +20,7 @@ const LEAVING_MS = 5000;
 /** After this long without a byte the kernel asks whether a client is still there. */
 const KEEP_ALIVE_PROBE_MS = 60_000;
 
-/** Answers when it listens. Throws GatewayListenError. */
+/** Answers when it listens. Throws ListenError. */
 export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const { listen, signal } = options;
   signal.throwIfAborted();
@@ -175,15 +175,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     else refuseRaw(socket, parseFailureStatus(error.code), counters);
   });
 
-  try {
-    const listening = once(server, 'listening');
-    server.listen({ host: listen.host, port: listen.port, exclusive: true });
-    await listening;
-  } catch (error) {
-    throw new GatewayListenError(listen.host, listen.port, error);
-  }
-  server.on('error', (error) => logger.warn({ event: 'gateway-listener-error', err: error }, 'error on the listener'));
-
+  const address = await listenOn(server, listen, 'gateway.http', logger);
   const closed = once(server, 'close').then(() => undefined);
   let closing = false;
   const close = (): Promise<void> => {
@@ -199,8 +191,6 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const onAbort = (): void => void close();
   signal.addEventListener('abort', onAbort);
   if (signal.aborted) await close();
-  const bound = server.address();
-  const address = { host: listen.host, port: typeof bound === 'object' && bound !== null ? bound.port : listen.port };
   logger.info({ event: 'gateway-up', ...address }, 'gateway open');
   return { address, counters, close };
 }
