@@ -1,4 +1,5 @@
 /** What the dashboard refuses, and how every error that a request can meet is told to the page. */
+import { CodedError } from '@weft/proto';
 import { type FailureKind, failureOf } from '../admin/failure.ts';
 import type { Failure } from './api.ts';
 
@@ -21,16 +22,8 @@ const STATUS = {
 export type DashboardErrorCode = keyof typeof STATUS;
 
 /** A request that the dashboard refuses. */
-export class DashboardError extends Error {
+export class DashboardError extends CodedError<DashboardErrorCode> {
   override readonly name = 'DashboardError';
-  readonly code: DashboardErrorCode;
-  readonly status: number;
-
-  constructor(code: DashboardErrorCode, message: string) {
-    super(message);
-    this.code = code;
-    this.status = STATUS[code];
-  }
 }
 
 export interface Refusal {
@@ -65,7 +58,7 @@ const BODY_WORDS: Readonly<Partial<Record<DashboardErrorCode, string>>> = {
 
 /** What a caller is told of the error; undefined for one that is control's own, whose text may hold paths or worse. */
 export function refusalOf(error: unknown): Refusal | undefined {
-  if (error instanceof DashboardError) return refusal(error.status, error.code, error.message);
+  if (error instanceof DashboardError) return refusal(STATUS[error.code], error.code, error.message);
   const known = failureOf(error);
   if (known !== undefined) {
     const { kind, code, message, fields } = known;

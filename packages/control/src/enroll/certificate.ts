@@ -68,7 +68,7 @@ function publicKeyOf(keyPem: string, path: string): Buffer {
     throw new KeyFileError(
       'damaged',
       `${path} holds no usable key (${message}); restore it from a backup: with a new one every host has to join again`,
-      error,
+      { cause: error },
     );
   }
 }

@@ -72,7 +72,7 @@ function decode(text: string, path: string, advice: string): { readonly pin: Uin
   try {
     return decodeAdminToken(text);
   } catch (error) {
-    throw new KeyFileError('damaged', `${path} holds no token of control; ${advice}`, error);
+    throw new KeyFileError('damaged', `${path} holds no token of control; ${advice}`, { cause: error });
   }
 }
 

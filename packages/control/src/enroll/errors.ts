@@ -1,3 +1,5 @@
+import { CodedError } from '@weft/proto';
+
 /** Why a host may not join. */
 export type EnrollErrorCode =
   /** The request is malformed; `field` says where. */
@@ -17,26 +19,18 @@ export type EnrollErrorCode =
   | 'limit';
 
 /** `message` is one sentence on what failed and one on what to do. */
-export class EnrollError extends Error {
+export class EnrollError extends CodedError<EnrollErrorCode> {
   override readonly name = 'EnrollError';
-  readonly code: EnrollErrorCode;
   /** Field of the join request, when it is about one. */
   readonly field: string | undefined;
 
   constructor(code: EnrollErrorCode, message: string, field?: string, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause });
-    this.code = code;
+    super(code, message, cause === undefined ? undefined : { cause });
     this.field = field;
   }
 }
 
 /** Control's own key, certificate or admin token cannot be used. */
-export class KeyFileError extends Error {
+export class KeyFileError extends CodedError<'damaged' | 'mismatch'> {
   override readonly name = 'KeyFileError';
-  readonly code: 'damaged' | 'mismatch';
-
-  constructor(code: KeyFileError['code'], message: string, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause });
-    this.code = code;
-  }
 }

@@ -1,16 +1,11 @@
 /** What a question about flows fails by; a record that cannot be kept is counted instead. */
+import { CodedError } from '@weft/proto';
 
 /** `thread-ended`: it is being started again. `busy`: too many questions at once. */
 export type FlowsErrorCode = 'closed' | 'thread-ended' | 'busy' | 'failed';
 
-export class FlowsError extends Error {
+export class FlowsError extends CodedError<FlowsErrorCode> {
   override readonly name = 'FlowsError';
-  readonly code: FlowsErrorCode;
-
-  constructor(code: FlowsErrorCode, message: string, cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause });
-    this.code = code;
-  }
 }
 
 /** What a segment holds cannot be: it was cut, swapped or written over, or is of another version. */

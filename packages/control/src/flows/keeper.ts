@@ -287,7 +287,7 @@ export class FlowKeeper {
     );
     // It may have written them, and died before it said so.
     if (this.#underWay !== undefined) this.#losePack(this.#underWay, 'the thread of flows ended');
-    this.#failAsked(new FlowsError('thread-ended', 'flows cannot be read just now; try again', cause));
+    this.#failAsked(new FlowsError('thread-ended', 'flows cannot be read just now; try again', { cause }));
   }
 
   #losePack(pack: Pack, why: string): void {

@@ -105,7 +105,7 @@ export class FlowThread {
     if (this.#closing) return;
     if (!this.#wasReady) {
       this.#closing = true;
-      this.#ready.reject(new FlowsError('failed', unopened(this.#start.directory, cause), cause));
+      this.#ready.reject(new FlowsError('failed', unopened(this.#start.directory, cause), { cause }));
       return;
     }
     if (performance.now() - this.#startedMs > LIVED_MS) this.#againMs = AGAIN_MS;

@@ -7,25 +7,27 @@ import { byText } from '../order.ts';
 import type { NetworkState, StateStore } from '../state/types.ts';
 import type { Traffic } from '../traffic/types.ts';
 
-export interface NetworkTotals {
-  revision: number;
-  services: number;
-  connected: number;
-  away: number;
-  behind: number;
+const NONE = {
+  revision: 0,
+  services: 0,
+  connected: 0,
+  away: 0,
+  behind: 0,
   /** For how long the agent that is furthest behind, of those connected, has been so. */
-  behindSeconds: number;
+  behindSeconds: 0,
   /** The clock that is furthest off, either way. */
-  skewSeconds: number;
-  problems: number;
-  healthy: number;
-  unhealthy: number;
-  tokens: number;
-  flowsOpen: number;
-  pairs: number;
-  pairsOmitted: number;
-  recordsDropped: number;
-}
+  skewSeconds: 0,
+  problems: 0,
+  healthy: 0,
+  unhealthy: 0,
+  tokens: 0,
+  flowsOpen: 0,
+  pairs: 0,
+  pairsOmitted: 0,
+  recordsDropped: 0,
+};
+
+export type NetworkTotals = typeof NONE;
 
 export interface NetworkSources {
   readonly state: Pick<StateStore, 'current' | 'tokens'>;
@@ -70,24 +72,6 @@ function totalsOf(network: NetworkState, { state, live, traffic, flows, now }: N
   totals.recordsDropped = flows.dropped(network.name);
   return totals;
 }
-
-const NONE: NetworkTotals = {
-  revision: 0,
-  services: 0,
-  connected: 0,
-  away: 0,
-  behind: 0,
-  behindSeconds: 0,
-  skewSeconds: 0,
-  problems: 0,
-  healthy: 0,
-  unhealthy: 0,
-  tokens: 0,
-  flowsOpen: 0,
-  pairs: 0,
-  pairsOmitted: 0,
-  recordsDropped: 0,
-};
 
 /** Of these the largest stands for several networks; the rest add up. */
 const LARGEST: ReadonlySet<keyof NetworkTotals> = new Set(['revision', 'behindSeconds', 'skewSeconds']);

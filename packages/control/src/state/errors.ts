@@ -1,5 +1,5 @@
 /** Why a change was not accepted. Nothing has changed when one of these is thrown. */
-import type { FieldProblem } from '@weft/proto';
+import { CodedError, type FieldProblem } from '@weft/proto';
 
 export type StateErrorCode =
   /** The request is wrong in itself; `fields` says where. */
@@ -24,14 +24,12 @@ export type StateErrorCode =
   /** Hosts have heard of more than the data holds: nothing is changed until an operator has seen it. */
   | 'older-data';
 
-export class StateError extends Error {
+export class StateError extends CodedError<StateErrorCode> {
   override readonly name = 'StateError';
-  readonly code: StateErrorCode;
   readonly fields: readonly FieldProblem[];
 
-  constructor(code: StateErrorCode, message: string, fields: readonly FieldProblem[] = [], cause?: unknown) {
-    super(message, cause === undefined ? undefined : { cause });
-    this.code = code;
+  constructor(code: StateErrorCode, message: string, fields: readonly FieldProblem[] = []) {
+    super(code, message);
     this.fields = fields;
   }
 }

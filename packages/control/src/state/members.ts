@@ -69,7 +69,9 @@ export function end(
 export function revokeAgent(
   memory: Memory,
   draft: Draft,
-  { network: name, agent: named, actor }: { readonly network: string; readonly agent: string; readonly actor: string },
+  name: string,
+  named: string,
+  actor: string,
 ): Outcome<RevokedAgent> {
   const network = requireNetwork(memory, name);
   const agent = network.agents.get(network.hosts.get(named) ?? named);

@@ -79,8 +79,7 @@ export class Network {
     draft: Draft,
   ): { readonly network: NetworkState; readonly agent: AgentState } {
     if (replaced !== undefined) {
-      this.#keys.delete(hex(replaced.identityKey));
-      this.#keys.delete(hex(replaced.tunnelKey));
+      this.#forgetKeys(replaced);
       if (replaced.host !== agent.host) this.#release(`host/${replaced.host}`, draft);
     }
     draft.writes.push({ write: 'putAgent', row: agent });
@@ -99,8 +98,7 @@ export class Network {
     for (const agent of gone) {
       agents.delete(agent.id);
       draft.writes.push({ write: 'removeAgent', row: { id: agent.id } });
-      this.#keys.delete(hex(agent.identityKey));
-      this.#keys.delete(hex(agent.tunnelKey));
+      this.#forgetKeys(agent);
       this.#release(`host/${agent.host}`, draft);
       for (const [service, ordinal] of this.#ordinals.removeAgent(agent.id)) {
         instances.delete(`${service}/${ordinal}`);
@@ -168,6 +166,10 @@ export class Network {
       }
     }
     return instances;
+  }
+
+  #forgetKeys({ identityKey, tunnelKey }: AgentState): void {
+    for (const key of [identityKey, tunnelKey]) this.#keys.delete(hex(key));
   }
 
   #address(name: string, draft: Draft): number {

@@ -12,12 +12,8 @@ export function restore(contents: Contents, before?: State): Memory {
   try {
     return build(contents, before);
   } catch (error) {
-    const message = messageOf(error);
-    throw new StoreError(
-      'corrupt',
-      `control's data does not hold together: ${message}; restore it from a backup`,
-      error,
-    );
+    const message = `control's data does not hold together: ${messageOf(error)}; restore it from a backup`;
+    throw new StoreError('corrupt', message, { cause: error });
   }
 }
 

@@ -21,20 +21,14 @@ import type {
   ApplyOptions,
   ApplyResult,
   Compared,
-  CreatedToken,
   EndedAgent,
   Heard,
-  Joined,
-  JoinGrant,
   OlderData,
   Revision,
-  RevokedAgent,
-  RevokedToken,
   State,
   StateChange,
   StateListener,
   StateStore,
-  TokenScope,
   TokenState,
 } from './types.ts';
 
@@ -69,6 +63,15 @@ class Writer implements StateStore {
   /** Ends when all that was begun has. */
   #last: Promise<void> | undefined;
 
+  readonly join = this.#changing(join);
+  readonly revokeAgent = this.#changing(revokeAgent);
+  readonly forgetAgent = this.#changing(forgetAgent);
+  readonly registerInstances = this.#changing(addInstances);
+  readonly createToken = this.#changing(createToken);
+  readonly revokeToken = this.#changing(revokeToken);
+  readonly beginRun = this.#changing(beginRun);
+  readonly numberOn = this.#changing(numberOn);
+
   private constructor({ store, now, steady = () => performance.now() }: StateOptions) {
     this.#store = store;
     this.#now = now;
@@ -100,30 +103,6 @@ class Writer implements StateStore {
     return await this.#change((memory, draft) => applyMesh(memory, draft, { mesh, warnings }, options));
   }
 
-  join(grant: JoinGrant): Promise<Joined> {
-    return this.#change((memory, draft) => join(memory, draft, grant));
-  }
-
-  revokeAgent(network: string, agent: string, actor: string): Promise<RevokedAgent> {
-    return this.#change((memory, draft) => revokeAgent(memory, draft, { network, agent, actor }));
-  }
-
-  forgetAgent(agentId: string): Promise<boolean> {
-    return this.#change((memory, draft) => forgetAgent(memory, draft, agentId));
-  }
-
-  registerInstances(agentId: string, services: readonly string[]): Promise<void> {
-    return this.#change((memory, draft) => addInstances(memory, draft, agentId, services));
-  }
-
-  createToken(scope: TokenScope, secretHash: Uint8Array, lifetimeMs: number, actor: string): Promise<CreatedToken> {
-    return this.#change((memory, draft) => createToken(memory, draft, { scope, secretHash, lifetimeMs, actor }));
-  }
-
-  revokeToken(id: string, actor: string): Promise<RevokedToken> {
-    return this.#change((memory, draft) => revokeToken(memory, draft, id, actor));
-  }
-
   token(id: string): TokenState | undefined {
     return this.#memory.tokens.get(id);
   }
@@ -144,16 +123,8 @@ class Writer implements StateStore {
     return await meshAt(this.#store, this.current.revision, requireNetwork(this.#memory, network).name, revision);
   }
 
-  beginRun(acceptOlderData: boolean): Promise<string> {
-    return this.#change((memory, draft) => beginRun(memory, draft, acceptOlderData));
-  }
-
   compare(heard: Heard): Compared {
     return compare(this.#memory, heard);
-  }
-
-  numberOn(host: string, heard: Heard): Promise<void> {
-    return this.#change((memory, draft) => numberOn(memory, draft, host, heard));
   }
 
   get olderData(): OlderData | undefined {
@@ -180,6 +151,11 @@ class Writer implements StateStore {
     };
     turn.then(end, end);
     return turn;
+  }
+
+  /** The change that is worked out so, asked for by what it takes beside. */
+  #changing<Asked extends unknown[], T>(work: (memory: Memory, draft: Draft, ...asked: Asked) => Outcome<T>) {
+    return (...asked: Asked): Promise<T> => this.#change((memory, draft) => work(memory, draft, ...asked));
   }
 
   #change<T>(work: Work<T>): Promise<T> {

@@ -12,15 +12,6 @@ import { checkMesh, makeNetwork } from './meshes.ts';
 import { fadedTokens } from './retention.ts';
 import type { CreatedToken, NetworkState, RevokedToken, TokenScope, TokenState } from './types.ts';
 
-export interface NewToken {
-  readonly scope: TokenScope;
-  /** See TokenState. */
-  readonly secretHash: Uint8Array;
-  readonly lifetimeMs: number;
-  /** Who makes it, in the words of AuditEntry. */
-  readonly actor: string;
-}
-
 /** Oldest first. */
 export function tokensOf({ tokens }: Memory, network: string): TokenState[] {
   return [...tokens.values()].filter((token) => token.network === network);
@@ -29,7 +20,10 @@ export function tokensOf({ tokens }: Memory, network: string): TokenState[] {
 export function createToken(
   memory: Memory,
   draft: Draft,
-  { scope, secretHash, lifetimeMs, actor }: NewToken,
+  scope: TokenScope,
+  secretHash: Uint8Array,
+  lifetimeMs: number,
+  actor: string,
 ): Outcome<CreatedToken> {
   const network = memory.state.networks.get(scope.network);
   const tokens = tokensOf(memory, scope.network);

@@ -16,8 +16,6 @@ export const AUDIT_KEPT = { acts: 8_900, refusals: 900 } as const;
 const TRIM_EVERY = 100;
 
 /** Reads at once what History promises. */
-export type HistoryReads = ReturnType<typeof prepareHistory>;
-
 export function prepareHistory(database: DatabaseSync) {
   const revisions = database.prepare(
     'SELECT network, revision, applied_ms, changes FROM revisions WHERE network = ? ORDER BY revision DESC LIMIT ?',

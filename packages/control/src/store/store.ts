@@ -3,20 +3,18 @@ import { closeSync, existsSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { messageOf } from '@weft/proto';
-import type { AuditQuery, ChangeLog, History } from './change-log.ts';
+import type { ChangeLog, History } from './change-log.ts';
 import { type Columns, INTEGER, inserter, type Row, type RowOf, reader, remover, TEXT } from './columns.ts';
 import { StoreError } from './errors.ts';
-import { type HistoryReads, prepareHistory, prepareHistoryWrites } from './history.ts';
+import { prepareHistory, prepareHistoryWrites } from './history.ts';
 import {
   ADDRESSES,
   AGENTS,
-  type AuditRow,
   type Contents,
   ENDED_AGENTS,
   INSTANCES,
   NETWORKS,
   type NewAuditRow,
-  type RevisionRow,
   type RowWrite,
   RUNS,
   TOKENS,
@@ -29,7 +27,11 @@ export class Store implements ChangeLog, History {
   readonly #database: DatabaseSync;
   readonly #step: StatementSync;
   readonly #writes: Writes;
-  readonly #history: HistoryReads;
+  readonly read: () => Promise<Contents>;
+  readonly revisions: History['revisions'];
+  readonly meshAt: History['meshAt'];
+  readonly oldestRevision: History['oldestRevision'];
+  readonly audit: History['audit'];
   readonly #followers: ((sequence: number) => void)[] = [];
   readonly #wrote: (tookMs: number) => void;
 
@@ -39,7 +41,12 @@ export class Store implements ChangeLog, History {
     this.#wrote = wrote;
     this.#step = database.prepare('UPDATE change_log SET sequence = sequence + 1 WHERE sequence = ?');
     this.#writes = prepareWrites(database);
-    this.#history = prepareHistory(database);
+    this.read = reading(() => readAll(database));
+    const history = prepareHistory(database);
+    this.revisions = reading(history.revisions);
+    this.meshAt = reading(history.meshAt);
+    this.oldestRevision = reading(history.oldestRevision);
+    this.audit = reading(history.audit);
   }
 
   /**
@@ -71,10 +78,6 @@ export class Store implements ChangeLog, History {
     }
   }
 
-  async read(): Promise<Contents> {
-    return reading(() => readAll(this.#database));
-  }
-
   async follow(told: (sequence: number) => void): Promise<void> {
     this.#followers.push(told);
   }
@@ -87,22 +90,6 @@ export class Store implements ChangeLog, History {
     });
     if (committed) for (const told of this.#followers) told(expected + 1);
     return committed;
-  }
-
-  async revisions(network: string, limit: number): Promise<Omit<RevisionRow, 'mesh'>[]> {
-    return reading(() => this.#history.revisions(network, limit));
-  }
-
-  async meshAt(network: string, revision: number): Promise<Pick<RevisionRow, 'revision' | 'mesh'> | undefined> {
-    return reading(() => this.#history.meshAt(network, revision));
-  }
-
-  async oldestRevision(network: string): Promise<number | undefined> {
-    return reading(() => this.#history.oldestRevision(network));
-  }
-
-  async audit(query: AuditQuery): Promise<AuditRow[]> {
-    return reading(() => this.#history.audit(query));
   }
 
   async record(row: NewAuditRow): Promise<void> {
@@ -120,11 +107,8 @@ export class Store implements ChangeLog, History {
       // After some failures, such as a full disk, SQLite has rolled back by itself.
       if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
       if (!isSqliteError(error)) throw error;
-      throw new StoreError(
-        'write-failed',
-        `control could not write its data: ${messageOf(error)}; check the disk`,
-        error,
-      );
+      const message = `control could not write its data: ${messageOf(error)}; check the disk`;
+      throw new StoreError('write-failed', message, { cause: error });
     } finally {
       this.#wrote(performance.now() - startedMs);
     }
@@ -135,16 +119,15 @@ export class Store implements ChangeLog, History {
   }
 }
 
-function reading<T>(read: () => T): T {
-  try {
-    return read();
-  } catch (error) {
-    throw new StoreError(
-      'corrupt',
-      `control's data cannot be read: ${messageOf(error)}; restore it from a backup`,
-      error,
-    );
-  }
+function reading<Asked extends unknown[], T>(read: (...asked: Asked) => T): (...asked: Asked) => Promise<T> {
+  return async (...asked) => {
+    try {
+      return read(...asked);
+    } catch (error) {
+      const message = `control's data cannot be read: ${messageOf(error)}; restore it from a backup`;
+      throw new StoreError('corrupt', message, { cause: error });
+    }
+  };
 }
 
 function migrate(database: DatabaseSync, path: string): void {
@@ -188,11 +171,11 @@ function pragma(database: DatabaseSync, name: 'user_version' | 'application_id')
 }
 
 function openError(path: string, error: unknown): StoreError {
-  const message = messageOf(error);
+  const [message, cause] = [messageOf(error), { cause: error }];
   if (/not a database|malformed|corrupt/i.test(message)) {
-    return new StoreError('corrupt', `${path} is damaged or no database (${message}); restore it from a backup`, error);
+    return new StoreError('corrupt', `${path} is damaged or no database (${message}); restore it from a backup`, cause);
   }
-  return new StoreError('unreadable', `cannot open ${path}: ${message}; check its owner, its mode and the disk`, error);
+  return new StoreError('unreadable', `cannot open ${path}: ${message}; check its owner, its mode and the disk`, cause);
 }
 
 function isSqliteError(error: unknown): boolean {
