@@ -51,9 +51,7 @@ export function toHostName(text: string): string {
 /** What is wrong with a policy's name. `default` would be mistaken for the default in a record. */
 export function ruleNameProblem(name: string): string | undefined {
   if (name === 'default') return 'default is reserved; choose another name';
-  return wordForm.test(name)
-    ? undefined
-    : 'expected 1 to 63 letters, digits, dots, underscores and hyphens, starting with a letter or digit';
+  return tagProblem(name);
 }
 
 /** What is wrong with a tag. */

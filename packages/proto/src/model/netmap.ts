@@ -20,21 +20,25 @@ export interface InstanceItem {
   readonly notListening: readonly PortRange[];
 }
 
-export interface PeerItem {
-  readonly type: 'peer';
+/** What is told of an agent, to itself and to its peers. */
+export interface AgentItem {
   readonly agentId: string;
   readonly host: string;
   readonly tags: readonly string[];
+  readonly roles: readonly AgentRole[];
+  /** Services it may speak as. */
+  readonly services: readonly string[];
+  readonly address: number;
+}
+
+export interface PeerItem extends AgentItem {
+  readonly type: 'peer';
   /** X25519 public key, 32 bytes. */
   readonly tunnelKey: Uint8Array;
   /** Pre-shared key of the pair, 32 bytes. */
   readonly psk: Uint8Array;
   /** HOST:PORT, in the order to try. */
   readonly endpoints: readonly string[];
-  readonly roles: readonly AgentRole[];
-  /** Services it may speak as. */
-  readonly services: readonly string[];
-  readonly address: number;
 }
 
 export interface PolicyItem {
@@ -43,15 +47,9 @@ export interface PolicyItem {
   readonly rules: readonly Rule[];
 }
 
-export interface SelfItem {
+export interface SelfItem extends AgentItem {
   readonly type: 'self';
-  readonly agentId: string;
   readonly network: string;
-  readonly host: string;
-  readonly tags: readonly string[];
-  readonly address: number;
-  readonly services: readonly string[];
-  readonly roles: readonly AgentRole[];
 }
 
 export type NetmapItem = ServiceItem | InstanceItem | PeerItem | PolicyItem | SelfItem;

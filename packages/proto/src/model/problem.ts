@@ -11,6 +11,11 @@ export function problem(field: string, message: string): FieldProblem {
   return { field, message };
 }
 
+/** The problem where there is one: a list, to be put among others. */
+export function problemIf(wrong: boolean, field: string, message: string): FieldProblem[] {
+  return wrong ? [problem(field, message)] : [];
+}
+
 /** A text from a file or a peer as it can stand in a message: escaped, and cut where it is long. */
 export function quote(text: string): string {
   return escapeUnseen(JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text));

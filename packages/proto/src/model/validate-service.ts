@@ -3,38 +3,36 @@ import { LIMITS } from './limits.ts';
 import type { PortRange, PublicIngress, RulePorts, Service } from './mesh.ts';
 import { publicHostProblem, serviceNameProblem, tagProblem } from './names.ts';
 import { countPorts, formatPortRange, includesPort, MAX_SERVICE_PORTS } from './ports.ts';
-import { type FieldProblem, problem, quote } from './problem.ts';
+import { type FieldProblem, problem, problemIf, quote } from './problem.ts';
 import { isKind } from './selector.ts';
 
 export function checkService(service: Service): FieldProblem[] {
   const { name, kind, ports, tags, public: ingress } = service;
   const field = `services.${name}`;
-  const problems: FieldProblem[] = [];
   const wrong = serviceNameProblem(name);
-  if (wrong !== undefined) problems.push(problem(field, `${quote(name)} is not a service name: ${wrong}`));
-  if (!isKind(kind)) problems.push(problem(`${field}.kind`, 'expected web, private or worker'));
-  if (kind === 'worker') problems.push(...checkWorker(service, field));
-  else {
-    if (ports.length === 0) {
-      problems.push(
-        problem(`${field}.ports`, 'expected at least one port; a service that receives nothing is a worker'),
-      );
-    }
-    problems.push(...checkPorts(ports, `${field}.ports`));
-    if (ingress !== undefined) problems.push(...checkPublic(ingress, service, `${field}.public`));
-  }
-  return [...problems, ...checkTags(tags, field)];
+  const called = [
+    ...problemIf(
+      ports.length === 0,
+      `${field}.ports`,
+      'expected at least one port; a service that receives nothing is a worker',
+    ),
+    ...checkPorts(ports, `${field}.ports`),
+    ...(ingress === undefined ? [] : checkPublic(ingress, service, `${field}.public`)),
+  ];
+  return [
+    ...problemIf(wrong !== undefined, field, `${quote(name)} is not a service name: ${wrong}`),
+    ...problemIf(!isKind(kind), `${field}.kind`, 'expected web, private or worker'),
+    ...(kind === 'worker' ? checkWorker(service, field) : called),
+    ...checkTags(tags, field),
+  ];
 }
 
-function checkWorker(service: Service, field: string): FieldProblem[] {
-  const problems: FieldProblem[] = [];
-  if (service.ports.length > 0) {
-    problems.push(problem(`${field}.ports`, 'a worker receives nothing; expected no ports, or kind private'));
-  }
-  if (service.public !== undefined) {
-    problems.push(problem(`${field}.public`, 'a worker receives nothing; expected no public, or kind web'));
-  }
-  return problems;
+function checkWorker({ ports, public: ingress }: Service, field: string): FieldProblem[] {
+  const nothing = 'a worker receives nothing; expected no';
+  return [
+    ...problemIf(ports.length > 0, `${field}.ports`, `${nothing} ports, or kind private`),
+    ...problemIf(ingress !== undefined, `${field}.public`, `${nothing} public, or kind web`),
+  ];
 }
 
 function checkPorts(ports: readonly PortRange[], field: string): FieldProblem[] {
@@ -77,27 +75,20 @@ function checkPublic(ingress: PublicIngress, service: Service, field: string): F
   if (service.kind !== 'web') {
     return [problem(field, `only a web service is reached from the internet; this one is ${service.kind}`)];
   }
-  const problems: FieldProblem[] = [];
-  if (!includesPort(service.ports, ingress.port, 'tcp')) {
-    problems.push(
-      problem(`${field}.port`, `${ingress.port} is not declared in ports; expected one of the service's TCP ports`),
-    );
-  }
-  if (ingress.hosts.length === 0 || ingress.hosts.length > LIMITS.publicHosts) {
-    problems.push(
-      problem(`${field}.hosts`, `expected 1 to ${LIMITS.publicHosts} host names; a gateway routes by them`),
-    );
-  }
-  const { responseTimeoutMs: timeout = LIMITS.responseTimeoutMs } = ingress;
-  if (timeout < 1_000 || timeout > LIMITS.responseTimeoutMs)
-    problems.push(
-      problem(`${field}.responseTimeout`, `${timeout} ms; expected 1s to ${LIMITS.responseTimeoutMs / 3_600_000}h`),
-    );
-  ingress.hosts.forEach((host, index) => {
-    const wrong = publicHostProblem(host);
-    if (wrong !== undefined) problems.push(problem(`${field}.hosts[${index}]`, `${quote(host)}: ${wrong}`));
-  });
-  return problems;
+  const { port, hosts, responseTimeoutMs: timeout = LIMITS.responseTimeoutMs } = ingress;
+  const { publicHosts: mostHosts, responseTimeoutMs: longest } = LIMITS;
+  const undeclared = `${port} is not declared in ports; expected one of the service's TCP ports`;
+  const crowded = `expected 1 to ${mostHosts} host names; a gateway routes by them`;
+  const timeless = `${timeout} ms; expected 1s to ${longest / 3_600_000}h`;
+  return [
+    ...problemIf(!includesPort(service.ports, port, 'tcp'), `${field}.port`, undeclared),
+    ...problemIf(hosts.length === 0 || hosts.length > mostHosts, `${field}.hosts`, crowded),
+    ...problemIf(timeout < 1_000 || timeout > longest, `${field}.responseTimeout`, timeless),
+    ...hosts.flatMap((host, index) => {
+      const wrong = publicHostProblem(host);
+      return problemIf(wrong !== undefined, `${field}.hosts[${index}]`, `${quote(host)}: ${wrong}`);
+    }),
+  ];
 }
 
 /** Tags of a service or an agent, at `field`. */

@@ -5,7 +5,7 @@ import { LIMITS } from './limits.ts';
 import type { Mesh, PolicyTest, PortRange, Rule, Service } from './mesh.ts';
 import { hostNameProblem, ruleNameProblem, serviceNameProblem } from './names.ts';
 import { formatRulePorts, overlaps } from './ports.ts';
-import { type FieldProblem, problem, quote } from './problem.ts';
+import { type FieldProblem, problem, problemIf, quote } from './problem.ts';
 import { parseSelector, type Selector, selectorProblem } from './selector.ts';
 import { checkRange, checkService, checkTags } from './validate-service.ts';
 
@@ -31,9 +31,10 @@ export function validateMesh(mesh: Mesh): Validation {
     ...checkPublicHosts(mesh.services),
     ...mesh.agents.flatMap(({ name, tags }) => {
       const wrong = hostNameProblem(name);
-      const problems =
-        wrong === undefined ? [] : [problem(`agents.${name}`, `${quote(name)} is not a host name: ${wrong}`)];
-      return [...problems, ...checkTags(tags, `agents.${name}`)];
+      return [
+        ...problemIf(wrong !== undefined, `agents.${name}`, `${quote(name)} is not a host name: ${wrong}`),
+        ...checkTags(tags, `agents.${name}`),
+      ];
     }),
     ...rules.flatMap((rule) => rule.errors),
     ...mesh.tests.flatMap((test, index) => checkTest(test, `tests[${index}]`, known)),
@@ -44,17 +45,18 @@ export function validateMesh(mesh: Mesh): Validation {
 
 function checkBounds(mesh: Mesh): FieldProblem[] {
   const wrong = serviceNameProblem(mesh.network);
-  const problems =
-    wrong === undefined ? [] : [problem('network', `${quote(mesh.network)} is not a network name: ${wrong}`)];
-  for (const list of ['services', 'policies', 'agents', 'tests'] as const) {
-    if (mesh[list].length > LIMITS[list]) {
-      problems.push(problem(list, `${mesh[list].length} entries; expected at most ${LIMITS[list]}`));
-    }
-  }
-  if (mesh.defaultAction !== 'allow' && mesh.defaultAction !== 'deny') {
-    problems.push(problem('default', 'expected allow or deny'));
-  }
-  return problems;
+  return [
+    ...problemIf(wrong !== undefined, 'network', `${quote(mesh.network)} is not a network name: ${wrong}`),
+    ...(['services', 'policies', 'agents', 'tests'] as const).flatMap((list) => {
+      const { length } = mesh[list];
+      return problemIf(length > LIMITS[list], list, `${length} entries; expected at most ${LIMITS[list]}`);
+    }),
+    ...checkAction(mesh.defaultAction, 'default'),
+  ];
+}
+
+function checkAction(action: string, field: string): FieldProblem[] {
+  return problemIf(action !== 'allow' && action !== 'deny', field, 'expected allow or deny');
 }
 
 function checkUnique(mesh: Mesh): FieldProblem[] {
@@ -94,21 +96,19 @@ function checkPublicHosts(services: readonly Service[]): FieldProblem[] {
 }
 
 function checkTest(test: PolicyTest, field: string, known: KnownNames): FieldProblem[] {
-  const problems: FieldProblem[] = [];
-  if (!isCaller(test.from, known)) {
-    const message = `there is no caller ${quote(test.from)}; expected a service of this file, host:NAME or internet`;
-    problems.push(problem(`${field}.from`, message));
-  }
-  if (!known.services.has(test.service)) {
-    problems.push(problem(`${field}.to`, `there is no service ${quote(test.service)}; expected one of this file`));
-  }
-  if (!Number.isInteger(test.port) || test.port < 1 || test.port > 65_535) {
-    problems.push(problem(`${field}.to`, `${test.port} is no port; expected 1 to 65535`));
-  }
-  if (test.expect !== 'allow' && test.expect !== 'deny') {
-    problems.push(problem(`${field}.expect`, 'expected allow or deny'));
-  }
-  return problems;
+  const { from, service, port, expect } = test;
+  const nobody = `there is no caller ${quote(from)}; expected a service of this file, host:NAME or internet`;
+  const isPort = Number.isInteger(port) && port >= 1 && port <= 65_535;
+  return [
+    ...problemIf(!isCaller(from, known), `${field}.from`, nobody),
+    ...problemIf(!known.services.has(service), `${field}.to`, noService(service)),
+    ...problemIf(!isPort, `${field}.to`, `${port} is no port; expected 1 to 65535`),
+    ...checkAction(expect, `${field}.expect`),
+  ];
+}
+
+function noService(name: string): string {
+  return `there is no service ${quote(name)}; expected one of this file`;
 }
 
 function isCaller(text: string, known: KnownNames): boolean {
@@ -117,31 +117,29 @@ function isCaller(text: string, known: KnownNames): boolean {
 }
 
 /** What selectors may refer to. */
-export interface KnownNames {
+interface KnownNames {
   readonly services: ReadonlyMap<string, Service>;
   /** Of services and agents alike. */
   readonly tags: ReadonlySet<string>;
 }
 
-interface Found {
-  readonly errors: FieldProblem[];
-  readonly warnings: FieldProblem[];
-}
-
-export function checkRule(rule: Rule, field: string, known: KnownNames): Found {
-  const found: Found = { errors: [], warnings: [] };
-  const wrong = ruleNameProblem(rule.name);
-  if (wrong !== undefined)
-    found.errors.push(problem(`${field}.name`, `${quote(rule.name)} is not a policy name: ${wrong}`));
-  if (rule.action !== 'allow' && rule.action !== 'deny') {
-    found.errors.push(problem(`${field}.action`, 'expected allow or deny'));
-  }
+function checkRule(rule: Rule, field: string, known: KnownNames): Validation {
+  const { name, ports } = rule;
+  const wrong = ruleNameProblem(name);
+  const found: Validation = {
+    errors: [
+      ...problemIf(wrong !== undefined, `${field}.name`, `${quote(name)} is not a policy name: ${wrong}`),
+      ...checkAction(rule.action, `${field}.action`),
+    ],
+    warnings: [],
+  };
   checkSelectors(rule, 'from', field, known, found);
   const to = checkSelectors(rule, 'to', field, known, found);
-  if (rule.ports.length > LIMITS.rulePorts) {
-    found.errors.push(problem(`${field}.ports`, `${rule.ports.length} entries; expected at most ${LIMITS.rulePorts}`));
-  }
-  found.errors.push(...rule.ports.flatMap((range, index) => checkRange(range, `${field}.ports[${index}]`)));
+  const { rulePorts: most } = LIMITS;
+  found.errors.push(
+    ...problemIf(ports.length > most, `${field}.ports`, `${ports.length} entries; expected at most ${most}`),
+    ...ports.flatMap((range, index) => checkRange(range, `${field}.ports[${index}]`)),
+  );
   if (found.errors.length === 0) found.warnings.push(...idleParts(rule, to, field, known));
   return found;
 }
@@ -152,7 +150,7 @@ function checkSelectors(
   side: 'from' | 'to',
   ruleField: string,
   known: KnownNames,
-  found: Found,
+  found: Validation,
 ): readonly (Selector | undefined)[] {
   const texts = rule[side];
   const field = `${ruleField}.${side}`;
@@ -166,7 +164,7 @@ function checkSelectors(
     const wrong = selector && selectorProblem(selector, side);
     if (wrong !== undefined) found.errors.push(problem(at, wrong));
     if (selector?.type === 'service' && !known.services.has(selector.name)) {
-      found.errors.push(problem(at, `there is no service ${quote(selector.name)}; expected one of this file`));
+      found.errors.push(problem(at, noService(selector.name)));
     }
     if (selector?.type === 'tag' && !known.tags.has(selector.name)) {
       found.warnings.push(problem(at, `no service and no agent carries the tag ${quote(selector.name)}`));
@@ -175,7 +173,7 @@ function checkSelectors(
   });
 }
 
-function readSelector(text: string, field: string, found: Found): Selector | undefined {
+function readSelector(text: string, field: string, found: Validation): Selector | undefined {
   try {
     return parseSelector(text);
   } catch (error) {

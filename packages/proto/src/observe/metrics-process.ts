@@ -3,8 +3,9 @@
  * prom-client has more of it, but also timers that would wake an idle agent a hundred times a second, and an observer of
  * every collection of garbage.
  */
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { Counter, Gauge, type Registry } from 'prom-client';
+import { fileLimit } from '../node/file-limit.ts';
 import { watchLoopDelay } from './metrics-loop.ts';
 
 /** `prefix` is of the program's own names, such as `weft_agent_`. Gives back what ends it. */
@@ -24,7 +25,7 @@ export function registerProcessMetrics(registry: Registry, prefix: string): () =
   gauge('process_start_time_seconds', 'When the process started, in seconds since the Unix epoch.', () => STARTED);
   gauge('process_resident_memory_bytes', 'Memory that the process holds.', () => process.memoryUsage.rss());
   gauge('process_open_fds', 'File descriptors open.', openDescriptors);
-  gauge('process_max_fds', 'File descriptors that may be open.', mostDescriptors);
+  gauge('process_max_fds', 'File descriptors that may be open.', fileLimit);
   gauge('nodejs_heap_size_total_bytes', 'JavaScript heap, all of it.', () => process.memoryUsage().heapTotal);
   gauge('nodejs_heap_size_used_bytes', 'JavaScript heap in use.', () => process.memoryUsage().heapUsed);
   gauge('nodejs_external_memory_bytes', 'Memory beside the JavaScript heap.', () => process.memoryUsage().external);
@@ -65,9 +66,4 @@ async function openDescriptors(): Promise<number> {
     (names) => names.length - 1,
     () => Number.NaN,
   );
-}
-
-async function mostDescriptors(): Promise<number> {
-  const limits = await readFile('/proc/self/limits', 'utf8').catch(() => '');
-  return Number(/^Max open files\s+(\d+)/m.exec(limits)?.[1] ?? Number.NaN);
 }

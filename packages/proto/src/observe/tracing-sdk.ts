@@ -31,15 +31,7 @@ import {
 } from '@opentelemetry/sdk-trace';
 import { MOST_EXPORT_MS, otherProtocol, readBatchBounds, readSampling } from './tracing-environment.ts';
 import { ComplainingExporter } from './tracing-exporter.ts';
-import type {
-  RemoteParent,
-  Span,
-  SpanIdentity,
-  SpanRequest,
-  SpanValues,
-  Tracing,
-  TracingOptions,
-} from './tracing-types.ts';
+import type { RemoteParent, Span, SpanIdentity, SpanRequest, Tracing, TracingOptions } from './tracing-types.ts';
 
 const KINDS = { client: SpanKind.CLIENT, server: SpanKind.SERVER } as const;
 
@@ -98,7 +90,7 @@ function resourceOf({ service, version }: TracingOptions): Resource {
 function startSpan(tracer: ApiTracer, root: Sampler, { name, kind, values, parent }: SpanRequest): Span | undefined {
   const context = parent === undefined ? ROOT_CONTEXT : contextOf(parent, root);
   const span = tracer.startSpan(name, { kind: KINDS[kind], attributes: { ...values } }, context);
-  return span.isRecording() ? new SdkSpan(span, context, tracer) : undefined;
+  return span.isRecording() ? handOut(span, context, tracer) : undefined;
 }
 
 /** What the far end does not say, this end's sampler says of the same trace: with the same ratio at both it is the same. */
@@ -134,37 +126,16 @@ class ChosenIds implements IdGenerator {
   }
 }
 
-class SdkSpan implements Span {
-  readonly #span: ApiSpan;
-  readonly #context: Context;
-  readonly #tracer: ApiTracer;
-
-  constructor(span: ApiSpan, context: Context, tracer: ApiTracer) {
-    this.#span = span;
-    this.#context = trace.setSpan(context, span);
-    this.#tracer = tracer;
-  }
-
-  child(name: string, values?: SpanValues): Span {
-    const span = this.#tracer.startSpan(name, { attributes: { ...values } }, this.#context);
-    return new SdkSpan(span, this.#context, this.#tracer);
-  }
-
-  set(values: SpanValues): void {
-    this.#span.setAttributes(values);
-  }
-
-  event(name: string, values?: SpanValues): void {
-    this.#span.addEvent(name, { ...values });
-  }
-
-  fail(reason: string): void {
-    this.#span.setStatus({ code: SpanStatusCode.ERROR, message: reason });
-  }
-
-  end(): void {
-    this.#span.end();
-  }
+/** No more of the span than who makes spans needs. */
+function handOut(span: ApiSpan, parent: Context, tracer: ApiTracer): Span {
+  const context = trace.setSpan(parent, span);
+  return {
+    child: (name, values) => handOut(tracer.startSpan(name, { attributes: { ...values } }, context), context, tracer),
+    set: (values) => void span.setAttributes(values),
+    event: (name, values) => void span.addEvent(name, { ...values }),
+    fail: (message) => void span.setStatus({ code: SpanStatusCode.ERROR, message }),
+    end: () => span.end(),
+  };
 }
 
 /** Resolves when the work is done, failed, or took too long: a collector that is away is told of by the exporter. */

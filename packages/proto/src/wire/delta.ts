@@ -157,15 +157,9 @@ function digestFromWire(digest: Uint8Array | null | undefined, field: string): U
  * items; encoding them once and copying bytes is what lets a change reach thousands of agents in one turn. What is not an
  * item is encoded by the generated code; fields may stand in any order (protobuf.dev/programming-guides/encoding).
  */
-export interface DeltaFrame {
-  readonly timeline: string;
-  readonly previous: number;
-  readonly index: number;
-  readonly revision: number;
-  readonly snapshot: boolean;
+export interface DeltaFrame extends Omit<NetmapDelta, 'upserts'> {
   /** Encoded Item messages. */
   readonly upserts: readonly Uint8Array[];
-  readonly removals: readonly string[];
   readonly receipt: Uint8Array;
 }
 

@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 import { LIMITS, WIRE_LIMITS } from '../model/limits.ts';
 import {
+  type AgentItem,
   type InstanceItem,
   itemKey,
   type NetmapItem,
@@ -33,33 +34,32 @@ export function itemToWire(item: NetmapItem): pb.Item {
       const notListening = portsToWire(item.notListening);
       return { key, instance: { service, ordinal, agentId, address: item.address, healthy, notListening } };
     }
-    case 'peer':
-      return { key, peer: peerToWire(item) };
+    case 'peer': {
+      const { tunnelKey, psk } = item;
+      return { key, peer: { ...agentToWire(item), tunnelKey, psk, endpoints: [...item.endpoints] } };
+    }
     case 'policy':
       return {
         key,
         policy: { defaultAction: actionCodec.toWire(item.defaultAction), rules: item.rules.map(ruleToWire) },
       };
-    case 'self': {
-      const { agentId, network, host } = item;
-      const self = { agentId, network, host, address: item.address, roles: rolesToWire(item.roles) };
-      return { key, self: { ...self, tags: [...item.tags], services: [...item.services] } };
-    }
+    case 'self':
+      return { key, self: { ...agentToWire(item), network: item.network } };
   }
 }
 
-function peerToWire(item: PeerItem): pb.PeerItem {
-  const { agentId, host, tunnelKey, psk } = item;
+function agentToWire({ agentId, host, tags, roles, services, address }: AgentItem) {
+  return { agentId, host, tags: [...tags], roles: rolesToWire(roles), services: [...services], address };
+}
+
+function readAgent(wire: pb.Outgoing<pb.PeerItem | pb.SelfItem>, at: string): AgentItem {
   return {
-    agentId,
-    host,
-    tags: [...item.tags],
-    tunnelKey,
-    psk,
-    endpoints: [...item.endpoints],
-    roles: rolesToWire(item.roles),
-    services: [...item.services],
-    address: item.address,
+    agentId: identifier(wire.agentId, `${at}.agent_id`),
+    host: hostName(wire.host, `${at}.host`),
+    tags: list(wire.tags, `${at}.tags`, LIMITS.tags, tag),
+    roles: rolesFromWire(wire.roles, `${at}.roles`),
+    services: list(wire.services, `${at}.services`, LIMITS.services, serviceName),
+    address: address(wire.address, `${at}.address`),
   };
 }
 
@@ -104,15 +104,10 @@ function readInstance(wire: pb.Outgoing<pb.InstanceItem>): InstanceItem {
 function readPeer(wire: pb.Outgoing<pb.PeerItem>): PeerItem {
   return {
     type: 'peer',
-    agentId: identifier(wire.agentId, 'peer.agent_id'),
-    host: hostName(wire.host, 'peer.host'),
-    tags: list(wire.tags, 'peer.tags', LIMITS.tags, tag),
+    ...readAgent(wire, 'peer'),
     tunnelKey: bytes(wire.tunnelKey, 'peer.tunnel_key', KEY_BYTES),
     psk: bytes(wire.psk, 'peer.psk', KEY_BYTES),
     endpoints: list(wire.endpoints, 'peer.endpoints', WIRE_LIMITS.peerEndpoints, endpoint),
-    roles: rolesFromWire(wire.roles, 'peer.roles'),
-    services: list(wire.services, 'peer.services', LIMITS.services, serviceName),
-    address: address(wire.address, 'peer.address'),
   };
 }
 
@@ -140,16 +135,7 @@ function selectorForm(field: string): (selector: string, index: number) => void 
 }
 
 function readSelf(wire: pb.Outgoing<pb.SelfItem>): SelfItem {
-  return {
-    type: 'self',
-    agentId: identifier(wire.agentId, 'self.agent_id'),
-    network: serviceName(wire.network, 'self.network'),
-    host: hostName(wire.host, 'self.host'),
-    tags: list(wire.tags, 'self.tags', LIMITS.tags, tag),
-    address: address(wire.address, 'self.address'),
-    services: list(wire.services, 'self.services', LIMITS.services, serviceName),
-    roles: rolesFromWire(wire.roles, 'self.roles'),
-  };
+  return { type: 'self', ...readAgent(wire, 'self'), network: serviceName(wire.network, 'self.network') };
 }
 
 /** The item as protobuf bytes: the same item always gives the same bytes, on every agent and in control. */
