@@ -273,7 +273,7 @@ class Session {
     if (dropped > 0) {
       this.#parts.logger.warn(
         { event: 'flows-lost', records: dropped },
-        'flow records were lost while control was away',
+        'flow records were lost while control was away, or slow',
       );
     }
     return this.#writeAndWait({ flows });

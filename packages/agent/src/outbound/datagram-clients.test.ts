@@ -14,7 +14,7 @@ const keys = (listener: ListenerClients) => [...listener].map(({ key }) => key);
 
 describe('room for another client', () => {
   it('is made by the longest idle of the listener that has the most', () => {
-    const all = new DatagramClients(5);
+    const all = new DatagramClients(5, () => {});
     const [crowd, quiet] = [new ListenerClients(all), new ListenerClients(all)];
     answered(quiet, 'q', 0);
     for (let at = 1; at <= 4; at++) answered(crowd, `c${at}`, at);
@@ -31,7 +31,7 @@ describe('room for another client', () => {
   });
 
   it('is not made by those that open, or have waited for an answer less than a second', () => {
-    const all = new DatagramClients(2);
+    const all = new DatagramClients(2, () => {});
     const listener = new ListenerClients(all);
     const [opening, asking] = [listener.enter('opening', 0), listener.enter('asking', 0)];
     if (asking === undefined || opening === undefined) throw new Error('no room');
@@ -42,8 +42,26 @@ describe('room for another client', () => {
     expect(keys(listener)).toEqual(['opening', 'third']);
   });
 
+  it('is told of where it is made by one that may not be done, or by none', () => {
+    let told = 0;
+    const all = new DatagramClients(1, () => void told++);
+    const listener = new ListenerClients(all);
+    answered(listener, 'served', 0);
+    answered(listener, 'talks', 1);
+    expect(told).toBe(0);
+    listener.get('talks')?.used(2);
+    expect(listener.enter('too soon', 3)).toBeUndefined();
+    expect(told).toBe(1);
+    expect(listener.enter('later', 2_000)).toBeDefined();
+    expect(told).toBe(2);
+    const denied = listener.get('later');
+    if (denied !== undefined) denied.state = 'denied';
+    expect(listener.enter('last', 4_000)).toBeDefined();
+    expect(told).toBe(2);
+  });
+
   it('comes back when a listener closes', () => {
-    const all = new DatagramClients(2);
+    const all = new DatagramClients(2, () => {});
     const [one, other] = [new ListenerClients(all), new ListenerClients(all)];
     answered(one, 'a', 0);
     answered(one, 'b', 0);
@@ -55,7 +73,7 @@ describe('room for another client', () => {
 });
 
 it('is idle after seconds once one question has its one answer, and after the usual time otherwise', () => {
-  const listener = new ListenerClients(new DatagramClients(10));
+  const listener = new ListenerClients(new DatagramClients(10, () => {}));
   const conversation = (questions: number, answers: number): Client => {
     const client = answered(listener, `${questions}/${answers}`, 0);
     for (let count = 1; count < questions; count++) client.used(0);
@@ -70,7 +88,7 @@ it('is idle after seconds once one question has its one answer, and after the us
 });
 
 it('is made for who has less than a share by a crowd that never hears an answer', () => {
-  const all = new DatagramClients(4);
+  const all = new DatagramClients(4, () => {});
   const [crowd, quiet] = [new ListenerClients(all), new ListenerClients(all)];
   for (const key of ['a', 'b', 'c', 'd']) {
     const client = crowd.enter(key, 0);

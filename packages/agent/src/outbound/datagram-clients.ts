@@ -54,10 +54,14 @@ export class Client {
     this.of.touch(this);
   }
 
+  /** It asked one question, and has its answer. */
+  get served(): boolean {
+    return this.asked === 1 && this.answered === 1;
+  }
+
   idle(now: number, idleMs: number): boolean {
     if (this.state === 'opening') return false;
-    const lookedUp = this.asked === 1 && this.answered === 1;
-    return now - this.usedMs >= (lookedUp ? Math.min(idleMs, ANSWERED_IDLE_MS) : idleMs);
+    return now - this.usedMs >= (this.served ? Math.min(idleMs, ANSWERED_IDLE_MS) : idleMs);
   }
 
   /** Nothing comes back, nor any sign of life from the host, and there is another: its next datagram is to open a flow anew. */
@@ -166,10 +170,13 @@ export class ListenerClients {
 export class DatagramClients {
   readonly listeners = new Set<ListenerClients>();
   readonly limit: number;
+  readonly #crowded: () => void;
   count = 0;
 
-  constructor(limit: number) {
+  /** `crowded` is called each time that there is no room for one, or one made it that may not be done. */
+  constructor(limit: number, crowded: () => void) {
     this.limit = limit;
+    this.#crowded = crowded;
   }
 
   /**
@@ -183,6 +190,7 @@ export class DatagramClients {
     // A crowd that never hears an answer is owed for ever: against who has less than a share that does not count.
     const short = newcomers.size < this.limit / this.listeners.size && largest !== newcomers;
     const spare = largest.spare(now, short);
+    if (spare === undefined || (spare.state === 'open' && !spare.served)) this.#crowded();
     spare?.finish((flow) => flow.end('closed', 'idle, and made room for another client'));
     if (spare !== undefined) largest.forget(spare);
     return spare !== undefined;

@@ -61,7 +61,6 @@ export class OutboundDatagrams {
   readonly #callers: DatagramsOptions['callers'];
   readonly #idleMs: number;
   readonly #clients: DatagramClients;
-  readonly #crowded: () => void;
   readonly #sweep: NodeJS.Timeout;
   /** Bytes that wait, of all clients. */
   #waiting = 0;
@@ -76,14 +75,14 @@ export class OutboundDatagrams {
     this.#callers = options.callers;
     this.#idleMs = options.idleMs ?? DEFAULT_IDLE_MS;
     const limit = options.limit ?? DEFAULT_LIMIT;
-    this.#clients = new DatagramClients(limit);
-    this.#crowded = passing(options.problems, {
+    const crowded = passing(options.problems, {
       code: 'too-many-clients',
       subject: 'udp',
       message:
-        `${limit} clients of UDP services are known and all of them wait for answers, so new ones are refused on this host; ` +
-        'let programs send from fewer ports, or more --workers',
+        `programs of this host send to UDP services from more than the ${limit} ports that are known at once: the longest idle is let go for each ` +
+        'new one, and new ones are refused while all wait for answers; let programs send from fewer ports, or more --workers',
     });
+    this.#clients = new DatagramClients(limit, crowded);
     this.#sweep = setInterval(() => this.#expire(), Math.min(SWEEP_MS, Math.max(10, this.#idleMs / 8)));
     this.#sweep.unref();
   }
@@ -188,7 +187,6 @@ export class OutboundDatagrams {
   }
 
   #refuse(spec: ListenerSpec, now: number): void {
-    this.#crowded();
     if (now - this.#recordedMs < RECORD_MS) return;
     this.#recordedMs = now;
     this.#admitter.local(

@@ -45,7 +45,10 @@ const MOST_TRACED = 8;
 
 export async function findPath(question: PathQuestion): Promise<PathFound> {
   const callers = callersOf(question);
-  const steps = callers.flatMap(({ listener }) => (listener === undefined ? [] : [listener.step]));
+  const steps = callers.flatMap(({ agent, listener }) => [
+    ...(listener === undefined ? [] : [listener.step]),
+    ...shortages('the caller', agent, question, true),
+  ]);
   const open = callers.filter(({ listener }) => listener?.closed !== true).map(({ agent }) => agent);
   const found = await findTarget(question, open.length > 0 ? open : callers.map(({ agent }) => agent));
   const breakPoint = callers.length > 0 && open.length === 0 ? 'no-listener' : found.breakPoint;
@@ -68,6 +71,7 @@ async function findTarget(question: PathQuestion, callers: readonly AgentState[]
   for (const { name, agent } of healthy.filter(({ listening }) => !listening)) {
     steps.push(`nothing listens on ${asPort} at ${name} on ${agent.host}`);
   }
+  steps.push(...healthy.flatMap(({ name, agent }) => shortages(name, agent, question, false)));
   const listening = healthy.filter((candidate) => candidate.listening);
   if (listening.length === 0) return { breakPoint: 'not-listening', steps };
 
@@ -148,6 +152,20 @@ function listenerOf(agent: AgentState, { source, service, port, protocol, live }
     );
   if (problem === undefined) return undefined;
   return { closed: problem.code !== 'port-shared', step: `at the caller, ${agent.host}: ${problem.message}` };
+}
+
+/** What refuses some calls there, and not all, as its agent reports: it is short of files, or, for callers, of places. */
+function shortages(where: string, { id, host }: AgentState, question: PathQuestion, calls: boolean): string[] {
+  const { source, protocol, live } = question;
+  const crowd = source.type === 'internet' ? 'gateway' : protocol;
+  const problems = live.agent(id)?.report?.problems ?? [];
+  return problems
+    .filter(
+      ({ code, subject }) =>
+        (code === 'too-many-files' && subject === 'agent') ||
+        (calls && code === 'too-many-clients' && subject === crowd),
+    )
+    .map(({ message }) => `at ${where}, ${host}: ${message}`);
 }
 
 function isOn(agent: AgentState, source: Source, live: LiveAgents): boolean {

@@ -227,6 +227,27 @@ describe('the caller’s own agent', () => {
     expect(answer.steps.filter((each) => each === step)).toHaveLength(told ? 1 : 0);
   });
 
+  test.each<[string, Partial<ExplainQuestion>, string, string | undefined]>([
+    ['the caller, of files', {}, 'front too-many-files agent', 'the caller, front'],
+    ['the caller, of UDP clients', {}, 'front too-many-clients udp', undefined],
+    [
+      'the gateway, of places',
+      { from: 'internet', service: 'web', port: 3000 },
+      'edge too-many-clients gateway',
+      'the caller, edge',
+    ],
+    ['the gateway, for a program', { from: 'host:edge' }, 'edge too-many-clients gateway', undefined],
+    ['the caller, of listeners', {}, 'front too-many-files listeners', undefined],
+    ['the instance, of files', {}, 'data-a too-many-files agent', 'redis/0, data-a'],
+    ['the instance, of clients of its own', {}, 'data-a too-many-clients udp', undefined],
+  ])('tells that one is short: %s', async (_case, question, problem, where) => {
+    const [host = '', code = '', subject = ''] = problem.split(' ');
+    const { answer } = await explain(question, { problems: { [host]: `${code} ${subject}` } });
+    expect(answer).toMatchObject({ verdict: 'allow', breakPoint: 'none' });
+    const told = answer.steps.filter((each) => each.includes('because of'));
+    expect(told).toEqual(where === undefined ? [] : [`at ${where}: because of ${code}`]);
+  });
+
   test('is another one where the caller runs twice', async () => {
     const problems = { 'data-a': 'port-awaited web:3000/tcp' };
     const { answer, traced } = await explain({ from: 'redis', service: 'web', port: 3000 }, { problems });
