@@ -4,6 +4,7 @@
  * whether somebody has the port. What is left is the moment between that and its binding to share.
  */
 import { createSocket, type SocketType } from 'node:dgram';
+import { once } from 'node:events';
 
 /** `first` fails when anybody else has the port; `join` shares it with the first. */
 export type PortSharing = 'first' | 'join';
@@ -12,10 +13,8 @@ export type PortSharing = 'first' | 'join';
 export async function assertFreeDatagramPort(type: SocketType, address: string, port: number): Promise<void> {
   const socket = createSocket(type);
   try {
-    await new Promise<void>((resolve, reject) => {
-      socket.once('error', reject);
-      socket.bind({ port, address, exclusive: true }, resolve);
-    });
+    socket.bind({ port, address, exclusive: true });
+    await once(socket, 'listening');
   } finally {
     socket.close();
   }

@@ -103,15 +103,13 @@ export async function saveIdentity(directory: string, identity: Identity): Promi
     // tweetnacl's secret key is the seed and then the public key.
     identitySeed: encode(keys.identity.secretKey.subarray(0, 32)),
     tunnelSecret: encode(keys.tunnel.secretKey),
-    ...(membership === undefined
-      ? {}
-      : {
-          membership: {
-            ...membership,
-            controlAddresses: [...membership.controlAddresses],
-            pin: encode(membership.pin),
-          },
-        }),
+    ...(membership && {
+      membership: {
+        ...membership,
+        controlAddresses: [...membership.controlAddresses],
+        pin: encode(membership.pin),
+      },
+    }),
   };
   const path = join(directory, 'identity.json');
   try {

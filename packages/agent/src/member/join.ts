@@ -1,7 +1,7 @@
 /** Becoming a member: the one call that a join token is good for. */
 import { randomBytes } from 'node:crypto';
 import { type ServiceError, status } from '@grpc/grpc-js';
-import type { AgentRole, JoinToken } from '@weft/proto';
+import { type AgentRole, type JoinToken, messageOf } from '@weft/proto';
 import {
   AgentClient,
   agentService,
@@ -51,7 +51,7 @@ export async function join(attempt: JoinAttempt, signal: AbortSignal): Promise<M
       signal.throwIfAborted();
       if (error instanceof PinMismatchError) mismatch = error;
       else if (isServiceError(error) && !UNREACHED.has(error.code)) throw refused(address, error);
-      failures.push(error instanceof Error ? messageOf(error) : String(error));
+      failures.push(isServiceError(error) ? error.details : messageOf(error));
     }
   }
   if (mismatch !== undefined && failures.length === 1) {
@@ -126,8 +126,4 @@ function refused(address: string, cause: ServiceError): AgentError {
   return new AgentError('join-refused', `control at ${address} refused to let this host join: ${cause.details}`, {
     cause,
   });
-}
-
-function messageOf(error: Error): string {
-  return isServiceError(error) ? error.details : error.message;
 }

@@ -1,24 +1,19 @@
 /** Whether this directory already belongs to a network, and joining one when it does not. */
 import { timingSafeEqual } from 'node:crypto';
-import type { AgentRole, JoinToken } from '@weft/proto';
+import type { JoinToken } from '@weft/proto';
 import type { Logger } from 'pino';
 import { AgentError } from './errors.ts';
 import { type AgentKeys, loadIdentity, type Membership, makeKeys, saveIdentity } from './identity.ts';
-import { join } from './join.ts';
+import { type JoinAttempt, join } from './join.ts';
 
 export interface Enrolment {
   readonly keys: AgentKeys;
   readonly membership: Membership;
 }
 
-export interface MembershipRequest {
+export interface MembershipRequest extends Omit<JoinAttempt, 'token' | 'keys'> {
   readonly directory: string;
   readonly token: JoinToken | undefined;
-  /** Name to go by when the token gives none. */
-  readonly fallbackHost: string;
-  readonly services: readonly string[];
-  readonly roles: readonly AgentRole[];
-  readonly version: string;
   readonly logger: Logger;
 }
 

@@ -7,7 +7,7 @@ import { type AgentFile, rolesOf } from '../config/agent-file.ts';
 import { createDnsServer, type DnsServer } from '../dns/index.ts';
 import { AgentError } from '../member/errors.ts';
 import { takeDirectory } from '../member/lock.ts';
-import { type Enrolment, openMembership } from '../member/membership.ts';
+import { type MembershipRequest, openMembership } from '../member/membership.ts';
 import { loadNetmap, NetmapKeeper } from '../member/persist.ts';
 import { NetmapStore } from '../netmap/store.ts';
 import type { AgentMetrics } from '../observe/agent-metrics.ts';
@@ -38,7 +38,7 @@ export async function runAgent(options: AgentOptions, signal: AbortSignal): Prom
     const tunnel = { ...options.tunnel, host: await dualStackHost(options.tunnel.host) };
     let again: boolean;
     // A new membership is a new agent: other keys to share with peers, another netmap. All of it starts anew.
-    do again = await runMember({ ...options, tunnel }, await openMembership(request, signal), signal);
+    do again = await runMember({ ...options, tunnel }, request, signal);
     while (again);
   } catch (error) {
     // Stopped while it was still starting: that is what was asked for.
@@ -66,8 +66,9 @@ function refuseLoops({ services }: AgentFile, range: AddressRange): void {
 }
 
 /** Answers true when the agent lost its membership and joined again, false when it was stopped. */
-async function runMember(options: AgentOptions, member: Enrolment, signal: AbortSignal): Promise<boolean> {
+async function runMember(options: AgentOptions, request: MembershipRequest, signal: AbortSignal): Promise<boolean> {
   const { directory, logger, ready } = options;
+  const member = await openMembership(request, signal);
   const { agentId } = member.membership;
   const startedMs = Date.now();
 
@@ -122,7 +123,7 @@ async function runMember(options: AgentOptions, member: Enrolment, signal: Abort
       signal: life.signal,
     });
     store.subscribe('kept', () => keeper.changed());
-    const linked = followControl({ ...options, ...path, store, member, keeper, control }, life.signal);
+    const linked = followControl({ ...path, request, store, member, keeper, control, logger }, life.signal);
     ending.push(linked.ended);
 
     const over = Promise.race([aborted(signal), linked.rejoined, path.failed]);

@@ -1,14 +1,13 @@
 /** What control's word does to a running agent: fresh or stale, member or not, and back again. */
 import { randomBytes } from 'node:crypto';
-import { type JoinToken, messageOf } from '@weft/proto';
+import { messageOf } from '@weft/proto';
 import type { Logger } from 'pino';
-import { type AgentFile, rolesOf } from '../config/agent-file.ts';
 import type { FlowRecorder } from '../flows/recorder.ts';
 import type { TelemetrySource } from '../link/control-stream.ts';
 import { runLink } from '../link/link.ts';
 import type { ReportSender } from '../link/report-sender.ts';
 import { CONTROL_RETRY } from '../link/retry.ts';
-import { type Enrolment, keepRevoked, rejoin } from '../member/membership.ts';
+import { type Enrolment, keepRevoked, type MembershipRequest, rejoin } from '../member/membership.ts';
 import type { NetmapKeeper } from '../member/persist.ts';
 import type { NetmapStore } from '../netmap/store.ts';
 import type { Tunnels } from '../tunnel/types.ts';
@@ -23,10 +22,8 @@ export interface ControlState {
 }
 
 export interface ControlParts {
-  readonly directory: string;
-  readonly token: JoinToken | undefined;
-  readonly fallbackHost: string;
-  readonly file: AgentFile;
+  /** With what this host joined, or would join again. */
+  readonly request: MembershipRequest;
   readonly member: Enrolment;
   readonly store: NetmapStore;
   readonly keeper: NetmapKeeper;
@@ -51,14 +48,14 @@ export interface Following {
 
 /** Holds the link to control until the signal is aborted. */
 export function followControl(parts: ControlParts, signal: AbortSignal): Following {
-  const { directory, logger, member, store, keeper, reporter, recorder, tunnels, problems, control } = parts;
+  const { logger, member, store, keeper, reporter, recorder, tunnels, problems, control } = parts;
   const { network, host } = member.membership;
   const known = Promise.withResolvers<void>();
   const rejoined = Promise.withResolvers<void>();
   if (store.current.self !== undefined) known.resolve();
   const keepMembership = async (revoked: boolean) => {
     control.revoked = revoked;
-    await keepRevoked(directory, member, revoked).catch((err: unknown) => {
+    await keepRevoked(parts.request.directory, member, revoked).catch((err: unknown) => {
       logger.error({ event: 'identity-not-kept', err }, 'identity.json cannot be written');
     });
   };
@@ -144,20 +141,11 @@ function forget(store: NetmapStore, logger: Logger): void {
  * A laptop that slept was forgotten, if its token was ephemeral; a token that is still good lets it back in. Whether it is
  * good is control's to say: one from before an operator's revocation is not.
  */
-async function joinAgain({ token, member, file, ...rest }: ControlParts, signal: AbortSignal): Promise<boolean> {
+async function joinAgain({ request, member, logger }: ControlParts, signal: AbortSignal): Promise<boolean> {
+  const { token } = request;
   if (token === undefined) return false;
-  const { directory, fallbackHost, logger } = rest;
-  const request = {
-    directory,
-    token,
-    fallbackHost,
-    services: [...file.services.keys()],
-    roles: rolesOf(file),
-    version: VERSION,
-    logger,
-  };
   try {
-    await rejoin({ ...request, keys: member.keys }, signal);
+    await rejoin({ ...request, token, keys: member.keys }, signal);
     return true;
   } catch (error) {
     const reason = messageOf(error);

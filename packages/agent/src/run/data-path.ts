@@ -1,5 +1,5 @@
 /** One thread's data path, put together the same for the main thread and for each worker. */
-import { type AddressRange, defined, fileLimit, formatHostPort, type HostPort } from '@weft/proto';
+import { defined, fileLimit, formatHostPort } from '@weft/proto';
 import type { Tracer } from '@weft/proto/observe';
 import type { Logger } from 'pino';
 import { OpenFiles } from '../bytes/open-files.ts';
@@ -9,7 +9,7 @@ import type { FlowRecorder } from '../flows/recorder.ts';
 import { FlowRegistry } from '../flows/registry.ts';
 import { FlowTracer } from '../flows/tracing.ts';
 import type { FlowTraffic } from '../flows/traffic.ts';
-import type { InboundPath } from '../inbound/inbound.ts';
+import type { InboundOptions, InboundPath } from '../inbound/inbound.ts';
 import { AgentError } from '../member/errors.ts';
 import { createPeerDirectory } from '../netmap/store.ts';
 import { ThreadWatch } from '../observe/thread-watch.ts';
@@ -22,12 +22,12 @@ import { DEFAULT_SETTINGS, type TunnelSettings } from '../tunnel/settings.ts';
 import type { InboundHandler } from '../tunnel/types.ts';
 import type { NetmapSource } from '../words/netmap.ts';
 import type { Problems } from '../words/problems.ts';
-import type { DataPathLimits } from './options.ts';
+import type { DataPathCommon } from './options.ts';
 import type { PacketWays } from './workers/messages.ts';
 import { ThreadSteering } from './workers/packet-steering.ts';
 import { shareOf } from './workers/share.ts';
 
-export interface DataPathOptions<Here extends InboundPath> {
+export interface DataPathOptions<Here extends InboundPath> extends DataPathCommon {
   /** This thread among all, from 0; the first is the main thread. */
   readonly thread: number;
   readonly threads: number;
@@ -39,17 +39,6 @@ export interface DataPathOptions<Here extends InboundPath> {
   readonly tracer: Tracer | undefined;
   readonly problems: Problems;
   readonly log: Logger;
-  readonly network: string;
-  readonly tunnelSecret: Uint8Array;
-  readonly tunnel: HostPort;
-  /** Where VIPs lie on this host. */
-  readonly range: AddressRange;
-  /** HOST:PORT where control is found. */
-  readonly controls: readonly string[];
-  /** False when the UDP port is known not to be had. */
-  readonly datagrams?: boolean;
-  readonly limits: DataPathLimits;
-  readonly metrics: boolean;
   /** How this thread comes to know this host's programs. */
   readonly createInbound: (parts: InboundParts) => Here;
   /** Ends what takes new flows. */
@@ -58,14 +47,7 @@ export interface DataPathOptions<Here extends InboundPath> {
   readonly life: AbortSignal;
 }
 
-export interface InboundParts {
-  readonly netmap: NetmapSource;
-  readonly registry: FlowRegistry;
-  readonly problems: Problems;
-  readonly log: Logger;
-  readonly files: OpenFiles;
-  readonly idleMs?: number;
-}
+export type InboundParts = Omit<InboundOptions, 'services' | 'signal'>;
 
 export interface DataPath<Here extends InboundPath> {
   readonly files: OpenFiles;
@@ -140,32 +122,21 @@ async function openTunnels(
   settings: Partial<TunnelSettings>,
   steering: ThreadSteering | undefined,
 ): Promise<BoundTunnels> {
-  const {
-    thread,
-    netmap,
-    tunnel: listen,
-    tunnelSecret,
-    network,
-    log,
-    files,
-    datagrams,
-    range,
-    controls,
-    life,
-  } = options;
-  const share = thread === 0 ? ('first' as const) : ('join' as const);
+  const { netmap, network, files, datagrams } = options;
+  const listen = options.tunnel;
+  const share = options.thread === 0 ? ('first' as const) : ('join' as const);
   try {
     const tunnels = await createTunnels({
       listen,
-      keys: { secretKey: tunnelSecret },
+      keys: { secretKey: options.tunnelSecret },
       network,
       directory: createPeerDirectory(netmap),
       inbound,
-      bounds: dialBounds(range, controls),
-      logger: log,
+      bounds: dialBounds(options.range, options.controls),
+      logger: options.log,
       settings,
       files,
-      signal: life,
+      signal: options.life,
       ...defined({ datagrams, shared: steering && { share, steering } }),
     });
     netmap.subscribe('tunnels', () => tunnels.recheckPeers());

@@ -70,11 +70,7 @@ export function openGateway(parts: GatewayParts, signal: AbortSignal): OpenGatew
         await attempt();
       } catch (error) {
         if (signal.aborted) return;
-        parts.problems.raise({
-          code: 'gateway-listen',
-          subject,
-          message: messageOf(error),
-        });
+        parts.problems.raise({ code: 'gateway-listen', subject, message: messageOf(error) });
         await sleep(RETRY_MS, undefined, { signal }).catch(() => {});
       }
     }

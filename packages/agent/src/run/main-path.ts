@@ -68,9 +68,11 @@ export async function openMainPath(
   const packetWays = threads === 1 ? undefined : createPacketWays(threads);
   const wildcards = await openSeenWildcards(options.directory, logger);
   const tunnelSecret = member.keys.tunnel.secretKey;
-  const shared = { network, range, controls, tunnelSecret, limits, metrics, recorder, traffic };
+  const common = { network, range, controls, tunnelSecret, limits, metrics };
   const path = await openDataPath({
-    ...shared,
+    ...common,
+    recorder,
+    traffic,
     thread: 0,
     threads,
     packets: packetWays?.[0],
@@ -89,13 +91,17 @@ export async function openMainPath(
     packetWays === undefined
       ? undefined
       : new WorkerPool({
-          ...shared,
+          common: {
+            ...common,
+            services,
+            tunnel: { host: tunnel.host, port: tunnels.port },
+            datagrams: tunnels.datagrams,
+            logLevel: logger.level,
+          },
           packetWays,
           store,
-          services,
-          tunnel: { host: tunnel.host, port: tunnels.port },
-          datagrams: tunnels.datagrams,
-          logLevel: logger.level,
+          recorder,
+          traffic,
           problems: sources,
         });
   const stop = async (reason: string) => {

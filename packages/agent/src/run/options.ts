@@ -13,6 +13,23 @@ export interface DataPathLimits {
   readonly tunnel?: Partial<TunnelSettings>;
 }
 
+/** What is the same for all threads of an agent, as plain values. */
+export interface DataPathCommon {
+  /** Where VIPs lie on this host. */
+  readonly range: AddressRange;
+  readonly network: string;
+  /** HOST:PORT where control is found. */
+  readonly controls: readonly string[];
+  /** X25519 secret of this agent. */
+  readonly tunnelSecret: Uint8Array;
+  readonly tunnel: HostPort;
+  /** False when the UDP port is known not to be had. */
+  readonly datagrams?: boolean;
+  readonly limits: DataPathLimits;
+  /** Whether metrics are asked for. */
+  readonly metrics: boolean;
+}
+
 export interface AgentOptions {
   /** Where keys and state are kept. */
   readonly directory: string;

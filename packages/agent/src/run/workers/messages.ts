@@ -1,6 +1,6 @@
 /** What the main thread and a worker say to each other. All of it is plain values: it is cloned on its way. */
 import type { MessagePort } from 'node:worker_threads';
-import type { AddressRange, HostPort, NetmapDelta, NetmapItem, PairTraffic, PeerTunnels, Problem } from '@weft/proto';
+import type { NetmapDelta, NetmapItem, PairTraffic, PeerTunnels, Problem } from '@weft/proto';
 import type { AgentService } from '../../config/agent-file.ts';
 import type { FlowBatch } from '../../flows/recorder.ts';
 import type { Position } from '../../netmap/store.ts';
@@ -8,25 +8,12 @@ import type { ThreadMeasures } from '../../observe/measures.ts';
 import type { ThreadPulse } from '../../observe/telemetry.ts';
 import type { ListenerSpec } from '../../outbound/listener-spec.ts';
 import type { LinkCounters } from '../../tunnel/context.ts';
-import type { DataPathLimits } from '../options.ts';
+import type { DataPathCommon } from '../options.ts';
 
-/** What is the same for all workers of an agent. */
-export interface WorkerCommon {
-  readonly range: AddressRange;
+/** What is the same for all workers of an agent. The tunnels' port is the one that the main thread has bound. */
+export interface WorkerCommon extends DataPathCommon {
   readonly services: ReadonlyMap<string, AgentService>;
-  readonly network: string;
-  /** HOST:PORT where control is found. */
-  readonly controls: readonly string[];
-  /** X25519 secret of this agent. */
-  readonly tunnelSecret: Uint8Array;
-  /** As bound by the main thread. */
-  readonly tunnel: HostPort;
-  /** False when the main thread could not have the UDP port. */
-  readonly datagrams: boolean;
-  readonly limits: DataPathLimits;
   readonly logLevel: string;
-  /** Whether metrics are asked for. */
-  readonly metrics: boolean;
 }
 
 /** What a worker begins with. Changes follow as updates. */

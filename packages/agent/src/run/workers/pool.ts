@@ -13,7 +13,8 @@ import { portable } from './merge-updates.ts';
 import type { PacketWays, Update, WorkerCommon, WorkerNumbers } from './messages.ts';
 import { WorkerHandle, type WorkerNews } from './worker-handle.ts';
 
-export interface WorkerPoolOptions extends WorkerCommon {
+export interface WorkerPoolOptions {
+  readonly common: WorkerCommon;
   /** Of all threads, by thread; the first is the main thread's. */
   readonly packetWays: readonly PacketWays[];
   readonly store: NetmapStore;
@@ -36,21 +37,14 @@ export class WorkerPool implements ListenerFollowers {
 
   /** Starts them; they follow the netmap from here on. */
   constructor(options: WorkerPoolOptions) {
-    const { packetWays, store } = options;
+    const { common, packetWays, store } = options;
     const { timeline, index, revision } = store.current;
     const netmap = { position: { timeline, index, revision }, items: portable(store.items.values()) };
     this.#workers = packetWays.slice(1).map((packets, at) => {
       const thread = at + 1;
-      const { range, services, network, controls, tunnelSecret, tunnel, datagrams, limits, logLevel, metrics } =
-        options;
-      const rest = { range, services, network, controls, tunnel, datagrams, limits, logLevel, metrics, packets };
-      const start = {
-        ...rest,
-        thread,
-        threads: packetWays.length,
-        netmap,
-        tunnelSecret: Uint8Array.from(tunnelSecret),
-      };
+      // With bytes of its own: see `portable`.
+      const tunnelSecret = Uint8Array.from(common.tunnelSecret);
+      const start = { ...common, tunnelSecret, thread, threads: packetWays.length, netmap, packets };
       return new WorkerHandle(start, (news) => heard(thread, news, options), options.entry);
     });
     const all = this.#workers.map(({ failed }, at) => failed.catch((cause: unknown) => workerFailed(at + 1, cause)));
@@ -60,7 +54,7 @@ export class WorkerPool implements ListenerFollowers {
   }
 
   get numbers(): readonly (WorkerNumbers | undefined)[] {
-    return this.#workers.map(({ numbers }) => numbers);
+    return this.#workers.map(({ told }) => told.numbers);
   }
 
   /** Resolves when the numbers are those of now. */
@@ -71,7 +65,7 @@ export class WorkerPool implements ListenerFollowers {
   /** What moved; the flows of it are in the traffic then. A thread that is late tells with the next. */
   async pulses(): Promise<readonly ThreadPulse[]> {
     await this.#ask('pulse');
-    return this.#workers.flatMap(({ pulse }) => pulse ?? []);
+    return this.#workers.flatMap(({ told }) => told.pulse ?? []);
   }
 
   /**
@@ -80,9 +74,9 @@ export class WorkerPool implements ListenerFollowers {
    */
   async measures(): Promise<readonly ThreadMeasures[]> {
     await this.#ask('measure');
-    const silent = this.#workers.filter(({ measures }) => measures === undefined);
+    const silent = this.#workers.filter(({ told }) => told.measures === undefined);
     await Promise.race([Promise.all(silent.map((worker) => worker.ask('measure'))), this.failed]);
-    return this.#workers.flatMap(({ measures }) => measures ?? []);
+    return this.#workers.flatMap(({ told }) => told.measures ?? []);
   }
 
   /** Resolves when all take flows. Throws AgentError. */

@@ -76,7 +76,7 @@ describe('a worker', () => {
     await worker.update({ listeners: new Map([['redis', null]]) });
     await expect.poll(() => news).toContainEqual({ type: 'problems', problems: [] });
     await worker.ask('count');
-    expect(worker.numbers).toMatchObject({ flows: 0, recorded: 0 });
+    expect(worker.told.numbers).toMatchObject({ flows: 0, recorded: 0 });
     await worker.stop('the test is over');
   });
 

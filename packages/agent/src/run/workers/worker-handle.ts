@@ -11,6 +11,13 @@ import type { FromWorker, ToWorker, Update, WorkerNumbers, WorkerStart } from '.
 /** What a worker says that is for the agent as a whole. */
 export type WorkerNews = Extract<FromWorker, { readonly type: 'problems' | 'flows' | 'pulse' }>;
 
+/** What it has told last of each. */
+interface Told {
+  numbers?: WorkerNumbers;
+  pulse?: ThreadPulse;
+  measures?: ThreadMeasures;
+}
+
 /** An update is enforced in milliseconds. A thread that is stuck is no better than one that ended. */
 const LOOK_MS = 5_000;
 /** Looks in a row that find the same update under way; more than one, so that a host that slept is not taken for stuck. */
@@ -34,9 +41,7 @@ export class WorkerHandle {
   #bound = 0;
   #ending: boolean = false;
   readonly #watch: NodeJS.Timeout;
-  #numbers: WorkerNumbers | undefined;
-  #pulse: ThreadPulse | undefined;
-  #measures: ThreadMeasures | undefined;
+  readonly told: Readonly<Told> = {};
   /** Who waits for an answer: as many as ask for the agent's status at once, telemetry, and a scrape. */
   readonly #counting = new Map<number, () => void>();
 
@@ -65,18 +70,6 @@ export class WorkerHandle {
   /** Resolves when it takes flows. */
   get ready(): Promise<void> {
     return this.#ready.promise;
-  }
-
-  get numbers(): WorkerNumbers | undefined {
-    return this.#numbers;
-  }
-
-  get pulse(): ThreadPulse | undefined {
-    return this.#pulse;
-  }
-
-  get measures(): ThreadMeasures | undefined {
-    return this.#measures;
   }
 
   /** Resolves when it has told its numbers, what moved, or its measures anew. */
@@ -112,6 +105,7 @@ export class WorkerHandle {
   }
 
   #heard(message: FromWorker, news: (message: WorkerNews) => void): void {
+    const told: Told = this.told;
     switch (message.type) {
       case 'ready':
         this.#ready.resolve();
@@ -134,15 +128,15 @@ export class WorkerHandle {
         }
         return;
       case 'numbers':
-        this.#numbers = { ...defined({ peers: this.#numbers?.peers }), ...message.numbers };
+        told.numbers = { ...defined({ peers: told.numbers?.peers }), ...message.numbers };
         this.#answered(message.serial);
         return;
       case 'measures':
-        this.#measures = message.measures;
+        told.measures = message.measures;
         this.#answered(message.serial);
         return;
       case 'pulse':
-        this.#pulse = message.pulse;
+        told.pulse = message.pulse;
         // Whoever asked goes on in a later turn, when the news are known.
         this.#answered(message.serial);
         break;

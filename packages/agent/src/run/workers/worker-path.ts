@@ -36,20 +36,7 @@ export async function openWorkerPath(
   log: Logger,
   tracer?: Tracer,
 ): Promise<WorkerPath> {
-  const {
-    thread,
-    threads,
-    packets,
-    range,
-    services,
-    network,
-    controls,
-    tunnelSecret,
-    tunnel,
-    datagrams,
-    limits,
-    metrics,
-  } = start;
+  const { range, services, metrics } = start;
   const store = new NetmapStore(range, start.netmap, 0, ENFORCEMENT);
   const life = new AbortController();
   const taking = new AbortController();
@@ -57,7 +44,7 @@ export async function openWorkerPath(
   const targets = new FollowedTargets(services);
   const listeners = new FollowedListeners();
   const { registry, tunnels, inbound, open } = await openDataPath({
-    ...{ thread, threads, packets, network, range, controls, tunnelSecret, tunnel, datagrams, limits, metrics },
+    ...start,
     ...{ recorder, traffic, tracer, problems, log },
     netmap: store,
     createInbound: (parts) => createInboundPath({ ...parts, services }, targets),
