@@ -47,16 +47,15 @@ export function addressesOf(interfaces: ReturnType<typeof hostInterfaces>): Set<
  * its addresses, and what was connected from them goes on when it is back.
  */
 export async function holdsAddress(address: string): Promise<boolean> {
+  // Where any address may be bound, a bind tells nothing.
+  if (!isLoopback(address) && (await bindsForeign(address))) return (await isLocalAddress(address)) !== false;
   try {
-    // Where any address may be bound, the kernel is asked where it comes from when it calls there: from itself, if it is its own.
-    if ((await bindsForeign(address)) && !isLoopback(address))
-      return (await askSource({ host: address, port: PORT })) === address;
     await bind(address);
     return true;
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
     // EINVAL: one of a link, that is bound with its interface alone. Anything else, such as no file left, tells nothing.
-    return code !== 'EADDRNOTAVAIL' && code !== 'EINVAL' && code !== 'ENETUNREACH';
+    return code !== 'EADDRNOTAVAIL' && code !== 'EINVAL';
   }
 }
 
@@ -86,8 +85,8 @@ export async function sourceTowards(to: HostPort): Promise<string | undefined> {
 const PORT = 9;
 
 /**
- * Whether an IPv4 address is this host's own, also while its interface is down: to it the kernel comes from there. Undefined when it
- * could not be asked.
+ * Whether the address is this host's own, that of an IPv4 interface that is down too: to it the kernel comes from there. Undefined when
+ * it could not be asked.
  */
 export async function isLocalAddress(address: string): Promise<boolean | undefined> {
   try {
