@@ -42,15 +42,14 @@ interface World {
   readonly problems?: Readonly<Record<string, string>>;
 }
 
-const hostOf = (agentId: string): string => network.agents.get(agentId)?.host ?? '';
-
 function reportOf(problem: string | undefined): Report | undefined {
   const [code, subject] = problem?.split(' ') ?? [];
   if (code === undefined || subject === undefined) return undefined;
   return { ...EMPTY_REPORT, problems: [{ code, subject, message: `because of ${code}` }] };
 }
 
-function explain(question: Partial<ExplainQuestion>, world: World = {}) {
+function explain(question: Partial<ExplainQuestion>, world: World = {}, where = network) {
+  const hostOf = (agentId: string): string => where.agents.get(agentId)?.host ?? '';
   const traced: string[] = [];
   const live: LiveAgents = {
     agent: (agentId) => ({
@@ -67,7 +66,7 @@ function explain(question: Partial<ExplainQuestion>, world: World = {}) {
       peerRates: new Map(),
     }),
     instance: (agentId, name) => {
-      if (network.agents.get(agentId)?.services.includes(name) !== true) return undefined;
+      if (where.agents.get(agentId)?.services.includes(name) !== true) return undefined;
       const key = `${name}@${hostOf(agentId)}`;
       if (world.unheard?.includes(key) === true) return undefined;
       return { healthy: world.unwell?.includes(key) !== true, notListening: world.notListening?.[key] ?? [] };
@@ -82,7 +81,7 @@ function explain(question: Partial<ExplainQuestion>, world: World = {}) {
   };
   const ask = createExplain({ live, tracer: { trace } });
   const whole: ExplainQuestion = { from: 'web', service: 'redis', port: 6379, protocol: 'tcp', ...question };
-  return ask(network, whole, new AbortController().signal).then((answer) => ({ answer, traced }));
+  return ask(where, whole, new AbortController().signal).then((answer) => ({ answer, traced }));
 }
 
 describe('the verdict and the break point', () => {
@@ -182,6 +181,46 @@ describe('the way', () => {
     const { answer } = await explain({}, { unwell: ['redis@data-a', 'redis@data-b'], ...world });
     expect(answer.breakPoint).toBe(breakPoint);
     expect(answer.steps.slice(-2)).toEqual(steps);
+  });
+
+  test('leaves out those that do not listen, and tells of each', async () => {
+    const { answer, traced } = await explain({}, { notListening: { 'redis@data-a': tcp(6379) } });
+    expect(answer.breakPoint).toBe('none');
+    expect(answer.steps.slice(-2)).toEqual([
+      'nothing listens on 6379 at redis/0 on data-a',
+      'redis/1 on data-b from front: reachable, round trip 1.5 ms',
+    ]);
+    expect(traced).toEqual(['front>data-b']);
+  });
+
+  test('is told of, and not tried, while no agent of the caller is connected', async () => {
+    const { answer, traced } = await explain({}, { away: ['front'] });
+    expect(answer.steps.slice(-3)).toEqual([
+      'redis/0 on data-a is healthy and listens',
+      'redis/1 on data-b is healthy and listens',
+      'whether it can be reached was not tried: no agent of web is connected',
+    ]);
+    expect(traced).toEqual([]);
+  });
+
+  test('is told of where nobody runs the service', async () => {
+    const { answer } = await explain({ service: 'empty', port: 1 });
+    expect(answer.steps.at(-1)).toBe('no agent runs empty');
+  });
+
+  test('begins at a caller that runs beside an instance, where there is one', async () => {
+    const { answer, traced } = await explain({ from: 'redis' }, { unwell: ['redis@data-a'] });
+    expect(answer.steps.at(-1)).toBe('redis/1 is on data-b, where the caller is');
+    expect(traced).toEqual([]);
+  });
+
+  test('is tried to a few of many instances, from the first caller by name', async () => {
+    const services = [service('web', 'private', tcp(1)), service('redis', 'private', tcp(6379))];
+    const many = Array.from({ length: 10 }, (_, at) => ({ host: `data-${at}`, services: ['redis'] }));
+    const callers = ['front-b', 'front-a'].map((host) => ({ host, services: ['web'] }));
+    const { traced } = await explain({}, {}, await networkOf(mesh({ services }), [...callers, ...many]));
+    expect(traced).toHaveLength(8);
+    expect(traced[0]).toBe('front-a>data-0');
   });
 
   test('an instance on the caller’s own host needs none', async () => {

@@ -10,7 +10,8 @@ const MESH = {
   services: [
     { name: 'bulk', kind: 'private', ports: [{ protocol: 'tcp', first: 20_000, last: 21_023 }], tags: [] },
     { name: 'web', kind: 'web', ports: [{ protocol: 'tcp', first: 3_000, last: 3_000 }], tags: [] },
-    { name: 'mailer', kind: 'worker', ports: [], tags: [] },
+    // No agent listens for a worker, whatever it declares.
+    { name: 'mailer', kind: 'worker', ports: [{ protocol: 'tcp', first: 25, last: 25 }], tags: [] },
   ],
 } as unknown as Mesh;
 
@@ -42,6 +43,26 @@ it('counts the addresses of instances too, and says nothing where all fits', () 
   );
   const few = { ...MESH, services: MESH.services.slice(1) };
   expect(listenerWarnings(few, network('web', 'mailer'), live)).toEqual([]);
+});
+
+it('names the least first, eight at most, and none that it just fits', () => {
+  const told = (...most: readonly number[]): string | undefined => {
+    const hosts = most.map((_, at) => `h${at}`);
+    const agents = new Map(hosts.map((host) => [host, { id: host, host }]));
+    const heard = { agent: (id: string) => ({ report: { listeners: most[Number(id.slice(1))] } }) };
+    const where = { agents, instances: new Map() } as unknown as NetworkState;
+    return listenerWarnings(MESH, where, heard as unknown as LiveAgents)[0]?.message;
+  };
+  expect(told(1_025)).toBeUndefined();
+  expect(told(1_024, 1_025, 3, 2)).toContain('h3 (2), h2 (3), h0 (1024) can hold');
+  const eight = [1, 2, 3, 4, 5, 6, 7, 8];
+  expect(told(...eight)).toMatch(/h7 \(8\) can hold/);
+  expect(told(...eight, 9, 10)).toMatch(/h7 \(8\) and 2 more can hold/);
+});
+
+it.runIf(process.platform === 'linux')('asks nothing of a host that was never heard', () => {
+  const unheard = { agent: (id: string) => (id === 'small' ? {} : undefined) } as unknown as LiveAgents;
+  expect(listenerWarnings({ ...MESH, services: MESH.services.slice(1) }, network(), unheard)).toEqual([]);
 });
 
 it.runIf(process.platform === 'linux')('takes its own limit for that of agents to come', () => {

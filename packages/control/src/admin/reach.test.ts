@@ -110,6 +110,16 @@ const anyNetwork = fc
     return [{ ...declared, services, policies }, hosts] as const;
   });
 
+test.each([
+  [[range(10, 12)], 'many:10-12/tcp,'],
+  [[1, 3, 5, 7, 9].map((port) => range(port, port)), 'many:1, 3, 5, 7, 9,'],
+  [[1, 3, 5, 7, 9, 11].map((port) => range(port, port)), 'many:1, 3, 5, 7, 9, …,'],
+])('a reason is about all ports that share it, five ranges of them written out: %#', async (ports, words) => {
+  const network = await networkOf(mesh({ services: [service('many', 'private', ports)] }), []);
+  const [own] = await reachOf(network, 'many');
+  expect(own?.reason).toContain(words);
+});
+
 test('each caller and each declared port has the verdict of the evaluator, once', async () => {
   await fc.assert(
     fc.asyncProperty(anyNetwork, async ([declared, hosts]) => {

@@ -37,6 +37,12 @@ test.each<[string, Partial<AddressSources>, string[]]>([
   ['a name without a port', { authority: 'control.example' }, ['control.example:7400', '10.0.0.5:7400']],
   ['both families', { listen: { host: '::', port: 1 }, authority: '[::]:1' }, ['10.0.0.5:1', '[2001:db8::5]:1']],
   ['an authority that is none', { authority: 'a b\n' }, ['10.0.0.5:7400']],
+  ['a port that is none', { authority: 'control.example:0' }, ['10.0.0.5:7400']],
+  [
+    'at most four, by whatever name the caller came',
+    { authority: 'a.example:1', interfaces: { eth0: [1, 2, 3, 4].map((n) => network(`10.0.0.${n}`)) } },
+    ['a.example:1', '10.0.0.1:7400', '10.0.0.2:7400', '10.0.0.3:7400'],
+  ],
   ['no network at all', { interfaces: {}, authority: '' }, ['127.0.0.1:7400']],
   [
     'at most four, the loopback among them',

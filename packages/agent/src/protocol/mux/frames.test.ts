@@ -164,6 +164,21 @@ describe('decodeRecord', () => {
     }
   });
 
+  it.each(BOUNDS)('takes %s, which belongs to stream %i, on no other kind', (name, id, minimum) => {
+    const elsewhere = frame(FRAME[name], 7, Buffer.alloc(minimum));
+    const decode = () => decodeRecord([elsewhere], recorder());
+    if (id === 0) expect(decode).toThrow(expect.objectContaining({ code: 'wrong-stream' }));
+    else expect(decode).not.toThrow();
+  });
+
+  it.each(BOUNDS)('lets another frame follow %s unless the key changes with it', (name, id, minimum) => {
+    const changesKey = ['handshake2', 'switchKeys', 'rekey'].includes(name);
+    const record = [frame(FRAME[name], id, Buffer.alloc(minimum)), frame(FRAME.fin, 1)];
+    const decode = () => decodeRecord(record, recorder());
+    if (changesKey) expect(decode).toThrow(expect.objectContaining({ code: 'not-last' }));
+    else expect(decode).not.toThrow();
+  });
+
   it('hands on nothing of a frame whose end is not there', () => {
     for (const type of [FRAME.data, FRAME.datagram]) {
       const handler = recorder();
