@@ -65,6 +65,11 @@ export class Control {
     return (await this.host.check(['weft', ...args], { env: this.env })).trim();
   }
 
+  /** A join token for the network "prod", with what narrows it: `--host NAME`, `--services NAMES`. */
+  async token(...scope: readonly string[]): Promise<string> {
+    return this.ok('token', 'create', '--network', 'prod', ...scope);
+  }
+
   /** Writes a mesh file on control's host, for commands that take one. */
   meshFile(yaml: string): string {
     const file = join(this.host.dir, `mesh-${++this.files}.yaml`);
@@ -104,6 +109,16 @@ export interface AgentOptions {
   readonly fileLimit?: number;
 }
 
+/** Of `weft status --json`, what tests look at. */
+export interface AgentStatus {
+  readonly revision: number;
+  readonly stale_since?: string | null;
+  readonly problems: readonly { readonly code: string; readonly subject: string; readonly message: string }[];
+  readonly tunnel: {
+    readonly peers: readonly { readonly host: string; readonly tunnels: number; readonly path_size: number }[];
+  };
+}
+
 function limited(argv: readonly string[], fileLimit: number | undefined): readonly string[] {
   return fileLimit === undefined ? argv : ['sh', '-c', 'ulimit -n "$0" && exec "$@"', String(fileLimit), ...argv];
 }
@@ -126,8 +141,32 @@ export class Agent {
     return agent;
   }
 
+  /** Joins the network "prod" by a token for this host and these services, and runs them. */
+  static async join(
+    control: Control,
+    host: Host,
+    services: readonly string[] = [],
+    options: Omit<AgentOptions, 'config' | 'token'> = {},
+  ): Promise<Agent> {
+    const named = ['--host', host.name];
+    if (services.length === 0) return Agent.start(host, { ...options, token: await control.token(...named) });
+    const token = await control.token(...named, '--services', services.join(','));
+    const config = `services: { ${services.map((each) => `${each}: {}`).join(', ')} }`;
+    return Agent.start(host, { ...options, token, config });
+  }
+
   get dataDir(): string {
     return join(this.host.dir, 'agent');
+  }
+
+  /** What `weft status` tells of the agent. */
+  async status(): Promise<AgentStatus> {
+    return JSON.parse(await this.host.check(['weft', 'status', '--json', '--data', this.dataDir])).agent;
+  }
+
+  /** Codes of the problems that stand. */
+  async problems(): Promise<readonly string[]> {
+    return (await this.status()).problems.map(({ code }) => code);
   }
 
   /** Starts it again, without a token, from what it keeps. */

@@ -64,7 +64,7 @@ describe.skipIf(missing !== undefined)(titled('isolation', missing), () => {
     await Agent.start(spy, { token: await token('other', spy, '--services', 'spy'), config: 'services: { spy: {} }' });
     await until(
       'vault answers',
-      () => caller.run(['sh', '-c', 'echo up | timeout 3 nc -q1 vault 7000']),
+      () => caller.run(['sh', '-c', 'echo up | timeout 3 nc -N vault 7000']),
       (answer) => answer.stdout === 'up\n',
       SETTLED_MS,
     );
@@ -76,7 +76,7 @@ describe.skipIf(missing !== undefined)(titled('isolation', missing), () => {
     const capture = await lab.capture(data, file);
     const secret = 'correct-horse-battery-staple';
     for (let round = 0; round < 5; round++) {
-      expect(await caller.check(['sh', '-c', `echo ${secret} | timeout 3 nc -q1 vault 7000`])).toBe(`${secret}\n`);
+      expect(await caller.check(['sh', '-c', `echo ${secret} | timeout 3 nc -N vault 7000`])).toBe(`${secret}\n`);
     }
     await caller.check([
       'sh',
@@ -118,7 +118,7 @@ describe.skipIf(missing !== undefined)(titled('isolation', missing), () => {
     expect((await caller.run(['timeout', '3', 'nc', '-z', work.address, '9000'])).code).not.toBe(0);
     // The address its own calls come from, as the program that it calls sees it, tried on every host.
     const seenBefore = vaultProgram.stdout.length;
-    expect(await work.check(['sh', '-c', 'echo hello | timeout 3 nc -q1 vault 7000'])).toBe('hello\n');
+    expect(await work.check(['sh', '-c', 'echo hello | timeout 3 nc -N vault 7000'])).toBe('hello\n');
     const source = /connection from (127\.\S+)/.exec(vaultProgram.stdout.slice(seenBefore))?.[1] ?? 'unseen';
     expect(source).toMatch(/^127\.(8\d|9[0-5])\.\d+\.\d+$/);
     for (const host of [caller, data, work]) {
@@ -217,10 +217,10 @@ describe.skipIf(missing !== undefined)(titled('isolation', missing), () => {
     const noise = `for i in $(seq 1 40); do head -c 4000 /dev/urandom | timeout 1 nc -q0 ${data.address} 7410 >/dev/null & done; for i in $(seq 1 40); do timeout 3 nc ${data.address} 7410 </dev/null >/dev/null & done; for i in $(seq 1 50); do head -c 900 /dev/urandom | timeout 1 nc -u -q0 -w0 ${data.address} 7410; done; wait; true`;
     const flood = spy.run(['sh', '-c', noise]);
     for (let round = 0; round < 10; round++) {
-      expect(await caller.check(['sh', '-c', 'echo still | timeout 3 nc -q1 vault 7000'])).toBe('still\n');
+      expect(await caller.check(['sh', '-c', 'echo still | timeout 3 nc -N vault 7000'])).toBe('still\n');
     }
     await flood;
-    expect(await caller.check(['sh', '-c', 'echo still | timeout 3 nc -q1 vault 7000'])).toBe('still\n');
+    expect(await caller.check(['sh', '-c', 'echo still | timeout 3 nc -N vault 7000'])).toBe('still\n');
   });
 
   test('files with secrets are for their owner only', async () => {

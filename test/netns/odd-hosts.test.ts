@@ -4,6 +4,7 @@ import { cpSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createNamespaceLab, type Host, hostsMissing, type NamespaceLab, titled } from '../harness/host.ts';
+import { echoes, serveEcho } from '../harness/programs.ts';
 import { SETTLED_MS, until } from '../harness/until.ts';
 import { Agent, Control } from '../harness/weft.ts';
 
@@ -34,44 +35,25 @@ describe.skipIf(missing !== undefined)(titled('odd hosts', missing), () => {
     await control.apply(mesh());
     [data, web] = [await lab.host('data', 'only'), await lab.host('web', 'too')];
     await lab.disk(data, 'agent', 512 * 1024);
-    await programs(data);
-    dataAgent = await Agent.start(data, {
-      token: await token('--host', 'data', '--services', 'echo'),
-      config: 'services: { echo: {} }',
-    });
-    webAgent = await Agent.start(web, {
-      token: await token('--host', 'web', '--services', 'web'),
-      config: 'services: { web: {} }',
-    });
+    await serveEcho(data);
+    dataAgent = await Agent.join(control, data, ['echo']);
+    webAgent = await Agent.join(control, web, ['web']);
   }, 60_000);
   afterAll(async () => cleanup.disposeAsync());
 
-  const token = (...scope: string[]) => control.ok('token', 'create', '--network', 'prod', ...scope);
-  const programs = async (host: Host): Promise<void> => {
-    await host.start(['node', 'test/fixtures/echo-server.ts', '7000']).output(/ready/);
-    await host.start(['node', 'test/fixtures/udp-echo.ts', '7001']).output(/ready/);
-  };
-  const echo = async (from: Host): Promise<boolean> =>
-    (await from.run(['sh', '-c', 'echo hi | timeout 3 nc -N echo 7000'])).stdout === 'hi\n';
-  const problems = async (agent: Agent): Promise<readonly string[]> => {
-    const status = JSON.parse(await agent.host.check(['weft', 'status', '--json', '--data', agent.dataDir]));
-    return status.agent.problems.map(({ code }: { code: string }) => code);
-  };
-
   test('a host of IPv6 alone joins, calls and is called with default flags', async () => {
-    await until('echo answers', () => echo(web), Boolean, SETTLED_MS);
+    await until('echo answers', () => echoes(web), Boolean, SETTLED_MS);
     await web.check(['node', 'test/fixtures/udp-echo.ts', 'ask', 'echo', '7001', '1', '1200', '9000'], {
       timeoutMs: 10_000,
     });
-    expect(await problems(dataAgent)).toEqual([]);
-    expect(await problems(webAgent)).toEqual([]);
-    const status = JSON.parse(await web.check(['weft', 'status', '--json', '--data', webAgent.dataDir]));
-    expect(status.agent.tunnel.peers).toMatchObject([{ host: 'data', tunnels: 1 }]);
+    expect(await dataAgent.problems()).toEqual([]);
+    expect(await webAgent.problems()).toEqual([]);
+    expect((await webAgent.status()).tunnel.peers).toMatchObject([{ host: 'data', tunnels: 1 }]);
   }, 60_000);
 
   test('of two hosts with one copied directory one is sent away, and both are told of', async () => {
     const copy = await lab.host('copy', 'only');
-    await programs(copy);
+    await serveEcho(copy);
     cpSync(dataAgent.dataDir, join(copy.dir, 'agent'), { recursive: true });
     execFileSync('chown', ['-R', '65534:65534', join(copy.dir, 'agent')]);
     execFileSync('chmod', ['700', join(copy.dir, 'agent')]);
@@ -80,7 +62,7 @@ describe.skipIf(missing !== undefined)(titled('odd hosts', missing), () => {
     for (const { address } of [data, copy]) expect(told).toContain(`[${address}]:`);
     await until(
       'the clone is told',
-      () => problems(clone),
+      () => clone.problems(),
       (codes) => codes.includes('held-off'),
     );
     const problem = async () => {
@@ -90,28 +72,28 @@ describe.skipIf(missing !== undefined)(titled('odd hosts', missing), () => {
       return agents.flatMap(({ report }) => report.problems).find(({ code }) => code === 'agent-twice');
     };
     await until('the operator is told', problem, (one) => one?.message.includes(`[${data.address}]:`) === true);
-    for (let call = 0; call < 6; call++) expect(await echo(web)).toBe(true);
+    for (let call = 0; call < 6; call++) expect(await echoes(web)).toBe(true);
     await lab.startAsRoot(copy, ['ip', 'address', 'flush', 'dev', 'eth0']).finished();
-    expect(await echo(web)).toBe(true);
+    expect(await echoes(web)).toBe(true);
   }, 90_000);
 
   test('where an agent’s disk is full a deny is enforced and not kept, until there is room', async () => {
-    await until('echo answers', () => echo(web), Boolean, SETTLED_MS);
+    await until('echo answers', () => echoes(web), Boolean, SETTLED_MS);
     const fill = join(dataAgent.dataDir, 'fill');
     await data.run(['sh', '-c', 'cat /dev/zero > "$0"', fill]);
     const applied = await control.weft('apply', '-f', control.meshFile(DENIED), '--wait', '--timeout', '15s');
-    expect(await echo(web)).toBe(false);
+    expect(await echoes(web)).toBe(false);
     expect(`${applied.stdout}${applied.stderr}`).toMatch(/not kept/);
     await until(
       'the problem stands',
-      () => problems(dataAgent),
+      () => dataAgent.problems(),
       (codes) => codes.includes('netmap-not-kept'),
     );
     expect(await control.ok('agents')).toMatch(/^data .*not kept/m);
     rmSync(fill);
     await until(
       'it is written',
-      () => problems(dataAgent),
+      () => dataAgent.problems(),
       (codes) => !codes.includes('netmap-not-kept'),
       40_000,
     );
@@ -123,15 +105,14 @@ describe.skipIf(missing !== undefined)(titled('odd hosts', missing), () => {
     await Promise.all([dataAgent.process.kill(), webAgent.process.kill(), control.process.kill()]);
     await Promise.all([dataAgent.restart(), webAgent.restart()]);
     const [, revision] = /revision (\d+)/.exec(applied.stdout) ?? [];
-    const status = JSON.parse(await data.check(['weft', 'status', '--json', '--data', dataAgent.dataDir]));
-    expect(status.agent.revision).toBe(Number(revision));
-    expect(await echo(web)).toBe(false);
+    expect((await dataAgent.status()).revision).toBe(Number(revision));
+    expect(await echoes(web)).toBe(false);
   }, 120_000);
 
   test('a host that no address leaves says so', async () => {
     await until(
       'the problem stands',
-      () => problems(clone),
+      () => clone.problems(),
       (codes) => codes.includes('no-endpoint'),
       SETTLED_MS,
     );

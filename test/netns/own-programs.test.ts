@@ -40,15 +40,14 @@ describe.skipIf(missing !== undefined)(titled('programs of one port', missing), 
     const lab = cleanup.use(await createNamespaceLab());
     control = await Control.start(await lab.host('main'));
     await control.apply(MESH);
-    const join = async (host: Host, service: string) => {
-      const scope = ['--network', 'prod', '--host', host.name, '--services', service];
-      const token = await control.ok('token', 'create', ...scope);
-      return Agent.start(host, { token, config: `services: { ${service}: {} }` });
-    };
     const [first, third] = [await lab.host('first'), await lab.host('third')];
     second = await lab.host('second');
     await Promise.all([serve(first, '127.0.0.1'), serve(third, '127.0.0.1')]);
-    [agent] = await Promise.all([join(second, 'api'), join(first, 'config'), join(third, 'api')]);
+    [agent] = await Promise.all([
+      Agent.join(control, second, ['api']),
+      Agent.join(control, first, ['config']),
+      Agent.join(control, third, ['api']),
+    ]);
   }, 60_000);
   afterAll(async () => cleanup.disposeAsync());
 
@@ -63,8 +62,7 @@ describe.skipIf(missing !== undefined)(titled('programs of one port', missing), 
       SETTLED_MS,
     );
   const problems = async (): Promise<readonly string[]> => {
-    const status = JSON.parse(await second.check(['weft', 'status', '--json', '--data', agent.dataDir]));
-    return status.agent.problems.map(({ code, subject }: { code: string; subject: string }) => `${code} ${subject}`);
+    return (await agent.status()).problems.map(({ code, subject }) => `${code} ${subject}`);
   };
   const explained = async (): Promise<string> => (await control.weft('explain', 'api', 'config:8080')).stdout;
 

@@ -1,7 +1,7 @@
 /** Hosts that fall silent, and wires that lose packets. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createNamespaceLab, type Host, hostsMissing, type NamespaceLab, titled } from '../harness/host.ts';
-import type { Process } from '../harness/process.ts';
+import { echoes, PingLoop, serveEcho } from '../harness/programs.ts';
 import { SETTLED_MS, until } from '../harness/until.ts';
 import { Agent, Control } from '../harness/weft.ts';
 
@@ -27,7 +27,7 @@ describe.skipIf(missing !== undefined)(titled('silence', missing), () => {
   let lab: NamespaceLab;
   let near: Host;
   let first: Host;
-  let lossy: Process;
+  let lossy: PingLoop;
 
   beforeAll(async () => {
     lab = cleanup.use(await createNamespaceLab());
@@ -35,11 +35,8 @@ describe.skipIf(missing !== undefined)(titled('silence', missing), () => {
     await control.apply(MESH);
     const join = async (name: string, services: readonly string[]): Promise<Host> => {
       const host = await lab.host(name);
-      await host.start(['node', 'test/fixtures/echo-server.ts', '7000']).output(/ready/);
-      await host.start(['node', 'test/fixtures/udp-echo.ts', '7001']).output(/ready/);
-      const scope = services.length === 0 ? [] : ['--services', services.join(',')];
-      const token = await control.ok('token', 'create', '--network', 'prod', '--host', name, ...scope);
-      await Agent.start(host, { token, config: `services: { ${services.map((each) => `${each}: {}`).join(', ')} }` });
+      await serveEcho(host);
+      await Agent.join(control, host, services);
       return host;
     };
     let far: Host;
@@ -53,36 +50,24 @@ describe.skipIf(missing !== undefined)(titled('silence', missing), () => {
       SETTLED_MS,
     );
     await lab.lose(far, { share: 0.2, peer: near });
-    lossy = near.start(['node', 'test/fixtures/ping-loop.ts', 'lossy', '7000', '10']);
-    await lossy.output(/ready/);
+    lossy = await PingLoop.start(near, 'lossy', 10);
   }, 60_000);
   afterAll(async () => cleanup.disposeAsync());
 
-  const call = async (name = 'echo'): Promise<boolean> =>
-    (await near.run(['sh', '-c', `echo hi | timeout 6 nc -N ${name} 7000`])).stdout === 'hi\n';
-  const counts = async (traffic: Process): Promise<{ open: number; broken: number; fewest: number }> => {
-    const told = traffic.stdout.length;
-    traffic.signal('SIGUSR2');
-    const line = await until(
-      'the ping loop tells its counts',
-      () => traffic.stdout.slice(told).trim(),
-      (text) => text.endsWith('}'),
-    );
-    return JSON.parse(line.split('\n').at(-1) ?? '');
-  };
+  const call = (name = 'echo'): Promise<boolean> => echoes(near, name, 6);
 
   test('where a host falls silent its flows end, and calls and datagrams go to another', async () => {
-    const busy = near.start(['node', 'test/fixtures/ping-loop.ts', '0.echo', '7000', '2']);
+    const busy = await PingLoop.start(near, '0.echo', 2);
     const idle = near.start(['nc', '-vd', '0.echo', '7000']);
     const senders = Array.from({ length: 4 }, () =>
       near.start(['node', 'test/fixtures/udp-echo.ts', 'tick', 'pong', '7001']),
     );
-    await Promise.all([busy.output(/ready/), idle.output(/succeeded/), ...senders.map((each) => each.output(/ready/))]);
+    await Promise.all([idle.output(/succeeded/), ...senders.map((each) => each.output(/ready/))]);
     // Control hears it still: nobody says that it is not well.
     await lab.lose(first, { way: 'in', peer: near });
     const began = performance.now();
     const lasted: number[] = [];
-    while ((await counts(busy)).broken < 2 || idle.running) {
+    while ((await busy.counts()).broken < 2 || idle.running) {
       expect(performance.now() - began).toBeLessThan(NOTICED_MS);
       const asked = performance.now();
       expect(await call()).toBe(true);
@@ -102,10 +87,10 @@ describe.skipIf(missing !== undefined)(titled('silence', missing), () => {
   }, 60_000);
 
   test('where a fifth of all packets is lost both ways no flow has ended, and bytes pass', async () => {
-    const before = await counts(lossy);
+    const before = await lossy.counts();
     const later = await until(
       'all move',
-      () => counts(lossy),
+      () => lossy.counts(),
       ({ fewest }) => fewest > before.fewest,
       SETTLED_MS,
     );
