@@ -2,7 +2,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ClientReadableStream, type Metadata, status } from '@grpc/grpc-js';
-import { decodeAdminToken, parseHostPort, TokenError } from '@weft/proto';
+import { decodeAdminToken, messageOf, parseHostPort, TokenError } from '@weft/proto';
 import {
   AdminClient,
   bearerMetadata,
@@ -28,6 +28,12 @@ export interface AdminOptions {
   readonly adminTokenFile?: string;
 }
 
+/** Of commands on one network, which people and programs read. */
+export interface NetworkOptions extends AdminOptions {
+  readonly network?: string;
+  readonly json?: true;
+}
+
 export interface AdminAccess {
   readonly address: string;
   readonly tokenFile: string;
@@ -39,9 +45,8 @@ export interface AdminAccess {
 export function adminAccess(options: AdminOptions, env: Terminal['env']): AdminAccess {
   const address = options.control ?? (env.WEFT_CONTROL || DEFAULT_CONTROL);
   if ((parseHostPort(address)?.port ?? 0) === 0) {
-    throw new UsageError(
-      `--control and WEFT_CONTROL take HOST:PORT, such as ${DEFAULT_CONTROL}; found ${JSON.stringify(address)}`,
-    );
+    const found = JSON.stringify(address);
+    throw new UsageError(`--control and WEFT_CONTROL take HOST:PORT, such as ${DEFAULT_CONTROL}; found ${found}`);
   }
   const named = options.adminTokenFile ?? (env.WEFT_ADMIN_TOKEN_FILE || undefined);
   const tokenFile = named ?? join(defaultDirectory('weft-control', env), 'admin.token');
@@ -113,7 +118,7 @@ export async function withAdmin<Result>(
  * long as none was named.
  */
 export async function listWithAdmin<Entry>(
-  options: AdminOptions & { readonly network?: string },
+  options: Pick<NetworkOptions, keyof AdminOptions | 'network'>,
   terminal: Terminal,
   signal: AbortSignal,
   list: (admin: Admin) => Promise<readonly Entry[]>,
@@ -154,37 +159,29 @@ async function readAdminToken({ tokenFile }: AdminAccess, terminal: Terminal): P
 }
 
 /** A failure in words for the person who gave the command. */
-function explained(error: unknown, { address, tokenFile }: AdminAccess): unknown {
-  if (isServiceError(error)) {
-    const { details } = error;
-    switch (error.code) {
-      case status.UNAUTHENTICATED:
-        return new CommandError(
-          'admin-token',
-          `control at ${address} does not take the admin token of ${tokenFile}: ${details}; name the right file with --admin-token-file`,
-          { cause: error },
-        );
-      case status.UNAVAILABLE:
-      case status.DEADLINE_EXCEEDED:
-        return new CommandError(
-          'control-unreachable',
-          `control at ${address} did not answer: ${details}; check that weft-control runs there`,
-          { cause: error },
-        );
-      default:
-        return new CommandError('control-refused', `control at ${address} refused: ${details}`, { cause: error });
-    }
-  }
-  const code = (error as { code?: unknown } | undefined)?.code;
-  if (code === 'control-unreachable') {
-    const words = `${(error as Error).message}; check that weft-control runs there, or name another with --control`;
-    return new CommandError('control-unreachable', words, { cause: error });
-  }
-  if (code === 'pin-mismatch') {
-    const words =
+function explained(cause: unknown, { address, tokenFile }: AdminAccess): unknown {
+  const told = (code: CommandError['code'], words: string) => new CommandError(code, words, { cause });
+  const code = (cause as { code?: unknown } | undefined)?.code;
+  const details = isServiceError(cause) ? cause.details : undefined;
+  if (details === undefined) {
+    if (code === 'control-unreachable')
+      return told(code, `${messageOf(cause)}; check that weft-control runs there, or name another with --control`);
+    if (code !== 'pin-mismatch') return cause;
+    return told(
+      'control-unreachable',
       `${address} is not the control that made the admin token of ${tokenFile}: its certificate has another key. ` +
-      'Check --control and --admin-token-file';
-    return new CommandError('control-unreachable', words, { cause: error });
+        'Check --control and --admin-token-file',
+    );
   }
-  return error;
+  if (code === status.UNAUTHENTICATED)
+    return told(
+      'admin-token',
+      `control at ${address} does not take the admin token of ${tokenFile}: ${details}; name the right file with --admin-token-file`,
+    );
+  if (code === status.UNAVAILABLE || code === status.DEADLINE_EXCEEDED)
+    return told(
+      'control-unreachable',
+      `control at ${address} did not answer: ${details}; check that weft-control runs there`,
+    );
+  return told('control-refused', `control at ${address} refused: ${details}`);
 }

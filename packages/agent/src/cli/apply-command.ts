@@ -6,7 +6,7 @@ import { parseDuration } from '../config/duration.ts';
 import { FileError, formatProblem } from '../config/errors.ts';
 import { type MeshFile, readMeshFile } from '../config/mesh-file.ts';
 import { type Admin, type AdminOptions, withAdmin } from './admin.ts';
-import { CommandError, UsageError } from './errors.ts';
+import { CommandError, wrongValue } from './errors.ts';
 import { writeJson } from './json.ts';
 import { type Color, paint, paintErr, printable, type Terminal } from './terminal.ts';
 
@@ -29,18 +29,15 @@ const SIGNS: Readonly<Record<string, readonly [string, Color]>> = {
 
 export async function apply(options: ApplyOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
   const timeoutMs = parseDuration(options.timeout);
-  if (timeoutMs === undefined || timeoutMs < 1 || timeoutMs > ADMIN_LIMITS.waitMs) {
-    throw new UsageError(
-      `--timeout takes a duration from 1ms to 10m, such as 10s; found ${JSON.stringify(options.timeout)}`,
-    );
-  }
+  if (timeoutMs === undefined || timeoutMs < 1 || timeoutMs > ADMIN_LIMITS.waitMs)
+    wrongValue('--timeout', 'a duration from 1ms to 10m, such as 10s', options.timeout);
   const file = await readMeshFile(options.file);
   const answer = await withAdmin(options, terminal, signal, (admin) => send(admin, file, options, timeoutMs));
 
   const warnings = problemsFromWire(answer.warnings);
   for (const { field, message } of warnings) {
-    const problem = { ...file.locate(field), message: field === '' ? message : `${field}: ${message}` };
-    terminal.err(`${paintErr(terminal, 'yellow', 'warning')}: ${printable(formatProblem(file.file, problem))}\n`);
+    const problem = printable(formatProblem(file.file, file.problem(field, message)));
+    terminal.err(`${paintErr(terminal, 'yellow', 'warning')}: ${problem}\n`);
   }
   const changes = answer.changes.map(({ operation, subject, detail }) => ({ operation, subject, detail }));
   if (options.json !== undefined) {
@@ -85,10 +82,7 @@ async function send(admin: Admin, file: MeshFile, options: ApplyOptions, timeout
   } catch (error) {
     const problems = fieldErrorsFromError(error);
     if (!isServiceError(error) || error.code !== status.INVALID_ARGUMENT || problems.length === 0) throw error;
-    const placed = problems.map(({ field, message }) => ({
-      ...file.locate(field),
-      message: field === '' ? message : `${field}: ${message}`,
-    }));
+    const placed = problems.map(({ field, message }) => file.problem(field, message));
     throw new FileError('file-invalid', file.file, placed, { cause: error });
   }
 }

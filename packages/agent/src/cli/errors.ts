@@ -10,6 +10,11 @@ export class UsageError extends Error {
   readonly code = 'usage';
 }
 
+/** An option, or an argument, that was given what it does not take. */
+export function wrongValue(option: string, expected: string, found: string): never {
+  throw new UsageError(`${option} takes ${expected}; found ${JSON.stringify(found)}`);
+}
+
 /** The command failed: exit code 1. The message says what failed, why, and what to do. */
 export class CommandError extends CodedError<
   'admin-token' | 'control-refused' | 'control-unreachable' | 'not-kept' | 'stragglers' | 'nothing-to-ask'

@@ -1,21 +1,17 @@
 /** weft explain: the verdict on one flow, and where it would break. */
-import { FormatError, formatPortRange, hostNameProblem, isServiceName, parseDestination } from '@weft/proto';
+import { formatPortRange, hostNameProblem, isServiceName, parseDestination } from '@weft/proto';
 import { actionCodec, adminService, breakPointCodec, protocolCodec } from '@weft/proto/wire';
-import { type AdminOptions, withAdmin } from './admin.ts';
+import { orSentence } from '../config/schema.ts';
+import { type NetworkOptions, withAdmin } from './admin.ts';
 import { UsageError } from './errors.ts';
 import { writeJson } from './json.ts';
 import { paint, printable, type Terminal } from './terminal.ts';
-
-export interface ExplainOptions extends AdminOptions {
-  readonly network?: string;
-  readonly json?: true;
-}
 
 /** Answers with the exit code: 0 for allow, 3 for deny. */
 export async function explain(
   from: string,
   to: string,
-  options: ExplainOptions,
+  options: NetworkOptions,
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<0 | 3> {
@@ -24,14 +20,16 @@ export async function explain(
     throw new UsageError(`FROM is a service, host:NAME or internet; found ${JSON.stringify(from)}`);
   }
   // People paste what their programs are given.
-  const destination = readDestination(to.replace(/\.internal\.?(?=:)/, ''));
+  const destination = orSentence(() => parseDestination(to.replace(/\.internal\.?(?=:)/, '')));
+  if (typeof destination === 'string') throw new UsageError(`TO: ${destination}`);
+  const { service, port, protocol } = destination;
   const answer = await withAdmin(options, terminal, signal, (admin) =>
     admin.call(adminService.explain, {
       network: options.network ?? '',
       from,
-      service: destination.service,
-      port: destination.port,
-      protocol: protocolCodec.toWire(destination.protocol),
+      service,
+      port,
+      protocol: protocolCodec.toWire(protocol),
     }),
   );
   const verdict = actionCodec.fromWire(answer.verdict, 'verdict');
@@ -40,7 +38,6 @@ export async function explain(
   if (options.json !== undefined) {
     writeJson(terminal, { from, to: destination, verdict, rule, revision, reason, breakPoint, steps });
   } else {
-    const { service, port, protocol } = destination;
     const flow = `${from} -> ${service}:${formatPortRange({ protocol, first: port, last: port })}`;
     const word = verdict === 'allow' ? paint(terminal, 'green', 'allow') : paint(terminal, 'red', 'deny');
     terminal.out(`${word}  ${flow}\n`);
@@ -51,13 +48,4 @@ export async function explain(
     );
   }
   return verdict === 'allow' ? 0 : 3;
-}
-
-function readDestination(to: string) {
-  try {
-    return parseDestination(to);
-  } catch (error) {
-    if (error instanceof FormatError) throw new UsageError(`TO: ${error.message}`);
-    throw error;
-  }
 }

@@ -3,28 +3,23 @@
 import { status } from '@grpc/grpc-js';
 import { ADMIN_LIMITS, FLOW_COLUMNS, type FlowRecord, formatPortRange } from '@weft/proto';
 import { adminService, flowFromWire, isServiceError, type pb } from '@weft/proto/wire';
-import { type AdminOptions, CALL_DEADLINE_MS, listWithAdmin } from './admin.ts';
-import { UsageError } from './errors.ts';
+import { CALL_DEADLINE_MS, listWithAdmin, type NetworkOptions } from './admin.ts';
+import { UsageError, wrongValue } from './errors.ts';
 import { type FlowsFilterOptions, filterToWire, readFlowsFilter } from './flows-filter.ts';
 import { formatBytes, formatTime, orDash } from './format.ts';
 import { writeJsonLine } from './json.ts';
 import { type Cell, writeTable } from './table.ts';
 import { paint, paintErr, printable, type Terminal } from './terminal.ts';
 
-export interface FlowsOptions extends AdminOptions, FlowsFilterOptions {
-  readonly network?: string;
+export interface FlowsOptions extends NetworkOptions, FlowsFilterOptions {
   readonly follow?: true;
   readonly limit: string;
-  readonly json?: true;
 }
 
 export async function flows(options: FlowsOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
   const limit = Number(options.limit);
-  if (!Number.isInteger(limit) || limit < 1 || limit > ADMIN_LIMITS.flows) {
-    throw new UsageError(
-      `--limit takes a number from 1 to ${ADMIN_LIMITS.flows}; found ${JSON.stringify(options.limit)}`,
-    );
-  }
+  if (!Number.isInteger(limit) || limit < 1 || limit > ADMIN_LIMITS.flows)
+    wrongValue('--limit', `a number from 1 to ${ADMIN_LIMITS.flows}`, options.limit);
   if (options.follow !== undefined && options.until !== undefined) {
     throw new UsageError('--follow has no end; leave --until away, or --follow');
   }

@@ -13,7 +13,7 @@ import {
 } from '@weft/proto';
 import { actionCodec, outcomeCodec, type pb } from '@weft/proto/wire';
 import { parseDuration } from '../config/duration.ts';
-import { UsageError } from './errors.ts';
+import { UsageError, wrongValue } from './errors.ts';
 
 /** Each is an option under the field's own word. */
 type PlainFilter = (typeof FLOW_NAME_FILTERS)[number];
@@ -47,22 +47,22 @@ export interface AskedFlows {
 /** Throws UsageError. */
 export function readFlowsFilter(options: FlowsFilterOptions, nowMs: number): AskedFlows {
   const { from, to, host, denied, outcome, text, since, until, id } = options;
-  if (from !== undefined && !isSource(from)) wrong('--from', 'a service, host:NAME or internet', from);
-  if (host !== undefined && hostNameProblem(host) !== undefined) wrong('--host', "a host's name", host);
+  if (from !== undefined && !isSource(from)) wrongValue('--from', 'a service, host:NAME or internet', from);
+  if (host !== undefined && hostNameProblem(host) !== undefined) wrongValue('--host', "a host's name", host);
   const plain: Partial<Record<PlainFilter, string>> = {};
   for (const name of FLOW_NAME_FILTERS) {
     const value = options[name];
     if (value === undefined) continue;
-    if (value === '' || value.length > WIRE_LIMITS.name) wrong(`--${name}`, MEANT[name] ?? 'a name', value);
+    if (value === '' || value.length > WIRE_LIMITS.name) wrongValue(`--${name}`, MEANT[name] ?? 'a name', value);
     plain[name] = value;
   }
   if (outcome !== undefined && !isOutcome(outcome)) {
-    wrong('--outcome', `one of ${FLOW_OUTCOMES.join(', ')}`, outcome);
+    wrongValue('--outcome', `one of ${FLOW_OUTCOMES.join(', ')}`, outcome);
   }
   if (text !== undefined && (text === '' || text.length > ADMIN_LIMITS.flowText)) {
-    wrong('--text', `1 to ${ADMIN_LIMITS.flowText} characters`, text);
+    wrongValue('--text', `1 to ${ADMIN_LIMITS.flowText} characters`, text);
   }
-  if (id !== undefined && !FLOW_ID.test(id)) wrong('--id', '16 hexadecimal digits, as --json shows them', id);
+  if (id !== undefined && !FLOW_ID.test(id)) wrongValue('--id', '16 hexadecimal digits, as --json shows them', id);
   const fromMs = since === undefined ? undefined : readTime('--since', since, nowMs);
   const toMs = until === undefined ? undefined : readTime('--until', until, nowMs);
   if (fromMs !== undefined && toMs !== undefined && toMs <= fromMs) {
@@ -93,7 +93,7 @@ function readTo(to: string): { readonly service: string; readonly port?: number 
   const [, service = '', digits] = /^([^:]*?)(?:\.internal\.?)?(?::(\d{1,5}))?$/.exec(to) ?? [];
   const port = digits === undefined ? undefined : Number(digits);
   if (!isServiceName(service) || port === 0 || (port ?? 0) > 65_535) {
-    wrong('--to', 'SERVICE or SERVICE:PORT, with a port of 1 to 65535', to);
+    wrongValue('--to', 'SERVICE or SERVICE:PORT, with a port of 1 to 65535', to);
   }
   return port === undefined ? { service } : { service, port };
 }
@@ -103,7 +103,7 @@ function readTime(option: string, text: string, nowMs: number): number {
   if (duration !== undefined) return Math.max(1, nowMs - duration);
   const [, day, time = '00:00', zone = ''] = TIME.exec(text) ?? [];
   const ms = day === undefined || !isDay(day) ? Number.NaN : Date.parse(`${day}T${time}${zone}`);
-  if (!(ms > 0)) wrong(option, 'how long ago, such as 15m or 2h, or a time, such as 2026-03-01T12:30', text);
+  if (!(ms > 0)) wrongValue(option, 'how long ago, such as 15m or 2h, or a time, such as 2026-03-01T12:30', text);
   return ms;
 }
 
@@ -116,8 +116,4 @@ function isDay(day: string): boolean {
 function isSource(from: string): boolean {
   if (from.startsWith('host:')) return hostNameProblem(from.slice('host:'.length)) === undefined;
   return from === 'internet' || isServiceName(from);
-}
-
-function wrong(option: string, expected: string, found: string): never {
-  throw new UsageError(`${option} takes ${expected}; found ${JSON.stringify(found)}`);
 }

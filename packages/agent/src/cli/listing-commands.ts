@@ -1,5 +1,5 @@
 /** weft services and weft agents. */
-import { formatPortRange, type Telemetry } from '@weft/proto';
+import { formatPortRange, type InstanceReport, type Telemetry } from '@weft/proto';
 import {
   adminService,
   portsFromWire,
@@ -9,24 +9,17 @@ import {
   telemetryFromWire,
 } from '@weft/proto/wire';
 import { formatDuration } from '../config/duration.ts';
-import { type AdminOptions, listWithAdmin } from './admin.ts';
+import { listWithAdmin, type NetworkOptions } from './admin.ts';
 import { orDash } from './format.ts';
 import { writeJson } from './json.ts';
 import { type Cell, writeTable } from './table.ts';
 import { printable, type Terminal } from './terminal.ts';
 
-export interface ListingOptions extends AdminOptions {
-  readonly network?: string;
-  readonly json?: true;
-}
-
-export async function services(options: ListingOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
-  const listed = await listWithAdmin(
-    options,
-    terminal,
-    signal,
-    async (admin) => (await admin.call(adminService.listServices, { network: options.network ?? '' })).services,
-  );
+export async function services(options: NetworkOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
+  const network = options.network ?? '';
+  const listed = await listWithAdmin(options, terminal, signal, async (admin) => {
+    return (await admin.call(adminService.listServices, { network })).services;
+  });
   const entries = listed.map((entry) => {
     const service = serviceFromWire(entry.service ?? {});
     return {
@@ -69,15 +62,13 @@ export async function services(options: ListingOptions, terminal: Terminal, sign
   writeTable(terminal, ['NAME', 'KIND', 'VIP', 'PORTS', 'HEALTHY', 'PUBLIC', 'INSTANCES'], rows);
 }
 
-export async function agents(options: ListingOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
-  const listed = await listWithAdmin(
-    options,
-    terminal,
-    signal,
-    async (admin) => (await admin.call(adminService.listAgents, { network: options.network ?? '' })).agents,
-  );
+export async function agents(options: NetworkOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
+  const network = options.network ?? '';
+  const listed = await listWithAdmin(options, terminal, signal, async (admin) => {
+    return (await admin.call(adminService.listAgents, { network })).agents;
+  });
   const entries = listed.map((agent) => {
-    const report = agent.report ? reportFromWire(agent.report) : undefined;
+    const report = agent.report ? reportFromWire(agent.report) : null;
     // Named one by one: a default that was not sent stands on the message's prototype, where a spread does not look.
     return {
       agentId: agent.agentId,
@@ -97,16 +88,7 @@ export async function agents(options: ListingOptions, terminal: Terminal, signal
       behindMs: agent.behindMs,
       clockSkewMs: agent.clockSkewMs,
       telemetry: agent.telemetry ? telemetryFromWire(agent.telemetry) : null,
-      report:
-        report === undefined
-          ? null
-          : {
-              ...report,
-              instances: report.instances.map((instance) => ({
-                ...instance,
-                notListening: instance.notListening.map(formatPortRange),
-              })),
-            },
+      report: report && { ...report, instances: report.instances.map(withPortsWritten) },
     };
   });
   if (options.json !== undefined) {
@@ -138,6 +120,10 @@ export async function agents(options: ListingOptions, terminal: Terminal, signal
       terminal.err(`${printable(`${agent.host}: ${problem.subject}: ${problem.message}`)}\n`);
     }
   }
+}
+
+function withPortsWritten(instance: InstanceReport) {
+  return { ...instance, notListening: instance.notListening.map(formatPortRange) };
 }
 
 /** What the paths to its peers have shown to carry, least and most: `548-1400 B`. */

@@ -35,13 +35,10 @@ function failed(error: unknown, terminal: Terminal): ExitCode {
     terminal.err(`${escapeUnseen(error.message)}\n${name}: nothing was changed\n`);
     return 1;
   }
-  if (error instanceof UsageError) {
+  const foreseen = error instanceof UsageError || error instanceof CommandError || error instanceof AgentError;
+  if (foreseen) {
     terminal.err(`${name}: ${escapeUnseen(error.message)}\n`);
-    return 2;
-  }
-  if (error instanceof CommandError || error instanceof AgentError) {
-    terminal.err(`${name}: ${escapeUnseen(error.message)}\n`);
-    return 1;
+    return error instanceof UsageError ? 2 : 1;
   }
   // Not foreseen: the stack is what a report of it needs.
   const told = error instanceof Error ? (error.stack ?? error.message) : String(error);

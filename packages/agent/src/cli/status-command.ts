@@ -4,7 +4,7 @@ import { adminService, type pb } from '@weft/proto/wire';
 import { formatDuration } from '../config/duration.ts';
 import type { AgentStatus } from '../observe/agent-status.ts';
 import { readLocalStatus } from '../observe/status-client.ts';
-import { type AdminOptions, adminAccess, withAdmin } from './admin.ts';
+import { adminAccess, type NetworkOptions, withAdmin } from './admin.ts';
 import { CommandError } from './errors.ts';
 import { formatBytes, formatTime, orDash } from './format.ts';
 import { writeJson } from './json.ts';
@@ -13,10 +13,8 @@ import { type Cell, writeTable } from './table.ts';
 import { paint, printable, type Terminal } from './terminal.ts';
 import { trustHints } from './trust-hints.ts';
 
-export interface StatusOptions extends AdminOptions {
-  readonly network?: string;
+export interface StatusOptions extends NetworkOptions {
   readonly data?: string;
-  readonly json?: true;
 }
 
 type ControlAnswer =
@@ -109,50 +107,44 @@ function writeAgent(agent: AgentStatus, terminal: Terminal): void {
     const open = agent.workers.map((worker) => worker.flows.open).join(', ');
     line('workers', `${agent.workers.length} threads, with ${open} flows open`);
   }
-  if (tunnel.peers.length > 0) {
+  const table = (head: readonly string[], rows: readonly Cell[][]) => {
+    if (rows.length === 0) return;
     terminal.out('\n');
-    const rows = tunnel.peers
-      .slice(0, PEERS_SHOWN)
-      .map(({ host, tunnels, roundTripUs, pathSize }): Cell[] => [
-        host,
-        String(tunnels),
-        roundTripUs === 0 ? '-' : `${(roundTripUs / 1_000).toFixed(1)} ms`,
-        pathSize === 0 ? '-' : `${pathSize} B`,
-      ]);
-    writeTable(terminal, ['PEER', 'TUNNELS', 'ROUND TRIP', 'PATH'], rows);
-    const more = tunnel.peers.length - rows.length;
-    if (more > 0) terminal.out(`and ${more} more: weft status --json\n`);
-  }
-  if (agent.instances.length > 0) {
-    terminal.out('\n');
-    writeTable(
-      terminal,
-      ['RUNS HERE', 'STATE', 'NOT LISTENING'],
-      agent.instances.map(({ service, healthy, notListening }): Cell[] => [
-        service,
-        healthy ? { text: 'healthy', color: 'green' } : { text: 'not healthy', color: 'red' },
-        orDash(
-          notListening
-            .map(({ first, last, protocol }) => `${first === last ? first : `${first}-${last}`}/${protocol}`)
-            .join(','),
-        ),
-      ]),
-    );
-  }
-  if (agent.names.length > 0) {
-    terminal.out('\n');
-    writeTable(
-      terminal,
-      ['NAME', 'KIND', 'ADDRESS', 'PORTS', 'HEALTHY'],
-      agent.names.map(({ name, kind, address, ports, instances, healthy }): Cell[] => [
-        name,
-        kind,
-        address ?? 'outside --vip-range',
-        orDash(ports.join(',')),
-        { text: `${healthy}/${instances}`, color: healthy > 0 ? 'green' : 'red' },
-      ]),
-    );
-  }
+    writeTable(terminal, head, rows);
+  };
+  const peers = tunnel.peers
+    .slice(0, PEERS_SHOWN)
+    .map(({ host, tunnels, roundTripUs, pathSize }): Cell[] => [
+      host,
+      String(tunnels),
+      roundTripUs === 0 ? '-' : `${(roundTripUs / 1_000).toFixed(1)} ms`,
+      pathSize === 0 ? '-' : `${pathSize} B`,
+    ]);
+  table(['PEER', 'TUNNELS', 'ROUND TRIP', 'PATH'], peers);
+  const more = tunnel.peers.length - peers.length;
+  if (more > 0) terminal.out(`and ${more} more: weft status --json\n`);
+  table(
+    ['RUNS HERE', 'STATE', 'NOT LISTENING'],
+    agent.instances.map(({ service, healthy, notListening }): Cell[] => [
+      service,
+      healthy ? { text: 'healthy', color: 'green' } : { text: 'not healthy', color: 'red' },
+      orDash(
+        notListening
+          .map(({ first, last, protocol }) => `${first === last ? first : `${first}-${last}`}/${protocol}`)
+          .join(','),
+      ),
+    ]),
+  );
+  table(
+    ['NAME', 'KIND', 'ADDRESS', 'PORTS', 'HEALTHY'],
+    agent.names.map(({ name, kind, address, ports, instances, healthy }): Cell[] => [
+      name,
+      kind,
+      address ?? 'outside --vip-range',
+      orDash(ports.join(',')),
+      { text: `${healthy}/${instances}`, color: healthy > 0 ? 'green' : 'red' },
+    ]),
+  );
   const hints = trustHints(agent);
   if (hints.length > 0) terminal.out('\n');
   for (const hint of hints) line('hint', printable(hint));

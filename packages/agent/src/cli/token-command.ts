@@ -2,45 +2,33 @@
 import { ADMIN_LIMITS, isHostName, isServiceName, joinTokenState } from '@weft/proto';
 import { adminService, rolesFromWire, rolesToWire } from '@weft/proto/wire';
 import { parseDuration } from '../config/duration.ts';
-import { type AdminOptions, listWithAdmin, withAdmin } from './admin.ts';
-import { UsageError } from './errors.ts';
+import { listWithAdmin, type NetworkOptions, withAdmin } from './admin.ts';
+import { wrongValue } from './errors.ts';
 import { formatTime, orDash } from './format.ts';
 import { writeJson } from './json.ts';
 import { writeTable } from './table.ts';
 import { paint, printable, type Terminal } from './terminal.ts';
 
-export interface TokenCreateOptions extends AdminOptions {
-  readonly network?: string;
+export interface TokenCreateOptions extends NetworkOptions {
   readonly services?: string;
   readonly host?: string;
   readonly gateway?: true;
   readonly reusable?: true;
   readonly ephemeral?: true;
   readonly ttl: string;
-  readonly json?: true;
 }
 
 /** Prints the token alone, so that `TOKEN=$(weft token create ...)` is all it takes. */
 export async function tokenCreate(options: TokenCreateOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
   const ttlSeconds = Math.ceil((parseDuration(options.ttl) ?? Number.NaN) / 1_000);
-  if (!(ttlSeconds >= 1 && ttlSeconds <= ADMIN_LIMITS.tokenSeconds)) {
-    throw new UsageError(
-      `--ttl takes a duration from 1s to 365d, such as 1h or 7d; found ${JSON.stringify(options.ttl)}`,
-    );
-  }
+  if (!(ttlSeconds >= 1 && ttlSeconds <= ADMIN_LIMITS.tokenSeconds))
+    wrongValue('--ttl', 'a duration from 1s to 365d, such as 1h or 7d', options.ttl);
   const services = (options.services ?? '').split(/[\s,]+/).filter((name) => name !== '');
   for (const name of services) {
-    if (!isServiceName(name)) {
-      throw new UsageError(
-        `--services takes lower case names with commas between, such as redis,web; found ${JSON.stringify(name)}`,
-      );
-    }
+    if (!isServiceName(name)) wrongValue('--services', 'lower case names with commas between, such as redis,web', name);
   }
-  if (options.host !== undefined && !isHostName(options.host)) {
-    throw new UsageError(
-      `--host takes a host's name in lower case, such as build-3; found ${JSON.stringify(options.host)}`,
-    );
-  }
+  if (options.host !== undefined && !isHostName(options.host))
+    wrongValue('--host', "a host's name in lower case, such as build-3", options.host);
   const made = await withAdmin(options, terminal, signal, (admin) =>
     admin.call(adminService.createToken, {
       network: options.network ?? '',
@@ -65,18 +53,11 @@ export async function tokenCreate(options: TokenCreateOptions, terminal: Termina
   writeJson(terminal, { token, tokenId, expiresMs, networkCreated });
 }
 
-export interface TokenListOptions extends AdminOptions {
-  readonly network?: string;
-  readonly json?: true;
-}
-
-export async function tokenList(options: TokenListOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
-  const tokens = await listWithAdmin(
-    options,
-    terminal,
-    signal,
-    async (admin) => (await admin.call(adminService.listTokens, { network: options.network ?? '' })).tokens,
-  );
+export async function tokenList(options: NetworkOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
+  const network = options.network ?? '';
+  const tokens = await listWithAdmin(options, terminal, signal, async (admin) => {
+    return (await admin.call(adminService.listTokens, { network })).tokens;
+  });
   if (options.json !== undefined) {
     const entries = tokens.map(({ tokenId, services, host, roles, reusable, ephemeral, expiresMs, uses, revoked }) => ({
       tokenId,
@@ -110,14 +91,9 @@ export async function tokenList(options: TokenListOptions, terminal: Terminal, s
   writeTable(terminal, head, rows);
 }
 
-export interface RevokeOptions extends AdminOptions {
-  readonly network?: string;
-  readonly json?: true;
-}
-
 export async function tokenRevoke(
   id: string,
-  options: Omit<RevokeOptions, 'network'>,
+  options: Omit<NetworkOptions, 'network'>,
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<void> {
@@ -134,7 +110,7 @@ export async function tokenRevoke(
 
 export async function revokeAgent(
   agent: string,
-  options: RevokeOptions & { readonly withToken?: true },
+  options: NetworkOptions & { readonly withToken?: true },
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<void> {

@@ -20,7 +20,7 @@ import { parseResolver } from '../config/schema.ts';
 import { readVipRange } from '../config/vip-range.ts';
 import { createLogger } from '../observe/logger.ts';
 import { VERSION } from '../version.ts';
-import { UsageError } from './errors.ts';
+import { UsageError, wrongValue } from './errors.ts';
 import { defaultDirectory } from './paths.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -90,9 +90,7 @@ const MOST_WORKERS = 16;
 function workerCount(text: string): number {
   const count = Number(text);
   if (/^\d{1,2}$/.test(text) && count >= 1 && count <= MOST_WORKERS) return count;
-  throw new UsageError(
-    `--workers takes a number of threads from 1 to ${MOST_WORKERS}, at most one a core; found ${JSON.stringify(text)}`,
-  );
+  wrongValue('--workers', `a number of threads from 1 to ${MOST_WORKERS}, at most one a core`, text);
 }
 
 function vipRange(text: string | undefined): AddressRange {
@@ -123,7 +121,7 @@ function resolver(text: string): HostPort {
 function hostPort(option: string, text: string, minimumPort: number): HostPort {
   const parsed = parseHostPort(text);
   if (parsed !== undefined && parsed.port >= minimumPort) return parsed;
-  throw new UsageError(`${option} takes HOST:PORT, such as 127.0.0.1:7410; found ${JSON.stringify(text)}`);
+  wrongValue(option, 'HOST:PORT, such as 127.0.0.1:7410', text);
 }
 
 /** --join, then --join-file, then WEFT_JOIN. No error shows any part of the token. */

@@ -104,11 +104,19 @@ describe('a mesh file', () => {
 
   test('finds where a field of control stands', () => {
     const file = parseMeshFile('mesh.yaml', GOOD);
-    expect(file.locate('services.redis.ports[0]')).toEqual({ line: 4, column: 37 });
-    expect(file.locate('policies[0].to[0]')).toEqual({ line: 10, column: 58 });
-    expect(file.locate('tests[1]')).toEqual({ line: 15, column: 5 });
-    expect(file.locate('services.redis.nothing.there')).toEqual({ line: 4, column: 12 });
-    expect(file.locate('')).toEqual({ line: 1, column: 1 });
+    expect(file.problem('services.redis.ports[0]', 'm')).toEqual({
+      line: 4,
+      column: 37,
+      message: 'services.redis.ports[0]: m',
+    });
+    expect(file.problem('policies[0].to[0]', 'm')).toEqual({ line: 10, column: 58, message: 'policies[0].to[0]: m' });
+    expect(file.problem('tests[1]', 'm')).toEqual({ line: 15, column: 5, message: 'tests[1]: m' });
+    expect(file.problem('services.redis.nothing.there', 'm')).toEqual({
+      line: 4,
+      column: 12,
+      message: 'services.redis.nothing.there: m',
+    });
+    expect(file.problem('', 'm')).toEqual({ line: 1, column: 1, message: 'm' });
   });
 });
 

@@ -2,7 +2,6 @@
 import {
   type DestinationName,
   defined,
-  FormatError,
   type Mesh,
   type PolicyTest,
   type PortRange,
@@ -22,6 +21,7 @@ import {
   list,
   maybe,
   named,
+  orSentence,
   parsed,
   parsePorts,
   parseRulePorts,
@@ -34,8 +34,8 @@ import {
 export interface MeshFile {
   readonly file: string;
   readonly mesh: Mesh;
-  /** Turns a field path in the mesh file's words, such as services.redis.ports[0], into a line and column. */
-  locate(field: string): { line: number; column: number };
+  /** What is wrong with a field, named in the mesh file's words, such as services.redis.ports[0], at its line and column. */
+  problem(field: string, message: string): FileProblem;
 }
 
 const selectors = list(text(`a selector: ${selectorForms('from')}`), 'selectors');
@@ -110,15 +110,13 @@ export function parseMeshFile(file: string, content: string): MeshFile {
 
 function toMeshFile(yaml: YamlFile): MeshFile {
   const mesh = toMesh(validate(yaml, meshSection));
-  const locate = (field: string) => yaml.locate(parseField(field));
-  const problems = validateMesh(mesh).errors.map(
-    ({ field, message }): FileProblem => ({
-      ...locate(field),
-      message: field === '' ? message : `${field}: ${message}`,
-    }),
-  );
+  const problem = (field: string, message: string): FileProblem => ({
+    ...yaml.locate(parseField(field)),
+    message: field === '' ? message : `${field}: ${message}`,
+  });
+  const problems = validateMesh(mesh).errors.map(({ field, message }) => problem(field, message));
   if (problems.length > 0) throw new FileError('file-invalid', yaml.file, problems);
-  return { file: yaml.file, mesh, locate };
+  return { file: yaml.file, mesh, problem };
 }
 
 function toMesh(value: z.output<typeof meshSection>): Mesh {
@@ -130,15 +128,13 @@ function toMesh(value: z.output<typeof meshSection>): Mesh {
         kind: declared.kind,
         ports: declared.ports ?? [],
         tags: declared.tags ?? [],
-        ...(declared.public === undefined
-          ? {}
-          : {
-              public: {
-                port: declared.public.port.port,
-                hosts: declared.public.hosts,
-                ...defined({ responseTimeoutMs: declared.public.responseTimeout?.ms }),
-              },
-            }),
+        ...(declared.public && {
+          public: {
+            port: declared.public.port.port,
+            hosts: declared.public.hosts,
+            ...defined({ responseTimeoutMs: declared.public.responseTimeout?.ms }),
+          },
+        }),
       }),
     ),
     defaultAction: value.default ?? 'allow',
@@ -151,12 +147,7 @@ function toMesh(value: z.output<typeof meshSection>): Mesh {
 /** Reads "redis:6379" and "statsd:8125/udp". */
 function parseTestTarget(input: unknown): DestinationName | string {
   if (typeof input !== 'string') return expected('SERVICE:PORT, such as "redis:6379" or "statsd:8125/udp"', input);
-  try {
-    return parseDestination(input);
-  } catch (error) {
-    if (error instanceof FormatError) return error.message;
-    throw error;
-  }
+  return orSentence(() => parseDestination(input));
 }
 
 /** `services.redis.ports[0]` as the steps services, redis, ports, 0. */

@@ -84,8 +84,13 @@ function read<Ports>(input: unknown, parse: (input: string | number) => Ports): 
   if (typeof input !== 'number' && typeof input !== 'string') {
     return expected('a port such as 6379, 8125/udp or 5000-5010/tcp', input);
   }
+  return orSentence(() => parse(input));
+}
+
+/** What it reads, or what is wrong with it in words. */
+export function orSentence<Value>(read: () => Value): Value | string {
   try {
-    return parse(input);
+    return read();
   } catch (error) {
     if (error instanceof FormatError) return error.message;
     throw error;

@@ -37,33 +37,20 @@ export interface RegistryOptions {
   readonly now?: () => number;
 }
 
-const DEFAULT_LIMIT = 50_000;
-/** As many as fit one tunnel. */
-const DEFAULT_PEER_LIMIT = 16_384;
+/** Of one peer as many as fit one tunnel. */
+const DEFAULTS = { limit: 50_000, peerLimit: 16_384, now: Date.now };
 
 export class FlowRegistry {
-  readonly #netmap: NetmapSource;
-  readonly #sink: FlowSink;
-  readonly #traffic: FlowTraffic | undefined;
-  readonly #tracer: FlowTracer | undefined;
-  readonly #limit: number;
-  readonly #peerLimit: number;
-  readonly #now: () => number;
+  readonly #options: RegistryOptions & Required<Pick<RegistryOptions, keyof typeof DEFAULTS>>;
   readonly #flows = new Set<LiveFlow>();
   /** Live flows that peers have opened here, by agent id. */
   readonly #byPeer = new Map<string, number>();
   #stopped: boolean = false;
 
   constructor(options: RegistryOptions) {
-    this.#netmap = options.netmap;
-    this.#sink = options.sink;
-    this.#traffic = options.traffic;
-    this.#traffic?.follow(this.#flows);
-    this.#tracer = options.tracer;
-    this.#limit = options.limit ?? DEFAULT_LIMIT;
-    this.#peerLimit = options.peerLimit ?? DEFAULT_PEER_LIMIT;
-    this.#now = options.now ?? Date.now;
-    this.#netmap.subscribe('flows', (next) => this.#recheck(next));
+    this.#options = { ...DEFAULTS, ...options };
+    options.traffic?.follow(this.#flows);
+    options.netmap.subscribe('flows', (next) => this.#recheck(next));
   }
 
   /** How many flows are live. */
@@ -76,20 +63,21 @@ export class FlowRegistry {
    * not admitted has been recorded, unless a destination was too busy for it: then its source is left to record it.
    */
   open(request: FlowRequest): Admission {
-    const startedMs = this.#now();
-    const span = this.#tracer?.begin(request);
-    const judged = judge(this.#netmap.current, request);
+    const { netmap, sink, traffic, tracer, now } = this.#options;
+    const startedMs = now();
+    const span = tracer?.begin(request);
+    const judged = judge(netmap.current, request);
     span?.judged(judged);
     if (!judged.allowed) return this.#refuse(request, judged, startedMs, 'denied', span);
     const full = this.#full(request);
     if (full !== undefined) return this.#refuse(request, { ...judged, reason: full }, startedMs, 'overloaded', span);
     const { permit, caller } = judged;
-    const flow = new LiveFlow(request, judged, caller, startedMs, this.#traffic, (ended, outcome, detail) => {
+    const flow = new LiveFlow(request, judged, caller, startedMs, traffic, (ended, outcome, detail) => {
       this.#flows.delete(ended);
       this.#count(request.peer, -1);
-      const nowMs = this.#now();
+      const nowMs = now();
       ended.countEnd(outcome, nowMs);
-      if (!ended.handedOver) this.#sink.record(ended.record(nowMs, outcome, detail));
+      if (!ended.handedOver) sink.record(ended.record(nowMs, outcome, detail));
     });
     flow.span = span;
     this.#flows.add(flow);
@@ -107,9 +95,10 @@ export class FlowRegistry {
   #full({ peer, claimed, full }: FlowRequest): string | undefined {
     if (this.#stopped) return 'this agent stops';
     if (full !== undefined) return full;
-    if (this.#flows.size >= this.#limit) return `this agent already carries ${this.#limit} flows, and takes no more`;
-    if (peer === undefined || (this.#byPeer.get(peer) ?? 0) < this.#peerLimit) return undefined;
-    return `this agent already carries ${this.#peerLimit} flows of ${claimed.host}, and takes no more of them`;
+    const { limit, peerLimit } = this.#options;
+    if (this.#flows.size >= limit) return `this agent already carries ${limit} flows, and takes no more`;
+    if (peer === undefined || (this.#byPeer.get(peer) ?? 0) < peerLimit) return undefined;
+    return `this agent already carries ${peerLimit} flows of ${claimed.host}, and takes no more of them`;
   }
 
   #count(peer: string | undefined, change: 1 | -1): void {
@@ -130,9 +119,10 @@ export class FlowRegistry {
     span?.end(code, reason, '');
     // What is too much for this destination another instance may still take, and the source tells of that.
     if (code === 'denied' || request.destinationHost === undefined) {
-      const unborn = new LiveFlow(request, judged, undefined, startedMs, this.#traffic, () => {});
-      unborn.countEnd(code, startedMs, countedAs(this.#netmap.current, unborn, rule));
-      this.#sink.record(unborn.record(this.#now(), code, reason));
+      const { netmap, sink, traffic, now } = this.#options;
+      const unborn = new LiveFlow(request, judged, undefined, startedMs, traffic, () => {});
+      unborn.countEnd(code, startedMs, countedAs(netmap.current, unborn, rule));
+      sink.record(unborn.record(now(), code, reason));
     }
     return { admitted: false, refusal: { code, rule, revision, reason } };
   }

@@ -2,7 +2,7 @@
 import { randomInt } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { isIPv4 } from 'node:net';
-import { isOwnAddress, type Protocol } from '@weft/proto';
+import { isOwnAddress, isPortless, type Protocol } from '@weft/proto';
 import { type ConnectOptions, connectSocket } from '../bytes/socket.ts';
 import type { AgentService, AgentTarget } from '../config/agent-file.ts';
 import type { Conduit } from '../words/conduit.ts';
@@ -86,7 +86,7 @@ export class SourcePorts {
       try {
         return (await connectSocket({ ...options, localPort: this.#take(range) })).conduit;
       } catch (cause) {
-        if (!isTaken(cause)) throw cause;
+        if (!isPortless(cause)) throw cause;
       }
     }
     return (await connectSocket(options)).conduit;
@@ -97,10 +97,6 @@ export class SourcePorts {
     this.#next = (this.#next + 1) % count;
     return port;
   }
-}
-
-function isTaken(cause: unknown): boolean {
-  return cause instanceof Error && 'code' in cause && (cause.code === 'EADDRINUSE' || cause.code === 'EADDRNOTAVAIL');
 }
 
 /** What the kernel itself would choose from. Undefined where it does not tell, or keeps single ports of it for others. */

@@ -1,7 +1,7 @@
 /** What an agent tells Prometheus. */
 import type { Problem } from '@weft/proto';
 import type { DnsCounters } from '../dns/types.ts';
-import { Histogram, type HistogramCounts } from '../flows/histogram.ts';
+import { Histogram } from '../flows/histogram.ts';
 import { DURATION_SECONDS, PairNames, SETUP_SECONDS, type Series, SeriesTable } from '../flows/series.ts';
 import type { LinkCounters } from '../tunnel/context.ts';
 import { Exposition, type Labels } from './exposition.ts';
@@ -56,8 +56,7 @@ export class AgentMetrics {
   #flows(out: Exposition, { threads }: AgentMeasures): void {
     const table = new SeriesTable(this.#names);
     for (const { series } of threads) for (const each of series) table.add(each);
-    const of = <Value>(value: (series: Series) => Value) =>
-      table.all.map((each) => [labels(each), value(each)] as const);
+    const of = <Name extends keyof Series>(name: Name) => table.all.map((each) => [labels(each), each[name]] as const);
     const byOutcome = table.all.flatMap((series) =>
       Object.entries(series.failed).map(([outcome, count]) => [{ ...labels(series), outcome }, count] as const),
     );
@@ -68,19 +67,11 @@ export class AgentMetrics {
     out.counter(
       'weft_agent_flows_opened_total',
       'Flows that were permitted, those that failed among them.',
-      of((each) => each.opened),
+      of('opened'),
     );
-    out.counter(
-      'weft_agent_flows_denied_total',
-      'Flows that were denied.',
-      of((each) => each.denied),
-    );
+    out.counter('weft_agent_flows_denied_total', 'Flows that were denied.', of('denied'));
     out.counter('weft_agent_flows_failed_total', 'Flows that were permitted and failed, by how.', byOutcome);
-    out.gauge(
-      'weft_agent_flows_open',
-      'Flows that are open now.',
-      of((each) => each.open),
-    );
+    out.gauge('weft_agent_flows_open', 'Flows that are open now.', of('open'));
     out.counter(
       'weft_agent_flow_bytes_total',
       'Payload, sent from the caller to the service and received by the caller.',
@@ -90,13 +81,13 @@ export class AgentMetrics {
       'weft_agent_flow_setup_seconds',
       'From a call to the answer of the program.',
       SETUP_SECONDS,
-      of((each): HistogramCounts => each.setup),
+      of('setup'),
     );
     out.histogram(
       'weft_agent_flow_duration_seconds',
       'From the opening of a flow to its end.',
       DURATION_SECONDS,
-      of((each): HistogramCounts => each.duration),
+      of('duration'),
     );
   }
 
@@ -186,28 +177,15 @@ function queues(out: Exposition, { threads, records }: AgentMeasures): void {
     'Records lost because control did not take them in time.',
     records.dropped,
   );
-  const byThread = (value: (thread: ThreadMeasures) => number) =>
-    threads.map((each) => [{ thread: String(each.thread) }, value(each)] as const);
-  out.gauge(
-    'weft_agent_records_queued',
-    'Records that control does not have yet.',
-    byThread(({ records: queued }) => queued),
-  );
-  out.gauge(
-    'weft_agent_packets_queued',
-    'Packets of tunnels on their way to a thread from others.',
-    byThread(({ packets }) => packets),
-  );
-  out.gauge(
-    'weft_agent_thread_flows',
-    'Flows that a thread carries, those that open among them.',
-    byThread(({ flows }) => flows),
-  );
-  out.gauge(
-    'weft_agent_thread_loop_delay_seconds',
-    "How late a thread's loop ran since the last scrape, 99th percentile.",
-    byThread(({ loopDelayUs }) => loopDelayUs / 1e6),
-  );
+  const byThread = (name: 'records' | 'packets' | 'flows' | 'loopDelayUs') =>
+    threads.map((each) => [{ thread: String(each.thread) }, each[name]] as const);
+  const delays = byThread('loopDelayUs').map(([thread, delayUs]) => [thread, delayUs / 1e6] as const);
+  out.gauge('weft_agent_records_queued', 'Records that control does not have yet.', byThread('records'));
+  const packets = 'Packets of tunnels on their way to a thread from others.';
+  out.gauge('weft_agent_packets_queued', packets, byThread('packets'));
+  out.gauge('weft_agent_thread_flows', 'Flows that a thread carries, those that open among them.', byThread('flows'));
+  const lateness = "How late a thread's loop ran since the last scrape, 99th percentile.";
+  out.gauge('weft_agent_thread_loop_delay_seconds', lateness, delays);
 }
 
 function total<Value>(values: readonly Value[], number: (value: Value) => number): number {

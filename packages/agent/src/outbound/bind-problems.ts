@@ -7,49 +7,39 @@ export type ListenerProblem = Problem & { readonly code: ListenerProblemCode };
 /** The problem behind a failed bind. */
 export function bindProblem(spec: ListenerSpec, cause: unknown): ListenerProblem {
   const where = `${spec.address}:${spec.port}/${spec.protocol}`;
-  const subject = listenerName(spec);
+  const told = (code: ListenerProblemCode, message: string) => ({ code, subject: listenerName(spec), message });
   switch (cause instanceof Error && 'code' in cause ? cause.code : undefined) {
     case 'EADDRINUSE':
-      return {
-        code: 'port-taken',
-        subject,
-        message:
-          `another program holds port ${spec.port}, so ${where} cannot be listened on; a program that listens on ` +
+      return told(
+        'port-taken',
+        `another program holds port ${spec.port}, so ${where} cannot be listened on; a program that listens on ` +
           `every address (0.0.0.0 or ::) takes the port of every service too: let it listen on 127.0.0.1 (see: ss -lnp sport = :${spec.port}); ` +
           'where it is another agent on this machine, --vip-range gives each a range of its own',
-      };
+      );
     case 'EACCES':
     case 'EPERM':
-      return {
-        code: 'port-privileged',
-        subject,
-        message:
-          `this user may not listen on ${where}; as root, either allow it to all programs: sysctl -w ` +
+      return told(
+        'port-privileged',
+        `this user may not listen on ${where}; as root, either allow it to all programs: sysctl -w ` +
           `net.ipv4.ip_unprivileged_port_start=${spec.port}, or to the agent's node: setcap cap_net_bind_service=+ep NODE, ` +
           'or start the agent through authbind; or declare a higher port',
-      };
+      );
     case 'EADDRNOTAVAIL':
-      return {
-        code: 'address-unavailable',
-        subject,
-        message: spec.address.startsWith('127.')
+      return told(
+        'address-unavailable',
+        spec.address.startsWith('127.')
           ? `${spec.address} is not an address of this host; where 127.0.0.0/8 is not all local, add it: ifconfig lo0 alias ${spec.address}`
           : `${spec.address} is not an address of this host; as root, make --vip-range local: ip route add local RANGE dev lo`,
-      };
+      );
     case 'EMFILE':
     case 'ENFILE':
     case 'ENOBUFS':
-      return {
-        code: 'too-many-files',
-        subject,
-        message: `no file is left to listen on ${where} with; raise the limit (ulimit -n, or LimitNOFILE= in the unit) and restart the agent`,
-      };
+      return told(
+        'too-many-files',
+        `no file is left to listen on ${where} with; raise the limit (ulimit -n, or LimitNOFILE= in the unit) and restart the agent`,
+      );
     default:
-      return {
-        code: 'listen-failed',
-        subject,
-        message: `cannot listen on ${where}: ${messageOf(cause)}`,
-      };
+      return told('listen-failed', `cannot listen on ${where}: ${messageOf(cause)}`);
   }
 }
 

@@ -25,15 +25,19 @@ export interface ListenersOptions {
 
 const LONGEST_RETRY_MS = 30_000;
 
-interface Listening {
+class Listening {
   readonly spec: ListenerSpec;
-  state: 'idle' | 'binding' | 'bound' | 'failed';
+  state: 'idle' | 'binding' | 'bound' | 'failed' = 'idle';
   /** The bind under way. One that was given up finds another here, or none, and closes what it got. */
   attempt: object | undefined;
   bound: BoundListener | undefined;
   retry: NodeJS.Timeout | undefined;
-  failures: number;
+  failures = 0;
   problem: ListenerProblem | undefined;
+
+  constructor(spec: ListenerSpec) {
+    this.spec = spec;
+  }
 }
 
 export class Listeners {
@@ -64,7 +68,7 @@ export class Listeners {
     for (const [key, spec] of wanted) {
       let listening = this.#listening.get(key);
       if (listening === undefined) {
-        listening = newListening(spec);
+        listening = new Listening(spec);
         this.#listening.set(key, listening);
       }
       this.#settle(listening);
@@ -159,18 +163,6 @@ export class Listeners {
       problems.clear(before.code, listenerName(listening.spec));
     if (problem !== undefined) problems.raise(problem);
   }
-}
-
-function newListening(spec: ListenerSpec): Listening {
-  return {
-    spec,
-    state: 'idle',
-    attempt: undefined,
-    bound: undefined,
-    retry: undefined,
-    failures: 0,
-    problem: undefined,
-  };
 }
 
 /** What a bind would answer while another program has the port on every address. */

@@ -1,4 +1,5 @@
 /** The other threads of an agent with more than one: led by the main thread, which is one of them itself. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { messageOf, type NetmapDelta } from '@weft/proto';
 import type { FlowRecorder } from '../../flows/recorder.ts';
 import type { FlowTraffic } from '../../flows/traffic.ts';
@@ -118,10 +119,8 @@ export class WorkerPool implements ListenerFollowers {
 
   /** Resolves when all have answered; or after a moment, for whoever asks wants an answer in any case. */
   async #ask(type: 'count' | 'pulse' | 'measure'): Promise<void> {
-    const late = Promise.withResolvers<void>();
-    const timer = setTimeout(late.resolve, COUNT_MS);
-    await Promise.race([Promise.all(this.#workers.map((worker) => worker.ask(type))), late.promise]);
-    clearTimeout(timer);
+    const answers = Promise.all(this.#workers.map((worker) => worker.ask(type)));
+    await Promise.race([answers, sleep(COUNT_MS, undefined, { ref: false })]);
   }
 
   async #tell(update: Update): Promise<void> {

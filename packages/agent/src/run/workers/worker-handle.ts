@@ -1,5 +1,6 @@
 /** One worker, as the main thread has it. */
 import { extname } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { defined } from '@weft/proto';
 import type { ThreadMeasures } from '../../observe/measures.ts';
@@ -97,10 +98,7 @@ export class WorkerHandle {
     this.#ending = true;
     clearInterval(this.#watch);
     this.#post({ type: 'stop', reason });
-    const late = Promise.withResolvers<void>();
-    const timer = setTimeout(late.resolve, STOP_MS);
-    await Promise.race([this.#stopped.promise, late.promise]);
-    clearTimeout(timer);
+    await Promise.race([this.#stopped.promise, sleep(STOP_MS, undefined, { ref: false })]);
     await this.#worker.terminate();
   }
 
