@@ -8,6 +8,7 @@ import type { AuditLog } from '../audit/types.ts';
 import type { TokenState } from '../state/types.ts';
 import type { AuditView, CreatedToken, Revoked, TokenOrder, TokenView } from './api.ts';
 import { actorOf } from './guard.ts';
+import { networkRoutes } from './network-routes.ts';
 import { closed, digits, flag, integer, list, networkName, oneOf, text } from './schemas.ts';
 
 export interface AdminRouteOptions extends CreateTokenOptions {
@@ -15,8 +16,6 @@ export interface AdminRouteOptions extends CreateTokenOptions {
   readonly now: () => number;
   readonly audit: Pick<AuditLog, 'list'>;
 }
-
-type Network = { readonly network?: string };
 
 const AUDIT_PAGE = 200;
 
@@ -34,11 +33,8 @@ export function adminRoutes(app: FastifyInstance, options: AdminRouteOptions): v
   const { state, audit } = options;
   const config = { access: 'admin' } as const;
 
-  app.get<{ Querystring: Network }>(
-    '/tokens',
-    { config, schema: { querystring: closed({ network: networkName }) } },
-    async ({ query }): Promise<readonly TokenView[]> =>
-      state.tokens(requireNetwork(state.current, query.network ?? '').name).map(tokenView),
+  networkRoutes(app, state, 'admin')<readonly TokenView[]>('/tokens', {}, ({ name }) =>
+    state.tokens(name).map(tokenView),
   );
 
   app.post<{ Body: TokenOrder }>(
@@ -52,10 +48,11 @@ export function adminRoutes(app: FastifyInstance, options: AdminRouteOptions): v
     },
   );
 
-  app.delete<{ Params: { readonly id: string } }>('/tokens/:id', { config }, async (request): Promise<Revoked> => {
-    const { hosts, revision } = await revokeToken(options, request.params.id, actorOf(request));
-    return { revision, hosts };
-  });
+  app.delete<{ Params: { readonly id: string } }>(
+    '/tokens/:id',
+    { config },
+    (request): Promise<Revoked> => revokeToken(options, request.params.id, actorOf(request)),
+  );
 
   app.delete<{ Params: { readonly id: string }; Querystring: { readonly withToken?: string } }>(
     '/agents/:id',
@@ -68,7 +65,7 @@ export function adminRoutes(app: FastifyInstance, options: AdminRouteOptions): v
     },
   );
 
-  app.get<{ Querystring: Network & { readonly before?: string } }>(
+  app.get<{ Querystring: { readonly network?: string; readonly before?: string } }>(
     '/audit',
     {
       config,

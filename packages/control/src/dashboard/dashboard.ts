@@ -20,7 +20,7 @@ import { ANSWER_HEADERS } from './headers.ts';
 import { type LiveRouteOptions, liveRoutes } from './live-routes.ts';
 import { BUILT_PAGE, servePage } from './page.ts';
 import { type PolicyRouteOptions, policyRoutes } from './policy-routes.ts';
-import { RouteTable } from './route-table.ts';
+import { routeTable } from './route-table.ts';
 import { AJV_OPTIONS, wrongRequest } from './schemas.ts';
 import { SessionCookie } from './session-cookie.ts';
 import { type SessionRouteOptions, sessionRoutes } from './session-routes.ts';
@@ -93,7 +93,7 @@ export class Dashboard {
       clientErrorHandler: (_error, socket) => socket.end(BAD_REQUEST),
     });
     boundConnections(app.server, CONNECTIONS);
-    const routes = new RouteTable(app);
+    const methodsOf = routeTable(app);
     app.addHook('onRequest', async (request, reply) => {
       reply.headers(ANSWER_HEADERS);
       if (!knowsHost(this.#host, request.headers.host)) {
@@ -101,7 +101,7 @@ export class Dashboard {
       }
     });
     app.setErrorHandler((error, request, reply) => this.#refuse(error, request, reply));
-    app.setNotFoundHandler((request, reply) => this.#refuse(notFound(routes, request, reply), request, reply));
+    app.setNotFoundHandler((request, reply) => this.#refuse(notFound(methodsOf, request, reply), request, reply));
     app.removeAllContentTypeParsers();
     acceptJson(app);
     app.get('/healthz', async () => ({ status: 'ok' }));
@@ -163,9 +163,13 @@ function acceptJson(app: FastifyInstance): void {
   });
 }
 
-function notFound(routes: RouteTable, { url }: FastifyRequest, reply: FastifyReply): DashboardError {
+function notFound(
+  methodsOf: ReturnType<typeof routeTable>,
+  { url }: FastifyRequest,
+  reply: FastifyReply,
+): DashboardError {
   const [path = '/'] = url.split('?');
-  const methods = routes.methods(path).join(', ');
+  const methods = methodsOf(path).join(', ');
   if (methods === '') return new DashboardError('no-such-page', 'there is no such page');
   reply.header('allow', methods);
   return new DashboardError('wrong-method', `only ${methods} is served here`);

@@ -4,11 +4,10 @@ import type { FastifyInstance } from 'fastify';
 import type { Explain } from '../admin/explain.ts';
 import { meshToYaml } from '../admin/mesh-yaml.ts';
 import type { ReachOf } from '../admin/reach.ts';
-import { requireNetwork } from '../admin/request.ts';
 import type { StateStore } from '../state/types.ts';
 import type { ExplainView, MeshView, ReachView, RevisionView, StartView } from './api.ts';
-import { gone } from './gone.ts';
-import { caller, closed, destination, digits, networkName, serviceName } from './schemas.ts';
+import { networkRoutes } from './network-routes.ts';
+import { caller, closed, destination, digits, serviceName } from './schemas.ts';
 
 export interface PolicyRouteOptions {
   readonly state: StateStore;
@@ -17,21 +16,17 @@ export interface PolicyRouteOptions {
   readonly start: () => StartView;
 }
 
-type Network = { readonly network?: string };
-
 /** As many as are kept. */
 const REVISIONS = 200;
 
-export function policyRoutes(app: FastifyInstance, options: PolicyRouteOptions): void {
-  const { state, explain, reach, start } = options;
-  const config = { access: 'read' } as const;
+export function policyRoutes(app: FastifyInstance, { state, explain, reach, start }: PolicyRouteOptions): void {
+  const get = networkRoutes(app, state, 'read');
 
-  app.get<{ Querystring: Network & { readonly service: string } }>(
+  get<ReachView, { readonly service: string }>(
     '/reach',
-    { config, schema: { querystring: closed({ network: networkName, service: serviceName }, ['service']) } },
-    async ({ query }, reply): Promise<ReachView> => {
-      const network = requireNetwork(state.current, query.network ?? '');
-      const callers = await reach(network, query.service, gone(reply));
+    { parameters: { service: serviceName }, required: ['service'] },
+    async (network, { service }, signal) => {
+      const callers = await reach(network, service, signal);
       return {
         revision: network.revision,
         callers: callers.map((caller) => ({ ...caller, ports: caller.ports.map(formatPortRange) })),
@@ -39,40 +34,25 @@ export function policyRoutes(app: FastifyInstance, options: PolicyRouteOptions):
     },
   );
 
-  app.get<{ Querystring: Network & { readonly from: string; readonly to: string } }>(
+  get<ExplainView, { readonly from: string; readonly to: string }>(
     '/explain',
-    {
-      config,
-      schema: { querystring: closed({ network: networkName, from: caller, to: destination }, ['from', 'to']) },
-    },
-    async ({ query }, reply): Promise<ExplainView> => {
-      const network = requireNetwork(state.current, query.network ?? '');
+    { parameters: { from: caller, to: destination }, required: ['from', 'to'] },
+    async (network, { from, to }, signal) =>
       // People paste what their programs are given.
-      const to = parseDestination(query.to.replace(/\.internal\.?(?=:)/, ''));
-      return await explain(network, { from: query.from, ...to }, gone(reply));
-    },
+      await explain(network, { from, ...parseDestination(to.replace(/\.internal\.?(?=:)/, '')) }, signal),
   );
 
-  app.get<{ Querystring: Network & { readonly revision?: string } }>(
+  get<MeshView, { readonly revision?: string }>(
     '/mesh',
-    {
-      config,
-      schema: { querystring: closed({ network: networkName, revision: digits(15, 'the number of a revision') }) },
-    },
-    async ({ query }): Promise<MeshView> => {
-      const network = requireNetwork(state.current, query.network ?? '');
-      const { revision, mesh } =
-        query.revision === undefined ? network : await state.meshAt(network.name, Number(query.revision));
+    { parameters: { revision: digits(15, 'the number of a revision') } },
+    async (network, { revision: asked }) => {
+      const { revision, mesh } = asked === undefined ? network : await state.meshAt(network.name, Number(asked));
       return { revision, yaml: meshToYaml(mesh) };
     },
   );
 
-  app.get<{ Querystring: Network }>(
-    '/revisions',
-    { config, schema: { querystring: closed({ network: networkName }) } },
-    async ({ query }): Promise<readonly RevisionView[]> =>
-      state.revisions(requireNetwork(state.current, query.network ?? '').name, REVISIONS),
-  );
+  get<readonly RevisionView[]>('/revisions', {}, ({ name }) => state.revisions(name, REVISIONS));
 
-  app.get('/start', { config, schema: { querystring: closed({}) } }, async (): Promise<StartView> => start());
+  const anyone = { config: { access: 'read' }, schema: { querystring: closed({}) } } as const;
+  app.get('/start', anyone, async (): Promise<StartView> => start());
 }

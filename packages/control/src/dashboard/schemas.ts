@@ -5,7 +5,7 @@
 import type { FastifySchemaValidationError } from 'fastify/types/schema.js';
 import { DashboardError } from './errors.ts';
 
-type Schema = Readonly<Record<string, unknown>>;
+export type Schema = Readonly<Record<string, unknown>>;
 
 export function text(least: number, most: number, description: string): Schema {
   return { type: 'string', minLength: least, maxLength: most, description };

@@ -34,7 +34,7 @@ const FAILURES = { failures: 10, windowMs: 60_000, remembered: 1_024 };
 export function sessionRoutes(app: FastifyInstance, options: SessionRouteOptions): void {
   const { sessions, cookie, state, roleOf, refusals, version, now, logger } = options;
   const failures = new FailureCounter(FAILURES, now);
-  const audit = new SignInAudit(options);
+  const note = signInAudit(options);
 
   const view = (session: Session): SessionView => ({
     role: session.role,
@@ -73,7 +73,7 @@ export function sessionRoutes(app: FastifyInstance, options: SessionRouteOptions
       if (request.session !== undefined) sessions.end(request.session);
       const address = addressOf(request);
       // Before there is a session, so that none is left behind when it fails.
-      await audit.note({ role, address }, 'sign-in');
+      await note({ role, address }, 'sign-in');
       const { secret, session } = sessions.open(role);
       logger.info({ event: 'signed-in', role, address }, 'signed in to the dashboard');
       cookie.set(request, reply, secret);
@@ -88,7 +88,7 @@ export function sessionRoutes(app: FastifyInstance, options: SessionRouteOptions
     if (session !== undefined) {
       const who = { role: session.role, address: addressOf(request) };
       sessions.end(session);
-      await audit.note(who, 'sign-out');
+      await note(who, 'sign-out');
       logger.info({ event: 'signed-out', ...who }, 'signed out of the dashboard');
     }
     cookie.clear(request, reply);
@@ -99,29 +99,17 @@ export function sessionRoutes(app: FastifyInstance, options: SessionRouteOptions
 /** Lines of the log that tell of one that was not written down. */
 const TOLD = { failures: 10, windowMs: 60_000, remembered: 1 };
 
-class SignInAudit {
-  readonly #audit: Pick<AuditLog, 'record'>;
-  readonly #logger: Logger;
-  readonly #told: FailureCounter;
-
-  constructor({ audit, now, logger }: SessionRouteOptions) {
-    this.#audit = audit;
-    this.#logger = logger;
-    this.#told = new FailureCounter(TOLD, now);
-  }
-
-  async note(who: Actor, action: 'sign-in' | 'sign-out'): Promise<void> {
+function signInAudit({ audit, now, logger }: SessionRouteOptions) {
+  const told = new FailureCounter(TOLD, now);
+  return async (who: Actor, action: 'sign-in' | 'sign-out'): Promise<void> => {
     const actor = actorName(who);
     try {
-      await this.#audit.record({ actor, action, network: '', subject: 'dashboard', revision: 0, detail: '' });
+      await audit.record({ actor, action, network: '', subject: 'dashboard', revision: 0, detail: '' });
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
       // With a full disk the page is what shows what goes on: it must open then, and the log has who it was.
-      if (this.#told.note('all')) return;
-      this.#logger.error(
-        { event: 'sign-in-not-recorded', action, actor, err: error },
-        'a sign-in was not written down',
-      );
+      if (told.note('all')) return;
+      logger.error({ event: 'sign-in-not-recorded', action, actor, err: error }, 'a sign-in was not written down');
     }
-  }
+  };
 }

@@ -1,6 +1,6 @@
 /** The thread of flows: writes what it is given, answers questions. An error that nobody foresaw ends it; control starts it again. */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
-import type { FromThread, ThreadStart, ToThread } from './messages.ts';
+import type { FromThread, Question, ThreadStart, ToThread } from './messages.ts';
 import { COLUMNS } from './packing.ts';
 import { FlowStore } from './store.ts';
 
@@ -27,12 +27,18 @@ async function runThread({ directory, limits, restore }: ThreadStart, main: Mess
     tell({ type: 'restored', packed }, [packed.rows.buffer]);
   }
 
-  /** Runs one question; its answer, or why there is none, is told under its number. */
-  const answer = async (id: number, work: (signal: AbortSignal) => Promise<() => void>): Promise<void> => {
+  /** Its answer, or why there is none, is told under its number. */
+  const answer = async (question: Extract<ToThread, Question>): Promise<void> => {
+    const { id, network } = question;
     const abort = new AbortController();
     asked.set(id, abort);
     try {
-      (await work(abort.signal))();
+      if (question.type === 'query') {
+        const { packed, older } = await store.query(network, question.query, abort.signal);
+        tell({ type: 'found', id, packed, older }, [packed.rows.buffer]);
+      } else {
+        tell({ type: 'counted', id, history: await store.history(network, question.query, abort.signal) });
+      }
     } catch (error) {
       // Whoever gave up waits for nothing.
       if (!abort.signal.aborted) tell({ type: 'failed', id, message: String(error) });
@@ -52,22 +58,10 @@ async function runThread({ directory, limits, restore }: ThreadStart, main: Mess
         tell({ type: 'written', lost, kept: store.kept });
         return;
       }
-      case 'query': {
-        const { id, network, query } = message;
-        void answer(id, async (signal) => {
-          const { packed, older } = await store.query(network, query, signal);
-          return () => tell({ type: 'found', id, packed, older }, [packed.rows.buffer]);
-        });
+      case 'query':
+      case 'history':
+        void answer(message);
         return;
-      }
-      case 'history': {
-        const { id, network, query } = message;
-        void answer(id, async (signal) => {
-          const history = await store.history(network, query, signal);
-          return () => tell({ type: 'counted', id, history });
-        });
-        return;
-      }
       case 'abort':
         asked.get(message.id)?.abort();
         return;

@@ -5,7 +5,7 @@
 import type { FlowRecord } from '@weft/proto';
 import type { Logger } from 'pino';
 import { FlowsError } from './errors.ts';
-import type { FromThread, ThreadStart, ToThread } from './messages.ts';
+import type { FromThread, Question, ThreadStart, ToThread } from './messages.ts';
 import {
   COLUMNS,
   countNew,
@@ -51,10 +51,6 @@ interface Asked {
   resolve(answer: FromThread): void;
   reject(error: Error): void;
 }
-
-type Question =
-  | { readonly type: 'query'; readonly query: FlowQuery }
-  | { readonly type: 'history'; readonly query: HistoryQuery };
 
 export class FlowKeeper {
   kept: KeptFlows = { records: 0, oldestMs: 0, diskBytes: 0 };

@@ -11,10 +11,13 @@ export interface ThreadStart {
   readonly restore: number;
 }
 
+export type Question =
+  | { readonly type: 'query'; readonly query: FlowQuery }
+  | { readonly type: 'history'; readonly query: HistoryQuery };
+
 export type ToThread =
   | { readonly type: 'write'; readonly packed: PackedFlows }
-  | { readonly type: 'query'; readonly id: number; readonly network: string; readonly query: FlowQuery }
-  | { readonly type: 'history'; readonly id: number; readonly network: string; readonly query: HistoryQuery }
+  | ({ readonly id: number; readonly network: string } & Question)
   | { readonly type: 'abort'; readonly id: number }
   | { readonly type: 'close' };
 

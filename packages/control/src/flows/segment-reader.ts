@@ -53,116 +53,96 @@ const BY_ID = `${SELECT} INDEXED BY flows_by_id WHERE id_high = ?3 AND id_low = 
 export function readSegment(segment: Segment, query: SegmentQuery, found: FlowPacker, limit: number): void {
   const [from, to] = cursorsOf(segment, query);
   if (from >= to) return;
-  const reader = new Reader(segment, query, found, limit);
+  const reader = createReader(segment, query, found, limit);
   if (query.filter.id !== undefined) reader.byId(query.filter.id, from, to);
   else reader.byShape(from, to);
 }
 
-class Reader {
-  readonly #segment: Segment;
-  readonly #query: SegmentQuery;
-  readonly #found: FlowPacker;
-  readonly #limit: number;
-  readonly #passesAll: Passes;
+function createReader(segment: Segment, query: SegmentQuery, found: FlowPacker, limit: number) {
+  const { id: _, ...ofShape } = query.filter;
+  const { text: __, ...rest } = ofShape;
+  const passesAll = compileFilter(ofShape);
   /** But for the text. */
-  readonly #passesRest: Passes;
+  const passesRest = compileFilter(rest);
 
-  constructor(segment: Segment, query: SegmentQuery, found: FlowPacker, limit: number) {
-    this.#segment = segment;
-    this.#query = query;
-    this.#found = found;
-    this.#limit = limit;
-    const { id: _, ...ofShape } = query.filter;
-    const { text: __, ...rest } = ofShape;
-    this.#passesAll = compileFilter(ofShape);
-    this.#passesRest = compileFilter(rest);
-  }
-
-  byId(id: string, from: number, to: number): void {
+  function byId(id: string, from: number, to: number): void {
     const [high, low] = splitId(id);
     if (Number.isNaN(high) || Number.isNaN(low)) return;
     // Whoever begins flows chooses their identifiers: any number of records may bear this one.
-    const rows = this.#segment.statement(BY_ID).iterate(from, to, high | 0, low | 0);
-    for (const row of rows as Iterable<unknown> as Iterable<number[]>) {
-      if (this.#found.records >= this.#limit) return;
-      const shape = this.#segment.shapes().shapes[(row[1] ?? 0) - 1];
-      if (shape !== undefined && this.#passes(shape, row)) this.#take(row);
+    const alike = segment.statement(BY_ID).iterate(from, to, high | 0, low | 0);
+    for (const row of alike as Iterable<unknown> as Iterable<number[]>) {
+      if (found.records >= limit) return;
+      const shape = segment.shapes().shapes[(row[1] ?? 0) - 1];
+      if (shape !== undefined && passesAll(whole(shape, detail(row[10] ?? null)))) take(row);
     }
   }
 
-  byShape(from: number, to: number): void {
-    const { shapes, counts } = this.#segment.shapes();
+  function byShape(from: number, to: number): void {
+    const { shapes, counts } = segment.shapes();
     const passing: number[] = [];
     const byDetail: number[] = [];
     let expected = 0;
     for (let index = 0; index < shapes.length; index += 1) {
-      const verdict = this.#verdict(shapes[index] as FlowShape);
+      const shape = shapes[index] as FlowShape;
+      const verdict = remember(query.verdicts, shape, () => judge(whole(shape, '')));
       if (verdict === 'passes') {
         passing.push(index + 1);
         expected += counts[index] ?? 0;
       } else if (verdict === 'detail') byDetail.push(index + 1);
     }
-    const wanted = (): number => this.#limit - this.#found.records;
+    const wanted = (): number => limit - found.records;
     if (passing.length === shapes.length) {
-      this.#rows(ALL, from, to, wanted());
+      rows(ALL, from, to, wanted());
       return;
     }
-    const text = (this.#query.filter.text ?? '').toLowerCase();
-    const details = byDetail.length === 0 ? 0 : this.#details(text);
-    if (passing.length === 0 && details === 0) return;
+    const text = (query.filter.text ?? '').toLowerCase();
+    const holding = byDetail.length === 0 ? 0 : countDetails(text);
+    if (passing.length === 0 && holding === 0) return;
 
-    const share = expected / Math.max(1, this.#segment.records);
+    const share = expected / Math.max(1, segment.records);
     const walk = Math.min(MOST_WALK, Math.max(LEAST_WALK, (3 * wanted()) / Math.max(share, 1e-9)));
     // Few records by the index cost less than many rows looked at.
-    const rare = expected + details < Math.min(walk / 4, MANY_DETAILS);
-    const lowest = rare ? to : this.#below(from, to, Math.ceil(walk));
+    const rare = expected + holding < Math.min(walk / 4, MANY_DETAILS);
+    const lowest = rare ? to : below(from, to, Math.ceil(walk));
     const these = JSON.stringify(passing);
-    if (details === 0) {
-      if (lowest < to) this.#rows(WALK, lowest, to, these, wanted());
-      if (wanted() > 0 && from < lowest) this.#rows(INDEX, from, lowest, these, wanted());
+    if (holding === 0) {
+      if (lowest < to) rows(WALK, lowest, to, these, wanted());
+      if (wanted() > 0 && from < lowest) rows(INDEX, from, lowest, these, wanted());
       return;
     }
     const others = JSON.stringify(byDetail);
-    if (lowest < to) this.#rows(WALK_DETAILS, lowest, to, these, others, text, wanted());
-    if (wanted() > 0 && from < lowest) this.#rows(INDEX_DETAILS, from, lowest, these, others, text, wanted());
+    if (lowest < to) rows(WALK_DETAILS, lowest, to, these, others, text, wanted());
+    if (wanted() > 0 && from < lowest) rows(INDEX_DETAILS, from, lowest, these, others, text, wanted());
   }
 
   /** How many details hold the text; there is no need to count beyond many. */
-  #details(text: string): number {
-    const [count] = this.#segment.statement(COUNT_DETAILS).get(text, MANY_DETAILS) as unknown as [number];
+  function countDetails(text: string): number {
+    const [count] = segment.statement(COUNT_DETAILS).get(text, MANY_DETAILS) as unknown as [number];
     return count;
   }
 
-  /** Lowest cursor of the newest rows before `to`, as many as `rows`. */
-  #below(from: number, to: number, rows: number): number {
-    const { first, last, records } = this.#segment;
+  /** Lowest cursor of the newest rows before `to`, as many as `most`. */
+  function below(from: number, to: number, most: number): number {
+    const { first, last, records } = segment;
     // A start of control leaves a gap in the cursors.
-    if (last - first < records) return Math.max(from, to - rows);
-    const found = this.#segment.statement(NTH).get(from, to, rows) as unknown as [number] | undefined;
-    return found?.[0] ?? from;
+    if (last - first < records) return Math.max(from, to - most);
+    const nth = segment.statement(NTH).get(from, to, most) as unknown as [number] | undefined;
+    return nth?.[0] ?? from;
   }
 
-  #rows(sql: string, ...values: (number | string)[]): void {
-    for (const row of this.#segment.statement(sql).all(...values) as unknown as number[][]) this.#take(row);
+  function rows(sql: string, ...values: (number | string)[]): void {
+    for (const row of segment.statement(sql).all(...values) as unknown as number[][]) take(row);
   }
 
-  #verdict(shape: FlowShape): Verdict {
-    return remember(this.#query.verdicts, shape, () => this.#verdictOf(whole(shape, '')));
+  function judge(shape: Parameters<Passes>[0]): Verdict {
+    if (passesAll(shape)) return 'passes';
+    return query.filter.text !== undefined && passesRest(shape) ? 'detail' : 'fails';
   }
 
-  #passes(shape: FlowShape, row: readonly (number | null)[]): boolean {
-    return this.#passesAll(whole(shape, this.#detail(row[10] ?? null)));
-  }
-
-  #verdictOf(shape: Parameters<Passes>[0]): Verdict {
-    if (this.#passesAll(shape)) return 'passes';
-    return this.#query.filter.text !== undefined && this.#passesRest(shape) ? 'detail' : 'fails';
-  }
-
-  #take(row: readonly number[]): void {
-    if (this.#found.records >= this.#limit) return;
+  function take(row: readonly number[]): void {
+    if (found.records >= limit) return;
     const [cursor = 0, shape = 0, at = 0, before = 0, duration = 0, high = 0, low = 0, revision = 0, sent = 0] = row;
-    const atMs = this.#segment.baseMs + at;
+    const atMs = segment.baseMs + at;
     const packed = new Array<number>(COLUMNS).fill(0);
     packed[ROW.cursor] = cursor;
     packed[ROW.atMs] = atMs;
@@ -173,17 +153,18 @@ class Reader {
     packed[ROW.revision] = revision;
     packed[ROW.sent] = sent;
     packed[ROW.received] = row[9] ?? 0;
-    const known = this.#segment.shapes().shapes[shape - 1];
-    if (known === undefined) throw new SegmentDamagedError(`no shape ${shape} in ${this.#segment.path}`);
-    this.#found.addRow(known, this.#detail(row[10] ?? null), packed);
+    const known = segment.shapes().shapes[shape - 1];
+    if (known === undefined) throw new SegmentDamagedError(`no shape ${shape} in ${segment.path}`);
+    found.addRow(known, detail(row[10] ?? null), packed);
   }
 
-  #detail(id: number | null): string {
+  function detail(id: number | null): string {
     if (id === null) return '';
-    const [words] = (this.#segment.statement('SELECT words FROM details WHERE id = ?').get(id) ??
-      []) as unknown as string[];
+    const [words] = (segment.statement('SELECT words FROM details WHERE id = ?').get(id) ?? []) as unknown as string[];
     return words ?? '';
   }
+
+  return { byId, byShape };
 }
 
 const NUMBERS = { startedMs: 0, durationMs: 0, revision: 0, bytesSent: 0, bytesReceived: 0 };

@@ -7,26 +7,19 @@ import type { StreamObserver } from '../watch/hub.ts';
 /** The library, which is loaded only when metrics are asked for. */
 export type MetricsLibrary = Awaited<ReturnType<typeof loadMetrics>>;
 
-/** Told of each gRPC call when it is over; of a stream its duration says nothing. */
-export interface CallObserver {
-  ended(call: {
-    readonly path: string;
-    readonly code: status;
-    readonly seconds: number;
-    readonly stream: boolean;
-  }): void;
+/** A gRPC call that is over; of a stream its duration says nothing. */
+interface EndedCall {
+  readonly path: string;
+  readonly code: status;
+  readonly seconds: number;
+  readonly stream: boolean;
 }
 
-export interface ControlCounters {
-  readonly streams: StreamObserver;
-  readonly calls: CallObserver;
-  /** Data is on disk, this many milliseconds after it was given. */
-  readonly wrote: (tookMs: number) => void;
-}
+export type ControlCounters = ReturnType<typeof createCounters>;
 
 const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
-export function createCounters(library: MetricsLibrary, registry: Registry): ControlCounters {
+export function createCounters(library: MetricsLibrary, registry: Registry) {
   const registers = [registry];
   const wrote = new library.Histogram({
     name: 'weft_control_store_write_seconds',
@@ -37,7 +30,8 @@ export function createCounters(library: MetricsLibrary, registry: Registry): Con
   return {
     streams: streamCounters(library, registers),
     calls: callCounters(library, registers),
-    wrote: (tookMs) => wrote.observe(tookMs / 1_000),
+    /** Data is on disk, this many milliseconds after it was given. */
+    wrote: (tookMs: number): void => wrote.observe(tookMs / 1_000),
   };
 }
 
@@ -86,7 +80,7 @@ const METHODS: ReadonlyMap<string, string> = new Map(
   ]),
 );
 
-function callCounters({ Counter, Histogram }: MetricsLibrary, registers: Registry[]): CallObserver {
+function callCounters({ Counter, Histogram }: MetricsLibrary, registers: Registry[]) {
   const calls = new Counter({
     name: 'weft_control_rpc_total',
     help: 'Calls that ended, by method and gRPC status.',
@@ -101,7 +95,7 @@ function callCounters({ Counter, Histogram }: MetricsLibrary, registers: Registr
     registers,
   });
   return {
-    ended: ({ path, code, seconds, stream }) => {
+    ended: ({ path, code, seconds, stream }: EndedCall): void => {
       const method = METHODS.get(path) ?? 'other';
       calls.inc({ method, code: status[code] ?? 'UNKNOWN' });
       if (!stream) took.observe({ method }, seconds);
