@@ -1,11 +1,11 @@
 /** A permitted flow's way: whether the caller's agent takes it, healthy instances, those that listen, and whether it reaches one. */
 import {
   type BreakPoint,
+  type DestinationName,
   formatPortRange,
   includesPort,
   LISTENER_PROBLEMS,
   listenerName,
-  type Protocol,
   type Source,
   sourceName,
 } from '@weft/proto';
@@ -15,12 +15,9 @@ import type { PathTracer } from '../fleet/traces.ts';
 import { byText } from '../order.ts';
 import type { AgentState, NetworkState } from '../state/types.ts';
 
-export interface PathQuestion {
+export interface PathQuestion extends DestinationName {
   readonly network: NetworkState;
   readonly source: Source;
-  readonly service: string;
-  readonly port: number;
-  readonly protocol: Protocol;
   readonly live: LiveAgents;
   readonly tracer: PathTracer;
   readonly timeoutMs: number;

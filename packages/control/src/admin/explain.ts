@@ -5,8 +5,8 @@
 import {
   type Action,
   type BreakPoint,
+  type DestinationName,
   formatPortRange,
-  type Protocol,
   resolveSource,
   type Source,
   type Verdict,
@@ -17,19 +17,13 @@ import type { NetworkState } from '../state/types.ts';
 import { findPath } from './explain-path.ts';
 import { type PolicyOf, policyCache } from './policy-cache.ts';
 
-export interface ExplainQuestion {
+export interface ExplainQuestion extends DestinationName {
   /** A service name, `host:NAME` or `internet`. */
   readonly from: string;
-  readonly service: string;
-  readonly port: number;
-  readonly protocol: Protocol;
 }
 
-export interface Explanation {
+export interface Explanation extends Pick<Verdict, 'rule' | 'revision' | 'reason'> {
   readonly verdict: Action;
-  readonly rule: string;
-  readonly revision: number;
-  readonly reason: string;
   readonly breakPoint: BreakPoint;
   /** What was found on the way, one sentence a step. */
   readonly steps: readonly string[];

@@ -1,7 +1,6 @@
 /** What the admin service takes from requests, checked. Every problem of a request is collected before it is refused. */
 import {
   ADMIN_LIMITS,
-  type AgentRole,
   type FieldProblem,
   hostNameProblem,
   parseHostPort,
@@ -64,13 +63,7 @@ export function selectNetworks(state: State, name: string): NetworkState[] {
 }
 
 /** A token as it is ordered, unchecked. Empty and 0 for what does not matter. */
-export interface TokenRequest {
-  readonly network: string;
-  readonly services: readonly string[];
-  readonly host: string;
-  readonly roles: readonly AgentRole[];
-  readonly reusable: boolean;
-  readonly ephemeral: boolean;
+export interface TokenRequest extends TokenScope {
   readonly ttlSeconds: number;
   /** Where control may be reached, HOST:PORT; control knows itself when there are none. */
   readonly addresses: readonly string[];

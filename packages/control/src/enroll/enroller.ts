@@ -1,6 +1,6 @@
 /** A host joins: the token is looked up, the proof checked, the name settled, and only then is anything changed. */
 import { AGENT_ROLES, type AgentRole, hostNameProblem, isServiceName } from '@weft/proto';
-import { joinProofMessage, sentence } from '@weft/proto/wire';
+import { joinProofMessage, type pb, sentence } from '@weft/proto/wire';
 import type { Logger } from 'pino';
 import { FailureCounter } from '../bounds/failures.ts';
 import { observedHost } from '../bounds/observed.ts';
@@ -12,23 +12,12 @@ import { isSignedBy } from './signature.ts';
 import { findToken, requireUsable, tokenRevoked } from './tokens.ts';
 
 /** See JoinRequest in agent.proto for each field. */
-export interface JoinRequest {
-  readonly tokenId: string;
-  readonly tokenSecret: string;
-  readonly identityKey: Uint8Array;
-  readonly tunnelKey: Uint8Array;
-  readonly proof: Uint8Array;
-  readonly host: string;
-  readonly services: readonly string[];
+export interface JoinRequest extends Readonly<Omit<pb.JoinRequest, 'roles'>> {
   readonly roles: readonly AgentRole[];
-  readonly version: string;
 }
 
-export interface JoinAnswer {
+export interface JoinAnswer extends Pick<AgentState, 'network' | 'host' | 'ephemeral'> {
   readonly agentId: string;
-  readonly network: string;
-  readonly host: string;
-  readonly ephemeral: boolean;
 }
 
 export interface EnrollerOptions {
@@ -83,15 +72,7 @@ export class Enroller {
     const host = settleHost(token, request.host, same);
     const { agent, revision } = await this.#commit(token, host, request);
     this.#logger.info(
-      {
-        event: 'agent-joined',
-        network: agent.network,
-        host: agent.host,
-        agent: agent.id,
-        token: token.id,
-        revision,
-        peer,
-      },
+      { event: 'agent-joined', network: token.network, host, agent: agent.id, token: token.id, revision, peer },
       'agent joined',
     );
     return answer(agent);

@@ -1,5 +1,6 @@
 /** What the admin API and the dashboard show of agents as they are now. The stream's end of control fills it. */
-import type { PortRange, Report, Telemetry } from '@weft/proto';
+import type { Report, Telemetry } from '@weft/proto';
+import type { InstanceHealth } from '../netmap/presence.ts';
 
 /** Sealed bytes per second. */
 export interface PeerRate {
@@ -39,10 +40,7 @@ export interface LiveAgent {
 export interface LiveAgents {
   agent(agentId: string): LiveAgent | undefined;
   /** How one service fares on one agent; undefined when the agent does not run it now. */
-  instance(
-    agentId: string,
-    service: string,
-  ): { readonly healthy: boolean; readonly notListening: readonly PortRange[] } | undefined;
+  instance(agentId: string, service: string): InstanceHealth | undefined;
 }
 
 /** Waits for agents that are connected to enforce a revision. */

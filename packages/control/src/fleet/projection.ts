@@ -2,7 +2,8 @@
  * How a network's agents, instances and services fare: the state, beside what agents say now. The admin API, the page and
  * the metrics tell it in their own form, and explain follows a flow through it; what counts as what is decided here alone.
  */
-import type { Mesh, PortRange } from '@weft/proto';
+import type { Mesh } from '@weft/proto';
+import { ABSENT, type InstanceHealth } from '../netmap/presence.ts';
 import { byText } from '../order.ts';
 import type { AgentState, InstanceState, NetworkState, ServiceState } from '../state/types.ts';
 import type { LiveAgent, LiveAgents } from './live.ts';
@@ -15,12 +16,10 @@ export interface FleetAgent extends LiveAgent {
   readonly behind: boolean;
 }
 
-export interface FleetInstance {
+export interface FleetInstance extends InstanceHealth {
   readonly instance: InstanceState;
   readonly agent: AgentState | undefined;
   readonly connected: boolean;
-  readonly healthy: boolean;
-  readonly notListening: readonly PortRange[];
 }
 
 export interface FleetService extends ServiceState {
@@ -68,8 +67,8 @@ export function fleetInstances(network: NetworkState, live: LiveAgents, only?: s
     const now = live.instance(instance.agentId, instance.service);
     const connected = live.agent(instance.agentId)?.connected === true;
     if (now === undefined && connected) continue;
-    const { healthy, notListening } = now ?? UNWELL;
-    found.push({ instance, agent: network.agents.get(instance.agentId), connected, healthy, notListening });
+    const agent = network.agents.get(instance.agentId);
+    found.push({ instance, agent, connected, ...(now ?? ABSENT) });
   }
   return found.sort((one, other) => one.instance.ordinal - other.instance.ordinal);
 }
@@ -98,8 +97,6 @@ export function behindMs({ behindSinceMs }: LiveAgent, nowMs: number): number {
 export function tagsByHost(mesh: Mesh): Map<string, readonly string[]> {
   return new Map(mesh.agents.map(({ name, tags }) => [name, tags]));
 }
-
-const UNWELL = { healthy: false, notListening: [] } as const;
 
 /** Of an agent that nothing is known of. */
 const UNHEARD: LiveAgent = {

@@ -4,7 +4,7 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { remember } from '../remember.ts';
-import { RetentionClock } from '../retention-clock.ts';
+import { RetentionClock, type RetentionClockOptions } from '../retention-clock.ts';
 import { Histogram, readMinutes } from './history.ts';
 import type { FlowLimits } from './limits.ts';
 import { COLUMNS, FlowPacker, type FlowShape, type PackedFlows, ROW } from './packing.ts';
@@ -17,13 +17,9 @@ import type { FlowHistory, FlowQuery, HistoryQuery, KeptFlows } from './types.ts
 
 export type { StoreTrouble } from './segments.ts';
 
-export interface StoreOptions {
+export interface StoreOptions extends Omit<RetentionClockOptions, 'newestMs'> {
   readonly directory: string;
   readonly limits: FlowLimits;
-  /** Milliseconds since the Unix epoch. */
-  readonly now: () => number;
-  /** Milliseconds of a clock that is never set. */
-  readonly steady: () => number;
   readonly trouble: (trouble: StoreTrouble) => void;
 }
 

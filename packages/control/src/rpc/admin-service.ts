@@ -11,8 +11,7 @@ import {
   protocolCodec,
   rolesFromWire,
 } from '@weft/proto/wire';
-import type { Logger } from 'pino';
-import { createToken } from '../admin/create-token.ts';
+import { type CreateTokenOptions, createToken } from '../admin/create-token.ts';
 import type { Explain } from '../admin/explain.ts';
 import { listenerWarnings } from '../admin/listener-warnings.ts';
 import type { ReachOf } from '../admin/reach.ts';
@@ -23,15 +22,13 @@ import type { Actor, AuditLog } from '../audit/types.ts';
 import type { EnforcementWaiter, LiveAgents } from '../fleet/live.ts';
 import { notKept } from '../fleet/projection.ts';
 import type { FlowWindow } from '../flows/window.ts';
-import type { StateStore } from '../state/types.ts';
 import type { Traffic } from '../traffic/types.ts';
 import type { CallActors } from './admin-auth.ts';
 import { historyToWire, readFlowHistory, readFlowWatch, watchFlows } from './flow-request.ts';
 import { serverStream, unary } from './handler.ts';
 import { agentStatuses, networkStatus, reachStatus, serviceStatuses, tokenStatus, trafficListing } from './listings.ts';
 
-export interface AdminServiceOptions {
-  readonly state: StateStore;
+export interface AdminServiceOptions extends CreateTokenOptions {
   readonly live: LiveAgents;
   readonly enforcement: EnforcementWaiter;
   readonly explain: Explain;
@@ -41,16 +38,10 @@ export interface AdminServiceOptions {
   readonly actors: CallActors;
   readonly flows: FlowWindow;
   readonly traffic: Pick<Traffic, 'list' | 'omitted'>;
-  /** Of control's key, 32 bytes. */
-  readonly pin: Uint8Array;
-  readonly advertise: readonly string[];
-  /** Where control listens; asked at each call, since a port of 0 is settled only by listening. */
-  readonly listening: () => { readonly host: string; readonly port: number };
   readonly version: string;
   readonly startedMs: number;
   /** Milliseconds since the Unix epoch. */
   readonly now: () => number;
-  readonly logger: Logger;
 }
 
 export function adminHandlers(options: AdminServiceOptions): AdminHandlers {

@@ -1,5 +1,5 @@
 /** The times that changes go by, beside the clock that says when they were made, which may be set. */
-import { RetentionClock } from '../retention-clock.ts';
+import { RetentionClock, type RetentionClockOptions } from '../retention-clock.ts';
 import type { Contents } from '../store/rows.ts';
 
 export interface Clocks {
@@ -9,16 +9,9 @@ export interface Clocks {
   believed(): number;
 }
 
-export interface ClockOptions {
-  /** Milliseconds since the Unix epoch. */
-  readonly now: () => number;
-  /** Milliseconds of a clock that is never set. */
-  readonly steady: () => number;
-}
-
 /** On from what `contents` were written at. */
 export function startClocks(
-  { now, steady }: ClockOptions,
+  { now, steady }: Omit<RetentionClockOptions, 'newestMs'>,
   { addresses, tokens, endedAgents }: Pick<Contents, 'addresses' | 'tokens' | 'endedAgents'>,
 ): Clocks {
   const released = addresses.reduce((last, { releasedMs = 0 }) => Math.max(last, releasedMs), 0);

@@ -43,11 +43,15 @@ export interface Rule {
   readonly ports: readonly RulePorts[];
 }
 
-export interface PolicyTest {
-  readonly from: string;
+/** What `weft explain` and policy tests call: a service and one of its ports. */
+export interface DestinationName {
   readonly service: string;
   readonly port: number;
   readonly protocol: Protocol;
+}
+
+export interface PolicyTest extends DestinationName {
+  readonly from: string;
   readonly expect: Action;
 }
 

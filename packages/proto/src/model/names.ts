@@ -2,7 +2,7 @@
  * What things may be called, and what listeners are. Each `...Problem` function says what is expected, or nothing when the
  * name is good.
  */
-import type { Protocol } from './mesh.ts';
+import type { DestinationName } from './mesh.ts';
 
 /** Leaves room for `-discovery` in a DNS label of 63. */
 const MAX_SERVICE_NAME = 50;
@@ -89,12 +89,9 @@ export const LISTENER_PROBLEMS = [
 
 export type ListenerProblemCode = (typeof LISTENER_PROBLEMS)[number];
 
-export interface ListenerPlace {
-  readonly service: string;
+export interface ListenerPlace extends DestinationName {
   /** Undefined on the service's own VIP. */
   readonly ordinal: number | undefined;
-  readonly port: number;
-  readonly protocol: Protocol;
 }
 
 /** Such as `redis:6379/tcp`, or `0.redis:6379/tcp` for an instance: how problems name the listener. */

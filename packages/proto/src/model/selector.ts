@@ -2,7 +2,7 @@
 
 import type { Source } from '../policy/types.ts';
 import { FormatError } from './errors.ts';
-import type { Kind, Mesh, Protocol, Service } from './mesh.ts';
+import type { DestinationName, Kind, Mesh, Service } from './mesh.ts';
 import { hostNameProblem, serviceNameProblem, tagProblem, userNameProblem } from './names.ts';
 import { parsePort } from './ports.ts';
 import { quote } from './problem.ts';
@@ -113,13 +113,6 @@ export function selectorsOfService(service: Service): string[] {
 
 function textOf(type: SelectorType, name: string): string {
   return type === 'service' ? name : `${type}:${name}`;
-}
-
-/** What `weft explain` and policy tests call: a service and one of its ports. */
-export interface DestinationName {
-  readonly service: string;
-  readonly port: number;
-  readonly protocol: Protocol;
 }
 
 /** Reads `redis:6379` or `statsd:8125/udp`. Throws FormatError `bad-destination`. */
