@@ -1,12 +1,5 @@
 /** What the admin service takes from requests, checked. Every problem of a request is collected before it is refused. */
-import {
-  ADMIN_LIMITS,
-  type FieldProblem,
-  hostNameProblem,
-  parseHostPort,
-  problem,
-  serviceNameProblem,
-} from '@weft/proto';
+import { ADMIN_LIMITS, hostNameProblem, parseHostPort, problem, problemIf, serviceNameProblem } from '@weft/proto';
 import { byText } from '../order.ts';
 import { StateError } from '../state/errors.ts';
 import { LIMITS } from '../state/limits.ts';
@@ -78,23 +71,23 @@ export interface TokenOrder {
 
 export function readTokenOrder(request: TokenRequest, network: string): TokenOrder {
   const { services, host, roles, reusable, ephemeral, ttlSeconds, addresses } = request;
-  const problems: FieldProblem[] = [];
-  if (services.length > LIMITS.servicesPerToken) {
-    problems.push(problem('services', `expected at most ${LIMITS.servicesPerToken} services`));
-  }
-  services.slice(0, LIMITS.servicesPerToken).forEach((service, index) => {
-    const wrong = serviceNameProblem(service);
-    if (wrong !== undefined) problems.push(problem(`services[${index}]`, wrong));
-  });
   const wrongHost = host === '' ? undefined : hostNameProblem(host);
-  if (wrongHost !== undefined) problems.push(problem('host', wrongHost));
-  if (ttlSeconds > ADMIN_LIMITS.tokenSeconds)
-    problems.push(problem('ttl_seconds', `expected at most ${ADMIN_LIMITS.tokenSeconds} (a year)`));
-  if (addresses.length > ADMIN_LIMITS.tokenAddresses)
-    problems.push(problem('addresses', `expected at most ${ADMIN_LIMITS.tokenAddresses} addresses`));
-  addresses.slice(0, ADMIN_LIMITS.tokenAddresses).forEach((address, index) => {
-    if ((parseHostPort(address)?.port ?? 0) === 0) problems.push(problem(`addresses[${index}]`, 'expected HOST:PORT'));
-  });
+  const { servicesPerToken } = LIMITS;
+  const { tokenSeconds, tokenAddresses } = ADMIN_LIMITS;
+  const problems = [
+    ...problemIf(services.length > servicesPerToken, 'services', `expected at most ${servicesPerToken} services`),
+    ...services.slice(0, servicesPerToken).flatMap((service, index) => {
+      const wrong = serviceNameProblem(service);
+      return wrong === undefined ? [] : [problem(`services[${index}]`, wrong)];
+    }),
+    ...(wrongHost === undefined ? [] : [problem('host', wrongHost)]),
+    ...problemIf(ttlSeconds > tokenSeconds, 'ttl_seconds', `expected at most ${tokenSeconds} (a year)`),
+    ...problemIf(addresses.length > tokenAddresses, 'addresses', `expected at most ${tokenAddresses} addresses`),
+    ...addresses.slice(0, tokenAddresses).flatMap((address, index) => {
+      const isNone = (parseHostPort(address)?.port ?? 0) === 0;
+      return problemIf(isNone, `addresses[${index}]`, 'expected HOST:PORT');
+    }),
+  ];
   if (problems.length > 0) throw new RequestError(problems);
   return {
     scope: { network, services, host, roles, reusable, ephemeral },
@@ -103,21 +96,16 @@ export function readTokenOrder(request: TokenRequest, network: string): TokenOrd
   };
 }
 
-export function readWait(timeoutMs: number): number {
-  return atMost(timeoutMs, ADMIN_LIMITS.waitMs, 'timeout_ms') || DEFAULT_WAIT_MS;
-}
+export const readWait = upTo(ADMIN_LIMITS.waitMs, 'timeout_ms', DEFAULT_WAIT_MS);
+export const readRevisionLimit = upTo(ADMIN_LIMITS.revisions, 'limit', DEFAULT_REVISIONS);
+export const readAuditLimit = upTo(ADMIN_LIMITS.audit, 'limit', DEFAULT_AUDIT);
 
-export function readRevisionLimit(limit: number): number {
-  return atMost(limit, ADMIN_LIMITS.revisions, 'limit') || DEFAULT_REVISIONS;
-}
-
-export function readAuditLimit(limit: number): number {
-  return atMost(limit, ADMIN_LIMITS.audit, 'limit') || DEFAULT_AUDIT;
-}
-
-function atMost(value: number, most: number, field: string): number {
-  if (value <= most) return value;
-  throw new RequestError([problem(field, `expected at most ${most}`)]);
+/** 0 stands for what is usual. */
+function upTo(most: number, field: string, usual: number): (value: number) => number {
+  return (value) => {
+    if (value <= most) return value || usual;
+    throw new RequestError([problem(field, `expected at most ${most}`)]);
+  };
 }
 
 /** A host name or an identifier that control made. */

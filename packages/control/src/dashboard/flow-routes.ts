@@ -1,5 +1,6 @@
 /** Flows of the past: a page of them, and how many there were over time. */
 import {
+  ACTIONS,
   ADMIN_LIMITS,
   defined,
   FLOW_ID,
@@ -35,7 +36,7 @@ const flowId = { type: 'string', pattern: FLOW_ID.source, description: 'the id o
 const shared = {
   source: caller,
   service: serviceName,
-  verdict: oneOf(['allow', 'deny']),
+  verdict: oneOf(ACTIONS),
   fromMs: timeMs,
   toMs: timeMs,
 };

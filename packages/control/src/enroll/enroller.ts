@@ -84,30 +84,17 @@ export class Enroller {
       return await this.#state.join({ token, host, identityKey, tunnelKey, version: sentence(request.version, 64) });
     } catch (error) {
       if (!(error instanceof StateError)) throw error;
-      switch (error.code) {
-        case 'revoked':
-          throw new EnrollError('host-revoked', error.message, undefined, error);
-        case 'no-such-token':
-          throw tokenRevoked(token, error);
-        case 'used':
-          throw new EnrollError(
-            'token-used',
-            `join token ${token.id} was used, and is good for one host only; make another, or one with --reusable`,
-            undefined,
-            error,
-          );
-        case 'taken':
-          throw new EnrollError(
-            'host-taken',
-            `${error.message}; make a token with --host NAME for another name, or end the old host with weft revoke ${host}`,
-            'host',
-            error,
-          );
-        case 'limit':
-          throw new EnrollError('limit', error.message, undefined, error);
-        default:
-          throw error;
+      const { code, message } = error;
+      if (code === 'no-such-token') throw tokenRevoked(token, error);
+      if (code === 'revoked') throw new EnrollError('host-revoked', message, undefined, error);
+      if (code === 'limit') throw new EnrollError('limit', message, undefined, error);
+      if (code === 'used') {
+        const advice = 'and is good for one host only; make another, or one with --reusable';
+        throw new EnrollError('token-used', `join token ${token.id} was used, ${advice}`, undefined, error);
       }
+      if (code !== 'taken') throw error;
+      const advice = `make a token with --host NAME for another name, or end the old host with weft revoke ${host}`;
+      throw new EnrollError('host-taken', `${message}; ${advice}`, 'host', error);
     }
   }
 }

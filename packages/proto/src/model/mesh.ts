@@ -1,8 +1,12 @@
 /** What an operator declares about a network, in the words of the mesh file. Plain immutable values. */
 
-export type Kind = 'web' | 'private' | 'worker';
-export type Protocol = 'tcp' | 'udp';
-export type Action = 'allow' | 'deny';
+export const KINDS = ['web', 'private', 'worker'] as const;
+export const PROTOCOLS = ['tcp', 'udp'] as const;
+export const ACTIONS = ['allow', 'deny'] as const;
+
+export type Kind = (typeof KINDS)[number];
+export type Protocol = (typeof PROTOCOLS)[number];
+export type Action = (typeof ACTIONS)[number];
 
 /** Inclusive range of ports, each 1 to 65535; `first` equals `last` for a single port. */
 export interface PortRange {

@@ -2,15 +2,13 @@
 
 import type { Source } from '../policy/types.ts';
 import { FormatError } from './errors.ts';
-import type { DestinationName, Kind, Mesh, Service } from './mesh.ts';
+import { type DestinationName, KINDS, type Kind, type Mesh, type Service } from './mesh.ts';
 import { hostNameProblem, serviceNameProblem, tagProblem, userNameProblem } from './names.ts';
 import { parsePort } from './ports.ts';
 import { quote } from './problem.ts';
 
-const kinds: readonly string[] = ['web', 'private', 'worker'] satisfies Kind[];
-
 export function isKind(text: string): text is Kind {
-  return kinds.includes(text);
+  return (KINDS as readonly string[]).includes(text);
 }
 
 /** One sort of selector: all that is known of it. */
@@ -38,7 +36,7 @@ const SORTS = {
   kind: {
     form: 'kind:KIND',
     problem: (name) =>
-      isKind(name) ? undefined : `not a kind; expected ${kinds.map((kind) => `kind:${kind}`).join(', ')}`,
+      isKind(name) ? undefined : `not a kind; expected ${KINDS.map((kind) => `kind:${kind}`).join(', ')}`,
     ofSource: (source) => (source.type === 'service' ? [source.service.kind] : []),
     ofService: ({ kind }) => [kind],
   },
