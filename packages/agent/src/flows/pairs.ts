@@ -1,5 +1,5 @@
 /** Pairs that flows are counted by, found by their four names without making a key of them. */
-import type { DeniedAttempt, TrafficPair } from '@weft/proto';
+import { type DeniedAttempt, entryOf, type TrafficPair } from '@weft/proto';
 import { OTHER, type Series } from './series.ts';
 
 export class Pair implements TrafficPair {
@@ -78,7 +78,9 @@ export class PairIndex {
     if (known !== undefined) return known;
     if (this.#size >= this.#most) return this.other;
     const pair = new Pair(names);
-    below(below(below(this.#byService, service), source), sourceHost).set(destinationHost, pair);
+    const bySource = entryOf(this.#byService, service, () => new Map());
+    const byHost = entryOf(bySource, source, () => new Map());
+    entryOf(byHost, sourceHost, () => new Map()).set(destinationHost, pair);
     this.#size++;
     return pair;
   }
@@ -103,13 +105,4 @@ export class PairIndex {
       if (bySource.size === 0) this.#byService.delete(service);
     }
   }
-}
-
-function below<Key, Deeper extends Map<unknown, unknown>>(map: Map<Key, Deeper>, key: Key): Deeper {
-  let deeper = map.get(key);
-  if (deeper === undefined) {
-    deeper = new Map() as Deeper;
-    map.set(key, deeper);
-  }
-  return deeper;
 }

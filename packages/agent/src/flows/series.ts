@@ -2,7 +2,7 @@
  * Flows for Prometheus: what this agent saw of them since it started, by source, service and the end at which it saw them.
  * Held for good, for a counter must not go back; so their number is bounded, and pairs beyond it are counted as one.
  */
-import type { FlowOutcome } from '@weft/proto';
+import { entryOf, type FlowOutcome } from '@weft/proto';
 import { Histogram, type HistogramCounts } from './histogram.ts';
 
 /** `source` sees every flow of its own host's callers; `destination` those that came to this host through a tunnel. */
@@ -91,14 +91,9 @@ export class PairNames {
   }
 
   admits(source: string, service: string): boolean {
-    let services = this.#names.get(source);
-    if (services?.has(service) === true) return true;
+    if (this.#names.get(source)?.has(service) === true) return true;
     if (this.#count >= this.#most) return false;
-    if (services === undefined) {
-      services = new Set();
-      this.#names.set(source, services);
-    }
-    services.add(service);
+    entryOf(this.#names, source, () => new Set()).add(service);
     this.#count++;
     return true;
   }
@@ -127,7 +122,7 @@ export class SeriesTable {
     if (!named && this.#others[reporter] !== undefined) return this.#others[reporter];
     const series = named ? new Series(source, service, reporter) : new Series(OTHER, OTHER, reporter);
     this.#all.push(series);
-    if (named) this.#name(series);
+    if (named) entryOf(this.#named[reporter], source, () => new Map()).set(service, series);
     else this.#others[reporter] = series;
     return series;
   }
@@ -143,12 +138,5 @@ export class SeriesTable {
     for (const [outcome, count] of Object.entries(counts.failed)) series.fail(outcome as FlowOutcome, count);
     series.setup.add(counts.setup);
     series.duration.add(counts.duration);
-  }
-
-  #name(series: Series): void {
-    const bySource = this.#named[series.reporter];
-    const byService = bySource.get(series.source) ?? new Map<string, Series>();
-    byService.set(series.service, series);
-    bySource.set(series.source, byService);
   }
 }

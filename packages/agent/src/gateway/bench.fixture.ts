@@ -8,7 +8,7 @@ import { pino } from 'pino';
 import { connectSocket } from '../bytes/socket.ts';
 import { FakeNetmapSource, sampleNetmap } from '../netmap/sample.fixture.ts';
 import type { Netmap } from '../words/netmap.ts';
-import { conduitDuplex } from './duplex.ts';
+import { ConduitDuplex } from './duplex.ts';
 import { createGateway } from './server.ts';
 import type { Gateway, GatewayLimits, IngressOpened, OpenIngress } from './types.ts';
 
@@ -63,7 +63,7 @@ export class GatewayBench {
     if (typeof target === 'function') return await target();
     if (typeof target === 'object') return target;
     const { conduit } = await connectSocket({ host: '127.0.0.1', port: target, deadline });
-    return { opened: true, duplex: conduitDuplex(conduit) };
+    return { opened: true, duplex: new ConduitDuplex(conduit) };
   };
 
   /** Times that the gateway was full. */

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { finished } from 'node:stream/promises';
 import { describe, expect, it } from 'vitest';
 import type { Conduit, ConduitEvents } from '../words/conduit.ts';
-import { conduitDuplex } from './duplex.ts';
+import { ConduitDuplex } from './duplex.ts';
 
 /** A conduit whose far end is the test. */
 class FakeConduit implements Conduit {
@@ -37,13 +37,13 @@ class FakeConduit implements Conduit {
 
 function create() {
   const conduit = new FakeConduit();
-  const duplex = conduitDuplex(conduit);
+  const duplex = new ConduitDuplex(conduit);
   const events = conduit.events;
   if (events === undefined) throw new Error('the duplex attaches at once');
   return { conduit, duplex, events };
 }
 
-describe('conduitDuplex', () => {
+describe('ConduitDuplex', () => {
   it('copies pieces that it may not keep, and keeps those that it may', async () => {
     const { duplex, events } = create();
     const borrowed = Buffer.from('one');

@@ -8,11 +8,7 @@ import { ConduitResetError } from './errors.ts';
  * duplex resets the conduit, unless both directions had ended: then what is on its way is delivered. `failed` is told, before
  * the conduit is reset, with which error the duplex is destroyed.
  */
-export function conduitDuplex(conduit: Conduit, failed: (cause: Error) => void = () => {}): Duplex {
-  return new ConduitDuplex(conduit, failed);
-}
-
-class ConduitDuplex extends Duplex {
+export class ConduitDuplex extends Duplex {
   readonly #conduit: Conduit;
   readonly #failed: (cause: Error) => void;
   /** Goes on with the writer when the conduit has room again. */
@@ -22,7 +18,7 @@ class ConduitDuplex extends Duplex {
   #ended: boolean = false;
   #closed: boolean = false;
 
-  constructor(conduit: Conduit, failed: (cause: Error) => void) {
+  constructor(conduit: Conduit, failed: (cause: Error) => void = () => {}) {
     super({ allowHalfOpen: true });
     this.#conduit = conduit;
     this.#failed = failed;

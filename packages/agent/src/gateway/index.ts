@@ -1,4 +1,4 @@
-export { conduitDuplex } from './duplex.ts';
+export { ConduitDuplex } from './duplex.ts';
 export { IngressError } from './errors.ts';
 export { createGateway } from './server.ts';
 export type {

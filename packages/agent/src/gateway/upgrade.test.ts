@@ -5,7 +5,7 @@ import { WebSocket, WebSocketServer } from 'ws';
 import { Deadline } from '../bytes/deadline.ts';
 import { connectSocket } from '../bytes/socket.ts';
 import { GatewayBench, HOST } from './bench.fixture.ts';
-import { conduitDuplex } from './duplex.ts';
+import { ConduitDuplex } from './duplex.ts';
 
 let bench: GatewayBench;
 beforeEach(async () => {
@@ -70,7 +70,7 @@ describe('upgrade', () => {
     const opened: Duplex[] = [];
     bench.target = async () => {
       const { conduit } = await connectSocket({ host: '127.0.0.1', port, deadline: new Deadline(9_000) });
-      const duplex = conduitDuplex(conduit);
+      const duplex = new ConduitDuplex(conduit);
       opened.push(duplex);
       return { opened: true, duplex };
     };

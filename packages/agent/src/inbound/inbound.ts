@@ -1,5 +1,5 @@
 /** The agent's inbound side: flows that peers open, and how this host's own programs fare. */
-import { defined, type InstanceReport } from '@weft/proto';
+import { defined } from '@weft/proto';
 import type { Logger } from 'pino';
 import type { OpenFiles } from '../bytes/open-files.ts';
 import type { AgentService } from '../config/agent-file.ts';
@@ -44,12 +44,7 @@ export interface InboundPath extends InboundHandler {
 }
 
 export interface Inbound extends InboundPath {
-  /** One entry for each service that runs here, by name: for the report to control. */
-  report(): readonly InstanceReport[];
-  /** Called when the report, or what the outbound side may listen on, changed. */
-  onChange(listener: () => void): void;
-  /** Resolves after the first look at the targets; until then none is well. Looks each second from then on. */
-  start(): Promise<void>;
+  /** Of this host's programs; until it was started none is well. */
   readonly watch: TargetWatch;
 }
 
@@ -62,13 +57,7 @@ export function createInbound(options: InboundOptions): Inbound {
     signal,
     ...defined({ intervalMs: options.watchMs, wildcards: options.wildcards, readTable: options.readTable }),
   });
-  return {
-    ...createInboundPath(options, watch),
-    report: () => watch.report(),
-    onChange: (listener) => watch.onChange(listener),
-    start: () => watch.start(),
-    watch,
-  };
+  return { ...createInboundPath(options, watch), watch };
 }
 
 /** For a thread that is told of the targets and does not watch them. */

@@ -3,7 +3,7 @@
  * seen without a connection into any of them.
  */
 import { open } from 'node:fs/promises';
-import type { Protocol } from '@weft/proto';
+import { entryOf, type Protocol } from '@weft/proto';
 
 /** A bound socket: one that listens (TCP), or one that takes datagrams from anybody (UDP). */
 export interface Listener {
@@ -23,10 +23,7 @@ export class ListenerTable {
   constructor(listeners: Iterable<Listener>, tables = FILES.length) {
     this.tables = tables;
     for (const { protocol, port, address } of listeners) {
-      const key = `${port}/${protocol}`;
-      const addresses = this.#byPort.get(key);
-      if (addresses === undefined) this.#byPort.set(key, new Set([address]));
-      else addresses.add(address);
+      entryOf(this.#byPort, `${port}/${protocol}`, () => new Set()).add(address);
     }
   }
 

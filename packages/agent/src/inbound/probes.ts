@@ -1,6 +1,6 @@
 /** Health of targets that the kernel's table cannot tell of, those on other machines: a connection is tried now and then. */
 import { connect } from 'node:net';
-import { isShortage } from '@weft/proto';
+import { entryOf, isShortage } from '@weft/proto';
 import { formatTarget, type TargetAddress } from './addresses.ts';
 
 const EVERY_MS = 5_000;
@@ -25,12 +25,8 @@ export class Probes {
 
   /** The last result, and a request to keep probing this target until the next `run`. */
   listening(target: TargetAddress): boolean {
-    const key = formatTarget(target);
-    let probe = this.#probes.get(key);
-    if (probe === undefined) {
-      probe = { target, listening: false, checkedMs: Number.NEGATIVE_INFINITY, asked: true };
-      this.#probes.set(key, probe);
-    }
+    const unknown = () => ({ target, listening: false, checkedMs: Number.NEGATIVE_INFINITY, asked: true });
+    const probe = entryOf(this.#probes, formatTarget(target), unknown);
     probe.asked = true;
     return probe.listening;
   }

@@ -2,7 +2,7 @@
 
 import { createSocket, type Socket } from 'node:dgram';
 import { isIPv6 } from 'node:net';
-import { defined } from '@weft/proto';
+import { defined, entryOf } from '@weft/proto';
 import { datagramOutput } from '../bytes/datagram-output.ts';
 import type { Deadline } from '../bytes/deadline.ts';
 import { descriptorOf } from '../bytes/inside/descriptor.ts';
@@ -109,9 +109,7 @@ export class HeldDatagrams {
   readonly #byService = new Map<string, Set<HeldFlow>>();
 
   add(service: string, flow: HeldFlow): void {
-    const flows = this.#byService.get(service);
-    if (flows === undefined) this.#byService.set(service, new Set([flow]));
-    else flows.add(flow);
+    entryOf(this.#byService, service, () => new Set()).add(flow);
   }
 
   remove(service: string, flow: HeldFlow): void {

@@ -48,7 +48,7 @@ describe('the report', () => {
     const { inbound, look } = await setup();
     const { watch } = inbound;
     await look();
-    expect(inbound.report()).toEqual([
+    expect(inbound.watch.report()).toEqual([
       { service: 'mailer', healthy: true, notListening: [] },
       { service: 'rabbit', healthy: false, notListening: [{ protocol: 'tcp', first: 7010, last: 7010 }] },
       {
@@ -61,7 +61,7 @@ describe('the report', () => {
       },
     ]);
     await look(listener('127.0.0.1', 7002), listener('127.0.0.1', 7099));
-    expect(inbound.report().map(({ healthy }) => healthy)).toEqual([true, true, true]);
+    expect(inbound.watch.report().map(({ healthy }) => healthy)).toEqual([true, true, true]);
     expect(watch.listening('redis', 7002, 'tcp')).toBe(true);
     expect(watch.listening('redis', 7001, 'tcp')).toBe(false);
     expect(watch.listening('web', 7001, 'tcp')).toBe(false);
@@ -75,13 +75,13 @@ describe('the report', () => {
     let read: () => Promise<ListenerTable | undefined> = async () =>
       new ListenerTable([listener('127.0.0.1', 7002), listener('127.0.0.1', 7099)]);
     const { inbound, problems } = await setup({ readTable: () => read() });
-    const before = inbound.report();
+    const before = inbound.watch.report();
     expect(before.map(({ healthy }) => healthy)).toEqual([true, true, true]);
     expect(problems.current).toEqual([]);
     read = fail;
     await inbound.watch.refresh();
     await inbound.watch.refresh();
-    expect(inbound.report()).toEqual(before);
+    expect(inbound.watch.report()).toEqual(before);
     expect(inbound.watch.listening('redis', 7002, 'tcp')).toBe(true);
     expect(problems.current).toMatchObject([{ code: 'no-look', subject: 'listeners' }]);
   });
@@ -89,7 +89,7 @@ describe('the report', () => {
   it('is announced when it changes, and only then', async () => {
     const { inbound, look } = await setup();
     let changes = 0;
-    inbound.onChange(() => changes++);
+    inbound.watch.onChange(() => changes++);
     await look(listener('127.0.0.1', 7002));
     const once = changes;
     expect(once).toBeGreaterThan(0);
@@ -113,7 +113,7 @@ describe('the report', () => {
       { readTable },
     );
     cleanups.push(() => rig.stop());
-    await until(() => rig.agent('r').inbound.report()[0]?.healthy === true);
+    await until(() => rig.agent('r').inbound.watch.report()[0]?.healthy === true);
   });
 });
 

@@ -1,7 +1,7 @@
 /** One stream to control, from its challenge to its end: hello, deltas and acknowledgements, reports, flows, traces. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientDuplexStream } from '@grpc/grpc-js';
-import { defined, messageOf, type NetmapDelta, type Report, type Telemetry } from '@weft/proto';
+import { asError, defined, messageOf, type NetmapDelta, type Report, type Telemetry } from '@weft/proto';
 import {
   deltaFromWire,
   encodeItem,
@@ -122,7 +122,7 @@ class Session {
       try {
         this.#receive(message);
       } catch (error) {
-        this.#lost(error instanceof Error ? error : new Error(String(error), { cause: error }));
+        this.#lost(asError(error));
       }
     });
     this.#stream.on('error', (error) => this.#lost(error));

@@ -1,6 +1,6 @@
 /** The lifeline to control: one session after another, until the agent stops. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { parseHostPort } from '@weft/proto';
+import { asError, parseHostPort } from '@weft/proto';
 import { AgentClient, agentService, callDuplex, pinnedCredentials } from '@weft/proto/wire';
 import { sourceTowards, watchAddresses } from '../bytes/address-watch.ts';
 import { channelOptions } from '../member/channel.ts';
@@ -92,11 +92,7 @@ async function runOnce(address: string, options: LinkOptions, signal: AbortSigna
     }, over.signal);
     return await runControlStream(stream, { ...options, served }, signal);
   } catch (error) {
-    return {
-      type: 'lost',
-      served: false,
-      cause: error instanceof Error ? error : new Error(String(error), { cause: error }),
-    };
+    return { type: 'lost', served: false, cause: asError(error) };
   } finally {
     over.abort();
     client?.close();

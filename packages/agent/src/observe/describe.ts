@@ -10,7 +10,7 @@ import {
 } from '@weft/proto';
 import type { DnsServer } from '../dns/index.ts';
 import type { FlowRecorder } from '../flows/recorder.ts';
-import type { Inbound } from '../inbound/inbound.ts';
+import type { TargetWatch } from '../inbound/target-watch.ts';
 import type { Enrolment } from '../member/membership.ts';
 import { localEndpoints } from '../tunnel/endpoints.ts';
 import type { TunnelCounters } from '../tunnel/types.ts';
@@ -32,7 +32,7 @@ export interface AgentTotals {
 }
 
 interface Described {
-  readonly inbound: Pick<Inbound, 'report'>;
+  readonly inbound: { readonly watch: Pick<TargetWatch, 'report'> };
   readonly totals: AgentTotals;
   /** Bound for tunnels. */
   readonly port: number;
@@ -50,7 +50,7 @@ export function makeReport(parts: Described & { readonly listeners: number }): R
   return {
     endpoints: endpoints(parts),
     tunnelPort: port,
-    instances: inbound.report(),
+    instances: inbound.watch.report(),
     gatewayAddress: gateway ?? '',
     problems: problems.current,
     tunnels: totals.counters.open,
@@ -89,7 +89,7 @@ export function describeAgent(parts: DescribedInFull): AgentStatus {
     revision: store.current.revision,
     dns: formatHostPort(dns.address.host, dns.address.port),
     names: names(store.current),
-    instances: parts.inbound.report(),
+    instances: parts.inbound.watch.report(),
     listeners: { ports: totals.listeners },
     tunnel: {
       address: formatHostPort(parts.tunnel.host, port),

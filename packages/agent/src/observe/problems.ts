@@ -1,5 +1,5 @@
 /** Problems that stand now. A problem raised again only changes its words; clearing what does not stand does nothing. */
-import { type Problem, WIRE_LIMITS } from '@weft/proto';
+import { entryOf, type Problem, WIRE_LIMITS } from '@weft/proto';
 import type { Problems } from '../words/problems.ts';
 
 type ProblemLog = { readonly [Level in 'warn' | 'info']: (fields: object, sentence: string) => void };
@@ -80,10 +80,8 @@ export class ProblemSources {
   }
 
   #raise(source: number, problem: Problem): void {
-    const key = keyOf(problem.code, problem.subject);
-    const raisers = this.#raised.get(key) ?? new Map<number, Problem>();
-    this.#raised.set(key, raisers.set(source, problem));
-    this.#show(raisers);
+    const raisers = entryOf(this.#raised, keyOf(problem.code, problem.subject), () => new Map<number, Problem>());
+    this.#show(raisers.set(source, problem));
   }
 
   #clear(source: number, code: string, subject: string): void {

@@ -2,6 +2,7 @@
  * The agent's state for programs on the same host: a unix socket that answers each connection with one JSON object and
  * closes. Its file is the lock of the data directory: a second agent there finds it answering and does not start.
  */
+import { once } from 'node:events';
 import { chmod, lstat, unlink } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { messageOf } from '@weft/proto';
@@ -83,20 +84,16 @@ async function removeStale(path: string): Promise<void> {
 
 async function listenPrivately(server: Server, path: string): Promise<void> {
   await removeStale(path);
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    // bind() gives the file the mode that the umask leaves. The directory is 0700, and the mask closes the moment
-    // between bind and chmod for one that is not; bind happens inside listen(), so the mask is this call's alone.
-    const mask = process.umask(0o177);
-    try {
-      server.listen(path, () => {
-        server.off('error', reject);
-        resolve();
-      });
-    } finally {
-      process.umask(mask);
-    }
-  });
+  const listening = once(server, 'listening');
+  // bind() gives the file the mode that the umask leaves. The directory is 0700, and the mask closes the moment
+  // between bind and chmod for one that is not; bind happens inside listen(), so the mask is this call's alone.
+  const mask = process.umask(0o177);
+  try {
+    server.listen(path);
+  } finally {
+    process.umask(mask);
+  }
+  await listening;
   server.on('error', () => {});
   await chmod(path, 0o600);
 }

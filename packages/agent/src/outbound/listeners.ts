@@ -2,7 +2,7 @@
  * The set of listeners, kept as the netmap wants it: new ones bound, those gone closed, failures told
  * listener by listener and tried again, while the rest works.
  */
-import { listenerName } from '@weft/proto';
+import { entryOf, listenerName } from '@weft/proto';
 import type { PortUse } from '../inbound/target-watch.ts';
 import type { Problems } from '../words/problems.ts';
 import { awaitedProblem, bindProblem, type ListenerProblem, sharedProblem } from './bind-problems.ts';
@@ -66,12 +66,7 @@ export class Listeners {
       this.#tell(listening, undefined);
     }
     for (const [key, spec] of wanted) {
-      let listening = this.#listening.get(key);
-      if (listening === undefined) {
-        listening = new Listening(spec);
-        this.#listening.set(key, listening);
-      }
-      this.#settle(listening);
+      this.#settle(entryOf(this.#listening, key, () => new Listening(spec)));
     }
   }
 

@@ -112,7 +112,7 @@ export class Rig {
     const rig = new Rig(spec);
     for (const agent of spec.agents) rig.#add(agent, options);
     for (const { inbound, outbound } of rig.agents.values()) {
-      await inbound.start();
+      await inbound.watch.start();
       await outbound.settled();
     }
     return rig;

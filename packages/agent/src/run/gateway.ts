@@ -43,7 +43,7 @@ export function openGateway(parts: GatewayParts, signal: AbortSignal): OpenGatew
   const attempt = async () => {
     const { netmap, outbound, files, logger } = parts;
     // Loaded here and not above: with it comes an HTTP stack, which most agents never need.
-    const { conduitDuplex, createGateway, IngressError } = await import('../gateway/index.ts');
+    const { ConduitDuplex, createGateway, IngressError } = await import('../gateway/index.ts');
     const gateway = await createGateway({
       listen,
       netmap,
@@ -53,7 +53,7 @@ export function openGateway(parts: GatewayParts, signal: AbortSignal): OpenGatew
         const failed = (cause: Error) => {
           if (cause instanceof IngressError && cause.code === 'unanswered') ingress.unanswered();
         };
-        return { opened: true, duplex: conduitDuplex(ingress.conduit, failed) };
+        return { opened: true, duplex: new ConduitDuplex(ingress.conduit, failed) };
       },
       files,
       full,

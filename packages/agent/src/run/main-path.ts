@@ -112,7 +112,7 @@ export async function openMainPath(
   };
   try {
     // Which ports this host's own programs hold is known before any is listened on.
-    await Promise.all([inbound.start(), pool?.ready()]);
+    await Promise.all([inbound.watch.start(), pool?.ready()]);
     if (pool !== undefined) {
       const told: { answering: ReadonlySet<string> | undefined } = { answering: undefined };
       const tell = () => {
@@ -147,7 +147,7 @@ export async function openMainPath(
   const described = { inbound, totals, problems, tunnel, advertise, listeners };
   const reporter = new ReportSender(() => makeReport({ ...described, port: tunnels.port, gateway: gateway.address }));
   changed.report = () => reporter.changed();
-  inbound.onChange(() => reporter.changed());
+  inbound.watch.onChange(() => reporter.changed());
   const report = () => {
     if (advertise === undefined) followEndpoints(problems, tunnel.host, tunnels.port);
     reporter.changed();

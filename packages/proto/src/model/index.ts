@@ -7,6 +7,7 @@ export * from './address.ts';
 export * from './agent-role.ts';
 export * from './defined.ts';
 export * from './endpoint.ts';
+export * from './entries.ts';
 export * from './errors.ts';
 export * from './explain.ts';
 export * from './flow.ts';

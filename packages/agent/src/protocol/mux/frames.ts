@@ -16,40 +16,32 @@ interface Form {
   hand(handler: FrameHandler, id: number, payload: Buffer): void;
 }
 
+/** Of a stream. */
+function form(minimum: number, maximum: number, hand: Form['hand']): Form {
+  return { minimum, maximum, hand };
+}
+
+/** Of the tunnel. */
+function own(minimum: number, maximum: number, hand: (handler: FrameHandler, payload: Buffer) => void): Form {
+  return { minimum, maximum, tunnel: true, hand: (handler, _id, payload) => hand(handler, payload) };
+}
+
 /** DATA is missing: it is handed on in pieces. */
 const FORMS: ReadonlyMap<number, Form> = new Map<number, Form>([
-  [FRAME.open, { minimum: 23, maximum: 256, hand: (handler, id, payload) => handler.open(id, payload) }],
-  [FRAME.opened, { minimum: 4, maximum: 4, hand: (handler, id, payload) => handler.opened(id, payload) }],
-  [FRAME.refused, { minimum: 12, maximum: 1024, hand: (handler, id, payload) => handler.refused(id, payload) }],
-  [
-    FRAME.window,
-    { minimum: 4, maximum: 4, hand: (handler, id, payload) => handler.window(id, payload.readUInt32BE()) },
-  ],
-  [FRAME.fin, { minimum: 0, maximum: 0, hand: (handler, id) => handler.fin(id) }],
-  [FRAME.reset, { minimum: 0, maximum: 0, hand: (handler, id) => handler.reset(id) }],
-  [
-    FRAME.datagram,
-    { minimum: 0, maximum: MAXIMUM_DATAGRAM, hand: (handler, id, payload) => handler.datagram(id, payload) },
-  ],
-  [FRAME.ping, { minimum: 8, maximum: 8, tunnel: true, hand: (handler, _id, payload) => handler.ping(payload) }],
-  [FRAME.pong, { minimum: 8, maximum: 8, tunnel: true, hand: (handler, _id, payload) => handler.pong(payload) }],
-  [FRAME.goAway, { minimum: 0, maximum: 0, tunnel: true, hand: (handler) => handler.goAway() }],
-  [
-    FRAME.handshake1,
-    { minimum: 1, maximum: 8192, tunnel: true, hand: (handler, _id, payload) => handler.handshake1(payload) },
-  ],
-  [
-    FRAME.handshake2,
-    {
-      minimum: 1,
-      maximum: 8192,
-      tunnel: true,
-      last: true,
-      hand: (handler, _id, payload) => handler.handshake2(payload),
-    },
-  ],
-  [FRAME.switchKeys, { minimum: 0, maximum: 0, tunnel: true, last: true, hand: (handler) => handler.switchKeys() }],
-  [FRAME.rekey, { minimum: 0, maximum: 0, tunnel: true, last: true, hand: (handler) => handler.rekey() }],
+  [FRAME.open, form(23, 256, (handler, id, payload) => handler.open(id, payload))],
+  [FRAME.opened, form(4, 4, (handler, id, payload) => handler.opened(id, payload))],
+  [FRAME.refused, form(12, 1024, (handler, id, payload) => handler.refused(id, payload))],
+  [FRAME.window, form(4, 4, (handler, id, payload) => handler.window(id, payload.readUInt32BE()))],
+  [FRAME.fin, form(0, 0, (handler, id) => handler.fin(id))],
+  [FRAME.reset, form(0, 0, (handler, id) => handler.reset(id))],
+  [FRAME.datagram, form(0, MAXIMUM_DATAGRAM, (handler, id, payload) => handler.datagram(id, payload))],
+  [FRAME.ping, own(8, 8, (handler, payload) => handler.ping(payload))],
+  [FRAME.pong, own(8, 8, (handler, payload) => handler.pong(payload))],
+  [FRAME.goAway, own(0, 0, (handler) => handler.goAway())],
+  [FRAME.handshake1, own(1, 8192, (handler, payload) => handler.handshake1(payload))],
+  [FRAME.handshake2, { ...own(1, 8192, (handler, payload) => handler.handshake2(payload)), last: true }],
+  [FRAME.switchKeys, { ...own(0, 0, (handler) => handler.switchKeys()), last: true }],
+  [FRAME.rekey, { ...own(0, 0, (handler) => handler.rekey()), last: true }],
 ]);
 
 /** A place in the pieces of one record. */

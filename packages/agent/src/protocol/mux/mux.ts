@@ -242,21 +242,15 @@ export class Mux implements FrameHandler, StreamHost, OfferHost {
   }
 
   data(id: number, piece: Buffer): void {
-    const entry = this.#entries.get(id);
-    if (entry === undefined) this.#requireKnown(id);
-    else entry.receiveData(piece);
+    this.#entryOf(id)?.receiveData(piece);
   }
 
   window(id: number, credit: number): void {
-    const entry = this.#entries.get(id);
-    if (entry === undefined) this.#requireKnown(id);
-    else entry.receiveCredit(credit);
+    this.#entryOf(id)?.receiveCredit(credit);
   }
 
   fin(id: number): void {
-    const entry = this.#entries.get(id);
-    if (entry === undefined) this.#requireKnown(id);
-    else entry.receiveFin();
+    this.#entryOf(id)?.receiveFin();
   }
 
   reset(id: number): void {
@@ -267,15 +261,11 @@ export class Mux implements FrameHandler, StreamHost, OfferHost {
       this.#maybeDrained();
       return;
     }
-    const entry = this.#entries.get(id);
-    if (entry === undefined) this.#requireKnown(id);
-    else entry.receiveReset();
+    this.#entryOf(id)?.receiveReset();
   }
 
   datagram(id: number, payload: Buffer): void {
-    const entry = this.#entries.get(id);
-    if (entry === undefined) this.#requireKnown(id);
-    else entry.receiveDatagram(payload);
+    this.#entryOf(id)?.receiveDatagram(payload);
   }
 
   ping(token: Buffer): void {
@@ -327,6 +317,13 @@ export class Mux implements FrameHandler, StreamHost, OfferHost {
     const opening = this.#openings.get(id);
     if (opening !== undefined) this.#openings.delete(id);
     return opening;
+  }
+
+  /** Undefined where it may have been, and ended. Throws MuxError. */
+  #entryOf(id: number): MuxStream | DatagramFlow | undefined {
+    const entry = this.#entries.get(id);
+    if (entry === undefined) this.#requireKnown(id);
+    return entry;
   }
 
   /**

@@ -42,11 +42,7 @@ export function startSeal(
   additional: Uint8Array,
   length: number,
 ): Sealing {
-  const nonce = nonceOf(cipher, Math.floor(counter / 2 ** 32), counter >>> 0);
-  const sealing =
-    cipher === 'AESGCM'
-      ? createCipheriv('aes-256-gcm', key, nonce, OPTIONS)
-      : createCipheriv('chacha20-poly1305', key, nonce, OPTIONS);
+  const sealing = sealingOf(cipher, key, nonceOf(cipher, Math.floor(counter / 2 ** 32), counter >>> 0));
   sealing.setAAD(additional, { plaintextLength: length });
   return sealing;
 }
@@ -70,14 +66,16 @@ export function startOpen(
 
 /** REKEY(k): the first 32 bytes of ENCRYPT(k, 2^64 - 1, zerolen, zeros) (Noise section 4.2). */
 export function rekeyed(cipher: CipherName, key: KeyObject): KeyObject {
-  const nonce = nonceOf(cipher, 0xffffffff, 0xffffffff);
-  const sealing =
-    cipher === 'AESGCM'
-      ? createCipheriv('aes-256-gcm', key, nonce, OPTIONS)
-      : createCipheriv('chacha20-poly1305', key, nonce, OPTIONS);
+  const sealing = sealingOf(cipher, key, nonceOf(cipher, 0xffffffff, 0xffffffff));
   const bytes = sealing.update(Buffer.alloc(KEY_LENGTH));
   sealing.final();
   return takeKey(bytes);
+}
+
+function sealingOf(cipher: CipherName, key: KeyObject, nonce: Buffer): Sealing {
+  return cipher === 'AESGCM'
+    ? createCipheriv('aes-256-gcm', key, nonce, OPTIONS)
+    : createCipheriv('chacha20-poly1305', key, nonce, OPTIONS);
 }
 
 /** Moves raw key bytes into a KeyObject, and wipes them. */

@@ -33,24 +33,20 @@ export interface HandshakeOptions {
  * local keys, rs and re the other side's. Order of calls is kept by Initiator and Responder.
  */
 export class HandshakeState {
-  readonly #symmetric: SymmetricState;
+  readonly symmetric: SymmetricState;
   readonly #psk: boolean;
   readonly #s: KeyPair;
   readonly #newEphemeral: KeyPairGenerator;
 
   /** Initialize(pattern, initiator, prologue, s, e, rs, re). `responderStatic` is the pre-message `<- s`. */
   constructor(options: HandshakeOptions, responderStatic: Uint8Array) {
-    this.#symmetric = new SymmetricState(`Noise_${options.pattern}_25519_${options.cipher}_SHA256`, options.cipher);
+    this.symmetric = new SymmetricState(`Noise_${options.pattern}_25519_${options.cipher}_SHA256`, options.cipher);
     this.#psk = options.pattern === 'IKpsk2';
     this.#s = options.s;
     this.#newEphemeral = options.newEphemeral;
-    this.#symmetric.mixHash(options.prologue);
+    this.symmetric.mixHash(options.prologue);
     // <- s
-    this.#symmetric.mixHash(responderStatic);
-  }
-
-  get symmetric(): SymmetricState {
-    return this.#symmetric;
+    this.symmetric.mixHash(responderStatic);
   }
 
   /** Initiator: message 1, and the ephemeral pair that message 2 will be read with. */
@@ -59,10 +55,10 @@ export class HandshakeState {
     // -> e, es, s, ss
     const e = this.#newEphemeral();
     this.#mixEphemeral(e.publicKey);
-    this.#symmetric.mixKey(dh(e, rs));
-    const s = this.#symmetric.encryptAndHash(this.#s.publicKey);
-    this.#symmetric.mixKey(dh(this.#s, rs));
-    return { message: Buffer.concat([e.publicKey, s, this.#symmetric.encryptAndHash(payload)]), e };
+    this.symmetric.mixKey(dh(e, rs));
+    const s = this.symmetric.encryptAndHash(this.#s.publicKey);
+    this.symmetric.mixKey(dh(this.#s, rs));
+    return { message: Buffer.concat([e.publicKey, s, this.symmetric.encryptAndHash(payload)]), e };
   }
 
   /** Responder: who calls (rs), the ephemeral that message 2 answers (re), and the payload. */
@@ -71,9 +67,9 @@ export class HandshakeState {
     // -> e, es, s, ss
     const re = Buffer.from(message.subarray(0, S_START));
     this.#mixEphemeral(re);
-    this.#symmetric.mixKey(dh(this.#s, re));
+    this.symmetric.mixKey(dh(this.#s, re));
     const rs = this.#open(message.subarray(S_START, S_END));
-    this.#symmetric.mixKey(dh(this.#s, rs));
+    this.symmetric.mixKey(dh(this.#s, rs));
     return { re, rs, payload: this.#open(message.subarray(S_END)) };
   }
 
@@ -83,10 +79,10 @@ export class HandshakeState {
     // <- e, ee, se, psk
     const e = this.#newEphemeral();
     this.#mixEphemeral(e.publicKey);
-    this.#symmetric.mixKey(dh(e, re));
-    this.#symmetric.mixKey(dh(e, rs));
+    this.symmetric.mixKey(dh(e, re));
+    this.symmetric.mixKey(dh(e, rs));
     this.#mixPsk(psk);
-    return Buffer.concat([e.publicKey, this.#symmetric.encryptAndHash(payload)]);
+    return Buffer.concat([e.publicKey, this.symmetric.encryptAndHash(payload)]);
   }
 
   /** Initiator: the payload of message 2. `psk` is not used by plain IK. */
@@ -95,25 +91,25 @@ export class HandshakeState {
     // <- e, ee, se, psk
     const re = message.subarray(0, DH_LENGTH);
     this.#mixEphemeral(re);
-    this.#symmetric.mixKey(dh(e, re));
-    this.#symmetric.mixKey(dh(this.#s, re));
+    this.symmetric.mixKey(dh(e, re));
+    this.symmetric.mixKey(dh(this.#s, re));
     this.#mixPsk(psk);
     return this.#open(message.subarray(DH_LENGTH));
   }
 
   /** The token e. With a psk the ephemeral also goes into the key, so that the key never rests on the psk alone (section 9.2). */
   #mixEphemeral(publicKey: Uint8Array): void {
-    this.#symmetric.mixHash(publicKey);
-    if (this.#psk) this.#symmetric.mixKey(publicKey);
+    this.symmetric.mixHash(publicKey);
+    if (this.#psk) this.symmetric.mixKey(publicKey);
   }
 
   #mixPsk(psk: Uint8Array): void {
-    if (this.#psk) this.#symmetric.mixKeyAndHash(psk);
+    if (this.#psk) this.symmetric.mixKeyAndHash(psk);
   }
 
   #open(ciphertext: Buffer): Buffer {
     try {
-      return this.#symmetric.decryptAndHash(ciphertext);
+      return this.symmetric.decryptAndHash(ciphertext);
     } catch (cause) {
       if (!(cause instanceof CipherError)) throw cause;
       throw new HandshakeError('forged', 'a handshake message does not prove itself', { cause });

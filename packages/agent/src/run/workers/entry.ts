@@ -86,10 +86,15 @@ function followNumbers(
   tell: (numbers: WorkerNumbers, serial: number | undefined) => void,
 ) {
   let told: WorkerNumbers | undefined;
-  const count = () => ({ flows: path.flows, recorded: recorder.counters.recorded, tunnel: { ...path.counters } });
+  const { registry, tunnels } = path;
+  const count = () => ({
+    flows: registry.live,
+    recorded: recorder.counters.recorded,
+    tunnel: { ...tunnels.counters },
+  });
   const tellNow = (serial: number | undefined) => {
     told = count();
-    tell(serial === undefined ? told : { ...told, peers: path.peers }, serial);
+    tell(serial === undefined ? told : { ...told, peers: tunnels.peerTraffic() }, serial);
   };
   const timer = setInterval(() => {
     if (!isDeepStrictEqual(count(), told)) tellNow(undefined);

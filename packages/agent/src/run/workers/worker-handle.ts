@@ -34,6 +34,10 @@ export class WorkerHandle {
   readonly #ready = Promise.withResolvers<void>();
   readonly #stopped = Promise.withResolvers<void>();
   readonly #failed = Promise.withResolvers<never>();
+  /** Resolves when it takes flows. */
+  readonly ready = this.#ready.promise;
+  /** Rejects when it ends unasked. */
+  readonly failed = this.#failed.promise;
   readonly #feed: MergingFeed<Update>;
   readonly #waiting = new Map<number, PromiseWithResolvers<void>>();
   readonly #boundWaiters: { readonly serial: number; readonly resolve: () => void }[] = [];
@@ -61,16 +65,6 @@ export class WorkerHandle {
     this.#worker.on('messageerror', (error) => this.#fail(error));
     this.#worker.on('error', (error) => this.#fail(error));
     this.#worker.on('exit', (code) => this.#fail(new Error(`exit ${code}`)));
-  }
-
-  /** Rejects when it ends unasked. */
-  get failed(): Promise<never> {
-    return this.#failed.promise;
-  }
-
-  /** Resolves when it takes flows. */
-  get ready(): Promise<void> {
-    return this.#ready.promise;
   }
 
   /** Resolves when it has told its numbers, what moved, or its measures anew. */

@@ -1,14 +1,14 @@
 /** A worker's data path: what the main thread's is, less the watch of the targets, the gateway and names. */
 
-import type { PeerTunnels } from '@weft/proto';
 import type { Tracer } from '@weft/proto/observe';
 import type { Logger } from 'pino';
 import type { FlowRecorder } from '../../flows/recorder.ts';
+import type { FlowRegistry } from '../../flows/registry.ts';
 import { FlowTraffic } from '../../flows/traffic.ts';
 import { createInboundPath } from '../../inbound/inbound.ts';
 import { NetmapStore } from '../../netmap/store.ts';
 import type { ThreadWatch } from '../../observe/thread-watch.ts';
-import type { LinkCounters } from '../../tunnel/context.ts';
+import type { BoundTunnels } from '../../tunnel/create.ts';
 import type { Problems } from '../../words/problems.ts';
 import { openDataPath } from '../data-path.ts';
 import { ENFORCEMENT } from '../enforce.ts';
@@ -22,11 +22,10 @@ export interface WorkerPath {
   settled(): Promise<void>;
   /** Ends all of it; what lived is recorded when this returns. */
   close(reason: string): void;
-  readonly flows: number;
+  readonly registry: FlowRegistry;
   readonly traffic: FlowTraffic;
   readonly watch: ThreadWatch;
-  readonly counters: LinkCounters;
-  readonly peers: readonly PeerTunnels[];
+  readonly tunnels: BoundTunnels;
 }
 
 export async function openWorkerPath(
@@ -53,8 +52,10 @@ export async function openWorkerPath(
   });
   const { outbound, watch } = open({ ...inbound, watch: targets }, { share: 'join', listeners });
   return {
+    registry,
     traffic,
     watch,
+    tunnels,
     update(update) {
       // Targets and listeners are right also where the netmap could not be enforced in full.
       try {
@@ -71,15 +72,6 @@ export async function openWorkerPath(
       registry.stop(reason);
       // At once, so that no peer opens another flow behind the cut.
       life.abort();
-    },
-    get flows() {
-      return registry.live;
-    },
-    get counters() {
-      return tunnels.counters;
-    },
-    get peers() {
-      return tunnels.peerTraffic();
     },
   };
 }
