@@ -17,10 +17,8 @@ export interface StatusOptions extends NetworkOptions {
   readonly data?: string;
 }
 
-type ControlAnswer =
-  | { readonly asked: false }
-  | { readonly asked: true; readonly answer: pb.GetStatusResponse }
-  | { readonly asked: true; readonly error: Error };
+/** Undefined when it was not asked. */
+type ControlAnswer = pb.GetStatusResponse | CommandError | undefined;
 
 /** Rows of the table of peers. */
 const PEERS_SHOWN = 20;
@@ -30,10 +28,9 @@ export async function showStatus(options: StatusOptions, terminal: Terminal, sig
   const access = adminAccess(options, terminal.env);
   const agent = await readLocalStatus(directory);
   const control = await askControl(options, access.named || existsSync(access.tokenFile), terminal, signal);
-  const controlError = control.asked && 'error' in control ? control.error : undefined;
 
-  if (agent === undefined && controlError !== undefined) throw controlError;
-  if (agent === undefined && !control.asked) {
+  if (agent === undefined && control instanceof CommandError) throw control;
+  if (agent === undefined && control === undefined) {
     throw new CommandError(
       'nothing-to-ask',
       `no agent runs in ${directory}, and there is no admin token at ${access.tokenFile} to ask control with; ` +
@@ -46,10 +43,9 @@ export async function showStatus(options: StatusOptions, terminal: Terminal, sig
   }
   if (agent === undefined) terminal.out(`${'agent'.padEnd(11)}${printable(`no agent runs here (${directory})`)}\n`);
   else writeAgent(agent, terminal);
-  if (control.asked && 'answer' in control) writeControl(control.answer, access.address, terminal);
-  if (controlError !== undefined) {
-    terminal.out(`\ncontrol    ${paint(terminal, 'red', 'not reachable')}: ${printable(controlError.message)}\n`);
-  }
+  if (control instanceof CommandError) {
+    terminal.out(`\ncontrol    ${paint(terminal, 'red', 'not reachable')}: ${printable(control.message)}\n`);
+  } else if (control !== undefined) writeControl(control, access.address, terminal);
 }
 
 async function askControl(
@@ -58,21 +54,20 @@ async function askControl(
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<ControlAnswer> {
-  if (!hasToken) return { asked: false };
+  if (!hasToken) return undefined;
   try {
     const request = { network: options.network ?? '' };
-    const answer = await withAdmin(options, terminal, signal, (admin) => admin.call(adminService.getStatus, request));
-    return { asked: true, answer };
+    return await withAdmin(options, terminal, signal, (admin) => admin.call(adminService.getStatus, request));
   } catch (error) {
-    if (error instanceof CommandError) return { asked: true, error };
+    if (error instanceof CommandError) return error;
     throw error;
   }
 }
 
 function controlJson(control: ControlAnswer, address: string): object | null {
-  if (!control.asked) return null;
-  if ('error' in control) return { address, reachable: false, error: control.error.message };
-  const { version, startedMs, networks, olderData } = control.answer;
+  if (control === undefined) return null;
+  if (control instanceof CommandError) return { address, reachable: false, error: control.message };
+  const { version, startedMs, networks, olderData } = control;
   return {
     address,
     reachable: true,

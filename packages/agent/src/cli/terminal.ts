@@ -1,4 +1,5 @@
 /** Where a command writes, and what it may assume of the place: handed in, so that commands run in tests as they are. */
+import { styleText } from 'node:util';
 
 export interface Terminal {
   /** Results. */
@@ -15,14 +16,6 @@ export interface Terminal {
 
 export type Color = 'red' | 'green' | 'yellow' | 'dim' | 'bold';
 
-const CODES: Readonly<Record<Color, readonly [number, number]>> = {
-  red: [31, 39],
-  green: [32, 39],
-  yellow: [33, 39],
-  dim: [2, 22],
-  bold: [1, 22],
-};
-
 /** The text in a colour for `out`, where that shows colours. */
 export function paint(terminal: Terminal, color: Color, text: string): string {
   return terminal.outColors ? painted(color, text) : text;
@@ -33,9 +26,9 @@ export function paintErr(terminal: Terminal, color: Color, text: string): string
   return terminal.errColors ? painted(color, text) : text;
 }
 
+/** Whether to paint was asked before: Node would ask its own stdout. */
 function painted(color: Color, text: string): string {
-  const [on, off] = CODES[color];
-  return `\u001b[${on}m${text}\u001b[${off}m`;
+  return styleText(color, text, { validateStream: false });
 }
 
 /**

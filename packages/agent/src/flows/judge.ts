@@ -4,8 +4,8 @@
  * than the peer's proven key allows.
  */
 import { isIP } from 'node:net';
-import { type AgentRole, isServiceName, type Permit, type Protocol, type Source, sourceName } from '@weft/proto';
-import type { Netmap, NetmapService } from '../words/netmap.ts';
+import { isServiceName, type Permit, type Protocol, type Source, sourceName } from '@weft/proto';
+import type { Netmap, NetmapAgent, NetmapService } from '../words/netmap.ts';
 import type { SourceClaim } from '../words/opening.ts';
 import type { Loss } from './flow.ts';
 
@@ -60,16 +60,7 @@ export function claimName(claim: SourceClaim, host: string): string {
   }
 }
 
-/** What control says of the agent that speaks, be it this one or a peer. */
-interface Speaker {
-  readonly host: string;
-  readonly tags: readonly string[];
-  readonly services: readonly string[];
-  readonly roles: readonly AgentRole[];
-  readonly address: string | undefined;
-}
-
-function callerOf(netmap: Netmap, speaker: Speaker, claim: SourceClaim): Caller | undefined {
+function callerOf(netmap: Netmap, speaker: NetmapAgent, claim: SourceClaim): Caller | undefined {
   const { host, tags, address } = speaker;
   switch (claim.type) {
     case 'service': {

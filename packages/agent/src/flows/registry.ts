@@ -37,8 +37,9 @@ export interface RegistryOptions {
   readonly now?: () => number;
 }
 
-/** Of one peer as many as fit one tunnel. */
-const DEFAULTS = { limit: 50_000, peerLimit: 16_384, now: Date.now };
+/** Of an agent; of one peer as many as fit one tunnel. */
+export const FLOW_BOUNDS = { limit: 50_000, peerLimit: 16_384 };
+const DEFAULTS = { ...FLOW_BOUNDS, now: Date.now };
 
 export class FlowRegistry {
   readonly #options: RegistryOptions & Required<Pick<RegistryOptions, keyof typeof DEFAULTS>>;

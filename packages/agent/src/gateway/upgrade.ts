@@ -2,28 +2,18 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import type { Admitted } from './admission.ts';
-import { openRequest } from './carry.ts';
-import type { UpstreamAgent } from './client.ts';
+import { type Carriage, openRequest } from './carry.ts';
 import { part } from './client.ts';
 import { IngressError } from './errors.ts';
 import { fieldValues, readFraming, requestFields, responseFields } from './fields.ts';
 import { failureStatus, rawHead } from './refusal.ts';
 
-export interface Upgrade {
-  readonly request: IncomingMessage;
+export interface Upgrade extends Omit<Carriage, 'response'> {
   readonly socket: Socket;
   /** What the client sent after its request. */
   readonly head: Buffer;
-  readonly admitted: Admitted;
-  readonly agent: UpstreamAgent;
-  readonly clientAddress: string;
-  /** Until the service answers, unless it says otherwise. */
-  readonly responseMs: number;
   /** The service agreed. */
   readonly upgraded: () => void;
-  /** Nothing has been sent; answer with this status instead. */
-  readonly failed: (status: number, cause: unknown) => void;
 }
 
 /**

@@ -1,6 +1,7 @@
+import { formatHostPort } from '@weft/proto';
 import { expect, test } from 'vitest';
 import { parseAgentFile } from '../config/agent-file.ts';
-import { formatTarget, targetsOf } from './addresses.ts';
+import { targetsOf } from './addresses.ts';
 
 const FILE = `services:
   mixed: { targets: { 53: "127.0.0.1:1053", 53/udp: "127.0.0.1:2053", 80: "[::1]:8080", 81: "localhost:8081" } }
@@ -15,5 +16,5 @@ test.each([
 ] as const)('%s', (_, port, protocol, expected) => {
   const mixed = parseAgentFile('weft.yaml', FILE).services.get('mixed');
   if (mixed === undefined) throw new Error('no such service');
-  expect(targetsOf(mixed, port, protocol).map(formatTarget)).toEqual(expected);
+  expect(targetsOf(mixed, port, protocol).map(({ host, port: at }) => formatHostPort(host, at))).toEqual(expected);
 });

@@ -53,10 +53,6 @@ export function takesCallerAddress(host: string): boolean {
   return isIPv4(host) && (host.startsWith('127.') || isOwnAddress(host));
 }
 
-export function formatTarget({ host, port }: TargetAddress): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-}
-
 export interface PortRange {
   readonly first: number;
   readonly count: number;

@@ -2,7 +2,7 @@
  * The last step of a flow, to the program on this host: from the caller's own address, so that the program can tell its
  * callers apart, and never from 127.0.0.1, which programs trust. Asks for a Permit: nobody gets here without a verdict.
  */
-import { isPortless, isShortage, messageOf, type Permit, type Protocol } from '@weft/proto';
+import { formatHostPort, isPortless, isShortage, messageOf, type Permit, type Protocol } from '@weft/proto';
 import type { Deadline } from '../bytes/deadline.ts';
 import type { OpenFiles } from '../bytes/open-files.ts';
 import { connectSocket } from '../bytes/socket.ts';
@@ -11,14 +11,7 @@ import { type Caller, runsHere } from '../flows/judge.ts';
 import type { Conduit, DatagramConduit } from '../words/conduit.ts';
 import type { NetmapSource } from '../words/netmap.ts';
 import type { Opened, Refusal } from '../words/opening.ts';
-import {
-  formatTarget,
-  SourcePorts,
-  systemRange,
-  type TargetAddress,
-  takesCallerAddress,
-  targetsOf,
-} from './addresses.ts';
+import { SourcePorts, systemRange, type TargetAddress, takesCallerAddress, targetsOf } from './addresses.ts';
 import { connectDatagrams, type HeldDatagrams } from './target-datagrams.ts';
 
 export interface TargetDialer {
@@ -87,10 +80,10 @@ export function createDialer({ netmap, services, answers, files, held }: DialerO
         const message = messageOf(cause);
         if (isShortage(cause)) files.ranOut();
         if (isShortage(cause) || (localAddress !== undefined && isPortless(cause)))
-          return refuse('overloaded', `cannot connect to ${formatTarget(target)}: ${message}`);
+          return refuse('overloaded', `cannot connect to ${formatHostPort(target.host, target.port)}: ${message}`);
         // The first target is the one that is meant; 127.0.0.1 says more than the ::1 that nobody configured.
         const what = code === 'ECONNRESET' ? 'the program took and reset the call at' : 'nothing listens on';
-        if (detail === '') detail = `${what} ${formatTarget(target)} (${code ?? message})`;
+        if (detail === '') detail = `${what} ${formatHostPort(target.host, target.port)} (${code ?? message})`;
       }
     }
     return refuse('not-listening', detail);

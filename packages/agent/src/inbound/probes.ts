@@ -1,7 +1,7 @@
 /** Health of targets that the kernel's table cannot tell of, those on other machines: a connection is tried now and then. */
 import { connect } from 'node:net';
-import { entryOf, isShortage } from '@weft/proto';
-import { formatTarget, type TargetAddress } from './addresses.ts';
+import { entryOf, formatHostPort, isShortage } from '@weft/proto';
+import type { TargetAddress } from './addresses.ts';
 
 const EVERY_MS = 5_000;
 const TIMEOUT_MS = 2_000;
@@ -26,7 +26,7 @@ export class Probes {
   /** The last result, and a request to keep probing this target until the next `run`. */
   listening(target: TargetAddress): boolean {
     const unknown = () => ({ target, listening: false, checkedMs: Number.NEGATIVE_INFINITY, asked: true });
-    const probe = entryOf(this.#probes, formatTarget(target), unknown);
+    const probe = entryOf(this.#probes, formatHostPort(target.host, target.port), unknown);
     probe.asked = true;
     return probe.listening;
   }

@@ -1,17 +1,17 @@
 /** Which of this host's services are well: looked up each second, told to control and to the VIP listeners when it changes. */
-import { eachPort, type InstanceReport, type PortRange, type Protocol, type Service } from '@weft/proto';
+import {
+  eachPort,
+  formatHostPort,
+  type InstanceReport,
+  type PortRange,
+  type Protocol,
+  type Service,
+} from '@weft/proto';
 import type { AgentService } from '../config/agent-file.ts';
 import { runsHere } from '../flows/judge.ts';
 import type { NetmapSource } from '../words/netmap.ts';
 import { type Problems, passing } from '../words/problems.ts';
-import {
-  formatTarget,
-  isLoopback,
-  type TargetAddress,
-  takesCallerAddress,
-  targetsOf,
-  writtenListening,
-} from './addresses.ts';
+import { isLoopback, type TargetAddress, takesCallerAddress, targetsOf, writtenListening } from './addresses.ts';
 import { type ListenerTable, readListenerTable } from './listener-table.ts';
 import { Probes } from './probes.ts';
 import { SeenWildcards } from './seen-wildcards.ts';
@@ -231,7 +231,7 @@ export class TargetWatch implements LocalTargets {
       code: 'caller-address',
       subject,
       message:
-        `callers of ${service} cannot be told apart by their address at ${formatTarget(target)}, which takes none of ` +
+        `callers of ${service} cannot be told apart by their address at ${formatHostPort(target.host, target.port)}, which takes none of ` +
         "this host's; let the program listen on 127.0.0.1 to have them come from their own addresses",
     });
     return subject;
@@ -250,7 +250,7 @@ export function listensHere(
 }
 
 export function targetKey(target: TargetAddress, protocol: Protocol): string {
-  return `${protocol} ${formatTarget(target)}`;
+  return `${protocol} ${formatHostPort(target.host, target.port)}`;
 }
 
 /** Joins neighbouring ports into ranges; they come in order. */

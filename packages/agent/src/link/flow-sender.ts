@@ -5,15 +5,11 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { flowBatchToWire, type pb } from '@weft/proto/wire';
-import type { FlowBatch } from '../flows/recorder.ts';
+import type { FlowBatch, FlowRecorder, RecorderCounters } from '../flows/recorder.ts';
 
 /** Where ended flows come from. */
-export interface FlowBatches {
-  /** How many records wait. */
-  readonly counters: { readonly queued: number };
-  nextBatch(signal: AbortSignal): Promise<FlowBatch>;
-  taken(batch: FlowBatch): void;
-  restore(batch: FlowBatch): void;
+export interface FlowBatches extends Pick<FlowRecorder, 'nextBatch' | 'taken' | 'restore'> {
+  readonly counters: Pick<RecorderCounters, 'queued'>;
 }
 
 export interface FlowSenderOptions {

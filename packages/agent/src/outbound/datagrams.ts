@@ -35,7 +35,8 @@ export interface DatagramsOptions {
 }
 
 const DEFAULT_IDLE_MS = 60_000;
-const DEFAULT_LIMIT = 16_384;
+/** Of an agent. */
+export const MOST_CLIENTS = 16_384;
 /** How often clients are looked over. */
 const SWEEP_MS = 1_000;
 /** Of clients that there was no room for, one is recorded in so many milliseconds: a flood must not become one of records. */
@@ -74,7 +75,7 @@ export class OutboundDatagrams {
     this.#files = options.files;
     this.#callers = options.callers;
     this.#idleMs = options.idleMs ?? DEFAULT_IDLE_MS;
-    const limit = options.limit ?? DEFAULT_LIMIT;
+    const limit = options.limit ?? MOST_CLIENTS;
     const crowded = passing(options.problems, {
       code: 'too-many-clients',
       subject: 'udp',

@@ -21,25 +21,20 @@ export interface NetmapInstance {
   readonly notListening: readonly PortRange[];
 }
 
-export interface NetmapPeer extends TunnelPeer {
+/** What control says of an agent, be it this one or a peer. */
+export interface NetmapAgent {
+  readonly agentId: string;
+  readonly host: string;
   readonly tags: readonly string[];
   readonly roles: readonly AgentRole[];
-  /** Services it may speak as. */
+  /** Services it may run, and speak as. */
   readonly services: readonly string[];
   /** Source address of its host, shifted. */
   readonly address: string | undefined;
 }
 
-export interface NetmapSelf {
-  readonly agentId: string;
-  readonly network: string;
-  readonly host: string;
-  readonly tags: readonly string[];
-  readonly address: string | undefined;
-  /** Services it may run, by control's word. */
-  readonly services: readonly string[];
-  readonly roles: readonly AgentRole[];
-}
+export type NetmapPeer = NetmapAgent & TunnelPeer;
+export type NetmapSelf = NetmapAgent & { readonly network: string };
 
 export interface Netmap {
   readonly timeline: string;

@@ -20,12 +20,8 @@ export interface OpenRequest {
 }
 
 /** Where a permitted flow is to go and who opens it: what an OpenRequest says beside its Permit. */
-export interface FlowTarget {
+export interface FlowTarget extends Pick<OpenRequest, 'flowId' | 'ordinal' | 'source'> {
   readonly agentId: string;
-  /** 16 hexadecimal digits. */
-  readonly flowId: string;
-  readonly ordinal: number;
-  readonly source: SourceClaim;
 }
 
 export type RefusalCode = 'denied' | 'no-instance' | 'not-listening' | 'overloaded';

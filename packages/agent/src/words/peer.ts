@@ -1,5 +1,3 @@
-/** Another agent, as the tunnel layer needs it. */
-
 /** Another agent as the tunnel layer needs it. */
 export interface TunnelPeer {
   readonly agentId: string;

@@ -1,19 +1,13 @@
 /** One UDP flow in a tunnel: opened like a stream, for its verdict; its datagrams come as frames or as sealed packets. */
+import type { DatagramEvents } from '../../words/conduit.ts';
 import { MuxError } from './errors.ts';
 import type { Scheduler } from './scheduler.ts';
 import { FRAME } from './types.ts';
 
-export interface FlowEvents {
-  /** The payload is fresh memory, to keep if wanted; it may lie in a much larger piece. */
-  datagram(payload: Buffer): void;
-  /** `cause` when what carried the flow ended, and not the flow alone. */
-  closed(cause?: Error): void;
-}
-
 export class DatagramFlow {
   readonly id: number;
   readonly #host: { readonly scheduler: Scheduler; ended(id: number): void };
-  #events: FlowEvents | undefined;
+  #events: DatagramEvents | undefined;
   #over: boolean = false;
   #closedDelivered: boolean = false;
   #cause: Error | undefined;
@@ -27,7 +21,7 @@ export class DatagramFlow {
     return this.#over;
   }
 
-  attach(events: FlowEvents): void {
+  attach(events: DatagramEvents): void {
     if (this.#events !== undefined) throw new TypeError('a flow has one user');
     this.#events = events;
     if (this.#over) queueMicrotask(() => this.#deliverClosed());

@@ -2,20 +2,13 @@
  * One end of a stream: a conduit (half-close, reset, backpressure both ways) made of frames. It knows credit and order;
  * when its bytes go out is the scheduler's word.
  */
+import type { ConduitEvents } from '../../words/conduit.ts';
 import { ByteQueue } from './byte-queue.ts';
 import { MuxError } from './errors.ts';
 import { encodeCredit } from './frames.ts';
 import type { Scheduler } from './scheduler.ts';
 import { FRAME, MAXIMUM_CREDIT } from './types.ts';
 import type { ReceiveWindow } from './window.ts';
-
-/** What a stream tells its one user; the same shape as the agent's ConduitEvents. */
-export interface StreamEvents {
-  data(piece: Buffer, owned: boolean): void;
-  end(): void;
-  drain(): void;
-  closed(how: 'closed' | 'reset', cause?: Error): void;
-}
 
 /** What a stream needs of its tunnel. */
 export interface StreamHost {
@@ -31,7 +24,7 @@ export class MuxStream {
   readonly id: number;
   readonly #host: StreamHost;
   readonly #window: ReceiveWindow;
-  #events: StreamEvents | undefined;
+  #events: ConduitEvents | undefined;
 
   readonly sendQueue = new ByteQueue();
   /** Bytes the peer lets us send. */
@@ -60,7 +53,7 @@ export class MuxStream {
 
   // --- the user's side ---
 
-  attach(events: StreamEvents): void {
+  attach(events: ConduitEvents): void {
     if (this.#events !== undefined) throw new TypeError('a stream has one user');
     this.#events = events;
     if (this.#over !== undefined) {

@@ -1,9 +1,7 @@
 /** What one of several threads gets of the agent's bounds. */
+import { FLOW_BOUNDS } from '../../flows/registry.ts';
+import { MOST_CLIENTS } from '../../outbound/datagrams.ts';
 import { DEFAULT_SETTINGS, type TunnelSettings } from '../../tunnel/settings.ts';
-
-const FLOWS = 50_000;
-const FLOWS_OF_A_PEER = 16_384;
-const DATAGRAM_CLIENTS = 16_384;
 
 export interface ThreadShare {
   /** Live flows; the threads' together are the agent's. */
@@ -19,12 +17,12 @@ export interface ThreadShare {
  * so that no peer uses up what all share.
  */
 export function shareOf(thread: number, threads: number): ThreadShare {
-  const flows = part(FLOWS, thread, threads);
+  const flows = part(FLOW_BOUNDS.limit, thread, threads);
   const { poolSize, dialledPerPeer } = DEFAULT_SETTINGS;
   return {
     flows,
-    flowsOfPeer: Math.min(FLOWS_OF_A_PEER, Math.floor((flows * 2) / 3)),
-    datagramClients: part(DATAGRAM_CLIENTS, thread, threads),
+    flowsOfPeer: Math.min(FLOW_BOUNDS.peerLimit, Math.floor((flows * 2) / 3)),
+    datagramClients: part(MOST_CLIENTS, thread, threads),
     // Each thread has tunnels of its own: fewer each, so that a peer need not take many times as many, and two at least, so
     // that a bulk copy does not hold up the rest.
     tunnel: {
