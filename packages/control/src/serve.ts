@@ -12,7 +12,7 @@ import { policyCache } from './admin/policy-cache.ts';
 import { createReach } from './admin/reach.ts';
 import { isWildcard } from './admin/token-addresses.ts';
 import { openAuditLog } from './audit/log.ts';
-import { RefusalAudit } from './audit/refusals.ts';
+import { openRefusalAudit } from './audit/refusals.ts';
 import { FailureCounter } from './bounds/failures.ts';
 import { Dashboard } from './dashboard/dashboard.ts';
 import { installedBinaries, startCommands } from './dashboard/start-commands.ts';
@@ -166,7 +166,7 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
   const proved = new ProvedCalls();
   const connections = new Connections();
   const failures = new FailureCounter(ADMIN_FAILURES, now);
-  const refusals = new RefusalAudit({ audit, now, logger });
+  const refusals = openRefusalAudit({ audit, now, logger });
   const server = new ControlServer({
     keyPem,
     certificatePem,

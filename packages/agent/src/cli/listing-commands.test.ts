@@ -33,7 +33,7 @@ describe('listings', () => {
     });
     const instances = [
       { ordinal: 0, host: 'build-3', address: '127.80.0.9', healthy: true },
-      { ordinal: 1, host: 'build-4', address: '127.80.0.10', notListening: service.ports },
+      { ordinal: 1, host: 'build-4', address: '127.80.0.10', notListening: service.ports ?? [] },
     ];
     await serve({
       listServices: (_call, answer) => answer(null, { services: [{ service, vip: '127.80.0.7', instances }] }),

@@ -186,7 +186,7 @@ describe('the link', () => {
     stream.send({
       delta: {
         ...wire,
-        upserts: [...wire.upserts, { key: 'service/x', service: { service: { name: 'x', kind: 9 } } }],
+        upserts: [...(wire.upserts ?? []), { key: 'service/x', service: { service: { name: 'x', kind: 9 } } }],
       },
     });
     await stream.next('ack');

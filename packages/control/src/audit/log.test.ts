@@ -2,7 +2,7 @@ import { pino } from 'pino';
 import { beforeEach, expect, test } from 'vitest';
 import { Store } from '../store/store.ts';
 import { openAuditLog } from './log.ts';
-import { RefusalAudit } from './refusals.ts';
+import { openRefusalAudit } from './refusals.ts';
 import type { AuditEntry, AuditLog } from './types.ts';
 
 const logger = pino({ level: 'silent' });
@@ -65,7 +65,7 @@ test('what a stranger makes long is cut', async () => {
 });
 
 test('refused calls are few, from however many addresses they come', async () => {
-  const refusals = new RefusalAudit({ audit, now: () => clock, logger });
+  const refusals = openRefusalAudit({ audit, now: () => clock, logger });
   for (let n = 0; n < 500; n++) refusals.note({ role: 'nobody', address: `10.0.${n >> 8}.${n & 255}` }, 'Apply');
   expect(await all()).toHaveLength(20);
   clock += 60_000;
@@ -79,7 +79,7 @@ test('refused calls are few, from however many addresses they come', async () =>
 });
 
 test('refused sign-ins count towards the same bound, and are not hidden by a refused call', async () => {
-  const refusals = new RefusalAudit({ audit, now: () => clock, logger });
+  const refusals = openRefusalAudit({ audit, now: () => clock, logger });
   refusals.note({ role: 'read', address: '10.0.0.1' }, 'Apply');
   for (let n = 0; n < 5; n++) refusals.noteSignIn('10.0.0.1');
   expect(await all()).toHaveLength(2);
@@ -96,7 +96,7 @@ test('a refusal that cannot be written down is no more than that', async () => {
   const record = async (): Promise<never> => {
     throw new Error('disk full');
   };
-  const refusals = new RefusalAudit({ audit: { record }, now: () => clock, logger });
+  const refusals = openRefusalAudit({ audit: { record }, now: () => clock, logger });
   expect(() => refusals.note({ role: 'nobody', address: '10.0.0.1' }, 'Apply')).not.toThrow();
   // A rejection that nobody handles fails the run.
   await new Promise((resolve) => setImmediate(resolve));

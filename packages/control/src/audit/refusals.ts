@@ -20,36 +20,24 @@ export interface RefusalAuditOptions {
   readonly logger: Logger;
 }
 
+export type RefusalAudit = ReturnType<typeof openRefusalAudit>;
+
 /** One for all ports of control: what is refused at either counts towards the same bound. */
-export class RefusalAudit {
-  readonly #audit: Pick<AuditLog, 'record'>;
-  readonly #logger: Logger;
-  readonly #ofOne: FailureCounter;
-  readonly #ofAll: FailureCounter;
-
-  constructor({ audit, now, logger }: RefusalAuditOptions) {
-    this.#audit = audit;
-    this.#logger = logger;
-    this.#ofOne = new FailureCounter(OF_ONE, now);
-    this.#ofAll = new FailureCounter(OF_ALL, now);
-  }
-
-  /** `method` is one of ours, or a route's template: what a stranger calls otherwise is not written down. */
-  note(who: Refused, method: string): void {
-    this.#note(who, { action: 'call-refused', subject: method, detail: '' });
-  }
-
-  noteSignIn(address: string): void {
-    const who = { role: 'nobody', address } as const;
-    this.#note(who, { action: 'sign-in-refused', subject: 'dashboard', detail: 'wrong token' });
-  }
-
-  #note(who: Refused, what: { readonly action: string; readonly subject: string; readonly detail: string }): void {
-    if (this.#ofOne.note(`${what.action} ${who.address}`) || this.#ofAll.note('all')) return;
-    this.#audit.record({ actor: actorName(who), network: '', revision: 0, ...what }).catch((error: unknown) => {
+export function openRefusalAudit({ audit, now, logger }: RefusalAuditOptions) {
+  const ofOne = new FailureCounter(OF_ONE, now);
+  const ofAll = new FailureCounter(OF_ALL, now);
+  const note = (who: Refused, action: string, subject: string, detail: string): void => {
+    if (ofOne.note(`${action} ${who.address}`) || ofAll.note('all')) return;
+    const act = { actor: actorName(who), action, network: '', subject, revision: 0, detail };
+    audit.record(act).catch((error: unknown) => {
       // It is refused all the same, and a full disk must not let a stranger end control.
-      const { action } = what;
-      this.#logger.error({ event: 'refusal-not-recorded', action, err: error }, 'a refusal could not be written down');
+      logger.error({ event: 'refusal-not-recorded', action, err: error }, 'a refusal could not be written down');
     });
-  }
+  };
+  return {
+    /** `method` is one of ours, or a route's template: what a stranger calls otherwise is not written down. */
+    note: (who: Refused, method: string): void => note(who, 'call-refused', method, ''),
+    noteSignIn: (address: string): void =>
+      note({ role: 'nobody', address }, 'sign-in-refused', 'dashboard', 'wrong token'),
+  };
 }

@@ -3,7 +3,7 @@ import { Writable } from 'node:stream';
 import { defined, type HostPort } from '@weft/proto';
 import { pino } from 'pino';
 import { createReach } from '../admin/reach.ts';
-import { RefusalAudit } from '../audit/refusals.ts';
+import { openRefusalAudit } from '../audit/refusals.ts';
 import type { AuditEntry, AuditLog } from '../audit/types.ts';
 import type { LiveAgent } from '../fleet/live.ts';
 import type { FlowQuery, HistoryQuery, WatchedFlow } from '../flows/types.ts';
@@ -71,7 +71,7 @@ export class TestDashboard implements AsyncDisposable {
         steps: [],
       }),
       audit,
-      refusals: new RefusalAudit({ audit, now, logger }),
+      refusals: openRefusalAudit({ audit, now, logger }),
       roleOf: (token) => (['admin', 'read'] as const).find((role) => TOKENS[role] === token),
       start: () =>
         startCommands({

@@ -15,7 +15,7 @@ import { pino } from 'pino';
 import { expect } from 'vitest';
 import { createReach } from '../admin/reach.ts';
 import { openAuditLog } from '../audit/log.ts';
-import { RefusalAudit } from '../audit/refusals.ts';
+import { openRefusalAudit } from '../audit/refusals.ts';
 import { FailureCounter } from '../bounds/failures.ts';
 import { openKeys } from '../enroll/certificate.ts';
 import { createFlowWindow } from '../flows/memory-window.fixture.ts';
@@ -85,7 +85,7 @@ export async function startAdmin() {
     logger,
   });
   const failures = new FailureCounter({ failures: 3, windowMs: 60_000, remembered: 8 }, Date.now);
-  const refusals = new RefusalAudit({ audit, now: Date.now, logger });
+  const refusals = openRefusalAudit({ audit, now: Date.now, logger });
   const known = { roleOf: (token: string) => (token === TOKEN ? ('admin' as const) : undefined) };
   const interceptors = [
     adminAuth({ credentials: known, actors, proved: new ProvedCalls(), failures, refusals, logger }),

@@ -33,7 +33,7 @@ export function networkStatus(
   return { network: name, ...counts, flowsDropped };
 }
 
-export function serviceStatuses(network: NetworkState, live: LiveAgents): pb.ServiceStatus[] {
+export function serviceStatuses(network: NetworkState, live: LiveAgents): pb.Outgoing<pb.ServiceStatus>[] {
   return fleetServices(network, live)
     .sort((one, other) => byText(one.service.name, other.service.name))
     .map(({ service, address, instances }) => ({

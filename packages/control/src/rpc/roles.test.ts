@@ -16,7 +16,7 @@ import {
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { openAuditLog } from '../audit/log.ts';
-import { RefusalAudit } from '../audit/refusals.ts';
+import { openRefusalAudit } from '../audit/refusals.ts';
 import type { Actor, AuditLog } from '../audit/types.ts';
 import { FailureCounter } from '../bounds/failures.ts';
 import { openKeys } from '../enroll/certificate.ts';
@@ -67,7 +67,7 @@ beforeAll(async () => {
     connect: (call) => void call.end(),
   };
   const failures = new FailureCounter({ failures: 1_000, windowMs: 60_000, remembered: 8 }, now);
-  const refusals = new RefusalAudit({ audit, now, logger });
+  const refusals = openRefusalAudit({ audit, now, logger });
   server = new ControlServer({
     ...keys,
     admin: Object.fromEntries(handlers) as unknown as AdminHandlers,

@@ -32,18 +32,8 @@ export interface ReceivedDelta {
   readonly rejected: readonly RejectedItem[];
 }
 
-export function deltaToWire(delta: NetmapDelta): pb.Delta {
-  const { timeline, previous, index, revision, snapshot } = delta;
-  return {
-    timeline,
-    previous,
-    index,
-    revision,
-    snapshot,
-    upserts: delta.upserts.map(itemToWire),
-    removals: [...delta.removals],
-    receipt: delta.receipt ?? new Uint8Array(),
-  };
+export function deltaToWire(delta: NetmapDelta): pb.Outgoing<pb.Delta> {
+  return { ...delta, upserts: delta.upserts.map(itemToWire) };
 }
 
 /**

@@ -31,21 +31,12 @@ function rangesFromWire<Transport extends string>(
   });
 }
 
-export function serviceToWire(service: Service): pb.Service {
+export function serviceToWire({ public: ingress, ...service }: Service): pb.Outgoing<pb.Service> {
   return {
-    name: service.name,
+    ...service,
     kind: kindCodec.toWire(service.kind),
     ports: portsToWire(service.ports),
-    ...(service.public === undefined
-      ? {}
-      : {
-          public: {
-            port: service.public.port,
-            hosts: [...service.public.hosts],
-            responseTimeoutMs: service.public.responseTimeoutMs ?? 0,
-          },
-        }),
-    tags: [...service.tags],
+    ...defined({ public: ingress && { ...ingress, responseTimeoutMs: ingress.responseTimeoutMs ?? 0 } }),
   };
 }
 
@@ -74,14 +65,8 @@ export function serviceFromWire(wire: pb.Outgoing<pb.Service>, field?: string): 
   };
 }
 
-export function ruleToWire(rule: Rule): pb.Rule {
-  return {
-    name: rule.name,
-    action: actionCodec.toWire(rule.action),
-    from: [...rule.from],
-    to: [...rule.to],
-    ports: portsToWire(rule.ports),
-  };
+export function ruleToWire(rule: Rule): pb.Outgoing<pb.Rule> {
+  return { ...rule, action: actionCodec.toWire(rule.action), ports: portsToWire(rule.ports) };
 }
 
 /** Throws WireError. */
@@ -95,19 +80,16 @@ export function ruleFromWire(wire: pb.Outgoing<pb.Rule>, field: string): Rule {
   };
 }
 
-export function meshToWire(mesh: Mesh): pb.Mesh {
+export function meshToWire(mesh: Mesh): pb.Outgoing<pb.Mesh> {
   return {
-    network: mesh.network,
+    ...mesh,
     services: mesh.services.map(serviceToWire),
     defaultAction: actionCodec.toWire(mesh.defaultAction),
     policies: mesh.policies.map(ruleToWire),
-    agents: mesh.agents.map(({ name, tags }) => ({ name, tags: [...tags] })),
-    tests: mesh.tests.map(({ from, service, port, protocol, expect }) => ({
-      from,
-      service,
-      port,
-      protocol: protocolCodec.toWire(protocol),
-      expect: actionCodec.toWire(expect),
+    tests: mesh.tests.map((test) => ({
+      ...test,
+      protocol: protocolCodec.toWire(test.protocol),
+      expect: actionCodec.toWire(test.expect),
     })),
   };
 }

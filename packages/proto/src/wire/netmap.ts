@@ -24,32 +24,23 @@ import type * as pb from './pb.ts';
 export const KEY_BYTES = 32;
 const MAX_ORDINAL = 0xffffffff;
 
-export function itemToWire(item: NetmapItem): pb.Item {
+export function itemToWire(item: NetmapItem): pb.Outgoing<pb.Item> {
   const key = itemKey(item);
   switch (item.type) {
     case 'service':
       return { key, service: { service: serviceToWire(item.service), address: item.address } };
-    case 'instance': {
-      const { service, ordinal, agentId, healthy } = item;
-      const notListening = portsToWire(item.notListening);
-      return { key, instance: { service, ordinal, agentId, address: item.address, healthy, notListening } };
-    }
-    case 'peer': {
-      const { tunnelKey, psk } = item;
-      return { key, peer: { ...agentToWire(item), tunnelKey, psk, endpoints: [...item.endpoints] } };
-    }
+    case 'instance':
+      return { key, instance: { ...item, notListening: portsToWire(item.notListening) } };
+    case 'peer':
+      return { key, peer: { ...item, roles: rolesToWire(item.roles) } };
     case 'policy':
       return {
         key,
         policy: { defaultAction: actionCodec.toWire(item.defaultAction), rules: item.rules.map(ruleToWire) },
       };
     case 'self':
-      return { key, self: { ...agentToWire(item), network: item.network } };
+      return { key, self: { ...item, roles: rolesToWire(item.roles) } };
   }
-}
-
-function agentToWire({ agentId, host, tags, roles, services, address }: AgentItem) {
-  return { agentId, host, tags: [...tags], roles: rolesToWire(roles), services: [...services], address };
 }
 
 function readAgent(wire: pb.Outgoing<pb.PeerItem | pb.SelfItem>, at: string): AgentItem {
@@ -140,7 +131,8 @@ function readSelf(wire: pb.Outgoing<pb.SelfItem>): SelfItem {
 
 /** The item as protobuf bytes: the same item always gives the same bytes, on every agent and in control. */
 export function encodeItem(item: NetmapItem): Uint8Array {
-  return weft.v1.Item.encode(itemToWire(item)).finish();
+  // Encoding reads it only.
+  return weft.v1.Item.encode(itemToWire(item) as pb.Item).finish();
 }
 
 /** Reads what encodeItem made, as from an agent's copy on disk. Throws WireError. */

@@ -9,24 +9,15 @@ import { WireError } from './errors.ts';
 import { portsFromWire, portsToWire } from './mesh.ts';
 import type * as pb from './pb.ts';
 
-export function reportToWire(report: Report): pb.Report {
+export function reportToWire(report: Report): pb.Outgoing<pb.Report> {
   return {
-    endpoints: [...report.endpoints],
-    tunnelPort: report.tunnelPort,
-    instances: report.instances.map(({ service, healthy, notListening }) => ({
-      service,
-      healthy,
-      notListening: portsToWire(notListening),
-    })),
-    gatewayAddress: report.gatewayAddress,
+    ...report,
+    instances: report.instances.map((instance) => ({ ...instance, notListening: portsToWire(instance.notListening) })),
     problems: report.problems.map(({ code, subject, message }) => ({
       code,
       subject: sentence(subject, WIRE_LIMITS.name),
       message: sentence(message),
     })),
-    tunnels: report.tunnels,
-    flows: report.flows,
-    listeners: report.listeners,
   };
 }
 
