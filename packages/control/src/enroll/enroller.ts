@@ -30,16 +30,12 @@ export interface EnrollerOptions {
 const REFUSALS = { failures: 20, windowMs: 60_000, remembered: 1_024 };
 
 export class Enroller {
-  readonly #state: StateStore;
-  readonly #now: () => number;
-  readonly #logger: Logger;
+  readonly #options: EnrollerOptions;
   readonly #refusals: FailureCounter;
 
-  constructor({ state, now, logger }: EnrollerOptions) {
-    this.#state = state;
-    this.#now = now;
-    this.#logger = logger;
-    this.#refusals = new FailureCounter(REFUSALS, now);
+  constructor(options: EnrollerOptions) {
+    this.#options = options;
+    this.#refusals = new FailureCounter(REFUSALS, options.now);
   }
 
   /** Makes the caller a member, or finds that it is one already. Rejects with EnrollError; `peer`, HOST:PORT, is for the log. */
@@ -50,8 +46,8 @@ export class Enroller {
       if (error instanceof EnrollError && !this.#refusals.note(observedHost(peer))) {
         const { code, message: why } = error;
         // The token is named only where it is one of ours: what a stranger writes there is his.
-        const token = this.#state.token(request.tokenId)?.id;
-        this.#logger.warn({ event: 'join-refused', peer, token, code, why }, 'join refused');
+        const token = this.#options.state.token(request.tokenId)?.id;
+        this.#options.logger.warn({ event: 'join-refused', peer, token, code, why }, 'join refused');
       }
       throw error;
     }
@@ -59,19 +55,19 @@ export class Enroller {
 
   async #join(request: JoinRequest, peer: string): Promise<JoinAnswer> {
     checkForm(request);
-    const token = findToken(this.#state, request.tokenId, request.tokenSecret);
+    const token = findToken(this.#options.state, request.tokenId, request.tokenSecret);
     // Only bearers of a token's secret have a signature checked for them.
     checkProof(request);
-    const network = this.#state.current.networks.get(token.network);
+    const network = this.#options.state.current.networks.get(token.network);
     if (network === undefined) throw new Error(`token ${token.id} is for network ${token.network}, which is not there`);
     const same = agentWithKey(network, request.identityKey);
     const again = same?.tokenId === token.id && equal(same.tunnelKey, request.tunnelKey) ? same : undefined;
     checkScope(token, request);
     if (again !== undefined && !token.revoked) return answer(again);
-    requireUsable(token, this.#now());
+    requireUsable(token, this.#options.now());
     const host = settleHost(token, request.host, same);
     const { agent, revision } = await this.#commit(token, host, request);
-    this.#logger.info(
+    this.#options.logger.info(
       { event: 'agent-joined', network: token.network, host, agent: agent.id, token: token.id, revision, peer },
       'agent joined',
     );
@@ -81,7 +77,13 @@ export class Enroller {
   async #commit(token: TokenState, host: string, request: JoinRequest): Promise<Joined> {
     const { identityKey, tunnelKey } = request;
     try {
-      return await this.#state.join({ token, host, identityKey, tunnelKey, version: sentence(request.version, 64) });
+      return await this.#options.state.join({
+        token,
+        host,
+        identityKey,
+        tunnelKey,
+        version: sentence(request.version, 64),
+      });
     } catch (error) {
       if (!(error instanceof StateError)) throw error;
       const { code, message } = error;

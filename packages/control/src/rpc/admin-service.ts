@@ -7,7 +7,6 @@ import {
   meshFromWire,
   meshToWire,
   type pb,
-  problemsToWire,
   protocolCodec,
   rolesFromWire,
 } from '@weft/proto/wire';
@@ -156,7 +155,7 @@ async function apply(
   return {
     revision,
     changes,
-    warnings: problemsToWire([...warnings, ...crowded]),
+    warnings: [...warnings, ...crowded],
     stragglers,
     notKept: waits && network !== undefined ? notKept(network, live, revision) : [],
   };

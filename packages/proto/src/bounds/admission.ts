@@ -3,8 +3,8 @@
  * nobody takes all of it; and when all is taken the one that has proved nothing for the longest makes room, then the one that
  * has asked nothing for the longest: an honest newcomer is worth more than whoever sits. Who is served is never put out.
  */
-import { isIPv4, isIPv6 } from 'node:net';
-import { isLoopback, plainAddress } from '../model/address.ts';
+import { isIPv6 } from 'node:net';
+import { groupsOf, isLoopback, normalHost } from '../model/address.ts';
 
 export interface AdmissionLimits {
   /** In all. */
@@ -138,12 +138,8 @@ interface Held {
  */
 export function addressGroup(address: string): string {
   if (!isIPv6(address)) return address;
-  const mapped = plainAddress(address);
-  if (isIPv4(mapped)) return mapped;
-  // A URL writes it in full groups, so that the first four can be told.
-  const [head = '', tail] = new URL(`http://[${address.replace(/%.*$/, '')}]`).hostname.slice(1, -1).split('::');
-  const first = head === '' ? [] : head.split(':');
-  const last = tail === undefined || tail === '' ? [] : tail.split(':');
-  const zeros = tail === undefined ? 0 : 8 - first.length - last.length;
-  return [...first, ...Array<string>(zeros).fill('0'), ...last].slice(0, 4).join(':');
+  const normal = normalHost(address.replace(/%.*$/, '')) ?? address;
+  if (!isIPv6(normal)) return normal;
+  const network = groupsOf(normal).slice(0, 4);
+  return network.map((group) => group.toString(16)).join(':');
 }

@@ -116,7 +116,7 @@ function kindOf6(groups: readonly number[]): AddressKind {
 }
 
 /** The eight groups of an address as the URL standard writes it: without an IPv4 tail. */
-function groupsOf(address: string): number[] {
+export function groupsOf(address: string): number[] {
   const [head = '', rest] = address.split('::');
   const numbers = (part: string) => (part === '' ? [] : part.split(':').map((group) => Number.parseInt(group, 16)));
   const before = numbers(head);

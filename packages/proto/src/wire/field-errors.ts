@@ -10,10 +10,6 @@ const FIELD_ERRORS_KEY = 'weft-field-errors-bin';
 const MAX_BYTES = 6 * 1024;
 const MAX_DETAILS = 1_000;
 
-export function problemsToWire(problems: readonly FieldProblem[]): pb.FieldMessage[] {
-  return problems.map(({ field, message }) => ({ field, message }));
-}
-
 export function problemsFromWire(messages: readonly pb.Outgoing<pb.FieldMessage>[] | null | undefined): FieldProblem[] {
   return (messages ?? []).map(({ field, message }) => ({ field: field ?? '', message: message ?? '' }));
 }
@@ -28,7 +24,7 @@ export function fieldErrorsToStatus(problems: readonly FieldProblem[]): StatusOb
     fitting.push(problem);
   }
   const metadata = new Metadata();
-  const encoded = weft.v1.FieldErrors.encode({ errors: problemsToWire(fitting) }).finish();
+  const encoded = weft.v1.FieldErrors.encode({ errors: fitting }).finish();
   metadata.set(FIELD_ERRORS_KEY, Buffer.from(encoded));
   return { code: status.INVALID_ARGUMENT, details: describe(problems), metadata };
 }
