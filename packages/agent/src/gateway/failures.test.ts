@@ -66,7 +66,11 @@ describe('a request without an answer', () => {
       if (request.url === '/silent') request.resume();
       else if (request.url === '/hints') {
         response.writeEarlyHints({ link: '</style.css>; rel=preload' });
-        setTimeout(() => response.end('late'), 400);
+        setTimeout(() => response.writeProcessing(), 100);
+        setTimeout(() => response.end('late'), 200);
+      } else if (request.url === '/only-hints') {
+        response.writeProcessing();
+        response.writeEarlyHints({ link: '</style.css>; rel=preload' });
       } else if (request.url === '/slow') {
         response.write('begun');
         setTimeout(() => response.end(' late'), 400);
@@ -79,7 +83,8 @@ describe('a request without an answer', () => {
     expect(
       await bench.call({ path: '/silent', method: 'POST', body: 'x', headers: { host: HOST, ...expecting } }),
     ).toMatchObject({ status: 504 });
-    expect(bench.gateway.counters.failed).toBe(3);
+    expect(await bench.call({ path: '/only-hints' })).toMatchObject({ status: 504 });
+    expect(bench.gateway.counters.failed).toBe(4);
     // What has begun may take as long as it will, and so may a body on its way.
     expect(await bench.call({ path: '/slow' })).toMatchObject({ status: 200, body: 'begun late' });
     expect(await bench.call({ path: '/hints' })).toMatchObject({ status: 200, body: 'late' });
@@ -90,6 +95,15 @@ describe('a request without an answer', () => {
       upload.send(letter);
     }
     expect(await upload.take('abc')).toMatch(/^HTTP\/1.1 200 /);
+  });
+
+  it('answers 504 when a service takes nothing of a body for as long', async () => {
+    await bench.restart({ responseMs: 150 });
+    await bench.serveRaw((socket) => socket.pause());
+    const client = await bench.connect();
+    client.send(`POST /upload HTTP/1.1\r\nHost: ${HOST}\r\nContent-Length: 60000000\r\n\r\n`);
+    client.socket.write(Buffer.alloc(60_000_000));
+    expect(await client.take('\r\n\r\n')).toMatch(/^HTTP\/1.1 504 /);
   });
 
   it('gives a service the time that the mesh gives it', async () => {
