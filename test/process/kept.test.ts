@@ -181,4 +181,5 @@ test('a control that was restored from an older copy takes no deny back before a
     (heard) => heard === 'hello',
     HELD_OFF_MS,
   );
+  expect(await control.ok('status', '--data', front.dataDir)).toContain('it was started with --accept-older-data');
 }, 120_000);

@@ -67,13 +67,14 @@ async function askControl(
 function controlJson(control: ControlAnswer, address: string): object | null {
   if (control === undefined) return null;
   if (control instanceof CommandError) return { address, reachable: false, error: control.message };
-  const { version, startedMs, networks, olderData } = control;
+  const { version, startedMs, networks, olderData, acceptsOlderData } = control;
   return {
     address,
     reachable: true,
     version,
     startedMs,
     olderData: olderData ? { ...olderDataOf(olderData) } : null,
+    acceptsOlderData,
     networks: networks.map((network) => ({
       network: network.network,
       revision: network.revision,
@@ -178,6 +179,11 @@ function writeControl(answer: pb.GetStatusResponse, address: string, terminal: T
       `since ${formatTime(sinceMs)} control knows that its data is older than what ${hosts.join(', ')} heard (revision ` +
       `${revision}). It serves no agent and changes nothing until a newer copy is restored, or it is started with --accept-older-data`;
     terminal.out(`${paint(terminal, 'red', 'problem')}    ${printable(words)}\n\n`);
+  }
+  if (answer.acceptsOlderData) {
+    const words =
+      'it was started with --accept-older-data, and takes each older copy without a question; start it without, next time';
+    terminal.out(`${paint(terminal, 'yellow', 'note')}       ${words}\n\n`);
   }
   writeTable(
     terminal,

@@ -89,6 +89,8 @@ export interface NetworkView extends FleetNetwork {
   readonly trafficOmitted: number;
   /** Hosts have heard of more than control's data holds: no agent is served, and nothing can be changed. */
   readonly olderData?: OlderData;
+  /** Control was started with --accept-older-data. */
+  readonly acceptsOlderData: boolean;
 }
 
 export interface ServiceView extends Pick<Service, 'name' | 'kind' | 'tags'> {

@@ -91,10 +91,10 @@ function looker(name: string, { state, live, flows, traffic }: LiveRouteOptions)
   return () => {
     const network = state.current.networks.get(name);
     if (network === undefined) return undefined;
-    const { olderData } = state;
+    const { olderData, acceptsOlderData } = state;
     const lost = { flowsDropped: flows.dropped(name), trafficOmitted: traffic.omitted(name) };
     return {
-      network: JSON.stringify(networkView(network, live, { ...lost, ...defined({ olderData }) })),
+      network: JSON.stringify(networkView(network, live, { ...lost, acceptsOlderData, ...defined({ olderData }) })),
       services: new Map(serviceViews(network, live).map((view) => [view.name, JSON.stringify(view)])),
       agents: new Map(agentViews(network, live).map((view) => [view.host, JSON.stringify(view)])),
       traffic: new Map(traffic.list(name).map((pair) => [pairKey(pair), pairText(pair)])),

@@ -130,7 +130,7 @@ test('of many tunnels those with the most bytes are shown, and how many are not'
 });
 
 test('a network counts who is connected, and names who is behind', () => {
-  const lost = { flowsDropped: 1, trafficOmitted: 2 };
+  const lost = { flowsDropped: 1, trafficOmitted: 2, acceptsOlderData: false };
   expect(networkView(network, live, lost)).toEqual({
     name: 'prod',
     revision: network.revision,

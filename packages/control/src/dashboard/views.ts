@@ -19,12 +19,12 @@ import type { AgentView, InstanceView, NetworkView, ProblemView, ServiceView, Tr
 const ZONE = 'internal';
 const TUNNELS_SHOWN = 64;
 /** Subjects that are parts of the agent, though a service may be called the same. */
-const OF_AGENT: ReadonlySet<string> = new Set(['agent', 'gateway']);
+const OF_AGENT: ReadonlySet<string> = new Set(['agent', 'gateway', 'listeners', 'udp']);
 
 export function networkView(
   network: NetworkState,
   live: LiveAgents,
-  more: Pick<NetworkView, 'flowsDropped' | 'trafficOmitted' | 'olderData'>,
+  more: Pick<NetworkView, 'flowsDropped' | 'trafficOmitted' | 'olderData' | 'acceptsOlderData'>,
 ): NetworkView {
   return { ...fleetNetwork(network, live), ...more };
 }

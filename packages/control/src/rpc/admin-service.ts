@@ -60,6 +60,7 @@ export function adminHandlers(options: AdminServiceOptions): AdminHandlers {
       version: options.version,
       startedMs: options.startedMs,
       ...defined({ olderData: state.olderData }),
+      acceptsOlderData: state.acceptsOlderData,
       networks: selectNetworks(state.current, request.network).map((network) =>
         networkStatus(network, live, flows.dropped(network.name)),
       ),

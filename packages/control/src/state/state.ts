@@ -60,6 +60,7 @@ class Writer implements StateStore {
   #unsure: boolean = false;
   #clocks: Clocks | undefined;
   #olderData: OlderData | undefined;
+  #acceptsOlderData: boolean = false;
   /** Ends when all that was begun has. */
   #last: Promise<void> | undefined;
 
@@ -69,7 +70,7 @@ class Writer implements StateStore {
   readonly registerInstances = this.#changing(addInstances);
   readonly createToken = this.#changing(createToken);
   readonly revokeToken = this.#changing(revokeToken);
-  readonly beginRun = this.#changing(beginRun);
+  readonly #beginRun = this.#changing(beginRun);
   readonly numberOn = this.#changing(numberOn);
 
   private constructor({ store, now, steady = () => performance.now() }: StateOptions) {
@@ -125,6 +126,15 @@ class Writer implements StateStore {
 
   compare(heard: Heard): Compared {
     return compare(this.#memory, heard);
+  }
+
+  beginRun(acceptOlderData: boolean): Promise<string> {
+    this.#acceptsOlderData = acceptOlderData;
+    return this.#beginRun(acceptOlderData);
+  }
+
+  get acceptsOlderData(): boolean {
+    return this.#acceptsOlderData;
   }
 
   get olderData(): OlderData | undefined {

@@ -196,6 +196,8 @@ export interface StateStore {
   compare(heard: Heard): Compared;
   /** Every network goes on under numbers above what that host has heard of, which is given up. */
   numberOn(host: string, heard: Heard): Promise<void>;
+  /** As this run began. */
+  readonly acceptsOlderData: boolean;
   /** Set once `foundOlder` was called: from then on every change is refused. */
   readonly olderData: OlderData | undefined;
   /** That host has heard of this revision, and this data has not. Resolves when the audit tells of it. */

@@ -121,6 +121,7 @@ test('accepted, it is numbered on above all that was heard, and is not asked abo
   expect(served.revision).toBeGreaterThan(heard);
   expect(JSON.stringify(served.items.get('policy'))).not.toContain('shut');
   expect((await accepting.acts()).slice(0, 2)).toEqual(['older-data-give-up', 'older-data-accept']);
+  expect(accepting.state.acceptsOlderData).toBe(true);
   await accepting.end();
   expect(known).toBeLessThan(heard);
   // One that was away all the while, and is a member here no more, heard as much as the first.
@@ -130,7 +131,7 @@ test('accepted, it is numbered on above all that was heard, and is not asked abo
   expect([younger.held?.unknown, younger.revoked]).toEqual([true, undefined]);
   const back = again(later.control, one, served);
   await back.until(({ deltas }) => deltas.length > 0);
-  expect(later.state.olderData).toBeUndefined();
+  expect([later.state.olderData, later.state.acceptsOlderData]).toEqual([undefined, false]);
 });
 
 test('it is seen also once as many changes were made again as were lost', async () => {

@@ -47,6 +47,7 @@ export class MadeUpMesh {
       behind: agents.filter(({ behindSinceMs }) => behindSinceMs > 0).map(({ host }) => host),
       flowsDropped: 0,
       trafficOmitted: 0,
+      acceptsOlderData: false,
     };
   }
 

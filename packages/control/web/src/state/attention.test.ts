@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { AgentView, ServiceView, TrafficView } from '../../../src/dashboard/api.ts';
+import type { AgentView, NetworkView, ServiceView, TrafficView } from '../../../src/dashboard/api.ts';
 import { attention, healthOf, type Observed } from './attention.ts';
 
 const agent = (host: string, change: Partial<AgentView> = {}): AgentView =>
@@ -48,6 +48,13 @@ describe('what wants attention', () => {
     expect(told(agent('a'))).toMatch(/^web is public, and no agent is a gateway/);
     expect(told(agent('a', { gatewayAddress: ':443' }))).toBe('');
     expect(told(agent('a', { gatewayAddress: ':443', connected: false }))).not.toContain('public');
+  });
+
+  it('is a control that takes each older copy for what counts', () => {
+    const network = { acceptsOlderData: true, flowsDropped: 0, trafficOmitted: 0 } as NetworkView;
+    const [told, ...more] = attention({ ...observed({ agents: [agent('a')] }), network });
+    expect(told).toMatchObject({ severity: 'warn', text: expect.stringContaining('--accept-older-data') });
+    expect(more).toEqual([]);
   });
 
   it('is nothing when all is well', () => {

@@ -174,6 +174,11 @@ function deniedPairs(traffic: readonly TrafficView[]): { source: string; service
 }
 
 function older(network: NetworkView | undefined): readonly Attention[] {
+  if (network?.acceptsOlderData === true) {
+    const text =
+      'Control was started with --accept-older-data: it takes each older copy without a question. Start it without, next time';
+    return [{ severity: 'warn', text, href: hashOf('audit') }];
+  }
   if (network?.olderData === undefined) return [];
   const { hosts, revision } = network.olderData;
   const text =
