@@ -6,6 +6,7 @@ import { escapeUnseen, FLOW_NAME_FILTERS } from '@weft/proto';
 import { Command, CommanderError, Option } from 'commander';
 import { FileError } from '../config/errors.ts';
 import { AgentError } from '../member/errors.ts';
+import { StatusSocketError } from '../observe/errors.ts';
 import { holdOptimizers } from '../run/optimizers.ts';
 import { VERSION } from '../version.ts';
 import { CommandError, type ExitCode, UsageError } from './errors.ts';
@@ -35,8 +36,8 @@ function failed(error: unknown, terminal: Terminal): ExitCode {
     terminal.err(`${escapeUnseen(error.message)}\n${name}: nothing was changed\n`);
     return 1;
   }
-  const foreseen = error instanceof UsageError || error instanceof CommandError || error instanceof AgentError;
-  if (foreseen) {
+  const foreseen = [UsageError, CommandError, AgentError, StatusSocketError].some((type) => error instanceof type);
+  if (foreseen && error instanceof Error) {
     terminal.err(`${name}: ${escapeUnseen(error.message)}\n`);
     return error instanceof UsageError ? 2 : 1;
   }

@@ -33,8 +33,13 @@ export function askUdp(upstream: Upstream, packet: Buffer, question: Buffer, eve
     // Anything else on this port is a forgery or a stray: the true answer may still come.
     if (isAnswerTo(sent, question, message) && finish()) events.answer(message);
   });
-  socket.connect(upstream.port, upstream.host, () => {
-    if (!over) socket.send(sent, (cause) => cause && finish() && events.failed(cause));
+  // Node's type does not tell that what goes wrong, such as that there is no route, is its argument, and no event.
+  socket.connect(upstream.port, upstream.host, (unconnected?: unknown) => {
+    if (over) return;
+    if (unconnected instanceof Error) {
+      finish();
+      events.failed(unconnected);
+    } else socket.send(sent, (cause) => cause && finish() && events.failed(cause));
   });
   return () => void finish();
 }

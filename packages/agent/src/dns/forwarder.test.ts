@@ -8,6 +8,7 @@ import {
   answers,
   answerTo,
   ask,
+  type Behaviour,
   cleanups,
   SERVFAIL,
   silent,
@@ -50,6 +51,36 @@ describe('forwarder', () => {
     const mute = await startUpstream(silent);
     const second = await startServer({ upstreams: [mute.address, good.address], forwardTimeoutMs: 500 });
     expect(await ask(second, 'b.example')).toMatchObject({ answers: [{ data: '192.0.2.1' }] });
+  });
+
+  it('asks the next resolver where the kernel knows no way to one, and lives where it knows none to any', async () => {
+    // Not without SO_BROADCAST; as on a host without a route.
+    const lost = '255.255.255.255:53';
+    const good = await startUpstream(answers('192.0.2.1'));
+    const first = await startServer({ upstreams: [lost, good.address] });
+    expect(await ask(first, 'a.example')).toMatchObject({ answers: [{ data: '192.0.2.1' }] });
+    const second = await startServer({ upstreams: [lost] });
+    for (const name of ['a.example', 'b.example']) {
+      expect(await ask(second, name)).toMatchObject({ rcode: 'SERVFAIL' });
+    }
+    expect(second.unanswered()).toMatch(/none of 255\.255\.255\.255 answers/);
+  });
+
+  it('knows that nobody answers after two questions in a row, until somebody does', async () => {
+    let says: Behaviour = silent;
+    const upstream = await startUpstream((...asked) => says(...asked));
+    const server = await startServer({ upstreams: [upstream.address], forwardTimeoutMs: 100 });
+    await ask(server, 'a.example');
+    expect(server.unanswered()).toBeUndefined();
+    await ask(server, 'a.example');
+    expect(server.unanswered()).toMatch(/none of 127\.0\.0\.1 answers/);
+    says = answers('', SERVFAIL);
+    await ask(server, 'a.example');
+    expect(server.unanswered()).toBeUndefined();
+    const alone = await startServer({ upstreams: [] });
+    await ask(alone, 'a.example');
+    await ask(alone, 'b.example');
+    expect(alone.unanswered()).toMatch(/no resolver is named/);
   });
 
   it('says SERVFAIL when nobody answers in time, and when there is nobody', async () => {

@@ -19,6 +19,9 @@ import type { UpstreamSource } from './upstreams.ts';
 
 /** Askers of all of them together. */
 const MAX_WAITERS = 2048;
+/** Questions in a row without an answer that are no accident, and how long they are a matter of now. */
+const UNANSWERED = 2;
+const LATELY_MS = 60_000;
 
 export interface ForwarderOptions {
   readonly upstreams: UpstreamSource;
@@ -44,6 +47,8 @@ export class Forwarder {
   readonly #health = new UpstreamHealth();
   readonly #pending = new Map<string, Pending>();
   #waiters = 0;
+  #unanswered = 0;
+  #unansweredMs = 0;
   #closed: boolean = false;
 
   constructor(options: ForwarderOptions) {
@@ -67,6 +72,7 @@ export class Forwarder {
     const { upstreams: candidates, trial } = this.#health.order(upstreams());
     if (candidates.length === 0) {
       counters.forwardFailed++;
+      this.#missed();
       reply(servfail(query, transport));
       return;
     }
@@ -87,6 +93,20 @@ export class Forwarder {
     exchange.start();
   }
 
+  /** As DnsServer's. */
+  unanswered(): string | undefined {
+    if (this.#unanswered < UNANSWERED || performance.now() - this.#unansweredMs > LATELY_MS) return undefined;
+    const named = this.#options.upstreams().map(({ host }) => host);
+    return named.length === 0
+      ? 'no resolver is named for them; name one on a nameserver line of /etc/resolv.conf, or by --dns-upstream'
+      : `none of ${named.join(', ')} answers; see whether they are reached from here, and do not ask this agent in turn, or name others by --dns-upstream`;
+  }
+
+  #missed(): void {
+    this.#unanswered += 1;
+    this.#unansweredMs = performance.now();
+  }
+
   #clean(answer: Buffer, { labels }: Query): Buffer | undefined {
     const { message, dropped } = withoutOwnAddresses(answer, labels, this.#options.range);
     this.#options.counters.addressesDropped += dropped;
@@ -100,8 +120,12 @@ export class Forwarder {
     this.#waiters -= pending.waiters.length;
     if (message === undefined) {
       this.#options.counters.forwardFailed += pending.waiters.length;
+      this.#missed();
       this.#options.logger.debug({ event: 'dns-forward-failed' }, 'no resolver answered');
-    } else this.#options.counters.relayed += pending.waiters.length;
+    } else {
+      this.#options.counters.relayed += pending.waiters.length;
+      this.#unanswered = 0;
+    }
     for (const { query, reply } of pending.waiters) {
       reply(message === undefined ? servfail(query, transport) : addressTo(query, message, transport));
     }

@@ -60,7 +60,7 @@ export async function createDnsServer(options: DnsOptions): Promise<DnsServer> {
   signal.addEventListener('abort', onAbort);
   if (signal.aborted) await close();
   logger.info({ event: 'dns-up', ...address }, 'answering names');
-  return { address, counters, close };
+  return { address, counters, unanswered: () => forwarder.unanswered(), close };
 }
 
 const unbound = (host: string, port: number, cause: unknown): ListenError =>

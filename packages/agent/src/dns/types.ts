@@ -26,6 +26,8 @@ export interface DnsOptions {
 export interface DnsServer {
   readonly address: { readonly host: string; readonly port: number };
   readonly counters: Readonly<DnsCounters>;
+  /** Why names outside `internal` were not answered lately, one after the other; undefined where they were, or none was asked. */
+  unanswered(): string | undefined;
   /** Resolves when both sockets are closed. Aborting the signal does the same without waiting. */
   close(): Promise<void>;
 }

@@ -13,10 +13,20 @@ describe('upstreams', () => {
     cleanups.push(() => rmSync(directory, { recursive: true }));
     const [path, behind] = [join(directory, 'resolv.conf'), join(directory, 'behind')];
     writeFileSync(path, 'nameserver 127.0.0.53\noptions edns0\n');
-    const read = () => resolvConfUpstreams(path, own, logger, undefined, behind)();
-    expect(read()).toEqual([{ host: '127.0.0.53', port: 53 }]);
+    let now = 0;
+    const upstreams = resolvConfUpstreams(path, own, logger, () => now, behind);
+    const read = () => {
+      now += 2_000;
+      return upstreams().map(({ host }) => host);
+    };
+    expect(read()).toEqual(['127.0.0.53']);
+    writeFileSync(behind, '# nobody yet\n');
+    expect(read()).toEqual([]);
     writeFileSync(behind, 'nameserver 10.0.0.2\nnameserver 127.0.0.1\n');
-    expect(read()).toEqual([{ host: '10.0.0.2', port: 53 }]);
+    expect(read()).toEqual(['10.0.0.2']);
+    // As when the host comes into another network; the stub stays.
+    writeFileSync(behind, 'nameserver 10.0.0.19\n');
+    expect(read()).toEqual(['10.0.0.19']);
   });
 
   it('reads resolv.conf as libc does', () => {

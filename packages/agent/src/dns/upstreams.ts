@@ -52,7 +52,7 @@ export function fixedUpstreams(named: readonly Upstream[], own: Upstream): Upstr
 }
 
 /**
- * Reads the file at most once a second, and only when it is not the file it was. A file that went away, or cannot be
+ * Reads the file at most once a second, and only when it, or the one behind a stub, is not the file it was. A file that went away, or cannot be
  * read just now (it is being replaced), leaves what was known; so does one that now names this server alone, as a host
  * does whose names were just given to it.
  */
@@ -71,9 +71,9 @@ export function resolvConfUpstreams(
     if (now < lookAgainAt) return known;
     lookAgainAt = now + LOOK_AGAIN_MS;
     try {
-      const { mtimeMs, ino, size } = statSync(path);
-      const mark = `${mtimeMs}/${ino}/${size}`;
-      if (mark === seen || size > MAX_FILE_BYTES) return known;
+      if (statSync(path).size > MAX_FILE_BYTES) return known;
+      const mark = `${markOf(path)} ${markOf(behindStub)}`;
+      if (mark === seen) return known;
       const named = behind(parseResolvConf(readFileSync(path, 'utf8')), behindStub);
       const usable = named.filter((upstream) => !leadsTo(own, upstream)).slice(0, MAX_UPSTREAMS);
       seen = mark;
@@ -91,7 +91,7 @@ export function resolvConfUpstreams(
       else {
         logger.warn(
           { event: 'dns-no-upstream', path },
-          'no resolver but this one: names outside internal fail; put the resolver of this network on a second nameserver line',
+          'no resolver but this one: names outside internal fail; put the resolver of this network on a second nameserver line, or name it by --dns-upstream',
         );
       }
     } catch (error) {
@@ -101,6 +101,12 @@ export function resolvConfUpstreams(
     }
     return known;
   };
+}
+
+/** Changes with the file; empty where there is none. */
+function markOf(path: string): string {
+  const { mtimeMs = '', ino = '', size = '' } = statSync(path, { throwIfNoEntry: false }) ?? {};
+  return `${mtimeMs}/${ino}/${size}`;
 }
 
 /** A stub may be told to ask this agent for `internal`, or for all: what it asks itself is asked here, and no circle closes. */

@@ -31,6 +31,10 @@ export function readLocalStatus(directory: string): Promise<AgentStatus | undefi
       if (length > MAX_BYTES) fail('its answer does not end');
     });
     socket.on('end', () => {
+      if (length === 0) {
+        fail('it closed without an answer, as one does that too many ask at once, or that ends; ask again');
+        return;
+      }
       try {
         resolve(JSON.parse(Buffer.concat(pieces).toString('utf8')) as AgentStatus);
       } catch (cause) {

@@ -22,6 +22,7 @@ import { keepHouse } from './housekeeping.ts';
 import { watchLoopbackDoor } from './loopback-door.ts';
 import { type MainPath, openMainPath } from './main-path.ts';
 import type { AgentOptions } from './options.ts';
+import { watchUpstreams } from './upstreams.ts';
 import { requireLocal, watchRange } from './vip-range.ts';
 
 export type { AgentOptions, DataPathLimits } from './options.ts';
@@ -92,6 +93,7 @@ async function runMember(options: AgentOptions, request: MembershipRequest, sign
     stop = path.stop;
     watchRange(options.range, path.problems, life.signal);
     watchLoopbackDoor(path.problems, life.signal);
+    watchUpstreams(dns, path.problems, life.signal);
 
     // 4. What the agent says of itself.
     const control: ControlState = { cause: '', revoked: member.membership.revoked };
