@@ -32,6 +32,7 @@ import { requestLimits } from './rpc/request-limits.ts';
 import { requestTimer } from './rpc/request-timer.ts';
 import { ControlServer } from './rpc/server.ts';
 import { rpcTracing } from './rpc/tracing.ts';
+import { unreadAnswers } from './rpc/unread-answers.ts';
 import { openState } from './state/state.ts';
 import { StoreError } from './store/errors.ts';
 import { Store } from './store/store.ts';
@@ -77,7 +78,7 @@ export interface Control {
 
 /** How long calls under way may take to finish when control stops. */
 const CLOSE_GRACE_MS = 1_000;
-/** How long a caller who has proved nothing may take to send a request. */
+/** How long a caller who has proved nothing may take to send a request, and to read an answer. */
 const REQUEST_MS = 10_000;
 /** What control writes into its directory, beside its data. */
 const FILES = ['admin.token', 'control.crt', 'control.key', 'read.token', 'reports.json'];
@@ -179,6 +180,7 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
       adminAuth({ credentials, actors, proved, failures, refusals, logger }),
       ...(tracing === undefined ? [] : [rpcTracing(tracing)]),
       requestTimer(REQUEST_MS),
+      unreadAnswers(REQUEST_MS),
     ],
     connections,
     logger,
