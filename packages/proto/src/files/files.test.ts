@@ -1,5 +1,6 @@
 import {
   chmodSync,
+  chownSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -10,7 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
   createSecretFile,
@@ -111,20 +112,46 @@ describe('a secret file', () => {
 });
 
 describe('the directory', () => {
-  test('is made for its owner alone, and refused when everyone may write to it', () => {
+  test('is made for its owner alone, and refused when others may write to it', () => {
     const inner = join(directory, 'a', 'b');
     prepareDirectory(inner, uid);
     expect(mode(inner)).toBe(0o700);
     prepareDirectory(inner, uid);
-    chmodSync(inner, 0o777);
-    expect(() => prepareDirectory(inner, uid)).toThrow(/chmod o-w/);
+    for (const open of [0o777, 0o770, 0o720, 0o702]) {
+      chmodSync(inner, open);
+      expect(() => prepareDirectory(inner, uid)).toThrow(`chmod go-w ${inner}`);
+    }
+    for (const fine of [0o700, 0o750, 0o755]) {
+      chmodSync(inner, fine);
+      prepareDirectory(inner, uid);
+    }
     expect(() => prepareDirectory('/proc/none/here', uid)).toThrow(/cannot use .*--data/);
   });
 
   test("is refused when it is another user's, and when it is no directory", () => {
-    expect(() => prepareDirectory(directory, uid + 1)).toThrow(/belongs to another user/);
+    expect(() => prepareDirectory(directory, uid + 1)).toThrow(/belongs to another user.*chown/);
     writeFileSync(path, '');
     expect(() => prepareDirectory(path, uid)).toThrow(/no directory/);
+  });
+
+  test.skipIf(uid !== 0)("is refused to root when it is another user's, who could put another key there", () => {
+    chownSync(directory, 1000, 1000);
+    expect(() => prepareDirectory(directory, 0)).toThrow(/cannot use .*belongs to another user.*chown -R 0 .*--data/);
+  });
+
+  test('is refused when everyone may replace it, or a parent of it', () => {
+    const inner = join(directory, 'a', 'b');
+    const linked = join(directory, 'linked');
+    prepareDirectory(inner, uid);
+    symlinkSync(inner, linked);
+    for (const path of [inner, linked]) {
+      for (const parent of [dirname(inner), directory]) {
+        chmodSync(parent, 0o707);
+        expect(() => prepareDirectory(path, uid)).toThrow(`chmod o-w ${parent}`);
+        chmodSync(parent, 0o1707);
+        prepareDirectory(path, uid);
+      }
+    }
   });
 
   test('lets one program in at a time', () => {
