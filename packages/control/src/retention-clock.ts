@@ -12,7 +12,7 @@ export interface RetentionClockOptions {
   readonly now: () => number;
   /** Milliseconds of a clock that is never set. */
   readonly steady: () => number;
-  /** When the newest record came, which surely has passed; 0 when there is none. */
+  /** What surely has passed: as a clock before this one was sure of, else when the newest record came; 0 when there is neither. */
   readonly newestMs: number;
 }
 
@@ -29,12 +29,19 @@ export class RetentionClock {
     this.#sure = { atMs: newestMs === 0 ? now() : Math.min(newestMs, now()), steadyMs: steady() };
   }
 
+  /** What has surely passed by now. */
+  get sureMs(): number {
+    return this.#sure.atMs + this.#options.steady() - this.#sure.steadyMs;
+  }
+
   /** `ahead`: by how much the clock is ahead, where that is not believed yet; else 0. Milliseconds. */
   read(): { readonly nowMs: number; readonly aheadMs: number } {
     const nowMs = this.#options.now();
     const steadyMs = this.#options.steady();
-    const sureMs = this.#sure.atMs + steadyMs - this.#sure.steadyMs;
+    const { sureMs } = this;
     if (nowMs - sureMs <= TOLERATED_MS) {
+      // Set back: what it was before was wrong, and is not to be handed on.
+      if (nowMs < sureMs) this.#sure = { atMs: nowMs, steadyMs };
       this.#ahead = undefined;
       return { nowMs, aheadMs: 0 };
     }

@@ -81,7 +81,7 @@ const CLOSE_GRACE_MS = 1_000;
 /** How long a caller who has proved nothing may take to send a request, and to read an answer. */
 const REQUEST_MS = 10_000;
 /** What control writes into its directory, beside its data. */
-const FILES = ['admin.token', 'control.crt', 'control.key', 'read.token', 'reports.json'];
+const FILES = ['admin.token', 'control.crt', 'control.key', 'flows.clock', 'read.token', 'reports.json'];
 const ADMIN_FAILURES = { failures: 20, windowMs: 60_000, remembered: 1_024 };
 
 /** Control is ready when this resolves; when it rejects, everything that was taken is given back. */

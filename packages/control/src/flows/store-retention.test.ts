@@ -133,3 +133,25 @@ test('a start by a clock that is ahead throws nothing away either', async () => 
   expect(again.store.kept.records).toBe(0);
   again.store.close();
 });
+
+test('nor does one that finds records of that very clock', async () => {
+  const disk = new TestStore({ segmentRecords: 10 });
+  disk.write('prod', flows(1, 20));
+  disk.nowMs += 48 * 3_600_000;
+  disk.setAheadMs += 48 * 3_600_000;
+  disk.write('prod', flows(21, 21));
+  disk.store.close();
+  const again = new TestStore({ segmentRecords: 10 }, disk.directory, disk.nowMs);
+  again.store.retain();
+  expect(again.store.kept.records).toBe(21);
+  again.store.close();
+  // Set right, the time that was never is handed on by none of them.
+  const right = new TestStore({ segmentRecords: 10 }, disk.directory, disk.nowMs - 48 * 3_600_000 + 120_000);
+  right.store.retain();
+  expect(right.store.kept.records).toBe(21);
+  right.nowMs += 25 * 3_600_000;
+  right.store.retain();
+  // All but the one of a time that has not come.
+  expect(right.store.kept.records).toBe(1);
+  right.store.close();
+});

@@ -2,7 +2,9 @@
  * The window on disk. Runs on the thread of its own, where a query may take its time; between segments it lets others have
  * their turn.
  */
+import { readFileSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { replaceFileNow } from '@weft/proto/files';
 import { remember } from '../remember.ts';
 import { RetentionClock, type RetentionClockOptions } from '../retention-clock.ts';
 import { Histogram, readMinutes } from './history.ts';
@@ -23,6 +25,9 @@ export interface StoreOptions extends Omit<RetentionClockOptions, 'newestMs'> {
   readonly trouble: (trouble: StoreTrouble) => void;
 }
 
+/** How often the time that has surely passed is written down. */
+const MARK_MS = 60_000;
+
 export interface FoundRows {
   /** Newest first. */
   readonly packed: PackedFlows;
@@ -34,6 +39,9 @@ export class FlowStore {
   readonly #segments: SegmentList;
   readonly #writers: SegmentWriters;
   readonly #clock: RetentionClock;
+  /** Where the time that has surely passed is kept: records that come while the clock is ahead would tell of another. */
+  readonly #mark: string;
+  #markedMs: number;
   /** It was told that the clock is ahead. */
   #doubted: boolean = false;
 
@@ -42,7 +50,9 @@ export class FlowStore {
     this.#segments = new SegmentList(options.directory, options.trouble);
     this.#writers = new SegmentWriters(this.#segments, options.limits);
     const { now, steady } = options;
-    this.#clock = new RetentionClock({ now, steady, newestMs: this.#segments.newestMs });
+    this.#mark = `${options.directory}.clock`;
+    this.#markedMs = readMark(this.#mark);
+    this.#clock = new RetentionClock({ now, steady, newestMs: this.#markedMs || this.#segments.newestMs });
     this.retain();
   }
 
@@ -119,7 +129,19 @@ export class FlowStore {
     const { nowMs, aheadMs } = this.#clock.read();
     this.#segments.retain(nowMs - limits.maxAgeMs, limits.maxBytes);
     this.#writers.retain(now());
+    this.#keepMark();
     this.#doubt(aheadMs, this.#segments.recordsBefore(nowMs + aheadMs - limits.maxAgeMs));
+  }
+
+  #keepMark(): void {
+    const { sureMs } = this.#clock;
+    if (Math.abs(sureMs - this.#markedMs) < MARK_MS) return;
+    this.#markedMs = sureMs;
+    try {
+      replaceFileNow(this.#mark, String(Math.trunc(sureMs)));
+    } catch {
+      // An older one throws nothing away too early.
+    }
   }
 
   /** Said before anything is thrown away by a clock that went ahead, so that there is time to set it right. */
@@ -194,6 +216,16 @@ export class FlowStore {
         });
       });
     }
+  }
+}
+
+/** Milliseconds since the Unix epoch; 0 where there is none. */
+function readMark(path: string): number {
+  try {
+    const markMs = Number(readFileSync(path, 'utf8'));
+    return Number.isSafeInteger(markMs) && markMs > 0 ? markMs : 0;
+  } catch {
+    return 0;
   }
 }
 
