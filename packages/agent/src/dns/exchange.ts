@@ -88,9 +88,10 @@ export class Exchange {
         this.#asking.delete(stop);
         this.#options.health.answered(upstream);
         const flags = message.readUInt16BE(2);
-        if ((flags & Flag.TC) !== 0 && transport === 'tcp' && ask === askUdp) {
+        if ((flags & Flag.TC) !== 0 && transport === 'tcp') {
           // It is no answer to who asked over TCP, and never becomes one.
-          this.#ask(askTcp, upstream);
+          if (ask === askUdp) this.#ask(askTcp, upstream);
+          else this.#launch();
         } else if (isUseful(flags)) {
           this.#finish(message);
         } else {

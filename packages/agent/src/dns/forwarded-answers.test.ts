@@ -132,4 +132,13 @@ describe('an answer from outside', () => {
     const server = await startServer({ upstreams: [`127.0.0.1:${socket.address().port}`] });
     expect(await askTcp(server, 'large.example')).toMatchObject({ rcode: 'SERVFAIL' });
   });
+
+  it('takes a truncated answer over TCP for none, and asks the next', async () => {
+    const cut = await startUpstream(answers('', { flags: 0x0380, answers: [] }));
+    const good = await startUpstream(answers('192.0.2.1'));
+    const alone = await startServer({ upstreams: [cut.address] });
+    expect(await askTcp(alone, 'large.example')).toMatchObject({ rcode: 'SERVFAIL' });
+    const both = await startServer({ upstreams: [cut.address, good.address] });
+    expect(await askTcp(both, 'large.example')).toMatchObject({ answers: [{ data: '192.0.2.1' }] });
+  });
 });

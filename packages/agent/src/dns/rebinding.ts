@@ -1,7 +1,7 @@
 /**
  * Addresses in a resolver's answer that lead to this very host: no name of the outer world may stand for them, or any web site
  * could have its own name point at a service's VIP and be let in as a local program (DNS rebinding). `localhost` is nobody's
- * (RFC 6761, section 6.3), and keeps them.
+ * (RFC 6761, section 6.3), and keeps 127.0.0.1 and ::1.
  */
 
 import { type AddressRange, inRange } from '@weft/proto';
@@ -23,8 +23,7 @@ export interface Cleaned {
 
 /** `labels` is the name asked for. An answer without such addresses is given back as it came. */
 export function withoutOwnAddresses(message: Buffer, labels: readonly string[], range: AddressRange): Cleaned {
-  if (labels.at(-1) === 'localhost') return { message, dropped: 0 };
-  const own = findOwn(message, range);
+  const own = findOwn(message, range, labels.at(-1)?.toLowerCase() === 'localhost');
   if (own === undefined) return { message: truncatedQuestion(message), dropped: 0 };
   if (!own.includes(true)) return { message, dropped: 0 };
   try {
@@ -52,7 +51,7 @@ function truncatedQuestion(message: Buffer): Buffer | undefined {
 }
 
 /** Of each record in order, whether it leads here; undefined for a message that is malformed. */
-function findOwn(message: Buffer, range: AddressRange): boolean[] | undefined {
+function findOwn(message: Buffer, range: AddressRange, localhost: boolean): boolean[] | undefined {
   let offset = HEADER_LENGTH;
   for (let question = message.readUInt16BE(4); question > 0; question -= 1) {
     const end = skipName(message, offset);
@@ -69,11 +68,18 @@ function findOwn(message: Buffer, range: AddressRange): boolean[] | undefined {
     if (offset > message.length) return undefined;
     const type = message.readUInt16BE(nameEnd);
     const data = message.subarray(start, offset);
-    if (type === Type.A || type === Type.AAAA) found.push(leadsHere(data, range));
+    if (type === Type.A || type === Type.AAAA) found.push(leadsHere(data, range) && !(localhost && isLocalhost(data)));
     else found.push((type === HTTPS || type === SVCB) && hintsHere(data, range));
   }
   return found;
 }
+
+function isLocalhost(address: Buffer): boolean {
+  return ['7f000001', '00000000000000000000000000000001'].includes(address.toString('hex'));
+}
+
+/** Where an IPv6 address holds one of IPv4 behind these bytes: mapped, translated (RFC 2765), NAT64 (RFC 6052) and 6to4 (RFC 3056). */
+const HOLDERS = ['00000000000000000000ffff', '0000000000000000ffff0000', '0064ff9b0000000000000000', '2002'];
 
 function leadsHere(address: Buffer, range: AddressRange): boolean {
   if (address.length === 4) {
@@ -82,11 +88,11 @@ function leadsHere(address: Buffer, range: AddressRange): boolean {
     return address[0] === 127 || number === 0 || inRange(number, range);
   }
   if (address.length !== 16) return false;
-  const zeros = address.subarray(0, 10).every((byte) => byte === 0);
-  const mapped = zeros && address.readUInt16BE(10) === 0xffff;
-  const compatible = zeros && address.readUInt16BE(10) === 0;
-  if (compatible && address.readUInt32BE(12) === 1) return true;
-  return (mapped || compatible) && leadsHere(address.subarray(12), range);
+  const text = address.toString('hex');
+  // What is compatible with IPv4 (RFC 4291), ::1 and :: among it.
+  if (text.startsWith('0'.repeat(24))) return text.endsWith('00000001') || leadsHere(address.subarray(12), range);
+  const holder = HOLDERS.find((prefix) => text.startsWith(prefix));
+  return holder !== undefined && leadsHere(address.subarray(holder.length / 2, holder.length / 2 + 4), range);
 }
 
 /** Service bindings carry addresses of their own, which browsers use before they have asked for others. */
