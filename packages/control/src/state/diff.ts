@@ -5,6 +5,7 @@ import {
   formatRulePorts,
   type Mesh,
   type PolicyTest,
+  type PublicIngress,
   type Rule,
   type RulePorts,
   type Service,
@@ -20,6 +21,9 @@ export interface MeshDifference {
 
 /** Property to its value in words. */
 type Description = Readonly<Record<string, string>>;
+
+/** Of every field but the name, by which entries are told apart: one that the model gains does not compile until it is here. */
+type Described<T> = { readonly [Field in Exclude<keyof T, 'name'>]-?: string };
 
 interface Section {
   readonly changes: readonly Change[];
@@ -99,17 +103,26 @@ export function sameService(one: Service, other: Service): boolean {
   return one === other || differenceInWords(describeService(one), describeService(other)) === '';
 }
 
-function describeService(service: Service): Description {
+function describeService(service: Service): Described<Service> {
   const { kind, ports, public: ingress, tags } = service;
   return {
     kind,
     ports: sortedPorts(ports, formatPortRange),
-    public: ingress === undefined ? '' : `${ingress.port} at ${sorted(ingress.hosts)}`,
+    public: ingress === undefined ? '' : Object.values(describePublic(ingress)).join(''),
     tags: sorted(tags),
   };
 }
 
-function describeRule(rule: Rule): Description {
+/** As parts of a sentence, in its order. */
+function describePublic({ port, hosts, responseTimeoutMs }: PublicIngress): Described<PublicIngress> {
+  return {
+    port: `${port}`,
+    hosts: ` at ${sorted(hosts)}`,
+    responseTimeoutMs: responseTimeoutMs === undefined ? '' : `, responseTimeout ${responseTimeoutMs}ms`,
+  };
+}
+
+function describeRule(rule: Rule): Described<Rule> {
   return {
     action: rule.action,
     from: sorted(rule.from),
@@ -118,7 +131,7 @@ function describeRule(rule: Rule): Description {
   };
 }
 
-function describeAgent(agent: AgentSettings): Description {
+function describeAgent(agent: AgentSettings): Described<AgentSettings> {
   return { tags: sorted(agent.tags) };
 }
 
