@@ -112,6 +112,25 @@ describe('a control of its own process', () => {
   });
 });
 
+test.each([
+  ['control.key'],
+  ['control.key', 'control.crt'],
+  ['control.key', 'control.crt', 'admin.token', 'read.token'],
+])('data without %s %s %s %s is not served under another key', async (...lost) => {
+  const control = await start();
+  await (await operator(control.address))(adminService.apply, { mesh: mesh(1) });
+  await control.close();
+  const kept = lost.map((name) => [name, readFileSync(join(directory, name))] as const);
+  for (const name of lost) rmSync(join(directory, name));
+  await expect(start()).rejects.toMatchObject({
+    code: 'missing',
+    message: expect.stringMatching(/control\.key .*backup/),
+  });
+  expect(readdirSync(directory)).not.toContain('control.key');
+  for (const [name, bytes] of kept) writeFileSync(join(directory, name), bytes, { mode: 0o600 });
+  await start();
+});
+
 test('read.token sees and does not act; a directory without one gets one', async () => {
   const first = await start();
   await first.close();

@@ -34,6 +34,7 @@ import { ControlServer } from './rpc/server.ts';
 import { rpcTracing } from './rpc/tracing.ts';
 import { unreadAnswers } from './rpc/unread-answers.ts';
 import { openState } from './state/state.ts';
+import type { State } from './state/types.ts';
 import { StoreError } from './store/errors.ts';
 import { Store } from './store/store.ts';
 import { createTraffic } from './traffic/traffic.ts';
@@ -111,6 +112,8 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
   const metrics = options.metrics === undefined ? undefined : await openMetrics();
   const store = Store.open(directory, metrics?.counters.wrote);
   closers.push(() => store.close());
+  const state = await openState({ store, now });
+  refuseDataWithoutKey(directory, state.current);
   // After the data is there: a start that ended in between must not look like data that was lost.
   const names = certificateNames(options);
   const { keyPem, certificatePem, pin } = await openKeys({ directory, names });
@@ -118,7 +121,6 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
   for (const path of credentials.exposed) {
     logger.warn({ event: 'token-exposed', path }, 'others can read this token; run chmod 600 on it');
   }
-  const state = await openState({ store, now });
   const looking = setInterval(() => state.lookAtClock(), 60_000);
   closers.push(() => clearInterval(looking));
   const audit = openAuditLog({ store, now });
@@ -226,6 +228,17 @@ function refuseKeyAlone(directory: string): void {
     'missing',
     `${key} is there and ${data} is not, so control would know no network. Put ${data} back from a backup; ` +
       `or, to begin anew, move ${key} away, after which every host has to join again`,
+  );
+}
+
+/** A new key would shut out every host that has joined, none of which could tell why. */
+function refuseDataWithoutKey(directory: string, { networks }: State): void {
+  const [key, data] = [join(directory, 'control.key'), join(directory, 'control.db')];
+  if (networks.size === 0 || existsSync(key)) return;
+  throw new StoreError(
+    'missing',
+    `${data} is there and ${key} is not, by which hosts know control. Put ${key} and control.crt back from a backup; ` +
+      `or, to begin anew, move all of ${directory} away, after which every host has to join again`,
   );
 }
 

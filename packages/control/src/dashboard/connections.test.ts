@@ -35,10 +35,16 @@ function setUp() {
   /** A request of the connection begins; what it answers with ends it. */
   const ask = (socket: Connection): (() => void) => {
     const response = new EventEmitter();
-    server.emit('request', { socket }, response);
+    server.emit('request', { socket, headers: {} }, response);
     return () => void response.emit('close');
   };
-  return { come, ask };
+  /** One with a body; what it answers with is called when that has come. */
+  const post = (socket: Connection): (() => void) => {
+    const request = Object.assign(new EventEmitter(), { socket, headers: { 'content-length': '900' } });
+    server.emit('request', request, new EventEmitter());
+    return () => void request.emit('end');
+  };
+  return { come, ask, post };
 }
 
 test('an address, or a /64, has so many connections that are served and no more; loopback has as many as there are', () => {
@@ -73,6 +79,29 @@ test('who asks nothing makes room for who comes', () => {
   for (const connection of newcomers) ask(connection);
   expect(come('10.2.0.1').destroyed).toBe(false);
   expect(first?.destroyed).toBe(true);
+});
+
+test('who sends a request and not its end makes room as who asks nothing', () => {
+  const { come, post } = setUp();
+  const half = Array.from({ length: CONNECTIONS.most }, (_, index) => come(`10.0.${index}.1`));
+  const [first] = half.map(post);
+  first?.();
+  const newcomers = Array.from({ length: CONNECTIONS.most - 1 }, (_, index) => come(`10.1.${index}.1`));
+  expect(newcomers.some(({ destroyed }) => destroyed)).toBe(false);
+  expect(half.map(({ destroyed }) => destroyed)).toEqual(half.map((_, index) => index > 0));
+});
+
+test('a connection whose request is refused for its form is closed, both ways', async () => {
+  await using dashboard = await TestDashboard.start();
+  const [host, port] = dashboard.address.split(':');
+  const socket = connect({ port: Number(port), host: host ?? '', allowHalfOpen: true });
+  socket.write('NONSENSE\r\n\r\n');
+  socket.resume();
+  await once(socket, 'end');
+  // Written to a connection that is closed there, a byte is answered by a reset.
+  const knocking = setInterval(() => socket.write('x'), 20);
+  await new Promise((reset) => socket.on('error', reset));
+  clearInterval(knocking);
 });
 
 test('a connection that asks no more is told that it is let go soon', async () => {

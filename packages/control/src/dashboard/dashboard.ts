@@ -90,7 +90,8 @@ export class Dashboard {
       ajv: { customOptions: AJV_OPTIONS },
       schemaErrorFormatter: wrongRequest,
       frameworkErrors: (error, request, reply) => this.#refuse(error, request, reply.headers(ANSWER_HEADERS)),
-      clientErrorHandler: (_error, socket) => socket.end(BAD_REQUEST),
+      // One that closes its half alone would keep its place.
+      clientErrorHandler: (_error, socket) => socket.end(BAD_REQUEST, () => socket.destroy()),
     });
     boundConnections(app.server, CONNECTIONS);
     const methodsOf = routeTable(app);

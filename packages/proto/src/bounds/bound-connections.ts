@@ -3,7 +3,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import { Admission, type AdmissionLimits, type Seat } from './admission.ts';
 
-/** Who asks nothing makes room for who comes; who finds no room is closed. */
+/** Who asks nothing, or has not asked to the end, makes room for who comes; who finds no room is closed. */
 export function boundConnections(server: Server, limits: AdmissionLimits): void {
   const admission = new Admission(limits);
   const seats = new WeakMap<Socket, Seat>();
@@ -16,8 +16,18 @@ export function boundConnections(server: Server, limits: AdmissionLimits): void 
     seats.set(socket, seat);
     socket.once('close', () => seat.leave());
   });
-  server.on('request', ({ socket }: IncomingMessage, response: ServerResponse) => {
-    seats.get(socket)?.busy();
-    response.once('close', () => seats.get(socket)?.idle());
+  server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+    const seat = seats.get(request.socket);
+    const { 'content-length': length = '0', 'transfer-encoding': encoding } = request.headers;
+    let over = false;
+    const whole = () => {
+      if (!over) seat?.busy();
+    };
+    if (length === '0' && encoding === undefined) whole();
+    else request.once('end', whole);
+    response.once('close', () => {
+      over = true;
+      seat?.idle();
+    });
   });
 }
