@@ -10,6 +10,8 @@ const { directory, weft, file, serve, noToken } = commandLine();
 describe('usage', () => {
   test.each([
     [['nonsense'], "unknown command 'nonsense'"],
+    [['non\u001b[31m\u009b\u202esense'], "unknown command 'non\\u001b[31m\\u009b\\u202esense'"],
+    [['up', '--control', 'nowhere'], '--control'],
     [['apply'], "required option '-f, --file <FILE>' not specified"],
     [['explain', 'web'], "missing required argument 'to'"],
     [['status', '--nonsense'], "unknown option '--nonsense'"],

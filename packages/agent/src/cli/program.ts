@@ -55,6 +55,8 @@ function build(terminal: Terminal, signal: AbortSignal, exit: (code: ExitCode) =
     .configureOutput({
       writeOut: (text) => terminal.out(text),
       writeErr: (text) => terminal.err(text),
+      // A word of the command line may hold what a terminal would obey.
+      outputError: (text, write) => write(escapeUnseen(text)),
       getOutHasColors: () => terminal.outColors,
       getErrHasColors: () => terminal.errColors,
     })
@@ -104,6 +106,7 @@ function build(terminal: Terminal, signal: AbortSignal, exit: (code: ExitCode) =
     .option('--join <TOKEN>', 'join token; needed at the first start only, and better kept out of the process list')
     .option('--join-file <FILE>', 'file that holds the join token; WEFT_JOIN is read when neither is given')
     .option('--config <FILE>', 'the agent file: what runs on this host')
+    .option('--control <HOST:PORT>', 'where control is looked for before what the join token said')
     .option('--data <DIR>', 'where keys and state are kept')
     .option('--tunnel <HOST:PORT>', 'where other agents connect, TCP and UDP', '[::]:7410')
     .option('--advertise <HOST:PORT>', 'where other agents reach --tunnel, when it is not an address of this host')

@@ -28,6 +28,7 @@ export interface UpOptions {
   readonly join?: string;
   readonly joinFile?: string;
   readonly config?: string;
+  readonly control?: string;
   readonly data?: string;
   readonly tunnel: string;
   readonly advertise?: string;
@@ -53,6 +54,7 @@ export async function up(
   const workers = workerCount(options.workers);
   const metrics = options.metrics === undefined ? undefined : hostPort('--metrics', options.metrics, 0);
   refuseInRange(range, { '--tunnel': tunnel, '--dns': dns, '--metrics': metrics });
+  const control = options.control === undefined ? undefined : hostPort('--control', options.control, 1);
   const token = await readToken(options, terminal);
   const file = options.config === undefined ? EMPTY_AGENT_FILE : await readAgentFile(options.config);
   // Loaded here and not above: every other command starts faster without the data path.
@@ -63,6 +65,7 @@ export async function up(
     {
       directory: options.data ?? defaultDirectory('weft', terminal.env),
       token,
+      control: control && formatHostPort(control.host, control.port),
       file,
       tunnel,
       advertise: advertise === undefined ? undefined : formatHostPort(advertise.host, advertise.port),

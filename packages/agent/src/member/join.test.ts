@@ -157,6 +157,18 @@ describe('joining', () => {
     expect((await openMembership({ ...request, token: undefined }, stop.signal)).membership.revoked).toBe(true);
   });
 
+  test('asks where it is told to before all that the token names, and comes back there', async () => {
+    const control = await serve({
+      join: (call, answer) => answer(null, { agentId: 'a1', network: 'prod', host: call.request.host || 'named' }),
+    });
+    const gone = '127.0.0.1:1';
+    const request = { ...attempt, directory, token: { ...tokenFor(control, [gone]) }, logger };
+    const { membership } = await openMembership({ ...request, control: control.address }, stop.signal);
+    expect(membership.controlAddresses).toEqual([control.address, gone]);
+    const moved = await openMembership({ ...request, control: '127.0.0.1:2' }, stop.signal);
+    expect(moved.membership.controlAddresses).toEqual(['127.0.0.1:2', control.address, gone]);
+  });
+
   test('a first start needs a token', async () => {
     const request = { ...attempt, directory, token: undefined, logger };
     await expect(openMembership(request, stop.signal)).rejects.toMatchObject({ code: 'token-missing' });

@@ -14,17 +14,19 @@ export interface Enrolment {
 export interface MembershipRequest extends Omit<JoinAttempt, 'token' | 'keys'> {
   readonly directory: string;
   readonly token: JoinToken | undefined;
+  /** HOST:PORT where control is looked for before what the token or the kept membership say. */
+  readonly control?: string | undefined;
   readonly logger: Logger;
 }
 
 /** The membership kept in the directory, else one joined with the token. Throws AgentError. */
 export async function openMembership(request: MembershipRequest, signal: AbortSignal): Promise<Enrolment> {
-  const { directory, token, logger } = request;
+  const { directory, token, control, logger } = request;
   const identity = await loadIdentity(directory);
   const kept = identity?.membership;
   if (identity !== undefined && kept !== undefined && (!kept.revoked || token === undefined)) {
     if (token !== undefined) noteUnused(token, kept, directory, logger);
-    return { keys: identity.keys, membership: kept };
+    return { keys: identity.keys, membership: { ...kept, controlAddresses: first(control, kept.controlAddresses) } };
   }
   if (token === undefined) {
     throw new AgentError(
@@ -44,12 +46,17 @@ export async function rejoin(
   request: MembershipRequest & { readonly token: JoinToken; readonly keys: AgentKeys },
   signal: AbortSignal,
 ): Promise<Enrolment> {
-  const { directory, keys, logger } = request;
-  const membership = await join(request, signal);
+  const { directory, keys, token, control, logger } = request;
+  const addresses = first(control, token.addresses);
+  const membership = await join({ ...request, token: { ...token, addresses } }, signal);
   await saveIdentity(directory, { keys, membership });
   const { network, host, agentId } = membership;
   logger.info({ event: 'joined', network, host, agentId }, 'joined the network');
   return { keys, membership };
+}
+
+function first(control: string | undefined, addresses: readonly string[]): readonly string[] {
+  return control === undefined ? addresses : [control, ...addresses.filter((address) => address !== control)];
 }
 
 function noteUnused(token: JoinToken, kept: Membership, directory: string, logger: Logger): void {

@@ -29,13 +29,22 @@ export type { AgentOptions, DataPathLimits } from './options.ts';
 
 /** Runs the agent of one directory until the signal is aborted. Throws AgentError when it cannot start. */
 export async function runAgent(options: AgentOptions, signal: AbortSignal): Promise<void> {
-  const { directory, token, fallbackHost, file, range, logger } = options;
+  const { directory, token, control, fallbackHost, file, range, logger } = options;
   refuseLoops(file, range);
   await requireLocal(range);
   const lock = takeDirectory(directory);
   try {
     const services = [...file.services.keys()];
-    const request = { directory, token, fallbackHost, services, roles: rolesOf(file), version: VERSION, logger };
+    const request = {
+      directory,
+      token,
+      control,
+      fallbackHost,
+      services,
+      roles: rolesOf(file),
+      version: VERSION,
+      logger,
+    };
     const tunnel = { ...options.tunnel, host: await dualStackHost(options.tunnel.host) };
     let again: boolean;
     // A new membership is a new agent: other keys to share with peers, another netmap. All of it starts anew.

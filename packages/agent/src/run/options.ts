@@ -35,6 +35,8 @@ export interface AgentOptions {
   readonly directory: string;
   /** Needed at the first start only. */
   readonly token: JoinToken | undefined;
+  /** HOST:PORT where control is looked for first. */
+  readonly control?: string | undefined;
   readonly file: AgentFile;
   /** Where other agents connect, TCP and UDP. */
   readonly tunnel: HostPort;

@@ -54,7 +54,9 @@ export async function revokeAgent(
   const actor = actorName(by);
   const { agentId, host, revision } = await state.revokeAgent(network.name, name, actor);
   const token = state.token(agent?.tokenId ?? '');
-  const admittingToken = token !== undefined && joinTokenState(token, now()) === 'valid' ? token.id : '';
+  // One that is good for this host alone is refused from now on: a revoked name comes back by a later token only.
+  const admits = token !== undefined && token.host !== host && joinTokenState(token, now()) === 'valid';
+  const admittingToken = admits ? token.id : '';
   const members = state.current.networks.get(network.name)?.agents.values() ?? [];
   const alike = Array.from(members).filter(({ tokenId }) => tokenId === admittingToken);
   const joinedAlike = alike.map((other) => other.host).sort(byText);

@@ -1,7 +1,7 @@
 /** The command line of weft-control. */
 import { homedir } from 'node:os';
 import { resolve } from 'node:path';
-import { type HostPort, parseHostPort, stateDirectory } from '@weft/proto';
+import { escapeUnseen, type HostPort, parseHostPort, stateDirectory } from '@weft/proto';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { ServeOptions } from '../serve.ts';
 import { VERSION } from '../version.ts';
@@ -20,6 +20,8 @@ export function buildProgram(run: (options: ServeOptions) => Promise<void>): Com
     .description('Control of weft networks: decides who belongs, what runs where, and who may reach what.')
     .version(VERSION)
     .exitOverride()
+    // A word of the command line may hold what a terminal would obey.
+    .configureOutput({ outputError: (text, write) => write(escapeUnseen(text)) })
     .showSuggestionAfterError()
     .showHelpAfterError('run weft-control serve --help for what it takes')
     .addHelpText('after', '\nExample:\n  weft-control serve --data ./control --listen 0.0.0.0:7400');
