@@ -1,4 +1,4 @@
-import type { FlowRecord } from '@weft/proto';
+import { FLOW_ID, type FlowRecord } from '@weft/proto';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { ProblemBoard } from '../observe/problems.ts';
@@ -53,6 +53,16 @@ it('records each of a few that are refused, and the rest of a second by their nu
   expect([told(), problems.current, vi.getTimerCount()]).toEqual([[], [], 0]);
   tell(1);
   expect(told()).toEqual(['']);
+});
+
+it('gives the record of a number an identifier of its own, for the other end may have told of the flow it is like', () => {
+  const { records, tell } = setUp();
+  tell(8, { id: '00000000000000aa' });
+  for (const id of ['00000000000000bb', '00000000000000cc']) tell(1, { id });
+  vi.advanceTimersByTime(1_000);
+  expect(records.at(-1)?.detail).toBe('stands for 2 like it');
+  expect(records.at(-1)?.id).toMatch(FLOW_ID);
+  expect(records.at(-1)?.id).not.toMatch(/^0{14}(aa|bb|cc)$/);
 });
 
 it('tells callers, services and outcomes apart, as many as there may be', () => {

@@ -5,6 +5,7 @@
  */
 import { type FlowRecord, OUTCOMES } from '@weft/proto';
 import { type Problems, passing } from '../words/problems.ts';
+import { newFlowId } from './flow.ts';
 import type { FlowSink } from './recorder.ts';
 
 const WINDOW_MS = 1_000;
@@ -63,7 +64,8 @@ export class PacedSink implements FlowSink {
     for (const { count, last } of this.#sorts.values()) {
       if (last === undefined) continue;
       const detail = `stands for ${count - EACH} like it${last.detail === '' ? '' : `: ${last.detail}`}`;
-      this.#sink.record({ ...last, detail });
+      // The other end may tell of the flow itself, and control would take both for one.
+      this.#sink.record({ ...last, id: newFlowId(), detail });
     }
     this.#sorts.clear();
   }
