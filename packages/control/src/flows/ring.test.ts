@@ -1,4 +1,4 @@
-import type { FlowFilter } from '@weft/proto';
+import type { FlowFilter, FlowOutcome } from '@weft/proto';
 import { expect, test } from 'vitest';
 import { flow, flows } from './flow.fixture.ts';
 import { createFlowWindow } from './memory-window.fixture.ts';
@@ -62,7 +62,7 @@ test('a flow that both agents tell of stands once, in the words of its destinati
   expect(await details()).toEqual(['by the destination']);
   window.add('prod', 'a', [told('by the source again')], 0);
   expect(await details()).toEqual(['by the destination']);
-  // A gateway's word, and only this: that it was not answered, for which it reset the flow.
+  // That it failed for its caller is the source's word.
   const gaveUp = { outcome: 'unanswered' as const };
   const outcomes = async () =>
     (await window.query('stage', { filter: {}, limit: 10 }, NEVER)).flows.map(({ record }) => record.outcome);
@@ -74,7 +74,7 @@ test('a flow that both agents tell of stands once, in the words of its destinati
   }
   window.add('stage', 'b', [told('', { outcome: 'closed', id: '00000000000000cc' })], 0);
   window.add('stage', 'a', [told('', { ...gaveUp, id: '00000000000000cc' })], 0);
-  expect(await outcomes()).toEqual(['closed', 'unanswered', 'unanswered']);
+  expect(await outcomes()).toEqual(['unanswered', 'unanswered', 'unanswered']);
   // An id that another flow bears, by chance or on purpose, hides nothing.
   window.add('prod', 'c', [told('of other hosts', { destinationHost: 'c' })], 0);
   window.add('prod', 'b', [told('denied', { verdict: 'deny' })], 0);
@@ -85,4 +85,37 @@ test('a flow that both agents tell of stands once, in the words of its destinati
   expect(await details()).toEqual(['by the destination', 'of other hosts', 'denied again', '']);
   window.add('prod', 'b', [...flows(3, 5), told('once more')], 0);
   expect((await details()).at(-1)).toBe('once more');
+});
+
+test.each<[source: FlowOutcome, destination: FlowOutcome, kept: 'source' | 'destination']>([
+  ['unreachable', 'closed', 'source'],
+  ['unreachable', 'reset', 'source'],
+  ['overloaded', 'reset', 'source'],
+  ['no-instance', 'closed', 'source'],
+  ['unanswered', 'reset', 'source'],
+  // Its own failure and what was decided there tell more than that no answer came.
+  ['unreachable', 'not-listening', 'destination'],
+  ['unreachable', 'denied', 'destination'],
+  ['unreachable', 'cut', 'destination'],
+  ['reset', 'closed', 'destination'],
+  ['cut', 'reset', 'destination'],
+])('of a flow that is %s for its source and %s for its destination the outcome is that of the %s', async (...told) => {
+  const [source, destination, kept] = told;
+  const records = {
+    a: flow(1, { outcome: source, detail: 'no answer within 4500 ms', durationMs: 4_500, instance: '' }),
+    b: flow(1, {
+      outcome: destination,
+      detail: 'reset by the caller',
+      verdict: destination === 'denied' ? 'deny' : 'allow',
+      bytesSent: 7,
+      bytesReceived: 9,
+    }),
+  };
+  const { outcome, detail } = records[kept === 'source' ? 'a' : 'b'];
+  for (const order of ['ab', 'ba', 'aba', 'bab'] as const) {
+    const window = createFlowWindow(10);
+    for (const host of order as Iterable<string>) window.add('prod', host, [records[host as 'a' | 'b']], 0);
+    const { flows: found } = await window.query('prod', { filter: { verdict: records.b.verdict }, limit: 10 }, NEVER);
+    expect(found.map(({ record }) => record)).toEqual([{ ...records.b, outcome, detail }]);
+  }
 });

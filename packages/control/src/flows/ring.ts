@@ -5,7 +5,7 @@
  */
 
 import { hash, randomBytes } from 'node:crypto';
-import { compileFilter, type FlowFilter, type FlowRecord } from '@weft/proto';
+import { compileFilter, type FlowFilter, type FlowRecord, OUTCOMES } from '@weft/proto';
 import { shapeKey } from './packing.ts';
 import type { KeptFlow, WatchedFlow } from './types.ts';
 
@@ -50,8 +50,8 @@ export class FlowRing {
       if (told === undefined) this.#append({ record, cursor: this.#sink.added(record) });
       else {
         const { record: before } = this.#slot(told);
-        if (record.destinationHost === host) this.#replace(told, unansweredIf(before, record));
-        else if (unansweredIf(record, before) !== before) this.#replace(told, unansweredIf(record, before));
+        if (record.destinationHost === host) this.#replace(told, joined(before, record));
+        else if (joined(record, before) !== before) this.#replace(told, joined(record, before));
       }
     }
     for (const { wake } of this.#watchers) wake?.();
@@ -133,12 +133,14 @@ export class FlowRing {
 }
 
 /**
- * The destination's record of a flow, and how its source says that it ended: a gateway that was not answered resets the flow,
- * and only it knows why. All else is the destination's word.
+ * One record of both: the destination's, which knows what passed. But of a flow that failed before its caller had an answer
+ * only the source knows: there it was taken, and ended as any does. No source tells away what was decided or failed there.
  */
-function unansweredIf(source: FlowRecord, destination: FlowRecord): FlowRecord {
-  const gaveUp = source.outcome === 'unanswered' && destination.outcome === 'reset';
-  return gaveUp ? { ...destination, outcome: source.outcome, detail: source.detail } : destination;
+function joined(source: FlowRecord, destination: FlowRecord): FlowRecord {
+  const { verdict, outcome } = destination;
+  const ordinary = verdict === 'allow' && !OUTCOMES[outcome].failed;
+  if (!ordinary || !OUTCOMES[source.outcome].fault) return destination;
+  return { ...destination, outcome: source.outcome, detail: source.detail };
 }
 
 function more(watcher: Watcher, signal: AbortSignal): Promise<void> {

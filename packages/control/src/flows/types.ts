@@ -67,11 +67,11 @@ export interface KeptFlows {
 
 export interface FlowWindow {
   /**
-   * Takes ended flows of one network, oldest first, from the agent on `host`, and how many it lost on the way. When a
-   * tunnel breaks, both agents may tell of a flow, for neither knows whether the other still can: the destination's word
-   * stands, the source's fills in where there is none, and says that a service did not answer. What was told before in the same words, among the newest of the network,
-   * is let go. `settled` is called once, when all of it is on disk or counted as lost, maybe before
-   * this returns; never when the window is closed before.
+   * Takes ended flows of one network, oldest first, from the agent on `host`, and how many it lost on the way. Both agents may
+   * tell of a flow, when a tunnel breaks or an answer does not get through, for neither knows whether the other still can:
+   * the destination's word stands, the source's fills in where there is none, and says that the flow failed for its caller.
+   * What was told before in the same words, among the newest of the network, is let go. `settled` is called once, when all of
+   * it is on disk or counted as lost, maybe before this returns; never when the window is closed before.
    */
   add(network: string, host: string, records: readonly FlowRecord[], dropped: number, settled?: () => void): void;
   /** The newest that pass. Sees every record added before the call. Rejects when the signal aborts, or with FlowsError. */

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { FlowRecord } from '@weft/proto';
 import { pino } from 'pino';
 import { afterAll, expect, test, vi } from 'vitest';
 import { flow, flows } from './flow.fixture.ts';
@@ -86,6 +87,39 @@ test('a restart keeps records, the cursors go on, and a flow told before is stil
   expect(await all(again, 'dev')).toEqual([[3, '']]);
   const { flows: kept } = await again.query('prod', { filter: {}, limit: 10 }, NEVER);
   expect(kept.map(({ cursor }) => cursor)).toEqual([expect.toSatisfy((cursor) => (cursor as number) > 3), 2, 1]);
+  await again.close();
+});
+
+test('on disk, too, what failed for its source is what is kept, whoever tells first', async () => {
+  const directory = newDirectory();
+  const window = await open(directory);
+  const told = (number: number, host: string) =>
+    host === 'a'
+      ? flow(number, { outcome: 'unreachable', detail: 'no answer' })
+      : flow(number, { outcome: 'reset', detail: 'reset by the caller', bytesSent: 7 });
+  const kept = async (of: FlowWindow) =>
+    (await of.query('prod', { filter: { outcome: 'unreachable' }, limit: 10 }, NEVER)).flows.map(
+      ({ record }) => record,
+    );
+  for (const [number, host] of [
+    [1, 'a'],
+    [1, 'b'],
+    [2, 'b'],
+  ] as const) {
+    window.add('prod', host, [told(number, host)], 0);
+  }
+  expect(await all(window)).toEqual([
+    [1, 'no answer'],
+    [2, 'reset by the caller'],
+  ]);
+  await window.close();
+  // The other word may come when the first is of before a restart.
+  const again = await open(directory);
+  again.add('prod', 'a', [told(2, 'a')], 0);
+  again.add('prod', 'b', [told(1, 'b')], 0);
+  const joined: Partial<FlowRecord> = { outcome: 'unreachable', detail: 'no answer', bytesSent: 7 };
+  expect(await kept(again)).toEqual([flow(2, joined), flow(1, joined)]);
+  expect(await all(again)).toHaveLength(2);
   await again.close();
 });
 
