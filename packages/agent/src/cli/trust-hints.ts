@@ -17,8 +17,10 @@ export function trustHints({ instances, names }: Pick<AgentStatus, 'instances' |
     .filter(({ name, address }) => here.has(name) && address?.startsWith('127.') === true)
     .flatMap(({ name, ports }) =>
       ports.flatMap((port) => {
-        const hint = TRUSTING.get(Number(port));
-        return hint === undefined ? [] : [`${name.replace(/\.internal$/, '')}:${port}: ${hint}`];
+        // Of UDP they are NaN.
+        const [first = 0, last = first] = port.split('-').map(Number);
+        const within = [...TRUSTING].filter(([trusting]) => first <= trusting && trusting <= last);
+        return within.map(([trusting, hint]) => `${name.replace(/\.internal$/, '')}:${trusting}: ${hint}`);
       }),
     );
 }

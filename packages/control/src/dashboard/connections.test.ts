@@ -91,19 +91,6 @@ test('who sends a request and not its end makes room as who asks nothing', () =>
   expect(half.map(({ destroyed }) => destroyed)).toEqual(half.map((_, index) => index > 0));
 });
 
-test('a connection whose request is refused for its form is closed, both ways', async () => {
-  await using dashboard = await TestDashboard.start();
-  const [host, port] = dashboard.address.split(':');
-  const socket = connect({ port: Number(port), host: host ?? '', allowHalfOpen: true });
-  socket.write('NONSENSE\r\n\r\n');
-  socket.resume();
-  await once(socket, 'end');
-  // Written to a connection that is closed there, a byte is answered by a reset.
-  const knocking = setInterval(() => socket.write('x'), 20);
-  await new Promise((reset) => socket.on('error', reset));
-  clearInterval(knocking);
-});
-
 test('a connection that asks no more is told that it is let go soon', async () => {
   await using dashboard = await TestDashboard.start();
   const [host, port] = dashboard.address.split(':');

@@ -1,0 +1,18 @@
+import { expect, it } from 'vitest';
+import { trustHints } from './trust-hints.ts';
+
+const hintsOf = (...ports: readonly string[]) =>
+  trustHints({
+    instances: [{ service: 'redis', ordinal: 0, listening: true, notListening: [] }],
+    names: [{ name: 'redis.internal', address: '127.80.0.2', ports }],
+  } as unknown as Parameters<typeof trustHints>[0]).map((hint) => hint.split(' ', 2).join(' '));
+
+it('knows a program by its port, within a range too, and none by one of UDP', () => {
+  expect(hintsOf('6379')).toEqual(['redis:6379: Redis']);
+  expect(hintsOf('6379-6380', '5000-5700')).toEqual([
+    'redis:6379: Redis',
+    'redis:5432: Postgres',
+    'redis:5672: RabbitMQ',
+  ]);
+  expect(hintsOf('6379/udp', '6370-6380/udp', '7000')).toEqual([]);
+});
