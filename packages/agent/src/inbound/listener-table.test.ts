@@ -69,6 +69,10 @@ it.runIf(process.platform === 'linux')('sees a real listener come and go', async
   const { port } = server.address() as net.AddressInfo;
   const before = await readListenerTable();
   expect(before?.answers('tcp', '127.0.0.1', port)).toBe(true);
+  // The agent's own is no program's; another of that port is.
+  const own = (address: string) => readListenerTable(undefined, [{ protocol: 'tcp', address, port }]);
+  expect((await own('127.0.0.1'))?.answers('tcp', '127.0.0.1', port)).toBe(false);
+  expect((await own('0.0.0.0'))?.answers('tcp', '127.0.0.1', port)).toBe(true);
   server.close();
   await once(server, 'close');
   const after = await readListenerTable();

@@ -12,7 +12,7 @@ export function bindProblem(spec: ListenerSpec, cause: unknown): ListenerProblem
     case 'EADDRINUSE':
       return told(
         'port-taken',
-        `another program holds port ${spec.port}, so ${where} cannot be listened on; a program that listens on ` +
+        `another program, or this agent itself (--tunnel, --dns, gateway.http), holds port ${spec.port}, so ${where} cannot be listened on; a program that listens on ` +
           `every address (0.0.0.0 or ::) takes the port of every service too: let it listen on 127.0.0.1 (see: ss -lnp sport = :${spec.port}); ` +
           'where it is another agent on this machine, --vip-range gives each a range of its own',
       );

@@ -98,7 +98,7 @@ async function runMember(options: AgentOptions, request: MembershipRequest, sign
     ending.push(closing(life.signal, () => dns.close()));
 
     // 3. The data path.
-    const path = await openMainPath(options, member, store, taking.signal, life.signal);
+    const path = await openMainPath({ ...options, dns: dns.address }, member, store, taking.signal, life.signal);
     stop = path.stop;
     watchRange(options.range, path.problems, life.signal);
     watchLoopbackDoor(path.problems, life.signal);

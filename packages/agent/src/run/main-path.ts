@@ -1,8 +1,9 @@
 /** The main thread's data path, and the workers beside it when there are any. */
-import { defined, formatHostPort } from '@weft/proto';
+import { defined, formatHostPort, type HostPort } from '@weft/proto';
 import { FlowRecorder } from '../flows/recorder.ts';
 import { FlowTraffic } from '../flows/traffic.ts';
 import { createInbound, type Inbound } from '../inbound/inbound.ts';
+import { type Listener, readListenerTable } from '../inbound/listener-table.ts';
 import { ReportSender } from '../link/report-sender.ts';
 import type { Enrolment } from '../member/membership.ts';
 import { openSeenWildcards } from '../member/wildcards-file.ts';
@@ -69,6 +70,7 @@ export async function openMainPath(
   const wildcards = await openSeenWildcards(options.directory, logger);
   const tunnelSecret = member.keys.tunnel.secretKey;
   const common = { network, range, controls, tunnelSecret, limits, metrics };
+  const own: Listener[] = [];
   const path = await openDataPath({
     ...common,
     recorder,
@@ -81,11 +83,19 @@ export async function openMainPath(
     problems,
     log: logger,
     tunnel,
-    createInbound: (parts) => createInbound({ ...parts, services, wildcards, signal: life }),
+    createInbound: (parts) =>
+      createInbound({
+        ...parts,
+        services,
+        wildcards,
+        signal: life,
+        readTable: () => readListenerTable(undefined, own),
+      }),
     taking,
     life,
   });
   const { registry, inbound, tunnels } = path;
+  own.push(...ownListeners(options, tunnels.port));
   if (!tunnels.datagrams) raiseNoDatagrams(problems, tunnel.host, tunnels.port);
   const pool =
     packetWays === undefined
@@ -173,6 +183,16 @@ export async function openMainPath(
     failed: pool?.failed ?? new Promise<never>(() => {}),
     stop,
   };
+}
+
+/** What the agent itself listens on beside its places: a service of such a port has no program for that. */
+function ownListeners({ tunnel, dns, file, metrics }: AgentOptions, tunnelPort: number): Listener[] {
+  const both = ({ host, port }: HostPort): Listener[] => [
+    { protocol: 'tcp', address: host, port },
+    { protocol: 'udp', address: host, port },
+  ];
+  const http = [file.gateway?.http, metrics].filter((at) => at !== undefined);
+  return [{ ...tunnel, port: tunnelPort }, dns, ...http].flatMap(both);
 }
 
 /** Of a host that other hosts cannot find; one that listens on a single address was told to. */

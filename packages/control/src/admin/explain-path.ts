@@ -151,7 +151,7 @@ function listenerOf(agent: AgentState, { source, service, port, protocol, live }
   return { closed: problem.code !== 'port-shared', step: `at the caller, ${agent.host}: ${problem.message}` };
 }
 
-/** What refuses some calls there, and not all, as its agent reports: it is short of files, or, for callers, of places. */
+/** What refuses some calls there, and not all, as its agent reports: it is short of files, or, for callers, of places to call at. */
 function shortages(where: string, { id, host }: AgentState, question: PathQuestion, calls: boolean): string[] {
   const { source, protocol, live } = question;
   const crowd = source.type === 'internet' ? 'gateway' : protocol;
@@ -159,7 +159,7 @@ function shortages(where: string, { id, host }: AgentState, question: PathQuesti
   return problems
     .filter(
       ({ code, subject }) =>
-        (code === 'too-many-files' && subject === 'agent') ||
+        (code === 'too-many-files' && (subject === 'agent' || (calls && subject === 'listeners'))) ||
         (calls && code === 'too-many-clients' && subject === crowd),
     )
     .map(({ message }) => `at ${where}, ${host}: ${message}`);

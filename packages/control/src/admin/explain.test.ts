@@ -279,7 +279,8 @@ describe('the caller’s own agent', () => {
       'the caller, edge',
     ],
     ['the gateway, for a program', { from: 'host:edge' }, 'edge too-many-clients gateway', undefined],
-    ['the caller, of listeners', {}, 'front too-many-files listeners', undefined],
+    ['the caller, of listeners', {}, 'front too-many-files listeners', 'the caller, front'],
+    ['the instance, of listeners', {}, 'data-a too-many-files listeners', undefined],
     ['the instance, of files', {}, 'data-a too-many-files agent', 'redis/0, data-a'],
     ['the instance, of clients of its own', {}, 'data-a too-many-clients udp', undefined],
   ])('tells that one is short: %s', async (_case, question, problem, where) => {
