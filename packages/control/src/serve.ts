@@ -28,6 +28,7 @@ import { agentHandlers } from './rpc/agent-service.ts';
 import { callObserver } from './rpc/call-observer.ts';
 import { ProvedCalls } from './rpc/call-stream.ts';
 import { Connections, MOST_AGENTS } from './rpc/connections.ts';
+import { openCalls } from './rpc/open-calls.ts';
 import { requestLimits } from './rpc/request-limits.ts';
 import { requestTimer } from './rpc/request-timer.ts';
 import { ControlServer } from './rpc/server.ts';
@@ -179,6 +180,7 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
       ...(metrics === undefined ? [] : [callObserver(metrics.counters.calls)]),
       connections.keepSeats(proved),
       requestLimits(proved),
+      openCalls(),
       adminAuth({ credentials, actors, proved, failures, refusals, logger }),
       ...(tracing === undefined ? [] : [rpcTracing(tracing)]),
       requestTimer(REQUEST_MS),

@@ -1,0 +1,45 @@
+/**
+ * Calls that stand open of callers who have proved nothing. A health Watch lasts for as long as its caller likes, and 15,000 of them took
+ * 230 MiB; so an address has a share of them, and when there are too many in all the oldest makes room.
+ */
+import { constants } from 'node:http2';
+import { ServerInterceptingCall, type ServerInterceptor, status } from '@grpc/grpc-js';
+import { agentService } from '@weft/proto/wire';
+import { ByteBudget } from '../bounds/budget.ts';
+import { observedHost } from '../bounds/observed.ts';
+import { ADMIN_PREFIX } from './admin-auth.ts';
+import { cutCall, streamOf } from './call-stream.ts';
+
+/** In all, and of one address. */
+const OPEN = { most: 2_048, mostOfOne: 256 } as const;
+
+/** Admin calls have proved who they are, and Connect has bounds of its own. */
+export function openCalls({ most, mostOfOne }: { most: number; mostOfOne: number } = OPEN): ServerInterceptor {
+  const shares = new ByteBudget(Number.POSITIVE_INFINITY, mostOfOne);
+  const open = new Set<NonNullable<ReturnType<typeof streamOf>>>();
+  return ({ path }, call) => {
+    const stream = streamOf(call);
+    if (stream === undefined || path.startsWith(ADMIN_PREFIX) || path === agentService.connect.path) {
+      return new ServerInterceptingCall(call);
+    }
+    const who = observedHost(call.getPeer()) || 'unknown';
+    if (!shares.take(who, 1)) {
+      return new ServerInterceptingCall(call, {
+        start: (next) => {
+          next();
+          const details = `at most ${mostOfOne} calls of one address stand open here; end others first`;
+          call.sendStatus({ code: status.RESOURCE_EXHAUSTED, details });
+          setImmediate(() => cutCall(call));
+        },
+      });
+    }
+    const [oldest] = open;
+    if (open.size >= most) oldest?.close(constants.NGHTTP2_CANCEL);
+    open.add(stream);
+    stream.once('close', () => {
+      open.delete(stream);
+      shares.giveBack(who, 1);
+    });
+    return new ServerInterceptingCall(call);
+  };
+}
