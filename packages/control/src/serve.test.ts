@@ -194,6 +194,12 @@ test('what control had half written when it was killed goes at the next start, a
   expect(readdirSync(directory).filter((name) => name.endsWith('.tmp'))).toEqual(['netmap.json.0123456789ab.tmp']);
 });
 
+test('data that was emptied is refused beside its key, as data that is gone is', async () => {
+  writeFileSync(join(directory, 'control.key'), 'a key', { mode: 0o600 });
+  writeFileSync(join(directory, 'control.db'), '');
+  await expect(start()).rejects.toMatchObject({ code: 'missing', message: expect.stringContaining('is empty') });
+});
+
 describe('hosts', () => {
   async function host(control: Control, text: string, name: string): Promise<() => Promise<pb.JoinResponse>> {
     const { id, secret, addresses, pin } = decodeJoinToken(text);

@@ -1,5 +1,5 @@
 /** Puts control together: store, state, the agents' streams, the gRPC port, the dashboard; and takes it apart again. */
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
@@ -225,10 +225,11 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
 /** Agents trust who has the key; without what it decided, that would be a control that has forgotten every deny. */
 function refuseKeyAlone(directory: string): void {
   const [key, data] = [join(directory, 'control.key'), join(directory, 'control.db')];
-  if (!existsSync(key) || existsSync(data)) return;
+  // The data is made before the key, so that an empty file beside one has lost what it held.
+  if (!existsSync(key) || (statSync(data, { throwIfNoEntry: false })?.size ?? 0) > 0) return;
   throw new StoreError(
     'missing',
-    `${key} is there and ${data} is not, so control would know no network. Put ${data} back from a backup; ` +
+    `${key} is there and ${data} is not, or is empty, so control would know no network. Put ${data} back from a backup; ` +
       `or, to begin anew, move ${key} away, after which every host has to join again`,
   );
 }

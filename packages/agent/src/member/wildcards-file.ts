@@ -1,5 +1,6 @@
 /** The seen wildcards' copy on disk: an agent that starts before its programs leaves them the ports that they took. */
 import { join } from 'node:path';
+import { messageOf } from '@weft/proto';
 import { readSecretFile, replaceSecretFile } from '@weft/proto/files';
 import type { Logger } from 'pino';
 import { z } from 'zod';
@@ -37,8 +38,11 @@ export async function openSeenWildcards(directory: string, logger: Logger): Prom
   try {
     const content = await readSecretFile(path);
     return new SeenWildcards(content === undefined ? [] : wildcardsFile.parse(JSON.parse(content)).ports, keep);
-  } catch (err) {
-    logger.warn({ event: 'wildcards-file-damaged', err }, 'wildcards.json cannot be read and is left out');
+  } catch (error) {
+    logger.warn(
+      { event: 'wildcards-file-damaged', reason: messageOf(error) },
+      'wildcards.json cannot be read and is left out',
+    );
     return new SeenWildcards([], keep);
   }
 }

@@ -3,7 +3,7 @@
  * are slow to come back would lose their endpoints in everyone's netmap. So it is written now and then, and not synced.
  */
 import { readFileSync } from 'node:fs';
-import type { Report } from '@weft/proto';
+import { messageOf, type Report } from '@weft/proto';
 import { replaceFileNow } from '@weft/proto/files';
 import { type pb, reportFromWire, reportToWire } from '@weft/proto/wire';
 import type { Logger } from 'pino';
@@ -30,7 +30,8 @@ export function fileMemory(path: string, logger: Logger): ReportMemory {
       try {
         return parse(readFileSync(path, 'utf8'));
       } catch (error) {
-        if (!isMissing(error)) logger.warn({ event: 'reports-unreadable', path, err: error }, 'last reports are lost');
+        if (!isMissing(error))
+          logger.warn({ event: 'reports-unreadable', path, reason: messageOf(error) }, 'last reports are lost');
         return new Map<string, Remembered>();
       }
     },

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -107,6 +107,12 @@ test('only the owner can read the files', async () => {
     expect(statSync(join(directory, name)).mode & 0o777).toBe(0o600);
   }
   store.close();
+});
+
+test('a link to nothing in its place is named, and what to do', () => {
+  symlinkSync(join(directory, 'nothing'), join(directory, 'control.db'));
+  const expected = { name: 'StoreError', code: 'unreadable', message: expect.stringMatching(/control\.db: .*; check/) };
+  expect(() => Store.open(directory)).toThrow(expect.objectContaining(expected));
 });
 
 test('a file that is no database, or a damaged one, is named', () => {

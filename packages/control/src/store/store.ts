@@ -55,8 +55,12 @@ export class Store implements ChangeLog, History {
    */
   static open(directory: string, wrote: (tookMs: number) => void = () => undefined): Store {
     const path = join(directory, 'control.db');
-    // SQLite gives its side files the mode of the database, so making it 0600 first covers all three.
-    if (!existsSync(path)) closeSync(openSync(path, 'wx', 0o600));
+    try {
+      // SQLite gives its side files the mode of the database, so making it 0600 first covers all three.
+      if (!existsSync(path)) closeSync(openSync(path, 'wx', 0o600));
+    } catch (error) {
+      throw openError(path, error);
+    }
     return Store.#prepare(path, wrote);
   }
 
@@ -175,7 +179,8 @@ function openError(path: string, error: unknown): StoreError {
   if (/not a database|malformed|corrupt/i.test(message)) {
     return new StoreError('corrupt', `${path} is damaged or no database (${message}); restore it from a backup`, cause);
   }
-  return new StoreError('unreadable', `cannot open ${path}: ${message}; check its owner, its mode and the disk`, cause);
+  const advice = 'check that it is a file, no link to nothing, its owner, its mode and the disk';
+  return new StoreError('unreadable', `cannot open ${path}: ${message}; ${advice}`, cause);
 }
 
 function isSqliteError(error: unknown): boolean {

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
   chownSync,
@@ -64,6 +65,11 @@ describe('a secret file', () => {
     });
     await replaceSecretFile(path, 'mine');
     expect([readFileSync(target, 'utf8'), await readSecretFile(path)]).toEqual(['of another', 'mine']);
+  });
+
+  test('is not waited for where a pipe stands in its place', async () => {
+    execFileSync('mkfifo', [path]);
+    expect(await readSecretFile(path)).toBe('');
   });
 
   test('that cannot be written is named, and what was there stays', async () => {

@@ -15,7 +15,8 @@ const SECRET = 0o600;
 /** The file's text, or undefined when there is none. A symbolic link is refused. Throws FileError. */
 export async function readSecretFile(path: string): Promise<string | undefined> {
   try {
-    await using file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+    // A pipe would keep its opener waiting for a writer for ever.
+    await using file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     return await file.readFile('utf8');
   } catch (error) {
     const code = codeOf(error);
