@@ -39,7 +39,9 @@ export function watchAddresses(
 }
 
 export function addressesOf(interfaces: ReturnType<typeof hostInterfaces>): Set<string> {
-  return new Set(Object.values(interfaces).flatMap((addresses) => addresses?.map(({ address }) => address) ?? []));
+  return new Set(
+    Object.values(interfaces ?? {}).flatMap((addresses) => addresses?.map(({ address }) => address) ?? []),
+  );
 }
 
 /**

@@ -198,10 +198,10 @@ function ownListeners({ tunnel, dns, file, metrics }: AgentOptions, tunnelPort: 
 /** Of a host that other hosts cannot find; one that listens on a single address was told to. */
 function followEndpoints(problems: Problems, host: string, port: number): void {
   const subject = formatHostPort(host, port);
-  if (leavesHost(host)) {
-    problems.clear('no-endpoint', subject);
-    return;
-  }
+  const leaves = leavesHost(host);
+  if (leaves === true) problems.clear('no-endpoint', subject);
+  // Undefined: what could not be looked at tells nothing.
+  if (leaves !== false) return;
   const message =
     'no address of this host leaves it, so agents of other hosts cannot dial it, unless control sees where it comes from; ' +
     'see to the network (ip addr), or say where they find it with --advertise HOST:PORT';

@@ -26,23 +26,31 @@ function formatEndpoint(host: string, port: number): string {
  */
 export function localEndpoints(listenHost: string, port: number): string[] {
   if (!isWildcard(listenHost)) return [formatEndpoint(listenHost, port)];
-  const { outside, inside } = ownAddresses(listenHost);
+  const { outside, inside } = ownAddresses(listenHost, hostInterfaces() ?? {});
   return (outside.length > 0 ? outside : inside).map((address) => formatEndpoint(address, port));
 }
 
-/** Whether other hosts may find what listens so; what listens on one address is its owner's choice. */
-export function leavesHost(listenHost: string): boolean {
-  return !isWildcard(listenHost) || ownAddresses(listenHost).outside.length > 0;
+/**
+ * Whether other hosts may find what listens so; what listens on one address is its owner's choice. Undefined where the host's
+ * addresses could not be looked at.
+ */
+export function leavesHost(listenHost: string, look: typeof hostInterfaces = hostInterfaces): boolean | undefined {
+  if (!isWildcard(listenHost)) return true;
+  const interfaces = look();
+  return interfaces && ownAddresses(listenHost, interfaces).outside.length > 0;
 }
 
 function isWildcard(listenHost: string): boolean {
   return listenHost === '0.0.0.0' || listenHost === '::' || listenHost === '';
 }
 
-function ownAddresses(listenHost: string): { readonly outside: string[]; readonly inside: string[] } {
+function ownAddresses(
+  listenHost: string,
+  interfaces: NonNullable<ReturnType<typeof hostInterfaces>>,
+): { readonly outside: string[]; readonly inside: string[] } {
   const outside: string[] = [];
   const inside: string[] = [];
-  for (const addresses of Object.values(hostInterfaces())) {
+  for (const addresses of Object.values(interfaces)) {
     for (const { address, family, internal } of addresses ?? []) {
       if (family === 'IPv6' && (listenHost === '0.0.0.0' || address.startsWith('fe80:'))) continue;
       (internal ? inside : outside).push(address);

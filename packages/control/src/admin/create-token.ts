@@ -38,7 +38,7 @@ export async function createToken(
     advertise,
     listen: options.listening(),
     authority: by.authority,
-    interfaces: hostInterfaces(),
+    interfaces: hostInterfaces() ?? {},
   });
   const actor = actorName(by.actor);
   const made = await createJoinToken(state, { scope, lifetimeMs, addresses, pin, actor });

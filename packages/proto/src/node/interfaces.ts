@@ -5,10 +5,11 @@ type Interfaces = ReturnType<typeof networkInterfaces>;
 
 /**
  * Node's look throws where no netlink socket can be had: without a free file, or in a sandbox without AF_NETLINK. A look
- * that could not be made is no look, so the last good answer stays; before the first there is none.
+ * that could not be made is no look, so the last good answer stays; before the first there is none, which is not a host
+ * without interfaces.
  */
-export function remembered(look: () => Interfaces): () => Interfaces {
-  let seen: Interfaces = {};
+export function remembered(look: () => Interfaces): () => Interfaces | undefined {
+  let seen: Interfaces | undefined;
   return () => {
     try {
       seen = look();
@@ -19,10 +20,10 @@ export function remembered(look: () => Interfaces): () => Interfaces {
   };
 }
 
-/** By interface, as Node's own; never throws. */
-export const hostInterfaces: () => Interfaces = remembered(networkInterfaces);
+/** By interface, as Node's own; undefined until a look could be made. Never throws. */
+export const hostInterfaces: () => Interfaces | undefined = remembered(networkInterfaces);
 
 /** Whether the address is one of this host's. */
 export function isOwnAddress(host: string): boolean {
-  return Object.values(hostInterfaces()).some((addresses) => addresses?.some(({ address }) => address === host));
+  return Object.values(hostInterfaces() ?? {}).some((addresses) => addresses?.some(({ address }) => address === host));
 }
