@@ -3,7 +3,7 @@
  * end. Those are not shared between clients, so each flow has one client address in its record, and its verdict is that
  * client's alone.
  */
-import http, { type ServerResponse } from 'node:http';
+import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { plainAddress } from '@weft/proto';
@@ -14,6 +14,9 @@ import type { GatewayLimits, OpenIngress } from './types.ts';
 
 /** Requests sent ahead of their responses that are kept waiting. More than any client of today sends. */
 const MAX_WAITING = 32;
+
+/** Of a body, as Apache's mod_reqtimeout has it. */
+const LEAST_BYTES_A_SECOND = 500;
 
 export class Client {
   readonly #socket: Socket;
@@ -26,6 +29,8 @@ export class Client {
   giveUp: (() => void) | undefined;
   /** The current request's. */
   response: ServerResponse | undefined;
+  /** The current request while its body may still come; since when, and what had come before. */
+  #body: { readonly request: IncomingMessage; readonly sinceMs: number; readonly before: number } | undefined;
 
   constructor(socket: Socket, seat: Seat, open: OpenIngress, limits: GatewayLimits) {
     this.#socket = socket;
@@ -61,9 +66,22 @@ export class Client {
     }
   }
 
+  /** What is sent from here on is the body of this request. */
+  begins(request: IncomingMessage): void {
+    this.#body = { request, sinceMs: performance.now(), before: this.#socket.bytesRead };
+  }
+
+  /** Whether a body has come for longer than that, and more slowly than anyone sends; what the service does not take is not awaited. */
+  drips(bodyMs: number): boolean {
+    if (this.#body === undefined || this.#body.request.complete || this.#body.request.isPaused()) return false;
+    const passedMs = performance.now() - this.#body.sinceMs;
+    return passedMs > bodyMs && (this.#socket.bytesRead - this.#body.before) * 1_000 < LEAST_BYTES_A_SECOND * passedMs;
+  }
+
   #next(): void {
     this.giveUp = undefined;
     this.response = undefined;
+    this.#body = undefined;
     const run = this.#waiting.shift();
     if (run !== undefined) {
       run();

@@ -77,6 +77,27 @@ describe('hostile requests', () => {
     expect(bench.gateway.counters.refused).toBe(1);
   });
 
+  it('lets who hardly sends make room when it is full, and nobody else', async () => {
+    await bench.restart({ connections: 8, connectionsOfOne: 8, bodyMs: 300 });
+    await bench.serve((request, response) => {
+      if (request.method === 'GET') response.end('here');
+      else request.resume().on('end', () => response.end('taken'));
+    });
+    const head = (length: number) => `POST / HTTP/1.1\r\nHost: ${HOST}\r\nContent-Length: ${length}\r\n\r\n`;
+    const dripping = await Promise.all(Array.from({ length: 6 }, () => bench.connect()));
+    for (const client of dripping) client.send(`${head(900)}x`);
+    const quick = await bench.connect();
+    quick.send(head(100_000));
+    const sending = setInterval(() => quick.send('y'.repeat(1_000)), 20);
+    await expect.poll(() => bench.openings.length).toBe(7);
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    expect(await bench.call()).toMatchObject({ status: 503 });
+    for (const client of dripping) expect(await client.untilClosed()).toMatch(/^HTTP\/1.1 408 /);
+    expect(await bench.call()).toMatchObject({ status: 200, body: 'here' });
+    expect(await quick.take('taken')).toMatch(/^HTTP\/1.1 200 /);
+    clearInterval(sending);
+  });
+
   it('lets nothing of a malformed body through as a request', async () => {
     const smuggled = message('GET /smuggled HTTP/1.1', host);
     const client = await bench.connect();

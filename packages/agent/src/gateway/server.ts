@@ -15,6 +15,8 @@ import { carryUpgrade, wantsUpgrade } from './upgrade.ts';
 
 /** How often connections are looked over for headers that take too long. */
 const CHECK_MS = 2000;
+/** How often clients are looked over for bodies that hardly come, while there is no room. */
+const LOOK_MS = 1000;
 /** How long an answer may pause after its client closed its half in the middle of it. */
 const LEAVING_MS = 5000;
 /** After this long without a byte the kernel asks whether a client is still there. */
@@ -60,9 +62,22 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   });
   // The other places are for who comes: a request beyond these is read, answered and recorded, and not lost at the door.
   const mostServed = most - Math.floor(most / 8);
+  let lookedMs = 0;
+  /** Half-sent requests of a few addresses must not hold every place for as long as they like. */
+  const endDripping = (): void => {
+    const nowMs = performance.now();
+    if (nowMs - lookedMs < LOOK_MS) return;
+    lookedMs = nowMs;
+    for (const [socket, client] of clients) {
+      if (!client.drips(limits.bodyMs)) continue;
+      if (client.response?.headersSent === false) refuse(client.response, 408, counters);
+      part(socket);
+    }
+  };
   const open: OpenIngress = (service, port, clientAddress, deadline) => {
     if (admission.served <= mostServed) return options.open(service, port, clientAddress, deadline);
     options.full();
+    endDripping();
     return options.open(service, port, clientAddress, deadline, `the gateway already serves ${mostServed} connections`);
   };
   const report = (admitted: Admitted, status: number, cause: unknown): void => {
@@ -79,6 +94,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       });
       if (!request.socket.writable) return;
       client.response = response;
+      client.begins(request);
       const admitted = admit(request, findRoute);
       if (!admitted.admitted) {
         refuse(response, admitted.status, counters);

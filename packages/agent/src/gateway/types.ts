@@ -58,6 +58,8 @@ export interface GatewayLimits {
   readonly openMs: number;
   /** From a request sent whole to the answer's first byte, where the service has no limit of its own. */
   readonly responseMs: number;
+  /** Of a request's body, before it makes room for others while the gateway is full and its client sends less than 500 B/s. */
+  readonly bodyMs: number;
 }
 
 export const DEFAULT_LIMITS: GatewayLimits = {
@@ -69,6 +71,7 @@ export const DEFAULT_LIMITS: GatewayLimits = {
   idleMs: 300_000,
   openMs: 6_000,
   responseMs: 60_000,
+  bodyMs: 20_000,
 };
 
 export interface Gateway {
