@@ -1,11 +1,17 @@
 import { chmod } from 'node:fs/promises';
 import { join } from 'node:path';
 import { status } from '@grpc/grpc-js';
-import { encodeAdminToken } from '@weft/proto';
+import { encodeAdminToken, encodeJoinToken } from '@weft/proto';
 import { describe, expect, test } from 'vitest';
 import { commandLine, SECRET } from './command-line.fixture.ts';
 
 const { directory, weft, file, serve, noToken } = commandLine();
+const joinElsewhere = encodeJoinToken({
+  addresses: ['203.0.113.7:7400'],
+  pin: new Uint8Array(32),
+  id: 't',
+  secret: SECRET,
+});
 
 describe('usage', () => {
   test.each([
@@ -42,6 +48,13 @@ describe('usage', () => {
     [['up', '--vip-range', '127.0.0.0/8'], 'must not hold 127.0.0.1'],
     [['up', '--join', 'weftadmin1.x.y'], 'this is an admin token'],
     [['up', '--advertise', 'h:0'], '--advertise takes HOST:PORT'],
+    [['up', '--advertise', '0.0.0.0:7410'], "found 0.0.0.0, which is no host's address"],
+    [['up', '--advertise', '[::]:7410'], "found ::, which is no host's address"],
+    [['up', '--advertise', '224.0.0.1:7410'], "which is no host's address"],
+    [['up', '--advertise', '127.80.0.2:22'], "which is a service's own"],
+    [['up', '--vip-range', '127.96.0.0/12', '--advertise', '127.96.0.2:22'], "which is a service's own"],
+    [['up', '--join', joinElsewhere, '--advertise', '127.0.0.1:22'], 'which is within this host, and control is not'],
+    [['up', '--join', joinElsewhere, '--advertise', '[::1]:22'], 'which is within this host, and control is not'],
     [['up', '--workers', '0'], '--workers takes a number of threads from 1 to 16'],
     [['up', '--workers', '65'], 'found "65"'],
     [['up', '--workers', '2.5'], '--workers takes a number of threads'],

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import {
   type AddressRange,
+  addressKind,
   CONTROL_RANGE,
   decodeJoinToken,
   formatHostPort,
@@ -10,6 +11,7 @@ import {
   inRange,
   isLoopbackRange,
   type JoinToken,
+  normalHost,
   parseAddress,
   parseHostPort,
   TokenError,
@@ -56,6 +58,7 @@ export async function up(
   refuseInRange(range, { '--tunnel': tunnel, '--dns': dns, '--metrics': metrics });
   const control = options.control === undefined ? undefined : hostPort('--control', options.control, 1);
   const token = await readToken(options, terminal);
+  if (advertise !== undefined) refuseUndialable(advertise, range, token);
   const file = options.config === undefined ? EMPTY_AGENT_FILE : await readAgentFile(options.config);
   // Loaded here and not above: every other command starts faster without the data path.
   const [{ runAgent }, { openTracing }] = await Promise.all([import('../run/agent.ts'), import('@weft/proto/observe')]);
@@ -113,6 +116,30 @@ function refuseInRange(range: AddressRange, listeners: Readonly<Record<string, H
         `${option} must not be within --vip-range, whose addresses are services'; found ${at?.host}`,
       );
   }
+}
+
+/**
+ * Control drops what no other host can dial. Loopback is right where control sees the agent there, as one of several on its host: without
+ * a token, or by a name, only control knows.
+ */
+function refuseUndialable(advertise: HostPort, range: AddressRange, token: JoinToken | undefined): void {
+  const host = normalHost(advertise.host);
+  const kind = host === undefined ? 'unusable' : addressKind(host);
+  const address = parseAddress(host ?? '');
+  const controlElsewhere = token?.addresses.every((at) => {
+    const control = normalHost(parseHostPort(at)?.host ?? '');
+    return control !== undefined && addressKind(control) === 'outside';
+  });
+  const faults = {
+    "a service's own on every host": kind === 'vip' || (address !== undefined && inRange(address, range)),
+    "no host's address": kind === 'unusable',
+    'within this host, and control is not': kind === 'loopback' && controlElsewhere === true,
+  };
+  const [fault] = Object.entries(faults).find(([, found]) => found) ?? [];
+  if (fault !== undefined)
+    throw new UsageError(
+      `--advertise takes an address where other hosts find this one; found ${advertise.host}, which is ${fault}`,
+    );
 }
 
 function resolver(text: string): HostPort {

@@ -29,7 +29,10 @@ export function readVipRange(text: string, interfaces: Interfaces = hostInterfac
   return reason === undefined ? range : `must not be ${text}, ${reason}; take another, such as ${EXAMPLES}`;
 }
 
-/** The network of an interface, of those that could be looked at, that shares addresses with the range; those of loopback may, for they are this host's alone. */
+/**
+ * The network of an interface, of those that could be looked at, that shares addresses with the range; those of loopback may, for they
+ * are this host's alone.
+ */
 export function overlappingNetwork(range: AddressRange, interfaces: Interfaces): string | undefined {
   for (const [name, addresses] of Object.entries(interfaces ?? {})) {
     for (const { address, netmask, family, internal } of addresses ?? []) {

@@ -39,13 +39,19 @@ export function acceptReport(
   const allowed = new Set(agent.services);
   const instances = claimed.instances.filter(({ service }) => allowed.has(service));
   const refused = new Set(claimed.instances.map(({ service }) => service).filter((service) => !allowed.has(service)));
-  const problems = [...claimed.problems, ...Array.from(refused, notAllowed), ...doubts];
+  const usable = usableEndpoints(claimed, observedHost);
+  const unknown = usable.length === 0 && claimed.endpoints.length > 0 && observedHost !== '';
+  const undialable = unknown ? [notDialable(claimed.endpoints, observedHost)] : [];
+  const problems = [...claimed.problems, ...Array.from(refused, notAllowed), ...undialable, ...doubts];
   const report = { ...claimed, instances, problems: problems.slice(-WIRE_LIMITS.problems) };
   const health = instances.map(({ service, healthy, notListening }): [string, InstanceHealth] => [
     service,
     { healthy, notListening },
   ]);
-  return { report, presence: { endpoints: endpointsOf(claimed, observedHost), instances: new Map(health) } };
+  return {
+    report,
+    presence: { endpoints: endpointsOf(usable, claimed.tunnelPort, observedHost), instances: new Map(health) },
+  };
 }
 
 /** The same value as `before` when nothing differs, so that views are not made anew for nothing. */
@@ -75,15 +81,16 @@ export function unwell(presence: Presence): Presence {
 }
 
 /** As claimed, best first; then where control sees it, which is all there is for an agent that cannot know its address. */
-function endpointsOf({ endpoints, tunnelPort }: Report, observedHost: string): string[] {
-  const seen = addressKind(observedHost);
-  const usable = endpoints
-    .flatMap((endpoint) => usableEndpoint(endpoint, seen) ?? [])
-    .slice(0, WIRE_LIMITS.reportEndpoints);
+function endpointsOf(usable: readonly string[], tunnelPort: number, observedHost: string): string[] {
   // Control's own loopback is nobody else's, but with every part on one machine it is the way.
-  const observable = observedHost !== '' && tunnelPort > 0 && (usable.length === 0 || seen !== 'loopback');
-  if (observable) usable.push(formatHostPort(observedHost, tunnelPort));
-  return [...new Set(usable)];
+  const within = usable.length > 0 && addressKind(observedHost) === 'loopback';
+  const observable = observedHost !== '' && tunnelPort > 0 && !within;
+  return [...new Set(observable ? [...usable, formatHostPort(observedHost, tunnelPort)] : usable)];
+}
+
+function usableEndpoints({ endpoints }: Report, observedHost: string): string[] {
+  const seen = addressKind(observedHost);
+  return endpoints.flatMap((endpoint) => usableEndpoint(endpoint, seen) ?? []).slice(0, WIRE_LIMITS.reportEndpoints);
 }
 
 /**
@@ -98,6 +105,17 @@ function usableEndpoint(endpoint: string, seen: AddressKind): string | undefined
   return kind === 'outside' || kind === 'name' || (kind === seen && kind !== 'vip' && kind !== 'unusable')
     ? formatHostPort(normal, port)
     : undefined;
+}
+
+function notDialable(endpoints: readonly string[], observedHost: string): Problem {
+  const [first = ''] = endpoints;
+  return {
+    code: 'endpoint-refused',
+    subject: first,
+    message:
+      `no agent of another host can dial ${endpoints.slice(0, 3).join(', ')}, and control, which sees this one come from ${observedHost}, ` +
+      'tells them of no such address; start it with --advertise HOST:PORT, or --tunnel, of an address where they find it',
+  };
 }
 
 function notAllowed(service: string): Problem {
