@@ -108,7 +108,7 @@ function inFolder(host: Host, name: string, programs: string | undefined): Host 
   const dir = join(host.dir, name);
   mkdirSync(dir);
   // Whoever the host's programs run as.
-  chmodSync(dir, 0o777);
+  chmodSync(dir, 0o1777);
   const here = (argv: readonly string[]): readonly string[] => {
     const [program = '', ...args] = argv;
     return programs !== undefined && program.startsWith('weft') ? [join(programs, program), ...args] : argv;
