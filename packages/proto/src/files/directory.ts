@@ -5,8 +5,9 @@ import { messageOf } from '../model/errors.ts';
 import { FileError } from './errors.ts';
 
 /**
- * Makes the directory for its owner alone (mode 0700). One that is there is refused when it belongs to another user, when others may
- * write to it, or when everyone may put another in its place: whoever can, has the keys in it. Throws FileError.
+ * Makes the directory for its owner alone (mode 0700). One that is there is refused when it belongs to another user, or when others may
+ * write to it: whoever can, has the keys in it. Who may put another in its place is left to the host, for volumes of containers are
+ * open to everyone. Throws FileError.
  */
 export function prepareDirectory(directory: string, uid: number): void {
   try {
@@ -17,23 +18,12 @@ export function prepareDirectory(directory: string, uid: number): void {
     // Also to root, who could use it: its owner can replace every file in it.
     if (found.uid !== uid) throw new Error(`it belongs to another user (as root: chown -R ${uid} ${real})`);
     if ((found.mode & 0o022) !== 0) throw new Error(`others may write to it (run: chmod go-w ${real})`);
-    refuseOpenParents(real);
   } catch (error) {
     throw new FileError(
       'unusable',
       `cannot use ${directory}: ${messageOf(error)}; choose another directory with --data`,
       { cause: error },
     );
-  }
-}
-
-/** A group's share of a parent is its owner's choice, as of /usr/local in some systems; everyone's takes the sticky bit, as of /tmp. */
-function refuseOpenParents(real: string): void {
-  for (let parent = dirname(real); ; parent = dirname(parent)) {
-    const { mode } = statSync(parent);
-    if ((mode & 0o1002) === 0o002)
-      throw new Error(`everyone may write to ${parent}, and so replace it (run: chmod o-w ${parent})`);
-    if (parent === dirname(parent)) return;
   }
 }
 
