@@ -58,7 +58,10 @@ export async function up(
   refuseInRange(range, { '--tunnel': tunnel, '--dns': dns, '--metrics': metrics });
   const control = options.control === undefined ? undefined : hostPort('--control', options.control, 1);
   const token = await readToken(options, terminal);
-  if (advertise !== undefined) refuseUndialable(advertise, range, token);
+  if (advertise !== undefined) {
+    const controls = token && [options.control ?? [], token.addresses].flat();
+    refuseUndialable(advertise, range, controls);
+  }
   const file = options.config === undefined ? EMPTY_AGENT_FILE : await readAgentFile(options.config);
   // Loaded here and not above: every other command starts faster without the data path.
   const [{ runAgent }, { openTracing }] = await Promise.all([import('../run/agent.ts'), import('@weft/proto/observe')]);
@@ -122,11 +125,11 @@ function refuseInRange(range: AddressRange, listeners: Readonly<Record<string, H
  * Control drops what no other host can dial. Loopback is right where control sees the agent there, as one of several on its host: without
  * a token, or by a name, only control knows.
  */
-function refuseUndialable(advertise: HostPort, range: AddressRange, token: JoinToken | undefined): void {
+function refuseUndialable(advertise: HostPort, range: AddressRange, controls: readonly string[] | undefined): void {
   const host = normalHost(advertise.host);
   const kind = host === undefined ? 'unusable' : addressKind(host);
   const address = parseAddress(host ?? '');
-  const controlElsewhere = token?.addresses.every((at) => {
+  const controlElsewhere = controls?.every((at) => {
     const control = normalHost(parseHostPort(at)?.host ?? '');
     return control !== undefined && addressKind(control) === 'outside';
   });

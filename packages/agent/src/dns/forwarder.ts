@@ -19,7 +19,7 @@ import type { UpstreamSource } from './upstreams.ts';
 
 /** Askers of all of them together. */
 const MAX_WAITERS = 2048;
-/** Questions in a row without an answer that are no accident, and how long they are a matter of now. */
+/** Names in a row without an answer that are no accident: of one the server may be lame, and how long they are a matter of now. */
 const UNANSWERED = 2;
 const LATELY_MS = 60_000;
 
@@ -47,7 +47,7 @@ export class Forwarder {
   readonly #health = new UpstreamHealth();
   readonly #pending = new Map<string, Pending>();
   #waiters = 0;
-  #unanswered = 0;
+  #unanswered = new Set<string>();
   #unansweredMs = 0;
   #closed: boolean = false;
 
@@ -72,7 +72,7 @@ export class Forwarder {
     const { upstreams: candidates, trial } = this.#health.order(upstreams());
     if (candidates.length === 0) {
       counters.forwardFailed++;
-      this.#missed();
+      this.#missed(query.labels.join('.'));
       reply(servfail(query, transport));
       return;
     }
@@ -95,15 +95,15 @@ export class Forwarder {
 
   /** As DnsServer's. */
   unanswered(): string | undefined {
-    if (this.#unanswered < UNANSWERED || performance.now() - this.#unansweredMs > LATELY_MS) return undefined;
+    if (this.#unanswered.size < UNANSWERED || performance.now() - this.#unansweredMs > LATELY_MS) return undefined;
     const named = this.#options.upstreams().map(({ host }) => host);
     return named.length === 0
       ? 'no resolver is named for them; name one on a nameserver line of /etc/resolv.conf, or by --dns-upstream'
       : `none of ${named.join(', ')} answers; see whether they are reached from here, and do not ask this agent in turn, or name others by --dns-upstream`;
   }
 
-  #missed(): void {
-    this.#unanswered += 1;
+  #missed(name: string): void {
+    if (this.#unanswered.size < UNANSWERED) this.#unanswered.add(name.toLowerCase());
     this.#unansweredMs = performance.now();
   }
 
@@ -120,11 +120,11 @@ export class Forwarder {
     this.#waiters -= pending.waiters.length;
     if (message === undefined) {
       this.#options.counters.forwardFailed += pending.waiters.length;
-      this.#missed();
+      this.#missed(pending.waiters[0]?.query.labels.join('.') ?? '');
       this.#options.logger.debug({ event: 'dns-forward-failed' }, 'no resolver answered');
     } else {
       this.#options.counters.relayed += pending.waiters.length;
-      this.#unanswered = 0;
+      this.#unanswered.clear();
     }
     for (const { query, reply } of pending.waiters) {
       reply(message === undefined ? servfail(query, transport) : addressTo(query, message, transport));

@@ -20,7 +20,7 @@ export interface Carriage {
   readonly admitted: Admitted;
   readonly agent: UpstreamAgent;
   readonly clientAddress: string;
-  /** From the request sent whole to the answer's first byte, and for a part of it that is not taken, unless the service says otherwise. */
+  /** From the request sent whole to the answer's first byte, unless the service says otherwise. */
   readonly responseMs: number;
   /** Nothing of a response has been sent; answer with this status instead. */
   readonly failed: (status: number, cause: unknown) => void;
@@ -77,9 +77,6 @@ function attempt(carriage: Carriage, repeat: (() => void) | undefined): () => vo
     if (!upstream.writableFinished) answered();
     else if (statusCode !== 100) wait();
   });
-  // A body that the service does not take is waited for no longer than its answer.
-  request.on('pause', wait);
-  upstream.on('drain', answered);
   upstream.on('close', () => {
     // After an unasked 101, for one, node closes without an error.
     fail(new Error('the service sent no response'));

@@ -68,7 +68,8 @@ export class Client {
 
   /** What is sent from here on is the body of this request. */
   begins(request: IncomingMessage): void {
-    this.#body = { request, sinceMs: performance.now(), before: this.#socket.bytesRead };
+    if (request.headers.expect === undefined)
+      this.#body = { request, sinceMs: performance.now(), before: this.#socket.bytesRead };
   }
 
   /** Whether a body has come for longer than that, and more slowly than anyone sends; what the service does not take is not awaited. */

@@ -69,8 +69,9 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     if (nowMs - lookedMs < LOOK_MS) return;
     lookedMs = nowMs;
     for (const [socket, client] of clients) {
-      if (!client.drips(limits.bodyMs)) continue;
-      if (client.response?.headersSent === false) refuse(client.response, 408, counters);
+      // One that is answered already, or waits to be told to go on, is another matter.
+      if (client.response?.headersSent !== false || !client.drips(limits.bodyMs)) continue;
+      refuse(client.response, 408, counters);
       part(socket);
     }
   };

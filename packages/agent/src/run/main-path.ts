@@ -1,5 +1,5 @@
 /** The main thread's data path, and the workers beside it when there are any. */
-import { defined, formatHostPort, type HostPort } from '@weft/proto';
+import { defined, formatHostPort, type HostPort, type Protocol, parseHostPort } from '@weft/proto';
 import { FlowRecorder } from '../flows/recorder.ts';
 import { FlowTraffic } from '../flows/traffic.ts';
 import { createInbound, type Inbound } from '../inbound/inbound.ts';
@@ -70,7 +70,7 @@ export async function openMainPath(
   const wildcards = await openSeenWildcards(options.directory, logger);
   const tunnelSecret = member.keys.tunnel.secretKey;
   const common = { network, range, controls, tunnelSecret, limits, metrics };
-  const own: Listener[] = [];
+  const own: { listeners: () => readonly Listener[] } = { listeners: () => [] };
   const path = await openDataPath({
     ...common,
     recorder,
@@ -89,13 +89,13 @@ export async function openMainPath(
         services,
         wildcards,
         signal: life,
-        readTable: () => readListenerTable(undefined, own),
+        readTable: () => readListenerTable(undefined, own.listeners()),
       }),
     taking,
     life,
   });
   const { registry, inbound, tunnels } = path;
-  own.push(...ownListeners(options, tunnels.port));
+  own.listeners = () => ownListeners(options, tunnels, undefined);
   if (!tunnels.datagrams) raiseNoDatagrams(problems, tunnel.host, tunnels.port);
   const pool =
     packetWays === undefined
@@ -143,6 +143,7 @@ export async function openMainPath(
     { file, netmap: store, outbound, problems, files: path.files, logger, changed: () => changed.report() },
     taking,
   );
+  own.listeners = () => ownListeners(options, tunnels, parseHostPort(gateway.address ?? ''));
   const telemetry = new AgentTelemetry({
     traffic,
     host: () => store.current.self?.host ?? '',
@@ -186,13 +187,15 @@ export async function openMainPath(
 }
 
 /** What the agent itself listens on beside its places: a service of such a port has no program for that. */
-function ownListeners({ tunnel, dns, file, metrics }: AgentOptions, tunnelPort: number): Listener[] {
-  const both = ({ host, port }: HostPort): Listener[] => [
-    { protocol: 'tcp', address: host, port },
-    { protocol: 'udp', address: host, port },
-  ];
-  const http = [file.gateway?.http, metrics].filter((at) => at !== undefined);
-  return [{ ...tunnel, port: tunnelPort }, dns, ...http].flatMap(both);
+function ownListeners(
+  { tunnel, dns, metrics }: AgentOptions,
+  { port, datagrams }: BoundTunnels,
+  gateway: HostPort | undefined,
+): readonly Listener[] {
+  const tcp = [{ host: tunnel.host, port }, dns, metrics, gateway].filter((at) => at !== undefined);
+  const udp = datagrams ? [{ host: tunnel.host, port }, dns] : [dns];
+  const listener = (protocol: Protocol) => (at: HostPort) => ({ protocol, address: at.host, port: at.port });
+  return [...tcp.map(listener('tcp')), ...udp.map(listener('udp'))];
 }
 
 /** Of a host that other hosts cannot find; one that listens on a single address was told to. */

@@ -90,8 +90,11 @@ export class Dashboard {
       ajv: { customOptions: AJV_OPTIONS },
       schemaErrorFormatter: wrongRequest,
       frameworkErrors: (error, request, reply) => this.#refuse(error, request, reply.headers(ANSWER_HEADERS)),
-      // One that closes its half alone would keep its place.
-      clientErrorHandler: (_error, socket) => socket.end(BAD_REQUEST, () => socket.destroy()),
+      clientErrorHandler: (_error, socket) => {
+        socket.end(BAD_REQUEST);
+        // What has come is read away first, or a reset would overtake the answer; who leaves its half open keeps no place.
+        setTimeout(() => socket.destroy(), FAREWELL_MS).unref();
+      },
     });
     boundConnections(app.server, CONNECTIONS);
     const methodsOf = routeTable(app);
@@ -146,6 +149,8 @@ export class Dashboard {
 }
 
 /** For what is no HTTP at all. */
+/** How long a connection stays whose request was refused for its form. */
+const FAREWELL_MS = 1_000;
 const BAD_REQUEST = [
   `HTTP/1.1 400 ${STATUS_CODES[400]}`,
   ...Object.entries(ANSWER_HEADERS).map(([name, value]) => `${name}: ${value}`),

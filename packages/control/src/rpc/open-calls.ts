@@ -4,25 +4,25 @@
  */
 import { constants } from 'node:http2';
 import { ServerInterceptingCall, type ServerInterceptor, status } from '@grpc/grpc-js';
+import { addressGroup } from '@weft/proto/bounds';
 import { agentService } from '@weft/proto/wire';
 import { ByteBudget } from '../bounds/budget.ts';
 import { observedHost } from '../bounds/observed.ts';
 import { ADMIN_PREFIX } from './admin-auth.ts';
 import { cutCall, streamOf } from './call-stream.ts';
 
-/** In all, and of one address. */
-const OPEN = { most: 2_048, mostOfOne: 256 } as const;
+/** In all, and of one address: each may hold an answer of reflection's, some 60 KiB. */
+const OPEN = { most: 1_024, mostOfOne: 128 } as const;
 
-/** Admin calls have proved who they are, and Connect has bounds of its own. */
+/** Of those that answer anyone, health and reflection. */
 export function openCalls({ most, mostOfOne }: { most: number; mostOfOne: number } = OPEN): ServerInterceptor {
   const shares = new ByteBudget(Number.POSITIVE_INFINITY, mostOfOne);
   const open = new Set<NonNullable<ReturnType<typeof streamOf>>>();
   return ({ path }, call) => {
     const stream = streamOf(call);
-    if (stream === undefined || path.startsWith(ADMIN_PREFIX) || path === agentService.connect.path) {
-      return new ServerInterceptingCall(call);
-    }
-    const who = observedHost(call.getPeer()) || 'unknown';
+    const ours = path.startsWith(ADMIN_PREFIX) || path === agentService.connect.path || path === agentService.join.path;
+    if (stream === undefined || ours) return new ServerInterceptingCall(call);
+    const who = addressGroup(observedHost(call.getPeer()) || 'unknown');
     if (!shares.take(who, 1)) {
       return new ServerInterceptingCall(call, {
         start: (next) => {
@@ -34,7 +34,11 @@ export function openCalls({ most, mostOfOne }: { most: number; mostOfOne: number
       });
     }
     const [oldest] = open;
-    if (open.size >= most) oldest?.close(constants.NGHTTP2_CANCEL);
+    if (open.size >= most && oldest !== undefined) {
+      // One whose connection is stuck closes late, and must not be found again.
+      open.delete(oldest);
+      oldest.close(constants.NGHTTP2_CANCEL);
+    }
     open.add(stream);
     stream.once('close', () => {
       open.delete(stream);
