@@ -40,16 +40,19 @@ describe.skipIf(missing !== undefined)(titled('a path that swallows large packet
 
   const pathSize = async (): Promise<number | undefined> => (await nearAgent.status()).tunnel.peers[0]?.path_size;
 
+  // One connection: what waits of several may be sent again as one segment, larger than the path.
+  const startPings = () => PingLoop.start(near, 'echo', 1);
   const expectPings = async (pings: PingLoop): Promise<void> => {
     const counts = await pings.counts();
-    expect(counts).toMatchObject({ open: 3, broken: 0 });
+    pings.process.signal('SIGTERM');
+    expect(counts).toMatchObject({ open: 1, broken: 0 });
     // A tunnel that such a packet went into stands still for good.
     expect(counts.longest).toBeLessThan(3_000);
   };
 
   test('datagrams of any size pass from the first one on, and hold up nothing beside them', async () => {
     await until('echo answers', () => echoes(near), Boolean, SETTLED_MS);
-    const pings = await PingLoop.start(near, 'echo', 3);
+    const pings = await startPings();
     const asked = await near.check(
       ['node', 'test/fixtures/udp-echo.ts', 'ask', 'pong', '7001', '1400', '1200', '8000', '60000', '1', '1273'],
       { timeoutMs: 20_000 },
@@ -66,7 +69,7 @@ describe.skipIf(missing !== undefined)(titled('a path that swallows large packet
   }, 60_000);
 
   test('where UDP falls silent after that, large datagrams hold up nothing, and pass when it is back', async () => {
-    const pings = await PingLoop.start(near, 'echo', 3);
+    const pings = await startPings();
     await lab.lose(near, { protocol: 'udp' });
     const asking = near.start(['node', 'test/fixtures/udp-echo.ts', 'ask', 'pong', '7001', '1400']);
     await until('the path is lost', pathSize, (size) => size === 0, 10_000);

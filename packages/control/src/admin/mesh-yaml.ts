@@ -1,6 +1,7 @@
 /** A mesh as the file that `weft apply` would take to get it: one service, rule, host or test a line, in the order held. */
 import {
   type AgentSettings,
+  entryOf,
   formatPortRange,
   formatRulePorts,
   type Mesh,
@@ -12,7 +13,6 @@ import {
   type Service,
 } from '@weft/proto';
 import { stringify } from 'yaml';
-import { remember } from '../remember.ts';
 
 /** What may stand on one line. */
 type Value = string | number | readonly Value[] | { readonly [key: string]: Value };
@@ -74,7 +74,7 @@ function rulePortWords(ports: RulePorts): Value {
 function writer(): { readonly scalar: (text: string) => string; readonly flow: (value: Value) => string } {
   const written = new Map<string, string>();
   const scalar = (text: string): string =>
-    remember(written, text, () => {
+    entryOf(written, text, () => {
       const list = stringify([text], { collectionStyle: 'flow', flowCollectionPadding: false, lineWidth: 0 });
       return list.trim().slice(1, -1);
     });

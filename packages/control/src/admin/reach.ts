@@ -2,6 +2,7 @@
 import { setImmediate } from 'node:timers/promises';
 import {
   type Action,
+  entryOf,
   formatPortRange,
   type Policy,
   type PortRange,
@@ -11,7 +12,6 @@ import {
 } from '@weft/proto';
 import { tagsByHost } from '../fleet/projection.ts';
 import { byText } from '../order.ts';
-import { remember } from '../remember.ts';
 import { StateError } from '../state/errors.ts';
 import type { NetworkState } from '../state/types.ts';
 import { type PolicyOf, policyCache } from './policy-cache.ts';
@@ -89,7 +89,7 @@ function reachFrom(source: Source, service: Service, segments: readonly PortRang
       protocol: segment.protocol,
     });
     const verdict = allowed ? 'allow' : 'deny';
-    const group = remember(groups, `${verdict} ${rule}`, (): Group => ({ verdict, rule, reason, segments: [] }));
+    const group = entryOf(groups, `${verdict} ${rule}`, (): Group => ({ verdict, rule, reason, segments: [] }));
     group.segments.push(segment);
   }
   return Array.from(groups.values(), ({ verdict, rule, reason, segments: same }) => {

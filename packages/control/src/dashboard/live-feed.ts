@@ -3,9 +3,9 @@
  * what it was; each viewer is then sent what changed since they were last sent anything. A viewer whose connection has not
  * taken what it was given is passed over, and later gets the newest: nothing is kept for it but a number.
  */
+import { entryOf } from '@weft/proto';
 import type { Logger } from 'pino';
 import type { WatchedFlow } from '../flows/types.ts';
-import { remember } from '../remember.ts';
 import { FlowSampler, type GatheredFlows } from './flow-sampler.ts';
 import { Pieces, type PieceTexts } from './pieces.ts';
 
@@ -92,7 +92,7 @@ export class LiveFeed {
       if (!seat.viewer.permitted() || !seat.viewer.ready()) continue;
       if (seat.sent === this.#pieces.version && now - seat.sentMs < QUIET_MS) continue;
       const { sent } = seat;
-      const event = remember(events, sent, () => this.#event(sent));
+      const event = entryOf(events, sent, () => this.#event(sent));
       this.#send(seat, event);
     }
   }

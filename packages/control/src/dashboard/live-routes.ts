@@ -1,13 +1,12 @@
 /** Live updates: one feed for each network that somebody looks at. */
 import { randomBytes } from 'node:crypto';
 import type { ServerResponse } from 'node:http';
-import { defined } from '@weft/proto';
+import { defined, entryOf } from '@weft/proto';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { requireNetwork } from '../admin/request.ts';
 import type { LiveAgents } from '../fleet/live.ts';
 import type { FlowWindow } from '../flows/types.ts';
-import { remember } from '../remember.ts';
 import type { StateStore } from '../state/types.ts';
 import type { Traffic, TrafficStatus } from '../traffic/types.ts';
 import type { Role } from './api.ts';
@@ -80,14 +79,14 @@ function feeds(options: LiveRouteOptions): (network: string) => LiveFeed {
     const id = randomBytes(8).toString('hex');
     return new LiveFeed({ id, look: looker(network, options), follow, now, steady, logger });
   };
-  return (network) => remember(known, network, () => make(network));
+  return (network) => entryOf(known, network, () => make(network));
 }
 
 /** The pieces of one network as they are at each call. */
 function looker(name: string, { state, live, flows, traffic }: LiveRouteOptions): () => PieceTexts | undefined {
   // Traffic keeps a pair that did not change as the same object, and of thousands few change in a second.
   const pairTexts = new WeakMap<TrafficStatus, string>();
-  const pairText = (pair: TrafficStatus): string => remember(pairTexts, pair, () => JSON.stringify(trafficView(pair)));
+  const pairText = (pair: TrafficStatus): string => entryOf(pairTexts, pair, () => JSON.stringify(trafficView(pair)));
   return () => {
     const network = state.current.networks.get(name);
     if (network === undefined) return undefined;

@@ -1,5 +1,5 @@
 /** What the page is shown of a network: the state, beside how its agents fare now. */
-import { defined, formatAddress, formatPortRange, keyFingerprint, type Telemetry } from '@weft/proto';
+import { defined, entryOf, formatAddress, formatPortRange, keyFingerprint, type Telemetry } from '@weft/proto';
 import type { LiveAgents, PeerRates } from '../fleet/live.ts';
 import {
   type FleetAgent,
@@ -10,7 +10,6 @@ import {
   fleetServices,
 } from '../fleet/projection.ts';
 import { byText } from '../order.ts';
-import { remember } from '../remember.ts';
 import type { NetworkState } from '../state/types.ts';
 import type { TrafficStatus } from '../traffic/types.ts';
 import type { AgentView, InstanceView, NetworkView, ProblemView, ServiceView, TrafficView, TunnelView } from './api.ts';
@@ -76,7 +75,7 @@ function problemsByService(network: NetworkState, live: LiveAgents): Map<string,
     for (const problem of live.agent(id)?.report?.problems ?? []) {
       const name = /^(?:\d+\.)?([a-z0-9-]+)(?::\d|$)/.exec(problem.subject)?.[1] ?? '';
       if (!network.services.has(name) || OF_AGENT.has(problem.subject)) continue;
-      remember(found, name, () => []).push({ host, ...problem });
+      entryOf(found, name, () => []).push({ host, ...problem });
     }
   }
   return found;

@@ -2,9 +2,10 @@
  * How each agent fares: connected or not, its last report, and from both the presence that views show of it. An agent that
  * goes away keeps its health for a while, since a break of its stream is no break of its services.
  */
+
 import type { Problem, Report, Telemetry } from '@weft/proto';
+import { entryOf } from '@weft/proto';
 import type { InstanceHealth, Presence } from '../netmap/presence.ts';
-import { remember } from '../remember.ts';
 import type { AgentState, NetworkState, State } from '../state/types.ts';
 import { type ConnectedAgent, Enforcement, Publications } from './enforcement.ts';
 import type { EnforcementWaiter, LiveAgent, LiveAgents } from './live.ts';
@@ -206,7 +207,7 @@ export class Fleet implements LiveAgents, EnforcementWaiter {
   }
 
   #published({ name, revision }: NetworkState): void {
-    remember(this.#publications, name, () => new Publications()).note(revision, this.#options.now());
+    entryOf(this.#publications, name, () => new Publications()).note(revision, this.#options.now());
   }
 
   /** One that connected just now has had no time before that to enforce anything. */

@@ -1,6 +1,6 @@
 /** Counts over time: the minutes of a segment, by whom they are asked for, and how they become columns. */
 
-import { remember } from '../remember.ts';
+import { entryOf } from '@weft/proto';
 import { rowsOf, type Segment } from './segment.ts';
 import type { FlowBucket, HistoryQuery, KeptFlows } from './types.ts';
 
@@ -39,7 +39,7 @@ export class Histogram {
   add({ minute, sort, flows, sent, received }: MinuteSum): void {
     const startMs = Math.floor((minute * MINUTE_MS) / this.bucketMs) * this.bucketMs;
     const none = () => ({ startMs, allowed: 0, denied: 0, failed: 0, bytesSent: 0, bytesReceived: 0 });
-    const bucket = remember(this.#buckets, startMs, none);
+    const bucket = entryOf(this.#buckets, startMs, none);
     if (sort === SORT.denied) bucket.denied += flows;
     else bucket.allowed += flows;
     if (sort === SORT.failed) bucket.failed += flows;

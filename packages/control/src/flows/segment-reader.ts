@@ -3,8 +3,7 @@
  * by them. Where those that pass lie dense, the newest rows are walked through; where they lie thin, the index of shapes
  * leads to them.
  */
-import { compileFilter, type FlowFilter } from '@weft/proto';
-import { remember } from '../remember.ts';
+import { compileFilter, entryOf, type FlowFilter } from '@weft/proto';
 import { SegmentDamagedError } from './errors.ts';
 import { COLUMNS, type FlowPacker, type FlowShape, ROW, splitId } from './packing.ts';
 import type { Segment } from './segment.ts';
@@ -84,7 +83,7 @@ function createReader(segment: Segment, query: SegmentQuery, found: FlowPacker, 
     let expected = 0;
     for (let index = 0; index < shapes.length; index += 1) {
       const shape = shapes[index] as FlowShape;
-      const verdict = remember(query.verdicts, shape, () => judge(whole(shape, '')));
+      const verdict = entryOf(query.verdicts, shape, () => judge(whole(shape, '')));
       if (verdict === 'passes') {
         passing.push(index + 1);
         expected += counts[index] ?? 0;

@@ -1,6 +1,5 @@
 /** Writes records into a segment: rows, the shapes they are of, and the sums of their minutes, all in one transaction. */
-import { OUTCOMES, SHARED_FLOW_FIELDS } from '@weft/proto';
-import { remember } from '../remember.ts';
+import { entryOf, OUTCOMES, SHARED_FLOW_FIELDS } from '@weft/proto';
 import { MINUTE_MS, SORT } from './history.ts';
 import { COLUMNS, type FlowShape, type PackedFlows, ROW, shapeKey } from './packing.ts';
 import { rowsOf, type Segment } from './segment.ts';
@@ -125,7 +124,7 @@ export class SegmentWriter {
     const whole = this.#groupId(null, null, sortOf(verdict, outcome));
     for (const group of [known.groups[shape - 1] ?? 0, whole]) {
       const key = group * MINUTES + minute;
-      const sum = remember(this.#sums, key, () => ({ flows: 0, sent: 0, received: 0 }));
+      const sum = entryOf(this.#sums, key, () => ({ flows: 0, sent: 0, received: 0 }));
       sum.flows += flows;
       sum.sent += sent;
       sum.received += received;
@@ -144,7 +143,7 @@ export class SegmentWriter {
   }
 
   #shapeId(shape: FlowShape): number {
-    return remember(this.#ofPack, shape, () => {
+    return entryOf(this.#ofPack, shape, () => {
       const digest = digestOf(shapeKey(shape.network, shape));
       return this.#shapeIds.get(digest) ?? this.#insertShape(shape, digest);
     });
@@ -163,7 +162,7 @@ export class SegmentWriter {
   }
 
   #groupId(source: string | null, service: string | null, sort: number): number {
-    return remember(this.#groupIds, groupKey(source, service, sort), () => {
+    return entryOf(this.#groupIds, groupKey(source, service, sort), () => {
       const id = this.#groupIds.size + 1;
       this.segment.statement('INSERT INTO groups VALUES (?, ?, ?, ?)').run(id, source, service, sort);
       return id;

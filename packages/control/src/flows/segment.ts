@@ -1,8 +1,7 @@
 /** One segment: a SQLite file that holds the records of at most an hour, and is removed whole. */
 import { closeSync, existsSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import { SHARED_FLOW_FIELDS } from '@weft/proto';
-import { remember } from '../remember.ts';
+import { entryOf, SHARED_FLOW_FIELDS } from '@weft/proto';
 import { SegmentDamagedError } from './errors.ts';
 import { type FlowShape, sharedFrom } from './packing.ts';
 import type { SegmentFile } from './segment-directory.ts';
@@ -97,7 +96,7 @@ export class Segment {
 
   /** Rows come as arrays. */
   statement(sql: string): StatementSync {
-    return remember(this.#statements, sql, () => {
+    return entryOf(this.#statements, sql, () => {
       const statement = this.database.prepare(sql);
       statement.setReturnArrays(true);
       return statement;

@@ -2,8 +2,7 @@
  * The segments there are, each of one network, the newest of which is written: opened and closed, kept within bounds, set aside
  * when damaged.
  */
-import { fileLimit, reservedFiles } from '@weft/proto';
-import { remember } from '../remember.ts';
+import { entryOf, fileLimit, reservedFiles } from '@weft/proto';
 import { SegmentDamagedError } from './errors.ts';
 import { Segment } from './segment.ts';
 import { SegmentDirectory } from './segment-directory.ts';
@@ -215,7 +214,7 @@ export class SegmentList {
   }
 
   #append(segment: Segment): void {
-    remember(this.#networks, segment.network, () => []).push(segment);
+    entryOf(this.#networks, segment.network, () => []).push(segment);
   }
 
   #remove(segment: Segment): void {

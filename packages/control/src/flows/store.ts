@@ -2,10 +2,11 @@
  * The window on disk. Runs on the thread of its own, where a query may take its time; between segments it lets others have
  * their turn.
  */
+
 import { readFileSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
+import { entryOf } from '@weft/proto';
 import { replaceFileNow } from '@weft/proto/files';
-import { remember } from '../remember.ts';
 import { RetentionClock, type RetentionClockOptions } from '../retention-clock.ts';
 import { Histogram, readMinutes } from './history.ts';
 import type { FlowLimits } from './limits.ts';
@@ -206,7 +207,7 @@ export class FlowStore {
       if (packed.rows[index * COLUMNS + ROW.replaces] !== 1) continue;
       const segment = this.#segments.of(network, packed.rows[index * COLUMNS + ROW.cursor] ?? 0);
       if (segment === undefined || segment === newest) continue;
-      remember(elsewhere, segment, () => []).push(index);
+      entryOf(elsewhere, segment, () => []).push(index);
     }
     for (const [segment, others] of elsewhere) {
       this.#segments.read(segment, () => {
@@ -234,7 +235,7 @@ function rowsByNetwork({ shapes, rows }: PackedFlows): Map<string, number[]> {
   const places = new Map<string, number[]>();
   for (let index = 0; index < rows.length / COLUMNS; index += 1) {
     const network = shapes[rows[index * COLUMNS + ROW.shape] ?? -1]?.network ?? '';
-    remember(places, network, () => []).push(index);
+    entryOf(places, network, () => []).push(index);
   }
   return places;
 }

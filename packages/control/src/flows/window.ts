@@ -2,9 +2,8 @@
  * The window of ended flows: the newest of each network in memory, for those who follow and to tell a flow that both its ends
  * report; all of them on disk, by a thread of its own.
  */
-import { defined } from '@weft/proto';
+import { defined, entryOf } from '@weft/proto';
 import type { Logger } from 'pino';
-import { remember } from '../remember.ts';
 import { FlowKeeper } from './keeper.ts';
 import { FLOW_LIMITS, type FlowLimits } from './limits.ts';
 import { FlowRing, type RingSink } from './ring.ts';
@@ -51,7 +50,7 @@ export async function openFlowWindow(options: WindowOptions): Promise<FlowWindow
   });
   const known = (): number => Math.min(KNOWN, KNOWN_OF_ALL / rings.size);
   const ringOf = (network: string): FlowRing =>
-    remember(rings, network, () => new FlowRing(newest, sinkOf(network), known));
+    entryOf(rings, network, () => new FlowRing(newest, sinkOf(network), known));
   const keeper = new FlowKeeper({
     start: { directory, limits: { ...FLOW_LIMITS, ...options.limits }, restore: newest },
     logger,

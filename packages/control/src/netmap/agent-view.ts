@@ -1,6 +1,7 @@
 /** What one agent may know at one moment: a few parts, shared with every agent that may know the same. */
+
 import type { NetmapItem } from '@weft/proto';
-import { remember } from '../remember.ts';
+import { entryOf } from '@weft/proto';
 import type { Entry, Viewer } from './entry.ts';
 
 /** Items by key. Never changed once made; the same part in two views is the same object. */
@@ -78,8 +79,8 @@ export class PartDifferences {
   /** Keys whose entry is not the same in both. */
   between(before: Part, after: Part): readonly string[] {
     if (before === after) return [];
-    const from = remember(this.#known, before, () => new WeakMap());
-    return remember(from, after, () => changedKeys(before, after));
+    const from = entryOf(this.#known, before, () => new WeakMap());
+    return entryOf(from, after, () => changedKeys(before, after));
   }
 }
 

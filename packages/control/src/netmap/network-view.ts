@@ -3,7 +3,7 @@
  * linear in services, instances and agents; what did not change is carried over by reference.
  */
 
-import { remember } from '../remember.ts';
+import { entryOf } from '@weft/proto';
 import type { InstanceState, NetworkState } from '../state/types.ts';
 import { AgentView, type Part } from './agent-view.ts';
 import { type Entry, Interner, type PeerEntry, SharedEntry } from './entry.ts';
@@ -46,7 +46,7 @@ export class NetworkView {
     for (const agent of network.agents.values()) {
       const member = memberOf(agent, sources);
       this.#members.set(agent.id, member);
-      remember(this.#alike, member.profile.key, () => []).push(member);
+      entryOf(this.#alike, member.profile.key, () => []).push(member);
     }
     if (before === undefined) this.#made = new MadeParts(new Map());
     else this.#made = this.#sameTopology(before) ? before.#made : new MadeParts(before.#made.policies);
@@ -80,7 +80,7 @@ export class NetworkView {
       if (health === undefined) continue;
       const entry = this.#instance(instance, health);
       (workers.get(instance.service) ?? common).set(entry.key, entry);
-      remember(running, instance.agentId, () => []).push(instance.service);
+      entryOf(running, instance.agentId, () => []).push(instance.service);
     }
     return { common, workers };
   }
@@ -168,19 +168,19 @@ class MadeParts {
   }
 
   callers(key: string, make: () => ReadonlySet<string>): ReadonlySet<string> {
-    return remember(this.#callers, key, make);
+    return entryOf(this.#callers, key, make);
   }
 
   workers(key: string, make: () => Part): Part {
-    return remember(this.#workers, key, make);
+    return entryOf(this.#workers, key, make);
   }
 
   peers(key: string, make: () => Part): Part {
-    return remember(this.#peers, key, make);
+    return entryOf(this.#peers, key, make);
   }
 
   policy(rules: string, make: () => SharedEntry): Part {
-    return remember(this.#ofRules, rules, () => {
+    return entryOf(this.#ofRules, rules, () => {
       const entry = make();
       const part = this.#earlierPolicies.get(entry.digest()) ?? entry.alone;
       this.#policies.set(entry.digest(), part);

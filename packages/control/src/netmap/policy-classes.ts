@@ -3,8 +3,16 @@
  * evaluator is asked once for each pair of classes, when first needed. A thousand services under a few rules are a few
  * classes, so a view never asks for a thousand times a thousand verdicts.
  */
-import { compilePolicy, eachPort, type Mesh, type Policy, RuleIndex, type Service, type Source } from '@weft/proto';
-import { remember } from '../remember.ts';
+import {
+  compilePolicy,
+  eachPort,
+  entryOf,
+  type Mesh,
+  type Policy,
+  RuleIndex,
+  type Service,
+  type Source,
+} from '@weft/proto';
 
 /** Sources alike to every rule. */
 export interface SourceClass {
@@ -51,7 +59,7 @@ export class PolicyClasses {
 
   /** The class of a declared service as a caller. */
   callerService(name: string): SourceClass {
-    return remember(this.#ofService, name, () => this.#sourceClass({ type: 'service', service: this.#declared(name) }));
+    return entryOf(this.#ofService, name, () => this.#sourceClass({ type: 'service', service: this.#declared(name) }));
   }
 
   callerHost(name: string): SourceClass {
@@ -66,12 +74,12 @@ export class PolicyClasses {
 
   /** The class of a declared service as the one called. */
   called(name: string): ServiceClass {
-    return remember(this.#ofCalled, name, () => this.#serviceClass(this.#declared(name)));
+    return entryOf(this.#ofCalled, name, () => this.#serviceClass(this.#declared(name)));
   }
 
   /** Whether any flow from the one to the other is permitted. */
   permits(source: SourceClass, service: ServiceClass): boolean {
-    return remember(this.#permitted, `${source.id}>${service.id}`, () => this.#decide(source, service));
+    return entryOf(this.#permitted, `${source.id}>${service.id}`, () => this.#decide(source, service));
   }
 
   #decide(source: SourceClass, { rules, example }: ServiceClass): boolean {
@@ -89,7 +97,7 @@ export class PolicyClasses {
 
   #sourceClass(source: Source): SourceClass {
     const rules = this.#index.from(source);
-    return remember(this.#sourceClasses, `${source.type} ${rules.join()}`, () => ({
+    return entryOf(this.#sourceClasses, `${source.type} ${rules.join()}`, () => ({
       id: this.#sourceClasses.size,
       rules,
       example: source,
@@ -101,7 +109,7 @@ export class PolicyClasses {
     const ports = this.#tellPortsApart(rules)
       ? [...service.ports.map(({ protocol, first, last }) => `${protocol}${first}-${last}`), service.public?.port]
       : [service.ports.length > 0, service.public !== undefined];
-    return remember(this.#serviceClasses, `${service.kind} ${rules.join()} ${ports.join()}`, () => ({
+    return entryOf(this.#serviceClasses, `${service.kind} ${rules.join()} ${ports.join()}`, () => ({
       id: this.#serviceClasses.size,
       rules,
       example: service,

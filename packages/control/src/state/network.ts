@@ -1,7 +1,6 @@
 /** What the writer keeps of one network beside its snapshot, and how the next snapshot is made from the last. */
-import { CONTROL_RANGE, type Mesh } from '@weft/proto';
+import { CONTROL_RANGE, entryOf, type Mesh } from '@weft/proto';
 import { byText } from '../order.ts';
-import { remember } from '../remember.ts';
 import type { AddressRow, AgentRow, InstanceRow, NetworkRow } from '../store/rows.ts';
 import { Allotment, type AllotmentSink } from './allotment.ts';
 import { sameService } from './diff.ts';
@@ -257,7 +256,7 @@ export class Ordinals {
   }
 
   #set(service: string, ordinal: number, agentId: string): void {
-    remember(this.#services, service, () => new Map()).set(ordinal, agentId);
-    remember(this.#agents, agentId, () => new Map()).set(service, ordinal);
+    entryOf(this.#services, service, () => new Map()).set(ordinal, agentId);
+    entryOf(this.#agents, agentId, () => new Map()).set(service, ordinal);
   }
 }

@@ -1,6 +1,6 @@
 /** The agents' telemetry, put together by network. */
 
-import { remember } from '../remember.ts';
+import { entryOf } from '@weft/proto';
 import { NetworkTraffic, NO_TRAFFIC } from './network-traffic.ts';
 import type { Traffic } from './types.ts';
 
@@ -20,7 +20,7 @@ export function createTraffic({ now, mostPairs = MOST_PAIRS }: TrafficOptions): 
   };
   return {
     take(name, host, telemetry) {
-      remember(networks, name, () => new NetworkTraffic(mostPairs)).take(host, telemetry, now());
+      entryOf(networks, name, () => new NetworkTraffic(mostPairs)).take(host, telemetry, now());
     },
     forget(name, host) {
       const network = networks.get(name);

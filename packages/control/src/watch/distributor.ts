@@ -2,10 +2,10 @@
  * When agents are told: a change marks its network, and a marked network is gathered into one new view that every feed is
  * offered. What takes something away goes out within a turn of the loop, the rest after a few milliseconds.
  */
+import { entryOf } from '@weft/proto';
 import type { Logger } from 'pino';
 import { NetworkView } from '../netmap/network-view.ts';
 import type { Presence, Presences } from '../netmap/presence.ts';
-import { remember } from '../remember.ts';
 import type { AgentState, NetworkState, StateStore } from '../state/types.ts';
 import type { Feed } from './feed.ts';
 
@@ -53,7 +53,7 @@ export class Distributor {
 
   /** How the agent fares now, as views show it; undefined when it is no member any more. */
   show({ id, network }: Pick<AgentState, 'id' | 'network'>, presence: Presence | undefined): void {
-    const presences = remember(this.#presences, network, () => new Map());
+    const presences = entryOf(this.#presences, network, () => new Map());
     if (presence === undefined) presences.delete(id);
     else presences.set(id, presence);
     this.mark(network, false);
@@ -62,7 +62,7 @@ export class Distributor {
   /** Something that views of this network show has changed; `urgent` when anything was taken away. */
   mark(network: string, urgent: boolean): void {
     if (this.#stopped) return;
-    const due = remember(this.#due, network, (): Due => ({ urgent: false, timer: undefined }));
+    const due = entryOf(this.#due, network, (): Due => ({ urgent: false, timer: undefined }));
     if (due.urgent) return;
     if (urgent) {
       due.urgent = true;
@@ -124,7 +124,7 @@ export class Distributor {
     if (network === undefined) return;
     const view = new NetworkView(network, this.#presences.get(name) ?? NOBODY, this.#views.get(name));
     this.#views.set(name, view);
-    const waiting = remember(this.#waiting, name, () => new Map());
+    const waiting = entryOf(this.#waiting, name, () => new Map());
     // One that waits already keeps its place, so that nobody waits for ever however often there is something new.
     for (const [agentId, feed] of feeds(name)) if (feed.begun) waiting.set(agentId, feed);
     this.#serve(name);

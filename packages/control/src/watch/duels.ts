@@ -4,12 +4,12 @@
  * comes back after its place was taken lives, and so does who took it: the place is its own from then on, as it had it first.
  * Which of them is the true one nobody can tell here.
  */
+import { entryOf } from '@weft/proto';
 import type { Logger } from 'pino';
 import { CONTROL } from '../audit/entry.ts';
 import type { AuditLog } from '../audit/types.ts';
 import { observedHost } from '../bounds/observed.ts';
 import type { Fleet } from '../fleet/fleet.ts';
-import { remember } from '../remember.ts';
 import type { AgentState } from '../state/types.ts';
 import { held, type Refusal } from './authenticate.ts';
 
@@ -61,7 +61,7 @@ export class Duels {
     }
     const nowMs = this.#now();
     for (const [id, { untilMs }] of this.#known) if (untilMs <= nowMs) this.#known.delete(id);
-    const duel = remember(
+    const duel = entryOf(
       this.#known,
       agentId,
       (): Duel => ({ replaced: [], owner: undefined, begun: false, untilMs: 0 }),

@@ -1,6 +1,8 @@
 /** The agents' end of control: streams come in here, and what state and reports change goes out to them. */
+
 import { status } from '@grpc/grpc-js';
 import type { Report, Telemetry } from '@weft/proto';
+import { entryOf } from '@weft/proto';
 import { Admission } from '@weft/proto/bounds';
 import { type pb, reportFromWire, standingFromWire, telemetryFromWire, WireError } from '@weft/proto/wire';
 import type { Logger } from 'pino';
@@ -14,7 +16,6 @@ import { TIMING, type Timing } from '../fleet/timing.ts';
 import type { PathTracer, TraceOutcome } from '../fleet/traces.ts';
 import type { FlowWindow } from '../flows/window.ts';
 import { PartDifferences } from '../netmap/agent-view.ts';
-import { remember } from '../remember.ts';
 import type { AgentState, State, StateChange, StateStore } from '../state/types.ts';
 import type { Traffic } from '../traffic/types.ts';
 import { type AgentCall, AgentStream, type AgentStreamEvents } from './agent-stream.ts';
@@ -208,7 +209,7 @@ export class Hub implements PathTracer {
 
   /** One from each address, so that who has a copy of the keys shuts out nobody at another by coming again and again. */
   #enter(agentId: string, session: AgentStream): void {
-    const entering = remember(this.#entering, agentId, () => new Map());
+    const entering = entryOf(this.#entering, agentId, () => new Map());
     const home = observedHost(session.peer);
     const [oldest] = entering.keys();
     const gives = entering.has(home) || entering.size < MOST_ENTERING ? home : (oldest ?? home);
@@ -299,7 +300,7 @@ export class Hub implements PathTracer {
       }),
     };
     session.admit(id, feed);
-    remember(this.#members, network, () => new Map()).set(id, member);
+    entryOf(this.#members, network, () => new Map()).set(id, member);
     // Only now, so that the older stream's end is not taken for the agent's going away.
     if (older !== undefined) closeGates(older);
     older?.session.end(REPLACED);

@@ -1,9 +1,9 @@
 /** Deltas and inventories, wire to model and back. One bad item rejects itself; a bad policy closes everything. */
 
 import protobuf from 'protobufjs/minimal.js';
-import { defined } from '../model/defined.ts';
 import { WIRE_LIMITS } from '../model/limits.ts';
 import { DENY_ALL_POLICY, type NetmapDelta, type NetmapItem } from '../model/netmap.ts';
+import { defined } from '../model/values.ts';
 import { count, integer, list, required, text } from './check.ts';
 import { WireError } from './errors.ts';
 import { weft } from './generated.ts';

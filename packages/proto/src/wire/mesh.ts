@@ -1,8 +1,8 @@
 /** The mesh, service, rule and ports, wire to model and back. What a mesh means is checked by validateMesh, after this. */
 
-import { defined } from '../model/defined.ts';
 import { LIMITS, WIRE_LIMITS } from '../model/limits.ts';
 import type { AgentSettings, Mesh, PolicyTest, PortRange, Rule, RulePorts, Service } from '../model/mesh.ts';
+import { defined } from '../model/values.ts';
 import { integer, list, required, text } from './check.ts';
 import { actionCodec, type EnumCodec, kindCodec, protocolCodec, ruleProtocolCodec } from './enums.ts';
 import type * as pb from './pb.ts';

@@ -2,7 +2,6 @@
 
 import fc from 'fast-check';
 import type { AgentRole } from '../model/agent-role.ts';
-import { defined } from '../model/defined.ts';
 import type { FlowRecord } from '../model/flow.ts';
 import { LIMITS } from '../model/limits.ts';
 import type { Mesh, PortRange, Rule, RulePorts, Service } from '../model/mesh.ts';
@@ -10,6 +9,7 @@ import { isServiceName } from '../model/names.ts';
 import type { NetmapDelta, NetmapItem } from '../model/netmap.ts';
 import { itemKey } from '../model/netmap.ts';
 import type { Report } from '../model/report.ts';
+import { defined } from '../model/values.ts';
 
 const name = fc.stringMatching(/^[a-z][a-z0-9-]{0,8}[a-z0-9]$/).filter(isServiceName);
 const host = fc.stringMatching(/^[a-z0-9][a-z0-9-]{0,8}[a-z0-9]$/);

@@ -2,7 +2,7 @@ import { FLOW_ID, type FlowRecord } from '@weft/proto';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { ProblemBoard } from '../observe/problems.ts';
-import { PacedSink } from './paced-sink.ts';
+import { PacedSink } from './recorder.ts';
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }));
 afterEach(() => void vi.useRealTimers());
