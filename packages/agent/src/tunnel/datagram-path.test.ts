@@ -245,6 +245,23 @@ describe('the UDP path', () => {
     expect(a.heard.map(({ length }) => length).sort((one, other) => other - one)).toEqual([1_400, 200]);
   });
 
+  it('lets a large datagram wait though the first round of probes came before the peer could open it', () => {
+    const { a, b, clock } = joined();
+    // The round of the tunnel's start is lost, and the flow is opened before the next is due.
+    b.sent.length = 0;
+    b.path.flowClosed();
+    clock.now += 500;
+    b.path.flowOpened();
+    const inside: Buffer[] = [];
+    expect(b.path.send(flow(inside), Buffer.alloc(1_400))).toBe(true);
+    expect(inside).toEqual([]);
+    a.take(b, HOME, 1_272);
+    b.take(a, { address: '192.0.2.2', port: 7410 }, 1_272);
+    b.path.flush();
+    a.take(b, HOME, 1_272);
+    expect([inside.length, a.heard.map(({ length }) => length)]).toEqual([0, [1_400]]);
+  });
+
   it('sends inside the tunnel what waited for an answer that does not come, and lets nothing wait after that', () => {
     vi.useFakeTimers();
     onTestFinished(() => {

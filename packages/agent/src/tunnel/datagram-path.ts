@@ -303,8 +303,8 @@ export class DatagramPath implements ItemHandler {
     if (sealer === undefined || this.#remote === undefined) return;
     const now = this.#host.now();
     this.flush();
-    // The round before had all the time that an answer is waited for.
-    if (!this.proven && this.#rounds > 0 && now - this.#lastProbe >= DECIDING) this.#undecided = false;
+    // Two rounds before had all the time that an answer is waited for: the first may come before the peer can open it.
+    if (!this.proven && this.#rounds > 1 && now - this.#lastProbe >= DECIDING) this.#undecided = false;
     this.#rounds += 1;
     for (const size of this.#path.round(largestPacket(sealer), now)) {
       const id = this.#host.port.newProbeId();
