@@ -13,6 +13,7 @@ import {
   parseAddress,
   plainAddress,
 } from '@weft/proto';
+import { assertFreeDatagramPort } from './port-sharing.ts';
 
 const LOOK_MS = 1_000;
 
@@ -52,7 +53,7 @@ export async function holdsAddress(address: string): Promise<boolean> {
   // Where any address may be bound, a bind tells nothing.
   if (!isLoopback(address) && (await bindsForeign(address))) return (await isLocalAddress(address)) !== false;
   try {
-    await bind(address);
+    await assertFreeDatagramPort(typeOf(address), address, 0);
     return true;
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? error.code : undefined;
@@ -64,18 +65,6 @@ export async function holdsAddress(address: string): Promise<boolean> {
 async function bindsForeign(address: string): Promise<boolean> {
   const file = `/proc/sys/net/ipv${isIPv6(address) ? 6 : 4}/ip_nonlocal_bind`;
   return (await readFile(file, 'utf8').catch(() => '0')).trim() !== '0';
-}
-
-async function bind(address: string): Promise<void> {
-  const socket = socketFor(address);
-  try {
-    await new Promise<void>((resolve, reject) => {
-      socket.once('error', reject);
-      socket.bind({ address, port: 0, exclusive: true }, resolve);
-    });
-  } finally {
-    socket.close();
-  }
 }
 
 /** The address that the kernel comes from when it calls there, at this moment. Undefined where it has no way, or `host` is a name. */
@@ -116,7 +105,7 @@ export async function isLocalRange({ base, size }: AddressRange): Promise<boolea
 
 /** Rejects with what the system says. */
 async function askSource({ host, port }: HostPort): Promise<string> {
-  const socket = socketFor(host);
+  const socket = dgram.createSocket(typeOf(host));
   try {
     // No packet is sent by it.
     await new Promise<void>((resolve, reject) => {
@@ -130,6 +119,6 @@ async function askSource({ host, port }: HostPort): Promise<string> {
   }
 }
 
-function socketFor(address: string): dgram.Socket {
-  return dgram.createSocket({ type: isIPv6(address) ? 'udp6' : 'udp4' });
+function typeOf(address: string): dgram.SocketType {
+  return isIPv6(address) ? 'udp6' : 'udp4';
 }

@@ -97,8 +97,8 @@ const FILES: readonly { readonly path: string; readonly protocol: Protocol }[] =
  * of who listens.
  */
 export async function readListenerTable(
-  openFile: typeof open = open,
   own: readonly Listener[] = [],
+  openFile: typeof open = open,
 ): Promise<ListenerTable | undefined> {
   const tables = await Promise.all(FILES.map(({ path, protocol }) => readListeners(openFile, path, protocol)));
   // Without IPv6 its two files are missing, and nothing listens there.

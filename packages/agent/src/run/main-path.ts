@@ -70,7 +70,7 @@ export async function openMainPath(
   const wildcards = await openSeenWildcards(options.directory, logger);
   const tunnelSecret = member.keys.tunnel.secretKey;
   const common = { network, range, controls, tunnelSecret, limits, metrics };
-  const own: { listeners: () => readonly Listener[] } = { listeners: () => [] };
+  const bound: Bound = {};
   const path = await openDataPath({
     ...common,
     recorder,
@@ -89,13 +89,13 @@ export async function openMainPath(
         services,
         wildcards,
         signal: life,
-        readTable: () => readListenerTable(undefined, own.listeners()),
+        readTable: () => readListenerTable(ownListeners(options, bound)),
       }),
     taking,
     life,
   });
   const { registry, inbound, tunnels } = path;
-  own.listeners = () => ownListeners(options, tunnels, undefined);
+  bound.tunnels = tunnels;
   if (!tunnels.datagrams) raiseNoDatagrams(problems, tunnel.host, tunnels.port);
   const pool =
     packetWays === undefined
@@ -143,7 +143,7 @@ export async function openMainPath(
     { file, netmap: store, outbound, problems, files: path.files, logger, changed: () => changed.report() },
     taking,
   );
-  own.listeners = () => ownListeners(options, tunnels, parseHostPort(gateway.address ?? ''));
+  bound.gateway = gateway;
   const telemetry = new AgentTelemetry({
     traffic,
     host: () => store.current.self?.host ?? '',
@@ -186,14 +186,18 @@ export async function openMainPath(
   };
 }
 
+/** What of the agent listens by now. */
+interface Bound {
+  tunnels?: BoundTunnels;
+  gateway?: OpenGateway;
+}
+
 /** What the agent itself listens on beside its places: a service of such a port has no program for that. */
-function ownListeners(
-  { tunnel, dns, metrics }: AgentOptions,
-  { port, datagrams }: BoundTunnels,
-  gateway: HostPort | undefined,
-): readonly Listener[] {
-  const tcp = [{ host: tunnel.host, port }, dns, metrics, gateway].filter((at) => at !== undefined);
-  const udp = datagrams ? [{ host: tunnel.host, port }, dns] : [dns];
+function ownListeners({ tunnel, dns, metrics }: AgentOptions, { tunnels, gateway }: Bound): readonly Listener[] {
+  const tunnelAt = tunnels && { host: tunnel.host, port: tunnels.port };
+  const there = (...all: readonly (HostPort | undefined)[]) => all.filter((at) => at !== undefined);
+  const tcp = there(tunnelAt, dns, metrics, parseHostPort(gateway?.address ?? ''));
+  const udp = there(tunnels?.datagrams === true ? tunnelAt : undefined, dns);
   const listener = (protocol: Protocol) => (at: HostPort) => ({ protocol, address: at.host, port: at.port });
   return [...tcp.map(listener('tcp')), ...udp.map(listener('udp'))];
 }

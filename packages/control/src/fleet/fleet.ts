@@ -2,9 +2,7 @@
  * How each agent fares: connected or not, its last report, and from both the presence that views show of it. An agent that
  * goes away keeps its health for a while, since a break of its stream is no break of its services.
  */
-
-import type { Problem, Report, Telemetry } from '@weft/proto';
-import { entryOf } from '@weft/proto';
+import { entryOf, type Problem, type Report, type Telemetry } from '@weft/proto';
 import type { InstanceHealth, Presence } from '../netmap/presence.ts';
 import type { AgentState, NetworkState, State } from '../state/types.ts';
 import { type ConnectedAgent, Enforcement, Publications } from './enforcement.ts';

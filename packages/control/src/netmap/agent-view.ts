@@ -1,7 +1,5 @@
 /** What one agent may know at one moment: a few parts, shared with every agent that may know the same. */
-
-import type { NetmapItem } from '@weft/proto';
-import { entryOf } from '@weft/proto';
+import { entryOf, type NetmapItem } from '@weft/proto';
 import type { Entry, Viewer } from './entry.ts';
 
 /** Items by key. Never changed once made; the same part in two views is the same object. */

@@ -3,20 +3,12 @@ import { constants } from 'node:http2';
 import type { ServerWritableStream } from '@grpc/grpc-js';
 import { afterEach, expect, test, vi } from 'vitest';
 import { openCalls } from './open-calls.ts';
-import { framed, RawCalls } from './raw-call.fixture.ts';
+import { framed, RawCalls, rawMethod } from './raw-call.fixture.ts';
 
 const calls = new RawCalls();
 afterEach(() => calls.close());
 
 const PATH = '/grpc.health.v1.Health/Watch';
-const bytes = (message: Buffer): Buffer => message;
-const codec = {
-  requestSerialize: bytes,
-  requestDeserialize: bytes,
-  responseSerialize: bytes,
-  responseDeserialize: bytes,
-};
-
 /** Watches that last until their caller ends them. */
 async function serve(bounds: { most: number; mostOfOne: number }) {
   const watching: ServerWritableStream<Buffer, Buffer>[] = [];
@@ -24,7 +16,7 @@ async function serve(bounds: { most: number; mostOfOne: number }) {
     call.write(Buffer.of(8, 1));
     watching.push(call);
   };
-  const service = { watch: { path: PATH, requestStream: false, responseStream: true, ...codec } };
+  const service = { watch: rawMethod(PATH, false, true) };
   return { address: await calls.serve(service, { watch }, [openCalls(bounds)]), watching };
 }
 

@@ -14,14 +14,17 @@ import { cutCall, streamOf } from './call-stream.ts';
 /** In all, and of one address: each may hold an answer of reflection's, some 60 KiB. */
 const OPEN = { most: 1_024, mostOfOne: 128 } as const;
 
-/** Of those that answer anyone, health and reflection. */
+/** Health and reflection. Admin calls and Connect prove who calls, and a Join is short. */
+export function answersAnyone(path: string): boolean {
+  return !path.startsWith(ADMIN_PREFIX) && path !== agentService.connect.path && path !== agentService.join.path;
+}
+
 export function openCalls({ most, mostOfOne }: { most: number; mostOfOne: number } = OPEN): ServerInterceptor {
   const shares = new ByteBudget(Number.POSITIVE_INFINITY, mostOfOne);
   const open = new Set<NonNullable<ReturnType<typeof streamOf>>>();
   return ({ path }, call) => {
     const stream = streamOf(call);
-    const ours = path.startsWith(ADMIN_PREFIX) || path === agentService.connect.path || path === agentService.join.path;
-    if (stream === undefined || ours) return new ServerInterceptingCall(call);
+    if (stream === undefined || !answersAnyone(path)) return new ServerInterceptingCall(call);
     const who = addressGroup(observedHost(call.getPeer()) || 'unknown');
     if (!shares.take(who, 1)) {
       return new ServerInterceptingCall(call, {

@@ -45,6 +45,19 @@ export class RawCalls {
   }
 }
 
+const asItIs = (bytes: Buffer): Buffer => bytes;
+
+/** A method whose messages are bytes. */
+export function rawMethod(path: string, requestStream: boolean, responseStream: boolean) {
+  const codec = {
+    requestSerialize: asItIs,
+    requestDeserialize: asItIs,
+    responseSerialize: asItIs,
+    responseDeserialize: asItIs,
+  };
+  return { path, requestStream, responseStream, ...codec };
+}
+
 /** A message as it is on the wire: `length` is what the prefix says. */
 export function framed(message: Uint8Array, { compressed = false, length = message.length } = {}): Buffer {
   const prefix = Buffer.alloc(5);

@@ -7,7 +7,7 @@ import { afterEach, describe, expect, test, vi } from 'vitest';
 import { ByteBudget } from '../bounds/budget.ts';
 import { framedAgentService } from './agent-service.ts';
 import { ProvedCalls } from './call-stream.ts';
-import { framed, RawCalls } from './raw-call.fixture.ts';
+import { framed, RawCalls, rawMethod } from './raw-call.fixture.ts';
 import { REQUEST_BYTES, requestLimits } from './request-limits.ts';
 
 const calls = new RawCalls();
@@ -78,14 +78,7 @@ describe('a message is refused by what its prefix says, before it comes', () => 
 
   test('one that anyone may send, such as to health and reflection', async () => {
     const path = '/grpc.health.v1.Health/Check';
-    const plain = { requestStream: false, responseStream: false, requestSerialize: (bytes: Buffer) => bytes };
-    const check = {
-      ...plain,
-      path,
-      requestDeserialize: (bytes: Buffer) => bytes,
-      responseSerialize: (bytes: Buffer) => bytes,
-      responseDeserialize: (bytes: Buffer) => bytes,
-    };
+    const check = rawMethod(path, false, false);
     const handlers = {
       check: (_call: unknown, answer: (error: null, bytes: Buffer) => void) => answer(null, Buffer.of()),
     };

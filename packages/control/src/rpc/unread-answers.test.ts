@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { type ClientHttp2Stream, connect, constants } from 'node:http2';
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import { afterEach, expect, test } from 'vitest';
-import { framed, RawCalls } from './raw-call.fixture.ts';
+import { framed, RawCalls, rawMethod } from './raw-call.fixture.ts';
 import { unreadAnswers } from './unread-answers.ts';
 
 const calls = new RawCalls();
@@ -13,14 +13,6 @@ afterEach(() => {
 });
 
 const PATH = '/grpc.reflection.v1.ServerReflection/ServerReflectionInfo';
-const bytes = (message: Buffer): Buffer => message;
-const codec = {
-  requestSerialize: bytes,
-  requestDeserialize: bytes,
-  responseSerialize: bytes,
-  responseDeserialize: bytes,
-};
-
 /** Answers each message with a thousand bytes, and looks at nothing else. */
 async function serve(unreadMs: number) {
   const asked = { count: 0 };
@@ -31,7 +23,7 @@ async function serve(unreadMs: number) {
     });
     call.on('end', () => call.end()).on('error', () => undefined);
   };
-  const service = { info: { path: PATH, requestStream: true, responseStream: true, ...codec } };
+  const service = { info: rawMethod(PATH, true, true) };
   return { address: await calls.serve(service, { info }, [unreadAnswers(unreadMs)]), asked };
 }
 

@@ -5,16 +5,13 @@
  * are is bounded by `openCalls`.
  */
 import { ServerInterceptingCall, type ServerInterceptingCallInterface, type ServerInterceptor } from '@grpc/grpc-js';
-import { agentService } from '@weft/proto/wire';
-import { ADMIN_PREFIX } from './admin-auth.ts';
 import { cutCall, streamOf } from './call-stream.ts';
+import { answersAnyone } from './open-calls.ts';
 
-/** Of those that answer anyone, health and reflection. A call whose answer is not read in `unreadMs` is cut. */
+/** A call of those that answer anyone, whose answer is not read in `unreadMs`, is cut. */
 export function unreadAnswers(unreadMs: number): ServerInterceptor {
   return ({ path }, call) =>
-    path.startsWith(ADMIN_PREFIX) || path === agentService.connect.path || path === agentService.join.path
-      ? new ServerInterceptingCall(call)
-      : new AnsweredCall(call, unreadMs);
+    answersAnyone(path) ? new AnsweredCall(call, unreadMs) : new ServerInterceptingCall(call);
 }
 
 class AnsweredCall extends ServerInterceptingCall {

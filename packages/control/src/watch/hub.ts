@@ -1,8 +1,6 @@
 /** The agents' end of control: streams come in here, and what state and reports change goes out to them. */
-
 import { status } from '@grpc/grpc-js';
-import type { Report, Telemetry } from '@weft/proto';
-import { entryOf } from '@weft/proto';
+import { entryOf, type Report, type Telemetry } from '@weft/proto';
 import { Admission } from '@weft/proto/bounds';
 import { type pb, reportFromWire, standingFromWire, telemetryFromWire, WireError } from '@weft/proto/wire';
 import type { Logger } from 'pino';
