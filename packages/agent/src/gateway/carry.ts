@@ -22,6 +22,8 @@ export interface Carriage {
   readonly clientAddress: string;
   /** From the request sent whole to the answer's first byte, unless the service says otherwise. */
   readonly responseMs: number;
+  /** The client has been told to go on with its body. */
+  readonly bodyBegins: () => void;
   /** Nothing of a response has been sent; answer with this status instead. */
   readonly failed: (status: number, cause: unknown) => void;
 }
@@ -84,7 +86,7 @@ function attempt(carriage: Carriage, repeat: (() => void) | undefined): () => vo
     request.unpipe(upstream);
     request.resume();
   });
-  relayInformation(upstream, request, response);
+  relayInformation(upstream, carriage);
   upstream.on('response', (incoming) => {
     answered();
     if (settled) return;
@@ -155,14 +157,16 @@ function sendBody(request: IncomingMessage, upstream: ClientRequest, { framing }
 }
 
 /** 100 to who waits for it, 102 and 103 to who can read them; the service's 101 is no matter of this path. */
-function relayInformation(upstream: ClientRequest, request: IncomingMessage, response: ServerResponse): void {
+function relayInformation(upstream: ClientRequest, { request, response, bodyBegins }: Carriage): void {
   if (request.httpVersion !== '1.1') return;
   upstream.on('information', ({ statusCode, headers }) => {
     if (response.headersSent || response.destroyed) return;
     const { link } = headers;
     try {
-      if (statusCode === 100 && expectsContinue(request)) response.writeContinue();
-      else if (statusCode === 102) response.writeProcessing();
+      if (statusCode === 100 && expectsContinue(request)) {
+        response.writeContinue();
+        bodyBegins();
+      } else if (statusCode === 102) response.writeProcessing();
       else if (statusCode === 103 && link !== undefined) response.writeEarlyHints({ link });
     } catch {
       // A hint in a form that node will not repeat is only a hint.

@@ -10,13 +10,11 @@ import { plainAddress } from '@weft/proto';
 import type { Seat } from '@weft/proto/bounds';
 import { Deadline } from '../bytes/deadline.ts';
 import { IngressError } from './errors.ts';
+import { Pace } from './pace.ts';
 import type { GatewayLimits, OpenIngress } from './types.ts';
 
 /** Requests sent ahead of their responses that are kept waiting. More than any client of today sends. */
 const MAX_WAITING = 32;
-
-/** Of a body, as Apache's mod_reqtimeout has it. */
-const LEAST_BYTES_A_SECOND = 500;
 
 export class Client {
   readonly #socket: Socket;
@@ -29,12 +27,19 @@ export class Client {
   giveUp: (() => void) | undefined;
   /** The current request's. */
   response: ServerResponse | undefined;
-  /** The current request while its body may still come; since when, and what had come before. */
-  #body: { readonly request: IncomingMessage; readonly sinceMs: number; readonly before: number } | undefined;
+  /** The current request, once its body is to come. */
+  #body: IncomingMessage | undefined;
+  /** How that comes, and how the client takes what it is sent. */
+  readonly #coming: Pace;
+  readonly #going: Pace;
+  readonly #limits: GatewayLimits;
 
   constructor(socket: Socket, seat: Seat, open: OpenIngress, limits: GatewayLimits) {
     this.#socket = socket;
     this.#seat = seat;
+    this.#limits = limits;
+    this.#coming = new Pace(limits.stallMs);
+    this.#going = new Pace(limits.stallMs);
     // An IPv4 client of a listener on `::`.
     this.address = plainAddress(socket.remoteAddress ?? '');
     this.agent = new UpstreamAgent(open, this.address, limits.openMs);
@@ -68,21 +73,41 @@ export class Client {
 
   /** What is sent from here on is the body of this request. */
   begins(request: IncomingMessage): void {
-    if (request.headers.expect === undefined)
-      this.#body = { request, sinceMs: performance.now(), before: this.#socket.bytesRead };
+    this.#body = request;
+    this.#coming.look(performance.now(), this.#socket.bytesRead);
   }
 
-  /** Whether a body has come for longer than that, and more slowly than anyone sends; what the service does not take is not awaited. */
-  drips(bodyMs: number): boolean {
-    if (this.#body === undefined || this.#body.request.complete || this.#body.request.isPaused()) return false;
-    const passedMs = performance.now() - this.#body.sinceMs;
-    return passedMs > bodyMs && (this.#socket.bytesRead - this.#body.before) * 1_000 < LEAST_BYTES_A_SECOND * passedMs;
+  /**
+   * Ends who keeps others waiting: the service for a body, or the gateway with an answer. To be called every second or so; `room`
+   * asks for a place, which is had sooner.
+   */
+  look(nowMs: number, room: boolean, refused: (response: ServerResponse) => void): void {
+    const { bodyMs, stallMs } = this.#limits;
+    // What the service does not take is not awaited.
+    if (this.#body === undefined || this.#body.complete || this.#body.isPaused()) this.#coming.rest();
+    else this.#coming.look(nowMs, this.#socket.bytesRead);
+    if (this.#socket.writableLength === 0) this.#going.rest();
+    else this.#going.look(nowMs, this.#socket.bytesWritten - this.#socket.writableLength);
+    const coming = this.#coming;
+    const going = this.#going;
+    if (going.stillMs > stallMs || (room && going.slowMs > bodyMs)) {
+      // What the kernel holds for it is not to be held any longer either.
+      this.#socket.resetAndDestroy();
+    } else if (this.response?.headersSent === false) {
+      if (coming.stillMs <= stallMs && coming.slowMs <= (room ? bodyMs : stallMs)) return;
+      refused(this.response);
+      part(this.#socket);
+    } else if (room && coming.slowMs > bodyMs) {
+      // Answered before it has said all: who talks so may pause, but not in another's place.
+      this.#socket.destroy();
+    }
   }
 
   #next(): void {
     this.giveUp = undefined;
     this.response = undefined;
     this.#body = undefined;
+    this.#coming.rest();
     const run = this.#waiting.shift();
     if (run !== undefined) {
       run();

@@ -15,7 +15,7 @@ import { carryUpgrade, wantsUpgrade } from './upgrade.ts';
 
 /** How often connections are looked over for headers that take too long. */
 const CHECK_MS = 2000;
-/** How often clients are looked over for bodies that hardly come, while there is no room. */
+/** How often clients are looked over for bodies that hardly come, and answers that are not taken. */
 const LOOK_MS = 1000;
 /** How long an answer may pause after its client closed its half in the middle of it. */
 const LEAVING_MS = 5000;
@@ -62,23 +62,20 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   });
   // The other places are for who comes: a request beyond these is read, answered and recorded, and not lost at the door.
   const mostServed = most - Math.floor(most / 8);
-  let lookedMs = 0;
-  /** Half-sent requests of a few addresses must not hold every place for as long as they like. */
-  const endDripping = (): void => {
+  const lookMs = Math.min(LOOK_MS, limits.bodyMs / 4, limits.stallMs / 4);
+  let madeRoomMs = 0;
+  /** A few addresses must not hold every place, nor the services' programs, for as long as they like. */
+  const look = (room: boolean): void => {
     const nowMs = performance.now();
-    if (nowMs - lookedMs < LOOK_MS) return;
-    lookedMs = nowMs;
-    for (const [socket, client] of clients) {
-      // One that is answered already, or waits to be told to go on, is another matter.
-      if (client.response?.headersSent !== false || !client.drips(limits.bodyMs)) continue;
-      refuse(client.response, 408, counters);
-      part(socket);
-    }
+    if (room && nowMs - madeRoomMs < lookMs) return;
+    if (room) madeRoomMs = nowMs;
+    for (const client of clients.values()) client.look(nowMs, room, (response) => refuse(response, 408, counters));
   };
+  const looking = setInterval(look, lookMs, false).unref();
   const open: OpenIngress = (service, port, clientAddress, deadline) => {
     if (admission.served <= mostServed) return options.open(service, port, clientAddress, deadline);
     options.full();
-    endDripping();
+    look(true);
     return options.open(service, port, clientAddress, deadline, `the gateway already serves ${mostServed} connections`);
   };
   const report = (admitted: Admitted, status: number, cause: unknown): void => {
@@ -95,7 +92,9 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       });
       if (!request.socket.writable) return;
       client.response = response;
-      client.begins(request);
+      const bodyBegins = () => client.begins(request);
+      if (request.headers.expect === undefined) bodyBegins();
+      else request.once('data', bodyBegins);
       const admitted = admit(request, findRoute);
       if (!admitted.admitted) {
         refuse(response, admitted.status, counters);
@@ -107,7 +106,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
       };
       const { agent, address: clientAddress } = client;
       try {
-        client.giveUp = carry({ request, response, admitted, agent, clientAddress, responseMs, failed });
+        client.giveUp = carry({ request, response, admitted, agent, clientAddress, responseMs, bodyBegins, failed });
       } catch (error) {
         // node will not repeat what its parser let through, such as a control character in a field.
         failed(400, error);
@@ -198,6 +197,7 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
   const close = (): Promise<void> => {
     if (!closing) {
       closing = true;
+      clearInterval(looking);
       signal.removeEventListener('abort', onAbort);
       server.close();
       // Upgraded connections among them, which node has let go of.

@@ -52,14 +52,16 @@ export interface GatewayLimits {
   readonly headerMs: number;
   /** Between requests of one connection. */
   readonly keepAliveMs: number;
-  /** During a request, without a byte from or to the client, unless its answer is waited for. An upgraded connection has no such limit. */
+  /** During a request, without a byte from or to the client, unless its answer is waited for, or `stallMs` is over. An upgraded connection has no such limit. */
   readonly idleMs: number;
   /** Until a connection to the service stands. */
   readonly openMs: number;
   /** From a request sent whole to the answer's first byte, where the service has no limit of its own. */
   readonly responseMs: number;
-  /** Of a request's body, before it makes room for others while the gateway is full and its client sends less than 500 B/s. */
+  /** At less than 500 B/s of a request's body sent, or of an answer taken, before a client makes room for others while the gateway is full. */
   readonly bodyMs: number;
+  /** With no byte of a body that the service would take, or of an answer that is there; of a body, also at less than 500 B/s. */
+  readonly stallMs: number;
 }
 
 export const DEFAULT_LIMITS: GatewayLimits = {
@@ -72,6 +74,7 @@ export const DEFAULT_LIMITS: GatewayLimits = {
   openMs: 6_000,
   responseMs: 60_000,
   bodyMs: 20_000,
+  stallMs: 60_000,
 };
 
 export interface Gateway {

@@ -8,7 +8,7 @@ import { IngressError } from './errors.ts';
 import { fieldValues, readFraming, requestFields, responseFields } from './fields.ts';
 import { failureStatus, rawHead } from './refusal.ts';
 
-export interface Upgrade extends Omit<Carriage, 'response'> {
+export interface Upgrade extends Omit<Carriage, 'response' | 'bodyBegins'> {
   readonly socket: Socket;
   /** What the client sent after its request. */
   readonly head: Buffer;
