@@ -137,15 +137,24 @@ export function emptyNetwork(mesh: Mesh, revision: number): NetworkState {
   };
 }
 
-/** Hosts that rules name and that have not joined: right before they do, and else a slip of the pen that nobody would notice. */
-function unknownHosts({ policies }: Mesh, network: NetworkState | undefined): FieldProblem[] {
-  const joined = new Set(Array.from(network?.agents.values() ?? [], ({ host }) => `host:${host}`));
-  const doubts = policies.flatMap(({ from }, rule) =>
-    from.flatMap((text, index): FieldProblem[] => {
-      if (!text.startsWith('host:') || joined.has(text)) return [];
-      const message = `no host ${JSON.stringify(text.slice('host:'.length))} has joined; until one does this selects nothing`;
-      return [{ field: `policies[${rule}].from[${index}]`, message }];
-    }),
-  );
-  return doubts.slice(0, MOST_DOUBTS);
+/** Hosts that the mesh names and that have not joined: right before they do, and else a slip of the pen that nobody would notice. */
+function unknownHosts({ policies, agents, tests }: Mesh, network: NetworkState | undefined): FieldProblem[] {
+  const joined = new Set(Array.from(network?.agents.values() ?? [], ({ host }) => host));
+  const named = [
+    ...policies.flatMap(({ from }, rule) =>
+      from.flatMap((text, index) => hostNamed(text, `policies[${rule}].from[${index}]`, 'this selects nothing')),
+    ),
+    ...agents.map(({ name }) => ({ name, field: `agents.${name}`, effect: 'this says nothing of any' })),
+    ...tests.flatMap(({ from }, index) => hostNamed(from, `tests[${index}].from`, 'this tests for nobody')),
+  ];
+  return named
+    .filter(({ name }) => !joined.has(name))
+    .slice(0, MOST_DOUBTS)
+    .map(({ name, field, effect }) => {
+      return { field, message: `no host ${JSON.stringify(name)} has joined; until one does ${effect}` };
+    });
+}
+
+function hostNamed(selector: string, field: string, effect: string): { name: string; field: string; effect: string }[] {
+  return selector.startsWith('host:') ? [{ name: selector.slice('host:'.length), field, effect }] : [];
 }

@@ -47,6 +47,26 @@ describe('apply', () => {
     expect((await bench.apply(next)).warnings).toEqual([]);
   });
 
+  test('tells of hosts that have not joined wherever a mesh names one', async () => {
+    const asked = { service: 'redis', port: 6379, protocol: 'tcp', expect: 'allow' } as const;
+    const next = mesh([redis], {
+      agents: [
+        { name: 'a', tags: ['eu'] },
+        { name: 'b', tags: [] },
+      ],
+      tests: [
+        { from: 'host:a', ...asked },
+        { from: 'redis', ...asked },
+        { from: 'host:b', ...asked },
+      ],
+    });
+    await bench.apply(mesh([redis]));
+    await bench.join('a', ['redis']);
+    const { warnings } = await bench.apply(next);
+    expect(warnings.map(({ field }) => field)).toEqual(['agents.b', 'tests[2].from']);
+    for (const { message } of warnings) expect(message).toMatch(/^no host "b" has joined; until one does this /);
+  });
+
   test('a dry run tells the difference and changes nothing', async () => {
     await bench.apply(mesh([redis, web]));
     const before = bench.state.current;

@@ -175,6 +175,13 @@ const doubtful: [string, Mesh, string, RegExp][] = [
   ['allow to a worker', withRule({ action: 'allow', to: ['mailer'] }), 'policies[0].to[0]', /opens nothing/],
   ['deny to workers', withRule({ to: ['redis', 'kind:worker'] }), 'policies[0].to[1]', /closes nothing more/],
   ['unknown tag', withRule({ from: ['tag:nowhere'] }), 'policies[0].from[0]', /no service and no agent/],
+  ['tag of agents alone in to', withRule({ to: ['tag:ci'] }), 'policies[0].to[0]', /agents receive nothing/],
+  [
+    'kind that no service is of',
+    { ...withRule({ to: ['kind:web'] }), services: [service('redis', 'private', [6379])], tests: [] },
+    'policies[0].to[0]',
+    /no service of the kind web/,
+  ],
   [
     'port that nobody declares of either transport',
     withRule({ to: ['redis'], ports: [parseRulePorts('6380')] }),

@@ -21,7 +21,9 @@ export interface Validation {
 export function validateMesh(mesh: Mesh): Validation {
   const known: KnownNames = {
     services: new Map(mesh.services.map((service) => [service.name, service])),
-    tags: new Set([...mesh.services, ...mesh.agents].flatMap((tagged) => tagged.tags)),
+    kinds: new Set(mesh.services.map(({ kind }) => kind)),
+    serviceTags: new Set(mesh.services.flatMap(({ tags }) => tags)),
+    agentTags: new Set(mesh.agents.flatMap(({ tags }) => tags)),
   };
   const rules = mesh.policies.map((rule, index) => checkRule(rule, `policies[${index}]`, known));
   const errors = [
@@ -119,8 +121,9 @@ function isCaller(text: string, known: KnownNames): boolean {
 /** What selectors may refer to. */
 interface KnownNames {
   readonly services: ReadonlyMap<string, Service>;
-  /** Of services and agents alike. */
-  readonly tags: ReadonlySet<string>;
+  readonly kinds: ReadonlySet<string>;
+  readonly serviceTags: ReadonlySet<string>;
+  readonly agentTags: ReadonlySet<string>;
 }
 
 function checkRule(rule: Rule, field: string, known: KnownNames): Validation {
@@ -166,11 +169,19 @@ function checkSelectors(
     if (selector?.type === 'service' && !known.services.has(selector.name)) {
       found.errors.push(problem(at, noService(selector.name)));
     }
-    if (selector?.type === 'tag' && !known.tags.has(selector.name)) {
-      found.warnings.push(problem(at, `no service and no agent carries the tag ${quote(selector.name)}`));
-    }
+    const idle = selector && selectsNothing(selector, side, known);
+    if (idle !== undefined) found.warnings.push(problem(at, idle));
     return selector;
   });
+}
+
+/** Why nobody in the file is selected. Hosts are not looked for: the file need not name them. */
+function selectsNothing(selector: Selector, side: 'from' | 'to', known: KnownNames): string | undefined {
+  if (selector.type === 'kind' && !known.kinds.has(selector.name)) return `there is no service of the kind ${selector.name}`;
+  if (selector.type !== 'tag' || known.serviceTags.has(selector.name)) return undefined;
+  const tag = quote(selector.name);
+  if (!known.agentTags.has(selector.name)) return `no service and no agent carries the tag ${tag}`;
+  return side === 'to' ? `no service carries the tag ${tag}, and agents receive nothing` : undefined;
 }
 
 function readSelector(text: string, field: string, found: Validation): Selector | undefined {
@@ -205,7 +216,7 @@ function idleParts(
 }
 
 function selectsWorkers(selector: Selector | undefined, known: KnownNames): boolean {
-  if (selector?.type === 'kind') return selector.name === 'worker';
+  if (selector?.type === 'kind') return selector.name === 'worker' && known.kinds.has('worker');
   return selector?.type === 'service' && known.services.get(selector.name)?.kind === 'worker';
 }
 
