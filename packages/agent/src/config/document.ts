@@ -13,6 +13,7 @@ import {
   visit,
   type YAMLMap,
 } from 'yaml';
+import { aliasProblems } from './aliases.ts';
 import { FileError, type FileProblem } from './errors.ts';
 
 export type Path = readonly (string | number)[];
@@ -85,6 +86,7 @@ export function parseYaml(file: string, text: string): YamlFile {
     ...at(error.pos[0]),
     message: yamlMessage(error.code, error.message),
   }));
+  problems.push(...aliasProblems(document).map(({ offset, message }) => ({ ...at(offset), message })));
   const declared = document.directives.yaml;
   if (declared.explicit === true && declared.version !== '1.2') {
     problems.push({ line: 1, column: 1, message: `found YAML ${declared.version}, expected YAML 1.2` });
@@ -127,6 +129,8 @@ function yamlMessage(code: string, message: string): string {
       return 'a second document begins here; a file holds one';
     case 'TAG_RESOLVE_FAILED':
       return `found a tag, expected plain YAML: ${message}`;
+    case 'TAB_AS_INDENT':
+      return 'found a tab; YAML is indented by spaces alone';
     default:
       return `not valid YAML: ${message}`;
   }

@@ -172,6 +172,38 @@ services:
     ['a tag', 'network: !secret prod\n', 'mesh.yaml:1:10: found a tag, expected plain YAML: Unresolved tag: !secret'],
     ['a prototype', 'network: prod\n__proto__: {}\n', 'mesh.yaml:2:1: unknown key "__proto__"'],
     [
+      'aliases of nothing, or of what comes later',
+      'network: prod\nservices:\n  a: { kind: private, ports: *p }\n  b: { <<: *c, ports: &p [1] }\n',
+      'mesh.yaml:3:30: *p names no anchor; expected &p before it\n' +
+        'mesh.yaml:4:12: *c names no anchor; expected &c before it',
+    ],
+    [
+      'an alias within what it names',
+      'network: prod\nservices: &s\n  <<: *s\n  a: { kind: worker }\n',
+      'mesh.yaml:3:7: *s stands within what it names',
+    ],
+    [
+      'an anchor given twice',
+      'services:\n  a: &x { kind: worker }\n  b: &x { kind: worker }\n',
+      'mesh.yaml:3:9: the anchor &x stands twice; each may stand once',
+    ],
+    [
+      'merges of what is no map',
+      'services:\n  a: { <<: 5 }\n  b: &b { kind: worker }\n  c: { <<: [*b, x] }\n  d: { <<: [*b, { tags: [t] }] }\n',
+      'mesh.yaml:2:8: << merges maps; expected one, an alias of one such as *name, or a list of such aliases\n' +
+        'mesh.yaml:4:8: << merges maps; expected one, an alias of one such as *name, or a list of such aliases',
+    ],
+    [
+      'a tab for an indent',
+      'network: prod\nservices:\n\tredis: { kind: worker }\n',
+      'mesh.yaml:3:1: found a tab; YAML is indented by spaces alone',
+    ],
+    [
+      'a mark of byte order, which is passed over',
+      '\ufeffnetwork: prod\nservices:\n  a: { kind: wbe }\n',
+      'mesh.yaml:3:14: services.a.kind: expected web, private or worker, found "wbe"; did you mean "web"?',
+    ],
+    [
       'a test that names no port',
       'network: prod\ntests:\n  - { from: web, to: redis, expect: maybe }\n',
       'mesh.yaml:3:22: tests[0].to: "redis": not SERVICE:PORT; expected SERVICE:PORT or SERVICE:PORT/udp\n' +

@@ -177,7 +177,8 @@ function checkSelectors(
 
 /** Why nobody in the file is selected. Hosts are not looked for: the file need not name them. */
 function selectsNothing(selector: Selector, side: 'from' | 'to', known: KnownNames): string | undefined {
-  if (selector.type === 'kind' && !known.kinds.has(selector.name)) return `there is no service of the kind ${selector.name}`;
+  if (selector.type === 'kind' && !known.kinds.has(selector.name))
+    return `there is no service of the kind ${selector.name}`;
   if (selector.type !== 'tag' || known.serviceTags.has(selector.name)) return undefined;
   const tag = quote(selector.name);
   if (!known.agentTags.has(selector.name)) return `no service and no agent carries the tag ${tag}`;
