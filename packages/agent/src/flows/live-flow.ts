@@ -1,5 +1,6 @@
 /** A flow from its admission to its record. */
 import type { FlowOutcome, FlowRecord, TrafficPair } from '@weft/proto';
+import { addressGroup } from '@weft/proto/bounds';
 import type { Netmap } from '../words/netmap.ts';
 import type { Flow, Loss } from './flow.ts';
 import type { Caller, FlowRequest, Judged } from './judge.ts';
@@ -97,6 +98,14 @@ export class LiveFlow implements Flow, CountedFlow, TrafficPair {
     const { rule, revision } = this.#judged;
     const { port, protocol } = this.request;
     traffic.stillborn(names, reporter, !handedOver, outcome, { port, protocol, rule, revision });
+  }
+
+  /** See FlowSink. */
+  get from(): string | undefined {
+    const { peer, claimed } = this.request;
+    const { client } = this.#judged;
+    if (client !== '') return addressGroup(client);
+    return peer ?? (claimed.source === 'internet' ? claimed.source : undefined);
   }
 
   // --- as it is carried ---

@@ -33,8 +33,8 @@ function setUp() {
   const problems = new ProblemBoard(pino({ level: 'silent' }));
   const sink = new PacedSink({ record: (flow) => records.push(flow) }, problems);
   const told = () => records.splice(0).map(({ detail }) => detail);
-  const tell = (flows: number, change: Partial<FlowRecord> = {}) => {
-    for (let count = 0; count < flows; count++) sink.record({ ...REFUSED, ...change });
+  const tell = (flows: number, change: Partial<FlowRecord> = {}, from?: string) => {
+    for (let count = 0; count < flows; count++) sink.record({ ...REFUSED, ...change }, from);
   };
   return { sink, problems, records, told, tell };
 }
@@ -83,8 +83,32 @@ it('tells callers, services and outcomes apart, as many as there may be', () => 
   expect(told().filter(Boolean)).toEqual([`stands for ${10_000 - 64 - 8} like it`]);
 });
 
+it('takes refused TCP together by where it comes from, and lets nobody fill the records', () => {
+  const { records, problems, told, tell } = setUp();
+  const web = {
+    protocol: 'tcp',
+    source: 'internet',
+    service: 'web',
+    outcome: 'no-instance',
+    verdict: 'allow',
+  } as const;
+  tell(1_000, { ...web, detail: 'client 203.0.113.9: no instance' }, '203.0.113.9');
+  tell(1, web, '203.0.113.10');
+  tell(1_000, { ...web, source: 'api', sourceHost: 'b', outcome: 'denied' }, 'agent-b');
+  expect(told()).toHaveLength(8 + 1 + 8);
+  expect(problems.current).toMatchObject([{ code: 'many-refusals', subject: 'tcp' }]);
+  vi.advanceTimersByTime(1_000);
+  expect(told()).toEqual(['stands for 992 like it: client 203.0.113.9: no instance', 'stands for 992 like it']);
+  // From as many places as there may be.
+  for (let host = 0; host < 5_000; host++) for (let again = 0; again < 4; again++) tell(1, web, `2001:db8:0:${host}`);
+  vi.advanceTimersByTime(1_000);
+  expect(records.length).toBeLessThan(200);
+  const counts = records.map(({ detail }) => Number(/^stands for (\d+) like it$/.exec(detail)?.[1] ?? 1));
+  expect(counts.reduce((sum, count) => sum + count, 0)).toBe(20_000);
+});
+
 it.each<[string, Partial<FlowRecord>]>([
-  ['of TCP', { protocol: 'tcp' }],
+  ['of TCP by a program of this host', { protocol: 'tcp' }],
   ['that was answered', { outcome: 'unreachable', bytesReceived: 1 }],
   ['that was idle', { outcome: 'closed', verdict: 'allow' }],
   ['that was cut', { outcome: 'cut' }],

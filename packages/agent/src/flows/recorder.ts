@@ -8,7 +8,8 @@ import { newFlowId } from './flow.ts';
 
 /** Takes exactly one record of each flow when it ends. Never blocks: over its bound it counts the loss. */
 export interface FlowSink {
-  record(flow: FlowRecord): void;
+  /** `from`: whom the flow comes from where that is none of this host's own programs, an address group or a peer's id. */
+  record(flow: FlowRecord, from?: string): void;
 }
 
 export interface FlowBatch {
@@ -206,49 +207,70 @@ export class Ring<Value> {
 const WINDOW_MS = 1_000;
 /** Of a caller, a service and an outcome in that time. */
 const EACH = 8;
+/** Of all callers together, for there may be many of them. */
+const MOST = 128;
 /** Sorts of flows told apart in that time: a peer may ask for any service, and as anybody. Those beyond are told as one. */
 const SORTS = 64;
 
+const MANY_REFUSALS = {
+  udp: {
+    code: 'many-refusals',
+    subject: 'udp',
+    message:
+      `more than ${EACH} UDP flows a second of one caller to one service are refused, as when a program sends each datagram from another port; ` +
+      'one record a second tells their number (weft flows): let the program stop, or see there what it lacks',
+  },
+  tcp: {
+    code: 'many-refusals',
+    subject: 'tcp',
+    message:
+      `more than ${EACH} calls a second by one address of the internet, or by one other host, to one service are refused, or ${MOST} of all together; ` +
+      'one record a second tells their number (weft flows): see there who calls, and what it lacks',
+  },
+} as const;
+
 interface Sort {
-  count: number;
-  /** Of those that have no record yet. */
+  /** Those with a record of their own, and those that have none yet, of which the last. */
+  told: number;
+  held: number;
   last: FlowRecord | undefined;
 }
 
 /**
- * Records of refused UDP, at a bounded pace. A program that sends each datagram from a port of its own, to a service that is denied
- * or not there, makes a flow with each, as fast as it sends: so of flows alike, a few a second have a record each, and one more
- * tells the number of the rest. None is without.
+ * Records of refused flows, at a bounded pace where a few who ask could fill the history with them. A program that sends each datagram
+ * from a port of its own, to a service that is denied or not there, makes a flow with each, as fast as it sends; a stranger at the
+ * gateway makes one with each request, and a peer with each opening. So of flows alike, a few a second have a record each, and one more
+ * tells the number of the rest. None is without. The TCP flows of this host's own programs are not held: each is a call that failed.
  */
 export class PacedSink implements FlowSink {
   readonly #sink: FlowSink;
-  readonly #held: () => void;
+  readonly #held: Readonly<Record<FlowRecord['protocol'], () => void>>;
   readonly #sorts = new Map<string, Sort>();
+  /** In this window, records of their own. */
+  #told = 0;
   #window: NodeJS.Timeout | undefined;
   #stopped: boolean = false;
 
   constructor(sink: FlowSink, problems: Problems) {
     this.#sink = sink;
-    this.#held = passing(problems, {
-      code: 'many-refusals',
-      subject: 'udp',
-      message:
-        `more than ${EACH} UDP flows a second of one caller to one service are refused, as when a program sends each datagram from another port; ` +
-        'one record a second tells their number (weft flows): let the program stop, or see there what it lacks',
-    });
+    this.#held = { udp: passing(problems, MANY_REFUSALS.udp), tcp: passing(problems, MANY_REFUSALS.tcp) };
   }
 
-  record(flow: FlowRecord): void {
-    if (this.#stopped || !isRefused(flow)) {
+  record(flow: FlowRecord, from?: string): void {
+    if (this.#stopped || !isRefused(flow) || (flow.protocol === 'tcp' && from === undefined)) {
       this.#sink.record(flow);
       return;
     }
-    const sort = this.#sortOf(flow);
-    sort.count++;
-    if (sort.count > EACH) {
+    const sort = this.#sortOf(flow, from);
+    if (sort.told < EACH && this.#told < MOST) {
+      sort.told++;
+      this.#told++;
+      this.#sink.record(flow);
+    } else {
+      sort.held++;
       sort.last = flow;
-      this.#held();
-    } else this.#sink.record(flow);
+      this.#held[flow.protocol]();
+    }
     this.#window ??= setTimeout(() => this.#tell(), WINDOW_MS).unref();
   }
 
@@ -261,24 +283,25 @@ export class PacedSink implements FlowSink {
   #tell(): void {
     clearTimeout(this.#window);
     this.#window = undefined;
-    for (const { count, last } of this.#sorts.values()) {
+    this.#told = 0;
+    for (const { held, last } of this.#sorts.values()) {
       if (last === undefined) continue;
-      const detail = `stands for ${count - EACH} like it${last.detail === '' ? '' : `: ${last.detail}`}`;
+      const detail = `stands for ${held} like it${last.detail === '' ? '' : `: ${last.detail}`}`;
       // The other end may tell of the flow itself, and control would take both for one.
       this.#sink.record({ ...last, id: newFlowId(), detail });
     }
     this.#sorts.clear();
   }
 
-  #sortOf({ source, sourceHost, service, outcome }: FlowRecord): Sort {
-    const name = `${source} ${sourceHost} ${service} ${outcome}`;
+  #sortOf({ source, sourceHost, service, outcome, protocol }: FlowRecord, from = ''): Sort {
+    const name = `${source} ${sourceHost} ${service} ${outcome} ${protocol} ${from}`;
     const key = this.#sorts.has(name) || this.#sorts.size < SORTS ? name : '';
-    const sort = this.#sorts.get(key) ?? { count: 0, last: undefined };
+    const sort = this.#sorts.get(key) ?? { told: 0, held: 0, last: undefined };
     this.#sorts.set(key, sort);
     return sort;
   }
 }
 
-function isRefused({ protocol, outcome, bytesReceived }: FlowRecord): boolean {
-  return protocol === 'udp' && bytesReceived === 0 && (outcome === 'denied' || OUTCOMES[outcome].fault);
+function isRefused({ outcome, bytesReceived }: FlowRecord): boolean {
+  return bytesReceived === 0 && (outcome === 'denied' || OUTCOMES[outcome].fault);
 }

@@ -78,7 +78,7 @@ export class FlowRegistry {
       this.#count(request.peer, -1);
       const nowMs = now();
       ended.countEnd(outcome, nowMs);
-      if (!ended.handedOver) sink.record(ended.record(nowMs, outcome, detail));
+      if (!ended.handedOver) sink.record(ended.record(nowMs, outcome, detail), ended.from);
     });
     flow.span = span;
     this.#flows.add(flow);
@@ -123,7 +123,7 @@ export class FlowRegistry {
       const { netmap, sink, traffic, now } = this.#options;
       const unborn = new LiveFlow(request, judged, undefined, startedMs, traffic, () => {});
       unborn.countEnd(code, startedMs, countedAs(netmap.current, unborn, rule));
-      sink.record(unborn.record(now(), code, reason));
+      sink.record(unborn.record(now(), code, reason), unborn.from);
     }
     return { admitted: false, refusal: { code, rule, revision, reason } };
   }

@@ -75,6 +75,26 @@ describe('the gateway’s way in', () => {
     );
   });
 
+  it.each([
+    ['g', ['gateway' as const], 2 * 8],
+    // One that may let nobody in asks all the same, until it has heard so.
+    ['g', [], 8],
+  ])('of %s, of roles %j, fills no records with what is refused of it', async (host, roles, own) => {
+    const rig = await Rig.start({ services: SERVICES, agents: [{ host, roles }] });
+    cleanups.push(() => rig.stop());
+    const { outbound } = rig.agent(host);
+    for (let port = 1; port <= 60; port++) {
+      const client = `2001:db8:${port % 2}::${port}`;
+      expect((await outbound.openIngress('redis', port, client, new Deadline(9_000))).opened).toBe(false);
+    }
+    await until(() => rig.records().length > own);
+    const counts = rig.records().map(({ detail }) => Number(/stands for (\d+) like it/.exec(detail)?.[1] ?? 1));
+    expect([counts.filter((count) => count === 1).length, counts.reduce((sum, count) => sum + count, 0)]).toEqual([
+      own,
+      60,
+    ]);
+  });
+
   it('ends with its opener', async () => {
     const rig = await Rig.start({
       services: SERVICES,
