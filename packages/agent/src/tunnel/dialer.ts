@@ -3,7 +3,7 @@
  * as soon as that failed, side by side; the first finished handshake wins (RFC 8305, with the handshake as the test).
  */
 import { isShortage } from '@weft/proto';
-import { Deadline } from '../bytes/deadline.ts';
+import type { Deadline } from '../bytes/deadline.ts';
 import { GREATEST_PACKET_LIMIT } from '../protocol/datagram/format.ts';
 import type { TunnelPeer } from '../words/peer.ts';
 import type { TunnelContext } from './context.ts';
@@ -21,26 +21,23 @@ export interface Dialled {
   readonly address: DatagramAddress;
 }
 
-/** Throws UnreachableError, with the endpoints' errors as its cause. */
-export async function dialPeer(context: TunnelContext, peer: TunnelPeer, life: AbortSignal): Promise<Dialled> {
+/** Throws UnreachableError, with the endpoints' errors as its cause. The deadline is this dial's own, and over with it. */
+export async function dialPeer(context: TunnelContext, peer: TunnelPeer, deadline: Deadline): Promise<Dialled> {
   const endpoints = peer.endpoints.slice(0, ENDPOINT_LIMIT);
   if (endpoints.length === 0) throw new UnreachableError('no-endpoint', `${peer.host} has no address to dial`);
-  const { dialTimeout, stagger } = context.settings;
-  life.throwIfAborted();
-  const deadline = new Deadline(dialTimeout);
-  const stop = (): void => deadline.end(new UnreachableError('closed', 'this agent stops'));
-  life.addEventListener('abort', stop, { once: true });
   try {
     const attempts: Promise<Dialled>[] = [];
     for (const endpoint of endpoints) {
       const attempt = dialEndpoint(context, peer, endpoint, deadline);
       attempts.push(attempt);
-      if (await settledWithin(Promise.any(attempts), attempt, stagger)) break;
+      if (await settledWithin(Promise.any(attempts), attempt, context.settings.stagger)) break;
     }
     const winner = await Promise.any(attempts);
     for (const attempt of attempts) dropUnless(winner, attempt);
     return winner;
   } catch (cause) {
+    const givenUp = deadline.over && !deadline.late;
+    if (givenUp) throw new UnreachableError('closed', `the dial to ${peer.host} was given up`, { cause });
     context.counters.handshakesFailed += 1;
     if (isShortage(cause)) {
       context.files?.ranOut();
@@ -54,7 +51,6 @@ export async function dialPeer(context: TunnelContext, peer: TunnelPeer, life: A
   } finally {
     // Attempts that lost the race end here.
     deadline.end(new UnreachableError('connect-failed', 'another endpoint answered first'));
-    life.removeEventListener('abort', stop);
   }
 }
 

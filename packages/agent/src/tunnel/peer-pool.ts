@@ -3,7 +3,7 @@
  * reached is not dialled again for a moment, so that callers fail fast, and soon is, so that it is found when it is back.
  */
 import type { PeerTunnels as PeerTraffic } from '@weft/proto';
-import type { Deadline } from '../bytes/deadline.ts';
+import { Deadline } from '../bytes/deadline.ts';
 import type { TunnelPeer } from '../words/peer.ts';
 import type { TunnelContext } from './context.ts';
 import { type Dialled, dialPeer } from './dialer.ts';
@@ -22,6 +22,10 @@ export class PeerPool {
   /** As the peer was called last. */
   #host = '';
   #dialling: Promise<Link> | undefined;
+  /** The dial under way. */
+  #attempt: Attempt | undefined;
+  /** As the directory had the peer when its tunnels were looked at last. */
+  #known: TunnelPeer | undefined;
   #failure: { readonly until: number; readonly pause: number; readonly error: UnreachableError } | undefined;
   /** This host's own want of files, which says nothing of the peer. */
   #shortage: { readonly until: number; readonly error: UnreachableError } | undefined;
@@ -50,6 +54,7 @@ export class PeerPool {
 
   add(link: Link): void {
     this.#links.add(link);
+    this.#known ??= link.peer;
     this.#host = link.peer.host;
   }
 
@@ -67,6 +72,22 @@ export class PeerPool {
     }
     const roundTripUs = Number.isFinite(shortest) ? Math.max(1, Math.round(shortest * 1_000)) : 0;
     return { host: this.#host, tunnels: this.#links.size, roundTripUs, bytesSent, bytesReceived, pathSize };
+  }
+
+  /**
+   * The directory may have changed. A peer that moved left its tunnels and the places where it is dialled, and nothing tells:
+   * the dial under way begins anew, and the tunnels are asked for an answer.
+   */
+  recheck(): void {
+    this.reached();
+    const peer = this.#context.directory.peerById(this.agentId);
+    if (peer !== undefined && this.#attempt !== undefined && moved(this.#attempt.peer, peer)) {
+      this.#attempt.outdated = true;
+      this.#attempt.deadline.end(new UnreachableError('closed', `${peer.host} is elsewhere`));
+    }
+    if (peer !== undefined && this.#known !== undefined && moved(this.#known, peer))
+      for (const link of this.#links) link.liveness.ping();
+    this.#known = peer;
   }
 
   /** The peer is there: whatever was held against it is forgotten. */
@@ -117,6 +138,7 @@ export class PeerPool {
   }
 
   closeAll(cause: TunnelEndedError): void {
+    this.#attempt?.deadline.end(cause);
     for (const link of [...this.#links]) link.close(cause);
   }
 
@@ -161,23 +183,37 @@ export class PeerPool {
   }
 
   async #dialOnce(): Promise<Link> {
-    const peer = this.#context.directory.peerById(this.agentId);
-    if (peer === undefined) throw new UnreachableError('unknown-peer', `${this.agentId} is no member of this network`);
-    try {
-      return this.#start(peer, await dialPeer(this.#context, peer, this.#lifetime));
-    } catch (error) {
-      const { backoffFirst, backoffLast, shortagePause } = this.#context.settings;
-      const pause = Math.min(this.#failure === undefined ? backoffFirst : this.#failure.pause * 2, backoffLast);
-      const now = this.#context.now();
-      const known =
-        error instanceof UnreachableError
-          ? error
-          : new UnreachableError('connect-failed', `no tunnel to ${peer.host}`, { cause: error });
-      if (known.code === 'no-file') this.#shortage = { until: now + shortagePause, error: known };
-      else this.#failure = { until: now + pause, pause, error: known };
-      this.#context.limitedLog.warn('tunnel-dial-failed', known.code, { peer: peer.host, err: known });
-      throw known;
+    for (;;) {
+      const peer = this.#context.directory.peerById(this.agentId);
+      if (peer === undefined)
+        throw new UnreachableError('unknown-peer', `${this.agentId} is no member of this network`);
+      this.#lifetime.throwIfAborted();
+      const attempt: Attempt = { peer, deadline: new Deadline(this.#context.settings.dialTimeout), outdated: false };
+      this.#attempt = attempt;
+      try {
+        return this.#start(peer, await dialPeer(this.#context, peer, attempt.deadline));
+      } catch (error) {
+        if (!attempt.outdated) throw this.#held(peer, error);
+      } finally {
+        attempt.deadline.close();
+        this.#attempt = undefined;
+      }
     }
+  }
+
+  /** The peer is not dialled again for a moment. */
+  #held(peer: TunnelPeer, error: unknown): UnreachableError {
+    const { backoffFirst, backoffLast, shortagePause } = this.#context.settings;
+    const pause = Math.min(this.#failure === undefined ? backoffFirst : this.#failure.pause * 2, backoffLast);
+    const now = this.#context.now();
+    const known =
+      error instanceof UnreachableError
+        ? error
+        : new UnreachableError('connect-failed', `no tunnel to ${peer.host}`, { cause: error });
+    if (known.code === 'no-file') this.#shortage = { until: now + shortagePause, error: known };
+    else this.#failure = { until: now + pause, pause, error: known };
+    this.#context.limitedLog.warn('tunnel-dial-failed', known.code, { peer: peer.host, err: known });
+    return known;
   }
 
   #start(asked: TunnelPeer, dialled: Dialled): Link {
@@ -226,6 +262,18 @@ export class PeerPool {
     }
     return preferred;
   }
+}
+
+interface Attempt {
+  /** As it was when the dial began. */
+  readonly peer: TunnelPeer;
+  readonly deadline: Deadline;
+  outdated: boolean;
+}
+
+/** Whether it may be where it was not before. */
+function moved(before: TunnelPeer, peer: TunnelPeer): boolean {
+  return peer.endpoints.some((endpoint) => !before.endpoints.includes(endpoint));
 }
 
 /** Whether a tunnel made for `a` still stands for `b`. */

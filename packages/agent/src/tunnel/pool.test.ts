@@ -1,4 +1,6 @@
+import net from 'node:net';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { Relay } from '../../../../test/harness/relay.ts';
 import { forged } from '../../testing/forged.ts';
 import { Deadline } from '../bytes/deadline.ts';
 import type { Conduit } from '../words/conduit.ts';
@@ -40,6 +42,25 @@ function flood(conduit: Conduit): { stop(): void } {
     stop: () => {
       going = false;
       conduit.reset();
+    },
+  };
+}
+
+/** Takes connections and says nothing, as a host that is not there any more seems to. */
+async function silentServer(): Promise<{ readonly endpoint: string; readonly connections: number } & AsyncDisposable> {
+  const sockets: net.Socket[] = [];
+  const server = net.createServer((socket) => sockets.push(socket.on('error', () => undefined)));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return {
+    endpoint: `127.0.0.1:${address.port}`,
+    get connections() {
+      return sockets.length;
+    },
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy();
+      await new Promise((resolve) => server.close(resolve));
     },
   };
 }
@@ -116,4 +137,46 @@ it('promises nothing of a peer that could not be reached, and finds it when it i
   network.moveTo('bob', endpoints);
   await until(() => alice.tunnels.promising('bob'));
   expect(alice.tunnels.counters.open).toBe(1);
+});
+
+it('gives up a dial to where a peer was, at once for all who wait, when it is known to be elsewhere', async () => {
+  const { endpoints } = bob.peer;
+  await using silent = await silentServer();
+  network.moveTo('bob', [silent.endpoint]);
+  const calls = Promise.all([openStream(alice, 'bob'), alice.tunnels.ping('bob', new Deadline(5_000))]);
+  await until(() => silent.connections > 0);
+  const moved = performance.now();
+  network.moveTo('bob', endpoints);
+  alice.tunnels.recheckPeers();
+  await calls;
+  expect(performance.now() - moved).toBeLessThan(1_000);
+  expect(alice.tunnels.counters).toMatchObject({ open: 1, handshakesFailed: 0 });
+  expect(alice.log.filter(({ event }) => event === 'tunnel-dial-failed')).toEqual([]);
+});
+
+it('goes on with a dial under way where a peer has only lost an endpoint', async () => {
+  await using silent = await silentServer();
+  network.moveTo('bob', [silent.endpoint, '127.0.0.1:1']);
+  const call = alice.tunnels.ping('bob', new Deadline(400));
+  await until(() => silent.connections > 0);
+  network.moveTo('bob', [silent.endpoint]);
+  alice.tunnels.recheckPeers();
+  await expect(call).rejects.toThrow();
+  expect(silent.connections).toBe(1);
+});
+
+it('puts no call into a tunnel that a peer may have left, once it was asked there in vain', async () => {
+  const settings = { tick: 20, suspect: 150 };
+  const caller = await network.agent('caller', { settings });
+  const relay = await Relay.start({ target: { host: '127.0.0.1', port: bob.tunnels.port } });
+  const { endpoints } = bob.peer;
+  network.moveTo('bob', [`127.0.0.1:${relay.port}`]);
+  await caller.tunnels.ping('bob', new Deadline(5_000));
+  relay.stall();
+  network.moveTo('bob', endpoints);
+  caller.tunnels.recheckPeers();
+  await until(() => !caller.tunnels.promising('bob'));
+  await openStream(caller, 'bob');
+  expect(caller.tunnels.counters.open).toBe(2);
+  relay.close();
 });

@@ -81,8 +81,7 @@ export class AgentTunnels implements Tunnels, LinkOwner {
           link.close(new TunnelEndedError('revoked', `${link.peer.host} is no member any more, or has new keys`));
         }
       }
-      // New endpoints may answer where the old ones did not.
-      tunnels.reached();
+      tunnels.recheck();
       this.#forgetIfEmpty(tunnels);
     }
   }
