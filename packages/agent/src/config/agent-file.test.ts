@@ -132,3 +132,11 @@ describe('resolvers', () => {
     expect(() => parseAgentFile('weft.yaml', 'dns: { upstream: [] }')).toThrow('expected a resolver at least');
   });
 });
+
+test('domains that answer by loopback addresses', () => {
+  const read = (text: string) => parseAgentFile('weft.yaml', `dns: { private: [${text}] }`).dns;
+  expect(read('zen.spamhaus.org, bl.example')).toEqual({ private: ['zen.spamhaus.org', 'bl.example'] });
+  for (const wrong of ['"*.example"', 'org', '5', '"a..example"', '".org"']) {
+    expect(() => read(wrong)).toThrow('dns.private[0]: expected a domain, such as zen.spamhaus.org, found');
+  }
+});

@@ -6,6 +6,7 @@ import {
   formatHostPort,
   type HostPort,
   type Protocol,
+  publicHostProblem,
   serviceNameProblem,
   tagProblem,
 } from '@weft/proto';
@@ -13,6 +14,7 @@ import { z } from 'zod';
 import { parseYaml, readYamlFile, type YamlFile } from './document.ts';
 import { FileError, type FileProblem } from './errors.ts';
 import {
+  expected,
   list,
   maybe,
   named,
@@ -58,8 +60,12 @@ export interface AgentFile {
   readonly gateway?: { readonly http: HostPort };
   /** Where this host stands, such as eu-west-1a: told in the flow records that it writes. */
   readonly zone?: string;
-  /** Who answers names outside the network, in the order to ask; the host's resolv.conf says when left out. */
-  readonly dns?: { readonly upstream: readonly HostPort[] };
+  readonly dns?: {
+    /** Who answers names outside the network, in the order to ask; the host's resolv.conf says when left out. */
+    readonly upstream?: readonly HostPort[];
+    /** Domains that answer by addresses of loopback and mean it, such as zen.spamhaus.org. */
+    readonly private?: readonly string[];
+  };
 }
 
 /** What the agent must be permitted to be, for what its file asks for. */
@@ -104,7 +110,8 @@ const fileSection = section(
     gateway: section({ http: parsed((input) => parseHostPort(input, 'free-port')) }).optional(),
     zone: parsed(readZone).optional(),
     dns: section({
-      upstream: list(parsed(parseResolver), 'resolvers').min(1, 'expected a resolver at least'),
+      upstream: list(parsed(parseResolver), 'resolvers').min(1, 'expected a resolver at least').optional(),
+      private: list(parsed(readDomain), 'domains').optional(),
     }).optional(),
   },
   { tags: TAGS, agents: 'hosts are declared in the mesh file, not here' },
@@ -151,7 +158,14 @@ function toAgentFile(yaml: YamlFile): AgentFile {
     services.set(name, { name, targets, ...(declared.match === undefined ? {} : { match }) });
   }
   if (problems.length > 0) throw new FileError('file-invalid', yaml.file, problems);
-  return { services, ...defined({ gateway: value.gateway, zone: value.zone?.name, dns: value.dns }) };
+  const dns =
+    value.dns && defined({ upstream: value.dns.upstream, private: value.dns.private?.map(({ name }) => name) });
+  return { services, ...defined({ gateway: value.gateway, zone: value.zone?.name, dns }) };
+}
+
+function readDomain(input: unknown): { readonly name: string } | string {
+  const good = typeof input === 'string' && publicHostProblem(input) === undefined && input.includes('.');
+  return good ? { name: input } : expected('a domain, such as zen.spamhaus.org', input);
 }
 
 function readZone(input: unknown): { readonly name: string } | string {

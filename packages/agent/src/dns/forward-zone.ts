@@ -31,6 +31,15 @@ export function isOurs(netmap: Netmap, labels: readonly string[]): boolean {
   );
 }
 
+/**
+ * Whether a whole name, be it in an answer from outside, leads to this network: one under `internal` that is ours, and a service's
+ * bare name, which a search domain makes one. Before control has spoken once, nobody knows which are not.
+ */
+export function leadsInside(netmap: Netmap, labels: readonly string[]): boolean {
+  if (labels.at(-1) === ZONE) return netmap.self === undefined || isOurs(netmap, labels.slice(0, -1));
+  return labels.length === 1 && netmap.services.has(labels[0] ?? '');
+}
+
 /** What stands at these labels, `internal` itself left off; at least one. */
 export function findForward(netmap: Netmap, labels: readonly string[]): Node {
   const last = labels.at(-1) ?? '';

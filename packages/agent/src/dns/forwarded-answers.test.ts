@@ -90,6 +90,16 @@ describe('an answer from outside', () => {
     expect(server.counters.addressesDropped).toBe(7);
   });
 
+  it('takes aliases into the network out of answers over either transport', async () => {
+    const alias = (name = '') => ({ name, type: 'CNAME', ttl: 60, data: 'redis.internal' }) as const;
+    const upstream = await startUpstream((query, reply) =>
+      reply(answerTo(query, '', { answers: [alias(query.questions?.[0]?.name)] })),
+    );
+    const server = await startServer({ upstreams: [upstream.address] });
+    for (const asking of [ask, askTcp]) expect((await asking(server, 'evil.example')).answers).toEqual([]);
+    expect(server.counters.addressesDropped).toBe(2);
+  });
+
   it('takes the addresses that service bindings hint at for what they are', async () => {
     const hint = (key: number, address: Buffer) => {
       const head = Buffer.alloc(7);

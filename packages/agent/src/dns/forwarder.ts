@@ -6,12 +6,11 @@
  * forger one question to guess at and not many, and ends a loop: a resolver that asks us back waits on itself, and both
  * time out.
  */
-import type { AddressRange } from '@weft/proto';
 import type { Logger } from 'pino';
 import { emptyAnswer, encodeAnswer, servfail, sizeLimit } from './answer.ts';
 import { Exchange } from './exchange.ts';
 import { Flag, HEADER_LENGTH, type Query } from './message.ts';
-import { withoutOwnAddresses } from './rebinding.ts';
+import { type OwnGround, withoutOwnGround } from './rebinding.ts';
 import { MOST_AT_ONCE } from './share.ts';
 import type { DnsCounters, Reply, Transport } from './types.ts';
 import { UpstreamHealth } from './upstream-health.ts';
@@ -27,8 +26,7 @@ export interface ForwarderOptions {
   readonly upstreams: UpstreamSource;
   readonly timeoutMs: number;
   readonly counters: DnsCounters;
-  /** Where this host's VIPs lie. */
-  readonly range: AddressRange;
+  readonly ground: OwnGround;
   readonly logger: Logger;
 }
 
@@ -108,7 +106,7 @@ export class Forwarder {
   }
 
   #clean(answer: Buffer, { labels }: Query): Buffer | undefined {
-    const { message, dropped } = withoutOwnAddresses(answer, labels, this.#options.range);
+    const { message, dropped } = withoutOwnGround(answer, labels, this.#options.ground);
     this.#options.counters.addressesDropped += dropped;
     return message;
   }

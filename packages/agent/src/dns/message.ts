@@ -27,11 +27,17 @@ export const Rcode = { NOERROR: 0, FORMERR: 1, SERVFAIL: 2, NXDOMAIN: 3, NOTIMP:
 export const Type = {
   A: 1,
   NS: 2,
+  CNAME: 5,
   SOA: 6,
   PTR: 12,
+  MX: 15,
   AAAA: 28,
   SRV: 33,
+  NAPTR: 35,
+  DNAME: 39,
   OPT: 41,
+  SVCB: 64,
+  HTTPS: 65,
   IXFR: 251,
   AXFR: 252,
   ANY: 255,
@@ -113,6 +119,31 @@ export function skipName(packet: Buffer, start: number): number | undefined {
     if (length >= 0xc0) return offset + 2;
     if (length > 63) return undefined;
     offset += 1 + length;
+  }
+  return undefined;
+}
+
+/**
+ * The labels, in lower case, of a name that may be compressed. Pointers lead back only (RFC 1035 section 4.1.4), so there is no
+ * loop; undefined when the name is malformed.
+ */
+export function readCompressedName(packet: Buffer, start: number): string[] | undefined {
+  const labels: string[] = [];
+  let length = 0;
+  for (let offset = start, before = start; offset < packet.length; ) {
+    const head = packet.readUInt8(offset);
+    if (head === 0) return labels;
+    if (head >= 0xc0) {
+      if (offset + 2 > packet.length) return undefined;
+      offset = packet.readUInt16BE(offset) & 0x3fff;
+      if (offset >= before) return undefined;
+      before = offset;
+      continue;
+    }
+    length += 1 + head;
+    if (head > 63 || length >= MAX_NAME_LENGTH || offset + 1 + head > packet.length) return undefined;
+    labels.push(lowerCase(packet.toString('latin1', offset + 1, offset + 1 + head)));
+    offset += 1 + head;
   }
   return undefined;
 }

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import type net from 'node:net';
 import { formatHostPort } from '@weft/proto';
 import { ListenError } from '@weft/proto/observe';
+import { leadsInside } from './forward-zone.ts';
 import { Forwarder } from './forwarder.ts';
 import { Responder } from './responder.ts';
 import { bindTcp, serveTcp } from './tcp.ts';
@@ -32,7 +33,12 @@ export async function createDnsServer(options: DnsOptions): Promise<DnsServer> {
     const timeoutMs = options.forwardTimeoutMs ?? FORWARD_TIMEOUT_MS;
     // Asked now: those that the file names before this agent's address is written into it are wanted then.
     upstreams();
-    forwarder = new Forwarder({ upstreams, timeoutMs, counters, range, logger });
+    const ground = {
+      range,
+      leadsInside: (labels: readonly string[]) => leadsInside(netmap.current, labels),
+      private: (options.private ?? []).map((domain) => domain.toLowerCase().split('.')),
+    };
+    forwarder = new Forwarder({ upstreams, timeoutMs, counters, ground, logger });
   } catch (error) {
     tcp.close();
     udp.close();

@@ -12,6 +12,8 @@ export interface DnsOptions {
   readonly range: AddressRange;
   /** Where names outside `internal` go, in the order to ask. Instead of resolv.conf. */
   readonly upstreams?: readonly HostPort[];
+  /** Names such as zen.spamhaus.org, under which addresses of loopback are no way to this host but what is said. */
+  readonly private?: readonly string[];
   /** Read when `upstreams` is not given, and again whenever it changes. Default /etc/resolv.conf. */
   readonly resolvConfPath?: string;
   /** A forwarded question that nobody answered in this time gets SERVFAIL. Milliseconds, default 4,000. */
@@ -53,7 +55,7 @@ export interface DnsCounters {
   relayed: number;
   /** Askers of forwarded questions that no resolver answered. */
   forwardFailed: number;
-  /** Addresses of this very host that a resolver's answers held, and that were taken out of them. */
+  /** Records that lead to this very host or into the network, and were taken out of resolvers' answers. */
   addressesDropped: number;
   /** Answered with FORMERR, NOTIMP, REFUSED or BADVERS. */
   rejected: number;

@@ -210,7 +210,10 @@ async function openDns(
       listen: options.dns,
       netmap: store,
       range: options.range,
-      ...defined({ upstreams: options.dnsUpstreams ?? options.file.dns?.upstream }),
+      ...defined({
+        upstreams: options.dnsUpstreams ?? options.file.dns?.upstream,
+        private: options.file.dns?.private,
+      }),
       latency: metrics?.dnsLatency,
       logger: options.logger,
       signal,
