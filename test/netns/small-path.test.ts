@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createNamespaceLab, type Host, hostsMissing, type NamespaceLab, titled } from '../harness/host.ts';
-import type { Process } from '../harness/process.ts';
+import { echoes, PingLoop, serveEcho } from '../harness/programs.ts';
 import { SETTLED_MS, until } from '../harness/until.ts';
 import { Agent, Control } from '../harness/weft.ts';
 
@@ -29,46 +29,36 @@ describe.skipIf(missing !== undefined)(titled('a path that swallows large packet
     await control.apply(MESH);
     far = await lab.host('far');
     near = await lab.host('near');
-    await far.start(['node', 'test/fixtures/echo-server.ts', '7000']).output(/ready/);
-    await far.start(['node', 'test/fixtures/udp-echo.ts', '7001']).output(/ready/);
-    const token = (...scope: string[]) => control.ok('token', 'create', '--network', 'prod', ...scope);
-    const config = 'services: { echo: {}, pong: {} }';
-    await Agent.start(far, { token: await token('--host', 'far', '--services', 'echo,pong'), config });
-    nearAgent = await Agent.start(near, { token: await token('--host', 'near') });
+    await serveEcho(far);
+    await Agent.join(control, far, ['echo', 'pong']);
+    // Before there is a tunnel: else its first probes may show what passes no more.
     await lab.narrow(far, 1_300);
-    await lab.narrow(near, 1_400);
+    nearAgent = await Agent.join(control, near);
   }, 60_000);
   afterAll(async () => cleanup.disposeAsync());
 
-  const peers = async (): Promise<{ host: string; path_size: number }[]> =>
-    JSON.parse(await near.check(['weft', 'status', '--json', '--data', nearAgent.dataDir])).agent.tunnel.peers;
+  const pathSize = async (): Promise<number | undefined> => (await nearAgent.status()).tunnel.peers[0]?.path_size;
 
-  const expectPings = async (pings: Process): Promise<void> => {
-    const told = pings.stdout.length;
-    pings.signal('SIGUSR2');
-    await pings.output(/longest/);
-    const counts = JSON.parse(pings.stdout.slice(told).trim().split('\n').at(-1) ?? '');
-    expect(counts).toMatchObject({ open: 3, broken: 0 });
+  // One connection: what waits of several may be sent again as one segment, larger than the path.
+  const startPings = () => PingLoop.start(near, 'echo', 1);
+  const expectPings = async (pings: PingLoop): Promise<void> => {
+    const counts = await pings.counts();
+    pings.process.signal('SIGTERM');
+    expect(counts).toMatchObject({ open: 1, broken: 0 });
     // A tunnel that such a packet went into stands still for good.
     expect(counts.longest).toBeLessThan(3_000);
   };
 
   test('datagrams of any size pass from the first one on, and hold up nothing beside them', async () => {
-    await until(
-      'echo answers',
-      async () => (await near.run(['sh', '-c', 'echo hi | timeout 2 nc -q1 echo 7000'])).stdout,
-      (said) => said === 'hi\n',
-      SETTLED_MS,
-    );
-    const pings = near.start(['node', 'test/fixtures/ping-loop.ts', 'echo', '7000', '3']);
-    await pings.output(/ready/);
+    await until('echo answers', () => echoes(near), Boolean, SETTLED_MS);
+    const pings = await startPings();
     const asked = await near.check(
       ['node', 'test/fixtures/udp-echo.ts', 'ask', 'pong', '7001', '1400', '1200', '8000', '60000', '1', '1273'],
       { timeoutMs: 20_000 },
     );
     expect(asked.match(/whole/g)).toHaveLength(6);
     await expectPings(pings);
-    await until('the path is measured', peers, ([far]) => far?.path_size === 1_252, SETTLED_MS);
+    await until('the path is measured', pathSize, (size) => size === 1_252, SETTLED_MS);
     await until(
       'control hears of it',
       () => control.ok('agents'),
@@ -78,11 +68,10 @@ describe.skipIf(missing !== undefined)(titled('a path that swallows large packet
   }, 60_000);
 
   test('where UDP falls silent after that, large datagrams hold up nothing, and pass when it is back', async () => {
-    const pings = near.start(['node', 'test/fixtures/ping-loop.ts', 'echo', '7000', '3']);
-    await pings.output(/ready/);
+    const pings = await startPings();
     await lab.lose(near, { protocol: 'udp' });
     const asking = near.start(['node', 'test/fixtures/udp-echo.ts', 'ask', 'pong', '7001', '1400']);
-    await until('the path is lost', peers, ([far]) => far?.path_size === 0, 10_000);
+    await until('the path is lost', pathSize, (size) => size === 0, 10_000);
     // What was sent into the tunnel since would stand in it by now.
     await sleep(4_000);
     await lab.heal(near);
@@ -93,7 +82,7 @@ describe.skipIf(missing !== undefined)(titled('a path that swallows large packet
   test('bulk over TCP passes where the kernels probe for themselves, as the README says', async () => {
     for (const host of [near, far])
       await lab.startAsRoot(host, ['sysctl', '-qw', 'net.ipv4.tcp_mtu_probing=2']).finished();
-    const bulk = 'head -c 2000000 /dev/zero | timeout 20 nc -q2 echo 7000 | wc -c';
+    const bulk = 'head -c 2000000 /dev/zero | timeout 20 nc -N echo 7000 | wc -c';
     await until(
       '2 MB came back',
       () => near.check(['sh', '-c', bulk], { timeoutMs: 30_000 }),

@@ -15,6 +15,7 @@ import { sessions } from '../protocol/noise/pair.fixture.ts';
 import type { Session } from '../protocol/noise/session.ts';
 import { DatagramPath } from './datagram-path.ts';
 import type { DatagramAddress, PacketReceiver } from './datagram-port.ts';
+import type { ShownSize } from './path-size.ts';
 
 const HOME: DatagramAddress = { address: '192.0.2.1', port: 7410 };
 const VICTIM: DatagramAddress = { address: '198.51.100.7', port: 53 };
@@ -34,7 +35,7 @@ class End {
   readonly path: DatagramPath;
   #index = 0;
 
-  constructor(clock: { now: number }, candidate: DatagramAddress | undefined) {
+  constructor(clock: { now: number }, candidate: DatagramAddress | undefined, shown: ShownSize = { size: 0, at: 0 }) {
     this.path = new DatagramPath(
       {
         port: {
@@ -58,6 +59,7 @@ class End {
         flushSoon: () => undefined,
       },
       candidate,
+      shown,
     );
   }
 
@@ -278,7 +280,7 @@ describe('the UDP path', () => {
     expect(inside.length).toBe(180);
   });
 
-  it('lets nothing into the tunnel that was too large for a path which fell silent, for a minute', () => {
+  it('lets nothing into the tunnel that was too large for a path which fell silent, for ten minutes', () => {
     const { a, b, clock, pass } = joined();
     pass(4, 1_272);
     const inside: Buffer[] = [];
@@ -301,10 +303,59 @@ describe('the UDP path', () => {
     a.take(b, HOME, 1_272);
     expect(a.heard.map(({ length }) => length)).toEqual([1_217, 3_000]);
     // UDP is blocked for good, as it seems.
-    clock.now += 60_000;
+    clock.now += 600_000;
     b.path.tick();
     send();
     expect(sizes()).toEqual([100, 1_216, 1_217, 3_000]);
+  });
+
+  it('lets nothing into a new tunnel that was too large for the path of one before', () => {
+    vi.useFakeTimers();
+    onTestFinished(() => {
+      vi.useRealTimers();
+    });
+    const shown = { size: 1_252, at: 0 };
+    const { initiator: session } = sessions('AESGCM');
+    const [dialled, accepted] = [new End({ now: 100 }, VICTIM, shown), new End({ now: 100 }, undefined, shown)];
+    for (const { path } of [dialled, accepted]) {
+      path.add(session, { index: 100, packetLimit: 1_400 }, { index: 200, packetLimit: 1_400 }).send();
+      path.flowOpened();
+    }
+    const inside: Buffer[] = [];
+    for (const size of [1_217, 1_216]) {
+      dialled.path.send(flow(inside), Buffer.alloc(size));
+      // It knows no address to send fragments to.
+      expect(accepted.path.send(flow(inside), Buffer.alloc(size))).toBe(size === 1_216);
+    }
+    vi.advanceTimersByTime(500);
+    expect(inside.map(({ length }) => length)).toEqual([1_216, 1_216]);
+    // Two probes and two fragments, of which none is too large.
+    dialled.path.flush();
+    expect(dialled.sent.map(({ packet }) => packet.length).filter((length) => length <= 1_252)).toHaveLength(4);
+  });
+
+  it('lets nothing into the tunnel that was too large, though the peer changed its address, and sends it to nobody', () => {
+    const { a, b, pass } = joined();
+    pass(4, 1_272);
+    expect(a.path.size).toBe(1_252);
+    b.path.flowOpened();
+    b.path.send(flow(), Buffer.alloc(100));
+    b.path.flush();
+    a.take(b, VICTIM, 1_272);
+    a.sent.length = 0;
+    vi.useFakeTimers();
+    onTestFinished(() => {
+      vi.useRealTimers();
+    });
+    const inside: Buffer[] = [];
+    for (const size of [1_300, 1_300, 100]) a.path.send(flow(inside), Buffer.alloc(size));
+    vi.advanceTimersByTime(500);
+    a.path.flush();
+    expect(inside.map(({ length }) => length)).toEqual([100]);
+    expect([a.path.proven, a.dropped]).toEqual([false, 2]);
+    // Nothing but probes.
+    expect(a.sent.every(({ to }) => to.address === VICTIM.address)).toBe(true);
+    expect(a.sent.length).toBeLessThanOrEqual(3);
   });
 
   it('lets datagrams of any size into the tunnel where a path of full size fell silent', () => {

@@ -12,7 +12,7 @@ import { DatagramSealer } from '../protocol/datagram/sealer.ts';
 import type { DatagramFlow } from '../protocol/mux/datagram-flow.ts';
 import type { Session } from '../protocol/noise/session.ts';
 import type { DatagramAddress, DatagramPort } from './datagram-port.ts';
-import { PathSize } from './path-size.ts';
+import { PathSize, type ShownSize } from './path-size.ts';
 
 /** Milliseconds between probes of a proven path: idle, and with traffic. */
 const PROBE_IDLE = 10_000;
@@ -32,11 +32,6 @@ const RETRY_LAST = 10_000;
  */
 const DECIDING = 400;
 const INSIDE_MEANWHILE = 1_000;
-/**
- * How long a path is taken for as small as it was when it last answered. What is over that would become a TCP segment that never
- * passes; an answer may be lost or late, and where UDP is blocked from now on, nothing but the tunnel is left.
- */
-const SMALL_KEPT = 60_000;
 /** Bytes that wait so; over it they are dropped, as on any full path. */
 const HELD_LIMIT = 256 * 1024;
 /** What each of them takes beside its bytes. */
@@ -82,12 +77,14 @@ export class DatagramPath implements ItemHandler {
   #generations: Generation[] = [];
   #sending: Generation | undefined;
   #remote: DatagramAddress | undefined;
+  /** Whether that is only where a packet said it came from. */
+  #claimed: boolean = false;
   readonly #reassembly: Reassembly;
   #flows = 0;
   #firstRounds = FIRST_ROUNDS;
   /** Since the path was lost, or its address learnt. */
   #rounds = 0;
-  readonly #path = new PathSize();
+  readonly #path: PathSize;
   #fragmented = 0;
   /** Whether an answer is still to be waited for: not where none came before. */
   #undecided: boolean = true;
@@ -101,9 +98,10 @@ export class DatagramPath implements ItemHandler {
   #retryPause = 0;
   #source: DatagramAddress | undefined;
 
-  /** `candidate`: where the peer is likely to listen; undefined on the side that was dialled. */
-  constructor(host: DatagramPathHost, candidate: DatagramAddress | undefined) {
+  /** `candidate`: where the peer is likely to listen; undefined on the side that was dialled. `shown`: of all tunnels to the peer. */
+  constructor(host: DatagramPathHost, candidate: DatagramAddress | undefined, shown: ShownSize) {
     this.#host = host;
+    this.#path = new PathSize(shown);
     this.#reassembly = new Reassembly(() => host.dropped());
     if (candidate !== undefined && host.port.reaches(candidate.address)) this.#remote = candidate;
   }
@@ -252,9 +250,11 @@ export class DatagramPath implements ItemHandler {
 
   probeAck(id: number): void {
     this.#learn();
-    const answer = this.#path.answer(id);
+    const now = this.#host.now();
+    const answer = this.#path.answer(id, now);
     if (answer === undefined) return;
-    this.#provenAt = this.#host.now();
+    this.#provenAt = now;
+    this.#claimed = false;
     this.#usedSinceProof = false;
     this.#retryPause = 0;
     if (answer !== 'grown') return;
@@ -286,6 +286,7 @@ export class DatagramPath implements ItemHandler {
     if (this.#remote?.address === address && this.#remote.port === port) return;
     this.flush();
     this.#remote = { address, port };
+    this.#claimed = true;
     this.#lost();
     this.#path.forget();
   }
@@ -340,8 +341,9 @@ export class DatagramPath implements ItemHandler {
 
   #sendUnproven(sealer: DatagramSealer, flow: InsideFlow, payload: Buffer): boolean {
     if (!this.#undecided || this.#remote === undefined) {
-      const small = this.#host.now() - this.#provenAt < SMALL_KEPT ? this.#path.small : 0;
+      const small = this.#path.small(this.#host.now());
       if (small === 0 || wholePacket(payload) <= small) return flow.sendFrame(payload);
+      if (this.#remote === undefined || this.#claimed) return false;
       return this.#sendFragments(sealer, flow.id, payload, small);
     }
     this.#insideMeanwhile += payload.length;

@@ -18,6 +18,7 @@ import { TunnelEndedError } from './errors.ts';
 import { type Established, NO_DATAGRAMS } from './handshake.ts';
 import { offerInbound } from './inbound-offer.ts';
 import { Liveness } from './liveness.ts';
+import type { ShownSize } from './path-size.ts';
 import { Renewal } from './renewal.ts';
 import { TunnelDatagrams } from './tunnel-datagrams.ts';
 import type { Wire } from './wire.ts';
@@ -108,6 +109,7 @@ export class Link implements RecordOutput, MuxEvents {
     owner: LinkOwner,
     established: Established,
     dialled: DatagramAddress | undefined,
+    shown: ShownSize,
   ): Link {
     const port = context.datagrams;
     // The path is made first and calls nothing until it is in use.
@@ -129,6 +131,7 @@ export class Link implements RecordOutput, MuxEvents {
               flushSoon: () => target.link?.flushSoon(),
             },
             dialled,
+            shown,
           );
     const link = new Link(context, owner, established, path, dialled);
     target.link = link;

@@ -8,11 +8,26 @@ const PROBES_OUT = 32;
 /** Milliseconds between tries of sizes over the proven one. */
 const RAISE = 60_000;
 
+/**
+ * How long a path is taken for as small as it was when it last answered, milliseconds (RFC 8201 section 4 keeps one for ten
+ * minutes). What is over that would become a TCP segment that never passes; an answer may be lost or late, and where UDP is
+ * blocked from now on, nothing but the tunnel is left.
+ */
+const SHOWN_KEPT = 600_000;
+
+/** What the paths to a peer have shown last to pass, for those of its tunnels that have no answer yet. */
+export interface ShownSize {
+  /** 0 when nothing was. */
+  size: number;
+  /** When, monotonic milliseconds. */
+  at: number;
+}
+
 export class PathSize {
+  readonly #shown: ShownSize;
   #size: number = 0;
-  /** What the peer takes at most, and what was proven last, though it is lost now. */
+  /** What the peer takes at most. */
   #most: number = GREATEST_PACKET_LIMIT;
-  #last: number = 0;
   /** Largest that was answered since the last round, and rounds in a row in which that was less than the proven. */
   #answered = 0;
   #doubts = 0;
@@ -20,14 +35,18 @@ export class PathSize {
   /** Sizes of the probes that are out, by id. */
   readonly #probes = new Map<number, number>();
 
+  constructor(shown: ShownSize) {
+    this.#shown = shown;
+  }
+
   /** The largest packet shown to pass; 0 while none has. */
   get size(): number {
     return this.#size;
   }
 
-  /** What a path that is lost had shown to pass, where that was less than the peer takes; else 0. */
-  get small(): number {
-    return this.#last < this.#most ? this.#last : 0;
+  /** What such a path had shown to pass a while ago at most, where that was less than the peer takes; else 0. */
+  small(now: number): number {
+    return this.#shown.size < this.#most && now - this.#shown.at < SHOWN_KEPT ? this.#shown.size : 0;
   }
 
   get doubted(): boolean {
@@ -47,14 +66,12 @@ export class PathSize {
 
   /** Nothing is known to pass any more. */
   lose(): void {
-    if (this.#size > 0) this.#last = this.#size;
     this.#size = 0;
     this.#doubts = 0;
   }
 
   /** Answers to what was sent so far say nothing of the path that is asked of now. */
   forget(): void {
-    this.#last = 0;
     this.#probes.clear();
   }
 
@@ -65,7 +82,8 @@ export class PathSize {
     // Where nothing was answered yet, whoever is there is sent little: as much as passes in most places, and the least.
     if (this.#size === 0) {
       const least = PROBED_SIZES.at(-1) ?? largest;
-      return this.#last > least && this.#last < largest ? [largest, this.#last, least] : [largest, least];
+      const small = this.small(now);
+      return small > least ? [largest, small, least] : [largest, least];
     }
     const raises = this.raises(now);
     if (raises) this.#raiseAt = now + RAISE;
@@ -81,23 +99,26 @@ export class PathSize {
   }
 
   /** A probe came back; undefined when none such is out. */
-  answer(id: number): 'grown' | 'known' | undefined {
+  answer(id: number, now: number): 'grown' | 'known' | undefined {
     const sent = this.#probes.get(id);
     if (sent === undefined) return undefined;
     this.#probes.delete(id);
     // A probe of a session before may have been larger than what the peer takes in this one.
     const size = Math.min(sent, this.#most);
     this.#answered = Math.max(this.#answered, size);
-    if (size <= this.#size) return 'known';
-    if (this.#size === 0) this.#raiseAt = 0;
-    this.#size = size;
-    return 'grown';
+    const grown = size > this.#size;
+    if (grown && this.#size === 0) this.#raiseAt = 0;
+    if (grown) this.#size = size;
+    this.#shown.size = this.#size;
+    this.#shown.at = now;
+    return grown ? 'grown' : 'known';
   }
 
   #doubt(now: number): void {
     this.#doubts = this.#answered < this.#size ? this.#doubts + 1 : 0;
     if (this.#doubts < DOUBTS || this.#answered === 0) return;
     this.#size = this.#answered;
+    this.#shown.size = this.#size;
     this.#doubts = 0;
     this.#raiseAt = now + RAISE;
   }

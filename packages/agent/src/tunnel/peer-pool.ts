@@ -9,9 +9,12 @@ import type { TunnelContext } from './context.ts';
 import { type Dialled, dialPeer } from './dialer.ts';
 import { type TunnelEndedError, UnreachableError } from './errors.ts';
 import { Link, type LinkOwner } from './link.ts';
+import type { ShownSize } from './path-size.ts';
 
 export class PeerPool {
   readonly agentId: string;
+  /** A tunnel that finds UDP silent goes by what those before it found. */
+  readonly shown: ShownSize = { size: 0, at: 0 };
   readonly #context: TunnelContext;
   readonly #owner: LinkOwner;
   readonly #lifetime: AbortSignal;
@@ -224,7 +227,7 @@ export class PeerPool {
       established.wire.conduit.reset();
       throw new UnreachableError('unknown-peer', `${asked.host} is no member of this network any more`);
     }
-    const link = Link.start(this.#context, this.#owner, established, address);
+    const link = Link.start(this.#context, this.#owner, established, address, this.shown);
     if (link.over) throw new UnreachableError('tunnel-lost', `the tunnel to ${asked.host} ended at once`);
     return link;
   }

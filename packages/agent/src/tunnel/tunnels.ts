@@ -118,7 +118,7 @@ export class AgentTunnels implements Tunnels, LinkOwner {
       this.#tooMany(peer);
       return undefined;
     }
-    return Link.start(this.#context, this, established, undefined);
+    return Link.start(this.#context, this, established, undefined, tunnels.shown);
   }
 
   // --- links ---
