@@ -15,6 +15,7 @@ import {
   joinProofMessage,
   type pb,
   pinnedCredentials,
+  wireItem,
 } from '@weft/proto/wire';
 import { pino } from 'pino';
 import nacl from 'tweetnacl';
@@ -79,7 +80,7 @@ async function agent(host: string, acknowledge: () => boolean) {
     } else if (welcome) {
       stream.write({ standing: { report } });
     } else if (delta) {
-      for (const { key } of delta.upserts) keys.add(key);
+      for (const item of delta.upserts) keys.add(wireItem(item).key);
       for (const key of delta.removals) keys.delete(key);
       const { timeline, index, revision } = delta;
       if (acknowledge()) stream.write({ ack: { timeline, index, revision, kept: true } });

@@ -4,11 +4,11 @@ import type { ClientDuplexStream } from '@grpc/grpc-js';
 import { asError, defined, messageOf, type NetmapDelta, type Report, type Telemetry } from '@weft/proto';
 import {
   deltaFromWire,
-  encodeItem,
   helloMessage,
   inventoryToWire,
   itemDigest,
   type pb,
+  type ReceivedDelta,
   reportToWire,
   sentence,
   telemetryToWire,
@@ -178,7 +178,7 @@ class Session {
     const { store, reporter } = this.#parts;
     const report = reporter.current;
     const { timeline, index } = store.position;
-    const digests = Array.from(store.items, ([key, item]): [string, Uint8Array] => [key, itemDigest(encodeItem(item))]);
+    const digests = Array.from(store.encoded, ([key, bytes]): [string, Uint8Array] => [key, itemDigest(bytes)]);
     this.#write({
       standing: {
         timeline,
@@ -195,13 +195,13 @@ class Session {
     if (this.#state === 'challenge' || this.#state === 'welcome')
       throw new Error('control sent a delta before its welcome');
     const { logger } = this.#parts;
-    const { delta, rejected } = deltaFromWire(wire);
+    const { delta, encoded, rejected } = deltaFromWire(wire);
     for (const { key, reason } of rejected) {
       logger.error({ event: 'item-rejected', key, reason }, 'control sent an item that means nothing; it is left out');
     }
     const resumed = this.#state === 'first-delta';
     this.#state = 'deltas';
-    const result = this.#enforce(delta, resumed);
+    const result = this.#enforce(delta, resumed, encoded);
     if (!result.applied) {
       if (this.#resyncing) return;
       this.#resyncing = true;
@@ -225,9 +225,9 @@ class Session {
   }
 
   /** What a step could not enforce is held all the same, and owed to the disk: it may have taken something away. */
-  #enforce(delta: NetmapDelta, resumed: boolean): Applied {
+  #enforce(delta: NetmapDelta, resumed: boolean, encoded: ReceivedDelta['encoded']): Applied {
     try {
-      return this.#parts.store.apply(delta, resumed);
+      return this.#parts.store.apply(delta, resumed, encoded);
     } catch (error) {
       void this.#parts.keeper.holds(true);
       throw error;

@@ -19,7 +19,7 @@ describe('what the agent tells of itself', () => {
 
   test('tells what moves at once, then every while, each count once', async () => {
     const streams = new Streams();
-    const { traffic } = setUp(await serve(streams.handlers), 1);
+    const { traffic } = setUp(await serve(streams.handlers), { telemetryMs: 1 });
     const names = { source: 'web', sourceHost: 'build-3', service: 'redis', destinationHost: 'build-3' };
     const denied = { port: 6379, protocol: 'tcp', rule: 'no-web', revision: 4 } as const;
     for (let count = 0; count < 3; count++) traffic.stillborn(names, 'source', true, 'denied', denied);

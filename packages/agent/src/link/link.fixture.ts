@@ -8,7 +8,7 @@ import { type FakeControl, startFakeControl } from '../../testing/fake-control.t
 import { FlowRecorder } from '../flows/recorder.ts';
 import { FlowTraffic } from '../flows/traffic.ts';
 import { type Membership, makeKeys } from '../member/identity.ts';
-import { NetmapStore } from '../netmap/store.ts';
+import { NetmapStore, type RestoredNetmap } from '../netmap/store.ts';
 import { AgentTelemetry } from '../observe/telemetry.ts';
 import { ENFORCEMENT } from '../run/enforce.ts';
 import { runLink } from './link.ts';
@@ -138,6 +138,12 @@ export const flow: FlowRecord = {
   detail: '',
 };
 
+interface Begun {
+  readonly telemetryMs?: number;
+  /** What was kept of an earlier run. */
+  readonly restored?: RestoredNetmap | undefined;
+}
+
 /** A link with control at its other end, step by step. */
 export function linkRig() {
   const controls: FakeControl[] = [];
@@ -156,7 +162,7 @@ export function linkRig() {
     return control;
   }
 
-  function setUp(control: FakeControl, telemetryMs = 60_000) {
+  function setUp(control: FakeControl, { telemetryMs = 60_000, restored }: Begun = {}) {
     const keys = makeKeys();
     const membership: Membership = {
       agentId: 'a1',
@@ -167,7 +173,7 @@ export function linkRig() {
       ephemeral: false,
       revoked: false,
     };
-    const store = new NetmapStore(CONTROL_RANGE, undefined, 1_000, ENFORCEMENT);
+    const store = new NetmapStore(CONTROL_RANGE, restored, 1_000, ENFORCEMENT);
     const state = { tunnels: 0 };
     const reporter = new ReportSender(
       (): Report => ({

@@ -1,10 +1,18 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { CONTROL_RANGE, itemKey, type NetmapItem } from '@weft/proto';
 import { deltaToWire, encodeItem, helloMessage, inventoryFromWire, itemDigest, reportFromWire } from '@weft/proto/wire';
+import { pino } from 'pino';
 import nacl from 'tweetnacl';
 import { describe, expect, test } from 'vitest';
 import { makeTestKeys } from '../../testing/certificate.ts';
+import { loadNetmap, NetmapKeeper } from '../member/persist.ts';
+import { ProblemBoard } from '../observe/problems.ts';
+import { keptNetmap } from '../run/control.ts';
 import { linkRig, policy, Streams, self } from './link.fixture.ts';
 
+const silent = pino({ level: 'silent' });
 const { end, serve, setUp } = linkRig();
 const instance: NetmapItem = {
   type: 'instance',
@@ -155,6 +163,31 @@ describe('the link', () => {
     expect(events).toContain('disconnected');
   });
 
+  test('says of an item what control sent, with a field that this version does not know, also after a restart', async () => {
+    const streams = new Streams();
+    const control = await serve(streams.handlers);
+    const { store } = setUp(control);
+    const first = await streams.next();
+    await first.hello();
+    // Field 100.
+    const sent = [self, policy].map((item) => Buffer.concat([encodeItem(item), Buffer.from([0xa0, 0x06, 1])]));
+    first.send({ delta: { timeline: 't1', index: 1, revision: 1, snapshot: true, upserts: sent } });
+    await first.next('ack');
+    const digests = new Map(['self', 'policy'].map((key, at) => [key, itemDigest(sent[at] ?? Buffer.alloc(0))]));
+    first.call.end();
+    const again = await (await streams.next()).hello();
+    expect(inventoryFromWire(again.inventory)).toEqual(digests);
+
+    const directory = mkdtempSync(join(tmpdir(), 'weft-link-'));
+    const [problems, signal] = [new ProblemBoard(silent), new AbortController().signal];
+    await new NetmapKeeper({ directory, agentId: 'a1', source: () => keptNetmap(store), problems, signal }).flush();
+    const restored = await loadNetmap(directory, 'a1', silent);
+    rmSync(directory, { recursive: true });
+    const { store: restarted } = setUp(control, { restored });
+    expect(restarted.items).toEqual(store.items);
+    expect(inventoryFromWire((await (await streams.next()).hello()).inventory)).toEqual(digests);
+  });
+
   test('keeps what it holds when control will not serve it, and asks again', async () => {
     const streams = new Streams();
     const { store, events } = setUp(await serve(streams.handlers));
@@ -186,7 +219,8 @@ describe('the link', () => {
     stream.send({
       delta: {
         ...wire,
-        upserts: [...(wire.upserts ?? []), { key: 'service/x', service: { service: { name: 'x', kind: 9 } } }],
+        // A service x of kind 9.
+        upserts: [...(wire.upserts ?? []), Buffer.from('\n\tservice/x\x12\x07\n\x05\n\x01x\x10\x09')],
       },
     });
     await stream.next('ack');

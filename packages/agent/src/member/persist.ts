@@ -1,9 +1,9 @@
 /** The netmap's copy on disk: what an agent answers names from after a restart, before control is heard. */
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { defined, messageOf, type NetmapItem } from '@weft/proto';
+import { defined, itemKey, messageOf, type NetmapItem } from '@weft/proto';
 import { readSecretFile, removeSecretFile, replaceSecretFile } from '@weft/proto/files';
-import { decodeItem, encodeItem } from '@weft/proto/wire';
+import { decodeItem } from '@weft/proto/wire';
 import type { Logger } from 'pino';
 import { z } from 'zod';
 import type { Position } from '../netmap/store.ts';
@@ -23,14 +23,19 @@ const netmapFile = z.strictObject({
   receipt: z.base64().optional(),
   /** When control was last heard, milliseconds since the Unix epoch. */
   heardMs: z.int().nonnegative(),
-  /** Each item in the form that it has on the wire, base64: encoded anew, without what this version does not know. */
+  /** Each item as control sent it, base64: with fields that the version which wrote this did not know. */
   items: z.array(z.base64()),
 });
 
 export interface KeptNetmap {
   readonly position: Position;
-  readonly items: readonly NetmapItem[];
+  /** Items as control sent them, by key. */
+  readonly encoded: ReadonlyMap<string, Uint8Array>;
   readonly heardMs: number;
+}
+
+export interface LoadedNetmap extends KeptNetmap {
+  readonly items: readonly NetmapItem[];
 }
 
 const pathIn = (directory: string) => join(directory, 'netmap.json');
@@ -39,23 +44,31 @@ const pathIn = (directory: string) => join(directory, 'netmap.json');
  * The netmap kept for this agent, or undefined when there is none that can be used. Losing it costs a fresh copy from
  * control and nothing else, so a damaged one is logged and left out, as is a single damaged item.
  */
-export async function loadNetmap(directory: string, agentId: string, logger: Logger): Promise<KeptNetmap | undefined> {
+export async function loadNetmap(
+  directory: string,
+  agentId: string,
+  logger: Logger,
+): Promise<LoadedNetmap | undefined> {
   try {
     const content = await readSecretFile(pathIn(directory));
     if (content === undefined) return undefined;
     const kept = netmapFile.parse(JSON.parse(content));
     if (kept.agentId !== agentId) return undefined;
-    const items = kept.items.flatMap((encoded): NetmapItem[] => {
+    const items: NetmapItem[] = [];
+    const encoded = new Map<string, Uint8Array>();
+    for (const text of kept.items) {
       try {
-        return [decodeItem(Buffer.from(encoded, 'base64'))];
+        const bytes = new Uint8Array(Buffer.from(text, 'base64'));
+        const item = decodeItem(bytes);
+        items.push(item);
+        encoded.set(itemKey(item), bytes);
       } catch (error) {
         logger.warn({ event: 'kept-item-rejected', kind: kindOf(error) }, 'an item of netmap.json cannot be read');
-        return [];
       }
-    });
+    }
     const { timeline, index, revision, heardMs } = kept;
     const receipt = kept.receipt === undefined ? undefined : new Uint8Array(Buffer.from(kept.receipt, 'base64'));
-    return { position: { timeline, index, revision, ...defined({ receipt }) }, items, heardMs };
+    return { position: { timeline, index, revision, ...defined({ receipt }) }, items, encoded, heardMs };
   } catch (error) {
     logger.warn({ event: 'netmap-file-damaged', kind: kindOf(error) }, 'netmap.json cannot be read and is left out');
     return undefined;
@@ -202,7 +215,7 @@ export class NetmapKeeper {
 
   #content(): string {
     const { agentId, source } = this.#parts;
-    const { position, items, heardMs } = source();
+    const { position, encoded, heardMs } = source();
     const content: z.input<typeof netmapFile> = {
       version: 1,
       agentId,
@@ -211,7 +224,7 @@ export class NetmapKeeper {
       revision: position.revision,
       ...defined({ receipt: position.receipt && Buffer.from(position.receipt).toString('base64') }),
       heardMs,
-      items: items.map((item) => Buffer.from(encodeItem(item)).toString('base64')),
+      items: Array.from(encoded.values(), (bytes) => Buffer.from(bytes).toString('base64')),
     };
     return JSON.stringify(content);
   }

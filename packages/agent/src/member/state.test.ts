@@ -2,7 +2,8 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
-import { CONTROL_RANGE, type NetmapItem } from '@weft/proto';
+import { CONTROL_RANGE, itemKey, type NetmapItem } from '@weft/proto';
+import { encodeItem } from '@weft/proto/wire';
 import { pino } from 'pino';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ProblemBoard } from '../observe/problems.ts';
@@ -122,7 +123,7 @@ describe('the netmap on disk', () => {
     });
   const kept = {
     position: { timeline: 't', index: 3, revision: 8, receipt: new Uint8Array(16).fill(9) },
-    items,
+    encoded: new Map(items.map((item) => [itemKey(item), new Uint8Array(encodeItem(item))])),
     heardMs: 1_700_000_000_000,
   };
 
@@ -130,7 +131,7 @@ describe('the netmap on disk', () => {
     const keeper = keeperOf(() => kept);
     await keeper.flush();
     expect(await modeOf('netmap.json')).toBe(0o600);
-    expect(await loadNetmap(directory, 'a1', logger)).toEqual(kept);
+    expect(await loadNetmap(directory, 'a1', logger)).toEqual({ ...kept, items });
     expect(await loadNetmap(directory, 'a2', logger)).toBeUndefined();
     await keeper.remove();
     expect(await readdir(directory)).toEqual([]);

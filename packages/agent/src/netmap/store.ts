@@ -31,6 +31,14 @@ export interface Position {
   readonly receipt?: Uint8Array;
 }
 
+/** What was kept of an earlier run. */
+export interface RestoredNetmap {
+  readonly position: Position;
+  readonly items: readonly NetmapItem[];
+  /** As they came from control, by key. */
+  readonly encoded?: ReadonlyMap<string, Uint8Array>;
+}
+
 /** Before control has spoken, and after it took the membership back. */
 export const NOWHERE: Position = { timeline: '', index: 0, revision: 0 };
 
@@ -53,6 +61,7 @@ export class NetmapStore implements NetmapSource {
   readonly #listeners: Map<EnforcementStep, Listener | undefined>;
   readonly #followers: NetmapFollower[] = [];
   #items: ReadonlyMap<string, NetmapItem>;
+  readonly #encoded: Map<string, Uint8Array>;
   #position: Position;
   #current: Netmap;
   #staleSinceMs: number | undefined;
@@ -60,7 +69,7 @@ export class NetmapStore implements NetmapSource {
   /** @param restored what was kept of an earlier run; `staleSinceMs` when control was last heard. */
   constructor(
     range: AddressRange,
-    restored: { readonly position: Position; readonly items: readonly NetmapItem[] } | undefined,
+    restored: RestoredNetmap | undefined,
     staleSinceMs: number,
     order: readonly EnforcementStep[],
   ) {
@@ -68,6 +77,7 @@ export class NetmapStore implements NetmapSource {
     this.#range = range;
     this.#staleSinceMs = staleSinceMs;
     this.#items = new Map((restored?.items ?? []).map((item) => [itemKey(item), item]));
+    this.#encoded = new Map(restored?.encoded);
     this.#position = restored?.position ?? NOWHERE;
     this.#current = createNetmap(this.#items.values(), this.#position, range);
   }
@@ -76,9 +86,17 @@ export class NetmapStore implements NetmapSource {
     return this.#current;
   }
 
-  /** What is held, as control sent it. */
+  /** What is held, by key. */
   get items(): ReadonlyMap<string, NetmapItem> {
     return this.#items;
+  }
+
+  /**
+   * The same as control sent it, with fields that this version does not know: digested and kept so, it is not sent again at
+   * each reconnect, and a later version finds all of it. Without what stands in for an item that could not be read.
+   */
+  get encoded(): ReadonlyMap<string, Uint8Array> {
+    return this.#encoded;
   }
 
   /** Where what is held stands. */
@@ -115,9 +133,10 @@ export class NetmapStore implements NetmapSource {
    * Applies one delta and runs every subscriber, so that when it returns the new state is enforced; it throws when one of
    * them failed, and the state must not be acknowledged. A delta that does not
    * build on what is held changes nothing and answers with the gap. `resumed` says that the delta answers an inventory
-   * just sent, which it builds on whatever run of control counts now.
+   * just sent, which it builds on whatever run of control counts now. `encoded`: its upserts as they came; who holds the
+   * netmap for another, as a worker does, has none.
    */
-  apply(delta: NetmapDelta, resumed: boolean): Applied {
+  apply(delta: NetmapDelta, resumed: boolean, encoded?: ReadonlyMap<string, Uint8Array>): Applied {
     const held = this.#current;
     const follows = delta.timeline === held.timeline && delta.previous === held.index;
     if (!delta.snapshot && !follows && !resumed) {
@@ -126,13 +145,24 @@ export class NetmapStore implements NetmapSource {
     }
     const takesAway = mayTakeAway(delta, this.#items);
     const items = new Map(delta.snapshot ? [] : this.#items);
-    for (const key of delta.removals) items.delete(key);
-    for (const item of delta.upserts) items.set(itemKey(item), item);
+    if (delta.snapshot) this.#encoded.clear();
+    for (const key of delta.removals) {
+      items.delete(key);
+      this.#encoded.delete(key);
+    }
+    for (const item of delta.upserts) {
+      const key = itemKey(item);
+      items.set(key, item);
+      const bytes = encoded?.get(key);
+      if (bytes === undefined) this.#encoded.delete(key);
+      else this.#encoded.set(key, bytes);
+    }
     return { applied: true, elsewhere: this.#swap(items, delta), takesAway };
   }
 
   /** Forgets everything: the membership is over. Tunnels, flows and names go with it. */
   clear(): { readonly elsewhere: Promise<void> | undefined } {
+    this.#encoded.clear();
     return { elsewhere: this.#swap(new Map(), EMPTY) };
   }
 

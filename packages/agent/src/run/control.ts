@@ -157,5 +157,5 @@ async function joinAgain({ request, member, logger }: ControlParts, signal: Abor
 /** What of the netmap is kept on disk. */
 export function keptNetmap(store: NetmapStore) {
   const heardMs = store.staleSinceMs ?? Date.now();
-  return { position: store.position, items: [...store.items.values()], heardMs };
+  return { position: store.position, encoded: store.encoded, heardMs };
 }

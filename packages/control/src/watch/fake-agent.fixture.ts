@@ -1,7 +1,7 @@
 /** An agent over real gRPC, for tests: proves who it is, applies deltas as agent.proto says, and acknowledges them. */
 import { randomBytes } from 'node:crypto';
 import { type ClientDuplexStream, credentials, type StatusObject } from '@grpc/grpc-js';
-import { itemKey, type NetmapItem, type Report } from '@weft/proto';
+import { itemKey, type NetmapDelta, type NetmapItem, type Report } from '@weft/proto';
 import {
   AgentClient,
   agentService,
@@ -49,7 +49,7 @@ export class FakeAgent {
   revision = 0;
   receipt: Uint8Array = new Uint8Array();
   /** As they came since the last connect. */
-  deltas: pb.Delta[] = [];
+  deltas: NetmapDelta[] = [];
   revoked: string | undefined;
   held: pb.ControlMessage['held'];
   traces: pb.TraceRequest[] = [];
@@ -159,7 +159,7 @@ export class FakeAgent {
   #apply(wire: pb.Delta): void {
     const { delta } = deltaFromWire(wire);
     const resumed = this.deltas.length === 0 && this.items.size > 0;
-    this.deltas.push(wire);
+    this.deltas.push(delta);
     const follows = delta.snapshot || resumed || (delta.timeline === this.timeline && delta.previous === this.index);
     if (!follows) {
       this.send({ resync: { reason: `holds ${this.index}, was sent a change of ${delta.previous}` } });

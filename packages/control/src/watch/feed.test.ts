@@ -1,5 +1,5 @@
 import { itemKey, type NetmapItem } from '@weft/proto';
-import { agentService, deltaFromWire, encodeItem, itemDigest } from '@weft/proto/wire';
+import { agentService, deltaFromWire, encodeItem, itemDigest, wireItem } from '@weft/proto/wire';
 import fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
 import { type AgentView, PartDifferences } from '../netmap/agent-view.ts';
@@ -158,7 +158,7 @@ describe('one feed', () => {
     feed.offer(viewFor(new NetworkView(network, presences, first), one));
     const [message] = receiver.underWay;
     const { delta } = agentService.connect.responseDeserialize(Buffer.from(message?.message ?? []));
-    expect(delta?.upserts.map(({ key }) => key).sort()).toEqual([
+    expect(delta?.upserts.map((item) => wireItem(item).key).sort()).toEqual([
       'instance/redis/0',
       `peer/${agentOn(network, 'two').id}`,
     ]);
@@ -230,7 +230,7 @@ describe('one feed', () => {
     feedTo(receiver, receiver.standing(), 't2').offer(viewFor(new NetworkView(changed, presences), one));
     const { delta } = agentService.connect.responseDeserialize(Buffer.from(receiver.underWay[0]?.message ?? []));
     expect(delta).toMatchObject({ timeline: 't2', previous: 1, index: 2, snapshot: false, removals: ['service/gone'] });
-    expect(delta?.upserts.map(({ key }) => key)).toEqual(['service/redis']);
+    expect(delta?.upserts.map((item) => wireItem(item).key)).toEqual(['service/redis']);
     receiver.deliverAll(true);
     expect(receiver.items).toEqual(view(changed, presences, one));
   });

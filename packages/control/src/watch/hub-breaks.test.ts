@@ -1,3 +1,4 @@
+import { itemKey } from '@weft/proto';
 import { describe, expect, test } from 'vitest';
 import type { Remembered } from '../fleet/memory.ts';
 import { current, emptyState, joinHost } from '../netmap/network.fixture.ts';
@@ -19,7 +20,7 @@ describe('a break', () => {
     const { revision } = current(control.state);
     await agent.until((held) => held.revision === revision);
     expect(agent.deltas[0]).toMatchObject({ snapshot: false, removals: [] });
-    expect(agent.deltas[0]?.upserts.map(({ key }) => key)).toEqual(['policy']);
+    expect(agent.deltas[0]?.upserts.map(itemKey)).toEqual(['policy']);
   });
 
   test('of control too: nothing flaps, and what it remembered is not taken back', async () => {

@@ -1,4 +1,5 @@
 import { status } from '@grpc/grpc-js';
+import { itemKey } from '@weft/proto';
 import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
 import { TestControl } from './control.fixture.ts';
@@ -140,7 +141,7 @@ describe('who is refused', () => {
     await older.until((held) => held.status !== undefined);
     expect(older.status?.code).toBe(status.ABORTED);
     expect(control.hub.fleet.agent(one.agent.id)?.connected).toBe(true);
-    expect(watching.deltas.slice(deltas).flatMap(({ upserts }) => upserts.map(({ key }) => key))).not.toContain(
+    expect(watching.deltas.slice(deltas).flatMap(({ upserts }) => upserts.map(itemKey))).not.toContain(
       'instance/web/0',
     );
   });

@@ -7,7 +7,7 @@ import { defined } from '../model/values.ts';
 import { count, integer, list, required, text } from './check.ts';
 import { WireError } from './errors.ts';
 import { weft } from './generated.ts';
-import { itemFromWire, itemToWire } from './netmap.ts';
+import { encodeItem, itemFromWire, wireItem } from './netmap.ts';
 import type * as pb from './pb.ts';
 
 export const DIGEST_BYTES = 8;
@@ -29,15 +29,17 @@ export interface Heard {
 
 export interface ReceivedDelta {
   readonly delta: NetmapDelta;
+  /** Upserts as they came, by key: also with what this version does not know. Of one that stands in for another, none. */
+  readonly encoded: ReadonlyMap<string, Uint8Array>;
   readonly rejected: readonly RejectedItem[];
 }
 
 export function deltaToWire(delta: NetmapDelta): pb.Outgoing<pb.Delta> {
-  return { ...delta, upserts: delta.upserts.map(itemToWire) };
+  return { ...delta, upserts: delta.upserts.map(encodeItem) };
 }
 
 /**
- * Reads a delta. Throws WireError when its frame is bad (timeline, indexes, counts). A bad item is left out and reported,
+ * Reads a delta. Throws WireError when its frame is bad (timeline, indexes, counts, what is no item at all). A bad item is left out and reported,
  * and its key joins the removals, so that what stood there before does not outlive what was to replace it. A bad policy
  * item is replaced by DENY_ALL_POLICY. Of several items with one key none can be trusted: the key is treated as bad.
  */
@@ -45,6 +47,7 @@ export function deltaFromWire(wire: pb.Outgoing<pb.Delta> | null | undefined): R
   const delta = required(wire, 'delta');
   const rejected: RejectedItem[] = [];
   const upserts = new Map<string, NetmapItem>();
+  const encoded = new Map<string, Uint8Array>();
   const removals = new Set(
     list(delta.removals, 'removals', WIRE_LIMITS.items, (key, at) => text(key, at, WIRE_LIMITS.key)),
   );
@@ -54,22 +57,28 @@ export function deltaFromWire(wire: pb.Outgoing<pb.Delta> | null | undefined): R
     rejected.push({ key, reason });
     bad.add(key);
   };
-  for (const wireItem of list(delta.upserts, 'upserts', WIRE_LIMITS.items, (item) => item)) {
-    const key = (wireItem.key ?? '').slice(0, WIRE_LIMITS.key);
+  for (const bytes of list(delta.upserts, 'upserts', WIRE_LIMITS.items, (item) => item)) {
+    const wire = wireItem(bytes);
+    const key = wire.key.slice(0, WIRE_LIMITS.key);
     try {
-      const item = itemFromWire(wireItem);
+      const item = itemFromWire(wire);
       if (upserts.has(key)) reject(key, 'given twice in one delta');
       else if (removals.has(key)) reject(key, 'both set and removed in one delta');
-      else upserts.set(key, item);
+      else {
+        upserts.set(key, item);
+        // Of its own: what came is a view of the whole message.
+        encoded.set(key, new Uint8Array(bytes));
+      }
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
       reject(key, error.message);
       // A policy under a wrong key is a policy that is missing.
-      if (wireItem.policy) bad.add('policy');
+      if (wire.policy) bad.add('policy');
     }
   }
   for (const key of bad) {
     upserts.delete(key);
+    encoded.delete(key);
     if (key !== '') removals.add(key);
   }
   if (bad.has('policy')) {
@@ -89,6 +98,7 @@ export function deltaFromWire(wire: pb.Outgoing<pb.Delta> | null | undefined): R
       removals: [...removals],
       ...defined({ receipt: receiptFromWire(delta.receipt) }),
     },
+    encoded,
     rejected,
   };
 }
@@ -155,7 +165,7 @@ export interface DeltaFrame extends Omit<NetmapDelta, 'upserts'> {
 
 /** What stands before the length of a field, as the generated code writes it: all but the last byte when it holds nothing. */
 const DELTA_TAG = weft.v1.ControlMessage.encode({ delta: {} }).finish().subarray(0, -1);
-const UPSERT_TAG = weft.v1.Delta.encode({ upserts: [{}] })
+const UPSERT_TAG = weft.v1.Delta.encode({ upserts: [new Uint8Array(0)] })
   .finish()
   .subarray(0, -1);
 

@@ -38,7 +38,7 @@ const READERS: Readonly<Record<keyof typeof WIRE_LIMITS, readonly ((size: number
   ],
   timeline: [(size) => deltaFromWire({ timeline: 't'.repeat(size) })],
   items: [
-    (size) => deltaFromWire({ upserts: many(size, {}) }),
+    (size) => deltaFromWire({ upserts: many(size, new Uint8Array(0)) }),
     (size) => deltaFromWire({ removals: many(size, 'k') }),
     (size) => inventoryFromWire(many(size, { key: 'k', digest })),
   ],

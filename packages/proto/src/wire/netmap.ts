@@ -135,15 +135,18 @@ export function encodeItem(item: NetmapItem): Uint8Array {
   return weft.v1.Item.encode(itemToWire(item) as pb.Item).finish();
 }
 
-/** Reads what encodeItem made, as from an agent's copy on disk. Throws WireError. */
+/** Reads what encodeItem made, of this version or another, as from an agent's copy on disk. Throws WireError. */
 export function decodeItem(encoded: Uint8Array): NetmapItem {
-  let wire: pb.Item;
+  return itemFromWire(wireItem(encoded));
+}
+
+/** Throws WireError: the bytes are no Item. */
+export function wireItem(encoded: Uint8Array): pb.Item {
   try {
-    wire = weft.v1.Item.decode(encoded) as pb.Item;
+    return weft.v1.Item.decode(encoded) as pb.Item;
   } catch (error) {
     throw new WireError('wire-decode', 'item', 'not an item', error);
   }
-  return itemFromWire(wire);
 }
 
 /** First 8 bytes of SHA-256 of an item's encoded bytes. */

@@ -14,6 +14,7 @@ import {
   UNREADABLE_POLICY_RULE,
 } from './delta.ts';
 import { WireError } from './errors.ts';
+import { weft } from './generated.ts';
 import { adminService, agentService } from './grpc.ts';
 import { meshFromWire, meshToWire } from './mesh.ts';
 import { decodeItem, encodeItem, itemDigest, itemFromWire, itemToWire } from './netmap.ts';
@@ -51,7 +52,8 @@ describe('what is sent is what arrives', () => {
     fc.assert(
       fc.property(anyDelta, (delta) => {
         const message = overControlWire({ delta: deltaToWire(delta) });
-        expect(deltaFromWire(message.delta)).toEqual({ delta, rejected: [] });
+        const encoded = new Map(delta.upserts.map((item) => [itemKey(item), new Uint8Array(encodeItem(item))]));
+        expect(deltaFromWire(message.delta)).toEqual({ delta, encoded, rejected: [] });
       }),
     );
   });
@@ -86,10 +88,24 @@ describe("an item's bytes", () => {
         const held = decodeItem(bytes);
         expect(held).toEqual(item);
         expect(encodeItem(held)).toEqual(bytes);
-        const delta = overControlWire({ delta: { upserts: [itemToWire(item)] } }).delta;
+        const delta = overControlWire({ delta: { upserts: [bytes] } }).delta;
         expect(deltaFromWire(delta).delta.upserts.map(encodeItem)).toEqual([bytes]);
       }),
     );
+  });
+  it('are kept as they came, with what a later version says in them, and for themselves alone', () => {
+    // Field 100 of the item, and field 90 of its service.
+    const service = Buffer.concat([weft.v1.ServiceItem.encode(wireRedis.service as pb.ServiceItem).finish(), LATER_90]);
+    const key = Buffer.from('service/redis');
+    const bytes = Buffer.concat(
+      [[0x0a, key.length], key, [0x12, service.length], service, LATER_100].map((part) => Buffer.from(part)),
+    );
+    const message = Buffer.from(agentService.connect.responseSerialize({ delta: { upserts: [bytes] } }));
+    const { delta, encoded } = deltaFromWire(agentService.connect.responseDeserialize(message).delta);
+    expect(delta.upserts).toEqual([redisItem]);
+    message.fill(0);
+    expect([...encoded]).toEqual([['service/redis', new Uint8Array(bytes)]]);
+    expect(encoded.get('service/redis')?.buffer.byteLength).toBe(bytes.length);
   });
   it('have the first 8 bytes of SHA-256 as their digest', () => {
     const bytes = encodeItem(DENY_ALL_POLICY);
@@ -127,6 +143,10 @@ const redis: Service = {
 const redisItem: ServiceItem = { type: 'service', service: redis, address: 0x7f500002 };
 const wirePeer = itemToWire(peer);
 const wireRedis = itemToWire(redisItem);
+const bytesOf = (...items: pb.Outgoing<pb.Item>[]) =>
+  items.map((item) => weft.v1.Item.encode(item as pb.Item).finish());
+const LATER_90 = Buffer.from([0xd2, 0x05, 3, 0x6e, 0x65, 0x77]);
+const LATER_100 = Buffer.from([0xa0, 0x06, 1]);
 
 describe('an item is refused', () => {
   const alteredPeer = (changes: pb.Outgoing<pb.PeerItem>): pb.Outgoing<pb.Item> => ({
@@ -178,16 +198,18 @@ describe('a delta with a bad item', () => {
   const badPeer = { key: 'peer/a1', peer: { ...wirePeer.peer, tunnelKey: new Uint8Array(5) } };
 
   it('applies the others, reports it, and removes what stood there before', () => {
-    const { delta, rejected } = deltaFromWire({ ...frame, upserts: [badPeer, wireRedis], removals: ['peer/a9'] });
+    const upserts = bytesOf(badPeer, wireRedis);
+    const { delta, encoded, rejected } = deltaFromWire({ ...frame, upserts, removals: ['peer/a9'] });
     expect(delta.upserts).toEqual([redisItem]);
+    expect([...encoded.keys()]).toEqual(['service/redis']);
     expect(delta.removals).toEqual(['peer/a9', 'peer/a1']);
     expect(rejected).toEqual([{ key: 'peer/a1', reason: 'peer.tunnel_key: 5 bytes; expected 32' }]);
   });
 
   it('takes no side between two items with one key, nor between an item and its removal', () => {
-    const twice = deltaFromWire({ ...frame, upserts: [wirePeer, wireRedis, wirePeer] });
+    const twice = deltaFromWire({ ...frame, upserts: bytesOf(wirePeer, wireRedis, wirePeer) });
     expect([twice.delta.upserts, twice.delta.removals]).toEqual([[redisItem], ['peer/a1']]);
-    const both = deltaFromWire({ ...frame, upserts: [wireRedis], removals: ['service/redis'] });
+    const both = deltaFromWire({ ...frame, upserts: bytesOf(wireRedis), removals: ['service/redis'] });
     expect([both.delta.upserts, both.delta.removals, both.rejected.length]).toEqual([[], ['service/redis'], 1]);
   });
 
@@ -196,7 +218,8 @@ describe('a delta with a bad item', () => {
     ['empty', { key: 'policy' }],
     ['under another key', { key: 'policies', policy: { defaultAction: 1 } }],
   ])('closes everything when the policy is %s', (_what, policy) => {
-    const { delta, rejected } = deltaFromWire({ ...frame, upserts: [policy, wireRedis] });
+    const { delta, encoded, rejected } = deltaFromWire({ ...frame, upserts: bytesOf(policy, wireRedis) });
+    expect([...encoded.keys()]).toEqual(['service/redis']);
     expect(rejected).toHaveLength(1);
     expect(delta.upserts).toEqual([redisItem, DENY_ALL_POLICY]);
     expect(delta.removals).not.toContain('policy');
@@ -205,6 +228,7 @@ describe('a delta with a bad item', () => {
   it.each([
     ['nothing at all', undefined],
     ['an index past 2^53', { ...frame, index: 2 ** 60 }],
+    ['what is no item', { ...frame, upserts: [Uint8Array.of(0x0a, 9)] }],
     ['a timeline too long', { ...frame, timeline: 'x'.repeat(65) }],
     ['a key too long', { ...frame, removals: ['x'.repeat(129)] }],
   ])('is refused whole for %s', (_what, wire) => {
