@@ -1,10 +1,7 @@
-/**
- * The agent's state for programs on the same host: a unix socket that answers each connection with one JSON object and
- * closes. Its file is the lock of the data directory: a second agent there finds it answering and does not start.
- */
+/** The agent's state for programs on the same host: a unix socket that answers each connection with one JSON object and closes. */
 import { once } from 'node:events';
 import { chmod, lstat, unlink } from 'node:fs/promises';
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import { messageOf } from '@weft/proto';
 import { StatusSocketError } from './errors.ts';
 
@@ -14,8 +11,8 @@ const READERS = 32;
 const READER_TIMEOUT_MS = 5_000;
 
 /**
- * Serves until the signal is aborted; resolves once the socket listens, and the file is this user's alone. Throws
- * StatusSocketError `status-socket-in-use` when another live agent holds the path, `status-socket-failed` otherwise.
+ * Serves until the signal is aborted; resolves once the socket listens, and the file is this user's alone. Whoever calls holds the
+ * directory's lock, so that no other agent listens there. Throws StatusSocketError.
  */
 export async function serveStatus(
   path: string,
@@ -23,9 +20,6 @@ export async function serveStatus(
   signal: AbortSignal,
 ): Promise<void> {
   signal.throwIfAborted();
-  if (await answers(path)) {
-    throw new StatusSocketError('status-socket-in-use', `another agent is running: ${path} answers; stop it first`);
-  }
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
     sockets.add(socket);
@@ -57,23 +51,6 @@ export async function serveStatus(
 async function answer(socket: Socket, snapshot: () => object | Promise<object>): Promise<void> {
   const told = await snapshot();
   socket.end(`${JSON.stringify(told)}\n`);
-}
-
-/** Whether somebody accepts there. A file left by a killed agent refuses, and is no one's. */
-function answers(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path);
-    socket.setTimeout(1_000, () => {
-      // Accepting and saying nothing is still somebody.
-      socket.destroy();
-      resolve(true);
-    });
-    socket.on('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.on('error', () => resolve(false));
-  });
 }
 
 /** A killed agent leaves its socket's file behind. Anything else that stands there is not ours to remove. */
