@@ -1,6 +1,6 @@
 import type { NetworkInterfaceInfo } from 'node:os';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { holdsAddress, sourceTowards, watchAddresses } from './address-watch.ts';
+import { holdsAddress, isLocalAddress, sourceTowards, watchAddresses } from './address-watch.ts';
 
 beforeEach(() => void vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] }));
 afterEach(() => void vi.useRealTimers());
@@ -66,14 +66,16 @@ describe('the watch of addresses', () => {
   });
 });
 
-it('knows from where a call would come, and says so where it does not', async () => {
-  expect(await sourceTowards({ host: '127.0.0.9', port: 9 })).toBe('127.0.0.1');
-  expect(await sourceTowards({ host: '::ffff:127.0.0.9', port: 9 })).toBe('127.0.0.1');
+it('knows from where a call would come, and says so where it does not', () => {
+  expect(sourceTowards({ host: '127.0.0.9', port: 9 })).toBe('127.0.0.1');
+  expect(sourceTowards({ host: '::ffff:127.0.0.9', port: 9 })).toBe('127.0.0.1');
   // A name may lead to several addresses, and its answer may take long.
-  expect(await sourceTowards({ host: 'localhost', port: 9 })).toBeUndefined();
+  expect(sourceTowards({ host: 'localhost', port: 9 })).toBeUndefined();
 });
 
 it("knows what is this host's, listed or not", async () => {
   const addresses = ['127.0.0.1', '127.9.9.9', '192.0.2.1', '2001:db8::1', 'fe80::1'];
   expect(await Promise.all(addresses.map(holdsAddress))).toEqual([true, true, false, false, false]);
+  const asked = ['127.0.0.1', '::1', '192.0.2.1', '2001:db8::1', '255.255.255.255'];
+  expect(asked.map(isLocalAddress)).toEqual([true, true, false, false, false]);
 });

@@ -78,17 +78,15 @@ async function runOnce(address: string, options: LinkOptions, signal: AbortSigna
     };
     const stream = callDuplex(client, agentService.connect);
     // Of a name only the channel knows which address it took. Until control says a word, the challenge's time ends what hangs.
-    let from: Promise<string | undefined> = Promise.resolve(undefined);
+    let from: string | undefined;
     stream.once('metadata', () => {
       const peer = parseHostPort(stream.getPeer());
       if (peer !== undefined) from = sourceTowards(peer);
     });
     watchAddresses((gone) => {
-      void from.then((lost) => {
-        if (lost === undefined || !gone.has(lost)) return;
-        stream.destroy(new Error(`this host has lost the address ${lost}`));
-        stream.cancel();
-      });
+      if (from === undefined || !gone.has(from)) return;
+      stream.destroy(new Error(`this host has lost the address ${from}`));
+      stream.cancel();
     }, over.signal);
     return await runControlStream(stream, { ...options, served }, signal);
   } catch (error) {

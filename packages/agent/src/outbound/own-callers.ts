@@ -17,6 +17,8 @@ import { type Problems, passing } from '../words/problems.ts';
 
 /** A look takes long beside a datagram, so strangers must not have one each; an address that is new is known after so long. */
 const LOOK_MS = 1_000;
+/** One that is known is asked for again after so long: a neighbour may have it by then. */
+const SURE_MS = 20;
 
 export interface OwnCallersOptions {
   readonly range: AddressRange;
@@ -35,7 +37,8 @@ export class OwnCallers {
   readonly #now: () => number;
   readonly #limitedLog: LimitedLog;
   readonly #met: () => void;
-  #own = new Set<string>();
+  /** With when each was seen last. */
+  readonly #own = new Map<string, number>();
   #lookAgainMs = Number.NEGATIVE_INFINITY;
   #refused = 0;
 
@@ -76,23 +79,25 @@ export class OwnCallers {
     const number = parseAddress(address);
     if (number !== undefined && inRange(number, this.#range)) return true;
     const now = this.#now();
-    if (now >= this.#lookAgainMs) {
-      this.#lookAgainMs = now + LOOK_MS;
-      const before = this.#own;
-      this.#own = addressesOf(this.#look());
-      // An interface that is down, or whose cable is out, is left out with its addresses, and they are this host's all the same.
-      const missing = [...before].filter((one) => !this.#own.has(one));
-      for (const one of missing) this.#own.add(one);
-      // One that was down from the start is known by its second call: to ask takes a socket, and strangers have one a second.
-      if (!this.#own.has(address)) missing.push(address);
-      for (const one of missing) void this.#ask(one);
-    }
-    return this.#own.has(address);
+    if (now >= this.#lookAgainMs) this.#lookAround(address, now);
+    const seenMs = this.#own.get(address);
+    return seenMs !== undefined && (now - seenMs < SURE_MS || this.#sees(address, now));
   }
 
-  async #ask(address: string): Promise<void> {
-    const local = await this.#isLocal(address);
-    if (local === true) this.#own.add(address);
-    else if (local === false) this.#own.delete(address);
+  #lookAround(caller: string, now: number): void {
+    this.#lookAgainMs = now + LOOK_MS;
+    for (const address of addressesOf(this.#look())) this.#own.set(address, now);
+    // An interface that is down, or whose cable is out, is left out with its addresses, and they are this host's all the same. To ask
+    // takes a socket, and strangers have one a second.
+    for (const [address, seenMs] of this.#own) if (seenMs !== now) this.#sees(address, now);
+    if (!this.#own.has(caller) && this.#isLocal(caller) === true) this.#own.set(caller, now);
+  }
+
+  /** Asked where nobody could ask, it is as it was. */
+  #sees(address: string, now: number): boolean {
+    const own = this.#isLocal(address) !== false;
+    if (own) this.#own.set(address, now);
+    else this.#own.delete(address);
+    return own;
   }
 }

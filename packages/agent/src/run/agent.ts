@@ -31,7 +31,7 @@ export type { AgentOptions, DataPathLimits } from './options.ts';
 export async function runAgent(options: AgentOptions, signal: AbortSignal): Promise<void> {
   const { directory, token, control, fallbackHost, file, range, logger } = options;
   refuseLoops(file, range);
-  await requireLocal(range);
+  requireLocal(range);
   const lock = takeDirectory(directory);
   try {
     const services = [...file.services.keys()];

@@ -10,9 +10,9 @@ type Look = typeof isLocalRange;
 const LOOK_MS = 2_000;
 
 /** Throws AgentError where nothing could be listened on. */
-export async function requireLocal(range: AddressRange, look: Look = isLocalRange): Promise<void> {
+export function requireLocal(range: AddressRange, look: Look = isLocalRange): void {
   if (isLoopbackRange(range)) return;
-  if ((await look(range)) === false) throw new AgentError('range-not-local', notLocal(range));
+  if (look(range) === false) throw new AgentError('range-not-local', notLocal(range));
 }
 
 /** Tells of a range that is this host's no more, and when it is again, until the signal is aborted. */
@@ -25,10 +25,9 @@ export function watchRange(
 ): void {
   if (isLoopbackRange(range)) return;
   const problem = { code: 'vip-range-lost', subject: '--vip-range' };
-  const check = async () => {
-    const local = await look(range);
+  const check = () => {
+    const local = look(range);
     const taken = overlappingNetwork(range, interfaces());
-    if (signal.aborted) return;
     if (taken !== undefined)
       problems.raise({
         ...problem,
@@ -36,9 +35,10 @@ export function watchRange(
       });
     else if (local === false) problems.raise({ ...problem, message: notLocal(range) });
     else if (local === true) problems.clear(problem.code, problem.subject);
-    setTimeout(() => void check(), LOOK_MS).unref();
   };
-  void check();
+  check();
+  const timer = setInterval(check, LOOK_MS).unref();
+  signal.addEventListener('abort', () => clearInterval(timer), { once: true });
 }
 
 function notLocal(range: AddressRange): string {
