@@ -122,3 +122,21 @@ test('a crowd of runs from another address does not make the first forgotten, no
   expect(met).toContain('begin');
   expect(holder).toBe(one);
 });
+
+test('one that takes the place with another run each time, and leaves it at once, is sent away the second time', () => {
+  const duels = new Duels(() => 0);
+  const thief = (run: number) => ({ run: `t${run}`, peer: '10.0.0.8:1' });
+  expect(duels.meet('x', one, thief(1))).toBe('replace');
+  expect(duels.meet('x', undefined, one)).toBe('replace');
+  expect([duels.meet('x', one, thief(2)), duels.meet('x', one, thief(3))]).toEqual(['begin', 'go-on']);
+  expect(duels.standsForMs('x')).toBe(600_000);
+});
+
+test('one that finds its place empty is told apart from nobody, and one that starts again takes it from its last run', () => {
+  const duels = new Duels(() => 0);
+  expect([duels.meet('x', undefined, one), duels.meet('x', one, { ...one, run: 'a2' })]).toEqual([
+    'replace',
+    'replace',
+  ]);
+  expect([duels.meet('x', undefined, { ...one, run: 'a3' }), duels.standsForMs('x')]).toEqual(['replace', 0]);
+});

@@ -52,8 +52,14 @@ export class Duels {
     this.#now = now;
   }
 
-  /** What the comer may do about who holds the place: take it, or be sent away, the first time or once more. */
-  meet(agentId: string, holder: Contender, comer: Contender): 'replace' | 'begin' | 'go-on' {
+  /** What the comer may do about who holds the place, if anyone does: take it, or be sent away, the first time or once more. */
+  meet(agentId: string, holder: Contender | undefined, comer: Contender): 'replace' | 'begin' | 'go-on' {
+    if (holder === undefined) {
+      // Who took its place from it may have left at once: to come again with another run, as often as it likes.
+      const duel = this.#known.get(agentId);
+      if (duel?.replaced.includes(comer.run) === true) duel.owner ??= comer;
+      return 'replace';
+    }
     if (holder.run === comer.run) {
       const duel = this.#known.get(agentId);
       if (duel?.owner?.run === comer.run) duel.owner = comer;
@@ -113,9 +119,9 @@ export class DuelReferee {
   }
 
   /** Of two hosts with one identity the one that comes is sent away, once they cannot be taken for one that comes again. */
-  refuse({ id, network, host }: AgentState, holder: Contender, comer: Contender): Refusal | undefined {
+  refuse({ id, network, host }: AgentState, holder: Contender | undefined, comer: Contender): Refusal | undefined {
     const outcome = this.#duels.meet(id, holder, comer);
-    if (outcome === 'replace') return undefined;
+    if (holder === undefined || outcome === 'replace') return undefined;
     const { logger, audit } = this.#options;
     const places = `${holder.peer} and ${comer.peer}`;
     const reason =

@@ -251,7 +251,7 @@ export class Hub implements PathTracer {
     const agent = state.current.networks.get(state.current.agents.get(agentId) ?? '')?.agents.get(agentId);
     if (agent === undefined) return ended(state.endedAgent(agentId)?.reason ?? 'the membership ended');
     const holder = this.#member(agentId)?.session;
-    const refusal = this.#olderData.refusal() ?? (holder && this.#duels.refuse(agent, holder, session));
+    const refusal = this.#olderData.refusal() ?? this.#duels.refuse(agent, holder, session);
     if (refusal !== undefined) return refusal;
     const standing = standingFromWire(said);
     const report = said.report ? reportFromWire(said.report) : EMPTY_REPORT;
