@@ -109,6 +109,7 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
   const tracing = await openTracing({ service: 'weft-control', version: VERSION, logger });
   closers.push(() => tracing?.close());
 
+  refuseRestWithoutKey(directory);
   refuseKeyAlone(directory);
   const metrics = options.metrics === undefined ? undefined : await openMetrics();
   const store = Store.open(directory, metrics?.counters.wrote);
@@ -220,6 +221,18 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
   );
   const { adminTokenPath } = credentials;
   return { address, dashboard, metrics: scraped, pin, adminTokenPath, close: () => closeAll(closers) };
+}
+
+/** Made at a first start, each after the key: one that is there shows that there was a key, before a new one is made. */
+function refuseRestWithoutKey(directory: string): void {
+  const key = join(directory, 'control.key');
+  const left = ['control.crt', 'admin.token', 'read.token'].map((name) => join(directory, name)).filter(existsSync);
+  if (left[0] === undefined || existsSync(key)) return;
+  throw new StoreError(
+    'missing',
+    `${left[0]} is there and ${key} is not, by which hosts know control. Put control.key, control.crt and control.db back from a ` +
+      `backup; or, to begin anew, move all of ${directory} away, after which every host has to join again`,
+  );
 }
 
 /** Agents trust who has the key; without what it decided, that would be a control that has forgotten every deny. */

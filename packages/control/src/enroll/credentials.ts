@@ -57,7 +57,11 @@ async function openTokenFile(path: string, pin: Uint8Array): Promise<TokenFile> 
   const advice = 'remove the file and start weft-control again for a new token';
   const token = decode(text, path, advice);
   if (!Buffer.from(token.pin).equals(Buffer.from(pin))) {
-    throw new KeyFileError('mismatch', `${path} was made for another key than control.key; ${advice}`);
+    throw new KeyFileError(
+      'mismatch',
+      `${path} was made for another key than control.key. If hosts have joined, control.key is not the one that they know: ` +
+        `put it back from a backup. If the token is another control's, ${advice}`,
+    );
   }
   // Digests have one length, whatever is presented, and a wrong first byte tells nothing of the secret.
   const expected = digest(text);
