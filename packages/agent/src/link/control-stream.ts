@@ -47,6 +47,8 @@ export interface ControlStreamParts {
   readonly version: string;
   readonly logger: Logger;
   readonly keeper: Pick<NetmapKeeper, 'holds' | 'recovered'>;
+  /** Control tells at which address it sees this agent; empty when it does not know. */
+  readonly seen: (observedHost: string) => void;
   /** Control has been heard: what the netmap says is fresh. */
   readonly served: () => void;
 }
@@ -140,7 +142,7 @@ class Session {
 
   #receive(message: pb.ControlMessage): void {
     if (message.challenge) this.#answer(message.challenge);
-    else if (message.welcome) this.#stand();
+    else if (message.welcome) this.#stand(message.welcome);
     else if (message.delta) this.#apply(message.delta);
     else if (message.revoked) this.#end({ type: 'revoked', reason: message.revoked.reason });
     else if (message.held) this.#end(heldOf(message.held));
@@ -172,10 +174,11 @@ class Session {
   }
 
   /** Welcome -> Standing. */
-  #stand(): void {
+  #stand({ observedHost }: pb.Welcome): void {
     if (this.#state !== 'welcome') throw new Error('control welcomed this agent out of turn');
     this.#state = 'first-delta';
-    const { store, reporter } = this.#parts;
+    const { store, reporter, seen } = this.#parts;
+    seen(sentence(observedHost, 64));
     const report = reporter.current;
     const { timeline, index } = store.position;
     const digests = Array.from(store.encoded, ([key, bytes]): [string, Uint8Array] => [key, itemDigest(bytes)]);

@@ -35,6 +35,14 @@ describe('what the agent tells of itself', () => {
     expect(told).toMatchObject([{ opened: 1, failed: 1, denied: 0 }]);
   });
 
+  test('hears where control sees it before it reports, so that the first report can say what is wrong there', async () => {
+    const streams = new Streams();
+    const { seen } = setUp(await serve(streams.handlers));
+    const stream = await streams.next();
+    await stream.hello();
+    expect(seen).toEqual(['203.0.113.7']);
+  });
+
   test('tries a path when control asks', async () => {
     const streams = new Streams();
     setUp(await serve(streams.handlers));

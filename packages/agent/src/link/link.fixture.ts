@@ -73,7 +73,7 @@ export class Stream {
   async hello(nonce = new Uint8Array(32).fill(5), acknowledgesFlows = false): Promise<pb.Hello & pb.Standing> {
     this.send({ challenge: { nonce, acknowledgesFlows } });
     const hello = await this.next('hello');
-    this.send({ welcome: {} });
+    this.send({ welcome: { observedHost: '203.0.113.7' } });
     const { agentId, signature, version, revision, receipt } = hello;
     // What was left out of a message stands in its prototype.
     return Object.assign(Object.create(await this.next('standing')), {
@@ -214,6 +214,7 @@ export function linkRig() {
       },
     };
     const events: string[] = [];
+    const seen: string[] = [];
     const link = runLink(
       {
         keys,
@@ -228,6 +229,7 @@ export function linkRig() {
           if (agentId === 'a3') return Promise.reject(new Error('no route\nto a3'));
           return new Promise((_resolve, reject) => deadline.onEnd(reject));
         },
+        seen: (observedHost) => seen.push(observedHost),
         run: new Uint8Array(8),
         version: '0.1.0',
         logger,
@@ -246,7 +248,7 @@ export function linkRig() {
       },
       stop.signal,
     );
-    return { keys, membership, store, disk, reporter, flows, traffic, events, link, state };
+    return { keys, membership, store, disk, reporter, flows, traffic, events, seen, link, state };
   }
 
   return { serve, setUp, end: () => stop.abort() };

@@ -1,6 +1,7 @@
 /** What the agent says of itself: to control in its report, and to `weft status` on its socket. */
 import {
   type AddressRange,
+  addressKind,
   formatHostPort,
   formatPortRange,
   type HostPort,
@@ -49,7 +50,8 @@ export function makeReport(parts: Described & { readonly listeners: number }): R
   const { inbound, port, totals, problems, gateway } = parts;
   return {
     endpoints: endpoints(parts),
-    tunnelPort: port,
+    // What listens within the host is nowhere else, wherever control sees it.
+    tunnelPort: addressKind(parts.tunnel.host) === 'loopback' ? 0 : port,
     instances: inbound.watch.report(),
     gatewayAddress: gateway ?? '',
     problems: problems.current,

@@ -28,6 +28,7 @@ export interface ControlParts {
   readonly store: NetmapStore;
   readonly keeper: NetmapKeeper;
   readonly reporter: ReportSender;
+  readonly seen: (observedHost: string) => void;
   readonly recorder: FlowRecorder;
   readonly telemetry: TelemetrySource;
   readonly tunnels: Pick<Tunnels, 'ping'>;
@@ -65,6 +66,7 @@ export function followControl(parts: ControlParts, signal: AbortSignal): Followi
       store,
       keeper,
       reporter,
+      seen: parts.seen,
       flows: recorder,
       telemetry: parts.telemetry,
       trace: (agentId, deadline) => tunnels.ping(agentId, deadline),

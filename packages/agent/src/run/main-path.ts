@@ -14,9 +14,9 @@ import { followMismatches } from '../observe/mismatch.ts';
 import { ProblemBoard, ProblemSources } from '../observe/problems.ts';
 import { AgentTelemetry, TELEMETRY_SETTINGS } from '../observe/telemetry.ts';
 import type { BoundTunnels } from '../tunnel/create.ts';
-import { leavesHost } from '../tunnel/endpoints.ts';
 import type { Problems } from '../words/problems.ts';
 import { openDataPath } from './data-path.ts';
+import { followAdvertised, followEndpoints } from './endpoints.ts';
 import { type OpenGateway, openGateway } from './gateway.ts';
 import type { AgentOptions } from './options.ts';
 import { createPacketWays } from './workers/packet-steering.ts';
@@ -33,6 +33,8 @@ export interface MainPath {
   readonly totals: AgentTotals;
   readonly gateway: OpenGateway;
   readonly reporter: ReportSender;
+  /** Control sees this agent there. */
+  readonly seen: (observedHost: string) => void;
   /** Of all threads, the main one first. */
   measures(): Promise<readonly ThreadMeasures[]>;
   /** Resolves when the totals are those of now. */
@@ -174,6 +176,7 @@ export async function openMainPath(
     totals,
     gateway,
     reporter,
+    seen: (observedHost) => followAdvertised(problems, advertise, observedHost),
     telemetry,
     measures: async () => [watch.measures(), ...((await pool?.measures()) ?? [])],
     count: async () => pool?.count(),
@@ -200,19 +203,6 @@ function ownListeners({ tunnel, dns, metrics }: AgentOptions, { tunnels, gateway
   const udp = there(tunnels?.datagrams === true ? tunnelAt : undefined, dns);
   const listener = (protocol: Protocol) => (at: HostPort) => ({ protocol, address: at.host, port: at.port });
   return [...tcp.map(listener('tcp')), ...udp.map(listener('udp'))];
-}
-
-/** Of a host that other hosts cannot find; one that listens on a single address was told to. */
-function followEndpoints(problems: Problems, host: string, port: number): void {
-  const subject = formatHostPort(host, port);
-  const leaves = leavesHost(host);
-  if (leaves === true) problems.clear('no-endpoint', subject);
-  // Undefined: what could not be looked at tells nothing.
-  if (leaves !== false) return;
-  const message =
-    'no address of this host leaves it, so agents of other hosts cannot dial it, unless control sees where it comes from; ' +
-    'see to the network (ip addr), or say where they find it with --advertise HOST:PORT';
-  problems.raise({ code: 'no-endpoint', subject, message });
 }
 
 function raiseNoDatagrams(problems: Problems, host: string, port: number): void {

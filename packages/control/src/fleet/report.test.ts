@@ -39,21 +39,6 @@ describe('endpoints', () => {
   });
 });
 
-test.each([
-  [['127.0.0.1:22'], '203.0.113.7', 1],
-  [['127.80.0.2:22', '0.0.0.0:1'], '127.0.0.1', 1],
-  [['169.254.3.4:1'], '203.0.113.7', 1],
-  [['169.254.3.4:1', '10.0.0.1:7410'], '203.0.113.7', 0],
-  [['127.0.0.1:7410'], '127.0.0.1', 0],
-  [['127.0.0.1:7410'], '', 0],
-  [[], '203.0.113.7', 0],
-])('that none of %j can be dialled, seen from %s, stands as a problem: %i', (endpoints, seen, count) => {
-  const { report } = acceptReport(agent, reportOf([], { endpoints, tunnelPort: 7410 }), seen);
-  const message = expect.stringMatching(/no agent of another host can dial .*--advertise HOST:PORT/);
-  const expected = { code: 'endpoint-refused', subject: endpoints[0], message };
-  expect(report.problems).toEqual(Array<unknown>(count).fill(expected));
-});
-
 test('the same presence stays the same value, part by part', () => {
   const of = (...args: Parameters<typeof reportOf>) => acceptReport(agent, reportOf(...args), '').presence;
   const before = of(['web', 'redis']);

@@ -1,14 +1,5 @@
 /** What control makes of an agent's report: only what the agent may claim, and where it can really be reached. */
-import {
-  type AddressKind,
-  addressKind,
-  formatHostPort,
-  normalHost,
-  type Problem,
-  parseHostPort,
-  type Report,
-  WIRE_LIMITS,
-} from '@weft/proto';
+import { addressKind, dialableEndpoint, formatHostPort, type Problem, type Report, WIRE_LIMITS } from '@weft/proto';
 import type { InstanceHealth, Presence } from '../netmap/presence.ts';
 import type { AgentState } from '../state/types.ts';
 
@@ -39,10 +30,8 @@ export function acceptReport(
   const allowed = new Set(agent.services);
   const instances = claimed.instances.filter(({ service }) => allowed.has(service));
   const refused = new Set(claimed.instances.map(({ service }) => service).filter((service) => !allowed.has(service)));
-  const usable = usableEndpoints(claimed, observedHost);
-  const unknown = usable.length === 0 && claimed.endpoints.length > 0 && observedHost !== '';
-  const undialable = unknown ? [notDialable(claimed.endpoints, observedHost)] : [];
-  const problems = [...claimed.problems, ...Array.from(refused, notAllowed), ...undialable, ...doubts];
+  const usable = claimed.endpoints.flatMap((endpoint) => dialableEndpoint(endpoint, observedHost) ?? []);
+  const problems = [...claimed.problems, ...Array.from(refused, notAllowed), ...doubts];
   const report = { ...claimed, instances, problems: problems.slice(-WIRE_LIMITS.problems) };
   const health = instances.map(({ service, healthy, notListening }): [string, InstanceHealth] => [
     service,
@@ -50,7 +39,10 @@ export function acceptReport(
   ]);
   return {
     report,
-    presence: { endpoints: endpointsOf(usable, claimed.tunnelPort, observedHost), instances: new Map(health) },
+    presence: {
+      endpoints: endpointsOf(usable.slice(0, WIRE_LIMITS.reportEndpoints), claimed.tunnelPort, observedHost),
+      instances: new Map(health),
+    },
   };
 }
 
@@ -86,36 +78,6 @@ function endpointsOf(usable: readonly string[], tunnelPort: number, observedHost
   const within = usable.length > 0 && addressKind(observedHost) === 'loopback';
   const observable = observedHost !== '' && tunnelPort > 0 && !within;
   return [...new Set(observable ? [...usable, formatHostPort(observedHost, tunnelPort)] : usable)];
-}
-
-function usableEndpoints({ endpoints }: Report, observedHost: string): string[] {
-  const seen = addressKind(observedHost);
-  return endpoints.flatMap((endpoint) => usableEndpoint(endpoint, seen) ?? []).slice(0, WIRE_LIMITS.reportEndpoints);
-}
-
-/**
- * In its one form, or undefined for one that its peers must not dial: a member gone bad would have them knock at their own
- * ports, at VIPs, where they count as local, or at their cloud's metadata.
- */
-function usableEndpoint(endpoint: string, seen: AddressKind): string | undefined {
-  const { host = '', port = 0 } = parseHostPort(endpoint) ?? {};
-  const normal = normalHost(host);
-  if (port === 0 || normal === undefined) return undefined;
-  const kind = addressKind(normal);
-  return kind === 'outside' || kind === 'name' || (kind === seen && kind !== 'vip' && kind !== 'unusable')
-    ? formatHostPort(normal, port)
-    : undefined;
-}
-
-function notDialable(endpoints: readonly string[], observedHost: string): Problem {
-  const [first = ''] = endpoints;
-  return {
-    code: 'endpoint-refused',
-    subject: first,
-    message:
-      `no agent of another host can dial ${endpoints.slice(0, 3).join(', ')}, and control, which sees this one come from ${observedHost}, ` +
-      'tells them of no such address; start it with --advertise HOST:PORT, or --tunnel, of an address where they find it',
-  };
 }
 
 function notAllowed(service: string): Problem {

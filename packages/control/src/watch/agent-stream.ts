@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { status } from '@grpc/grpc-js';
 import { WIRE_LIMITS } from '@weft/proto';
 import { type pb, sentence, WireError } from '@weft/proto/wire';
+import { observedHost } from '../bounds/observed.ts';
 import { type PathTracer, Traces } from '../fleet/traces.ts';
 import type { Authenticated, Refusal } from './authenticate.ts';
 import type { Feed } from './feed.ts';
@@ -178,7 +179,7 @@ export class AgentStream {
     this.#run = Buffer.from(hello.run.subarray(0, 16)).toString('hex');
     this.#proved = { agentId: who.agent.id, version: sentence(hello.version, 64) };
     this.#call.proved();
-    this.#call.send({ welcome: {} });
+    this.#call.send({ welcome: { observedHost: observedHost(this.peer) } });
   }
 
   #place(

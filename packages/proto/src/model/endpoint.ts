@@ -1,5 +1,5 @@
 /** HOST:PORT as it is written: a name, an IPv4 address, or an IPv6 address in brackets. */
-import { isIPv6 } from './address.ts';
+import { addressKind, isIPv6, normalHost } from './address.ts';
 
 export interface HostPort {
   /** Without brackets. */
@@ -23,4 +23,17 @@ export function parseHostPort(text: string): HostPort | undefined {
 /** HOST:PORT, with brackets around an IPv6 address. */
 export function formatHostPort(host: string, port: number): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/**
+ * An agent's endpoint in its one form; undefined for one that its peers must not dial, seen from where control sees the agent: a member
+ * gone bad would have them knock at their own ports, at VIPs, where they count as local, or at their cloud's metadata.
+ */
+export function dialableEndpoint(endpoint: string, observedHost: string): string | undefined {
+  const { host = '', port = 0 } = parseHostPort(endpoint) ?? {};
+  const normal = normalHost(host);
+  if (port === 0 || normal === undefined) return undefined;
+  const kind = addressKind(normal);
+  const within = kind === addressKind(observedHost) && kind !== 'vip' && kind !== 'unusable';
+  return kind === 'outside' || kind === 'name' || within ? formatHostPort(normal, port) : undefined;
 }

@@ -60,6 +60,7 @@ export type ControlMessage = Whole<weft.v1.ControlMessage.$Properties>;
 export type AgentMessage = Whole<weft.v1.AgentMessage.$Properties>;
 export type Challenge = Whole<weft.v1.Challenge.$Properties>;
 export type Hello = Whole<weft.v1.Hello.$Properties>;
+export type Welcome = Whole<weft.v1.Welcome.$Properties>;
 export type Standing = Whole<weft.v1.Standing.$Properties>;
 export type ItemDigest = Whole<weft.v1.ItemDigest.$Properties>;
 export type Delta = Whole<weft.v1.Delta.$Properties>;
