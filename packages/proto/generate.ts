@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 const here = import.meta.dirname;
 const protoRoot = join(here, 'proto');
 const outDir = join(here, 'generated');
-const sources = ['mesh', 'agent', 'admin'].map((name) => join(protoRoot, 'weft', 'v1', `${name}.proto`));
+const sources = ['mesh', 'agent', 'flow', 'admin'].map((name) => join(protoRoot, 'weft', 'v1', `${name}.proto`));
 
 /** What wire has no use for: it encodes plain values, decodes, and checks what came by itself. */
 const unused = ['--no-create', '--no-verify', '--no-convert', '--no-delimited', '--no-typeurl', '--no-service'];

@@ -5,7 +5,14 @@ import { cpSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import { join } from 'node:path';
 import { decodeAdminToken } from '@weft/proto';
-import { AdminClient, adminService, bearerMetadata, callUnary, pinnedCredentials } from '@weft/proto/wire';
+import {
+  AdminClient,
+  adminService,
+  bearerMetadata,
+  callUnary,
+  durationToWire,
+  pinnedCredentials,
+} from '@weft/proto/wire';
 import { expect, test } from 'vitest';
 import { freePort } from '../../examples/demo/ports.ts';
 import { createLocalLab, type Lab } from '../harness/host.ts';
@@ -96,7 +103,7 @@ test('a deny that every agent acknowledged holds after a kill of all of them, wi
   const answer = await callUnary(
     client,
     adminService.apply,
-    { mesh: { ...held.mesh, policies }, wait: true, timeoutMs: 5_000 },
+    { mesh: { ...held.mesh, policies }, wait: true, timeout: durationToWire(5_000) },
     { metadata, deadlineMs: 10_000 },
   );
   // No command's end between the answer and the kill.

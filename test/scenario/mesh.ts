@@ -9,7 +9,6 @@ import {
   AdminClient,
   adminService,
   bearerMetadata,
-  callServerStream,
   callUnary,
   flowFromWire,
   meshToWire,
@@ -125,11 +124,15 @@ export class Mesh {
 
   /** What control holds of ended flows, oldest first. */
   async records(service?: string): Promise<FlowRecord[]> {
-    const { admin, metadata } = this.#operator();
-    const stream = callServerStream(admin, adminService.watchFlows, { network: NETWORK, limit: 10_000 }, { metadata });
     const records: FlowRecord[] = [];
-    for await (const { record } of stream as AsyncIterable<pb.WatchFlowsResponse>) records.push(flowFromWire(record));
-    return records.filter((record) => service === undefined || record.service === service);
+    let pageToken = '';
+    do {
+      const asked = { network: NETWORK, pageSize: 1_000, pageToken };
+      const page = await this.ask(adminService.listFlows, asked);
+      records.push(...page.flows.map(flowFromWire));
+      pageToken = page.nextPageToken;
+    } while (pageToken !== '');
+    return records.reverse().filter((record) => service === undefined || record.service === service);
   }
 
   /** The service's records, once there are so many. Fails when there are more, or two of one flow. */

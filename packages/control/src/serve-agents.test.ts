@@ -108,7 +108,7 @@ test('an agent joins, learns, is waited for, named when it lags, and told when i
   const late = await ask(adminService.apply, {
     mesh: { network: 'prod', services: [redis] },
     wait: true,
-    timeoutMs: 200,
+    timeout: { nanos: 200_000_000 },
   });
   expect(late.stragglers).toEqual(['build-3']);
   const { agents } = await ask(adminService.listAgents, {});

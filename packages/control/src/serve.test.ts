@@ -152,7 +152,7 @@ test('read.token sees and does not act; a directory without one gets one', async
   const act = await operator(address);
   expect((await act(adminService.getStatus, {})).networks).toEqual([]);
   expect((await act(adminService.listAudit, {})).entries).toMatchObject([
-    { actor: 'read 127.0.0.1', action: 'call-refused', subject: 'Apply' },
+    { actor: { kind: 2, name: '127.0.0.1' }, action: 'call-refused', subject: 'Apply' },
   ]);
 });
 

@@ -1,5 +1,5 @@
 import type { Mesh } from '@weft/proto';
-import { fieldErrorsToStatus, meshFromWire, type pb } from '@weft/proto/wire';
+import { durationToWire, fieldErrorsToStatus, meshFromWire, type pb } from '@weft/proto/wire';
 import { describe, expect, test } from 'vitest';
 import { commandLine } from './command-line.fixture.ts';
 
@@ -22,9 +22,9 @@ describe('apply', () => {
     await answering({
       revision: 4,
       changes: [
-        { operation: 'add', subject: 'service redis' },
-        { operation: 'change', subject: 'policy a', detail: 'action deny' },
-        { operation: 'remove', subject: 'service old' },
+        { operation: 1, subject: 'service redis' },
+        { operation: 2, subject: 'policy a', detail: 'action deny' },
+        { operation: 3, subject: 'service old' },
       ],
       warnings: [{ field: 'services.redis', message: 'nothing runs it' }],
     });
@@ -34,12 +34,12 @@ describe('apply', () => {
       out: '+ service redis\n~ policy a: action deny\n- service old\napplied to network prod: revision 4, enforced by every connected agent\n',
       err: `warning: ${path}:3:10: services.redis: nothing runs it\n`,
     });
-    expect(sent).toMatchObject({ dryRun: false, wait: true, timeoutMs: 500 });
+    expect(sent).toMatchObject({ dryRun: false, wait: true, timeout: durationToWire(500) });
     expect(mesh).toMatchObject({ network: 'prod', services: [{ name: 'redis' }] });
   });
 
   test('a dry run changes nothing and says so', async () => {
-    await answering({ revision: 3, changes: [{ operation: 'add', subject: 'service redis' }] });
+    await answering({ revision: 3, changes: [{ operation: 1, subject: 'service redis' }] });
     const { out } = await weft('apply', '-f', await file('mesh.yaml', MESH), '--dry-run');
     expect(out).toBe('+ service redis\ndry run: nothing was changed; network prod stays at revision 3\n');
     expect(sent?.dryRun).toBe(true);

@@ -1,7 +1,15 @@
 /** weft apply: from a mesh file to what every agent enforces. */
 import { status } from '@grpc/grpc-js';
-import { ADMIN_LIMITS } from '@weft/proto';
-import { adminService, fieldErrorsFromError, isServiceError, meshToWire, problemsFromWire } from '@weft/proto/wire';
+import { ADMIN_LIMITS, type ChangeOperation } from '@weft/proto';
+import {
+  adminService,
+  changeOperationCodec,
+  durationToWire,
+  fieldErrorsFromError,
+  isServiceError,
+  meshToWire,
+  problemsFromWire,
+} from '@weft/proto/wire';
 import { parseDuration } from '../config/duration.ts';
 import { FileError, formatProblem } from '../config/errors.ts';
 import { type MeshFile, readMeshFile } from '../config/mesh-file.ts';
@@ -21,7 +29,7 @@ export interface ApplyOptions extends AdminOptions {
 /** More than control takes to answer once the time is up. */
 const ANSWER_MARGIN_MS = 5_000;
 
-const SIGNS: Readonly<Record<string, readonly [string, Color]>> = {
+const SIGNS: Readonly<Record<ChangeOperation, readonly [string, Color]>> = {
   add: ['+', 'green'],
   change: ['~', 'yellow'],
   remove: ['-', 'red'],
@@ -39,7 +47,11 @@ export async function apply(options: ApplyOptions, terminal: Terminal, signal: A
     const problem = printable(formatProblem(file.file, file.problem(field, message)));
     terminal.err(`${paintErr(terminal, 'yellow', 'warning')}: ${problem}\n`);
   }
-  const changes = answer.changes.map(({ operation, subject, detail }) => ({ operation, subject, detail }));
+  const changes = answer.changes.map(({ operation, subject, detail }) => ({
+    operation: changeOperationCodec.fromWire(operation, 'operation'),
+    subject,
+    detail,
+  }));
   if (options.json !== undefined) {
     writeJson(terminal, {
       network: file.mesh.network,
@@ -52,7 +64,7 @@ export async function apply(options: ApplyOptions, terminal: Terminal, signal: A
     });
   } else {
     for (const { operation, subject, detail } of changes) {
-      const [sign, color] = SIGNS[operation] ?? ['?', 'dim'];
+      const [sign, color] = SIGNS[operation];
       const words = printable(detail === '' ? subject : `${subject}: ${detail}`);
       terminal.out(`${paint(terminal, color, sign)} ${words}\n`);
     }
@@ -76,7 +88,8 @@ export async function apply(options: ApplyOptions, terminal: Terminal, signal: A
 
 async function send(admin: Admin, file: MeshFile, options: ApplyOptions, timeoutMs: number) {
   const wait = options.wait ?? false;
-  const request = { mesh: meshToWire(file.mesh), dryRun: options.dryRun ?? false, wait, timeoutMs };
+  const dryRun = options.dryRun ?? false;
+  const request = { mesh: meshToWire(file.mesh), dryRun, wait, timeout: durationToWire(timeoutMs) };
   try {
     return await admin.call(adminService.apply, request, (wait ? timeoutMs : 15_000) + ANSWER_MARGIN_MS);
   } catch (error) {

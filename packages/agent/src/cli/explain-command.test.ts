@@ -1,4 +1,4 @@
-import { actionCodec, breakPointCodec, type pb } from '@weft/proto/wire';
+import { actionCodec, breakPointCodec, callerName, type pb } from '@weft/proto/wire';
 import { describe, expect, test } from 'vitest';
 import { commandLine } from './command-line.fixture.ts';
 
@@ -19,11 +19,13 @@ describe('explain', () => {
       },
     });
     expect((await weft('explain', 'web', 'redis.internal:6379')).code).toBe(0);
-    expect(asked).toMatchObject({ from: 'web', service: 'redis', port: 6379 });
+    expect(asked).toMatchObject({ from: { service: 'web' }, service: 'redis', port: 6379 });
   });
 
   const answering = (response: pb.Outgoing<pb.ExplainResponse>) =>
-    serve({ explain: (call, answer) => answer(null, { ...response, reason: `${call.request.from} asks` }) });
+    serve({
+      explain: (call, answer) => answer(null, { ...response, reason: `${callerName(call.request.from, '')} asks` }),
+    });
 
   test('allow is 0', async () => {
     await answering({

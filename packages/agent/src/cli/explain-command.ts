@@ -1,6 +1,6 @@
 /** weft explain: the verdict on one flow, and where it would break. */
 import { formatPortRange, hostNameProblem, isServiceName, parseDestination } from '@weft/proto';
-import { actionCodec, adminService, breakPointCodec, protocolCodec } from '@weft/proto/wire';
+import { actionCodec, adminService, breakPointCodec, callerToWire, protocolCodec } from '@weft/proto/wire';
 import { orSentence } from '../config/schema.ts';
 import { type NetworkOptions, withAdmin } from './admin.ts';
 import { UsageError } from './errors.ts';
@@ -26,7 +26,7 @@ export async function explain(
   const answer = await withAdmin(options, terminal, signal, (admin) =>
     admin.call(adminService.explain, {
       network: options.network ?? '',
-      from,
+      from: callerToWire(from),
       service,
       port,
       protocol: protocolCodec.toWire(protocol),

@@ -1,6 +1,6 @@
 import { Metadata, status } from '@grpc/grpc-js';
 import type { FlowRecord } from '@weft/proto';
-import { flowToWire, type pb } from '@weft/proto/wire';
+import { flowToWire, type pb, timestampToWire } from '@weft/proto/wire';
 import { describe, expect, test } from 'vitest';
 import { commandLine, NOW } from './command-line.fixture.ts';
 
@@ -29,21 +29,23 @@ describe('flows', () => {
   };
 
   test('one line a flow, and with --json one object a line', async () => {
-    let asked: pb.WatchFlowsRequest | undefined;
+    const asked: pb.ListFlowsRequest[] = [];
+    const closed: FlowRecord = { ...record, verdict: 'allow', outcome: 'closed', detail: '' };
     await serve({
-      watchFlows: (call) => {
-        asked = call.request;
-        call.write({ record: flowToWire(record) });
-        call.write({ record: flowToWire({ ...record, verdict: 'allow', outcome: 'closed', detail: '' }), missed: 3 });
-        call.end();
+      listFlows: (call, answer) => {
+        asked.push(call.request);
+        const [one, nextPageToken] = call.request.pageToken === '' ? [closed, '7'] : [record, ''];
+        answer(null, { flows: [flowToWire(one)], nextPageToken });
       },
     });
-    const { out, err } = await weft('flows', '--denied', '--limit', '2');
-    expect(asked).toMatchObject({ follow: false, limit: 2, filter: { verdict: 2 } });
+    const { out } = await weft('flows', '--denied', '--limit', '2');
+    expect(asked).toMatchObject([
+      { pageSize: 2, pageToken: '', filter: { verdict: 2 } },
+      { pageSize: 1, pageToken: '7', filter: { verdict: 2 } },
+    ]);
     expect(out.split('\n')[1]).toContain(
       'web@build-3  redis:6379  redis/0@build-4  deny     no-admin-ui  4    denied   2.0 KiB  0 B       eu-west-1a  policy no-admin-ui denies',
     );
-    expect(err).toBe('warning: 3 flows are not shown: they came too fast\n');
     const json = (await weft('flows', '--json')).out.trimEnd().split('\n');
     expect(json).toHaveLength(2);
     expect(JSON.parse(json[0] ?? '')).toMatchObject({
@@ -55,12 +57,30 @@ describe('flows', () => {
     });
   });
 
-  test('filters are sent as they are meant', async () => {
+  test('what is followed is printed as it comes', async () => {
     let asked: pb.WatchFlowsRequest | undefined;
     await serve({
       watchFlows: (call) => {
         asked = call.request;
+        call.write({ flow: flowToWire(record) });
+        call.write({ flow: flowToWire({ ...record, verdict: 'allow', outcome: 'closed', detail: '' }), missed: 3 });
         call.end();
+      },
+    });
+    const { out, err } = await weft('flows', '--follow', '--denied', '--limit', '2');
+    expect(asked).toMatchObject({ past: 2, filter: { verdict: 2 } });
+    expect(out.split('\n')).toHaveLength(3);
+    expect(err).toBe('warning: 3 flows are not shown: they came too fast\n');
+    const json = (await weft('flows', '--follow', '--json')).out.trimEnd().split('\n');
+    expect(json.map((text) => JSON.parse(text))).toMatchObject([{ id: record.id }, { outcome: 'closed' }]);
+  });
+
+  test('filters are sent as they are meant', async () => {
+    let asked: pb.ListFlowsRequest | undefined;
+    await serve({
+      listFlows: (call, answer) => {
+        asked = call.request;
+        answer(null, {});
       },
     });
     const who = ['--from', 'host:build-3', '--to', 'redis.internal:6379', '--host', 'b', '--rule', 'r', '--zone', 'eu'];
@@ -69,7 +89,7 @@ describe('flows', () => {
     expect(await weft('flows', ...who, ...what, ...when)).toMatchObject({ code: 0 });
     expect(asked).toMatchObject({
       filter: {
-        source: 'host:build-3',
+        caller: { host: 'build-3' },
         service: 'redis',
         port: 6379,
         host: 'b',
@@ -78,13 +98,14 @@ describe('flows', () => {
         outcome: 5,
         text: 'Words',
         id: '00000000deadbeef',
-        fromMs: NOW - 5_400_000,
-        toMs: NOW,
+        fromTime: timestampToWire(NOW - 5_400_000),
+        toTime: timestampToWire(NOW),
       },
     });
+    const fromTime = timestampToWire(new Date(2026, 1, 1).getTime());
     // Without a zone it is by this host's clock, as the listing shows it.
     await weft('flows', '--since', '2026-02-01', '--to', 'redis');
-    expect(asked).toMatchObject({ filter: { service: 'redis', port: 0, fromMs: new Date(2026, 1, 1).getTime() } });
+    expect(asked).toMatchObject({ filter: { service: 'redis', port: 0, fromTime } });
   });
 
   test('an error in the stream is an error of the command', async () => {
@@ -93,7 +114,7 @@ describe('flows', () => {
         call.emit('error', { code: status.NOT_FOUND, details: 'there is no network x', metadata: new Metadata() });
       },
     });
-    const { code, err } = await weft('flows', '--network', 'x');
+    const { code, err } = await weft('flows', '--follow', '--network', 'x');
     expect(code).toBe(1);
     expect(err).toContain('refused: there is no network x');
   });

@@ -3,7 +3,7 @@
 import { status } from '@grpc/grpc-js';
 import { ADMIN_LIMITS, FLOW_COLUMNS, type FlowRecord, formatPortRange } from '@weft/proto';
 import { adminService, flowFromWire, isServiceError, type pb } from '@weft/proto/wire';
-import { CALL_DEADLINE_MS, listWithAdmin, type NetworkOptions } from './admin.ts';
+import { type Admin, listWithAdmin, type NetworkOptions } from './admin.ts';
 import { UsageError, wrongValue } from './errors.ts';
 import { type FlowsFilterOptions, filterToWire, readFlowsFilter } from './flows-filter.ts';
 import { formatBytes, formatTime, orDash } from './format.ts';
@@ -23,37 +23,54 @@ export async function flows(options: FlowsOptions, terminal: Terminal, signal: A
   if (options.follow !== undefined && options.until !== undefined) {
     throw new UsageError('--follow has no end; leave --until away, or --follow');
   }
-  const asked = readFlowsFilter(options, terminal.now());
-  const request = {
-    network: options.network ?? '',
-    follow: options.follow ?? false,
-    limit,
-    filter: filterToWire(asked),
-  };
-  const gathered = await listWithAdmin(options, terminal, signal, async (admin) => {
-    const deadline = options.follow === undefined ? CALL_DEADLINE_MS : undefined;
-    const stream = admin.stream(adminService.watchFlows, request, deadline);
-    const gathered: FlowRecord[] = [];
-    try {
-      for await (const answer of stream as AsyncIterable<pb.WatchFlowsResponse>) {
-        if (answer.missed > 0) {
-          terminal.err(
-            `${paintErr(terminal, 'yellow', 'warning')}: ${answer.missed} flows are not shown: they came too fast\n`,
-          );
-        }
-        if (!answer.record) continue;
-        const record = flowFromWire(answer.record);
-        if (options.json !== undefined) writeJsonLine(terminal, record);
-        else if (options.follow !== undefined) terminal.out(`${line(record, terminal)}\n`);
-        else gathered.push(record);
+  const network = options.network ?? '';
+  const filter = filterToWire(readFlowsFilter(options, terminal.now()));
+  if (options.follow !== undefined) {
+    await listWithAdmin(options, terminal, signal, async (admin) => {
+      await follow(admin, { network, filter, past: limit }, options, terminal, signal);
+      return [];
+    });
+    return;
+  }
+  const records = await listWithAdmin(options, terminal, signal, (admin) => newest(admin, { network, filter }, limit));
+  if (options.json === undefined) writeFlows(records, terminal);
+  else for (const record of records) writeJsonLine(terminal, record);
+}
+
+/** Oldest first, as they are read. */
+async function newest(admin: Admin, asked: pb.Outgoing<pb.ListFlowsRequest>, limit: number): Promise<FlowRecord[]> {
+  const records: FlowRecord[] = [];
+  let pageToken = '';
+  do {
+    const pageSize = Math.min(limit - records.length, ADMIN_LIMITS.flowPage);
+    const page = await admin.call(adminService.listFlows, { ...asked, pageSize, pageToken });
+    records.push(...page.flows.map(flowFromWire));
+    pageToken = page.nextPageToken;
+  } while (pageToken !== '' && records.length < limit);
+  return records.reverse();
+}
+
+async function follow(
+  admin: Admin,
+  asked: pb.Outgoing<pb.WatchFlowsRequest>,
+  { json }: FlowsOptions,
+  terminal: Terminal,
+  signal: AbortSignal,
+): Promise<void> {
+  const stream = admin.stream(adminService.watchFlows, asked);
+  try {
+    for await (const { flow, missed } of stream as AsyncIterable<pb.WatchFlowsResponse>) {
+      if (missed > 0) {
+        terminal.err(`${paintErr(terminal, 'yellow', 'warning')}: ${missed} flows are not shown: they came too fast\n`);
       }
-    } catch (error) {
-      // Ctrl-C is how following ends.
-      if (!signal.aborted && !(isServiceError(error) && error.code === status.CANCELLED)) throw error;
+      const record = flowFromWire(flow);
+      if (json !== undefined) writeJsonLine(terminal, record);
+      else terminal.out(`${line(record, terminal)}\n`);
     }
-    return gathered;
-  });
-  if (options.json === undefined && options.follow === undefined) writeFlows(gathered, terminal);
+  } catch (error) {
+    // Ctrl-C is how following ends.
+    if (!signal.aborted && !(isServiceError(error) && error.code === status.CANCELLED)) throw error;
+  }
 }
 
 function writeFlows(records: readonly FlowRecord[], terminal: Terminal): void {

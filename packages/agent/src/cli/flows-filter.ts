@@ -11,7 +11,7 @@ import {
   isServiceName,
   WIRE_LIMITS,
 } from '@weft/proto';
-import { actionCodec, outcomeCodec, type pb } from '@weft/proto/wire';
+import { actionCodec, callerToWire, outcomeCodec, type pb, timestampToWire } from '@weft/proto/wire';
 import { parseDuration } from '../config/duration.ts';
 import { UsageError, wrongValue } from './errors.ts';
 
@@ -79,12 +79,14 @@ export function readFlowsFilter(options: FlowsFilterOptions, nowMs: number): Ask
 }
 
 export function filterToWire({ filter, fromMs, toMs }: AskedFlows): pb.Outgoing<pb.FlowFilter> {
-  const { verdict, outcome, ...rest } = filter;
+  const { source, verdict, outcome, ...rest } = filter;
   return {
     ...rest,
     ...(verdict === undefined ? {} : { verdict: actionCodec.toWire(verdict) }),
     ...(outcome === undefined ? {} : { outcome: outcomeCodec.toWire(outcome) }),
-    ...defined({ fromMs, toMs }),
+    caller: callerToWire(source ?? ''),
+    fromTime: timestampToWire(fromMs ?? 0),
+    toTime: timestampToWire(toMs ?? 0),
   };
 }
 

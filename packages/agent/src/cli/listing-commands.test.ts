@@ -1,5 +1,5 @@
 import { status } from '@grpc/grpc-js';
-import { serviceToWire } from '@weft/proto/wire';
+import { durationToWire, serviceToWire, timestampToWire } from '@weft/proto/wire';
 import { describe, expect, test } from 'vitest';
 import { commandLine, NOW } from './command-line.fixture.ts';
 
@@ -12,7 +12,7 @@ describe('listings', () => {
       listServices: (_call, answer) => answer(none),
       listAgents: (_call, answer) => answer(none),
       listTokens: (_call, answer) => answer(none),
-      watchFlows: (call) => void call.emit('error', none),
+      listFlows: (_call, answer) => answer(none),
     });
     const err = `${none.details}\n`;
     for (const command of [['services'], ['agents'], ['token', 'list']]) {
@@ -32,11 +32,11 @@ describe('listings', () => {
       tags: [],
     });
     const instances = [
-      { ordinal: 0, host: 'build-3', address: '127.80.0.9', healthy: true },
-      { ordinal: 1, host: 'build-4', address: '127.80.0.10', notListening: service.ports ?? [] },
+      { ordinal: 0, host: 'build-3', addresses: ['127.80.0.9'], healthy: true },
+      { ordinal: 1, host: 'build-4', addresses: ['127.80.0.10'], notListening: service.ports ?? [] },
     ];
     await serve({
-      listServices: (_call, answer) => answer(null, { services: [{ service, vip: '127.80.0.7', instances }] }),
+      listServices: (_call, answer) => answer(null, { services: [{ service, addresses: ['127.80.0.7'], instances }] }),
     });
     expect((await weft('services')).out).toBe(
       'NAME   KIND     VIP         PORTS  HEALTHY  PUBLIC  INSTANCES\n' +
@@ -70,20 +70,20 @@ describe('listings', () => {
               connected: true,
               enforcedRevision: 4,
               services: ['redis'],
-              address: '127.80.0.3',
-              behindMs: 1_500,
-              clockSkewMs: -7,
+              addresses: ['127.80.0.3'],
+              behind: durationToWire(1_500),
+              clockSkew: durationToWire(-7),
               telemetry: {
-                intervalMs: 5_000,
+                interval: durationToWire(5_000),
                 peers: [
-                  { host: 'build-4', roundTripUs: 300, pathSize: 1_252 },
+                  { host: 'build-4', roundTrip: durationToWire(0.3), pathSize: 1_252 },
                   { host: 'build-5', pathSize: 1_400 },
                   { host: 'build-6' },
                 ],
               },
               report,
             },
-            { agentId: 'a2', host: 'build-4', lastSeenMs: NOW - 3_723_000 },
+            { agentId: 'a2', host: 'build-4', lastSeenTime: timestampToWire(NOW - 3_723_000) },
             { agentId: 'a3', host: 'build-5', report: { problems: [heldOff] } },
           ],
         }),

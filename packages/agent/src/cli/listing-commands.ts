@@ -2,11 +2,13 @@
 import { formatPortRange, type InstanceReport, type Telemetry } from '@weft/proto';
 import {
   adminService,
+  agentTelemetryFromWire,
+  durationFromWire,
   portsFromWire,
   reportFromWire,
   rolesFromWire,
   serviceFromWire,
-  telemetryFromWire,
+  timestampFromWire,
 } from '@weft/proto/wire';
 import { formatDuration } from '../config/duration.ts';
 import { listWithAdmin, type NetworkOptions } from './admin.ts';
@@ -24,11 +26,11 @@ export async function services(options: NetworkOptions, terminal: Terminal, sign
     const service = serviceFromWire(entry.service ?? {});
     return {
       service: { ...service, ports: service.ports.map(formatPortRange) },
-      vip: entry.vip,
-      instances: entry.instances.map(({ ordinal, host, address, healthy, notListening }) => ({
+      vip: addressOf(entry),
+      instances: entry.instances.map(({ ordinal, host, addresses, healthy, notListening }) => ({
         ordinal,
         host,
-        address,
+        address: addressOf({ addresses }),
         healthy,
         notListening: portsFromWire(notListening, 'not_listening').map(formatPortRange),
       })),
@@ -74,7 +76,7 @@ export async function agents(options: NetworkOptions, terminal: Terminal, signal
       agentId: agent.agentId,
       host: agent.host,
       connected: agent.connected,
-      lastSeenMs: agent.lastSeenMs,
+      lastSeenMs: timestampFromWire(agent.lastSeenTime, 'last_seen_time'),
       enforcedRevision: agent.enforcedRevision,
       kept: !agent.notKept,
       version: agent.version,
@@ -83,11 +85,11 @@ export async function agents(options: NetworkOptions, terminal: Terminal, signal
       ephemeral: agent.ephemeral,
       tags: agent.tags,
       tokenId: agent.tokenId,
-      address: agent.address,
+      address: addressOf(agent),
       fingerprint: agent.fingerprint,
-      behindMs: agent.behindMs,
-      clockSkewMs: agent.clockSkewMs,
-      telemetry: agent.telemetry ? telemetryFromWire(agent.telemetry) : null,
+      behindMs: durationFromWire(agent.behind, 'behind') ?? 0,
+      clockSkewMs: durationFromWire(agent.clockSkew, 'clock_skew') ?? 0,
+      telemetry: agent.telemetry ? agentTelemetryFromWire(agent.telemetry) : null,
       report: report && { ...report, instances: report.instances.map(withPortsWritten) },
     };
   });
@@ -120,6 +122,11 @@ export async function agents(options: NetworkOptions, terminal: Terminal, signal
       terminal.err(`${printable(`${agent.host}: ${problem.subject}: ${problem.message}`)}\n`);
     }
   }
+}
+
+/** Of IPv4, the only family that a network has. */
+function addressOf({ addresses: [first = ''] }: { readonly addresses: readonly string[] }): string {
+  return first;
 }
 
 function withPortsWritten(instance: InstanceReport) {

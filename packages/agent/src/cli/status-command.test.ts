@@ -2,6 +2,7 @@ import { mkdtemp } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { encodeAdminToken } from '@weft/proto';
+import { timestampToWire } from '@weft/proto/wire';
 import { afterEach, describe, expect, test } from 'vitest';
 import { commandLine, NOW, SECRET } from './command-line.fixture.ts';
 
@@ -57,7 +58,7 @@ describe('status', () => {
       getStatus: (_call, answer) =>
         answer(null, {
           version: '0.1.0',
-          startedMs: NOW - 60_000,
+          startTime: timestampToWire(NOW - 60_000),
           networks: [{ network: 'prod', revision: 13, behind: ['build-4'] }],
         }),
     });
@@ -115,7 +116,7 @@ describe('status', () => {
 
   test('says that no agent runs here, and shows control', async () => {
     const { address } = await serve({
-      getStatus: (_call, answer) => answer(null, { version: '0.1.0', startedMs: NOW - 60_000 }),
+      getStatus: (_call, answer) => answer(null, { version: '0.1.0', startTime: timestampToWire(NOW - 60_000) }),
     });
     const { code, out } = await weft('status', '--data', directory);
     expect(code).toBe(0);

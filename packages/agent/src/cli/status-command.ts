@@ -1,6 +1,6 @@
 /** weft status: this host's agent, and control as far as it may be asked. */
 import { existsSync } from 'node:fs';
-import { adminService, type pb } from '@weft/proto/wire';
+import { adminService, type pb, timestampFromWire } from '@weft/proto/wire';
 import { formatDuration } from '../config/duration.ts';
 import type { AgentStatus } from '../observe/agent-status.ts';
 import { readLocalStatus } from '../observe/status-client.ts';
@@ -67,12 +67,12 @@ async function askControl(
 function controlJson(control: ControlAnswer, address: string): object | null {
   if (control === undefined) return null;
   if (control instanceof CommandError) return { address, reachable: false, error: control.message };
-  const { version, startedMs, networks, olderData, acceptsOlderData } = control;
+  const { version, networks, olderData, acceptsOlderData } = control;
   return {
     address,
     reachable: true,
     version,
-    startedMs,
+    startedMs: startOf(control),
     olderData: olderData ? { ...olderDataOf(olderData) } : null,
     acceptsOlderData,
     networks: networks.map((network) => ({
@@ -166,12 +166,16 @@ function stateOf({ state, staleSince, control }: AgentStatus, terminal: Terminal
 }
 
 /** Named one by one: what was not sent stands on the message's prototype. */
-function olderDataOf({ revision, hosts, sinceMs }: NonNullable<pb.GetStatusResponse['olderData']>) {
-  return { revision, hosts, sinceMs };
+function olderDataOf({ revision, hosts, sinceTime }: pb.OlderData) {
+  return { revision, hosts, sinceMs: timestampFromWire(sinceTime, 'since_time') };
+}
+
+function startOf({ startTime }: pb.GetStatusResponse): number {
+  return timestampFromWire(startTime, 'start_time');
 }
 
 function writeControl(answer: pb.GetStatusResponse, address: string, terminal: Terminal): void {
-  const up = formatDuration(terminal.now() - answer.startedMs);
+  const up = formatDuration(terminal.now() - startOf(answer));
   terminal.out(`\ncontrol    ${printable(`${address}, version ${answer.version}`)}, up ${up}\n\n`);
   if (answer.olderData) {
     const { revision, hosts, sinceMs } = olderDataOf(answer.olderData);

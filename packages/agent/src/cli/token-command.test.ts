@@ -1,4 +1,4 @@
-import { type pb, rolesToWire } from '@weft/proto/wire';
+import { durationToWire, type pb, rolesToWire, timestampToWire } from '@weft/proto/wire';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { commandLine, NOW } from './command-line.fixture.ts';
 
@@ -11,15 +11,27 @@ describe('tokens', () => {
       createToken: (call, answer) => {
         requests.push(call.request);
         const networkCreated = call.request.network === 'fresh';
-        answer(null, { token: 'weft1.abc', tokenId: 'tk1', expiresMs: NOW + 1, networkCreated });
+        answer(null, { token: 'weft1.abc', tokenId: 'tk1', expireTime: timestampToWire(NOW + 1), networkCreated });
       },
       listTokens: (_call, answer) =>
         answer(null, {
           tokens: [
-            { tokenId: 'tk1', services: ['redis', 'web'], reusable: true, uses: 2, expiresMs: NOW + 60_000 },
-            { tokenId: 'tk2', host: 'build-3', roles: rolesToWire(['gateway']), uses: 1, expiresMs: NOW + 60_000 },
-            { tokenId: 'tk3', ephemeral: true, expiresMs: NOW - 1 },
-            { tokenId: 'tk4', revoked: true, expiresMs: NOW + 1 },
+            {
+              tokenId: 'tk1',
+              services: ['redis', 'web'],
+              reusable: true,
+              uses: 2,
+              expireTime: timestampToWire(NOW + 60_000),
+            },
+            {
+              tokenId: 'tk2',
+              host: 'build-3',
+              roles: rolesToWire(['gateway']),
+              uses: 1,
+              expireTime: timestampToWire(NOW + 60_000),
+            },
+            { tokenId: 'tk3', ephemeral: true, expireTime: timestampToWire(NOW - 1) },
+            { tokenId: 'tk4', revoked: true, expireTime: timestampToWire(NOW + 1) },
           ],
         }),
       revokeToken: (call, answer) =>
@@ -33,7 +45,7 @@ describe('tokens', () => {
     [['--services', 'redis', '--services=web']],
   ])('create takes services as %j', async (options) => {
     expect((await weft('token', 'create', ...options, '--ttl', '1h30m')).code).toBe(0);
-    expect(requests.at(-1)).toMatchObject({ services: ['redis', 'web'], ttlSeconds: 5_400 });
+    expect(requests.at(-1)).toMatchObject({ services: ['redis', 'web'], ttl: durationToWire(5_400_000) });
   });
 
   test('create prints the token alone', async () => {
@@ -55,12 +67,12 @@ describe('tokens', () => {
       roles: rolesToWire(['gateway']),
       reusable: false,
       ephemeral: false,
-      ttlSeconds: 604_800,
+      ttl: durationToWire(604_800_000),
     });
     const json = await weft('token', 'create', '--json');
     const answer = { token: 'weft1.abc', token_id: 'tk1', expires_ms: NOW + 1, network_created: false };
     expect(JSON.parse(json.out)).toEqual(answer);
-    expect(requests.at(-1)?.ttlSeconds).toBe(3_600);
+    expect(requests.at(-1)?.ttl).toMatchObject({ seconds: 3_600 });
   });
 
   test('create says on stderr that it made the network', async () => {

@@ -1,6 +1,6 @@
 /** weft token: create, list, revoke. */
 import { ADMIN_LIMITS, isHostName, isServiceName, joinTokenState } from '@weft/proto';
-import { adminService, rolesFromWire, rolesToWire } from '@weft/proto/wire';
+import { adminService, durationToWire, rolesFromWire, rolesToWire, timestampFromWire } from '@weft/proto/wire';
 import { parseDuration } from '../config/duration.ts';
 import { listWithAdmin, type NetworkOptions, withAdmin } from './admin.ts';
 import { wrongValue } from './errors.ts';
@@ -37,10 +37,11 @@ export async function tokenCreate(options: TokenCreateOptions, terminal: Termina
       roles: rolesToWire(options.gateway === true ? ['gateway'] : []),
       reusable: options.reusable ?? false,
       ephemeral: options.ephemeral ?? false,
-      ttlSeconds,
+      ttl: durationToWire(ttlSeconds * 1_000),
     }),
   );
-  const { token, tokenId, expiresMs, networkCreated } = made;
+  const { token, tokenId, networkCreated } = made;
+  const expiresMs = timestampFromWire(made.expireTime, 'expire_time');
   if (networkCreated) {
     // A misspelt name makes a network too: it must not go unseen.
     const network = printable(options.network ?? '');
@@ -55,22 +56,22 @@ export async function tokenCreate(options: TokenCreateOptions, terminal: Termina
 
 export async function tokenList(options: NetworkOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
   const network = options.network ?? '';
-  const tokens = await listWithAdmin(options, terminal, signal, async (admin) => {
+  const listed = await listWithAdmin(options, terminal, signal, async (admin) => {
     return (await admin.call(adminService.listTokens, { network })).tokens;
   });
+  const tokens = listed.map(({ tokenId, services, host, roles, reusable, ephemeral, expireTime, uses, revoked }) => ({
+    tokenId,
+    services,
+    host,
+    roles: rolesFromWire(roles, 'roles'),
+    reusable,
+    ephemeral,
+    expiresMs: timestampFromWire(expireTime, 'expire_time'),
+    uses,
+    revoked,
+  }));
   if (options.json !== undefined) {
-    const entries = tokens.map(({ tokenId, services, host, roles, reusable, ephemeral, expiresMs, uses, revoked }) => ({
-      tokenId,
-      services,
-      host,
-      roles: rolesFromWire(roles, 'roles'),
-      reusable,
-      ephemeral,
-      expiresMs,
-      uses,
-      revoked,
-    }));
-    writeJson(terminal, entries);
+    writeJson(terminal, tokens);
     return;
   }
   const head = ['ID', 'STATE', 'SERVICES', 'HOST', 'ROLES', 'REUSABLE', 'EPHEMERAL', 'USES', 'EXPIRES'];
@@ -81,7 +82,7 @@ export async function tokenList(options: NetworkOptions, terminal: Terminal, sig
       { text: state, color: state === 'valid' ? ('green' as const) : ('dim' as const) },
       orDash(token.services.join(',')),
       orDash(token.host),
-      orDash(rolesFromWire(token.roles, 'roles').join(',')),
+      orDash(token.roles.join(',')),
       token.reusable ? 'yes' : '-',
       token.ephemeral ? 'yes' : '-',
       String(token.uses),

@@ -81,7 +81,11 @@ export function readTokenOrder(request: TokenRequest, network: string): TokenOrd
       return wrong === undefined ? [] : [problem(`services[${index}]`, wrong)];
     }),
     ...(wrongHost === undefined ? [] : [problem('host', wrongHost)]),
-    ...problemIf(ttlSeconds > tokenSeconds, 'ttl_seconds', `expected at most ${tokenSeconds} (a year)`),
+    ...problemIf(
+      !(ttlSeconds >= 0 && ttlSeconds <= tokenSeconds),
+      'ttl',
+      `expected at most ${tokenSeconds} s (a year)`,
+    ),
     ...problemIf(addresses.length > tokenAddresses, 'addresses', `expected at most ${tokenAddresses} addresses`),
     ...addresses.slice(0, tokenAddresses).flatMap((address, index) => {
       const isNone = (parseHostPort(address)?.port ?? 0) === 0;
@@ -96,15 +100,15 @@ export function readTokenOrder(request: TokenRequest, network: string): TokenOrd
   };
 }
 
-export const readWait = upTo(ADMIN_LIMITS.waitMs, 'timeout_ms', DEFAULT_WAIT_MS);
+export const readWait = upTo(ADMIN_LIMITS.waitMs, 'timeout', DEFAULT_WAIT_MS, 'ms');
 export const readRevisionLimit = upTo(ADMIN_LIMITS.revisions, 'limit', DEFAULT_REVISIONS);
 export const readAuditLimit = upTo(ADMIN_LIMITS.audit, 'limit', DEFAULT_AUDIT);
 
 /** 0 stands for what is usual. */
-function upTo(most: number, field: string, usual: number): (value: number) => number {
+function upTo(most: number, field: string, usual: number, unit = ''): (value: number) => number {
   return (value) => {
-    if (value <= most) return value || usual;
-    throw new RequestError([problem(field, `expected at most ${most}`)]);
+    if (value >= 0 && value <= most) return value || usual;
+    throw new RequestError([problem(field, `expected at most ${[most, unit].join(' ').trim()}`)]);
   };
 }
 

@@ -333,6 +333,6 @@ describe('what an admin does', () => {
     expect(response.status).toBe(400);
     const { code, message } = await failureOf(response);
     expect(code).toBe('invalid');
-    for (const field of ['services[0]', 'services[1]', 'ttl_seconds']) expect(message).toContain(field);
+    for (const field of ['services[0]', 'services[1]', 'ttl']) expect(message).toContain(field);
   });
 });

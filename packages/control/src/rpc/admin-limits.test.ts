@@ -2,7 +2,7 @@ import { ADMIN_LIMITS, decodeJoinToken, encodeJoinToken } from '@weft/proto';
 import { adminService, type pb } from '@weft/proto/wire';
 import { expect, test } from 'vitest';
 import { readAuditLimit, readRevisionLimit, readTokenOrder, readWait } from '../admin/request.ts';
-import { readFlowHistory, readFlowWatch } from './flow-request.ts';
+import { readFlowCount, readFlowPage, readFlowWatch } from './flow-request.ts';
 
 const order = { network: 'prod', services: [], host: '', roles: [], reusable: false, ephemeral: false, ttlSeconds: 1 };
 
@@ -11,8 +11,12 @@ function watch(request: pb.Outgoing<pb.WatchFlowsRequest>): pb.WatchFlowsRequest
   return adminService.watchFlows.requestDeserialize(adminService.watchFlows.requestSerialize(request));
 }
 
-function history(request: pb.Outgoing<pb.GetFlowHistoryRequest>): pb.GetFlowHistoryRequest {
-  return adminService.getFlowHistory.requestDeserialize(adminService.getFlowHistory.requestSerialize(request));
+function page(request: pb.Outgoing<pb.ListFlowsRequest>): pb.ListFlowsRequest {
+  return adminService.listFlows.requestDeserialize(adminService.listFlows.requestSerialize(request));
+}
+
+function count(request: pb.Outgoing<pb.CountFlowsRequest>): pb.CountFlowsRequest {
+  return adminService.countFlows.requestDeserialize(adminService.countFlows.requestSerialize(request));
 }
 
 function addresses(count: number): string[] {
@@ -21,9 +25,10 @@ function addresses(count: number): string[] {
 
 /** Each bound, with what reads a request of that size. */
 const READERS: Readonly<Record<keyof typeof ADMIN_LIMITS, (size: number) => unknown>> = {
-  flows: (limit) => readFlowWatch(watch({ limit })),
-  buckets: (buckets) => readFlowHistory(history({ buckets })),
-  flowText: (size) => readFlowWatch(watch({ filter: { text: 't'.repeat(size) } })),
+  flows: (past) => readFlowWatch(watch({ past })),
+  flowPage: (pageSize) => readFlowPage(page({ pageSize })),
+  buckets: (buckets) => readFlowCount(count({ buckets })),
+  flowText: (size) => readFlowPage(page({ filter: { text: 't'.repeat(size) } })),
   revisions: readRevisionLimit,
   audit: readAuditLimit,
   tokenSeconds: (ttlSeconds) => readTokenOrder({ ...order, addresses: [], ttlSeconds }, 'prod'),

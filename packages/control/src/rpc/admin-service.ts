@@ -4,11 +4,14 @@ import {
   type AdminHandlers,
   actionCodec,
   breakPointCodec,
+  callerFromWire,
+  durationFromWire,
   meshFromWire,
   meshToWire,
   type pb,
   protocolCodec,
   rolesFromWire,
+  timestampToWire,
 } from '@weft/proto/wire';
 import { type CreateTokenOptions, createToken } from '../admin/create-token.ts';
 import type { Explain } from '../admin/explain.ts';
@@ -23,8 +26,9 @@ import { notKept } from '../fleet/projection.ts';
 import type { FlowWindow } from '../flows/window.ts';
 import type { Traffic } from '../traffic/types.ts';
 import type { CallActors } from './admin-auth.ts';
-import { historyToWire, readFlowHistory, readFlowWatch, watchFlows } from './flow-request.ts';
+import { countsToWire, listFlows, readFlowCount, readFlowPage, readFlowWatch, watchFlows } from './flow-request.ts';
 import { serverStream, unary } from './handler.ts';
+import { auditEntry, changesToWire, olderDataStatus, revisionStatus } from './history-listings.ts';
 import { agentStatuses, networkStatus, reachStatus, serviceStatuses, tokenStatus, trafficListing } from './listings.ts';
 
 export interface AdminServiceOptions extends CreateTokenOptions {
@@ -58,8 +62,8 @@ export function adminHandlers(options: AdminServiceOptions): AdminHandlers {
 
     getStatus: answer(({ request }) => ({
       version: options.version,
-      startedMs: options.startedMs,
-      ...defined({ olderData: state.olderData }),
+      startTime: timestampToWire(options.startedMs),
+      ...defined({ olderData: state.olderData && olderDataStatus(state.olderData) }),
       acceptsOlderData: state.acceptsOlderData,
       networks: selectNetworks(state.current, request.network).map((network) =>
         networkStatus(network, live, flows.dropped(network.name)),
@@ -78,11 +82,13 @@ export function adminHandlers(options: AdminServiceOptions): AdminHandlers {
 
     createToken: answer(async ({ request, metadata, authority }) => {
       const by = { actor: actors.of(metadata), authority };
-      const { network, services, host, reusable, ephemeral, ttlSeconds, addresses } = request;
+      const { network, services, host, reusable, ephemeral, addresses } = request;
+      const ttlSeconds = Math.ceil((durationFromWire(request.ttl, 'ttl') ?? 0) / 1_000);
       const roles = rolesFromWire(request.roles, 'roles');
       const order = { network, services, host, roles, reusable, ephemeral, ttlSeconds, addresses };
       const { text, token } = await createToken(options, order, by);
-      return { token: text, tokenId: token.id, expiresMs: token.expiresMs, networkCreated: token.networkCreated };
+      const { id: tokenId, expiresMs, networkCreated } = token;
+      return { token: text, tokenId, expireTime: timestampToWire(expiresMs), networkCreated };
     }),
 
     listTokens: answer(({ request }) => ({
@@ -93,7 +99,8 @@ export function adminHandlers(options: AdminServiceOptions): AdminHandlers {
 
     explain: answer(async ({ request, signal }) => {
       const network = requireNetwork(state.current, request.network);
-      const { from, service, port } = request;
+      const { service, port } = request;
+      const from = callerFromWire(request.from, 'from');
       const protocol = protocolCodec.fromWire(request.protocol, 'protocol');
       const found = await options.explain(network, { from, service, port, protocol }, signal);
       return {
@@ -103,18 +110,25 @@ export function adminHandlers(options: AdminServiceOptions): AdminHandlers {
       };
     }),
 
+    listFlows: answer(({ request, signal }) => {
+      const { name } = requireNetwork(state.current, request.network);
+      return listFlows(flows, name, readFlowPage(request), signal);
+    }),
+
     watchFlows: serverStream(logger, ({ request, signal, write }) => {
       const { name } = requireNetwork(state.current, request.network);
       return watchFlows(flows, name, readFlowWatch(request), signal, write);
     }),
 
-    getFlowHistory: answer(async ({ request, signal }) => {
+    countFlows: answer(async ({ request, signal }) => {
       const { name } = requireNetwork(state.current, request.network);
-      return historyToWire(await flows.history(name, readFlowHistory(request), signal));
+      return countsToWire(await flows.history(name, readFlowCount(request), signal));
     }),
+
     listTraffic: answer(({ request }) =>
       trafficListing(options.traffic, requireNetwork(state.current, request.network).name),
     ),
+
     listReach: answer(async ({ request, signal }) => {
       const network = requireNetwork(state.current, request.network);
       const reach = await options.reach(network, request.service, signal);
@@ -123,14 +137,15 @@ export function adminHandlers(options: AdminServiceOptions): AdminHandlers {
 
     listRevisions: answer(async ({ request }) => {
       const { name } = requireNetwork(state.current, request.network);
-      return { revisions: await state.revisions(name, readRevisionLimit(request.limit)) };
+      const revisions = await state.revisions(name, readRevisionLimit(request.limit));
+      return { revisions: revisions.map(revisionStatus) };
     }),
 
     listAudit: answer(async ({ request }) => {
       const network = request.network === '' ? '' : requireNetwork(state.current, request.network).name;
       const before = request.before || undefined;
       const query = { network, limit: readAuditLimit(request.limit), ...defined({ before }) };
-      return { entries: await options.audit.list(query) };
+      return { entries: (await options.audit.list(query)).map(auditEntry) };
     }),
   };
 }
@@ -141,7 +156,7 @@ async function apply(
   by: Actor,
   signal: AbortSignal,
 ): Promise<pb.Outgoing<pb.ApplyResponse>> {
-  const timeoutMs = readWait(request.timeoutMs);
+  const timeoutMs = readWait(durationFromWire(request.timeout, 'timeout') ?? 0);
   const mesh = meshFromWire(request.mesh);
   const actor = actorName(by);
   const crowded = listenerWarnings(mesh, state.current.networks.get(mesh.network), live);
@@ -155,7 +170,7 @@ async function apply(
   const network = state.current.networks.get(mesh.network);
   return {
     revision,
-    changes,
+    changes: changesToWire(changes),
     warnings: [...warnings, ...crowded],
     stragglers,
     notKept: waits && network !== undefined ? notKept(network, live, revision) : [],

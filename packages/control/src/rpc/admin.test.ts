@@ -3,7 +3,15 @@
 import type { ServiceError } from '@grpc/grpc-js';
 import { status } from '@grpc/grpc-js';
 import { decodeJoinToken, type FlowRecord } from '@weft/proto';
-import { adminService, callServerStream, fieldErrorsFromError, type pb } from '@weft/proto/wire';
+import {
+  adminService,
+  callServerStream,
+  durationToWire,
+  fieldErrorsFromError,
+  type pb,
+  timestampFromWire,
+  timestampToWire,
+} from '@weft/proto/wire';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type AdminBench, metadata, redis, refusal, startAdmin } from './admin.fixture.ts';
 import { ERROR_CODE_KEY } from './status.ts';
@@ -20,7 +28,7 @@ describe('apply', () => {
     const dry = await bench.ask(adminService.apply, { mesh, dryRun: true, wait: true });
     expect(dry).toMatchObject({ revision: 0, stragglers: [] });
     expect(dry.changes.map(({ subject }) => subject)).toEqual(['network prod', 'service redis']);
-    const applied = await bench.ask(adminService.apply, { mesh, wait: true, timeoutMs: 50 });
+    const applied = await bench.ask(adminService.apply, { mesh, wait: true, timeout: durationToWire(50) });
     expect(applied).toMatchObject({ revision: 1, stragglers: ['slow'] });
     expect(bench.waited).toEqual(['prod', 1, 50]);
     expect(await bench.ask(adminService.apply, { mesh })).toMatchObject({ revision: 1, changes: [], stragglers: [] });
@@ -43,21 +51,23 @@ describe('apply', () => {
       status.INVALID_ARGUMENT,
       [{ field: 'mesh', message: 'not set' }],
     ]);
-    const late = await refusal(bench.ask(adminService.apply, { mesh: { network: 'prod' }, timeoutMs: 600_001 }));
-    expect(fieldErrorsFromError(late)[0]?.field).toBe('timeout_ms');
+    const late = await refusal(
+      bench.ask(adminService.apply, { mesh: { network: 'prod' }, timeout: durationToWire(600_001) }),
+    );
+    expect(fieldErrorsFromError(late)[0]?.field).toBe('timeout');
   });
 });
 
 test('listings, explain and status speak of the one network there is', async () => {
   const { services } = await bench.ask(adminService.listServices, {});
-  expect(services).toMatchObject([{ service: { name: 'redis' }, vip: '127.80.0.1', instances: [] }]);
+  expect(services).toMatchObject([{ service: { name: 'redis' }, addresses: ['127.80.0.1'], instances: [] }]);
   expect(await bench.ask(adminService.listAgents, { network: 'prod' })).toEqual({ agents: [] });
   expect(await bench.ask(adminService.getStatus, {})).toMatchObject({
     version: '1.2.3',
-    startedMs: 5,
+    startTime: { seconds: 0, nanos: 5_000_000 },
     networks: [{ network: 'prod', revision: 1, services: 1, agents: 0, connected: 0, behind: [] }],
   });
-  const request = { from: 'web', service: 'redis', port: 6379, protocol: 1 };
+  const request = { from: { service: 'web' }, service: 'redis', port: 6379, protocol: 1 };
   expect(await bench.ask(adminService.explain, request)).toMatchObject({
     verdict: 2,
     reason: 'web to redis',
@@ -74,7 +84,7 @@ test('tokens are made, listed without secrets, and revoked', async () => {
   const made = await bench.ask(adminService.createToken, {
     services: ['redis', 'redis'],
     host: 'build-3',
-    ttlSeconds: 60,
+    ttl: durationToWire(60_000),
   });
   const token = decodeJoinToken(made.token);
   expect(token).toMatchObject({ addresses: ['127.0.0.1:7400'], id: made.tokenId });
@@ -87,21 +97,21 @@ test('tokens are made, listed without secrets, and revoked', async () => {
       host: 'build-3',
       uses: 0,
       revoked: false,
-      createdMs: made.expiresMs - 60_000,
+      createTime: timestampToWire(timestampFromWire(made.expireTime, '') - 60_000),
     },
   ]);
   expect(JSON.stringify(tokens)).not.toContain(token.secret);
   expect(await bench.ask(adminService.revokeToken, { tokenId: made.tokenId })).toMatchObject({ hosts: [] });
   expect((await bench.ask(adminService.listTokens, {})).tokens[0]?.revoked).toBe(true);
   const error = await refusal(
-    bench.ask(adminService.createToken, { services: ['no good'], host: 'No', addresses: ['x'], ttlSeconds: 1e9 }),
+    bench.ask(adminService.createToken, {
+      services: ['no good'],
+      host: 'No',
+      addresses: ['x'],
+      ttl: durationToWire(1e12),
+    }),
   );
-  expect(fieldErrorsFromError(error).map(({ field }) => field)).toEqual([
-    'services[0]',
-    'host',
-    'ttl_seconds',
-    'addresses[0]',
-  ]);
+  expect(fieldErrorsFromError(error).map(({ field }) => field)).toEqual(['services[0]', 'host', 'ttl', 'addresses[0]']);
 });
 
 test('reach, revisions, a mesh from before, and who did it', async () => {
@@ -110,13 +120,13 @@ test('reach, revisions, a mesh from before, and who did it', async () => {
   expect(revision).toBe(2);
   expect(reach).toEqual([
     {
-      source: 'redis',
+      caller: { service: 'redis' },
       ports: redis.ports,
       verdict: 1,
       rule: 'default',
       reason: 'no policy is about redis to redis:6379/tcp, and the default is allow',
     },
-    expect.objectContaining({ source: 'internet', verdict: 2, rule: 'builtin:ingress' }),
+    expect.objectContaining({ caller: { internet: {} }, verdict: 2, rule: 'builtin:ingress' }),
   ]);
   expect((await refusal(bench.ask(adminService.listReach, { service: 'nope' }))).code).toBe(status.NOT_FOUND);
 
@@ -138,8 +148,20 @@ test('reach, revisions, a mesh from before, and who did it', async () => {
 
   const { entries } = await bench.ask(adminService.listAudit, { network: 'prod', limit: 2 });
   expect(entries).toMatchObject([
-    { actor: 'admin 127.0.0.1', action: 'apply', subject: 'network prod', revision: 4, detail: '1 change' },
-    { actor: 'admin 127.0.0.1', action: 'apply', subject: 'network prod', revision: 3, detail: '1 change' },
+    {
+      actor: { kind: 1, name: '127.0.0.1' },
+      action: 'apply',
+      subject: 'network prod',
+      revision: 4,
+      detail: '1 change',
+    },
+    {
+      actor: { kind: 1, name: '127.0.0.1' },
+      action: 'apply',
+      subject: 'network prod',
+      revision: 3,
+      detail: '1 change',
+    },
   ]);
   const older = await bench.ask(adminService.listAudit, { before: entries[1]?.sequence ?? 0 });
   expect(older.entries.every(({ sequence }) => sequence < (entries[1]?.sequence ?? 0))).toBe(true);
@@ -169,12 +191,12 @@ test('flows come from the window, then as they end, and stop with the call', asy
     detail: '',
   });
   bench.flows.add('prod', 'b', [flow('1'), flow('2')], 0);
-  const stream = callServerStream(bench.client, adminService.watchFlows, { follow: true, limit: 1 }, { metadata });
+  const stream = callServerStream(bench.client, adminService.watchFlows, { past: 1 }, { metadata });
   const seen: string[] = [];
   const ended = new Promise<void>((resolve) => stream.once('error', () => resolve()));
   await new Promise<void>((resolve) => {
-    stream.on('data', ({ record }: pb.WatchFlowsResponse) => {
-      seen.push(record?.id ?? '');
+    stream.on('data', ({ flow: told }: pb.WatchFlowsResponse) => {
+      seen.push(told?.id ?? '');
       if (seen.length === 1) bench.flows.add('prod', 'b', [flow('3')], 0);
       else resolve();
     });
@@ -182,6 +204,11 @@ test('flows come from the window, then as they end, and stop with the call', asy
   expect(seen).toEqual([flow('2').id, flow('3').id]);
   stream.cancel();
   await ended;
+
+  const first = await bench.ask(adminService.listFlows, { pageSize: 2 });
+  expect(first.flows.map(({ id }) => id)).toEqual([flow('3').id, flow('2').id]);
+  const last = await bench.ask(adminService.listFlows, { pageSize: 2, pageToken: first.nextPageToken });
+  expect(last).toMatchObject({ flows: [{ id: flow('1').id, caller: { service: 'web' } }], nextPageToken: '' });
 });
 
 test('a watch that is refused ends with its status, and does not leave the watcher waiting', async () => {

@@ -1,11 +1,10 @@
 import type { FieldProblem } from '@weft/proto';
-import type { pb } from '@weft/proto/wire';
+import { callerToWire, type pb, timestampToWire } from '@weft/proto/wire';
 import { expect, test } from 'vitest';
 import { RequestError } from '../admin/errors.ts';
-import { readFlowHistory, readFlowWatch } from './flow-request.ts';
+import { readFlowCount, readFlowPage, readFlowWatch } from './flow-request.ts';
 
 const EMPTY: pb.FlowFilter = {
-  source: '',
   service: '',
   host: '',
   verdict: 0,
@@ -13,24 +12,27 @@ const EMPTY: pb.FlowFilter = {
   outcome: 0,
   port: 0,
   text: '',
-  fromMs: 0,
-  toMs: 0,
   id: '',
   zone: '',
 };
 
-const watch = (request: Partial<pb.WatchFlowsRequest>, filter?: Partial<pb.FlowFilter>) =>
-  readFlowWatch({
+const page = (request: Partial<pb.ListFlowsRequest>, filter?: Partial<pb.FlowFilter>) =>
+  readFlowPage({
     network: '',
-    follow: false,
-    limit: 0,
-    before: 0,
+    pageSize: 0,
+    pageToken: '',
     ...request,
     filter: filter === undefined ? null : { ...EMPTY, ...filter },
   });
 
-const history = (filter: Partial<pb.FlowFilter>, buckets = 0) =>
-  readFlowHistory({ network: '', filter: { ...EMPTY, ...filter }, buckets });
+const watch = (past: number, filter: Partial<pb.FlowFilter> = {}) =>
+  readFlowWatch({ network: '', past, filter: { ...EMPTY, ...filter } });
+
+const web = callerToWire('web') as pb.Caller;
+const [fromTime, toTime] = [timestampToWire(1), timestampToWire(2)];
+
+const count = (filter: Partial<pb.FlowFilter>, buckets = 0) =>
+  readFlowCount({ network: '', filter: { ...EMPTY, ...filter }, buckets });
 
 function fieldsOf(read: () => unknown): string[] {
   try {
@@ -43,18 +45,20 @@ function fieldsOf(read: () => unknown): string[] {
 }
 
 test('what is left out is not asked for', () => {
-  expect(watch({})).toEqual({ query: { filter: {}, limit: 100 }, follow: false });
-  expect(watch({}, {})).toEqual({ query: { filter: {}, limit: 100 }, follow: false });
-  expect(history({})).toEqual({ buckets: 120 });
+  expect(page({})).toEqual({ filter: {}, limit: 100 });
+  expect(page({}, {})).toEqual({ filter: {}, limit: 100 });
+  expect(watch(0)).toEqual({ filter: {}, limit: 0 });
+  expect(count({})).toEqual({ buckets: 120 });
 });
 
 test('everything that is set reaches the window', () => {
-  const words = { source: 'web', service: 'redis', host: 'a', rule: 'r', port: 80, text: 'T', id: 'f'.repeat(16) };
-  expect(watch({ limit: 7, before: 9 }, { ...words, verdict: 1, outcome: 3, fromMs: 1, toMs: 2 })).toEqual({
-    query: { filter: { ...words, verdict: 'allow', outcome: 'denied' }, fromMs: 1, toMs: 2, before: 9, limit: 7 },
-    follow: false,
-  });
-  expect(history({ source: 'web', service: 'redis', verdict: 2, fromMs: 1, toMs: 2 }, 5)).toEqual({
+  const words = { service: 'redis', host: 'a', rule: 'r', port: 80, text: 'T', id: 'f'.repeat(16) };
+  const filter = { ...words, source: 'web', verdict: 'allow', outcome: 'denied' };
+  const asked = { ...words, caller: web, verdict: 1, outcome: 3, fromTime, toTime };
+  const bounds = { fromMs: 1, toMs: 2, before: 9, limit: 7 };
+  expect(page({ pageSize: 7, pageToken: '9' }, asked)).toEqual({ filter, ...bounds });
+  expect(watch(7, { ...asked, toTime: null })).toEqual({ filter, fromMs: 1, limit: 7 });
+  expect(count({ caller: web, service: 'redis', verdict: 2, fromTime, toTime }, 5)).toEqual({
     source: 'web',
     service: 'redis',
     verdict: 'deny',
@@ -65,18 +69,26 @@ test('everything that is set reaches the window', () => {
 });
 
 test.each<[string, () => unknown, string[]]>([
-  ['too many', () => watch({ limit: 10_001 }), ['limit']],
-  ['a cursor out of range', () => watch({ before: 2 ** 53 }), ['before']],
-  ['following to an end', () => watch({ follow: true, before: 5 }, { toMs: 9 }), ['before', 'filter.to_ms']],
-  ['long words', () => watch({}, { source: 'x'.repeat(256), text: 'x'.repeat(201) }), ['filter.source', 'filter.text']],
-  ['unknown words', () => watch({}, { verdict: 9, outcome: 99 }), ['filter.verdict', 'filter.outcome']],
-  ['a port that is none', () => watch({}, { port: 65_536 }), ['filter.port']],
-  ['an identifier that is none', () => watch({}, { id: 'FF' }), ['filter.id']],
-  ['times that hold nothing', () => watch({}, { fromMs: 5, toMs: 5 }), ['filter.to_ms']],
-  ['too many columns', () => history({}, 1_001), ['buckets']],
+  ['too many', () => page({ pageSize: 1_001 }), ['page_size']],
+  ['too many of the past', () => watch(10_001), ['past']],
+  ['a page that none can be', () => page({ pageToken: `${2 ** 53}` }), ['page_token']],
+  ['words for a page', () => page({ pageToken: 'next' }), ['page_token']],
+  ['watching to an end', () => watch(1, { toTime }), ['filter.to_time']],
+  [
+    'long words',
+    () => page({}, { service: 'x'.repeat(256), text: 'x'.repeat(201) }),
+    ['filter.service', 'filter.text'],
+  ],
+  ['a caller that none can be', () => page({}, { caller: { ...web, service: 'No' } }), ['filter.caller.service']],
+  ['a time that none can be', () => page({}, { fromTime: { seconds: -1, nanos: 0 } }), ['filter.from_time']],
+  ['unknown words', () => page({}, { verdict: 9, outcome: 99 }), ['filter.verdict', 'filter.outcome']],
+  ['a port that is none', () => page({}, { port: 65_536 }), ['filter.port']],
+  ['an identifier that is none', () => page({}, { id: 'FF' }), ['filter.id']],
+  ['times that hold nothing', () => page({}, { fromTime, toTime: fromTime }), ['filter.to_time']],
+  ['too many columns', () => count({}, 1_001), ['buckets']],
   [
     'what is not counted',
-    () => history({ host: 'a', rule: 'r', zone: 'z', outcome: 1, port: 1, text: 't', id: '0'.repeat(16) }),
+    () => count({ host: 'a', rule: 'r', zone: 'z', outcome: 1, port: 1, text: 't', id: '0'.repeat(16) }),
     ['filter.host', 'filter.id', 'filter.port', 'filter.rule', 'filter.outcome', 'filter.zone', 'filter.text'],
   ],
 ])('refuses %s, and names the field', (_what, read, fields) => {

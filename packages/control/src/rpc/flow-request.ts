@@ -5,55 +5,63 @@ import {
   FILTERED_FLOW_FIELDS,
   type FieldProblem,
   FLOW_ID,
-  FLOW_TEXT_FILTERS,
+  FLOW_NAME_FILTERS,
   type FlowFilter,
   problem,
   WIRE_LIMITS,
 } from '@weft/proto';
-import { actionCodec, flowToWire, outcomeCodec, type pb, WireError } from '@weft/proto/wire';
+import {
+  actionCodec,
+  callerFromWire,
+  durationToWire,
+  flowToWire,
+  outcomeCodec,
+  type pb,
+  timestampFromWire,
+  timestampToWire,
+  WireError,
+} from '@weft/proto/wire';
 import { RequestError } from '../admin/errors.ts';
-import type { FlowHistory, FlowQuery, FlowWindow, HistoryQuery, KeptFlow } from '../flows/types.ts';
+import type { FlowHistory, FlowQuery, FlowWindow, HistoryQuery } from '../flows/types.ts';
 import type { Write } from './handler.ts';
 
 const DEFAULT_FLOWS = 100;
 const DEFAULT_BUCKETS = 120;
 
-export interface FlowWatch {
-  readonly query: FlowQuery;
-  readonly follow: boolean;
-}
-
 /** Throws RequestError. */
-export function readFlowWatch(request: pb.WatchFlowsRequest): FlowWatch {
-  const { follow, limit, before } = request;
+export function readFlowPage({ filter: wire, pageSize, pageToken }: pb.ListFlowsRequest): FlowQuery {
   const problems: FieldProblem[] = [];
-  const { filter, ...times } = readFilter(request.filter, problems);
-  if (limit > ADMIN_LIMITS.flows) problems.push(problem('limit', `expected at most ${ADMIN_LIMITS.flows}`));
-  checkNumber(before, 'before', problems);
-  if (follow && before > 0) problems.push(problem('before', 'what is followed has no end; leave it out, or follow'));
-  if (follow && times.toMs !== undefined) {
-    problems.push(problem('filter.to_ms', 'what is followed has no end; leave it out, or follow'));
+  const asked = readFilter(wire, problems);
+  if (pageSize > ADMIN_LIMITS.flowPage) {
+    problems.push(problem('page_size', `expected at most ${ADMIN_LIMITS.flowPage}`));
+  }
+  // Of the oldest flow that is known: the cursor, which is a number.
+  const before = pageToken === '' ? undefined : Number(pageToken);
+  if (before !== undefined && !(/^[1-9]\d{0,15}$/.test(pageToken) && Number.isSafeInteger(before))) {
+    problems.push(problem('page_token', 'expected the next_page_token of another page'));
   }
   if (problems.length > 0) throw new RequestError(problems);
-  return {
-    query: {
-      filter,
-      ...times,
-      ...(before === 0 ? {} : { before }),
-      limit: limit || DEFAULT_FLOWS,
-    },
-    follow,
-  };
+  return { ...asked, ...defined({ before }), limit: pageSize || DEFAULT_FLOWS };
+}
+
+/** How many of the past, as `limit`, and what the flows must be. Throws RequestError. */
+export function readFlowWatch({ filter: wire, past }: pb.WatchFlowsRequest): FlowQuery {
+  const problems: FieldProblem[] = [];
+  const asked = readFilter(wire, problems);
+  if (past > ADMIN_LIMITS.flows) problems.push(problem('past', `expected at most ${ADMIN_LIMITS.flows}`));
+  if (asked.toMs !== undefined) problems.push(problem('filter.to_time', 'what is watched has no end; leave it out'));
+  if (problems.length > 0) throw new RequestError(problems);
+  return { ...asked, limit: past };
 }
 
 /** Counts are kept by these only. */
 const COUNTED: readonly (keyof FlowFilter)[] = ['source', 'service', 'verdict'];
 const NOT_COUNTED = (['host', ...FILTERED_FLOW_FIELDS, 'text'] as const).filter((field) => !COUNTED.includes(field));
 /** Filters by a name; an id has a form of its own. */
-const NAMES = ['host' as const, ...FLOW_TEXT_FILTERS] as const;
+const NAMES = ['host' as const, 'service' as const, ...FLOW_NAME_FILTERS] as const;
 
 /** Throws RequestError. */
-export function readFlowHistory({ filter: wire, buckets }: pb.GetFlowHistoryRequest): HistoryQuery {
+export function readFlowCount({ filter: wire, buckets }: pb.CountFlowsRequest): HistoryQuery {
   const problems: FieldProblem[] = [];
   const { filter, fromMs, toMs } = readFilter(wire, problems);
   for (const field of NOT_COUNTED) {
@@ -78,10 +86,10 @@ interface ReadFilter {
 function readFilter(wire: pb.FlowFilter | null | undefined, problems: FieldProblem[]): ReadFilter {
   if (wire === null || wire === undefined) return { filter: {} };
   const { port, text, id } = wire;
-  const fromMs = checkNumber(wire.fromMs, 'filter.from_ms', problems);
-  const toMs = checkNumber(wire.toMs, 'filter.to_ms', problems);
+  const fromMs = read(() => timestampFromWire(wire.fromTime, 'filter.from_time')) ?? 0;
+  const toMs = read(() => timestampFromWire(wire.toTime, 'filter.to_time')) ?? 0;
   for (const field of NAMES) {
-    if (String(wire[field]).length > WIRE_LIMITS.name)
+    if (wire[field].length > WIRE_LIMITS.name)
       problems.push(problem(`filter.${field}`, `expected at most ${WIRE_LIMITS.name} characters`));
   }
   if (text.length > ADMIN_LIMITS.flowText)
@@ -90,61 +98,65 @@ function readFilter(wire: pb.FlowFilter | null | undefined, problems: FieldProbl
   if (id !== '' && !FLOW_ID.test(id)) {
     problems.push(problem('filter.id', 'expected 16 hexadecimal digits in lower case'));
   }
-  if (toMs !== 0 && toMs <= fromMs) problems.push(problem('filter.to_ms', 'expected a time after from_ms'));
-  const verdict = wire.verdict === 0 ? undefined : read(() => actionCodec.fromWire(wire.verdict, ''), 'verdict');
-  const outcome = wire.outcome === 0 ? undefined : read(() => outcomeCodec.fromWire(wire.outcome, ''), 'outcome');
+  if (toMs !== 0 && toMs <= fromMs) problems.push(problem('filter.to_time', 'expected a time after from_time'));
+  const source = read(() => callerFromWire(wire.caller, 'filter.caller') || undefined);
+  const verdict = wire.verdict === 0 ? undefined : read(() => actionCodec.fromWire(wire.verdict, 'filter.verdict'));
+  const outcome = wire.outcome === 0 ? undefined : read(() => outcomeCodec.fromWire(wire.outcome, 'filter.outcome'));
   // What is left out reads as empty, 0 or, for a word, unspecified, which the codecs have no word for.
   const plain = ([...NAMES, 'id', 'port', 'text'] as const).filter((field) => wire[field] !== '' && wire[field] !== 0);
   const filter: FlowFilter = {
     ...Object.fromEntries(plain.map((field) => [field, wire[field]])),
-    ...defined({ verdict, outcome }),
+    ...defined({ source, verdict, outcome }),
   };
   return { filter, ...(fromMs === 0 ? {} : { fromMs }), ...(toMs === 0 ? {} : { toMs }) };
 
-  function read<T>(from: () => T, field: string): T | undefined {
+  function read<T>(from: () => T): T | undefined {
     try {
       return from();
     } catch (error) {
       if (!(error instanceof WireError)) throw error;
-      problems.push(problem(`filter.${field}`, error.message.replace(/^: /, '')));
+      problems.push(problem(error.field, error.message.slice(`${error.field}: `.length)));
       return undefined;
     }
   }
 }
 
-function checkNumber(value: number, field: string, problems: FieldProblem[]): number {
-  if (!Number.isSafeInteger(value) || value < 0) {
-    problems.push(problem(field, `expected 0 to ${Number.MAX_SAFE_INTEGER}`));
-  }
-  return value;
+export async function listFlows(
+  window: FlowWindow,
+  network: string,
+  query: FlowQuery,
+  signal: AbortSignal,
+): Promise<pb.Outgoing<pb.ListFlowsResponse>> {
+  const { flows, older } = await window.query(network, query, signal);
+  return { flows: flows.map(({ record }) => flowToWire(record)), nextPageToken: older === undefined ? '' : `${older}` };
 }
 
 export async function watchFlows(
   window: FlowWindow,
   network: string,
-  { query, follow }: FlowWatch,
+  query: FlowQuery,
   signal: AbortSignal,
   write: Write<pb.WatchFlowsResponse>,
 ): Promise<void> {
   // The place to follow from is taken in the same turn as the past is asked for: no flow falls between the two.
   const end = new AbortController();
-  const until = AbortSignal.any([signal, end.signal]);
-  const coming = follow ? window.follow(network, query.filter, until) : undefined;
+  const coming = window.follow(network, query.filter, AbortSignal.any([signal, end.signal]));
   try {
-    const { flows } = await window.query(network, query, signal);
-    for (const flow of flows.toReversed()) await write(answer(flow, 0));
-    if (coming === undefined) return;
-    for await (const flow of coming) await write(answer(flow, flow.missed));
+    const { flows } = query.limit === 0 ? { flows: [] } : await window.query(network, query, signal);
+    for (const { record } of flows.toReversed()) await write({ flow: flowToWire(record) });
+    for await (const { record, missed } of coming) await write({ flow: flowToWire(record), missed });
   } finally {
     // Also when the past could not be read, and nobody ever asks for what comes.
     end.abort();
   }
 }
 
-function answer({ record, cursor }: KeptFlow, missed: number): pb.Outgoing<pb.WatchFlowsResponse> {
-  return { record: flowToWire(record), missed, cursor };
-}
-
-export function historyToWire({ kept, ...history }: FlowHistory): pb.Outgoing<pb.GetFlowHistoryResponse> {
-  return { ...history, ...kept, kept: kept.records };
+export function countsToWire({ bucketMs, buckets, kept }: FlowHistory): pb.Outgoing<pb.CountFlowsResponse> {
+  return {
+    bucketLength: durationToWire(bucketMs),
+    buckets: buckets.map(({ startMs, ...counts }) => ({ ...counts, startTime: timestampToWire(startMs) })),
+    kept: kept.records,
+    oldestTime: timestampToWire(kept.oldestMs),
+    diskBytes: kept.diskBytes,
+  };
 }

@@ -1,5 +1,5 @@
 import type { PairTraffic, Telemetry } from '@weft/proto';
-import { adminService, type pb } from '@weft/proto/wire';
+import { adminService, durationToWire, type pb, timestampToWire } from '@weft/proto/wire';
 import { expect, test } from 'vitest';
 import type { LiveAgent } from '../fleet/live.ts';
 import { current, emptyState, joinHost, mesh } from '../netmap/network.fixture.ts';
@@ -18,7 +18,7 @@ const telemetry: Telemetry = {
   flowsQueued: 3,
 };
 
-async function statuses(live: Partial<LiveAgent> | undefined): Promise<pb.AgentStatus[]> {
+async function statuses(live: Partial<LiveAgent> | undefined): Promise<pb.Agent[]> {
   const state = await emptyState(() => NOW);
   await state.apply(mesh({}), { dryRun: false, actor: 'control' });
   await joinHost(state, 'prod', { host: 'one' });
@@ -30,8 +30,17 @@ async function statuses(live: Partial<LiveAgent> | undefined): Promise<pb.AgentS
 test('an agent is listed with how far it is behind, how far its clock is off, and what moves there', async () => {
   const live = { connected: true, behindSinceMs: NOW - 1_500, clockSkewMs: -12.5, telemetry };
   const [agent] = await statuses(live);
-  expect(agent).toMatchObject({ behindMs: 1_500, clockSkewMs: -12 });
-  expect(agent?.telemetry).toMatchObject({ loopDelayUs: 900, flowsQueued: 3, peers: [peer] });
+  expect(agent).toMatchObject({
+    behind: { seconds: 1, nanos: 500_000_000 },
+    clockSkew: { seconds: 0, nanos: -12_000_000 },
+  });
+  const { roundTripUs: _, ...way } = peer;
+  expect(agent?.telemetry).toMatchObject({
+    sendTime: timestampToWire(NOW),
+    loopDelay: durationToWire(0.9),
+    flowsQueued: 3,
+    peers: [{ ...way, roundTrip: { seconds: 0, nanos: 300_000 } }],
+  });
 });
 
 test.each<[string, Partial<LiveAgent> | undefined]>([
@@ -40,7 +49,7 @@ test.each<[string, Partial<LiveAgent> | undefined]>([
   ['that is behind by a clock that was set back', { behindSinceMs: NOW + 5_000 }],
 ])('an agent %s is listed with none of it', async (_what, live) => {
   const [agent] = await statuses(live);
-  expect(agent).toMatchObject({ behindMs: 0, clockSkewMs: 0 });
+  expect(agent).toMatchObject({ behind: durationToWire(0), clockSkew: durationToWire(0) });
   expect(agent?.telemetry ?? undefined).toBe(undefined);
 });
 
@@ -69,7 +78,7 @@ test('traffic is listed with its rates and its newest denial', () => {
   expect(listed.omitted).toBe(2 ** 32 - 1);
   expect(listed.traffic).toMatchObject([
     {
-      source: 'web',
+      caller: { service: 'web' },
       sourceHost: 'one',
       service: 'redis',
       destinationHost: '',
@@ -79,9 +88,9 @@ test('traffic is listed with its rates and its newest denial', () => {
       failedPerSecond: 1,
       bytesSentPerSecond: 10,
       bytesReceivedPerSecond: 20,
-      lastDenied: { port: 6379, protocol: 2, rule: 'no-web', revision: 7 },
-      lastDeniedMs: NOW,
+      lastDenied: { port: 6379, protocol: 2, rule: 'no-web', revision: 7, time: timestampToWire(NOW) },
     },
-    { destinationHost: 'two', open: 2 ** 32 - 1, lastDeniedMs: 0 },
+    { destinationHost: 'two', open: 2 ** 32 - 1 },
   ]);
+  expect(listed.traffic[1]?.lastDenied ?? undefined).toBe(undefined);
 });

@@ -2,13 +2,16 @@
 import { defined, formatAddress, keyFingerprint } from '@weft/proto';
 import {
   actionCodec,
-  deniedToWire,
+  agentTelemetryToWire,
+  callerToWire,
+  durationToWire,
   type pb,
   portsToWire,
+  protocolCodec,
   reportToWire,
   rolesToWire,
   serviceToWire,
-  telemetryToWire,
+  timestampToWire,
 } from '@weft/proto/wire';
 import type { Reach } from '../admin/reach.ts';
 import type { LiveAgents } from '../fleet/live.ts';
@@ -24,11 +27,7 @@ import { byText } from '../order.ts';
 import type { NetworkState, TokenState } from '../state/types.ts';
 import type { Traffic, TrafficStatus } from '../traffic/types.ts';
 
-export function networkStatus(
-  network: NetworkState,
-  live: LiveAgents,
-  flowsDropped: number,
-): pb.Outgoing<pb.NetworkStatus> {
+export function networkStatus(network: NetworkState, live: LiveAgents, flowsDropped: number): pb.Outgoing<pb.Network> {
   const { name, ...counts } = fleetNetwork(network, live);
   return { network: name, ...counts, flowsDropped };
 }
@@ -38,34 +37,34 @@ export function serviceStatuses(network: NetworkState, live: LiveAgents): pb.Out
     .sort((one, other) => byText(one.service.name, other.service.name))
     .map(({ service, address, instances }) => ({
       service: serviceToWire(service),
-      vip: service.kind === 'worker' ? '' : formatAddress(address),
+      addresses: service.kind === 'worker' ? [] : [formatAddress(address)],
       instances: instances.map(instanceStatus),
     }));
 }
 
-function instanceStatus({ instance, agent, healthy, notListening }: FleetInstance): pb.InstanceStatus {
+function instanceStatus({ instance, agent, healthy, notListening }: FleetInstance): pb.Instance {
   return {
     ordinal: instance.ordinal,
     host: agent?.host ?? '',
-    address: formatAddress(instance.address),
+    addresses: [formatAddress(instance.address)],
     healthy,
     notListening: portsToWire(notListening),
   };
 }
 
-export function agentStatuses(network: NetworkState, live: LiveAgents, nowMs: number): pb.Outgoing<pb.AgentStatus>[] {
+export function agentStatuses(network: NetworkState, live: LiveAgents, nowMs: number): pb.Outgoing<pb.Agent>[] {
   return fleetAgents(network, live)
     .sort((one, other) => byText(one.agent.host, other.agent.host))
     .map((agent) => agentStatus(agent, nowMs));
 }
 
-function agentStatus(now: FleetAgent, nowMs: number): pb.Outgoing<pb.AgentStatus> {
+function agentStatus(now: FleetAgent, nowMs: number): pb.Outgoing<pb.Agent> {
   const { agent, connected, lastSeenMs, enforcedRevision, kept, version, tags, report, telemetry } = now;
   return {
     agentId: agent.id,
     host: agent.host,
     connected,
-    lastSeenMs,
+    lastSeenTime: timestampToWire(lastSeenMs),
     enforcedRevision,
     notKept: !kept,
     version,
@@ -74,17 +73,19 @@ function agentStatus(now: FleetAgent, nowMs: number): pb.Outgoing<pb.AgentStatus
     ephemeral: agent.ephemeral,
     tags,
     tokenId: agent.tokenId,
-    address: formatAddress(agent.address),
+    addresses: [formatAddress(agent.address)],
     ...defined({ report: report && reportToWire(report) }),
-    behindMs: behindMs(now, nowMs),
-    clockSkewMs: Math.trunc(now.clockSkewMs ?? 0),
-    ...defined({ telemetry: telemetry && telemetryToWire(telemetry) }),
+    behind: durationToWire(behindMs(now, nowMs)),
+    clockSkew: durationToWire(Math.trunc(now.clockSkewMs ?? 0)),
+    ...defined({ telemetry: telemetry && agentTelemetryToWire(telemetry) }),
     fingerprint: keyFingerprint(agent.tunnelKey),
   };
 }
 
-export function tokenStatus({ id, secretHash: _, ...token }: TokenState): pb.Outgoing<pb.TokenStatus> {
-  return { tokenId: id, ...token, roles: rolesToWire(token.roles) };
+export function tokenStatus(token: TokenState): pb.Outgoing<pb.Token> {
+  const { id: tokenId, services, host, roles, reusable, ephemeral, uses, revoked } = token;
+  const told = { tokenId, services, host, roles: rolesToWire(roles), reusable, ephemeral, uses, revoked };
+  return { ...told, expireTime: timestampToWire(token.expiresMs), createTime: timestampToWire(token.createdMs) };
 }
 
 /** What a uint32 holds: sums of what agents say may be more. */
@@ -97,17 +98,28 @@ export function trafficListing(
   return { traffic: traffic.list(network).map(trafficStatus), omitted: Math.min(MOST, traffic.omitted(network)) };
 }
 
-function trafficStatus(pair: TrafficStatus): pb.Outgoing<pb.TrafficStatus> {
-  const { lastDenied, sentPerSecond: bytesSentPerSecond, receivedPerSecond: bytesReceivedPerSecond, ...told } = pair;
+function trafficStatus(pair: TrafficStatus): pb.Outgoing<pb.Traffic> {
+  const { source, lastDenied, sentPerSecond, receivedPerSecond, ...told } = pair;
   return {
     ...told,
+    caller: callerToWire(source),
     open: Math.min(MOST, told.open),
-    bytesSentPerSecond,
-    bytesReceivedPerSecond,
-    ...(lastDenied === undefined ? {} : { lastDenied: deniedToWire(lastDenied), lastDeniedMs: lastDenied.atMs }),
+    bytesSentPerSecond: sentPerSecond,
+    bytesReceivedPerSecond: receivedPerSecond,
+    ...defined({ lastDenied: lastDenied && denial(lastDenied) }),
   };
 }
 
-export function reachStatus(reach: Reach): pb.Outgoing<pb.Reach> {
-  return { ...reach, ports: portsToWire(reach.ports), verdict: actionCodec.toWire(reach.verdict) };
+function denial({ atMs, ...denied }: NonNullable<TrafficStatus['lastDenied']>): pb.Outgoing<pb.Denial> {
+  return { ...denied, protocol: protocolCodec.toWire(denied.protocol), time: timestampToWire(atMs) };
+}
+
+export function reachStatus({ source, ...reach }: Reach): pb.Outgoing<pb.Reach> {
+  const { ports, verdict } = reach;
+  return {
+    ...reach,
+    caller: callerToWire(source),
+    ports: portsToWire(ports),
+    verdict: actionCodec.toWire(verdict),
+  };
 }

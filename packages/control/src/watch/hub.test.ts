@@ -1,4 +1,4 @@
-import { flowToWire } from '@weft/proto/wire';
+import { flowRecordToWire } from '@weft/proto/wire';
 import { describe, expect, test } from 'vitest';
 import { current, mesh, rule } from '../netmap/network.fixture.ts';
 import { view } from '../netmap/view.fixture.ts';
@@ -100,9 +100,9 @@ test('flow records are kept only of the agent’s own host', async () => {
   agent.send({
     flows: {
       records: [
-        flowToWire({ ...flow, sourceHost: 'two', destinationHost: 'three' }),
-        flowToWire({ ...flow, id: 'nonsense' }),
-        flowToWire(flow),
+        flowRecordToWire({ ...flow, sourceHost: 'two', destinationHost: 'three' }),
+        flowRecordToWire({ ...flow, id: 'nonsense' }),
+        flowRecordToWire(flow),
       ],
       dropped: 3,
     },

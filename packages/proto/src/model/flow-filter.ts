@@ -1,4 +1,4 @@
-/** What flows must be; see FlowFilter in admin.proto for each field. */
+/** What flows must be; see FlowFilter in flow.proto for each field. */
 import { FILTERED_FLOW_FIELDS, type FilteredFlowField, type FlowRecord, SEARCHED_FLOW_FIELDS } from './flow.ts';
 
 /** What is left out does not matter. */

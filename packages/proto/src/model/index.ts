@@ -5,6 +5,7 @@ export * from '../policy/rule-index.ts';
 export * from '../policy/types.ts';
 export * from './address.ts';
 export * from './agent-role.ts';
+export * from './change.ts';
 export * from './endpoint.ts';
 export * from './errors.ts';
 export * from './explain.ts';

@@ -53,8 +53,10 @@ export const WIRE_LIMITS = {
 
 /** What a question to the admin API asks at most, held by who asks and by control, and walked by a test as well. */
 export const ADMIN_LIMITS = {
-  /** Records of one answer. */
+  /** Flows of the past that a watch begins with. */
   flows: 10_000,
+  /** Flows of one page. */
+  flowPage: 1_000,
   /** Of a history of flows. */
   buckets: 1_000,
   /** Characters looked for in flows. */

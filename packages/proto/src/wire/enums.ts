@@ -1,5 +1,6 @@
 /** Enumerations both ways. An unknown or unspecified number is refused: it may mean anything to a newer sender. */
 import { AGENT_ROLE_WORDS, type AgentRole as Role } from '../model/agent-role.ts';
+import { ACTOR_KINDS, CHANGE_OPERATIONS } from '../model/change.ts';
 import { BREAK_POINTS } from '../model/explain.ts';
 import { ACTIONS, KINDS, PROTOCOLS } from '../model/mesh.ts';
 import { FLOW_OUTCOMES } from '../model/outcome.ts';
@@ -38,7 +39,7 @@ function enumCodec<Word extends string>(
   }
 }
 
-const { Action, AgentRole, BreakPoint, FlowOutcome, Kind, Protocol } = weft.v1;
+const { Action, ActorKind, AgentRole, BreakPoint, ChangeOperation, FlowOutcome, Kind, Protocol } = weft.v1;
 
 export const kindCodec = enumCodec('KIND', Kind, KINDS);
 export const protocolCodec = enumCodec('PROTOCOL', Protocol, PROTOCOLS);
@@ -46,6 +47,8 @@ export const ruleProtocolCodec = enumCodec('PROTOCOL', Protocol, [...PROTOCOLS, 
 export const actionCodec = enumCodec('ACTION', Action, ACTIONS);
 export const roleCodec = enumCodec('AGENT_ROLE', AgentRole, AGENT_ROLE_WORDS);
 export const outcomeCodec = enumCodec('FLOW_OUTCOME', FlowOutcome, FLOW_OUTCOMES);
+export const changeOperationCodec = enumCodec('CHANGE_OPERATION', ChangeOperation, CHANGE_OPERATIONS);
+export const actorKindCodec = enumCodec('ACTOR_KIND', ActorKind, ACTOR_KINDS);
 export const breakPointCodec = enumCodec('BREAK_POINT', BreakPoint, BREAK_POINTS);
 
 /** Roles both ways. One that is not known may permit anything to a newer sender, and is refused. */

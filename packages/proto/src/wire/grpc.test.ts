@@ -44,8 +44,8 @@ const adminHandlers: AdminHandlers = {
     // Never answers: for deadlines and aborts.
   },
   watchFlows: (call) => {
-    for (let port = 1; port <= call.request.limit; port++) call.write({ record: { port } });
-    if (!call.request.follow) call.end();
+    for (let port = 1; port <= call.request.past; port++) call.write({ flow: { port } });
+    if (call.request.network !== 'endless') call.end();
   },
   getMesh: unused,
   listServices: unused,
@@ -55,7 +55,8 @@ const adminHandlers: AdminHandlers = {
   listTokens: unused,
   revokeToken: unused,
   explain: unused,
-  getFlowHistory: unused,
+  listFlows: unused,
+  countFlows: unused,
   listTraffic: unused,
   listReach: unused,
   listRevisions: unused,
@@ -169,8 +170,8 @@ describe('a unary call', () => {
 describe('streams', () => {
   it('give each message, then end', async () => {
     const ports: number[] = [];
-    for await (const { record } of callServerStream(admin, adminService.watchFlows, { limit: 3 }))
-      ports.push(record?.port ?? 0);
+    for await (const { flow } of callServerStream(admin, adminService.watchFlows, { past: 3 }))
+      ports.push(flow?.port ?? 0);
     expect(ports).toEqual([1, 2, 3]);
   });
 
@@ -179,7 +180,7 @@ describe('streams', () => {
     const call = callServerStream(
       admin,
       adminService.watchFlows,
-      { limit: 1, follow: true },
+      { past: 1, network: 'endless' },
       { signal: controller.signal },
     );
     call.on('data', () => controller.abort());

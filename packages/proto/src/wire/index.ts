@@ -1,11 +1,14 @@
 /** The border: wire to model and back, the gRPC services, and how control is reached. */
 import { join } from 'node:path';
 
+export * from './agent-telemetry.ts';
+export * from './caller.ts';
 export { sentence } from './check.ts';
 export * from './delta.ts';
 export * from './enums.ts';
 export * from './errors.ts';
 export * from './field-errors.ts';
+export * from './flow.ts';
 export * from './grpc.ts';
 export * from './mesh.ts';
 export * from './message-bounds.ts';
@@ -15,6 +18,7 @@ export * from './pinned.ts';
 export * from './report.ts';
 export * from './signature.ts';
 export * from './telemetry.ts';
+export * from './time.ts';
 
 /** Folder of the .proto files, for reflection. */
 export const protoDirectory: string = join(import.meta.dirname, '..', '..', 'proto');

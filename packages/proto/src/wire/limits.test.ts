@@ -3,7 +3,7 @@ import { WIRE_LIMITS } from '../model/limits.ts';
 import { deltaFromWire, inventoryFromWire, standingFromWire } from './delta.ts';
 import { itemFromWire } from './netmap.ts';
 import type * as pb from './pb.ts';
-import { flowBatchFromWire, flowFromWire, reportFromWire } from './report.ts';
+import { flowBatchFromWire, flowRecordFromWire, reportFromWire } from './report.ts';
 import { telemetryFromWire } from './telemetry.ts';
 
 const flow: pb.Outgoing<pb.FlowRecord> = { id: '0'.repeat(16), protocol: 1, verdict: 1, outcome: 1 };
@@ -24,12 +24,12 @@ function many<T>(length: number, value: T): T[] {
 /** Each bound, with what reads something of that size or number. */
 const READERS: Readonly<Record<keyof typeof WIRE_LIMITS, readonly ((size: number) => unknown)[]>> = {
   name: [
-    (size) => flowFromWire({ ...flow, source: 's'.repeat(size) }),
+    (size) => flowRecordFromWire({ ...flow, source: 's'.repeat(size) }),
     (size) => reportFromWire({ problems: [{ subject: 's'.repeat(size) }] }),
     (size) => telemetryFromWire({ intervalMs: 1, pairs: [{ service: 's'.repeat(size) }] }),
   ],
   sentence: [
-    (size) => flowFromWire({ ...flow, detail: 'd'.repeat(size) }),
+    (size) => flowRecordFromWire({ ...flow, detail: 'd'.repeat(size) }),
     (size) => reportFromWire({ problems: [{ message: 'm'.repeat(size) }] }),
   ],
   key: [
@@ -48,8 +48,8 @@ const READERS: Readonly<Record<keyof typeof WIRE_LIMITS, readonly ((size: number
   problems: [(size) => reportFromWire({ problems: many(size, {}) })],
   flowBatch: [(size) => flowBatchFromWire({ records: many(size, flow) })],
   flowBytes: [
-    (size) => flowFromWire({ ...flow, bytesSent: size }),
-    (size) => flowFromWire({ ...flow, bytesReceived: size }),
+    (size) => flowRecordFromWire({ ...flow, bytesSent: size }),
+    (size) => flowRecordFromWire({ ...flow, bytesReceived: size }),
   ],
   trafficPairs: [(size) => telemetryFromWire({ intervalMs: 1, pairs: many(size, {}) })],
   peerTunnels: [(size) => telemetryFromWire({ intervalMs: 1, peers: many(size, {}) })],

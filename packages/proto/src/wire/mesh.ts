@@ -3,6 +3,7 @@
 import { LIMITS, WIRE_LIMITS } from '../model/limits.ts';
 import type { AgentSettings, Mesh, PolicyTest, PortRange, Rule, RulePorts, Service } from '../model/mesh.ts';
 import { defined } from '../model/values.ts';
+import { callerName, callerToWire } from './caller.ts';
 import { integer, list, required, text } from './check.ts';
 import { actionCodec, type EnumCodec, kindCodec, protocolCodec, ruleProtocolCodec } from './enums.ts';
 import type * as pb from './pb.ts';
@@ -88,6 +89,7 @@ export function meshToWire(mesh: Mesh): pb.Outgoing<pb.Mesh> {
     policies: mesh.policies.map(ruleToWire),
     tests: mesh.tests.map((test) => ({
       ...test,
+      from: callerToWire(test.from),
       protocol: protocolCodec.toWire(test.protocol),
       expect: actionCodec.toWire(test.expect),
     })),
@@ -114,7 +116,7 @@ function agentFromWire(wire: pb.Outgoing<pb.AgentSettings>, field: string): Agen
 
 function testFromWire(wire: pb.Outgoing<pb.PolicyTest>, field: string): PolicyTest {
   return {
-    from: shortText(wire.from, `${field}.from`),
+    from: callerName(wire.from, `${field}.from`),
     service: shortText(wire.service, `${field}.to`),
     port: integer(wire.port, `${field}.to`, 1, 65_535),
     protocol: protocolCodec.fromWire(wire.protocol, `${field}.to`),

@@ -3,7 +3,7 @@
  * and only a message within it may be absent (of a oneof, all but one are). `pb.Outgoing<pb.X>` is the same for sending,
  * where what is left out has its default.
  */
-import type { weft } from '#generated';
+import type { google, weft } from '#generated';
 
 type Scalar = number | boolean | string | Uint8Array;
 
@@ -47,6 +47,8 @@ export type MessageName = {
 type Encoded = { encode(message: never): unknown };
 type Properties<Type extends Encoded> = Type extends { encode(message: infer Message): unknown } ? Message : never;
 
+export type Timestamp = Whole<google.protobuf.Timestamp.$Properties>;
+export type Duration = Whole<google.protobuf.Duration.$Properties>;
 export type PortRange = Whole<weft.v1.PortRange.$Properties>;
 export type Service = Whole<weft.v1.Service.$Properties>;
 export type Rule = Whole<weft.v1.Rule.$Properties>;
@@ -80,14 +82,19 @@ export type ApplyResponse = Whole<weft.v1.ApplyResponse.$Properties>;
 export type FieldMessage = Whole<weft.v1.FieldMessage.$Properties>;
 export type FieldErrors = Whole<weft.v1.FieldErrors.$Properties>;
 export type GetStatusResponse = Whole<weft.v1.GetStatusResponse.$Properties>;
-export type NetworkStatus = Whole<weft.v1.NetworkStatus.$Properties>;
+export type Network = Whole<weft.v1.Network.$Properties>;
 export type ServiceStatus = Whole<weft.v1.ServiceStatus.$Properties>;
-export type InstanceStatus = Whole<weft.v1.InstanceStatus.$Properties>;
-export type AgentStatus = Whole<weft.v1.AgentStatus.$Properties>;
+export type Instance = Whole<weft.v1.Instance.$Properties>;
+export type Agent = Whole<weft.v1.Agent.$Properties>;
+export type AgentTelemetry = Whole<weft.v1.AgentTelemetry.$Properties>;
 export type CreateTokenRequest = Whole<weft.v1.CreateTokenRequest.$Properties>;
-export type TokenStatus = Whole<weft.v1.TokenStatus.$Properties>;
+export type Token = Whole<weft.v1.Token.$Properties>;
 export type ExplainRequest = Whole<weft.v1.ExplainRequest.$Properties>;
 export type ExplainResponse = Whole<weft.v1.ExplainResponse.$Properties>;
+export type ListFlowsRequest = Whole<weft.v1.ListFlowsRequest.$Properties>;
+export type ListFlowsResponse = Whole<weft.v1.ListFlowsResponse.$Properties>;
+export type Caller = Whole<weft.v1.Caller.$Properties>;
+export type Flow = Whole<weft.v1.Flow.$Properties>;
 export type WatchFlowsRequest = Whole<weft.v1.WatchFlowsRequest.$Properties>;
 export type WatchFlowsResponse = Whole<weft.v1.WatchFlowsResponse.$Properties>;
 export type Telemetry = Whole<weft.v1.Telemetry.$Properties>;
@@ -95,9 +102,14 @@ export type PairTraffic = Whole<weft.v1.PairTraffic.$Properties>;
 export type DeniedAttempt = Whole<weft.v1.DeniedAttempt.$Properties>;
 export type PeerTunnels = Whole<weft.v1.PeerTunnels.$Properties>;
 export type FlowFilter = Whole<weft.v1.FlowFilter.$Properties>;
-export type GetFlowHistoryRequest = Whole<weft.v1.GetFlowHistoryRequest.$Properties>;
-export type GetFlowHistoryResponse = Whole<weft.v1.GetFlowHistoryResponse.$Properties>;
+export type CountFlowsRequest = Whole<weft.v1.CountFlowsRequest.$Properties>;
+export type CountFlowsResponse = Whole<weft.v1.CountFlowsResponse.$Properties>;
 export type ListTrafficResponse = Whole<weft.v1.ListTrafficResponse.$Properties>;
-export type TrafficStatus = Whole<weft.v1.TrafficStatus.$Properties>;
+export type Denial = Whole<weft.v1.Denial.$Properties>;
+export type OlderData = Whole<weft.v1.OlderData.$Properties>;
+export type Traffic = Whole<weft.v1.Traffic.$Properties>;
 export type Reach = Whole<weft.v1.Reach.$Properties>;
-export type RevisionStatus = Whole<weft.v1.RevisionStatus.$Properties>;
+export type Revision = Whole<weft.v1.Revision.$Properties>;
+export type Change = Whole<weft.v1.Change.$Properties>;
+export type AuditEntry = Whole<weft.v1.AuditEntry.$Properties>;
+export type Actor = Whole<weft.v1.Actor.$Properties>;

@@ -44,7 +44,7 @@ export function reportFromWire(wire: pb.Outgoing<pb.Report> | null | undefined):
   };
 }
 
-export function flowToWire(record: FlowRecord): pb.FlowRecord {
+export function flowRecordToWire(record: FlowRecord): pb.FlowRecord {
   return {
     ...record,
     protocol: protocolCodec.toWire(record.protocol),
@@ -57,7 +57,7 @@ export function flowToWire(record: FlowRecord): pb.FlowRecord {
 }
 
 /** Throws WireError. */
-export function flowFromWire(wire: pb.Outgoing<pb.FlowRecord> | null | undefined): FlowRecord {
+export function flowRecordFromWire(wire: pb.Outgoing<pb.FlowRecord> | null | undefined): FlowRecord {
   const record = required(wire, 'record');
   if (!FLOW_ID.test(record.id ?? '')) throw new WireError('wire-form', 'id', 'expected 16 hexadecimal digits');
   return {
@@ -84,7 +84,7 @@ export function flowFromWire(wire: pb.Outgoing<pb.FlowRecord> | null | undefined
 
 /** `sequence` is the batch's number on its stream, 0 where none is counted. */
 export function flowBatchToWire(records: readonly FlowRecord[], dropped: number, sequence = 0): pb.FlowBatch {
-  return { records: records.map(flowToWire), dropped, sequence };
+  return { records: records.map(flowRecordToWire), dropped, sequence };
 }
 
 /** Reads a batch. A bad record is left out and reported. Throws WireError when the batch is too large. */
@@ -98,7 +98,7 @@ export function flowBatchFromWire(wire: pb.Outgoing<pb.FlowBatch> | null | undef
   const records = list(batch.records, 'flows.records', WIRE_LIMITS.flowBatch, (record) => record).flatMap(
     (record, index) => {
       try {
-        return [flowFromWire(record)];
+        return [flowRecordFromWire(record)];
       } catch (error) {
         if (!(error instanceof WireError)) throw error;
         rejected.push({ key: `flows.records[${index}]`, reason: error.message });

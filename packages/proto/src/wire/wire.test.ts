@@ -14,6 +14,7 @@ import {
   UNREADABLE_POLICY_RULE,
 } from './delta.ts';
 import { WireError } from './errors.ts';
+import { flowFromWire } from './flow.ts';
 import { weft } from './generated.ts';
 import { adminService, agentService } from './grpc.ts';
 import { meshFromWire, meshToWire } from './mesh.ts';
@@ -22,8 +23,8 @@ import type * as pb from './pb.ts';
 import {
   flowBatchFromWire,
   flowBatchToWire,
-  flowFromWire,
-  flowToWire,
+  flowRecordFromWire,
+  flowRecordToWire,
   reportFromWire,
   reportToWire,
 } from './report.ts';
@@ -275,16 +276,19 @@ describe('words from an agent', () => {
   it('cost only the record that they are in', () => {
     const [good] = fc.sample(anyFlow, { numRuns: 1, seed: 1 });
     if (good === undefined) throw new Error('no sample');
-    const batch = flowBatchFromWire({ records: [flowToWire(good), { ...flowToWire(good), id: 'X' }], dropped: 2 });
+    const batch = flowBatchFromWire({
+      records: [flowRecordToWire(good), { ...flowRecordToWire(good), id: 'X' }],
+      dropped: 2,
+    });
     expect(batch.records).toEqual([good]);
     expect(batch.rejected).toEqual([{ key: 'flows.records[1]', reason: 'id: expected 16 hexadecimal digits' }]);
     const huge = [{ bytesSent: 2 ** 48 + 1 }, { bytesReceived: 2 ** 53 }].map((bytes) => ({
-      ...flowToWire(good),
+      ...flowRecordToWire(good),
       ...bytes,
     }));
     expect(flowBatchFromWire({ records: huge, dropped: 0 })).toMatchObject({ records: [], rejected: [{}, {}] });
     // An honest agent's record is not refused, whatever it has counted.
-    expect(flowFromWire(flowToWire({ ...good, bytesSent: 2 ** 50 })).bytesSent).toBe(2 ** 48);
+    expect(flowRecordFromWire(flowRecordToWire({ ...good, bytesSent: 2 ** 50 })).bytesSent).toBe(2 ** 48);
   });
 });
 
@@ -309,7 +313,7 @@ describe('a mesh off the wire', () => {
       'policies[1].action',
     ],
     ['an unknown default', { defaultAction: 7 }, 'default'],
-    ['a test of no port', { tests: [{ from: 'a', service: 'b', protocol: 1, expect: 1 }] }, 'tests[0].to'],
+    ['a test of no port', { tests: [{ from: { service: 'a' }, service: 'b', protocol: 1, expect: 1 }] }, 'tests[0].to'],
     ['5,001 services', { services: Array(5_001).fill(service) }, 'services'],
     ['33 tags', { agents: [{ name: 'h', tags: Array(33).fill('t') }] }, 'agents.h.tags'],
   ])('is refused for %s, in the words of the file', (_what, mesh, field) => {
@@ -346,7 +350,7 @@ describe('rubbish', () => {
     ['a message of control', (bytes) => deltaFromWire(agentService.connect.responseDeserialize(bytes).delta)],
     ['a report', (bytes) => reportFromWire(agentService.connect.requestDeserialize(bytes).report)],
     ['flows', (bytes) => flowBatchFromWire(agentService.connect.requestDeserialize(bytes).flows)],
-    ['a flow', (bytes) => flowFromWire(adminService.watchFlows.responseDeserialize(bytes).record)],
+    ['a flow', (bytes) => flowFromWire(adminService.watchFlows.responseDeserialize(bytes).flow)],
     ['a standing', (bytes) => inventoryFromWire(agentService.connect.requestDeserialize(bytes).standing?.inventory)],
     ['an apply', (bytes) => meshFromWire(adminService.apply.requestDeserialize(bytes).mesh)],
   ];
