@@ -6,6 +6,7 @@ import { FileError, readSecretFile, replaceSecretFile } from '@weft/proto/files'
 import nacl from 'tweetnacl';
 import { z } from 'zod';
 import { AgentError } from './errors.ts';
+import { refuseNewer } from './form.ts';
 
 export interface KeyPair {
   readonly publicKey: Uint8Array;
@@ -53,8 +54,10 @@ const bytes = (length: number) =>
     return decoded;
   });
 
+const FORM = 1;
+
 const identityFile = z.strictObject({
-  version: z.literal(1),
+  version: z.literal(FORM),
   identitySeed: bytes(32),
   tunnelSecret: bytes(32),
   membership: z
@@ -76,7 +79,9 @@ export async function loadIdentity(directory: string): Promise<Identity | undefi
   try {
     const content = await readSecretFile(path);
     if (content === undefined) return undefined;
-    const { identitySeed, tunnelSecret, membership } = identityFile.parse(JSON.parse(content));
+    const read: unknown = JSON.parse(content);
+    refuseNewer(path, read, FORM, 'restore the copy of before it, or remove it and join again with a new token');
+    const { identitySeed, tunnelSecret, membership } = identityFile.parse(read);
     return {
       keys: {
         identity: nacl.sign.keyPair.fromSeed(identitySeed),
@@ -86,6 +91,7 @@ export async function loadIdentity(directory: string): Promise<Identity | undefi
     };
   } catch (cause) {
     // A parser's error may quote the file, and the file holds keys: of that one neither words nor cause are handed on.
+    if (cause instanceof AgentError) throw cause;
     if (cause instanceof FileError) throw new AgentError('state-unusable', cause.message, { cause });
     throw new AgentError(
       'state-unusable',
@@ -99,7 +105,7 @@ export async function saveIdentity(directory: string, identity: Identity): Promi
   const encode = (value: Uint8Array) => Buffer.from(value).toString('base64url');
   const { keys, membership } = identity;
   const content: z.input<typeof identityFile> = {
-    version: 1,
+    version: FORM,
     // tweetnacl's secret key is the seed and then the public key.
     identitySeed: encode(keys.identity.secretKey.subarray(0, 32)),
     tunnelSecret: encode(keys.tunnel.secretKey),

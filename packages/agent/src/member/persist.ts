@@ -8,12 +8,16 @@ import type { Logger } from 'pino';
 import { z } from 'zod';
 import type { Position } from '../netmap/store.ts';
 import type { Problems } from '../words/problems.ts';
+import { AgentError } from './errors.ts';
+import { refuseNewer } from './form.ts';
 
 /** Changes come in bursts; the disk sees one write for all of a burst. */
 const GATHER_MS = 200;
 
+const FORM = 1;
+
 const netmapFile = z.strictObject({
-  version: z.literal(1),
+  version: z.literal(FORM),
   /** Whose netmap it is: another agent's in the same directory is of no use. */
   agentId: z.string(),
   timeline: z.string(),
@@ -42,7 +46,8 @@ const pathIn = (directory: string) => join(directory, 'netmap.json');
 
 /**
  * The netmap kept for this agent, or undefined when there is none that can be used. Losing it costs a fresh copy from
- * control and nothing else, so a damaged one is logged and left out, as is a single damaged item.
+ * control and nothing else, so a damaged one is logged and left out, as is a single damaged item. Throws AgentError for one of
+ * a newer form: what it says that nobody may do shall not be passed over, nor written over.
  */
 export async function loadNetmap(
   directory: string,
@@ -50,9 +55,12 @@ export async function loadNetmap(
   logger: Logger,
 ): Promise<LoadedNetmap | undefined> {
   try {
-    const content = await readSecretFile(pathIn(directory));
+    const path = pathIn(directory);
+    const content = await readSecretFile(path);
     if (content === undefined) return undefined;
-    const kept = netmapFile.parse(JSON.parse(content));
+    const read: unknown = JSON.parse(content);
+    refuseNewer(path, read, FORM, 'remove it, after which this host serves nothing until it hears control');
+    const kept = netmapFile.parse(read);
     if (kept.agentId !== agentId) return undefined;
     const items: NetmapItem[] = [];
     const encoded = new Map<string, Uint8Array>();
@@ -70,6 +78,7 @@ export async function loadNetmap(
     const receipt = kept.receipt === undefined ? undefined : new Uint8Array(Buffer.from(kept.receipt, 'base64'));
     return { position: { timeline, index, revision, ...defined({ receipt }) }, items, encoded, heardMs };
   } catch (error) {
+    if (error instanceof AgentError) throw error;
     logger.warn({ event: 'netmap-file-damaged', kind: kindOf(error) }, 'netmap.json cannot be read and is left out');
     return undefined;
   }
@@ -217,7 +226,7 @@ export class NetmapKeeper {
     const { agentId, source } = this.#parts;
     const { position, encoded, heardMs } = source();
     const content: z.input<typeof netmapFile> = {
-      version: 1,
+      version: FORM,
       agentId,
       timeline: position.timeline,
       index: position.index,

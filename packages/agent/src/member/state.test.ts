@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
@@ -10,6 +10,7 @@ import { ProblemBoard } from '../observe/problems.ts';
 import { loadIdentity, makeKeys, saveIdentity } from './identity.ts';
 import { takeDirectory } from './lock.ts';
 import { type KeepSource, loadNetmap, NetmapKeeper } from './persist.ts';
+import { openSeenWildcards } from './wildcards-file.ts';
 
 const logger = pino({ level: 'silent' });
 let directory: string;
@@ -62,6 +63,36 @@ describe('the identity', () => {
     expect(error).not.toContain(seed.slice(0, 6));
     await writeFile(path, '{"version":1,"identitySeed":"AA","tunnelSecret":"AA"}');
     await expect(loadIdentity(directory)).rejects.toThrow('it is damaged');
+  });
+});
+
+describe('files of other versions', () => {
+  /** As the first version whose files are read left them. */
+  const FIRST = join(import.meta.dirname, '../../../../test/fixtures/stored');
+
+  test('those of the version before are taken with all that is in them', async () => {
+    for (const name of ['identity.json', 'netmap.json', 'wildcards.json'])
+      await copyFile(join(FIRST, name), join(directory, name));
+    const identity = await loadIdentity(directory);
+    expect(identity?.membership).toMatchObject({ network: 'prod', host: 'data-1', revoked: false });
+    const kept = await loadNetmap(directory, identity?.membership?.agentId ?? '', logger);
+    expect(kept?.position).toMatchObject({ index: 5, revision: 5 });
+    expect(kept?.items.map(itemKey)).toEqual(['service/web', 'service/redis', 'policy', 'self', 'instance/redis/0']);
+    expect(kept?.items[2]).toMatchObject({ rules: [{ name: 'no-mail', action: 'deny' }] });
+    expect((await openSeenWildcards(directory, logger)).seenMs('8125/udp')).toBe(-Infinity);
+  });
+
+  test.each([
+    ['identity.json', 'restore the copy of before it, or remove it and join again'],
+    ['netmap.json', 'remove it, after which this host serves nothing until it hears control'],
+  ])('a newer %s is refused by name, with what to do, and stays as it is', async (name, otherwise) => {
+    const path = join(directory, name);
+    const content = '{"version":2,"writtenBy":"0.9.0","agentId":"a1","new":["things"]}';
+    await writeFile(path, content);
+    const loading = name === 'netmap.json' ? loadNetmap(directory, 'a1', logger) : loadIdentity(directory);
+    const message = `${path} was written by a newer weft 0.9.0 (form 2; this one reads 1) and is left as it is. Start that version again; or ${otherwise}`;
+    await expect(loading).rejects.toMatchObject({ code: 'state-unusable', message: expect.stringContaining(message) });
+    expect(await readFile(path, 'utf8')).toBe(content);
   });
 });
 

@@ -76,6 +76,12 @@ test('an allowance is paid back with time, and a clock set back gives nothing', 
 describe('what is remembered over a restart', () => {
   const logger = pino({ level: 'silent' });
 
+  test('comes back from the file of the version before', () => {
+    const path = join(import.meta.dirname, '../../../../test/fixtures/stored/reports.json');
+    const [[, remembered] = []] = fileMemory(path, logger).load();
+    expect(remembered).toMatchObject({ observedHost: '127.0.0.1', report: { endpoints: ['127.0.0.1:17410'] } });
+  });
+
   test('comes back, without problems and counters, from a file that only its owner reads', () => {
     const directory = mkdtempSync(join(tmpdir(), 'weft-reports-'));
     try {

@@ -8,7 +8,13 @@ export class FlowsError extends CodedError<FlowsErrorCode> {
   override readonly name = 'FlowsError';
 }
 
-/** What a segment holds cannot be: it was cut, swapped or written over, or is of another version. */
+/** A segment is of a newer version, which may come back to it. */
+export class SegmentNewerError extends Error {
+  override readonly name = 'SegmentNewerError';
+  readonly code = 'segment-newer';
+}
+
+/** What a segment holds cannot be: it was cut, swapped or written over, or is of no version that is known. */
 export class SegmentDamagedError extends Error {
   override readonly name = 'SegmentDamagedError';
   readonly code = 'segment-damaged';

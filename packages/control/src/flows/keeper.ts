@@ -252,6 +252,11 @@ export class FlowKeeper {
             { event: 'flows-segment-damaged', path, reason: why },
             'a segment of flows is damaged; it was set aside',
           );
+        } else if (event === 'flows-segment-newer') {
+          this.#options.logger.warn(
+            { event: 'flows-segment-newer', path, reason: why },
+            'a segment of flows is of a newer version; it is left as it is',
+          );
         } else if (event === 'flows-segment-unreadable') {
           this.#options.logger.error(
             { event: 'flows-segment-unreadable', path, reason: why },

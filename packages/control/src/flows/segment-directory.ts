@@ -15,8 +15,8 @@ export interface SegmentFile {
 /** A folder for each network: its name is a label of lower case letters, digits and hyphens, and so can stand in a path. */
 export class SegmentDirectory {
   readonly path: string;
-  /** Paths of what was set aside. */
-  #damaged: string[] = [];
+  /** Paths of what was set aside, or left to a newer version. */
+  #unread: string[] = [];
 
   /** Makes it when it is not there. */
   constructor(path: string) {
@@ -27,13 +27,13 @@ export class SegmentDirectory {
   /** By network and number. Other files are not ours. */
   segments(): SegmentFile[] {
     const found: SegmentFile[] = [];
-    this.#damaged = [];
+    this.#unread = [];
     for (const entry of readdirSync(this.path, { withFileTypes: true })) {
       const network = entry.name;
       if (!entry.isDirectory() || !isServiceName(network)) continue;
       for (const name of readdirSync(join(this.path, network))) {
         const path = join(this.path, network, name);
-        if (name.endsWith('.db.damaged')) this.#damaged.push(path);
+        if (name.endsWith('.db.damaged')) this.#unread.push(path);
         else if (/^\d{4,15}\.db$/.test(name)) found.push({ network, number: Number.parseInt(name, 10), path });
       }
     }
@@ -53,13 +53,13 @@ export class SegmentDirectory {
     for (const suffix of SIDE_FILES) rmSync(path + suffix, { force: true });
     const aside = `${path}.damaged`;
     renameSync(path, aside);
-    if (!this.#damaged.includes(aside)) this.#damaged.push(aside);
+    if (!this.#unread.includes(aside)) this.#unread.push(aside);
   }
 
   /** And the folder, when it was the last in it. */
   remove(path: string): void {
     for (const suffix of ['', ...SIDE_FILES]) rmSync(path + suffix, { force: true });
-    this.#damaged = this.#damaged.filter((one) => one !== path);
+    this.#unread = this.#unread.filter((one) => one !== path);
     try {
       rmdirSync(dirname(path));
     } catch {
@@ -67,10 +67,15 @@ export class SegmentDirectory {
     }
   }
 
-  /** Removes segments set aside before that time; answers the bytes of the rest, oldest first. */
-  damaged(beforeMs: number): { readonly path: string; readonly bytes: number }[] {
+  /** Those of a newer version stay as they are. */
+  leave(path: string): void {
+    this.#unread.push(path);
+  }
+
+  /** Removes what was set aside, or written last by a newer version, before that time; answers the bytes of the rest, oldest first. */
+  unread(beforeMs: number): { readonly path: string; readonly bytes: number }[] {
     const left: { path: string; bytes: number; mtimeMs: number }[] = [];
-    for (const path of this.#damaged) {
+    for (const path of this.#unread) {
       const file = statSync(path, { throwIfNoEntry: false });
       if (file !== undefined && file.mtimeMs >= beforeMs) left.push({ path, bytes: file.size, mtimeMs: file.mtimeMs });
       else this.remove(path);

@@ -1,11 +1,9 @@
-/** The tables of one segment. A segment lives a day at most, so a file of another version is not migrated. */
+/** The tables of one segment. Control may go to a newer version and back within the day that a segment lives. */
 import type { DatabaseSync } from 'node:sqlite';
 import { FLOW_FIELDS, SHARED_FLOW_FIELDS, type SharedFlowField } from '@weft/proto';
-import { SegmentDamagedError } from './errors.ts';
-
-const VERSION = 2;
-/** Marks the file as a segment, in SQLite's header ("WefF"). */
-const APPLICATION_ID = 0x57656646;
+import { newestOf, peek, type Schema, stepForward } from '../store/schema-steps.ts';
+import { VERSION } from '../version.ts';
+import { SegmentDamagedError, SegmentNewerError } from './errors.ts';
 
 /** How a column is declared that was not there when a segment was begun: its older records have nothing in it. */
 const columnOf = (name: SharedFlowField): string =>
@@ -42,19 +40,38 @@ const TABLES = `
   CREATE INDEX flows_by_detail ON flows (detail) WHERE detail IS NOT NULL;
 `;
 
-/** Makes the tables in a new file. */
-export function createTables(database: DatabaseSync, baseMs: number): void {
-  database.exec(`BEGIN; ${TABLES} PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${VERSION}`);
-  database.prepare('INSERT INTO segment VALUES (?)').run(baseMs);
-  database.exec('COMMIT');
+const SEGMENT: Schema = {
+  // "WefF".
+  applicationId: 0x57656646,
+  base: 2,
+  tables: TABLES,
+  steps: [],
+};
+
+/** Throws SegmentNewerError, and leaves the file as it is; or SegmentDamagedError when it is no segment that is known. */
+export function checkSegment(path: string): void {
+  const found = peek(path);
+  const newest = newestOf(SEGMENT);
+  if (found?.applicationId !== SEGMENT.applicationId) throw new SegmentDamagedError('not a segment of flows');
+  if (found.needed > newest) {
+    const by = found.writtenBy === '' ? '' : ` ${found.writtenBy}`;
+    throw new SegmentNewerError(
+      `a newer weft-control${by} wrote it (schema ${found.needed}; this one knows ${newest}); start that version again to read it`,
+    );
+  }
+  if (found.needed < SEGMENT.base)
+    throw new SegmentDamagedError(`of schema ${found.needed}; expected ${SEGMENT.base} or later`);
 }
 
-/** Adds columns that are new since the segment was begun. Throws SegmentDamagedError when the file is no segment of this version. */
-export function checkTables(database: DatabaseSync): void {
-  const of = (name: string): unknown => Object.values(database.prepare(`PRAGMA ${name}`).get() ?? {})[0];
-  if (of('application_id') !== APPLICATION_ID) throw new SegmentDamagedError('not a segment of flows');
-  if (of('user_version') !== VERSION)
-    throw new SegmentDamagedError(`of version ${String(of('user_version'))}; expected ${VERSION}`);
+/** Makes the tables in a new file. */
+export function createTables(database: DatabaseSync, baseMs: number): void {
+  const tables = `${TABLES} INSERT INTO segment VALUES (${Math.trunc(baseMs)});`;
+  stepForward(database, { ...SEGMENT, tables }, VERSION, () => undefined);
+}
+
+/** Takes a segment of an older version to the newest schema. */
+export function upgradeTables(database: DatabaseSync): void {
+  stepForward(database, SEGMENT, VERSION, () => undefined);
   const known = database.prepare('PRAGMA table_info(shapes)').all();
   for (const name of SHARED_FLOW_FIELDS) {
     if (!known.some((column) => column.name === name)) database.exec(`ALTER TABLE shapes ADD COLUMN ${columnOf(name)}`);

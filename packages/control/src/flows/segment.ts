@@ -5,7 +5,7 @@ import { entryOf, SHARED_FLOW_FIELDS } from '@weft/proto';
 import { SegmentDamagedError } from './errors.ts';
 import { type FlowShape, sharedFrom } from './packing.ts';
 import type { SegmentFile } from './segment-directory.ts';
-import { checkTables, createTables, SHARED_COLUMNS } from './segment-schema.ts';
+import { checkSegment, createTables, SHARED_COLUMNS, upgradeTables } from './segment-schema.ts';
 import type { SegmentShapes, ShapeInterner } from './shapes.ts';
 
 /** Kibibytes of pages held in memory for what a query walks through; while it is written, its indexes need more. */
@@ -63,8 +63,9 @@ export class Segment {
     }
   }
 
-  /** Throws when it is damaged, or no segment. */
+  /** Throws when it is damaged, or no segment, or of a newer version. */
   static open(file: SegmentFile, interner: ShapeInterner): Segment {
+    checkSegment(file.path);
     const database = openDatabase(file.path);
     try {
       return new Segment(file, database, interner);
@@ -215,7 +216,7 @@ function openDatabase(path: string): DatabaseSync {
   const database = new DatabaseSync(path);
   try {
     database.exec(`PRAGMA synchronous = NORMAL; PRAGMA cache_size = -${READING_CACHE}`);
-    checkTables(database);
+    upgradeTables(database);
     return database;
   } catch (error) {
     database.close();

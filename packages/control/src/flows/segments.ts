@@ -3,7 +3,7 @@
  * when damaged.
  */
 import { entryOf, fileLimit, reservedFiles } from '@weft/proto';
-import { SegmentDamagedError } from './errors.ts';
+import { SegmentDamagedError, SegmentNewerError } from './errors.ts';
 import { Segment } from './segment.ts';
 import { SegmentDirectory } from './segment-directory.ts';
 import { ShapeInterner } from './shapes.ts';
@@ -13,6 +13,7 @@ import type { KeptFlows } from './types.ts';
 export interface StoreTrouble {
   readonly event:
     | 'flows-segment-damaged'
+    | 'flows-segment-newer'
     | 'flows-segment-unreadable'
     | 'flows-segment-short'
     | 'flows-not-written'
@@ -25,6 +26,8 @@ export interface StoreTrouble {
 const OPEN = Math.min(32, Math.floor(reservedFiles(fileLimit()) / 3));
 /** Entries of shapes held, over all segments: 24 bytes each. */
 const SHAPES = 1_000_000;
+/** More cursors than a newer version can have given in the time that is kept: there is no room for as many records. */
+const CURSORS = 2 ** 28;
 
 export class SegmentList {
   readonly #directory: SegmentDirectory;
@@ -34,7 +37,9 @@ export class SegmentList {
   readonly #networks = new Map<string, Segment[]>();
   /** The highest number that each network has given. */
   readonly #numbers = new Map<string, number>();
-  #damagedBytes = 0;
+  #unreadBytes = 0;
+  /** Cursors that may stand in segments of a newer version. */
+  #passedOver = 0;
 
   constructor(directory: string, trouble: (trouble: StoreTrouble) => void) {
     this.#trouble = trouble;
@@ -48,7 +53,8 @@ export class SegmentList {
         this.#append(segment);
         this.#compare(segment);
       } catch (error) {
-        if (isDamage(error)) this.#rename(file.path, error);
+        if (error instanceof SegmentNewerError) this.#leave(file.path, error);
+        else if (isDamage(error)) this.#rename(file.path, error);
         // It may be sound, and be read at the next start.
         else trouble({ event: 'flows-segment-unreadable', path: file.path, message: String(error) });
       }
@@ -68,7 +74,7 @@ export class SegmentList {
   get last(): number {
     let last = 0;
     for (const segment of this.#all()) last = Math.max(last, segment.last);
-    return last;
+    return last + this.#passedOver;
   }
 
   /** When the newest record came; 0 when there is none. */
@@ -85,7 +91,7 @@ export class SegmentList {
   }
 
   get kept(): KeptFlows {
-    let [records, oldestMs, diskBytes] = [0, Infinity, this.#damagedBytes];
+    let [records, oldestMs, diskBytes] = [0, Infinity, this.#unreadBytes];
     for (const segment of this.#all()) {
       records += segment.records;
       diskBytes += segment.bytes;
@@ -148,13 +154,13 @@ export class SegmentList {
     for (const segment of [...this.#all()]) {
       if (segment.lastMs < beforeMs) this.#remove(segment);
     }
-    const damaged = this.#directory.damaged(beforeMs);
-    this.#damagedBytes = damaged.reduce((sum, { bytes }) => sum + bytes, 0);
+    const unread = this.#directory.unread(beforeMs);
+    this.#unreadBytes = unread.reduce((sum, { bytes }) => sum + bytes, 0);
     let { diskBytes } = this.kept;
-    for (const { path, bytes } of damaged) {
+    for (const { path, bytes } of unread) {
       if (diskBytes <= maxBytes) break;
       this.#directory.remove(path);
-      this.#damagedBytes -= bytes;
+      this.#unreadBytes -= bytes;
       diskBytes -= bytes;
     }
     while (diskBytes > maxBytes) {
@@ -236,6 +242,12 @@ export class SegmentList {
     const message = `it holds ${records} of the ${notedRecords} records that were written to it; the others are lost`;
     this.#trouble({ event: 'flows-segment-short', path, message });
     segment.noteRecords();
+  }
+
+  #leave(path: string, { message }: SegmentNewerError): void {
+    this.#directory.leave(path);
+    this.#passedOver = CURSORS;
+    this.#trouble({ event: 'flows-segment-newer', path, message });
   }
 
   #rename(path: string, cause: unknown): void {

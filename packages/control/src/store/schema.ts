@@ -1,17 +1,13 @@
 /**
- * The tables, as steps from one schema version to the next. Step n brings version n to n + 1; a step that was released is
- * never edited. The SQL is SQLite's own: INTEGER holds milliseconds, and DROP COLUMN keeps the rest of a row.
+ * Control's tables, and the steps to them from those of an older version. The SQL is SQLite's own: INTEGER holds milliseconds,
+ * flags are 0 or 1, and lists are JSON.
  */
+import type { Schema } from './schema-steps.ts';
 
-/** Marks the file as control's, in SQLite's header ("Weft"). */
-export const APPLICATION_ID = 0x57656674;
-
-export const MIGRATIONS: readonly string[] = [
-  `
+const TABLES = `
   CREATE TABLE networks (
     name TEXT NOT NULL PRIMARY KEY,
     revision INTEGER NOT NULL,
-    mesh TEXT NOT NULL,
     secret BLOB NOT NULL
   );
   CREATE TABLE tokens (
@@ -20,13 +16,14 @@ export const MIGRATIONS: readonly string[] = [
     secret_hash BLOB NOT NULL,
     services TEXT NOT NULL,
     host TEXT NOT NULL,
-    gateway INTEGER NOT NULL,
+    roles TEXT NOT NULL,
     reusable INTEGER NOT NULL,
     ephemeral INTEGER NOT NULL,
     created_ms INTEGER NOT NULL,
     expires_ms INTEGER NOT NULL,
     uses INTEGER NOT NULL,
-    revoked INTEGER NOT NULL
+    revoked INTEGER NOT NULL,
+    sequence INTEGER NOT NULL
   );
   CREATE TABLE agents (
     id TEXT NOT NULL PRIMARY KEY,
@@ -35,7 +32,7 @@ export const MIGRATIONS: readonly string[] = [
     identity_key BLOB NOT NULL,
     tunnel_key BLOB NOT NULL,
     services TEXT NOT NULL,
-    gateway INTEGER NOT NULL,
+    roles TEXT NOT NULL,
     ephemeral INTEGER NOT NULL,
     token_id TEXT NOT NULL,
     joined_ms INTEGER NOT NULL,
@@ -67,11 +64,10 @@ export const MIGRATIONS: readonly string[] = [
     identity_key BLOB NOT NULL,
     reason TEXT NOT NULL,
     revoked INTEGER NOT NULL,
-    ended_ms INTEGER NOT NULL
+    ended_ms INTEGER NOT NULL,
+    sequence INTEGER NOT NULL
   );
-  `,
-  // Meshes as they were applied, and who did what. A database from before knows its newest mesh, and not since when.
-  `
+  -- Meshes as they were applied: the newest of a network's is its mesh.
   CREATE TABLE revisions (
     network TEXT NOT NULL REFERENCES networks (name),
     revision INTEGER NOT NULL,
@@ -80,8 +76,6 @@ export const MIGRATIONS: readonly string[] = [
     mesh TEXT NOT NULL,
     PRIMARY KEY (network, revision)
   );
-  INSERT INTO revisions (network, revision, applied_ms, changes, mesh)
-    SELECT name, revision, 0, '[]', mesh FROM networks;
   CREATE TABLE audit (
     sequence INTEGER NOT NULL PRIMARY KEY,
     at_ms INTEGER NOT NULL,
@@ -94,34 +88,22 @@ export const MIGRATIONS: readonly string[] = [
     refused INTEGER NOT NULL
   );
   CREATE INDEX audit_by_kind ON audit (refused, sequence);
-  `,
-  // What an agent may be is a list of roles.
-  ...['tokens', 'agents'].map(
-    (table) => `
-  ALTER TABLE ${table} ADD COLUMN roles TEXT NOT NULL DEFAULT '[]';
-  UPDATE ${table} SET roles = '["gateway"]' WHERE gateway = 1;
-  ALTER TABLE ${table} DROP COLUMN gateway;
-  `,
-  ),
-  // The newest of a network's revisions is its mesh.
-  'ALTER TABLE networks DROP COLUMN mesh',
-  // How many commits were made, by which two writers see that one was first.
-  `
+  -- How many commits were made, by which two writers see that one was first.
   CREATE TABLE change_log (sequence INTEGER NOT NULL);
   INSERT INTO change_log (sequence) VALUES (0);
-  `,
-  // Which runs of control the data comes from.
-  `
+  -- Which runs of control the data comes from.
   CREATE TABLE runs (
     place INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     timeline TEXT NOT NULL UNIQUE,
-    revision INTEGER NOT NULL
+    revision INTEGER NOT NULL,
+    given_up INTEGER NOT NULL
   );
-  `,
-  // What was made before this is not known to the change: of then, every token is taken for older than every revocation.
-  `
-  ALTER TABLE tokens ADD COLUMN sequence INTEGER NOT NULL DEFAULT 0;
-  ALTER TABLE ended_agents ADD COLUMN sequence INTEGER NOT NULL DEFAULT 1;
-  `,
-  'ALTER TABLE runs ADD COLUMN given_up INTEGER NOT NULL DEFAULT 0',
-];
+`;
+
+export const SCHEMA: Schema = {
+  // "Weft".
+  applicationId: 0x57656674,
+  base: 9,
+  tables: TABLES,
+  steps: [],
+};

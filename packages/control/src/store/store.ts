@@ -21,7 +21,7 @@ import {
   type WriteRows,
   type Writes,
 } from './rows.ts';
-import { APPLICATION_ID, MIGRATIONS } from './schema.ts';
+import { refuseOthers, upgrade } from './upgrade.ts';
 
 export class Store implements ChangeLog, History {
   readonly #database: DatabaseSync;
@@ -72,8 +72,9 @@ export class Store implements ChangeLog, History {
   static #prepare(path: string, wrote: (tookMs: number) => void): Store {
     let database: DatabaseSync | undefined;
     try {
+      refuseOthers(path);
       database = new DatabaseSync(path, { enableForeignKeyConstraints: true });
-      migrate(database, path);
+      upgrade(database, path);
       return new Store(database, wrote);
     } catch (error) {
       database?.close();
@@ -132,46 +133,6 @@ function reading<Asked extends unknown[], T>(read: (...asked: Asked) => T): (...
       throw new StoreError('corrupt', message, { cause: error });
     }
   };
-}
-
-function migrate(database: DatabaseSync, path: string): void {
-  // FULL: in WAL mode NORMAL would let a power cut take back a change that was answered.
-  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 2000');
-  const version = pragma(database, 'user_version');
-  const application = pragma(database, 'application_id');
-  if (application !== APPLICATION_ID) {
-    const { tables } = database.prepare('SELECT count(*) AS tables FROM sqlite_schema').get() as { tables: number };
-    if (version !== 0 || tables !== 0) {
-      throw new StoreError(
-        'not-weft',
-        `${path} is a database of another program; choose another directory with --data`,
-      );
-    }
-  }
-  if (version > MIGRATIONS.length) {
-    throw new StoreError(
-      'too-new',
-      `${path} was written by a newer weft-control (schema ${version}, this one knows ${MIGRATIONS.length}); run that version, or restore a backup`,
-    );
-  }
-  for (const [step, sql] of MIGRATIONS.entries()) {
-    if (step < version) continue;
-    database.exec(
-      `BEGIN IMMEDIATE; ${sql}; PRAGMA user_version = ${step + 1}; PRAGMA application_id = ${APPLICATION_ID}; COMMIT`,
-    );
-  }
-  const [check] = database.prepare('PRAGMA quick_check(1)').all() as { quick_check: string }[];
-  if (check?.quick_check !== 'ok') {
-    throw new StoreError(
-      'corrupt',
-      `${path} is damaged (${check?.quick_check ?? 'no answer'}); restore it from a backup`,
-    );
-  }
-}
-
-function pragma(database: DatabaseSync, name: 'user_version' | 'application_id'): number {
-  const row = database.prepare(`PRAGMA ${name}`).get() as Record<string, number>;
-  return row[name] ?? 0;
 }
 
 function openError(path: string, error: unknown): StoreError {
