@@ -4,9 +4,10 @@ import type { OlderData } from './types.ts';
 
 /** What is wrong, and what to do. `known` is the newest revision of the data. */
 export function tellOlder({ revision, hosts }: OlderData, known: number): string {
+  const more = revision > known ? `revision ${revision}` : `changes up to revision ${revision} that it does not hold`;
   return (
-    `control's data is older than what agents heard from it (${listed(hosts, 'host')}): they know of revision ` +
-    `${revision}, control of ${known}. Restore a newer copy, or start weft-control serve with --accept-older-data to go on from this one`
+    `control's data is older than what agents heard from it (${listed(hosts, 'host')}): they know of ${more}, ` +
+    `control of ${known}. Restore a newer copy, or start weft-control serve with --accept-older-data to go on from this one`
   );
 }
 

@@ -1,6 +1,8 @@
 /**
  * Which runs of control this data comes from: that tells data which is an older copy from data that holds all that was told.
- * A run is named `EPOCH-RUN`. An operator who accepts older data gives up all that was told beside it, and begins an epoch.
+ * A run is named `EPOCH-RUN-BEGAN-MAKER`: of its epoch, at which revision it began, and in which run that was made, so that one
+ * that this data does not know is known for what it began with. An operator who accepts older data gives up all that was told
+ * beside it, and begins an epoch.
  */
 import { randomBytes } from 'node:crypto';
 import type { Draft, Outcome } from './draft.ts';
@@ -26,7 +28,8 @@ export function beginRun(memory: Memory, draft: Draft, acceptOlderData: boolean)
     draft.writes.push({ write: 'removeRun', row: { timeline } });
   }
   const begins = (epoch: string): Outcome<string> => {
-    const timeline = `${epoch}-${randomBytes(8).toString('hex')}`;
+    const maker = acceptOlderData ? undefined : going.findLast(([, { revision }]) => revision < state.revision)?.[0];
+    const timeline = [epoch, randomBytes(8).toString('hex'), state.revision, runOf(maker ?? '')].join('-');
     draft.writes.push({ write: 'putRun', row: { timeline, revision: state.revision, givenUp: false } });
     return { answer: timeline };
   };
@@ -40,7 +43,14 @@ export function beginRun(memory: Memory, draft: Draft, acceptOlderData: boolean)
  * Whether this data holds all that was told in that run up to that revision; `given-up` where it does not, and an operator said
  * that this data is what counts. What a run told ends where the next began.
  */
-export function compare({ runs, state }: Memory, { timeline, revision }: Heard): Compared {
+export function compare(memory: Memory, { timeline, revision }: Heard): Compared {
+  const { runs, state } = memory;
+  const [, , began = '', maker = ''] = timeline.split('-');
+  if (!runs.has(timeline) && maker !== '' && revision <= Number(began)) {
+    // Control was started again on data that is all here, and has told no more.
+    const made = [...runs.keys()].find((run) => runOf(run) === maker);
+    if (made !== undefined) return compare(memory, { timeline: made, revision: Number(began) });
+  }
   const epoch = epochOf(timeline);
   let ended = !runs.has(timeline);
   let isOurs: boolean = false;
@@ -74,6 +84,10 @@ function giveUp({ writes }: Draft, timeline: string, revision: number): void {
 
 function raised({ state }: Memory, revision: number): NetworkState[] {
   return Array.from(state.networks.values(), (network) => ({ ...network, revision }));
+}
+
+function runOf(timeline: string): string {
+  return timeline.split('-')[1] ?? '';
 }
 
 function epochOf(timeline: string): string {

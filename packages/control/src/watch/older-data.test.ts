@@ -110,6 +110,31 @@ test('data that is older than what an agent heard is handed out to nobody, and i
   expect((await acts())[0]).toBe('older-data-find');
 });
 
+test('a copy that lacks nothing but starts of control is no older data, and one that lacks a change is', async () => {
+  for (const name of ['now', 'then']) mkdirSync(join(root, name));
+  const before = await run('now');
+  await before.state.apply(prod, by);
+  const one = await before.control.join({ host: 'one', services: ['web'] });
+  await before.end();
+  cpSync(join(root, 'now'), join(root, 'then'), { recursive: true });
+  await (await run('now')).end();
+  const after = await run('now');
+  const agent = after.control.connect(one);
+  await agent.until(({ items }) => items.has('self'));
+  const heard = { timeline: agent.timeline, revision: agent.revision, receipt: agent.receipt };
+  await after.state.apply({ ...prod, policies: [deny] }, by);
+  await agent.until(({ revision }) => revision > heard.revision);
+  await after.end();
+
+  const restored = await run('then');
+  const served = again(restored.control, one, Object.assign(agent, heard));
+  await served.until(({ deltas, status }) => deltas.length > 0 || status !== undefined);
+  expect(served.status).toBeUndefined();
+  expect(restored.state.olderData).toBeUndefined();
+  await restored.state.apply({ ...prod, policies: [] }, by);
+  expect(restored.state.compare({ ...heard, revision: heard.revision + 1 })).toBe('newer');
+});
+
 test('accepted, it is numbered on above all that was heard, and is not asked about again', async () => {
   const { one, late, first, third, heard } = await restored();
   const accepting = await run('then', { acceptOlderData: true });
