@@ -23,3 +23,9 @@ test('a clock that is set back ends the windows that were begun', () => {
   clock = 110;
   expect(failures.note('a')).toBe(false);
 });
+
+test('addresses of one IPv6 /64 count as one', () => {
+  const failures = new FailureCounter({ failures: 2, windowMs: 100, remembered: 9 }, () => 0);
+  expect([1, 2, 3].map((host) => failures.note(`2001:db8::${host}`))).toEqual([false, false, true]);
+  expect(failures.note('2001:db8:0:1::1')).toBe(false);
+});

@@ -1,4 +1,8 @@
-/** Counts failures of each of many, such as addresses, over a window and in bounded memory: what limits log lines. */
+/**
+ * Counts failures of each of many, such as addresses, over a window and in bounded memory: what limits log lines. An IPv6 address counts by
+ * its /64, of which one stranger has all.
+ */
+import { addressGroup } from '@weft/proto/bounds';
 
 export interface FailureLimits {
   /** Failures one may have in a window before it is over the limit. */
@@ -24,7 +28,8 @@ export class FailureCounter {
   }
 
   /** Notes a failure. True when this one is over its limit. */
-  note(who: string): boolean {
+  note(whoever: string): boolean {
+    const who = addressGroup(whoever);
     const now = this.#now();
     let window = this.#windows.get(who);
     // A window that begins in the future is of before the clock was set back; it would not end until then.

@@ -11,6 +11,7 @@ import {
   type ServerInterceptor,
   status,
 } from '@grpc/grpc-js';
+import { addressGroup } from '@weft/proto/bounds';
 import { agentService, MOST_JOIN_BYTES, MOST_REQUEST_BYTES } from '@weft/proto/wire';
 import { ByteBudget } from '../bounds/budget.ts';
 import { observedHost } from '../bounds/observed.ts';
@@ -30,7 +31,7 @@ export const REQUEST_BYTES = {
   anyone: 4 * 1024,
 } as const;
 
-/** Bytes of messages under way of callers who have proved nothing: of all, and of one address. */
+/** Bytes of messages under way of callers who have proved nothing: of all, and of one IPv4 address or IPv6 /64. */
 export const UNPROVED_BYTES = { all: 8 * 1024 * 1024, ofOne: 1024 * 1024 } as const;
 
 const PREFIX_BYTES = 5;
@@ -55,7 +56,7 @@ function watch(
   budget: ByteBudget,
 ): void {
   const admin = path.startsWith(ADMIN_PREFIX);
-  const who = observedHost(call.getPeer()) || 'unknown';
+  const who = addressGroup(observedHost(call.getPeer()) || 'unknown');
   /** Bytes of the prefix that have come, and of the message that are to come. */
   let prefix = 0;
   let length = 0;

@@ -3,29 +3,49 @@
  * is memory that control holds for a stranger; so it is held for a while and not for as long as the connection lives.
  */
 import { ServerInterceptingCall, type ServerInterceptor, status } from '@grpc/grpc-js';
+import { Admission, type AdmissionLimits } from '@weft/proto/bounds';
 import { agentService } from '@weft/proto/wire';
+import { observedHost } from '../bounds/observed.ts';
 import { ADMIN_PREFIX } from './admin-auth.ts';
 import { cutCall } from './call-stream.ts';
 
-/** `requestMs` is for all that a caller sends. Admin calls have proved who they are, and Connect has a timer of its own. */
-export function requestTimer(requestMs: number): ServerInterceptor {
+/** Calls of which not all has come: as many as there may be streams without a Hello. Hosts that join together send all at once. */
+const ASKING: AdmissionLimits = { most: 4_096, mostOfOne: 1_024 };
+
+/** `requestMs` is for all that a caller sends. Admin calls have proved who they are, and Connect has a timer and bounds of its own. */
+export function requestTimer(requestMs: number, limits = ASKING): ServerInterceptor {
+  const admission = new Admission(limits);
   return (method, call) => {
     if (method.path.startsWith(ADMIN_PREFIX) || method.path === agentService.connect.path) {
       return new ServerInterceptingCall(call);
     }
+    const end = (code: status, details: string): void => {
+      call.sendStatus({ code, details });
+      // The status is on its way; the half of the call that the caller keeps open must go too.
+      setImmediate(() => cutCall(call));
+    };
     return new ServerInterceptingCall(call, {
       start: (next) => {
-        const timer = setTimeout(() => {
-          call.sendStatus({ code: status.DEADLINE_EXCEEDED, details: `the request took longer than ${requestMs} ms` });
-          // The status is on its way; the half of the call that the caller keeps open must go too.
-          setImmediate(() => cutCall(call));
-        }, requestMs);
+        const timer = setTimeout(
+          () => end(status.DEADLINE_EXCEEDED, `the request took longer than ${requestMs} ms`),
+          requestMs,
+        );
+        const tooMany = (): void => {
+          clearTimeout(timer);
+          end(status.RESOURCE_EXHAUSTED, 'too many requests are half sent; try again later');
+        };
+        const seat = admission.enter(observedHost(call.getPeer()) || 'unknown', tooMany);
+        if (seat === undefined) tooMany();
+        const over = (): void => {
+          clearTimeout(timer);
+          seat?.leave();
+        };
         next({
           onReceiveHalfClose: (proceed) => {
-            clearTimeout(timer);
+            over();
             proceed();
           },
-          onCancel: () => clearTimeout(timer),
+          onCancel: over,
         });
       },
     });

@@ -1,5 +1,5 @@
 /** The one TLS port: admin service, agent service, reflection and health. */
-import { Server, ServerCredentials, type ServerInterceptor } from '@grpc/grpc-js';
+import { Server, type ServerInterceptor } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
 import type { HostPort } from '@weft/proto';
@@ -7,7 +7,9 @@ import { type AdminHandlers, type AgentHandlers, adminService, protoDirectory } 
 import { HealthImplementation } from 'grpc-health-check';
 import type { Logger } from 'pino';
 import { framedAgentService } from './agent-service.ts';
+
 import type { Connections } from './connections.ts';
+import { BoundCredentials, boundHeaders } from './http2-bounds.ts';
 import { Listener } from './listener.ts';
 import { REQUEST_BYTES } from './request-limits.ts';
 
@@ -36,17 +38,14 @@ export class ControlServer {
       interceptors,
       'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
       'grpc.max_send_message_length': -1,
-      'grpc.max_concurrent_streams': 256,
       // Half a minute after a host vanished without a word, its stream ends here and its services are called unhealthy.
       'grpc.keepalive_time_ms': 10_000,
       'grpc.keepalive_timeout_ms': 10_000,
       // An agent's connection always carries its stream; others that carry nothing are let go.
       'grpc.max_connection_idle_ms': 300_000,
     });
-    const credentials = ServerCredentials.createSsl(null, [
-      { private_key: Buffer.from(keyPem), cert_chain: Buffer.from(certificatePem) },
-    ]);
-    const { injectConnection } = this.#server.createConnectionInjector(credentials);
+    const { injectConnection } = this.#server.createConnectionInjector(new BoundCredentials(keyPem, certificatePem));
+    boundHeaders(this.#server);
     this.#listener = new Listener(injectConnection, connections);
     this.#server.addService(adminService, admin);
     this.#server.addService(framedAgentService, agents);
