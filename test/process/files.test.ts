@@ -214,6 +214,32 @@ test('more idle connections of one peer than a host has files are refused there,
   await front.agent.process.kill();
 }, 120_000);
 
+test('with the fewest files that they start with both programs serve, and with one fewer they do not start', async () => {
+  const own = { control: await freePort(), dashboard: await freePort() };
+  const tight = await Control.start(await lab.host('tight'), own, [], 128);
+  await tight.apply(mesh());
+  expect(await tight.ok('status')).toContain('prod');
+  await tight.process.kill();
+  // As many places as it may have beside its flows.
+  await control.apply(mesh('  many: { kind: private, ports: [20000-20099/udp] }'));
+  const data = await joined('least-data', 'echo', 128);
+  const least = await joined('least', 'web', 128);
+  await shortOf(least, 'listeners', true);
+  await echoes(least);
+  await least.agent.process.kill();
+  await data.agent.process.kill();
+  await control.apply(mesh(), '--wait');
+
+  const said = /may have 127 files open and needs 128 .*ulimit -Hn/;
+  for (const argv of [
+    ['weft', 'up', '--data', join(data.agent.host.dir, 'agent')],
+    ['weft-control', 'serve', '--data', tight.dataDir],
+  ]) {
+    const { code, stderr } = await data.agent.host.run(['sh', '-c', 'ulimit -n 127 && exec "$0" "$@"', ...argv]);
+    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringMatching(said) });
+  }
+}, 60_000);
+
 test('an agent of 128 files ends no call without a record', async () => {
   const data = await joined('many', 'echo');
   const source = await joined('source', 'web', 128);

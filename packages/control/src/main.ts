@@ -1,5 +1,6 @@
 /** weft-control: from the command line to a running control and an exit code. */
 import { logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
+import { FileLimitError } from '@weft/proto';
 import { FileError } from '@weft/proto/files';
 import { ListenError } from '@weft/proto/observe';
 import { CommanderError } from 'commander';
@@ -78,7 +79,9 @@ function crashLoudly(logger: Logger): void {
 
 /** Errors that are known say themselves what to do; of others the stack is all there is. */
 function explain(error: unknown): string {
-  const known = [FileError, FlowsError, KeyFileError, ListenError, StoreError].some((type) => error instanceof type);
+  const known = [FileError, FileLimitError, FlowsError, KeyFileError, ListenError, StoreError].some(
+    (type) => error instanceof type,
+  );
   if (error instanceof Error) return known ? error.message : (error.stack ?? error.message);
   return String(error);
 }

@@ -3,7 +3,7 @@ import { existsSync, statSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { formatHostPort, type HostPort, parseHostPort } from '@weft/proto';
+import { formatHostPort, type HostPort, LEAST_FILES, parseHostPort, requireFiles } from '@weft/proto';
 import { lockDirectory, prepareDirectory, removeHalfWritten } from '@weft/proto/files';
 import { openTracing } from '@weft/proto/observe';
 import type { Logger } from 'pino';
@@ -102,6 +102,7 @@ type Closer = () => void | Promise<void>;
 async function start(options: ServeOptions, { logger, now }: Surroundings, closers: Closer[]): Promise<Control> {
   const { directory, advertise } = options;
   const startedMs = now();
+  requireFiles(LEAST_FILES);
   prepareDirectory(directory, process.getuid?.() ?? -1);
   const lock = lockDirectory(directory, 'control', 'weft-control');
   closers.push(() => lock.release());

@@ -2,7 +2,7 @@
  * The commands, their options and their help. What each does stands in its own file, loaded when the command is given: an
  * agent runs for months, and would keep the code of every other command with it.
  */
-import { escapeUnseen, FLOW_NAME_FILTERS } from '@weft/proto';
+import { escapeUnseen, FileLimitError, FLOW_NAME_FILTERS } from '@weft/proto';
 import { Command, CommanderError, Option } from 'commander';
 import { FileError } from '../config/errors.ts';
 import { AgentError } from '../member/errors.ts';
@@ -36,7 +36,9 @@ function failed(error: unknown, terminal: Terminal): ExitCode {
     terminal.err(`${escapeUnseen(error.message)}\n${name}: nothing was changed\n`);
     return 1;
   }
-  const foreseen = [UsageError, CommandError, AgentError, StatusSocketError].some((type) => error instanceof type);
+  const foreseen = [UsageError, CommandError, AgentError, FileLimitError, StatusSocketError].some(
+    (type) => error instanceof type,
+  );
   if (foreseen && error instanceof Error) {
     terminal.err(`${name}: ${escapeUnseen(error.message)}\n`);
     return error instanceof UsageError ? 2 : 1;

@@ -1,7 +1,17 @@
 /** The agent, put together: what starts in which order, and ends in which. */
 
 import { join } from 'node:path';
-import { type AddressRange, defined, formatHostPort, formatRange, inRange, messageOf, parseAddress } from '@weft/proto';
+import {
+  type AddressRange,
+  defined,
+  formatHostPort,
+  formatRange,
+  inRange,
+  LEAST_FILES,
+  messageOf,
+  parseAddress,
+  requireFiles,
+} from '@weft/proto';
 import { dualStackHost } from '../bytes/dual-stack.ts';
 import { type AgentFile, rolesOf } from '../config/agent-file.ts';
 import { createDnsServer, type DnsServer } from '../dns/index.ts';
@@ -27,10 +37,14 @@ import { requireLocal, watchRange } from './vip-range.ts';
 
 export type { AgentOptions, DataPathLimits } from './options.ts';
 
-/** Runs the agent of one directory until the signal is aborted. Throws AgentError when it cannot start. */
+/** Of each thread beside the first, before it carries anything. */
+const FILES_OF_WORKER = 8;
+
+/** Runs the agent of one directory until the signal is aborted. Throws AgentError or FileLimitError when it cannot start. */
 export async function runAgent(options: AgentOptions, signal: AbortSignal): Promise<void> {
-  const { directory, token, control, fallbackHost, file, range, logger } = options;
+  const { directory, token, control, fallbackHost, file, range, logger, workers = 1 } = options;
   refuseLoops(file, range);
+  requireFiles(LEAST_FILES + FILES_OF_WORKER * (workers - 1));
   requireLocal(range);
   const lock = takeDirectory(directory);
   try {

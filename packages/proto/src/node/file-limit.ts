@@ -1,5 +1,6 @@
 /** How many files, sockets among them, this process may have open at once: RLIMIT_NOFILE, getrlimit(2). */
 import { readFileSync } from 'node:fs';
+import { CodedError } from '../model/errors.ts';
 
 /** Files. Node raises its limit to the hard one as it starts. Infinity where the system does not tell. */
 export function fileLimit(): number {
@@ -14,6 +15,24 @@ export function fileLimit(): number {
 /** Of those, the files kept for what must go on when all else is refused: the way to control, names, disk, looks at the host. */
 export function reservedFiles(limit: number): number {
   return Math.min(1_024, Math.max(24, Math.floor(limit / 8)));
+}
+
+/** With fewer, what a program opens for itself, its reserve and its listeners leave nothing to serve with. */
+export const LEAST_FILES = 128;
+
+/** So few files may be open that the program would run and do nothing. The message says what to do. */
+export class FileLimitError extends CodedError<'too-few-files'> {
+  override readonly name = 'FileLimitError';
+}
+
+/** Throws FileLimitError. */
+export function requireFiles(least: number, limit: number = fileLimit()): void {
+  if (limit >= least) return;
+  throw new FileLimitError(
+    'too-few-files',
+    `this process may have ${limit} files open and needs ${least} to serve anybody; ` +
+      'raise its hard limit to 1024 or more (ulimit -Hn 1024, LimitNOFILE= in the unit, or --ulimit nofile= of the container)',
+  );
 }
 
 /** Listeners that an agent of this limit holds: half of what is not reserved, so that there is as much to carry flows with. */
