@@ -42,6 +42,7 @@ function attempt(carriage: Carriage, repeat: (() => void) | undefined): () => vo
   const fields = requestFields(request, { ...admitted, clientAddress });
   const upstream = openRequest(carriage.agent, request, admitted, fields);
   let settled = false;
+  let cutShort = (): void => void response.destroy();
   let patience: NodeJS.Timeout | undefined;
 
   const answered = (): void => {
@@ -91,7 +92,7 @@ function attempt(carriage: Carriage, repeat: (() => void) | undefined): () => vo
     answered();
     if (settled) return;
     try {
-      relayResponse(incoming, request, response);
+      cutShort = relayResponse(incoming, request, response);
       settled = true;
     } catch (error) {
       // A status line or a field that node will not repeat.
@@ -115,7 +116,7 @@ function attempt(carriage: Carriage, repeat: (() => void) | undefined): () => vo
   return () => {
     // The limit of that is another.
     if (patience !== undefined) return;
-    if (response.headersSent) response.destroy();
+    if (response.headersSent) cutShort();
     else fail(new IngressError('timeout'));
     upstream.destroy();
   };
@@ -174,8 +175,11 @@ function relayInformation(upstream: ClientRequest, { request, response, bodyBegi
   });
 }
 
-/** Throws, having sent nothing, when the head cannot be repeated. */
-function relayResponse(incoming: IncomingMessage, request: IncomingMessage, response: ServerResponse): void {
+/**
+ * Answers what cuts the response off, so that the client does not take what it has for the whole. Throws, having sent nothing, when
+ * the head cannot be repeated.
+ */
+function relayResponse(incoming: IncomingMessage, request: IncomingMessage, response: ServerResponse): () => void {
   const { statusCode = 502, statusMessage } = incoming;
   const hasBody = request.method !== 'HEAD' && statusCode !== 204 && statusCode !== 304;
   const chunked = hasBody && request.httpVersion === '1.1' && incoming.headers['transfer-encoding'] !== undefined;
@@ -187,12 +191,30 @@ function relayResponse(incoming: IncomingMessage, request: IncomingMessage, resp
     if (chunked && trailers.length > 0) response.addTrailers(trailers);
     response.end();
   });
-  // Cut off in the middle: the client must not take what it has for the whole.
-  incoming.on('error', () => response.destroy());
-  incoming.on('close', () => {
-    if (!incoming.complete) response.destroy();
-  });
+  const cut = (): void => {
+    // One that is told no length takes the end of the connection for the end of the answer.
+    if (hasBody && !response.chunkedEncoding && incoming.headers['content-length'] === undefined)
+      request.socket.resetAndDestroy();
+    else response.destroy();
+  };
+  onCutShort(incoming, cut);
   flushSoon(incoming, response);
+  return cut;
+}
+
+/** An answer without a length is over when its connection is, and node takes a reset for that too. */
+export function onCutShort(incoming: IncomingMessage, cut: () => void): void {
+  const { socket } = incoming;
+  const fail = (): void => {
+    if (!incoming.complete) cut();
+  };
+  incoming.on('error', cut);
+  // Before node hears of it.
+  socket.prependListener('error', fail);
+  incoming.on('close', () => {
+    socket.off('error', fail);
+    fail();
+  });
 }
 
 /** A head goes with the first bytes of its body when they are here already, in one packet; else alone, not to hold it up. */

@@ -105,15 +105,67 @@ describe('a request without an answer', () => {
     expect(await bench.call({ headers: { host: 'blog.example.com' } })).toMatchObject({ status: 504 });
   });
 
-  it('does not let a cut response pass for a whole one', async () => {
+  describe('does not let a cut response pass for a whole one', () => {
+    const get = `GET / HTTP/1.1\r\nHost: ${HOST}\r\n\r\n`;
+    const CHUNK = 'Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n';
+    it.each([
+      ['in chunks', CHUNK, get, 'in order'],
+      ['in chunks to one who knows none', CHUNK, get.replace('1.1', '1.0'), 'ECONNRESET'],
+      ['of no length', '\r\nabc', get, 'in order'],
+      ['of no length to one who knows no chunks', '\r\nabc', get.replace('1.1', '1.0'), 'ECONNRESET'],
+      [
+        'of no length to one who would upgrade',
+        '\r\nabc',
+        get.replace('Host', 'Connection: Upgrade\r\nUpgrade: x\r\nHost'),
+        'ECONNRESET',
+      ],
+    ])('%s', async (_which, words, request, end) => {
+      await bench.serveRaw((socket) =>
+        socket.once('data', () => {
+          socket.write(`HTTP/1.1 200 OK\r\n${words}`);
+          setTimeout(() => socket.resetAndDestroy(), 50);
+        }),
+      );
+      const client = await bench.connect();
+      let ended = 'in order';
+      client.socket.on('error', ({ code }: NodeJS.ErrnoException) => {
+        ended = code ?? '';
+      });
+      client.send(request);
+      const answer = await client.untilClosed();
+      expect(answer).toContain('abc');
+      expect(answer).not.toContain('0\r\n\r\n');
+      expect(ended).toBe(end);
+    });
+  });
+
+  it('lets one without a length end with its connection', async () => {
+    await bench.serveRaw((socket) => socket.once('data', () => socket.end('HTTP/1.1 200 OK\r\n\r\nabc')));
+    expect(await bench.call()).toMatchObject({ status: 200, body: 'abc' });
+    expect(await bench.exchange(`GET / HTTP/1.0\r\nHost: ${HOST}\r\n\r\n`)).toMatch(/\r\n\r\nabc$/);
+  });
+
+  it('takes of an answer that is longer than it says what it says, and nothing of the rest for the next', async () => {
+    let answers = 0;
     await bench.serveRaw((socket) =>
-      socket.once('data', () => {
-        socket.write('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n');
-        setImmediate(() => socket.resetAndDestroy());
+      socket.on('data', () => {
+        answers++;
+        socket.write(
+          `HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n#${answers}HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nmore`,
+        );
       }),
     );
-    const answer = await bench.exchange(`GET / HTTP/1.1\r\nHost: ${HOST}\r\n\r\n`);
-    expect(answer).not.toContain('0\r\n\r\n');
+    const client = await bench.connect();
+    for (const expected of ['#1', '#2']) {
+      client.send(`GET / HTTP/1.1\r\nHost: ${HOST}\r\n\r\n`);
+      expect(await client.take(expected)).toMatch(/^HTTP\/1.1 200 /);
+    }
+    expect(client.received).toBe('');
+    await bench.serveRaw((socket) =>
+      socket.on('data', () => socket.write('HTTP/1.1 204 No Content\r\nContent-Length: 3\r\n\r\nabc')),
+    );
+    const { response, body } = await bench.call();
+    expect([response.statusCode, response.headers['content-length'], body]).toEqual([204, undefined, '']);
   });
 
   it('ends the service’s side when the client goes away', async () => {

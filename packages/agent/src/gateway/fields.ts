@@ -180,7 +180,10 @@ export function responseFields(response: IncomingMessage, chunked: boolean): str
   const fields: string[] = [];
   for (const { name, value } of eachField(raw)) {
     const canonical = canonicalName(name);
-    if (!hopByHop.has(canonical) && !claimed.has(canonical)) fields.push(name, value);
+    if (hopByHop.has(canonical) || claimed.has(canonical)) continue;
+    // Some say it, and a client that believes it waits for a body that may not come (RFC 9110 section 8.6).
+    if (canonical === 'content-length' && response.statusCode === 204) continue;
+    fields.push(name, value);
   }
   if (chunked) fields.push(...listed(raw, 'Trailer'));
   // 426 must say to what, RFC 9110 section 15.5.22.

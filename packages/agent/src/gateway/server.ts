@@ -139,7 +139,18 @@ export async function createGateway(options: GatewayOptions): Promise<Gateway> {
     };
     const { agent, address: clientAddress } = client;
     try {
-      carryUpgrade({ request, socket, head, admitted, agent, clientAddress, responseMs, upgraded, failed });
+      carryUpgrade({
+        request,
+        socket,
+        head,
+        admitted,
+        agent,
+        clientAddress,
+        responseMs,
+        idleMs: limits.idleMs,
+        upgraded,
+        failed,
+      });
     } catch (error) {
       failed(400, error);
     }

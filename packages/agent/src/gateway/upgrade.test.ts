@@ -137,6 +137,14 @@ describe('upgrade', () => {
     expect(await client.untilClosed()).toBe('');
   });
 
+  it('gives up on a service that declines and never ends what it says', async () => {
+    await bench.restart({ idleMs: 100 });
+    await bench.serveRaw((socket) =>
+      socket.once('data', () => socket.write('HTTP/1.1 403 No\r\nContent-Length: 9\r\n\r\nno')),
+    );
+    expect(await bench.exchange(upgradeRequest('websocket'))).toMatch(/^HTTP\/1.1 403 .*no$/s);
+  });
+
   it('gives up on a service that never answers', async () => {
     await bench.restart({ idleMs: 50 });
     await bench.serveRaw((socket) => socket.resume());

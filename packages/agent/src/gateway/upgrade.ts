@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { type Carriage, openRequest } from './carry.ts';
+import { type Carriage, onCutShort, openRequest } from './carry.ts';
 import { part } from './client.ts';
 import { IngressError } from './errors.ts';
 import { fieldValues, readFraming, requestFields, responseFields } from './fields.ts';
@@ -10,6 +10,8 @@ import { failureStatus, rawHead } from './refusal.ts';
 
 export interface Upgrade extends Omit<Carriage, 'response' | 'bodyBegins'> {
   readonly socket: Socket;
+  /** A refusal that pauses for so long is given up. */
+  readonly idleMs: number;
   /** What the client sent after its request. */
   readonly head: Buffer;
   /** The service agreed. */
@@ -71,7 +73,7 @@ export function carryUpgrade(upgrade: Upgrade): void {
     splice(socket, far);
   });
   upstream.on('response', (incoming) => {
-    if (settle()) relayDecline(incoming, socket);
+    if (settle()) relayDecline(incoming, socket, upgrade.idleMs);
     else incoming.destroy();
   });
   upstream.end();
@@ -88,12 +90,14 @@ function switchingProtocols(incoming: IncomingMessage): string {
  * The service will not upgrade. Its answer is the last on this connection, and ends with it: what the client sent after
  * its request is in a protocol that nobody speaks.
  */
-function relayDecline(incoming: IncomingMessage, socket: Socket): void {
+function relayDecline(incoming: IncomingMessage, socket: Socket, idleMs: number): void {
+  const cut = (): void => void socket.resetAndDestroy();
+  socket.setTimeout(idleMs).on('timeout', cut);
   const fields = ['Connection', 'close', ...responseFields(incoming, false)];
   socket.write(rawHead(incoming.statusCode ?? 502, incoming.statusMessage, fields), 'latin1');
   incoming.pipe(socket, { end: false });
   incoming.on('end', () => part(socket));
-  incoming.on('error', () => socket.resetAndDestroy());
+  onCutShort(incoming, cut);
   socket.on('close', () => incoming.destroy());
 }
 
