@@ -30,7 +30,7 @@ test('no accepted revision is lost when control is killed during 1,000 applies',
     const services = [{ name: 'counter', kind: 2, ports: [{ protocol: 1, first: 1 + number, last: 1 + number }] }];
     const mesh = { network: 'prod', defaultAction: 1, services };
     const answer = await callUnary(client, adminService.apply, { mesh }, { metadata, deadlineMs: 5_000 });
-    return Number(answer.revision);
+    return Number(answer.result?.revision);
   };
   const held = async (client: AdminClient): Promise<{ number: number; revision: number }> => {
     const answer = await callUnary(client, adminService.getMesh, { network: 'prod' }, { metadata, deadlineMs: 5_000 });

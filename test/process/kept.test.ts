@@ -103,13 +103,13 @@ test('a deny that every agent acknowledged holds after a kill of all of them, wi
   const answer = await callUnary(
     client,
     adminService.apply,
-    { mesh: { ...held.mesh, policies }, wait: true, timeout: durationToWire(5_000) },
+    { mesh: { ...held.mesh, policies }, terms: { wait: true, timeout: durationToWire(5_000) } },
     { metadata, deadlineMs: 10_000 },
   );
   // No command's end between the answer and the kill.
   await Promise.all([data.process.kill(), front.process.kill(), control.process.kill()]);
   client.close();
-  expect(answer).toMatchObject({ stragglers: [], notKept: [] });
+  expect(answer.result).toMatchObject({ stragglers: [], notKept: [] });
   await Promise.all([data.restart(), front.restart()]);
   await expect(call()).rejects.toThrow(/ECONNRESET/);
 }, 60_000);

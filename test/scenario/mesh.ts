@@ -14,6 +14,7 @@ import {
   meshToWire,
   type pb,
   pinnedCredentials,
+  required,
   rolesToWire,
   type UnaryMethod,
 } from '@weft/proto/wire';
@@ -87,9 +88,10 @@ export class Mesh {
   /** Answers the revision, once every connected agent enforces it. */
   async apply(mesh: string): Promise<number> {
     const { mesh: parsed } = parseMeshFile('mesh.yaml', `network: ${NETWORK}\n${mesh}`);
-    const answer = await this.ask(adminService.apply, { mesh: meshToWire(parsed), wait: true });
-    if (answer.stragglers.length > 0) throw new Error(`not enforced by ${answer.stragglers.join(', ')}`);
-    return answer.revision;
+    const { result } = await this.ask(adminService.apply, { mesh: meshToWire(parsed), terms: { wait: true } });
+    const { stragglers, revision } = required(result, 'result');
+    if (stragglers.length > 0) throw new Error(`not enforced by ${stragglers.join(', ')}`);
+    return revision;
   }
 
   /** Joins a host and waits until it serves. */

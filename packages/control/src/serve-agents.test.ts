@@ -96,8 +96,8 @@ test('an agent joins, learns, is waited for, named when it lags, and told when i
   await expect.poll(() => [...one.keys].sort(byText)).toEqual(['instance/redis/0', 'policy', 'self', 'service/redis']);
 
   const both = { network: 'prod', services: [redis, web] };
-  const applied = await ask(adminService.apply, { mesh: both, wait: true });
-  expect(applied.stragglers).toEqual([]);
+  const { result: applied } = await ask(adminService.apply, { mesh: both, terms: { wait: true } });
+  expect(applied?.stragglers).toEqual([]);
   expect(one.keys.has('service/web')).toBe(true);
   expect((await ask(adminService.getStatus, {})).networks).toMatchObject([{ connected: 1, behind: [] }]);
   expect((await ask(adminService.listServices, {})).services[0]).toMatchObject({
@@ -107,16 +107,15 @@ test('an agent joins, learns, is waited for, named when it lags, and told when i
   prompt = false;
   const late = await ask(adminService.apply, {
     mesh: { network: 'prod', services: [redis] },
-    wait: true,
-    timeout: { nanos: 200_000_000 },
+    terms: { wait: true, timeout: { nanos: 200_000_000 } },
   });
-  expect(late.stragglers).toEqual(['build-3']);
+  expect(late.result?.stragglers).toEqual(['build-3']);
   const { agents } = await ask(adminService.listAgents, {});
   expect(agents).toMatchObject([
     {
       host: 'build-3',
       connected: true,
-      enforcedRevision: applied.revision,
+      enforcedRevision: applied?.revision,
       version: '9',
       report: { tunnelPort: 7410 },
     },
@@ -132,9 +131,9 @@ test('control closes while agents are connected and an apply waits', async () =>
   await ask(adminService.apply, { mesh: { network: 'prod', services: [redis] } });
   const one = await agent('a', () => false);
   await expect.poll(() => one.keys.size).toBeGreaterThan(0);
-  const waiting = ask(adminService.apply, { mesh: { network: 'prod', services: [redis, web] }, wait: true });
+  const waiting = ask(adminService.apply, { mesh: { network: 'prod', services: [redis, web] }, terms: { wait: true } });
   await expect.poll(() => one.keys.has('service/web')).toBe(true);
   const closing = control.close();
-  expect((await waiting).stragglers).toEqual(['a']);
+  expect((await waiting).result?.stragglers).toEqual(['a']);
   await Promise.all([closing, one.ended]);
 });

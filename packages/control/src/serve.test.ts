@@ -82,7 +82,7 @@ describe('a control of its own process', () => {
     const ask = await operator(address);
     let answered = 0;
     for (let count = 1; count <= 40; count += 1) {
-      answered = (await ask(adminService.apply, { mesh: mesh(count) })).revision;
+      answered = (await ask(adminService.apply, { mesh: mesh(count) })).result?.revision ?? 0;
     }
     // One more is on its way when the process dies: it may be there or not, the ones before it must.
     const onItsWay = ask(adminService.apply, { mesh: mesh(41) }).catch(() => undefined);

@@ -9,12 +9,12 @@ describe('apply', () => {
   const MESH = 'network: prod\nservices:\n  redis: { kind: private, ports: [6379] }\n';
   let sent: pb.ApplyRequest | undefined;
   let mesh: Mesh | undefined;
-  const answering = (response: pb.Outgoing<pb.ApplyResponse>) =>
+  const answering = (response: pb.Outgoing<pb.ChangeResult>) =>
     serve({
       apply: (call, answer) => {
         sent = call.request;
         mesh = meshFromWire(call.request.mesh);
-        answer(null, response);
+        answer(null, { result: response });
       },
     });
 
@@ -34,7 +34,9 @@ describe('apply', () => {
       out: '+ service redis\n~ policy a: action deny\n- service old\napplied to network prod: revision 4, enforced by every connected agent\n',
       err: `warning: ${path}:3:10: services.redis: nothing runs it\n`,
     });
-    expect(sent).toMatchObject({ dryRun: false, wait: true, timeout: durationToWire(500) });
+    expect(sent).toMatchObject({
+      terms: { dryRun: false, wait: true, timeout: durationToWire(500), expectedRevision: 0 },
+    });
     expect(mesh).toMatchObject({ network: 'prod', services: [{ name: 'redis' }] });
   });
 
@@ -42,7 +44,10 @@ describe('apply', () => {
     await answering({ revision: 3, changes: [{ operation: 1, subject: 'service redis' }] });
     const { out } = await weft('apply', '-f', await file('mesh.yaml', MESH), '--dry-run');
     expect(out).toBe('+ service redis\ndry run: nothing was changed; network prod stays at revision 3\n');
-    expect(sent?.dryRun).toBe(true);
+    expect(sent?.terms?.dryRun).toBe(true);
+    await weft('apply', '-f', await file('mesh.yaml', MESH), '--expect', '3');
+    expect(sent?.terms).toMatchObject({ dryRun: false, expectedRevision: 3 });
+    expect((await weft('apply', '-f', await file('mesh.yaml', MESH), '--expect', 'x')).code).toBe(2);
   });
 
   test('names those that do not enforce in time, and fails', async () => {

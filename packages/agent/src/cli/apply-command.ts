@@ -8,7 +8,9 @@ import {
   fieldErrorsFromError,
   isServiceError,
   meshToWire,
+  type pb,
   problemsFromWire,
+  required,
 } from '@weft/proto/wire';
 import { parseDuration } from '../config/duration.ts';
 import { FileError, formatProblem } from '../config/errors.ts';
@@ -23,6 +25,7 @@ export interface ApplyOptions extends AdminOptions {
   readonly dryRun?: true;
   readonly wait?: true;
   readonly timeout: string;
+  readonly expect?: string;
   readonly json?: true;
 }
 
@@ -39,8 +42,13 @@ export async function apply(options: ApplyOptions, terminal: Terminal, signal: A
   const timeoutMs = parseDuration(options.timeout);
   if (timeoutMs === undefined || timeoutMs < 1 || timeoutMs > ADMIN_LIMITS.waitMs)
     wrongValue('--timeout', 'a duration from 1ms to 10m, such as 10s', options.timeout);
+  const expectedRevision = Number(options.expect ?? 0);
+  if (options.expect !== undefined && !(Number.isSafeInteger(expectedRevision) && expectedRevision > 0))
+    wrongValue('--expect', 'the number of a revision', options.expect);
   const file = await readMeshFile(options.file);
-  const answer = await withAdmin(options, terminal, signal, (admin) => send(admin, file, options, timeoutMs));
+  const answer = await withAdmin(options, terminal, signal, (admin) =>
+    send(admin, file, options, { timeoutMs, expectedRevision }),
+  );
 
   const warnings = problemsFromWire(answer.warnings);
   for (const { field, message } of warnings) {
@@ -86,12 +94,19 @@ export async function apply(options: ApplyOptions, terminal: Terminal, signal: A
   }
 }
 
-async function send(admin: Admin, file: MeshFile, options: ApplyOptions, timeoutMs: number) {
+async function send(
+  admin: Admin,
+  file: MeshFile,
+  options: ApplyOptions,
+  { timeoutMs, expectedRevision }: { readonly timeoutMs: number; readonly expectedRevision: number },
+): Promise<pb.ChangeResult> {
   const wait = options.wait ?? false;
   const dryRun = options.dryRun ?? false;
-  const request = { mesh: meshToWire(file.mesh), dryRun, wait, timeout: durationToWire(timeoutMs) };
+  const terms = { dryRun, wait, timeout: durationToWire(timeoutMs), expectedRevision };
+  const request = { mesh: meshToWire(file.mesh), terms };
   try {
-    return await admin.call(adminService.apply, request, (wait ? timeoutMs : 15_000) + ANSWER_MARGIN_MS);
+    const deadlineMs = (wait ? timeoutMs : 15_000) + ANSWER_MARGIN_MS;
+    return required((await admin.call(adminService.apply, request, deadlineMs)).result, 'result');
   } catch (error) {
     const problems = fieldErrorsFromError(error);
     if (!isServiceError(error) || error.code !== status.INVALID_ARGUMENT || problems.length === 0) throw error;

@@ -100,7 +100,7 @@ export function readTokenOrder(request: TokenRequest, network: string): TokenOrd
   };
 }
 
-export const readWait = upTo(ADMIN_LIMITS.waitMs, 'timeout', DEFAULT_WAIT_MS, 'ms');
+export const readWait = upTo(ADMIN_LIMITS.waitMs, 'terms.timeout', DEFAULT_WAIT_MS, 'ms');
 export const readRevisionLimit = upTo(ADMIN_LIMITS.revisions, 'limit', DEFAULT_REVISIONS);
 export const readAuditLimit = upTo(ADMIN_LIMITS.audit, 'limit', DEFAULT_AUDIT);
 

@@ -6,39 +6,29 @@ import {
   breakPointCodec,
   callerFromWire,
   durationFromWire,
-  meshFromWire,
   meshToWire,
-  type pb,
   protocolCodec,
   rolesFromWire,
   timestampToWire,
 } from '@weft/proto/wire';
 import { type CreateTokenOptions, createToken } from '../admin/create-token.ts';
 import type { Explain } from '../admin/explain.ts';
-import { listenerWarnings } from '../admin/listener-warnings.ts';
 import type { ReachOf } from '../admin/reach.ts';
-import { readAuditLimit, readRevisionLimit, readWait, requireNetwork, selectNetworks } from '../admin/request.ts';
+import { readAuditLimit, readRevisionLimit, requireNetwork, selectNetworks } from '../admin/request.ts';
 import { revokeAgent, revokeToken } from '../admin/revoke.ts';
-import { actorName } from '../audit/entry.ts';
-import type { Actor, AuditLog } from '../audit/types.ts';
-import type { EnforcementWaiter, LiveAgents } from '../fleet/live.ts';
-import { notKept } from '../fleet/projection.ts';
+import type { AuditLog } from '../audit/types.ts';
 import type { FlowWindow } from '../flows/window.ts';
 import type { Traffic } from '../traffic/types.ts';
-import type { CallActors } from './admin-auth.ts';
 import { countsToWire, listFlows, readFlowCount, readFlowPage, readFlowWatch, watchFlows } from './flow-request.ts';
 import { serverStream, unary } from './handler.ts';
-import { auditEntry, changesToWire, olderDataStatus, revisionStatus } from './history-listings.ts';
+import { auditEntry, olderDataStatus, revisionStatus } from './history-listings.ts';
 import { agentStatuses, networkStatus, reachStatus, serviceStatuses, tokenStatus, trafficListing } from './listings.ts';
+import { type MeshChangesOptions, meshChanges } from './mesh-changes.ts';
 
-export interface AdminServiceOptions extends CreateTokenOptions {
-  readonly live: LiveAgents;
-  readonly enforcement: EnforcementWaiter;
+export interface AdminServiceOptions extends CreateTokenOptions, MeshChangesOptions {
   readonly explain: Explain;
   readonly reach: ReachOf;
   readonly audit: AuditLog;
-  /** Knows who makes each call. */
-  readonly actors: CallActors;
   readonly flows: FlowWindow;
   readonly traffic: Pick<Traffic, 'list' | 'omitted'>;
   readonly version: string;
@@ -52,7 +42,7 @@ export function adminHandlers(options: AdminServiceOptions): AdminHandlers {
   const answer = unary(logger);
 
   return {
-    apply: answer(({ request, metadata, signal }) => apply(options, request, actors.of(metadata), signal)),
+    ...meshChanges(options),
 
     getMesh: answer(async ({ request }) => {
       const network = requireNetwork(state.current, request.network);
@@ -147,32 +137,5 @@ export function adminHandlers(options: AdminServiceOptions): AdminHandlers {
       const query = { network, limit: readAuditLimit(request.limit), ...defined({ before }) };
       return { entries: (await options.audit.list(query)).map(auditEntry) };
     }),
-  };
-}
-
-async function apply(
-  { state, live, enforcement, logger }: AdminServiceOptions,
-  request: pb.ApplyRequest,
-  by: Actor,
-  signal: AbortSignal,
-): Promise<pb.Outgoing<pb.ApplyResponse>> {
-  const timeoutMs = readWait(durationFromWire(request.timeout, 'timeout') ?? 0);
-  const mesh = meshFromWire(request.mesh);
-  const actor = actorName(by);
-  const crowded = listenerWarnings(mesh, state.current.networks.get(mesh.network), live);
-  const { revision, changes, warnings } = await state.apply(mesh, { dryRun: request.dryRun, actor });
-  if (!request.dryRun && changes.length > 0) {
-    const { network } = mesh;
-    logger.info({ event: 'mesh-applied', network, revision, changes: changes.length, actor }, 'mesh applied');
-  }
-  const waits = request.wait && !request.dryRun;
-  const stragglers = waits ? await enforcement.waitEnforced(mesh.network, revision, timeoutMs, signal) : [];
-  const network = state.current.networks.get(mesh.network);
-  return {
-    revision,
-    changes: changesToWire(changes),
-    warnings: [...warnings, ...crowded],
-    stragglers,
-    notKept: waits && network !== undefined ? notKept(network, live, revision) : [],
   };
 }

@@ -25,13 +25,18 @@ afterAll(() => bench.close());
 describe('apply', () => {
   test('makes, tells, waits and names stragglers', async () => {
     const mesh = { network: 'prod', services: [redis] };
-    const dry = await bench.ask(adminService.apply, { mesh, dryRun: true, wait: true });
+    const { result: dry } = await bench.ask(adminService.apply, { mesh, terms: { dryRun: true, wait: true } });
     expect(dry).toMatchObject({ revision: 0, stragglers: [] });
-    expect(dry.changes.map(({ subject }) => subject)).toEqual(['network prod', 'service redis']);
-    const applied = await bench.ask(adminService.apply, { mesh, wait: true, timeout: durationToWire(50) });
+    expect(dry?.changes.map(({ subject }) => subject)).toEqual(['network prod', 'service redis']);
+    const terms = { wait: true, timeout: durationToWire(50) };
+    const { result: applied } = await bench.ask(adminService.apply, { mesh, terms });
     expect(applied).toMatchObject({ revision: 1, stragglers: ['slow'] });
     expect(bench.waited).toEqual(['prod', 1, 50]);
-    expect(await bench.ask(adminService.apply, { mesh })).toMatchObject({ revision: 1, changes: [], stragglers: [] });
+    expect((await bench.ask(adminService.apply, { mesh })).result).toMatchObject({
+      revision: 1,
+      changes: [],
+      stragglers: [],
+    });
     const { mesh: held, revision } = await bench.ask(adminService.getMesh, {});
     expect(revision).toBe(1);
     expect(held?.services.map(({ name }) => name)).toEqual(['redis']);
@@ -52,9 +57,9 @@ describe('apply', () => {
       [{ field: 'mesh', message: 'not set' }],
     ]);
     const late = await refusal(
-      bench.ask(adminService.apply, { mesh: { network: 'prod' }, timeout: durationToWire(600_001) }),
+      bench.ask(adminService.apply, { mesh: { network: 'prod' }, terms: { timeout: durationToWire(600_001) } }),
     );
-    expect(fieldErrorsFromError(late)[0]?.field).toBe('timeout');
+    expect(fieldErrorsFromError(late)[0]?.field).toBe('terms.timeout');
   });
 });
 

@@ -29,7 +29,8 @@ const refuseStatus: ServerInterceptor = (method, call) => {
 };
 
 const HANDLERS: Record<string, UntypedHandleCall> = {
-  apply: (_call: unknown, callback: (error: null, answer: object) => void) => callback(null, { revision: 7 }),
+  apply: (_call: unknown, callback: (error: null, answer: object) => void) =>
+    callback(null, { result: { revision: 7 } }),
   explain: (_call: unknown, callback: (error: object) => void) => callback({ code: status.NOT_FOUND, details: 'no' }),
   listTokens: (() => undefined) as UntypedHandleCall,
   watchFlows: ((call: { end(): void }) => call.end()) as UntypedHandleCall,

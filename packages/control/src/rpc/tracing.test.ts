@@ -56,7 +56,8 @@ let agents: AgentClient;
 
 /** By name of the method; whatever else is called is not implemented. */
 const HANDLERS: Record<string, UntypedHandleCall> = {
-  apply: (_call: unknown, callback: (error: null, answer: object) => void) => callback(null, { revision: 7 }),
+  apply: (_call: unknown, callback: (error: null, answer: object) => void) =>
+    callback(null, { result: { revision: 7 } }),
   explain: (_call: unknown, callback: (error: object) => void) => callback({ code: status.NOT_FOUND, details: 'no' }),
   getStatus: (_call: unknown, callback: (error: object) => void) => callback({ code: status.INTERNAL, details: 'x' }),
   watchFlows: ((call: { write(message: object): void }) => call.write({})) as UntypedHandleCall,

@@ -10,6 +10,7 @@ export type StateErrorCode =
   | 'no-such-agent'
   | 'no-such-token'
   | 'no-such-service'
+  | 'no-such-policy'
   /** A mesh of a revision that is not there yet, or not any more. */
   | 'no-such-revision'
   /** A host name or key belongs to another agent. */
@@ -19,6 +20,8 @@ export type StateErrorCode =
   /** A single-use token was used. */
   | 'used'
   | 'limit'
+  /** The mesh was changed since the revision that the caller knows. */
+  | 'changed-since'
   /** Other writers were first, each time that it was tried. */
   | 'contended'
   /** Hosts have heard of more than the data holds: nothing is changed until an operator has seen it. */

@@ -4,27 +4,29 @@
  */
 import { randomBytes } from 'node:crypto';
 import { type FieldProblem, type Mesh, runPolicyTests, validateMesh } from '@weft/proto';
-import { counted } from '../audit/entry.ts';
+import { type Act, counted } from '../audit/entry.ts';
 import type { History } from '../store/change-log.ts';
 import { diffMeshes } from './diff.ts';
 import type { Draft, Outcome } from './draft.ts';
+import { actOf, edited, fieldsOfEdit, type MeshEdit } from './edits.ts';
 import { StateError } from './errors.ts';
 import { LIMITS } from './limits.ts';
-import { bookOf, type Memory } from './memory.ts';
+import { bookOf, type Memory, requireNetwork } from './memory.ts';
 import { Network } from './network.ts';
 import type { AppliedMesh, ApplyOptions, ApplyResult, Change, NetworkState, Revision } from './types.ts';
 
 /** Hosts that are not there that an answer names: past this many the list says nothing new. */
 const MOST_DOUBTS = 500;
 
-/** `mesh` was checked, with these warnings. */
+/** `mesh` was checked, with these warnings. `act` is of one that is more than an apply of the whole. */
 export function applyMesh(
   memory: Memory,
   draft: Draft,
-  { mesh, warnings }: { readonly mesh: Mesh; readonly warnings: readonly FieldProblem[] },
-  { dryRun, actor }: ApplyOptions,
+  { mesh, warnings, act }: CheckedMesh,
+  { dryRun, actor, expected }: ApplyOptions,
 ): Outcome<ApplyResult> {
   const before = memory.state.networks.get(mesh.network);
+  if (expected !== undefined) requireUnchanged(before, mesh.network, expected);
   if (before === undefined) requireRoom(memory);
   const { changes, takesAway } = diffMeshes(before?.mesh, mesh);
   const doubts = [...warnings, ...unknownHosts(mesh, before)];
@@ -37,9 +39,55 @@ export function applyMesh(
     keepRevision(mesh, changes, draft);
     network = bookOf(memory, mesh.network).withMesh(before, mesh, draft);
   }
-  const subject = `network ${mesh.network}`;
-  const act = { actor, action: 'apply', subject, detail: counted(changes.length, 'change') };
-  return { answer: { revision: draft.revision, changes, warnings: doubts }, networks: [network], takesAway, act };
+  const whole = { action: 'apply', subject: `network ${mesh.network}`, detail: counted(changes.length, 'change') };
+  return {
+    answer: { revision: draft.revision, changes, warnings: doubts },
+    networks: [network],
+    takesAway,
+    act: { actor, ...whole, ...(act && { ...act, detail: changes.map(({ detail }) => detail).join('; ') }) },
+  };
+}
+
+export interface CheckedMesh {
+  readonly mesh: Mesh;
+  readonly warnings: readonly FieldProblem[];
+  readonly act?: Pick<Act, 'action' | 'subject'>;
+}
+
+/** The mesh that is held, with one entry changed, applied like any other. */
+export function editMesh(
+  memory: Memory,
+  draft: Draft,
+  name: string,
+  edit: MeshEdit,
+  options: ApplyOptions,
+): Outcome<ApplyResult> {
+  const held = requireNetwork(memory, name);
+  if (options.expected !== undefined) requireUnchanged(held, name, options.expected);
+  const mesh = edited(held.mesh, edit);
+  const named = fieldsOfEdit(edit, mesh);
+  try {
+    const outcome = applyMesh(memory, draft, { mesh, warnings: checkMesh(mesh), act: actOf(edit) }, options);
+    return { ...outcome, answer: { ...outcome.answer, warnings: outcome.answer.warnings.map(named) } };
+  } catch (error) {
+    if (!(error instanceof StateError) || error.fields.length === 0) throw error;
+    throw new StateError(error.code, error.message, error.fields.map(named));
+  }
+}
+
+/** Hosts that came or went since make no difference: a fleet that grows by itself would let nobody change anything. */
+function requireUnchanged(network: NetworkState | undefined, name: string, expected: number): void {
+  if (network === undefined) {
+    throw new StateError('changed-since', `network ${name} is not there, at revision ${expected} or any other`);
+  }
+  const { meshRevision, revision } = network;
+  if (expected >= meshRevision && expected <= revision) return;
+  const how = expected > revision ? `has not come to revision ${expected}` : `was changed after revision ${expected}`;
+  throw new StateError(
+    'changed-since',
+    `network ${name} ${how}: its mesh is of revision ${meshRevision}, and the newest is ${revision}; ` +
+      'look at what is there now, and change that; nothing was changed',
+  );
 }
 
 /** `mesh` was checked. Throws StateError `limit`. */
@@ -129,6 +177,7 @@ export function emptyNetwork(mesh: Mesh, revision: number): NetworkState {
     name: mesh.network,
     revision,
     mesh: { ...mesh, services: [] },
+    meshRevision: revision,
     secret: Uint8Array.from(randomBytes(32)),
     services: new Map(),
     agents: new Map(),

@@ -44,8 +44,8 @@ export class Network {
         instances.set(key, { service: service.name, agentId, ordinal, address: this.#known(`instance/${key}`) });
       }
     }
-    const { name, revision, secret } = row;
-    return { name, revision, mesh, secret, services, agents, hosts: hostsOf(agents), instances };
+    const { name, revision, meshRevision, secret } = row;
+    return { name, revision, mesh, meshRevision, secret, services, agents, hosts: hostsOf(agents), instances };
   }
 
   /** The mesh replaces the one before. Names that went away give up their addresses, names that came get theirs. */
@@ -67,7 +67,8 @@ export class Network {
       else services.set(service.name, { service, address: this.#address(`service/${service.name}`, draft) });
     }
     const instances = sameNames ? previous.instances : this.#instancesOf(mesh, previous, draft);
-    return { ...previous, revision: draft.revision, mesh, services, instances };
+    const { revision } = draft;
+    return { ...previous, revision, mesh, meshRevision: revision, services, instances };
   }
 
   /** The agent joins, or takes the place of `replaced`, which is the same agent as it was before. */

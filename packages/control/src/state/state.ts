@@ -11,7 +11,7 @@ import type { Draft, Outcome } from './draft.ts';
 import { StateError } from './errors.ts';
 import { addInstances, forgetAgent, join, revokeAgent } from './members.ts';
 import { advance, type Memory, requireNetwork } from './memory.ts';
-import { applyMesh, checkMesh, meshAt, revisionsOf } from './meshes.ts';
+import { applyMesh, checkMesh, editMesh, meshAt, revisionsOf } from './meshes.ts';
 import { olderDataFound, tellOlder } from './older-data.ts';
 import { restore } from './restore.ts';
 import { beginRun, compare, numberOn } from './runs.ts';
@@ -64,6 +64,7 @@ class Writer implements StateStore {
   /** Ends when all that was begun has. */
   #last: Promise<void> | undefined;
 
+  readonly edit = this.#changing(editMesh);
   readonly join = this.#changing(join);
   readonly revokeAgent = this.#changing(revokeAgent);
   readonly forgetAgent = this.#changing(forgetAgent);

@@ -1,6 +1,7 @@
 /** What control knows for certain: an immutable snapshot, swapped whole by one writer after each durable change. */
 import type { FieldProblem, Mesh, Service } from '@weft/proto';
 import type { AgentRow, EndedAgentRow, InstanceRow, TokenRow } from '../store/rows.ts';
+import type { MeshEdit } from './edits.ts';
 
 /** A declared service and its own address, as a 32-bit number in 127.80.0.0/12: the VIP, or a worker's source address. */
 export interface ServiceState {
@@ -30,6 +31,8 @@ export interface NetworkState {
   /** Revision of the newest change of this network. */
   readonly revision: number;
   readonly mesh: Mesh;
+  /** Of the change that made the mesh what it is. */
+  readonly meshRevision: number;
   /** 32 random bytes that pre-shared keys are derived from. */
   readonly secret: Uint8Array;
   /** By service name. */
@@ -81,6 +84,8 @@ export interface ApplyOptions {
   readonly dryRun: boolean;
   /** Who applies, for the audit: see AuditEntry. */
   readonly actor: string;
+  /** What the caller knows the mesh at: when it was changed since, the change is refused. Left out for any. */
+  readonly expected?: number;
 }
 
 /** One apply, or the making of the network. */
@@ -169,6 +174,8 @@ export interface StateStore {
    */
   subscribe(listener: StateListener): () => void;
   apply(mesh: Mesh, options: ApplyOptions): Promise<ApplyResult>;
+  /** As by an apply of the whole mesh with this one entry changed. Fields of problems with the entry begin with its sort. */
+  edit(network: string, edit: MeshEdit, options: ApplyOptions): Promise<ApplyResult>;
   /** Adds an agent, or renews the one with the same identity key, and counts the token's use, at once or not at all. */
   join(grant: JoinGrant): Promise<Joined>;
   /** `agent` is a host name or an id. */

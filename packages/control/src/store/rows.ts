@@ -6,7 +6,8 @@ export const NETWORKS = { name: TEXT, revision: INTEGER, secret: BYTES };
 export type NewNetworkRow = RowOf<typeof NETWORKS>;
 
 export interface NetworkRow extends NewNetworkRow {
-  /** The mesh as JSON: that of the newest of the network's revisions. */
+  /** The newest of the network's revisions that are kept, and its mesh as JSON. */
+  readonly meshRevision: number;
   readonly mesh: string;
 }
 

@@ -75,7 +75,7 @@ test.each(['ABORT', 'ROLLBACK'])(
     other.exec('DROP TRIGGER full');
     other.close();
     await store.append(0, addNetwork);
-    expect((await store.read()).networks).toEqual([network]);
+    expect((await store.read()).networks).toEqual([{ ...network, meshRevision: 1 }]);
     store.close();
   },
 );

@@ -186,9 +186,10 @@ export function readAll(database: DatabaseSync): Contents {
   return {
     sequence: all({ sequence: INTEGER }, 'SELECT sequence FROM change_log')[0]?.sequence ?? 0,
     networks: all(
-      { ...NETWORKS, mesh: TEXT },
-      `SELECT *, (SELECT mesh FROM revisions WHERE network = name ORDER BY revisions.revision DESC LIMIT 1) AS mesh
-       FROM networks ORDER BY name`,
+      { ...NETWORKS, meshRevision: INTEGER, mesh: TEXT },
+      `SELECT networks.*, newest.revision AS mesh_revision, newest.mesh FROM networks
+       LEFT JOIN revisions newest ON newest.network = name
+         AND newest.revision = (SELECT MAX(revision) FROM revisions WHERE network = name) ORDER BY name`,
     ),
     agents: all(AGENTS, 'SELECT * FROM agents ORDER BY id'),
     instances: all(INSTANCES, 'SELECT * FROM instances ORDER BY network, service, ordinal'),

@@ -36,7 +36,8 @@ const adminHandlers: AdminHandlers = {
   apply: (call, callback) => {
     const services = call.request.mesh?.services ?? [];
     if (call.metadata.get('authorization')[0] !== 'Bearer token') callback({ code: status.UNAUTHENTICATED });
-    else if (services.length === 0) callback(null, { revision: 2 ** 40, warnings: [{ field: 'f', message: 'm' }] });
+    else if (services.length === 0)
+      callback(null, { result: { revision: 2 ** 40, warnings: [{ field: 'f', message: 'm' }] } });
     else
       callback(fieldErrorsToStatus(services.map(({ name }) => ({ field: `services.${name}`, message: 'not today' }))));
   },
@@ -47,6 +48,11 @@ const adminHandlers: AdminHandlers = {
     for (let port = 1; port <= call.request.past; port++) call.write({ flow: { port } });
     if (call.request.network !== 'endless') call.end();
   },
+  putService: unused,
+  deleteService: unused,
+  putPolicy: unused,
+  deletePolicy: unused,
+  putAgent: unused,
   getMesh: unused,
   listServices: unused,
   listAgents: unused,
@@ -103,10 +109,10 @@ describe('a unary call', () => {
   const metadata = bearerMetadata('token');
 
   it('answers with a whole message, 64-bit numbers as numbers and absent fields at their defaults', async () => {
-    const answer = await callUnary(admin, adminService.apply, { mesh: { network: 'prod' } }, { metadata });
-    expect(answer.revision).toBe(2 ** 40);
-    expect(answer.warnings.map(({ field, message }) => [field, message])).toEqual([['f', 'm']]);
-    expect([answer.changes, answer.stragglers]).toEqual([[], []]);
+    const { result } = await callUnary(admin, adminService.apply, { mesh: { network: 'prod' } }, { metadata });
+    expect(result?.revision).toBe(2 ** 40);
+    expect(result?.warnings.map(({ field, message }) => [field, message])).toEqual([['f', 'm']]);
+    expect([result?.changes, result?.stragglers]).toEqual([[], []]);
   });
 
   it('rejects with the status, and the fields that it names', async () => {
@@ -163,7 +169,7 @@ describe('a unary call', () => {
       });
     expect((await failure(rubbish())).code).toBe(status.INTERNAL);
     raw.close();
-    expect((await callUnary(admin, adminService.apply, {}, { metadata })).revision).toBe(2 ** 40);
+    expect((await callUnary(admin, adminService.apply, {}, { metadata })).result?.revision).toBe(2 ** 40);
   });
 });
 

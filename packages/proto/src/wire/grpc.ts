@@ -104,6 +104,11 @@ function admin<Name extends AdminMethod, Streams extends boolean = false>(name: 
 
 export const adminService = {
   apply: admin('Apply'),
+  putService: admin('PutService'),
+  deleteService: admin('DeleteService'),
+  putPolicy: admin('PutPolicy'),
+  deletePolicy: admin('DeletePolicy'),
+  putAgent: admin('PutAgent'),
   getMesh: admin('GetMesh'),
   getStatus: admin('GetStatus'),
   listServices: admin('ListServices'),

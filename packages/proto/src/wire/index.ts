@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 export * from './agent-telemetry.ts';
 export * from './caller.ts';
-export { sentence } from './check.ts';
+export { required, sentence } from './check.ts';
 export * from './delta.ts';
 export * from './enums.ts';
 export * from './errors.ts';

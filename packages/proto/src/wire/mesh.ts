@@ -104,12 +104,13 @@ export function meshFromWire(wire: pb.Outgoing<pb.Mesh> | null | undefined): Mes
     services: list(mesh.services, 'services', LIMITS.services, (service) => serviceFromWire(service)),
     defaultAction: mesh.defaultAction ? actionCodec.fromWire(mesh.defaultAction, 'default') : 'allow',
     policies: list(mesh.policies, 'policies', LIMITS.policies, ruleFromWire),
-    agents: list(mesh.agents, 'agents', LIMITS.agents, agentFromWire),
+    agents: list(mesh.agents, 'agents', LIMITS.agents, agentSettingsFromWire),
     tests: list(mesh.tests, 'tests', LIMITS.tests, testFromWire),
   };
 }
 
-function agentFromWire(wire: pb.Outgoing<pb.AgentSettings>, field: string): AgentSettings {
+/** Throws WireError. */
+export function agentSettingsFromWire(wire: pb.Outgoing<pb.AgentSettings>, field: string): AgentSettings {
   const name = text(wire.name, field, WIRE_LIMITS.name);
   return { name, tags: list(wire.tags, `agents.${name}.tags`, LIMITS.tags, shortText) };
 }

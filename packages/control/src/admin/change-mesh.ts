@@ -1,0 +1,94 @@
+/** A mesh is changed, as a whole or by one entry, for who may order it; and whoever wants to waits until it is enforced. */
+import type { FieldProblem, Mesh } from '@weft/proto';
+import { defined } from '@weft/proto';
+import type { Logger } from 'pino';
+import { actorName } from '../audit/entry.ts';
+import type { Actor } from '../audit/types.ts';
+import type { EnforcementWaiter, LiveAgents } from '../fleet/live.ts';
+import { notKept } from '../fleet/projection.ts';
+import { edited, type MeshEdit } from '../state/edits.ts';
+import type { ApplyOptions, ApplyResult, StateStore } from '../state/types.ts';
+import { listenerWarnings } from './listener-warnings.ts';
+import { readWait, requireNetwork } from './request.ts';
+
+export interface ChangeMeshOptions {
+  readonly state: StateStore;
+  readonly live: LiveAgents;
+  readonly enforcement: EnforcementWaiter;
+  readonly logger: Logger;
+}
+
+/** As they are ordered, unchecked. */
+export interface ChangeOrder {
+  readonly dryRun: boolean;
+  readonly wait: boolean;
+  /** 0 for what is usual. */
+  readonly timeoutMs: number;
+  /** 0 for any. */
+  readonly expectedRevision: number;
+}
+
+export interface MeshChanged extends ApplyResult {
+  /** Hosts connected and not yet enforcing it when the time was up. */
+  readonly stragglers: readonly string[];
+  /** Hosts that enforce it, and could not write it down. */
+  readonly notKept: readonly string[];
+}
+
+/** The signal ends the wait, and not the change. Rejects with RequestError, StateError. */
+export async function applyMesh(
+  options: ChangeMeshOptions,
+  mesh: Mesh,
+  order: ChangeOrder,
+  by: Actor,
+  signal: AbortSignal,
+): Promise<MeshChanged> {
+  return await change(options, mesh, order, by, signal, (how) => options.state.apply(mesh, how));
+}
+
+/** `network` is empty for the only one there is. The signal ends the wait, and not the change. Rejects with RequestError, StateError. */
+export async function editMesh(
+  options: ChangeMeshOptions,
+  network: string,
+  edit: MeshEdit,
+  order: ChangeOrder,
+  by: Actor,
+  signal: AbortSignal,
+): Promise<MeshChanged> {
+  const held = requireNetwork(options.state.current, network);
+  const mesh = edited(held.mesh, edit);
+  return await change(options, mesh, order, by, signal, (how) => options.state.edit(held.name, edit, how));
+}
+
+/** `mesh` is what it comes to, unless somebody else is faster. */
+async function change(
+  { state, live, enforcement, logger }: ChangeMeshOptions,
+  mesh: Mesh,
+  { dryRun, wait, timeoutMs, expectedRevision }: ChangeOrder,
+  by: Actor,
+  signal: AbortSignal,
+  make: (how: ApplyOptions) => Promise<ApplyResult>,
+): Promise<MeshChanged> {
+  const longest = readWait(timeoutMs);
+  const actor = actorName(by);
+  const crowded: FieldProblem[] = listenerWarnings(mesh, state.current.networks.get(mesh.network), live);
+  const { revision, changes, warnings } = await make({
+    dryRun,
+    actor,
+    ...defined({ expected: expectedRevision || undefined }),
+  });
+  if (!dryRun && changes.length > 0) {
+    const { network } = mesh;
+    logger.info({ event: 'mesh-applied', network, revision, changes: changes.length, actor }, 'mesh applied');
+  }
+  const waits = wait && !dryRun;
+  const stragglers = waits ? await enforcement.waitEnforced(mesh.network, revision, longest, signal) : [];
+  const network = state.current.networks.get(mesh.network);
+  return {
+    revision,
+    changes,
+    warnings: [...warnings, ...crowded],
+    stragglers,
+    notKept: waits && network !== undefined ? notKept(network, live, revision) : [],
+  };
+}
