@@ -5,7 +5,7 @@
 import http, { type ClientRequest, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Admitted } from './admission.ts';
 import type { UpstreamAgent } from './client.ts';
-import { IngressError } from './errors.ts';
+import { IngressError, isHangUp } from './errors.ts';
 import { expectsContinue, requestFields, responseFields, trailerFields } from './fields.ts';
 import { failureStatus } from './refusal.ts';
 
@@ -57,8 +57,13 @@ function attempt(carriage: Carriage, repeat: (() => void) | undefined): () => vo
     if (response.destroyed) return;
     // The service closed an idle connection just as it was used again. It did nothing yet, or may do it twice.
     const stale = upstream.reusedSocket && !(cause instanceof IngressError) && admitted.framing.type === 'none';
-    if (stale && repeat !== undefined && idempotent.has(request.method ?? '')) repeat();
-    else carriage.failed(failureStatus(cause), cause);
+    if (stale && repeat !== undefined && idempotent.has(request.method ?? '')) {
+      repeat();
+      return;
+    }
+    // For the record, before node closes the connection as one that has done its work.
+    if (isHangUp(cause)) upstream.destroy(new IngressError('hung-up', { cause }));
+    carriage.failed(failureStatus(cause), cause);
   };
   const abandon = (): void => {
     if (!response.writableFinished) upstream.destroy();

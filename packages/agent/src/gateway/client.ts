@@ -172,6 +172,7 @@ export class UpstreamAgent extends http.Agent {
         if (!result.opened) return result;
         // Between two owners a stream has no listener, and an error without listener ends the process.
         result.duplex.on('error', () => {});
+        endBehindService(result.duplex);
         // Nobody waits any more for what comes after the end.
         if (deadline.over) result.duplex.destroy();
         return result;
@@ -233,6 +234,15 @@ function partFromService(duplex: Duplex): void {
   duplex.end();
   // Now that it takes no more, node's agent lets go of it; else it would destroy it with the rest.
   duplex.emit('agentRemove');
+}
+
+/**
+ * Ends our half behind the service's: node's client destroys the connection then, which is no reset by anybody where all that was
+ * asked has left. To be called before the client has it; with an upgrade the halves are others' to end.
+ */
+function endBehindService(duplex: Duplex): void {
+  const end = (): void => void duplex.end();
+  duplex.once('end', end).once('agentRemove', () => duplex.off('end', end));
 }
 
 function asError(error: unknown): Error {

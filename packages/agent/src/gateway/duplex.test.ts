@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { finished } from 'node:stream/promises';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { Conduit, ConduitEvents } from '../words/conduit.ts';
 import { ConduitDuplex } from './duplex.ts';
 
@@ -96,6 +96,19 @@ describe('ConduitDuplex', () => {
     // What was written may still be on its way: nothing was reset.
     expect(conduit.calls).toEqual(['end']);
     events.closed('closed');
+  });
+
+  it('gives up in the end what is on its way to who takes nothing', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const { conduit, duplex, events } = create();
+    duplex.resume().end('last');
+    events.end();
+    await once(duplex, 'close');
+    vi.advanceTimersByTime(4_999);
+    expect(conduit.calls).toEqual(['end']);
+    vi.advanceTimersByTime(1);
+    expect(conduit.calls).toEqual(['end', 'reset']);
   });
 
   it('fails with ECONNRESET and the cause when the conduit is reset', async () => {

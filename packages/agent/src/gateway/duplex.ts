@@ -3,6 +3,9 @@ import { Duplex } from 'node:stream';
 import type { Conduit } from '../words/conduit.ts';
 import { ConduitResetError } from './errors.ts';
 
+/** Milliseconds that what is on its way has, when both directions have ended, before it is given up. */
+const DELIVERY_MS = 5_000;
+
 /**
  * Half-close, reset and backpressure pass both ways. The conduit must not have been attached before. Destroying the
  * duplex resets the conduit, unless both directions had ended: then what is on its way is delivered. `failed` is told, before
@@ -17,6 +20,7 @@ export class ConduitDuplex extends Duplex {
   #farEnded: boolean = false;
   #ended: boolean = false;
   #closed: boolean = false;
+  #delivery: NodeJS.Timeout | undefined;
 
   constructor(conduit: Conduit, failed: (cause: Error) => void = () => {}) {
     super({ allowHalfOpen: true });
@@ -50,6 +54,7 @@ export class ConduitDuplex extends Duplex {
 
   #close(how: 'closed' | 'reset', cause: Error | undefined): void {
     this.#closed = true;
+    clearTimeout(this.#delivery);
     if (how === 'reset') {
       this.destroy(new ConduitResetError(cause === undefined ? undefined : { cause }));
       return;
@@ -90,6 +95,7 @@ export class ConduitDuplex extends Duplex {
     if (error !== null) this.#failed(error);
     const orderly = this.#ended && this.#farEnded && error === null;
     if (!this.#closed && !orderly) this.#conduit.reset();
+    else if (!this.#closed) this.#delivery = setTimeout(() => this.#conduit.reset(), DELIVERY_MS).unref();
     this.#drained = undefined;
     callback(error);
   }

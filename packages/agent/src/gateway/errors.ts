@@ -1,12 +1,15 @@
 /** What goes wrong at the gateway. */
 import type { FlowOutcome } from '@weft/proto';
 
+/** `hung-up`: the service closed the connection in order, and had answered nothing. */
+type IngressFailure = FlowOutcome | 'timeout' | 'client-gone' | 'hung-up';
+
 /** No connection to the service stands, and why. */
 export class IngressError extends Error {
   override readonly name = 'IngressError';
-  readonly code: FlowOutcome | 'timeout' | 'client-gone';
+  readonly code: IngressFailure;
 
-  constructor(code: FlowOutcome | 'timeout' | 'client-gone', options?: ErrorOptions) {
+  constructor(code: IngressFailure, options?: ErrorOptions) {
     super(`no connection to the service: ${code}`, options);
     this.code = code;
   }
@@ -20,4 +23,11 @@ export class ConduitResetError extends Error {
   constructor(options?: ErrorOptions) {
     super('the flow was reset', options);
   }
+}
+
+/** Whether node's client says by this error that the connection ended before an answer began. */
+export function isHangUp(error: unknown): error is Error {
+  return (
+    error instanceof Error && !(error instanceof ConduitResetError) && 'code' in error && error.code === 'ECONNRESET'
+  );
 }

@@ -11,7 +11,7 @@ import type { NetmapSource } from '../words/netmap.ts';
  * the gateway keeps none of its own. `clientAddress` is the public client's, for that record.
  *
  * The duplex carries plain HTTP/1.1, belongs to the gateway, and is destroyed by it; it must fail or end as soon as the
- * verdict is withdrawn. It is destroyed with an IngressError when the service does not answer, which is for the record. The
+ * verdict is withdrawn. It is destroyed with an IngressError when the service does not answer, or closes without an answer, which is for the record. The
  * deadline is of the opening alone, not of the duplex. A rejection counts as `unreachable`. `full` says why there is no room
  * for it, if so: then nothing is opened.
  */

@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type Carriage, onCutShort, openRequest } from './carry.ts';
 import { part } from './client.ts';
-import { IngressError } from './errors.ts';
+import { IngressError, isHangUp } from './errors.ts';
 import { fieldValues, readFraming, requestFields, responseFields } from './fields.ts';
 import { failureStatus, rawHead } from './refusal.ts';
 
@@ -49,7 +49,9 @@ export function carryUpgrade(upgrade: Upgrade): void {
     return true;
   };
   const fail = (cause: unknown): void => {
-    if (settle()) upgrade.failed(failureStatus(cause), cause);
+    if (!settle()) return;
+    if (isHangUp(cause)) upstream.destroy(new IngressError('hung-up', { cause }));
+    upgrade.failed(failureStatus(cause), cause);
   };
   const timedOut = (): void => {
     upstream.destroy(new IngressError('unanswered'));

@@ -155,8 +155,8 @@ export type Ingress =
   | {
       readonly opened: true;
       readonly conduit: Conduit;
-      /** Ends the flow as one that the service did not answer in time; the conduit is still to be reset. */
-      unanswered(): void;
+      /** Ends the flow as one that the service did not answer, in time or at all; the conduit is still to be reset. */
+      unanswered(detail?: string): void;
     }
   /** Already recorded; the outcome says what to tell the client. */
   | { readonly opened: false; readonly outcome: FlowOutcome };
@@ -176,10 +176,11 @@ export async function openIngress(
   const forwarded = await endingWith(flow, forwarder.stream(admitted.out, deadline));
   if (forwarded === undefined) return { opened: false, outcome: flow.outcome ?? 'unreachable' };
   const { conduit, remote } = forwarded;
-  const unanswered = () => {
+  const unanswered = (detail?: string) => {
+    if (!flow.live) return;
     // The destination knows of a reset alone, and records that; why, only its source can tell.
     if (remote) flow.sever();
-    flow.end('unanswered');
+    flow.end('unanswered', detail);
   };
   return { opened: true, conduit: new FlowConduit(conduit, flow, { remote, ends: true }), unanswered };
 }

@@ -51,7 +51,9 @@ export function openGateway(parts: GatewayParts, signal: AbortSignal): OpenGatew
         const ingress = await outbound.openIngress(...asked);
         if (!ingress.opened) return ingress;
         const failed = (cause: Error) => {
-          if (cause instanceof IngressError && cause.code === 'unanswered') ingress.unanswered();
+          if (!(cause instanceof IngressError)) return;
+          if (cause.code === 'unanswered') ingress.unanswered();
+          else if (cause.code === 'hung-up') ingress.unanswered('the service closed the connection without an answer');
         };
         return { opened: true, duplex: new ConduitDuplex(ingress.conduit, failed) };
       },

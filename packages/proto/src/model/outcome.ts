@@ -80,7 +80,7 @@ const ROWS = {
     fault: true,
     telling: 0,
     publicStatus: 504,
-    sentence: 'The service did not answer in time.',
+    sentence: 'The service did not answer in time, or closed without an answer.',
   },
 } as const satisfies Record<string, OutcomeRow>;
 
