@@ -16,7 +16,9 @@ import { type ProvedCalls, streamOf } from './call-stream.ts';
  */
 const FILES = fileLimit();
 const MOST = Math.min(32_768, FILES - 3 * reservedFiles(FILES));
-const LIMITS: AdmissionLimits = { most: MOST, mostOfOne: Math.ceil(MOST / 4) };
+/** Half a TLS handshake takes 60 KiB: of those that prove nothing, more than can be answered within FIRST_CALL_MS are not held. */
+const MOST_WAITING = Math.min(4_096, MOST);
+const LIMITS: AdmissionLimits = { most: MOST, mostOfOne: Math.ceil(MOST / 4), mostWaiting: MOST_WAITING };
 /** Of those, for agents: they stay, and the rest is for who comes and goes, an operator above all. */
 export const MOST_AGENTS: number = MOST - Math.min(64, Math.ceil(MOST / 8));
 /** From the connection to the first call on it, TLS and all. */

@@ -88,6 +88,21 @@ describe('when all is taken', () => {
     expect(admission.counters).toEqual({ refused: 1, evicted: 0 });
   });
 
+  test('of those that wait there may be fewer, and who is served is none of them', () => {
+    const admission = new Admission({ most: 100, mostOfOne: 100, mostWaiting: 2 });
+    const evicted: number[] = [];
+    const seats = [1, 2, 3, 4].map((host) => {
+      const seat = admission.enter(`192.0.2.${host}`, () => void evicted.push(host));
+      if (host === 1) seat?.busy();
+      return seat;
+    });
+    expect([evicted, admission.held]).toEqual([[2], 3]);
+    seats[3]?.busy();
+    seats[3]?.idle();
+    admission.enter('192.0.2.5', () => undefined);
+    expect(evicted).toEqual([2, 3]);
+  });
+
   test('one that was put out and says so afterwards changes nothing', () => {
     const { enter, admission } = setUp(1, 1);
     const first = enter('192.0.2.1');

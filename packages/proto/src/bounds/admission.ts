@@ -11,6 +11,8 @@ export interface AdmissionLimits {
   readonly most: number;
   /** Of one address group. Loopback has no share of its own: what comes by ssh, or by a proxy on this host, comes from there. */
   readonly mostOfOne: number;
+  /** Unproved or idle, where each of those costs more than a place; as many as there are places where it does not. */
+  readonly mostWaiting?: number;
 }
 
 /** What one connection holds. It begins as unproved: whoever it is has asked for nothing that was served. */
@@ -63,7 +65,7 @@ export class Admission {
       isLoopback(name) ||
       group.count < this.#limits.mostOfOne ||
       this.#makeRoom(group.waiting.values().next().value);
-    if (!room || (this.#count >= this.#limits.most && !this.#makeRoom(this.#longest()))) {
+    if (!room || (this.#full && !this.#makeRoom(this.#longest()))) {
       this.#refused += 1;
       return undefined;
     }
@@ -83,6 +85,11 @@ export class Admission {
       },
       leave: () => this.#leave(held),
     };
+  }
+
+  get #full(): boolean {
+    const { most, mostWaiting = most } = this.#limits;
+    return this.#count >= most || this.#unproved.size + this.#idle.size >= mostWaiting;
   }
 
   #longest(): Held | undefined {
