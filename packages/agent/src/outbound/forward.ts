@@ -181,6 +181,7 @@ export class Forwarder {
     });
     flow.span?.chosen(candidates.length);
     const none = candidates.length === 0 ? `no instance of ${service.name} is healthy` : '';
+    let tried = 0;
     let told: Told = { outcome: 'no-instance', detail: none, instance: '', host: '' };
     for (const [index, candidate] of candidates.entries()) {
       const { host, local } = candidate;
@@ -228,6 +229,7 @@ export class Forwarder {
         flow.end('cut', loss.reason);
         return undefined;
       }
+      tried++;
       const { refusal } = result;
       if (refusal.code === 'denied') {
         // The destination's word is final, and recorded there: another instance is held to the same policy.
@@ -241,7 +243,7 @@ export class Forwarder {
     }
     flow.reached(told.instance, told.host);
     if (caller?.over === true) flow.end('reset', GAVE_UP);
-    else flow.end(told.outcome, told.detail);
+    else flow.end(told.outcome, tried > 1 ? `${told.detail}; ${tried} instances were tried` : told.detail);
     return undefined;
   }
 

@@ -129,7 +129,10 @@ describe('a call that cannot be', () => {
     const gone = await serving(echo);
     gone.close();
     const rig = await setup({ redis: [gone.port] });
-    expect(await ending(call(rig, 'a'))).toBe('ECONNRESET');
+    // A probe that only connects finds nothing wrong, as README says.
+    const probe = call(rig, 'a');
+    await once(probe, 'connect');
+    expect(await ending(probe)).toBe('ECONNRESET');
     expect(await oneRecord(rig)).toMatchObject({
       outcome: 'not-listening',
       instance: 'redis/0',
@@ -193,6 +196,16 @@ describe('several instances', () => {
       await exchange(call(rig, 'a', rig.instanceAddress('a', 'redis', 1)), 'ping');
     }
     expect(programs.map(({ callers }) => callers.length)).toEqual([2, 4]);
+  });
+
+  it('are tried in vain, and the flow has one record all the same', async () => {
+    const gone = await serving(echo);
+    gone.close();
+    const rig = await setup({ redis: [gone.port, gone.port, gone.port] });
+    expect(await ending(call(rig, 'a'))).toBe('ECONNRESET');
+    const record = await oneRecord(rig);
+    expect(record?.outcome).toBe('not-listening');
+    expect(record?.detail).toMatch(/^redis\/\d on r\d: .*; 3 instances were tried$/);
   });
 
   it('stand in for one another, and the flow has one record', async () => {
