@@ -23,6 +23,7 @@ export function readLocalStatus(directory: string): Promise<AgentStatus | undefi
     socket.on('error', (error: NodeJS.ErrnoException) => {
       // No file, or one that a killed agent left: none runs.
       if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED' || error.code === 'ENOTDIR') resolve(undefined);
+      else if (error.code === 'EACCES') fail(`${error.message}; ask as the user who runs it`, { cause: error });
       else fail(error.message, { cause: error });
     });
     socket.on('data', (piece) => {

@@ -1,7 +1,6 @@
 /** The command line of weft-control. */
-import { homedir } from 'node:os';
 import { resolve } from 'node:path';
-import { escapeUnseen, type HostPort, parseHostPort, stateDirectory } from '@weft/proto';
+import { escapeUnseen, type HostPort, homeOf, parseHostPort, stateDirectory } from '@weft/proto';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { ServeOptions } from '../serve.ts';
 import { VERSION } from '../version.ts';
@@ -26,7 +25,11 @@ export function buildProgram(run: (options: ServeOptions) => Promise<void>): Com
     .showHelpAfterError('run weft-control serve --help for what it takes')
     .addHelpText('after', '\nExample:\n  weft-control serve --data ./control --listen 0.0.0.0:7400');
 
-  const data = stateDirectory('weft-control', { env: process.env, uid: process.getuid?.() ?? -1, home: homedir() });
+  const data = stateDirectory('weft-control', {
+    env: process.env,
+    uid: process.getuid?.() ?? -1,
+    home: homeOf(process.env),
+  });
   program
     .command('serve')
     .description('Run control. The first start makes its key, its certificate and DIR/admin.token.')
