@@ -28,6 +28,8 @@ export interface RecorderOptions {
   readonly recent?: number;
   /** Where this host stands, by its agent file. */
   readonly zone?: string;
+  /** Told each time that records are lost. */
+  readonly lost?: () => void;
 }
 
 export interface RecorderCounters {
@@ -46,6 +48,7 @@ export class FlowRecorder implements FlowSink {
   readonly #recent: Ring<FlowRecord>;
   readonly #batch: number;
   readonly #zone: string | undefined;
+  readonly #onLost: (() => void) | undefined;
   #dropped = 0;
   #droppedTotal = 0;
   #recorded = 0;
@@ -57,6 +60,7 @@ export class FlowRecorder implements FlowSink {
 
   constructor(options: RecorderOptions = {}) {
     this.#zone = options.zone;
+    this.#onLost = options.lost;
     this.#queue = new Ring(options.queue ?? 10_000);
     this.#recent = new Ring(options.recent ?? 200);
     this.#batch = options.batch ?? WIRE_LIMITS.flowBatch;
@@ -127,6 +131,8 @@ export class FlowRecorder implements FlowSink {
   }
 
   #lost(count: number): void {
+    if (count === 0) return;
+    this.#onLost?.();
     this.#dropped += count;
     this.#droppedTotal += count;
   }

@@ -87,15 +87,17 @@ describe('the flow recorder', () => {
   });
 
   it('drops the oldest over its bound, and tells how many with the next batch', async () => {
-    const recorder = new FlowRecorder({ queue: 3, recent: 2 });
+    let lost = 0;
+    const recorder = new FlowRecorder({ queue: 3, recent: 2, lost: () => lost++ });
     for (let id = 1; id <= 5; id++) recorder.record(flow(id));
     expect(ids(recorder.recent())).toEqual([4, 5]);
     const batch = await recorder.nextBatch(signal);
     expect(ids(batch.records)).toEqual([3, 4, 5]);
-    expect(batch.dropped).toBe(2);
+    expect([batch.dropped, lost]).toEqual([2, 2]);
     expect(recorder.counters).toMatchObject({ untold: 0, queued: 0, unanswered: 3 });
     recorder.record(flow(6));
     recorder.restore(batch);
+    expect(lost).toBe(3);
     expect(recorder.counters).toMatchObject({ untold: 3, queued: 3, unanswered: 0 });
     const again = await recorder.nextBatch(signal);
     expect(ids(again.records)).toEqual([4, 5, 6]);

@@ -14,7 +14,7 @@ import { followMismatches } from '../observe/mismatch.ts';
 import { ProblemBoard, ProblemSources } from '../observe/problems.ts';
 import { AgentTelemetry, TELEMETRY_SETTINGS } from '../observe/telemetry.ts';
 import type { BoundTunnels } from '../tunnel/create.ts';
-import type { Problems } from '../words/problems.ts';
+import { type Problems, passing } from '../words/problems.ts';
 import { openDataPath } from './data-path.ts';
 import { followAdvertised, followEndpoints } from './endpoints.ts';
 import { type OpenGateway, openGateway } from './gateway.ts';
@@ -22,6 +22,14 @@ import type { AgentOptions } from './options.ts';
 import { createPacketWays } from './workers/packet-steering.ts';
 import { WorkerPool } from './workers/pool.ts';
 import { totalsOf } from './workers/totals.ts';
+
+const RECORDS_LOST = {
+  code: 'flows-lost',
+  subject: 'agent',
+  message:
+    'flows end faster than control takes their records, or it is away: the oldest are lost, and counted (weft flows tells how many); ' +
+    'the flows themselves are carried; see to control, or to the program that makes so many',
+} as const;
 
 /** A running data path, of all threads together. */
 export interface MainPath {
@@ -62,10 +70,10 @@ export async function openMainPath(
   const { network, controlAddresses: controls } = member.membership;
   const { services } = file;
   const changed: { report: () => void } = { report: () => {} };
-  const recorder = new FlowRecorder(defined({ zone: file.zone }));
   const board = new ProblemBoard(logger, () => changed.report());
   const sources = new ProblemSources(board);
   const problems = sources.of(0);
+  const recorder = new FlowRecorder(defined({ zone: file.zone, lost: passing(problems, RECORDS_LOST) }));
   const metrics = options.metrics !== undefined;
   const traffic = new FlowTraffic({ metrics });
   const packetWays = threads === 1 ? undefined : createPacketWays(threads);

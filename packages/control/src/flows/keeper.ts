@@ -8,7 +8,7 @@ import { FlowsError } from './errors.ts';
 import type { FromThread, Question, ThreadStart, ToThread } from './messages.ts';
 import {
   COLUMNS,
-  countNew,
+  countRecords,
   FlowPacker,
   type PackedFlows,
   type Standing,
@@ -98,7 +98,7 @@ export class FlowKeeper {
       queued >= (this.#options.mostQueued ?? MOST_QUEUED) ||
       this.#characters + this.#gathering.characters >= MOST_CHARACTERS;
     if (full || this.#closed) {
-      if (!standing.replaces) this.#lose(network, 1, 'the disk does not keep up');
+      this.#lose(network, 1, 'the disk does not keep up');
       return;
     }
     this.#gathering.add(network, record, standing);
@@ -292,7 +292,7 @@ export class FlowKeeper {
   }
 
   #losePack(pack: Pack, why: string): void {
-    for (const [network, records] of countNew(pack.packed)) this.#lose(network, records, why);
+    for (const [network, records] of countRecords(pack.packed)) this.#lose(network, records, why);
     if (pack === this.#underWay) this.#settle();
   }
 

@@ -122,12 +122,12 @@ export function* unpack({ shapes, details, rows }: PackedFlows): Generator<Unpac
   }
 }
 
-/** New records of each network in what was packed; those that replace another are no loss of their own. */
-export function countNew({ shapes, rows }: PackedFlows): Map<string, number> {
+/** Records of each network in what was packed. */
+export function countRecords({ shapes, rows }: PackedFlows): Map<string, number> {
   const counts = new Map<string, number>();
   for (let start = 0; start < rows.length; start += COLUMNS) {
     const network = shapes[rows[start + ROW.shape] ?? 0]?.network ?? '';
-    if (rows[start + ROW.replaces] === 0) counts.set(network, (counts.get(network) ?? 0) + 1);
+    counts.set(network, (counts.get(network) ?? 0) + 1);
   }
   return counts;
 }

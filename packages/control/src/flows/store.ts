@@ -66,7 +66,7 @@ export class FlowStore {
     return this.#segments.kept;
   }
 
-  /** Writes all of it, as far as the disk takes it; answers how many new records of each network it did not. */
+  /** Writes all of it, as far as the disk takes it; answers how many records of each network it did not. */
   write(packed: PackedFlows): Map<string, number> {
     const lost = new Map<string, number>();
     for (const [network, indexes] of rowsByNetwork(packed)) {
@@ -159,7 +159,7 @@ export class FlowStore {
     this.#segments.close();
   }
 
-  /** Writes these rows, which are of one network; answers how many of its new records are lost. */
+  /** Writes these rows, which are of one network; answers how many of its records are lost. */
   #writeRows(network: string, packed: PackedFlows, indexes: readonly number[]): number {
     let written = 0;
     try {
@@ -174,7 +174,8 @@ export class FlowStore {
         const path = newest?.path ?? this.#options.directory;
         this.#options.trouble({ event: 'flows-not-written', path, message: String(error) });
       }
-      return indexes.slice(written).filter((index) => packed.rows[index * COLUMNS + ROW.replaces] === 0).length;
+      const elsewhere = (index: number): boolean => this.#elsewhere(network, packed, index) !== undefined;
+      return indexes.length - written + indexes.slice(0, written).filter(elsewhere).length;
     }
   }
 
@@ -199,15 +200,19 @@ export class FlowStore {
     return place;
   }
 
+  /** The segment, not written any more, of the record that this row replaces. */
+  #elsewhere(network: string, packed: PackedFlows, index: number): Segment | undefined {
+    if (packed.rows[index * COLUMNS + ROW.replaces] !== 1) return undefined;
+    const segment = this.#segments.of(network, packed.rows[index * COLUMNS + ROW.cursor] ?? 0);
+    return segment === this.#segments.newestOf(network) ? undefined : segment;
+  }
+
   /** Words on records of segments that are not written any more: few, and each segment's in one transaction. */
   #replaceElsewhere(network: string, packed: PackedFlows, indexes: readonly number[]): void {
-    const newest = this.#segments.newestOf(network);
     const elsewhere = new Map<Segment, number[]>();
     for (const index of indexes) {
-      if (packed.rows[index * COLUMNS + ROW.replaces] !== 1) continue;
-      const segment = this.#segments.of(network, packed.rows[index * COLUMNS + ROW.cursor] ?? 0);
-      if (segment === undefined || segment === newest) continue;
-      entryOf(elsewhere, segment, () => []).push(index);
+      const segment = this.#elsewhere(network, packed, index);
+      if (segment !== undefined) entryOf(elsewhere, segment, () => []).push(index);
     }
     for (const [segment, others] of elsewhere) {
       this.#segments.read(segment, () => {

@@ -153,6 +153,9 @@ test('what finds no place in the queue is counted, and told of once', async () =
   window.add('dev', 'b', flows(1, 10), 0);
   expect([window.dropped('prod'), window.dropped('dev'), window.dropped('none')]).toEqual([1_007, 10, 0]);
   expect(events).toEqual(['flows-dropped']);
+  // What the other end tells of a flow replaces what the first told, and is as lost when there is no place for it.
+  window.add('prod', 'a', [flow(1, { outcome: 'unreachable' }), flow(5_990, { outcome: 'unreachable' })], 0);
+  expect(window.dropped('prod')).toBe(1_009);
   const abort = new AbortController();
   const asked = window.query('prod', { filter: {}, limit: 1 }, abort.signal);
   abort.abort(new Error('given up'));
