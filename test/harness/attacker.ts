@@ -6,7 +6,7 @@ import { Deadline } from '../../packages/agent/src/bytes/deadline.ts';
 import { loadIdentity } from '../../packages/agent/src/member/identity.ts';
 import { loadNetmap } from '../../packages/agent/src/member/persist.ts';
 import { createTunnels } from '../../packages/agent/src/tunnel/create.ts';
-import type { OpenRequest, Refusal } from '../../packages/agent/src/words/opening.ts';
+import type { OpenRequest, PeerRefusal } from '../../packages/agent/src/words/opening.ts';
 import type { TunnelPeer } from '../../packages/agent/src/words/peer.ts';
 import { forged } from '../../packages/agent/testing/forged.ts';
 
@@ -17,7 +17,7 @@ export interface ForgedRequest extends Omit<OpenRequest, 'flowId'> {
 
 export type ForgedAnswer =
   | { readonly opened: true }
-  | { readonly opened: false; readonly refusal: Refusal }
+  | { readonly opened: false; readonly refusal: PeerRefusal }
   | { readonly error: string };
 
 export interface Attacker {

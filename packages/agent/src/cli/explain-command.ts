@@ -1,6 +1,13 @@
 /** weft explain: the verdict on one flow, and where it would break. */
 import { formatPortRange, hostNameProblem, isServiceName, parseDestination } from '@weft/proto';
-import { actionCodec, adminService, breakPointCodec, callerToWire, protocolCodec } from '@weft/proto/wire';
+import {
+  actionCodec,
+  adminService,
+  breakPointCodec,
+  callerToWire,
+  protocolCodec,
+  toldFromWire,
+} from '@weft/proto/wire';
 import { orSentence } from '../config/schema.ts';
 import { type NetworkOptions, withAdmin } from './admin.ts';
 import { UsageError } from './errors.ts';
@@ -33,7 +40,7 @@ export async function explain(
     }),
   );
   const verdict = actionCodec.fromWire(answer.verdict, 'verdict');
-  const breakPoint = breakPointCodec.fromWire(answer.breakPoint, 'break_point');
+  const breakPoint = toldFromWire(breakPointCodec, answer.breakPoint, 'break_point');
   const { rule, revision, reason, steps } = answer;
   if (options.json !== undefined) {
     writeJson(terminal, { from, to: destination, verdict, rule, revision, reason, breakPoint, steps });

@@ -71,6 +71,7 @@ describe('listings', () => {
               enforcedRevision: 4,
               services: ['redis'],
               addresses: ['127.80.0.3'],
+              capability: 2,
               behind: durationToWire(1_500),
               clockSkew: durationToWire(-7),
               telemetry: {
@@ -90,15 +91,16 @@ describe('listings', () => {
     });
     const { out, err } = await weft('agents');
     expect(out.split('\n').map((line) => line.split(/ {2,}/).join('|'))).toEqual([
-      'HOST|STATE|ENFORCES|ADDRESS|SERVICES|ROLES|TAGS|PATHS|PROBLEMS|ID',
-      'build-3|connected|4|127.80.0.3|redis|-|-|1252-1400 B|1|a1',
-      'build-4|away, last seen 1h 2m ago|0|-|-|-|-|-|0|a2',
-      'build-5|held off|0|-|-|-|-|-|1|a3',
+      'HOST|STATE|ENFORCES|ADDRESS|SERVICES|ROLES|TAGS|PATHS|CAPABILITY|PROBLEMS|ID',
+      'build-3|connected|4|127.80.0.3|redis|-|-|1252-1400 B|2|1|a1',
+      'build-4|away, last seen 1h 2m ago|0|-|-|-|-|-|-|0|a2',
+      'build-5|held off|0|-|-|-|-|-|-|1|a3',
       '',
     ]);
     expect(err).toBe('build-3: redis:6379: taken \ufffd or \ufffd\nbuild-5: build-5: data is older\n');
     const json = JSON.parse((await weft('agents', '--json')).out) as Record<string, unknown>[];
     expect(json[0]).toMatchObject({
+      capability: 2,
       behind_ms: 1_500,
       clock_skew_ms: -7,
       telemetry: { interval_ms: 5_000, peers: [{ host: 'build-4', round_trip_us: 300, path_size: 1_252 }, {}, {}] },

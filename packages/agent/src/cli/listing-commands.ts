@@ -80,6 +80,7 @@ export async function agents(options: NetworkOptions, terminal: Terminal, signal
       enforcedRevision: agent.enforcedRevision,
       kept: !agent.notKept,
       version: agent.version,
+      capability: agent.capability,
       services: agent.services,
       roles: rolesFromWire(agent.roles, 'roles'),
       ephemeral: agent.ephemeral,
@@ -111,11 +112,25 @@ export async function agents(options: NetworkOptions, terminal: Terminal, signal
       orDash(agent.roles.join(',')),
       orDash(agent.tags.join(',')),
       pathsOf(agent.telemetry?.peers ?? []),
+      // A control of before there were numbers says none.
+      orDash(agent.capability === 0 ? '' : String(agent.capability)),
       String(agent.report?.problems.length ?? 0),
       agent.agentId,
     ];
   });
-  const head = ['HOST', 'STATE', 'ENFORCES', 'ADDRESS', 'SERVICES', 'ROLES', 'TAGS', 'PATHS', 'PROBLEMS', 'ID'];
+  const head = [
+    'HOST',
+    'STATE',
+    'ENFORCES',
+    'ADDRESS',
+    'SERVICES',
+    'ROLES',
+    'TAGS',
+    'PATHS',
+    'CAPABILITY',
+    'PROBLEMS',
+    'ID',
+  ];
   writeTable(terminal, head, rows);
   for (const agent of entries) {
     for (const problem of agent.report?.problems ?? []) {

@@ -2,7 +2,7 @@
  * Ended flows on their way to control and to `weft status`. Nothing here waits for control: when it is away for long the
  * oldest records go, and their number is told with the next batch.
  */
-import { type FlowRecord, OUTCOMES, WIRE_LIMITS } from '@weft/proto';
+import { type FlowRecord, OUTCOMES, type Protocol, WIRE_LIMITS } from '@weft/proto';
 import { type Problems, passing } from '../words/problems.ts';
 import { newFlowId } from './flow.ts';
 
@@ -250,7 +250,7 @@ interface Sort {
  */
 export class PacedSink implements FlowSink {
   readonly #sink: FlowSink;
-  readonly #held: Readonly<Record<FlowRecord['protocol'], () => void>>;
+  readonly #held: Readonly<Record<Protocol, () => void>>;
   readonly #sorts = new Map<string, Sort>();
   /** In this window, records of their own. */
   #told = 0;
@@ -275,7 +275,7 @@ export class PacedSink implements FlowSink {
     } else {
       sort.held++;
       sort.last = flow;
-      this.#held[flow.protocol]();
+      this.#held[flow.protocol === 'udp' ? 'udp' : 'tcp']();
     }
     this.#window ??= setTimeout(() => this.#tell(), WINDOW_MS).unref();
   }

@@ -1,7 +1,7 @@
 /** One stream to control, from its challenge to its end: hello, deltas and acknowledgements, reports, flows, traces. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientDuplexStream } from '@grpc/grpc-js';
-import { asError, defined, messageOf, type NetmapDelta, type Report, type Telemetry } from '@weft/proto';
+import { asError, CAPABILITY, defined, messageOf, type NetmapDelta, type Report, type Telemetry } from '@weft/proto';
 import {
   deltaFromWire,
   helloMessage,
@@ -169,6 +169,7 @@ class Session {
         revision,
         ...defined({ receipt }),
         run: this.#parts.run,
+        capability: CAPABILITY,
       },
     });
   }

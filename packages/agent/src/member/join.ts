@@ -1,7 +1,7 @@
 /** Becoming a member: the one call that a join token is good for. */
 import { randomBytes } from 'node:crypto';
 import { type ServiceError, status } from '@grpc/grpc-js';
-import { type AgentRole, type JoinToken, messageOf } from '@weft/proto';
+import { type AgentRole, CAPABILITY, type JoinToken, messageOf } from '@weft/proto';
 import {
   AgentClient,
   agentService,
@@ -111,6 +111,7 @@ async function joinAt(address: string, attempt: JoinAttempt, host: string, signa
       services,
       roles: rolesToWire(roles),
       version,
+      capability: CAPABILITY,
     };
     return await callUnary(client, agentService.join, request, { signal, deadlineMs: JOIN_DEADLINE_MS });
   } finally {

@@ -13,7 +13,7 @@ import { FlowCutError, UnreachableError } from '../tunnel/errors.ts';
 import type { Tunnels } from '../tunnel/types.ts';
 import type { Conduit, DatagramConduit } from '../words/conduit.ts';
 import type { Netmap, NetmapSource } from '../words/netmap.ts';
-import type { FlowTarget, Opened, Refusal, SourceClaim } from '../words/opening.ts';
+import type { FlowTarget, Opened, PeerRefusal, SourceClaim } from '../words/opening.ts';
 import type { Call } from './call.ts';
 import type { Candidate, Chooser } from './choose.ts';
 
@@ -101,7 +101,7 @@ interface Told {
 
 const GAVE_UP = 'the caller gave up';
 
-type Attempt<C> = (candidate: Candidate, target: FlowTarget, deadline: Deadline) => Promise<Opened<C>>;
+type Attempt<C> = (candidate: Candidate, target: FlowTarget, deadline: Deadline) => Promise<Opened<C, PeerRefusal>>;
 
 export class Forwarder {
   readonly #options: ForwarderOptions;
@@ -274,12 +274,12 @@ function dropCut(local: boolean, drop: () => void): void {
 }
 
 /** A failed try, in the words of a refusal. `unreachable` is never a peer's answer, only the lack of one. */
-type Failure = Omit<Refusal, 'code'> & { readonly code: Refusal['code'] | 'unreachable' };
+type Failure = Omit<PeerRefusal, 'code'> & { readonly code: PeerRefusal['code'] | 'unreachable' };
 type Attempted<C> =
   | { readonly opened: true; readonly conduit: C }
   | { readonly opened: false; readonly refusal: Failure };
 
-async function attempt<C>(opening: Promise<Opened<C>>): Promise<Attempted<C>> {
+async function attempt<C>(opening: Promise<Opened<C, PeerRefusal>>): Promise<Attempted<C>> {
   try {
     return await opening;
   } catch (cause) {

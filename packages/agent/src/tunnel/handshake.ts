@@ -1,6 +1,6 @@
 /** Drives a Noise handshake over a new connection: read, feed, write. */
 import type { Deadline } from '../bytes/deadline.ts';
-import { type DatagramOffer, decodeOffer, encodeOffer } from '../protocol/datagram/offer.ts';
+import type { DatagramOffer } from '../protocol/datagram/offer.ts';
 import { Initiator } from '../protocol/noise/initiator.ts';
 import { encodePreamble, encodeReply, PreambleReader, ReplyReader } from '../protocol/noise/preamble.ts';
 import { prologue } from '../protocol/noise/prologue.ts';
@@ -10,6 +10,7 @@ import type { WireConduit } from '../words/conduit.ts';
 import type { TunnelPeer } from '../words/peer.ts';
 import type { TunnelContext } from './context.ts';
 import { TunnelEndedError, UnreachableError } from './errors.ts';
+import { decodeGreeting, encodeGreeting } from './greeting.ts';
 import { Wire } from './wire.ts';
 
 /** A connection with keys. Its wire is paused until a tunnel takes it. */
@@ -19,6 +20,8 @@ export interface Established {
   readonly peer: TunnelPeer;
   readonly ownOffer: DatagramOffer;
   readonly peerOffer: DatagramOffer;
+  /** What the peer understands. */
+  readonly capability: number;
   /** First records, when they came with the handshake. */
   readonly rest: Buffer;
 }
@@ -44,14 +47,14 @@ export function initiate(
   const reader = new ReplyReader();
   return drive(conduit, deadline, (piece, wire) => {
     if (wire === undefined) {
-      conduit.write(encodePreamble(context.cipher, initiator.writeMessage1(encodeOffer(ownOffer))), true);
+      conduit.write(encodePreamble(context.cipher, initiator.writeMessage1(encodeGreeting(ownOffer))), true);
       return undefined;
     }
     const reply = reader.push(piece);
     if (reply === undefined) return undefined;
     const { payload, session } = initiator.readMessage2(reply.message);
-    const peerOffer = decodeOffer(payload).offer;
-    return { wire, session, peer, ownOffer, peerOffer, rest: Buffer.from(reply.rest) };
+    const { offer: peerOffer, capability } = decodeGreeting(payload);
+    return { wire, session, peer, ownOffer, peerOffer, capability, rest: Buffer.from(reply.rest) };
   });
 }
 
@@ -76,10 +79,10 @@ export function respond(
     const { payload, remoteStatic } = responder.readMessage1(preamble.message);
     const peer = context.directory.peerByKey(remoteStatic);
     if (peer === undefined) throw new UnreachableError('unknown-peer', 'the caller is no member of this network');
-    const peerOffer = decodeOffer(payload).offer;
-    const { message, session } = responder.writeMessage2(peer.psk, encodeOffer(ownOffer));
+    const { offer: peerOffer, capability } = decodeGreeting(payload);
+    const { message, session } = responder.writeMessage2(peer.psk, encodeGreeting(ownOffer));
     conduit.write(encodeReply(message), true);
-    return { wire, session, peer, ownOffer, peerOffer, rest: Buffer.alloc(0) };
+    return { wire, session, peer, ownOffer, peerOffer, capability, rest: Buffer.alloc(0) };
   });
 }
 

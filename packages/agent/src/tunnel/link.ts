@@ -41,6 +41,8 @@ export interface LinkOwner {
 export class Link implements RecordOutput, MuxEvents {
   readonly initiator: boolean;
   readonly peer: TunnelPeer;
+  /** What the peer understands. */
+  readonly capability: number;
   readonly mux: Mux;
   readonly liveness: Liveness;
   readonly openedAt: number;
@@ -65,12 +67,13 @@ export class Link implements RecordOutput, MuxEvents {
     path: DatagramPath | undefined,
     dialled: DatagramAddress | undefined,
   ) {
-    const { wire, session, peer } = established;
+    const { wire, session, peer, capability } = established;
     this.#context = context;
     this.#owner = owner;
     this.#wire = wire;
     this.#path = path;
     this.peer = peer;
+    this.capability = capability;
     this.initiator = dialled !== undefined;
     this.#confirmed = this.initiator;
     this.openedAt = context.now();

@@ -1,4 +1,6 @@
-/** Times and bounds of the tunnel layer. Times in milliseconds. */
+import { ASKED_SINCE, type AskedSince } from '../words/opening.ts';
+
+/** Times and bounds of the tunnel layer, and what peers are asked for. Times in milliseconds. */
 export interface TunnelSettings {
   /** From connect to a finished handshake, all endpoints together. */
   readonly dialTimeout: number;
@@ -38,6 +40,7 @@ export interface TunnelSettings {
   /** Connections in handshake: in all, and from one address. */
   readonly handshakes: number;
   readonly handshakesPerAddress: number;
+  readonly askedSince: AskedSince;
 }
 
 export const DEFAULT_SETTINGS: TunnelSettings = {
@@ -61,4 +64,5 @@ export const DEFAULT_SETTINGS: TunnelSettings = {
   dialledPerPeer: 16,
   handshakes: 512,
   handshakesPerAddress: 128,
+  askedSince: ASKED_SINCE,
 };

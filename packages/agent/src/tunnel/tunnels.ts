@@ -5,7 +5,7 @@ import { DatagramFlow } from '../protocol/mux/datagram-flow.ts';
 import { OpenError } from '../protocol/mux/errors.ts';
 import { MuxStream } from '../protocol/mux/stream.ts';
 import type { Conduit, DatagramConduit } from '../words/conduit.ts';
-import type { FlowTarget, Opened, OpenRequest, Refusal } from '../words/opening.ts';
+import { capabilityAsked, type FlowTarget, type Opened, type OpenRequest, type PeerRefusal } from '../words/opening.ts';
 import type { TunnelPeer } from '../words/peer.ts';
 import type { Acceptor } from './acceptor.ts';
 import { afterCut } from './after-cut.ts';
@@ -18,7 +18,7 @@ import type { Tunnels } from './types.ts';
 
 type Answer =
   | { readonly opened: true; readonly entry: MuxStream | DatagramFlow; readonly link: Link }
-  | { readonly opened: false; readonly refusal: Refusal };
+  | { readonly opened: false; readonly refusal: PeerRefusal };
 
 export class AgentTunnels implements Tunnels, LinkOwner {
   readonly #context: TunnelContext;
@@ -50,14 +50,18 @@ export class AgentTunnels implements Tunnels, LinkOwner {
     return this.#context.counters;
   }
 
-  async openStream(permit: Permit, target: FlowTarget, deadline: Deadline): Promise<Opened<Conduit>> {
+  async openStream(permit: Permit, target: FlowTarget, deadline: Deadline): Promise<Opened<Conduit, PeerRefusal>> {
     const answer = await this.#open(target.agentId, requestOf(permit, target), deadline);
     if (!answer.opened) return answer;
     if (!(answer.entry instanceof MuxStream)) throw new TypeError('openStream is for TCP');
     return { opened: true, conduit: answer.entry };
   }
 
-  async openDatagrams(permit: Permit, target: FlowTarget, deadline: Deadline): Promise<Opened<DatagramConduit>> {
+  async openDatagrams(
+    permit: Permit,
+    target: FlowTarget,
+    deadline: Deadline,
+  ): Promise<Opened<DatagramConduit, PeerRefusal>> {
     const answer = await this.#open(target.agentId, requestOf(permit, target), deadline);
     if (!answer.opened) return answer;
     if (!(answer.entry instanceof DatagramFlow)) throw new TypeError('openDatagrams is for UDP');
@@ -170,6 +174,8 @@ export class AgentTunnels implements Tunnels, LinkOwner {
     const tunnels = this.#peer(agentId);
     for (let attempt = 1; ; attempt++) {
       const link = await tunnels.acquire(deadline);
+      const lacking = this.#lacking(link, request);
+      if (lacking !== undefined) return { opened: false, refusal: lacking };
       try {
         return await this.#ask(link, request, deadline);
       } catch (error) {
@@ -183,6 +189,14 @@ export class AgentTunnels implements Tunnels, LinkOwner {
           throw new UnreachableError('tunnel-lost', `the tunnel to ${link.peer.host} ended`, { cause: error });
       }
     }
+  }
+
+  /** A peer is asked for what it knows alone: it might take another thing for a breach of the protocol. */
+  #lacking({ peer, capability }: Link, request: OpenRequest): PeerRefusal | undefined {
+    const needed = capabilityAsked(request, this.#context.settings.askedSince);
+    if (capability >= needed) return undefined;
+    const detail = `the agent on ${peer.host} is of capability ${capability}, and this needs ${needed}; upgrade it`;
+    return { code: 'other', rule: '', revision: 0, detail };
   }
 
   #ask(link: Link, request: OpenRequest, deadline: Deadline): Promise<Answer> {

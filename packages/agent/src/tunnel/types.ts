@@ -2,7 +2,7 @@
 import type { Permit } from '@weft/proto';
 import type { Deadline } from '../bytes/deadline.ts';
 import type { Conduit, DatagramConduit } from '../words/conduit.ts';
-import type { FlowTarget, Opened, OpenRequest, Refusal } from '../words/opening.ts';
+import type { FlowTarget, Opened, OpenRequest, PeerRefusal, Refusal } from '../words/opening.ts';
 import type { TunnelPeer } from '../words/peer.ts';
 
 /** A flow that a peer asks to open here: a stream for TCP, datagrams for UDP. Exactly one of accept and refuse is called, soon. */
@@ -26,9 +26,9 @@ export interface InboundHandler {
 /** All tunnels of this agent. */
 export interface Tunnels {
   /** Opens a TCP flow at a peer, for nothing but a permit. Throws UnreachableError when no tunnel can be made, or the deadline's reason. */
-  openStream(permit: Permit, target: FlowTarget, deadline: Deadline): Promise<Opened<Conduit>>;
+  openStream(permit: Permit, target: FlowTarget, deadline: Deadline): Promise<Opened<Conduit, PeerRefusal>>;
   /** Opens a UDP flow at a peer. Throws UnreachableError when no tunnel can be made, or the deadline's reason. */
-  openDatagrams(permit: Permit, target: FlowTarget, deadline: Deadline): Promise<Opened<DatagramConduit>>;
+  openDatagrams(permit: Permit, target: FlowTarget, deadline: Deadline): Promise<Opened<DatagramConduit, PeerRefusal>>;
   /**
    * Whether the peer is likely to take a flow, as far as is known. One that has fallen silent, or could not be reached, is dialled
    * beside when this is asked, so that it is found when it is back though nobody calls there.

@@ -36,6 +36,27 @@ export interface Refusal {
   readonly detail: string;
 }
 
-export type Opened<C> =
+/** As a peer told it, or this agent in its place; `other` is a code of a newer version. */
+export interface PeerRefusal extends Omit<Refusal, 'code'> {
+  readonly code: RefusalCode | 'other';
+}
+
+export type Opened<C, R extends PeerRefusal = Refusal> =
   | { readonly opened: true; readonly conduit: C }
-  | { readonly opened: false; readonly refusal: Refusal };
+  | { readonly opened: false; readonly refusal: R };
+
+/** The capability that brought each way of asking for a flow. */
+export interface AskedSince {
+  readonly protocols: Readonly<Record<OpenRequest['protocol'], number>>;
+  readonly sources: Readonly<Record<SourceClaim['type'], number>>;
+}
+
+export const ASKED_SINCE: AskedSince = {
+  protocols: { tcp: 1, udp: 1 },
+  sources: { service: 1, host: 1, internet: 1 },
+};
+
+/** What a peer must understand to be asked so. */
+export function capabilityAsked({ protocol, source }: OpenRequest, { protocols, sources }: AskedSince): number {
+  return Math.max(protocols[protocol], sources[source.type]);
+}

@@ -59,6 +59,7 @@ function explain(question: Partial<ExplainQuestion>, world: World = {}, where = 
       kept: true,
       enforcedSinceMs: 0,
       version: '',
+      capability: 1,
       report: reportOf(world.problems?.[hostOf(agentId)]),
       behindSinceMs: 0,
       clockSkewMs: undefined,

@@ -123,7 +123,10 @@ export interface ProblemView extends Problem {
 
 export interface AgentView
   extends Pick<AgentState, 'id' | 'host' | 'services' | 'roles' | 'ephemeral' | 'tokenId'>,
-    Pick<LiveAgent, 'connected' | 'lastSeenMs' | 'version' | 'enforcedRevision' | 'enforcedSinceMs' | 'behindSinceMs'> {
+    Pick<
+      LiveAgent,
+      'connected' | 'lastSeenMs' | 'version' | 'capability' | 'enforcedRevision' | 'enforcedSinceMs' | 'behindSinceMs'
+    > {
   /** Where its gateway listens; empty when it is none. */
   readonly gatewayAddress: string;
   readonly tags: readonly string[];

@@ -241,6 +241,7 @@ function liveAgent(known: Partial<LiveAgent> | undefined): LiveAgent | undefined
     kept: true,
     enforcedSinceMs: 0,
     version: '1.2.3',
+    capability: 2,
     report: undefined,
     behindSinceMs: 0,
     clockSkewMs: undefined,

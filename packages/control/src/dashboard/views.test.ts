@@ -46,6 +46,7 @@ const agent = (more: Partial<LiveAgent>): LiveAgent => ({
   kept: true,
   enforcedSinceMs: 0,
   version: '1.0.0',
+  capability: 1,
   report: undefined,
   behindSinceMs: 0,
   clockSkewMs: 12.4,

@@ -86,7 +86,8 @@ export function agentViews(network: NetworkState, live: LiveAgents): AgentView[]
 }
 
 function agentView(now: FleetAgent): AgentView {
-  const { agent, connected, lastSeenMs, version, enforcedRevision, enforcedSinceMs, behindSinceMs, tags } = now;
+  const { agent, connected, lastSeenMs, version, capability, enforcedRevision, enforcedSinceMs, behindSinceMs, tags } =
+    now;
   const { report, telemetry, clockSkewMs } = now;
   return {
     id: agent.id,
@@ -94,6 +95,7 @@ function agentView(now: FleetAgent): AgentView {
     connected,
     lastSeenMs,
     version,
+    capability,
     enforcedRevision,
     enforcedSinceMs,
     behindSinceMs,

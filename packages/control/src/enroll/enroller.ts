@@ -12,7 +12,7 @@ import { isSignedBy } from './signature.ts';
 import { findToken, requireUsable, tokenRevoked } from './tokens.ts';
 
 /** See JoinRequest in agent.proto for each field. */
-export interface JoinRequest extends Readonly<Omit<pb.JoinRequest, 'roles'>> {
+export interface JoinRequest extends Readonly<Omit<pb.JoinRequest, 'roles' | 'capability'>> {
   readonly roles: readonly AgentRole[];
 }
 

@@ -7,6 +7,8 @@ import { NO_MEMORY } from './memory.ts';
 import { notKept } from './projection.ts';
 import { TIMING } from './timing.ts';
 
+const SOFTWARE = { version: '1.0.0', capability: 2 };
+
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
@@ -46,13 +48,13 @@ test('after a start of control an agent is taken to be well for 30 s', async () 
 
 test('a disconnected agent keeps its health for 15 s, and one that is back in time is never called unwell', async () => {
   const { healthy, registry, id, changes } = await setUp(false);
-  registry.connected(id, '1.0.0', reportOf(['redis']), '10.0.0.7');
+  registry.connected(id, SOFTWARE, reportOf(['redis']), '10.0.0.7');
   vi.advanceTimersByTime(60_000);
   expect(healthy()).toBe(true);
   registry.disconnected(id);
   vi.advanceTimersByTime(14_000);
   changes.length = 0;
-  registry.connected(id, '1.0.0', reportOf(['redis']), '10.0.0.7');
+  registry.connected(id, SOFTWARE, reportOf(['redis']), '10.0.0.7');
   vi.advanceTimersByTime(60_000);
   expect([healthy(), changes]).toEqual([true, []]);
   registry.disconnected(id);
@@ -62,7 +64,7 @@ test('a disconnected agent keeps its health for 15 s, and one that is back in ti
 
 test('an ephemeral agent is forgotten 30 s after it went away, whether it had connected since the start or not', async () => {
   const { registry, id, forgotten } = await setUp(true);
-  registry.connected(id, '1.0.0', reportOf(['redis']), '10.0.0.7');
+  registry.connected(id, SOFTWARE, reportOf(['redis']), '10.0.0.7');
   vi.advanceTimersByTime(120_000);
   registry.disconnected(id);
   vi.advanceTimersByTime(29_000);
@@ -97,7 +99,7 @@ test('an agent is behind since a revision came out that it has not acknowledged'
   };
   const behindSince = (): number | undefined => registry.agent(id)?.behindSinceMs;
   vi.advanceTimersByTime(60_000);
-  registry.connected(id, '1.0.0', reportOf(['redis']), '10.0.0.7');
+  registry.connected(id, SOFTWARE, reportOf(['redis']), '10.0.0.7');
   // It may have held this one all along: what counts is how long it takes to say so.
   expect(behindSince()).toBe(Date.now());
   vi.advanceTimersByTime(20);
@@ -123,7 +125,7 @@ test('an agent is behind since a revision came out that it has not acknowledged'
   const third = await publish('c');
   expect(behindSince()).toBe(thirdMs);
   vi.advanceTimersByTime(5_000);
-  registry.connected(id, '1.0.0', reportOf(['redis']), '10.0.0.7');
+  registry.connected(id, SOFTWARE, reportOf(['redis']), '10.0.0.7');
   expect(behindSince()).toBe(Date.now());
   registry.enforced(id, third, true);
   expect([behindSince(), lags.length]).toEqual([0, 2]);
@@ -133,14 +135,14 @@ test('an agent enforces a revision since it first acknowledged it, whether it wa
   const { state, registry, id } = await setUp(false);
   const { revision } = current(state);
   const since = (): number | undefined => registry.agent(id)?.enforcedSinceMs;
-  registry.connected(id, '1.0.0', reportOf(['redis']), '10.0.0.7');
+  registry.connected(id, SOFTWARE, reportOf(['redis']), '10.0.0.7');
   expect(since()).toBe(0);
   vi.advanceTimersByTime(20);
   const firstMs = Date.now();
   registry.enforced(id, revision, true);
   vi.advanceTimersByTime(60_000);
   registry.disconnected(id);
-  registry.connected(id, '1.0.0', reportOf(['redis']), '10.0.0.7');
+  registry.connected(id, SOFTWARE, reportOf(['redis']), '10.0.0.7');
   expect(since()).toBe(0);
   registry.enforced(id, revision, true);
   expect(since()).toBe(firstMs);
@@ -152,7 +154,7 @@ test('an agent enforces a revision since it first acknowledged it, whether it wa
 test('an agent that enforces and cannot write it down is named until it can', async () => {
   const { registry, state, id } = await setUp(false);
   const { revision } = current(state);
-  registry.connected(id, '1.0.0', reportOf([]), '10.0.0.7');
+  registry.connected(id, SOFTWARE, reportOf([]), '10.0.0.7');
   registry.enforced(id, revision, false);
   expect(notKept(current(state), registry, revision)).toEqual(['one']);
   registry.enforced(id, revision, true);

@@ -2,11 +2,11 @@
  * How each agent fares: connected or not, its last report, and from both the presence that views show of it. An agent that
  * goes away keeps its health for a while, since a break of its stream is no break of its services.
  */
-import { entryOf, type Problem, type Report, type Telemetry } from '@weft/proto';
+import { entryOf, type Problem, type Report, type Telemetry, UNSAID_CAPABILITY } from '@weft/proto';
 import type { InstanceHealth, Presence } from '../netmap/presence.ts';
 import type { AgentState, NetworkState, State } from '../state/types.ts';
 import { type ConnectedAgent, Enforcement, Publications } from './enforcement.ts';
-import type { EnforcementWaiter, LiveAgent, LiveAgents } from './live.ts';
+import type { EnforcementWaiter, LiveAgent, LiveAgents, Software } from './live.ts';
 import type { Remembered, ReportMemory } from './memory.ts';
 import { Movement } from './movement.ts';
 import { acceptReport, EMPTY_REPORT, unchangedPresence, unwell } from './report.ts';
@@ -23,6 +23,7 @@ interface Known {
   /** The newest it ever acknowledged, and when first: it says so again each time it connects, which makes it no newer. */
   acknowledged: { readonly revision: number; readonly atMs: number };
   version: string;
+  capability: number;
   claimed: Report | undefined;
   report: Report | undefined;
   /** What views show of it; undefined until it is first heard of. */
@@ -76,14 +77,15 @@ export class Fleet implements LiveAgents, EnforcementWaiter {
   agent(agentId: string): LiveAgent | undefined {
     const known = this.#known.get(agentId);
     if (known === undefined) return undefined;
-    const { connected, lastSeenMs, enforcedRevision, kept, acknowledged, version, report, movement } = known;
+    const { connected, lastSeenMs, enforcedRevision, kept, acknowledged, report, movement } = known;
     return {
       connected,
       lastSeenMs,
       enforcedRevision,
       kept,
       enforcedSinceMs: enforcedRevision === 0 ? 0 : acknowledged.atMs,
-      version,
+      version: known.version,
+      capability: known.capability,
       report,
       behindSinceMs: this.#behindSince(known),
       clockSkewMs: movement.clockSkewMs,
@@ -122,11 +124,17 @@ export class Fleet implements LiveAgents, EnforcementWaiter {
     }
   }
 
-  connected(agentId: string, version: string, report: Report, observedHost: string): void {
+  /** It has become a member, and will connect. */
+  joined(agentId: string, capability: number): void {
+    const known = this.#known.get(agentId);
+    if (known !== undefined) known.capability = capability;
+  }
+
+  connected(agentId: string, software: Software, report: Report, observedHost: string): void {
     const known = this.#require(agentId);
     stopTimers(known);
     // What it enforces now it will say by acknowledging its first delta.
-    Object.assign(known, { connected: true, enforcedRevision: 0, kept: true, version, observedHost });
+    Object.assign(known, { connected: true, enforcedRevision: 0, kept: true, ...software, observedHost });
     known.connectedMs = this.#options.now();
     known.movement.start();
     if (known.doubt?.problem.code === HELD_OFF) forget(known);
@@ -224,6 +232,7 @@ export class Fleet implements LiveAgents, EnforcementWaiter {
       kept: true,
       acknowledged: { revision: 0, atMs: 0 },
       version: '',
+      capability: UNSAID_CAPABILITY,
       claimed: undefined,
       report: undefined,
       presence: undefined,
@@ -251,6 +260,7 @@ export class Fleet implements LiveAgents, EnforcementWaiter {
     if (remembered !== undefined) {
       known.claimed = remembered.report;
       known.observedHost = remembered.observedHost;
+      known.capability = remembered.capability;
       this.#publish(known);
     } else {
       const instances = new Map<string, InstanceHealth>();
@@ -316,8 +326,8 @@ export class Fleet implements LiveAgents, EnforcementWaiter {
     clearTimeout(this.#saveTimer);
     this.#saveTimer = undefined;
     const reports = new Map<string, Remembered>();
-    for (const [agentId, { claimed, observedHost }] of this.#known) {
-      if (claimed !== undefined) reports.set(agentId, { report: claimed, observedHost });
+    for (const [agentId, { claimed, observedHost, capability }] of this.#known) {
+      if (claimed !== undefined) reports.set(agentId, { report: claimed, observedHost, capability });
     }
     this.#options.memory.save(reports);
   }

@@ -11,7 +11,14 @@ export interface PeerRate {
 /** By the peer's host; without those that nothing moves to or from. */
 export type PeerRates = ReadonlyMap<string, PeerRate>;
 
-export interface LiveAgent {
+/** What an agent said that runs there. */
+export interface Software {
+  readonly version: string;
+  /** What it understands: see CAPABILITIES. */
+  readonly capability: number;
+}
+
+export interface LiveAgent extends Software {
   readonly connected: boolean;
   /** When anything last arrived from it, milliseconds since the Unix epoch; 0 when never since control started. */
   readonly lastSeenMs: number;
@@ -21,7 +28,7 @@ export interface LiveAgent {
   readonly kept: boolean;
   /** When it first acknowledged that revision, by control's clock; 0 when none since control started. */
   readonly enforcedSinceMs: number;
-  /** Software version by its last Hello; empty when none. */
+  /** By its last Hello; empty when none. */
   readonly version: string;
   readonly report: Report | undefined;
   /**

@@ -3,13 +3,14 @@
  * are slow to come back would lose their endpoints in everyone's netmap. So it is written now and then, and not synced.
  */
 import { readFileSync } from 'node:fs';
-import { messageOf, type Report } from '@weft/proto';
+import { capabilityOf, messageOf, type Report } from '@weft/proto';
 import { replaceFileNow } from '@weft/proto/files';
 import { type pb, reportFromWire, reportToWire } from '@weft/proto/wire';
 import type { Logger } from 'pino';
 
-/** An agent's last report, and the address it came from. */
+/** An agent's last report, the address it came from, and what it understands. */
 export interface Remembered {
+  readonly capability: number;
   readonly report: Report;
   readonly observedHost: string;
 }
@@ -47,22 +48,23 @@ export function fileMemory(path: string, logger: Logger): ReportMemory {
 
 interface Line {
   readonly agent: string;
+  readonly capability?: number;
   readonly observedHost: string;
   /** Without counters and problems, which mean nothing after a restart. */
   readonly report: pb.Outgoing<pb.Report>;
 }
 
-function toJson([agent, { report, observedHost }]: readonly [string, Remembered]): Line {
-  return { agent, observedHost, report: reportToWire({ ...report, problems: [], tunnels: 0, flows: 0 }) };
+function toJson([agent, { report, observedHost, capability }]: readonly [string, Remembered]): Line {
+  return { agent, observedHost, capability, report: reportToWire({ ...report, problems: [], tunnels: 0, flows: 0 }) };
 }
 
 /** Anything out of form throws, and then nothing is believed. */
 function parse(text: string): Map<string, Remembered> {
   const lines = JSON.parse(text) as readonly Line[];
   return new Map(
-    lines.map(({ agent, observedHost, report }) => [
+    lines.map(({ agent, observedHost, report, capability }) => [
       String(agent),
-      { report: reportFromWire(report), observedHost: String(observedHost) },
+      { report: reportFromWire(report), observedHost: String(observedHost), capability: capabilityOf(capability) },
     ]),
   );
 }

@@ -15,6 +15,7 @@ const heard: LiveAgent = {
   kept: true,
   enforcedSinceMs: 5,
   version: '9.9.9',
+  capability: 2,
   report: undefined,
   behindSinceMs: 0,
   clockSkewMs: undefined,

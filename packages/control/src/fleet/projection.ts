@@ -2,7 +2,7 @@
  * How a network's agents, instances and services fare: the state, beside what agents say now. The admin API, the page and
  * the metrics tell it in their own form, and explain follows a flow through it; what counts as what is decided here alone.
  */
-import type { Mesh } from '@weft/proto';
+import { type Mesh, UNSAID_CAPABILITY } from '@weft/proto';
 import { ABSENT, type InstanceHealth } from '../netmap/presence.ts';
 import { byText } from '../order.ts';
 import type { AgentState, InstanceState, NetworkState, ServiceState } from '../state/types.ts';
@@ -106,6 +106,7 @@ const UNHEARD: LiveAgent = {
   kept: true,
   enforcedSinceMs: 0,
   version: '',
+  capability: UNSAID_CAPABILITY,
   report: undefined,
   behindSinceMs: 0,
   clockSkewMs: undefined,

@@ -97,12 +97,12 @@ describe('what is remembered over a restart', () => {
       writeFileSync(other, 'of another');
       for (const name of ['reports.json', 'reports.json.next', 'reports.json.tmp'])
         symlinkSync(other, join(directory, name));
-      fileMemory(path, logger).save(new Map([['ag_1', { report, observedHost: '10.0.0.7' }]]));
+      fileMemory(path, logger).save(new Map([['ag_1', { report, observedHost: '10.0.0.7', capability: 2 }]]));
       expect([lstatSync(path).mode & 0o777, lstatSync(path).isFile()]).toEqual([0o600, true]);
       expect(readFileSync(other, 'utf8')).toBe('of another');
       expect(readdirSync(directory)).toHaveLength(4);
       expect([...fileMemory(path, logger).load()]).toEqual([
-        ['ag_1', { report: { ...report, flows: 0, problems: [] }, observedHost: '10.0.0.7' }],
+        ['ag_1', { report: { ...report, flows: 0, problems: [] }, observedHost: '10.0.0.7', capability: 2 }],
       ]);
       for (const damage of ['', 'null', '[{"agent":"x"}]', readFileSync(path, 'utf8').slice(0, -9)]) {
         writeFileSync(path, damage);

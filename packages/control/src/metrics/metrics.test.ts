@@ -23,6 +23,7 @@ function agent(more: Partial<LiveAgent>): LiveAgent {
     kept: true,
     enforcedSinceMs: 0,
     version: '1.0.0',
+    capability: 2,
     report: undefined,
     behindSinceMs: 0,
     clockSkewMs: undefined,

@@ -3,7 +3,7 @@
  * as its bytes are the same, from snapshot to snapshot, so that comparing two views is comparing references.
  */
 import { hash } from 'node:crypto';
-import { itemKey, type NetmapItem, type PeerItem } from '@weft/proto';
+import { itemFor, itemKey, type NetmapItem, type PeerItem, type Vocabulary } from '@weft/proto';
 import { DIGEST_BYTES, encodeItem } from '@weft/proto/wire';
 import type { PairKeys } from './pair-keys.ts';
 
@@ -22,6 +22,8 @@ export interface Entry {
   bytes(viewer: Viewer): Uint8Array;
   /** First 8 bytes of SHA-256 of those bytes, in hexadecimal. */
   digest(viewer: Viewer): string;
+  /** The same for an agent of this capability; undefined where it could read nothing of it. */
+  readableAt(capability: number, words: Vocabulary): Entry | undefined;
 }
 
 /** An item that every agent who may see it sees alike. */
@@ -55,6 +57,12 @@ export class SharedEntry implements Entry {
   digest(): string {
     this.#digest ??= digestOf(this.bytes());
     return this.#digest;
+  }
+
+  readableAt(capability: number, words: Vocabulary): Entry | undefined {
+    const item = itemFor(this.#item, capability, words);
+    if (item === this.#item) return this;
+    return item && new SharedEntry(item);
   }
 }
 
@@ -93,6 +101,12 @@ export class PeerEntry implements Entry {
 
   digest(viewer: Viewer): string {
     return digestOf(this.bytes(viewer));
+  }
+
+  readableAt(capability: number, words: Vocabulary): Entry | undefined {
+    const peer = itemFor(this.#peer, capability, words);
+    if (peer === this.#peer || peer?.type !== 'peer') return this;
+    return new PeerEntry(peer);
   }
 }
 

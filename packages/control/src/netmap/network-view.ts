@@ -3,7 +3,7 @@
  * linear in services, instances and agents; what did not change is carried over by reference.
  */
 
-import { entryOf } from '@weft/proto';
+import { CAPABILITY, entryOf } from '@weft/proto';
 import type { InstanceState, NetworkState } from '../state/types.ts';
 import { AgentView, type Part } from './agent-view.ts';
 import { type Entry, Interner, type PeerEntry, SharedEntry } from './entry.ts';
@@ -11,6 +11,7 @@ import { type Member, mayExchangeFlows, memberOf, type Profile } from './members
 import { PairKeys } from './pair-keys.ts';
 import { PolicyClasses } from './policy-classes.ts';
 import { ABSENT, type InstanceHealth, type Presences } from './presence.ts';
+import { ReadableParts } from './readable.ts';
 
 export class NetworkView {
   readonly network: NetworkState;
@@ -27,9 +28,11 @@ export class NetworkView {
   readonly #alike = new Map<string, Member[]>();
   /** Parts made when first asked for, by what they depend on; shared with the moment before when all of that is the same. */
   readonly #made: MadeParts;
+  readonly #readable: ReadableParts;
 
-  constructor(network: NetworkState, presences: Presences, before?: NetworkView) {
+  constructor(network: NetworkState, presences: Presences, before?: NetworkView, readable = new ReadableParts()) {
     this.network = network;
+    this.#readable = before === undefined ? readable : before.#readable;
     this.#classes = before?.network.mesh === network.mesh ? before.#classes : new PolicyClasses(network.mesh);
     this.#pairKeys = before?.network.secret === network.secret ? before.#pairKeys : new PairKeys(network.secret);
     this.#shared = new Interner(before === undefined ? undefined : before.#shared);
@@ -54,14 +57,18 @@ export class NetworkView {
     this.#peers.seal();
   }
 
-  /** What the agent may know; undefined when it is no member. */
-  of(agentId: string): AgentView | undefined {
+  /** What the agent may know, in words that its capability understands; undefined when it is no member. */
+  of(agentId: string, capability: number = CAPABILITY): AgentView | undefined {
     const member = this.#members.get(agentId);
     if (member === undefined) return undefined;
     const { agent, profile, self } = member;
     const viewer = { agentId, tunnelKey: agent.tunnelKey, pairKeys: this.#pairKeys };
     const parts = [this.#common, this.#workersOf(member), this.#peersOf(profile), this.#policyOf(profile), self.alone];
-    return new AgentView(viewer, this.network.revision, parts);
+    return new AgentView(
+      viewer,
+      this.network.revision,
+      parts.map((part) => this.#readable.of(part, capability)),
+    );
   }
 
   /** Fills `running` with the services that have an instance on an agent now, by agent id. */

@@ -1,5 +1,6 @@
 /** The agent service: a join is handed to enroll, a stream to the hub. */
 import { Metadata, type ServerDuplexStream, type ServiceError, status } from '@grpc/grpc-js';
+import { CAPABILITY, capabilityOf } from '@weft/proto';
 import {
   type AgentHandlers,
   agentService,
@@ -42,7 +43,7 @@ export const framedAgentService: typeof agentService = {
 };
 
 export interface AgentServiceOptions {
-  readonly hub: Pick<Hub, 'open'>;
+  readonly hub: Pick<Hub, 'open' | 'joined'>;
   readonly enroller: Pick<Enroller, 'join'>;
   readonly proved: ProvedCalls;
   readonly logger: Logger;
@@ -53,9 +54,11 @@ export function agentHandlers({ hub, enroller, proved, logger }: AgentServiceOpt
   const answer = unary(logger);
   return {
     join: (call, callback) =>
-      answer<pb.JoinRequest, pb.JoinResponse>(({ request }) =>
-        enroller.join(joinOf(request), observedPeer(call.getPeer())),
-      )(call, callback),
+      answer<pb.JoinRequest, pb.JoinResponse>(async ({ request }) => {
+        const joined = await enroller.join(joinOf(request), observedPeer(call.getPeer()));
+        hub.joined(joined.agentId, capabilityOf(request.capability));
+        return { ...joined, capability: CAPABILITY };
+      })(call, callback),
     connect: (call) => serve(call, hub, proved, logger),
   };
 }

@@ -7,7 +7,7 @@ import {
   durationToWire,
   type pb,
   portsToWire,
-  protocolCodec,
+  reportedProtocolCodec,
   reportToWire,
   rolesToWire,
   serviceToWire,
@@ -59,7 +59,7 @@ export function agentStatuses(network: NetworkState, live: LiveAgents, nowMs: nu
 }
 
 function agentStatus(now: FleetAgent, nowMs: number): pb.Outgoing<pb.Agent> {
-  const { agent, connected, lastSeenMs, enforcedRevision, kept, version, tags, report, telemetry } = now;
+  const { agent, connected, lastSeenMs, enforcedRevision, kept, version, capability, tags, report, telemetry } = now;
   return {
     agentId: agent.id,
     host: agent.host,
@@ -68,6 +68,7 @@ function agentStatus(now: FleetAgent, nowMs: number): pb.Outgoing<pb.Agent> {
     enforcedRevision,
     notKept: !kept,
     version,
+    capability,
     services: agent.services,
     roles: rolesToWire(agent.roles),
     ephemeral: agent.ephemeral,
@@ -111,7 +112,7 @@ function trafficStatus(pair: TrafficStatus): pb.Outgoing<pb.Traffic> {
 }
 
 function denial({ atMs, ...denied }: NonNullable<TrafficStatus['lastDenied']>): pb.Outgoing<pb.Denial> {
-  return { ...denied, protocol: protocolCodec.toWire(denied.protocol), time: timestampToWire(atMs) };
+  return { ...denied, protocol: reportedProtocolCodec.toWire(denied.protocol), time: timestampToWire(atMs) };
 }
 
 export function reachStatus({ source, ...reach }: Reach): pb.Outgoing<pb.Reach> {

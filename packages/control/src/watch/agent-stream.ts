@@ -4,9 +4,10 @@
  */
 import { randomBytes } from 'node:crypto';
 import { status } from '@grpc/grpc-js';
-import { WIRE_LIMITS } from '@weft/proto';
+import { CAPABILITY, capabilityOf, WIRE_LIMITS } from '@weft/proto';
 import { type pb, sentence, WireError } from '@weft/proto/wire';
 import { observedHost } from '../bounds/observed.ts';
+import type { Software } from '../fleet/live.ts';
 import { type PathTracer, Traces } from '../fleet/traces.ts';
 import type { Authenticated, Refusal } from './authenticate.ts';
 import type { Feed } from './feed.ts';
@@ -27,12 +28,18 @@ export interface AgentCall {
   finish(code: status, details: string, farewellMs: number): void;
 }
 
+/** An agent that is who it says. */
+export interface Proved {
+  readonly agentId: string;
+  readonly software: Software;
+}
+
 /** What a session tells the hub. */
 export interface AgentStreamEvents {
   /** Whether it is who it says. */
   hello(session: AgentStream, nonce: Uint8Array, hello: pb.Hello): Authenticated;
   /** Takes the session in, `session.admit` called; or gives back a refusal. Throws WireError when it is out of form. */
-  standing(session: AgentStream, agentId: string, version: string, standing: pb.Standing): Refusal | undefined;
+  standing(session: AgentStream, who: Proved, standing: pb.Standing): Refusal | undefined;
   heard(agentId: string): void;
   ack(agentId: string, ack: pb.Ack): void;
   /** Throws WireError when it is out of form. */
@@ -75,7 +82,7 @@ export class AgentStream {
   readonly #helloTimer: NodeJS.Timeout;
   #resumeTimer: NodeJS.Timeout | undefined;
   /** Who it has proved to be, and has not said yet where it stands. */
-  #proved: { readonly agentId: string; readonly version: string } | undefined;
+  #proved: Proved | undefined;
   #admitted: { readonly agentId: string; readonly feed: Feed } | undefined;
   #run = '';
   #ended: boolean = false;
@@ -89,7 +96,7 @@ export class AgentStream {
     this.#helloTimer = setTimeout(() => {
       this.end({ code: status.DEADLINE_EXCEEDED, details: `no hello within ${options.helloMs} ms` });
     }, options.helloMs).unref();
-    call.send({ challenge: { nonce: this.#nonce, acknowledgesFlows: true } });
+    call.send({ challenge: { nonce: this.#nonce, acknowledgesFlows: true, capability: CAPABILITY } });
   }
 
   get agentId(): string | undefined {
@@ -177,20 +184,18 @@ export class AgentStream {
       return;
     }
     this.#run = Buffer.from(hello.run.subarray(0, 16)).toString('hex');
-    this.#proved = { agentId: who.agent.id, version: sentence(hello.version, 64) };
+    const software = { version: sentence(hello.version, 64), capability: capabilityOf(hello.capability) };
+    this.#proved = { agentId: who.agent.id, software };
     this.#call.proved();
     this.#call.send({ welcome: { observedHost: observedHost(this.peer) } });
   }
 
-  #place(
-    { agentId, version }: { readonly agentId: string; readonly version: string },
-    { standing }: pb.AgentMessage,
-  ): void {
+  #place(who: Proved, { standing }: pb.AgentMessage): void {
     if (!standing) {
       this.end({ code: status.INVALID_ARGUMENT, details: 'standing: must follow the welcome' });
       return;
     }
-    const refusal = this.#options.events.standing(this, agentId, version, standing);
+    const refusal = this.#options.events.standing(this, who, standing);
     if (refusal !== undefined) this.end(refusal);
   }
 

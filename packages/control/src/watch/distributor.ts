@@ -162,7 +162,7 @@ export class Distributor {
 }
 
 function offer(view: NetworkView, agentId: string, feed: Feed): void {
-  const agentView = view.of(agentId);
+  const agentView = view.of(agentId, feed.capability);
   if (agentView !== undefined) feed.offer(agentView);
 }
 

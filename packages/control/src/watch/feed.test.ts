@@ -1,4 +1,4 @@
-import { itemKey, type NetmapItem } from '@weft/proto';
+import { CAPABILITY, itemKey, type NetmapItem } from '@weft/proto';
 import { agentService, deltaFromWire, encodeItem, itemDigest, wireItem } from '@weft/proto/wire';
 import fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
@@ -40,7 +40,7 @@ class Receiver {
       key,
       Buffer.from(itemDigest(encodeItem(item))).toString('hex'),
     ]);
-    return { index: this.index, inventory: new Map(digests) };
+    return { index: this.index, inventory: new Map(digests), capability: CAPABILITY };
   }
 
   /** Takes the oldest message; false when it does not follow on what is held. */
@@ -75,7 +75,11 @@ class Receiver {
   }
 }
 
-function feedTo(receiver: Receiver, standing: Standing = { index: 0, inventory: new Map() }, timeline = 't1'): Feed {
+function feedTo(
+  receiver: Receiver,
+  standing: Standing = { index: 0, inventory: new Map(), capability: CAPABILITY },
+  timeline = 't1',
+): Feed {
   return new Feed(
     { timeline, receipt: () => new Uint8Array(16), memory: new PartDifferences(), resyncMs: 0, send: receiver.send },
     standing,
@@ -113,7 +117,7 @@ describe('one feed', () => {
           resyncMs: 250,
           send: receiver.send,
         },
-        { index: 0, inventory: new Map() },
+        { index: 0, inventory: new Map(), capability: CAPABILITY },
       );
       feed.offer(viewFor(new NetworkView(network, presences), one));
       receiver.deliverAll();

@@ -17,6 +17,8 @@ export interface Standing {
   readonly index: number;
   /** Digests in hexadecimal by key; empty when it holds nothing. */
   readonly inventory: ReadonlyMap<string, string>;
+  /** What it understands: see CAPABILITIES. */
+  readonly capability: number;
 }
 
 export interface FeedOptions {
@@ -31,6 +33,7 @@ export interface FeedOptions {
 }
 
 export class Feed {
+  readonly capability: number;
   readonly #options: FeedOptions;
   #inventory: ReadonlyMap<string, string> | undefined;
   /** The view that the agent holds once all that was sent has arrived. */
@@ -47,6 +50,7 @@ export class Feed {
     this.#options = options;
     this.#inventory = standing.inventory.size > 0 ? standing.inventory : undefined;
     this.#index = standing.index;
+    this.capability = standing.capability;
   }
 
   /** Whether a delta with this index and revision has been sent. */

@@ -16,7 +16,7 @@ import type { FlowWindow } from '../flows/window.ts';
 import { PartDifferences } from '../netmap/agent-view.ts';
 import type { AgentState, State, StateChange, StateStore } from '../state/types.ts';
 import type { Traffic } from '../traffic/types.ts';
-import { type AgentCall, AgentStream, type AgentStreamEvents } from './agent-stream.ts';
+import { type AgentCall, AgentStream, type AgentStreamEvents, type Proved } from './agent-stream.ts';
 import { type Authenticated, authenticate, ended, held, type Refusal } from './authenticate.ts';
 import { Distributor } from './distributor.ts';
 import { DuelReferee } from './duels.ts';
@@ -148,6 +148,11 @@ export class Hub implements PathTracer {
     return session;
   }
 
+  /** It has become a member. */
+  joined(agentId: string, capability: number): void {
+    this.fleet.joined(agentId, capability);
+  }
+
   trace(fromAgentId: string, toAgentId: string, timeoutMs: number): Promise<TraceOutcome | undefined> {
     return this.#member(fromAgentId)?.session.trace(toAgentId, timeoutMs) ?? Promise.resolve(undefined);
   }
@@ -169,7 +174,7 @@ export class Hub implements PathTracer {
   #events(leave: () => void): AgentStreamEvents {
     return {
       hello: (session, nonce, hello) => this.#hello(session, nonce, hello),
-      standing: (session, agentId, version, standing) => this.#stands(session, agentId, version, standing, leave),
+      standing: (session, who, standing) => this.#stands(session, who, standing, leave),
       heard: (agentId) => this.fleet.heard(agentId),
       ack: (agentId, ack) => this.#acknowledged(agentId, ack),
       report: (agentId, report) => this.#reported(agentId, report),
@@ -240,8 +245,7 @@ export class Hub implements PathTracer {
 
   #stands(
     session: AgentStream,
-    agentId: string,
-    version: string,
+    { agentId, software }: Proved,
     said: pb.Standing,
     leave: () => void,
   ): Refusal | undefined {
@@ -256,8 +260,9 @@ export class Hub implements PathTracer {
     const standing = standingFromWire(said);
     const report = said.report ? reportFromWire(said.report) : EMPTY_REPORT;
     leave();
-    this.#takeIn(session, agent, { index: standing.index, inventory: digestsOf(standing) }, () => {
-      this.fleet.connected(agentId, version, report, observedHost(session.peer));
+    const { capability } = software;
+    this.#takeIn(session, agent, { index: standing.index, inventory: digestsOf(standing), capability }, () => {
+      this.fleet.connected(agentId, software, report, observedHost(session.peer));
     });
     return undefined;
   }

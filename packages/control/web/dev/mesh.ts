@@ -145,6 +145,7 @@ export class MadeUpMesh {
       connected: !away,
       lastSeenMs: away ? this.#startMs - 240_000 : this.#startMs,
       version: index === 7 ? '0.0.9' : '0.1.0',
+      capability: index === 7 ? 1 : 2,
       enforcedRevision: behind ? 11 : 12,
       enforcedSinceMs: this.#startMs - 720_000,
       behindSinceMs: behind ? this.#startMs - 8_000 : 0,

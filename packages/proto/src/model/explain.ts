@@ -1,4 +1,4 @@
-/** Where a flow would break. */
+/** Where a flow would break; `other` is told by a newer control alone. */
 export const BREAK_POINTS = [
   'none',
   'no-such-source',
@@ -8,6 +8,7 @@ export const BREAK_POINTS = [
   'no-healthy-instance',
   'not-listening',
   'unreachable',
+  'other',
 ] as const;
 
 export type BreakPoint = (typeof BREAK_POINTS)[number];

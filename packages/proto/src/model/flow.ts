@@ -1,5 +1,5 @@
 /** What is recorded of a flow when it ends: one row a field, from which follow how it is kept, filtered, searched and shown. */
-import type { Action, Protocol } from './mesh.ts';
+import type { Action, ReportedProtocol } from './mesh.ts';
 import type { FlowOutcome } from './outcome.ts';
 
 /** One flow from open to close; see FlowRecord in mesh.proto for each field. */
@@ -13,7 +13,7 @@ export interface FlowRecord {
   readonly instance: string;
   readonly destinationHost: string;
   readonly port: number;
-  readonly protocol: Protocol;
+  readonly protocol: ReportedProtocol;
   readonly verdict: Action;
   readonly rule: string;
   readonly revision: number;

@@ -33,6 +33,8 @@ export const WIRE_LIMITS = {
   items: 100_000,
   /** Ranges of a service, a rule or an instance. Ranges, not ports: a service has at most 1,024 single ports. */
   portRanges: 1_024,
+  /** Of one agent in a netmap: more than there are, for those that are to come. */
+  roles: 32,
   /** Endpoints that an agent says it has. */
   reportEndpoints: 16,
   /** Endpoints of a peer: those it says it has, and where control sees it. */

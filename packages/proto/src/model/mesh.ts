@@ -2,10 +2,13 @@
 
 export const KINDS = ['web', 'private', 'worker'] as const;
 export const PROTOCOLS = ['tcp', 'udp'] as const;
+/** As a record or a count may tell: `other` is one that this version does not know. */
+export const REPORTED_PROTOCOLS = [...PROTOCOLS, 'other'] as const;
 export const ACTIONS = ['allow', 'deny'] as const;
 
 export type Kind = (typeof KINDS)[number];
 export type Protocol = (typeof PROTOCOLS)[number];
+export type ReportedProtocol = (typeof REPORTED_PROTOCOLS)[number];
 export type Action = (typeof ACTIONS)[number];
 
 /** Inclusive range of ports, each 1 to 65535; `first` equals `last` for a single port. */

@@ -74,6 +74,14 @@ const ROWS = {
     publicStatus: 503,
     sentence: 'An agent had no room for it.',
   },
+  // As a newer agent tells it. Whose fault it is nobody here can say, but those that end well are known.
+  other: {
+    failed: true,
+    fault: false,
+    telling: 1,
+    publicStatus: 502,
+    sentence: 'It ended in a way that this version does not know.',
+  },
   // Of the internet's requests alone: only a gateway knows that an answer is owed.
   unanswered: {
     failed: true,

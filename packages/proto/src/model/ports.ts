@@ -1,6 +1,6 @@
 /** Ports as they are written, counted and compared. */
 import { FormatError } from './errors.ts';
-import type { PortRange, Protocol, RulePorts } from './mesh.ts';
+import type { PortRange, Protocol, ReportedProtocol, RulePorts } from './mesh.ts';
 import { quote } from './problem.ts';
 
 /** Most single ports that one service may declare: each costs a listener on every agent. */
@@ -30,7 +30,7 @@ export function parseRulePorts(value: string | number): RulePorts {
 }
 
 /** `6379`, `8125/udp`, `5000-5010/tcp`: TCP is written only on ranges, as the mesh file does. */
-export function formatPortRange(range: PortRange): string {
+export function formatPortRange(range: Omit<PortRange, 'protocol'> & { readonly protocol: ReportedProtocol }): string {
   if (range.first !== range.last) return `${range.first}-${range.last}/${range.protocol}`;
   return range.protocol === 'tcp' ? String(range.first) : `${range.first}/${range.protocol}`;
 }

@@ -89,6 +89,17 @@ export function parseSelector(text: string): Selector {
   return { type, name };
 }
 
+/** Whether it can be read. */
+export function isSelector(text: string): boolean {
+  try {
+    parseSelector(text);
+    return true;
+  } catch (error) {
+    if (!(error instanceof FormatError)) throw error;
+    return false;
+  }
+}
+
 /** Why a selector cannot stand in a rule's `from` or `to`, though it can be read. */
 export function selectorProblem({ type }: Selector, at: 'from' | 'to'): string | undefined {
   if (type === 'any') return undefined;

@@ -1,9 +1,9 @@
 /** What moves on an agent now; see Telemetry in agent.proto for each field. */
-import type { Protocol } from './mesh.ts';
+import type { ReportedProtocol } from './mesh.ts';
 
 export interface DeniedAttempt {
   readonly port: number;
-  readonly protocol: Protocol;
+  readonly protocol: ReportedProtocol;
   readonly rule: string;
   readonly revision: number;
 }

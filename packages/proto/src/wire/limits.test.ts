@@ -43,6 +43,7 @@ const READERS: Readonly<Record<keyof typeof WIRE_LIMITS, readonly ((size: number
     (size) => inventoryFromWire(many(size, { key: 'k', digest })),
   ],
   portRanges: [(size) => reportFromWire({ instances: [{ service: 'redis', notListening: many(size, port) }] })],
+  roles: [(size) => itemFromWire({ key: 'peer/ag_1', peer: { ...peer, roles: many(size, 1) } })],
   reportEndpoints: [(size) => reportFromWire({ endpoints: many(size, 'a:1') })],
   peerEndpoints: [(size) => itemFromWire({ key: 'peer/ag_1', peer: { ...peer, endpoints: many(size, 'a:1') } })],
   problems: [(size) => reportFromWire({ problems: many(size, {}) })],

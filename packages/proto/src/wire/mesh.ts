@@ -1,11 +1,14 @@
 /** The mesh, service, rule and ports, wire to model and back. What a mesh means is checked by validateMesh, after this. */
 
+import { closedRule } from '../model/closed-rule.ts';
 import { LIMITS, WIRE_LIMITS } from '../model/limits.ts';
 import type { AgentSettings, Mesh, PolicyTest, PortRange, Rule, RulePorts, Service } from '../model/mesh.ts';
+import { isSelector } from '../model/selector.ts';
 import { defined } from '../model/values.ts';
 import { callerName, callerToWire } from './caller.ts';
 import { integer, list, required, text } from './check.ts';
 import { actionCodec, type EnumCodec, kindCodec, protocolCodec, ruleProtocolCodec } from './enums.ts';
+import { WireError } from './errors.ts';
 import type * as pb from './pb.ts';
 
 export function portsToWire(ranges: readonly RulePorts[]): pb.PortRange[] {
@@ -20,16 +23,40 @@ export function portsFromWire(
   return rangesFromWire(ranges, field, protocolCodec);
 }
 
+/** Without those of a protocol that is not known. Throws WireError. */
+export function knownPortsFromWire(
+  ranges: readonly pb.Outgoing<pb.PortRange>[] | null | undefined,
+  field: string,
+): PortRange[] {
+  return partialRanges(ranges, field, protocolCodec).filter(
+    (range): range is PortRange => range.protocol !== undefined,
+  );
+}
+
 function rangesFromWire<Transport extends string>(
   ranges: readonly pb.Outgoing<pb.PortRange>[] | null | undefined,
   field: string,
   codec: EnumCodec<Transport>,
 ): { readonly protocol: Transport; readonly first: number; readonly last: number }[] {
   return list(ranges, field, WIRE_LIMITS.portRanges, (range, at) => {
-    const protocol = codec.fromWire(range.protocol, `${at}.protocol`);
-    const first = integer(range.first, at, 1, 65_535);
-    return { protocol, first, last: integer(range.last, at, first, 65_535) };
+    return rangeOf(codec.fromWire(range.protocol, `${at}.protocol`), range, at);
   });
+}
+
+/** A protocol that is not known is undefined. */
+function partialRanges<Transport extends string>(
+  ranges: readonly pb.Outgoing<pb.PortRange>[] | null | undefined,
+  field: string,
+  codec: EnumCodec<Transport>,
+) {
+  return list(ranges, field, WIRE_LIMITS.portRanges, (range, at) => {
+    return rangeOf(codec.knownFromWire(range.protocol, `${at}.protocol`), range, at);
+  });
+}
+
+function rangeOf<Transport>(protocol: Transport, range: pb.Outgoing<pb.PortRange>, field: string) {
+  const first = integer(range.first, field, 1, 65_535);
+  return { protocol, first, last: integer(range.last, field, first, 65_535) };
 }
 
 export function serviceToWire({ public: ingress, ...service }: Service): pb.Outgoing<pb.Service> {
@@ -41,15 +68,19 @@ export function serviceToWire({ public: ingress, ...service }: Service): pb.Outg
   };
 }
 
-/** Throws WireError. */
-export function serviceFromWire(wire: pb.Outgoing<pb.Service>, field?: string): Service {
+/** `readPorts` where not all of them need be known. Throws WireError. */
+export function serviceFromWire(
+  wire: pb.Outgoing<pb.Service>,
+  field?: string,
+  readPorts: typeof portsFromWire = portsFromWire,
+): Service {
   const name = text(wire.name, field ?? 'services', WIRE_LIMITS.name);
   const at = field ?? `services.${name}`;
   const ingress = wire.public;
   return {
     name,
     kind: kindCodec.fromWire(wire.kind, `${at}.kind`),
-    ports: portsFromWire(wire.ports, `${at}.ports`),
+    ports: readPorts(wire.ports, `${at}.ports`),
     ...(ingress === null || ingress === undefined
       ? {}
       : {
@@ -79,6 +110,26 @@ export function ruleFromWire(wire: pb.Outgoing<pb.Rule>, field: string): Rule {
     to: list(wire.to, `${field}.to`, LIMITS.selectors, shortText),
     ports: rangesFromWire(wire.ports, `${field}.ports`, ruleProtocolCodec),
   };
+}
+
+/**
+ * A rule of a netmap: what of it is not known here fails closed, and undefined is a rule that permits nothing then. Throws
+ * WireError for one that is out of form.
+ */
+export function enforcedRuleFromWire(wire: pb.Outgoing<pb.Rule>, field: string): Rule | undefined {
+  return closedRule({
+    name: text(wire.name, `${field}.name`, WIRE_LIMITS.name),
+    action: actionCodec.knownFromWire(wire.action, `${field}.action`),
+    from: selectorsFromWire(wire.from, `${field}.from`),
+    to: selectorsFromWire(wire.to, `${field}.to`),
+    ports: partialRanges(wire.ports, `${field}.ports`, ruleProtocolCodec),
+  });
+}
+
+function selectorsFromWire(wire: readonly string[] | null | undefined, field: string): (string | undefined)[] {
+  const selectors = list(wire, field, LIMITS.selectors, shortText);
+  if (selectors.length === 0) throw new WireError('wire-missing', field, 'selects nobody');
+  return selectors.map((selector) => (isSelector(selector) ? selector : undefined));
 }
 
 export function meshToWire(mesh: Mesh): pb.Outgoing<pb.Mesh> {

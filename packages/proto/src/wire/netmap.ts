@@ -12,13 +12,19 @@ import {
   type SelfItem,
   type ServiceItem,
 } from '../model/netmap.ts';
-import { parseSelector } from '../model/selector.ts';
 import { checkService } from '../model/validate-service.ts';
 import { address, bytes, endpoint, hostName, identifier, integer, list, required, serviceName, tag } from './check.ts';
-import { actionCodec, rolesFromWire, rolesToWire } from './enums.ts';
+import { actionCodec, rolesGranted, rolesToWire } from './enums.ts';
 import { WireError } from './errors.ts';
 import { weft } from './generated.ts';
-import { portsFromWire, portsToWire, ruleFromWire, ruleToWire, serviceFromWire, serviceToWire } from './mesh.ts';
+import {
+  enforcedRuleFromWire,
+  knownPortsFromWire,
+  portsToWire,
+  ruleToWire,
+  serviceFromWire,
+  serviceToWire,
+} from './mesh.ts';
 import type * as pb from './pb.ts';
 
 export const KEY_BYTES = 32;
@@ -48,7 +54,7 @@ function readAgent(wire: pb.Outgoing<pb.PeerItem | pb.SelfItem>, at: string): Ag
     agentId: identifier(wire.agentId, `${at}.agent_id`),
     host: hostName(wire.host, `${at}.host`),
     tags: list(wire.tags, `${at}.tags`, LIMITS.tags, tag),
-    roles: rolesFromWire(wire.roles, `${at}.roles`),
+    roles: rolesGranted(wire.roles, `${at}.roles`),
     services: list(wire.services, `${at}.services`, LIMITS.services, serviceName),
     address: address(wire.address, `${at}.address`),
   };
@@ -74,7 +80,7 @@ function readItem(wire: pb.Outgoing<pb.Item>): NetmapItem {
 }
 
 function readService(wire: pb.Outgoing<pb.ServiceItem>): ServiceItem {
-  const service = serviceFromWire(required(wire.service, 'service.service'), 'service.service');
+  const service = serviceFromWire(required(wire.service, 'service.service'), 'service.service', knownPortsFromWire);
   const [wrong] = checkService(service);
   if (wrong !== undefined) throw new WireError('wire-form', wrong.field, wrong.message);
   return { type: 'service', service, address: address(wire.address, 'service.address') };
@@ -88,7 +94,7 @@ function readInstance(wire: pb.Outgoing<pb.InstanceItem>): InstanceItem {
     agentId: identifier(wire.agentId, 'instance.agent_id'),
     address: address(wire.address, 'instance.address'),
     healthy: wire.healthy ?? false,
-    notListening: portsFromWire(wire.notListening, 'instance.not_listening'),
+    notListening: knownPortsFromWire(wire.notListening, 'instance.not_listening'),
   };
 }
 
@@ -102,26 +108,13 @@ function readPeer(wire: pb.Outgoing<pb.PeerItem>): PeerItem {
   };
 }
 
+/** A default that is not known denies, as does what each rule says that is not known. */
 function readPolicy(wire: pb.Outgoing<pb.PolicyItem>): PolicyItem {
-  const rules = list(wire.rules, 'policy.rules', LIMITS.policies, ruleFromWire);
-  rules.forEach((rule, index) => {
-    for (const side of ['from', 'to'] as const) {
-      if (rule[side].length === 0)
-        throw new WireError('wire-missing', `policy.rules[${index}].${side}`, 'selects nobody');
-      rule[side].forEach(selectorForm(`policy.rules[${index}].${side}`));
-    }
-  });
-  return { type: 'policy', defaultAction: actionCodec.fromWire(wire.defaultAction, 'policy.default_action'), rules };
-}
-
-/** A selector that this version cannot read could be a deny for someone: the whole policy is refused with it. */
-function selectorForm(field: string): (selector: string, index: number) => void {
-  return (selector, index) => {
-    try {
-      parseSelector(selector);
-    } catch (error) {
-      throw new WireError('wire-form', `${field}[${index}]`, 'not a selector', error);
-    }
+  const rules = list(wire.rules, 'policy.rules', LIMITS.policies, enforcedRuleFromWire);
+  return {
+    type: 'policy',
+    defaultAction: actionCodec.knownFromWire(wire.defaultAction, 'policy.default_action') ?? 'deny',
+    rules: rules.filter((rule) => rule !== undefined),
   };
 }
 

@@ -4,9 +4,9 @@ import { LIMITS, WIRE_LIMITS } from '../model/limits.ts';
 import type { Report } from '../model/report.ts';
 import { count, endpoint, integer, list, required, sentence, serviceName, text } from './check.ts';
 import type { RejectedItem } from './delta.ts';
-import { actionCodec, outcomeCodec, protocolCodec } from './enums.ts';
+import { actionCodec, outcomeCodec, reportedProtocolCodec, toldFromWire } from './enums.ts';
 import { WireError } from './errors.ts';
-import { portsFromWire, portsToWire } from './mesh.ts';
+import { knownPortsFromWire, portsToWire } from './mesh.ts';
 import type * as pb from './pb.ts';
 
 export function reportToWire(report: Report): pb.Outgoing<pb.Report> {
@@ -30,7 +30,7 @@ export function reportFromWire(wire: pb.Outgoing<pb.Report> | null | undefined):
     instances: list(report.instances, 'report.instances', LIMITS.services, (instance, at) => ({
       service: serviceName(instance.service, `${at}.service`),
       healthy: instance.healthy ?? false,
-      notListening: portsFromWire(instance.notListening, `${at}.not_listening`),
+      notListening: knownPortsFromWire(instance.notListening, `${at}.not_listening`),
     })),
     gatewayAddress: text(report.gatewayAddress, 'report.gateway_address', WIRE_LIMITS.name),
     problems: list(report.problems, 'report.problems', WIRE_LIMITS.problems, (problem, at) => ({
@@ -47,7 +47,7 @@ export function reportFromWire(wire: pb.Outgoing<pb.Report> | null | undefined):
 export function flowRecordToWire(record: FlowRecord): pb.FlowRecord {
   return {
     ...record,
-    protocol: protocolCodec.toWire(record.protocol),
+    protocol: reportedProtocolCodec.toWire(record.protocol),
     verdict: actionCodec.toWire(record.verdict),
     outcome: outcomeCodec.toWire(record.outcome),
     bytesSent: Math.min(record.bytesSent, WIRE_LIMITS.flowBytes),
@@ -70,11 +70,11 @@ export function flowRecordFromWire(wire: pb.Outgoing<pb.FlowRecord> | null | und
     instance: text(record.instance, 'instance', WIRE_LIMITS.name),
     destinationHost: text(record.destinationHost, 'destination_host', WIRE_LIMITS.name),
     port: integer(record.port, 'port', 0, 65_535),
-    protocol: protocolCodec.fromWire(record.protocol, 'protocol'),
+    protocol: toldFromWire(reportedProtocolCodec, record.protocol, 'protocol'),
     verdict: actionCodec.fromWire(record.verdict, 'verdict'),
     rule: text(record.rule, 'rule', WIRE_LIMITS.name),
     revision: count(record.revision, 'revision'),
-    outcome: outcomeCodec.fromWire(record.outcome, 'outcome'),
+    outcome: toldFromWire(outcomeCodec, record.outcome, 'outcome'),
     bytesSent: integer(record.bytesSent, 'bytes_sent', 0, WIRE_LIMITS.flowBytes),
     bytesReceived: integer(record.bytesReceived, 'bytes_received', 0, WIRE_LIMITS.flowBytes),
     zone: text(record.zone, 'zone', WIRE_LIMITS.name),

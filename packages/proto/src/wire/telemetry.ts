@@ -2,7 +2,7 @@
 import { WIRE_LIMITS } from '../model/limits.ts';
 import type { DeniedAttempt, PairTraffic, PeerTunnels, Telemetry } from '../model/telemetry.ts';
 import { count, integer, list, required, text } from './check.ts';
-import { protocolCodec } from './enums.ts';
+import { reportedProtocolCodec, toldFromWire } from './enums.ts';
 import type * as pb from './pb.ts';
 
 const MAX_UINT32 = 0xffffffff;
@@ -30,7 +30,7 @@ function pairToWire({ lastDenied, ...pair }: PairTraffic): pb.Outgoing<pb.PairTr
 }
 
 export function deniedToWire(denied: DeniedAttempt): pb.DeniedAttempt {
-  return { ...denied, protocol: protocolCodec.toWire(denied.protocol) };
+  return { ...denied, protocol: reportedProtocolCodec.toWire(denied.protocol) };
 }
 
 function pairFromWire(pair: pb.Outgoing<pb.PairTraffic>, at: string): PairTraffic {
@@ -55,7 +55,7 @@ function pairFromWire(pair: pb.Outgoing<pb.PairTraffic>, at: string): PairTraffi
 function deniedFromWire(denied: pb.Outgoing<pb.DeniedAttempt>, at: string): DeniedAttempt {
   return {
     port: integer(denied.port, `${at}.port`, 0, 65_535),
-    protocol: protocolCodec.fromWire(denied.protocol, `${at}.protocol`),
+    protocol: toldFromWire(reportedProtocolCodec, denied.protocol, `${at}.protocol`),
     rule: text(denied.rule, `${at}.rule`, WIRE_LIMITS.name),
     revision: count(denied.revision, `${at}.revision`),
   };

@@ -186,7 +186,6 @@ describe('an item is refused', () => {
     ['without a service', { key: 'service/redis', service: { address: 1 } }, 'wire-missing'],
     ['with a rule of no action', policy({ action: 0 }), 'wire-enum'],
     ['with a rule from nobody', policy({ from: [] }), 'wire-missing'],
-    ['with a selector of a newer language', policy({ to: ['port:80'] }), 'wire-form'],
     ['with a rule name for a terminal', policy({ name: '\u001b[2J' }), 'wire-form'],
     ['without a default', { key: 'policy', policy: { rules: [rule] } }, 'wire-enum'],
   ])('%s', (_what, item, code) => {

@@ -61,10 +61,9 @@ describe('OPEN', () => {
     }
     expect(() => decodeOpen(Buffer.concat([payload, Buffer.of(0)]))).toThrow(MuxError);
     for (const [offset, value] of [
-      [12, 3],
+      [12, 0],
       [19, 0],
       [19, 2],
-      [19, 4],
       [21, 0x57],
     ] as const) {
       const wrong = Buffer.from(payload);
@@ -74,7 +73,28 @@ describe('OPEN', () => {
   });
 });
 
+describe('OPEN of a newer version', () => {
+  it.each([
+    ['protocol 3', 12, 3],
+    ['caller of sort 4', 19, 4],
+  ])('says what of it is not known: %s', (unknown, offset, value) => {
+    const payload = encodeOpen(request, 1);
+    payload[offset] = value;
+    expect(decodeOpen(payload)).toEqual({ request: undefined, unknown });
+    expect(() => decodeOpen(payload.subarray(0, -1))).toThrow(MuxError);
+  });
+});
+
 describe('REFUSED', () => {
+  it('of a code that is not known is `other`, with its words', () => {
+    const refusal = { code: 'denied', rule: '', revision: 7, detail: 'out of luck' } as const;
+    const payload = encodeRefusal(refusal);
+    payload[0] = 99;
+    expect(decodeRefusal(payload)).toEqual({ ...refusal, code: 'other' });
+    payload[0] = 0;
+    expect(() => decodeRefusal(payload)).toThrow(MuxError);
+  });
+
   it('comes back, with its texts cut to their bounds between characters', () => {
     const refusal = { code: 'denied', rule: 'no-admin-ui', revision: 2 ** 40, detail: 'Grüße' } as const;
     expect(decodeRefusal(encodeRefusal(refusal))).toEqual(refusal);

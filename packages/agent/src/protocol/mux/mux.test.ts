@@ -1,8 +1,9 @@
 /** Two machines, joined in memory: no sockets, no clock but the test's. */
 import { describe, expect, it } from 'vitest';
-import type { Refusal } from '../../words/opening.ts';
+import type { PeerRefusal } from '../../words/opening.ts';
 import { frame, request, World } from './ends.fixture.ts';
 import { encodeCredit } from './frames.ts';
+import { decodeRefusal, encodeOpen, encodeRefusal } from './opening.ts';
 import { FRAME } from './types.ts';
 import { INITIAL_WINDOW, MINIMUM_WINDOW } from './window.ts';
 
@@ -113,8 +114,8 @@ describe('windows', () => {
 });
 
 describe('offers', () => {
-  const answer = (world: World): { refusals: Refusal[] } => {
-    const refusals: Refusal[] = [];
+  const answer = (world: World): { refusals: PeerRefusal[] } => {
+    const refusals: PeerRefusal[] = [];
     world.a.mux.request(request, {
       opened: () => undefined,
       refused: (refusal) => refusals.push(refusal),
@@ -145,6 +146,37 @@ describe('offers', () => {
     world.settle();
     expect(fourth.refusals).toEqual([]);
     expect(world.b.offers).toHaveLength(3);
+  });
+});
+
+describe('a peer of a newer version', () => {
+  it('is refused one flow that is not known here, and the tunnel goes on', () => {
+    const world = new World();
+    const { near, far } = world.open();
+    const payload = encodeOpen(request, 1_000);
+    payload[12] = 3;
+    world.b.mux.receive([frame(FRAME.open, far.stream.id + 2, payload)]);
+    const [refused] = world.b.flushed().filter(({ type }) => type === FRAME.refused);
+    expect(decodeRefusal(refused?.payload ?? Buffer.alloc(12))).toMatchObject({
+      code: 'no-instance',
+      detail: 'the destination agent is of an older version, and knows no protocol 3',
+    });
+    near.stream.write(Buffer.from('still here'), true);
+    world.settle();
+    expect(far.received).toBe('still here'.length);
+  });
+
+  it('refuses for a reason that is not known, and the tunnel goes on', () => {
+    const world = new World();
+    const codes: string[] = [];
+    const events = { opened: () => undefined, failed: () => undefined };
+    world.a.mux.request(request, { ...events, refused: ({ code }) => codes.push(code) });
+    world.settle();
+    const payload = encodeRefusal({ code: 'overloaded', rule: '', revision: 0, detail: '' });
+    payload[0] = 99;
+    world.a.mux.receive([frame(FRAME.refused, 1, payload)]);
+    expect(codes).toEqual(['other']);
+    expect(world.a.mux.takesStreams).toBe(true);
   });
 });
 

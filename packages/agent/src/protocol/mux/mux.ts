@@ -3,7 +3,7 @@
  * opened records and the time, and seals what it puts out. Every MuxError it throws out of `receive` is fatal.
  */
 
-import type { OpenRequest } from '../../words/opening.ts';
+import type { OpenRequest, Refusal } from '../../words/opening.ts';
 import { DatagramFlow } from './datagram-flow.ts';
 import { MuxError, OpenError } from './errors.ts';
 import { decodeRecord } from './frames.ts';
@@ -204,14 +204,18 @@ export class Mux implements FrameHandler, StreamHost, OfferHost {
       throw new MuxError('wrong-stream', `the peer may not open stream ${id}`);
     }
     if (this.#peerLeaving) throw new MuxError('wrong-state', 'OPEN after GOAWAY');
-    const { request, window } = decodeOpen(payload);
+    const asked = decodeOpen(payload);
     this.#lastPeerId = id;
-    if (this.size >= this.#limits.streams || this.#unanswered >= this.#limits.offers) {
-      const refusal = { code: 'overloaded', rule: '', revision: 0, detail: 'too many streams in one tunnel' } as const;
-      this.scheduler.control(FRAME.refused, id, encodeRefusal(refusal));
+    if (asked.request === undefined) {
+      const detail = `the destination agent is of an older version, and knows no ${asked.unknown}`;
+      this.#refuse(id, { code: 'no-instance', rule: '', revision: 0, detail });
       return;
     }
-    const offer = new Offer(this, id, request, window);
+    if (this.size >= this.#limits.streams || this.#unanswered >= this.#limits.offers) {
+      this.#refuse(id, { code: 'overloaded', rule: '', revision: 0, detail: 'too many streams in one tunnel' });
+      return;
+    }
+    const offer = new Offer(this, id, asked.request, asked.window);
     this.#offers.set(id, offer);
     this.#unanswered += 1;
     this.#events.offered(offer);
@@ -311,6 +315,10 @@ export class Mux implements FrameHandler, StreamHost, OfferHost {
     const entry = new MuxStream(this, id, new ReceiveWindow(this.#budget, window, this.#now()), credit);
     this.#entries.set(id, entry);
     return { entry, window };
+  }
+
+  #refuse(id: number, refusal: Refusal): void {
+    this.scheduler.control(FRAME.refused, id, encodeRefusal(refusal));
   }
 
   #takeOpening(id: number): Opening | undefined {

@@ -1,6 +1,6 @@
 /** The two ends of a flow before its verdict: asked for here, or offered by the peer. */
 
-import type { OpenRequest, Refusal, RefusalCode, SourceClaim } from '../../words/opening.ts';
+import type { OpenRequest, PeerRefusal, Refusal, RefusalCode, SourceClaim } from '../../words/opening.ts';
 import type { DatagramFlow } from './datagram-flow.ts';
 import { MuxError, OpenError } from './errors.ts';
 import { encodeCredit } from './frames.ts';
@@ -12,7 +12,7 @@ import { FRAME, MAXIMUM_CREDIT } from './types.ts';
 export interface OpeningEvents {
   /** A stream for TCP, a flow for UDP. */
   opened(entry: MuxStream | DatagramFlow): void;
-  refused(refusal: Refusal): void;
+  refused(refusal: PeerRefusal): void;
   /** The tunnel ended before an answer. */
   failed(cause: Error): void;
 }
@@ -103,6 +103,7 @@ const FLOW_ID = /^[0-9a-f]{16}$/;
 const SERVICE_NAME = /^[a-z][a-z0-9-]{0,49}$/;
 const CLIENT_ADDRESS = /^[\x21-\x7e]{1,64}$/;
 
+const NEWEST_PROTOCOL = 2;
 const SOURCE_TYPES = { service: 1, host: 2, internet: 3 } as const;
 const REFUSAL_CODES: readonly RefusalCode[] = ['denied', 'no-instance', 'not-listening', 'overloaded'];
 
@@ -138,13 +139,22 @@ export function encodeOpen(request: OpenRequest, window: number): Buffer {
   return payload;
 }
 
-export function decodeOpen(payload: Buffer): { readonly request: OpenRequest; readonly window: number } {
+/** What a peer asks for: a request, or in words what of it is of a newer version, in which case nothing else of it counts. */
+export type Asked =
+  | { readonly request: OpenRequest; readonly window: number }
+  | { readonly request: undefined; readonly unknown: string };
+
+/** Throws MuxError. */
+export function decodeOpen(payload: Buffer): Asked {
   const source = readText(payload, OPEN_FIXED);
   const service = readText(payload, source.end);
   if (service.end !== payload.length) throw malformedOpen('length');
   if (!SERVICE_NAME.test(service.text)) throw malformedOpen('service name');
   const protocol = payload.readUInt8(12);
-  if (protocol !== 1 && protocol !== 2) throw malformedOpen('protocol');
+  const sourceType = payload.readUInt8(19);
+  if (protocol > NEWEST_PROTOCOL) return { request: undefined, unknown: `protocol ${protocol}` };
+  if (sourceType > SOURCE_TYPES.internet) return { request: undefined, unknown: `caller of sort ${sourceType}` };
+  if (protocol === 0) throw malformedOpen('protocol');
   const port = payload.readUInt16BE(13);
   if (port === 0) throw malformedOpen('port');
   const window = payload.readUInt32BE(0);
@@ -155,7 +165,7 @@ export function decodeOpen(payload: Buffer): { readonly request: OpenRequest; re
     service: service.text,
     ordinal: payload.readUInt32BE(15),
     port,
-    source: decodeSource(payload.readUInt8(19), source.text),
+    source: decodeSource(sourceType, source.text),
   };
   return { request, window };
 }
@@ -195,15 +205,16 @@ export function encodeRefusal(refusal: Refusal): Buffer {
   return payload;
 }
 
-export function decodeRefusal(payload: Buffer): Refusal {
-  const code = REFUSAL_CODES[payload.readUInt8(0) - 1];
+/** Why a flow is not carried only tells: a code of a newer version must not end the tunnel. Throws MuxError. */
+export function decodeRefusal(payload: Buffer): PeerRefusal {
+  const number = payload.readUInt8(0);
   const revision = Number(payload.readBigUInt64BE(1));
   const ruleEnd = REFUSAL_FIXED + 1 + payload.readUInt8(REFUSAL_FIXED);
-  if (code === undefined || !Number.isSafeInteger(revision) || ruleEnd + 2 > payload.length) throw malformedRefusal();
+  if (number === 0 || !Number.isSafeInteger(revision) || ruleEnd + 2 > payload.length) throw malformedRefusal();
   const detailEnd = ruleEnd + 2 + payload.readUInt16BE(ruleEnd);
   if (detailEnd !== payload.length || detailEnd - ruleEnd - 2 > MAXIMUM_DETAIL) throw malformedRefusal();
   return {
-    code,
+    code: REFUSAL_CODES[number - 1] ?? 'other',
     revision,
     rule: readable(payload.subarray(REFUSAL_FIXED + 1, ruleEnd)),
     detail: readable(payload.subarray(ruleEnd + 2, detailEnd)),

@@ -18,6 +18,7 @@ export function agent(host: string, changes: Partial<AgentView> = {}): AgentView
     connected: true,
     lastSeenMs: 0,
     version: '',
+    capability: 1,
     enforcedRevision: 1,
     enforcedSinceMs: 0,
     behindSinceMs: 0,

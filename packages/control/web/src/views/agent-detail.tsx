@@ -141,7 +141,9 @@ function State({ agent }: { readonly agent: AgentView }) {
         <LastSeen agent={agent} />
       </dd>
       <dt>Version</dt>
-      <dd>{printable(agent.version) || none}</dd>
+      <dd>
+        {printable(agent.version) || none}, capability {agent.capability}
+      </dd>
       <dt>Enforces revision</dt>
       <dd>
         <Enforced agent={agent} />

@@ -14,6 +14,7 @@ const BREAKS: Readonly<Record<ExplainView['breakPoint'], string>> = {
   'no-healthy-instance': 'at the instances: none is healthy',
   'not-listening': 'at the target: nothing listens on that port',
   unreachable: 'between the hosts: the other agent cannot be reached',
+  other: 'somewhere that this version does not know',
 };
 
 /** `to` is SERVICE:PORT[/udp]. */

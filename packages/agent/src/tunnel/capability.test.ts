@@ -1,0 +1,57 @@
+/** Two versions of the agent at the ends of one tunnel. */
+import { CAPABILITY } from '@weft/proto';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { forged } from '../../testing/forged.ts';
+import { Deadline } from '../bytes/deadline.ts';
+import { encodeOffer } from '../protocol/datagram/offer.ts';
+import { ASKED_SINCE } from '../words/opening.ts';
+import { openRequest, openStream, type TestAgent, TestNetwork, until } from './agents.fixture.ts';
+import { decodeGreeting, encodeGreeting } from './greeting.ts';
+import { ping, RawPeer } from './raw-peer.fixture.ts';
+
+let network: TestNetwork;
+let alice: TestAgent;
+beforeEach(async () => {
+  network = new TestNetwork();
+  alice = await network.agent('alice');
+});
+afterEach(() => network.close());
+
+it('each side says what it understands, and who says nothing understands what came first', () => {
+  const offer = { index: 7, packetLimit: 1_400 };
+  expect(decodeGreeting(encodeGreeting(offer))).toEqual({ offer, capability: CAPABILITY });
+  expect(decodeGreeting(encodeOffer(offer))).toEqual({ offer, capability: 1 });
+  const newer = Buffer.concat([encodeOffer(offer), Buffer.of(0, 9), Buffer.from('more')]);
+  expect(decodeGreeting(newer)).toEqual({ offer, capability: 9 });
+});
+
+/** As though this came with number 2. */
+const ASKED = { askedSince: { ...ASKED_SINCE, protocols: { tcp: 1, udp: 2 } } };
+
+it('a peer that says no number is asked for what came first, and for nothing that came later', async () => {
+  const bob = await network.agent('bob', { settings: ASKED });
+  const peer = await RawPeer.dial(alice, bob);
+  peer.send(ping);
+  await until(() => bob.tunnels.counters.open === 1);
+  const refused = await bob.tunnels.openDatagrams(...forged('alice', openRequest('udp')), new Deadline(5_000));
+  expect(refused).toEqual({
+    opened: false,
+    refusal: {
+      code: 'other',
+      rule: '',
+      revision: 0,
+      detail: 'the agent on host-alice is of capability 1, and this needs 2; upgrade it',
+    },
+  });
+  expect(peer.heard).not.toContain('open 2');
+  const asked = openStream(bob, 'alice').catch(() => undefined);
+  await until(() => peer.heard.includes('open 2'));
+  peer.socket.destroy();
+  await asked;
+});
+
+it('a peer that says its number is asked for what came with it', async () => {
+  const bob = await network.agent('bob', { settings: ASKED });
+  const opened = await bob.tunnels.openDatagrams(...forged('alice', openRequest('udp')), new Deadline(5_000));
+  expect(opened.opened).toBe(true);
+});

@@ -1,0 +1,32 @@
+/**
+ * What a version of agent or control understands, as one number that only grows: said to each other wherever they meet, and
+ * asked before anything is relied on. docs/decisions/0024-capability.md says why it is one.
+ */
+
+interface Capability {
+  /** The day it came. */
+  readonly since: string;
+  /** What whoever has it understands, and who has less does not. */
+  readonly brought: string;
+}
+
+/** The first is number 1. What was released once stands as it is. */
+export const CAPABILITIES: readonly Capability[] = [
+  { since: '2026-11-28', brought: 'all that agents and control said to each other before they said a number' },
+  {
+    since: '2026-11-28',
+    brought:
+      'says its number; a rule that it can read in part alone fails closed; an outcome or refusal it does not know is `other`',
+  },
+];
+
+/** This version's own. */
+export const CAPABILITY: number = CAPABILITIES.length;
+
+/** Of whoever says none: it is of before there were numbers. */
+export const UNSAID_CAPABILITY = 1;
+
+/** What was said on a wire, where 0 is nothing. */
+export function capabilityOf(said: number | null | undefined): number {
+  return said || UNSAID_CAPABILITY;
+}

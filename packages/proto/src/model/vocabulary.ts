@@ -1,0 +1,133 @@
+/** What of a mesh, and of a netmap, an agent of some capability can read. */
+import type { AgentRole } from './agent-role.ts';
+import { closedRule } from './closed-rule.ts';
+import type { Kind, Mesh, Protocol, Rule, Service } from './mesh.ts';
+import type { NetmapItem } from './netmap.ts';
+import { parseSelector, type SelectorType } from './selector.ts';
+
+/** Which capability brought each word that a netmap may hold. Who has less is not sent it. */
+export interface Vocabulary {
+  readonly selectors: Readonly<Record<SelectorType, number>>;
+  readonly protocols: Readonly<Record<Protocol | 'any', number>>;
+  readonly kinds: Readonly<Record<Kind, number>>;
+  readonly roles: Readonly<Record<AgentRole, number>>;
+}
+
+export const VOCABULARY: Vocabulary = {
+  // No agent enforces a rule about users yet, though each can read it.
+  selectors: { service: 1, kind: 1, host: 1, tag: 1, user: Number.POSITIVE_INFINITY },
+  protocols: { tcp: 1, udp: 1, any: 1 },
+  kinds: { web: 1, private: 1, worker: 1 },
+  roles: { gateway: 1 },
+};
+
+/** A word of a mesh, and the least capability that understands it. */
+export interface WordUsed {
+  /** Path in the mesh file's words, such as policies[2].from[0]. */
+  readonly field: string;
+  /** In words, such as `the selector "tag:eu"`. */
+  readonly what: string;
+  readonly capability: number;
+}
+
+/** Each that somebody of less capability than `least` would not understand. */
+export function wordsBeyond(mesh: Mesh, least: number, words: Vocabulary = VOCABULARY): WordUsed[] {
+  const used = [
+    ...mesh.services.flatMap((service) => wordsOfService(service, words)),
+    ...mesh.policies.flatMap((rule, index) => wordsOfRule(rule, `policies[${index}]`, words)),
+  ];
+  return used.filter(({ capability }) => capability > least);
+}
+
+function wordsOfService({ name, kind, ports }: Service, words: Vocabulary): WordUsed[] {
+  const field = `services.${name}`;
+  return [
+    { field: `${field}.kind`, what: `the kind ${kind}`, capability: words.kinds[kind] },
+    ...ports.map(({ protocol }, index) => {
+      return {
+        field: `${field}.ports[${index}]`,
+        what: `the protocol ${protocol}`,
+        capability: words.protocols[protocol],
+      };
+    }),
+  ];
+}
+
+function wordsOfRule({ from, to, ports }: Rule, field: string, words: Vocabulary): WordUsed[] {
+  const selectors = ({ side, texts }: { readonly side: string; readonly texts: readonly string[] }): WordUsed[] =>
+    texts.map((text, index) => {
+      return {
+        field: `${field}.${side}[${index}]`,
+        what: `the selector ${text}`,
+        capability: capabilityOfSelector(text, words),
+      };
+    });
+  return [
+    ...selectors({ side: 'from', texts: from }),
+    ...selectors({ side: 'to', texts: to }),
+    ...ports.map(({ protocol }, index) => {
+      return {
+        field: `${field}.ports[${index}]`,
+        what: `the protocol ${protocol}`,
+        capability: words.protocols[protocol],
+      };
+    }),
+  ];
+}
+
+function capabilityOfSelector(text: string, words: Vocabulary): number {
+  const { type } = parseSelector(text);
+  return type === 'any' ? 1 : words.selectors[type];
+}
+
+/**
+ * The item as an agent of this capability may be sent it: a rule that it cannot read fails closed, a service and its ports are left out,
+ * a role is not granted. The same object where it can read all of it; undefined where nothing is left.
+ */
+export function itemFor(item: NetmapItem, capability: number, words: Vocabulary = VOCABULARY): NetmapItem | undefined {
+  const reads = (needed: number): boolean => needed <= capability;
+  switch (item.type) {
+    case 'service': {
+      const { service } = item;
+      const ports = service.ports.filter(({ protocol }) => reads(words.protocols[protocol]));
+      if (!reads(words.kinds[service.kind]) || (ports.length === 0 && service.ports.length > 0)) return undefined;
+      return ports.length === service.ports.length ? item : { ...item, service: { ...service, ports } };
+    }
+    case 'policy': {
+      const rules = item.rules.flatMap((rule) => ruleFor(rule, capability, words) ?? []);
+      return rules.length === item.rules.length && rules.every((rule, at) => rule === item.rules[at])
+        ? item
+        : { ...item, rules };
+    }
+    case 'instance': {
+      const notListening = item.notListening.filter(({ protocol }) => reads(words.protocols[protocol]));
+      return notListening.length === item.notListening.length ? item : { ...item, notListening };
+    }
+    case 'peer':
+    case 'self': {
+      const roles = item.roles.filter((role) => reads(words.roles[role]));
+      return roles.length === item.roles.length ? item : { ...item, roles };
+    }
+  }
+}
+
+function ruleFor(rule: Rule, capability: number, words: Vocabulary): Rule | undefined {
+  if (wordsOfRule(rule, '', words).every((word) => word.capability <= capability)) return rule;
+  const known = (text: string): string | undefined =>
+    capabilityOfSelector(text, words) <= capability ? text : undefined;
+  return closedRule({
+    ...rule,
+    from: rule.from.map(known),
+    to: rule.to.map(known),
+    ports: rule.ports.map((ports) => ({
+      ...ports,
+      protocol: words.protocols[ports.protocol] <= capability ? ports.protocol : undefined,
+    })),
+  });
+}
+
+/** Who has so much is sent everything as it is; what no agent enforces yet does not count. */
+export function wholeFrom(words: Vocabulary = VOCABULARY): number {
+  const numbers = Object.values(words).flatMap((each: Readonly<Record<string, number>>) => Object.values(each));
+  return Math.max(...numbers.filter(Number.isFinite));
+}
