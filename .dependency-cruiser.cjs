@@ -100,6 +100,16 @@ module.exports = {
       '^packages/proto/src/wire/',
     ),
     {
+      name: 'one-log',
+      comment: 'A log line holds what strangers say: openLog of proto/observe escapes it for all.',
+      severity: 'error',
+      from: {
+        path: '^packages/(agent|control)/src/(?!.*\\.(test|fixture)\\.ts$)',
+        pathNot: '^packages/agent/src/observe/logger',
+      },
+      to: { path: 'node_modules/pino/', dependencyTypesNot: ['type-only'] },
+    },
+    {
       name: 'model-without-node',
       comment: 'The page, in a browser, speaks the same words.',
       severity: 'error',

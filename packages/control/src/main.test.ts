@@ -43,3 +43,17 @@ test('a start that fails for the flows says what failed, why and what to do, in 
   ]);
   expect(status).toBe(1);
 }, 60_000);
+
+test('a start that fails shows no terminal what it would obey', () => {
+  const directory = join(root, 'x\u001b[31m\u009b31m\u202e\u2028');
+  writeFileSync(directory, '');
+  const program = `import(${JSON.stringify(join(import.meta.dirname, 'main.ts'))}).then(({ main }) => main(process.argv));`;
+  const { status, stderr } = spawnSync(
+    process.execPath,
+    ['-e', program, 'weft-control', 'serve', '--data', directory],
+    { encoding: 'utf8', timeout: 60_000 },
+  );
+  expect(stderr).toContain('x\\u001b[31m\\u009b31m\\u202e\\u2028');
+  expect(stderr.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u);
+  expect(status).toBe(1);
+}, 60_000);

@@ -1,10 +1,10 @@
 /** weft-control: from the command line to a running control and an exit code. */
 import { logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
-import { FileLimitError } from '@weft/proto';
+import { escapeUnseen, FileLimitError } from '@weft/proto';
 import { FileError } from '@weft/proto/files';
-import { ListenError } from '@weft/proto/observe';
+import { ListenError, openLog } from '@weft/proto/observe';
 import { CommanderError } from 'commander';
-import { type Logger, pino } from 'pino';
+import type { Logger } from 'pino';
 import { buildProgram } from './cli/program.ts';
 import { KeyFileError } from './enroll/errors.ts';
 import { FlowsError } from './flows/errors.ts';
@@ -22,14 +22,14 @@ export async function main(argv: readonly string[]): Promise<void> {
       process.exitCode = error.exitCode === 0 ? 0 : 2;
       return;
     }
-    process.stderr.write(`weft-control: ${explain(error)}\n`);
+    process.stderr.write(`weft-control: ${escapeUnseen(explain(error))}\n`);
     process.exitCode = 1;
   }
 }
 
 /** Runs control until a signal asks it to stop. */
 async function serve(options: ServeOptions): Promise<void> {
-  const logger = pino({ level: options.logLevel, base: null }, pino.destination({ fd: 2, sync: true }));
+  const logger = openLog({ level: options.logLevel, base: null });
   // grpc-js writes to the console what it also throws: once is enough, and in our own words.
   setLogVerbosity(logVerbosity.NONE);
   const stop = stopSignal(logger);
@@ -37,7 +37,7 @@ async function serve(options: ServeOptions): Promise<void> {
   const control = await startControl(options, { logger, now: Date.now });
   const letHeapGrow = keepHeapSmall();
   try {
-    process.stdout.write(`${readyLine(control)}\n`);
+    process.stdout.write(`${escapeUnseen(readyLine(control))}\n`);
     await stop;
   } finally {
     letHeapGrow();

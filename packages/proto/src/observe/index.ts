@@ -1,5 +1,6 @@
 export { ListenError } from './errors.ts';
 export { listen } from './listen.ts';
+export { openLog } from './log.ts';
 export { type LoopDelay, type LoopDelayWatch, watchLoopDelay } from './metrics-loop.ts';
 export type { MetricsServer, MetricsServerOptions } from './metrics-server.ts';
 
