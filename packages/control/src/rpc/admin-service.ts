@@ -24,6 +24,7 @@ import { serverStream, unary } from './handler.ts';
 import { auditEntry, olderDataStatus, revisionStatus } from './history-listings.ts';
 import { agentStatuses, networkStatus, reachStatus, serviceStatuses, tokenStatus, trafficListing } from './listings.ts';
 import { type MeshChangesOptions, meshChanges } from './mesh-changes.ts';
+import { NetworkWatch } from './network-watch.ts';
 
 export interface AdminServiceOptions extends CreateTokenOptions, MeshChangesOptions {
   readonly explain: Explain;
@@ -40,6 +41,7 @@ export interface AdminServiceOptions extends CreateTokenOptions, MeshChangesOpti
 export function adminHandlers(options: AdminServiceOptions): AdminHandlers {
   const { state, live, flows, actors, logger } = options;
   const answer = unary(logger);
+  const watch = new NetworkWatch(options);
 
   return {
     ...meshChanges(options),
@@ -67,6 +69,11 @@ export function adminHandlers(options: AdminServiceOptions): AdminHandlers {
     listAgents: answer(({ request }) => ({
       agents: agentStatuses(requireNetwork(state.current, request.network), live, options.now()),
     })),
+
+    watchNetwork: serverStream(logger, ({ request, signal, write }) => {
+      const { name } = requireNetwork(state.current, request.network);
+      return watch.watch(name, request.resumeToken, signal, write);
+    }),
 
     revokeAgent: answer(({ request, metadata }) => revokeAgent(options, request, actors.of(metadata))),
 

@@ -7,6 +7,7 @@ const READ_CALLS = [
   'getStatus',
   'listServices',
   'listAgents',
+  'watchNetwork',
   'explain',
   'listFlows',
   'watchFlows',

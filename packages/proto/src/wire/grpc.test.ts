@@ -56,6 +56,7 @@ const adminHandlers: AdminHandlers = {
   getMesh: unused,
   listServices: unused,
   listAgents: unused,
+  watchNetwork: (call) => call.end(),
   revokeAgent: unused,
   createToken: unused,
   listTokens: unused,

@@ -113,6 +113,7 @@ export const adminService = {
   getStatus: admin('GetStatus'),
   listServices: admin('ListServices'),
   listAgents: admin('ListAgents'),
+  watchNetwork: admin('WatchNetwork', true),
   revokeAgent: admin('RevokeAgent'),
   createToken: admin('CreateToken'),
   listTokens: admin('ListTokens'),

@@ -89,6 +89,7 @@ export type ServiceStatus = Whole<weft.v1.ServiceStatus.$Properties>;
 export type Instance = Whole<weft.v1.Instance.$Properties>;
 export type Agent = Whole<weft.v1.Agent.$Properties>;
 export type AgentTelemetry = Whole<weft.v1.AgentTelemetry.$Properties>;
+export type WatchNetworkResponse = Whole<weft.v1.WatchNetworkResponse.$Properties>;
 export type CreateTokenRequest = Whole<weft.v1.CreateTokenRequest.$Properties>;
 export type Token = Whole<weft.v1.Token.$Properties>;
 export type ExplainRequest = Whole<weft.v1.ExplainRequest.$Properties>;

@@ -1,0 +1,194 @@
+/**
+ * What changes in a network, for programs that watch it. While somebody does, the network is looked at once a second, and each
+ * watcher is sent what changed since it was last sent anything. Nothing is queued for one that reads slowly: it is brought up to
+ * date when it has read.
+ */
+import { randomBytes } from 'node:crypto';
+import { entryOf } from '@weft/proto';
+import type { pb } from '@weft/proto/wire';
+import { requireNetwork } from '../admin/request.ts';
+import type { LiveAgents } from '../fleet/live.ts';
+import { Versions } from '../fleet/versions.ts';
+import type { State } from '../state/types.ts';
+import type { Write } from './handler.ts';
+import { agentStatuses, networkStatus, serviceStatuses } from './listings.ts';
+
+export interface NetworkWatchOptions {
+  readonly state: { readonly current: State };
+  readonly live: LiveAgents;
+  readonly flows: { dropped(network: string): number };
+}
+
+type Answer = pb.Outgoing<pb.WatchNetworkResponse>;
+
+const LOOK_MS = 1_000;
+/** Services and agents of one message. */
+const MOST_OF_ONE = 500;
+
+export class NetworkWatch {
+  readonly #options: NetworkWatchOptions;
+  /** As many as there are networks that were ever watched: each keeps what it last saw, so that a watcher can resume. */
+  readonly #feeds = new Map<string, Feed>();
+
+  constructor(options: NetworkWatchOptions) {
+    this.#options = options;
+  }
+
+  /** Ends by throwing: when the signal aborts, or with StateError when the network is not there, or not any more. */
+  async watch(
+    network: string,
+    resumeToken: string,
+    signal: AbortSignal,
+    write: Write<pb.WatchNetworkResponse>,
+  ): Promise<void> {
+    const look = () => looked(this.#options, network);
+    const feed = entryOf(this.#feeds, network, () => new Feed(look));
+    const leave = feed.enter();
+    try {
+      let sent = feed.resumed(resumeToken);
+      for (;;) {
+        const { version } = feed;
+        if (sent !== version) for (const answer of feed.answers(sent)) await write(answer);
+        sent = version;
+        await feed.after(version, signal);
+        signal.throwIfAborted();
+      }
+    } finally {
+      leave();
+    }
+  }
+}
+
+/** JSON texts of messages: services by name, agents by identifier. */
+interface Looked {
+  readonly network: ReadonlyMap<string, string>;
+  readonly services: ReadonlyMap<string, string>;
+  readonly agents: ReadonlyMap<string, string>;
+}
+
+/** Throws StateError. */
+function looked({ state, live, flows }: NetworkWatchOptions, name: string): Looked {
+  const network = requireNetwork(state.current, name);
+  // Who is behind is told by each agent's own revision, and a whole fleet may be.
+  const { behind: _, ...told } = networkStatus(network, live, flows.dropped(name));
+  const services = serviceStatuses(network, live).map((status) => [status.service?.name ?? '', status] as const);
+  const agents = agentStatuses(network, live, 0).map((status) => [status.agentId ?? '', steady(status)] as const);
+  return { network: texts([['', told]]), services: texts(services), agents: texts(agents) };
+}
+
+/** Without what is another at each look. */
+function steady(agent: pb.Outgoing<pb.Agent>): pb.Outgoing<pb.Agent> {
+  const { lastSeenTime: _, behind: _behind, clockSkew: _skew, report: _report, telemetry: _telemetry, ...rest } = agent;
+  return rest;
+}
+
+function texts(entries: readonly (readonly [string, object])[]): Map<string, string> {
+  return new Map(entries.map(([key, value]) => [key, JSON.stringify(value)]));
+}
+
+class Feed {
+  /** Names this feed, so that no other's versions are taken for its own. */
+  readonly #id = randomBytes(8).toString('hex');
+  readonly #look: () => Looked;
+  readonly #network = new Versions();
+  readonly #services = new Versions();
+  readonly #agents = new Versions();
+  readonly #waiting = new Set<() => void>();
+  #version = 0;
+  #watchers = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #failure: unknown;
+
+  constructor(look: () => Looked) {
+    this.#look = look;
+  }
+
+  get version(): number {
+    return this.#version;
+  }
+
+  /** Call what is returned at the end. Throws what looking does. */
+  enter(): () => void {
+    if (this.#watchers === 0) {
+      this.#failure = undefined;
+      this.#update();
+      this.#timer = setInterval(() => this.#tick(), LOOK_MS).unref();
+    }
+    this.#watchers += 1;
+    return () => {
+      this.#watchers -= 1;
+      if (this.#watchers === 0) clearInterval(this.#timer);
+    };
+  }
+
+  /** The version that the token is of; undefined when it is of none that what changed since can be told of. */
+  resumed(token: string): number | undefined {
+    const [, id, digits] = /^([0-9a-f]{16})-(\d{1,15})$/.exec(token) ?? [];
+    const version = Number(digits);
+    return id === this.#id && version <= this.#version && version >= this.#forgotten() ? version : undefined;
+  }
+
+  /** What changed since that version, or everything, in messages of which the last has the token to resume by. */
+  answers(since: number | undefined): Answer[] {
+    const known = since !== undefined && since >= this.#forgotten() ? since : undefined;
+    const [network] = this.#network.since(known);
+    const services = this.#services.since(known);
+    const agents = this.#agents.since(known);
+    const answers: Answer[] = [];
+    do {
+      const [some, others] = [services.splice(0, MOST_OF_ONE), agents.splice(0, MOST_OF_ONE)];
+      const first = answers.length === 0;
+      answers.push({
+        snapshot: first && known === undefined,
+        ...(first && network?.text !== undefined ? { network: JSON.parse(network.text) as pb.Network } : {}),
+        services: some.flatMap(({ text }) => (text === undefined ? [] : [JSON.parse(text) as pb.ServiceStatus])),
+        removedServices: some.flatMap(({ key, text }) => (text === undefined ? [key] : [])),
+        agents: others.flatMap(({ text }) => (text === undefined ? [] : [JSON.parse(text) as pb.Agent])),
+        removedAgents: others.flatMap(({ key, text }) => (text === undefined ? [key] : [])),
+        resumeToken: services.length + agents.length > 0 ? '' : `${this.#id}-${this.#version}`,
+      });
+    } while (services.length + agents.length > 0);
+    return answers;
+  }
+
+  /** Resolves once there is another version, or the signal aborts. Rejects with what looking came to. */
+  async after(version: number, signal: AbortSignal): Promise<void> {
+    if (this.#version === version && this.#failure === undefined && !signal.aborted) {
+      await new Promise<void>((resolve) => {
+        const wake = (): void => {
+          this.#waiting.delete(wake);
+          signal.removeEventListener('abort', wake);
+          resolve();
+        };
+        this.#waiting.add(wake);
+        signal.addEventListener('abort', wake, { once: true });
+      });
+    }
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
+  #tick(): void {
+    const { version } = this;
+    try {
+      this.#update();
+    } catch (error) {
+      this.#failure = error;
+    }
+    if (this.#version !== version || this.#failure !== undefined) for (const wake of [...this.#waiting]) wake();
+  }
+
+  #update(): void {
+    const { network, services, agents } = this.#look();
+    const version = this.#version + 1;
+    const changed = [
+      this.#network.update(network, version),
+      this.#services.update(services, version),
+      this.#agents.update(agents, version),
+    ];
+    if (changed.includes(true)) this.#version = version;
+  }
+
+  #forgotten(): number {
+    return Math.max(this.#services.forgotten, this.#agents.forgotten);
+  }
+}
