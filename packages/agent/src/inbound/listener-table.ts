@@ -16,12 +16,14 @@ export interface Listener {
 /** Every address that something listens on, by protocol and port. */
 export class ListenerTable {
   readonly #byPort = new Map<string, Set<string>>();
-
+  /** Ports whose `::` takes IPv6 alone; the key is such as 8080/tcp. */
+  readonly #sixOnly: ReadonlySet<string>;
   /** Of how many of the kernel's tables it is made. */
   readonly tables: number;
 
-  constructor(listeners: Iterable<Listener>, tables = FILES.length) {
+  constructor(listeners: Iterable<Listener>, tables = FILES.length, sixOnly: Iterable<string> = []) {
     this.tables = tables;
+    this.#sixOnly = new Set(sixOnly);
     for (const { protocol, port, address } of listeners) {
       entryOf(this.#byPort, `${port}/${protocol}`, () => new Set()).add(address);
     }
@@ -31,15 +33,44 @@ export class ListenerTable {
   answers(protocol: Protocol, host: string, port: number): boolean {
     const addresses = this.#byPort.get(`${port}/${protocol}`);
     if (addresses === undefined) return false;
-    if (addresses.has(host) || addresses.has('::')) return true;
-    return !host.includes(':') && addresses.has('0.0.0.0');
+    if (addresses.has(host)) return true;
+    return host.includes(':') ? addresses.has('::') : this.hasWildcard(protocol, port);
   }
 
-  /** Whether something holds the port on every address. */
+  /** Whether something holds the port on every IPv4 address, which those of the services are. */
   hasWildcard(protocol: Protocol, port: number): boolean {
-    const addresses = this.#byPort.get(`${port}/${protocol}`);
-    return addresses !== undefined && (addresses.has('0.0.0.0') || addresses.has('::'));
+    const key = `${port}/${protocol}`;
+    const addresses = this.#byPort.get(key);
+    return addresses !== undefined && (addresses.has('0.0.0.0') || (addresses.has('::') && !this.#sixOnly.has(key)));
   }
+
+  /** Whether a program holds the port on an address of this host that is no loopback address. */
+  listensOutside(protocol: Protocol, port: number): boolean {
+    const addresses = this.#byPort.get(`${port}/${protocol}`);
+    return addresses !== undefined && [...addresses].some((address) => isOutside(address));
+  }
+
+  /** Ports held on `::` and not on 0.0.0.0, which may be held over IPv4 or not; the keys are such as 8080/tcp. */
+  onSixWildcard(): ReadonlyMap<string, Pick<Listener, 'port' | 'protocol'>> {
+    const found = new Map<string, Pick<Listener, 'port' | 'protocol'>>();
+    for (const [key, addresses] of this.#byPort) {
+      if (!addresses.has('::') || addresses.has('0.0.0.0')) continue;
+      const [port, protocol] = key.split('/');
+      found.set(key, { port: Number(port), protocol: protocol === 'udp' ? 'udp' : 'tcp' });
+    }
+    return found;
+  }
+
+  /** As this one, but that these ports' `::` takes IPv6 alone. */
+  withSixOnly(ports: Iterable<string>): ListenerTable {
+    const marked = new ListenerTable([], this.tables, ports);
+    for (const [key, addresses] of this.#byPort) marked.#byPort.set(key, addresses);
+    return marked;
+  }
+}
+
+function isOutside(address: string): boolean {
+  return address !== '0.0.0.0' && address !== '::' && address !== '::1' && !address.startsWith('127.');
 }
 
 /** TCP_LISTEN, and for UDP TCP_CLOSE, which there means bound and not connected (net/tcp_states.h). */

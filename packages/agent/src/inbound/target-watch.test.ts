@@ -172,6 +172,22 @@ describe('ports of this host’s own programs', () => {
     expect(problems.current).toEqual([]);
   });
 
+  it('are held beside a program that takes IPv6 alone on every address, and beside one on another address', async () => {
+    const kept: (readonly string[])[] = [];
+    const wildcards = new SeenWildcards(['7001/tcp', '7002/tcp'], (ports) => kept.push(ports));
+    let table = new ListenerTable([listener('::', 7001)], 4, ['7001/tcp']);
+    const { rig, inbound, problems } = await setup({ wildcards, readTable: async () => table });
+    const { watch } = inbound;
+    expect([watch.portUse(7001, 'tcp'), watch.portUse(7002, 'tcp')]).toEqual(['specific', 'awaited']);
+    expect(watch.listening('redis', 7001, 'tcp')).toBe(true);
+    table = new ListenerTable([listener('192.0.2.7', 7002), listener('127.80.0.1', 7003)]);
+    await watch.refresh();
+    expect([watch.portUse(7001, 'tcp'), watch.portUse(7002, 'tcp')]).toEqual(['free', 'specific']);
+    expect(kept).toEqual([['7002/tcp'], []]);
+    await rig.agent('r').outbound.settled();
+    expect(problems.current.map(({ code }) => code)).toEqual([]);
+  });
+
   it('stay left to a program that an agent before this one saw on every address', async () => {
     const kept: (readonly string[])[] = [];
     const wildcards = new SeenWildcards(['7001/tcp'], (ports) => kept.push(ports));

@@ -216,6 +216,10 @@ export class TargetWatch implements LocalTargets {
       if (wildcard || this.#table.answers(protocol, host, port)) {
         uses.set(key, wildcard ? 'wildcard' : 'specific');
         this.#wildcards.note(key, wildcard, nowMs);
+      } else if (word !== 'wildcard' && this.#table.listensOutside(protocol, port)) {
+        // Not where it is called, and not on every address either.
+        uses.set(key, 'specific');
+        this.#wildcards.note(key, false, nowMs);
       } else if (!uses.has(key)) {
         const seenMs = this.#wildcards.seenMs(key);
         const expected =

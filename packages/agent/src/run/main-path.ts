@@ -4,6 +4,7 @@ import { FlowRecorder } from '../flows/recorder.ts';
 import { FlowTraffic } from '../flows/traffic.ts';
 import { createInbound, type Inbound } from '../inbound/inbound.ts';
 import { type Listener, readListenerTable } from '../inbound/listener-table.ts';
+import { SixOnly } from '../inbound/six-only.ts';
 import { ReportSender } from '../link/report-sender.ts';
 import type { Enrolment } from '../member/membership.ts';
 import { openSeenWildcards } from '../member/wildcards-file.ts';
@@ -77,6 +78,7 @@ export async function openMainPath(
   const metrics = options.metrics !== undefined;
   const traffic = new FlowTraffic({ metrics });
   const packetWays = threads === 1 ? undefined : createPacketWays(threads);
+  const sixOnly = new SixOnly();
   const wildcards = await openSeenWildcards(options.directory, logger);
   const tunnelSecret = member.keys.tunnel.secretKey;
   const common = { network, range, controls, tunnelSecret, limits, metrics };
@@ -99,7 +101,10 @@ export async function openMainPath(
         services,
         wildcards,
         signal: life,
-        readTable: () => readListenerTable(ownListeners(options, bound)),
+        readTable: async () => {
+          const table = await readListenerTable(ownListeners(options, bound));
+          return table && sixOnly.marked(table);
+        },
       }),
     taking,
     life,

@@ -1,0 +1,52 @@
+import dgram from 'node:dgram';
+import { once } from 'node:events';
+import net from 'node:net';
+import { expect, it, onTestFinished } from 'vitest';
+import { readListenerTable } from './listener-table.ts';
+import { SixOnly } from './six-only.ts';
+
+async function onSix(protocol: 'tcp' | 'udp', ipv6Only: boolean): Promise<number> {
+  const socket =
+    protocol === 'tcp'
+      ? net.createServer().listen({ host: '::', port: 0, ipv6Only })
+      : dgram.createSocket({ type: 'udp6', ipv6Only }).bind({ address: '::', port: 0 });
+  onTestFinished(() => void socket.close());
+  await once(socket, 'listening');
+  return (socket.address() as net.AddressInfo).port;
+}
+
+it.runIf(process.platform === 'linux').each(['tcp', 'udp'] as const)(
+  'tells a program on every IPv6 address from one on every address: %s',
+  async (protocol) => {
+    const [six, both] = [await onSix(protocol, true), await onSix(protocol, false)];
+    const sixOnly = new SixOnly();
+    // The second time by what is known.
+    for (let look = 0; look < 2; look++) {
+      const table = await readListenerTable();
+      const marked = table && (await sixOnly.marked(table));
+      expect([marked?.hasWildcard(protocol, six), marked?.hasWildcard(protocol, both)]).toEqual([false, true]);
+      const answered = ['127.0.0.1', '::1', '2001:db8::1'].map((host) => marked?.answers(protocol, host, six));
+      expect(answered).toEqual([false, true, true]);
+      expect(marked?.answers(protocol, '127.0.0.1', both)).toBe(true);
+    }
+  },
+);
+
+it.runIf(process.platform === 'linux')('knows a program that takes IPv6 alone until it goes', async () => {
+  const server = net.createServer().listen({ host: '::', port: 0, ipv6Only: true });
+  await once(server, 'listening');
+  const { port } = server.address() as net.AddressInfo;
+  const sixOnly = new SixOnly();
+  const holds = async () => {
+    const table = await readListenerTable();
+    return table && (await sixOnly.marked(table)).hasWildcard('tcp', port);
+  };
+  expect(await holds()).toBe(false);
+  server.close();
+  await once(server, 'close');
+  expect(await holds()).toBe(false);
+  const next = net.createServer().listen({ host: '::', port });
+  onTestFinished(() => void next.close());
+  await once(next, 'listening');
+  expect(await holds()).toBe(true);
+});

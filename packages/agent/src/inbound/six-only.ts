@@ -1,0 +1,46 @@
+/**
+ * Whether a program on `::` has its port over IPv4 too. The kernel's tables do not tell: nobody but its owner reads IPV6_V6ONLY, which
+ * nginx's `listen [::]:80` sets. A bind does: beside a program that takes both it is refused.
+ */
+import dgram from 'node:dgram';
+import { once } from 'node:events';
+import net from 'node:net';
+import type { Protocol } from '@weft/proto';
+import type { ListenerTable } from './listener-table.ts';
+
+/** Of this host on every Linux, and no program's of its own. */
+const TRIED = '127.255.255.254';
+
+export class SixOnly {
+  readonly #known = new Set<string>();
+
+  /**
+   * The table, with what a bind tells. A program that takes IPv6 alone is known for that until it goes; another may start anew
+   * within a second, so its port is tried at each look.
+   */
+  async marked(table: ListenerTable): Promise<ListenerTable> {
+    const doubtful = table.onSixWildcard();
+    for (const key of this.#known) if (!doubtful.has(key)) this.#known.delete(key);
+    for (const [key, { port, protocol }] of doubtful) {
+      if (!this.#known.has(key) && (await canBind(port, protocol))) this.#known.add(key);
+    }
+    return table.withSixOnly(this.#known);
+  }
+}
+
+/** False also when it cannot be tried: then no program is shut out. */
+async function canBind(port: number, protocol: Protocol): Promise<boolean> {
+  const where = { port, exclusive: true };
+  const socket =
+    protocol === 'tcp'
+      ? net.createServer((stray) => stray.destroy()).listen({ ...where, host: TRIED })
+      : dgram.createSocket('udp4').bind({ ...where, address: TRIED });
+  try {
+    await once(socket, 'listening');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.close();
+  }
+}
