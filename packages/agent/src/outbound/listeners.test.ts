@@ -20,7 +20,7 @@ function keyed(...listeners: readonly ListenerSpec[]): ReadonlyMap<string, Liste
   return new Map(listeners.map((each) => [listenerKey(each), each]));
 }
 
-function setup(portUse: (port: number) => PortUse = () => 'free') {
+function setup(portUse: (port: number) => PortUse = () => 'free', binding: (wanted: ListenerSpec) => void = () => {}) {
   const failing = new Map<number, string>();
   const open = new Set<string>();
   let binds = 0;
@@ -28,6 +28,7 @@ function setup(portUse: (port: number) => PortUse = () => 'free') {
   const listeners = new Listeners({
     async bind(wanted) {
       binds++;
+      binding(wanted);
       await Promise.resolve();
       const code = failing.get(wanted.port);
       if (code !== undefined) throw Object.assign(new Error(code), { code });
@@ -65,6 +66,29 @@ describe('the listeners', () => {
     await listeners.settled();
     expect(open.size).toBe(0);
     expect(listeners.bound).toBe(0);
+  });
+
+  it('bind bit by bit, the first of every service first, and let the rest of the agent work between', async () => {
+    const order: string[] = [];
+    const { listeners } = setup(
+      () => 'free',
+      ({ service, port }) => {
+        order.push(`${service}:${port}`);
+        // As binding does: the thread does nothing else meanwhile.
+        const until = performance.now() + 2;
+        while (performance.now() < until);
+      },
+    );
+    let turns = 0;
+    const ticking = setInterval(() => turns++, 1);
+    cleanups.push(() => clearInterval(ticking));
+    const large = Array.from({ length: 60 }, (_, index) => spec('large', 1_000 + index));
+    listeners.reconcile(keyed(...large, spec('redis', 1), spec('web', 2)));
+    await listeners.settled();
+    expect(listeners.bound).toBe(62);
+    expect(order.slice(0, 4)).toEqual(['large:1000', 'redis:1', 'web:2', 'large:1001']);
+    // 124 ms of work, of 5 ms and a bind at a time.
+    expect(turns).toBeGreaterThanOrEqual(12);
   });
 
   it('tell of a port that is taken, let the others work, and recover', async () => {

@@ -2,6 +2,7 @@
  * The set of listeners, kept as the netmap wants it: new ones bound, those gone closed, failures told
  * listener by listener and tried again, while the rest works.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { entryOf, listenerName } from '@weft/proto';
 import type { PortUse } from '../inbound/target-watch.ts';
 import type { Problems } from '../words/problems.ts';
@@ -24,6 +25,8 @@ export interface ListenersOptions {
 }
 
 const LONGEST_RETRY_MS = 30_000;
+/** Milliseconds of binding at a time: a mesh may ask for thousands, and live flows stand still meanwhile. */
+const TURN_MS = 5;
 
 class Listening {
   readonly spec: ListenerSpec;
@@ -44,7 +47,9 @@ export class Listeners {
   readonly #options: ListenersOptions;
   readonly #listening = new Map<string, Listening>();
   #closed: boolean = false;
-  #binding = 0;
+  /** In the order to bind. */
+  readonly #waiting: (() => Promise<void>)[] = [];
+  #binding: boolean = false;
   #settled: (() => void)[] = [];
 
   constructor(options: ListenersOptions) {
@@ -65,14 +70,14 @@ export class Listeners {
       this.#release(listening);
       this.#tell(listening, undefined);
     }
-    for (const [key, spec] of wanted) {
+    for (const [key, spec] of inTurns(wanted)) {
       this.#settle(entryOf(this.#listening, key, () => new Listening(spec)));
     }
   }
 
-  /** Resolves when no bind is under way: at once, most of the time. */
+  /** Resolves when no bind is under way or waits: at once, most of the time. */
   settled(): Promise<void> {
-    return this.#binding === 0 ? Promise.resolve() : new Promise((resolve) => this.#settled.push(resolve));
+    return !this.#binding ? Promise.resolve() : new Promise((resolve) => this.#settled.push(resolve));
   }
 
   close(): void {
@@ -102,23 +107,37 @@ export class Listeners {
     const attempt = {};
     listening.state = 'binding';
     listening.attempt = attempt;
-    this.#binding++;
-    this.#options.bind(listening.spec).then(
-      (bound) => {
-        if (listening.attempt !== attempt) bound.close();
-        else {
-          listening.state = 'bound';
-          listening.bound = bound;
-          listening.failures = 0;
-          this.#tell(listening, undefined);
+    this.#waiting.push(async () => {
+      if (listening.attempt !== attempt) return;
+      try {
+        const bound = await this.#options.bind(listening.spec);
+        if (listening.attempt !== attempt) {
+          bound.close();
+          return;
         }
-        this.#bindDone();
-      },
-      (cause: unknown) => {
+        listening.state = 'bound';
+        listening.bound = bound;
+        listening.failures = 0;
+        this.#tell(listening, undefined);
+      } catch (cause) {
         if (listening.attempt === attempt) this.#failed(listening, cause);
-        this.#bindDone();
-      },
-    );
+      }
+    });
+    if (!this.#binding) void this.#bindEach();
+  }
+
+  /** One after the other: what a bind costs is spent after the call, so that only its end shows it. */
+  async #bindEach(): Promise<void> {
+    this.#binding = true;
+    let begunMs = performance.now();
+    for (const bind of drained(this.#waiting)) {
+      await bind();
+      if (performance.now() - begunMs < TURN_MS) continue;
+      await nextTurn();
+      begunMs = performance.now();
+    }
+    this.#binding = false;
+    for (const resolve of this.#settled.splice(0)) resolve();
   }
 
   #failed(listening: Listening, cause: unknown): void {
@@ -132,12 +151,6 @@ export class Listeners {
       this.#settle(listening);
     }, wait);
     listening.retry.unref();
-  }
-
-  #bindDone(): void {
-    this.#binding--;
-    if (this.#binding > 0) return;
-    for (const resolve of this.#settled.splice(0)) resolve();
   }
 
   #release(listening: Listening): void {
@@ -158,6 +171,23 @@ export class Listeners {
       problems.clear(before.code, listenerName(listening.spec));
     if (problem !== undefined) problems.raise(problem);
   }
+}
+
+/** The first places of every service before the second of any: a service of many ports does not keep the others waiting. */
+function inTurns(wanted: ReadonlyMap<string, ListenerSpec>): Iterable<[string, ListenerSpec]> {
+  const turns: [string, ListenerSpec][][] = [];
+  for (const places of Map.groupBy(wanted, ([, { service }]) => service).values()) {
+    for (const [turn, place] of places.entries()) {
+      turns[turn] ??= [];
+      turns[turn].push(place);
+    }
+  }
+  return turns.flat();
+}
+
+/** Those of a queue as they come, until it is empty. */
+function* drained<Entry>(queue: Entry[]): Generator<Entry> {
+  while (queue.length > 0) yield* queue.splice(0);
 }
 
 /** What a bind would answer while another program has the port on every address. */

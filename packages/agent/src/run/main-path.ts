@@ -153,6 +153,8 @@ export async function openMainPath(
     throw error;
   }
   const { outbound, watch } = path.open(inbound, pool && { share: 'first', followers: pool });
+  // What is new is bound bit by bit behind the steps, and not enforced before. Asked in the next turn: steps come after followers.
+  store.follow(() => Promise.resolve().then(() => outbound.settled()));
   followMismatches(file, store, problems);
   const gateway = openGateway(
     { file, netmap: store, outbound, problems, files: path.files, logger, changed: () => changed.report() },
