@@ -43,8 +43,22 @@ export function requestLimits(
 ): ServerInterceptor {
   return ({ path }, call) => {
     const stream = streamOf(call);
-    if (stream !== undefined) watch(path, call, stream, proved, budget);
-    return new ServerInterceptingCall(call);
+    if (stream === undefined) return new ServerInterceptingCall(call);
+    watch(path, call, stream, proved, budget);
+    let whole = false;
+    return new ServerInterceptingCall(call, {
+      start: (next) =>
+        next({
+          onReceiveHalfClose: (proceed) => {
+            whole = true;
+            proceed();
+          },
+          // It has its status, of us or of a deadline that it brought along, and does not end its half: what is half sent would be held.
+          onCancel: () => {
+            if (!whole && !proved.has(stream)) setImmediate(() => cutCall(call));
+          },
+        }),
+    });
   };
 }
 
