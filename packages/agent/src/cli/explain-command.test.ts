@@ -44,6 +44,16 @@ describe('explain', () => {
     });
   });
 
+  test('says from which of the caller’s hosts it would not work', async () => {
+    await answering({
+      verdict: actionCodec.toWire('allow'),
+      breakPoint: breakPointCodec.toWire('none'),
+      refusedHosts: ['data-a', 'data-b'],
+    });
+    const { out } = await weft('explain', 'api', 'config:8080');
+    expect(out).toMatch(/\nit would work, but not from data-a, data-b: see above\n$/);
+  });
+
   test('deny is 3', async () => {
     await answering({
       verdict: actionCodec.toWire('deny'),
@@ -66,6 +76,7 @@ describe('explain', () => {
       reason: 'internet asks',
       break_point: 'no-such-name',
       steps: [],
+      refused_hosts: [],
     });
   });
 });

@@ -41,9 +41,9 @@ export async function explain(
   );
   const verdict = actionCodec.fromWire(answer.verdict, 'verdict');
   const breakPoint = toldFromWire(breakPointCodec, answer.breakPoint, 'break_point');
-  const { rule, revision, reason, steps } = answer;
+  const { rule, revision, reason, steps, refusedHosts } = answer;
   if (options.json !== undefined) {
-    writeJson(terminal, { from, to: destination, verdict, rule, revision, reason, breakPoint, steps });
+    writeJson(terminal, { from, to: destination, verdict, rule, revision, reason, breakPoint, steps, refusedHosts });
   } else {
     const flow = `${from} -> ${service}:${formatPortRange({ protocol, first: port, last: port })}`;
     const word = verdict === 'allow' ? paint(terminal, 'green', 'allow') : paint(terminal, 'red', 'deny');
@@ -51,8 +51,14 @@ export async function explain(
     terminal.out(`rule: ${printable(rule)}\nrevision: ${revision}\nreason: ${printable(reason)}\n`);
     for (const step of steps) terminal.out(`- ${printable(step)}\n`);
     terminal.out(
-      breakPoint === 'none' ? 'it would work\n' : `${paint(terminal, 'yellow', `breaks at: ${breakPoint}`)}\n`,
+      breakPoint === 'none'
+        ? `it would work${exceptFrom(refusedHosts)}\n`
+        : `${paint(terminal, 'yellow', `breaks at: ${breakPoint}`)}\n`,
     );
   }
   return verdict === 'allow' ? 0 : 3;
+}
+
+function exceptFrom(hosts: readonly string[]): string {
+  return hosts.length === 0 ? '' : `, but not from ${hosts.map(printable).join(', ')}: see above`;
 }

@@ -23,10 +23,15 @@ export interface PathQuestion extends DestinationName {
   readonly timeoutMs: number;
 }
 
-export interface PathFound {
+interface TargetFound {
   readonly breakPoint: BreakPoint;
   /** One sentence each. */
   readonly steps: readonly string[];
+}
+
+export interface PathFound extends TargetFound {
+  /** The caller's hosts whose agents take no such call, where it would work from others. */
+  readonly refusedHosts: readonly string[];
 }
 
 interface Candidate {
@@ -39,6 +44,7 @@ interface Candidate {
 
 /** A caller tries a few instances and not hundreds, and so does this. */
 const MOST_TRACED = 8;
+const MOST_REFUSED = 100;
 
 export async function findPath(question: PathQuestion): Promise<PathFound> {
   const callers = callersOf(question);
@@ -49,10 +55,12 @@ export async function findPath(question: PathQuestion): Promise<PathFound> {
   const open = callers.filter(({ listener }) => listener?.closed !== true).map(({ agent }) => agent);
   const found = await findTarget(question, open.length > 0 ? open : callers.map(({ agent }) => agent));
   const breakPoint = callers.length > 0 && open.length === 0 ? 'no-listener' : found.breakPoint;
-  return { breakPoint, steps: [...steps, ...found.steps] };
+  const shut = callers.filter(({ listener }) => listener?.closed === true).map(({ agent }) => agent.host);
+  const refusedHosts = breakPoint === 'none' ? shut.slice(0, MOST_REFUSED) : [];
+  return { breakPoint, steps: [...steps, ...found.steps], refusedHosts };
 }
 
-async function findTarget(question: PathQuestion, callers: readonly AgentState[]): Promise<PathFound> {
+async function findTarget(question: PathQuestion, callers: readonly AgentState[]): Promise<TargetFound> {
   const { service, port, protocol } = question;
   const candidates = candidatesOf(question);
   const asPort = formatPortRange({ protocol, first: port, last: port });
@@ -94,7 +102,7 @@ async function tryPaths(
   { source, tracer, timeoutMs }: PathQuestion,
   callers: readonly AgentState[],
   candidates: readonly Candidate[],
-): Promise<PathFound> {
+): Promise<TargetFound> {
   const caller = callers.find(({ id }) => candidates.some(({ agent }) => agent.id === id)) ?? callers[0];
   if (caller === undefined && source.type === 'internet') {
     return { breakPoint: 'unreachable', steps: ['no gateway of this network is connected'] };

@@ -297,6 +297,7 @@ describe('the caller’s own agent', () => {
     const { answer, traced } = await explain({ from: 'redis', service: 'web', port: 3000 }, { problems });
     expect(answer.breakPoint).toBe('none');
     expect(answer.steps).toContain('at the caller, data-a: because of port-awaited');
+    expect(answer.refusedHosts).toEqual(['data-a']);
     expect(traced).toEqual(['data-b>front']);
   });
 });

@@ -27,6 +27,8 @@ export interface Explanation extends Pick<Verdict, 'rule' | 'revision' | 'reason
   readonly breakPoint: BreakPoint;
   /** What was found on the way, one sentence a step. */
   readonly steps: readonly string[];
+  /** The caller's hosts where it is refused all the same, when it would work from others. */
+  readonly refusedHosts: readonly string[];
 }
 
 export type Explain = (network: NetworkState, question: ExplainQuestion, signal: AbortSignal) => Promise<Explanation>;
@@ -43,7 +45,7 @@ export function createExplain({ live, tracer, policyOf = policyCache(), timeoutM
   return async (network, question, signal) => {
     const { revision } = network;
     const deny = (rule: string, reason: string, breakPoint: BreakPoint, steps: readonly string[] = []): Explanation => {
-      return { verdict: 'deny', rule, revision, reason, breakPoint, steps: [...steps, reason] };
+      return { verdict: 'deny', rule, revision, reason, breakPoint, steps: [...steps, reason], refusedHosts: [] };
     };
     const source = sourceOf(network, question.from);
     if (source === undefined) {
@@ -59,10 +61,10 @@ export function createExplain({ live, tracer, policyOf = policyCache(), timeoutM
     if (service.kind === 'worker') return deny(verdict.rule, verdict.reason, 'no-such-name');
     const declared = service.ports.map(formatPortRange).join(', ');
     const steps = [`${service.name} is a ${service.kind} service with ports ${declared}`, verdictStep(verdict)];
-    if (!verdict.allowed) return { ...outcome(verdict), breakPoint: 'denied', steps };
+    if (!verdict.allowed) return { ...outcome(verdict), breakPoint: 'denied', steps, refusedHosts: [] };
     const path = await findPath({ network, source, service: service.name, port, protocol, live, tracer, timeoutMs });
     signal.throwIfAborted();
-    return { ...outcome(verdict), breakPoint: path.breakPoint, steps: [...steps, ...path.steps] };
+    return { ...outcome(verdict), ...path, steps: [...steps, ...path.steps] };
   };
 }
 
@@ -76,6 +78,11 @@ function verdictStep({ allowed, rule, revision, reason }: Verdict): string {
   return `revision ${revision} ${allowed ? 'permits' : 'denies'} it by ${rule}: ${reason}`;
 }
 
-function outcome({ allowed, rule, revision, reason }: Verdict): Omit<Explanation, 'breakPoint' | 'steps'> {
+function outcome({
+  allowed,
+  rule,
+  revision,
+  reason,
+}: Verdict): Pick<Explanation, 'verdict' | 'rule' | 'revision' | 'reason'> {
   return { verdict: allowed ? 'allow' : 'deny', rule, revision, reason };
 }

@@ -69,6 +69,7 @@ export class TestDashboard implements AsyncDisposable {
         reason: `${from} to ${service}`,
         breakPoint: 'denied',
         steps: [],
+        refusedHosts: [],
       }),
       audit,
       refusals: openRefusalAudit({ audit, now, logger }),

@@ -70,6 +70,7 @@ export async function startAdmin() {
       reason: `${from} to ${service}`,
       breakPoint: 'denied',
       steps: ['one'],
+      refusedHosts: [],
     }),
     flows,
     traffic: createTraffic({ now: Date.now }),

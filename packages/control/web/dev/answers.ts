@@ -129,6 +129,7 @@ function explain({ mesh, url }: Asked): ExplainView {
         ? `no service ${name}`
         : 'the default is allow',
     breakPoint,
+    refusedHosts: [],
     steps: [
       `${from} is a service of this network`,
       service === undefined ? `no service is called ${name}` : `${name} is ${service.kind}, ${service.vip}`,

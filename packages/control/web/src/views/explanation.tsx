@@ -49,7 +49,10 @@ export function Explanation({ from, to }: { readonly from: string; readonly to: 
             <dt>Revision</dt>
             <dd>{explained.revision}</dd>
             <dt>Breaks</dt>
-            <dd>{BREAKS[explained.breakPoint]}</dd>
+            <dd>
+              {BREAKS[explained.breakPoint]}
+              {explained.refusedHosts.length > 0 && `, but not from ${explained.refusedHosts.join(', ')}`}
+            </dd>
           </dl>
           <h3>Step by step</h3>
           <ol class="steps">
