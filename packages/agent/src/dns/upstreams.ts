@@ -1,7 +1,7 @@
 /** Who answers names that are not ours: a fixed list, or the host's own resolv.conf, read again when it changes. */
 import { readFileSync, statSync } from 'node:fs';
 import { isIP } from 'node:net';
-import { isOwnAddress } from '@weft/proto';
+import { isOwnAddress, plainAddress } from '@weft/proto';
 import type { Logger } from 'pino';
 
 export interface Upstream {
@@ -38,7 +38,7 @@ function isAddress(text: string): boolean {
 /** Whether a question sent there would come back to the server that listens at `own`. */
 export function leadsTo(own: Upstream, upstream: Upstream): boolean {
   if (upstream.port !== own.port) return false;
-  const host = upstream.host.replace(/%.*$/, '');
+  const host = plainAddress(upstream.host.replace(/%.*$/, ''));
   if (host === own.host) return true;
   if (host === '0.0.0.0' || host === '::') return true;
   if (own.host !== '0.0.0.0' && own.host !== '::') return false;
@@ -54,7 +54,7 @@ export function fixedUpstreams(named: readonly Upstream[], own: Upstream): Upstr
 /**
  * Reads the file at most once a second, and only when it, or the one behind a stub, is not the file it was. A file that went away, or cannot be
  * read just now (it is being replaced), leaves what was known; so does one that now names this server alone, as a host
- * does whose names were just given to it.
+ * does whose names were just given to it, and a stub behind which nobody is named, as while it starts anew.
  */
 export function resolvConfUpstreams(
   path: string,
@@ -71,17 +71,23 @@ export function resolvConfUpstreams(
     if (now < lookAgainAt) return known;
     lookAgainAt = now + LOOK_AGAIN_MS;
     try {
-      if (statSync(path).size > MAX_FILE_BYTES) return known;
+      const stats = statSync(path);
+      // Reading a pipe, for one, would wait for its writer.
+      if (!stats.isFile()) throw new Error(`${path} is no file`);
+      if (stats.size > MAX_FILE_BYTES) throw new Error(`${path} has more than ${MAX_FILE_BYTES} bytes`);
       const mark = `${markOf(path)} ${markOf(behindStub)}`;
       if (mark === seen) return known;
-      const named = behind(parseResolvConf(readFileSync(path, 'utf8')), behindStub);
+      const lines = parseResolvConf(readFileSync(path, 'utf8'));
+      const stubbed = lines.some(isStub);
+      const named = stubbed ? behind(lines, own, behindStub) : lines;
       const usable = named.filter((upstream) => !leadsTo(own, upstream)).slice(0, MAX_UPSTREAMS);
       seen = mark;
-      if (usable.length === 0 && named.length > 0 && known.length > 0) {
+      const lost = usable.length === 0 ? lines.length > 0 : stubbed && usable.some(isStub);
+      if (lost && known.length > 0 && !known.some(isStub)) {
         const kept = known.map(({ host }) => host);
         logger.warn(
-          { event: 'dns-upstreams-kept', path, upstreams: kept },
-          'the file names this server alone; those that it named before are asked until this agent ends: keep them on further nameserver lines',
+          { event: 'dns-upstreams-kept', path: stubbed ? behindStub : path, upstreams: kept },
+          'the file names this server alone, or nobody behind the stub; those that it named before are asked until it names others or this agent ends: keep them on further nameserver lines',
         );
         return known;
       }
@@ -109,12 +115,18 @@ function markOf(path: string): string {
   return `${mtimeMs}/${ino}/${size}`;
 }
 
-/** A stub may be told to ask this agent for `internal`, or for all: what it asks itself is asked here, and no circle closes. */
-function behind(named: readonly Upstream[], path: string): readonly Upstream[] {
-  if (!named.some(({ host }) => STUB_HOSTS.has(host))) return named;
+function isStub({ host }: Upstream): boolean {
+  return STUB_HOSTS.has(host);
+}
+
+/**
+ * A stub may be told to ask this agent for `internal`, or for all: what it asks itself is asked here, and no circle closes. Its file
+ * tells no ports, so this agent's own address is this agent. Where there is no such file the stub stays.
+ */
+function behind(named: readonly Upstream[], own: Upstream, path: string): readonly Upstream[] {
   try {
-    const real = parseResolvConf(readFileSync(path, 'utf8'));
-    return named.flatMap((upstream) => (STUB_HOSTS.has(upstream.host) ? real : [upstream]));
+    const real = parseResolvConf(readFileSync(path, 'utf8')).filter(({ host }) => !leadsTo(own, { ...own, host }));
+    return named.flatMap((upstream) => (isStub(upstream) ? real : [upstream]));
   } catch {
     return named;
   }
