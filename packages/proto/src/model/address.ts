@@ -64,7 +64,7 @@ export function shiftAddress(address: number, range: AddressRange): number | und
 
 /**
  * What an endpoint's host leads to, however it is spelled: `127.1`, `0x7f000001` and `::ffff:7f00:1` are all 127.0.0.1.
- * `vip`: where control allots VIPs. `unusable`: nobody's address, such as 0.0.0.0, multicast, or an old form that hides another.
+ * `vip`: where control allots VIPs. `unusable`: no host's address, such as 0.0.0.0, multicast, a cloud's metadata, or an old form that hides another.
  * `name`: only whoever resolves it knows.
  */
 export type AddressKind = 'name' | 'outside' | 'loopback' | 'link-local' | 'vip' | 'unusable';
@@ -88,14 +88,23 @@ export function plainAddress(address: string): string {
 
 /** Of a host in its one form. */
 export function addressKind(host: string): AddressKind {
+  if (host === METADATA_6) return 'unusable';
   if (host.includes(':')) return kindOf6(groupsOf(host));
   const address = parseAddress(host);
   if (address !== undefined) return kindOf4(address);
   return /^(?:.*\.)?localhost\.?$/.test(host) ? 'loopback' : 'name';
 }
 
+/**
+ * Where clouds tell each guest its secrets, at addresses that look like any host's: Alibaba's and Azure's. Oracle's is in 192.0.0.0/24,
+ * which is for protocols and no host's (RFC 6890). AWS has one of IPv6; the others' are link-local.
+ */
+const METADATA: ReadonlySet<number | undefined> = new Set(['100.100.100.200', '168.63.129.16'].map(parseAddress));
+const METADATA_6 = 'fd00:ec2::254';
+
 function kindOf4(address: number): AddressKind {
   if (inRange(address, CONTROL_RANGE)) return 'vip';
+  if (METADATA.has(address) || address >>> 8 === 0xc00000) return 'unusable';
   const first = address >>> 24;
   if (first === 127) return 'loopback';
   if (first === 0 || first >= 224) return 'unusable';
