@@ -33,6 +33,7 @@ describe('status', () => {
         { name: 'redis.internal', kind: 'private', address: '127.80.0.7', ports: ['6379'], instances: 2, healthy: 1 },
       ],
       instances: [{ service: 'web', healthy: false, notListening: [{ protocol: 'tcp', first: 3000, last: 3000 }] }],
+      targets: [],
       listeners: { ports: 4 },
       tunnel: {
         ...{ address: '0.0.0.0:7410', endpoints: [], open: 2, bytesSent: 0, bytesReceived: 0 },
@@ -100,6 +101,8 @@ describe('status', () => {
     });
     const { out } = await weft('status', '--data', data);
     expect(out.match(/^hint .*$/gm)).toEqual([expect.stringMatching(/redis:6379: .*requirepass/)]);
+    const json = JSON.parse((await weft('status', '--data', data, '--json')).out) as { agent: { hints: unknown } };
+    expect(json.agent.hints).toEqual([expect.stringMatching(/redis:6379: .*requirepass/)]);
   });
 
   test('works while control is down, and says since when', async () => {

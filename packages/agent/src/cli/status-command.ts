@@ -38,7 +38,10 @@ export async function showStatus(options: StatusOptions, terminal: Terminal, sig
     );
   }
   if (options.json !== undefined) {
-    writeJson(terminal, { agent: agent ?? null, control: controlJson(control, access.address) });
+    writeJson(terminal, {
+      agent: agent ? { ...agent, hints: trustHints(agent) } : null,
+      control: controlJson(control, access.address),
+    });
     return;
   }
   if (agent === undefined) terminal.out(`${'agent'.padEnd(11)}${printable(`no agent runs here (${directory})`)}\n`);

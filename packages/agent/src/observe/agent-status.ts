@@ -1,5 +1,5 @@
 /** What an agent says of itself on its status socket: `weft status` reads it, and any program may. */
-import type { FlowRecord, InstanceReport, PeerTunnels, Problem } from '@weft/proto';
+import type { FlowRecord, InstanceReport, PeerTunnels, Problem, Protocol } from '@weft/proto';
 
 export interface AgentStatus {
   readonly version: string;
@@ -27,6 +27,8 @@ export interface AgentStatus {
   readonly names: readonly NameStatus[];
   /** Services that run here. */
   readonly instances: readonly InstanceReport[];
+  /** Where the agent file says that declared ports of theirs are served, when not at the port itself. */
+  readonly targets: readonly TargetStatus[];
   readonly listeners: {
     /** Ports of VIPs that are open. */
     readonly ports: number;
@@ -62,6 +64,15 @@ export interface AgentStatus {
 export interface WorkerStatus {
   readonly flows: { readonly open: number; readonly recorded: number };
   readonly tunnel: { readonly open: number; readonly bytesSent: number; readonly bytesReceived: number };
+}
+
+export interface TargetStatus {
+  readonly service: string;
+  /** As declared. */
+  readonly port: number;
+  /** `any`: of each transport that is declared. */
+  readonly protocol: Protocol | 'any';
+  readonly targetPort: number;
 }
 
 export interface NameStatus {

@@ -9,6 +9,7 @@ import {
   type PeerTunnels,
   type Report,
 } from '@weft/proto';
+import type { AgentService } from '../config/agent-file.ts';
 import type { DnsServer } from '../dns/index.ts';
 import type { FlowRecorder } from '../flows/recorder.ts';
 import type { TargetWatch } from '../inbound/target-watch.ts';
@@ -17,7 +18,7 @@ import { localEndpoints } from '../tunnel/endpoints.ts';
 import type { TunnelCounters } from '../tunnel/types.ts';
 import type { Netmap, NetmapSource } from '../words/netmap.ts';
 import type { Problems } from '../words/problems.ts';
-import type { AgentStatus, NameStatus, WorkerStatus } from './agent-status.ts';
+import type { AgentStatus, NameStatus, TargetStatus, WorkerStatus } from './agent-status.ts';
 import { mergePeers } from './telemetry.ts';
 
 /** The numbers of all threads together. */
@@ -62,6 +63,7 @@ export function makeReport(parts: Described & { readonly listeners: number }): R
 }
 
 interface DescribedInFull extends Described {
+  readonly inbound: Described['inbound'] & { readonly services: ReadonlyMap<string, AgentService> };
   readonly version: string;
   readonly startedMs: number;
   readonly member: Enrolment;
@@ -92,6 +94,7 @@ export function describeAgent(parts: DescribedInFull): AgentStatus {
     dns: formatHostPort(dns.address.host, dns.address.port),
     names: names(store.current),
     instances: parts.inbound.watch.report(),
+    targets: targets(parts.inbound.services),
     listeners: { ports: totals.listeners },
     tunnel: {
       address: formatHostPort(parts.tunnel.host, port),
@@ -109,6 +112,14 @@ export function describeAgent(parts: DescribedInFull): AgentStatus {
 /** Asked anew each time: a laptop's addresses change. */
 function endpoints({ advertise, tunnel, port }: Described): readonly string[] {
   return advertise === undefined ? localEndpoints(tunnel.host, port) : [advertise];
+}
+
+function targets(services: ReadonlyMap<string, AgentService>): readonly TargetStatus[] {
+  return [...services.values()].flatMap(({ name, targets }) =>
+    targets.flatMap(({ port, protocol, targetPort }) =>
+      port === targetPort ? [] : [{ service: name, port, protocol, targetPort }],
+    ),
+  );
 }
 
 function names({ services }: Netmap): readonly NameStatus[] {
