@@ -16,7 +16,7 @@ const SLOW = 0.3;
 export interface ExchangeOptions {
   readonly packet: Buffer;
   readonly question: Buffer;
-  /** Who asked over TCP gets no truncated answer: the resolver is asked again over TCP. */
+  /** The resolver is asked in the same way first. Who asked over TCP gets no truncated answer. */
   readonly transport: Transport;
   /** At least one. */
   readonly upstreams: readonly Upstream[];
@@ -44,7 +44,7 @@ export class Exchange {
 
   start(): void {
     this.#deadline = setTimeout(() => this.#finish(this.#fallback), this.#options.timeoutMs);
-    if (this.#options.trial !== undefined) this.#ask(askUdp, this.#options.trial);
+    if (this.#options.trial !== undefined) this.#ask(this.#way(0), this.#options.trial);
     this.#launch();
   }
 
@@ -69,6 +69,7 @@ export class Exchange {
     if (this.#over) return;
     const { upstreams, timeoutMs } = this.#options;
     const upstream = this.#launched < ATTEMPTS ? upstreams[this.#launched % upstreams.length] : undefined;
+    const round = Math.floor(this.#launched / upstreams.length);
     if (upstream === undefined) {
       if (this.#asking.size === 0) this.#finish(this.#fallback);
       return;
@@ -78,7 +79,12 @@ export class Exchange {
       this.#options.health.silent(upstream);
       this.#launch();
     }, timeoutMs * SLOW);
-    this.#ask(askUdp, upstream);
+    this.#ask(this.#way(round), upstream);
+  }
+
+  /** As it was asked, and the next time in the other way: a path may let one of them through alone. */
+  #way(round: number): typeof askUdp {
+    return (this.#options.transport === 'tcp') === (round % 2 === 0) ? askTcp : askUdp;
   }
 
   #ask(ask: typeof askUdp, upstream: Upstream): void {

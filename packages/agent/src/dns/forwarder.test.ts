@@ -8,6 +8,7 @@ import {
   answers,
   answerTo,
   ask,
+  askTcp,
   type Behaviour,
   cleanups,
   SERVFAIL,
@@ -16,6 +17,7 @@ import {
   startUpstream,
 } from './forwarding.fixture.ts';
 import { frameMessage } from './framing.ts';
+import type { DnsServer } from './types.ts';
 
 describe('forwarder', () => {
   it('sends what is not internal to the resolver and gives its answer back', async () => {
@@ -95,6 +97,23 @@ describe('forwarder', () => {
     const alone = await startServer({ upstreams: [] });
     expect(await ask(alone, 'a.example')).toMatchObject({ rcode: 'SERVFAIL' });
     expect(alone.counters.forwardFailed).toBe(1);
+  });
+
+  it('asks in the way it was asked, and next in the other: a path may let one of them through alone', async () => {
+    const ways = async (
+      udp: Behaviour,
+      tcp: Behaviour,
+      asking: (server: DnsServer, name: string) => Promise<unknown>,
+    ) => {
+      const upstream = await startUpstream(udp, tcp);
+      const server = await startServer({ upstreams: [upstream.address], forwardTimeoutMs: 1_000 });
+      expect(await asking(server, 'a.example')).toMatchObject({ answers: [{ data: '192.0.2.1' }] });
+      return upstream.seen.map(({ transport }) => transport);
+    };
+    const good = answers('192.0.2.1');
+    expect(await ways(silent, good, ask)).toEqual(['udp', 'tcp']);
+    expect(await ways(silent, good, askTcp)).toEqual(['tcp']);
+    expect(await ways(good, silent, askTcp)).toEqual(['tcp', 'udp']);
   });
 
   it('asks once for all who ask the same', async () => {
