@@ -2,7 +2,7 @@
 import type { Action, ReportedProtocol } from './mesh.ts';
 import type { FlowOutcome } from './outcome.ts';
 
-/** One flow from open to close; see FlowRecord in mesh.proto for each field. */
+/** One flow from open to close; see FlowRecord in agent.proto for each field. */
 export interface FlowRecord {
   readonly id: string;
   readonly startedMs: number;
