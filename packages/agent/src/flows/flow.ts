@@ -73,9 +73,13 @@ export function endDatagrams(flow: Flow, cause: Error | undefined): void {
   flow.end('reset', cause.message);
 }
 
-/** How a spliced flow ended, in a record's words. The caller is side `a`, the service side `b`. */
+/**
+ * How a spliced flow ended, in a record's words. The caller is side `a`, the service side `b`. Of a tunnel that ended neither
+ * of them is blamed: each end of it takes the other one for silent, and which of the two fell silent neither can know.
+ */
 export function endingOf({ how, failedSide, cause }: SpliceResult): [outcome: FlowOutcome, detail: string] {
   if (how === 'closed') return ['closed', ''];
+  if (cause instanceof TunnelEndedError) return [how, cause.message];
   const side = failedSide === 'b' ? 'the service' : 'the caller';
   return [how, `reset by ${side}${cause === undefined ? '' : `: ${cause.message}`}`];
 }
