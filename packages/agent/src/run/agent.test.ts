@@ -230,6 +230,35 @@ test('a revoked agent forgets the network, on disk too, and stays up', async () 
   });
 });
 
+test.each(['revoked', 'young'])(
+  'one that is %s and starts while control is away says what it waits for',
+  async (which) => {
+    const first = await start({ token });
+    if (which === 'revoked') {
+      small.refused = true;
+      small.revokeFirst();
+      await expect.poll(async () => (await readLocalStatus(directory))?.state).toBe('revoked');
+    }
+    first.stop.abort();
+    await first.run;
+    await rm(join(directory, 'netmap.json'), { force: true });
+    control.close();
+    const lines: { readonly event?: string; readonly msg?: string }[] = [];
+    const logger = pino({}, { write: (line: string) => void lines.push(JSON.parse(line)) });
+    void start({ logger });
+    await expect
+      .poll(() => readLocalStatus(directory))
+      .toMatchObject({ state: which === 'revoked' ? 'revoked' : 'stale' });
+    const problem = async () => (await readLocalStatus(directory))?.problems[0];
+    await expect.poll(problem).toEqual({
+      code: which === 'revoked' ? 'membership-revoked' : 'no-netmap',
+      subject: 'build-3',
+      message: expect.stringContaining(which === 'revoked' ? 'no member of network prod' : 'waits for control'),
+    });
+    expect(lines).toContainEqual(expect.objectContaining({ event: 'problem', msg: (await problem())?.message }));
+  },
+);
+
 test('an agent that control does not know keeps the network, on disk too, and says so', async () => {
   const first = await start({ token });
   first.stop.abort();

@@ -1,6 +1,7 @@
 /** What control's word does to a running agent: fresh or stale, member or not, and back again. */
 import { randomBytes } from 'node:crypto';
 import { messageOf } from '@weft/proto';
+import { PinMismatchError } from '@weft/proto/wire';
 import type { Logger } from 'pino';
 import type { FlowRecorder } from '../flows/recorder.ts';
 import type { TelemetrySource } from '../link/control-stream.ts';
@@ -54,6 +55,12 @@ export function followControl(parts: ControlParts, signal: AbortSignal): Followi
   const known = Promise.withResolvers<void>();
   const rejoined = Promise.withResolvers<void>();
   if (store.current.self !== undefined) known.resolve();
+  const waits = `waits for control at ${member.membership.controlAddresses.join(', ')}`;
+  const tellRevoked = (why: string) => {
+    const message = `${host} is no member of network ${network} any more: ${why}; start weft up again with a new join token to come back`;
+    problems.raise({ code: 'membership-revoked', subject: host, message });
+  };
+  if (control.revoked) tellRevoked(`control said so before this agent was started, which ${waits}`);
   const keepMembership = async (revoked: boolean) => {
     control.revoked = revoked;
     await keepRevoked(parts.request.directory, member, revoked).catch((err: unknown) => {
@@ -79,7 +86,7 @@ export function followControl(parts: ControlParts, signal: AbortSignal): Followi
       connected: () => {
         control.cause = '';
         known.resolve();
-        problems.clear('held-off', host);
+        for (const code of ['held-off', 'control-changed', 'no-netmap']) problems.clear(code, host);
         if (!control.revoked) return;
         problems.clear('membership-revoked', host);
         keeper.resume();
@@ -89,6 +96,14 @@ export function followControl(parts: ControlParts, signal: AbortSignal): Followi
         control.cause = cause.message;
         // Since when it is stale is part of what is kept.
         keeper.changed();
+        // What control said last is not what keeps it away now.
+        problems.clear('held-off', host);
+        if (cause instanceof PinMismatchError) {
+          problems.raise({ code: 'control-changed', subject: host, message: cause.message });
+        } else if (store.current.self === undefined && !control.revoked) {
+          const message = `nothing is known of network ${network} here yet, so that no name of it is answered; this agent ${waits}`;
+          problems.raise({ code: 'no-netmap', subject: host, message });
+        }
       },
       held: async ({ reason, unknown }) => {
         control.cause = reason;
@@ -97,12 +112,13 @@ export function followControl(parts: ControlParts, signal: AbortSignal): Followi
           rejoined.resolve();
           return;
         }
+        problems.clear('control-changed', host);
         const message = `control does not serve this host, which goes on with what it knows: ${reason}`;
         problems.raise({ code: 'held-off', subject: host, message });
       },
       revoked: async (reason) => {
         control.cause = reason;
-        problems.clear('held-off', host);
+        for (const code of ['held-off', 'control-changed', 'no-netmap']) problems.clear(code, host);
         if (store.current.self !== undefined) forget(store, logger);
         await keeper.remove();
         await keepMembership(true);
@@ -110,11 +126,7 @@ export function followControl(parts: ControlParts, signal: AbortSignal): Followi
           rejoined.resolve();
           return;
         }
-        problems.raise({
-          code: 'membership-revoked',
-          subject: host,
-          message: `${host} is no member of network ${network} any more: ${reason}; start weft up again with a new join token to come back`,
-        });
+        tellRevoked(reason);
       },
     },
     signal,
