@@ -57,7 +57,8 @@ export async function loadNetmap(
   try {
     const path = pathIn(directory);
     const content = await readSecretFile(path);
-    if (content === undefined) return undefined;
+    // Emptied is what it was at the end of a membership, where the directory did not let go of it.
+    if (content === undefined || content === '') return undefined;
     const read: unknown = JSON.parse(content);
     refuseNewer(path, read, FORM, 'remove it, after which this host serves nothing until it hears control');
     const kept = netmapFile.parse(read);

@@ -180,6 +180,14 @@ describe('the netmap on disk', () => {
     expect(await loadNetmap(directory, 'a1', logger)).toBeUndefined();
   });
 
+  test('that was emptied at the end of a membership is none, and nothing is wrong with it', async () => {
+    await writeFile(join(directory, 'netmap.json'), '');
+    const lines: string[] = [];
+    const log = pino({}, { write: (line: string) => void lines.push(line) });
+    expect(await loadNetmap(directory, 'a1', log)).toBeUndefined();
+    expect(lines).toEqual([]);
+  });
+
   test('writes the state of the moment it writes, and nothing after it was removed', async () => {
     let revision = 1;
     const keeper = keeperOf(() => ({ ...kept, position: { ...kept.position, revision } }));

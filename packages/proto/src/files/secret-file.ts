@@ -52,13 +52,30 @@ export function replaceFileNow(path: string, text: string): void {
   }
 }
 
-/** Takes the file away, when it is there, for good. Throws FileError. */
+/**
+ * Takes the file away, when it is there, for good. Where the directory does not let go of it, the file is emptied, which only
+ * its own mode forbids. Throws FileError.
+ */
 export async function removeSecretFile(path: string): Promise<void> {
   try {
     await rm(path, { force: true });
     await syncDirectoryOf(path);
   } catch (error) {
+    if (await emptied(path)) return;
     throw new FileError('unwritable', `cannot remove ${path}: ${messageOf(error)}; remove it`, { cause: error });
+  }
+}
+
+async function emptied(path: string): Promise<boolean> {
+  try {
+    await using file = await open(
+      path,
+      constants.O_WRONLY | constants.O_TRUNC | constants.O_NOFOLLOW | constants.O_NONBLOCK,
+    );
+    await file.sync();
+    return true;
+  } catch {
+    return false;
   }
 }
 
