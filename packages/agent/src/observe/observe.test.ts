@@ -4,12 +4,14 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { FlowRecord } from '@weft/proto';
+import { lockDirectory } from '@weft/proto/files';
 import fc from 'fast-check';
 import { pino } from 'pino';
 import { afterEach, describe, expect, it } from 'vitest';
 import { FlowRecorder, Ring } from '../flows/recorder.ts';
 import { createLogger } from './logger.ts';
 import { ProblemBoard } from './problems.ts';
+import { readLocalStatus } from './status-client.ts';
 import { serveStatus } from './status-socket.ts';
 
 const cleanups: (() => unknown)[] = [];
@@ -167,6 +169,19 @@ describe('the status socket', () => {
     life.abort();
     await serveStatus(file, () => ({ who: 'second' }), lifetime().signal);
     expect(await read(file)).toEqual({ who: 'second' });
+  });
+
+  it('that is not there is told from an agent that is not', async () => {
+    const directory = await mkdtemp(path.join(tmpdir(), 'weft-observe-'));
+    cleanups.push(() => rm(directory, { recursive: true }));
+    expect(await readLocalStatus(directory)).toBeUndefined();
+    const lock = lockDirectory(directory, 'agent', 'agent');
+    await expect(readLocalStatus(directory)).rejects.toMatchObject({
+      code: 'status-unreadable',
+      message: expect.stringMatching(/it runs, .*may not write to its directory/),
+    });
+    lock.release();
+    expect(await readLocalStatus(directory)).toBeUndefined();
   });
 
   it('says why it cannot listen', async () => {

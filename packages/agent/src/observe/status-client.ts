@@ -1,12 +1,17 @@
 /** Asking the agent of this host, over the socket in its directory. */
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { isLocked } from '@weft/proto/files';
 import type { AgentStatus } from './agent-status.ts';
 import { StatusSocketError } from './errors.ts';
 
 const TIMEOUT_MS = 3_000;
 /** Far more than a status takes; whatever answers there is not trusted to stop. */
 const MAX_BYTES = 16 << 20;
+
+const NO_SOCKET =
+  'it runs, and its socket is not there: it is still starting, or waits for control to join, or may not write to its directory; ' +
+  'see its log, and who may write there';
 
 /** The running agent's status, or undefined when none runs in the directory. Rejects with StatusSocketError when one does and cannot be asked. */
 export function readLocalStatus(directory: string): Promise<AgentStatus | undefined> {
@@ -21,10 +26,12 @@ export function readLocalStatus(directory: string): Promise<AgentStatus | undefi
     const socket = connect(path);
     socket.setTimeout(TIMEOUT_MS, () => fail(`no answer within ${TIMEOUT_MS / 1_000} s`));
     socket.on('error', (error: NodeJS.ErrnoException) => {
-      // No file, or one that a killed agent left: none runs.
-      if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED' || error.code === 'ENOTDIR') resolve(undefined);
-      else if (error.code === 'EACCES') fail(`${error.message}; ask as the user who runs it`, { cause: error });
-      else fail(error.message, { cause: error });
+      // No file, or one that a killed agent left: none runs, or one that has no socket.
+      const none = error.code === 'ENOENT' || error.code === 'ECONNREFUSED' || error.code === 'ENOTDIR';
+      if (error.code === 'EACCES') fail(`${error.message}; ask as the user who runs it`, { cause: error });
+      else if (!none) fail(error.message, { cause: error });
+      else if (isLocked(directory, 'agent')) fail(NO_SOCKET, { cause: error });
+      else resolve(undefined);
     });
     socket.on('data', (piece) => {
       pieces.push(piece);

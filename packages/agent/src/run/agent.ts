@@ -238,7 +238,12 @@ async function openDns(
   }
 }
 
-/** `weft status` asks here. An agent that cannot be asked still carries traffic, so this is a problem and no failure. */
+const STATUS_RETRY_MS = 10_000;
+
+/**
+ * `weft status` asks here. An agent that cannot be asked still carries traffic, so this is a problem and no failure, and is tried
+ * again.
+ */
 async function openStatus(
   directory: string,
   status: () => Promise<AgentStatus>,
@@ -248,9 +253,12 @@ async function openStatus(
   const path = join(directory, 'agent.sock');
   try {
     await serveStatus(path, status, signal);
+    problems.clear('status-socket', path);
   } catch (error) {
+    if (signal.aborted) return;
     const message = `${messageOf(error)}; weft status cannot show this agent`;
     problems.raise({ code: 'status-socket', subject: path, message });
+    setTimeout(() => void openStatus(directory, status, problems, signal), STATUS_RETRY_MS).unref();
   }
 }
 

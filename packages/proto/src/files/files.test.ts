@@ -16,6 +16,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import {
   createSecretFile,
+  isLocked,
   lockDirectory,
   prepareDirectory,
   readSecretFile,
@@ -146,10 +147,13 @@ describe('the directory', () => {
   });
 
   test('lets one program in at a time', () => {
+    expect(isLocked(directory, 'agent')).toBe(false);
     const lock = lockDirectory(directory, 'agent', 'agent');
+    expect([isLocked(directory, 'agent'), isLocked(directory, 'agent')]).toEqual([true, true]);
     expect(mode(join(directory, 'agent.lock'))).toBe(0o600);
     expect(() => lockDirectory(directory, 'agent', 'agent')).toThrow(expect.objectContaining({ code: 'in-use' }));
     lock.release();
+    expect(isLocked(directory, 'agent')).toBe(false);
     lockDirectory(directory, 'agent', 'agent').release();
     expect(readdirSync(directory)).toEqual(['agent.lock']);
   });

@@ -21,12 +21,12 @@ export function lockDirectory(directory: string, name: string, program: string):
   try {
     // SQLite would make it readable for all, and follow a link; it holds nothing, but every file here is its owner's only.
     closeSync(openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600));
-    database = new DatabaseSync(path, { timeout: 0 });
+    database = new DatabaseSync(path, { timeout: PROBE_MS });
     // Nothing is ever written, so no journal need lie beside it.
     database.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
   } catch (error) {
     database?.close();
-    if (error instanceof Error && 'errcode' in error && error.errcode === SQLITE_BUSY) {
+    if (isBusy(error)) {
       throw new FileError(
         'in-use',
         `another ${program} is running in ${directory}; stop it first, or choose another directory with --data`,
@@ -43,4 +43,24 @@ export function lockDirectory(directory: string, name: string, program: string):
   return { release: () => held.close() };
 }
 
+/** Whether a program holds the lock now. Nothing is written for the answer, be the directory read-only. */
+export function isLocked(directory: string, name: string): boolean {
+  let database: DatabaseSync | undefined;
+  try {
+    database = new DatabaseSync(join(directory, `${name}.lock`), { readOnly: true, timeout: 0 });
+    database.exec('SELECT 1 FROM sqlite_schema');
+    return false;
+  } catch (error) {
+    return isBusy(error);
+  } finally {
+    database?.close();
+  }
+}
+
+function isBusy(error: unknown): boolean {
+  return error instanceof Error && 'errcode' in error && error.errcode === SQLITE_BUSY;
+}
+
 const SQLITE_BUSY = 5;
+/** Far longer than isLocked looks, which must keep no program from starting. */
+const PROBE_MS = 100;
