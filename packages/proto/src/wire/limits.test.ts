@@ -67,10 +67,3 @@ test.each(cases)('%s: %d is taken, and one more is not', (_bound, most, read) =>
   expect(() => read(most)).not.toThrow();
   expect(() => read(most + 1)).toThrow(expect.objectContaining({ name: 'WireError' }));
 });
-
-test.each(['\u001b', '\u009b', '\u00ad', '\u202e', '\u2028', '\u{e0041}'])(
-  'no text holds %j, which a terminal obeys or hides',
-  (unseen) => {
-    expect(() => flowRecordFromWire({ ...flow, detail: `a${unseen}b` })).toThrow('detail: holds control characters');
-  },
-);
