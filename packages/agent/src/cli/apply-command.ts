@@ -24,6 +24,7 @@ export interface ApplyOptions extends AdminOptions {
   readonly file: string;
   readonly dryRun?: true;
   readonly wait?: true;
+  readonly leaveBehind?: true;
   readonly timeout: string;
   readonly expect?: string;
   readonly json?: true;
@@ -102,7 +103,8 @@ async function send(
 ): Promise<pb.ChangeResult> {
   const wait = options.wait ?? false;
   const dryRun = options.dryRun ?? false;
-  const terms = { dryRun, wait, timeout: durationToWire(timeoutMs), expectedRevision };
+  const leaveBehind = options.leaveBehind ?? false;
+  const terms = { dryRun, wait, timeout: durationToWire(timeoutMs), expectedRevision, leaveBehind };
   const request = { mesh: meshToWire(file.mesh), terms };
   try {
     const deadlineMs = (wait ? timeoutMs : 15_000) + ANSWER_MARGIN_MS;

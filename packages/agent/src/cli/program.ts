@@ -99,6 +99,7 @@ function build(terminal: Terminal, signal: AbortSignal, exit: (code: ExitCode) =
     .option('--wait', 'return when every connected agent enforces it, and name those that do not')
     .option('--timeout <DURATION>', 'how long to wait', '10s')
     .option('--expect <REVISION>', 'change nothing when the mesh was changed since this revision')
+    .option('--leave-behind', 'take also what hosts of an older version cannot read; those fail closed for that alone')
     .addOption(json())
     .action(async (options) => (await import('./apply-command.ts')).apply(options, terminal, signal));
   example(applying, 'weft apply -f mesh.yaml --dry-run', 'weft apply -f mesh.yaml --wait');

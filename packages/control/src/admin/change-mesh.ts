@@ -1,5 +1,5 @@
 /** A mesh is changed, as a whole or by one entry, for who may order it; and whoever wants to waits until it is enforced. */
-import type { FieldProblem, Mesh } from '@weft/proto';
+import type { FieldProblem, Mesh, Vocabulary } from '@weft/proto';
 import { defined } from '@weft/proto';
 import type { Logger } from 'pino';
 import { actorName } from '../audit/entry.ts';
@@ -8,6 +8,8 @@ import type { EnforcementWaiter, LiveAgents } from '../fleet/live.ts';
 import { notKept } from '../fleet/projection.ts';
 import { edited, type MeshEdit } from '../state/edits.ts';
 import type { ApplyOptions, ApplyResult, StateStore } from '../state/types.ts';
+import { RequestError } from './errors.ts';
+import { leftBehind } from './left-behind.ts';
 import { listenerWarnings } from './listener-warnings.ts';
 import { readWait, requireNetwork } from './request.ts';
 
@@ -16,6 +18,8 @@ export interface ChangeMeshOptions {
   readonly live: LiveAgents;
   readonly enforcement: EnforcementWaiter;
   readonly logger: Logger;
+  /** Which capability brought each word of a mesh; as this version knows it when left out. */
+  readonly words?: Vocabulary;
 }
 
 /** As they are ordered, unchecked. */
@@ -26,6 +30,8 @@ export interface ChangeOrder {
   readonly timeoutMs: number;
   /** 0 for any. */
   readonly expectedRevision: number;
+  /** Whether members that cannot read all of it are to be left behind. */
+  readonly leaveBehind: boolean;
 }
 
 export interface MeshChanged extends ApplyResult {
@@ -62,16 +68,19 @@ export async function editMesh(
 
 /** `mesh` is what it comes to, unless somebody else is faster. */
 async function change(
-  { state, live, enforcement, logger }: ChangeMeshOptions,
+  { state, live, enforcement, logger, words }: ChangeMeshOptions,
   mesh: Mesh,
-  { dryRun, wait, timeoutMs, expectedRevision }: ChangeOrder,
+  { dryRun, wait, timeoutMs, expectedRevision, leaveBehind }: ChangeOrder,
   by: Actor,
   signal: AbortSignal,
   make: (how: ApplyOptions) => Promise<ApplyResult>,
 ): Promise<MeshChanged> {
   const longest = readWait(timeoutMs);
   const actor = actorName(by);
-  const crowded: FieldProblem[] = listenerWarnings(mesh, state.current.networks.get(mesh.network), live);
+  const before = state.current.networks.get(mesh.network);
+  const crowded: FieldProblem[] = listenerWarnings(mesh, before, live);
+  const behind = leftBehind(mesh, before, live, leaveBehind, words);
+  if (behind.length > 0 && !leaveBehind) throw new RequestError(behind);
   const { revision, changes, warnings } = await make({
     dryRun,
     actor,
@@ -87,7 +96,7 @@ async function change(
   return {
     revision,
     changes,
-    warnings: [...warnings, ...crowded],
+    warnings: [...warnings, ...crowded, ...behind],
     stragglers,
     notKept: waits && network !== undefined ? notKept(network, live, revision) : [],
   };

@@ -32,7 +32,7 @@ export class NetworkView {
 
   constructor(network: NetworkState, presences: Presences, before?: NetworkView, readable = new ReadableParts()) {
     this.network = network;
-    this.#readable = before === undefined ? readable : before.#readable;
+    this.#readable = readable;
     this.#classes = before?.network.mesh === network.mesh ? before.#classes : new PolicyClasses(network.mesh);
     this.#pairKeys = before?.network.secret === network.secret ? before.#pairKeys : new PairKeys(network.secret);
     this.#shared = new Interner(before === undefined ? undefined : before.#shared);

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ServiceError, status } from '@grpc/grpc-js';
+import { VOCABULARY, type Vocabulary } from '@weft/proto';
 import {
   AdminClient,
   type AgentHandlers,
@@ -44,7 +45,7 @@ const noAgents: AgentHandlers = {
 
 export type AdminBench = Awaited<ReturnType<typeof startAdmin>>;
 
-export async function startAdmin() {
+export async function startAdmin(words: Vocabulary = VOCABULARY) {
   /** What the last apply that was to wait was asked for: network, revision, time. */
   const waited: unknown[] = [];
   const directory = mkdtempSync(join(tmpdir(), 'weft-admin-'));
@@ -81,6 +82,7 @@ export async function startAdmin() {
     advertise: [],
     listening: () => ({ host: '127.0.0.1', port: 7400 }),
     version: '1.2.3',
+    words,
     startedMs: 5,
     now: Date.now,
     logger,

@@ -73,8 +73,8 @@ function nameOf({ name }: { readonly name: string }): string {
 }
 
 function orderOf(terms: pb.ChangeTerms | null | undefined): ChangeOrder {
-  const { dryRun = false, wait = false, expectedRevision = 0, timeout } = terms ?? {};
-  return { dryRun, wait, expectedRevision, timeoutMs: durationFromWire(timeout, 'terms.timeout') ?? 0 };
+  const { dryRun = false, wait = false, expectedRevision = 0, leaveBehind = false, timeout } = terms ?? {};
+  return { dryRun, wait, expectedRevision, leaveBehind, timeoutMs: durationFromWire(timeout, 'terms.timeout') ?? 0 };
 }
 
 function toWire({ changes, ...changed }: MeshChanged): { readonly result: pb.Outgoing<pb.ChangeResult> } {

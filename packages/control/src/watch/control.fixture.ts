@@ -1,6 +1,6 @@
 /** Control's agent end over real gRPC on a free port, for tests. */
 import { Server, ServerCredentials } from '@grpc/grpc-js';
-import { defined } from '@weft/proto';
+import { defined, type Vocabulary } from '@weft/proto';
 import { type Logger, pino } from 'pino';
 import { createFlowWindow } from '../flows/memory-window.fixture.ts';
 import type { FlowWindow } from '../flows/types.ts';
@@ -21,6 +21,7 @@ export interface ControlOptions {
   readonly timing?: HubOptions['timing'];
   readonly memory?: HubOptions['memory'];
   readonly observer?: StreamObserver;
+  readonly words?: Vocabulary;
   readonly acceptOlderData?: boolean;
   readonly mostAgents?: number;
   readonly logger?: Logger;
@@ -54,6 +55,7 @@ export class TestControl implements AsyncDisposable {
     timing,
     memory,
     observer,
+    words,
     acceptOlderData = false,
     mostAgents = Number.POSITIVE_INFINITY,
     logger = pino({ level: 'silent' }),
@@ -62,7 +64,7 @@ export class TestControl implements AsyncDisposable {
     const flows = createFlowWindow(100);
     const traffic = createTraffic({ now: Date.now });
     const extra = {
-      ...defined({ timing, memory, observer }),
+      ...defined({ timing, memory, observer, words }),
     };
     const timeline = await state.beginRun(acceptOlderData);
     const audit = { record: () => Promise.resolve() };

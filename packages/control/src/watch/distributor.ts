@@ -6,12 +6,14 @@ import { entryOf } from '@weft/proto';
 import type { Logger } from 'pino';
 import { NetworkView } from '../netmap/network-view.ts';
 import type { Presence, Presences } from '../netmap/presence.ts';
+import type { ReadableParts } from '../netmap/readable.ts';
 import type { AgentState, NetworkState, StateStore } from '../state/types.ts';
 import type { Feed } from './feed.ts';
 
 export interface DistributorOptions {
   readonly state: StateStore;
   readonly logger: Logger;
+  readonly readable: ReadableParts;
   readonly gatherMs: number;
   /** How long offering views may hold up the loop at a time. */
   readonly sliceMs: number;
@@ -122,7 +124,8 @@ export class Distributor {
     this.#due.delete(name);
     const network = state.current.networks.get(name);
     if (network === undefined) return;
-    const view = new NetworkView(network, this.#presences.get(name) ?? NOBODY, this.#views.get(name));
+    const presences = this.#presences.get(name) ?? NOBODY;
+    const view = new NetworkView(network, presences, this.#views.get(name), this.#options.readable);
     this.#views.set(name, view);
     const waiting = entryOf(this.#waiting, name, () => new Map());
     // One that waits already keeps its place, so that nobody waits for ever however often there is something new.

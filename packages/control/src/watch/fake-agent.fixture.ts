@@ -1,7 +1,7 @@
 /** An agent over real gRPC, for tests: proves who it is, applies deltas as agent.proto says, and acknowledges them. */
 import { randomBytes } from 'node:crypto';
 import { type ClientDuplexStream, credentials, type StatusObject } from '@grpc/grpc-js';
-import { itemKey, type NetmapDelta, type NetmapItem, type Report } from '@weft/proto';
+import { CAPABILITY, itemKey, type NetmapDelta, type NetmapItem, type Report } from '@weft/proto';
 import {
   AgentClient,
   agentService,
@@ -23,6 +23,8 @@ export interface FakeAgentOptions {
   /** Signs with this key instead of its own. */
   readonly identitySecret?: Uint8Array;
   readonly report?: Report;
+  /** What it says that it understands; 0 for one that says nothing. */
+  readonly capability?: number;
   /** Says how it stands once it is welcome; true when left out. */
   readonly standing?: boolean;
 }
@@ -138,6 +140,7 @@ export class FakeAgent {
         revision: this.revision,
         receipt: this.receipt,
         run: this.#run,
+        capability: this.#options.capability ?? CAPABILITY,
       },
     });
   }

@@ -1,6 +1,6 @@
 /** The agents' end of control: streams come in here, and what state and reports change goes out to them. */
 import { status } from '@grpc/grpc-js';
-import { entryOf, type Report, type Telemetry } from '@weft/proto';
+import { entryOf, type Report, type Telemetry, type Vocabulary } from '@weft/proto';
 import { Admission } from '@weft/proto/bounds';
 import { type pb, reportFromWire, standingFromWire, telemetryFromWire, WireError } from '@weft/proto/wire';
 import type { Logger } from 'pino';
@@ -14,6 +14,7 @@ import { TIMING, type Timing } from '../fleet/timing.ts';
 import type { PathTracer, TraceOutcome } from '../fleet/traces.ts';
 import type { FlowWindow } from '../flows/window.ts';
 import { PartDifferences } from '../netmap/agent-view.ts';
+import { ReadableParts } from '../netmap/readable.ts';
 import type { AgentState, State, StateChange, StateStore } from '../state/types.ts';
 import type { Traffic } from '../traffic/types.ts';
 import { type AgentCall, AgentStream, type AgentStreamEvents, type Proved } from './agent-stream.ts';
@@ -58,6 +59,8 @@ export interface HubOptions {
   readonly memory?: ReportMemory;
   readonly observer?: StreamObserver;
   readonly timing?: Partial<Timing>;
+  /** Which capability brought each word of a netmap; as this version knows it when left out. */
+  readonly words?: Vocabulary;
 }
 
 /** Streams that have not proved yet whose they are. */
@@ -106,6 +109,7 @@ export class Hub implements PathTracer {
     this.#distributor = new Distributor({
       state,
       logger,
+      readable: new ReadableParts(options.words),
       gatherMs: this.#timing.gatherMs,
       sliceMs: this.#timing.sliceMs,
       feeds: (network) => this.#feeds(network),

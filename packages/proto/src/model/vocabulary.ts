@@ -1,9 +1,10 @@
 /** What of a mesh, and of a netmap, an agent of some capability can read. */
 import type { AgentRole } from './agent-role.ts';
+import { UNSAID_CAPABILITY } from './capability.ts';
 import { closedRule } from './closed-rule.ts';
-import type { Kind, Mesh, Protocol, Rule, Service } from './mesh.ts';
+import type { Kind, Mesh, Protocol, Rule, RulePorts, Service } from './mesh.ts';
 import type { NetmapItem } from './netmap.ts';
-import { parseSelector, type SelectorType } from './selector.ts';
+import { isSelector, parseSelector, type SelectorType } from './selector.ts';
 
 /** Which capability brought each word that a netmap may hold. Who has less is not sent it. */
 export interface Vocabulary {
@@ -25,7 +26,9 @@ export const VOCABULARY: Vocabulary = {
 export interface WordUsed {
   /** Path in the mesh file's words, such as policies[2].from[0]. */
   readonly field: string;
-  /** In words, such as `the selector "tag:eu"`. */
+  /** What uses it, such as `policy no-admin-ui`. */
+  readonly of: string;
+  /** In words, such as `the selector tag:eu`. */
   readonly what: string;
   readonly capability: number;
 }
@@ -36,49 +39,50 @@ export function wordsBeyond(mesh: Mesh, least: number, words: Vocabulary = VOCAB
     ...mesh.services.flatMap((service) => wordsOfService(service, words)),
     ...mesh.policies.flatMap((rule, index) => wordsOfRule(rule, `policies[${index}]`, words)),
   ];
-  return used.filter(({ capability }) => capability > least);
+  // What no agent enforces yet is refused for that, and not for want of an upgrade.
+  return used.filter(({ capability }) => capability > least && Number.isFinite(capability));
 }
 
 function wordsOfService({ name, kind, ports }: Service, words: Vocabulary): WordUsed[] {
-  const field = `services.${name}`;
+  const [field, of] = [`services.${name}`, `service ${name}`];
+  const capability = words.kinds[kind];
   return [
-    { field: `${field}.kind`, what: `the kind ${kind}`, capability: words.kinds[kind] },
-    ...ports.map(({ protocol }, index) => {
-      return {
-        field: `${field}.ports[${index}]`,
-        what: `the protocol ${protocol}`,
-        capability: words.protocols[protocol],
-      };
-    }),
+    { field: `${field}.kind`, of, what: `the kind ${kind}`, capability },
+    ...wordsOfPorts(ports, { field, of }, words),
   ];
 }
 
-function wordsOfRule({ from, to, ports }: Rule, field: string, words: Vocabulary): WordUsed[] {
-  const selectors = ({ side, texts }: { readonly side: string; readonly texts: readonly string[] }): WordUsed[] =>
+function wordsOfRule({ name, from, to, ports }: Rule, field: string, words: Vocabulary): WordUsed[] {
+  const of = `policy ${name}`;
+  const selectors = (side: string, texts: readonly string[]): WordUsed[] =>
     texts.map((text, index) => {
-      return {
-        field: `${field}.${side}[${index}]`,
-        what: `the selector ${text}`,
-        capability: capabilityOfSelector(text, words),
-      };
+      const capability = capabilityOfSelector(text, words);
+      return { field: `${field}.${side}[${index}]`, of, what: `the selector ${text}`, capability };
     });
-  return [
-    ...selectors({ side: 'from', texts: from }),
-    ...selectors({ side: 'to', texts: to }),
-    ...ports.map(({ protocol }, index) => {
-      return {
-        field: `${field}.ports[${index}]`,
-        what: `the protocol ${protocol}`,
-        capability: words.protocols[protocol],
-      };
-    }),
-  ];
+  return [...selectors('from', from), ...selectors('to', to), ...wordsOfPorts(ports, { field, of }, words)];
+}
+
+function wordsOfPorts(
+  ports: readonly RulePorts[],
+  { field, of }: Pick<WordUsed, 'field' | 'of'>,
+  words: Vocabulary,
+): WordUsed[] {
+  return ports.map(({ protocol }, index) => {
+    return {
+      field: `${field}.ports[${index}]`,
+      of,
+      what: `the protocol ${protocol}`,
+      capability: words.protocols[protocol],
+    };
+  });
 }
 
 function capabilityOfSelector(text: string, words: Vocabulary): number {
-  const { type } = parseSelector(text);
-  return type === 'any' ? 1 : words.selectors[type];
+  const { type } = isSelector(text) ? parseSelector(text) : ANYONE;
+  return type === 'any' ? UNSAID_CAPABILITY : words.selectors[type];
 }
+
+const ANYONE = { type: 'any' } as const;
 
 /**
  * The item as an agent of this capability may be sent it: a rule that it cannot read fails closed, a service and its ports are left out,
