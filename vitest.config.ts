@@ -15,6 +15,7 @@ export default defineConfig({
             'test/scenario/**/*.test.ts',
             'test/bench/**/*.test.ts',
             'test/docs/**/*.test.ts',
+            'test/compat/**/*.test.ts',
           ],
           testTimeout: 30_000,
           pool: 'forks',

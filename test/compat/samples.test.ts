@@ -1,0 +1,103 @@
+/** What the version before this one says, by its own bytes: read, and acted upon as it was meant. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { capabilityOf, compilePolicy, type NetmapItem, type Source } from '@weft/proto';
+import {
+  agentService,
+  deltaFromWire,
+  flowBatchFromWire,
+  heardFromWire,
+  itemDigest,
+  type pb,
+  reportFromWire,
+  standingFromWire,
+  telemetryFromWire,
+} from '@weft/proto/wire';
+import { expect, test } from 'vitest';
+import { decodeOpen, decodeRefusal } from '../../packages/agent/src/protocol/mux/opening.ts';
+import { decodeGreeting } from '../../packages/agent/src/tunnel/greeting.ts';
+import { acceptFlows } from '../../packages/control/src/watch/flow-intake.ts';
+import { claims, codes, items, records, report, request, telemetry } from './capability-1.ts';
+
+type Samples = Readonly<Record<string, readonly string[]>>;
+const file = join(import.meta.dirname, '..', 'fixtures', 'capability-1.json');
+const samples = JSON.parse(readFileSync(file, 'utf8')) as Samples;
+const bytesOf = (name: string): Buffer[] => (samples[name] ?? []).map((text) => Buffer.from(text, 'base64'));
+
+const { join: joining, connect } = agentService;
+const ofAgent = bytesOf('ofAgent').map(connect.requestDeserialize);
+const ofControl = bytesOf('ofControl').map(connect.responseDeserialize);
+
+function only<M extends object, K extends keyof M>(messages: readonly M[], key: K): NonNullable<M[K]>[] {
+  return messages.flatMap((message) => message[key] ?? []) as NonNullable<M[K]>[];
+}
+
+test('an agent joins, says who it is and where it stands, and is of capability 1', () => {
+  const [asked] = bytesOf('joinRequest').map(joining.requestDeserialize);
+  expect(asked).toMatchObject({ tokenId: 'tk_1', host: 'data-1', services: ['redis'], roles: [1], version: '0.1.0' });
+  expect(capabilityOf(asked?.capability)).toBe(1);
+  const [hello] = only(ofAgent, 'hello');
+  expect(capabilityOf(hello?.capability)).toBe(1);
+  expect(heardFromWire(hello as pb.Hello)).toMatchObject({ timeline: 't1', revision: 7 });
+  const [standing] = only(ofAgent, 'standing');
+  expect(standingFromWire(standing as pb.Standing).inventory.has('service/redis')).toBe(true);
+  expect(reportFromWire(standing?.report)).toEqual(report);
+});
+
+test('what an agent tells is read as it was told', () => {
+  expect(only(ofAgent, 'report').map(reportFromWire)).toEqual([report]);
+  expect(only(ofAgent, 'telemetry').map(telemetryFromWire)).toEqual([telemetry]);
+  const [batch] = only(ofAgent, 'flows');
+  expect(flowBatchFromWire(batch)).toEqual({ records, dropped: 5, rejected: [] });
+  expect(acceptFlows(batch as pb.FlowBatch, 'data-1')).toEqual({ records, dropped: 5, refused: 0 });
+  expect(only(ofAgent, 'ack')).toEqual([expect.objectContaining({ index: 1, revision: 7, kept: true })]);
+  expect(only(ofAgent, 'resync')).toEqual([expect.objectContaining({ reason: 'a gap' })]);
+  expect(only(ofAgent, 'trace')).toEqual([expect.objectContaining({ reachable: true, roundTripUs: 300 })]);
+});
+
+test('what control sends is enforced as it was meant', () => {
+  const [joined] = bytesOf('joinResponse').map(joining.responseDeserialize);
+  expect(joined).toMatchObject({ agentId: 'ag_1', network: 'prod', ephemeral: true });
+  expect([joined, only(ofControl, 'challenge')[0]].map((each) => capabilityOf(each?.capability))).toEqual([1, 1]);
+  const [whole, change] = only(ofControl, 'delta').map((delta) => deltaFromWire(delta));
+  expect(whole?.rejected).toEqual([]);
+  expect(whole?.delta.upserts).toEqual(items);
+  expect(change?.delta).toMatchObject({ previous: 1, index: 2, upserts: [], removals: ['service/mailer'] });
+  // Digests are of the bytes that came, so that nothing is sent again to who holds them.
+  const [standing] = only(ofAgent, 'standing');
+  const held = standingFromWire(standing as pb.Standing).inventory.get('service/redis');
+  expect(itemDigest(whole?.encoded.get('service/redis') ?? new Uint8Array())).toEqual(held);
+
+  const policy = items.find((item) => item.type === 'policy') as NetmapItem & { type: 'policy' };
+  const { decide } = compilePolicy({ revision: 7, ...policy });
+  const [redis, web] = items.flatMap((item) => (item.type === 'service' ? [item.service] : []));
+  if (redis === undefined || web === undefined) throw new Error('no services');
+  const rule = (source: Source, protocol: 'tcp' | 'udp', port: number): string =>
+    decide(source, { service: redis, port, protocol }).rule;
+  expect(rule({ type: 'service', service: web }, 'tcp', 6379)).toBe('cache');
+  expect(rule({ type: 'service', service: web }, 'udp', 8125)).toBe('default');
+  expect(rule({ type: 'host', name: 'build-3', tags: [] }, 'udp', 8125)).toBe('shut');
+});
+
+test('what ends or holds an agent is heard', () => {
+  expect(ofControl.map((message) => Object.keys(message).join())).toEqual([
+    ...['challenge', 'welcome', 'delta', 'delta', 'revoked', 'held', 'trace', 'flowsTaken'],
+  ]);
+  expect(only(ofControl, 'challenge')[0]?.acknowledgesFlows).toBe(true);
+  expect(only(ofControl, 'held')[0]).toMatchObject({ retryMs: 1_000, unknown: true });
+  expect(only(ofControl, 'flowsTaken')[0]?.sequence).toBe(6);
+});
+
+test('a tunnel begins and flows are opened and refused in it', () => {
+  expect(bytesOf('greeting').map(decodeGreeting)).toEqual([
+    { offer: { index: 7, packetLimit: 1_400 }, capability: 1 },
+    { offer: { index: 0, packetLimit: 0 }, capability: 1 },
+  ]);
+  const asked = (['tcp', 'udp'] as const).flatMap((protocol) =>
+    claims.map((source) => ({ request: { ...request, protocol, source }, window: protocol === 'tcp' ? 65_536 : 0 })),
+  );
+  expect(bytesOf('open').map(decodeOpen)).toEqual(asked);
+  expect(bytesOf('refused').map(decodeRefusal)).toEqual(
+    codes.map((code) => ({ code, rule: 'shut', revision: 7, detail: 'why' })),
+  );
+});
