@@ -1,7 +1,17 @@
 /** One stream to control, from its challenge to its end: hello, deltas and acknowledgements, reports, flows, traces. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientDuplexStream } from '@grpc/grpc-js';
-import { asError, CAPABILITY, defined, messageOf, type NetmapDelta, type Report, type Telemetry } from '@weft/proto';
+import {
+  asError,
+  CAPABILITY,
+  capabilityOf,
+  defined,
+  messageOf,
+  type NetmapDelta,
+  type Report,
+  type Telemetry,
+  UNSAID_CAPABILITY,
+} from '@weft/proto';
 import {
   deltaFromWire,
   helloMessage,
@@ -96,6 +106,8 @@ class Session {
   /** Control was told that what is enforced is not kept, and will be told when it is. */
   #recovering: boolean = false;
   #acknowledgesFlows: boolean = false;
+  /** What control understands. */
+  #capability = UNSAID_CAPABILITY;
   #flowSender: FlowSender | undefined;
   /** Resolves when flows that control has not are back in the queue. */
   #flowsTold: Promise<void> = Promise.resolve();
@@ -152,11 +164,12 @@ class Session {
   }
 
   /** Challenge -> Hello. */
-  #answer({ nonce, acknowledgesFlows }: pb.Challenge): void {
+  #answer({ nonce, acknowledgesFlows, capability }: pb.Challenge): void {
     if (this.#state !== 'challenge' || nonce.length !== 32) throw new Error('control sent a challenge that is none');
     clearTimeout(this.#challengeTimer);
     this.#state = 'welcome';
     this.#acknowledgesFlows = acknowledgesFlows;
+    this.#capability = capabilityOf(capability);
     const { keys, membership, version, store } = this.#parts;
     const { timeline, revision, receipt } = store.position;
     const signed = helloMessage(nonce, membership.pin, membership.agentId);
@@ -250,6 +263,7 @@ class Session {
     this.#flowSender = new FlowSender({
       flows: this.#parts.flows,
       acknowledged: this.#acknowledgesFlows,
+      capability: this.#capability,
       write: (flows) => this.#writeFlows(flows),
       stop: this.#stop,
       over: this.#over.signal,

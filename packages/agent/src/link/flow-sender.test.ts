@@ -17,6 +17,19 @@ describe('flows that ended', () => {
     expect((await stream.next('flows')).records[0]?.detail).toBe('two lines');
   });
 
+  test.each([
+    ['as it was where control keeps what it does not know', 2, 10],
+    ['in the nearest word that it knows where control would drop it', 0, 5],
+  ])('tells an outcome of a newer peer %s', async (_what, capability, outcome) => {
+    const streams = new Streams();
+    const { flows } = setUp(await serve(streams.handlers));
+    flows.record({ ...flow, outcome: 'other', detail: 'out of luck' });
+    const stream = await streams.next();
+    await stream.hello(undefined, true, capability);
+    stream.delta({ snapshot: true, index: 1, upserts: [self, policy] });
+    expect((await stream.next('flows')).records).toEqual([expect.objectContaining({ outcome, detail: 'out of luck' })]);
+  });
+
   test('sends again what control never said it took, and nothing that it did', async () => {
     const streams = new Streams();
     const { flows } = setUp(await serve(streams.handlers));

@@ -16,6 +16,8 @@ export interface FlowSenderOptions {
   readonly flows: FlowBatches;
   /** Control says which batches it has; else one is taken as soon as the stream has it. */
   readonly acknowledged: boolean;
+  /** What control understands. */
+  readonly capability: number;
   /** Whether the stream took the message; false when it is over. */
   readonly write: (flows: pb.FlowBatch) => Promise<boolean>;
   /** Asks for an end once all was sent and taken. */
@@ -70,7 +72,7 @@ export class FlowSender {
   }
 
   async #sendOne(): Promise<void> {
-    const { flows, stop, over, write, acknowledged } = this.#options;
+    const { flows, stop, over, write, acknowledged, capability } = this.#options;
     await this.#until(() => this.#untaken.length < MOST_UNTAKEN);
     await this.#gather();
     if (over.aborted) return;
@@ -83,7 +85,8 @@ export class FlowSender {
     const sent = { sequence: this.#sequence, batch };
     // Before it is written: the answer may come before the stream says that it took it.
     this.#untaken.push(sent);
-    const written = !over.aborted && (await write(flowBatchToWire(batch.records, batch.dropped, sent.sequence)));
+    const message = flowBatchToWire(batch.records, batch.dropped, sent.sequence, capability);
+    const written = !over.aborted && (await write(message));
     if (written && !acknowledged) this.taken(sent.sequence);
   }
 

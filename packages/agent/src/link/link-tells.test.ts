@@ -43,6 +43,16 @@ describe('what the agent tells of itself', () => {
     expect(seen).toEqual(['203.0.113.7']);
   });
 
+  test('passes over what it does not know of a newer control', async () => {
+    const streams = new Streams();
+    setUp(await serve(streams.handlers));
+    const stream = await streams.next();
+    await stream.hello();
+    stream.send({});
+    stream.send({ trace: { id: 1, agentId: 'a2' } });
+    expect(await stream.next('trace')).toMatchObject({ id: 1 });
+  });
+
   test('tries a path when control asks', async () => {
     const streams = new Streams();
     setUp(await serve(streams.handlers));

@@ -70,8 +70,12 @@ export class Stream {
   }
 
   /** What the agent says of itself, from the challenge on. */
-  async hello(nonce = new Uint8Array(32).fill(5), acknowledgesFlows = false): Promise<pb.Hello & pb.Standing> {
-    this.send({ challenge: { nonce, acknowledgesFlows } });
+  async hello(
+    nonce = new Uint8Array(32).fill(5),
+    acknowledgesFlows = false,
+    capability = 0,
+  ): Promise<pb.Hello & pb.Standing> {
+    this.send({ challenge: { nonce, acknowledgesFlows, capability } });
     const hello = await this.next('hello');
     this.send({ welcome: { observedHost: '203.0.113.7' } });
     const { agentId, signature, version, revision, receipt } = hello;

@@ -1,6 +1,8 @@
 /** Reports and flow records, wire to model and back. Both come from agents, so every text and list is bounded. */
+import { CAPABILITY } from '../model/capability.ts';
 import { FLOW_ID, type FlowRecord } from '../model/flow.ts';
 import { LIMITS, WIRE_LIMITS } from '../model/limits.ts';
+import type { FlowOutcome } from '../model/outcome.ts';
 import type { Report } from '../model/report.ts';
 import { count, endpoint, integer, list, required, sentence, serviceName, text } from './check.ts';
 import type { RejectedItem } from './delta.ts';
@@ -82,9 +84,27 @@ export function flowRecordFromWire(wire: pb.Outgoing<pb.FlowRecord> | null | und
   };
 }
 
-/** `sequence` is the batch's number on its stream, 0 where none is counted. */
-export function flowBatchToWire(records: readonly FlowRecord[], dropped: number, sequence = 0): pb.FlowBatch {
-  return { records: records.map(flowRecordToWire), dropped, sequence };
+/** `sequence` is the batch's number on its stream, 0 where none is counted; `capability` is that of the control it is for. */
+export function flowBatchToWire(
+  records: readonly FlowRecord[],
+  dropped: number,
+  sequence = 0,
+  capability = CAPABILITY,
+): pb.FlowBatch {
+  const told = capability < READS_OTHER ? records.map(forTheFirst) : records;
+  return { records: told.map(flowRecordToWire), dropped, sequence };
+}
+
+/** The capability from which on an outcome that is not known is kept. */
+const READS_OTHER = 2;
+const FIRST_OUTCOMES: ReadonlySet<FlowOutcome> = new Set([
+  ...(['closed', 'reset', 'denied', 'cut', 'no-instance'] as const),
+  ...(['not-listening', 'unreachable', 'overloaded', 'unanswered'] as const),
+]);
+
+/** Who reads less drops a record of an outcome that it does not know: what is nearest is told, and the sentence says the rest. */
+function forTheFirst(record: FlowRecord): FlowRecord {
+  return FIRST_OUTCOMES.has(record.outcome) ? record : { ...record, outcome: 'no-instance' };
 }
 
 /** Reads a batch. A bad record is left out and reported. Throws WireError when the batch is too large. */
