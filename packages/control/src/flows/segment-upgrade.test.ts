@@ -52,6 +52,16 @@ test('what a segment has no column for has nothing in it', async () => {
   disk.store.close();
 });
 
+test('an outcome that a newer version kept is told as `other`, and the segment is written on', async () => {
+  change(`UPDATE shapes SET outcome = 'evaporated' WHERE outcome = 'denied'`);
+  const disk = new TestStore({}, directory);
+  disk.write('prod', flows(4, 5));
+  const { flows: found } = await disk.found('prod');
+  expect(found.map(([, { source, outcome }]) => `${source} ${outcome}`)).toContain('mailer other');
+  expect([found.length, disk.troubles]).toEqual([5, []]);
+  disk.store.close();
+});
+
 test('a newer segment is told of and left as it is, until its day is over; what comes goes beside it', async () => {
   change(
     `PRAGMA user_version = 3; CREATE TABLE written (schema INTEGER, version TEXT); INSERT INTO written VALUES (3, '0.9.0')`,

@@ -1,7 +1,7 @@
 /** One segment: a SQLite file that holds the records of at most an hour, and is removed whole. */
 import { closeSync, existsSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import { entryOf, SHARED_FLOW_FIELDS } from '@weft/proto';
+import { entryOf, isOutcome, SHARED_FLOW_FIELDS } from '@weft/proto';
 import { SegmentDamagedError } from './errors.ts';
 import { type FlowShape, sharedFrom } from './packing.ts';
 import type { SegmentFile } from './segment-directory.ts';
@@ -229,5 +229,9 @@ function sizeOf(path: string): number {
 }
 
 function shapeOfRow(network: string, row: readonly (number | string)[]): FlowShape {
-  return sharedFrom(network, (name) => row[SHARED_FLOW_FIELDS.indexOf(name)] ?? '');
+  return sharedFrom(network, (name) => {
+    const word = row[SHARED_FLOW_FIELDS.indexOf(name)] ?? '';
+    // A newer version may have kept an outcome that came later, in a file that is as this one writes it.
+    return name === 'outcome' && !isOutcome(String(word)) ? 'other' : word;
+  });
 }
