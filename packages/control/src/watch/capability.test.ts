@@ -63,6 +63,18 @@ test('an agent is sent what it can read, and a rule that it cannot read in the n
   expect(saved.at(-1)?.get(old.agent.id)?.capability).toBe(2);
 });
 
+test('what control does not know of a newer agent is passed over', async () => {
+  await using control = await TestControl.start();
+  await control.state.apply(before, { dryRun: false, actor: 'control' });
+  const agent = control.connect(await control.join({ host: 'newer', services: ['web'] }), { capability: 99 });
+  await agent.until(({ items }) => items.has('self'));
+  const { revision } = agent;
+  agent.send({});
+  await control.state.apply(after, { dryRun: false, actor: 'control' });
+  await agent.until((heard) => heard.revision > revision);
+  expect(control.hub.fleet.agent(agent.id)).toMatchObject({ connected: true, capability: 99 });
+});
+
 test('what a member could not enforce is named with its hosts, and only where the apply brings it', async () => {
   await using control = await TestControl.start();
   await control.state.apply(before, { dryRun: false, actor: 'control' });
