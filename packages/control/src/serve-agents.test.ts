@@ -8,6 +8,7 @@ import {
   AgentClient,
   adminService,
   agentService,
+  agentViewCodec,
   bearerMetadata,
   callDuplex,
   callUnary,
@@ -110,7 +111,7 @@ test('an agent joins, learns, is waited for, named when it lags, and told when i
     terms: { wait: true, timeout: { nanos: 200_000_000 } },
   });
   expect(late.result?.stragglers).toEqual(['build-3']);
-  const { agents } = await ask(adminService.listAgents, {});
+  const { agents } = await ask(adminService.listAgents, { view: agentViewCodec.toWire('full') });
   expect(agents).toMatchObject([
     {
       host: 'build-3',

@@ -2,7 +2,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ClientReadableStream, type Metadata, status } from '@grpc/grpc-js';
-import { decodeAdminToken, messageOf, parseHostPort, TokenError } from '@weft/proto';
+import { ADMIN_LIMITS, decodeAdminToken, messageOf, parseHostPort, TokenError } from '@weft/proto';
 import {
   AdminClient,
   bearerMetadata,
@@ -111,6 +111,21 @@ export async function withAdmin<Result>(
   } finally {
     admin?.close();
   }
+}
+
+/** All entries of a listing, page by page. `ask` hands on what pages are asked for by. */
+export async function everyEntry<Page extends { readonly nextPageToken: string }, Entry>(
+  ask: (page: { readonly pageSize: number; readonly pageToken: string }) => Promise<Page>,
+  entriesOf: (page: Page) => readonly Entry[],
+): Promise<Entry[]> {
+  const entries: Entry[] = [];
+  let pageToken = '';
+  do {
+    const page = await ask({ pageSize: ADMIN_LIMITS.page, pageToken });
+    for (const entry of entriesOf(page)) entries.push(entry);
+    pageToken = page.nextPageToken;
+  } while (pageToken !== '');
+  return entries;
 }
 
 /**

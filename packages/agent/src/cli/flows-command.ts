@@ -42,7 +42,7 @@ async function newest(admin: Admin, asked: pb.Outgoing<pb.ListFlowsRequest>, lim
   const records: FlowRecord[] = [];
   let pageToken = '';
   do {
-    const pageSize = Math.min(limit - records.length, ADMIN_LIMITS.flowPage);
+    const pageSize = Math.min(limit - records.length, ADMIN_LIMITS.page);
     const page = await admin.call(adminService.listFlows, { ...asked, pageSize, pageToken });
     records.push(...page.flows.map(flowFromWire));
     pageToken = page.nextPageToken;

@@ -24,6 +24,20 @@ describe('listings', () => {
     expect((await weft('services', '--json', '--network', 'prod')).code).toBe(1);
   });
 
+  test('are read to their last page', async () => {
+    const asked: string[] = [];
+    await serve({
+      listTokens: ({ request: { pageToken } }, answer) => {
+        asked.push(pageToken);
+        const page = asked.length;
+        answer(null, { tokens: [{ tokenId: `tk_${page}` }], nextPageToken: page < 3 ? `after-${page}` : '' });
+      },
+    });
+    const { out } = await weft('token', 'list', '--json');
+    expect(JSON.parse(out)).toMatchObject([{ token_id: 'tk_1' }, { token_id: 'tk_2' }, { token_id: 'tk_3' }]);
+    expect(asked).toEqual(['', 'after-1', 'after-2']);
+  });
+
   test('services', async () => {
     const service = serviceToWire({
       name: 'redis',

@@ -3,6 +3,7 @@ import { formatPortRange, type InstanceReport, type Telemetry } from '@weft/prot
 import {
   adminService,
   agentTelemetryFromWire,
+  agentViewCodec,
   durationFromWire,
   portsFromWire,
   reportFromWire,
@@ -11,7 +12,7 @@ import {
   timestampFromWire,
 } from '@weft/proto/wire';
 import { formatDuration } from '../config/duration.ts';
-import { listWithAdmin, type NetworkOptions } from './admin.ts';
+import { everyEntry, listWithAdmin, type NetworkOptions } from './admin.ts';
 import { orDash } from './format.ts';
 import { writeJson } from './json.ts';
 import { type Cell, writeTable } from './table.ts';
@@ -19,9 +20,12 @@ import { printable, type Terminal } from './terminal.ts';
 
 export async function services(options: NetworkOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
   const network = options.network ?? '';
-  const listed = await listWithAdmin(options, terminal, signal, async (admin) => {
-    return (await admin.call(adminService.listServices, { network })).services;
-  });
+  const listed = await listWithAdmin(options, terminal, signal, (admin) =>
+    everyEntry(
+      (page) => admin.call(adminService.listServices, { network, ...page }),
+      ({ services }) => services,
+    ),
+  );
   const entries = listed.map((entry) => {
     const service = serviceFromWire(entry.service ?? {});
     return {
@@ -66,9 +70,12 @@ export async function services(options: NetworkOptions, terminal: Terminal, sign
 
 export async function agents(options: NetworkOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
   const network = options.network ?? '';
-  const listed = await listWithAdmin(options, terminal, signal, async (admin) => {
-    return (await admin.call(adminService.listAgents, { network })).agents;
-  });
+  const listed = await listWithAdmin(options, terminal, signal, (admin) =>
+    everyEntry(
+      (page) => admin.call(adminService.listAgents, { network, view: agentViewCodec.toWire('full'), ...page }),
+      ({ agents }) => agents,
+    ),
+  );
   const entries = listed.map((agent) => {
     const report = agent.report ? reportFromWire(agent.report) : null;
     // Named one by one: a default that was not sent stands on the message's prototype, where a spread does not look.

@@ -2,7 +2,7 @@
 import { ADMIN_LIMITS, isHostName, isServiceName, joinTokenState } from '@weft/proto';
 import { adminService, durationToWire, rolesFromWire, rolesToWire, timestampFromWire } from '@weft/proto/wire';
 import { parseDuration } from '../config/duration.ts';
-import { listWithAdmin, type NetworkOptions, withAdmin } from './admin.ts';
+import { everyEntry, listWithAdmin, type NetworkOptions, withAdmin } from './admin.ts';
 import { wrongValue } from './errors.ts';
 import { formatTime, orDash } from './format.ts';
 import { writeJson } from './json.ts';
@@ -56,9 +56,12 @@ export async function tokenCreate(options: TokenCreateOptions, terminal: Termina
 
 export async function tokenList(options: NetworkOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
   const network = options.network ?? '';
-  const listed = await listWithAdmin(options, terminal, signal, async (admin) => {
-    return (await admin.call(adminService.listTokens, { network })).tokens;
-  });
+  const listed = await listWithAdmin(options, terminal, signal, (admin) =>
+    everyEntry(
+      (page) => admin.call(adminService.listTokens, { network, ...page }),
+      ({ tokens }) => tokens,
+    ),
+  );
   const tokens = listed.map(({ tokenId, services, host, roles, reusable, ephemeral, expireTime, uses, revoked }) => ({
     tokenId,
     services,

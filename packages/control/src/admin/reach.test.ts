@@ -5,10 +5,11 @@ import { anyHosts, anyMesh } from '../netmap/mesh.fixture.ts';
 import { mesh, networkOf, rule, service, tcp } from '../netmap/network.fixture.ts';
 import type { NetworkState } from '../state/types.ts';
 import { policyCache } from './policy-cache.ts';
-import { createReach, type Reach } from './reach.ts';
+import { createReach, everyReach, type Reach } from './reach.ts';
 
 const never = new AbortController().signal;
-const reachOf = (network: NetworkState, name: string): Promise<Reach[]> => createReach()(network, name, never);
+const reachOf = (network: NetworkState, name: string): Promise<Reach[]> =>
+  everyReach(createReach()(network, name, never));
 const range = (first: number, last: number, protocol: PortRange['protocol'] = 'tcp'): PortRange => ({
   protocol,
   first,
@@ -163,9 +164,9 @@ test('the loop turns while the verdicts of many callers are made', async () => {
   };
   let next = setImmediate(turn);
   const gone = new AbortController();
-  await createReach()(network, 'big', gone.signal);
+  await everyReach(createReach()(network, 'big', gone.signal));
   clearImmediate(next);
   expect(turns).toBeGreaterThan(1);
   gone.abort(new Error('gone'));
-  await expect(createReach()(network, 'big', gone.signal)).rejects.toThrow('gone');
+  await expect(everyReach(createReach()(network, 'big', gone.signal))).rejects.toThrow('gone');
 });

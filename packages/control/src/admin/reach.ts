@@ -28,8 +28,21 @@ export interface Reach {
   readonly reason: string;
 }
 
-/** Services by name, then hosts, then the internet. */
-export type ReachOf = (network: NetworkState, service: string, signal: AbortSignal) => Promise<Reach[]>;
+/** Where a caller stands: services (0) by name, then hosts (1), then the internet (2). */
+export type CallerPlace = readonly [sort: number, name: string];
+
+export interface CallerReach {
+  readonly place: CallerPlace;
+  readonly reach: readonly Reach[];
+}
+
+/** Caller by caller in their order, all or from one on. */
+export type ReachOf = (
+  network: NetworkState,
+  service: string,
+  signal: AbortSignal,
+  from?: CallerPlace,
+) => AsyncGenerator<CallerReach>;
 
 /** Verdicts made in one turn of the loop: a millisecond or so. */
 const VERDICTS_A_TURN = 2_000;
@@ -37,7 +50,7 @@ const VERDICTS_A_TURN = 2_000;
 const RANGES_SHOWN = 5;
 
 export function createReach(policyOf: PolicyOf = policyCache()): ReachOf {
-  return async (network, name, signal) => {
+  return async function* (network, name, signal, from) {
     const service = network.services.get(name)?.service;
     if (service === undefined) {
       throw new StateError('no-such-service', `there is no service ${name} in network ${network.name}`);
@@ -47,30 +60,40 @@ export function createReach(policyOf: PolicyOf = policyCache()): ReachOf {
     // A worker is denied before anything is asked of its port, and has none to ask of.
     const segments: PortRange[] =
       service.kind === 'worker' ? [{ protocol: 'tcp', first: 0, last: 0 }] : portSegments(service, rules);
-    const reach: Reach[] = [];
     let verdicts = 0;
-    for (const source of callers(network)) {
-      reach.push(...reachFrom(source, service, segments, policy));
+    for (const { place, source } of callers(network)) {
+      if (from !== undefined && isBefore(place, from)) continue;
+      yield { place, reach: reachFrom(source, service, segments, policy) };
       verdicts += segments.length;
       if (verdicts < VERDICTS_A_TURN) continue;
       verdicts = 0;
       await setImmediate();
       signal.throwIfAborted();
     }
-    return reach;
   };
 }
 
 /** All who could call at all: a service that calls itself has other instances. */
-function* callers({ services, agents, mesh }: NetworkState): Generator<Source> {
+function* callers({ services, agents, mesh }: NetworkState): Generator<{ place: CallerPlace; source: Source }> {
   for (const name of [...services.keys()].sort(byText)) {
     const service = services.get(name)?.service;
-    if (service !== undefined) yield { type: 'service', service };
+    if (service !== undefined) yield { place: [0, name], source: { type: 'service', service } };
   }
   const tags = tagsByHost(mesh);
   const hosts = Array.from(agents.values(), ({ host }) => host).sort(byText);
-  for (const name of hosts) yield { type: 'host', name, tags: tags.get(name) ?? [] };
-  yield { type: 'internet' };
+  for (const name of hosts) yield { place: [1, name], source: { type: 'host', name, tags: tags.get(name) ?? [] } };
+  yield { place: [2, ''], source: { type: 'internet' } };
+}
+
+function isBefore([sort, name]: CallerPlace, [ofSort, ofName]: CallerPlace): boolean {
+  return sort === ofSort ? byText(name, ofName) < 0 : sort < ofSort;
+}
+
+/** Of all callers. */
+export async function everyReach(callers: AsyncIterable<CallerReach>): Promise<Reach[]> {
+  const all: Reach[] = [];
+  for await (const { reach } of callers) all.push(...reach);
+  return all;
 }
 
 interface Group {

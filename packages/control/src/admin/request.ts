@@ -8,8 +8,6 @@ import { RequestError } from './errors.ts';
 
 const DEFAULT_TTL_SECONDS = 3_600;
 const DEFAULT_WAIT_MS = 10_000;
-const DEFAULT_REVISIONS = 50;
-const DEFAULT_AUDIT = 100;
 
 /**
  * The network named, or the only one there is. One that has no service and no agent, as a misspelt name makes, does not count
@@ -101,8 +99,6 @@ export function readTokenOrder(request: TokenRequest, network: string): TokenOrd
 }
 
 export const readWait = upTo(ADMIN_LIMITS.waitMs, 'terms.timeout', DEFAULT_WAIT_MS, 'ms');
-export const readRevisionLimit = upTo(ADMIN_LIMITS.revisions, 'limit', DEFAULT_REVISIONS);
-export const readAuditLimit = upTo(ADMIN_LIMITS.audit, 'limit', DEFAULT_AUDIT);
 
 /** 0 stands for what is usual. */
 function upTo(most: number, field: string, usual: number, unit = ''): (value: number) => number {

@@ -3,7 +3,7 @@ import { formatPortRange, parseDestination } from '@weft/proto';
 import type { FastifyInstance } from 'fastify';
 import type { Explain } from '../admin/explain.ts';
 import { meshToYaml } from '../admin/mesh-yaml.ts';
-import type { ReachOf } from '../admin/reach.ts';
+import { everyReach, type ReachOf } from '../admin/reach.ts';
 import type { StateStore } from '../state/types.ts';
 import type { ExplainView, MeshView, ReachView, RevisionView, StartView } from './api.ts';
 import { networkRoutes } from './network-routes.ts';
@@ -26,7 +26,7 @@ export function policyRoutes(app: FastifyInstance, { state, explain, reach, star
     '/reach',
     { parameters: { service: serviceName }, required: ['service'] },
     async (network, { service }, signal) => {
-      const callers = await reach(network, service, signal);
+      const callers = await everyReach(reach(network, service, signal));
       return {
         revision: network.revision,
         callers: callers.map((caller) => ({ ...caller, ports: caller.ports.map(formatPortRange) })),

@@ -51,12 +51,17 @@ export function fleetNetwork(network: NetworkState, live: LiveAgents): FleetNetw
 }
 
 export function fleetAgents(network: NetworkState, live: LiveAgents): FleetAgent[] {
+  return Array.from(network.agents.values(), fleetAgentOf(network, live));
+}
+
+/** For who wants some of them. */
+export function fleetAgentOf(network: NetworkState, live: LiveAgents): (agent: AgentState) => FleetAgent {
   const tags = tagsByHost(network.mesh);
-  return Array.from(network.agents.values(), (agent) => {
+  return (agent) => {
     const now = { ...UNHEARD, ...live.agent(agent.id) };
     const behind = now.connected && now.enforcedRevision < network.revision;
     return { ...now, agent, version: now.version || agent.version, tags: tags.get(agent.host) ?? [], behind };
-  });
+  };
 }
 
 /** Of all services, or of one. Without copies whose agent is connected and says that it does not run the service now. */

@@ -1,8 +1,9 @@
 import { ADMIN_LIMITS, decodeJoinToken, encodeJoinToken } from '@weft/proto';
 import { adminService, type pb } from '@weft/proto/wire';
 import { expect, test } from 'vitest';
-import { readAuditLimit, readRevisionLimit, readTokenOrder, readWait } from '../admin/request.ts';
+import { readTokenOrder, readWait } from '../admin/request.ts';
 import { readFlowCount, readFlowPage, readFlowWatch } from './flow-request.ts';
+import { readPage } from './page.ts';
 
 const order = { network: 'prod', services: [], host: '', roles: [], reusable: false, ephemeral: false, ttlSeconds: 1 };
 
@@ -26,11 +27,12 @@ function addresses(count: number): string[] {
 /** Each bound, with what reads a request of that size. */
 const READERS: Readonly<Record<keyof typeof ADMIN_LIMITS, (size: number) => unknown>> = {
   flows: (past) => readFlowWatch(watch({ past })),
-  flowPage: (pageSize) => readFlowPage(page({ pageSize })),
+  page: (pageSize) => {
+    readFlowPage(page({ pageSize }));
+    readPage({ pageSize, pageToken: '' }, { of: [], form: [] });
+  },
   buckets: (buckets) => readFlowCount(count({ buckets })),
   flowText: (size) => readFlowPage(page({ filter: { text: 't'.repeat(size) } })),
-  revisions: readRevisionLimit,
-  audit: readAuditLimit,
   tokenSeconds: (ttlSeconds) => readTokenOrder({ ...order, addresses: [], ttlSeconds }, 'prod'),
   tokenAddresses: (size) => readTokenOrder({ ...order, addresses: addresses(size) }, 'prod'),
   waitMs: readWait,

@@ -14,15 +14,15 @@ import {
 import { type CreateTokenOptions, createToken } from '../admin/create-token.ts';
 import type { Explain } from '../admin/explain.ts';
 import type { ReachOf } from '../admin/reach.ts';
-import { readAuditLimit, readRevisionLimit, requireNetwork, selectNetworks } from '../admin/request.ts';
+import { requireNetwork, selectNetworks } from '../admin/request.ts';
 import { revokeAgent, revokeToken } from '../admin/revoke.ts';
 import type { AuditLog } from '../audit/types.ts';
 import type { FlowWindow } from '../flows/window.ts';
 import type { Traffic } from '../traffic/types.ts';
 import { countsToWire, listFlows, readFlowCount, readFlowPage, readFlowWatch, watchFlows } from './flow-request.ts';
 import { serverStream, unary } from './handler.ts';
-import { auditEntry, olderDataStatus, revisionStatus } from './history-listings.ts';
-import { agentStatuses, networkStatus, reachStatus, serviceStatuses, tokenStatus, trafficListing } from './listings.ts';
+import { listAudit, listRevisions, olderDataStatus } from './history-listings.ts';
+import { listAgents, listReach, listServices, listTokens, listTraffic, networkStatus } from './listings.ts';
 import { type MeshChangesOptions, meshChanges } from './mesh-changes.ts';
 import { NetworkWatch } from './network-watch.ts';
 
@@ -62,13 +62,11 @@ export function adminHandlers(options: AdminServiceOptions): AdminHandlers {
       ),
     })),
 
-    listServices: answer(({ request }) => ({
-      services: serviceStatuses(requireNetwork(state.current, request.network), live),
-    })),
+    listServices: answer(({ request }) => listServices(requireNetwork(state.current, request.network), live, request)),
 
-    listAgents: answer(({ request }) => ({
-      agents: agentStatuses(requireNetwork(state.current, request.network), live, options.now()),
-    })),
+    listAgents: answer(({ request }) =>
+      listAgents(requireNetwork(state.current, request.network), live, request, options.now()),
+    ),
 
     watchNetwork: serverStream(logger, ({ request, signal, write }) => {
       const { name } = requireNetwork(state.current, request.network);
@@ -88,9 +86,10 @@ export function adminHandlers(options: AdminServiceOptions): AdminHandlers {
       return { token: text, tokenId, expireTime: timestampToWire(expiresMs), networkCreated };
     }),
 
-    listTokens: answer(({ request }) => ({
-      tokens: state.tokens(requireNetwork(state.current, request.network).name).map(tokenStatus),
-    })),
+    listTokens: answer(({ request }) => {
+      const { name } = requireNetwork(state.current, request.network);
+      return listTokens(state.tokens(name), name, request);
+    }),
 
     revokeToken: answer(({ request, metadata }) => revokeToken(options, request.tokenId, actors.of(metadata))),
 
@@ -123,26 +122,20 @@ export function adminHandlers(options: AdminServiceOptions): AdminHandlers {
     }),
 
     listTraffic: answer(({ request }) =>
-      trafficListing(options.traffic, requireNetwork(state.current, request.network).name),
+      listTraffic(options.traffic, requireNetwork(state.current, request.network).name, request),
     ),
 
-    listReach: answer(async ({ request, signal }) => {
-      const network = requireNetwork(state.current, request.network);
-      const reach = await options.reach(network, request.service, signal);
-      return { reach: reach.map(reachStatus), revision: network.revision };
-    }),
+    listReach: answer(({ request, signal }) =>
+      listReach(options.reach, requireNetwork(state.current, request.network), request, signal),
+    ),
 
-    listRevisions: answer(async ({ request }) => {
-      const { name } = requireNetwork(state.current, request.network);
-      const revisions = await state.revisions(name, readRevisionLimit(request.limit));
-      return { revisions: revisions.map(revisionStatus) };
-    }),
+    listRevisions: answer(({ request }) =>
+      listRevisions(state, requireNetwork(state.current, request.network).name, request),
+    ),
 
-    listAudit: answer(async ({ request }) => {
+    listAudit: answer(({ request }) => {
       const network = request.network === '' ? '' : requireNetwork(state.current, request.network).name;
-      const before = request.before || undefined;
-      const query = { network, limit: readAuditLimit(request.limit), ...defined({ before }) };
-      return { entries: (await options.audit.list(query)).map(auditEntry) };
+      return listAudit(options.audit, network, request);
     }),
   };
 }

@@ -32,8 +32,8 @@ const DEFAULT_BUCKETS = 120;
 export function readFlowPage({ filter: wire, pageSize, pageToken }: pb.ListFlowsRequest): FlowQuery {
   const problems: FieldProblem[] = [];
   const asked = readFilter(wire, problems);
-  if (pageSize > ADMIN_LIMITS.flowPage) {
-    problems.push(problem('page_size', `expected at most ${ADMIN_LIMITS.flowPage}`));
+  if (pageSize > ADMIN_LIMITS.page) {
+    problems.push(problem('page_size', `expected at most ${ADMIN_LIMITS.page}`));
   }
   // Of the oldest flow that is known: the cursor, which is a number.
   const before = pageToken === '' ? undefined : Number(pageToken);

@@ -1,18 +1,54 @@
 /** What the admin service tells of what was changed, when and by whom. */
-import { ACTOR_KINDS } from '@weft/proto';
+import { ACTOR_KINDS, defined } from '@weft/proto';
 import { actorKindCodec, changeOperationCodec, type pb, timestampToWire } from '@weft/proto/wire';
-import type { AuditEntry } from '../audit/types.ts';
-import type { Change, OlderData, Revision } from '../state/types.ts';
+import type { AuditEntry, AuditLog } from '../audit/types.ts';
+import type { Change, OlderData, Revision, StateStore } from '../state/types.ts';
+import { type Page, type PageRequest, pageOf, readPage } from './page.ts';
 
 export function changesToWire(changes: readonly Change[]): pb.Change[] {
   return changes.map(({ operation, ...change }) => ({ ...change, operation: changeOperationCodec.toWire(operation) }));
 }
 
-export function revisionStatus({ revision, appliedMs, changes }: Revision): pb.Outgoing<pb.Revision> {
+/** Newest first. Throws RequestError, as the other does. */
+export async function listRevisions(
+  state: Pick<StateStore, 'revisions'>,
+  network: string,
+  request: PageRequest,
+): Promise<pb.Outgoing<pb.Message<'ListRevisionsResponse'>>> {
+  const asked = readPage(request, { of: ['revisions', network], form: [0] });
+  // One more than the page has tells whether there is another page.
+  const found = await state.revisions(network, asked.size + 1, oldestOf(asked));
+  const { page, nextPageToken } = pageOf(found, asked, {
+    key: ({ revision }) => [-revision],
+    tell: revisionStatus,
+    weigh: ({ changes = [] }) => 1 + changes.length,
+  });
+  return { revisions: page, nextPageToken };
+}
+
+/** Newest first: of the network and of none, or of all when it is empty. */
+export async function listAudit(
+  audit: Pick<AuditLog, 'list'>,
+  network: string,
+  request: PageRequest,
+): Promise<pb.Outgoing<pb.Message<'ListAuditResponse'>>> {
+  const asked = readPage(request, { of: ['audit', network], form: [0] });
+  const before = oldestOf(asked);
+  const found = await audit.list({ network, limit: asked.size + 1, ...defined({ before }) });
+  const { page, nextPageToken } = pageOf(found, asked, { key: ({ sequence }) => [-sequence], tell: auditEntry });
+  return { entries: page, nextPageToken };
+}
+
+/** What the page before ended with. */
+function oldestOf({ after }: Page): number | undefined {
+  return after === undefined ? undefined : -Number(after[0]);
+}
+
+function revisionStatus({ revision, appliedMs, changes }: Revision): pb.Outgoing<pb.Revision> {
   return { revision, applyTime: timestampToWire(appliedMs), changes: changesToWire(changes) };
 }
 
-export function auditEntry({ atMs, actor, ...entry }: AuditEntry): pb.Outgoing<pb.AuditEntry> {
+function auditEntry({ atMs, actor, ...entry }: AuditEntry): pb.Outgoing<pb.AuditEntry> {
   return { ...entry, time: timestampToWire(atMs), actor: actorToWire(actor) };
 }
 

@@ -1,11 +1,12 @@
 import type { PairTraffic, Telemetry } from '@weft/proto';
-import { adminService, durationToWire, type pb, timestampToWire } from '@weft/proto/wire';
+import { adminService, agentViewCodec, durationToWire, type pb, timestampToWire } from '@weft/proto/wire';
 import { expect, test } from 'vitest';
 import type { LiveAgent } from '../fleet/live.ts';
 import { current, emptyState, joinHost, mesh } from '../netmap/network.fixture.ts';
 import { createTraffic } from '../traffic/traffic.ts';
-import { agentStatuses, trafficListing } from './listings.ts';
+import { listAgents, listTraffic } from './listings.ts';
 
+const FIRST = { pageSize: 0, pageToken: '' };
 const NOW = 1_700_000_000_000;
 const peer = { host: 'two', tunnels: 1, roundTripUs: 300, bytesSent: 5, bytesReceived: 6, pathSize: 1_400 };
 const telemetry: Telemetry = {
@@ -22,9 +23,10 @@ async function statuses(live: Partial<LiveAgent> | undefined): Promise<pb.Agent[
   const state = await emptyState(() => NOW);
   await state.apply(mesh({}), { dryRun: false, actor: 'control' });
   await joinHost(state, 'prod', { host: 'one' });
-  const agents = agentStatuses(current(state), { agent: () => live as LiveAgent, instance: () => undefined }, NOW);
-  const { listAgents } = adminService;
-  return listAgents.responseDeserialize(listAgents.responseSerialize({ agents })).agents;
+  const fleet = { agent: () => live as LiveAgent, instance: () => undefined };
+  const agents = listAgents(current(state), fleet, { ...FIRST, view: agentViewCodec.toWire('full') }, NOW);
+  const { responseDeserialize, responseSerialize } = adminService.listAgents;
+  return responseDeserialize(responseSerialize(agents)).agents;
 }
 
 test('an agent is listed with how far it is behind, how far its clock is off, and what moves there', async () => {
@@ -72,9 +74,8 @@ test('traffic is listed with its rates and its newest denial', () => {
   const undenied = { ...counts, destinationHost: 'two' };
   traffic.take('prod', 'one', { ...telemetry, pairs: [pair, undenied], pairsOmitted: 2 ** 32 - 1 });
   traffic.take('prod', 'two', { ...telemetry, pairs: [undenied], pairsOmitted: 2 ** 32 - 1 });
-  const { listTraffic } = adminService;
-  const bytes = listTraffic.responseSerialize(trafficListing(traffic, 'prod'));
-  const listed = listTraffic.responseDeserialize(bytes);
+  const { responseDeserialize, responseSerialize } = adminService.listTraffic;
+  const listed = responseDeserialize(responseSerialize(listTraffic(traffic, 'prod', FIRST)));
   expect(listed.omitted).toBe(2 ** 32 - 1);
   expect(listed.traffic).toMatchObject([
     {

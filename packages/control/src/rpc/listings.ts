@@ -1,8 +1,9 @@
-/** What the listings of the admin service and the dashboard show: the state, beside how agents fare now. */
+/** The listings of the admin service, page by page: the state, beside how agents fare now. */
 import { defined, formatAddress, keyFingerprint } from '@weft/proto';
 import {
   actionCodec,
   agentTelemetryToWire,
+  agentViewCodec,
   callerToWire,
   durationToWire,
   type pb,
@@ -13,33 +14,47 @@ import {
   serviceToWire,
   timestampToWire,
 } from '@weft/proto/wire';
-import type { Reach } from '../admin/reach.ts';
+import type { Reach, ReachOf } from '../admin/reach.ts';
 import type { LiveAgents } from '../fleet/live.ts';
 import {
   behindMs,
   type FleetAgent,
   type FleetInstance,
-  fleetAgents,
+  type FleetService,
+  fleetAgentOf,
   fleetNetwork,
   fleetServices,
 } from '../fleet/projection.ts';
-import { byText } from '../order.ts';
 import type { NetworkState, TokenState } from '../state/types.ts';
 import type { Traffic, TrafficStatus } from '../traffic/types.ts';
+import { type Key, type PageRequest, pageOf, readPage } from './page.ts';
 
 export function networkStatus(network: NetworkState, live: LiveAgents, flowsDropped: number): pb.Outgoing<pb.Network> {
   const { name, ...counts } = fleetNetwork(network, live);
   return { network: name, ...counts, flowsDropped };
 }
 
-export function serviceStatuses(network: NetworkState, live: LiveAgents): pb.Outgoing<pb.ServiceStatus>[] {
-  return fleetServices(network, live)
-    .sort((one, other) => byText(one.service.name, other.service.name))
-    .map(({ service, address, instances }) => ({
-      service: serviceToWire(service),
-      addresses: service.kind === 'worker' ? [] : [formatAddress(address)],
-      instances: instances.map(instanceStatus),
-    }));
+/** By name. Throws RequestError, as all of these do. */
+export function listServices(
+  network: NetworkState,
+  live: LiveAgents,
+  request: PageRequest,
+): pb.Outgoing<pb.Message<'ListServicesResponse'>> {
+  const asked = readPage(request, { of: ['services', network.name], form: [''] });
+  const { page, nextPageToken } = pageOf(fleetServices(network, live), asked, {
+    key: ({ service }) => [service.name],
+    tell: serviceStatus,
+    weigh: ({ instances = [] }) => 1 + instances.length,
+  });
+  return { services: page, nextPageToken };
+}
+
+export function serviceStatus({ service, address, instances }: FleetService): pb.Outgoing<pb.ServiceStatus> {
+  return {
+    service: serviceToWire(service),
+    addresses: service.kind === 'worker' ? [] : [formatAddress(address)],
+    instances: instances.map(instanceStatus),
+  };
 }
 
 function instanceStatus({ instance, agent, healthy, notListening }: FleetInstance): pb.Instance {
@@ -52,14 +67,40 @@ function instanceStatus({ instance, agent, healthy, notListening }: FleetInstanc
   };
 }
 
-export function agentStatuses(network: NetworkState, live: LiveAgents, nowMs: number): pb.Outgoing<pb.Agent>[] {
-  return fleetAgents(network, live)
-    .sort((one, other) => byText(one.agent.host, other.agent.host))
-    .map((agent) => agentStatus(agent, nowMs));
+/** By host. */
+export function listAgents(
+  network: NetworkState,
+  live: LiveAgents,
+  request: PageRequest & Pick<pb.Message<'ListAgentsRequest'>, 'view'>,
+  nowMs: number,
+): pb.Outgoing<pb.Message<'ListAgentsResponse'>> {
+  const asked = readPage(request, { of: ['agents', network.name], form: [''] });
+  const whole = agentViewCodec.fromWire(request.view || BASIC, 'view') === 'full';
+  const fleetAgent = fleetAgentOf(network, live);
+  const { page, nextPageToken } = pageOf(network.agents.values(), asked, {
+    key: ({ host }) => [host],
+    tell: (agent) => {
+      const now = fleetAgent(agent);
+      return { now, status: agentStatus(now, nowMs, whole) };
+    },
+    weigh: ({ now }) => (whole ? weightOf(now) : 1),
+  });
+  return { agents: page.map(({ status }) => status), nextPageToken };
 }
 
-function agentStatus(now: FleetAgent, nowMs: number): pb.Outgoing<pb.Agent> {
-  const { agent, connected, lastSeenMs, enforcedRevision, kept, version, capability, tags, report, telemetry } = now;
+const BASIC = agentViewCodec.toWire('basic');
+
+/** A problem has a sentence, which is as much as ten names and numbers. */
+function weightOf({ report, telemetry }: FleetAgent): number {
+  const told =
+    report === undefined ? 0 : report.endpoints.length + report.instances.length + 10 * report.problems.length;
+  return 1 + told + (telemetry?.peers.length ?? 0);
+}
+
+/** `whole`: with what it says of itself. */
+export function agentStatus(now: FleetAgent, nowMs: number, whole: boolean): pb.Outgoing<pb.Agent> {
+  const { agent, connected, lastSeenMs, enforcedRevision, kept, version, capability, tags } = now;
+  const [report, telemetry] = whole ? [now.report, now.telemetry] : [];
   return {
     agentId: agent.id,
     host: agent.host,
@@ -83,7 +124,21 @@ function agentStatus(now: FleetAgent, nowMs: number): pb.Outgoing<pb.Agent> {
   };
 }
 
-export function tokenStatus(token: TokenState): pb.Outgoing<pb.Token> {
+/** Newest first. */
+export function listTokens(
+  tokens: readonly TokenState[],
+  network: string,
+  request: PageRequest,
+): pb.Outgoing<pb.Message<'ListTokensResponse'>> {
+  const asked = readPage(request, { of: ['tokens', network], form: [0, ''] });
+  const { page, nextPageToken } = pageOf(tokens, asked, {
+    key: ({ sequence, id }) => [-sequence, id],
+    tell: tokenStatus,
+  });
+  return { tokens: page, nextPageToken };
+}
+
+function tokenStatus(token: TokenState): pb.Outgoing<pb.Token> {
   const { id: tokenId, services, host, roles, reusable, ephemeral, uses, revoked } = token;
   const told = { tokenId, services, host, roles: rolesToWire(roles), reusable, ephemeral, uses, revoked };
   return { ...told, expireTime: timestampToWire(token.expiresMs), createTime: timestampToWire(token.createdMs) };
@@ -92,11 +147,18 @@ export function tokenStatus(token: TokenState): pb.Outgoing<pb.Token> {
 /** What a uint32 holds: sums of what agents say may be more. */
 const MOST = 0xffffffff;
 
-export function trafficListing(
+/** By source, its host, service and host. */
+export function listTraffic(
   traffic: Pick<Traffic, 'list' | 'omitted'>,
   network: string,
+  request: PageRequest,
 ): pb.Outgoing<pb.ListTrafficResponse> {
-  return { traffic: traffic.list(network).map(trafficStatus), omitted: Math.min(MOST, traffic.omitted(network)) };
+  const asked = readPage(request, { of: ['traffic', network], form: ['', '', '', ''] });
+  const { page, nextPageToken } = pageOf(traffic.list(network), asked, {
+    key: ({ source, sourceHost, service, destinationHost }) => [source, sourceHost, service, destinationHost],
+    tell: trafficStatus,
+  });
+  return { traffic: page, omitted: Math.min(MOST, traffic.omitted(network)), nextPageToken };
 }
 
 function trafficStatus(pair: TrafficStatus): pb.Outgoing<pb.Traffic> {
@@ -115,7 +177,31 @@ function denial({ atMs, ...denied }: NonNullable<TrafficStatus['lastDenied']>): 
   return { ...denied, protocol: reportedProtocolCodec.toWire(denied.protocol), time: timestampToWire(atMs) };
 }
 
-export function reachStatus({ source, ...reach }: Reach): pb.Outgoing<pb.Reach> {
+/** Services by name, hosts by name, then the internet; of a caller, in the order of its ports. */
+export async function listReach(
+  reach: ReachOf,
+  network: NetworkState,
+  request: pb.Message<'ListReachRequest'>,
+  signal: AbortSignal,
+): Promise<pb.Outgoing<pb.Message<'ListReachResponse'>>> {
+  const { service } = request;
+  const asked = readPage(request, { of: ['reach', network.name, service], form: [0, '', 0] });
+  const [sort, name, index] = (asked.after ?? [0, '', -1]) as readonly [number, string, number];
+  const found: { readonly key: Key; readonly one: Reach }[] = [];
+  for await (const caller of reach(network, service, signal, [sort, name])) {
+    found.push(...caller.reach.map((one, at) => ({ key: [...caller.place, at], one })));
+    // One more than the page has, beside what of the first caller stood on the page before.
+    if (found.length > asked.size + index + 1) break;
+  }
+  const { page, nextPageToken } = pageOf(found, asked, {
+    key: ({ key }) => key,
+    tell: ({ one }) => reachStatus(one),
+    weigh: ({ ports = [] }) => 1 + ports.length,
+  });
+  return { reach: page, revision: network.revision, nextPageToken };
+}
+
+function reachStatus({ source, ...reach }: Reach): pb.Outgoing<pb.Reach> {
   const { ports, verdict } = reach;
   return {
     ...reach,

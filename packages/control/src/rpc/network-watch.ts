@@ -8,10 +8,11 @@ import { entryOf } from '@weft/proto';
 import type { pb } from '@weft/proto/wire';
 import { requireNetwork } from '../admin/request.ts';
 import type { LiveAgents } from '../fleet/live.ts';
+import { fleetAgents, fleetServices } from '../fleet/projection.ts';
 import { Versions } from '../fleet/versions.ts';
 import type { State } from '../state/types.ts';
 import type { Write } from './handler.ts';
-import { agentStatuses, networkStatus, serviceStatuses } from './listings.ts';
+import { agentStatus, networkStatus, serviceStatus } from './listings.ts';
 
 export interface NetworkWatchOptions {
   readonly state: { readonly current: State };
@@ -71,14 +72,14 @@ function looked({ state, live, flows }: NetworkWatchOptions, name: string): Look
   const network = requireNetwork(state.current, name);
   // Who is behind is told by each agent's own revision, and a whole fleet may be.
   const { behind: _, ...told } = networkStatus(network, live, flows.dropped(name));
-  const services = serviceStatuses(network, live).map((status) => [status.service?.name ?? '', status] as const);
-  const agents = agentStatuses(network, live, 0).map((status) => [status.agentId ?? '', steady(status)] as const);
+  const services = fleetServices(network, live).map((one) => [one.service.name, serviceStatus(one)] as const);
+  const agents = fleetAgents(network, live).map((one) => [one.agent.id, steady(agentStatus(one, 0, false))] as const);
   return { network: texts([['', told]]), services: texts(services), agents: texts(agents) };
 }
 
 /** Without what is another at each look. */
 function steady(agent: pb.Outgoing<pb.Agent>): pb.Outgoing<pb.Agent> {
-  const { lastSeenTime: _, behind: _behind, clockSkew: _skew, report: _report, telemetry: _telemetry, ...rest } = agent;
+  const { lastSeenTime: _, behind: _behind, clockSkew: _skew, ...rest } = agent;
   return rest;
 }
 

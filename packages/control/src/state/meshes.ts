@@ -150,8 +150,13 @@ function cut(detail: string): string {
 }
 
 /** Newest first. What is read here only this file wrote, so its shape is taken on trust. */
-export async function revisionsOf(history: History, network: string, limit: number): Promise<readonly Revision[]> {
-  const rows = await history.revisions(network, limit);
+export async function revisionsOf(
+  history: History,
+  network: string,
+  limit: number,
+  before?: number,
+): Promise<readonly Revision[]> {
+  const rows = await history.revisions(network, limit, before);
   return rows.map(({ revision, appliedMs, changes }) => {
     return { revision, appliedMs, changes: JSON.parse(changes) as Change[] };
   });

@@ -117,8 +117,8 @@ class Writer implements StateStore {
     return this.#memory.ended.get(agentId);
   }
 
-  async revisions(network: string, limit: number): Promise<readonly Revision[]> {
-    return await revisionsOf(this.#store, requireNetwork(this.#memory, network).name, limit);
+  async revisions(network: string, limit: number, before?: number): Promise<readonly Revision[]> {
+    return await revisionsOf(this.#store, requireNetwork(this.#memory, network).name, limit, before);
   }
 
   async meshAt(network: string, revision: number): Promise<AppliedMesh> {

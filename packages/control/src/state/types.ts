@@ -195,7 +195,7 @@ export interface StateStore {
   /** Ends the token and the membership of every agent that joined with it. */
   revokeToken(id: string, actor: string): Promise<RevokedToken>;
   /** Meshes that were applied, newest first; the newest 200 are kept. */
-  revisions(network: string, limit: number): Promise<readonly Revision[]>;
+  revisions(network: string, limit: number, before?: number): Promise<readonly Revision[]>;
   /** The mesh as it was when `revision` was the newest. Rejects with StateError `no-such-revision`. */
   meshAt(network: string, revision: number): Promise<AppliedMesh>;
   /** This run of control begins, on this data; `acceptOlderData` says that it is what counts. Resolves with the run's timeline. */

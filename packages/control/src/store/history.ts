@@ -18,7 +18,7 @@ const TRIM_EVERY = 100;
 /** Reads at once what History promises. */
 export function prepareHistory(database: DatabaseSync) {
   const revisions = database.prepare(
-    'SELECT network, revision, applied_ms, changes FROM revisions WHERE network = ? ORDER BY revision DESC LIMIT ?',
+    'SELECT network, revision, applied_ms, changes FROM revisions WHERE network = ? AND revision < ? ORDER BY revision DESC LIMIT ?',
   );
   const meshAt = database.prepare(
     'SELECT revision, mesh FROM revisions WHERE network = ? AND revision <= ? ORDER BY revision DESC LIMIT 1',
@@ -31,7 +31,8 @@ export function prepareHistory(database: DatabaseSync) {
   const { mesh, ...told } = REVISIONS;
   const [readTold, readMesh, readEntry] = [reader(told), reader({ revision: INTEGER, mesh }), reader(AUDIT)];
   return {
-    revisions: (network: string, limit: number) => (revisions.all(network, limit) as Row[]).map(readTold),
+    revisions: (network: string, limit: number, before = Number.MAX_SAFE_INTEGER) =>
+      (revisions.all(network, before, limit) as Row[]).map(readTold),
     meshAt: (network: string, revision: number) => {
       const row = meshAt.get(network, revision) as Row | undefined;
       return row && readMesh(row);

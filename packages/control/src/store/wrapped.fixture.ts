@@ -6,7 +6,7 @@ export function withAppend(store: ChangeLog & History, append: ChangeLog['append
     append,
     read: () => store.read(),
     follow: (told) => store.follow(told),
-    revisions: (network, limit) => store.revisions(network, limit),
+    revisions: (...asked) => store.revisions(...asked),
     meshAt: (network, revision) => store.meshAt(network, revision),
     oldestRevision: (network) => store.oldestRevision(network),
     audit: (query) => store.audit(query),

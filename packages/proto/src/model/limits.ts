@@ -57,16 +57,12 @@ export const WIRE_LIMITS = {
 export const ADMIN_LIMITS = {
   /** Flows of the past that a watch begins with. */
   flows: 10_000,
-  /** Flows of one page. */
-  flowPage: 1_000,
+  /** Entries of one page of a listing. */
+  page: 1_000,
   /** Of a history of flows. */
   buckets: 1_000,
   /** Characters looked for in flows. */
   flowText: 200,
-  /** Of one answer. */
-  revisions: 200,
-  /** Entries of one answer. */
-  audit: 1_000,
   /** A year. */
   tokenSeconds: 31_536_000,
   /** Addresses of control in one token. */

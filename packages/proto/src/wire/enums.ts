@@ -55,7 +55,7 @@ function enumCodec<Word extends string>(
   }
 }
 
-const { Action, ActorKind, AgentRole, BreakPoint, ChangeOperation, FlowOutcome, Kind, Protocol } = weft.v1;
+const { Action, ActorKind, AgentRole, AgentView, BreakPoint, ChangeOperation, FlowOutcome, Kind, Protocol } = weft.v1;
 
 export const kindCodec = enumCodec('KIND', Kind, KINDS);
 export const protocolCodec = enumCodec('PROTOCOL', Protocol, PROTOCOLS);
@@ -66,6 +66,8 @@ export const roleCodec = enumCodec('AGENT_ROLE', AgentRole, AGENT_ROLE_WORDS);
 export const outcomeCodec = enumCodec('FLOW_OUTCOME', FlowOutcome, FLOW_OUTCOMES);
 export const changeOperationCodec = enumCodec('CHANGE_OPERATION', ChangeOperation, CHANGE_OPERATIONS);
 export const actorKindCodec = enumCodec('ACTOR_KIND', ActorKind, ACTOR_KINDS);
+/** How much of an agent a listing tells. */
+export const agentViewCodec = enumCodec('AGENT_VIEW', AgentView, ['basic', 'full']);
 export const breakPointCodec = enumCodec('BREAK_POINT', BreakPoint, BREAK_POINTS);
 
 /** What only tells: a number of a newer version is `other`. Throws WireError `wire-enum` where it is not set. */
