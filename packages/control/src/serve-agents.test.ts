@@ -53,8 +53,8 @@ const report: pb.Outgoing<pb.Report> = {
   instances: [{ service: 'redis', healthy: true }],
 };
 
-/** Joins and connects. `acknowledge` says whether it enforces what it is sent. */
-async function agent(host: string, acknowledge: () => boolean) {
+/** Joins and connects. `acknowledge` says whether it enforces what it is sent; `kept`, whether its disk takes that. */
+async function agent(host: string, acknowledge: () => boolean, kept = true) {
   const { token } = await ask(adminService.createToken, { services: ['redis'], host });
   const { id, secret, pin } = decodeJoinToken(token);
   const client = new AgentClient(control.address, await pinnedCredentials(control.address, pin));
@@ -84,7 +84,7 @@ async function agent(host: string, acknowledge: () => boolean) {
       for (const item of delta.upserts) keys.add(wireItem(item).key);
       for (const key of delta.removals) keys.delete(key);
       const { timeline, index, revision } = delta;
-      if (acknowledge()) stream.write({ ack: { timeline, index, revision, kept: true } });
+      if (acknowledge()) stream.write({ ack: { timeline, index, revision, kept } });
     } else if (gone) revoked = gone.reason;
   });
   return { agentId, keys, ended, reason: () => revoked, stream };
@@ -126,6 +126,25 @@ test('an agent joins, learns, is waited for, named when it lags, and told when i
   await one.ended;
   expect(one.reason()).toContain('revoked by an operator');
   expect((await ask(adminService.listAgents, {})).agents).toEqual([]);
+});
+
+test('a revocation tells who enforces it and cannot keep it, and who does not answer', async () => {
+  await ask(adminService.apply, { mesh: { network: 'prod', services: [redis] } });
+  let prompt = true;
+  await agent('full', () => true, false);
+  await agent('slow', () => prompt);
+  await agent('fine', () => true);
+  for (const host of ['gone-1', 'gone-2']) await agent(host, () => true);
+  await expect
+    .poll(async () => (await ask(adminService.listAgents, {})).agents.filter((a) => a.connected))
+    .toHaveLength(5);
+  const first = await ask(adminService.revokeAgent, { agent: 'gone-1' });
+  expect(first).toMatchObject({ stragglers: [], notKept: ['full'] });
+  prompt = false;
+  const { agents } = await ask(adminService.listAgents, {});
+  const { tokenId = '' } = agents.find(({ host }) => host === 'gone-2') ?? {};
+  const second = await ask(adminService.revokeToken, { tokenId });
+  expect(second).toMatchObject({ hosts: ['gone-2'], stragglers: ['slow'], notKept: ['full'] });
 });
 
 test('control closes while agents are connected and an apply waits', async () => {

@@ -18,6 +18,7 @@ import { type MeshFile, readMeshFile } from '../config/mesh-file.ts';
 import { type Admin, type AdminOptions, withAdmin } from './admin.ts';
 import { CommandError, wrongValue } from './errors.ts';
 import { writeJson } from './json.ts';
+import { notKeptSentence, stragglersSentence } from './taken-up.ts';
 import { type Color, paint, paintErr, printable, type Terminal } from './terminal.ts';
 
 export interface ApplyOptions extends AdminOptions {
@@ -79,20 +80,10 @@ export async function apply(options: ApplyOptions, terminal: Terminal, signal: A
     }
     terminal.out(`${outcome(options, file.mesh.network, changes.length, answer.revision, answer.stragglers.length)}\n`);
   }
-  if (answer.stragglers.length > 0) {
-    throw new CommandError(
-      'stragglers',
-      `revision ${answer.revision} is accepted, but not enforced within ${options.timeout} by: ${answer.stragglers.join(', ')}. ` +
-        'It reaches them when they answer again; weft agents shows how far each is',
-    );
-  }
-  if (answer.notKept.length > 0) {
-    throw new CommandError(
-      'not-kept',
-      `revision ${answer.revision} is enforced, but not kept by: ${answer.notKept.join(', ')}. ` +
-        'They cannot write it to their disk, and started again without control would permit what was permitted before; see weft agents',
-    );
-  }
+  const stragglers = stragglersSentence(answer.revision, answer.stragglers, options.timeout);
+  if (stragglers !== undefined) throw new CommandError('stragglers', stragglers);
+  const notKept = notKeptSentence(answer.revision, answer.notKept);
+  if (notKept !== undefined) throw new CommandError('not-kept', notKept);
 }
 
 async function send(

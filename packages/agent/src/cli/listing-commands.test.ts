@@ -128,18 +128,42 @@ describe('listings', () => {
     expect((await weft('revoke', 'build-3')).out).toBe('build-3 (a1) revoked at revision 5\n');
     expect(JSON.parse((await weft('revoke', 'build-3', '--json')).out)).toMatchObject({ agent_id: 'a1', revision: 5 });
     await serve({
-      revokeAgent: ({ request }, answer) =>
-        answer(
-          null,
-          request.withToken
-            ? { revision: 6, agentId: 'a1', hosts: ['build-3', 'build-4'] }
-            : { revision: 5, agentId: 'a1', hosts: ['build-3'], admittingToken: 'tk_1', joinedAlike: ['build-4'] },
-        ),
+      revokeAgent: (_call, answer) =>
+        answer(null, {
+          revision: 5,
+          agentId: 'a1',
+          hosts: ['build-3'],
+          admittingToken: 'tk_1',
+          joinedAlike: ['build-4'],
+        }),
     });
     expect((await weft('revoke', 'build-3')).err).toBe(
       'note: it had joined with token tk_1, with which others can still join under other names; so have build-4, ' +
         'which go on. weft token revoke tk_1 ends it and them\n',
     );
+    const taken = { revision: 7, stragglers: ['build-5'], notKept: ['build-6'] };
+    await serve({
+      revokeAgent: (_call, answer) => answer(null, { ...taken, agentId: 'a1' }),
+      revokeToken: (_call, answer) => answer(null, taken),
+    });
+    for (const command of [
+      ['revoke', 'build-3'],
+      ['token', 'revoke', 'tk_1'],
+    ]) {
+      const { code, err } = await weft(...command);
+      expect([code, err]).toEqual([
+        0,
+        expect.stringMatching(
+          /^note: revision 7 is accepted, but not enforced within 3s by: build-5\..*\nnote: revision 7 is enforced, but not kept by: build-6\./,
+        ),
+      ]);
+    }
+  });
+
+  test('revoke with the token names all that it ended', async () => {
+    await serve({
+      revokeAgent: (_call, answer) => answer(null, { revision: 6, agentId: 'a1', hosts: ['build-3', 'build-4'] }),
+    });
     expect((await weft('revoke', 'build-3', '--with-token')).out).toContain('with its token ended: build-3, build-4\n');
   });
 });

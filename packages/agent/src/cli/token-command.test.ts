@@ -114,6 +114,8 @@ describe('tokens', () => {
       token_id: 'tk2',
       revision: 9,
       hosts: [],
+      stragglers: [],
+      not_kept: [],
     });
   });
 });

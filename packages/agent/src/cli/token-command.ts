@@ -7,6 +7,7 @@ import { wrongValue } from './errors.ts';
 import { formatTime, orDash } from './format.ts';
 import { writeJson } from './json.ts';
 import { writeTable } from './table.ts';
+import { notKeptSentence, stragglersSentence } from './taken-up.ts';
 import { paint, printable, type Terminal } from './terminal.ts';
 
 export interface TokenCreateOptions extends NetworkOptions {
@@ -101,15 +102,16 @@ export async function tokenRevoke(
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<void> {
-  const { revision, hosts } = await withAdmin(options, terminal, signal, (admin) =>
+  const { revision, hosts, stragglers, notKept } = await withAdmin(options, terminal, signal, (admin) =>
     admin.call(adminService.revokeToken, { tokenId: id }),
   );
   if (options.json !== undefined) {
-    writeJson(terminal, { tokenId: id, revision, hosts });
+    writeJson(terminal, { tokenId: id, revision, hosts, stragglers, notKept });
     return;
   }
   const ended = hosts.length === 0 ? 'no host had joined with it' : `with it ended: ${hosts.join(', ')}`;
   terminal.out(`${printable(`token ${id} revoked at revision ${revision}; ${ended}`)}\n`);
+  noteTakenUp(terminal, revision, stragglers, notKept);
 }
 
 export async function revokeAgent(
@@ -119,14 +121,14 @@ export async function revokeAgent(
   signal: AbortSignal,
 ): Promise<void> {
   const request = { network: options.network ?? '', agent, withToken: options.withToken ?? false };
-  const { revision, agentId, hosts, admittingToken, joinedAlike } = await withAdmin(
+  const { revision, agentId, hosts, admittingToken, joinedAlike, stragglers, notKept } = await withAdmin(
     options,
     terminal,
     signal,
     (admin) => admin.call(adminService.revokeAgent, request),
   );
   if (options.json !== undefined) {
-    writeJson(terminal, { agentId, revision, hosts, admittingToken, joinedAlike });
+    writeJson(terminal, { agentId, revision, hosts, admittingToken, joinedAlike, stragglers, notKept });
     return;
   }
   terminal.out(
@@ -143,4 +145,16 @@ export async function revokeAgent(
       )}\n`,
     );
   }
+  noteTakenUp(terminal, revision, stragglers, notKept);
+}
+
+/** The end stands, whoever has not taken it up: a note, and no failure. */
+function noteTakenUp(
+  terminal: Terminal,
+  revision: number,
+  stragglers: readonly string[],
+  notKept: readonly string[],
+): void {
+  const sentences = [stragglersSentence(revision, stragglers, '3s'), notKeptSentence(revision, notKept)];
+  for (const sentence of sentences) if (sentence !== undefined) terminal.err(`${printable(`note: ${sentence}`)}\n`);
 }

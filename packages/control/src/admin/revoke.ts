@@ -3,6 +3,8 @@ import { joinTokenState } from '@weft/proto';
 import type { Logger } from 'pino';
 import { actorName } from '../audit/entry.ts';
 import type { Actor } from '../audit/types.ts';
+import type { EnforcementWaiter, LiveAgents } from '../fleet/live.ts';
+import { notKept } from '../fleet/projection.ts';
 import { byText } from '../order.ts';
 import type { RevokedToken, StateStore } from '../state/types.ts';
 import { readName, requireNetworkOfAgent } from './request.ts';
@@ -27,6 +29,7 @@ export interface AgentName {
 }
 
 export interface RevokedAgent {
+  readonly network: string;
   readonly agentId: string;
   readonly revision: number;
   /** Whose memberships ended. */
@@ -49,7 +52,7 @@ export async function revokeAgent(
   const agent = network.agents.get(network.hosts.get(name) ?? name);
   if (request.withToken && agent !== undefined) {
     const ended = await revokeToken(options, agent.tokenId, by);
-    return { agentId: agent.id, ...ended, admittingToken: '', joinedAlike: [] };
+    return { network: network.name, agentId: agent.id, ...ended, admittingToken: '', joinedAlike: [] };
   }
   const actor = actorName(by);
   const { agentId, host, revision } = await state.revokeAgent(network.name, name, actor);
@@ -64,7 +67,33 @@ export async function revokeAgent(
     { event: 'agent-revoked', network: network.name, host, agent: agentId, revision, actor, admittingToken },
     'agent revoked',
   );
-  return { agentId, revision, hosts: [host], admittingToken, joinedAlike };
+  return { network: network.name, agentId, revision, hosts: [host], admittingToken, joinedAlike };
+}
+
+/** A cut takes a second at most, and a slow disk may take two. */
+const LONGEST_MS = 3_000;
+
+export interface TakenUp {
+  /** Hosts connected and not yet enforcing it. */
+  readonly stragglers: readonly string[];
+  /** Hosts that enforce it, and could not write it down. */
+  readonly notKept: readonly string[];
+}
+
+/** How the agents of a network have taken up a revision, once all have, or after 3 s. The signal ends the wait. */
+export async function takenUp(
+  {
+    state,
+    live,
+    enforcement,
+  }: { readonly state: StateStore; readonly live: LiveAgents; readonly enforcement: EnforcementWaiter },
+  name: string,
+  revision: number,
+  signal: AbortSignal,
+): Promise<TakenUp> {
+  const stragglers = await enforcement.waitEnforced(name, revision, LONGEST_MS, signal);
+  const network = state.current.networks.get(name);
+  return { stragglers, notKept: network === undefined ? [] : notKept(network, live, revision) };
 }
 
 /** Rejects with RequestError, StateError. */

@@ -15,7 +15,7 @@ import { type CreateTokenOptions, createToken } from '../admin/create-token.ts';
 import type { Explain } from '../admin/explain.ts';
 import type { ReachOf } from '../admin/reach.ts';
 import { requireNetwork, selectNetworks } from '../admin/request.ts';
-import { revokeAgent, revokeToken } from '../admin/revoke.ts';
+import { revokeAgent, revokeToken, takenUp } from '../admin/revoke.ts';
 import type { AuditLog } from '../audit/types.ts';
 import type { FlowWindow } from '../flows/window.ts';
 import type { Traffic } from '../traffic/types.ts';
@@ -73,7 +73,10 @@ export function adminHandlers(options: AdminServiceOptions): AdminHandlers {
       return watch.watch(name, request.resumeToken, signal, write);
     }),
 
-    revokeAgent: answer(({ request, metadata }) => revokeAgent(options, request, actors.of(metadata))),
+    revokeAgent: answer(async ({ request, metadata, signal }) => {
+      const { network, ...revoked } = await revokeAgent(options, request, actors.of(metadata));
+      return { ...revoked, ...(await takenUp(options, network, revoked.revision, signal)) };
+    }),
 
     createToken: answer(async ({ request, metadata, authority }) => {
       const by = { actor: actors.of(metadata), authority };
@@ -91,7 +94,11 @@ export function adminHandlers(options: AdminServiceOptions): AdminHandlers {
       return listTokens(state.tokens(name), name, request);
     }),
 
-    revokeToken: answer(({ request, metadata }) => revokeToken(options, request.tokenId, actors.of(metadata))),
+    revokeToken: answer(async ({ request, metadata, signal }) => {
+      const revoked = await revokeToken(options, request.tokenId, actors.of(metadata));
+      const { network = '' } = state.token(request.tokenId) ?? {};
+      return { ...revoked, ...(await takenUp(options, network, revoked.revision, signal)) };
+    }),
 
     explain: answer(async ({ request, signal }) => {
       const network = requireNetwork(state.current, request.network);

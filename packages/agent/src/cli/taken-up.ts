@@ -1,0 +1,23 @@
+/** How far the agents are with a change, for who made it. */
+
+/** Undefined when all that are connected enforce it. `within` is how long was waited, such as 10s. */
+export function stragglersSentence(
+  revision: number,
+  stragglers: readonly string[],
+  within: string,
+): string | undefined {
+  if (stragglers.length === 0) return undefined;
+  return (
+    `revision ${revision} is accepted, but not enforced within ${within} by: ${stragglers.join(', ')}. ` +
+    'It reaches them when they answer again; weft agents shows how far each is'
+  );
+}
+
+/** Undefined when all that enforce it have it on their disks too. */
+export function notKeptSentence(revision: number, notKept: readonly string[]): string | undefined {
+  if (notKept.length === 0) return undefined;
+  return (
+    `revision ${revision} is enforced, but not kept by: ${notKept.join(', ')}. ` +
+    'They cannot write it to their disk, and started again without control would permit what was permitted before; see weft agents'
+  );
+}
