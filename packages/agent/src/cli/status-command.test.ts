@@ -60,7 +60,7 @@ describe('status', () => {
         answer(null, {
           version: '0.1.0',
           startTime: timestampToWire(NOW - 60_000),
-          networks: [{ network: 'prod', revision: 13, behind: ['build-4'] }],
+          networks: [{ network: 'prod', revision: 13, behind: ['build-4'], behindCount: 3 }],
         }),
     });
     const data = await localAgent({});
@@ -77,7 +77,7 @@ describe('status', () => {
       'taken; free it',
       'up 1m',
       '2 threads, with 3, 1 flows open',
-      'build-4',
+      'build-4 and 2 more',
       'PEER     TUNNELS  ROUND TRIP  PATH',
       'build-9  2        1.2 ms      1252 B',
     ]) {
@@ -86,7 +86,10 @@ describe('status', () => {
     const json = JSON.parse((await weft('status', '--data', data, '--json')).out) as Record<string, unknown>;
     expect(json).toMatchObject({
       agent: { host: 'build-3', state: 'connected' },
-      control: { reachable: true, networks: [{ network: 'prod', revision: 13, services: 0, behind: ['build-4'] }] },
+      control: {
+        reachable: true,
+        networks: [{ network: 'prod', revision: 13, services: 0, behind: ['build-4'], behind_count: 3 }],
+      },
     });
   });
 

@@ -85,6 +85,7 @@ function controlJson(control: ControlAnswer, address: string): object | null {
       agents: network.agents,
       connected: network.connected,
       behind: network.behind,
+      behindCount: network.behindCount,
       flowsDropped: network.flowsDropped,
     })),
   };
@@ -168,6 +169,11 @@ function stateOf({ state, staleSince, control }: AgentStatus, terminal: Terminal
   }
 }
 
+function behindOf({ behind, behindCount }: pb.Message<'Network'>): string {
+  const more = behindCount - behind.length;
+  return more > 0 ? `${behind.join(',')} and ${more} more` : behind.join(',');
+}
+
 /** Named one by one: what was not sent stands on the message's prototype. */
 function olderDataOf({ revision, hosts, sinceTime }: pb.OlderData) {
   return { revision, hosts, sinceMs: timestampFromWire(sinceTime, 'since_time') };
@@ -201,7 +207,7 @@ function writeControl(answer: pb.GetStatusResponse, address: string, terminal: T
       String(network.services),
       String(network.agents),
       String(network.connected),
-      network.behind.length === 0 ? '-' : { text: network.behind.join(','), color: 'yellow' },
+      network.behindCount === 0 ? '-' : { text: behindOf(network), color: 'yellow' },
       String(network.flowsDropped),
     ]),
   );

@@ -2,9 +2,9 @@ import type { PairTraffic, Telemetry } from '@weft/proto';
 import { adminService, agentViewCodec, durationToWire, type pb, timestampToWire } from '@weft/proto/wire';
 import { expect, test } from 'vitest';
 import type { LiveAgent } from '../fleet/live.ts';
-import { current, emptyState, joinHost, mesh } from '../netmap/network.fixture.ts';
+import { agentOn, current, emptyState, joinHost, mesh, networkOf } from '../netmap/network.fixture.ts';
 import { createTraffic } from '../traffic/traffic.ts';
-import { listAgents, listTraffic } from './listings.ts';
+import { listAgents, listTraffic, networkStatus } from './listings.ts';
 
 const FIRST = { pageSize: 0, pageToken: '' };
 const NOW = 1_700_000_000_000;
@@ -43,6 +43,15 @@ test('an agent is listed with how far it is behind, how far its clock is off, an
     flowsQueued: 3,
     peers: [{ ...way, roundTrip: { seconds: 0, nanos: 300_000 } }],
   });
+});
+
+test('of a fleet that is behind, some are named and all are counted', async () => {
+  const one = await networkOf(mesh({}), [{ host: 'a' }]);
+  const agents = Array.from({ length: 300 }, (_, index) => ({ ...agentOn(one, 'a'), host: `host-${index}` }));
+  const network = { ...one, agents: new Map(agents.map((agent) => [agent.host, agent])) };
+  const live = { agent: () => ({ connected: true, enforcedRevision: 0 }) as LiveAgent, instance: () => undefined };
+  const { behind, behindCount } = networkStatus(network, live, 0);
+  expect([behind?.length, behind?.[1], behindCount]).toEqual([100, 'host-1', 300]);
 });
 
 test.each<[string, Partial<LiveAgent> | undefined]>([

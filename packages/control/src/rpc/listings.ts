@@ -29,9 +29,12 @@ import type { NetworkState, TokenState } from '../state/types.ts';
 import type { Traffic, TrafficStatus } from '../traffic/types.ts';
 import { type Key, type PageRequest, pageOf, readPage } from './page.ts';
 
+/** Names of hosts in one message of all networks: a whole fleet may be behind. */
+const NAMED = 100;
+
 export function networkStatus(network: NetworkState, live: LiveAgents, flowsDropped: number): pb.Outgoing<pb.Network> {
-  const { name, ...counts } = fleetNetwork(network, live);
-  return { network: name, ...counts, flowsDropped };
+  const { name, behind, ...counts } = fleetNetwork(network, live);
+  return { network: name, ...counts, flowsDropped, behind: behind.slice(0, NAMED), behindCount: behind.length };
 }
 
 /** By name. Throws RequestError, as all of these do. */
