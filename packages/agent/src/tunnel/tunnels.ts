@@ -5,7 +5,7 @@ import { DatagramFlow } from '../protocol/mux/datagram-flow.ts';
 import { OpenError } from '../protocol/mux/errors.ts';
 import { MuxStream } from '../protocol/mux/stream.ts';
 import type { Conduit, DatagramConduit } from '../words/conduit.ts';
-import { capabilityAsked, type FlowTarget, type Opened, type OpenRequest, type PeerRefusal } from '../words/opening.ts';
+import type { FlowTarget, Opened, OpenRequest, PeerRefusal } from '../words/opening.ts';
 import type { TunnelPeer } from '../words/peer.ts';
 import type { Acceptor } from './acceptor.ts';
 import { afterCut } from './after-cut.ts';
@@ -193,7 +193,8 @@ export class AgentTunnels implements Tunnels, LinkOwner {
 
   /** A peer is asked for what it knows alone: it might take another thing for a breach of the protocol. */
   #lacking({ peer, capability }: Link, request: OpenRequest): PeerRefusal | undefined {
-    const needed = capabilityAsked(request, this.#context.settings.askedSince);
+    const { protocols, sources } = this.#context.settings.askedSince;
+    const needed = Math.max(protocols[request.protocol], sources[request.source.type]);
     if (capability >= needed) return undefined;
     const detail = `the agent on ${peer.host} is of capability ${capability}, and this needs ${needed}; upgrade it`;
     return { code: 'other', rule: '', revision: 0, detail };

@@ -55,8 +55,3 @@ export const ASKED_SINCE: AskedSince = {
   protocols: { tcp: 1, udp: 1 },
   sources: { service: 1, host: 1, internet: 1 },
 };
-
-/** What a peer must understand to be asked so. */
-export function capabilityAsked({ protocol, source }: OpenRequest, { protocols, sources }: AskedSince): number {
-  return Math.max(protocols[protocol], sources[source.type]);
-}
