@@ -8,7 +8,12 @@ import { dirname, join } from 'node:path';
 const here = import.meta.dirname;
 const protoRoot = join(here, 'proto');
 const outDir = join(here, 'generated');
-const sources = ['mesh', 'agent', 'flow', 'admin'].map((name) => join(protoRoot, 'weft', 'v1', `${name}.proto`));
+const files = [
+  'google/rpc/error_details',
+  'google/rpc/status',
+  ...['mesh', 'agent', 'flow', 'admin'].map((name) => `weft/v1/${name}`),
+];
+const sources = files.map((name) => join(protoRoot, `${name}.proto`));
 
 /** What wire has no use for: it encodes plain values, decodes, and checks what came by itself. */
 const unused = ['--no-create', '--no-verify', '--no-convert', '--no-delimited', '--no-typeurl', '--no-service'];

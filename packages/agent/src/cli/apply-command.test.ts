@@ -1,5 +1,6 @@
+import { status } from '@grpc/grpc-js';
 import type { Mesh } from '@weft/proto';
-import { durationToWire, fieldErrorsToStatus, meshFromWire, type pb } from '@weft/proto/wire';
+import { durationToWire, errorStatus, meshFromWire, type pb } from '@weft/proto/wire';
 import { describe, expect, test } from 'vitest';
 import { commandLine } from './command-line.fixture.ts';
 
@@ -91,7 +92,12 @@ describe('apply', () => {
   test("control's own refusals get their line and column too", async () => {
     await serve({
       apply: (_call, answer) =>
-        answer(fieldErrorsToStatus([{ field: 'tests[0]', message: 'expected allow, got deny by default' }])),
+        answer(
+          errorStatus(status.INVALID_ARGUMENT, 'wrong', {
+            reason: 'tests-failed',
+            fields: [{ field: 'tests[0]', message: 'expected allow, got deny by default' }],
+          }),
+        ),
     });
     const path = await file('tested.yaml', `${MESH}tests:\n  - { from: redis, to: "redis:6379", expect: allow }\n`);
     const { code, err } = await weft('apply', '-f', path);

@@ -5,7 +5,7 @@ import {
   adminService,
   changeOperationCodec,
   durationToWire,
-  fieldErrorsFromError,
+  errorDetails,
   isServiceError,
   meshToWire,
   type pb,
@@ -101,7 +101,7 @@ async function send(
     const deadlineMs = (wait ? timeoutMs : 15_000) + ANSWER_MARGIN_MS;
     return required((await admin.call(adminService.apply, request, deadlineMs)).result, 'result');
   } catch (error) {
-    const problems = fieldErrorsFromError(error);
+    const { fields: problems } = errorDetails(error);
     if (!isServiceError(error) || error.code !== status.INVALID_ARGUMENT || problems.length === 0) throw error;
     const placed = problems.map(({ field, message }) => file.problem(field, message));
     throw new FileError('file-invalid', file.file, placed, { cause: error });

@@ -25,6 +25,8 @@ export interface Failure {
   readonly message: string;
   /** What is wrong with which field, where that is what is wrong. */
   readonly fields: readonly FieldProblem[];
+  /** What it is about, for programs: the revision that is there, the name that is not. */
+  readonly about: Readonly<Record<string, string>>;
 }
 
 const STATE: Readonly<Record<StateErrorCode, FailureKind>> = {
@@ -69,11 +71,11 @@ const FLOWS: Readonly<Record<Exclude<FlowsErrorCode, 'failed'>, FailureKind>> = 
 export function failureOf(error: unknown): Failure | undefined {
   if (error instanceof WireError) {
     const { code, field, message } = error;
-    return { kind: 'invalid', code, message, fields: [{ field, message: unprefixed(error) }] };
+    return failure('invalid', { code, message }, [{ field, message: unprefixed(error) }]);
   }
   if (error instanceof FormatError) return failure('invalid', error);
   if (error instanceof RequestError) return failure('invalid', error, error.fields);
-  if (error instanceof StateError) return failure(STATE[error.code], error, error.fields);
+  if (error instanceof StateError) return failure(STATE[error.code], error, error.fields, error.about);
   // What a file holds that cannot be read is for the log.
   if (error instanceof FlowsError && error.code !== 'failed') return failure(FLOWS[error.code], error);
   // Nothing of the change stands, and who asked for it may be who can make room.
@@ -89,8 +91,9 @@ function failure(
   kind: FailureKind,
   { code, message }: { readonly code: string; readonly message: string },
   fields: readonly FieldProblem[] = [],
+  about: Failure['about'] = {},
 ): Failure {
-  return { kind, code, message, fields };
+  return { kind, code, message, fields, about };
 }
 
 /** A WireError's message begins with its field, which stands beside it. */

@@ -53,7 +53,9 @@ export function createReach(policyOf: PolicyOf = policyCache()): ReachOf {
   return async function* (network, name, signal, from) {
     const service = network.services.get(name)?.service;
     if (service === undefined) {
-      throw new StateError('no-such-service', `there is no service ${name} in network ${network.name}`);
+      throw new StateError('no-such-service', `there is no service ${name} in network ${network.name}`, [], {
+        service: name,
+      });
     }
     const policy = policyOf(network);
     const rules = network.mesh.policies;

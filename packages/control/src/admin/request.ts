@@ -20,7 +20,9 @@ export function requireNetwork(state: State, name: string): NetworkState {
     const network = state.networks.get(name);
     if (network !== undefined) return network;
     const there = state.networks.size > 0 ? `; there are: ${[...state.networks.keys()].sort(byText).join(', ')}` : '';
-    throw new StateError('no-such-network', `there is no network ${name}${there}; weft apply makes one`);
+    throw new StateError('no-such-network', `there is no network ${name}${there}; weft apply makes one`, [], {
+      network: name,
+    });
   }
   const all = [...state.networks.values()];
   const used = all.filter(({ mesh, agents }) => mesh.services.length > 0 || agents.size > 0);
@@ -45,7 +47,7 @@ export function requireNetworkOfAgent(state: State, name: string, agent: string)
   if (name !== '' || !agent.startsWith('ag_')) return requireNetwork(state, name);
   const network = state.networks.get(state.agents.get(agent) ?? '');
   if (network !== undefined) return network;
-  throw new StateError('no-such-agent', `there is no agent ${agent}; see weft agents`);
+  throw new StateError('no-such-agent', `there is no agent ${agent}; see weft agents`, [], { agent });
 }
 
 /** All networks, or the one named. */

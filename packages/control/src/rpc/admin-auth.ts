@@ -1,5 +1,12 @@
 /** Stands before every method of the admin service: no bearer, no call; and a bearer who may only see, no change. */
-import { Metadata, ServerInterceptingCall, type ServerInterceptor, type StatusObject, status } from '@grpc/grpc-js';
+import {
+  type Metadata,
+  ServerInterceptingCall,
+  type ServerInterceptor,
+  type StatusObject,
+  status,
+} from '@grpc/grpc-js';
+import { errorStatus } from '@weft/proto/wire';
 import type { Logger } from 'pino';
 import type { RefusalAudit } from '../audit/refusals.ts';
 import type { Actor } from '../audit/types.ts';
@@ -8,7 +15,6 @@ import { observedHost, observedPeer } from '../bounds/observed.ts';
 import type { Credentials } from '../enroll/credentials.ts';
 import type { ProvedCalls } from './call-stream.ts';
 import { ADMIN_PATHS, READ_PATHS } from './roles.ts';
-import { ERROR_CODE_KEY } from './status.ts';
 
 export const ADMIN_PREFIX = '/weft.v1.AdminService/';
 
@@ -60,7 +66,7 @@ export function adminAuth({
               );
             if (role === 'read') call.sendStatus(notAdmin());
             else if (tooMany) call.sendStatus(tooManyTries());
-            else call.sendStatus({ code: status.UNAUTHENTICATED, details: refusal(token) });
+            else call.sendStatus(unauthenticated(token));
           },
         });
       },
@@ -69,16 +75,20 @@ export function adminAuth({
 }
 
 function notAdmin(): StatusObject {
-  const metadata = new Metadata();
-  metadata.set(ERROR_CODE_KEY, 'not-admin');
   const details =
     "this call needs the admin token, and the token given is the read token, which only sees; use the text of admin.token in control's data directory";
-  return { code: status.PERMISSION_DENIED, details, metadata };
+  return errorStatus(status.PERMISSION_DENIED, details, { reason: 'not-admin' });
 }
 
 function tooManyTries(): StatusObject {
   const details = 'too many calls with a wrong admin token from this address; wait a minute and check the token';
-  return { code: status.RESOURCE_EXHAUSTED, details, metadata: new Metadata() };
+  return errorStatus(status.RESOURCE_EXHAUSTED, details, { reason: 'too-many-tries', retryMs: 60_000 });
+}
+
+function unauthenticated(token: string | undefined): StatusObject {
+  return errorStatus(status.UNAUTHENTICATED, refusal(token), {
+    reason: token === undefined ? 'no-token' : 'wrong-token',
+  });
 }
 
 function refusal(token: string | undefined): string {

@@ -7,14 +7,13 @@ import {
   adminService,
   callServerStream,
   durationToWire,
-  fieldErrorsFromError,
+  errorDetails,
   type pb,
   timestampFromWire,
   timestampToWire,
 } from '@weft/proto/wire';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type AdminBench, metadata, redis, refusal, startAdmin } from './admin.fixture.ts';
-import { ERROR_CODE_KEY } from './status.ts';
 
 let bench: AdminBench;
 beforeAll(async () => {
@@ -49,17 +48,17 @@ describe('apply', () => {
     ];
     const error = await refusal(bench.ask(adminService.apply, { mesh: { network: 'prod', services } }));
     expect(error.code).toBe(status.INVALID_ARGUMENT);
-    expect(error.metadata.get(ERROR_CODE_KEY)).toEqual(['invalid']);
-    expect(fieldErrorsFromError(error).length).toBeGreaterThan(1);
+    expect(errorDetails(error).reason).toBe('INVALID');
+    expect(errorDetails(error).fields.length).toBeGreaterThan(1);
     const unset = await refusal(bench.ask(adminService.apply, {}));
-    expect([unset.code, fieldErrorsFromError(unset)]).toEqual([
+    expect([unset.code, errorDetails(unset).fields]).toEqual([
       status.INVALID_ARGUMENT,
       [{ field: 'mesh', message: 'not set' }],
     ]);
     const late = await refusal(
       bench.ask(adminService.apply, { mesh: { network: 'prod' }, terms: { timeout: durationToWire(600_001) } }),
     );
-    expect(fieldErrorsFromError(late)[0]?.field).toBe('terms.timeout');
+    expect(errorDetails(late).fields[0]?.field).toBe('terms.timeout');
   });
 });
 
@@ -116,7 +115,7 @@ test('tokens are made, listed without secrets, and revoked', async () => {
       ttl: durationToWire(1e12),
     }),
   );
-  expect(fieldErrorsFromError(error).map(({ field }) => field)).toEqual(['services[0]', 'host', 'ttl', 'addresses[0]']);
+  expect(errorDetails(error).fields.map(({ field }) => field)).toEqual(['services[0]', 'host', 'ttl', 'addresses[0]']);
 });
 
 test('reach, revisions, a mesh from before, and who did it', async () => {

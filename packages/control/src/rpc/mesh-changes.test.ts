@@ -1,9 +1,8 @@
 /** Each test goes on from what the one before has left. */
 import { status } from '@grpc/grpc-js';
-import { adminService, fieldErrorsFromError, type pb } from '@weft/proto/wire';
+import { adminService, errorDetails, type pb } from '@weft/proto/wire';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type AdminBench, redis, refusal, startAdmin } from './admin.fixture.ts';
-import { ERROR_CODE_KEY } from './status.ts';
 
 let bench: AdminBench;
 beforeAll(async () => {
@@ -46,7 +45,7 @@ test('a rule and a host are put, with what an apply would warn of, and waited fo
 
 test('what is wrong is named as it stands in the request, and changes nothing', async () => {
   const fields = async (asked: Promise<unknown>): Promise<string[]> =>
-    fieldErrorsFromError(await refusal(asked)).map(({ field }) => field);
+    errorDetails(await refusal(asked)).fields.map(({ field }) => field);
   expect(await fields(bench.ask(adminService.putService, {}))).toEqual(['service']);
   expect(await fields(bench.ask(adminService.putService, { service: { ...web, kind: 0 } }))).toEqual(['service.kind']);
   expect(await fields(bench.ask(adminService.putService, { service: { ...web, ports: [] } }))).toEqual([
@@ -79,7 +78,8 @@ test('what was changed since the revision that is expected is not changed', asyn
   for (const expectedRevision of [revision, revision + 1, revision + 3]) {
     const terms = { expectedRevision };
     const late = await refusal(bench.ask(adminService.putService, { service: web, terms }));
-    expect([late.code, late.metadata.get(ERROR_CODE_KEY)]).toEqual([status.FAILED_PRECONDITION, ['changed-since']]);
+    expect([late.code, errorDetails(late).reason]).toEqual([status.FAILED_PRECONDITION, 'CHANGED_SINCE']);
+    expect(Object.keys(errorDetails(late).metadata)).toEqual(['revision', 'newest']);
     expect(late.details).toContain(`the newest is ${revision + 2}`);
     const whole = await refusal(bench.ask(adminService.apply, { mesh: { network: 'prod', services: [] }, terms }));
     expect(whole.code).toBe(status.FAILED_PRECONDITION);

@@ -10,6 +10,7 @@ import {
   bearerMetadata,
   callServerStream,
   callUnary,
+  errorDetails,
   pinnedCredentials,
   protoDirectory,
 } from '@weft/proto/wire';
@@ -27,7 +28,6 @@ import { ProvedCalls } from './call-stream.ts';
 import { Connections } from './connections.ts';
 import { ADMIN_PATHS, READ_PATHS } from './roles.ts';
 import { ControlServer } from './server.ts';
-import { ERROR_CODE_KEY } from './status.ts';
 
 type Name = keyof typeof adminService;
 const names = Object.keys(adminService) as Name[];
@@ -138,7 +138,7 @@ describe.each(names)('%s', (name) => {
     }
     expect(answer.code).toBe(status.PERMISSION_DENIED);
     expect(answer.details).toMatch(/needs the admin token.*given is the read token/);
-    expect(answer.metadata.get(ERROR_CODE_KEY)).toEqual(['not-admin']);
+    expect(errorDetails(answer).reason).toBe('NOT_ADMIN');
     expect(served).toEqual([]);
   });
 

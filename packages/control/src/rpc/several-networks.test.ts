@@ -1,6 +1,6 @@
 /** Each test goes on from what the one before has left. */
 import { status } from '@grpc/grpc-js';
-import { adminService, fieldErrorsFromError } from '@weft/proto/wire';
+import { adminService, errorDetails } from '@weft/proto/wire';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type AdminBench, redis, refusal, startAdmin } from './admin.fixture.ts';
 
@@ -16,7 +16,7 @@ describe('with several networks', () => {
     expect(await bench.ask(adminService.createToken, { network: 'prod' })).toMatchObject({ networkCreated: false });
     await refusal(bench.ask(adminService.createToken, { network: 'stage', host: 'No' }));
     const misnamed = await refusal(bench.ask(adminService.createToken, { network: 'No' }));
-    expect(fieldErrorsFromError(misnamed)[0]?.field).toBe('network');
+    expect(errorDetails(misnamed).fields[0]?.field).toBe('network');
     expect([...bench.state.current.networks.keys()]).toEqual(['prod']);
     expect(await bench.ask(adminService.createToken, { network: 'stage' })).toMatchObject({ networkCreated: true });
     expect(await bench.ask(adminService.createToken, { network: 'stage' })).toMatchObject({ networkCreated: false });
@@ -30,7 +30,7 @@ describe('with several networks', () => {
     await bench.ask(adminService.apply, { mesh: { network: 'stage', services: [redis] } });
     for (const method of [adminService.listServices, adminService.createToken, adminService.listTokens]) {
       const error = await refusal(bench.ask<unknown, unknown>(method as never, {}));
-      expect(fieldErrorsFromError(error)).toEqual([
+      expect(errorDetails(error).fields).toEqual([
         { field: 'network', message: 'several networks here (prod, stage): name one (--network)' },
       ]);
     }

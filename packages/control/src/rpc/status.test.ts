@@ -1,9 +1,10 @@
 import { status } from '@grpc/grpc-js';
-import { fieldErrorsFromError } from '@weft/proto/wire';
+import { errorDetails } from '@weft/proto/wire';
 import { expect, test } from 'vitest';
 import { EnrollError } from '../enroll/errors.ts';
+import { StateError } from '../state/errors.ts';
 import { StoreError } from '../store/errors.ts';
-import { ERROR_CODE_KEY, toStatus } from './status.ts';
+import { toStatus } from './status.ts';
 
 test.each([
   ['invalid', 'identity_key', status.INVALID_ARGUMENT],
@@ -12,14 +13,14 @@ test.each([
 ] as const)('a join refused as %s names its field %s', (code, field, expected) => {
   const answer = toStatus(new EnrollError(code, 'what is wrong', field));
   expect(answer).toMatchObject({ code: expected, details: `${field}: what is wrong` });
-  expect(fieldErrorsFromError(answer)).toEqual([{ field, message: 'what is wrong' }]);
-  expect(answer?.metadata.get(ERROR_CODE_KEY)).toEqual([code]);
+  const reason = code.toUpperCase().replaceAll('-', '_');
+  expect(errorDetails(answer)).toEqual({ reason, metadata: {}, fields: [{ field, message: 'what is wrong' }] });
 });
 
 test('a join refused for its token is about no field', () => {
   const answer = toStatus(new EnrollError('token-used', 'it was used'));
   expect(answer).toMatchObject({ code: status.FAILED_PRECONDITION, details: 'it was used' });
-  expect(fieldErrorsFromError(answer)).toEqual([]);
+  expect(errorDetails(answer)).toEqual({ reason: 'TOKEN_USED', metadata: {}, fields: [] });
 });
 
 test('a full disk is told of, and what else is wrong with the data is not', () => {
@@ -27,4 +28,9 @@ test('a full disk is told of, and what else is wrong with the data is not', () =
   const answer = toStatus(new StoreError('write-failed', words));
   expect(answer).toMatchObject({ code: status.RESOURCE_EXHAUSTED, details: words });
   expect(toStatus(new StoreError('corrupt', 'the file /var/lib/weft/control.db'))).toBeUndefined();
+});
+
+test('what is not there is named for programs too', () => {
+  const answer = toStatus(new StateError('no-such-service', 'there is no service redis', [], { service: 'redis' }));
+  expect(errorDetails(answer)).toEqual({ reason: 'NO_SUCH_SERVICE', metadata: { service: 'redis' }, fields: [] });
 });

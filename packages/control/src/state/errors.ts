@@ -30,9 +30,17 @@ export type StateErrorCode =
 export class StateError extends CodedError<StateErrorCode> {
   override readonly name = 'StateError';
   readonly fields: readonly FieldProblem[];
+  /** What it is about, for programs, such as the name of what is not there. */
+  readonly about: Readonly<Record<string, string>>;
 
-  constructor(code: StateErrorCode, message: string, fields: readonly FieldProblem[] = []) {
+  constructor(
+    code: StateErrorCode,
+    message: string,
+    fields: readonly FieldProblem[] = [],
+    about: StateError['about'] = {},
+  ) {
     super(code, message);
     this.fields = fields;
+    this.about = about;
   }
 }

@@ -76,7 +76,9 @@ export function revokeAgent(
   const network = requireNetwork(memory, name);
   const agent = network.agents.get(network.hosts.get(named) ?? named);
   if (agent === undefined) {
-    throw new StateError('no-such-agent', `network ${name} has no agent ${named}; see weft agents`);
+    throw new StateError('no-such-agent', `network ${name} has no agent ${named}; see weft agents`, [], {
+      agent: named,
+    });
   }
   const { id: agentId, host } = agent;
   const reason = `host ${host} was revoked by an operator`;

@@ -22,7 +22,7 @@ export interface Memory {
 export function requireNetwork({ state }: Memory, name: string): NetworkState {
   const network = state.networks.get(name);
   if (network !== undefined) return network;
-  throw new StateError('no-such-network', `there is no network ${name}; weft apply makes it`);
+  throw new StateError('no-such-network', `there is no network ${name}; weft apply makes it`, [], { network: name });
 }
 
 export function bookOf({ books }: Memory, name: string): Network {

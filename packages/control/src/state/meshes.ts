@@ -87,6 +87,8 @@ function requireUnchanged(network: NetworkState | undefined, name: string, expec
     'changed-since',
     `network ${name} ${how}: its mesh is of revision ${meshRevision}, and the newest is ${revision}; ` +
       'look at what is there now, and change that; nothing was changed',
+    [],
+    { revision: `${meshRevision}`, newest: `${revision}` },
   );
 }
 
@@ -165,7 +167,9 @@ export async function revisionsOf(
 /** `newest` is the revision of the state. */
 export async function meshAt(history: History, newest: number, network: string, asked: number): Promise<AppliedMesh> {
   if (asked > newest) {
-    throw new StateError('no-such-revision', `there is no revision ${asked} yet; the newest is ${newest}`);
+    throw new StateError('no-such-revision', `there is no revision ${asked} yet; the newest is ${newest}`, [], {
+      newest: `${newest}`,
+    });
   }
   const kept = await history.meshAt(network, asked);
   if (kept !== undefined) return { revision: kept.revision, mesh: JSON.parse(kept.mesh) as Mesh };
@@ -173,6 +177,8 @@ export async function meshAt(history: History, newest: number, network: string, 
   throw new StateError(
     'no-such-revision',
     `the mesh of network ${network} at revision ${asked} is not kept; those from revision ${oldest} on are`,
+    [],
+    { oldest: `${oldest}`, newest: `${newest}` },
   );
 }
 

@@ -60,7 +60,8 @@ function makeEmpty(memory: Memory, draft: Draft, name: string): NetworkState {
 
 export function revokeToken(memory: Memory, draft: Draft, id: string, actor: string): Outcome<RevokedToken> {
   const token = memory.tokens.get(id);
-  if (token === undefined) throw new StateError('no-such-token', `there is no token ${id}; see weft token list`);
+  if (token === undefined)
+    throw new StateError('no-such-token', `there is no token ${id}; see weft token list`, [], { token: id });
   const network = requireNetwork(memory, token.network);
   const agents = [...network.agents.values()].filter((agent) => agent.tokenId === id);
   const hosts = agents.map((agent) => agent.host).sort(byText);

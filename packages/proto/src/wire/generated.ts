@@ -1,4 +1,4 @@
 /** The generated code, loaded after the library it uses is set up. */
 import './numbers.ts';
 
-export { weft } from '#generated';
+export { google, weft } from '#generated';

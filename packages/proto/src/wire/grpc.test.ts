@@ -1,9 +1,9 @@
 import { createServer, type Server as NetServer, type Socket } from 'node:net';
-import { Client, credentials, Server, ServerCredentials, type ServiceError, status } from '@grpc/grpc-js';
+import { Client, credentials, Metadata, Server, ServerCredentials, type ServiceError, status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { makeCertificate } from './certificate.fixture.ts';
+import { errorDetails, errorStatus } from './error-details.ts';
 import { ControlUnreachableError, PinMismatchError } from './errors.ts';
-import { fieldErrorsFromError, fieldErrorsToStatus } from './field-errors.ts';
 import {
   AdminClient,
   type AdminHandlers,
@@ -39,7 +39,14 @@ const adminHandlers: AdminHandlers = {
     else if (services.length === 0)
       callback(null, { result: { revision: 2 ** 40, warnings: [{ field: 'f', message: 'm' }] } });
     else
-      callback(fieldErrorsToStatus(services.map(({ name }) => ({ field: `services.${name}`, message: 'not today' }))));
+      callback(
+        errorStatus(status.INVALID_ARGUMENT, 'wrong', {
+          reason: 'tests-failed',
+          metadata: { revision: '7' },
+          fields: services.map(({ name }) => ({ field: `services.${name}`, message: 'not today' })),
+          retryMs: 1_500,
+        }),
+      );
   },
   getStatus: () => {
     // Never answers: for deadlines and aborts.
@@ -121,27 +128,32 @@ describe('a unary call', () => {
     const error = await failure(callUnary(admin, adminService.apply, { mesh }, { metadata }));
     expect(error.code).toBe(status.INVALID_ARGUMENT);
     expect(error.details).toBe('services.a: not today (and 1 more)');
-    expect(fieldErrorsFromError(error)).toEqual([
-      { field: 'services.a', message: 'not today' },
-      { field: 'services.b', message: 'not today' },
-    ]);
+    expect(errorDetails(error)).toEqual({
+      reason: 'TESTS_FAILED',
+      metadata: { revision: '7' },
+      fields: [
+        { field: 'services.a', message: 'not today' },
+        { field: 'services.b', message: 'not today' },
+      ],
+      retryMs: 1_500,
+    });
   });
 
   it('carries as many field errors as a header may hold', async () => {
     const services = Array.from({ length: 5_000 }, (_, n) => ({ name: `service-${n}` }));
     const error = await failure(callUnary(admin, adminService.apply, { mesh: { services } }, { metadata }));
     expect(error.details).toBe('services.service-0: not today (and 4999 more)');
-    expect(fieldErrorsFromError(error).length).toBeGreaterThan(100);
+    expect(errorDetails(error).fields.length).toBeGreaterThan(100);
   });
 
   it('has no field errors to read from other errors', async () => {
     const error = await failure(callUnary(admin, adminService.apply, {}));
     expect(error.code).toBe(status.UNAUTHENTICATED);
-    expect([fieldErrorsFromError(error), fieldErrorsFromError(undefined), fieldErrorsFromError(new Error())]).toEqual([
-      [],
-      [],
-      [],
-    ]);
+    const nothing = { reason: '', metadata: {}, fields: [] };
+    const damaged = new Metadata();
+    damaged.set('grpc-status-details-bin', Buffer.from([0x1a, 0xff, 0x01]));
+    for (const each of [error, undefined, new Error(), { metadata: damaged }])
+      expect(errorDetails(each)).toEqual(nothing);
   });
 
   it('ends at its deadline', async () => {

@@ -82,7 +82,6 @@ export type ApplyResponse = Whole<weft.v1.ApplyResponse.$Properties>;
 export type ChangeTerms = Whole<weft.v1.ChangeTerms.$Properties>;
 export type ChangeResult = Whole<weft.v1.ChangeResult.$Properties>;
 export type FieldMessage = Whole<weft.v1.FieldMessage.$Properties>;
-export type FieldErrors = Whole<weft.v1.FieldErrors.$Properties>;
 export type GetStatusResponse = Whole<weft.v1.GetStatusResponse.$Properties>;
 export type Network = Whole<weft.v1.Network.$Properties>;
 export type ServiceStatus = Whole<weft.v1.ServiceStatus.$Properties>;

@@ -1,0 +1,102 @@
+/**
+ * Errors with details that programs read, as google.rpc's error model has them (AIP-193): a Status in the trailing metadata
+ * grpc-status-details-bin, with an ErrorInfo, a BadRequest and a RetryInfo where there is something to say.
+ */
+import { Metadata, type ServiceError, type StatusObject, type status } from '@grpc/grpc-js';
+import type { FieldProblem } from '../model/problem.ts';
+import { google } from './generated.ts';
+import type * as pb from './pb.ts';
+import { durationToWire } from './time.ts';
+
+const KEY = 'grpc-status-details-bin';
+const TYPES = 'type.googleapis.com/google.rpc.';
+export const ERROR_DOMAIN = 'weft';
+
+/** HTTP/2 peers refuse header blocks of more than 16 KiB or so; base64 adds a third, and the message stands beside it. */
+const MAX_BYTES = 6 * 1024;
+const MAX_DETAILS = 1_000;
+
+export interface ErrorDetails {
+  /** A stable word, such as `TOKEN_EXPIRED`; empty when none was told. */
+  readonly reason: string;
+  /** What it is about, such as the revision that is there. */
+  readonly metadata: Readonly<Record<string, string>>;
+  /** What is wrong with which field. */
+  readonly fields: readonly FieldProblem[];
+  /** Milliseconds after which it may go better, where that is known. */
+  readonly retryMs?: number;
+}
+
+export function problemsFromWire(messages: readonly pb.Outgoing<pb.FieldMessage>[] | null | undefined): FieldProblem[] {
+  return (messages ?? []).map(({ field, message }) => ({ field: field ?? '', message: message ?? '' }));
+}
+
+/** `code` is a stable word, such as `token-expired`. As many fields as fit go along; the first stands for the message then. */
+export function errorStatus(
+  code: status,
+  message: string,
+  { reason, metadata = {}, fields = [], retryMs }: Partial<ErrorDetails> & Pick<ErrorDetails, 'reason'>,
+): StatusObject {
+  const details = (fields.length === 0 ? message : describe(fields)).slice(0, MAX_DETAILS);
+  const info = { reason: reason.toUpperCase().replaceAll('-', '_'), domain: ERROR_DOMAIN, metadata };
+  const packed = [any('ErrorInfo', google.rpc.ErrorInfo.encode(info))];
+  if (fields.length > 0) {
+    packed.push(any('BadRequest', google.rpc.BadRequest.encode({ fieldViolations: fitting(fields) })));
+  }
+  if (retryMs !== undefined) {
+    packed.push(any('RetryInfo', google.rpc.RetryInfo.encode({ retryDelay: durationToWire(retryMs) })));
+  }
+  const trailer = new Metadata();
+  trailer.set(KEY, Buffer.from(google.rpc.Status.encode({ code, message: details, details: packed }).finish()));
+  return { code, details, metadata: trailer };
+}
+
+/** What an error carries, as far as it can be read: the status itself says in words what is wrong. */
+export function errorDetails(error: unknown): ErrorDetails {
+  const found = { reason: '', metadata: {}, fields: [] as FieldProblem[] };
+  const metadata = (error as Partial<ServiceError> | undefined)?.metadata;
+  const [value] = metadata instanceof Metadata ? metadata.get(KEY) : [];
+  if (!(value instanceof Uint8Array)) return found;
+  try {
+    for (const { type_url: type, value: bytes } of google.rpc.Status.decode(value).details) {
+      if (!(bytes instanceof Uint8Array)) continue;
+      if (type === `${TYPES}ErrorInfo`) {
+        const { reason, domain, metadata: about } = google.rpc.ErrorInfo.decode(bytes);
+        if (domain === ERROR_DOMAIN) Object.assign(found, { reason, metadata: about });
+      } else if (type === `${TYPES}BadRequest`) {
+        const violations = google.rpc.BadRequest.decode(bytes).fieldViolations;
+        found.fields = violations.map(({ field, description }) => ({ field: field ?? '', message: description ?? '' }));
+      } else if (type === `${TYPES}RetryInfo`) {
+        const { seconds = 0, nanos = 0 } = google.rpc.RetryInfo.decode(bytes).retryDelay ?? {};
+        Object.assign(found, { retryMs: Number(seconds) * 1_000 + Number(nanos) / 1e6 });
+      }
+    }
+  } catch {
+    return found;
+  }
+  return found;
+}
+
+function any(
+  name: string,
+  writer: { finish(): Uint8Array },
+): { readonly type_url: string; readonly value: Uint8Array } {
+  return { type_url: `${TYPES}${name}`, value: writer.finish() };
+}
+
+function fitting(fields: readonly FieldProblem[]): { readonly field: string; readonly description: string }[] {
+  let size = 0;
+  const fit = fields.findIndex(({ field, message }) => {
+    size += Buffer.byteLength(field) + Buffer.byteLength(message) + 16;
+    return size > MAX_BYTES;
+  });
+  return fields
+    .slice(0, fit === -1 ? fields.length : fit)
+    .map(({ field, message }) => ({ field, description: message }));
+}
+
+function describe([first, ...others]: readonly FieldProblem[]): string {
+  if (first === undefined) return 'invalid request';
+  const words = `${first.field}: ${first.message}`.slice(0, MAX_DETAILS - 20);
+  return others.length === 0 ? words : `${words} (and ${others.length} more)`;
+}
