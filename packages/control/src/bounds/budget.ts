@@ -14,10 +14,15 @@ export class ByteBudget {
     return this.#total;
   }
 
+  /** Whether all together have no room for so many, whoever asks. */
+  crowded(bytes: number): boolean {
+    return this.#total + bytes > this.#most;
+  }
+
   /** False when there is no room; then nothing is taken. */
   take(who: string, bytes: number): boolean {
     const held = (this.#held.get(who) ?? 0) + bytes;
-    if (held > this.#mostOfOne || this.#total + bytes > this.#most) return false;
+    if (held > this.#mostOfOne || this.crowded(bytes)) return false;
     this.#held.set(who, held);
     this.#total += bytes;
     return true;

@@ -5,7 +5,7 @@
 import { constants } from 'node:http2';
 import { ServerInterceptingCall, type ServerInterceptor, status } from '@grpc/grpc-js';
 import { addressGroup } from '@weft/proto/bounds';
-import { agentService } from '@weft/proto/wire';
+import { agentService, errorStatus } from '@weft/proto/wire';
 import { ByteBudget } from '../bounds/budget.ts';
 import { observedHost } from '../bounds/observed.ts';
 import { ADMIN_PREFIX } from './admin-auth.ts';
@@ -31,7 +31,7 @@ export function openCalls({ most, mostOfOne }: { most: number; mostOfOne: number
         start: (next) => {
           next();
           const details = `at most ${mostOfOne} calls of one address stand open here; end others first`;
-          call.sendStatus({ code: status.RESOURCE_EXHAUSTED, details });
+          call.sendStatus(errorStatus(status.RESOURCE_EXHAUSTED, details, { reason: 'too-many-calls' }));
           setImmediate(() => cutCall(call));
         },
       });

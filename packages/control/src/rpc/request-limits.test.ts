@@ -72,8 +72,8 @@ describe('a message is refused by what its prefix says, before it comes', () => 
     const over = calls.open(address, path, framed(Buffer.alloc(0), { length: most + 1 }));
     expect(await statusOf(over)).toBe(status.RESOURCE_EXHAUSTED);
     expect(budget.total).toBe(0);
-    calls.open(address, path, framed(Buffer.alloc(0), { length: most }));
-    await vi.waitFor(() => expect(budget.total).toBe(most));
+    calls.open(address, path, framed(Buffer.alloc(most - 1), { length: most }));
+    await vi.waitFor(() => expect(budget.total).toBe(most - 1));
   });
 
   test('one that anyone may send, such as to health and reflection', async () => {
@@ -114,10 +114,10 @@ test('an agent that has proved itself may send more, and counts no more', async 
   expect(budget.total).toBe(0);
 });
 
-test('what is half sent by one address, and by all, is bounded, and given back when it ends', async () => {
+test('what is half sent by one address is bounded, and given back when it ends', async () => {
   const budget = new ByteBudget(200_000, 100_000);
   const { address } = await serve(requestLimits(new ProvedCalls(), budget));
-  const half = framed(Buffer.alloc(10), { length: 60_000 });
+  const half = framed(Buffer.alloc(60_000), { length: 60_001 });
   const first = calls.open(address, JOIN, half);
   await vi.waitFor(() => expect(budget.total).toBe(60_000));
   expect(await statusOf(calls.open(address, JOIN, half))).toBe(status.RESOURCE_EXHAUSTED);
@@ -126,4 +126,24 @@ test('what is half sent by one address, and by all, is bounded, and given back w
   await vi.waitFor(() => expect(budget.total).toBe(0));
   calls.open(address, JOIN, half);
   await vi.waitFor(() => expect(budget.total).toBe(60_000));
+});
+
+test('what is only announced shuts out nobody, and of all that is half sent the oldest makes room', async () => {
+  const budget = new ByteBudget(100_000, 1_000_000);
+  const { address, joined } = await serve(requestLimits(new ProvedCalls(), budget));
+  const announced = Array.from({ length: 20 }, () =>
+    calls.open(address, JOIN, framed(Buffer.alloc(1), { length: 65_536 })),
+  );
+  const half = framed(Buffer.alloc(60_000), { length: 60_001 });
+  await vi.waitFor(() => expect(budget.total).toBe(20));
+  const older = calls.open(address, JOIN, half);
+  await vi.waitFor(() => expect(budget.total).toBe(60_020));
+  const ended = Promise.all([...announced, older].map(statusOf));
+  const newer = calls.open(address, JOIN, half);
+  expect(new Set(await ended)).toEqual(new Set([status.RESOURCE_EXHAUSTED]));
+  expect(budget.total).toBe(60_000);
+  calls.open(address, JOIN, framed(Buffer.alloc(0))).end();
+  await vi.waitFor(() => expect(joined).toHaveLength(1));
+  newer.close();
+  await vi.waitFor(() => expect(budget.total).toBe(0));
 });

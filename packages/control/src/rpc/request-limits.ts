@@ -12,7 +12,7 @@ import {
   status,
 } from '@grpc/grpc-js';
 import { addressGroup } from '@weft/proto/bounds';
-import { agentService, MOST_JOIN_BYTES, MOST_REQUEST_BYTES } from '@weft/proto/wire';
+import { agentService, errorStatus, MOST_JOIN_BYTES, MOST_REQUEST_BYTES } from '@weft/proto/wire';
 import { ByteBudget } from '../bounds/budget.ts';
 import { observedHost } from '../bounds/observed.ts';
 import { ADMIN_PREFIX } from './admin-auth.ts';
@@ -31,7 +31,7 @@ export const REQUEST_BYTES = {
   anyone: 4 * 1024,
 } as const;
 
-/** Bytes of messages under way of callers who have proved nothing: of all, and of one IPv4 address or IPv6 /64. */
+/** Bytes that have come of messages under way of callers who have proved nothing: of all, and of one IPv4 address or IPv6 /64. */
 export const UNPROVED_BYTES = { all: 8 * 1024 * 1024, ofOne: 1024 * 1024 } as const;
 
 const PREFIX_BYTES = 5;
@@ -41,10 +41,11 @@ export function requestLimits(
   proved: ProvedCalls,
   budget = new ByteBudget(UNPROVED_BYTES.all, UNPROVED_BYTES.ofOne),
 ): ServerInterceptor {
+  const halfSent = { budget, waiting: new Set<() => void>() };
   return ({ path }, call) => {
     const stream = streamOf(call);
     if (stream === undefined) return new ServerInterceptingCall(call);
-    watch(path, call, stream, proved, budget);
+    watch(path, call, stream, proved, halfSent);
     let whole = false;
     return new ServerInterceptingCall(call, {
       start: (next) =>
@@ -62,12 +63,19 @@ export function requestLimits(
   };
 }
 
+/** What strangers have half sent. */
+interface HalfSent {
+  readonly budget: ByteBudget;
+  /** Each ends one of them; the one that has waited the longest is the first. */
+  readonly waiting: Set<() => void>;
+}
+
 function watch(
   path: string,
   call: ServerInterceptingCallInterface,
   stream: ServerHttp2Stream,
   proved: ProvedCalls,
-  budget: ByteBudget,
+  { budget, waiting }: HalfSent,
 ): void {
   const admin = path.startsWith(ADMIN_PREFIX);
   const who = addressGroup(observedHost(call.getPeer()) || 'unknown');
@@ -77,28 +85,48 @@ function watch(
   let left = 0;
   /** Of the budget. */
   let held = 0;
+  let counted: boolean = false;
   let refused = false;
   const release = (): void => {
     if (held > 0) budget.giveBack(who, held);
     held = 0;
+    waiting.delete(makeRoom);
   };
-  const refuse = (code: status, details: string): void => {
+  const refuse = (code: status, reason: string, details: string): void => {
     refused = true;
     release();
-    call.sendStatus({ code, details });
+    call.sendStatus(errorStatus(code, details, { reason }));
     // The status is on its way; what the caller still sends must not keep the stream.
     setImmediate(() => cutCall(call));
   };
+  const tooMany = 'too many requests are half sent; try again later';
+  const makeRoom = (): void => refuse(status.RESOURCE_EXHAUSTED, 'half-sent', tooMany);
   const begin = (): void => {
     const isProved = admin || proved.has(stream);
     const most = admin ? REQUEST_BYTES.admin : bytesOf(path, isProved);
     if (length > most) {
-      refuse(status.RESOURCE_EXHAUSTED, `a message of ${length} bytes, and at most ${most} are taken here`);
-    } else if (!isProved && length > 0) {
-      if (budget.take(who, length)) held = length;
-      else refuse(status.RESOURCE_EXHAUSTED, 'too many requests are half sent; try again later');
+      refuse(
+        status.RESOURCE_EXHAUSTED,
+        'message-too-large',
+        `a message of ${length} bytes, and at most ${most} are taken here`,
+      );
     }
+    counted = !isProved;
     left = length;
+  };
+  /** Counted as they come: what is only announced takes no memory, and announcements must not shut out who sends. */
+  const hold = (bytes: number): void => {
+    for (const oldest of waiting) {
+      if (!budget.crowded(bytes)) break;
+      oldest();
+    }
+    if (refused) return;
+    if (!budget.take(who, bytes)) {
+      makeRoom();
+      return;
+    }
+    held += bytes;
+    waiting.add(makeRoom);
   };
   stream.once('close', release);
   stream.prependListener('data', (piece: Buffer) => {
@@ -107,12 +135,14 @@ function watch(
         const taken = Math.min(left, piece.length - at);
         at += taken;
         left -= taken;
+        if (counted) hold(taken);
       } else {
         const byte = piece[at] ?? 0;
         at += 1;
         if (prefix === 0 && byte !== 0) {
           refuse(
             status.UNIMPLEMENTED,
+            'compressed-message',
             'compressed messages are not taken; send them as they are (grpc-encoding: identity)',
           );
           return;
