@@ -36,6 +36,7 @@ import { rpcTracing } from './rpc/tracing.ts';
 import { unreadAnswers } from './rpc/unread-answers.ts';
 import { openState } from './state/state.ts';
 import type { State } from './state/types.ts';
+import { DiskWatch, ROOM } from './store/disk-watch.ts';
 import { StoreError } from './store/errors.ts';
 import { Store } from './store/store.ts';
 import { createTraffic } from './traffic/traffic.ts';
@@ -83,7 +84,7 @@ const CLOSE_GRACE_MS = 1_000;
 /** How long a caller who has proved nothing may take to send a request, and to read an answer. */
 const REQUEST_MS = 10_000;
 /** What control writes into its directory, beside its data. */
-const FILES = ['admin.token', 'control.crt', 'control.key', 'flows.clock', 'read.token', 'reports.json'];
+const FILES = ['admin.token', 'control.crt', 'control.key', 'flows.clock', 'read.token', 'reports.json', ROOM];
 const ADMIN_FAILURES = { failures: 20, windowMs: 60_000, remembered: 1_024 };
 
 /** Control is ready when this resolves; when it rejects, everything that was taken is given back. */
@@ -113,7 +114,12 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
   refuseRestWithoutKey(directory);
   refuseKeyAlone(directory);
   const metrics = options.metrics === undefined ? undefined : await openMetrics();
-  const store = Store.open(directory, metrics?.counters.wrote);
+  const disk = new DiskWatch({ directory, logger, now });
+  closers.push(() => disk.close());
+  const store = Store.open(directory, (tookMs, failure) => {
+    metrics?.counters.wrote(tookMs);
+    disk.note('data', failure);
+  });
   closers.push(() => store.close());
   const state = await openState({ store, now });
   refuseDataWithoutKey(directory, state.current);
@@ -129,7 +135,13 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
   const audit = openAuditLog({ store, now });
 
   const limits = flowLimits(options);
-  const flows = await openFlowWindow({ directory: join(directory, 'flows'), limits, logger, now });
+  const flows = await openFlowWindow({
+    directory: join(directory, 'flows'),
+    limits,
+    wrote: (failure) => disk.note('flows', failure),
+    logger,
+    now,
+  });
   closers.push(() => flows.close());
   const traffic = createTraffic({ now });
   const { acceptOlderData = false } = options;
@@ -161,6 +173,7 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
     explain: createExplain({ live: hub.fleet, tracer: hub, policyOf }),
     reach: createReach(policyOf),
     audit,
+    disk,
     pin,
     advertise,
     listening: () => listening,

@@ -130,6 +130,17 @@ describe('status', () => {
     expect(out.startsWith('agent')).toBe(true);
   });
 
+  test('tells what control cannot write, and since when', async () => {
+    const problem = { code: 'data-not-written', message: 'the disk is full' };
+    const startTime = timestampToWire(NOW);
+    const problems = [{ ...problem, sinceTime: timestampToWire(NOW - 60_000) }];
+    await serve({ getStatus: (_call, answer) => answer(null, { version: '0.1.0', startTime, problems }) });
+    const { out } = await weft('status', '--data', directory);
+    expect(out).toMatch(/^problem {4}data-not-written since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d: the disk is full$/m);
+    const json = JSON.parse((await weft('status', '--data', directory, '--json')).out) as object;
+    expect(json).toMatchObject({ control: { problems: [{ ...problem, since_ms: NOW - 60_000 }] } });
+  });
+
   test('needs one of the two', async () => {
     await file('admin.token', encodeAdminToken({ pin: new Uint8Array(32), secret: SECRET }));
     expect(await weft('status', '--data', directory)).toMatchObject({ code: 1, out: '' });

@@ -78,6 +78,7 @@ function controlJson(control: ControlAnswer, address: string): object | null {
     startedMs: startOf(control),
     olderData: olderData ? { ...olderDataOf(olderData) } : null,
     acceptsOlderData,
+    problems: problemsOf(control),
     networks: networks.map((network) => ({
       network: network.network,
       revision: network.revision,
@@ -179,6 +180,12 @@ function olderDataOf({ revision, hosts, sinceTime }: pb.OlderData) {
   return { revision, hosts, sinceMs: timestampFromWire(sinceTime, 'since_time') };
 }
 
+function problemsOf({ problems }: pb.GetStatusResponse) {
+  return problems.map(({ code, message, sinceTime }) => {
+    return { code, message, sinceMs: timestampFromWire(sinceTime, 'since_time') };
+  });
+}
+
 function startOf({ startTime }: pb.GetStatusResponse): number {
   return timestampFromWire(startTime, 'start_time');
 }
@@ -191,6 +198,10 @@ function writeControl(answer: pb.GetStatusResponse, address: string, terminal: T
     const words =
       `since ${formatTime(sinceMs)} control knows that its data is older than what ${hosts.join(', ')} heard (revision ` +
       `${revision}). It serves no agent and changes nothing until a newer copy is restored, or it is started with --accept-older-data`;
+    terminal.out(`${paint(terminal, 'red', 'problem')}    ${printable(words)}\n\n`);
+  }
+  for (const { code, message, sinceMs } of problemsOf(answer)) {
+    const words = `${code} since ${formatTime(sinceMs)}: ${message}`;
     terminal.out(`${paint(terminal, 'red', 'problem')}    ${printable(words)}\n\n`);
   }
   if (answer.acceptsOlderData) {

@@ -42,6 +42,7 @@ import type { LiveAgent, PeerRate } from '../fleet/live.ts';
 import type { FleetNetwork } from '../fleet/projection.ts';
 import type { FlowHistory as CountedFlows, KeptFlow, KeptFlows } from '../flows/types.ts';
 import type { AgentState, OlderData, Revision, RevokedToken, TokenState } from '../state/types.ts';
+import type { DiskProblem } from '../store/disk-watch.ts';
 import type { TrafficStatus } from '../traffic/types.ts';
 
 export interface Failure {
@@ -91,6 +92,8 @@ export interface NetworkView extends FleetNetwork {
   readonly olderData?: OlderData;
   /** Control was started with --accept-older-data. */
   readonly acceptsOlderData: boolean;
+  /** What control cannot write. */
+  readonly disk?: readonly DiskProblem[];
 }
 
 export interface ServiceView extends Pick<Service, 'name' | 'kind' | 'tags'> {

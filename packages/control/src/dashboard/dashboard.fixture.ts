@@ -60,6 +60,7 @@ export class TestDashboard implements AsyncDisposable {
         instance: (id) => (this.agents.has(id) ? { healthy: true, notListening: [] } : undefined),
       },
       flows: this.flows,
+      disk: { problems: [] },
       traffic: { list: () => this.pairs, omitted: () => 0 },
       reach: createReach(),
       explain: async (network, { from, service }) => ({

@@ -8,6 +8,7 @@ import { requireNetwork } from '../admin/request.ts';
 import type { LiveAgents } from '../fleet/live.ts';
 import type { FlowWindow } from '../flows/types.ts';
 import type { StateStore } from '../state/types.ts';
+import type { DiskWatch } from '../store/disk-watch.ts';
 import type { Traffic, TrafficStatus } from '../traffic/types.ts';
 import type { Role } from './api.ts';
 import { DashboardError } from './errors.ts';
@@ -25,6 +26,7 @@ export interface LiveRouteOptions {
   readonly live: LiveAgents;
   readonly flows: Pick<FlowWindow, 'follow' | 'dropped'>;
   readonly traffic: Pick<Traffic, 'list' | 'omitted'>;
+  readonly disk: Pick<DiskWatch, 'problems'>;
   readonly now: () => number;
   /** Never goes back, whatever is done to the clock. */
   readonly steady: () => number;
@@ -83,7 +85,7 @@ function feeds(options: LiveRouteOptions): (network: string) => LiveFeed {
 }
 
 /** The pieces of one network as they are at each call. */
-function looker(name: string, { state, live, flows, traffic }: LiveRouteOptions): () => PieceTexts | undefined {
+function looker(name: string, { state, live, flows, traffic, disk }: LiveRouteOptions): () => PieceTexts | undefined {
   // Traffic keeps a pair that did not change as the same object, and of thousands few change in a second.
   const pairTexts = new WeakMap<TrafficStatus, string>();
   const pairText = (pair: TrafficStatus): string => entryOf(pairTexts, pair, () => JSON.stringify(trafficView(pair)));
@@ -91,7 +93,7 @@ function looker(name: string, { state, live, flows, traffic }: LiveRouteOptions)
     const network = state.current.networks.get(name);
     if (network === undefined) return undefined;
     const { olderData, acceptsOlderData } = state;
-    const lost = { flowsDropped: flows.dropped(name), trafficOmitted: traffic.omitted(name) };
+    const lost = { flowsDropped: flows.dropped(name), trafficOmitted: traffic.omitted(name), disk: disk.problems };
     return {
       network: JSON.stringify(networkView(network, live, { ...lost, acceptsOlderData, ...defined({ olderData }) })),
       services: new Map(serviceViews(network, live).map((view) => [view.name, JSON.stringify(view)])),

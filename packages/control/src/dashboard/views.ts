@@ -23,7 +23,7 @@ const OF_AGENT: ReadonlySet<string> = new Set(['agent', 'gateway', 'listeners', 
 export function networkView(
   network: NetworkState,
   live: LiveAgents,
-  more: Pick<NetworkView, 'flowsDropped' | 'trafficOmitted' | 'olderData' | 'acceptsOlderData'>,
+  more: Pick<NetworkView, 'flowsDropped' | 'trafficOmitted' | 'olderData' | 'acceptsOlderData' | 'disk'>,
 ): NetworkView {
   return { ...fleetNetwork(network, live), ...more };
 }

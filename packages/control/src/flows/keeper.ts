@@ -25,6 +25,8 @@ export interface KeeperOptions {
   readonly lost: (network: string, records: number) => void;
   /** Newest first, of one network. */
   readonly restored: (flows: UnpackedFlow[]) => void;
+  /** As the window's. */
+  readonly wrote?: (failure: string | undefined) => void;
   /** For tests: another thread. */
   readonly entry?: URL;
   readonly mostQueued?: number;
@@ -77,6 +79,8 @@ export class FlowKeeper {
   #questions = 0;
   #closed: boolean = false;
   #unspoken = 0;
+  /** Of the write under way. */
+  #failure: string | undefined;
   #spokeMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: KeeperOptions) {
@@ -234,6 +238,8 @@ export class FlowKeeper {
         return;
       case 'written':
         this.kept = message.kept;
+        this.#options.wrote?.(this.#failure);
+        this.#failure = undefined;
         for (const [network, records] of message.lost) this.#options.lost(network, records);
         this.#settle();
         this.#send();
@@ -247,6 +253,7 @@ export class FlowKeeper {
         return;
       case 'trouble': {
         const { event, path, message: why } = message.trouble;
+        if (event === 'flows-not-written') this.#failure = why;
         if (event === 'flows-segment-damaged') {
           this.#options.logger.error(
             { event: 'flows-segment-damaged', path, reason: why },

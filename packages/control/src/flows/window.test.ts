@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -50,6 +50,19 @@ test('a question sees all that was added before it, page by page, and nothing la
   }
   expect(pages).toEqual([numbers(16, 25).reverse(), numbers(6, 15).reverse(), numbers(1, 5).reverse()]);
   expect(window.kept).toMatchObject({ records: 30 });
+  await window.close();
+});
+
+test('who opened it is told why what was added is not on disk, and when it is again', async () => {
+  const told: (string | undefined)[] = [];
+  const directory = newDirectory();
+  const window = await open(directory, { wrote: (failure) => told.push(failure) });
+  // The place of the next segment is taken.
+  mkdirSync(join(directory, 'prod'));
+  writeFileSync(join(directory, 'prod', '0001.db'), '');
+  for (const at of [1, 2]) await new Promise<void>((settled) => window.add('prod', 'b', flows(at, at), 0, settled));
+  expect(told).toEqual([expect.stringContaining('EEXIST'), undefined]);
+  expect(window.dropped('prod')).toBe(1);
   await window.close();
 });
 

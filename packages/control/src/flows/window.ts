@@ -19,6 +19,8 @@ export interface WindowOptions {
   readonly limits?: Partial<FlowLimits>;
   /** Of each network, in memory. */
   readonly newest?: number;
+  /** Told after each write why not all of it is on disk, or nothing. */
+  readonly wrote?: (failure: string | undefined) => void;
   /** Records that may wait for the disk. */
   readonly mostQueued?: number;
   /** For tests: another thread. */
@@ -37,7 +39,7 @@ const SKIPPED_CURSORS = 1_000_000;
 
 /** Opens the window in this directory, and makes it when it is not there; the caller holds the lock on control's data. */
 export async function openFlowWindow(options: WindowOptions): Promise<FlowWindow> {
-  const { directory, logger, now, newest = NEWEST, mostQueued, entry } = options;
+  const { directory, logger, now, newest = NEWEST, mostQueued, entry, wrote } = options;
   const rings = new Map<string, FlowRing>();
   let cursor = 0;
   const sinkOf = (network: string): RingSink => ({
@@ -60,7 +62,7 @@ export async function openFlowWindow(options: WindowOptions): Promise<FlowWindow
     restored: (flows) => {
       for (const flow of flows.toReversed()) ringOf(flow.network).restore(flow);
     },
-    ...defined({ mostQueued, entry }),
+    ...defined({ mostQueued, entry, wrote }),
   });
   await keeper.ready;
   if (keeper.last > 0) cursor = keeper.last + SKIPPED_CURSORS;

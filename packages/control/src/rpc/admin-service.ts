@@ -18,6 +18,7 @@ import { requireNetwork, selectNetworks } from '../admin/request.ts';
 import { revokeAgent, revokeToken, takenUp } from '../admin/revoke.ts';
 import type { AuditLog } from '../audit/types.ts';
 import type { FlowWindow } from '../flows/window.ts';
+import type { DiskWatch } from '../store/disk-watch.ts';
 import type { Traffic } from '../traffic/types.ts';
 import { countsToWire, listFlows, readFlowCount, readFlowPage, readFlowWatch, watchFlows } from './flow-request.ts';
 import { serverStream, unary } from './handler.ts';
@@ -30,6 +31,7 @@ export interface AdminServiceOptions extends CreateTokenOptions, MeshChangesOpti
   readonly explain: Explain;
   readonly reach: ReachOf;
   readonly audit: AuditLog;
+  readonly disk: Pick<DiskWatch, 'problems'>;
   readonly flows: FlowWindow;
   readonly traffic: Pick<Traffic, 'list' | 'omitted'>;
   readonly version: string;
@@ -57,6 +59,9 @@ export function adminHandlers(options: AdminServiceOptions): AdminHandlers {
       startTime: timestampToWire(options.startedMs),
       ...defined({ olderData: state.olderData && olderDataStatus(state.olderData) }),
       acceptsOlderData: state.acceptsOlderData,
+      problems: options.disk.problems.map(({ code, message, sinceMs }) => {
+        return { code, message, sinceTime: timestampToWire(sinceMs) };
+      }),
       networks: selectNetworks(state.current, request.network).map((network) =>
         networkStatus(network, live, flows.dropped(network.name)),
       ),

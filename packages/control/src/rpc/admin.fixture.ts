@@ -74,6 +74,7 @@ export async function startAdmin(words: Vocabulary = VOCABULARY) {
       refusedHosts: [],
     }),
     flows,
+    disk: { problems: [{ code: 'flows-not-written', message: 'full', sinceMs: 5 }] },
     traffic: createTraffic({ now: Date.now }),
     reach: createReach(),
     audit,

@@ -69,6 +69,7 @@ test('listings, explain and status speak of the one network there is', async () 
   expect(await bench.ask(adminService.getStatus, {})).toMatchObject({
     version: '1.2.3',
     startTime: { seconds: 0, nanos: 5_000_000 },
+    problems: [{ code: 'flows-not-written', message: 'full', sinceTime: { seconds: 0, nanos: 5_000_000 } }],
     networks: [{ network: 'prod', revision: 1, services: 1, agents: 0, connected: 0, behind: [] }],
   });
   const request = { from: { service: 'web' }, service: 'redis', port: 6379, protocol: 1 };

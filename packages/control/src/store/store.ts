@@ -23,6 +23,9 @@ import {
 } from './rows.ts';
 import { refuseOthers, upgrade } from './upgrade.ts';
 
+/** Told of each transaction: how long it took, and why it could not be written, if so. */
+export type WriteObserver = (tookMs: number, failure: string | undefined) => void;
+
 export class Store implements ChangeLog, History {
   readonly #database: DatabaseSync;
   readonly #step: StatementSync;
@@ -33,10 +36,10 @@ export class Store implements ChangeLog, History {
   readonly oldestRevision: History['oldestRevision'];
   readonly audit: History['audit'];
   readonly #followers: ((sequence: number) => void)[] = [];
-  readonly #wrote: (tookMs: number) => void;
+  readonly #wrote: WriteObserver;
 
   /** `database` has the newest schema. */
-  private constructor(database: DatabaseSync, wrote: (tookMs: number) => void) {
+  private constructor(database: DatabaseSync, wrote: WriteObserver) {
     this.#database = database;
     this.#wrote = wrote;
     this.#step = database.prepare('UPDATE change_log SET sequence = sequence + 1 WHERE sequence = ?');
@@ -50,10 +53,9 @@ export class Store implements ChangeLog, History {
   }
 
   /**
-   * Opens `DIRECTORY/control.db`, and makes it when it is not there; the caller holds the directory's lock. `wrote` is told
-   * how long each transaction took.
+   * Opens `DIRECTORY/control.db`, and makes it when it is not there; the caller holds the directory's lock.
    */
-  static open(directory: string, wrote: (tookMs: number) => void = () => undefined): Store {
+  static open(directory: string, wrote: WriteObserver = () => undefined): Store {
     const path = join(directory, 'control.db');
     try {
       // SQLite gives its side files the mode of the database, so making it 0600 first covers all three.
@@ -69,7 +71,7 @@ export class Store implements ChangeLog, History {
     return Store.#prepare(':memory:', () => undefined);
   }
 
-  static #prepare(path: string, wrote: (tookMs: number) => void): Store {
+  static #prepare(path: string, wrote: WriteObserver): Store {
     let database: DatabaseSync | undefined;
     try {
       refuseOthers(path);
@@ -103,6 +105,7 @@ export class Store implements ChangeLog, History {
 
   #transaction<T>(work: () => T): T {
     const startedMs = performance.now();
+    let failure: string | undefined;
     try {
       this.#database.exec('BEGIN IMMEDIATE');
       const result = work();
@@ -112,10 +115,11 @@ export class Store implements ChangeLog, History {
       // After some failures, such as a full disk, SQLite has rolled back by itself.
       if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
       if (!isSqliteError(error)) throw error;
-      const message = `control could not write its data: ${messageOf(error)}; check the disk`;
+      failure = messageOf(error);
+      const message = `control could not write its data: ${failure}; check the disk`;
       throw new StoreError('write-failed', message, { cause: error });
     } finally {
-      this.#wrote(performance.now() - startedMs);
+      this.#wrote(performance.now() - startedMs, failure);
     }
   }
 

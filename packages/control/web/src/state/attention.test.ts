@@ -57,6 +57,13 @@ describe('what wants attention', () => {
     expect(more).toEqual([]);
   });
 
+  it('is a control that cannot write', () => {
+    const problem = { code: 'data-not-written', message: 'the disk is full', sinceMs: 1 } as const;
+    const network = { flowsDropped: 0, trafficOmitted: 0, disk: [problem] } as unknown as NetworkView;
+    const told = attention({ ...observed({ agents: [agent('a')] }), network });
+    expect(told).toMatchObject([{ severity: 'bad', text: 'the disk is full' }]);
+  });
+
   it('is nothing when all is well', () => {
     expect(attention(observed({ agents: [agent('a')], services: [service('web', true)] }))).toEqual([]);
   });

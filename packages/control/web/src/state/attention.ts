@@ -46,6 +46,7 @@ export function attention(observed: Observed): readonly Attention[] {
   const services = [...observed.services.values()];
   return [
     ...older(observed.network),
+    ...unwritten(observed.network),
     ...some(
       services.filter((service) => healthOf(service) === 'down'),
       {
@@ -185,6 +186,14 @@ function older(network: NetworkView | undefined): readonly Attention[] {
     `Control was restored from an older copy: ${counted(hosts.length, 'host')} heard of revision ${revision}. ` +
     'No agent is served and nothing can be changed until a newer copy is restored, or control is started with --accept-older-data';
   return [{ severity: 'bad', text, href: hashOf('agents') }];
+}
+
+function unwritten(network: NetworkView | undefined): readonly Attention[] {
+  return (network?.disk ?? []).map(({ message }) => ({
+    severity: 'bad',
+    text: printable(message),
+    href: hashOf('audit'),
+  }));
 }
 
 function lost(network: NetworkView | undefined): readonly Attention[] {
