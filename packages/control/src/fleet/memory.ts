@@ -2,9 +2,8 @@
  * Where agents were and what they ran, kept over a restart of control. It is a help and no truth: without it, agents that
  * are slow to come back would lose their endpoints in everyone's netmap. So it is written now and then, and not synced.
  */
-import { readFileSync } from 'node:fs';
 import { capabilityOf, messageOf, type Report } from '@weft/proto';
-import { replaceFileNow } from '@weft/proto/files';
+import { readFileNow, replaceFileNow } from '@weft/proto/files';
 import { type pb, reportFromWire, reportToWire } from '@weft/proto/wire';
 import type { Logger } from 'pino';
 
@@ -29,12 +28,12 @@ export function fileMemory(path: string, logger: Logger): ReportMemory {
   return {
     load() {
       try {
-        return parse(readFileSync(path, 'utf8'));
+        const text = readFileNow(path);
+        if (text !== undefined) return parse(text);
       } catch (error) {
-        if (!isMissing(error))
-          logger.warn({ event: 'reports-unreadable', path, reason: messageOf(error) }, 'last reports are lost');
-        return new Map<string, Remembered>();
+        logger.warn({ event: 'reports-unreadable', path, reason: messageOf(error) }, 'last reports are lost');
       }
+      return new Map<string, Remembered>();
     },
     save(agents) {
       try {
@@ -67,8 +66,4 @@ function parse(text: string): Map<string, Remembered> {
       { report: reportFromWire(report), observedHost: String(observedHost), capability: capabilityOf(capability) },
     ]),
   );
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
 }

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -104,6 +105,9 @@ describe('what is remembered over a restart', () => {
       expect([...fileMemory(path, logger).load()]).toEqual([
         ['ag_1', { report: { ...report, flows: 0, problems: [] }, observedHost: '10.0.0.7', capability: 2 }],
       ]);
+      // A pipe that nobody writes to would hold control for ever.
+      execFileSync('mkfifo', [join(directory, 'pipe')]);
+      expect(fileMemory(join(directory, 'pipe'), logger).load().size).toBe(0);
       for (const damage of ['', 'null', '[{"agent":"x"}]', readFileSync(path, 'utf8').slice(0, -9)]) {
         writeFileSync(path, damage);
         expect(fileMemory(path, logger).load().size).toBe(0);

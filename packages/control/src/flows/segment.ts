@@ -1,7 +1,8 @@
 /** One segment: a SQLite file that holds the records of at most an hour, and is removed whole. */
-import { closeSync, existsSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, existsSync, openSync, rmSync, statSync, writeSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { entryOf, isOutcome, SHARED_FLOW_FIELDS } from '@weft/proto';
+import { readFileNow } from '@weft/proto/files';
 import { SegmentDamagedError } from './errors.ts';
 import { type FlowShape, sharedFrom } from './packing.ts';
 import type { SegmentFile } from './segment-directory.ts';
@@ -10,6 +11,18 @@ import type { SegmentShapes, ShapeInterner } from './shapes.ts';
 
 /** Kibibytes of pages held in memory for what a query walks through; while it is written, its indexes need more. */
 const READING_CACHE = 1_024;
+
+/** Over what was there, through no link, and never waiting for who reads a pipe. */
+const NOTE = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
+/** How many records were written to the segment at this path; 0 when no note of it can be read. */
+export function notedRecords(path: string): number {
+  try {
+    return Number(readFileNow(`${path}-records`)) || 0;
+  } catch {
+    return 0;
+  }
+}
 
 export class Segment {
   readonly network: string;
@@ -142,7 +155,12 @@ export class Segment {
   /** Beside the file, since what is cut from a log of SQLite's leaves a sound and shorter one. After what was written. */
   noteRecords(): void {
     try {
-      writeFileSync(`${this.path}-records`, String(this.records), { mode: 0o600 });
+      const note = openSync(`${this.path}-records`, NOTE, 0o600);
+      try {
+        writeSync(note, String(this.records));
+      } finally {
+        closeSync(note);
+      }
     } catch {
       // Of less than there is nothing is told.
     }
@@ -150,8 +168,7 @@ export class Segment {
 
   /** How many were written, by that note; 0 when there is none. */
   get notedRecords(): number {
-    const path = `${this.path}-records`;
-    return existsSync(path) ? Number(readFileSync(path, 'utf8')) || 0 : 0;
+    return notedRecords(this.path);
   }
 
   measure(): void {

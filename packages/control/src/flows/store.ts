@@ -3,10 +3,9 @@
  * their turn.
  */
 
-import { readFileSync } from 'node:fs';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { entryOf } from '@weft/proto';
-import { replaceFileNow } from '@weft/proto/files';
+import { readFileNow, replaceFileNow } from '@weft/proto/files';
 import { RetentionClock, type RetentionClockOptions } from '../retention-clock.ts';
 import { Histogram, readMinutes } from './history.ts';
 import type { FlowLimits } from './limits.ts';
@@ -228,7 +227,7 @@ export class FlowStore {
 /** Milliseconds since the Unix epoch; 0 where there is none. */
 function readMark(path: string): number {
   try {
-    const markMs = Number(readFileSync(path, 'utf8'));
+    const markMs = Number(readFileNow(path));
     return Number.isSafeInteger(markMs) && markMs > 0 ? markMs : 0;
   } catch {
     return 0;

@@ -19,6 +19,7 @@ import {
   isLocked,
   lockDirectory,
   prepareDirectory,
+  readFileNow,
   readSecretFile,
   removeHalfWritten,
   replaceFileNow,
@@ -70,7 +71,20 @@ describe('a secret file', () => {
 
   test('is not waited for where a pipe stands in its place', async () => {
     execFileSync('mkfifo', [path]);
-    expect(await readSecretFile(path)).toBe('');
+    await expect(readSecretFile(path)).rejects.toMatchObject({
+      code: 'unreadable',
+      message: expect.stringMatching('no file'),
+    });
+    expect(() => readFileNow(path)).toThrow(/cannot read .*no file/);
+  });
+
+  test('is read at once by the same rules', async () => {
+    expect(readFileNow(path)).toBeUndefined();
+    await createSecretFile(path, 'one');
+    expect(readFileNow(path)).toBe('one');
+    symlinkSync(path, join(directory, 'link'));
+    expect(() => readFileNow(join(directory, 'link'))).toThrow(/no link/);
+    expect(() => readFileNow(directory)).toThrow(/no file/);
   });
 
   test('that cannot be written is named, and what was there stays', async () => {

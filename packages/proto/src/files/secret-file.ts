@@ -3,7 +3,17 @@
  * any moment the old or the new content stands there, never a mixture.
  */
 import { randomBytes } from 'node:crypto';
-import { readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  type Stats,
+  writeFileSync,
+} from 'node:fs';
 import { constants, link, open, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { messageOf } from '../model/errors.ts';
@@ -12,18 +22,44 @@ import { FileError } from './errors.ts';
 /** For the owner alone, unless another mode is given. */
 const SECRET = 0o600;
 
-/** The file's text, or undefined when there is none. A symbolic link is refused. Throws FileError. */
+/** A pipe would keep its opener waiting for a writer for ever. */
+const READ = constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK;
+
+/** The file's text, or undefined when there is none. A symbolic link is refused, and what is no file. Throws FileError. */
 export async function readSecretFile(path: string): Promise<string | undefined> {
   try {
-    // A pipe would keep its opener waiting for a writer for ever.
-    await using file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    await using file = await open(path, READ);
+    requireFile(await file.stat());
     return await file.readFile('utf8');
   } catch (error) {
-    const code = codeOf(error);
-    if (code === 'ENOENT') return undefined;
-    const advice = code === 'ELOOP' ? 'put the file itself there, and no link' : 'check its owner and mode';
-    throw new FileError('unreadable', `cannot read ${path}: ${messageOf(error)}; ${advice}`, { cause: error });
+    return unread(path, error);
   }
+}
+
+/** As readSecretFile, before it returns. Throws FileError. */
+export function readFileNow(path: string): string | undefined {
+  try {
+    const file = openSync(path, READ);
+    try {
+      requireFile(fstatSync(file));
+      return readFileSync(file, 'utf8');
+    } finally {
+      closeSync(file);
+    }
+  } catch (error) {
+    return unread(path, error);
+  }
+}
+
+function requireFile(found: Stats): void {
+  if (!found.isFile()) throw new Error('it is no file');
+}
+
+function unread(path: string, error: unknown): undefined {
+  const code = codeOf(error);
+  if (code === 'ENOENT') return undefined;
+  const advice = code === 'ELOOP' ? 'put the file itself there, and no link' : 'check its owner and mode';
+  throw new FileError('unreadable', `cannot read ${path}: ${messageOf(error)}; ${advice}`, { cause: error });
 }
 
 /** Makes the file. Throws FileError, also when it is there already. */
