@@ -253,6 +253,8 @@ export class FlowKeeper {
         return;
       case 'trouble': {
         const { event, path, message: why } = message.trouble;
+        const { lost } = message.trouble;
+        if (lost !== undefined) this.#options.lost(lost.network, lost.records);
         if (event === 'flows-not-written') this.#failure = why;
         if (event === 'flows-segment-damaged') {
           this.#options.logger.error(
@@ -273,6 +275,11 @@ export class FlowKeeper {
           this.#options.logger.error(
             { event: 'flows-segment-short', path, reason: why },
             'a segment of flows lacks records; what it holds is kept',
+          );
+        } else if (event === 'flows-segment-gone') {
+          this.#options.logger.error(
+            { event: 'flows-segment-gone', path, reason: why },
+            'a segment of flows is gone; the others go on',
           );
         } else if (event === 'flows-clock-ahead') {
           this.#options.logger.warn({ event: 'flows-clock-ahead', path, reason: why }, 'flows are not thrown away yet');

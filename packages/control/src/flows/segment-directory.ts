@@ -24,9 +24,9 @@ export class SegmentDirectory {
     makeFolder(path);
   }
 
-  /** By network and number. Other files are not ours. */
+  /** By network and number; those of which nothing is left but the note of what was in them, too. Other files are not ours. */
   segments(): SegmentFile[] {
-    const found: SegmentFile[] = [];
+    const found = new Map<string, SegmentFile>();
     this.#unread = [];
     for (const entry of readdirSync(this.path, { withFileTypes: true })) {
       const network = entry.name;
@@ -34,10 +34,13 @@ export class SegmentDirectory {
       for (const name of readdirSync(join(this.path, network))) {
         const path = join(this.path, network, name);
         if (name.endsWith('.db.damaged')) this.#unread.push(path);
-        else if (/^\d{4,15}\.db$/.test(name)) found.push({ network, number: Number.parseInt(name, 10), path });
+        else if (/^\d{4,15}\.db(-records)?$/.test(name)) {
+          const segment = path.replace(/-records$/, '');
+          found.set(segment, { network, number: Number.parseInt(name, 10), path: segment });
+        }
       }
     }
-    return found.sort((one, other) => compare(one.network, other.network) || one.number - other.number);
+    return [...found.values()].sort((one, other) => compare(one.network, other.network) || one.number - other.number);
   }
 
   /** Where a new segment goes; its folder is made. */
@@ -58,7 +61,8 @@ export class SegmentDirectory {
 
   /** And the folder, when it was the last in it. */
   remove(path: string): void {
-    for (const suffix of ['', ...SIDE_FILES]) rmSync(path + suffix, { force: true });
+    // The note first: without the segment beside it, it would tell of one that somebody took away.
+    for (const suffix of [...SIDE_FILES.toReversed(), '']) rmSync(path + suffix, { force: true });
     this.#unread = this.#unread.filter((one) => one !== path);
     try {
       rmdirSync(dirname(path));

@@ -2,10 +2,11 @@
  * The segments there are, each of one network, the newest of which is written: opened and closed, kept within bounds, set aside
  * when damaged.
  */
+import { existsSync } from 'node:fs';
 import { entryOf, fileLimit, reservedFiles } from '@weft/proto';
 import { SegmentDamagedError, SegmentNewerError } from './errors.ts';
-import { Segment } from './segment.ts';
-import { SegmentDirectory } from './segment-directory.ts';
+import { notedRecords, Segment } from './segment.ts';
+import { SegmentDirectory, type SegmentFile } from './segment-directory.ts';
 import { ShapeInterner } from './shapes.ts';
 import type { KeptFlows } from './types.ts';
 
@@ -16,10 +17,13 @@ export interface StoreTrouble {
     | 'flows-segment-newer'
     | 'flows-segment-unreadable'
     | 'flows-segment-short'
+    | 'flows-segment-gone'
     | 'flows-not-written'
     | 'flows-clock-ahead';
   readonly path: string;
   readonly message: string;
+  /** Records that were written and are not there any more. */
+  readonly lost?: { readonly network: string; readonly records: number };
 }
 
 /** Databases open at once: each holds a mebibyte of pages, and three files. */
@@ -46,6 +50,7 @@ export class SegmentList {
     this.#directory = new SegmentDirectory(directory);
     for (const file of this.#directory.segments()) {
       this.#numbers.set(file.network, file.number);
+      if (this.#isGone(file)) continue;
       try {
         const segment = Segment.open(file, this.#interner);
         segment.close();
@@ -54,7 +59,7 @@ export class SegmentList {
         this.#compare(segment);
       } catch (error) {
         if (error instanceof SegmentNewerError) this.#leave(file.path, error);
-        else if (isDamage(error)) this.#rename(file.path, error);
+        else if (isDamage(error)) this.#rename(file, notedRecords(file.path), error);
         // It may be sound, and be read at the next start.
         else trouble({ event: 'flows-segment-unreadable', path: file.path, message: String(error) });
       }
@@ -143,7 +148,7 @@ export class SegmentList {
 
   setAside(segment: Segment, cause: unknown): void {
     this.#abandon(segment);
-    this.#rename(segment.path, cause);
+    this.#rename(segment, segment.records, cause);
   }
 
   /**
@@ -240,8 +245,19 @@ export class SegmentList {
     const { path, records, notedRecords } = segment;
     if (records >= notedRecords) return;
     const message = `it holds ${records} of the ${notedRecords} records that were written to it; the others are lost`;
-    this.#trouble({ event: 'flows-segment-short', path, message });
+    const lost = { network: segment.network, records: notedRecords - records };
+    this.#trouble({ event: 'flows-segment-short', path, message, lost });
     segment.noteRecords();
+  }
+
+  /** A segment that somebody took away left its note, and is told of once. */
+  #isGone({ network, path }: SegmentFile): boolean {
+    if (existsSync(path)) return false;
+    const records = notedRecords(path);
+    this.#directory.remove(path);
+    const message = `the file is gone, and with it the ${records} records that were written to it`;
+    this.#trouble({ event: 'flows-segment-gone', path, message, lost: { network, records } });
+    return true;
   }
 
   #leave(path: string, { message }: SegmentNewerError): void {
@@ -250,14 +266,14 @@ export class SegmentList {
     this.#trouble({ event: 'flows-segment-newer', path, message });
   }
 
-  #rename(path: string, cause: unknown): void {
+  #rename({ network, path }: SegmentFile, records: number, cause: unknown): void {
     let message = String(cause);
     try {
       this.#directory.setAside(path);
     } catch (error) {
       message += `; it could not be renamed: ${String(error)}`;
     }
-    this.#trouble({ event: 'flows-segment-damaged', path, message });
+    this.#trouble({ event: 'flows-segment-damaged', path, message, lost: { network, records } });
   }
 }
 

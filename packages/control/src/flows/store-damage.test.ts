@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import {
   cpSync,
   existsSync,
@@ -5,6 +6,7 @@ import {
   readFileSync,
   renameSync,
   rmdirSync,
+  rmSync,
   statSync,
   truncateSync,
   writeFileSync,
@@ -51,6 +53,51 @@ test('a segment whose log was cut is told of with what is lost, once, and the re
   const last = new TestStore({}, copy);
   expect([last.troubles, last.store.kept.records]).toEqual([[], records + 2]);
   last.store.close();
+});
+
+test('a segment that is gone is told of once, with what was in it; the rest goes on', async () => {
+  const disk = new TestStore({ segmentRecords: 10 });
+  disk.write('prod', flows(1, 30));
+  disk.store.close();
+  rmSync(join(disk.directory, 'prod', '0002.db'));
+  const again = new TestStore({ segmentRecords: 10 }, disk.directory);
+  const lost = { network: 'prod', records: 10 };
+  const message = 'the file is gone, and with it the 10 records that were written to it';
+  expect(again.troubles).toMatchObject([{ event: 'flows-segment-gone', message, lost }]);
+  expect(await again.starts()).toHaveLength(20);
+  again.store.close();
+  // Also the newest, whose number is not given again.
+  rmSync(join(disk.directory, 'prod', '0003.db'));
+  const third = new TestStore({ segmentRecords: 10 }, disk.directory);
+  expect(third.troubles).toMatchObject([{ event: 'flows-segment-gone', lost }]);
+  third.write('prod', flows(31, 31));
+  expect(third.files).toEqual(['0001.db', '0004.db']);
+  third.store.close();
+});
+
+test('a segment that is gone under way is told of, and the question answered from the rest', async () => {
+  const disk = new TestStore({ segmentRecords: 10 });
+  disk.write('prod', flows(1, 30));
+  disk.store.close();
+  const again = new TestStore({ segmentRecords: 10 }, disk.directory);
+  rmSync(join(disk.directory, 'prod', '0002.db'));
+  expect(await again.starts()).toHaveLength(20);
+  const lost = { network: 'prod', records: 10 };
+  expect(again.troubles).toMatchObject([{ message: expect.stringContaining('the file is gone'), lost }]);
+  again.store.close();
+});
+
+test('a note that is a pipe is not waited for, to read or to write', () => {
+  const disk = new TestStore();
+  disk.write('prod', flows(1, 1));
+  const note = join(disk.directory, 'prod', '0001.db-records');
+  rmSync(note);
+  execFileSync('mkfifo', [note]);
+  expect(disk.write('prod', flows(2, 2))).toEqual(new Map());
+  disk.store.close();
+  const again = new TestStore({}, disk.directory);
+  expect([again.troubles, again.store.kept.records]).toEqual([[], 2]);
+  again.store.close();
 });
 
 test('a segment that cannot be opened now stays for the next start, and the rest goes on', async () => {

@@ -79,7 +79,7 @@ export interface FlowWindow {
   history(network: string, query: HistoryQuery, signal: AbortSignal): Promise<FlowHistory>;
   /** Each flow that is added from this call on, by the order of adding. Returns when the signal aborts. */
   follow(network: string, filter: FlowFilter, signal: AbortSignal): AsyncIterable<WatchedFlow>;
-  /** Records lost between agents and the window since control started. */
+  /** Records lost between agents and the window since control started, or found missing from the disk. */
   dropped(network: string): number;
   /** For metrics: as of the last write. */
   readonly kept: KeptFlows;
