@@ -9,6 +9,8 @@ import type { Upstream } from './upstreams.ts';
 export interface AskEvents {
   /** The one answer that matches the question. No event comes after it. */
   answer(message: Buffer): void;
+  /** Something came that is no answer to the question: rubbish, a stray or a forgery. */
+  strange(): void;
   /** No answer will come. No event comes after it. */
   failed(cause: Error): void;
 }
@@ -31,7 +33,8 @@ export function askUdp(upstream: Upstream, packet: Buffer, question: Buffer, eve
   socket.on('error', (cause) => finish() && events.failed(cause));
   socket.on('message', (message) => {
     // Anything else on this port is a forgery or a stray: the true answer may still come.
-    if (isAnswerTo(sent, question, message) && finish()) events.answer(message);
+    if (!isAnswerTo(sent, question, message)) events.strange();
+    else if (finish()) events.answer(message);
   });
   // Node's type does not tell that what goes wrong, such as that there is no route, is its argument, and no event.
   socket.connect(upstream.port, upstream.host, (unconnected?: unknown) => {
@@ -55,7 +58,8 @@ export function askTcp(upstream: Upstream, packet: Buffer, question: Buffer, eve
     return true;
   };
   const reader = new MessageReader((message) => {
-    if (isAnswerTo(sent, question, message) && finish()) events.answer(message);
+    if (!isAnswerTo(sent, question, message)) events.strange();
+    else if (finish()) events.answer(message);
   });
   socket.on('error', (cause) => finish() && events.failed(cause));
   socket.on('close', () => finish() && events.failed(new Error('the resolver closed the connection')));

@@ -2,7 +2,7 @@
  * One forwarded question until it has one answer. The next resolver is asked when one fails, says it cannot, or is slow;
  * a slow one is still listened to, so that a name that takes its resolver long is answered all the same.
  */
-import { isPortless, isShortage } from '@weft/proto';
+import { defined, isPortless, isShortage } from '@weft/proto';
 import { askTcp, askUdp, type CancelAsk } from './ask.ts';
 import { Flag, Rcode } from './message.ts';
 import type { Transport } from './types.ts';
@@ -12,6 +12,12 @@ import type { Upstream } from './upstreams.ts';
 const ATTEMPTS = 3;
 /** Share of the whole time after which a resolver counts as slow. */
 const SLOW = 0.3;
+
+/** Why there is no answer, as far as it is known: words about this host, and whether a resolver said what cannot be read. */
+export interface Missed {
+  readonly own?: string;
+  readonly malformed: boolean;
+}
 
 export interface ExchangeOptions {
   readonly packet: Buffer;
@@ -24,8 +30,10 @@ export interface ExchangeOptions {
   readonly trial: Upstream | undefined;
   readonly health: UpstreamHealth;
   readonly timeoutMs: number;
-  /** Called once: with the answer, or without when no resolver gave one in time. */
-  readonly done: (message: Buffer | undefined) => void;
+  /** What may be passed on of an answer; undefined of one that cannot be read. */
+  readonly clean: (message: Buffer) => Buffer | undefined;
+  /** Called once: with the answer, or with what came in its place when no resolver gave one in time. */
+  readonly done: (message: Buffer | undefined, missed: Missed) => void;
 }
 
 export class Exchange {
@@ -35,6 +43,8 @@ export class Exchange {
   #over: boolean = false;
   /** The best of what is no use: a resolver's word that it cannot. */
   #fallback: Buffer | undefined;
+  #own: string | undefined;
+  #malformed = false;
   #slow: NodeJS.Timeout | undefined;
   #deadline: NodeJS.Timeout | undefined;
 
@@ -60,7 +70,7 @@ export class Exchange {
   #finish(message: Buffer | undefined): void {
     if (this.#over) return;
     this.cancel();
-    this.#options.done(message);
+    this.#options.done(message, { malformed: this.#malformed, ...defined({ own: this.#own }) });
   }
 
   /** Asks the next resolver; with none left, waits for those asked, if any. */
@@ -90,9 +100,18 @@ export class Exchange {
   #ask(ask: typeof askUdp, upstream: Upstream): void {
     const { packet, question, transport } = this.#options;
     const stop = ask(upstream, packet, question, {
-      answer: (message) => {
+      strange: () => {
+        this.#malformed = true;
+      },
+      answer: (answer) => {
         this.#asking.delete(stop);
         this.#options.health.answered(upstream);
+        const message = this.#options.clean(answer);
+        if (message === undefined) {
+          this.#malformed = true;
+          this.#launch();
+          return;
+        }
         const flags = message.readUInt16BE(2);
         if ((flags & Flag.TC) !== 0 && transport === 'tcp') {
           // It is no answer to who asked over TCP, and never becomes one.
@@ -107,14 +126,22 @@ export class Exchange {
       },
       failed: (cause) => {
         this.#asking.delete(stop);
-        // What this host is short of says nothing of the resolver.
-        if (!isShortage(cause) && !isPortless(cause)) this.#options.health.silent(upstream);
+        // What this host is short of, or cannot send, says nothing of the resolver.
+        if (isOwn(cause)) this.#own = cause.message;
+        else this.#options.health.silent(upstream);
         this.#launch();
       },
     });
     this.#asking.add(stop);
   }
 }
+
+/** Whether the question never left this host: it is short of something, knows no way there, or may not go it. */
+function isOwn(cause: Error): boolean {
+  return isShortage(cause) || isPortless(cause) || ('code' in cause && UNSENT.has(cause.code));
+}
+
+const UNSENT: ReadonlySet<unknown> = new Set(['ENETUNREACH', 'ENETDOWN', 'EACCES', 'EPERM', 'EAFNOSUPPORT', 'EINVAL']);
 
 /** NXDOMAIN is an answer. SERVFAIL, REFUSED and the like are one resolver's state, and the next may know. */
 function isUseful(flags: number): boolean {

@@ -3,7 +3,7 @@ import dgram from 'node:dgram';
 import { once } from 'node:events';
 import net from 'node:net';
 import dnsPacket from 'dns-packet';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import {
   answers,
   answerTo,
@@ -18,6 +18,7 @@ import {
 } from './forwarding.fixture.ts';
 import { frameMessage } from './framing.ts';
 import type { DnsServer } from './types.ts';
+import { UpstreamHealth } from './upstream-health.ts';
 
 describe('forwarder', () => {
   it('sends what is not internal to the resolver and gives its answer back', async () => {
@@ -66,6 +67,32 @@ describe('forwarder', () => {
       expect(await ask(second, name)).toMatchObject({ rcode: 'SERVFAIL' });
     }
     expect(second.unanswered()).toMatch(/none of 255\.255\.255\.255 answers/);
+  });
+
+  it('takes what cannot be sent from here for no silence of the resolver, and says so', async () => {
+    // Refused by the kernel at once, as where there is no route.
+    const lost = '255.255.255.255:53';
+    const health = vi.spyOn(UpstreamHealth.prototype, 'silent');
+    const server = await startServer({ upstreams: [lost] });
+    for (const name of ['a.example', 'b.example']) await ask(server, name);
+    expect(health).not.toHaveBeenCalled();
+    expect(server.unanswered()).toMatch(/none of 255\.255\.255\.255 answers, for they cannot be asked: .*EACCES/);
+    health.mockRestore();
+  });
+
+  it('asks the next resolver when one says what cannot be read, and names it as that', async () => {
+    const torn: Behaviour = (query, reply) => reply(answerTo(query, '192.0.2.1').subarray(0, -2));
+    const [bad, good] = [await startUpstream(torn), await startUpstream(answers('192.0.2.2'))];
+    const both = await startServer({ upstreams: [bad.address, good.address] });
+    expect(await ask(both, 'a.example')).toMatchObject({ answers: [{ data: '192.0.2.2' }] });
+    const rubbish = await startUpstream((_query, reply) => reply(Buffer.from('rubbish')));
+    for (const { address } of [bad, rubbish]) {
+      const alone = await startServer({ upstreams: [address], forwardTimeoutMs: 100 });
+      for (const name of ['a.example', 'b.example']) {
+        expect(await ask(alone, name)).toMatchObject({ rcode: 'SERVFAIL' });
+      }
+      expect(alone.unanswered()).toMatch(/none of 127\.0\.0\.1 answers what can be read/);
+    }
   });
 
   it('knows that nobody answers after two names in a row, until somebody does', async () => {

@@ -8,7 +8,7 @@
  */
 import type { Logger } from 'pino';
 import { emptyAnswer, encodeAnswer, servfail, sizeLimit } from './answer.ts';
-import { Exchange } from './exchange.ts';
+import { Exchange, type Missed } from './exchange.ts';
 import { Flag, HEADER_LENGTH, type Query } from './message.ts';
 import { type OwnGround, withoutOwnGround } from './rebinding.ts';
 import { MOST_AT_ONCE } from './share.ts';
@@ -47,6 +47,8 @@ export class Forwarder {
   #waiters = 0;
   #unanswered = new Set<string>();
   #unansweredMs = 0;
+  /** Of the last of them. */
+  #why: Missed = NOTHING;
   #closed: boolean = false;
 
   constructor(options: ForwarderOptions) {
@@ -70,7 +72,7 @@ export class Forwarder {
     const { upstreams: candidates, trial } = this.#health.order(upstreams());
     if (candidates.length === 0) {
       counters.forwardFailed++;
-      this.#missed(query.labels.join('.'));
+      this.#missed(query.labels.join('.'), NOTHING);
       reply(servfail(query, transport));
       return;
     }
@@ -85,7 +87,8 @@ export class Forwarder {
       trial,
       health: this.#health,
       timeoutMs: this.#options.timeoutMs,
-      done: (message) => this.#finish(key, transport, message && this.#clean(message, query)),
+      clean: (answer) => this.#clean(answer, query),
+      done: (message, missed) => this.#finish(key, transport, message, missed),
     });
     this.#pending.set(key, { waiters, exchange });
     exchange.start();
@@ -97,10 +100,11 @@ export class Forwarder {
     const named = this.#options.upstreams().map(({ host }) => host);
     return named.length === 0
       ? 'no resolver is named for them; name one on a nameserver line of /etc/resolv.conf, or by --dns-upstream'
-      : `none of ${named.join(', ')} answers; see whether they are reached from here, and do not ask this agent in turn, or name others by --dns-upstream`;
+      : `none of ${named.join(', ')} answers${why(this.#why)}, or name others by --dns-upstream`;
   }
 
-  #missed(name: string): void {
+  #missed(name: string, why: Missed): void {
+    this.#why = why;
     if (this.#unanswered.size < UNANSWERED) this.#unanswered.add(name.toLowerCase());
     this.#unansweredMs = performance.now();
   }
@@ -111,15 +115,15 @@ export class Forwarder {
     return message;
   }
 
-  #finish(key: string, transport: Transport, message: Buffer | undefined): void {
+  #finish(key: string, transport: Transport, message: Buffer | undefined, missed: Missed): void {
     const pending = this.#pending.get(key);
     if (pending === undefined) return;
     this.#pending.delete(key);
     this.#waiters -= pending.waiters.length;
     if (message === undefined) {
       this.#options.counters.forwardFailed += pending.waiters.length;
-      this.#missed(pending.waiters[0]?.query.labels.join('.') ?? '');
-      this.#options.logger.debug({ event: 'dns-forward-failed' }, 'no resolver answered');
+      this.#missed(pending.waiters[0]?.query.labels.join('.') ?? '', missed);
+      this.#options.logger.debug({ event: 'dns-forward-failed', ...missed }, 'no resolver answered');
     } else {
       this.#options.counters.relayed += pending.waiters.length;
       this.#unanswered.clear();
@@ -134,9 +138,18 @@ export class Forwarder {
     this.#closed = true;
     for (const [key, { exchange }] of [...this.#pending]) {
       exchange.cancel();
-      this.#finish(key, 'udp', undefined);
+      this.#finish(key, 'udp', undefined, NOTHING);
     }
   }
+}
+
+const NOTHING: Missed = { malformed: false };
+
+/** And what to do. */
+function why({ own, malformed }: Missed): string {
+  if (own !== undefined) return `, for they cannot be asked: ${own}; see to this host's network and limits`;
+  if (malformed) return ' what can be read, or that belongs to the question; see to them';
+  return '; see whether they are reached from here, and do not ask this agent in turn';
 }
 
 /** Questions that one answer serves: the name, type and class without case, and what the asker wants to know of DNSSEC. */
