@@ -40,6 +40,7 @@ export class Liveness {
   #said: boolean = false;
   #saidAt: number;
   #busy: boolean = false;
+  #doubted: boolean = false;
   #closed: boolean = false;
 
   constructor(context: TunnelContext, host: LivenessHost) {
@@ -50,14 +51,18 @@ export class Liveness {
     this.#saidAt = this.#heardAt;
   }
 
-  /** A ping is overdue: the peer may be gone. */
+  /** The peer may be gone: a ping is overdue, or it has moved and has not answered since. */
   get suspect(): boolean {
+    return this.#doubted || this.#overdue;
+  }
+
+  get #overdue(): boolean {
     return this.#pingedAt !== undefined && this.#context.now() - this.#pingedAt > this.#context.settings.suspect;
   }
 
   /** Nor does a packet beside the connection tell that it is there: datagrams go nowhere. */
   get silent(): boolean {
-    return this.suspect && this.#context.now() - this.#heardBesideAt > this.#context.settings.suspect;
+    return this.#overdue && this.#context.now() - this.#heardBesideAt > this.#context.settings.suspect;
   }
 
   /** Bulk moved lately. */
@@ -93,6 +98,12 @@ export class Liveness {
     this.#host.ping(this.#token());
   }
 
+  /** The peer may have left this tunnel: it is no place for new flows until it answers. */
+  doubt(): void {
+    this.#doubted = true;
+    this.ping();
+  }
+
   /** Round trip in microseconds. */
   measure(): Promise<number> {
     return new Promise((resolve, reject) => {
@@ -109,6 +120,7 @@ export class Liveness {
     if (this.#pingedAt === undefined || token.readBigUInt64BE() !== this.#pingId) return;
     const milliseconds = this.#context.now() - this.#pingedAt;
     this.#pingedAt = undefined;
+    this.#doubted = false;
     this.#measuredAt = this.#context.now();
     this.#measured = [...this.#measured.slice(1 - MEASUREMENTS), milliseconds];
     this.#host.roundTrip(Math.min(...this.#measured));

@@ -88,8 +88,9 @@ export class PeerPool {
       this.#attempt.outdated = true;
       this.#attempt.deadline.end(new UnreachableError('closed', `${peer.host} is elsewhere`));
     }
-    if (peer !== undefined && this.#known !== undefined && moved(this.#known, peer))
-      for (const link of this.#links) link.liveness.ping();
+    // An address is gone, and with it what was connected to it.
+    if (peer !== undefined && this.#known !== undefined && moved(peer, this.#known))
+      for (const link of this.#links) link.liveness.doubt();
     this.#known = peer;
   }
 
