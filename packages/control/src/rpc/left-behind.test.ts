@@ -1,6 +1,6 @@
 import { status } from '@grpc/grpc-js';
 import { VOCABULARY } from '@weft/proto';
-import { adminService, fieldErrorsFromError } from '@weft/proto/wire';
+import { adminService, errorDetails } from '@weft/proto/wire';
 import { expect, test } from 'vitest';
 import { joinHost } from '../netmap/network.fixture.ts';
 import { redis, refusal, startAdmin } from './admin.fixture.ts';
@@ -15,7 +15,7 @@ test('an apply that a member could not enforce changes nothing, and is taken whe
     for (const dryRun of [true, false]) {
       const error = await refusal(bench.ask(adminService.apply, { mesh, terms: { dryRun } }));
       expect(error.code).toBe(status.INVALID_ARGUMENT);
-      expect(fieldErrorsFromError(error)).toEqual([
+      expect(errorDetails(error).fields).toEqual([
         {
           field: 'services.mailer.kind',
           message: expect.stringContaining('which these hosts have not: old (1); upgrade'),
