@@ -23,7 +23,8 @@ const TRUSTING: ReadonlyMap<number, string> = new Map([
 export function trustHints({
   instances,
   names,
-  targets,
+  // An agent of the version before tells none.
+  targets = [],
 }: Pick<AgentStatus, 'instances' | 'names' | 'targets'>): string[] {
   const here = new Set(instances.map(({ service }) => `${service}.internal`));
   return names

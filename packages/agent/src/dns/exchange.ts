@@ -39,6 +39,7 @@ export interface ExchangeOptions {
 export class Exchange {
   readonly #options: ExchangeOptions;
   readonly #asking = new Set<CancelAsk>();
+  readonly #byUdp = new Set<Upstream>();
   #launched = 0;
   #over: boolean = false;
   /** The best of what is no use: a resolver's word that it cannot. */
@@ -85,11 +86,13 @@ export class Exchange {
       return;
     }
     this.#launched++;
+    const way = this.#way(round);
     this.#slow = setTimeout(() => {
-      this.#options.health.silent(upstream);
+      // Of a resolver that TCP does not get to, nothing is known yet; a single one is asked over UDP next in any case.
+      if (upstreams.length === 1 || !this.#tryUdp(way, upstream)) this.#options.health.silent(upstream);
       this.#launch();
     }, timeoutMs * SLOW);
-    this.#ask(this.#way(round), upstream);
+    this.#ask(way, upstream);
   }
 
   /** As it was asked, and the next time in the other way: a path may let one of them through alone. */
@@ -97,7 +100,15 @@ export class Exchange {
     return (this.#options.transport === 'tcp') === (round % 2 === 0) ? askTcp : askUdp;
   }
 
+  /** Asks a resolver that TCP does not get to over UDP, once: who asked over TCP is told what fits all the same. */
+  #tryUdp(tried: typeof askUdp, upstream: Upstream): boolean {
+    if (tried !== askTcp || this.#options.transport !== 'tcp' || this.#byUdp.has(upstream)) return false;
+    this.#ask(askUdp, upstream);
+    return true;
+  }
+
   #ask(ask: typeof askUdp, upstream: Upstream): void {
+    if (ask === askUdp) this.#byUdp.add(upstream);
     const { packet, question, transport } = this.#options;
     const stop = ask(upstream, packet, question, {
       strange: () => {
@@ -128,6 +139,7 @@ export class Exchange {
         this.#asking.delete(stop);
         // What this host is short of, or cannot send, says nothing of the resolver.
         if (isOwn(cause)) this.#own = cause.message;
+        else if (this.#tryUdp(ask, upstream)) return;
         else this.#options.health.silent(upstream);
         this.#launch();
       },

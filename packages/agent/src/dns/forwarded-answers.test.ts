@@ -10,6 +10,7 @@ import {
   askTcp,
   type Behaviour,
   cleanups,
+  silent,
   startServer,
   startUpstream,
 } from './forwarding.fixture.ts';
@@ -49,6 +50,23 @@ describe('an answer from outside', () => {
     expect(await ask(server, 'a.example')).toMatchObject({ flag_tc: true, answers: [] });
     expect(await askTcp(server, 'a.example')).toMatchObject({ flag_tc: false, answers: [{ data: '192.0.2.2' }] });
     expect(upstream.seen.map(({ transport }) => transport)).toEqual(['udp', 'tcp']);
+  });
+
+  it('answers who asked over TCP by resolvers that take UDP alone, though there are three', async () => {
+    const upstreams = await Promise.all([1, 2, 3].map(() => startUpstream(answers('192.0.2.1'), silent)));
+    const addresses = upstreams.map(({ address }) => address);
+    const server = await startServer({ upstreams: addresses, forwardTimeoutMs: 600 });
+    expect(await askTcp(server, 'a.example')).toMatchObject({ answers: [{ data: '192.0.2.1' }] });
+    const { seen } = upstreams[0] ?? { seen: [] };
+    expect(seen.map(({ transport }) => transport)).toEqual(['tcp', 'udp']);
+  });
+
+  it('asks a resolver that cuts its answers and takes no TCP each way once', async () => {
+    const cut = answers('192.0.2.1', { flags: 0x0380, answers: [] });
+    const upstream = await startUpstream(cut, silent);
+    const server = await startServer({ upstreams: [upstream.address], forwardTimeoutMs: 600 });
+    expect(await askTcp(server, 'a.example')).toMatchObject({ rcode: 'SERVFAIL' });
+    expect(upstream.seen.length).toBeLessThanOrEqual(6);
   });
 
   it('cuts an answer that is larger than the asker takes', async () => {

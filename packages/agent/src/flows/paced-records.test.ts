@@ -128,3 +128,12 @@ it('tells of what it holds when the agent stops, and holds nothing then', () => 
   expect(told()).toHaveLength(20);
   expect(vi.getTimerCount()).toBe(1);
 });
+
+it("keeps a share for this host's own programs, whatever strangers fill", () => {
+  const { problems, told, tell } = setUp();
+  for (let caller = 0; caller < 40; caller++) tell(8, { protocol: 'tcp', source: 'internet' }, `192.0.2.${caller}`);
+  told();
+  tell(1, { detail: 'its own' });
+  expect(told()).toEqual(['its own']);
+  expect(problems.current).toMatchObject([{ subject: 'tcp' }]);
+});

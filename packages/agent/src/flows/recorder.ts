@@ -223,7 +223,7 @@ const MANY_REFUSALS = {
     code: 'many-refusals',
     subject: 'udp',
     message:
-      `more than ${EACH} UDP flows a second of one caller to one service are refused, as when a program sends each datagram from another port; ` +
+      `more than ${EACH} UDP flows a second of one caller to one service are refused, or ${MOST} of all together, as when a program sends each datagram from another port; ` +
       'one record a second tells their number (weft flows): let the program stop, or see there what it lacks',
   },
   tcp: {
@@ -252,8 +252,8 @@ export class PacedSink implements FlowSink {
   readonly #sink: FlowSink;
   readonly #held: Readonly<Record<Protocol, () => void>>;
   readonly #sorts = new Map<string, Sort>();
-  /** In this window, records of their own. */
-  #told = 0;
+  /** In this window, records of their own: those of this host's programs have a share that no stranger and no peer fills. */
+  #told = { own: 0, others: 0 };
   #window: NodeJS.Timeout | undefined;
   #stopped: boolean = false;
 
@@ -268,9 +268,10 @@ export class PacedSink implements FlowSink {
       return;
     }
     const sort = this.#sortOf(flow, from);
-    if (sort.told < EACH && this.#told < MOST) {
+    const whose = from === undefined ? 'own' : 'others';
+    if (sort.told < EACH && this.#told[whose] < MOST) {
       sort.told++;
-      this.#told++;
+      this.#told[whose]++;
       this.#sink.record(flow);
     } else {
       sort.held++;
@@ -289,7 +290,7 @@ export class PacedSink implements FlowSink {
   #tell(): void {
     clearTimeout(this.#window);
     this.#window = undefined;
-    this.#told = 0;
+    this.#told = { own: 0, others: 0 };
     for (const { held, last } of this.#sorts.values()) {
       if (last === undefined) continue;
       const detail = `stands for ${held} like it${last.detail === '' ? '' : `: ${last.detail}`}`;

@@ -23,6 +23,7 @@ export class Client {
   readonly agent: UpstreamAgent;
   readonly address: string;
   #busy: boolean = false;
+  #upgraded: boolean = false;
   /** Gives the current request up, because nothing has moved for too long; undefined when there is none. */
   giveUp: (() => void) | undefined;
   /** The current request's. */
@@ -82,7 +83,8 @@ export class Client {
    * asks for a place, which is had sooner.
    */
   look(nowMs: number, room: boolean, refused: (response: ServerResponse) => void): void {
-    const { bodyMs, stallMs } = this.#limits;
+    if (this.#upgraded) return;
+    const { bodyMs, stallMs, untakenMs } = this.#limits;
     // What the service does not take is not awaited.
     if (this.#body === undefined || this.#body.complete || this.#body.isPaused()) this.#coming.rest();
     else this.#coming.look(nowMs, this.#socket.bytesRead);
@@ -90,7 +92,7 @@ export class Client {
     else this.#going.look(nowMs, this.#socket.bytesWritten - this.#socket.writableLength);
     const coming = this.#coming;
     const going = this.#going;
-    if (going.stillMs > stallMs || (room && going.slowMs > bodyMs)) {
+    if (going.stillMs > (room ? stallMs : untakenMs) || (room && going.slowMs > bodyMs)) {
       // What the kernel holds for it is not to be held any longer either.
       this.#socket.resetAndDestroy();
     } else if (this.response?.headersSent === false) {
@@ -119,6 +121,7 @@ export class Client {
 
   /** The connection speaks another protocol from here on, and is served until it closes. */
   upgraded(): void {
+    this.#upgraded = true;
     this.#seat.busy();
   }
 }

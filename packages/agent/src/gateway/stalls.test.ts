@@ -6,7 +6,7 @@ let bench: GatewayBench;
 const repeating: NodeJS.Timeout[] = [];
 beforeEach(async () => {
   bench = new GatewayBench();
-  await bench.start({ bodyMs: 200, stallMs: 400, responseMs: 10_000 });
+  await bench.start({ bodyMs: 200, stallMs: 400, untakenMs: 400, responseMs: 10_000 });
 });
 afterEach(async () => {
   for (const timer of repeating.splice(0)) clearInterval(timer);

@@ -52,7 +52,7 @@ export interface GatewayLimits {
   readonly headerMs: number;
   /** Between requests of one connection. */
   readonly keepAliveMs: number;
-  /** During a request, without a byte from or to the client, unless its answer is waited for, or `stallMs` is over. An upgraded connection has no such limit. */
+  /** During a request, without a byte from or to the client, unless its answer is waited for, or `stallMs` or `untakenMs` is over. An upgraded connection has no such limit. */
   readonly idleMs: number;
   /** Until a connection to the service stands. */
   readonly openMs: number;
@@ -60,8 +60,16 @@ export interface GatewayLimits {
   readonly responseMs: number;
   /** At less than 500 B/s of a request's body sent, or of an answer taken, before a client makes room for others while the gateway is full. */
   readonly bodyMs: number;
-  /** With no byte of a body that the service would take, or of an answer that is there; of a body, also at less than 500 B/s. */
+  /**
+   * With no byte of a body that the service would take, or at less than 500 B/s of it; while the gateway is full, also with no byte of an
+   * answer taken.
+   */
   readonly stallMs: number;
+  /**
+   * With no byte of an answer taken, though there is room. What the kernel takes for the client counts as taken, some megabytes, and
+   * no more until a third of them is gone: a slow client stands still for minutes.
+   */
+  readonly untakenMs: number;
 }
 
 export const DEFAULT_LIMITS: GatewayLimits = {
@@ -75,6 +83,7 @@ export const DEFAULT_LIMITS: GatewayLimits = {
   responseMs: 60_000,
   bodyMs: 20_000,
   stallMs: 60_000,
+  untakenMs: 300_000,
 };
 
 export interface Gateway {

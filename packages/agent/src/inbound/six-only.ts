@@ -13,18 +13,24 @@ const TRIED = '127.255.255.254';
 
 export class SixOnly {
   readonly #known = new Set<string>();
+  /** Free at the last look: also the port of a program that was just ending, and of whose next run the same would be thought. */
+  #free: ReadonlySet<string> = new Set();
 
   /**
-   * The table, with what a bind tells. A program that takes IPv6 alone is known for that until it goes; another may start anew
-   * within a second, so its port is tried at each look.
+   * The table, with what a bind tells twice in a row. A program that takes IPv6 alone is known for that until it goes; another may
+   * start anew within a second, so its port is tried at each look.
    */
   async marked(table: ListenerTable): Promise<ListenerTable> {
     const doubtful = table.onSixWildcard();
     for (const key of this.#known) if (!doubtful.has(key)) this.#known.delete(key);
+    const free = new Set<string>();
     for (const [key, { port, protocol }] of doubtful) {
-      if (!this.#known.has(key) && (await canBind(port, protocol))) this.#known.add(key);
+      if (this.#known.has(key) || !(await canBind(port, protocol))) continue;
+      if (this.#free.has(key)) this.#known.add(key);
+      else free.add(key);
     }
-    return table.withSixOnly(this.#known);
+    this.#free = free;
+    return table.withSixOnly([...this.#known, ...free]);
   }
 }
 

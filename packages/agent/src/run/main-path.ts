@@ -28,7 +28,7 @@ const RECORDS_LOST = {
   code: 'flows-lost',
   subject: 'agent',
   message:
-    'flows end faster than control takes their records, or it is away: the oldest are lost, and counted (weft flows tells how many); ' +
+    'flows end faster than control takes their records, or it is away: the oldest are lost, and counted (weft status tells how many); ' +
     'the flows themselves are carried; see to control, or to the program that makes so many',
 } as const;
 
