@@ -157,3 +157,23 @@ test('control closes while agents are connected and an apply waits', async () =>
   expect((await waiting).result?.stragglers).toEqual(['a']);
   await Promise.all([closing, one.ended]);
 });
+
+test('a network that is removed takes its name twice, and its agents are told', async () => {
+  await ask(adminService.apply, { mesh: { network: 'prod', services: [redis] } });
+  const one = await agent('a', () => true);
+  await expect.poll(() => one.keys.size).toBeGreaterThan(0);
+  for (const [network, confirm] of [
+    ['', ''],
+    ['prod', ''],
+    ['prod', 'stage'],
+    ['stage', 'stage'],
+  ] as const) {
+    await expect(ask(adminService.deleteNetwork, { network, confirm })).rejects.toThrow();
+  }
+  expect(await ask(adminService.deleteNetwork, { network: 'prod', confirm: 'prod' })).toMatchObject({ hosts: ['a'] });
+  await one.ended;
+  expect(one.reason()).toContain('network prod was removed by an operator');
+  expect((await ask(adminService.getStatus, {})).networks).toEqual([]);
+  await ask(adminService.apply, { mesh: { network: 'prod', services: [redis] } });
+  expect((await ask(adminService.listAgents, {})).agents).toEqual([]);
+});

@@ -1,13 +1,14 @@
 /** The ends of memberships and tokens, for who may order them, by whatever way the order came. */
-import { joinTokenState } from '@weft/proto';
+import { joinTokenState, problem } from '@weft/proto';
 import type { Logger } from 'pino';
 import { actorName } from '../audit/entry.ts';
 import type { Actor } from '../audit/types.ts';
 import type { EnforcementWaiter, LiveAgents } from '../fleet/live.ts';
 import { notKept } from '../fleet/projection.ts';
 import { byText } from '../order.ts';
-import type { RevokedToken, StateStore } from '../state/types.ts';
-import { readName, requireNetworkOfAgent } from './request.ts';
+import type { RemovedNetwork, RevokedToken, StateStore } from '../state/types.ts';
+import { RequestError } from './errors.ts';
+import { readName, requireNetwork, requireNetworkOfAgent } from './request.ts';
 
 export interface RevokeOptions {
   readonly state: StateStore;
@@ -94,6 +95,21 @@ export async function takenUp(
   const stragglers = await enforcement.waitEnforced(name, revision, LONGEST_MS, signal);
   const network = state.current.networks.get(name);
   return { stragglers, notKept: network === undefined ? [] : notKept(network, live, revision) };
+}
+
+/** Rejects with RequestError, StateError. */
+export async function removeNetwork(
+  { state, logger }: RevokeOptions,
+  { network: named, confirm }: { readonly network: string; readonly confirm: string },
+  by: Actor,
+): Promise<RemovedNetwork> {
+  if (named === '') throw new RequestError([problem('network', 'name the network to remove')]);
+  const network = requireNetwork(state.current, named).name;
+  if (confirm !== network) throw new RequestError([problem('confirm', `expected ${network} again, to remove it`)]);
+  const actor = actorName(by);
+  const removed = await state.removeNetwork(network, actor);
+  logger.info({ event: 'network-removed', network, ...removed, actor }, 'network removed');
+  return removed;
 }
 
 /** Rejects with RequestError, StateError. */

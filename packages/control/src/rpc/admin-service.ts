@@ -15,7 +15,7 @@ import { type CreateTokenOptions, createToken } from '../admin/create-token.ts';
 import type { Explain } from '../admin/explain.ts';
 import type { ReachOf } from '../admin/reach.ts';
 import { requireNetwork, selectNetworks } from '../admin/request.ts';
-import { revokeAgent, revokeToken, takenUp } from '../admin/revoke.ts';
+import { removeNetwork, revokeAgent, revokeToken, takenUp } from '../admin/revoke.ts';
 import type { AuditLog } from '../audit/types.ts';
 import type { FlowWindow } from '../flows/window.ts';
 import type { DiskWatch } from '../store/disk-watch.ts';
@@ -47,6 +47,8 @@ export function adminHandlers(options: AdminServiceOptions): AdminHandlers {
 
   return {
     ...meshChanges(options),
+
+    deleteNetwork: answer(({ request, metadata }) => removeNetwork(options, request, actors.of(metadata))),
 
     getMesh: answer(async ({ request }) => {
       const network = requireNetwork(state.current, request.network);

@@ -21,6 +21,8 @@ export interface Outcome<T> {
   readonly answer: T;
   /** Part of the next snapshot; left out when agents need not know. One, but for a change of all. */
   readonly networks?: readonly NetworkState[];
+  /** The name of one that is gone. */
+  readonly removed?: string;
   /** Whether anything that was permitted may now be denied. */
   readonly takesAway?: boolean;
   /** Who did it; left out when it is nobody's doing. */

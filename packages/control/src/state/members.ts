@@ -1,12 +1,22 @@
 /** Agents come and go: each change worked out. */
 import { randomBytes } from 'node:crypto';
-import { type Act, CONTROL } from '../audit/entry.ts';
+import { type Act, CONTROL, listed } from '../audit/entry.ts';
+import { byText } from '../order.ts';
 import type { Draft, Outcome } from './draft.ts';
 import { StateError } from './errors.ts';
 import { LIMITS } from './limits.ts';
 import { bookOf, type Memory, requireNetwork } from './memory.ts';
 import { fadedEnded } from './retention.ts';
-import type { AgentState, EndedAgent, Joined, JoinGrant, NetworkState, RevokedAgent, TokenState } from './types.ts';
+import type {
+  AgentState,
+  EndedAgent,
+  Joined,
+  JoinGrant,
+  NetworkState,
+  RemovedNetwork,
+  RevokedAgent,
+  TokenState,
+} from './types.ts';
 
 export function join(memory: Memory, draft: Draft, grant: JoinGrant): Outcome<Joined> {
   const token = memory.tokens.get(grant.token.id);
@@ -86,6 +96,18 @@ export function revokeAgent(
   const ending = { reason, revoked: true, act };
   const ended = end(memory, draft, { network, agents: [agent] }, ending);
   return { ...ended, answer: { agentId, host, revision: ended.answer } };
+}
+
+export function removeNetwork(memory: Memory, draft: Draft, name: string, actor: string): Outcome<RemovedNetwork> {
+  const network = requireNetwork(memory, name);
+  const agents = [...network.agents.values()];
+  const hosts = agents.map(({ host }) => host).sort(byText);
+  const { revision } = draft;
+  const subject = `network ${name}`;
+  const act = { actor, action: 'network-delete', network: name, subject, revision, detail: listed(hosts, 'agent') };
+  end(memory, draft, { network, agents }, { reason: `${subject} was removed by an operator`, revoked: true, act });
+  draft.writes.push({ write: 'removeNetwork', row: { name, revision } });
+  return { answer: { hosts, revision }, removed: name, takesAway: true, act };
 }
 
 /** Whether there was such an ephemeral member. */

@@ -33,7 +33,8 @@ export function bookOf({ books }: Memory, name: string): Network {
 
 /** After `writes` were committed, with `networks` as they make them. */
 export function advance(memory: Memory, writes: readonly RowWrite[], networks: readonly NetworkState[]): Memory {
-  const { tokens, ended, runs, state } = memory;
+  const { tokens, ended, runs, books } = memory;
+  let { state } = memory;
   for (const { write, row } of writes) {
     if (write === 'putToken') tokens.set(row.id, row);
     else if (write === 'removeToken') tokens.delete(row.id);
@@ -41,8 +42,21 @@ export function advance(memory: Memory, writes: readonly RowWrite[], networks: r
     else if (write === 'removeEndedAgent') ended.delete(row.id);
     else if (write === 'putRun') runs.set(row.timeline, row);
     else if (write === 'removeRun') runs.delete(row.timeline);
+    else if (write === 'removeNetwork') {
+      books.delete(row.name);
+      for (const { id, network } of [...tokens.values()]) if (network === row.name) tokens.delete(id);
+      state = withoutNetwork(state, row);
+    }
   }
   return { ...memory, sequence: memory.sequence + 1, state: networks.reduce(withNetwork, state) };
+}
+
+function withoutNetwork({ networks, agents }: State, { name, revision }: { name: string; revision: number }): State {
+  return {
+    revision,
+    networks: new Map([...networks].filter(([other]) => other !== name)),
+    agents: new Map([...agents].filter(([, network]) => network !== name)),
+  };
 }
 
 function withNetwork(previous: State, network: NetworkState): State {

@@ -24,7 +24,9 @@ function build(contents: Contents, before: State | undefined): Memory {
   const addresses = Map.groupBy(contents.addresses, (row) => row.network);
   const instances = Map.groupBy(contents.instances, (row) => row.network);
   const members = Map.groupBy(contents.agents, (row) => row.network);
-  let revision = 0;
+  const names = new Set(contents.networks.map(({ name }) => name));
+  const stray = contents.agents.find(({ network }) => !names.has(network));
+  if (stray !== undefined) throw new Error(`the network of agent ${stray.id} has no mesh`);
   for (const row of contents.networks) {
     const book = new Network(row.name, {
       addresses: addresses.get(row.name) ?? [],
@@ -35,12 +37,11 @@ function build(contents: Contents, before: State | undefined): Memory {
     const known = before?.networks.get(row.name);
     states.set(row.name, known !== undefined && isDeepStrictEqual(known, restored) ? known : restored);
     for (const agent of members.get(row.name) ?? []) agents.set(agent.id, row.name);
-    // Every change that counts is a network's, so the newest of them is the count of all.
-    revision = Math.max(revision, row.revision);
   }
   return {
     sequence: contents.sequence,
-    state: { revision, networks: states, agents },
+    // Every change that counts is a network's, so the newest of them is the count of all.
+    state: { revision: contents.revision, networks: states, agents },
     books,
     tokens: new Map(contents.tokens.map((token) => [token.id, token])),
     ended: new Map(contents.endedAgents.map((agent) => [agent.id, agent])),

@@ -9,7 +9,7 @@ import type { ChangeLog, History } from '../store/change-log.ts';
 import { type Clocks, startClocks } from './clocks.ts';
 import type { Draft, Outcome } from './draft.ts';
 import { StateError } from './errors.ts';
-import { addInstances, forgetAgent, join, revokeAgent } from './members.ts';
+import { addInstances, forgetAgent, join, removeNetwork, revokeAgent } from './members.ts';
 import { advance, type Memory, requireNetwork } from './memory.ts';
 import { applyMesh, checkMesh, editMesh, meshAt, revisionsOf } from './meshes.ts';
 import { olderDataFound, tellOlder } from './older-data.ts';
@@ -65,6 +65,7 @@ class Writer implements StateStore {
   #last: Promise<void> | undefined;
 
   readonly edit = this.#changing(editMesh);
+  readonly removeNetwork = this.#changing(removeNetwork);
   readonly join = this.#changing(join);
   readonly revokeAgent = this.#changing(revokeAgent);
   readonly forgetAgent = this.#changing(forgetAgent);
@@ -205,9 +206,10 @@ class Writer implements StateStore {
       sure = draft.writes.length === 0 || (await this.#store.append(sequence, draft.writes));
       if (!sure) return undefined;
       if (draft.writes.length === 0) return outcome;
-      const { networks = [], takesAway = false } = outcome;
+      const { networks = [], removed, takesAway = false } = outcome;
+      const names = [...networks.map(({ name }) => name), ...(removed === undefined ? [] : [removed])];
       this.#memory = advance(this.#memory, draft.writes, networks);
-      if (networks.length > 0) this.#tell(state, { networks: networks.map(({ name }) => name), takesAway });
+      if (names.length > 0) this.#tell(state, { networks: names, takesAway });
       return outcome;
     } finally {
       this.#unsure = !sure && draft.writes.length > 0;

@@ -131,6 +131,12 @@ export interface RevokedAgent {
   readonly revision: number;
 }
 
+export interface RemovedNetwork {
+  /** Whose memberships ended with it, sorted. */
+  readonly hosts: readonly string[];
+  readonly revision: number;
+}
+
 export interface RevokedToken {
   /** Whose memberships ended with it, sorted. */
   readonly hosts: readonly string[];
@@ -176,6 +182,8 @@ export interface StateStore {
   apply(mesh: Mesh, options: ApplyOptions): Promise<ApplyResult>;
   /** As by an apply of the whole mesh with this one entry changed. Fields of problems with the entry begin with its sort. */
   edit(network: string, edit: MeshEdit, options: ApplyOptions): Promise<ApplyResult>;
+  /** Ends the network: every membership and token, its mesh and its history. */
+  removeNetwork(network: string, actor: string): Promise<RemovedNetwork>;
   /** Adds an agent, or renews the one with the same identity key, and counts the token's use, at once or not at all. */
   join(grant: JoinGrant): Promise<Joined>;
   /** `agent` is a host name or an id. */

@@ -101,6 +101,16 @@ export function testChangeLog(name: string, open: () => Promise<Opened>): void {
       for (const ahead of await Promise.all(read)) expect(ahead).toBeGreaterThanOrEqual(0);
     });
 
+    test('removes a network with what is of it, and keeps how far it came; its name may be given again', async () => {
+      const { log } = await opened();
+      await log.append(0, network('prod'));
+      await log.append(1, [{ write: 'removeNetwork', row: { name: 'prod', revision: 7 } }]);
+      expect(await log.read()).toMatchObject({ revision: 7, networks: [] });
+      expect(await log.revisions('prod', 10)).toEqual([]);
+      await log.append(2, network('prod', 8));
+      expect(await log.read()).toMatchObject({ revision: 8, networks: [{ name: 'prod', meshRevision: 8 }] });
+    });
+
     test('keeps what was, which takes no place', async () => {
       const { log } = await opened();
       await log.append(0, [...network('prod'), { write: 'addAudit', row: audit }]);

@@ -123,7 +123,12 @@ export class Distributor {
     clearTimeout(this.#due.get(name)?.timer);
     this.#due.delete(name);
     const network = state.current.networks.get(name);
-    if (network === undefined) return;
+    if (network === undefined) {
+      // Another of its name begins with nothing of this one.
+      this.#views.delete(name);
+      this.#waiting.delete(name);
+      return;
+    }
     const presences = this.#presences.get(name) ?? NOBODY;
     const view = new NetworkView(network, presences, this.#views.get(name), this.#options.readable);
     this.#views.set(name, view);

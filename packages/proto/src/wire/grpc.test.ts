@@ -60,6 +60,7 @@ const adminHandlers: AdminHandlers = {
   putPolicy: unused,
   deletePolicy: unused,
   putAgent: unused,
+  deleteNetwork: unused,
   getMesh: unused,
   listServices: unused,
   listAgents: unused,
