@@ -39,6 +39,7 @@ export class World implements AsyncDisposable {
   /** Between two agents that no step changes: it goes on through all of them. */
   #steady: Talk | undefined;
   #joins = 0;
+  #rules = 0;
 
   private constructor(folders: Readonly<Record<Version, string>>) {
     this.#folders = folders;
@@ -86,9 +87,11 @@ export class World implements AsyncDisposable {
     await this.#reaches('echo');
     const talk = await this.talk();
     await this.#datagram();
-    await this.apply('policies: [{ name: shut, action: deny, from: [web], to: [echo] }]');
+    // Of another name each time: what an earlier check left proves nothing.
+    const rule = `shut-${++this.#rules}`;
+    await this.apply(`policies: [{ name: ${rule}, action: deny, from: [web], to: [echo] }]`);
     await talk.cut();
-    await this.#recorded('"shut"');
+    await this.#recorded(`"${rule}"`);
     await this.apply('');
     const again = await this.talk();
     again.close();
