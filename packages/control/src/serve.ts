@@ -257,7 +257,7 @@ function refuseKeyAlone(directory: string): void {
   throw new StoreError(
     'missing',
     `${key} is there and ${data} is not, or is empty, so control would know no network. Put ${data} back from a backup; ` +
-      `or, to begin anew, move ${key} away, after which every host has to join again`,
+      `or, to begin anew, move all of ${directory} away, after which every host has to join again`,
   );
 }
 

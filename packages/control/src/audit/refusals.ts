@@ -1,4 +1,5 @@
 /** What was turned away, in the audit: one line a minute for each address and kind, and few in all, since each is a write. */
+import { addressGroup } from '@weft/proto/bounds';
 import type { Logger } from 'pino';
 import { FailureCounter } from '../bounds/failures.ts';
 import { actorName } from './entry.ts';
@@ -27,7 +28,7 @@ export function openRefusalAudit({ audit, now, logger }: RefusalAuditOptions) {
   const ofOne = new FailureCounter(OF_ONE, now);
   const ofAll = new FailureCounter(OF_ALL, now);
   const note = (who: Refused, action: string, subject: string, detail: string): void => {
-    if (ofOne.note(`${action} ${who.address}`) || ofAll.note('all')) return;
+    if (ofOne.note(`${action} ${addressGroup(who.address)}`) || ofAll.note('all')) return;
     const act = { actor: actorName(who), action, network: '', subject, revision: 0, detail };
     audit.record(act).catch((error: unknown) => {
       // It is refused all the same, and a full disk must not let a stranger end control.

@@ -14,6 +14,11 @@ export class ByteBudget {
     return this.#total;
   }
 
+  /** Whether this one has no share left for so many. */
+  overShare(who: string, bytes: number): boolean {
+    return (this.#held.get(who) ?? 0) + bytes > this.#mostOfOne;
+  }
+
   /** Whether all together have no room for so many, whoever asks. */
   crowded(bytes: number): boolean {
     return this.#total + bytes > this.#most;

@@ -1,5 +1,5 @@
 /** The admin service: requests checked, changes handed to the state, answers made from it. */
-import { defined } from '@weft/proto';
+import { defined, problem } from '@weft/proto';
 import {
   type AdminHandlers,
   actionCodec,
@@ -12,6 +12,7 @@ import {
   timestampToWire,
 } from '@weft/proto/wire';
 import { type CreateTokenOptions, createToken } from '../admin/create-token.ts';
+import { RequestError } from '../admin/errors.ts';
 import type { Explain } from '../admin/explain.ts';
 import type { ReachOf } from '../admin/reach.ts';
 import { requireNetwork, selectNetworks } from '../admin/request.ts';
@@ -88,7 +89,9 @@ export function adminHandlers(options: AdminServiceOptions): AdminHandlers {
     createToken: answer(async ({ request, metadata, authority }) => {
       const by = { actor: actors.of(metadata), authority };
       const { network, services, host, reusable, ephemeral, addresses } = request;
-      const ttlSeconds = Math.ceil((durationFromWire(request.ttl, 'ttl') ?? 0) / 1_000);
+      const ttlMs = durationFromWire(request.ttl, 'ttl');
+      if (ttlMs !== undefined && ttlMs <= 0) throw new RequestError([problem('ttl', 'expected more than 0 s')]);
+      const ttlSeconds = Math.ceil((ttlMs ?? 0) / 1_000);
       const roles = rolesFromWire(request.roles, 'roles');
       const order = { network, services, host, roles, reusable, ephemeral, ttlSeconds, addresses };
       const { text, token } = await createToken(options, order, by);

@@ -8,6 +8,7 @@ import {
   boundJoin,
   type pb,
   rolesFromWire,
+  wellFormed,
 } from '@weft/proto/wire';
 import type { Logger } from 'pino';
 import { observedPeer } from '../bounds/observed.ts';
@@ -104,7 +105,11 @@ function callOf(stream: Stream, proved: ProvedCalls): AgentCall {
     pause: () => void stream.pause(),
     resume: () => void stream.resume(),
     finish(code, details, farewellMs) {
-      const answer: ServiceError = Object.assign(new Error(details), { code, details, metadata: new Metadata() });
+      const answer: ServiceError = Object.assign(new Error(details), {
+        code,
+        details: wellFormed(details),
+        metadata: new Metadata(),
+      });
       // An agent that does not read, or does not end its half of the call, is cut off: what it half sent is held no longer.
       setTimeout(() => cutCall(stream), farewellMs).unref();
       // grpc-js ends a stream with the status that an error on it carries, after what was written before.

@@ -8,7 +8,7 @@ import type {
   StatusObject,
 } from '@grpc/grpc-js';
 import { status } from '@grpc/grpc-js';
-import type { pb } from '@weft/proto/wire';
+import { errorStatus, type pb } from '@weft/proto/wire';
 import type { Logger } from 'pino';
 import { StoreError } from '../store/errors.ts';
 import { internalStatus, toStatus } from './status.ts';
@@ -91,7 +91,7 @@ function statusFor(error: unknown, signal: AbortSignal, method: string, logger: 
     if (error instanceof StoreError) logger.error({ event: 'call-failed', method, err: error }, error.message);
     return known;
   }
-  if (signal.aborted) return { ...internalStatus(), code: status.CANCELLED, details: 'the call was cancelled' };
+  if (signal.aborted) return errorStatus(status.CANCELLED, 'the call was cancelled', { reason: 'cancelled' });
   logger.error({ event: 'call-failed', method, err: error }, 'call failed');
   return internalStatus();
 }

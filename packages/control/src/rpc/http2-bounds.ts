@@ -38,7 +38,8 @@ export function boundHeaders(server: Server): void {
 function bound(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
   let bytes = 0;
   // The length of a text that was put together is known without putting it together.
-  for (const [name, value = ''] of Object.entries(headers)) bytes += name.length + value.length;
+  for (const [name, value = ''] of Object.entries(headers))
+    for (const each of [value].flat()) bytes += name.length + each.length;
   if (bytes <= HEADER_BYTES) return;
   for (const name of Object.keys(headers)) delete headers[name];
   setImmediate(() => stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM));

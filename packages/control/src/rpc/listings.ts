@@ -47,7 +47,11 @@ export function listServices(
   const { page, nextPageToken } = pageOf(fleetServices(network, live), asked, {
     key: ({ service }) => [service.name],
     tell: serviceStatus,
-    weigh: ({ instances = [] }) => 1 + instances.length,
+    weigh: ({ service, instances = [] }) =>
+      instances.reduce(
+        (weight, { notListening = [] }) => weight + 1 + notListening.length,
+        1 + (service?.ports?.length ?? 0),
+      ),
   });
   return { services: page, nextPageToken };
 }
@@ -86,7 +90,7 @@ export function listAgents(
       const now = fleetAgent(agent);
       return { now, status: agentStatus(now, nowMs, whole) };
     },
-    weigh: ({ now }) => (whole ? weightOf(now) : 1),
+    weigh: ({ now }) => 1 + now.agent.services.length + now.tags.length + (whole ? weightOf(now) : 0),
   });
   return { agents: page.map(({ status }) => status), nextPageToken };
 }
@@ -95,9 +99,9 @@ const BASIC = agentViewCodec.toWire('basic');
 
 /** A problem has a sentence, which is as much as ten names and numbers. */
 function weightOf({ report, telemetry }: FleetAgent): number {
-  const told =
-    report === undefined ? 0 : report.endpoints.length + report.instances.length + 10 * report.problems.length;
-  return 1 + told + (telemetry?.peers.length ?? 0);
+  const silent = report?.instances.reduce((ports, { notListening }) => ports + 1 + notListening.length, 0) ?? 0;
+  const told = report === undefined ? 0 : report.endpoints.length + silent + 10 * report.problems.length;
+  return told + (telemetry?.peers.length ?? 0);
 }
 
 /** `whole`: with what it says of itself. */
@@ -137,6 +141,7 @@ export function listTokens(
   const { page, nextPageToken } = pageOf(tokens, asked, {
     key: ({ sequence, id }) => [-sequence, id],
     tell: tokenStatus,
+    weigh: ({ services = [] }) => 1 + services.length,
   });
   return { tokens: page, nextPageToken };
 }

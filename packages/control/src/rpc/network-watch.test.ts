@@ -110,6 +110,17 @@ test('one that reads slowly is sent what changed meanwhile at once, and the rest
   await Promise.all([slow.leave(), quick.leave()]);
 });
 
+test('one network is watched so many times and no more, and again when one has left', async () => {
+  await bench.apply(mesh([redis]));
+  const watches = Array.from({ length: 64 }, () => open());
+  for (const watch of watches) await watch.read();
+  expect(await open().over).toMatchObject({ code: 'limit' });
+  for (const watch of watches) await watch.leave();
+  const again = open();
+  await again.read();
+  await again.leave();
+});
+
 test('what is large comes in parts, of which the last has the token', async () => {
   await bench.apply(mesh(Array.from({ length: 1_100 }, (_, index) => ({ ...redis, name: `s${index}` }))));
   const watch = open();

@@ -10,6 +10,7 @@ import { requireNetwork } from '../admin/request.ts';
 import type { LiveAgents } from '../fleet/live.ts';
 import { fleetAgents, fleetServices } from '../fleet/projection.ts';
 import { Versions } from '../fleet/versions.ts';
+import { StateError } from '../state/errors.ts';
 import type { State } from '../state/types.ts';
 import type { Write } from './handler.ts';
 import { agentStatus, networkStatus, serviceStatus } from './listings.ts';
@@ -23,13 +24,17 @@ export interface NetworkWatchOptions {
 type Answer = pb.Outgoing<pb.WatchNetworkResponse>;
 
 const LOOK_MS = 1_000;
-/** Services and agents of one message. */
+/** Services, or agents, of one message, and characters of them: a service may have thousands of instances. */
 const MOST_OF_ONE = 500;
+const MOST_TEXT = 1 << 20;
+/** Watched at once, of all networks: each holds what its reader has not taken. */
+const MOST_WATCHERS = 64;
 
 export class NetworkWatch {
   readonly #options: NetworkWatchOptions;
-  /** As many as there are networks that were ever watched: each keeps what it last saw, so that a watcher can resume. */
+  /** Of networks that were ever watched and are there: each keeps what it last saw, so that a watcher can resume. */
   readonly #feeds = new Map<string, Feed>();
+  #watchers = 0;
 
   constructor(options: NetworkWatchOptions) {
     this.#options = options;
@@ -42,9 +47,13 @@ export class NetworkWatch {
     signal: AbortSignal,
     write: Write<pb.WatchNetworkResponse>,
   ): Promise<void> {
+    if (this.#watchers >= MOST_WATCHERS) {
+      throw new StateError('limit', `networks are watched ${MOST_WATCHERS} times at once, and no more; end one first`);
+    }
     const look = () => looked(this.#options, network);
     const feed = entryOf(this.#feeds, network, () => new Feed(look));
     const leave = feed.enter();
+    this.#watchers += 1;
     try {
       let sent = feed.resumed(resumeToken);
       for (;;) {
@@ -55,7 +64,9 @@ export class NetworkWatch {
         signal.throwIfAborted();
       }
     } finally {
+      this.#watchers -= 1;
       leave();
+      if (!feed.watched && !this.#options.state.current.networks.has(network)) this.#feeds.delete(network);
     }
   }
 }
@@ -87,6 +98,16 @@ function texts(entries: readonly (readonly [string, object])[]): Map<string, str
   return new Map(entries.map(([key, value]) => [key, JSON.stringify(value)]));
 }
 
+/** From the head of the list; at least one. */
+function takeSome<Entry extends { readonly text: string | undefined }>(entries: Entry[]): Entry[] {
+  let length = 0;
+  const end = entries.findIndex(({ text }, at) => {
+    length += text?.length ?? 0;
+    return at === MOST_OF_ONE || (at > 0 && length > MOST_TEXT);
+  });
+  return entries.splice(0, end === -1 ? entries.length : end);
+}
+
 class Feed {
   /** Names this feed, so that no other's versions are taken for its own. */
   readonly #id = randomBytes(8).toString('hex');
@@ -102,6 +123,10 @@ class Feed {
 
   constructor(look: () => Looked) {
     this.#look = look;
+  }
+
+  get watched(): boolean {
+    return this.#watchers > 0;
   }
 
   get version(): number {
@@ -129,27 +154,30 @@ class Feed {
     return id === this.#id && version <= this.#version && version >= this.#forgotten() ? version : undefined;
   }
 
-  /** What changed since that version, or everything, in messages of which the last has the token to resume by. */
-  answers(since: number | undefined): Answer[] {
+  /**
+   * What changed since that version, or everything, in messages of which the last has the token to resume by. Each is made when the one
+   * before was taken.
+   */
+  *answers(since: number | undefined): Generator<Answer> {
+    const token = `${this.#id}-${this.#version}`;
     const known = since !== undefined && since >= this.#forgotten() ? since : undefined;
     const [network] = this.#network.since(known);
     const services = this.#services.since(known);
     const agents = this.#agents.since(known);
-    const answers: Answer[] = [];
+    let first = true;
     do {
-      const [some, others] = [services.splice(0, MOST_OF_ONE), agents.splice(0, MOST_OF_ONE)];
-      const first = answers.length === 0;
-      answers.push({
+      const [some, others] = [takeSome(services), takeSome(agents)];
+      yield {
         snapshot: first && known === undefined,
         ...(first && network?.text !== undefined ? { network: JSON.parse(network.text) as pb.Network } : {}),
         services: some.flatMap(({ text }) => (text === undefined ? [] : [JSON.parse(text) as pb.ServiceStatus])),
         removedServices: some.flatMap(({ key, text }) => (text === undefined ? [key] : [])),
         agents: others.flatMap(({ text }) => (text === undefined ? [] : [JSON.parse(text) as pb.Agent])),
         removedAgents: others.flatMap(({ key, text }) => (text === undefined ? [key] : [])),
-        resumeToken: services.length + agents.length > 0 ? '' : `${this.#id}-${this.#version}`,
-      });
+        resumeToken: services.length + agents.length > 0 ? '' : token,
+      };
+      first = false;
     } while (services.length + agents.length > 0);
-    return answers;
   }
 
   /** Resolves once there is another version, or the signal aborts. Rejects with what looking came to. */
@@ -172,6 +200,7 @@ class Feed {
     const { version } = this;
     try {
       this.#update();
+      this.#failure = undefined;
     } catch (error) {
       this.#failure = error;
     }

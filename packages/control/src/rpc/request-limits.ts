@@ -116,9 +116,11 @@ function watch(
   };
   /** Counted as they come: what is only announced takes no memory, and announcements must not shut out who sends. */
   const hold = (bytes: number): void => {
-    for (const oldest of waiting) {
-      if (!budget.crowded(bytes)) break;
-      oldest();
+    if (!budget.overShare(who, bytes)) {
+      for (const oldest of waiting) {
+        if (!budget.crowded(bytes)) break;
+        oldest();
+      }
     }
     if (refused) return;
     if (!budget.take(who, bytes)) {

@@ -30,6 +30,18 @@ test('a full disk is told of, and what else is wrong with the data is not', () =
   expect(toStatus(new StoreError('corrupt', 'the file /var/lib/weft/control.db'))).toBeUndefined();
 });
 
+test('an error in the words of who asks is well formed, and bounded', () => {
+  const service = `${'a'.repeat(979)}\u{1f600}${'x'.repeat(100_000)}`;
+  for (const fields of [[], [{ field: 'service', message: service }]]) {
+    const answer = toStatus(new StateError('no-such-service', `there is no service ${service}`, fields, { service }));
+    expect(() => encodeURI(answer?.details ?? '')).not.toThrow();
+    expect(answer?.details.length).toBeLessThanOrEqual(1_020);
+    expect(errorDetails(answer).metadata.service).toHaveLength(256);
+  }
+  const cut = toStatus(new StateError('no-such-service', `${'a'.repeat(999)}\u{1f600}`));
+  expect(cut?.details.endsWith('\ufffd')).toBe(true);
+});
+
 test('what is not there is named for programs too', () => {
   const answer = toStatus(new StateError('no-such-service', 'there is no service redis', [], { service: 'redis' }));
   expect(errorDetails(answer)).toEqual({ reason: 'NO_SUCH_SERVICE', metadata: { service: 'redis' }, fields: [] });

@@ -44,7 +44,11 @@ function withEntry<T extends { readonly name: string }>(
 ): T[] {
   const place = entries.findIndex((held) => held.name === name);
   if (entry !== undefined) return place < 0 ? [...entries, entry] : entries.with(place, entry);
-  if (place < 0) throw new StateError(absent, `there is no ${SORTS[section]} ${name} in network ${network}`);
+  if (place < 0) {
+    throw new StateError(absent, `there is no ${SORTS[section]} ${name} in network ${network}`, [], {
+      [SORTS[section]]: name,
+    });
+  }
   return entries.toSpliced(place, 1);
 }
 

@@ -15,6 +15,8 @@ export const ERROR_DOMAIN = 'weft';
 /** HTTP/2 peers refuse header blocks of more than 16 KiB or so; base64 adds a third, and the message stands beside it. */
 const MAX_BYTES = 6 * 1024;
 const MAX_DETAILS = 1_000;
+/** Characters of a name or a number that an error is about. */
+const MAX_ABOUT = 256;
 
 export interface ErrorDetails {
   /** A stable word, such as `TOKEN_EXPIRED`; empty when none was told. */
@@ -37,8 +39,8 @@ export function errorStatus(
   message: string,
   { reason, metadata = {}, fields = [], retryMs }: Partial<ErrorDetails> & Pick<ErrorDetails, 'reason'>,
 ): StatusObject {
-  const details = (fields.length === 0 ? message : describe(fields)).slice(0, MAX_DETAILS);
-  const info = { reason: reason.toUpperCase().replaceAll('-', '_'), domain: ERROR_DOMAIN, metadata };
+  const details = cut(fields.length === 0 ? message : describe(fields), MAX_DETAILS);
+  const info = { reason: reason.toUpperCase().replaceAll('-', '_'), domain: ERROR_DOMAIN, metadata: bounded(metadata) };
   const packed = [any('ErrorInfo', google.rpc.ErrorInfo.encode(info))];
   if (fields.length > 0) {
     packed.push(any('BadRequest', google.rpc.BadRequest.encode({ fieldViolations: fitting(fields) })));
@@ -77,6 +79,20 @@ export function errorDetails(error: unknown): ErrorDetails {
   return found;
 }
 
+/** Without half of a character: grpc-js throws at one, and that would end control. */
+export function wellFormed(text: string): string {
+  return text.replace(/\p{Surrogate}/gu, '\ufffd');
+}
+
+function cut(text: string, most: number): string {
+  return wellFormed(text.slice(0, most));
+}
+
+/** What is asked for may be as long as a request. */
+function bounded(metadata: ErrorDetails['metadata']): Record<string, string> {
+  return Object.fromEntries(Object.entries(metadata).map(([key, value]) => [key, cut(value, MAX_ABOUT)]));
+}
+
 function any(
   name: string,
   writer: { finish(): Uint8Array },
@@ -97,6 +113,6 @@ function fitting(fields: readonly FieldProblem[]): { readonly field: string; rea
 
 function describe([first, ...others]: readonly FieldProblem[]): string {
   if (first === undefined) return 'invalid request';
-  const words = `${first.field}: ${first.message}`.slice(0, MAX_DETAILS - 20);
+  const words = cut(`${first.field}: ${first.message}`, MAX_DETAILS - 20);
   return others.length === 0 ? words : `${words} (and ${others.length} more)`;
 }
