@@ -5,6 +5,8 @@
  * and what it holds until then is bounded by grpc-js's own limit of a message.
  */
 import { constants, type ServerHttp2Stream } from 'node:http2';
+import type { ServerInterceptingCallInterface, status } from '@grpc/grpc-js';
+import { errorStatus } from '@weft/proto/wire';
 
 interface Layer {
   /** The call below the one a handler sees. */
@@ -29,6 +31,13 @@ export function cutCall(call: object): boolean {
   const stream = streamOf(call);
   stream?.close(constants.NGHTTP2_CANCEL);
   return stream !== undefined;
+}
+
+/** Ends a call that is not served. `reason` is a stable word, such as `half-sent`. */
+export function refuseCall(call: ServerInterceptingCallInterface, code: status, reason: string, details: string): void {
+  call.sendStatus(errorStatus(code, details, { reason }));
+  // The status is on its way; the half of the call that the caller keeps open must go too.
+  setImmediate(() => cutCall(call));
 }
 
 /** Which calls come from somebody who has proved who it is: an admin by a token at the headers, an agent by its Hello. */

@@ -5,11 +5,11 @@
 import { constants } from 'node:http2';
 import { ServerInterceptingCall, type ServerInterceptor, status } from '@grpc/grpc-js';
 import { addressGroup } from '@weft/proto/bounds';
-import { agentService, errorStatus } from '@weft/proto/wire';
+import { agentService } from '@weft/proto/wire';
 import { ByteBudget } from '../bounds/budget.ts';
 import { observedHost } from '../bounds/observed.ts';
 import { ADMIN_PREFIX } from './admin-auth.ts';
-import { cutCall, streamOf } from './call-stream.ts';
+import { refuseCall, streamOf } from './call-stream.ts';
 
 /** In all, and of one address: each may hold an answer of reflection's, some 60 KiB. */
 const OPEN = { most: 1_024, mostOfOne: 128 } as const;
@@ -31,8 +31,7 @@ export function openCalls({ most, mostOfOne }: { most: number; mostOfOne: number
         start: (next) => {
           next();
           const details = `at most ${mostOfOne} calls of one address stand open here; end others first`;
-          call.sendStatus(errorStatus(status.RESOURCE_EXHAUSTED, details, { reason: 'too-many-calls' }));
-          setImmediate(() => cutCall(call));
+          refuseCall(call, status.RESOURCE_EXHAUSTED, 'too-many-calls', details);
         },
       });
     }

@@ -12,11 +12,11 @@ import {
   status,
 } from '@grpc/grpc-js';
 import { addressGroup } from '@weft/proto/bounds';
-import { agentService, errorStatus, MOST_JOIN_BYTES, MOST_REQUEST_BYTES } from '@weft/proto/wire';
+import { agentService, MOST_JOIN_BYTES, MOST_REQUEST_BYTES } from '@weft/proto/wire';
 import { ByteBudget } from '../bounds/budget.ts';
 import { observedHost } from '../bounds/observed.ts';
 import { ADMIN_PREFIX } from './admin-auth.ts';
-import { cutCall, type ProvedCalls, streamOf } from './call-stream.ts';
+import { cutCall, type ProvedCalls, refuseCall, streamOf } from './call-stream.ts';
 
 /** Bytes of one message, by who sends it. */
 export const REQUEST_BYTES = {
@@ -95,9 +95,7 @@ function watch(
   const refuse = (code: status, reason: string, details: string): void => {
     refused = true;
     release();
-    call.sendStatus(errorStatus(code, details, { reason }));
-    // The status is on its way; what the caller still sends must not keep the stream.
-    setImmediate(() => cutCall(call));
+    refuseCall(call, code, reason, details);
   };
   const tooMany = 'too many requests are half sent; try again later';
   const makeRoom = (): void => refuse(status.RESOURCE_EXHAUSTED, 'half-sent', tooMany);

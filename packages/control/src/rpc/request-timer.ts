@@ -4,10 +4,10 @@
  */
 import { ServerInterceptingCall, type ServerInterceptor, status } from '@grpc/grpc-js';
 import { Admission, type AdmissionLimits } from '@weft/proto/bounds';
-import { agentService, errorStatus } from '@weft/proto/wire';
+import { agentService } from '@weft/proto/wire';
 import { observedHost } from '../bounds/observed.ts';
 import { ADMIN_PREFIX } from './admin-auth.ts';
-import { cutCall } from './call-stream.ts';
+import { refuseCall } from './call-stream.ts';
 
 /** Calls of which not all has come: as many as there may be streams without a Hello. Hosts that join together send all at once. */
 const ASKING: AdmissionLimits = { most: 4_096, mostOfOne: 1_024 };
@@ -19,20 +19,21 @@ export function requestTimer(requestMs: number, limits = ASKING): ServerIntercep
     if (method.path.startsWith(ADMIN_PREFIX) || method.path === agentService.connect.path) {
       return new ServerInterceptingCall(call);
     }
-    const end = (code: status, reason: string, details: string): void => {
-      call.sendStatus(errorStatus(code, details, { reason }));
-      // The status is on its way; the half of the call that the caller keeps open must go too.
-      setImmediate(() => cutCall(call));
-    };
     return new ServerInterceptingCall(call, {
       start: (next) => {
         const timer = setTimeout(
-          () => end(status.DEADLINE_EXCEEDED, 'request-too-slow', `the request took longer than ${requestMs} ms`),
+          () =>
+            refuseCall(
+              call,
+              status.DEADLINE_EXCEEDED,
+              'request-too-slow',
+              `the request took longer than ${requestMs} ms`,
+            ),
           requestMs,
         );
         const tooMany = (): void => {
           clearTimeout(timer);
-          end(status.RESOURCE_EXHAUSTED, 'half-sent', 'too many requests are half sent; try again later');
+          refuseCall(call, status.RESOURCE_EXHAUSTED, 'half-sent', 'too many requests are half sent; try again later');
         };
         const seat = admission.enter(observedHost(call.getPeer()) || 'unknown', tooMany);
         if (seat === undefined) tooMany();

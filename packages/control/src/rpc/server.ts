@@ -7,7 +7,6 @@ import { type AdminHandlers, type AgentHandlers, adminService, protoDirectory } 
 import { HealthImplementation } from 'grpc-health-check';
 import type { Logger } from 'pino';
 import { framedAgentService } from './agent-service.ts';
-
 import type { Connections } from './connections.ts';
 import { BoundCredentials, boundHeaders } from './http2-bounds.ts';
 import { Listener } from './listener.ts';
