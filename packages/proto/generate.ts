@@ -1,4 +1,4 @@
-// Generates the static message code and its types from proto/ into generated/, and skips the work when nothing changed.
+// Generates the static message code and its types from proto/ into generated/, and skips the work when nothing changed; and the version.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -48,4 +48,34 @@ if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== digest) {
   rmSync(commented);
   code(join(outDir, 'weft.js'), '--no-comments', '--no-beautify');
   writeFileSync(stamp, digest);
+}
+
+writeVersion();
+
+/**
+ * What each program tells of itself: the package's version, and the commit that it was built of, with `.changed` when the tree
+ * held more than that. A tree that is no checkout has the version alone.
+ */
+function writeVersion(): void {
+  const { version } = JSON.parse(readFileSync(join(here, 'package.json'), 'utf8')) as { version: string };
+  const [commit = '', seconds = '0'] = git('log', '-1', '--format=%h %ct', '--abbrev=12').split(' ');
+  const build = commit === '' ? '' : `+${commit}${git('status', '--porcelain', '--untracked-files=no') && '.changed'}`;
+  const lines = [`export const VERSION = '${version}${build}';`, `export const COMMIT_SECONDS = ${seconds};`, ''];
+  writeIfOther('version.js', lines.join('\n'));
+  writeIfOther('version.d.ts', 'export declare const VERSION: string;\nexport declare const COMMIT_SECONDS: number;\n');
+}
+
+/** Untouched when it says the same, so that nothing is compiled again. */
+function writeIfOther(name: string, text: string): void {
+  const path = join(outDir, name);
+  if (!existsSync(path) || readFileSync(path, 'utf8') !== text) writeFileSync(path, text);
+}
+
+/** Without its newline; empty where git, or a repository, is missing. */
+function git(...args: readonly string[]): string {
+  try {
+    return execFileSync('git', args, { cwd: here, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+  } catch {
+    return '';
+  }
 }

@@ -3,7 +3,7 @@ import { existsSync, statSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { formatHostPort, type HostPort, LEAST_FILES, parseHostPort, requireFiles } from '@weft/proto';
+import { formatHostPort, type HostPort, LEAST_FILES, parseHostPort, requireFiles, VERSION } from '@weft/proto';
 import { lockDirectory, prepareDirectory, removeHalfWritten } from '@weft/proto/files';
 import { openTracing } from '@weft/proto/observe';
 import type { Logger } from 'pino';
@@ -40,7 +40,6 @@ import { DiskWatch, ROOM } from './store/disk-watch.ts';
 import { StoreError } from './store/errors.ts';
 import { Store } from './store/store.ts';
 import { createTraffic } from './traffic/traffic.ts';
-import { VERSION } from './version.ts';
 import { Hub } from './watch/hub.ts';
 import { Receipts } from './watch/older-data.ts';
 

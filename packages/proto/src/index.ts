@@ -1,8 +1,8 @@
 /** What both programs share that knows no wire: the model, the policy, and what needs Node. */
+export { VERSION } from '#version';
 export * from './model/index.ts';
 export * from './node/file-limit.ts';
 export * from './node/fingerprint.ts';
 export { hostInterfaces, isOwnAddress } from './node/interfaces.ts';
-export * from './node/package-version.ts';
 export * from './node/state-directory.ts';
 export * from './node/token.ts';

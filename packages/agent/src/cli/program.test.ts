@@ -87,7 +87,8 @@ describe('usage', () => {
       expect(out).toContain(`Example:\n  weft ${command}`);
     }
     expect((await weft('--help')).code).toBe(0);
-    expect((await weft('--version')).out).toMatch(/^\d+\.\d+\.\d+\n$/);
+    const form = /^\d+\.\d+\.\d+(\+[0-9a-f]{12}(\.changed)?)?\n$/;
+    for (const words of ['version', '--version']) expect((await weft(words)).out).toMatch(form);
   });
 });
 

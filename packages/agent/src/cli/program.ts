@@ -2,13 +2,12 @@
  * The commands, their options and their help. What each does stands in its own file, loaded when the command is given: an
  * agent runs for months, and would keep the code of every other command with it.
  */
-import { escapeUnseen, FileLimitError, FLOW_NAME_FILTERS } from '@weft/proto';
+import { escapeUnseen, FileLimitError, FLOW_NAME_FILTERS, VERSION } from '@weft/proto';
 import { Command, CommanderError, Option } from 'commander';
 import { FileError } from '../config/errors.ts';
 import { AgentError } from '../member/errors.ts';
 import { StatusSocketError } from '../observe/errors.ts';
 import { holdOptimizers } from '../run/optimizers.ts';
-import { VERSION } from '../version.ts';
 import { CommandError, type ExitCode, UsageError } from './errors.ts';
 import { paintErr, type Terminal } from './terminal.ts';
 
@@ -64,6 +63,12 @@ function build(terminal: Terminal, signal: AbortSignal, exit: (code: ExitCode) =
     })
     .showHelpAfterError('(add --help for the options and an example)');
   example(program, 'weft token create --network prod --services redis', 'weft up --join-file token --config weft.yaml');
+
+  const versioned = program
+    .command('version')
+    .description('the version of this program, and the commit that it was built of')
+    .action(() => terminal.out(`${VERSION}\n`));
+  example(versioned, 'weft version');
 
   const token = program.command('token').description('join tokens');
   example(token, 'weft token list --network prod');

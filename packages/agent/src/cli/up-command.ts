@@ -16,12 +16,12 @@ import {
   parseHostPort,
   TokenError,
   toHostName,
+  VERSION,
 } from '@weft/proto';
 import { EMPTY_AGENT_FILE, readAgentFile } from '../config/agent-file.ts';
 import { parseResolver } from '../config/schema.ts';
 import { readVipRange } from '../config/vip-range.ts';
 import { createLogger } from '../observe/logger.ts';
-import { VERSION } from '../version.ts';
 import { UsageError, wrongValue } from './errors.ts';
 import { defaultDirectory } from './paths.ts';
 import type { Terminal } from './terminal.ts';

@@ -11,6 +11,7 @@ import {
   messageOf,
   parseAddress,
   requireFiles,
+  VERSION,
 } from '@weft/proto';
 import { dualStackHost } from '../bytes/dual-stack.ts';
 import { type AgentFile, rolesOf } from '../config/agent-file.ts';
@@ -24,7 +25,6 @@ import type { AgentMetrics } from '../observe/agent-metrics.ts';
 import type { AgentStatus } from '../observe/agent-status.ts';
 import { describeAgent } from '../observe/describe.ts';
 import { serveStatus } from '../observe/status-socket.ts';
-import { VERSION } from '../version.ts';
 import type { Problems } from '../words/problems.ts';
 import { type ControlState, followControl, keptNetmap } from './control.ts';
 import { ENFORCEMENT } from './enforce.ts';

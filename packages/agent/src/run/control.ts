@@ -1,6 +1,6 @@
 /** What control's word does to a running agent: fresh or stale, member or not, and back again. */
 import { randomBytes } from 'node:crypto';
-import { messageOf } from '@weft/proto';
+import { messageOf, VERSION } from '@weft/proto';
 import { PinMismatchError } from '@weft/proto/wire';
 import type { Logger } from 'pino';
 import type { FlowRecorder } from '../flows/recorder.ts';
@@ -12,7 +12,6 @@ import { type Enrolment, keepRevoked, type MembershipRequest, rejoin } from '../
 import type { NetmapKeeper } from '../member/persist.ts';
 import type { NetmapStore } from '../netmap/store.ts';
 import type { Tunnels } from '../tunnel/types.ts';
-import { VERSION } from '../version.ts';
 import type { Problems } from '../words/problems.ts';
 
 /** How the agent stands with control, for `weft status`. */

@@ -1,9 +1,8 @@
 /** The command line of weft-control. */
 import { resolve } from 'node:path';
-import { escapeUnseen, type HostPort, homeOf, parseHostPort, stateDirectory } from '@weft/proto';
+import { escapeUnseen, type HostPort, homeOf, parseHostPort, stateDirectory, VERSION } from '@weft/proto';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { ServeOptions } from '../serve.ts';
-import { VERSION } from '../version.ts';
 
 interface ServeFlags extends Omit<ServeOptions, 'directory' | 'dashboard' | 'advertise'> {
   readonly data: string;

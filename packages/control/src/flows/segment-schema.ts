@@ -1,8 +1,7 @@
 /** The tables of one segment. Control may go to a newer version and back within the day that a segment lives. */
 import type { DatabaseSync } from 'node:sqlite';
-import { FLOW_FIELDS, SHARED_FLOW_FIELDS, type SharedFlowField } from '@weft/proto';
+import { FLOW_FIELDS, SHARED_FLOW_FIELDS, type SharedFlowField, VERSION } from '@weft/proto';
 import { newestOf, peek, type Schema, stepForward } from '../store/schema-steps.ts';
-import { VERSION } from '../version.ts';
 import { SegmentDamagedError, SegmentNewerError } from './errors.ts';
 
 /** How a column is declared that was not there when a segment was begun: its older records have nothing in it. */

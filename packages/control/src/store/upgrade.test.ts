@@ -3,9 +3,9 @@ import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { VERSION } from '@weft/proto';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { openState } from '../state/state.ts';
-import { VERSION } from '../version.ts';
 import { SCHEMA } from './schema.ts';
 import type { Schema, Step } from './schema-steps.ts';
 import { Store } from './store.ts';

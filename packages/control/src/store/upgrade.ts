@@ -1,8 +1,9 @@
 /** Control's database at a start: one of another sort or a newer version is refused, one of an older version steps forward. */
+
 import { closeSync, fsyncSync, openSync, readdirSync, renameSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
-import { VERSION } from '../version.ts';
+import { VERSION } from '@weft/proto';
 import { StoreError } from './errors.ts';
 import { SCHEMA } from './schema.ts';
 import { newestOf, peek, type Schema, stepForward } from './schema-steps.ts';

@@ -1,12 +1,11 @@
 /** A worker thread: a data path of its own, led by the main thread. An error that nobody foresaw ends it, and with it the agent. */
 import { isDeepStrictEqual } from 'node:util';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
-import { messageOf } from '@weft/proto';
+import { messageOf, VERSION } from '@weft/proto';
 import { openTracing } from '@weft/proto/observe';
 import { FlowRecorder } from '../../flows/recorder.ts';
 import { createLogger } from '../../observe/logger.ts';
 import { ProblemBoard } from '../../observe/problems.ts';
-import { VERSION } from '../../version.ts';
 import { keepHouse } from '../housekeeping.ts';
 import { HandOver } from './hand-over.ts';
 import type { FromWorker, ToWorker, Update, WorkerNumbers, WorkerStart } from './messages.ts';

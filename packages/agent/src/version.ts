@@ -1,4 +1,0 @@
-/** The version of the package. */
-import { packageVersion } from '@weft/proto';
-
-export const VERSION: string = packageVersion(import.meta.url);
