@@ -22,12 +22,13 @@ import { Enroller } from './enroll/enroller.ts';
 import { fileMemory } from './fleet/memory.ts';
 import { openFlowWindow } from './flows/window.ts';
 import { openMetrics } from './metrics/metrics.ts';
-import { adminAuth, CallActors } from './rpc/admin-auth.ts';
-import { adminHandlers } from './rpc/admin-service.ts';
+import { adminAuth, adminGate, CallActors } from './rpc/admin-auth.ts';
+import { adminCalls } from './rpc/admin-service.ts';
 import { agentHandlers } from './rpc/agent-service.ts';
 import { callObserver } from './rpc/call-observer.ts';
 import { ProvedCalls } from './rpc/call-stream.ts';
 import { Connections, MOST_AGENTS } from './rpc/connections.ts';
+import { adminHandlers } from './rpc/handler.ts';
 import { openCalls } from './rpc/open-calls.ts';
 import { requestLimits } from './rpc/request-limits.ts';
 import { requestTimer } from './rpc/request-timer.ts';
@@ -180,22 +181,24 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
     now,
     logger,
   };
+  const calls = adminCalls({ ...told, enforcement: hub.fleet, startedMs });
   const actors = new CallActors();
   const proved = new ProvedCalls();
   const connections = new Connections();
   const failures = new FailureCounter(ADMIN_FAILURES, now);
   const refusals = openRefusalAudit({ audit, now, logger });
+  const gate = adminGate({ credentials, failures, refusals, logger });
   const server = new ControlServer({
     keyPem,
     certificatePem,
-    admin: adminHandlers({ ...told, enforcement: hub.fleet, actors, startedMs }),
+    admin: adminHandlers(calls, actors, logger),
     agents: agentHandlers({ hub, enroller: new Enroller({ state, now, logger }), proved, logger }),
     interceptors: [
       ...(metrics === undefined ? [] : [callObserver(metrics.counters.calls)]),
       connections.keepSeats(proved),
       requestLimits(proved),
       openCalls(),
-      adminAuth({ credentials, actors, proved, failures, refusals, logger }),
+      adminAuth({ gate, actors, proved }),
       ...(tracing === undefined ? [] : [rpcTracing(tracing)]),
       requestTimer(REQUEST_MS),
       unreadAnswers(REQUEST_MS),

@@ -14,29 +14,60 @@ import type { FailureCounter } from '../bounds/failures.ts';
 import { observedHost, observedPeer } from '../bounds/observed.ts';
 import type { Credentials } from '../enroll/credentials.ts';
 import type { ProvedCalls } from './call-stream.ts';
-import { ADMIN_PATHS, READ_PATHS } from './roles.ts';
+import { ADMIN_PATHS, ADMIN_PREFIX, READ_PATHS } from './roles.ts';
 
-export const ADMIN_PREFIX = '/weft.v1.AdminService/';
-
-export interface AdminAuthOptions {
-  readonly credentials: Credentials;
-  /** Told who makes each call that is let through. */
-  readonly actors: CallActors;
-  readonly proved: ProvedCalls;
+export interface AdminGateOptions {
+  readonly credentials: Pick<Credentials, 'roleOf'>;
   readonly failures: FailureCounter;
-  readonly refusals: RefusalAudit;
+  readonly refusals: Pick<RefusalAudit, 'note'>;
   readonly logger: Logger;
 }
 
+/** Who asks, and for what. */
+export interface Asking {
+  readonly path: string;
+  /** HOST:PORT, as the socket or grpc-js tells it. */
+  readonly peer: string;
+  /** Of the `authorization` that came; undefined when there is none that could be a bearer's. */
+  readonly token: string | undefined;
+  /** Proved in another way, such as by a session of the page. */
+  readonly role?: Actor['role'] | undefined;
+}
+
+export type Admitted = { readonly actor: Actor } | { readonly refusal: StatusObject };
+export type AdminGate = (asking: Asking) => Admitted;
+
+export function adminGate({ credentials, failures, refusals, logger }: AdminGateOptions): AdminGate {
+  return ({ path, peer, token, role: proved }) => {
+    const role = token === undefined ? proved : credentials.roleOf(token);
+    const address = observedHost(peer) || 'unknown';
+    if (role === 'admin' || (role === 'read' && READ_PATHS.has(path))) return { actor: { role, address } };
+    // The right token is let through however often its address failed before: who shares the address, such as
+    // another user of this host, must not be able to lock the operator out. 256 bits cannot be guessed anyway;
+    // the limit keeps the log readable and the answer cheap.
+    const tooMany = failures.note(address);
+    if (ADMIN_PATHS.has(path)) refusals.note({ role: role ?? 'nobody', address }, path.slice(ADMIN_PREFIX.length));
+    if (!tooMany)
+      logger.warn({ event: 'admin-refused', peer: observedPeer(peer), method: path, role }, 'admin call refused');
+    if (role === 'read') return { refusal: notAdmin() };
+    return { refusal: tooMany ? tooManyTries() : unauthenticated(token) };
+  };
+}
+
+/** Undefined for what is no bearer's. */
+export function bearerOf(authorization: string): string | undefined {
+  return /^bearer ([\x21-\x7e]{1,512})$/i.exec(authorization.trim())?.[1];
+}
+
+export interface AdminAuthOptions {
+  readonly gate: AdminGate;
+  /** Told who makes each call that is let through. */
+  readonly actors: CallActors;
+  readonly proved: ProvedCalls;
+}
+
 /** Refuses on the headers, so that nothing of an unproven caller's message is read. */
-export function adminAuth({
-  credentials,
-  actors,
-  proved,
-  failures,
-  refusals,
-  logger,
-}: AdminAuthOptions): ServerInterceptor {
+export function adminAuth({ gate, actors, proved }: AdminAuthOptions): ServerInterceptor {
   return (method, call) => {
     const { path } = method;
     if (!path.startsWith(ADMIN_PREFIX)) return new ServerInterceptingCall(call);
@@ -44,34 +75,26 @@ export function adminAuth({
       start: (next) => {
         next({
           onReceiveMetadata: (metadata, proceed) => {
-            const token = bearer(metadata);
-            const role = token === undefined ? undefined : credentials.roleOf(token);
-            const address = observedHost(call.getPeer()) || 'unknown';
-            if (role === 'admin' || (role === 'read' && READ_PATHS.has(path))) {
-              actors.admit(metadata, { role, address });
-              proved.prove(call);
-              proceed(metadata);
+            const admitted = gate({ path, peer: call.getPeer(), token: bearer(metadata) });
+            if ('refusal' in admitted) {
+              call.sendStatus(admitted.refusal);
               return;
             }
-            // The right token is let through however often its address failed before: who shares the address, such as
-            // another user of this host, must not be able to lock the operator out. 256 bits cannot be guessed anyway;
-            // the limit keeps the log readable and the answer cheap.
-            const tooMany = failures.note(address);
-            if (ADMIN_PATHS.has(path))
-              refusals.note({ role: role ?? 'nobody', address }, path.slice(ADMIN_PREFIX.length));
-            if (!tooMany)
-              logger.warn(
-                { event: 'admin-refused', peer: observedPeer(call.getPeer()), method: path, role },
-                'admin call refused',
-              );
-            if (role === 'read') call.sendStatus(notAdmin());
-            else if (tooMany) call.sendStatus(tooManyTries());
-            else call.sendStatus(unauthenticated(token));
+            actors.admit(metadata, admitted.actor);
+            proved.prove(call);
+            proceed(metadata);
           },
         });
       },
     });
   };
+}
+
+function bearer(metadata: Metadata): string | undefined {
+  const values = metadata.get('authorization');
+  const [value] = values;
+  if (values.length !== 1 || typeof value !== 'string') return undefined;
+  return bearerOf(value);
 }
 
 function notAdmin(): StatusObject {
@@ -96,13 +119,6 @@ function refusal(token: string | undefined): string {
     return 'this call needs an admin token: metadata "authorization: Bearer TOKEN", with the text of admin.token in control\'s data directory';
   }
   return "the admin token is not this control's; use the text of admin.token in its data directory";
-}
-
-function bearer(metadata: Metadata): string | undefined {
-  const values = metadata.get('authorization');
-  const [value] = values;
-  if (values.length !== 1 || typeof value !== 'string') return undefined;
-  return /^bearer ([\x21-\x7e]{1,512})$/i.exec(value.trim())?.[1];
 }
 
 /**

@@ -1,7 +1,6 @@
 /** The admin service: requests checked, changes handed to the state, answers made from it. */
 import { defined, problem } from '@weft/proto';
 import {
-  type AdminHandlers,
   actionCodec,
   breakPointCodec,
   callerFromWire,
@@ -11,6 +10,7 @@ import {
   rolesFromWire,
   timestampToWire,
 } from '@weft/proto/wire';
+import type { ChangeMeshOptions } from '../admin/change-mesh.ts';
 import { type CreateTokenOptions, createToken } from '../admin/create-token.ts';
 import { RequestError } from '../admin/errors.ts';
 import type { Explain } from '../admin/explain.ts';
@@ -21,14 +21,14 @@ import type { AuditLog } from '../audit/types.ts';
 import type { FlowWindow } from '../flows/window.ts';
 import type { DiskWatch } from '../store/disk-watch.ts';
 import type { Traffic } from '../traffic/types.ts';
+import type { AdminCalls } from './calls.ts';
 import { countsToWire, listFlows, readFlowCount, readFlowPage, readFlowWatch, watchFlows } from './flow-request.ts';
-import { serverStream, unary } from './handler.ts';
 import { listAudit, listRevisions, olderDataStatus } from './history-listings.ts';
 import { listAgents, listReach, listServices, listTokens, listTraffic, networkStatus } from './listings.ts';
-import { type MeshChangesOptions, meshChanges } from './mesh-changes.ts';
+import { meshChanges } from './mesh-changes.ts';
 import { NetworkWatch } from './network-watch.ts';
 
-export interface AdminServiceOptions extends CreateTokenOptions, MeshChangesOptions {
+export interface AdminServiceOptions extends CreateTokenOptions, ChangeMeshOptions {
   readonly explain: Explain;
   readonly reach: ReachOf;
   readonly audit: AuditLog;
@@ -41,23 +41,22 @@ export interface AdminServiceOptions extends CreateTokenOptions, MeshChangesOpti
   readonly now: () => number;
 }
 
-export function adminHandlers(options: AdminServiceOptions): AdminHandlers {
-  const { state, live, flows, actors, logger } = options;
-  const answer = unary(logger);
+export function adminCalls(options: AdminServiceOptions): AdminCalls {
+  const { state, live, flows } = options;
   const watch = new NetworkWatch(options);
 
   return {
     ...meshChanges(options),
 
-    deleteNetwork: answer(({ request, metadata }) => removeNetwork(options, request, actors.of(metadata))),
+    deleteNetwork: ({ request, actor }) => removeNetwork(options, request, actor),
 
-    getMesh: answer(async ({ request }) => {
+    getMesh: async ({ request }) => {
       const network = requireNetwork(state.current, request.network);
       const { mesh, revision } = request.revision === 0 ? network : await state.meshAt(network.name, request.revision);
       return { mesh: meshToWire(mesh), revision };
-    }),
+    },
 
-    getStatus: answer(({ request }) => ({
+    getStatus: ({ request }) => ({
       version: options.version,
       startTime: timestampToWire(options.startedMs),
       ...defined({ olderData: state.olderData && olderDataStatus(state.olderData) }),
@@ -68,26 +67,25 @@ export function adminHandlers(options: AdminServiceOptions): AdminHandlers {
       networks: selectNetworks(state.current, request.network).map((network) =>
         networkStatus(network, live, flows.dropped(network.name)),
       ),
-    })),
+    }),
 
-    listServices: answer(({ request }) => listServices(requireNetwork(state.current, request.network), live, request)),
+    listServices: ({ request }) => listServices(requireNetwork(state.current, request.network), live, request),
 
-    listAgents: answer(({ request }) =>
+    listAgents: ({ request }) =>
       listAgents(requireNetwork(state.current, request.network), live, request, options.now()),
-    ),
 
-    watchNetwork: serverStream(logger, ({ request, signal, write }) => {
+    watchNetwork: ({ request, signal, write }) => {
       const { name } = requireNetwork(state.current, request.network);
       return watch.watch(name, request.resumeToken, signal, write);
-    }),
+    },
 
-    revokeAgent: answer(async ({ request, metadata, signal }) => {
-      const { network, ...revoked } = await revokeAgent(options, request, actors.of(metadata));
+    revokeAgent: async ({ request, actor, signal }) => {
+      const { network, ...revoked } = await revokeAgent(options, request, actor);
       return { ...revoked, ...(await takenUp(options, network, revoked.revision, signal)) };
-    }),
+    },
 
-    createToken: answer(async ({ request, metadata, authority }) => {
-      const by = { actor: actors.of(metadata), authority };
+    createToken: async ({ request, actor, authority }) => {
+      const by = { actor, authority };
       const { network, services, host, reusable, ephemeral, addresses } = request;
       const ttlMs = durationFromWire(request.ttl, 'ttl');
       if (ttlMs !== undefined && ttlMs <= 0) throw new RequestError([problem('ttl', 'expected more than 0 s')]);
@@ -97,20 +95,20 @@ export function adminHandlers(options: AdminServiceOptions): AdminHandlers {
       const { text, token } = await createToken(options, order, by);
       const { id: tokenId, expiresMs, networkCreated } = token;
       return { token: text, tokenId, expireTime: timestampToWire(expiresMs), networkCreated };
-    }),
+    },
 
-    listTokens: answer(({ request }) => {
+    listTokens: ({ request }) => {
       const { name } = requireNetwork(state.current, request.network);
       return listTokens(state.tokens(name), name, request);
-    }),
+    },
 
-    revokeToken: answer(async ({ request, metadata, signal }) => {
-      const revoked = await revokeToken(options, request.tokenId, actors.of(metadata));
+    revokeToken: async ({ request, actor, signal }) => {
+      const revoked = await revokeToken(options, request.tokenId, actor);
       const { network = '' } = state.token(request.tokenId) ?? {};
       return { ...revoked, ...(await takenUp(options, network, revoked.revision, signal)) };
-    }),
+    },
 
-    explain: answer(async ({ request, signal }) => {
+    explain: async ({ request, signal }) => {
       const network = requireNetwork(state.current, request.network);
       const { service, port } = request;
       const from = callerFromWire(request.from, 'from');
@@ -121,38 +119,34 @@ export function adminHandlers(options: AdminServiceOptions): AdminHandlers {
         verdict: actionCodec.toWire(found.verdict),
         breakPoint: breakPointCodec.toWire(found.breakPoint),
       };
-    }),
+    },
 
-    listFlows: answer(({ request, signal }) => {
+    listFlows: ({ request, signal }) => {
       const { name } = requireNetwork(state.current, request.network);
       return listFlows(flows, name, readFlowPage(request), signal);
-    }),
+    },
 
-    watchFlows: serverStream(logger, ({ request, signal, write }) => {
+    watchFlows: ({ request, signal, write }) => {
       const { name } = requireNetwork(state.current, request.network);
       return watchFlows(flows, name, readFlowWatch(request), signal, write);
-    }),
+    },
 
-    countFlows: answer(async ({ request, signal }) => {
+    countFlows: async ({ request, signal }) => {
       const { name } = requireNetwork(state.current, request.network);
       return countsToWire(await flows.history(name, readFlowCount(request), signal));
-    }),
+    },
 
-    listTraffic: answer(({ request }) =>
+    listTraffic: ({ request }) =>
       listTraffic(options.traffic, requireNetwork(state.current, request.network).name, request),
-    ),
 
-    listReach: answer(({ request, signal }) =>
+    listReach: ({ request, signal }) =>
       listReach(options.reach, requireNetwork(state.current, request.network), request, signal),
-    ),
 
-    listRevisions: answer(({ request }) =>
-      listRevisions(state, requireNetwork(state.current, request.network).name, request),
-    ),
+    listRevisions: ({ request }) => listRevisions(state, requireNetwork(state.current, request.network).name, request),
 
-    listAudit: answer(({ request }) => {
+    listAudit: ({ request }) => {
       const network = request.network === '' ? '' : requireNetwork(state.current, request.network).name;
       return listAudit(options.audit, network, request);
-    }),
+    },
   };
 }

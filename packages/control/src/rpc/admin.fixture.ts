@@ -23,10 +23,11 @@ import { createFlowWindow } from '../flows/memory-window.fixture.ts';
 import { openState } from '../state/state.ts';
 import { Store } from '../store/store.ts';
 import { createTraffic } from '../traffic/traffic.ts';
-import { adminAuth, CallActors } from './admin-auth.ts';
-import { adminHandlers } from './admin-service.ts';
+import { adminAuth, adminGate, CallActors } from './admin-auth.ts';
+import { adminCalls } from './admin-service.ts';
 import { ProvedCalls } from './call-stream.ts';
 import { Connections } from './connections.ts';
+import { adminHandlers } from './handler.ts';
 import { ControlServer } from './server.ts';
 
 /** The one network of most tests. */
@@ -55,7 +56,7 @@ export async function startAdmin(words: Vocabulary = VOCABULARY) {
   const audit = openAuditLog({ store, now: Date.now });
   const actors = new CallActors();
   const flows = createFlowWindow();
-  const admin = adminHandlers({
+  const admin = adminCalls({
     state,
     live: { agent: () => undefined, instance: () => undefined },
     enforcement: {
@@ -78,7 +79,6 @@ export async function startAdmin(words: Vocabulary = VOCABULARY) {
     traffic: createTraffic({ now: Date.now }),
     reach: createReach(),
     audit,
-    actors,
     pin: keys.pin,
     advertise: [],
     listening: () => ({ host: '127.0.0.1', port: 7400 }),
@@ -92,11 +92,15 @@ export async function startAdmin(words: Vocabulary = VOCABULARY) {
   const refusals = openRefusalAudit({ audit, now: Date.now, logger });
   const known = { roleOf: (token: string) => (token === TOKEN ? ('admin' as const) : undefined) };
   const interceptors = [
-    adminAuth({ credentials: known, actors, proved: new ProvedCalls(), failures, refusals, logger }),
+    adminAuth({
+      gate: adminGate({ credentials: known, failures, refusals, logger }),
+      actors,
+      proved: new ProvedCalls(),
+    }),
   ];
   const server = new ControlServer({
     ...keys,
-    admin,
+    admin: adminHandlers(admin, actors, logger),
     agents: noAgents,
     interceptors,
     connections: new Connections(),

@@ -52,14 +52,13 @@ export interface AgentServiceOptions {
 
 /** To be registered with framedAgentService. */
 export function agentHandlers({ hub, enroller, proved, logger }: AgentServiceOptions): AgentHandlers {
-  const answer = unary(logger);
   return {
-    join: (call, callback) =>
-      answer<pb.JoinRequest, pb.JoinResponse>(async ({ request }) => {
-        const joined = await enroller.join(joinOf(request), observedPeer(call.getPeer()));
-        hub.joined(joined.agentId, capabilityOf(request.capability));
-        return { ...joined, capability: CAPABILITY };
-      })(call, callback),
+    join: unary(logger, async (call) => {
+      const { request } = call;
+      const joined = await enroller.join(joinOf(request), observedPeer(call.getPeer()));
+      hub.joined(joined.agentId, capabilityOf(request.capability));
+      return { ...joined, capability: CAPABILITY };
+    }),
     connect: (call) => serve(call, hub, proved, logger),
   };
 }

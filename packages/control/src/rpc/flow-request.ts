@@ -23,7 +23,7 @@ import {
 } from '@weft/proto/wire';
 import { RequestError } from '../admin/errors.ts';
 import type { FlowHistory, FlowQuery, FlowWindow, HistoryQuery } from '../flows/types.ts';
-import type { Write } from './handler.ts';
+import type { Write } from './calls.ts';
 
 const DEFAULT_FLOWS = 100;
 const DEFAULT_BUCKETS = 120;

@@ -2,62 +2,56 @@
 import type {
   handleServerStreamingCall,
   handleUnaryCall,
-  Metadata,
   ServerUnaryCall,
   ServerWritableStream,
   StatusObject,
 } from '@grpc/grpc-js';
-import { status } from '@grpc/grpc-js';
-import { errorStatus, type pb } from '@weft/proto/wire';
+import { type AdminHandlers, adminService } from '@weft/proto/wire';
 import type { Logger } from 'pino';
-import { StoreError } from '../store/errors.ts';
-import { internalStatus, toStatus } from './status.ts';
+import type { CallActors } from './admin-auth.ts';
+import type { AdminCalls, AnyCall, Write } from './calls.ts';
+import { statusFor } from './status.ts';
 
-export interface Call<Request> {
-  readonly request: Request;
-  /** What came with it, and the object by which the call is known: see CallActors. */
-  readonly metadata: Metadata;
-  /** The :authority that the caller reached this server by. */
-  readonly authority: string;
-  /** Aborts when the caller cancels, goes away, or runs into its deadline. */
-  readonly signal: AbortSignal;
+/** The admin service for grpc-js. A call that adminAuth did not admit is not served, and `actors` throws. */
+export function adminHandlers(calls: AdminCalls, actors: CallActors, logger: Logger): AdminHandlers {
+  const handlers = Object.entries(adminService).map(([name, { responseStream }]) => {
+    const serve = calls[name as keyof AdminCalls] as AnyCall;
+    const served = async (call: Arrived, signal: AbortSignal, write: Write<unknown>): Promise<unknown> => {
+      const { request, metadata } = call;
+      return await serve({ request, actor: actors.of(metadata), authority: call.getHost(), signal, write });
+    };
+    return [name, responseStream ? serverStream(logger, served) : unary(logger, served)];
+  });
+  return Object.fromEntries(handlers) as AdminHandlers;
 }
 
-type Answer<Response> = pb.Outgoing<Response> | Promise<pb.Outgoing<Response>>;
+type Arrived = Pick<ServerUnaryCall<unknown, unknown>, 'request' | 'metadata' | 'getHost'>;
 
-export type UnaryAdapter = <Request, Response>(
-  serve: (call: Call<Request>) => Answer<Response>,
-) => handleUnaryCall<Request, pb.Outgoing<Response>>;
+const unwritten: Write<unknown> = () => Promise.reject(new Error('a call that answers once wrote as streams do'));
 
-export function unary(logger: Logger): UnaryAdapter {
-  return <Request, Response>(
-    serve: (call: Call<Request>) => Answer<Response>,
-  ): handleUnaryCall<Request, pb.Outgoing<Response>> => {
-    return (call, callback) => {
-      const { signal, release } = signalOf(call);
-      // What `serve` does before it waits for anything is done in this turn, before another call is looked at.
-      const run = async (): Promise<pb.Outgoing<Response>> =>
-        await serve({ request: call.request, metadata: call.metadata, authority: call.getHost(), signal });
-      run()
-        .then(
-          (response) => callback(null, response),
-          (error: unknown) => callback(statusFor(error, signal, call.getPath(), logger)),
-        )
-        .finally(release);
-    };
+export function unary<Request, Response>(
+  logger: Logger,
+  serve: (call: ServerUnaryCall<Request, Response>, signal: AbortSignal, write: Write<unknown>) => Promise<Response>,
+): handleUnaryCall<Request, Response> {
+  return (call, callback) => {
+    const { signal, release } = signalOf(call);
+    // What `serve` does before it waits for anything is done in this turn, before another call is looked at.
+    serve(call, signal, unwritten)
+      .then(
+        (response) => callback(null, response),
+        (error: unknown) => callback(statusFor(error, signal, call.getPath(), logger)),
+      )
+      .finally(release);
   };
 }
 
-/** A message is written when the promise resolves; awaiting it is what keeps a slow reader from filling memory. */
-export type Write<Response> = (message: pb.Outgoing<Response>) => Promise<void>;
-
-export function serverStream<Request, Response>(
+function serverStream<Request>(
   logger: Logger,
-  serve: (call: Call<Request> & { readonly write: Write<Response> }) => Promise<void>,
-): handleServerStreamingCall<Request, pb.Outgoing<Response>> {
+  serve: (call: ServerWritableStream<Request, unknown>, signal: AbortSignal, write: Write<unknown>) => Promise<unknown>,
+): handleServerStreamingCall<Request, unknown> {
   return (call) => {
     const { signal, release } = signalOf(call);
-    const write: Write<Response> = (message) =>
+    const write: Write<unknown> = (message) =>
       new Promise((resolve, reject) => {
         if (signal.aborted) reject(signal.reason);
         else if (call.write(message)) resolve();
@@ -72,9 +66,7 @@ export function serverStream<Request, Response>(
           signal.addEventListener('abort', settle, { once: true });
         }
       });
-    const run = async (): Promise<void> =>
-      serve({ request: call.request, metadata: call.metadata, authority: call.getHost(), signal, write });
-    run()
+    serve(call, signal, write)
       .then(
         () => void call.end(),
         // grpc-js sends the status from its 'error' listener; a destroyed call would end without one, and its caller wait.
@@ -82,18 +74,6 @@ export function serverStream<Request, Response>(
       )
       .finally(release);
   };
-}
-
-/** The status for the caller; what only control can mend goes to the log instead. */
-function statusFor(error: unknown, signal: AbortSignal, method: string, logger: Logger): StatusObject {
-  const known = toStatus(error);
-  if (known !== undefined) {
-    if (error instanceof StoreError) logger.error({ event: 'call-failed', method, err: error }, error.message);
-    return known;
-  }
-  if (signal.aborted) return errorStatus(status.CANCELLED, 'the call was cancelled', { reason: 'cancelled' });
-  logger.error({ event: 'call-failed', method, err: error }, 'call failed');
-  return internalStatus();
 }
 
 function asError(answer: StatusObject): Error & StatusObject {

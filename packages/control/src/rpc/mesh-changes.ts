@@ -1,7 +1,6 @@
 /** The calls that change a mesh, as a whole or by one entry. */
 import { WIRE_LIMITS } from '@weft/proto';
 import {
-  type AdminHandlers,
   agentSettingsFromWire,
   durationFromWire,
   meshFromWire,
@@ -19,16 +18,11 @@ import {
   type MeshChanged,
 } from '../admin/change-mesh.ts';
 import type { MeshEdit } from '../state/edits.ts';
-import type { CallActors } from './admin-auth.ts';
-import { type Call, unary } from './handler.ts';
+import type { AdminCalls, Call } from './calls.ts';
 import { changesToWire } from './history-listings.ts';
 
-export interface MeshChangesOptions extends ChangeMeshOptions {
-  readonly actors: CallActors;
-}
-
 type MeshChanges = Pick<
-  AdminHandlers,
+  AdminCalls,
   'apply' | 'putService' | 'deleteService' | 'putPolicy' | 'deletePolicy' | 'putAgent'
 >;
 
@@ -37,32 +31,29 @@ interface EditRequest {
   readonly terms?: pb.ChangeTerms | null;
 }
 
-export function meshChanges(options: MeshChangesOptions): MeshChanges {
-  const { actors, logger } = options;
-  const answer = unary(logger);
-  const edit = async ({ request, metadata, signal }: Call<EditRequest>, edit: MeshEdit) => {
-    const by = actors.of(metadata);
-    return toWire(await editMesh(options, request.network, edit, orderOf(request.terms), by, signal));
+export function meshChanges(options: ChangeMeshOptions): MeshChanges {
+  const edit = async ({ request, actor, signal }: Call<EditRequest>, edit: MeshEdit) => {
+    return toWire(await editMesh(options, request.network, edit, orderOf(request.terms), actor, signal));
   };
   return {
-    apply: answer(async ({ request, metadata, signal }) => {
+    apply: async ({ request, actor, signal }) => {
       const mesh = meshFromWire(request.mesh);
-      return toWire(await applyMesh(options, mesh, orderOf(request.terms), actors.of(metadata), signal));
-    }),
-    putService: answer((call) => {
+      return toWire(await applyMesh(options, mesh, orderOf(request.terms), actor, signal));
+    },
+    putService: (call) => {
       const entry = serviceFromWire(required(call.request.service, 'service'), 'service');
       return edit(call, { section: 'services', name: entry.name, entry });
-    }),
-    deleteService: answer((call) => edit(call, { section: 'services', name: nameOf(call.request), entry: undefined })),
-    putPolicy: answer((call) => {
+    },
+    deleteService: (call) => edit(call, { section: 'services', name: nameOf(call.request), entry: undefined }),
+    putPolicy: (call) => {
       const entry = ruleFromWire(required(call.request.policy, 'policy'), 'policy');
       return edit(call, { section: 'policies', name: entry.name, entry });
-    }),
-    deletePolicy: answer((call) => edit(call, { section: 'policies', name: nameOf(call.request), entry: undefined })),
-    putAgent: answer((call) => {
+    },
+    deletePolicy: (call) => edit(call, { section: 'policies', name: nameOf(call.request), entry: undefined }),
+    putAgent: (call) => {
       const entry = agentSettingsFromWire(required(call.request.agent, 'agent'), 'agent');
       return edit(call, { section: 'agents', name: entry.name, entry });
-    }),
+    },
   };
 }
 

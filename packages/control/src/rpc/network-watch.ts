@@ -12,7 +12,7 @@ import { fleetAgents, fleetServices } from '../fleet/projection.ts';
 import { Versions } from '../fleet/versions.ts';
 import { StateError } from '../state/errors.ts';
 import type { State } from '../state/types.ts';
-import type { Write } from './handler.ts';
+import type { Write } from './calls.ts';
 import { agentStatus, networkStatus, serviceStatus } from './listings.ts';
 
 export interface NetworkWatchOptions {

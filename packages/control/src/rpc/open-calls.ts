@@ -8,8 +8,8 @@ import { addressGroup } from '@weft/proto/bounds';
 import { agentService } from '@weft/proto/wire';
 import { ByteBudget } from '../bounds/budget.ts';
 import { observedHost } from '../bounds/observed.ts';
-import { ADMIN_PREFIX } from './admin-auth.ts';
 import { refuseCall, streamOf } from './call-stream.ts';
+import { ADMIN_PREFIX } from './roles.ts';
 
 /** In all, and of one address: each may hold an answer of reflection's, some 60 KiB. */
 const OPEN = { most: 1_024, mostOfOne: 128 } as const;

@@ -15,8 +15,8 @@ import { addressGroup } from '@weft/proto/bounds';
 import { agentService, MOST_JOIN_BYTES, MOST_REQUEST_BYTES } from '@weft/proto/wire';
 import { ByteBudget } from '../bounds/budget.ts';
 import { observedHost } from '../bounds/observed.ts';
-import { ADMIN_PREFIX } from './admin-auth.ts';
 import { cutCall, type ProvedCalls, refuseCall, streamOf } from './call-stream.ts';
+import { ADMIN_PREFIX } from './roles.ts';
 
 /** Bytes of one message, by who sends it. */
 export const REQUEST_BYTES = {

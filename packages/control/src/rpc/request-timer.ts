@@ -6,8 +6,8 @@ import { ServerInterceptingCall, type ServerInterceptor, status } from '@grpc/gr
 import { Admission, type AdmissionLimits } from '@weft/proto/bounds';
 import { agentService } from '@weft/proto/wire';
 import { observedHost } from '../bounds/observed.ts';
-import { ADMIN_PREFIX } from './admin-auth.ts';
 import { refuseCall } from './call-stream.ts';
+import { ADMIN_PREFIX } from './roles.ts';
 
 /** Calls of which not all has come: as many as there may be streams without a Hello. Hosts that join together send all at once. */
 const ASKING: AdmissionLimits = { most: 4_096, mostOfOne: 1_024 };

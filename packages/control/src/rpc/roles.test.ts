@@ -23,7 +23,7 @@ import { FailureCounter } from '../bounds/failures.ts';
 import { openKeys } from '../enroll/certificate.ts';
 import { openCredentials } from '../enroll/credentials.ts';
 import { Store } from '../store/store.ts';
-import { adminAuth, CallActors } from './admin-auth.ts';
+import { adminAuth, adminGate, CallActors } from './admin-auth.ts';
 import { ProvedCalls } from './call-stream.ts';
 import { Connections } from './connections.ts';
 import { ADMIN_PATHS, READ_PATHS } from './roles.ts';
@@ -72,7 +72,9 @@ beforeAll(async () => {
     ...keys,
     admin: Object.fromEntries(handlers) as unknown as AdminHandlers,
     agents,
-    interceptors: [adminAuth({ credentials, actors, proved: new ProvedCalls(), failures, refusals, logger })],
+    interceptors: [
+      adminAuth({ gate: adminGate({ credentials, failures, refusals, logger }), actors, proved: new ProvedCalls() }),
+    ],
     connections: new Connections(),
     logger,
   });

@@ -1,6 +1,8 @@
 /** What each role may call. Every call that is not named here, and so every new one, takes the admin token. */
 import { adminService } from '@weft/proto/wire';
 
+export const ADMIN_PREFIX = '/weft.v1.AdminService/';
+
 /** Those marked "Read token." in admin.proto; a test holds the two together. */
 const READ_CALLS = [
   'getMesh',

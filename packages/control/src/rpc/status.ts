@@ -1,7 +1,9 @@
 /** Failures as gRPC statuses. */
 import { type StatusObject, status } from '@grpc/grpc-js';
 import { errorStatus } from '@weft/proto/wire';
+import type { Logger } from 'pino';
 import { type FailureKind, failureOf } from '../admin/failure.ts';
+import { StoreError } from '../store/errors.ts';
 
 const STATUS: Readonly<Record<FailureKind, status>> = {
   invalid: status.INVALID_ARGUMENT,
@@ -25,4 +27,16 @@ export function toStatus(error: unknown): StatusObject | undefined {
 /** What a caller is told of an error that is control's own: its text may hold paths or worse. */
 export function internalStatus(): StatusObject {
   return errorStatus(status.INTERNAL, 'control failed to serve this; its log says why', { reason: 'internal' });
+}
+
+/** The status for the caller; what only control can mend goes to the log instead. */
+export function statusFor(error: unknown, signal: AbortSignal, method: string, logger: Logger): StatusObject {
+  const known = toStatus(error);
+  if (known !== undefined) {
+    if (error instanceof StoreError) logger.error({ event: 'call-failed', method, err: error }, error.message);
+    return known;
+  }
+  if (signal.aborted) return errorStatus(status.CANCELLED, 'the call was cancelled', { reason: 'cancelled' });
+  logger.error({ event: 'call-failed', method, err: error }, 'call failed');
+  return internalStatus();
 }

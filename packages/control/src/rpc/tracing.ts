@@ -7,7 +7,7 @@
 import { type Metadata, ServerInterceptingCall, type ServerInterceptor, status } from '@grpc/grpc-js';
 import { defined } from '@weft/proto';
 import { parseTraceParent, type Span, type SpanRequest, type Tracer } from '@weft/proto/observe';
-import { ADMIN_PREFIX } from './admin-auth.ts';
+import { ADMIN_PREFIX } from './roles.ts';
 
 const OURS = '/weft.v1.';
 /** Codes that are the server's fault, by OpenTelemetry's conventions; the others are what the caller asked for. */
