@@ -6,7 +6,7 @@ import { echoes, PingLoop, serveEcho } from '../harness/programs.ts';
 import { SETTLED_MS, until } from '../harness/until.ts';
 import { Agent, Control } from '../harness/weft.ts';
 
-const missing = await hostsMissing('nc');
+const missing = await hostsMissing('nc', 'ss');
 
 const MESH = `
 network: prod
@@ -45,8 +45,13 @@ describe.skipIf(missing !== undefined)(titled('a path that swallows large packet
     const counts = await pings.counts();
     pings.process.signal('SIGTERM');
     expect(counts).toMatchObject({ open: 1, broken: 0 });
-    // A tunnel that such a packet went into stands still for good.
     expect(counts.longest).toBeLessThan(3_000);
+    // A tunnel that such a packet went into stands still for good, while the next may carry the pings.
+    for (const [host, peer] of [
+      [near, far],
+      [far, near],
+    ] as const)
+      expect(await host.check(['ss', '-tniH', 'dst', peer.address])).not.toContain('backoff:');
   };
 
   test('datagrams of any size pass from the first one on, and hold up nothing beside them', async () => {

@@ -41,7 +41,7 @@ class End {
         port: {
           newIndex: () => ++this.#index,
           newProbeId: () => 1_000_000 + ++this.#index,
-          reaches: () => true,
+          placeOf: (address) => address,
           register: (index, receiver) => this.receivers.set(index, receiver),
           unregister: (index) => this.receivers.delete(index),
           send: (packet, to) => this.sent.push({ packet, to }),
@@ -278,6 +278,42 @@ describe('the UDP path', () => {
     expect(inside.length).toBe(179);
     b.path.send(flow(inside), Buffer.alloc(1_400));
     expect(inside.length).toBe(180);
+  });
+
+  it('lets a large datagram wait for an address that was learnt meanwhile to answer too', () => {
+    vi.useFakeTimers();
+    onTestFinished(() => {
+      vi.useRealTimers();
+    });
+    const { a, b, clock } = joined();
+    const inside: Buffer[] = [];
+    clock.now += 350;
+    b.path.send(flow(inside), Buffer.alloc(1_400));
+    a.take(b, HOME, 1_272);
+    // The answers come from elsewhere than they were expected.
+    b.take(a, VICTIM, 1_272);
+    clock.now += 400;
+    vi.advanceTimersByTime(400);
+    // An answer and a round of probes.
+    expect([inside, b.sent.map(({ to }) => to)]).toEqual([[], [VICTIM, VICTIM, VICTIM]]);
+    a.take(b, HOME, 1_272);
+    b.take(a, VICTIM, 1_272);
+    b.path.flush();
+    a.take(b, HOME, 1_272);
+    expect([inside, a.heard.map(({ length }) => length)]).toEqual([[], [1_400]]);
+  });
+
+  it('lets a large answer wait where nothing came beside the tunnel yet, and then go inside', () => {
+    vi.useFakeTimers();
+    onTestFinished(() => {
+      vi.useRealTimers();
+    });
+    const { a } = joined();
+    const inside: Buffer[] = [];
+    expect(a.path.send(flow(inside), Buffer.alloc(1_400))).toBe(true);
+    expect(inside).toEqual([]);
+    vi.advanceTimersByTime(400);
+    expect(inside.map(({ length }) => length)).toEqual([1_400]);
   });
 
   it('lets nothing into the tunnel that was too large for a path which fell silent, for ten minutes', () => {

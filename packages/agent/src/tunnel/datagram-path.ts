@@ -42,7 +42,7 @@ const OVERLAP = 10_000;
 const GENERATIONS = 4;
 
 export interface DatagramPathHost {
-  readonly port: Pick<DatagramPort, 'newIndex' | 'newProbeId' | 'reaches' | 'register' | 'unregister' | 'send'>;
+  readonly port: Pick<DatagramPort, 'newIndex' | 'newProbeId' | 'placeOf' | 'register' | 'unregister' | 'send'>;
   readonly now: () => number;
   /** A datagram of a flow; false when there is no such flow. */
   datagram(flowId: number, payload: Buffer): boolean;
@@ -103,7 +103,7 @@ export class DatagramPath implements ItemHandler {
     this.#host = host;
     this.#path = new PathSize(shown);
     this.#reassembly = new Reassembly(() => host.dropped());
-    if (candidate !== undefined && host.port.reaches(candidate.address)) this.#remote = candidate;
+    if (candidate !== undefined) this.#remote = host.port.placeOf(candidate);
   }
 
   /** What to offer the peer in a handshake. */
@@ -340,8 +340,8 @@ export class DatagramPath implements ItemHandler {
   }
 
   #sendUnproven(sealer: DatagramSealer, flow: InsideFlow, payload: Buffer): boolean {
-    if (!this.#undecided || this.#remote === undefined) {
-      const small = this.#path.small(this.#host.now());
+    const small = this.#path.small(this.#host.now());
+    if (!this.#undecided || (this.#remote === undefined && small > 0)) {
       if (small === 0 || wholePacket(payload) <= small) return flow.sendFrame(payload);
       if (this.#remote === undefined || this.#claimed) return false;
       return this.#sendFragments(sealer, flow.id, payload, small);
@@ -354,11 +354,22 @@ export class DatagramPath implements ItemHandler {
     if (this.#rounds === 0 && this.#host.now() - this.#lastProbe > PROBE_BUSY / 10) this.#probe();
     this.#held.push({ flow, payload });
     this.#heldBytes += cost;
-    this.#deciding ??= setTimeout(() => {
-      this.#undecided = false;
-      this.#release();
-    }, DECIDING);
+    this.#decideLater();
     return true;
+  }
+
+  #decideLater(): void {
+    const asked = this.#lastProbe;
+    this.#deciding ??= setTimeout(() => {
+      this.#deciding = undefined;
+      // Of an address that was learnt meanwhile nothing was asked yet, or only since.
+      if (this.#rounds === 0) this.#probe();
+      if (this.#rounds === 1 && this.#lastProbe !== asked) this.#decideLater();
+      else {
+        this.#undecided = false;
+        this.#release();
+      }
+    }, DECIDING);
   }
 
   /** Sends what waited for an answer, by whichever way is known now. */

@@ -1,5 +1,6 @@
+import { randomBytes } from 'node:crypto';
 import dgram from 'node:dgram';
-import { afterEach, expect, it, vi } from 'vitest';
+import { afterEach, expect, it, onTestFinished, vi } from 'vitest';
 import { INDEX_AT, PACKET_TYPE } from '../protocol/datagram/format.ts';
 import { DatagramPort } from './datagram-port.ts';
 
@@ -29,4 +30,15 @@ it('drops a packet from port 0, which could not be answered, before anyone learn
   expect(heard).toEqual([5353]);
   expect(dropped).toBe(1);
   port.close();
+});
+
+it.each([
+  ['::', '127.0.0.1', '::ffff:127.0.0.1'],
+  ['::', '::1', '::1'],
+  ['127.0.0.1', '127.0.0.1', '127.0.0.1'],
+  ['127.0.0.1', '::1', undefined],
+])('bound to %s, knows %s as the system tells of packets from there', async (host, address, place) => {
+  const port = await DatagramPort.bind({ host, port: 0 }, randomBytes, () => undefined);
+  onTestFinished(() => port.close());
+  expect(port.placeOf({ address, port: 7410 })?.address).toBe(place);
 });

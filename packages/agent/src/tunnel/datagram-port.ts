@@ -117,9 +117,10 @@ export class DatagramPort {
     return this.#random(4).readUInt32BE(0);
   }
 
-  /** Whether packets can be sent there from this socket. */
-  reaches(address: string): boolean {
-    return this.#ipv6 || !address.includes(':');
+  /** The address in the form in which this socket tells who sent a packet; undefined where it cannot send there. */
+  placeOf(address: DatagramAddress): DatagramAddress | undefined {
+    if (address.address.includes(':') === this.#ipv6) return address;
+    return this.#ipv6 ? { address: `::ffff:${address.address}`, port: address.port } : undefined;
   }
 
   register(index: number, receiver: PacketReceiver): void {
@@ -130,11 +131,9 @@ export class DatagramPort {
     this.#receivers.delete(index);
   }
 
-  /** Sends; the packet's memory must not be used again. */
+  /** Sends to a place of this socket's; the packet's memory must not be used again. */
   send(packet: Buffer, to: DatagramAddress): void {
-    if (this.#closed) return;
-    const host = this.#ipv6 && !to.address.includes(':') ? `::ffff:${to.address}` : to.address;
-    this.#output.send(packet, to.port, host);
+    if (!this.#closed) this.#output.send(packet, to.port, to.address);
   }
 
   #deliver(index: number, packet: Buffer, from: DatagramAddress): void {

@@ -78,6 +78,15 @@ describe('a UDP flow', () => {
     expect(relay.bytesForth - inTunnel).toBeLessThan(1200);
   });
 
+  it('has its path proven by the first answer, though the port tells addresses of IPv4 as those of IPv6', async () => {
+    // No tick, no second round.
+    const options = { listen: { host: '::', port: 0 }, settings: { tick: 600_000 } };
+    const alice = await network.agent('alice', options);
+    await network.agent('bob', options);
+    await Flow.open(alice, 'bob');
+    await until(() => (alice.tunnels.peerTraffic()[0]?.pathSize ?? 0) > 0);
+  });
+
   it.each([0, 1, 1200, 1364, 1365, 4096, 4097, 9000, 65_507])('keeps a datagram of %i bytes whole', async (size) => {
     const { alice } = await pair();
     const flow = await Flow.open(alice, 'bob');
