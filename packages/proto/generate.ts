@@ -1,4 +1,5 @@
-// Generates the static message code and its types from proto/ into generated/, and skips the work when nothing changed; and the version.
+// Generates message code and its types from proto/ into generated/, and skips the work when nothing changed: one file for
+// the wire of control and agents, and under es/ what the client of the API shows to those who use it; and the version.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -17,6 +18,9 @@ const sources = files.map((name) => join(protoRoot, `${name}.proto`));
 
 /** What wire has no use for: it encodes plain values, decodes, and checks what came by itself. */
 const unused = ['--no-create', '--no-verify', '--no-convert', '--no-delimited', '--no-typeurl', '--no-service'];
+
+/** What the API shows; an agent's own stream to control is none of it. */
+const published = files.filter((name) => name !== 'weft/v1/agent');
 
 const hash = createHash('sha256').update(readFileSync(import.meta.filename));
 for (const source of sources) hash.update(readFileSync(source));
@@ -47,10 +51,36 @@ if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== digest) {
   run('pbts', ['--out', join(outDir, 'weft.d.ts'), commented]);
   rmSync(commented);
   code(join(outDir, 'weft.js'), '--no-comments', '--no-beautify');
+  generateMessages();
   writeFileSync(stamp, digest);
 }
 
 writeVersion();
+
+/** Of protobuf-es. `clean` takes away what came of a file that is not there any more. */
+function generateMessages(): void {
+  const resolve = createRequire(import.meta.url).resolve;
+  const template = {
+    version: 'v2',
+    clean: true,
+    plugins: [
+      {
+        local: [
+          process.execPath,
+          join(dirname(resolve('@bufbuild/protoc-gen-es/package.json')), 'bin', 'protoc-gen-es'),
+        ],
+        out: join(outDir, 'es'),
+        opt: ['target=js+dts', 'import_extension=js'],
+      },
+    ],
+  };
+  const buf = join(dirname(resolve('@bufbuild/buf/package.json')), 'bin', 'buf');
+  const paths = published.flatMap((name) => ['--path', join(protoRoot, `${name}.proto`)]);
+  execFileSync(process.execPath, [buf, 'generate', protoRoot, '--template', JSON.stringify(template), ...paths], {
+    cwd: here,
+    stdio: 'inherit',
+  });
+}
 
 /**
  * What each program tells of itself: the package's version, and the commit that it was built of, with `.changed` when the tree
