@@ -1,5 +1,6 @@
 /** Where a command writes, and what it may assume of the place: handed in, so that commands run in tests as they are. */
 import { styleText } from 'node:util';
+import { UNSEEN } from '@weft/proto';
 
 export interface Terminal {
   /** Results. */
@@ -36,7 +37,7 @@ function painted(color: Color, text: string): string {
  * or turn the direction of writing of whoever lists it.
  */
 export function printable(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '\ufffd');
+  return text.replace(UNSEEN, '\ufffd');
 }
 
 /** The part of a process that a terminal is made of. */

@@ -21,8 +21,11 @@ export function quote(text: string): string {
   return escapeUnseen(JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text));
 }
 
-/** Characters that move a cursor, colour a screen or turn the direction of writing: controls, formats, line separators. */
-const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+/**
+ * Characters that move a cursor, colour a screen or turn the direction of writing: controls, formats, line separators. For
+ * `replace` and `search` alone, which mind no place that it was left at.
+ */
+export const UNSEEN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
 
 /** The text with each such character in the escaped form of JSON, so that it can be shown; line feeds stay. */
 export function escapeUnseen(text: string): string {

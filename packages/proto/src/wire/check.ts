@@ -2,6 +2,7 @@
 import { parseHostPort } from '../model/endpoint.ts';
 import { WIRE_LIMITS } from '../model/limits.ts';
 import { hostNameProblem, serviceNameProblem, tagProblem } from '../model/names.ts';
+import { UNSEEN } from '../model/problem.ts';
 import { WireError } from './errors.ts';
 
 export function required<T>(value: T | null | undefined, field: string): T {
@@ -27,20 +28,17 @@ export function address(value: number | null | undefined, field: string): number
   return integer(value, field, 1, 0xffffffff);
 }
 
-/** Text of at most `most` characters, without control characters, so that it can stand in a log or on a terminal. */
+/** Text of at most `most` characters, with none that is unseen, so that it can stand in a log, on a page and on a terminal. */
 export function text(value: string | null | undefined, field: string, most: number): string {
   const string = value ?? '';
   if (string.length > most) throw new WireError('wire-length', field, `longer than ${most} characters`);
-  if (/\p{Cc}/u.test(string)) throw new WireError('wire-form', field, 'holds control characters');
+  if (string.search(UNSEEN) >= 0) throw new WireError('wire-form', field, 'holds characters that cannot be seen');
   return string;
 }
 
 /** The counterpart of `text` for words of the sender's own making, such as an error's: made to fit, never refused. */
 export function sentence(words: string, most: number = WIRE_LIMITS.sentence): string {
-  return words
-    .replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ')
-    .slice(0, most)
-    .toWellFormed();
+  return words.replace(UNSEEN, ' ').slice(0, most).toWellFormed();
 }
 
 /** An identifier that control made: letters, digits, hyphens and underscores. */

@@ -103,8 +103,10 @@ describe('REFUSED', () => {
   });
 
   it('does not let a peer steer a terminal', () => {
-    const { detail } = decodeRefusal(encodeRefusal({ code: 'denied', rule: '', revision: 0, detail: 'a\x1b[2Jb\nc' }));
-    expect(detail).toBe('a [2Jb c');
+    const { detail } = decodeRefusal(
+      encodeRefusal({ code: 'denied', rule: '', revision: 0, detail: 'a\x1b[2Jb\nc\u202ed' }),
+    );
+    expect(detail).toBe('a [2Jb c d');
   });
 
   it('is refused out of form', () => {

@@ -1,5 +1,6 @@
 /** The two ends of a flow before its verdict: asked for here, or offered by the peer. */
 
+import { UNSEEN } from '@weft/proto';
 import type { OpenRequest, PeerRefusal, Refusal, RefusalCode, SourceClaim } from '../../words/opening.ts';
 import type { DatagramFlow } from './datagram-flow.ts';
 import { MuxError, OpenError } from './errors.ts';
@@ -221,10 +222,10 @@ export function decodeRefusal(payload: Buffer): PeerRefusal {
   };
 }
 
-/** Text for logs and terminals: what a peer wrote must not steer them. */
+/** Text for logs, pages and terminals: what a peer wrote must not steer them. */
 function readable(bytes: Buffer): string {
   try {
-    return strictText.decode(bytes).replace(/\p{Cc}/gu, ' ');
+    return strictText.decode(bytes).replace(UNSEEN, ' ');
   } catch (cause) {
     throw malformedRefusal({ cause });
   }
