@@ -18,11 +18,15 @@ import { decodeOpen, decodeRefusal } from '../../packages/agent/src/protocol/mux
 import { decodeGreeting } from '../../packages/agent/src/tunnel/greeting.ts';
 import { acceptFlows } from '../../packages/control/src/watch/flow-intake.ts';
 import { claims, codes, items, records, report, request, telemetry } from './capability-1.ts';
+import { told } from './capability-2.ts';
 
 type Samples = Readonly<Record<string, readonly string[]>>;
-const file = join(import.meta.dirname, '..', 'fixtures', 'capability-1.json');
-const samples = JSON.parse(readFileSync(file, 'utf8')) as Samples;
-const bytesOf = (name: string): Buffer[] => (samples[name] ?? []).map((text) => Buffer.from(text, 'base64'));
+const [first, second] = [1, 2].map((number) => {
+  const file = join(import.meta.dirname, '..', 'fixtures', `capability-${number}.json`);
+  return JSON.parse(readFileSync(file, 'utf8')) as Samples;
+});
+const bytesOf = (name: string, samples = first): Buffer[] =>
+  (samples?.[name] ?? []).map((text) => Buffer.from(text, 'base64'));
 
 const { join: joining, connect } = agentService;
 const ofAgent = bytesOf('ofAgent').map(connect.requestDeserialize);
@@ -100,4 +104,17 @@ test('a tunnel begins and flows are opened and refused in it', () => {
   expect(bytesOf('refused').map(decodeRefusal)).toEqual(
     codes.map((code) => ({ code, rule: 'shut', revision: 7, detail: 'why' })),
   );
+});
+
+test('what capability 2 says of itself is heard, and an outcome that is not known is kept', () => {
+  const asked = bytesOf('joinRequest', second).map(joining.requestDeserialize);
+  const joined = bytesOf('joinResponse', second).map(joining.responseDeserialize);
+  const agent = bytesOf('ofAgent', second).map(connect.requestDeserialize);
+  const control = bytesOf('ofControl', second).map(connect.responseDeserialize);
+  const said = [...asked, ...joined, ...only(agent, 'hello'), ...only(control, 'challenge')];
+  expect(said.map(({ capability }) => capabilityOf(capability))).toEqual([2, 2, 2, 2]);
+  expect(only(agent, 'flows').map((batch) => flowBatchFromWire(batch).records)).toEqual([told]);
+  expect(bytesOf('greeting', second).map(decodeGreeting)).toEqual([
+    { offer: { index: 7, packetLimit: 1_400 }, capability: 2 },
+  ]);
 });

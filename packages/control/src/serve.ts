@@ -8,6 +8,7 @@ import { lockDirectory, prepareDirectory, removeHalfWritten } from '@weft/proto/
 import { openTracing } from '@weft/proto/observe';
 import type { Logger } from 'pino';
 import { createExplain } from './admin/explain.ts';
+import { OpenFlowsWalk } from './admin/open-flows.ts';
 import { policyCache } from './admin/policy-cache.ts';
 import { createReach } from './admin/reach.ts';
 import { isWildcard } from './admin/token-addresses.ts';
@@ -169,6 +170,7 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
     state,
     live: hub.fleet,
     flows,
+    openFlows: new OpenFlowsWalk({ live: hub.fleet, asker: hub }),
     traffic,
     explain: createExplain({ live: hub.fleet, tracer: hub, policyOf }),
     reach: createReach(policyOf),

@@ -1,6 +1,6 @@
 import { Metadata, status } from '@grpc/grpc-js';
-import type { FlowRecord } from '@weft/proto';
-import { flowToWire, type pb, timestampToWire } from '@weft/proto/wire';
+import type { FlowRecord, OpenFlow } from '@weft/proto';
+import { flowToWire, openFlowToWire, type pb, timestampToWire } from '@weft/proto/wire';
 import { describe, expect, test } from 'vitest';
 import { commandLine, NOW } from './command-line.fixture.ts';
 
@@ -73,6 +73,58 @@ describe('flows', () => {
     expect(err).toBe('warning: 3 flows are not shown: they came too fast\n');
     const json = (await weft('flows', '--follow', '--json')).out.trimEnd().split('\n');
     expect(json.map((text) => JSON.parse(text))).toMatchObject([{ id: record.id }, { outcome: 'closed' }]);
+  });
+
+  test('what is open is listed with who could not tell of it', async () => {
+    const asked: pb.ListOpenFlowsRequest[] = [];
+    const flow: OpenFlow = {
+      ...{ id: '0123456789abcdef', source: 'web', sourceHost: 'build-3', service: 'redis', instance: 'redis/0' },
+      ...{ destinationHost: 'build-4', port: 6379, bytesSent: 2_048, bytesReceived: 0, ageMs: 60_000, idleMs: 65_000 },
+      protocol: 'tcp',
+    };
+    await serve({
+      listOpenFlows: (call, answer) => {
+        asked.push(call.request);
+        const younger = openFlowToWire({ ...flow, id: '0123456789abcde0', ageMs: 1_000, idleMs: 0 }, NOW);
+        if (call.request.pageToken !== '') {
+          answer(null, { hosts: [{ host: 'build-3', state: 1, flows: [openFlowToWire(flow, NOW)] }] });
+          return;
+        }
+        const told = { host: 'build-4', state: 1, flows: [younger, openFlowToWire(flow, NOW)], omitted: 7 };
+        const untold = [
+          { host: 'lap-1', state: 2 },
+          { host: 'old-1', state: 4 },
+          { host: 'old-2', state: 4 },
+        ];
+        answer(null, { hosts: [told, ...untold], nextPageToken: 'more' });
+      },
+    });
+    const { out, err } = await weft('flows', '--open', '--from', 'web', '--to', 'redis:6379', '--host', 'build-4');
+    const filter = { caller: { service: 'web' }, service: 'redis', port: 6379, host: 'build-4' };
+    expect(asked).toMatchObject([
+      { filter, pageToken: '' },
+      { filter, pageToken: 'more' },
+    ]);
+    const lines = out.trimEnd().split('\n');
+    expect(lines).toHaveLength(3);
+    expect(lines[1]).toContain('web@build-3  redis:6379  redis/0@build-4  2.0 KiB  0 B       1m 5s   0123456789abcdef');
+    expect(err.split('\n')).toEqual([
+      'warning: 7 older flows are not shown; name a service or host to see them',
+      'warning: lap-1: not connected; of flows there, only what other hosts know is shown',
+      'warning: old-1, old-2: of an older version, which cannot tell; of flows at those, only what other hosts know is shown',
+      '',
+    ]);
+    const json = (await weft('flows', '--open', '--json')).out.trimEnd().split('\n');
+    expect(json.map((text) => JSON.parse(text))).toMatchObject([
+      { id: flow.id, started_ms: NOW - 60_000, idle_ms: 65_000, source: 'web', bytes_sent: 2_048 },
+      { id: '0123456789abcde0' },
+    ]);
+    for (const other of [['--denied'], ['--follow'], ['--limit', '5'], ['--since', '5m'], ['--text', 'x']]) {
+      expect(await weft('flows', '--open', ...other)).toMatchObject({
+        code: 2,
+        err: expect.stringContaining('--open takes'),
+      });
+    }
   });
 
   test('filters are sent as they are meant', async () => {

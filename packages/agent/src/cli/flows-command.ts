@@ -1,25 +1,27 @@
 /** weft flows: what happened, and with --follow what happens. */
 
 import { status } from '@grpc/grpc-js';
-import { ADMIN_LIMITS, FLOW_COLUMNS, type FlowRecord, formatPortRange } from '@weft/proto';
+import { ADMIN_LIMITS, FLOW_COLUMNS, type FlowRecord } from '@weft/proto';
 import { adminService, flowFromWire, isServiceError, type pb } from '@weft/proto/wire';
-import { type Admin, listWithAdmin, type NetworkOptions } from './admin.ts';
+import { type Admin, listWithAdmin } from './admin.ts';
 import { UsageError, wrongValue } from './errors.ts';
-import { type FlowsFilterOptions, filterToWire, readFlowsFilter } from './flows-filter.ts';
-import { formatBytes, formatTime, orDash } from './format.ts';
+import { type FlowsOptions, filterToWire, readFlowsFilter } from './flows-filter.ts';
+import { flowFrom, flowInstance, flowTo, formatBytes, formatTime, orDash } from './format.ts';
 import { writeJsonLine } from './json.ts';
+import { openFlows } from './open-flows.ts';
 import { type Cell, writeTable } from './table.ts';
 import { paint, paintErr, printable, type Terminal } from './terminal.ts';
 
-export interface FlowsOptions extends NetworkOptions, FlowsFilterOptions {
-  readonly follow?: true;
-  readonly limit: string;
-}
+const DEFAULT_LIMIT = 100;
 
 export async function flows(options: FlowsOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
-  const limit = Number(options.limit);
+  if (options.open !== undefined) {
+    await openFlows(options, terminal, signal);
+    return;
+  }
+  const limit = Number(options.limit ?? DEFAULT_LIMIT);
   if (!Number.isInteger(limit) || limit < 1 || limit > ADMIN_LIMITS.flows)
-    wrongValue('--limit', `a number from 1 to ${ADMIN_LIMITS.flows}`, options.limit);
+    wrongValue('--limit', `a number from 1 to ${ADMIN_LIMITS.flows}`, options.limit ?? '');
   if (options.follow !== undefined && options.until !== undefined) {
     throw new UsageError('--follow has no end; leave --until away, or --follow');
   }
@@ -84,9 +86,9 @@ function writeFlows(records: readonly FlowRecord[], terminal: Terminal): void {
 /** What is told in more than its own word. */
 const CELLS: { readonly [Name in keyof FlowRecord]?: (record: FlowRecord) => Cell } = {
   startedMs: ({ startedMs }) => formatTime(startedMs),
-  source: from,
-  service: to,
-  instance: (record) => orDash(instance(record)),
+  source: flowFrom,
+  service: flowTo,
+  instance: (record) => orDash(flowInstance(record)),
   verdict,
   bytesSent: ({ bytesSent }) => formatBytes(bytesSent),
   bytesReceived: ({ bytesReceived }) => formatBytes(bytesReceived),
@@ -96,24 +98,11 @@ function line(record: FlowRecord, terminal: Terminal): string {
   const { text, color } = verdict(record);
   const bytes = `${formatBytes(record.bytesSent)} sent, ${formatBytes(record.bytesReceived)} received`;
   const detail = record.detail === '' ? '' : `  ${record.detail}`;
-  const place = instance(record) === '' ? '' : ` (${instance(record)})`;
+  const place = flowInstance(record) === '' ? '' : ` (${flowInstance(record)})`;
   const after = printable(
-    `${record.rule} rev ${record.revision}  ${from(record)} -> ${to(record)}${place}  ${record.outcome}  ${bytes}${detail}`,
+    `${record.rule} rev ${record.revision}  ${flowFrom(record)} -> ${flowTo(record)}${place}  ${record.outcome}  ${bytes}${detail}`,
   );
   return `${formatTime(record.startedMs)}  ${paint(terminal, color, text)}  ${after}`;
-}
-
-function from({ source, sourceHost }: FlowRecord): string {
-  return source === `host:${sourceHost}` || sourceHost === '' ? source : `${source}@${sourceHost}`;
-}
-
-function to({ service, port, protocol }: FlowRecord): string {
-  return `${service}:${formatPortRange({ protocol, first: port, last: port })}`;
-}
-
-function instance(record: FlowRecord): string {
-  if (record.instance === '') return '';
-  return record.destinationHost === '' ? record.instance : `${record.instance}@${record.destinationHost}`;
 }
 
 function verdict(record: FlowRecord): { text: string; color: 'green' | 'red' } {

@@ -13,6 +13,7 @@ import {
 } from '@weft/proto';
 import { actionCodec, callerToWire, outcomeCodec, type pb, timestampToWire } from '@weft/proto/wire';
 import { parseDuration } from '../config/duration.ts';
+import type { NetworkOptions } from './admin.ts';
 import { UsageError, wrongValue } from './errors.ts';
 
 /** Each is an option under the field's own word. */
@@ -28,6 +29,12 @@ export interface FlowsFilterOptions extends Readonly<Partial<Record<PlainFilter,
   readonly since?: string;
   readonly until?: string;
   readonly id?: string;
+}
+
+export interface FlowsOptions extends NetworkOptions, FlowsFilterOptions {
+  readonly follow?: true;
+  readonly open?: true;
+  readonly limit?: string;
 }
 
 const MEANT: Partial<Record<PlainFilter, string>> = {

@@ -1,4 +1,5 @@
 /** The model in the words of the tables. */
+import { type FlowRecord, formatPortRange } from '@weft/proto';
 
 /** `-` for an empty cell. */
 export function orDash(text: string): string {
@@ -23,4 +24,24 @@ export function formatTime(milliseconds: number): string {
   const two = (value: number) => String(value).padStart(2, '0');
   const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
   return `${day} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
+}
+
+type Ends = Pick<
+  FlowRecord,
+  'source' | 'sourceHost' | 'service' | 'port' | 'protocol' | 'instance' | 'destinationHost'
+>;
+
+/** The caller, and the host it is on. */
+export function flowFrom({ source, sourceHost }: Ends): string {
+  return source === `host:${sourceHost}` || sourceHost === '' ? source : `${source}@${sourceHost}`;
+}
+
+/** What was called, as `redis:6379/tcp`. */
+export function flowTo({ service, port, protocol }: Ends): string {
+  return `${service}:${formatPortRange({ protocol, first: port, last: port })}`;
+}
+
+/** Where it answered; empty for nowhere. */
+export function flowInstance({ instance, destinationHost }: Ends): string {
+  return instance === '' || destinationHost === '' ? instance : `${instance}@${destinationHost}`;
 }

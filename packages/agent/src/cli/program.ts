@@ -160,7 +160,9 @@ function build(terminal: Terminal, signal: AbortSignal, exit: (code: ExitCode) =
     .action(async (options) => (await import('./listing-commands.ts')).agents(options, terminal, signal));
   example(listAgents, 'weft agents --json');
 
-  const watching: Command = admin(program.command('flows').description('list ended flows, oldest first'))
+  const watching: Command = admin(
+    program.command('flows').description('list flows that ended, oldest first, or those that are open'),
+  )
     .addOption(network())
     .option('--from <SOURCE>', 'only those of this caller: a service, host:NAME or internet')
     .option('--to <SERVICE[:PORT]>', 'only those to this service')
@@ -174,10 +176,16 @@ function build(terminal: Terminal, signal: AbortSignal, exit: (code: ExitCode) =
     .option('--until <DURATION|TIME>', 'only those that ended before')
     .option('--id <ID>', 'the one flow of this identifier')
     .option('--follow', 'stay, and print each as it ends')
-    .option('--limit <NUMBER>', 'how many of the past to begin with', '100')
+    .option('--open', 'those that are open now, as their hosts tell; with --from, --to and --host')
+    .option('--limit <NUMBER>', 'how many of the past to begin with; 100 when left out')
     .addOption(new Option('--json', 'print one JSON object a line; nothing when there are none'))
     .action(async (options) => (await import('./flows-command.ts')).flows(options, terminal, signal));
-  example(watching, 'weft flows --denied --follow', 'weft flows --from web --to redis:6379 --since 15m');
+  example(
+    watching,
+    'weft flows --denied --follow',
+    'weft flows --from web --to redis:6379 --since 15m',
+    'weft flows --open',
+  );
 
   const explaining = admin(program.command('explain').description('the verdict on a flow, and where it would break'))
     .argument('<from>', 'a service, host:NAME or internet')

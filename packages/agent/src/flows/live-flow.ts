@@ -1,5 +1,5 @@
 /** A flow from its admission to its record. */
-import type { FlowOutcome, FlowRecord, TrafficPair } from '@weft/proto';
+import type { FlowOutcome, FlowRecord, OpenFlow, TrafficPair } from '@weft/proto';
 import { addressGroup } from '@weft/proto/bounds';
 import type { Netmap } from '../words/netmap.ts';
 import type { Flow, Loss } from './flow.ts';
@@ -25,6 +25,9 @@ export class LiveFlow implements Flow, CountedFlow, TrafficPair {
   /** By a clock that shows parts of a millisecond; 0 where nobody asks. */
   readonly #askedAt: number;
   #begun: boolean = false;
+  /** Bytes both ways when they were last looked at, and when they were last found to have grown. */
+  #seen = 0;
+  #movedMs: number;
   readonly #over: (flow: LiveFlow, outcome: FlowOutcome, detail: string) => void;
   /** What decided last: the permit, then the denial that cut it. Of 10,000 idle flows, nothing that a record does not say. */
   #judged: Omit<Judged, 'reason'>;
@@ -49,6 +52,7 @@ export class LiveFlow implements Flow, CountedFlow, TrafficPair {
     this.#judged = { allowed, rule, revision, source, sourceHost, client };
     this.caller = caller;
     this.#startedMs = startedMs;
+    this.#movedMs = startedMs;
     this.#over = over;
     this.#lost = request.lost?.bind(request);
     this.#destinationHost = request.destinationHost ?? '';
@@ -106,6 +110,33 @@ export class LiveFlow implements Flow, CountedFlow, TrafficPair {
     const { client } = this.#judged;
     if (client !== '') return addressGroup(client);
     return peer ?? (claimed.source === 'internet' ? claimed.source : undefined);
+  }
+
+  // --- as it is told while it is open ---
+
+  /** Its caller has its answer, here or where it was handed over to. */
+  get isOpen(): boolean {
+    return this.#begun && this.live;
+  }
+
+  /** Bytes are not stamped as they pass: who looks often knows when they did. */
+  look(nowMs: number): void {
+    const seen = this.bytesSent + this.bytesReceived;
+    if (seen === this.#seen) return;
+    this.#seen = seen;
+    this.#movedMs = nowMs;
+  }
+
+  toOpenFlow(nowMs: number): OpenFlow {
+    this.look(nowMs);
+    const { id, port, protocol } = this.request;
+    const { source, sourceHost, service, destinationHost, bytesSent, bytesReceived } = this;
+    return {
+      ...{ id, source, sourceHost, service, instance: this.#instance, destinationHost, port, protocol },
+      ...{ bytesSent, bytesReceived },
+      ageMs: Math.max(0, nowMs - this.#startedMs),
+      idleMs: Math.max(0, nowMs - this.#movedMs),
+    };
   }
 
   // --- as it is carried ---

@@ -2,11 +2,12 @@
  * Every live flow of this agent: registered and checked in one step, checked again at each change of the netmap, cut at
  * once when it lost its permission, and recorded exactly once when it ends.
  */
-import type { Denied, Permit, TrafficPair } from '@weft/proto';
+import type { Denied, OpenFlows, OpenFlowsQuestion, Permit, TrafficPair } from '@weft/proto';
 import type { Netmap, NetmapSource } from '../words/netmap.ts';
 import type { Flow } from './flow.ts';
 import { type Caller, type FlowRequest, type Judged, judge } from './judge.ts';
 import { LiveFlow } from './live-flow.ts';
+import { openFlows } from './open-flows.ts';
 import type { FlowSink } from './recorder.ts';
 import { OTHER } from './series.ts';
 import type { FlowSpan, FlowTracer } from './tracing.ts';
@@ -84,6 +85,16 @@ export class FlowRegistry {
     this.#flows.add(flow);
     this.#count(request.peer, 1);
     return { admitted: true, flow, permit, caller };
+  }
+
+  /** To be called every few seconds: an open flow's last byte is told by what was seen. */
+  look(): void {
+    const nowMs = this.#options.now();
+    for (const flow of this.#flows) flow.look(nowMs);
+  }
+
+  openFlows(asked: OpenFlowsQuestion): OpenFlows {
+    return openFlows(this.#flows, asked, this.#options.now());
   }
 
   /** Cuts every live flow, and takes no more: the agent stops. */

@@ -8,6 +8,8 @@ import {
   defined,
   messageOf,
   type NetmapDelta,
+  type OpenFlows,
+  type OpenFlowsQuestion,
   type Report,
   type Telemetry,
   UNSAID_CAPABILITY,
@@ -17,6 +19,8 @@ import {
   helloMessage,
   inventoryToWire,
   itemDigest,
+  openFlowsQuestionFromWire,
+  openFlowsToWire,
   type pb,
   type ReceivedDelta,
   reportToWire,
@@ -52,6 +56,7 @@ export interface ControlStreamParts {
   readonly telemetry: TelemetrySource;
   /** Round-trip time to a peer in microseconds; throws when it cannot be reached. */
   readonly trace: (agentId: string, deadline: Deadline) => Promise<number>;
+  readonly openFlows: (asked: OpenFlowsQuestion) => Promise<OpenFlows>;
   /** Random bytes that name this run of the agent. */
   readonly run: Uint8Array;
   readonly version: string;
@@ -75,6 +80,8 @@ const TRACE_TIMEOUT_MS = 2_500;
 const MOST_HELD_MS = 3_600_000;
 /** Traces at once; a control that asks more is answered so. */
 const MAX_TRACES = 64;
+/** Questions about open flows that wait for their turn. */
+const MAX_LISTINGS = 16;
 
 /**
  * Runs the stream to its end, which the signal asks for: then the flows that are left are sent and the stream is closed in
@@ -113,6 +120,8 @@ class Session {
   #flowsTold: Promise<void> = Promise.resolve();
   #telling: Promise<void> = Promise.resolve();
   #traces = 0;
+  #listings = 0;
+  #listing: Promise<void> = Promise.resolve();
 
   constructor(
     stream: ControlStream,
@@ -159,6 +168,7 @@ class Session {
     else if (message.revoked) this.#end({ type: 'revoked', reason: message.revoked.reason });
     else if (message.held) this.#end(heldOf(message.held));
     else if (message.trace) void this.#trace(message.trace);
+    else if (message.openFlows) this.#openFlows(message.openFlows);
     else if (message.flowsTaken) this.#flowSender?.taken(message.flowsTaken.sequence);
     // Anything else is from a newer control, and not for this agent.
   }
@@ -355,6 +365,24 @@ class Session {
       this.#over.signal.removeEventListener('abort', stop);
       this.#traces -= 1;
     }
+  }
+
+  /** One at a time, in their order; of a control that asks on and on, those beyond a few are not answered. */
+  #openFlows(asked: pb.OpenFlowsRequest): void {
+    if (this.#listings >= MAX_LISTINGS) return;
+    this.#listings += 1;
+    this.#listing = this.#listing.then(async () => {
+      try {
+        if (this.#over.signal.aborted) return;
+        const open = await this.#parts.openFlows(openFlowsQuestionFromWire(asked));
+        await this.#writeAndWait({ openFlows: openFlowsToWire(asked.id, open) });
+      } catch (err) {
+        // A question that cannot be read is a newer control's, and control names who does not answer.
+        this.#parts.logger.warn({ event: 'open-flows-not-told', err }, 'open flows could not be told');
+      } finally {
+        this.#listings -= 1;
+      }
+    });
   }
 
   /** Small messages of bounded number: acks and reports replace each other, traces are counted. */

@@ -1,5 +1,12 @@
 import type { ServerDuplexStream } from '@grpc/grpc-js';
-import { CONTROL_RANGE, type FlowRecord, type NetmapDelta, type NetmapItem, type Report } from '@weft/proto';
+import {
+  CONTROL_RANGE,
+  type FlowRecord,
+  type NetmapDelta,
+  type NetmapItem,
+  type OpenFlow,
+  type Report,
+} from '@weft/proto';
 import { type AgentHandlers, deltaToWire, type pb } from '@weft/proto/wire';
 import { pino } from 'pino';
 import { afterEach, beforeEach } from 'vitest';
@@ -142,6 +149,11 @@ export const flow: FlowRecord = {
   detail: '',
 };
 
+export const openFlow: OpenFlow = {
+  ...{ id: flow.id, source: 'web', sourceHost: 'build-3', service: 'redis', instance: 'redis/0', port: 6379 },
+  ...{ destinationHost: 'build-4', protocol: 'tcp', bytesSent: 1, bytesReceived: 2, ageMs: 60_000, idleMs: 5_000 },
+};
+
 interface Begun {
   readonly telemetryMs?: number;
   /** What was kept of an earlier run. */
@@ -233,6 +245,7 @@ export function linkRig() {
           if (agentId === 'a3') return Promise.reject(new Error('no route\nto a3'));
           return new Promise((_resolve, reject) => deadline.onEnd(reject));
         },
+        openFlows: ({ most }) => Promise.resolve({ flows: [openFlow].slice(0, most), omitted: 3 }),
         seen: (observedHost) => seen.push(observedHost),
         run: new Uint8Array(8),
         version: '0.1.0',

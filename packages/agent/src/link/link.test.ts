@@ -2,7 +2,15 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CONTROL_RANGE, itemKey, type NetmapItem } from '@weft/proto';
-import { deltaToWire, encodeItem, helloMessage, inventoryFromWire, itemDigest, reportFromWire } from '@weft/proto/wire';
+import {
+  deltaToWire,
+  encodeItem,
+  helloMessage,
+  inventoryFromWire,
+  itemDigest,
+  openFlowsFromWire,
+  reportFromWire,
+} from '@weft/proto/wire';
 import { pino } from 'pino';
 import nacl from 'tweetnacl';
 import { describe, expect, test } from 'vitest';
@@ -10,7 +18,7 @@ import { makeTestKeys } from '../../testing/certificate.ts';
 import { loadNetmap, NetmapKeeper } from '../member/persist.ts';
 import { ProblemBoard } from '../observe/problems.ts';
 import { keptNetmap } from '../run/control.ts';
-import { linkRig, policy, Streams, self } from './link.fixture.ts';
+import { linkRig, openFlow, policy, Streams, self } from './link.fixture.ts';
 
 const silent = pino({ level: 'silent' });
 const { end, serve, setUp } = linkRig();
@@ -75,6 +83,24 @@ describe('the link', () => {
     expect(await stream.next('ack')).toMatchObject({ index: 1, revision: 3 });
     expect(await stream.next('ack')).toMatchObject({ index: 2, revision: 4 });
     expect(events).toEqual(['connected']);
+  });
+
+  test('tells of open flows when it is asked, and lets what it cannot read go by', async () => {
+    const streams = new Streams();
+    setUp(await serve(streams.handlers));
+    const stream = await streams.next();
+    await stream.hello();
+    stream.delta({ snapshot: true, index: 1, upserts: [self, policy] });
+    await stream.next('ack');
+    stream.send({ openFlows: { id: 6, service: 's'.repeat(1_000), most: 10 } });
+    stream.send({ openFlows: { id: 7, most: 10 } });
+    const told = await stream.next('openFlows');
+    expect(told).toMatchObject({ id: 7, omitted: 3 });
+    expect(openFlowsFromWire(told).flows).toEqual([openFlow]);
+    // One that asks on and on is not answered for all of it.
+    for (let id = 8; id < 1_008; id += 1) stream.send({ openFlows: { id, most: 10 } });
+    stream.send({ trace: { id: 1, agentId: 'a2' } });
+    await stream.next('trace');
   });
 
   test('does not acknowledge what a follower failed to enforce, and has control say it again', async () => {

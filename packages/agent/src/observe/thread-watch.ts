@@ -12,7 +12,7 @@ export interface WatchedPath {
   /** Its number; the main thread is 0. */
   readonly thread: number;
   readonly traffic: FlowTraffic;
-  readonly registry: Pick<FlowRegistry, 'live'>;
+  readonly registry: Pick<FlowRegistry, 'live' | 'look'>;
   readonly tunnels: Pick<BoundTunnels, 'counters' | 'peerTraffic'>;
   readonly outbound: Pick<Outbound, 'datagramsDropped' | 'callersRefused'>;
   readonly recorder: Pick<FlowRecorder, 'counters'>;
@@ -39,6 +39,7 @@ export class ThreadWatch {
 
   /** Begins a new interval. */
   pulse(): ThreadPulse {
+    this.#path.registry.look();
     return { peers: this.#path.tunnels.peerTraffic(), loopDelayUs: this.#forTelemetry.take().p99Us };
   }
 

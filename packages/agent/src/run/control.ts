@@ -1,6 +1,6 @@
 /** What control's word does to a running agent: fresh or stale, member or not, and back again. */
 import { randomBytes } from 'node:crypto';
-import { messageOf, VERSION } from '@weft/proto';
+import { messageOf, type OpenFlows, type OpenFlowsQuestion, VERSION } from '@weft/proto';
 import { PinMismatchError } from '@weft/proto/wire';
 import type { Logger } from 'pino';
 import type { FlowRecorder } from '../flows/recorder.ts';
@@ -32,6 +32,7 @@ export interface ControlParts {
   readonly recorder: FlowRecorder;
   readonly telemetry: TelemetrySource;
   readonly tunnels: Pick<Tunnels, 'ping'>;
+  readonly openFlows: (asked: OpenFlowsQuestion) => Promise<OpenFlows>;
   readonly problems: Problems;
   readonly logger: Logger;
   /** Kept up to date here. */
@@ -76,6 +77,7 @@ export function followControl(parts: ControlParts, signal: AbortSignal): Followi
       flows: recorder,
       telemetry: parts.telemetry,
       trace: (agentId, deadline) => tunnels.ping(agentId, deadline),
+      openFlows: parts.openFlows,
       run: new Uint8Array(randomBytes(8)),
       version: VERSION,
       logger,

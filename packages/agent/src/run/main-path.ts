@@ -1,5 +1,14 @@
 /** The main thread's data path, and the workers beside it when there are any. */
-import { defined, formatHostPort, type HostPort, type Protocol, parseHostPort } from '@weft/proto';
+import {
+  defined,
+  formatHostPort,
+  type HostPort,
+  type OpenFlows,
+  type OpenFlowsQuestion,
+  type Protocol,
+  parseHostPort,
+} from '@weft/proto';
+import { mergeOpenFlows } from '../flows/open-flows.ts';
 import { FlowRecorder } from '../flows/recorder.ts';
 import { FlowTraffic } from '../flows/traffic.ts';
 import { createInbound, type Inbound } from '../inbound/inbound.ts';
@@ -46,6 +55,8 @@ export interface MainPath {
   readonly seen: (observedHost: string) => void;
   /** Of all threads, the main one first. */
   measures(): Promise<readonly ThreadMeasures[]>;
+  /** Of all threads. */
+  openFlows(asked: OpenFlowsQuestion): Promise<OpenFlows>;
   /** Resolves when the totals are those of now. */
   count(): Promise<void>;
   /** Resolves when every listener that the netmap of now wants is listened on, or could not be. */
@@ -194,6 +205,8 @@ export async function openMainPath(
     seen: (observedHost) => followAdvertised(problems, advertise, observedHost),
     telemetry,
     measures: async () => [watch.measures(), ...((await pool?.measures()) ?? [])],
+    openFlows: async (asked) =>
+      mergeOpenFlows([registry.openFlows(asked), ...((await pool?.openFlows(asked)) ?? [])], asked.most),
     count: async () => pool?.count(),
     settled: async () => {
       await outbound.settled();

@@ -11,7 +11,7 @@ import {
 } from '@weft/proto';
 import type { LiveAgents } from '../fleet/live.ts';
 import { fleetAgents, fleetInstances } from '../fleet/projection.ts';
-import type { PathTracer } from '../fleet/traces.ts';
+import type { PathTracer } from '../fleet/questions.ts';
 import { byText } from '../order.ts';
 import type { AgentState, NetworkState } from '../state/types.ts';
 

@@ -1,8 +1,8 @@
 import type { PortRange, Report } from '@weft/proto';
 import { describe, expect, test } from 'vitest';
 import type { LiveAgents } from '../fleet/live.ts';
+import type { TraceOutcome } from '../fleet/questions.ts';
 import { EMPTY_REPORT } from '../fleet/report.ts';
-import type { TraceOutcome } from '../fleet/traces.ts';
 import { mesh, networkOf, rule, service, tcp } from '../netmap/network.fixture.ts';
 import { createExplain, type ExplainQuestion } from './explain.ts';
 

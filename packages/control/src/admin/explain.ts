@@ -12,7 +12,7 @@ import {
   type Verdict,
 } from '@weft/proto';
 import type { LiveAgents } from '../fleet/live.ts';
-import type { PathTracer } from '../fleet/traces.ts';
+import type { PathTracer } from '../fleet/questions.ts';
 import type { NetworkState } from '../state/types.ts';
 import { findPath } from './explain-path.ts';
 import { type PolicyOf, policyCache } from './policy-cache.ts';

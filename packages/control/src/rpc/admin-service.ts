@@ -14,6 +14,7 @@ import type { ChangeMeshOptions } from '../admin/change-mesh.ts';
 import { type CreateTokenOptions, createToken } from '../admin/create-token.ts';
 import { RequestError } from '../admin/errors.ts';
 import type { Explain } from '../admin/explain.ts';
+import type { OpenFlowsWalk } from '../admin/open-flows.ts';
 import type { ReachOf } from '../admin/reach.ts';
 import { requireNetwork, selectNetworks } from '../admin/request.ts';
 import { removeNetwork, revokeAgent, revokeToken, takenUp } from '../admin/revoke.ts';
@@ -27,6 +28,7 @@ import { listAudit, listRevisions, olderDataStatus } from './history-listings.ts
 import { listAgents, listReach, listServices, listTokens, listTraffic, networkStatus } from './listings.ts';
 import { meshChanges } from './mesh-changes.ts';
 import { NetworkWatch } from './network-watch.ts';
+import { listOpenFlows } from './open-flow-pages.ts';
 
 export interface AdminServiceOptions extends CreateTokenOptions, ChangeMeshOptions {
   readonly explain: Explain;
@@ -34,6 +36,7 @@ export interface AdminServiceOptions extends CreateTokenOptions, ChangeMeshOptio
   readonly audit: AuditLog;
   readonly disk: Pick<DiskWatch, 'problems'>;
   readonly flows: FlowWindow;
+  readonly openFlows: Pick<OpenFlowsWalk, 'page'>;
   readonly traffic: Pick<Traffic, 'list' | 'omitted'>;
   readonly version: string;
   readonly startedMs: number;
@@ -130,6 +133,9 @@ export function adminCalls(options: AdminServiceOptions): AdminCalls {
       const { name } = requireNetwork(state.current, request.network);
       return watchFlows(flows, name, readFlowWatch(request), signal, write);
     },
+
+    listOpenFlows: ({ request }) =>
+      listOpenFlows(options.openFlows, requireNetwork(state.current, request.network), request, options.now()),
 
     countFlows: async ({ request, signal }) => {
       const { name } = requireNetwork(state.current, request.network);

@@ -14,6 +14,7 @@ import {
 } from '@weft/proto/wire';
 import { pino } from 'pino';
 import { expect } from 'vitest';
+import { OpenFlowsWalk } from '../admin/open-flows.ts';
 import { createReach } from '../admin/reach.ts';
 import { openAuditLog } from '../audit/log.ts';
 import { openRefusalAudit } from '../audit/refusals.ts';
@@ -56,9 +57,10 @@ export async function startAdmin(words: Vocabulary = VOCABULARY) {
   const audit = openAuditLog({ store, now: Date.now });
   const actors = new CallActors();
   const flows = createFlowWindow();
+  const live = { agent: () => undefined, instance: () => undefined };
   const admin = adminCalls({
     state,
-    live: { agent: () => undefined, instance: () => undefined },
+    live,
     enforcement: {
       waitEnforced: async (...asked) => {
         waited.splice(0, waited.length, ...asked.slice(0, 3));
@@ -75,6 +77,7 @@ export async function startAdmin(words: Vocabulary = VOCABULARY) {
       refusedHosts: [],
     }),
     flows,
+    openFlows: new OpenFlowsWalk({ live, asker: { openFlows: async () => undefined } }),
     disk: { problems: [{ code: 'flows-not-written', message: 'full', sinceMs: 5 }] },
     traffic: createTraffic({ now: Date.now }),
     reach: createReach(),

@@ -13,6 +13,7 @@ const READ_CALLS = [
   'explain',
   'listFlows',
   'watchFlows',
+  'listOpenFlows',
   'countFlows',
   'listTraffic',
   'listReach',

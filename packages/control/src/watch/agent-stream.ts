@@ -4,11 +4,11 @@
  */
 import { randomBytes } from 'node:crypto';
 import { status } from '@grpc/grpc-js';
-import { CAPABILITY, capabilityOf, WIRE_LIMITS } from '@weft/proto';
-import { type pb, sentence, WireError } from '@weft/proto/wire';
+import { CAPABILITY, capabilityOf, type OpenFlows, type OpenFlowsQuestion, WIRE_LIMITS } from '@weft/proto';
+import { openFlowsQuestionToWire, type pb, sentence, WireError } from '@weft/proto/wire';
 import { observedHost } from '../bounds/observed.ts';
 import type { Software } from '../fleet/live.ts';
-import { type PathTracer, Traces } from '../fleet/traces.ts';
+import { openFlowsAnswer, Questions, type TraceOutcome, traceOutcome } from '../fleet/questions.ts';
 import type { Authenticated, Refusal } from './authenticate.ts';
 import type { Feed } from './feed.ts';
 import { FlowAnswers, flowCost } from './flow-intake.ts';
@@ -77,7 +77,8 @@ export class AgentStream {
   readonly #nonce = new Uint8Array(randomBytes(32));
   readonly #allowance: Allowance;
   readonly #recordAllowance: Allowance;
-  readonly #traces = new Traces();
+  readonly #traces = new Questions<TraceOutcome>();
+  readonly #openFlows = new Questions<OpenFlows>();
   readonly #flowAnswers = new FlowAnswers((sequence, done) => this.send({ flowsTaken: { sequence } }, done));
   readonly #helloTimer: NodeJS.Timeout;
   #resumeTimer: NodeJS.Timeout | undefined;
@@ -135,8 +136,14 @@ export class AgentStream {
     }
   }
 
-  trace(agentId: string, timeoutMs: number): ReturnType<PathTracer['trace']> {
+  trace(agentId: string, timeoutMs: number): Promise<TraceOutcome | undefined> {
     return this.#traces.ask(timeoutMs, (id) => this.send({ trace: { id, agentId } }, () => undefined));
+  }
+
+  openFlows(asked: OpenFlowsQuestion, timeoutMs: number): Promise<OpenFlows | undefined> {
+    return this.#openFlows.ask(timeoutMs, (id) => {
+      this.send({ openFlows: openFlowsQuestionToWire(id, asked) }, () => undefined);
+    });
   }
 
   /** Ends the stream, with a word on why. */
@@ -155,11 +162,13 @@ export class AgentStream {
     clearTimeout(this.#resumeTimer);
     this.#admitted?.feed.close();
     this.#traces.close();
+    this.#openFlows.close();
     this.#options.events.ended(this);
   }
 
-  #slowDown({ flows, telemetry }: pb.AgentMessage): void {
-    const entries = (telemetry?.pairs.length ?? 0) + (telemetry?.peers.length ?? 0);
+  #slowDown({ flows, telemetry, openFlows }: pb.AgentMessage): void {
+    const told = (telemetry?.pairs.length ?? 0) + (telemetry?.peers.length ?? 0);
+    const entries = told + (openFlows?.flows.length ?? 0);
     const nowMs = this.#options.now();
     const waitMs = Math.max(
       this.#allowance.spend(1 + entries / ENTRIES_PER_MESSAGE, nowMs),
@@ -208,7 +217,8 @@ export class AgentStream {
       events.flows(agentId, message.flows, this.#flowAnswers.expect(message.flows.sequence));
     } else if (message.resync) events.resync(agentId, message.resync.reason.slice(0, WIRE_LIMITS.sentence));
     else if (message.telemetry) events.telemetry(agentId, message.telemetry);
-    else if (message.trace) this.#traces.answered(message.trace);
+    else if (message.trace) this.#traces.answered(message.trace, traceOutcome);
+    else if (message.openFlows) this.#openFlows.answered(message.openFlows, openFlowsAnswer);
     else if (message.hello) this.end({ code: status.INVALID_ARGUMENT, details: 'hello: was given before' });
     else if (message.standing) this.end({ code: status.INVALID_ARGUMENT, details: 'standing: was given before' });
     // Anything else is of a newer agent, and nothing to this control.

@@ -1,5 +1,5 @@
 /** Agents of two versions at one control. */
-import { itemKey, type Rule, VOCABULARY, type Vocabulary } from '@weft/proto';
+import { CAPABILITY, itemKey, type Rule, VOCABULARY, type Vocabulary } from '@weft/proto';
 import { expect, test } from 'vitest';
 import { leftBehind } from '../admin/left-behind.ts';
 import type { Remembered } from '../fleet/memory.ts';
@@ -43,7 +43,7 @@ test('an agent is sent what it can read, and a rule that it cannot read in the n
   expect(rulesOf(second)).toEqual([known, denies, allows]);
   expect(rulesOf(first)).toEqual([known, { ...denies, from: ['*'] }, { ...allows, from: ['web'] }]);
   expect(control.hub.fleet.agent(old.agent.id)?.capability).toBe(1);
-  expect(control.hub.fleet.agent(young.agent.id)?.capability).toBe(2);
+  expect(control.hub.fleet.agent(young.agent.id)?.capability).toBe(CAPABILITY);
 
   // Another change sends it its policy again only where that differs in its own words.
   const deltas = first.deltas.length;

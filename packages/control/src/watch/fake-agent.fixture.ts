@@ -55,6 +55,7 @@ export class FakeAgent {
   revoked: string | undefined;
   held: pb.ControlMessage['held'];
   traces: pb.TraceRequest[] = [];
+  openFlows: pb.OpenFlowsRequest[] = [];
   status: StatusObject | undefined;
   stream: ClientDuplexStream<pb.Outgoing<pb.AgentMessage>, pb.ControlMessage> | undefined;
   readonly #client: AgentClient;
@@ -124,6 +125,7 @@ export class FakeAgent {
     if (message.welcome && this.#options.standing !== false) this.#stand();
     if (message.delta) this.#apply(message.delta);
     if (message.trace) this.traces.push(message.trace);
+    if (message.openFlows) this.openFlows.push(message.openFlows);
     if (message.held) this.held = message.held;
     if (message.revoked) this.revoked = message.revoked.reason;
     this.#look();

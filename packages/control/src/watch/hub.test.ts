@@ -130,6 +130,39 @@ test('an agent is asked for a path, and its silence or end is no answer', async 
   expect(await cut).toBeUndefined();
 });
 
+test('an agent is asked for open flows; what comes late, out of form, unasked or under another number is no answer', async () => {
+  await using control = await TestControl.start();
+  await control.state.apply(prod, { dryRun: false, actor: 'control' });
+  const agent = control.connect(await control.join({ host: 'one', services: ['web'] }));
+  await agent.until(({ items }) => items.has('self'));
+  const flow = { id: '0123456789abcdef', protocol: 1, service: 'redis', bytesSent: 7 };
+  const question = { filter: { service: 'redis' }, most: 5 };
+  const ask = async (timeoutMs: number) => {
+    const before = agent.openFlows.length;
+    const answer = control.hub.openFlows(agent.id, question, timeoutMs);
+    await agent.until(({ openFlows }) => openFlows.length > before);
+    return { answer, id: agent.openFlows.at(-1)?.id ?? 0 };
+  };
+  agent.send({ openFlows: { id: 999, flows: [flow] } });
+  const first = await ask(20_000);
+  expect(agent.openFlows[0]).toMatchObject({ service: 'redis', most: 5, handedOver: false });
+  agent.send({ openFlows: { id: first.id + 9, flows: [] } });
+  agent.send({ openFlows: { id: first.id, flows: [flow], omitted: 3 } });
+  expect(await first.answer).toMatchObject({ flows: [{ id: flow.id, bytesSent: 7 }], omitted: 3 });
+  const late = await ask(1);
+  expect(await late.answer).toBeUndefined();
+  agent.send({ openFlows: { id: late.id, flows: [flow] } });
+  for (const flows of [[{ ...flow, id: 'x' }], Array.from({ length: 201 }, () => flow)]) {
+    const asked = await ask(20_000);
+    agent.send({ openFlows: { id: asked.id, flows } });
+    expect(await asked.answer).toBeUndefined();
+  }
+  const cut = await ask(20_000);
+  expect(control.hub.fleet.agent(agent.id)?.connected).toBe(true);
+  agent.close();
+  expect(await cut.answer).toBeUndefined();
+});
+
 test.each([
   ['a store that answers at once', Store.inMemory()],
   ['one that takes its time', slow(Store.inMemory())],

@@ -1,6 +1,13 @@
 /** The agents' end of control: streams come in here, and what state and reports change goes out to them. */
 import { status } from '@grpc/grpc-js';
-import { entryOf, type Report, type Telemetry, type Vocabulary } from '@weft/proto';
+import {
+  entryOf,
+  type OpenFlows,
+  type OpenFlowsQuestion,
+  type Report,
+  type Telemetry,
+  type Vocabulary,
+} from '@weft/proto';
 import { Admission } from '@weft/proto/bounds';
 import { type pb, reportFromWire, standingFromWire, telemetryFromWire, WireError } from '@weft/proto/wire';
 import type { Logger } from 'pino';
@@ -9,9 +16,9 @@ import { FailureCounter } from '../bounds/failures.ts';
 import { observedHost } from '../bounds/observed.ts';
 import { Fleet } from '../fleet/fleet.ts';
 import { NO_MEMORY, type ReportMemory } from '../fleet/memory.ts';
+import type { OpenFlowsAsker, PathTracer, TraceOutcome } from '../fleet/questions.ts';
 import { EMPTY_REPORT } from '../fleet/report.ts';
 import { TIMING, type Timing } from '../fleet/timing.ts';
-import type { PathTracer, TraceOutcome } from '../fleet/traces.ts';
 import type { FlowWindow } from '../flows/window.ts';
 import { PartDifferences } from '../netmap/agent-view.ts';
 import { ReadableParts } from '../netmap/readable.ts';
@@ -82,7 +89,7 @@ const NOT_NOW = 'control serves no agent for now: an operator has to see to its 
 /** Addresses from which one agent's streams may be on their way in at once. */
 const MOST_ENTERING = 8;
 
-export class Hub implements PathTracer {
+export class Hub implements PathTracer, OpenFlowsAsker {
   /** How agents fare, by what they say here. */
   readonly fleet: Fleet;
   readonly #options: HubOptions;
@@ -159,6 +166,10 @@ export class Hub implements PathTracer {
 
   trace(fromAgentId: string, toAgentId: string, timeoutMs: number): Promise<TraceOutcome | undefined> {
     return this.#member(fromAgentId)?.session.trace(toAgentId, timeoutMs) ?? Promise.resolve(undefined);
+  }
+
+  openFlows(agentId: string, asked: OpenFlowsQuestion, timeoutMs: number): Promise<OpenFlows | undefined> {
+    return this.#member(agentId)?.session.openFlows(asked, timeoutMs) ?? Promise.resolve(undefined);
   }
 
   /** Ends every stream; agents keep what they hold. */

@@ -18,7 +18,11 @@ export const CAPABILITIES: readonly Capability[] = [
     brought:
       'says its number; a rule that it can read in part alone fails closed; an outcome or refusal it does not know is `other`',
   },
+  { since: '2026-11-28', brought: 'an agent tells of its open flows when it is asked' },
 ];
+
+/** From which on an agent tells of its open flows. */
+export const TELLS_OPEN_FLOWS = 3;
 
 /** This version's own. */
 export const CAPABILITY: number = CAPABILITIES.length;

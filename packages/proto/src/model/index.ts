@@ -18,6 +18,7 @@ export * from './limits.ts';
 export * from './mesh.ts';
 export * from './names.ts';
 export * from './netmap.ts';
+export * from './open-flow.ts';
 export * from './outcome.ts';
 export * from './ports.ts';
 export * from './problem.ts';

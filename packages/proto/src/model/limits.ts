@@ -45,6 +45,10 @@ export const WIRE_LIMITS = {
   flowBatch: 1_000,
   /** Bytes of one flow, one way: none can carry more in its life (256 TiB), and sums of these stay exact for long. */
   flowBytes: 2 ** 48,
+  /** Open flows of one answer. */
+  openFlows: 200,
+  /** Destinations named in a question about open flows; of more, none is named. */
+  openFlowHosts: 256,
   /** Pairs of one telemetry. */
   trafficPairs: 2_000,
   /** Peers of one telemetry. */

@@ -71,6 +71,7 @@ const adminHandlers: AdminHandlers = {
   revokeToken: unused,
   explain: unused,
   listFlows: unused,
+  listOpenFlows: unused,
   countFlows: unused,
   listTraffic: unused,
   listReach: unused,

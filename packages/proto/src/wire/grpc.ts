@@ -122,6 +122,7 @@ export const adminService = {
   explain: admin('Explain'),
   listFlows: admin('ListFlows'),
   watchFlows: admin('WatchFlows', true),
+  listOpenFlows: admin('ListOpenFlows'),
   countFlows: admin('CountFlows'),
   listTraffic: admin('ListTraffic'),
   listReach: admin('ListReach'),

@@ -13,6 +13,7 @@ export * from './grpc.ts';
 export * from './mesh.ts';
 export * from './message-bounds.ts';
 export * from './netmap.ts';
+export * from './open-flows.ts';
 export type * as pb from './pb.ts';
 export * from './pinned.ts';
 export * from './report.ts';

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { WIRE_LIMITS } from '../model/limits.ts';
 import { deltaFromWire, inventoryFromWire, standingFromWire } from './delta.ts';
 import { itemFromWire } from './netmap.ts';
+import { openFlowsFromWire, openFlowsQuestionFromWire } from './open-flows.ts';
 import type * as pb from './pb.ts';
 import { flowBatchFromWire, flowRecordFromWire, reportFromWire } from './report.ts';
 import { telemetryFromWire } from './telemetry.ts';
@@ -15,6 +16,9 @@ const peer: pb.Outgoing<pb.PeerItem> = {
   psk: new Uint8Array(32),
   address: 1,
 };
+const question: pb.OpenFlowsRequest = {
+  ...{ id: 1, source: '', service: '', host: '', port: 0, handedOver: true, destinationHosts: [], most: 1 },
+};
 const digest = new Uint8Array(8);
 
 function many<T>(length: number, value: T): T[] {
@@ -27,6 +31,8 @@ const READERS: Readonly<Record<keyof typeof WIRE_LIMITS, readonly ((size: number
     (size) => flowRecordFromWire({ ...flow, source: 's'.repeat(size) }),
     (size) => reportFromWire({ problems: [{ subject: 's'.repeat(size) }] }),
     (size) => telemetryFromWire({ intervalMs: 1, pairs: [{ service: 's'.repeat(size) }] }),
+    (size) => openFlowsFromWire({ flows: [{ id: '0'.repeat(16), protocol: 1, instance: 'i'.repeat(size) }] }),
+    (size) => openFlowsQuestionFromWire({ ...question, service: 's'.repeat(size) }),
   ],
   sentence: [
     (size) => flowRecordFromWire({ ...flow, detail: 'd'.repeat(size) }),
@@ -52,6 +58,8 @@ const READERS: Readonly<Record<keyof typeof WIRE_LIMITS, readonly ((size: number
     (size) => flowRecordFromWire({ ...flow, bytesSent: size }),
     (size) => flowRecordFromWire({ ...flow, bytesReceived: size }),
   ],
+  openFlows: [(size) => openFlowsFromWire({ flows: many(size, { id: '0'.repeat(16), protocol: 1 }) })],
+  openFlowHosts: [(size) => openFlowsQuestionFromWire({ ...question, destinationHosts: many(size, 'h') })],
   trafficPairs: [(size) => telemetryFromWire({ intervalMs: 1, pairs: many(size, {}) })],
   peerTunnels: [(size) => telemetryFromWire({ intervalMs: 1, peers: many(size, {}) })],
   index: [(size) => standingFromWire({ index: size })],

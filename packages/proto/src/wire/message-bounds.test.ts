@@ -53,6 +53,7 @@ test.each<[string, pb.Outgoing<pb.AgentMessage>]>([
   ['resync', { resync: { reason: 'r' } }],
   ['trace', { trace: { id: 1, reachable: true, roundTripUs: 5, detail: 'd' } }],
   ['telemetry', { telemetry }],
+  ['answer of open flows', { openFlows: { id: 1, flows: Array.from({ length: 200 }, () => flow), omitted: 1 } }],
   ['nothing', {}],
 ])('the largest valid %s passes, and cut short it does not', (_what, message) => {
   const bytes = agentService.connect.requestSerialize(message);
@@ -82,6 +83,7 @@ test.each<[string, Buffer]>([
   ['pairs of nothing', field(7, crowd(3, 1_000_000))],
   ['denials of nothing', field(7, field(3, crowd(11, 1_000_000)))],
   ['peers of nothing', field(7, crowd(5, 1_000_000))],
+  ['open flows of nothing', field(9, crowd(2, 1_000_000))],
   ['fields that nobody knows', crowd(15, 1_000_000)],
   ['a length beyond the end', Buffer.from([0x0a, 0xff, 0xff, 0xff, 0xff, 0x0f])],
   ['a length without end', Buffer.from([0x0a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff])],

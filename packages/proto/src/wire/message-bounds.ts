@@ -31,7 +31,7 @@ function shape<Message>(
   return Object.fromEntries(numbered) as Shape;
 }
 
-const { AgentMessage, FlowBatch, InstanceReport, PairTraffic, Report, Standing, Telemetry } = weft.v1;
+const { AgentMessage, FlowBatch, InstanceReport, OpenFlowsResult, PairTraffic, Report, Standing, Telemetry } = weft.v1;
 const REPORT = shape(Report, { instances: [shape(InstanceReport, { notListening: [PLAIN] })], problems: [PLAIN] });
 const AGENT_MESSAGE = shape(AgentMessage, {
   hello: PLAIN,
@@ -41,6 +41,7 @@ const AGENT_MESSAGE = shape(AgentMessage, {
   resync: PLAIN,
   trace: PLAIN,
   telemetry: shape(Telemetry, { pairs: [shape(PairTraffic, { lastDenied: PLAIN })], peers: [PLAIN] }),
+  openFlows: shape(OpenFlowsResult, { flows: [PLAIN] }),
   standing: shape(Standing, { inventory: [PLAIN], report: REPORT }),
 });
 

@@ -57,6 +57,9 @@ async function runWorker(start: WorkerStart, main: MessagePort): Promise<void> {
       case 'measure':
         tell({ type: 'measures', measures: path.watch.measures(), serial: message.serial });
         return;
+      case 'open-flows':
+        tell({ type: 'open-flows', open: path.registry.openFlows(message.asked), serial: message.serial });
+        return;
       case 'flows-taken':
         handOver.taken();
         return;

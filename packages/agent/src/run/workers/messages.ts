@@ -1,6 +1,14 @@
 /** What the main thread and a worker say to each other. All of it is plain values: it is cloned on its way. */
 import type { MessagePort } from 'node:worker_threads';
-import type { NetmapDelta, NetmapItem, PairTraffic, PeerTunnels, Problem } from '@weft/proto';
+import type {
+  NetmapDelta,
+  NetmapItem,
+  OpenFlows,
+  OpenFlowsQuestion,
+  PairTraffic,
+  PeerTunnels,
+  Problem,
+} from '@weft/proto';
 import type { AgentService } from '../../config/agent-file.ts';
 import type { FlowBatch } from '../../flows/recorder.ts';
 import type { Position } from '../../netmap/store.ts';
@@ -58,6 +66,8 @@ export type ToWorker =
   | { readonly type: 'pulse'; readonly serial: number }
   /** Tell what metrics are made of. */
   | { readonly type: 'measure'; readonly serial: number }
+  /** Tell of flows that are open. */
+  | { readonly type: 'open-flows'; readonly serial: number; readonly asked: OpenFlowsQuestion }
   /** The batch of flows is in the main thread's hands. */
   | { readonly type: 'flows-taken' }
   /** Take no more, cut what lives, hand over the records. */
@@ -80,6 +90,7 @@ export type FromWorker =
       readonly serial: number | undefined;
     }
   | { readonly type: 'measures'; readonly measures: ThreadMeasures; readonly serial: number }
+  | { readonly type: 'open-flows'; readonly open: OpenFlows; readonly serial: number }
   | { readonly type: 'flows'; readonly batch: FlowBatch }
   /** Nothing is left here. */
   | { readonly type: 'stopped' };

@@ -1,6 +1,6 @@
 /** The other threads of an agent with more than one: led by the main thread, which is one of them itself. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { messageOf, type NetmapDelta } from '@weft/proto';
+import { messageOf, type NetmapDelta, type OpenFlows, type OpenFlowsQuestion } from '@weft/proto';
 import type { FlowRecorder } from '../../flows/recorder.ts';
 import type { FlowTraffic } from '../../flows/traffic.ts';
 import { AgentError } from '../../member/errors.ts';
@@ -78,6 +78,11 @@ export class WorkerPool implements ListenerFollowers {
     const silent = this.#workers.filter(({ told }) => told.measures === undefined);
     await Promise.race([Promise.all(silent.map((worker) => worker.ask('measure'))), this.failed]);
     return this.#workers.flatMap(({ told }) => told.measures ?? []);
+  }
+
+  /** Of each worker. Resolves when all have told: who asks for all of them has no use for a part. */
+  openFlows(asked: OpenFlowsQuestion): Promise<readonly OpenFlows[]> {
+    return Promise.all(this.#workers.map((worker) => worker.openFlows(asked)));
   }
 
   /** Resolves when all take flows. Throws AgentError. */

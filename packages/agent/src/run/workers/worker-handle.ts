@@ -2,7 +2,7 @@
 import { extname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import { defined } from '@weft/proto';
+import { defined, type OpenFlows, type OpenFlowsQuestion } from '@weft/proto';
 import type { ThreadMeasures } from '../../observe/measures.ts';
 import type { ThreadPulse } from '../../observe/telemetry.ts';
 import { mergeUpdates } from './merge-updates.ts';
@@ -50,6 +50,8 @@ export class WorkerHandle {
   /** Who waits for an answer: as many as ask for the agent's status at once, telemetry, and a scrape. */
   readonly #counting = new Map<number, () => void>();
 
+  readonly #openFlows = new Map<number, (open: OpenFlows) => void>();
+
   constructor(start: WorkerStart, news: (message: WorkerNews) => void, entry: URL = ENTRY) {
     this.#worker = new Worker(entry, {
       name: `weft worker ${start.thread}`,
@@ -73,6 +75,13 @@ export class WorkerHandle {
     const serial = ++this.#counts;
     this.#post({ type, serial });
     return new Promise((resolve) => this.#counting.set(serial, resolve));
+  }
+
+  /** Never resolves once the worker ends. */
+  openFlows(asked: OpenFlowsQuestion): Promise<OpenFlows> {
+    const serial = ++this.#counts;
+    this.#post({ type: 'open-flows', serial, asked });
+    return new Promise((resolve) => this.#openFlows.set(serial, resolve));
   }
 
   /** Resolves when it is enforced there. */
@@ -126,6 +135,10 @@ export class WorkerHandle {
       case 'measures':
         told.measures = message.measures;
         this.#answered(message.serial);
+        return;
+      case 'open-flows':
+        this.#openFlows.get(message.serial)?.(message.open);
+        this.#openFlows.delete(message.serial);
         return;
       case 'pulse':
         told.pulse = message.pulse;

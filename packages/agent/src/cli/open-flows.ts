@@ -1,0 +1,91 @@
+/** weft flows --open: the flows that are open now, as their hosts tell. */
+import { defined, type OpenFlowFilter, type OpenFlowsState } from '@weft/proto';
+import {
+  adminService,
+  callerToWire,
+  openFlowFromWire,
+  openFlowsStateCodec,
+  type pb,
+  type ToldOpenFlow,
+} from '@weft/proto/wire';
+import { formatDuration } from '../config/duration.ts';
+import { everyEntry, listWithAdmin } from './admin.ts';
+import { UsageError } from './errors.ts';
+import { type FlowsOptions, readFlowsFilter } from './flows-filter.ts';
+import { flowFrom, flowInstance, flowTo, formatBytes, formatTime, orDash } from './format.ts';
+import { writeJsonLine } from './json.ts';
+import { writeTable } from './table.ts';
+import { paintErr, printable, type Terminal } from './terminal.ts';
+
+const HEAD = ['OPENED', 'FROM', 'TO', 'INSTANCE', 'SENT', 'RECEIVED', 'SILENT', 'ID'];
+
+/** Why a host told nothing, in words. */
+const UNTOLD: Readonly<Record<Exclude<OpenFlowsState, 'told'>, string>> = {
+  'not-connected': 'not connected',
+  'no-answer': 'did not answer',
+  older: 'of an older version, which cannot tell',
+};
+/** Hosts named in one line. */
+const NAMED = 10;
+
+export async function openFlows(options: FlowsOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
+  const { service = '', host = '', port = 0, source = '' } = readOpenFilter(options, terminal.now());
+  const asked = { network: options.network ?? '', filter: { caller: callerToWire(source), service, host, port } };
+  const hosts = await listWithAdmin(options, terminal, signal, (admin) =>
+    everyEntry(
+      (page) => admin.call(adminService.listOpenFlows, { ...asked, ...page }),
+      (page) => page.hosts,
+    ),
+  );
+  // One that was handed over between two pages is told by both its ends.
+  const flows = new Map(hosts.flatMap((told) => told.flows.map(openFlowFromWire)).map((flow) => [flow.id, flow]));
+  const listed = [...flows.values()].sort((one, other) => one.startedMs - other.startedMs);
+  if (options.json === undefined) writeTable(terminal, HEAD, listed.map(row));
+  else for (const flow of listed) writeJsonLine(terminal, flow);
+  warn(hosts, terminal);
+}
+
+function row(flow: ToldOpenFlow): string[] {
+  return [
+    formatTime(flow.startedMs),
+    flowFrom(flow),
+    flowTo(flow),
+    orDash(flowInstance(flow)),
+    formatBytes(flow.bytesSent),
+    formatBytes(flow.bytesReceived),
+    formatDuration(flow.idleMs),
+    flow.id,
+  ];
+}
+
+/** What is not shown, and why. */
+function warn(hosts: readonly pb.HostOpenFlows[], terminal: Terminal): void {
+  const warning = `${paintErr(terminal, 'yellow', 'warning')}: `;
+  const omitted = hosts.reduce((sum, host) => sum + host.omitted, 0);
+  if (omitted > 0) {
+    terminal.err(`${warning}${omitted} older flows are not shown; name a service or host to see them\n`);
+  }
+  for (const [state, why] of Object.entries(UNTOLD)) {
+    const number = openFlowsStateCodec.toWire(state as OpenFlowsState);
+    const names = hosts.filter((host) => host.state === number).map(({ host }) => host);
+    if (names.length === 0) continue;
+    const more = names.length > NAMED ? ` and ${names.length - NAMED} more` : '';
+    const there = names.length === 1 ? 'there' : 'at those';
+    const named = `${names.slice(0, NAMED).join(', ')}${more}: ${why}`;
+    terminal.err(`${warning}${printable(named)}; of flows ${there}, only what other hosts know is shown\n`);
+  }
+}
+
+/** Throws UsageError. */
+function readOpenFilter(options: FlowsOptions, nowMs: number): OpenFlowFilter {
+  const { filter, fromMs, toMs } = readFlowsFilter(options, nowMs);
+  const { source, service, host, port, ...rest } = filter;
+  const other =
+    options.follow !== undefined || options.limit !== undefined || fromMs !== undefined || toMs !== undefined;
+  if (other || Object.keys(rest).length > 0) {
+    throw new UsageError(
+      '--open takes --from, --to and --host; what else there is to ask is known once a flow has ended',
+    );
+  }
+  return defined({ source, service, host, port });
+}
