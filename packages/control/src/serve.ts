@@ -115,7 +115,7 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
   refuseRestWithoutKey(directory);
   refuseKeyAlone(directory);
   const metrics = options.metrics === undefined ? undefined : await openMetrics();
-  const disk = new DiskWatch({ directory, logger, now });
+  const disk = new DiskWatch({ directory, logger, now, tryData: () => store.tryWrite() });
   closers.push(() => disk.close());
   const store = Store.open(directory, (tookMs, failure) => {
     metrics?.counters.wrote(tookMs);

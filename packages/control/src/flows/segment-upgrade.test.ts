@@ -52,6 +52,25 @@ test('what a segment has no column for has nothing in it', async () => {
   disk.store.close();
 });
 
+test('a segment to whose tables a newer version has added is written on', async () => {
+  change(`ALTER TABLE flows ADD COLUMN tries INTEGER NOT NULL DEFAULT 0; ALTER TABLE groups ADD COLUMN zone TEXT;
+    ALTER TABLE minutes ADD COLUMN tries INTEGER NOT NULL DEFAULT 0; ALTER TABLE details ADD COLUMN language TEXT;
+    ALTER TABLE shapes ADD COLUMN region TEXT NOT NULL DEFAULT ''`);
+  const disk = new TestStore({}, directory);
+  disk.write('prod', flows(4, 5));
+  expect((await disk.found('prod')).flows.map(([cursor]) => cursor)).toEqual([5, 4, 3, 2, 1]);
+  expect([disk.files, disk.troubles]).toEqual([['0001.db'], []]);
+  disk.store.close();
+});
+
+test('a transport that a newer version kept is told as `other`', async () => {
+  change(`UPDATE shapes SET protocol = 'sctp' WHERE outcome = 'denied'`);
+  const disk = new TestStore({}, directory);
+  const { flows: found } = await disk.found('prod');
+  expect(found.map(([, { source, protocol }]) => `${source} ${protocol}`)).toContain('mailer other');
+  disk.store.close();
+});
+
 test('an outcome that a newer version kept is told as `other`, and the segment is written on', async () => {
   change(`UPDATE shapes SET outcome = 'evaporated' WHERE outcome = 'denied'`);
   const disk = new TestStore({}, directory);

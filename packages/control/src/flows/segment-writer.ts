@@ -11,13 +11,16 @@ const DETAILS = 4_096;
 /** Groups and minutes in one number. */
 const MINUTES = 2 ** 32;
 
-const INSERT = 'INSERT INTO flows VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)';
+/** Columns by their names: a newer version may have added some. */
+const INSERT = `INSERT INTO flows
+  (cursor, shape, at, before, duration, id_high, id_low, revision, sent, received, detail)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
 const INSERT_SHAPE = `INSERT INTO shapes (id, grp, records, digest, ${SHARED_COLUMNS})
   VALUES (?, ?, 0, ?${', ?'.repeat(SHARED_FLOW_FIELDS.length)})`;
 const UPDATE = `UPDATE flows SET shape = ?, before = ?, duration = ?, id_high = ?, id_low = ?, revision = ?, sent = ?, received = ?,
   detail = ? WHERE cursor = ?`;
 const TOLD = 'SELECT shape, at, sent, received FROM flows WHERE cursor = ?';
-const ADD_MINUTE = `INSERT INTO minutes VALUES (?, ?, ?, ?, ?)
+const ADD_MINUTE = `INSERT INTO minutes (grp, minute, flows, sent, received) VALUES (?, ?, ?, ?, ?)
   ON CONFLICT DO UPDATE SET flows = flows + excluded.flows, sent = sent + excluded.sent, received = received + excluded.received`;
 
 interface Sum {
@@ -164,7 +167,9 @@ export class SegmentWriter {
   #groupId(source: string | null, service: string | null, sort: number): number {
     return entryOf(this.#groupIds, groupKey(source, service, sort), () => {
       const id = this.#groupIds.size + 1;
-      this.segment.statement('INSERT INTO groups VALUES (?, ?, ?, ?)').run(id, source, service, sort);
+      this.segment
+        .statement('INSERT INTO groups (id, source, service, sort) VALUES (?, ?, ?, ?)')
+        .run(id, source, service, sort);
       return id;
     });
   }

@@ -1,7 +1,7 @@
 /** One segment: a SQLite file that holds the records of at most an hour, and is removed whole. */
 import { closeSync, constants, existsSync, openSync, rmSync, statSync, writeSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import { entryOf, isOutcome, SHARED_FLOW_FIELDS } from '@weft/proto';
+import { entryOf, FLOW_OUTCOMES, REPORTED_PROTOCOLS, SHARED_FLOW_FIELDS } from '@weft/proto';
 import { readFileNow } from '@weft/proto/files';
 import { SegmentDamagedError } from './errors.ts';
 import { type FlowShape, sharedFrom } from './packing.ts';
@@ -245,10 +245,16 @@ function sizeOf(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
 }
 
+/** Fields of which a newer version may know more words. */
+const WORDS: ReadonlyMap<string, ReadonlySet<string | number>> = new Map([
+  ['outcome', new Set<string>(FLOW_OUTCOMES)],
+  ['protocol', new Set<string>(REPORTED_PROTOCOLS)],
+]);
+
 function shapeOfRow(network: string, row: readonly (number | string)[]): FlowShape {
   return sharedFrom(network, (name) => {
     const word = row[SHARED_FLOW_FIELDS.indexOf(name)] ?? '';
-    // A newer version may have kept an outcome that came later, in a file that is as this one writes it.
-    return name === 'outcome' && !isOutcome(String(word)) ? 'other' : word;
+    // A newer version may have kept a word that came later, in a file that is as this one writes it.
+    return WORDS.get(name)?.has(word) === false ? 'other' : word;
   });
 }

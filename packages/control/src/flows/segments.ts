@@ -50,8 +50,8 @@ export class SegmentList {
     this.#directory = new SegmentDirectory(directory);
     for (const file of this.#directory.segments()) {
       this.#numbers.set(file.network, file.number);
-      if (this.#isGone(file)) continue;
       try {
+        if (this.#isGone(file)) continue;
         const segment = Segment.open(file, this.#interner);
         segment.close();
         segment.measure();

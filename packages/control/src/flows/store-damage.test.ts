@@ -75,6 +75,17 @@ test('a segment that is gone is told of once, with what was in it; the rest goes
   third.store.close();
 });
 
+test('what stands in the place of a note keeps nothing from starting', async () => {
+  const disk = new TestStore({});
+  disk.write('prod', flows(1, 3));
+  disk.store.close();
+  mkdirSync(join(disk.directory, 'prod', '0002.db-records'));
+  const again = new TestStore({}, disk.directory);
+  expect(again.troubles).toMatchObject([{ event: 'flows-segment-unreadable' }]);
+  expect(await again.starts()).toHaveLength(3);
+  again.store.close();
+});
+
 test('a segment that is gone under way is told of, and the question answered from the rest', async () => {
   const disk = new TestStore({ segmentRecords: 10 });
   disk.write('prod', flows(1, 30));

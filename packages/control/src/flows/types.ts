@@ -44,7 +44,7 @@ export interface FlowBucket {
   readonly startMs: number;
   readonly allowed: number;
   readonly denied: number;
-  /** Permitted, and failed: no instance, nothing listening, unreachable, overloaded, cut. */
+  /** Permitted, and failed in any way. */
   readonly failed: number;
   readonly bytesSent: number;
   readonly bytesReceived: number;

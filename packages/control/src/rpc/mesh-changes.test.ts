@@ -65,6 +65,12 @@ test('what is wrong is named as it stands in the request, and changes nothing', 
   expect(elsewhere.code).toBe(status.NOT_FOUND);
 });
 
+test('a tag that is none is named where it stands in the request', async () => {
+  const agent = { name: 'data-1', tags: ['eu', 'x'.repeat(1_000)] };
+  const refused = await refusal(bench.ask(adminService.putAgent, { agent }));
+  expect(errorDetails(refused).fields).toMatchObject([{ field: 'agent.tags[1]' }]);
+});
+
 test('what was changed since the revision that is expected is not changed', async () => {
   const { revision } = await bench.ask(adminService.getMesh, {});
   // A token that is revoked makes a revision, and leaves the mesh as it is.

@@ -11,13 +11,15 @@ let root: string;
 let directory: string;
 let clock: number;
 let watch: DiskWatch;
+let tryData: () => void;
 
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'weft-disk-'));
   directory = join(root, 'data');
   mkdirSync(join(directory, 'flows'), { recursive: true });
   clock = 1_000_000;
-  watch = new DiskWatch({ directory, logger: pino({ level: 'silent' }), now: () => clock });
+  tryData = () => watch.note('data', undefined);
+  watch = new DiskWatch({ directory, logger: pino({ level: 'silent' }), now: () => clock, tryData: () => tryData() });
 });
 
 afterEach(() => {
@@ -61,6 +63,25 @@ test('it goes though nobody writes, once there is room, and stands while writes 
   watch.look();
   expect(codes()).toEqual([]);
   expect([readdirSync(directory), readdirSync(join(directory, 'flows'))]).toEqual([['flows'], []]);
+});
+
+test('room is not enough for the data: it stands until the database itself takes a write', async () => {
+  const store = Store.open(directory, (_tookMs, failure) => watch.note('data', failure));
+  tryData = () => store.tryWrite();
+  const other = new DatabaseSync(join(directory, 'control.db'));
+  other.exec('BEGIN IMMEDIATE');
+  watch.note('data', 'database is locked');
+  for (let look = 0; look < 3; look++) {
+    clock += 60_000;
+    watch.look();
+    expect(codes()).toEqual(['data-not-written']);
+  }
+  other.exec('ROLLBACK');
+  other.close();
+  clock += 60_000;
+  watch.look();
+  expect(codes()).toEqual([]);
+  store.close();
 });
 
 test('the store tells of each write, and why one failed', async () => {

@@ -24,6 +24,8 @@ export interface DiskWatchOptions {
   readonly logger: Logger;
   /** Milliseconds since the Unix epoch. */
   readonly now: () => number;
+  /** Writes control's data as it is, and notes how that went: room alone does not make it writable. */
+  readonly tryData: () => void;
 }
 
 /** A file of control's that is there for a moment. */
@@ -76,11 +78,13 @@ export class DiskWatch {
     this.#options.logger.error({ event: 'disk-refuses', problem: code, reason: failure }, 'the disk takes nothing');
   }
 
-  /** Whether there is room again, though nobody writes. */
+  /** Whether it can be written again, though nobody does. */
   look(): void {
     const nowMs = this.#options.now();
     for (const [what, { lastMs }] of this.#failures) {
-      if (Math.abs(nowMs - lastMs) >= QUIET_MS && takes(this.#placeOf(what))) this.#works(what);
+      if (Math.abs(nowMs - lastMs) < QUIET_MS || !takes(this.#placeOf(what))) continue;
+      if (what === 'data') this.#options.tryData();
+      else this.#works(what);
     }
   }
 

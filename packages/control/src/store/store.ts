@@ -21,7 +21,7 @@ import {
   type WriteRows,
   type Writes,
 } from './rows.ts';
-import { refuseOthers, upgrade } from './upgrade.ts';
+import { BUSY_MS, refuseOthers, upgrade } from './upgrade.ts';
 
 /** Told of each transaction: how long it took, and why it could not be written, if so. */
 export type WriteObserver = (tookMs: number, failure: string | undefined) => void;
@@ -101,6 +101,20 @@ export class Store implements ChangeLog, History {
 
   async record(row: NewAuditRow): Promise<void> {
     this.#transaction(() => this.#writes.addAudit(row));
+  }
+
+  /** Writes what is there already: the observer hears whether a change could be written. Waits for nobody's lock. */
+  tryWrite(): void {
+    try {
+      this.#database.exec('PRAGMA busy_timeout = 0');
+      // The number of the schema, as it is: a page of the file all the same.
+      const { user_version: number } = this.#database.prepare('PRAGMA user_version').get() ?? {};
+      this.#transaction(() => this.#database.exec(`PRAGMA user_version = ${number}`));
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+    } finally {
+      this.#database.exec(`PRAGMA busy_timeout = ${BUSY_MS}`);
+    }
   }
 
   #transaction<T>(work: () => T): T {

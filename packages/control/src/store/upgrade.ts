@@ -1,12 +1,15 @@
 /** Control's database at a start: one of another sort or a newer version is refused, one of an older version steps forward. */
 
-import { closeSync, fsyncSync, openSync, readdirSync, renameSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
 import { VERSION } from '@weft/proto';
 import { StoreError } from './errors.ts';
 import { SCHEMA } from './schema.ts';
 import { newestOf, peek, type Schema, stepForward } from './schema-steps.ts';
+
+/** Milliseconds that a write waits for whoever else has the file. */
+export const BUSY_MS = 2_000;
 
 /** Throws StoreError for a file that is not this version's to work with. It stays as it is, to the byte. */
 export function refuseOthers(path: string, schema: Schema = SCHEMA): void {
@@ -37,7 +40,7 @@ export function refuseOthers(path: string, schema: Schema = SCHEMA): void {
 /** Brings it to the newest schema, and looks that it is sound. Throws StoreError, or what SQLite does. */
 export function upgrade(database: DatabaseSync, path: string, schema: Schema = SCHEMA): void {
   // FULL: in WAL mode NORMAL would let a power cut take back a change that was answered.
-  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 2000');
+  database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = ${BUSY_MS}`);
   const [check] = database.prepare('PRAGMA quick_check(1)').all() as { quick_check: string }[];
   if (check?.quick_check !== 'ok') {
     throw new StoreError(
@@ -64,7 +67,9 @@ function copyFor(path: string, newest: number): string | undefined {
 /** Whole or not there, for the owner alone, and on the disk when this returns. */
 function keepCopy(database: DatabaseSync, copy: string): void {
   const half = `${copy}.half`;
-  closeSync(openSync(half, 'w', 0o600));
+  // Nothing that somebody put there is written through, or waited for.
+  rmSync(half, { force: true });
+  closeSync(openSync(half, 'wx', 0o600));
   database.prepare('VACUUM INTO ?').run(half);
   sync(half);
   renameSync(half, copy);

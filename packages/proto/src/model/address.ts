@@ -88,7 +88,6 @@ export function plainAddress(address: string): string {
 
 /** Of a host in its one form. */
 export function addressKind(host: string): AddressKind {
-  if (host === METADATA_6) return 'unusable';
   if (host.includes(':')) return kindOf6(groupsOf(host));
   const address = parseAddress(host);
   if (address !== undefined) return kindOf4(address);
@@ -97,10 +96,17 @@ export function addressKind(host: string): AddressKind {
 
 /**
  * Where clouds tell each guest its secrets, at addresses that look like any host's: Alibaba's and Azure's. Oracle's is in 192.0.0.0/24,
- * which is for protocols and no host's (RFC 6890). AWS has one of IPv6; the others' are link-local.
+ * which is for protocols and no host's (RFC 6890). Of IPv6 the others' are link-local.
  */
 const METADATA: ReadonlySet<number | undefined> = new Set(['100.100.100.200', '168.63.129.16'].map(parseAddress));
-const METADATA_6 = 'fd00:ec2::254';
+/** Alibaba's, Google's, Linode's, Oracle's and Scaleway's; AWS has several in fd00:ec2::/32. */
+const METADATA_6: readonly (readonly number[])[] = [
+  'fd00:100::100:200',
+  'fd20:ce::254',
+  'fd00:a9fe:a9fe::1',
+  'fd00:c1::a9fe:a9fe',
+  'fd00:42::42',
+].map(groupsOf);
 
 function kindOf4(address: number): AddressKind {
   if (inRange(address, CONTROL_RANGE)) return 'vip';
@@ -121,6 +127,8 @@ function kindOf6(groups: readonly number[]): AddressKind {
     return inner === 'outside' ? 'outside' : 'unusable';
   }
   if (first >= 0xfe80 && first < 0xfec0) return 'link-local';
+  if (first === 0xfd00 && groups[1] === 0xec2) return 'unusable';
+  if (METADATA_6.some((metadata) => metadata.every((group, at) => group === groups[at]))) return 'unusable';
   return first >= 0xff00 ? 'unusable' : 'outside';
 }
 

@@ -155,15 +155,15 @@ export function meshFromWire(wire: pb.Outgoing<pb.Mesh> | null | undefined): Mes
     services: list(mesh.services, 'services', LIMITS.services, (service) => serviceFromWire(service)),
     defaultAction: mesh.defaultAction ? actionCodec.fromWire(mesh.defaultAction, 'default') : 'allow',
     policies: list(mesh.policies, 'policies', LIMITS.policies, ruleFromWire),
-    agents: list(mesh.agents, 'agents', LIMITS.agents, agentSettingsFromWire),
+    agents: list(mesh.agents, 'agents', LIMITS.agents, (agent) => agentSettingsFromWire(agent)),
     tests: list(mesh.tests, 'tests', LIMITS.tests, testFromWire),
   };
 }
 
 /** Throws WireError. */
-export function agentSettingsFromWire(wire: pb.Outgoing<pb.AgentSettings>, field: string): AgentSettings {
-  const name = text(wire.name, field, WIRE_LIMITS.name);
-  return { name, tags: list(wire.tags, `agents.${name}.tags`, LIMITS.tags, shortText) };
+export function agentSettingsFromWire(wire: pb.Outgoing<pb.AgentSettings>, field?: string): AgentSettings {
+  const name = text(wire.name, field ?? 'agents', WIRE_LIMITS.name);
+  return { name, tags: list(wire.tags, `${field ?? `agents.${name}`}.tags`, LIMITS.tags, shortText) };
 }
 
 function testFromWire(wire: pb.Outgoing<pb.PolicyTest>, field: string): PolicyTest {
