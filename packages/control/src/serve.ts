@@ -30,6 +30,7 @@ import { callObserver } from './rpc/call-observer.ts';
 import { ProvedCalls } from './rpc/call-stream.ts';
 import { Connections, MOST_AGENTS } from './rpc/connections.ts';
 import { adminHandlers } from './rpc/handler.ts';
+import { HttpCalls } from './rpc/http-calls.ts';
 import { openCalls } from './rpc/open-calls.ts';
 import { requestLimits } from './rpc/request-limits.ts';
 import { requestTimer } from './rpc/request-timer.ts';
@@ -220,7 +221,8 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
     const { adminTokenPath, roleOf } = credentials;
     const binaries = installedBinaries();
     const start = () => startCommands({ listening, adminTokenPath, state: state.current, binaries });
-    const page = new Dashboard({ ...told, start, roleOf, refusals });
+    const http = new HttpCalls({ calls, gate, observer: metrics?.counters.calls, tracer: tracing, logger });
+    const page = new Dashboard({ ...told, start, roleOf, refusals, calls: http });
     closers.push(() => page.close());
     const { host, port } = await page.listen(options.dashboard);
     dashboard = formatHostPort(host, port);

@@ -1,4 +1,5 @@
 /** A dashboard on a free port, for tests: real state in memory, and everything else as the test says. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Writable } from 'node:stream';
 import { defined, type HostPort } from '@weft/proto';
 import { pino } from 'pino';
@@ -13,6 +14,7 @@ import { StoreError } from '../store/errors.ts';
 import type { TrafficStatus } from '../traffic/types.ts';
 import type { Role } from './api.ts';
 import { Dashboard } from './dashboard.ts';
+import type { Session } from './sessions.ts';
 import { startCommands } from './start-commands.ts';
 
 export const TOKENS: Readonly<Record<Role, string>> = { admin: 'weftadmin1.the-secret', read: 'weftread1.the-secret' };
@@ -31,6 +33,16 @@ export class TestDashboard implements AsyncDisposable {
   /** Nothing can be written down. */
   diskFull: boolean = false;
   address = '';
+  /** What serves the API, which a test of its own has. */
+  readonly calls = {
+    /** The session of each call. */
+    served: [] as (Session | undefined)[],
+    serve: (_request: IncomingMessage, response: ServerResponse, session: Session | undefined) => {
+      this.calls.served.push(session);
+      response.end('served');
+    },
+    close: async () => undefined,
+  };
   readonly flows = new Flows(this.asked);
   readonly #dashboard: Dashboard;
 
@@ -75,6 +87,7 @@ export class TestDashboard implements AsyncDisposable {
       audit,
       refusals: openRefusalAudit({ audit, now, logger }),
       roleOf: (token) => (['admin', 'read'] as const).find((role) => TOKENS[role] === token),
+      calls: this.calls,
       start: () =>
         startCommands({
           listening,

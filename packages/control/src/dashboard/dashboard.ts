@@ -12,10 +12,11 @@ import { listen } from '@weft/proto/observe';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { RefusalAudit } from '../audit/refusals.ts';
 import { type AdminRouteOptions, adminRoutes } from './admin-routes.ts';
+import { type CallRouteOptions, callRoutes } from './call-routes.ts';
 import { CONNECTION_TIMES, CONNECTIONS } from './connections.ts';
 import { DashboardError, INTERNAL, refusalOf } from './errors.ts';
 import { type FlowRouteOptions, flowRoutes } from './flow-routes.ts';
-import { guard } from './guard.ts';
+import { type GuardOptions, guard } from './guard.ts';
 import { ANSWER_HEADERS } from './headers.ts';
 import { type LiveRouteOptions, liveRoutes } from './live-routes.ts';
 import { BUILT_PAGE, servePage } from './page.ts';
@@ -31,6 +32,7 @@ type RouteOptions = SessionRouteOptions & LiveRouteOptions & FlowRouteOptions & 
 export interface DashboardOptions extends Omit<RouteOptions, 'sessions' | 'cookie' | 'steady' | 'audit'> {
   readonly audit: SessionRouteOptions['audit'] & AdminRouteOptions['audit'];
   readonly refusals: Pick<RefusalAudit, 'note' | 'noteSignIn'>;
+  readonly calls: CallRouteOptions['calls'] & { close(graceMs: number): Promise<void> };
   /** Folder of the built page. */
   readonly page?: string;
   /** Milliseconds of a clock that nobody sets; the process's own when left out. */
@@ -38,6 +40,8 @@ export interface DashboardOptions extends Omit<RouteOptions, 'sessions' | 'cooki
 }
 
 const MAX_BODY = 16_384;
+/** How long calls under way may take to finish. */
+const CLOSE_GRACE_MS = 1_000;
 
 export class Dashboard {
   readonly #options: DashboardOptions;
@@ -67,6 +71,7 @@ export class Dashboard {
   }
 
   async close(): Promise<void> {
+    await this.#options.calls.close(CLOSE_GRACE_MS);
     this.#sessions.close();
     const { server } = this.#app;
     await new Promise<void>((resolve) => {
@@ -110,20 +115,24 @@ export class Dashboard {
     acceptJson(app);
     app.get('/healthz', async () => ({ status: 'ok' }));
     servePage(app, this.#options.page ?? BUILT_PAGE);
-    const api = (scope: FastifyInstance, _options: object, done: (error?: Error) => void): void =>
-      void this.#api(scope).then(() => done(), done);
-    void app.register(api, { prefix: '/api' });
-    return app;
-  }
-
-  async #api(api: FastifyInstance): Promise<void> {
     const options = {
       ...this.#options,
       sessions: this.#sessions,
       cookie: new SessionCookie(this.#options.pin),
       steady: this.#steady,
     };
-    await api.register(cookie);
+    void app.register(cookie);
+    void app.register((scope, _options, done) => {
+      callRoutes(scope, options);
+      done();
+    });
+    const api = (scope: FastifyInstance, _options: object, done: (error?: Error) => void): void =>
+      void this.#api(scope, options).then(() => done(), done);
+    void app.register(api, { prefix: '/api' });
+    return app;
+  }
+
+  async #api(api: FastifyInstance, options: RouteOptions & GuardOptions): Promise<void> {
     // What comes compressed is not unpacked: the largest body that is taken is small.
     await api.register(compress, { encodings: ['br', 'gzip'], globalDecompression: false });
     guard(api, options);

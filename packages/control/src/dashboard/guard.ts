@@ -68,17 +68,25 @@ export function addressOf({ ip }: FastifyRequest): string {
 }
 
 /** A change must come from the page itself and not from another site that a browser has open too. */
-function requireIntent({ headers }: FastifyRequest): void {
-  const site = headers['sec-fetch-site'];
-  const { origin, host } = headers;
-  const own =
-    headers[INTENT_HEADER] === '1' &&
-    (site === undefined || site === 'same-origin' || site === 'none') &&
-    (origin === undefined || hostOf(origin) === host?.toLowerCase());
-  if (own) return;
+function requireIntent(request: FastifyRequest): void {
+  if (hasIntent(request) && isOwnSite(request)) return;
   throw new DashboardError(
     'cross-site',
     `a change is taken only from the dashboard itself: with the header ${INTENT_HEADER}: 1, and from its own origin`,
+  );
+}
+
+export function hasIntent({ headers }: FastifyRequest): boolean {
+  return headers[INTENT_HEADER] === '1';
+}
+
+/** True also of what is no browser. */
+export function isOwnSite({ headers }: FastifyRequest): boolean {
+  const site = headers['sec-fetch-site'];
+  const { origin, host } = headers;
+  return (
+    (site === undefined || site === 'same-origin' || site === 'none') &&
+    (origin === undefined || hostOf(origin) === host?.toLowerCase())
   );
 }
 

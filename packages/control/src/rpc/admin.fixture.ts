@@ -38,6 +38,7 @@ export const redis: pb.Outgoing<pb.Service> = {
   ports: [{ protocol: 1, first: 6379, last: 6379 }],
 };
 export const TOKEN = 'weftadmin1.pin.secret';
+export const READ_TOKEN = 'weftread1.pin.secret';
 export const metadata = bearerMetadata(TOKEN);
 const logger = pino({ level: 'silent' });
 const noAgents: AgentHandlers = {
@@ -93,10 +94,15 @@ export async function startAdmin(words: Vocabulary = VOCABULARY) {
   });
   const failures = new FailureCounter({ failures: 3, windowMs: 60_000, remembered: 8 }, Date.now);
   const refusals = openRefusalAudit({ audit, now: Date.now, logger });
-  const known = { roleOf: (token: string) => (token === TOKEN ? ('admin' as const) : undefined) };
+  const roles = new Map<string, 'admin' | 'read'>([
+    [TOKEN, 'admin'],
+    [READ_TOKEN, 'read'],
+  ]);
+  const known = { roleOf: (token: string) => roles.get(token) };
+  const gate = adminGate({ credentials: known, failures, refusals, logger });
   const interceptors = [
     adminAuth({
-      gate: adminGate({ credentials: known, failures, refusals, logger }),
+      gate,
       actors,
       proved: new ProvedCalls(),
     }),
@@ -114,6 +120,9 @@ export async function startAdmin(words: Vocabulary = VOCABULARY) {
   const credentials = await pinnedCredentials(address, keys.pin);
   const client = new AdminClient(address, credentials);
   return {
+    calls: admin,
+    gate,
+    audit,
     state,
     flows,
     pin: keys.pin,

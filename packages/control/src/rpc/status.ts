@@ -40,3 +40,22 @@ export function statusFor(error: unknown, signal: AbortSignal, method: string, l
   logger.error({ event: 'call-failed', method, err: error }, 'call failed');
   return internalStatus();
 }
+
+/** A call that is not served, or not any longer: thrown, or the reason of a signal. */
+export class CallRefused extends Error {
+  override readonly name = 'CallRefused';
+  readonly status: StatusObject;
+  /** Of HTTP, where it is another than the status has in general. */
+  readonly http: number | undefined;
+
+  constructor(answer: StatusObject, http?: number) {
+    super(answer.details);
+    this.status = answer;
+    this.http = http;
+  }
+}
+
+/** `reason` is a stable word, such as `half-sent`. */
+export function refusedCall(code: status, reason: string, details: string, http?: number): CallRefused {
+  return new CallRefused(errorStatus(code, details, { reason }), http);
+}

@@ -4,7 +4,7 @@
  * once it is proven; never a token nor a mesh.
  */
 
-import { type Metadata, ServerInterceptingCall, type ServerInterceptor, status } from '@grpc/grpc-js';
+import { ServerInterceptingCall, type ServerInterceptor, status } from '@grpc/grpc-js';
 import { defined } from '@weft/proto';
 import { parseTraceParent, type Span, type SpanRequest, type Tracer } from '@weft/proto/observe';
 import { ADMIN_PREFIX } from './roles.ts';
@@ -32,20 +32,20 @@ export function rpcTracing(tracer: Tracer): ServerInterceptor {
     const end = (code: status | undefined): void => {
       const { span } = traced;
       traced.span = undefined;
-      if (span === undefined) return;
-      if (code !== undefined) finish(span, code);
-      span.end();
+      endSpan(span, code);
     };
     return new ServerInterceptingCall(call, {
       start: (next) => {
         next({
           onReceiveMetadata: (metadata, proceed) => {
             const { remoteAddress } = call.getConnectionInfo();
-            traced.span = tracer.start(requestOf(path, metadata, remoteAddress));
+            // An agent's call has proved nothing yet, and what it says of its caller's trace is not listened to.
+            const [parent] = proven ? metadata.get('traceparent') : [];
+            traced.span = tracer.start(spanOf('grpc', path, remoteAddress, parent));
             proceed(metadata);
           },
           onReceiveMessage: (message, proceed) => {
-            if (!traced.asked && proven) describe(traced.span, message as Described);
+            if (!traced.asked && proven) describe(traced.span, message);
             else if (!traced.asked) traced.claimed = claimedAgent(message as Claim);
             traced.asked = true;
             proceed(message);
@@ -69,18 +69,22 @@ export function rpcTracing(tracer: Tracer): ServerInterceptor {
   };
 }
 
-function requestOf(path: string, metadata: Metadata, remoteAddress: string | undefined): SpanRequest {
+/** `parent` is the header traceparent. */
+export function spanOf(
+  system: 'grpc' | 'connectrpc',
+  path: string,
+  remoteAddress: string | undefined,
+  parent: unknown,
+): SpanRequest {
   // By OpenTelemetry's conventions for RPC: the name and the method are the same, and have no slash in front.
   const method = path.slice(1);
   const values = {
-    'rpc.system.name': 'grpc',
+    'rpc.system.name': system,
     'rpc.method': method,
     ...(remoteAddress === undefined ? {} : { 'client.address': remoteAddress }),
   };
-  // An agent's call has proved nothing yet, and what it says of its caller's trace is not listened to.
-  const [header] = path.startsWith(ADMIN_PREFIX) ? metadata.get('traceparent') : [];
-  const parent = typeof header === 'string' ? parseTraceParent(header) : undefined;
-  return { name: method, kind: 'server', values, ...defined({ parent }) };
+  const known = typeof parent === 'string' ? parseTraceParent(parent) : undefined;
+  return { name: method, kind: 'server', values, ...defined({ parent: known }) };
 }
 
 interface Traced {
@@ -101,7 +105,9 @@ interface Claim {
 
 const LONGEST = 64;
 
-function describe(span: Span | undefined, { network, mesh }: Described): void {
+/** Says what network an admin call is about. */
+export function describe(span: Span | undefined, message: unknown): void {
+  const { network, mesh } = message as Described;
   const name = network ?? mesh?.network;
   if (typeof name === 'string' && name !== '') span?.set({ 'weft.network': name.slice(0, LONGEST) });
 }
@@ -116,10 +122,15 @@ function isAnswer(message: unknown): boolean {
   return typeof message === 'object' && message !== null && !('challenge' in message) && !('revoked' in message);
 }
 
-function finish(span: Span, code: status): void {
-  const name = status[code] ?? String(code);
-  span.set({ 'rpc.response.status_code': name });
-  if (!FAULTS.includes(code)) return;
-  span.set({ 'error.type': name });
-  span.fail(name);
+/** Without a code for a stream that goes on. */
+export function endSpan(span: Span | undefined, code: status | undefined): void {
+  if (span !== undefined && code !== undefined) {
+    const name = status[code] ?? String(code);
+    span.set({ 'rpc.response.status_code': name });
+    if (FAULTS.includes(code)) {
+      span.set({ 'error.type': name });
+      span.fail(name);
+    }
+  }
+  span?.end();
 }

@@ -53,22 +53,33 @@ export function errorStatus(
   return { code, details, metadata: trailer };
 }
 
+export interface StatusDetail {
+  /** Full name of its message, such as `google.rpc.ErrorInfo`. */
+  readonly type: string;
+  readonly value: Uint8Array;
+}
+
+/** The details of a status, encoded each. Throws on what is none. */
+export function statusDetails({ metadata }: { readonly metadata?: unknown }): StatusDetail[] {
+  const [value] = metadata instanceof Metadata ? metadata.get(KEY) : [];
+  if (!(value instanceof Uint8Array)) return [];
+  return google.rpc.Status.decode(value).details.map(({ type_url: type, value: bytes }) => {
+    return { type: (type ?? '').slice((type ?? '').lastIndexOf('/') + 1), value: bytes ?? new Uint8Array() };
+  });
+}
+
 /** What an error carries, as far as it can be read: the status itself says in words what is wrong. */
 export function errorDetails(error: unknown): ErrorDetails {
   const found = { reason: '', metadata: {}, fields: [] as FieldProblem[] };
-  const metadata = (error as Partial<ServiceError> | undefined)?.metadata;
-  const [value] = metadata instanceof Metadata ? metadata.get(KEY) : [];
-  if (!(value instanceof Uint8Array)) return found;
   try {
-    for (const { type_url: type, value: bytes } of google.rpc.Status.decode(value).details) {
-      if (!(bytes instanceof Uint8Array)) continue;
-      if (type === `${TYPES}ErrorInfo`) {
+    for (const { type, value: bytes } of statusDetails((error ?? {}) as Partial<ServiceError>)) {
+      if (type === 'google.rpc.ErrorInfo') {
         const { reason, domain, metadata: about } = google.rpc.ErrorInfo.decode(bytes);
         if (domain === ERROR_DOMAIN) Object.assign(found, { reason, metadata: about });
-      } else if (type === `${TYPES}BadRequest`) {
+      } else if (type === 'google.rpc.BadRequest') {
         const violations = google.rpc.BadRequest.decode(bytes).fieldViolations;
         found.fields = violations.map(({ field, description }) => ({ field: field ?? '', message: description ?? '' }));
-      } else if (type === `${TYPES}RetryInfo`) {
+      } else if (type === 'google.rpc.RetryInfo') {
         const { seconds = 0, nanos = 0 } = google.rpc.RetryInfo.decode(bytes).retryDelay ?? {};
         Object.assign(found, { retryMs: Number(seconds) * 1_000 + Number(nanos) / 1e6 });
       }

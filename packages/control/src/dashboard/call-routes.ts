@@ -1,0 +1,45 @@
+/** The API as programs have it, on the page's port: a program comes with its bearer, and the page with its session. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { FastifyInstance } from 'fastify';
+import { DashboardError } from './errors.ts';
+import { hasIntent, isOwnSite } from './guard.ts';
+import type { SessionCookie } from './session-cookie.ts';
+import type { Session, Sessions } from './sessions.ts';
+
+export interface CallRouteOptions {
+  readonly sessions: Sessions;
+  readonly cookie: SessionCookie;
+  readonly calls: {
+    serve(request: IncomingMessage, response: ServerResponse, session: Session | undefined): void;
+  };
+}
+
+const LOOK_MS = 1_000;
+
+export function callRoutes(app: FastifyInstance, { sessions, cookie, calls }: CallRouteOptions): void {
+  // Who may send a body, and how much of one, is decided where the call is served.
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', (_request, _body, done) => done(null));
+  app.post('/weft.v1.AdminService/:method', async (request, reply) => {
+    if (!isOwnSite(request)) {
+      throw new DashboardError(
+        'cross-site',
+        'calls are taken from programs and from the dashboard itself, not from another site',
+      );
+    }
+    // A browser sends the cookie along with whatever makes it ask; the header, no other site can make it send.
+    const session = hasIntent(request) ? sessions.find(cookie.read(request)) : undefined;
+    reply.hijack();
+    for (const [name, value] of Object.entries(reply.getHeaders())) {
+      if (value !== undefined) reply.raw.setHeader(name, value);
+    }
+    if (session !== undefined) keepLooking(sessions, session, reply.raw);
+    calls.serve(request.raw, reply.raw, session);
+  });
+}
+
+/** A session ends when it is looked at, and a stream may be all that is left of one; that it is open is use. */
+function keepLooking(sessions: Sessions, session: Session, response: ServerResponse): void {
+  const looking = setInterval(() => sessions.use(session), LOOK_MS).unref();
+  response.once('close', () => clearInterval(looking));
+}
