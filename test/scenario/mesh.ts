@@ -35,10 +35,12 @@ export interface Member extends AgentSpec {
   readonly relay?: Omit<RelayOptions, 'target'>;
   /** Puts a relay between this agent and control, too. */
   readonly controlRelay?: boolean;
+  /** To join with; one for it is made when left out. */
+  readonly token?: string;
 }
 
 /** Of control, where it is not the usual. */
-export type ControlSettings = Partial<Pick<ServeOptions, 'metrics'>>;
+export type ControlSettings = Partial<Pick<ServeOptions, 'metrics' | 'dashboard'>>;
 
 export class Mesh {
   readonly #directory = mkdtempSync(join(tmpdir(), 'weft-scenario-'));
@@ -80,6 +82,11 @@ export class Mesh {
     this.#control = undefined;
   }
 
+  get control(): Control {
+    if (this.#control === undefined) throw new Error('control is stopped');
+    return this.#control;
+  }
+
   async ask<Q, S>(method: UnaryMethod<Q, S>, request: pb.Outgoing<Q>): Promise<S> {
     const { admin, metadata } = this.#operator();
     return await callUnary(admin, method, request, { metadata, deadlineMs: 15_000 });
@@ -112,16 +119,20 @@ export class Mesh {
       logger: logger.child({ host }),
     });
     this.#agents.push(agent);
-    const { token } = await this.ask(adminService.createToken, {
-      network: NETWORK,
-      host,
-      services: Object.keys(member.services ?? {}),
-      roles: rolesToWire(member.gateway === undefined ? [] : ['gateway']),
-    });
-    const decoded = decodeJoinToken(token);
+    const decoded = decodeJoinToken(member.token ?? (await this.#joinToken(host, member)));
     const addresses = controlRelay === undefined ? decoded.addresses : [controlRelay.endpoint];
     await agent.start(decodeJoinToken(encodeJoinToken({ ...decoded, addresses })));
     return agent;
+  }
+
+  async #joinToken(host: string, { services, gateway }: Member): Promise<string> {
+    const { token } = await this.ask(adminService.createToken, {
+      network: NETWORK,
+      host,
+      services: Object.keys(services ?? {}),
+      roles: rolesToWire(gateway === undefined ? [] : ['gateway']),
+    });
+    return token;
   }
 
   /** What control holds of ended flows, oldest first. */
@@ -166,8 +177,8 @@ export class Mesh {
   }
 
   #operator() {
-    const [control, admin] = [this.#control, this.#admin];
-    if (control === undefined || admin === undefined) throw new Error('control is stopped');
-    return { admin, metadata: bearerMetadata(readFileSync(control.adminTokenPath, 'utf8').trim()) };
+    const [{ adminTokenPath }, admin] = [this.control, this.#admin];
+    if (admin === undefined) throw new Error('control is stopped');
+    return { admin, metadata: bearerMetadata(readFileSync(adminTokenPath, 'utf8').trim()) };
   }
 }

@@ -1,18 +1,9 @@
 /** Clients that are not Weft's own, or that prove nothing. */
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
-import {
-  type ChannelCredentials,
-  type Client,
-  loadPackageDefinition,
-  Metadata,
-  type ServiceError,
-  status,
-} from '@grpc/grpc-js';
-import { loadFileDescriptorSetFromBuffer, loadSync } from '@grpc/proto-loader';
+import { Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import { adminService, callServerStream, callUnary } from '@weft/proto/wire';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type AdminBench, metadata, redis, refusal, startAdmin, TOKEN } from './admin.fixture.ts';
+import { reflectAdmin } from './reflection.fixture.ts';
 
 let bench: AdminBench;
 beforeAll(async () => {
@@ -48,31 +39,7 @@ describe('without the bearer', () => {
 
 /** What a client like grpcurl does: it knows the reflection protocol, and learns everything else from the server. */
 test('a client that knows nothing drives the admin API by reflection', async () => {
-  interface Dynamic {
-    new (address: string, credentials: ChannelCredentials): Client & Record<string, CallableFunction>;
-  }
-  const home = dirname(createRequire(import.meta.url).resolve('@grpc/reflection/package.json'));
-  const schema = loadSync('grpc/reflection/v1/reflection.proto', { includeDirs: [join(home, 'build', 'proto')] });
-  const service = (root: unknown, path: string): Dynamic =>
-    path.split('.').reduce((at, name) => (at as Record<string, unknown>)[name], root) as Dynamic;
-  const reflection = new (service(loadPackageDefinition(schema), 'grpc.reflection.v1.ServerReflection'))(
-    bench.address,
-    bench.credentials,
-  );
-  const stream = reflection.ServerReflectionInfo?.();
-  const reply = new Promise<{ fileDescriptorResponse: { fileDescriptorProto: Buffer[] } }>((resolve, reject) => {
-    stream.on('data', resolve).on('error', reject);
-  });
-  stream.write({ fileContainingSymbol: 'weft.v1.AdminService' });
-  const files = (await reply).fileDescriptorResponse.fileDescriptorProto;
-  stream.end();
-  reflection.close();
-
-  // FileDescriptorSet: repeated FileDescriptorProto file = 1.
-  const varint = (n: number): number[] => (n < 128 ? [n] : [(n & 127) | 128, ...varint(n >>> 7)]);
-  const set = Buffer.concat(files.flatMap((file) => [Buffer.from([0x0a, ...varint(file.length)]), file]));
-  const learned = loadPackageDefinition(loadFileDescriptorSetFromBuffer(set));
-  const admin = new (service(learned, 'weft.v1.AdminService'))(bench.address, bench.credentials);
+  const admin = await reflectAdmin(bench.address, bench.credentials);
   const mesh = await new Promise<{ mesh: { network: string } }>((resolve, reject) => {
     admin.GetMesh?.({}, metadata, (error: Error | null, answer: { mesh: { network: string } }) => {
       if (error === null) resolve(answer);
