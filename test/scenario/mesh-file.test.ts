@@ -1,9 +1,9 @@
 /** The mesh file that control writes is one that `weft apply` reads, and it says the same mesh. */
 import { type Mesh, type PortRange, type Rule, type Service, validateMesh } from '@weft/proto';
+import { meshToYaml } from '@weft/proto/yaml';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { parseMeshFile } from '../../packages/agent/src/config/mesh-file.ts';
-import { meshToYaml } from '../../packages/control/src/admin/mesh-yaml.ts';
 
 const EXAMPLE = `network: prod
 services:

@@ -113,18 +113,19 @@ export async function withAdmin<Result>(
   }
 }
 
-/** All entries of a listing, page by page. `ask` hands on what pages are asked for by. */
+/** All entries of a listing, or the first `most`, page by page. `ask` hands on what pages are asked for by. */
 export async function everyEntry<Page extends { readonly nextPageToken: string }, Entry>(
   ask: (page: { readonly pageSize: number; readonly pageToken: string }) => Promise<Page>,
   entriesOf: (page: Page) => readonly Entry[],
+  most = Number.POSITIVE_INFINITY,
 ): Promise<Entry[]> {
   const entries: Entry[] = [];
   let pageToken = '';
   do {
-    const page = await ask({ pageSize: ADMIN_LIMITS.page, pageToken });
+    const page = await ask({ pageSize: Math.min(most - entries.length, ADMIN_LIMITS.page), pageToken });
     for (const entry of entriesOf(page)) entries.push(entry);
     pageToken = page.nextPageToken;
-  } while (pageToken !== '');
+  } while (pageToken !== '' && entries.length < most);
   return entries;
 }
 

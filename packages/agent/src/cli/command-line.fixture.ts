@@ -30,13 +30,20 @@ export function commandLine() {
     control = undefined;
   });
 
-  async function weft(...args: readonly string[]): Promise<Outcome> {
+  const weft = (...args: readonly string[]): Promise<Outcome> => weftWith({}, ...args);
+
+  /** With more of an environment, or a person who answers questions. */
+  async function weftWith(
+    { env: more, answer }: { readonly env?: Record<string, string>; readonly answer?: string },
+    ...args: readonly string[]
+  ): Promise<Outcome> {
     let out = '';
     let err = '';
     const env = {
       HOME: directory,
       WEFT_CONTROL: control?.address ?? '127.0.0.1:1',
       WEFT_ADMIN_TOKEN_FILE: adminToken,
+      ...more,
     };
     const terminal = {
       out: (text: string) => {
@@ -49,6 +56,12 @@ export function commandLine() {
       errColors: false,
       env,
       now: () => NOW,
+      ...(answer !== undefined && {
+        ask: (question: string) => {
+          err += question;
+          return Promise.resolve(answer);
+        },
+      }),
     };
     const code = await run(args, terminal, new AbortController().signal);
     return { code, out, err };
@@ -70,5 +83,5 @@ export function commandLine() {
 
   const noToken = (): Promise<void> => rm(adminToken, { force: true });
 
-  return { directory, weft, file, serve, noToken };
+  return { directory, weft, weftWith, file, serve, noToken };
 }

@@ -1,7 +1,7 @@
 /** How commands end. */
 import { CodedError } from '@weft/proto';
 
-/** 0 done, 1 failed, 2 wrong usage, 3 `explain` says deny. */
+/** 0 done, 1 failed, 2 wrong usage, 3 the answer is no: `explain` says deny, `diff` that an apply would change something. */
 export type ExitCode = 0 | 1 | 2 | 3;
 
 /** The command was given wrongly: exit code 2. */
@@ -17,7 +17,13 @@ export function wrongValue(option: string, expected: string, found: string): nev
 
 /** The command failed: exit code 1. The message says what failed, why, and what to do. */
 export class CommandError extends CodedError<
-  'admin-token' | 'control-refused' | 'control-unreachable' | 'not-kept' | 'stragglers' | 'nothing-to-ask'
+  | 'admin-token'
+  | 'control-refused'
+  | 'control-unreachable'
+  | 'not-confirmed'
+  | 'not-kept'
+  | 'stragglers'
+  | 'nothing-to-ask'
 > {
   override readonly name = 'CommandError';
 }

@@ -4,7 +4,12 @@ import type { Terminal } from './terminal.ts';
 
 /** Writes one JSON value, indented, with keys as the .proto files write them. */
 export function writeJson(terminal: Terminal, value: unknown): void {
-  terminal.out(`${escapeUnseen(JSON.stringify(snakeKeys(value), undefined, 2))}\n`);
+  writeJsonAsIs(terminal, snakeKeys(value));
+}
+
+/** The same, of a value that has the words it is to have. */
+export function writeJsonAsIs(terminal: Terminal, value: unknown): void {
+  terminal.out(`${escapeUnseen(JSON.stringify(value, undefined, 2))}\n`);
 }
 
 /** Writes one JSON value in one line. */

@@ -9,6 +9,8 @@ import { AgentError } from '../member/errors.ts';
 import { StatusSocketError } from '../observe/errors.ts';
 import { holdOptimizers } from '../run/optimizers.ts';
 import { CommandError, type ExitCode, UsageError } from './errors.ts';
+import { meshProgram } from './mesh-program.ts';
+import { admin, example, json, network, networkFromEnvironment } from './options.ts';
 import { paintErr, type Terminal } from './terminal.ts';
 
 const LONGEST_START_MS = 30_000;
@@ -61,6 +63,7 @@ function build(terminal: Terminal, signal: AbortSignal, exit: (code: ExitCode) =
       getOutHasColors: () => terminal.outColors,
       getErrHasColors: () => terminal.errColors,
     })
+    .hook('preAction', (_, command) => networkFromEnvironment(command, terminal.env))
     .showHelpAfterError('(add --help for the options and an example)');
   example(program, 'weft token create --network prod --services redis', 'weft up --join-file token --config weft.yaml');
 
@@ -98,16 +101,7 @@ function build(terminal: Terminal, signal: AbortSignal, exit: (code: ExitCode) =
     .action(async (id, options) => (await import('./token-command.ts')).tokenRevoke(id, options, terminal, signal));
   example(end, 'weft token revoke tk_74fd09c2be51a83d');
 
-  const applying = admin(program.command('apply').description('set the services and policies of a network'))
-    .requiredOption('-f, --file <FILE>', 'the mesh file; - is stdin')
-    .option('--dry-run', 'print the difference and change nothing')
-    .option('--wait', 'return when every connected agent enforces it, and name those that do not')
-    .option('--timeout <DURATION>', 'how long to wait', '10s')
-    .option('--expect <REVISION>', 'change nothing when the mesh was changed since this revision')
-    .option('--leave-behind', 'take also what hosts of an older version cannot read; those fail closed for that alone')
-    .addOption(json())
-    .action(async (options) => (await import('./apply-command.ts')).apply(options, terminal, signal));
-  example(applying, 'weft apply -f mesh.yaml --dry-run', 'weft apply -f mesh.yaml --wait');
+  meshProgram(program, terminal, signal, exit);
 
   const starting = program
     .command('up')
@@ -207,25 +201,4 @@ function build(terminal: Terminal, signal: AbortSignal, exit: (code: ExitCode) =
     );
   example(revoking, 'weft revoke build-3 --network prod', 'weft revoke ag_5b0e7f21c94d6a38');
   return program;
-}
-
-function admin(command: Command): Command {
-  return command
-    .option('--control <HOST:PORT>', 'where control is; WEFT_CONTROL, else 127.0.0.1:7400')
-    .option(
-      '--admin-token-file <FILE>',
-      "control's admin token; WEFT_ADMIN_TOKEN_FILE, else that of control on this host",
-    );
-}
-
-function network(): Option {
-  return new Option('--network <NAME>', 'the network; may be left away while there is only one');
-}
-
-function json(): Option {
-  return new Option('--json', 'print JSON');
-}
-
-function example(command: Command, ...lines: readonly string[]): void {
-  command.addHelpText('after', `\nExample:\n${lines.map((line) => `  ${line}`).join('\n')}`);
 }

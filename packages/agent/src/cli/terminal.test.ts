@@ -1,3 +1,4 @@
+import { PassThrough } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import { writeJson, writeJsonLine } from './json.ts';
 import { paint, paintErr, printable, processTerminal } from './terminal.ts';
@@ -11,8 +12,9 @@ function made(out: boolean, err: boolean, env: Record<string, string> = {}) {
       written[name] += text;
     },
   });
-  const terminal = processTerminal({ stdout: stream('out', out), stderr: stream('err', err), env });
-  return { terminal, written };
+  const stdin = Object.assign(new PassThrough(), { isTTY: out });
+  const terminal = processTerminal({ stdin, stdout: stream('out', out), stderr: stream('err', err), env });
+  return { terminal, written, stdin };
 }
 
 describe("a process's terminal", () => {
@@ -38,6 +40,36 @@ describe("a process's terminal", () => {
 
   test('an empty NO_COLOR is none', () => {
     expect(made(true, true, { NO_COLOR: '' }).terminal).toMatchObject({ outColors: true, errColors: true });
+  });
+});
+
+describe('a question', () => {
+  const { signal } = new AbortController();
+
+  test('is put on stderr, and answered by a line', async () => {
+    const { terminal, written, stdin } = made(true, true);
+    stdin.write('yes\nmore\n');
+    expect(await terminal.ask?.('sure? ', signal)).toBe('yes');
+    expect(written).toEqual({ out: '', err: 'sure? ' });
+  });
+
+  test('that the input ends on is answered by nothing', async () => {
+    const { terminal, stdin } = made(true, true);
+    stdin.end();
+    expect(await terminal.ask?.('sure? ', signal)).toBe('');
+  });
+
+  test('ends with the signal', async () => {
+    const { terminal } = made(true, true);
+    const stop = new AbortController();
+    const asked = terminal.ask?.('sure? ', stop.signal);
+    stop.abort();
+    await expect(asked).rejects.toThrow('aborted');
+  });
+
+  test('is put to nobody where there is no terminal', () => {
+    expect(made(false, true).terminal.ask).toBeUndefined();
+    expect(made(true, false).terminal.ask).toBeUndefined();
   });
 });
 

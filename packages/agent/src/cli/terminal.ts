@@ -1,4 +1,5 @@
 /** Where a command writes, and what it may assume of the place: handed in, so that commands run in tests as they are. */
+import { createInterface } from 'node:readline';
 import { styleText } from 'node:util';
 import { UNSEEN } from '@weft/proto';
 
@@ -13,6 +14,8 @@ export interface Terminal {
   readonly errColors: boolean;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly now: () => number;
+  /** Puts a question to the person and answers with the line; not there where nobody sits. Rejects when the signal aborts. */
+  readonly ask?: (question: string, signal: AbortSignal) => Promise<string>;
 }
 
 export type Color = 'red' | 'green' | 'yellow' | 'dim' | 'bold';
@@ -42,6 +45,7 @@ export function printable(text: string): string {
 
 /** The part of a process that a terminal is made of. */
 export interface TerminalProcess {
+  readonly stdin: NodeJS.ReadableStream & { readonly isTTY?: boolean };
   readonly stdout: OutputStream;
   readonly stderr: OutputStream;
   readonly env: Terminal['env'];
@@ -54,7 +58,7 @@ interface OutputStream {
 }
 
 /** The process's own terminal. Colours follow https://no-color.org, for each of the two streams by itself. */
-export function processTerminal({ stdout, stderr, env }: TerminalProcess = process): Terminal {
+export function processTerminal({ stdin, stdout, stderr, env }: TerminalProcess = process): Terminal {
   const wanted = (env.NO_COLOR ?? '') === '' && env.TERM !== 'dumb';
   return {
     out: (text) => void stdout.write(text),
@@ -63,5 +67,23 @@ export function processTerminal({ stdout, stderr, env }: TerminalProcess = proce
     errColors: wanted && stderr.isTTY === true,
     env,
     now: Date.now,
+    ...(stdin.isTTY === true && stderr.isTTY === true && { ask: asking(stdin, stderr) }),
+  };
+}
+
+/** On stderr, for results often go to a file. The line is the terminal's own: Ctrl-C stays a signal. */
+function asking(input: NodeJS.ReadableStream, stderr: OutputStream): NonNullable<Terminal['ask']> {
+  return async (question, signal) => {
+    signal.throwIfAborted();
+    stderr.write(question);
+    const lines = createInterface({ input, terminal: false, signal });
+    try {
+      // An end of input is an empty answer.
+      for await (const line of lines) return line;
+      signal.throwIfAborted();
+      return '';
+    } finally {
+      lines.close();
+    }
   };
 }

@@ -1,8 +1,8 @@
 /** Who may reach what, why, and how that came to be. */
 import { formatPortRange, parseDestination } from '@weft/proto';
+import { meshToYaml } from '@weft/proto/yaml';
 import type { FastifyInstance } from 'fastify';
 import type { Explain } from '../admin/explain.ts';
-import { meshToYaml } from '../admin/mesh-yaml.ts';
 import { everyReach, type ReachOf } from '../admin/reach.ts';
 import type { StateStore } from '../state/types.ts';
 import type { ExplainView, MeshView, ReachView, RevisionView, StartView } from './api.ts';

@@ -1,18 +1,17 @@
 /** A mesh as the file that `weft apply` would take to get it: one service, rule, host or test a line, in the order held. */
-import {
-  type AgentSettings,
-  entryOf,
-  formatPortRange,
-  formatRulePorts,
-  type Mesh,
-  type PolicyTest,
-  type PortRange,
-  type PublicIngress,
-  type Rule,
-  type RulePorts,
-  type Service,
-} from '@weft/proto';
 import { stringify } from 'yaml';
+import type {
+  AgentSettings,
+  Mesh,
+  PolicyTest,
+  PortRange,
+  PublicIngress,
+  Rule,
+  RulePorts,
+  Service,
+} from '../model/mesh.ts';
+import { formatPortRange, formatRulePorts } from '../model/ports.ts';
+import { entryOf } from '../model/values.ts';
 
 /** What may stand on one line. */
 type Value = string | number | readonly Value[] | { readonly [key: string]: Value };

@@ -1,0 +1,86 @@
+/** weft audit and weft network list: who did what, and which networks there are. */
+import { actorKindCodec, adminService, required, timestampFromWire, toldFromWire } from '@weft/proto/wire';
+import { type AdminOptions, everyEntry, type NetworkOptions, withAdmin } from './admin.ts';
+import { wrongValue } from './errors.ts';
+import { formatTime, orDash } from './format.ts';
+import { writeJson } from './json.ts';
+import { writeTable } from './table.ts';
+import type { Terminal } from './terminal.ts';
+
+/** As many as control keeps. */
+const MOST_ENTRIES = 10_000;
+
+/** Oldest first, as flows are: the newest stands where the eye is. */
+export async function audit(
+  options: NetworkOptions & { readonly limit: string },
+  terminal: Terminal,
+  signal: AbortSignal,
+): Promise<void> {
+  const limit = Number(options.limit);
+  if (!/^\d{1,5}$/.test(options.limit) || limit < 1 || limit > MOST_ENTRIES)
+    wrongValue('--limit', `a number from 1 to ${MOST_ENTRIES}`, options.limit);
+  const network = options.network ?? '';
+  const listed = await withAdmin(options, terminal, signal, (admin) =>
+    everyEntry(
+      (page) => admin.call(adminService.listAudit, { network, ...page }),
+      ({ entries }) => entries,
+      limit,
+    ),
+  );
+  const entries = listed.reverse().map((entry) => {
+    const { sequence, time, action, network: of, subject, revision, detail } = entry;
+    const actor = required(entry.actor, 'actor');
+    return {
+      sequence,
+      timeMs: timestampFromWire(time, 'time'),
+      actor: { kind: toldFromWire(actorKindCodec, actor.kind, 'kind'), name: actor.name },
+      action,
+      network: of,
+      subject,
+      revision,
+      detail,
+    };
+  });
+  if (options.json !== undefined) {
+    writeJson(terminal, { version: 1, entries });
+    return;
+  }
+  const rows = entries.map(({ timeMs, actor, action, subject, revision, detail }) => [
+    formatTime(timeMs),
+    actor.name === '' ? actor.kind : `${actor.kind} ${actor.name}`,
+    action,
+    revision === 0 ? '-' : String(revision),
+    orDash([subject, detail].filter((words) => words !== '').join(': ')),
+  ]);
+  writeTable(terminal, ['TIME', 'WHO', 'ACTION', 'REVISION', 'WHAT'], rows);
+}
+
+export async function networkList(
+  options: AdminOptions & { readonly json?: true },
+  terminal: Terminal,
+  signal: AbortSignal,
+): Promise<void> {
+  const { networks: listed } = await withAdmin(options, terminal, signal, (admin) =>
+    admin.call(adminService.getStatus, {}),
+  );
+  const networks = listed.map(({ network, revision, services, agents, connected, behindCount }) => ({
+    network,
+    revision,
+    services,
+    agents,
+    connected,
+    behind: behindCount,
+  }));
+  if (options.json !== undefined) {
+    writeJson(terminal, { version: 1, networks });
+    return;
+  }
+  const rows = networks.map(({ network, revision, services, agents, connected, behind }) => [
+    network,
+    String(revision),
+    String(services),
+    `${connected}/${agents}`,
+    String(behind),
+  ]);
+  writeTable(terminal, ['NETWORK', 'REVISION', 'SERVICES', 'CONNECTED', 'BEHIND'], rows);
+}

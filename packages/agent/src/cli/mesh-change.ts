@@ -1,0 +1,129 @@
+/** A mesh sent to control, to be set or only compared, and what that came to, for people and programs. */
+import { status } from '@grpc/grpc-js';
+import { ADMIN_LIMITS, type ChangeOperation, type FieldProblem, type Mesh } from '@weft/proto';
+import {
+  adminService,
+  changeOperationCodec,
+  durationToWire,
+  errorDetails,
+  isServiceError,
+  meshToWire,
+  type pb,
+  problemsFromWire,
+  required,
+} from '@weft/proto/wire';
+import { parseDuration } from '../config/duration.ts';
+import { FileError, formatProblem } from '../config/errors.ts';
+import type { MeshFile } from '../config/mesh-file.ts';
+import { type Admin, CALL_DEADLINE_MS } from './admin.ts';
+import { wrongValue } from './errors.ts';
+import { type Color, paint, paintErr, printable, type Terminal } from './terminal.ts';
+
+/** How a mesh is sent: any of it left out is not asked for. */
+export interface Terms {
+  readonly dryRun?: boolean;
+  readonly leaveBehind?: boolean;
+  /** How long to wait until all enforce it. */
+  readonly waitMs?: number;
+  /** 0 for any. */
+  readonly expectedRevision?: number;
+}
+
+export interface MeshChange {
+  readonly operation: ChangeOperation;
+  readonly subject: string;
+  readonly detail: string;
+}
+
+export interface MeshChanged {
+  readonly revision: number;
+  readonly changes: readonly MeshChange[];
+  readonly warnings: readonly FieldProblem[];
+  readonly stragglers: readonly string[];
+  readonly notKept: readonly string[];
+}
+
+/** More than control takes to answer once the time is up. */
+const ANSWER_MARGIN_MS = 5_000;
+
+const SIGNS: Readonly<Record<ChangeOperation, readonly [string, Color]>> = {
+  add: ['+', 'green'],
+  change: ['~', 'yellow'],
+  remove: ['-', 'red'],
+};
+
+/** Rejects with grpc-js's ServiceError. */
+export async function sendMesh(admin: Admin, mesh: Mesh, terms: Terms): Promise<MeshChanged> {
+  const { dryRun = false, leaveBehind = false, waitMs, expectedRevision = 0 } = terms;
+  const wait = waitMs === undefined ? { wait: false } : { wait: true, timeout: durationToWire(waitMs) };
+  const request = { mesh: meshToWire(mesh), terms: { ...wait, dryRun, expectedRevision, leaveBehind } };
+  const deadlineMs = (waitMs ?? CALL_DEADLINE_MS) + ANSWER_MARGIN_MS;
+  const result = required((await admin.call(adminService.apply, request, deadlineMs)).result, 'result');
+  const { revision, stragglers, notKept } = result;
+  return {
+    revision,
+    changes: changesFromWire(result.changes),
+    warnings: problemsFromWire(result.warnings),
+    stragglers,
+    notKept,
+  };
+}
+
+/** As sendMesh, for one that came from a file: rejects with FileError where control finds fields of it wrong. */
+export async function sendMeshFile(admin: Admin, file: MeshFile, terms: Terms): Promise<MeshChanged> {
+  try {
+    return await sendMesh(admin, file.mesh, terms);
+  } catch (error) {
+    const { fields: problems } = errorDetails(error);
+    if (!isServiceError(error) || error.code !== status.INVALID_ARGUMENT || problems.length === 0) throw error;
+    const placed = problems.map(({ field, message }) => file.problem(field, message));
+    throw new FileError('file-invalid', file.file, placed, { cause: error });
+  }
+}
+
+export function changesFromWire(changes: readonly pb.Change[]): MeshChange[] {
+  return changes.map(({ operation, subject, detail }) => ({
+    operation: changeOperationCodec.fromWire(operation, 'operation'),
+    subject,
+    detail,
+  }));
+}
+
+/** One a line: `+ service redis`. */
+export function writeChanges(changes: readonly MeshChange[], terminal: Terminal): void {
+  for (const change of changes) {
+    const [sign, color] = SIGNS[change.operation];
+    terminal.out(`${paint(terminal, color, sign)} ${changeWords(change)}\n`);
+  }
+}
+
+export function signOf({ operation }: MeshChange): string {
+  return SIGNS[operation][0];
+}
+
+export function changeWords({ subject, detail }: MeshChange): string {
+  return printable(detail === '' ? subject : `${subject}: ${detail}`);
+}
+
+/** At their lines of the file. */
+export function warnOf(warnings: readonly FieldProblem[], file: MeshFile, terminal: Terminal): void {
+  for (const { field, message } of warnings) {
+    const problem = printable(formatProblem(file.file, file.problem(field, message)));
+    terminal.err(`${paintErr(terminal, 'yellow', 'warning')}: ${problem}\n`);
+  }
+}
+
+/** What `--timeout` says. Throws UsageError. */
+export function readTimeout(text: string): number {
+  const timeoutMs = parseDuration(text);
+  if (timeoutMs === undefined || timeoutMs < 1 || timeoutMs > ADMIN_LIMITS.waitMs)
+    wrongValue('--timeout', 'a duration from 1ms to 10m, such as 10s', text);
+  return timeoutMs;
+}
+
+/** The number of a revision, as `option` was given it. Throws UsageError. */
+export function readRevision(option: string, text: string): number {
+  const revision = Number(text);
+  if (!/^\d{1,15}$/.test(text) || revision === 0) wrongValue(option, 'the number of a revision', text);
+  return revision;
+}

@@ -1,0 +1,130 @@
+/** weft get, history and rollback: the mesh in force, those before it, and the way back to one. */
+import { defined } from '@weft/proto';
+import { adminService, meshFromWire, timestampFromWire } from '@weft/proto/wire';
+import { meshToYaml } from '@weft/proto/yaml';
+import { parse } from 'yaml';
+import { type Admin, everyEntry, listWithAdmin, type NetworkOptions, withAdmin } from './admin.ts';
+import { requireTakenUp } from './apply-command.ts';
+import { CommandError } from './errors.ts';
+import { formatTime, orDash } from './format.ts';
+import { writeJson, writeJsonAsIs } from './json.ts';
+import {
+  changesFromWire,
+  type MeshChange,
+  readRevision,
+  readTimeout,
+  sendMesh,
+  signOf,
+  writeChanges,
+} from './mesh-change.ts';
+import { writeTable } from './table.ts';
+import type { Terminal } from './terminal.ts';
+
+export async function get(
+  options: NetworkOptions & { readonly revision?: string },
+  terminal: Terminal,
+  signal: AbortSignal,
+): Promise<void> {
+  const asked = options.revision === undefined ? 0 : readRevision('--revision', options.revision);
+  const { mesh, revision } = await withAdmin(options, terminal, signal, (admin) =>
+    getMesh(admin, options.network ?? '', asked),
+  );
+  const yaml = meshToYaml(mesh);
+  if (options.json === undefined) terminal.out(`# revision ${revision}\n${yaml}`);
+  // In the words of the mesh file: JSON is YAML, so that apply takes this too.
+  else writeJsonAsIs(terminal, { version: 1, network: mesh.network, revision, mesh: parse(yaml) as unknown });
+}
+
+async function getMesh(admin: Admin, network: string, asked: number) {
+  const { mesh, revision } = await admin.call(adminService.getMesh, { network, revision: asked });
+  return { mesh: meshFromWire(mesh), revision };
+}
+
+export async function history(options: NetworkOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
+  const network = options.network ?? '';
+  const listed = await listWithAdmin(options, terminal, signal, (admin) =>
+    everyEntry(
+      (page) => admin.call(adminService.listRevisions, { network, ...page }),
+      ({ revisions }) => revisions,
+    ),
+  );
+  const revisions = listed.map(({ revision, applyTime, changes }) => ({
+    revision,
+    appliedMs: timestampFromWire(applyTime, 'apply_time'),
+    changes: changesFromWire(changes),
+  }));
+  if (options.json !== undefined) {
+    writeJson(terminal, { version: 1, revisions });
+    return;
+  }
+  const rows = revisions.map(({ revision, appliedMs, changes }) => [
+    String(revision),
+    appliedMs === 0 ? '-' : formatTime(appliedMs),
+    orDash(summary(changes)),
+  ]);
+  writeTable(terminal, ['REVISION', 'APPLIED', 'CHANGES'], rows);
+}
+
+/** What fits beside the rest into 80 columns. */
+const SUMMARY = 40;
+
+/** `+ service redis, - policy a, and 3 more`. */
+function summary(changes: readonly MeshChange[]): string {
+  const more = (left: number) => (left === 0 ? '' : `, and ${left} more`);
+  let told = '';
+  for (const [index, change] of changes.entries()) {
+    const next = `${told}${index === 0 ? '' : ', '}${signOf(change)} ${change.subject}`;
+    const left = changes.length - index - 1;
+    if (index > 0 && next.length + more(left).length > SUMMARY) return told + more(left + 1);
+    told = next;
+  }
+  return told;
+}
+
+export interface RollbackOptions extends NetworkOptions {
+  readonly yes?: true;
+  readonly wait?: true;
+  readonly timeout: string;
+}
+
+/** Applies a mesh that was, after a look at what that changes. */
+export async function rollback(
+  to: string,
+  options: RollbackOptions,
+  terminal: Terminal,
+  signal: AbortSignal,
+): Promise<void> {
+  const asked = readRevision('REVISION', to);
+  const timeoutMs = readTimeout(options.timeout);
+  const answer = await withAdmin(options, terminal, signal, async (admin) => {
+    const before = await getMesh(admin, options.network ?? '', 0);
+    const { network } = before.mesh;
+    const { mesh } = await getMesh(admin, network, asked);
+    const expectedRevision = before.revision;
+    const { changes } = await sendMesh(admin, mesh, { dryRun: true, expectedRevision });
+    if (options.json === undefined) writeChanges(changes, terminal);
+    if (changes.length > 0 && options.yes === undefined)
+      await requireYes(`set network ${network} back to the mesh of revision ${asked}?`, terminal, signal);
+    const waitMs = options.wait && timeoutMs;
+    return { network, ...(await sendMesh(admin, mesh, defined({ waitMs, expectedRevision }))) };
+  });
+  const { network, revision, changes, stragglers, notKept } = answer;
+  if (options.json !== undefined) {
+    writeJson(terminal, { version: 1, network, revision, from: asked, changes, stragglers, notKept });
+  } else {
+    const what = changes.length === 0 ? 'is already' : 'is again';
+    terminal.out(`network ${network} ${what} as of revision ${asked}: revision ${revision}\n`);
+  }
+  requireTakenUp(revision, stragglers, notKept, options.timeout);
+}
+
+/** Throws CommandError unless a person says yes. */
+export async function requireYes(question: string, terminal: Terminal, signal: AbortSignal): Promise<void> {
+  if (terminal.ask === undefined)
+    throw new CommandError(
+      'not-confirmed',
+      `${question} Nobody is at a terminal to say so: give --yes; nothing was changed`,
+    );
+  const answer = await terminal.ask(`${question} [y/N] `, signal);
+  if (!/^y(es)?$/i.test(answer.trim())) throw new CommandError('not-confirmed', 'nothing was changed');
+}

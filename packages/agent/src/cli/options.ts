@@ -1,0 +1,30 @@
+/** Options that many commands share, and how each command shows an example. */
+import { type Command, Option } from 'commander';
+
+export function admin(command: Command): Command {
+  return command
+    .option('--control <HOST:PORT>', 'where control is; WEFT_CONTROL, else 127.0.0.1:7400')
+    .option(
+      '--admin-token-file <FILE>',
+      "control's admin token; WEFT_ADMIN_TOKEN_FILE, else that of control on this host",
+    );
+}
+
+export function network(): Option {
+  return new Option('--network <NAME>', 'the network; WEFT_NETWORK, and neither while there is only one');
+}
+
+/** What stands for `--network` where it is left away. Empty is none. */
+export function networkFromEnvironment(command: Command, env: Readonly<Record<string, string | undefined>>): void {
+  const takes = command.options.some(({ long }) => long === '--network');
+  if (takes && command.getOptionValue('network') === undefined && env.WEFT_NETWORK)
+    command.setOptionValueWithSource('network', env.WEFT_NETWORK, 'env');
+}
+
+export function json(): Option {
+  return new Option('--json', 'print JSON');
+}
+
+export function example(command: Command, ...lines: readonly string[]): void {
+  command.addHelpText('after', `\nExample:\n${lines.map((line) => `  ${line}`).join('\n')}`);
+}
