@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { FlowRecord, HostPort } from '@weft/proto';
-import { decodeJoinToken, encodeJoinToken, parseHostPort } from '@weft/proto';
+import { decodeJoinToken, encodeJoinToken, pages, parseHostPort } from '@weft/proto';
 import {
   AdminClient,
   adminService,
@@ -75,6 +75,12 @@ export class Mesh {
     this.#admin = new AdminClient(control.address, await pinnedCredentials(control.address, control.pin));
   }
 
+  /** Where control is, and the operator's token. */
+  get operator(): { readonly address: string; readonly token: string } {
+    const { control } = this;
+    return { address: control.address, token: readFileSync(control.adminTokenPath, 'utf8').trim() };
+  }
+
   async stopControl(): Promise<void> {
     this.#admin?.close();
     await this.#control?.close();
@@ -88,8 +94,9 @@ export class Mesh {
   }
 
   async ask<Q, S>(method: UnaryMethod<Q, S>, request: pb.Outgoing<Q>): Promise<S> {
-    const { admin, metadata } = this.#operator();
-    return await callUnary(admin, method, request, { metadata, deadlineMs: 15_000 });
+    const metadata = bearerMetadata(this.operator.token);
+    if (this.#admin === undefined) throw new Error('control is stopped');
+    return await callUnary(this.#admin, method, request, { metadata, deadlineMs: 15_000 });
   }
 
   /** Answers the revision, once every connected agent enforces it. */
@@ -137,14 +144,11 @@ export class Mesh {
 
   /** What control holds of ended flows, oldest first. */
   async records(service?: string): Promise<FlowRecord[]> {
+    const listing = pages((pageToken) =>
+      this.ask(adminService.listFlows, { network: NETWORK, pageSize: 1_000, pageToken }),
+    );
     const records: FlowRecord[] = [];
-    let pageToken = '';
-    do {
-      const asked = { network: NETWORK, pageSize: 1_000, pageToken };
-      const page = await this.ask(adminService.listFlows, asked);
-      records.push(...page.flows.map(flowFromWire));
-      pageToken = page.nextPageToken;
-    } while (pageToken !== '');
+    for await (const { flows } of listing) records.push(...flows.map(flowFromWire));
     return records.reverse().filter((record) => service === undefined || record.service === service);
   }
 
@@ -174,11 +178,5 @@ export class Mesh {
     await this.stopControl();
     for (const agent of this.#agents) agent.vanish();
     rmSync(this.#directory, { recursive: true });
-  }
-
-  #operator() {
-    const [{ adminTokenPath }, admin] = [this.control, this.#admin];
-    if (admin === undefined) throw new Error('control is stopped');
-    return { admin, metadata: bearerMetadata(readFileSync(adminTokenPath, 'utf8').trim()) };
   }
 }

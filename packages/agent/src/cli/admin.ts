@@ -2,7 +2,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ClientReadableStream, type Metadata, status } from '@grpc/grpc-js';
-import { ADMIN_LIMITS, decodeAdminToken, messageOf, parseHostPort, TokenError } from '@weft/proto';
+import { ADMIN_LIMITS, decodeAdminToken, messageOf, pages, parseHostPort, TokenError } from '@weft/proto';
 import {
   AdminClient,
   bearerMetadata,
@@ -120,12 +120,13 @@ export async function everyEntry<Page extends { readonly nextPageToken: string }
   most = Number.POSITIVE_INFINITY,
 ): Promise<Entry[]> {
   const entries: Entry[] = [];
-  let pageToken = '';
-  do {
-    const page = await ask({ pageSize: Math.min(most - entries.length, ADMIN_LIMITS.page), pageToken });
+  const listing = pages((pageToken) =>
+    ask({ pageSize: Math.min(most - entries.length, ADMIN_LIMITS.page), pageToken }),
+  );
+  for await (const page of listing) {
     for (const entry of entriesOf(page)) entries.push(entry);
-    pageToken = page.nextPageToken;
-  } while (pageToken !== '' && entries.length < most);
+    if (entries.length >= most) break;
+  }
   return entries;
 }
 

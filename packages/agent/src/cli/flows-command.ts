@@ -3,7 +3,7 @@
 import { status } from '@grpc/grpc-js';
 import { ADMIN_LIMITS, FLOW_COLUMNS, type FlowRecord } from '@weft/proto';
 import { adminService, flowFromWire, isServiceError, type pb } from '@weft/proto/wire';
-import { type Admin, listWithAdmin } from './admin.ts';
+import { type Admin, everyEntry, listWithAdmin } from './admin.ts';
 import { UsageError, wrongValue } from './errors.ts';
 import { type FlowsOptions, filterToWire, readFlowsFilter } from './flows-filter.ts';
 import { flowFrom, flowInstance, flowTo, formatBytes, formatTime, orDash } from './format.ts';
@@ -41,14 +41,11 @@ export async function flows(options: FlowsOptions, terminal: Terminal, signal: A
 
 /** Oldest first, as they are read. */
 async function newest(admin: Admin, asked: pb.Outgoing<pb.ListFlowsRequest>, limit: number): Promise<FlowRecord[]> {
-  const records: FlowRecord[] = [];
-  let pageToken = '';
-  do {
-    const pageSize = Math.min(limit - records.length, ADMIN_LIMITS.page);
-    const page = await admin.call(adminService.listFlows, { ...asked, pageSize, pageToken });
-    records.push(...page.flows.map(flowFromWire));
-    pageToken = page.nextPageToken;
-  } while (pageToken !== '' && records.length < limit);
+  const records = await everyEntry(
+    (page) => admin.call(adminService.listFlows, { ...asked, ...page }),
+    ({ flows }) => flows.map(flowFromWire),
+    limit,
+  );
   return records.reverse();
 }
 

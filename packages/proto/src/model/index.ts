@@ -20,6 +20,7 @@ export * from './names.ts';
 export * from './netmap.ts';
 export * from './open-flow.ts';
 export * from './outcome.ts';
+export * from './pages.ts';
 export * from './ports.ts';
 export * from './problem.ts';
 export * from './report.ts';

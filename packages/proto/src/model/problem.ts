@@ -35,3 +35,18 @@ export function escapeUnseen(text: string): string {
     return units.map((unit) => `\\u${unit.toString(16).padStart(4, '0')}`).join('');
   });
 }
+
+/** Of google.rpc.ErrorInfo: whose reasons they are. */
+export const ERROR_DOMAIN = 'weft';
+
+/** What a call's error tells programs. */
+export interface ErrorDetails {
+  /** A stable word, such as `TOKEN_EXPIRED`; empty when none was told. */
+  readonly reason: string;
+  /** What it is about, such as the revision that is there. */
+  readonly metadata: Readonly<Record<string, string>>;
+  /** What is wrong with which field. */
+  readonly fields: readonly FieldProblem[];
+  /** Milliseconds after which it may go better, where that is known. */
+  readonly retryMs?: number;
+}

@@ -3,31 +3,19 @@
  * grpc-status-details-bin, with an ErrorInfo, a BadRequest and a RetryInfo where there is something to say.
  */
 import { Metadata, type ServiceError, type StatusObject, type status } from '@grpc/grpc-js';
-import type { FieldProblem } from '../model/problem.ts';
+import { ERROR_DOMAIN, type ErrorDetails, type FieldProblem } from '../model/problem.ts';
 import { google } from './generated.ts';
 import type * as pb from './pb.ts';
 import { durationToWire } from './time.ts';
 
 const KEY = 'grpc-status-details-bin';
 const TYPES = 'type.googleapis.com/google.rpc.';
-export const ERROR_DOMAIN = 'weft';
 
 /** HTTP/2 peers refuse header blocks of more than 16 KiB or so; base64 adds a third, and the message stands beside it. */
 const MAX_BYTES = 6 * 1024;
 const MAX_DETAILS = 1_000;
 /** Characters of a name or a number that an error is about. */
 const MAX_ABOUT = 256;
-
-export interface ErrorDetails {
-  /** A stable word, such as `TOKEN_EXPIRED`; empty when none was told. */
-  readonly reason: string;
-  /** What it is about, such as the revision that is there. */
-  readonly metadata: Readonly<Record<string, string>>;
-  /** What is wrong with which field. */
-  readonly fields: readonly FieldProblem[];
-  /** Milliseconds after which it may go better, where that is known. */
-  readonly retryMs?: number;
-}
 
 export function problemsFromWire(messages: readonly pb.Outgoing<pb.FieldMessage>[] | null | undefined): FieldProblem[] {
   return (messages ?? []).map(({ field, message }) => ({ field: field ?? '', message: message ?? '' }));

@@ -16,7 +16,8 @@ import {
   callServerStream,
   callUnary,
 } from './grpc.ts';
-import { certificatePin, fetchPinnedCertificate, pinnedCredentials } from './pinned.ts';
+import { certificatePin, fetchPinnedCertificate } from './pin.ts';
+import { pinnedCredentials } from './pinned.ts';
 
 /** The pin says who control is, not its name; an address that is an IP would go out as an SNI otherwise. */
 const pinnedChannelOptions = { 'grpc.ssl_target_name_override': 'control.weft.internal' };

@@ -15,6 +15,7 @@ export * from './message-bounds.ts';
 export * from './netmap.ts';
 export * from './open-flows.ts';
 export type * as pb from './pb.ts';
+export * from './pin.ts';
 export * from './pinned.ts';
 export * from './report.ts';
 export * from './signature.ts';

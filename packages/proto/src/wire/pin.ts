@@ -1,0 +1,82 @@
+/**
+ * Who control is, by the pin in a token and nothing else: the certificate is fetched on a connection that sends nothing, and
+ * its public key is compared with the pin.
+ */
+import { createHash, timingSafeEqual, type X509Certificate } from 'node:crypto';
+import { isIP } from 'node:net';
+import { connect } from 'node:tls';
+import { parseHostPort } from '../model/endpoint.ts';
+import { ControlUnreachableError, PinMismatchError } from './errors.ts';
+
+const CONNECT_TIMEOUT_MS = 5_000;
+
+/** SHA-256 of a certificate's SubjectPublicKeyInfo in DER: 32 bytes. */
+export function certificatePin(certificate: X509Certificate): Uint8Array {
+  const info = certificate.publicKey.export({ type: 'spki', format: 'der' });
+  return new Uint8Array(createHash('sha256').update(info).digest());
+}
+
+/** Whether the certificate's key is the pinned one. */
+export function holdsPin(certificate: X509Certificate, pin: Uint8Array): boolean {
+  const found = certificatePin(certificate);
+  return found.length === pin.length && timingSafeEqual(found, pin);
+}
+
+/**
+ * The certificate that HOST:PORT shows, when its key is the pinned one. Rejects with ControlUnreachableError or PinMismatchError, or the
+ * signal's reason. Control may renew its certificate under the same key, so ask again for each new channel.
+ */
+export function fetchPinnedCertificate(
+  address: string,
+  pin: Uint8Array,
+  signal?: AbortSignal,
+): Promise<X509Certificate> {
+  const target = parseHostPort(address);
+  if (target === undefined) return Promise.reject(new ControlUnreachableError(address, 'expected HOST:PORT'));
+  return new Promise((resolve, reject) => {
+    signal?.throwIfAborted();
+    const socket = connect({
+      host: target.host,
+      port: target.port,
+      // Who answers is known by the pin, compared below before a byte is sent.
+      rejectUnauthorized: false,
+      ALPNProtocols: ['h2'],
+      ...(isIP(target.host) === 0 ? { servername: target.host } : {}),
+    });
+    const unreachable = (why: string, cause?: unknown): void =>
+      end(() => reject(new ControlUnreachableError(address, why, cause)));
+    const abort = (): void => end(() => reject(signal?.reason));
+    // One timer for the whole: an idle timeout would be put off by a peer that drips bytes.
+    const timer = setTimeout(() => unreachable('no answer within 5 s'), CONNECT_TIMEOUT_MS);
+    signal?.addEventListener('abort', abort, { once: true });
+
+    /** The first one counts: a settled promise ignores the rest. */
+    function end(settle: () => void): void {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', abort);
+      settle();
+      socket.destroy();
+    }
+    socket.on('error', (error) => unreachable(error.message, error));
+    socket.on('close', () => unreachable('it closed the connection'));
+    socket.on('secureConnect', () => {
+      const certificate = socket.getPeerX509Certificate();
+      if (certificate === undefined) unreachable('it showed no certificate');
+      else if (!holdsPin(certificate, pin)) end(() => reject(new PinMismatchError(address)));
+      else if (!isValidAt(certificate, Date.now())) unreachable(clockSentence(certificate));
+      else end(() => resolve(certificate));
+    });
+  });
+}
+
+function isValidAt({ validFromDate, validToDate }: X509Certificate, nowMs: number): boolean {
+  return validFromDate.getTime() <= nowMs && nowMs <= validToDate.getTime();
+}
+
+/** The channel would refuse it with a word of OpenSSL's, and what is wrong is a clock or an old certificate. */
+function clockSentence({ validFromDate, validToDate }: X509Certificate): string {
+  return (
+    `its key is the right one, but its certificate is valid from ${validFromDate.toISOString()} to ${validToDate.toISOString()} ` +
+    `and this host's clock says ${new Date().toISOString()}; set the clock right, or start control again, which makes a certificate without a term`
+  );
+}
