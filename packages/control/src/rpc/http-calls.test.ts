@@ -4,6 +4,7 @@ import { type AddressInfo, connect } from 'node:net';
 import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type AdminBench, READ_TOKEN, startAdmin, TOKEN } from './admin.fixture.ts';
+import type { AdminCalls } from './calls.ts';
 import { HttpCalls, type PageSession } from './http-calls.ts';
 
 let bench: AdminBench;
@@ -194,23 +195,25 @@ describe('what is not taken', () => {
     expect(await ask('GetStatus', {}, headers)).toMatchObject({ http, code });
   });
 
-  test('a body that is larger than a message may be, announced or not', async () => {
-    const large = Buffer.alloc(9 * 1024 * 1024, ' ');
-    const announced = await post('GetStatus', large);
+  test.each([
+    ['GetStatus', 65 * 1024],
+    ['PutService', 9 * 1024 * 1024],
+  ])('a body of %s that is larger than its messages may be, announced or not', async (method, bytes) => {
+    const large = Buffer.alloc(bytes, ' ');
+    const announced = await post(method, large);
     expect([announced.status, await announced.json()]).toMatchObject([429, { code: 'resource_exhausted' }]);
-    const pieces = new ReadableStream({
-      start(controller) {
-        for (let at = 0; at < 9; at += 1) controller.enqueue(large.subarray(0, 1024 * 1024));
-        controller.close();
-      },
-    });
-    const unannounced = await fetch(`${base}GetStatus`, {
+    const unannounced = await fetch(`${base}${method}`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', ...bearer },
-      body: pieces,
+      body: new Blob([large]).stream(),
       duplex: 'half',
     });
     expect(unannounced.status).toBe(429);
+  });
+
+  test('more objects than any mesh has, before they are made', async () => {
+    const response = await post('Apply', `{"mesh":{"services":[${'{},'.repeat(500_000)}{}]}}`);
+    expect([response.status, await response.json()]).toMatchObject([400, { message: /objects and lists/ }]);
   });
 
   test('what is not UTF-8', async () => {
@@ -295,6 +298,50 @@ describe('a stream', () => {
     leaving.abort();
     await expect.poll(async () => (await post('WatchFlows', '', streaming)).status).toBe(200);
   });
+});
+
+test('a reader that is slow is waited for, and holds no more than a connection does', async () => {
+  let written = 0;
+  let over: unknown;
+  const detail = 'x'.repeat(100_000);
+  const endless: AdminCalls = {
+    ...bench.calls,
+    watchFlows: async ({ write }) => {
+      try {
+        for (;;) {
+          await write({ flow: { detail } });
+          written += 1;
+        }
+      } catch (error) {
+        over = error;
+        throw error;
+      }
+    },
+  };
+  const slow = new HttpCalls({ calls: endless, gate: bench.gate, logger: pino({ level: 'silent' }) });
+  const listener = createServer((request, response) => slow.serve(request, response, undefined));
+  await new Promise<void>((resolve) => listener.listen(0, '127.0.0.1', resolve));
+  const { port, address } = listener.address() as AddressInfo;
+  const socket = connect(port, address).pause();
+  const head = `POST /weft.v1.AdminService/WatchFlows HTTP/1.1\r\nhost: x\r\nauthorization: Bearer ${TOKEN}\r\n`;
+  socket.write(`${head}content-type: application/connect+json\r\ncontent-length: 7\r\n\r\n`);
+  socket.write(enveloped('{}'));
+  let before = -1;
+  await expect
+    .poll(
+      () => {
+        const still = written > 0 && written === before;
+        before = written;
+        return still;
+      },
+      { interval: 200, timeout: 10_000 },
+    )
+    .toBe(true);
+  // What the kernel holds of a connection is some megabytes.
+  expect(written).toBeLessThan(200);
+  socket.destroy();
+  await expect.poll(() => over).toMatchObject({ status: { code: 1 } });
+  listener.close();
 });
 
 test('a stream ends, and says why, when control closes; a call that answers once is finished', async () => {

@@ -128,7 +128,7 @@ export class HttpCalls {
     const method = adminService[name];
     const codec = codecs.jsonMethods.get(path);
     if (codec === undefined) throw new Error(`${path} has no JSON`);
-    const bytes = codec.read(await readMessage(request, stream));
+    const bytes = codec.read(await readMessage(request, path, stream));
     const { signal } = ended;
     signal.throwIfAborted();
     if (stream) {

@@ -2,6 +2,7 @@
 import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import { status } from '@grpc/grpc-js';
 import { REQUEST_BYTES } from './request-limits.ts';
+import { READ_PATHS } from './roles.ts';
 import { refusedCall } from './status.ts';
 
 const JSON_TYPE = 'application/json';
@@ -34,17 +35,20 @@ export function readHeaders(headers: IncomingHttpHeaders, stream: boolean): numb
   return Number(timeout);
 }
 
-/** The message of a request. Throws CallRefused; rejects otherwise when the caller goes away. */
-export async function readMessage(request: IncomingMessage, stream: boolean): Promise<string> {
-  const most = REQUEST_BYTES.admin + (stream ? PREFIX_BYTES : 0);
+/** Of a call that only looks: JSON costs more to read than it does to send, and who may only look must not wear control out. */
+const LOOK_BYTES = 64 * 1024;
+
+/** The message of a request to the path. Throws CallRefused; rejects otherwise when the caller goes away. */
+export async function readMessage(request: IncomingMessage, path: string, stream: boolean): Promise<string> {
+  const most = READ_PATHS.has(path) ? LOOK_BYTES : REQUEST_BYTES.admin;
   const announced = Number(request.headers['content-length'] ?? 0);
-  if (announced > most) throw tooLarge();
+  if (announced > most) throw tooLarge(most);
   const pieces: Buffer[] = [];
   let bytes = 0;
   // What is left of one that is refused is read away, and not kept: a connection that is cut could lose the answer.
   for await (const piece of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     bytes += piece.length;
-    if (bytes > most) throw tooLarge();
+    if (bytes > most) throw tooLarge(most);
     pieces.push(piece);
   }
   const body = Buffer.concat(pieces);
@@ -81,7 +85,7 @@ function compressed() {
   );
 }
 
-function tooLarge() {
-  const details = `a message of more than ${REQUEST_BYTES.admin} bytes, which is the most that is taken here`;
+function tooLarge(most: number) {
+  const details = `a message of more than ${most} bytes, which is the most that is taken here`;
   return refusedCall(status.RESOURCE_EXHAUSTED, 'message-too-large', details);
 }

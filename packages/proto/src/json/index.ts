@@ -3,6 +3,7 @@
  * first call that comes as JSON.
  */
 import {
+  type DescField,
   type DescMessage,
   fromBinary,
   fromJsonString,
@@ -43,17 +44,34 @@ export function jsonDetail(typeName: string, bytes: Uint8Array): JsonValue | und
   return schema === undefined ? undefined : toJson(schema, fromBinary(schema, bytes));
 }
 
+/** Objects and lists of one request. No valid one comes near: each takes some 20 characters there. */
+const MOST_BRACKETS = 400_000;
+const LONGEST_KEY = 64;
+
 function readRequest(schema: DescMessage, text: string): Uint8Array {
+  // Some millions of empty ones fit into what may be sent, and take seconds and a gigabyte to read.
+  if (brackets(text) > MOST_BRACKETS) {
+    throw new WireError('wire-length', 'request', `expected at most ${MOST_BRACKETS} objects and lists`);
+  }
   try {
     return toBinary(schema, fromJsonString(schema, text));
   } catch (error) {
     // Looked for only where it is known that something is wrong.
-    const known = unknown(schema, parsed(text), '');
+    const known = unknown(schema, parsed(text));
     if (known !== undefined) throw new WireError(known.code, known.field, known.message, error);
     const cause = error instanceof Error ? error.cause : undefined;
     const field = isFieldError(cause) ? cause.field().name : 'request';
     throw new WireError('wire-form', field, quote(String((cause ?? error) as Error)), error);
   }
+}
+
+function brackets(text: string): number {
+  let count = 0;
+  for (const bracket of ['{', '[']) {
+    for (let at = text.indexOf(bracket); at !== -1 && count <= MOST_BRACKETS; at = text.indexOf(bracket, at + 1))
+      count += 1;
+  }
+  return count;
 }
 
 function parsed(text: string): unknown {
@@ -71,25 +89,36 @@ interface Unknown {
   readonly message: string;
 }
 
-/** The first key that no field has, or name that its enum has not. */
-function unknown(schema: DescMessage, json: unknown, at: string): Unknown | undefined {
+/** The first key that no field has, or name that its enum has not. Paths are put together of what is found alone. */
+function unknown(schema: DescMessage, json: unknown): Unknown | undefined {
   // Well-known types have a form of their own in JSON.
   if (typeof json !== 'object' || json === null || schema.typeName.startsWith('google.protobuf.')) return undefined;
-  for (const [key, value] of Object.entries(json)) {
-    const path = `${at}${key.length > 64 ? `${key.slice(0, 64)}…` : key}`;
+  for (const key of Object.keys(json)) {
     const field = schema.fields.find(({ name, jsonName }) => key === name || key === jsonName);
-    if (field === undefined) return { code: 'wire-key', field: path, message: 'there is no such field' };
-    const names = field.enum?.values.map(({ name }) => name);
-    const entries: [string, unknown][] = Array.isArray(value)
-      ? value.map((each, index) => [`${path}[${index}]`, each])
-      : [[path, value]];
-    for (const [entry, each] of entries) {
-      if (typeof each === 'string' && names?.includes(each) === false) {
-        return { code: 'wire-enum', field: entry, message: `expected one of ${names.join(', ')}` };
-      }
-      const found = field.message === undefined ? undefined : unknown(field.message, each, `${entry}.`);
-      if (found !== undefined) return found;
+    const shown = key.length > LONGEST_KEY ? `${key.slice(0, LONGEST_KEY)}…` : key;
+    if (field === undefined) return { code: 'wire-key', field: shown, message: 'there is no such field' };
+    const value = (json as Record<string, unknown>)[key];
+    if (!Array.isArray(value)) {
+      const found = unknownIn(field, value);
+      if (found !== undefined) return below(shown, found);
+      continue;
+    }
+    for (const [index, each] of value.entries()) {
+      const found = unknownIn(field, each);
+      if (found !== undefined) return below(`${shown}[${index}]`, found);
     }
   }
   return undefined;
+}
+
+function unknownIn(field: DescField, value: unknown): Unknown | undefined {
+  if (field.message !== undefined) return unknown(field.message, value);
+  if (field.enum === undefined || typeof value !== 'string') return undefined;
+  const names = field.enum.values.map(({ name }) => name);
+  if (names.includes(value)) return undefined;
+  return { code: 'wire-enum', field: '', message: `expected one of ${names.join(', ')}` };
+}
+
+function below(path: string, found: Unknown): Unknown {
+  return { ...found, field: found.field === '' ? path : `${path}.${found.field}` };
 }
