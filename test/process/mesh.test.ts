@@ -120,12 +120,12 @@ describe('control and agents as processes', () => {
   test('a wrong mesh file changes nothing and is told by line and column', async () => {
     const file = control.meshFile('network: prod\nservices:\n  echo: { kind: privat, ports: [7000] }\n');
     const applied = await control.weft('apply', '-f', file);
-    expect(applied.code).toBe(1);
+    expect(applied.code).toBe(2);
     expect(applied.stderr).toMatch(/mesh-\d+\.yaml:3:17/);
     expect(applied.stderr).toContain('private');
     const failing = control.meshFile(`${MESH(port)}tests: [{ from: mailer, to: "echo:${port}", expect: deny }]\n`);
     const refused = await control.weft('apply', '-f', failing);
-    expect(refused.code).toBe(1);
+    expect(refused.code).toBe(2);
     expect(await echo('back')).toBe('hello');
   });
 

@@ -82,7 +82,7 @@ describe('apply', () => {
     await answering({});
     const path = await file('wrong.yaml', 'network: prod\nservices:\n  redis: { kind: privat }\n');
     const { code, out, err } = await weft('apply', '-f', path);
-    expect({ code, out, sent }).toEqual({ code: 1, out: '', sent: undefined });
+    expect({ code, out, sent }).toEqual({ code: 2, out: '', sent: undefined });
     expect(err).toContain(
       `${path}:3:18: services.redis.kind: expected web, private or worker, found "privat"; did you mean "private"?`,
     );
@@ -101,7 +101,7 @@ describe('apply', () => {
     });
     const path = await file('tested.yaml', `${MESH}tests:\n  - { from: redis, to: "redis:6379", expect: allow }\n`);
     const { code, err } = await weft('apply', '-f', path);
-    expect(code).toBe(1);
+    expect(code).toBe(2);
     expect(err).toContain(`${path}:5:5: tests[0]: expected allow, got deny by default`);
   });
 

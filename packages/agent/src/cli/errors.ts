@@ -1,7 +1,7 @@
 /** How commands end. */
 import { CodedError } from '@weft/proto';
 
-/** 0 done, 1 failed, 2 wrong usage, 3 the answer is no: `explain` says deny, `diff` that an apply would change something. */
+/** 0 done, 1 failed, 2 wrong usage or file, 3 the answer is no: `explain` says deny, `diff` that an apply would change something. */
 export type ExitCode = 0 | 1 | 2 | 3;
 
 /** The command was given wrongly: exit code 2. */

@@ -94,10 +94,10 @@ describe('diff', () => {
     });
   });
 
-  test('is exit code 0 and silent when it is so already, and 1 when the file is wrong', async () => {
+  test('is exit code 0 and silent when it is so already, and 2 when the file is wrong', async () => {
     await answering({ revision: 4 });
     expect(await weft('diff', '-f', await file('mesh.yaml', YAML))).toEqual({ code: 0, out: '', err: '' });
-    expect((await weft('diff', '-f', await file('wrong.yaml', 'network: 1'))).code).toBe(1);
+    expect((await weft('diff', '-f', await file('wrong.yaml', 'network: 1'))).code).toBe(2);
   });
 });
 

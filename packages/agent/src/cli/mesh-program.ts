@@ -61,6 +61,21 @@ export function meshProgram(
     .action(async (options) => (await import('./audit-command.ts')).audit(options, terminal, signal));
   example(auditing, 'weft audit --network prod --limit 20');
 
+  const linting = program
+    .command('lint')
+    .description('check a mesh file with its tests, or an agent file, without a server; exit code 2 when it is wrong')
+    .argument('<file>', 'either file; - is stdin')
+    .addOption(json())
+    .action(async (path, options) => exit(await (await import('./file-commands.ts')).lint(path, options, terminal)));
+  example(linting, 'weft lint mesh.yaml', 'weft lint weft.yaml');
+
+  const describing = program
+    .command('schema')
+    .description('print the JSON schema of the mesh file or the agent file, for editors')
+    .argument('<file>', 'mesh or agent')
+    .action(async (sort) => (await import('./file-commands.ts')).schema(sort, terminal));
+  example(describing, 'weft schema mesh > mesh.schema.json');
+
   const networks = program.command('network').description('networks of a control');
   example(networks, 'weft network list');
   const list = admin(networks.command('list').description('list networks'))

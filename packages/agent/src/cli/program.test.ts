@@ -79,6 +79,8 @@ describe('usage', () => {
       'rollback',
       'audit',
       'network list',
+      'lint',
+      'schema',
       'up',
       'status',
       'services',

@@ -35,7 +35,7 @@ function failed(error: unknown, terminal: Terminal): ExitCode {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   if (error instanceof FileError) {
     terminal.err(`${escapeUnseen(error.message)}\n${name}: nothing was changed\n`);
-    return 1;
+    return 2;
   }
   const foreseen = [UsageError, CommandError, AgentError, FileLimitError, StatusSocketError].some(
     (type) => error instanceof type,

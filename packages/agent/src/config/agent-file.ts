@@ -14,7 +14,9 @@ import { z } from 'zod';
 import { parseYaml, readYamlFile, type YamlFile } from './document.ts';
 import { FileError, type FileProblem } from './errors.ts';
 import {
+  ALSO_NULL,
   expected,
+  HOST_PORT_FORM,
   list,
   maybe,
   named,
@@ -83,13 +85,19 @@ const TAGS =
 const matchWords = text('text');
 const serviceSection = section(
   {
-    targets: named(parsed(parseTarget), 'ports to HOST:PORT').optional(),
+    targets: named(parsed(parseTarget, HOST_PORT_FORM), 'ports to HOST:PORT', {
+      pattern: '^[0-9]{1,5}(/(tcp|udp))?$',
+    })
+      .optional()
+      .describe('Where each port is served, HOST:PORT; one left out is at 127.0.0.1, then ::1, same port.'),
     match: section({
       user: matchWords.optional(),
       unit: matchWords.optional(),
       cgroup: matchWords.optional(),
       command: matchWords.optional(),
-    }).optional(),
+    })
+      .optional()
+      .describe('How its processes are known.'),
   },
   {
     tags: TAGS,
@@ -99,20 +107,33 @@ const serviceSection = section(
   },
 );
 
-const fileSection = section(
+/** The agent file's form; descriptions are what editors show. */
+export const fileSection = section(
   {
     services: maybe(
-      named(
-        z.preprocess((input) => input ?? {}, serviceSection),
-        'services',
+      named(z.preprocess((input) => input ?? {}, serviceSection).meta({ [ALSO_NULL]: true }), 'services'),
+    ).describe('Services that run on this host, by name.'),
+    gateway: section({
+      http: parsed((input) => parseHostPort(input, 'free-port'), HOST_PORT_FORM).describe(
+        'Where the internet comes in, HOST:PORT.',
       ),
-    ),
-    gateway: section({ http: parsed((input) => parseHostPort(input, 'free-port')) }).optional(),
-    zone: parsed(readZone).optional(),
+    })
+      .optional()
+      .describe('Lets the internet in, to web services only; the token must permit it.'),
+    zone: parsed(readZone, { type: 'string' })
+      .optional()
+      .describe('Where this host stands, such as eu-west-1a: told in the flow records that it writes.'),
     dns: section({
-      upstream: list(parsed(parseResolver), 'resolvers').min(1, 'expected a resolver at least').optional(),
-      private: list(parsed(readDomain), 'domains').optional(),
-    }).optional(),
+      upstream: list(parsed(parseResolver, { type: 'string' }), 'resolvers')
+        .min(1, 'expected a resolver at least')
+        .optional()
+        .describe('Who answers names outside internal, instead of what resolv.conf says: 10.0.0.2 or 10.0.0.2:5353.'),
+      private: list(parsed(readDomain, { type: 'string' }), 'domains')
+        .optional()
+        .describe('Domains that answer by addresses of loopback and mean it, such as zen.spamhaus.org.'),
+    })
+      .optional()
+      .describe('Who answers names outside the network.'),
   },
   { tags: TAGS, agents: 'hosts are declared in the mesh file, not here' },
 );
@@ -127,7 +148,8 @@ export function parseAgentFile(file: string, content: string): AgentFile {
   return toAgentFile(parseYaml(file, content));
 }
 
-function toAgentFile(yaml: YamlFile): AgentFile {
+/** Throws FileError with every mistake. */
+export function toAgentFile(yaml: YamlFile): AgentFile {
   // An empty file is a host that runs nothing, and that is no mistake.
   if (yaml.value === null || yaml.value === undefined) return EMPTY_AGENT_FILE;
   const value = validate(yaml, fileSection);

@@ -22,6 +22,7 @@ import {
   maybe,
   named,
   orSentence,
+  PORT_FORM,
   parsed,
   parsePorts,
   parseRulePorts,
@@ -41,61 +42,77 @@ export interface MeshFile {
 const selectors = list(text(`a selector: ${selectorForms('from')}`), 'selectors');
 const tags = list(text('a tag'), 'tags');
 const PORTS = 'ports such as 6379, 8125/udp or 5000-5010/tcp';
-const ports = list(parsed<PortRange>(parsePorts), PORTS);
-const rulePorts = list(parsed<RulePorts>(parseRulePorts), PORTS);
+const ports = list(parsed<PortRange>(parsePorts, PORT_FORM), PORTS);
+const rulePorts = list(parsed<RulePorts>(parseRulePorts, PORT_FORM), PORTS);
 const publicPort = parsed((input) => {
   const range = parsePorts(input);
   if (typeof range === 'string') return range;
   const single = range.first === range.last && range.protocol === 'tcp';
   return single ? { port: range.first } : expected('one TCP port, such as 3000', input);
-});
+}, PORT_FORM);
 
 /** Wrapped: a parser's answer that is no object is what it found wrong. */
-const duration = parsed((input) => {
-  const ms = typeof input === 'string' ? parseDuration(input) : undefined;
-  return ms === undefined ? expected('a duration, such as 90s', input) : { ms };
-});
+const duration = parsed(
+  (input) => {
+    const ms = typeof input === 'string' ? parseDuration(input) : undefined;
+    return ms === undefined ? expected('a duration, such as 90s', input) : { ms };
+  },
+  { type: 'string', pattern: '^([0-9]+([.][0-9]+)?(ms|s|m|h|d))+$' },
+);
 
-const meshSection = section({
-  network: text('the name of the network'),
+/** The mesh file's form; descriptions are what editors show. */
+export const meshSection = section({
+  network: text('the name of the network').describe('Name of the network: nothing crosses from one to another.'),
   // With nothing in it, a mistake: it would take every service away.
   services: named(
     section({
-      kind: choice(['web', 'private', 'worker']),
-      ports: ports.optional(),
+      kind: choice(['web', 'private', 'worker']).describe(
+        'web: reached by the network, and by the internet on its public port; private: by the network alone; worker: by nobody.',
+      ),
+      ports: ports.optional().describe('Every port that it may be reached on; a worker has none. PORT is TCP.'),
       public: section({
-        port: publicPort,
-        hosts: list(text('a host name'), 'host names'),
-        responseTimeout: duration.optional(),
-      }).optional(),
-      tags: tags.optional(),
+        port: publicPort.describe('The one HTTP port that the internet reaches, through a gateway; among ports.'),
+        hosts: list(text('a host name'), 'host names').describe('Host names that a gateway routes here.'),
+        responseTimeout: duration
+          .optional()
+          .describe('From a request sent whole to the first byte of its answer, then 504; 60s when left out.'),
+      })
+        .optional()
+        .describe('How the internet reaches a web service.'),
+      tags: tags.optional().describe('For the selector tag:NAME.'),
     }),
     'services',
-  ).optional(),
-  default: choice(['allow', 'deny']).optional(),
+  )
+    .optional()
+    .describe('Services by name.'),
+  default: choice(['allow', 'deny']).optional().describe('The verdict where no policy speaks; allow when left out.'),
   policies: maybe(
     list(
       section({
-        name: text('the name of the rule'),
-        action: choice(['allow', 'deny']),
-        from: selectors,
-        to: selectors,
-        ports: rulePorts.optional(),
+        name: text('the name of the rule').describe('Stands in verdicts, flow records and explanations.'),
+        action: choice(['allow', 'deny']).describe('A deny beats an allow, in whatever order.'),
+        from: selectors.describe(`Who calls: ${selectorForms('from')}.`),
+        to: selectors.describe(`What is called: ${selectorForms('to')}.`),
+        ports: rulePorts.optional().describe('Of both transports unless they say which; every port when left out.'),
       }),
       'policies',
     ),
+  ).describe('Rules; their order does not matter.'),
+  agents: maybe(named(section({ tags: tags.optional().describe('For the selector tag:NAME.') }), 'hosts')).describe(
+    'What hosts are, by name, whether they have joined or not.',
   ),
-  agents: maybe(named(section({ tags: tags.optional() }), 'hosts')),
   tests: maybe(
     list(
       section({
-        from: text('a caller: a service, host:NAME or internet'),
-        to: parsed(parseTestTarget),
-        expect: choice(['allow', 'deny']),
+        from: text('a caller: a service, host:NAME or internet').describe('A service, host:NAME or internet.'),
+        to: parsed(parseTestTarget, { type: 'string', pattern: ':[0-9]{1,5}(/(tcp|udp))?$' }).describe(
+          'SERVICE:PORT or SERVICE:PORT/udp.',
+        ),
+        expect: choice(['allow', 'deny']).describe('The verdict that must come out.'),
       }),
       'tests',
     ),
-  ),
+  ).describe('Flows whose verdicts an apply must not change: one that comes out otherwise refuses it.'),
 });
 
 /** Reads a mesh file. Throws FileError with every mistake. */
@@ -108,7 +125,8 @@ export function parseMeshFile(file: string, content: string): MeshFile {
   return toMeshFile(parseYaml(file, content));
 }
 
-function toMeshFile(yaml: YamlFile): MeshFile {
+/** Throws FileError with every mistake. */
+export function toMeshFile(yaml: YamlFile): MeshFile {
   const mesh = toMesh(validate(yaml, meshSection));
   const problem = (field: string, message: string): FileProblem => ({
     ...yaml.locate(parseField(field)),

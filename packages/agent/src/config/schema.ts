@@ -18,6 +18,21 @@ import type { YamlFile } from './document.ts';
 import { FileError, type FileProblem } from './errors.ts';
 import { didYouMean } from './suggest.ts';
 
+/** Keywords of JSON Schema, for what only a parser knows. */
+export type JsonForm = Readonly<Record<string, unknown>>;
+
+/** Of what may also stand there with nothing in it; `type` tells that to JSON Schema. */
+export const ALSO_NULL = 'alsoNull';
+
+const NAME: JsonForm = { pattern: '^[a-z0-9][a-z0-9-]*$' };
+export const PORT_FORM: JsonForm = {
+  type: ['integer', 'string'],
+  minimum: 1,
+  maximum: 65_535,
+  pattern: '^[0-9]{1,5}(-[0-9]{1,5})?(/(tcp|udp))?$',
+};
+export const HOST_PORT_FORM: JsonForm = { type: 'string', pattern: ':[0-9]{1,5}$' };
+
 /** A map with known keys only. `explain` gives unknown keys that deserve more than a suggestion their own sentence. */
 export function section<Shape extends z.ZodRawShape>(shape: Shape, explain: Readonly<Record<string, string>> = {}) {
   const known = Object.keys(shape);
@@ -34,9 +49,9 @@ function unknownKey(key: string, known: readonly string[]): string {
   return `unknown key ${JSON.stringify(key)}${didYouMean(key, known)} (known here: ${known.join(', ')})`;
 }
 
-/** A map from names to sections. */
-export function named<Value extends z.ZodType>(value: Value, what: string) {
-  return z.record(z.string(), value, { error: (issue) => expected(`a map of ${what}`, issue.input) });
+/** A map from names to sections. `form` is what JSON Schema says of the names. */
+export function named<Value extends z.ZodType>(value: Value, what: string, form: JsonForm = NAME) {
+  return z.record(z.string().meta(form), value, { error: (issue) => expected(`a map of ${what}`, issue.input) });
 }
 
 export function list<Value extends z.ZodType>(value: Value, what: string) {
@@ -45,7 +60,10 @@ export function list<Value extends z.ZodType>(value: Value, what: string) {
 
 /** May be left away, or stand there with nothing in it: its entries are then commented out. */
 export function maybe<Value extends z.ZodType>(value: Value) {
-  return z.preprocess((input) => input ?? undefined, value.optional()).optional();
+  return z
+    .preprocess((input) => input ?? undefined, value.optional())
+    .meta({ [ALSO_NULL]: true })
+    .optional();
 }
 
 export function text(what: string) {
@@ -60,14 +78,17 @@ export function choice<const Values extends readonly [string, ...string[]]>(valu
   });
 }
 
-/** A value that a parser makes something of. */
-export function parsed<Value extends object>(parse: (input: unknown) => Value | string) {
-  return z.unknown().transform((input, context): Value => {
-    const result = parse(input);
-    if (typeof result !== 'string') return result;
-    context.issues.push({ code: 'custom', message: result, input });
-    return z.NEVER;
-  });
+/** A value that a parser makes something of. `form` is what JSON Schema can say of it: never less than the parser takes. */
+export function parsed<Value extends object>(parse: (input: unknown) => Value | string, form: JsonForm) {
+  return z
+    .unknown()
+    .transform((input, context): Value => {
+      const result = parse(input);
+      if (typeof result !== 'string') return result;
+      context.issues.push({ code: 'custom', message: result, input });
+      return z.NEVER;
+    })
+    .meta(form);
 }
 
 /** Reads 6379, "6379", "8125/udp", "5000-5010/tcp". Without a transport it is TCP. */

@@ -1,0 +1,22 @@
+/** Both files as JSON Schema, for editors: made from the sections that read them, so that the two cannot differ. */
+import { z } from 'zod';
+import { fileSection } from './agent-file.ts';
+import { meshSection } from './mesh-file.ts';
+import { ALSO_NULL } from './schema.ts';
+
+export const FILE_SORTS = ['mesh', 'agent'] as const;
+export type FileSort = (typeof FILE_SORTS)[number];
+
+/** What passes it may still be wrong in what a schema cannot say, which `weft lint` does; what fails it is refused. */
+export function jsonSchemaOf(sort: FileSort): object {
+  const schema = z.toJSONSchema(sort === 'mesh' ? meshSection : fileSection, {
+    io: 'input',
+    override: ({ jsonSchema }) => {
+      const { [ALSO_NULL]: alsoNull, type } = jsonSchema;
+      delete jsonSchema[ALSO_NULL];
+      if (alsoNull === true) Object.assign(jsonSchema, { type: [type, 'null'] });
+    },
+  });
+  const title = sort === 'mesh' ? 'Weft mesh file: what control is told' : 'Weft agent file: what runs on a host';
+  return { title, ...schema, ...(sort === 'agent' && { type: ['object', 'null'] }) };
+}
