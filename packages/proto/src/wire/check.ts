@@ -33,6 +33,8 @@ export function text(value: string | null | undefined, field: string, most: numb
   const string = value ?? '';
   if (string.length > most) throw new WireError('wire-length', field, `longer than ${most} characters`);
   if (string.search(UNSEEN) >= 0) throw new WireError('wire-form', field, 'holds characters that cannot be seen');
+  // No UTF-8 stands for half of one: a client that is strict would refuse all that it is told with.
+  if (!string.isWellFormed()) throw new WireError('wire-form', field, 'holds half of a character');
   return string;
 }
 

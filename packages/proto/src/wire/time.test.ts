@@ -30,6 +30,13 @@ test('a length of time keeps its microseconds and its sign, and is told from non
   );
 });
 
+test('what a wrong clock tells is sent as the nearest that there is', () => {
+  expect(timestampToWire(Number.MAX_SAFE_INTEGER)).toEqual({ seconds: 253_402_300_799, nanos: 999_000_000 });
+  expect(timestampToWire(-5)).toBe(null);
+  expect(durationToWire(Number.MAX_SAFE_INTEGER)).toEqual({ seconds: 315_576_000_000, nanos: 0 });
+  expect(durationToWire(-Number.MAX_SAFE_INTEGER)).toEqual({ seconds: -315_576_000_000, nanos: 0 });
+});
+
 test.each([
   ['a time before the epoch', () => timestampFromWire({ seconds: -1 }, 't')],
   ['a time after the year 9999', () => timestampFromWire({ seconds: 253_402_300_800 }, 't')],

@@ -9,19 +9,30 @@ type Stamp = { readonly seconds: number; readonly nanos: number };
 const LAST_SECOND = 253_402_300_799;
 const LONGEST_SECONDS = 315_576_000_000;
 
+const LAST_MS = LAST_SECOND * 1_000 + 999;
+const LONGEST_MS = LONGEST_SECONDS * 1_000;
+const MOST_NANOS = 999_999_999;
+
 function stamp(ms: number): Stamp {
   const seconds = Math.trunc(ms / 1_000);
   // Adding 0 makes of -0 a number that JSON and tests know.
-  return { seconds: seconds + 0, nanos: Math.round((ms - seconds * 1_000) * 1e6) + 0 };
+  return { seconds: seconds + 0, nanos: within(Math.round((ms - seconds * 1_000) * 1e6), -MOST_NANOS, MOST_NANOS) + 0 };
+}
+
+function within(value: number, least: number, most: number): number {
+  return Math.min(Math.max(value, least), most);
 }
 
 function milliseconds({ seconds, nanos }: pb.Outgoing<pb.Duration>): number {
   return (seconds ?? 0) * 1_000 + (nanos ?? 0) / 1e6;
 }
 
-/** Of milliseconds since the Unix epoch. Null, which is not sent, for 0: never, or not known. */
+/**
+ * Of milliseconds since the Unix epoch. Null, which is not sent, for 0: never, or not known. An agent's clock may tell anything, and a client
+ * that reads no later year must not lose the rest of a page for it: what is later is the last there is.
+ */
 export function timestampToWire(ms: number): Stamp | null {
-  return ms === 0 ? null : stamp(Math.trunc(ms));
+  return ms <= 0 ? null : stamp(Math.min(Math.trunc(ms), LAST_MS));
 }
 
 /** In whole milliseconds since the Unix epoch; 0 when not set. Throws WireError for what is no time since then. */
@@ -31,9 +42,9 @@ export function timestampFromWire(wire: pb.Outgoing<pb.Timestamp> | null | undef
   return Math.trunc(milliseconds(wire));
 }
 
-/** Of milliseconds, to the nanosecond. */
+/** Of milliseconds, to the nanosecond; what is longer than any is the longest that there is. */
 export function durationToWire(ms: number): Stamp {
-  return stamp(ms);
+  return stamp(within(ms, -LONGEST_MS, LONGEST_MS));
 }
 
 /** In milliseconds, with what is left of one; undefined when not set. Throws WireError for what is no length of time. */
