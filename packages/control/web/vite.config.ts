@@ -14,6 +14,8 @@ export default defineConfig({
   build: {
     outDir,
     emptyOutDir: true,
+    // For packages; what begins with a dot is not served.
+    license: { fileName: '.vite/license.json' },
     target: 'es2022',
     // Nothing inline: the content security policy permits files of the page's own origin and nothing else.
     assetsInlineLimit: 0,

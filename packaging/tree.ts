@@ -1,0 +1,77 @@
+/**
+ * All that is installed, as one folder that may lie anywhere and be read-only:
+ *
+ *   bin/weft, bin/weft-control   find the rest from their own place, through links too
+ *   lib/node                     the Node.js that runs them
+ *   lib/agent, lib/control       the programs, with the folders that their packages have, so that each finds what it reads
+ *   share/                       units, examples
+ *   LICENSE, LICENSES            ours; those of all that is in lib
+ */
+import { chmodSync, cpSync, lutimesSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { licences } from './licences.ts';
+import { bundlePrograms } from './programs.ts';
+
+export interface TreeOptions {
+  /** The root of a built checkout. */
+  readonly root: string;
+  /** Where it is made; must not be there yet. */
+  readonly to: string;
+  /** The folder of the npm package of Node.js. */
+  readonly node: string;
+  /** What all files say that they were changed at, seconds since the epoch. */
+  readonly seconds: number;
+}
+
+export async function makeTree({ root, to, node, seconds }: TreeOptions): Promise<void> {
+  const modules = await bundlePrograms(root, join(to, 'lib'));
+  const control = join(to, 'lib', 'control');
+  copy(join(root, 'packages/control/dist/web'), join(control, 'dist/web'));
+  // One folder takes the place of the three packages' own, which are each found by the same steps from their code.
+  const packages = join(root, 'packages/control/node_modules');
+  copy(join(packages, 'grpc-health-check/proto'), join(control, 'proto'));
+  copy(join(packages, '@grpc/reflection/build/proto'), join(control, 'proto'));
+  copy(join(root, 'packages/proto/proto'), join(control, 'proto'));
+  copy(join(node, 'bin/node'), join(to, 'lib/node'));
+  copy(join(root, 'examples/prometheus'), join(to, 'share/examples/prometheus'));
+  copy(join(root, 'examples/grafana'), join(to, 'share/examples/grafana'));
+  for (const name of ['mesh.yaml', 'mesh-default-deny.yaml', 'weft.yaml', 'weft-gateway.yaml'])
+    copy(join(root, 'examples', name), join(to, 'share/examples', name));
+  copy(join(root, 'LICENSE'), join(to, 'LICENSE'));
+  const page = join(root, 'packages/control/dist/web/.vite/license.json');
+  writeFileSync(join(to, 'LICENSES'), licences(modules, page, node));
+  mkdirSync(join(to, 'bin'));
+  writeFileSync(join(to, 'bin/weft'), launcher('agent/dist/program/weft.mjs'));
+  writeFileSync(join(to, 'bin/weft-control'), launcher('control/dist/program/weft-control.mjs'));
+  settle(to, seconds);
+}
+
+/** Asks neither PATH nor HOME for anything: containers may have none. */
+function launcher(program: string): string {
+  return `#!/bin/sh
+self=$(command -p readlink -f "$0") || exit
+lib=\${self%/*/*}/lib
+exec "$lib/node" "$lib/${program}" "$@"
+`;
+}
+
+function copy(from: string, to: string): void {
+  cpSync(from, to, { recursive: true, dereference: true, filter: (path) => !path.endsWith('/.vite') });
+}
+
+/** Modes and times that do not depend on who made it, and when. */
+function settle(path: string, seconds: number): void {
+  const entries = readdirSync(path, { withFileTypes: true });
+  for (const entry of entries) {
+    const child = join(path, entry.name);
+    if (entry.isDirectory()) settle(child, seconds);
+    else if (!entry.isSymbolicLink()) chmodSync(child, isProgram(child) ? 0o755 : 0o644);
+    lutimesSync(child, seconds, seconds);
+  }
+  chmodSync(path, 0o755);
+  lutimesSync(path, seconds, seconds);
+}
+
+function isProgram(path: string): boolean {
+  return /\/(?:bin\/[^/]+|lib\/node)$/.test(path);
+}

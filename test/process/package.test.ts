@@ -1,0 +1,100 @@
+/** The package: what is made of one commit is the same wherever it is made, and runs where there is nothing else. */
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { VERSION } from '@weft/proto';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { tarball } from '../../packaging/archive.ts';
+import { type Architecture, nodeFor } from '../../packaging/node.ts';
+import { makeTree } from '../../packaging/tree.ts';
+import { checkout, titled } from '../harness/host.ts';
+import { run } from '../harness/process.ts';
+
+const SECONDS = 1_700_000_000;
+const noNamespaces = (await run(['unshare', '-Urmnpf', 'true'])).code === 0 ? undefined : 'no user namespaces';
+
+let dir: string;
+let tree: string;
+
+beforeAll(async () => {
+  dir = mkdtempSync(join(tmpdir(), 'weft-package-'));
+  tree = join(dir, 'weft');
+  await makeTree({ root: checkout, to: tree, node: standIn(), seconds: SECONDS });
+});
+
+afterAll(() => {
+  rmSync(dir, { recursive: true, force: true });
+});
+
+test('has the same bytes made in a folder of another name, and no word of either', async () => {
+  const elsewhere = join(dir, 'a folder of', 'another name');
+  copyBuilt(elsewhere);
+  const again = join(elsewhere, 'out', 'weft');
+  await makeTree({ root: elsewhere, to: again, node: standIn(), seconds: SECONDS });
+  expect(listing(again)).toEqual(listing(tree));
+  tarball(tree, join(dir, 'one.tar.gz'));
+  tarball(again, join(dir, 'other.tar.gz'));
+  expect(readFileSync(join(dir, 'one.tar.gz')).equals(readFileSync(join(dir, 'other.tar.gz')))).toBe(true);
+  const telling = listing(tree).filter(([, , content]) => content.includes(checkout) || content.includes(tmpdir()));
+  expect(telling.map(([path]) => path)).toEqual([]);
+});
+
+test.skipIf(noNamespaces !== undefined)(
+  titled('runs from a read-only root as a user that nobody knows, with an empty environment', noNamespaces),
+  async () => {
+    rmSync(join(tree, 'lib/node'));
+    cpSync(join(nodeFor(checkout, process.arch as Architecture), 'bin/node'), join(tree, 'lib/node'));
+    const root = join(dir, 'root');
+    mkdirSync(root);
+    const script = join(import.meta.dirname, '..', 'fixtures', 'bare-container.sh');
+    const { code, stdout, stderr } = await run(['unshare', '-Urmnpf', '--kill-child', 'sh', script, root, tree], {
+      timeoutMs: 40_000,
+    });
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout.split('\n').slice(0, -1)).toEqual([`version ${VERSION}`, 'page 200', 'answer PONG', 'stopped 0 0']);
+  },
+);
+
+/** In the place of 120 MB that are the same anyway. */
+function standIn(): string {
+  const folder = join(dir, 'node');
+  mkdirSync(join(folder, 'bin'), { recursive: true });
+  writeFileSync(join(folder, 'bin/node'), 'node\n');
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'node', version: '1.0.0', license: 'MIT' }));
+  writeFileSync(join(folder, 'LICENSE'), 'Node.js is licensed for use as follows');
+  return folder;
+}
+
+/** What `npm run build` leaves, by itself, with the installed packages that it needs. */
+function copyBuilt(to: string): void {
+  for (const name of ['agent', 'control', 'proto']) {
+    for (const part of ['package.json', 'bin', 'dist', 'generated', 'proto', 'node_modules']) {
+      const path = join('packages', name, part);
+      if (!existsSync(join(checkout, path))) continue;
+      // Its links lead on in the copy, as in the checkout.
+      cpSync(join(checkout, path), join(to, path), { recursive: true, verbatimSymlinks: true, force: true });
+    }
+  }
+  for (const part of ['examples', 'LICENSE']) cpSync(join(checkout, part), join(to, part), { recursive: true });
+  symlinkSync(join(checkout, 'node_modules'), join(to, 'node_modules'));
+}
+
+function listing(folder: string): readonly (readonly [path: string, kind: string, content: string])[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .map((entry) => {
+      const path = join(entry.parentPath, entry.name);
+      const content = entry.isFile() ? readFileSync(path, 'latin1') : '';
+      return [path.slice(folder.length), entry.isDirectory() ? 'folder' : 'file', content] as const;
+    })
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+}
