@@ -56,6 +56,7 @@ const AGENT = rooms(
 
 const CONTROL = rooms('packages/control/src', [
   [['store', 'bounds'], 'SQL stays in the store, and the store knows no one above it; bounds know nobody at all.'],
+  [['backup'], 'All that control is, in one file and back: it knows files and the store, and nothing that runs.'],
   [['audit'], 'Who did what, beside the change it tells of.'],
   [['state'], 'What is: one writer.'],
   [['netmap', 'flows', 'traffic'], 'What is: the view of one agent, the flows that were, what moves now.'],

@@ -5,7 +5,11 @@ import { FileError } from '@weft/proto/files';
 import { ListenError, openLog } from '@weft/proto/observe';
 import { CommanderError } from 'commander';
 import type { Logger } from 'pino';
-import { buildProgram } from './cli/program.ts';
+import type { Header } from './backup/contents.ts';
+import { BackupError } from './backup/errors.ts';
+import { restore } from './backup/restore.ts';
+import { backUp } from './backup/write.ts';
+import { buildProgram, type Commands } from './cli/program.ts';
 import { KeyFileError } from './enroll/errors.ts';
 import { FlowsError } from './flows/errors.ts';
 import { keepHeapSmall } from './heap.ts';
@@ -15,7 +19,7 @@ import { StoreError } from './store/errors.ts';
 /** Exit codes: 0 done, 1 failed, 2 wrong usage. */
 export async function main(argv: readonly string[]): Promise<void> {
   try {
-    await buildProgram(serve).parseAsync(argv);
+    await buildProgram({ serve, backup, restore: restoreInto }).parseAsync(argv);
   } catch (error) {
     if (error instanceof CommanderError) {
       // commander has said what is wrong, or shown the help that was asked for.
@@ -44,6 +48,30 @@ async function serve(options: ServeOptions): Promise<void> {
     await control.close();
   }
   logger.info({ event: 'stopped' }, 'control stopped');
+}
+
+const backup: Commands['backup'] = ({ directory, file }) => {
+  const written = backUp({ directory, file, now: Date.now });
+  say(`wrote ${file}: control at ${standOf(written)}. It holds the keys: keep it as secret as ${directory}`);
+};
+
+const restoreInto: Commands['restore'] = (options) => {
+  const { movedTo, ...made } = restore({ ...options, now: Date.now });
+  const { directory } = options;
+  if (movedTo !== undefined) say(`moved what was there to ${movedTo}`);
+  say(
+    `restored ${directory}: control at ${standOf(made)}, as it was at ${new Date(made.madeMs).toISOString()}. Start it with ` +
+      `weft-control serve --data ${directory}. Where agents have heard of more since, it says so, serves none of them, and they ` +
+      'go on with what they hold, until a newer copy is restored or it is started with --accept-older-data',
+  );
+};
+
+function standOf({ revision, networks }: Header): string {
+  return `revision ${revision}, with ${networks} ${networks === 1 ? 'network' : 'networks'}`;
+}
+
+function say(sentence: string): void {
+  process.stdout.write(`${escapeUnseen(sentence)}\n`);
 }
 
 function readyLine({ address, dashboard, metrics, pin, adminTokenPath }: Control): string {
@@ -79,7 +107,7 @@ function crashLoudly(logger: Logger): void {
 
 /** Errors that are known say themselves what to do; of others the stack is all there is. */
 function explain(error: unknown): string {
-  const known = [FileError, FileLimitError, FlowsError, KeyFileError, ListenError, StoreError].some(
+  const known = [BackupError, FileError, FileLimitError, FlowsError, KeyFileError, ListenError, StoreError].some(
     (type) => error instanceof type,
   );
   if (error instanceof Error) return known ? error.message : (error.stack ?? error.message);

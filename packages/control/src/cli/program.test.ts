@@ -6,9 +6,10 @@ import { buildProgram } from './program.ts';
 
 async function parse(...words: string[]): Promise<ServeOptions | string> {
   let asked: ServeOptions | undefined;
-  const program = buildProgram(async (options) => {
+  const serve = async (options: ServeOptions) => {
     asked = options;
-  });
+  };
+  const program = buildProgram({ serve, backup: () => undefined, restore: () => undefined });
   const silent = { writeOut: () => undefined, writeErr: () => undefined };
   for (const command of [program, ...program.commands]) command.configureOutput(silent);
   try {

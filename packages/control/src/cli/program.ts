@@ -12,8 +12,15 @@ interface ServeFlags extends Omit<ServeOptions, 'directory' | 'dashboard' | 'adv
 
 const LEVELS = ['debug', 'info', 'warn', 'error', 'silent'];
 
-/** `run` is told what `weft-control serve` was asked for. */
-export function buildProgram(run: (options: ServeOptions) => Promise<void>): Command {
+/** What the commands do. */
+export interface Commands {
+  readonly serve: (options: ServeOptions) => Promise<void>;
+  /** Both take absolute paths. */
+  readonly backup: (options: { readonly file: string; readonly directory: string }) => void;
+  readonly restore: (options: { readonly file: string; readonly directory: string; readonly replace: boolean }) => void;
+}
+
+export function buildProgram({ serve, backup, restore }: Commands): Command {
   const program = new Command('weft-control')
     .description('Control of weft networks: decides who belongs, what runs where, and who may reach what.')
     .version(VERSION)
@@ -21,7 +28,7 @@ export function buildProgram(run: (options: ServeOptions) => Promise<void>): Com
     // A word of the command line may hold what a terminal would obey.
     .configureOutput({ outputError: (text, write) => write(escapeUnseen(text)) })
     .showSuggestionAfterError()
-    .showHelpAfterError('run weft-control serve --help for what it takes')
+    .showHelpAfterError('run weft-control COMMAND --help for what it takes')
     .addHelpText('after', '\nExample:\n  weft-control serve --data ./control --listen 0.0.0.0:7400');
 
   const data = stateDirectory('weft-control', {
@@ -76,8 +83,25 @@ export function buildProgram(run: (options: ServeOptions) => Promise<void>): Com
     )
     .action(async ({ data: at, dashboard, advertise = [], acceptOlderData = false, ...same }: ServeFlags) => {
       const address = dashboard === 'off' ? undefined : dashboard;
-      await run({ ...same, directory: resolve(at), dashboard: address, advertise, acceptOlderData });
+      await serve({ ...same, directory: resolve(at), dashboard: address, advertise, acceptOlderData });
     });
+  program
+    .command('backup')
+    .description(
+      'Copy all that control is into one file, while it runs: keys, tokens and data, but no records of flows.',
+    )
+    .argument('<file>', 'where to write it; a backup of before is replaced. Keep it as secret as the data directory')
+    .option('--data <dir>', 'where control keeps its keys and data', data)
+    .action((file: string, { data: at }: { data: string }) => backup({ file: resolve(file), directory: resolve(at) }));
+  program
+    .command('restore')
+    .description('Make a directory what control was when the backup was made. Then start weft-control serve there.')
+    .argument('<file>', 'the backup')
+    .option('--data <dir>', 'where control shall keep its keys and data', data)
+    .option('--replace', 'move a control that is there already aside, within the directory')
+    .action((file: string, { data: at, replace = false }: { data: string; replace?: boolean }) =>
+      restore({ file: resolve(file), directory: resolve(at), replace }),
+    );
   return program;
 }
 

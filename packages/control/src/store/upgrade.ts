@@ -1,9 +1,10 @@
 /** Control's database at a start: one of another sort or a newer version is refused, one of an older version steps forward. */
 
-import { closeSync, fsyncSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
 import { VERSION } from '@weft/proto';
+import { syncNow } from '@weft/proto/files';
 import { StoreError } from './errors.ts';
 import { SCHEMA } from './schema.ts';
 import { newestOf, peek, type Schema, stepForward } from './schema-steps.ts';
@@ -71,16 +72,7 @@ function keepCopy(database: DatabaseSync, copy: string): void {
   rmSync(half, { force: true });
   closeSync(openSync(half, 'wx', 0o600));
   database.prepare('VACUUM INTO ?').run(half);
-  sync(half);
+  syncNow(half);
   renameSync(half, copy);
-  sync(dirname(copy));
-}
-
-function sync(path: string): void {
-  const file = openSync(path, 'r');
-  try {
-    fsyncSync(file);
-  } finally {
-    closeSync(file);
-  }
+  syncNow(dirname(copy));
 }

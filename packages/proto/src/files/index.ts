@@ -3,3 +3,4 @@ export * from './directory.ts';
 export * from './errors.ts';
 export * from './lock.ts';
 export * from './secret-file.ts';
+export * from './sync.ts';
