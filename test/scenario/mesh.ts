@@ -81,6 +81,12 @@ export class Mesh {
     return { address: control.address, token: readFileSync(control.adminTokenPath, 'utf8').trim() };
   }
 
+  /** How the command line is told where control is. */
+  get environment(): Readonly<Record<string, string>> {
+    const { address, adminTokenPath } = this.control;
+    return { WEFT_CONTROL: address, WEFT_ADMIN_TOKEN_FILE: adminTokenPath };
+  }
+
   async stopControl(): Promise<void> {
     this.#admin?.close();
     await this.#control?.close();

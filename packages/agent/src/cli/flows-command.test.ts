@@ -127,6 +127,45 @@ describe('flows', () => {
     }
   });
 
+  test('what is followed goes on where it was when control comes back, without a line twice', async () => {
+    const asked: pb.WatchFlowsRequest[] = [];
+    const second = { ...record, id: '0123456789abcde0' };
+    const lost = { code: status.UNAVAILABLE, details: 'Connection dropped', metadata: new Metadata() };
+    await serve({
+      watchFlows: (call) => {
+        asked.push(call.request);
+        if (asked.length === 1) {
+          call.write({ flow: flowToWire(record), resumeToken: 'one' });
+          call.emit('error', lost);
+        } else if (asked.length === 2) {
+          // Told again, as it was not on disk when control ended.
+          call.write({ gap: true, resumeToken: 'one' });
+          call.write({ flow: flowToWire(record), resumeToken: 'two' });
+          call.write({ flow: flowToWire(second), resumeToken: 'three' });
+          call.emit('error', { ...lost, code: status.CANCELLED });
+        } else call.end();
+      },
+    });
+    const { code, out, err } = await weft('flows', '--follow', '--json', '--denied');
+    expect(asked).toMatchObject([
+      { past: 100, resumeToken: '', filter: { verdict: 2 } },
+      { past: 0, resumeToken: 'one', filter: { verdict: 2 } },
+      { past: 0, resumeToken: 'three', filter: { verdict: 2 } },
+    ]);
+    const ids = out
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line).id);
+    expect([code, ids]).toEqual([0, [record.id, second.id]]);
+    expect(err.split('\n').map((line) => line.replace(/127\S+/, 'AT'))).toEqual([
+      'warning: control at AT does not answer; what ends meanwhile is shown once it is back',
+      'control is back',
+      'warning: some of what ended meanwhile may not be kept any more',
+      'warning: control at AT does not answer; what ends meanwhile is shown once it is back',
+      '',
+    ]);
+  });
+
   test('filters are sent as they are meant', async () => {
     let asked: pb.ListFlowsRequest | undefined;
     await serve({

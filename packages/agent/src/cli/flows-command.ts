@@ -1,16 +1,16 @@
 /** weft flows: what happened, and with --follow what happens. */
 
-import { status } from '@grpc/grpc-js';
 import { ADMIN_LIMITS, FLOW_COLUMNS, type FlowRecord } from '@weft/proto';
-import { adminService, flowFromWire, isServiceError, type pb } from '@weft/proto/wire';
+import { adminService, flowFromWire, type pb } from '@weft/proto/wire';
 import { type Admin, everyEntry, listWithAdmin } from './admin.ts';
 import { UsageError, wrongValue } from './errors.ts';
 import { type FlowsOptions, filterToWire, readFlowsFilter } from './flows-filter.ts';
+import { followFlows } from './follow-flows.ts';
 import { flowFrom, flowInstance, flowTo, formatBytes, formatTime, orDash } from './format.ts';
 import { writeJsonLine } from './json.ts';
 import { openFlows } from './open-flows.ts';
 import { type Cell, writeTable } from './table.ts';
-import { paint, paintErr, printable, type Terminal } from './terminal.ts';
+import { paint, printable, type Terminal } from './terminal.ts';
 
 const DEFAULT_LIMIT = 100;
 
@@ -28,9 +28,9 @@ export async function flows(options: FlowsOptions, terminal: Terminal, signal: A
   const network = options.network ?? '';
   const filter = filterToWire(readFlowsFilter(options, terminal.now()));
   if (options.follow !== undefined) {
-    await listWithAdmin(options, terminal, signal, async (admin) => {
-      await follow(admin, { network, filter, past: limit }, options, terminal, signal);
-      return [];
+    await followFlows({ network, filter, past: limit }, options, terminal, signal, (record) => {
+      if (options.json !== undefined) writeJsonLine(terminal, record);
+      else terminal.out(`${line(record, terminal)}\n`);
     });
     return;
   }
@@ -47,29 +47,6 @@ async function newest(admin: Admin, asked: pb.Outgoing<pb.ListFlowsRequest>, lim
     limit,
   );
   return records.reverse();
-}
-
-async function follow(
-  admin: Admin,
-  asked: pb.Outgoing<pb.WatchFlowsRequest>,
-  { json }: FlowsOptions,
-  terminal: Terminal,
-  signal: AbortSignal,
-): Promise<void> {
-  const stream = admin.stream(adminService.watchFlows, asked);
-  try {
-    for await (const { flow, missed } of stream as AsyncIterable<pb.WatchFlowsResponse>) {
-      if (missed > 0) {
-        terminal.err(`${paintErr(terminal, 'yellow', 'warning')}: ${missed} flows are not shown: they came too fast\n`);
-      }
-      const record = flowFromWire(flow);
-      if (json !== undefined) writeJsonLine(terminal, record);
-      else terminal.out(`${line(record, terminal)}\n`);
-    }
-  } catch (error) {
-    // Ctrl-C is how following ends.
-    if (!signal.aborted && !(isServiceError(error) && error.code === status.CANCELLED)) throw error;
-  }
 }
 
 function writeFlows(records: readonly FlowRecord[], terminal: Terminal): void {

@@ -14,7 +14,7 @@ import type { AgentState, NetworkState } from '../state/types.ts';
 const ASKED = 16;
 /** Pages at once, of all callers: so many answers may stand in memory. */
 const PAGES = 8;
-const ANSWER_MS = 2_500;
+const ANSWER_MS = 2_000;
 /** Characters of names in one page; an agent at its bounds has as many alone. */
 const CHARACTERS = 500_000;
 

@@ -7,7 +7,7 @@ import { createReach } from '../admin/reach.ts';
 import { openRefusalAudit } from '../audit/refusals.ts';
 import type { AuditEntry, AuditLog } from '../audit/types.ts';
 import type { LiveAgent } from '../fleet/live.ts';
-import type { FlowQuery, HistoryQuery, WatchedFlow } from '../flows/types.ts';
+import type { FlowQuery, FoundFlows, HistoryQuery, WatchedFlow } from '../flows/types.ts';
 import { emptyState, mesh, service, tcp } from '../netmap/network.fixture.ts';
 import type { StateStore } from '../state/types.ts';
 import { StoreError } from '../store/errors.ts';
@@ -189,9 +189,9 @@ class Flows {
     return 0;
   }
 
-  async query(_network: string, query: FlowQuery): Promise<{ flows: WatchedFlow[]; older: number }> {
+  async query(_network: string, query: FlowQuery): Promise<FoundFlows> {
     this.#asked.push(query);
-    return { flows: [], older: 41 };
+    return { flows: [], older: 41, complete: true };
   }
 
   async history(_network: string, query: HistoryQuery) {

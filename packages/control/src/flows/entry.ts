@@ -34,8 +34,8 @@ async function runThread({ directory, limits, restore }: ThreadStart, main: Mess
     asked.set(id, abort);
     try {
       if (question.type === 'query') {
-        const { packed, older } = await store.query(network, question.query, abort.signal);
-        tell({ type: 'found', id, packed, older }, [packed.rows.buffer]);
+        const { packed, ...found } = await store.query(network, question.query, abort.signal);
+        tell({ type: 'found', id, packed, ...found }, [packed.rows.buffer]);
       } else {
         tell({ type: 'counted', id, history: await store.history(network, question.query, abort.signal) });
       }

@@ -129,7 +129,7 @@ export class FlowKeeper {
     const answer = await this.#ask(network, { type: 'query', query }, signal);
     if (answer.type !== 'found') throw new FlowsError('failed', 'the thread of flows answered something else');
     const flows = [...unpack(answer.packed)].map(({ record, cursor }) => ({ record, cursor }));
-    return { flows, older: answer.older ? flows.at(-1)?.cursor : undefined };
+    return { flows, older: answer.older ? flows.at(-1)?.cursor : undefined, complete: answer.complete };
   }
 
   async history(network: string, query: HistoryQuery, signal: AbortSignal): Promise<FlowHistory> {

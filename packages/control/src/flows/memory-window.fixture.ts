@@ -34,13 +34,14 @@ export function createFlowWindow(newest = 10_000, now: () => number = Date.now):
       ringOf(network).add(host, records, dropped);
       settled?.();
     },
-    async query(network, { filter, fromMs = 0, toMs = Infinity, before = Infinity, limit }) {
+    async query(network, { filter, fromMs = 0, toMs = Infinity, before = Infinity, after = -1, limit }) {
       const found = held
-        .filter((flow) => flow.network === network && flow.cursor < before && flow.atMs >= fromMs && flow.atMs < toMs)
+        .filter(({ network: of, cursor }) => of === network && cursor < before && cursor > after)
+        .filter(({ atMs }) => atMs >= fromMs && atMs < toMs)
         .filter(({ record }) => passesFilter(filter, record))
         .reverse();
       const flows = found.slice(0, limit).map(({ record, cursor }) => ({ record, cursor }));
-      return { flows, older: found.length > limit ? flows.at(-1)?.cursor : undefined };
+      return { flows, older: found.length > limit ? flows.at(-1)?.cursor : undefined, complete: true };
     },
     async history(network, query) {
       const histogram = new Histogram(query, window.kept, now());
@@ -60,6 +61,9 @@ export function createFlowWindow(newest = 10_000, now: () => number = Date.now):
       return { bucketMs: histogram.bucketMs, buckets: histogram.buckets, kept: window.kept };
     },
     follow: (network, filter, signal) => ringOf(network).follow(filter, signal),
+    get last() {
+      return held.length;
+    },
     dropped: (network) => rings.get(network)?.dropped ?? 0,
     get kept() {
       return { records: held.length, oldestMs: held[0]?.atMs ?? 0, diskBytes: 0 };

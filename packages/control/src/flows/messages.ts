@@ -29,7 +29,13 @@ export type FromThread =
   | { readonly type: 'written'; readonly lost: ReadonlyMap<string, number>; readonly kept: KeptFlows }
   /** Old segments were removed. */
   | { readonly type: 'kept'; readonly kept: KeptFlows }
-  | { readonly type: 'found'; readonly id: number; readonly packed: PackedFlows; readonly older: boolean }
+  | {
+      readonly type: 'found';
+      readonly id: number;
+      readonly packed: PackedFlows;
+      readonly older: boolean;
+      readonly complete: boolean;
+    }
   | { readonly type: 'counted'; readonly id: number; readonly history: FlowHistory }
   | { readonly type: 'failed'; readonly id: number; readonly message: string }
   | { readonly type: 'trouble'; readonly trouble: StoreTrouble }

@@ -13,6 +13,7 @@ export interface SegmentQuery {
   readonly fromMs: number;
   readonly toMs: number;
   readonly before: number;
+  readonly after: number;
   /** Shapes that were asked about already, in other segments. */
   readonly verdicts: Map<FlowShape, Verdict>;
 }
@@ -173,12 +174,12 @@ function whole(shape: FlowShape, detail: string): Parameters<Passes>[0] {
 }
 
 /** The cursors that the query's times and its own bound leave: times of a segment never fall. */
-function cursorsOf(segment: Segment, { fromMs, toMs, before }: SegmentQuery): [from: number, to: number] {
+function cursorsOf(segment: Segment, { fromMs, toMs, before, after }: SegmentQuery): [from: number, to: number] {
   const { baseMs, lastMs, first, last } = segment;
   if (segment.records === 0 || toMs <= baseMs || fromMs > lastMs) return [0, 0];
   const from = fromMs <= baseMs ? first : firstAt(segment, fromMs);
   const to = toMs > lastMs ? last + 1 : firstAt(segment, toMs);
-  return [from, Math.min(to, before)];
+  return [Math.max(from, after + 1), Math.min(to, before)];
 }
 
 /** The first cursor at or after which records came at this time or later. */

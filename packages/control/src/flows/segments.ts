@@ -75,6 +75,10 @@ export class SegmentList {
     return this.#networks.get(network)?.at(-1);
   }
 
+  oldestOf(network: string): Segment | undefined {
+    return this.#networks.get(network)?.[0];
+  }
+
   /** The highest cursor. */
   get last(): number {
     let last = 0;

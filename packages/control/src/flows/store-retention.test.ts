@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { flows, TestStore } from './test-store.fixture.ts';
+import { flows, NEVER, TestStore } from './test-store.fixture.ts';
 
 test('the oldest segments go when they are too old, and when all is too much', async () => {
   const disk = new TestStore({ segmentRecords: 10, maxAgeMs: 60_000 });
@@ -32,6 +32,32 @@ test('the oldest segments go when they are too old, and when all is too much', a
   expect(onDisk).toBeLessThan(diskBytes + 65_536);
   expect((await small.starts({ limit: 1 }))[0]).toBe(60_000);
   small.store.close();
+});
+
+test('whoever was somewhere is told whether all that came since is kept', async () => {
+  const disk = new TestStore({ segmentRecords: 10, maxAgeMs: 60_000 });
+  const complete = async (after: number, network = 'prod'): Promise<boolean> =>
+    (await disk.store.query(network, { filter: {}, after, limit: 1 }, NEVER)).complete;
+  expect(await complete(0)).toBe(true);
+  disk.write('prod', flows(1, 15));
+  disk.nowMs += 50_000;
+  disk.write('prod', flows(16, 30));
+  for (const after of [0, 1, 12, 30, 99]) expect([after, await complete(after)]).toEqual([after, true]);
+  disk.nowMs += 20_000;
+  disk.store.retain();
+  const first = Math.min(...(await disk.found('prod')).flows.map(([cursor]) => cursor));
+  expect(first).toBeGreaterThan(1);
+  expect(await Promise.all([0, first - 1, first, 30].map((after) => complete(after)))).toEqual([
+    false,
+    false,
+    true,
+    true,
+  ]);
+  disk.nowMs += 100_000;
+  disk.store.retain();
+  expect([await complete(0), await complete(30)]).toEqual([true, false]);
+  expect((await disk.found('prod', { after: 5 })).flows).toEqual([]);
+  disk.store.close();
 });
 
 test('files are for nobody else, and a start goes on where the last ended', async () => {

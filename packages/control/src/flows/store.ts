@@ -32,6 +32,8 @@ export interface FoundRows {
   /** Newest first. */
   readonly packed: PackedFlows;
   readonly older: boolean;
+  /** As FoundFlows has it. */
+  readonly complete: boolean;
 }
 
 export class FlowStore {
@@ -78,12 +80,12 @@ export class FlowStore {
 
   /** The newest that pass, and whether there is another. */
   async query(network: string, query: FlowQuery, signal: AbortSignal): Promise<FoundRows> {
-    const { filter, fromMs = 0, toMs = Infinity, before = Infinity, limit } = query;
+    const { filter, fromMs = 0, toMs = Infinity, before = Infinity, after = -1, limit } = query;
     const found = new FlowPacker();
     const verdicts = new Map<FlowShape, Verdict>();
-    const asked = { filter, fromMs, toMs, before, verdicts };
+    const asked = { filter, fromMs, toMs, before, after, verdicts };
     for (const segment of this.#segments.newestFirst(network)) {
-      if (segment.gone || segment.first >= before) continue;
+      if (segment.gone || segment.first >= before || segment.last <= after) continue;
       this.#segments.read(segment, () => readSegment(segment, asked, found, limit + 1));
       if (found.records > limit) break;
       await nextTurn();
@@ -91,7 +93,15 @@ export class FlowStore {
     }
     const packed = found.pack();
     const older = found.records > limit;
-    return { packed: older ? { ...packed, rows: packed.rows.slice(0, limit * COLUMNS) } : packed, older };
+    const rows = older ? packed.rows.slice(0, limit * COLUMNS) : packed.rows;
+    return { packed: { ...packed, rows }, older, complete: this.#hasAllAfter(network, after) };
+  }
+
+  /** The oldest go first. A cursor of 0 is of before the first record, which the first segment holds. */
+  #hasAllAfter(network: string, cursor: number): boolean {
+    const oldest = this.#segments.oldestOf(network);
+    if (oldest === undefined) return cursor <= 0;
+    return cursor < 0 || oldest.first <= cursor || (cursor === 0 && oldest.number === 1);
   }
 
   async history(network: string, query: HistoryQuery, signal: AbortSignal): Promise<FlowHistory> {

@@ -20,6 +20,8 @@ export interface FlowQuery {
   readonly toMs?: number;
   /** Only records with a lower cursor. */
   readonly before?: number;
+  /** Only records with a higher cursor. */
+  readonly after?: number;
   readonly limit: number;
 }
 
@@ -28,6 +30,8 @@ export interface FoundFlows {
   readonly flows: readonly KeptFlow[];
   /** Cursor to go on before; undefined when no older record passes. */
   readonly older: number | undefined;
+  /** Whether all that came after the query's `after` is kept still, where it has one; no is also said where it is not known. */
+  readonly complete: boolean;
 }
 
 export interface HistoryQuery {
@@ -79,6 +83,8 @@ export interface FlowWindow {
   history(network: string, query: HistoryQuery, signal: AbortSignal): Promise<FlowHistory>;
   /** Each flow that is added from this call on, by the order of adding. Returns when the signal aborts. */
   follow(network: string, filter: FlowFilter, signal: AbortSignal): AsyncIterable<WatchedFlow>;
+  /** The highest cursor that was given, over all networks; none is below it in the time to come. */
+  readonly last: number;
   /** Records lost between agents and the window since control started, or found missing from the disk. */
   dropped(network: string): number;
   /** For metrics: as of the last write. */

@@ -77,6 +77,9 @@ export async function openFlowWindow(options: WindowOptions): Promise<FlowWindow
       keeper.query(network, { ...query, before: Math.min(query.before ?? Infinity, cursor + 1) }, signal),
     history: (network, query, signal) => keeper.history(network, query, signal),
     follow: (network, filter, signal) => ringOf(network).follow(filter, signal),
+    get last() {
+      return cursor;
+    },
     dropped: (network) => rings.get(network)?.dropped ?? 0,
     get kept() {
       return keeper.kept;

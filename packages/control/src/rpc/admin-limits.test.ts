@@ -26,13 +26,13 @@ function addresses(count: number): string[] {
 
 /** Each bound, with what reads a request of that size. */
 const READERS: Readonly<Record<keyof typeof ADMIN_LIMITS, (size: number) => unknown>> = {
-  flows: (past) => readFlowWatch(watch({ past })),
+  flows: (past) => readFlowWatch('prod', watch({ past })),
   page: (pageSize) => {
-    readFlowPage(page({ pageSize }));
+    readFlowPage('prod', page({ pageSize }));
     readPage({ pageSize, pageToken: '' }, { of: [], form: [] });
   },
   buckets: (buckets) => readFlowCount(count({ buckets })),
-  flowText: (size) => readFlowPage(page({ filter: { text: 't'.repeat(size) } })),
+  flowText: (size) => readFlowPage('prod', page({ filter: { text: 't'.repeat(size) } })),
   tokenSeconds: (ttlSeconds) => readTokenOrder({ ...order, addresses: [], ttlSeconds }, 'prod'),
   tokenAddresses: (size) => readTokenOrder({ ...order, addresses: addresses(size) }, 'prod'),
   waitMs: readWait,

@@ -126,12 +126,12 @@ export function adminCalls(options: AdminServiceOptions): AdminCalls {
 
     listFlows: ({ request, signal }) => {
       const { name } = requireNetwork(state.current, request.network);
-      return listFlows(flows, name, readFlowPage(request), signal);
+      return listFlows(flows, name, readFlowPage(name, request), signal);
     },
 
     watchFlows: ({ request, signal, write }) => {
       const { name } = requireNetwork(state.current, request.network);
-      return watchFlows(flows, name, readFlowWatch(request), signal, write);
+      return watchFlows(flows, name, readFlowWatch(name, request), signal, write);
     },
 
     listOpenFlows: ({ request }) =>

@@ -206,9 +206,12 @@ test('flows come from the window, then as they end, and stop with the call', asy
   const ended = new Promise<void>((resolve) => stream.once('error', () => resolve()));
   await new Promise<void>((resolve) => {
     stream.on('data', ({ flow: told }: pb.WatchFlowsResponse) => {
-      seen.push(told?.id ?? '');
-      if (seen.length === 1) bench.flows.add('prod', 'b', [flow('3')], 0);
-      else resolve();
+      if (!told) {
+        bench.flows.add('prod', 'b', [flow('3')], 0);
+        return;
+      }
+      seen.push(told.id);
+      if (seen.length === 2) resolve();
     });
   });
   expect(seen).toEqual([flow('2').id, flow('3').id]);

@@ -3,6 +3,7 @@ import { callerToWire, type pb, timestampToWire } from '@weft/proto/wire';
 import { expect, test } from 'vitest';
 import { RequestError } from '../admin/errors.ts';
 import { readFlowCount, readFlowPage, readFlowWatch } from './flow-request.ts';
+import { tokenOf } from './page.ts';
 
 const EMPTY: pb.FlowFilter = {
   service: '',
@@ -17,7 +18,7 @@ const EMPTY: pb.FlowFilter = {
 };
 
 const page = (request: Partial<pb.ListFlowsRequest>, filter?: Partial<pb.FlowFilter>) =>
-  readFlowPage({
+  readFlowPage('prod', {
     network: '',
     pageSize: 0,
     pageToken: '',
@@ -25,8 +26,10 @@ const page = (request: Partial<pb.ListFlowsRequest>, filter?: Partial<pb.FlowFil
     filter: filter === undefined ? null : { ...EMPTY, ...filter },
   });
 
-const watch = (past: number, filter: Partial<pb.FlowFilter> = {}) =>
-  readFlowWatch({ network: '', past, filter: { ...EMPTY, ...filter } });
+const watch = (past: number, filter: Partial<pb.FlowFilter> = {}, resumeToken = '') =>
+  readFlowWatch('prod', { network: '', past, resumeToken, filter: { ...EMPTY, ...filter } });
+
+const token = (...of: readonly (string | number)[]): string => tokenOf({ of: [], form: [] }, of);
 
 const web = callerToWire('web') as pb.Caller;
 const [fromTime, toTime] = [timestampToWire(1), timestampToWire(2)];
@@ -47,7 +50,7 @@ function fieldsOf(read: () => unknown): string[] {
 test('what is left out is not asked for', () => {
   expect(page({})).toEqual({ filter: {}, limit: 100 });
   expect(page({}, {})).toEqual({ filter: {}, limit: 100 });
-  expect(watch(0)).toEqual({ filter: {}, limit: 0 });
+  expect(watch(0)).toEqual({ filter: {}, past: 0 });
   expect(count({})).toEqual({ buckets: 120 });
 });
 
@@ -56,8 +59,9 @@ test('everything that is set reaches the window', () => {
   const filter = { ...words, source: 'web', verdict: 'allow', outcome: 'denied' };
   const asked = { ...words, caller: web, verdict: 1, outcome: 3, fromTime, toTime };
   const bounds = { fromMs: 1, toMs: 2, before: 9, limit: 7 };
-  expect(page({ pageSize: 7, pageToken: '9' }, asked)).toEqual({ filter, ...bounds });
-  expect(watch(7, { ...asked, toTime: null })).toEqual({ filter, fromMs: 1, limit: 7 });
+  expect(page({ pageSize: 7, pageToken: token('flows', 'prod', -9) }, asked)).toEqual({ filter, ...bounds });
+  expect(watch(7, { ...asked, toTime: null })).toEqual({ filter, fromMs: 1, past: 7 });
+  expect(watch(0, {}, token('watch-flows', 'prod', 0))).toEqual({ filter: {}, past: 0, resume: 0 });
   expect(count({ caller: web, service: 'redis', verdict: 2, fromTime, toTime }, 5)).toEqual({
     source: 'web',
     service: 'redis',
@@ -71,7 +75,11 @@ test('everything that is set reaches the window', () => {
 test.each<[string, () => unknown, string[]]>([
   ['too many', () => page({ pageSize: 1_001 }), ['page_size']],
   ['too many of the past', () => watch(10_001), ['past']],
-  ['a page that none can be', () => page({ pageToken: `${2 ** 53}` }), ['page_token']],
+  ['a page that none can be', () => page({ pageToken: token('flows', 'prod', -(2 ** 53)) }), ['page_token']],
+  ['a page of another network', () => page({ pageToken: token('flows', 'dev', -9) }), ['page_token']],
+  ['a watch of another network', () => watch(0, {}, token('watch-flows', 'dev', 9)), ['resume_token']],
+  ['a place that none can be', () => watch(0, {}, token('watch-flows', 'prod', -1)), ['resume_token']],
+  ['a past of a watch that goes on', () => watch(1, {}, token('watch-flows', 'prod', 1)), ['past']],
   ['words for a page', () => page({ pageToken: 'next' }), ['page_token']],
   ['watching to an end', () => watch(1, { toTime }), ['filter.to_time']],
   [

@@ -23,35 +23,40 @@ import {
 } from '@weft/proto/wire';
 import { RequestError } from '../admin/errors.ts';
 import type { FlowHistory, FlowQuery, FlowWindow, HistoryQuery } from '../flows/types.ts';
+import { type FlowWatchQuery, watchOf } from '../flows/watch.ts';
 import type { Write } from './calls.ts';
+import { keyOf, type Listing, readPage, tokenOf } from './page.ts';
 
-const DEFAULT_FLOWS = 100;
 const DEFAULT_BUCKETS = 120;
 
+/** A page of one network's flows begins after a cursor, whatever is asked for from there; numbers rise, so it is negative. */
+const pagesOf = (network: string): Listing => ({ of: ['flows', network], form: [0] });
+/** A watch goes on after a cursor. */
+const watchesOf = (network: string): Listing => ({ of: ['watch-flows', network], form: [0] });
+
 /** Throws RequestError. */
-export function readFlowPage({ filter: wire, pageSize, pageToken }: pb.ListFlowsRequest): FlowQuery {
+export function readFlowPage(network: string, { filter: wire, pageSize, pageToken }: pb.ListFlowsRequest): FlowQuery {
   const problems: FieldProblem[] = [];
   const asked = readFilter(wire, problems);
-  if (pageSize > ADMIN_LIMITS.page) {
-    problems.push(problem('page_size', `expected at most ${ADMIN_LIMITS.page}`));
-  }
-  // Of the oldest flow that is known: the cursor, which is a number.
-  const before = pageToken === '' ? undefined : Number(pageToken);
-  if (before !== undefined && !(/^[1-9]\d{0,15}$/.test(pageToken) && Number.isSafeInteger(before))) {
-    problems.push(problem('page_token', 'expected the next_page_token of another page'));
-  }
   if (problems.length > 0) throw new RequestError(problems);
-  return { ...asked, ...defined({ before }), limit: pageSize || DEFAULT_FLOWS };
+  const { size, after } = readPage({ pageSize, pageToken }, pagesOf(network));
+  return { ...asked, ...defined({ before: after && -Number(after[0]) }), limit: size };
 }
 
-/** How many of the past, as `limit`, and what the flows must be. Throws RequestError. */
-export function readFlowWatch({ filter: wire, past }: pb.WatchFlowsRequest): FlowQuery {
+/** Throws RequestError. */
+export function readFlowWatch(network: string, request: pb.WatchFlowsRequest): FlowWatchQuery {
+  const { filter: wire, past, resumeToken } = request;
   const problems: FieldProblem[] = [];
-  const asked = readFilter(wire, problems);
+  const { filter, fromMs, toMs } = readFilter(wire, problems);
+  const place = resumeToken === '' ? undefined : keyOf(resumeToken, watchesOf(network));
   if (past > ADMIN_LIMITS.flows) problems.push(problem('past', `expected at most ${ADMIN_LIMITS.flows}`));
-  if (asked.toMs !== undefined) problems.push(problem('filter.to_time', 'what is watched has no end; leave it out'));
+  if (toMs !== undefined) problems.push(problem('filter.to_time', 'what is watched has no end; leave it out'));
+  if (resumeToken !== '' && !(Number(place?.[0]) >= 0)) {
+    problems.push(problem('resume_token', 'expected the resume_token of another watch of this network'));
+  }
+  if (resumeToken !== '' && past > 0) problems.push(problem('past', 'a watch that goes on has no past; leave it out'));
   if (problems.length > 0) throw new RequestError(problems);
-  return { ...asked, limit: past };
+  return { filter, ...defined({ fromMs, resume: place && Number(place[0]) }), past };
 }
 
 /** Counts are kept by these only. */
@@ -128,26 +133,20 @@ export async function listFlows(
   signal: AbortSignal,
 ): Promise<pb.Outgoing<pb.ListFlowsResponse>> {
   const { flows, older } = await window.query(network, query, signal);
-  return { flows: flows.map(({ record }) => flowToWire(record)), nextPageToken: older === undefined ? '' : `${older}` };
+  const nextPageToken = older === undefined ? '' : tokenOf(pagesOf(network), [-older]);
+  return { flows: flows.map(({ record }) => flowToWire(record)), nextPageToken };
 }
 
 export async function watchFlows(
   window: FlowWindow,
   network: string,
-  query: FlowQuery,
+  query: FlowWatchQuery,
   signal: AbortSignal,
   write: Write<pb.WatchFlowsResponse>,
 ): Promise<void> {
-  // The place to follow from is taken in the same turn as the past is asked for: no flow falls between the two.
-  const end = new AbortController();
-  const coming = window.follow(network, query.filter, AbortSignal.any([signal, end.signal]));
-  try {
-    const { flows } = query.limit === 0 ? { flows: [] } : await window.query(network, query, signal);
-    for (const { record } of flows.toReversed()) await write({ flow: flowToWire(record) });
-    for await (const { record, missed } of coming) await write({ flow: flowToWire(record), missed });
-  } finally {
-    // Also when the past could not be read, and nobody ever asks for what comes.
-    end.abort();
+  const listing = watchesOf(network);
+  for await (const { flow, cursor, ...more } of watchOf(window, network, query, signal)) {
+    await write({ ...more, ...(flow && { flow: flowToWire(flow) }), resumeToken: tokenOf(listing, [cursor]) });
   }
 }
 

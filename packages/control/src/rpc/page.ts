@@ -77,7 +77,8 @@ export function tokenOf({ of }: Listing, key: Key): string {
   return Buffer.from(JSON.stringify([...of, ...key])).toString('base64url');
 }
 
-function keyOf(token: string, { of, form }: Listing): Key | undefined {
+/** Undefined for a token of another listing, or of none. */
+export function keyOf(token: string, { of, form }: Listing): Key | undefined {
   if (token.length > MOST_TOKEN) return undefined;
   try {
     const read: unknown = JSON.parse(Buffer.from(token, 'base64url').toString());
