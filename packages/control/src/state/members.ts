@@ -105,9 +105,13 @@ export function removeNetwork(memory: Memory, draft: Draft, name: string, actor:
   const { revision } = draft;
   const subject = `network ${name}`;
   const act = { actor, action: 'network-delete', network: name, subject, revision, detail: listed(hosts, 'agent') };
-  end(memory, draft, { network, agents }, { reason: `${subject} was removed by an operator`, revoked: true, act });
+  // Nobody can come back with a token of it, and in another network of its name they are new.
+  end(memory, draft, { network, agents }, { reason: `${subject} was removed by an operator`, revoked: false, act });
   draft.writes.push({ write: 'removeNetwork', row: { name, revision } });
-  return { answer: { hosts, revision }, removed: name, takesAway: true, act };
+  // The revision is the newest of any network, as ever, so that none is given twice.
+  const other = [...memory.state.networks.values()].find((each) => each !== network);
+  const networks = other === undefined ? [] : [{ ...other, revision }];
+  return { answer: { hosts, revision }, networks, removed: name, takesAway: true, act };
 }
 
 /** Whether there was such an ephemeral member. */

@@ -20,7 +20,7 @@ test('its members and tokens end with it, and who listens is told at once', asyn
     hosts: ['one', 'two'],
     revision: before + 1,
   });
-  expect(told).toEqual([[bench.state.current, { networks: ['prod'], takesAway: true }]]);
+  expect(told).toEqual([[bench.state.current, { networks: ['stage', 'prod'], takesAway: true }]]);
   const { networks, agents, revision } = bench.state.current;
   expect([[...networks.keys()], [...agents], revision]).toEqual([['stage'], [], before + 1]);
   expect(bench.state.token(token)).toBe(undefined);
@@ -39,11 +39,13 @@ test('its members and tokens end with it, and who listens is told at once', asyn
 
 test('after another start it is gone, and no revision is given twice', async () => {
   await bench.join('one', ['redis']);
+  const { id: token } = await bench.state.createToken(scope(), randomBytes(32), 1_000, 'control');
   const { revision } = await bench.state.removeNetwork('prod', 'control');
   const { current } = bench.state;
   await bench.reopen();
   expect(bench.state.current).toEqual(current);
   expect(bench.state.current.revision).toBe(revision);
+  expect(bench.state.token(token)).toBe(undefined);
   // An agent that heard of the end is no sign of newer data.
   const timeline = await bench.state.beginRun(false);
   expect(bench.state.compare({ timeline, revision })).toBe('known');
@@ -62,4 +64,14 @@ test('another of its name begins anew, with another secret, and outlives the sta
   await bench.reopen();
   expect([...bench.network().agents.keys()]).toEqual([joined.id]);
   expect(await bench.state.revisions('prod', 10)).toMatchObject([{ revision }]);
+});
+
+test('where it was the last, its number is not given again either; its hosts may come back with a token of another', async () => {
+  const joined = await bench.join('one', ['redis']);
+  await bench.state.removeNetwork('stage', 'control');
+  const { revision } = await bench.state.removeNetwork('prod', 'control');
+  await bench.reopen();
+  expect([bench.state.current.revision, bench.state.current.networks.size]).toEqual([revision, 0]);
+  expect((await bench.apply(mesh([redis]))).revision).toBe(revision + 1);
+  expect(bench.state.endedAgent(joined.id)).toMatchObject({ revoked: false });
 });

@@ -232,9 +232,11 @@ class Writer implements StateStore {
     const { networks } = memory.state;
     const names = new Set([...before.networks.keys(), ...networks.keys()]);
     const differ = [...names].filter((name) => networks.get(name) !== before.networks.get(name));
-    this.#memory = differ.length > 0 ? memory : { ...memory, state: before };
+    // One made by another and removed again makes no difference, but its numbers are given.
+    const isSame = differ.length === 0 && memory.state.revision === before.revision;
+    this.#memory = isSame ? { ...memory, state: before } : memory;
     this.#unsure = false;
-    if (differ.length > 0) this.#tell(before, { networks: differ, takesAway: true });
+    if (!isSame) this.#tell(before, { networks: differ, takesAway: differ.length > 0 });
   }
 
   #tell(previous: State, change: StateChange): void {
@@ -254,11 +256,12 @@ const NOTHING: Memory = {
 };
 
 /** What is written beside every change: revisions of networks, and who did it. */
-function finish({ writes, nowMs }: Draft, { networks = [], act }: Outcome<unknown>): void {
+function finish({ writes, nowMs }: Draft, { networks = [], removed, act }: Outcome<unknown>): void {
   for (const { name, revision } of networks) writes.push({ write: 'setRevision', row: { name, revision } });
   if (act === undefined) return;
-  // Each network's audit tells of what was done to it.
-  for (const { name: network, revision } of networks)
+  // Each network's audit tells of what was done to it; where one is removed, nothing was to another.
+  const done = removed === undefined ? networks : [];
+  for (const { name: network, revision } of done)
     writes.push({ write: 'addAudit', row: auditRow({ ...act, network, revision }, nowMs) });
-  if (networks.length === 0) writes.push({ write: 'addAudit', row: auditRow(act, nowMs) });
+  if (done.length === 0) writes.push({ write: 'addAudit', row: auditRow(act, nowMs) });
 }

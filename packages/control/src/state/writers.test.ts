@@ -247,6 +247,11 @@ describe('two writers on one log', () => {
       network.map(
         (name): Step =>
           (state) =>
+            state.removeNetwork(name, 'control'),
+      ),
+      network.map(
+        (name): Step =>
+          (state) =>
             state.revokeToken(state.tokens(name)[0]?.id ?? '', 'control'),
       ),
     ),

@@ -104,7 +104,11 @@ export function testChangeLog(name: string, open: () => Promise<Opened>): void {
     test('removes a network with what is of it, and keeps how far it came; its name may be given again', async () => {
       const { log } = await opened();
       await log.append(0, network('prod'));
-      await log.append(1, [{ write: 'removeNetwork', row: { name: 'prod', revision: 7 } }]);
+      const entry = { ...audit, action: 'network-delete', revision: 7 };
+      await log.append(1, [
+        { write: 'removeNetwork', row: { name: 'prod', revision: 7 } },
+        { write: 'addAudit', row: entry },
+      ]);
       expect(await log.read()).toMatchObject({ revision: 7, networks: [] });
       expect(await log.revisions('prod', 10)).toEqual([]);
       await log.append(2, network('prod', 8));

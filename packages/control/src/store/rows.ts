@@ -137,7 +137,7 @@ export interface NewAuditRow extends Omit<AuditRow, 'sequence'> {
 export interface Contents {
   /** How many commits were made. */
   readonly sequence: number;
-  /** The newest of any network, of those too that were removed. */
+  /** The newest of any network and of the audit, which tells of those that were removed too. */
   readonly revision: number;
   readonly networks: readonly NetworkRow[];
   readonly agents: readonly AgentRow[];
@@ -151,9 +151,9 @@ export interface Contents {
 
 /** What each write takes. */
 export interface WriteRows {
-  /** Adds a network, or brings back the name of one that was removed; its mesh comes with its first revision. */
+  /** Adds a network; its mesh comes with its first revision. */
   readonly addNetwork: NewNetworkRow;
-  /** Removes the network, which has no agent any more, with its revisions, tokens and addresses. That it came to this revision stays. */
+  /** Removes the network, which has no agent any more, with its secret, revisions, tokens and addresses. Its revision is for who follows. */
   readonly removeNetwork: Pick<NetworkRow, 'name' | 'revision'>;
   readonly setRevision: Pick<NetworkRow, 'name' | 'revision'>;
   /** Adds the agent, or replaces everything but the id and the network of one that is there. */

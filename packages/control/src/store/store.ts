@@ -169,15 +169,15 @@ function isSqliteError(error: unknown): boolean {
 /** Statements are prepared once; a commit is a list of their words and rows. */
 function prepareWrites(database: DatabaseSync): Writes {
   const setRevision = database.prepare('UPDATE networks SET revision = ? WHERE name = ?');
-  const removals = ['revisions', 'tokens', 'addresses'].map((table) =>
-    database.prepare(`DELETE FROM ${table} WHERE network = ?`),
-  );
+  const removals = [
+    ...['revisions', 'tokens', 'addresses'].map((table) => `DELETE FROM ${table} WHERE network = ?`),
+    'DELETE FROM networks WHERE name = ?',
+  ].map((sql) => database.prepare(sql));
   const { id: _id, network: _network, ...changing } = AGENTS;
   const ofAgent = Object.keys(changing) as (keyof typeof changing)[];
   return {
-    addNetwork: inserter(database, 'networks', NETWORKS, [['name'], ['revision', 'secret']]),
-    removeNetwork: ({ name, revision }) => {
-      setRevision.run(revision, name);
+    addNetwork: inserter(database, 'networks', NETWORKS),
+    removeNetwork: ({ name }) => {
       for (const statement of removals) statement.run(name);
     },
     setRevision: ({ name, revision }) => void setRevision.run(revision, name),
@@ -210,12 +210,16 @@ export function readAll(database: DatabaseSync): Contents {
     (database.prepare(sql).all() as Row[]).map(reader(columns));
   return {
     sequence: all({ sequence: INTEGER }, 'SELECT sequence FROM change_log')[0]?.sequence ?? 0,
-    revision: all({ revision: INTEGER }, 'SELECT IFNULL(MAX(revision), 0) AS revision FROM networks')[0]?.revision ?? 0,
-    // One without a mesh was removed.
+    // Where the last network was removed, the audit alone has its end.
+    revision:
+      all(
+        { revision: INTEGER },
+        `SELECT MAX((SELECT IFNULL(MAX(revision), 0) FROM networks), (SELECT IFNULL(MAX(revision), 0) FROM audit)) AS revision`,
+      )[0]?.revision ?? 0,
     networks: all(
       { ...NETWORKS, meshRevision: INTEGER, mesh: TEXT },
       `SELECT networks.*, newest.revision AS mesh_revision, newest.mesh FROM networks
-       JOIN revisions newest ON newest.network = name
+       LEFT JOIN revisions newest ON newest.network = name
          AND newest.revision = (SELECT MAX(revision) FROM revisions WHERE network = name) ORDER BY name`,
     ),
     agents: all(AGENTS, 'SELECT * FROM agents ORDER BY id'),
