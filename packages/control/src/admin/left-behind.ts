@@ -3,6 +3,7 @@ import { type FieldProblem, type Mesh, problem, VOCABULARY, type Vocabulary, wor
 import type { LiveAgents } from '../fleet/live.ts';
 import { fleetAgents } from '../fleet/projection.ts';
 import { byText } from '../order.ts';
+import { diffMeshes } from '../state/diff.ts';
 import type { NetworkState } from '../state/types.ts';
 
 /** Past so many the list says nothing new. */
@@ -13,7 +14,8 @@ const ASKED = 'upgrade them first, or apply with --leave-behind, and they fail c
 const LEFT = 'until they are upgraded, they fail closed for this alone';
 
 /**
- * Every member counts, connected or not, by what it said last. What is in force already was accepted once, and is not asked again.
+ * Every member counts, connected or not, by what it said last. What stays as a whole was accepted once, and is not asked again:
+ * the same word in a rule that was changed may fail closed in another way.
  * `accepted`: the hosts are to be left behind, which is then told and not refused.
  */
 export function leftBehind(
@@ -26,8 +28,8 @@ export function leftBehind(
   if (network === undefined) return [];
   const members = fleetAgents(network, live).map(({ agent, capability }) => ({ host: agent.host, capability }));
   const least = Math.min(...members.map(({ capability }) => capability));
-  const inForce = new Set(wordsBeyond(network.mesh, least, words).map(({ of, what }) => `${of} ${what}`));
-  const asked = wordsBeyond(mesh, least, words).filter(({ of, what }) => !inForce.has(`${of} ${what}`));
+  const changed = new Set(diffMeshes(network.mesh, mesh).changes.map(({ subject }) => subject));
+  const asked = wordsBeyond(mesh, least, words).filter(({ of }) => changed.has(of));
   return asked.slice(0, MOST_PROBLEMS).map(({ field, what, capability: needed }) => {
     const lacking = members.filter(({ capability }) => capability < needed).sort((a, b) => byText(a.host, b.host));
     const named = lacking.slice(0, MOST_HOSTS).map(({ host, capability }) => `${host} (${capability})`);

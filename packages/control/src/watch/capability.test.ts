@@ -99,4 +99,13 @@ test('what a member could not enforce is named with its hosts, and only where th
   await control.state.apply(after, { dryRun: false, actor: 'control' });
   expect(asked(false)).toEqual([]);
   expect(asked(false, mesh({ services, policies: [{ ...known, from: ['tag:eu'] }, denies] }))).toHaveLength(1);
+  // Taken as a rule that allows: turned round, or about more, it is another.
+  for (const turned of [{ ...allows, action: 'deny' } as const, { ...allows, to: ['redis', 'db'] }]) {
+    expect(asked(false, mesh({ services, policies: [known, denies, turned] }))).toMatchObject([
+      { field: 'policies[2].from[0]' },
+    ]);
+  }
+  // The same in another order is the same.
+  const [first, ...rest] = [{ ...allows, from: ['web', 'tag:eu'] }, denies, known] as const;
+  expect(asked(false, mesh({ services, policies: [first, ...rest] }))).toEqual([]);
 });
