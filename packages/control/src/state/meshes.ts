@@ -134,7 +134,11 @@ const MOST_CHANGES = 200;
 const LONGEST_DETAIL = 1_000;
 
 /** Keeps the mesh, the network's from now on, with the change that makes it so. */
-function keepRevision(mesh: Mesh, changes: readonly Change[], { revision, writes, nowMs }: Draft): void {
+export function keepRevision(
+  mesh: Mesh,
+  changes: readonly Change[],
+  { revision, writes, nowMs }: Pick<Draft, 'revision' | 'writes' | 'nowMs'>,
+): void {
   const { network } = mesh;
   const [words, json] = [JSON.stringify(readable(changes)), JSON.stringify(mesh)];
   writes.push({ write: 'addRevision', row: { network, revision, appliedMs: nowMs, changes: words, mesh: json } });

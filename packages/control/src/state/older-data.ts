@@ -3,17 +3,22 @@ import { type Act, CONTROL, listed } from '../audit/entry.ts';
 import type { OlderData } from './types.ts';
 
 /** What is wrong, and what to do. `known` is the newest revision of the data. */
-export function tellOlder({ revision, hosts }: OlderData, known: number): string {
-  const more = revision > known ? `revision ${revision}` : `changes up to revision ${revision} that it does not hold`;
+export function tellOlder(found: OlderData, known: number): string {
   return (
-    `control's data is older than what agents heard from it (${listed(hosts, 'host')}): they know of ${more}, ` +
-    `control of ${known}. Restore a newer copy, or start weft-control serve with --accept-older-data to go on from this one`
+    `control's data is older than what agents heard from it (${listed(found.hosts, 'host')}): ` +
+    `they know of ${heardOf(found, known)}, control of ${known}. Restore a newer copy, or start weft-control serve with --accept-older-data to go on from this one`
   );
 }
 
-export function olderDataFound({ hosts, revision }: OlderData, known: number): Act {
-  const detail = `control is at revision ${known}, and ${listed(hosts, 'host')} heard of ${revision}; no agent is served`;
-  return { actor: CONTROL, action: 'older-data-find', subject: `revision ${revision}`, detail };
+export function olderDataFound(found: OlderData, known: number): Act {
+  const heard = `${listed(found.hosts, 'host')} heard of ${heardOf(found, known)}`;
+  const detail = `control is at revision ${known}, and ${heard}; no agent is served`;
+  return { actor: CONTROL, action: 'older-data-find', subject: `revision ${found.revision}`, detail };
+}
+
+/** The number alone would say nothing where control has come as far by other changes. */
+function heardOf({ revision }: OlderData, known: number): string {
+  return revision > known ? `revision ${revision}` : `changes up to revision ${revision} that it does not hold`;
 }
 
 /** Control was started with the flag. */

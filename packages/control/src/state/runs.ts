@@ -8,6 +8,7 @@ import { randomBytes } from 'node:crypto';
 import type { Draft, Outcome } from './draft.ts';
 import { StateError } from './errors.ts';
 import type { Memory } from './memory.ts';
+import { keepRevision } from './meshes.ts';
 import { olderDataAccepted, olderDataGivenUp } from './older-data.ts';
 import type { Compared, Heard, NetworkState } from './types.ts';
 
@@ -36,7 +37,7 @@ export function beginRun(memory: Memory, draft: Draft, acceptOlderData: boolean)
   if (!acceptOlderData) return begins(epochOf(last));
   if (last !== '') giveUp(draft, last, state.revision);
   const begun = begins(randomBytes(4).toString('hex'));
-  return { ...begun, networks: raised(memory, draft.revision), act: olderDataAccepted(state.revision) };
+  return { ...begun, networks: raised(memory, draft, draft.revision), act: olderDataAccepted(state.revision) };
 }
 
 /**
@@ -74,7 +75,7 @@ export function numberOn(memory: Memory, draft: Draft, host: string, heard: Hear
     throw new StateError('older-data', "control's data was replaced while it ran; start weft-control again");
   }
   giveUp(draft, alike?.[0] ?? heard.timeline, heard.revision);
-  const networks = raised(memory, Math.max(draft.revision, heard.revision + 1));
+  const networks = raised(memory, draft, Math.max(draft.revision, heard.revision + 1));
   return { ...nothing, networks, act: olderDataGivenUp(host, heard.revision) };
 }
 
@@ -82,8 +83,14 @@ function giveUp({ writes }: Draft, timeline: string, revision: number): void {
   writes.push({ write: 'putRun', row: { timeline, revision, givenUp: true } });
 }
 
-function raised({ state }: Memory, revision: number): NetworkState[] {
-  return Array.from(state.networks.values(), (network) => ({ ...network, revision }));
+/** A number that was seen may have been of another mesh, so each mesh counts as changed. */
+function raised({ state }: Memory, { writes, nowMs }: Draft, revision: number): NetworkState[] {
+  return Array.from(state.networks.values(), (network) => {
+    const { name, mesh, meshRevision } = network;
+    const detail = `as of revision ${meshRevision}: older data was accepted`;
+    keepRevision(mesh, [{ operation: 'change', subject: `network ${name}`, detail }], { revision, writes, nowMs });
+    return { ...network, revision, meshRevision: revision };
+  });
 }
 
 function runOf(timeline: string): string {
