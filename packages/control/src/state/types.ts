@@ -1,5 +1,5 @@
 /** What control knows for certain: an immutable snapshot, swapped whole by one writer after each durable change. */
-import type { FieldProblem, Mesh, Service } from '@weft/proto';
+import type { ChangeOperation, FieldProblem, Mesh, Service } from '@weft/proto';
 import type { AgentRow, EndedAgentRow, InstanceRow, TokenRow } from '../store/rows.ts';
 import type { MeshEdit } from './edits.ts';
 
@@ -56,7 +56,7 @@ export interface State {
 
 /** What a listener is told of a change beside the two snapshots. */
 export interface StateChange {
-  /** Networks that differ. */
+  /** Networks that differ; none where one came and went, and only the newest revision does. */
   readonly networks: readonly string[];
   /** Whether anything that was permitted may now be denied, so that agents must hear of it at once. */
   readonly takesAway: boolean;
@@ -66,7 +66,7 @@ export type StateListener = (next: State, previous: State, change: StateChange) 
 
 /** One difference between two meshes, for people. */
 export interface Change {
-  readonly operation: 'add' | 'change' | 'remove';
+  readonly operation: ChangeOperation;
   /** Such as `service redis` or `policy no-admin-ui`. */
   readonly subject: string;
   /** What differs, in words; empty when the operation says it all. */

@@ -219,6 +219,20 @@ describe('two writers on one log', () => {
     check();
   });
 
+  test('who missed that a network came and went gives no revision of those again', async () => {
+    const store = Store.inMemory();
+    const deaf = {
+      ...withAppend(store, (expected, writes) => store.append(expected, writes)),
+      follow: async () => undefined,
+    };
+    const [one, other] = [await openState({ store, now }), await openState({ store: deaf, now })];
+    const check = follow(other);
+    await apply(one, 'stage', 1);
+    const { revision } = await one.removeNetwork('stage', 'control');
+    expect((await apply(other, 'prod', 1)).revision).toBe(revision + 1);
+    check();
+  });
+
   const everything = (state: StateStore) => [state.current, state.tokens('prod'), state.tokens('stage')];
 
   type Step = (one: StateStore) => Promise<unknown>;
