@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import type { RowWrite } from './rows.ts';
 import { Store } from './store.ts';
 
@@ -152,4 +152,23 @@ test('a newer schema and a database of another program are left alone', () => {
   other.exec('CREATE TABLE shopping (item TEXT)');
   other.close();
   expect(() => Store.open(directory)).toThrow(expect.objectContaining({ code: 'not-weft' }));
+});
+
+test('a disk that takes neither the change nor its withdrawal is told as one that takes nothing', async () => {
+  const told: (string | undefined)[] = [];
+  const store = Store.open(directory, (_tookMs, failure) => told.push(failure));
+  const refusing = vi.spyOn(DatabaseSync.prototype, 'exec').mockImplementation(function (this: DatabaseSync, sql) {
+    if (sql === 'BEGIN IMMEDIATE') this.prepare(sql).run();
+    else throw Object.assign(new Error(`no ${sql}`), { code: 'ERR_SQLITE_ERROR' });
+  });
+  try {
+    await expect(store.append(0, addNetwork)).rejects.toMatchObject({ name: 'StoreError', code: 'write-failed' });
+    expect(told).toEqual(['no COMMIT']);
+  } finally {
+    refusing.mockRestore();
+  }
+  // The next one ends what is left of that.
+  await expect(store.append(0, addNetwork)).rejects.toMatchObject({ code: 'write-failed' });
+  expect(await store.append(0, addNetwork)).toBe(true);
+  store.close();
 });

@@ -119,21 +119,30 @@ export class Store implements ChangeLog, History {
 
   #transaction<T>(work: () => T): T {
     const startedMs = performance.now();
-    let failure: string | undefined;
+    let result: T;
     try {
       this.#database.exec('BEGIN IMMEDIATE');
-      const result = work();
+      result = work();
       this.#database.exec('COMMIT');
-      return result;
     } catch (error) {
-      // After some failures, such as a full disk, SQLite has rolled back by itself.
-      if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
+      this.#rollBack();
       if (!isSqliteError(error)) throw error;
-      failure = messageOf(error);
+      const failure = messageOf(error);
+      this.#wrote(performance.now() - startedMs, failure);
       const message = `control could not write its data: ${failure}; check the disk`;
       throw new StoreError('write-failed', message, { cause: error });
-    } finally {
-      this.#wrote(performance.now() - startedMs, failure);
+    }
+    this.#wrote(performance.now() - startedMs, undefined);
+    return result;
+  }
+
+  /** What failed before is what is to be told, whether this works or not. */
+  #rollBack(): void {
+    try {
+      // After some failures, such as a full disk, SQLite has rolled back by itself.
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
+    } catch (error) {
+      if (!isSqliteError(error)) throw error;
     }
   }
 
