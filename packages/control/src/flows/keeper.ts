@@ -300,6 +300,8 @@ export class FlowKeeper {
       { event: 'flows-thread-ended', err: cause, againMs },
       'the thread of flows ended; it is started again',
     );
+    if (this.#failure !== undefined) this.#options.wrote?.(this.#failure);
+    this.#failure = undefined;
     // It may have written them, and died before it said so.
     if (this.#underWay !== undefined) this.#losePack(this.#underWay, 'the thread of flows ended');
     this.#failAsked(new FlowsError('thread-ended', 'flows cannot be read just now; try again', { cause }));

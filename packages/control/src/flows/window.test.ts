@@ -206,6 +206,18 @@ test('a thread that dies is started again; what it had is counted, and the rest 
   await window.close();
 });
 
+test('what failed in a thread that died is told of that write, and not of the next', async () => {
+  const entry = new URL('./dying-entry.fixture.ts', import.meta.url);
+  const wrote: (string | undefined)[] = [];
+  const window = await open(newDirectory(), { entry, wrote: (failure) => wrote.push(failure) });
+  window.add('prod', 'b', [flow(1, { detail: 'fails' })], 0);
+  await expect(starts(window)).rejects.toMatchObject({ code: 'thread-ended' });
+  window.add('prod', 'b', [flow(2)], 0);
+  await vi.waitFor(async () => expect(await starts(window)).toEqual([2]), 5_000);
+  expect(wrote).toEqual(['disk is full', undefined]);
+  await window.close();
+});
+
 test('a window that cannot be opened is told at once', async () => {
   const directory = newDirectory();
   writeFileSync(directory, 'a file');
