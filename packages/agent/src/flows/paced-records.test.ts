@@ -65,6 +65,15 @@ it('gives the record of a number an identifier of its own, for the other end may
   expect(records.at(-1)?.id).not.toMatch(/^0{14}(aa|bb|cc)$/);
 });
 
+it('tells with a number of flows the bytes of all of them: a service that answers nothing was sent some', () => {
+  const { records, tell } = setUp();
+  for (let bytesSent = 1; bytesSent <= 11; bytesSent++) {
+    tell(1, { outcome: 'unanswered', verdict: 'allow', protocol: 'tcp', bytesSent }, '203.0.113.9');
+  }
+  vi.advanceTimersByTime(1_000);
+  expect(records.map(({ bytesSent }) => bytesSent)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9 + 10 + 11]);
+});
+
 it('tells callers, services and outcomes apart, as many as there may be', () => {
   const { records, told, tell } = setUp();
   tell(9, { service: 'dns' });

@@ -236,9 +236,10 @@ const MANY_REFUSALS = {
 } as const;
 
 interface Sort {
-  /** Those with a record of their own, and those that have none yet, of which the last. */
+  /** Those with a record of their own, and those that have none yet, of which the bytes that they sent, and the last. */
   told: number;
   held: number;
+  bytesSent: number;
   last: FlowRecord | undefined;
 }
 
@@ -275,6 +276,7 @@ export class PacedSink implements FlowSink {
       this.#sink.record(flow);
     } else {
       sort.held++;
+      sort.bytesSent += flow.bytesSent;
       sort.last = flow;
       this.#held[flow.protocol === 'udp' ? 'udp' : 'tcp']();
     }
@@ -291,11 +293,11 @@ export class PacedSink implements FlowSink {
     clearTimeout(this.#window);
     this.#window = undefined;
     this.#told = { own: 0, others: 0 };
-    for (const { held, last } of this.#sorts.values()) {
+    for (const { held, bytesSent, last } of this.#sorts.values()) {
       if (last === undefined) continue;
       const detail = `stands for ${held} like it${last.detail === '' ? '' : `: ${last.detail}`}`;
       // The other end may tell of the flow itself, and control would take both for one.
-      this.#sink.record({ ...last, id: newFlowId(), detail });
+      this.#sink.record({ ...last, id: newFlowId(), bytesSent, detail });
     }
     this.#sorts.clear();
   }
@@ -303,7 +305,7 @@ export class PacedSink implements FlowSink {
   #sortOf({ source, sourceHost, service, outcome, protocol }: FlowRecord, from = ''): Sort {
     const name = `${source} ${sourceHost} ${service} ${outcome} ${protocol} ${from}`;
     const key = this.#sorts.has(name) || this.#sorts.size < SORTS ? name : '';
-    const sort = this.#sorts.get(key) ?? { told: 0, held: 0, last: undefined };
+    const sort = this.#sorts.get(key) ?? { told: 0, held: 0, bytesSent: 0, last: undefined };
     this.#sorts.set(key, sort);
     return sort;
   }

@@ -5,7 +5,8 @@
 import http, { type ClientRequest, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Admitted } from './admission.ts';
 import type { UpstreamAgent } from './client.ts';
-import { IngressError, isHangUp } from './errors.ts';
+import { ConduitDuplex } from './duplex.ts';
+import { IngressError, isGarbled, isHangUp } from './errors.ts';
 import { expectsContinue, requestFields, responseFields, trailerFields } from './fields.ts';
 import { failureStatus } from './refusal.ts';
 
@@ -63,6 +64,7 @@ function attempt(carriage: Carriage, repeat: (() => void) | undefined): () => vo
     }
     // For the record, before node closes the connection as one that has done its work.
     if (isHangUp(cause)) upstream.destroy(new IngressError('hung-up', { cause }));
+    else if (isGarbled(cause)) blame(upstream, cause);
     carriage.failed(failureStatus(cause), cause);
   };
   const abandon = (): void => {
@@ -125,6 +127,11 @@ function attempt(carriage: Carriage, repeat: (() => void) | undefined): () => vo
     else fail(new IngressError('timeout'));
     upstream.destroy();
   };
+}
+
+/** The answer was no HTTP: for the record. */
+export function blame({ socket }: ClientRequest, cause: Error): void {
+  if (socket instanceof ConduitDuplex) socket.blame(new IngressError('garbled', { cause }));
 }
 
 /** Begins a request to the service, over the client's own connection to it. */

@@ -34,6 +34,11 @@ export class ConduitDuplex extends Duplex {
     });
   }
 
+  /** Says right after it was destroyed why it was. */
+  blame(cause: Error): void {
+    this.#failed(cause);
+  }
+
   #data(piece: Buffer): void {
     if (this.destroyed || this.push(piece) || this.#paused) return;
     this.#paused = true;
@@ -94,7 +99,9 @@ export class ConduitDuplex extends Duplex {
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
     if (error !== null) this.#failed(error);
     const orderly = this.#ended && this.#farEnded && error === null;
-    if (!this.#closed && !orderly) this.#conduit.reset();
+    // In the next turn, where it is not known why: node's client destroys what it cannot read, and says so right behind that.
+    if (!this.#closed && !orderly && error === null) process.nextTick(() => this.#conduit.reset());
+    else if (!this.#closed && !orderly) this.#conduit.reset();
     else if (!this.#closed) this.#delivery = setTimeout(() => this.#conduit.reset(), DELIVERY_MS).unref();
     this.#drained = undefined;
     callback(error);

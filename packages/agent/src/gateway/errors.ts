@@ -1,8 +1,8 @@
 /** What goes wrong at the gateway. */
 import type { FlowOutcome } from '@weft/proto';
 
-/** `hung-up`: the service closed the connection in order, and had answered nothing. */
-type IngressFailure = FlowOutcome | 'timeout' | 'client-gone' | 'hung-up';
+/** `hung-up`: the service closed the connection in order, and had answered nothing. `garbled`: what it answered is no HTTP. */
+type IngressFailure = FlowOutcome | 'timeout' | 'client-gone' | 'hung-up' | 'garbled';
 
 /** No connection to the service stands, and why. */
 export class IngressError extends Error {
@@ -30,4 +30,9 @@ export function isHangUp(error: unknown): error is Error {
   return (
     error instanceof Error && !(error instanceof ConduitResetError) && 'code' in error && error.code === 'ECONNRESET'
   );
+}
+
+/** Whether node's client says by this error that what came is no HTTP. It has destroyed the connection by then. */
+export function isGarbled(error: unknown): error is Error {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' && error.code.startsWith('HPE_');
 }

@@ -76,3 +76,11 @@ it.each([GET, CLOSING, UPGRADE])('says that the service closed without an answer
   expect(await client.take('available.\n')).toContain(' 502 ');
   await expect.poll(() => endings).toEqual(['no connection to the service: hung-up', 'reset']);
 });
+
+it.each([GET, CLOSING, UPGRADE])('says that the service answered what is no HTTP: %j', async (asked) => {
+  await serve((socket) => void socket.once('data', () => socket.write('rubbish\r\n\r\n')));
+  const client = await bench.connect();
+  client.send(asked);
+  expect(await client.take('available.\n')).toContain(' 502 ');
+  await expect.poll(() => endings).toEqual(['no connection to the service: garbled', 'reset']);
+});

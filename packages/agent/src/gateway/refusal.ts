@@ -51,5 +51,6 @@ function count(status: number, counters: GatewayCounters): void {
 export function failureStatus(error: unknown): 404 | 502 | 503 | 504 {
   if (!(error instanceof IngressError)) return 502;
   if (error.code === 'timeout') return 504;
-  return error.code === 'client-gone' || error.code === 'hung-up' ? 502 : OUTCOMES[error.code].publicStatus;
+  const { code } = error;
+  return code === 'client-gone' || code === 'hung-up' || code === 'garbled' ? 502 : OUTCOMES[code].publicStatus;
 }

@@ -2,9 +2,9 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { type Carriage, onCutShort, openRequest } from './carry.ts';
+import { blame, type Carriage, onCutShort, openRequest } from './carry.ts';
 import { part } from './client.ts';
-import { IngressError, isHangUp } from './errors.ts';
+import { IngressError, isGarbled, isHangUp } from './errors.ts';
 import { fieldValues, readFraming, requestFields, responseFields } from './fields.ts';
 import { failureStatus, rawHead } from './refusal.ts';
 
@@ -51,6 +51,7 @@ export function carryUpgrade(upgrade: Upgrade): void {
   const fail = (cause: unknown): void => {
     if (!settle()) return;
     if (isHangUp(cause)) upstream.destroy(new IngressError('hung-up', { cause }));
+    else if (isGarbled(cause)) blame(upstream, cause);
     upgrade.failed(failureStatus(cause), cause);
   };
   const timedOut = (): void => {

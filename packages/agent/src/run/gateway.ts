@@ -54,6 +54,7 @@ export function openGateway(parts: GatewayParts, signal: AbortSignal): OpenGatew
           if (!(cause instanceof IngressError)) return;
           if (cause.code === 'unanswered') ingress.unanswered();
           else if (cause.code === 'hung-up') ingress.unanswered('the service closed the connection without an answer');
+          else if (cause.code === 'garbled') ingress.unanswered('what the service answered is no HTTP');
         };
         return { opened: true, duplex: new ConduitDuplex(ingress.conduit, failed) };
       },
