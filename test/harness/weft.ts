@@ -78,7 +78,7 @@ export class Control {
   }
 
   async apply(yaml: string, ...args: readonly string[]): Promise<string> {
-    return this.ok('apply', '-f', this.meshFile(yaml), ...args);
+    return this.ok('apply', '-f', this.meshFile(yaml), '--yes', ...args);
   }
 
   private launch(more: readonly string[] = []): Process {

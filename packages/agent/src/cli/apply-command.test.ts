@@ -4,14 +4,15 @@ import { durationToWire, errorStatus, meshFromWire, type pb } from '@weft/proto/
 import { describe, expect, test } from 'vitest';
 import { commandLine } from './command-line.fixture.ts';
 
-const { weft, file, serve } = commandLine();
+const { weft, weftWith, file, serve } = commandLine();
 
 describe('apply', () => {
   const MESH = 'network: prod\nservices:\n  redis: { kind: private, ports: [6379] }\n';
   let sent: pb.ApplyRequest | undefined;
   let mesh: Mesh | undefined;
-  const answering = (response: pb.Outgoing<pb.ChangeResult>) =>
+  const answering = (response: pb.Outgoing<pb.ChangeResult>, status = { connected: 2 }) =>
     serve({
+      getStatus: (_call, answer) => answer(null, { networks: [{ network: 'prod', ...status }] }),
       apply: (call, answer) => {
         sent = call.request;
         mesh = meshFromWire(call.request.mesh);
@@ -30,15 +31,96 @@ describe('apply', () => {
       warnings: [{ field: 'services.redis', message: 'nothing runs it' }],
     });
     const path = await file('mesh.yaml', MESH);
-    expect(await weft('apply', '-f', path, '--wait', '--timeout', '500ms')).toEqual({
+    expect(await weft('apply', '-f', path, '--yes', '--wait', '--timeout', '500ms')).toEqual({
       code: 0,
-      out: '+ service redis\n~ policy a: action deny\n- service old\napplied to network prod: revision 4, enforced by every connected agent\n',
+      out: '+ service redis\n~ policy a: action deny\n- service old\napplied to network prod: revision 4, enforced by every connected agent (2)\n',
       err: `warning: ${path}:3:10: services.redis: nothing runs it\n`,
     });
     expect(sent).toMatchObject({
       terms: { dryRun: false, wait: true, timeout: durationToWire(500), expectedRevision: 0 },
     });
     expect(mesh).toMatchObject({ network: 'prod', services: [{ name: 'redis' }] });
+  });
+
+  test('says so where there is nobody to enforce it', async () => {
+    await answering({ revision: 4 }, { connected: 0 });
+    const { code, out } = await weft('apply', '-f', await file('mesh.yaml', MESH), '--wait');
+    expect({ code, out }).toEqual({
+      code: 0,
+      out: 'network prod was already so: revision 4, no agent is connected, so that none enforces it yet\n',
+    });
+  });
+
+  describe('that takes more than half of the services away', () => {
+    let revisions: (number | undefined)[] = [];
+    const serving = (removed: number) => {
+      revisions = [];
+      const changes = Array.from({ length: removed }, (_, index) => ({
+        operation: 3,
+        subject: `service old-${index}`,
+      }));
+      return serve({
+        apply: ({ request: { terms } }, answer) => {
+          if (terms?.dryRun !== true) revisions.push(terms?.expectedRevision);
+          answer(null, { result: { revision: 7, changes } });
+        },
+      });
+    };
+    const question = 'this takes 2 of the 3 services of network prod away;';
+
+    test('is refused where nobody can be asked', async () => {
+      await serving(2);
+      const { code, err } = await weft('apply', '-f', await file('mesh.yaml', MESH));
+      expect({ code, revisions }).toEqual({ code: 1, revisions: [] });
+      expect(err).toContain(`${question} nobody is at a terminal to be asked: --yes says so; nothing was changed`);
+      const empty = await weft('apply', '-f', await file('empty.yaml', 'network: prod\n'));
+      expect({ code: empty.code, revisions }).toEqual({ code: 1, revisions: [] });
+    });
+
+    test('is asked for on a terminal, and is of what was looked at', async () => {
+      await serving(2);
+      const path = await file('mesh.yaml', MESH);
+      expect((await weftWith({ answer: 'n' }, 'apply', '-f', path)).code).toBe(1);
+      expect(revisions).toEqual([]);
+      const { code, err } = await weftWith({ answer: 'yes' }, 'apply', '-f', path);
+      expect({ code, err, revisions }).toEqual({ code: 0, err: `${question} go on? [y/N] `, revisions: [7] });
+    });
+
+    test('goes without a question with --yes, and so does what takes half', async () => {
+      await serving(2);
+      const path = await file('mesh.yaml', MESH);
+      expect((await weft('apply', '-f', path, '--yes')).code).toBe(0);
+      await serving(1);
+      expect((await weft('apply', '-f', path)).code).toBe(0);
+      expect(revisions).toEqual([0]);
+    });
+  });
+
+  test('names those that are missing while it waits', async () => {
+    let asked = 0;
+    const { promise: told, resolve: enough } = Promise.withResolvers<void>();
+    await serve({
+      getStatus: (_call, answer) => {
+        asked += 1;
+        if (asked === 3) enough();
+        const behind = asked === 1 ? ['build-3', 'build-4'] : ['build-4'];
+        answer(null, { networks: [{ network: 'prod', connected: 2, behind, behindCount: behind.length }] });
+      },
+      apply: (_call, answer) => void told.then(() => answer(null, { result: { revision: 4 } })),
+    });
+    const { code, err } = await weft('apply', '-f', await file('mesh.yaml', MESH), '--yes', '--wait');
+    expect({ code, err }).toEqual({ code: 0, err: 'waiting for build-3, build-4\nwaiting for build-4\n' });
+  });
+
+  test('that is interrupted is exit code 130, and says what it leaves', async () => {
+    const stop = new AbortController();
+    await serve({ apply: ({ request }) => void (request.terms?.dryRun !== true && stop.abort()) });
+    const { signal } = stop;
+    const { code, out, err } = await weftWith({ signal }, 'apply', '-f', await file('mesh.yaml', MESH), '--yes');
+    expect({ code, out }).toEqual({ code: 130, out: '' });
+    expect(err).toBe(
+      'weft: interrupted; control may have taken the mesh, and goes on with it: weft history --network prod tells\n',
+    );
   });
 
   test('a dry run changes nothing and says so', async () => {

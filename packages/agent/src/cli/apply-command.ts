@@ -1,10 +1,20 @@
 /** weft apply: from a mesh file to what every agent enforces; weft diff: what that would change. */
-import { defined } from '@weft/proto';
-import { readMeshFile } from '../config/mesh-file.ts';
-import { type AdminOptions, withAdmin } from './admin.ts';
+import { type ChangeOperation, defined } from '@weft/proto';
+import { type MeshFile, readMeshFile } from '../config/mesh-file.ts';
+import { type Admin, type AdminOptions, withAdmin } from './admin.ts';
 import { CommandError } from './errors.ts';
 import { writeJson } from './json.ts';
-import { readRevision, readTimeout, sendMeshFile, warnOf, writeChanges } from './mesh-change.ts';
+import {
+  changeMesh,
+  enforcedWords,
+  readRevision,
+  readTimeout,
+  requireYes,
+  sendMeshFile,
+  type Terms,
+  warnOf,
+  writeChanges,
+} from './mesh-change.ts';
 import { notKeptSentence, stragglersSentence } from './taken-up.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -12,6 +22,7 @@ export interface ApplyOptions extends AdminOptions {
   readonly file: string;
   readonly dryRun?: true;
   readonly wait?: true;
+  readonly yes?: true;
   readonly leaveBehind?: true;
   readonly timeout: string;
   readonly expect?: string;
@@ -24,17 +35,24 @@ export async function apply(options: ApplyOptions, terminal: Terminal, signal: A
   const file = await readMeshFile(options.file);
   const { dryRun, leaveBehind } = options;
   const waitMs = options.wait && timeoutMs;
-  const answer = await withAdmin(options, terminal, signal, (admin) =>
-    sendMeshFile(admin, file, defined({ dryRun, leaveBehind, waitMs, expectedRevision })),
-  );
-  const { revision, changes, warnings, stragglers, notKept } = answer;
   const { network } = file.mesh;
+  const terms = defined({ dryRun, leaveBehind, expectedRevision });
+  const answer = await withAdmin(options, terminal, signal, async (admin) => {
+    if (dryRun) return await sendMeshFile(admin, file, terms);
+    const seen = options.yes ? undefined : await requireMeant(admin, file, terms, terminal, signal);
+    const changed = await changeMesh(admin, network, waitMs !== undefined, terminal, signal, () =>
+      sendMeshFile(admin, file, defined({ ...terms, waitMs, expectedRevision: expectedRevision ?? seen })),
+    );
+    return { ...changed, enforced: waitMs === undefined ? undefined : await enforcedWords(admin, network, changed) };
+  });
+  const { revision, changes, warnings, stragglers, notKept } = answer;
   warnOf(warnings, file, terminal);
   if (options.json !== undefined) {
     writeJson(terminal, { network, revision, dryRun: dryRun ?? false, changes, warnings, stragglers, notKept });
   } else {
     writeChanges(changes, terminal);
-    terminal.out(`${outcome(options, network, changes.length, revision, stragglers.length)}\n`);
+    const enforced = 'enforced' in answer ? answer.enforced : undefined;
+    terminal.out(`${outcome(dryRun ?? false, network, changes.length, revision, enforced)}\n`);
   }
   requireTakenUp(revision, stragglers, notKept, options.timeout);
 }
@@ -69,19 +87,44 @@ export function requireTakenUp(
   if (forgetful !== undefined) throw new CommandError('not-kept', forgetful);
 }
 
+/**
+ * An empty file, or that of another network, is valid as any: what takes most services away is asked for first. Answers with the
+ * revision that was looked at then. Throws CommandError when it is not meant.
+ */
+async function requireMeant(
+  admin: Admin,
+  file: MeshFile,
+  terms: Terms,
+  terminal: Terminal,
+  signal: AbortSignal,
+): Promise<number | undefined> {
+  const { revision, changes } = await sendMeshFile(admin, file, { ...terms, dryRun: true });
+  const services = changes.filter(({ subject }) => subject.startsWith('service '));
+  const count = (asked: ChangeOperation) => services.filter(({ operation }) => operation === asked).length;
+  const [added, removed] = [count('add'), count('remove')];
+  const before = file.mesh.services.length - added + removed;
+  if (removed * 2 <= before) return undefined;
+  const { network } = file.mesh;
+  await requireYes(`this takes ${removed} of the ${before} services of network ${network} away;`, terminal, signal);
+  return revision;
+}
+
 function outcome(
-  options: ApplyOptions,
+  dryRun: boolean,
   network: string,
   changes: number,
   revision: number,
-  stragglers: number,
+  enforced: string | undefined,
 ): string {
-  if (options.dryRun !== undefined) {
+  if (dryRun) {
     return changes === 0
       ? `network ${network} is already so, at revision ${revision}`
       : `dry run: nothing was changed; network ${network} stays at revision ${revision}`;
   }
   const what = changes === 0 ? `network ${network} was already so` : `applied to network ${network}`;
-  const enforced = options.wait !== undefined && stragglers === 0 ? ', enforced by every connected agent' : '';
-  return `${what}: revision ${revision}${enforced}`;
+  return `${what}: ${sentenceOf(revision, enforced)}`;
+}
+
+export function sentenceOf(revision: number, enforced: string | undefined): string {
+  return `revision ${revision}${enforced === undefined ? '' : `, ${enforced}`}`;
 }

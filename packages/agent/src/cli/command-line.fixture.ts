@@ -19,6 +19,12 @@ export interface Outcome {
   readonly err: string;
 }
 
+interface Surroundings {
+  readonly env?: Record<string, string>;
+  readonly answer?: string;
+  readonly signal?: AbortSignal;
+}
+
 /** The commands as a user has them, in a home of their own, with a control that answers as the test at hand says. */
 export function commandLine() {
   const directory = mkdtempSync(join(tmpdir(), 'weft-cli-'));
@@ -34,7 +40,7 @@ export function commandLine() {
 
   /** With more of an environment, or a person who answers questions. */
   async function weftWith(
-    { env: more, answer }: { readonly env?: Record<string, string>; readonly answer?: string },
+    { env: more, answer, signal = new AbortController().signal }: Surroundings,
     ...args: readonly string[]
   ): Promise<Outcome> {
     let out = '';
@@ -63,7 +69,7 @@ export function commandLine() {
         },
       }),
     };
-    const code = await run(args, terminal, new AbortController().signal);
+    const code = await run(args, terminal, signal);
     return { code, out, err };
   }
 

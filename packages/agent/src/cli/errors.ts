@@ -1,8 +1,8 @@
 /** How commands end. */
 import { CodedError } from '@weft/proto';
 
-/** 0 done, 1 failed, 2 wrong usage or file, 3 the answer is no: `explain` says deny, `diff` that an apply would change something. */
-export type ExitCode = 0 | 1 | 2 | 3;
+/** 0 done, 1 failed, 2 wrong usage or file, 3 the answer is no: `explain` says deny, `diff` that an apply would change something, 130 interrupted. */
+export type ExitCode = 0 | 1 | 2 | 3 | 130;
 
 /** The command was given wrongly: exit code 2. */
 export class UsageError extends Error {
@@ -20,6 +20,7 @@ export class CommandError extends CodedError<
   | 'admin-token'
   | 'control-refused'
   | 'control-unreachable'
+  | 'interrupted'
   | 'not-confirmed'
   | 'not-kept'
   | 'stragglers'

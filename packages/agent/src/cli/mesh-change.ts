@@ -16,8 +16,9 @@ import { parseDuration } from '../config/duration.ts';
 import { FileError, formatProblem } from '../config/errors.ts';
 import type { MeshFile } from '../config/mesh-file.ts';
 import { type Admin, CALL_DEADLINE_MS } from './admin.ts';
-import { wrongValue } from './errors.ts';
+import { CommandError, wrongValue } from './errors.ts';
 import { type Color, paint, paintErr, printable, type Terminal } from './terminal.ts';
+import { connectedTo, tellingWhoIsMissing } from './waiting.ts';
 
 /** How a mesh is sent: any of it left out is not asked for. */
 export interface Terms {
@@ -69,6 +70,37 @@ export async function sendMesh(admin: Admin, mesh: Mesh, terms: Terms): Promise<
   };
 }
 
+/** The mesh is sent, to be set: says who is missing while it waits for that, and of an interruption what it leaves. */
+export async function changeMesh(
+  admin: Admin,
+  network: string,
+  waits: boolean,
+  terminal: Terminal,
+  signal: AbortSignal,
+  send: () => Promise<MeshChanged>,
+): Promise<MeshChanged> {
+  try {
+    return await (waits ? tellingWhoIsMissing(admin, network, terminal, send()) : send());
+  } catch (cause) {
+    if (!signal.aborted) throw cause;
+    const left = `control may have taken the mesh, and goes on with it: weft history --network ${network} tells`;
+    throw new CommandError('interrupted', `interrupted; ${left}`, { cause });
+  }
+}
+
+/** Who has taken up a change that was waited for: undefined when it was not. */
+export async function enforcedWords(
+  admin: Admin,
+  network: string,
+  { stragglers }: MeshChanged,
+): Promise<string | undefined> {
+  if (stragglers.length > 0) return undefined;
+  const connected = await connectedTo(admin, network);
+  return connected === 0
+    ? 'no agent is connected, so that none enforces it yet'
+    : `enforced by every connected agent (${connected})`;
+}
+
 /** As sendMesh, for one that came from a file: rejects with FileError where control finds fields of it wrong. */
 export async function sendMeshFile(admin: Admin, file: MeshFile, terms: Terms): Promise<MeshChanged> {
   try {
@@ -111,6 +143,17 @@ export function warnOf(warnings: readonly FieldProblem[], file: MeshFile, termin
     const problem = printable(formatProblem(file.file, file.problem(field, message)));
     terminal.err(`${paintErr(terminal, 'yellow', 'warning')}: ${problem}\n`);
   }
+}
+
+/** Throws CommandError unless a person says yes. */
+export async function requireYes(question: string, terminal: Terminal, signal: AbortSignal): Promise<void> {
+  if (terminal.ask === undefined)
+    throw new CommandError(
+      'not-confirmed',
+      `${question} nobody is at a terminal to be asked: --yes says so; nothing was changed`,
+    );
+  const answer = await terminal.ask(`${question} go on? [y/N] `, signal);
+  if (!/^y(es)?$/i.test(answer.trim())) throw new CommandError('not-confirmed', 'nothing was changed');
 }
 
 /** What `--timeout` says. Throws UsageError. */

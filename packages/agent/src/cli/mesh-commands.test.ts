@@ -155,7 +155,7 @@ describe('rollback', () => {
     expect({ code, out, err }).toEqual({
       code: 0,
       out: '+ policy in\nnetwork prod is again as of revision 7: revision 10\n',
-      err: 'set network prod back to the mesh of revision 7? [y/N] ',
+      err: 'this sets network prod back to revision 7; go on? [y/N] ',
     });
     expect(dryRuns()).toEqual([true, false]);
     expect(sent[1]?.terms).toMatchObject({ expectedRevision: 9, wait: false });
@@ -169,7 +169,7 @@ describe('rollback', () => {
       err: expect.stringContaining('nothing was changed'),
     });
     const alone = await weft('rollback', '7', '--json');
-    expect(alone).toMatchObject({ code: 1, out: '', err: expect.stringContaining('give --yes') });
+    expect(alone).toMatchObject({ code: 1, out: '', err: expect.stringContaining('--yes says so') });
     expect(dryRuns()).toEqual([true, true]);
   });
 

@@ -4,15 +4,17 @@ import { adminService, meshFromWire, timestampFromWire } from '@weft/proto/wire'
 import { meshToYaml } from '@weft/proto/yaml';
 import { parse } from 'yaml';
 import { type Admin, everyEntry, listWithAdmin, type NetworkOptions, withAdmin } from './admin.ts';
-import { requireTakenUp } from './apply-command.ts';
-import { CommandError } from './errors.ts';
+import { requireTakenUp, sentenceOf } from './apply-command.ts';
 import { formatTime, orDash } from './format.ts';
 import { writeJson, writeJsonAsIs } from './json.ts';
 import {
+  changeMesh,
   changesFromWire,
+  enforcedWords,
   type MeshChange,
   readRevision,
   readTimeout,
+  requireYes,
   sendMesh,
   signOf,
   writeChanges,
@@ -104,27 +106,20 @@ export async function rollback(
     const { changes } = await sendMesh(admin, mesh, { dryRun: true, expectedRevision });
     if (options.json === undefined) writeChanges(changes, terminal);
     if (changes.length > 0 && options.yes === undefined)
-      await requireYes(`set network ${network} back to the mesh of revision ${asked}?`, terminal, signal);
+      await requireYes(`this sets network ${network} back to revision ${asked};`, terminal, signal);
     const waitMs = options.wait && timeoutMs;
-    return { network, ...(await sendMesh(admin, mesh, defined({ waitMs, expectedRevision }))) };
+    const changed = await changeMesh(admin, network, waitMs !== undefined, terminal, signal, () =>
+      sendMesh(admin, mesh, defined({ waitMs, expectedRevision })),
+    );
+    const enforced = waitMs === undefined ? undefined : await enforcedWords(admin, network, changed);
+    return { network, ...changed, enforced };
   });
-  const { network, revision, changes, stragglers, notKept } = answer;
+  const { network, revision, changes, stragglers, notKept, enforced } = answer;
   if (options.json !== undefined) {
     writeJson(terminal, { version: 1, network, revision, from: asked, changes, stragglers, notKept });
   } else {
     const what = changes.length === 0 ? 'is already' : 'is again';
-    terminal.out(`network ${network} ${what} as of revision ${asked}: revision ${revision}\n`);
+    terminal.out(`network ${network} ${what} as of revision ${asked}: ${sentenceOf(revision, enforced)}\n`);
   }
   requireTakenUp(revision, stragglers, notKept, options.timeout);
-}
-
-/** Throws CommandError unless a person says yes. */
-export async function requireYes(question: string, terminal: Terminal, signal: AbortSignal): Promise<void> {
-  if (terminal.ask === undefined)
-    throw new CommandError(
-      'not-confirmed',
-      `${question} Nobody is at a terminal to say so: give --yes; nothing was changed`,
-    );
-  const answer = await terminal.ask(`${question} [y/N] `, signal);
-  if (!/^y(es)?$/i.test(answer.trim())) throw new CommandError('not-confirmed', 'nothing was changed');
 }

@@ -16,6 +16,7 @@ export function meshProgram(
     .option('--wait', 'return when every connected agent enforces it, and name those that do not')
     .option('--timeout <DURATION>', 'how long to wait', '10s')
     .option('--expect <REVISION>', 'change nothing when the mesh was changed since this revision')
+    .option('--yes', 'do not ask, though it takes more than half of the services away')
     .option('--leave-behind', 'take also what hosts of an older version cannot read; those fail closed for that alone')
     .addOption(json())
     .action(async (options) => (await import('./apply-command.ts')).apply(options, terminal, signal));

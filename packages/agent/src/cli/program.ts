@@ -25,14 +25,19 @@ export async function run(args: readonly string[], terminal: Terminal, signal: A
     await program.parseAsync([...args], { from: 'user' });
     return code;
   } catch (error) {
-    return failed(error, terminal);
+    return failed(error, terminal, signal);
   }
 }
 
-function failed(error: unknown, terminal: Terminal): ExitCode {
+function failed(error: unknown, terminal: Terminal, signal: AbortSignal): ExitCode {
   const name = paintErr(terminal, 'red', 'weft');
   // Commander has already written what is wrong, or the help that was asked for.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  if (signal.aborted) {
+    const told = error instanceof CommandError && error.code === 'interrupted' ? error.message : 'interrupted';
+    terminal.err(`${name}: ${escapeUnseen(told)}\n`);
+    return 130;
+  }
   if (error instanceof FileError) {
     terminal.err(`${escapeUnseen(error.message)}\n${name}: nothing was changed\n`);
     return 2;
