@@ -70,7 +70,7 @@ export const items: readonly NetmapItem[] = [
       },
     ],
   },
-  { type: 'self', ...told, agentId: 'ag_2', host: 'front-1', network: 'prod' },
+  { type: 'self', ...told, agentId: 'ag_2', host: 'front-1', network: 'prod', controlAddresses: [] },
 ];
 
 export const report: Report = {

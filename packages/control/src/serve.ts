@@ -11,7 +11,7 @@ import { createExplain } from './admin/explain.ts';
 import { OpenFlowsWalk } from './admin/open-flows.ts';
 import { policyCache } from './admin/policy-cache.ts';
 import { createReach } from './admin/reach.ts';
-import { isWildcard } from './admin/token-addresses.ts';
+import { isWildcard, toldAddresses } from './admin/token-addresses.ts';
 import { openAuditLog } from './audit/log.ts';
 import { openRefusalAudit } from './audit/refusals.ts';
 import { FailureCounter } from './bounds/failures.ts';
@@ -161,6 +161,7 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
     logger,
     now,
     memory: fileMemory(join(directory, 'reports.json'), logger),
+    controlAddresses: toldAddresses(options),
     ...(metrics === undefined ? {} : { observer: metrics.counters.streams }),
   });
   closers.push(() => hub.close());

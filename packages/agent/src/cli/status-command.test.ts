@@ -26,7 +26,7 @@ describe('status', () => {
       fingerprint: 'SHA256:00',
       state: 'connected',
       staleSince: null,
-      control: { addresses: ['127.0.0.1:7400'], cause: '' },
+      control: { address: '127.0.0.1:7400', addresses: ['127.0.0.1:7400'], cause: '' },
       revision: 12,
       dns: '127.0.0.1:7453',
       names: [
@@ -68,7 +68,7 @@ describe('status', () => {
     expect(code).toBe(0);
     for (const words of [
       'build-3 in network prod',
-      'connected to control',
+      'connected to control at 127.0.0.1:7400',
       '12 enforced',
       'redis.internal',
       '1/2',
@@ -110,7 +110,7 @@ describe('status', () => {
 
   test('works while control is down, and says since when', async () => {
     await file('admin.token', encodeAdminToken({ pin: new Uint8Array(32), secret: SECRET }));
-    const control = { addresses: ['127.0.0.1:7400'], cause: 'connect ECONNREFUSED' };
+    const control = { address: '', addresses: ['127.0.0.1:7400'], cause: 'connect ECONNREFUSED' };
     const staleSince = new Date(NOW - 90_000).toISOString();
     const { code, out } = await weft('status', '--data', await localAgent({ state: 'stale', staleSince, control }));
     expect(code).toBe(0);

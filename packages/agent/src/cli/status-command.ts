@@ -158,7 +158,7 @@ function writeAgent(agent: AgentStatus, terminal: Terminal): void {
 function stateOf({ state, staleSince, control }: AgentStatus, terminal: Terminal): string {
   switch (state) {
     case 'connected':
-      return paint(terminal, 'green', 'connected to control');
+      return paint(terminal, 'green', `connected to control at ${printable(control.address)}`);
     case 'revoked':
       return paint(terminal, 'red', 'revoked: control took the membership back; join again with a new token');
     case 'stale': {

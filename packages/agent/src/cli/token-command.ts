@@ -1,5 +1,14 @@
 /** weft token: create, list, revoke. */
-import { ADMIN_LIMITS, isHostName, isServiceName, joinTokenState } from '@weft/proto';
+import {
+  ADMIN_LIMITS,
+  decodeJoinToken,
+  isHostName,
+  isLoopback,
+  isServiceName,
+  joinTokenState,
+  parseHostPort,
+  TokenError,
+} from '@weft/proto';
 import { adminService, durationToWire, rolesFromWire, rolesToWire, timestampFromWire } from '@weft/proto/wire';
 import { parseDuration } from '../config/duration.ts';
 import { everyEntry, listWithAdmin, type NetworkOptions, withAdmin } from './admin.ts';
@@ -48,11 +57,31 @@ export async function tokenCreate(options: TokenCreateOptions, terminal: Termina
     const network = printable(options.network ?? '');
     terminal.err(`note: network ${network} is new; it has no services until weft apply\n`);
   }
+  const here = onlyOnControlsHost(token);
+  if (here !== undefined) {
+    terminal.err(
+      `note: the token leads to ${here}, where control's own host alone finds it; for other hosts start weft-control serve with ` +
+        '--listen 0.0.0.0:7400 --advertise HOST:7400, and make another token\n',
+    );
+  }
   if (options.json === undefined) {
     terminal.out(`${token}\n`);
     return;
   }
   writeJson(terminal, { token, tokenId, expiresMs, networkCreated });
+}
+
+/** Where the token leads, when no other host can follow it. */
+function onlyOnControlsHost(token: string): string | undefined {
+  try {
+    const { addresses } = decodeJoinToken(token);
+    const hosts = addresses.map((address) => parseHostPort(address)?.host ?? '');
+    return hosts.every(isLoopback) ? addresses.join(', ') : undefined;
+  } catch (error) {
+    // A later control's: what it says is not known here.
+    if (error instanceof TokenError) return undefined;
+    throw error;
+  }
 }
 
 export async function tokenList(options: NetworkOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {

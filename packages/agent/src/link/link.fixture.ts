@@ -6,6 +6,7 @@ import {
   type NetmapItem,
   type OpenFlow,
   type Report,
+  type SelfItem,
 } from '@weft/proto';
 import { type AgentHandlers, deltaToWire, type pb } from '@weft/proto/wire';
 import { pino } from 'pino';
@@ -18,6 +19,7 @@ import { type Membership, makeKeys } from '../member/identity.ts';
 import { NetmapStore, type RestoredNetmap } from '../netmap/store.ts';
 import { AgentTelemetry } from '../observe/telemetry.ts';
 import { ENFORCEMENT } from '../run/enforce.ts';
+import { controlAddresses } from './addresses.ts';
 import { runLink } from './link.ts';
 import { ReportSender } from './report-sender.ts';
 
@@ -110,13 +112,18 @@ export class Streams {
     },
   };
 
+  /** How many came and were not asked for. */
+  get come(): number {
+    return this.#come.length;
+  }
+
   next(): Promise<Stream> {
     const stream = this.#come.shift();
     return stream === undefined ? new Promise((resolve) => this.#waiting.push(resolve)) : Promise.resolve(stream);
   }
 }
 
-export const self: NetmapItem = {
+export const self: SelfItem = {
   type: 'self',
   agentId: 'a1',
   network: 'prod',
@@ -125,6 +132,7 @@ export const self: NetmapItem = {
   address: CONTROL_RANGE.base + 3,
   services: [],
   roles: [],
+  controlAddresses: [],
 };
 export const policy = { type: 'policy', defaultAction: 'allow', rules: [] } as const satisfies NetmapItem;
 
@@ -235,6 +243,10 @@ export function linkRig() {
       {
         keys,
         membership,
+        addresses: () => {
+          const told = store.controlAddresses;
+          return controlAddresses({ named: undefined, told, joined: membership.controlAddresses }, CONTROL_RANGE);
+        },
         store,
         keeper,
         reporter,

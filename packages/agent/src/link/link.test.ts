@@ -189,6 +189,25 @@ describe('the link', () => {
     expect(events).toContain('disconnected');
   });
 
+  test('finds control where it said that it would be, and takes no other for it', async () => {
+    const [streams, moved, strange] = [new Streams(), new Streams(), new Streams()];
+    const keys = makeTestKeys();
+    const control = await serve(streams.handlers, keys);
+    const other = await serve(strange.handlers);
+    const next = await serve(moved.handlers, keys);
+    const { store } = setUp(control);
+    const first = await streams.next();
+    await first.hello();
+    const told: NetmapItem = { ...self, controlAddresses: [other.address, next.address] };
+    first.delta({ snapshot: true, index: 3, revision: 2, upserts: [told, policy] });
+    await first.next('ack');
+    control.close();
+    const second = await moved.next();
+    expect(await second.hello()).toMatchObject({ timeline: 't1', index: 3 });
+    expect(store.controlAddresses).toEqual([other.address, next.address]);
+    expect(strange.come).toBe(0);
+  });
+
   test('says of an item what control sent, with a field that this version does not know, also after a restart', async () => {
     const streams = new Streams();
     const control = await serve(streams.handlers);

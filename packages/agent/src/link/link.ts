@@ -4,10 +4,13 @@ import { asError, parseHostPort } from '@weft/proto';
 import { AgentClient, agentService, callDuplex, pinnedCredentials } from '@weft/proto/wire';
 import { sourceTowards, watchAddresses } from '../bytes/address-watch.ts';
 import { channelOptions } from '../member/channel.ts';
+import { AddressRound } from './addresses.ts';
 import { type ControlStreamParts, runControlStream } from './control-stream.ts';
 import { type ControlStreamEnd, type Held, Retry, type RetryLimits } from './retry.ts';
 
 export interface LinkOptions extends Omit<ControlStreamParts, 'served'> {
+  /** Where control is looked for, HOST:PORT, in the order to try. */
+  readonly addresses: () => readonly string[];
   readonly limits: RetryLimits;
   /** Uniform in [0, 1), for jitter. */
   readonly random: () => number;
@@ -33,15 +36,27 @@ const LIFELINE = {
 
 /** Holds the link until the signal is aborted. Resolves then; never rejects for what control or the network does. */
 export async function runLink(options: LinkOptions, signal: AbortSignal): Promise<void> {
-  const { store, logger, membership } = options;
+  const { store, logger } = options;
   const retry = new Retry(options.limits, options.random);
+  const round = new AddressRound(options.addresses);
   for (let attempt = 0; !signal.aborted; attempt++) {
-    const { controlAddresses } = membership;
-    const address = controlAddresses[attempt % controlAddresses.length] ?? '';
-    const end = await runOnce(address, options, signal);
+    const address = round.next();
+    const end = await runOnce(
+      address,
+      {
+        ...options,
+        connected: (at) => {
+          round.served(at);
+          options.connected(at);
+        },
+      },
+      signal,
+    );
     store.markStale(options.now());
     if (signal.aborted) return;
-    const delayMs = retry.delayAfter(end);
+    // Another address may do at once where one is of before a move.
+    const delayMs =
+      end.type === 'lost' && !end.served && !round.over ? options.limits.minimumMs : retry.delayAfter(end);
     if (end.type === 'revoked') {
       logger.error(
         { event: 'membership-revoked', reason: end.reason },

@@ -169,6 +169,27 @@ describe('joining', () => {
     expect(moved.membership.controlAddresses).toEqual(['127.0.0.1:2', control.address, gone]);
   });
 
+  test('of a newer token of the same control, takes where it is', async () => {
+    const control = await serve({
+      join: (call, answer) => answer(null, { agentId: 'a1', network: 'prod', host: call.request.host || 'named' }),
+    });
+    const token = tokenFor(control);
+    const request = { ...attempt, directory, token, logger };
+    await openMembership(request, stop.signal);
+    const addresses = ['control.example.com:7400', '10.0.0.9:7400'];
+    const expected = [...addresses, control.address];
+    const newer = await openMembership({ ...request, token: { ...token, id: 'tk2', addresses } }, stop.signal);
+    expect(newer.membership.controlAddresses).toEqual(expected);
+    // It is kept, and one of before leaves it so.
+    const again = await openMembership(request, stop.signal);
+    expect(again.membership.controlAddresses).toEqual(expected);
+    for (let each = 0; each < 20; each++) {
+      await openMembership({ ...request, token: { ...token, addresses: [`h${each}:1`] } }, stop.signal);
+    }
+    const { membership } = await openMembership({ ...request, token: undefined }, stop.signal);
+    expect([membership.controlAddresses.length, membership.controlAddresses[0]]).toEqual([16, 'h19:1']);
+  });
+
   test('a first start needs a token', async () => {
     const request = { ...attempt, directory, token: undefined, logger };
     await expect(openMembership(request, stop.signal)).rejects.toMatchObject({ code: 'token-missing' });

@@ -6,6 +6,9 @@ import { AgentError } from './errors.ts';
 import { type AgentKeys, loadIdentity, type Membership, makeKeys, saveIdentity } from './identity.ts';
 import { type JoinAttempt, join } from './join.ts';
 
+/** Kept of those that tokens named; a token names at most 8. */
+const MOST_ADDRESSES = 16;
+
 export interface Enrolment {
   readonly keys: AgentKeys;
   readonly membership: Membership;
@@ -25,8 +28,20 @@ export async function openMembership(request: MembershipRequest, signal: AbortSi
   const identity = await loadIdentity(directory);
   const kept = identity?.membership;
   if (identity !== undefined && kept !== undefined && (!kept.revoked || token === undefined)) {
-    if (token !== undefined) noteUnused(token, kept, directory, logger);
-    return { keys: identity.keys, membership: { ...kept, controlAddresses: first(control, kept.controlAddresses) } };
+    const membership = token === undefined ? kept : { ...kept, controlAddresses: addressesOf(token, kept, directory) };
+    if (token !== undefined) {
+      if (membership.controlAddresses !== kept.controlAddresses)
+        await saveIdentity(directory, { keys: identity.keys, membership });
+      const { network, host } = kept;
+      logger.info(
+        { event: 'token-not-used', network, host, addresses: token.addresses },
+        'this directory is already a member; of the join token only where control is was taken',
+      );
+    }
+    return {
+      keys: identity.keys,
+      membership: { ...membership, controlAddresses: first(control, membership.controlAddresses) },
+    };
   }
   if (token === undefined) {
     throw new AgentError(
@@ -59,18 +74,18 @@ function first(control: string | undefined, addresses: readonly string[]): reado
   return control === undefined ? addresses : [control, ...addresses.filter((address) => address !== control)];
 }
 
-function noteUnused(token: JoinToken, kept: Membership, directory: string, logger: Logger): void {
+/** Where a newer token says that the control of this membership is. Throws AgentError for one of another control. */
+function addressesOf(token: JoinToken, kept: Membership, directory: string): readonly string[] {
   const sameControl = token.pin.length === kept.pin.length && timingSafeEqual(token.pin, kept.pin);
-  if (!sameControl) {
-    throw new AgentError(
-      'token-wrong',
-      `${directory} belongs to network ${kept.network} at ${kept.controlAddresses.join(', ')}, and the join token is for ` +
-        'another control; choose another directory with --data, or start without the token',
-    );
+  const { controlAddresses } = kept;
+  if (sameControl) {
+    if (token.addresses.every((address) => controlAddresses.includes(address))) return controlAddresses;
+    return [...new Set([...token.addresses, ...controlAddresses])].slice(0, MOST_ADDRESSES);
   }
-  logger.info(
-    { event: 'token-not-used', network: kept.network, host: kept.host },
-    'this directory is already a member; the join token is not used',
+  throw new AgentError(
+    'token-wrong',
+    `${directory} belongs to network ${kept.network} at ${kept.controlAddresses.join(', ')}, and the join token is for ` +
+      'another control; choose another directory with --data, or start without the token',
   );
 }
 

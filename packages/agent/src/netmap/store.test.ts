@@ -23,6 +23,7 @@ const item = {
     address: CONTROL_RANGE.base + 3,
     services: ['redis'],
     roles: [],
+    controlAddresses: [],
   },
   policy: { type: 'policy', defaultAction: 'allow', rules: [] },
 } as const satisfies Record<string, NetmapItem>;

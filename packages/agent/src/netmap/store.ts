@@ -99,6 +99,12 @@ export class NetmapStore implements NetmapSource {
     return this.#encoded;
   }
 
+  /** Where control says that it can be reached, HOST:PORT, in the order to try. */
+  get controlAddresses(): readonly string[] {
+    const self = this.#items.get('self');
+    return self?.type === 'self' ? self.controlAddresses : [];
+  }
+
   /** Where what is held stands. */
   get position(): Position {
     return this.#position;
@@ -259,7 +265,7 @@ function createNetmap(items: Iterable<NetmapItem>, position: Position, range: Ad
         break;
       }
       case 'self': {
-        const { type: _, ...own } = item;
+        const { type: _, controlAddresses: _where, ...own } = item;
         self = { ...own, address: address(item.address) };
         break;
       }

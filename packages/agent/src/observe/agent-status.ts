@@ -15,6 +15,8 @@ export interface AgentStatus {
   /** Since when control was not heard, ISO 8601; null while it is. */
   readonly staleSince: string | null;
   readonly control: {
+    /** HOST:PORT where it was heard last; empty when not since the agent's start. */
+    readonly address: string;
     readonly addresses: readonly string[];
     /** Why it is not heard; empty while it is, or when it is not known. */
     readonly cause: string;

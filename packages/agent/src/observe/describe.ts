@@ -67,7 +67,7 @@ interface DescribedInFull extends Described {
   readonly version: string;
   readonly startedMs: number;
   readonly member: Enrolment;
-  readonly control: { readonly cause: string; readonly revoked: boolean };
+  readonly control: AgentStatus['control'] & { readonly revoked: boolean };
   readonly store: NetmapSource;
   readonly dns: Pick<DnsServer, 'address'>;
   readonly recorder: FlowRecorder;
@@ -77,7 +77,7 @@ interface DescribedInFull extends Described {
 /** The answer of the status socket. */
 export function describeAgent(parts: DescribedInFull): AgentStatus {
   const { member, control, store, dns, recorder, port, totals } = parts;
-  const { network, host, agentId, controlAddresses } = member.membership;
+  const { network, host, agentId } = member.membership;
   const staleSince = store.staleSinceMs === undefined ? null : new Date(store.staleSinceMs).toISOString();
   const { recorded, dropped } = recorder.counters;
   return {
@@ -89,7 +89,7 @@ export function describeAgent(parts: DescribedInFull): AgentStatus {
     fingerprint: keyFingerprint(member.keys.tunnel.publicKey),
     state: control.revoked ? 'revoked' : staleSince === null ? 'connected' : 'stale',
     staleSince,
-    control: { addresses: controlAddresses, cause: control.cause },
+    control: { address: control.address, addresses: control.addresses, cause: control.cause },
     revision: store.current.revision,
     dns: formatHostPort(dns.address.host, dns.address.port),
     names: names(store.current),

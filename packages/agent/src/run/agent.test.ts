@@ -59,7 +59,7 @@ function items(agentId: string): NetmapItem[] {
   const self = { agentId, network: 'prod', host: 'build-3', tags: [], services: ['echo'], roles: [] } as const;
   const ports = [{ protocol: 'tcp', first: 47_113, last: 47_113 }] as const;
   return [
-    { type: 'self', ...self, address: CONTROL_RANGE.base + 3 },
+    { type: 'self', ...self, address: CONTROL_RANGE.base + 3, controlAddresses: [] },
     { type: 'service', service: { name: 'echo', kind: 'private', ports, tags: [] }, address: CONTROL_RANGE.base + 7 },
     { type: 'policy', defaultAction: 'allow', rules: [] },
   ];

@@ -26,7 +26,7 @@ import type { AgentStatus } from '../observe/agent-status.ts';
 import { describeAgent } from '../observe/describe.ts';
 import { serveStatus } from '../observe/status-socket.ts';
 import type { Problems } from '../words/problems.ts';
-import { type ControlState, followControl, keptNetmap } from './control.ts';
+import { type ControlState, followControl, keptNetmap, placesOfControl } from './control.ts';
 import { ENFORCEMENT } from './enforce.ts';
 import { keepHouse } from './housekeeping.ts';
 import { watchLoopbackDoor } from './loopback-door.ts';
@@ -119,7 +119,7 @@ async function runMember(options: AgentOptions, request: MembershipRequest, sign
     watchUpstreams(dns, path.problems, life.signal);
 
     // 4. What the agent says of itself.
-    const control: ControlState = { cause: '', revoked: member.membership.revoked };
+    const control: ControlState = { cause: '', address: '', revoked: member.membership.revoked };
     const status = async (): Promise<AgentStatus> => {
       await path.count();
       return describeAgent({
@@ -130,7 +130,7 @@ async function runMember(options: AgentOptions, request: MembershipRequest, sign
         port: path.tunnels.port,
         gateway: path.gateway.address,
         member,
-        control,
+        control: { ...control, addresses: placesOfControl({ request, member, store, range: options.range }) },
         startedMs,
         version: VERSION,
       });
@@ -148,7 +148,10 @@ async function runMember(options: AgentOptions, request: MembershipRequest, sign
       signal: life.signal,
     });
     store.subscribe('kept', () => keeper.changed());
-    const linked = followControl({ ...path, request, store, member, keeper, control, logger }, life.signal);
+    const linked = followControl(
+      { ...path, range: options.range, request, store, member, keeper, control, logger },
+      life.signal,
+    );
     ending.push(linked.ended);
 
     const over = Promise.race([aborted(signal), linked.rejoined, path.failed]);

@@ -19,11 +19,11 @@ test('what control said last stands no longer than control answers, and another 
   const parts = {
     request: {},
     member: { membership },
-    store: { current: { self: {} } },
+    store: { current: { self: {} }, controlAddresses: [] },
     keeper: { changed: () => {} },
     problems,
     logger: pino({ level: 'silent' }),
-    control: { cause: '', revoked: false },
+    control: { cause: '', address: '', revoked: false },
   };
   followControl(parts as unknown as ControlParts, new AbortController().signal);
   const [link] = links;

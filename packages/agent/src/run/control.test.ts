@@ -12,13 +12,13 @@ test('at its end the agent tells of all records that control will never have', a
   // Of control nothing is there.
   const { ended } = followControl(
     {
-      directory: '',
+      request: {},
       member: { membership: { controlAddresses: ['127.0.0.1:1'], pin: 'x', agentId: 'a' }, keys: {} },
-      store: { current: { self: undefined }, markStale: () => {} },
+      store: { current: { self: undefined }, controlAddresses: [], markStale: () => {} },
       keeper: { changed: () => {} },
       recorder,
       logger,
-      control: { cause: '', revoked: false },
+      control: { cause: '', address: '', revoked: false },
     } as unknown as ControlParts,
     stop.signal,
   );

@@ -1,9 +1,10 @@
 /** What control's word does to a running agent: fresh or stale, member or not, and back again. */
 import { randomBytes } from 'node:crypto';
-import { messageOf, type OpenFlows, type OpenFlowsQuestion, VERSION } from '@weft/proto';
+import { type AddressRange, messageOf, type OpenFlows, type OpenFlowsQuestion, VERSION } from '@weft/proto';
 import { PinMismatchError } from '@weft/proto/wire';
 import type { Logger } from 'pino';
 import type { FlowRecorder } from '../flows/recorder.ts';
+import { controlAddresses } from '../link/addresses.ts';
 import type { TelemetrySource } from '../link/control-stream.ts';
 import { runLink } from '../link/link.ts';
 import type { ReportSender } from '../link/report-sender.ts';
@@ -18,6 +19,8 @@ import type { Problems } from '../words/problems.ts';
 export interface ControlState {
   /** Why control is not heard; empty while it is. */
   cause: string;
+  /** HOST:PORT where it was heard last; empty when not yet. */
+  address: string;
   revoked: boolean;
 }
 
@@ -26,6 +29,8 @@ export interface ControlParts {
   readonly request: MembershipRequest;
   readonly member: Enrolment;
   readonly store: NetmapStore;
+  /** This agent's VIPs. */
+  readonly range: AddressRange;
   readonly keeper: NetmapKeeper;
   readonly reporter: ReportSender;
   readonly seen: (observedHost: string) => void;
@@ -52,10 +57,11 @@ export interface Following {
 export function followControl(parts: ControlParts, signal: AbortSignal): Following {
   const { logger, member, store, keeper, reporter, recorder, tunnels, problems, control } = parts;
   const { network, host } = member.membership;
+  const addresses = () => placesOfControl(parts);
   const known = Promise.withResolvers<void>();
   const rejoined = Promise.withResolvers<void>();
   if (store.current.self !== undefined) known.resolve();
-  const waits = `waits for control at ${member.membership.controlAddresses.join(', ')}`;
+  const waits = `waits for control at ${addresses().join(', ')}`;
   const tellRevoked = (why: string) => {
     const message = `${host} is no member of network ${network} any more: ${why}; start weft up again with a new join token to come back`;
     problems.raise({ code: 'membership-revoked', subject: host, message });
@@ -70,6 +76,7 @@ export function followControl(parts: ControlParts, signal: AbortSignal): Followi
   const ended = runLink(
     {
       ...member,
+      addresses,
       store,
       keeper,
       reporter,
@@ -84,8 +91,9 @@ export function followControl(parts: ControlParts, signal: AbortSignal): Followi
       limits: CONTROL_RETRY,
       random: Math.random,
       now: Date.now,
-      connected: () => {
+      connected: (address) => {
         control.cause = '';
+        control.address = address;
         known.resolve();
         for (const code of ['held-off', 'control-changed', 'no-netmap']) problems.clear(code, host);
         if (!control.revoked) return;
@@ -138,6 +146,17 @@ export function followControl(parts: ControlParts, signal: AbortSignal): Followi
     if (records > 0) logger.warn({ event: 'flows-lost', records }, 'control did not take the last flow records');
   });
   return { known: known.promise, rejoined: rejoined.promise, ended };
+}
+
+/** HOST:PORT each, in the order to try, as it is known now. Control is known by its key: at a wrong one nothing is told to anybody. */
+export function placesOfControl({
+  request,
+  member,
+  store,
+  range,
+}: Pick<ControlParts, 'request' | 'member' | 'store' | 'range'>) {
+  const told = store.controlAddresses;
+  return controlAddresses({ named: request.control, told, joined: member.membership.controlAddresses }, range);
 }
 
 /** The membership is over: tunnels, flows and names go. Names outside the network are still forwarded. */

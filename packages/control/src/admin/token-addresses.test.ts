@@ -1,6 +1,6 @@
 import type { NetworkInterfaceInfo } from 'node:os';
 import { expect, test } from 'vitest';
-import { type AddressSources, tokenAddresses } from './token-addresses.ts';
+import { type AddressSources, tokenAddresses, toldAddresses } from './token-addresses.ts';
 
 const network = (address: string, internal = false): NetworkInterfaceInfo => ({
   address,
@@ -51,4 +51,14 @@ test.each<[string, Partial<AddressSources>, string[]]>([
   ],
 ])('%s', (_name, sources, expected) => {
   expect(tokenAddresses({ ...base, ...sources })).toEqual(expected);
+});
+
+test.each<[string, Pick<AddressSources, 'advertise' | 'listen'>, string[]]>([
+  ['--advertise', { ...base, advertise: ['c:3', 'd:4', 'c:3'] }, ['c:3', 'd:4']],
+  ['the address listened on', { ...base, listen: { host: '2001:db8::5', port: 5 } }, ['[2001:db8::5]:5']],
+  ['nothing that only this host can reach', { ...base, listen: { host: '127.0.0.1', port: 5 } }, []],
+  ['no guess', base, []],
+  ['no port that is not known', { ...base, listen: { host: '10.0.0.5', port: 0 } }, []],
+])('agents are told %s', (_, sources, expected) => {
+  expect(toldAddresses(sources)).toEqual(expected);
 });

@@ -42,6 +42,16 @@ export function tokenAddresses({ requested, advertise, listen, authority, interf
   return [...new Set(guesses)].slice(0, MAX_GUESSED);
 }
 
+/**
+ * What agents are told, who keep it beside their token's: only what an operator has said. A guess that holds for who asked for a token
+ * may hold for nobody else, and an agent's token led it here.
+ */
+export function toldAddresses({ advertise, listen }: Pick<AddressSources, 'advertise' | 'listen'>): string[] {
+  if (advertise.length > 0) return [...new Set(advertise)];
+  const { host, port } = listen;
+  return isWildcard(host) || isLoopback(host) || port === 0 ? [] : [formatHostPort(host, port)];
+}
+
 export function isWildcard(host: string): boolean {
   return host === '0.0.0.0' || host === '::';
 }

@@ -22,10 +22,12 @@ export interface MemberSources {
   readonly running: ReadonlyMap<string, readonly string[]>;
   readonly shared: Interner<SharedEntry>;
   readonly peers: Interner<PeerEntry>;
+  /** Where control can be reached; the same at every moment. */
+  readonly controlAddresses: readonly string[];
 }
 
 export function memberOf(agent: AgentState, sources: MemberSources): Member {
-  const { network, presences, classes, running, shared, peers } = sources;
+  const { network, presences, classes, running, shared, peers, controlAddresses } = sources;
   const scope = scopeOf(network, agent);
   const tags = classes.hostTags(agent.host);
   const endpoints = presences.get(agent.id)?.endpoints ?? NO_ENDPOINTS;
@@ -36,7 +38,11 @@ export function memberOf(agent: AgentState, sources: MemberSources): Member {
     agent,
     scope,
     profile: profileOf(classes, agent, scope, running.get(agentId) ?? []),
-    self: shared.keep(`self/${agentId}`, from, () => new SharedEntry({ type: 'self', network: network.name, ...told })),
+    self: shared.keep(
+      `self/${agentId}`,
+      from,
+      () => new SharedEntry({ type: 'self', network: network.name, controlAddresses, ...told }),
+    ),
     peer: peers.keep(
       agentId,
       [...from, endpoints],

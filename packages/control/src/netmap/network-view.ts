@@ -30,7 +30,14 @@ export class NetworkView {
   readonly #made: MadeParts;
   readonly #readable: ReadableParts;
 
-  constructor(network: NetworkState, presences: Presences, before?: NetworkView, readable = new ReadableParts()) {
+  /** `controlAddresses`: where agents are told that control can be reached. */
+  constructor(
+    network: NetworkState,
+    presences: Presences,
+    before?: NetworkView,
+    readable = new ReadableParts(),
+    controlAddresses: readonly string[] = [],
+  ) {
     this.network = network;
     this.#readable = readable;
     this.#classes = before?.network.mesh === network.mesh ? before.#classes : new PolicyClasses(network.mesh);
@@ -45,7 +52,8 @@ export class NetworkView {
       this.#workers.set(name, before === undefined ? part : carriedOver(before.#workers.get(name), part));
     }
 
-    const sources = { network, presences, classes: this.#classes, running, shared: this.#shared, peers: this.#peers };
+    const kept = { classes: this.#classes, shared: this.#shared, peers: this.#peers };
+    const sources = { network, presences, running, controlAddresses, ...kept };
     for (const agent of network.agents.values()) {
       const member = memberOf(agent, sources);
       this.#members.set(agent.id, member);

@@ -14,6 +14,8 @@ export interface DistributorOptions {
   readonly state: StateStore;
   readonly logger: Logger;
   readonly readable: ReadableParts;
+  /** Where agents are told that control can be reached, HOST:PORT. */
+  readonly controlAddresses: readonly string[];
   readonly gatherMs: number;
   /** How long offering views may hold up the loop at a time. */
   readonly sliceMs: number;
@@ -130,7 +132,8 @@ export class Distributor {
       return;
     }
     const presences = this.#presences.get(name) ?? NOBODY;
-    const view = new NetworkView(network, presences, this.#views.get(name), this.#options.readable);
+    const { readable, controlAddresses } = this.#options;
+    const view = new NetworkView(network, presences, this.#views.get(name), readable, controlAddresses);
     this.#views.set(name, view);
     const waiting = entryOf(this.#waiting, name, () => new Map());
     // One that waits already keeps its place, so that nobody waits for ever however often there is something new.

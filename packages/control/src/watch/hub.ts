@@ -62,6 +62,8 @@ export interface HubOptions {
   readonly logger: Logger;
   /** Milliseconds since the Unix epoch. */
   readonly now: () => number;
+  /** Where agents are told that control can be reached, HOST:PORT; nowhere when left out. */
+  readonly controlAddresses?: readonly string[];
   /** What is known of agents that are not back yet after a restart of control. */
   readonly memory?: ReportMemory;
   readonly observer?: StreamObserver;
@@ -117,6 +119,7 @@ export class Hub implements PathTracer, OpenFlowsAsker {
       state,
       logger,
       readable: new ReadableParts(options.words),
+      controlAddresses: options.controlAddresses ?? [],
       gatherMs: this.#timing.gatherMs,
       sliceMs: this.#timing.sliceMs,
       feeds: (network) => this.#feeds(network),

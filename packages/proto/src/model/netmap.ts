@@ -50,6 +50,8 @@ export interface PolicyItem {
 export interface SelfItem extends AgentItem {
   readonly type: 'self';
   readonly network: string;
+  /** Where control can be reached, HOST:PORT, in the order to try; empty when it does not say. */
+  readonly controlAddresses: readonly string[];
 }
 
 export type NetmapItem = ServiceItem | InstanceItem | PeerItem | PolicyItem | SelfItem;

@@ -81,6 +81,7 @@ describe('for an agent that lacks a word', () => {
       services: [],
       address: 1,
       network: 'n',
+      controlAddresses: [],
     } as const;
     expect(itemFor({ type: 'self', ...self }, 1, WORDS)).toMatchObject({ roles: [] });
   });

@@ -1,6 +1,7 @@
 /** Items of an agent's netmap, wire to model and back, and their digests. */
 
 import { createHash } from 'node:crypto';
+import { parseHostPort } from '../model/endpoint.ts';
 import { LIMITS, WIRE_LIMITS } from '../model/limits.ts';
 import {
   type AgentItem,
@@ -119,7 +120,21 @@ function readPolicy(wire: pb.Outgoing<pb.PolicyItem>): PolicyItem {
 }
 
 function readSelf(wire: pb.Outgoing<pb.SelfItem>): SelfItem {
-  return { type: 'self', ...readAgent(wire, 'self'), network: serviceName(wire.network, 'self.network') };
+  return {
+    type: 'self',
+    ...readAgent(wire, 'self'),
+    network: serviceName(wire.network, 'self.network'),
+    controlAddresses: controlAddressesOf(wire.controlAddresses ?? []),
+  };
+}
+
+/** As many as a join token names. */
+const MOST_CONTROL_ADDRESSES = 8;
+
+/** What is out of form, or too much, is passed over: the agent's own item must not be lost by it. */
+function controlAddressesOf(told: readonly string[]): string[] {
+  const inForm = told.filter((each) => each.length <= WIRE_LIMITS.sentence && (parseHostPort(each)?.port ?? 0) > 0);
+  return [...new Set(inForm)].slice(0, MOST_CONTROL_ADDRESSES);
 }
 
 /** The item as protobuf bytes: the same item always gives the same bytes, on every agent and in control. */

@@ -125,6 +125,12 @@ describe('an agent', () => {
     const self = itemFromWire({ key: 'self', self: { ...told, network: 'prod' } }) as SelfItem;
     expect(self.roles).toEqual(['gateway']);
   });
+  test('takes where control is, but for what is out of form or too much', () => {
+    const good = Array.from({ length: 9 }, (_, at) => `control-${at}:7400`);
+    const controlAddresses = ['', 'x', 'a:0', 'a:1:2', 'a b:1', `${'a'.repeat(2_000)}:1`, ...good, ...good];
+    const self = itemFromWire({ key: 'self', self: { ...told, network: 'prod', controlAddresses } }) as SelfItem;
+    expect(self.controlAddresses).toEqual(good.slice(0, 8));
+  });
   test('that asks for a role which is not known is refused', () => {
     expect(() => rolesFromWire([NEW], 'roles')).toThrow(WireError);
   });

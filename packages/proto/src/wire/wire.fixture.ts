@@ -118,6 +118,7 @@ export const anyItem: fc.Arbitrary<NetmapItem> = fc.oneof(
   fc.record({ type: fc.constant('policy' as const), defaultAction: action, rules: fc.array(rule, { maxLength: 5 }) }),
   fc.record({
     type: fc.constant('self' as const),
+    controlAddresses: fc.uniqueArray(endpoint, { maxLength: 8 }),
     agentId,
     network: name,
     host,

@@ -9,7 +9,7 @@ import { WorkerHandle, type WorkerNews } from './worker-handle.ts';
 const items: readonly NetmapItem[] = [
   {
     ...({ type: 'self', agentId: 'a1', network: 'prod', host: 'build-3', tags: [] } as const),
-    ...{ address: CONTROL_RANGE.base + 3, services: [], roles: [] },
+    ...{ address: CONTROL_RANGE.base + 3, services: [], roles: [], controlAddresses: [] },
   },
   { type: 'policy', defaultAction: 'allow', rules: [] },
 ];

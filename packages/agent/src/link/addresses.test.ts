@@ -1,0 +1,41 @@
+import { CONTROL_RANGE } from '@weft/proto';
+import { expect, test } from 'vitest';
+import { AddressRound, controlAddresses } from './addresses.ts';
+
+const shifted = { ...CONTROL_RANGE, base: 0x7f_c8_00_00 };
+
+test('what was named, told and joined by is tried in this order, each once', () => {
+  const known = { named: 'n:1', told: ['t:1', 'n:1', 't:2'], joined: ['j:1', 't:2'] };
+  expect(controlAddresses(known, CONTROL_RANGE)).toEqual(['n:1', 't:1', 't:2', 'j:1']);
+  expect(controlAddresses({ named: undefined, told: [], joined: ['j:1'] }, CONTROL_RANGE)).toEqual(['j:1']);
+});
+
+test.each([
+  '127.80.0.5:7400',
+  '[::ffff:127.80.0.5]:7400',
+  '127.200.0.1:7400',
+  '0.0.0.0:7400',
+  '169.254.169.254:80',
+  '[::]:1',
+  'x',
+])('what control tells is never a VIP of this host, nor no host: %s', (told) => {
+  expect(controlAddresses({ named: undefined, told: [told, 'ok:1'], joined: ['j:1'] }, shifted)).toEqual([
+    'ok:1',
+    'j:1',
+  ]);
+});
+
+test('each is tried once before any is tried again, from the first on, but where control was heard before the others', () => {
+  let known = ['a', 'b', 'c'];
+  const round = new AddressRound(() => known);
+  expect([round.next(), round.over, round.next(), round.next(), round.over, round.next()]).toEqual([
+    ...['a', false, 'b', 'c', true, 'a'],
+  ]);
+  round.next();
+  round.served('b');
+  expect([round.next(), round.next(), round.next(), round.next()]).toEqual(['b', 'a', 'c', 'b']);
+  // It told of another, and went.
+  known = ['new', 'a'];
+  round.served('b');
+  expect([round.next(), round.next(), round.over, round.next()]).toEqual(['new', 'a', true, 'new']);
+});
