@@ -3,7 +3,7 @@ import { current, emptyState, joinHost, mesh, service, tcp } from '../netmap/net
 import type { Presence } from '../netmap/presence.ts';
 import { reportOf } from '../watch/fake-agent.fixture.ts';
 import { Fleet } from './fleet.ts';
-import { NO_MEMORY } from './memory.ts';
+import { NO_MEMORY, type Remembered, type ReportMemory } from './memory.ts';
 import { notKept } from './projection.ts';
 import { TIMING } from './timing.ts';
 
@@ -12,7 +12,7 @@ const SOFTWARE = { version: '1.0.0', capability: 2 };
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-async function setUp(ephemeral: boolean) {
+async function setUp(ephemeral: boolean, memory: ReportMemory = NO_MEMORY) {
   const state = await emptyState();
   await state.apply(mesh({ services: [service('redis', 'private', tcp(6379))] }), { dryRun: false, actor: 'control' });
   const { id } = (await joinHost(state, 'prod', { host: 'one', services: ['redis'], ephemeral })).agent;
@@ -24,7 +24,7 @@ async function setUp(ephemeral: boolean) {
   const registry = new Fleet(state.current, {
     timing: TIMING,
     now: Date.now,
-    memory: NO_MEMORY,
+    memory,
     onPresence: (agent, presence) => {
       changes.push(agent.network);
       if (presence === undefined) shown.delete(agent.id);
@@ -74,6 +74,36 @@ test('an ephemeral agent is forgotten 30 s after it went away, whether it had co
   const never = await setUp(true);
   vi.advanceTimersByTime(30_000);
   expect(never.forgotten).toEqual([never.id]);
+});
+
+test('what an agent understands is kept over a start of control, whether it has reported or not', async () => {
+  let kept: ReadonlyMap<string, Remembered> = new Map();
+  const memory: ReportMemory = {
+    load: () => kept,
+    save: (agents) => {
+      kept = agents;
+    },
+  };
+  const { state, registry, id } = await setUp(false, memory);
+  const restarted = (): Fleet =>
+    new Fleet(state.current, {
+      timing: TIMING,
+      now: Date.now,
+      memory,
+      onPresence: () => undefined,
+      onForgotten: () => undefined,
+      onEnforced: () => undefined,
+    });
+  vi.advanceTimersByTime(2_000);
+  registry.joined(id, 2);
+  vi.advanceTimersByTime(2_000);
+  const joined = restarted();
+  expect([joined.agent(id)?.capability, joined.instance(id, 'redis')?.healthy]).toEqual([2, true]);
+  registry.connected(id, SOFTWARE, reportOf(['redis']), '10.0.0.7');
+  vi.advanceTimersByTime(2_000);
+  registry.connected(id, { ...SOFTWARE, capability: 3 }, reportOf(['redis']), '10.0.0.7');
+  vi.advanceTimersByTime(2_000);
+  expect(restarted().agent(id)?.capability).toBe(3);
 });
 
 test('one that is no member any more leaves nothing behind', async () => {

@@ -127,12 +127,13 @@ export class Fleet implements LiveAgents, EnforcementWaiter {
   /** It has become a member, and will connect. */
   joined(agentId: string, capability: number): void {
     const known = this.#known.get(agentId);
-    if (known !== undefined) known.capability = capability;
+    if (known !== undefined) this.#understands(known, capability);
   }
 
   connected(agentId: string, software: Software, report: Report, observedHost: string): void {
     const known = this.#require(agentId);
     stopTimers(known);
+    this.#understands(known, software.capability);
     // What it enforces now it will say by acknowledging its first delta.
     Object.assign(known, { connected: true, enforcedRevision: 0, kept: true, ...software, observedHost });
     known.connectedMs = this.#options.now();
@@ -255,12 +256,18 @@ export class Fleet implements LiveAgents, EnforcementWaiter {
     this.#saveSoon();
   }
 
+  /** Kept, for it counts while the agent is away, too. */
+  #understands(known: Known, capability: number): void {
+    if (known.capability !== capability) this.#saveSoon();
+    known.capability = capability;
+  }
+
   /** Control was started again: the agent is taken to be as it was, or if nothing is known of it, to be well. */
   #restore(known: Known, network: NetworkState, remembered: Remembered | undefined): void {
-    if (remembered !== undefined) {
+    known.capability = remembered?.capability ?? UNSAID_CAPABILITY;
+    if (remembered?.report !== undefined) {
       known.claimed = remembered.report;
       known.observedHost = remembered.observedHost;
-      known.capability = remembered.capability;
       this.#publish(known);
     } else {
       const instances = new Map<string, InstanceHealth>();
@@ -327,7 +334,8 @@ export class Fleet implements LiveAgents, EnforcementWaiter {
     this.#saveTimer = undefined;
     const reports = new Map<string, Remembered>();
     for (const [agentId, { claimed, observedHost, capability }] of this.#known) {
-      if (claimed !== undefined) reports.set(agentId, { report: claimed, observedHost, capability });
+      if (claimed === undefined && capability === UNSAID_CAPABILITY) continue;
+      reports.set(agentId, { report: claimed, observedHost, capability });
     }
     this.#options.memory.save(reports);
   }

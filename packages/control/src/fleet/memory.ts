@@ -7,10 +7,11 @@ import { readFileNow, replaceFileNow } from '@weft/proto/files';
 import { type pb, reportFromWire, reportToWire } from '@weft/proto/wire';
 import type { Logger } from 'pino';
 
-/** An agent's last report, the address it came from, and what it understands. */
+/** What an agent understands, its last report, and the address that came from. */
 export interface Remembered {
   readonly capability: number;
-  readonly report: Report;
+  /** Undefined when it has not reported yet. */
+  readonly report: Report | undefined;
   readonly observedHost: string;
 }
 
@@ -49,12 +50,13 @@ interface Line {
   readonly agent: string;
   readonly capability?: number;
   readonly observedHost: string;
-  /** Without counters and problems, which mean nothing after a restart. */
+  /** Without counters and problems, which mean nothing after a restart. Of one that has not reported it says nothing at all. */
   readonly report: pb.Outgoing<pb.Report>;
 }
 
 function toJson([agent, { report, observedHost, capability }]: readonly [string, Remembered]): Line {
-  return { agent, observedHost, capability, report: reportToWire({ ...report, problems: [], tunnels: 0, flows: 0 }) };
+  const kept = report === undefined ? {} : reportToWire({ ...report, problems: [], tunnels: 0, flows: 0 });
+  return { agent, observedHost, capability, report: kept };
 }
 
 /** Anything out of form throws, and then nothing is believed. */
@@ -63,7 +65,11 @@ function parse(text: string): Map<string, Remembered> {
   return new Map(
     lines.map(({ agent, observedHost, report, capability }) => [
       String(agent),
-      { report: reportFromWire(report), observedHost: String(observedHost), capability: capabilityOf(capability) },
+      {
+        report: Object.keys(report).length === 0 ? undefined : reportFromWire(report),
+        observedHost: String(observedHost),
+        capability: capabilityOf(capability),
+      },
     ]),
   );
 }

@@ -8,7 +8,7 @@ import { observedHost, observedPeer } from '../bounds/observed.ts';
 import { agentOn, mesh, networkOf } from '../netmap/network.fixture.ts';
 import { Allowance } from '../watch/agent-stream.ts';
 import { reportOf } from '../watch/fake-agent.fixture.ts';
-import { fileMemory } from './memory.ts';
+import { fileMemory, type Remembered } from './memory.ts';
 import { acceptReport, unchangedPresence, unwell } from './report.ts';
 
 const agent = agentOn(await networkOf(mesh({}), [{ host: 'one', services: ['web', 'redis'] }]), 'one');
@@ -93,17 +93,19 @@ describe('what is remembered over a restart', () => {
         flows: 9,
         problems: [{ code: 'x', subject: 'y', message: 'z' }],
       });
+      const joined: [string, Remembered] = ['ag_2', { report: undefined, observedHost: '', capability: 2 }];
       // What lies where a name could be guessed is not written through.
       const other = join(directory, 'other');
       writeFileSync(other, 'of another');
       for (const name of ['reports.json', 'reports.json.next', 'reports.json.tmp'])
         symlinkSync(other, join(directory, name));
-      fileMemory(path, logger).save(new Map([['ag_1', { report, observedHost: '10.0.0.7', capability: 2 }]]));
+      fileMemory(path, logger).save(new Map([['ag_1', { report, observedHost: '10.0.0.7', capability: 2 }], joined]));
       expect([lstatSync(path).mode & 0o777, lstatSync(path).isFile()]).toEqual([0o600, true]);
       expect(readFileSync(other, 'utf8')).toBe('of another');
       expect(readdirSync(directory)).toHaveLength(4);
       expect([...fileMemory(path, logger).load()]).toEqual([
         ['ag_1', { report: { ...report, flows: 0, problems: [] }, observedHost: '10.0.0.7', capability: 2 }],
+        joined,
       ]);
       // A pipe that nobody writes to would hold control for ever.
       execFileSync('mkfifo', [join(directory, 'pipe')]);
