@@ -119,7 +119,7 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
   const disk = new DiskWatch({ directory, logger, now, tryData: () => store.tryWrite() });
   closers.push(() => disk.close());
   const store = Store.open(directory, (tookMs, failure) => {
-    metrics?.counters.wrote(tookMs);
+    metrics?.counters.wroteData(tookMs, failure);
     disk.note('data', failure);
   });
   closers.push(() => store.close());
@@ -140,7 +140,10 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
   const flows = await openFlowWindow({
     directory: join(directory, 'flows'),
     limits,
-    wrote: (failure) => disk.note('flows', failure),
+    wrote: (failure) => {
+      metrics?.counters.wroteFlows(failure);
+      disk.note('flows', failure);
+    },
     logger,
     now,
   });

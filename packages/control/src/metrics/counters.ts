@@ -21,17 +21,30 @@ const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 
 export function createCounters(library: MetricsLibrary, registry: Registry) {
   const registers = [registry];
-  const wrote = new library.Histogram({
+  const took = new library.Histogram({
     name: 'weft_control_store_write_seconds',
     help: 'Time from a change to its being on disk.',
     buckets: BUCKETS.slice(0, 11),
     registers,
   });
+  const failed = new library.Counter({
+    name: 'weft_control_writes_failed_total',
+    help: 'Writes that the disk did not take: of data, and of packs of flow records.',
+    labelNames: ['what'],
+    registers,
+  });
+  for (const what of ['data', 'flows']) failed.inc({ what }, 0);
   return {
     streams: streamCounters(library, registers),
     calls: callCounters(library, registers),
-    /** Data is on disk, this many milliseconds after it was given. */
-    wrote: (tookMs: number): void => wrote.observe(tookMs / 1_000),
+    /** Data is on disk, this many milliseconds after it was given, unless that failed. */
+    wroteData: (tookMs: number, failure: string | undefined): void => {
+      if (failure === undefined) took.observe(tookMs / 1_000);
+      else failed.inc({ what: 'data' });
+    },
+    wroteFlows: (failure: string | undefined): void => {
+      if (failure !== undefined) failed.inc({ what: 'flows' });
+    },
   };
 }
 

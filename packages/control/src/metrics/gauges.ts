@@ -1,11 +1,13 @@
 /** What control is asked for when it is scraped. */
 import type { Gauge, Registry } from '@weft/proto/observe';
 import type { KeptFlows } from '../flows/types.ts';
+import { DISK_PROBLEMS, type DiskProblem } from '../store/disk-watch.ts';
 import type { MetricsLibrary } from './counters.ts';
 import { type NetworkSources, type NetworkTotals, totalsByNetwork } from './network-totals.ts';
 
 export interface GaugeSources extends NetworkSources {
   readonly flows: { dropped(network: string): number; readonly kept: KeptFlows };
+  readonly disk: { readonly problems: readonly DiskProblem[] };
   readonly version: string;
 }
 
@@ -82,6 +84,12 @@ export function registerGauges(library: MetricsLibrary, registry: Registry, sour
     'flow_oldest_seconds',
     'When the oldest record that is kept came, in seconds since the Unix epoch.',
   );
+  const refused = new library.Gauge({
+    name: 'weft_control_disk_problems',
+    help: 'Whether control cannot write its data, or records of flows, just now.',
+    labelNames: ['code'],
+    registers,
+  });
   const byNetwork = NETWORK_GAUGES.map(({ name, help, label, read }) => ({
     gauge: new library.Gauge({
       name: `weft_control_${name}`,
@@ -98,6 +106,8 @@ export function registerGauges(library: MetricsLibrary, registry: Registry, sour
     records.set(kept.records);
     bytes.set(kept.diskBytes);
     oldest.set(kept.oldestMs / 1_000);
+    const standing = new Set(sources.disk.problems.map(({ code }) => code));
+    for (const code of DISK_PROBLEMS) refused.set({ code }, standing.has(code) ? 1 : 0);
     // A network that is gone must not be told for ever.
     for (const { gauge } of byNetwork) gauge.reset();
     for (const [network, totals] of totalsByNetwork(sources)) {

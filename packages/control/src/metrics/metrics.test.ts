@@ -61,6 +61,7 @@ async function setUp(): Promise<GaugeSources> {
     },
     traffic,
     flows: { dropped: () => 9, kept: { records: 12, oldestMs: NOW - 5_000, diskBytes: 4_096 } },
+    disk: { problems: [{ code: 'flows-not-written', message: 'full', sinceMs: NOW }] },
     version: '1.2.3',
     now: () => NOW,
   };
@@ -102,6 +103,8 @@ test('a scrape tells how each network fares', async () => {
       'weft_control_flow_records_lost{network="prod"} 9',
       'weft_control_flow_records_kept 12',
       'weft_control_flow_disk_bytes 4096',
+      'weft_control_disk_problems{code="data-not-written"} 0',
+      'weft_control_disk_problems{code="flows-not-written"} 1',
     ]),
   );
   expect(lines.some((line) => line.startsWith('process_resident_memory_bytes '))).toBe(true);
@@ -117,6 +120,21 @@ test('networks beyond a bound are told as one', async () => {
   const totals = totalsByNetwork({ ...sources, state }, 2);
   expect([...totals.keys()]).toEqual(['a', 'b', 'other']);
   expect(totals.get('other')).toMatchObject({ services: 2, recordsDropped: 18, revision: state.current.revision });
+});
+
+test('a write that failed is counted, and is none that took so long', async () => {
+  const library = await loadMetrics();
+  const registry = new library.Registry();
+  const { wroteData, wroteFlows } = createCounters(library, registry);
+  wroteData(3, undefined);
+  wroteData(5_000, 'disk is full');
+  wroteFlows(undefined);
+  wroteFlows('disk is full');
+  wroteFlows('disk is full');
+  const text = await registry.metrics();
+  expect(text).toContain('weft_control_store_write_seconds_count 1\n');
+  expect(text).toContain('weft_control_writes_failed_total{what="data"} 1\n');
+  expect(text).toContain('weft_control_writes_failed_total{what="flows"} 2\n');
 });
 
 test('calls are counted by methods and codes that are known, and no others', async () => {
@@ -146,12 +164,12 @@ test('calls are counted by methods and codes that are known, and no others', asy
 test('what agents say and how long things take is counted', async () => {
   const library = await loadMetrics();
   const registry = new library.Registry();
-  const { streams, wrote } = createCounters(library, registry);
+  const { streams, wroteData } = createCounters(library, registry);
   streams.message('flows');
   streams.flows({ taken: 5, dropped: 2, refused: 1 });
   streams.telemetryRefused();
   streams.enforced(40);
-  wrote(3);
+  wroteData(3, undefined);
   expect((await registry.metrics()).split('\n')).toEqual(
     expect.arrayContaining([
       'weft_control_agent_messages_total{kind="flows"} 1',

@@ -9,9 +9,11 @@ import type { Logger } from 'pino';
 
 export type Written = 'data' | 'flows';
 
+export const DISK_PROBLEMS = ['data-not-written', 'flows-not-written'] as const;
+
 export interface DiskProblem {
   /** Stable identifier. */
-  readonly code: 'data-not-written' | 'flows-not-written';
+  readonly code: (typeof DISK_PROBLEMS)[number];
   /** What is wrong and what to do. */
   readonly message: string;
   /** Of the first failure in a row, milliseconds since the Unix epoch. */
