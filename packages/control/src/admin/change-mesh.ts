@@ -6,7 +6,7 @@ import { actorName } from '../audit/entry.ts';
 import type { Actor } from '../audit/types.ts';
 import type { EnforcementWaiter, LiveAgents } from '../fleet/live.ts';
 import { notKept } from '../fleet/projection.ts';
-import { edited, type MeshEdit } from '../state/edits.ts';
+import { edited, fieldsOfEdit, type MeshEdit } from '../state/edits.ts';
 import type { ApplyOptions, ApplyResult, StateStore } from '../state/types.ts';
 import { RequestError } from './errors.ts';
 import { leftBehind } from './left-behind.ts';
@@ -49,7 +49,7 @@ export async function applyMesh(
   by: Actor,
   signal: AbortSignal,
 ): Promise<MeshChanged> {
-  return await change(options, mesh, order, by, signal, (how) => options.state.apply(mesh, how));
+  return await change(options, { mesh, make: (how) => options.state.apply(mesh, how) }, order, by, signal);
 }
 
 /** `network` is empty for the only one there is. The signal ends the wait, and not the change. Rejects with RequestError, StateError. */
@@ -63,23 +63,30 @@ export async function editMesh(
 ): Promise<MeshChanged> {
   const held = requireNetwork(options.state.current, network);
   const mesh = edited(held.mesh, edit);
-  return await change(options, mesh, order, by, signal, (how) => options.state.edit(held.name, edit, how));
+  const make = (how: ApplyOptions): Promise<ApplyResult> => options.state.edit(held.name, edit, how);
+  return await change(options, { mesh, make, named: fieldsOfEdit(edit, mesh) }, order, by, signal);
 }
 
-/** `mesh` is what it comes to, unless somebody else is faster. */
+interface Asked {
+  /** What it comes to, unless somebody else is faster. */
+  readonly mesh: Mesh;
+  readonly make: (how: ApplyOptions) => Promise<ApplyResult>;
+  /** How who asked calls a field; as the whole mesh does when left out. */
+  readonly named?: (found: FieldProblem) => FieldProblem;
+}
+
 async function change(
   { state, live, enforcement, logger, words }: ChangeMeshOptions,
-  mesh: Mesh,
+  { mesh, make, named = (found) => found }: Asked,
   { dryRun, wait, timeoutMs, expectedRevision, leaveBehind }: ChangeOrder,
   by: Actor,
   signal: AbortSignal,
-  make: (how: ApplyOptions) => Promise<ApplyResult>,
 ): Promise<MeshChanged> {
   const longest = readWait(timeoutMs);
   const actor = actorName(by);
   const before = state.current.networks.get(mesh.network);
-  const crowded: FieldProblem[] = listenerWarnings(mesh, before, live);
-  const behind = leftBehind(mesh, before, live, leaveBehind, words);
+  const crowded = listenerWarnings(mesh, before, live);
+  const behind = leftBehind(mesh, before, live, leaveBehind, words).map(named);
   if (behind.length > 0 && !leaveBehind) throw new RequestError(behind);
   const { revision, changes, warnings } = await make({
     dryRun,

@@ -24,6 +24,8 @@ test('an apply that a member could not enforce changes nothing, and is taken whe
     }
     const { mesh: held } = await bench.ask(adminService.getMesh, {});
     expect(held?.services).toHaveLength(1);
+    const put = bench.ask(adminService.putService, { service: { name: 'mailer', kind: 3 } });
+    expect(errorDetails(await refusal(put)).fields).toMatchObject([{ field: 'service.kind' }]);
     const { result: taken } = await bench.ask(adminService.apply, { mesh, terms: { leaveBehind: true } });
     expect(taken?.warnings).toEqual([
       { field: 'services.mailer.kind', message: expect.stringContaining('old (1); until they are upgraded') },

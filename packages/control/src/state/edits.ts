@@ -24,11 +24,8 @@ export function edited(mesh: Mesh, edit: MeshEdit): Mesh {
       return { ...mesh, services: withEntry(mesh.services, edit, 'no-such-service', mesh.network) };
     case 'policies':
       return { ...mesh, policies: withEntry(mesh.policies, edit, 'no-such-policy', mesh.network) };
-    case 'agents': {
-      // Settings that say nothing are none.
-      const agents = mesh.agents.filter(({ name }) => name !== edit.name);
-      return { ...mesh, agents: edit.entry.tags.length === 0 ? agents : [...agents, edit.entry] };
-    }
+    case 'agents':
+      return { ...mesh, agents: withSettings(mesh.agents, edit.entry) };
   }
 }
 
@@ -50,6 +47,13 @@ function withEntry<T extends { readonly name: string }>(
     });
   }
   return entries.toSpliced(place, 1);
+}
+
+/** Settings that say nothing are none. */
+function withSettings(held: readonly AgentSettings[], entry: AgentSettings): readonly AgentSettings[] {
+  const place = held.findIndex(({ name }) => name === entry.name);
+  if (entry.tags.length === 0) return place < 0 ? held : held.toSpliced(place, 1);
+  return place < 0 ? [...held, entry] : held.with(place, entry);
 }
 
 /** Who puts one entry knows nothing of its place in the whole: its own fields are named by its sort. */

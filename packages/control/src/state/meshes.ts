@@ -66,13 +66,8 @@ export function editMesh(
   if (options.expected !== undefined) requireUnchanged(held, name, options.expected);
   const mesh = edited(held.mesh, edit);
   const named = fieldsOfEdit(edit, mesh);
-  try {
-    const outcome = applyMesh(memory, draft, { mesh, warnings: checkMesh(mesh), act: actOf(edit) }, options);
-    return { ...outcome, answer: { ...outcome.answer, warnings: outcome.answer.warnings.map(named) } };
-  } catch (error) {
-    if (!(error instanceof StateError) || error.fields.length === 0) throw error;
-    throw new StateError(error.code, error.message, error.fields.map(named));
-  }
+  const outcome = applyMesh(memory, draft, { mesh, warnings: checkMesh(mesh, named), act: actOf(edit) }, options);
+  return { ...outcome, answer: { ...outcome.answer, warnings: outcome.answer.warnings.map(named) } };
 }
 
 /** Hosts that came or went since make no difference: a fleet that grows by itself would let nobody change anything. */
@@ -109,17 +104,20 @@ function requireRoom({ state }: Memory): void {
   throw new StateError('limit', `there are ${LIMITS.networks} networks, and control holds no more`);
 }
 
-/** Likely mistakes of a mesh that is good. Throws StateError `invalid` or `tests-failed`, with every field that is not. */
-export function checkMesh(mesh: Mesh): readonly FieldProblem[] {
+/**
+ * Likely mistakes of a mesh that is good. `named` says how who asked calls a field. Throws StateError `invalid` or `tests-failed`,
+ * with every field that is not.
+ */
+export function checkMesh(mesh: Mesh, named = (found: FieldProblem): FieldProblem => found): readonly FieldProblem[] {
   const { errors, warnings } = validateMesh(mesh);
-  if (errors.length > 0) {
-    throw new StateError('invalid', `the mesh is wrong in ${places(errors)}; nothing was changed`, errors);
-  }
+  if (errors.length > 0) throw wrongMesh('invalid', 'is wrong in', errors.map(named));
   const failures = runPolicyTests(mesh);
-  if (failures.length > 0) {
-    throw new StateError('tests-failed', `the mesh fails ${places(failures)}; nothing was changed`, failures);
-  }
+  if (failures.length > 0) throw wrongMesh('tests-failed', 'fails', failures.map(named));
   return warnings;
+}
+
+function wrongMesh(code: 'invalid' | 'tests-failed', how: string, fields: readonly FieldProblem[]): StateError {
+  return new StateError(code, `the mesh ${how} ${places(fields)}; nothing was changed`, fields);
 }
 
 /** The first problem in full, and how many more there are. */
