@@ -13,6 +13,7 @@ export type PeerRates = ReadonlyMap<string, PeerRate>;
 
 /** What an agent said that runs there. */
 export interface Software {
+  /** Empty before its first Hello. */
   readonly version: string;
   /** What it understands: see CAPABILITIES. */
   readonly capability: number;
@@ -28,8 +29,6 @@ export interface LiveAgent extends Software {
   readonly kept: boolean;
   /** When it first acknowledged that revision, by control's clock; 0 when none since control started. */
   readonly enforcedSinceMs: number;
-  /** By its last Hello; empty when none. */
-  readonly version: string;
   readonly report: Report | undefined;
   /**
    * Since when a revision is out that is not enforced here, milliseconds since the Unix epoch, and for one that is connected

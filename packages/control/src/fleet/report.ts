@@ -40,7 +40,7 @@ export function acceptReport(
   return {
     report,
     presence: {
-      endpoints: endpointsOf(usable.slice(0, WIRE_LIMITS.reportEndpoints), claimed.tunnelPort, observedHost),
+      endpoints: endpointsOf(usable, claimed.tunnelPort, observedHost),
       instances: new Map(health),
     },
   };

@@ -16,6 +16,7 @@ import {
   unpack,
 } from './packing.ts';
 import { FlowThread } from './thread.ts';
+import { TELL } from './trouble-log.ts';
 import type { FlowHistory, FlowQuery, FoundFlows, HistoryQuery, KeptFlows } from './types.ts';
 
 export interface KeeperOptions {
@@ -252,43 +253,12 @@ export class FlowKeeper {
         this.#asked.get(message.id)?.reject(new FlowsError('failed', `flows could not be read: ${message.message}`));
         return;
       case 'trouble': {
-        const { event, path, message: why } = message.trouble;
-        const { lost } = message.trouble;
+        const { event, path, message: reason, lost } = message.trouble;
         if (lost !== undefined) this.#options.lost(lost.network, lost.records);
-        if (event === 'flows-not-written') this.#failure = why;
-        if (event === 'flows-segment-damaged') {
-          this.#options.logger.error(
-            { event: 'flows-segment-damaged', path, reason: why },
-            'a segment of flows is damaged; it was set aside',
-          );
-        } else if (event === 'flows-segment-newer') {
-          this.#options.logger.warn(
-            { event: 'flows-segment-newer', path, reason: why },
-            'a segment of flows is of a newer version; it is left as it is',
-          );
-        } else if (event === 'flows-segment-unreadable') {
-          this.#options.logger.error(
-            { event: 'flows-segment-unreadable', path, reason: why },
-            'a segment of flows cannot be read; it is left out',
-          );
-        } else if (event === 'flows-segment-short') {
-          this.#options.logger.error(
-            { event: 'flows-segment-short', path, reason: why },
-            'a segment of flows lacks records; what it holds is kept',
-          );
-        } else if (event === 'flows-segment-gone') {
-          this.#options.logger.error(
-            { event: 'flows-segment-gone', path, reason: why },
-            'a segment of flows is gone; the others go on',
-          );
-        } else if (event === 'flows-clock-ahead') {
-          this.#options.logger.warn({ event: 'flows-clock-ahead', path, reason: why }, 'flows are not thrown away yet');
-        } else if (this.#maySpeak()) {
-          this.#options.logger.error(
-            { event: 'flows-not-written', path, reason: why },
-            'flow records could not be written',
-          );
-        }
+        const writing = event === 'flows-not-written';
+        if (writing) this.#failure = reason;
+        // It comes with each pack.
+        if (!writing || this.#maySpeak()) TELL[event](this.#options.logger, { path, reason });
         return;
       }
       case 'closed':

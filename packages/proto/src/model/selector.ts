@@ -89,14 +89,13 @@ export function parseSelector(text: string): Selector {
   return { type, name };
 }
 
-/** Whether it can be read. */
-export function isSelector(text: string): boolean {
+/** Undefined for what cannot be read. */
+export function readSelector(text: string): Selector | undefined {
   try {
-    parseSelector(text);
-    return true;
+    return parseSelector(text);
   } catch (error) {
     if (!(error instanceof FormatError)) throw error;
-    return false;
+    return undefined;
   }
 }
 

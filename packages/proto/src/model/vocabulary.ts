@@ -4,7 +4,7 @@ import { UNSAID_CAPABILITY } from './capability.ts';
 import { closedRule } from './closed-rule.ts';
 import type { Kind, Mesh, Protocol, Rule, RulePorts, Service } from './mesh.ts';
 import type { NetmapItem } from './netmap.ts';
-import { isSelector, parseSelector, type SelectorType } from './selector.ts';
+import { readSelector, type SelectorType } from './selector.ts';
 
 /** Which capability brought each word that a netmap may hold. Who has less is not sent it. */
 export interface Vocabulary {
@@ -78,7 +78,7 @@ function wordsOfPorts(
 }
 
 function capabilityOfSelector(text: string, words: Vocabulary): number {
-  const { type } = isSelector(text) ? parseSelector(text) : ANYONE;
+  const { type } = readSelector(text) ?? ANYONE;
   return type === 'any' ? UNSAID_CAPABILITY : words.selectors[type];
 }
 

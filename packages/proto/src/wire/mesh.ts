@@ -3,7 +3,7 @@
 import { closedRule } from '../model/closed-rule.ts';
 import { LIMITS, WIRE_LIMITS } from '../model/limits.ts';
 import type { AgentSettings, Mesh, PolicyTest, PortRange, Rule, RulePorts, Service } from '../model/mesh.ts';
-import { isSelector } from '../model/selector.ts';
+import { readSelector } from '../model/selector.ts';
 import { defined } from '../model/values.ts';
 import { callerName, callerToWire } from './caller.ts';
 import { integer, list, required, text } from './check.ts';
@@ -129,7 +129,7 @@ export function enforcedRuleFromWire(wire: pb.Outgoing<pb.Rule>, field: string):
 function selectorsFromWire(wire: readonly string[] | null | undefined, field: string): (string | undefined)[] {
   const selectors = list(wire, field, LIMITS.selectors, shortText);
   if (selectors.length === 0) throw new WireError('wire-missing', field, 'selects nobody');
-  return selectors.map((selector) => (isSelector(selector) ? selector : undefined));
+  return selectors.map((selector) => (readSelector(selector) === undefined ? undefined : selector));
 }
 
 export function meshToWire(mesh: Mesh): pb.Outgoing<pb.Mesh> {
