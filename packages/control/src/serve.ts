@@ -148,6 +148,13 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
     now,
   });
   closers.push(() => flows.close());
+  // Nobody can ask for what is left of one that was removed, and another of its name is not to show it.
+  state.subscribe((next, previous, { networks }) => {
+    for (const name of networks) {
+      const [is, was] = [next.networks.get(name), previous.networks.get(name)];
+      if (is === undefined || was === undefined || Buffer.compare(is.secret, was.secret) !== 0) flows.forget(name);
+    }
+  });
   const traffic = createTraffic({ now });
   const { acceptOlderData = false } = options;
   const timeline = await state.beginRun(acceptOlderData);

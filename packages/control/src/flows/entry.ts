@@ -58,6 +58,10 @@ async function runThread({ directory, limits, restore }: ThreadStart, main: Mess
         tell({ type: 'written', lost, kept: store.kept });
         return;
       }
+      case 'forget':
+        store.forget(message.network);
+        tell({ type: 'kept', kept: store.kept });
+        return;
       case 'query':
       case 'history':
         void answer(message);

@@ -50,6 +50,11 @@ interface Pack {
   readonly characters: number;
 }
 
+/** A network to forget, behind what was added before. */
+interface Forgotten {
+  readonly forget: string;
+}
+
 interface Asked {
   resolve(answer: FromThread): void;
   reject(error: Error): void;
@@ -67,7 +72,7 @@ export class FlowKeeper {
   #hasty: boolean = false;
   /** It was gathered for long enough, but the thread is busy: more may join until that is ready. */
   #due: boolean = false;
-  readonly #packs: Pack[] = [];
+  readonly #packs: (Pack | Forgotten)[] = [];
   #underWay: Pack | undefined;
   /** Records and characters in packs that are not written yet. */
   #queued = 0;
@@ -111,6 +116,13 @@ export class FlowKeeper {
     else this.#timer ??= setTimeout(() => this.#packWhenFree(), GATHER_MS).unref();
   }
 
+  /** Throws away what was added of the network before this call. */
+  forget(network: string): void {
+    this.#pack();
+    this.#packs.push({ forget: network });
+    this.#send();
+  }
+
   /** Calls back once, when all that was added before this call is on disk or counted as lost; at once when it is already. */
   whenSettled(done: () => void): void {
     const gathering = this.#gathering.records > 0;
@@ -146,7 +158,8 @@ export class FlowKeeper {
     await settled;
     // Nobody is told that what is lost now is settled: an agent may send it again.
     this.#settling.clear();
-    for (const pack of this.#packs.splice(0)) this.#losePack(pack, 'control stopped before they were written');
+    for (const pack of this.#packs.splice(0))
+      if ('packed' in pack) this.#losePack(pack, 'control stopped before they were written');
     if (this.#underWay !== undefined) this.#losePack(this.#underWay, 'control stopped before they were written');
     this.#failAsked(new FlowsError('closed', 'control is stopping'));
     await this.#thread.close();
@@ -219,7 +232,10 @@ export class FlowKeeper {
       this.#pack();
       return;
     }
-    this.#underWay = this.#packs.shift();
+    let next = this.#packs.shift();
+    for (; next !== undefined && 'forget' in next; next = this.#packs.shift())
+      this.#tell({ type: 'forget', network: next.forget });
+    this.#underWay = next;
     // Copied, not moved: it is counted here should the thread end.
     if (this.#underWay !== undefined) this.#tell({ type: 'write', packed: this.#underWay.packed });
   }

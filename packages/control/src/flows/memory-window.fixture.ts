@@ -61,6 +61,11 @@ export function createFlowWindow(newest = 10_000, now: () => number = Date.now):
       return { bucketMs: histogram.bucketMs, buckets: histogram.buckets, kept: window.kept };
     },
     follow: (network, filter, signal) => ringOf(network).follow(filter, signal),
+    forget(network) {
+      rings.get(network)?.end();
+      rings.delete(network);
+      for (const [place, flow] of held.entries()) if (flow.network === network) held[place] = { ...flow, network: '' };
+    },
     get last() {
       return held.length;
     },

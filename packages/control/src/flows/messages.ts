@@ -17,6 +17,8 @@ export type Question =
 
 export type ToThread =
   | { readonly type: 'write'; readonly packed: PackedFlows }
+  /** Throws away what is kept of it. */
+  | { readonly type: 'forget'; readonly network: string }
   | ({ readonly id: number; readonly network: string } & Question)
   | { readonly type: 'abort'; readonly id: number }
   | { readonly type: 'close' };

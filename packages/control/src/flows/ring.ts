@@ -34,6 +34,7 @@ export class FlowRing {
   #added = 0;
   readonly #known: ResendMemory;
   readonly #watchers = new Set<Watcher>();
+  #over: boolean = false;
 
   /** `known`: how many records to know again, more than are held. */
   constructor(capacity: number, sink: RingSink, known: () => number = () => 0) {
@@ -74,10 +75,17 @@ export class FlowRing {
     return this.#watch(watcher, signal, leave);
   }
 
+  /** Nothing comes any more. */
+  end(): void {
+    this.#over = true;
+    for (const { wake } of this.#watchers) wake?.();
+  }
+
   async *#watch(watcher: Watcher, signal: AbortSignal, leave: () => void): AsyncGenerator<WatchedFlow> {
     try {
       while (!signal.aborted) {
         if (watcher.next === this.#added) {
+          if (this.#over) return;
           await more(watcher, signal);
           continue;
         }

@@ -71,6 +71,11 @@ export class SegmentDirectory {
     }
   }
 
+  /** Removes what of the network was set aside, or left to a newer version. */
+  forget(network: string): void {
+    for (const path of this.#unread) if (dirname(path) === join(this.path, network)) this.remove(path);
+  }
+
   /** Those of a newer version stay as they are. */
   leave(path: string): void {
     this.#unread.push(path);

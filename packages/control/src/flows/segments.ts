@@ -181,6 +181,13 @@ export class SegmentList {
     this.#holdLess(undefined);
   }
 
+  /** Removes all of the network, what could not be read too. */
+  forget(network: string): void {
+    for (const segment of this.#networks.get(network) ?? []) this.#remove(segment);
+    this.#directory.forget(network);
+    this.#numbers.delete(network);
+  }
+
   close(): void {
     for (const segment of this.#all()) segment.close();
   }

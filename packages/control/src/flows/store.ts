@@ -133,6 +133,12 @@ export class FlowStore {
     }
   }
 
+  /** Removes all of the network, at any age. */
+  forget(network: string): void {
+    this.#writers.forget(network);
+    this.#segments.forget(network);
+  }
+
   /** Removes what is too old or too much. */
   retain(): void {
     const { limits, now } = this.#options;

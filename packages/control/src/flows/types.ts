@@ -81,10 +81,12 @@ export interface FlowWindow {
   /** The newest that pass. Sees every record added before the call. Rejects when the signal aborts, or with FlowsError. */
   query(network: string, query: FlowQuery, signal: AbortSignal): Promise<FoundFlows>;
   history(network: string, query: HistoryQuery, signal: AbortSignal): Promise<FlowHistory>;
-  /** Each flow that is added from this call on, by the order of adding. Returns when the signal aborts. */
+  /** Each flow that is added from this call on, by the order of adding. Returns when the signal aborts, or the network is forgotten. */
   follow(network: string, filter: FlowFilter, signal: AbortSignal): AsyncIterable<WatchedFlow>;
   /** The highest cursor that was given, over all networks; none is below it in the time to come. */
   readonly last: number;
+  /** Throws away what is kept of the network, and ends who follows it. What is added from now on is of another of its name. */
+  forget(network: string): void;
   /** Records lost between agents and the window since control started, or found missing from the disk. */
   dropped(network: string): number;
   /** For metrics: as of the last write. */

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -27,6 +27,12 @@ const all = async (window: FlowWindow, network = 'prod', limit = 10_000): Promis
 const starts = async (window: FlowWindow): Promise<number[]> => (await all(window)).map(([started]) => started);
 const numbers = (from: number, to: number): number[] => flows(from, to).map(({ startedMs }) => startedMs);
 
+async function startsOf(coming: ReturnType<FlowWindow['follow']>): Promise<number[]> {
+  const found: number[] = [];
+  for await (const { record } of coming) found.push(record.startedMs);
+  return found;
+}
+
 /** A logger, and what was logged. */
 function listen() {
   const events: string[] = [];
@@ -51,6 +57,30 @@ test('a question sees all that was added before it, page by page, and nothing la
   expect(pages).toEqual([numbers(16, 25).reverse(), numbers(6, 15).reverse(), numbers(1, 5).reverse()]);
   expect(window.kept).toMatchObject({ records: 30 });
   await window.close();
+});
+
+test('what was added of a network that is forgotten is gone, and another of its name begins with nothing', async () => {
+  const directory = newDirectory();
+  const window = await open(directory);
+  window.add('prod', 'b', flows(1, 5), 0);
+  window.add('stage', 'b', flows(1, 5), 0);
+  expect(await starts(window)).toEqual(numbers(1, 5));
+  const followed = startsOf(window.follow('prod', {}, NEVER));
+  window.add('prod', 'b', flows(6, 8), 3);
+  window.forget('prod');
+  // In the same words as before: of another network, it is new.
+  window.add('prod', 'b', flows(8, 9), 0);
+  expect(await starts(window)).toEqual(numbers(8, 9));
+  expect(await followed).toEqual(numbers(6, 8));
+  expect([window.dropped('prod'), (await all(window, 'stage')).length, window.kept.records]).toEqual([0, 5, 7]);
+  await window.close();
+  writeFileSync(join(directory, 'prod', '0009.db'), 'no database');
+  const again = await open(directory);
+  expect(await starts(again)).toEqual(numbers(8, 9));
+  again.forget('prod');
+  expect(await starts(again)).toEqual([]);
+  await again.close();
+  expect([existsSync(join(directory, 'prod')), existsSync(join(directory, 'stage'))]).toEqual([false, true]);
 });
 
 test('who opened it is told why what was added is not on disk, and when it is again', async () => {

@@ -77,6 +77,11 @@ export async function openFlowWindow(options: WindowOptions): Promise<FlowWindow
       keeper.query(network, { ...query, before: Math.min(query.before ?? Infinity, cursor + 1) }, signal),
     history: (network, query, signal) => keeper.history(network, query, signal),
     follow: (network, filter, signal) => ringOf(network).follow(filter, signal),
+    forget(network) {
+      rings.get(network)?.end();
+      rings.delete(network);
+      keeper.forget(network);
+    },
     get last() {
       return cursor;
     },

@@ -24,6 +24,7 @@ import {
 import { RequestError } from '../admin/errors.ts';
 import type { FlowHistory, FlowQuery, FlowWindow, HistoryQuery } from '../flows/types.ts';
 import { type FlowWatchQuery, watchOf } from '../flows/watch.ts';
+import { StateError } from '../state/errors.ts';
 import type { Write } from './calls.ts';
 import { keyOf, type Listing, readPage, tokenOf } from './page.ts';
 
@@ -148,6 +149,8 @@ export async function watchFlows(
   for await (const { flow, cursor, ...more } of watchOf(window, network, query, signal)) {
     await write({ ...more, ...(flow && { flow: flowToWire(flow) }), resumeToken: tokenOf(listing, [cursor]) });
   }
+  signal.throwIfAborted();
+  throw new StateError('no-such-network', `network ${network} was removed`, [], { network });
 }
 
 export function countsToWire({ bucketMs, buckets, kept }: FlowHistory): pb.Outgoing<pb.CountFlowsResponse> {

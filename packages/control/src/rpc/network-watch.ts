@@ -32,7 +32,7 @@ const MOST_WATCHERS = 64;
 
 export class NetworkWatch {
   readonly #options: NetworkWatchOptions;
-  /** Of networks that were ever watched and are there: each keeps what it last saw, so that a watcher can resume. */
+  /** Of networks that were ever watched, until they are removed: each keeps what it last saw, so that a watcher can resume. */
   readonly #feeds = new Map<string, Feed>();
   #watchers = 0;
 
@@ -51,6 +51,7 @@ export class NetworkWatch {
       throw new StateError('limit', `networks are watched ${MOST_WATCHERS} times at once, and no more; end one first`);
     }
     const look = () => looked(this.#options, network);
+    this.#letGo();
     const feed = entryOf(this.#feeds, network, () => new Feed(look));
     const leave = feed.enter();
     this.#watchers += 1;
@@ -66,8 +67,14 @@ export class NetworkWatch {
     } finally {
       this.#watchers -= 1;
       leave();
-      if (!feed.watched && !this.#options.state.current.networks.has(network)) this.#feeds.delete(network);
+      this.#letGo();
     }
+  }
+
+  /** Of networks that were removed, once nobody watches. */
+  #letGo(): void {
+    for (const [network, feed] of this.#feeds)
+      if (!feed.watched && !this.#options.state.current.networks.has(network)) this.#feeds.delete(network);
   }
 }
 

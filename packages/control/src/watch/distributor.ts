@@ -57,9 +57,11 @@ export class Distributor {
 
   /** How the agent fares now, as views show it; undefined when it is no member any more. */
   show({ id, network }: Pick<AgentState, 'id' | 'network'>, presence: Presence | undefined): void {
-    const presences = entryOf(this.#presences, network, () => new Map());
+    const presences = this.#presences.get(network) ?? new Map<string, Presence>();
     if (presence === undefined) presences.delete(id);
     else presences.set(id, presence);
+    if (presences.size > 0) this.#presences.set(network, presences);
+    else this.#presences.delete(network);
     this.mark(network, false);
   }
 

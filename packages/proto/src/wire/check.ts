@@ -28,14 +28,17 @@ export function address(value: number | null | undefined, field: string): number
   return integer(value, field, 1, 0xffffffff);
 }
 
-/** Text of at most `most` characters, with none that is unseen, so that it can stand in a log, on a page and on a terminal. */
+/**
+ * Text of at most `most` characters, so that it can stand in a log, on a page and on a terminal: control characters are refused, and
+ * others that cannot be seen, which an older sender may mean well, become U+FFFD.
+ */
 export function text(value: string | null | undefined, field: string, most: number): string {
   const string = value ?? '';
   if (string.length > most) throw new WireError('wire-length', field, `longer than ${most} characters`);
-  if (string.search(UNSEEN) >= 0) throw new WireError('wire-form', field, 'holds characters that cannot be seen');
+  if (/\p{Cc}/u.test(string)) throw new WireError('wire-form', field, 'holds control characters');
   // No UTF-8 stands for half of one: a client that is strict would refuse all that it is told with.
   if (!string.isWellFormed()) throw new WireError('wire-form', field, 'holds half of a character');
-  return string;
+  return string.replace(UNSEEN, '\ufffd');
 }
 
 /** The counterpart of `text` for words of the sender's own making, such as an error's: made to fit, never refused. */
