@@ -18,12 +18,14 @@ export function formatBytes(bytes: number): string {
   return `${amount < 10 && unit > 0 ? amount.toFixed(1) : Math.round(amount)} ${units[unit]}`;
 }
 
-/** Local date and time to the second: `2026-03-01 14:05:09`. */
+/** Local date and time to the second, and how that is ahead of UTC: `2026-03-01 14:05:09+01:00`. */
 export function formatTime(milliseconds: number): string {
   const date = new Date(milliseconds);
   const two = (value: number) => String(value).padStart(2, '0');
   const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
-  return `${day} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`;
+  const ahead = -date.getTimezoneOffset();
+  const zone = `${ahead < 0 ? '-' : '+'}${two(Math.floor(Math.abs(ahead) / 60))}:${two(Math.abs(ahead) % 60)}`;
+  return `${day} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}${ahead === 0 ? 'Z' : zone}`;
 }
 
 type Ends = Pick<

@@ -13,7 +13,7 @@ export function writeJsonAsIs(terminal: Terminal, value: unknown): void {
 }
 
 /** Writes one JSON value in one line. */
-export function writeJsonLine(terminal: Terminal, value: unknown): void {
+export function writeJsonLine(terminal: Pick<Terminal, 'out'>, value: unknown): void {
   terminal.out(`${escapeUnseen(JSON.stringify(snakeKeys(value)))}\n`);
 }
 

@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { chmod } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { status } from '@grpc/grpc-js';
 import { encodeAdminToken, encodeJoinToken } from '@weft/proto';
@@ -116,6 +118,18 @@ describe('reaching control', () => {
     expect(code).toBe(1);
     expect(err).toContain('control at 127.0.0.1:1 cannot be reached');
     expect(err).toContain('check that weft-control runs there');
+  });
+
+  test('says that a port speaks no TLS', async () => {
+    const server = createServer((socket) => socket.once('data', () => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n')));
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+    await file('admin.token', encodeAdminToken({ pin: new Uint8Array(32), secret: SECRET }));
+    const { code, err } = await weft('services', '--control', address);
+    server.close();
+    expect(code).toBe(1);
+    expect(err).toContain(`control at ${address} cannot be reached: what answers there speaks no TLS`);
   });
 
   test('refuses to talk to another control, before the token is sent', async () => {

@@ -2,67 +2,46 @@
  * The commands, their options and their help. What each does stands in its own file, loaded when the command is given: an
  * agent runs for months, and would keep the code of every other command with it.
  */
-import { escapeUnseen, FileLimitError, FLOW_NAME_FILTERS, VERSION } from '@weft/proto';
-import { Command, CommanderError, Option } from 'commander';
-import { FileError } from '../config/errors.ts';
-import { AgentError } from '../member/errors.ts';
-import { StatusSocketError } from '../observe/errors.ts';
+import { escapeUnseen, FLOW_NAME_FILTERS, VERSION } from '@weft/proto';
+import { Command, Option } from 'commander';
 import { holdOptimizers } from '../run/optimizers.ts';
-import { CommandError, type ExitCode, UsageError } from './errors.ts';
+import type { ExitCode } from './errors.ts';
+import { failureOf, tellFailure } from './failure.ts';
 import { meshProgram } from './mesh-program.ts';
-import { admin, example, json, network, networkFromEnvironment } from './options.ts';
-import { paintErr, type Terminal } from './terminal.ts';
+import { admin, json as asJson, example, network, networkFromEnvironment } from './options.ts';
+import type { Terminal } from './terminal.ts';
 
 const LONGEST_START_MS = 30_000;
 
 /** Runs one command line, without node and script, and answers with the exit code. The signal stops it. */
 export async function run(args: readonly string[], terminal: Terminal, signal: AbortSignal): Promise<ExitCode> {
+  const options = args.includes('--') ? args.slice(0, args.indexOf('--')) : args;
+  const json = options.includes('--json');
   let code: ExitCode = 0;
-  const program = build(terminal, signal, (next) => {
+  const program = build(terminal, signal, json, (next) => {
     code = next;
   });
   try {
     await program.parseAsync([...args], { from: 'user' });
     return code;
   } catch (error) {
-    return failed(error, terminal, signal);
+    const failure = failureOf(error, terminal.env, signal);
+    if (failure.code !== 0) tellFailure(failure, json, terminal);
+    return failure.code;
   }
 }
 
-function failed(error: unknown, terminal: Terminal, signal: AbortSignal): ExitCode {
-  const name = paintErr(terminal, 'red', 'weft');
-  // Commander has already written what is wrong, or the help that was asked for.
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-  if (signal.aborted) {
-    const told = error instanceof CommandError && error.code === 'interrupted' ? error.message : 'interrupted';
-    terminal.err(`${name}: ${escapeUnseen(told)}\n`);
-    return 130;
-  }
-  if (error instanceof FileError) {
-    terminal.err(`${escapeUnseen(error.message)}\n${name}: nothing was changed\n`);
-    return 2;
-  }
-  const foreseen = [UsageError, CommandError, AgentError, FileLimitError, StatusSocketError].some(
-    (type) => error instanceof type,
-  );
-  if (foreseen && error instanceof Error) {
-    terminal.err(`${name}: ${escapeUnseen(error.message)}\n`);
-    return error instanceof UsageError ? 2 : 1;
-  }
-  // Not foreseen: the stack is what a report of it needs.
-  const told = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  terminal.err(`${name}: ${escapeUnseen(told)}\n`);
-  return 1;
-}
-
-function build(terminal: Terminal, signal: AbortSignal, exit: (code: ExitCode) => void): Command {
+function build(terminal: Terminal, signal: AbortSignal, json: boolean, exit: (code: ExitCode) => void): Command {
   const program = new Command('weft')
     .description('A private network for services on any set of hosts, wholly in user space.')
     .version(VERSION)
     .exitOverride()
     .configureOutput({
       writeOut: (text) => terminal.out(text),
-      writeErr: (text) => terminal.err(text),
+      // As JSON it is told below, once.
+      writeErr: (text) => {
+        if (!json) terminal.err(text);
+      },
       // A word of the command line may hold what a terminal would obey.
       outputError: (text, write) => write(escapeUnseen(text)),
       getOutHasColors: () => terminal.outColors,
@@ -92,17 +71,17 @@ function build(terminal: Terminal, signal: AbortSignal, exit: (code: ExitCode) =
     .option('--reusable', 'may be used more than once')
     .option('--ephemeral', 'hosts that join with it are forgotten when they go away')
     .option('--ttl <DURATION>', 'how long it may be used, such as 1h or 7d', '1h')
-    .addOption(json())
+    .addOption(asJson())
     .action(async (options) => (await import('./token-command.ts')).tokenCreate(options, terminal, signal));
   example(create, 'weft token create --network prod --services redis,web --ttl 1h');
   const list = admin(token.command('list').description('list tokens, without their secrets'))
     .addOption(network())
-    .addOption(json())
+    .addOption(asJson())
     .action(async (options) => (await import('./token-command.ts')).tokenList(options, terminal, signal));
   example(list, 'weft token list --network prod --json');
   const end = admin(token.command('revoke').description('end a token, and the hosts that joined with it'))
     .argument('<id>', 'identifier from weft token list')
-    .addOption(json())
+    .addOption(asJson())
     .action(async (id, options) => (await import('./token-command.ts')).tokenRevoke(id, options, terminal, signal));
   example(end, 'weft token revoke tk_74fd09c2be51a83d');
 
@@ -143,19 +122,19 @@ function build(terminal: Terminal, signal: AbortSignal, exit: (code: ExitCode) =
   const status = admin(program.command('status').description('how this host and control fare, and how fresh that is'))
     .addOption(network())
     .option('--data <DIR>', "the agent's directory")
-    .addOption(json())
+    .addOption(asJson())
     .action(async (options) => (await import('./status-command.ts')).showStatus(options, terminal, signal));
   example(status, 'weft status');
 
   const listServices = admin(program.command('services').description('list services and their instances'))
     .addOption(network())
-    .addOption(json())
+    .addOption(asJson())
     .action(async (options) => (await import('./listing-commands.ts')).services(options, terminal, signal));
   example(listServices, 'weft services --network prod');
 
   const listAgents = admin(program.command('agents').description('list hosts and how far each is with enforcing'))
     .addOption(network())
-    .addOption(json())
+    .addOption(asJson())
     .action(async (options) => (await import('./listing-commands.ts')).agents(options, terminal, signal));
   example(listAgents, 'weft agents --json');
 
@@ -190,7 +169,7 @@ function build(terminal: Terminal, signal: AbortSignal, exit: (code: ExitCode) =
     .argument('<from>', 'a service, host:NAME or internet')
     .argument('<to>', 'SERVICE:PORT or SERVICE:PORT/udp')
     .addOption(network())
-    .addOption(json())
+    .addOption(asJson())
     .action(async (from, to, options) =>
       exit(await (await import('./explain-command.ts')).explain(from, to, options, terminal, signal)),
     );
@@ -200,7 +179,7 @@ function build(terminal: Terminal, signal: AbortSignal, exit: (code: ExitCode) =
     .argument('<agent>', "host's name or agent's identifier")
     .option('--with-token', 'revoke the token that it joined with too, and end every host that joined with it')
     .addOption(network())
-    .addOption(json())
+    .addOption(asJson())
     .action(async (agent, options) =>
       (await import('./token-command.ts')).revokeAgent(agent, options, terminal, signal),
     );

@@ -115,7 +115,7 @@ describe('status', () => {
     const { code, out } = await weft('status', '--data', await localAgent({ state: 'stale', staleSince, control }));
     expect(code).toBe(0);
     expect(out).toMatch(
-      /stale since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d \(1m 30s\); control is not connected: connect ECONNREFUSED/,
+      /stale since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:Z|[+-]\d\d:\d\d) \(1m 30s\); control is not connected: connect ECONNREFUSED/,
     );
     expect(out).toContain('not reachable');
   });
@@ -136,7 +136,9 @@ describe('status', () => {
     const problems = [{ ...problem, sinceTime: timestampToWire(NOW - 60_000) }];
     await serve({ getStatus: (_call, answer) => answer(null, { version: '0.1.0', startTime, problems }) });
     const { out } = await weft('status', '--data', directory);
-    expect(out).toMatch(/^problem {4}data-not-written since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d: the disk is full$/m);
+    expect(out).toMatch(
+      /^problem {4}data-not-written since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:Z|[+-]\d\d:\d\d): the disk is full$/m,
+    );
     const json = JSON.parse((await weft('status', '--data', directory, '--json')).out) as object;
     expect(json).toMatchObject({ control: { problems: [{ ...problem, since_ms: NOW - 60_000 }] } });
   });

@@ -33,8 +33,8 @@ export async function showStatus(options: StatusOptions, terminal: Terminal, sig
   if (agent === undefined && control === undefined) {
     throw new CommandError(
       'nothing-to-ask',
-      `no agent runs in ${directory}, and there is no admin token at ${access.tokenFile} to ask control with; ` +
-        'name the one with --data or the other with --admin-token-file',
+      `no agent runs that keeps its state in ${directory}, and there is no admin token at ${access.tokenFile} to ask control with; ` +
+        'name where another agent of this host keeps it by --data, or the token by --admin-token-file',
     );
   }
   if (options.json !== undefined) {

@@ -57,7 +57,11 @@ export function fetchPinnedCertificate(
       settle();
       socket.destroy();
     }
-    socket.on('error', (error) => unreachable(error.message, error));
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      // OpenSSL's own words for it help nobody.
+      const foreign = error.code?.startsWith('ERR_SSL_') === true;
+      unreachable(foreign ? 'what answers there speaks no TLS: is it the port of its --listen?' : error.message, error);
+    });
     socket.on('close', () => unreachable('it closed the connection'));
     socket.on('secureConnect', () => {
       const certificate = socket.getPeerX509Certificate();

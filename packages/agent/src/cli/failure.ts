@@ -1,0 +1,71 @@
+/** How a command ends that does not get to its end: one place that puts every error into words, and never shows a stack unasked. */
+import { CodedError, escapeUnseen } from '@weft/proto';
+import { CommanderError } from 'commander';
+import { FileError, type FileProblem } from '../config/errors.ts';
+import { CommandError, type ExitCode, UsageError } from './errors.ts';
+import { writeJsonLine } from './json.ts';
+import { paintErr, type Terminal } from './terminal.ts';
+
+interface Failure {
+  readonly code: ExitCode;
+  /** Stable, for programs. */
+  readonly error: string;
+  readonly message: string;
+  /** The message is there already, or has no need of the program's name. */
+  readonly told?: true;
+  readonly problems?: readonly FileProblem[];
+}
+
+export function failureOf(error: unknown, env: Terminal['env'], signal: AbortSignal): Failure {
+  if (error instanceof CommanderError) {
+    const message = error.message.replace(/^error: /, '');
+    return { code: error.exitCode === 0 ? 0 : 2, error: 'usage', message, told: true };
+  }
+  if (signal.aborted) {
+    const message = error instanceof CommandError && error.code === 'interrupted' ? error.message : 'interrupted';
+    return { code: 130, error: 'interrupted', message };
+  }
+  if (error instanceof FileError) {
+    const { code, message, problems } = error;
+    return { code: 2, error: code, message, problems };
+  }
+  if (error instanceof UsageError) return { code: 2, error: error.code, message: error.message };
+  if (error instanceof CodedError) return { code: 1, error: String(error.code), message: error.message };
+  if (isSystemError(error)) return { code: 1, error: error.code, message: systemWords(error) };
+  const message = error instanceof Error ? error.message : String(error);
+  const stack = error instanceof Error && env.WEFT_LOG_LEVEL === 'debug' ? `\n${error.stack ?? ''}` : '';
+  const advice = stack === '' ? '; this is a fault of weft: WEFT_LOG_LEVEL=debug shows where' : stack;
+  return { code: 1, error: 'fault', message: `${message}${advice}` };
+}
+
+/** On stderr: in words, or as one line of JSON. */
+export function tellFailure({ error, message, told, problems }: Failure, json: boolean, terminal: Terminal): void {
+  const name = paintErr(terminal, 'red', 'weft');
+  if (json) writeJsonLine({ out: terminal.err }, { version: 1, error: { code: error, message, problems } });
+  else if (problems !== undefined) terminal.err(`${escapeUnseen(message)}\n${name}: nothing was changed\n`);
+  // Commander has said it.
+  else if (told !== true) terminal.err(`${name}: ${escapeUnseen(message)}\n`);
+}
+
+type SystemError = Error & { readonly code: string; readonly syscall: string; readonly path?: string };
+
+function isSystemError(error: unknown): error is SystemError {
+  return error instanceof Error && 'code' in error && 'syscall' in error && typeof error.code === 'string';
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  EACCES: 'this user may not',
+  EPERM: 'this user may not',
+  ENOENT: 'there is no such file or directory',
+  ENOTDIR: 'a part of the path is no directory',
+  ENOSPC: 'the disk is full',
+  EDQUOT: "this user's share of the disk is full",
+  EROFS: 'the disk takes no writes',
+  EMFILE: 'too many files are open; raise ulimit -n',
+};
+
+/** `cannot mkdir /srv/weft: this user may not (EACCES)`. */
+function systemWords({ code, syscall, path = '', message }: SystemError): string {
+  const reason = REASONS[code];
+  return reason === undefined ? message : `cannot ${syscall}${path === '' ? '' : ` ${path}`}: ${reason} (${code})`;
+}
