@@ -4,7 +4,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { status } from '@grpc/grpc-js';
 import { encodeAdminToken, encodeJoinToken } from '@weft/proto';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { commandLine, SECRET } from './command-line.fixture.ts';
 
 const { directory, weft, file, serve, noToken } = commandLine();
@@ -99,6 +99,30 @@ describe('usage', () => {
     expect((await weft('--help')).code).toBe(0);
     const form = /^\d+\.\d+\.\d+(\+[0-9a-f]{12}(\.changed)?)?\n$/;
     for (const words of ['version', '--version']) expect((await weft(words)).out).toMatch(form);
+  });
+});
+
+describe('completion', () => {
+  /** What completes writes to the process's own stdout. */
+  async function said(...args: readonly string[]): Promise<string> {
+    const log = vi.spyOn(console, 'log').mockImplementation(() => {});
+    try {
+      expect((await weft(...args)).code).toBe(0);
+      return log.mock.calls.flat().join('\n');
+    } finally {
+      log.mockRestore();
+    }
+  }
+
+  test.each(['bash', 'zsh', 'fish'])('of %s is printed', async (shell) => {
+    expect(await said('completion', shell)).toContain('weft');
+  });
+
+  test('knows the commands and their options', async () => {
+    expect(await said('complete', '--', 'ro')).toContain('rollback');
+    expect(await said('complete', '--', 'apply', '--le')).toContain('--leave-behind');
+    expect((await weft('completion', 'sh')).code).toBe(2);
+    expect((await weft('--help')).out).toContain('completion');
   });
 });
 

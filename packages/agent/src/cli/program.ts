@@ -2,6 +2,8 @@
  * The commands, their options and their help. What each does stands in its own file, loaded when the command is given: an
  * agent runs for months, and would keep the code of every other command with it.
  */
+
+import type Tab from '@bomb.sh/tab/commander';
 import { escapeUnseen, FLOW_NAME_FILTERS, VERSION } from '@weft/proto';
 import { Command, Option } from 'commander';
 import { holdOptimizers } from '../run/optimizers.ts';
@@ -13,6 +15,9 @@ import type { Terminal } from './terminal.ts';
 
 const LONGEST_START_MS = 30_000;
 
+/** Only these load what completes: it makes a table of its own out of the commands. */
+const COMPLETING: ReadonlySet<string> = new Set(['completion', 'complete', 'help', '--help', '-h']);
+
 /** Runs one command line, without node and script, and answers with the exit code. The signal stops it. */
 export async function run(args: readonly string[], terminal: Terminal, signal: AbortSignal): Promise<ExitCode> {
   const options = args.includes('--') ? args.slice(0, args.indexOf('--')) : args;
@@ -22,6 +27,7 @@ export async function run(args: readonly string[], terminal: Terminal, signal: A
     code = next;
   });
   try {
+    if (COMPLETING.has(args[0] ?? '--help')) completion(program, (await import('@bomb.sh/tab/commander')).default);
     await program.parseAsync([...args], { from: 'user' });
     return code;
   } catch (error) {
@@ -185,4 +191,11 @@ function build(terminal: Terminal, signal: AbortSignal, json: boolean, exit: (co
     );
   example(revoking, 'weft revoke build-3 --network prod', 'weft revoke ag_5b0e7f21c94d6a38');
   return program;
+}
+
+function completion(program: Command, tab: typeof Tab): void {
+  tab(program, { completionCommandName: 'completion' });
+  const made = program.commands.find((command) => command.name() === 'completion');
+  made?.description('print what makes a shell complete commands and options');
+  if (made !== undefined) example(made, 'weft completion bash > ~/.local/share/bash-completion/completions/weft');
 }
