@@ -13,10 +13,13 @@ interface Part {
 
 /** `modules` are the paths of the programs' modules, `page` the list that the page's build wrote. Throws for a part that has none. */
 export function licences(modules: readonly string[], page: string, node: string): string {
-  const folders = new Set(modules.filter((path) => path.includes('/node_modules/')).map(packageOf));
+  const folders = Map.groupBy(
+    modules.filter((path) => path.includes('/node_modules/')),
+    packageOf,
+  );
   const ofPage = JSON.parse(readFileSync(page, 'utf8')) as readonly Part[];
   const parts = new Map<string, Part>();
-  for (const part of [...Array.from(folders, readPart), ...ofPage, readPart(node)]) {
+  for (const part of [...Array.from(folders, ([folder, of]) => readPart(folder, of)), ...ofPage, readPart(node, [])]) {
     if (part.identifier === '' || part.text === '') throw new Error(`${part.name} ${part.version} has no licence`);
     parts.set(`${part.name} ${part.version}`, part);
   }
@@ -34,13 +37,13 @@ function packageOf(path: string): string {
   throw new Error(`${path} is of no package`);
 }
 
-function readPart(folder: string): Part {
+function readPart(folder: string, modules: readonly string[]): Part {
   const { name, version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as {
     name: string;
     version: string;
     license?: string;
   };
-  return { name, version, identifier: license ?? '', text: licenceText(folder) };
+  return { name, version, identifier: license ?? '', text: licenceText(folder) || headsOf(modules) };
 }
 
 /** A few tell it in their readme alone. */
@@ -51,4 +54,12 @@ function licenceText(folder: string): string {
   };
   const own = read(/^(licen[cs]e|copying)/i);
   return own ?? /^#+ licen[cs]e\n+(.+)/ims.exec(read(/^readme/i) ?? '')?.[1] ?? '';
+}
+
+/** And some at the head of each module. What these name alone, as Apache's does, is in our own. */
+function headsOf(modules: readonly string[]): string {
+  const heads = modules.map((path) => /^(?:\/\/.*\n)+|^\/\*[\s\S]*?\*\//.exec(readFileSync(path, 'utf8'))?.[0] ?? '');
+  return Array.from(new Set(heads.filter((head) => /copyright/i.test(head))))
+    .sort()
+    .join('\n');
 }

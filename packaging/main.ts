@@ -1,11 +1,12 @@
 /**
- * npm run package [-- --arch x64|arm64] [--measure]: makes dist/weft-VERSION-linux-ARCH.tar.gz of a built checkout.
+ * npm run package [-- --arch x64|arm64] [--measure]: makes dist/weft-VERSION-linux-ARCH.tar.gz and dist/weft_VERSION_ARCH.deb of a built checkout.
  * --measure prints what it costs to run, beside the checkout; on a machine that does nothing else, and takes two minutes.
  */
 import { mkdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { tarball } from './archive.ts';
+import { DEBIAN_NAMES, debianPackage } from './debian.ts';
 import { type Costs, measure } from './measure.ts';
 import { ARCHITECTURES, nodeFor } from './node.ts';
 import { makeTree } from './tree.ts';
@@ -32,6 +33,10 @@ async function main(): Promise<void> {
   await makeTree({ root, to: tree, node: nodeFor(root, architecture), seconds: built.COMMIT_SECONDS });
   tarball(tree, `${tree}.tar.gz`);
   say(`${tree}.tar.gz`);
+  const debian = join(out, `weft_${built.VERSION}_${DEBIAN_NAMES[architecture]}.deb`);
+  const { VERSION: version, COMMIT_SECONDS: seconds } = built;
+  debianPackage({ tree, version, architecture, seconds, to: debian });
+  say(debian);
   if (!values.measure) return;
   const [packaged, checkout] = [await measure(join(tree, 'bin')), await measure(join(root, 'node_modules/.bin'))];
   for (const [what, text] of Object.entries(COSTS)) {

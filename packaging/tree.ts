@@ -4,9 +4,10 @@
  *   bin/weft, bin/weft-control   find the rest from their own place, through links too
  *   lib/node                     the Node.js that runs them
  *   lib/agent, lib/control       the programs, with the folders that their packages have, so that each finds what it reads
- *   share/                       units, examples
+ *   share/                       units, what they want in /etc, JSON schemas, examples
  *   LICENSE, LICENSES            ours; those of all that is in lib
  */
+import { execFileSync } from 'node:child_process';
 import { chmodSync, cpSync, lutimesSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { licences } from './licences.ts';
@@ -37,6 +38,10 @@ export async function makeTree({ root, to, node, seconds }: TreeOptions): Promis
   copy(join(root, 'examples/grafana'), join(to, 'share/examples/grafana'));
   for (const name of ['mesh.yaml', 'mesh-default-deny.yaml', 'weft.yaml', 'weft-gateway.yaml'])
     copy(join(root, 'examples', name), join(to, 'share/examples', name));
+  copy(join(root, 'packaging/systemd'), join(to, 'share/systemd'));
+  copy(join(root, 'packaging/etc'), join(to, 'share/etc'));
+  copy(join(root, 'packaging/resolved.conf'), join(to, 'share/examples/resolved.conf'));
+  writeSchemas(root, join(to, 'share/schema'));
   copy(join(root, 'LICENSE'), join(to, 'LICENSE'));
   const page = join(root, 'packages/control/dist/web/.vite/license.json');
   writeFileSync(join(to, 'LICENSES'), licences(modules, page, node));
@@ -44,6 +49,15 @@ export async function makeTree({ root, to, node, seconds }: TreeOptions): Promis
   writeFileSync(join(to, 'bin/weft'), launcher('agent/dist/program/weft.mjs'));
   writeFileSync(join(to, 'bin/weft-control'), launcher('control/dist/program/weft-control.mjs'));
   settle(to, seconds);
+}
+
+/** As the checkout's own command prints them. */
+function writeSchemas(root: string, to: string): void {
+  mkdirSync(to, { recursive: true });
+  for (const sort of ['mesh', 'agent']) {
+    const weft = [join(root, 'packages/agent/bin/weft.js'), 'schema', sort];
+    writeFileSync(join(to, `${sort}.schema.json`), execFileSync(process.execPath, weft));
+  }
 }
 
 /** Asks neither PATH nor HOME for anything: containers may have none. */
@@ -60,7 +74,7 @@ function copy(from: string, to: string): void {
 }
 
 /** Modes and times that do not depend on who made it, and when. */
-function settle(path: string, seconds: number): void {
+export function settle(path: string, seconds: number): void {
   const entries = readdirSync(path, { withFileTypes: true });
   for (const entry of entries) {
     const child = join(path, entry.name);
@@ -73,5 +87,5 @@ function settle(path: string, seconds: number): void {
 }
 
 function isProgram(path: string): boolean {
-  return /\/(?:bin\/[^/]+|lib\/node)$/.test(path);
+  return /\/(?:bin\/[^/]+|lib\/node|DEBIAN\/p\w+)$/.test(path);
 }

@@ -6,7 +6,9 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -15,12 +17,14 @@ import { join } from 'node:path';
 import { VERSION } from '@weft/proto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { tarball } from '../../packaging/archive.ts';
+import { debianPackage } from '../../packaging/debian.ts';
 import { type Architecture, nodeFor } from '../../packaging/node.ts';
 import { makeTree } from '../../packaging/tree.ts';
 import { checkout, titled } from '../harness/host.ts';
-import { run } from '../harness/process.ts';
+import { check, run } from '../harness/process.ts';
 
 const SECONDS = 1_700_000_000;
+const noDpkg = (await run(['dpkg-deb', '--version'])).code === 0 ? undefined : 'no dpkg';
 const noNamespaces = (await run(['unshare', '-Urmnpf', 'true'])).code === 0 ? undefined : 'no user namespaces';
 
 let dir: string;
@@ -49,6 +53,41 @@ test('has the same bytes made in a folder of another name, and no word of either
   expect(telling.map(([path]) => path)).toEqual([]);
 });
 
+test.skipIf(noDpkg !== undefined)(
+  titled('installs as a Debian package, which has the same bytes again', noDpkg),
+  async () => {
+    const [deb, again] = [join(dir, 'weft.deb'), join(dir, 'again.deb')];
+    const same = { tree, version: '0.1.0+1', architecture: 'x64', seconds: SECONDS, compression: 'none' } as const;
+    for (const to of [deb, again]) debianPackage({ ...same, to });
+    expect(readFileSync(deb).equals(readFileSync(again))).toBe(true);
+    const root = join(dir, 'system');
+    mkdirSync(join(root, 'var/lib/dpkg/updates'), { recursive: true });
+    mkdirSync(join(root, 'var/lib/dpkg/info'));
+    writeFileSync(join(root, 'var/lib/dpkg/status'), '');
+    const forced = '--force-not-root,script-chrootless,depends,architecture,bad-path';
+    const dpkg = ['dpkg', '--root', root, forced, '--log=/dev/null'];
+    await check([...dpkg, '--install', deb]);
+    const query = [
+      'dpkg-query',
+      '--admindir',
+      join(root, 'var/lib/dpkg'),
+      '-W',
+      '-f',
+      `\${Status}\${Conffiles}`,
+      'weft',
+    ];
+    const files = ['/etc/default/weft', '/etc/default/weft-control', '/etc/weft/weft.yaml'];
+    expect(await check(query)).toMatch(
+      new RegExp(`^install ok installed${files.map((file) => `\\s+${file} \\w+`).join('')}$`),
+    );
+    expect(readlinkSync(join(root, 'usr/bin/weft'))).toBe('../lib/weft/bin/weft');
+    expect(statSync(join(root, 'etc/default/weft')).mode & 0o777).toBe(0o600);
+    expect(readdirSync(join(root, 'usr/lib/systemd/system'))).toContain('weft-control.service');
+    await check([...dpkg, '--purge', 'weft']);
+    expect(existsSync(join(root, 'usr/bin/weft'))).toBe(false);
+  },
+);
+
 test.skipIf(noNamespaces !== undefined)(
   titled('runs from a read-only root as a user that nobody knows, with an empty environment', noNamespaces),
   async () => {
@@ -61,7 +100,13 @@ test.skipIf(noNamespaces !== undefined)(
       timeoutMs: 40_000,
     });
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    expect(stdout.split('\n').slice(0, -1)).toEqual([`version ${VERSION}`, 'page 200', 'answer PONG', 'stopped 0 0']);
+    expect(stdout.split('\n').slice(0, -1)).toEqual([
+      `version ${VERSION}`,
+      'page 200',
+      'ready 200',
+      'answer PONG',
+      'stopped 0 0',
+    ]);
   },
 );
 
@@ -85,7 +130,8 @@ function copyBuilt(to: string): void {
       cpSync(join(checkout, path), join(to, path), { recursive: true, verbatimSymlinks: true, force: true });
     }
   }
-  for (const part of ['examples', 'LICENSE']) cpSync(join(checkout, part), join(to, part), { recursive: true });
+  for (const part of ['examples', 'packaging', 'LICENSE'])
+    cpSync(join(checkout, part), join(to, part), { recursive: true });
   symlinkSync(join(checkout, 'node_modules'), join(to, 'node_modules'));
 }
 

@@ -1,6 +1,6 @@
 /** weft-control: from the command line to a running control and an exit code. */
 import { logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
-import { escapeUnseen, FileLimitError } from '@weft/proto';
+import { escapeUnseen, FileLimitError, ServiceManager } from '@weft/proto';
 import { FileError } from '@weft/proto/files';
 import { ListenError, openLog } from '@weft/proto/observe';
 import { CommanderError } from 'commander';
@@ -38,11 +38,16 @@ async function serve(options: ServeOptions): Promise<void> {
   setLogVerbosity(logVerbosity.NONE);
   const stop = stopSignal(logger);
   crashLoudly(logger);
+  const manager = new ServiceManager(process.env, (error) =>
+    logger.warn({ event: 'notify-failed', err: error }, 'systemd could not be told how control fares'),
+  );
   const control = await startControl(options, { logger, now: Date.now });
   const letHeapGrow = keepHeapSmall();
   try {
     process.stdout.write(`${escapeUnseen(readyLine(control))}\n`);
+    manager.ready();
     await stop;
+    manager.stopping();
   } finally {
     letHeapGrow();
     await control.close();

@@ -37,6 +37,7 @@ import { requestTimer } from './rpc/request-timer.ts';
 import { ControlServer } from './rpc/server.ts';
 import { rpcTracing } from './rpc/tracing.ts';
 import { unreadAnswers } from './rpc/unread-answers.ts';
+import { tellOlder } from './state/older-data.ts';
 import { openState } from './state/state.ts';
 import type { State } from './state/types.ts';
 import { DiskWatch, ROOM } from './store/disk-watch.ts';
@@ -240,7 +241,8 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
   }
   let scraped: string | undefined;
   if (metrics !== undefined && options.metrics !== undefined) {
-    const served = await metrics.serve({ address: options.metrics, sources: told, logger });
+    const unready = () => state.olderData && tellOlder(state.olderData, state.current.revision);
+    const served = await metrics.serve({ address: options.metrics, sources: told, unready, logger });
     closers.push(() => served.close());
     scraped = formatHostPort(served.address.host, served.address.port);
   }

@@ -14,6 +14,7 @@ import {
   normalHost,
   parseAddress,
   parseHostPort,
+  ServiceManager,
   TokenError,
   toHostName,
   VERSION,
@@ -67,6 +68,10 @@ export async function up(
   const [{ runAgent }, { openTracing }] = await Promise.all([import('../run/agent.ts'), import('@weft/proto/observe')]);
   const logger = createLogger(terminal.env);
   const tracing = await openTracing({ service: 'weft-agent', version: VERSION, logger });
+  const manager = new ServiceManager(terminal.env, (error) =>
+    logger.warn({ event: 'notify-failed', err: error }, 'systemd could not be told how this agent fares'),
+  );
+  signal.addEventListener('abort', () => manager.stopping(), { once: true });
   const running = runAgent(
     {
       directory: options.data ?? defaultDirectory('weft', terminal.env),
@@ -85,6 +90,7 @@ export async function up(
       tracer: tracing,
       ready: (sentence) => {
         started();
+        manager.ready();
         terminal.out(`weft ready: ${sentence}\n`);
       },
     },

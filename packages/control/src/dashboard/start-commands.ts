@@ -122,11 +122,12 @@ function findWeft({ binaries }: StartSources): string[] {
   return binaries === undefined ? [] : [`export PATH=${quoted(binaries)}:"$PATH"`];
 }
 
-/** Where npm puts the commands of what it installed, above this module; undefined when weft is not among them. */
+/** Where commands are, above this module: npm's of what it installed, or a package's own; undefined when weft is not among them. */
 export function installedBinaries(from: string = import.meta.dirname): string | undefined {
   for (let folder = from; ; folder = dirname(folder)) {
-    const binaries = join(folder, 'node_modules', '.bin');
-    if (existsSync(join(binaries, 'weft'))) return binaries;
+    const places = [join(folder, 'node_modules', '.bin'), join(folder, 'bin')];
+    const binaries = places.find((place) => existsSync(join(place, 'weft')));
+    if (binaries !== undefined) return binaries;
     if (dirname(folder) === folder) return undefined;
   }
 }

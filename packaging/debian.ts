@@ -1,0 +1,103 @@
+/**
+ * The tree as a Debian package: the programs in /usr/lib/weft with their commands in /usr/bin, units where systemd looks, and what
+ * an operator changes in /etc. Nothing is started or enabled: an agent wants a token first.
+ */
+import { execFileSync } from 'node:child_process';
+import { chmodSync, cpSync, mkdirSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Architecture } from './node.ts';
+import { settle } from './tree.ts';
+
+export interface DebianOptions {
+  /** As makeTree leaves it. */
+  readonly tree: string;
+  readonly version: string;
+  readonly architecture: Architecture;
+  /** What all files say that they were changed at, seconds since the epoch. */
+  readonly seconds: number;
+  /** The file that is made. Beside it, for a while, is a folder of its name and `.root`. */
+  readonly to: string;
+  readonly compression?: 'gzip' | 'none';
+}
+
+export const DEBIAN_NAMES: Readonly<Record<Architecture, string>> = { x64: 'amd64', arm64: 'arm64' };
+
+/** What each folder or file of the tree becomes. */
+const PLACES = {
+  bin: 'usr/lib/weft/bin',
+  lib: 'usr/lib/weft/lib',
+  'share/systemd': 'usr/lib/systemd/system',
+  'share/schema': 'usr/share/weft/schema',
+  'share/examples': 'usr/share/doc/weft/examples',
+  'share/etc': 'etc',
+  LICENSE: 'usr/share/doc/weft/copyright',
+  LICENSES: 'usr/share/doc/weft/LICENSES',
+};
+
+export function debianPackage(options: DebianOptions): void {
+  const { tree, seconds, to, compression = 'gzip' } = options;
+  const root = `${to}.root`;
+  rmSync(root, { recursive: true, force: true });
+  for (const [from, place] of Object.entries(PLACES)) cpSync(join(tree, from), join(root, place), { recursive: true });
+  mkdirSync(join(root, 'usr/bin'));
+  for (const name of ['weft', 'weft-control']) symlinkSync(`../lib/weft/bin/${name}`, join(root, 'usr/bin', name));
+  const write = (name: string, text: string) => {
+    mkdirSync(join(root, 'DEBIAN'), { recursive: true });
+    writeFileSync(join(root, 'DEBIAN', name), text);
+  };
+  write('control', control(options, kibibytes(root)));
+  write(
+    'conffiles',
+    `${filesIn(join(root, 'etc'))
+      .map((path) => path.slice(root.length))
+      .join('\n')}\n`,
+  );
+  write('postinst', script('configure', 'systemctl daemon-reload || :'));
+  write('prerm', script('remove', 'systemctl disable --now weft weft-control weft-range || :'));
+  settle(root, seconds);
+  // It may hold a token.
+  chmodSync(join(root, 'etc/default/weft'), 0o600);
+  execFileSync('dpkg-deb', ['--root-owner-group', `-Z${compression}`, '--build', root, to], {
+    env: { ...process.env, SOURCE_DATE_EPOCH: String(seconds) },
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  rmSync(root, { recursive: true });
+}
+
+function control({ version, architecture }: DebianOptions, size: number): string {
+  return `Package: weft
+Version: ${version}
+Architecture: ${DEBIAN_NAMES[architecture]}
+Maintainer: Weft <weft@localhost>
+Installed-Size: ${size}
+Depends: libc6 (>= 2.28), libgcc-s1, libstdc++6 (>= 8)
+Recommends: iproute2, systemd
+Section: net
+Priority: optional
+Description: private network for services, in user space
+ Services on any set of hosts call each other by name, encrypted end to end,
+ and nothing of it is reachable from the internet. This holds the agent, which
+ runs beside the programs of a host, and control, which decides who belongs.
+`;
+}
+
+/** Only where systemd runs, and not for a root that is no system yet. */
+function script(when: string, what: string): string {
+  return `#!/bin/sh
+set -e
+if [ "$1" = ${when} ] && [ -z "\${DPKG_ROOT:-}" ] && [ -d /run/systemd/system ]; then
+  ${what}
+fi
+`;
+}
+
+function filesIn(folder: string): readonly string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort();
+}
+
+function kibibytes(folder: string): number {
+  return filesIn(folder).reduce((sum, path) => sum + Math.ceil(statSync(path).size / 1_024), 0);
+}

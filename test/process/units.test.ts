@@ -1,0 +1,64 @@
+/** The units: systemd takes them, finds them guarded, and hears of the program that they run. */
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { checkout, titled } from '../harness/host.ts';
+import { check, Process, run } from '../harness/process.ts';
+
+const UNITS = join(checkout, 'packaging/systemd');
+const missing = (await run(['systemd-analyze', '--version'])).code === 0 ? undefined : 'systemd is not installed';
+
+let dir: string;
+
+beforeAll(() => {
+  dir = mkdtempSync(join(tmpdir(), 'weft-units-'));
+  for (const name of readdirSync(UNITS)) {
+    // Where nothing is installed, the programs are the checkout's.
+    const text = readFileSync(join(UNITS, name), 'utf8').replace(
+      /(?<=^ExecStart=)(?=weft)/m,
+      `${checkout}/node_modules/.bin/`,
+    );
+    writeFileSync(join(dir, name), text);
+  }
+});
+
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+test.skipIf(missing !== undefined)(
+  titled('systemd takes all units together, and calls the services guarded', missing),
+  async () => {
+    const units = readdirSync(UNITS).map((name) => join(dir, name));
+    expect(await run(['systemd-analyze', 'verify', '--man=no', ...units])).toEqual({ code: 0, stdout: '', stderr: '' });
+    for (const name of ['weft.service', 'weft-control.service']) {
+      const told = await check(['systemd-analyze', 'security', '--offline=true', '--no-pager', join(dir, name)]);
+      expect(Number(/exposure level for \S+: ([\d.]+)/.exec(told)?.[1])).toBeLessThan(3);
+    }
+  },
+);
+
+test.skipIf(missing !== undefined)(
+  titled('a program tells systemd that it is ready, that it lives, and that it stops', missing),
+  async () => {
+    const socket = join(dir, 'notify');
+    await using stack = new AsyncDisposableStack();
+    const start = (argv: readonly string[], env: NodeJS.ProcessEnv = {}) => {
+      const started = new Process(argv, { env: { ...process.env, ...env } });
+      stack.defer(() => started.kill());
+      return started;
+    };
+    const systemd = start(['perl', join(checkout, 'test/fixtures/datagram-words.pl'), socket]);
+    await systemd.output(/^listening$/m);
+    const serve = ['serve', '--data', join(dir, 'control'), '--listen', '127.0.0.1:0', '--dashboard', 'off'];
+    const control = start([join(checkout, 'node_modules/.bin/weft-control'), ...serve], {
+      NOTIFY_SOCKET: socket,
+      WATCHDOG_USEC: '600000',
+    });
+    await systemd.output(/^READY=1\n(?:WATCHDOG=1\n){2}/m);
+    control.signal('SIGTERM');
+    expect((await control.finished()).code).toBe(0);
+    await systemd.output(/^STOPPING=1$/m);
+    // A program that stops need not tell that it lives.
+    expect(systemd.stdout).toMatch(/^listening\nREADY=1\n(?:WATCHDOG=1\n)+STOPPING=1\n$/);
+  },
+);
