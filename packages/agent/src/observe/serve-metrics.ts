@@ -4,10 +4,11 @@ import { loadMetrics } from '@weft/proto/observe';
 import type { Logger } from 'pino';
 import { AgentError } from '../member/errors.ts';
 
-/** `measured` writes the agent's own part. Throws AgentError when the address cannot be had. */
+/** `measured` writes the agent's own part; `unready` says why it does not serve now, if it does not. Throws AgentError when the address cannot be had. */
 export async function serveAgentMetrics(
   address: HostPort,
   measured: () => Promise<string>,
+  unready: () => string | undefined,
   logger: Logger,
 ): Promise<{ close(): Promise<void> }> {
   const { Registry, registerProcessMetrics, serveMetrics } = await loadMetrics();
@@ -15,7 +16,7 @@ export async function serveAgentMetrics(
   const end = registerProcessMetrics(registry, 'weft_agent_');
   try {
     const collect = async () => (await measured()) + (await registry.metrics());
-    const server = await serveMetrics({ address, flag: '--metrics', collect, logger });
+    const server = await serveMetrics({ address, flag: '--metrics', collect, unready, logger });
     logger.info({ event: 'metrics-up', ...server.address }, 'metrics are served');
     return {
       close: async () => {

@@ -137,7 +137,10 @@ async function runMember(options: AgentOptions, request: MembershipRequest, sign
     };
     await openStatus(directory, status, path.problems, life.signal);
 
-    if (metrics !== undefined) ending.push(closing(life.signal, await openMetrics(options, metrics, store, dns, path)));
+    let waits: string | undefined = 'it starts';
+    const unready = () => (control.revoked ? 'its membership was revoked' : waits);
+    if (metrics !== undefined)
+      ending.push(closing(life.signal, await openMetrics(options, metrics, store, dns, path, unready)));
 
     // 5. Control.
     const keeper = new NetmapKeeper({
@@ -159,10 +162,12 @@ async function runMember(options: AgentOptions, request: MembershipRequest, sign
     if (await Promise.race([served, over.then(() => false)])) {
       const sentence = readySentence(store, dns);
       logger.info({ event: 'ready' }, sentence);
+      waits = undefined;
       ready(sentence);
       keepHouse(life.signal);
     }
     await over;
+    waits = 'it stops';
     logger.info({ event: 'stopping' }, 'stopping');
     taking.abort();
     await stop('the agent stops');
@@ -192,6 +197,7 @@ async function openMetrics(
   store: NetmapStore,
   dns: DnsServer,
   path: MainPath,
+  unready: () => string | undefined,
 ): Promise<() => Promise<void>> {
   if (address === undefined) return () => Promise.resolve();
   const enforced = { revision: store.current.revision, sinceMs: performance.now() };
@@ -212,7 +218,7 @@ async function openMetrics(
       network: store.current.self?.network ?? '',
       host: store.current.self?.host ?? '',
     });
-  const server = await serveAgentMetrics(address, measured, logger);
+  const server = await serveAgentMetrics(address, measured, unready, logger);
   return () => server.close();
 }
 

@@ -70,7 +70,7 @@ async function setUp(): Promise<GaugeSources> {
 async function scrape(sources: GaugeSources): Promise<string> {
   const metrics = await openMetrics();
   const address = { host: '127.0.0.1', port: 0 };
-  const server = await metrics.serve({ address, sources, logger: pino({ level: 'silent' }) });
+  const server = await metrics.serve({ address, sources, unready: () => undefined, logger: pino({ level: 'silent' }) });
   const answer = await fetch(`http://127.0.0.1:${server.address.port}/metrics`);
   const text = await answer.text();
   await server.close();

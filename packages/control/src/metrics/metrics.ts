@@ -8,6 +8,8 @@ import { type GaugeSources, registerGauges } from './gauges.ts';
 export interface MetricsOptions {
   readonly address: HostPort;
   readonly sources: GaugeSources;
+  /** Why no agent is served now, if none is. */
+  readonly unready: () => string | undefined;
   readonly logger: Logger;
 }
 
@@ -25,13 +27,13 @@ export async function openMetrics(): Promise<ControlMetrics> {
   return {
     counters: createCounters(library, registry),
     registry,
-    async serve({ address, sources, logger }) {
+    async serve({ address, sources, unready, logger }) {
       const refresh = registerGauges(library, registry, sources);
       const collect = async (): Promise<string> => {
         refresh();
         return await registry.metrics();
       };
-      const server = await library.serveMetrics({ address, flag: '--metrics', collect, logger });
+      const server = await library.serveMetrics({ address, flag: '--metrics', collect, unready, logger });
       const end = library.registerProcessMetrics(registry, 'weft_control_');
       return {
         address: server.address,

@@ -12,7 +12,14 @@ async function served(
   options: Partial<MetricsServerOptions> = {},
 ): Promise<MetricsServer & AsyncDisposable> {
   const address = { host: '127.0.0.1', port: 0 };
-  const server = await serveMetrics({ address, flag: '--metrics', collect, logger, ...options });
+  const server = await serveMetrics({
+    address,
+    flag: '--metrics',
+    collect,
+    unready: () => undefined,
+    logger,
+    ...options,
+  });
   return { ...server, [Symbol.asyncDispose]: server.close };
 }
 
@@ -48,6 +55,15 @@ test('metrics and health are served by GET and HEAD, and nothing else is', async
   expect(await ask(server, '/healthz')).toMatchObject({ status: 200, body: 'ok\n' });
   expect(await ask(server, '/')).toMatchObject({ status: 404 });
   expect(await ask(server, '/metrics', { method: 'POST' })).toMatchObject({ status: 405 });
+});
+
+test('readiness is what the program says of itself, and why not', async () => {
+  let why: string | undefined = 'it starts';
+  await using server = await served(() => Promise.resolve(''), { unready: () => why });
+  expect(await ask(server, '/readyz')).toMatchObject({ status: 503, body: 'it starts\n' });
+  expect(await ask(server, '/healthz')).toMatchObject({ status: 200 });
+  why = undefined;
+  expect(await ask(server, '/readyz')).toMatchObject({ status: 200, body: 'ok\n' });
 });
 
 test('a page that goes by another name is not answered', async () => {
@@ -136,7 +152,13 @@ test('a port that is taken is refused in words that name the option', async () =
     });
   });
   const collect = (): Promise<string> => Promise.resolve('');
-  const asked = serveMetrics({ address: { host: '127.0.0.1', port }, flag: '--metrics', collect, logger });
+  const asked = serveMetrics({
+    address: { host: '127.0.0.1', port },
+    flag: '--metrics',
+    collect,
+    unready: () => undefined,
+    logger,
+  });
   await expect(asked).rejects.toMatchObject({
     code: 'taken',
     message: `cannot listen on 127.0.0.1:${port}: the port is taken by another process; choose another with --metrics`,

@@ -1,4 +1,4 @@
-/** The endpoint that Prometheus reads: /metrics and /healthz over HTTP, off unless asked for, and nothing else. */
+/** The endpoint that Prometheus reads: /metrics, /healthz and /readyz over HTTP, off unless asked for, and nothing else. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import { Registry } from 'prom-client';
@@ -14,6 +14,8 @@ export interface MetricsServerOptions {
   readonly flag: string;
   /** The text that is served. Called once for all who ask while it is made. */
   readonly collect: () => Promise<string>;
+  /** Why the program does not serve now, if it does not: /readyz says so. */
+  readonly unready: () => string | undefined;
   readonly logger: Pick<Logger, 'warn'>;
   /** Who has not taken the answer in this time is closed, milliseconds. */
   readonly answerMs?: number;
@@ -45,7 +47,7 @@ const TEXT = 'text/plain; charset=utf-8';
 
 /** Rejects with ListenError. */
 export async function serveMetrics(options: MetricsServerOptions): Promise<MetricsServer> {
-  const { address, flag, collect, logger, answerMs = ANSWER_MS } = options;
+  const { address, flag, collect, unready, logger, answerMs = ANSWER_MS } = options;
   const shared = new SharedText(collect);
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     if (request.method !== 'GET' && request.method !== 'HEAD') {
@@ -58,9 +60,12 @@ export async function serveMetrics(options: MetricsServerOptions): Promise<Metri
     }
     const [path = '/'] = (request.url ?? '/').split('?');
     if (path === '/healthz') send(request, response, 200, 'ok\n', TEXT);
-    else if (path === '/metrics')
+    else if (path === '/readyz') {
+      const why = unready();
+      send(request, response, why === undefined ? 200 : 503, `${why ?? 'ok'}\n`, TEXT);
+    } else if (path === '/metrics')
       send(request, response, 200, await shared.textFor(response), Registry.PROMETHEUS_CONTENT_TYPE);
-    else send(request, response, 404, 'there are /metrics and /healthz\n', TEXT);
+    else send(request, response, 404, 'there are /metrics, /healthz and /readyz\n', TEXT);
   };
   const server = createServer(
     { requestTimeout: 10_000, headersTimeout: 10_000, keepAliveTimeout: 75_000, maxHeaderSize: 8_192 },
