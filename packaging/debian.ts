@@ -52,7 +52,9 @@ export function debianPackage(options: DebianOptions): void {
       .map((path) => path.slice(root.length))
       .join('\n')}\n`,
   );
-  write('postinst', script('configure', 'systemctl daemon-reload || :'));
+  // Programs load some of their files on demand: those that run would meet another version's.
+  const restart = '[ -z "$2" ] || systemctl try-restart weft-control weft || :';
+  write('postinst', script('configure', `systemctl daemon-reload || :\n  ${restart}`));
   write('prerm', script('remove', 'systemctl disable --now weft weft-control weft-range || :'));
   settle(root, seconds);
   // It may hold a token.
