@@ -6,9 +6,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
-  readlinkSync,
   rmSync,
-  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
@@ -20,19 +18,20 @@ import { tarball } from '../../packaging/archive.ts';
 import { debianPackage } from '../../packaging/debian.ts';
 import { type Architecture, nodeFor } from '../../packaging/node.ts';
 import { makeTree } from '../../packaging/tree.ts';
+import { documented } from '../docs/documented.ts';
 import { checkout, titled } from '../harness/host.ts';
-import { check, run } from '../harness/process.ts';
+import { run } from '../harness/process.ts';
 
 const SECONDS = 1_700_000_000;
-const noDpkg = (await run(['dpkg-deb', '--version'])).code === 0 ? undefined : 'no dpkg';
 const noNamespaces = (await run(['unshare', '-Urmnpf', 'true'])).code === 0 ? undefined : 'no user namespaces';
+const noInstall = (await run(['dpkg-deb', '--version'])).code === 0 ? noNamespaces : 'no dpkg';
 
 let dir: string;
 let tree: string;
 
 beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), 'weft-package-'));
-  tree = join(dir, 'weft');
+  tree = join(dir, 'weft-VERSION-linux-x64');
   await makeTree({ root: checkout, to: tree, node: standIn(), seconds: SECONDS });
 });
 
@@ -43,7 +42,7 @@ afterAll(() => {
 test('has the same bytes made in a folder of another name, and no word of either', async () => {
   const elsewhere = join(dir, 'a folder of', 'another name');
   copyBuilt(elsewhere);
-  const again = join(elsewhere, 'out', 'weft');
+  const again = join(elsewhere, 'out', 'weft-VERSION-linux-x64');
   await makeTree({ root: elsewhere, to: again, node: standIn(), seconds: SECONDS });
   expect(listing(again)).toEqual(listing(tree));
   tarball(tree, join(dir, 'one.tar.gz'));
@@ -53,38 +52,37 @@ test('has the same bytes made in a folder of another name, and no word of either
   expect(telling.map(([path]) => path)).toEqual([]);
 });
 
-test.skipIf(noDpkg !== undefined)(
-  titled('installs as a Debian package, which has the same bytes again', noDpkg),
+test.skipIf(noInstall !== undefined)(
+  titled('installs as README says, and the Debian package has the same bytes again', noInstall),
   async () => {
-    const [deb, again] = [join(dir, 'weft.deb'), join(dir, 'again.deb')];
     const same = { tree, version: '0.1.0+1', architecture: 'x64', seconds: SECONDS, compression: 'none' } as const;
-    for (const to of [deb, again]) debianPackage({ ...same, to });
-    expect(readFileSync(deb).equals(readFileSync(again))).toBe(true);
-    const root = join(dir, 'system');
-    mkdirSync(join(root, 'var/lib/dpkg/updates'), { recursive: true });
-    mkdirSync(join(root, 'var/lib/dpkg/info'));
-    writeFileSync(join(root, 'var/lib/dpkg/status'), '');
-    const forced = '--force-not-root,script-chrootless,depends,architecture,bad-path';
-    const dpkg = ['dpkg', '--root', root, forced, '--log=/dev/null'];
-    await check([...dpkg, '--install', deb]);
-    const query = [
-      'dpkg-query',
-      '--admindir',
-      join(root, 'var/lib/dpkg'),
-      '-W',
-      '-f',
-      `\${Status}\${Conffiles}`,
-      'weft',
-    ];
-    const files = ['/etc/default/weft', '/etc/default/weft-control', '/etc/weft/weft.yaml'];
-    expect(await check(query)).toMatch(
-      new RegExp(`^install ok installed${files.map((file) => `\\s+${file} \\w+`).join('')}$`),
+    const debs = ['weft_VERSION_amd64.deb', 'again.deb'].map((name) => join(dir, name));
+    for (const to of debs) debianPackage({ ...same, to });
+    const [deb, again] = debs.map((path) => readFileSync(path));
+    expect(again && deb?.equals(again)).toBe(true);
+    tarball(tree, join(dir, 'weft-VERSION-linux-x64.tar.gz'));
+    const script = join(import.meta.dirname, '..', 'fixtures', 'install.sh');
+    const steps = documented('README.md', 'sudo dpkg -i');
+    const { code, stdout, stderr } = await run(['unshare', '-Urm', 'sh', script, steps], {
+      cwd: dir,
+      timeoutMs: 20_000,
+    });
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    const told = stdout.split('\n').filter((line) => line.startsWith('='));
+    const state = ['/etc/default/weft', '/etc/default/weft-control', '/etc/weft/weft.yaml'].map(
+      (path) => `= conffile ${path}`,
     );
-    expect(readlinkSync(join(root, 'usr/bin/weft'))).toBe('../lib/weft/bin/weft');
-    expect(statSync(join(root, 'etc/default/weft')).mode & 0o777).toBe(0o600);
-    expect(readdirSync(join(root, 'usr/lib/systemd/system'))).toContain('weft-control.service');
-    await check([...dpkg, '--purge', 'weft']);
-    expect(existsSync(join(root, 'usr/bin/weft'))).toBe(false);
+    expect(told).toEqual([
+      '= install ok installed',
+      ...state,
+      '= 600 /etc/default/weft',
+      '= ../lib/weft/bin/weft',
+      '= unit weft-control.service',
+      '= unit weft-range.service',
+      '= unit weft.service',
+      '= gone',
+      '= /opt/weft-VERSION-linux-x64/bin/weft',
+    ]);
   },
 );
 
