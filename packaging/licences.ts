@@ -60,6 +60,6 @@ function licenceText(folder: string): string {
 function headsOf(modules: readonly string[]): string {
   const heads = modules.map((path) => /^(?:\/\/.*\n)+|^\/\*[\s\S]*?\*\//.exec(readFileSync(path, 'utf8'))?.[0] ?? '');
   return Array.from(new Set(heads.filter((head) => /copyright/i.test(head))))
-    .sort()
+    .sort((a, b) => (a < b ? -1 : 1))
     .join('\n');
 }

@@ -90,8 +90,9 @@ describe.skipIf(missing !== undefined)(titled('the documents', missing), () => {
     const [route = '', start = ''] = commands(documented('README.md', 'sudo ip route add'));
     await asRoot(web, route);
     await up(web, start, '--join-file token-web-1.txt');
-    const unit = documented('README.md', '# /etc/systemd/system/weft-range.service');
-    await asRoot(web, Array.from(unit.matchAll(/^ExecStart=(.*)$/gm), ([, line]) => line).join('\n'));
+    const unit = read('packaging/systemd/weft-range.service');
+    const told = Array.from(unit.matchAll(/^(?:Environment|ExecStart)=(.*)$/gm), ([, line]) => line);
+    await asRoot(web, told.join('\n'));
   });
 
   test('README: look and ask', async () => {

@@ -5,7 +5,8 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 
-const SENDER = 'while read -r line; do systemd-notify "$line" || exit; done';
+/** Whoever asks this program to stop may ask all that it started: the last word is still to come. */
+const SENDER = 'trap "" INT TERM; while read -r line; do systemd-notify "$line" || exit; done';
 /** In the time after which systemd kills a program that is silent. One late word is no reason. */
 const WORDS_A_TIME = 3;
 
