@@ -1,0 +1,89 @@
+/** A control, and two agents of one machine: one that runs echo, and one whose programs call it. */
+import dns from 'node:dns/promises';
+import net from 'node:net';
+import { freePort } from '../../examples/demo/ports.ts';
+import type { Lab } from '../harness/host.ts';
+import { SETTLED_MS, until } from '../harness/until.ts';
+import { Agent, Control } from '../harness/weft.ts';
+
+async function serveEcho(): Promise<net.Server> {
+  const server = net.createServer((socket) => socket.on('error', () => socket.destroy()).pipe(socket));
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+  return server;
+}
+
+/** Free ports, each another: one that is free again may be given twice. */
+async function freePorts(): Promise<() => number> {
+  const ports = new Set<number>();
+  while (ports.size < 9) ports.add(await freePort());
+  const each = ports.values();
+  return () => each.next().value ?? 0;
+}
+
+/** `call` asks echo as a program on the host of `front` does; `open` does so by a connection that stays. */
+export async function shop(lab: Lab, cleanup: AsyncDisposableStack) {
+  const echo = cleanup.adopt(await serveEcho(), (server) => void server.close());
+  const next = await freePorts();
+  const port = next();
+  const mesh = (rules: string) =>
+    `{ network: prod, services: { echo: { kind: private, ports: [${port}] }, web: { kind: private, ports: [3000] } }, ${rules} }`;
+  const control = await Control.start(await lab.host('main'), { control: next(), dashboard: next() });
+  await control.apply(mesh('policies: []'));
+  const target = (echo.address() as net.AddressInfo).port;
+  const names = next();
+  const join = async (name: string, services: string, config: string, dnsPort: number, second: number) => {
+    const token = await control.ok('token', 'create', '--network', 'prod', '--host', name, '--services', services);
+    const range = `127.${second + 4 * (process.pid % 20)}.0.0/16`;
+    const shared = { tunnel: next(), dns: dnsPort, range };
+    return Agent.start(await lab.host(name), { token, config, shared });
+  };
+  const data = await join(
+    'data',
+    'echo',
+    `services: { echo: { targets: { ${port}: "127.0.0.1:${target}" } } }`,
+    next(),
+    130,
+  );
+  const front = await join('front', 'web', 'services: { web: {} }', names, 132);
+  const resolver = new dns.Resolver({ timeout: 2_000, tries: 2 });
+  resolver.setServers([`127.0.0.1:${names}`]);
+  const call = async (): Promise<string> => {
+    const [host] = await resolver.resolve4('echo.internal');
+    return await new Promise((resolve, reject) => {
+      const socket = net.connect({ host: host ?? '', port });
+      socket.setTimeout(6_000, () => socket.destroy(new Error('no answer')));
+      socket.on('data', (heard) => {
+        resolve(heard.toString());
+        socket.destroy();
+      });
+      socket.on('error', reject);
+      socket.on('close', () => reject(new Error('closed')));
+      socket.write('hello');
+    });
+  };
+  await until(
+    'the call works',
+    () => call().catch(String),
+    (heard) => heard === 'hello',
+    SETTLED_MS,
+  );
+  /** Answers with what asks by it once more. */
+  const open = async (): Promise<() => Promise<string>> => {
+    const [host] = await resolver.resolve4('echo.internal');
+    const socket = net.connect({ host: host ?? '', port });
+    cleanup.adopt(socket, (each) => void each.destroy());
+    const closed = new Promise<never>((_resolve, reject) => {
+      socket.on('error', () => {});
+      socket.once('close', () => reject(new Error('closed')));
+    });
+    closed.catch(() => {});
+    return async () => {
+      const heard = new Promise<string>((resolve) => socket.once('data', (bytes) => resolve(bytes.toString())));
+      if (socket.writable) socket.write('hello');
+      return Promise.race([heard, closed]);
+    };
+  };
+  return { control, data, front, mesh, call, open, next };
+}
+
+export const DENY = 'policies: [{ name: shut, action: deny, from: [web], to: [echo] }]';
