@@ -70,7 +70,7 @@ function generateMessages(): void {
           join(dirname(resolve('@bufbuild/protoc-gen-es/package.json')), 'bin', 'protoc-gen-es'),
         ],
         out: join(outDir, 'es'),
-        opt: ['target=js+dts', 'import_extension=js'],
+        opt: ['target=js+dts', 'import_extension=js', 'json_types=true'],
       },
     ],
   };

@@ -93,28 +93,24 @@ describe.skipIf(browserMissing)(titled('signing in to the dashboard', browserMis
     expect(await page.getByRole('button', { name: /Create a token/ }).count()).toBe(0);
     // Nor does what the page leaves out: the server decides.
     const refused = await page.evaluate(`Promise.all([
-      fetch('/api/tokens?network=prod'),
-      fetch('/api/audit?network=prod'),
-      fetch('/api/agents/ag_0000000000000000', { method: 'DELETE', headers: { 'x-weft-dashboard': '1' } }),
-    ]).then((answers) => answers.map(({ status }) => status))`);
+      ['ListTokens', {}],
+      ['ListAudit', {}],
+      ['RevokeAgent', { agent: 'ag_0000000000000000' }],
+    ].map(([call, request]) => fetch('/weft.v1.AdminService/' + call, {
+      method: 'POST',
+      headers: { 'x-weft-dashboard': '1', 'content-type': 'application/json' },
+      body: JSON.stringify(request),
+    }))).then((answers) => answers.map(({ status }) => status))`);
     expect(refused).toEqual([403, 403, 403]);
   });
 
   test('another site cannot act with the session', async () => {
     await signIn(page, tokenOf(control, 'admin'));
-    const order = {
-      network: 'prod',
-      services: [],
-      host: '',
-      roles: [],
-      reusable: false,
-      ephemeral: false,
-      ttlSeconds: 60,
-    };
+    const order = { network: 'prod', ttl: '60s' };
     const attempts = await page.evaluate(`Promise.all([
       { headers: { 'content-type': 'application/json' } },
       { headers: { 'content-type': 'text/plain', 'x-weft-dashboard': '1' } },
-    ].map((request) => fetch('/api/tokens', { method: 'POST', body: ${JSON.stringify(JSON.stringify(order))}, ...request })))
+    ].map((request) => fetch('/weft.v1.AdminService/CreateToken', { method: 'POST', body: ${JSON.stringify(JSON.stringify(order))}, ...request })))
       .then((answers) => answers.map(({ status }) => status >= 400 && status < 500))`);
     expect(attempts).toEqual([true, true]);
     expect(await control.ok('token', 'list', '--json')).toBe('[]');

@@ -99,6 +99,20 @@ describe.skipIf(browserMissing)(titled('the dashboard of a made-up mesh', browse
     await page.close();
   });
 
+  test('who cannot keep a revocation is told by name', async () => {
+    const page = await browser.page(await (await mockOf(2, 2)).listen());
+    await signIn(page, 'admin');
+    await open(page, 'tokens');
+    await page.getByRole('button', { name: 'Revoke tok-2' }).click();
+    await page.getByRole('dialog').getByRole('button', { name: 'Revoke', exact: true }).click();
+    const told = page.getByRole('dialog', { name: 'tok-2 is revoked' });
+    await told.getByText(/not kept by: app-2\./).waitFor();
+    expect(await axe(page)).toEqual([]);
+    await told.getByRole('button', { name: 'Done' }).click();
+    await told.waitFor({ state: 'hidden' });
+    await page.close();
+  });
+
   test('what was well is not said to be when nothing comes any more', async () => {
     const mock = await mockOf(2, 2);
     const page = await browser.page(await mock.listen());

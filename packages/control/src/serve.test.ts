@@ -36,10 +36,10 @@ afterEach(async () => {
   rmSync(directory, { recursive: true });
 });
 
-async function start(): Promise<Control> {
+async function start(log = logger): Promise<Control> {
   const any = { host: '127.0.0.1', port: 0 };
   const options = { directory, listen: any, dashboard: any, advertise: [], logLevel: 'silent' };
-  const control = await startControl(options, { logger, now: Date.now });
+  const control = await startControl(options, { logger: log, now: Date.now });
   closers.push(() => control.close());
   return control;
 }
@@ -257,14 +257,18 @@ describe('hosts', () => {
 
 describe('the dashboard', () => {
   test('tells nothing to who is not signed in, and with the admin token what this control knows', async () => {
-    const control = await start();
+    let logged = '';
+    const write = (line: string): void => {
+      logged += line;
+    };
+    const control = await start(pino({}, { write }));
     const ask = await operator(control.address);
     await ask(adminService.apply, { mesh: mesh(2) });
     const at = (path: string, init: RequestInit = {}): Promise<Response> =>
       fetch(`http://${control.dashboard}${path}`, init);
 
     expect((await at('/healthz')).status).toBe(200);
-    expect((await at('/api/mesh')).status).toBe(401);
+    expect((await at('/api/start')).status).toBe(401);
     const headers = { 'content-type': 'application/json', 'x-weft-dashboard': '1' };
     const signIn = (token: string): Promise<Response> =>
       at('/api/session', { method: 'POST', headers, body: JSON.stringify({ token }) });
@@ -274,17 +278,38 @@ describe('the dashboard', () => {
     const cookie = (signedIn.headers.get('set-cookie') ?? '').split(';')[0] ?? '';
 
     const get = async (path: string): Promise<unknown> => (await at(path, { headers: { cookie } })).json();
-    expect(await get('/api/mesh')).toMatchObject({ revision: 1 });
+    const call = async (name: string, request: object, by = cookie): Promise<[number, Record<string, unknown>]> => {
+      const init = { method: 'POST', headers: { ...headers, cookie: by }, body: JSON.stringify(request) };
+      const response = await at(`/weft.v1.AdminService/${name}`, init);
+      return [response.status, (await response.json()) as Record<string, unknown>];
+    };
+    expect(await call('GetMesh', { asFile: true })).toEqual([
+      200,
+      { revision: '1', file: expect.stringMatching(/^network: prod\nservices:\n {2}s0:/) },
+    ]);
     expect(await get('/api/reach?service=s0')).toMatchObject({ callers: expect.any(Array) });
     expect(await get('/api/flows')).toEqual({ flows: [] });
     expect(await get('/api/flows/history')).toMatchObject({ buckets: [] });
-    expect(await get('/api/audit')).toMatchObject([
-      { action: 'sign-in', actor: 'admin 127.0.0.1' },
-      { action: 'sign-in-refused', actor: 'nobody 127.0.0.1' },
-      { action: 'apply' },
-    ]);
+    const [, made] = await call('CreateToken', { services: ['s0'], ttl: '60s' });
+    expect(made).toMatchObject({ token: expect.any(String), tokenId: expect.stringMatching(/^tk_/) });
+    expect(await call('RevokeToken', { tokenId: made.tokenId })).toMatchObject([200, { revision: '2' }]);
+    expect(logged).toContain('"token-created"');
+    expect(logged).not.toContain(made.token);
     expect(JSON.stringify(await get('/api/start'))).toContain(control.adminTokenPath);
     const reader = await signIn(readFileSync(join(directory, 'read.token'), 'utf8'));
     expect(await reader.json()).toMatchObject({ role: 'read' });
+    const reading = (reader.headers.get('set-cookie') ?? '').split(';')[0] ?? '';
+    expect(await call('ListTokens', {}, reading)).toMatchObject([403, { code: 'permission_denied' }]);
+    const [, { entries }] = await call('ListAudit', {});
+    const of = (kind: string, action: string) => ({ actor: { kind: `ACTOR_KIND_${kind}`, name: '127.0.0.1' }, action });
+    expect(entries).toMatchObject([
+      { ...of('READ', 'call-refused'), subject: 'ListTokens' },
+      of('READ', 'sign-in'),
+      of('ADMIN', 'token-revoke'),
+      of('ADMIN', 'token-create'),
+      of('ADMIN', 'sign-in'),
+      of('NOBODY', 'sign-in-refused'),
+      { action: 'apply' },
+    ]);
   });
 });

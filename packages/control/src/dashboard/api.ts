@@ -15,14 +15,7 @@
  * | GET /api/flows/history?network=&source=&service=&verdict=&fromMs=&toMs=&buckets= | FlowHistory |
  * | GET /api/reach?network=&service= | ReachView |
  * | GET /api/explain?network=&from=&to= | ExplainView; `to` is SERVICE:PORT[/udp] |
- * | GET /api/mesh?network=&revision= | MeshView |
- * | GET /api/revisions?network= | RevisionView[] |
  * | GET /api/start | StartView |
- * | GET /api/tokens?network= | TokenView[]; admin |
- * | POST /api/tokens TokenOrder | CreatedToken; admin |
- * | DELETE /api/tokens/ID | Revoked; admin |
- * | DELETE /api/agents/ID?withToken=true\|false | Revoked; admin |
- * | GET /api/audit?network=&before= | AuditView[]; admin |
  */
 import type {
   Action,
@@ -36,17 +29,16 @@ import type {
 } from '@weft/proto';
 import type { Explanation } from '../admin/explain.ts';
 import type { Reach } from '../admin/reach.ts';
-import type { TokenRequest } from '../admin/request.ts';
-import type { Actor, AuditEntry } from '../audit/types.ts';
+import type { Actor } from '../audit/types.ts';
 import type { LiveAgent, PeerRate } from '../fleet/live.ts';
 import type { FleetNetwork } from '../fleet/projection.ts';
 import type { FlowHistory as CountedFlows, KeptFlow, KeptFlows } from '../flows/types.ts';
-import type { AgentState, OlderData, Revision, RevokedToken, TokenState } from '../state/types.ts';
+import type { AgentState, OlderData } from '../state/types.ts';
 import type { DiskProblem } from '../store/disk-watch.ts';
 import type { TrafficStatus } from '../traffic/types.ts';
 
 export interface Failure {
-  /** Stable word, such as `token-wrong`, `signed-out`, `not-admin`, `too-many-tries`. */
+  /** Stable word, such as `token-wrong`, `signed-out`, `too-many-tries`. */
   readonly code: string;
   /** What failed, why, what to do. */
   readonly message: string;
@@ -203,14 +195,6 @@ export interface ReachView {
 
 export type ExplainView = Explanation;
 
-export interface MeshView {
-  readonly revision: number;
-  /** The mesh file that `weft apply` would take to get the same. */
-  readonly yaml: string;
-}
-
-export type RevisionView = Revision;
-
 /** For each network that no agent has joined, and for a control that holds none, what brings up a first service there. */
 export interface StartView {
   readonly networks: readonly StartNetwork[];
@@ -224,20 +208,3 @@ export interface StartNetwork {
   /** To be pasted into a shell on control's host, one after the other. */
   readonly commands: readonly { readonly title: string; readonly command: string }[];
 }
-
-// --- for admins ---
-
-export type TokenView = Omit<TokenState, 'network' | 'sequence' | 'secretHash'>;
-
-export type TokenOrder = Omit<TokenRequest, 'addresses'>;
-
-export interface CreatedToken {
-  /** The whole token; it is shown this once. */
-  readonly token: string;
-  readonly id: string;
-  readonly expiresMs: number;
-}
-
-export type Revoked = RevokedToken;
-
-export type AuditView = AuditEntry;

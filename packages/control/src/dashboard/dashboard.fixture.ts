@@ -96,8 +96,6 @@ export class TestDashboard implements AsyncDisposable {
           binaries: undefined,
         }),
       pin: new Uint8Array(32).fill(pin),
-      advertise: [],
-      listening: () => listening,
       version: '1.2.3',
       now,
       monotonic: () => this.monotonic,

@@ -11,7 +11,6 @@ import { boundConnections } from '@weft/proto/bounds';
 import { listen } from '@weft/proto/observe';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { RefusalAudit } from '../audit/refusals.ts';
-import { type AdminRouteOptions, adminRoutes } from './admin-routes.ts';
 import { type CallRouteOptions, callRoutes } from './call-routes.ts';
 import { CONNECTION_TIMES, CONNECTIONS } from './connections.ts';
 import { DashboardError, INTERNAL, refusalOf } from './errors.ts';
@@ -27,12 +26,13 @@ import { SessionCookie } from './session-cookie.ts';
 import { type SessionRouteOptions, sessionRoutes } from './session-routes.ts';
 import { Sessions, steadyClock } from './sessions.ts';
 
-type RouteOptions = SessionRouteOptions & LiveRouteOptions & FlowRouteOptions & PolicyRouteOptions & AdminRouteOptions;
+type RouteOptions = SessionRouteOptions & LiveRouteOptions & FlowRouteOptions & PolicyRouteOptions;
 
-export interface DashboardOptions extends Omit<RouteOptions, 'sessions' | 'cookie' | 'steady' | 'audit'> {
-  readonly audit: SessionRouteOptions['audit'] & AdminRouteOptions['audit'];
-  readonly refusals: Pick<RefusalAudit, 'note' | 'noteSignIn'>;
+export interface DashboardOptions extends Omit<RouteOptions, 'sessions' | 'cookie' | 'steady'> {
+  readonly refusals: Pick<RefusalAudit, 'noteSignIn'>;
   readonly calls: CallRouteOptions['calls'] & { close(graceMs: number): Promise<void> };
+  /** Of control's key. */
+  readonly pin: Uint8Array;
   /** Folder of the built page. */
   readonly page?: string;
   /** Milliseconds of a clock that nobody sets; the process's own when left out. */
@@ -140,7 +140,6 @@ export class Dashboard {
     liveRoutes(api, options);
     flowRoutes(api, options);
     policyRoutes(api, options);
-    adminRoutes(api, options);
   }
 
   #refuse(error: unknown, request: FastifyRequest, reply: FastifyReply): void {

@@ -8,7 +8,6 @@ const STATUS = {
   'not-json': 400,
   'signed-out': 401,
   'token-wrong': 401,
-  'not-admin': 403,
   'cross-site': 403,
   'no-such-page': 404,
   'wrong-method': 405,

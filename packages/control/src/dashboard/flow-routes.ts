@@ -54,7 +54,7 @@ const page = {
 };
 
 export function flowRoutes(app: FastifyInstance, { state, flows }: FlowRouteOptions): void {
-  const get = networkRoutes(app, state, 'read');
+  const get = networkRoutes(app, state);
 
   get<FlowPage, FlowQuery>('/flows', { parameters: page }, async ({ name }, query, signal) => {
     const { before, limit, fromMs, toMs, ...wanted } = query;

@@ -1,15 +1,13 @@
 /** What stands before every route: is this the host that is meant, who asks, may they, and did they mean to. */
 import { plainAddress } from '@weft/proto';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { RefusalAudit } from '../audit/refusals.ts';
 import type { Actor } from '../audit/types.ts';
-import type { Role } from './api.ts';
 import { DashboardError } from './errors.ts';
 import type { SessionCookie } from './session-cookie.ts';
 import type { Session, Sessions } from './sessions.ts';
 
-/** `open` to who is not signed in yet. */
-export type Access = 'open' | Role;
+/** `open` to who is not signed in yet, and `read` to all who are: what takes more is a call of the API. */
+export type Access = 'open' | 'read';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -27,11 +25,10 @@ const INTENT_HEADER = 'x-weft-dashboard';
 export interface GuardOptions {
   readonly sessions: Sessions;
   readonly cookie: SessionCookie;
-  readonly refusals: Pick<RefusalAudit, 'note'>;
 }
 
 /** For all routes of this instance. */
-export function guard(app: FastifyInstance, { sessions, cookie, refusals }: GuardOptions): void {
+export function guard(app: FastifyInstance, { sessions, cookie }: GuardOptions): void {
   app.decorateRequest('session', undefined);
   app.addHook('onRoute', ({ url, config }) => {
     if (config?.access === undefined) throw new Error(`the route ${url} does not say who may use it`);
@@ -39,17 +36,8 @@ export function guard(app: FastifyInstance, { sessions, cookie, refusals }: Guar
   app.addHook('onRequest', async (request) => {
     if (request.method !== 'GET' && request.method !== 'HEAD') requireIntent(request);
     request.session = sessions.find(cookie.read(request));
-    const access = request.routeOptions.config.access ?? 'admin';
-    if (access === 'open') return;
     // Who is not signed in is no line of the audit: every page that is opened asks so first.
-    const { role } = requireSession(request);
-    if (access === 'admin' && role !== 'admin') {
-      refusals.note(actorOf(request), `${request.method} ${request.routeOptions.url ?? ''}`);
-      throw new DashboardError(
-        'not-admin',
-        'this needs the admin token; you are signed in with the token that only sees',
-      );
-    }
+    if (request.routeOptions.config.access !== 'open') requireSession(request);
   });
 }
 

@@ -2,7 +2,6 @@
 import type { FastifyInstance } from 'fastify';
 import { requireNetwork } from '../admin/request.ts';
 import type { NetworkState, StateStore } from '../state/types.ts';
-import type { Role } from './api.ts';
 import { closed, networkName, type Schema } from './schemas.ts';
 
 /** What is asked beside the network: a parameter that is `required` is there. */
@@ -14,8 +13,8 @@ interface Asked {
 /** `signal` aborts when whoever asked has gone, so that nothing is looked for in vain. */
 type Serve<Query, Answer> = (network: NetworkState, query: Query, signal: AbortSignal) => Answer | Promise<Answer>;
 
-/** Makes routes of such questions, for who has this role. */
-export function networkRoutes(app: FastifyInstance, state: StateStore, access: Role) {
+/** Makes routes of such questions, for who is signed in. */
+export function networkRoutes(app: FastifyInstance, state: StateStore) {
   return <Answer, Query extends object = object>(
     path: string,
     { parameters = {}, required = [] }: Asked,
@@ -23,7 +22,10 @@ export function networkRoutes(app: FastifyInstance, state: StateStore, access: R
   ): void => {
     app.get<{ Querystring: Query & { readonly network?: string } }>(
       path,
-      { config: { access }, schema: { querystring: closed({ network: networkName, ...parameters }, required) } },
+      {
+        config: { access: 'read' },
+        schema: { querystring: closed({ network: networkName, ...parameters }, required) },
+      },
       async ({ query }, { raw }): Promise<Answer> => {
         const { network = '', ...asked } = query as Query & { readonly network?: string };
         const gone = new AbortController();

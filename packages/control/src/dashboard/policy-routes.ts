@@ -1,13 +1,12 @@
 /** Who may reach what, why, and how that came to be. */
 import { formatPortRange, parseDestination } from '@weft/proto';
-import { meshToYaml } from '@weft/proto/yaml';
 import type { FastifyInstance } from 'fastify';
 import type { Explain } from '../admin/explain.ts';
 import { everyReach, type ReachOf } from '../admin/reach.ts';
 import type { StateStore } from '../state/types.ts';
-import type { ExplainView, MeshView, ReachView, RevisionView, StartView } from './api.ts';
+import type { ExplainView, ReachView, StartView } from './api.ts';
 import { networkRoutes } from './network-routes.ts';
-import { caller, closed, destination, digits, serviceName } from './schemas.ts';
+import { caller, closed, destination, serviceName } from './schemas.ts';
 
 export interface PolicyRouteOptions {
   readonly state: StateStore;
@@ -16,11 +15,8 @@ export interface PolicyRouteOptions {
   readonly start: () => StartView;
 }
 
-/** As many as are kept. */
-const REVISIONS = 200;
-
 export function policyRoutes(app: FastifyInstance, { state, explain, reach, start }: PolicyRouteOptions): void {
-  const get = networkRoutes(app, state, 'read');
+  const get = networkRoutes(app, state);
 
   get<ReachView, { readonly service: string }>(
     '/reach',
@@ -41,17 +37,6 @@ export function policyRoutes(app: FastifyInstance, { state, explain, reach, star
       // People paste what their programs are given.
       await explain(network, { from, ...parseDestination(to.replace(/\.internal\.?(?=:)/, '')) }, signal),
   );
-
-  get<MeshView, { readonly revision?: string }>(
-    '/mesh',
-    { parameters: { revision: digits(15, 'the number of a revision') } },
-    async (network, { revision: asked }) => {
-      const { revision, mesh } = asked === undefined ? network : await state.meshAt(network.name, Number(asked));
-      return { revision, yaml: meshToYaml(mesh) };
-    },
-  );
-
-  get<readonly RevisionView[]>('/revisions', {}, ({ name }) => state.revisions(name, REVISIONS));
 
   const anyone = { config: { access: 'read' }, schema: { querystring: closed({}) } } as const;
   app.get('/start', anyone, async (): Promise<StartView> => start());

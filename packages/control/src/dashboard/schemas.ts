@@ -20,16 +20,6 @@ export function digits(most: number, description: string): Schema {
   return { type: 'string', pattern: `^(?:0|[1-9][0-9]{0,${most - 1}})$`, description };
 }
 
-export const flag: Schema = { type: 'boolean', description: 'true or false' };
-
-export function integer(most: number, description: string): Schema {
-  return { type: 'integer', minimum: 0, maximum: most, description };
-}
-
-export function list(items: Schema, most: number, description: string): Schema {
-  return { type: 'array', items, maxItems: most, description };
-}
-
 /** An object with these and nothing else. */
 export function closed(properties: Readonly<Record<string, Schema>>, required: readonly string[] = []): Schema {
   return { type: 'object', properties, required, additionalProperties: false, description: 'a JSON object' };

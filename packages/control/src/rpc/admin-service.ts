@@ -10,6 +10,7 @@ import {
   rolesFromWire,
   timestampToWire,
 } from '@weft/proto/wire';
+import { meshToYaml } from '@weft/proto/yaml';
 import type { ChangeMeshOptions } from '../admin/change-mesh.ts';
 import { type CreateTokenOptions, createToken } from '../admin/create-token.ts';
 import { RequestError } from '../admin/errors.ts';
@@ -56,7 +57,7 @@ export function adminCalls(options: AdminServiceOptions): AdminCalls {
     getMesh: async ({ request }) => {
       const network = requireNetwork(state.current, request.network);
       const { mesh, revision } = request.revision === 0 ? network : await state.meshAt(network.name, request.revision);
-      return { mesh: meshToWire(mesh), revision };
+      return { revision, ...(request.asFile ? { file: meshToYaml(mesh) } : { mesh: meshToWire(mesh) }) };
     },
 
     getStatus: ({ request }) => ({

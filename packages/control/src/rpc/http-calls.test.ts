@@ -126,6 +126,12 @@ describe('one answer', () => {
     });
   });
 
+  test('tells a mesh as the file that makes it, also as it was', async () => {
+    const file = 'network: prod\nservices:\n  redis: { kind: private, ports: [6379] }\ndefault: allow\n';
+    const asked = await ask('GetMesh', { revision: '1', asFile: true });
+    expect(asked).toEqual({ http: 200, revision: '1', file });
+  });
+
   test.each(['', '[]', '1', '{', '{"network":"a","network":"b"}', '[[[[', 'null'])('%j is no request', async (text) => {
     const response = await post('GetStatus', text);
     expect([response.status, ((await response.json()) as { code: string }).code]).toEqual([400, 'invalid_argument']);

@@ -1,25 +1,11 @@
 /** What the made-up mesh answers to the requests that are no stream. */
-import type {
-  AuditView,
-  ExplainView,
-  FlowHistory,
-  FlowPage,
-  MeshView,
-  ReachView,
-  RevisionView,
-  Role,
-  StartView,
-  TokenView,
-} from '../../src/dashboard/api.ts';
+import type { ExplainView, FlowHistory, FlowPage, ReachView, StartView } from '../../src/dashboard/api.ts';
 import { filterOf, passes } from '../src/state/flow-filter.ts';
 import type { MadeUpMesh } from './mesh.ts';
 
 export interface Asked {
   readonly mesh: MadeUpMesh;
-  readonly role: Role;
-  readonly method: string;
   readonly url: URL;
-  readonly body: unknown;
 }
 
 /** Status and body. */
@@ -28,22 +14,11 @@ export type Answer = readonly [number, unknown];
 const HOUR_MS = 3_600_000;
 
 export function answer(asked: Asked): Answer {
-  const { url, method, role } = asked;
-  const [, , name = '', id = ''] = url.pathname.split('/');
-  const forAdmins = method !== 'GET' || name === 'tokens' || name === 'audit';
-  if (forAdmins && role !== 'admin') return [403, { code: 'not-admin', message: 'Only an admin may do this.' }];
+  const [, , name = '', id = ''] = asked.url.pathname.split('/');
   if (name === 'flows') return [200, id === 'history' ? history(asked) : flows(asked)];
   if (name === 'reach') return [200, reach(asked)];
   if (name === 'explain') return [200, explain(asked)];
-  if (name === 'mesh') return [200, meshFile(asked)];
-  if (name === 'revisions') return [200, revisions()];
   if (name === 'start') return [200, start()];
-  if (name === 'tokens' && method === 'GET') return [200, tokens()];
-  if (name === 'tokens' && method === 'POST') {
-    return [200, { token: `weft1.${'x'.repeat(60)}`, id: 'tok-9', expiresMs: Date.now() + HOUR_MS }];
-  }
-  if (method === 'DELETE') return [200, { revision: 13, hosts: name === 'agents' ? ['app-1'] : [] }];
-  if (name === 'audit') return [200, audit(Number(url.searchParams.get('before') ?? 101))];
   return [404, { code: 'not-found', message: 'No such request.' }];
 }
 
@@ -139,22 +114,6 @@ function explain({ mesh, url }: Asked): ExplainView {
   };
 }
 
-function meshFile({ mesh, url }: Asked): MeshView {
-  const revision = Number(url.searchParams.get('revision') ?? 12);
-  const lines = [...mesh.services.values()]
-    .slice(0, Math.max(1, mesh.services.size - (12 - revision)))
-    .map(({ name, kind, ports }) => `  ${name}: { kind: ${kind}, ports: [${ports.join(', ')}] }`);
-  return { revision, yaml: ['network: prod', 'services:', ...lines, 'default: allow', ''].join('\n') };
-}
-
-function revisions(): readonly RevisionView[] {
-  return Array.from({ length: 12 }, (_, index) => ({
-    revision: 12 - index,
-    appliedMs: Date.now() - index * HOUR_MS,
-    changes: [{ operation: 'add' as const, subject: `service service-${299 - index}`, detail: 'private, port 4000' }],
-  }));
-}
-
 function start(): StartView {
   return {
     networks: [
@@ -172,32 +131,4 @@ function start(): StartView {
       },
     ],
   };
-}
-
-function tokens(): readonly TokenView[] {
-  return Array.from({ length: 4 }, (_, index) => ({
-    id: `tok-${index + 1}`,
-    services: index === 0 ? [] : ['redis', 'web'],
-    host: index === 2 ? 'data-1' : '',
-    roles: index === 0 ? ['gateway'] : [],
-    reusable: index < 2,
-    ephemeral: index === 1,
-    createdMs: Date.now() - index * HOUR_MS,
-    expiresMs: Date.now() + (2 - index) * HOUR_MS,
-    uses: index * 3,
-    revoked: index === 3,
-  }));
-}
-
-function audit(before: number): readonly AuditView[] {
-  return Array.from({ length: Math.min(200, before - 1) }, (_, index) => ({
-    sequence: before - 1 - index,
-    atMs: Date.now() - (101 - (before - 1 - index)) * 60_000,
-    actor: index % 3 === 0 ? 'agent data-1' : 'admin 10.0.0.7',
-    action: index % 3 === 0 ? 'agent-join' : 'apply',
-    network: 'prod',
-    subject: index % 3 === 0 ? 'agent data-1' : 'mesh',
-    revision: index % 12,
-    detail: '2 services added, 1 changed',
-  }));
 }

@@ -12,7 +12,8 @@ import type { AddressInfo } from 'node:net';
 import { extname, join, normalize } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { FlowsEvent, LiveEvent, Role, Session } from '../../src/dashboard/api.ts';
-import { type Asked, answer } from './answers.ts';
+import { answer } from './answers.ts';
+import { answerCall } from './calls.ts';
 import { MadeUpMesh, type MeshOptions } from './mesh.ts';
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -108,7 +109,7 @@ export class MockDashboard {
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', 'http://mock');
-    if (!url.pathname.startsWith('/api/')) return await this.#file(url.pathname, response);
+    if (!/^\/(?:api|weft\.v1\.AdminService)\//.test(url.pathname)) return await this.#file(url.pathname, response);
     const method = request.method ?? 'GET';
     if (url.pathname === '/api/session' && method === 'POST') return await this.#signIn(request, response);
     const role = this.#role;
@@ -120,8 +121,8 @@ export class MockDashboard {
       return method === 'DELETE' ? send(response, 204) : send(response, 200, this.#session(role));
     }
     if (url.pathname === '/api/live') return this.#stream(response);
-    const asked: Asked = { mesh: this.mesh, role, method, url, body: await bodyOf(request) };
-    const [status, body] = answer(asked);
+    const { mesh } = this;
+    const [status, body] = answerCall(url.pathname, await bodyOf(request), mesh, role) ?? answer({ mesh, url });
     send(response, status, body);
   }
 

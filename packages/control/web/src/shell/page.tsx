@@ -7,6 +7,7 @@ import type { ThemeChoice } from '../state/theme.ts';
 import { useApp } from '../state/use.ts';
 import { SignIn } from '../views/sign-in.tsx';
 import { NobodyJoined, Start } from '../views/start.tsx';
+import { Unkept } from '../views/unkept.tsx';
 import { Header } from './header.tsx';
 import { Navigation, TITLES } from './navigation.tsx';
 import { Shortcuts } from './shortcuts.tsx';
@@ -52,6 +53,7 @@ function SignedIn({ theme }: { readonly theme: ThemeChoice }) {
         <Content view={view} />
       </main>
       <Shortcuts />
+      <Unkept />
     </div>
   );
 }

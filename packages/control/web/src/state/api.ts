@@ -1,21 +1,15 @@
 /** Asks control. Paths are relative, since a proxy may serve the page below a path of its own. */
 import type {
-  AuditView,
-  CreatedToken,
   ExplainView,
   Failure,
   FlowHistory,
   FlowPage,
   FlowQuery,
-  MeshView,
   ReachView,
-  RevisionView,
-  Revoked,
   Session,
   StartView,
-  TokenOrder,
-  TokenView,
 } from '../../../src/dashboard/api.ts';
+import { type Asked, type CallName, failureOf, pathOf, type Told } from './calls.ts';
 
 /** Control refused. `code` is control's own word for why. */
 export class RefusedError extends Error {
@@ -40,6 +34,8 @@ export class AwayError extends Error {
   }
 }
 
+const SESSION = 'api/session';
+
 type Query = Readonly<Record<string, string | undefined>>;
 
 export class Api {
@@ -50,42 +46,26 @@ export class Api {
     this.#signedOut = signedOut;
   }
 
-  session = (signal?: AbortSignal): Promise<Session> => this.#ask('GET', 'session', undefined, signal);
-  signIn = (token: string): Promise<Session> => this.#ask('POST', 'session', { token });
-  signOut = (): Promise<void> => this.#ask('DELETE', 'session');
-  start = (signal?: AbortSignal): Promise<StartView> => this.#ask('GET', 'start', undefined, signal);
+  session = (signal?: AbortSignal): Promise<Session> => this.#ask('GET', SESSION, undefined, signal);
+  signIn = (token: string): Promise<Session> => this.#ask('POST', SESSION, { token });
+  signOut = (): Promise<void> => this.#ask('DELETE', SESSION);
+  start = (signal?: AbortSignal): Promise<StartView> => this.#ask('GET', 'api/start', undefined, signal);
 
   flows = (network: string, query: FlowQuery, signal?: AbortSignal): Promise<FlowPage> =>
-    this.#ask('GET', `flows${queryString({ network, ...query })}`, undefined, signal);
+    this.#ask('GET', `api/flows${queryString({ network, ...query })}`, undefined, signal);
 
   history = (network: string, query: Query, signal?: AbortSignal): Promise<FlowHistory> =>
-    this.#ask('GET', `flows/history${queryString({ network, ...query })}`, undefined, signal);
+    this.#ask('GET', `api/flows/history${queryString({ network, ...query })}`, undefined, signal);
 
   reach = (network: string, service: string, signal?: AbortSignal): Promise<ReachView> =>
-    this.#ask('GET', `reach${queryString({ network, service })}`, undefined, signal);
+    this.#ask('GET', `api/reach${queryString({ network, service })}`, undefined, signal);
 
   explain = (network: string, from: string, to: string, signal?: AbortSignal): Promise<ExplainView> =>
-    this.#ask('GET', `explain${queryString({ network, from, to })}`, undefined, signal);
+    this.#ask('GET', `api/explain${queryString({ network, from, to })}`, undefined, signal);
 
-  mesh = (network: string, revision: number | undefined, signal?: AbortSignal): Promise<MeshView> =>
-    this.#ask('GET', `mesh${queryString({ network, revision: revision?.toString() })}`, undefined, signal);
-
-  revisions = (network: string, signal?: AbortSignal): Promise<readonly RevisionView[]> =>
-    this.#ask('GET', `revisions${queryString({ network })}`, undefined, signal);
-
-  tokens = (network: string, signal?: AbortSignal): Promise<readonly TokenView[]> =>
-    this.#ask('GET', `tokens${queryString({ network })}`, undefined, signal);
-
-  createToken = (order: TokenOrder): Promise<CreatedToken> => this.#ask('POST', 'tokens', order);
-
-  revokeToken = (id: string): Promise<Revoked> => this.#ask('DELETE', `tokens/${encodeURIComponent(id)}`);
-
-  revokeAgent = (id: string, withToken: boolean): Promise<Revoked> =>
-    this.#ask('DELETE', `agents/${encodeURIComponent(id)}${queryString({ withToken: String(withToken) })}`);
-
-  /** Of all networks, and of what is about none, such as a sign-in. */
-  audit = (before: number | undefined, signal?: AbortSignal): Promise<readonly AuditView[]> =>
-    this.#ask('GET', `audit${queryString({ before: before?.toString() })}`, undefined, signal);
+  /** A call of control's API, in JSON. */
+  call = <Name extends CallName>(name: Name, request: Asked<Name>, signal?: AbortSignal): Promise<Told<Name>> =>
+    this.#ask('POST', pathOf(name), request, signal);
 
   /** Why control sends no live updates, which an EventSource keeps to itself. Empty when nothing is known. */
   async refusalOfLive(network: string): Promise<string> {
@@ -93,7 +73,7 @@ export class Api {
     try {
       const response = await fetch(`api/live${queryString({ network })}`, { signal: abort.signal });
       const answer: unknown = response.ok ? undefined : await response.json();
-      return isFailure(answer) ? answer.message : '';
+      return failureOf(answer)?.message ?? '';
     } catch {
       return '';
     } finally {
@@ -105,7 +85,7 @@ export class Api {
   async #ask<Answer>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<Answer> {
     let response: Response;
     try {
-      response = await fetch(`api/${path}`, {
+      response = await fetch(path, {
         method,
         headers: {
           // Proves to control that this page asks: no other site can make a browser send it.
@@ -121,15 +101,11 @@ export class Api {
     }
     const answer: unknown = response.status === 204 ? undefined : await response.json().catch(() => undefined);
     if (response.ok) return answer as Answer;
-    if (!isFailure(answer)) throw new AwayError(`status ${response.status}`);
-    const refused = new RefusedError(response.status, answer);
-    if (response.status === 401 && !path.startsWith('session')) this.#signedOut();
-    throw refused;
+    const failure = failureOf(answer);
+    if (failure === undefined) throw new AwayError(`status ${response.status}`);
+    if (response.status === 401 && path !== SESSION) this.#signedOut();
+    throw new RefusedError(response.status, failure);
   }
-}
-
-function isFailure(answer: unknown): answer is Failure {
-  return typeof answer === 'object' && answer !== null && 'code' in answer && 'message' in answer;
 }
 
 /** What is undefined or empty is left out. */

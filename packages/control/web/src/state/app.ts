@@ -1,5 +1,6 @@
 /** The page's state: who is signed in, which view of which network is open, and what is known of it. */
 import { batch, computed, effect, type ReadonlySignal, type Signal, signal, untracked } from '@preact/signals';
+import type { RevokeTokenResponseJson } from '@weft/proto/messages';
 import type { Session } from '../../../src/dashboard/api.ts';
 import type { LayoutMemory } from '../map/keeper.ts';
 import { Api, queryString, RefusedError } from './api.ts';
@@ -17,6 +18,11 @@ export type Presence =
   | { readonly kind: 'away'; readonly message: string }
   | { readonly kind: 'in'; readonly session: Session };
 
+/** A membership or a token that was ended. */
+export interface Revoked extends Pick<RevokeTokenResponseJson, 'stragglers' | 'notKept'> {
+  readonly what: string;
+}
+
 export class App {
   readonly api = new Api(() => this.#ended());
   readonly live = new LiveStore();
@@ -27,6 +33,8 @@ export class App {
   readonly refusal = signal('');
   /** What a screen reader is told of; replaced by the next. */
   readonly said = signal('');
+  /** A revocation that not every host has taken up, for as long as it is told. */
+  readonly unkept: Signal<Revoked | undefined> = signal(undefined);
   /** Now by control's clock, by the second; stands still while data is stale. */
   readonly now: Signal<number> = signal(Date.now());
   readonly session: ReadonlySignal<Session | undefined> = computed(() => {
@@ -120,6 +128,11 @@ export class App {
 
   say(text: string): void {
     this.said.value = text;
+  }
+
+  revoked(answer: Revoked): void {
+    this.say(`Revoked ${answer.what}`);
+    if (answer.stragglers !== undefined || answer.notKept !== undefined) this.unkept.value = answer;
   }
 
   #tellSampling(): void {

@@ -1,21 +1,44 @@
 import { useSignal } from '@preact/signals';
-import type { AuditView } from '../../../src/dashboard/api.ts';
+import type { AuditEntryJson } from '@weft/proto/messages';
 import { type Column, DataTable } from '../parts/data-table.tsx';
 import { Answered, Empty, Problem } from '../parts/notice.tsx';
 import { At } from '../parts/time.tsx';
 import { Told } from '../parts/told.tsx';
+import type { Api } from '../state/api.ts';
 import { messageOf } from '../state/app.ts';
+import { timeMs, word } from '../state/calls.ts';
 import { counted } from '../state/format.ts';
 import { useAnswer, useApp } from '../state/use.ts';
 
-/** So many, or all that there are, come in one answer; entries are numbered from 1. */
 const PAGE = 200;
 
-function isLast(entries: readonly AuditView[]): boolean {
-  return entries.length < PAGE || entries.at(-1)?.sequence === 1;
+type Entry = ReturnType<typeof readEntry>;
+
+interface Page {
+  readonly entries: readonly Entry[];
+  /** Of the older ones; empty when there are none. */
+  readonly older: string;
 }
 
-const COLUMNS: readonly Column<AuditView>[] = [
+async function askPage(api: Api, pageToken: string, signal?: AbortSignal): Promise<Page> {
+  const { entries = [], nextPageToken = '' } = await api.call('listAudit', { pageSize: PAGE, pageToken }, signal);
+  return { entries: entries.map(readEntry), older: nextPageToken };
+}
+
+function readEntry({ sequence, time, actor = {}, action, network, subject, revision, detail }: AuditEntryJson) {
+  return {
+    sequence: Number(sequence),
+    atMs: timeMs(time),
+    actor: `${word('ACTOR_KIND', actor.kind, 'nobody')} ${actor.name ?? ''}`.trim(),
+    action: action ?? '',
+    network: network ?? '',
+    subject: subject ?? '',
+    revision: Number(revision ?? 0),
+    detail: detail ?? '',
+  };
+}
+
+const COLUMNS: readonly Column<Entry>[] = [
   { key: 'at', label: 'When', cell: ({ atMs }) => <At atMs={atMs} />, sort: ({ sequence }) => -sequence },
   { key: 'actor', label: 'Who', cell: ({ actor }) => <Told text={actor} />, sort: ({ actor }) => actor },
   {
@@ -43,34 +66,33 @@ const COLUMNS: readonly Column<AuditView>[] = [
 
 export function AuditListView() {
   const app = useApp();
-  const answer = useAnswer('audit', (signal) => app.api.audit(undefined, signal));
+  const answer = useAnswer('audit', (signal) => askPage(app.api, '', signal));
   return (
     <>
       <h1>Audit</h1>
       <p class="soft">Who changed what, in all networks and in control itself; newest first.</p>
-      <Answered answer={answer}>{(entries) => <Entries first={entries} />}</Answered>
+      <Answered answer={answer}>{(page) => <Entries first={page} />}</Answered>
     </>
   );
 }
 
-function Entries({ first }: { readonly first: readonly AuditView[] }) {
+function Entries({ first }: { readonly first: Page }) {
   const app = useApp();
-  const entries = useSignal(first);
-  const ended = useSignal(isLast(first));
+  const entries = useSignal(first.entries);
+  const older = useSignal(first.older);
   const problem = useSignal('');
-  const oldest = entries.value.at(-1)?.sequence;
-  const more = async (before: number): Promise<void> => {
+  const more = async (): Promise<void> => {
     problem.value = '';
     try {
-      const older = await app.api.audit(before);
-      entries.value = [...entries.value, ...older];
-      ended.value = isLast(older);
-      app.say(`${counted(older.length, 'older entry', 'older entries')} listed`);
+      const page = await askPage(app.api, older.value);
+      entries.value = [...entries.value, ...page.entries];
+      older.value = page.older;
+      app.say(`${counted(page.entries.length, 'older entry', 'older entries')} listed`);
     } catch (error) {
       problem.value = messageOf(error);
     }
   };
-  if (oldest === undefined) {
+  if (entries.value.length === 0) {
     return (
       <Empty title="Nothing was done yet.">
         <p>Applies, tokens, joins, revocations and sign-ins are written down here.</p>
@@ -81,8 +103,8 @@ function Entries({ first }: { readonly first: readonly AuditView[] }) {
     <>
       <DataTable caption="Audit" columns={COLUMNS} rows={entries.value} rowKey={({ sequence }) => `${sequence}`} />
       {problem.value === '' ? null : <Problem>{problem.value}</Problem>}
-      {ended.value ? null : (
-        <button type="button" class="button" onClick={() => void more(oldest)}>
+      {older.value === '' ? null : (
+        <button type="button" class="button" onClick={() => void more()}>
           Older
         </button>
       )}

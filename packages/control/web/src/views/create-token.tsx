@@ -1,6 +1,6 @@
 import { useSignal } from '@preact/signals';
+import type { CreateTokenResponseJson } from '@weft/proto/messages';
 import { AGENT_ROLE_WORDS, AGENT_ROLES, type AgentRole } from '@weft/proto/model';
-import type { CreatedToken } from '../../../src/dashboard/api.ts';
 import { CopyButton } from '../parts/copy.tsx';
 import { Dialog } from '../parts/dialog.tsx';
 import { Choice, Field, Tick } from '../parts/field.tsx';
@@ -8,6 +8,8 @@ import { Problem } from '../parts/notice.tsx';
 import { ScrollBox } from '../parts/scroll-box.tsx';
 import { At } from '../parts/time.tsx';
 import { messageOf } from '../state/app.ts';
+import { timeMs } from '../state/calls.ts';
+import { roleName } from '../state/tokens.ts';
 import { useApp } from '../state/use.ts';
 
 const LIFETIMES: readonly (readonly [string, string])[] = [
@@ -19,7 +21,7 @@ const LIFETIMES: readonly (readonly [string, string])[] = [
 ];
 
 export function CreateToken({ onClose }: { readonly onClose: () => void }) {
-  const created = useSignal<CreatedToken | undefined>(undefined);
+  const created = useSignal<CreateTokenResponseJson | undefined>(undefined);
   return (
     <Dialog title={created.value === undefined ? 'Create a token' : 'Your token'} onClose={onClose}>
       {created.value === undefined ? (
@@ -32,7 +34,7 @@ export function CreateToken({ onClose }: { readonly onClose: () => void }) {
 }
 
 interface OrderProps {
-  readonly onCreated: (token: CreatedToken) => void;
+  readonly onCreated: (token: CreateTokenResponseJson) => void;
   readonly onClose: () => void;
 }
 
@@ -49,14 +51,14 @@ function Order({ onCreated, onClose }: OrderProps) {
     problem.value = '';
     try {
       onCreated(
-        await app.api.createToken({
+        await app.api.call('createToken', {
           network: app.network.value,
           services: services.value.split(/[\s,]+/).filter((name) => name !== ''),
           host: host.value.trim(),
-          roles: roles.value,
+          roles: roles.value.map(roleName),
           reusable: reusable.value,
           ephemeral: ephemeral.value,
-          ttlSeconds: Number(ttl.value),
+          ttl: `${ttl.value}s`,
         }),
       );
     } catch (error) {
@@ -116,17 +118,17 @@ function Order({ onCreated, onClose }: OrderProps) {
   );
 }
 
-function Created({ token, onClose }: { readonly token: CreatedToken; readonly onClose: () => void }) {
+function Created({ token, onClose }: { readonly token: CreateTokenResponseJson; readonly onClose: () => void }) {
   return (
     <div class="stack">
       <p>
-        It is shown this once. It is good until <At atMs={token.expiresMs} />.
+        It is shown this once. It is good until <At atMs={timeMs(token.expireTime)} />.
       </p>
       <div class="command">
         <ScrollBox look="" label="Token">
           <code>{token.token}</code>
         </ScrollBox>
-        <CopyButton text={token.token} what="the token" />
+        <CopyButton text={token.token ?? ''} what="the token" />
       </div>
       <p>
         On the host: <code>weft up --join TOKEN</code>

@@ -18,10 +18,12 @@ export function LineChanges({ from, to }: LineChangesProps) {
   const network = app.network.value;
   const answer = useAnswer(`${network} ${from} ${to}`, async (signal) => {
     const [before, after] = await Promise.all([
-      from === undefined ? { yaml: '' } : app.api.mesh(network, from, signal),
-      app.api.mesh(network, to, signal),
+      from === undefined
+        ? { file: '' }
+        : app.api.call('getMesh', { network, revision: `${from}`, asFile: true }, signal),
+      app.api.call('getMesh', { network, revision: `${to}`, asFile: true }, signal),
     ]);
-    return changedLines(before.yaml, after.yaml);
+    return changedLines(before.file ?? '', after.file ?? '');
   });
   return (
     <Answered answer={answer}>

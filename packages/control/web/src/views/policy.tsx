@@ -2,15 +2,17 @@
 import { Answered, Empty } from '../parts/notice.tsx';
 import { useAnswer, useApp } from '../state/use.ts';
 import { MeshFile } from './mesh-file.tsx';
-import { Revisions } from './revisions.tsx';
+import { listRevisions, Revisions } from './revisions.tsx';
 import { WhatIf } from './what-if.tsx';
 
 export function PolicyView() {
   const app = useApp();
   const network = app.network.value;
   const revision = app.live.network.value?.revision ?? 0;
-  const mesh = useAnswer(`${network} ${revision}`, (signal) => app.api.mesh(network, undefined, signal));
-  const revisions = useAnswer(`${network} ${revision}`, (signal) => app.api.revisions(network, signal));
+  const mesh = useAnswer(`${network} ${revision}`, (signal) =>
+    app.api.call('getMesh', { network, asFile: true }, signal),
+  );
+  const revisions = useAnswer(`${network} ${revision}`, (signal) => listRevisions(app.api, network, signal));
   return (
     <>
       <h1>Policy</h1>
@@ -21,7 +23,9 @@ export function PolicyView() {
       <div class="columns">
         <section>
           <h2>Mesh file</h2>
-          <Answered answer={mesh}>{(view) => <MeshFile mesh={view} />}</Answered>
+          <Answered answer={mesh}>
+            {({ file, revision }) => <MeshFile text={file ?? ''} revision={revision ?? '0'} />}
+          </Answered>
         </section>
         <section>
           <h2>Revisions</h2>

@@ -1,33 +1,59 @@
 /** What each revision changed: in words, and line by line when asked for. */
 import { useSignal } from '@preact/signals';
-import type { RevisionView } from '../../../src/dashboard/api.ts';
+import type { RevisionJson } from '@weft/proto/messages';
 import { lazy } from '../parts/lazy.tsx';
 import { At } from '../parts/time.tsx';
 import { Told } from '../parts/told.tsx';
+import type { Api } from '../state/api.ts';
+import { everyPage, timeMs, word } from '../state/calls.ts';
 import { counted } from '../state/format.ts';
 
 const SIGNS = { add: ['+', 'added'], change: ['~', 'changed'], remove: ['−', 'removed'] } as const;
 /** Shown at once; older ones on demand. */
 const SHOWN = 20;
 
+export type AppliedRevision = ReturnType<typeof readRevision>;
+
+/** Newest first. */
+export async function listRevisions(
+  api: Api,
+  network: string,
+  signal: AbortSignal,
+): Promise<readonly AppliedRevision[]> {
+  const revisions = await everyPage(
+    (pageToken) => api.call('listRevisions', { network, pageSize: 1_000, pageToken }, signal),
+    (page) => page.revisions,
+  );
+  return revisions.map(readRevision);
+}
+
+function readRevision({ revision, applyTime, changes = [] }: RevisionJson) {
+  return {
+    revision: Number(revision),
+    appliedMs: timeMs(applyTime),
+    changes: changes.map(({ operation, subject = '', detail = '' }) => {
+      return { operation: word('CHANGE_OPERATION', operation, 'change'), subject, detail };
+    }),
+  };
+}
+
 const LineChanges = lazy(async () => (await import('./line-changes.tsx')).LineChanges);
 
-export function Revisions({ revisions }: { readonly revisions: readonly RevisionView[] }) {
+export function Revisions({ revisions }: { readonly revisions: readonly AppliedRevision[] }) {
   const all = useSignal(false);
-  const newestFirst = revisions.toSorted((left, right) => right.revision - left.revision);
-  const shown = all.value ? newestFirst : newestFirst.slice(0, SHOWN);
+  const shown = all.value ? revisions : revisions.slice(0, SHOWN);
   return (
     <>
       <ol class="plain-list revisions">
         {shown.map((revision, index) => (
           <li key={revision.revision}>
-            <Revision revision={revision} before={newestFirst[index + 1]?.revision} />
+            <Revision revision={revision} before={revisions[index + 1]?.revision} />
           </li>
         ))}
       </ol>
-      {shown.length < newestFirst.length ? (
+      {shown.length < revisions.length ? (
         <button type="button" class="button" onClick={() => (all.value = true)}>
-          {counted(newestFirst.length - shown.length, 'older revision')}
+          {counted(revisions.length - shown.length, 'older revision')}
         </button>
       ) : null}
     </>
@@ -35,7 +61,7 @@ export function Revisions({ revisions }: { readonly revisions: readonly Revision
 }
 
 interface RevisionProps {
-  readonly revision: RevisionView;
+  readonly revision: AppliedRevision;
   readonly before: number | undefined;
 }
 

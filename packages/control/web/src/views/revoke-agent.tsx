@@ -5,6 +5,7 @@ import { Dialog } from '../parts/dialog.tsx';
 import { Field, Tick } from '../parts/field.tsx';
 import { Problem } from '../parts/notice.tsx';
 import { messageOf } from '../state/app.ts';
+import { listTokens } from '../state/tokens.ts';
 import { useAnswer, useApp } from '../state/use.ts';
 
 /** Cannot be undone, so the host's name has to be typed. */
@@ -15,7 +16,7 @@ export function RevokeAgent({ agent, onClose }: { readonly agent: AgentView; rea
   const asking = useSignal(false);
   const withToken = useSignal(false);
   const network = app.network.value;
-  const tokens = useAnswer(network, (signal) => app.api.tokens(network, signal));
+  const tokens = useAnswer(network, (signal) => listTokens(app.api, network, signal));
   const token = tokens.value?.find(({ id }) => id === agent.tokenId);
   const admits = token !== undefined && joinTokenState(token, app.now.peek()) === 'valid';
   const others = [...app.live.agents.value.values()].filter(
@@ -26,10 +27,10 @@ export function RevokeAgent({ agent, onClose }: { readonly agent: AgentView; rea
     asking.value = true;
     problem.value = '';
     try {
-      await app.api.revokeAgent(agent.id, withToken.value);
-      app.say(`Revoked ${agent.host}`);
+      const answer = await app.api.call('revokeAgent', { agent: agent.id, withToken: withToken.value });
+      app.revoked({ what: agent.host, ...answer });
       onClose();
-      app.go('agents');
+      if (app.route.value.name === agent.host) app.go('agents');
     } catch (error) {
       problem.value = messageOf(error);
     } finally {

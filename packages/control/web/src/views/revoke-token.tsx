@@ -1,25 +1,28 @@
 import { useSignal } from '@preact/signals';
-import type { TokenView } from '../../../src/dashboard/api.ts';
 import { Dialog } from '../parts/dialog.tsx';
 import { Problem } from '../parts/notice.tsx';
 import { messageOf } from '../state/app.ts';
+import type { Token } from '../state/tokens.ts';
 import { useApp } from '../state/use.ts';
 
 /** Says who goes with it before it does it. */
-export function RevokeToken({ token, onClose }: { readonly token: TokenView; readonly onClose: () => void }) {
+export function RevokeToken({ token, onClose }: { readonly token: Token; readonly onClose: () => void }) {
   const app = useApp();
   const problem = useSignal('');
+  const asking = useSignal(false);
   const hosts = [...app.live.agents.value.values()]
     .filter(({ tokenId }) => tokenId === token.id)
     .map(({ host }) => host);
   const revoke = async (): Promise<void> => {
+    asking.value = true;
     problem.value = '';
     try {
-      await app.api.revokeToken(token.id);
-      app.say(`Revoked ${token.id}`);
+      app.revoked({ what: token.id, ...(await app.api.call('revokeToken', { tokenId: token.id })) });
       onClose();
     } catch (error) {
       problem.value = messageOf(error);
+    } finally {
+      asking.value = false;
     }
   };
   return (
@@ -33,7 +36,7 @@ export function RevokeToken({ token, onClose }: { readonly token: TokenView; rea
         </p>
         {problem.value === '' ? null : <Problem>{problem.value}</Problem>}
         <div class="row">
-          <button type="button" class="button danger" onClick={() => void revoke()}>
+          <button type="button" class="button danger" disabled={asking.value} onClick={() => void revoke()}>
             Revoke
           </button>
           <button type="button" class="button" onClick={onClose}>

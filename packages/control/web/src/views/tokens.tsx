@@ -1,11 +1,11 @@
 import { useSignal } from '@preact/signals';
 import { type JoinTokenState, joinTokenState } from '@weft/proto/model';
-import type { TokenView } from '../../../src/dashboard/api.ts';
 import { Badge, type Tone } from '../parts/badge.tsx';
 import { type Column, DataTable } from '../parts/data-table.tsx';
 import { Answered, Empty } from '../parts/notice.tsx';
 import { Ago, At } from '../parts/time.tsx';
 import { number } from '../state/format.ts';
+import { listTokens, type Token } from '../state/tokens.ts';
 import { useAnswer, useApp } from '../state/use.ts';
 import { CreateToken } from './create-token.tsx';
 import { RevokeToken } from './revoke-token.tsx';
@@ -14,9 +14,9 @@ export function TokensView() {
   const app = useApp();
   const network = app.network.value;
   const creating = useSignal(false);
-  const revoking = useSignal<TokenView | undefined>(undefined);
-  const answer = useAnswer(network, (signal) => app.api.tokens(network, signal));
-  const columns: readonly Column<TokenView>[] = [
+  const revoking = useSignal<Token | undefined>(undefined);
+  const answer = useAnswer(network, (signal) => listTokens(app.api, network, signal));
+  const columns: readonly Column<Token>[] = [
     { key: 'id', label: 'Token', cell: ({ id }) => <span class="mono">{id}</span>, sort: ({ id }) => id },
     { key: 'state', label: 'State', cell: (token) => <TokenState token={token} nowMs={app.now.peek()} /> },
     {
@@ -110,7 +110,7 @@ const STATES: Readonly<Record<JoinTokenState, readonly [Tone, string]>> = {
   revoked: ['bad', 'revoked'],
 };
 
-function TokenState({ token, nowMs }: { readonly token: TokenView; readonly nowMs: number }) {
+function TokenState({ token, nowMs }: { readonly token: Token; readonly nowMs: number }) {
   const [tone, words] = STATES[joinTokenState(token, nowMs)];
   return <Badge tone={tone}>{words}</Badge>;
 }
