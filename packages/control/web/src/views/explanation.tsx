@@ -32,9 +32,7 @@ export function Explanation({ from, to }: { readonly from: string; readonly to: 
         <div class="explanation" role="status">
           <p class="row">
             <VerdictBadge verdict={explained.verdict} />
-            <Badge tone={explained.breakPoint === 'none' ? 'good' : 'bad'}>
-              {explained.breakPoint === 'none' ? 'works' : 'breaks'}
-            </Badge>
+            <Outcome explained={explained} />
           </p>
           <p>
             <Told text={explained.reason} />
@@ -66,4 +64,9 @@ export function Explanation({ from, to }: { readonly from: string; readonly to: 
       )}
     </Answered>
   );
+}
+
+function Outcome({ explained: { breakPoint, refusedHosts } }: { readonly explained: ExplainView }) {
+  if (breakPoint !== 'none') return <Badge tone="bad">breaks</Badge>;
+  return refusedHosts.length === 0 ? <Badge tone="good">works</Badge> : <Badge tone="warn">works in part</Badge>;
 }
