@@ -287,7 +287,7 @@ describe('the dashboard', () => {
       200,
       { revision: '1', file: expect.stringMatching(/^network: prod\nservices:\n {2}s0:/) },
     ]);
-    expect(await get('/api/reach?service=s0')).toMatchObject({ callers: expect.any(Array) });
+    expect(await call('ListReach', { service: 's0' })).toMatchObject([200, { reach: expect.any(Array) }]);
     expect(await get('/api/flows')).toEqual({ flows: [] });
     expect(await get('/api/flows/history')).toMatchObject({ buckets: [] });
     const [, made] = await call('CreateToken', { services: ['s0'], ttl: '60s' });

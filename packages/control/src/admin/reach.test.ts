@@ -5,9 +5,16 @@ import { anyHosts, anyMesh } from '../netmap/mesh.fixture.ts';
 import { mesh, networkOf, rule, service, tcp } from '../netmap/network.fixture.ts';
 import type { NetworkState } from '../state/types.ts';
 import { policyCache } from './policy-cache.ts';
-import { createReach, everyReach, type Reach } from './reach.ts';
+import { type CallerReach, createReach, type Reach } from './reach.ts';
 
 const never = new AbortController().signal;
+
+async function everyReach(callers: AsyncIterable<CallerReach>): Promise<Reach[]> {
+  const all: Reach[] = [];
+  for await (const { reach } of callers) all.push(...reach);
+  return all;
+}
+
 const reachOf = (network: NetworkState, name: string): Promise<Reach[]> =>
   everyReach(createReach()(network, name, never));
 const range = (first: number, last: number, protocol: PortRange['protocol'] = 'tcp'): PortRange => ({

@@ -91,13 +91,6 @@ function isBefore([sort, name]: CallerPlace, [ofSort, ofName]: CallerPlace): boo
   return sort === ofSort ? byText(name, ofName) < 0 : sort < ofSort;
 }
 
-/** Of all callers. */
-export async function everyReach(callers: AsyncIterable<CallerReach>): Promise<Reach[]> {
-  const all: Reach[] = [];
-  for await (const { reach } of callers) all.push(...reach);
-  return all;
-}
-
 interface Group {
   readonly verdict: Action;
   readonly rule: string;

@@ -13,8 +13,6 @@
  * | GET /api/live?network= | server-sent events: `live` with LiveEvent, `flows` with FlowsEvent; resumes by Last-Event-ID |
  * | GET /api/flows?network=&FlowQuery | FlowPage |
  * | GET /api/flows/history?network=&source=&service=&verdict=&fromMs=&toMs=&buckets= | FlowHistory |
- * | GET /api/reach?network=&service= | ReachView |
- * | GET /api/explain?network=&from=&to= | ExplainView; `to` is SERVICE:PORT[/udp] |
  * | GET /api/start | StartView |
  */
 import type {
@@ -27,8 +25,6 @@ import type {
   PublicIngress,
   Service,
 } from '@weft/proto';
-import type { Explanation } from '../admin/explain.ts';
-import type { Reach } from '../admin/reach.ts';
 import type { Actor } from '../audit/types.ts';
 import type { LiveAgent, PeerRate } from '../fleet/live.ts';
 import type { FleetNetwork } from '../fleet/projection.ts';
@@ -185,15 +181,6 @@ export interface FlowHistory extends Omit<CountedFlows, 'kept'>, Omit<KeptFlows,
   /** Records kept now, of all networks. */
   readonly kept: number;
 }
-
-// --- policy ---
-
-export interface ReachView {
-  readonly revision: number;
-  readonly callers: readonly (Omit<Reach, 'ports'> & { readonly ports: readonly string[] })[];
-}
-
-export type ExplainView = Explanation;
 
 /** For each network that no agent has joined, and for a control that holds none, what brings up a first service there. */
 export interface StartView {

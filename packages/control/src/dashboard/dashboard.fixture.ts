@@ -3,7 +3,6 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Writable } from 'node:stream';
 import { defined, type HostPort } from '@weft/proto';
 import { pino } from 'pino';
-import { createReach } from '../admin/reach.ts';
 import { openRefusalAudit } from '../audit/refusals.ts';
 import type { AuditEntry, AuditLog } from '../audit/types.ts';
 import type { LiveAgent } from '../fleet/live.ts';
@@ -74,16 +73,6 @@ export class TestDashboard implements AsyncDisposable {
       flows: this.flows,
       disk: { problems: [] },
       traffic: { list: () => this.pairs, omitted: () => 0 },
-      reach: createReach(),
-      explain: async (network, { from, service }) => ({
-        verdict: 'deny',
-        rule: 'default',
-        revision: network.revision,
-        reason: `${from} to ${service}`,
-        breakPoint: 'denied',
-        steps: [],
-        refusedHosts: [],
-      }),
       audit,
       refusals: openRefusalAudit({ audit, now, logger }),
       roleOf: (token) => (['admin', 'read'] as const).find((role) => TOKENS[role] === token),

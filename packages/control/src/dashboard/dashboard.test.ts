@@ -24,8 +24,6 @@ const ROUTES: readonly Route[] = [
   read('/api/session'),
   read('/api/flows'),
   read('/api/flows/history'),
-  read('/api/reach?service=redis'),
-  read('/api/explain?from=web&to=redis:6379'),
   read('/api/start'),
   { path: '/api/session', method: 'DELETE', access: 'open' },
 ];
@@ -214,16 +212,6 @@ describe('the page', () => {
 describe('what the API says', () => {
   const get = async (path: string): Promise<unknown> => (await dashboard.ask(path, { cookie: cookies.admin })).json();
 
-  test('is compressed when it is long', async () => {
-    const long = await TestDashboard.start({ page });
-    await long.apply(...Array.from({ length: 200 }, (_, index) => `service-${index}`));
-    const cookie = await long.signIn('read');
-    const response = await long.ask('/api/reach?service=service-0', { cookie, headers: { 'accept-encoding': 'br' } });
-    expect(response.headers.get('content-encoding')).toBe('br');
-    expect(await response.text()).toContain('service-199');
-    await long.close();
-  });
-
   test('of flows is asked for as it was, or refused with what was expected', async () => {
     expect(await get('/api/flows?network=prod&service=redis&port=6379&verdict=deny&fromMs=5&before=9&limit=7')).toEqual(
       {
@@ -254,22 +242,9 @@ describe('what the API says', () => {
       ['/api/flows?port=1&port=2', 'port: expected a port, 1 to 65535'],
       ['/api/flows?colour=red', 'colour: there is no such parameter; there are: network, source'],
       ['/api/flows?network=test', 'there is no network test; there are: prod'],
-      ['/api/explain?from=web', 'to: is missing; expected SERVICE:PORT or SERVICE:PORT/udp'],
-      ['/api/explain?from=web&to=redis', 'expected SERVICE:PORT or SERVICE:PORT/udp'],
     ]) {
       expect(await get(path ?? '')).toMatchObject({ message: expect.stringContaining(message ?? '') });
     }
-  });
-
-  test('of policy comes from the state', async () => {
-    expect(await get('/api/explain?from=web&to=redis.internal:6379')).toMatchObject({ reason: 'web to redis' });
-    expect(await get('/api/reach?service=redis')).toMatchObject({
-      revision: 1,
-      callers: expect.arrayContaining([
-        expect.objectContaining({ source: 'web', ports: ['6001'], verdict: 'allow', rule: 'default' }),
-      ]),
-    });
-    expect(await get('/api/reach?service=nothing')).toMatchObject({ code: 'no-such-service' });
   });
 });
 

@@ -11,6 +11,7 @@ import { boundConnections } from '@weft/proto/bounds';
 import { listen } from '@weft/proto/observe';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { RefusalAudit } from '../audit/refusals.ts';
+import type { StartView } from './api.ts';
 import { type CallRouteOptions, callRoutes } from './call-routes.ts';
 import { CONNECTION_TIMES, CONNECTIONS } from './connections.ts';
 import { DashboardError, INTERNAL, refusalOf } from './errors.ts';
@@ -19,18 +20,18 @@ import { type GuardOptions, guard } from './guard.ts';
 import { ANSWER_HEADERS } from './headers.ts';
 import { type LiveRouteOptions, liveRoutes } from './live-routes.ts';
 import { BUILT_PAGE, servePage } from './page.ts';
-import { type PolicyRouteOptions, policyRoutes } from './policy-routes.ts';
 import { routeTable } from './route-table.ts';
-import { AJV_OPTIONS, wrongRequest } from './schemas.ts';
+import { AJV_OPTIONS, closed, wrongRequest } from './schemas.ts';
 import { SessionCookie } from './session-cookie.ts';
 import { type SessionRouteOptions, sessionRoutes } from './session-routes.ts';
 import { Sessions, steadyClock } from './sessions.ts';
 
-type RouteOptions = SessionRouteOptions & LiveRouteOptions & FlowRouteOptions & PolicyRouteOptions;
+type RouteOptions = SessionRouteOptions & LiveRouteOptions & FlowRouteOptions;
 
 export interface DashboardOptions extends Omit<RouteOptions, 'sessions' | 'cookie' | 'steady'> {
   readonly refusals: Pick<RefusalAudit, 'noteSignIn'>;
   readonly calls: CallRouteOptions['calls'] & { close(graceMs: number): Promise<void> };
+  readonly start: () => StartView;
   /** Of control's key. */
   readonly pin: Uint8Array;
   /** Folder of the built page. */
@@ -139,7 +140,8 @@ export class Dashboard {
     sessionRoutes(api, options);
     liveRoutes(api, options);
     flowRoutes(api, options);
-    policyRoutes(api, options);
+    const { start } = this.#options;
+    api.get('/start', { config: { access: 'read' }, schema: { querystring: closed({}) } }, async () => start());
   }
 
   #refuse(error: unknown, request: FastifyRequest, reply: FastifyReply): void {

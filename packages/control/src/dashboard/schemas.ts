@@ -25,8 +25,6 @@ export function closed(properties: Readonly<Record<string, Schema>>, required: r
   return { type: 'object', properties, required, additionalProperties: false, description: 'a JSON object' };
 }
 
-/** `SERVICE:PORT/udp`, with room for what is wrong to be told in full. */
-export const destination = text(1, 128, 'SERVICE:PORT or SERVICE:PORT/udp');
 /** A service, `host:NAME` or `internet`. */
 export const caller = text(1, 80, 'a service, host:NAME or internet');
 export const networkName = text(0, 63, 'the name of a network');

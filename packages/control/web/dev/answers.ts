@@ -1,5 +1,5 @@
 /** What the made-up mesh answers to the requests that are no stream. */
-import type { ExplainView, FlowHistory, FlowPage, ReachView, StartView } from '../../src/dashboard/api.ts';
+import type { FlowHistory, FlowPage, StartView } from '../../src/dashboard/api.ts';
 import { filterOf, passes } from '../src/state/flow-filter.ts';
 import type { MadeUpMesh } from './mesh.ts';
 
@@ -16,8 +16,6 @@ const HOUR_MS = 3_600_000;
 export function answer(asked: Asked): Answer {
   const [, , name = '', id = ''] = asked.url.pathname.split('/');
   if (name === 'flows') return [200, id === 'history' ? history(asked) : flows(asked)];
-  if (name === 'reach') return [200, reach(asked)];
-  if (name === 'explain') return [200, explain(asked)];
   if (name === 'start') return [200, start()];
   return [404, { code: 'not-found', message: 'No such request.' }];
 }
@@ -64,53 +62,6 @@ function history({ mesh, url }: Asked): FlowHistory {
     kept: mesh.flows.length,
     oldestMs: mesh.flows[0]?.startedMs ?? 0,
     diskBytes: mesh.flows.length * 90,
-  };
-}
-
-function reach({ mesh, url }: Asked): ReachView {
-  const service = mesh.services.get(url.searchParams.get('service') ?? '');
-  const ports = service?.ports ?? [];
-  const callers = [...mesh.services.keys()].slice(0, 30).map((source) => ({
-    source,
-    ports,
-    verdict: source === 'web' && ports.includes('15672') ? ('deny' as const) : ('allow' as const),
-    rule: source === 'web' && ports.includes('15672') ? 'no-admin-ui' : 'default',
-    reason: 'services of one network reach each other unless a rule says otherwise',
-  }));
-  const internet = {
-    source: 'internet',
-    ports,
-    verdict: service?.public === undefined ? ('deny' as const) : ('allow' as const),
-    rule: service?.public === undefined ? 'not-public' : 'public',
-    reason: service?.public === undefined ? 'the service is not public' : 'it is the public port of a web service',
-  };
-  return { revision: 12, callers: [internet, ...callers] };
-}
-
-function explain({ mesh, url }: Asked): ExplainView {
-  const from = url.searchParams.get('from') ?? '';
-  const to = url.searchParams.get('to') ?? '';
-  const [name = '', port = ''] = to.split(':');
-  const service = mesh.services.get(name);
-  const denied = from === 'web' && port === '15672';
-  const breakPoint = service === undefined ? 'no-such-name' : denied ? 'denied' : 'none';
-  return {
-    verdict: denied || service === undefined ? 'deny' : 'allow',
-    rule: denied ? 'no-admin-ui' : service === undefined ? 'no-such-name' : 'default',
-    revision: 12,
-    reason: denied
-      ? 'rule no-admin-ui denies it'
-      : service === undefined
-        ? `no service ${name}`
-        : 'the default is allow',
-    breakPoint,
-    refusedHosts: [],
-    steps: [
-      `${from} is a service of this network`,
-      service === undefined ? `no service is called ${name}` : `${name} is ${service.kind}, ${service.vip}`,
-      denied ? 'rule no-admin-ui denies port 15672' : 'no rule denies it',
-      `${service?.instances.filter(({ healthy }) => healthy).length ?? 0} healthy instances`,
-    ],
   };
 }
 

@@ -1,6 +1,7 @@
 /** The API's calls, over the made-up mesh. */
+import { parsePort } from '@weft/proto/model';
 import type { Role } from '../../src/dashboard/api.ts';
-import { type Asked, type CallName, pathOf, type Told } from '../src/state/calls.ts';
+import { type Asked, type CallName, pathOf, sourceOf, type Told } from '../src/state/calls.ts';
 import type { Answer } from './answers.ts';
 import type { MadeUpMesh } from './mesh.ts';
 
@@ -8,6 +9,12 @@ type Calls = { readonly [Name in CallName]?: (request: Asked<Name>, mesh: MadeUp
 
 const HOUR_MS = 3_600_000;
 const ago = (ms: number): string => new Date(Date.now() - ms).toISOString();
+
+const TCP = { protocol: 'PROTOCOL_TCP' } as const;
+const ALLOWED = { verdict: 'ACTION_ALLOW', rule: 'default' } as const;
+const DENIED = { verdict: 'ACTION_DENY', rule: 'no-admin-ui' } as const;
+const PUBLIC = { verdict: 'ACTION_ALLOW', rule: 'public', reason: 'it is the public port of a web service' } as const;
+const NOT_PUBLIC = { verdict: 'ACTION_DENY', rule: 'not-public', reason: 'the service is not public' } as const;
 
 /** For admins alone. */
 const ACTS: Calls = {
@@ -44,6 +51,40 @@ const CALLS: Calls = {
       .slice(0, Math.max(1, mesh.services.size - (12 - Number(revision))))
       .map(({ name, kind, ports }) => `  ${name}: { kind: ${kind}, ports: [${ports.join(', ')}] }`);
     return { revision: `${revision}`, file: ['network: prod', 'services:', ...lines, 'default: allow', ''].join('\n') };
+  },
+  listReach: ({ service: name = '' }, { services }) => {
+    const service = services.get(name);
+    const ports = (service?.ports ?? []).map(parsePort).map(({ first, last }) => ({ first, last, ...TCP }));
+    const denied = service?.ports.includes('15672') === true;
+    const callers = [...services.keys()].slice(0, 30).map((source) => ({
+      caller: { service: source },
+      ports,
+      ...(source === 'web' && denied ? DENIED : ALLOWED),
+      reason: 'services of one network reach each other unless a rule says otherwise',
+    }));
+    const internet = service?.public === undefined ? NOT_PUBLIC : PUBLIC;
+    return { revision: '12', reach: [{ caller: { internet: {} }, ports, ...internet }, ...callers] };
+  },
+  explain: ({ from, service: name = '', port = 0 }, { services }) => {
+    const service = services.get(name);
+    const steps = [
+      `${sourceOf(from)} is a service of this network`,
+      service === undefined ? `no service is called ${name}` : `${name} is ${service.kind}, ${service.vip}`,
+      `${service?.instances.filter(({ healthy }) => healthy).length ?? 0} healthy instances`,
+    ];
+    const told = { revision: '12', steps };
+    if (service === undefined) {
+      return {
+        ...told,
+        ...DENIED,
+        rule: 'no-such-name',
+        reason: `no service ${name}`,
+        breakPoint: 'BREAK_POINT_NO_SUCH_NAME',
+      };
+    }
+    return from?.service === 'web' && port === 15_672
+      ? { ...told, ...DENIED, reason: 'rule no-admin-ui denies it', breakPoint: 'BREAK_POINT_DENIED' }
+      : { ...told, ...ALLOWED, reason: 'the default is allow', breakPoint: 'BREAK_POINT_NONE' };
   },
   listRevisions: () => ({
     revisions: Array.from({ length: 12 }, (_, index) => ({

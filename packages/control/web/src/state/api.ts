@@ -1,14 +1,5 @@
 /** Asks control. Paths are relative, since a proxy may serve the page below a path of its own. */
-import type {
-  ExplainView,
-  Failure,
-  FlowHistory,
-  FlowPage,
-  FlowQuery,
-  ReachView,
-  Session,
-  StartView,
-} from '../../../src/dashboard/api.ts';
+import type { Failure, FlowHistory, FlowPage, FlowQuery, Session, StartView } from '../../../src/dashboard/api.ts';
 import { type Asked, type CallName, failureOf, pathOf, type Told } from './calls.ts';
 
 /** Control refused. `code` is control's own word for why. */
@@ -56,12 +47,6 @@ export class Api {
 
   history = (network: string, query: Query, signal?: AbortSignal): Promise<FlowHistory> =>
     this.#ask('GET', `api/flows/history${queryString({ network, ...query })}`, undefined, signal);
-
-  reach = (network: string, service: string, signal?: AbortSignal): Promise<ReachView> =>
-    this.#ask('GET', `api/reach${queryString({ network, service })}`, undefined, signal);
-
-  explain = (network: string, from: string, to: string, signal?: AbortSignal): Promise<ExplainView> =>
-    this.#ask('GET', `api/explain${queryString({ network, from, to })}`, undefined, signal);
 
   /** A call of control's API, in JSON. */
   call = <Name extends CallName>(name: Name, request: Asked<Name>, signal?: AbortSignal): Promise<Told<Name>> =>

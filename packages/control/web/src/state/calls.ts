@@ -2,7 +2,8 @@
  * The API as the page calls it: Connect's protocol is a POST of proto3 JSON, which a browser needs no library for. What is left out
  * there is zero, empty or not set; enums are told by name, times in RFC 3339, lengths of time in seconds, 64 bits as text.
  */
-import type { AdminService, MessageJsonType } from '@weft/proto/messages';
+import type { ActionJson, AdminService, CallerJson, MessageJsonType } from '@weft/proto/messages';
+import type { Action } from '@weft/proto/model';
 import type { Failure } from '../../../src/dashboard/api.ts';
 
 type Calls = (typeof AdminService)['method'];
@@ -68,3 +69,20 @@ export function word<Type extends string, Name extends string>(
 export function timeMs(time: string | undefined): number {
   return time === undefined ? 0 : Date.parse(time);
 }
+
+/** `web`, `host:NAME` or `internet`. */
+export function callerOf(source: string): CallerJson {
+  if (source === 'internet') return { internet: {} };
+  return source.startsWith(HOST) ? { host: source.slice(HOST.length) } : { service: source };
+}
+
+export function sourceOf({ internet, host, service = '' }: CallerJson = {}): string {
+  if (internet !== undefined) return 'internet';
+  return host === undefined ? service : `${HOST}${host}`;
+}
+
+export function verdictOf(action: ActionJson | undefined): Action {
+  return word('ACTION', action, 'deny');
+}
+
+const HOST = 'host:';

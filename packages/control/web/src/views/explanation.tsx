@@ -1,11 +1,14 @@
 /** Control's answer to "may FROM reach TO, and would it work?", with its steps. */
-import type { ExplainView } from '../../../src/dashboard/api.ts';
+import type { ProtocolJson } from '@weft/proto/messages';
+import { type BreakPoint, type Protocol, parseDestination } from '@weft/proto/model';
 import { Badge, VerdictBadge } from '../parts/badge.tsx';
 import { Answered } from '../parts/notice.tsx';
 import { Told } from '../parts/told.tsx';
+import type { Api } from '../state/api.ts';
+import { callerOf, verdictOf, word } from '../state/calls.ts';
 import { useAnswer, useApp } from '../state/use.ts';
 
-const BREAKS: Readonly<Record<ExplainView['breakPoint'], string>> = {
+const BREAKS: Readonly<Record<BreakPoint, string>> = {
   none: 'nowhere: it would work',
   'no-such-source': 'at the caller: nobody is called that',
   'no-such-name': 'at the name: it does not resolve',
@@ -24,18 +27,18 @@ export function Explanation({ from, to }: { readonly from: string; readonly to: 
   // A new revision may change the answer.
   const revision = app.live.network.value?.revision ?? 0;
   const answer = useAnswer(`${network} ${from} ${to} ${revision}`, (signal) =>
-    app.api.explain(network, from, to, signal),
+    explain(app.api, network, from, to, signal),
   );
   return (
     <Answered answer={answer}>
-      {(explained) => (
+      {({ breakPoint, refusedHosts, steps, ...explained }) => (
         <div class="explanation" role="status">
           <p class="row">
-            <VerdictBadge verdict={explained.verdict} />
-            <Outcome explained={explained} />
+            <VerdictBadge verdict={verdictOf(explained.verdict)} />
+            <Outcome breakPoint={breakPoint} refused={refusedHosts.length > 0} />
           </p>
           <p>
-            <Told text={explained.reason} />
+            <Told text={explained.reason ?? ''} />
           </p>
           <dl class="facts">
             <dt>From, to</dt>
@@ -48,13 +51,13 @@ export function Explanation({ from, to }: { readonly from: string; readonly to: 
             <dd>{explained.revision}</dd>
             <dt>Breaks</dt>
             <dd>
-              {BREAKS[explained.breakPoint]}
-              {explained.refusedHosts.length > 0 && `, but not from ${explained.refusedHosts.join(', ')}`}
+              {BREAKS[breakPoint]}
+              {refusedHosts.length > 0 && `, but not from ${refusedHosts.join(', ')}`}
             </dd>
           </dl>
           <h3>Step by step</h3>
           <ol class="steps">
-            {explained.steps.map((step, index) => (
+            {steps.map((step, index) => (
               <li key={index}>
                 <Told text={step} />
               </li>
@@ -66,7 +69,25 @@ export function Explanation({ from, to }: { readonly from: string; readonly to: 
   );
 }
 
-function Outcome({ explained: { breakPoint, refusedHosts } }: { readonly explained: ExplainView }) {
+interface OutcomeProps {
+  readonly breakPoint: BreakPoint;
+  /** Some of the caller's hosts would be, though not all. */
+  readonly refused: boolean;
+}
+
+function Outcome({ breakPoint, refused }: OutcomeProps) {
   if (breakPoint !== 'none') return <Badge tone="bad">breaks</Badge>;
-  return refusedHosts.length === 0 ? <Badge tone="good">works</Badge> : <Badge tone="warn">works in part</Badge>;
+  return refused ? <Badge tone="warn">works in part</Badge> : <Badge tone="good">works</Badge>;
+}
+
+async function explain(api: Api, network: string, from: string, to: string, signal: AbortSignal) {
+  // People paste what their programs are given.
+  const { protocol, ...target } = parseDestination(to.replace(/\.internal\.?(?=:)/, ''));
+  const asked = { network, from: callerOf(from), ...target, protocol: protocolName(protocol) };
+  const { breakPoint, refusedHosts = [], steps = [], ...told } = await api.call('explain', asked, signal);
+  return { ...told, refusedHosts, steps, breakPoint: word('BREAK_POINT', breakPoint, 'other') };
+}
+
+function protocolName(protocol: Protocol): ProtocolJson {
+  return protocol === 'udp' ? 'PROTOCOL_UDP' : 'PROTOCOL_TCP';
 }

@@ -1,16 +1,40 @@
 /** Who may reach a service, by which rule; and of each caller, why. */
 import { useSignal } from '@preact/signals';
-import type { ReachView, ServiceView } from '../../../src/dashboard/api.ts';
+import type { ReachJson } from '@weft/proto/messages';
+import { formatPortRange } from '@weft/proto/model';
+import type { ServiceView } from '../../../src/dashboard/api.ts';
 import { VerdictBadge } from '../parts/badge.tsx';
 import { Dialog } from '../parts/dialog.tsx';
 import { Choice, Field } from '../parts/field.tsx';
 import { Answered, Empty } from '../parts/notice.tsx';
 import { Told } from '../parts/told.tsx';
+import type { Api } from '../state/api.ts';
+import { everyPage, sourceOf, verdictOf } from '../state/calls.ts';
 import { useAnswer, useApp } from '../state/use.ts';
 import { Explanation } from './explanation.tsx';
 import { shortList } from './short-list.ts';
 
-type Caller = ReachView['callers'][number];
+type Caller = ReturnType<typeof readCaller>;
+
+async function listReach(api: Api, network: string, service: string, signal: AbortSignal): Promise<readonly Caller[]> {
+  const reach = await everyPage(
+    (pageToken) => api.call('listReach', { network, service, pageSize: 1_000, pageToken }, signal),
+    (page) => page.reach,
+  );
+  return reach.map(readCaller);
+}
+
+function readCaller({ caller, ports = [], verdict, rule = '', reason = '' }: ReachJson) {
+  return {
+    source: sourceOf(caller),
+    ports: ports.map(({ protocol, first = 0, last = 0 }) =>
+      formatPortRange({ protocol: protocol === 'PROTOCOL_UDP' ? 'udp' : 'tcp', first, last }),
+    ),
+    verdict: verdictOf(verdict),
+    rule,
+    reason,
+  };
+}
 
 export function Reach({ service }: { readonly service: ServiceView }) {
   const app = useApp();
@@ -18,9 +42,9 @@ export function Reach({ service }: { readonly service: ServiceView }) {
   // A new revision may change every verdict.
   const revision = app.live.network.value?.revision ?? 0;
   const answer = useAnswer(`${network} ${service.name} ${revision}`, (signal) =>
-    app.api.reach(network, service.name, signal),
+    listReach(app.api, network, service.name, signal),
   );
-  return <Answered answer={answer}>{(reach) => <Callers service={service} callers={reach.callers} />}</Answered>;
+  return <Answered answer={answer}>{(callers) => <Callers service={service} callers={callers} />}</Answered>;
 }
 
 function Callers({ service, callers }: { readonly service: ServiceView; readonly callers: readonly Caller[] }) {
