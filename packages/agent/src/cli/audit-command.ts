@@ -1,11 +1,11 @@
-/** weft audit and weft network list: who did what, and which networks there are. */
+/** weft audit and weft network: who did what, which networks there are, and the end of one. */
 import { actorKindCodec, adminService, required, timestampFromWire, toldFromWire } from '@weft/proto/wire';
 import { type AdminOptions, everyEntry, type NetworkOptions, withAdmin } from './admin.ts';
-import { wrongValue } from './errors.ts';
+import { CommandError, wrongValue } from './errors.ts';
 import { formatTime, orDash } from './format.ts';
 import { writeJson } from './json.ts';
 import { writeTable } from './table.ts';
-import type { Terminal } from './terminal.ts';
+import { printable, type Terminal } from './terminal.ts';
 
 /** As many as control keeps. */
 const MOST_ENTRIES = 10_000;
@@ -83,4 +83,29 @@ export async function networkList(
     String(behind),
   ]);
   writeTable(terminal, ['NETWORK', 'REVISION', 'SERVICES', 'CONNECTED', 'BEHIND'], rows);
+}
+
+/** Nothing brings a network back: who removes it says its name again. */
+export async function networkRemove(
+  network: string,
+  { yes, ...options }: AdminOptions & { readonly yes?: string; readonly json?: true },
+  terminal: Terminal,
+  signal: AbortSignal,
+): Promise<void> {
+  if (yes === undefined && terminal.ask === undefined)
+    throw new CommandError('not-confirmed', `nobody is at a terminal to say the name again: give --yes ${network}`);
+  const question =
+    `this ends the mesh and history of network ${network}, its tokens, and the membership of each of its hosts.\n` +
+    'type its name to remove it: ';
+  const confirm = yes ?? (await terminal.ask?.(printable(question), signal))?.trim() ?? '';
+  if (confirm !== network) throw new CommandError('not-confirmed', 'that is another name; nothing was changed');
+  const { revision, hosts } = await withAdmin(options, terminal, signal, (admin) =>
+    admin.call(adminService.deleteNetwork, { network, confirm }),
+  );
+  if (options.json !== undefined) {
+    writeJson(terminal, { version: 1, network, revision, hosts });
+    return;
+  }
+  const ended = hosts.length === 0 ? 'it had no hosts' : `no members any more: ${hosts.join(', ')}`;
+  terminal.out(`${printable(`network ${network} removed at revision ${revision}; ${ended}`)}\n`);
 }

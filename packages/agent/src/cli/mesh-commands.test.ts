@@ -250,3 +250,45 @@ test('network list', async () => {
     networks: [{ network: 'prod', revision: 9, services: 2, agents: 3, connected: 2, behind: 1 }],
   });
 });
+
+describe('network remove', () => {
+  let asked: pb.Message<'DeleteNetworkRequest'>[] = [];
+  const serving = () => {
+    asked = [];
+    return serve({
+      deleteNetwork: ({ request }, answer) => {
+        asked.push(request);
+        answer(null, { revision: 4, hosts: ['a', 'b'] });
+      },
+    });
+  };
+
+  test('asks for the name, or takes it from --yes', async () => {
+    await serving();
+    const { code, out, err } = await weftWith({ answer: 'preview\n' }, 'network', 'remove', 'preview');
+    expect({ code, out }).toEqual({
+      code: 0,
+      out: 'network preview removed at revision 4; no members any more: a, b\n',
+    });
+    expect(err).toMatch(/type its name to remove it: $/);
+    const told = await weft('network', 'remove', 'preview', '--yes', 'preview', '--json');
+    expect(JSON.parse(told.out)).toEqual({ version: 1, network: 'preview', revision: 4, hosts: ['a', 'b'] });
+    expect(asked).toMatchObject([
+      { network: 'preview', confirm: 'preview' },
+      { network: 'preview', confirm: 'preview' },
+    ]);
+  });
+
+  test('does nothing on another name, or where nobody can be asked', async () => {
+    await serving();
+    for (const { code, err } of [
+      await weftWith({ answer: 'y' }, 'network', 'remove', 'preview'),
+      await weft('network', 'remove', 'preview', '--yes', 'prod'),
+    ]) {
+      expect({ code, err }).toEqual({ code: 1, err: expect.stringContaining('nothing was changed') });
+    }
+    const alone = await weft('network', 'remove', 'preview');
+    expect(alone).toMatchObject({ code: 1, err: expect.stringContaining('give --yes preview') });
+    expect(asked).toEqual([]);
+  });
+});

@@ -83,4 +83,12 @@ export function meshProgram(
     .addOption(json())
     .action(async (options) => (await import('./audit-command.ts')).networkList(options, terminal, signal));
   example(list, 'weft network list --json');
+  const removing = admin(networks.command('remove').description('end a network, after a question for its name'))
+    .argument('<network>', 'its name')
+    .option('--yes <NETWORK>', 'do not ask: its name again')
+    .addOption(json())
+    .action(async (name, options) =>
+      (await import('./audit-command.ts')).networkRemove(name, options, terminal, signal),
+    );
+  example(removing, 'weft network remove preview', 'weft network remove preview --yes preview');
 }

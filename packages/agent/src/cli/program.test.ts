@@ -81,6 +81,7 @@ describe('usage', () => {
       'rollback',
       'audit',
       'network list',
+      'network remove',
       'lint',
       'schema',
       'up',
