@@ -2,6 +2,7 @@
 import {
   ADMIN_LIMITS,
   decodeJoinToken,
+  END_SECONDS,
   isHostName,
   isLoopback,
   isServiceName,
@@ -184,6 +185,6 @@ function noteTakenUp(
   stragglers: readonly string[],
   notKept: readonly string[],
 ): void {
-  const sentences = [stragglersSentence(revision, stragglers, '3s'), notKeptSentence(revision, notKept)];
+  const sentences = [stragglersSentence(revision, stragglers, `${END_SECONDS}s`), notKeptSentence(revision, notKept)];
   for (const sentence of sentences) if (sentence !== undefined) terminal.err(`${printable(`note: ${sentence}`)}\n`);
 }

@@ -6,14 +6,17 @@ import {
   formatPortRange,
   type Policy,
   type PortRange,
+  problem,
   type Service,
   type Source,
+  serviceNameProblem,
   sourceName,
 } from '@weft/proto';
 import { tagsByHost } from '../fleet/projection.ts';
 import { byText } from '../order.ts';
 import { StateError } from '../state/errors.ts';
 import type { NetworkState } from '../state/types.ts';
+import { RequestError } from './errors.ts';
 import { type PolicyOf, policyCache } from './policy-cache.ts';
 import { mergeRanges, portSegments } from './port-segments.ts';
 
@@ -51,6 +54,8 @@ const RANGES_SHOWN = 5;
 
 export function createReach(policyOf: PolicyOf = policyCache()): ReachOf {
   return async function* (network, name, signal, from) {
+    const wrong = serviceNameProblem(name);
+    if (wrong !== undefined) throw new RequestError([problem('service', wrong)]);
     const service = network.services.get(name)?.service;
     if (service === undefined) {
       throw new StateError('no-such-service', `there is no service ${name} in network ${network.name}`, [], {

@@ -1,5 +1,5 @@
 /** The ends of memberships and tokens, for who may order them, by whatever way the order came. */
-import { joinTokenState, problem } from '@weft/proto';
+import { END_SECONDS, joinTokenState, problem } from '@weft/proto';
 import type { Logger } from 'pino';
 import { actorName } from '../audit/entry.ts';
 import type { Actor } from '../audit/types.ts';
@@ -71,9 +71,6 @@ export async function revokeAgent(
   return { network: network.name, agentId, revision, hosts: [host], admittingToken, joinedAlike };
 }
 
-/** A cut takes a second at most, and a slow disk may take two. */
-const LONGEST_MS = 3_000;
-
 export interface TakenUp {
   /** Hosts connected and not yet enforcing it. */
   readonly stragglers: readonly string[];
@@ -81,7 +78,7 @@ export interface TakenUp {
   readonly notKept: readonly string[];
 }
 
-/** How the agents of a network have taken up a revision, once all have, or after 3 s. The signal ends the wait. */
+/** How the agents of a network have taken up a revision, once all have, or after END_SECONDS. The signal ends the wait. */
 export async function takenUp(
   {
     state,
@@ -92,7 +89,7 @@ export async function takenUp(
   revision: number,
   signal: AbortSignal,
 ): Promise<TakenUp> {
-  const stragglers = await enforcement.waitEnforced(name, revision, LONGEST_MS, signal);
+  const stragglers = await enforcement.waitEnforced(name, revision, END_SECONDS * 1_000, signal);
   const network = state.current.networks.get(name);
   return { stragglers, notKept: network === undefined ? [] : notKept(network, live, revision) };
 }

@@ -134,6 +134,8 @@ test('reach, revisions, a mesh from before, and who did it', async () => {
     expect.objectContaining({ caller: { internet: {} }, verdict: 2, rule: 'builtin:ingress' }),
   ]);
   expect((await refusal(bench.ask(adminService.listReach, { service: 'nope' }))).code).toBe(status.NOT_FOUND);
+  const unnamed = await refusal(bench.ask(adminService.listReach, { service: '' }));
+  expect([unnamed.code, errorDetails(unnamed).fields[0]?.field]).toEqual([status.INVALID_ARGUMENT, 'service']);
 
   const web = { name: 'web', kind: 2, ports: [{ protocol: 1, first: 80, last: 80 }] };
   await bench.ask(adminService.apply, { mesh: { network: 'prod', services: [redis, web] } });

@@ -74,3 +74,6 @@ export const ADMIN_LIMITS = {
   /** How long an apply waits for agents, milliseconds. */
   waitMs: 600_000,
 } as const;
+
+/** How long the end of a membership waits for agents: a cut takes a second at most, and a slow disk may take two. */
+export const END_SECONDS = 3;
