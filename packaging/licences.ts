@@ -11,6 +11,8 @@ interface Part {
   readonly text: string;
 }
 
+const MIT = readFileSync(join(import.meta.dirname, 'licences/MIT'), 'utf8');
+
 /** `modules` are the paths of the programs' modules, `page` the list that the page's build wrote. Throws for a part that has none. */
 export function licences(modules: readonly string[], page: string, node: string): string {
   const folders = Map.groupBy(
@@ -38,12 +40,18 @@ function packageOf(path: string): string {
 }
 
 function readPart(folder: string, modules: readonly string[]): Part {
-  const { name, version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as {
+  const { name, version, license, author } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as {
     name: string;
     version: string;
     license?: string;
+    author?: string | { readonly name: string };
   };
-  return { name, version, identifier: license ?? '', text: licenceText(folder) || headsOf(modules) };
+  return {
+    name,
+    version,
+    identifier: license ?? '',
+    text: licenceText(folder) || headsOf(modules) || named(license, author),
+  };
 }
 
 /** A few tell it in their readme alone. */
@@ -62,4 +70,10 @@ function headsOf(modules: readonly string[]): string {
   return Array.from(new Set(heads.filter((head) => /copyright/i.test(head))))
     .sort((a, b) => (a < b ? -1 : 1))
     .join('\n');
+}
+
+/** And some ship no word of it, but name a licence that is one text, and who holds the right. */
+function named(license: string | undefined, author: string | { readonly name: string } | undefined): string {
+  const holder = typeof author === 'string' ? author : author?.name;
+  return license === 'MIT' && holder !== undefined ? MIT.replace('HOLDER', holder) : '';
 }
