@@ -11,24 +11,13 @@
  * | GET /api/session | Session, or 401 |
  * | DELETE /api/session | 204 |
  * | GET /api/live?network= | server-sent events: `live` with LiveEvent, `flows` with FlowsEvent; resumes by Last-Event-ID |
- * | GET /api/flows?network=&FlowQuery | FlowPage |
- * | GET /api/flows/history?network=&source=&service=&verdict=&fromMs=&toMs=&buckets= | FlowHistory |
  * | GET /api/start | StartView |
  */
-import type {
-  Action,
-  FlowFilter,
-  FlowOutcome,
-  FlowRecord,
-  PeerTunnels,
-  Problem,
-  PublicIngress,
-  Service,
-} from '@weft/proto';
+import type { FlowRecord, PeerTunnels, Problem, PublicIngress, Service } from '@weft/proto';
 import type { Actor } from '../audit/types.ts';
 import type { LiveAgent, PeerRate } from '../fleet/live.ts';
 import type { FleetNetwork } from '../fleet/projection.ts';
-import type { FlowHistory as CountedFlows, KeptFlow, KeptFlows } from '../flows/types.ts';
+import type { KeptFlow } from '../flows/types.ts';
 import type { AgentState, OlderData } from '../state/types.ts';
 import type { DiskProblem } from '../store/disk-watch.ts';
 import type { TrafficStatus } from '../traffic/types.ts';
@@ -155,31 +144,6 @@ export interface FlowsEvent {
   readonly flows: readonly FlowView[];
   /** Records left out to keep to that bound: the page says that it samples. */
   readonly omitted: number;
-}
-
-/** As query parameters; what is left out does not matter. */
-export interface FlowQuery extends Readonly<Partial<Record<Exclude<keyof FlowFilter, 'verdict' | 'outcome'>, string>>> {
-  readonly verdict?: Action;
-  readonly outcome?: FlowOutcome;
-  /** By the time a record came to control. */
-  readonly fromMs?: string;
-  readonly toMs?: string;
-  /** Cursor: only older ones. */
-  readonly before?: string;
-  /** 1 to 1,000; 200 when left out. */
-  readonly limit?: string;
-}
-
-export interface FlowPage {
-  /** Newest first. */
-  readonly flows: readonly FlowView[];
-  /** To be given as `before` for the next page; undefined when there is no older one. */
-  readonly older?: number;
-}
-
-export interface FlowHistory extends Omit<CountedFlows, 'kept'>, Omit<KeptFlows, 'records'> {
-  /** Records kept now, of all networks. */
-  readonly kept: number;
 }
 
 /** For each network that no agent has joined, and for a control that holds none, what brings up a first service there. */

@@ -27,6 +27,12 @@ test('a session is one with its cookie and the header that no other site can sen
   expect(await served({ cookie })).toBe('read');
 });
 
+test('a page whose session is over is told to sign in, and is not taken for who guesses tokens', async () => {
+  const response = await dashboard.ask(PATH, { method: 'POST', body: {}, cookie: 'weft=gone' });
+  expect([response.status, await response.json()]).toMatchObject([401, { code: 'signed-out' }]);
+  expect(dashboard.calls.served).toEqual([]);
+});
+
 test('the cookie alone counts for nothing', async () => {
   expect(await served({ cookie, 'x-weft-dashboard': '0' })).toBe('nobody');
 });

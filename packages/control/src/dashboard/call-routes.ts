@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { FastifyInstance } from 'fastify';
 import { DashboardError } from './errors.ts';
-import { hasIntent, isOwnSite } from './guard.ts';
+import { hasIntent, isOwnSite, requireSession } from './guard.ts';
 import type { SessionCookie } from './session-cookie.ts';
 import type { Session, Sessions } from './sessions.ts';
 
@@ -28,7 +28,10 @@ export function callRoutes(app: FastifyInstance, { sessions, cookie, calls }: Ca
       );
     }
     // A browser sends the cookie along with whatever makes it ask; the header, no other site can make it send.
-    const session = hasIntent(request) ? sessions.find(cookie.read(request)) : undefined;
+    const ofPage = hasIntent(request);
+    const session = ofPage ? sessions.find(cookie.read(request)) : undefined;
+    // Its session is over, which is no try with a wrong token.
+    if (ofPage && request.headers.authorization === undefined) requireSession({ session });
     reply.hijack();
     for (const [name, value] of Object.entries(reply.getHeaders())) {
       if (value !== undefined) reply.raw.setHeader(name, value);

@@ -6,7 +6,7 @@ import { pino } from 'pino';
 import { openRefusalAudit } from '../audit/refusals.ts';
 import type { AuditEntry, AuditLog } from '../audit/types.ts';
 import type { LiveAgent } from '../fleet/live.ts';
-import type { FlowQuery, FoundFlows, HistoryQuery, WatchedFlow } from '../flows/types.ts';
+import type { WatchedFlow } from '../flows/types.ts';
 import { emptyState, mesh, service, tcp } from '../netmap/network.fixture.ts';
 import type { StateStore } from '../state/types.ts';
 import { StoreError } from '../store/errors.ts';
@@ -22,7 +22,6 @@ export class TestDashboard implements AsyncDisposable {
   readonly state: StateStore;
   readonly agents = new Map<string, Partial<LiveAgent>>();
   readonly audited: AuditEntry[] = [];
-  readonly asked: (FlowQuery | HistoryQuery)[] = [];
   pairs: readonly TrafficStatus[] = [];
   /** Everything that was logged, as text. */
   log = '';
@@ -42,7 +41,7 @@ export class TestDashboard implements AsyncDisposable {
     },
     close: async () => undefined,
   };
-  readonly flows = new Flows(this.asked);
+  readonly flows = new Flows();
   readonly #dashboard: Dashboard;
 
   private constructor(state: StateStore, page: string | undefined, pin: number) {
@@ -156,16 +155,11 @@ export interface Asked {
   readonly signal?: AbortSignal;
 }
 
-/** Records that a test puts in, and what was asked of the past. */
+/** Records that a test puts in. */
 class Flows {
-  readonly #asked: (FlowQuery | HistoryQuery)[];
   #wake: (() => void) | undefined;
   readonly #coming: WatchedFlow[] = [];
   following = 0;
-
-  constructor(asked: (FlowQuery | HistoryQuery)[]) {
-    this.#asked = asked;
-  }
 
   add(...flows: readonly WatchedFlow[]): void {
     this.#coming.push(...flows);
@@ -174,16 +168,6 @@ class Flows {
 
   dropped(): number {
     return 0;
-  }
-
-  async query(_network: string, query: FlowQuery): Promise<FoundFlows> {
-    this.#asked.push(query);
-    return { flows: [], older: 41, complete: true };
-  }
-
-  async history(_network: string, query: HistoryQuery) {
-    this.#asked.push(query);
-    return { bucketMs: 1_000, buckets: [], kept: { records: 3, oldestMs: 2, diskBytes: 1 } };
   }
 
   async *follow(_network: string, _filter: object, signal: AbortSignal): AsyncGenerator<WatchedFlow> {

@@ -22,8 +22,6 @@ const ROUTES: readonly Route[] = [
   open('/'),
   { path: '/api/session', method: 'POST', body: { token: TOKENS.read }, access: 'open' },
   read('/api/session'),
-  read('/api/flows'),
-  read('/api/flows/history'),
   read('/api/start'),
   { path: '/api/session', method: 'DELETE', access: 'open' },
 ];
@@ -127,9 +125,9 @@ test('what is not there, not well formed, or no HTTP at all is answered in the s
     ['/api/nowhere', { cookie: cookies.admin }, 404, 'no-such-page'],
     ['/api/session', { method: 'PUT' }, 405, 'wrong-method'],
     ['/', { method: 'POST' }, 405, 'wrong-method'],
-    ['/api/flows?port=70000', { cookie: cookies.admin }, 400, 'invalid'],
+    ['/api/start?port=70000', { cookie: cookies.admin }, 400, 'invalid'],
     ['/api/%zz', {}, 400, 'invalid'],
-    ['/api/flows?network=test', { cookie: cookies.admin }, 404, 'no-such-network'],
+    ['/api/live?network=test', { cookie: cookies.admin }, 404, 'no-such-network'],
   ] as const;
   for (const [path, asked, status, code] of cases) {
     const response = await dashboard.ask(path, asked);
@@ -206,45 +204,6 @@ describe('the page', () => {
     expect(response.headers.get('content-security-policy')).toBe(SECURITY_HEADERS['content-security-policy']);
     expect(await response.text()).toContain('npm run build');
     expect((await bare.ask('/healthz')).status).toBe(200);
-  });
-});
-
-describe('what the API says', () => {
-  const get = async (path: string): Promise<unknown> => (await dashboard.ask(path, { cookie: cookies.admin })).json();
-
-  test('of flows is asked for as it was, or refused with what was expected', async () => {
-    expect(await get('/api/flows?network=prod&service=redis&port=6379&verdict=deny&fromMs=5&before=9&limit=7')).toEqual(
-      {
-        flows: [],
-        older: 41,
-      },
-    );
-    expect(dashboard.asked.at(-1)).toEqual({
-      filter: { service: 'redis', port: 6379, verdict: 'deny' },
-      fromMs: 5,
-      before: 9,
-      limit: 7,
-    });
-    expect(await get('/api/flows/history?source=web&buckets=10&toMs=8')).toMatchObject({
-      kept: 3,
-      oldestMs: 2,
-      diskBytes: 1,
-    });
-    expect(dashboard.asked.at(-1)).toEqual({ source: 'web', toMs: 8, buckets: 10 });
-    await get('/api/flows?id=abcdef0123456789');
-    expect(dashboard.asked.at(-1)).toMatchObject({ filter: { id: 'abcdef0123456789' } });
-    for (const [path, message] of [
-      ['/api/flows?port=0', 'port: expected a number, 1 to 65535'],
-      ['/api/flows?limit=1001', 'limit: expected a number, 1 to 1000'],
-      ['/api/flows?id=ABCDEF0123456789', 'id: expected the id of a flow, 16 lower-case hex digits'],
-      ['/api/flows?id=abcdef012345678', 'id: expected the id of a flow, 16 lower-case hex digits'],
-      ['/api/flows?outcome=late', 'outcome: expected one of closed, reset'],
-      ['/api/flows?port=1&port=2', 'port: expected a port, 1 to 65535'],
-      ['/api/flows?colour=red', 'colour: there is no such parameter; there are: network, source'],
-      ['/api/flows?network=test', 'there is no network test; there are: prod'],
-    ]) {
-      expect(await get(path ?? '')).toMatchObject({ message: expect.stringContaining(message ?? '') });
-    }
   });
 });
 

@@ -4,7 +4,6 @@
  */
 
 import { STATUS_CODES } from 'node:http';
-import compress from '@fastify/compress';
 import cookie from '@fastify/cookie';
 import { type HostPort, isLoopback, knowsHost } from '@weft/proto';
 import { boundConnections } from '@weft/proto/bounds';
@@ -15,7 +14,6 @@ import type { StartView } from './api.ts';
 import { type CallRouteOptions, callRoutes } from './call-routes.ts';
 import { CONNECTION_TIMES, CONNECTIONS } from './connections.ts';
 import { DashboardError, INTERNAL, refusalOf } from './errors.ts';
-import { type FlowRouteOptions, flowRoutes } from './flow-routes.ts';
 import { type GuardOptions, guard } from './guard.ts';
 import { ANSWER_HEADERS } from './headers.ts';
 import { type LiveRouteOptions, liveRoutes } from './live-routes.ts';
@@ -26,7 +24,7 @@ import { SessionCookie } from './session-cookie.ts';
 import { type SessionRouteOptions, sessionRoutes } from './session-routes.ts';
 import { Sessions, steadyClock } from './sessions.ts';
 
-type RouteOptions = SessionRouteOptions & LiveRouteOptions & FlowRouteOptions;
+type RouteOptions = SessionRouteOptions & LiveRouteOptions;
 
 export interface DashboardOptions extends Omit<RouteOptions, 'sessions' | 'cookie' | 'steady'> {
   readonly refusals: Pick<RefusalAudit, 'noteSignIn'>;
@@ -127,19 +125,20 @@ export class Dashboard {
       callRoutes(scope, options);
       done();
     });
-    const api = (scope: FastifyInstance, _options: object, done: (error?: Error) => void): void =>
-      void this.#api(scope, options).then(() => done(), done);
-    void app.register(api, { prefix: '/api' });
+    void app.register(
+      (scope, _options, done) => {
+        this.#api(scope, options);
+        done();
+      },
+      { prefix: '/api' },
+    );
     return app;
   }
 
-  async #api(api: FastifyInstance, options: RouteOptions & GuardOptions): Promise<void> {
-    // What comes compressed is not unpacked: the largest body that is taken is small.
-    await api.register(compress, { encodings: ['br', 'gzip'], globalDecompression: false });
+  #api(api: FastifyInstance, options: RouteOptions & GuardOptions): void {
     guard(api, options);
     sessionRoutes(api, options);
     liveRoutes(api, options);
-    flowRoutes(api, options);
     const { start } = this.#options;
     api.get('/start', { config: { access: 'read' }, schema: { querystring: closed({}) } }, async () => start());
   }

@@ -41,7 +41,7 @@ export function guard(app: FastifyInstance, { sessions, cookie }: GuardOptions):
   });
 }
 
-export function requireSession({ session }: FastifyRequest): Session {
+export function requireSession({ session }: Pick<FastifyRequest, 'session'>): Session {
   if (session !== undefined) return session;
   throw new DashboardError('signed-out', 'you are not signed in, or were for too long; sign in');
 }

@@ -11,25 +11,12 @@ export function text(least: number, most: number, description: string): Schema {
   return { type: 'string', minLength: least, maxLength: most, description };
 }
 
-export function oneOf(words: readonly string[]): Schema {
-  return { enum: words, description: `one of ${words.join(', ')}` };
-}
-
-/** A whole number of at most so many digits, as text: query parameters are not turned into anything by the server. */
-export function digits(most: number, description: string): Schema {
-  return { type: 'string', pattern: `^(?:0|[1-9][0-9]{0,${most - 1}})$`, description };
-}
-
 /** An object with these and nothing else. */
 export function closed(properties: Readonly<Record<string, Schema>>, required: readonly string[] = []): Schema {
   return { type: 'object', properties, required, additionalProperties: false, description: 'a JSON object' };
 }
 
-/** A service, `host:NAME` or `internet`. */
-export const caller = text(1, 80, 'a service, host:NAME or internet');
 export const networkName = text(0, 63, 'the name of a network');
-export const serviceName = text(1, 63, 'the name of a service');
-export const timeMs = digits(15, 'milliseconds since the Unix epoch');
 
 /** Settings of the checker: nothing is changed to fit, and the schema is beside each error, for its description. */
 export const AJV_OPTIONS = { coerceTypes: false, removeAdditional: false, useDefaults: false, verbose: true } as const;

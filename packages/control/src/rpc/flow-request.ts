@@ -135,7 +135,7 @@ export async function listFlows(
 ): Promise<pb.Outgoing<pb.ListFlowsResponse>> {
   const { flows, older } = await window.query(network, query, signal);
   const nextPageToken = older === undefined ? '' : tokenOf(pagesOf(network), [-older]);
-  return { flows: flows.map(({ record }) => flowToWire(record)), nextPageToken };
+  return { flows: flows.map(({ record, cursor }) => ({ ...flowToWire(record), sequence: cursor })), nextPageToken };
 }
 
 export async function watchFlows(
@@ -147,7 +147,8 @@ export async function watchFlows(
 ): Promise<void> {
   const listing = watchesOf(network);
   for await (const { flow, cursor, ...more } of watchOf(window, network, query, signal)) {
-    await write({ ...more, ...(flow && { flow: flowToWire(flow) }), resumeToken: tokenOf(listing, [cursor]) });
+    const told = flow && { flow: { ...flowToWire(flow), sequence: cursor } };
+    await write({ ...more, ...told, resumeToken: tokenOf(listing, [cursor]) });
   }
   signal.throwIfAborted();
   throw new StateError('no-such-network', `network ${network} was removed`, [], { network });

@@ -2,8 +2,11 @@
 import { parsePort } from '@weft/proto/model';
 import type { Role } from '../../src/dashboard/api.ts';
 import { type Asked, type CallName, pathOf, sourceOf, type Told } from '../src/state/calls.ts';
-import type { Answer } from './answers.ts';
+import { countFlows, listFlows } from './flows.ts';
 import type { MadeUpMesh } from './mesh.ts';
+
+/** Status and body. */
+export type Answer = readonly [number, unknown];
 
 type Calls = { readonly [Name in CallName]?: (request: Asked<Name>, mesh: MadeUpMesh) => Told<Name> };
 
@@ -46,6 +49,8 @@ const ACTS: Calls = {
 
 const CALLS: Calls = {
   ...ACTS,
+  listFlows,
+  countFlows,
   getMesh: ({ revision = 12 }, mesh) => {
     const lines = [...mesh.services.values()]
       .slice(0, Math.max(1, mesh.services.size - (12 - Number(revision))))
@@ -97,10 +102,9 @@ const CALLS: Calls = {
   }),
 };
 
-/** Undefined for a path that is no call's. */
-export function answerCall(path: string, body: unknown, mesh: MadeUpMesh, role: Role): Answer | undefined {
+export function answerCall(path: string, body: unknown, mesh: MadeUpMesh, role: Role): Answer {
   const name = (Object.keys(CALLS) as CallName[]).find((known) => path === `/${pathOf(known)}`);
-  if (name === undefined) return undefined;
+  if (name === undefined) return [404, { code: 'unimplemented', message: 'there is no such method' }];
   if (role !== 'admin' && name in ACTS) {
     return [403, { code: 'permission_denied', message: 'this call needs the admin token' }];
   }

@@ -12,9 +12,9 @@ import type { AddressInfo } from 'node:net';
 import { extname, join, normalize } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { FlowsEvent, LiveEvent, Role, Session } from '../../src/dashboard/api.ts';
-import { answer } from './answers.ts';
 import { answerCall } from './calls.ts';
 import { MadeUpMesh, type MeshOptions } from './mesh.ts';
+import { start } from './start.ts';
 
 const TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
@@ -121,8 +121,8 @@ export class MockDashboard {
       return method === 'DELETE' ? send(response, 204) : send(response, 200, this.#session(role));
     }
     if (url.pathname === '/api/live') return this.#stream(response);
-    const { mesh } = this;
-    const [status, body] = answerCall(url.pathname, await bodyOf(request), mesh, role) ?? answer({ mesh, url });
+    if (url.pathname === '/api/start') return send(response, 200, start());
+    const [status, body] = answerCall(url.pathname, await bodyOf(request), this.mesh, role);
     send(response, status, body);
   }
 

@@ -1,5 +1,5 @@
 /** Asks control. Paths are relative, since a proxy may serve the page below a path of its own. */
-import type { Failure, FlowHistory, FlowPage, FlowQuery, Session, StartView } from '../../../src/dashboard/api.ts';
+import type { Failure, Session, StartView } from '../../../src/dashboard/api.ts';
 import { type Asked, type CallName, failureOf, pathOf, type Told } from './calls.ts';
 
 /** Control refused. `code` is control's own word for why. */
@@ -41,12 +41,6 @@ export class Api {
   signIn = (token: string): Promise<Session> => this.#ask('POST', SESSION, { token });
   signOut = (): Promise<void> => this.#ask('DELETE', SESSION);
   start = (signal?: AbortSignal): Promise<StartView> => this.#ask('GET', 'api/start', undefined, signal);
-
-  flows = (network: string, query: FlowQuery, signal?: AbortSignal): Promise<FlowPage> =>
-    this.#ask('GET', `api/flows${queryString({ network, ...query })}`, undefined, signal);
-
-  history = (network: string, query: Query, signal?: AbortSignal): Promise<FlowHistory> =>
-    this.#ask('GET', `api/flows/history${queryString({ network, ...query })}`, undefined, signal);
 
   /** A call of control's API, in JSON. */
   call = <Name extends CallName>(name: Name, request: Asked<Name>, signal?: AbortSignal): Promise<Told<Name>> =>

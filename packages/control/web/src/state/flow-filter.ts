@@ -1,6 +1,6 @@
 /** Which flows are asked for: read from the address, sent to control, and asked of each live record here. */
 import { FILTERED_FLOW_FIELDS, type FlowFilter, isOutcome, passesFilter } from '@weft/proto/model';
-import type { FlowQuery, FlowView } from '../../../src/dashboard/api.ts';
+import type { FlowView } from '../../../src/dashboard/api.ts';
 
 /** What a flow's own page is found by is no filter of a list. */
 export type FilterField = Exclude<keyof FlowFilter, 'id'>;
@@ -19,10 +19,6 @@ export function filterOf(query: Readonly<Record<string, string | undefined>>): F
     if (value !== undefined && value !== '' && isPossible(field, value)) filter[field] = value;
   }
   return filter;
-}
-
-export function toQuery(filter: Filter): FlowQuery {
-  return filter as FlowQuery;
 }
 
 /** As control decides it for the kept ones. */

@@ -1,4 +1,4 @@
-import type { FlowHistory } from '../../../src/dashboard/api.ts';
+import type { FlowHistory } from './kept-flows.ts';
 
 type Bucket = FlowHistory['buckets'][number];
 

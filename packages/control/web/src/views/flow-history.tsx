@@ -1,7 +1,7 @@
 /** How many ended and how, over the time that control keeps; a stretch chosen on the chart narrows the table. */
 import { useSignal } from '@preact/signals';
+import { defined } from '@weft/proto/model';
 import { useEffect } from 'preact/hooks';
-import type { FlowHistory } from '../../../src/dashboard/api.ts';
 import { Choice, Field } from '../parts/field.tsx';
 import { lazy } from '../parts/lazy.tsx';
 import { Answered } from '../parts/notice.tsx';
@@ -9,6 +9,7 @@ import { At } from '../parts/time.tsx';
 import type { Filter } from '../state/flow-filter.ts';
 import { bytes, counted, fieldTime } from '../state/format.ts';
 import { filled } from '../state/history.ts';
+import { countFlows, type FlowHistory } from '../state/kept-flows.ts';
 import { useAnswer, useApp } from '../state/use.ts';
 import { FlowPages } from './flow-pages.tsx';
 
@@ -33,8 +34,10 @@ export function FlowHistoryView({ filter, query }: FlowHistoryProps) {
   const minutes = SPANS.some(([value]) => value === query.span) ? Number(query.span) : 60;
   const fromMs = toMs.value - minutes * 60_000;
   const { source, service, verdict } = filter;
-  const asked = { source, service, verdict, fromMs: `${fromMs}`, toMs: `${toMs.value}`, buckets: `${BUCKETS}` };
-  const answer = useAnswer(`${network} ${JSON.stringify(asked)}`, (signal) => app.api.history(network, asked, signal));
+  const asked = { ...defined({ source, service, verdict }), fromMs, toMs: toMs.value };
+  const answer = useAnswer(`${network} ${JSON.stringify(asked)}`, (signal) =>
+    countFlows(app.api, network, asked, BUCKETS, signal),
+  );
   const range = rangeOf(query);
   const set = (change: Readonly<Record<string, string | undefined>>): void =>
     app.replace('flows', '', { ...query, ...change });

@@ -1,11 +1,12 @@
 /** Kept flows, newest first, a page at a time. */
 import { useSignal } from '@preact/signals';
-import type { FlowPage, FlowView } from '../../../src/dashboard/api.ts';
+import type { FlowView } from '../../../src/dashboard/api.ts';
 import { moveFocus } from '../parts/data-table.tsx';
 import { Answered, Empty, Problem } from '../parts/notice.tsx';
 import { messageOf } from '../state/app.ts';
-import { type Filter, toQuery } from '../state/flow-filter.ts';
+import type { Filter } from '../state/flow-filter.ts';
 import { counted } from '../state/format.ts';
+import { type FlowPage, listFlows } from '../state/kept-flows.ts';
 import { useAnswer, useApp } from '../state/use.ts';
 import { FlowHead, FlowRow } from './flow-row.tsx';
 
@@ -22,13 +23,13 @@ export interface FlowPagesProps {
 export function FlowPages({ filter, fromMs, toMs }: FlowPagesProps) {
   const app = useApp();
   const network = app.network.value;
-  const query = { ...toQuery(filter), fromMs: `${fromMs}`, toMs: `${toMs}`, limit: `${PAGE}` };
+  const query = { ...filter, fromMs, toMs, pageSize: PAGE };
   const key = `${network} ${JSON.stringify(query)}`;
-  const answer = useAnswer(key, (signal) => app.api.flows(network, query, signal));
+  const answer = useAnswer(key, (signal) => listFlows(app.api, network, query, signal));
   return (
     <Answered answer={answer}>
       {(page) => (
-        <Pages key={key} first={page} older={(before) => app.api.flows(network, { ...query, before: `${before}` })} />
+        <Pages key={key} first={page} older={(pageToken) => listFlows(app.api, network, { ...query, pageToken })} />
       )}
     </Answered>
   );
@@ -36,7 +37,7 @@ export function FlowPages({ filter, fromMs, toMs }: FlowPagesProps) {
 
 interface PagesProps {
   readonly first: FlowPage;
-  readonly older: (before: number) => Promise<FlowPage>;
+  readonly older: (pageToken: string) => Promise<FlowPage>;
 }
 
 function Pages({ first, older }: PagesProps) {
@@ -44,10 +45,10 @@ function Pages({ first, older }: PagesProps) {
   const flows = useSignal<readonly FlowView[]>(first.flows);
   const next = useSignal(first.older);
   const problem = useSignal('');
-  const more = async (before: number): Promise<void> => {
+  const more = async (pageToken: string): Promise<void> => {
     problem.value = '';
     try {
-      const page = await older(before);
+      const page = await older(pageToken);
       flows.value = [...flows.value, ...page.flows];
       next.value = page.older;
       app.say(`${counted(page.flows.length, 'older flow')} listed`);
@@ -63,7 +64,7 @@ function Pages({ first, older }: PagesProps) {
     );
   }
   const { query } = app.route.value;
-  const before = next.value;
+  const pageToken = next.value;
   return (
     <>
       <div class="table-box">
@@ -84,14 +85,14 @@ function Pages({ first, older }: PagesProps) {
         </table>
       </div>
       {problem.value === '' ? null : <Problem>{problem.value}</Problem>}
-      {before === undefined ? (
+      {pageToken === '' ? (
         <p class="soft">That is all.</p>
       ) : flows.value.length >= MOST ? (
         <p class="soft">
           The newest {counted(MOST, 'flow')} are listed. Narrow the time or the filter, or ask <code>weft flows</code>.
         </p>
       ) : (
-        <button type="button" class="button" onClick={() => void more(before)}>
+        <button type="button" class="button" onClick={() => void more(pageToken)}>
           Older
         </button>
       )}

@@ -10,6 +10,7 @@ import { Answered, Empty } from '../parts/notice.tsx';
 import { At } from '../parts/time.tsx';
 import { Told } from '../parts/told.tsx';
 import { bytes, clock, duration } from '../state/format.ts';
+import { listFlows } from '../state/kept-flows.ts';
 import { useAnswer, useApp } from '../state/use.ts';
 import { Explanation } from './explanation.tsx';
 import { FlowHead, FlowRow } from './flow-row.tsx';
@@ -19,7 +20,7 @@ export function FlowStory({ id, onClose }: { readonly id: string; readonly onClo
   const network = app.network.value;
   const live = app.flows.shown.peek().find((flow) => flow.id === id);
   const answer = useAnswer(live === undefined ? `${network} ${id}` : undefined, (signal) =>
-    app.api.flows(network, { id, limit: '1' }, signal),
+    listFlows(app.api, network, { id, pageSize: 1 }, signal),
   );
   // Kept when the live table moves on while the dialog is open.
   const found = useSignal(live);
@@ -118,7 +119,7 @@ function Others({ flow }: { readonly flow: FlowView }) {
   const network = app.network.value;
   const { source, service } = flow;
   const answer = useAnswer(`${network} ${source} ${service} ${flow.id}`, (signal) =>
-    app.api.flows(network, { source, service, limit: '11' }, signal),
+    listFlows(app.api, network, { source, service, pageSize: 11 }, signal),
   );
   return (
     <section>

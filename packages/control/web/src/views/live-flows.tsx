@@ -4,8 +4,9 @@ import { useEffect, useRef } from 'preact/hooks';
 import { moveFocus } from '../parts/data-table.tsx';
 import { Icon } from '../parts/icon.tsx';
 import { Empty } from '../parts/notice.tsx';
-import { type Filter, toQuery } from '../state/flow-filter.ts';
+import type { Filter } from '../state/flow-filter.ts';
 import { counted, number } from '../state/format.ts';
+import { listFlows } from '../state/kept-flows.ts';
 import { useAnswer, useApp } from '../state/use.ts';
 import { FlowHead, FlowRow } from './flow-row.tsx';
 
@@ -43,13 +44,15 @@ export function LiveFlows({ filter }: { readonly filter: Filter }) {
   );
 }
 
+const NEWEST = 200;
+
 /** Live events tell only of what ends from now on: what ended before, or while the connection was broken, is asked for. */
 function useNewest(filter: Filter): void {
   const app = useApp();
   const network = app.network.value;
   const live = app.live.connection.value === 'live';
   const key = live ? `${network} ${JSON.stringify(filter)}` : undefined;
-  const answer = useAnswer(key, (signal) => app.api.flows(network, toQuery(filter), signal));
+  const answer = useAnswer(key, (signal) => listFlows(app.api, network, { ...filter, pageSize: NEWEST }, signal));
   useEffect(() => {
     if (answer.value !== undefined) app.flows.add(answer.value.flows);
   }, [app, answer.value]);
