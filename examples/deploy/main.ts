@@ -5,7 +5,16 @@
  *   node examples/deploy/main.ts NETWORK HOST
  */
 import { readFile } from 'node:fs/promises';
-import { Code, ConnectError, connectAdmin, Kind, Protocol, pages, watchNetwork } from '@weft/proto/client';
+import {
+  Code,
+  ConnectError,
+  connectAdmin,
+  Kind,
+  OpenFlowsState,
+  Protocol,
+  pages,
+  watchNetwork,
+} from '@weft/proto/client';
 import { runService } from './service.ts';
 
 const { WEFT_CONTROL: address = '127.0.0.1:7400', WEFT_ADMIN_TOKEN_FILE: tokenFile = 'admin.token' } = process.env;
@@ -43,9 +52,12 @@ console.log(`${service} is healthy: any service of ${network} can call ${service
 running.stopListening();
 await untilHealthy(0);
 for (;;) {
+  // A host that does not answer may have some.
   let open = 0;
   const listing = pages((pageToken) => admin.listOpenFlows({ network, filter: { service }, pageToken }));
-  for await (const { hosts } of listing) for (const { flows, omitted } of hosts) open += flows.length + omitted;
+  for await (const { hosts } of listing)
+    for (const { state, flows, omitted } of hosts)
+      open += state === OpenFlowsState.NO_ANSWER ? 1 : flows.length + omitted;
   if (open === 0) break;
   await new Promise((resolve) => setTimeout(resolve, 1_000));
 }

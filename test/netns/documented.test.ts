@@ -14,11 +14,12 @@ const missing = await hostsMissing('redis-server', 'redis-cli');
 const CONTROL = '.local/state/weft-control';
 const AGENT = '.local/state/weft';
 
-/** Files of a step from an older version, of damage, of a moment's writing, and of programs that took a service's port. */
+/** Files of a step from an older version, of damage, of a restore, of a moment's writing, and of programs that took a service's port. */
 const SELDOM = [
   'control.db.before-N',
   'flows/NETWORK/NNNN.db-journal',
   'flows/NETWORK/NNNN.db.damaged',
+  'replaced-DATE/',
   'wildcards.json',
 ];
 
@@ -108,7 +109,11 @@ describe.skipIf(missing !== undefined)(titled('the documents', missing), () => {
     };
     const following = asked.filter((command) => command.includes('--follow'));
     const follows = following.map((command) => main.start(shell(`exec ${command}`)));
-    expect(await Promise.all(ends.map(run))).toEqual(ends.map((command) => [command, 0, '']));
+    // A few at a time: each is a process, and agents are to answer in time.
+    for (let at = 0; at < ends.length; at += 4) {
+      const some = ends.slice(at, at + 4);
+      expect(await Promise.all(some.map(run))).toEqual(some.map((command) => [command, 0, '']));
+    }
     expect(follows.map(({ running }) => running)).toEqual([true]);
     await Promise.all(follows.map((one) => one.stop()));
     const revoking = asked.filter((command) => command.startsWith('weft revoke'));

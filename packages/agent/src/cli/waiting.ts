@@ -5,6 +5,7 @@ import type { Admin } from './admin.ts';
 import { printable, type Terminal } from './terminal.ts';
 
 const LOOK_EVERY_MS = 1_000;
+const LOOK_MS = 10_000;
 /** More names would scroll the rest away. */
 const MOST_NAMES = 10;
 
@@ -16,12 +17,11 @@ export async function tellingWhoIsMissing<Result>(
   work: Promise<Result>,
 ): Promise<Result> {
   const done = new AbortController();
-  const telling = tell(admin, network, terminal, done.signal);
+  void tell(admin, network, terminal, done.signal);
   try {
     return await work;
   } finally {
     done.abort();
-    await telling;
   }
 }
 
@@ -31,7 +31,7 @@ async function tell(admin: Admin, network: string, terminal: Terminal, signal: A
   try {
     for (;;) {
       await sleep(LOOK_EVERY_MS, undefined, { signal });
-      const { networks } = await admin.call(adminService.getStatus, { network }, LOOK_EVERY_MS);
+      const { networks } = await admin.call(adminService.getStatus, { network }, LOOK_MS);
       const { behind = [], behindCount = 0 } = networks[0] ?? {};
       const names = behind.slice(0, MOST_NAMES);
       const more = behindCount > names.length ? ` and ${behindCount - names.length} more` : '';

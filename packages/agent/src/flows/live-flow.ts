@@ -1,5 +1,5 @@
 /** A flow from its admission to its record. */
-import type { FlowOutcome, FlowRecord, OpenFlow, TrafficPair } from '@weft/proto';
+import { type FlowOutcome, type FlowRecord, type OpenFlow, type TrafficPair, WIRE_LIMITS } from '@weft/proto';
 import { addressGroup } from '@weft/proto/bounds';
 import type { Netmap } from '../words/netmap.ts';
 import type { Flow, Loss } from './flow.ts';
@@ -8,6 +8,9 @@ import type { Pair } from './pairs.ts';
 import type { Reporter } from './series.ts';
 import type { FlowSpan } from './tracing.ts';
 import type { CountedFlow, FlowTraffic } from './traffic.ts';
+
+/** Clocks step: what they make of a length is kept to what can be said. */
+const lengthOf = (ms: number): number => Math.min(Math.max(0, ms), WIRE_LIMITS.openFlowAgeMs);
 
 export class LiveFlow implements Flow, CountedFlow, TrafficPair {
   readonly request: FlowRequest;
@@ -134,8 +137,8 @@ export class LiveFlow implements Flow, CountedFlow, TrafficPair {
     return {
       ...{ id, source, sourceHost, service, instance: this.#instance, destinationHost, port, protocol },
       ...{ bytesSent, bytesReceived },
-      ageMs: Math.max(0, nowMs - this.#startedMs),
-      idleMs: Math.max(0, nowMs - this.#movedMs),
+      ageMs: lengthOf(nowMs - this.#startedMs),
+      idleMs: lengthOf(nowMs - this.#movedMs),
     };
   }
 

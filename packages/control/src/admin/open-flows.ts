@@ -81,7 +81,7 @@ export class OpenFlowsWalk {
     return { hosts, next: this.#untold(network).size > 0 ? [1, ''] : undefined };
   }
 
-  /** What was handed over to those who could not tell. A host that has nothing to add is left out. */
+  /** What was handed over to those who could not tell. A host that has nothing to add is left out, one that does not answer is not. */
   async #second(network: NetworkState, filter: OpenFlowFilter, after: string, size: number): Promise<OpenFlowsPage> {
     const untold = this.#untold(network);
     const rest = this.#after(network, after).filter(({ host }) => !untold.has(host));
@@ -95,7 +95,7 @@ export class OpenFlowsWalk {
       const told = flows.filter(({ destinationHost }) => untold.has(destinationHost));
       // Where all handed over were asked for, how many of the others matter here is not known.
       const omitted = handedOverTo.length === 0 ? 0 : host.omitted;
-      return told.length === 0 && omitted === 0 ? [] : [{ ...host, flows: told, omitted }];
+      return told.length === 0 && omitted === 0 && host.state === 'told' ? [] : [{ ...host, flows: told, omitted }];
     });
     return { hosts, next: last === undefined || answers.length === rest.length ? undefined : [1, last] };
   }

@@ -1,6 +1,9 @@
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import {
   appendFileSync,
+  chmodSync,
+  chownSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -64,6 +67,17 @@ function refusal(act: () => unknown): unknown {
   throw new Error('it was not refused');
 }
 
+/** Makes a directory one that cannot be moved, until what is answered is called. */
+function pinned(directory: string): () => void {
+  if (process.getuid?.() === 0) {
+    execFileSync('mount', ['-t', 'tmpfs', 'tmpfs', directory]);
+    return () => execFileSync('umount', [directory]);
+  }
+  // Its entry of the directory above would have to be written.
+  chmodSync(directory, 0o500);
+  return () => chmodSync(directory, 0o700);
+}
+
 /** All files but locks, and what SQLite makes for who only reads. */
 function listing(): string[] {
   const all = readdirSync(root, { recursive: true, encoding: 'utf8' });
@@ -102,6 +116,11 @@ describe('a backup', () => {
     expect(refusal(back)).toBe('no-control');
   });
 
+  test('into what is no directory says so', () => {
+    file = join(from, 'control.key', 'backup');
+    expect(refusal(back)).toBe('unwritable');
+  });
+
   test('of damaged data leaves the one of before', () => {
     back();
     const kept = textOf(root, 'backup');
@@ -118,6 +137,32 @@ describe('a backup', () => {
 });
 
 describe('a restore', () => {
+  test('that cannot move all of what is there aside leaves it as it was', () => {
+    back();
+    put();
+    const inside = join(to, 'flows');
+    mkdirSync(inside);
+    const done = pinned(inside);
+    try {
+      expect(refusal(() => put(true))).toBe('unwritable');
+    } finally {
+      done();
+    }
+    expect(put(true).movedTo).toMatch(/replaced-/);
+  });
+
+  test.runIf(process.getuid?.() === 0)('by root is for the user whose directory it is', () => {
+    back();
+    mkdirSync(to, { mode: 0o700 });
+    chownSync(to, 65_534, 65_534);
+    put();
+    for (const name of readdirSync(to)) expect([name, statSync(join(to, name)).uid]).toEqual([name, 65_534]);
+    from = to;
+    file = join(root, 'again');
+    expect(back()).toMatchObject({ revision: 1 });
+    expect(statSync(file).uid).toBe(0);
+  });
+
   test('makes the directory what control was', async () => {
     back();
     expect(put()).toMatchObject({ revision: 1, networks: 1, madeMs: now(), movedTo: undefined });

@@ -1,5 +1,7 @@
 /** What control is: these files. Records of flows are not among them: they tell what was, are many, and go after a day. */
 
+import { statSync } from 'node:fs';
+
 /** Control's data, copied by SQLite: the file alone lacks what stands in its log. */
 export const DATABASE = 'control.db';
 /** By which hosts know control; nothing starts without it, so that it is put in its place last. */
@@ -13,6 +15,15 @@ export const NEEDED: readonly string[] = [DATABASE, KEY];
 export function isControls(name: string): boolean {
   const others: readonly string[] = [KEY, 'flows', 'flows.clock', ...TEXTS];
   return others.includes(name) || name === DATABASE || /^control\.db[-.]/.test(name);
+}
+
+/**
+ * Whose the directory is to be: root may copy and restore what another user's control keeps, as one that systemd gave a user of
+ * its own; nobody else may.
+ */
+export function ownerOf(directory: string): number {
+  const own = process.getuid?.() ?? -1;
+  return own === 0 ? (statSync(directory, { throwIfNoEntry: false })?.uid ?? own) : own;
 }
 
 /** The first line of a backup. */

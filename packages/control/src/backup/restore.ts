@@ -1,11 +1,21 @@
 /** A backup put back: all of it or nothing, and never over a control that is there, unless that is asked for. */
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '@weft/proto';
 import { lockDirectory, prepareDirectory, syncNow } from '@weft/proto/files';
 import { StoreError } from '../store/errors.ts';
 import { refuseOthers } from '../store/upgrade.ts';
-import { DATABASE, type Header, isControls, KEY } from './contents.ts';
+import { DATABASE, type Header, isControls, KEY, ownerOf } from './contents.ts';
 import { BackupError } from './errors.ts';
 import { unpack } from './read.ts';
 
@@ -29,7 +39,7 @@ export interface Restored extends Header {
  * StoreError for data of another version.
  */
 export function restore({ directory, file, replace, now }: RestoreOptions): Restored {
-  prepareDirectory(directory, process.getuid?.() ?? -1);
+  prepareDirectory(directory, ownerOf(directory));
   const lock = lockDirectory(directory, 'control', 'weft-control');
   let aside: string | undefined;
   try {
@@ -48,12 +58,24 @@ export function restore({ directory, file, replace, now }: RestoreOptions): Rest
     aside = mkdtempSync(join(directory, ASIDE));
     const header = unpack(file, aside);
     refuseDatabase(file, join(aside, DATABASE), header);
-    const movedTo = there.length === 0 ? undefined : moveAside(directory, there, now());
-    install(aside, directory, header);
+    giveTo(directory, aside, header);
+    const movedTo = there.length === 0 ? undefined : join(directory, `replaced-${stamp(now())}`);
+    if (movedTo !== undefined) moveAside(directory, there, movedTo);
+    try {
+      install(aside, directory, header);
+    } catch (error) {
+      for (const { name } of header.files) rmSync(join(directory, name), { force: true });
+      if (movedTo !== undefined) moveBack(movedTo, directory, there);
+      throw error;
+    }
     return { ...header, movedTo };
   } catch (error) {
     if (!(error instanceof Error && 'syscall' in error)) throw error;
-    throw new BackupError('unwritable', `cannot restore into ${directory}: ${messageOf(error)}`, { cause: error });
+    throw new BackupError(
+      'unwritable',
+      `cannot restore into ${directory}: ${messageOf(error)}; what was there is there as before`,
+      { cause: error },
+    );
   } finally {
     if (aside !== undefined) rmSync(aside, { recursive: true, force: true });
     lock.release();
@@ -61,6 +83,7 @@ export function restore({ directory, file, replace, now }: RestoreOptions): Rest
 }
 
 const ASIDE = 'restore-half-';
+const LOCK = 'control.lock';
 
 /** What this version could not start with is refused before anything is touched. */
 function refuseDatabase(file: string, path: string, { writtenBy }: Header): void {
@@ -79,18 +102,39 @@ function refuseDatabase(file: string, path: string, { writtenBy }: Header): void
   }
 }
 
-/** The key first: without it nothing of the rest starts, wherever this is stopped. */
-function moveAside(directory: string, there: readonly string[], nowMs: number): string {
-  const to = join(directory, `replaced-${new Date(nowMs).toISOString().replaceAll(/[:.]/g, '-')}`);
+const stamp = (ms: number): string => new Date(ms).toISOString().replaceAll(/[:.]/g, '-');
+
+/** What root restores belongs to the directory's owner, who is to start control with it. */
+function giveTo(directory: string, aside: string, { files }: Header): void {
+  if (process.getuid?.() !== 0) return;
+  const { uid, gid } = statSync(directory);
+  for (const { name } of files) chownSync(join(aside, name), uid, gid);
+  chownSync(join(directory, LOCK), uid, gid);
+}
+
+/** The key first: without it nothing of the rest starts, wherever this is stopped. What cannot be moved brings all of it back. */
+function moveAside(directory: string, there: readonly string[], to: string): void {
   mkdirSync(to, { mode: 0o700 });
-  for (const name of [KEY, ...there]) {
-    const path = join(directory, name);
-    if (existsSync(path)) renameSync(path, join(to, name));
-    if (name === KEY) syncNow(directory);
+  try {
+    for (const name of [KEY, ...there]) {
+      const path = join(directory, name);
+      if (existsSync(path)) renameSync(path, join(to, name));
+      if (name === KEY) syncNow(directory);
+    }
+    syncNow(to);
+    syncNow(directory);
+  } catch (error) {
+    moveBack(to, directory, there);
+    throw error;
   }
-  syncNow(to);
+}
+
+/** The key last, as ever. */
+function moveBack(from: string, directory: string, there: readonly string[]): void {
+  for (const name of [...there.filter((each) => each !== KEY), KEY])
+    if (existsSync(join(from, name))) renameSync(join(from, name), join(directory, name));
+  rmdirSync(from);
   syncNow(directory);
-  return to;
 }
 
 /** The key last: a restore that ends before it leaves what control refuses to start with. */

@@ -18,8 +18,9 @@ import { DatabaseSync } from 'node:sqlite';
 import { messageOf, VERSION } from '@weft/proto';
 import { prepareDirectory, readFileNow, syncNow } from '@weft/proto/files';
 import { StoreError } from '../store/errors.ts';
+import { NEWEST_REVISION } from '../store/schema.ts';
 import { refuseOthers } from '../store/upgrade.ts';
-import { DATABASE, FORM, type Header, KEY, MAGIC, NEEDED, TEXTS } from './contents.ts';
+import { DATABASE, FORM, type Header, KEY, MAGIC, NEEDED, ownerOf, TEXTS } from './contents.ts';
 import { BackupError } from './errors.ts';
 
 export interface BackupOptions {
@@ -44,11 +45,11 @@ export function backUp({ directory, file, now }: BackupOptions): Header {
     );
   }
   // What SQLite makes beside the database would otherwise be another user's, and control could not start with it.
-  prepareDirectory(directory, process.getuid?.() ?? -1);
+  prepareDirectory(directory, ownerOf(directory));
   refuseOtherData(join(directory, DATABASE));
-  refuseToReplace(file);
   let aside: string | undefined;
   try {
+    refuseToReplace(file);
     // Beside the file, so that a rename brings it there; for the owner alone from the first byte.
     aside = mkdtempSync(`${file}.half-`);
     const copy = join(aside, DATABASE);
@@ -124,10 +125,7 @@ function copyDatabase(path: string, copy: string): Pick<Header, 'revision' | 'ne
   try {
     const sound = Object.values(copied.prepare('PRAGMA quick_check(1)').get() ?? {})[0];
     if (sound !== 'ok') throw new BackupError('damaged', `${path} is damaged (${sound}); nothing was written`);
-    const told = copied.prepare(
-      `SELECT IFNULL(MAX(revision), 0) AS revision,
-         (SELECT COUNT(DISTINCT network) FROM revisions) AS networks FROM networks`,
-    );
+    const told = copied.prepare(`SELECT ${NEWEST_REVISION} AS revision, (SELECT COUNT(*) FROM networks) AS networks`);
     const { revision, networks } = told.get() ?? {};
     return { revision: Number(revision), networks: Number(networks) };
   } finally {

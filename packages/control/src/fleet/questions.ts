@@ -1,6 +1,6 @@
 /** Questions that an agent was asked and has not answered: whether it reaches another, and which of its flows are open. */
-import { type OpenFlows, type OpenFlowsQuestion, WIRE_LIMITS } from '@weft/proto';
-import { openFlowsFromWire, type pb, WireError } from '@weft/proto/wire';
+import type { OpenFlows, OpenFlowsQuestion } from '@weft/proto';
+import { openFlowsFromWire, type pb, sentence, WireError } from '@weft/proto/wire';
 
 export interface TraceOutcome {
   readonly reachable: boolean;
@@ -58,7 +58,7 @@ export class Questions<Answer> {
 }
 
 export function traceOutcome({ reachable, roundTripUs, detail }: pb.TraceResult): TraceOutcome {
-  return { reachable, roundTripUs, detail: detail.slice(0, WIRE_LIMITS.sentence) };
+  return { reachable, roundTripUs, detail: sentence(detail) };
 }
 
 /** What is out of form is no answer, and must not cost an agent its lifeline. */

@@ -37,7 +37,15 @@ export interface HttpAnswer {
   fail(answer: StatusObject, http: number | undefined, jsonDetail: JsonDetail): void;
 }
 
+/** A call may take longer than a connection may ask nothing: only a reader that takes nothing ends it. */
+function waitForReader(response: ServerResponse): void {
+  response.setTimeout(STUCK_MS, () => {
+    if (response.writableNeedDrain) response.destroy();
+  });
+}
+
 export function singleAnswer(response: ServerResponse): HttpAnswer {
+  waitForReader(response);
   const send = (code: number, text: string): void => {
     response.writeHead(code, { 'content-type': 'application/json' }).end(text);
   };
@@ -53,9 +61,7 @@ export function singleAnswer(response: ServerResponse): HttpAnswer {
 export function streamAnswer(response: ServerResponse): HttpAnswer {
   const begin = (): void => {
     if (response.headersSent) return;
-    response.setTimeout(STUCK_MS, () => {
-      if (response.writableNeedDrain) response.destroy();
-    });
+    waitForReader(response);
     response.socket?.setKeepAlive(true, STUCK_MS);
     // A proxy that gathers answers before it passes them on would hold messages back.
     response.writeHead(200, { 'content-type': 'application/connect+json', 'x-accel-buffering': 'no' }).flushHeaders();

@@ -88,7 +88,11 @@ export class HttpCalls {
     const name = methods.get(path);
     const stream = name !== undefined && adminService[name].responseStream;
     const answer = stream ? streamAnswer(response) : singleAnswer(response);
-    this.#loading ??= import('@weft/proto/json');
+    this.#loading ??= import('@weft/proto/json').catch((error: unknown) => {
+      // What could not be read now, for want of a file, may be the next time.
+      this.#loading = undefined;
+      throw error;
+    });
     const codecs = await this.#loading;
     const traced: Running['traced'] = { span: undefined };
     let code = status.OK;

@@ -100,6 +100,10 @@ const TABLES = `
   );
 `;
 
+/** The newest of all networks, as an expression: where the last network was removed, the audit alone has its end. */
+export const NEWEST_REVISION =
+  'MAX((SELECT IFNULL(MAX(revision), 0) FROM networks), (SELECT IFNULL(MAX(revision), 0) FROM audit))';
+
 export const SCHEMA: Schema = {
   // "Weft".
   applicationId: 0x57656674,

@@ -21,6 +21,7 @@ import {
   type WriteRows,
   type Writes,
 } from './rows.ts';
+import { NEWEST_REVISION } from './schema.ts';
 import { BUSY_MS, refuseOthers, upgrade } from './upgrade.ts';
 
 /** Told of each transaction: how long it took, and why it could not be written, if so. */
@@ -107,9 +108,11 @@ export class Store implements ChangeLog, History {
   tryWrite(): void {
     try {
       this.#database.exec('PRAGMA busy_timeout = 0');
-      // The number of the schema, as it is: a page of the file all the same.
-      const { user_version: number } = this.#database.prepare('PRAGMA user_version').get() ?? {};
-      this.#transaction(() => this.#database.exec(`PRAGMA user_version = ${number}`));
+      this.#transaction(() => {
+        // The number of the schema, as it is: a page of the file all the same.
+        const { user_version: number } = this.#database.prepare('PRAGMA user_version').get() ?? {};
+        this.#database.exec(`PRAGMA user_version = ${number}`);
+      });
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
     } finally {
@@ -219,12 +222,7 @@ export function readAll(database: DatabaseSync): Contents {
     (database.prepare(sql).all() as Row[]).map(reader(columns));
   return {
     sequence: all({ sequence: INTEGER }, 'SELECT sequence FROM change_log')[0]?.sequence ?? 0,
-    // Where the last network was removed, the audit alone has its end.
-    revision:
-      all(
-        { revision: INTEGER },
-        `SELECT MAX((SELECT IFNULL(MAX(revision), 0) FROM networks), (SELECT IFNULL(MAX(revision), 0) FROM audit)) AS revision`,
-      )[0]?.revision ?? 0,
+    revision: all({ revision: INTEGER }, `SELECT ${NEWEST_REVISION} AS revision`)[0]?.revision ?? 0,
     networks: all(
       { ...NETWORKS, meshRevision: INTEGER, mesh: TEXT },
       `SELECT networks.*, newest.revision AS mesh_revision, newest.mesh FROM networks

@@ -46,6 +46,8 @@ export const WIRE_LIMITS = {
   /** Bytes of one flow, one way: none can carry more in its life (256 TiB), and sums of these stay exact for long. */
   flowBytes: 2 ** 48,
   /** Open flows of one answer. */
+  /** Ten years: nothing lives longer, and whatever an agent says, the time that a flow was opened is one that can be written. */
+  openFlowAgeMs: 10 * 366 * 86_400_000,
   openFlows: 200,
   /** Destinations named in a question about open flows; of more, none is named. */
   openFlowHosts: 256,

@@ -59,6 +59,10 @@ const READERS: Readonly<Record<keyof typeof WIRE_LIMITS, readonly ((size: number
     (size) => flowRecordFromWire({ ...flow, bytesReceived: size }),
   ],
   openFlows: [(size) => openFlowsFromWire({ flows: many(size, { id: '0'.repeat(16), protocol: 1 }) })],
+  openFlowAgeMs: [
+    (size) => openFlowsFromWire({ flows: [{ id: '0'.repeat(16), protocol: 1, ageMs: size }] }),
+    (size) => openFlowsFromWire({ flows: [{ id: '0'.repeat(16), protocol: 1, idleMs: size }] }),
+  ],
   openFlowHosts: [(size) => openFlowsQuestionFromWire({ ...question, destinationHosts: many(size, 'h') })],
   trafficPairs: [(size) => telemetryFromWire({ intervalMs: 1, pairs: many(size, {}) })],
   peerTunnels: [(size) => telemetryFromWire({ intervalMs: 1, peers: many(size, {}) })],

@@ -64,8 +64,8 @@ function liveFlowFromWire(flow: pb.Outgoing<pb.LiveFlow>, at: string): OpenFlow 
   if (!FLOW_ID.test(flow.id ?? '')) throw new WireError('wire-form', `${at}.id`, 'expected 16 hexadecimal digits');
   return {
     id: flow.id ?? '',
-    ageMs: integer(flow.ageMs, `${at}.age_ms`, 0, MOST_AGE_MS),
-    idleMs: integer(flow.idleMs, `${at}.idle_ms`, 0, MOST_AGE_MS),
+    ageMs: integer(flow.ageMs, `${at}.age_ms`, 0, WIRE_LIMITS.openFlowAgeMs),
+    idleMs: integer(flow.idleMs, `${at}.idle_ms`, 0, WIRE_LIMITS.openFlowAgeMs),
     source: name(flow.source, 'source'),
     sourceHost: name(flow.sourceHost, 'source_host'),
     service: name(flow.service, 'service'),
@@ -77,9 +77,6 @@ function liveFlowFromWire(flow: pb.Outgoing<pb.LiveFlow>, at: string): OpenFlow 
     bytesReceived: integer(flow.bytesReceived, `${at}.bytes_received`, 0, WIRE_LIMITS.flowBytes),
   };
 }
-
-/** Ten years: nothing lives longer, and whatever an agent says, the time that it was opened is one that can be written. */
-const MOST_AGE_MS = 10 * 366 * 86_400_000;
 
 export function openFlowToWire({ ageMs, idleMs, source, ...flow }: OpenFlow, nowMs: number): pb.Outgoing<pb.OpenFlow> {
   return {
