@@ -66,10 +66,16 @@ export function debianPackage(options: DebianOptions): void {
   rmSync(root, { recursive: true });
 }
 
-function control({ version, architecture }: DebianOptions, size: number): string {
+/** The time of the commit before its name: of two packages of a version, dpkg is to know the later. */
+function debianVersion({ version, seconds }: DebianOptions): string {
+  const time = new Date(seconds * 1_000).toISOString().replaceAll(/\D/g, '').slice(0, 14);
+  return version.replace('+', `+${time}.`);
+}
+
+function control(options: DebianOptions, size: number): string {
   return `Package: weft
-Version: ${version}
-Architecture: ${DEBIAN_NAMES[architecture]}
+Version: ${debianVersion(options)}
+Architecture: ${DEBIAN_NAMES[options.architecture]}
 Maintainer: Weft <weft@localhost>
 Installed-Size: ${size}
 Depends: libc6 (>= 2.28), libgcc-s1, libstdc++6 (>= 8)

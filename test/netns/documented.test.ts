@@ -119,7 +119,7 @@ describe.skipIf(missing !== undefined)(titled('the documents', missing), () => {
     const revoking = asked.filter((command) => command.startsWith('weft revoke'));
     expect(await Promise.all(revoking.map(run))).toEqual(revoking.map((command) => [command, 0, '']));
     expect(ends.length + following.length + revoking.length).toBe(asked.length);
-    await main.check(inData(documented('README.md', 'curl -sS')));
+    await main.check(inData(documented('README.md', 'printf ')));
   });
 
   test('docs/API.md', async () => {

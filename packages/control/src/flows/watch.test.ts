@@ -10,6 +10,7 @@ import type { FlowWindow } from './types.ts';
 import { type FlowWatchQuery, type WatchStep, watchOf } from './watch.ts';
 import { openFlowWindow } from './window.ts';
 
+const NEVER = new AbortController().signal;
 const root = mkdtempSync(join(tmpdir(), 'weft-watch-'));
 afterAll(() => rmSync(root, { recursive: true }));
 
@@ -17,7 +18,7 @@ afterAll(() => rmSync(root, { recursive: true }));
 async function watched(window: FlowWindow, query: Partial<FlowWatchQuery>, most: number) {
   const steps: WatchStep[] = [];
   const numbers = () => steps.flatMap(({ flow: told }) => told?.startedMs ?? []);
-  for await (const step of watchOf(window, 'prod', { filter: {}, past: 0, ...query }, new AbortController().signal)) {
+  for await (const step of watchOf(window, 'prod', { filter: {}, past: 0, ...query }, () => true, NEVER)) {
     steps.push(step);
     if (numbers().length >= most) break;
   }
@@ -33,6 +34,15 @@ test('a watch begins with the past, tells where it is, and goes on with what com
   const { steps, numbers } = await watching;
   expect(numbers).toEqual([2, 3, 4, 5]);
   expect(steps[2]).toEqual({ cursor: 3 });
+});
+
+test('a watch that goes on in a network which was removed meanwhile ends', async () => {
+  const window = createFlowWindow();
+  window.add('prod', 'b', flows(1, 3), 0);
+  const steps: WatchStep[] = [];
+  const query = { filter: {}, past: 0, resume: 0 };
+  for await (const step of watchOf(window, 'prod', query, () => false, NEVER)) steps.push(step);
+  expect(steps).toEqual([{ cursor: 0, gap: false }]);
 });
 
 test('over restarts a watch goes on where it was, with what ended in between, each once', async () => {

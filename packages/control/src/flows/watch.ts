@@ -29,11 +29,12 @@ const WIDTH = 8 * PAGE;
 /** So near to the newest, what is left is read while new ones wait in memory, where 10,000 have room. */
 const NEAR = 2_000;
 
-/** Ends when the signal aborts. Throws FlowsError. */
+/** Ends when the signal aborts, or the network is not there any more. Throws FlowsError. */
 export async function* watchOf(
   window: FlowWindow,
   network: string,
   query: FlowWatchQuery,
+  isThere: () => boolean,
   signal: AbortSignal,
 ): AsyncGenerator<WatchStep> {
   const { filter, resume } = query;
@@ -57,6 +58,8 @@ export async function* watchOf(
       yield* between(window, network, filter, [place, until], signal);
       place = until;
     }
+    // It may have been removed while the past was read, and nothing would ever come.
+    if (!isThere()) return;
     const coming = follow();
     yield* between(window, network, filter, [place, window.last], signal);
     yield* steps(coming);

@@ -132,7 +132,8 @@ export function adminCalls(options: AdminServiceOptions): AdminCalls {
 
     watchFlows: ({ request, signal, write }) => {
       const { name } = requireNetwork(state.current, request.network);
-      return watchFlows(flows, name, readFlowWatch(name, request), signal, write);
+      const isThere = () => state.current.networks.has(name);
+      return watchFlows(flows, name, readFlowWatch(name, request), isThere, signal, write);
     },
 
     listOpenFlows: ({ request }) =>

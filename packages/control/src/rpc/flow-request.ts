@@ -142,11 +142,12 @@ export async function watchFlows(
   window: FlowWindow,
   network: string,
   query: FlowWatchQuery,
+  isThere: () => boolean,
   signal: AbortSignal,
   write: Write<pb.WatchFlowsResponse>,
 ): Promise<void> {
   const listing = watchesOf(network);
-  for await (const { flow, cursor, ...more } of watchOf(window, network, query, signal)) {
+  for await (const { flow, cursor, ...more } of watchOf(window, network, query, isThere, signal)) {
     const told = flow && { flow: { ...flowToWire(flow), sequence: cursor } };
     await write({ ...more, ...told, resumeToken: tokenOf(listing, [cursor]) });
   }
