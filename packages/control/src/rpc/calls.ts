@@ -16,6 +16,10 @@ export type Answer<Response> = pb.Outgoing<Response> | Promise<pb.Outgoing<Respo
 /** A message is written when the promise resolves; awaiting it is what keeps a slow reader from filling memory. */
 export type Write<Response> = (message: pb.Outgoing<Response>) => Promise<void>;
 
+/** Of a call that answers once. */
+export const unwritten: Write<unknown> = () =>
+  Promise.reject(new Error('a call that answers once wrote as streams do'));
+
 /** What they throw, failureOf knows, or it is control's own fault. */
 export type AdminCalls = {
   readonly [Name in keyof typeof adminService]: (typeof adminService)[Name] extends UnaryMethod<

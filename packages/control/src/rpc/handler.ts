@@ -9,7 +9,7 @@ import type {
 import { type AdminHandlers, adminService } from '@weft/proto/wire';
 import type { Logger } from 'pino';
 import type { CallActors } from './admin-auth.ts';
-import type { AdminCalls, AnyCall, Write } from './calls.ts';
+import { type AdminCalls, type AnyCall, unwritten, type Write } from './calls.ts';
 import { statusFor } from './status.ts';
 
 /** The admin service for grpc-js. A call that adminAuth did not admit is not served, and `actors` throws. */
@@ -26,8 +26,6 @@ export function adminHandlers(calls: AdminCalls, actors: CallActors, logger: Log
 }
 
 type Arrived = Pick<ServerUnaryCall<unknown, unknown>, 'request' | 'metadata' | 'getHost'>;
-
-const unwritten: Write<unknown> = () => Promise.reject(new Error('a call that answers once wrote as streams do'));
 
 export function unary<Request, Response>(
   logger: Logger,

@@ -2,6 +2,7 @@
 import type { ServerResponse } from 'node:http';
 import { type StatusObject, status } from '@grpc/grpc-js';
 import { statusDetails } from '@weft/proto/wire';
+import { unwritten } from './calls.ts';
 import { PREFIX_BYTES } from './http-request.ts';
 
 type JsonDetail = typeof import('@weft/proto/json').jsonDetail;
@@ -51,7 +52,7 @@ export function singleAnswer(response: ServerResponse): HttpAnswer {
   };
   return {
     begin: () => undefined,
-    write: () => Promise.reject(new Error('a call that answers once wrote as streams do')),
+    write: unwritten,
     end: (text) => send(200, text),
     fail: (answer, http, jsonDetail) =>
       send(http ?? HTTP[answer.code] ?? 500, JSON.stringify(connectError(answer, jsonDetail))),

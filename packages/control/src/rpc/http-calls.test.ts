@@ -289,12 +289,13 @@ describe('a stream', () => {
 
   test('a role has so many, and the other its own', async () => {
     const leaving = new AbortController();
-    const open = (token: string) =>
+    const again = new AbortController();
+    const open = (token: string, { signal } = leaving) =>
       fetch(`${base}WatchFlows`, {
         method: 'POST',
         headers: { authorization: `Bearer ${token}`, ...streaming },
         body: enveloped('{}'),
-        signal: leaving.signal,
+        signal,
       });
     const opened = await Promise.all(Array.from({ length: 16 }, () => open(TOKEN)));
     const one = await open(TOKEN);
@@ -307,15 +308,7 @@ describe('a stream', () => {
     };
     expect(await begins(await open(READ_TOKEN))).toBe(false);
     leaving.abort();
-    const again = new AbortController();
-    const anew = () =>
-      fetch(`${base}WatchFlows`, {
-        method: 'POST',
-        headers: { authorization: `Bearer ${TOKEN}`, ...streaming },
-        body: enveloped('{}'),
-        signal: again.signal,
-      });
-    await expect.poll(async () => begins(await anew())).toBe(false);
+    await expect.poll(async () => begins(await open(TOKEN, again))).toBe(false);
     again.abort();
   });
 });
