@@ -3,15 +3,16 @@ import { link, mkdtemp, rm, stat } from 'node:fs/promises';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import type { FlowRecord } from '@weft/proto';
+import { CodedError, type FlowRecord } from '@weft/proto';
 import { lockDirectory } from '@weft/proto/files';
 import fc from 'fast-check';
 import { pino } from 'pino';
 import { afterEach, describe, expect, it } from 'vitest';
+import { FileError } from '../config/errors.ts';
 import { FlowRecorder, Ring } from '../flows/recorder.ts';
 import { createLogger } from './logger.ts';
 import { ProblemBoard } from './problems.ts';
-import { readLocalStatus } from './status-client.ts';
+import { askAgent, readLocalStatus } from './status-client.ts';
 import { serveStatus } from './status-socket.ts';
 
 const cleanups: (() => unknown)[] = [];
@@ -135,9 +136,11 @@ describe('the status socket', () => {
     return path.join(directory, 'agent.sock');
   }
 
-  async function read(file: string): Promise<unknown> {
+  async function read(file: string, question = ''): Promise<unknown> {
     let text = '';
-    for await (const piece of net.connect(file)) text += String(piece);
+    const socket = net.connect(file);
+    socket.end(question);
+    for await (const piece of socket) text += String(piece);
     return JSON.parse(text);
   }
 
@@ -182,6 +185,22 @@ describe('the status socket', () => {
     });
     lock.release();
     expect(await readLocalStatus(directory)).toBeUndefined();
+  });
+
+  it('says what went wrong with a question, and with which file', async () => {
+    const file = await place();
+    const directory = path.dirname(file);
+    let wrong: Error = new CodedError('busy', 'not now');
+    const answerer = () => {
+      throw wrong;
+    };
+    await serveStatus(file, answerer, lifetime().signal);
+    const asked = () => askAgent(directory, { ask: 'status' }, 1_000);
+    await expect(asked()).rejects.toMatchObject({ code: 'busy', message: 'not now' });
+    wrong = new FileError('file-invalid', 'weft.yaml', [{ line: 3, column: 5, message: 'expected a port' }]);
+    await expect(asked()).rejects.toMatchObject({ message: 'weft.yaml:3:5: expected a port', file: 'weft.yaml' });
+    expect(await read(file, '{"ask":"the way"}\n')).toMatchObject({ error: { code: 'question-unknown' } });
+    await expect(read(file, 'x'.repeat(5_000))).rejects.toThrow();
   });
 
   it('says why it cannot listen', async () => {

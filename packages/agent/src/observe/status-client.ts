@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { isLocked } from '@weft/proto/files';
 import type { AgentStatus } from './agent-status.ts';
 import { StatusSocketError } from './errors.ts';
+import { fromFailure, type LocalFailure, type LocalQuestion } from './local-question.ts';
 
-const TIMEOUT_MS = 3_000;
+const STATUS_TIMEOUT_MS = 3_000;
 /** Far more than a status takes; whatever answers there is not trusted to stop. */
 const MAX_BYTES = 16 << 20;
 
@@ -15,6 +16,15 @@ const NO_SOCKET =
 
 /** The running agent's status, or undefined when none runs in the directory. Rejects with StatusSocketError when one does and cannot be asked. */
 export function readLocalStatus(directory: string): Promise<AgentStatus | undefined> {
+  return askAgent<AgentStatus>(directory, { ask: 'status' }, STATUS_TIMEOUT_MS);
+}
+
+/** The same of any question. Rejects also with what the agent says went wrong: FileError, or CodedError with its code. */
+export function askAgent<Answer extends object>(
+  directory: string,
+  question: LocalQuestion,
+  timeoutMs: number,
+): Promise<Answer | undefined> {
   const path = join(directory, 'agent.sock');
   return new Promise((resolve, reject) => {
     const pieces: Buffer[] = [];
@@ -24,7 +34,8 @@ export function readLocalStatus(directory: string): Promise<AgentStatus | undefi
       reject(new StatusSocketError('status-unreadable', `the agent at ${path} cannot be asked: ${reason}`, options));
     };
     const socket = connect(path);
-    socket.setTimeout(TIMEOUT_MS, () => fail(`no answer within ${TIMEOUT_MS / 1_000} s`));
+    socket.setTimeout(timeoutMs, () => fail(`no answer within ${timeoutMs / 1_000} s`));
+    socket.end(`${JSON.stringify(question)}\n`);
     socket.on('error', (error: NodeJS.ErrnoException) => {
       // No file, or one that a killed agent left: none runs, or one that has no socket.
       const none = error.code === 'ENOENT' || error.code === 'ECONNREFUSED' || error.code === 'ENOTDIR';
@@ -43,11 +54,15 @@ export function readLocalStatus(directory: string): Promise<AgentStatus | undefi
         fail('it closed without an answer, as one does that too many ask at once, or that ends; ask again');
         return;
       }
+      let answer: Answer | LocalFailure;
       try {
-        resolve(JSON.parse(Buffer.concat(pieces).toString('utf8')) as AgentStatus);
+        answer = JSON.parse(Buffer.concat(pieces).toString('utf8')) as Answer | LocalFailure;
       } catch (cause) {
         fail('its answer is not JSON', { cause });
+        return;
       }
+      if ('error' in answer) reject(fromFailure(answer));
+      else resolve(answer);
     });
   });
 }

@@ -1,34 +1,35 @@
-/** The agent's state for programs on the same host: a unix socket that answers each connection with one JSON object and closes. */
+/** The agent for programs of the same host: a unix socket that answers the one question of each connection with one JSON object, and closes. */
 import { once } from 'node:events';
 import { chmod, lstat, unlink } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { messageOf } from '@weft/proto';
 import { StatusSocketError } from './errors.ts';
+import { type LocalQuestion, readQuestion, toFailure } from './local-question.ts';
 
 /** Readers at once; further ones are turned away. */
 const READERS = 32;
-/** A reader that takes longer for its answer is dropped. */
+/** Who takes longer to ask, or to read, is dropped. */
 const READER_TIMEOUT_MS = 5_000;
+/** A question that is not found an answer to in this time gets none. */
+const ANSWER_TIMEOUT_MS = 30_000;
+const QUESTION_BYTES = 4_096;
+
+export type Answerer = (question: LocalQuestion) => object | Promise<object>;
 
 /**
  * Serves until the signal is aborted; resolves once the socket listens, and the file is this user's alone. Whoever calls holds the
  * directory's lock, so that no other agent listens there. Throws StatusSocketError.
  */
-export async function serveStatus(
-  path: string,
-  snapshot: () => object | Promise<object>,
-  signal: AbortSignal,
-): Promise<void> {
+export async function serveStatus(path: string, answerer: Answerer, signal: AbortSignal): Promise<void> {
   signal.throwIfAborted();
   const sockets = new Set<Socket>();
-  const server = createServer((socket) => {
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
     // A reader that goes away early is its own affair.
     socket.on('error', () => socket.destroy());
     socket.setTimeout(READER_TIMEOUT_MS, () => socket.destroy());
-    socket.resume();
-    void answer(socket, snapshot);
+    void converse(socket, answerer);
   });
   server.maxConnections = READERS;
   try {
@@ -48,8 +49,31 @@ export async function serveStatus(
   );
 }
 
-async function answer(socket: Socket, snapshot: () => object | Promise<object>): Promise<void> {
-  const told = await snapshot();
+/** The first line, or all of it where who asks has ended; undefined once it has gone or says too much. */
+function question(socket: Socket): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    let text = '';
+    socket.on('data', (piece) => {
+      text += piece.toString('latin1');
+      if (text.length > QUESTION_BYTES) socket.destroy();
+      else if (text.includes('\n')) resolve(text);
+    });
+    socket.on('end', () => resolve(text));
+    socket.on('close', () => resolve(undefined));
+  });
+}
+
+async function converse(socket: Socket, answerer: Answerer): Promise<void> {
+  const line = await question(socket);
+  if (line === undefined) return;
+  socket.setTimeout(ANSWER_TIMEOUT_MS);
+  let told: object;
+  try {
+    told = await answerer(readQuestion(line));
+  } catch (error) {
+    told = toFailure(error);
+  }
+  socket.setTimeout(READER_TIMEOUT_MS);
   socket.end(`${JSON.stringify(told)}\n`);
 }
 
