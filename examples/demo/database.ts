@@ -1,4 +1,5 @@
-/** Postgres's own driver, pointed at postgres.internal through the agent's DNS. */
+/** The drivers of Postgres and Redis, pointed at postgres.internal and redis.internal through the agent's DNS. */
+import { Redis } from 'ioredis';
 import pg from 'pg';
 import { resolve } from './attempt.ts';
 
@@ -18,5 +19,21 @@ export async function query(dnsPort: number, sql: string): Promise<unknown[]> {
     return (await client.query(sql)).rows;
   } finally {
     await client.end();
+  }
+}
+
+/** Counts one up; answers the count. */
+export async function count(dnsPort: number, key: string): Promise<number> {
+  const redis = new Redis({
+    host: await resolve(dnsPort, 'redis.internal'),
+    enableReadyCheck: false,
+    disableClientInfo: true,
+    retryStrategy: () => null,
+  });
+  redis.on('error', () => {});
+  try {
+    return await redis.incr(key);
+  } finally {
+    redis.disconnect();
   }
 }

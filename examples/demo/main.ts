@@ -6,6 +6,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { shellLine } from './line.ts';
 import { startMesh } from './mesh.ts';
 import { type Row, tryRows } from './rows.ts';
 
@@ -38,22 +39,27 @@ const end = async (code: number): Promise<never> => {
 process.once('SIGINT', () => void end(0));
 process.once('SIGTERM', () => void end(0));
 
-const rows = await tryRows(mesh);
+const line = await shellLine(mesh);
+const rows = await tryRows(mesh, line);
 const wrong = rows.filter((row) => !row.right).length;
 say(`\n${table(rows)}\n`);
 say(wrong === 0 ? `All ${rows.length} lines came out right.` : `${wrong} of ${rows.length} lines came out wrong.`);
 if (once) await end(wrong === 0 ? 0 : 1);
 
 say(`
-The network stays up until Ctrl-C. In another terminal, from this folder:
+The network stays up until Ctrl-C. In any shell of this machine, as the shop does it from its host:
+
+  ${line}
+
+From this folder:
 
   export WEFT_CONTROL=${mesh.control} WEFT_ADMIN_TOKEN_FILE=${mesh.tokenFile}
   node_modules/.bin/weft status
   node_modules/.bin/weft services --network shop
   node_modules/.bin/weft flows --network shop --denied
-  node_modules/.bin/weft explain --network shop web postgres:5432
+  node_modules/.bin/weft explain --network shop web redis:6379
   curl -H 'Host: shop.example.com' http://127.0.0.1:${mesh.gatewayPort}/offers
-  dig @127.0.0.1 -p ${mesh.hosts.front.dnsPort} postgres.internal
+  dig @127.0.0.1 -p ${mesh.hosts.front.dnsPort} redis.internal
 
 The dashboard is at http://${mesh.dashboard}/: sign in with the text of ${mesh.tokenFile}.
 The programs' log is in ${join(dir, 'demo.log')}.`);

@@ -7,6 +7,7 @@ import { type Answer, Programs, weft, weftControl } from './programs.ts';
 const SHOP = (policies: string): string => `network: shop
 services:
   web:      { kind: web, ports: [3000, 9090], public: { port: 3000, hosts: [shop.example.com] } }
+  redis:    { kind: private, ports: [6379] }
   postgres: { kind: private, ports: [5432] }
   mailer:   { kind: worker }
 policies:
@@ -107,17 +108,18 @@ async function bringUp(programs: Programs, dir: string, say: (line: string) => v
     return { name, dnsPort, data };
   };
 
-  const database = await programs.start([join(import.meta.dirname, 'programs', 'database.ts')], /ready (\d+)/);
   const gatewayPort = await freePort();
   let trapPort = 0;
-  const program = async (name: string, dnsPort: number): Promise<number> =>
-    Number(
-      (await programs.start([join(import.meta.dirname, 'programs', `${name}.ts`), String(dnsPort)], /ready (\d+)/))[1],
-    );
+  const program = async (name: string, ...args: number[]): Promise<number> => {
+    const argv = [join(import.meta.dirname, 'programs', `${name}.ts`), ...args.map(String)];
+    return Number((await programs.start(argv, /ready (\d+)/))[1]);
+  };
+  const [database, redis] = await Promise.all([program('database'), program('redis')]);
   const hosts = {
     data: await host('data', 'shop', {
-      services: ['postgres'],
-      config: async () => `services:\n  postgres: { targets: { 5432: "127.0.0.1:${database[1]}" } }\n`,
+      services: ['postgres', 'redis'],
+      config: async () =>
+        `services:\n  postgres: { targets: { 5432: "127.0.0.1:${database}" } }\n  redis: { targets: { 6379: "127.0.0.1:${redis}" } }\n`,
     }),
     front: await host('front', 'shop', {
       services: ['web'],

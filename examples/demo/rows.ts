@@ -1,6 +1,8 @@
 /** What may and what may not: each row is really tried, and says what came of it. */
+import { exec } from 'node:child_process';
 import http from 'node:http';
 import net from 'node:net';
+import { promisify } from 'node:util';
 import { attemptTcp, resolve } from './attempt.ts';
 import type { DemoMesh } from './mesh.ts';
 
@@ -17,8 +19,8 @@ interface HttpAnswer {
   readonly body: string;
 }
 
-/** Tries every row. The order matters only where a row says "then". */
-export async function tryRows(mesh: DemoMesh): Promise<Row[]> {
+/** Tries every row, and the line for a shell. The order matters only where a row says "then". */
+export async function tryRows(mesh: DemoMesh, line: string): Promise<Row[]> {
   const { hosts } = mesh;
   const rows: Row[] = [];
   const row = async (
@@ -58,6 +60,20 @@ export async function tryRows(mesh: DemoMesh): Promise<Row[]> {
     'connected',
     () => shopTries('postgres.internal', 5432),
     (happened) => happened === 'connected',
+  );
+  await row(
+    'web',
+    'redis:6379 by name',
+    'counts the visit',
+    async () => `visit ${(await gateway('shop.example.com', '/visit')).body}`,
+    (happened) => happened === 'visit 1',
+  );
+  await row(
+    'any shell here',
+    line,
+    'answered',
+    async () => (await promisify(exec)(line, { timeout: 10_000 })).stdout.trim().replaceAll('\n', ' '),
+    (happened) => /2|kettle/.test(happened),
   );
   await row(
     'worker',

@@ -1,11 +1,11 @@
 /**
- * The web shop: answers HTTP on loopback, keeps its data in Postgres by the name postgres.internal, and can be told to try
+ * The web shop: answers HTTP on loopback, keeps its data in Postgres and counts visits in Redis, by their names, and can be told to try
  * other names, so that the demo may show what it cannot reach. Usage: shop.ts DNS_PORT. Prints "ready PORT".
  */
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { attemptTcp } from '../attempt.ts';
-import { query } from '../database.ts';
+import { count, query } from '../database.ts';
 
 const dnsPort = Number(process.argv[2]);
 
@@ -15,6 +15,8 @@ async function answer(path: string): Promise<unknown> {
   switch (url.pathname) {
     case '/offers':
       return query(dnsPort, 'select name, cents from offers order by name');
+    case '/visit':
+      return count(dnsPort, 'visits');
     case '/order':
       return query(dnsPort, `insert into jobs (letter) values ('order confirmed') returning id`);
     case '/jobs':
