@@ -15,6 +15,8 @@ export type Version = 'old' | 'new';
 type Part = 'control' | 'data' | 'front' | 'keeper' | 'talker';
 
 const STARTED_MS = 20_000;
+/** Records are sent at once, and kept within a second. */
+const RECORDED_MS = 8_000;
 
 interface Running {
   readonly argv: readonly string[];
@@ -85,14 +87,7 @@ export class World implements AsyncDisposable {
   /** Everything that goes on whatever the versions are. */
   async check(what: string): Promise<void> {
     await this.#reaches('echo');
-    const talk = await this.talk();
-    await this.#datagram();
-    // Of another name each time: what an earlier check left proves nothing.
-    const rule = `shut-${++this.#rules}`;
-    await this.apply(`policies: [{ name: ${rule}, action: deny, from: [web], to: [echo] }]`);
-    await talk.cut();
-    await this.#recorded(`"${rule}"`);
-    await this.apply('');
+    await this.#cutIsRecorded();
     const again = await this.talk();
     again.close();
     for (const version of ['old', 'new'] as const) await this.#comesAndGoes(version);
@@ -203,13 +198,32 @@ export class World implements AsyncDisposable {
     }
   }
 
-  async #recorded(words: string): Promise<void> {
-    await until(
-      'the record',
-      () => this.weft('flows', '--json'),
-      (text) => text.includes(words),
-      STARTED_MS,
-    );
+  /**
+   * The first versions of capability 3, and those before, tell of a cut as a reset by the caller where the destination hears of the
+   * change a quarter of a second after the source, as happens on a busy machine: so it is tried again.
+   */
+  async #cutIsRecorded(): Promise<void> {
+    for (let tries = 3; ; tries--) {
+      const talk = await this.talk();
+      await this.#datagram();
+      // Of another name each time: what an earlier check left proves nothing.
+      const rule = `shut-${++this.#rules}`;
+      await this.apply(`policies: [{ name: ${rule}, action: deny, from: [web], to: [echo] }]`);
+      await talk.cut();
+      try {
+        await until(
+          'the record',
+          () => this.weft('flows', '--json'),
+          (text) => text.includes(`"${rule}"`),
+          RECORDED_MS,
+        );
+        return;
+      } catch (cause) {
+        if (tries === 1) throw cause;
+      } finally {
+        await this.apply('');
+      }
+    }
   }
 
   /** A host of this version joins, is there, and is revoked. */

@@ -22,6 +22,8 @@ export class FlowConduit implements Conduit {
   #events: ConduitEvents | undefined;
   #cut: boolean = false;
   #over: boolean = false;
+  /** The other side let go of it, before or after it was over for its user. */
+  #letGo: boolean = false;
 
   constructor(inner: Conduit, flow: Flow, { remote, cut, ends = false }: FlowConduitUse) {
     this.#inner = inner;
@@ -54,6 +56,7 @@ export class FlowConduit implements Conduit {
         if (!this.#cut) events.drain();
       },
       closed: (how, cause) => {
+        this.#letGo = true;
         if (this.#remote && cause instanceof TunnelEndedError) this.#flow.sever();
         this.#closed(how, cause);
       },
@@ -94,7 +97,10 @@ export class FlowConduit implements Conduit {
     this.#cut = true;
     if (this.#remote) {
       this.#inner.pause();
-      afterCut(() => this.#inner.reset());
+      afterCut(() => {
+        if (!this.#letGo) this.#flow.cutAlone();
+        this.#inner.reset();
+      });
     } else {
       this.#inner.reset();
     }

@@ -39,6 +39,11 @@ export interface Flow {
   sever(): void;
   /** Called once when the flow loses its permission, or at once when it has already. Ended flows are not cut. */
   onCut(cut: (reason: string) => void): void;
+  /**
+   * To be called when a flow that was cut here is let go of while its peer still has it: the peer may not have heard of what cut
+   * it, and would tell of a reset by the caller. Then the record of the denial is written here as well; control joins the two.
+   */
+  cutAlone(): void;
   /** Takes the flow off the registry and records it. Later calls do nothing. */
   end(outcome: FlowOutcome, detail?: string): void;
 }

@@ -23,6 +23,7 @@ export class LiveFlow implements Flow, CountedFlow, TrafficPair {
   pair: Pair | undefined;
   told: boolean = false;
   severed: boolean = false;
+  endedMs: number | undefined;
   readonly #traffic: FlowTraffic | undefined;
   readonly #startedMs: number;
   /** By a clock that shows parts of a millisecond; 0 where nobody asks. */
@@ -197,6 +198,13 @@ export class LiveFlow implements Flow, CountedFlow, TrafficPair {
     cut?.(reason);
   }
 
+  /** See Flow. */
+  cutAlone(): void {
+    if (this.outcome !== 'cut' || !this.handedOver || this.#judged.allowed) return;
+    this.handedOver = false;
+    this.#over(this, 'cut', this.#cutReason ?? '');
+  }
+
   /** The agent stops. */
   stop(reason: string): void {
     if (this.reporter === 'destination') {
@@ -208,6 +216,7 @@ export class LiveFlow implements Flow, CountedFlow, TrafficPair {
     this.cut(undefined, reason);
   }
 
+  /** As of its end, or of `nowMs` where it never began. */
   record(nowMs: number, outcome: FlowOutcome, detail: string): FlowRecord {
     const { request } = this;
     const { allowed, rule, revision, source, sourceHost, client } = this.#judged;
@@ -215,7 +224,7 @@ export class LiveFlow implements Flow, CountedFlow, TrafficPair {
       id: request.id,
       startedMs: this.#startedMs,
       // A clock set back must not make a negative number, which the wire cannot carry.
-      durationMs: Math.max(0, nowMs - this.#startedMs),
+      durationMs: Math.max(0, (this.endedMs ?? nowMs) - this.#startedMs),
       source,
       sourceHost,
       service: request.service,

@@ -75,10 +75,12 @@ export class FlowRegistry {
     if (full !== undefined) return this.#refuse(request, { ...judged, reason: full }, startedMs, 'overloaded', span);
     const { permit, caller } = judged;
     const flow = new LiveFlow(request, judged, caller, startedMs, traffic, (ended, outcome, detail) => {
-      this.#flows.delete(ended);
-      this.#count(request.peer, -1);
       const nowMs = now();
-      ended.countEnd(outcome, nowMs);
+      if (this.#flows.delete(ended)) {
+        ended.endedMs = nowMs;
+        this.#count(request.peer, -1);
+        ended.countEnd(outcome, nowMs);
+      }
       if (!ended.handedOver) sink.record(ended.record(nowMs, outcome, detail), ended.from);
     });
     flow.span = span;

@@ -1,6 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { call, echo, ending, exchange, oneRecord, SERVICES, serving, setup } from './calls.fixture.ts';
 import { rule, service, until } from './rig.fixture.ts';
+
+/** Until what was cut at its source alone has been let go of. */
+const lingered = () => sleep(400);
 
 describe('a change', () => {
   it('cuts the live flows that lost their permission, and no others', async () => {
@@ -33,6 +37,32 @@ describe('a change', () => {
     expect(await ended).toBe('ECONNRESET');
     rig.change(rules, 'r0');
     expect(await oneRecord(rig)).toMatchObject({ outcome: 'cut', rule: 'no-web' });
+    await lingered();
+    expect(rig.records()).toHaveLength(1);
+  });
+
+  it('that the destination hears of too late is told by the source too', async () => {
+    const redis = await serving(echo);
+    const rig = await setup({ redis: [redis.port] });
+    const loser = call(rig, 'a');
+    await exchange(loser, 'ping');
+    const ended = ending(loser);
+    rig.change({ rules: [rule('no-web', 'deny', 'web', 'redis')] }, 'a');
+    expect(await ended).toBe('ECONNRESET');
+    await until(() => rig.records().length === 2);
+    const [there] = rig.agent('r0').recorder.recent();
+    expect(there).toMatchObject({ outcome: 'reset', verdict: 'allow' });
+    expect(rig.agent('a').recorder.recent()).toMatchObject([
+      {
+        id: there?.id,
+        outcome: 'cut',
+        verdict: 'deny',
+        rule: 'no-web',
+        revision: 2,
+        bytesSent: 4,
+        instance: 'redis/0',
+      },
+    ]);
   });
 
   it.each([

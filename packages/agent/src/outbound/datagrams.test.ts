@@ -166,6 +166,17 @@ describe('a UDP flow', () => {
     expect(rig.agent('a').recorder.recent().length).toBeLessThanOrEqual(1);
   });
 
+  it('is told by its source too where a change that cut it there does not get to its destination', async () => {
+    const program = await Endpoint.open((payload) => payload);
+    const rig = await setup([program.port]);
+    const client = await Endpoint.open();
+    send(rig, client, 'ping');
+    await until(() => client.heard.length === 1);
+    rig.change({ rules: [rule('no-web', 'deny', 'web', 'statsd')] }, 'a');
+    await until(() => rig.records().length === 2);
+    expect(rig.agent('a').recorder.recent()).toMatchObject([{ outcome: 'cut', verdict: 'deny', rule: 'no-web' }]);
+  });
+
   it('to a program that is gone is recorded as not listening', async () => {
     const program = await Endpoint.open();
     const { port } = program;

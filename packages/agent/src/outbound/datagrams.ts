@@ -221,10 +221,15 @@ export class OutboundDatagrams {
       client.conduit = conduit;
       client.hasOthers = () => this.#forwarder.hasOthers(out);
       client.state = 'open';
+      let letGo = false;
       flow.onCut(() => {
         over();
-        if (remote) afterCut(() => conduit.close());
-        else conduit.close();
+        if (!remote) conduit.close();
+        else
+          afterCut(() => {
+            if (!letGo) flow.cutAlone();
+            conduit.close();
+          });
       });
       conduit.attach({
         datagram: (payload) => {
@@ -234,6 +239,7 @@ export class OutboundDatagrams {
           reply(payload);
         },
         closed: (cause) => {
+          letGo = true;
           endDatagrams(flow, cause);
           if (client.conduit === conduit) over();
         },

@@ -87,6 +87,26 @@ test('a flow that both agents tell of stands once, in the words of its destinati
   expect((await details()).at(-1)).toBe('once more');
 });
 
+test('of a flow that was cut at its source first, and reset there for its destination, the denial stands', async () => {
+  const cut = {
+    outcome: 'cut',
+    verdict: 'deny',
+    rule: 'no-web',
+    revision: 9,
+    detail: 'policy no-web denies it',
+  } as const;
+  const records = {
+    a: flow(1, { ...cut, bytesSent: 1 }),
+    b: flow(1, { outcome: 'reset', verdict: 'allow', bytesSent: 7 }),
+  };
+  for (const order of ['ab', 'ba', 'aba', 'bab'] as const) {
+    const window = createFlowWindow(10);
+    for (const host of order as Iterable<string>) window.add('prod', host, [records[host as 'a' | 'b']], 0);
+    const { flows: found } = await window.query('prod', { filter: { verdict: 'deny' }, limit: 10 }, NEVER);
+    expect(found.map(({ record }) => record)).toEqual([{ ...records.b, ...cut }]);
+  }
+});
+
 test.each<[source: FlowOutcome, destination: FlowOutcome, kept: 'source' | 'destination']>([
   ['unreachable', 'closed', 'source'],
   ['unreachable', 'reset', 'source'],

@@ -142,13 +142,17 @@ export class FlowRing {
 
 /**
  * One record of both: the destination's, which knows what passed. But of a flow that failed before its caller had an answer
- * only the source knows: there it was taken, and ended as any does. No source tells away what was decided or failed there.
+ * only the source knows: there it was taken, and ended as any does. And a denial that cut it at its source first stands, with what
+ * decided it, where the destination saw the caller go. No source tells away what was decided or failed there.
  */
 function joined(source: FlowRecord, destination: FlowRecord): FlowRecord {
   const { verdict, outcome } = destination;
   const ordinary = verdict === 'allow' && !OUTCOMES[outcome].failed;
-  if (!ordinary || !OUTCOMES[source.outcome].fault) return destination;
-  return { ...destination, outcome: source.outcome, detail: source.detail };
+  if (!ordinary) return destination;
+  if (OUTCOMES[source.outcome].fault) return { ...destination, outcome: source.outcome, detail: source.detail };
+  if (source.verdict === 'allow' || source.outcome !== 'cut') return destination;
+  const { rule, revision, detail } = source;
+  return { ...destination, verdict: source.verdict, rule, revision, outcome: source.outcome, detail };
 }
 
 function more(watcher: Watcher, signal: AbortSignal): Promise<void> {
