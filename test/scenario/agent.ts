@@ -48,6 +48,11 @@ export class Agent {
     this.#parts = parts;
   }
 
+  /** Where it keeps its state: its own commands find it there. */
+  get directory(): string {
+    return this.#parts.directory;
+  }
+
   /** Before its tunnel port. */
   get relay(): Relay {
     return present(this.#parts.relay, `${this.host} has no relay`);

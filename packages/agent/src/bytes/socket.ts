@@ -4,7 +4,7 @@
  */
 
 import net from 'node:net';
-import { defined, plainAddress } from '@weft/proto';
+import { defined, formatHostPort, plainAddress } from '@weft/proto';
 import type { ConduitEvents, WireConduit } from '../words/conduit.ts';
 import type { Deadline } from './deadline.ts';
 import { adoptSocket } from './inside/adopt.ts';
@@ -126,6 +126,11 @@ export class SocketConduit implements WireConduit {
   get localAddress(): string | undefined {
     const { localAddress } = this.#socket;
     return localAddress === undefined ? undefined : plainAddress(localAddress);
+  }
+
+  get remoteAddress(): string | undefined {
+    const { remoteAddress, remotePort = 0 } = this.#socket;
+    return remoteAddress === undefined ? undefined : formatHostPort(plainAddress(remoteAddress), remotePort);
   }
 
   get backlog(): number {

@@ -1,8 +1,11 @@
 /** How commands end. */
 import { CodedError } from '@weft/proto';
 
-/** 0 done, 1 failed, 2 wrong usage or file, 3 the answer is no: `explain` says deny, `diff` that an apply would change something, 130 interrupted. */
-export type ExitCode = 0 | 1 | 2 | 3 | 130;
+/**
+ * 0 done, 1 failed, 2 wrong usage or file, 3 the answer is no: `explain` says deny, `diff` that an apply would change something,
+ * 4 a break was found, 130 interrupted.
+ */
+export type ExitCode = 0 | 1 | 2 | 3 | 4 | 130;
 
 /** The command was given wrongly: exit code 2. */
 export class UsageError extends Error {
@@ -21,6 +24,7 @@ export class CommandError extends CodedError<
   | 'control-refused'
   | 'control-unreachable'
   | 'interrupted'
+  | 'no-such-host'
   | 'not-confirmed'
   | 'not-kept'
   | 'stragglers'

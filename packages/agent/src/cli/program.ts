@@ -132,6 +132,19 @@ function build(terminal: Terminal, signal: AbortSignal, json: boolean, exit: (co
     .action(async (options) => (await import('./status-command.ts')).showStatus(options, terminal, signal));
   example(status, 'weft status');
 
+  const pinging = admin(
+    program.command('ping').description('the way to another host as it is now, through the agent here'),
+  )
+    .argument('<host>', "the host's name")
+    .option('--count <NUMBER>', 'how often', '4')
+    .addOption(network())
+    .option('--data <DIR>', "the agent's directory")
+    .addOption(asJson())
+    .action(async (host, options) =>
+      exit(await (await import('./ping-command.ts')).ping(host, options, terminal, signal)),
+    );
+  example(pinging, 'weft ping data-1', 'weft ping data-1 --count 1 --json');
+
   const listServices = admin(program.command('services').description('list services and their instances'))
     .addOption(network())
     .addOption(asJson())

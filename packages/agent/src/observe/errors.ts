@@ -1,5 +1,10 @@
 import { CodedError } from '@weft/proto';
 
+/** What a command asks of the agent of its host cannot be had. */
+export class LocalRefusal extends CodedError<'no-such-peer' | 'this-host'> {
+  override readonly name = 'LocalRefusal';
+}
+
 /** What can go wrong when an agent shows its state, or is asked for it. */
 export class StatusSocketError extends CodedError<'status-socket-failed' | 'status-unreadable' | 'question-unknown'> {
   override readonly name = 'StatusSocketError';

@@ -1,10 +1,23 @@
 /** What programs of this host may ask the agent over the socket in its directory, and how it says that it has no answer. */
 import { CodedError, messageOf } from '@weft/proto';
+import { z } from 'zod';
 import { FileError, type FileProblem } from '../config/errors.ts';
+import type { PathNow } from '../tunnel/types.ts';
 import { StatusSocketError } from './errors.ts';
 
+const QUESTION = z.discriminatedUnion('ask', [
+  z.object({ ask: z.literal('status') }),
+  /** One round trip to a host: answered by a PingAnswer. However many ask at once, one is under way in a tunnel. */
+  z.object({ ask: z.literal('ping'), host: z.string() }),
+]);
+
 /** One JSON object in one line; who says nothing asks for the status. */
-export type LocalQuestion = { readonly ask: 'status' };
+export type LocalQuestion = z.output<typeof QUESTION>;
+
+export type PingAnswer =
+  | { readonly path: PathNow }
+  /** Why there is no way. */
+  | { readonly unreachable: string };
 
 /** In place of an answer. */
 export interface LocalFailure {
@@ -20,8 +33,7 @@ export interface LocalFailure {
 export function readQuestion(line: string): LocalQuestion {
   if (line.trim() === '') return { ask: 'status' };
   try {
-    const question = JSON.parse(line) as Partial<LocalQuestion> | null;
-    if (question?.ask === 'status') return { ask: 'status' };
+    return QUESTION.parse(JSON.parse(line));
   } catch {
     // Told below, as any other.
   }

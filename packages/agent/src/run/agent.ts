@@ -24,11 +24,12 @@ import { NetmapStore } from '../netmap/store.ts';
 import type { AgentMetrics } from '../observe/agent-metrics.ts';
 import type { AgentStatus } from '../observe/agent-status.ts';
 import { describeAgent } from '../observe/describe.ts';
-import { serveStatus } from '../observe/status-socket.ts';
+import { type Answerer, serveStatus } from '../observe/status-socket.ts';
 import type { Problems } from '../words/problems.ts';
 import { type ControlState, followControl, keptNetmap, placesOfControl } from './control.ts';
 import { ENFORCEMENT } from './enforce.ts';
 import { keepHouse } from './housekeeping.ts';
+import { localAnswerer } from './local-answers.ts';
 import { watchLoopbackDoor } from './loopback-door.ts';
 import { type MainPath, openMainPath } from './main-path.ts';
 import type { AgentOptions } from './options.ts';
@@ -135,7 +136,8 @@ async function runMember(options: AgentOptions, request: MembershipRequest, sign
         version: VERSION,
       });
     };
-    await openStatus(directory, status, path.problems, life.signal);
+    const answerer = localAnswerer({ status, store, tunnels: path.tunnels });
+    await openStatus(directory, answerer, path.problems, life.signal);
 
     let waits: string | undefined = 'it starts';
     const unready = () => (control.revoked ? 'its membership was revoked' : waits);
@@ -255,19 +257,19 @@ const STATUS_RETRY_MS = 10_000;
  */
 async function openStatus(
   directory: string,
-  status: () => Promise<AgentStatus>,
+  answerer: Answerer,
   problems: Problems,
   signal: AbortSignal,
 ): Promise<void> {
   const path = join(directory, 'agent.sock');
   try {
-    await serveStatus(path, status, signal);
+    await serveStatus(path, answerer, signal);
     problems.clear('status-socket', path);
   } catch (error) {
     if (signal.aborted) return;
     const message = `${messageOf(error)}; weft status cannot show this agent`;
     problems.raise({ code: 'status-socket', subject: path, message });
-    setTimeout(() => void openStatus(directory, status, problems, signal), STATUS_RETRY_MS).unref();
+    setTimeout(() => void openStatus(directory, answerer, problems, signal), STATUS_RETRY_MS).unref();
   }
 }
 

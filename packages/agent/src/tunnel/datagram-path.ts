@@ -95,6 +95,8 @@ export class DatagramPath implements ItemHandler {
   #provenAt = 0;
   #usedSinceProof: boolean = false;
   #lastProbe = 0;
+  /** Who waits for the next answer. */
+  readonly #waiting = new Set<(passes: boolean) => void>();
   #retryPause = 0;
   #source: DatagramAddress | undefined;
 
@@ -146,6 +148,23 @@ export class DatagramPath implements ItemHandler {
         else this.#path.bound(largestPacket(sealer));
       },
     };
+  }
+
+  /** Whether an answer comes within the time; asked for now, where it was not just before. */
+  passes(waitMs: number): Promise<boolean> {
+    if (this.#sending?.sealer === undefined || this.#remote === undefined) return Promise.resolve(false);
+    const asked = this.#host.now() - this.#lastProbe < PROBE_DOUBTED;
+    if (asked && this.proven && this.#provenAt >= this.#lastProbe) return Promise.resolve(true);
+    if (!asked) this.#probe();
+    return new Promise((resolve) => {
+      const told = (passes: boolean): void => {
+        clearTimeout(timer);
+        this.#waiting.delete(told);
+        resolve(passes);
+      };
+      const timer = setTimeout(told, waitMs, false);
+      this.#waiting.add(told);
+    });
   }
 
   /** Counts open UDP flows: the path is probed only while there are some. */
@@ -211,6 +230,7 @@ export class DatagramPath implements ItemHandler {
     this.#sending = undefined;
     this.#path.lose();
     clearTimeout(this.#deciding);
+    for (const told of this.#waiting) told(false);
     for (const _ of this.#held.splice(0)) this.#host.dropped();
   }
 
@@ -254,6 +274,7 @@ export class DatagramPath implements ItemHandler {
     const answer = this.#path.answer(id, now);
     if (answer === undefined) return;
     this.#provenAt = now;
+    for (const told of this.#waiting) told(true);
     this.#claimed = false;
     this.#usedSinceProof = false;
     this.#retryPause = 0;

@@ -182,6 +182,15 @@ export class Link implements RecordOutput, MuxEvents {
     return this.#path?.size ?? 0;
   }
 
+  get remoteAddress(): string | undefined {
+    return this.#wire.conduit.remoteAddress;
+  }
+
+  /** Whether packets pass beside the connection now. */
+  async passesPackets(waitMs: number): Promise<boolean> {
+    return (await this.#path?.passes(waitMs)) ?? false;
+  }
+
   request(request: OpenRequest, events: OpeningEvents): () => void {
     return this.mux.request(request, events);
   }

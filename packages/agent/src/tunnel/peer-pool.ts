@@ -132,6 +132,15 @@ export class PeerPool {
     return await deadline.race(this.#dial());
   }
 
+  /** One that was dialled here, which shows that the peer can be. Throws UnreachableError, or the deadline's reason. */
+  async acquireDialled(deadline: Deadline): Promise<Link> {
+    const best = this.#best((link) => link.usable && link.initiator);
+    if (best !== undefined) return best;
+    const pausing = this.#pausing();
+    if (this.#dialling === undefined && pausing !== undefined) throw pausing;
+    return await deadline.race(this.#dial());
+  }
+
   tick(): void {
     for (const link of [...this.#links]) link.tick();
     const now = this.#context.now();

@@ -14,7 +14,10 @@ import { FlowCutError, TunnelEndedError, UnreachableError } from './errors.ts';
 import type { Established } from './handshake.ts';
 import { Link, type LinkOwner } from './link.ts';
 import { PeerPool, samePeer } from './peer-pool.ts';
-import type { Tunnels } from './types.ts';
+import type { PathNow, Tunnels } from './types.ts';
+
+/** Milliseconds that an answer beside a tunnel is waited for, when somebody asks. */
+const PACKET_ANSWER = 1_000;
 
 type Answer =
   | { readonly opened: true; readonly entry: MuxStream | DatagramFlow; readonly link: Link }
@@ -75,6 +78,18 @@ export class AgentTunnels implements Tunnels, LinkOwner {
   async ping(agentId: string, deadline: Deadline): Promise<number> {
     const link = await this.#peer(agentId).acquire(deadline);
     return await deadline.race(link.liveness.measure());
+  }
+
+  async lookAt(agentId: string, dialled: boolean, deadline: Deadline): Promise<PathNow> {
+    const tunnels = this.#peer(agentId);
+    const link = await (dialled ? tunnels.acquireDialled(deadline) : tunnels.acquire(deadline));
+    const packets = link.passesPackets(PACKET_ANSWER);
+    const roundTripUs = await deadline.race(link.liveness.measure());
+    const passes = await deadline.race(packets);
+    return {
+      ...{ roundTripUs, address: link.remoteAddress ?? '', dialled: link.initiator, accepted: tunnels.accepted },
+      pathSize: passes ? link.pathSize : 0,
+    };
   }
 
   recheckPeers(): void {

@@ -36,10 +36,28 @@ export interface Tunnels {
   promising(agentId: string): boolean;
   /** Round-trip time inside a tunnel to the peer, microseconds, making one when there is none. */
   ping(agentId: string, deadline: Deadline): Promise<number>;
+  /**
+   * The way to the peer as it is now, with a tunnel made where there is none; `dialled`: none that the peer made will do. Throws
+   * UnreachableError, or the deadline's reason.
+   */
+  lookAt(agentId: string, dialled: boolean, deadline: Deadline): Promise<PathNow>;
   /** To be called after each change of the directory: cuts tunnels of peers gone, or whose key or psk changed. */
   recheckPeers(): void;
   readonly counters: TunnelCounters;
   close(): Promise<void>;
+}
+
+export interface PathNow {
+  /** Inside the tunnel, microseconds. */
+  readonly roundTripUs: number;
+  /** HOST:PORT of the peer's end; empty where it has none. */
+  readonly address: string;
+  /** Whether this agent made the tunnel, rather than the peer. */
+  readonly dialled: boolean;
+  /** Tunnels that the peer has made to this agent. */
+  readonly accepted: number;
+  /** Bytes of UDP payload that pass beside the tunnel; 0: datagrams go inside it. */
+  readonly pathSize: number;
 }
 
 export interface TunnelCounters {

@@ -44,6 +44,8 @@ export interface WireConduit extends Conduit {
   writeTogether(produce: (emit: (piece: Buffer) => void) => void): boolean;
   /** Of this host, where it has one. */
   readonly localAddress: string | undefined;
+  /** HOST:PORT of the far end, where it has one. */
+  readonly remoteAddress: string | undefined;
   /** Bytes that were written and have not left. */
   readonly backlog: number;
   /** Pieces they are in. Each costs memory beside its bytes. */

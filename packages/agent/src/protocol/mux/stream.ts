@@ -93,6 +93,10 @@ export class MuxStream {
     return undefined;
   }
 
+  get remoteAddress(): undefined {
+    return undefined;
+  }
+
   get backlog(): number {
     return this.sendQueue.length;
   }

@@ -1,0 +1,53 @@
+/** What commands of this host ask its agent, answered. */
+import { messageOf } from '@weft/proto';
+import { Deadline } from '../bytes/deadline.ts';
+import type { AgentStatus } from '../observe/agent-status.ts';
+import { LocalRefusal } from '../observe/errors.ts';
+import type { PingAnswer } from '../observe/local-question.ts';
+import type { Answerer } from '../observe/status-socket.ts';
+import type { Tunnels } from '../tunnel/types.ts';
+import type { NetmapPeer, NetmapSource } from '../words/netmap.ts';
+
+/** Longer than a dial may take. */
+const PING_MS = 6_000;
+
+export interface LocalParts {
+  readonly status: () => Promise<AgentStatus>;
+  readonly store: Pick<NetmapSource, 'current'>;
+  readonly tunnels: Pick<Tunnels, 'lookAt'>;
+}
+
+export function localAnswerer(parts: LocalParts): Answerer {
+  return (question) => {
+    switch (question.ask) {
+      case 'status':
+        return parts.status();
+      case 'ping':
+        return ping(parts, question.host);
+    }
+  };
+}
+
+/** Rejects with LocalRefusal. */
+async function ping({ store, tunnels }: LocalParts, host: string): Promise<PingAnswer> {
+  const peer = peerOf(store, host);
+  const deadline = new Deadline(PING_MS);
+  try {
+    return { path: await tunnels.lookAt(peer.agentId, false, deadline) };
+  } catch (error) {
+    return { unreachable: messageOf(error) };
+  } finally {
+    deadline.close();
+  }
+}
+
+/** Throws LocalRefusal. */
+function peerOf({ current }: LocalParts['store'], host: string): NetmapPeer {
+  const { self, peers } = current;
+  if (host === self?.host) throw new LocalRefusal('this-host', `${host} is this very host`);
+  for (const peer of peers.values()) if (peer.host === host) return peer;
+  throw new LocalRefusal(
+    'no-such-peer',
+    `this host is told of no ${host}: it is no member, or no flow is permitted between the two (an agent is told of no others)`,
+  );
+}
