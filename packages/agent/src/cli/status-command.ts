@@ -1,5 +1,6 @@
 /** weft status: this host's agent, and control as far as it may be asked. */
 import { existsSync } from 'node:fs';
+import { capabilityOf } from '@weft/proto';
 import { adminService, type pb, timestampFromWire } from '@weft/proto/wire';
 import { formatDuration } from '../config/duration.ts';
 import type { AgentStatus } from '../observe/agent-status.ts';
@@ -70,11 +71,12 @@ async function askControl(
 function controlJson(control: ControlAnswer, address: string): object | null {
   if (control === undefined) return null;
   if (control instanceof CommandError) return { address, reachable: false, error: control.message };
-  const { version, networks, olderData, acceptsOlderData } = control;
+  const { version, capability, networks, olderData, acceptsOlderData } = control;
   return {
     address,
     reachable: true,
     version,
+    capability,
     startedMs: startOf(control),
     olderData: olderData ? { ...olderDataOf(olderData) } : null,
     acceptsOlderData,
@@ -192,7 +194,9 @@ function startOf({ startTime }: pb.GetStatusResponse): number {
 
 function writeControl(answer: pb.GetStatusResponse, address: string, terminal: Terminal): void {
   const up = formatDuration(terminal.now() - startOf(answer));
-  terminal.out(`\ncontrol    ${printable(`${address}, version ${answer.version}`)}, up ${up}\n\n`);
+  terminal.out(
+    `\ncontrol    ${printable(`${address}, version ${answer.version}`)}, capability ${capabilityOf(answer.capability)}, up ${up}\n\n`,
+  );
   if (answer.olderData) {
     const { revision, hosts, sinceMs } = olderDataOf(answer.olderData);
     const words =

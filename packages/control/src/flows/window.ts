@@ -36,6 +36,11 @@ const KNOWN_OF_ALL = 500_000;
  * So no cursor ever stands for two records.
  */
 const SKIPPED_CURSORS = 1_000_000;
+/**
+ * Cursors begin at a start with the time, in steps of which more pass than records come: above all that were given before, also where the
+ * records of then are gone or are those of an older copy. So a watch that is resumed from a place of then is told of a gap.
+ */
+const CURSORS_PER_MS = 100;
 
 /** Opens the window in this directory, and makes it when it is not there; the caller holds the lock on control's data. */
 export async function openFlowWindow(options: WindowOptions): Promise<FlowWindow> {
@@ -65,7 +70,7 @@ export async function openFlowWindow(options: WindowOptions): Promise<FlowWindow
     ...defined({ mostQueued, entry, wrote }),
   });
   await keeper.ready;
-  if (keeper.last > 0) cursor = keeper.last + SKIPPED_CURSORS;
+  cursor = Math.max(keeper.last + SKIPPED_CURSORS, Math.trunc(now()) * CURSORS_PER_MS);
 
   return {
     add(network, host, records, dropped, settled) {

@@ -1,5 +1,5 @@
 /** The admin service: requests checked, changes handed to the state, answers made from it. */
-import { defined, problem } from '@weft/proto';
+import { CAPABILITY, defined, problem } from '@weft/proto';
 import {
   actionCodec,
   breakPointCodec,
@@ -65,6 +65,7 @@ export function adminCalls(options: AdminServiceOptions): AdminCalls {
       startTime: timestampToWire(options.startedMs),
       ...defined({ olderData: state.olderData && olderDataStatus(state.olderData) }),
       acceptsOlderData: state.acceptsOlderData,
+      capability: CAPABILITY,
       problems: options.disk.problems.map(({ code, message, sinceMs }) => {
         return { code, message, sinceTime: timestampToWire(sinceMs) };
       }),

@@ -51,6 +51,13 @@ test('what is wrong is named as it stands in the request, and changes nothing', 
   expect(await fields(bench.ask(adminService.putService, { service: { ...web, ports: [] } }))).toEqual([
     'service.ports',
   ]);
+  const timed = (more: object) => {
+    const service = { ...web, kind: 1, public: { port: 80, hosts: ['a.example'], ...more } };
+    return fields(bench.ask(adminService.putService, { service }));
+  };
+  expect(await timed({ responseTimeout: { seconds: 0, nanos: 1 } })).toEqual(['service.public.responseTimeout']);
+  // Of the days before there was a length of time for it.
+  expect(await timed({ responseTimeoutMs: 5_000 })).toEqual(['service.public.response_timeout_ms']);
   expect(await fields(bench.ask(adminService.putPolicy, { policy: { ...shut, from: ['No!'] } }))).toEqual([
     'policy.from[0]',
   ]);

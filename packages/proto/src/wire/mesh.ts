@@ -2,7 +2,16 @@
 
 import { closedRule } from '../model/closed-rule.ts';
 import { LIMITS, WIRE_LIMITS } from '../model/limits.ts';
-import type { AgentSettings, Mesh, PolicyTest, PortRange, Rule, RulePorts, Service } from '../model/mesh.ts';
+import type {
+  AgentSettings,
+  Mesh,
+  PolicyTest,
+  PortRange,
+  PublicIngress,
+  Rule,
+  RulePorts,
+  Service,
+} from '../model/mesh.ts';
 import { readSelector } from '../model/selector.ts';
 import { defined } from '../model/values.ts';
 import { callerName, callerToWire } from './caller.ts';
@@ -10,6 +19,7 @@ import { integer, list, required, text } from './check.ts';
 import { actionCodec, type EnumCodec, kindCodec, protocolCodec, ruleProtocolCodec } from './enums.ts';
 import { WireError } from './errors.ts';
 import type * as pb from './pb.ts';
+import { durationFromWire, durationToWire } from './time.ts';
 
 export function portsToWire(ranges: readonly RulePorts[]): pb.PortRange[] {
   return ranges.map(({ protocol, first, last }) => ({ protocol: ruleProtocolCodec.toWire(protocol), first, last }));
@@ -64,15 +74,63 @@ export function serviceToWire({ public: ingress, ...service }: Service): pb.Outg
     ...service,
     kind: kindCodec.toWire(service.kind),
     ports: portsToWire(service.ports),
-    ...defined({ public: ingress && { ...ingress, responseTimeoutMs: ingress.responseTimeoutMs ?? 0 } }),
+    ...defined({ public: ingress && ingressToWire(ingress) }),
   };
 }
 
-/** `readPorts` where not all of them need be known. Throws WireError. */
-export function serviceFromWire(
+function ingressToWire({
+  port,
+  hosts,
+  responseTimeoutMs: ms,
+}: PublicIngress): pb.Outgoing<pb.Message<'PublicIngress'>> {
+  return {
+    port,
+    hosts: [...hosts],
+    ...defined({ responseTimeout: ms === undefined ? undefined : durationToWire(ms) }),
+  };
+}
+
+/** As an agent is told of it, which may be of a version that reads milliseconds. */
+export function enforcedServiceToWire(service: Service): pb.Outgoing<pb.Service> {
+  const wire = serviceToWire(service);
+  const ms = service.public?.responseTimeoutMs;
+  return ms === undefined ? wire : { ...wire, public: { ...wire.public, responseTimeoutMs: ms } };
+}
+
+/** Throws WireError. */
+export function serviceFromWire(wire: pb.Outgoing<pb.Service>, field?: string): Service {
+  return readService(wire, field, portsFromWire, (ingress, at) => {
+    if (ingress.responseTimeoutMs)
+      throw new WireError('wire-form', `${at}_ms`, 'is what control tells older agents; expected response_timeout');
+    return timeoutFromWire(ingress, at);
+  });
+}
+
+/** Of a netmap, where not all of its ports need be known, and control may be of a version that says milliseconds. Throws WireError. */
+export function enforcedServiceFromWire(wire: pb.Outgoing<pb.Service>, field: string): Service {
+  return readService(
+    wire,
+    field,
+    knownPortsFromWire,
+    (ingress, at) =>
+      timeoutFromWire(ingress, at) ?? (integer(ingress.responseTimeoutMs, `${at}_ms`, 0, 0xffff_ffff) || undefined),
+  );
+}
+
+/** To the millisecond. */
+function timeoutFromWire(
+  { responseTimeout }: pb.Outgoing<pb.Message<'PublicIngress'>>,
+  field: string,
+): number | undefined {
+  const ms = durationFromWire(responseTimeout, field);
+  return ms === undefined ? undefined : Math.round(ms);
+}
+
+function readService(
   wire: pb.Outgoing<pb.Service>,
-  field?: string,
-  readPorts: typeof portsFromWire = portsFromWire,
+  field: string | undefined,
+  readPorts: typeof portsFromWire,
+  readTimeout: typeof timeoutFromWire,
 ): Service {
   const name = text(wire.name, field ?? 'services', WIRE_LIMITS.name);
   const at = field ?? `services.${name}`;
@@ -87,10 +145,7 @@ export function serviceFromWire(
           public: {
             port: integer(ingress.port, `${at}.public.port`, 1, 65_535),
             hosts: list(ingress.hosts, `${at}.public.hosts`, LIMITS.publicHosts, shortText),
-            ...defined({
-              responseTimeoutMs:
-                integer(ingress.responseTimeoutMs, `${at}.public.response_timeout_ms`, 0, 0xffff_ffff) || undefined,
-            }),
+            ...defined({ responseTimeoutMs: readTimeout(ingress, `${at}.public.response_timeout`) }),
           },
         }),
     tags: list(wire.tags, `${at}.tags`, LIMITS.tags, shortText),

@@ -20,11 +20,11 @@ import { WireError } from './errors.ts';
 import { weft } from './generated.ts';
 import {
   enforcedRuleFromWire,
+  enforcedServiceFromWire,
+  enforcedServiceToWire,
   knownPortsFromWire,
   portsToWire,
   ruleToWire,
-  serviceFromWire,
-  serviceToWire,
 } from './mesh.ts';
 import type * as pb from './pb.ts';
 
@@ -35,7 +35,7 @@ export function itemToWire(item: NetmapItem): pb.Outgoing<pb.Item> {
   const key = itemKey(item);
   switch (item.type) {
     case 'service':
-      return { key, service: { service: serviceToWire(item.service), address: item.address } };
+      return { key, service: { service: enforcedServiceToWire(item.service), address: item.address } };
     case 'instance':
       return { key, instance: { ...item, notListening: portsToWire(item.notListening) } };
     case 'peer':
@@ -81,7 +81,7 @@ function readItem(wire: pb.Outgoing<pb.Item>): NetmapItem {
 }
 
 function readService(wire: pb.Outgoing<pb.ServiceItem>): ServiceItem {
-  const service = serviceFromWire(required(wire.service, 'service.service'), 'service.service', knownPortsFromWire);
+  const service = enforcedServiceFromWire(required(wire.service, 'service.service'), 'service.service');
   const [wrong] = checkService(service);
   if (wrong !== undefined) throw new WireError('wire-form', wrong.field, wrong.message);
   return { type: 'service', service, address: address(wire.address, 'service.address') };

@@ -82,6 +82,25 @@ describe('what is sent is what arrives', () => {
 });
 
 describe("an item's bytes", () => {
+  it('tell how long an answer may take to agents of every version, and alone in milliseconds are read', () => {
+    const item: ServiceItem = {
+      type: 'service',
+      service: {
+        name: 'web',
+        kind: 'web',
+        ports: [{ protocol: 'tcp', first: 80, last: 80 }],
+        public: { port: 80, hosts: ['a.example'], responseTimeoutMs: 5_500 },
+        tags: [],
+      },
+      address: 0x7f500001,
+    };
+    const wire = weft.v1.Item.decode(encodeItem(item));
+    const ingress = wire.service?.service?.public;
+    expect(ingress).toMatchObject({ responseTimeoutMs: 5_500, responseTimeout: { seconds: 5, nanos: 5e8 } });
+    delete ingress?.responseTimeout;
+    expect(itemFromWire(wire as pb.Item)).toEqual(item);
+  });
+
   it('are the same after a round trip, so that both ends have one digest', () => {
     fc.assert(
       fc.property(anyItem, (item) => {
