@@ -4,6 +4,7 @@ import net from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { freePort } from '../../examples/demo/ports.ts';
 import { createLocalLab, type Host, type Lab } from '../harness/host.ts';
+import type { Finished } from '../harness/process.ts';
 import { SETTLED_MS, until } from '../harness/until.ts';
 import { Agent, Control } from '../harness/weft.ts';
 
@@ -27,10 +28,14 @@ describe('control and agents as processes', () => {
 
   beforeAll(async () => {
     lab = cleanup.use(createLocalLab());
-    server = net.createServer((socket) => {
+    server = net.createServer({ allowHalfOpen: true }, (socket) => {
       callers.push(socket.remoteAddress ?? '');
       socket.on('error', () => socket.destroy());
       socket.pipe(socket);
+      // This one ends first, and hears the rest.
+      socket.on('data', (piece) => {
+        if (piece.toString() === 'bye') setImmediate(() => socket.unpipe(socket).resume().end());
+      });
     });
     await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
     // The service's port is not its target's port: all agents share this machine, and the target holds its own.
@@ -95,9 +100,38 @@ describe('control and agents as processes', () => {
     expect(names).toEqual([['web.internal'], ['mailer.internal']]);
   });
 
+  /** A command of an agent's host, which asks the agent alone. */
+  async function local(script: string, input = ''): Promise<Finished> {
+    const front = agents.get('front');
+    if (front === undefined) throw new Error('front has not joined');
+    const argv = ['sh', '-c', `data=$1 to=$2; ${script}`, 'sh', front.agent.dataDir, `echo:${port}`];
+    return front.host.run(argv, { input });
+  }
+
+  test('connect carries what goes through it, and tells the end of either half', async () => {
+    expect(await local('exec weft connect "$to" --data "$data"', 'hello')).toEqual({
+      code: 0,
+      stdout: 'hello',
+      stderr: '',
+    });
+    // Stdin stays open until stdout has ended: the echo ends first once it is told to.
+    const half = 'done=$data/stdout-ended; { printf bye; while [ ! -e "$done" ]; do sleep 0.05; done; }';
+    expect(await local(`${half} | weft connect "$to" --data "$data" | { cat; touch "$done"; }`)).toMatchObject({
+      code: 0,
+      stdout: 'bye',
+    });
+    expect((await local('weft env echo --data "$data"')).stdout).toMatch(
+      new RegExp(`^ECHO_HOST=127[.0-9]+\nECHO_PORT=${port}\n$`),
+    );
+  });
+
   test('a denial is a reset, it is recorded, and taking the rule back opens again', async () => {
     await control.apply(MESH(port, 'policies: [{ name: shut, action: deny, from: [web], to: [echo] }]'), '--wait');
     await expect(echo('front')).rejects.toThrow(/ECONNRESET/);
+    expect(await local('exec weft connect "$to" --data "$data"', 'hello')).toMatchObject({
+      code: 3,
+      stderr: expect.stringMatching(/^weft: denied by shut at revision \d+: web may not call echo:\d+\n$/) as string,
+    });
     expect(await echo('back')).toBe('hello');
     const denied = await until(
       'the record',

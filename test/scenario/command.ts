@@ -18,6 +18,7 @@ export async function weft(env: Readonly<Record<string, string>>, ...args: reado
       err += text;
     },
     ...{ outColors: false, errColors: false, env: { HOME: '/nonexistent', ...env }, now: Date.now },
+    bytes: () => ({ input: process.stdin, output: process.stdout }),
   };
   const code = await run(args, terminal, new AbortController().signal);
   return { code, out, err };

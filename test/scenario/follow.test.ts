@@ -37,6 +37,7 @@ test('each flow is printed once, also what ended while control was away', async 
     err: (text: string) => {
       err += text;
     },
+    bytes: () => ({ input: process.stdin, output: process.stdout }),
     ...{ outColors: false, errColors: false, env: mesh.environment, now: Date.now },
   };
   await call();

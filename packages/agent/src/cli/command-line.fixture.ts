@@ -2,12 +2,14 @@ import { mkdtempSync } from 'node:fs';
 import { chmod, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { PassThrough, Readable } from 'node:stream';
 import { encodeAdminToken } from '@weft/proto';
 import type { AdminHandlers } from '@weft/proto/wire';
 import { afterAll, afterEach } from 'vitest';
 import { makeTestKeys } from '../../testing/certificate.ts';
 import { type FakeControl, startFakeControl } from '../../testing/fake-control.ts';
 import { run } from './program.ts';
+import type { Bytes } from './terminal.ts';
 
 export const NOW = Date.UTC(2026, 2, 1, 12);
 export const SECRET = 'a'.repeat(43);
@@ -23,6 +25,10 @@ interface Surroundings {
   readonly env?: Record<string, string>;
   readonly answer?: string;
   readonly signal?: AbortSignal;
+  /** What goes through a command; as text, all that stdin has. */
+  readonly input?: string | Bytes;
+  /** Gets what is said as it comes. */
+  readonly said?: { out: string; err: string };
 }
 
 /** The commands as a user has them, in a home of their own, with a control that answers as the test at hand says. */
@@ -40,11 +46,9 @@ export function commandLine() {
 
   /** With more of an environment, or a person who answers questions. */
   async function weftWith(
-    { env: more, answer, signal = new AbortController().signal }: Surroundings,
+    { env: more, answer, input = '', signal = new AbortController().signal, said = { out: '', err: '' } }: Surroundings,
     ...args: readonly string[]
   ): Promise<Outcome> {
-    let out = '';
-    let err = '';
     const env = {
       HOME: directory,
       WEFT_CONTROL: control?.address ?? '127.0.0.1:1',
@@ -53,24 +57,32 @@ export function commandLine() {
     };
     const terminal = {
       out: (text: string) => {
-        out += text;
+        said.out += text;
       },
       err: (text: string) => {
-        err += text;
+        said.err += text;
       },
       outColors: false,
       errColors: false,
       env,
       now: () => NOW,
+      bytes: () => {
+        if (typeof input !== 'string') return input;
+        const output = new PassThrough().setEncoding('utf8');
+        output.on('data', (text: string) => {
+          said.out += text;
+        });
+        return { input: Readable.from([Buffer.from(input)]), output };
+      },
       ...(answer !== undefined && {
         ask: (question: string) => {
-          err += question;
+          said.err += question;
           return Promise.resolve(answer);
         },
       }),
     };
     const code = await run(args, terminal, signal);
-    return { code, out, err };
+    return { code, ...said };
   }
 
   async function file(name: string, content: string, mode = 0o600): Promise<string> {

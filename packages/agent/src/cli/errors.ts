@@ -2,8 +2,8 @@
 import { CodedError } from '@weft/proto';
 
 /**
- * 0 done, 1 failed, 2 wrong usage or file, 3 the answer is no: `explain` says deny, `diff` that an apply would change something,
- * 4 a break was found, 130 interrupted.
+ * 0 done, 1 failed, 2 wrong usage or file, 3 the answer is no: `explain` says deny, `connect` is denied, `diff` says that an apply
+ * would change something, 4 a break was found, 130 interrupted.
  */
 export type ExitCode = 0 | 1 | 2 | 3 | 4 | 130;
 
@@ -18,13 +18,18 @@ export function wrongValue(option: string, expected: string, found: string): nev
   throw new UsageError(`${option} takes ${expected}; found ${JSON.stringify(found)}`);
 }
 
-/** The command failed: exit code 1. The message says what failed, why, and what to do. */
+/** The command failed: exit code 1, and 3 where a call was `denied`. The message says what failed, why, and what to do. */
 export class CommandError extends CodedError<
   | 'admin-token'
+  | 'cannot-listen'
   | 'control-refused'
   | 'control-unreachable'
+  | 'denied'
   | 'interrupted'
+  | 'no-address'
   | 'no-such-host'
+  | 'no-such-service'
+  | 'not-carried'
   | 'not-confirmed'
   | 'not-kept'
   | 'stragglers'

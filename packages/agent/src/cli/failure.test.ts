@@ -1,3 +1,4 @@
+import { PassThrough } from 'node:stream';
 import { describe, expect, test } from 'vitest';
 import { commandLine, NOW } from './command-line.fixture.ts';
 import { failureOf, tellFailure } from './failure.ts';
@@ -10,7 +11,8 @@ function told(error: unknown, env = {}): { readonly code: number; readonly err: 
   const write = (text: string) => {
     err += text;
   };
-  const terminal = { out: write, err: write, outColors: false, errColors: false, env, now: () => NOW };
+  const bytes = () => ({ input: new PassThrough(), output: new PassThrough() });
+  const terminal = { out: write, err: write, outColors: false, errColors: false, env, now: () => NOW, bytes };
   const failure = failureOf(error, env, signal);
   tellFailure(failure, false, terminal);
   return { code: failure.code, err };

@@ -30,6 +30,8 @@ export function failureOf(error: unknown, env: Terminal['env'], signal: AbortSig
     return { code: 2, error: code, message, problems };
   }
   if (error instanceof UsageError) return { code: 2, error: error.code, message: error.message };
+  if (error instanceof CommandError && error.code === 'denied')
+    return { code: 3, error: error.code, message: error.message };
   if (error instanceof CodedError) return { code: 1, error: String(error.code), message: error.message };
   if (isSystemError(error)) return { code: 1, error: error.code, message: systemWords(error) };
   const message = error instanceof Error ? error.message : String(error);

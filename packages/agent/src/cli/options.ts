@@ -21,6 +21,11 @@ export function networkFromEnvironment(command: Command, env: Readonly<Record<st
     command.setOptionValueWithSource('network', env.WEFT_NETWORK, 'env');
 }
 
+/** Of a command that asks the agent of this host. */
+export function data(): Option {
+  return new Option('--data <DIR>', "the agent's directory");
+}
+
 export function json(): Option {
   return new Option('--json', 'print JSON');
 }

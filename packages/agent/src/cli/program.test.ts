@@ -90,6 +90,9 @@ describe('usage', () => {
       'agents',
       'flows',
       'explain',
+      'connect',
+      'forward',
+      'env',
       'revoke',
     ];
     for (const command of commands) {

@@ -9,8 +9,9 @@ import { Command, Option } from 'commander';
 import { holdOptimizers } from '../run/optimizers.ts';
 import type { ExitCode } from './errors.ts';
 import { failureOf, tellFailure } from './failure.ts';
+import { hostProgram } from './host-program.ts';
 import { meshProgram } from './mesh-program.ts';
-import { admin, json as asJson, example, network, networkFromEnvironment } from './options.ts';
+import { admin, json as asJson, data, example, network, networkFromEnvironment } from './options.ts';
 import type { Terminal } from './terminal.ts';
 
 const LONGEST_START_MS = 30_000;
@@ -127,7 +128,7 @@ function build(terminal: Terminal, signal: AbortSignal, json: boolean, exit: (co
 
   const status = admin(program.command('status').description('how this host and control fare, and how fresh that is'))
     .addOption(network())
-    .option('--data <DIR>', "the agent's directory")
+    .addOption(data())
     .addOption(asJson())
     .action(async (options) => (await import('./status-command.ts')).showStatus(options, terminal, signal));
   example(status, 'weft status');
@@ -138,12 +139,14 @@ function build(terminal: Terminal, signal: AbortSignal, json: boolean, exit: (co
     .argument('<host>', "the host's name")
     .option('--count <NUMBER>', 'how often', '4')
     .addOption(network())
-    .option('--data <DIR>', "the agent's directory")
+    .addOption(data())
     .addOption(asJson())
     .action(async (host, options) =>
       exit(await (await import('./ping-command.ts')).ping(host, options, terminal, signal)),
     );
   example(pinging, 'weft ping data-1', 'weft ping data-1 --count 1 --json');
+
+  hostProgram(program, terminal, signal);
 
   const listServices = admin(program.command('services').description('list services and their instances'))
     .addOption(network())

@@ -1,5 +1,7 @@
 /** Where a command writes, and what it may assume of the place: handed in, so that commands run in tests as they are. */
+import { closeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
+import type { Readable, Writable } from 'node:stream';
 import { styleText } from 'node:util';
 import { UNSEEN } from '@weft/proto';
 
@@ -16,6 +18,14 @@ export interface Terminal {
   readonly now: () => number;
   /** Puts a question to the person and answers with the line; not there where nobody sits. Rejects when the signal aborts. */
   readonly ask?: (question: string, signal: AbortSignal) => Promise<string>;
+  /** Stdin and stdout as they are, for a command that carries what goes through them. */
+  bytes(): Bytes;
+}
+
+export interface Bytes {
+  readonly input: Readable & { readonly isTTY?: boolean };
+  /** Its end is told to whoever reads it, though the command goes on. */
+  readonly output: Writable;
 }
 
 export type Color = 'red' | 'green' | 'yellow' | 'dim' | 'bold';
@@ -67,8 +77,16 @@ export function processTerminal({ stdin, stdout, stderr, env }: TerminalProcess 
     errColors: wanted && stderr.isTTY === true,
     env,
     now: Date.now,
+    bytes: processBytes,
     ...(stdin.isTTY === true && stderr.isTTY === true && { ask: asking(stdin, stderr) }),
   };
+}
+
+/** Node keeps the file of a stdout that has ended. */
+function processBytes(): Bytes {
+  const { stdin, stdout } = process;
+  if (!stdout.isTTY) stdout.once('finish', () => closeSync(stdout.fd));
+  return { input: stdin, output: stdout };
 }
 
 /** On stderr, for results often go to a file. The line is the terminal's own: Ctrl-C stays a signal. */

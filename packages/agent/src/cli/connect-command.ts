@@ -1,0 +1,69 @@
+/** weft connect: stdin and stdout to a service, as a program of this host calls it. */
+import { connect as connectTcp, type Socket } from 'node:net';
+import type { DestinationName } from '@weft/proto';
+import { readDestination } from './destination.ts';
+import { CommandError, UsageError } from './errors.ts';
+import { addressHere, type LocalOptions, localStatus } from './local-services.ts';
+import { nameOf, whyRefused } from './refusal.ts';
+import type { Bytes, Terminal } from './terminal.ts';
+
+/** Returns when both halves are done. Throws CommandError, `denied` by name of the rule. */
+export async function connect(
+  to: string,
+  options: LocalOptions,
+  terminal: Terminal,
+  signal: AbortSignal,
+): Promise<void> {
+  const called = readDestination('SERVICE:PORT', to);
+  if (called.protocol === 'udp') {
+    throw new UsageError(
+      `connect carries TCP alone, for stdin has no datagrams; weft forward ${nameOf(called)} does UDP`,
+    );
+  }
+  const agent = await localStatus(options, terminal);
+  const host = addressHere(agent, called);
+  const sinceMs = terminal.now();
+  const cause = await carry(connectTcp({ host, port: called.port, allowHalfOpen: true }), terminal.bytes(), signal);
+  signal.throwIfAborted();
+  if (cause === undefined) return;
+  throw (await whyRefused(called, sinceMs, options, terminal)) ?? unknown(called, agent.host, cause);
+}
+
+/** The destination has it recorded, or the program there ended it. */
+function unknown(called: DestinationName, host: string, cause: Error): CommandError {
+  const name = nameOf(called);
+  return new CommandError(
+    'not-carried',
+    `the connection to ${name} was reset; weft explain host:${host} ${name} says whether it may be made, and where it breaks`,
+    { cause },
+  );
+}
+
+/** Both ways, until both halves are done; what ends one ends the other's writing. Answers with what broke it, if anything. */
+function carry(socket: Socket, { input, output }: Bytes, signal: AbortSignal): Promise<Error | undefined> {
+  return new Promise((resolve) => {
+    let broken: Error | undefined;
+    const stop = () => socket.destroy();
+    signal.addEventListener('abort', stop, { once: true });
+    socket.on('error', (error) => {
+      broken = error;
+    });
+    socket.on('end', () => {
+      output.end();
+      // A person would have to end what nobody reads any more.
+      if (input.isTTY === true) socket.end();
+    });
+    socket.on('close', () => {
+      signal.removeEventListener('abort', stop);
+      input.unpipe(socket);
+      // Else a pipe that its writer keeps open keeps this process.
+      input.destroy();
+      resolve(broken);
+    });
+    // Nobody reads what would come, or what was to go is not whole: the service is not to take it for an end.
+    output.on('error', () => socket.resetAndDestroy());
+    input.on('error', () => socket.resetAndDestroy());
+    input.pipe(socket);
+    socket.pipe(output, { end: false });
+  });
+}

@@ -1,0 +1,36 @@
+/** The commands that answer from what the agent of this host knows: a service's bytes, local ports that lead to it, its address. */
+import { type Command, Option } from 'commander';
+import { data, example, json } from './options.ts';
+import type { Terminal } from './terminal.ts';
+
+export function hostProgram(program: Command, terminal: Terminal, signal: AbortSignal): void {
+  const connecting = program
+    .command('connect')
+    .description('stdin and stdout to a service, as a program of this host calls it')
+    .argument('<service:port>', 'such as redis:6379')
+    .addOption(data())
+    .action(async (to, options) => (await import('./connect-command.ts')).connect(to, options, terminal, signal));
+  example(connecting, 'weft connect redis:6379', "ssh -o ProxyCommand='weft connect git:22' git@git");
+
+  const forwarding = program
+    .command('forward')
+    .description('listen on local ports that lead to services, until Ctrl-C')
+    .argument(
+      '<[local:]service:port...>',
+      'such as redis:6379, 16379:redis:6379 or statsd:8125/udp; on loopback, unless an address stands before the local port',
+    )
+    .addOption(data())
+    .addOption(json())
+    .action(async (specs, options) => (await import('./forward-command.ts')).forward(specs, options, terminal, signal));
+  example(forwarding, 'weft forward redis:6379', 'weft forward 15672:rabbit:15672 statsd:8125/udp');
+
+  const telling = program
+    .command('env')
+    .description("print where services are, as variables of a program's environment")
+    .argument('[service]', 'the one; all that this host reaches when left away')
+    .addOption(new Option('--format <FORMAT>', 'dotenv, json or shell').default('dotenv'))
+    .addOption(data())
+    .addOption(json())
+    .action(async (service, options) => (await import('./env-command.ts')).env(service, options, terminal));
+  example(telling, 'weft env redis >> .env', 'eval "$(weft env --format shell)"');
+}
