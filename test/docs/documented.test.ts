@@ -1,5 +1,6 @@
 /** Every command, file and piece of code in the documents for users is run by a test, which takes it from there. */
-import { globSync } from 'node:fs';
+import { existsSync, globSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { blocks, documented } from './documented.ts';
 import { ROOT, read } from './sources.ts';
@@ -13,6 +14,18 @@ const taken = globSync('test/**/*.test.ts', { cwd: ROOT, exclude: ['**/node_modu
     ([, document = '', beginning = '']) => documented(document, beginning),
   ),
 );
+
+/** readGuide('docs/guides/redis-bullmq.md') in any test, which does all that the guide says. */
+const followed = globSync('test/{harness,netns,process}/**/*.ts', { cwd: ROOT }).flatMap((path) =>
+  Array.from(read(path).matchAll(/\breadGuide\('([^']+)'\)/g), ([, document = '']) => document),
+);
+
+test.each(globSync('docs/guides/*.md', { cwd: ROOT }))('%s: a test follows it, and README leads to it', (guide) => {
+  expect(followed).toContain(guide);
+  expect(read('README.md')).toContain(`](${guide})`);
+  const missing = Array.from(read(guide).matchAll(/\]\(([^)#:]+)/g), ([, link = '']) => join('docs/guides', link));
+  expect(missing.filter((path) => !existsSync(join(ROOT, path)))).toEqual([]);
+});
 
 /** It tries what it shows and judges that by itself, in as long as all the others take together. */
 const JUDGES_ITSELF = 'npm run demo\n';

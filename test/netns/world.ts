@@ -1,41 +1,62 @@
-/** The network that the tests of real programs share: six hosts, five private services, a shop in front, a worker behind. */
+/** The network that the guides make, and what tests of real programs want beside them: seven hosts, their servers, a shop, a worker. */
+import { globSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parse, stringify } from 'yaml';
+import { type Guide, readGuide } from '../harness/guide.ts';
 import { createNamespaceLab, type Host, type NamespaceLab } from '../harness/host.ts';
 import type { Process } from '../harness/process.ts';
 import { SETTLED_MS, until } from '../harness/until.ts';
 import { Agent, Control } from '../harness/weft.ts';
 
-export const MESH = `
+export const GUIDES: readonly Guide[] = [
+  readGuide('docs/guides/memcached.md'),
+  readGuide('docs/guides/mongodb.md'),
+  readGuide('docs/guides/postgres.md'),
+  readGuide('docs/guides/rabbitmq.md'),
+  readGuide('docs/guides/redis-bullmq.md'),
+];
+
+/** What the guides take for there, and more. */
+const MESH = `
 network: prod
 services:
   web:       { kind: web, ports: [3000], public: { port: 3000, hosts: [shop.example.com] } }
-  redis:     { kind: private, ports: [6379] }
-  memcached: { kind: private, ports: [11211] }
-  rabbit:    { kind: private, ports: [5672, 15672] }
-  mongo:     { kind: private, ports: [27017] }
+  mailer:    { kind: worker }
   resolver:  { kind: private, ports: [5353/udp, 5353] }
   statsd:    { kind: private, ports: [8125/udp] }
-  echo:      { kind: private, ports: [7000] }
   smtp:      { kind: private, ports: [25] }
-  mailer:    { kind: worker }
-policies:
-  - { name: no-admin-ui, action: deny, from: [web], to: [rabbit], ports: [15672] }
-tests:
-  - { from: web, to: "redis:6379", expect: allow }
-  - { from: web, to: "rabbit:15672", expect: deny }
+policies: []
+tests: []
+`;
+const AGENT_FILES = `
+data-1: { services: { resolver: {}, statsd: {} } }
+data-2: { services: {} }
+queue-1: { services: {} }
+web-1: { services: { web: {} } }
+work-1: { services: { mailer: {} } }
+edge-1: { services: {}, gateway: { http: "0.0.0.0:8080" } }
 `;
 
-/** Hosts by what runs there. */
+const NAMES = ['data-1', 'data-2', 'queue-1', 'web-1', 'work-1', 'edge-1'] as const;
+type Name = (typeof NAMES)[number];
+
+interface MeshFile {
+  readonly services: Record<string, unknown>;
+  readonly policies: unknown[];
+  readonly tests: unknown[];
+}
+
+interface AgentFile {
+  readonly services: Record<string, unknown>;
+}
+
+export const POSTGRES = globSync('/usr/lib/postgresql/*/bin')[0] ?? '/usr/lib/postgresql';
+
 export interface World extends AsyncDisposable {
   readonly lab: NamespaceLab;
   readonly control: Control;
-  readonly hosts: {
-    readonly data: Host;
-    readonly queue: Host;
-    readonly web: Host;
-    readonly work: Host;
-    readonly edge: Host;
-  };
-  readonly agents: Record<'data' | 'queue' | 'web' | 'work' | 'edge', Agent>;
+  readonly hosts: Record<Name, Host>;
+  readonly agents: Record<Name, Agent>;
   readonly servers: Map<string, Process>;
 }
 
@@ -43,124 +64,119 @@ export async function createWorld(): Promise<World> {
   const lab = await createNamespaceLab();
   try {
     const main = await lab.host('main');
+    const hosts = Object.fromEntries(
+      await Promise.all(NAMES.map(async (name) => [name, await lab.host(name)])),
+    ) as Record<Name, Host>;
+    const { mesh, agentFiles } = written(hosts);
+    const starting = startServers(hosts);
     const control = await Control.start(main);
-    await control.apply(MESH);
-    const hosts = {
-      data: await lab.host('data'),
-      queue: await lab.host('queue'),
-      web: await lab.host('web'),
-      work: await lab.host('work'),
-      edge: await lab.host('edge'),
-    };
-    const servers = await startServers(hosts);
-    const join = async (host: Host, services: string, config: string, ...scope: string[]): Promise<Agent> => {
-      const names = services === '' ? [] : ['--services', services];
-      const token = await control.ok('token', 'create', '--network', 'prod', ...names, '--host', host.name, ...scope);
-      return Agent.start(host, { token, config });
-    };
-    const agents = {
-      data: await join(
-        hosts.data,
-        'redis,memcached,mongo,resolver,statsd,echo',
-        'services: { redis: {}, memcached: {}, mongo: {}, resolver: {}, statsd: {}, echo: {} }',
-      ),
-      queue: await join(hosts.queue, 'rabbit,mongo', 'services: { rabbit: {}, mongo: {} }'),
-      web: await join(hosts.web, 'web', 'services: { web: {} }'),
-      work: await join(hosts.work, 'mailer', 'services: { mailer: {} }'),
-      edge: await join(hosts.edge, '', 'gateway: { http: "0.0.0.0:8080" }', '--gateway'),
-    };
+    await control.apply(stringify(mesh));
+    const agents: Partial<Record<Name, Agent>> = {};
+    // One after the other: instances are numbered as their hosts join.
+    for (const name of NAMES) {
+      const file = agentFiles[name];
+      const services = Object.keys(file.services);
+      const scope = services.length === 0 ? ['--gateway'] : ['--services', services.join(',')];
+      const token = await control.token('--host', name, ...scope);
+      agents[name] = await Agent.start(hosts[name], { token, config: stringify(file) });
+    }
+    const servers = await starting;
     await until(
       'every service has a healthy instance',
       async () => JSON.parse(await control.ok('services', '--json')),
       (services: { instances: { healthy: boolean }[] }[]) => {
         const instances = services.flatMap((service) => service.instances);
-        return instances.length === 10 && instances.every((instance) => instance.healthy);
+        return instances.length === 11 && instances.every((instance) => instance.healthy);
       },
       SETTLED_MS,
     );
-    return { lab, control, hosts, agents, servers, [Symbol.asyncDispose]: () => lab[Symbol.asyncDispose]() };
+    const dispose = () => lab[Symbol.asyncDispose]();
+    return { lab, control, hosts, agents: agents as World['agents'], servers, [Symbol.asyncDispose]: dispose };
   } catch (error) {
     await lab[Symbol.asyncDispose]();
     throw error;
   }
 }
 
-async function startServers(hosts: World['hosts']): Promise<Map<string, Process>> {
-  const { data, queue, web, work } = hosts;
-  const members = ['0.mongo.internal:27017', '1.mongo.internal:27017'];
-  const fixture = (name: string, ...args: string[]): string[] => ['node', `test/fixtures/${name}.ts`, ...args];
-  const servers = new Map<string, Process>([
-    [
-      'redis',
-      data.start([
-        'redis-server',
-        '--port',
-        '6379',
-        '--bind',
-        '127.0.0.1',
-        '--protected-mode',
-        'no',
-        '--save',
-        '',
-        '--loglevel',
-        'verbose',
-        '--dir',
-        data.dir,
-      ]),
-    ],
-    ['memcached', data.start(['memcached', '-l', '127.0.0.1', '-p', '11211', '-vv'])],
-    ['mongo0', data.start(fixture('mongo-server', '27017', members[0] ?? '', members[0] ?? '', ...members))],
-    ['mongo1', queue.start(fixture('mongo-server', '27017', members[1] ?? '', members[0] ?? '', ...members))],
-    [
-      'resolver',
-      data.start([
-        'dnsmasq',
-        '--keep-in-foreground',
-        '--conf-file=/dev/null',
-        '--port=5353',
-        '--listen-address=127.0.0.1',
-        '--bind-interfaces',
-        '--no-resolv',
-        '--no-hosts',
-        '--user=',
-        '--group=',
-        '--pid-file=',
-        '--cache-size=10000',
-        '--address=/load.example/192.0.2.7',
-        '--log-facility=-',
-        '--log-queries=extra',
-      ]),
-    ],
-    ['statsd', data.start(fixture('statsd-server', '8125'))],
-    ['echo', data.start(fixture('echo-server', '7000'))],
-    ['rabbit', queue.start(['/usr/lib/rabbitmq/bin/rabbitmq-server'], { env: rabbitEnvironment(queue) })],
-    ['web', web.start(fixture('web-shop', '3000', 'redis'))],
-    // A worker's program that listens, as programs do: it must be reached by nobody.
-    ['mailer', work.start(fixture('echo-server', '9000'))],
-  ]);
-  await Promise.all([
-    servers.get('redis')?.output(/Ready to accept connections/),
-    servers.get('memcached')?.output(/server listening/),
-    servers.get('resolver')?.output(/started/),
-    // Its own start takes longer than that of all others.
-    servers.get('rabbit')?.output(/completed with \d+ plugins|Starting broker\.\.\. completed/, 60_000),
-    ...['mongo0', 'mongo1', 'statsd', 'echo', 'web', 'mailer'].map((name) => servers.get(name)?.output(/ready/)),
-  ]);
-  return servers;
+/** Writes the guides' files on their hosts; answers those of Weft, each guide's part in one. */
+function written(hosts: Record<Name, Host>): { mesh: MeshFile; agentFiles: Record<Name, AgentFile> } {
+  const mesh: MeshFile = parse(MESH);
+  const agentFiles: Record<Name, AgentFile> = parse(AGENT_FILES);
+  for (const { files } of GUIDES) {
+    for (const { name, hosts: on, text } of files) {
+      if (name === 'mesh.yaml') {
+        const more: MeshFile = parse(text);
+        Object.assign(mesh.services, more.services);
+        mesh.policies.push(...more.policies);
+        mesh.tests.push(...more.tests);
+      }
+      for (const each of on) {
+        if (name === 'weft.yaml') {
+          Object.assign(agentFiles[each as Name].services, (parse(text) as AgentFile).services);
+        } else {
+          writeFileSync(join(hosts[each as Name].dir, name), text);
+        }
+      }
+    }
+  }
+  // As `npm install` leaves them where the guides' programs are.
+  for (const host of Object.values(hosts)) symlinkSync('/mnt/node_modules', join(host.dir, 'node_modules'));
+  return { mesh, agentFiles };
 }
 
-/** RabbitMQ as an ordinary user: all it keeps in the host's folder, and nothing on any address but loopback. */
-export function rabbitEnvironment(host: Host): NodeJS.ProcessEnv {
+async function startServers(hosts: Record<Name, Host>): Promise<Map<string, Process>> {
+  const { 'data-1': data, 'data-2': data2, 'queue-1': queue, 'web-1': web, 'work-1': work } = hosts;
+  const shell = (host: Host, script: string, env: NodeJS.ProcessEnv = {}): Process =>
+    host.start(['sh', '-ec', `cd "$HOME"\n${script}`], { env });
+  const fixture = (host: Host, name: string, ...args: string[]): Process =>
+    host.start(['node', `test/fixtures/${name}.ts`, ...args]);
+  const mongo = (host: Host): Process => fixture(host, 'mongo-server', join(host.dir, 'mongod.conf'));
+  const servers: [string, Process, RegExp][] = [
+    [
+      'rabbit',
+      shell(queue, 'exec /usr/lib/rabbitmq/bin/rabbitmq-server', rabbitEnvironment(queue)),
+      /startup complete/,
+    ],
+    ['postgres', shell(data, postgres), /ready to accept connections/],
+    ['redis', shell(data, 'exec redis-server redis.conf --loglevel verbose'), /Ready to accept connections/],
+    ['memcached', shell(data, "exec memcached $(grep '^-' memcached.conf) -vv"), /server listening/],
+    ['mongo0', mongo(data), /ready/],
+    ['mongo1', mongo(data2), /ready/],
+    ['mongo2', mongo(queue), /ready/],
+    ['resolver', shell(data, resolver), /started/],
+    ['statsd', fixture(data, 'statsd-server', '8125'), /ready/],
+    ['web', fixture(web, 'web-shop', '3000', 'redis://:change-me@redis'), /ready/],
+    // A worker's program that listens, as programs do: it must be reached by nobody.
+    ['mailer', fixture(work, 'echo-server', '9000'), /ready/],
+  ];
+  // RabbitMQ's own start takes longer than that of all others.
+  await Promise.all(servers.map(([, process, ready]) => process.output(ready, 60_000)));
+  return new Map(servers.map(([name, process]) => [name, process]));
+}
+
+/** As Debian makes a cluster, with the guide's lines at the end of its files; nothing is kept from a crash. */
+const postgres = `
+${POSTGRES}/initdb --username=postgres --auth=trust --no-sync --pgdata=postgres >/dev/null
+cat postgresql.conf >> postgres/postgresql.conf
+cat pg_hba.conf >> postgres/pg_hba.conf
+exec ${POSTGRES}/postgres -D postgres -k "$HOME" -c log_connections=on -c fsync=off`;
+
+const resolver = `exec dnsmasq --keep-in-foreground --conf-file=/dev/null --port=5353 --listen-address=127.0.0.1 \
+  --bind-interfaces --no-resolv --no-hosts --user= --group= --pid-file= --cache-size=10000 \
+  --address=/load.example/192.0.2.7 --log-facility=- --log-queries=extra`;
+
+/** RabbitMQ as an ordinary user: all it keeps in the host's folder. What it listens on, the guide says. */
+function rabbitEnvironment(host: Host): NodeJS.ProcessEnv {
+  writeFileSync(join(host.dir, 'enabled_plugins'), '[rabbitmq_management].\n');
   return {
     HOME: host.dir,
-    RABBITMQ_NODENAME: 'rabbit@localhost',
+    RABBITMQ_CONFIG_FILE: `${host.dir}/rabbitmq.conf`,
+    RABBITMQ_CONF_ENV_FILE: `${host.dir}/rabbitmq-env.conf`,
     RABBITMQ_MNESIA_BASE: `${host.dir}/mnesia`,
     RABBITMQ_LOG_BASE: `${host.dir}/log`,
     RABBITMQ_LOGS: '-',
     RABBITMQ_ENABLED_PLUGINS_FILE: `${host.dir}/enabled_plugins`,
     RABBITMQ_PID_FILE: `${host.dir}/rabbit.pid`,
-    RABBITMQ_NODE_IP_ADDRESS: '127.0.0.1',
-    RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS: '+S 1:1 -kernel inet_dist_use_interface {127,0,0,1}',
-    ERL_EPMD_ADDRESS: '127.0.0.1',
+    ERL_FLAGS: '+S 1:1',
   };
 }
