@@ -80,7 +80,7 @@ test('what control sends is enforced as it was meant', () => {
     decide(source, { service: redis, port, protocol }).rule;
   expect(rule({ type: 'service', service: web }, 'tcp', 6379)).toBe('cache');
   expect(rule({ type: 'service', service: web }, 'udp', 8125)).toBe('default');
-  expect(rule({ type: 'host', name: 'build-3', tags: [] }, 'udp', 8125)).toBe('shut');
+  expect(rule({ type: 'host', name: 'build-3', tags: [], services: [] }, 'udp', 8125)).toBe('shut');
 });
 
 test('what ends or holds an agent is heard', () => {

@@ -61,7 +61,7 @@ export function makeRules(): Rule[] {
 export function makeCalls(services: readonly Service[], count: number): { source: Source; destination: Destination }[] {
   const dice = createDice(13);
   const hosts = Array.from({ length: HOSTS }, (_, index): Source => {
-    return { type: 'host', name: `host-${index}`, tags: [`tag-${dice(TAGS)}`] };
+    return { type: 'host', name: `host-${index}`, tags: [`tag-${dice(TAGS)}`], services: [] };
   });
   const sources = services.map((service): Source => ({ type: 'service', service }));
   const pick = <T>(list: readonly T[]): T => {

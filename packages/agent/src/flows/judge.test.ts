@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import type { Netmap } from '../words/netmap.ts';
 import type { SourceClaim } from '../words/opening.ts';
-import { netmap } from './flows.fixture.ts';
-import { claimName, judge, localCaller, localClaim, remoteCaller } from './judge.ts';
+import { DENY_WEB, netmap } from './flows.fixture.ts';
+import { type Caller, claimName, judge, localCaller, localClaim, remoteCaller } from './judge.ts';
 
 describe('who is calling', () => {
   const declared = (...names: readonly string[]) => new Set(names);
@@ -43,7 +44,12 @@ describe('who is calling', () => {
       client: '',
     });
     expect(local({ type: 'host' })).toEqual({
-      source: { type: 'host', name: 'self', tags: [] },
+      source: {
+        type: 'host',
+        name: 'self',
+        tags: [],
+        services: ['web', 'redis'].map((name) => current.services.get(name)?.service),
+      },
       host: 'self',
       address: '127.90.0.2',
       client: '',
@@ -72,6 +78,47 @@ describe('who is calling', () => {
       client,
     });
   });
+});
+
+describe('a rule that denies a service', () => {
+  const asked = { id: '00000000000000aa', protocol: 'tcp', service: 'redis', port: 6379 } as const;
+  const rules = [DENY_WEB];
+  const workers = [{ ...DENY_WEB, from: ['kind:worker'] }];
+  const verdict = (current: Netmap, caller: Caller | undefined) =>
+    judge(current, { ...asked, claimed: { source: '', host: '' }, identify: () => caller });
+
+  it.each<[string, SourceClaim, Netmap]>([
+    ['as it', { type: 'service', name: 'web' }, netmap(3, { rules })],
+    ['as its host', { type: 'host' }, netmap(3, { rules })],
+    [
+      'as the host of a worker that nobody here was told of',
+      { type: 'host' },
+      netmap(3, { services: without('web'), rules }),
+    ],
+    [
+      'as the host of a worker that only its kind tells of',
+      { type: 'host' },
+      netmap(3, { services: without('web'), rules: workers }),
+    ],
+  ])('holds at both ends for who speaks %s', (_how, claim, current) => {
+    for (const caller of [remoteCaller(current, 'p', claim), localCaller(current, new Set(['web']), claim)]) {
+      expect(verdict(current, caller)).toMatchObject({ allowed: false, rule: 'no-web' });
+    }
+  });
+
+  it('holds for no host that may not run it', () => {
+    const current = netmap(3, { rules });
+    const peers = new Map([...current.peers].map(([id, peer]) => [id, { ...peer, services: ['redis'] }]));
+    const other = { ...current, peers };
+    expect(verdict(other, remoteCaller(other, 'p', { type: 'host' }))).toMatchObject({
+      allowed: true,
+      rule: 'default',
+    });
+  });
+
+  function without(name: string): Netmap['services'] {
+    return new Map([...netmap(1).services].filter(([known]) => known !== name));
+  }
 });
 
 describe('a claim that is not believed', () => {

@@ -61,7 +61,7 @@ export function claimName(claim: SourceClaim, host: string): string {
 }
 
 function callerOf(netmap: Netmap, speaker: NetmapAgent, claim: SourceClaim): Caller | undefined {
-  const { host, tags, address } = speaker;
+  const { host, address } = speaker;
   switch (claim.type) {
     case 'service': {
       const known = netmap.services.get(claim.name);
@@ -69,7 +69,7 @@ function callerOf(netmap: Netmap, speaker: NetmapAgent, claim: SourceClaim): Cal
       return { source: { type: 'service', service: known.service }, host, address: known.address, client: '' };
     }
     case 'host':
-      return { source: { type: 'host', name: host, tags }, host, address, client: '' };
+      return { source: netmap.hostSource(speaker), host, address, client: '' };
     case 'internet':
       if (!speaker.roles.includes('gateway')) return undefined;
       return { source: { type: 'internet' }, host, address, client: isIP(claim.address) === 0 ? '' : claim.address };

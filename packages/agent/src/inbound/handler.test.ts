@@ -121,15 +121,19 @@ describe('a peer’s request', () => {
 
   it('is held to this agent’s policy, whatever the source’s says', async () => {
     const { rig, echo } = await setup();
-    rig.change({ rules: [rule('no-web', 'deny', 'web', 'redis')] }, 'r');
-    expect(await open(rig, {})).toMatchObject({
-      opened: false,
-      refusal: { code: 'denied', rule: 'no-web', revision: 2 },
-    });
-    // As a host it would be let in, so the claim decides: and a host that runs web may be either.
-    expect(await open(rig, { source: { type: 'host' } })).toMatchObject({ opened: true });
+    const asHost = { source: { type: 'host' } } as const;
+    expect(await open(rig, asHost)).toMatchObject({ opened: true });
     await until(() => echo.callers.length === 1);
     expect(echo.callers).toEqual([rig.hostAddress('r', 'a')]);
+    rig.change({ rules: [rule('no-web', 'deny', 'web', 'redis')] }, 'r');
+    // A host that may run web is not let in by saying that it is not web.
+    for (const claimed of [{}, asHost]) {
+      expect(await open(rig, claimed)).toMatchObject({
+        opened: false,
+        refusal: { code: 'denied', rule: 'no-web', revision: 2 },
+      });
+    }
+    expect(echo.callers).toHaveLength(1);
   });
 
   it('that the source gave up on leaves nothing behind', async () => {

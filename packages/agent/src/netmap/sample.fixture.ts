@@ -88,6 +88,9 @@ export function sampleNetmap(overrides: Partial<Netmap> = {}): Netmap {
         throw new Error('names are no matter of policy');
       },
     },
+    hostSource: () => {
+      throw new Error('names are no matter of who calls');
+    },
     ...overrides,
   };
 }

@@ -57,7 +57,7 @@ describe('the netmap store', () => {
   test('knows nothing and permits nothing before control has spoken', () => {
     const store = new NetmapStore(CONTROL_RANGE, undefined, 1_000, ENFORCEMENT);
     expect(store.current).toMatchObject({ index: 0, revision: 0, self: undefined });
-    const source = { type: 'host', name: 'x', tags: [] } as const;
+    const source = { type: 'host', name: 'x', tags: [], services: [] } as const;
     expect(store.current.policy.decide(source, { service: redis, port: 6379, protocol: 'tcp' }).allowed).toBe(false);
     expect(
       store.current.policy.decide({ type: 'internet' }, { service: redis, port: 6379, protocol: 'tcp' }).allowed,
@@ -74,6 +74,17 @@ describe('the netmap store', () => {
     ]);
     expect(current.self).toMatchObject({ host: 'build-3', address: '127.80.0.3' });
     expect(current.policy.revision).toBe(9);
+  });
+
+  test('says who calls from a host: all that it may be, one that nobody was told of as a worker', () => {
+    const store = storeWith();
+    const { self } = store.current;
+    if (self === undefined) throw new Error('no self');
+    const worker = { name: 'mailer', kind: 'worker', ports: [], tags: [] };
+    const source = store.current.hostSource({ ...self, services: ['redis', 'mailer'] });
+    expect(source).toEqual({ type: 'host', name: 'build-3', tags: [], services: [redis, worker] });
+    // The policy remembers by the value what it has found of it.
+    expect(store.current.hostSource(self)).toBe(store.current.hostSource(self));
   });
 
   test('merges deltas, and keeps what they do not touch', () => {

@@ -5,15 +5,19 @@ import {
   compilePolicy,
   DENY_ALL_POLICY,
   defined,
+  entryOf,
   formatAddress,
+  type HostSource,
   itemKey,
   type NetmapDelta,
   type NetmapItem,
+  type Service,
   shiftAddress,
 } from '@weft/proto';
 import type {
   EnforcementStep,
   Netmap,
+  NetmapAgent,
   NetmapInstance,
   NetmapPeer,
   NetmapSelf,
@@ -279,5 +283,18 @@ function createNetmap(items: Iterable<NetmapItem>, position: Position, range: Ad
   }
   const compiled = compilePolicy({ ...policy, revision: position.revision });
   const { timeline, index, revision } = position;
-  return { timeline, index, revision, self, services, peers, policy: compiled };
+  const hostSource = createHostSources(services);
+  return { timeline, index, revision, self, services, peers, policy: compiled, hostSource };
+}
+
+/** Made when first asked for: most agents of a large network never call here as their host. */
+export function createHostSources(services: Netmap['services']): Netmap['hostSource'] {
+  const made = new WeakMap<NetmapAgent, HostSource>();
+  // Every other service is told to everybody, so one that is not known is a worker: a rule about it must not be lost.
+  const worker = (name: string): Service => ({ name, kind: 'worker', ports: [], tags: [] });
+  return (agent) =>
+    entryOf(made, agent, () => {
+      const known = agent.services.map((name) => services.get(name)?.service ?? worker(name));
+      return { type: 'host', name: agent.host, tags: agent.tags, services: known };
+    });
 }

@@ -36,6 +36,9 @@ function netmap(allowed: readonly string[]): Netmap {
         throw new Error('mismatches are no matter of policy');
       },
     },
+    hostSource: () => {
+      throw new Error('mismatches are no matter of who calls');
+    },
   };
 }
 

@@ -1,5 +1,6 @@
 import { compilePolicy } from '@weft/proto';
 import { expect, it } from 'vitest';
+import { createHostSources } from '../netmap/store.ts';
 import type { Netmap, NetmapInstance } from '../words/netmap.ts';
 import type { Call } from './call.ts';
 import { Chooser } from './choose.ts';
@@ -29,6 +30,7 @@ function netmap(...instances: readonly Partial<NetmapInstance>[]): Netmap {
     services: new Map([['redis', { service, address: undefined, instances: full }]]),
     peers: new Map([['p', { ...speaker, ...keys, agentId: 'p' }]]),
     policy: compilePolicy({ revision: 1, defaultAction: 'allow', rules: [] }),
+    hostSource: createHostSources(new Map()),
   };
 }
 

@@ -11,7 +11,7 @@ describe('a change', () => {
     const redis = await serving(echo);
     const rig = await setup({ redis: [redis.port] });
     const loser = call(rig, 'a');
-    const keeper = call(rig, 'b');
+    const keeper = call(rig, 'g');
     await exchange(loser, 'ping');
     await exchange(keeper, 'ping');
     const ended = ending(loser);
@@ -24,6 +24,17 @@ describe('a change', () => {
     keeper.end();
     await until(() => rig.live === 0);
     expect(rig.records()).toHaveLength(2);
+  });
+
+  it('cuts the live flows of a host that may be who is denied', async () => {
+    const redis = await serving(echo);
+    const rig = await setup({ redis: [redis.port] });
+    const socket = call(rig, 'b');
+    await exchange(socket, 'ping');
+    const ended = ending(socket);
+    rig.change({ rules: [rule('no-web', 'deny', 'web', 'redis')] });
+    expect(await ended).toBe('ECONNRESET');
+    expect(await oneRecord(rig)).toMatchObject({ outcome: 'cut', source: 'host:b', verdict: 'deny', rule: 'no-web' });
   });
 
   it('that reaches the source first is still told by the destination, as a cut', async () => {

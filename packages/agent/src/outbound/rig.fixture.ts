@@ -20,6 +20,7 @@ import { FlowRegistry } from '../flows/registry.ts';
 import { FlowTraffic } from '../flows/traffic.ts';
 import { createInbound, type Inbound, type InboundOptions } from '../inbound/inbound.ts';
 import { FakeNetmapSource } from '../netmap/sample.fixture.ts';
+import { createHostSources } from '../netmap/store.ts';
 import { ProblemBoard } from '../observe/problems.ts';
 import { TunnelEndedError } from '../tunnel/errors.ts';
 import { requestOf } from '../tunnel/tunnels.ts';
@@ -293,19 +294,21 @@ export function meshNetmap(spec: MeshSpec, host: string, revision: number, addre
   const self = members.find((agent) => agent.host === host);
   const peers = self === undefined ? [] : members.filter((agent) => agent !== self);
   const keys = { tunnelKey: new Uint8Array(32), psk: new Uint8Array(32), endpoints: [] };
+  const known = new Map(
+    services.map((each) => [
+      each.name,
+      { service: each, address: addresses.service(each.name), instances: instancesOf(each.name) },
+    ]),
+  );
   return {
     timeline: 't',
     index: revision,
     revision,
     self: self === undefined ? undefined : { ...describe(self), network: 'test' },
-    services: new Map(
-      services.map((each) => [
-        each.name,
-        { service: each, address: addresses.service(each.name), instances: instancesOf(each.name) },
-      ]),
-    ),
+    services: known,
     peers: new Map(peers.map((agent) => [agent.host, { ...describe(agent), ...keys }])),
     policy: compilePolicy({ revision, defaultAction, rules }),
+    hostSource: createHostSources(known),
   };
 }
 

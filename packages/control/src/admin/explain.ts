@@ -13,6 +13,7 @@ import {
 } from '@weft/proto';
 import type { LiveAgents } from '../fleet/live.ts';
 import type { PathTracer } from '../fleet/questions.ts';
+import { mayRunIn } from '../state/may-run.ts';
 import type { NetworkState } from '../state/types.ts';
 import { findPath } from './explain-path.ts';
 import { type PolicyOf, policyCache } from './policy-cache.ts';
@@ -69,9 +70,9 @@ export function createExplain({ live, tracer, policyOf = policyCache(), timeoutM
 }
 
 /** Undefined when nobody could call as that: no such service, or no host of that name has joined. */
-function sourceOf({ mesh, hosts }: NetworkState, from: string): Source | undefined {
-  const source = resolveSource(from, mesh);
-  return source?.type === 'host' && !hosts.has(source.name) ? undefined : source;
+function sourceOf(network: NetworkState, from: string): Source | undefined {
+  const source = resolveSource(from, network.mesh, mayRunIn(network));
+  return source?.type === 'host' && !network.hosts.has(source.name) ? undefined : source;
 }
 
 function verdictStep({ allowed, rule, revision, reason }: Verdict): string {

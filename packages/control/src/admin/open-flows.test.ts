@@ -1,4 +1,4 @@
-import { CAPABILITY, type OpenFlow, type OpenFlowsQuestion } from '@weft/proto';
+import { CAPABILITY, type OpenFlow, type OpenFlowsQuestion, TELLS_OPEN_FLOWS } from '@weft/proto';
 import { expect, test } from 'vitest';
 import { emptyState, joinHost, mesh, service, tcp } from '../netmap/network.fixture.ts';
 import { type HostOpenFlows, type OpenFlowsPlace, OpenFlowsWalk } from './open-flows.ts';
@@ -86,7 +86,7 @@ test('hosts that cannot tell are named, and what others know of their flows is t
     away: { connected: false },
     b: { own: [flow(4, 'a', 'b')] },
     mute: { silent: true },
-    old: { capability: CAPABILITY - 1 },
+    old: { capability: TELLS_OPEN_FLOWS - 1 },
   });
   const { told } = await all();
   expect(told.map(({ host, state, flows }) => [host, state, flows.map(({ id }) => Number(id))])).toEqual([

@@ -84,7 +84,10 @@ function everyCaller(network: NetworkState): Source[] {
   const tagsOf = (host: string): readonly string[] => network.mesh.agents.find(({ name }) => name === host)?.tags ?? [];
   return [
     ...network.mesh.services.map((called): Source => ({ type: 'service', service: called })),
-    ...[...network.hosts.keys()].map((name): Source => ({ type: 'host', name, tags: tagsOf(name) })),
+    ...[...network.agents.values()].map(({ host, services }): Source => {
+      const may = network.mesh.services.filter(({ name }) => services.includes(name));
+      return { type: 'host', name: host, tags: tagsOf(host), services: may };
+    }),
     { type: 'internet' },
   ];
 }

@@ -15,6 +15,7 @@ import {
 import { tagsByHost } from '../fleet/projection.ts';
 import { byText } from '../order.ts';
 import { StateError } from '../state/errors.ts';
+import { hostSource } from '../state/may-run.ts';
 import type { NetworkState } from '../state/types.ts';
 import { RequestError } from './errors.ts';
 import { type PolicyOf, policyCache } from './policy-cache.ts';
@@ -81,14 +82,16 @@ export function createReach(policyOf: PolicyOf = policyCache()): ReachOf {
 }
 
 /** All who could call at all: a service that calls itself has other instances. */
-function* callers({ services, agents, mesh }: NetworkState): Generator<{ place: CallerPlace; source: Source }> {
+function* callers(network: NetworkState): Generator<{ place: CallerPlace; source: Source }> {
+  const { services, agents, mesh } = network;
   for (const name of [...services.keys()].sort(byText)) {
     const service = services.get(name)?.service;
     if (service !== undefined) yield { place: [0, name], source: { type: 'service', service } };
   }
   const tags = tagsByHost(mesh);
-  const hosts = Array.from(agents.values(), ({ host }) => host).sort(byText);
-  for (const name of hosts) yield { place: [1, name], source: { type: 'host', name, tags: tags.get(name) ?? [] } };
+  for (const agent of [...agents.values()].sort((one, other) => byText(one.host, other.host))) {
+    yield { place: [1, agent.host], source: hostSource(network, agent, tags.get(agent.host) ?? []) };
+  }
   yield { place: [2, ''], source: { type: 'internet' } };
 }
 

@@ -1,4 +1,5 @@
 /** The agents of a network as views need them: whom each may speak as, what runs on it, and what others may be told of it. */
+import { scopeOf } from '../state/may-run.ts';
 import type { AgentState, NetworkState } from '../state/types.ts';
 import { type Interner, PeerEntry, SharedEntry } from './entry.ts';
 import type { PolicyClasses, ServiceClass, SourceClass } from './policy-classes.ts';
@@ -65,11 +66,6 @@ export interface Profile {
   readonly rules: readonly number[];
 }
 
-/** Services that control allows the agent and the mesh declares. */
-export function scopeOf(network: NetworkState, agent: AgentState): string[] {
-  return agent.services.filter((name) => network.services.has(name));
-}
-
 /** `scope` from scopeOf; `running` are the services with an instance on the agent now. */
 function profileOf(
   classes: PolicyClasses,
@@ -78,7 +74,7 @@ function profileOf(
   running: readonly string[],
 ): Profile {
   const sources = new Set(scope.map((name) => classes.callerService(name)));
-  sources.add(classes.callerHost(agent.host));
+  sources.add(classes.callerHost(agent.host, scope));
   if (agent.roles.includes('gateway')) sources.add(classes.callerInternet());
   const served = new Set(running.map((name) => classes.called(name)));
   const rules = new Set<number>();

@@ -121,10 +121,10 @@ export class NetworkView {
     return true;
   }
 
-  /** Workers that it may run, and those that may call what runs on it. */
+  /** Workers that it may run, those that may call what runs on it, and of those that its peers may run what it must know. */
   #workersOf({ scope, profile }: Member): Part {
-    const callers = this.#made.callers(profile.key, () => this.#workersThatMayCall(profile));
-    const names = [...this.#workers.keys()].filter((name) => callers.has(name) || scope.includes(name));
+    const others = this.#made.workersOfOthers(profile.key, () => this.#workersOfOthers(profile));
+    const names = [...this.#workers.keys()].filter((name) => others.has(name) || scope.includes(name));
     return this.#made.workers(names.join(), () => {
       const part = new Map<string, Entry>();
       for (const name of names) for (const [key, entry] of this.#workers.get(name) ?? []) part.set(key, entry);
@@ -132,25 +132,34 @@ export class NetworkView {
     });
   }
 
-  #workersThatMayCall({ served }: Profile): ReadonlySet<string> {
-    const names = [...this.#workers.keys()].filter((name) => {
+  /**
+   * What is denied to a worker is denied to any process of a host that may run it. Its name comes with that peer, and that it
+   * is a worker goes without saying; its tags do not.
+   */
+  #workersOfOthers(profile: Profile): ReadonlySet<string> {
+    const workers = [...this.#workers.keys()];
+    const callers = workers.filter((name) => {
       const caller = this.#classes.callerService(name);
-      return served.some((service) => this.#classes.permits(caller, service));
+      return profile.served.some((service) => this.#classes.permits(caller, service));
     });
-    return new Set(names);
+    const denied = workers.filter((name) => this.#classes.isDeniedByTag(name));
+    if (denied.length === 0) return new Set(callers);
+    const ofPeers = new Set([...this.#peersLike(profile)].flatMap(({ scope }) => scope));
+    return new Set([...callers, ...denied.filter((name) => ofPeers.has(name))]);
+  }
+
+  #peersOf(profile: Profile): Part {
+    return this.#made.peers(profile.key, () => {
+      return new Map(Array.from(this.#peersLike(profile), ({ peer }): [string, Entry] => [peer.key, peer]));
+    });
   }
 
   /** Everyone whom an agent of this profile may exchange flows with, perhaps itself among them. */
-  #peersOf(profile: Profile): Part {
-    return this.#made.peers(profile.key, () => {
-      const part = new Map<string, Entry>();
-      for (const alike of this.#alike.values()) {
-        const [first] = alike;
-        if (first === undefined || !mayExchangeFlows(this.#classes, profile, first.profile)) continue;
-        for (const { peer } of alike) part.set(peer.key, peer);
-      }
-      return part;
-    });
+  *#peersLike(profile: Profile): Generator<Member> {
+    for (const alike of this.#alike.values()) {
+      const [first] = alike;
+      if (first !== undefined && mayExchangeFlows(this.#classes, profile, first.profile)) yield* alike;
+    }
   }
 
   #policyOf(profile: Profile): Part {
@@ -165,7 +174,7 @@ export class NetworkView {
 
 /** Parts by what they depend on. */
 class MadeParts {
-  readonly #callers = new Map<string, ReadonlySet<string>>();
+  readonly #workersOfOthers = new Map<string, ReadonlySet<string>>();
   readonly #workers = new Map<string, Part>();
   readonly #peers = new Map<string, Part>();
   readonly #ofRules = new Map<string, Part>();
@@ -182,8 +191,8 @@ class MadeParts {
     return this.#policies;
   }
 
-  callers(key: string, make: () => ReadonlySet<string>): ReadonlySet<string> {
-    return entryOf(this.#callers, key, make);
+  workersOfOthers(key: string, make: () => ReadonlySet<string>): ReadonlySet<string> {
+    return entryOf(this.#workersOfOthers, key, make);
   }
 
   workers(key: string, make: () => Part): Part {

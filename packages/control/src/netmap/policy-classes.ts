@@ -43,12 +43,15 @@ export class PolicyClasses {
   readonly #ofService = new Map<string, SourceClass>();
   readonly #ofCalled = new Map<string, ServiceClass>();
   readonly #permitted = new Map<string, boolean>();
+  /** What rules that deny say of callers. */
+  readonly #denied: ReadonlySet<string>;
   #internet: SourceClass | undefined;
 
   constructor(mesh: Mesh) {
     this.#mesh = mesh;
     this.#policy = compilePolicy({ revision: 0, defaultAction: mesh.defaultAction, rules: mesh.policies });
     this.#index = new RuleIndex(mesh.policies);
+    this.#denied = new Set(mesh.policies.flatMap(({ action, from }) => (action === 'deny' ? from : [])));
     for (const service of mesh.services) this.#services.set(service.name, service);
     for (const agent of mesh.agents) this.#tags.set(agent.name, agent.tags);
   }
@@ -62,14 +65,21 @@ export class PolicyClasses {
     return entryOf(this.#ofService, name, () => this.#sourceClass({ type: 'service', service: this.#declared(name) }));
   }
 
-  callerHost(name: string): SourceClass {
+  /** `mayRun`: declared services that the host may run. */
+  callerHost(name: string, mayRun: readonly string[]): SourceClass {
+    const services = mayRun.map((service) => this.#declared(service));
     // Not remembered by name: short-lived hosts come and go while a mesh stays.
-    return this.#sourceClass({ type: 'host', name, tags: this.hostTags(name) });
+    return this.#sourceClass({ type: 'host', name, tags: this.hostTags(name), services });
   }
 
   callerInternet(): SourceClass {
     this.#internet ??= this.#sourceClass(INTERNET);
     return this.#internet;
+  }
+
+  /** Whether a rule that denies speaks of the declared service by one of its tags. */
+  isDeniedByTag(name: string): boolean {
+    return this.#declared(name).tags.some((tag) => this.#denied.has(`tag:${tag}`));
   }
 
   /** The class of a declared service as the one called. */

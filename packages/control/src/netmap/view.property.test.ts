@@ -1,5 +1,5 @@
 /** The view against the plainest way to compute it: every source, every service and every port asked of the evaluator. */
-import { compilePolicy, eachPort, type Source } from '@weft/proto';
+import { compilePolicy, eachPort, type NetmapItem, type Service, type Source } from '@weft/proto';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { AgentState, NetworkState } from '../state/types.ts';
@@ -9,7 +9,8 @@ import { view } from './view.fixture.ts';
 
 function sources(network: NetworkState, agent: AgentState): Source[] {
   const tags = network.mesh.agents.find(({ name }) => name === agent.host)?.tags ?? [];
-  const all: Source[] = [{ type: 'host', name: agent.host, tags }];
+  const services = network.mesh.services.filter(({ name }) => agent.services.includes(name));
+  const all: Source[] = [{ type: 'host', name: agent.host, tags, services }];
   if (agent.roles.includes('gateway')) all.push({ type: 'internet' });
   for (const name of agent.services) {
     const declared = network.services.get(name);
@@ -28,6 +29,11 @@ function mayCall(network: NetworkState, callers: readonly Source[], names: reado
       callers.some((source) => policy.decide(source, { service, ...port }).allowed),
     );
   });
+}
+
+function deniedByTag({ mesh }: NetworkState, { tags }: Service): boolean {
+  const denies = mesh.policies.filter(({ action }) => action === 'deny');
+  return denies.some(({ from }) => from.some((selector) => tags.some((tag) => selector === `tag:${tag}`)));
 }
 
 test('peers and workers are exactly those that some verdict permits', async () => {
@@ -49,7 +55,9 @@ test('peers and workers are exactly those that some verdict permits', async () =
           const told =
             service.kind !== 'worker' ||
             me.services.includes(service.name) ||
-            mayCall(network, [{ type: 'service', service }], me.services);
+            mayCall(network, [{ type: 'service', service }], me.services) ||
+            (deniedByTag(network, service) &&
+              agents.some(({ id, services }) => items.has(`peer/${id}`) && services.includes(service.name)));
           expect(items.has(`service/${service.name}`)).toBe(told);
         }
         expect(items.has(`peer/${me.id}`)).toBe(false);
@@ -59,6 +67,16 @@ test('peers and workers are exactly those that some verdict permits', async () =
   );
 });
 
+/** A peer's host as the agent knows it: a service that the agent was not told of has a name, and is a worker. */
+function asTold(items: ReadonlyMap<string, NetmapItem>, source: Source): Source {
+  if (source.type !== 'host') return source;
+  const services = source.services.map(({ name }): Service => {
+    const item = items.get(`service/${name}`);
+    return item?.type === 'service' ? item.service : { name, kind: 'worker', ports: [], tags: [] };
+  });
+  return { ...source, services };
+}
+
 test('the rules an agent is given decide its own flows as all rules do', async () => {
   await fc.assert(
     fc.asyncProperty(anyMesh, anyHosts, async (declared, hosts) => {
@@ -67,23 +85,24 @@ test('the rules an agent is given decide its own flows as all rules do', async (
       const whole = compilePolicy({ revision: 1, defaultAction: mesh.defaultAction, rules: mesh.policies });
       const everyone = [...network.agents.values()];
       for (const me of everyone) {
-        const policy = view(network, allWell(network), me.id).get('policy');
+        const items = view(network, allWell(network), me.id);
+        const policy = items.get('policy');
         if (policy?.type !== 'policy') throw new Error('no policy');
         const given = compilePolicy({ revision: 1, defaultAction: policy.defaultAction, rules: policy.rules });
-        const compare = (source: Source, name: string): void => {
+        const compare = (source: Source, name: string, told = source): void => {
           const service = network.services.get(name)?.service;
           if (service === undefined) return;
           for (const port of eachPort(service.ports)) {
-            const [mine, all] = [
-              given.decide(source, { service, ...port }),
-              whole.decide(source, { service, ...port }),
-            ];
+            const [mine, all] = [given.decide(told, { service, ...port }), whole.decide(source, { service, ...port })];
             expect([mine.allowed, mine.rule]).toEqual([all.allowed, all.rule]);
           }
         };
         for (const source of sources(network, me)) for (const name of network.services.keys()) compare(source, name);
         for (const other of everyone) {
-          for (const source of sources(network, other)) for (const name of me.services) compare(source, name);
+          const isPeer = items.has(`peer/${other.id}`);
+          for (const source of sources(network, other)) {
+            for (const name of me.services) compare(source, name, isPeer ? asTold(items, source) : source);
+          }
         }
       }
     }),

@@ -106,6 +106,32 @@ describe('who learns of whom', () => {
   });
 });
 
+describe('a worker beside a service on one host', () => {
+  const declared = [
+    service('web', 'web', tcp(3000)),
+    service('redis', 'private', tcp(6379)),
+    service('mailer', 'worker', [], { tags: ['batch'] }),
+  ];
+  const learn = async (from: string): Promise<string[]> => {
+    const policies = [rule('no', 'deny', [from], ['redis'])];
+    const network = await networkOf(mesh({ services: declared, policies }), [
+      { host: 'mixed', services: ['web', 'mailer'] },
+      { host: 'data', services: ['redis'] },
+    ]);
+    return [...view(network, allWell(network), agentOn(network, 'data').id).keys()].filter((key) =>
+      /mail|peer/.test(key),
+    );
+  };
+
+  test('is told of where its tags decide whether a process of that host may call', async () => {
+    expect(await learn('tag:batch')).toEqual(['service/mailer', 'instance/mailer/0', expect.stringMatching(/^peer/)]);
+  });
+
+  test('is not told of where its name or kind does', async () => {
+    for (const from of ['mailer', 'kind:worker']) expect(await learn(from)).toEqual([expect.stringMatching(/^peer/)]);
+  });
+});
+
 function keys(items: ReadonlyMap<string, NetmapItem>, type: NetmapItem['type']): string[] {
   return [...items.values()]
     .filter((item) => item.type === type)

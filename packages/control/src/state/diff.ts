@@ -33,8 +33,9 @@ interface Section {
 /** `before` is undefined for a network that is not there yet. */
 export function diffMeshes(before: Mesh | undefined, after: Mesh): MeshDifference {
   const sections: Section[] = [
+    // A host that may run it already is denied what is denied to it.
     diffSection('service', before?.services ?? [], after.services, describeService, {
-      add: () => false,
+      add: () => after.policies.some(({ action }) => action === 'deny'),
       remove: () => true,
     }),
     diffSection('policy', before?.policies ?? [], after.policies, describeRule, {

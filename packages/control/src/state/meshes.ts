@@ -3,7 +3,7 @@
  * newest of a network is in memory, for nobody needs the others but who asks what was.
  */
 import { randomBytes } from 'node:crypto';
-import { type FieldProblem, type Mesh, runPolicyTests, validateMesh } from '@weft/proto';
+import { type FieldProblem, type MayRun, type Mesh, runPolicyTests, validateMesh } from '@weft/proto';
 import { type Act, counted } from '../audit/entry.ts';
 import type { History } from '../store/change-log.ts';
 import { diffMeshes } from './diff.ts';
@@ -11,6 +11,7 @@ import type { Draft, Outcome } from './draft.ts';
 import { actOf, edited, fieldsOfEdit, type MeshEdit } from './edits.ts';
 import { StateError } from './errors.ts';
 import { LIMITS } from './limits.ts';
+import { mayRunIn } from './may-run.ts';
 import { bookOf, type Memory, requireNetwork } from './memory.ts';
 import { Network } from './network.ts';
 import type { AppliedMesh, ApplyOptions, ApplyResult, Change, NetworkState, Revision } from './types.ts';
@@ -66,7 +67,12 @@ export function editMesh(
   if (options.expected !== undefined) requireUnchanged(held, name, options.expected);
   const mesh = edited(held.mesh, edit);
   const named = fieldsOfEdit(edit, mesh);
-  const outcome = applyMesh(memory, draft, { mesh, warnings: checkMesh(mesh, named), act: actOf(edit) }, options);
+  const outcome = applyMesh(
+    memory,
+    draft,
+    { mesh, warnings: checkMesh(mesh, mayRunIn(held), named), act: actOf(edit) },
+    options,
+  );
   return { ...outcome, answer: { ...outcome.answer, warnings: outcome.answer.warnings.map(named) } };
 }
 
@@ -105,13 +111,17 @@ function requireRoom({ state }: Memory): void {
 }
 
 /**
- * Likely mistakes of a mesh that is good. `named` says how who asked calls a field. Throws StateError `invalid` or `tests-failed`,
+ * Likely mistakes of a mesh that is good. Its tests go by what hosts may run now. `named` says how who asked calls a field. Throws StateError `invalid` or `tests-failed`,
  * with every field that is not.
  */
-export function checkMesh(mesh: Mesh, named = (found: FieldProblem): FieldProblem => found): readonly FieldProblem[] {
+export function checkMesh(
+  mesh: Mesh,
+  mayRun: MayRun,
+  named = (found: FieldProblem): FieldProblem => found,
+): readonly FieldProblem[] {
   const { errors, warnings } = validateMesh(mesh);
   if (errors.length > 0) throw wrongMesh('invalid', 'is wrong in', errors.map(named));
-  const failures = runPolicyTests(mesh);
+  const failures = runPolicyTests(mesh, undefined, mayRun);
   if (failures.length > 0) throw wrongMesh('tests-failed', 'fails', failures.map(named));
   return warnings;
 }

@@ -9,6 +9,7 @@ import type { ChangeLog, History } from '../store/change-log.ts';
 import { type Clocks, startClocks } from './clocks.ts';
 import type { Draft, Outcome } from './draft.ts';
 import { StateError } from './errors.ts';
+import { mayRunIn } from './may-run.ts';
 import { addInstances, forgetAgent, join, removeNetwork, revokeAgent } from './members.ts';
 import { advance, type Memory, requireNetwork } from './memory.ts';
 import { applyMesh, checkMesh, editMesh, meshAt, revisionsOf } from './meshes.ts';
@@ -102,7 +103,7 @@ class Writer implements StateStore {
   }
 
   async apply(mesh: Mesh, options: ApplyOptions): Promise<ApplyResult> {
-    const warnings = checkMesh(mesh);
+    const warnings = checkMesh(mesh, mayRunIn(this.current.networks.get(mesh.network)));
     return await this.#change((memory, draft) => applyMesh(memory, draft, { mesh, warnings }, options));
   }
 

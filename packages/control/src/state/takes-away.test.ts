@@ -18,6 +18,7 @@ const none = mesh();
 const tagged = mesh({ agents: [{ name: 'build-3', tags: ['ci'] }] });
 const denying = mesh({ defaultAction: 'deny' });
 const two = mesh({ services: [rabbit, { ...rabbit, name: 'redis' }] });
+const twoDenied = mesh({ ...two, policies: [rule('deny')] });
 
 // What takes away goes out at once; said of a change that does not, it only goes out sooner than it must.
 test.each<[string, Mesh | undefined, Mesh, boolean]>([
@@ -25,6 +26,7 @@ test.each<[string, Mesh | undefined, Mesh, boolean]>([
   ['a first mesh', undefined, none, false],
   ['a first mesh that denies', undefined, denying, true],
   ['a service more', none, two, false],
+  ['a service more, where something is denied', mesh({ policies: [rule('deny')] }), twoDenied, true],
   ['a service less', two, none, true],
   ['a service’s tag', none, mesh({ services: [{ ...rabbit, tags: ['data'] }] }), true],
   ['a rule more that denies', none, mesh({ policies: [rule('deny')] }), true],

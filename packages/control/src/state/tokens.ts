@@ -1,6 +1,6 @@
 /** Join tokens are made and revoked: each change worked out. */
 import { randomBytes } from 'node:crypto';
-import type { Mesh } from '@weft/proto';
+import { type Mesh, NOBODY_RUNS } from '@weft/proto';
 import { type Act, listed } from '../audit/entry.ts';
 import { byText } from '../order.ts';
 import type { Draft, Outcome } from './draft.ts';
@@ -54,7 +54,7 @@ export function createToken(
 /** A network as a first token makes it: nothing was applied to it yet. */
 function makeEmpty(memory: Memory, draft: Draft, name: string): NetworkState {
   const mesh: Mesh = { network: name, services: [], defaultAction: 'allow', policies: [], agents: [], tests: [] };
-  checkMesh(mesh);
+  checkMesh(mesh, NOBODY_RUNS);
   return makeNetwork(memory, draft, mesh);
 }
 

@@ -19,6 +19,10 @@ export const CAPABILITIES: readonly Capability[] = [
       'says its number; a rule that it can read in part alone fails closed; an outcome or refusal it does not know is `other`',
   },
   { since: '2026-11-28', brought: 'an agent tells of its open flows when it is asked' },
+  {
+    since: '2026-11-29',
+    brought: 'a process of a host is denied what is denied to any service that the host may run',
+  },
 ];
 
 /** From which on an agent tells of its open flows. */

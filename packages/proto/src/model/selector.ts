@@ -134,16 +134,27 @@ export function parseDestination(text: string): DestinationName {
   return { service: match[1] ?? '', port: range.first, protocol: range.protocol };
 }
 
+/** Names of the services that a host may run, whether they are declared or not; none of a host that is not known. */
+export type MayRun = (host: string) => readonly string[];
+
+export const NOBODY_RUNS: MayRun = () => [];
+
 /**
  * The caller that `web`, `host:NAME` or `internet` stands for. A host carries the tags that the mesh gives it, whether it
  * has joined or not. Undefined when there is no such service, or the text is no caller at all.
  */
-export function resolveSource(text: string, mesh: Pick<Mesh, 'services' | 'agents'>): Source | undefined {
+export function resolveSource(
+  text: string,
+  mesh: Pick<Mesh, 'services' | 'agents'>,
+  mayRun: MayRun,
+): Source | undefined {
   if (text === 'internet') return { type: 'internet' };
   if (text.startsWith('host:')) {
     const name = text.slice('host:'.length);
     if (hostNameProblem(name) !== undefined) return undefined;
-    return { type: 'host', name, tags: mesh.agents.find((agent) => agent.name === name)?.tags ?? [] };
+    const tags = mesh.agents.find((agent) => agent.name === name)?.tags ?? [];
+    const may = new Set(mayRun(name));
+    return { type: 'host', name, tags, services: mesh.services.filter((service) => may.has(service.name)) };
   }
   const service = findService(mesh, text);
   return service === undefined ? undefined : { type: 'service', service };

@@ -157,14 +157,15 @@ describe('callers by name', () => {
   const mesh: Pick<Mesh, 'services' | 'agents'> = { services: [web], agents: [{ name: 'build-3', tags: ['ci'] }] };
   it.each([
     ['web', { type: 'service', service: web }],
-    ['host:build-3', { type: 'host', name: 'build-3', tags: ['ci'] }],
-    ['host:laptop', { type: 'host', name: 'laptop', tags: [] }],
+    ['host:build-3', { type: 'host', name: 'build-3', tags: ['ci'], services: [web] }],
+    ['host:laptop', { type: 'host', name: 'laptop', tags: [], services: [] }],
     ['internet', { type: 'internet' }],
     ['redis', undefined],
     ['host:', undefined],
     ['kind:web', undefined],
     ['*', undefined],
   ])('%s', (text, source) => {
-    expect(resolveSource(text, mesh)).toEqual(source);
+    const mayRun = (host: string): string[] => (host === 'build-3' ? ['gone', 'web'] : []);
+    expect(resolveSource(text, mesh, mayRun)).toEqual(source);
   });
 });

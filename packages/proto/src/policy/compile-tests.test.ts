@@ -38,6 +38,19 @@ test.each([
   expect(runPolicyTests(mesh([{ ...asking, ...wrong }]))).toEqual([{ field, message }]);
 });
 
+test('a host that may run a service is denied what the service is', () => {
+  const asked = mesh([{ ...asking, from: 'host:data-1' }]);
+  const denying: Mesh = {
+    ...asked,
+    policies: [{ name: 'no', action: 'deny', from: ['redis'], to: ['redis'], ports: [] }],
+  };
+  expect(runPolicyTests(denying)).toEqual([]);
+  const mayRun = (host: string): string[] => (host === 'data-1' ? ['redis'] : []);
+  expect(runPolicyTests(denying, undefined, mayRun)).toMatchObject([
+    { message: expect.stringContaining('got deny by no') },
+  ]);
+});
+
 test('a policy that is given decides in place of the mesh’s own', () => {
   const policy = compilePolicy({ revision: 1, defaultAction: 'deny', rules: [] });
   expect(runPolicyTests(mesh([asking]), policy)).toMatchObject([{ field: 'tests[0]' }]);

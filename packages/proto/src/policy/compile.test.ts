@@ -21,6 +21,8 @@ const services: Service[] = [
   service('mailer', 'worker', []),
 ];
 const agents = [{ name: 'build-3', tags: ['ci'] }];
+/** Beside what is declared, a name that is not. */
+const MAY_RUN: Readonly<Record<string, readonly string[]>> = { 'data-1': ['redis', 'mailer', 'gone'] };
 
 function rule(name: string, action: Action, from: string, to: string, ports: (string | number)[] = []): Rule {
   return { name, action, from: from.split(' '), to: to.split(' '), ports: ports.map(parseRulePorts) };
@@ -30,7 +32,7 @@ function rule(name: string, action: Action, from: string, to: string, ports: (st
 function verdict(flow: string, defaultAction: Action, rules: readonly Rule[], known = services): string {
   const [from, to] = flow.split(' > ');
   const mesh: Pick<Mesh, 'services' | 'agents'> = { services: known, agents };
-  const source = resolveSource(from ?? '', mesh);
+  const source = resolveSource(from ?? '', mesh, (host) => MAY_RUN[host] ?? []);
   const { port, protocol, ...called } = parseDestination(to ?? '');
   const destination = known.find(({ name }) => name === called.service);
   if (source === undefined || destination === undefined) throw new Error(`no such flow: ${flow}`);
@@ -176,6 +178,45 @@ describe('several rules', () => {
   });
 });
 
+describe('a process of a host that may run redis and mailer', () => {
+  it.each([
+    // What a rule says of callers: whether it holds for such a process where it denies, and where it allows.
+    ['redis', 'deny by r', 'deny by default'],
+    ['mailer', 'deny by r', 'deny by default'],
+    ['kind:worker', 'deny by r', 'deny by default'],
+    ['tag:data', 'deny by r', 'deny by default'],
+    ['*', 'deny by r', 'allow by r'],
+    ['host:data-1', 'deny by r', 'allow by r'],
+    ['web', 'allow by default', 'deny by default'],
+    ['gone', 'allow by default', 'deny by default'],
+    ['kind:web', 'allow by default', 'deny by default'],
+    ['tag:ci', 'allow by default', 'deny by default'],
+    ['host:build-3', 'allow by default', 'deny by default'],
+  ])('from %s', (from, denies, allows) => {
+    expect(verdict('host:data-1 > web:3000', 'allow', [rule('r', 'deny', from, 'web')])).toBe(denies);
+    expect(verdict('host:data-1 > web:3000', 'deny', [rule('r', 'allow', from, 'web')])).toBe(allows);
+  });
+
+  it('is denied by what is about one of them whatever allows it by its host', () => {
+    const rules = [rule('yes', 'allow', 'host:data-1', '*'), rule('no', 'deny', 'mailer', 'web', [3000])];
+    expect(verdict('host:data-1 > web:3000', 'allow', rules)).toBe('deny by no');
+    expect(verdict('host:data-1 > web:9090', 'deny', rules)).toBe('allow by yes');
+    expect(verdict('redis > web:3000', 'allow', rules)).toBe('allow by default');
+  });
+
+  it.each([
+    ['mailer', 'policy r denies host:data-1, which may be mailer, to web:3000/tcp'],
+    ['mailer host:data-1', 'policy r denies host:data-1 to web:3000/tcp'],
+    ['*', 'policy r denies host:data-1 to web:3000/tcp'],
+  ])('is told why a rule about %s denies it', (from, reason) => {
+    const source = resolveSource('host:data-1', { services, agents }, (host) => MAY_RUN[host] ?? []);
+    const [called] = services;
+    if (source === undefined || called === undefined) throw new Error('no such flow');
+    const policy = compilePolicy({ revision: 1, defaultAction: 'allow', rules: [rule('r', 'deny', from, 'web')] });
+    expect(policy.decide(source, { service: called, port: 3000, protocol: 'tcp' }).reason).toBe(reason);
+  });
+});
+
 describe('one compiled policy', () => {
   it.each([
     ['tcp', 'udp'],
@@ -187,7 +228,7 @@ describe('one compiled policy', () => {
       defaultAction: 'allow',
       rules: [rule('no', 'deny', '*', 'dns', ['53/tcp'])],
     });
-    const source = { type: 'host', name: 'a', tags: [] } as const;
+    const source = { type: 'host', name: 'a', tags: [], services: [] } as const;
     for (const protocol of [first, second, first, second]) {
       const { allowed } = policy.decide(source, { service: called, port: 53, protocol });
       expect([protocol, allowed]).toEqual([protocol, protocol === 'udp']);
@@ -199,7 +240,8 @@ describe('the same name with other tags', () => {
   it('is asked about anew', () => {
     const policy = compilePolicy({ revision: 1, defaultAction: 'allow', rules: [rule('no', 'deny', 'tag:ci', '*')] });
     const destination = { service: service('redis', 'private', [6379]), port: 6379, protocol: 'tcp' } as const;
-    expect(policy.decide({ type: 'host', name: 'a', tags: ['ci'] }, destination).allowed).toBe(false);
-    expect(policy.decide({ type: 'host', name: 'a', tags: [] }, destination).allowed).toBe(true);
+    const host = { type: 'host', name: 'a', services: [] } as const;
+    expect(policy.decide({ ...host, tags: ['ci'] }, destination).allowed).toBe(false);
+    expect(policy.decide({ ...host, tags: [] }, destination).allowed).toBe(true);
   });
 });

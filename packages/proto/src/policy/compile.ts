@@ -6,7 +6,14 @@
 import type { Action, Mesh, Rule } from '../model/mesh.ts';
 import { includesPort } from '../model/ports.ts';
 import { type FieldProblem, problem } from '../model/problem.ts';
-import { findService, resolveSource, sourceName } from '../model/selector.ts';
+import {
+  findService,
+  type MayRun,
+  NOBODY_RUNS,
+  resolveSource,
+  selectorsOfSource,
+  sourceName,
+} from '../model/selector.ts';
 import { firstInBoth, RuleMasks } from './rule-index.ts';
 import type { Denied, Destination, Permit, Policy, Source, Verdict } from './types.ts';
 
@@ -43,7 +50,8 @@ export function compilePolicy({ revision, defaultAction, rules }: PolicyRules): 
     const rule = ordered[firstInBoth(masks.source(source), masks.destination(destination))];
     const flow = `${sourceName(source)} to ${called}`;
     if (rule?.action === 'deny') {
-      return denied(source, destination, rule.name, revision, `policy ${rule.name} denies ${flow}`);
+      const reason = `policy ${rule.name} denies ${sourceName(source)}${asOneOf(source, rule)} to ${called}`;
+      return denied(source, destination, rule.name, revision, reason);
     }
     // A public port is open to the internet by its declaration; an allow rule or the default adds nothing to that.
     if (internet) return permit(source, destination, 'builtin:ingress', revision, `${called} is declared public`);
@@ -57,6 +65,16 @@ export function compilePolicy({ revision, defaultAction, rules }: PolicyRules): 
   }
 
   return { revision, decide };
+}
+
+/** Why a rule that denies holds for a process of a host, where it is about none by its words. */
+function asOneOf(source: Source, { from }: Rule): string {
+  if (source.type !== 'host') return '';
+  const named = new Set(from);
+  const isNamed = (text: string): boolean => named.has(text);
+  if (selectorsOfSource(source).some(isNamed)) return '';
+  const service = source.services.find((one) => selectorsOfSource({ type: 'service', service: one }).some(isNamed));
+  return service === undefined ? '' : `, which may be ${service.name},`;
 }
 
 /** Not exported: a Permit comes out of a policy or not at all. */
@@ -75,11 +93,14 @@ export function denied(
   return { allowed: false, source, destination, rule, revision, reason };
 }
 
-/** Runs the tests of a valid mesh; one problem for each that comes out otherwise than expected. */
-export function runPolicyTests(mesh: Mesh, policy?: Policy): FieldProblem[] {
+/**
+ * Runs the tests of a valid mesh; one problem for each that comes out otherwise than expected. Without `mayRun`, as where no
+ * host is known, a host runs nothing.
+ */
+export function runPolicyTests(mesh: Mesh, policy?: Policy, mayRun: MayRun = NOBODY_RUNS): FieldProblem[] {
   const evaluator = policy ?? compilePolicy({ revision: 0, defaultAction: mesh.defaultAction, rules: mesh.policies });
   return mesh.tests.flatMap((test, index) => {
-    const source = resolveSource(test.from, mesh);
+    const source = resolveSource(test.from, mesh, mayRun);
     const service = findService(mesh, test.service);
     if (source === undefined) return [problem(`tests[${index}].from`, `there is no caller ${test.from}`)];
     if (service === undefined) return [problem(`tests[${index}].to`, `there is no service ${test.service}`)];

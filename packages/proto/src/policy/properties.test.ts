@@ -30,7 +30,12 @@ const service: fc.Arbitrary<Service> = fc
 
 const source: fc.Arbitrary<Source> = fc.oneof(
   service.map((caller): Source => ({ type: 'service', service: caller })),
-  fc.record({ type: fc.constant('host' as const), name: fc.constantFrom('web', 'h1'), tags: tagList }),
+  fc.record({
+    type: fc.constant('host' as const),
+    name: fc.constantFrom('web', 'h1'),
+    tags: tagList,
+    services: fc.array(service, { maxLength: 3 }),
+  }),
   fc.constant<Source>({ type: 'internet' }),
 );
 const destination: fc.Arbitrary<Destination> = fc.record({
@@ -64,7 +69,7 @@ function plainly(list: readonly Rule[], fallback: 'allow' | 'deny', from: Source
   if (from.type === 'internet' && !ingress) return 'deny by builtin:ingress';
   const matching = list.filter(
     (rule) =>
-      rule.from.some((selector) => selects(selector, from)) &&
+      rule.from.some((selector) => selects(selector, from) || (rule.action === 'deny' && mayBe(selector, from))) &&
       rule.to.some((selector) => selects(selector, { type: 'service', service: called })) &&
       (rule.ports.length === 0 || rule.ports.some((r) => r.protocol === protocol && r.first <= port && port <= r.last)),
   );
@@ -73,6 +78,10 @@ function plainly(list: readonly Rule[], fallback: 'allow' | 'deny', from: Source
   if (from.type === 'internet') return 'allow by builtin:ingress';
   const allow = matching.find((rule) => rule.action === 'allow');
   return allow === undefined ? `${fallback} by default` : `allow by ${allow.name}`;
+}
+
+function mayBe(selector: string, from: Source): boolean {
+  return from.type === 'host' && from.services.some((one) => selects(selector, { type: 'service', service: one }));
 }
 
 function selects(text: string, party: Source): boolean {
@@ -121,6 +130,17 @@ describe('the evaluator', () => {
     );
   });
 
+  it('never allows a process of a host more for a service that it may be', () => {
+    fc.assert(
+      fc.property(rules, defaultAction, source, service, destination, (list, fallback, from, one, to) => {
+        if (from.type !== 'host') return;
+        const { decide } = compilePolicy({ revision: 1, defaultAction: fallback, rules: list });
+        const [before, after] = [from, { ...from, services: [...from.services, one] }].map((who) => decide(who, to));
+        if (after?.allowed) expect(before).toMatchObject({ allowed: true, rule: after.rule });
+      }),
+    );
+  });
+
   it('answers the second time as the first, however many ports are asked', () => {
     const service: Service = {
       name: 'wide',
@@ -138,7 +158,10 @@ describe('the evaluator', () => {
     const denied = (): number => {
       let count = 0;
       for (let port = 1; port <= 20_000; port++) {
-        const verdict = policy.decide({ type: 'host', name: 'h', tags: [] }, { service, port, protocol: 'tcp' });
+        const verdict = policy.decide(
+          { type: 'host', name: 'h', tags: [], services: [] },
+          { service, port, protocol: 'tcp' },
+        );
         if (!verdict.allowed) count++;
       }
       return count;

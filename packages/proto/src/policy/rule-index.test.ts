@@ -15,7 +15,7 @@ const service: fc.Arbitrary<Service> = fc.record({
 });
 const source: fc.Arbitrary<Source> = fc.oneof(
   service.map((caller): Source => ({ type: 'service', service: caller })),
-  fc.record({ type: fc.constant('host'), name: fc.constantFrom(...names), tags }),
+  fc.record({ type: fc.constant('host'), name: fc.constantFrom(...names), tags, services: fc.array(service) }),
 );
 const selector = fc.constantFrom(
   '*',
@@ -28,10 +28,15 @@ const selector = fc.constantFrom(
   'tag:web',
 );
 const rules: fc.Arbitrary<Rule[]> = fc
-  .array(fc.record({ from: fc.array(selector, { maxLength: 3 }), to: fc.array(selector, { maxLength: 3 }) }), {
-    maxLength: 6,
-  })
-  .map((pairs) => pairs.map((pair, index): Rule => ({ name: `r${index}`, action: 'allow', ports: [], ...pair })));
+  .array(
+    fc.record({
+      action: fc.constantFrom('allow', 'deny'),
+      from: fc.array(selector, { maxLength: 3 }),
+      to: fc.array(selector, { maxLength: 3 }),
+    }),
+    { maxLength: 6 },
+  )
+  .map((pairs) => pairs.map((pair, index): Rule => ({ name: `r${index}`, ports: [], ...pair })));
 
 test('finds exactly the rules by which the evaluator decides', () => {
   fc.assert(
@@ -41,7 +46,7 @@ test('finds exactly the rules by which the evaluator decides', () => {
       for (const [index, rule] of all.entries()) {
         const alone = compilePolicy({ revision: 1, defaultAction: 'deny', rules: [rule] });
         const verdict = alone.decide(caller, { service: called, port: 80, protocol: 'tcp' });
-        expect(from.includes(index) && to.includes(index)).toBe(verdict.allowed);
+        expect(from.includes(index) && to.includes(index)).toBe(verdict.rule === rule.name);
       }
     }),
   );
@@ -69,7 +74,7 @@ describe('what was worked out', () => {
     const kept = masks.source({ type: 'service', service: web });
     expect(masks.source({ type: 'service', service: web })).toBe(kept);
     expect(masks.source({ type: 'service', service: { ...web } })).not.toBe(kept);
-    const host: Source = { type: 'host', name: 'a', tags: [] };
+    const host: Source = { type: 'host', name: 'a', tags: [], services: [] };
     expect(masks.source(host)).toBe(masks.source(host));
   });
 

@@ -6,16 +6,25 @@ import type { Destination, Source } from './types.ts';
 
 export class RuleIndex {
   readonly #from: ReadonlyMap<string, readonly number[]>;
+  readonly #denies: ReadonlyMap<string, readonly number[]>;
   readonly #to: ReadonlyMap<string, readonly number[]>;
 
-  constructor(rules: readonly Pick<Rule, 'from' | 'to'>[]) {
+  constructor(rules: readonly Pick<Rule, 'action' | 'from' | 'to'>[]) {
     this.#from = bySelector(rules.map(({ from }) => from));
+    this.#denies = bySelector(rules.map(({ action, from }) => (action === 'deny' ? from : [])));
     this.#to = bySelector(rules.map(({ to }) => to));
   }
 
-  /** Places of the rules whose `from` selects the source, ascending. */
+  /**
+   * Places of the rules that speak of the source, ascending: those whose `from` selects it, and of a host's process also
+   * those that deny a service which it may be.
+   */
   from(source: Source): number[] {
-    return select(this.#from, selectorsOfSource(source));
+    const own = select(this.#from, selectorsOfSource(source));
+    if (source.type !== 'host' || source.services.length === 0) return own;
+    const either = new Set(own);
+    for (const place of select(this.#denies, selectorsOfCallers(source.services))) either.add(place);
+    return [...either].sort(ascending);
   }
 
   /** Places of the rules whose `to` selects the service, ascending. */
@@ -36,10 +45,19 @@ function bySelector(selectors: readonly (readonly string[])[]): ReadonlyMap<stri
   return index;
 }
 
-function select(index: ReadonlyMap<string, readonly number[]>, texts: readonly string[]): number[] {
+function select(index: ReadonlyMap<string, readonly number[]>, texts: Iterable<string>): number[] {
   const found = new Set<number>();
   for (const text of texts) for (const place of index.get(text) ?? []) found.add(place);
-  return [...found].sort((one, other) => one - other);
+  return [...found].sort(ascending);
+}
+
+/** Each once: services of one kind share its selector, and there may be thousands. */
+function selectorsOfCallers(services: readonly Service[]): Set<string> {
+  return new Set(services.flatMap((service) => selectorsOfSource({ type: 'service', service })));
+}
+
+function ascending(one: number, other: number): number {
+  return one - other;
 }
 
 /** Bit n of the whole is rule n; 32 rules a word. */
@@ -68,7 +86,7 @@ export class RuleMasks {
     this.#internet = this.#make(this.#index.from({ type: 'internet' }));
   }
 
-  /** Rules whose `from` selects the source. */
+  /** Rules that speak of the source, as RuleIndex finds them. */
   source(source: Source): Mask {
     if (source.type === 'internet') return this.#internet;
     const holder = source.type === 'service' ? source.service : source;

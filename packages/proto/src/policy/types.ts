@@ -4,8 +4,17 @@ import type { Protocol, Service } from '../model/mesh.ts';
 /** Who opens a flow. */
 export type Source =
   | { readonly type: 'service'; readonly service: Service }
-  | { readonly type: 'host'; readonly name: string; readonly tags: readonly string[] }
+  | HostSource
   | { readonly type: 'internet' };
+
+/** A process of a host of which nobody can tell which service it is, or whether it is one. */
+export interface HostSource {
+  readonly type: 'host';
+  readonly name: string;
+  readonly tags: readonly string[];
+  /** What it may be one of: all that control lets the host run. What denies one of them denies it. */
+  readonly services: readonly Service[];
+}
 
 /** What it asks for. */
 export interface Destination {

@@ -25,7 +25,7 @@ const redis: Service = {
 };
 const db: Service = { ...redis, name: 'db' };
 const web: Source = { type: 'service', service: { ...redis, name: 'web', kind: 'web' } };
-const host: Source = { type: 'host', name: 'h1', tags: [] };
+const host: Source = { type: 'host', name: 'h1', tags: [], services: [] };
 
 const wireRule: pb.Outgoing<pb.Rule> = { name: 'r', action: 2, from: ['web'], to: ['redis'], ports: [] };
 const other: pb.Outgoing<pb.Rule> = { name: 'other', action: 1, from: ['web'], to: ['db'], ports: [] };

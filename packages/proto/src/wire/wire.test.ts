@@ -261,7 +261,7 @@ describe('the policy that stands in', () => {
     const service: Service = { ...redis, kind: 'web', public: { port: 6379, hosts: ['a.example'] } };
     for (const source of [
       { type: 'internet' } as const,
-      { type: 'host', name: 'h', tags: [] } as const,
+      { type: 'host', name: 'h', tags: [], services: [] } as const,
       { type: 'service', service } as const,
     ]) {
       const verdict = policy.decide(source, { service, port: 6379, protocol: 'tcp' });
