@@ -98,23 +98,28 @@ describe.skipIf(missing !== undefined)(titled('the documents', missing), () => {
 
   test('README: look and ask', async () => {
     const { revisions } = JSON.parse(await main.check(['weft', 'history', '--json']));
+    const stays = (command: string) => /--follow|^weft forward /.test(command);
     const asked = commands(documented('README.md', 'weft status'));
-    const ends = asked.filter((command) => !command.includes('--follow') && !command.startsWith('weft revoke'));
+    const ends = asked.filter((command) => !stays(command) && !command.startsWith('weft revoke'));
     const run = async (command: string) => {
-      // The one revision that is sure to be there.
-      const { code, stderr } = await main.run(
+      // What the agent of a host is asked for is asked there; the one revision that is sure to be there.
+      const host = /^weft (ping|connect|forward|env) /.test(command) ? web : main;
+      const { code, stderr } = await host.run(
         shell(command.replace('rollback 7', `rollback ${revisions[0].revision}`)),
       );
       return [command, code, stderr];
     };
-    const following = asked.filter((command) => command.includes('--follow'));
-    const follows = following.map((command) => main.start(shell(`exec ${command}`)));
+    const following = asked.filter(stays);
+    const follows = following.map((command) =>
+      (command.includes('forward') ? web : main).start(shell(`exec ${command}`)),
+    );
     // A few at a time: each is a process, and agents are to answer in time.
     for (let at = 0; at < ends.length; at += 4) {
       const some = ends.slice(at, at + 4);
       expect(await Promise.all(some.map(run))).toEqual(some.map((command) => [command, 0, '']));
     }
-    expect(follows.map(({ running }) => running)).toEqual([true]);
+    expect(follows.map(({ running }) => running)).toEqual(following.map(() => true));
+    expect(following).toHaveLength(2);
     await Promise.all(follows.map((one) => one.stop()));
     const revoking = asked.filter((command) => command.startsWith('weft revoke'));
     expect(await Promise.all(revoking.map(run))).toEqual(revoking.map((command) => [command, 0, '']));

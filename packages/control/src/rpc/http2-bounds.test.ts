@@ -28,13 +28,16 @@ function begin(session: ClientHttp2Session, headers: Record<string, string> = {}
   return session.request(fields, { endStream: false }).on('error', () => undefined);
 }
 
-/** Takes it back once it is there. */
-async function takeBack(stream: ClientHttp2Stream): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, 10));
-  stream.close(constants.NGHTTP2_CANCEL);
-}
-
 const closed = (stream: ClientHttp2Stream) => new Promise((resolve) => stream.on('close', resolve));
+
+/** Begins as many at once as a connection may have open, and takes them back once they are there. */
+async function takeBack(session: ClientHttp2Session, count: number): Promise<void> {
+  const streams = Array.from({ length: count }, () => begin(session));
+  const ends = Promise.all(streams.map(closed));
+  await new Promise((resolve) => session.ping(resolve));
+  for (const stream of streams) stream.close(constants.NGHTTP2_CANCEL);
+  await ends;
+}
 
 test('a connection that begins calls and takes them back, again and again, is closed', async () => {
   const session = await stranger();
@@ -42,13 +45,12 @@ test('a connection that begins calls and takes them back, again and again, is cl
   session.on('goaway', () => {
     gone = true;
   });
-  let begun = 0;
-  for (; !gone && begun < 1_000; begun += 20)
-    await Promise.all(Array.from({ length: 20 }, () => (session.closed ? undefined : takeBack(begin(session)))));
+  // Faster than the rate that is let pass on any machine, and fewer than Node lets pass by itself.
+  for (let round = 0; !gone && !session.destroyed && round < 3; round++) await takeBack(session, 250);
   expect(gone).toBe(true);
   // As many as anyone takes back are nobody's harm.
   const honest = await stranger();
-  await Promise.all(Array.from({ length: 50 }, () => takeBack(begin(honest))));
+  await takeBack(honest, 50);
   const stream = begin(honest);
   await new Promise((resolve) => setTimeout(resolve, 100));
   expect([honest.destroyed, stream.closed]).toEqual([false, false]);
