@@ -19,6 +19,7 @@ export default defineConfig({
             'test/compat/**/*.test.ts',
           ],
           testTimeout: 30_000,
+          hookTimeout: 30_000,
           pool: 'forks',
           // They wait more than they compute: with one worker fewer than cores, as comes by itself, a machine of two is idle half the time.
           maxWorkers: availableParallelism(),

@@ -1,7 +1,9 @@
 import type { Socket } from 'node:net';
+import { adminService, meshToWire } from '@weft/proto/wire';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { parseMeshFile } from '../../packages/agent/src/config/mesh-file.ts';
 import type { Agent } from './agent.ts';
-import { Mesh } from './mesh.ts';
+import { Mesh, NETWORK } from './mesh.ts';
 import { echo, ending, says, type TcpProgram } from './programs.ts';
 
 const NO_ADMIN = '{ name: no-admin-ui, action: deny, from: [web], to: [rabbit], ports: [15672] }';
@@ -65,3 +67,22 @@ test.each([
     expect(about).toEqual([`cut host:mixed ${rule}`, `denied host:mixed ${rule}`, 'closed host:mixed default']);
   },
 );
+
+test('who applies such a rule is told, and so is the host', async () => {
+  const { result } = await mesh.ask(adminService.apply, {
+    mesh: meshToWire(parseMeshFile('mesh.yaml', `network: ${NETWORK}\n${meshOf([NO_ADMIN])}`).mesh),
+    terms: { wait: true },
+  });
+  expect(result?.warnings?.map(({ field, message }) => `${field}: ${message}`)).toEqual([
+    expect.stringMatching(/^policies\[0\]: denies every process of mixed that may be web, /),
+  ]);
+  const { problems } = await mixed.status();
+  expect(problems).toContainEqual(
+    expect.objectContaining({
+      code: 'rules-inexact',
+      message: expect.stringMatching(/^rule no-admin-ui denies every process/),
+    }),
+  );
+  await mesh.apply(meshOf([]));
+  expect((await mixed.status()).problems.map(({ code }) => code)).not.toContain('rules-inexact');
+});

@@ -1,5 +1,5 @@
 /** weft flows --open: the flows that are open now, as their hosts tell. */
-import { defined, type OpenFlowFilter, type OpenFlowsState } from '@weft/proto';
+import { defined, listed, type OpenFlowFilter, type OpenFlowsState } from '@weft/proto';
 import {
   adminService,
   callerToWire,
@@ -69,9 +69,8 @@ function warn(hosts: readonly pb.HostOpenFlows[], terminal: Terminal): void {
     const number = openFlowsStateCodec.toWire(state as OpenFlowsState);
     const names = hosts.filter((host) => host.state === number).map(({ host }) => host);
     if (names.length === 0) continue;
-    const more = names.length > NAMED ? ` and ${names.length - NAMED} more` : '';
     const there = names.length === 1 ? 'there' : 'at those';
-    const named = `${names.slice(0, NAMED).join(', ')}${more}: ${why}`;
+    const named = `${listed(names, NAMED)}: ${why}`;
     terminal.err(`${warning}${printable(named)}; of flows ${there}, only what other hosts know is shown\n`);
   }
 }

@@ -27,6 +27,7 @@ export function netmap(revision: number, change: Partial<Netmap> & { readonly ru
     services,
     peers: new Map([['p', { ...speaker, ...keys }]]),
     policy: compilePolicy({ revision, defaultAction: 'allow', rules }),
+    ruleSet: { defaultAction: 'allow', rules },
     hostSource: createHostSources(rest.services ?? services),
     ...rest,
   };

@@ -88,6 +88,7 @@ export function sampleNetmap(overrides: Partial<Netmap> = {}): Netmap {
         throw new Error('names are no matter of policy');
       },
     },
+    ruleSet: { defaultAction: 'allow', rules: [] },
     hostSource: () => {
       throw new Error('names are no matter of who calls');
     },

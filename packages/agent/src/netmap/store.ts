@@ -284,7 +284,7 @@ function createNetmap(items: Iterable<NetmapItem>, position: Position, range: Ad
   const compiled = compilePolicy({ ...policy, revision: position.revision });
   const { timeline, index, revision } = position;
   const hostSource = createHostSources(services);
-  return { timeline, index, revision, self, services, peers, policy: compiled, hostSource };
+  return { timeline, index, revision, self, services, peers, policy: compiled, ruleSet: policy, hostSource };
 }
 
 /** Made when first asked for: most agents of a large network never call here as their host. */

@@ -1,6 +1,8 @@
-import type { Service } from '@weft/proto';
+import { type Service, WIRE_LIMITS } from '@weft/proto';
 import { describe, expect, test } from 'vitest';
 import { parseAgentFile } from '../config/agent-file.ts';
+import { sampleNetmap } from '../netmap/sample.fixture.ts';
+import { createHostSources } from '../netmap/store.ts';
 import type { Netmap } from '../words/netmap.ts';
 import { mismatches } from './mismatch.ts';
 
@@ -14,36 +16,22 @@ const redis: Service = {
   tags: [],
 };
 
-function netmap(allowed: readonly string[]): Netmap {
-  return {
-    timeline: 'line',
-    index: 1,
-    revision: 7,
-    self: {
-      agentId: 'a1',
-      network: 'prod',
-      host: 'data-1',
-      tags: [],
-      address: '127.91.9.1',
-      services: allowed,
-      roles: [],
-    },
-    services: new Map([['redis', { service: redis, address: '127.91.0.1', instances: [] }]]),
-    peers: new Map(),
-    policy: {
-      revision: 7,
-      decide: () => {
-        throw new Error('mismatches are no matter of policy');
-      },
-    },
-    hostSource: () => {
-      throw new Error('mismatches are no matter of who calls');
-    },
-  };
+const tcp = (port: number) => ({ protocol: 'tcp', first: port, last: port }) as const;
+const web: Service = { name: 'web', kind: 'web', ports: [tcp(3000)], tags: ['front'] };
+
+function netmap(
+  allowed: readonly string[],
+  ruleSet: Netmap['ruleSet'] = { defaultAction: 'allow', rules: [] },
+): Netmap {
+  const services = new Map(
+    [redis, web].map((service) => [service.name, { service, address: '127.91.0.1', instances: [] }]),
+  );
+  const sample = sampleNetmap({ services, ruleSet, hostSource: createHostSources(services) });
+  return { ...sample, self: sample.self && { ...sample.self, services: allowed } };
 }
 
-function found(content: string, allowed: readonly string[] = ['redis']): string[] {
-  return mismatches(parseAgentFile('weft.yaml', content), netmap(allowed)).map(
+function found(content: string, allowed: readonly string[] = ['redis'], ruleSet?: Netmap['ruleSet']): string[] {
+  return mismatches(parseAgentFile('weft.yaml', content), netmap(allowed, ruleSet)).map(
     ({ code, subject, message }) => `${code} ${subject}: ${message}`,
   );
 }
@@ -74,5 +62,62 @@ describe('an agent file against the word of control', () => {
 
   test('names a gateway that control does not allow', () => {
     expect(found('gateway: { http: "127.0.0.1:0" }')).toEqual([expect.stringMatching(/^gateway-not-allowed /)]);
+  });
+
+  const rule = (name: string, action: 'allow' | 'deny', ...from: string[]) => ({
+    name,
+    action,
+    from,
+    to: ['*'],
+    ports: [],
+  });
+
+  test.each([
+    [
+      'a deny of one of its services',
+      'allow',
+      rule('r', 'deny', 'web'),
+      /^rules-inexact here: rule r denies every process of this host that may be web/,
+    ],
+    [
+      'a deny by tag',
+      'allow',
+      rule('r', 'deny', 'tag:front'),
+      /^rules-inexact here: rule r denies every process of this host that may be web/,
+    ],
+    [
+      'an allow where nothing else permits',
+      'deny',
+      rule('r', 'allow', 'kind:web'),
+      /^rules-inexact here: rule r allows nothing to web on this host/,
+    ],
+    ['an allow of what all are allowed', 'allow', rule('r', 'allow', 'web'), undefined],
+    ['a rule about the host too', 'deny', rule('r', 'allow', 'web', 'host:here'), undefined],
+    ['a rule about everyone', 'allow', rule('r', 'deny', '*'), undefined],
+    ['a rule about all that it runs', 'allow', rule('r', 'deny', 'web', 'redis'), undefined],
+  ] as const)(
+    'names each rule that is not enforced as written where two services run: %s',
+    (_, defaultAction, one, expected) => {
+      const both = found('services: { web: {}, redis: {} }', ['web', 'redis'], { defaultAction, rules: [one] });
+      expect(both).toEqual(expected === undefined ? [] : [expect.stringMatching(expected)]);
+      expect(found('services: { web: {} }', ['web', 'redis'], { defaultAction, rules: [one] })).toEqual([]);
+    },
+  );
+
+  test('names some of many rules, in as many words as control takes', () => {
+    const rules = Array.from({ length: 200 }, (_, index) => rule(`${'r'.repeat(50)}${index}`, 'deny', 'web'));
+    const [problem = '', ...more] = found('services: { web: {}, redis: {} }', ['web', 'redis'], {
+      defaultAction: 'allow',
+      rules,
+    });
+    expect(more).toEqual([]);
+    expect(problem.length).toBeLessThan(WIRE_LIMITS.sentence);
+    expect(problem).toMatch(/r0 denies .*; and 197 more rules are not enforced as written;/);
+  });
+
+  test('says that processes are not told apart by what the file says of them', () => {
+    expect(found('services: { redis: { match: { user: redis, unit: redis.service } } }')).toEqual([
+      expect.stringMatching(/^match-not-enforced redis: this version does not tell processes apart by user and unit/),
+    ]);
   });
 });

@@ -1,7 +1,8 @@
 /** Where the agent file or the options ask for what control does not grant: told as problems, since the rest works. */
-import { includesPort, type Problem } from '@weft/proto';
-import { type AgentFile, rolesOf } from '../config/agent-file.ts';
-import type { Netmap, NetmapSource } from '../words/netmap.ts';
+import { entryOf, InexactRules, includesPort, inexactEffect, listed, type Problem } from '@weft/proto';
+import { type AgentFile, type ProcessMatch, rolesOf } from '../config/agent-file.ts';
+import { runsHere } from '../flows/judge.ts';
+import type { Netmap, NetmapSelf, NetmapSource } from '../words/netmap.ts';
 import type { Problems } from '../words/problems.ts';
 
 /** Raises and clears them as the netmap changes. */
@@ -24,7 +25,8 @@ export function mismatches(file: AgentFile, netmap: Netmap): readonly Problem[] 
   const { self, services } = netmap;
   if (self === undefined) return [];
   const problems: Problem[] = [];
-  for (const [subject, { targets }] of file.services) {
+  for (const [subject, { targets, match }] of file.services) {
+    if (match !== undefined) problems.push(unmatched(subject, match));
     const known = services.get(subject);
     if (known === undefined) {
       const message =
@@ -52,6 +54,7 @@ export function mismatches(file: AgentFile, netmap: Netmap): readonly Problem[] 
     const message = `control does not allow this host to be a gateway; revoke ${self.host} and join again with a token made with --gateway`;
     problems.push({ code: 'gateway-not-allowed', subject: 'gateway', message });
   }
+  problems.push(...inexact(file, netmap, self));
   const outside = [...services.values()]
     .filter((known) => known.address === undefined)
     .map((known) => known.service.name);
@@ -60,4 +63,34 @@ export function mismatches(file: AgentFile, netmap: Netmap): readonly Problem[] 
     problems.push({ code: 'vip-range-small', subject: '--vip-range', message });
   }
   return problems;
+}
+
+function unmatched(subject: string, match: ProcessMatch): Problem {
+  const words = Object.keys(match).join(' and ');
+  const message =
+    `this version does not tell processes apart by ${words}: a process of this host is ${subject} where that is all it runs, and ` +
+    `of no service known where it runs more; give ${subject} a host of its own, or remove match`;
+  return { code: 'match-not-enforced', subject, message };
+}
+
+/** So many words that control takes all of them. */
+const MOST_RULES = 3;
+const NAMED = 2;
+
+/** By the rules, which stay the same while all else changes. */
+const indexes = new WeakMap<Netmap['ruleSet'], InexactRules>();
+
+function inexact({ services }: AgentFile, netmap: Netmap, self: NetmapSelf): Problem[] {
+  const { ruleSet } = netmap;
+  const runs = [...services.keys()].filter((name) => runsHere(netmap, services, name) !== undefined);
+  const index = entryOf(indexes, ruleSet, () => new InexactRules(ruleSet.rules, ruleSet.defaultAction));
+  const found = index.on(netmap.hostSource(self), runs);
+  if (found.length === 0) return [];
+  const effects = found
+    .slice(0, MOST_RULES)
+    .map(({ rule, services: named }) => `rule ${rule.name} ${inexactEffect(rule, listed(named, NAMED), 'this host')}`);
+  const more =
+    found.length > MOST_RULES ? `; and ${found.length - MOST_RULES} more rules are not enforced as written` : '';
+  const message = `${effects.join('; ')}${more}; give the service a host of its own, or name this one in the rule`;
+  return [{ code: 'rules-inexact', subject: self.host, message }];
 }

@@ -30,6 +30,7 @@ function netmap(...instances: readonly Partial<NetmapInstance>[]): Netmap {
     services: new Map([['redis', { service, address: undefined, instances: full }]]),
     peers: new Map([['p', { ...speaker, ...keys, agentId: 'p' }]]),
     policy: compilePolicy({ revision: 1, defaultAction: 'allow', rules: [] }),
+    ruleSet: { defaultAction: 'allow', rules: [] },
     hostSource: createHostSources(new Map()),
   };
 }

@@ -1,5 +1,5 @@
 /** Which listeners are listened on where a mesh has more of them than this agent has files for. */
-import type { Problem } from '@weft/proto';
+import { listed, type Problem } from '@weft/proto';
 import type { ListenerSpec } from './listener-spec.ts';
 
 /** Services that the problem names. */
@@ -32,12 +32,11 @@ export function shareListeners(wanted: ReadonlyMap<string, ListenerSpec>, most: 
 /** Undefined when all are listened on. `limit`: files that this agent may have open. */
 export function shareProblem({ listeners, short }: ListenerShare, wanted: number, limit: number): Problem | undefined {
   if (short.length === 0) return undefined;
-  const more = short.length > NAMED ? ` and ${short.length - NAMED} more` : '';
   return {
     ...SHARE_PROBLEM,
     message:
       `the network's services have ${wanted} places to listen on, and an agent that may have ${limit} files open takes ` +
-      `${listeners.size} of them; calls to the other ports of ${short.slice(0, NAMED).join(', ')}${more} are refused on this host; ` +
+      `${listeners.size} of them; calls to the other ports of ${listed(short, NAMED)} are refused on this host; ` +
       'raise the limit (ulimit -n, or LimitNOFILE= in the unit) and restart the agent, or declare fewer ports',
   };
 }

@@ -308,6 +308,7 @@ export function meshNetmap(spec: MeshSpec, host: string, revision: number, addre
     services: known,
     peers: new Map(peers.map((agent) => [agent.host, { ...describe(agent), ...keys }])),
     policy: compilePolicy({ revision, defaultAction, rules }),
+    ruleSet: { defaultAction, rules },
     hostSource: createHostSources(known),
   };
 }

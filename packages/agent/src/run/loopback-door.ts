@@ -3,6 +3,7 @@
  * unless it was told to route loopback (as kube-proxy does) and to look at no source.
  */
 import { readdirSync, readFileSync } from 'node:fs';
+import { listed } from '@weft/proto';
 import type { Problems } from '../words/problems.ts';
 
 const SETTINGS = '/proc/sys/net/ipv4/conf';
@@ -48,9 +49,8 @@ export function watchLoopbackDoor(
 }
 
 function doorOpen(names: readonly string[]): string {
-  const more = names.length > NAMED ? ` and ${names.length - NAMED} more` : '';
   return (
-    `the kernel takes packets on ${names.slice(0, NAMED).join(', ')}${more} that claim to come from 127.0.0.0/8 (route_localnet=1, rp_filter=0), ` +
+    `the kernel takes packets on ${listed(names, NAMED)} that claim to come from 127.0.0.0/8 (route_localnet=1, rp_filter=0), ` +
     'so other hosts can send UDP to services as if they were programs of this one; ' +
     'as root: sysctl -w net.ipv4.conf.all.rp_filter=2, or net.ipv4.conf.all.route_localnet=0 and the same of each interface'
   );

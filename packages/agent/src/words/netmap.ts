@@ -1,5 +1,5 @@
 /** The agent's live view of the network: an immutable snapshot, swapped whole at each change. */
-import type { AgentRole, HostSource, Policy, PortRange, Service } from '@weft/proto';
+import type { AgentRole, HostSource, Policy, PolicyRules, PortRange, Service } from '@weft/proto';
 import type { TunnelPeer } from './peer.ts';
 
 /** A service and its own address here, already shifted into this agent's range. */
@@ -47,6 +47,8 @@ export interface Netmap {
   /** By agent id. */
   readonly peers: ReadonlyMap<string, NetmapPeer>;
   readonly policy: Policy;
+  /** What the policy was made of. The same value for as long as no rule changes. */
+  readonly ruleSet: Pick<PolicyRules, 'rules' | 'defaultAction'>;
   /** Who calls from that agent's host where nobody can tell more. The same value each time, which the policy remembers. */
   readonly hostSource: (agent: NetmapAgent) => HostSource;
 }

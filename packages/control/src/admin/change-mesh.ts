@@ -9,6 +9,7 @@ import { notKept } from '../fleet/projection.ts';
 import { edited, fieldsOfEdit, type MeshEdit } from '../state/edits.ts';
 import type { ApplyOptions, ApplyResult, StateStore } from '../state/types.ts';
 import { RequestError } from './errors.ts';
+import { inexactRules } from './inexact-rules.ts';
 import { leftBehind } from './left-behind.ts';
 import { listenerWarnings } from './listener-warnings.ts';
 import { readWait, requireNetwork } from './request.ts';
@@ -86,6 +87,7 @@ async function change(
   const actor = actorName(by);
   const before = state.current.networks.get(mesh.network);
   const crowded = listenerWarnings(mesh, before, live);
+  const inexact = inexactRules(mesh, before, live).map(named);
   const behind = leftBehind(mesh, before, live, leaveBehind, words).map(named);
   if (behind.length > 0 && !leaveBehind) throw new RequestError(behind);
   const { revision, changes, warnings } = await make({
@@ -103,7 +105,7 @@ async function change(
   return {
     revision,
     changes,
-    warnings: [...warnings, ...crowded, ...behind],
+    warnings: [...warnings, ...inexact, ...crowded, ...behind],
     stragglers,
     notKept: waits && network !== undefined ? notKept(network, live, revision) : [],
   };

@@ -1,5 +1,5 @@
 /** What a mesh would ask of members whose version does not know it, and which those are. */
-import { type FieldProblem, type Mesh, problem, VOCABULARY, type Vocabulary, wordsBeyond } from '@weft/proto';
+import { type FieldProblem, listed, type Mesh, problem, VOCABULARY, type Vocabulary, wordsBeyond } from '@weft/proto';
 import type { LiveAgents } from '../fleet/live.ts';
 import { fleetAgents } from '../fleet/projection.ts';
 import { byText } from '../order.ts';
@@ -32,11 +32,10 @@ export function leftBehind(
   const asked = wordsBeyond(mesh, least, words).filter(({ of }) => changed.has(of));
   return asked.slice(0, MOST_PROBLEMS).map(({ field, what, capability: needed }) => {
     const lacking = members.filter(({ capability }) => capability < needed).sort((a, b) => byText(a.host, b.host));
-    const named = lacking.slice(0, MOST_HOSTS).map(({ host, capability }) => `${host} (${capability})`);
-    const more = lacking.length > named.length ? ` and ${lacking.length - named.length} more` : '';
+    const named = lacking.map(({ host, capability }) => `${host} (${capability})`);
     return problem(
       field,
-      `${what} needs capability ${needed}, which these hosts have not: ${named.join(', ')}${more}; ${accepted ? LEFT : ASKED}`,
+      `${what} needs capability ${needed}, which these hosts have not: ${listed(named, MOST_HOSTS)}; ${accepted ? LEFT : ASKED}`,
     );
   });
 }

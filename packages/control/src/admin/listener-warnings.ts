@@ -1,5 +1,5 @@
 /** Whether a mesh has more places to listen on than agents have files for: each declared port, on the service's address and each instance's. */
-import { type FieldProblem, fileLimit, type Mesh, mostListeners } from '@weft/proto';
+import { type FieldProblem, fileLimit, listed, type Mesh, mostListeners } from '@weft/proto';
 import type { LiveAgents } from '../fleet/live.ts';
 import type { NetworkState } from '../state/types.ts';
 
@@ -23,10 +23,9 @@ export function listenerWarnings(mesh: Mesh, network: NetworkState | undefined, 
   const known = told.length > 0 ? told : [{ host: `a host of ${own} files`, most: mostListeners(own) }];
   const short = known.filter(({ most }) => most < places).sort((one, other) => one.most - other.most);
   if (short.length === 0) return [];
-  const named = short.slice(0, NAMED).map(({ host, most }) => `${host} (${most})`);
-  const more = short.length > NAMED ? ` and ${short.length - NAMED} more` : '';
+  const named = short.map(({ host, most }) => `${host} (${most})`);
   const message =
-    `each agent listens on every declared port of every service and instance, ${places} places in all; ${named.join(', ')}${more} ` +
+    `each agent listens on every declared port of every service and instance, ${places} places in all; ${listed(named, NAMED)} ` +
     'can hold fewer beside the flows, and will refuse calls to the rest; raise their limit (ulimit -n), or declare fewer ports';
   return [{ field: 'services', message }];
 }

@@ -1,6 +1,7 @@
 /** The words of Weft as plain values and functions, for any place that runs JavaScript: both programs and the page. */
 
 export * from '../policy/compile.ts';
+export * from '../policy/inexact.ts';
 export * from '../policy/rule-index.ts';
 export * from '../policy/types.ts';
 export * from './address.ts';

@@ -23,3 +23,9 @@ export function entryOf<Key, Value>(map: Entries<Key, Value>, key: Key, make: ()
   }
   return value;
 }
+
+/** `a, b and 3 more`: the first of them, for sentences that must not grow with a fleet. */
+export function listed(names: readonly string[], most: number): string {
+  const more = names.length > most ? ` and ${names.length - most} more` : '';
+  return `${names.slice(0, most).join(', ')}${more}`;
+}

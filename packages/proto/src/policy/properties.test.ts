@@ -1,63 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Kind, Mesh, Rule, Service } from '../model/mesh.ts';
+import type { Mesh, Rule, Service } from '../model/mesh.ts';
 import { parseSelector } from '../model/selector.ts';
 import { compilePolicy, runPolicyTests } from './compile.ts';
+import { anyDefault, anyDestination, anyRules, anyService, anySource } from './policy.fixture.ts';
 import type { Destination, Source } from './types.ts';
-
-const names = ['web', 'blog', 'redis', 'mailer'];
-const tags = ['a', 'b'];
-const tagList = fc.uniqueArray(fc.constantFrom(...tags));
-const range = fc
-  .record({
-    protocol: fc.constantFrom('tcp' as const, 'udp' as const),
-    first: fc.integer({ min: 1, max: 6 }),
-    width: fc.nat(3),
-  })
-  .map(({ protocol, first, width }) => ({ protocol, first, last: first + width }));
-
-const service: fc.Arbitrary<Service> = fc
-  .record({
-    name: fc.constantFrom(...names),
-    kind: fc.constantFrom<Kind>('web', 'private', 'worker'),
-    ports: fc.array(range, { maxLength: 3 }),
-    publicPort: fc.option(fc.integer({ min: 1, max: 9 }), { nil: undefined }),
-    tags: tagList,
-  })
-  .map(({ publicPort, ...rest }) =>
-    publicPort === undefined ? rest : { ...rest, public: { port: publicPort, hosts: ['h'] } },
-  );
-
-const source: fc.Arbitrary<Source> = fc.oneof(
-  service.map((caller): Source => ({ type: 'service', service: caller })),
-  fc.record({
-    type: fc.constant('host' as const),
-    name: fc.constantFrom('web', 'h1'),
-    tags: tagList,
-    services: fc.array(service, { maxLength: 3 }),
-  }),
-  fc.constant<Source>({ type: 'internet' }),
-);
-const destination: fc.Arbitrary<Destination> = fc.record({
-  service,
-  port: fc.integer({ min: 1, max: 9 }),
-  protocol: fc.constantFrom('tcp' as const, 'udp' as const),
-});
-
-const callee = fc.constantFrom('*', 'kind:web', 'kind:private', 'kind:worker', 'tag:a', 'tag:b', ...names);
-const caller = fc.oneof(callee, fc.constantFrom('host:h1', 'host:web'));
-const rules: fc.Arbitrary<Rule[]> = fc
-  .array(
-    fc.record({
-      action: fc.constantFrom('allow' as const, 'deny' as const),
-      from: fc.array(caller, { minLength: 1, maxLength: 3 }),
-      to: fc.array(callee, { minLength: 1, maxLength: 3 }),
-      ports: fc.array(range, { maxLength: 2 }),
-    }),
-    { maxLength: 70 },
-  )
-  .map((list) => list.map((rule, index) => ({ name: `r${index}`, ...rule })));
-const defaultAction = fc.constantFrom('allow' as const, 'deny' as const);
 
 /** The policy language read out loud, one rule at a time: slow, and plain to see. */
 function plainly(list: readonly Rule[], fallback: 'allow' | 'deny', from: Source, to: Destination): string {
@@ -97,7 +44,7 @@ function selects(text: string, party: Source): boolean {
 describe('the evaluator', () => {
   it('agrees with the language read rule by rule', () => {
     fc.assert(
-      fc.property(rules, defaultAction, source, destination, (list, fallback, from, to) => {
+      fc.property(anyRules, anyDefault, anySource, anyDestination, (list, fallback, from, to) => {
         const verdict = compilePolicy({ revision: 1, defaultAction: fallback, rules: list }).decide(from, to);
         expect(`${verdict.allowed ? 'allow' : 'deny'} by ${verdict.rule}`).toBe(plainly(list, fallback, from, to));
       }),
@@ -106,11 +53,11 @@ describe('the evaluator', () => {
   });
 
   it('gives the same verdict in whatever order the rules stand', () => {
-    const shuffled = rules.chain((list) =>
+    const shuffled = anyRules.chain((list) =>
       fc.tuple(fc.constant(list), fc.shuffledSubarray(list, { minLength: list.length, maxLength: list.length })),
     );
     fc.assert(
-      fc.property(shuffled, defaultAction, source, destination, ([one, other], fallback, from, to) => {
+      fc.property(shuffled, anyDefault, anySource, anyDestination, ([one, other], fallback, from, to) => {
         const first = compilePolicy({ revision: 1, defaultAction: fallback, rules: one }).decide(from, to);
         const second = compilePolicy({ revision: 1, defaultAction: fallback, rules: other }).decide(from, to);
         expect(second.allowed).toBe(first.allowed);
@@ -120,7 +67,7 @@ describe('the evaluator', () => {
 
   it('never allows more for one deny more, nor less for one allow more', () => {
     fc.assert(
-      fc.property(rules, rules, defaultAction, source, destination, (list, more, fallback, from, to) => {
+      fc.property(anyRules, anyRules, anyDefault, anySource, anyDestination, (list, more, fallback, from, to) => {
         const decide = (all: Rule[]): boolean =>
           compilePolicy({ revision: 1, defaultAction: fallback, rules: all }).decide(from, to).allowed;
         const before = decide(list);
@@ -132,7 +79,7 @@ describe('the evaluator', () => {
 
   it('never allows a process of a host more for a service that it may be', () => {
     fc.assert(
-      fc.property(rules, defaultAction, source, service, destination, (list, fallback, from, one, to) => {
+      fc.property(anyRules, anyDefault, anySource, anyService, anyDestination, (list, fallback, from, one, to) => {
         if (from.type !== 'host') return;
         const { decide } = compilePolicy({ revision: 1, defaultAction: fallback, rules: list });
         const [before, after] = [from, { ...from, services: [...from.services, one] }].map((who) => decide(who, to));

@@ -1,0 +1,68 @@
+import { expect, test } from 'vitest';
+import type { LiveAgents } from '../fleet/live.ts';
+import { current, emptyState, joinHost, mesh, rule, service, tcp } from '../netmap/network.fixture.ts';
+import { inexactRules } from './inexact-rules.ts';
+
+const SERVICES = [
+  service('web', 'web', tcp(3000)),
+  service('redis', 'private', tcp(6379)),
+  service('db', 'private', tcp(5432)),
+];
+
+/** Hosts with what they may run; what they run is what was reported, and no agent is connected. */
+async function network(
+  hosts: Readonly<Record<string, readonly string[]>>,
+  reported: Readonly<Record<string, readonly string[]>>,
+) {
+  const state = await emptyState();
+  await state.apply(mesh({ services: SERVICES }), { dryRun: false, actor: 'test' });
+  for (const [host, services] of Object.entries(hosts)) {
+    const { agent } = await joinHost(state, 'prod', { host, services });
+    await state.registerInstances(agent.id, reported[host] ?? []);
+  }
+  return current(state);
+}
+
+const silent: LiveAgents = { agent: () => undefined, instance: () => undefined } as unknown as LiveAgents;
+
+test('a rule is named with the hosts where it holds for more than it says, or for nobody', async () => {
+  const held = await network(
+    {
+      'mixed-2': ['web', 'redis'],
+      'mixed-1': ['web', 'redis', 'db'],
+      single: ['web', 'redis'],
+      named: ['web', 'redis'],
+    },
+    { 'mixed-1': ['web', 'redis'], 'mixed-2': ['redis', 'web'], single: ['web'], named: ['web', 'redis'] },
+  );
+  const policies = [
+    rule('no-web', 'deny', ['web', 'host:named'], ['db']),
+    rule('to-db', 'allow', ['kind:web', 'tag:sure'], ['db']),
+    rule('not-there', 'allow', ['db'], ['redis']),
+    rule('open', 'allow', ['*'], ['redis']),
+  ];
+  const asked = mesh({
+    services: SERVICES,
+    defaultAction: 'deny',
+    policies,
+    agents: [{ name: 'mixed-2', tags: ['sure'] }],
+  });
+  expect(inexactRules(asked, held, silent)).toEqual([
+    {
+      field: 'policies[0]',
+      message:
+        'denies every process of mixed-1, mixed-2 that may be web, since none there can be told from another; ' +
+        'give the service a host of its own, or name the hosts',
+    },
+    {
+      field: 'policies[1]',
+      message:
+        'allows nothing to web on mixed-1, named, where no process can be told from another; ' +
+        'give the service a host of its own, or name the hosts',
+    },
+  ]);
+  expect(inexactRules(mesh({ ...asked, defaultAction: 'allow' }), held, silent).map(({ field }) => field)).toEqual([
+    'policies[0]',
+  ]);
+  expect(inexactRules(asked, undefined, silent)).toEqual([]);
+});

@@ -1,0 +1,69 @@
+/**
+ * Rules that do on a host what they do not say, since nobody can tell its services' processes apart: one that denies holds
+ * for more than it names, one that allows for nobody. docs/decisions/0038-a-deny-is-never-lost.md says why.
+ */
+import type { Action, Rule, Service } from '../model/mesh.ts';
+import { entryOf } from '../model/values.ts';
+import { RuleIndex } from './rule-index.ts';
+import type { HostSource } from './types.ts';
+
+export interface InexactRule {
+  /** In the list of rules. */
+  readonly place: number;
+  readonly rule: Rule;
+  /** Names of services of the host that the rule speaks of. */
+  readonly services: readonly string[];
+}
+
+export class InexactRules {
+  readonly #rules: readonly Rule[];
+  readonly #index: RuleIndex;
+  readonly #defaultAction: Action;
+
+  constructor(rules: readonly Rule[], defaultAction: Action) {
+    this.#rules = rules;
+    this.#index = new RuleIndex(rules);
+    this.#defaultAction = defaultAction;
+  }
+
+  /** In file order. `host`: with all that it may run; `runs`: the names of those that run there. None of a host that speaks as its one. */
+  on(host: HostSource, runs: readonly string[]): InexactRule[] {
+    const found = this.among(host.services, runs);
+    if (found.length === 0) return [];
+    const own = this.about(host);
+    return found.filter(({ place }) => !own.has(place));
+  }
+
+  /** Places of the rules that speak of the host itself: what they say of it they do. */
+  about({ name, tags }: Pick<HostSource, 'name' | 'tags'>): ReadonlySet<number> {
+    return new Set(this.#index.from({ type: 'host', name, tags, services: [] }));
+  }
+
+  /** The same, whatever the host is called: to be asked once for all that may run, and run, the same. */
+  among(services: readonly Service[], runs: readonly string[]): InexactRule[] {
+    if (runs.length === 1 || services.length < 2) return [];
+    const running = new Set(runs);
+    const named = new Map<number, string[]>();
+    for (const service of services) {
+      for (const place of this.#index.from({ type: 'service', service })) {
+        // Where the default allows, an allow adds nothing; and what does not run needs none.
+        const isDeny = this.#rules[place]?.action === 'deny';
+        if (!isDeny && (this.#defaultAction === 'allow' || !running.has(service.name))) continue;
+        entryOf(named, place, (): string[] => []).push(service.name);
+      }
+    }
+    const found = [...named].sort(([one], [other]) => one - other);
+    return found.flatMap(([place, names]) => {
+      const rule = this.#rules[place];
+      const isExact = rule?.action === 'deny' && names.length === services.length;
+      return rule === undefined || isExact ? [] : [{ place, rule, services: names }];
+    });
+  }
+}
+
+/** What the rule does instead: `services` are those it speaks of on those hosts. */
+export function inexactEffect({ action }: Rule, services: string, hosts: string): string {
+  return action === 'deny'
+    ? `denies every process of ${hosts} that may be ${services}, since none there can be told from another`
+    : `allows nothing to ${services} on ${hosts}, where no process can be told from another`;
+}
