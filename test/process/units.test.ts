@@ -16,7 +16,7 @@ beforeAll(() => {
   for (const name of readdirSync(UNITS)) {
     // Where nothing is installed, the programs are the checkout's.
     const text = readFileSync(join(UNITS, name), 'utf8').replace(
-      /(?<=^ExecStart=)(?=weft)/m,
+      /(?<=^Exec(?:Start|Reload)=)(?=weft)/gm,
       `${checkout}/node_modules/.bin/`,
     );
     writeFileSync(join(dir, name), text);

@@ -1,9 +1,10 @@
 /** A running agent of a scenario, and what its host's programs do with it. */
+import { writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { CONTROL_RANGE, defined, formatHostPort, type HostPort, type JoinToken, parseRange } from '@weft/proto';
 import type { Tracer } from '@weft/proto/observe';
 import type { Logger } from 'pino';
-import { parseAgentFile } from '../../packages/agent/src/config/agent-file.ts';
+import { readAgentFile } from '../../packages/agent/src/config/agent-file.ts';
 import type { AgentStatus } from '../../packages/agent/src/observe/agent-status.ts';
 import { readLocalStatus } from '../../packages/agent/src/observe/status-client.ts';
 import { type AgentOptions, type DataPathLimits, runAgent } from '../../packages/agent/src/run/agent.ts';
@@ -53,6 +54,16 @@ export class Agent {
     return this.#parts.directory;
   }
 
+  /** The agent file's path. */
+  get file(): string {
+    return `${this.#parts.directory}.yaml`;
+  }
+
+  /** Of the agent file; read at a reload. */
+  write(text: string): void {
+    writeFileSync(this.file, text);
+  }
+
   /** Before its tunnel port. */
   get relay(): Relay {
     return present(this.#parts.relay, `${this.host} has no relay`);
@@ -70,13 +81,15 @@ export class Agent {
       return [name, { targets: Object.fromEntries(targets) }];
     });
     const gateway = spec.gateway && { gateway: { http: formatHostPort(spec.gateway.host, spec.gateway.port) } };
-    const file = JSON.stringify({ services: Object.fromEntries(services), ...gateway, zone: spec.zone });
+    this.write(JSON.stringify({ services: Object.fromEntries(services), ...gateway, zone: spec.zone }));
+    const name = this.file;
     this.#stop = new AbortController();
     const ready = Promise.withResolvers<void>();
     const options: AgentOptions = {
       directory,
       token,
-      file: parseAgentFile('weft.yaml', file),
+      file: await readAgentFile(name),
+      fileSource: { name, read: () => readAgentFile(name) },
       tunnel,
       advertise: relay?.endpoint ?? formatHostPort(tunnel.host, tunnel.port),
       dns: { host: '127.0.0.1', port: 0 },

@@ -1,4 +1,4 @@
-/** The commands that answer from what the agent of this host knows: a service's bytes, local ports that lead to it, its address. */
+/** The commands that ask the agent of this host: a service's bytes, local ports that lead to it, its address; to read its file again. */
 import { type Command, Option } from 'commander';
 import { data, example, json } from './options.ts';
 import type { Terminal } from './terminal.ts';
@@ -23,6 +23,14 @@ export function hostProgram(program: Command, terminal: Terminal, signal: AbortS
     .addOption(json())
     .action(async (specs, options) => (await import('./forward-command.ts')).forward(specs, options, terminal, signal));
   example(forwarding, 'weft forward redis:6379', 'weft forward 15672:rabbit:15672 statsd:8125/udp');
+
+  const reloading = program
+    .command('reload')
+    .description('have the agent of this host take up its changed file, without a restart')
+    .addOption(data())
+    .addOption(json())
+    .action(async (options) => (await import('./reload-command.ts')).reload(options, terminal));
+  example(reloading, 'weft reload');
 
   const telling = program
     .command('env')

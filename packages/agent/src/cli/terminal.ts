@@ -2,6 +2,7 @@
 import { closeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
+import { isatty } from 'node:tty';
 import { styleText } from 'node:util';
 import { UNSEEN } from '@weft/proto';
 
@@ -18,6 +19,8 @@ export interface Terminal {
   readonly now: () => number;
   /** Puts a question to the person and answers with the line; not there where nobody sits. Rejects when the signal aborts. */
   readonly ask?: (question: string, signal: AbortSignal) => Promise<string>;
+  /** Calls at each SIGHUP from now on, which else ends the process. That the terminal itself has gone stops it in order. */
+  readonly onHangup?: (listener: () => void) => void;
   /** Stdin and stdout as they are, for a command that carries what goes through them. */
   bytes(): Bytes;
 }
@@ -77,9 +80,19 @@ export function processTerminal({ stdin, stdout, stderr, env }: TerminalProcess 
     errColors: wanted && stderr.isTTY === true,
     env,
     now: Date.now,
+    onHangup,
     bytes: processBytes,
     ...(stdin.isTTY === true && stderr.isTTY === true && { ask: asking(stdin, stderr) }),
   };
+}
+
+/** A kernel tells of a terminal that has gone by the same signal that an operator sends. */
+function onHangup(listener: () => void): void {
+  const sat = [0, 1, 2].some(isatty);
+  process.on('SIGHUP', () => {
+    if (sat && ![0, 1, 2].some(isatty)) process.kill(process.pid, 'SIGTERM');
+    else listener();
+  });
 }
 
 /** Node keeps the file of a stdout that has ended. */

@@ -23,6 +23,7 @@ import { EMPTY_AGENT_FILE, readAgentFile } from '../config/agent-file.ts';
 import { parseResolver } from '../config/schema.ts';
 import { readVipRange } from '../config/vip-range.ts';
 import { createLogger } from '../observe/logger.ts';
+import type { AgentFileSource } from '../run/reload.ts';
 import { UsageError, wrongValue } from './errors.ts';
 import { defaultDirectory } from './paths.ts';
 import type { Terminal } from './terminal.ts';
@@ -63,6 +64,8 @@ export async function up(
     const controls = token && [options.control ?? [], token.addresses].flat();
     refuseUndialable(advertise, range, controls);
   }
+  const reload = onHangup(terminal);
+  const fileSource = sourceOf(options.config);
   const file = options.config === undefined ? EMPTY_AGENT_FILE : await readAgentFile(options.config);
   // Loaded here and not above: every other command starts faster without the data path.
   const [{ runAgent }, { openTracing }] = await Promise.all([import('../run/agent.ts'), import('@weft/proto/observe')]);
@@ -78,6 +81,8 @@ export async function up(
       token,
       control: control && formatHostPort(control.host, control.port),
       file,
+      fileSource,
+      reloadable: reload.by,
       tunnel,
       advertise: advertise === undefined ? undefined : formatHostPort(advertise.host, advertise.port),
       dns,
@@ -97,6 +102,27 @@ export async function up(
     signal,
   );
   await running.finally(() => tracing?.close());
+}
+
+/** The file may have been read when a signal comes that is for another one: what comes too early waits. */
+function onHangup(terminal: Terminal) {
+  let early: boolean = false;
+  let reload: () => void = () => {
+    early = true;
+  };
+  terminal.onHangup?.(() => reload());
+  return {
+    by: (ask: () => Promise<unknown>) => {
+      // How it went is told in the log.
+      reload = () => void ask().catch(() => {});
+      if (early) reload();
+    },
+  };
+}
+
+/** Stdin has an end. */
+function sourceOf(config: string | undefined): AgentFileSource | undefined {
+  return config === undefined || config === '-' ? undefined : { name: config, read: () => readAgentFile(config) };
 }
 
 /** Threads beyond this cost memory and spread nothing: no machine that runs an agent has so many cores to spare. */

@@ -36,6 +36,19 @@ describe('forwarder', () => {
     expect(upstream.seen).toHaveLength(1);
   });
 
+  it('asks others when it is told to, and lets their names of block lists pass', async () => {
+    const [before, after] = [await startUpstream(answers('192.0.2.1')), await startUpstream(answers('127.0.0.2'))];
+    const server = await startServer({ upstreams: [before.address] });
+    expect((await ask(server, 'example.com')).answers).toMatchObject([{ data: '192.0.2.1' }]);
+    const [host = '', port] = after.address.split(':');
+    const upstreams = [{ host, port: Number(port) }];
+    server.answerOutside({ upstreams });
+    expect((await ask(server, 'example.com')).answers).toEqual([]);
+    server.answerOutside({ upstreams, private: ['example.com'] });
+    expect((await ask(server, 'example.com')).answers).toMatchObject([{ data: '127.0.0.2' }]);
+    expect([before.seen.length, after.seen.length]).toEqual([1, 2]);
+  });
+
   it('draws a new id and a new port for each question', async () => {
     const upstream = await startUpstream(answers('192.0.2.1'));
     const server = await startServer({ upstreams: [upstream.address] });

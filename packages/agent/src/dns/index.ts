@@ -1,2 +1,2 @@
 export { createDnsServer } from './server.ts';
-export type { DnsCounters, DnsOptions, DnsServer } from './types.ts';
+export type { DnsCounters, DnsOptions, DnsServer, OutsideNames } from './types.ts';

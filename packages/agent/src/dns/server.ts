@@ -2,15 +2,16 @@
 import type dgram from 'node:dgram';
 import { once } from 'node:events';
 import type net from 'node:net';
-import { formatHostPort } from '@weft/proto';
+import { isDeepStrictEqual } from 'node:util';
+import { formatHostPort, type HostPort } from '@weft/proto';
 import { ListenError } from '@weft/proto/observe';
 import { leadsInside } from './forward-zone.ts';
 import { Forwarder } from './forwarder.ts';
 import { Responder } from './responder.ts';
 import { bindTcp, serveTcp } from './tcp.ts';
-import { createCounters, type DnsOptions, type DnsServer } from './types.ts';
+import { createCounters, type DnsOptions, type DnsServer, type OutsideNames } from './types.ts';
 import { bindUdp, serveUdp } from './udp.ts';
-import { fixedUpstreams, resolvConfUpstreams } from './upstreams.ts';
+import { fixedUpstreams, resolvConfUpstreams, type UpstreamSource } from './upstreams.ts';
 
 const FORWARD_TIMEOUT_MS = 4000;
 /** Tries to find a port that is free for both protocols, where any will do. */
@@ -24,21 +25,28 @@ export async function createDnsServer(options: DnsOptions): Promise<DnsServer> {
   const { tcp, udp, port } = await bindBoth(listen.host, listen.port, options);
   const address = { host: listen.host, port };
   const counters = createCounters();
+  const sourceOf = ({ upstreams }: OutsideNames): UpstreamSource => {
+    const source =
+      upstreams === undefined
+        ? resolvConfUpstreams(options.resolvConfPath ?? '/etc/resolv.conf', address, logger)
+        : fixedUpstreams(upstreams, address);
+    // Asked now: those that the file names before this agent's address is written into it are wanted then.
+    source();
+    return source;
+  };
+  const outside = { names: options as OutsideNames, source: (): readonly HostPort[] => [], private: labelsOf(options) };
   let forwarder: Forwarder;
   try {
-    const upstreams =
-      options.upstreams === undefined
-        ? resolvConfUpstreams(options.resolvConfPath ?? '/etc/resolv.conf', address, logger)
-        : fixedUpstreams(options.upstreams, address);
     const timeoutMs = options.forwardTimeoutMs ?? FORWARD_TIMEOUT_MS;
-    // Asked now: those that the file names before this agent's address is written into it are wanted then.
-    upstreams();
+    outside.source = sourceOf(options);
     const ground = {
       range,
       leadsInside: (labels: readonly string[]) => leadsInside(netmap.current, labels),
-      private: (options.private ?? []).map((domain) => domain.toLowerCase().split('.')),
+      get private() {
+        return outside.private;
+      },
     };
-    forwarder = new Forwarder({ upstreams, timeoutMs, counters, ground, logger });
+    forwarder = new Forwarder({ upstreams: () => outside.source(), timeoutMs, counters, ground, logger });
   } catch (error) {
     tcp.close();
     udp.close();
@@ -66,7 +74,17 @@ export async function createDnsServer(options: DnsOptions): Promise<DnsServer> {
   signal.addEventListener('abort', onAbort);
   if (signal.aborted) await close();
   logger.info({ event: 'dns-up', ...address }, 'answering names');
-  return { address, counters, unanswered: () => forwarder.unanswered(), close };
+  const answerOutside = (names: OutsideNames): void => {
+    // What was read of resolv.conf before this agent stood in it is known no more to who reads it anew.
+    if (!isDeepStrictEqual(names.upstreams, outside.names.upstreams)) outside.source = sourceOf(names);
+    outside.private = labelsOf(names);
+    outside.names = names;
+  };
+  return { address, counters, unanswered: () => forwarder.unanswered(), answerOutside, close };
+}
+
+function labelsOf({ private: domains = [] }: OutsideNames): readonly (readonly string[])[] {
+  return domains.map((domain) => domain.toLowerCase().split('.'));
 }
 
 const unbound = (host: string, port: number, cause: unknown): ListenError =>

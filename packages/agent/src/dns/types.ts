@@ -4,16 +4,20 @@ import type { Logger } from 'pino';
 import type { Histogram } from '../flows/histogram.ts';
 import type { NetmapSource } from '../words/netmap.ts';
 
-export interface DnsOptions {
+/** How names outside `internal` are answered. */
+export interface OutsideNames {
+  /** Where they go, in the order to ask. Instead of resolv.conf. */
+  readonly upstreams?: readonly HostPort[];
+  /** Names such as zen.spamhaus.org, under which addresses of loopback are no way to this host but what is said. */
+  readonly private?: readonly string[];
+}
+
+export interface DnsOptions extends OutsideNames {
   /** UDP and TCP on the same port; port 0 takes any that is free for both. */
   readonly listen: { readonly host: string; readonly port: number };
   readonly netmap: NetmapSource;
   /** Where this host's VIPs lie. */
   readonly range: AddressRange;
-  /** Where names outside `internal` go, in the order to ask. Instead of resolv.conf. */
-  readonly upstreams?: readonly HostPort[];
-  /** Names such as zen.spamhaus.org, under which addresses of loopback are no way to this host but what is said. */
-  readonly private?: readonly string[];
   /** Read when `upstreams` is not given, and again whenever it changes. Default /etc/resolv.conf. */
   readonly resolvConfPath?: string;
   /** A forwarded question that nobody answered in this time gets SERVFAIL. Milliseconds, default 4,000. */
@@ -30,6 +34,8 @@ export interface DnsServer {
   readonly counters: Readonly<DnsCounters>;
   /** Why names outside `internal` were not answered lately, one after the other; undefined where they were, or none was asked. */
   unanswered(): string | undefined;
+  /** From the next question on. */
+  answerOutside(names: OutsideNames): void;
   /** Resolves when both sockets are closed. Aborting the signal does the same without waiting. */
   close(): Promise<void>;
 }

@@ -28,6 +28,15 @@ export function runsHere(netmap: Netmap, declared: DeclaredHere, name: string): 
   return netmap.services.get(name);
 }
 
+/** Why a service that ran here does not any more; undefined while it does. */
+export function goneHere(netmap: Netmap, declared: DeclaredHere, name: string): Loss | undefined {
+  if (runsHere(netmap, declared, name) !== undefined) return undefined;
+  const reason = declared.has(name)
+    ? `${name} may not run on this host any more`
+    : `${name} is not in the agent file of this host any more`;
+  return { reason, witness: 'here' };
+}
+
 /** A host that runs exactly one service speaks as it; on any other the caller's service cannot be told. */
 export function localClaim(netmap: Netmap, declared: DeclaredHere): SourceClaim {
   const [only, another] = [...declared.keys()].filter((name) => runsHere(netmap, declared, name) !== undefined);

@@ -26,8 +26,8 @@ export interface RecorderOptions {
   readonly batch?: number;
   /** Ended flows kept for the local status. */
   readonly recent?: number;
-  /** Where this host stands, by its agent file. */
-  readonly zone?: string;
+  /** Where this host stands, by the agent file of now. */
+  readonly zone?: () => string | undefined;
   /** Told each time that records are lost. */
   readonly lost?: () => void;
 }
@@ -47,7 +47,7 @@ export class FlowRecorder implements FlowSink {
   readonly #queue: Ring<FlowRecord>;
   readonly #recent: Ring<FlowRecord>;
   readonly #batch: number;
-  readonly #zone: string | undefined;
+  readonly #zone: () => string | undefined;
   readonly #onLost: (() => void) | undefined;
   #dropped = 0;
   #droppedTotal = 0;
@@ -59,7 +59,7 @@ export class FlowRecorder implements FlowSink {
   #wake: (() => void) | undefined;
 
   constructor(options: RecorderOptions = {}) {
-    this.#zone = options.zone;
+    this.#zone = options.zone ?? (() => undefined);
     this.#onLost = options.lost;
     this.#queue = new Ring(options.queue ?? 10_000);
     this.#recent = new Ring(options.recent ?? 200);
@@ -67,7 +67,8 @@ export class FlowRecorder implements FlowSink {
   }
 
   record(ended: FlowRecord): void {
-    const flow = this.#zone === undefined ? ended : { ...ended, zone: this.#zone };
+    const zone = this.#zone();
+    const flow = zone === undefined ? ended : { ...ended, zone };
     this.#recorded++;
     this.#recent.push(flow);
     if (this.#queue.push(flow)) this.#lost(1);

@@ -6,7 +6,7 @@ import { Deadline } from '../bytes/deadline.ts';
 import { splice } from '../bytes/splice.ts';
 import { endingOf, endingWith, type Flow, type Loss } from '../flows/flow.ts';
 import { FlowConduit } from '../flows/flow-conduit.ts';
-import { claimName, type DeclaredHere, remoteCaller, runsHere } from '../flows/judge.ts';
+import { claimName, type DeclaredHere, goneHere, remoteCaller } from '../flows/judge.ts';
 import type { Admission, FlowRefusal, FlowRegistry } from '../flows/registry.ts';
 import { TunnelEndedError } from '../tunnel/errors.ts';
 import type { Inbound, InboundHandler } from '../tunnel/types.ts';
@@ -107,9 +107,8 @@ export function createFlowHandler(options: FlowHandlerOptions): InboundHandler {
   }
 
   function lostHere(current: Netmap, { service, ordinal }: OpenRequest): Loss | undefined {
-    if (runsHere(current, declared, service) === undefined) {
-      return { reason: `${service} may not run on this host any more`, witness: 'here' };
-    }
+    const gone = goneHere(current, declared, service);
+    if (gone !== undefined) return gone;
     const instance = current.services.get(service)?.instances.find((each) => each.ordinal === ordinal);
     if (instance === undefined || instance.agentId === current.self?.agentId) return undefined;
     return { reason: `${service}/${ordinal} runs on another host now`, witness: 'here' };

@@ -186,6 +186,16 @@ export class NetmapStore implements NetmapSource {
     this.#current = next;
     // Told first, so that they enforce it while this thread does.
     const elsewhere = this.#tellFollowers(change);
+    this.#enforce(next, previous);
+    return elsewhere;
+  }
+
+  /** Runs every subscriber again: what else they go by has changed. Throws when one of them failed. */
+  enforceAgain(): void {
+    this.#enforce(this.#current, this.#current);
+  }
+
+  #enforce(next: Netmap, previous: Netmap): void {
     const failures: unknown[] = [];
     for (const listener of this.#listeners.values()) {
       try {
@@ -195,8 +205,8 @@ export class NetmapStore implements NetmapSource {
         failures.push(error);
       }
     }
-    if (failures.length > 0) throw new AggregateError(failures, `revision ${revision} could not be enforced in full`);
-    return elsewhere;
+    if (failures.length > 0)
+      throw new AggregateError(failures, `revision ${next.revision} could not be enforced in full`);
   }
 
   #tellFollowers(change: NetmapDelta): Promise<void> | undefined {

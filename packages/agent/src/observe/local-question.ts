@@ -2,6 +2,7 @@
 import { CodedError, messageOf } from '@weft/proto';
 import { z } from 'zod';
 import { FileError, type FileProblem } from '../config/errors.ts';
+import type { FileChange } from '../config/file-changes.ts';
 import type { PathNow } from '../tunnel/types.ts';
 import { StatusSocketError } from './errors.ts';
 
@@ -9,6 +10,8 @@ const QUESTION = z.discriminatedUnion('ask', [
   z.object({ ask: z.literal('status') }),
   /** One round trip to a host: answered by a PingAnswer. However many ask at once, one is under way in a tunnel. */
   z.object({ ask: z.literal('ping'), host: z.string() }),
+  /** The agent file is to be read again. */
+  z.object({ ask: z.literal('reload') }),
 ]);
 
 /** One JSON object in one line; who says nothing asks for the status. */
@@ -18,6 +21,12 @@ export type PingAnswer =
   | { readonly path: PathNow }
   /** Why there is no way. */
   | { readonly unreachable: string };
+
+export interface ReloadAnswer {
+  readonly file: string;
+  /** Now in force. */
+  readonly changes: readonly FileChange[];
+}
 
 /** In place of an answer. */
 export interface LocalFailure {

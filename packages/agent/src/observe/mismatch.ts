@@ -5,11 +5,15 @@ import { runsHere } from '../flows/judge.ts';
 import type { Netmap, NetmapSelf, NetmapSource } from '../words/netmap.ts';
 import type { Problems } from '../words/problems.ts';
 
-/** Raises and clears them as the netmap changes. */
-export function followMismatches(file: AgentFile, netmap: NetmapSource, problems: Problems): void {
+/** Raises and clears them as the netmap or the file changes. */
+export function followMismatches(
+  file: { readonly current: AgentFile },
+  netmap: NetmapSource,
+  problems: Problems,
+): void {
   let standing: readonly Problem[] = [];
   const update = () => {
-    const next = mismatches(file, netmap.current);
+    const next = mismatches(file.current, netmap.current);
     for (const { code, subject } of standing) {
       if (!next.some((problem) => problem.code === code && problem.subject === subject)) problems.clear(code, subject);
     }

@@ -5,7 +5,7 @@
 import { defined, type FlowOutcome, messageOf, OUTCOMES, type Permit } from '@weft/proto';
 import { Deadline } from '../bytes/deadline.ts';
 import { newFlowId } from '../flows/flow.ts';
-import { type Caller, claimName, type DeclaredHere, localCaller, localClaim, runsHere } from '../flows/judge.ts';
+import { type Caller, claimName, type DeclaredHere, goneHere, localCaller, localClaim } from '../flows/judge.ts';
 import type { Flow, FlowRefusal, FlowRegistry, Loss } from '../flows/registry.ts';
 import type { TargetDialer } from '../inbound/dial.ts';
 import { afterCut } from '../tunnel/after-cut.ts';
@@ -249,10 +249,7 @@ export class Forwarder {
 
   #lostHere({ permit }: OutboundFlow): (netmap: Netmap) => Loss | undefined {
     const { name } = permit.destination.service;
-    return (netmap) =>
-      runsHere(netmap, this.#options.declared, name) === undefined
-        ? { reason: `${name} may not run on this host any more`, witness: 'here' }
-        : undefined;
+    return (netmap) => goneHere(netmap, this.#options.declared, name);
   }
 }
 

@@ -122,7 +122,8 @@ export function createOutbound(options: OutboundOptions): Outbound {
   netmap.subscribe('listeners', (next, previous) => {
     reconcile();
     chooser.prune(next);
-    if (next.revision !== previous.revision) datagrams.reconsider();
+    // The same again: this host's services have changed, and with them whom its programs speak as.
+    if (next === previous || next.revision !== previous.revision) datagrams.reconsider();
   });
   inbound.watch.onChange(reconcile);
   if (sharing?.share === 'join') sharing.listeners.onChange(reconcile);

@@ -15,7 +15,7 @@ import {
 } from '@weft/proto';
 import { dualStackHost } from '../bytes/dual-stack.ts';
 import { type AgentFile, rolesOf } from '../config/agent-file.ts';
-import { createDnsServer, type DnsServer } from '../dns/index.ts';
+import { createDnsServer, type DnsServer, type OutsideNames } from '../dns/index.ts';
 import { AgentError } from '../member/errors.ts';
 import { takeDirectory } from '../member/lock.ts';
 import { type MembershipRequest, openMembership } from '../member/membership.ts';
@@ -28,11 +28,13 @@ import { type Answerer, serveStatus } from '../observe/status-socket.ts';
 import type { Problems } from '../words/problems.ts';
 import { type ControlState, followControl, keptNetmap, placesOfControl } from './control.ts';
 import { ENFORCEMENT } from './enforce.ts';
+import { FileInForce } from './file-in-force.ts';
 import { keepHouse } from './housekeeping.ts';
 import { localAnswerer } from './local-answers.ts';
 import { watchLoopbackDoor } from './loopback-door.ts';
 import { type MainPath, openMainPath } from './main-path.ts';
 import type { AgentOptions } from './options.ts';
+import { FileReload } from './reload.ts';
 import { watchUpstreams } from './upstreams.ts';
 import { requireLocal, watchRange } from './vip-range.ts';
 
@@ -43,27 +45,36 @@ const FILES_OF_WORKER = 8;
 
 /** Runs the agent of one directory until the signal is aborted. Throws AgentError or FileLimitError when it cannot start. */
 export async function runAgent(options: AgentOptions, signal: AbortSignal): Promise<void> {
-  const { directory, token, control, fallbackHost, file, range, logger, workers = 1 } = options;
-  refuseLoops(file, range);
+  const { directory, token, control, fallbackHost, range, logger, workers = 1 } = options;
+  const check = (read: AgentFile) => refuseLoops(read, range);
+  check(options.file);
   requireFiles(LEAST_FILES + FILES_OF_WORKER * (workers - 1));
   requireLocal(range);
   const lock = takeDirectory(directory);
   try {
-    const services = [...file.services.keys()];
-    const request = {
+    const file = new FileInForce(options.file);
+    const overridden = defined({ 'dns.upstream': options.dnsUpstreams && '--dns-upstream' });
+    const reload = new FileReload({ file, source: options.fileSource, check, overridden, logger });
+    options.reloadable?.(() => reload.ask());
+    const request: MembershipRequest = {
       directory,
       token,
       control,
       fallbackHost,
-      services,
-      roles: rolesOf(file),
+      // Of the file of now: who joins again may have another than at the start.
+      get services() {
+        return [...file.services.keys()];
+      },
+      get roles() {
+        return rolesOf(file.current);
+      },
       version: VERSION,
       logger,
     };
     const tunnel = { ...options.tunnel, host: await dualStackHost(options.tunnel.host) };
     let again: boolean;
     // A new membership is a new agent: other keys to share with peers, another netmap. All of it starts anew.
-    do again = await runMember({ ...options, tunnel }, request, signal);
+    do again = await runMember({ ...options, tunnel }, file, reload, request, signal);
     while (again);
   } catch (error) {
     // Stopped while it was still starting: that is what was asked for.
@@ -91,7 +102,13 @@ function refuseLoops({ services }: AgentFile, range: AddressRange): void {
 }
 
 /** Answers true when the agent lost its membership and joined again, false when it was stopped. */
-async function runMember(options: AgentOptions, request: MembershipRequest, signal: AbortSignal): Promise<boolean> {
+async function runMember(
+  options: AgentOptions,
+  file: FileInForce,
+  reload: FileReload,
+  request: MembershipRequest,
+  signal: AbortSignal,
+): Promise<boolean> {
   const { directory, logger, ready } = options;
   const member = await openMembership(request, signal);
   const { agentId } = member.membership;
@@ -109,11 +126,11 @@ async function runMember(options: AgentOptions, request: MembershipRequest, sign
   try {
     // 2. Names.
     const metrics = await prepareMetrics(options);
-    const dns = await openDns(options, store, metrics, life.signal);
+    const dns = await openDns(options, file, store, metrics, life.signal);
     ending.push(closing(life.signal, () => dns.close()));
 
     // 3. The data path.
-    const path = await openMainPath({ ...options, dns: dns.address }, member, store, taking.signal, life.signal);
+    const path = await openMainPath({ ...options, dns: dns.address }, file, member, store, taking.signal, life.signal);
     stop = path.stop;
     watchRange(options.range, path.problems, life.signal);
     watchLoopbackDoor(path.problems, life.signal);
@@ -136,7 +153,14 @@ async function runMember(options: AgentOptions, request: MembershipRequest, sign
         version: VERSION,
       });
     };
-    const answerer = localAnswerer({ status, store, tunnels: path.tunnels });
+    reload.serve({
+      problems: path.problems,
+      enforce: async (before, now) => {
+        dns.answerOutside(outsideNames(options, now));
+        await path.takeUp(before, now);
+      },
+    });
+    const answerer = localAnswerer({ status, store, tunnels: path.tunnels, reload: () => reload.ask() });
     await openStatus(directory, answerer, path.problems, life.signal);
 
     let waits: string | undefined = 'it starts';
@@ -224,8 +248,14 @@ async function openMetrics(
   return () => server.close();
 }
 
+/** An option goes before what the file says. */
+function outsideNames({ dnsUpstreams }: AgentOptions, { dns }: AgentFile): OutsideNames {
+  return defined({ upstreams: dnsUpstreams ?? dns?.upstream, private: dns?.private });
+}
+
 async function openDns(
   options: AgentOptions,
+  file: FileInForce,
   store: NetmapStore,
   metrics: AgentMetrics | undefined,
   signal: AbortSignal,
@@ -235,10 +265,7 @@ async function openDns(
       listen: options.dns,
       netmap: store,
       range: options.range,
-      ...defined({
-        upstreams: options.dnsUpstreams ?? options.file.dns?.upstream,
-        private: options.file.dns?.private,
-      }),
+      ...outsideNames(options, file.current),
       latency: metrics?.dnsLatency,
       logger: options.logger,
       signal,

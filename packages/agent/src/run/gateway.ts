@@ -1,21 +1,19 @@
 /** The gateway of an agent whose file asks for one, joined to the outbound side: the internet's calls are flows like any other. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { formatHostPort, messageOf } from '@weft/proto';
+import { formatHostPort, type HostPort, messageOf } from '@weft/proto';
 import type { Logger } from 'pino';
 import type { OpenFiles } from '../bytes/open-files.ts';
-import type { AgentFile } from '../config/agent-file.ts';
 import type { Outbound } from '../outbound/outbound.ts';
 import type { NetmapSource } from '../words/netmap.ts';
 import { type Problems, passing } from '../words/problems.ts';
 
 export interface GatewayParts {
-  readonly file: AgentFile;
   readonly netmap: NetmapSource;
   readonly outbound: Pick<Outbound, 'openIngress'>;
   readonly problems: Problems;
   readonly files: OpenFiles;
   readonly logger: Logger;
-  /** The gateway began to listen. */
+  /** The gateway began to listen, or ended. */
   readonly changed: () => void;
 }
 
@@ -27,11 +25,39 @@ export interface OpenGateway {
 /** A port that was taken may become free: tried again this often. */
 const RETRY_MS = 5_000;
 
+/** The gateway of now: one place at a time, or none, until the signal is aborted. */
+export class GatewayPlace implements OpenGateway {
+  readonly #parts: GatewayParts;
+  readonly #signal: AbortSignal;
+  #open: (OpenGateway & { readonly tried: Promise<void> }) | undefined;
+  #end = new AbortController();
+
+  constructor(parts: GatewayParts, signal: AbortSignal) {
+    this.#parts = parts;
+    this.#signal = signal;
+  }
+
+  get address(): string | undefined {
+    return this.#open?.address;
+  }
+
+  /** Another place ends the one before, with its connections. Resolves when it listens, or could not yet. */
+  async listen(at: HostPort | undefined): Promise<void> {
+    this.#end.abort();
+    this.#end = new AbortController();
+    this.#open = at && openGateway(at, this.#parts, AbortSignal.any([this.#signal, this.#end.signal]));
+    this.#parts.changed();
+    await this.#open?.tried;
+  }
+}
+
 /** Listens until the signal is aborted. A port that cannot be had is a problem: the rest of the agent works. */
-export function openGateway(parts: GatewayParts, signal: AbortSignal): OpenGateway {
-  const listen = parts.file.gateway?.http;
-  const opened: { address: string | undefined } = { address: undefined };
-  if (listen === undefined) return opened;
+function openGateway(listen: HostPort, parts: GatewayParts, signal: AbortSignal) {
+  const tried = Promise.withResolvers<void>();
+  const opened: { address: string | undefined; readonly tried: Promise<void> } = {
+    address: undefined,
+    tried: tried.promise,
+  };
   const subject = formatHostPort(listen.host, listen.port);
   const full = passing(parts.problems, {
     code: 'too-many-clients',
@@ -67,6 +93,7 @@ export function openGateway(parts: GatewayParts, signal: AbortSignal): OpenGatew
     parts.problems.clear('gateway-listen', subject);
     parts.changed();
   };
+  signal.addEventListener('abort', () => parts.problems.clear('gateway-listen', subject), { once: true });
   const run = async () => {
     while (!signal.aborted && opened.address === undefined) {
       try {
@@ -74,10 +101,11 @@ export function openGateway(parts: GatewayParts, signal: AbortSignal): OpenGatew
       } catch (error) {
         if (signal.aborted) return;
         parts.problems.raise({ code: 'gateway-listen', subject, message: messageOf(error) });
+        tried.resolve();
         await sleep(RETRY_MS, undefined, { signal }).catch(() => {});
       }
     }
   };
-  void run();
+  void run().finally(() => tried.resolve());
   return opened;
 }

@@ -3,7 +3,7 @@ import { messageOf } from '@weft/proto';
 import { Deadline } from '../bytes/deadline.ts';
 import type { AgentStatus } from '../observe/agent-status.ts';
 import { LocalRefusal } from '../observe/errors.ts';
-import type { PingAnswer } from '../observe/local-question.ts';
+import type { PingAnswer, ReloadAnswer } from '../observe/local-question.ts';
 import type { Answerer } from '../observe/status-socket.ts';
 import type { Tunnels } from '../tunnel/types.ts';
 import type { NetmapPeer, NetmapSource } from '../words/netmap.ts';
@@ -15,6 +15,7 @@ export interface LocalParts {
   readonly status: () => Promise<AgentStatus>;
   readonly store: Pick<NetmapSource, 'current'>;
   readonly tunnels: Pick<Tunnels, 'lookAt'>;
+  readonly reload: () => Promise<ReloadAnswer>;
 }
 
 export function localAnswerer(parts: LocalParts): Answerer {
@@ -24,6 +25,8 @@ export function localAnswerer(parts: LocalParts): Answerer {
         return parts.status();
       case 'ping':
         return ping(parts, question.host);
+      case 'reload':
+        return parts.reload();
     }
   };
 }

@@ -1,4 +1,5 @@
 /** The main thread's data path, and the workers beside it when there are any. */
+import { isDeepStrictEqual } from 'node:util';
 import {
   defined,
   formatHostPort,
@@ -27,8 +28,10 @@ import type { BoundTunnels } from '../tunnel/create.ts';
 import { type Problems, passing } from '../words/problems.ts';
 import { openDataPath } from './data-path.ts';
 import { followAdvertised, followEndpoints } from './endpoints.ts';
-import { type OpenGateway, openGateway } from './gateway.ts';
+import type { FileInForce } from './file-in-force.ts';
+import { GatewayPlace, type OpenGateway } from './gateway.ts';
 import type { AgentOptions } from './options.ts';
+import type { Reloadable } from './reload.ts';
 import { createPacketWays } from './workers/packet-steering.ts';
 import { WorkerPool } from './workers/pool.ts';
 import { totalsOf } from './workers/totals.ts';
@@ -61,6 +64,8 @@ export interface MainPath {
   count(): Promise<void>;
   /** Resolves when every listener that the netmap of now wants is listened on, or could not be. */
   settled(): Promise<void>;
+  /** Resolves when what changed in the agent file is enforced by all threads, and listened on or could not be. */
+  readonly takeUp: Reloadable['enforce'];
   /** Rejects with AgentError when a worker ends unasked. */
   readonly failed: Promise<never>;
   /** Cuts every flow and closes every tunnel; resolves when the workers have handed over their records. */
@@ -73,19 +78,20 @@ const REPORT_INTERVAL_MS = 10_000;
 /** `taking` ends what takes new flows; `life` the rest. Throws AgentError. */
 export async function openMainPath(
   options: AgentOptions,
+  file: FileInForce,
   member: Enrolment,
   store: NetmapStore,
   taking: AbortSignal,
   life: AbortSignal,
 ): Promise<MainPath> {
-  const { file, range, logger, tunnel, advertise, limits = {}, workers: threads = 1 } = options;
+  const { range, logger, tunnel, advertise, limits = {}, workers: threads = 1 } = options;
   const { network, controlAddresses: controls } = member.membership;
   const { services } = file;
   const changed: { report: () => void } = { report: () => {} };
   const board = new ProblemBoard(logger, () => changed.report());
   const sources = new ProblemSources(board);
   const problems = sources.of(0);
-  const recorder = new FlowRecorder(defined({ zone: file.zone, lost: passing(problems, RECORDS_LOST) }));
+  const recorder = new FlowRecorder(defined({ zone: () => file.current.zone, lost: passing(problems, RECORDS_LOST) }));
   const metrics = options.metrics !== undefined;
   const traffic = new FlowTraffic({ metrics });
   const packetWays = threads === 1 ? undefined : createPacketWays(threads);
@@ -167,10 +173,11 @@ export async function openMainPath(
   // What is new is bound bit by bit behind the steps, and not enforced before. Asked in the next turn: steps come after followers.
   store.follow(() => Promise.resolve().then(() => outbound.settled()));
   followMismatches(file, store, problems);
-  const gateway = openGateway(
-    { file, netmap: store, outbound, problems, files: path.files, logger, changed: () => changed.report() },
+  const gateway = new GatewayPlace(
+    { netmap: store, outbound, problems, files: path.files, logger, changed: () => changed.report() },
     taking,
   );
+  void gateway.listen(file.current.gateway?.http);
   bound.gateway = gateway;
   const telemetry = new AgentTelemetry({
     traffic,
@@ -194,6 +201,18 @@ export async function openMainPath(
   report();
   const timer = setInterval(report, REPORT_INTERVAL_MS);
   life.addEventListener('abort', () => clearInterval(timer), { once: true });
+  const settled = async () => {
+    await outbound.settled();
+    await pool?.settled();
+  };
+  const takeUp: Reloadable['enforce'] = async (before, now) => {
+    const elsewhere = pool?.services(services);
+    store.enforceAgain();
+    if (!isDeepStrictEqual(before.gateway, now.gateway)) await gateway.listen(now.gateway?.http);
+    await elsewhere;
+    await inbound.watch.refresh();
+    await settled();
+  };
   return {
     recorder,
     problems,
@@ -208,10 +227,8 @@ export async function openMainPath(
     openFlows: async (asked) =>
       mergeOpenFlows([registry.openFlows(asked), ...((await pool?.openFlows(asked)) ?? [])], asked.most),
     count: async () => pool?.count(),
-    settled: async () => {
-      await outbound.settled();
-      await pool?.settled();
-    },
+    settled,
+    takeUp,
     failed: pool?.failed ?? new Promise<never>(() => {}),
     stop,
   };

@@ -5,6 +5,7 @@ import type { Logger } from 'pino';
 import type { AgentFile } from '../config/agent-file.ts';
 import type { TelemetrySettings } from '../observe/telemetry.ts';
 import type { TunnelSettings } from '../tunnel/settings.ts';
+import type { AgentFileSource } from './reload.ts';
 
 /** Times and bounds of the data path where they are not the usual ones. */
 export interface DataPathLimits {
@@ -38,6 +39,10 @@ export interface AgentOptions {
   /** HOST:PORT where control is looked for first. */
   readonly control?: string | undefined;
   readonly file: AgentFile;
+  /** Where that is read again; left out where it cannot be. */
+  readonly fileSource?: AgentFileSource | undefined;
+  /** Told once how to have it read again. */
+  readonly reloadable?: (reload: () => Promise<unknown>) => void;
   /** Where other agents connect, TCP and UDP. */
   readonly tunnel: HostPort;
   /** HOST:PORT told to peers instead of this host's own addresses. */

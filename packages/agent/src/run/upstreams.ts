@@ -5,7 +5,11 @@ import type { Problems } from '../words/problems.ts';
 const LOOK_MS = 2_000;
 
 /** Tells when they are not, and when they are again, until the signal is aborted. */
-export function watchUpstreams({ unanswered }: DnsServer, problems: Problems, signal: AbortSignal): void {
+export function watchUpstreams(
+  { unanswered }: Pick<DnsServer, 'unanswered'>,
+  problems: Problems,
+  signal: AbortSignal,
+): void {
   const subject = 'dns';
   const check = () => {
     const why = unanswered();

@@ -30,6 +30,12 @@ function storeAfter(...deltas: readonly (NetmapDelta | undefined)[]): ReadonlyMa
 }
 
 describe('merged updates', () => {
+  it('keep the newest services of the agent file', () => {
+    const [first, second] = [new Map([['redis', { name: 'redis', targets: [] }]]), new Map()];
+    expect(mergeUpdates({ services: first }, {})).toEqual({ services: first });
+    expect(mergeUpdates({ services: first }, { services: second })).toEqual({ services: second });
+  });
+
   it('have the effect of their changes one after the other', () => {
     fc.assert(
       fc.property(fc.array(someDelta, { minLength: 1, maxLength: 6 }), (deltas) => {

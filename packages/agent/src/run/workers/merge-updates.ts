@@ -4,13 +4,14 @@ import type { Update } from './messages.ts';
 
 export function mergeUpdates(before: Update, after: Update): Update {
   const netmap = mergeDeltas(before.netmap, after.netmap);
+  const services = after.services ?? before.services;
   const answering = after.answering ?? before.answering;
   const listeners =
     before.listeners === undefined || after.listeners === undefined
       ? (after.listeners ?? before.listeners)
       : new Map([...before.listeners, ...after.listeners]);
   return {
-    ...defined({ netmap, answering, listeners }),
+    ...defined({ services, netmap, answering, listeners }),
   };
 }
 

@@ -43,6 +43,8 @@ export interface PacketWays {
 
 /** The newest of each that changed; enforced in this order. */
 export interface Update {
+  /** Of the agent file, whole. */
+  readonly services?: ReadonlyMap<string, AgentService>;
   readonly netmap?: NetmapDelta;
   /** Targets that answer, whole. */
   readonly answering?: ReadonlySet<string>;

@@ -97,6 +97,11 @@ export class WorkerPool implements ListenerFollowers {
     await Promise.all(this.#workers.map((worker) => worker.bound()));
   }
 
+  /** Of the agent file now. Resolves when it is enforced everywhere. */
+  async services(services: WorkerCommon['services']): Promise<void> {
+    await this.#tell({ services: new Map(services) });
+  }
+
   /** The targets that answer now. */
   answering(answering: ReadonlySet<string>): void {
     this.#tell({ answering }).catch(() => {});

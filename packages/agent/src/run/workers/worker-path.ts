@@ -12,6 +12,7 @@ import type { BoundTunnels } from '../../tunnel/create.ts';
 import type { Problems } from '../../words/problems.ts';
 import { openDataPath } from '../data-path.ts';
 import { ENFORCEMENT } from '../enforce.ts';
+import { replaceEntries } from '../file-in-force.ts';
 import { FollowedListeners, FollowedTargets } from './followed.ts';
 import type { Update, WorkerStart } from './messages.ts';
 
@@ -35,7 +36,8 @@ export async function openWorkerPath(
   log: Logger,
   tracer?: Tracer,
 ): Promise<WorkerPath> {
-  const { range, services, metrics } = start;
+  const { range, metrics } = start;
+  const services = new Map(start.services);
   const store = new NetmapStore(range, start.netmap, 0, ENFORCEMENT);
   const life = new AbortController();
   const taking = new AbortController();
@@ -59,8 +61,10 @@ export async function openWorkerPath(
     update(update) {
       // Targets and listeners are right also where the netmap could not be enforced in full.
       try {
+        if (update.services !== undefined) replaceEntries(services, update.services);
         // The main thread has seen that it fits.
         if (update.netmap !== undefined) store.apply(update.netmap, true);
+        else if (update.services !== undefined) store.enforceAgain();
       } finally {
         if (update.answering !== undefined) targets.tell(update.answering);
         if (update.listeners !== undefined) listeners.tell(update.listeners);

@@ -1,0 +1,62 @@
+/** weft reload: has the agent of this host read its file again, and tells what of it is in force now. */
+import { CodedError, escapeUnseen } from '@weft/proto';
+import type { FileChange } from '../config/file-changes.ts';
+import type { ReloadAnswer } from '../observe/local-question.ts';
+import { askAgent } from '../observe/status-client.ts';
+import { CommandError } from './errors.ts';
+import { writeJson } from './json.ts';
+import { noAgent } from './local-agent.ts';
+import { defaultDirectory } from './paths.ts';
+import { paint, type Terminal } from './terminal.ts';
+
+export interface ReloadOptions {
+  readonly data?: string;
+  readonly json?: boolean;
+}
+
+/** Targets on other hosts are probed, and every thread takes part. */
+const ANSWER_MS = 20_000;
+
+export async function reload(options: ReloadOptions, terminal: Terminal): Promise<void> {
+  const directory = options.data ?? defaultDirectory('weft', terminal.env);
+  const { file, changes } = await ask(directory);
+  if (options.json === true) {
+    writeJson(terminal, { version: 1, file, changes });
+    return;
+  }
+  for (const change of changes) terminal.out(`${line(change, terminal)}\n`);
+  terminal.out(escapeUnseen(changes.length === 0 ? `${file}: nothing has changed\n` : `${file} is in force\n`));
+}
+
+async function ask(directory: string): Promise<ReloadAnswer> {
+  let answer: Partial<ReloadAnswer> | undefined;
+  try {
+    answer = await askAgent<ReloadAnswer>(directory, { ask: 'reload' }, ANSWER_MS);
+  } catch (error) {
+    if (error instanceof CodedError && error.code === 'question-unknown') throw tooOld(directory);
+    throw error;
+  }
+  if (answer === undefined) throw noAgent(directory);
+  const { file, changes } = answer;
+  // Before there were questions, whatever was asked was answered with the status.
+  if (file === undefined || changes === undefined) throw tooOld(directory);
+  return { file, changes };
+}
+
+function tooOld(directory: string): CommandError {
+  return new CommandError(
+    'agent-too-old',
+    `the agent that keeps its state in ${directory} is of a version that cannot read its file again; restart it to take up the file`,
+  );
+}
+
+function line({ key, before, after, overriddenBy }: FileChange, terminal: Terminal): string {
+  const shown = (value: string) => (value === '' ? '' : `: ${value}`);
+  const text =
+    before === null
+      ? paint(terminal, 'green', escapeUnseen(`+ ${key}${shown(after ?? '')}`))
+      : after === null
+        ? paint(terminal, 'red', escapeUnseen(`- ${key}${shown(before)}`))
+        : paint(terminal, 'yellow', escapeUnseen(`~ ${key}: ${before} -> ${after}`));
+  return overriddenBy === undefined ? text : `${text} (without effect: restart without ${overriddenBy})`;
+}
