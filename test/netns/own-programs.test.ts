@@ -61,6 +61,8 @@ describe.skipIf(missing !== undefined)(titled('programs of one port', missing), 
       ([tcp, udp]) => tcp === host && udp === host,
       SETTLED_MS,
     );
+  /** What stands while no program of api is there. */
+  const SILENT = ['target-not-listening api:8080/tcp', 'target-not-listening api:8081/udp'];
   const problems = async (): Promise<readonly string[]> => {
     return (await agent.status()).problems.map(({ code, subject }) => `${code} ${subject}`);
   };
@@ -69,7 +71,7 @@ describe.skipIf(missing !== undefined)(titled('programs of one port', missing), 
   test('a program that does not listen shuts no door, of its own service or of another', async () => {
     await answers('config', 'first');
     await answers('api', 'third');
-    expect(await problems()).toEqual([]);
+    expect(await problems()).toEqual(SILENT);
     expect(await explained()).not.toMatch(/left free/);
   }, 60_000);
 
@@ -91,7 +93,12 @@ describe.skipIf(missing !== undefined)(titled('programs of one port', missing), 
     // It is there first once, and is gone while the agent is away.
     const before = await serve(second, '::');
     await agent.restart();
-    await until('it is seen', problems, (all) => all.length > 0, SETTLED_MS);
+    await until(
+      'it is seen',
+      problems,
+      (all) => all.length > 0 && !all.some((one) => SILENT.includes(one)),
+      SETTLED_MS,
+    );
     await agent.process.stop();
     await before.kill();
     await agent.restart();
@@ -118,6 +125,6 @@ describe.skipIf(missing !== undefined)(titled('programs of one port', missing), 
     });
     await answers('config', 'first');
     await answers('api', 'third');
-    expect(await problems()).toEqual([]);
+    expect(await problems()).toEqual(SILENT);
   }, 90_000);
 });

@@ -86,6 +86,11 @@ describe('agents with --workers 3', () => {
     return { host, agent, shared };
   }
 
+  /** No program of web is there. */
+  function otherProblems({ problems }: Status): Status['problems'] {
+    return problems.filter(({ code }) => code !== 'target-not-listening');
+  }
+
   async function status({ host, agent }: Member): Promise<Status> {
     return JSON.parse(await host.check(['weft', 'status', '--json', '--data', agent.dataDir])).agent;
   }
@@ -142,7 +147,7 @@ describe('agents with --workers 3', () => {
         expect(told.workers).toHaveLength(3);
         expect(told.workers.reduce((sum, { flows }) => sum + flows.open, 0)).toBe(MANY);
         expect(told.tunnel.open).toBe(told.workers.reduce((sum, { tunnel }) => sum + tunnel.open, 0));
-        expect(told.problems).toEqual([]);
+        expect(otherProblems(told)).toEqual([]);
       }
       expect(busy(await status(front))).toBeGreaterThan(1);
       await end(sockets);
@@ -197,7 +202,7 @@ describe('agents with --workers 3', () => {
       await end(sockets);
       return true;
     });
-    expect((await status(front)).problems).toEqual([]);
+    expect(otherProblems(await status(front))).toEqual([]);
   });
 
   test('a second agent hears that the ports are taken, and shares none of them', async () => {

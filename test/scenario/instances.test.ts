@@ -97,11 +97,14 @@ test('a program that stops: its flows are reset, new ones go elsewhere at once, 
   await near.vip('fragile', 0);
   expect(await asks(vip)).toBeUndefined();
   const records = await mesh.recorded('fragile', 7);
-  expect(records.map(({ outcome }) => outcome)).toEqual([...Array(5).fill('reset'), 'not-listening', 'no-instance']);
+  expect(records.map(({ outcome }) => outcome)).toEqual([...Array(5).fill('reset'), 'not-listening', 'not-listening']);
+  // None is well any more, and each of their agents knows where it tried.
   expect(records[6]).toMatchObject({
     verdict: 'allow',
     sourceHost: 'near',
-    detail: expect.stringContaining('healthy'),
+    detail: expect.stringMatching(
+      /^fragile\/\d on fragile-\d: fragile 9000 → 127\.0\.0\.1:\d+: connection refused; 2 instances were tried$/,
+    ),
   });
 });
 

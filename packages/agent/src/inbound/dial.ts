@@ -11,8 +11,17 @@ import { type Caller, runsHere } from '../flows/judge.ts';
 import type { Conduit, DatagramConduit } from '../words/conduit.ts';
 import type { NetmapSource } from '../words/netmap.ts';
 import type { Opened, Refusal } from '../words/opening.ts';
-import { SourcePorts, systemRange, type TargetAddress, takesCallerAddress, targetsOf } from './addresses.ts';
+import type { Problems } from '../words/problems.ts';
+import {
+  isLoopback,
+  SourcePorts,
+  systemRange,
+  type TargetAddress,
+  takesCallerAddress,
+  targetsOf,
+} from './addresses.ts';
 import { connectDatagrams, type HeldDatagrams } from './target-datagrams.ts';
+import { REFUSED, RefusedDatagrams, sayCause, sayTarget } from './wrong-target.ts';
 
 export interface TargetDialer {
   stream(permit: Permit, caller: Caller, deadline: Deadline): Promise<Opened<Conduit>>;
@@ -33,10 +42,12 @@ export interface DialerOptions {
   readonly answers: (target: TargetAddress, protocol: Protocol) => boolean;
   readonly files: OpenFiles;
   readonly held: Pick<HeldDatagrams, 'makeRoom'>;
+  readonly problems: Problems;
 }
 
-export function createDialer({ netmap, services, answers, files, held }: DialerOptions): TargetDialer {
+export function createDialer({ netmap, services, answers, files, held, problems }: DialerOptions): TargetDialer {
   const ports = new SourcePorts(systemRange());
+  const nobodyThere = new RefusedDatagrams(problems);
 
   /** Once more, when a UDP flow that nobody uses could leave its file to this one. */
   async function connectWithRoom<C>(connect: () => Promise<C>, service: string): Promise<C> {
@@ -76,14 +87,14 @@ export function createDialer({ netmap, services, answers, files, held }: DialerO
         return { opened: true, conduit: await connectWithRoom(() => connect(target, localAddress), service.name) };
       } catch (cause) {
         deadline.throwIfOver();
-        const code = errorCode(cause);
-        const message = messageOf(cause);
         if (isShortage(cause)) files.ranOut();
         if (isShortage(cause) || (localAddress !== undefined && isPortless(cause)))
-          return refuse('overloaded', `cannot connect to ${formatHostPort(target.host, target.port)}: ${message}`);
+          return refuse(
+            'overloaded',
+            `cannot connect to ${formatHostPort(target.host, target.port)}: ${messageOf(cause)}`,
+          );
         // The first target is the one that is meant; 127.0.0.1 says more than the ::1 that nobody configured.
-        const what = code === 'ECONNRESET' ? 'the program took and reset the call at' : 'nothing listens on';
-        if (detail === '') detail = `${what} ${formatHostPort(target.host, target.port)} (${code ?? message})`;
+        if (detail === '') detail = sayTarget({ service: service.name, port, protocol, target }, sayCause(cause));
       }
     }
     return refuse('not-listening', detail);
@@ -97,11 +108,13 @@ export function createDialer({ netmap, services, answers, files, held }: DialerO
       }),
     datagrams: (permit, caller, deadline, refused) =>
       dial(permit, caller, deadline, (target, localAddress) =>
-        connectDatagrams(target, localAddress, deadline, files, refused),
+        connectDatagrams(target, localAddress, deadline, files, () => {
+          const { service, port, protocol } = permit.destination;
+          const place = { service: service.name, port, protocol, target };
+          // The kernel's table tells of the others.
+          if (!isLoopback(target.host)) nobodyThere.met(place);
+          refused(sayTarget(place, REFUSED));
+        }),
       ),
   };
-}
-
-function errorCode(cause: unknown): string | undefined {
-  return cause instanceof Error && 'code' in cause && typeof cause.code === 'string' ? cause.code : undefined;
 }

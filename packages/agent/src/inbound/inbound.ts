@@ -21,12 +21,12 @@ interface InboundPathOptions {
   readonly services: ReadonlyMap<string, AgentService>;
   readonly log: Logger;
   readonly files: OpenFiles;
+  readonly problems: Problems;
   /** Idle time of a UDP flow, milliseconds. */
   readonly idleMs?: number;
 }
 
 export interface InboundOptions extends InboundPathOptions {
-  readonly problems: Problems;
   /** Ends the watch of the targets when aborted. */
   readonly signal: AbortSignal;
   /** How often targets are looked at, milliseconds. */
@@ -62,10 +62,10 @@ export function createInbound(options: InboundOptions): Inbound {
 
 /** For a thread that is told of the targets and does not watch them. */
 export function createInboundPath(options: InboundPathOptions, targets: Pick<LocalTargets, 'answers'>): InboundPath {
-  const { netmap, registry, services, log, files } = options;
+  const { netmap, registry, services, log, files, problems } = options;
   const answers: LocalTargets['answers'] = (target, protocol) => targets.answers(target, protocol);
   const held = new HeldDatagrams();
-  const dialer = createDialer({ netmap, services, answers, files, held });
+  const dialer = createDialer({ netmap, services, answers, files, held, problems });
   const handler = createFlowHandler({
     netmap,
     registry,

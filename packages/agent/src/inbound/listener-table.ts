@@ -44,10 +44,9 @@ export class ListenerTable {
     return addresses !== undefined && (addresses.has('0.0.0.0') || (addresses.has('::') && !this.#sixOnly.has(key)));
   }
 
-  /** Whether a program holds the port on an address of this host that is no loopback address. */
-  listensOutside(protocol: Protocol, port: number): boolean {
-    const addresses = this.#byPort.get(`${port}/${protocol}`);
-    return addresses !== undefined && [...addresses].some((address) => isOutside(address));
+  /** Addresses of this host, none of them of loopback, on which a program holds the port. */
+  outside(protocol: Protocol, port: number): readonly string[] {
+    return [...(this.#byPort.get(`${port}/${protocol}`) ?? [])].filter(isOutside);
   }
 
   /** Ports held on `::` and not on 0.0.0.0, which may be held over IPv4 or not; the keys are such as 8080/tcp. */

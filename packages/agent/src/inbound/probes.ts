@@ -2,14 +2,18 @@
 import { connect } from 'node:net';
 import { entryOf, formatHostPort, isShortage } from '@weft/proto';
 import type { TargetAddress } from './addresses.ts';
+import { sayCause } from './wrong-target.ts';
 
 const EVERY_MS = 5_000;
 const TIMEOUT_MS = 2_000;
 const AT_ONCE = 16;
 
+type Outcome = 'listening' | { readonly cause: string };
+
 interface Probe {
   readonly target: TargetAddress;
-  listening: boolean;
+  /** Undefined until the first has ended. */
+  outcome: Outcome | undefined;
   checkedMs: number;
   asked: boolean;
 }
@@ -25,10 +29,16 @@ export class Probes {
 
   /** The last result, and a request to keep probing this target until the next `run`. */
   listening(target: TargetAddress): boolean {
-    const unknown = () => ({ target, listening: false, checkedMs: Number.NEGATIVE_INFINITY, asked: true });
+    const unknown = () => ({ target, outcome: undefined, checkedMs: Number.NEGATIVE_INFINITY, asked: true });
     const probe = entryOf(this.#probes, formatHostPort(target.host, target.port), unknown);
     probe.asked = true;
-    return probe.listening;
+    return probe.outcome === 'listening';
+  }
+
+  /** Why the last was in vain; undefined when it was not, or there was none. */
+  cause(target: TargetAddress): string | undefined {
+    const outcome = this.#probes.get(formatHostPort(target.host, target.port))?.outcome;
+    return outcome === 'listening' ? undefined : outcome?.cause;
   }
 
   /** Probes what is due, a few at once, and forgets what nobody asked for since the last run. */
@@ -42,24 +52,24 @@ export class Probes {
     const worker = async () => {
       for (let probe = due.pop(); probe !== undefined && !signal.aborted; probe = due.pop()) {
         probe.checkedMs = this.#now();
-        probe.listening = await accepts(probe, signal);
+        probe.outcome = await accepts(probe, signal);
       }
     };
     await Promise.all(Array.from({ length: AT_ONCE }, worker));
   }
 }
 
-function accepts({ target: { host, port }, listening: before }: Probe, signal: AbortSignal): Promise<boolean> {
+function accepts({ target: { host, port }, outcome: before }: Probe, signal: AbortSignal): Promise<Probe['outcome']> {
   return new Promise((resolve) => {
     const socket = connect({ host, port, signal });
-    const settle = (listening: boolean) => {
+    const settle = (outcome: Probe['outcome']) => {
       // An orderly end would leave the program a connection to say goodbye on; it asked for none.
-      if (listening) socket.resetAndDestroy();
+      if (outcome === 'listening') socket.resetAndDestroy();
       else socket.destroy();
-      resolve(listening);
+      resolve(outcome);
     };
-    socket.setTimeout(TIMEOUT_MS, () => settle(false));
-    socket.on('connect', () => settle(true));
-    socket.on('error', (cause: NodeJS.ErrnoException) => settle(isShortage(cause) ? before : false));
+    socket.setTimeout(TIMEOUT_MS, () => settle({ cause: `no answer within ${TIMEOUT_MS / 1_000} s` }));
+    socket.on('connect', () => settle('listening'));
+    socket.on('error', (cause) => settle(isShortage(cause) ? before : { cause: sayCause(cause) }));
   });
 }

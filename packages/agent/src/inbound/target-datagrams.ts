@@ -27,7 +27,7 @@ export async function connectDatagrams(
   localAddress: string | undefined,
   deadline: Deadline,
   files: OpenFiles,
-  refused: (detail: string) => void,
+  refused: () => void,
 ): Promise<DatagramConduit> {
   deadline.throwIfOver();
   const socket = createSocket({ type: isIPv6(target.host) ? 'udp6' : 'udp4', recvBufferSize: RECEIVE_BUFFER });
@@ -57,11 +57,11 @@ function step(socket: Socket, begin: (done: (error?: Error) => void) => void): P
 class TargetDatagrams implements DatagramConduit {
   readonly #socket: Socket;
   readonly #output: DatagramOutput;
-  readonly #refused: (detail: string) => void;
+  readonly #refused: () => void;
   #events: DatagramEvents | undefined;
   #closed: boolean = false;
 
-  constructor(socket: Socket, refused: (detail: string) => void) {
+  constructor(socket: Socket, refused: () => void) {
     this.#socket = socket;
     this.#output = datagramOutput(socket, UNSENT_LIMIT, (cause) => {
       if (cause !== undefined) this.#failed(cause);
@@ -90,7 +90,7 @@ class TargetDatagrams implements DatagramConduit {
   /** An ICMP error comes back on the next call; only a refusal says something about the flow as a whole. */
   #failed(error: Error): void {
     if (this.#closed || !('code' in error) || error.code !== 'ECONNREFUSED') return;
-    this.#refused(`nothing takes datagrams there (${error.code})`);
+    this.#refused();
     this.close();
   }
 }

@@ -1,9 +1,11 @@
 import { once } from 'node:events';
 import net from 'node:net';
+import { TARGET_PROBLEM } from '@weft/proto';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { AgentService } from '../config/agent-file.ts';
-import { Rig, type RigOptions, service, until } from '../outbound/rig.fixture.ts';
-import { type Listener, ListenerTable } from './listener-table.ts';
+import { exceptTargets, Rig, type RigOptions, service, until } from '../outbound/rig.fixture.ts';
+import type { Problems } from '../words/problems.ts';
+import { type Listener, ListenerTable, readListenerTable } from './listener-table.ts';
 import { SeenWildcards } from './seen-wildcards.ts';
 import { TargetWatch } from './target-watch.ts';
 
@@ -43,6 +45,84 @@ async function setup(options: RigOptions = {}) {
   return { rig, inbound, problems, look };
 }
 
+/** But for those of targets, where nothing listens in most of these tests. */
+function listenerProblems(problems: Problems): readonly string[] {
+  return exceptTargets(problems).map(({ code, subject }) => `${code} ${subject}`);
+}
+
+function targetProblems(problems: Problems): readonly string[] {
+  return problems.current.flatMap(({ code, message }) => (code === TARGET_PROBLEM ? [message] : []));
+}
+
+/** An agent that runs redis, its port 7001 at this one. */
+async function called(port: number, readTable: () => Promise<ListenerTable | undefined>) {
+  const runs = { redis: { '7001/tcp': port } };
+  const rig = await Rig.start(
+    { services: [service('redis', 'private', 7001)], agents: [{ host: 'r', runs }] },
+    { readTable: () => readTable() },
+  );
+  cleanups.push(() => rig.stop());
+  return rig.agent('r');
+}
+
+describe('a target where nobody listens', () => {
+  const START = 'start the program, or say in the agent file where it listens';
+
+  it('is a problem with the address that was tried, neighbours that fail alike as one, until it answers', async () => {
+    const { problems, look } = await setup();
+    await look();
+    expect(problems.current.map(({ code, subject }) => `${code} ${subject}`)).toEqual([
+      'target-not-listening rabbit:7010/tcp',
+      'target-not-listening redis:7001-7003/tcp',
+      'target-not-listening redis:7001/udp',
+    ]);
+    expect(targetProblems(problems)).toEqual([
+      `rabbit 7010 → 127.0.0.1:7099: connection refused; ${START}`,
+      `redis 7001-7003/tcp → 127.0.0.1:7001-7003: connection refused; ${START}`,
+      `redis 7001/udp → 127.0.0.1:7001: connection refused; ${START}`,
+    ]);
+    await look(listener('127.0.0.1', 7002), listener('127.0.0.1', 7099), listener('127.0.0.1', 7001, 'udp'));
+    expect(problems.current.map(({ subject }) => subject)).toEqual(['redis:7001/tcp', 'redis:7003/tcp']);
+  });
+
+  it('tells where a program listens instead', async () => {
+    const { problems, look } = await setup();
+    await look(listener('127.0.0.1', 7010), listener('192.0.2.7', 7002), listener('::', 7001), listener('::', 7003));
+    expect(targetProblems(problems)).toEqual([
+      'rabbit 7010 → 127.0.0.1:7099: connection refused; a program listens on 127.0.0.1:7010: say in the agent file where it listens',
+      `redis 7001/udp → 127.0.0.1:7001: connection refused; ${START}`,
+      'redis 7002 → 127.0.0.1:7002: connection refused; a program listens on 192.0.2.7:7002: say in the agent file where it listens',
+    ]);
+  });
+
+  it('is found as it goes and comes by the host’s own table', async () => {
+    const server = net.createServer((socket) => socket.destroy());
+    const listen = (port: number) => once(server.listen(port, '127.0.0.1'), 'listening');
+    await listen(0);
+    const { port } = server.address() as net.AddressInfo;
+    const { problems, inbound } = await called(port, readListenerTable);
+    expect(inbound.watch.report()).toMatchObject([{ healthy: true }]);
+    expect(problems.current).toEqual([]);
+    server.close();
+    await until(() => problems.current.length > 0);
+    expect(targetProblems(problems)).toEqual([`redis 7001 → 127.0.0.1:${port}: connection refused; ${START}`]);
+    await listen(port);
+    await until(() => problems.current.length === 0);
+    server.close();
+  });
+
+  it('is found by a call where the kernel shows no table', async () => {
+    const server = net.createServer();
+    await once(server.listen(0, '127.0.0.1'), 'listening');
+    const { port } = server.address() as net.AddressInfo;
+    server.close();
+    await once(server, 'close');
+    const { problems } = await called(port, async () => undefined);
+    await until(() => problems.current.length > 0);
+    expect(targetProblems(problems)).toEqual([`redis 7001 → 127.0.0.1:${port}: connection refused; ${START}`]);
+  });
+});
+
 describe('the report', () => {
   it('tells which declared ports nothing listens on; workers are always well', async () => {
     const { inbound, look } = await setup();
@@ -77,13 +157,13 @@ describe('the report', () => {
     const { inbound, problems } = await setup({ readTable: () => read() });
     const before = inbound.watch.report();
     expect(before.map(({ healthy }) => healthy)).toEqual([true, true, true]);
-    expect(problems.current).toEqual([]);
+    expect(listenerProblems(problems)).toEqual([]);
     read = fail;
     await inbound.watch.refresh();
     await inbound.watch.refresh();
     expect(inbound.watch.report()).toEqual(before);
     expect(inbound.watch.listening('redis', 7002, 'tcp')).toBe(true);
-    expect(problems.current).toMatchObject([{ code: 'no-look', subject: 'listeners' }]);
+    expect(listenerProblems(problems)).toEqual(['no-look listeners']);
   });
 
   it('is announced when it changes, and only then', async () => {
@@ -138,7 +218,7 @@ describe('ports of this host’s own programs', () => {
     const { watch } = inbound;
     const all = outbound.listening;
     expect(watch.portUse(7001, 'tcp')).toBe('free');
-    expect(problems.current).toEqual([]);
+    expect(listenerProblems(problems)).toEqual([]);
 
     await look(listener('127.0.0.1', 7001));
     expect(watch.portUse(7001, 'tcp')).toBe('specific');
@@ -147,7 +227,7 @@ describe('ports of this host’s own programs', () => {
     await look(listener('0.0.0.0', 7001));
     expect(watch.portUse(7001, 'tcp')).toBe('wildcard');
     expect(outbound.listening).toBe(all - placesAt7001);
-    expect(problems.current.map(({ code, subject }) => `${code} ${subject}`)).toEqual([
+    expect(listenerProblems(problems)).toEqual([
       'port-shared 0.redis:7001/tcp',
       'port-shared redis:7001/tcp',
       'port-taken 0.web:7001/tcp',
@@ -157,7 +237,7 @@ describe('ports of this host’s own programs', () => {
     // Gone, it is expected to come back as it was; and what waits for it says so, the service's own address too.
     await look();
     expect(watch.portUse(7001, 'tcp')).toBe('awaited');
-    expect(problems.current.map(({ code, subject }) => `${code} ${subject}`)).toEqual([
+    expect(listenerProblems(problems)).toEqual([
       'port-awaited 0.redis:7001/tcp',
       'port-awaited 0.web:7001/tcp',
       'port-awaited redis:7001/tcp',
@@ -169,7 +249,7 @@ describe('ports of this host’s own programs', () => {
     await look();
     await outbound.settled();
     expect(outbound.listening).toBe(all);
-    expect(problems.current).toEqual([]);
+    expect(listenerProblems(problems)).toEqual([]);
   });
 
   it('are held beside a program that takes IPv6 alone on every address, and beside one on another address', async () => {
@@ -185,7 +265,7 @@ describe('ports of this host’s own programs', () => {
     expect([watch.portUse(7001, 'tcp'), watch.portUse(7002, 'tcp')]).toEqual(['free', 'specific']);
     expect(kept).toEqual([['7002/tcp'], []]);
     await rig.agent('r').outbound.settled();
-    expect(problems.current.map(({ code }) => code)).toEqual([]);
+    expect(listenerProblems(problems)).toEqual([]);
   });
 
   it('stay left to a program that an agent before this one saw on every address', async () => {

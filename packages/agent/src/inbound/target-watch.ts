@@ -15,6 +15,7 @@ import { isLoopback, type TargetAddress, takesCallerAddress, targetsOf, writtenL
 import { type ListenerTable, readListenerTable } from './listener-table.ts';
 import { Probes } from './probes.ts';
 import { SeenWildcards } from './seen-wildcards.ts';
+import { REFUSED, type WrongTarget, WrongTargets } from './wrong-target.ts';
 
 /**
  * How a port stands with this host's own programs. `free`: none of a service here is on it. `specific`: one listens on its own
@@ -68,7 +69,8 @@ export class TargetWatch implements LocalTargets {
   #answering: ReadonlySet<string> = new Set();
   /** Of the loopback ports where programs of services here are expected; the key is such as 6379/tcp. */
   #uses: ReadonlyMap<string, PortUse> = new Map();
-  /** Reports, uses and answers in one text, compared to tell whether anything changed. */
+  readonly #wrongTargets: WrongTargets;
+  /** Reports, uses, answers and wrong targets in one text, compared to tell whether anything changed. */
   #digest = '';
   #started: boolean = false;
 
@@ -76,6 +78,7 @@ export class TargetWatch implements LocalTargets {
     this.#options = options;
     this.#readTable = options.readTable ?? readListenerTable;
     this.#wildcards = options.wildcards ?? new SeenWildcards();
+    this.#wrongTargets = new WrongTargets(options.problems);
     this.#unseen = passing(options.problems, {
       code: 'no-look',
       subject: 'listeners',
@@ -166,6 +169,7 @@ export class TargetWatch implements LocalTargets {
     const addressless = new Set<string>();
     const uses = new Map<string, PortUse>();
     const answered = new Set<string>();
+    const wrong: WrongTarget[] = [];
     this.#reports = running.map(({ service, here }): InstanceReport => {
       if (service.kind === 'worker') return { service: service.name, healthy: true, notListening: [] };
       const silent: PortRange[] = [];
@@ -179,7 +183,10 @@ export class TargetWatch implements LocalTargets {
           if (target === answering || (protocol === 'udp' && this.answers(target, protocol)))
             answered.add(targetKey(target, protocol));
         }
-        if (answering === undefined) silent.push({ protocol, first: port, last: port });
+        if (answering === undefined) {
+          silent.push({ protocol, first: port, last: port });
+          wrong.push(...this.#wrong(service.name, port, protocol, targets));
+        }
         const likely = answering ?? targets[0];
         if (likely !== undefined && !takesCallerAddress(likely.host)) {
           addressless.add(this.#raiseAddressless(service.name, port, protocol, likely));
@@ -194,10 +201,24 @@ export class TargetWatch implements LocalTargets {
     this.#addressless = addressless;
     this.#uses = uses;
     this.#answering = answered;
-    const digest = JSON.stringify([this.#reports, [...uses], [...answered]]);
+    const digest = JSON.stringify([this.#reports, [...uses], [...answered], wrong]);
     if (digest === this.#digest) return;
     this.#digest = digest;
+    this.#wrongTargets.tell(wrong);
     for (const listener of this.#listeners) listener();
+  }
+
+  /** None while nobody knows yet what comes of a call there. */
+  #wrong(service: string, port: number, protocol: Protocol, targets: readonly TargetAddress[]): WrongTarget[] {
+    const [target] = targets;
+    if (target === undefined) return [];
+    const seen = isLoopback(target.host) ? this.#table : undefined;
+    const cause = seen === undefined ? this.#probes.cause(target) : REFUSED;
+    if (cause === undefined) return [];
+    const outside = seen?.outside(protocol, target.port)[0];
+    const declared = seen?.answers(protocol, target.host, port) === true ? target.host : undefined;
+    const [host, there] = outside === undefined ? [declared, port] : [outside, target.port];
+    return [{ service, port, protocol, target, cause, instead: host === undefined ? '' : formatHostPort(host, there) }];
   }
 
   /** Without the kernel's table nobody knows what a program holds, and every port counts as free. */
@@ -216,7 +237,7 @@ export class TargetWatch implements LocalTargets {
       if (wildcard || this.#table.answers(protocol, host, port)) {
         uses.set(key, wildcard ? 'wildcard' : 'specific');
         this.#wildcards.note(key, wildcard, nowMs);
-      } else if (word !== 'wildcard' && this.#table.listensOutside(protocol, port)) {
+      } else if (word !== 'wildcard' && this.#table.outside(protocol, port).length > 0) {
         // Not where it is called, and not on every address either.
         uses.set(key, 'specific');
         this.#wildcards.note(key, false, nowMs);

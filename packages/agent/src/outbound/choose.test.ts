@@ -82,6 +82,14 @@ it('leaves out what is not well and what cannot be reached', () => {
   expect(ordinals(chooser, netmap(), { service: 'nothing' })).toEqual([]);
 });
 
+it('takes those of which it is known that nothing listens where none is well, to hear which address is tried', () => {
+  const down = new Chooser({ listening: () => false }, REACHED);
+  const unwell = { healthy: false, ...SILENT };
+  expect(ordinals(down, netmap(unwell, { healthy: false }, unwell))).toEqual([0, 2]);
+  expect(ordinals(down, netmap(unwell, {}))).toEqual([1]);
+  expect(ordinals(down, netmap({ healthy: false, agentId: 'self' }))).toEqual([0]);
+});
+
 it('takes this host’s own word for its own instance', () => {
   const up = new Chooser({ listening: () => true }, REACHED);
   expect(up.candidates(netmap({ agentId: 'self', healthy: false }), CALL)).toMatchObject([{ local: true }]);

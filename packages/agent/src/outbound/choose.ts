@@ -39,8 +39,9 @@ export class Chooser {
 
   /**
    * Healthy instances, each group turned by one at each call: those that listen on the port first, then those that do on hosts
-   * that have fallen silent, of which control need not know yet. One that was asked for by its own address is the only candidate,
-   * well or not: its caller wants to hear from it and no other.
+   * that have fallen silent, of which control need not know yet. Where none is healthy, those of which it is known that nothing
+   * listens: their agents say which address they try. One that was asked for by its own address is the only candidate, well or
+   * not: its caller wants to hear from it and no other.
    */
   candidates(netmap: Netmap, call: Call): readonly Candidate[] {
     const { service, ordinal, port, protocol } = call;
@@ -53,18 +54,21 @@ export class Chooser {
     const listening: Candidate[] = [];
     const doubtful: Candidate[] = [];
     const silent: Candidate[] = [];
+    const unwell: Candidate[] = [];
     for (const candidate of instances.flatMap((instance) => placed(netmap, instance))) {
       const { instance, local } = candidate;
       const answers = local
         ? this.#local.listening(service, port, protocol)
         : !includesPort(instance.notListening, port, protocol);
-      if (!instance.healthy && !(local && answers)) continue;
-      if (!answers) silent.push(candidate);
+      if (!instance.healthy && !(local && answers)) {
+        if (!answers) unwell.push(candidate);
+      } else if (!answers) silent.push(candidate);
       else (local || this.#peers.promising(instance.agentId) ? listening : doubtful).push(candidate);
     }
     const turn = this.#turns.get(service) ?? this.#firstTurn;
     this.#turns.set(service, (turn + 1) % Number.MAX_SAFE_INTEGER);
-    return [...rotated(listening, turn), ...rotated(doubtful, turn), ...rotated(silent, turn)];
+    const healthy = [...rotated(listening, turn), ...rotated(doubtful, turn), ...rotated(silent, turn)];
+    return healthy.length > 0 ? healthy : rotated(unwell, turn);
   }
 
   /** Forgets the turns of services that are gone. */

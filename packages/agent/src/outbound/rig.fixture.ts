@@ -8,8 +8,10 @@ import {
   compilePolicy,
   type FlowRecord,
   type PortRange,
+  type Problem,
   type Rule,
   type Service,
+  TARGET_PROBLEM,
 } from '@weft/proto';
 import { pino } from 'pino';
 import type { Deadline } from '../bytes/deadline.ts';
@@ -27,6 +29,7 @@ import { requestOf } from '../tunnel/tunnels.ts';
 import type { Tunnels } from '../tunnel/types.ts';
 import type { Netmap, NetmapInstance, NetmapPeer } from '../words/netmap.ts';
 import type { Opened, Refusal } from '../words/opening.ts';
+import type { Problems } from '../words/problems.ts';
 import { createOutbound, type Outbound, type OutboundOptions } from './outbound.ts';
 import { datagramPipe, streamPipe } from './pipes.fixture.ts';
 
@@ -60,6 +63,11 @@ export function service(name: string, kind: Service['kind'], ...ports: readonly 
 
 export function rule(name: string, action: Action, from: string, to: string): Rule {
   return { name, action, from: [from], to: [to], ports: [] };
+}
+
+/** What else stands, where the programs of some services are not there. */
+export function exceptTargets({ current }: Pick<Problems, 'current'>): readonly Problem[] {
+  return current.filter(({ code }) => code !== TARGET_PROBLEM);
 }
 
 export interface RigAgent {

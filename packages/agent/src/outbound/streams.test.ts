@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import net from 'node:net';
 import { describe, expect, it } from 'vitest';
 import { call, echo, ending, exchange, oneRecord, PORT, SERVICES, serving, setup } from './calls.fixture.ts';
-import { rule, service, until } from './rig.fixture.ts';
+import { exceptTargets, rule, service, until } from './rig.fixture.ts';
 
 describe('a call from another host', () => {
   it('is reset with nothing of it kept', async () => {
@@ -137,6 +137,7 @@ describe('a call that cannot be', () => {
       outcome: 'not-listening',
       instance: 'redis/0',
       destinationHost: 'r0',
+      detail: `redis/0 on r0: redis ${PORT} → 127.0.0.1:${gone.port}: connection refused`,
     });
     rig.change({ unhealthy: ['redis/0'] });
     expect(await ending(call(rig, 'a'))).toBe('ECONNRESET');
@@ -162,7 +163,7 @@ describe('a call that cannot be', () => {
       Object.defineProperty(files, 'usable', { value: 0, configurable: true });
       expect(await ending(call(rig, 'a'))).toBe('ECONNRESET');
       expect(await oneRecord(rig)).toMatchObject({ source: 'web', outcome: 'overloaded', verdict: 'allow' });
-      expect(problems.current).toMatchObject([{ code: 'too-many-files', subject: 'agent' }]);
+      expect(exceptTargets(problems)).toMatchObject([{ code: 'too-many-files', subject: 'agent' }]);
       Reflect.deleteProperty(files, 'usable');
       expect(await exchange(call(rig, 'a'), 'ping')).toBe('ping');
     },
@@ -231,10 +232,10 @@ it('tells of a port that another program holds, and takes it when it is free', a
   await once(squatter, 'listening');
   rig.change({ services: [...SERVICES, late] });
   await outbound.settled();
-  expect(problems.current).toMatchObject([{ code: 'port-taken', subject: `late:${PORT}/tcp` }]);
+  expect(exceptTargets(problems)).toMatchObject([{ code: 'port-taken', subject: `late:${PORT}/tcp` }]);
   // The rest works.
   expect(await exchange(call(rig, 'a'), 'ping')).toBe('ping');
   squatter.close();
-  await until(() => problems.current.length === 0);
+  await until(() => exceptTargets(problems).length === 0);
   expect(await ending(call(rig, 'a', rig.vip('a', 'late')))).toBe('ECONNRESET');
 });

@@ -4,10 +4,12 @@ import {
   type DestinationName,
   formatPortRange,
   includesPort,
+  isOfPorts,
   LISTENER_PROBLEMS,
   listenerName,
   type Source,
   sourceName,
+  TARGET_PROBLEM,
 } from '@weft/proto';
 import type { LiveAgents } from '../fleet/live.ts';
 import { fleetAgents, fleetInstances } from '../fleet/projection.ts';
@@ -61,21 +63,18 @@ export async function findPath(question: PathQuestion): Promise<PathFound> {
 }
 
 async function findTarget(question: PathQuestion, callers: readonly AgentState[]): Promise<TargetFound> {
-  const { service, port, protocol } = question;
+  const { service } = question;
   const candidates = candidatesOf(question);
-  const asPort = formatPortRange({ protocol, first: port, last: port });
   if (candidates.length === 0) return { breakPoint: 'no-healthy-instance', steps: [`no agent runs ${service}`] };
 
-  const steps = candidates.filter(({ healthy }) => !healthy).map((candidate) => whyUnwell(candidate, asPort));
+  const steps = candidates.filter(({ healthy }) => !healthy).map((candidate) => whyUnwell(candidate, question));
   const healthy = candidates.filter((candidate) => candidate.healthy);
   if (healthy.length === 0) {
     const idle = candidates.every(({ connected, listening }) => connected && !listening);
     return { breakPoint: idle ? 'not-listening' : 'no-healthy-instance', steps };
   }
 
-  for (const { name, agent } of healthy.filter(({ listening }) => !listening)) {
-    steps.push(`nothing listens on ${asPort} at ${name} on ${agent.host}`);
-  }
+  steps.push(...healthy.filter(({ listening }) => !listening).map((candidate) => whySilent(candidate, question)));
   steps.push(...healthy.flatMap(({ name, agent }) => shortages(name, agent, question, false)));
   const listening = healthy.filter((candidate) => candidate.listening);
   if (listening.length === 0) return { breakPoint: 'not-listening', steps };
@@ -85,9 +84,19 @@ async function findTarget(question: PathQuestion, callers: readonly AgentState[]
 }
 
 /** What is known of an agent that is away is old, so that it is away comes first. */
-function whyUnwell({ name, agent: { host }, connected, listening }: Candidate, asPort: string): string {
-  if (!connected) return `${name} is on ${host}, whose agent is not connected`;
-  return listening ? `${name} on ${host} is not healthy` : `nothing listens on ${asPort} at ${name} on ${host}`;
+function whyUnwell(candidate: Candidate, question: PathQuestion): string {
+  const { name, agent, connected, listening } = candidate;
+  if (!connected) return `${name} is on ${agent.host}, whose agent is not connected`;
+  return listening ? `${name} on ${agent.host} is not healthy` : whySilent(candidate, question);
+}
+
+/** With the address that its agent tried, when it says so. */
+function whySilent({ name, agent }: Candidate, question: PathQuestion): string {
+  const { port, protocol, live } = question;
+  const problems = live.agent(agent.id)?.report?.problems ?? [];
+  const tried = problems.find(({ code, subject }) => code === TARGET_PROBLEM && isOfPorts(subject, question));
+  if (tried !== undefined) return `${name} on ${agent.host}: ${tried.message}`;
+  return `nothing listens on ${formatPortRange({ protocol, first: port, last: port })} at ${name} on ${agent.host}`;
 }
 
 function candidatesOf({ network, service, port, protocol, live }: PathQuestion): Candidate[] {

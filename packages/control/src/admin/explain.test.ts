@@ -184,6 +184,26 @@ describe('the way', () => {
     expect(answer.steps.slice(-2)).toEqual(steps);
   });
 
+  test('tells the address that was tried in vain, where the agent told it', async () => {
+    const silent = tcp(6379);
+    const { answer } = await explain(
+      {},
+      {
+        unwell: ['redis@data-a', 'redis@data-b'],
+        notListening: { 'redis@data-a': silent, 'redis@data-b': silent },
+        problems: {
+          'data-a': 'target-not-listening redis:6378-6380/tcp',
+          'data-b': 'target-not-listening redis:6379/udp',
+        },
+      },
+    );
+    expect(answer.breakPoint).toBe('not-listening');
+    expect(answer.steps.slice(-2)).toEqual([
+      'redis/0 on data-a: because of target-not-listening',
+      'nothing listens on 6379 at redis/1 on data-b',
+    ]);
+  });
+
   test('leaves out those that do not listen, and tells of each', async () => {
     const { answer, traced } = await explain({}, { notListening: { 'redis@data-a': tcp(6379) } });
     expect(answer.breakPoint).toBe('none');

@@ -164,7 +164,15 @@ export class MadeUpMesh {
       tunnels: away ? [] : this.#tunnels(index),
       problems:
         index === 13
-          ? [{ host, code: 'not-listening', subject: 'redis:6379', message: 'nothing listens on 127.0.0.1:6379' }]
+          ? [
+              {
+                host,
+                code: 'target-not-listening',
+                subject: 'redis:6379/tcp',
+                message:
+                  'redis 6379 → 127.0.0.1:6379: connection refused; start the program, or say in the agent file where it listens',
+              },
+            ]
           : [],
     });
   }
@@ -215,9 +223,9 @@ export class MadeUpMesh {
           ? [
               {
                 host: instances[0]?.host ?? '',
-                code: 'not-listening',
-                subject: name,
-                message: `nothing listens on ${port}`,
+                code: 'target-not-listening',
+                subject: `${name}:${port}/tcp`,
+                message: `${name} ${port} → 127.0.0.1:${port}: connection refused; start the program, or say in the agent file where it listens`,
               },
             ]
           : [],

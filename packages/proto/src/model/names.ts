@@ -2,7 +2,7 @@
  * What things may be called, and what listeners are. Each `...Problem` function says what is expected, or nothing when the
  * name is good.
  */
-import type { DestinationName } from './mesh.ts';
+import type { DestinationName, PortRange } from './mesh.ts';
 
 /** Leaves room for `-discovery` in a DNS label of 63. */
 const MAX_SERVICE_NAME = 50;
@@ -97,4 +97,18 @@ export interface ListenerPlace extends DestinationName {
 /** Such as `redis:6379/tcp`, or `0.redis:6379/tcp` for an instance: how problems name the listener. */
 export function listenerName({ service, ordinal, port, protocol }: ListenerPlace): string {
   return `${ordinal === undefined ? '' : `${ordinal}.`}${service}:${port}/${protocol}`;
+}
+
+/** Code of the problem of a service's ports at which no program takes calls; its subject is their name. */
+export const TARGET_PROBLEM = 'target-not-listening';
+
+/** Such as `redis:6379/tcp`, or `redis:7001-7003/tcp` for neighbours. */
+export function portsName(service: string, { protocol, first, last }: PortRange): string {
+  return `${service}:${first === last ? first : `${first}-${last}`}/${protocol}`;
+}
+
+/** Whether the port is among those of the name. */
+export function isOfPorts(name: string, { service, port, protocol }: DestinationName): boolean {
+  const [, of, first, last, transport] = /^(.+):(\d+)(?:-(\d+))?\/(tcp|udp)$/.exec(name) ?? [];
+  return of === service && transport === protocol && Number(first) <= port && port <= Number(last ?? first);
 }
