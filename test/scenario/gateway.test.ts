@@ -159,3 +159,14 @@ test('only one Host, and only of a public service, opens a flow', async () => {
   expect(await all()).toBe(before + 1);
   expect(await mesh.records('ledger')).toEqual([]);
 });
+
+test('a rule about the internet closes a public service to it, and to nobody else', async () => {
+  await mesh.apply(`${MESH}policies: [{ name: closed, action: deny, from: [internet], to: ["shop:3000"] }]\n`);
+  expect(await get(HOST, '/a')).not.toContain('you asked');
+  expect(await get(LOCAL, '/a')).toBe('you asked /a');
+  const inside = await edge.connect('shop', 3000);
+  inside.end('GET /inside HTTP/1.0\r\n\r\n');
+  expect(await text(inside)).toContain('you asked /inside');
+  await mesh.apply(MESH);
+  expect(await get(HOST, '/a')).toBe('you asked /a');
+});

@@ -6,7 +6,7 @@ import type { Agent } from './agent.ts';
 import { Mesh, NETWORK } from './mesh.ts';
 import { echo, ending, says, type TcpProgram } from './programs.ts';
 
-const NO_ADMIN = '{ name: no-admin-ui, action: deny, from: [web], to: [rabbit], ports: [15672] }';
+const NO_ADMIN = '{ name: no-admin-ui, action: deny, from: [web], to: ["rabbit:15672"] }';
 const NO_BATCH = '{ name: no-batch, action: deny, from: [tag:batch], to: [rabbit], ports: [15672] }';
 
 function meshOf(rules: readonly string[], services: readonly string[] = []): string {

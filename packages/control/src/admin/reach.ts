@@ -6,6 +6,7 @@ import {
   formatPortRange,
   type Policy,
   type PortRange,
+  plainRules,
   problem,
   type Service,
   type Source,
@@ -64,7 +65,7 @@ export function createReach(policyOf: PolicyOf = policyCache()): ReachOf {
       });
     }
     const policy = policyOf(network);
-    const rules = network.mesh.policies;
+    const rules = plainRules(network.mesh.policies);
     // A worker is denied before anything is asked of its port, and has none to ask of.
     const segments: PortRange[] =
       service.kind === 'worker' ? [{ protocol: 'tcp', first: 0, last: 0 }] : portSegments(service, rules);

@@ -3,7 +3,7 @@
  * linear in services, instances and agents; what did not change is carried over by reference.
  */
 
-import { CAPABILITY, entryOf } from '@weft/proto';
+import { CAPABILITY, entryOf, plainRules } from '@weft/proto';
 import type { InstanceState, NetworkState } from '../state/types.ts';
 import { AgentView, type Part } from './agent-view.ts';
 import { type Entry, Interner, type PeerEntry, SharedEntry } from './entry.ts';
@@ -166,7 +166,7 @@ export class NetworkView {
     const { policies, defaultAction } = this.network.mesh;
     return this.#made.policy(profile.rules.join(), () => {
       const needed = new Set(profile.rules);
-      const rules = policies.filter((_rule, index) => needed.has(index));
+      const rules = plainRules(policies).filter((_rule, index) => needed.has(index));
       return new SharedEntry({ type: 'policy', defaultAction, rules });
     });
   }

@@ -9,6 +9,8 @@ import {
   entryOf,
   type Mesh,
   type Policy,
+  plainRules,
+  type Rule,
   RuleIndex,
   type Service,
   type Source,
@@ -17,7 +19,7 @@ import {
 /** Sources alike to every rule. */
 export interface SourceClass {
   readonly id: number;
-  /** Indexes in the mesh of the rules that speak of it as the caller. */
+  /** Indexes in the plain rules of the mesh of those that speak of it as the caller. */
   readonly rules: readonly number[];
   readonly example: Source;
 }
@@ -25,7 +27,7 @@ export interface SourceClass {
 /** Services alike to every rule, and alike in the ports that rules tell apart. */
 export interface ServiceClass {
   readonly id: number;
-  /** Indexes in the mesh of the rules that speak of it as the one called. */
+  /** Indexes in the plain rules of the mesh of those that speak of it as the one called. */
   readonly rules: readonly number[];
   readonly example: Service;
 }
@@ -34,6 +36,8 @@ const INTERNET: Source = { type: 'internet' };
 
 export class PolicyClasses {
   readonly #mesh: Mesh;
+  /** Those that agents are sent. */
+  readonly #rules: readonly Rule[];
   readonly #policy: Policy;
   readonly #index: RuleIndex;
   readonly #services = new Map<string, Service>();
@@ -50,7 +54,8 @@ export class PolicyClasses {
   constructor(mesh: Mesh) {
     this.#mesh = mesh;
     this.#policy = compilePolicy({ revision: 0, defaultAction: mesh.defaultAction, rules: mesh.policies });
-    this.#index = new RuleIndex(mesh.policies);
+    this.#rules = plainRules(mesh.policies);
+    this.#index = new RuleIndex(this.#rules);
     this.#denied = new Set(mesh.policies.flatMap(({ action, from }) => (action === 'deny' ? from : [])));
     for (const service of mesh.services) this.#services.set(service.name, service);
     for (const agent of mesh.agents) this.#tags.set(agent.name, agent.tags);
@@ -127,7 +132,7 @@ export class PolicyClasses {
   }
 
   #tellPortsApart(rules: readonly number[]): boolean {
-    return rules.some((index) => (this.#mesh.policies[index]?.ports.length ?? 0) > 0);
+    return rules.some((index) => (this.#rules[index]?.ports.length ?? 0) > 0);
   }
 
   #declared(name: string): Service {

@@ -23,10 +23,14 @@ export const CAPABILITIES: readonly Capability[] = [
     since: '2026-11-29',
     brought: 'a process of a host is denied what is denied to any service that the host may run',
   },
+  { since: '2026-11-29', brought: 'a rule may speak of the internet alone' },
 ];
 
 /** From which on an agent tells of its open flows. */
 export const TELLS_OPEN_FLOWS = 3;
+
+/** From which on an agent reads the selector `internet`. */
+export const SELECTS_INTERNET = 5;
 
 /** This version's own. */
 export const CAPABILITY: number = CAPABILITIES.length;

@@ -2,9 +2,9 @@
 
 import type { Source } from '../policy/types.ts';
 import { FormatError } from './errors.ts';
-import { type DestinationName, KINDS, type Kind, type Mesh, type Service } from './mesh.ts';
+import { type DestinationName, KINDS, type Kind, type Mesh, type RulePorts, type Service } from './mesh.ts';
 import { hostNameProblem, serviceNameProblem, tagProblem, userNameProblem } from './names.ts';
-import { parsePort } from './ports.ts';
+import { parsePort, parseRulePorts } from './ports.ts';
 import { quote } from './problem.ts';
 
 export function isKind(text: string): text is Kind {
@@ -25,11 +25,11 @@ interface SelectorSort {
   readonly unenforced?: string;
 }
 
-/** By the word before the colon; `service` has none. */
+/** By the word before the colon; `service` has none, and `internet` is all there is of it. */
 const SORTS = {
   service: {
     form: 'a service name',
-    problem: (name) => (name === 'internet' ? 'the internet is selected by *' : serviceNameProblem(name)),
+    problem: serviceNameProblem,
     ofSource: (source) => (source.type === 'service' ? [source.service.name] : []),
     ofService: ({ name }) => [name],
   },
@@ -52,6 +52,12 @@ const SORTS = {
     ofSource: (source) => (source.type === 'service' ? source.service.tags : source.type === 'host' ? source.tags : []),
     ofService: ({ tags }) => tags,
   },
+  internet: {
+    form: 'internet',
+    problem: () => undefined,
+    ofSource: (source) => (source.type === 'internet' ? ['internet'] : []),
+    ofService: undefined,
+  },
   user: {
     form: 'user:NAME',
     problem: userNameProblem,
@@ -72,15 +78,17 @@ const sorts: Readonly<Record<SelectorType, SelectorSort>> = SORTS;
 /** The forms of a selector, such as for help: of those that select callers, or those that select services called. */
 export function selectorForms(of: 'from' | 'to'): string {
   const forms = types.filter((type) => of === 'from' || sorts[type].ofService !== undefined);
-  return `${forms.map((type) => sorts[type].form).join(', ')} or *`;
+  const words = forms.map((type) => sorts[type].form);
+  return `${(of === 'to' ? [...words, 'SERVICE:PORT'] : words).join(', ')} or *`;
 }
 
-/** Reads a service name, `kind:web`, `host:NAME`, `tag:NAME`, `user:NAME` or `*`. Throws FormatError `bad-selector`. */
+/** Reads a service name, `kind:web`, `host:NAME`, `tag:NAME`, `internet`, `user:NAME` or `*`. Throws FormatError `bad-selector`. */
 export function parseSelector(text: string): Selector {
   if (text === '*') return { type: 'any' };
   const colon = text.indexOf(':');
-  const word = colon === -1 ? 'service' : text.slice(0, colon);
-  const type = types.find((known) => known === word && (known === 'service') === (colon === -1));
+  const bare: SelectorType = text === 'internet' ? 'internet' : 'service';
+  const word = colon === -1 ? bare : text.slice(0, colon);
+  const type = types.find((known) => known === word && isBare(known) === (colon === -1));
   const expected = `expected ${selectorForms('from')}`;
   if (type === undefined) throw new FormatError('bad-selector', `${quote(text)} selects nothing; ${expected}`);
   const name = text.slice(colon + 1);
@@ -89,10 +97,38 @@ export function parseSelector(text: string): Selector {
   return { type, name };
 }
 
+function isBare(type: SelectorType): boolean {
+  return type === 'service' || type === 'internet';
+}
+
+/** A service that a rule's `to` names with ports of it. */
+export interface PortedSelector {
+  readonly service: string;
+  readonly ports: RulePorts;
+}
+
+/** `rabbit:15672`, `statsd:8125/udp`, `sip:5060-5070`: undefined for every other selector, `tag:2024` among them. Throws FormatError. */
+export function parsePortedSelector(text: string): PortedSelector | undefined {
+  const [, service = '', ports = ''] = /^([^:]*):(\d.*)$/.exec(text) ?? [];
+  if (ports === '' || types.some((type) => type === service)) return undefined;
+  const wrong = serviceNameProblem(service);
+  if (wrong !== undefined) throw new FormatError('bad-selector', `${quote(text)}: ${wrong}; expected SERVICE:PORT`);
+  return { service, ports: parseRulePorts(ports) };
+}
+
+/** The same, undefined for what cannot be read too. */
+export function portedSelector(text: string): PortedSelector | undefined {
+  return readable(() => parsePortedSelector(text));
+}
+
 /** Undefined for what cannot be read. */
 export function readSelector(text: string): Selector | undefined {
+  return readable(() => parseSelector(text));
+}
+
+function readable<T>(parse: () => T): T | undefined {
   try {
-    return parseSelector(text);
+    return parse();
   } catch (error) {
     if (!(error instanceof FormatError)) throw error;
     return undefined;
@@ -104,7 +140,7 @@ export function selectorProblem({ type }: Selector, at: 'from' | 'to'): string |
   if (type === 'any') return undefined;
   const { ofService, unenforced } = sorts[type];
   if (at === 'to' && ofService === undefined) {
-    return `a ${type} receives nothing by itself; expected ${selectorForms('to')}`;
+    return `${type === 'internet' ? 'the internet' : `a ${type}`} receives nothing by itself; expected ${selectorForms('to')}`;
   }
   return unenforced;
 }
@@ -120,7 +156,7 @@ export function selectorsOfService(service: Service): string[] {
 }
 
 function textOf(type: SelectorType, name: string): string {
-  return type === 'service' ? name : `${type}:${name}`;
+  return isBare(type) ? name : `${type}:${name}`;
 }
 
 /** Reads `redis:6379` or `statsd:8125/udp`. Throws FormatError `bad-destination`. */

@@ -141,7 +141,16 @@ const refused: [string, Mesh, string, RegExp][] = [
   ['policy name twice', { ...shop, policies: [rule({}), rule({})] }, 'policies[1].name', /earlier policy/],
   ['unknown service in from', withRule({ from: ['web', 'nobody'] }), 'policies[0].from[1]', /no service "nobody"/],
   ['unknown kind', withRule({ to: ['kind:public'] }), 'policies[0].to[0]', /kind:web, kind:private/],
-  ['the internet as a selector', withRule({ from: ['internet'] }), 'policies[0].from[0]', /selected by \*/],
+  ['the internet in to', withRule({ to: ['internet'] }), 'policies[0].to[0]', /the internet receives nothing/],
+  ['a port in from', withRule({ from: ['web:3000'] }), 'policies[0].from[0]', /selects nothing/],
+  ['a port of a service there is not', withRule({ to: ['nobody:80'] }), 'policies[0].to[0]', /no service "nobody"/],
+  ['a port that is none', withRule({ to: ['redis:0'] }), 'policies[0].to[0]', /out of range/],
+  [
+    'ports in two places',
+    withRule({ to: ['redis:6379'], ports: [parsePort('6379')] }),
+    'policies[0].to[0]',
+    /expected one of/,
+  ],
   ['host in to', withRule({ to: ['host:build-3'] }), 'policies[0].to[0]', /a host receives nothing/],
   ['a user in from', withRule({ from: ['user:www-data'] }), 'policies[0].from[0]', /no agent can tell users apart yet/],
   ['a user in to', withRule({ to: ['user:www-data'] }), 'policies[0].to[0]', /a user receives nothing/],
@@ -172,6 +181,19 @@ describe('errors', () => {
 });
 
 const doubtful: [string, Mesh, string, RegExp][] = [
+  [
+    'allow from the internet',
+    withRule({ action: 'allow', from: ['internet'] }),
+    'policies[0].from[0]',
+    /opens nothing/,
+  ],
+  [
+    'port in to that nobody declares',
+    withRule({ to: ['redis:6380'] }),
+    'policies[0].to[0]',
+    /redis does not declare 6380/,
+  ],
+  ['port of a worker', withRule({ to: ['mailer:25'] }), 'policies[0].to[0]', /closes nothing more/],
   ['allow to a worker', withRule({ action: 'allow', to: ['mailer'] }), 'policies[0].to[0]', /opens nothing/],
   ['deny to workers', withRule({ to: ['redis', 'kind:worker'] }), 'policies[0].to[1]', /closes nothing more/],
   ['unknown tag', withRule({ from: ['tag:nowhere'] }), 'policies[0].from[0]', /no service and no agent/],

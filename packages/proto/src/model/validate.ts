@@ -1,12 +1,13 @@
 /** What makes a mesh valid. Errors refuse it; warnings are likely mistakes. Fields are named in the mesh file's words. */
 
+import { plainRules } from '../policy/plain-rules.ts';
 import { FormatError } from './errors.ts';
 import { LIMITS } from './limits.ts';
 import type { Mesh, PolicyTest, PortRange, Rule, Service } from './mesh.ts';
 import { hostNameProblem, ruleNameProblem, serviceNameProblem } from './names.ts';
 import { formatRulePorts, overlaps } from './ports.ts';
 import { type FieldProblem, problem, problemIf, quote } from './problem.ts';
-import { parseSelector, type Selector, selectorProblem } from './selector.ts';
+import { type PortedSelector, parsePortedSelector, parseSelector, type Selector, selectorProblem } from './selector.ts';
 import { checkRange, checkService, checkTags } from './validate-service.ts';
 
 /** Past this many the list says nothing new, and would only grow the answer. */
@@ -53,8 +54,16 @@ function checkBounds(mesh: Mesh): FieldProblem[] {
       const { length } = mesh[list];
       return problemIf(length > LIMITS[list], list, `${length} entries; expected at most ${LIMITS[list]}`);
     }),
+    ...checkPlainRules(mesh.policies),
     ...checkAction(mesh.defaultAction, 'default'),
   ];
+}
+
+/** Agents are sent one for each port that a rule's `to` names. */
+function checkPlainRules(rules: readonly Rule[]): FieldProblem[] {
+  const { length } = rules.length > LIMITS.policies ? [] : plainRules(rules);
+  const message = `${length} rules, counted once for each port named in to; expected at most ${LIMITS.policies}`;
+  return problemIf(length > LIMITS.policies, 'policies', message);
 }
 
 function checkAction(action: string, field: string): FieldProblem[] {
@@ -136,15 +145,21 @@ function checkRule(rule: Rule, field: string, known: KnownNames): Validation {
     ],
     warnings: [],
   };
-  checkSelectors(rule, 'from', field, known, found);
+  const from = checkSelectors(rule, 'from', field, known, found);
   const to = checkSelectors(rule, 'to', field, known, found);
   const { rulePorts: most } = LIMITS;
   found.errors.push(
     ...problemIf(ports.length > most, `${field}.ports`, `${ports.length} entries; expected at most ${most}`),
     ...ports.flatMap((range, index) => checkRange(range, `${field}.ports[${index}]`)),
   );
-  if (found.errors.length === 0) found.warnings.push(...idleParts(rule, to, field, known));
+  if (found.errors.length === 0) found.warnings.push(...idleParts(rule, from, to, field, known));
   return found;
+}
+
+/** A selector, and the ports of a service that it names beside it. */
+interface Selected {
+  readonly selector: Selector;
+  readonly ports?: PortedSelector['ports'];
 }
 
 /** The selectors that can be read, undefined in the places of those that cannot. */
@@ -154,7 +169,7 @@ function checkSelectors(
   ruleField: string,
   known: KnownNames,
   found: Validation,
-): readonly (Selector | undefined)[] {
+): readonly (Selected | undefined)[] {
   const texts = rule[side];
   const field = `${ruleField}.${side}`;
   if (texts.length === 0 || texts.length > LIMITS.selectors) {
@@ -163,17 +178,21 @@ function checkSelectors(
   }
   return texts.map((text, index) => {
     const at = `${field}[${index}]`;
-    const selector = readSelector(text, at, found);
-    const wrong = selector && selectorProblem(selector, side);
+    const read = parsed(text, side, at, found);
+    if (read === undefined) return undefined;
+    const { selector, ports } = read;
+    const wrong = ports && rule.ports.length > 0 ? PORTS_TWICE : selectorProblem(selector, side);
     if (wrong !== undefined) found.errors.push(problem(at, wrong));
-    if (selector?.type === 'service' && !known.services.has(selector.name)) {
+    if (selector.type === 'service' && !known.services.has(selector.name)) {
       found.errors.push(problem(at, noService(selector.name)));
     }
-    const idle = selector && selectsNothing(selector, side, known);
+    const idle = selectsNothing(selector, side, known);
     if (idle !== undefined) found.warnings.push(problem(at, idle));
-    return selector;
+    return read;
   });
 }
+
+const PORTS_TWICE = 'names a port itself, and the rule has ports; expected one of the two';
 
 /** Why nobody in the file is selected. Hosts are not looked for: the file need not name them. */
 function selectsNothing(selector: Selector, side: 'from' | 'to', known: KnownNames): string | undefined {
@@ -185,9 +204,11 @@ function selectsNothing(selector: Selector, side: 'from' | 'to', known: KnownNam
   return side === 'to' ? `no service carries the tag ${tag}, and agents receive nothing` : undefined;
 }
 
-function readSelector(text: string, field: string, found: Validation): Selector | undefined {
+function parsed(text: string, side: 'from' | 'to', field: string, found: Validation): Selected | undefined {
   try {
-    return parseSelector(text);
+    const ported = side === 'to' ? parsePortedSelector(text) : undefined;
+    if (ported === undefined) return { selector: parseSelector(text) };
+    return { selector: { type: 'service', name: ported.service }, ports: ported.ports };
   } catch (error) {
     if (!(error instanceof FormatError)) throw error;
     found.errors.push(problem(field, error.message));
@@ -198,32 +219,52 @@ function readSelector(text: string, field: string, found: Validation): Selector 
 /** Parts of a valid rule that no flow can ever meet. */
 function idleParts(
   rule: Rule,
-  to: readonly (Selector | undefined)[],
+  from: readonly (Selected | undefined)[],
+  to: readonly (Selected | undefined)[],
   field: string,
   known: KnownNames,
 ): FieldProblem[] {
-  const workers = to.flatMap((selector, index) => {
-    if (!selectsWorkers(selector, known)) return [];
-    const effect = rule.action === 'allow' ? 'this opens nothing' : 'this closes nothing more';
-    return [problem(`${field}.to[${index}]`, `a worker receives nothing, so ${effect}`)];
+  const opening = from.flatMap((selected, index) => {
+    if (rule.action !== 'allow' || selected?.selector.type !== 'internet') return [];
+    const message = 'the internet reaches what is declared public and nothing else, so this opens nothing';
+    return [problem(`${field}.from[${index}]`, message)];
   });
+  const called = to.flatMap((selected, index) => idleCalled(rule, selected, `${field}.to[${index}]`, known));
   const declared = declaredPorts(to, known);
-  if (declared === undefined) return workers;
-  const ports = rule.ports.flatMap((range, index) => {
-    if (declared.some((port) => overlaps(port, range))) return [];
-    return [problem(`${field}.ports[${index}]`, `${formatRulePorts(range)} is declared by none of the services in to`)];
-  });
-  return [...workers, ...ports];
+  const ports =
+    declared === undefined
+      ? []
+      : rule.ports.flatMap((range, index) => {
+          if (declared.some((port) => overlaps(port, range))) return [];
+          return [
+            problem(`${field}.ports[${index}]`, `${formatRulePorts(range)} is declared by none of the services in to`),
+          ];
+        });
+  return [...opening, ...called, ...ports];
 }
 
-function selectsWorkers(selector: Selector | undefined, known: KnownNames): boolean {
-  if (selector?.type === 'kind') return selector.name === 'worker' && known.kinds.has('worker');
-  return selector?.type === 'service' && known.services.get(selector.name)?.kind === 'worker';
+function idleCalled(rule: Rule, selected: Selected | undefined, field: string, known: KnownNames): FieldProblem[] {
+  if (selected === undefined) return [];
+  const { selector, ports } = selected;
+  if (selectsWorkers(selector, known)) {
+    const effect = rule.action === 'allow' ? 'this opens nothing' : 'this closes nothing more';
+    return [problem(field, `a worker receives nothing, so ${effect}`)];
+  }
+  if (ports === undefined || selector.type !== 'service') return [];
+  const declares = known.services.get(selector.name)?.ports.some((port) => overlaps(port, ports)) ?? true;
+  return problemIf(!declares, field, `${selector.name} does not declare ${formatRulePorts(ports)}`);
+}
+
+function selectsWorkers(selector: Selector, known: KnownNames): boolean {
+  if (selector.type === 'kind') return selector.name === 'worker' && known.kinds.has('worker');
+  return selector.type === 'service' && known.services.get(selector.name)?.kind === 'worker';
 }
 
 /** Ports of the services called, when `to` names them one by one and not only workers; wider selectors may grow. */
-function declaredPorts(to: readonly (Selector | undefined)[], known: KnownNames): PortRange[] | undefined {
-  const services = to.map((selector) => (selector?.type === 'service' ? known.services.get(selector.name) : undefined));
+function declaredPorts(to: readonly (Selected | undefined)[], known: KnownNames): PortRange[] | undefined {
+  const services = to.map((one) =>
+    one?.selector.type === 'service' ? known.services.get(one.selector.name) : undefined,
+  );
   if (services.every((service) => service?.kind === 'worker') || services.includes(undefined)) return undefined;
   return services.flatMap((service) => service?.ports ?? []);
 }

@@ -1,6 +1,6 @@
 /** What of a mesh, and of a netmap, an agent of some capability can read. */
 import type { AgentRole } from './agent-role.ts';
-import { UNSAID_CAPABILITY } from './capability.ts';
+import { SELECTS_INTERNET, UNSAID_CAPABILITY } from './capability.ts';
 import { closedRule } from './closed-rule.ts';
 import type { Kind, Mesh, Protocol, Rule, RulePorts, Service } from './mesh.ts';
 import type { NetmapItem } from './netmap.ts';
@@ -16,7 +16,7 @@ export interface Vocabulary {
 
 export const VOCABULARY: Vocabulary = {
   // No agent enforces a rule about users yet, though each can read it.
-  selectors: { service: 1, kind: 1, host: 1, tag: 1, user: Number.POSITIVE_INFINITY },
+  selectors: { service: 1, kind: 1, host: 1, tag: 1, internet: SELECTS_INTERNET, user: Number.POSITIVE_INFINITY },
   protocols: { tcp: 1, udp: 1, any: 1 },
   kinds: { web: 1, private: 1, worker: 1 },
   roles: { gateway: 1 },

@@ -5,7 +5,7 @@ import { FormatError } from './errors.ts';
 import type { Mesh } from './mesh.ts';
 import { isHostName, isServiceName, publicHostProblem, toHostName } from './names.ts';
 import { formatPortRange, parsePort } from './ports.ts';
-import { parseDestination, parseSelector, resolveSource } from './selector.ts';
+import { parseDestination, parsePortedSelector, parseSelector, resolveSource } from './selector.ts';
 
 describe('service names', () => {
   it.each(['a', 'redis', 'web-2', 'a'.repeat(50), 'hosted', 'discovery'])('%s is one', (name) => {
@@ -115,13 +115,14 @@ describe('selectors', () => {
     ['kind:worker', { type: 'kind', name: 'worker' }],
     ['host:build-3', { type: 'host', name: 'build-3' }],
     ['tag:ci', { type: 'tag', name: 'ci' }],
+    ['internet', { type: 'internet', name: 'internet' }],
     ['user:www-data', { type: 'user', name: 'www-data' }],
   ])('%s', (text, selector) => {
     expect(parseSelector(text)).toEqual(selector);
   });
   it.each([
     '',
-    'internet',
+    'internet:',
     'kind:',
     'kind:db',
     'host:',
@@ -137,6 +138,25 @@ describe('selectors', () => {
   ])('%j is refused', (text) => {
     expect(() => parseSelector(text)).toThrow(FormatError);
   });
+});
+
+describe('selectors with ports', () => {
+  it.each([
+    ['rabbit:15672', 'rabbit', { protocol: 'any', first: 15672, last: 15672 }],
+    ['statsd:8125/udp', 'statsd', { protocol: 'udp', first: 8125, last: 8125 }],
+    ['sip:5060-5070/tcp', 'sip', { protocol: 'tcp', first: 5060, last: 5070 }],
+  ])('%s', (text, service, ports) => {
+    expect(parsePortedSelector(text)).toEqual({ service, ports });
+  });
+  it.each(['rabbit', '*', 'kind:web', 'tag:2024', 'host:1', 'user:1000'])('%s has none', (text) => {
+    expect(parsePortedSelector(text)).toBeUndefined();
+  });
+  it.each(['rabbit:0', 'rabbit:65536', 'rabbit:80/sctp', 'Rabbit:80', ':80', 'rabbit:80-70'])(
+    '%s is refused',
+    (text) => {
+      expect(() => parsePortedSelector(text)).toThrow(FormatError);
+    },
+  );
 });
 
 describe('destinations', () => {

@@ -14,6 +14,7 @@ import {
   selectorsOfSource,
   sourceName,
 } from '../model/selector.ts';
+import { plainRules } from './plain-rules.ts';
 import { firstInBoth, RuleMasks } from './rule-index.ts';
 import type { Denied, Destination, Permit, Policy, Source, Verdict } from './types.ts';
 
@@ -26,8 +27,9 @@ export interface PolicyRules {
 
 /** Compiles the rules once. `decide` never throws, and is told all it needs of both parties in the call. */
 export function compilePolicy({ revision, defaultAction, rules }: PolicyRules): Policy {
-  const denies = rules.filter((rule) => rule.action === 'deny');
-  const ordered = [...denies, ...rules.filter((rule) => rule.action === 'allow')];
+  const plain = plainRules(rules);
+  const denies = plain.filter((rule) => rule.action === 'deny');
+  const ordered = [...denies, ...plain.filter((rule) => rule.action === 'allow')];
   const masks = new RuleMasks(ordered);
 
   function decide(source: Source, destination: Destination): Verdict {

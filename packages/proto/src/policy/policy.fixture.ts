@@ -45,16 +45,23 @@ export const anyDestination: fc.Arbitrary<Destination> = fc.record({
 });
 
 const callee = fc.constantFrom('*', 'kind:web', 'kind:private', 'kind:worker', 'tag:a', 'tag:b', ...names);
-export const anyCaller = fc.oneof(callee, fc.constantFrom('host:h1', 'host:web'));
+const ported = fc.constantFrom('redis:2', 'redis:3/udp', 'web:1-3', 'mailer:4');
+export const anyCaller = fc.oneof(callee, fc.constantFrom('host:h1', 'host:web', 'internet'));
 export const anyRules: fc.Arbitrary<Rule[]> = fc
   .array(
     fc.record({
       action: fc.constantFrom('allow' as const, 'deny' as const),
       from: fc.array(anyCaller, { minLength: 1, maxLength: 3 }),
-      to: fc.array(callee, { minLength: 1, maxLength: 3 }),
+      to: fc.array(fc.oneof(callee, ported), { minLength: 1, maxLength: 3 }),
       ports: fc.array(range, { maxLength: 2 }),
     }),
     { maxLength: 70 },
   )
-  .map((list) => list.map((rule, index) => ({ name: `r${index}`, ...rule })));
+  .map((list) =>
+    list.map((rule, index) => {
+      // Ports stand in one place.
+      const named = rule.to.some((text) => text.includes(':') && /\d/.test(text));
+      return { name: `r${index}`, ...rule, ports: named ? [] : rule.ports };
+    }),
+  );
 export const anyDefault = fc.constantFrom('allow' as const, 'deny' as const);

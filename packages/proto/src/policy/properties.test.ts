@@ -17,7 +17,7 @@ function plainly(list: readonly Rule[], fallback: 'allow' | 'deny', from: Source
   const matching = list.filter(
     (rule) =>
       rule.from.some((selector) => selects(selector, from) || (rule.action === 'deny' && mayBe(selector, from))) &&
-      rule.to.some((selector) => selects(selector, { type: 'service', service: called })) &&
+      rule.to.some((selector) => isCalled(selector, to)) &&
       (rule.ports.length === 0 || rule.ports.some((r) => r.protocol === protocol && r.first <= port && port <= r.last)),
   );
   const deny = matching.find((rule) => rule.action === 'deny');
@@ -31,10 +31,17 @@ function mayBe(selector: string, from: Source): boolean {
   return from.type === 'host' && from.services.some((one) => selects(selector, { type: 'service', service: one }));
 }
 
+/** `redis:2`, `redis:3/udp` and `web:1-3` name ports, of both transports where they say none. */
+function isCalled(text: string, { service: called, port, protocol }: Destination): boolean {
+  const [, name, first, last = first, only = protocol] = /^(.+):(\d)(?:-(\d))?(?:\/(udp))?$/.exec(text) ?? [];
+  if (name === undefined) return selects(text, { type: 'service', service: called });
+  return name === called.name && only === protocol && Number(first) <= port && port <= Number(last);
+}
+
 function selects(text: string, party: Source): boolean {
   const selector = parseSelector(text);
   if (selector.type === 'any') return true;
-  if (party.type === 'internet') return false;
+  if (party.type === 'internet' || selector.type === 'internet') return party.type === selector.type;
   if (selector.type === 'tag') return (party.type === 'host' ? party : party.service).tags.includes(selector.name);
   if (party.type === 'host') return selector.type === 'host' && selector.name === party.name;
   if (selector.type === 'kind') return selector.name === party.service.kind;
