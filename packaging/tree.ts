@@ -4,12 +4,13 @@
  *   bin/weft, bin/weft-control   find the rest from their own place, through links too
  *   lib/node                     the Node.js that runs them
  *   lib/agent, lib/control       the programs, with the folders that their packages have, so that each finds what it reads
- *   share/                       units, what they want in /etc, JSON schemas, examples
+ *   share/                       units, what they want in /etc, JSON schemas of files and answers, examples
  *   LICENSE, LICENSES            ours; those of all that is in lib
  */
-import { execFileSync } from 'node:child_process';
 import { chmodSync, cpSync, lutimesSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { ANSWERING, answerSchema } from '../packages/agent/src/cli/schemas/index.ts';
+import { FILE_SORTS, jsonSchemaOf } from '../packages/agent/src/config/json-schema.ts';
 import { licences } from './licences.ts';
 import { bundlePrograms } from './programs.ts';
 
@@ -41,7 +42,7 @@ export async function makeTree({ root, to, node, seconds }: TreeOptions): Promis
   copy(join(root, 'packaging/systemd'), join(to, 'share/systemd'));
   copy(join(root, 'packaging/etc'), join(to, 'share/etc'));
   copy(join(root, 'packaging/resolved.conf'), join(to, 'share/examples/resolved.conf'));
-  writeSchemas(root, join(to, 'share/schema'));
+  writeSchemas(join(to, 'share/schema'));
   copy(join(root, 'LICENSE'), join(to, 'LICENSE'));
   const page = join(root, 'packages/control/dist/web/.vite/license.json');
   writeFileSync(join(to, 'LICENSES'), licences(modules, page, node));
@@ -51,13 +52,13 @@ export async function makeTree({ root, to, node, seconds }: TreeOptions): Promis
   settle(to, seconds);
 }
 
-/** As the checkout's own command prints them. */
-function writeSchemas(root: string, to: string): void {
-  mkdirSync(to, { recursive: true });
-  for (const sort of ['mesh', 'agent']) {
-    const weft = [join(root, 'packages/agent/bin/weft.js'), 'schema', sort];
-    writeFileSync(join(to, `${sort}.schema.json`), execFileSync(process.execPath, weft));
-  }
+/** As `weft schema` prints them: of the files, and of what each command prints with `--json`. */
+function writeSchemas(to: string): void {
+  mkdirSync(join(to, 'json'), { recursive: true });
+  const write = (name: string, schema: object) =>
+    writeFileSync(join(to, `${name}.schema.json`), `${JSON.stringify(schema, undefined, 2)}\n`);
+  for (const sort of FILE_SORTS) write(sort, jsonSchemaOf(sort));
+  for (const command of ANSWERING) write(`json/${command.replace(' ', '-')}`, answerSchema(command));
 }
 
 /** Asks neither PATH nor HOME for anything: containers may have none. */

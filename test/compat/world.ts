@@ -92,7 +92,7 @@ export class World implements AsyncDisposable {
     again.close();
     for (const version of ['old', 'new'] as const) await this.#comesAndGoes(version);
     this.#steady?.assertWhole();
-    const agents = JSON.parse(await this.weft('agents', '--json')) as { host: string; capability?: number }[];
+    const agents = listed<{ host: string; capability?: number }>(await this.weft('agents', '--json'), 'agents');
     const told = agents.map(({ host, capability }) => `${host} ${capability ?? 'says none'}`).join(', ');
     process.stdout.write(`  ok: ${what}: flows, datagrams, apply, cut, records, joins; capabilities: ${told}\n`);
   }
@@ -234,4 +234,10 @@ export class World implements AsyncDisposable {
     await this.#running.get(name as Part)?.process.stop();
     this.#running.delete(name as Part);
   }
+}
+
+/** A listing under its name, or, of a version before answers had one, as it stands. */
+function listed<Entry>(text: string, name: string): readonly Entry[] {
+  const answer = JSON.parse(text) as readonly Entry[] | Readonly<Record<string, readonly Entry[]>>;
+  return Array.isArray(answer) ? answer : ((answer as Readonly<Record<string, readonly Entry[]>>)[name] ?? []);
 }

@@ -129,10 +129,9 @@ describe.skipIf(missing !== undefined)(titled('isolation', missing), () => {
       .filter(Boolean)
       .map((line) => JSON.parse(line));
     expect(flows.some((flow) => flow.source === 'mailer' && flow.verdict === 'allow')).toBe(true);
-    const services = JSON.parse(await control.ok('services', '--network', 'prod', '--json')) as {
-      service: { name: string };
-      vip?: string;
-    }[];
+    const { services } = JSON.parse(await control.ok('services', '--network', 'prod', '--json')) as {
+      services: { service: { name: string }; vip?: string }[];
+    };
     expect(services.find(({ service }) => service.name === 'mailer')?.vip ?? '').toBe('');
     const sweep = 'for last in 1 2 3 4 5 6 7 8 9 10; do timeout 1 nc -z 127.80.0.$last 9000 && echo open; done; true';
     for (const host of [caller, data, work]) expect(await host.check(['sh', '-c', sweep])).toBe('');

@@ -67,8 +67,9 @@ describe.skipIf(missing !== undefined)(titled('odd hosts', missing), () => {
       (codes) => codes.includes('held-off'),
     );
     const problem = async () => {
-      const agents: { host: string; connected: boolean; report: { problems: { code: string; message: string }[] } }[] =
-        JSON.parse(await control.ok('agents', '--json'));
+      const { agents } = JSON.parse(await control.ok('agents', '--json')) as {
+        agents: { connected: boolean; report: { problems: { code: string; message: string }[] } }[];
+      };
       expect(agents.map(({ connected }) => connected)).toEqual([true, true]);
       return agents.flatMap(({ report }) => report.problems).find(({ code }) => code === 'agent-twice');
     };

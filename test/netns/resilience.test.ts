@@ -68,7 +68,8 @@ describe.skipIf(missing !== undefined)(titled('kills under traffic', missing), (
     await until(
       'control hears its agents',
       async () => JSON.parse(await control.ok('agents', '--json')),
-      (agents: { connected: boolean }[]) => agents.length === 3 && agents.every((agent) => agent.connected),
+      ({ agents }: { agents: { connected: boolean }[] }) =>
+        agents.length === 3 && agents.every((agent) => agent.connected),
       SETTLED_MS,
     );
     expect(await echoes(web)).toBe(true);
@@ -93,7 +94,9 @@ describe.skipIf(missing !== undefined)(titled('kills under traffic', missing), (
     await Agent.join(control, guest);
     await until('the guest is in', () => echoes(guest), Boolean, SETTLED_MS);
     const traffic = await PingLoop.start(guest, 'echo', 3);
-    const tokens = JSON.parse(await control.ok('token', 'list', '--json')) as { token_id: string; host: string }[];
+    const { tokens } = JSON.parse(await control.ok('token', 'list', '--json')) as {
+      tokens: { token_id: string; host: string }[];
+    };
     await control.ok('token', 'revoke', tokens.find((one) => one.host === 'guest')?.token_id ?? '');
     await traffic.broken(1_000);
     expect(await echoes(guest)).toBe(false);

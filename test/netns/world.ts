@@ -84,7 +84,7 @@ export async function createWorld(): Promise<World> {
     await until(
       'every service has a healthy instance',
       async () => JSON.parse(await control.ok('services', '--json')),
-      (services: { instances: { healthy: boolean }[] }[]) => {
+      ({ services }: { services: { instances: { healthy: boolean }[] }[] }) => {
         const instances = services.flatMap((service) => service.instances);
         return instances.length === 11 && instances.every((instance) => instance.healthy);
       },

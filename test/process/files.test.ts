@@ -202,7 +202,7 @@ test('more idle connections of one peer than a host has files are refused there,
     SETTLED_MS,
   );
   expect(JSON.parse(records[0] ?? '')).toMatchObject({ outcome: 'overloaded', service: 'echo' });
-  const services: { service: { name: string }; instances: { healthy: boolean }[] }[] = JSON.parse(
+  const { services }: { services: { service: { name: string }; instances: { healthy: boolean }[] }[] } = JSON.parse(
     await control.ok('services', '--json'),
   );
   const echo = services.find(({ service }) => service.name === 'echo');

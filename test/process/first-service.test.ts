@@ -90,7 +90,7 @@ describe.skipIf(missing !== undefined)(titled('the first service', missing), () 
 
     const hello = await until(
       'a healthy instance of hello',
-      async () => (JSON.parse(await control.ok('services', '--json')) as Listed[])[0],
+      async () => (JSON.parse(await control.ok('services', '--json')) as { services: Listed[] }).services[0],
       (service) => service?.instances[0]?.healthy === true,
       SETTLED_MS,
     );

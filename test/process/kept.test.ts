@@ -59,7 +59,7 @@ test('an agent that cannot write says so to whoever waits, and keeps it as soon 
     (text) => text.includes('netmap-not-kept'),
   );
   const kept = (text: string) =>
-    (JSON.parse(text) as { host: string; kept: boolean }[]).map((agent) => [agent.host, agent.kept]);
+    (JSON.parse(text) as { agents: { host: string; kept: boolean }[] }).agents.map((agent) => [agent.host, agent.kept]);
   expect(kept(listed)).toEqual([
     ['data', true],
     ['front', false],

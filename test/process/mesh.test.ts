@@ -200,7 +200,7 @@ describe('control and agents as processes', () => {
     await until(
       'fresh again',
       async () => JSON.parse(await control.ok('agents', '--json')),
-      (list: { host: string; connected: boolean }[]) => list.filter((one) => one.connected).length >= 3,
+      ({ agents }: { agents: { connected: boolean }[] }) => agents.filter((one) => one.connected).length >= 3,
       SETTLED_MS,
     );
   });

@@ -58,7 +58,7 @@ class Operator {
 
   connected(hosts: number, timeoutMs = SETTLED_MS): Promise<string> {
     const count = (text: string) =>
-      (JSON.parse(text) as { readonly connected: boolean }[]).filter(({ connected }) => connected).length;
+      (JSON.parse(text) as { agents: { connected: boolean }[] }).agents.filter(({ connected }) => connected).length;
     return until(
       `${hosts} are connected`,
       () => this.type(['weft agents --network prod --json']),

@@ -130,10 +130,10 @@ function token(control: Control, host: string, services: string): Promise<string
 async function healthy(control: Control, servers: readonly string[]): Promise<void> {
   await until(
     'every server that runs is a healthy instance',
-    async () => JSON.parse(await control.ok('services', '--json')) as readonly ListedService[],
-    (listed) =>
+    async () => JSON.parse(await control.ok('services', '--json')) as { readonly services: readonly ListedService[] },
+    ({ services }) =>
       servers.every((name) =>
-        listed.find(({ service }) => service.name === name)?.instances.some((one) => one.healthy),
+        services.find(({ service }) => service.name === name)?.instances.some((one) => one.healthy),
       ),
   );
 }

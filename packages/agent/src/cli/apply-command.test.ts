@@ -142,6 +142,7 @@ describe('apply', () => {
     const json = await weft('apply', '-f', path, '--wait', '--json');
     expect(json.code).toBe(1);
     expect(JSON.parse(json.out)).toEqual({
+      version: 1,
       network: 'prod',
       revision: 4,
       dry_run: false,

@@ -48,7 +48,15 @@ export async function apply(options: ApplyOptions, terminal: Terminal, signal: A
   const { revision, changes, warnings, stragglers, notKept } = answer;
   warnOf(warnings, file, terminal);
   if (options.json !== undefined) {
-    writeJson(terminal, { network, revision, dryRun: dryRun ?? false, changes, warnings, stragglers, notKept });
+    writeJson(terminal, 'apply', {
+      network,
+      revision,
+      dryRun: dryRun ?? false,
+      changes,
+      warnings,
+      stragglers,
+      notKept,
+    });
   } else {
     writeChanges(changes, terminal);
     const enforced = 'enforced' in answer ? answer.enforced : undefined;
@@ -70,7 +78,7 @@ export async function diff(options: DiffOptions, terminal: Terminal, signal: Abo
   );
   warnOf(warnings, file, terminal);
   if (options.json === undefined) writeChanges(changes, terminal);
-  else writeJson(terminal, { version: 1, network: file.mesh.network, revision, changes, warnings });
+  else writeJson(terminal, 'diff', { network: file.mesh.network, revision, changes, warnings });
   return changes.length === 0 ? 0 : 3;
 }
 

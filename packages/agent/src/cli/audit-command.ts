@@ -42,7 +42,7 @@ export async function audit(
     };
   });
   if (options.json !== undefined) {
-    writeJson(terminal, { version: 1, entries });
+    writeJson(terminal, 'audit', { entries });
     return;
   }
   const rows = entries.map(({ timeMs, actor, action, subject, revision, detail }) => [
@@ -72,7 +72,7 @@ export async function networkList(
     behind: behindCount,
   }));
   if (options.json !== undefined) {
-    writeJson(terminal, { version: 1, networks });
+    writeJson(terminal, 'network list', { networks });
     return;
   }
   const rows = networks.map(({ network, revision, services, agents, connected, behind }) => [
@@ -103,7 +103,7 @@ export async function networkRemove(
     admin.call(adminService.deleteNetwork, { network, confirm }),
   );
   if (options.json !== undefined) {
-    writeJson(terminal, { version: 1, network, revision, hosts });
+    writeJson(terminal, 'network remove', { network, revision, hosts });
     return;
   }
   const ended = hosts.length === 0 ? 'it had no hosts' : `no members any more: ${hosts.join(', ')}`;

@@ -9,6 +9,7 @@ import { afterAll, afterEach } from 'vitest';
 import { makeTestKeys } from '../../testing/certificate.ts';
 import { type FakeControl, startFakeControl } from '../../testing/fake-control.ts';
 import { run } from './program.ts';
+import { answering, checkAnswer } from './schemas/answer.fixture.ts';
 import type { Bytes } from './terminal.ts';
 
 export const NOW = Date.UTC(2026, 2, 1, 12);
@@ -29,6 +30,15 @@ interface Surroundings {
   readonly input?: string | Bytes;
   /** Gets what is said as it comes. */
   readonly said?: { out: string; err: string };
+}
+
+/** Whatever a test is about, what it gets as JSON is as the schemas say. */
+function checkAnswers(args: readonly string[], { out, err }: Surroundings['said'] & object): void {
+  const command = answering(args);
+  const texts = command === 'flows' ? out.split('\n').filter(Boolean) : [out].filter(Boolean);
+  if (command !== undefined) for (const text of texts) checkAnswer(command, text);
+  const failure = err.split('\n').find((line) => line.startsWith('{"version"'));
+  if (failure !== undefined) checkAnswer('error', failure);
 }
 
 /** The commands as a user has them, in a home of their own, with a control that answers as the test at hand says. */
@@ -82,6 +92,7 @@ export function commandLine() {
       }),
     };
     const code = await run(args, terminal, signal);
+    if (args.includes('--json')) checkAnswers(args, said);
     return { code, ...said };
   }
 

@@ -1,7 +1,7 @@
 /** weft env: where services are, as programs take it from their environment. */
 import { formatPortRange, type PortRange } from '@weft/proto';
 import { wrongValue } from './errors.ts';
-import { writeJsonAsIs } from './json.ts';
+import { writeJsonInOwnWords } from './json.ts';
 import { findHere, type LocalOptions, localStatus, type ServiceHere, servicesHere } from './local-services.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -26,7 +26,7 @@ export async function env(service: string | undefined, options: EnvOptions, term
   const agent = await localStatus(options, terminal);
   const listed = service === undefined ? servicesHere(agent) : [findHere(agent, service)];
   const variables = listed.flatMap(variablesOf);
-  if (write === undefined) writeJsonAsIs(terminal, { version: 1, variables: Object.fromEntries(variables) });
+  if (write === undefined) writeJsonInOwnWords(terminal, { variables: Object.fromEntries(variables) });
   else terminal.out(write(variables));
 }
 

@@ -68,6 +68,7 @@ describe('explain', () => {
     const json = await weft('explain', 'internet', 'mailer:25', '--json');
     expect(json.code).toBe(3);
     expect(JSON.parse(json.out)).toEqual({
+      version: 1,
       from: 'internet',
       to: { service: 'mailer', port: 25, protocol: 'tcp' },
       verdict: 'deny',

@@ -43,7 +43,17 @@ export async function explain(
   const breakPoint = toldFromWire(breakPointCodec, answer.breakPoint, 'break_point');
   const { rule, revision, reason, steps, refusedHosts } = answer;
   if (options.json !== undefined) {
-    writeJson(terminal, { from, to: destination, verdict, rule, revision, reason, breakPoint, steps, refusedHosts });
+    writeJson(terminal, 'explain', {
+      from,
+      to: destination,
+      verdict,
+      rule,
+      revision,
+      reason,
+      breakPoint,
+      steps,
+      refusedHosts,
+    });
   } else {
     const flow = `${from} -> ${service}:${formatPortRange({ protocol, first: port, last: port })}`;
     const word = verdict === 'allow' ? paint(terminal, 'green', 'allow') : paint(terminal, 'red', 'deny');

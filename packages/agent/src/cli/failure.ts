@@ -43,7 +43,7 @@ export function failureOf(error: unknown, env: Terminal['env'], signal: AbortSig
 /** On stderr: in words, or as one line of JSON. */
 export function tellFailure({ error, message, told, problems }: Failure, json: boolean, terminal: Terminal): void {
   const name = paintErr(terminal, 'red', 'weft');
-  if (json) writeJsonLine({ out: terminal.err }, { version: 1, error: { code: error, message, problems } });
+  if (json) writeJsonLine({ out: terminal.err }, 'error', { error: { code: error, message, problems } });
   else if (problems !== undefined) terminal.err(`${escapeUnseen(message)}\n${name}: nothing was changed\n`);
   // Commander has said it.
   else if (told !== true) terminal.err(`${name}: ${escapeUnseen(message)}\n`);

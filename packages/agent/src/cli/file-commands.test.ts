@@ -63,5 +63,8 @@ test('schema prints the schema of either file', async () => {
     expect(code).toBe(0);
     expect(JSON.parse(out)).toMatchObject({ additionalProperties: false, properties: { services: {} } });
   }
-  expect(await weft('schema', 'meshes')).toMatchObject({ code: 2, err: expect.stringContaining('mesh or agent') });
+  expect(await weft('schema', 'meshes')).toMatchObject({
+    code: 2,
+    err: expect.stringContaining('WHAT takes one of: mesh, agent, '),
+  });
 });

@@ -1,9 +1,10 @@
-/** weft lint and weft schema: about the files that people write, without a server. */
+/** weft lint and weft schema: what is right in a file, and in an answer, without a server. */
 import { FileError, formatProblem } from '../config/errors.ts';
 import { FILE_SORTS, jsonSchemaOf } from '../config/json-schema.ts';
 import { type Linted, lintFile } from '../config/lint.ts';
 import { wrongValue } from './errors.ts';
 import { writeJson, writeJsonAsIs } from './json.ts';
+import { ANSWERING, answerSchema, isAnswering } from './schemas/index.ts';
 import { paintErr, printable, type Terminal } from './terminal.ts';
 
 /** Answers with the exit code: 0 when it would be taken, 2 when not. Throws FileError unless that is asked for as JSON. */
@@ -13,12 +14,12 @@ export async function lint(file: string, options: { readonly json?: true }, term
     linted = await lintFile(file);
   } catch (error) {
     if (!(error instanceof FileError) || options.json === undefined) throw error;
-    writeJson(terminal, { version: 1, file, sort: null, problems: error.problems, warnings: [] });
+    writeJson(terminal, 'lint', { file, sort: null, problems: error.problems, warnings: [] });
     return 2;
   }
   const { sort, warnings } = linted;
   if (options.json !== undefined) {
-    writeJson(terminal, { version: 1, file, sort, problems: [], warnings });
+    writeJson(terminal, 'lint', { file, sort, problems: [], warnings });
     return 0;
   }
   for (const warning of warnings) {
@@ -28,8 +29,11 @@ export async function lint(file: string, options: { readonly json?: true }, term
   return 0;
 }
 
-export function schema(sort: string, terminal: Terminal): void {
-  const known = FILE_SORTS.find((word) => word === sort);
-  if (known === undefined) wrongValue('FILE', FILE_SORTS.join(' or '), sort);
-  writeJsonAsIs(terminal, jsonSchemaOf(known));
+/** Of a file, or of what a command answers with `--json`. */
+export function schema(words: readonly string[], terminal: Terminal): void {
+  const what = words.join(' ');
+  const sort = FILE_SORTS.find((word) => word === what);
+  if (sort !== undefined) writeJsonAsIs(terminal, jsonSchemaOf(sort));
+  else if (isAnswering(what)) writeJsonAsIs(terminal, answerSchema(what));
+  else wrongValue('WHAT', `one of: ${[...FILE_SORTS, ...ANSWERING].join(', ')}`, what);
 }

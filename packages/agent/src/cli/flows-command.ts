@@ -29,14 +29,14 @@ export async function flows(options: FlowsOptions, terminal: Terminal, signal: A
   const filter = filterToWire(readFlowsFilter(options, terminal.now()));
   if (options.follow !== undefined) {
     await followFlows({ network, filter, past: limit }, options, terminal, signal, (record) => {
-      if (options.json !== undefined) writeJsonLine(terminal, record);
+      if (options.json !== undefined) writeJsonLine(terminal, 'flows', record);
       else terminal.out(`${line(record, terminal)}\n`);
     });
     return;
   }
   const records = await listWithAdmin(options, terminal, signal, (admin) => newest(admin, { network, filter }, limit));
   if (options.json === undefined) writeFlows(records, terminal);
-  else for (const record of records) writeJsonLine(terminal, record);
+  else for (const record of records) writeJsonLine(terminal, 'flows', record);
 }
 
 /** Oldest first, as they are read. */

@@ -84,8 +84,7 @@ function tell(
   terminal: Terminal,
 ): void {
   if (options.json !== undefined) {
-    writeJsonLine(terminal, {
-      version: 1,
+    writeJsonLine(terminal, 'forward', {
       forwards: forwards.map(({ spec, listening }) => ({ ...spec.called, listening })),
     });
   }

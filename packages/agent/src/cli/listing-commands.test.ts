@@ -15,8 +15,17 @@ describe('listings', () => {
       listFlows: (_call, answer) => answer(none),
     });
     const err = `${none.details}\n`;
-    for (const command of [['services'], ['agents'], ['token', 'list']]) {
-      expect(await weft(...command, '--json')).toEqual({ code: 0, out: '[]\n', err });
+    for (const [member, ...command] of [
+      ['services', 'services'],
+      ['agents', 'agents'],
+      ['tokens', 'token', 'list'],
+    ] as const) {
+      const { code, out, err: told } = await weft(...command, '--json');
+      expect({ code, answer: JSON.parse(out), told }).toEqual({
+        code: 0,
+        answer: { version: 1, [member]: [] },
+        told: err,
+      });
     }
     expect(await weft('flows', '--json')).toEqual({ code: 0, out: '', err });
     expect((await weft('services')).out).toMatch(/^NAME .*\n$/);
@@ -34,7 +43,10 @@ describe('listings', () => {
       },
     });
     const { out } = await weft('token', 'list', '--json');
-    expect(JSON.parse(out)).toMatchObject([{ token_id: 'tk_1' }, { token_id: 'tk_2' }, { token_id: 'tk_3' }]);
+    expect(JSON.parse(out)).toMatchObject({
+      version: 1,
+      tokens: [{ token_id: 'tk_1' }, { token_id: 'tk_2' }, { token_id: 'tk_3' }],
+    });
     expect(asked).toEqual(['', 'after-1', 'after-2']);
   });
 
@@ -56,7 +68,7 @@ describe('listings', () => {
       'NAME   KIND     VIP         PORTS  HEALTHY  PUBLIC  INSTANCES\n' +
         'redis  private  127.80.0.7  6379   1/2      -       0@build-3, 1@build-4 (not listening: 6379)\n',
     );
-    expect(JSON.parse((await weft('services', '--json')).out)).toEqual([
+    expect(JSON.parse((await weft('services', '--json')).out).services).toEqual([
       {
         service: { name: 'redis', kind: 'private', ports: ['6379'], tags: [] },
         vip: '127.80.0.7',
@@ -113,7 +125,7 @@ describe('listings', () => {
       '',
     ]);
     expect(err).toBe('build-3: redis:6379: taken\nbuild-5: build-5: data is older\n');
-    const json = JSON.parse((await weft('agents', '--json')).out) as Record<string, unknown>[];
+    const { agents: json } = JSON.parse((await weft('agents', '--json')).out) as { agents: Record<string, unknown>[] };
     expect(json[0]).toMatchObject({
       capability: 2,
       behind_ms: 1_500,

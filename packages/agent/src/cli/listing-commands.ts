@@ -41,7 +41,7 @@ export async function services(options: NetworkOptions, terminal: Terminal, sign
     };
   });
   if (options.json !== undefined) {
-    writeJson(terminal, entries);
+    writeJson(terminal, 'services', { services: entries });
     return;
   }
   const rows = entries.map((entry): Cell[] => {
@@ -102,7 +102,7 @@ export async function agents(options: NetworkOptions, terminal: Terminal, signal
     };
   });
   if (options.json !== undefined) {
-    writeJson(terminal, entries);
+    writeJson(terminal, 'agents', { agents: entries });
     return;
   }
   const rows = entries.map((agent): Cell[] => {

@@ -2,11 +2,13 @@ import { mkdtemp } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { afterEach } from 'vitest';
+import type { AgentStatus } from '../observe/agent-status.ts';
+import type { LocalQuestion } from '../observe/local-question.ts';
 import { NOW } from './command-line.fixture.ts';
 
 /** What an agent says on its status socket, and where that differs. */
 export function agentStatus(overrides: object = {}): object {
-  return {
+  const status: AgentStatus = {
     version: '0.1.0',
     startedMs: NOW,
     network: 'prod',
@@ -26,6 +28,7 @@ export function agentStatus(overrides: object = {}): object {
     listeners: { ports: 4 },
     tunnel: {
       ...{ address: '0.0.0.0:7410', endpoints: [], open: 2, bytesSent: 0, bytesReceived: 0 },
+      ...{ handshakesFailed: 0, violations: 0, datagramsDropped: 0 },
       peers: [{ host: 'build-9', tunnels: 2, roundTripUs: 1_240, bytesSent: 0, bytesReceived: 0, pathSize: 1_252 }],
     },
     gateway: '',
@@ -35,20 +38,28 @@ export function agentStatus(overrides: object = {}): object {
       tunnel: { open: 1, bytesSent: 0, bytesReceived: 0 },
     })),
     problems: [{ code: 'port-taken', subject: 'redis:6379/tcp', message: 'taken; free it' }],
-    ...overrides,
   };
+  return { ...status, ...overrides };
 }
 
-/** Directories of agents that answer so, each gone with its test. */
+/** Directories of agents that answer so, each gone with its test; some questions by another answer. */
 export function localAgents(directory: string) {
   const servers: Server[] = [];
   afterEach(() => {
     for (const server of servers.splice(0)) server.close();
   });
 
-  return async (overrides: object = {}): Promise<string> => {
+  return async (
+    overrides: object = {},
+    answers: Partial<Record<LocalQuestion['ask'], object>> = {},
+  ): Promise<string> => {
     const data = await mkdtemp(join(directory, 'a'));
-    const server = createServer((socket) => socket.end(`${JSON.stringify(agentStatus(overrides))}\n`));
+    const server = createServer((socket) => {
+      socket.once('data', (question) => {
+        const { ask } = JSON.parse(String(question)) as LocalQuestion;
+        socket.end(`${JSON.stringify(answers[ask] ?? agentStatus(overrides))}\n`);
+      });
+    });
     servers.push(server);
     await new Promise<void>((resolve) => server.listen(join(data, 'agent.sock'), resolve));
     return data;

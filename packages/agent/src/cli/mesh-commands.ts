@@ -6,7 +6,7 @@ import { parse } from 'yaml';
 import { type Admin, everyEntry, listWithAdmin, type NetworkOptions, withAdmin } from './admin.ts';
 import { requireTakenUp, sentenceOf } from './apply-command.ts';
 import { formatTime, orDash } from './format.ts';
-import { writeJson, writeJsonAsIs } from './json.ts';
+import { writeJson, writeJsonInOwnWords } from './json.ts';
 import {
   changeMesh,
   changesFromWire,
@@ -34,7 +34,7 @@ export async function get(
   const yaml = meshToYaml(mesh);
   if (options.json === undefined) terminal.out(`# revision ${revision}\n${yaml}`);
   // In the words of the mesh file: JSON is YAML, so that apply takes this too.
-  else writeJsonAsIs(terminal, { version: 1, network: mesh.network, revision, mesh: parse(yaml) as unknown });
+  else writeJsonInOwnWords(terminal, { network: mesh.network, revision, mesh: parse(yaml) as unknown });
 }
 
 async function getMesh(admin: Admin, network: string, asked: number) {
@@ -56,7 +56,7 @@ export async function history(options: NetworkOptions, terminal: Terminal, signa
     changes: changesFromWire(changes),
   }));
   if (options.json !== undefined) {
-    writeJson(terminal, { version: 1, revisions });
+    writeJson(terminal, 'history', { revisions });
     return;
   }
   const rows = revisions.map(({ revision, appliedMs, changes }) => [
@@ -116,7 +116,7 @@ export async function rollback(
   });
   const { network, revision, changes, stragglers, notKept, enforced } = answer;
   if (options.json !== undefined) {
-    writeJson(terminal, { version: 1, network, revision, from: asked, changes, stragglers, notKept });
+    writeJson(terminal, 'rollback', { network, revision, from: asked, changes, stragglers, notKept });
   } else {
     const what = changes.length === 0 ? 'is already' : 'is again';
     terminal.out(`network ${network} ${what} as of revision ${asked}: ${sentenceOf(revision, enforced)}\n`);

@@ -72,10 +72,10 @@ export function meshProgram(
 
   const describing = program
     .command('schema')
-    .description('print the JSON schema of the mesh file or the agent file, for editors')
-    .argument('<file>', 'mesh or agent')
-    .action(async (sort) => (await import('./file-commands.ts')).schema(sort, terminal));
-  example(describing, 'weft schema mesh > mesh.schema.json');
+    .description('print the JSON schema of the mesh file, the agent file, or of what a command prints with --json')
+    .argument('<what...>', 'mesh, agent, a command that takes --json, or error')
+    .action(async (what) => (await import('./file-commands.ts')).schema(what, terminal));
+  example(describing, 'weft schema mesh > mesh.schema.json', 'weft schema token list');
 
   const networks = program.command('network').description('networks of a control');
   example(networks, 'weft network list');

@@ -41,7 +41,7 @@ export async function openFlows(options: FlowsOptions, terminal: Terminal, signa
   const flows = new Map(hosts.flatMap((told) => told.flows.map(openFlowFromWire)).map((flow) => [flow.id, flow]));
   const listed = [...flows.values()].sort((one, other) => one.startedMs - other.startedMs);
   if (options.json === undefined) writeTable(terminal, HEAD, listed.map(row));
-  else for (const flow of listed) writeJsonLine(terminal, flow);
+  else for (const flow of listed) writeJsonLine(terminal, 'flows', flow);
   warn(hosts, terminal);
 }
 

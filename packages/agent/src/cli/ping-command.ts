@@ -46,7 +46,7 @@ export async function ping(
     await sleep(PAUSE_MS, undefined, { signal });
   }
   if (options.json === undefined) writeSummary(pings, terminal);
-  else writeJson(terminal, { version: 1, host: name, ...told(pings) });
+  else writeJson(terminal, 'ping', { host: name, ...told(pings) });
   return pings.some((one) => 'path' in one) ? 0 : 4;
 }
 

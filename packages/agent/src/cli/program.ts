@@ -38,7 +38,7 @@ export async function run(args: readonly string[], terminal: Terminal, signal: A
   }
 }
 
-function build(terminal: Terminal, signal: AbortSignal, json: boolean, exit: (code: ExitCode) => void): Command {
+export function build(terminal: Terminal, signal: AbortSignal, json: boolean, exit: (code: ExitCode) => void): Command {
   const program = new Command('weft')
     .description('A private network for services on any set of hosts, wholly in user space.')
     .version(VERSION)

@@ -21,7 +21,7 @@ export async function reload(options: ReloadOptions, terminal: Terminal): Promis
   const directory = options.data ?? defaultDirectory('weft', terminal.env);
   const { file, changes } = await ask(directory);
   if (options.json === true) {
-    writeJson(terminal, { version: 1, file, changes });
+    writeJson(terminal, 'reload', { file, changes });
     return;
   }
   for (const change of changes) terminal.out(`${line(change, terminal)}\n`);

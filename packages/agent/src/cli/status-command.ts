@@ -10,6 +10,7 @@ import { CommandError } from './errors.ts';
 import { formatBytes, formatTime, orDash } from './format.ts';
 import { writeJson } from './json.ts';
 import { defaultDirectory } from './paths.ts';
+import type { AnswerOf } from './schemas/index.ts';
 import { type Cell, writeTable } from './table.ts';
 import { paint, printable, type Terminal } from './terminal.ts';
 import { trustHints } from './trust-hints.ts';
@@ -39,7 +40,7 @@ export async function showStatus(options: StatusOptions, terminal: Terminal, sig
     );
   }
   if (options.json !== undefined) {
-    writeJson(terminal, {
+    writeJson(terminal, 'status', {
       agent: agent ? { ...agent, hints: trustHints(agent) } : null,
       control: controlJson(control, access.address),
     });
@@ -68,7 +69,7 @@ async function askControl(
   }
 }
 
-function controlJson(control: ControlAnswer, address: string): object | null {
+function controlJson(control: ControlAnswer, address: string): AnswerOf<'status'>['control'] {
   if (control === undefined) return null;
   if (control instanceof CommandError) return { address, reachable: false, error: control.message };
   const { version, capability, networks, olderData, acceptsOlderData } = control;

@@ -79,9 +79,9 @@ test('text from the network cannot move the cursor or turn the writing', () => {
 
 test('answers for programs hold no character that steers a terminal, and mean the same', () => {
   const { terminal, written } = made(true, true);
-  const value = { host: 'a\u202eb', version: '\u009b2J\u001b[31m', kind: 'x' };
-  writeJson(terminal, value);
-  writeJsonLine(terminal, value);
+  const value = { network: 'a\u202eb', revision: 1, hosts: ['\u009b2J\u001b[31m', 'x'] };
+  writeJson(terminal, 'network remove', value);
+  writeJsonLine(terminal, 'network remove', value);
   expect(written.out).not.toMatch(/[^\P{C}\n]/u);
-  expect(JSON.parse(written.out.split('\n').at(-2) ?? '')).toEqual(value);
+  expect(JSON.parse(written.out.split('\n').at(-2) ?? '')).toEqual({ version: 1, ...value });
 });

@@ -70,7 +70,7 @@ describe('tokens', () => {
       ttl: durationToWire(604_800_000),
     });
     const json = await weft('token', 'create', '--json');
-    const answer = { token: 'weft1.abc', token_id: 'tk1', expires_ms: NOW + 1, network_created: false };
+    const answer = { version: 1, token: 'weft1.abc', token_id: 'tk1', expires_ms: NOW + 1, network_created: false };
     expect(JSON.parse(json.out)).toEqual(answer);
     expect(requests.at(-1)?.ttl).toMatchObject({ seconds: 3_600 });
   });
@@ -94,8 +94,8 @@ describe('tokens', () => {
       'tk4|revoked|-|-|-|-|-|0',
       '',
     ]);
-    const json = JSON.parse((await weft('token', 'list', '--json')).out) as unknown[];
-    expect(json[2]).toEqual({
+    const json = JSON.parse((await weft('token', 'list', '--json')).out) as { tokens: unknown[] };
+    expect(json.tokens[2]).toEqual({
       token_id: 'tk3',
       services: [],
       host: '',
@@ -111,6 +111,7 @@ describe('tokens', () => {
   test('revoke', async () => {
     expect((await weft('token', 'revoke', 'tk1')).out).toBe('token tk1 revoked at revision 9; with it ended: a, b\n');
     expect(JSON.parse((await weft('token', 'revoke', 'tk2', '--json')).out)).toEqual({
+      version: 1,
       token_id: 'tk2',
       revision: 9,
       hosts: [],

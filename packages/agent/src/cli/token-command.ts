@@ -69,7 +69,7 @@ export async function tokenCreate(options: TokenCreateOptions, terminal: Termina
     terminal.out(`${token}\n`);
     return;
   }
-  writeJson(terminal, { token, tokenId, expiresMs, networkCreated });
+  writeJson(terminal, 'token create', { token, tokenId, expiresMs, networkCreated });
 }
 
 /** Where the token leads, when no other host can follow it. */
@@ -105,7 +105,7 @@ export async function tokenList(options: NetworkOptions, terminal: Terminal, sig
     revoked,
   }));
   if (options.json !== undefined) {
-    writeJson(terminal, tokens);
+    writeJson(terminal, 'token list', { tokens });
     return;
   }
   const head = ['ID', 'STATE', 'SERVICES', 'HOST', 'ROLES', 'REUSABLE', 'EPHEMERAL', 'USES', 'EXPIRES'];
@@ -136,7 +136,7 @@ export async function tokenRevoke(
     admin.call(adminService.revokeToken, { tokenId: id }),
   );
   if (options.json !== undefined) {
-    writeJson(terminal, { tokenId: id, revision, hosts, stragglers, notKept });
+    writeJson(terminal, 'token revoke', { tokenId: id, revision, hosts, stragglers, notKept });
     return;
   }
   const ended = hosts.length === 0 ? 'no host had joined with it' : `with it ended: ${hosts.join(', ')}`;
@@ -158,7 +158,7 @@ export async function revokeAgent(
     (admin) => admin.call(adminService.revokeAgent, request),
   );
   if (options.json !== undefined) {
-    writeJson(terminal, { agentId, revision, hosts, admittingToken, joinedAlike, stragglers, notKept });
+    writeJson(terminal, 'revoke', { agentId, revision, hosts, admittingToken, joinedAlike, stragglers, notKept });
     return;
   }
   terminal.out(

@@ -8,15 +8,23 @@ export const FILE_SORTS = ['mesh', 'agent'] as const;
 export type FileSort = (typeof FILE_SORTS)[number];
 
 /** What passes it may still be wrong in what a schema cannot say, which `weft lint` does; what fails it is refused. */
-export function jsonSchemaOf(sort: FileSort): object {
-  const schema = z.toJSONSchema(sort === 'mesh' ? meshSection : fileSection, {
+export function jsonSchemaOf(sort: FileSort): JsonSchema {
+  const schema = toJsonSchema(sort === 'mesh' ? meshSection : fileSection);
+  const title = sort === 'mesh' ? 'Weft mesh file: what control is told' : 'Weft agent file: what runs on a host';
+  return { title, ...schema, ...(sort === 'agent' && { type: ['object', 'null'] }) };
+}
+
+export type JsonSchema = z.core.JSONSchema.JSONSchema;
+
+/** `change` may have its way with each part of it. */
+export function toJsonSchema(schema: z.ZodType, change: (part: JsonSchema) => void = () => {}): JsonSchema {
+  return z.toJSONSchema(schema, {
     io: 'input',
     override: ({ jsonSchema }) => {
       const { [ALSO_NULL]: alsoNull, type } = jsonSchema;
       delete jsonSchema[ALSO_NULL];
       if (alsoNull === true) Object.assign(jsonSchema, { type: [type, 'null'] });
+      change(jsonSchema);
     },
   });
-  const title = sort === 'mesh' ? 'Weft mesh file: what control is told' : 'Weft agent file: what runs on a host';
-  return { title, ...schema, ...(sort === 'agent' && { type: ['object', 'null'] }) };
 }

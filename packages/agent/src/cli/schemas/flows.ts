@@ -1,0 +1,50 @@
+/** Answers about flows: what ended, what is open, and what would become of one. */
+import { ACTIONS, BREAK_POINTS, FLOW_OUTCOMES, type FlowRecord, PROTOCOLS } from '@weft/proto';
+import type { ToldOpenFlow } from '@weft/proto/wire';
+import { z } from 'zod';
+import { bytes, list, port, protocol, revision, spanMs, text, texts, timeMs, told } from './form.ts';
+
+const ends = {
+  id: text.describe('16 hexadecimal digits'),
+  startedMs: timeMs,
+  source: text.describe('who called: a service, host:NAME or internet'),
+  sourceHost: text,
+  service: text.describe('what was called'),
+  instance: text.describe('such as redis/0; empty when none was reached'),
+  destinationHost: text,
+  port,
+  protocol,
+  bytesSent: bytes.describe('from the caller'),
+  bytesReceived: bytes.describe('to the caller'),
+};
+
+export const ended = told({
+  ...ends,
+  durationMs: spanMs,
+  verdict: z.enum(ACTIONS),
+  rule: text.describe('that decided'),
+  revision: revision.describe('of the rules that it was judged by'),
+  outcome: z.enum([...FLOW_OUTCOMES]),
+  zone: text.describe('of the host that recorded it; empty when its file does not say'),
+  detail: text.describe('why, in words; empty when there is nothing to say'),
+} satisfies Record<keyof FlowRecord, z.ZodType>);
+
+const open = told({
+  ...ends,
+  idleMs: spanMs.describe('milliseconds since the last byte either way'),
+} satisfies Record<keyof ToldOpenFlow, z.ZodType>);
+
+/** A line each; the second with `--open`. */
+export const flows = z.union([ended, open]);
+
+export const explain = told({
+  from: text,
+  to: told({ service: text, port, protocol: z.enum(PROTOCOLS) }),
+  verdict: z.enum(ACTIONS),
+  rule: text.describe('that decided'),
+  revision,
+  reason: text,
+  breakPoint: z.enum([...BREAK_POINTS, 'other']).describe('where it would break; none: it would work'),
+  steps: list(text).describe('what was looked at, in words'),
+  refusedHosts: texts.describe('hosts of the caller from which it would not work'),
+});

@@ -1,0 +1,144 @@
+/** Answers of the agent of a host, and of control about itself. */
+import { PROTOCOLS } from '@weft/proto';
+import { z } from 'zod';
+import type { FileChange } from '../../config/file-changes.ts';
+import type { AgentStatus, NameStatus, TargetStatus, WorkerStatus } from '../../observe/agent-status.ts';
+import { ended } from './flows.ts';
+import { bytes, count, flag, list, port, ports, revision, spanUs, text, texts, timeMs, told } from './form.ts';
+import { peer, problems } from './members.ts';
+
+const instance = told({
+  service: text,
+  healthy: flag,
+  notListening: list(told({ protocol: z.enum(PROTOCOLS), first: port, last: port })),
+});
+
+const name = told({
+  name: text.describe('such as redis.internal'),
+  kind: z.enum(['web', 'private']),
+  address: text.nullable().describe("null: the agent's range is too small for it"),
+  ports,
+  instances: count,
+  healthy: count,
+} satisfies Record<keyof NameStatus, z.ZodType>);
+
+const target = told({
+  service: text,
+  port,
+  protocol: z.enum([...PROTOCOLS, 'any']),
+  targetPort: port,
+} satisfies Record<keyof TargetStatus, z.ZodType>);
+
+const worker = told({
+  flows: told({ open: count, recorded: count }),
+  tunnel: told({ open: count, bytesSent: bytes, bytesReceived: bytes }),
+} satisfies Record<keyof WorkerStatus, z.ZodType>);
+
+const agent = told({
+  version: text,
+  startedMs: timeMs,
+  network: text,
+  host: text,
+  agentId: text,
+  fingerprint: text,
+  state: z.enum(['connected', 'stale', 'revoked']),
+  staleSince: text.nullable().describe('ISO 8601; null while control is heard'),
+  control: told({
+    address: text.describe('where it was heard last; empty when not since the start'),
+    addresses: texts,
+    cause: text.describe('why it is not heard; empty while it is'),
+  }),
+  revision: revision.describe('of the mesh that is enforced'),
+  dns: text,
+  names: list(name),
+  instances: list(instance),
+  targets: list(target).optional(),
+  listeners: told({ ports: count }),
+  tunnel: told({
+    address: text,
+    endpoints: texts,
+    open: count,
+    handshakesFailed: count,
+    violations: count,
+    datagramsDropped: count,
+    bytesSent: bytes,
+    bytesReceived: bytes,
+    peers: list(peer),
+  }),
+  gateway: text.describe('where it listens; empty when it is none'),
+  flows: told({ open: count, recorded: count, dropped: count, recent: list(ended) }),
+  workers: list(worker),
+  problems,
+  hints: texts.describe('what else is worth a look, in words'),
+} satisfies Record<keyof AgentStatus | 'hints', z.ZodType>);
+
+const control = z.union([
+  told({ address: text, reachable: z.literal(false), error: text }),
+  told({
+    address: text,
+    reachable: z.literal(true),
+    version: text,
+    capability: count,
+    startedMs: timeMs,
+    olderData: told({ revision, hosts: texts, sinceMs: timeMs }).nullable(),
+    acceptsOlderData: flag,
+    problems: list(told({ code: text, message: text, sinceMs: timeMs })),
+    networks: list(
+      told({
+        network: text,
+        revision,
+        services: count,
+        agents: count,
+        connected: count,
+        behind: texts.describe('hosts that do not enforce the newest revision, the first of them'),
+        behindCount: count,
+        flowsDropped: count,
+      }),
+    ),
+  }),
+]);
+
+export const status = told({
+  agent: agent.nullable().describe('null: none runs here'),
+  control: control.nullable().describe('null: it was not asked, for want of an admin token'),
+});
+
+export const ping = told({
+  host: text,
+  sent: count,
+  answered: count,
+  minUs: spanUs.nullable(),
+  avgUs: spanUs.nullable(),
+  maxUs: spanUs.nullable(),
+  address: text,
+  dialled: flag.nullable().describe('whether this host made the tunnel; null: there is none'),
+  pathSize: bytes.describe('of UDP that passes beside the tunnel; 0: none does'),
+  pings: list(told({ roundTripUs: spanUs.nullable(), unreachable: text.describe('why not; empty when answered') })),
+});
+
+export const reload = told({
+  file: text,
+  changes: list(
+    told({
+      key: text.describe('as it stands in the file, such as services.redis.targets.6379'),
+      before: text.nullable().describe('null: it was not there'),
+      after: text.nullable().describe('null: it is not there any more'),
+      overriddenBy: text.optional().describe('option of weft up that keeps it from having effect'),
+    } satisfies Record<keyof FileChange, z.ZodType>),
+  ),
+});
+
+export const forward = told({
+  forwards: list(
+    told({
+      service: text,
+      port,
+      protocol: z.enum(PROTOCOLS),
+      listening: list(told({ address: text, port })),
+    }),
+  ),
+});
+
+export const env = told({
+  variables: z.record(z.string(), z.string()).describe('as a program takes them from its environment'),
+});

@@ -1,0 +1,149 @@
+/** Answers about tokens, hosts and services. */
+import { AGENT_ROLE_WORDS, KINDS, type PairTraffic, type PeerTunnels } from '@weft/proto';
+import { z } from 'zod';
+import {
+  bytes,
+  count,
+  flag,
+  list,
+  port,
+  ports,
+  protocol,
+  revision,
+  spanMs,
+  spanUs,
+  takenUp,
+  text,
+  texts,
+  timeMs,
+  told,
+} from './form.ts';
+
+const roles = list(z.enum([...AGENT_ROLE_WORDS]));
+const tokenId = text.describe('identifier of a token, which is no secret');
+
+export const tokenCreate = told({
+  token: text.describe('the secret: who has it may join'),
+  tokenId,
+  expiresMs: timeMs,
+  networkCreated: flag.describe('the network was not there before'),
+});
+
+export const tokenList = told({
+  tokens: list(
+    told({
+      tokenId,
+      services: texts.describe('what a host may run with it'),
+      host: text.describe('the one host that it is good for; empty for any'),
+      roles,
+      reusable: flag,
+      ephemeral: flag,
+      expiresMs: timeMs,
+      uses: count,
+      revoked: flag,
+    }),
+  ),
+});
+
+export const tokenRevoke = told({ tokenId, revision, hosts: texts.describe('members that it ended'), ...takenUp });
+
+export const revoke = told({
+  agentId: text,
+  revision,
+  hosts: texts.describe('with --with-token, all members that it ended'),
+  admittingToken: text.describe('a token with which others can still join; empty when there is none'),
+  joinedAlike: texts.describe('other hosts that joined with that token, and go on'),
+  ...takenUp,
+});
+
+export const services = told({
+  services: list(
+    told({
+      service: told({
+        name: text,
+        kind: z.enum(KINDS),
+        ports,
+        public: told({ port, hosts: texts, responseTimeoutMs: spanMs.optional() }).optional(),
+        tags: texts,
+      }),
+      vip: text.describe('empty for a worker'),
+      instances: list(told({ ordinal: count, host: text, address: text, healthy: flag, notListening: ports })),
+    }),
+  ),
+});
+
+export const instanceReport = told({ service: text, healthy: flag, notListening: ports });
+
+export const problems = list(
+  told({ code: text.describe('as docs/OPERATING.md has it'), subject: text, message: text }),
+);
+
+export const peer = told({
+  host: text,
+  tunnels: count,
+  roundTripUs: spanUs.describe('microseconds; 0: not measured'),
+  bytesSent: bytes,
+  bytesReceived: bytes,
+  pathSize: bytes.describe('of UDP that the path has shown to carry; 0: datagrams go inside tunnels'),
+} satisfies Record<keyof PeerTunnels, z.ZodType>);
+
+const pair = told({
+  source: text.describe('a service, host:NAME or internet'),
+  sourceHost: text,
+  service: text,
+  destinationHost: text.describe('empty when no instance was reached'),
+  open: count,
+  opened: count,
+  denied: count,
+  failed: count,
+  bytesSent: bytes,
+  bytesReceived: bytes,
+  lastDenied: told({ port, protocol, rule: text, revision }).optional(),
+} satisfies Record<keyof PairTraffic, z.ZodType>);
+
+export const agents = told({
+  agents: list(
+    told({
+      agentId: text,
+      host: text,
+      connected: flag,
+      lastSeenMs: timeMs,
+      enforcedRevision: revision,
+      kept: flag.describe('false: it cannot write what it enforces to its disk'),
+      version: text,
+      capability: count.describe('what its version understands; 0: not known'),
+      services: texts.describe('what it may run'),
+      roles,
+      ephemeral: flag,
+      tags: texts,
+      tokenId,
+      address: text.describe('its own in the range of VIPs'),
+      fingerprint: text,
+      behindMs: spanMs.describe('milliseconds since it could have enforced the newest revision; 0: it does'),
+      clockSkewMs: z.int().describe('milliseconds that its clock is ahead of that of control'),
+      telemetry: told({
+        sentMs: timeMs,
+        intervalMs: spanMs.describe('milliseconds that the counts are of'),
+        pairs: list(pair).describe('who called whom'),
+        pairsOmitted: count,
+        peers: list(peer),
+        loopDelayUs: spanUs,
+        flowsQueued: count.describe('flow records that wait to be sent'),
+      })
+        .nullable()
+        .describe('null: it has told nothing yet'),
+      report: told({
+        endpoints: texts.describe('where other agents reach it'),
+        tunnelPort: port,
+        instances: list(instanceReport),
+        gatewayAddress: text.describe('empty when it is no gateway'),
+        problems,
+        tunnels: count,
+        flows: count.describe('open ones'),
+        listeners: count.describe('ports that it can listen on at once; 0: no limit is known'),
+      })
+        .nullable()
+        .describe('null: it has told nothing yet'),
+    }),
+  ),
+});

@@ -1,0 +1,69 @@
+/** Answers about the mesh: what is in force, what changed, and the files. */
+import { ACTOR_KINDS, CHANGE_OPERATIONS } from '@weft/proto';
+import { z } from 'zod';
+import { FILE_SORTS } from '../../config/json-schema.ts';
+import { meshSection } from '../../config/mesh-file.ts';
+import { count, fieldProblem, fileProblem, flag, list, revision, takenUp, text, texts, timeMs, told } from './form.ts';
+
+const changes = list(
+  told({
+    operation: z.enum(CHANGE_OPERATIONS),
+    subject: text.describe('such as service redis'),
+    detail: text.describe('what of it; empty when it says itself'),
+  }),
+);
+const changed = { network: text, revision, changes };
+
+export const get = told({ network: text, revision, mesh: meshSection.describe('the mesh file, which apply takes') });
+
+export const apply = told({
+  ...changed,
+  dryRun: flag.describe('true: nothing was changed'),
+  warnings: list(fieldProblem),
+  ...takenUp,
+});
+
+export const diff = told({ ...changed, warnings: list(fieldProblem) });
+
+export const rollback = told({ ...changed, from: revision, ...takenUp });
+
+export const history = told({
+  revisions: list(told({ revision, appliedMs: timeMs, changes })).describe('newest first'),
+});
+
+export const audit = told({
+  entries: list(
+    told({
+      sequence: count,
+      timeMs,
+      actor: told({ kind: z.enum([...ACTOR_KINDS, 'other']), name: text }),
+      action: text,
+      network: text.describe('empty when it concerns none'),
+      subject: text,
+      revision: revision.describe('that it made; 0: none'),
+      detail: text,
+    }),
+  ).describe('oldest first'),
+});
+
+export const networkList = told({
+  networks: list(
+    told({
+      network: text,
+      revision,
+      services: count,
+      agents: count,
+      connected: count,
+      behind: count.describe('connected agents that do not enforce the newest revision'),
+    }),
+  ),
+});
+
+export const networkRemove = told({ network: text, revision, hosts: texts.describe('members that it ended') });
+
+export const lint = told({
+  file: text,
+  sort: z.enum(FILE_SORTS).nullable().describe('null: it could not be read'),
+  problems: list(fileProblem),
+  warnings: list(fileProblem),
+});
