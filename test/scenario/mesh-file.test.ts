@@ -17,7 +17,7 @@ policies:
   - { name: no-admin-ui, action: deny, from: [web], to: [rabbit], ports: [15672] }
   - { name: builders, action: deny, from: [host:build-3, tag:ci, kind:worker], to: ["*"] }
 agents:
-  build-3: { tags: [ci] }
+  build-3: { tags: [ci], services: [rabbit, kind:web] }
   spare: {}
 tests:
   - { from: web, to: redis:6379, expect: allow }
@@ -48,6 +48,7 @@ const publicHost = fc.oneof(
   fc.constantFrom('1.2', '127.0.0.1', '7', 'null', 'a.b'),
   fc.stringMatching(/^[a-z0-9]{1,5}\.[a-z]{2,3}$/),
 );
+const runnable = fc.uniqueArray(fc.oneof(serviceName, fc.constantFrom('*', 'kind:web')), { maxLength: 3 });
 const tags = fc.uniqueArray(word, { maxLength: 3 });
 const range: fc.Arbitrary<PortRange> = fc
   .record({
@@ -78,7 +79,10 @@ const anyMesh: fc.Arbitrary<Mesh> = fc
     network: serviceName,
     services: fc.uniqueArray(anyService, { selector: ({ name }) => name, maxLength: 5 }),
     defaultAction: fc.constantFrom('allow', 'deny'),
-    agents: fc.uniqueArray(fc.record({ name: hostName, tags }), { selector: ({ name }) => name, maxLength: 3 }),
+    agents: fc.uniqueArray(fc.record({ name: hostName, tags, services: runnable }), {
+      selector: ({ name }) => name,
+      maxLength: 3,
+    }),
   })
   .chain((parts) => {
     const names = parts.services.map(({ name }) => name);

@@ -1,7 +1,8 @@
 import { status } from '@grpc/grpc-js';
-import type { Mesh } from '@weft/proto';
-import { durationToWire, errorStatus, meshFromWire, type pb } from '@weft/proto/wire';
+import { CAPABILITY, type Mesh } from '@weft/proto';
+import { durationToWire, errorStatus, meshFromWire, meshToWire, type pb } from '@weft/proto/wire';
 import { describe, expect, test } from 'vitest';
+import { parseMeshFile } from '../config/mesh-file.ts';
 import { commandLine } from './command-line.fixture.ts';
 
 const { weft, weftWith, file, serve } = commandLine();
@@ -93,6 +94,38 @@ describe('apply', () => {
       await serving(1);
       expect((await weft('apply', '-f', path)).code).toBe(0);
       expect(revisions).toEqual([0]);
+    });
+  });
+
+  describe('with what hosts may run', () => {
+    const RIGHTS = `${MESH}agents:\n  a: { services: [redis] }\n`;
+
+    test('is refused for control of an older version, which would pass it over', async () => {
+      await serve({ getStatus: (_call, answer) => answer(null, { version: '0.1.0', capability: 5 }) });
+      const { code, err } = await weft('apply', '-f', await file('mesh.yaml', RIGHTS), '--yes');
+      expect({ code, err }).toEqual({
+        code: 1,
+        err: 'weft: control of version 0.1.0 does not know agents.a.services: upgrade it first, or take the key out; nothing was changed\n',
+      });
+    });
+
+    test.each([
+      ['asks where it takes more than half of that away', 'a: {}', 1],
+      ['asks nothing where it gives', 'a: { services: [redis, kind:web] }', 0],
+    ])('%s', async (_what, after, code) => {
+      const { mesh: held } = parseMeshFile('mesh.yaml', RIGHTS);
+      await serve({
+        getStatus: (_call, answer) => answer(null, { capability: CAPABILITY }),
+        getMesh: (_call, answer) => answer(null, { mesh: meshToWire(held), revision: 3 }),
+        apply: (_call, answer) =>
+          answer(null, { result: { revision: 3, changes: [{ operation: 2, subject: 'agent a' }] } }),
+      });
+      const applied = await weft('apply', '-f', await file('mesh.yaml', `${MESH}agents:\n  ${after}\n`));
+      expect(applied.code).toBe(code);
+      if (code !== 0) {
+        const question = 'this takes 1 of the 1 services that hosts of network prod may run by the mesh away;';
+        expect(applied.err).toContain(`${question} nobody is at a terminal`);
+      }
     });
   });
 

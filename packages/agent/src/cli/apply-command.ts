@@ -1,5 +1,5 @@
 /** weft apply: from a mesh file to what every agent enforces; weft diff: what that would change. */
-import { type ChangeOperation, defined } from '@weft/proto';
+import { type ChangeOperation, defined, type Mesh } from '@weft/proto';
 import { type MeshFile, readMeshFile } from '../config/mesh-file.ts';
 import { type Admin, type AdminOptions, withAdmin } from './admin.ts';
 import { CommandError } from './errors.ts';
@@ -7,6 +7,7 @@ import { writeJson } from './json.ts';
 import {
   changeMesh,
   enforcedWords,
+  getMesh,
   readRevision,
   readTimeout,
   requireYes,
@@ -111,10 +112,26 @@ async function requireMeant(
   const count = (asked: ChangeOperation) => services.filter(({ operation }) => operation === asked).length;
   const [added, removed] = [count('add'), count('remove')];
   const before = file.mesh.services.length - added + removed;
-  if (removed * 2 <= before) return undefined;
   const { network } = file.mesh;
-  await requireYes(`this takes ${removed} of the ${before} services of network ${network} away;`, terminal, signal);
+  const questions = removed * 2 > before ? [`${removed} of the ${before} services of network ${network}`] : [];
+  if (changes.some(({ subject, operation }) => subject.startsWith('agent ') && operation !== 'add')) {
+    const { mesh } = await getMesh(admin, network, 0);
+    const { lost, held } = rightsLost(mesh, file.mesh);
+    if (lost * 2 > held)
+      questions.push(`${lost} of the ${held} services that hosts of network ${network} may run by the mesh`);
+  }
+  if (questions.length === 0) return undefined;
+  await requireYes(`this takes ${questions.join(', and ')} away;`, terminal, signal);
   return revision;
+}
+
+/** Of what the mesh lets hosts run, how much goes. */
+function rightsLost(before: Mesh, after: Mesh): { readonly lost: number; readonly held: number } {
+  const said = ({ agents }: Mesh) =>
+    agents.flatMap(({ name, services }) => services.map((entry) => `${name} ${entry}`));
+  const kept = new Set(said(after));
+  const held = said(before);
+  return { lost: held.filter((entry) => !kept.has(entry)).length, held: held.length };
 }
 
 function outcome(

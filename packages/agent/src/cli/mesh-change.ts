@@ -1,12 +1,20 @@
 /** A mesh sent to control, to be set or only compared, and what that came to, for people and programs. */
 import { status } from '@grpc/grpc-js';
-import { ADMIN_LIMITS, type ChangeOperation, type FieldProblem, type Mesh } from '@weft/proto';
+import {
+  ADMIN_LIMITS,
+  type ChangeOperation,
+  capabilityOf,
+  type FieldProblem,
+  type Mesh,
+  READS_RIGHTS,
+} from '@weft/proto';
 import {
   adminService,
   changeOperationCodec,
   durationToWire,
   errorDetails,
   isServiceError,
+  meshFromWire,
   meshToWire,
   type pb,
   problemsFromWire,
@@ -53,10 +61,28 @@ const SIGNS: Readonly<Record<ChangeOperation, readonly [string, Color]>> = {
   remove: ['-', 'red'],
 };
 
-/** Rejects with grpc-js's ServiceError. */
+export async function getMesh(admin: Admin, network: string, asked: number) {
+  const { mesh, revision } = await admin.call(adminService.getMesh, { network, revision: asked });
+  return { mesh: meshFromWire(mesh), revision };
+}
+
+/** Control of an older version would pass over what the mesh says of what hosts may run. Throws CommandError. */
+async function requireReadsRights(admin: Admin, { agents }: Mesh): Promise<void> {
+  const said = agents.find(({ services }) => services.length > 0);
+  if (said === undefined) return;
+  const control = await admin.call(adminService.getStatus, {});
+  if (capabilityOf(control.capability) >= READS_RIGHTS) return;
+  throw new CommandError(
+    'control-refused',
+    `control of version ${control.version} does not know agents.${said.name}.services: upgrade it first, or take the key out; nothing was changed`,
+  );
+}
+
+/** Rejects with grpc-js's ServiceError, CommandError. */
 export async function sendMesh(admin: Admin, mesh: Mesh, terms: Terms): Promise<MeshChanged> {
   const { dryRun = false, leaveBehind = false, waitMs, expectedRevision = 0 } = terms;
   const wait = waitMs === undefined ? { wait: false } : { wait: true, timeout: durationToWire(waitMs) };
+  await requireReadsRights(admin, mesh);
   const request = { mesh: meshToWire(mesh), terms: { ...wait, dryRun, expectedRevision, leaveBehind } };
   const deadlineMs = (waitMs ?? CALL_DEADLINE_MS) + ANSWER_MARGIN_MS;
   const result = required((await admin.call(adminService.apply, request, deadlineMs)).result, 'result');

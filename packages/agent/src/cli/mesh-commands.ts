@@ -1,9 +1,9 @@
 /** weft get, history and rollback: the mesh in force, those before it, and the way back to one. */
 import { defined } from '@weft/proto';
-import { adminService, meshFromWire, timestampFromWire } from '@weft/proto/wire';
+import { adminService, timestampFromWire } from '@weft/proto/wire';
 import { meshToYaml } from '@weft/proto/yaml';
 import { parse } from 'yaml';
-import { type Admin, everyEntry, listWithAdmin, type NetworkOptions, withAdmin } from './admin.ts';
+import { everyEntry, listWithAdmin, type NetworkOptions, withAdmin } from './admin.ts';
 import { requireTakenUp, sentenceOf } from './apply-command.ts';
 import { formatTime, orDash } from './format.ts';
 import { writeJson, writeJsonInOwnWords } from './json.ts';
@@ -11,6 +11,7 @@ import {
   changeMesh,
   changesFromWire,
   enforcedWords,
+  getMesh,
   type MeshChange,
   readRevision,
   readTimeout,
@@ -35,11 +36,6 @@ export async function get(
   if (options.json === undefined) terminal.out(`# revision ${revision}\n${yaml}`);
   // In the words of the mesh file: JSON is YAML, so that apply takes this too.
   else writeJsonInOwnWords(terminal, { network: mesh.network, revision, mesh: parse(yaml) as unknown });
-}
-
-async function getMesh(admin: Admin, network: string, asked: number) {
-  const { mesh, revision } = await admin.call(adminService.getMesh, { network, revision: asked });
-  return { mesh: meshFromWire(mesh), revision };
 }
 
 export async function history(options: NetworkOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {

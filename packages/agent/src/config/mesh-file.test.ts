@@ -52,7 +52,7 @@ describe('a mesh file', () => {
       tags: [],
     });
     expect(mesh.policies[0]?.ports).toEqual([{ protocol: 'any', first: 15672, last: 15672 }]);
-    expect(mesh.agents).toEqual([{ name: 'build-3', tags: ['ci'] }]);
+    expect(mesh.agents).toEqual([{ name: 'build-3', tags: ['ci'], services: [] }]);
     expect(mesh.tests[1]).toEqual({
       from: 'host:build-3',
       service: 'statsd',

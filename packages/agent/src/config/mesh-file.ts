@@ -98,9 +98,17 @@ export const meshSection = section({
       'policies',
     ),
   ).describe('Rules; their order does not matter.'),
-  agents: maybe(named(section({ tags: tags.optional().describe('For the selector tag:NAME.') }), 'hosts')).describe(
-    'What hosts are, by name, whether they have joined or not.',
-  ),
+  agents: maybe(
+    named(
+      section({
+        tags: tags.optional().describe('For the selector tag:NAME.'),
+        services: list(text('a service, kind:KIND or *'), 'services')
+          .optional()
+          .describe('What the host may run, beside what its tokens and grants say: services, kind:KIND or *.'),
+      }),
+      'hosts',
+    ),
+  ).describe('What hosts are, by name, whether they have joined or not.'),
   tests: maybe(
     list(
       section({
@@ -157,7 +165,9 @@ function toMesh(value: z.output<typeof meshSection>): Mesh {
     ),
     defaultAction: value.default ?? 'allow',
     policies: (value.policies ?? []).map((rule) => ({ ...rule, ports: rule.ports ?? [] })),
-    agents: Object.entries(value.agents ?? {}).map(([name, declared]) => ({ name, tags: declared.tags ?? [] })),
+    agents: Object.entries(value.agents ?? {}).map(([name, declared]) => {
+      return { name, tags: declared.tags ?? [], services: declared.services ?? [] };
+    }),
     tests: (value.tests ?? []).map((test): PolicyTest => ({ from: test.from, ...test.to, expect: test.expect })),
   };
 }

@@ -71,7 +71,7 @@ export function createExplain({ live, tracer, policyOf = policyCache(), timeoutM
 
 /** Undefined when nobody could call as that: no such service, or no host of that name has joined. */
 function sourceOf(network: NetworkState, from: string): Source | undefined {
-  const source = resolveSource(from, network.mesh, mayRunIn(network));
+  const source = resolveSource(from, network.mesh, mayRunIn(network.mesh, network));
   return source?.type === 'host' && !network.hosts.has(source.name) ? undefined : source;
 }
 

@@ -45,7 +45,7 @@ test('a rule is named with the hosts where it holds for more than it says, or fo
     services: SERVICES,
     defaultAction: 'deny',
     policies,
-    agents: [{ name: 'mixed-2', tags: ['sure'] }],
+    agents: [{ name: 'mixed-2', tags: ['sure'], services: [] }],
   });
   expect(inexactRules(asked, held, silent)).toEqual([
     {

@@ -12,7 +12,7 @@ const NAMED = 8;
 /** Hosts count by what they may run and run now, in the network as it stands; none does before the first apply. */
 export function inexactRules(mesh: Mesh, network: NetworkState | undefined, live: LiveAgents): FieldProblem[] {
   if (network === undefined) return [];
-  const [mayRun, tags] = [mayRunIn(network), tagsByHost(mesh)];
+  const [mayRun, tags] = [mayRunIn(mesh, network), tagsByHost(mesh)];
   const declared = new Map(mesh.services.map((service) => [service.name, service]));
   const running = Map.groupBy(fleetInstances(network, live), ({ instance }) => instance.agentId);
   const index = new InexactRules(mesh.policies, mesh.defaultAction);

@@ -36,7 +36,7 @@ const shop = await networkOf(
       rule('no-debug', 'deny', ['mailer'], ['web'], [range(3002, 3003), range(3008, 4000)]),
       rule('builders-out', 'deny', ['tag:ci'], ['*'], []),
     ],
-    agents: [{ name: 'b-1', tags: ['ci'] }],
+    agents: [{ name: 'b-1', tags: ['ci'], services: [] }],
   }),
   [{ host: 'front', services: ['web'] }, { host: 'b-1' }],
 );

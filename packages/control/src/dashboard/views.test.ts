@@ -13,7 +13,7 @@ const network = await networkOf(
       // Named as a part of the agent is.
       service('gateway', 'private', tcp(80)),
     ],
-    agents: [{ name: 'a', tags: ['edge'] }],
+    agents: [{ name: 'a', tags: ['edge'], services: [] }],
   }),
   [
     { host: 'a', services: ['web', 'redis'], roles: ['gateway'] },

@@ -1,5 +1,5 @@
 /** A host joins: the token is looked up, the proof checked, the name settled, and only then is anything changed. */
-import { AGENT_ROLES, type AgentRole, hostNameProblem, isServiceName } from '@weft/proto';
+import { AGENT_ROLES, type AgentRole, hostNameProblem, isServiceName, rightsIn } from '@weft/proto';
 import { joinProofMessage, type pb, sentence } from '@weft/proto/wire';
 import type { Logger } from 'pino';
 import { FailureCounter } from '../bounds/failures.ts';
@@ -62,7 +62,7 @@ export class Enroller {
     if (network === undefined) throw new Error(`token ${token.id} is for network ${token.network}, which is not there`);
     const same = agentWithKey(network, request.identityKey);
     const again = same?.tokenId === token.id && equal(same.tunnelKey, request.tunnelKey) ? same : undefined;
-    checkScope(token, request);
+    checkScope(token, request, network);
     if (again !== undefined && !token.revoked) return answer(again);
     requireUsable(token, this.#options.now());
     const host = settleHost(token, request.host, same);
@@ -130,13 +130,15 @@ function checkProof(request: JoinRequest): void {
   throw new EnrollError('proof-wrong', 'the proof is not a signature by the identity key over this join', 'proof');
 }
 
-function checkScope(token: TokenState, request: JoinRequest): void {
-  const outside = request.services.filter((service) => !token.services.includes(service));
+function checkScope(token: TokenState, request: JoinRequest, network: NetworkState): void {
+  const allowed = rightsIn(network.mesh)(token.host || request.host, token.services);
+  const outside = request.services.filter((service) => !allowed.includes(service));
   if (outside.length > 0) {
-    const allowed = token.services.length > 0 ? token.services.join(',') : 'none';
+    const words = allowed.length > 0 ? allowed.join(',') : 'none';
     throw new EnrollError(
       'out-of-scope',
-      `the token allows no service ${outside.join(', ')} (it allows: ${allowed}); make one with --services ${request.services.join(',')}`,
+      `the token allows no service ${outside.join(', ')} (it allows: ${words}), and the mesh does not say under agents that the ` +
+        `host may run it; make one with --services ${request.services.join(',')}`,
       'services',
     );
   }

@@ -4,7 +4,7 @@ import type { LiveAgent, LiveAgents } from './live.ts';
 import { behindMs, fleetAgents, fleetInstances, fleetNetwork, fleetServices } from './projection.ts';
 
 const network = await networkOf(
-  mesh({ services: [service('redis', 'private', tcp(6379))], agents: [{ name: 'a', tags: ['edge'] }] }),
+  mesh({ services: [service('redis', 'private', tcp(6379))], agents: [{ name: 'a', tags: ['edge'], services: [] }] }),
   ['a', 'b', 'c', 'd'].map((host) => ({ host, services: ['redis'] })),
 );
 

@@ -39,8 +39,8 @@ export const anyMesh: fc.Arbitrary<Mesh> = fc
       { maxLength: 4 },
     ),
     agents: fc.subarray([
-      { name: 'h1', tags: ['red'] },
-      { name: 'h2', tags: ['blue'] },
+      { name: 'h1', tags: ['red'], services: [] },
+      { name: 'h2', tags: ['blue'], services: ['kind:private'] },
     ]),
   })
   .map((parts) => {

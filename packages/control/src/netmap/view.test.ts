@@ -83,7 +83,7 @@ describe('who learns of whom', () => {
 
   test('a host is a source of its own, by name and by tag', async () => {
     const policies = [rule('idle', 'allow', ['host:idle'], ['redis']), rule('ci', 'allow', ['tag:ci'], ['web'])];
-    const agents = [{ name: 'jobs', tags: ['ci'] }];
+    const agents = [{ name: 'jobs', tags: ['ci'], services: [] }];
     expect(await learned({ defaultAction: 'deny', policies, agents })).toEqual({
       front: 'edge jobs',
       data: 'idle',

@@ -42,7 +42,8 @@ export function diffMeshes(before: Mesh | undefined, after: Mesh): MeshDifferenc
       add: (rule) => rule.action === 'deny',
       remove: (rule) => rule.action === 'allow',
     }),
-    // A tag may bring its host under a rule that denies, as well as take it out of one that allows.
+    // A tag may bring its host under a rule that denies, as well as take it out of one that allows. So does a service that it may run:
+    // what is denied to that is denied to its processes.
     diffSection('agent', before?.agents ?? [], after.agents, describeAgent, { add: () => true, remove: () => true }),
   ];
   const changes: Change[] = [];
@@ -133,7 +134,7 @@ function describeRule(rule: Rule): Described<Rule> {
 }
 
 function describeAgent(agent: AgentSettings): Described<AgentSettings> {
-  return { tags: sorted(agent.tags) };
+  return { tags: sorted(agent.tags), services: sorted(agent.services) };
 }
 
 /** `web -> redis:6379 allow`. */

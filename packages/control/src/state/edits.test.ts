@@ -9,14 +9,14 @@ beforeEach(async () => {
 
 const by = { dryRun: false, actor: 'control' };
 const tagged = (name: string, ...tags: string[]) =>
-  bench.state.edit('prod', { section: 'agents', name, entry: { name, tags } }, by);
+  bench.state.edit('prod', { section: 'agents', name, entry: { name, tags, services: [] } }, by);
 
 test('an entry that is put again keeps its place, and settings that say nothing are none', async () => {
   for (const name of ['a-1', 'b-1']) await tagged(name, 'eu');
   await tagged('a-1', 'us');
   expect(bench.network().mesh.agents).toEqual([
-    { name: 'a-1', tags: ['us'] },
-    { name: 'b-1', tags: ['eu'] },
+    { name: 'a-1', tags: ['us'], services: [] },
+    { name: 'b-1', tags: ['eu'], services: [] },
   ]);
   await tagged('a-1');
   expect((await tagged('c-1')).changes).toEqual([]);

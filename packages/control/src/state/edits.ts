@@ -52,7 +52,7 @@ function withEntry<T extends { readonly name: string }>(
 /** Settings that say nothing are none. */
 function withSettings(held: readonly AgentSettings[], entry: AgentSettings): readonly AgentSettings[] {
   const place = held.findIndex(({ name }) => name === entry.name);
-  if (entry.tags.length === 0) return place < 0 ? held : held.toSpliced(place, 1);
+  if (entry.tags.length + entry.services.length === 0) return place < 0 ? held : held.toSpliced(place, 1);
   return place < 0 ? [...held, entry] : held.with(place, entry);
 }
 

@@ -8,7 +8,7 @@ const port: PortRange = { protocol: 'tcp', first: 3000, last: 3001 };
 const ingress: PublicIngress = { port: 3000, hosts: ['a.example'], responseTimeoutMs: 5_000 };
 const web: Service = { name: 'web', kind: 'web', ports: [port], public: ingress, tags: ['eu'] };
 const rule: Rule = { name: 'shut', action: 'deny', from: ['web'], to: ['web'], ports: [port] };
-const agent: AgentSettings = { name: 'a', tags: ['eu'] };
+const agent: AgentSettings = { name: 'a', tags: ['eu'], services: [] };
 const asked: PolicyTest = { from: 'web', service: 'web', port: 3000, protocol: 'tcp', expect: 'deny' };
 const base: Mesh = {
   network: 'prod',
@@ -27,7 +27,7 @@ const ofRulePorts: Others<RulePorts> = { ...ofPort, protocol: 'any' };
 const ofIngress: Others<PublicIngress> = { port: 3001, hosts: ['b.example'], responseTimeoutMs: 2_000 };
 const ofService: Others<Service, 'name'> = { kind: 'private', ports: [], public: { ...ingress, hosts: [] }, tags: [] };
 const ofRule: Others<Rule, 'name'> = { action: 'allow', from: ['*'], to: ['*'], ports: [] };
-const ofAgent: Others<AgentSettings, 'name'> = { tags: [] };
+const ofAgent: Others<AgentSettings, 'name'> = { tags: [], services: ['web'] };
 const ofTest: Others<PolicyTest> = { from: '*', service: 'redis', port: 1, protocol: 'udp', expect: 'allow' };
 const ofMesh: Others<Mesh, 'network'> = { services: [], defaultAction: 'deny', policies: [], agents: [], tests: [] };
 

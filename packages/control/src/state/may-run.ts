@@ -1,5 +1,5 @@
 /** What hosts may run, and so what a process of one may be: what rules that deny go by where nobody can tell more. */
-import type { HostSource, MayRun } from '@weft/proto';
+import { type HostSource, type MayRun, type Mesh, rightsIn } from '@weft/proto';
 import type { AgentState, NetworkState } from './types.ts';
 
 /** Services that control allows the agent and the mesh declares. */
@@ -7,9 +7,10 @@ export function scopeOf(network: NetworkState, agent: AgentState): string[] {
   return agent.services.filter((name) => network.services.has(name));
 }
 
-/** By the members of the network; of none where there is no network yet. */
-export function mayRunIn(network: NetworkState | undefined): MayRun {
-  return (host) => network?.agents.get(network.hosts.get(host) ?? '')?.services ?? [];
+/** In the mesh, by what the members of the network are granted; there is none where there is no network yet. */
+export function mayRunIn(mesh: Mesh, network: NetworkState | undefined): MayRun {
+  const rightOf = rightsIn(mesh);
+  return (host) => rightOf(host, network?.agents.get(network.hosts.get(host) ?? '')?.granted ?? []);
 }
 
 /** `tags` are those that the mesh gives the host. */

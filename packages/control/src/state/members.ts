@@ -41,7 +41,7 @@ export function join(memory: Memory, draft: Draft, grant: JoinGrant): Outcome<Jo
     host: grant.host,
     identityKey: Uint8Array.from(grant.identityKey),
     tunnelKey: Uint8Array.from(grant.tunnelKey),
-    services: token.services,
+    granted: token.services,
     roles: token.roles,
     ephemeral: token.ephemeral,
     tokenId: token.id,

@@ -10,6 +10,7 @@ import { diffMeshes } from './diff.ts';
 import type { Draft, Outcome } from './draft.ts';
 import { actOf, edited, fieldsOfEdit, type MeshEdit } from './edits.ts';
 import { StateError } from './errors.ts';
+import { readMesh } from './kept-mesh.ts';
 import { LIMITS } from './limits.ts';
 import { mayRunIn } from './may-run.ts';
 import { bookOf, type Memory, requireNetwork } from './memory.ts';
@@ -70,7 +71,7 @@ export function editMesh(
   const outcome = applyMesh(
     memory,
     draft,
-    { mesh, warnings: checkMesh(mesh, mayRunIn(held), named), act: actOf(edit) },
+    { mesh, warnings: checkMesh(mesh, mayRunIn(mesh, held), named), act: actOf(edit) },
     options,
   );
   return { ...outcome, answer: { ...outcome.answer, warnings: outcome.answer.warnings.map(named) } };
@@ -184,7 +185,7 @@ export async function meshAt(history: History, newest: number, network: string, 
     });
   }
   const kept = await history.meshAt(network, asked);
-  if (kept !== undefined) return { revision: kept.revision, mesh: JSON.parse(kept.mesh) as Mesh };
+  if (kept !== undefined) return { revision: kept.revision, mesh: readMesh(kept.mesh) };
   const oldest = (await history.oldestRevision(network)) ?? newest;
   throw new StateError(
     'no-such-revision',

@@ -1,5 +1,5 @@
 /** What the writer keeps of one network beside its snapshot, and how the next snapshot is made from the last. */
-import { CONTROL_RANGE, entryOf, type Mesh } from '@weft/proto';
+import { CONTROL_RANGE, entryOf, type Mesh, rightsIn } from '@weft/proto';
 import { byText } from '../order.ts';
 import type { AddressRow, AgentRow, InstanceRow, NetworkRow } from '../store/rows.ts';
 import { Allotment, type AllotmentSink } from './allotment.ts';
@@ -31,8 +31,10 @@ export class Network {
   /** The snapshot as of the rows that control was started with. */
   restore(row: NetworkRow, mesh: Mesh, agentRows: readonly AgentRow[]): NetworkState {
     const agents = new Map<string, AgentState>();
-    for (const agent of agentRows) {
-      agents.set(agent.id, { ...agent, address: this.#known(`host/${agent.host}`) });
+    const rightOf = rightsIn(mesh);
+    for (const { services: granted, ...agent } of agentRows) {
+      const services = rightOf(agent.host, granted);
+      agents.set(agent.id, { ...agent, granted, services, address: this.#known(`host/${agent.host}`) });
       this.#keys.set(hex(agent.identityKey), agent.id).set(hex(agent.tunnelKey), agent.id);
     }
     const services = new Map<string, ServiceState>();
@@ -66,15 +68,17 @@ export class Network {
       if (held !== undefined && sameService(held.service, service)) services.set(service.name, held);
       else services.set(service.name, { service, address: this.#address(`service/${service.name}`, draft) });
     }
-    const instances = sameNames ? previous.instances : this.#instancesOf(mesh, previous, draft);
+    const agents = underMesh(previous.agents, mesh);
+    let instances = sameNames ? previous.instances : this.#instancesOf(mesh, previous, draft);
+    for (const agent of agents.values()) instances = this.#withinScope(instances, agent, services, draft);
     const { revision } = draft;
-    return { ...previous, revision, mesh, meshRevision: revision, services, instances };
+    return { ...previous, revision, mesh, meshRevision: revision, services, agents, instances };
   }
 
   /** The agent joins, or takes the place of `replaced`, which is the same agent as it was before. */
   withAgent(
     previous: NetworkState,
-    agent: Omit<AgentState, 'address'>,
+    agent: Omit<AgentState, 'address' | 'services'>,
     replaced: AgentState | undefined,
     draft: Draft,
   ): { readonly network: NetworkState; readonly agent: AgentState } {
@@ -82,11 +86,13 @@ export class Network {
       this.#forgetKeys(replaced);
       if (replaced.host !== agent.host) this.#release(`host/${replaced.host}`, draft);
     }
-    draft.writes.push({ write: 'putAgent', row: agent });
+    const { granted, ...row } = agent;
+    draft.writes.push({ write: 'putAgent', row: { ...row, services: granted } });
     this.#keys.set(hex(agent.identityKey), agent.id).set(hex(agent.tunnelKey), agent.id);
-    const joined: AgentState = { ...agent, address: this.#address(`host/${agent.host}`, draft) };
+    const services = rightsIn(previous.mesh)(agent.host, granted);
+    const joined: AgentState = { ...agent, services, address: this.#address(`host/${agent.host}`, draft) };
     const agents = new Map(previous.agents).set(agent.id, joined);
-    const instances = this.#withinScope(previous.instances, joined, draft);
+    const instances = this.#withinScope(previous.instances, joined, previous.services, draft);
     const { revision } = draft;
     return { network: { ...previous, revision, agents, hosts: hostsOf(agents), instances }, agent: joined };
   }
@@ -130,13 +136,16 @@ export class Network {
     return { ...previous, instances };
   }
 
-  /** An agent that joined again with a narrower token loses the copies that it may not run any more. */
+  /** An agent loses the copies of declared services that it may not run any more. */
   #withinScope(
     before: ReadonlyMap<string, InstanceState>,
     agent: AgentState,
+    declared: NetworkState['services'],
     draft: Draft,
   ): ReadonlyMap<string, InstanceState> {
-    const lost = this.#ordinals.held(agent.id).filter((service) => !agent.services.includes(service));
+    const lost = this.#ordinals
+      .held(agent.id)
+      .filter((service) => declared.has(service) && !agent.services.includes(service));
     if (lost.length === 0) return before;
     const instances = new Map(before);
     for (const service of lost) {
@@ -195,6 +204,17 @@ export class Network {
       remove: (name) => writes.push({ write: 'removeAddress', row: { network, name } }),
     };
   }
+}
+
+/** The agents with what they may run by the mesh: the same objects, and the same map, where nothing differs. */
+function underMesh(agents: ReadonlyMap<string, AgentState>, mesh: Mesh): ReadonlyMap<string, AgentState> {
+  const rightOf = rightsIn(mesh);
+  const changed = new Map<string, AgentState>();
+  for (const [id, agent] of agents) {
+    const services = rightOf(agent.host, agent.granted);
+    if (services.join() !== agent.services.join()) changed.set(id, { ...agent, services });
+  }
+  return changed.size === 0 ? agents : new Map([...agents].map(([id, agent]) => [id, changed.get(id) ?? agent]));
 }
 
 function hostsOf(agents: ReadonlyMap<string, AgentState>): Map<string, string> {

@@ -1,8 +1,9 @@
 /** From what is on disk to what is in memory. */
 import { isDeepStrictEqual } from 'node:util';
-import { type Mesh, messageOf } from '@weft/proto';
+import { messageOf } from '@weft/proto';
 import { StoreError } from '../store/errors.ts';
 import type { Contents } from '../store/rows.ts';
+import { readMesh } from './kept-mesh.ts';
 import type { Memory } from './memory.ts';
 import { Network } from './network.ts';
 import type { NetworkState, State } from './types.ts';
@@ -33,7 +34,7 @@ function build(contents: Contents, before: State | undefined): Memory {
       instances: instances.get(row.name) ?? [],
     });
     books.set(row.name, book);
-    const restored = book.restore(row, parseMesh(row.mesh), members.get(row.name) ?? []);
+    const restored = book.restore(row, readMesh(row.mesh), members.get(row.name) ?? []);
     const known = before?.networks.get(row.name);
     states.set(row.name, known !== undefined && isDeepStrictEqual(known, restored) ? known : restored);
     for (const agent of members.get(row.name) ?? []) agents.set(agent.id, row.name);
@@ -47,9 +48,4 @@ function build(contents: Contents, before: State | undefined): Memory {
     ended: new Map(contents.endedAgents.map((agent) => [agent.id, agent])),
     runs: new Map(contents.runs.map((run) => [run.timeline, run])),
   };
-}
-
-/** Only a mesh that was checked is ever written, so its shape is taken on trust; that it is JSON is not. */
-function parseMesh(json: string): Mesh {
-  return JSON.parse(json) as Mesh;
 }

@@ -51,8 +51,8 @@ describe('apply', () => {
     const asked = { service: 'redis', port: 6379, protocol: 'tcp', expect: 'allow' } as const;
     const next = mesh([redis], {
       agents: [
-        { name: 'a', tags: ['eu'] },
-        { name: 'b', tags: [] },
+        { name: 'a', tags: ['eu'], services: [] },
+        { name: 'b', tags: [], services: [] },
       ],
       tests: [
         { from: 'host:a', ...asked },
@@ -155,7 +155,7 @@ describe('addresses', () => {
     for (const restart of [false, true]) {
       if (restart) await bench.reopen();
       bench.clock += TOMBSTONE_MS / 2 - 1;
-      await bench.apply(mesh([redis, mailer], { agents: [{ name: String(restart), tags: [] }] }));
+      await bench.apply(mesh([redis, mailer], { agents: [{ name: String(restart), tags: [], services: [] }] }));
       expect(bench.vip('mailer')).toBe(3);
     }
     // What was released last is where a start goes on: the half hour before counts only in the run that saw it.

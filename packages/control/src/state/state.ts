@@ -103,7 +103,7 @@ class Writer implements StateStore {
   }
 
   async apply(mesh: Mesh, options: ApplyOptions): Promise<ApplyResult> {
-    const warnings = checkMesh(mesh, mayRunIn(this.current.networks.get(mesh.network)));
+    const warnings = checkMesh(mesh, mayRunIn(mesh, this.current.networks.get(mesh.network)));
     return await this.#change((memory, draft) => applyMesh(memory, draft, { mesh, warnings }, options));
   }
 

@@ -15,7 +15,8 @@ const mesh = (change: Partial<Mesh> = {}): Mesh => ({
   ...change,
 });
 const none = mesh();
-const tagged = mesh({ agents: [{ name: 'build-3', tags: ['ci'] }] });
+const tagged = mesh({ agents: [{ name: 'build-3', tags: ['ci'], services: [] }] });
+const letRun = mesh({ agents: [{ name: 'build-3', tags: [], services: ['rabbit'] }] });
 const denying = mesh({ defaultAction: 'deny' });
 const two = mesh({ services: [rabbit, { ...rabbit, name: 'redis' }] });
 const twoDenied = mesh({ ...two, policies: [rule('deny')] });
@@ -36,7 +37,9 @@ test.each<[string, Mesh | undefined, Mesh, boolean]>([
   ['a rule turned', mesh({ policies: [rule('deny')] }), mesh({ policies: [rule('allow')] }), true],
   ['a host’s tag', none, tagged, true],
   ['a host without its tag', tagged, none, true],
-  ['a host’s other tag', tagged, mesh({ agents: [{ name: 'build-3', tags: ['lab'] }] }), true],
+  ['a host’s other tag', tagged, mesh({ agents: [{ name: 'build-3', tags: ['lab'], services: [] }] }), true],
+  ['a host that may run more, as its processes are denied with it', none, letRun, true],
+  ['a host that may run less', letRun, none, true],
   ['the default to deny', none, denying, true],
   ['the default to allow', denying, none, false],
   ['a test', none, mesh({ tests: [asked] }), false],

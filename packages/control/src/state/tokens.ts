@@ -1,11 +1,12 @@
 /** Join tokens are made and revoked: each change worked out. */
 import { randomBytes } from 'node:crypto';
-import { type Mesh, NOBODY_RUNS } from '@weft/proto';
+import type { Mesh } from '@weft/proto';
 import { type Act, listed } from '../audit/entry.ts';
 import { byText } from '../order.ts';
 import type { Draft, Outcome } from './draft.ts';
 import { StateError } from './errors.ts';
 import { LIMITS } from './limits.ts';
+import { mayRunIn } from './may-run.ts';
 import { end } from './members.ts';
 import { type Memory, requireNetwork } from './memory.ts';
 import { checkMesh, makeNetwork } from './meshes.ts';
@@ -54,7 +55,7 @@ export function createToken(
 /** A network as a first token makes it: nothing was applied to it yet. */
 function makeEmpty(memory: Memory, draft: Draft, name: string): NetworkState {
   const mesh: Mesh = { network: name, services: [], defaultAction: 'allow', policies: [], agents: [], tests: [] };
-  checkMesh(mesh, NOBODY_RUNS);
+  checkMesh(mesh, mayRunIn(mesh, undefined));
   return makeNetwork(memory, draft, mesh);
 }
 

@@ -10,7 +10,11 @@ export interface ServiceState {
 }
 
 /** A member of a network. */
-export interface AgentState extends AgentRow {
+export interface AgentState extends Omit<AgentRow, 'services'> {
+  /** What its tokens and grants let it run: names, `kind:KIND` or `*`. */
+  readonly granted: readonly string[];
+  /** What it may run, by these and the mesh, as rightsIn works it out. */
+  readonly services: readonly string[];
   /** Source address of its host, 32-bit number in 127.80.0.0/12. */
   readonly address: number;
 }

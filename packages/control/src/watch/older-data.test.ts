@@ -164,7 +164,7 @@ test('it is seen also once as many changes were made again as were lost', async 
   const { control, state } = await run('then');
   while (state.current.revision <= heard) {
     const tags = [String(state.current.revision)];
-    await state.apply({ ...prod, agents: [{ name: 'one', tags: tags.map((tag) => `t${tag}`) }] }, by);
+    await state.apply({ ...prod, agents: [{ name: 'one', tags: tags.map((tag) => `t${tag}`), services: [] }] }, by);
   }
   const told = again(control, one, first);
   await told.until(over);

@@ -24,6 +24,7 @@ export const CAPABILITIES: readonly Capability[] = [
     brought: 'a process of a host is denied what is denied to any service that the host may run',
   },
   { since: '2026-11-29', brought: 'a rule may speak of the internet alone' },
+  { since: '2026-11-29', brought: 'control lets a host run what the mesh says, beside what its token says' },
 ];
 
 /** From which on an agent tells of its open flows. */
@@ -31,6 +32,8 @@ export const TELLS_OPEN_FLOWS = 3;
 
 /** From which on an agent reads the selector `internet`. */
 export const SELECTS_INTERNET = 5;
+/** From which on control reads in a mesh what hosts may run; one of less would pass it over in silence. */
+export const READS_RIGHTS = 6;
 
 /** This version's own. */
 export const CAPABILITY: number = CAPABILITIES.length;

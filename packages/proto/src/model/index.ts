@@ -17,6 +17,7 @@ export * from './flow.ts';
 export * from './flow-filter.ts';
 export * from './join-token.ts';
 export * from './limits.ts';
+export * from './may-run.ts';
 export * from './mesh.ts';
 export * from './names.ts';
 export * from './netmap.ts';

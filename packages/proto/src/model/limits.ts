@@ -6,6 +6,8 @@ export const LIMITS = {
   tests: 10_000,
   /** Of one service or agent. */
   tags: 32,
+  /** Entries that say what a host may run, of one token or of one agent in a mesh. */
+  runnable: 256,
   /** Of one side of a rule. */
   selectors: 256,
   /** Entries, single ports or ranges, of one rule. */

@@ -65,6 +65,8 @@ export interface PolicyTest extends DestinationName {
 export interface AgentSettings {
   readonly name: string;
   readonly tags: readonly string[];
+  /** What it may run, beside what its tokens and grants say: names of services, `kind:KIND` or `*`. */
+  readonly services: readonly string[];
 }
 
 export interface Mesh {

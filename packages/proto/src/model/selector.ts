@@ -173,8 +173,6 @@ export function parseDestination(text: string): DestinationName {
 /** Names of the services that a host may run, whether they are declared or not; none of a host that is not known. */
 export type MayRun = (host: string) => readonly string[];
 
-export const NOBODY_RUNS: MayRun = () => [];
-
 /**
  * The caller that `web`, `host:NAME` or `internet` stands for. A host carries the tags that the mesh gives it, whether it
  * has joined or not. Undefined when there is no such service, or the text is no caller at all.

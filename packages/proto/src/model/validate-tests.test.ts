@@ -32,6 +32,6 @@ test.each<[Partial<PolicyTest>, boolean]>([
 
 test('the default is one of two, and a host is given once', () => {
   expect(fields({ defaultAction: 'perhaps' as 'allow' })).not.toEqual([]);
-  const agent = { name: 'build-3', tags: [] };
+  const agent = { name: 'build-3', tags: [], services: [] };
   expect(fields({ agents: [agent, agent] })).toEqual(['agents.build-3']);
 });

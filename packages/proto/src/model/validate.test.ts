@@ -27,7 +27,7 @@ const shop: Mesh = {
   ],
   defaultAction: 'allow',
   policies: [rule({ name: 'no-admin-ui', from: ['web'], to: ['rabbit'], ports: [parsePort(15672)] })],
-  agents: [{ name: 'build-3', tags: ['ci'] }],
+  agents: [{ name: 'build-3', tags: ['ci'], services: [] }],
   tests: [{ from: 'web', service: 'redis', port: 6379, protocol: 'tcp', expect: 'allow' }],
 };
 
@@ -135,7 +135,7 @@ const refused: [string, Mesh, string, RegExp][] = [
   ],
   ['bad tag', withService(service('redis', 'private', [1], { tags: ['a b'] })), 'services.redis.tags[0]', /letters/],
   ['tag twice', withService(service('redis', 'private', [1], { tags: ['a', 'a'] })), 'services.redis.tags[1]', /twice/],
-  ['host name', { ...shop, agents: [{ name: 'Build', tags: [] }] }, 'agents.Build', /not a host name/],
+  ['host name', { ...shop, agents: [{ name: 'Build', tags: [], services: [] }] }, 'agents.Build', /not a host name/],
   ['policy name', withRule({ name: 'default' }), 'policies[0].name', /reserved/],
   ['policy named like a built-in', withRule({ name: 'builtin:worker' }), 'policies[0].name', /letters/],
   ['policy name twice', { ...shop, policies: [rule({}), rule({})] }, 'policies[1].name', /earlier policy/],

@@ -3,7 +3,8 @@
 import { plainRules } from '../policy/plain-rules.ts';
 import { FormatError } from './errors.ts';
 import { LIMITS } from './limits.ts';
-import type { Mesh, PolicyTest, PortRange, Rule, Service } from './mesh.ts';
+import { runnableProblem, runsNothing } from './may-run.ts';
+import type { AgentSettings, Mesh, PolicyTest, PortRange, Rule, Service } from './mesh.ts';
 import { hostNameProblem, ruleNameProblem, serviceNameProblem } from './names.ts';
 import { formatRulePorts, overlaps } from './ports.ts';
 import { type FieldProblem, problem, problemIf, quote } from './problem.ts';
@@ -32,18 +33,40 @@ export function validateMesh(mesh: Mesh): Validation {
     ...mesh.services.flatMap((service) => checkService(service)),
     ...checkUnique(mesh),
     ...checkPublicHosts(mesh.services),
-    ...mesh.agents.flatMap(({ name, tags }) => {
-      const wrong = hostNameProblem(name);
-      return [
-        ...problemIf(wrong !== undefined, `agents.${name}`, `${quote(name)} is not a host name: ${wrong}`),
-        ...checkTags(tags, `agents.${name}`),
-      ];
-    }),
+    ...mesh.agents.flatMap(checkAgent),
     ...rules.flatMap((rule) => rule.errors),
     ...mesh.tests.flatMap((test, index) => checkTest(test, `tests[${index}]`, known)),
   ];
-  const warnings = rules.flatMap((rule) => rule.warnings);
+  const warnings = [
+    ...rules.flatMap((rule) => rule.warnings),
+    ...mesh.agents.flatMap((agent) => idleRights(agent, mesh)),
+  ];
   return { errors: errors.slice(0, MAX_LISTED), warnings: warnings.slice(0, MAX_LISTED) };
+}
+
+function checkAgent({ name, tags, services }: AgentSettings): FieldProblem[] {
+  const field = `agents.${name}`;
+  const wrong = hostNameProblem(name);
+  const { runnable: most } = LIMITS;
+  return [
+    ...problemIf(wrong !== undefined, field, `${quote(name)} is not a host name: ${wrong}`),
+    ...checkTags(tags, field),
+    ...problemIf(services.length > most, `${field}.services`, `${services.length} entries; expected at most ${most}`),
+    ...services.flatMap((entry, index) => {
+      const unfit = runnableProblem(entry);
+      return unfit === undefined ? [] : [problem(`${field}.services[${index}]`, `${quote(entry)}: ${unfit}`)];
+    }),
+  ];
+}
+
+/** What a host is let run and nobody declares. */
+function idleRights({ name, services }: AgentSettings, mesh: Mesh): FieldProblem[] {
+  return services.flatMap((entry, index) => {
+    const idle = runsNothing(entry, mesh);
+    return idle === undefined
+      ? []
+      : [problem(`agents.${name}.services[${index}]`, `${idle}, so this lets nothing run`)];
+  });
 }
 
 function checkBounds(mesh: Mesh): FieldProblem[] {

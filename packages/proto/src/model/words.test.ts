@@ -174,7 +174,10 @@ describe('destinations', () => {
 
 describe('callers by name', () => {
   const web = { name: 'web', kind: 'web', ports: [], tags: [] } as const;
-  const mesh: Pick<Mesh, 'services' | 'agents'> = { services: [web], agents: [{ name: 'build-3', tags: ['ci'] }] };
+  const mesh: Pick<Mesh, 'services' | 'agents'> = {
+    services: [web],
+    agents: [{ name: 'build-3', tags: ['ci'], services: [] }],
+  };
   it.each([
     ['web', { type: 'service', service: web }],
     ['host:build-3', { type: 'host', name: 'build-3', tags: ['ci'], services: [web] }],

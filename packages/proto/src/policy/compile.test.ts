@@ -20,7 +20,7 @@ const services: Service[] = [
   service('rabbit', 'private', [5672, 15672], { tags: ['data'] }),
   service('mailer', 'worker', []),
 ];
-const agents = [{ name: 'build-3', tags: ['ci'] }];
+const agents = [{ name: 'build-3', tags: ['ci'], services: [] }];
 /** Beside what is declared, a name that is not. */
 const MAY_RUN: Readonly<Record<string, readonly string[]>> = { 'data-1': ['redis', 'mailer', 'gone'] };
 

@@ -3,17 +3,12 @@
  * rule that matches decides: an explicit deny beats an explicit allow, and of several denies the first in the file answers.
  * A party is turned once into a bit per rule, "this rule selects me"; deciding is an AND of two such masks.
  */
+
+import { rightsIn } from '../model/may-run.ts';
 import type { Action, Mesh, Rule } from '../model/mesh.ts';
 import { includesPort } from '../model/ports.ts';
 import { type FieldProblem, problem } from '../model/problem.ts';
-import {
-  findService,
-  type MayRun,
-  NOBODY_RUNS,
-  resolveSource,
-  selectorsOfSource,
-  sourceName,
-} from '../model/selector.ts';
+import { findService, type MayRun, resolveSource, selectorsOfSource, sourceName } from '../model/selector.ts';
 import { plainRules } from './plain-rules.ts';
 import { firstInBoth, RuleMasks } from './rule-index.ts';
 import type { Denied, Destination, Permit, Policy, Source, Verdict } from './types.ts';
@@ -97,9 +92,9 @@ export function denied(
 
 /**
  * Runs the tests of a valid mesh; one problem for each that comes out otherwise than expected. Without `mayRun`, as where no
- * host is known, a host runs nothing.
+ * host is known, a host may run what the mesh itself says.
  */
-export function runPolicyTests(mesh: Mesh, policy?: Policy, mayRun: MayRun = NOBODY_RUNS): FieldProblem[] {
+export function runPolicyTests(mesh: Mesh, policy?: Policy, mayRun: MayRun = bySayingOf(mesh)): FieldProblem[] {
   const evaluator = policy ?? compilePolicy({ revision: 0, defaultAction: mesh.defaultAction, rules: mesh.policies });
   return mesh.tests.flatMap((test, index) => {
     const source = resolveSource(test.from, mesh, mayRun);
@@ -111,4 +106,9 @@ export function runPolicyTests(mesh: Mesh, policy?: Policy, mayRun: MayRun = NOB
     if (got === test.expect) return [];
     return [problem(`tests[${index}]`, `expected ${test.expect}, got ${got} by ${verdict.rule}: ${verdict.reason}`)];
   });
+}
+
+function bySayingOf(mesh: Mesh): MayRun {
+  const rightOf = rightsIn(mesh);
+  return (host) => rightOf(host, []);
 }

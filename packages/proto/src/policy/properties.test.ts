@@ -133,7 +133,7 @@ describe("a mesh's own tests", () => {
     ],
     defaultAction: 'allow',
     policies: [{ name: 'no-ci', action: 'deny', from: ['tag:ci'], to: ['web'], ports: [] }],
-    agents: [{ name: 'build-3', tags: ['ci'] }],
+    agents: [{ name: 'build-3', tags: ['ci'], services: [] }],
     tests: [
       { from: 'mailer', service: 'web', port: 80, protocol: 'tcp', expect: 'allow' },
       { from: 'host:build-3', service: 'web', port: 80, protocol: 'tcp', expect: 'allow' },

@@ -218,7 +218,12 @@ export function meshFromWire(wire: pb.Outgoing<pb.Mesh> | null | undefined): Mes
 /** Throws WireError. */
 export function agentSettingsFromWire(wire: pb.Outgoing<pb.AgentSettings>, field?: string): AgentSettings {
   const name = text(wire.name, field ?? 'agents', WIRE_LIMITS.name);
-  return { name, tags: list(wire.tags, `${field ?? `agents.${name}`}.tags`, LIMITS.tags, shortText) };
+  const at = field ?? `agents.${name}`;
+  return {
+    name,
+    tags: list(wire.tags, `${at}.tags`, LIMITS.tags, shortText),
+    services: list(wire.services, `${at}.services`, LIMITS.runnable, shortText),
+  };
 }
 
 function testFromWire(wire: pb.Outgoing<pb.PolicyTest>, field: string): PolicyTest {

@@ -88,7 +88,14 @@ export const anyMesh: fc.Arbitrary<Mesh> = fc.record({
   services: fc.array(service, { maxLength: 5 }),
   defaultAction: action,
   policies: fc.array(rule, { maxLength: 5 }),
-  agents: fc.array(fc.record({ name: host, tags }), { maxLength: 3 }),
+  agents: fc.array(
+    fc.record({
+      name: host,
+      tags,
+      services: fc.array(fc.oneof(name, fc.constantFrom('*', 'kind:web')), { maxLength: 3 }),
+    }),
+    { maxLength: 3 },
+  ),
   tests: fc.array(fc.record({ from: caller, service: name, port, protocol, expect: action }), { maxLength: 3 }),
 });
 

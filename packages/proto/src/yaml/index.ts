@@ -53,8 +53,8 @@ function ruleWords({ name, action, from, to, ports }: Rule): Value {
   return { name, action, from, to, ...(ports.length > 0 ? { ports: ports.map(rulePortWords) } : {}) };
 }
 
-function agentWords({ tags }: AgentSettings): Value {
-  return tags.length > 0 ? { tags } : {};
+function agentWords({ tags, services }: AgentSettings): Value {
+  return { ...(tags.length > 0 ? { tags } : {}), ...(services.length > 0 ? { services } : {}) };
 }
 
 function testWords({ from, service, port, protocol, expect }: PolicyTest): Value {
