@@ -4,7 +4,7 @@ import { parseMeshFile } from './mesh-file.ts';
 
 const GOOD = `network: prod
 services:
-  web:     { kind: web, ports: [3000], public: { port: 3000, hosts: [shop.example.com], responseTimeout: 1m30s } }
+  web:     { kind: web, ports: [3000], public: { port: 3000, hosts: [shop.example.com], responseTimeout: 1m30s }, description: the shop }
   redis:   { kind: private, ports: [6379], tags: [store] }
   rabbit:  { kind: private, ports: [5672, 15672] }
   statsd:  { kind: private, ports: [8125/udp, 5000-5010/tcp] }
@@ -40,6 +40,7 @@ describe('a mesh file', () => {
       ports: [{ protocol: 'tcp', first: 3000, last: 3000 }],
       public: { port: 3000, hosts: ['shop.example.com'], responseTimeoutMs: 90_000 },
       tags: [],
+      description: 'the shop',
     });
     expect(mesh.services.find(({ name }) => name === 'statsd')?.ports).toEqual([
       { protocol: 'udp', first: 8125, last: 8125 },
@@ -127,7 +128,7 @@ describe('mistakes are told with their place, all at once', () => {
     [
       'a near miss of a key',
       'network: prod\nservices:\n  redis: { kind: private, prots: [6379] }\n',
-      'mesh.yaml:3:27: services.redis: unknown key "prots"; did you mean "ports"? (known here: kind, ports, public, tags)',
+      'mesh.yaml:3:27: services.redis: unknown key "prots"; did you mean "ports"? (known here: kind, ports, public, tags, description)',
     ],
     [
       'a time that is none',

@@ -80,6 +80,7 @@ export const meshSection = section({
         .optional()
         .describe('How the internet reaches a web service.'),
       tags: tags.optional().describe('For the selector tag:NAME.'),
+      description: text('words').optional().describe('What it is, in one line for people.'),
     }),
     'services',
   )
@@ -154,6 +155,7 @@ function toMesh(value: z.output<typeof meshSection>): Mesh {
         kind: declared.kind,
         ports: declared.ports ?? [],
         tags: declared.tags ?? [],
+        ...defined({ description: declared.description }),
         ...(declared.public && {
           public: {
             port: declared.public.port.port,

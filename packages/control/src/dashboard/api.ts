@@ -73,7 +73,7 @@ export interface NetworkView extends FleetNetwork {
   readonly disk?: readonly DiskProblem[];
 }
 
-export interface ServiceView extends Pick<Service, 'name' | 'kind' | 'tags'> {
+export interface ServiceView extends Pick<Service, 'name' | 'kind' | 'tags' | 'description'> {
   readonly ports: readonly string[];
   /** Undefined unless the internet may reach it. */
   readonly public?: Pick<PublicIngress, 'port' | 'hosts'>;

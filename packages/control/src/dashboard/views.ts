@@ -36,7 +36,7 @@ export function serviceViews(network: NetworkState, live: LiveAgents): ServiceVi
 }
 
 function serviceView({ service, address, instances }: FleetService, problems: readonly ProblemView[]): ServiceView {
-  const { name, kind, ports, tags } = service;
+  const { name, kind, ports, tags, description } = service;
   const named = kind !== 'worker';
   return {
     name,
@@ -44,6 +44,7 @@ function serviceView({ service, address, instances }: FleetService, problems: re
     ports: ports.map(formatPortRange),
     ...(service.public === undefined ? {} : { public: { port: service.public.port, hosts: service.public.hosts } }),
     tags,
+    ...defined({ description }),
     vip: named ? formatAddress(address) : '',
     names: named
       ? [

@@ -106,12 +106,13 @@ export function sameService(one: Service, other: Service): boolean {
 }
 
 function describeService(service: Service): Described<Service> {
-  const { kind, ports, public: ingress, tags } = service;
+  const { kind, ports, public: ingress, tags, description = '' } = service;
   return {
     kind,
     ports: sortedPorts(ports, formatPortRange),
     public: ingress === undefined ? '' : Object.values(describePublic(ingress)).join(''),
     tags: sorted(tags),
+    description,
   };
 }
 

@@ -6,7 +6,14 @@ import { diffMeshes, sameService } from './diff.ts';
 
 const port: PortRange = { protocol: 'tcp', first: 3000, last: 3001 };
 const ingress: PublicIngress = { port: 3000, hosts: ['a.example'], responseTimeoutMs: 5_000 };
-const web: Service = { name: 'web', kind: 'web', ports: [port], public: ingress, tags: ['eu'] };
+const web: Service = {
+  name: 'web',
+  kind: 'web',
+  ports: [port],
+  public: ingress,
+  tags: ['eu'],
+  description: 'the shop',
+};
 const rule: Rule = { name: 'shut', action: 'deny', from: ['web'], to: ['web'], ports: [port] };
 const agent: AgentSettings = { name: 'a', tags: ['eu'], services: [] };
 const asked: PolicyTest = { from: 'web', service: 'web', port: 3000, protocol: 'tcp', expect: 'deny' };
@@ -25,7 +32,13 @@ type Others<T, Name extends keyof T = never> = { readonly [Field in Exclude<keyo
 const ofPort: Others<PortRange> = { protocol: 'udp', first: 2_999, last: 3_002 };
 const ofRulePorts: Others<RulePorts> = { ...ofPort, protocol: 'any' };
 const ofIngress: Others<PublicIngress> = { port: 3001, hosts: ['b.example'], responseTimeoutMs: 2_000 };
-const ofService: Others<Service, 'name'> = { kind: 'private', ports: [], public: { ...ingress, hosts: [] }, tags: [] };
+const ofService: Others<Service, 'name'> = {
+  kind: 'private',
+  ports: [],
+  public: { ...ingress, hosts: [] },
+  tags: [],
+  description: 'a shop',
+};
 const ofRule: Others<Rule, 'name'> = { action: 'allow', from: ['*'], to: ['*'], ports: [] };
 const ofAgent: Others<AgentSettings, 'name'> = { tags: [], services: ['web'] };
 const ofTest: Others<PolicyTest> = { from: '*', service: 'redis', port: 1, protocol: 'udp', expect: 'allow' };

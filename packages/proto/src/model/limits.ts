@@ -14,6 +14,8 @@ export const LIMITS = {
   rulePorts: 256,
   /** Of one service. */
   publicHosts: 100,
+  /** Characters of what a service is, in words. */
+  description: 200,
   /** Longest wait for a public service's answer, milliseconds. */
   responseTimeoutMs: 3_600_000,
 } as const;

@@ -32,6 +32,8 @@ export interface Service {
   readonly ports: readonly PortRange[];
   readonly public?: PublicIngress;
   readonly tags: readonly string[];
+  /** For people; agents are not told. One line, never empty. */
+  readonly description?: string;
 }
 
 /** Ports that a rule is about: of one transport, or `any` of both. */

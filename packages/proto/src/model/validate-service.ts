@@ -7,7 +7,7 @@ import { type FieldProblem, problem, problemIf, quote } from './problem.ts';
 import { isKind } from './selector.ts';
 
 export function checkService(service: Service): FieldProblem[] {
-  const { name, kind, ports, tags, public: ingress } = service;
+  const { name, kind, ports, tags, public: ingress, description } = service;
   const field = `services.${name}`;
   const wrong = serviceNameProblem(name);
   const called = [
@@ -24,6 +24,11 @@ export function checkService(service: Service): FieldProblem[] {
     ...problemIf(!isKind(kind), `${field}.kind`, 'expected web, private or worker'),
     ...(kind === 'worker' ? checkWorker(service, field) : called),
     ...checkTags(tags, field),
+    ...problemIf(
+      !isDescription(description),
+      `${field}.description`,
+      `expected one line of 1 to ${LIMITS.description} characters`,
+    ),
   ];
 }
 
@@ -99,4 +104,12 @@ export function checkTags(tags: readonly string[], field: string): FieldProblem[
     const wrong = tags.indexOf(tag) < index ? 'given twice; expected each tag once' : tagProblem(tag);
     return wrong === undefined ? [] : [problem(`${field}.tags[${index}]`, `${quote(tag)}: ${wrong}`)];
   });
+}
+
+function isDescription(text: string | undefined): boolean {
+  return (
+    text === undefined ||
+    (text.length <= LIMITS.description &&
+      /^[^\p{Cc}\u2028\u2029]*[^\p{Cc}\u2028\u2029\s][^\p{Cc}\u2028\u2029]*$/u.test(text))
+  );
 }

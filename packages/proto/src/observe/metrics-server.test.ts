@@ -91,7 +91,7 @@ test('who asks and does not read is closed, so that others are served', async ()
     await once(stranger, 'connect');
     stranger.on('error', () => {}).write('GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n');
   }
-  await vi.waitFor(async () => expect(await ask(server, '/healthz')).toMatchObject({ status: 200 }), 5_000);
+  await vi.waitFor(async () => expect(await ask(server, '/healthz')).toMatchObject({ status: 200 }), 20_000);
   for (const stranger of strangers) stranger.destroy();
 });
 

@@ -91,7 +91,7 @@ function ingressToWire({
 }
 
 /** As an agent is told of it, which may be of a version that reads milliseconds. */
-export function enforcedServiceToWire(service: Service): pb.Outgoing<pb.Service> {
+export function enforcedServiceToWire({ description: _, ...service }: Service): pb.Outgoing<pb.Service> {
   const wire = serviceToWire(service);
   const ms = service.public?.responseTimeoutMs;
   return ms === undefined ? wire : { ...wire, public: { ...wire.public, responseTimeoutMs: ms } };
@@ -149,6 +149,7 @@ function readService(
           },
         }),
     tags: list(wire.tags, `${at}.tags`, LIMITS.tags, shortText),
+    ...defined({ description: text(wire.description, `${at}.description`, WIRE_LIMITS.sentence) || undefined }),
   };
 }
 

@@ -36,12 +36,13 @@ function section<T>(key: string, entries: readonly T[], line: (entry: T) => stri
   return entries.length === 0 ? '' : `${key}:\n${entries.map((entry) => `${line(entry)}\n`).join('')}`;
 }
 
-function serviceWords({ kind, ports, public: ingress, tags }: Service): Value {
+function serviceWords({ kind, ports, public: ingress, tags, description }: Service): Value {
   return {
     kind,
     ...(ports.length > 0 ? { ports: ports.map(portWords) } : {}),
     ...(ingress === undefined ? {} : { public: publicWords(ingress) }),
     ...(tags.length > 0 ? { tags } : {}),
+    ...(description === undefined ? {} : { description }),
   };
 }
 

@@ -57,6 +57,7 @@ function Detail({ service }: { readonly service: ServiceView }) {
           Flows from it
         </a>
       </p>
+      {service.description === undefined ? null : <p>{service.description}</p>}
       <Problems problems={service.problems} />
       <div class="columns">
         <section>

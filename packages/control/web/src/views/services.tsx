@@ -124,7 +124,14 @@ function matches(service: ServiceView, query: Readonly<Record<string, string | u
   if (health !== undefined && healthOf(service) !== health) return false;
   const wanted = text.trim().toLowerCase();
   if (wanted === '') return true;
-  const words = [service.name, service.vip, ...service.ports, ...service.tags, ...service.names];
+  const words = [
+    service.name,
+    service.vip,
+    ...service.ports,
+    ...service.tags,
+    ...service.names,
+    service.description ?? '',
+  ];
   const hosts = service.instances.map(({ host }) => host);
   return [...words, ...hosts].some((word) => word.toLowerCase().includes(wanted));
 }
