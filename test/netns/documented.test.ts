@@ -102,8 +102,8 @@ describe.skipIf(missing !== undefined)(titled('the documents', missing), () => {
     const asked = commands(documented('README.md', 'weft status'));
     const ends = asked.filter((command) => !stays(command) && !command.startsWith('weft revoke'));
     const run = async (command: string) => {
-      // What the agent of a host is asked for is asked there; the one revision that is sure to be there.
-      const host = /^weft (ping|connect|forward|env) /.test(command) ? web : main;
+      // What the agent of a host is asked for is asked there, and names are set up on one; the one revision that is sure to be there.
+      const host = command === 'weft check' ? data : /^weft (ping|connect|forward|env) /.test(command) ? web : main;
       const { code, stderr } = await host.run(
         shell(command.replace('rollback 7', `rollback ${revisions[0].revision}`)),
       );

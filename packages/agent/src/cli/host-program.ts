@@ -1,9 +1,23 @@
-/** The commands that ask the agent of this host: a service's bytes, local ports that lead to it, its address; to read its file again. */
+/** The commands that ask the agent of this host: whether the host is right, a service's bytes, local ports that lead to it, its address; to read its file again. */
 import { type Command, Option } from 'commander';
+import type { ExitCode } from './errors.ts';
 import { data, example, json } from './options.ts';
 import type { Terminal } from './terminal.ts';
 
-export function hostProgram(program: Command, terminal: Terminal, signal: AbortSignal): void {
+export function hostProgram(
+  program: Command,
+  terminal: Terminal,
+  signal: AbortSignal,
+  exit: (code: ExitCode) => void,
+): void {
+  const checking = program
+    .command('check')
+    .description('whether this host is right, and what to do where it is not; exit code 4 when something is broken')
+    .addOption(data())
+    .addOption(json())
+    .action(async (options) => exit(await (await import('./check-command.ts')).check(options, terminal, signal)));
+  example(checking, 'weft check', 'weft check --json');
+
   const connecting = program
     .command('connect')
     .description('stdin and stdout to a service, as a program of this host calls it')

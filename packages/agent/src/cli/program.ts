@@ -146,7 +146,7 @@ export function build(terminal: Terminal, signal: AbortSignal, json: boolean, ex
     );
   example(pinging, 'weft ping data-1', 'weft ping data-1 --count 1 --json');
 
-  hostProgram(program, terminal, signal);
+  hostProgram(program, terminal, signal, exit);
 
   const listServices = admin(program.command('services').description('list services and their instances'))
     .addOption(network())

@@ -115,7 +115,8 @@ function markOf(path: string): string {
   return `${mtimeMs}/${ino}/${size}`;
 }
 
-function isStub({ host }: Upstream): boolean {
+/** Whether it is systemd-resolved on this host. */
+export function isStub({ host }: Pick<Upstream, 'host'>): boolean {
   return STUB_HOSTS.has(host);
 }
 

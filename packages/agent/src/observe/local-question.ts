@@ -9,13 +9,22 @@ import { StatusSocketError } from './errors.ts';
 const QUESTION = z.discriminatedUnion('ask', [
   z.object({ ask: z.literal('status') }),
   /** One round trip to a host: answered by a PingAnswer. However many ask at once, one is under way in a tunnel. */
-  z.object({ ask: z.literal('ping'), host: z.string() }),
+  z.object({
+    ask: z.literal('ping'),
+    host: z.string(),
+    /** By a tunnel that this agent makes: one that the peer made shows nothing of the way there. */
+    dialled: z.boolean().default(false),
+  }),
+  /** What a check of this host wants to know of the agent: answered by HostFacts. */
+  z.object({ ask: z.literal('facts') }),
   /** The agent file is to be read again. */
   z.object({ ask: z.literal('reload') }),
 ]);
 
 /** One JSON object in one line; who says nothing asks for the status. */
-export type LocalQuestion = z.output<typeof QUESTION>;
+export type LocalQuestion = z.input<typeof QUESTION>;
+/** As the agent reads it. */
+export type ReadQuestion = z.output<typeof QUESTION>;
 
 export type PingAnswer =
   | { readonly path: PathNow }
@@ -39,7 +48,7 @@ export interface LocalFailure {
 }
 
 /** Throws StatusSocketError. */
-export function readQuestion(line: string): LocalQuestion {
+export function readQuestion(line: string): ReadQuestion {
   if (line.trim() === '') return { ask: 'status' };
   try {
     return QUESTION.parse(JSON.parse(line));

@@ -4,7 +4,7 @@ import { chmod, lstat, unlink } from 'node:fs/promises';
 import { createServer, type Server, type Socket } from 'node:net';
 import { messageOf } from '@weft/proto';
 import { StatusSocketError } from './errors.ts';
-import { type LocalQuestion, readQuestion, toFailure } from './local-question.ts';
+import { type ReadQuestion, readQuestion, toFailure } from './local-question.ts';
 
 /** Readers at once; further ones are turned away. */
 const READERS = 32;
@@ -14,7 +14,7 @@ const READER_TIMEOUT_MS = 5_000;
 const ANSWER_TIMEOUT_MS = 30_000;
 const QUESTION_BYTES = 4_096;
 
-export type Answerer = (question: LocalQuestion) => object | Promise<object>;
+export type Answerer = (question: ReadQuestion) => object | Promise<object>;
 
 /**
  * Serves until the signal is aborted; resolves once the socket listens, and the file is this user's alone. Whoever calls holds the

@@ -29,6 +29,7 @@ import type { Problems } from '../words/problems.ts';
 import { type ControlState, followControl, keptNetmap, placesOfControl } from './control.ts';
 import { ENFORCEMENT } from './enforce.ts';
 import { FileInForce } from './file-in-force.ts';
+import { hostFacts } from './host-facts.ts';
 import { keepHouse } from './housekeeping.ts';
 import { localAnswerer } from './local-answers.ts';
 import { watchLoopbackDoor } from './loopback-door.ts';
@@ -109,7 +110,7 @@ async function runMember(
   request: MembershipRequest,
   signal: AbortSignal,
 ): Promise<boolean> {
-  const { directory, logger, ready } = options;
+  const { directory, logger, ready, workers: threads = 1 } = options;
   const member = await openMembership(request, signal);
   const { agentId } = member.membership;
   const startedMs = Date.now();
@@ -160,7 +161,14 @@ async function runMember(
         await path.takeUp(before, now);
       },
     });
-    const answerer = localAnswerer({ status, store, tunnels: path.tunnels, reload: () => reload.ask() });
+    const answerer = localAnswerer({
+      status,
+      facts: () =>
+        hostFacts({ netmap: store.current, services: path.inbound.services, targets: path.inbound.watch, threads }),
+      store,
+      tunnels: path.tunnels,
+      reload: () => reload.ask(),
+    });
     await openStatus(directory, answerer, path.problems, life.signal);
 
     let waits: string | undefined = 'it starts';

@@ -3,6 +3,7 @@ import { messageOf } from '@weft/proto';
 import { Deadline } from '../bytes/deadline.ts';
 import type { AgentStatus } from '../observe/agent-status.ts';
 import { LocalRefusal } from '../observe/errors.ts';
+import type { HostFacts } from '../observe/host-facts.ts';
 import type { PingAnswer, ReloadAnswer } from '../observe/local-question.ts';
 import type { Answerer } from '../observe/status-socket.ts';
 import type { Tunnels } from '../tunnel/types.ts';
@@ -13,6 +14,7 @@ const PING_MS = 6_000;
 
 export interface LocalParts {
   readonly status: () => Promise<AgentStatus>;
+  readonly facts: () => Promise<HostFacts>;
   readonly store: Pick<NetmapSource, 'current'>;
   readonly tunnels: Pick<Tunnels, 'lookAt'>;
   readonly reload: () => Promise<ReloadAnswer>;
@@ -24,19 +26,21 @@ export function localAnswerer(parts: LocalParts): Answerer {
       case 'status':
         return parts.status();
       case 'ping':
-        return ping(parts, question.host);
+        return ping(parts, question.host, question.dialled);
       case 'reload':
         return parts.reload();
+      case 'facts':
+        return parts.facts();
     }
   };
 }
 
 /** Rejects with LocalRefusal. */
-async function ping({ store, tunnels }: LocalParts, host: string): Promise<PingAnswer> {
+async function ping({ store, tunnels }: LocalParts, host: string, dialled: boolean): Promise<PingAnswer> {
   const peer = peerOf(store, host);
   const deadline = new Deadline(PING_MS);
   try {
-    return { path: await tunnels.lookAt(peer.agentId, false, deadline) };
+    return { path: await tunnels.lookAt(peer.agentId, dialled, deadline) };
   } catch (error) {
     return { unreachable: messageOf(error) };
   } finally {

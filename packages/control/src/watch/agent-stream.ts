@@ -97,7 +97,9 @@ export class AgentStream {
     this.#helloTimer = setTimeout(() => {
       this.end({ code: status.DEADLINE_EXCEEDED, details: `no hello within ${options.helloMs} ms` });
     }, options.helloMs).unref();
-    call.send({ challenge: { nonce: this.#nonce, acknowledgesFlows: true, capability: CAPABILITY } });
+    call.send({
+      challenge: { nonce: this.#nonce, acknowledgesFlows: true, capability: CAPABILITY, sentMs: options.now() },
+    });
   }
 
   get agentId(): string | undefined {

@@ -40,6 +40,13 @@ export function mostListeners(limit: number): number {
   return Math.floor((limit - reservedFiles(limit)) / 2);
 }
 
+/** The least limit with which an agent holds so many listeners. */
+export function filesFor(listeners: number): number {
+  // Of the limit an eighth is kept, so a seventh of the rest.
+  const reserve = Math.min(1_024, Math.max(24, Math.ceil((2 * listeners) / 7)));
+  return Math.max(LEAST_FILES, 2 * listeners + reserve);
+}
+
 /** Whether this failure, or one of several, is for want of a file or a buffer, and so tells nothing of what was asked for. */
 export function isShortage(cause: unknown): boolean {
   if (cause instanceof AggregateError) return cause.errors.some(isShortage);

@@ -3,6 +3,7 @@ import { PROTOCOLS } from '@weft/proto';
 import { z } from 'zod';
 import type { FileChange } from '../../config/file-changes.ts';
 import type { AgentStatus, NameStatus, TargetStatus, WorkerStatus } from '../../observe/agent-status.ts';
+import { AREAS, type Finding, RESULTS } from '../check/finding.ts';
 import { ended } from './flows.ts';
 import { bytes, count, flag, list, port, ports, revision, spanUs, text, texts, timeMs, told } from './form.ts';
 import { peer, problems } from './members.ts';
@@ -101,6 +102,21 @@ const control = z.union([
 export const status = told({
   agent: agent.nullable().describe('null: none runs here'),
   control: control.nullable().describe('null: it was not asked, for want of an admin token'),
+});
+
+export const check = told({
+  network: text.describe('empty where none was joined'),
+  host: text,
+  broken: count.describe('of the findings'),
+  findings: list(
+    told({
+      area: z.enum(AREAS),
+      subject: text.describe('what of it, such as an address; empty where there is but one'),
+      result: z.enum(RESULTS).describe('hint: it works and might not; unknown: it could not be looked at'),
+      message: text,
+      remedy: text.describe('what to do; empty where there is nothing to do'),
+    } satisfies Record<keyof Finding, z.ZodType>),
+  ),
 });
 
 export const ping = told({

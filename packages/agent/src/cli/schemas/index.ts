@@ -4,7 +4,7 @@ import { type JsonSchema, toJsonSchema } from '../../config/json-schema.ts';
 import { snakeCase } from '../snake-case.ts';
 import { explain, flows } from './flows.ts';
 import { fileProblem, list, TOLD, text, told } from './form.ts';
-import { env, forward, ping, reload, status } from './host.ts';
+import { check, env, forward, ping, reload, status } from './host.ts';
 import { agents, revoke, services, tokenCreate, tokenList, tokenRevoke } from './members.ts';
 import { apply, audit, diff, get, history, lint, networkList, networkRemove, rollback } from './mesh.ts';
 
@@ -23,6 +23,7 @@ export const ANSWERS = {
   'network remove': networkRemove,
   lint,
   status,
+  check,
   ping,
   reload,
   forward,

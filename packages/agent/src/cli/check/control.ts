@@ -1,0 +1,83 @@
+/** Whether control is reached from this host, at each place where it is looked for; and what its clock says. */
+import { CONTROL_RANGE, messageOf } from '@weft/proto';
+import { ControlUnreachableError } from '@weft/proto/wire';
+import { sayCause } from '../../inbound/wrong-target.ts';
+import { controlAddresses } from '../../link/addresses.ts';
+import { type ControlSeen, lookAtControl } from '../../link/look-at-control.ts';
+import { type Finding, findingsOf } from './finding.ts';
+import type { Known } from './known.ts';
+
+const control = findingsOf('control');
+const clock = findingsOf('clock');
+
+/** As on the page. */
+const SKEW_BOUND_MS = 1_000;
+
+export async function lookAtControls(
+  { agent, identity, kept }: Known,
+  now: () => number,
+  signal: AbortSignal,
+): Promise<readonly Finding[]> {
+  const membership = identity?.membership;
+  if (membership === undefined)
+    return [
+      control.unknown('', 'not looked at: this host is no member of a network, or who asks may not read its identity'),
+    ];
+  const { pin, controlAddresses: joined } = membership;
+  const known = controlAddresses({ named: undefined, told: kept.controlAddresses, joined }, CONTROL_RANGE);
+  const addresses = agent?.control.addresses ?? known;
+  const seen = await Promise.all(
+    addresses.map(async (address) => ({ address, came: await look(address, pin, now, signal) })),
+  );
+  signal.throwIfAborted();
+  const answers = seen.flatMap(({ came }) => (typeof came === 'string' ? [] : [came]));
+  return [...seen.map(({ address, came }) => found(address, came, answers.length > 0)), ...clocks(answers)];
+}
+
+/** Or why there is no answer. */
+async function look(
+  address: string,
+  pin: Uint8Array,
+  now: () => number,
+  signal: AbortSignal,
+): Promise<ControlSeen | string> {
+  try {
+    return await lookAtControl(address, pin, now, signal);
+  } catch (error) {
+    const { cause } = error as Error;
+    // The system's own errors are put into words; the others are words.
+    if (error instanceof ControlUnreachableError && cause !== undefined && 'errno' in Object(cause))
+      return sayCause(cause);
+    return messageOf(error).replace(/^control at \S+ cannot be reached: /, '');
+  }
+}
+
+function found(address: string, came: ControlSeen | string, another: boolean): Finding {
+  if (typeof came !== 'string') return control.ok(address, `answers in ${came.tookMs.toFixed(1)} ms`);
+  if (another) return control.hint(address, came, 'nothing, while control answers elsewhere');
+  return control.broken(
+    address,
+    came,
+    'start weft-control there, and let this host reach its --listen address; where control is elsewhere by now: weft up --control HOST:PORT',
+  );
+}
+
+/** The quickest answer tells best. */
+function clocks(answers: readonly ControlSeen[]): readonly Finding[] {
+  const [best] = [...answers].sort((one, other) => one.tookMs - other.tookMs);
+  if (best === undefined) return [];
+  const { aheadMs, tookMs } = best;
+  if (aheadMs === undefined)
+    return [clock.unknown('', 'this control does not say what time it is: it is of an older version')];
+  const off = Math.abs(aheadMs);
+  const apart = off < 1_000 ? `${off} ms` : `${(off / 1_000).toFixed(1)} s`;
+  if (off <= SKEW_BOUND_MS + tookMs / 2)
+    return [clock.ok('', `within ${Math.max(1, Math.ceil(off + tookMs / 2))} ms of control's`)];
+  return [
+    clock.broken(
+      '',
+      `this host's is ${apart} ${aheadMs > 0 ? 'ahead of' : 'behind'} control's, so times in its records and logs are wrong`,
+      'set the one that is wrong and keep it right: timedatectl set-ntp true, or another client of NTP',
+    ),
+  ];
+}

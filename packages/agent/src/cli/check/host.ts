@@ -1,0 +1,141 @@
+/** What the agent wants of the host itself: ports below 1024, files, its directory, and somebody who starts it again. */
+import { execFile } from 'node:child_process';
+import { accessSync, constants, existsSync, statfsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { filesFor, formatPortRange, messageOf, parseHostPort, parsePort } from '@weft/proto';
+import { processFacts } from '../../observe/process-facts.ts';
+import { listenerSpecs } from '../../outbound/listener-spec.ts';
+import { formatBytes } from '../format.ts';
+import { type Finding, findingsOf } from './finding.ts';
+import type { Known } from './known.ts';
+
+const ports = findingsOf('ports');
+const files = findingsOf('files');
+const kept = findingsOf('directory');
+const units = findingsOf('unit');
+
+/** Nothing where no port is so low. */
+export function lookAtPorts({ agent, facts, kept: { current } }: Known): readonly Finding[] {
+  const services = agent
+    ? agent.names.map(({ name, ports: declared }) => ({
+        name: name.replace(/\.internal$/, ''),
+        ports: declared.map(parsePort),
+      }))
+    : [...current.services.values()].map(({ service }) => service);
+  const own = { 'the --dns of the agent': agent?.dns, 'its gateway': agent?.gateway };
+  const wanted = [
+    ...services.flatMap(({ name, ports: declared }) =>
+      declared.map((range) => ({ port: range.first, what: `${name} ${formatPortRange(range)}` })),
+    ),
+    ...Object.entries(own).flatMap(([what, at]) => ({ port: parseHostPort(at ?? '')?.port ?? 0, what })),
+  ].filter(({ port }) => port > 0 && port < LOW);
+  const lowest = wanted.toSorted((one, other) => one.port - other.port)[0];
+  if (lowest === undefined) return [];
+  const { lowestPort } = facts?.process ?? processFacts();
+  const what = [...new Set(wanted.map((each) => each.what))].join(', ');
+  if (lowestPort === null)
+    return [ports.unknown('', `this system does not tell who may listen below 1024, as ${what} wants`)];
+  if (lowestPort <= lowest.port) return [ports.ok('', `the agent may listen from ${lowestPort} on, as ${what} wants`)];
+  return [
+    ports.broken(
+      '',
+      `the agent may listen from ${lowestPort} on, and these want lower ones: ${what}`,
+      `as root, once: sysctl -w net.ipv4.ip_unprivileged_port_start=${lowest.port}; or AmbientCapabilities=CAP_NET_BIND_SERVICE in its unit`,
+    ),
+  ];
+}
+
+const LOW = 1_024;
+
+export function lookAtFiles({ agent, facts, kept: { current } }: Known): Finding {
+  const { filesLimit, filesOpen } = facts?.process ?? processFacts();
+  const needed = facts?.filesNeeded ?? filesFor(listenerSpecs(current).size);
+  if (filesLimit === null) return files.unknown('', 'this system does not tell how many files a process may have open');
+  if (filesLimit < needed)
+    return files.broken(
+      '',
+      `${filesLimit} may be open, and the network's ports and their flows want ${needed}`,
+      `raise the hard limit and start the agent again: LimitNOFILE= in its unit, or ulimit -Hn ${needed}`,
+    );
+  const open = agent === undefined || facts === undefined ? '' : `${filesOpen} are, and `;
+  return files.ok('', `${filesLimit} may be open; ${open}the network's ports and their flows want ${needed}`);
+}
+
+/** Room for the netmap and its next copy. */
+const LEAST_ROOM = 8 << 20;
+
+export function lookAtDirectory({ directory, agent, facts }: Known): readonly Finding[] {
+  try {
+    if (!existsSync(directory))
+      return agent === undefined ? [] : [kept.broken(directory, 'is not there', 'start the agent again')];
+    const { uid, mode } = statSync(directory);
+    const owner = facts?.process.uid ?? process.getuid?.();
+    if (owner !== undefined && uid !== owner)
+      return [
+        kept.broken(
+          directory,
+          `belongs to user ${uid}, and the agent is ${owner}'s`,
+          `chown -R ${owner} ${directory}, or start it as user ${uid}`,
+        ),
+      ];
+    if ((mode & 0o022) !== 0) return [kept.broken(directory, 'others may write to it', `chmod go-w ${directory}`)];
+    const keys = join(directory, 'identity.json');
+    if (existsSync(keys) && (statSync(keys).mode & 0o077) !== 0)
+      return [
+        kept.broken(
+          directory,
+          `others may read the keys in ${keys}`,
+          `chmod 600 ${keys}; whoever read them is this host to others: weft revoke it and join again`,
+        ),
+      ];
+    accessSync(directory, constants.W_OK | constants.X_OK);
+    const { bavail, bsize, files: inodes, ffree } = statfsSync(directory);
+    const room = bavail * bsize;
+    if (room < LEAST_ROOM || (inodes > 0 && ffree === 0))
+      return [
+        kept.broken(
+          directory,
+          `its disk has room for ${formatBytes(room)} and ${ffree} files`,
+          'make room: what is enforced must be kept',
+        ),
+      ];
+    return [kept.ok(directory, `is its owner's alone, and its disk has room for ${formatBytes(room)}`)];
+  } catch (error) {
+    return [kept.broken(directory, messageOf(error), 'see to who owns it, and that its disk takes writes')];
+  }
+}
+
+/** Nothing where no systemd runs. `running`: where it tells that it does. */
+export async function lookAtUnit(
+  { agent, facts }: Known,
+  running = '/run/systemd/system',
+): Promise<readonly Finding[]> {
+  if (!existsSync(running)) return [];
+  const unit = facts?.process.unit ?? '';
+  if (agent !== undefined && facts !== undefined && unit === '')
+    return [
+      units.hint(
+        '',
+        'the agent runs in no unit of systemd: nobody starts it after a crash or a boot',
+        'README, "Install", has one',
+      ),
+    ];
+  const name = unit === '' ? 'weft.service' : unit;
+  const { LoadState, ActiveState, UnitFileState, NRestarts = '0' } = await show(name);
+  const restarts = NRestarts === '0' ? '' : `, and was started again ${NRestarts} times`;
+  if (LoadState !== 'loaded') return unit === '' ? [] : [units.ok(name, 'the agent runs in it')];
+  if (ActiveState === 'failed')
+    return [units.broken(name, 'has failed', `journalctl -u ${name} says why; then: systemctl restart ${name}`)];
+  if (UnitFileState === 'disabled')
+    return [units.hint(name, `is not started at boot${restarts}`, `systemctl enable ${name}`)];
+  return [units.ok(name, `is ${ActiveState}, and started at boot${restarts}`)];
+}
+
+async function show(unit: string): Promise<Readonly<Record<string, string>>> {
+  const wanted = '--property=LoadState,ActiveState,UnitFileState,NRestarts';
+  const { stdout } = await promisify(execFile)('systemctl', ['show', unit, wanted], { timeout: 5_000 }).catch(() => ({
+    stdout: '',
+  }));
+  return Object.fromEntries(Array.from(stdout.matchAll(/^(\w+)=(.*)$/gm), ([, key, value]) => [key, value]));
+}

@@ -1,0 +1,67 @@
+/** What there is to check by: the agent that runs, and what it keeps in its directory, which is there while it is off too. */
+import { CONTROL_RANGE, messageOf } from '@weft/proto';
+import { type Identity, loadIdentity } from '../../member/identity.ts';
+import { loadNetmap } from '../../member/persist.ts';
+import { NetmapStore } from '../../netmap/store.ts';
+import type { AgentStatus } from '../../observe/agent-status.ts';
+import type { HostFacts } from '../../observe/host-facts.ts';
+import { createLogger } from '../../observe/logger.ts';
+import { askAgent, readLocalStatus } from '../../observe/status-client.ts';
+
+export interface Known {
+  readonly directory: string;
+  /** Undefined while it is off, or cannot be asked. */
+  readonly agent: AgentStatus | undefined;
+  /** The same, and of an agent of an older version, which does not tell. */
+  readonly facts: HostFacts | undefined;
+  /** Why the agent cannot be asked, and what of it; empty where it answers or is off. */
+  readonly unasked: string;
+  readonly identity: Identity | undefined;
+  /** Why identity.json cannot be read; empty where it can, or is not there. */
+  readonly unread: string;
+  /** What control said last, of an agent that is off; empty where it never spoke. */
+  readonly kept: NetmapStore;
+}
+
+/** Its programs are tried one after the other. */
+const FACTS_MS = 25_000;
+
+export async function whatIsKnown(directory: string): Promise<Known> {
+  const [running, identity] = await Promise.all([
+    tried(() => readLocalStatus(directory)),
+    tried(() => loadIdentity(directory)),
+  ]);
+  const agent = running.value;
+  const facts = agent && (await tried(() => askFacts(directory)));
+  return {
+    directory,
+    agent,
+    facts: facts?.value,
+    unasked: running.error + (facts?.error ?? ''),
+    identity: identity.value,
+    unread: identity.error,
+    kept: await keptNetmap(directory, identity.value),
+  };
+}
+
+async function askFacts(directory: string): Promise<HostFacts | undefined> {
+  const told = await askAgent<HostFacts>(directory, { ask: 'facts' }, FACTS_MS);
+  // One of before there were questions has but one answer to all.
+  if (told !== undefined && !('filesNeeded' in told)) throw new Error('it knows no questions');
+  return told;
+}
+
+async function keptNetmap(directory: string, identity: Identity | undefined): Promise<NetmapStore> {
+  const silent = createLogger({ WEFT_LOG_LEVEL: 'silent' });
+  const load = () => loadNetmap(directory, identity?.membership?.agentId ?? '', silent);
+  const { value: kept } = await tried(load);
+  return new NetmapStore(CONTROL_RANGE, kept, kept?.heardMs ?? 0, []);
+}
+
+async function tried<T>(look: () => Promise<T>): Promise<{ readonly value: T | undefined; readonly error: string }> {
+  try {
+    return { value: await look(), error: '' };
+  } catch (error) {
+    return { value: undefined, error: messageOf(error) };
+  }
+}

@@ -1,0 +1,27 @@
+/** Whether the programs of this host's services answer where the agent calls them. */
+import { formatPortRange } from '@weft/proto';
+import type { TargetFacts } from '../../observe/host-facts.ts';
+import { type Finding, findingsOf } from './finding.ts';
+import type { Known } from './known.ts';
+
+const { ok, unknown, broken } = findingsOf('target');
+
+export function lookAtTargets({ facts }: Known): readonly Finding[] {
+  if (facts === undefined)
+    return [unknown('', 'not looked at: the agent knows where programs are expected, and tells nothing')];
+  return facts.targets.map(lookAtTarget);
+}
+
+function lookAtTarget({ service, ports, tried }: TargetFacts): Finding {
+  const subject = `${service} ${formatPortRange(ports)}`;
+  const span = ports.last - ports.first;
+  const at = (address: string) => (span === 0 ? address : `${address} and the ${span} after it`);
+  const last = tried.at(-1);
+  if (last?.error === '') return ok(subject, `a program answers at ${at(last.address)}`);
+  const [first] = tried;
+  return broken(
+    subject,
+    tried.map(({ address, error }) => `${at(address)}: ${error}`).join(', '),
+    `start the program, or say in the agent file where it listens: targets: { ${ports.first}: "${first?.address ?? ''}" }`,
+  );
+}

@@ -1,0 +1,53 @@
+/** Whether control is there, asked without a word of who asks: its first message, which it says to everybody who knows its key. */
+import { AgentClient, agentService, callDuplex, isServiceError, type pb, pinnedCredentials } from '@weft/proto/wire';
+import { channelOptions } from '../member/channel.ts';
+
+const ANSWER_MS = 5_000;
+
+export interface ControlSeen {
+  /** From the question to its answer, milliseconds. */
+  readonly tookMs: number;
+  /** How far this host's clock is ahead of control's, milliseconds; undefined of a control that does not say. */
+  readonly aheadMs: number | undefined;
+}
+
+/** Rejects with ControlUnreachableError, PinMismatchError, or what gRPC says. `now`: this host's clock. */
+export async function lookAtControl(
+  address: string,
+  pin: Uint8Array,
+  now: () => number,
+  signal: AbortSignal,
+): Promise<ControlSeen> {
+  const credentials = await pinnedCredentials(address, pin, signal);
+  const client = new AgentClient(address, credentials, channelOptions(address));
+  try {
+    // The time that the connection takes is no part of the way that the answer takes.
+    await new Promise<void>((resolve, reject) => {
+      client.waitForReady(Date.now() + ANSWER_MS, (error) => (error === undefined ? resolve() : reject(error)));
+    });
+    const began = performance.now();
+    const { sentMs } = await challenge(client, signal);
+    const tookMs = performance.now() - began;
+    return { tookMs, aheadMs: sentMs === 0 ? undefined : Math.round(now() - tookMs / 2 - sentMs) };
+  } finally {
+    client.close();
+  }
+}
+
+function challenge(client: AgentClient, signal: AbortSignal): Promise<pb.Challenge> {
+  return new Promise((resolve, reject) => {
+    const stream = callDuplex(client, agentService.connect, { signal, deadlineMs: ANSWER_MS });
+    const end = (settle: () => void) => {
+      settle();
+      stream.cancel();
+    };
+    stream.on('error', (error) =>
+      end(() => reject(isServiceError(error) ? new Error(error.details, { cause: error }) : error)),
+    );
+    stream.on('end', () => end(() => reject(new Error('it ended the connection without a word'))));
+    stream.on('data', ({ challenge }: pb.ControlMessage) => {
+      if (challenge) end(() => resolve(challenge));
+      else end(() => reject(new Error('what it said first is no challenge')));
+    });
+  });
+}

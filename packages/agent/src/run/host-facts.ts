@@ -1,0 +1,123 @@
+/** What the agent tells a command that checks its host, looked up and tried at the moment of the question. */
+import { eachPort, filesFor, formatHostPort, type PortRange, type Protocol } from '@weft/proto';
+import type { AgentService } from '../config/agent-file.ts';
+import { runsHere } from '../flows/judge.ts';
+import { type TargetAddress, targetsOf } from '../inbound/addresses.ts';
+import type { LocalTargets } from '../inbound/target-watch.ts';
+import { tryTarget } from '../inbound/try-target.ts';
+import type { HostFacts, PeerFacts, TargetFacts, TargetTry } from '../observe/host-facts.ts';
+import { processFacts } from '../observe/process-facts.ts';
+import { listenerSpecs } from '../outbound/listener-spec.ts';
+import type { Netmap, NetmapInstance, NetmapPeer } from '../words/netmap.ts';
+
+export interface HostFactsParts {
+  readonly netmap: Netmap;
+  /** By name, from the agent file. */
+  readonly services: ReadonlyMap<string, AgentService>;
+  readonly targets: Pick<LocalTargets, 'answers'>;
+  readonly threads: number;
+}
+
+/** Programs that are tried at once. */
+const AT_ONCE = 16;
+/** Programs that answer nothing take long, and who asks does not wait for ever. */
+const TRIES_MS = 15_000;
+
+export async function hostFacts(parts: HostFactsParts): Promise<HostFacts> {
+  const { netmap, threads } = parts;
+  return {
+    process: processFacts(),
+    filesNeeded: filesFor(listenerSpecs(netmap).size * threads),
+    peers: [...netmap.peers.values()].map((peer) => peerFacts(netmap, peer)),
+    targets: await tryTargets(parts),
+  };
+}
+
+function peerFacts({ services }: Netmap, { agentId, host }: NetmapPeer): PeerFacts {
+  const there = [...services.values()].flatMap(({ service, instances }) =>
+    instances.filter((instance) => instance.agentId === agentId).map((instance) => ({ service, instance })),
+  );
+  const runs = there.flatMap(({ service }) => (service.kind === 'worker' ? [] : service.name));
+  if (there.length === 0) return { host, runs };
+  return { host, runs, up: there.some(({ instance }) => isTold(instance)) };
+}
+
+/** Of a host that control does not hear, it tells nothing of the ports. */
+function isTold({ healthy, notListening }: NetmapInstance): boolean {
+  return healthy || notListening.length > 0;
+}
+
+interface Declared {
+  readonly service: string;
+  readonly port: number;
+  readonly protocol: Protocol;
+  readonly here: AgentService;
+}
+
+async function tryTargets({ netmap, services, targets }: HostFactsParts): Promise<readonly TargetFacts[]> {
+  const declared = [...services.values()].flatMap((here): Declared[] => {
+    const service = runsHere(netmap, services, here.name)?.service;
+    if (service === undefined || service.kind === 'worker') return [];
+    return Array.from(eachPort(service.ports), ({ port, protocol }) => ({ service: here.name, port, protocol, here }));
+  });
+  const found: (readonly TargetTry[])[] = [];
+  const until = performance.now() + TRIES_MS;
+  let next = 0;
+  const worker = async () => {
+    for (let at = next++; at < declared.length; at = next++) {
+      const one = declared[at];
+      if (one !== undefined) found[at] = await tryOne(one, targets, performance.now() < until);
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  return declared.reduce<TargetFacts[]>((told, { service, port, protocol }, at) => {
+    const tried = found[at] ?? [];
+    const last = told.at(-1);
+    if (last?.service === service && continues(last, port, protocol, tried))
+      told[told.length - 1] = { ...last, ports: { ...last.ports, last: port } };
+    else told.push({ service, ports: { protocol, first: port, last: port }, tried });
+    return told;
+  }, []);
+}
+
+async function tryOne(
+  { here, port, protocol }: Declared,
+  targets: HostFactsParts['targets'],
+  inTime: boolean,
+): Promise<TargetTry[]> {
+  const look = (target: TargetAddress) => (targets.answers(target, 'udp') ? undefined : SILENT);
+  const tried: TargetTry[] = [];
+  for (const target of targetsOf(here, port, protocol)) {
+    const error = protocol === 'udp' ? look(target) : inTime ? await tryTarget(target) : LATE;
+    tried.push({ address: formatHostPort(target.host, target.port), error: error ?? '' });
+    if (error === undefined) break;
+  }
+  return tried;
+}
+
+/** A datagram that is not answered says nothing: the kernel's table is asked. */
+const SILENT = 'no program listens';
+const LATE = 'not tried, as those before it took too long';
+
+function continues(
+  { ports, tried }: TargetFacts,
+  port: number,
+  protocol: Protocol,
+  now: readonly TargetTry[],
+): boolean {
+  return isNext(ports, port, protocol) && shape(tried, ports.first) === shape(now, port);
+}
+
+function isNext(ports: PortRange, port: number, protocol: Protocol): boolean {
+  return ports.protocol === protocol && ports.last + 1 === port;
+}
+
+/** The same for ports that are served side by side and came to the same. */
+function shape(tried: readonly TargetTry[], port: number): string {
+  return JSON.stringify(
+    tried.map(({ address, error }) => {
+      const at = address.lastIndexOf(':');
+      return [address.slice(0, at), Number(address.slice(at + 1)) - port, error];
+    }),
+  );
+}
