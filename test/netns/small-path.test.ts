@@ -66,7 +66,7 @@ describe.skipIf(missing !== undefined)(titled('a path that swallows large packet
     await until('the path is measured', pathSize, (size) => size === 1_252, SETTLED_MS);
     await until(
       'control hears of it',
-      () => control.ok('agents'),
+      () => control.ok('agents', '--wide'),
       (table) => /^near .*1252 B/m.test(table) && /^far .*1252 B/m.test(table),
       SETTLED_MS,
     );

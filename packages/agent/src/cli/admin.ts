@@ -32,6 +32,7 @@ export interface AdminOptions {
 export interface NetworkOptions extends AdminOptions {
   readonly network?: string;
   readonly json?: true;
+  readonly wide?: true;
 }
 
 export interface AdminAccess {

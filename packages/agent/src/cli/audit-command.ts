@@ -4,7 +4,7 @@ import { type AdminOptions, everyEntry, type NetworkOptions, withAdmin } from '.
 import { CommandError, wrongValue } from './errors.ts';
 import { formatTime, orDash } from './format.ts';
 import { writeJson } from './json.ts';
-import { writeTable } from './table.ts';
+import { drop, short, type TableOptions, writeTable } from './table.ts';
 import { printable, type Terminal } from './terminal.ts';
 
 /** As many as control keeps. */
@@ -52,11 +52,11 @@ export async function audit(
     revision === 0 ? '-' : String(revision),
     orDash([subject, detail].filter((words) => words !== '').join(': ')),
   ]);
-  writeTable(terminal, ['TIME', 'WHO', 'ACTION', 'REVISION', 'WHAT'], rows);
+  writeTable(terminal, ['TIME', short('WHO'), short('ACTION'), drop('REVISION', 1), short('WHAT')], rows, options);
 }
 
 export async function networkList(
-  options: AdminOptions & { readonly json?: true },
+  options: AdminOptions & TableOptions & { readonly json?: true },
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<void> {
@@ -82,7 +82,7 @@ export async function networkList(
     `${connected}/${agents}`,
     String(behind),
   ]);
-  writeTable(terminal, ['NETWORK', 'REVISION', 'SERVICES', 'CONNECTED', 'BEHIND'], rows);
+  writeTable(terminal, [short('NETWORK'), 'REVISION', 'SERVICES', 'CONNECTED', 'BEHIND'], rows, options);
 }
 
 /** Nothing brings a network back: who removes it says its name again. */

@@ -26,6 +26,7 @@ interface Surroundings {
   readonly env?: Record<string, string>;
   readonly answer?: string;
   readonly signal?: AbortSignal;
+  readonly columns?: number;
   /** What goes through a command; as text, all that stdin has. */
   readonly input?: string | Bytes;
   /** Gets what is said as it comes. */
@@ -56,7 +57,14 @@ export function commandLine() {
 
   /** With more of an environment, or a person who answers questions. */
   async function weftWith(
-    { env: more, answer, input = '', signal = new AbortController().signal, said = { out: '', err: '' } }: Surroundings,
+    {
+      env: more,
+      answer,
+      columns,
+      input = '',
+      signal = new AbortController().signal,
+      said = { out: '', err: '' },
+    }: Surroundings,
     ...args: readonly string[]
   ): Promise<Outcome> {
     const env = {
@@ -74,6 +82,7 @@ export function commandLine() {
       },
       outColors: false,
       errColors: false,
+      columns,
       env,
       now: () => NOW,
       bytes: () => {

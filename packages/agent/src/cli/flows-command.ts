@@ -9,7 +9,7 @@ import { followFlows } from './follow-flows.ts';
 import { flowFrom, flowInstance, flowTo, formatBytes, formatTime, orDash } from './format.ts';
 import { writeJsonLine } from './json.ts';
 import { openFlows } from './open-flows.ts';
-import { type Cell, writeTable } from './table.ts';
+import { type Cell, type Column, drop, short, writeTable } from './table.ts';
 import { paint, printable, type Terminal } from './terminal.ts';
 
 const DEFAULT_LIMIT = 100;
@@ -35,7 +35,7 @@ export async function flows(options: FlowsOptions, terminal: Terminal, signal: A
     return;
   }
   const records = await listWithAdmin(options, terminal, signal, (admin) => newest(admin, { network, filter }, limit));
-  if (options.json === undefined) writeFlows(records, terminal);
+  if (options.json === undefined) writeFlows(records, options, terminal);
   else for (const record of records) writeJsonLine(terminal, 'flows', record);
 }
 
@@ -49,13 +49,27 @@ async function newest(admin: Admin, asked: pb.Outgoing<pb.ListFlowsRequest>, lim
   return records.reverse();
 }
 
-function writeFlows(records: readonly FlowRecord[], terminal: Terminal): void {
-  const head = FLOW_COLUMNS.map(({ label }) => label.toUpperCase());
+function writeFlows(records: readonly FlowRecord[], options: FlowsOptions, terminal: Terminal): void {
+  const head = FLOW_COLUMNS.map(({ name, label }) => (NARROWER[name] ?? String)(label.toUpperCase()));
   const rows = records.map((record) =>
     FLOW_COLUMNS.map(({ name }) => CELLS[name]?.(record) ?? orDash(`${record[name]}`)),
   );
-  writeTable(terminal, head, rows);
+  writeTable(terminal, head, rows, options);
 }
+
+/** Where there is no room: what decided goes last, for it is why people look. */
+const NARROWER: { readonly [Name in keyof FlowRecord]?: (title: string) => Column } = {
+  source: (title) => short(title),
+  service: (title) => short(title),
+  zone: (title) => drop(title, 1),
+  revision: (title) => drop(title, 2),
+  bytesReceived: (title) => drop(title, 3),
+  bytesSent: (title) => drop(title, 4),
+  instance: (title) => short(title, 5),
+  detail: (title) => short(title, 6),
+  verdict: (title) => drop(title, 7),
+  rule: (title) => short(title, 8),
+};
 
 /** What is told in more than its own word. */
 const CELLS: { readonly [Name in keyof FlowRecord]?: (record: FlowRecord) => Cell } = {

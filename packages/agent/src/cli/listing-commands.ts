@@ -15,7 +15,7 @@ import { formatDuration } from '../config/duration.ts';
 import { everyEntry, listWithAdmin, type NetworkOptions } from './admin.ts';
 import { orDash } from './format.ts';
 import { writeJson } from './json.ts';
-import { type Cell, writeTable } from './table.ts';
+import { type Cell, drop, short, writeTable } from './table.ts';
 import { printable, type Terminal } from './terminal.ts';
 
 export async function services(options: NetworkOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
@@ -65,7 +65,8 @@ export async function services(options: NetworkOptions, terminal: Terminal, sign
       orDash(places.join(', ')),
     ];
   });
-  writeTable(terminal, ['NAME', 'KIND', 'VIP', 'PORTS', 'HEALTHY', 'PUBLIC', 'INSTANCES'], rows);
+  const head = [short('NAME'), 'KIND', 'VIP', short('PORTS'), 'HEALTHY', short('PUBLIC', 1), short('INSTANCES')];
+  writeTable(terminal, head, rows, options);
 }
 
 export async function agents(options: NetworkOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
@@ -126,19 +127,19 @@ export async function agents(options: NetworkOptions, terminal: Terminal, signal
     ];
   });
   const head = [
-    'HOST',
-    'STATE',
+    short('HOST'),
+    short('STATE'),
     'ENFORCES',
-    'ADDRESS',
-    'SERVICES',
-    'ROLES',
-    'TAGS',
-    'PATHS',
-    'CAPABILITY',
+    drop('ADDRESS', 6),
+    short('SERVICES'),
+    drop('ROLES', 4),
+    short('TAGS', 3),
+    drop('PATHS', 2),
+    drop('CAPABILITY', 1),
     'PROBLEMS',
-    'ID',
+    drop('ID', 5),
   ];
-  writeTable(terminal, head, rows);
+  writeTable(terminal, head, rows, options);
   for (const agent of entries) {
     for (const problem of agent.report?.problems ?? []) {
       terminal.err(`${printable(`${agent.host}: ${problem.subject}: ${problem.message}`)}\n`);

@@ -20,7 +20,7 @@ import {
   signOf,
   writeChanges,
 } from './mesh-change.ts';
-import { writeTable } from './table.ts';
+import { short, writeTable } from './table.ts';
 import type { Terminal } from './terminal.ts';
 
 export async function get(
@@ -58,22 +58,22 @@ export async function history(options: NetworkOptions, terminal: Terminal, signa
   const rows = revisions.map(({ revision, appliedMs, changes }) => [
     String(revision),
     appliedMs === 0 ? '-' : formatTime(appliedMs),
-    orDash(summary(changes)),
+    orDash(summary(changes, options.wide ? Number.POSITIVE_INFINITY : SUMMARY)),
   ]);
-  writeTable(terminal, ['REVISION', 'APPLIED', 'CHANGES'], rows);
+  writeTable(terminal, ['REVISION', 'APPLIED', short('CHANGES')], rows, options);
 }
 
 /** What fits beside the rest into 80 columns. */
 const SUMMARY = 40;
 
 /** `+ service redis, - policy a, and 3 more`. */
-function summary(changes: readonly MeshChange[]): string {
+function summary(changes: readonly MeshChange[], most: number): string {
   const more = (left: number) => (left === 0 ? '' : `, and ${left} more`);
   let told = '';
   for (const [index, change] of changes.entries()) {
     const next = `${told}${index === 0 ? '' : ', '}${signOf(change)} ${change.subject}`;
     const left = changes.length - index - 1;
-    if (index > 0 && next.length + more(left).length > SUMMARY) return told + more(left + 1);
+    if (index > 0 && next.length + more(left).length > most) return told + more(left + 1);
     told = next;
   }
   return told;

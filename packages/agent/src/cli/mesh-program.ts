@@ -1,7 +1,7 @@
 /** The commands about a network's mesh: what is in force, what would change, what was, and who did it. */
 import type { Command } from 'commander';
 import type { ExitCode } from './errors.ts';
-import { admin, example, json, network } from './options.ts';
+import { admin, example, json, network, wide } from './options.ts';
 import type { Terminal } from './terminal.ts';
 
 export function meshProgram(
@@ -39,6 +39,7 @@ export function meshProgram(
 
   const telling = admin(program.command('history').description('list the meshes that were applied, newest first'))
     .addOption(network())
+    .addOption(wide())
     .addOption(json())
     .action(async (options) => (await import('./mesh-commands.ts')).history(options, terminal, signal));
   example(telling, 'weft history --network prod');
@@ -58,6 +59,7 @@ export function meshProgram(
   const auditing = admin(program.command('audit').description('list who did what, oldest first'))
     .addOption(network())
     .option('--limit <NUMBER>', 'how many of the newest', '100')
+    .addOption(wide())
     .addOption(json())
     .action(async (options) => (await import('./audit-command.ts')).audit(options, terminal, signal));
   example(auditing, 'weft audit --network prod --limit 20');
@@ -80,6 +82,7 @@ export function meshProgram(
   const networks = program.command('network').description('networks of a control');
   example(networks, 'weft network list');
   const list = admin(networks.command('list').description('list networks'))
+    .addOption(wide())
     .addOption(json())
     .action(async (options) => (await import('./audit-command.ts')).networkList(options, terminal, signal));
   example(list, 'weft network list --json');

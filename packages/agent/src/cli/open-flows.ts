@@ -14,10 +14,19 @@ import { UsageError } from './errors.ts';
 import { type FlowsOptions, readFlowsFilter } from './flows-filter.ts';
 import { flowFrom, flowInstance, flowTo, formatBytes, formatTime, orDash } from './format.ts';
 import { writeJsonLine } from './json.ts';
-import { writeTable } from './table.ts';
+import { drop, short, writeTable } from './table.ts';
 import { paintErr, printable, type Terminal } from './terminal.ts';
 
-const HEAD = ['OPENED', 'FROM', 'TO', 'INSTANCE', 'SENT', 'RECEIVED', 'SILENT', 'ID'];
+const HEAD = [
+  'OPENED',
+  short('FROM'),
+  short('TO'),
+  short('INSTANCE', 1),
+  drop('SENT', 3),
+  drop('RECEIVED', 2),
+  drop('SILENT', 4),
+  'ID',
+];
 
 /** Why a host told nothing, in words. */
 const UNTOLD: Readonly<Record<Exclude<OpenFlowsState, 'told'>, string>> = {
@@ -40,7 +49,7 @@ export async function openFlows(options: FlowsOptions, terminal: Terminal, signa
   // One that was handed over between two pages is told by both its ends.
   const flows = new Map(hosts.flatMap((told) => told.flows.map(openFlowFromWire)).map((flow) => [flow.id, flow]));
   const listed = [...flows.values()].sort((one, other) => one.startedMs - other.startedMs);
-  if (options.json === undefined) writeTable(terminal, HEAD, listed.map(row));
+  if (options.json === undefined) writeTable(terminal, HEAD, listed.map(row), options);
   else for (const flow of listed) writeJsonLine(terminal, 'flows', flow);
   warn(hosts, terminal);
 }

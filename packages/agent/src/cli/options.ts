@@ -30,6 +30,10 @@ export function json(): Option {
   return new Option('--json', 'print JSON');
 }
 
+export function wide(): Option {
+  return new Option('--wide', 'show tables whole, however wide the terminal is');
+}
+
 export function example(command: Command, ...lines: readonly string[]): void {
   command.addHelpText('after', `\nExample:\n${lines.map((line) => `  ${line}`).join('\n')}`);
 }

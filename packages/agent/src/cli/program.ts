@@ -11,7 +11,7 @@ import type { ExitCode } from './errors.ts';
 import { failureOf, tellFailure } from './failure.ts';
 import { hostProgram } from './host-program.ts';
 import { meshProgram } from './mesh-program.ts';
-import { admin, json as asJson, data, example, network, networkFromEnvironment } from './options.ts';
+import { admin, json as asJson, data, example, network, networkFromEnvironment, wide } from './options.ts';
 import type { Terminal } from './terminal.ts';
 
 const LONGEST_START_MS = 30_000;
@@ -83,6 +83,7 @@ export function build(terminal: Terminal, signal: AbortSignal, json: boolean, ex
   example(create, 'weft token create --network prod --services redis,web --ttl 1h');
   const list = admin(token.command('list').description('list tokens, without their secrets'))
     .addOption(network())
+    .addOption(wide())
     .addOption(asJson())
     .action(async (options) => (await import('./token-command.ts')).tokenList(options, terminal, signal));
   example(list, 'weft token list --network prod --json');
@@ -129,6 +130,7 @@ export function build(terminal: Terminal, signal: AbortSignal, json: boolean, ex
   const status = admin(program.command('status').description('how this host and control fare, and how fresh that is'))
     .addOption(network())
     .addOption(data())
+    .addOption(wide())
     .addOption(asJson())
     .action(async (options) => (await import('./status-command.ts')).showStatus(options, terminal, signal));
   example(status, 'weft status');
@@ -150,12 +152,14 @@ export function build(terminal: Terminal, signal: AbortSignal, json: boolean, ex
 
   const listServices = admin(program.command('services').description('list services and their instances'))
     .addOption(network())
+    .addOption(wide())
     .addOption(asJson())
     .action(async (options) => (await import('./listing-commands.ts')).services(options, terminal, signal));
   example(listServices, 'weft services --network prod');
 
   const listAgents = admin(program.command('agents').description('list hosts and how far each is with enforcing'))
     .addOption(network())
+    .addOption(wide())
     .addOption(asJson())
     .action(async (options) => (await import('./listing-commands.ts')).agents(options, terminal, signal));
   example(listAgents, 'weft agents --json');
@@ -178,6 +182,7 @@ export function build(terminal: Terminal, signal: AbortSignal, json: boolean, ex
     .option('--follow', 'stay, and print each as it ends')
     .option('--open', 'those that are open now, as their hosts tell; with --from, --to and --host')
     .option('--limit <NUMBER>', 'how many of the past to begin with; 100 when left out')
+    .addOption(wide())
     .addOption(new Option('--json', 'print one JSON object a line; nothing when there are none'))
     .action(async (options) => (await import('./flows-command.ts')).flows(options, terminal, signal));
   example(

@@ -11,7 +11,7 @@ import { formatBytes, formatTime, orDash } from './format.ts';
 import { writeJson } from './json.ts';
 import { defaultDirectory } from './paths.ts';
 import type { AnswerOf } from './schemas/index.ts';
-import { type Cell, writeTable } from './table.ts';
+import { type Cell, type Column, short, writeTable } from './table.ts';
 import { paint, printable, type Terminal } from './terminal.ts';
 import { trustHints } from './trust-hints.ts';
 
@@ -47,10 +47,10 @@ export async function showStatus(options: StatusOptions, terminal: Terminal, sig
     return;
   }
   if (agent === undefined) terminal.out(`${'agent'.padEnd(11)}${printable(`no agent runs here (${directory})`)}\n`);
-  else writeAgent(agent, terminal);
+  else writeAgent(agent, options, terminal);
   if (control instanceof CommandError) {
     terminal.out(`\ncontrol    ${paint(terminal, 'red', 'not reachable')}: ${printable(control.message)}\n`);
-  } else if (control !== undefined) writeControl(control, access.address, terminal);
+  } else if (control !== undefined) writeControl(control, access.address, options, terminal);
 }
 
 async function askControl(
@@ -95,7 +95,7 @@ function controlJson(control: ControlAnswer, address: string): AnswerOf<'status'
   };
 }
 
-function writeAgent(agent: AgentStatus, terminal: Terminal): void {
+function writeAgent(agent: AgentStatus, options: StatusOptions, terminal: Terminal): void {
   const line = (name: string, text: string) => terminal.out(`${name.padEnd(11)}${text}\n`);
   line('agent', printable(`${agent.host} in network ${agent.network} (${agent.agentId}), version ${agent.version}`));
   line('state', stateOf(agent, terminal));
@@ -111,10 +111,10 @@ function writeAgent(agent: AgentStatus, terminal: Terminal): void {
     const open = agent.workers.map((worker) => worker.flows.open).join(', ');
     line('workers', `${agent.workers.length} threads, with ${open} flows open`);
   }
-  const table = (head: readonly string[], rows: readonly Cell[][]) => {
+  const table = (head: readonly Column[], rows: readonly Cell[][]) => {
     if (rows.length === 0) return;
     terminal.out('\n');
-    writeTable(terminal, head, rows);
+    writeTable(terminal, head, rows, options);
   };
   const peers = tunnel.peers
     .slice(0, PEERS_SHOWN)
@@ -124,11 +124,11 @@ function writeAgent(agent: AgentStatus, terminal: Terminal): void {
       roundTripUs === 0 ? '-' : `${(roundTripUs / 1_000).toFixed(1)} ms`,
       pathSize === 0 ? '-' : `${pathSize} B`,
     ]);
-  table(['PEER', 'TUNNELS', 'ROUND TRIP', 'PATH'], peers);
+  table([short('PEER'), 'TUNNELS', 'ROUND TRIP', 'PATH'], peers);
   const more = tunnel.peers.length - peers.length;
   if (more > 0) terminal.out(`and ${more} more: weft status --json\n`);
   table(
-    ['RUNS HERE', 'STATE', 'NOT LISTENING'],
+    [short('RUNS HERE'), 'STATE', short('NOT LISTENING')],
     agent.instances.map(({ service, healthy, notListening }): Cell[] => [
       service,
       healthy ? { text: 'healthy', color: 'green' } : { text: 'not healthy', color: 'red' },
@@ -140,7 +140,7 @@ function writeAgent(agent: AgentStatus, terminal: Terminal): void {
     ]),
   );
   table(
-    ['NAME', 'KIND', 'ADDRESS', 'PORTS', 'HEALTHY'],
+    [short('NAME'), 'KIND', 'ADDRESS', short('PORTS'), 'HEALTHY'],
     agent.names.map(({ name, kind, address, ports, instances, healthy }): Cell[] => [
       name,
       kind,
@@ -193,7 +193,7 @@ function startOf({ startTime }: pb.GetStatusResponse): number {
   return timestampFromWire(startTime, 'start_time');
 }
 
-function writeControl(answer: pb.GetStatusResponse, address: string, terminal: Terminal): void {
+function writeControl(answer: pb.GetStatusResponse, address: string, options: StatusOptions, terminal: Terminal): void {
   const up = formatDuration(terminal.now() - startOf(answer));
   terminal.out(
     `\ncontrol    ${printable(`${address}, version ${answer.version}`)}, capability ${capabilityOf(answer.capability)}, up ${up}\n\n`,
@@ -216,7 +216,7 @@ function writeControl(answer: pb.GetStatusResponse, address: string, terminal: T
   }
   writeTable(
     terminal,
-    ['NETWORK', 'REVISION', 'SERVICES', 'AGENTS', 'CONNECTED', 'BEHIND', 'FLOWS DROPPED'],
+    [short('NETWORK'), 'REVISION', 'SERVICES', 'AGENTS', 'CONNECTED', short('BEHIND'), 'FLOWS DROPPED'],
     answer.networks.map((network): Cell[] => [
       network.network,
       String(network.revision),
@@ -226,5 +226,6 @@ function writeControl(answer: pb.GetStatusResponse, address: string, terminal: T
       network.behindCount === 0 ? '-' : { text: behindOf(network), color: 'yellow' },
       String(network.flowsDropped),
     ]),
+    options,
   );
 }

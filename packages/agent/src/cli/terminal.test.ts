@@ -43,6 +43,17 @@ describe("a process's terminal", () => {
   });
 });
 
+test.each([
+  [{ columns: 120 }, { COLUMNS: '60' }, 120],
+  [{}, { COLUMNS: '200' }, 200],
+  [{}, { COLUMNS: 'wide' }, 80],
+  [{}, {}, 80],
+])('of stdout %j and environment %j lines have %d characters', (own, env, columns) => {
+  const stream = { write: () => {} };
+  const terminal = processTerminal({ stdin: new PassThrough(), stdout: { ...stream, ...own }, stderr: stream, env });
+  expect(terminal.columns).toBe(columns);
+});
+
 describe('a question', () => {
   const { signal } = new AbortController();
 

@@ -15,6 +15,8 @@ export interface Terminal {
   readonly outColors: boolean;
   /** Whether what goes to err may be coloured: results often go to a file while a person reads the rest. */
   readonly errColors: boolean;
+  /** Characters of a line of results; undefined where there is no end to them. */
+  readonly columns?: number | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly now: () => number;
   /** Puts a question to the person and answers with the line; not there where nobody sits. Rejects when the signal aborts. */
@@ -67,8 +69,13 @@ export interface TerminalProcess {
 interface OutputStream {
   /** True on a terminal; a pipe and a file have no such property. */
   readonly isTTY?: boolean;
+  /** Of a terminal that knows how wide it is. */
+  readonly columns?: number;
   write(text: string): unknown;
 }
+
+/** Of a pipe, unless COLUMNS says otherwise. */
+const DEFAULT_COLUMNS = 80;
 
 /** The process's own terminal. Colours follow https://no-color.org, for each of the two streams by itself. */
 export function processTerminal({ stdin, stdout, stderr, env }: TerminalProcess = process): Terminal {
@@ -78,6 +85,10 @@ export function processTerminal({ stdin, stdout, stderr, env }: TerminalProcess 
     err: (text) => void stderr.write(text),
     outColors: wanted && stdout.isTTY === true,
     errColors: wanted && stderr.isTTY === true,
+    // As it is at the time: a window may be drawn wider.
+    get columns() {
+      return stdout.columns || Number(env.COLUMNS) || DEFAULT_COLUMNS;
+    },
     env,
     now: Date.now,
     onHangup,

@@ -16,7 +16,7 @@ import { everyEntry, listWithAdmin, type NetworkOptions, withAdmin } from './adm
 import { wrongValue } from './errors.ts';
 import { formatTime, orDash } from './format.ts';
 import { writeJson } from './json.ts';
-import { writeTable } from './table.ts';
+import { drop, short, writeTable } from './table.ts';
 import { notKeptSentence, stragglersSentence } from './taken-up.ts';
 import { paint, printable, type Terminal } from './terminal.ts';
 
@@ -108,7 +108,17 @@ export async function tokenList(options: NetworkOptions, terminal: Terminal, sig
     writeJson(terminal, 'token list', { tokens });
     return;
   }
-  const head = ['ID', 'STATE', 'SERVICES', 'HOST', 'ROLES', 'REUSABLE', 'EPHEMERAL', 'USES', 'EXPIRES'];
+  const head = [
+    'ID',
+    'STATE',
+    short('SERVICES'),
+    short('HOST', 5),
+    drop('ROLES', 3),
+    drop('REUSABLE', 2),
+    drop('EPHEMERAL', 1),
+    drop('USES', 4),
+    'EXPIRES',
+  ];
   const rows = tokens.map((token) => {
     const state = joinTokenState(token, terminal.now());
     return [
@@ -123,7 +133,7 @@ export async function tokenList(options: NetworkOptions, terminal: Terminal, sig
       formatTime(token.expiresMs),
     ];
   });
-  writeTable(terminal, head, rows);
+  writeTable(terminal, head, rows, options);
 }
 
 export async function tokenRevoke(

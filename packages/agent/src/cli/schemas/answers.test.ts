@@ -1,107 +1,18 @@
 import { PassThrough } from 'node:stream';
-import type { FlowRecord } from '@weft/proto';
-import {
-  actionCodec,
-  breakPointCodec,
-  durationToWire,
-  flowToWire,
-  meshToWire,
-  openFlowToWire,
-  rolesToWire,
-  serviceToWire,
-  timestampToWire,
-} from '@weft/proto/wire';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import type { Command } from 'commander';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { parseMeshFile } from '../../config/mesh-file.ts';
-import type { PingAnswer } from '../../observe/local-question.ts';
 import { commandLine, NOW } from '../command-line.fixture.ts';
 import { localAgents } from '../local-agent.fixture.ts';
 import { build } from '../program.ts';
 import { checkAnswer } from './answer.fixture.ts';
+import { everyAnswer, LOCAL, MESH } from './every-answer.fixture.ts';
 import { ANSWERING, type Answering, answerSchema } from './index.ts';
 
 const { directory, weft, weftWith, file, serve } = commandLine();
 const localAgent = localAgents(directory);
 
-const MESH = `network: prod
-services:
-  web: { kind: web, ports: [3000], public: { port: 3000, hosts: [shop.example.com], responseTimeout: 90s } }
-  redis: { kind: private, ports: [6379] }
-policies: [{ name: in, action: deny, from: [web], to: [redis] }]
-`;
-const time = timestampToWire(NOW);
-const changes = [{ operation: 1, subject: 'service redis', detail: 'ports' }];
-const result = { revision: 4, changes, warnings: [{ field: 'policies[0].to', message: 'selects nothing' }] };
-const told = { revision: 4, hosts: ['build-3'] };
-const flow: FlowRecord = {
-  ...{ id: '0123456789abcdef', startedMs: NOW, durationMs: 5, source: 'web', sourceHost: 'build-3', service: 'redis' },
-  ...{ instance: 'redis/0', destinationHost: 'build-4', port: 6379, protocol: 'tcp', verdict: 'deny', rule: 'in' },
-  ...{ revision: 4, outcome: 'denied', bytesSent: 1, bytesReceived: 0, zone: 'eu', detail: 'policy in denies' },
-};
-const peers = [{ host: 'build-4', tunnels: 1, roundTrip: durationToWire(0.3), pathSize: 1_252 }];
-const notListening = [{ protocol: 1, first: 6379, last: 6379 }];
-const { mesh } = parseMeshFile('mesh.yaml', MESH);
-const services = mesh.services.map((service) => ({
-  service: serviceToWire(service),
-  instances: [{ host: 'build-3', healthy: true }, { notListening }],
-}));
-
-beforeEach(() =>
-  serve({
-    createToken: (_call, answer) => answer(null, { token: 'weft1.abc', tokenId: 'tk1', expireTime: time }),
-    listTokens: (_call, answer) =>
-      answer(null, {
-        tokens: [{ tokenId: 'tk1', services: ['web'], roles: rolesToWire(['gateway']), expireTime: time }],
-      }),
-    revokeToken: (_call, answer) => answer(null, { ...told, stragglers: ['build-4'] }),
-    revokeAgent: (_call, answer) => answer(null, { ...told, agentId: 'a1', joinedAlike: ['build-4'] }),
-    apply: (_call, answer) => answer(null, { result }),
-    getMesh: (_call, answer) => answer(null, { mesh: meshToWire(mesh), revision: 4 }),
-    listRevisions: (_call, answer) => answer(null, { revisions: [{ revision: 4, applyTime: time, changes }] }),
-    listAudit: (_call, answer) =>
-      answer(null, { entries: [{ sequence: 1, time, actor: { kind: 1 }, action: 'apply', subject: 'network prod' }] }),
-    getStatus: (_call, answer) =>
-      answer(null, {
-        ...{ version: '0.1.0', startTime: time, olderData: { ...told, sinceTime: time } },
-        problems: [{ code: 'data-not-written', message: 'the disk is full', sinceTime: time }],
-        networks: [{ network: 'prod', revision: 4, behind: ['build-4'], behindCount: 1 }],
-      }),
-    deleteNetwork: (_call, answer) => answer(null, told),
-    listServices: (_call, answer) => answer(null, { services }),
-    listAgents: (_call, answer) =>
-      answer(null, {
-        agents: [
-          { agentId: 'a2', host: 'build-4' },
-          {
-            ...{ agentId: 'a1', host: 'build-3', lastSeenTime: time, roles: rolesToWire(['gateway']) },
-            telemetry: { sendTime: time, interval: durationToWire(5_000), peers },
-            report: {
-              endpoints: ['10.0.0.3:7410'],
-              instances: [{ service: 'web', notListening }],
-              problems: [{ code: 'port-taken', subject: 'redis:6379', message: 'taken' }],
-            },
-          },
-        ],
-      }),
-    listFlows: (_call, answer) => answer(null, { flows: [flowToWire(flow)] }),
-    listOpenFlows: (_call, answer) =>
-      answer(null, {
-        hosts: [{ host: 'build-3', state: 1, flows: [openFlowToWire({ ...flow, ageMs: 5, idleMs: 5 }, NOW)] }],
-      }),
-    explain: (_call, answer) =>
-      answer(null, {
-        ...{ verdict: actionCodec.toWire('deny'), rule: 'in', revision: 4, reason: 'policy in denies' },
-        ...{ breakPoint: breakPointCodec.toWire('denied'), steps: ['looked'], refusedHosts: ['build-3'] },
-      }),
-  }),
-);
-
-const ping: PingAnswer = {
-  path: { roundTripUs: 700, address: '10.0.0.9:7410', dialled: true, accepted: 0, pathSize: 1_252 },
-};
-const LOCAL = { ping, reload: { file: 'weft.yaml', changes: [{ key: 'zone', before: null, after: 'eu' }] } };
+beforeEach(() => serve(everyAnswer()));
 
 /** What follows the words of each command, where it needs more. */
 const MORE: Partial<Record<Answering, readonly string[]>> = {
@@ -123,11 +34,11 @@ const MORE: Partial<Record<Answering, readonly string[]>> = {
 /** A schema may know more forms than one, each of which is to be seen. */
 const AGAIN: readonly (readonly [Answering, ...string[]])[] = [['flows', '--open']];
 
-function commandsWithJson(): string[] {
+function commandsWith(option: string): string[] {
   const bytes = () => ({ input: new PassThrough(), output: new PassThrough() });
   const terminal = { out: () => {}, err: () => {}, outColors: false, errColors: false, env: {}, now: () => NOW, bytes };
   const from = (command: Command, words: readonly string[]): string[] => [
-    ...(command.options.some(({ long }) => long === '--json') ? [words.join(' ')] : []),
+    ...(command.options.some(({ long }) => long === option) ? [words.join(' ')] : []),
     ...command.commands.flatMap((child) => from(child, [...words, child.name()])),
   ];
   return from(
@@ -138,10 +49,10 @@ function commandsWithJson(): string[] {
 
 describe('with --json', () => {
   test('each command that takes it has a schema in cli/schemas, and there is none for another', () => {
-    expect(new Set([...commandsWithJson(), 'error'])).toEqual(new Set(ANSWERING));
+    expect(new Set([...commandsWith('--json'), 'error'])).toEqual(new Set(ANSWERING));
   });
 
-  test.each([...commandsWithJson().map((words): readonly string[] => [words]), ...AGAIN])(
+  test.each([...commandsWith('--json').map((words): readonly string[] => [words]), ...AGAIN])(
     '%s answers as its schema says, with its version',
     async (words, ...others) => {
       const command = words as Answering;
@@ -170,6 +81,32 @@ describe('with --json', () => {
     checkAnswer('error', err);
   });
 });
+
+const LONG = 'a-host-of-a-long-name-such-as-clouds-give-them.example.com';
+
+test.each([...commandsWith('--wide').map((words): readonly string[] => [words]), ['flows', '--open']])(
+  'weft %s is no wider than 80 columns, unless --wide is given',
+  async (words, ...others) => {
+    await serve(everyAnswer(LONG));
+    const more = words === 'status' ? ['--data', await localAgent()] : [];
+    const widest = async (...options: readonly string[]) => {
+      const { code, out } = await weftWith({ columns: 80 }, ...words.split(' '), ...more, ...others, ...options);
+      expect(code).toBe(0);
+      return Math.max(...tables(out).map((line) => [...line].length));
+    };
+    expect(await widest()).toBeLessThanOrEqual(80);
+    expect(await widest('--wide')).toBeGreaterThan(80);
+  },
+);
+
+/** The lines of an output that are of a table: such a head, and what follows up to an empty line. */
+function tables(out: string): string[] {
+  return out.split('\n\n').flatMap((part) => {
+    const lines = part.split('\n');
+    const head = lines.findIndex((line) => /^[A-Z]+(?: [A-Z]+)* {2}/.test(line));
+    return head === -1 ? [] : lines.slice(head);
+  });
+}
 
 test('weft schema prints each, as JSON Schema 2020-12 that takes fields of a later version', async () => {
   for (const command of ANSWERING) {

@@ -1,0 +1,115 @@
+import type { FlowRecord } from '@weft/proto';
+import {
+  type AdminHandlers,
+  actionCodec,
+  breakPointCodec,
+  durationToWire,
+  flowToWire,
+  meshToWire,
+  openFlowToWire,
+  rolesToWire,
+  serviceToWire,
+  timestampToWire,
+} from '@weft/proto/wire';
+import { parseMeshFile } from '../../config/mesh-file.ts';
+import type { LocalQuestion, PingAnswer } from '../../observe/local-question.ts';
+import { NOW } from '../command-line.fixture.ts';
+
+export const MESH = `network: prod
+services:
+  web: { kind: web, ports: [3000], public: { port: 3000, hosts: [shop.example.com], responseTimeout: 90s } }
+  redis: { kind: private, ports: [6379] }
+policies: [{ name: in, action: deny, from: [web], to: [redis] }]
+`;
+const time = timestampToWire(NOW);
+const changes = [{ operation: 1, subject: 'service redis', detail: 'ports' }];
+const result = { revision: 4, changes, warnings: [{ field: 'policies[0].to', message: 'selects nothing' }] };
+
+/** A control that has something to say to every command, about a host of this name. */
+export function everyAnswer(host = 'build-3'): Partial<AdminHandlers> {
+  const told = { revision: 4, hosts: [host] };
+  const flow: FlowRecord = {
+    ...{ id: '0123456789abcdef', startedMs: NOW, durationMs: 5, source: 'web', sourceHost: host, service: 'redis' },
+    ...{ instance: 'redis/0', destinationHost: `${host}-4`, port: 6379, protocol: 'tcp', verdict: 'deny', rule: 'in' },
+    ...{ revision: 4, outcome: 'denied', bytesSent: 1, bytesReceived: 0, zone: host, detail: 'policy in denies' },
+  };
+  const peers = [{ host: `${host}-4`, tunnels: 1, roundTrip: durationToWire(0.3), pathSize: 1_252 }];
+  const notListening = [{ protocol: 1, first: 6379, last: 6379 }];
+  const { mesh } = parseMeshFile('mesh.yaml', MESH);
+  const services = mesh.services.map((service) => ({
+    service: serviceToWire(service),
+    instances: [{ host, healthy: true }, { notListening }],
+  }));
+
+  return {
+    createToken: (_call, answer) => answer(null, { token: 'weft1.abc', tokenId: 'tk1', expireTime: time }),
+    listTokens: (_call, answer) =>
+      answer(null, {
+        tokens: [{ tokenId: 'tk1', services: ['web', host], host, roles: rolesToWire(['gateway']), expireTime: time }],
+      }),
+    revokeToken: (_call, answer) => answer(null, { ...told, stragglers: [`${host}-4`] }),
+    revokeAgent: (_call, answer) => answer(null, { ...told, agentId: 'a1', joinedAlike: [`${host}-4`] }),
+    apply: (_call, answer) => answer(null, { result }),
+    getMesh: (_call, answer) => answer(null, { mesh: meshToWire(mesh), revision: 4 }),
+    listRevisions: (_call, answer) =>
+      answer(null, {
+        revisions: [
+          { revision: 4, applyTime: time, changes: [...changes, { operation: 2, subject: `policy ${host}` }] },
+        ],
+      }),
+    listAudit: (_call, answer) =>
+      answer(null, {
+        entries: [{ sequence: 1, time, actor: { kind: 1 }, action: 'apply', subject: `agent ${host}`, detail: host }],
+      }),
+    getStatus: (_call, answer) =>
+      answer(null, {
+        ...{ version: '0.1.0', startTime: time, olderData: { ...told, sinceTime: time } },
+        problems: [{ code: 'data-not-written', message: 'the disk is full', sinceTime: time }],
+        networks: [{ network: host, revision: 4, behind: [`${host}-4`], behindCount: 1 }],
+      }),
+    deleteNetwork: (_call, answer) => answer(null, told),
+    listServices: (_call, answer) => answer(null, { services }),
+    listAgents: (_call, answer) =>
+      answer(null, {
+        agents: [
+          { agentId: 'a2', host: `${host}-4` },
+          {
+            ...{
+              agentId: 'a1',
+              host,
+              services: ['web', host],
+              tags: [host],
+              addresses: ['127.80.0.3'],
+              lastSeenTime: time,
+              roles: rolesToWire(['gateway']),
+            },
+            telemetry: { sendTime: time, interval: durationToWire(5_000), peers },
+            report: {
+              endpoints: ['10.0.0.3:7410'],
+              instances: [{ service: 'web', notListening }],
+              problems: [{ code: 'port-taken', subject: 'redis:6379', message: 'taken' }],
+            },
+          },
+        ],
+      }),
+    listFlows: (_call, answer) => answer(null, { flows: [flowToWire(flow)] }),
+    listOpenFlows: (_call, answer) =>
+      answer(null, {
+        hosts: [{ host, state: 1, flows: [openFlowToWire({ ...flow, ageMs: 5, idleMs: 5 }, NOW)] }],
+      }),
+    explain: (_call, answer) =>
+      answer(null, {
+        ...{ verdict: actionCodec.toWire('deny'), rule: 'in', revision: 4, reason: 'policy in denies' },
+        ...{ breakPoint: breakPointCodec.toWire('denied'), steps: ['looked'], refusedHosts: [host] },
+      }),
+  };
+}
+
+const ping: PingAnswer = {
+  path: { roundTripUs: 700, address: '10.0.0.9:7410', dialled: true, accepted: 0, pathSize: 1_252 },
+};
+/** The same of an agent, by question. */
+export const LOCAL: Partial<Record<LocalQuestion['ask'], object>> = {
+  ping,
+  reload: { file: 'weft.yaml', changes: [{ key: 'zone', before: null, after: 'eu' }] },
+};
