@@ -120,7 +120,7 @@ export class Process {
 
   async stop(): Promise<void> {
     this.signal('SIGTERM');
-    await this.finished(5_000);
+    await this.finished(10_000);
   }
 
   async kill(): Promise<void> {

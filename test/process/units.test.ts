@@ -3,8 +3,10 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { checkout, titled } from '../harness/host.ts';
+import { checkout, createLocalLab, titled } from '../harness/host.ts';
 import { check, Process, run } from '../harness/process.ts';
+import { until } from '../harness/until.ts';
+import { shop } from './shop.ts';
 
 const UNITS = join(checkout, 'packaging/systemd');
 const missing = (await run(['systemd-analyze', '--version'])).code === 0 ? undefined : 'systemd is not installed';
@@ -61,4 +63,49 @@ test.skipIf(missing !== undefined)(
     // A program that stops need not tell that it lives.
     expect(systemd.stdout).toMatch(/^listening\nREADY=1\n(?:WATCHDOG=1\n)+STOPPING=1\n$/);
   },
+);
+
+test.skipIf(missing !== undefined)(
+  titled(
+    'an agent that waits for control is not ended for it, and an end that takes longer than the unit says is told',
+    missing,
+  ),
+  async () => {
+    const socket = join(dir, 'notify-agent');
+    await using stack = new AsyncDisposableStack();
+    const systemd = new Process(['perl', join(checkout, 'test/fixtures/datagram-words.pl'), socket]);
+    stack.defer(() => systemd.kill());
+    await systemd.output(/^listening$/m);
+    const { control, data, open } = await shop(stack.use(createLocalLab()), stack);
+    await data.process.stop();
+    const { tunnel, dns, range } = data.options.shared ?? { tunnel: 0, dns: 0, range: '' };
+    const places = ['--tunnel', `127.0.0.1:${tunnel}`, '--dns', `127.0.0.1:${dns}`, '--vip-range', range];
+    const up = ['weft', 'up', ...places, '--config', join(data.host.dir, 'weft.yaml'), '--drain', '2'];
+    const serving = data.host.start([...up, '--data', data.dataDir], { env: { NOTIFY_SOCKET: socket } });
+    await systemd.output(/^STATUS=serving\nREADY=1$/m);
+    // Nobody ends this one before the drain is over.
+    const ask = await until(
+      'a connection that stays',
+      async () => {
+        const asking = await open();
+        return (await asking().catch(String)) === 'hello' ? asking : undefined;
+      },
+      (asking) => asking !== undefined,
+    );
+    serving.signal('SIGTERM');
+    await systemd.output(/^STOPPING=1\nEXTEND_TIMEOUT_USEC=7000000$/m);
+    expect(await ask?.()).toBe('hello');
+    const { code, stderr } = await serving.finished();
+    expect(code).toBe(0);
+    expect(stderr).toMatch(
+      /"event":"stopping","flows":1.*\n.*"event":"stopped","cut":1,"msg":"stopped; open flows that were cut: 1"/s,
+    );
+
+    // A member that knows nothing of the network, and nobody tells.
+    await control.process.kill();
+    rmSync(join(data.dataDir, 'netmap.json'));
+    data.host.start([...up, '--data', data.dataDir], { env: { NOTIFY_SOCKET: socket } });
+    await systemd.output(/^STATUS=starting, or waiting for control\nREADY=1$/m, 60_000);
+  },
+  120_000,
 );

@@ -19,6 +19,8 @@ export interface AgentSpec {
   readonly zone?: string;
   readonly limits?: DataPathLimits;
   readonly workers?: number;
+  /** How long a stop lets open flows finish. */
+  readonly drainMs?: number;
   /** From one telemetry to the next, milliseconds. */
   readonly telemetryMs?: number;
   readonly tracer?: Tracer;
@@ -97,7 +99,7 @@ export class Agent {
       fallbackHost: host,
       logger,
       ready: () => ready.resolve(),
-      ...defined({ limits: spec.limits, workers: spec.workers }),
+      ...defined({ limits: spec.limits, workers: spec.workers, drainMs: spec.drainMs }),
       ...(spec.telemetryMs === undefined ? {} : { telemetry: { everyMs: spec.telemetryMs } }),
       ...defined({ tracer: spec.tracer, metrics: spec.metrics }),
     };

@@ -7,6 +7,7 @@ const STOP_TIMEOUT_MS = 5_000;
 /** Runs the command line of this process and sets its exit code. SIGINT and SIGTERM stop it in order; a second one at once. */
 export async function main(argv: readonly string[]): Promise<void> {
   const stop = new AbortController();
+  let stopMs = STOP_TIMEOUT_MS;
   const onSignal = (signal: NodeJS.Signals) => {
     if (stop.signal.aborted) process.exit(signal === 'SIGINT' ? 130 : 143);
     stop.abort();
@@ -14,7 +15,7 @@ export async function main(argv: readonly string[]): Promise<void> {
     setTimeout(() => {
       process.stderr.write('weft: did not stop in time; exiting\n');
       process.exit(1);
-    }, STOP_TIMEOUT_MS).unref();
+    }, stopMs).unref();
   };
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);
@@ -23,7 +24,10 @@ export async function main(argv: readonly string[]): Promise<void> {
     if (error.code === 'EPIPE') process.exit(0);
     throw error;
   });
-  process.exitCode = await run(argv.slice(2), processTerminal(), stop.signal);
+  const stopsWithin = (limitMs: number) => {
+    stopMs = limitMs;
+  };
+  process.exitCode = await run(argv.slice(2), { ...processTerminal(), stopsWithin }, stop.signal);
   process.off('SIGINT', onSignal);
   process.off('SIGTERM', onSignal);
 }

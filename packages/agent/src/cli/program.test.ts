@@ -62,6 +62,8 @@ describe('usage', () => {
     [['up', '--workers', '2.5'], '--workers takes a number of threads'],
     [['up', '--workers', 'auto'], '--workers takes a number of threads'],
     [['up', '--workers', ''], '--workers takes a number of threads'],
+    [['up', '--drain', 'long'], '--drain takes a number of seconds from 0 to 3600'],
+    [['up', '--drain', '3601'], 'found "3601"'],
     [['up', '--metrics', 'here'], '--metrics takes HOST:PORT'],
   ])('%j is exit code 2, and says why on stderr', async (args, words) => {
     const { code, out, err } = await weft(...args);

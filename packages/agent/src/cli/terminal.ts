@@ -23,6 +23,8 @@ export interface Terminal {
   readonly ask?: (question: string, signal: AbortSignal) => Promise<string>;
   /** Calls at each SIGHUP from now on, which else ends the process. That the terminal itself has gone stops it in order. */
   readonly onHangup?: (listener: () => void) => void;
+  /** How long the command may take from its signal on until it has ended in order; 5 s unless told otherwise. */
+  readonly stopsWithin?: (limitMs: number) => void;
   /** Stdin and stdout as they are, for a command that carries what goes through them. */
   bytes(): Bytes;
 }

@@ -41,6 +41,7 @@ export interface UpOptions {
   readonly vipRange?: string;
   readonly workers: string;
   readonly metrics?: string;
+  readonly drain: string;
 }
 
 /** `started` is called once the agent is ready. */
@@ -56,6 +57,8 @@ export async function up(
   const advertise = options.advertise === undefined ? undefined : hostPort('--advertise', options.advertise, 1);
   const range = vipRange(options.vipRange);
   const workers = workerCount(options.workers);
+  const drainMs = drainTime(options.drain);
+  terminal.stopsWithin?.(drainMs + ENDING_MS);
   const metrics = options.metrics === undefined ? undefined : hostPort('--metrics', options.metrics, 0);
   refuseInRange(range, { '--tunnel': tunnel, '--dns': dns, '--metrics': metrics });
   const control = options.control === undefined ? undefined : hostPort('--control', options.control, 1);
@@ -74,7 +77,9 @@ export async function up(
   const manager = new ServiceManager(terminal.env, (error) =>
     logger.warn({ event: 'notify-failed', err: error }, 'systemd could not be told how this agent fares'),
   );
-  signal.addEventListener('abort', () => manager.stopping(), { once: true });
+  signal.addEventListener('abort', () => manager.stopping(drainMs + ENDING_MS), { once: true });
+  // One that waits for control does not fail, and what starts after it at boot is not held up by that.
+  const waiting = setTimeout(() => manager.ready('starting, or waiting for control'), READY_BY_MS).unref();
   const running = runAgent(
     {
       directory: options.data ?? defaultDirectory('weft', terminal.env),
@@ -90,18 +95,35 @@ export async function up(
       range,
       workers,
       metrics,
+      drainMs,
       fallbackHost: toHostName(hostname()),
       logger,
       tracer: tracing,
       ready: (sentence) => {
         started();
-        manager.ready();
+        clearTimeout(waiting);
+        manager.ready('serving');
         terminal.out(`weft ready: ${sentence}\n`);
       },
     },
     signal,
   );
-  await running.finally(() => tracing?.close());
+  await running.finally(() => {
+    clearTimeout(waiting);
+    return tracing?.close();
+  });
+}
+
+/** For all that is behind the drain; each part of it is bounded. */
+const ENDING_MS = 5_000;
+/** Of systemd's 90 s, after which it would end the agent. */
+const READY_BY_MS = 30_000;
+const MOST_DRAIN_S = 3_600;
+
+function drainTime(text: string): number {
+  const seconds = Number(text);
+  if (/^\d{1,4}(\.\d{1,3})?$/.test(text) && seconds <= MOST_DRAIN_S) return seconds * 1_000;
+  wrongValue('--drain', `a number of seconds from 0 to ${MOST_DRAIN_S}`, text);
 }
 
 /** The file may have been read when a signal comes that is for another one: what comes too early waits. */

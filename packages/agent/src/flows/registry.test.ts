@@ -46,6 +46,19 @@ function opened(registry: FlowRegistry, request = fromWeb) {
 }
 
 describe('the registry', () => {
+  it('leaves calls of peers to other instances where it is told to, and no others', () => {
+    const { registry, records } = setup();
+    registry.leave(new Set(['redis']));
+    const ofPeer = { ...fromWeb, peer: 'p', destinationHost: 'self' };
+    expect(registry.open(ofPeer)).toMatchObject({
+      admitted: false,
+      refusal: { code: 'overloaded', reason: 'this agent stops' },
+    });
+    // The source tells of it, as another instance may take it.
+    expect(records).toEqual([]);
+    expect(registry.open(fromWeb).admitted).toBe(true);
+  });
+
   it('records a flow once, however often it ends', () => {
     const { registry, records } = setup();
     const flow = opened(registry);

@@ -48,6 +48,7 @@ export class FlowRegistry {
   /** Live flows that peers have opened here, by agent id. */
   readonly #byPeer = new Map<string, number>();
   #stopped: boolean = false;
+  #left: ReadonlySet<string> = new Set();
 
   constructor(options: RegistryOptions) {
     this.#options = { ...DEFAULTS, ...options };
@@ -99,6 +100,11 @@ export class FlowRegistry {
     return openFlows(this.#flows, asked, this.#options.now());
   }
 
+  /** From now on peers' calls to these services are left to other instances. */
+  leave(services: ReadonlySet<string>): void {
+    this.#left = services;
+  }
+
   /** Cuts every live flow, and takes no more: the agent stops. */
   stop(reason: string): void {
     this.#stopped = true;
@@ -106,8 +112,8 @@ export class FlowRegistry {
   }
 
   /** Why no more flows are taken, if so. */
-  #full({ peer, claimed, full }: FlowRequest): string | undefined {
-    if (this.#stopped) return 'this agent stops';
+  #full({ peer, claimed, full, service }: FlowRequest): string | undefined {
+    if (this.#stopped || (peer !== undefined && this.#left.has(service))) return 'this agent stops';
     if (full !== undefined) return full;
     const { limit, peerLimit } = this.#options;
     if (this.#flows.size >= limit) return `this agent already carries ${limit} flows, and takes no more`;

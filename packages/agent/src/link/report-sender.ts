@@ -35,6 +35,13 @@ export class ReportSender {
     }, GATHER_MS);
   }
 
+  /** It has changed, and nothing more is waited for. */
+  now(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#sendIfNew();
+  }
+
   /** A session with control begins; `said` went out with its hello. */
   connect(send: (report: Report) => void, said: Report): void {
     this.#send = send;

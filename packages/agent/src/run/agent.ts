@@ -202,12 +202,18 @@ async function runMember(
     }
     await over;
     waits = 'it stops';
-    logger.info({ event: 'stopping' }, 'stopping');
+    await path.count();
+    logger.info({ event: 'stopping', flows: path.totals.flows }, 'stopping');
+    if (signal.aborted) await Promise.race([path.leave(options.drainMs ?? 0), path.failed]);
+    await path.count();
+    const cut = path.totals.flows;
     taking.abort();
+    path.left();
     await stop('the agent stops');
     life.abort();
     await Promise.all(ending);
     if (!control.revoked) await keeper.flush();
+    logger.info({ event: 'stopped', cut }, `stopped; open flows that were cut: ${cut}`);
     return !signal.aborted;
   } finally {
     taking.abort();

@@ -30,6 +30,7 @@ import { openDataPath } from './data-path.ts';
 import { followAdvertised, followEndpoints } from './endpoints.ts';
 import type { FileInForce } from './file-in-force.ts';
 import { GatewayPlace, type OpenGateway } from './gateway.ts';
+import { servedElsewhere, untilQuiet, withoutLeft } from './leaving.ts';
 import type { AgentOptions } from './options.ts';
 import type { Reloadable } from './reload.ts';
 import { createPacketWays } from './workers/packet-steering.ts';
@@ -68,6 +69,13 @@ export interface MainPath {
   readonly takeUp: Reloadable['enforce'];
   /** Rejects with AgentError when a worker ends unasked. */
   readonly failed: Promise<never>;
+  /**
+   * Leaves peers' calls to other instances where there are any, and tells control so. Resolves when no flow is open any more, or after
+   * this time; then the caller stops it.
+   */
+  leave(withinMs: number): Promise<void>;
+  /** Tells control that nothing is served here any more. */
+  left(): void;
   /** Cuts every flow and closes every tunnel; resolves when the workers have handed over their records. */
   stop(reason: string): Promise<void>;
 }
@@ -190,7 +198,9 @@ export async function openMainPath(
   });
   const totals = totalsOf({ registry, tunnels, recorder, outbound }, () => pool?.numbers ?? []);
   const listeners = path.files.listeners(threads);
-  const described = { inbound, totals, problems, tunnel, advertise, listeners };
+  let leaving: ReadonlySet<string> | 'all' = new Set();
+  const watched = { watch: { report: () => withoutLeft(inbound.watch.report(), leaving) } };
+  const described = { inbound: watched, totals, problems, tunnel, advertise, listeners };
   const reporter = new ReportSender(() => makeReport({ ...described, port: tunnels.port, gateway: gateway.address }));
   changed.report = () => reporter.changed();
   inbound.watch.onChange(() => reporter.changed());
@@ -229,6 +239,22 @@ export async function openMainPath(
     count: async () => pool?.count(),
     settled,
     takeUp,
+    leave: async (withinMs) => {
+      const elsewhere = servedElsewhere(store.current);
+      registry.leave(elsewhere);
+      pool?.leave(elsewhere);
+      leaving = elsewhere;
+      reporter.now();
+      const open = async () => {
+        await pool?.count();
+        return totals.flows;
+      };
+      await untilQuiet(open, withinMs);
+    },
+    left: () => {
+      leaving = 'all';
+      reporter.now();
+    },
     failed: pool?.failed ?? new Promise<never>(() => {}),
     stop,
   };

@@ -43,6 +43,18 @@ test('tells that it is ready, that it lives for as long as its loop runs, and th
   expect(failures).toEqual([]);
 });
 
+test('tells what it waits for, and how long its end may take', async () => {
+  const told = manager({});
+  told.ready('waiting for control');
+  told.ready('serving');
+  told.stopping(8_000);
+  await until(() => heard().length > 6);
+  expect(heard()).toEqual([
+    ...['STATUS=waiting for control', 'READY=1', 'STATUS=serving', 'READY=1'],
+    ...['STOPPING=1', 'EXTEND_TIMEOUT_USEC=8000000', ''],
+  ]);
+});
+
 test.each([
   ['nobody asked to hear that it lives', {}],
   ['another process is to tell', { WATCHDOG_USEC: '30000', WATCHDOG_PID: '1' }],

@@ -22,9 +22,10 @@ export class ServiceManager {
     this.#failed = failed;
   }
 
-  /** The program serves. From now on a loop that hangs is silent, where systemd asked to hear of it. */
-  ready(): void {
+  /** The program serves. From now on a loop that hangs is silent, where systemd asked to hear of it. `status`: what `systemctl status` shows. */
+  ready(status?: string): void {
     clearInterval(this.#alive);
+    if (status !== undefined) this.#tell(`STATUS=${status}`);
     this.#tell('READY=1');
     const { WATCHDOG_USEC, WATCHDOG_PID = String(process.pid) } = this.#env;
     const silentMs = Number(WATCHDOG_USEC) / 1_000;
@@ -32,9 +33,11 @@ export class ServiceManager {
     this.#alive = setInterval(() => this.#tell('WATCHDOG=1'), silentMs / WORDS_A_TIME).unref();
   }
 
-  stopping(): void {
+  /** `withinMs`: how long it may take, where that can be more than the unit says. */
+  stopping(withinMs?: number): void {
     clearInterval(this.#alive);
     this.#tell('STOPPING=1');
+    if (withinMs !== undefined) this.#tell(`EXTEND_TIMEOUT_USEC=${Math.ceil(withinMs * 1_000)}`);
     this.#sender?.stdin?.end();
   }
 

@@ -63,6 +63,9 @@ async function runWorker(start: WorkerStart, main: MessagePort): Promise<void> {
       case 'flows-taken':
         handOver.taken();
         return;
+      case 'leave':
+        path.registry.leave(message.services);
+        return;
       case 'stop':
         void stop(message.reason);
     }

@@ -102,6 +102,10 @@ export class WorkerPool implements ListenerFollowers {
     await this.#tell({ services: new Map(services) });
   }
 
+  leave(services: ReadonlySet<string>): void {
+    for (const worker of this.#workers) worker.leave(services);
+  }
+
   /** The targets that answer now. */
   answering(answering: ReadonlySet<string>): void {
     this.#tell({ answering }).catch(() => {});

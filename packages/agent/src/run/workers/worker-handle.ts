@@ -84,6 +84,10 @@ export class WorkerHandle {
     return new Promise((resolve) => this.#openFlows.set(serial, resolve));
   }
 
+  leave(services: ReadonlySet<string>): void {
+    this.#post({ type: 'leave', services });
+  }
+
   /** Resolves when it is enforced there. */
   update(update: Update): Promise<void> {
     return this.#feed.push(update);
