@@ -164,10 +164,9 @@ export class Shop implements AsyncDisposable {
       range: `127.${100 + this.#agents.size + 10 * (process.pid % 10)}.0.0/16`,
     };
     const agent = await Agent.start(host, { token, config, shared });
-    const status = await host.check(['weft', 'status', '--data', agent.dataDir, '--json'], { env: this.control.env });
-    const { agent: told } = JSON.parse(status) as {
-      readonly agent: { readonly names: readonly { readonly name: string; readonly address: string }[] };
-    };
+    const told = await agent.status<{
+      readonly names: readonly { readonly name: string; readonly address: string }[];
+    }>();
     const vips = new Map(told.names.map((one) => [one.name.replace('.internal', ''), one.address]));
     this.#agents.set(name, { agent, vips });
   }

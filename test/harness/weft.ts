@@ -159,9 +159,11 @@ export class Agent {
     return join(this.host.dir, 'agent');
   }
 
-  /** What `weft status` tells of the agent. */
-  async status(): Promise<AgentStatus> {
-    return JSON.parse(await this.host.check(['weft', 'status', '--json', '--data', this.dataDir])).agent;
+  /** What `weft status` tells of the agent, whose exit code says whether anything is wrong. */
+  async status<Told = AgentStatus>(): Promise<Told> {
+    const { code, stdout, stderr } = await this.host.run(['weft', 'status', '--json', '--data', this.dataDir]);
+    if (code !== 0 && code !== 4) throw new Error(`weft status ended with ${code}: ${stderr}`);
+    return JSON.parse(stdout).agent;
   }
 
   /** Codes of the problems that stand. */

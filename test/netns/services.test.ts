@@ -196,10 +196,10 @@ describe.skipIf(missing !== undefined)(titled('real programs across hosts', miss
 
   test('a port that needs a privilege is told with what to do, and the rest works', async () => {
     const { 'web-1': web } = world.hosts;
-    const status = JSON.parse(await web.check(['weft', 'status', '--json', '--data', world.agents['web-1'].dataDir]));
-    const problem = status.agent.problems.find(({ subject }: { subject: string }) => subject.startsWith('smtp:25'));
+    const { problems } = await world.agents['web-1'].status();
+    const problem = problems.find(({ subject }) => subject.startsWith('smtp:25'));
     expect(problem).toMatchObject({ code: 'port-privileged' });
-    expect(problem.message).toContain('ip_unprivileged_port_start');
+    expect(problem?.message).toContain('ip_unprivileged_port_start');
     expect(await web.check(['dig', '+short', 'smtp.internal'])).toMatch(/^127\./);
     expect(await web.check(['redis-cli', '-h', 'redis', '-a', 'change-me', '--no-auth-warning', 'ping'])).toBe(
       'PONG\n',

@@ -33,7 +33,7 @@ describe.skipIf(missing !== undefined)(titled('--vip-range outside loopback', mi
   const token = (...scope: string[]) => control.ok('token', 'create', '--network', 'prod', ...scope);
   const vip = async (name: string) => (await data.check(['dig', '@127.0.0.1', '+short', `${name}.internal`])).trim();
   const problems = async (host = data): Promise<readonly string[]> => {
-    const { agent } = JSON.parse(await host.check(['weft', 'status', '--data', `${host.dir}/agent`, '--json']));
+    const { agent } = JSON.parse((await host.run(['weft', 'status', '--data', `${host.dir}/agent`, '--json'])).stdout);
     return agent.problems.map(({ code }: { code: string }) => code);
   };
   const refused = async (): Promise<number> => {

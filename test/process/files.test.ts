@@ -150,7 +150,7 @@ interface Told {
 }
 
 async function status({ agent }: Joined): Promise<Told> {
-  return JSON.parse(await agent.host.check(['weft', 'status', '--json', '--data', agent.dataDir])).agent;
+  return await agent.status<Told>();
 }
 
 async function shortOf(agent: Joined, subject: string, standing: boolean): Promise<void> {

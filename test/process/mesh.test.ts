@@ -192,10 +192,8 @@ describe('control and agents as processes', () => {
     await front?.agent.process.kill();
     await front?.agent.restart();
     expect(await until('names and flows', () => echo('front'), Boolean, SETTLED_MS)).toBe('hello');
-    const status = JSON.parse(
-      (await front?.host.check(['weft', 'status', '--json', '--data', front.agent.dataDir])) ?? '',
-    );
-    expect(Date.parse(status.agent.stale_since)).toBeGreaterThan(Date.now() - 60_000);
+    const status = await front?.agent.status();
+    expect(Date.parse(status?.stale_since ?? '')).toBeGreaterThan(Date.now() - 60_000);
     await control.restart();
     await until(
       'fresh again',

@@ -80,8 +80,7 @@ test('control is moved, restored from an older copy, and given other tokens and 
     WEFT_ADMIN_TOKEN_FILE: join(data, 'admin.token'),
   });
   const { variables } = operator;
-  const hears = async () =>
-    JSON.parse(await control.host.check(['weft', 'status', '--json', '--data', front.dataDir])).agent.control.address;
+  const hears = async () => (await front.status<{ control: { address: string } }>()).control.address;
   const { tunnel, dns, range } = front.options.shared ?? {};
   const beside = `--tunnel 127.0.0.1:${tunnel} --dns 127.0.0.1:${dns} --vip-range ${range}`;
   const ask = await open();
@@ -120,11 +119,11 @@ test('control is moved, restored from an older copy, and given other tokens and 
   await operator.type(restore);
   await until(
     'control knows',
-    () => operator.type([`weft status --json --data ${front.dataDir}`]),
-    (text) => {
-      const { agent, control: there } = JSON.parse(text);
+    () => operator.run(`weft status --json --data ${front.dataDir}`),
+    ({ code, stdout }) => {
+      const { agent, control: there } = JSON.parse(stdout);
       const held = agent.problems.some(({ code }: { readonly code: string }) => code === 'held-off');
-      return held && there.older_data?.hosts.length === 2;
+      return code === 4 && held && there.older_data?.hosts.length === 2;
     },
     HELD_OFF_MS,
   );
@@ -139,7 +138,7 @@ test('control is moved, restored from an older copy, and given other tokens and 
     (heard) => heard === 'hello',
     HELD_OFF_MS,
   );
-  expect(await operator.type([`weft status --data ${front.dataDir}`])).toContain(
+  expect((await operator.run(`weft status --data ${front.dataDir}`)).stdout).toContain(
     'it was started with --accept-older-data',
   );
 

@@ -4,7 +4,7 @@ import net from 'node:net';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { freePort } from '../../examples/demo/ports.ts';
 import { Collector } from '../harness/collector.ts';
-import { createLocalLab, type Host, type Lab } from '../harness/host.ts';
+import { createLocalLab, type Lab } from '../harness/host.ts';
 import type { Process } from '../harness/process.ts';
 import { SETTLED_MS, until } from '../harness/until.ts';
 import { Agent, Control } from '../harness/weft.ts';
@@ -50,7 +50,7 @@ async function serve(name: string, at: number): Promise<Agent> {
   const shared = { tunnel: await freePort(), dns: await freePort(), range };
   const config = `services: { echo: { targets: { ${port}: "127.0.0.1:${target}" } } }`;
   const agent = await Agent.start(host, { token, config, shared, args: ['--workers', '2'] });
-  const vip = await vipOf(host, agent);
+  const vip = await vipOf(agent);
   for (let call = 0; call < CALLS; call++) {
     const socket = net.connect(port, vip);
     socket.write('hello');
@@ -70,13 +70,10 @@ interface Status {
   readonly names: readonly { readonly name: string; readonly address: string; readonly healthy: number }[];
 }
 
-async function vipOf(host: Host, agent: Agent): Promise<string> {
+async function vipOf(agent: Agent): Promise<string> {
   const { names } = await until(
     'echo is healthy',
-    async () => {
-      const told = JSON.parse(await host.check(['weft', 'status', '--json', '--data', agent.dataDir]));
-      return told.agent as Status;
-    },
+    () => agent.status<Status>(),
     (status) => status.names.some(({ name, healthy }) => name === 'echo.internal' && healthy === 1),
     SETTLED_MS,
   );

@@ -91,8 +91,8 @@ describe('agents with --workers 3', () => {
     return problems.filter(({ code }) => code !== 'target-not-listening');
   }
 
-  async function status({ host, agent }: Member): Promise<Status> {
-    return JSON.parse(await host.check(['weft', 'status', '--json', '--data', agent.dataDir])).agent;
+  async function status({ agent }: Member): Promise<Status> {
+    return await agent.status<Status>();
   }
 
   /** A connection that has said something and heard it back. */

@@ -79,9 +79,16 @@ test('ping says that a host cannot be reached', async () => {
   // Known where it is asked.
   await near.vip('web');
   behind.vanish();
+  const status = () => weft({}, 'status', '--data', near.directory);
+  expect(await status()).toMatchObject({ code: 0 });
   const lost = await weft({}, 'ping', 'behind', '--count', '1', '--data', near.directory);
   expect(lost).toMatchObject({
     code: 4,
     out: expect.stringMatching(/^behind: no tunnel to behind: tried 127.*\n1 sent, none answered\n$/),
   });
+  const told = await status();
+  expect(told.code).toBe(4);
+  expect(told.out).toMatch(
+    /^unreachable since \d{4}-.* \(.*\): no tunnel to behind: tried 127\.0\.0\.1:\d+ \(connection refused\)$/m,
+  );
 });

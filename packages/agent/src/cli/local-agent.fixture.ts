@@ -30,6 +30,7 @@ export function agentStatus(overrides: object = {}): object {
       ...{ address: '0.0.0.0:7410', endpoints: [], open: 2, bytesSent: 0, bytesReceived: 0 },
       ...{ handshakesFailed: 0, violations: 0, datagramsDropped: 0 },
       peers: [{ host: 'build-9', tunnels: 2, roundTripUs: 1_240, bytesSent: 0, bytesReceived: 0, pathSize: 1_252 }],
+      unreachable: [],
     },
     gateway: '',
     flows: { open: 1, recorded: 5, dropped: 0, recent: [] },

@@ -133,7 +133,7 @@ export function build(terminal: Terminal, signal: AbortSignal, json: boolean, ex
     .addOption(data())
     .addOption(wide())
     .addOption(asJson())
-    .action(async (options) => (await import('./status-command.ts')).showStatus(options, terminal, signal));
+    .action(async (options) => exit(await (await import('./status-command.ts')).showStatus(options, terminal, signal)));
   example(status, 'weft status');
 
   const pinging = admin(

@@ -7,6 +7,11 @@ import { localAgents } from './local-agent.fixture.ts';
 const { directory, weft, file, serve, noToken } = commandLine();
 const localAgent = localAgents(directory);
 
+const TUNNEL = {
+  ...{ address: '', endpoints: [], open: 0, handshakesFailed: 0, violations: 0, datagramsDropped: 0 },
+  ...{ bytesSent: 0, bytesReceived: 0, peers: [] },
+};
+
 describe('status', () => {
   test('shows agent and control', async () => {
     await serve({
@@ -19,7 +24,8 @@ describe('status', () => {
     });
     const data = await localAgent({});
     const { code, out } = await weft('status', '--data', data);
-    expect(code).toBe(0);
+    // It has a problem.
+    expect(code).toBe(4);
     for (const words of [
       'build-3 in network prod',
       'connected to control at 127.0.0.1:7400',
@@ -67,7 +73,7 @@ describe('status', () => {
     const control = { address: '', addresses: ['127.0.0.1:7400'], cause: 'connect ECONNREFUSED' };
     const staleSince = new Date(NOW - 90_000).toISOString();
     const { code, out } = await weft('status', '--data', await localAgent({ state: 'stale', staleSince, control }));
-    expect(code).toBe(0);
+    expect(code).toBe(4);
     expect(out).toMatch(
       /stale since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:Z|[+-]\d\d:\d\d) \(1m 30s\); control is not connected: connect ECONNREFUSED/,
     );
@@ -91,12 +97,47 @@ describe('status', () => {
     const startTime = timestampToWire(NOW);
     const problems = [{ ...problem, sinceTime: timestampToWire(NOW - 60_000) }];
     await serve({ getStatus: (_call, answer) => answer(null, { version: '0.1.0', startTime, problems }) });
-    const { out } = await weft('status', '--data', directory);
+    const { code, out } = await weft('status', '--data', directory);
+    expect(code).toBe(4);
     expect(out).toMatch(
       /^problem {4}data-not-written since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:Z|[+-]\d\d:\d\d): the disk is full$/m,
     );
     const json = JSON.parse((await weft('status', '--data', directory, '--json')).out) as object;
     expect(json).toMatchObject({ control: { problems: [{ ...problem, since_ms: NOW - 60_000 }] } });
+  });
+
+  test('ends with 0 where all is well, and with 4 where anything is not', async () => {
+    const startTime = timestampToWire(NOW);
+    await serve({ getStatus: (_call, answer) => answer(null, { version: '0.1.0', startTime }) });
+    const well = { problems: [] };
+    const unreachable = [{ host: 'build-9', addresses: ['192.0.2.9:7410'], since: '2026-03-01T12:00:00Z', cause: 'x' }];
+    const cases: readonly (readonly [object, number])[] = [
+      [well, 0],
+      [{}, 4],
+      [{ ...well, state: 'stale', staleSince: new Date(NOW).toISOString() }, 4],
+      [{ ...well, state: 'revoked' }, 4],
+      [{ ...well, tunnel: { ...TUNNEL, unreachable } }, 4],
+    ];
+    for (const [overrides, expected] of cases) {
+      const data = await localAgent(overrides);
+      for (const json of [[], ['--json']])
+        expect([overrides, (await weft('status', '--data', data, ...json)).code]).toEqual([overrides, expected]);
+    }
+  });
+
+  test('tells which host is not reached, since when, and what was tried', async () => {
+    const cause = 'no tunnel to build-9: tried 192.0.2.9:7410 (connection refused)';
+    const one = { host: 'build-9', addresses: ['192.0.2.9:7410'], since: new Date(NOW - 90_000).toISOString(), cause };
+    const data = await localAgent({ tunnel: { ...TUNNEL, unreachable: Array(21).fill(one) } });
+    const { out } = await weft('status', '--data', data);
+    const lines = out.match(/^unreachable .*$/gm);
+    expect(lines).toHaveLength(20);
+    expect(lines?.[0]).toMatch(
+      /^unreachable since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d.* \(1m 30s\): no tunnel to build-9: tried/,
+    );
+    expect(out).toContain('and 1 more hosts: weft status --json');
+    const json = JSON.parse((await weft('status', '--data', data, '--json')).out) as object;
+    expect(json).toMatchObject({ agent: { tunnel: { unreachable: Array(21).fill(one) } } });
   });
 
   test('needs one of the two', async () => {

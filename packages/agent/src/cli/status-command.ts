@@ -22,10 +22,11 @@ export interface StatusOptions extends NetworkOptions {
 /** Undefined when it was not asked. */
 type ControlAnswer = pb.GetStatusResponse | CommandError | undefined;
 
-/** Rows of the table of peers. */
+/** Rows of the table of peers, and lines of those that are not reached. */
 const PEERS_SHOWN = 20;
 
-export async function showStatus(options: StatusOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
+/** Answers with the exit code: 4 when anything is wrong here, or with control. */
+export async function showStatus(options: StatusOptions, terminal: Terminal, signal: AbortSignal): Promise<0 | 4> {
   const directory = options.data ?? defaultDirectory('weft', terminal.env);
   const access = adminAccess(options, terminal.env);
   const agent = await readLocalStatus(directory);
@@ -39,18 +40,30 @@ export async function showStatus(options: StatusOptions, terminal: Terminal, sig
         'name where another agent of this host keeps it by --data, or the token by --admin-token-file',
     );
   }
+  const code = (agent !== undefined && isBroken(agent)) || isFailing(control) ? 4 : 0;
   if (options.json !== undefined) {
     writeJson(terminal, 'status', {
       agent: agent ? { ...agent, hints: trustHints(agent) } : null,
       control: controlJson(control, access.address),
     });
-    return;
+    return code;
   }
   if (agent === undefined) terminal.out(`${'agent'.padEnd(11)}${printable(`no agent runs here (${directory})`)}\n`);
   else writeAgent(agent, options, terminal);
   if (control instanceof CommandError) {
     terminal.out(`\ncontrol    ${paint(terminal, 'red', 'not reachable')}: ${printable(control.message)}\n`);
   } else if (control !== undefined) writeControl(control, access.address, options, terminal);
+  return code;
+}
+
+function isBroken({ state, problems, tunnel }: AgentStatus): boolean {
+  return state !== 'connected' || problems.length > 0 || (tunnel.unreachable ?? []).length > 0;
+}
+
+/** Control that is not reached, or tells of trouble of its own. */
+function isFailing(control: ControlAnswer): boolean {
+  if (control === undefined) return false;
+  return control instanceof CommandError || control.problems.length > 0 || Boolean(control.olderData);
 }
 
 async function askControl(
@@ -152,6 +165,15 @@ function writeAgent(agent: AgentStatus, options: StatusOptions, terminal: Termin
   const hints = trustHints(agent);
   if (hints.length > 0) terminal.out('\n');
   for (const hint of hints) line('hint', printable(hint));
+  const { unreachable = [] } = tunnel;
+  if (unreachable.length > 0) terminal.out('\n');
+  for (const { since, cause } of unreachable.slice(0, PEERS_SHOWN)) {
+    const sinceMs = Date.parse(since);
+    const words = `since ${formatTime(sinceMs)} (${formatDuration(terminal.now() - sinceMs)}): ${cause}`;
+    terminal.out(`${paint(terminal, 'red', 'unreachable')} ${printable(words)}\n`);
+  }
+  const unsaid = unreachable.length - PEERS_SHOWN;
+  if (unsaid > 0) terminal.out(`and ${unsaid} more hosts: weft status --json\n`);
   if (agent.problems.length > 0) terminal.out('\n');
   for (const { code, subject, message } of agent.problems) {
     terminal.out(`${paint(terminal, 'red', 'problem')}    ${printable(`${subject}: ${message} (${code})`)}\n`);

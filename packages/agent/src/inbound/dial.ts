@@ -6,6 +6,7 @@ import { formatHostPort, isPortless, isShortage, messageOf, type Permit, type Pr
 import type { Deadline } from '../bytes/deadline.ts';
 import type { OpenFiles } from '../bytes/open-files.ts';
 import { connectSocket } from '../bytes/socket.ts';
+import { systemWords } from '../bytes/system-words.ts';
 import type { AgentService } from '../config/agent-file.ts';
 import { type Caller, runsHere } from '../flows/judge.ts';
 import type { Conduit, DatagramConduit } from '../words/conduit.ts';
@@ -21,7 +22,7 @@ import {
   targetsOf,
 } from './addresses.ts';
 import { connectDatagrams, type HeldDatagrams } from './target-datagrams.ts';
-import { REFUSED, RefusedDatagrams, sayCause, sayTarget } from './wrong-target.ts';
+import { REFUSED, RefusedDatagrams, sayTarget } from './wrong-target.ts';
 
 export interface TargetDialer {
   stream(permit: Permit, caller: Caller, deadline: Deadline): Promise<Opened<Conduit>>;
@@ -94,7 +95,7 @@ export function createDialer({ netmap, services, answers, files, held, problems 
             `cannot connect to ${formatHostPort(target.host, target.port)}: ${messageOf(cause)}`,
           );
         // The first target is the one that is meant; 127.0.0.1 says more than the ::1 that nobody configured.
-        if (detail === '') detail = sayTarget({ service: service.name, port, protocol, target }, sayCause(cause));
+        if (detail === '') detail = sayTarget({ service: service.name, port, protocol, target }, systemWords(cause));
       }
     }
     return refuse('not-listening', detail);

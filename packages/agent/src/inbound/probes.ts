@@ -1,8 +1,8 @@
 /** Health of targets that the kernel's table cannot tell of, those on other machines: a connection is tried now and then. */
 import { connect } from 'node:net';
 import { entryOf, formatHostPort, isShortage } from '@weft/proto';
+import { systemWords } from '../bytes/system-words.ts';
 import type { TargetAddress } from './addresses.ts';
-import { sayCause } from './wrong-target.ts';
 
 const EVERY_MS = 5_000;
 const TIMEOUT_MS = 2_000;
@@ -70,6 +70,6 @@ function accepts({ target: { host, port }, outcome: before }: Probe, signal: Abo
     };
     socket.setTimeout(TIMEOUT_MS, () => settle({ cause: `no answer within ${TIMEOUT_MS / 1_000} s` }));
     socket.on('connect', () => settle('listening'));
-    socket.on('error', (cause) => settle(isShortage(cause) ? before : { cause: sayCause(cause) }));
+    socket.on('error', (cause) => settle(isShortage(cause) ? before : { cause: systemWords(cause) }));
   });
 }

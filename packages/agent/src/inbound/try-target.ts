@@ -1,7 +1,7 @@
 /** Whether a program answers, tried now: for who asks why a service is not served. */
 import { connect } from 'node:net';
+import { systemWords } from '../bytes/system-words.ts';
 import type { TargetAddress } from './addresses.ts';
-import { sayCause } from './wrong-target.ts';
 
 const TIMEOUT_MS = 2_000;
 
@@ -17,6 +17,6 @@ export function tryTarget({ host, port }: TargetAddress): Promise<string | undef
     };
     socket.setTimeout(TIMEOUT_MS, () => settle(`no answer within ${TIMEOUT_MS / 1_000} s`));
     socket.on('connect', () => settle(undefined));
-    socket.on('error', (cause) => settle(sayCause(cause)));
+    socket.on('error', (cause) => settle(systemWords(cause)));
   });
 }

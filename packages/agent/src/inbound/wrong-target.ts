@@ -1,14 +1,5 @@
 /** Where a program of this host is called in vain: in words, and as problems that stand while it is so. */
-import { getSystemErrorMap } from 'node:util';
-import {
-  formatHostPort,
-  formatPortRange,
-  messageOf,
-  type PortRange,
-  type Protocol,
-  portsName,
-  TARGET_PROBLEM,
-} from '@weft/proto';
+import { formatHostPort, formatPortRange, type PortRange, type Protocol, portsName, TARGET_PROBLEM } from '@weft/proto';
 import { type Problems, passing } from '../words/problems.ts';
 import type { TargetAddress } from './addresses.ts';
 
@@ -32,12 +23,6 @@ export const REFUSED = 'connection refused';
 /** Such as `redis 6379 → 127.0.0.1:6380: connection refused`. */
 export function sayTarget({ service, port, protocol, target }: Place, cause: string): string {
   return sayTargets(service, { protocol, first: port, last: port }, target, cause);
-}
-
-/** What the system says of a call that failed. */
-export function sayCause(cause: unknown): string {
-  const { errno } = cause as NodeJS.ErrnoException;
-  return (errno === undefined ? undefined : getSystemErrorMap().get(errno)?.[1]) ?? messageOf(cause);
 }
 
 /** Tells of those that stand, neighbours that fail alike as one. */

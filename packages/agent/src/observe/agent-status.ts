@@ -48,6 +48,8 @@ export interface AgentStatus {
     readonly bytesReceived: number;
     /** To whom, those with the most tunnels first. */
     readonly peers: readonly PeerTunnels[];
+    /** Those that were tried in vain within the last ten minutes, and not reached since. An agent of before does not tell. */
+    readonly unreachable?: readonly UnreachableStatus[];
   };
   /** Gateway's listening address; empty when it is none. */
   readonly gateway: string;
@@ -61,6 +63,16 @@ export interface AgentStatus {
   /** Threads that carry flows, the main one first; their sums are the numbers above. */
   readonly workers: readonly WorkerStatus[];
   readonly problems: readonly Problem[];
+}
+
+export interface UnreachableStatus {
+  readonly host: string;
+  /** HOST:PORT, as tried. */
+  readonly addresses: readonly string[];
+  /** When it could not be reached first, ISO 8601. */
+  readonly since: string;
+  /** What came of the last try. */
+  readonly cause: string;
 }
 
 export interface WorkerStatus {

@@ -15,10 +15,10 @@ import type { FlowRecorder } from '../flows/recorder.ts';
 import type { TargetWatch } from '../inbound/target-watch.ts';
 import type { Enrolment } from '../member/membership.ts';
 import { localEndpoints } from '../tunnel/endpoints.ts';
-import type { TunnelCounters } from '../tunnel/types.ts';
+import type { TunnelCounters, UnreachedPeer } from '../tunnel/types.ts';
 import type { Netmap, NetmapSource } from '../words/netmap.ts';
 import type { Problems } from '../words/problems.ts';
-import type { AgentStatus, NameStatus, TargetStatus, WorkerStatus } from './agent-status.ts';
+import type { AgentStatus, NameStatus, TargetStatus, UnreachableStatus, WorkerStatus } from './agent-status.ts';
 import { mergePeers } from './telemetry.ts';
 
 /** The numbers of all threads together. */
@@ -31,6 +31,8 @@ export interface AgentTotals {
   readonly threads: readonly WorkerStatus[];
   /** Of each thread. */
   readonly peers: readonly (readonly PeerTunnels[])[];
+  /** Of all threads. */
+  readonly unreached: readonly UnreachedPeer[];
 }
 
 interface Described {
@@ -80,6 +82,7 @@ export function describeAgent(parts: DescribedInFull): AgentStatus {
   const { network, host, agentId } = member.membership;
   const staleSince = store.staleSinceMs === undefined ? null : new Date(store.staleSinceMs).toISOString();
   const { recorded, dropped } = recorder.counters;
+  const peers = mergePeers(totals.peers);
   return {
     version: parts.version,
     startedMs: parts.startedMs,
@@ -100,7 +103,8 @@ export function describeAgent(parts: DescribedInFull): AgentStatus {
       address: formatHostPort(parts.tunnel.host, port),
       endpoints: endpoints(parts),
       ...totals.counters,
-      peers: mergePeers(totals.peers),
+      peers,
+      unreachable: unreachable(totals.unreached, peers),
     },
     gateway: parts.gateway ?? '',
     flows: { open: totals.flows, recorded, dropped, recent: recorder.recent() },
@@ -112,6 +116,19 @@ export function describeAgent(parts: DescribedInFull): AgentStatus {
 /** Asked anew each time: a laptop's addresses change. */
 function endpoints({ advertise, tunnel, port }: Described): readonly string[] {
   return advertise === undefined ? localEndpoints(tunnel.host, port) : [advertise];
+}
+
+/** Each once, by host: those that no thread reaches, since the first that failed. */
+function unreachable(unreached: readonly UnreachedPeer[], peers: readonly PeerTunnels[]): readonly UnreachableStatus[] {
+  const reached = new Set(peers.filter(({ tunnels }) => tunnels > 0).map(({ host }) => host));
+  const longest = new Map<string, UnreachedPeer>();
+  for (const peer of unreached) {
+    if (!reached.has(peer.host) && peer.forMs >= (longest.get(peer.host)?.forMs ?? 0)) longest.set(peer.host, peer);
+  }
+  const now = Date.now();
+  return [...longest.values()]
+    .sort((one, other) => (one.host < other.host ? -1 : 1))
+    .map(({ forMs, ...rest }) => ({ ...rest, since: new Date(now - forMs).toISOString() }));
 }
 
 function targets(services: ReadonlyMap<string, AgentService>): readonly TargetStatus[] {

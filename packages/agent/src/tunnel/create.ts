@@ -24,7 +24,7 @@ import { UnreachableError } from './errors.ts';
 import { LimitedLog } from './limited-log.ts';
 import { DEFAULT_SETTINGS, type TunnelSettings } from './settings.ts';
 import { AgentTunnels } from './tunnels.ts';
-import type { InboundHandler, Tunnels } from './types.ts';
+import type { InboundHandler, Tunnels, UnreachedPeer } from './types.ts';
 
 export interface CreateTunnelsOptions {
   /** Address of the TCP listener, and of the UDP socket beside it; port 0 lets the system choose one for both. */
@@ -56,6 +56,8 @@ export interface BoundTunnels extends Tunnels {
   readonly counters: LinkCounters;
   /** What passes between this agent and each peer that there was a tunnel to. */
   peerTraffic(): readonly PeerTunnels[];
+  /** Peers that were dialled in vain. */
+  unreached(): readonly UnreachedPeer[];
   /** A peer calls by another way than the bound port. */
   accept(conduit: WireConduit, remote: Remote): void;
   /** Bound port, TCP and UDP. */

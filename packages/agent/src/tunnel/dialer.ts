@@ -4,6 +4,7 @@
  */
 import { isShortage } from '@weft/proto';
 import type { Deadline } from '../bytes/deadline.ts';
+import { systemWords } from '../bytes/system-words.ts';
 import { GREATEST_PACKET_LIMIT } from '../protocol/datagram/format.ts';
 import type { TunnelPeer } from '../words/peer.ts';
 import type { TunnelContext } from './context.ts';
@@ -25,10 +26,12 @@ export interface Dialled {
 export async function dialPeer(context: TunnelContext, peer: TunnelPeer, deadline: Deadline): Promise<Dialled> {
   const endpoints = peer.endpoints.slice(0, ENDPOINT_LIMIT);
   if (endpoints.length === 0) throw new UnreachableError('no-endpoint', `${peer.host} has no address to dial`);
+  const outcomes = new Map(endpoints.map((endpoint) => [endpoint, 'not tried']));
   try {
     const attempts: Promise<Dialled>[] = [];
     for (const endpoint of endpoints) {
       const attempt = dialEndpoint(context, peer, endpoint, deadline);
+      attempt.catch((cause: unknown) => outcomes.set(endpoint, systemWords(cause)));
       attempts.push(attempt);
       if (await settledWithin(Promise.any(attempts), attempt, context.settings.stagger)) break;
     }
@@ -45,7 +48,7 @@ export async function dialPeer(context: TunnelContext, peer: TunnelPeer, deadlin
     }
     throw new UnreachableError(
       deadline.late ? 'timeout' : 'connect-failed',
-      `no tunnel to ${peer.host}: tried ${endpoints.join(', ')}`,
+      `no tunnel to ${peer.host}: tried ${[...outcomes].map(([endpoint, outcome]) => `${endpoint} (${outcome})`).join(', ')}`,
       { cause },
     );
   } finally {

@@ -10,6 +10,10 @@ import { type Dialled, dialPeer } from './dialer.ts';
 import { type TunnelEndedError, UnreachableError } from './errors.ts';
 import { Link, type LinkOwner } from './link.ts';
 import type { ShownSize } from './path-size.ts';
+import type { UnreachedPeer } from './types.ts';
+
+/** What is known of a peer that nobody tries any more grows old. */
+const UNREACHED_MS = 600_000;
 
 export class PeerPool {
   readonly agentId: string;
@@ -30,6 +34,8 @@ export class PeerPool {
   /** As the directory had the peer when its tunnels were looked at last. */
   #known: TunnelPeer | undefined;
   #failure: { readonly until: number; readonly pause: number; readonly error: UnreachableError } | undefined;
+  /** Since it failed first, until there is a tunnel again. */
+  #unreached: { readonly since: number; readonly last: number; readonly error: UnreachableError } | undefined;
   /** This host's own want of files, which says nothing of the peer. */
   #shortage: { readonly until: number; readonly error: UnreachableError } | undefined;
 
@@ -57,6 +63,7 @@ export class PeerPool {
 
   add(link: Link): void {
     this.#links.add(link);
+    this.#unreached = undefined;
     this.#known ??= link.peer;
     this.#host = link.peer.host;
   }
@@ -75,6 +82,16 @@ export class PeerPool {
     }
     const roundTripUs = Number.isFinite(shortest) ? Math.max(1, Math.round(shortest * 1_000)) : 0;
     return { host: this.#host, tunnels: this.#links.size, roundTripUs, bytesSent, bytesReceived, pathSize };
+  }
+
+  /** Undefined while there is a tunnel, and where nobody tried of late. */
+  get unreached(): UnreachedPeer | undefined {
+    const peer = this.#context.directory.peerById(this.agentId);
+    const now = this.#context.now();
+    if (peer === undefined || this.#unreached === undefined || this.#links.size > 0) return undefined;
+    const { since, last, error } = this.#unreached;
+    if (now - last > UNREACHED_MS) return undefined;
+    return { host: peer.host, addresses: peer.endpoints, forMs: now - since, cause: error.message };
   }
 
   /**
@@ -110,6 +127,7 @@ export class PeerPool {
   fellSilent(cause: TunnelEndedError): void {
     const error = new UnreachableError('tunnel-lost', `no tunnel to ${this.#host}`, { cause });
     this.#failure ??= { until: this.#context.now(), pause: this.#context.settings.backoffFirst, error };
+    this.#note(error);
   }
 
   /** See Tunnels. */
@@ -224,9 +242,17 @@ export class PeerPool {
         ? error
         : new UnreachableError('connect-failed', `no tunnel to ${peer.host}`, { cause: error });
     if (known.code === 'no-file') this.#shortage = { until: now + shortagePause, error: known };
-    else this.#failure = { until: now + pause, pause, error: known };
+    else {
+      this.#failure = { until: now + pause, pause, error: known };
+      this.#note(known);
+    }
     this.#context.limitedLog.warn('tunnel-dial-failed', known.code, { peer: peer.host, err: known });
     return known;
+  }
+
+  #note(error: UnreachableError): void {
+    const last = this.#context.now();
+    this.#unreached = { since: this.#unreached?.since ?? last, last, error };
   }
 
   #start(asked: TunnelPeer, dialled: Dialled): Link {

@@ -139,6 +139,24 @@ it('promises nothing of a peer that could not be reached, and finds it when it i
   expect(alice.tunnels.counters.open).toBe(1);
 });
 
+it('tells whom it does not reach, with what was tried, until there is a tunnel', async () => {
+  const { endpoints } = bob.peer;
+  network.moveTo('bob', ['127.0.0.1:1']);
+  expect(alice.tunnels.unreached()).toEqual([]);
+  await expect(openStream(alice, 'bob')).rejects.toThrow('no tunnel to host-bob');
+  const [before] = alice.tunnels.unreached();
+  expect(before).toMatchObject({
+    ...{ host: 'host-bob', addresses: ['127.0.0.1:1'] },
+    cause: 'no tunnel to host-bob: tried 127.0.0.1:1 (connection refused)',
+  });
+  // After a change it may be tried again at once, and is not reached for all that.
+  alice.tunnels.recheckPeers();
+  expect(alice.tunnels.unreached()[0]?.forMs).toBeGreaterThanOrEqual(before?.forMs ?? 0);
+  network.moveTo('bob', endpoints);
+  await alice.tunnels.ping('bob', new Deadline(5_000));
+  expect(alice.tunnels.unreached()).toEqual([]);
+});
+
 it('gives up a dial to where a peer was, at once for all who wait, when it is known to be elsewhere', async () => {
   const { endpoints } = bob.peer;
   await using silent = await silentServer();

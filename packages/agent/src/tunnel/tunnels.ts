@@ -14,7 +14,7 @@ import { FlowCutError, TunnelEndedError, UnreachableError } from './errors.ts';
 import type { Established } from './handshake.ts';
 import { Link, type LinkOwner } from './link.ts';
 import { PeerPool, samePeer } from './peer-pool.ts';
-import type { PathNow, Tunnels } from './types.ts';
+import type { PathNow, Tunnels, UnreachedPeer } from './types.ts';
 
 /** Milliseconds that an answer beside a tunnel is waited for, when somebody asks. */
 const PACKET_ANSWER = 1_000;
@@ -47,6 +47,11 @@ export class AgentTunnels implements Tunnels, LinkOwner {
   /** What passes between this agent and each peer that there was a tunnel to. */
   peerTraffic(): readonly PeerTraffic[] {
     return [...this.#peers.values()].flatMap(({ traffic }) => traffic ?? []);
+  }
+
+  /** Peers that were dialled in vain. */
+  unreached(): readonly UnreachedPeer[] {
+    return [...this.#peers.values()].flatMap(({ unreached }) => unreached ?? []);
   }
 
   get counters(): LinkCounters {

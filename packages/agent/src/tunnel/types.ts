@@ -60,6 +60,17 @@ export interface PathNow {
   readonly pathSize: number;
 }
 
+/** One that was dialled in vain, and to which there is no tunnel. */
+export interface UnreachedPeer {
+  readonly host: string;
+  /** HOST:PORT, each of them tried. */
+  readonly addresses: readonly string[];
+  /** How long ago the first try failed, milliseconds. */
+  readonly forMs: number;
+  /** What came of the last. */
+  readonly cause: string;
+}
+
 export interface TunnelCounters {
   /** Tunnels open now. */
   open: number;

@@ -1,7 +1,7 @@
 /** Whether control is reached from this host, at each place where it is looked for; and what its clock says. */
 import { CONTROL_RANGE, messageOf } from '@weft/proto';
 import { ControlUnreachableError } from '@weft/proto/wire';
-import { sayCause } from '../../inbound/wrong-target.ts';
+import { systemWords } from '../../bytes/system-words.ts';
 import { controlAddresses } from '../../link/addresses.ts';
 import { type ControlSeen, lookAtControl } from '../../link/look-at-control.ts';
 import { type Finding, findingsOf } from './finding.ts';
@@ -47,7 +47,7 @@ async function look(
     const { cause } = error as Error;
     // The system's own errors are put into words; the others are words.
     if (error instanceof ControlUnreachableError && cause !== undefined && 'errno' in Object(cause))
-      return sayCause(cause);
+      return systemWords(cause);
     return messageOf(error).replace(/^control at \S+ cannot be reached: /, '');
   }
 }

@@ -2,7 +2,13 @@
 import { PROTOCOLS } from '@weft/proto';
 import { z } from 'zod';
 import type { FileChange } from '../../config/file-changes.ts';
-import type { AgentStatus, NameStatus, TargetStatus, WorkerStatus } from '../../observe/agent-status.ts';
+import type {
+  AgentStatus,
+  NameStatus,
+  TargetStatus,
+  UnreachableStatus,
+  WorkerStatus,
+} from '../../observe/agent-status.ts';
 import { AREAS, type Finding, RESULTS } from '../check/finding.ts';
 import { ended } from './flows.ts';
 import { bytes, count, flag, list, port, ports, revision, spanUs, text, texts, timeMs, told } from './form.ts';
@@ -29,6 +35,13 @@ const target = told({
   protocol: z.enum([...PROTOCOLS, 'any']),
   targetPort: port,
 } satisfies Record<keyof TargetStatus, z.ZodType>);
+
+const unreachable = told({
+  host: text,
+  addresses: texts,
+  since: text.describe('ISO 8601'),
+  cause: text.describe('what came of the last try'),
+} satisfies Record<keyof UnreachableStatus, z.ZodType>);
 
 const worker = told({
   flows: told({ open: count, recorded: count }),
@@ -65,6 +78,7 @@ const agent = told({
     bytesSent: bytes,
     bytesReceived: bytes,
     peers: list(peer),
+    unreachable: list(unreachable).optional(),
   }),
   gateway: text.describe('where it listens; empty when it is none'),
   flows: told({ open: count, recorded: count, dropped: count, recent: list(ended) }),

@@ -99,7 +99,10 @@ function followNumbers(
   });
   const tellNow = (serial: number | undefined) => {
     told = count();
-    tell(serial === undefined ? told : { ...told, peers: tunnels.peerTraffic() }, serial);
+    tell(
+      serial === undefined ? told : { ...told, peers: tunnels.peerTraffic(), unreached: tunnels.unreached() },
+      serial,
+    );
   };
   const timer = setInterval(() => {
     if (!isDeepStrictEqual(count(), told)) tellNow(undefined);

@@ -16,6 +16,7 @@ import type { ThreadMeasures } from '../../observe/measures.ts';
 import type { ThreadPulse } from '../../observe/telemetry.ts';
 import type { ListenerSpec } from '../../outbound/listener-spec.ts';
 import type { LinkCounters } from '../../tunnel/context.ts';
+import type { UnreachedPeer } from '../../tunnel/types.ts';
 import type { DataPathCommon } from '../options.ts';
 
 /** What is the same for all workers of an agent. The tunnels' port is the one that the main thread has bound. */
@@ -58,6 +59,8 @@ export interface WorkerNumbers {
   readonly tunnel: LinkCounters;
   /** Told when asked for; they are many in a large network. */
   readonly peers?: readonly PeerTunnels[];
+  /** As the peers. */
+  readonly unreached?: readonly UnreachedPeer[];
 }
 
 export type ToWorker =

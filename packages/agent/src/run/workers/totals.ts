@@ -10,7 +10,7 @@ import type { WorkerNumbers } from './messages.ts';
 
 export interface OwnNumbers {
   readonly registry: Pick<FlowRegistry, 'live'>;
-  readonly tunnels: Pick<BoundTunnels, 'counters' | 'peerTraffic'>;
+  readonly tunnels: Pick<BoundTunnels, 'counters' | 'peerTraffic' | 'unreached'>;
   readonly recorder: Pick<FlowRecorder, 'counters' | 'adopted'>;
   readonly outbound: Pick<Outbound, 'listening'>;
 }
@@ -31,6 +31,9 @@ export function totalsOf(own: OwnNumbers, others: () => readonly (WorkerNumbers 
     },
     get peers() {
       return [tunnels.peerTraffic(), ...told().map(({ peers = [] }) => peers)];
+    },
+    get unreached() {
+      return [...tunnels.unreached(), ...told().flatMap(({ unreached = [] }) => unreached)];
     },
     get threads() {
       const { counters, adopted } = recorder;

@@ -133,7 +133,10 @@ export class WorkerHandle {
         }
         return;
       case 'numbers':
-        told.numbers = { ...defined({ peers: told.numbers?.peers }), ...message.numbers };
+        told.numbers = {
+          ...defined({ peers: told.numbers?.peers, unreached: told.numbers?.unreached }),
+          ...message.numbers,
+        };
         this.#answered(message.serial);
         return;
       case 'measures':
