@@ -170,3 +170,32 @@ test('control is moved, restored from an older copy, and given other tokens and 
   await operator.type(joined, beside);
   await operator.connected(1);
 }, 120_000);
+
+test('a host is let run a service more while it runs, and less', async () => {
+  await using cleanup = new AsyncDisposableStack();
+  const lab = cleanup.use(createLocalLab());
+  const { control, front, mesh, open } = await shop(lab, cleanup);
+  const operator = new Operator(control.host, control.process, {
+    ...{ AGENT: front.dataDir, WEFT_CONTROL: control.listen },
+    WEFT_ADMIN_TOKEN_FILE: join(control.dataDir, 'admin.token'),
+  });
+  writeFileSync(join(control.host.dir, 'mesh.yaml'), mesh('policies: []'));
+  const instances = (count: number) =>
+    until(
+      `${count} instances of echo`,
+      () => operator.type(['weft services --json']),
+      (text) => {
+        const { services } = JSON.parse(text) as { services: { service: { name: string }; instances: unknown[] }[] };
+        return services.find(({ service }) => service.name === 'echo')?.instances.length === count;
+      },
+    );
+  const ask = await open();
+  const [widen, reload, narrow] = blocks('Add a service to a host');
+  await operator.type(widen);
+  writeFileSync(join(front.host.dir, 'weft.yaml'), 'services: { web: {}, echo: {} }');
+  await operator.type(reload);
+  await instances(2);
+  await operator.type(narrow);
+  await instances(1);
+  expect(await ask()).toBe('hello');
+}, 60_000);

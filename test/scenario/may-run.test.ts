@@ -79,3 +79,47 @@ describe('by the mesh file', () => {
     expect(await outcomes('rabbit', before, 1)).toEqual(['cut']);
   });
 });
+
+describe('by a grant', () => {
+  const grant = (services: string[], take = false) =>
+    mesh.ask(adminService.grantServices, { network: NETWORK, agent: 'data', services, take, terms: { wait: true } });
+
+  test('it serves more at once, and less: what is taken is cut, and that alone', async () => {
+    await mesh.apply(meshOf());
+    const served = await open('redis', 6379);
+    expect((await grant(['rabbit'])).result).toMatchObject({ stragglers: [], notKept: [] });
+    const [widened, before] = [await open('rabbit', 5672), (await mesh.records('rabbit')).length];
+    const ended = ending(widened);
+    await grant(['rabbit'], true);
+    expect(await ended).toBe('reset');
+    await says(served, 'still');
+    expect(await outcomes('rabbit', before, 1)).toEqual(['cut']);
+    served.end();
+  });
+
+  test('what was taken stays so where control and the agent were started again, and the one without the other', async () => {
+    await mesh.apply(meshOf());
+    await grant(['rabbit']);
+    await open('rabbit', 5672);
+    await grant(['rabbit'], true);
+    await data.stop();
+    await mesh.stopControl();
+    await data.start();
+    const told = () =>
+      until(
+        'rabbit is not allowed',
+        () => problemsAt(data),
+        (known) => known.includes('service-not-allowed rabbit'),
+      );
+    await told();
+    await mesh.startControl();
+    await until(
+      'the host is connected',
+      () => mesh.ask(adminService.getStatus, {}),
+      ({ networks }) => networks[0]?.connected === 2,
+    );
+    await told();
+    const { agents } = await mesh.ask(adminService.listAgents, { network: NETWORK });
+    expect(agents.find(({ host }) => host === 'data')?.services).toEqual(['redis']);
+  });
+});

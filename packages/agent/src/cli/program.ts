@@ -203,6 +203,15 @@ export function build(terminal: Terminal, signal: AbortSignal, json: boolean, ex
     );
   example(explaining, 'weft explain web redis:6379', 'weft explain host:build-3 statsd:8125/udp');
 
+  const granting = admin(program.command('grant').description('let a host run more, or less, while it runs'))
+    .argument('<agent>', "host's name or agent's identifier")
+    .requiredOption('--services <NAMES>', 'services with commas between, kind:KIND, or * for all')
+    .option('--take', 'take them away: flows of them that the host carries are cut, and no others')
+    .addOption(network())
+    .addOption(asJson())
+    .action(async (agent, options) => (await import('./grant-command.ts')).grant(agent, options, terminal, signal));
+  example(granting, 'weft grant data-1 --services rabbit', 'weft grant data-1 --services rabbit --take');
+
   const revoking = admin(program.command('revoke').description('end the membership of a host; its flows are cut'))
     .argument('<agent>', "host's name or agent's identifier")
     .option('--with-token', 'revoke the token that it joined with too, and end every host that joined with it')

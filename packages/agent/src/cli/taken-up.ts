@@ -1,4 +1,6 @@
 /** How far the agents are with a change, for who made it. */
+import { END_SECONDS } from '@weft/proto';
+import { printable, type Terminal } from './terminal.ts';
 
 /** Undefined when all that are connected enforce it. `within` is how long was waited, such as 10s. */
 export function stragglersSentence(
@@ -20,4 +22,15 @@ export function notKeptSentence(revision: number, notKept: readonly string[]): s
     `revision ${revision} is enforced, but not kept by: ${notKept.join(', ')}. ` +
     'They cannot write it to their disk, and started again without control would permit what was permitted before; see weft agents'
   );
+}
+
+/** The end stands, whoever has not taken it up: a note, and no failure. */
+export function noteTakenUp(
+  terminal: Terminal,
+  revision: number,
+  stragglers: readonly string[],
+  notKept: readonly string[],
+): void {
+  const sentences = [stragglersSentence(revision, stragglers, `${END_SECONDS}s`), notKeptSentence(revision, notKept)];
+  for (const sentence of sentences) if (sentence !== undefined) terminal.err(`${printable(`note: ${sentence}`)}\n`);
 }

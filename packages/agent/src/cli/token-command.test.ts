@@ -70,7 +70,14 @@ describe('tokens', () => {
       ttl: durationToWire(604_800_000),
     });
     const json = await weft('token', 'create', '--json');
-    const answer = { version: 1, token: 'weft1.abc', token_id: 'tk1', expires_ms: NOW + 1, network_created: false };
+    const answer = {
+      version: 1,
+      token: 'weft1.abc',
+      token_id: 'tk1',
+      expires_ms: NOW + 1,
+      network_created: false,
+      warnings: [],
+    };
     expect(JSON.parse(json.out)).toEqual(answer);
     expect(requests.at(-1)?.ttl).toMatchObject({ seconds: 3_600 });
   });

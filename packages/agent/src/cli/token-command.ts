@@ -2,23 +2,29 @@
 import {
   ADMIN_LIMITS,
   decodeJoinToken,
-  END_SECONDS,
   isHostName,
   isLoopback,
-  isServiceName,
   joinTokenState,
   parseHostPort,
+  runnableProblem,
   TokenError,
 } from '@weft/proto';
-import { adminService, durationToWire, rolesFromWire, rolesToWire, timestampFromWire } from '@weft/proto/wire';
+import {
+  adminService,
+  durationToWire,
+  problemsFromWire,
+  rolesFromWire,
+  rolesToWire,
+  timestampFromWire,
+} from '@weft/proto/wire';
 import { parseDuration } from '../config/duration.ts';
 import { everyEntry, listWithAdmin, type NetworkOptions, withAdmin } from './admin.ts';
 import { wrongValue } from './errors.ts';
 import { formatTime, orDash } from './format.ts';
 import { writeJson } from './json.ts';
 import { drop, short, writeTable } from './table.ts';
-import { notKeptSentence, stragglersSentence } from './taken-up.ts';
-import { paint, printable, type Terminal } from './terminal.ts';
+import { noteTakenUp } from './taken-up.ts';
+import { paint, paintErr, printable, type Terminal } from './terminal.ts';
 
 export interface TokenCreateOptions extends NetworkOptions {
   readonly services?: string;
@@ -34,10 +40,7 @@ export async function tokenCreate(options: TokenCreateOptions, terminal: Termina
   const ttlSeconds = Math.ceil((parseDuration(options.ttl) ?? Number.NaN) / 1_000);
   if (!(ttlSeconds >= 1 && ttlSeconds <= ADMIN_LIMITS.tokenSeconds))
     wrongValue('--ttl', 'a duration from 1s to 365d, such as 1h or 7d', options.ttl);
-  const services = (options.services ?? '').split(/[\s,]+/).filter((name) => name !== '');
-  for (const name of services) {
-    if (!isServiceName(name)) wrongValue('--services', 'lower case names with commas between, such as redis,web', name);
-  }
+  const services = readRunnable(options.services ?? '');
   if (options.host !== undefined && !isHostName(options.host))
     wrongValue('--host', "a host's name in lower case, such as build-3", options.host);
   const made = await withAdmin(options, terminal, signal, (admin) =>
@@ -58,6 +61,9 @@ export async function tokenCreate(options: TokenCreateOptions, terminal: Termina
     const network = printable(options.network ?? '');
     terminal.err(`note: network ${network} is new; it has no services until weft apply\n`);
   }
+  const warnings = problemsFromWire(made.warnings);
+  for (const { message } of warnings)
+    terminal.err(`${paintErr(terminal, 'yellow', 'warning')}: ${printable(message)}\n`);
   const here = onlyOnControlsHost(token);
   if (here !== undefined) {
     terminal.err(
@@ -69,7 +75,17 @@ export async function tokenCreate(options: TokenCreateOptions, terminal: Termina
     terminal.out(`${token}\n`);
     return;
   }
-  writeJson(terminal, 'token create', { token, tokenId, expiresMs, networkCreated });
+  writeJson(terminal, 'token create', { token, tokenId, expiresMs, networkCreated, warnings });
+}
+
+/** What `--services` says. Throws UsageError. */
+export function readRunnable(text: string): string[] {
+  const services = text.split(/[\s,]+/).filter((entry) => entry !== '');
+  for (const entry of services) {
+    if (runnableProblem(entry) !== undefined)
+      wrongValue('--services', 'lower case names with commas between, such as redis,web, or kind:KIND, or *', entry);
+  }
+  return services;
 }
 
 /** Where the token leads, when no other host can follow it. */
@@ -186,15 +202,4 @@ export async function revokeAgent(
     );
   }
   noteTakenUp(terminal, revision, stragglers, notKept);
-}
-
-/** The end stands, whoever has not taken it up: a note, and no failure. */
-function noteTakenUp(
-  terminal: Terminal,
-  revision: number,
-  stragglers: readonly string[],
-  notKept: readonly string[],
-): void {
-  const sentences = [stragglersSentence(revision, stragglers, `${END_SECONDS}s`), notKeptSentence(revision, notKept)];
-  for (const sentence of sentences) if (sentence !== undefined) terminal.err(`${printable(`note: ${sentence}`)}\n`);
 }

@@ -35,14 +35,14 @@ export function mismatches(file: AgentFile, netmap: Netmap): readonly Problem[] 
     if (known === undefined) {
       const message =
         `the mesh of network ${self.network} declares no service ${subject}, or none that this host may run; declare it there ` +
-        `and weft apply it, or, if it is there, join with a token made with --services ${subject}`;
+        `and weft apply it, or, if it is there, let the host run it by weft grant ${self.host} --services ${subject}`;
       problems.push({ code: 'service-not-declared', subject, message });
       continue;
     }
     if (!self.services.includes(subject)) {
       const message =
-        `control allows this host no service ${subject}; remove it from the agent file, or revoke ${self.host} and join ` +
-        `again with a token made with --services ${subject}`;
+        `control allows this host no service ${subject}; remove it from the agent file, or let it run that by ` +
+        `weft grant ${self.host} --services ${subject}`;
       problems.push({ code: 'service-not-allowed', subject, message });
     }
     for (const { port, protocol } of targets) {

@@ -77,12 +77,13 @@ interface Asked {
 }
 
 async function change(
-  { state, live, enforcement, logger, words }: ChangeMeshOptions,
+  options: ChangeMeshOptions,
   { mesh, make, named = (found) => found }: Asked,
   { dryRun, wait, timeoutMs, expectedRevision, leaveBehind }: ChangeOrder,
   by: Actor,
   signal: AbortSignal,
 ): Promise<MeshChanged> {
+  const { state, live, logger, words } = options;
   const longest = readWait(timeoutMs);
   const actor = actorName(by);
   const before = state.current.networks.get(mesh.network);
@@ -99,14 +100,20 @@ async function change(
     const { network } = mesh;
     logger.info({ event: 'mesh-applied', network, revision, changes: changes.length, actor }, 'mesh applied');
   }
-  const waits = wait && !dryRun;
-  const stragglers = waits ? await enforcement.waitEnforced(mesh.network, revision, longest, signal) : [];
-  const network = state.current.networks.get(mesh.network);
-  return {
-    revision,
-    changes,
-    warnings: [...warnings, ...inexact, ...crowded, ...behind],
-    stragglers,
-    notKept: waits && network !== undefined ? notKept(network, live, revision) : [],
-  };
+  const taken = await waited(options, mesh.network, revision, wait && !dryRun ? longest : undefined, signal);
+  return { revision, changes, warnings: [...warnings, ...inexact, ...crowded, ...behind], ...taken };
+}
+
+/** How the agents have taken a revision up, after at most `longestMs`; nothing is asked where that is undefined. */
+export async function waited(
+  { state, live, enforcement }: Pick<ChangeMeshOptions, 'state' | 'live' | 'enforcement'>,
+  name: string,
+  revision: number,
+  longestMs: number | undefined,
+  signal: AbortSignal,
+): Promise<Pick<MeshChanged, 'stragglers' | 'notKept'>> {
+  if (longestMs === undefined) return { stragglers: [], notKept: [] };
+  const stragglers = await enforcement.waitEnforced(name, revision, longestMs, signal);
+  const network = state.current.networks.get(name);
+  return { stragglers, notKept: network === undefined ? [] : notKept(network, live, revision) };
 }

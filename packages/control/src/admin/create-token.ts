@@ -1,5 +1,5 @@
 /** A join token for who may order one, by whatever way the order came. */
-import { hostInterfaces } from '@weft/proto';
+import { type FieldProblem, hostInterfaces, problem, runsNothing } from '@weft/proto';
 import type { Logger } from 'pino';
 import { actorName } from '../audit/entry.ts';
 import type { Actor } from '../audit/types.ts';
@@ -29,7 +29,7 @@ export async function createToken(
   options: CreateTokenOptions,
   request: TokenRequest,
   by: TokenOrderer,
-): Promise<NewToken> {
+): Promise<NewToken & { readonly warnings: readonly FieldProblem[] }> {
   const { state, pin, advertise, logger } = options;
   const network = readTokenNetwork(state.current, request.network);
   const { scope, lifetimeMs, addresses: requested } = readTokenOrder(request, network);
@@ -44,5 +44,10 @@ export async function createToken(
   const made = await createJoinToken(state, { scope, lifetimeMs, addresses, pin, actor });
   const { id: token, networkCreated } = made.token;
   logger.info({ event: 'token-created', network, token, networkCreated, actor }, 'join token created');
-  return made;
+  const mesh = state.current.networks.get(network)?.mesh ?? { services: [] };
+  const warnings = scope.services.flatMap((entry, index) => {
+    const nothing = runsNothing(entry, mesh);
+    return nothing === undefined ? [] : [problem(`services[${index}]`, `${nothing} yet`)];
+  });
+  return { ...made, warnings };
 }

@@ -1,8 +1,17 @@
 /** What the admin service takes from requests, checked. Every problem of a request is collected before it is refused. */
-import { ADMIN_LIMITS, hostNameProblem, parseHostPort, problem, problemIf, serviceNameProblem } from '@weft/proto';
+import {
+  ADMIN_LIMITS,
+  type FieldProblem,
+  hostNameProblem,
+  LIMITS,
+  parseHostPort,
+  problem,
+  problemIf,
+  runnableProblem,
+  serviceNameProblem,
+} from '@weft/proto';
 import { byText } from '../order.ts';
 import { StateError } from '../state/errors.ts';
-import { LIMITS } from '../state/limits.ts';
 import type { NetworkState, State, TokenScope } from '../state/types.ts';
 import { RequestError } from './errors.ts';
 
@@ -72,14 +81,9 @@ export interface TokenOrder {
 export function readTokenOrder(request: TokenRequest, network: string): TokenOrder {
   const { services, host, roles, reusable, ephemeral, ttlSeconds, addresses } = request;
   const wrongHost = host === '' ? undefined : hostNameProblem(host);
-  const { servicesPerToken } = LIMITS;
   const { tokenSeconds, tokenAddresses } = ADMIN_LIMITS;
   const problems = [
-    ...problemIf(services.length > servicesPerToken, 'services', `expected at most ${servicesPerToken} services`),
-    ...services.slice(0, servicesPerToken).flatMap((service, index) => {
-      const wrong = serviceNameProblem(service);
-      return wrong === undefined ? [] : [problem(`services[${index}]`, wrong)];
-    }),
+    ...servicesProblems(services),
     ...(wrongHost === undefined ? [] : [problem('host', wrongHost)]),
     ...problemIf(
       !(ttlSeconds >= 0 && ttlSeconds <= tokenSeconds),
@@ -114,4 +118,16 @@ function upTo(most: number, field: string, usual: number, unit = ''): (value: nu
 export function readName(name: string, field: string): string {
   if (/^[A-Za-z0-9_-]{1,64}$/.test(name)) return name;
   throw new RequestError([problem(field, 'expected a name or an identifier')]);
+}
+
+/** Of entries that say what may be run, in a request. */
+export function servicesProblems(services: readonly string[]): FieldProblem[] {
+  const { runnable: most } = LIMITS;
+  return [
+    ...problemIf(services.length > most, 'services', `expected at most ${most} services`),
+    ...services.slice(0, most).flatMap((entry, index) => {
+      const wrong = runnableProblem(entry);
+      return wrong === undefined ? [] : [problem(`services[${index}]`, wrong)];
+    }),
+  ];
 }

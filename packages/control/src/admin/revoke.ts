@@ -3,10 +3,9 @@ import { END_SECONDS, joinTokenState, problem } from '@weft/proto';
 import type { Logger } from 'pino';
 import { actorName } from '../audit/entry.ts';
 import type { Actor } from '../audit/types.ts';
-import type { EnforcementWaiter, LiveAgents } from '../fleet/live.ts';
-import { notKept } from '../fleet/projection.ts';
 import { byText } from '../order.ts';
 import type { RemovedNetwork, RevokedToken, StateStore } from '../state/types.ts';
+import { type ChangeMeshOptions, waited } from './change-mesh.ts';
 import { RequestError } from './errors.ts';
 import { readName, requireNetwork, requireNetworkOfAgent } from './request.ts';
 
@@ -80,18 +79,12 @@ export interface TakenUp {
 
 /** How the agents of a network have taken up a revision, once all have, or after END_SECONDS. The signal ends the wait. */
 export async function takenUp(
-  {
-    state,
-    live,
-    enforcement,
-  }: { readonly state: StateStore; readonly live: LiveAgents; readonly enforcement: EnforcementWaiter },
+  options: Pick<ChangeMeshOptions, 'state' | 'live' | 'enforcement'>,
   name: string,
   revision: number,
   signal: AbortSignal,
 ): Promise<TakenUp> {
-  const stragglers = await enforcement.waitEnforced(name, revision, END_SECONDS * 1_000, signal);
-  const network = state.current.networks.get(name);
-  return { stragglers, notKept: network === undefined ? [] : notKept(network, live, revision) };
+  return await waited(options, name, revision, END_SECONDS * 1_000, signal);
 }
 
 /** Rejects with RequestError, StateError. */

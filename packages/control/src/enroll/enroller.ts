@@ -1,11 +1,10 @@
 /** A host joins: the token is looked up, the proof checked, the name settled, and only then is anything changed. */
-import { AGENT_ROLES, type AgentRole, hostNameProblem, isServiceName, rightsIn } from '@weft/proto';
+import { AGENT_ROLES, type AgentRole, hostNameProblem, isServiceName, LIMITS, rightsIn } from '@weft/proto';
 import { joinProofMessage, type pb, sentence } from '@weft/proto/wire';
 import type { Logger } from 'pino';
 import { FailureCounter } from '../bounds/failures.ts';
 import { observedHost } from '../bounds/observed.ts';
 import { StateError } from '../state/errors.ts';
-import { LIMITS } from '../state/limits.ts';
 import type { AgentState, Joined, NetworkState, StateStore, TokenState } from '../state/types.ts';
 import { EnrollError } from './errors.ts';
 import { isSignedBy } from './signature.ts';
@@ -114,8 +113,8 @@ function checkForm(request: JoinRequest): void {
   // Longer than any token of ours: it cannot be right, and need not be hashed to see it.
   if (request.tokenId.length > 64 || request.tokenSecret.length > 128)
     throw wrong('token_secret', 'too long for a token');
-  if (request.services.length > LIMITS.servicesPerToken) {
-    throw wrong('services', `expected at most ${LIMITS.servicesPerToken} services`);
+  if (request.services.length > LIMITS.runnable) {
+    throw wrong('services', `expected at most ${LIMITS.runnable} services`);
   }
   const misnamed = request.services.findIndex((service) => !isServiceName(service));
   if (misnamed >= 0) throw wrong(`services[${misnamed}]`, 'expected the name of a service');

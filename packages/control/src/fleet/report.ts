@@ -84,7 +84,7 @@ function notAllowed(service: string): Problem {
   return {
     code: 'service-not-allowed',
     subject: service,
-    message: `this agent's join token does not allow ${service}; join again with a token made with --services ${service}`,
+    message: `control does not let this host run ${service}; let it by weft grant HOST --services ${service}, or take it out of its agent file`,
   };
 }
 

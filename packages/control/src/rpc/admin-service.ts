@@ -97,9 +97,9 @@ export function adminCalls(options: AdminServiceOptions): AdminCalls {
       const ttlSeconds = Math.ceil((ttlMs ?? 0) / 1_000);
       const roles = rolesFromWire(request.roles, 'roles');
       const order = { network, services, host, roles, reusable, ephemeral, ttlSeconds, addresses };
-      const { text, token } = await createToken(options, order, by);
+      const { text, token, warnings } = await createToken(options, order, by);
       const { id: tokenId, expiresMs, networkCreated } = token;
-      return { token: text, tokenId, expireTime: timestampToWire(expiresMs), networkCreated };
+      return { token: text, tokenId, expireTime: timestampToWire(expiresMs), networkCreated, warnings };
     },
 
     listTokens: ({ request }) => {

@@ -2,6 +2,7 @@
 import { status } from '@grpc/grpc-js';
 import { adminService, errorDetails, type pb } from '@weft/proto/wire';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { joinHost } from '../netmap/network.fixture.ts';
 import { type AdminBench, redis, refusal, startAdmin } from './admin.fixture.ts';
 
 let bench: AdminBench;
@@ -118,4 +119,25 @@ test('what is taken away is gone, and the audit names each act', async () => {
     ['policy-delete', 'policy shut'],
     ['service-delete', 'service web'],
   ]);
+});
+
+test('what a member may run is granted and taken, as it is asked for', async () => {
+  const { host } = (await joinHost(bench.state, 'prod', { host: 'data-1', services: ['redis'] })).agent;
+  const terms = { wait: true };
+  const { result, granted } = await bench.ask(adminService.grantServices, {
+    agent: host,
+    services: ['web', '*'],
+    terms,
+  });
+  expect(granted).toEqual(['*', 'redis', 'web']);
+  expect(result).toMatchObject({ changes: [{ subject: 'agent data-1' }], stragglers: ['slow'] });
+  const taken = await bench.ask(adminService.grantServices, { agent: host, services: ['*'], take: true });
+  expect(taken.granted).toEqual(['redis', 'web']);
+  const wrong = await refusal(bench.ask(adminService.grantServices, { agent: host, services: ['redis', 'tag:eu'] }));
+  expect(errorDetails(wrong).fields).toMatchObject([{ field: 'services[1]' }]);
+  expect(errorDetails(await refusal(bench.ask(adminService.grantServices, { agent: host }))).fields).toMatchObject([
+    { field: 'services' },
+  ]);
+  const nobody = bench.ask(adminService.grantServices, { agent: 'nobody', services: ['web'] });
+  expect((await refusal(nobody)).code).toBe(status.NOT_FOUND);
 });

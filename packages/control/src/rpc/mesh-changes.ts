@@ -17,13 +17,14 @@ import {
   editMesh,
   type MeshChanged,
 } from '../admin/change-mesh.ts';
+import { grantServices } from '../admin/grant-services.ts';
 import type { MeshEdit } from '../state/edits.ts';
 import type { AdminCalls, Call } from './calls.ts';
 import { changesToWire } from './history-listings.ts';
 
 type MeshChanges = Pick<
   AdminCalls,
-  'apply' | 'putService' | 'deleteService' | 'putPolicy' | 'deletePolicy' | 'putAgent'
+  'apply' | 'putService' | 'deleteService' | 'putPolicy' | 'deletePolicy' | 'putAgent' | 'grantServices'
 >;
 
 interface EditRequest {
@@ -53,6 +54,14 @@ export function meshChanges(options: ChangeMeshOptions): MeshChanges {
     putAgent: (call) => {
       const entry = agentSettingsFromWire(required(call.request.agent, 'agent'), 'agent');
       return edit(call, { section: 'agents', name: entry.name, entry });
+    },
+    grantServices: async ({ request, actor, signal }) => {
+      const {
+        host: _,
+        granted,
+        ...changed
+      } = await grantServices(options, request, orderOf(request.terms), actor, signal);
+      return { ...toWire(changed), granted };
     },
   };
 }

@@ -3,7 +3,6 @@ export const LIMITS = {
   networks: 256,
   agentsPerNetwork: 20_000,
   tokensPerNetwork: 20_000,
-  servicesPerToken: 256,
 } as const;
 
 /** How long a token that ended, and left no member behind, stays listed. */

@@ -78,7 +78,7 @@ export function editMesh(
 }
 
 /** Hosts that came or went since make no difference: a fleet that grows by itself would let nobody change anything. */
-function requireUnchanged(network: NetworkState | undefined, name: string, expected: number): void {
+export function requireUnchanged(network: NetworkState | undefined, name: string, expected: number): void {
   if (network === undefined) {
     throw new StateError('changed-since', `network ${name} is not there, at revision ${expected} or any other`);
   }

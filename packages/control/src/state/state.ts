@@ -9,6 +9,7 @@ import type { ChangeLog, History } from '../store/change-log.ts';
 import { type Clocks, startClocks } from './clocks.ts';
 import type { Draft, Outcome } from './draft.ts';
 import { StateError } from './errors.ts';
+import { grantServices } from './grants.ts';
 import { mayRunIn } from './may-run.ts';
 import { addInstances, forgetAgent, join, removeNetwork, revokeAgent } from './members.ts';
 import { advance, type Memory, requireNetwork } from './memory.ts';
@@ -66,6 +67,7 @@ class Writer implements StateStore {
   #last: Promise<void> | undefined;
 
   readonly edit = this.#changing(editMesh);
+  readonly grantServices = this.#changing(grantServices);
   readonly removeNetwork = this.#changing(removeNetwork);
   readonly join = this.#changing(join);
   readonly revokeAgent = this.#changing(revokeAgent);

@@ -92,6 +92,20 @@ export interface ApplyOptions {
   readonly expected?: number;
 }
 
+export interface Grant {
+  /** A host name or an id. */
+  readonly agent: string;
+  /** Names of services, `kind:KIND` or `*`. */
+  readonly services: readonly string[];
+  readonly take: boolean;
+}
+
+export interface Granted extends ApplyResult {
+  readonly host: string;
+  /** By tokens and grants, from now on. */
+  readonly granted: readonly string[];
+}
+
 /** One apply, or the making of the network. */
 export interface Revision {
   readonly revision: number;
@@ -186,6 +200,8 @@ export interface StateStore {
   apply(mesh: Mesh, options: ApplyOptions): Promise<ApplyResult>;
   /** As by an apply of the whole mesh with this one entry changed. Fields of problems with the entry begin with its sort. */
   edit(network: string, edit: MeshEdit, options: ApplyOptions): Promise<ApplyResult>;
+  /** Lets a member run more, or less. The mesh stays as it is. */
+  grantServices(network: string, grant: Grant, options: ApplyOptions): Promise<Granted>;
   /** Ends the network: every membership and token, its mesh and its history. */
   removeNetwork(network: string, actor: string): Promise<RemovedNetwork>;
   /** Adds an agent, or renews the one with the same identity key, and counts the token's use, at once or not at all. */

@@ -24,7 +24,7 @@ export const CAPABILITIES: readonly Capability[] = [
     brought: 'a process of a host is denied what is denied to any service that the host may run',
   },
   { since: '2026-11-29', brought: 'a rule may speak of the internet alone' },
-  { since: '2026-11-29', brought: 'control lets a host run what the mesh says, beside what its token says' },
+  { since: '2026-11-29', brought: 'control lets a host run what grants and the mesh say, beside what its token says' },
 ];
 
 /** From which on an agent tells of its open flows. */

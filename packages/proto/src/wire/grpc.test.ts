@@ -61,6 +61,7 @@ const adminHandlers: AdminHandlers = {
   putPolicy: unused,
   deletePolicy: unused,
   putAgent: unused,
+  grantServices: unused,
   deleteNetwork: unused,
   getMesh: unused,
   listServices: unused,

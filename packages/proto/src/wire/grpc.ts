@@ -109,6 +109,7 @@ export const adminService = {
   putPolicy: admin('PutPolicy'),
   deletePolicy: admin('DeletePolicy'),
   putAgent: admin('PutAgent'),
+  grantServices: admin('GrantServices'),
   deleteNetwork: admin('DeleteNetwork'),
   getMesh: admin('GetMesh'),
   getStatus: admin('GetStatus'),

@@ -29,6 +29,7 @@ const MORE: Partial<Record<Answering, readonly string[]>> = {
   forward: ['0:redis:6379', '--data', 'AGENT'],
   env: ['--data', 'AGENT'],
   explain: ['web', 'redis:6379'],
+  grant: ['build-3', '--services', 'redis'],
   revoke: ['build-3'],
 };
 /** A schema may know more forms than one, each of which is to be seen. */

@@ -49,6 +49,7 @@ export function everyAnswer(host = 'build-3'): Partial<AdminHandlers> {
       }),
     revokeToken: (_call, answer) => answer(null, { ...told, stragglers: [`${host}-4`] }),
     revokeAgent: (_call, answer) => answer(null, { ...told, agentId: 'a1', joinedAlike: [`${host}-4`] }),
+    grantServices: (_call, answer) => answer(null, { result, granted: ['redis'] }),
     apply: (_call, answer) => answer(null, { result }),
     getMesh: (_call, answer) => answer(null, { mesh: meshToWire(mesh), revision: 4 }),
     listRevisions: (_call, answer) =>

@@ -5,7 +5,7 @@ import { snakeCase } from '../snake-case.ts';
 import { explain, flows } from './flows.ts';
 import { fileProblem, list, TOLD, text, told } from './form.ts';
 import { check, env, forward, ping, reload, status } from './host.ts';
-import { agents, revoke, services, tokenCreate, tokenList, tokenRevoke } from './members.ts';
+import { agents, grant, revoke, services, tokenCreate, tokenList, tokenRevoke } from './members.ts';
 import { apply, audit, diff, get, history, lint, networkList, networkRemove, rollback } from './mesh.ts';
 
 /** By the words of the command. */
@@ -32,6 +32,7 @@ export const ANSWERS = {
   agents,
   flows,
   explain,
+  grant,
   revoke,
   /** Of any of them, on stderr. */
   error: told({ error: told({ code: text, message: text, problems: list(fileProblem).optional() }) }),

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import {
   bytes,
   count,
+  fieldProblem,
   flag,
   list,
   port,
@@ -18,6 +19,7 @@ import {
   timeMs,
   told,
 } from './form.ts';
+import { changes } from './mesh.ts';
 
 const roles = list(z.enum([...AGENT_ROLE_WORDS]));
 const tokenId = text.describe('identifier of a token, which is no secret');
@@ -27,6 +29,7 @@ export const tokenCreate = told({
   tokenId,
   expiresMs: timeMs,
   networkCreated: flag.describe('the network was not there before'),
+  warnings: list(fieldProblem),
 });
 
 export const tokenList = told({
@@ -46,6 +49,15 @@ export const tokenList = told({
 });
 
 export const tokenRevoke = told({ tokenId, revision, hosts: texts.describe('members that it ended'), ...takenUp });
+
+export const grant = told({
+  host: text,
+  revision,
+  granted: texts.describe('what it may run by its tokens and grants: services, kind:KIND or *'),
+  changes,
+  warnings: list(fieldProblem),
+  ...takenUp,
+});
 
 export const revoke = told({
   agentId: text,

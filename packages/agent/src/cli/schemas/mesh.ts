@@ -5,7 +5,7 @@ import { FILE_SORTS } from '../../config/json-schema.ts';
 import { meshSection } from '../../config/mesh-file.ts';
 import { count, fieldProblem, fileProblem, flag, list, revision, takenUp, text, texts, timeMs, told } from './form.ts';
 
-const changes = list(
+export const changes = list(
   told({
     operation: z.enum(CHANGE_OPERATIONS),
     subject: text.describe('such as service redis'),
