@@ -55,6 +55,12 @@ async function host(name: string, workers: number): Promise<Agent> {
 
 const reload = (agent: Agent, ...more: readonly string[]) => weft({}, 'reload', '--data', agent.directory, ...more);
 
+/** Without that of the rule about a service which may run there: it stands whatever the file says. */
+async function fileProblems(agent: Agent) {
+  const { problems } = await agent.status();
+  return problems.filter(({ code }) => code !== 'rules-inexact');
+}
+
 /** Who answered, with the connection. */
 async function call(service: string, port: number): Promise<readonly [Socket, string]> {
   const client = await near.connect(service, port);
@@ -117,8 +123,8 @@ describe.each([1, 2])('with %i workers', (workers) => {
     expect(told.err).toMatch(
       /data-\d\.yaml:2:29: services\.redis\.targets\.6379: expected an IP address.*\nweft: nothing was changed\n$/,
     );
-    const { problems, instances } = await data.status();
-    expect(problems).toMatchObject([{ code: 'agent-file', subject: data.file }]);
+    const { instances } = await data.status();
+    expect(await fileProblems(data)).toMatchObject([{ code: 'agent-file', subject: data.file }]);
     expect(instances.map(({ service }) => service)).toEqual(['redis', 'web']);
 
     // What no agent could start with.
@@ -131,7 +137,7 @@ describe.each([1, 2])('with %i workers', (workers) => {
     expect(as).toMatchObject({ version: 1, error: { code: 'target-loops' } });
     data.write(`services: { redis: { targets: { 6379: "${at(old)}" } }, web: { targets: { 3000: "${at(old)}" } } }`);
     expect(JSON.parse((await reload(data, '--json')).out)).toEqual({ version: 1, file: data.file, changes: [] });
-    expect((await data.status()).problems).toEqual([]);
+    expect(await fileProblems(data)).toEqual([]);
     await says(redis, 'through all of it');
     redis.destroy();
   });
