@@ -20,6 +20,8 @@ export default defineConfig({
           ],
           testTimeout: 30_000,
           hookTimeout: 30_000,
+          // Of a machine that does much else a second is nothing.
+          expect: { poll: { timeout: 15_000 } },
           pool: 'forks',
           // They wait more than they compute: with one worker fewer than cores, as comes by itself, a machine of two is idle half the time.
           maxWorkers: availableParallelism(),
