@@ -1,4 +1,4 @@
-/** weft check on hosts that are right, and on such that are not. */
+/** What the agent of a host tells: weft check on hosts that are right and on such that are not, and its own view. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createNamespaceLab, type Host, hostsMissing, type NamespaceLab, titled } from '../harness/host.ts';
 import { echoes, serveEcho } from '../harness/programs.ts';
@@ -19,7 +19,7 @@ interface Finding {
   readonly remedy: string;
 }
 
-describe.skipIf(missing !== undefined)(titled('weft check', missing), () => {
+describe.skipIf(missing !== undefined)(titled('what a host tells', missing), () => {
   let lab: NamespaceLab;
   let control: Control;
   let data: Host;
@@ -63,6 +63,24 @@ describe.skipIf(missing !== undefined)(titled('weft check', missing), () => {
     expect((await check(dataAgent)).of('target')).toMatchObject([
       { subject: 'echo 7000', result: 'ok', message: 'a program answers at 127.0.0.1:7000' },
     ]);
+  }, 60_000);
+
+  test('what the agent knows, to who has no token', async () => {
+    await until('echo answers', () => echoes(web), Boolean, SETTLED_MS);
+    const weft = ({ host, dataDir }: Agent, ...args: readonly string[]) =>
+      host.run(['weft', ...args, '--data', dataDir]);
+    const services = await weft(webAgent, 'services');
+    expect(services).toMatchObject({ code: 0, stderr: expect.stringMatching(/^as the agent of web knows it: /) });
+    expect(services.stdout).toMatch(/^echo +private +127\.\S+ +7000 +1\/1 +- +0@data$/m);
+    const flows = await weft(dataAgent, 'flows', '--json', '--to', 'echo', '--limit', '1');
+    expect(JSON.parse(flows.stdout)).toMatchObject({ source: 'host:web', service: 'echo', outcome: 'closed' });
+    const call = web.start(['sh', '-c', 'sleep 60 | nc echo 7000']);
+    for (const agent of [webAgent, dataAgent]) {
+      const open = () => weft(agent, 'flows', '--open', '--json');
+      const told = await until('it is open', open, ({ stdout }) => stdout !== '', SETTLED_MS);
+      expect(JSON.parse(told.stdout)).toMatchObject({ source: 'host:web', destination_host: 'data', port: 7000 });
+    }
+    await call.stop();
   }, 60_000);
 
   test('a resolver that does not ask the agent', async () => {

@@ -3,11 +3,13 @@
 import { ADMIN_LIMITS, FLOW_COLUMNS, type FlowRecord } from '@weft/proto';
 import { adminService, flowFromWire, type pb } from '@weft/proto/wire';
 import { type Admin, everyEntry, listWithAdmin } from './admin.ts';
+import { agentInstead } from './agent-instead.ts';
 import { UsageError, wrongValue } from './errors.ts';
 import { type FlowsOptions, filterToWire, readFlowsFilter } from './flows-filter.ts';
 import { followFlows } from './follow-flows.ts';
 import { flowFrom, flowInstance, flowTo, formatBytes, formatTime, orDash } from './format.ts';
 import { writeJsonLine } from './json.ts';
+import { followRecorded, recordedFlows } from './local-flows.ts';
 import { openFlows } from './open-flows.ts';
 import { type Cell, type Column, drop, short, writeTable } from './table.ts';
 import { paint, printable, type Terminal } from './terminal.ts';
@@ -26,15 +28,35 @@ export async function flows(options: FlowsOptions, terminal: Terminal, signal: A
     throw new UsageError('--follow has no end; leave --until away, or --follow');
   }
   const network = options.network ?? '';
-  const filter = filterToWire(readFlowsFilter(options, terminal.now()));
+  const asked = readFlowsFilter(options, terminal.now());
+  const told = (record: FlowRecord) => {
+    if (options.json !== undefined) writeJsonLine(terminal, 'flows', record);
+    else terminal.out(`${line(record, terminal)}\n`);
+  };
+  const here = await agentInstead(
+    options,
+    terminal,
+    'the last flows that came to this host, and those of its own that got nowhere',
+  );
+  if (here !== undefined) {
+    const past = recordedFlows(here, asked).slice(-limit);
+    if (options.follow === undefined) writeAll(past, options, terminal);
+    else {
+      past.forEach(told);
+      await followRecorded(here, asked, terminal, signal, told);
+    }
+    return;
+  }
+  const filter = filterToWire(asked);
   if (options.follow !== undefined) {
-    await followFlows({ network, filter, past: limit }, options, terminal, signal, (record) => {
-      if (options.json !== undefined) writeJsonLine(terminal, 'flows', record);
-      else terminal.out(`${line(record, terminal)}\n`);
-    });
+    await followFlows({ network, filter, past: limit }, options, terminal, signal, told);
     return;
   }
   const records = await listWithAdmin(options, terminal, signal, (admin) => newest(admin, { network, filter }, limit));
+  writeAll(records, options, terminal);
+}
+
+function writeAll(records: readonly FlowRecord[], options: FlowsOptions, terminal: Terminal): void {
   if (options.json === undefined) writeFlows(records, options, terminal);
   else for (const record of records) writeJsonLine(terminal, 'flows', record);
 }

@@ -15,6 +15,7 @@ import { actionCodec, callerToWire, outcomeCodec, type pb, timestampToWire } fro
 import { parseDuration } from '../config/duration.ts';
 import type { NetworkOptions } from './admin.ts';
 import { UsageError, wrongValue } from './errors.ts';
+import type { LocalOptions } from './local-services.ts';
 
 /** Each is an option under the field's own word. */
 type PlainFilter = (typeof FLOW_NAME_FILTERS)[number];
@@ -31,7 +32,7 @@ export interface FlowsFilterOptions extends Readonly<Partial<Record<PlainFilter,
   readonly id?: string;
 }
 
-export interface FlowsOptions extends NetworkOptions, FlowsFilterOptions {
+export interface FlowsOptions extends NetworkOptions, LocalOptions, FlowsFilterOptions {
   readonly follow?: true;
   readonly open?: true;
   readonly limit?: string;

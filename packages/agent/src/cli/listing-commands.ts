@@ -12,34 +12,23 @@ import {
   timestampFromWire,
 } from '@weft/proto/wire';
 import { formatDuration } from '../config/duration.ts';
+import type { ServicesAnswer } from '../observe/local-question.ts';
+import type { ServiceView } from '../observe/service-view.ts';
 import { everyEntry, listWithAdmin, type NetworkOptions } from './admin.ts';
+import { type AgentHere, agentInstead, askHere } from './agent-instead.ts';
 import { orDash } from './format.ts';
 import { writeJson } from './json.ts';
+import type { LocalOptions } from './local-services.ts';
 import { type Cell, drop, short, writeTable } from './table.ts';
 import { printable, type Terminal } from './terminal.ts';
 
-export async function services(options: NetworkOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
-  const network = options.network ?? '';
-  const listed = await listWithAdmin(options, terminal, signal, (admin) =>
-    everyEntry(
-      (page) => admin.call(adminService.listServices, { network, ...page }),
-      ({ services }) => services,
-    ),
-  );
-  const entries = listed.map((entry) => {
-    const service = serviceFromWire(entry.service ?? {});
-    return {
-      service: { ...service, ports: service.ports.map(formatPortRange) },
-      vip: addressOf(entry),
-      instances: entry.instances.map(({ ordinal, host, addresses, healthy, notListening }) => ({
-        ordinal,
-        host,
-        address: addressOf({ addresses }),
-        healthy,
-        notListening: portsFromWire(notListening, 'not_listening').map(formatPortRange),
-      })),
-    };
-  });
+export async function services(
+  options: NetworkOptions & LocalOptions,
+  terminal: Terminal,
+  signal: AbortSignal,
+): Promise<void> {
+  const here = await agentInstead(options, terminal, 'the services that it is told of');
+  const entries = here === undefined ? await servicesOf(options, terminal, signal) : await servicesKnown(here);
   if (options.json !== undefined) {
     writeJson(terminal, 'services', { services: entries });
     return;
@@ -48,11 +37,10 @@ export async function services(options: NetworkOptions, terminal: Terminal, sign
     const healthy = entry.instances.filter((instance) => instance.healthy).length;
     const all = entry.instances.length;
     const color = healthy === all && all > 0 ? 'green' : healthy > 0 ? 'yellow' : 'red';
-    const places = entry.instances.map(({ ordinal, host, notListening }) =>
-      notListening.length === 0
-        ? `${ordinal}@${host}`
-        : `${ordinal}@${host} (not listening: ${notListening.join(',')})`,
-    );
+    const places = entry.instances.map(({ ordinal, host, notListening }) => {
+      const place = host === '' ? `${ordinal}` : `${ordinal}@${host}`;
+      return notListening.length === 0 ? place : `${place} (not listening: ${notListening.join(',')})`;
+    });
     const { service } = entry;
     const publicHosts = service.public?.hosts.join(',') ?? '';
     return [
@@ -67,6 +55,38 @@ export async function services(options: NetworkOptions, terminal: Terminal, sign
   });
   const head = [short('NAME'), 'KIND', 'VIP', short('PORTS'), 'HEALTHY', short('PUBLIC', 1), short('INSTANCES')];
   writeTable(terminal, head, rows, options);
+}
+
+async function servicesOf(
+  options: NetworkOptions,
+  terminal: Terminal,
+  signal: AbortSignal,
+): Promise<readonly ServiceView[]> {
+  const network = options.network ?? '';
+  const listed = await listWithAdmin(options, terminal, signal, (admin) =>
+    everyEntry(
+      (page) => admin.call(adminService.listServices, { network, ...page }),
+      ({ services }) => services,
+    ),
+  );
+  return listed.map((entry) => {
+    const service = serviceFromWire(entry.service ?? {});
+    return {
+      service: { ...service, ports: service.ports.map(formatPortRange) },
+      vip: addressOf(entry),
+      instances: entry.instances.map(({ ordinal, host, addresses, healthy, notListening }) => ({
+        ordinal,
+        host,
+        address: addressOf({ addresses }),
+        healthy,
+        notListening: portsFromWire(notListening, 'not_listening').map(formatPortRange),
+      })),
+    };
+  });
+}
+
+async function servicesKnown(here: AgentHere): Promise<readonly ServiceView[]> {
+  return (await askHere<ServicesAnswer>(here, { ask: 'services' }, (answer) => 'services' in answer)).services;
 }
 
 export async function agents(options: NetworkOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {

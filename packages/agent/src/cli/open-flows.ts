@@ -10,10 +10,12 @@ import {
 } from '@weft/proto/wire';
 import { formatDuration } from '../config/duration.ts';
 import { everyEntry, listWithAdmin } from './admin.ts';
+import { agentInstead } from './agent-instead.ts';
 import { UsageError } from './errors.ts';
 import { type FlowsOptions, readFlowsFilter } from './flows-filter.ts';
 import { flowFrom, flowInstance, flowTo, formatBytes, formatTime, orDash } from './format.ts';
 import { writeJsonLine } from './json.ts';
+import { openHere } from './local-flows.ts';
 import { drop, short, writeTable } from './table.ts';
 import { paintErr, printable, type Terminal } from './terminal.ts';
 
@@ -38,7 +40,15 @@ const UNTOLD: Readonly<Record<Exclude<OpenFlowsState, 'told'>, string>> = {
 const NAMED = 10;
 
 export async function openFlows(options: FlowsOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
-  const { service = '', host = '', port = 0, source = '' } = readOpenFilter(options, terminal.now());
+  const filter = readOpenFilter(options, terminal.now());
+  const here = await agentInstead(options, terminal, 'the open flows with an end on this host');
+  if (here !== undefined) {
+    const { flows, omitted } = await openHere(here, filter, terminal.now());
+    write(flows, options, terminal);
+    warnOmitted(omitted, terminal);
+    return;
+  }
+  const { service = '', host = '', port = 0, source = '' } = filter;
   const asked = { network: options.network ?? '', filter: { caller: callerToWire(source), service, host, port } };
   const hosts = await listWithAdmin(options, terminal, signal, (admin) =>
     everyEntry(
@@ -48,10 +58,15 @@ export async function openFlows(options: FlowsOptions, terminal: Terminal, signa
   );
   // One that was handed over between two pages is told by both its ends.
   const flows = new Map(hosts.flatMap((told) => told.flows.map(openFlowFromWire)).map((flow) => [flow.id, flow]));
-  const listed = [...flows.values()].sort((one, other) => one.startedMs - other.startedMs);
+  write([...flows.values()], options, terminal);
+  warn(hosts, terminal);
+}
+
+/** Oldest first. */
+function write(flows: readonly ToldOpenFlow[], options: FlowsOptions, terminal: Terminal): void {
+  const listed = flows.toSorted((one, other) => one.startedMs - other.startedMs);
   if (options.json === undefined) writeTable(terminal, HEAD, listed.map(row), options);
   else for (const flow of listed) writeJsonLine(terminal, 'flows', flow);
-  warn(hosts, terminal);
 }
 
 function row(flow: ToldOpenFlow): string[] {
@@ -70,10 +85,10 @@ function row(flow: ToldOpenFlow): string[] {
 /** What is not shown, and why. */
 function warn(hosts: readonly pb.HostOpenFlows[], terminal: Terminal): void {
   const warning = `${paintErr(terminal, 'yellow', 'warning')}: `;
-  const omitted = hosts.reduce((sum, host) => sum + host.omitted, 0);
-  if (omitted > 0) {
-    terminal.err(`${warning}${omitted} older flows are not shown; name a service or host to see them\n`);
-  }
+  warnOmitted(
+    hosts.reduce((sum, host) => sum + host.omitted, 0),
+    terminal,
+  );
   for (const [state, why] of Object.entries(UNTOLD)) {
     const number = openFlowsStateCodec.toWire(state as OpenFlowsState);
     const names = hosts.filter((host) => host.state === number).map(({ host }) => host);
@@ -82,6 +97,12 @@ function warn(hosts: readonly pb.HostOpenFlows[], terminal: Terminal): void {
     const named = `${listed(names, NAMED)}: ${why}`;
     terminal.err(`${warning}${printable(named)}; of flows ${there}, only what other hosts know is shown\n`);
   }
+}
+
+function warnOmitted(omitted: number, terminal: Terminal): void {
+  if (omitted === 0) return;
+  const warning = `${paintErr(terminal, 'yellow', 'warning')}: `;
+  terminal.err(`${warning}${omitted} older flows are not shown; name a service or host to see them\n`);
 }
 
 /** Throws UsageError. */

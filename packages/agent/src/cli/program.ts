@@ -154,6 +154,7 @@ export function build(terminal: Terminal, signal: AbortSignal, json: boolean, ex
   const listServices = admin(program.command('services').description('list services and their instances'))
     .addOption(network())
     .addOption(wide())
+    .addOption(data())
     .addOption(asJson())
     .action(async (options) => (await import('./listing-commands.ts')).services(options, terminal, signal));
   example(listServices, 'weft services --network prod');
@@ -184,6 +185,7 @@ export function build(terminal: Terminal, signal: AbortSignal, json: boolean, ex
     .option('--open', 'those that are open now, as their hosts tell; with --from, --to and --host')
     .option('--limit <NUMBER>', 'how many of the past to begin with; 100 when left out')
     .addOption(wide())
+    .addOption(data())
     .addOption(new Option('--json', 'print one JSON object a line; nothing when there are none'))
     .action(async (options) => (await import('./flows-command.ts')).flows(options, terminal, signal));
   example(

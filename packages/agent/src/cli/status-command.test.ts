@@ -87,7 +87,7 @@ describe('status', () => {
     const { code, out } = await weft('status', '--data', directory);
     expect(code).toBe(0);
     expect(out).toContain(
-      `agent      no agent runs here (${directory})\n\ncontrol    ${address}, version 0.1.0, capability 1`,
+      `agent      no agent runs here (${directory}); start it: weft up\n\ncontrol    ${address}, version 0.1.0, capability 1`,
     );
     expect(out.startsWith('agent')).toBe(true);
   });

@@ -37,7 +37,7 @@ export async function showStatus(options: StatusOptions, terminal: Terminal, sig
     throw new CommandError(
       'nothing-to-ask',
       `no agent runs that keeps its state in ${directory}, and there is no admin token at ${access.tokenFile} to ask control with; ` +
-        'name where another agent of this host keeps it by --data, or the token by --admin-token-file',
+        'start it: weft up; or name where another agent of this host keeps it by --data, or the token by --admin-token-file',
     );
   }
   const code = (agent !== undefined && isBroken(agent)) || isFailing(control) ? 4 : 0;
@@ -48,7 +48,8 @@ export async function showStatus(options: StatusOptions, terminal: Terminal, sig
     });
     return code;
   }
-  if (agent === undefined) terminal.out(`${'agent'.padEnd(11)}${printable(`no agent runs here (${directory})`)}\n`);
+  if (agent === undefined)
+    terminal.out(`${'agent'.padEnd(11)}${printable(`no agent runs here (${directory}); start it: weft up`)}\n`);
   else writeAgent(agent, options, terminal);
   if (control instanceof CommandError) {
     terminal.out(`\ncontrol    ${paint(terminal, 'red', 'not reachable')}: ${printable(control.message)}\n`);

@@ -5,6 +5,7 @@ import { FileError, type FileProblem } from '../config/errors.ts';
 import type { FileChange } from '../config/file-changes.ts';
 import type { PathNow } from '../tunnel/types.ts';
 import { StatusSocketError } from './errors.ts';
+import type { ServiceView } from './service-view.ts';
 
 const QUESTION = z.discriminatedUnion('ask', [
   z.object({ ask: z.literal('status') }),
@@ -17,6 +18,18 @@ const QUESTION = z.discriminatedUnion('ask', [
   }),
   /** What a check of this host wants to know of the agent: answered by HostFacts. */
   z.object({ ask: z.literal('facts') }),
+  /** Those that the agent is told of: answered by ServicesAnswer. */
+  z.object({ ask: z.literal('services') }),
+  /** The newest that are open with an end on this host: answered by OpenFlows. */
+  z.object({
+    ask: z.literal('open-flows'),
+    filter: z.object({
+      source: z.string().optional(),
+      service: z.string().optional(),
+      port: z.int().optional(),
+      host: z.string().optional(),
+    }),
+  }),
   /** The agent file is to be read again. */
   z.object({ ask: z.literal('reload') }),
 ]);
@@ -35,6 +48,10 @@ export interface ReloadAnswer {
   readonly file: string;
   /** Now in force. */
   readonly changes: readonly FileChange[];
+}
+
+export interface ServicesAnswer {
+  readonly services: readonly ServiceView[];
 }
 
 /** In place of an answer. */

@@ -168,6 +168,7 @@ async function runMember(
       store,
       tunnels: path.tunnels,
       reload: () => reload.ask(),
+      openFlows: path.openFlows,
     });
     await openStatus(directory, answerer, path.problems, life.signal);
 

@@ -1,10 +1,12 @@
 /** What commands of this host ask its agent, answered. */
-import { messageOf } from '@weft/proto';
+import { defined, messageOf, type OpenFlowFilter, type OpenFlows, type OpenFlowsQuestion } from '@weft/proto';
 import { Deadline } from '../bytes/deadline.ts';
+import { mergeOpenFlows } from '../flows/open-flows.ts';
 import type { AgentStatus } from '../observe/agent-status.ts';
 import { LocalRefusal } from '../observe/errors.ts';
 import type { HostFacts } from '../observe/host-facts.ts';
-import type { PingAnswer, ReloadAnswer } from '../observe/local-question.ts';
+import type { PingAnswer, ReloadAnswer, ServicesAnswer } from '../observe/local-question.ts';
+import { serviceViews } from '../observe/service-view.ts';
 import type { Answerer } from '../observe/status-socket.ts';
 import type { Tunnels } from '../tunnel/types.ts';
 import type { NetmapPeer, NetmapSource } from '../words/netmap.ts';
@@ -18,7 +20,11 @@ export interface LocalParts {
   readonly store: Pick<NetmapSource, 'current'>;
   readonly tunnels: Pick<Tunnels, 'lookAt'>;
   readonly reload: () => Promise<ReloadAnswer>;
+  readonly openFlows: (asked: OpenFlowsQuestion) => Promise<OpenFlows>;
 }
+
+/** Of open flows that one answer holds. */
+const MOST_FLOWS = 1_000;
 
 export function localAnswerer(parts: LocalParts): Answerer {
   return (question) => {
@@ -31,8 +37,18 @@ export function localAnswerer(parts: LocalParts): Answerer {
         return parts.reload();
       case 'facts':
         return parts.facts();
+      case 'services':
+        return { services: serviceViews(parts.store.current) } satisfies ServicesAnswer;
+      case 'open-flows':
+        return openFlows(parts, defined(question.filter));
     }
   };
+}
+
+/** Of both sorts: those that this agent will record, and those that the other end will. */
+async function openFlows({ openFlows: ask }: LocalParts, filter: OpenFlowFilter): Promise<OpenFlows> {
+  const asked = { filter, most: MOST_FLOWS };
+  return mergeOpenFlows([await ask(asked), await ask({ ...asked, handedOverTo: [] })], MOST_FLOWS);
 }
 
 /** Rejects with LocalRefusal. */
