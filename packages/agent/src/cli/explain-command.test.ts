@@ -1,4 +1,4 @@
-import { actionCodec, breakPointCodec, callerName, type pb } from '@weft/proto/wire';
+import { actionCodec, breakPointCodec, callerName, type pb, ruleToWire } from '@weft/proto/wire';
 import { describe, expect, test } from 'vitest';
 import { commandLine } from './command-line.fixture.ts';
 
@@ -50,7 +50,8 @@ describe('explain', () => {
       breakPoint: breakPointCodec.toWire('none'),
       refusedHosts: ['data-a', 'data-b'],
     });
-    const { out } = await weft('explain', 'api', 'config:8080');
+    const { code, out } = await weft('explain', 'api', 'config:8080');
+    expect(code).toBe(4);
     expect(out).toMatch(/\nit would work, but not from data-a, data-b: see above\n$/);
   });
 
@@ -78,6 +79,52 @@ describe('explain', () => {
       break_point: 'no-such-name',
       steps: [],
       refused_hosts: [],
+      deciding_rule: null,
+      remedy: null,
+    });
+  });
+
+  test('a break is 4, from all hosts of the caller or from some', async () => {
+    const allow = { verdict: actionCodec.toWire('allow') };
+    await answering({ ...allow, breakPoint: breakPointCodec.toWire('not-listening') });
+    expect(await weft('explain', 'web', 'redis:6379')).toMatchObject({ code: 4, err: '' });
+    await answering({ ...allow, breakPoint: breakPointCodec.toWire('none'), refusedHosts: ['data-a'] });
+    expect(await weft('explain', 'web', 'redis:6379')).toMatchObject({ code: 4, err: '' });
+  });
+
+  test('tells the rule that decided as the mesh file has it, and what would permit the flow', async () => {
+    const no = {
+      name: 'no',
+      from: ['web'],
+      to: ['redis'],
+      ports: [{ protocol: 'any', first: 6379, last: 6379 }],
+    } as const;
+    const yes = {
+      ...no,
+      name: 'web-to-redis',
+      action: 'allow',
+      ports: [{ protocol: 'tcp', first: 6379, last: 6379 }],
+    } as const;
+    await answering({
+      ...{ verdict: actionCodec.toWire('deny'), rule: 'no', breakPoint: breakPointCodec.toWire('denied') },
+      decidingRule: ruleToWire({ ...no, action: 'deny' }),
+      remedy: { denies: ['no', 'other'], deniesCount: 3, rule: ruleToWire(yes) },
+    });
+    const { code, out } = await weft('explain', 'web', 'redis:6379');
+    expect(code).toBe(3);
+    expect(out.split('\n')).toEqual([
+      'deny  web -> redis:6379',
+      'rule: { name: no, action: deny, from: [web], to: [redis], ports: [6379] }',
+      ...['revision: 0', 'reason: web asks', 'breaks at: denied'],
+      'what denies it: no, other and 1 more; no allow beats a deny, so they are to be taken away, or to speak of less',
+      'and then this rule permits it, and nothing else:',
+      '  - { name: web-to-redis, action: allow, from: [web], to: [redis], ports: [6379/tcp] }',
+      '',
+    ]);
+    const json = JSON.parse((await weft('explain', 'web', 'redis:6379', '--json')).out) as object;
+    expect(json).toMatchObject({
+      deciding_rule: { name: 'no', action: 'deny', from: ['web'], to: ['redis'], ports: ['6379'] },
+      remedy: { denies: ['no', 'other'], denies_count: 3, rule: { name: 'web-to-redis', ports: ['6379/tcp'] } },
     });
   });
 });

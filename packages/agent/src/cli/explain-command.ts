@@ -1,27 +1,37 @@
 /** weft explain: the verdict on one flow, and where it would break. */
-import { formatPortRange, hostNameProblem, isServiceName, parseDestination } from '@weft/proto';
+import {
+  formatPortRange,
+  formatRulePorts,
+  hostNameProblem,
+  isServiceName,
+  parseDestination,
+  type Rule,
+} from '@weft/proto';
 import {
   actionCodec,
   adminService,
   breakPointCodec,
   callerToWire,
+  type pb,
   protocolCodec,
+  ruleFromWire,
   toldFromWire,
 } from '@weft/proto/wire';
+import { ruleToYaml } from '@weft/proto/yaml';
 import { orSentence } from '../config/schema.ts';
 import { type NetworkOptions, withAdmin } from './admin.ts';
 import { UsageError } from './errors.ts';
 import { writeJson } from './json.ts';
 import { paint, printable, type Terminal } from './terminal.ts';
 
-/** Answers with the exit code: 0 for allow, 3 for deny. */
+/** Answers with the exit code: 3 for deny, 4 where it would break, from any of the caller's hosts, 0 where it works. */
 export async function explain(
   from: string,
   to: string,
   options: NetworkOptions,
   terminal: Terminal,
   signal: AbortSignal,
-): Promise<0 | 3> {
+): Promise<0 | 3 | 4> {
   const host = from.startsWith('host:') ? from.slice('host:'.length) : undefined;
   if (host === undefined ? from !== 'internet' && !isServiceName(from) : hostNameProblem(host) !== undefined) {
     throw new UsageError(`FROM is a service, host:NAME or internet; found ${JSON.stringify(from)}`);
@@ -42,6 +52,8 @@ export async function explain(
   const verdict = actionCodec.fromWire(answer.verdict, 'verdict');
   const breakPoint = toldFromWire(breakPointCodec, answer.breakPoint, 'break_point');
   const { rule, revision, reason, steps, refusedHosts } = answer;
+  const decidingRule = answer.decidingRule ? ruleFromWire(answer.decidingRule, 'deciding_rule') : null;
+  const remedy = answer.remedy ? remedyFromWire(answer.remedy) : null;
   if (options.json !== undefined) {
     writeJson(terminal, 'explain', {
       from,
@@ -53,20 +65,53 @@ export async function explain(
       breakPoint,
       steps,
       refusedHosts,
+      decidingRule: decidingRule && ruleText(decidingRule),
+      remedy: remedy && { ...remedy, rule: remedy.rule && ruleText(remedy.rule) },
     });
   } else {
     const flow = `${from} -> ${service}:${formatPortRange({ protocol, first: port, last: port })}`;
     const word = verdict === 'allow' ? paint(terminal, 'green', 'allow') : paint(terminal, 'red', 'deny');
     terminal.out(`${word}  ${flow}\n`);
-    terminal.out(`rule: ${printable(rule)}\nrevision: ${revision}\nreason: ${printable(reason)}\n`);
+    terminal.out(
+      `rule: ${printable(decidingRule === null ? rule : ruleToYaml(decidingRule))}\nrevision: ${revision}\nreason: ${printable(reason)}\n`,
+    );
     for (const step of steps) terminal.out(`- ${printable(step)}\n`);
     terminal.out(
       breakPoint === 'none'
         ? `it would work${exceptFrom(refusedHosts)}\n`
         : `${paint(terminal, 'yellow', `breaks at: ${breakPoint}`)}\n`,
     );
+    if (remedy !== null) writeRemedy(remedy, terminal);
   }
-  return verdict === 'allow' ? 0 : 3;
+  if (verdict !== 'allow') return 3;
+  return breakPoint === 'none' && refusedHosts.length === 0 ? 0 : 4;
+}
+
+interface ToldRemedy {
+  readonly denies: readonly string[];
+  readonly deniesCount: number;
+  readonly rule: Rule | null;
+}
+
+function remedyFromWire({ denies, deniesCount, rule }: pb.Message<'Remedy'>): ToldRemedy {
+  return { denies, deniesCount, rule: rule ? ruleFromWire(rule, 'remedy.rule') : null };
+}
+
+/** Its ports as the mesh file has them. */
+function ruleText(rule: Rule) {
+  return { ...rule, ports: rule.ports.map(formatRulePorts) };
+}
+
+function writeRemedy({ denies, deniesCount, rule }: ToldRemedy, terminal: Terminal): void {
+  if (deniesCount > 0) {
+    const more = deniesCount > denies.length ? ` and ${deniesCount - denies.length} more` : '';
+    const them = deniesCount === 1 ? 'it is' : 'they are';
+    const names = `${denies.map(printable).join(', ')}${more}`;
+    terminal.out(`what denies it: ${names}; no allow beats a deny, so ${them} to be taken away, or to speak of less\n`);
+  }
+  if (rule === null) return;
+  const also = deniesCount > 0 ? 'and then ' : '';
+  terminal.out(`${also}this rule permits it, and nothing else:\n  - ${printable(ruleToYaml(rule))}\n`);
 }
 
 function exceptFrom(hosts: readonly string[]): string {

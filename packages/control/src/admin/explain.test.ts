@@ -122,6 +122,20 @@ describe('the verdict and the break point', () => {
   });
 });
 
+describe('what would permit it', () => {
+  test('is to take away what denies it, and nothing for what no rule opens, or is open', async () => {
+    const denied = await explain({ from: 'host:idle' });
+    expect(denied.answer).toMatchObject({
+      decidingRule: { name: 'no-cache', action: 'deny' },
+      remedy: { denies: ['no-cache'], rule: undefined },
+    });
+    for (const question of [{}, { service: 'mailer', port: 25 }, { port: 1 }, { from: 'internet' }]) {
+      const { answer } = await explain(question);
+      expect([answer.remedy, answer.decidingRule]).toEqual([undefined, undefined]);
+    }
+  });
+});
+
 describe('the way', () => {
   test('is tried from the caller’s agent to each healthy instance that listens', async () => {
     const { answer, traced } = await explain({}, { unreachable: ['data-a'] });

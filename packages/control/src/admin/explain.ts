@@ -7,6 +7,9 @@ import {
   type BreakPoint,
   type DestinationName,
   formatPortRange,
+  type Remedy,
+  type Rule,
+  remedyOf,
   resolveSource,
   type Source,
   type Verdict,
@@ -30,6 +33,10 @@ export interface Explanation extends Pick<Verdict, 'rule' | 'revision' | 'reason
   readonly steps: readonly string[];
   /** The caller's hosts where it is refused all the same, when it would work from others. */
   readonly refusedHosts: readonly string[];
+  /** Undefined where the default or a built-in rule decided. */
+  readonly decidingRule?: Rule | undefined;
+  /** Undefined where it is permitted, and where no rule can permit it. */
+  readonly remedy?: Remedy | undefined;
 }
 
 export type Explain = (network: NetworkState, question: ExplainQuestion, signal: AbortSignal) => Promise<Explanation>;
@@ -62,10 +69,15 @@ export function createExplain({ live, tracer, policyOf = policyCache(), timeoutM
     if (service.kind === 'worker') return deny(verdict.rule, verdict.reason, 'no-such-name');
     const declared = service.ports.map(formatPortRange).join(', ');
     const steps = [`${service.name} is a ${service.kind} service with ports ${declared}`, verdictStep(verdict)];
-    if (!verdict.allowed) return { ...outcome(verdict), breakPoint: 'denied', steps, refusedHosts: [] };
+    const { policies: rules, defaultAction } = network.mesh;
+    const decidingRule = rules.find(({ name }) => name === verdict.rule);
+    if (!verdict.allowed) {
+      const remedy = remedyOf({ rules, defaultAction, source, destination: { service, port, protocol } });
+      return { ...outcome(verdict), breakPoint: 'denied', steps, refusedHosts: [], decidingRule, remedy };
+    }
     const path = await findPath({ network, source, service: service.name, port, protocol, live, tracer, timeoutMs });
     signal.throwIfAborted();
-    return { ...outcome(verdict), ...path, steps: [...steps, ...path.steps] };
+    return { ...outcome(verdict), ...path, steps: [...steps, ...path.steps], decidingRule };
   };
 }
 

@@ -6,15 +6,17 @@ import {
   callerFromWire,
   durationFromWire,
   meshToWire,
+  type pb,
   protocolCodec,
   rolesFromWire,
+  ruleToWire,
   timestampToWire,
 } from '@weft/proto/wire';
 import { meshToYaml } from '@weft/proto/yaml';
 import type { ChangeMeshOptions } from '../admin/change-mesh.ts';
 import { type CreateTokenOptions, createToken } from '../admin/create-token.ts';
 import { RequestError } from '../admin/errors.ts';
-import type { Explain } from '../admin/explain.ts';
+import type { Explain, Explanation } from '../admin/explain.ts';
 import type { OpenFlowsWalk } from '../admin/open-flows.ts';
 import type { ReachOf } from '../admin/reach.ts';
 import { requireNetwork, selectNetworks } from '../admin/request.ts';
@@ -119,11 +121,7 @@ export function adminCalls(options: AdminServiceOptions): AdminCalls {
       const from = callerFromWire(request.from, 'from');
       const protocol = protocolCodec.fromWire(request.protocol, 'protocol');
       const found = await options.explain(network, { from, service, port, protocol }, signal);
-      return {
-        ...found,
-        verdict: actionCodec.toWire(found.verdict),
-        breakPoint: breakPointCodec.toWire(found.breakPoint),
-      };
+      return explanationToWire(found);
     },
 
     listFlows: ({ request, signal }) => {
@@ -157,5 +155,23 @@ export function adminCalls(options: AdminServiceOptions): AdminCalls {
       const network = request.network === '' ? '' : requireNetwork(state.current, request.network).name;
       return listAudit(options.audit, network, request);
     },
+  };
+}
+
+const MOST_DENIES = 100;
+
+function explanationToWire({ decidingRule, remedy, ...found }: Explanation): pb.Outgoing<pb.ExplainResponse> {
+  return {
+    ...found,
+    verdict: actionCodec.toWire(found.verdict),
+    breakPoint: breakPointCodec.toWire(found.breakPoint),
+    ...defined({
+      decidingRule: decidingRule && ruleToWire(decidingRule),
+      remedy: remedy && {
+        denies: remedy.denies.slice(0, MOST_DENIES),
+        deniesCount: remedy.denies.length,
+        ...defined({ rule: remedy.rule && ruleToWire(remedy.rule) }),
+      },
+    }),
   };
 }

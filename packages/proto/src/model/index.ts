@@ -3,6 +3,7 @@
 export * from '../policy/compile.ts';
 export * from '../policy/inexact.ts';
 export * from '../policy/plain-rules.ts';
+export * from '../policy/remedy.ts';
 export * from '../policy/rule-index.ts';
 export * from '../policy/types.ts';
 export * from './address.ts';

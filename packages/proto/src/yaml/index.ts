@@ -32,6 +32,11 @@ export function meshToYaml(mesh: Mesh): string {
   ].join('');
 }
 
+/** As it stands in a file's list of policies. */
+export function ruleToYaml(rule: Rule): string {
+  return writer().flow(ruleWords(rule));
+}
+
 function section<T>(key: string, entries: readonly T[], line: (entry: T) => string): string {
   return entries.length === 0 ? '' : `${key}:\n${entries.map((entry) => `${line(entry)}\n`).join('')}`;
 }

@@ -92,7 +92,8 @@ test.each([...commandsWith('--wide').map((words): readonly string[] => [words]),
     const more = words === 'status' ? ['--data', await localAgent()] : [];
     const widest = async (...options: readonly string[]) => {
       const { code, out } = await weftWith({ columns: 80 }, ...words.split(' '), ...more, ...others, ...options);
-      expect(code).toBe(0);
+      // The agent has a problem.
+      expect(code).toBe(words === 'status' ? 4 : 0);
       return Math.max(...tables(out).map((line) => [...line].length));
     };
     expect(await widest()).toBeLessThanOrEqual(80);

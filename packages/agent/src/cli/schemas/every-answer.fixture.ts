@@ -1,4 +1,4 @@
-import type { FlowRecord } from '@weft/proto';
+import type { FlowRecord, Rule } from '@weft/proto';
 import {
   type AdminHandlers,
   actionCodec,
@@ -8,6 +8,7 @@ import {
   meshToWire,
   openFlowToWire,
   rolesToWire,
+  ruleToWire,
   serviceToWire,
   timestampToWire,
 } from '@weft/proto/wire';
@@ -102,6 +103,8 @@ export function everyAnswer(host = 'build-3'): Partial<AdminHandlers> {
       answer(null, {
         ...{ verdict: actionCodec.toWire('deny'), rule: 'in', revision: 4, reason: 'policy in denies' },
         ...{ breakPoint: breakPointCodec.toWire('denied'), steps: ['looked'], refusedHosts: [host] },
+        decidingRule: ruleToWire(mesh.policies[0] as Rule),
+        remedy: { denies: ['in'], deniesCount: 1, rule: ruleToWire(mesh.policies[0] as Rule) },
       }),
   };
 }

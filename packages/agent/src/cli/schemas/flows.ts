@@ -2,7 +2,7 @@
 import { ACTIONS, BREAK_POINTS, FLOW_OUTCOMES, type FlowRecord, PROTOCOLS } from '@weft/proto';
 import type { ToldOpenFlow } from '@weft/proto/wire';
 import { z } from 'zod';
-import { bytes, list, port, protocol, revision, spanMs, text, texts, timeMs, told } from './form.ts';
+import { bytes, count, list, port, protocol, revision, spanMs, text, texts, timeMs, told } from './form.ts';
 
 const ends = {
   id: text.describe('16 hexadecimal digits'),
@@ -37,6 +37,8 @@ const open = told({
 /** A line each; the second with `--open`. */
 export const flows = z.union([ended, open]);
 
+const rule = told({ name: text, action: z.enum(ACTIONS), from: texts, to: texts, ports: texts });
+
 export const explain = told({
   from: text,
   to: told({ service: text, port, protocol: z.enum(PROTOCOLS) }),
@@ -47,4 +49,12 @@ export const explain = told({
   breakPoint: z.enum([...BREAK_POINTS, 'other']).describe('where it would break; none: it would work'),
   steps: list(text).describe('what was looked at, in words'),
   refusedHosts: texts.describe('hosts of the caller from which it would not work'),
+  decidingRule: rule.nullable().describe('null: the default or a built-in rule decided'),
+  remedy: told({
+    denies: texts.describe('rules that deny it, the first of them: each has to go, or to speak of less'),
+    deniesCount: count,
+    rule: rule.nullable().describe('permits it and nothing else, once none denies it; null: none has to be added'),
+  })
+    .nullable()
+    .describe('what would permit it; null: it is permitted, or no rule can'),
 });
