@@ -74,6 +74,13 @@ describe.skipIf(missing !== undefined)(titled('what a host tells', missing), () 
     expect(services.stdout).toMatch(/^echo +private +127\.\S+ +7000 +1\/1 +- +0@data$/m);
     const flows = await weft(dataAgent, 'flows', '--json', '--to', 'echo', '--limit', '1');
     expect(JSON.parse(flows.stdout)).toMatchObject({ source: 'host:web', service: 'echo', outcome: 'closed' });
+    const there = await weft(webAgent, 'explain', 'host:web', 'echo:7000');
+    expect(there).toMatchObject({ code: 0, stdout: expect.stringMatching(/echo\/0 on data: reachable from here/) });
+    const here = await weft(dataAgent, 'explain', 'host:web', 'echo:7000');
+    expect(here).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/echo\/0 is here, and answers at 127\.0\.0\.1:7000/),
+    });
     const call = web.start(['sh', '-c', 'sleep 60 | nc echo 7000']);
     for (const agent of [webAgent, dataAgent]) {
       const open = () => weft(agent, 'flows', '--open', '--json');

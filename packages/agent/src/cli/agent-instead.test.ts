@@ -3,6 +3,7 @@ import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import type { FlowRecord, OpenFlow } from '@weft/proto';
 import { describe, expect, test } from 'vitest';
+import type { ExplainAnswer } from '../observe/local-question.ts';
 import type { ServiceView } from '../observe/service-view.ts';
 import { commandLine, NOW } from './command-line.fixture.ts';
 import { agentStatus, localAgents } from './local-agent.fixture.ts';
@@ -124,6 +125,28 @@ describe('with an agent, and nothing that leads to control', () => {
     const { code, out, err } = await weftWith({ env: ALONE }, 'flows', '--open', '--json', '--data', data);
     expect({ code, flows: lines(out) }).toMatchObject({ code: 0, flows: [{ id: open.id, started_ms: NOW - 5_000 }] });
     expect(err).toContain('warning: 3 older flows are not shown');
+  });
+
+  test('explain tells the verdict and the way, as the agent sees them', async () => {
+    const answer: ExplainAnswer = {
+      ...{ verdict: 'deny', rule: 'closed', revision: 12, reason: 'policy closed denies web', breakPoint: 'denied' },
+      steps: ['revision 12 denies it by closed'],
+    };
+    const data = await localAgent({}, { explain: answer });
+    const { code, out, err } = await weftWith({ env: ALONE }, 'explain', 'web', 'redis:6379', '--data', data);
+    expect({ code, err }).toEqual({
+      code: 3,
+      err: 'as the agent of build-3 knows it: flows from this host and to it, by the rules that it is told of and the ways from here; control is not asked\n',
+    });
+    expect(out).toMatch(/^deny {2}web -> redis:6379\nrule: closed\nrevision: 12\n/);
+    const json = await weftWith({ env: ALONE }, 'explain', 'web', 'redis:6379', '--json', '--data', data);
+    expect(JSON.parse(json.out)).toMatchObject({ verdict: 'deny', break_point: 'denied', steps: answer.steps });
+    const refusal = { error: { code: 'not-own', message: 'this is no flow of build-3' } };
+    const foreign = await localAgent({}, { explain: refusal });
+    expect(await weftWith({ env: ALONE }, 'explain', 'web', 'redis:6379', '--data', foreign)).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/weft: this is no flow of build-3\n$/),
+    });
   });
 
   test('of another network nothing is known', async () => {

@@ -53,8 +53,9 @@ export async function askHere<Answer extends object>(
   { directory }: AgentHere,
   question: LocalQuestion,
   isAnswer: (answer: Answer) => boolean,
+  timeoutMs = ANSWER_MS,
 ): Promise<Answer> {
-  const answer = await askAgent<Answer>(directory, question, ANSWER_MS);
+  const answer = await askAgent<Answer>(directory, question, timeoutMs);
   if (answer === undefined) throw noAgent(directory);
   if (isAnswer(answer)) return answer;
   throw new CommandError(

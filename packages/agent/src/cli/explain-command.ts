@@ -20,15 +20,18 @@ import {
 import { ruleToYaml } from '@weft/proto/yaml';
 import { orSentence } from '../config/schema.ts';
 import { type NetworkOptions, withAdmin } from './admin.ts';
+import { agentInstead } from './agent-instead.ts';
 import { UsageError } from './errors.ts';
 import { writeJson } from './json.ts';
+import { explainedHere, OWN_VIEW } from './local-explain.ts';
+import type { LocalOptions } from './local-services.ts';
 import { paint, printable, type Terminal } from './terminal.ts';
 
 /** Answers with the exit code: 3 for deny, 4 where it would break, from any of the caller's hosts, 0 where it works. */
 export async function explain(
   from: string,
   to: string,
-  options: NetworkOptions,
+  options: NetworkOptions & LocalOptions,
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<0 | 3 | 4> {
@@ -40,15 +43,19 @@ export async function explain(
   const destination = orSentence(() => parseDestination(to.replace(/\.internal\.?(?=:)/, '')));
   if (typeof destination === 'string') throw new UsageError(`TO: ${destination}`);
   const { service, port, protocol } = destination;
-  const answer = await withAdmin(options, terminal, signal, (admin) =>
-    admin.call(adminService.explain, {
-      network: options.network ?? '',
-      from: callerToWire(from),
-      service,
-      port,
-      protocol: protocolCodec.toWire(protocol),
-    }),
-  );
+  const here = await agentInstead(options, terminal, OWN_VIEW);
+  const answer =
+    here !== undefined
+      ? await explainedHere(here, { from, ...destination })
+      : await withAdmin(options, terminal, signal, (admin) =>
+          admin.call(adminService.explain, {
+            network: options.network ?? '',
+            from: callerToWire(from),
+            service,
+            port,
+            protocol: protocolCodec.toWire(protocol),
+          }),
+        );
   const verdict = actionCodec.fromWire(answer.verdict, 'verdict');
   const breakPoint = toldFromWire(breakPointCodec, answer.breakPoint, 'break_point');
   const { rule, revision, reason, steps, refusedHosts } = answer;

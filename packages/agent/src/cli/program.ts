@@ -199,6 +199,7 @@ export function build(terminal: Terminal, signal: AbortSignal, json: boolean, ex
     .argument('<from>', 'a service, host:NAME or internet')
     .argument('<to>', 'SERVICE:PORT or SERVICE:PORT/udp')
     .addOption(network())
+    .addOption(data())
     .addOption(asJson())
     .action(async (from, to, options) =>
       exit(await (await import('./explain-command.ts')).explain(from, to, options, terminal, signal)),

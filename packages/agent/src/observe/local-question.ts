@@ -1,5 +1,5 @@
 /** What programs of this host may ask the agent over the socket in its directory, and how it says that it has no answer. */
-import { CodedError, messageOf } from '@weft/proto';
+import { type Action, type BreakPoint, CodedError, messageOf, PROTOCOLS } from '@weft/proto';
 import { z } from 'zod';
 import { FileError, type FileProblem } from '../config/errors.ts';
 import type { FileChange } from '../config/file-changes.ts';
@@ -18,6 +18,14 @@ const QUESTION = z.discriminatedUnion('ask', [
   }),
   /** What a check of this host wants to know of the agent: answered by HostFacts. */
   z.object({ ask: z.literal('facts') }),
+  /** What would become of a flow of this host: answered by ExplainAnswer. */
+  z.object({
+    ask: z.literal('explain'),
+    from: z.string(),
+    service: z.string(),
+    port: z.int(),
+    protocol: z.enum(PROTOCOLS),
+  }),
   /** Those that the agent is told of: answered by ServicesAnswer. */
   z.object({ ask: z.literal('services') }),
   /** The newest that are open with an end on this host: answered by OpenFlows. */
@@ -48,6 +56,17 @@ export interface ReloadAnswer {
   readonly file: string;
   /** Now in force. */
   readonly changes: readonly FileChange[];
+}
+
+export interface ExplainAnswer {
+  readonly verdict: Action;
+  /** That decided. */
+  readonly rule: string;
+  readonly revision: number;
+  readonly reason: string;
+  readonly breakPoint: BreakPoint;
+  /** What was found on the way, one sentence a step. */
+  readonly steps: readonly string[];
 }
 
 export interface ServicesAnswer {

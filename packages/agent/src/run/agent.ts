@@ -28,6 +28,7 @@ import { type Answerer, serveStatus } from '../observe/status-socket.ts';
 import type { Problems } from '../words/problems.ts';
 import { type ControlState, followControl, keptNetmap, placesOfControl } from './control.ts';
 import { ENFORCEMENT } from './enforce.ts';
+import { explainHere } from './explain-here.ts';
 import { FileInForce } from './file-in-force.ts';
 import { hostFacts } from './host-facts.ts';
 import { keepHouse } from './housekeeping.ts';
@@ -161,10 +162,14 @@ async function runMember(
         await path.takeUp(before, now);
       },
     });
+    const seen = () => {
+      const { services, watch: targets } = path.inbound;
+      return { netmap: store.current, services, targets };
+    };
     const answerer = localAnswerer({
       status,
-      facts: () =>
-        hostFacts({ netmap: store.current, services: path.inbound.services, targets: path.inbound.watch, threads }),
+      facts: () => hostFacts({ ...seen(), threads }),
+      explain: (asked) => explainHere({ ...seen(), problems: path.problems, tunnels: path.tunnels }, asked),
       store,
       tunnels: path.tunnels,
       reload: () => reload.ask(),

@@ -5,11 +5,12 @@ import { mergeOpenFlows } from '../flows/open-flows.ts';
 import type { AgentStatus } from '../observe/agent-status.ts';
 import { LocalRefusal } from '../observe/errors.ts';
 import type { HostFacts } from '../observe/host-facts.ts';
-import type { PingAnswer, ReloadAnswer, ServicesAnswer } from '../observe/local-question.ts';
+import type { ExplainAnswer, PingAnswer, ReloadAnswer, ServicesAnswer } from '../observe/local-question.ts';
 import { serviceViews } from '../observe/service-view.ts';
 import type { Answerer } from '../observe/status-socket.ts';
 import type { Tunnels } from '../tunnel/types.ts';
 import type { NetmapPeer, NetmapSource } from '../words/netmap.ts';
+import type { FlowAsked } from './explain-here.ts';
 
 /** Longer than a dial may take. */
 const PING_MS = 6_000;
@@ -17,6 +18,7 @@ const PING_MS = 6_000;
 export interface LocalParts {
   readonly status: () => Promise<AgentStatus>;
   readonly facts: () => Promise<HostFacts>;
+  readonly explain: (asked: FlowAsked) => Promise<ExplainAnswer>;
   readonly store: Pick<NetmapSource, 'current'>;
   readonly tunnels: Pick<Tunnels, 'lookAt'>;
   readonly reload: () => Promise<ReloadAnswer>;
@@ -37,6 +39,8 @@ export function localAnswerer(parts: LocalParts): Answerer {
         return parts.reload();
       case 'facts':
         return parts.facts();
+      case 'explain':
+        return parts.explain(question);
       case 'services':
         return { services: serviceViews(parts.store.current) } satisfies ServicesAnswer;
       case 'open-flows':

@@ -1,0 +1,30 @@
+/** weft explain where the agent of this host is asked: in the form of control's answer. */
+import type { DestinationName } from '@weft/proto';
+import { actionCodec, breakPointCodec, type pb } from '@weft/proto/wire';
+import type { ExplainAnswer } from '../observe/local-question.ts';
+import { type AgentHere, askHere } from './agent-instead.ts';
+
+export const OWN_VIEW = 'flows from this host and to it, by the rules that it is told of and the ways from here';
+
+export async function explainedHere(
+  here: AgentHere,
+  asked: DestinationName & { readonly from: string },
+): Promise<pb.Message<'ExplainResponse'>> {
+  const question = { ask: 'explain', ...asked } as const;
+  const { verdict, breakPoint, steps, ...rest } = await askHere<ExplainAnswer>(
+    here,
+    question,
+    (told) => 'verdict' in told,
+    TRIES_MS,
+  );
+  return {
+    ...rest,
+    verdict: actionCodec.toWire(verdict),
+    breakPoint: breakPointCodec.toWire(breakPoint),
+    steps: [...steps],
+    refusedHosts: [],
+  };
+}
+
+/** Longer than the agent tries the ways to others. */
+const TRIES_MS = 10_000;

@@ -1,0 +1,173 @@
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { compilePolicy, type Rule, type Service } from '@weft/proto';
+import { afterEach, expect, test } from 'vitest';
+import { parseAgentFile } from '../config/agent-file.ts';
+import { sampleNetmap } from '../netmap/sample.fixture.ts';
+import type { Netmap, NetmapPeer, NetmapService } from '../words/netmap.ts';
+import { type ExplainParts, explainHere } from './explain-here.ts';
+
+const closes: (() => void)[] = [];
+afterEach(() => {
+  for (const close of closes.splice(0)) close();
+});
+
+async function listening(): Promise<number> {
+  const server = createServer((socket) => socket.on('error', () => {})).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  closes.push(() => server.close());
+  const address = server.address();
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
+
+function service(name: string, port: number, agentId: string, told: Partial<NetmapService['instances'][number]> = {}) {
+  const declared: Service = { name, kind: 'private', ports: [{ protocol: 'tcp', first: port, last: port }], tags: [] };
+  const instance = { service: name, ordinal: 0, agentId, address: undefined, healthy: true, notListening: [], ...told };
+  const known: NetmapService = { service: declared, address: '127.80.0.9', instances: [instance] };
+  return [name, known] as const;
+}
+
+const WAYS: ExplainParts['tunnels'] = {
+  lookAt: (agentId) =>
+    agentId === 'id-data'
+      ? Promise.resolve({ roundTripUs: 1_500, address: '10.0.0.3:7410', dialled: true, accepted: 0, pathSize: 0 })
+      : Promise.reject(new Error('no tunnel to far: tried 10.0.0.9:7410')),
+};
+
+/** web runs here; redis on data, cache on far. */
+function parts(
+  overrides: Partial<ExplainParts> & { readonly rules?: readonly Rule[]; readonly more?: Netmap['services'] } = {},
+): ExplainParts {
+  const { rules = [], more = new Map(), ...rest } = overrides;
+  const sample = sampleNetmap();
+  const peer = (host: string): [string, NetmapPeer] => {
+    const none = { tags: [], roles: [], services: [], address: undefined, endpoints: [] };
+    return [
+      `id-${host}`,
+      { ...none, agentId: `id-${host}`, host, tunnelKey: new Uint8Array(32), psk: new Uint8Array(32) },
+    ];
+  };
+  const netmap = sampleNetmap({
+    ...(sample.self && { self: { ...sample.self, services: ['web', 'api'] } }),
+    services: new Map([
+      service('web', 3_000, 'id-here'),
+      service('redis', 6_379, 'id-data'),
+      service('cache', 11_211, 'id-far'),
+      ...more,
+    ]),
+    peers: new Map([peer('data'), peer('far')]),
+    policy: compilePolicy({ revision: 7, defaultAction: 'allow', rules }),
+    hostSource: ({ host, tags }) => ({ type: 'host', name: host, tags, services: [] }),
+  });
+  return {
+    netmap,
+    services: parseAgentFile('weft.yaml', 'services: { web: {} }').services,
+    targets: { answers: () => false },
+    problems: { current: [] },
+    tunnels: WAYS,
+    ...rest,
+  };
+}
+
+const asked = (from: string, to: string, port: number) => ({ from, service: to, port, protocol: 'tcp' as const });
+
+test('a call from here is judged, and its way tried', async () => {
+  const { steps, ...told } = await explainHere(parts(), asked('web', 'redis', 6_379));
+  expect(told).toMatchObject({ verdict: 'allow', rule: 'default', revision: 7, breakPoint: 'none' });
+  expect(steps.at(-1)).toBe('redis/0 on data: reachable from here, round trip 1.5 ms');
+});
+
+test('a host that runs one service speaks as it, which is said', async () => {
+  const rules: readonly Rule[] = [{ name: 'closed', action: 'deny', from: ['web'], to: ['redis'], ports: [] }];
+  const { steps, ...told } = await explainHere(parts({ rules }), asked('host:here', 'redis', 6_379));
+  expect(told).toMatchObject({ verdict: 'deny', rule: 'closed', breakPoint: 'denied' });
+  expect(steps[0]).toBe('programs of here speak as web, the one service that runs there');
+});
+
+test('on a host of several services it is said that none is known apart', async () => {
+  const services = parseAgentFile('weft.yaml', 'services: { web: {}, api: {} }').services;
+  const more = new Map([service('api', 8_080, 'id-here')]);
+  const { steps } = await explainHere(parts({ services, more }), asked('web', 'redis', 6_379));
+  expect(steps[0]).toBe('several services run on here, so that its programs speak as host:here: ask for that one, too');
+});
+
+test.each([
+  [
+    'a host that cannot be reached',
+    'cache',
+    11_211,
+    new Map(),
+    'unreachable',
+    /not reachable from here: no tunnel to far/,
+  ],
+  [
+    'nobody who runs it',
+    'empty',
+    1,
+    new Map([['empty', { ...service('empty', 1, '')[1], instances: [] }]]),
+    'no-healthy-instance',
+    /no agent runs empty/,
+  ],
+  [
+    'no program there',
+    'db',
+    5_432,
+    new Map([service('db', 5_432, 'id-data', { notListening: [{ protocol: 'tcp', first: 5_432, last: 5_432 }] })]),
+    'not-listening',
+    /no program listens on 5432/,
+  ],
+  [
+    'one that is not well',
+    'db',
+    5_432,
+    new Map([service('db', 5_432, 'id-data', { healthy: false })]),
+    'no-healthy-instance',
+    /not healthy, or its agent/,
+  ],
+  [
+    'a host that is not told of',
+    'db',
+    5_432,
+    new Map([service('db', 5_432, 'id-other')]),
+    'unreachable',
+    /told nothing of/,
+  ],
+] as const)('it breaks at %s', async (_, to, port, more, breakPoint, step) => {
+  const told = await explainHere(parts({ more }), asked('web', to, port));
+  expect(told).toMatchObject({ verdict: 'allow', breakPoint });
+  expect(told.steps.at(-1)).toMatch(step);
+});
+
+test('it breaks where this agent could not listen', async () => {
+  const current = [{ code: 'port-taken', subject: 'redis:6379/tcp', message: 'taken; free it' }];
+  const told = await explainHere(parts({ problems: { current } }), asked('web', 'redis', 6_379));
+  expect(told).toMatchObject({ breakPoint: 'no-listener' });
+  expect(told.steps).toContain('here: taken; free it');
+});
+
+test('a call to here is judged, and its program tried at the address of the agent file', async () => {
+  const open = await listening();
+  const at = (port: number) =>
+    parts({ services: parseAgentFile('w', `services: { web: { targets: { 3000: "127.0.0.1:${port}" } } }`).services });
+  const there = await explainHere(at(open), asked('host:data', 'web', 3_000));
+  expect(there).toMatchObject({ verdict: 'allow', breakPoint: 'none' });
+  expect(there.steps.slice(-2)).toEqual([
+    `web/0 is here, and answers at 127.0.0.1:${open}`,
+    'whether host:data gets here was not tried: its own host can tell',
+  ]);
+  const wrong = await explainHere(at(1), asked('redis', 'web', 3_000));
+  expect(wrong.breakPoint).toBe('not-listening');
+  expect(wrong.steps).toContain('web/0 is here: 127.0.0.1:1: connection refused');
+});
+
+test('what is no flow of this host is not judged, and what is not there is told', async () => {
+  await expect(explainHere(parts(), asked('redis', 'cache', 11_211))).rejects.toMatchObject({ code: 'not-own' });
+  expect(await explainHere(parts(), asked('web', 'nothing', 1))).toMatchObject({
+    rule: 'builtin:no-such-service',
+    breakPoint: 'no-such-name',
+  });
+  expect(await explainHere(parts(), asked('nobody', 'web', 3_000))).toMatchObject({
+    rule: 'builtin:source',
+    breakPoint: 'no-such-source',
+  });
+});
