@@ -1,5 +1,6 @@
 /** What a host may run is widened and narrowed while it runs, and nothing else is touched by it. */
 import type { Socket } from 'node:net';
+import { decodeJoinToken } from '@weft/proto';
 import { adminService } from '@weft/proto/wire';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { until } from '../harness/until.ts';
@@ -34,6 +35,8 @@ afterAll(async () => {
 
 /** A connection that has carried something. */
 async function open(service: string, port: number): Promise<Socket> {
+  // Both ends know of the instance.
+  await data.vip(service);
   const socket = await tools.connect(service, port);
   await says(socket, 'hello');
   return socket;
@@ -123,3 +126,29 @@ describe('by a grant', () => {
     expect(agents.find(({ host }) => host === 'data')?.services).toEqual(['redis']);
   });
 });
+
+test('a new token at its directory adds what it permits, and one of another network is refused in words', async () => {
+  await mesh.apply(meshOf());
+  const tokenOf = async (network: string) => {
+    const { token } = await mesh.ask(adminService.createToken, { network, services: ['rabbit'] });
+    return decodeJoinToken(token);
+  };
+  const before = await idOf('data');
+  const more = await tokenOf(NETWORK);
+  await data.stop();
+  await expect(data.start(await tokenOf('staging'))).rejects.toThrow(
+    `the join token is of network staging, and this host is data of network ${NETWORK}`,
+  );
+  await data.start(more);
+  for (const [service, port] of [
+    ['rabbit', 5672],
+    ['redis', 6379],
+  ] as const)
+    (await open(service, port)).end();
+  expect(await idOf('data')).toBe(before);
+});
+
+async function idOf(name: string): Promise<string | undefined> {
+  const { agents } = await mesh.ask(adminService.listAgents, { network: NETWORK });
+  return agents.find(({ host }) => host === name)?.agentId;
+}

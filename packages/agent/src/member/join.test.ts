@@ -2,8 +2,8 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { status } from '@grpc/grpc-js';
-import type { JoinToken } from '@weft/proto';
-import { type AgentHandlers, joinProofMessage, type pb } from '@weft/proto/wire';
+import { ADDS_TOKENS, CAPABILITY, type JoinToken } from '@weft/proto';
+import { type AgentHandlers, errorStatus, joinProofMessage, type pb } from '@weft/proto/wire';
 import { pino } from 'pino';
 import nacl from 'tweetnacl';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -172,6 +172,7 @@ describe('joining', () => {
   test('of a newer token of the same control, takes where it is', async () => {
     const control = await serve({
       join: (call, answer) => answer(null, { agentId: 'a1', network: 'prod', host: call.request.host || 'named' }),
+      connect: (call) => call.write({ challenge: { nonce: Buffer.alloc(32), capability: CAPABILITY } }),
     });
     const token = tokenFor(control);
     const request = { ...attempt, directory, token, logger };
@@ -188,6 +189,47 @@ describe('joining', () => {
     }
     const { membership } = await openMembership({ ...request, token: undefined }, stop.signal);
     expect([membership.controlAddresses.length, membership.controlAddresses[0]]).toEqual([16, 'h19:1']);
+  });
+
+  describe('with a token that a member is given', () => {
+    const serving = async (capability: number, refusal?: Parameters<typeof errorStatus>[2]) => {
+      const seen: pb.JoinRequest[] = [];
+      const control = await serve({
+        join: (call, answer) => {
+          seen.push(call.request);
+          if (seen.length > 1 && refusal !== undefined) answer(errorStatus(status.FAILED_PRECONDITION, 'no', refusal));
+          else answer(null, { agentId: 'a1', network: 'prod', host: 'named' });
+        },
+        connect: (call) => call.write({ challenge: { nonce: Buffer.alloc(32), capability } }),
+      });
+      const request = { ...attempt, directory, token: tokenFor(control), logger };
+      const member = await openMembership(request, stop.signal);
+      const again = openMembership({ ...request, token: { ...request.token, id: 'tk2' } }, stop.signal);
+      return { seen, member, again };
+    };
+
+    test('asks for what it permits, by the same keys, and stays who it is', async () => {
+      const { seen, member, again } = await serving(CAPABILITY);
+      expect(await again).toEqual(member);
+      expect(seen.map(({ tokenId }) => tokenId)).toEqual(['tk1', 'tk2']);
+      expect(seen[1]).toMatchObject({ identityKey: seen[0]?.identityKey, tunnelKey: seen[0]?.tunnelKey, services: [] });
+    });
+
+    test('asks no control of an older version, which would take away what the token does not permit', async () => {
+      const { seen, member, again } = await serving(ADDS_TOKENS - 1);
+      expect(await again).toEqual(member);
+      expect(seen).toHaveLength(1);
+    });
+
+    test('starts as what it is where control refuses the token, but for one of another network', async () => {
+      const { member, again } = await serving(CAPABILITY, { reason: 'token-expired' });
+      expect(await again).toEqual(member);
+    });
+
+    test('does not start with a token of another network', async () => {
+      const { again } = await serving(CAPABILITY, { reason: 'other-network' });
+      await expect(again).rejects.toMatchObject({ code: 'token-wrong' });
+    });
   });
 
   test('a first start needs a token', async () => {

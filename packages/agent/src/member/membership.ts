@@ -2,6 +2,7 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { JoinToken } from '@weft/proto';
 import type { Logger } from 'pino';
+import { addToken } from './add-token.ts';
 import { AgentError } from './errors.ts';
 import { type AgentKeys, loadIdentity, type Membership, makeKeys, saveIdentity } from './identity.ts';
 import { type JoinAttempt, join } from './join.ts';
@@ -24,24 +25,18 @@ export interface MembershipRequest extends Omit<JoinAttempt, 'token' | 'keys'> {
 
 /** The membership kept in the directory, else one joined with the token. Throws AgentError. */
 export async function openMembership(request: MembershipRequest, signal: AbortSignal): Promise<Enrolment> {
-  const { directory, token, control, logger } = request;
+  const { directory, token, control } = request;
   const identity = await loadIdentity(directory);
   const kept = identity?.membership;
   if (identity !== undefined && kept !== undefined && (!kept.revoked || token === undefined)) {
     const membership = token === undefined ? kept : { ...kept, controlAddresses: addressesOf(token, kept, directory) };
+    const { keys } = identity;
+    const addresses = first(control, membership.controlAddresses);
     if (token !== undefined) {
-      if (membership.controlAddresses !== kept.controlAddresses)
-        await saveIdentity(directory, { keys: identity.keys, membership });
-      const { network, host } = kept;
-      logger.info(
-        { event: 'token-not-used', network, host, addresses: token.addresses },
-        'this directory is already a member; of the join token only where control is was taken',
-      );
+      if (membership.controlAddresses !== kept.controlAddresses) await saveIdentity(directory, { keys, membership });
+      await addToken({ ...request, token, keys, membership, addresses }, signal);
     }
-    return {
-      keys: identity.keys,
-      membership: { ...membership, controlAddresses: first(control, membership.controlAddresses) },
-    };
+    return { keys, membership: { ...membership, controlAddresses: addresses } };
   }
   if (token === undefined) {
     throw new AgentError(

@@ -58,6 +58,7 @@ const ENROLL: Readonly<Record<EnrollErrorCode, FailureKind>> = {
   'token-early': 'precondition',
   'token-used': 'precondition',
   'host-taken': 'already-exists',
+  'other-network': 'precondition',
   limit: 'exhausted',
 };
 

@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { actorName } from '../audit/entry.ts';
 import type { Actor } from '../audit/types.ts';
 import { byText } from '../order.ts';
+import { tokensOf } from '../state/members.ts';
 import type { RemovedNetwork, RevokedToken, StateStore } from '../state/types.ts';
 import { type ChangeMeshOptions, waited } from './change-mesh.ts';
 import { RequestError } from './errors.ts';
@@ -51,17 +52,26 @@ export async function revokeAgent(
   const network = requireNetworkOfAgent(state.current, request.network, name);
   const agent = network.agents.get(network.hosts.get(name) ?? name);
   if (request.withToken && agent !== undefined) {
-    const ended = await revokeToken(options, agent.tokenId, by);
-    return { network: network.name, agentId: agent.id, ...ended, admittingToken: '', joinedAlike: [] };
+    const hosts = new Set<string>();
+    let { revision } = network;
+    for (const token of tokensOf(agent)) {
+      const ended = await revokeToken(options, token, by);
+      revision = ended.revision;
+      for (const host of ended.hosts) hosts.add(host);
+    }
+    const all = [...hosts].sort(byText);
+    return { network: network.name, agentId: agent.id, revision, hosts: all, admittingToken: '', joinedAlike: [] };
   }
   const actor = actorName(by);
   const { agentId, host, revision } = await state.revokeAgent(network.name, name, actor);
-  const token = state.token(agent?.tokenId ?? '');
   // One that is good for this host alone is refused from now on: a revoked name comes back by a later token only.
-  const admits = token !== undefined && token.host !== host && joinTokenState(token, now()) === 'valid';
-  const admittingToken = admits ? token.id : '';
+  const admits = (id: string): boolean => {
+    const token = state.token(id);
+    return token !== undefined && token.host !== host && joinTokenState(token, now()) === 'valid';
+  };
+  const admittingToken = (agent === undefined ? [] : tokensOf(agent)).find(admits) ?? '';
   const members = state.current.networks.get(network.name)?.agents.values() ?? [];
-  const alike = Array.from(members).filter(({ tokenId }) => tokenId === admittingToken);
+  const alike = Array.from(members).filter((other) => tokensOf(other).includes(admittingToken));
   const joinedAlike = alike.map((other) => other.host).sort(byText);
   logger.info(
     { event: 'agent-revoked', network: network.name, host, agent: agentId, revision, actor, admittingToken },

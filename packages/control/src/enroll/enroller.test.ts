@@ -145,6 +145,31 @@ describe('a token', () => {
   });
 });
 
+describe('a member', () => {
+  test('is given more by another token, and asks for no more than both permit', async () => {
+    const box = host();
+    const first = await token({ services: ['redis'], host: 'a' });
+    const { agentId } = await enroller.join(ask(first, {}, box), 'test');
+    const more = await token({ services: ['web'] });
+    expect(await refusal(ask(more, { services: ['rabbit'] }, box))).toBe('out-of-scope');
+    const again = await enroller.join(ask(more, { host: '', services: ['redis', 'web'] }, box), 'test');
+    expect(again).toMatchObject({ agentId, host: 'a' });
+    expect(state.current.networks.get('prod')?.agents.get(agentId)?.services).toEqual(['redis', 'web']);
+    expect(await refusal(ask(await token({ host: 'b' }), { host: '' }, box))).toBe('out-of-scope');
+  });
+
+  test('of one network is let into no other by the same keys, and the token stays good', async () => {
+    const box = host();
+    await enroller.join(ask(await token({ reusable: true }), {}, box), 'test');
+    const other = await token({ network: 'staging' });
+    const refused = enroller.join(ask(other, {}, box), 'test');
+    await expect(refused).rejects.toThrow(
+      'the join token is of network staging, and this host is a of network prod; choose another directory with --data',
+    );
+    expect(await refusal(ask(other))).toBeUndefined();
+  });
+});
+
 describe('a host', () => {
   test('proves its key, over this very token and tunnel key', async () => {
     const [one, other] = [await token(), await token()];
@@ -208,6 +233,8 @@ describe('a host', () => {
     for (const made of before.slice(0, 2)) expect(await refusal(ask(made))).toBe('host-revoked');
     const stage = await long({ network: 'stage' });
     expect(await refusal(ask(stage, {}, box))).toBeUndefined();
+    // Nobody is in two networks.
+    await state.revokeAgent('stage', 'a', 'control');
     clock -= 2 * turnedMs;
     expect(await refusal(ask(await long(), {}, box))).toBeUndefined();
   });

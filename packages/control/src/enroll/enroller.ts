@@ -5,6 +5,7 @@ import type { Logger } from 'pino';
 import { FailureCounter } from '../bounds/failures.ts';
 import { observedHost } from '../bounds/observed.ts';
 import { StateError } from '../state/errors.ts';
+import { tokensOf } from '../state/members.ts';
 import type { AgentState, Joined, NetworkState, StateStore, TokenState } from '../state/types.ts';
 import { EnrollError } from './errors.ts';
 import { isSignedBy } from './signature.ts';
@@ -60,8 +61,12 @@ export class Enroller {
     const network = this.#options.state.current.networks.get(token.network);
     if (network === undefined) throw new Error(`token ${token.id} is for network ${token.network}, which is not there`);
     const same = agentWithKey(network, request.identityKey);
-    const again = same?.tokenId === token.id && equal(same.tunnelKey, request.tunnelKey) ? same : undefined;
-    checkScope(token, request, network);
+    if (same === undefined) this.#refuseOfAnother(network, request.identityKey);
+    const again =
+      same !== undefined && tokensOf(same).includes(token.id) && equal(same.tunnelKey, request.tunnelKey)
+        ? same
+        : undefined;
+    checkScope(token, request, network, same);
     if (again !== undefined && !token.revoked) return answer(again);
     requireUsable(token, this.#options.now());
     const host = settleHost(token, request.host, same);
@@ -71,6 +76,19 @@ export class Enroller {
       'agent joined',
     );
     return answer(agent);
+  }
+
+  /** Who joins with the keys that it has in another network would be in both, and has no directory for that. */
+  #refuseOfAnother({ name }: NetworkState, identityKey: Uint8Array): void {
+    for (const other of this.#options.state.current.networks.values()) {
+      const holder = agentWithKey(other, identityKey);
+      if (holder === undefined) continue;
+      throw new EnrollError(
+        'other-network',
+        `the join token is of network ${name}, and this host is ${holder.host} of network ${other.name}; choose another directory ` +
+          `with --data, or have a token of network ${other.name} made`,
+      );
+    }
   }
 
   async #commit(token: TokenState, host: string, request: JoinRequest): Promise<Joined> {
@@ -129,8 +147,14 @@ function checkProof(request: JoinRequest): void {
   throw new EnrollError('proof-wrong', 'the proof is not a signature by the identity key over this join', 'proof');
 }
 
-function checkScope(token: TokenState, request: JoinRequest, network: NetworkState): void {
-  const allowed = rightsIn(network.mesh)(token.host || request.host, token.services);
+function checkScope(
+  token: TokenState,
+  request: JoinRequest,
+  network: NetworkState,
+  same: AgentState | undefined,
+): void {
+  const granted = [...token.services, ...(same?.granted ?? [])];
+  const allowed = rightsIn(network.mesh)(token.host || request.host || (same?.host ?? ''), granted);
   const outside = request.services.filter((service) => !allowed.includes(service));
   if (outside.length > 0) {
     const words = allowed.length > 0 ? allowed.join(',') : 'none';
@@ -142,7 +166,15 @@ function checkScope(token: TokenState, request: JoinRequest, network: NetworkSta
     );
   }
   for (const role of request.roles) {
-    if (!token.roles.includes(role)) throw new EnrollError('out-of-scope', AGENT_ROLES[role].refusal, 'roles');
+    if (!token.roles.includes(role) && same?.roles.includes(role) !== true)
+      throw new EnrollError('out-of-scope', AGENT_ROLES[role].refusal, 'roles');
+  }
+  if (token.host !== '' && same !== undefined && same.host !== token.host) {
+    throw new EnrollError(
+      'out-of-scope',
+      `the token is for host ${token.host}, and this one is ${same.host}; make one with --host ${same.host}`,
+      'token_id',
+    );
   }
   if (token.host !== '' && request.host !== '' && request.host !== token.host) {
     throw new EnrollError(

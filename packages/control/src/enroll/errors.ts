@@ -16,6 +16,8 @@ export type EnrollErrorCode =
   | 'proof-wrong'
   | 'host-revoked'
   | 'host-taken'
+  /** Its keys are a member's of another network. */
+  | 'other-network'
   | 'limit';
 
 /** `message` is one sentence on what failed and one on what to do. */

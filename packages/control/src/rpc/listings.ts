@@ -122,6 +122,7 @@ export function agentStatus(now: FleetAgent, nowMs: number, whole: boolean): pb.
     ephemeral: agent.ephemeral,
     tags,
     tokenId: agent.tokenId,
+    earlierTokenIds: agent.earlierTokenIds,
     addresses: [formatAddress(agent.address)],
     ...defined({ report: report && reportToWire(report) }),
     behind: durationToWire(behindMs(now, nowMs)),

@@ -3,6 +3,8 @@ export const LIMITS = {
   networks: 256,
   agentsPerNetwork: 20_000,
   tokensPerNetwork: 20_000,
+  /** That one member joined with. */
+  tokensPerAgent: 64,
 } as const;
 
 /** How long a token that ended, and left no member behind, stays listed. */

@@ -1,5 +1,6 @@
 /** Tokens, who joins with them, and who is in no longer. */
 import { beforeEach, describe, expect, test } from 'vitest';
+import { LIMITS } from './limits.ts';
 import { mesh, randomBytes, redis, StateBench, scope } from './state.fixture.ts';
 import type { StateChange, TokenScope } from './types.ts';
 
@@ -67,20 +68,49 @@ describe('membership', () => {
     expect(bench.network().agents.size).toBe(1);
   });
 
-  test('the same agent with a narrower token stays itself and loses the rest', async () => {
-    const a = await bench.join('a', ['redis']);
+  test('another token adds what it permits to the same agent, which keeps the rest and its place', async () => {
+    const a = await bench.join('a', ['redis'], { ephemeral: true });
     await bench.state.registerInstances(a.id, ['redis']);
-    const token = await bench.state.createToken(scope({ services: ['web'] }), randomBytes(32), 1_000, 'control');
-    const { agent } = await bench.state.join({
-      token,
-      host: 'a2',
-      identityKey: a.identityKey,
-      tunnelKey: a.tunnelKey,
-      version: '',
+    const more = scope({ services: ['web'], roles: ['gateway'] });
+    const token = await bench.state.createToken(more, randomBytes(32), 1_000, 'control');
+    const grant = { token, host: 'a', identityKey: a.identityKey, tunnelKey: a.tunnelKey, version: '' };
+    const { agent, revision } = await bench.state.join(grant);
+    expect(agent).toMatchObject({
+      ...{ id: a.id, services: ['redis', 'web'], roles: ['gateway'], ephemeral: false },
+      ...{ tokenId: token.id, earlierTokenIds: [a.tokenId] },
     });
-    expect(agent).toMatchObject({ id: a.id, host: 'a2', services: ['web'] });
-    expect(bench.network().instances.size).toBe(0);
-    expect([...bench.network().hosts]).toEqual([['a2', a.id]]);
+    expect([...bench.network().instances.keys()]).toEqual(['redis/0']);
+    // Each of them given again is no news, and says nothing of the other.
+    for (const known of [bench.state.token(a.tokenId), bench.state.token(token.id)])
+      expect(await bench.state.join({ ...grant, token: known ?? token })).toEqual({ agent, revision });
+    await bench.reopen();
+    expect(bench.network().agents.get(a.id)).toEqual(agent);
+  });
+
+  test('a member ends with any token that it joined with', async () => {
+    for (const last of [false, true]) {
+      const a = await bench.join('a', ['redis']);
+      const token = await bench.state.createToken(scope(), randomBytes(32), 1_000, 'control');
+      await bench.state.join({ token, host: 'a', identityKey: a.identityKey, tunnelKey: a.tunnelKey, version: '' });
+      expect((await bench.state.revokeToken(last ? token.id : a.tokenId, 'control')).hosts).toEqual(['a']);
+      expect(bench.network().agents.size).toBe(0);
+    }
+  });
+
+  test('a member joins with no more than 64 tokens', async () => {
+    const a = await bench.join('a', []);
+    const add = async () => {
+      const token = await bench.state.createToken(scope(), randomBytes(32), 1_000, 'control');
+      return await bench.state.join({
+        token,
+        host: 'a',
+        identityKey: a.identityKey,
+        tunnelKey: a.tunnelKey,
+        version: '',
+      });
+    };
+    for (let tokens = 1; tokens <= LIMITS.tokensPerAgent; tokens++) await add();
+    await expect(add()).rejects.toMatchObject({ code: 'limit' });
   });
 
   test('a clock that is ahead for a moment forgets no token and no revocation', async () => {

@@ -35,16 +35,24 @@ export function join(memory: Memory, draft: Draft, grant: JoinGrant): Outcome<Jo
   if (same === undefined && before.agents.size >= LIMITS.agentsPerNetwork) {
     throw new StateError('limit', `network ${before.name} has ${LIMITS.agentsPerNetwork} agents, and takes no more`);
   }
+  if (same !== undefined && same.earlierTokenIds.length >= LIMITS.tokensPerAgent) {
+    throw new StateError(
+      'limit',
+      `host ${same.host} joined with ${LIMITS.tokensPerAgent} tokens already; use weft grant, or revoke it and join anew`,
+    );
+  }
   const joining = {
     id: same?.id ?? `ag_${randomBytes(8).toString('hex')}`,
     network: before.name,
     host: grant.host,
     identityKey: Uint8Array.from(grant.identityKey),
     tunnelKey: Uint8Array.from(grant.tunnelKey),
-    granted: token.services,
-    roles: token.roles,
-    ephemeral: token.ephemeral,
+    // What a token permits comes to what the member has.
+    granted: union(same?.granted, token.services),
+    roles: union(same?.roles, token.roles),
+    ephemeral: token.ephemeral && same?.ephemeral !== false,
     tokenId: token.id,
+    earlierTokenIds: same === undefined ? [] : tokensOf(same).filter((id) => id !== token.id),
     joinedMs: draft.nowMs,
     version: grant.version,
   };
@@ -53,7 +61,7 @@ export function join(memory: Memory, draft: Draft, grant: JoinGrant): Outcome<Jo
   const subject = `agent ${grant.host}`;
   const detail = `${same === undefined ? 'with' : 'again, with'} token ${token.id}`;
   const act = { actor: subject, action: 'agent-join', subject, detail };
-  // An agent that joins again may come back with less than it had.
+  // What is denied to a service that it may run now is denied to its processes.
   return { answer: { agent, revision: draft.revision }, networks: [network], takesAway: same !== undefined, act };
 }
 
@@ -164,10 +172,19 @@ function refuseRevoked({ ended }: Memory, token: TokenState, { host, identityKey
   throw new StateError('revoked', `${last.reason} at ${when}; if it may come back, make a new token for it`);
 }
 
+function union<Word extends string>(before: readonly Word[] = [], more: readonly Word[]): readonly Word[] {
+  return [...new Set([...before, ...more])].sort(byText);
+}
+
+/** Every token that the member joined with, the last one first: when any of them is revoked, it ends. */
+export function tokensOf({ tokenId, earlierTokenIds }: Pick<AgentState, 'tokenId' | 'earlierTokenIds'>): string[] {
+  return [tokenId, ...earlierTokenIds];
+}
+
 /** The answer to this join got lost, or the agent was started again with its old token: nothing is to be done. */
 function isRepeat(agent: AgentState, grant: JoinGrant): boolean {
   return (
-    agent.tokenId === grant.token.id &&
+    tokensOf(agent).includes(grant.token.id) &&
     agent.host === grant.host &&
     Buffer.from(agent.tunnelKey).equals(Buffer.from(grant.tunnelKey))
   );

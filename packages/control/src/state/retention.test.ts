@@ -32,7 +32,8 @@ const tokens = [
   token('expired', { expiresMs: NOW }),
   token('long-ended', { expiresMs: 1 }),
 ];
-const faded = (most: number): string[] => fadedTokens(tokens, [{ tokenId: 'member' }], { nowMs: NOW, most });
+const members = [{ tokenId: 'member', earlierTokenIds: [] }];
+const faded = (most: number): string[] => fadedTokens(tokens, members, { nowMs: NOW, most });
 
 test('a token that ended long ago goes, and one that can still be used or left a member never does', () => {
   expect(faded(6)).toEqual(['long-ended']);
@@ -42,4 +43,9 @@ test('a token that ended long ago goes, and one that can still be used or left a
 test('at the limit, tokens that ended make room for one, the oldest first', () => {
   expect(faded(5)).toEqual(['long-ended', 'revoked']);
   expect(faded(4)).toEqual(['long-ended', 'revoked', 'used']);
+});
+
+test('a token that a member joined with before its last one stays as well', () => {
+  const members = [{ tokenId: 'member', earlierTokenIds: ['long-ended'] }];
+  expect(fadedTokens(tokens, members, { nowMs: NOW, most: tokens.length + 1 })).toEqual([]);
 });

@@ -9,10 +9,10 @@ import type { AgentState, EndedAgent, TokenState } from './types.ts';
  */
 export function fadedTokens(
   tokens: readonly TokenState[],
-  agents: Iterable<Pick<AgentState, 'tokenId'>>,
+  agents: Iterable<Pick<AgentState, 'tokenId' | 'earlierTokenIds'>>,
   { nowMs, most }: { readonly nowMs: number; readonly most: number },
 ): string[] {
-  const used = new Set(Array.from(agents, ({ tokenId }) => tokenId));
+  const used = new Set(Array.from(agents).flatMap(({ tokenId, earlierTokenIds }) => [tokenId, ...earlierTokenIds]));
   const ended = tokens.filter((token) => !used.has(token.id) && joinTokenState(token, nowMs) !== 'valid');
   const isLongOver = (token: TokenState): boolean => token.expiresMs + TOKEN_RETENTION_MS < nowMs;
   const longEnded = ended.filter(isLongOver);

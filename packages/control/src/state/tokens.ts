@@ -7,7 +7,7 @@ import type { Draft, Outcome } from './draft.ts';
 import { StateError } from './errors.ts';
 import { LIMITS } from './limits.ts';
 import { mayRunIn } from './may-run.ts';
-import { end } from './members.ts';
+import { end, tokensOf as tokensOfAgent } from './members.ts';
 import { type Memory, requireNetwork } from './memory.ts';
 import { checkMesh, makeNetwork } from './meshes.ts';
 import { fadedTokens } from './retention.ts';
@@ -64,7 +64,7 @@ export function revokeToken(memory: Memory, draft: Draft, id: string, actor: str
   if (token === undefined)
     throw new StateError('no-such-token', `there is no token ${id}; see weft token list`, [], { token: id });
   const network = requireNetwork(memory, token.network);
-  const agents = [...network.agents.values()].filter((agent) => agent.tokenId === id);
+  const agents = [...network.agents.values()].filter((agent) => tokensOfAgent(agent).includes(id));
   const hosts = agents.map((agent) => agent.host).sort(byText);
   const act = {
     actor,

@@ -26,8 +26,10 @@ export const AGENTS = {
   roles: ROLES,
   /** Forgotten a while after it disconnects. */
   ephemeral: FLAG,
-  /** The token it joined with. */
+  /** The token it joined with last. */
   tokenId: TEXT,
+  /** Those before, of which it keeps what they permitted; latest first. */
+  earlierTokenIds: NAMES,
   joinedMs: INTEGER,
   /** Software version it joined with. */
   version: TEXT,

@@ -109,5 +109,5 @@ export const SCHEMA: Schema = {
   applicationId: 0x57656674,
   base: 9,
   tables: TABLES,
-  steps: [],
+  steps: [{ adds: true, sql: "ALTER TABLE agents ADD COLUMN earlier_token_ids TEXT NOT NULL DEFAULT '[]'" }],
 };

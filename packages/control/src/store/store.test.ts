@@ -31,6 +31,7 @@ const agent = {
   roles: ['gateway' as const],
   ephemeral: false,
   tokenId: 'tk_1',
+  earlierTokenIds: ['tk_0'],
   joinedMs: 5,
   version: '1.2',
 };

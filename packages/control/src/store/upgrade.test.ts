@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -15,7 +15,8 @@ import { refuseOthers, upgrade } from './upgrade.ts';
 const FIRST = join(import.meta.dirname, '../../../../test/fixtures/stored/control.db');
 const ADDS: Step = { adds: true, sql: 'ALTER TABLE agents ADD COLUMN rank INTEGER NOT NULL DEFAULT 4' };
 const CHANGES: Step = { adds: false, sql: 'ALTER TABLE agents RENAME COLUMN version TO software' };
-const schema = (...steps: Step[]): Schema => ({ ...SCHEMA, steps });
+/** This version's, with steps of a later one. */
+const schema = (...steps: Step[]): Schema => ({ ...SCHEMA, steps: [...SCHEMA.steps, ...steps] });
 
 let directory: string;
 let path: string;
@@ -62,8 +63,10 @@ test('the database of the version before is opened with all that is in it', asyn
 });
 
 test('a new database has the columns of one that was stepped forward', () => {
-  rmSync(path);
-  Store.open(directory).close();
+  open(SCHEMA);
+  const fresh = join(directory, 'fresh');
+  mkdirSync(fresh);
+  Store.open(fresh).close();
   const columns = (file: string) => {
     const database = new DatabaseSync(file, { readOnly: true });
     const rows = database
@@ -74,7 +77,7 @@ test('a new database has the columns of one that was stepped forward', () => {
     database.close();
     return rows;
   };
-  expect(columns(path)).toEqual(columns(FIRST));
+  expect(columns(join(fresh, 'control.db'))).toEqual(columns(path));
 });
 
 test('steps are made once, in order, and a version that knows them not works on with what only adds', () => {
@@ -85,7 +88,7 @@ test('steps are made once, in order, and a version that knows them not works on 
   open(schema(ADDS, CHANGES));
   expect(ask('SELECT software, rank FROM agents')).toEqual({ software: '0.1.0', rank: 4 });
   open(schema(ADDS, CHANGES));
-  expect(ask('SELECT * FROM written')).toEqual({ schema: 11, version: VERSION });
+  expect(ask('SELECT * FROM written')).toEqual({ schema: 12, version: VERSION });
 });
 
 test('a newer database is refused by name, with the way back, and stays as it is to the byte', () => {
@@ -93,17 +96,17 @@ test('a newer database is refused by name, with the way back, and stays as it is
   const before = readFileSync(path);
   const refused = {
     code: 'too-new',
-    message: expect.stringContaining(`weft-control ${VERSION} (schema 10; this one knows 9)`),
+    message: expect.stringContaining(`weft-control ${VERSION} (schema 11; this one knows 10)`),
   };
   expect(() => Store.open(directory)).toThrow(expect.objectContaining(refused));
-  expect(() => Store.open(directory)).toThrow(`put ${path}.before-10 in its place`);
+  expect(() => Store.open(directory)).toThrow(`put ${path}.before-11 in its place`);
   expect([readFileSync(path).equals(before), readdirSync(directory)]).toEqual([
     true,
-    ['control.db', 'control.db.before-10'],
+    ['control.db', 'control.db.before-11'],
   ]);
   // The way back.
-  expect(statSync(`${path}.before-10`).mode & 0o777).toBe(0o600);
-  copyFileSync(`${path}.before-10`, path);
+  expect(statSync(`${path}.before-11`).mode & 0o777).toBe(0o600);
+  copyFileSync(`${path}.before-11`, path);
   Store.open(directory).close();
   expect(ask('SELECT host, version FROM agents')).toEqual({ host: 'data-1', version: '0.1.0' });
 });

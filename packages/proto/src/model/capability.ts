@@ -24,7 +24,10 @@ export const CAPABILITIES: readonly Capability[] = [
     brought: 'a process of a host is denied what is denied to any service that the host may run',
   },
   { since: '2026-11-29', brought: 'a rule may speak of the internet alone' },
-  { since: '2026-11-29', brought: 'control lets a host run what grants and the mesh say, beside what its token says' },
+  {
+    since: '2026-11-29',
+    brought: 'control lets a host run what grants and the mesh say beside its token, and a new token adds to a member',
+  },
 ];
 
 /** From which on an agent tells of its open flows. */
@@ -34,6 +37,9 @@ export const TELLS_OPEN_FLOWS = 3;
 export const SELECTS_INTERNET = 5;
 /** From which on control reads in a mesh what hosts may run; one of less would pass it over in silence. */
 export const READS_RIGHTS = 6;
+
+/** From which on control adds what a new token permits to what a member has; one of less puts it in its place. */
+export const ADDS_TOKENS = 6;
 
 /** This version's own. */
 export const CAPABILITY: number = CAPABILITIES.length;

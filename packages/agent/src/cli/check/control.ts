@@ -3,7 +3,7 @@ import { CONTROL_RANGE, messageOf } from '@weft/proto';
 import { ControlUnreachableError } from '@weft/proto/wire';
 import { systemWords } from '../../bytes/system-words.ts';
 import { controlAddresses } from '../../link/addresses.ts';
-import { type ControlSeen, lookAtControl } from '../../link/look-at-control.ts';
+import { type ControlSeen, lookAtControl } from '../../member/look-at-control.ts';
 import { type Finding, findingsOf } from './finding.ts';
 import type { Known } from './known.ts';
 

@@ -1,6 +1,7 @@
 /** Whether control is there, asked without a word of who asks: its first message, which it says to everybody who knows its key. */
+import { capabilityOf } from '@weft/proto';
 import { AgentClient, agentService, callDuplex, isServiceError, type pb, pinnedCredentials } from '@weft/proto/wire';
-import { channelOptions } from '../member/channel.ts';
+import { channelOptions } from './channel.ts';
 
 const ANSWER_MS = 5_000;
 
@@ -9,6 +10,8 @@ export interface ControlSeen {
   readonly tookMs: number;
   /** How far this host's clock is ahead of control's, milliseconds; undefined of a control that does not say. */
   readonly aheadMs: number | undefined;
+  /** What control understands. */
+  readonly capability: number;
 }
 
 /** Rejects with ControlUnreachableError, PinMismatchError, or what gRPC says. `now`: this host's clock. */
@@ -26,9 +29,10 @@ export async function lookAtControl(
       client.waitForReady(Date.now() + ANSWER_MS, (error) => (error === undefined ? resolve() : reject(error)));
     });
     const began = performance.now();
-    const { sentMs } = await challenge(client, signal);
+    const { sentMs, capability } = await challenge(client, signal);
     const tookMs = performance.now() - began;
-    return { tookMs, aheadMs: sentMs === 0 ? undefined : Math.round(now() - tookMs / 2 - sentMs) };
+    const aheadMs = sentMs === 0 ? undefined : Math.round(now() - tookMs / 2 - sentMs);
+    return { tookMs, aheadMs, capability: capabilityOf(capability) };
   } finally {
     client.close();
   }
