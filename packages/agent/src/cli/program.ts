@@ -165,6 +165,18 @@ export function build(terminal: Terminal, signal: AbortSignal, json: boolean, ex
     .addOption(asJson())
     .action(async (options) => (await import('./listing-commands.ts')).agents(options, terminal, signal));
   example(listAgents, 'weft agents --json');
+  const renaming = admin(
+    listAgents.command('rename').description('give a host another name; its identity, keys and flows stay'),
+  )
+    .argument('<agent>', "host's name or agent's identifier")
+    .argument('<name>', 'the new name')
+    .addOption(network())
+    .addOption(asJson())
+    // Options that both commands take are the listing's to whoever reads the line.
+    .action(async (agent, host, _own, command: Command) =>
+      (await import('./rename-command.ts')).renameAgent(agent, host, command.optsWithGlobals(), terminal, signal),
+    );
+  example(renaming, 'weft agents rename build-3 data-1 --network prod');
 
   const watching: Command = admin(
     program.command('flows').description('list flows that ended, oldest first, or those that are open'),

@@ -57,6 +57,8 @@ export class FlowRecorder implements FlowSink {
   /** Of these, other threads'. */
   #adopted = 0;
   #wake: (() => void) | undefined;
+  /** This host's former names, and those of now. */
+  readonly #renamed = new Map<string, string>();
 
   constructor(options: RecorderOptions = {}) {
     this.#zone = options.zone ?? (() => undefined);
@@ -75,6 +77,13 @@ export class FlowRecorder implements FlowSink {
     this.#wake?.();
   }
 
+  /** This host has another name: control takes records of no other, also of flows that are older. */
+  renamed(from: string, to: string): void {
+    for (const [former, now] of this.#renamed) if (now === from) this.#renamed.set(former, to);
+    this.#renamed.set(from, to);
+    this.#renamed.delete(to);
+  }
+
   /** Takes over what another thread has recorded, and its losses, as if it had been recorded here. */
   adopt(batch: FlowBatch): void {
     for (const flow of batch.records) this.record(flow);
@@ -90,7 +99,7 @@ export class FlowRecorder implements FlowSink {
   async nextBatch(signal: AbortSignal): Promise<FlowBatch> {
     signal.throwIfAborted();
     if (this.#queue.size === 0) await this.#arrival(signal);
-    const records = this.#queue.take(this.#batch);
+    const records = this.#queue.take(this.#batch).map((record) => this.#byNamesOfNow(record));
     const dropped = this.#dropped;
     this.#dropped = 0;
     this.#unanswered += records.length;
@@ -129,6 +138,13 @@ export class FlowRecorder implements FlowSink {
       queued: this.#queue.size,
       unanswered: this.#unanswered,
     };
+  }
+
+  #byNamesOfNow(record: FlowRecord): FlowRecord {
+    if (this.#renamed.size === 0) return record;
+    const now = (host: string) => this.#renamed.get(host) ?? host;
+    const source = record.source === `host:${record.sourceHost}` ? `host:${now(record.sourceHost)}` : record.source;
+    return { ...record, source, sourceHost: now(record.sourceHost), destinationHost: now(record.destinationHost) };
   }
 
   #lost(count: number): void {

@@ -84,6 +84,11 @@ function addressesOf(token: JoinToken, kept: Membership, directory: string): rea
   );
 }
 
+/** Remembers the name that control gave this host. */
+export async function keepHost(directory: string, member: Enrolment, host: string): Promise<void> {
+  await saveIdentity(directory, { keys: member.keys, membership: { ...member.membership, host } });
+}
+
 /** Remembers whether control has taken the membership back: then the next start may join anew. */
 export async function keepRevoked(directory: string, member: Enrolment, revoked: boolean): Promise<void> {
   await saveIdentity(directory, { keys: member.keys, membership: { ...member.membership, revoked } });

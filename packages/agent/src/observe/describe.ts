@@ -79,7 +79,8 @@ interface DescribedInFull extends Described {
 /** The answer of the status socket. */
 export function describeAgent(parts: DescribedInFull): AgentStatus {
   const { member, control, store, dns, recorder, port, totals } = parts;
-  const { network, host, agentId } = member.membership;
+  const { network, agentId } = member.membership;
+  const host = store.current.self?.host ?? member.membership.host;
   const staleSince = store.staleSinceMs === undefined ? null : new Date(store.staleSinceMs).toISOString();
   const { recorded, dropped } = recorder.counters;
   const peers = mergePeers(totals.peers);

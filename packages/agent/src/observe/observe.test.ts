@@ -69,6 +69,24 @@ describe('the flow recorder', () => {
     expect(ids((await recorder.nextBatch(signal)).records)).toEqual([3]);
   });
 
+  it('tells flows of before by the name that its host has now, as control takes no other', async () => {
+    const recorder = new FlowRecorder();
+    const from = (id: number, host: string) => ({ ...flow(id), source: `host:${host}`, sourceHost: host });
+    recorder.record(from(1, 'old'));
+    const batch = await recorder.nextBatch(signal);
+    recorder.renamed('old', 'new');
+    recorder.restore(batch);
+    recorder.record(from(2, 'other'));
+    recorder.renamed('new', 'newest');
+    recorder.record(from(3, 'newest'));
+    const { records } = await recorder.nextBatch(signal);
+    expect(records.map(({ source, sourceHost }) => `${source} ${sourceHost}`)).toEqual([
+      'host:newest newest',
+      'host:other other',
+      'host:newest newest',
+    ]);
+  });
+
   it('writes down where its host stands, on what other threads recorded as well', async () => {
     const recorder = new FlowRecorder({ zone: () => 'eu-west-1a' });
     recorder.record(flow(1));

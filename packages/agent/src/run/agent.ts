@@ -36,6 +36,7 @@ import { localAnswerer } from './local-answers.ts';
 import { watchLoopbackDoor } from './loopback-door.ts';
 import { type MainPath, openMainPath } from './main-path.ts';
 import type { AgentOptions } from './options.ts';
+import { ownName } from './own-name.ts';
 import { FileReload } from './reload.ts';
 import { watchUpstreams } from './upstreams.ts';
 import { requireLocal, watchRange } from './vip-range.ts';
@@ -190,7 +191,12 @@ async function runMember(
       problems: path.problems,
       signal: life.signal,
     });
-    store.subscribe('kept', () => keeper.changed());
+    const followName = ownName({ directory, member, recorder: path.recorder, logger });
+    followName(store.current);
+    store.subscribe('kept', (next) => {
+      keeper.changed();
+      followName(next);
+    });
     const linked = followControl(
       { ...path, range: options.range, request, store, member, keeper, control, logger },
       life.signal,

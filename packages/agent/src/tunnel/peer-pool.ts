@@ -101,6 +101,7 @@ export class PeerPool {
   recheck(): void {
     this.reached();
     const peer = this.#context.directory.peerById(this.agentId);
+    this.#host = peer?.host ?? this.#host;
     if (peer !== undefined && this.#attempt !== undefined && moved(this.#attempt.peer, peer)) {
       this.#attempt.outdated = true;
       this.#attempt.deadline.end(new UnreachableError('closed', `${peer.host} is elsewhere`));

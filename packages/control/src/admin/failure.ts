@@ -38,6 +38,7 @@ const STATE: Readonly<Record<StateErrorCode, FailureKind>> = {
   'no-such-service': 'not-found',
   'no-such-policy': 'not-found',
   'no-such-revision': 'not-found',
+  'named-apart': 'precondition',
   taken: 'already-exists',
   revoked: 'not-permitted',
   used: 'precondition',

@@ -19,6 +19,7 @@ import { RequestError } from '../admin/errors.ts';
 import type { Explain, Explanation } from '../admin/explain.ts';
 import type { OpenFlowsWalk } from '../admin/open-flows.ts';
 import type { ReachOf } from '../admin/reach.ts';
+import { renameAgent } from '../admin/rename.ts';
 import { requireNetwork, selectNetworks } from '../admin/request.ts';
 import { removeNetwork, revokeAgent, revokeToken, takenUp } from '../admin/revoke.ts';
 import type { AuditLog } from '../audit/types.ts';
@@ -84,6 +85,11 @@ export function adminCalls(options: AdminServiceOptions): AdminCalls {
     watchNetwork: ({ request, signal, write }) => {
       const { name } = requireNetwork(state.current, request.network);
       return watch.watch(name, request.resumeToken, signal, write);
+    },
+
+    renameAgent: async ({ request, actor, signal }) => {
+      const { network, ...renamed } = await renameAgent(options, request, actor);
+      return { ...renamed, ...(await takenUp(options, network, renamed.revision, signal)) };
     },
 
     revokeAgent: async ({ request, actor, signal }) => {

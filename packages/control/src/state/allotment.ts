@@ -65,6 +65,18 @@ export class Allotment {
     sink.put(name, held.offset, nowMs);
   }
 
+  /** The place goes on under another name; false where that has, or had a while ago, one of its own, and nothing is done. */
+  rename(from: string, to: string, nowMs: number, sink: AllotmentSink): boolean {
+    this.#expire(nowMs, sink);
+    const held = this.#places.get(from);
+    if (held === undefined || held.releasedMs !== undefined || this.#places.has(to)) return false;
+    this.#places.delete(from);
+    this.#places.set(to, held);
+    sink.remove(from);
+    sink.put(to, held.offset, undefined);
+    return true;
+  }
+
   #expire(nowMs: number, sink: AllotmentSink): void {
     for (const name of this.#released) {
       const place = this.#places.get(name);

@@ -13,6 +13,8 @@ export type StateErrorCode =
   | 'no-such-policy'
   /** A mesh of a revision that is not there yet, or not any more. */
   | 'no-such-revision'
+  /** The mesh says of a host's name what it does not say of its new one. */
+  | 'named-apart'
   /** A host name or key belongs to another agent. */
   | 'taken'
   /** An operator ended the membership after the token was made. */

@@ -44,6 +44,61 @@ describe('a token for a network that is not there', () => {
   });
 });
 
+describe('another name', () => {
+  const rename = (agent: string, host: string) => bench.state.renameAgent('prod', agent, host, 'control');
+  const rule = (name: string, ...from: string[]) => ({ name, action: 'deny', from, to: ['redis'], ports: [] }) as const;
+  const settings = (name: string, ...tags: string[]) => ({ name, tags, services: [] });
+
+  test('leaves the agent its identity, its keys, its address and its instances', async () => {
+    await bench.apply(mesh([redis]));
+    const a = await bench.join('a', ['redis']);
+    await bench.state.registerInstances(a.id, ['redis']);
+    const before = bench.network();
+    const { revision } = bench.state.current;
+    expect(await rename('a', 'b')).toEqual({ agentId: a.id, formerHost: 'a', revision: revision + 1, leftOver: [] });
+    expect(bench.network().agents.get(a.id)).toEqual({ ...before.agents.get(a.id), host: 'b' });
+    expect([bench.network().hosts, bench.network().instances]).toEqual([new Map([['b', a.id]]), before.instances]);
+    const again = await bench.openAgain();
+    expect(again.current).toEqual(bench.state.current);
+    // Another may take the old name, with an address of its own.
+    const next = await bench.join('a', []);
+    expect(next.address).not.toBe(a.address);
+  });
+
+  test('that is taken, wrong or its own is refused, and so is that of nobody', async () => {
+    await bench.apply(mesh([redis]));
+    await bench.join('a', []);
+    await bench.join('b', []);
+    await expect(rename('a', 'b')).rejects.toThrow(expect.objectContaining({ code: 'taken' }));
+    await expect(rename('a', 'a')).rejects.toThrow(expect.objectContaining({ code: 'invalid' }));
+    await expect(rename('c', 'd')).rejects.toThrow(expect.objectContaining({ code: 'no-such-agent' }));
+  });
+
+  test('of which the mesh does not say the same is refused, and names what differs', async () => {
+    const apart = mesh([redis], { policies: [rule('shut', 'host:a')], agents: [settings('a', 'eu')] });
+    await bench.apply(apart);
+    const a = await bench.join('a', []);
+    const { revision } = bench.state.current;
+    await expect(rename('a', 'b')).rejects.toThrow(/policy shut, agent a; say the same of both \(host:a and host:b/);
+    expect(bench.state.current.revision).toBe(revision);
+    const alike = { policies: [rule('shut', 'host:a', 'host:b')], agents: [settings('a', 'eu'), settings('b', 'eu')] };
+    await bench.apply(mesh([redis], alike));
+    expect((await rename(a.id, 'b')).leftOver).toEqual(['policy shut', 'agent a']);
+    // Nor may it gain by it what the mesh says of the other alone.
+    await bench.apply(mesh([redis], { policies: [rule('shut', 'host:c')] }));
+    await expect(rename('b', 'c')).rejects.toThrow(expect.objectContaining({ code: 'named-apart' }));
+  });
+
+  test('that another had a while ago keeps that address', async () => {
+    await bench.apply(mesh([redis]));
+    const former = await bench.join('b', []);
+    await bench.state.revokeAgent('prod', 'b', 'control');
+    const a = await bench.join('a', []);
+    await rename('a', 'b');
+    expect(bench.network().agents.get(a.id)?.address).toBe(former.address);
+  });
+});
+
 describe('membership', () => {
   beforeEach(async () => await bench.apply(mesh([redis])));
 

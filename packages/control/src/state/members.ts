@@ -1,9 +1,11 @@
 /** Agents come and go: each change worked out. */
 import { randomBytes } from 'node:crypto';
+import { listed as firstOf, problem } from '@weft/proto';
 import { type Act, CONTROL, listed } from '../audit/entry.ts';
 import { byText } from '../order.ts';
 import type { Draft, Outcome } from './draft.ts';
 import { StateError } from './errors.ts';
+import { saidOf, saidOfOneAlone } from './host-names.ts';
 import { LIMITS } from './limits.ts';
 import { bookOf, type Memory, requireNetwork } from './memory.ts';
 import { fadedEnded } from './retention.ts';
@@ -14,9 +16,13 @@ import type {
   JoinGrant,
   NetworkState,
   RemovedNetwork,
+  RenamedAgent,
   RevokedAgent,
   TokenState,
 } from './types.ts';
+
+/** Entries of a mesh that a refusal names. */
+const NAMED = 8;
 
 export function join(memory: Memory, draft: Draft, grant: JoinGrant): Outcome<Joined> {
   const token = memory.tokens.get(grant.token.id);
@@ -92,18 +98,41 @@ export function revokeAgent(
   actor: string,
 ): Outcome<RevokedAgent> {
   const network = requireNetwork(memory, name);
-  const agent = network.agents.get(network.hosts.get(named) ?? named);
-  if (agent === undefined) {
-    throw new StateError('no-such-agent', `network ${name} has no agent ${named}; see weft agents`, [], {
-      agent: named,
-    });
-  }
+  const agent = requireAgent(network, named);
   const { id: agentId, host } = agent;
   const reason = `host ${host} was revoked by an operator`;
   const act = { actor, action: 'agent-revoke', subject: `agent ${host}`, detail: agentId };
   const ending = { reason, revoked: true, act };
   const ended = end(memory, draft, { network, agents: [agent] }, ending);
   return { ...ended, answer: { agentId, host, revision: ended.answer } };
+}
+
+export function renameAgent(
+  memory: Memory,
+  draft: Draft,
+  name: string,
+  named: string,
+  host: string,
+  actor: string,
+): Outcome<RenamedAgent> {
+  const before = requireNetwork(memory, name);
+  const agent = requireAgent(before, named);
+  const { id: agentId, host: formerHost } = agent;
+  if (host === formerHost)
+    throw new StateError('invalid', `${host} is its name already`, [problem('host', 'expected another name')]);
+  if (before.hosts.has(host)) throw new StateError('taken', `another host of network ${name} is called ${host}`);
+  const differing = saidOfOneAlone(before.mesh, formerHost, host);
+  if (differing.length > 0) {
+    throw new StateError(
+      'named-apart',
+      `the mesh says of host ${formerHost} what it does not say of ${host}, so that other rules would hold for it by that name: ${firstOf(differing, NAMED)}; ` +
+        `say the same of both (host:${formerHost} and host:${host}, and under agents), weft apply that, rename, and then remove ${formerHost}`,
+    );
+  }
+  const network = bookOf(memory, name).withHost(before, agent, host, draft);
+  const act = { actor, action: 'agent-rename', subject: `agent ${formerHost}`, detail: `to ${host}` };
+  const answer = { agentId, formerHost, revision: draft.revision, leftOver: saidOf(before.mesh, formerHost) };
+  return { answer, networks: [network], takesAway: true, act };
 }
 
 export function removeNetwork(memory: Memory, draft: Draft, name: string, actor: string): Outcome<RemovedNetwork> {
@@ -131,6 +160,15 @@ export function forgetAgent(memory: Memory, draft: Draft, agentId: string): Outc
   const act = { actor: CONTROL, action: 'agent-forget', subject: `agent ${agent.host}`, detail: agentId };
   const ending = { reason, revoked: false, act };
   return { ...end(memory, draft, { network, agents: [agent] }, ending), answer: true };
+}
+
+/** By host name or id. */
+function requireAgent(network: NetworkState, named: string): AgentState {
+  const agent = network.agents.get(network.hosts.get(named) ?? named);
+  if (agent !== undefined) return agent;
+  throw new StateError('no-such-agent', `network ${network.name} has no agent ${named}; see weft agents`, [], {
+    agent: named,
+  });
 }
 
 /** Undefined when there is no such member. */

@@ -97,6 +97,14 @@ export class Network {
     return { network: { ...previous, revision, agents, hosts: hostsOf(agents), instances }, agent: joined };
   }
 
+  /** The agent goes by another name, with its address where that name has none of its own. */
+  withHost(previous: NetworkState, agent: AgentState, host: string, draft: Draft): NetworkState {
+    const [from, to] = [`host/${agent.host}`, `host/${host}`];
+    if (!this.#allotment.rename(from, to, draft.clocks.passed(), this.#sink(draft))) this.#release(from, draft);
+    const { services: _, address: _address, ...member } = agent;
+    return this.withAgent(previous, { ...member, host }, undefined, draft).network;
+  }
+
   /** The agents leave; the numbers of their copies are free for others at once. */
   withoutAgents(previous: NetworkState, gone: readonly AgentState[], draft: Draft): NetworkState {
     const agents = new Map(previous.agents);

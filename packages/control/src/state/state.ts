@@ -11,7 +11,7 @@ import type { Draft, Outcome } from './draft.ts';
 import { StateError } from './errors.ts';
 import { grantServices } from './grants.ts';
 import { mayRunIn } from './may-run.ts';
-import { addInstances, forgetAgent, join, removeNetwork, revokeAgent } from './members.ts';
+import { addInstances, forgetAgent, join, removeNetwork, renameAgent, revokeAgent } from './members.ts';
 import { advance, type Memory, requireNetwork } from './memory.ts';
 import { applyMesh, checkMesh, editMesh, meshAt, revisionsOf } from './meshes.ts';
 import { olderDataFound, tellOlder } from './older-data.ts';
@@ -70,6 +70,7 @@ class Writer implements StateStore {
   readonly grantServices = this.#changing(grantServices);
   readonly removeNetwork = this.#changing(removeNetwork);
   readonly join = this.#changing(join);
+  readonly renameAgent = this.#changing(renameAgent);
   readonly revokeAgent = this.#changing(revokeAgent);
   readonly forgetAgent = this.#changing(forgetAgent);
   readonly registerInstances = this.#changing(addInstances);

@@ -149,6 +149,14 @@ export interface RevokedAgent {
   readonly revision: number;
 }
 
+export interface RenamedAgent {
+  readonly agentId: string;
+  readonly formerHost: string;
+  readonly revision: number;
+  /** What the mesh still says of the former name. */
+  readonly leftOver: readonly string[];
+}
+
 export interface RemovedNetwork {
   /** Whose memberships ended with it, sorted. */
   readonly hosts: readonly string[];
@@ -208,6 +216,8 @@ export interface StateStore {
   join(grant: JoinGrant): Promise<Joined>;
   /** `agent` is a host name or an id. */
   revokeAgent(network: string, agent: string, actor: string): Promise<RevokedAgent>;
+  /** `agent` is a host name or an id, `host` its new name. */
+  renameAgent(network: string, agent: string, host: string, actor: string): Promise<RenamedAgent>;
   /** Ends an ephemeral agent that went away; false when it is no member or not ephemeral. */
   forgetAgent(agentId: string): Promise<boolean>;
   /**

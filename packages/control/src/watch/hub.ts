@@ -85,6 +85,10 @@ interface ConnectedMember {
   readonly telemetry: NewestGate<{ readonly telemetry: Telemetry; readonly receivedMs: number }>;
 }
 
+const RENAMED: Refusal = {
+  code: status.ABORTED,
+  details: 'this agent has another name now, by which it is known from its next stream on',
+};
 const REPLACED: Refusal = { code: status.ABORTED, details: 'replaced by a newer stream of this agent' };
 const NOT_NOW = 'control serves no agent for now: an operator has to see to its data';
 
@@ -354,8 +358,13 @@ export class Hub implements PathTracer, OpenFlowsAsker {
   #changed(next: State, previous: State, { networks, takesAway }: StateChange): void {
     for (const name of networks) {
       const members = next.networks.get(name)?.agents;
-      for (const [agentId, { session }] of this.#members.get(name) ?? []) {
-        if (members?.has(agentId) === true) continue;
+      for (const [agentId, { session, host }] of this.#members.get(name) ?? []) {
+        const member = members?.get(agentId);
+        if (member?.host === host) continue;
+        if (member !== undefined) {
+          session.end(RENAMED);
+          continue;
+        }
         session.end(ended(this.#options.state.endedAgent(agentId)?.reason ?? 'the membership ended'));
       }
       this.fleet.follow(next.networks.get(name), previous.networks.get(name));

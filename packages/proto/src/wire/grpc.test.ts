@@ -67,6 +67,7 @@ const adminHandlers: AdminHandlers = {
   listServices: unused,
   listAgents: unused,
   watchNetwork: (call) => call.end(),
+  renameAgent: unused,
   revokeAgent: unused,
   createToken: unused,
   listTokens: unused,

@@ -116,6 +116,7 @@ export const adminService = {
   listServices: admin('ListServices'),
   listAgents: admin('ListAgents'),
   watchNetwork: admin('WatchNetwork', true),
+  renameAgent: admin('RenameAgent'),
   revokeAgent: admin('RevokeAgent'),
   createToken: admin('CreateToken'),
   listTokens: admin('ListTokens'),

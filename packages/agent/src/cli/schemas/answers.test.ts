@@ -29,6 +29,7 @@ const MORE: Partial<Record<Answering, readonly string[]>> = {
   forward: ['0:redis:6379', '--data', 'AGENT'],
   env: ['--data', 'AGENT'],
   explain: ['web', 'redis:6379'],
+  'agents rename': ['build-3', 'data-1'],
   grant: ['build-3', '--services', 'redis'],
   revoke: ['build-3'],
 };

@@ -49,6 +49,7 @@ export function everyAnswer(host = 'build-3'): Partial<AdminHandlers> {
         tokens: [{ tokenId: 'tk1', services: ['web', host], host, roles: rolesToWire(['gateway']), expireTime: time }],
       }),
     revokeToken: (_call, answer) => answer(null, { ...told, stragglers: [`${host}-4`] }),
+    renameAgent: (_call, answer) => answer(null, { ...told, formerHost: host, leftOver: [`policy ${host}`] }),
     revokeAgent: (_call, answer) => answer(null, { ...told, agentId: 'a1', joinedAlike: [`${host}-4`] }),
     grantServices: (_call, answer) => answer(null, { result, granted: ['redis'] }),
     apply: (_call, answer) => answer(null, { result }),

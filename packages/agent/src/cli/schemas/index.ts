@@ -5,7 +5,7 @@ import { snakeCase } from '../snake-case.ts';
 import { explain, flows } from './flows.ts';
 import { fileProblem, list, TOLD, text, told } from './form.ts';
 import { check, env, forward, ping, reload, status } from './host.ts';
-import { agents, grant, revoke, services, tokenCreate, tokenList, tokenRevoke } from './members.ts';
+import { agents, agentsRename, grant, revoke, services, tokenCreate, tokenList, tokenRevoke } from './members.ts';
 import { apply, audit, diff, get, history, lint, networkList, networkRemove, rollback } from './mesh.ts';
 
 /** By the words of the command. */
@@ -30,6 +30,7 @@ export const ANSWERS = {
   env,
   services,
   agents,
+  'agents rename': agentsRename,
   flows,
   explain,
   grant,

@@ -68,6 +68,15 @@ export const revoke = told({
   ...takenUp,
 });
 
+export const agentsRename = told({
+  agentId: text,
+  host: text.describe('its name from now on'),
+  formerHost: text,
+  revision,
+  leftOver: texts.describe('what the mesh still says of the former name'),
+  ...takenUp,
+});
+
 export const services = told({
   services: list(
     told({
