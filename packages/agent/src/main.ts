@@ -1,15 +1,27 @@
-/** Entry of the weft binary. */
+/** Entry of the weft binary: how a process ends, whatever happens, without a stack for people to read. */
+import { endWithOutput } from '@weft/proto';
+import type { ExitCode } from './cli/errors.ts';
+import { failureOf, tellFailure } from './cli/failure.ts';
 import { run } from './cli/program.ts';
 import { processTerminal } from './cli/terminal.ts';
 
 const STOP_TIMEOUT_MS = 5_000;
+/** As a shell tells of a program that a signal ended. */
+const ENDED_BY = { SIGINT: 130, SIGTERM: 143 } as const;
 
 /** Runs the command line of this process and sets its exit code. SIGINT and SIGTERM stop it in order; a second one at once. */
 export async function main(argv: readonly string[]): Promise<void> {
+  const args = argv.slice(2);
   const stop = new AbortController();
   let stopMs = STOP_TIMEOUT_MS;
-  const onSignal = (signal: NodeJS.Signals) => {
-    if (stop.signal.aborted) process.exit(signal === 'SIGINT' ? 130 : 143);
+  const stopsWithin = (limitMs: number) => {
+    stopMs = limitMs;
+  };
+  const terminal = { ...processTerminal(), stopsWithin };
+  let ended: ExitCode = ENDED_BY.SIGINT;
+  const onSignal = (signal: keyof typeof ENDED_BY) => {
+    if (stop.signal.aborted) process.exit(ENDED_BY[signal]);
+    ended = ENDED_BY[signal];
     stop.abort();
     // Everything on the way down is bounded; this is for what was not foreseen.
     setTimeout(() => {
@@ -17,17 +29,27 @@ export async function main(argv: readonly string[]): Promise<void> {
       process.exit(1);
     }, stopMs).unref();
   };
+  const fail = (error: unknown): never => {
+    const failure = failureOf(error, terminal.env, stop.signal);
+    tellFailure(failure, args.includes('--json'), terminal);
+    process.exit(failure.code === 130 ? ended : failure.code);
+  };
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);
-  // A reader such as head that has seen enough is no failure.
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code === 'EPIPE') process.exit(0);
-    throw error;
+  process.on('uncaughtException', (error) => {
+    if (args[0] === 'up') void logCrash(error).finally(() => fail(error));
+    else fail(error);
   });
-  const stopsWithin = (limitMs: number) => {
-    stopMs = limitMs;
-  };
-  process.exitCode = await run(argv.slice(2), { ...processTerminal(), stopsWithin }, stop.signal);
+  endWithOutput(process, process.exit, fail);
+  const code = await run(args, terminal, stop.signal);
+  process.exitCode = code === 130 ? ended : code;
   process.off('SIGINT', onSignal);
   process.off('SIGTERM', onSignal);
+}
+
+/** A service's log keeps what whoever mends it needs. */
+async function logCrash(error: unknown): Promise<void> {
+  const { createLogger } = await import('./observe/logger.ts');
+  const logger = createLogger(process.env);
+  logger.fatal({ event: 'crashed', err: error }, 'the agent ends because of an error that nobody expected');
 }

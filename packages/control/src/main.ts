@@ -1,6 +1,6 @@
 /** weft-control: from the command line to a running control and an exit code. */
 import { logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
-import { escapeUnseen, FileLimitError, ServiceManager } from '@weft/proto';
+import { endWithOutput, escapeUnseen, FileLimitError, isSystemError, ServiceManager, systemWords } from '@weft/proto';
 import { FileError } from '@weft/proto/files';
 import { ListenError, openLog } from '@weft/proto/observe';
 import { CommanderError } from 'commander';
@@ -18,6 +18,7 @@ import { StoreError } from './store/errors.ts';
 
 /** Exit codes: 0 done, 1 failed, 2 wrong usage. */
 export async function main(argv: readonly string[]): Promise<void> {
+  endWithOutput(process, process.exit, fail);
   try {
     await buildProgram({ serve, backup, restore: restoreInto }).parseAsync(argv);
   } catch (error) {
@@ -26,9 +27,18 @@ export async function main(argv: readonly string[]): Promise<void> {
       process.exitCode = error.exitCode === 0 ? 0 : 2;
       return;
     }
-    process.stderr.write(`weft-control: ${escapeUnseen(explain(error))}\n`);
+    tell(error);
     process.exitCode = 1;
   }
+}
+
+function fail(error: unknown): never {
+  tell(error);
+  process.exit(1);
+}
+
+function tell(error: unknown): void {
+  process.stderr.write(`weft-control: ${escapeUnseen(explain(error))}\n`);
 }
 
 /** Runs control until a signal asks it to stop. */
@@ -92,7 +102,7 @@ function stopSignal(logger: Logger): Promise<void> {
   return new Promise((resolve) => {
     let asked = false;
     const onSignal = (signal: NodeJS.Signals): void => {
-      if (asked) process.exit(1);
+      if (asked) process.exit(signal === 'SIGINT' ? 130 : 143);
       asked = true;
       logger.info({ event: 'stopping', signal }, 'control is stopping');
       resolve();
@@ -110,11 +120,15 @@ function crashLoudly(logger: Logger): void {
   process.on('uncaughtException', crash).on('unhandledRejection', crash);
 }
 
-/** Errors that are known say themselves what to do; of others the stack is all there is. */
+/** Errors that are known say themselves what to do. */
 function explain(error: unknown): string {
   const known = [BackupError, FileError, FileLimitError, FlowsError, KeyFileError, ListenError, StoreError].some(
     (type) => error instanceof type,
   );
-  if (error instanceof Error) return known ? error.message : (error.stack ?? error.message);
-  return String(error);
+  if (!(error instanceof Error)) return String(error);
+  if (known) return error.message;
+  if (isSystemError(error)) return systemWords(error);
+  return process.env.WEFT_LOG_LEVEL === 'debug'
+    ? (error.stack ?? error.message)
+    : `${error.message}; this is a fault of weft-control: WEFT_LOG_LEVEL=debug shows where`;
 }

@@ -6,4 +6,5 @@ export * from './node/fingerprint.ts';
 export { hostInterfaces, isOwnAddress } from './node/interfaces.ts';
 export * from './node/service-manager.ts';
 export * from './node/state-directory.ts';
+export * from './node/system-error.ts';
 export * from './node/token.ts';

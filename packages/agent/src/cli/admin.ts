@@ -22,6 +22,9 @@ import { paintErr, printable, type Terminal } from './terminal.ts';
 const DEFAULT_CONTROL = '127.0.0.1:7400';
 export const CALL_DEADLINE_MS = 15_000;
 
+/** Calls that change something, but for Apply, which may be a dry run: see changeMesh. */
+const CHANGES = /\/(?:Create|Delete|Grant|Put|Remove|Rename|Revoke|Set)\w*$/;
+
 /** The options that every admin command takes. */
 export interface AdminOptions {
   readonly control?: string;
@@ -74,7 +77,19 @@ export class Admin {
     request: pb.Outgoing<Request>,
     deadlineMs = CALL_DEADLINE_MS,
   ): Promise<Response> {
-    return callUnary(this.#client, method, request, { signal: this.#signal, deadlineMs, metadata: this.#metadata });
+    const answer = callUnary(this.#client, method, request, {
+      signal: this.#signal,
+      deadlineMs,
+      metadata: this.#metadata,
+    });
+    return CHANGES.test(method.path) ? answer.catch((cause: unknown) => this.#interrupted(cause)) : answer;
+  }
+
+  /** What was sent may have taken effect, whatever ends the wait for its answer. */
+  #interrupted(cause: unknown): never {
+    if (!this.#signal.aborted) throw cause;
+    const words = 'interrupted; control may have taken it, and goes on with it: weft audit tells';
+    throw new CommandError('interrupted', words, { cause });
   }
 
   /** Without a deadline the stream lasts as long as control and the signal let it. */

@@ -1,5 +1,5 @@
 /** How a command ends that does not get to its end: one place that puts every error into words, and never shows a stack unasked. */
-import { CodedError, escapeUnseen } from '@weft/proto';
+import { CodedError, escapeUnseen, isSystemError, systemWords } from '@weft/proto';
 import { CommanderError } from 'commander';
 import { FileError, type FileProblem } from '../config/errors.ts';
 import { CommandError, type ExitCode, UsageError } from './errors.ts';
@@ -47,27 +47,4 @@ export function tellFailure({ error, message, told, problems }: Failure, json: b
   else if (problems !== undefined) terminal.err(`${escapeUnseen(message)}\n${name}: nothing was changed\n`);
   // Commander has said it.
   else if (told !== true) terminal.err(`${name}: ${escapeUnseen(message)}\n`);
-}
-
-type SystemError = Error & { readonly code: string; readonly syscall: string; readonly path?: string };
-
-function isSystemError(error: unknown): error is SystemError {
-  return error instanceof Error && 'code' in error && 'syscall' in error && typeof error.code === 'string';
-}
-
-const REASONS: Readonly<Record<string, string>> = {
-  EACCES: 'this user may not',
-  EPERM: 'this user may not',
-  ENOENT: 'there is no such file or directory',
-  ENOTDIR: 'a part of the path is no directory',
-  ENOSPC: 'the disk is full',
-  EDQUOT: "this user's share of the disk is full",
-  EROFS: 'the disk takes no writes',
-  EMFILE: 'too many files are open; raise ulimit -n',
-};
-
-/** `cannot mkdir /srv/weft: this user may not (EACCES)`. */
-function systemWords({ code, syscall, path = '', message }: SystemError): string {
-  const reason = REASONS[code];
-  return reason === undefined ? message : `cannot ${syscall}${path === '' ? '' : ` ${path}`}: ${reason} (${code})`;
 }

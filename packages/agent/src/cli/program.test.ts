@@ -159,7 +159,9 @@ describe('reaching control', () => {
     const { code, err } = await weft('services', '--control', address);
     server.close();
     expect(code).toBe(1);
-    expect(err).toContain(`control at ${address} cannot be reached: what answers there speaks no TLS`);
+    expect(err).toContain(
+      `control at ${address} cannot be reached: what answers there speaks no TLS, as the ports of --dashboard`,
+    );
   });
 
   test('refuses to talk to another control, before the token is sent', async () => {

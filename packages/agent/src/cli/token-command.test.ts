@@ -2,7 +2,7 @@ import { durationToWire, type pb, rolesToWire, timestampToWire } from '@weft/pro
 import { beforeEach, describe, expect, test } from 'vitest';
 import { commandLine, NOW } from './command-line.fixture.ts';
 
-const { weft, serve } = commandLine();
+const { weft, weftWith, serve } = commandLine();
 
 describe('tokens', () => {
   const requests: pb.CreateTokenRequest[] = [];
@@ -126,4 +126,15 @@ describe('tokens', () => {
       not_kept: [],
     });
   });
+});
+
+test('an interruption says what it leaves, where something was to be changed', async () => {
+  const asked = ['createToken', 'listTokens'] as const;
+  for (const [index, command] of ['create', 'list'].entries()) {
+    const stop = new AbortController();
+    await serve({ [asked[index] ?? '']: () => stop.abort() });
+    const { code, err } = await weftWith({ signal: stop.signal }, 'token', command);
+    const left = '; control may have taken it, and goes on with it: weft audit tells';
+    expect({ code, err }).toEqual({ code: 130, err: `weft: interrupted${command === 'create' ? left : ''}\n` });
+  }
 });

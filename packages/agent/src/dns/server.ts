@@ -11,7 +11,7 @@ import { Responder } from './responder.ts';
 import { bindTcp, serveTcp } from './tcp.ts';
 import { createCounters, type DnsOptions, type DnsServer, type OutsideNames } from './types.ts';
 import { bindUdp, serveUdp } from './udp.ts';
-import { fixedUpstreams, resolvConfUpstreams, type UpstreamSource } from './upstreams.ts';
+import { DNS_PORT, fixedUpstreams, resolvConfUpstreams, type UpstreamSource } from './upstreams.ts';
 
 const FORWARD_TIMEOUT_MS = 4000;
 /** Tries to find a port that is free for both protocols, where any will do. */
@@ -87,8 +87,11 @@ function labelsOf({ private: domains = [] }: OutsideNames): readonly (readonly s
   return domains.map((domain) => domain.toLowerCase().split('.'));
 }
 
+/** Where the port of all names is somebody else's. */
+const ELSEWHERE = '--dns 127.0.0.1:7453, where systemd-resolved can be told to ask (README, Names)';
+
 const unbound = (host: string, port: number, cause: unknown): ListenError =>
-  new ListenError(formatHostPort(host, port), '--dns HOST:PORT', cause);
+  new ListenError(formatHostPort(host, port), port === DNS_PORT ? ELSEWHERE : '--dns HOST:PORT', cause);
 
 async function bindBoth(
   host: string,

@@ -12,7 +12,7 @@ export interface Upstream {
 /** Answers the resolvers to ask, in order; none of them leads back here. */
 export type UpstreamSource = () => readonly Upstream[];
 
-const DNS_PORT = 53;
+export const DNS_PORT = 53;
 /** As many as libc's resolver takes (MAXNS in resolv.h). */
 const MAX_UPSTREAMS = 3;
 /** systemd-resolved's stub, and where it says whom it asks itself (systemd-resolved.service(8)). */

@@ -39,3 +39,16 @@ test('each is tried once before any is tried again, from the first on, but where
   round.served('b');
   expect([round.next(), round.next(), round.over, round.next()]).toEqual(['new', 'a', true, 'new']);
 });
+
+test('each that is still known tells why control was not heard there, since it was heard', () => {
+  let known = ['a:1', 'b:1'];
+  const round = new AddressRound(() => known);
+  round.failed('a:1', 'control at a:1 cannot be reached');
+  round.failed('b:1', 'connection lost');
+  round.failed('b:1', 'no route');
+  expect(round.why).toBe('control at a:1 cannot be reached; b:1: no route');
+  known = ['b:1'];
+  expect(round.why).toBe('b:1: no route');
+  round.served('b:1');
+  expect(round.why).toBe('');
+});

@@ -29,6 +29,7 @@ function isElsewhere(told: string, range: AddressRange): boolean {
 export class AddressRound {
   readonly #known: () => readonly string[];
   readonly #tried = new Set<string>();
+  readonly #failures = new Map<string, string>();
   #last: string | undefined;
 
   /** @param known asked each time: control may tell of others meanwhile */
@@ -57,5 +58,16 @@ export class AddressRound {
   served(address: string): void {
     this.#last = address;
     this.#tried.clear();
+    this.#failures.clear();
+  }
+
+  failed(address: string, why: string): void {
+    this.#failures.set(address, why.includes(address) ? why : `${address}: ${why}`);
+  }
+
+  /** Why control is not heard: the last of each address that was tried since it was. */
+  get why(): string {
+    const known = this.#known();
+    return [...this.#failures].flatMap(([address, why]) => (known.includes(address) ? [why] : [])).join('; ');
   }
 }

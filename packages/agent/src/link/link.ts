@@ -17,8 +17,8 @@ export interface LinkOptions extends Omit<ControlStreamParts, 'served'> {
   readonly now: () => number;
   /** Control answers and its word is enforced. Told at each new session. */
   readonly connected: (address: string) => void;
-  /** Control is not there any more. Told once for each session, and for each that did not come about. */
-  readonly disconnected: (cause: Error) => void;
+  /** Control is not there any more. Told once for each session, and for each that did not come about; `why` of each address that was tried since. */
+  readonly disconnected: (cause: Error, why: string) => void;
   /** Control took the membership back. Told each time it says so. */
   readonly revoked: (reason: string) => Promise<void>;
   /** Control does not serve this agent for now. Told each time it says so. */
@@ -73,7 +73,8 @@ export async function runLink(options: LinkOptions, signal: AbortSignal): Promis
         { event: 'control-lost', address, delayMs, cause: message },
         'no connection to control; trying again',
       );
-      options.disconnected(end.cause);
+      round.failed(address, message);
+      options.disconnected(end.cause, round.why);
     }
     // Rejects with the signal, and that is the loop's end.
     await sleep(delayMs, undefined, { signal }).catch(() => {});

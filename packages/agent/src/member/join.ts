@@ -51,7 +51,9 @@ export async function join(attempt: JoinAttempt, signal: AbortSignal): Promise<M
       signal.throwIfAborted();
       if (error instanceof PinMismatchError) mismatch = error;
       else if (isServiceError(error) && !UNREACHED.has(error.code)) throw refused(address, error);
-      failures.push(isServiceError(error) ? error.details : messageOf(error));
+      failures.push(
+        isServiceError(error) ? `control at ${address} did not answer: ${error.details}` : messageOf(error),
+      );
     }
   }
   if (mismatch !== undefined && failures.length === 1) {

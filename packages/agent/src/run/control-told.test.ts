@@ -31,10 +31,10 @@ test('what control said last stands no longer than control answers, and another 
   const held = { type: 'held', reason: 'its data is older', retryMs: 0, unknown: false } as const;
   await link?.held(held);
   expect(codes()).toEqual(['held-off']);
-  link?.disconnected(new Error('refused'));
+  link?.disconnected(new Error('refused'), 'refused');
   expect(codes()).toEqual([]);
   await link?.held(held);
-  link?.disconnected(new PinMismatchError('10.0.0.1:7400'));
+  link?.disconnected(new PinMismatchError('10.0.0.1:7400'), 'another key');
   expect(problems.current).toEqual([
     {
       code: 'control-changed',
@@ -43,7 +43,7 @@ test('what control said last stands no longer than control answers, and another 
     },
   ]);
   // At another of its addresses there may be nothing.
-  link?.disconnected(new Error('refused'));
+  link?.disconnected(new Error('refused'), 'refused');
   expect(codes()).toEqual(['control-changed']);
   await link?.held(held);
   expect(codes()).toEqual(['held-off']);

@@ -101,8 +101,8 @@ export function followControl(parts: ControlParts, signal: AbortSignal): Followi
         keeper.resume();
         void keepMembership(false);
       },
-      disconnected: (cause) => {
-        control.cause = cause.message;
+      disconnected: (cause, why) => {
+        control.cause = why;
         // Since when it is stale is part of what is kept.
         keeper.changed();
         // What control said last is not what keeps it away now.

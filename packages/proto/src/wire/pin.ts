@@ -9,6 +9,8 @@ import { parseHostPort } from '../model/endpoint.ts';
 import { ControlUnreachableError, PinMismatchError } from './errors.ts';
 
 const CONNECT_TIMEOUT_MS = 5_000;
+const NO_TLS =
+  'what answers there speaks no TLS, as the ports of --dashboard and --metrics do not: name that of its --listen, 7400 unless it says otherwise';
 
 /** SHA-256 of a certificate's SubjectPublicKeyInfo in DER: 32 bytes. */
 export function certificatePin(certificate: X509Certificate): Uint8Array {
@@ -60,7 +62,7 @@ export function fetchPinnedCertificate(
     socket.on('error', (error: NodeJS.ErrnoException) => {
       // OpenSSL's own words for it help nobody.
       const foreign = error.code?.startsWith('ERR_SSL_') === true;
-      unreachable(foreign ? 'what answers there speaks no TLS: is it the port of its --listen?' : error.message, error);
+      unreachable(foreign ? NO_TLS : error.message, error);
     });
     socket.on('close', () => unreachable('it closed the connection'));
     socket.on('secureConnect', () => {

@@ -1,0 +1,49 @@
+/** What the system refuses, in words for who gave the command. */
+
+export type SystemError = Error & { readonly code: string; readonly syscall: string; readonly path?: string };
+
+export function isSystemError(error: unknown): error is SystemError {
+  return error instanceof Error && 'code' in error && 'syscall' in error && typeof error.code === 'string';
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  EACCES: 'this user may not',
+  EPERM: 'this user may not',
+  ENOENT: 'there is no such file or directory',
+  ENOTDIR: 'a part of the path is no directory',
+  EISDIR: 'it is a directory',
+  ENOSPC: 'the disk is full',
+  EDQUOT: "this user's share of the disk is full",
+  EROFS: 'the disk takes no writes',
+  EIO: 'the disk or the terminal fails',
+  EPIPE: 'nobody reads it any more',
+  EMFILE: 'too many files are open; raise ulimit -n',
+};
+
+/** `cannot mkdir /srv/weft: this user may not (EACCES)`. */
+export function systemWords({ code, syscall, path = '', message }: SystemError): string {
+  const reason = REASONS[code];
+  return reason === undefined ? message : `cannot ${syscall}${path === '' ? '' : ` ${path}`}: ${reason} (${code})`;
+}
+
+/** The streams of a process, as far as their ends matter. */
+export interface Streams {
+  readonly stdout: NodeJS.EventEmitter;
+  readonly stderr: NodeJS.EventEmitter;
+}
+
+/**
+ * Output that cannot be written ends the program: in order where a reader such as head has seen enough, else by `fail`. What goes to
+ * stderr is only said, and a program goes on without.
+ */
+export function endWithOutput(
+  { stdout, stderr }: Streams,
+  exit: (code: 0) => void,
+  fail: (error: Error) => void,
+): void {
+  stderr.on('error', () => {});
+  stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') exit(0);
+    else fail(error);
+  });
+}
