@@ -23,16 +23,20 @@ export interface PathQuestion extends DestinationName {
   readonly live: LiveAgents;
   readonly tracer: PathTracer;
   readonly timeoutMs: number;
+  /** Why the policy refuses the caller at this host, where it permits it elsewhere; undefined where it does not. */
+  readonly denial: (agent: AgentState) => string | undefined;
 }
 
 interface TargetFound {
   readonly breakPoint: BreakPoint;
   /** One sentence each. */
   readonly steps: readonly string[];
+  /** The caller's hosts that reach no instance, where others do. */
+  readonly cutOff: readonly string[];
 }
 
-export interface PathFound extends TargetFound {
-  /** The caller's hosts whose agents take no such call, where it would work from others. */
+export interface PathFound extends Omit<TargetFound, 'cutOff'> {
+  /** The caller's hosts from which it fails, where it would work from others. */
   readonly refusedHosts: readonly string[];
 }
 
@@ -46,41 +50,48 @@ interface Candidate {
 
 /** A caller tries a few instances and not hundreds, and so does this. */
 const MOST_TRACED = 8;
+/** Of the caller's hosts, each of which tries all of those. */
+const MOST_ASKED = 32;
 const MOST_REFUSED = 100;
 
 export async function findPath(question: PathQuestion): Promise<PathFound> {
   const callers = callersOf(question);
-  const steps = callers.flatMap(({ agent, listener }) => [
+  const steps = callers.flatMap(({ agent, denial, listener }) => [
+    ...(denial === undefined ? [] : [denial]),
     ...(listener === undefined ? [] : [listener.step]),
     ...shortages('the caller', agent, question, true),
   ]);
-  const open = callers.filter(({ listener }) => listener?.closed !== true).map(({ agent }) => agent);
+  const isOpen = ({ denial, listener }: Caller) => denial === undefined && listener?.closed !== true;
+  const open = callers.filter(isOpen).map(({ agent }) => agent);
   const found = await findTarget(question, open.length > 0 ? open : callers.map(({ agent }) => agent));
-  const breakPoint = callers.length > 0 && open.length === 0 ? 'no-listener' : found.breakPoint;
-  const shut = callers.filter(({ listener }) => listener?.closed === true).map(({ agent }) => agent.host);
-  const refusedHosts = breakPoint === 'none' ? shut.slice(0, MOST_REFUSED) : [];
+  const shutAt: BreakPoint = callers.some(({ denial }) => denial === undefined) ? 'no-listener' : 'denied';
+  const breakPoint = callers.length > 0 && open.length === 0 ? shutAt : found.breakPoint;
+  const shut = callers.filter((caller) => !isOpen(caller)).map(({ agent }) => agent.host);
+  const refused = [...shut, ...found.cutOff].sort(byText);
+  const refusedHosts = breakPoint === 'none' ? refused.slice(0, MOST_REFUSED) : [];
   return { breakPoint, steps: [...steps, ...found.steps], refusedHosts };
 }
 
 async function findTarget(question: PathQuestion, callers: readonly AgentState[]): Promise<TargetFound> {
   const { service } = question;
   const candidates = candidatesOf(question);
-  if (candidates.length === 0) return { breakPoint: 'no-healthy-instance', steps: [`no agent runs ${service}`] };
+  if (candidates.length === 0)
+    return { breakPoint: 'no-healthy-instance', steps: [`no agent runs ${service}`], cutOff: [] };
 
   const steps = candidates.filter(({ healthy }) => !healthy).map((candidate) => whyUnwell(candidate, question));
   const healthy = candidates.filter((candidate) => candidate.healthy);
   if (healthy.length === 0) {
     const idle = candidates.every(({ connected, listening }) => connected && !listening);
-    return { breakPoint: idle ? 'not-listening' : 'no-healthy-instance', steps };
+    return { breakPoint: idle ? 'not-listening' : 'no-healthy-instance', steps, cutOff: [] };
   }
 
   steps.push(...healthy.filter(({ listening }) => !listening).map((candidate) => whySilent(candidate, question)));
   steps.push(...healthy.flatMap(({ name, agent }) => shortages(name, agent, question, false)));
   const listening = healthy.filter((candidate) => candidate.listening);
-  if (listening.length === 0) return { breakPoint: 'not-listening', steps };
+  if (listening.length === 0) return { breakPoint: 'not-listening', steps, cutOff: [] };
 
   const found = await tryPaths(question, callers, listening.slice(0, MOST_TRACED));
-  return { breakPoint: found.breakPoint, steps: [...steps, ...found.steps] };
+  return { ...found, steps: [...steps, ...found.steps] };
 }
 
 /** What is known of an agent that is away is old, so that it is away comes first. */
@@ -112,19 +123,20 @@ async function tryPaths(
   callers: readonly AgentState[],
   candidates: readonly Candidate[],
 ): Promise<TargetFound> {
-  const caller = callers.find(({ id }) => candidates.some(({ agent }) => agent.id === id)) ?? callers[0];
-  if (caller === undefined && source.type === 'internet') {
-    return { breakPoint: 'unreachable', steps: ['no gateway of this network is connected'] };
+  const asked = callers.slice(0, MOST_ASKED);
+  if (asked.length === 0 && source.type === 'internet') {
+    return { breakPoint: 'unreachable', steps: ['no gateway of this network is connected'], cutOff: [] };
   }
-  if (caller === undefined) {
+  if (asked.length === 0) {
     const unchecked = `whether it can be reached was not tried: no agent of ${sourceName(source)} is connected`;
     return {
       breakPoint: 'none',
       steps: [...candidates.map(({ name, agent }) => `${name} on ${agent.host} is healthy and listens`), unchecked],
+      cutOff: [],
     };
   }
-  const tried = await Promise.all(
-    candidates.map(async ({ name, agent }) => {
+  const from = async (caller: AgentState) => {
+    const ways = candidates.map(async ({ name, agent }) => {
       if (agent.id === caller.id) return { works: true, step: `${name} is on ${agent.host}, where the caller is` };
       const outcome = await tracer.trace(caller.id, agent.id, timeoutMs);
       const way = `${name} on ${agent.host} from ${caller.host}`;
@@ -133,15 +145,24 @@ async function tryPaths(
       if (!outcome.reachable)
         return { works: false, step: `${way}: not reachable: ${outcome.detail || 'no reason given'}` };
       return { works: true, step: `${way}: reachable, round trip ${(outcome.roundTripUs / 1_000).toFixed(1)} ms` };
-    }),
-  );
-  // A caller's agent that is silent proves nothing of the path.
-  const unreachable = tried.every(({ works }) => works === false);
-  return { breakPoint: unreachable ? 'unreachable' : 'none', steps: tried.map(({ step }) => step) };
+    });
+    const tried = await Promise.all(ways);
+    // A caller's agent that is silent proves nothing of the path.
+    return { host: caller.host, fails: tried.every(({ works }) => works === false), tried };
+  };
+  const found = await Promise.all(asked.map(from));
+  const steps = found.flatMap(({ tried }) => tried.map(({ step }) => step));
+  const unasked = callers.length - asked.length;
+  if (unasked > 0) steps.push(`${unasked} more hosts of ${sourceName(source)} were not asked`);
+  const cutOff = found.filter(({ fails }) => fails).map(({ host }) => host);
+  const unreachable = cutOff.length === found.length;
+  return { breakPoint: unreachable ? 'unreachable' : 'none', steps, cutOff: unreachable ? [] : cutOff };
 }
 
 interface Caller {
   readonly agent: AgentState;
+  /** Why the policy refuses it there. */
+  readonly denial: string | undefined;
   /** What is wrong where the caller calls, as its agent reports it; a `closed` one takes no call. */
   readonly listener: { readonly closed: boolean; readonly step: string } | undefined;
 }
@@ -152,7 +173,7 @@ function callersOf(question: PathQuestion): Caller[] {
   return fleetAgents(network, live)
     .flatMap(({ agent, connected }) => (connected && isOn(agent, source, live) ? [agent] : []))
     .sort((one, other) => byText(one.host, other.host))
-    .map((agent) => ({ agent, listener: listenerOf(agent, question) }));
+    .map((agent) => ({ agent, denial: question.denial(agent), listener: listenerOf(agent, question) }));
 }
 
 /** A gateway opens its flows itself, and needs no address to listen on. */

@@ -35,7 +35,7 @@ interface World {
   /** SERVICE@HOST that nothing has been heard of. */
   readonly unheard?: readonly string[];
   readonly notListening?: Readonly<Record<string, readonly PortRange[]>>;
-  /** Hosts that cannot be reached, or that do not answer when asked to try. */
+  /** Hosts that cannot be reached, at all or from one as FROM>TO, or that do not answer when asked to try. */
   readonly unreachable?: readonly string[];
   readonly silent?: readonly string[];
   /** What the agent of a host reports, as CODE SUBJECT. */
@@ -76,7 +76,8 @@ function explain(question: Partial<ExplainQuestion>, world: World = {}, where = 
   const trace = async (from: string, to: string): Promise<TraceOutcome | undefined> => {
     traced.push(`${hostOf(from)}>${hostOf(to)}`);
     if (world.silent?.includes(hostOf(from)) === true) return undefined;
-    return world.unreachable?.includes(hostOf(to)) === true
+    const way = `${hostOf(from)}>${hostOf(to)}`;
+    return world.unreachable?.some((each) => each === hostOf(to) || each === way) === true
       ? { reachable: false, roundTripUs: 0, detail: 'connection refused' }
       : { reachable: true, roundTripUs: 1_500, detail: '' };
   };
@@ -119,6 +120,44 @@ describe('the verdict and the break point', () => {
     expect(answer).toMatchObject({ verdict, rule, breakPoint, revision: network.revision });
     expect(answer.reason).not.toBe('');
     expect(answer.steps.length).toBeGreaterThan(0);
+  });
+});
+
+describe('the caller is resolved as agents do', async () => {
+  const where = await networkOf(
+    mesh({
+      services: ['web', 'api', 'redis'].map((name) => service(name, 'private', tcp(1))),
+      policies: [rule('no-api', 'deny', ['api'], ['redis'])],
+    }),
+    [
+      { host: 'alone', services: ['api'] },
+      { host: 'both', services: ['api', 'web'] },
+      { host: 'front', services: ['web'] },
+      { host: 'data', services: ['redis'] },
+    ],
+  );
+  const ask = async (from: string, world: World = {}) => (await explain({ from, port: 1 }, world, where)).answer;
+
+  test('a host that runs one service speaks as that', async () => {
+    const answer = await ask('host:alone');
+    expect(answer).toMatchObject({
+      verdict: 'deny',
+      rule: 'no-api',
+      reason: 'policy no-api denies api to redis:1/tcp',
+    });
+    expect(answer.steps[0]).toBe('every process on alone speaks as api, the one service that it runs');
+    expect((await ask('host:both')).steps[0]).toBe('redis is a private service with ports 1');
+  });
+
+  test('a service that cannot be told from another on its host is denied there what that one is', async () => {
+    const answer = await ask('web');
+    expect(answer).toMatchObject({ verdict: 'allow', breakPoint: 'none', refusedHosts: ['both'] });
+    expect(answer.steps).toContain(
+      'both runs api, web, which cannot be told apart there and speak as host:both: policy no-api denies host:both, which may be api, to redis:1/tcp',
+    );
+    expect(await ask('web', { away: ['front'] })).toMatchObject({ verdict: 'allow', breakPoint: 'denied' });
+    // What does not run there just now is nobody's to be taken for.
+    expect(await ask('web', { unheard: ['api@both'] })).toMatchObject({ breakPoint: 'none', refusedHosts: [] });
   });
 });
 
@@ -244,19 +283,35 @@ describe('the way', () => {
     expect(answer.steps.at(-1)).toBe('no agent runs empty');
   });
 
-  test('begins at a caller that runs beside an instance, where there is one', async () => {
+  test('begins at each caller, also at one that runs beside an instance', async () => {
     const { answer, traced } = await explain({ from: 'redis' }, { unwell: ['redis@data-a'] });
     expect(answer.steps.at(-1)).toBe('redis/1 is on data-b, where the caller is');
-    expect(traced).toEqual([]);
+    expect(traced).toEqual(['data-a>data-b']);
   });
 
-  test('is tried to a few of many instances, from the first caller by name', async () => {
+  test('of a host that reaches no instance, where others of the caller do, is told by its name', async () => {
+    const services = [service('web', 'private', tcp(1)), service('redis', 'private', tcp(6379))];
+    const hosts = [
+      ...['front-b', 'front-a', 'front-c'].map((host) => ({ host, services: ['web'] })),
+      ...['data-a', 'data-b'].map((host) => ({ host, services: ['redis'] })),
+    ];
+    const where = await networkOf(mesh({ services }), hosts);
+    const ask = async (...unreachable: string[]) => (await explain({}, { unreachable }, where)).answer;
+    expect(await ask('front-b>data-a', 'front-b>data-b', 'front-c>data-a')).toMatchObject({
+      ...{ breakPoint: 'none', refusedHosts: ['front-b'] },
+      steps: expect.arrayContaining(['redis/1 on data-b from front-b: not reachable: connection refused']),
+    });
+    expect(await ask('data-a', 'data-b')).toMatchObject({ breakPoint: 'unreachable', refusedHosts: [] });
+  });
+
+  test('is tried to a few of many instances, from a number of many callers', async () => {
     const services = [service('web', 'private', tcp(1)), service('redis', 'private', tcp(6379))];
     const many = Array.from({ length: 10 }, (_, at) => ({ host: `data-${at}`, services: ['redis'] }));
-    const callers = ['front-b', 'front-a'].map((host) => ({ host, services: ['web'] }));
-    const { traced } = await explain({}, {}, await networkOf(mesh({ services }), [...callers, ...many]));
-    expect(traced).toHaveLength(8);
-    expect(traced[0]).toBe('front-a>data-0');
+    const callers = Array.from({ length: 34 }, (_, at) => ({ host: `front-${at}`, services: ['web'] }));
+    const { answer, traced } = await explain({}, {}, await networkOf(mesh({ services }), [...callers, ...many]));
+    expect(traced).toHaveLength(32 * 8);
+    expect(traced[0]).toBe('front-0>data-0');
+    expect(answer.steps.at(-1)).toBe('2 more hosts of web were not asked');
   });
 
   test('an instance on the caller’s own host needs none', async () => {
