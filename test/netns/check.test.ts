@@ -104,7 +104,7 @@ describe.skipIf(missing !== undefined)(titled('what a host tells', missing), () 
           subject: 'echo.internal',
           result: 'broken',
           message: expect.stringMatching(
-            /^this host's resolver hears nothing of those whom it asks, and the agent 127\./,
+            /^this host's resolver hears nothing of those whom it asks; the agent says 127\./,
           ),
           remedy: expect.stringMatching(/^put nameserver 127\.0\.0\.1 before the others in \/etc\/resolv\.conf/),
         },

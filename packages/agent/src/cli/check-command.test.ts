@@ -136,7 +136,7 @@ describe('check', () => {
     expect({ code, targets: lines('target') }).toEqual({
       code: 4,
       targets: [
-        'broken redis 6379: 127.0.0.1:6380: connection refused, [::1]:6380: connection refused; start the program, or say in the agent file where it listens: targets: { 6379: "127.0.0.1:6380" }',
+        'broken redis 6379: 127.0.0.1:6380: connection refused, [::1]:6380: connection refused; start the program, or say in the agent file where it listens: targets: { 6379: "HOST:PORT" }',
         'ok wide 9000-9009/tcp: a program answers at 10.0.0.9:9000 and the 9 after it',
       ],
     });

@@ -127,6 +127,7 @@ export async function lookAtUnit(
   if (LoadState !== 'loaded') return unit === '' ? [] : [units.ok(name, 'the agent runs in it')];
   if (ActiveState === 'failed')
     return [units.broken(name, 'has failed', `journalctl -u ${name} says why; then: systemctl restart ${name}`)];
+  if (ActiveState === 'inactive') return [units.hint(name, 'is there, and off', `systemctl enable --now ${name}`)];
   if (UnitFileState === 'disabled')
     return [units.hint(name, `is not started at boot${restarts}`, `systemctl enable ${name}`)];
   return [units.ok(name, `is ${ActiveState}, and started at boot${restarts}`)];

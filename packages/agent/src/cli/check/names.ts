@@ -38,7 +38,7 @@ export async function lookAtNames({ agent }: Known): Promise<readonly Finding[]>
     return [
       broken(
         name,
-        `this host's resolver ${words(said)}, and the agent ${address}`,
+        `this host's resolver ${words(said)}; the agent says ${address}`,
         recipeFor(readResolverSetup(), asked, name),
       ),
     ];

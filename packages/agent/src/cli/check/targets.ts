@@ -18,10 +18,9 @@ function lookAtTarget({ service, ports, tried }: TargetFacts): Finding {
   const at = (address: string) => (span === 0 ? address : `${address} and the ${span} after it`);
   const last = tried.at(-1);
   if (last?.error === '') return ok(subject, `a program answers at ${at(last.address)}`);
-  const [first] = tried;
   return broken(
     subject,
     tried.map(({ address, error }) => `${at(address)}: ${error}`).join(', '),
-    `start the program, or say in the agent file where it listens: targets: { ${ports.first}: "${first?.address ?? ''}" }`,
+    `start the program, or say in the agent file where it listens: targets: { ${ports.first}: "HOST:PORT" }`,
   );
 }
