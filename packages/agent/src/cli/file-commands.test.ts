@@ -20,6 +20,13 @@ describe('lint', () => {
     });
   });
 
+  test('takes an empty file as an agent does, and says what it is', async () => {
+    const path = await file('empty.yaml', '# nothing\n');
+    const { code, out, err } = await weft('lint', path);
+    expect({ code, out }).toEqual({ code: 0, out: `${path}: a good agent file\n` });
+    expect(err).toContain('holds nothing: a host with it runs no service and only calls');
+  });
+
   test('warns of what is likely a mistake', async () => {
     const path = await file('warned.yaml', `${MESH}policies: [{ name: a, action: deny, from: [web], to: [mailer] }]\n`);
     const { code, err } = await weft('lint', path);
@@ -42,7 +49,6 @@ describe('lint', () => {
     ],
     ['a mesh without its network', 'services: { web: { kind: web, ports: [80] } }', 'network: missing'],
     ['an agent file', 'services: { web: { target: {} } }', 'unknown key "target"; did you mean "targets"?'],
-    ['an empty file', '# nothing\n', 'holds nothing'],
     ['no map', 'web', 'expected a map'],
   ])('refuses %s, by exit code 2', async (_, text, words) => {
     const path = await file('wrong.yaml', text);

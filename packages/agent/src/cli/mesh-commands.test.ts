@@ -189,6 +189,13 @@ describe('rollback', () => {
     });
   });
 
+  test('leaves hosts of an older version behind only where that is said', async () => {
+    await serving(CHANGED);
+    await weft('rollback', '7', '--yes');
+    await weft('rollback', '7', '--yes', '--leave-behind');
+    expect(sent.map(({ terms }) => terms?.leaveBehind)).toEqual([false, false, true, true]);
+  });
+
   test('takes the number of a revision', async () => {
     expect(await weft('rollback', 'x')).toMatchObject({ code: 2, err: expect.stringContaining('REVISION takes') });
   });

@@ -81,6 +81,7 @@ function summary(changes: readonly MeshChange[], most: number): string {
 
 export interface RollbackOptions extends NetworkOptions {
   readonly yes?: true;
+  readonly leaveBehind?: true;
   readonly wait?: true;
   readonly timeout: string;
 }
@@ -99,13 +100,14 @@ export async function rollback(
     const { network } = before.mesh;
     const { mesh } = await getMesh(admin, network, asked);
     const expectedRevision = before.revision;
-    const { changes } = await sendMesh(admin, mesh, { dryRun: true, expectedRevision });
+    const terms = defined({ expectedRevision, leaveBehind: options.leaveBehind });
+    const { changes } = await sendMesh(admin, mesh, { ...terms, dryRun: true });
     if (options.json === undefined) writeChanges(changes, terminal);
     if (changes.length > 0 && options.yes === undefined)
       await requireYes(`this sets network ${network} back to revision ${asked};`, terminal, signal);
     const waitMs = options.wait && timeoutMs;
     const changed = await changeMesh(admin, network, waitMs !== undefined, terminal, signal, () =>
-      sendMesh(admin, mesh, defined({ waitMs, expectedRevision })),
+      sendMesh(admin, mesh, defined({ ...terms, waitMs })),
     );
     const enforced = waitMs === undefined ? undefined : await enforcedWords(admin, network, changed);
     return { network, ...changed, enforced };

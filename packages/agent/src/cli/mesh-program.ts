@@ -1,7 +1,7 @@
 /** The commands about a network's mesh: what is in force, what would change, what was, and who did it. */
 import type { Command } from 'commander';
 import type { ExitCode } from './errors.ts';
-import { admin, example, json, network, wide } from './options.ts';
+import { admin, example, json, leaveBehind, network, wide } from './options.ts';
 import type { Terminal } from './terminal.ts';
 
 export function meshProgram(
@@ -17,7 +17,7 @@ export function meshProgram(
     .option('--timeout <DURATION>', 'how long to wait', '10s')
     .option('--expect <REVISION>', 'change nothing when the mesh was changed since this revision')
     .option('--yes', 'do not ask, though it takes more than half of the services away')
-    .option('--leave-behind', 'take also what hosts of an older version cannot read; those fail closed for that alone')
+    .addOption(leaveBehind())
     .addOption(json())
     .action(async (options) => (await import('./apply-command.ts')).apply(options, terminal, signal));
   example(applying, 'weft apply -f mesh.yaml --dry-run', 'weft apply -f mesh.yaml --wait');
@@ -50,6 +50,7 @@ export function meshProgram(
     .argument('<revision>', 'its number, from weft history')
     .addOption(network())
     .option('--yes', 'do not ask')
+    .addOption(leaveBehind())
     .option('--wait', 'return when every connected agent enforces it, and name those that do not')
     .option('--timeout <DURATION>', 'how long to wait', '10s')
     .addOption(json())

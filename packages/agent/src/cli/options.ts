@@ -30,6 +30,13 @@ export function json(): Option {
   return new Option('--json', 'print JSON');
 }
 
+export function leaveBehind(): Option {
+  return new Option(
+    '--leave-behind',
+    'take also what hosts of an older version cannot read; those fail closed for that alone',
+  );
+}
+
 export function wide(): Option {
   return new Option('--wide', 'show tables whole, however wide the terminal is');
 }

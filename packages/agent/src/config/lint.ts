@@ -18,7 +18,7 @@ export async function lintFile(file: string): Promise<Linted> {
   const sort = sortOf(yaml);
   if (sort === 'agent') {
     toAgentFile(yaml);
-    return { sort, warnings: [] };
+    return { sort, warnings: isEmpty(yaml) ? [EMPTY] : [] };
   }
   const { mesh, problem } = toMeshFile(yaml);
   const failed = runPolicyTests(mesh);
@@ -33,10 +33,19 @@ export async function lintFile(file: string): Promise<Linted> {
 
 const MESH_KEYS = ['network', 'default', 'policies', 'tests', 'agents'];
 
-/** By what only a mesh file has; services with a kind are one whose network is missing. Throws FileError for one that says nothing. */
-function sortOf({ file, value }: YamlFile): FileSort {
-  if (value === null || value === undefined)
-    throw new FileError('file-invalid', file, [{ line: 0, column: 0, message: 'holds nothing' }]);
+/** Of no sort by itself; an agent takes it. */
+const EMPTY: FileProblem = {
+  ...{ line: 0, column: 0 },
+  message: 'holds nothing: a host with it runs no service and only calls; as a mesh file it is refused',
+};
+
+function isEmpty({ value }: YamlFile): boolean {
+  return value === null || value === undefined;
+}
+
+/** By what only a mesh file has; services with a kind are one whose network is missing. */
+function sortOf({ value }: YamlFile): FileSort {
+  if (value === null || value === undefined) return 'agent';
   if (typeof value !== 'object') return 'mesh';
   if (MESH_KEYS.some((key) => key in value)) return 'mesh';
   const services: unknown = 'services' in value ? value.services : undefined;

@@ -84,6 +84,24 @@ function listing(): string[] {
   return all.filter((name) => name !== 'to' && !/lock$|-shm$|-wal$/.test(name)).toSorted();
 }
 
+test('a backup takes away what one that was killed has left, and leaves one that is under way', () => {
+  const [killed, running, other] = ['killed', 'runing', 'others'].map((letters) => `${file}.half-${letters}`) as [
+    ...[string, string, string],
+  ];
+  for (const folder of [killed, running]) {
+    mkdirSync(folder);
+    writeFileSync(join(folder, 'control.db'), 'keys');
+    lockDirectory(folder, 'backup', 'weft-control backup').release();
+  }
+  mkdirSync(`${other}-of-another-name`);
+  const lock = lockDirectory(running, 'backup', 'weft-control backup');
+  back();
+  lock.release();
+  expect([killed, running, `${other}-of-another-name`].map((path) => existsSync(path))).toEqual([false, true, true]);
+  back();
+  expect(readdirSync(root).sort()).toEqual(['backup', 'backup.half-others-of-another-name', 'from']);
+});
+
 describe('a backup', () => {
   test('of a control that runs and writes is what was committed, for its owner alone, with nothing beside it', () => {
     const lock = lockDirectory(from, 'control', 'weft-control');

@@ -7,21 +7,28 @@ import {
   lstatSync,
   mkdtempSync,
   openSync,
+  readdirSync,
   readSync,
   renameSync,
   rmSync,
   statSync,
   writeSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { messageOf, VERSION } from '@weft/proto';
-import { prepareDirectory, readFileNow, syncNow } from '@weft/proto/files';
+import { type DirectoryLock, isLocked, lockDirectory, prepareDirectory, readFileNow, syncNow } from '@weft/proto/files';
 import { StoreError } from '../store/errors.ts';
 import { NEWEST_REVISION } from '../store/schema.ts';
 import { refuseOthers } from '../store/upgrade.ts';
 import { DATABASE, FORM, type Header, KEY, MAGIC, NEEDED, ownerOf, TEXTS } from './contents.ts';
 import { BackupError } from './errors.ts';
+
+/** What follows FILE in the name of the folder where a backup is made, before the letters of mkdtemp. */
+const HALF = '.half-';
+const RANDOM_LETTERS = 6;
+const LOCK = 'backup';
+const BEGINNING_MS = 60_000;
 
 export interface BackupOptions {
   /** Control's own. */
@@ -48,10 +55,13 @@ export function backUp({ directory, file, now }: BackupOptions): Header {
   prepareDirectory(directory, ownerOf(directory));
   refuseOtherData(join(directory, DATABASE));
   let aside: string | undefined;
+  let lock: DirectoryLock | undefined;
   try {
     refuseToReplace(file);
+    removeLeftOvers(file, now());
     // Beside the file, so that a rename brings it there; for the owner alone from the first byte.
-    aside = mkdtempSync(`${file}.half-`);
+    aside = mkdtempSync(`${file}${HALF}`);
+    lock = lockDirectory(aside, LOCK, 'weft-control backup');
     const copy = join(aside, DATABASE);
     const told = copyDatabase(join(directory, DATABASE), copy);
     const texts = new Map<string, Buffer>();
@@ -75,7 +85,22 @@ export function backUp({ directory, file, now }: BackupOptions): Header {
       cause: error,
     });
   } finally {
+    lock?.release();
     if (aside !== undefined) rmSync(aside, { recursive: true, force: true });
+  }
+}
+
+/** Backups that were killed left keys in their folders: nobody holds those any more. One that is under way is left alone. */
+function removeLeftOvers(file: string, nowMs: number): void {
+  const start = basename(file) + HALF;
+  for (const name of readdirSync(dirname(file))) {
+    const path = join(dirname(file), name);
+    if (!name.startsWith(start) || name.length !== start.length + RANDOM_LETTERS) continue;
+    const { uid, mtimeMs } = lstatSync(path);
+    // It is locked a moment after it is made.
+    const begins = !existsSync(join(path, `${LOCK}.lock`)) && nowMs - mtimeMs < BEGINNING_MS;
+    const own = uid === process.geteuid?.();
+    if (own && !begins && !isLocked(path, LOCK)) rmSync(path, { recursive: true, force: true });
   }
 }
 

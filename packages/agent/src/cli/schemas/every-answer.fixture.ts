@@ -19,7 +19,7 @@ import { NOW } from '../command-line.fixture.ts';
 export const MESH = `network: prod
 services:
   web: { kind: web, ports: [3000], public: { port: 3000, hosts: [shop.example.com], responseTimeout: 90s } }
-  redis: { kind: private, ports: [6379] }
+  redis: { kind: private, ports: [6379], description: jobs }
 policies: [{ name: in, action: deny, from: [web], to: [redis] }]
 `;
 const time = timestampToWire(NOW);

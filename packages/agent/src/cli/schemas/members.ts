@@ -1,5 +1,14 @@
 /** Answers about tokens, hosts and services. */
-import { AGENT_ROLE_WORDS, KINDS, type PairTraffic, type PeerTunnels } from '@weft/proto';
+import {
+  AGENT_ROLE_WORDS,
+  type InstanceReport,
+  KINDS,
+  type PairTraffic,
+  type PeerTunnels,
+  type Report,
+  type Service,
+  type Telemetry,
+} from '@weft/proto';
 import { z } from 'zod';
 import {
   bytes,
@@ -84,16 +93,20 @@ export const services = told({
         name: text,
         kind: z.enum(KINDS),
         ports,
+        description: text.optional(),
         public: told({ port, hosts: texts, responseTimeoutMs: spanMs.optional() }).optional(),
         tags: texts,
-      }),
+      } satisfies Record<keyof Service, z.ZodType>),
       vip: text.describe('empty for a worker'),
       instances: list(told({ ordinal: count, host: text, address: text, healthy: flag, notListening: ports })),
     }),
   ),
 });
 
-export const instanceReport = told({ service: text, healthy: flag, notListening: ports });
+export const instanceReport = told({ service: text, healthy: flag, notListening: ports } satisfies Record<
+  keyof InstanceReport,
+  z.ZodType
+>);
 
 export const problems = list(
   told({ code: text.describe('as docs/OPERATING.md has it'), subject: text, message: text }),
@@ -150,7 +163,7 @@ export const agents = told({
         peers: list(peer),
         loopDelayUs: spanUs,
         flowsQueued: count.describe('flow records that wait to be sent'),
-      })
+      } satisfies Record<keyof Telemetry, z.ZodType>)
         .nullable()
         .describe('null: it has told nothing yet'),
       report: told({
@@ -162,7 +175,7 @@ export const agents = told({
         tunnels: count,
         flows: count.describe('open ones'),
         listeners: count.describe('ports that it can listen on at once; 0: no limit is known'),
-      })
+      } satisfies Record<keyof Report, z.ZodType>)
         .nullable()
         .describe('null: it has told nothing yet'),
     }),
