@@ -26,8 +26,8 @@ export interface RecorderOptions {
   readonly batch?: number;
   /** Ended flows kept for the local status. */
   readonly recent?: number;
-  /** Where this host stands, by the agent file of now. */
-  readonly zone?: () => string | undefined;
+  /** Where this host stands, by its agent file. */
+  readonly zone?: string | undefined;
   /** Told each time that records are lost. */
   readonly lost?: () => void;
 }
@@ -44,10 +44,11 @@ export interface RecorderCounters {
 }
 
 export class FlowRecorder implements FlowSink {
+  /** Where this host stands from now on. */
+  zone: string | undefined;
   readonly #queue: Ring<FlowRecord>;
   readonly #recent: Ring<FlowRecord>;
   readonly #batch: number;
-  readonly #zone: () => string | undefined;
   readonly #onLost: (() => void) | undefined;
   #dropped = 0;
   #droppedTotal = 0;
@@ -61,7 +62,7 @@ export class FlowRecorder implements FlowSink {
   readonly #renamed = new Map<string, string>();
 
   constructor(options: RecorderOptions = {}) {
-    this.#zone = options.zone ?? (() => undefined);
+    this.zone = options.zone;
     this.#onLost = options.lost;
     this.#queue = new Ring(options.queue ?? 10_000);
     this.#recent = new Ring(options.recent ?? 200);
@@ -69,7 +70,7 @@ export class FlowRecorder implements FlowSink {
   }
 
   record(ended: FlowRecord): void {
-    const zone = this.#zone();
+    const { zone } = this;
     const flow = zone === undefined ? ended : { ...ended, zone };
     this.#recorded++;
     this.#recent.push(flow);

@@ -88,7 +88,7 @@ describe('the flow recorder', () => {
   });
 
   it('writes down where its host stands, on what other threads recorded as well', async () => {
-    const recorder = new FlowRecorder({ zone: () => 'eu-west-1a' });
+    const recorder = new FlowRecorder({ zone: 'eu-west-1a' });
     recorder.record(flow(1));
     recorder.adopt({ records: [flow(2)], dropped: 0 });
     const { records } = await recorder.nextBatch(signal);

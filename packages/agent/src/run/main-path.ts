@@ -99,7 +99,7 @@ export async function openMainPath(
   const board = new ProblemBoard(logger, () => changed.report());
   const sources = new ProblemSources(board);
   const problems = sources.of(0);
-  const recorder = new FlowRecorder(defined({ zone: () => file.current.zone, lost: passing(problems, RECORDS_LOST) }));
+  const recorder = new FlowRecorder(defined({ zone: file.current.zone, lost: passing(problems, RECORDS_LOST) }));
   const metrics = options.metrics !== undefined;
   const traffic = new FlowTraffic({ metrics });
   const packetWays = threads === 1 ? undefined : createPacketWays(threads);
@@ -216,6 +216,7 @@ export async function openMainPath(
     await pool?.settled();
   };
   const takeUp: Reloadable['enforce'] = async (before, now) => {
+    recorder.zone = now.zone;
     const elsewhere = pool?.services(services);
     store.enforceAgain();
     if (!isDeepStrictEqual(before.gateway, now.gateway)) await gateway.listen(now.gateway?.http);
