@@ -130,7 +130,7 @@ describe('by a grant', () => {
 test('a new token at its directory adds what it permits, and one of another network is refused in words', async () => {
   await mesh.apply(meshOf());
   const tokenOf = async (network: string) => {
-    const { token } = await mesh.ask(adminService.createToken, { network, services: ['rabbit'] });
+    const { token } = await mesh.ask(adminService.createToken, { network, services: ['rabbit'], newNetwork: true });
     return decodeJoinToken(token);
   };
   const before = await idOf('data');

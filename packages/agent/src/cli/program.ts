@@ -74,6 +74,7 @@ export function build(terminal: Terminal, signal: AbortSignal, json: boolean, ex
       (names: string, before: string | undefined) => (before === undefined ? names : `${before},${names}`),
     )
     .option('--host <NAME>', 'the one host that it is good for, and its name; otherwise a host goes by its own')
+    .option('--new-network', 'make the network, empty, where there is none of that name; weft apply makes one too')
     .option('--gateway', 'the host may be a gateway')
     .option('--reusable', 'may be used more than once')
     .option('--ephemeral', 'hosts that join with it are forgotten when they go away')

@@ -30,6 +30,7 @@ export interface TokenCreateOptions extends NetworkOptions {
   readonly services?: string;
   readonly host?: string;
   readonly gateway?: true;
+  readonly newNetwork?: true;
   readonly reusable?: true;
   readonly ephemeral?: true;
   readonly ttl: string;
@@ -49,6 +50,7 @@ export async function tokenCreate(options: TokenCreateOptions, terminal: Termina
       services,
       host: options.host ?? '',
       roles: rolesToWire(options.gateway === true ? ['gateway'] : []),
+      newNetwork: options.newNetwork ?? false,
       reusable: options.reusable ?? false,
       ephemeral: options.ephemeral ?? false,
       ttl: durationToWire(ttlSeconds * 1_000),
@@ -57,7 +59,7 @@ export async function tokenCreate(options: TokenCreateOptions, terminal: Termina
   const { token, tokenId, networkCreated } = made;
   const expiresMs = timestampFromWire(made.expireTime, 'expire_time');
   if (networkCreated) {
-    // A misspelt name makes a network too: it must not go unseen.
+    // Control of an older version makes one for a misspelt name too: it must not go unseen.
     const network = printable(options.network ?? '');
     terminal.err(`note: network ${network} is new; it has no services until weft apply\n`);
   }

@@ -41,7 +41,8 @@ export async function createToken(
     interfaces: hostInterfaces() ?? {},
   });
   const actor = actorName(by.actor);
-  const made = await createJoinToken(state, { scope, lifetimeMs, addresses, pin, actor });
+  const absent = request.newNetwork ? 'make' : 'refuse';
+  const made = await createJoinToken(state, { scope, lifetimeMs, addresses, pin, actor, absent });
   const { id: token, networkCreated } = made.token;
   logger.info({ event: 'token-created', network, token, networkCreated, actor }, 'join token created');
   const mesh = state.current.networks.get(network)?.mesh ?? { services: [] };

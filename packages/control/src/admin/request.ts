@@ -48,7 +48,10 @@ export function readTokenNetwork(state: State, name: string): string {
   if (wrong !== undefined) throw new RequestError([problem('network', wrong)]);
   if (name !== '') return name;
   if (state.networks.size > 0) return requireNetwork(state, '').name;
-  throw new StateError('no-such-network', 'there is no network yet; name one (--network) to make it');
+  throw new StateError(
+    'no-such-network',
+    'there is no network yet; weft apply makes one, and so does --network NAME with --new-network',
+  );
 }
 
 /** The network of an agent to revoke. Identifiers are unique over all networks; no host name has an underscore. */
@@ -66,6 +69,8 @@ export function selectNetworks(state: State, name: string): NetworkState[] {
 
 /** A token as it is ordered, unchecked. Empty and 0 for what does not matter. */
 export interface TokenRequest extends TokenScope {
+  /** Whether the network is to be made where it is not there. */
+  readonly newNetwork: boolean;
   readonly ttlSeconds: number;
   /** Where control may be reached, HOST:PORT; control knows itself when there are none. */
   readonly addresses: readonly string[];

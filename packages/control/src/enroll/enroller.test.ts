@@ -30,6 +30,7 @@ async function token(rest: Partial<TokenScope> = {}, lifetimeMs = 60_000): Promi
   const made = await createJoinToken(state, {
     scope,
     lifetimeMs,
+    absent: 'make',
     addresses: ['127.0.0.1:1'],
     pin: new Uint8Array(32),
     actor: 'control',

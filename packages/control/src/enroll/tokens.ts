@@ -19,15 +19,17 @@ export interface TokenOptions {
   readonly pin: Uint8Array;
   /** Who makes it, for the audit. */
   readonly actor: string;
+  /** What to do where the network is not there. */
+  readonly absent: 'make' | 'refuse';
 }
 
 export async function createJoinToken(
   state: StateStore,
-  { scope, lifetimeMs, addresses, pin, actor }: TokenOptions,
+  { scope, lifetimeMs, addresses, pin, actor, absent }: TokenOptions,
 ): Promise<NewToken> {
   // 256 random bits: a hash without salt or stretching is enough to keep them.
   const secret = randomBytes(32).toString('base64url');
-  const token = await state.createToken(scope, hashSecret(secret), lifetimeMs, actor);
+  const token = await state.createToken(scope, hashSecret(secret), lifetimeMs, actor, absent);
   return { text: encodeJoinToken({ addresses, pin, id: token.id, secret }), token };
 }
 

@@ -5,7 +5,16 @@ import { readTokenOrder, readWait } from '../admin/request.ts';
 import { readFlowCount, readFlowPage, readFlowWatch } from './flow-request.ts';
 import { readPage } from './page.ts';
 
-const order = { network: 'prod', services: [], host: '', roles: [], reusable: false, ephemeral: false, ttlSeconds: 1 };
+const order = {
+  network: 'prod',
+  services: [],
+  host: '',
+  roles: [],
+  reusable: false,
+  newNetwork: false,
+  ephemeral: false,
+  ttlSeconds: 1,
+};
 
 /** As they come in: what is not set has its default. */
 function watch(request: pb.Outgoing<pb.WatchFlowsRequest>): pb.WatchFlowsRequest {

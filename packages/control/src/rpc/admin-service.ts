@@ -99,12 +99,12 @@ export function adminCalls(options: AdminServiceOptions): AdminCalls {
 
     createToken: async ({ request, actor, authority }) => {
       const by = { actor, authority };
-      const { network, services, host, reusable, ephemeral, addresses } = request;
+      const { network, services, host, reusable, ephemeral, addresses, newNetwork } = request;
       const ttlMs = durationFromWire(request.ttl, 'ttl');
       if (ttlMs !== undefined && ttlMs <= 0) throw new RequestError([problem('ttl', 'expected more than 0 s')]);
       const ttlSeconds = Math.ceil((ttlMs ?? 0) / 1_000);
       const roles = rolesFromWire(request.roles, 'roles');
-      const order = { network, services, host, roles, reusable, ephemeral, ttlSeconds, addresses };
+      const order = { network, services, host, roles, reusable, ephemeral, ttlSeconds, addresses, newNetwork };
       const { text, token, warnings } = await createToken(options, order, by);
       const { id: tokenId, expiresMs, networkCreated } = token;
       return { token: text, tokenId, expireTime: timestampToWire(expiresMs), networkCreated, warnings };

@@ -12,13 +12,21 @@ beforeAll(async () => {
 afterAll(() => bench.close());
 
 describe('with several networks', () => {
-  test('a token makes its network when it is new, and nothing when the order is wrong', async () => {
+  test('a token makes its network only when that is asked for, and nothing when the order is wrong', async () => {
     expect(await bench.ask(adminService.createToken, { network: 'prod' })).toMatchObject({ networkCreated: false });
     await refusal(bench.ask(adminService.createToken, { network: 'stage', host: 'No' }));
     const misnamed = await refusal(bench.ask(adminService.createToken, { network: 'No' }));
     expect(errorDetails(misnamed).fields[0]?.field).toBe('network');
     expect([...bench.state.current.networks.keys()]).toEqual(['prod']);
-    expect(await bench.ask(adminService.createToken, { network: 'stage' })).toMatchObject({ networkCreated: true });
+    const misspelt = await refusal(bench.ask(adminService.createToken, { network: 'stage' }));
+    expect([misspelt.code, misspelt.details]).toEqual([
+      status.NOT_FOUND,
+      'there is no network stage; there are: prod; weft apply makes one, and so does --new-network',
+    ]);
+    expect([...bench.state.current.networks.keys()]).toEqual(['prod']);
+    const asked = { network: 'stage', newNetwork: true };
+    for (const networkCreated of [true, false])
+      expect(await bench.ask(adminService.createToken, asked)).toMatchObject({ networkCreated });
     expect(await bench.ask(adminService.createToken, { network: 'stage' })).toMatchObject({ networkCreated: false });
     const { mesh, revision } = await bench.ask(adminService.getMesh, { network: 'stage' });
     expect([mesh?.services, revision]).toEqual([[], 2]);

@@ -25,8 +25,18 @@ export function createToken(
   secretHash: Uint8Array,
   lifetimeMs: number,
   actor: string,
+  absent: 'make' | 'refuse' = 'make',
 ): Outcome<CreatedToken> {
   const network = memory.state.networks.get(scope.network);
+  if (network === undefined && absent === 'refuse') {
+    const names = [...memory.state.networks.keys()].sort(byText).join(', ');
+    throw new StateError(
+      'no-such-network',
+      `there is no network ${scope.network}${names === '' ? '' : `; there are: ${names}`}; weft apply makes one, and so does --new-network`,
+      [],
+      { network: scope.network },
+    );
+  }
   const tokens = tokensOf(memory, scope.network);
   const most = LIMITS.tokensPerNetwork;
   const faded = fadedTokens(tokens, network?.agents.values() ?? [], { nowMs: draft.clocks.believed(), most });

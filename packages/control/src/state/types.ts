@@ -225,8 +225,14 @@ export interface StateStore {
    * passed over. Does not change the revision: an instance opens nothing by itself.
    */
   registerInstances(agentId: string, services: readonly string[]): Promise<void>;
-  /** Makes the network too when there is none of that name, at once with the token: empty, and a revision as by apply. */
-  createToken(scope: TokenScope, secretHash: Uint8Array, lifetimeMs: number, actor: string): Promise<CreatedToken>;
+  /** Makes the network too when there is none of that name, at once with the token: empty, and a revision as by apply; or refuses. */
+  createToken(
+    scope: TokenScope,
+    secretHash: Uint8Array,
+    lifetimeMs: number,
+    actor: string,
+    absent?: 'make' | 'refuse',
+  ): Promise<CreatedToken>;
   token(id: string): TokenState | undefined;
   /** Newest first. */
   tokens(network: string): readonly TokenState[];
