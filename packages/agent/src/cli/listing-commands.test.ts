@@ -82,7 +82,8 @@ describe('listings', () => {
 
   test('agents, whose words cannot move the cursor', async () => {
     const report = {
-      endpoints: [],
+      endpoints: ['192.0.2.3:7410'],
+      instances: [{ service: 'redis', healthy: true }],
       problems: [{ code: 'port-taken', subject: 'redis:6379', message: 'taken' }],
     };
     const heldOff = { code: 'held-off', subject: 'build-5', message: 'data is older' };
@@ -95,7 +96,7 @@ describe('listings', () => {
               host: 'build-3',
               connected: true,
               enforcedRevision: 4,
-              services: ['redis'],
+              services: ['redis', 'web'],
               tags: ['a\u202eb\u2028'],
               addresses: ['127.80.0.3'],
               capability: 2,
@@ -118,10 +119,10 @@ describe('listings', () => {
     });
     const { out, err } = await weft('agents');
     expect(out.split('\n').map((line) => line.split(/ {2,}/).join('|'))).toEqual([
-      'HOST|STATE|ENFORCES|ADDRESS|SERVICES|ROLES|TAGS|PATHS|CAPABILITY|PROBLEMS|ID',
-      'build-3|connected|4|127.80.0.3|redis|-|a\ufffdb\ufffd|1252-1400 B|2|1|a1',
-      'build-4|away, last seen 1h 2m ago|0|-|-|-|-|-|-|0|a2',
-      'build-5|held off|0|-|-|-|-|-|-|1|a3',
+      'HOST|STATE|ENFORCES|ADDRESS|MAY RUN|RUNS|ROLES|TAGS|CLOCK|PATHS|TUNNELS AT|CAPABILITY|PROBLEMS|ID',
+      'build-3|connected|4|127.80.0.3|redis,web|redis|-|a\ufffdb\ufffd|-7 ms|1252-1400 B|192.0.2.3:7410|2|1|a1',
+      'build-4|away, last seen 1h 2m ago|0|-|-|-|-|-|-|-|-|-|0|a2',
+      'build-5|held off|0|-|-|-|-|-|-|-|-|-|1|a3',
       '',
     ]);
     expect(err).toBe('build-3: redis:6379: taken\nbuild-5: build-5: data is older\n');

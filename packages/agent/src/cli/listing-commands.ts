@@ -137,9 +137,12 @@ export async function agents(options: NetworkOptions, terminal: Terminal, signal
       agent.kept ? String(agent.enforcedRevision) : { text: `${agent.enforcedRevision}, not kept`, color: 'red' },
       orDash(agent.address),
       orDash(agent.services.join(',')),
+      orDash(agent.report?.instances.map(({ service }) => service).join(',') ?? ''),
       orDash(agent.roles.join(',')),
       orDash(agent.tags.join(',')),
+      agent.telemetry === null ? '-' : clockOf(agent.clockSkewMs),
       pathsOf(agent.telemetry?.peers ?? []),
+      orDash(agent.report?.endpoints.join(',') ?? ''),
       // A control of before there were numbers says none.
       orDash(agent.capability === 0 ? '' : String(agent.capability)),
       String(agent.report?.problems.length ?? 0),
@@ -150,14 +153,17 @@ export async function agents(options: NetworkOptions, terminal: Terminal, signal
     short('HOST'),
     short('STATE'),
     'ENFORCES',
-    drop('ADDRESS', 6),
-    short('SERVICES'),
-    drop('ROLES', 4),
-    short('TAGS', 3),
-    drop('PATHS', 2),
-    drop('CAPABILITY', 1),
+    drop('ADDRESS', 8),
+    short('MAY RUN'),
+    short('RUNS'),
+    drop('ROLES', 5),
+    short('TAGS', 4),
+    drop('CLOCK', 6),
+    drop('PATHS', 3),
+    drop('TUNNELS AT', 1),
+    drop('CAPABILITY', 2),
     'PROBLEMS',
-    drop('ID', 5),
+    drop('ID', 7),
   ];
   writeTable(terminal, head, rows, options);
   for (const agent of entries) {
@@ -174,6 +180,15 @@ function addressOf({ addresses: [first = ''] }: { readonly addresses: readonly s
 
 function withPortsWritten(instance: InstanceReport) {
   return { ...instance, notListening: instance.notListening.map(formatPortRange) };
+}
+
+/** Beyond it times of the host and of others are hard to compare. */
+const MOST_SKEW_MS = 1_000;
+
+/** The host's clock less control's. */
+function clockOf(skewMs: number): Cell {
+  const text = `${skewMs > 0 ? '+' : ''}${Math.round(skewMs)} ms`;
+  return Math.abs(skewMs) > MOST_SKEW_MS ? { text, color: 'yellow' } : text;
 }
 
 /** What the paths to its peers have shown to carry, least and most: `548-1400 B`. */
