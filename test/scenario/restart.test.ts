@@ -1,9 +1,10 @@
 /** An agent that is stopped in order and started again, under load: calls go to the other instance, and what is cut is recorded. */
+import { Resolver } from 'node:dns/promises';
 import net from 'node:net';
 import { adminService } from '@weft/proto/wire';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { until } from '../harness/until.ts';
-import type { Agent } from './agent.ts';
+import { type Agent, connect } from './agent.ts';
 import { Mesh, NETWORK } from './mesh.ts';
 import { ending, hears, named, says, type TcpProgram } from './programs.ts';
 
@@ -11,6 +12,7 @@ const MESH = `
 services:
   redis: { kind: private, ports: [6379] }
   alone: { kind: private, ports: [7000] }
+  two: { kind: private, ports: [25001, 25002] }
 `;
 
 let mesh: Mesh;
@@ -132,4 +134,94 @@ describe.each([1, 2])('with %i workers', (workers) => {
     await Promise.all([one.stop(), two.stop()]);
     for (const agent of names) await mesh.ask(adminService.revokeAgent, { network: NETWORK, agent });
   });
+
+  test('of several ports each is left to who has it, and what is asked for here is served to the end', async () => {
+    const [first, second] = programs.map(({ port }) => port);
+    const half = await mesh.agent(`half-${workers}`, { workers, services: { two: { 25001: first ?? 0 } } });
+    const both = { workers, drainMs: 60_000, services: { two: { 25001: second ?? 0, 25002: second ?? 0 } } };
+    const whole = await mesh.agent(`whole-${workers}`, both);
+    const vip = await near.vip('two', 2);
+    await until('both ports answer', () => asksBoth(vip), answers('first|second', 'second'));
+    const own = await addressOf('two', whole.host);
+    const held = await connect(vip, 25002);
+    await hears(held);
+
+    const stopped = whole.stop();
+    await until('25001 is left, and 25002 stays', () => asksBothOften(vip), answers('first', 'second'));
+    // Control has told of it, and the calls went on; this one means that instance.
+    expect(await call(own, 25001)).toBe('second');
+    expect(await healthyInstances('two')).toContain(whole.host);
+
+    // Who was to take them ends as well.
+    await half.stop();
+    await until('25001 comes back', () => asksBothOften(vip), answers('second', 'second'));
+    held.destroy();
+    await stopped;
+    const failed = (await mesh.records('two')).filter(({ outcome }) => !['closed', 'reset'].includes(outcome));
+    expect(failed).toEqual([]);
+    for (const agent of [half.host, whole.host]) await mesh.ask(adminService.revokeAgent, { network: NETWORK, agent });
+  });
+
+  test('where all that serve it stop together, it is served to the end', async () => {
+    const hosts = await Promise.all(
+      programs.map(({ port }, at) =>
+        mesh.agent(`last-${at}-${workers}`, { workers, drainMs: 60_000, services: { redis: { 6379: port } } }),
+      ),
+    );
+    const vip = await near.vip('redis', 2);
+    const load = callAllTheTime(vip, 6379);
+    const held = new Map<string, net.Socket>();
+    await until(
+      'a flow through each',
+      async () => {
+        const socket = await connect(vip, 6379);
+        const name = await hears(socket);
+        if (held.has(name)) socket.destroy();
+        else held.set(name, socket);
+        return held.size;
+      },
+      (size) => size === 2,
+    );
+    const stopped = Promise.all(hosts.map((host) => host.stop()));
+    for (let round = 0; round < 20; round++) {
+      load.answers.clear();
+      await until(
+        'answers',
+        async () => load.answers.size,
+        (size) => size > 0,
+      );
+      expect([...load.answers.keys()]).not.toContain('failed');
+    }
+    await load.end();
+    for (const socket of held.values()) socket.destroy();
+    await stopped;
+    for (const { host } of hosts) await mesh.ask(adminService.revokeAgent, { network: NETWORK, agent: host });
+  });
 });
+
+const asksBoth = (vip: string) => Promise.all([call(vip, 25001), call(vip, 25002)]);
+
+/** Who answers at each port, in as many calls as two instances need to take their turn. */
+async function asksBothOften(vip: string): Promise<readonly [string, string]> {
+  const answers = [await asksBoth(vip), await asksBoth(vip), await asksBoth(vip)];
+  expect(answers.flat()).not.toContain('failed');
+  const said = (at: 0 | 1) => [...new Set(answers.map((pair) => pair[at]))].join('|');
+  return [said(0), said(1)];
+}
+
+function answers(...wanted: readonly string[]) {
+  return (found: readonly (string | undefined)[]) =>
+    wanted.every((each, at) => new RegExp(`^(${each})$`).test(found[at] ?? ''));
+}
+
+/** Of the host's own instance, as its name says at `near`. */
+async function addressOf(service: string, host: string): Promise<string> {
+  const { services } = await mesh.ask(adminService.listServices, { network: NETWORK });
+  const instances = services.find((each) => each.service?.name === service)?.instances ?? [];
+  const ordinal = instances.find((each) => each.host === host)?.ordinal;
+  const resolver = new Resolver();
+  resolver.setServers([(await near.status()).dns]);
+  const [address] = await resolver.resolve4(`${ordinal}.${service}.internal`);
+  if (address === undefined) throw new Error(`${service} on ${host} has no address`);
+  return address;
+}

@@ -1,6 +1,6 @@
 import { defined, type FlowRecord } from '@weft/proto';
 import { describe, expect, it } from 'vitest';
-import type { Netmap, NetmapSource } from '../words/netmap.ts';
+import type { Netmap, NetmapInstance, NetmapSource } from '../words/netmap.ts';
 import { DENY_WEB, netmap } from './flows.fixture.ts';
 import { type Caller, remoteCaller } from './judge.ts';
 import { FlowRegistry, type FlowRequest } from './registry.ts';
@@ -39,6 +39,15 @@ const fromWeb: FlowRequest = {
   identify: (current): Caller | undefined => remoteCaller(current, 'p', { type: 'service', name: 'web' }),
 };
 
+function withRedisAt(revision: number, instance: NetmapInstance): Netmap {
+  const { services } = netmap(revision);
+  return netmap(revision, {
+    services: new Map(
+      Array.from(services, ([name, found]) => [name, name === 'redis' ? { ...found, instances: [instance] } : found]),
+    ),
+  });
+}
+
 function opened(registry: FlowRegistry, request = fromWeb) {
   const admission = registry.open(request);
   if (!admission.admitted) throw new Error(admission.refusal.reason);
@@ -46,10 +55,21 @@ function opened(registry: FlowRegistry, request = fromWeb) {
 }
 
 describe('the registry', () => {
-  it('leaves calls of peers to other instances where it is told to, and no others', () => {
-    const { registry, records } = setup();
-    registry.leave(new Set(['redis']));
+  it('leaves calls of peers to other instances where it is told to and one has the port now, and no others', () => {
+    const { registry, records, swap } = setup();
+    registry.leave(true);
     const ofPeer = { ...fromWeb, peer: 'p', destinationHost: 'self' };
+    // Nobody else serves it.
+    expect(registry.open(ofPeer).admitted).toBe(true);
+    const elsewhere = {
+      service: 'redis',
+      ordinal: 1,
+      agentId: 'p',
+      address: undefined,
+      healthy: true,
+      notListening: [],
+    };
+    swap(withRedisAt(2, elsewhere));
     expect(registry.open(ofPeer)).toMatchObject({
       admitted: false,
       refusal: { code: 'overloaded', reason: 'this agent stops' },
@@ -57,6 +77,17 @@ describe('the registry', () => {
     // The source tells of it, as another instance may take it.
     expect(records).toEqual([]);
     expect(registry.open(fromWeb).admitted).toBe(true);
+    const admitted = (other: Partial<NetmapInstance>, revision: number) => {
+      swap(withRedisAt(revision, { ...elsewhere, ...other }));
+      return registry.open(ofPeer).admitted;
+    };
+    expect(admitted({ notListening: [{ protocol: 'tcp', first: 6379, last: 6379 }] }, 3)).toBe(true);
+    expect(admitted({ notListening: [{ protocol: 'udp', first: 6379, last: 6379 }] }, 4)).toBe(false);
+    expect(admitted({ healthy: false }, 5)).toBe(true);
+    expect(admitted({ agentId: 's' }, 6)).toBe(true);
+    expect(admitted({}, 7)).toBe(false);
+    registry.leave(false);
+    expect(registry.open(ofPeer).admitted).toBe(true);
   });
 
   it('records a flow once, however often it ends', () => {

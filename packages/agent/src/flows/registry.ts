@@ -10,6 +10,7 @@ import { LiveFlow } from './live-flow.ts';
 import { openFlows } from './open-flows.ts';
 import type { FlowSink } from './recorder.ts';
 import { OTHER } from './series.ts';
+import { servedElsewhere } from './served-elsewhere.ts';
 import type { FlowSpan, FlowTracer } from './tracing.ts';
 import type { FlowTraffic } from './traffic.ts';
 
@@ -48,7 +49,7 @@ export class FlowRegistry {
   /** Live flows that peers have opened here, by agent id. */
   readonly #byPeer = new Map<string, number>();
   #stopped: boolean = false;
-  #left: ReadonlySet<string> = new Set();
+  #leaving: boolean = false;
 
   constructor(options: RegistryOptions) {
     this.#options = { ...DEFAULTS, ...options };
@@ -100,9 +101,9 @@ export class FlowRegistry {
     return openFlows(this.#flows, asked, this.#options.now());
   }
 
-  /** From now on peers' calls to these services are left to other instances. */
-  leave(services: ReadonlySet<string>): void {
-    this.#left = services;
+  /** Whether peers' calls are refused that another instance can take. */
+  leave(leaving: boolean): void {
+    this.#leaving = leaving;
   }
 
   /** Cuts every live flow, and takes no more: the agent stops. */
@@ -112,8 +113,10 @@ export class FlowRegistry {
   }
 
   /** Why no more flows are taken, if so. */
-  #full({ peer, claimed, full, service }: FlowRequest): string | undefined {
-    if (this.#stopped || (peer !== undefined && this.#left.has(service))) return 'this agent stops';
+  #full(request: FlowRequest): string | undefined {
+    const { peer, claimed, full } = request;
+    const left = peer !== undefined && this.#leaving && servedElsewhere(this.#options.netmap.current, request);
+    if (this.#stopped || left) return 'this agent stops';
     if (full !== undefined) return full;
     const { limit, peerLimit } = this.#options;
     if (this.#flows.size >= limit) return `this agent already carries ${limit} flows, and takes no more`;

@@ -3,6 +3,7 @@ import {
   eachPort,
   formatHostPort,
   type InstanceReport,
+  mergePorts,
   type PortRange,
   type Protocol,
   type Service,
@@ -193,7 +194,7 @@ export class TargetWatch implements LocalTargets {
         }
         this.#noteUse(uses, targets, protocol, writtenListening(here, port, protocol));
       }
-      return { service: service.name, healthy: silent.length < ports, notListening: merged(silent) };
+      return { service: service.name, healthy: silent.length < ports, notListening: mergePorts(silent) };
     });
     for (const before of this.#addressless) {
       if (!addressless.has(before)) this.#options.problems.clear('caller-address', before);
@@ -276,18 +277,4 @@ export function listensHere(
 
 export function targetKey(target: TargetAddress, protocol: Protocol): string {
   return `${protocol} ${formatHostPort(target.host, target.port)}`;
-}
-
-/** Joins neighbouring ports into ranges; they come in order. */
-function merged(ports: readonly PortRange[]): PortRange[] {
-  const ranges: PortRange[] = [];
-  for (const range of ports) {
-    const last = ranges.at(-1);
-    if (last?.protocol === range.protocol && last.last + 1 === range.first) {
-      ranges[ranges.length - 1] = { ...last, last: range.last };
-    } else {
-      ranges.push(range);
-    }
-  }
-  return ranges;
 }

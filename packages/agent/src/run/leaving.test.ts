@@ -1,21 +1,44 @@
 import { expect, test } from 'vitest';
-import type { Netmap } from '../words/netmap.ts';
-import { servedElsewhere, untilQuiet, withoutLeft } from './leaving.ts';
+import { sampleNetmap } from '../netmap/sample.fixture.ts';
+import type { NetmapInstance } from '../words/netmap.ts';
+import { Leaving, untilQuiet } from './leaving.ts';
 
-const report = (service: string) => ({ service, healthy: true, notListening: [] });
+const tcp = (port: number) => ({ protocol: 'tcp', first: port, last: port }) as const;
+const PORTS = [tcp(25_001), tcp(25_002), { protocol: 'udp', first: 25_001, last: 25_001 }] as const;
+const HERE = { service: 'two', healthy: true, notListening: [] };
 
-test('what another host serves well is left to it, and all at the end', () => {
-  const instance = (agentId: string, healthy: boolean) => ({ agentId, healthy });
-  const services = new Map([
-    ['redis', { instances: [instance('here', true), instance('there', true)] }],
-    ['sick', { instances: [instance('here', true), instance('there', false)] }],
-    ['alone', { instances: [instance('here', true)] }],
-  ]);
-  const left = servedElsewhere({ services, self: { agentId: 'here' } } as unknown as Netmap);
-  expect([...left]).toEqual(['redis']);
-  const reports = ['redis', 'alone'].map(report);
-  expect(withoutLeft(reports, left).map(({ healthy }) => healthy)).toEqual([false, true]);
-  expect(withoutLeft(reports, 'all').map(({ healthy }) => healthy)).toEqual([false, false]);
+/** Of a service with these ports, which runs here and on another host that fares so. */
+function netmapWith(other: Partial<NetmapInstance>) {
+  const instance = { service: 'two', address: undefined, healthy: true, notListening: [] };
+  const instances = [
+    { ...instance, ordinal: 0, agentId: 'id-here' },
+    { ...instance, ordinal: 1, agentId: 'id-there', ...other },
+  ];
+  const service = { name: 'two', kind: 'private', ports: PORTS, tags: [] } as const;
+  return sampleNetmap({ services: new Map([['two', { service, address: undefined, instances }]]) });
+}
+
+test('each port is left to who serves it, and what nobody else does stays', () => {
+  const reports = (other: Partial<NetmapInstance>) => new Leaving().reports([HERE], netmapWith(other));
+  const both = { protocol: 'tcp', first: 25_001, last: 25_002 };
+  expect(reports({})).toEqual([{ ...HERE, healthy: false, notListening: [both, PORTS[2]] }]);
+  expect(reports({ notListening: [tcp(25_002)] })).toEqual([{ ...HERE, notListening: [PORTS[0], PORTS[2]] }]);
+  expect(reports({ healthy: false })).toEqual([HERE]);
+  expect(reports({ agentId: 'id-here' })).toEqual([HERE]);
+  const alone = { ...HERE, service: 'unknown' };
+  expect(new Leaving().reports([alone], netmapWith({}))).toEqual([alone]);
+});
+
+test('what was left comes back where the other one ends, and stays: two that leave at once pass nothing to and fro', () => {
+  const leaving = new Leaving();
+  const told = (other: Partial<NetmapInstance>) => leaving.reports([HERE], netmapWith(other))[0]?.healthy;
+  expect([told({}), told({ healthy: false }), told({})]).toEqual([false, true, true]);
+});
+
+test('what does not listen here is not said to, and comes to be unwell with the rest of it left', () => {
+  const silent = { ...HERE, notListening: [tcp(25_002)] };
+  const [report] = new Leaving().reports([silent], netmapWith({ notListening: [tcp(25_002)] }));
+  expect(report?.healthy).toBe(false);
 });
 
 test('what is open is waited for, and no longer than it may take', async () => {
@@ -25,5 +48,7 @@ test('what is open is waited for, and no longer than it may take', async () => {
   let looks = 0;
   await untilQuiet(() => Promise.resolve(++looks), 60);
   expect(looks).toBeGreaterThan(0);
-  await untilQuiet(() => Promise.reject(new Error('nobody asks')), 0);
+  const before = looks;
+  await untilQuiet(() => Promise.resolve(++looks), 0);
+  expect(looks).toBe(before);
 });

@@ -1,23 +1,40 @@
 /** An agent on its way out: which calls it leaves to other instances, and until when what is open may finish. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { InstanceReport } from '@weft/proto';
+import { eachPort, type InstanceReport, includesPort, mergePorts } from '@weft/proto';
+import { servedElsewhere } from '../flows/served-elsewhere.ts';
 import type { Netmap } from '../words/netmap.ts';
 
 const LOOK_MS = 50;
 
-/** Services of this host that another one serves as well. Those that none does are served to the end: nobody else would take their calls. */
-export function servedElsewhere({ services, self }: Netmap): ReadonlySet<string> {
-  const other = ({ agentId, healthy }: { readonly agentId: string; readonly healthy: boolean }) =>
-    healthy && agentId !== self?.agentId;
-  return new Set([...services].flatMap(([name, { instances }]) => (instances.some(other) ? [name] : [])));
-}
+/**
+ * What control is told of this host's services: what other instances serve is silent here, so that callers go there, and come here
+ * where those fail.
+ */
+export class Leaving {
+  /** Nobody else served these at some time since. They stay: two hosts that leave at once would pass them to and fro. */
+  readonly #kept = new Set<string>();
 
-/** What control is told, so that callers go elsewhere. */
-export function withoutLeft(
-  reports: readonly InstanceReport[],
-  left: ReadonlySet<string> | 'all',
-): readonly InstanceReport[] {
-  return reports.map((report) => (left === 'all' || left.has(report.service) ? { ...report, healthy: false } : report));
+  reports(reports: readonly InstanceReport[], netmap: Netmap): readonly InstanceReport[] {
+    return reports.map((report) => this.#report(report, netmap));
+  }
+
+  #report(report: InstanceReport, netmap: Netmap): InstanceReport {
+    const { service, notListening } = report;
+    const ports = [...eachPort(netmap.services.get(service)?.service.ports ?? [])];
+    const silent = ports.filter(
+      ({ port, protocol }) =>
+        includesPort(notListening, port, protocol) || this.#leaves(netmap, { service, port, protocol }),
+    );
+    const healthy = report.healthy && (ports.length === 0 || silent.length < ports.length);
+    const merged = mergePorts(silent.map(({ port, protocol }) => ({ protocol, first: port, last: port })));
+    return { ...report, healthy, notListening: merged };
+  }
+
+  #leaves(netmap: Netmap, called: Parameters<typeof servedElsewhere>[1]): boolean {
+    const key = `${called.service}:${called.port}/${called.protocol}`;
+    if (!servedElsewhere(netmap, called)) this.#kept.add(key);
+    return !this.#kept.has(key);
+  }
 }
 
 /** Resolves when no flow is open, or after this time. `open` answers how many are. */

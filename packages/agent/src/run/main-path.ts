@@ -30,7 +30,7 @@ import { openDataPath } from './data-path.ts';
 import { followAdvertised, followEndpoints } from './endpoints.ts';
 import type { FileInForce } from './file-in-force.ts';
 import { GatewayPlace, type OpenGateway } from './gateway.ts';
-import { servedElsewhere, untilQuiet, withoutLeft } from './leaving.ts';
+import { Leaving, untilQuiet } from './leaving.ts';
 import type { AgentOptions } from './options.ts';
 import type { Reloadable } from './reload.ts';
 import { createPacketWays } from './workers/packet-steering.ts';
@@ -198,8 +198,13 @@ export async function openMainPath(
   });
   const totals = totalsOf({ registry, tunnels, recorder, outbound }, () => pool?.numbers ?? []);
   const listeners = path.files.listeners(threads);
-  let leaving: ReadonlySet<string> | 'all' = new Set();
-  const watched = { watch: { report: () => withoutLeft(inbound.watch.report(), leaving) } };
+  let leaving: Leaving | 'left' | undefined;
+  const reports = () => {
+    const now = inbound.watch.report();
+    if (leaving === 'left') return now.map((each) => ({ ...each, healthy: false }));
+    return leaving?.reports(now, store.current) ?? now;
+  };
+  const watched = { watch: { report: reports } };
   const described = { inbound: watched, totals, problems, tunnel, advertise, listeners };
   const reporter = new ReportSender(() => makeReport({ ...described, port: tunnels.port, gateway: gateway.address }));
   changed.report = () => reporter.changed();
@@ -241,19 +246,26 @@ export async function openMainPath(
     settled,
     takeUp,
     leave: async (withinMs) => {
-      const elsewhere = servedElsewhere(store.current);
-      registry.leave(elsewhere);
-      pool?.leave(elsewhere);
-      leaving = elsewhere;
+      leaving = new Leaving();
       reporter.now();
+      // An instance that another one was left to may end as well.
+      store.follow(async () => reporter.changed());
+      let refusing: boolean = false;
       const open = async () => {
+        // Peers that hear of it go elsewhere, and who comes still means this host, or has no other.
+        const unheard = store.staleSinceMs !== undefined;
+        if (unheard !== refusing) {
+          registry.leave(unheard);
+          pool?.leave(unheard);
+          refusing = unheard;
+        }
         await pool?.count();
         return totals.flows;
       };
       await untilQuiet(open, withinMs);
     },
     left: () => {
-      leaving = 'all';
+      leaving = 'left';
       reporter.now();
     },
     failed: pool?.failed ?? new Promise<never>(() => {}),

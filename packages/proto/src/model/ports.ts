@@ -66,3 +66,17 @@ export function* eachPort(ranges: readonly PortRange[]): Generator<{ port: numbe
     for (let port = range.first; port <= range.last; port++) yield { port, protocol: range.protocol };
   }
 }
+
+/** Joins neighbouring ports into ranges; they come in order. */
+export function mergePorts(ports: readonly PortRange[]): PortRange[] {
+  const ranges: PortRange[] = [];
+  for (const range of ports) {
+    const last = ranges.at(-1);
+    if (last?.protocol === range.protocol && last.last + 1 === range.first) {
+      ranges[ranges.length - 1] = { ...last, last: range.last };
+    } else {
+      ranges.push(range);
+    }
+  }
+  return ranges;
+}

@@ -64,7 +64,7 @@ async function runWorker(start: WorkerStart, main: MessagePort): Promise<void> {
         handOver.taken();
         return;
       case 'leave':
-        path.registry.leave(message.services);
+        path.registry.leave(message.leaving);
         return;
       case 'stop':
         void stop(message.reason);

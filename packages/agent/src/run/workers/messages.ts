@@ -75,8 +75,8 @@ export type ToWorker =
   | { readonly type: 'open-flows'; readonly serial: number; readonly asked: OpenFlowsQuestion }
   /** The batch of flows is in the main thread's hands. */
   | { readonly type: 'flows-taken' }
-  /** Take no more calls of peers to these services. */
-  | { readonly type: 'leave'; readonly services: ReadonlySet<string> }
+  /** Whether to refuse calls of peers that another instance can take. */
+  | { readonly type: 'leave'; readonly leaving: boolean }
   /** Take no more, cut what lives, hand over the records. */
   | { readonly type: 'stop'; readonly reason: string };
 

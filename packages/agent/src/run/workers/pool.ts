@@ -102,8 +102,8 @@ export class WorkerPool implements ListenerFollowers {
     await this.#tell({ services: new Map(services) });
   }
 
-  leave(services: ReadonlySet<string>): void {
-    for (const worker of this.#workers) worker.leave(services);
+  leave(leaving: boolean): void {
+    for (const worker of this.#workers) worker.leave(leaving);
   }
 
   /** The targets that answer now. */

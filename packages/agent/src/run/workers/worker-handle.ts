@@ -84,8 +84,8 @@ export class WorkerHandle {
     return new Promise((resolve) => this.#openFlows.set(serial, resolve));
   }
 
-  leave(services: ReadonlySet<string>): void {
-    this.#post({ type: 'leave', services });
+  leave(leaving: boolean): void {
+    this.#post({ type: 'leave', leaving });
   }
 
   /** Resolves when it is enforced there. */

@@ -1,0 +1,16 @@
+/** Whether a call that this host would take could go to another one. */
+import { includesPort } from '@weft/proto';
+import type { Netmap } from '../words/netmap.ts';
+import type { FlowRequest } from './judge.ts';
+
+/** Another host's instance is well and has the port, as far as control has told. */
+export function servedElsewhere(
+  { services, self }: Netmap,
+  { service, port, protocol }: Pick<FlowRequest, 'service' | 'port' | 'protocol'>,
+): boolean {
+  const instances = services.get(service)?.instances ?? [];
+  return instances.some(
+    ({ agentId, healthy, notListening }) =>
+      healthy && agentId !== self?.agentId && !includesPort(notListening, port, protocol),
+  );
+}
