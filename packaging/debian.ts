@@ -29,6 +29,10 @@ const PLACES = {
   'share/systemd': 'usr/lib/systemd/system',
   'share/schema': 'usr/share/weft/schema',
   'share/examples': 'usr/share/doc/weft/examples',
+  'share/bash-completion': 'usr/share/bash-completion',
+  // Debian's zsh leaves site-functions to the host's own.
+  'share/zsh/site-functions': 'usr/share/zsh/vendor-completions',
+  'share/fish': 'usr/share/fish',
   'share/etc': 'etc',
   LICENSE: 'usr/share/doc/weft/copyright',
   LICENSES: 'usr/share/doc/weft/LICENSES',

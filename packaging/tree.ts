@@ -4,11 +4,13 @@
  *   bin/weft, bin/weft-control   find the rest from their own place, through links too
  *   lib/node                     the Node.js that runs them
  *   lib/agent, lib/control       the programs, with the folders that their packages have, so that each finds what it reads
- *   share/                       units, what they want in /etc, JSON schemas of files and answers, examples
+ *   share/                       units, what they want in /etc, JSON schemas of files and answers, examples,
+ *                                completions where bash, zsh and fish look
  *   LICENSE, LICENSES            ours; those of all that is in lib
  */
+import { execFileSync } from 'node:child_process';
 import { chmodSync, cpSync, lutimesSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { ANSWERING, answerSchema } from '../packages/agent/src/cli/schemas/index.ts';
 import { FILE_SORTS, jsonSchemaOf } from '../packages/agent/src/config/json-schema.ts';
 import { licences } from './licences.ts';
@@ -43,6 +45,7 @@ export async function makeTree({ root, to, node, seconds }: TreeOptions): Promis
   copy(join(root, 'packaging/etc'), join(to, 'share/etc'));
   copy(join(root, 'packaging/resolved.conf'), join(to, 'share/examples/resolved.conf'));
   writeSchemas(join(to, 'share/schema'));
+  writeCompletions(root, join(to, 'share'));
   copy(join(root, 'LICENSE'), join(to, 'LICENSE'));
   const page = join(root, 'packages/control/dist/web/.vite/license.json');
   writeFileSync(join(to, 'LICENSES'), licences(modules, page, node));
@@ -59,6 +62,22 @@ function writeSchemas(to: string): void {
     writeFileSync(join(to, `${name}.schema.json`), `${JSON.stringify(schema, undefined, 2)}\n`);
   for (const sort of FILE_SORTS) write(sort, jsonSchemaOf(sort));
   for (const command of ANSWERING) write(`json/${command.replace(' ', '-')}`, answerSchema(command));
+}
+
+/** Where each shell looks for what completes `weft`, below the share of its own prefix. */
+export const COMPLETIONS = {
+  bash: 'bash-completion/completions/weft',
+  zsh: 'zsh/site-functions/_weft',
+  fish: 'fish/vendor_completions.d/weft.fish',
+} as const;
+
+/** As `weft completion` prints them. */
+function writeCompletions(root: string, to: string): void {
+  for (const [shell, place] of Object.entries(COMPLETIONS)) {
+    const weft = [join(root, 'packages/agent/bin/weft.js'), 'completion', shell];
+    mkdirSync(join(to, dirname(place)), { recursive: true });
+    writeFileSync(join(to, place), execFileSync(process.execPath, weft));
+  }
 }
 
 /** Asks neither PATH nor HOME for anything: containers may have none. */

@@ -17,7 +17,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { tarball } from '../../packaging/archive.ts';
 import { debianPackage } from '../../packaging/debian.ts';
 import { type Architecture, nodeFor } from '../../packaging/node.ts';
-import { makeTree } from '../../packaging/tree.ts';
+import { COMPLETIONS, makeTree } from '../../packaging/tree.ts';
 import { documented } from '../docs/documented.ts';
 import { checkout, titled } from '../harness/host.ts';
 import { run } from '../harness/process.ts';
@@ -50,6 +50,12 @@ test('has the same bytes made in a folder of another name, and no word of either
   expect(readFileSync(join(dir, 'one.tar.gz')).equals(readFileSync(join(dir, 'other.tar.gz')))).toBe(true);
   const telling = listing(tree).filter(([, , content]) => content.includes(checkout) || content.includes(tmpdir()));
   expect(telling.map(([path]) => path)).toEqual([]);
+});
+
+test('has completions for each shell, of the commands that it has, and the schemas of what they print', () => {
+  for (const [shell, place] of Object.entries(COMPLETIONS))
+    expect(readFileSync(join(tree, 'share', place), 'utf8'), shell).toContain('weft complete --');
+  expect(readdirSync(join(tree, 'share/schema/json'))).toContain('token-list.schema.json');
 });
 
 test.skipIf(noInstall !== undefined)(
