@@ -23,8 +23,8 @@ const service = 'hello';
 
 using admin = await connectAdmin({ address, token: await readFile(tokenFile, 'utf8') });
 
-// A token makes the network where it is not there yet. It may run nothing but this service, and lets in one host.
-const { token } = await admin.createToken({ network, services: [service], host });
+// A network of this name is made where there is none. The token lets in one host, which may run nothing but this service.
+const { token } = await admin.createToken({ network, services: [service], host, newNetwork: true });
 
 // Put: declared alone, whatever else the network has. It is answered once all agents know of it, and names those that do not.
 const { result } = await admin.putService({
