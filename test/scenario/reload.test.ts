@@ -136,7 +136,12 @@ describe.each([1, 2])('with %i workers', (workers) => {
     const as = JSON.parse((await reload(data, '--json')).err) as unknown;
     expect(as).toMatchObject({ version: 1, error: { code: 'target-loops' } });
     data.write(`services: { redis: { targets: { 6379: "${at(old)}" } }, web: { targets: { 3000: "${at(old)}" } } }`);
-    expect(JSON.parse((await reload(data, '--json')).out)).toEqual({ version: 1, file: data.file, changes: [] });
+    expect(JSON.parse((await reload(data, '--json')).out)).toEqual({
+      version: 1,
+      file: data.file,
+      changes: [],
+      problems: [],
+    });
     expect(await fileProblems(data)).toEqual([]);
     await says(redis, 'through all of it');
     redis.destroy();
@@ -195,8 +200,18 @@ describe.each([1, 2])('with %i workers', (workers) => {
     const second = (await data.status()).gateway;
     expect(await shop(second)).toBe('the shop');
     await expect(shop(first)).rejects.toThrow('ECONNREFUSED');
+    // A place that is taken is no error of the file, and not in force.
+    data.write(file(`gateway: { http: "127.0.0.1:${port}" }`));
+    const told = await reload(data);
+    expect(told).toMatchObject({
+      code: 1,
+      out: expect.stringContaining('is in force, but for what the problems say\n'),
+    });
+    expect(told.err).toMatch(new RegExp(`^problem +127\\.0\\.0\\.1:${port}: .*\\(gateway-listen\\)\n$`));
+    await expect(shop(second)).rejects.toThrow('ECONNREFUSED');
     data.write(file(''));
     await reload(data);
+    expect(await fileProblems(data)).toEqual([]);
     await expect(shop(second)).rejects.toThrow('ECONNREFUSED');
     expect((await data.status()).gateway).toBe('');
     const zones = await until(

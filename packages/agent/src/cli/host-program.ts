@@ -40,10 +40,12 @@ export function hostProgram(
 
   const reloading = program
     .command('reload')
-    .description('have the agent of this host take up its changed file, without a restart')
+    .description(
+      'have the agent of this host take up its changed file, without a restart; exit code 1 where a part of it could not be put in force',
+    )
     .addOption(data())
     .addOption(json())
-    .action(async (options) => (await import('./reload-command.ts')).reload(options, terminal));
+    .action(async (options) => exit(await (await import('./reload-command.ts')).reload(options, terminal)));
   example(reloading, 'weft reload');
 
   const telling = program

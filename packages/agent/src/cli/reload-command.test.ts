@@ -35,6 +35,27 @@ test('reload tells what an option keeps from having effect', async () => {
     version: 1,
     file: '/etc/weft/weft.yaml',
     changes: [{ key: 'dns.upstream', before: null, after: '10.0.0.2:53', overridden_by: '--dns-upstream' }, changes[1]],
+    problems: [],
+  });
+});
+
+test('reload names the problems that came with it, and fails where a part of the file is not in force', async () => {
+  const changes = [{ key: 'gateway.http', before: null, after: '0.0.0.0:80' }];
+  const passing = { code: 'no-upstream', subject: 'agent', message: 'no resolver' };
+  const taken = { code: 'gateway-listen', subject: '0.0.0.0:80', message: 'the port is taken' };
+  const data = await answering({ file: 'weft.yaml', changes, problems: [passing, taken] });
+  expect(await weft('reload', '--data', data)).toEqual({
+    code: 1,
+    out: '+ gateway.http: 0.0.0.0:80\nweft.yaml is in force, but for what the problems say\n',
+    err: 'problem    agent: no resolver (no-upstream)\nproblem    0.0.0.0:80: the port is taken (gateway-listen)\n',
+  });
+  const told = await weft('reload', '--json', '--data', data);
+  expect([told.code, JSON.parse(told.out)]).toMatchObject([1, { problems: [passing, taken] }]);
+  for (const server of servers.splice(0)) server.close();
+  const well = await answering({ file: 'weft.yaml', changes, problems: [passing] });
+  expect(await weft('reload', '--data', well)).toMatchObject({
+    code: 0,
+    out: expect.stringContaining('is in force\n'),
   });
 });
 

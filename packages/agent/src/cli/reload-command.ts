@@ -3,29 +3,45 @@ import { CodedError, escapeUnseen } from '@weft/proto';
 import type { FileChange } from '../config/file-changes.ts';
 import type { ReloadAnswer } from '../observe/local-question.ts';
 import { askAgent } from '../observe/status-client.ts';
-import { CommandError } from './errors.ts';
+import { CommandError, type ExitCode } from './errors.ts';
 import { writeJson } from './json.ts';
 import { noAgent } from './local-agent.ts';
 import { defaultDirectory } from './paths.ts';
-import { paint, type Terminal } from './terminal.ts';
+import { paint, paintErr, type Terminal } from './terminal.ts';
 
 export interface ReloadOptions {
   readonly data?: string;
   readonly json?: boolean;
 }
 
-/** Targets on other hosts are probed, and every thread takes part. */
+/** Of problems, those by which a part of the file is not in force. */
+const NOT_IN_FORCE: ReadonlySet<string> = new Set([
+  'gateway-listen',
+  'gateway-not-allowed',
+  'match-not-enforced',
+  'service-not-allowed',
+  'service-not-declared',
+  'target-not-declared',
+]);
+/** Listeners of a large network are bound before it is answered, by every thread. */
 const ANSWER_MS = 20_000;
 
-export async function reload(options: ReloadOptions, terminal: Terminal): Promise<void> {
+/** Answers with the exit code: 1 where a part of the file could not be put in force. */
+export async function reload(options: ReloadOptions, terminal: Terminal): Promise<ExitCode> {
   const directory = options.data ?? defaultDirectory('weft', terminal.env);
-  const { file, changes } = await ask(directory);
+  const { file, changes, problems } = await ask(directory);
+  const code = problems.some((problem) => NOT_IN_FORCE.has(problem.code)) ? 1 : 0;
   if (options.json === true) {
-    writeJson(terminal, 'reload', { file, changes });
-    return;
+    writeJson(terminal, 'reload', { file, changes, problems });
+    return code;
   }
   for (const change of changes) terminal.out(`${line(change, terminal)}\n`);
-  terminal.out(escapeUnseen(changes.length === 0 ? `${file}: nothing has changed\n` : `${file} is in force\n`));
+  for (const { code: kind, subject, message } of problems) {
+    terminal.err(`${paintErr(terminal, 'red', 'problem')}    ${escapeUnseen(`${subject}: ${message} (${kind})`)}\n`);
+  }
+  const inForce = code === 0 ? 'is in force' : 'is in force, but for what the problems say';
+  terminal.out(escapeUnseen(changes.length === 0 ? `${file}: nothing has changed\n` : `${file} ${inForce}\n`));
+  return code;
 }
 
 async function ask(directory: string): Promise<ReloadAnswer> {
@@ -37,10 +53,10 @@ async function ask(directory: string): Promise<ReloadAnswer> {
     throw error;
   }
   if (answer === undefined) throw noAgent(directory);
-  const { file, changes } = answer;
+  const { file, changes, problems = [] } = answer;
   // Before there were questions, whatever was asked was answered with the status.
   if (file === undefined || changes === undefined) throw tooOld(directory);
-  return { file, changes };
+  return { file, changes, problems };
 }
 
 function tooOld(directory: string): CommandError {

@@ -1,5 +1,5 @@
 /** What programs of this host may ask the agent over the socket in its directory, and how it says that it has no answer. */
-import { type Action, type BreakPoint, CodedError, messageOf, PROTOCOLS } from '@weft/proto';
+import { type Action, type BreakPoint, CodedError, messageOf, PROTOCOLS, type Problem } from '@weft/proto';
 import { z } from 'zod';
 import { FileError, type FileProblem } from '../config/errors.ts';
 import type { FileChange } from '../config/file-changes.ts';
@@ -56,6 +56,8 @@ export interface ReloadAnswer {
   readonly file: string;
   /** Now in force. */
   readonly changes: readonly FileChange[];
+  /** That came with it; an agent of before says nothing of them. */
+  readonly problems: readonly Problem[];
 }
 
 export interface ExplainAnswer {

@@ -158,9 +158,9 @@ async function runMember(
     };
     reload.serve({
       problems: path.problems,
-      enforce: async (before, now) => {
+      enforce: async (now) => {
         dns.answerOutside(outsideNames(options, now));
-        await path.takeUp(before, now);
+        await path.takeUp(now);
       },
     });
     const seen = () => {
@@ -219,6 +219,7 @@ async function runMember(
     if (signal.aborted) await Promise.race([path.leave(options.drainMs ?? 0), path.failed]);
     await path.count();
     const cut = path.totals.flows;
+    reload.end();
     taking.abort();
     path.left();
     await stop('the agent stops');
@@ -228,6 +229,7 @@ async function runMember(
     logger.info({ event: 'stopped', cut }, `stopped; open flows that were cut: ${cut}`);
     return !signal.aborted;
   } finally {
+    reload.end();
     taking.abort();
     await stop('the agent stops');
     life.abort();

@@ -1,5 +1,6 @@
 /** The gateway of an agent whose file asks for one, joined to the outbound side: the internet's calls are flows like any other. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { formatHostPort, type HostPort, messageOf } from '@weft/proto';
 import type { Logger } from 'pino';
 import type { OpenFiles } from '../bytes/open-files.ts';
@@ -30,6 +31,7 @@ export class GatewayPlace implements OpenGateway {
   readonly #parts: GatewayParts;
   readonly #signal: AbortSignal;
   #open: (OpenGateway & { readonly tried: Promise<void> }) | undefined;
+  #at: HostPort | undefined;
   #end = new AbortController();
 
   constructor(parts: GatewayParts, signal: AbortSignal) {
@@ -43,10 +45,13 @@ export class GatewayPlace implements OpenGateway {
 
   /** Another place ends the one before, with its connections. Resolves when it listens, or could not yet. */
   async listen(at: HostPort | undefined): Promise<void> {
-    this.#end.abort();
-    this.#end = new AbortController();
-    this.#open = at && openGateway(at, this.#parts, AbortSignal.any([this.#signal, this.#end.signal]));
-    this.#parts.changed();
+    if (!isDeepStrictEqual(at, this.#at)) {
+      this.#at = at;
+      this.#end.abort();
+      this.#end = new AbortController();
+      this.#open = at && openGateway(at, this.#parts, AbortSignal.any([this.#signal, this.#end.signal]));
+      this.#parts.changed();
+    }
     await this.#open?.tried;
   }
 }

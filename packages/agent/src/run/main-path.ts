@@ -1,9 +1,9 @@
 /** The main thread's data path, and the workers beside it when there are any. */
-import { isDeepStrictEqual } from 'node:util';
 import {
   defined,
   formatHostPort,
   type HostPort,
+  messageOf,
   type OpenFlows,
   type OpenFlowsQuestion,
   type Protocol,
@@ -220,14 +220,15 @@ export async function openMainPath(
     await outbound.settled();
     await pool?.settled();
   };
-  const takeUp: Reloadable['enforce'] = async (before, now) => {
+  const takeUp: Reloadable['enforce'] = async (now) => {
     recorder.zone = now.zone;
-    const elsewhere = pool?.services(services);
-    store.enforceAgain();
-    if (!isDeepStrictEqual(before.gateway, now.gateway)) await gateway.listen(now.gateway?.http);
-    await elsewhere;
+    // All of it is tried: what fails is no reason to leave the rest as it was.
+    const steps = [() => pool?.services(services), () => store.enforceAgain(), () => gateway.listen(now.gateway?.http)];
+    const taken = await Promise.allSettled(steps.map(async (step) => await step()));
     await inbound.watch.refresh();
     await settled();
+    const failures = taken.flatMap((each) => (each.status === 'rejected' ? [each.reason as unknown] : []));
+    if (failures.length > 0) throw new AggregateError(failures, failures.map(messageOf).join('; '));
   };
   return {
     recorder,

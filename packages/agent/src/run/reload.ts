@@ -1,5 +1,5 @@
 /** Takes up a changed agent file while the agent runs: whole, or not at all. */
-import { defined, messageOf } from '@weft/proto';
+import { defined, messageOf, type Problem } from '@weft/proto';
 import type { Logger } from 'pino';
 import type { AgentFile } from '../config/agent-file.ts';
 import { fileChanges } from '../config/file-changes.ts';
@@ -19,8 +19,8 @@ export interface AgentFileSource {
 /** What takes up the file: the parts of an agent that is a member and carries flows. */
 export interface Reloadable {
   readonly problems: Problems;
-  /** Resolves when what is in force now is enforced. */
-  readonly enforce: (before: AgentFile, now: AgentFile) => Promise<void>;
+  /** Resolves when the file, which is in force now, is enforced. */
+  readonly enforce: (now: AgentFile) => Promise<void>;
 }
 
 export interface ReloadOptions {
@@ -36,43 +36,58 @@ export interface ReloadOptions {
 
 export class FileReload {
   readonly #options: ReloadOptions;
-  readonly #serving = Promise.withResolvers<void>();
+  /** Resolves with what takes up the file, once there is any. */
+  #serving = Promise.withResolvers<Reloadable>();
   #parts: Reloadable | undefined;
+  /** The last file that was enforced in full. */
+  #enforced: AgentFile;
   #running: Promise<unknown> = Promise.resolve();
   /** Has not begun to read. */
   #waiting: Promise<ReloadAnswer> | undefined;
 
   constructor(options: ReloadOptions) {
     this.#options = options;
+    this.#enforced = options.file.current;
   }
 
   /** From now on this is what takes up the file; one that was asked for before is read now. */
   serve(parts: Reloadable): void {
     this.#parts = parts;
-    this.#serving.resolve();
+    this.#enforced = this.#options.file.current;
+    this.#serving.resolve(parts);
+  }
+
+  /** What served is over: who asks waits for what comes next. */
+  end(): void {
+    if (this.#parts === undefined) return;
+    this.#parts = undefined;
+    this.#serving = Promise.withResolvers();
   }
 
   /** One after the other; who asks while another waits for its turn shares it. Rejects with FileError, AgentError or LocalRefusal. */
   ask(): Promise<ReloadAnswer> {
     if (this.#waiting !== undefined) return this.#waiting;
-    const next = Promise.all([this.#running, this.#serving.promise]).then(() => {
-      this.#waiting = undefined;
-      return this.#reload();
-    });
+    const next = this.#inTurn();
     this.#waiting = next;
     this.#running = next.catch(() => {});
     return next;
   }
 
-  async #reload(): Promise<ReloadAnswer> {
+  async #inTurn(): Promise<ReloadAnswer> {
+    await this.#running;
+    while (this.#parts === undefined) await this.#serving.promise;
+    this.#waiting = undefined;
+    return await this.#reload(this.#parts);
+  }
+
+  async #reload(parts: Reloadable): Promise<ReloadAnswer> {
     const { file, source, check, overridden, logger } = this.#options;
-    const parts = this.#parts;
-    if (source === undefined || parts === undefined)
-      throw new LocalRefusal(
-        'no-agent-file',
-        'this agent has no agent file to read again: it was started without --config, or with one from stdin; restart it with --config FILE',
-      );
-    const before = file.current;
+    if (source === undefined) {
+      logger.warn({ event: 'not-reloaded', file: '', reason: NO_FILE }, 'there is no agent file to take up');
+      throw new LocalRefusal('no-agent-file', NO_FILE);
+    }
+    const before = this.#enforced;
+    const stood = new Set(parts.problems.current.map(problemKey));
     let next: AgentFile;
     try {
       next = await source.read();
@@ -89,17 +104,30 @@ export class FileReload {
       ...change,
       ...defined({ overriddenBy: overridden[change.key] }),
     }));
-    if (changes.length > 0) {
+    // One that failed is enforced again, and so is what it was to replace.
+    if (changes.length > 0 || file.current !== this.#enforced) {
       file.replace(next);
       try {
-        await parts.enforce(before, next);
+        await parts.enforce(next);
       } catch (err) {
+        const message = `it was read, and could not be enforced in full: ${messageOf(err)}; weft reload tries again; if that fails, restart the agent, and report it`;
+        parts.problems.raise({ code: 'file-not-enforced', subject: source.name, message });
         logger.error({ event: 'reload-not-enforced', err }, 'the agent file could not be enforced in full');
         throw err;
       }
+      this.#enforced = next;
     }
+    parts.problems.clear('file-not-enforced', source.name);
     const keys = changes.map(({ key }) => key);
     logger.info({ event: 'reloaded', file: source.name, keys }, 'the agent file was read again');
-    return { file: source.name, changes };
+    const problems = parts.problems.current.filter((problem) => !stood.has(problemKey(problem)));
+    return { file: source.name, changes, problems };
   }
+}
+
+const NO_FILE =
+  'this agent has no agent file to read again: it was started without --config, or with one from stdin; restart it with --config FILE';
+
+function problemKey({ code, subject }: Problem): string {
+  return `${code} ${subject}`;
 }

@@ -116,5 +116,5 @@ const ping: PingAnswer = {
 /** The same of an agent, by question. */
 export const LOCAL: Partial<Record<LocalQuestion['ask'], object>> = {
   ping,
-  reload: { file: 'weft.yaml', changes: [{ key: 'zone', before: null, after: 'eu' }] },
+  reload: { file: 'weft.yaml', changes: [{ key: 'zone', before: null, after: 'eu' }], problems: [] },
 };

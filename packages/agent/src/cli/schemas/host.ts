@@ -156,6 +156,7 @@ export const reload = told({
       overriddenBy: text.optional().describe('option of weft up that keeps it from having effect'),
     } satisfies Record<keyof FileChange, z.ZodType>),
   ),
+  problems,
 });
 
 export const forward = told({

@@ -89,14 +89,20 @@ describe('a worker', () => {
     await expect(worker.failed).rejects.toThrow('the port is taken');
   });
 
+  it('that was stopped takes no more', async () => {
+    const worker = start(await sharedPort());
+    await worker.ready;
+    await worker.stop('the test is over');
+    await expect(worker.update({ services: new Map() })).rejects.toThrow('the test is over');
+  });
+
   it('that ends unasked is told, and what it was asked is never taken for enforced', async () => {
     const worker = start(0, new URL('./failing.fixture.ts', import.meta.url));
     await worker.ready;
-    let enforced = false;
-    void worker.update({ answering: new Set() }).then(() => {
-      enforced = true;
-    });
+    await expect(worker.update({ answering: new Set() })).rejects.toThrow('out of luck');
     await expect(worker.failed).rejects.toThrow('out of luck');
-    expect(enforced).toBe(false);
+    // Nor does anybody wait for what is asked later.
+    await expect(worker.update({ services: new Map() })).rejects.toThrow('out of luck');
+    await worker.bound();
   });
 });

@@ -45,6 +45,8 @@ export class WorkerHandle {
   #counts = 0;
   #bound = 0;
   #ending: boolean = false;
+  /** Why, once it is over. */
+  #ended: Error | undefined;
   readonly #watch: NodeJS.Timeout;
   readonly told: Readonly<Told> = {};
   /** Who waits for an answer: as many as ask for the agent's status at once, telemetry, and a scrape. */
@@ -88,7 +90,7 @@ export class WorkerHandle {
     this.#post({ type: 'leave', leaving });
   }
 
-  /** Resolves when it is enforced there. */
+  /** Resolves when it is enforced there; rejects when it was not in full, or the worker has ended. */
   update(update: Update): Promise<void> {
     return this.#feed.push(update);
   }
@@ -96,7 +98,7 @@ export class WorkerHandle {
   /** Resolves when the listeners of the updates that it has were bound or failed. */
   bound(): Promise<void> {
     const serial = this.#serial;
-    if (this.#bound >= serial) return Promise.resolve();
+    if (this.#bound >= serial || this.#ended !== undefined) return Promise.resolve();
     return new Promise((resolve) => this.#boundWaiters.push({ serial, resolve }));
   }
 
@@ -107,6 +109,7 @@ export class WorkerHandle {
     this.#post({ type: 'stop', reason });
     await Promise.race([this.#stopped.promise, sleep(STOP_MS, undefined, { ref: false })]);
     await this.#worker.terminate();
+    this.#endWaits(new Error(reason));
   }
 
   #heard(message: FromWorker, news: (message: WorkerNews) => void): void {
@@ -165,6 +168,7 @@ export class WorkerHandle {
   }
 
   #enforce(update: Update): Promise<void> {
+    if (this.#ended !== undefined) return Promise.reject(this.#ended);
     const serial = ++this.#serial;
     const waiting = Promise.withResolvers<void>();
     this.#waiting.set(serial, waiting);
@@ -185,6 +189,14 @@ export class WorkerHandle {
     return setInterval(look, LOOK_MS).unref();
   }
 
+  /** Nobody answers any more. */
+  #endWaits(cause: Error): void {
+    this.#ended ??= cause;
+    for (const waiting of this.#waiting.values()) waiting.reject(this.#ended);
+    this.#waiting.clear();
+    for (const { resolve } of this.#boundWaiters.splice(0)) resolve();
+  }
+
   #post(message: ToWorker): void {
     this.#worker.postMessage(message);
   }
@@ -192,6 +204,7 @@ export class WorkerHandle {
   #fail(cause: Error): void {
     this.#stopped.resolve();
     if (this.#ending) return;
+    this.#endWaits(cause);
     this.#ending = true;
     clearInterval(this.#watch);
     this.#ready.reject(cause);
