@@ -69,7 +69,7 @@ describe('forward', () => {
     await closed;
     expect(await ended).toMatchObject({ code: 0 });
     expect(said.err).toBe(
-      'note: each user of this host may call these ports, and calls as this host; Ctrl-C ends them\n',
+      'note: each user of this host may call these ports, and calls as the programs of this host do; Ctrl-C ends them\n',
     );
   });
 
@@ -116,7 +116,7 @@ describe('forward', () => {
     await ended;
     expect(said.out).toMatch(/^0\.0\.0\.0:\d+ leads to redis:6379\n$/);
     expect(said.err).toMatch(
-      /^warning: whoever reaches 0\.0\.0\.0:\d+, from other hosts too, calls redis:6379 as this host\n/,
+      /^warning: whoever reaches 0\.0\.0\.0:\d+, from other hosts too, calls redis:6379 as a program of this host does\n/,
     );
   });
 

@@ -93,11 +93,13 @@ function tell(
     if (options.json === undefined)
       terminal.out(`${where} lead${listening.length === 1 ? 's' : ''} to ${nameOf(spec.called)}\n`);
     if (spec.address !== undefined && !isLoopback(spec.address)) {
-      const note = `${paintErr(terminal, 'yellow', 'warning')}: whoever reaches ${where}, from other hosts too, calls ${nameOf(spec.called)} as this host`;
+      const note = `${paintErr(terminal, 'yellow', 'warning')}: whoever reaches ${where}, from other hosts too, calls ${nameOf(spec.called)} as a program of this host does`;
       terminal.err(`${note}\n`);
     }
   }
-  terminal.err('note: each user of this host may call these ports, and calls as this host; Ctrl-C ends them\n');
+  terminal.err(
+    'note: each user of this host may call these ports, and calls as the programs of this host do; Ctrl-C ends them\n',
+  );
 }
 
 /** Tells why calls come to nothing: one look at a time, and the same reason not at each. */

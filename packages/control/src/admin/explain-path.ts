@@ -7,24 +7,23 @@ import {
   isOfPorts,
   LISTENER_PROBLEMS,
   listenerName,
-  type Source,
-  sourceName,
   TARGET_PROBLEM,
 } from '@weft/proto';
 import type { LiveAgents } from '../fleet/live.ts';
-import { fleetAgents, fleetInstances } from '../fleet/projection.ts';
+import { fleetInstances } from '../fleet/projection.ts';
 import type { PathTracer } from '../fleet/questions.ts';
-import { byText } from '../order.ts';
 import type { AgentState, NetworkState } from '../state/types.ts';
+import type { Caller } from './explain-callers.ts';
 
 export interface PathQuestion extends DestinationName {
   readonly network: NetworkState;
-  readonly source: Source;
+  /** A service name, `host:NAME` or `internet`. */
+  readonly from: string;
+  /** Those that may. */
+  readonly callers: readonly Caller[];
   readonly live: LiveAgents;
   readonly tracer: PathTracer;
   readonly timeoutMs: number;
-  /** Why the policy refuses the caller at this host, where it permits it elsewhere; undefined where it does not. */
-  readonly denial: (agent: AgentState) => string | undefined;
 }
 
 interface TargetFound {
@@ -52,23 +51,20 @@ interface Candidate {
 const MOST_TRACED = 8;
 /** Of the caller's hosts, each of which tries all of those. */
 const MOST_ASKED = 32;
-const MOST_REFUSED = 100;
 
 export async function findPath(question: PathQuestion): Promise<PathFound> {
-  const callers = callersOf(question);
-  const steps = callers.flatMap(({ agent, denial, listener }) => [
-    ...(denial === undefined ? [] : [denial]),
+  const callers = question.callers
+    .filter(({ connected }) => connected)
+    .map(({ agent }) => ({ agent, listener: listenerOf(agent, question) }));
+  const steps = callers.flatMap(({ agent, listener }) => [
     ...(listener === undefined ? [] : [listener.step]),
     ...shortages('the caller', agent, question, true),
   ]);
-  const isOpen = ({ denial, listener }: Caller) => denial === undefined && listener?.closed !== true;
-  const open = callers.filter(isOpen).map(({ agent }) => agent);
+  const open = callers.filter(({ listener }) => listener?.closed !== true).map(({ agent }) => agent);
   const found = await findTarget(question, open.length > 0 ? open : callers.map(({ agent }) => agent));
-  const shutAt: BreakPoint = callers.some(({ denial }) => denial === undefined) ? 'no-listener' : 'denied';
-  const breakPoint = callers.length > 0 && open.length === 0 ? shutAt : found.breakPoint;
-  const shut = callers.filter((caller) => !isOpen(caller)).map(({ agent }) => agent.host);
-  const refused = [...shut, ...found.cutOff].sort(byText);
-  const refusedHosts = breakPoint === 'none' ? refused.slice(0, MOST_REFUSED) : [];
+  const breakPoint = callers.length > 0 && open.length === 0 ? 'no-listener' : found.breakPoint;
+  const shut = callers.filter(({ listener }) => listener?.closed === true).map(({ agent }) => agent.host);
+  const refusedHosts = breakPoint === 'none' ? [...shut, ...found.cutOff] : [];
   return { breakPoint, steps: [...steps, ...found.steps], refusedHosts };
 }
 
@@ -119,23 +115,23 @@ function candidatesOf({ network, service, port, protocol, live }: PathQuestion):
 }
 
 async function tryPaths(
-  { source, tracer, timeoutMs }: PathQuestion,
+  { from, tracer, timeoutMs }: PathQuestion,
   callers: readonly AgentState[],
   candidates: readonly Candidate[],
 ): Promise<TargetFound> {
   const asked = callers.slice(0, MOST_ASKED);
-  if (asked.length === 0 && source.type === 'internet') {
+  if (asked.length === 0 && from === 'internet') {
     return { breakPoint: 'unreachable', steps: ['no gateway of this network is connected'], cutOff: [] };
   }
   if (asked.length === 0) {
-    const unchecked = `whether it can be reached was not tried: no agent of ${sourceName(source)} is connected`;
+    const unchecked = `whether it can be reached was not tried: no agent of ${from} that may call is connected`;
     return {
       breakPoint: 'none',
       steps: [...candidates.map(({ name, agent }) => `${name} on ${agent.host} is healthy and listens`), unchecked],
       cutOff: [],
     };
   }
-  const from = async (caller: AgentState) => {
+  const waysFrom = async (caller: AgentState) => {
     const ways = candidates.map(async ({ name, agent }) => {
       if (agent.id === caller.id) return { works: true, step: `${name} is on ${agent.host}, where the caller is` };
       const outcome = await tracer.trace(caller.id, agent.id, timeoutMs);
@@ -150,35 +146,24 @@ async function tryPaths(
     // A caller's agent that is silent proves nothing of the path.
     return { host: caller.host, fails: tried.every(({ works }) => works === false), tried };
   };
-  const found = await Promise.all(asked.map(from));
+  const found = await Promise.all(asked.map(waysFrom));
   const steps = found.flatMap(({ tried }) => tried.map(({ step }) => step));
   const unasked = callers.length - asked.length;
-  if (unasked > 0) steps.push(`${unasked} more hosts of ${sourceName(source)} were not asked`);
+  if (unasked > 0) steps.push(`${unasked} more hosts of ${from} were not asked`);
   const cutOff = found.filter(({ fails }) => fails).map(({ host }) => host);
   const unreachable = cutOff.length === found.length;
   return { breakPoint: unreachable ? 'unreachable' : 'none', steps, cutOff: unreachable ? [] : cutOff };
 }
 
-interface Caller {
-  readonly agent: AgentState;
-  /** Why the policy refuses it there. */
-  readonly denial: string | undefined;
-  /** What is wrong where the caller calls, as its agent reports it; a `closed` one takes no call. */
-  readonly listener: { readonly closed: boolean; readonly step: string } | undefined;
-}
-
-/** Connected agents that the caller may be on, by host name. */
-function callersOf(question: PathQuestion): Caller[] {
-  const { network, source, live } = question;
-  return fleetAgents(network, live)
-    .flatMap(({ agent, connected }) => (connected && isOn(agent, source, live) ? [agent] : []))
-    .sort((one, other) => byText(one.host, other.host))
-    .map((agent) => ({ agent, denial: question.denial(agent), listener: listenerOf(agent, question) }));
+/** What is wrong where the caller calls, as its agent reports it; a `closed` one takes no call. */
+interface Listener {
+  readonly closed: boolean;
+  readonly step: string;
 }
 
 /** A gateway opens its flows itself, and needs no address to listen on. */
-function listenerOf(agent: AgentState, { source, service, port, protocol, live }: PathQuestion): Caller['listener'] {
-  if (source.type === 'internet') return undefined;
+function listenerOf(agent: AgentState, { from, service, port, protocol, live }: PathQuestion): Listener | undefined {
+  if (from === 'internet') return undefined;
   const place = listenerName({ service, ordinal: undefined, port, protocol });
   const problem = live
     .agent(agent.id)
@@ -191,8 +176,8 @@ function listenerOf(agent: AgentState, { source, service, port, protocol, live }
 
 /** What refuses some calls there, and not all, as its agent reports: it is short of files, or, for callers, of places to call at. */
 function shortages(where: string, { id, host }: AgentState, question: PathQuestion, calls: boolean): string[] {
-  const { source, protocol, live } = question;
-  const crowd = source.type === 'internet' ? 'gateway' : protocol;
+  const { from, protocol, live } = question;
+  const crowd = from === 'internet' ? 'gateway' : protocol;
   const problems = live.agent(id)?.report?.problems ?? [];
   return problems
     .filter(
@@ -201,15 +186,4 @@ function shortages(where: string, { id, host }: AgentState, question: PathQuesti
         (calls && code === 'too-many-clients' && subject === crowd),
     )
     .map(({ message }) => `at ${where}, ${host}: ${message}`);
-}
-
-function isOn(agent: AgentState, source: Source, live: LiveAgents): boolean {
-  switch (source.type) {
-    case 'service':
-      return live.instance(agent.id, source.service.name) !== undefined;
-    case 'host':
-      return agent.host === source.name;
-    case 'internet':
-      return agent.roles.includes('gateway');
-  }
 }

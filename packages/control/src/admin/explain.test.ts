@@ -175,6 +175,92 @@ describe('what would permit it', () => {
   });
 });
 
+describe('each host that it may be on', () => {
+  const services = [
+    service('web', 'web', tcp(1)),
+    service('redis', 'private', tcp(2)),
+    service('db', 'private', tcp(5432)),
+  ];
+  const letWeb = rule('let-web', 'allow', ['web'], ['db']);
+  const shut = (policies = [letWeb]) => mesh({ services, defaultAction: 'deny', policies });
+  const toDb = { service: 'db', port: 5432 };
+  const data = { host: 'data', services: ['db'] };
+  const mixed = { host: 'mixed', services: ['web', 'redis'] };
+  const permits = (revision: number) =>
+    `revision ${revision} permits it by let-web: policy let-web allows web to db:5432/tcp`;
+  const denies = (revision: number) =>
+    `revision ${revision} denies it by default: no policy is about host:mixed to db:5432/tcp, and the default is deny`;
+  const voided = 'rule let-web allows nothing to web on mixed, where no process can be told from another';
+
+  test('is judged as it speaks: denied where that is of its host alone, which names the rule', async () => {
+    const where = await networkOf(shut(), [data, mixed]);
+    const { answer, traced } = await explain(toDb, {}, where);
+    expect(answer).toMatchObject({ verdict: 'deny', rule: 'default', breakPoint: 'denied', refusedHosts: [] });
+    expect(answer.steps).toEqual([
+      'mixed runs redis, web, which cannot be told apart there and speak as host:mixed',
+      'db is a private service with ports 5432',
+      denies(where.revision),
+      voided,
+    ]);
+    expect(answer.remedy).toMatchObject({ denies: [], rule: { from: ['host:mixed'], to: ['db'] } });
+    expect(traced).toEqual([]);
+  });
+
+  test('is left out of those that may, with the rule that is not enforced there', async () => {
+    const where = await networkOf(shut(), [data, mixed, { host: 'alone', services: ['web'] }]);
+    const { answer, traced } = await explain(toDb, {}, where);
+    expect(answer).toMatchObject({ verdict: 'allow', rule: 'let-web', breakPoint: 'none', refusedHosts: ['mixed'] });
+    expect(answer.steps.slice(1, 4)).toEqual([
+      permits(where.revision),
+      'mixed runs redis, web, which cannot be told apart there and speak as host:mixed: no policy is about host:mixed to db:5432/tcp, and the default is deny',
+      voided,
+    ]);
+    expect(traced).toEqual(['alone>data']);
+  });
+
+  test('may call where a rule is about the host, and the service may not', async () => {
+    const letMixed = rule('let-mixed', 'allow', ['host:mixed'], ['db']);
+    const where = await networkOf(shut([letMixed]), [data, mixed, { host: 'alone', services: ['web'] }]);
+    const { answer, traced } = await explain(toDb, {}, where);
+    expect(answer).toMatchObject({ verdict: 'allow', rule: 'let-mixed', refusedHosts: ['alone'] });
+    expect(answer.steps[0]).toBe('mixed runs redis, web, which cannot be told apart there and speak as host:mixed');
+    expect(traced).toEqual(['mixed>data']);
+  });
+
+  test('is in the rule that would permit it, where none may', async () => {
+    const where = await networkOf(shut([]), [data, mixed, { host: 'alone', services: ['web'] }]);
+    const { answer } = await explain(toDb, {}, where);
+    expect(answer.remedy?.rule).toMatchObject({ name: 'web-to-db-5432', from: ['web', 'host:mixed'] });
+  });
+
+  test('has the rule named that does nothing there, where the host is asked about, and no other', async () => {
+    const apart = rule('apart', 'allow', ['web'], ['redis']);
+    const where = await networkOf(shut([letWeb, apart]), [data, mixed]);
+    const { answer } = await explain({ from: 'host:mixed', ...toDb }, {}, where);
+    expect(answer).toMatchObject({ verdict: 'deny', rule: 'default', breakPoint: 'denied' });
+    expect(answer.steps.slice(1)).toEqual([denies(where.revision), voided]);
+  });
+
+  test('has the rule named that denies more there than it says', async () => {
+    const noWeb = rule('no-web', 'deny', ['web'], ['db']);
+    const where = await networkOf(mesh({ services, policies: [noWeb] }), [data, mixed]);
+    const { answer } = await explain({ from: 'redis', ...toDb }, {}, where);
+    expect(answer).toMatchObject({ verdict: 'deny', rule: 'no-web', breakPoint: 'denied' });
+    expect(answer.steps.at(-1)).toBe(
+      'rule no-web denies every process of mixed that may be web, since none there can be told from another',
+    );
+  });
+
+  test('is told of in a few words where they are many', async () => {
+    const many = Array.from({ length: 12 }, (_, at) => ({ host: `mixed-${at}`, services: ['web', 'redis'] }));
+    const where = await networkOf(shut(), [data, { host: 'alone', services: ['web'] }, ...many]);
+    const { answer } = await explain(toDb, {}, where);
+    expect(answer.refusedHosts).toHaveLength(12);
+    expect(answer.steps.filter((step) => step.startsWith('mixed-'))).toHaveLength(8);
+    expect(answer.steps).toContain('it is denied from 4 more of its hosts');
+  });
+});
+
 describe('the way', () => {
   test('is tried from the caller’s agent to each healthy instance that listens', async () => {
     const { answer, traced } = await explain({}, { unreachable: ['data-a'] });
@@ -273,7 +359,7 @@ describe('the way', () => {
     expect(answer.steps.slice(-3)).toEqual([
       'redis/0 on data-a is healthy and listens',
       'redis/1 on data-b is healthy and listens',
-      'whether it can be reached was not tried: no agent of web is connected',
+      'whether it can be reached was not tried: no agent of web that may call is connected',
     ]);
     expect(traced).toEqual([]);
   });

@@ -7,21 +7,21 @@ import {
   type BreakPoint,
   type DestinationName,
   formatPortRange,
+  type Mesh,
   type Remedy,
   type Rule,
   remedyOf,
-  resolveSource,
   type Source,
   sourceName,
   type Verdict,
 } from '@weft/proto';
 import type { LiveAgents } from '../fleet/live.ts';
 import type { PathTracer } from '../fleet/questions.ts';
-import { mayRunIn } from '../state/may-run.ts';
-import type { AgentState, NetworkState } from '../state/types.ts';
+import { byText } from '../order.ts';
+import type { NetworkState } from '../state/types.ts';
+import { type Caller, callersOf, inexactSteps, speaksAs } from './explain-callers.ts';
 import { findPath } from './explain-path.ts';
 import { type PolicyOf, policyCache } from './policy-cache.ts';
-import { speakerOn } from './speaks-as.ts';
 
 export interface ExplainQuestion extends DestinationName {
   /** A service name, `host:NAME` or `internet`. */
@@ -51,14 +51,18 @@ export interface ExplainOptions {
   readonly timeoutMs?: number;
 }
 
+/** Hosts that an answer names, and those that steps tell of. */
+const MOST_HOSTS = 100;
+const MOST_TOLD = 8;
+
 export function createExplain({ live, tracer, policyOf = policyCache(), timeoutMs = 3_000 }: ExplainOptions): Explain {
   return async (network, question, signal) => {
     const { revision } = network;
     const deny = (rule: string, reason: string, breakPoint: BreakPoint, steps: readonly string[] = []): Explanation => {
       return { verdict: 'deny', rule, revision, reason, breakPoint, steps: [...steps, reason], refusedHosts: [] };
     };
-    const asked = sourceOf(network, question.from);
-    if (asked === undefined) {
+    const callers = callersOf(network, live, question.from);
+    if (callers === undefined) {
       return deny('builtin:source', `there is no caller ${question.from} in network ${network.name}`, 'no-such-source');
     }
     const service = network.services.get(question.service)?.service;
@@ -66,62 +70,75 @@ export function createExplain({ live, tracer, policyOf = policyCache(), timeoutM
       const reason = `there is no service ${question.service} in network ${network.name}`;
       return deny('builtin:no-such-service', reason, 'no-such-name');
     }
-    const { port, protocol } = question;
-    const policy = policyOf(network);
+    const { from, port, protocol } = question;
     const destination = { service, port, protocol };
-    const { source, step } = spokenAs(network, live, asked);
-    const verdict = policy.decide(source, destination);
+    const policy = policyOf(network);
+    const judged = callers.map((caller) => ({ caller, verdict: policy.decide(caller.source, destination) }));
+    const denied = judged.filter(({ verdict }) => !verdict.allowed);
+    const told = [...judged].sort((one, other) => rank(one) - rank(other))[0];
+    const verdict = told?.verdict ?? policy.decide(sourceOfNobody(network, from), destination);
     if (service.kind === 'worker') return deny(verdict.rule, verdict.reason, 'no-such-name');
     const declared = service.ports.map(formatPortRange).join(', ');
-    const steps = [
-      ...step,
+    const decided = [
+      ...(told === undefined || sourceName(verdict.source) === from ? [] : [speaksAs(told.caller)]),
       `${service.name} is a ${service.kind} service with ports ${declared}`,
       verdictStep(verdict),
+      ...deniedSteps(network.mesh, denied, told),
     ];
     const { policies: rules, defaultAction } = network.mesh;
     const decidingRule = rules.find(({ name }) => name === verdict.rule);
     if (!verdict.allowed) {
-      const remedy = remedyOf({ rules, defaultAction, source, destination });
-      return { ...outcome(verdict), breakPoint: 'denied', steps, refusedHosts: [], decidingRule, remedy };
+      const sources = told === undefined ? [verdict.source] : denied.map(({ caller }) => caller.source);
+      const remedy = remedyOf({ rules, defaultAction, sources: sources.slice(0, MOST_HOSTS), destination });
+      return { ...outcome(verdict), breakPoint: 'denied', steps: decided, refusedHosts: [], decidingRule, remedy };
     }
+    const permitted = judged.flatMap((one) => (one.verdict.allowed ? [one.caller] : []));
     const path = await findPath({
-      ...{ network, source: asked, service: service.name, port, protocol, live, tracer, timeoutMs },
-      denial: (agent) => denialAt(network, live, agent, asked, (speaker) => policy.decide(speaker, destination)),
+      ...{ network, from, callers: permitted, service: service.name, port, protocol, live, tracer, timeoutMs },
     });
     signal.throwIfAborted();
-    return { ...outcome(verdict), ...path, steps: [...steps, ...path.steps], decidingRule };
+    const { steps, refusedHosts } = path;
+    const isKnown = ({ connected }: Caller) => connected;
+    const allShut = !permitted.some(isKnown) && denied.some(({ caller }) => isKnown(caller));
+    const breakPoint = allShut ? 'denied' : path.breakPoint;
+    const refused = breakPoint === 'none' ? [...denied.map(({ caller }) => caller.agent.host), ...refusedHosts] : [];
+    return {
+      ...outcome(verdict),
+      breakPoint,
+      steps: [...decided, ...steps],
+      refusedHosts: refused.sort(byText).slice(0, MOST_HOSTS),
+      decidingRule,
+    };
   };
 }
 
-/** Undefined when nobody could call as that: no such service, or no host of that name has joined. */
-function sourceOf(network: NetworkState, from: string): Source | undefined {
-  const source = resolveSource(from, network.mesh, mayRunIn(network.mesh, network));
-  return source?.type === 'host' && !network.hosts.has(source.name) ? undefined : source;
+/** What the default and the rules say of a caller that runs nowhere. */
+function sourceOfNobody(network: NetworkState, from: string): Source {
+  const service = network.services.get(from)?.service;
+  return service === undefined ? { type: 'internet' } : { type: 'service', service };
 }
 
-/** As its agent has it: a host that runs one service speaks as that. */
-function spokenAs(network: NetworkState, live: LiveAgents, asked: Source): { source: Source; step: readonly string[] } {
-  const agent = asked.type === 'host' ? network.agents.get(network.hosts.get(asked.name) ?? '') : undefined;
-  if (agent === undefined) return { source: asked, step: [] };
-  const { source, runs } = speakerOn(network, live, agent);
-  if (source.type !== 'service') return { source: asked, step: [] };
-  return { source, step: [`every process on ${agent.host} speaks as ${runs.join()}, the one service that it runs`] };
+interface Judged {
+  readonly caller: Caller;
+  readonly verdict: Verdict;
 }
 
-/** A service beside others on its host cannot be told apart there, and is held to what the host is. */
-function denialAt(
-  network: NetworkState,
-  live: LiveAgents,
-  agent: AgentState,
-  asked: Source,
-  decide: (source: Source) => Verdict,
-): string | undefined {
-  if (asked.type !== 'service') return undefined;
-  const { source, runs } = speakerOn(network, live, agent);
-  if (source.type !== 'host') return undefined;
-  const { allowed, reason } = decide(source);
-  if (allowed) return undefined;
-  return `${agent.host} runs ${runs.join(', ')}, which cannot be told apart there and speak as ${sourceName(source)}: ${reason}`;
+/** Whose verdict is told first: one that may, and of those and of the others one that is known for the service that it is. */
+function rank({ caller, verdict }: Judged): number {
+  return (verdict.allowed ? 0 : 2) + (caller.source.type === 'host' ? 1 : 0);
+}
+
+/** Of each host that it may not call from, and of the rules that say otherwise; `told`: whose verdict is told already. */
+function deniedSteps(mesh: Mesh, denied: readonly Judged[], told: Judged | undefined): string[] {
+  const steps = denied
+    .slice(0, MOST_TOLD)
+    .flatMap((one) => [
+      ...(one === told ? [] : [`${speaksAs(one.caller)}: ${one.verdict.reason}`]),
+      ...inexactSteps(mesh, one.caller, one.verdict.destination),
+    ]);
+  return denied.length > MOST_TOLD
+    ? [...steps, `it is denied from ${denied.length - MOST_TOLD} more of its hosts`]
+    : steps;
 }
 
 function verdictStep({ allowed, rule, revision, reason }: Verdict): string {

@@ -15,7 +15,7 @@ const deny: Rule = { name: 'no', action: 'deny', from: ['kind:web'], to: ['redis
 
 it('is the one rule that speaks of this flow, under a name that is free', () => {
   const rule = { action: 'allow', from: ['web'], to: ['redis'], ports: [{ protocol: 'tcp', first: 2, last: 2 }] };
-  const ask = (rules: readonly Rule[]) => remedyOf({ rules, defaultAction: 'deny', source, destination });
+  const ask = (rules: readonly Rule[]) => remedyOf({ rules, defaultAction: 'deny', sources: [source], destination });
   expect(ask([])).toEqual({ denies: [], rule: { name: 'web-to-redis-2', ...rule } });
   const taken = { ...deny, name: 'web-to-redis-2', to: ['web'] };
   expect(ask([taken])?.rule?.name).toBe('web-to-redis-2-2');
@@ -24,12 +24,12 @@ it('is the one rule that speaks of this flow, under a name that is free', () => 
 
 it('is to take away each deny, where the default permits', () => {
   const rules = [deny, { ...deny, name: 'other' }, { ...deny, name: 'apart', from: ['redis'] }];
-  expect(remedyOf({ rules, defaultAction: 'allow', source, destination })).toEqual({
+  expect(remedyOf({ rules, defaultAction: 'allow', sources: [source], destination })).toEqual({
     ...{ denies: ['no', 'other'], rule: undefined },
   });
-  expect(remedyOf({ rules: [], defaultAction: 'allow', source, destination })).toBeUndefined();
+  expect(remedyOf({ rules: [], defaultAction: 'allow', sources: [source], destination })).toBeUndefined();
   const worker: Destination = { ...destination, service: { ...redis, kind: 'worker' } };
-  expect(remedyOf({ rules: [], defaultAction: 'allow', source, destination: worker })).toBeUndefined();
+  expect(remedyOf({ rules: [], defaultAction: 'allow', sources: [source], destination: worker })).toBeUndefined();
 });
 
 it('permits when it is applied, and the rule changes no other verdict', () => {
@@ -38,7 +38,7 @@ it('permits when it is applied, and the rule changes no other verdict', () => {
     fc.property(anyRules, anyDefault, anySource, anyDestination, others, (rules, defaultAction, from, to, all) => {
       const policy = (some: readonly Rule[]) => compilePolicy({ revision: 1, defaultAction, rules: some });
       const before = policy(rules).decide(from, to);
-      const remedy = remedyOf({ rules, defaultAction, source: from, destination: to });
+      const remedy = remedyOf({ rules, defaultAction, sources: [from], destination: to });
       expect(remedy === undefined).toBe(before.allowed || before.rule.startsWith('builtin:'));
       if (remedy === undefined) return;
       const left = rules.filter(({ name }) => !remedy.denies.includes(name));

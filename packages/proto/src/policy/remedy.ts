@@ -7,36 +7,46 @@ import type { Destination, Source } from './types.ts';
 export interface Remedy {
   /** Names of the rules that deny it, in file order: each has to go, or to speak of less, for no allow beats a deny. */
   readonly denies: readonly string[];
-  /** The rule that permits this flow and no other, once none denies it; undefined where no rule is needed, or helps. */
+  /** The rule that permits these flows and no other, once none denies it; undefined where no rule is needed, or helps. */
   readonly rule: Rule | undefined;
 }
 
 export interface RemedyQuestion {
   readonly rules: readonly Rule[];
   readonly defaultAction: Action;
-  readonly source: Source;
+  /** All of them are to be permitted. */
+  readonly sources: readonly Source[];
   readonly destination: Destination;
 }
 
 const LONGEST_NAME = 63;
 
-/** Undefined where it is permitted, and where no rule can permit it, which its verdict by `builtin:...` tells. */
-export function remedyOf({ rules, defaultAction, source, destination }: RemedyQuestion): Remedy | undefined {
-  const decide = (some: readonly Rule[], otherwise: Action) =>
-    compilePolicy({ revision: 0, defaultAction: otherwise, rules: some }).decide(source, destination);
-  if (decide(rules, defaultAction).allowed || !decide([], 'allow').allowed) return undefined;
-  const denying = rules.filter((rule) => rule.action === 'deny' && !decide([rule], 'allow').allowed);
-  const left = rules.filter((rule) => !denying.includes(rule));
+/** Undefined where all are permitted, and where no rule can permit one, which its verdict by `builtin:...` tells. */
+export function remedyOf({ rules, defaultAction, sources, destination }: RemedyQuestion): Remedy | undefined {
+  const refusedBy = (some: readonly Rule[], otherwise: Action): Source[] => {
+    const policy = compilePolicy({ revision: 0, defaultAction: otherwise, rules: some });
+    return sources.filter((source) => !policy.decide(source, destination).allowed);
+  };
+  if (refusedBy(rules, defaultAction).length === 0 || refusedBy([], 'allow').length > 0) return undefined;
+  const denying = rules.filter((rule) => rule.action === 'deny' && refusedBy([rule], 'allow').length > 0);
+  const refused = refusedBy(
+    rules.filter((rule) => !denying.includes(rule)),
+    defaultAction,
+  );
   const denies = denying.map(({ name }) => name);
-  return { denies, rule: decide(left, defaultAction).allowed ? undefined : permitting(rules, source, destination) };
+  return { denies, rule: refused.length === 0 ? undefined : permitting(rules, refused, destination) };
 }
 
-function permitting(rules: readonly Rule[], source: Source, { service, port, protocol }: Destination): Rule {
-  const from = sourceName(source);
+function permitting(
+  rules: readonly Rule[],
+  sources: readonly Source[],
+  { service, port, protocol }: Destination,
+): Rule {
+  const from = [...new Set(sources.map(sourceName))];
   return {
-    name: unused(`${from.replace(':', '-')}-to-${service.name}-${port}`, rules),
+    name: unused(`${from[0]?.replace(':', '-')}-to-${service.name}-${port}`, rules),
     action: 'allow',
-    from: [from],
+    from,
     to: [service.name],
     ports: [{ protocol, first: port, last: port }],
   };
