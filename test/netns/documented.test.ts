@@ -100,19 +100,20 @@ describe.skipIf(missing !== undefined)(titled('the documents', missing), () => {
     const { revisions } = JSON.parse(await main.check(['weft', 'history', '--json']));
     const stays = (command: string) => /--follow|^weft forward /.test(command);
     const asked = commands(documented('README.md', 'weft status'));
-    const ends = asked.filter((command) => !stays(command) && !command.startsWith('weft revoke'));
+    // These change what the others tell, and each other's: one after the other, the last of all.
+    const changes = asked.filter((command) => /^weft (grant|revoke) /.test(command));
+    const ends = asked.filter((command) => !stays(command) && !changes.includes(command));
+    // What the agent of a host is asked for is asked there, and names are set up on one.
+    const hostOf = (command: string) =>
+      /^weft (check|reload)$/.test(command) ? data : /^weft (ping|connect|forward|env) /.test(command) ? web : main;
     const run = async (command: string) => {
-      // What the agent of a host is asked for is asked there, and names are set up on one; the one revision that is sure to be there.
-      const host = command === 'weft check' ? data : /^weft (ping|connect|forward|env) /.test(command) ? web : main;
-      const { code, stderr } = await host.run(
-        shell(command.replace('rollback 7', `rollback ${revisions[0].revision}`)),
-      );
+      // The one revision that is sure to be there; and a terminal with room for every column.
+      const line = command.replace('rollback 7', `rollback ${revisions[0].revision}`);
+      const { code, stderr } = await hostOf(command).run(shell(`export COLUMNS=300; ${line}`));
       return [command, code, stderr];
     };
     const following = asked.filter(stays);
-    const follows = following.map((command) =>
-      (command.includes('forward') ? web : main).start(shell(`exec ${command}`)),
-    );
+    const follows = following.map((command) => hostOf(command).start(shell(`exec ${command}`)));
     // A few at a time: each is a process, and agents are to answer in time.
     for (let at = 0; at < ends.length; at += 4) {
       const some = ends.slice(at, at + 4);
@@ -121,9 +122,8 @@ describe.skipIf(missing !== undefined)(titled('the documents', missing), () => {
     expect(follows.map(({ running }) => running)).toEqual(following.map(() => true));
     expect(following).toHaveLength(2);
     await Promise.all(follows.map((one) => one.stop()));
-    const revoking = asked.filter((command) => command.startsWith('weft revoke'));
-    expect(await Promise.all(revoking.map(run))).toEqual(revoking.map((command) => [command, 0, '']));
-    expect(ends.length + following.length + revoking.length).toBe(asked.length);
+    for (const command of changes) expect(await run(command)).toEqual([command, 0, expect.any(String)]);
+    expect(ends.length + following.length + changes.length).toBe(asked.length);
     await main.check(inData(documented('README.md', 'printf ')));
   });
 

@@ -74,7 +74,7 @@ test('who applies such a rule is told, and so is the host', async () => {
     terms: { wait: true },
   });
   expect(result?.warnings?.map(({ field, message }) => `${field}: ${message}`)).toEqual([
-    expect.stringMatching(/^policies\[0\]: denies every process of mixed that may be web, /),
+    expect.stringMatching(/^policies\[0\]: rule no-admin-ui denies every process of mixed that may be web, /),
   ]);
   const { problems } = await mixed.status();
   expect(problems).toContainEqual(

@@ -104,6 +104,15 @@ describe('an agent file against the word of control', () => {
     },
   );
 
+  test('names a rule once that names several ports', () => {
+    const rules = [80, 81, 82, 83].map((port) => ({ ...rule('r', 'deny', 'web'), ports: [tcp(port)] }));
+    const [problem = ''] = found('services: { web: {}, redis: {} }', ['web', 'redis'], {
+      defaultAction: 'allow',
+      rules,
+    });
+    expect(problem.match(/rule r /g)).toHaveLength(1);
+  });
+
   test('names some of many rules, in as many words as control takes', () => {
     const rules = Array.from({ length: 200 }, (_, index) => rule(`${'r'.repeat(50)}${index}`, 'deny', 'web'));
     const [problem = '', ...more] = found('services: { web: {}, redis: {} }', ['web', 'redis'], {

@@ -59,11 +59,12 @@ export function mismatches(file: AgentFile, netmap: Netmap): readonly Problem[] 
     problems.push({ code: 'gateway-not-allowed', subject: 'gateway', message });
   }
   problems.push(...inexact(file, netmap, self));
-  const outside = [...services.values()]
-    .filter((known) => known.address === undefined)
-    .map((known) => known.service.name);
+  const outside = [...services.values()].filter(({ address }) => address === undefined);
   if (outside.length > 0) {
-    const message = `--vip-range is too small for the addresses of ${outside.slice(0, 10).join(', ')}${outside.length > 10 ? ' and more' : ''}; give a larger one`;
+    const message = `--vip-range is too small for the addresses of ${listed(
+      outside.map(({ service }) => service.name),
+      10,
+    )}; give a larger one`;
     problems.push({ code: 'vip-range-small', subject: '--vip-range', message });
   }
   return problems;
@@ -88,13 +89,13 @@ function inexact({ services }: AgentFile, netmap: Netmap, self: NetmapSelf): Pro
   const { ruleSet } = netmap;
   const runs = [...services.keys()].filter((name) => runsHere(netmap, services, name) !== undefined);
   const index = entryOf(indexes, ruleSet, () => new InexactRules(ruleSet.rules, ruleSet.defaultAction));
-  const found = index.on(netmap.hostSource(self), runs);
-  if (found.length === 0) return [];
-  const effects = found
+  // One that names ports is several rules under one name.
+  const found = new Map(index.on(netmap.hostSource(self), runs).map((one) => [one.rule.name, one]));
+  if (found.size === 0) return [];
+  const effects = [...found.values()]
     .slice(0, MOST_RULES)
     .map(({ rule, services: named }) => `rule ${rule.name} ${inexactEffect(rule, listed(named, NAMED), 'this host')}`);
-  const more =
-    found.length > MOST_RULES ? `; and ${found.length - MOST_RULES} more rules are not enforced as written` : '';
+  const more = found.size > MOST_RULES ? `; and ${found.size - MOST_RULES} more rules are not enforced as written` : '';
   const message = `${effects.join('; ')}${more}; give the service a host of its own, or name this one in the rule`;
   return [{ code: 'rules-inexact', subject: self.host, message }];
 }

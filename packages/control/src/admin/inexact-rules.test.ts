@@ -51,13 +51,13 @@ test('a rule is named with the hosts where it holds for more than it says, or fo
     {
       field: 'policies[0]',
       message:
-        'denies every process of mixed-1, mixed-2 that may be web, since none there can be told from another; ' +
+        'rule no-web denies every process of mixed-1, mixed-2 that may be web, since none there can be told from another; ' +
         'give the service a host of its own, or name the hosts',
     },
     {
       field: 'policies[1]',
       message:
-        'allows nothing to web on mixed-1, named, where no process can be told from another; ' +
+        'rule to-db allows nothing to web on mixed-1, named, where no process can be told from another; ' +
         'give the service a host of its own, or name the hosts',
     },
   ]);
@@ -65,4 +65,14 @@ test('a rule is named with the hosts where it holds for more than it says, or fo
     'policies[0]',
   ]);
   expect(inexactRules(asked, undefined, silent)).toEqual([]);
+});
+
+test('a host that a mesh leaves one service to run speaks as it; and rules past a hundred are counted', async () => {
+  const held = await network({ mixed: ['*'] }, { mixed: ['web', 'redis'] });
+  const many = Array.from({ length: 150 }, (_, at) => rule(`r${at}`, 'deny', ['web'], ['db']));
+  const told = inexactRules(mesh({ services: SERVICES, policies: many }), held, silent);
+  expect(told).toHaveLength(101);
+  expect(told.at(-1)?.message).toMatch(/^50 more rules/);
+  const less = mesh({ services: SERVICES.filter(({ name }) => name !== 'redis'), policies: many });
+  expect(inexactRules(less, held, silent)).toEqual([]);
 });

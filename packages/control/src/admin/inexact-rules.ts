@@ -1,5 +1,14 @@
 /** Rules of a mesh that hosts do not enforce as they are written, for they run several services that nobody can tell apart. */
-import { entryOf, type FieldProblem, InexactRules, inexactEffect, listed, type Mesh, problem } from '@weft/proto';
+import {
+  entryOf,
+  type FieldProblem,
+  type InexactRule,
+  InexactRules,
+  inexactEffect,
+  listed,
+  type Mesh,
+  problem,
+} from '@weft/proto';
 import type { LiveAgents } from '../fleet/live.ts';
 import { fleetInstances, tagsByHost } from '../fleet/projection.ts';
 import { byText } from '../order.ts';
@@ -8,6 +17,8 @@ import type { NetworkState } from '../state/types.ts';
 
 /** Hosts and services that a warning names. */
 const NAMED = 8;
+/** Past so many the list says nothing new. */
+const MOST_RULES = 100;
 
 /** Hosts count by what they may run and run now, in the network as it stands; none does before the first apply. */
 export function inexactRules(mesh: Mesh, network: NetworkState | undefined, live: LiveAgents): FieldProblem[] {
@@ -16,14 +27,20 @@ export function inexactRules(mesh: Mesh, network: NetworkState | undefined, live
   const declared = new Map(mesh.services.map((service) => [service.name, service]));
   const running = Map.groupBy(fleetInstances(network, live), ({ instance }) => instance.agentId);
   const index = new InexactRules(mesh.policies, mesh.defaultAction);
-  const alike = new Map<string, ReturnType<InexactRules['among']>>();
+  // Many hosts are alike, and what they may run is then the same list.
+  const alike = new Map<readonly string[], Map<string, readonly InexactRule[]>>();
   const found = new Map<number, { readonly hosts: string[]; readonly services: Set<string> }>();
   for (const { id, host } of network.agents.values()) {
-    const services = mayRun(host).flatMap((name) => declared.get(name) ?? []);
-    const runs = (running.get(id) ?? []).map(({ instance }) => instance.service).filter((name) => declared.has(name));
-    // Many hosts are alike, and each may run every service.
-    const key = `${services.map(({ name }) => name).join()} ${runs.join()}`;
-    const inexact = entryOf(alike, key, () => index.among(services, runs));
+    const names = mayRun(host);
+    const may = new Set(names);
+    const runs = (running.get(id) ?? []).map(({ instance }) => instance.service).filter((name) => may.has(name));
+    const known = entryOf(alike, names, () => new Map());
+    const inexact = entryOf(known, runs.join(), () =>
+      index.among(
+        names.flatMap((name) => declared.get(name) ?? []),
+        runs.filter((name) => declared.has(name)),
+      ),
+    );
     const own = inexact.length === 0 ? undefined : index.about({ name: host, tags: tags.get(host) ?? [] });
     for (const { place, services: named } of inexact) {
       if (own?.has(place)) continue;
@@ -32,12 +49,16 @@ export function inexactRules(mesh: Mesh, network: NetworkState | undefined, live
       for (const name of named) entry.services.add(name);
     }
   }
-  return [...found]
-    .sort(([one], [other]) => one - other)
-    .flatMap(([place, { hosts, services }]) => {
-      const rule = mesh.policies[place];
-      if (rule === undefined) return [];
-      const effect = inexactEffect(rule, listed([...services].sort(byText), NAMED), listed(hosts.sort(byText), NAMED));
-      return [problem(`policies[${place}]`, `${effect}; give the service a host of its own, or name the hosts`)];
-    });
+  const told = [...found].sort(([one], [other]) => one - other);
+  const warnings = told.slice(0, MOST_RULES).flatMap(([place, { hosts, services }]) => {
+    const rule = mesh.policies[place];
+    if (rule === undefined) return [];
+    const effect = inexactEffect(rule, listed([...services].sort(byText), NAMED), listed(hosts.sort(byText), NAMED));
+    const message = `rule ${rule.name} ${effect}; give the service a host of its own, or name the hosts`;
+    return [problem(`policies[${place}]`, message)];
+  });
+  const more = told.length - warnings.length;
+  if (more > 0)
+    warnings.push(problem('policies', `${more} more rules are not enforced as written, for the same reason`));
+  return warnings;
 }

@@ -3,6 +3,7 @@
  * for more than it names, one that allows for nobody. docs/decisions/0038-a-deny-is-never-lost.md says why.
  */
 import type { Action, Rule, Service } from '../model/mesh.ts';
+import { selectorsOfSource } from '../model/selector.ts';
 import { entryOf } from '../model/values.ts';
 import { RuleIndex } from './rule-index.ts';
 import type { HostSource } from './types.ts';
@@ -42,22 +43,31 @@ export class InexactRules {
   /** The same, whatever the host is called: to be asked once for all that may run, and run, the same. */
   among(services: readonly Service[], runs: readonly string[]): InexactRule[] {
     if (runs.length === 1 || services.length < 2) return [];
+    const bySelector = new Map<string, string[]>();
+    for (const service of services)
+      // Whoever calls is meant by it, host or service.
+      for (const text of selectorsOfSource({ type: 'service', service }))
+        if (text !== '*') entryOf(bySelector, text, (): string[] => []).push(service.name);
+    const matched = new Map<number, string[]>();
+    for (const text of bySelector.keys())
+      for (const place of this.#index.placesOf(text)) entryOf(matched, place, (): string[] => []).push(text);
     const running = new Set(runs);
-    const named = new Map<number, string[]>();
-    for (const service of services) {
-      for (const place of this.#index.from({ type: 'service', service })) {
-        // Where the default allows, an allow adds nothing; and what does not run needs none.
-        const isDeny = this.#rules[place]?.action === 'deny';
-        if (!isDeny && (this.#defaultAction === 'allow' || !running.has(service.name))) continue;
-        entryOf(named, place, (): string[] => []).push(service.name);
-      }
-    }
-    const found = [...named].sort(([one], [other]) => one - other);
-    return found.flatMap(([place, names]) => {
-      const rule = this.#rules[place];
-      const isExact = rule?.action === 'deny' && names.length === services.length;
-      return rule === undefined || isExact ? [] : [{ place, rule, services: names }];
-    });
+    // Thousands of rules may name the same.
+    const made = new Map<string, readonly string[]>();
+    return [...matched]
+      .sort(([one], [other]) => one - other)
+      .flatMap(([place, selectors]) => {
+        const rule = this.#rules[place];
+        // Where the default allows, an allow adds nothing.
+        if (rule === undefined || (rule.action === 'allow' && this.#defaultAction === 'allow')) return [];
+        const all = entryOf(made, selectors.join(), () => [
+          ...new Set(selectors.flatMap((text) => bySelector.get(text) ?? [])),
+        ]);
+        if (rule.action === 'deny') return all.length === services.length ? [] : [{ place, rule, services: all }];
+        // What does not run needs no permission.
+        const there = entryOf(made, `${selectors.join()} there`, () => all.filter((name) => running.has(name)));
+        return there.length === 0 ? [] : [{ place, rule, services: there }];
+      });
   }
 }
 

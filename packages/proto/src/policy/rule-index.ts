@@ -27,6 +27,11 @@ export class RuleIndex {
     return [...either].sort(ascending);
   }
 
+  /** Places of the rules whose `from` holds these very words, ascending. */
+  placesOf(selector: string): readonly number[] {
+    return this.#from.get(selector) ?? [];
+  }
+
   /** Places of the rules whose `to` selects the service, ascending. */
   to(service: Service): number[] {
     return select(this.#to, selectorsOfService(service));
