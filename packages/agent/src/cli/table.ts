@@ -56,7 +56,8 @@ export function writeTable(
     );
   });
   const left = titled.filter((_, column) => widths[column] === 0).map(({ title }) => title);
-  if (rows.length > 0 && left.length > 0) terminal.err(`left out for want of room: ${left.join(', ')}; --wide shows all\n`);
+  if (rows.length > 0 && left.length > 0)
+    terminal.err(`left out for want of room: ${left.join(', ')}; --wide shows all\n`);
 }
 
 function lengthOf(text: string): number {

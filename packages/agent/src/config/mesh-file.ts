@@ -39,7 +39,7 @@ export interface MeshFile {
   problem(field: string, message: string): FileProblem;
 }
 
-const selectors = list(text(`a selector: ${selectorForms('from')}`), 'selectors');
+const selectorsOf = (side: 'from' | 'to') => list(text(`a selector: ${selectorForms(side)}`), 'selectors');
 const tags = list(text('a tag'), 'tags');
 const PORTS = 'ports such as 6379, 8125/udp or 5000-5010/tcp';
 const ports = list(parsed<PortRange>(parsePorts, PORT_FORM), PORTS);
@@ -92,8 +92,8 @@ export const meshSection = section({
       section({
         name: text('the name of the rule').describe('Stands in verdicts, flow records and explanations.'),
         action: choice(['allow', 'deny']).describe('A deny beats an allow, in whatever order.'),
-        from: selectors.describe(`Who calls: ${selectorForms('from')}.`),
-        to: selectors.describe(`What is called: ${selectorForms('to')}.`),
+        from: selectorsOf('from').describe(`Who calls: ${selectorForms('from')}.`),
+        to: selectorsOf('to').describe(`What is called: ${selectorForms('to')}.`),
         ports: rulePorts.optional().describe('Of both transports unless they say which; every port when left out.'),
       }),
       'policies',

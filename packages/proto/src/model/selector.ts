@@ -82,14 +82,14 @@ export function selectorForms(of: 'from' | 'to'): string {
   return `${(of === 'to' ? [...words, 'SERVICE:PORT'] : words).join(', ')} or *`;
 }
 
-/** Reads a service name, `kind:web`, `host:NAME`, `tag:NAME`, `internet`, `user:NAME` or `*`. Throws FormatError `bad-selector`. */
-export function parseSelector(text: string): Selector {
+/** `of`: the side of a rule that an error is to advise on. Reads a service name, `kind:web`, `host:NAME`, `tag:NAME`, `internet`, `user:NAME` or `*`. Throws FormatError `bad-selector`. */
+export function parseSelector(text: string, of: 'from' | 'to' = 'from'): Selector {
   if (text === '*') return { type: 'any' };
   const colon = text.indexOf(':');
   const bare: SelectorType = text === 'internet' ? 'internet' : 'service';
   const word = colon === -1 ? bare : text.slice(0, colon);
   const type = types.find((known) => known === word && isBare(known) === (colon === -1));
-  const expected = `expected ${selectorForms('from')}`;
+  const expected = `expected ${selectorForms(of)}`;
   if (type === undefined) throw new FormatError('bad-selector', `${quote(text)} selects nothing; ${expected}`);
   const name = text.slice(colon + 1);
   const wrong = sorts[type].problem(name);

@@ -110,6 +110,6 @@ function isDescription(text: string | undefined): boolean {
   return (
     text === undefined ||
     (text.length <= LIMITS.description &&
-      /^[^\p{Cc}\u2028\u2029]*[^\p{Cc}\u2028\u2029\s][^\p{Cc}\u2028\u2029]*$/u.test(text))
+      /^[^\p{Cc}\p{Cf}\u2028\u2029]*[^\p{Cc}\p{Cf}\u2028\u2029\s][^\p{Cc}\p{Cf}\u2028\u2029]*$/u.test(text))
   );
 }

@@ -230,7 +230,7 @@ function selectsNothing(selector: Selector, side: 'from' | 'to', known: KnownNam
 function parsed(text: string, side: 'from' | 'to', field: string, found: Validation): Selected | undefined {
   try {
     const ported = side === 'to' ? parsePortedSelector(text) : undefined;
-    if (ported === undefined) return { selector: parseSelector(text) };
+    if (ported === undefined) return { selector: parseSelector(text, side) };
     return { selector: { type: 'service', name: ported.service }, ports: ported.ports };
   } catch (error) {
     if (!(error instanceof FormatError)) throw error;

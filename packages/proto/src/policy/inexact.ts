@@ -45,7 +45,7 @@ export class InexactRules {
     if (runs.length === 1 || services.length < 2) return [];
     const bySelector = new Map<string, string[]>();
     for (const service of services)
-      // Whoever calls is meant by it, host or service.
+      // Whoever calls is meant by a star, host or service.
       for (const text of selectorsOfSource({ type: 'service', service }))
         if (text !== '*') entryOf(bySelector, text, (): string[] => []).push(service.name);
     const matched = new Map<number, string[]>();
