@@ -113,6 +113,8 @@ describe('status', () => {
     const unreachable = [{ host: 'build-9', addresses: ['192.0.2.9:7410'], since: '2026-03-01T12:00:00Z', cause: 'x' }];
     const cases: readonly (readonly [object, number])[] = [
       [well, 0],
+      // What the mesh asks for and this host cannot give does not fail.
+      [{ problems: [{ code: 'rules-inexact', subject: 'here', message: 'told' }] }, 0],
       [{}, 4],
       [{ ...well, state: 'stale', staleSince: new Date(NOW).toISOString() }, 4],
       [{ ...well, state: 'revoked' }, 4],

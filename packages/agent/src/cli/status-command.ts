@@ -1,6 +1,6 @@
 /** weft status: this host's agent, and control as far as it may be asked. */
 import { existsSync } from 'node:fs';
-import { capabilityOf } from '@weft/proto';
+import { capabilityOf, isBreak } from '@weft/proto';
 import { adminService, type pb, timestampFromWire } from '@weft/proto/wire';
 import { formatDuration } from '../config/duration.ts';
 import type { AgentStatus } from '../observe/agent-status.ts';
@@ -58,7 +58,7 @@ export async function showStatus(options: StatusOptions, terminal: Terminal, sig
 }
 
 function isBroken({ state, problems, tunnel }: AgentStatus): boolean {
-  return state !== 'connected' || problems.length > 0 || (tunnel.unreachable ?? []).length > 0;
+  return state !== 'connected' || problems.some(isBreak) || (tunnel.unreachable ?? []).length > 0;
 }
 
 /** Control that is not reached, or tells of trouble of its own. */

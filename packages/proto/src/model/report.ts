@@ -16,6 +16,14 @@ export interface Problem {
   readonly message: string;
 }
 
+/** They stand for as long as the mesh asks what a host laid out so cannot give, and nothing fails. */
+const NO_BREAKS: ReadonlySet<string> = new Set(['match-not-enforced', 'rules-inexact']);
+
+/** Whether something does not work, so that who watches a host is to hear of it. */
+export function isBreak({ code }: Pick<Problem, 'code'>): boolean {
+  return !NO_BREAKS.has(code);
+}
+
 export interface Report {
   readonly endpoints: readonly string[];
   readonly tunnelPort: number;

@@ -146,6 +146,12 @@ const refused: [string, Mesh, string, RegExp][] = [
     /one line/,
   ],
   [
+    'words that turn around',
+    withService(service('redis', 'private', [1], { description: 'a\u202eb' })),
+    'services.redis.description',
+    /one line/,
+  ],
+  [
     'a long description',
     withService(service('redis', 'private', [1], { description: 'x'.repeat(201) })),
     'services.redis.description',

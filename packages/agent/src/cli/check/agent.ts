@@ -1,4 +1,5 @@
 /** Whether the agent of this host runs, is a member, and is heard; and what it says is wrong. */
+import { isBreak } from '@weft/proto';
 import { formatTime } from '../format.ts';
 import { type Finding, findingsOf } from './finding.ts';
 import type { Known } from './known.ts';
@@ -34,7 +35,8 @@ export function lookAtAgent(known: Known): readonly Finding[] {
       unknown('', `it does not tell of its peers and targets, as one of an older version does not: ${unasked}`),
     );
   for (const { code, subject, message } of problems)
-    if (!LOOKED_AT.has(code)) findings.push(problem.broken(subject, `${message} (${code})`, ''));
+    if (!LOOKED_AT.has(code))
+      findings.push(problem[isBreak({ code }) ? 'broken' : 'hint'](subject, `${message} (${code})`, ''));
   return findings;
 }
 
