@@ -44,8 +44,8 @@ export class InexactRules {
   among(services: readonly Service[], runs: readonly string[]): InexactRule[] {
     if (runs.length === 1 || services.length < 2) return [];
     const bySelector = new Map<string, string[]>();
+    // Whoever calls is meant by a star, host or service.
     for (const service of services)
-      // Whoever calls is meant by a star, host or service.
       for (const text of selectorsOfSource({ type: 'service', service }))
         if (text !== '*') entryOf(bySelector, text, (): string[] => []).push(service.name);
     const matched = new Map<number, string[]>();
