@@ -84,11 +84,13 @@ test('a host that runs one service speaks as it, which is said', async () => {
   expect(steps[0]).toBe('programs of here speak as web, the one service that runs there');
 });
 
-test('on a host of several services it is said that none is known apart', async () => {
+test('on a host of several services, which nobody tells apart, each is judged as the host', async () => {
   const services = parseAgentFile('weft.yaml', 'services: { web: {}, api: {} }').services;
   const more = new Map([service('api', 8_080, 'id-here')]);
-  const { steps } = await explainHere(parts({ services, more }), asked('web', 'redis', 6_379));
-  expect(steps[0]).toBe('several services run on here, so that its programs speak as host:here: ask for that one, too');
+  const rules: readonly Rule[] = [{ name: 'apart', action: 'deny', from: ['host:here'], to: ['redis'], ports: [] }];
+  const { steps, ...told } = await explainHere(parts({ services, more, rules }), asked('web', 'redis', 6_379));
+  expect(told).toMatchObject({ verdict: 'deny', rule: 'apart', breakPoint: 'denied' });
+  expect(steps[0]).toBe('here runs web, api, which cannot be told apart there and speak as host:here');
 });
 
 test.each([

@@ -6,6 +6,7 @@ import {
   formatPortRange,
   includesPort,
   LISTENER_PROBLEMS,
+  listed,
   listenerName,
   messageOf,
   type Protocol,
@@ -46,6 +47,8 @@ type Found = Pick<ExplainAnswer, 'breakPoint' | 'steps'>;
 
 /** As control does it: a caller tries a few instances and not hundreds. */
 const MOST_TRIED = 8;
+/** Services that a step names. */
+const NAMED = 8;
 /** Longer than a dial may take. */
 const PATH_MS = 6_000;
 
@@ -116,8 +119,10 @@ function sourceOf({ netmap, services }: ExplainParts, from: string): Caller {
     return { source: peer && netmap.hostSource(peer), said: [], own: false };
   }
   const own = runsHere(netmap, services, from) !== undefined;
-  const apart = `several services run on ${self.host}, so that its programs speak as ${speaks}: ask for that one, too`;
-  return { source: service(from), said: own && speaks !== from ? [apart] : [], own };
+  if (!own || speaks === from) return { source: service(from), said: [], own };
+  const runs = [...services.keys()].filter((name) => runsHere(netmap, services, name) !== undefined);
+  const apart = `${self.host} runs ${listed(runs, NAMED)}, which cannot be told apart there and speak as ${speaks}`;
+  return { source: netmap.hostSource(self), said: [apart], own };
 }
 
 async function fromHere(parts: ExplainParts, source: Source, destination: Destination): Promise<Found> {
