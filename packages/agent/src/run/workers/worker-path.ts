@@ -53,6 +53,15 @@ export async function openWorkerPath(
     life: life.signal,
   });
   const { outbound, watch } = open({ ...inbound, watch: targets }, { share: 'join', listeners });
+  const enforce = ({ netmap, services: changed }: Update) => {
+    try {
+      // The main thread has seen that it fits.
+      if (netmap !== undefined) store.apply(netmap, true);
+    } finally {
+      // Also beside a netmap of another revision, whose steps do not ask what is new in the agent file.
+      if (changed !== undefined) store.enforceAgain();
+    }
+  };
   return {
     registry,
     traffic,
@@ -62,9 +71,7 @@ export async function openWorkerPath(
       // Targets and listeners are right also where the netmap could not be enforced in full.
       try {
         if (update.services !== undefined) replaceEntries(services, update.services);
-        // The main thread has seen that it fits.
-        if (update.netmap !== undefined) store.apply(update.netmap, true);
-        else if (update.services !== undefined) store.enforceAgain();
+        enforce(update);
       } finally {
         if (update.answering !== undefined) targets.tell(update.answering);
         if (update.listeners !== undefined) listeners.tell(update.listeners);
