@@ -162,6 +162,36 @@ describe.each([1, 2])('with %i workers', (workers) => {
     for (const agent of [half.host, whole.host]) await mesh.ask(adminService.revokeAgent, { network: NETWORK, agent });
   });
 
+  test('while control is away, calls are refused that another instance can take, and go there', async () => {
+    const [one, two] = await Promise.all(
+      programs.map(({ port }, at) =>
+        mesh.agent(`unheard-${at}-${workers}`, { workers, drainMs: 60_000, services: { redis: { 6379: port } } }),
+      ),
+    );
+    if (one === undefined || two === undefined) throw new Error('there are two programs');
+    const vip = await near.vip('redis', 2);
+    const asked = async () => (await Promise.all([call(vip, 6379), call(vip, 6379), call(vip, 6379)])).join();
+    let held = await connect(vip, 6379);
+    while ((await hears(held)) !== 'first\n') {
+      held.destroy();
+      held = await connect(vip, 6379);
+    }
+    await mesh.stopControl();
+    await until(
+      'control is missed',
+      () => one.status(),
+      ({ state }) => state === 'stale',
+    );
+    const stopped = one.stop();
+    await until('all go to the other one', asked, (who) => who === 'second,second,second');
+    expect(await asked()).toBe('second,second,second');
+    held.destroy();
+    await stopped;
+    await mesh.startControl();
+    await two.stop();
+    for (const { host } of [one, two]) await mesh.ask(adminService.revokeAgent, { network: NETWORK, agent: host });
+  });
+
   test('where all that serve it stop together, it is served to the end', async () => {
     const hosts = await Promise.all(
       programs.map(({ port }, at) =>
