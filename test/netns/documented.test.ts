@@ -101,14 +101,17 @@ describe.skipIf(missing !== undefined)(titled('the documents', missing), () => {
     const stays = (command: string) => /--follow|^weft forward /.test(command);
     const asked = commands(documented('README.md', 'weft status'));
     // These change what the others tell, and each other's: one after the other, the last of all.
-    const changes = asked.filter((command) => /^weft (grant|revoke) /.test(command));
+    const changes = asked.filter((command) => /^weft (grant|revoke|agents rename) /.test(command));
     const ends = asked.filter((command) => !stays(command) && !changes.includes(command));
     // What the agent of a host is asked for is asked there, and names are set up on one.
     const hostOf = (command: string) =>
       /^weft (check|reload)$/.test(command) ? data : /^weft (ping|connect|forward|env) /.test(command) ? web : main;
     const run = async (command: string) => {
-      // The one revision that is sure to be there; and a terminal with room for every column.
-      const line = command.replace('rollback 7', `rollback ${revisions[0].revision}`);
+      // The revision and the hosts that are there; and a terminal with room for every column.
+      const line = command
+        .replace('rollback 7', `rollback ${revisions[0].revision}`)
+        .replace('rename build-3 data-1', 'rename web-1 web-2')
+        .replace('revoke web-1', 'revoke web-2');
       const { code, stderr } = await hostOf(command).run(shell(`export COLUMNS=300; ${line}`));
       return [command, code, stderr];
     };

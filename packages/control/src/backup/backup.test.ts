@@ -250,7 +250,7 @@ describe('a restore', () => {
   test('of data that a newer version wrote is refused, and names the version', () => {
     const data = new DatabaseSync(join(from, 'control.db'));
     back();
-    const { user_version: schema } = data.prepare('PRAGMA user_version').get() ?? {};
+    const { schema } = data.prepare('SELECT schema FROM written').get() ?? {};
     data.close();
     rewrite((header) => header.replace(/"writtenBy":"[^"]*"/, '"writtenBy":"9.9.9"'), Number(schema) + 1);
     expect(put).toThrow(/weft-control 9\.9\.9, which is too much newer.*restore it with that version/);
