@@ -18,7 +18,7 @@ export interface CheckOptions {
 
 /** Answers with the exit code: 4 where something is broken. */
 export async function check(options: CheckOptions, terminal: Terminal, signal: AbortSignal): Promise<0 | 4> {
-  const known = await whatIsKnown(options.data ?? defaultDirectory('weft', terminal.env));
+  const known = await whatIsKnown(options.data ?? defaultDirectory('weft', terminal.env), signal);
   const findings: Finding[] = [];
   for await (const found of looks(known, terminal.now, signal)) {
     findings.push(...found);

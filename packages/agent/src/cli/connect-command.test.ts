@@ -118,7 +118,7 @@ describe('connect', () => {
     const { code, err } = await weft('connect', `redis:${port}`, '--data', data);
     expect({ code, err }).toEqual({
       code: 1,
-      err: `weft: host:build-3 could not call redis:${port}, no-instance: no instance of redis is healthy\n`,
+      err: `weft: a call of host:build-3 to redis:${port} came to nothing, no-instance: no instance of redis is healthy\n`,
     });
   });
 

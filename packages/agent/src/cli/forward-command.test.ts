@@ -106,6 +106,23 @@ describe('forward', () => {
     expect(said.err.match(/denied by no-redis at revision 12: host:build-3 may not call redis:\d+\n/g)).toHaveLength(1);
   });
 
+  test.each(['nobody is there', 'nobody answers'])('says why datagrams come to nothing, where %s', async (where) => {
+    const server = createSocket('udp4').bind(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address();
+    if (where === 'nobody is there') server.close();
+    else closes.push(() => server.close());
+    const ends = { source: 'host:build-3', service: 'redis', port, protocol: 'udp', startedMs: NOW, verdict: 'allow' };
+    const recent = [
+      { ...ends, rule: 'default', revision: 12, outcome: 'not-listening', detail: '127.0.0.1:9: refused' },
+    ];
+    const { listening, said } = await forwarding(`0:redis:${port}/udp`, await agentWith(port, { flows: { recent } }));
+    const client = await datagramSocket();
+    client.send('hello', listening[0]?.port ?? 0, '127.0.0.1');
+    const words = `a call of host:build-3 to redis:${port}/udp came to nothing, not-listening: 127.0.0.1:9: refused\n`;
+    await until(() => said.err.endsWith(words));
+  });
+
   test('says what it listens on to people, and who may come where it is more than this host', async () => {
     const data = await agentWith(6379);
     const stop = new AbortController();

@@ -7,16 +7,23 @@ import type { Forwarding } from './forward-spec.ts';
 
 /** Without a datagram either way, as the agent's own. */
 const IDLE_MS = 60_000;
+/** Nothing is heard for so long, and then for twice as long again: time to look why. */
+const SILENT_MS = 2_000;
 /** The one that was silent for longest makes room. */
 const MOST_CLIENTS = 256;
 
 interface Client {
   readonly socket: Socket;
+  /** To the service alone, so that the system tells of a refusal. */
+  readonly connected: Promise<void>;
+  readonly sinceMs: number;
   readonly idle: NodeJS.Timeout;
+  /** Looks why nothing is heard; undefined once something is. */
+  silence: NodeJS.Timeout | undefined;
 }
 
 /** Answers with the port that is listened on. Rejects with what the system says. */
-export async function forwardDatagrams({ host, port, to, signal }: Forwarding): Promise<number> {
+export async function forwardDatagrams({ host, port, to, signal, now, broken }: Forwarding): Promise<number> {
   /** By address and port, the longest silent first. */
   const clients = new Map<string, Client>();
   const server = createSocket({ type: isIPv6(host) ? 'udp6' : 'udp4', ipv6Only: isIPv6(host) });
@@ -25,8 +32,11 @@ export async function forwardDatagrams({ host, port, to, signal }: Forwarding): 
   // A port that nobody has any more, told by an answer that was sent there.
   server.on('error', () => {});
   server.on('message', (datagram, from) => {
-    const client = used(formatHostPort(from.address, from.port)) ?? open(from);
-    client.socket.send(datagram, to.port, to.host, () => {});
+    const key = formatHostPort(from.address, from.port);
+    const client = used(key) ?? open(key, from);
+    void client.connected.then(() => {
+      if (clients.get(key) === client) client.socket.send(datagram, (error) => error !== null && fail(key));
+    });
   });
   const stop = () => {
     server.close();
@@ -45,19 +55,39 @@ export async function forwardDatagrams({ host, port, to, signal }: Forwarding): 
     return client;
   }
 
-  function open(from: RemoteInfo): Client {
+  function open(key: string, from: RemoteInfo): Client {
     const [longest] = clients.keys();
     if (clients.size >= MOST_CLIENTS && longest !== undefined) end(longest);
-    const key = formatHostPort(from.address, from.port);
     const socket = createSocket('udp4');
-    socket.on('error', () => end(key));
-    socket.on('message', (datagram, { address, port: source }) => {
-      if (address !== to.host || source !== to.port || used(key) === undefined) return;
+    socket.on('error', () => fail(key));
+    socket.on('message', (datagram) => {
+      const client = used(key);
+      if (client === undefined) return;
+      clearTimeout(client.silence);
+      client.silence = undefined;
       server.send(datagram, from.port, from.address, () => {});
     });
-    const client = { socket, idle: setTimeout(() => end(key), IDLE_MS).unref() };
+    const connected = new Promise<void>((resolve) => socket.connect(to.port, to.host, resolve));
+    const idle = setTimeout(() => end(key), IDLE_MS).unref();
+    const client: Client = { socket, connected, sinceMs: now(), idle, silence: undefined };
     clients.set(key, client);
+    listenFor(client, SILENT_MS);
     return client;
+  }
+
+  /** Not every service answers, so that silence by itself is nothing to tell. */
+  function listenFor(client: Client, silentMs: number): void {
+    client.silence = setTimeout(() => {
+      broken(client.sinceMs);
+      listenFor(client, 2 * silentMs);
+    }, silentMs).unref();
+  }
+
+  function fail(key: string): void {
+    const client = clients.get(key);
+    if (client === undefined) return;
+    end(key);
+    broken(client.sinceMs);
   }
 
   function end(key: string): void {
@@ -65,6 +95,7 @@ export async function forwardDatagrams({ host, port, to, signal }: Forwarding): 
     if (client === undefined) return;
     clients.delete(key);
     clearTimeout(client.idle);
+    clearTimeout(client.silence);
     client.socket.close();
   }
 }

@@ -45,7 +45,7 @@ export function hostProgram(
     )
     .addOption(data())
     .addOption(json())
-    .action(async (options) => exit(await (await import('./reload-command.ts')).reload(options, terminal)));
+    .action(async (options) => exit(await (await import('./reload-command.ts')).reload(options, terminal, signal)));
   example(reloading, 'weft reload');
 
   const telling = program

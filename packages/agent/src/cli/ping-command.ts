@@ -37,17 +37,24 @@ export async function ping(
     wrongValue('--count', `a number from 1 to ${MOST_PINGS}`, options.count);
   const directory = options.data ?? defaultDirectory('weft', terminal.env);
   const pings: PingAnswer[] = [];
-  for (;;) {
-    signal.throwIfAborted();
-    const one = await once(directory, name, options, terminal, signal);
-    pings.push(one);
-    if (options.json === undefined) terminal.out(`${line(name, one, terminal)}\n`);
-    if (pings.length === count) break;
-    await sleep(PAUSE_MS, undefined, { signal });
+  try {
+    for (;;) {
+      const one = await once(directory, name, options, terminal, signal);
+      pings.push(one);
+      if (options.json === undefined) terminal.out(`${line(name, one, terminal)}\n`);
+      if (pings.length === count) break;
+      await sleep(PAUSE_MS, undefined, { signal });
+    }
+  } finally {
+    // Also of a ping that is ended before its count: what was found until then.
+    if (pings.length > 0) writeAll(name, pings, options, terminal);
   }
-  if (options.json === undefined) writeSummary(pings, terminal);
-  else writeJson(terminal, 'ping', { host: name, ...told(pings) });
   return pings.some((one) => 'path' in one) ? 0 : 4;
+}
+
+function writeAll(host: string, pings: readonly PingAnswer[], { json }: PingOptions, terminal: Terminal): void {
+  if (json === undefined) writeSummary(pings, terminal);
+  else writeJson(terminal, 'ping', { host, ...told(pings) });
 }
 
 /** Throws CommandError where asking again would be no use. */
@@ -59,7 +66,7 @@ async function once(
   signal: AbortSignal,
 ): Promise<PingAnswer> {
   try {
-    const answer = await askAgent<PingAnswer>(directory, { ask: 'ping', host }, ANSWER_MS);
+    const answer = await askAgent<PingAnswer>(directory, { ask: 'ping', host }, ANSWER_MS, signal);
     if (answer === undefined) throw noAgent(directory);
     return answer;
   } catch (error) {

@@ -9,7 +9,10 @@ import type { Terminal } from './terminal.ts';
 const LOOKS = 4;
 const LOOK_EVERY_MS = 250;
 
-/** Undefined where the agent has no word on it, as when the destination recorded it. `sinceMs`: when the call was made. */
+/**
+ * Undefined where the agent has no word on it, as when the destination recorded it. `sinceMs`: when the call was made. A record does not
+ * say which program of the host called, so it may be of another's call since then, whom the same befell.
+ */
 export async function whyRefused(
   called: DestinationName,
   sinceMs: number,
@@ -37,7 +40,7 @@ function told(called: DestinationName, record: FlowRecord): CommandError | undef
   }
   if (!OUTCOMES[outcome].fault) return undefined;
   const more = detail === '' ? '' : `: ${detail}`;
-  return new CommandError('not-carried', `${source} could not call ${name}, ${outcome}${more}`);
+  return new CommandError('not-carried', `a call of ${source} to ${name} came to nothing, ${outcome}${more}`);
 }
 
 function isOf(flow: FlowRecord, { service, port, protocol }: DestinationName): boolean {

@@ -27,9 +27,9 @@ const NOT_IN_FORCE: ReadonlySet<string> = new Set([
 const ANSWER_MS = 20_000;
 
 /** Answers with the exit code: 1 where a part of the file could not be put in force. */
-export async function reload(options: ReloadOptions, terminal: Terminal): Promise<ExitCode> {
+export async function reload(options: ReloadOptions, terminal: Terminal, signal: AbortSignal): Promise<ExitCode> {
   const directory = options.data ?? defaultDirectory('weft', terminal.env);
-  const { file, changes, problems } = await ask(directory);
+  const { file, changes, problems } = await ask(directory, signal);
   const code = problems.some((problem) => NOT_IN_FORCE.has(problem.code)) ? 1 : 0;
   if (options.json === true) {
     writeJson(terminal, 'reload', { file, changes, problems });
@@ -44,10 +44,10 @@ export async function reload(options: ReloadOptions, terminal: Terminal): Promis
   return code;
 }
 
-async function ask(directory: string): Promise<ReloadAnswer> {
+async function ask(directory: string, signal: AbortSignal): Promise<ReloadAnswer> {
   let answer: Partial<ReloadAnswer> | undefined;
   try {
-    answer = await askAgent<ReloadAnswer>(directory, { ask: 'reload' }, ANSWER_MS);
+    answer = await askAgent<ReloadAnswer>(directory, { ask: 'reload' }, ANSWER_MS, signal);
   } catch (error) {
     if (error instanceof CodedError && error.code === 'question-unknown') throw tooOld(directory);
     throw error;

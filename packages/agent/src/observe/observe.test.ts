@@ -221,6 +221,28 @@ describe('the status socket', () => {
     await expect(read(file, 'x'.repeat(5_000))).rejects.toThrow();
   });
 
+  it('that answers no object is none that can be asked', async () => {
+    const file = await place();
+    for (const answer of ['null', '"yes"', '3']) {
+      await serveStatus(file, () => JSON.parse(answer) as object, lifetime().signal);
+      await expect(askAgent(path.dirname(file), { ask: 'status' }, 1_000)).rejects.toMatchObject({
+        code: 'status-unreadable',
+        message: expect.stringContaining('its answer is no JSON object'),
+      });
+    }
+  });
+
+  it('is not waited for once the signal ends the asking', async () => {
+    const file = await place();
+    const stop = new AbortController();
+    const asked = Promise.withResolvers<void>();
+    await serveStatus(file, () => new Promise<object>(() => asked.resolve()), lifetime().signal);
+    const answer = askAgent(path.dirname(file), { ask: 'status' }, 60_000, stop.signal);
+    await asked.promise;
+    stop.abort(new Error('enough'));
+    await expect(answer).rejects.toThrow('enough');
+  });
+
   it('says why it cannot listen', async () => {
     await expect(serveStatus('/no/such/place/agent.sock', () => ({}), lifetime().signal)).rejects.toMatchObject({
       code: 'status-socket-failed',

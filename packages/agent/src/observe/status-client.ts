@@ -19,14 +19,16 @@ export function readLocalStatus(directory: string): Promise<AgentStatus | undefi
   return askAgent<AgentStatus>(directory, { ask: 'status' }, STATUS_TIMEOUT_MS);
 }
 
-/** The same of any question. Rejects also with what the agent says went wrong: FileError, or CodedError with its code. */
+/** The same of any question. Rejects also with what the agent says went wrong, FileError, or CodedError with its code, and as the signal does. */
 export function askAgent<Answer extends object>(
   directory: string,
   question: LocalQuestion,
   timeoutMs: number,
+  signal?: AbortSignal,
 ): Promise<Answer | undefined> {
   const path = join(directory, 'agent.sock');
   return new Promise((resolve, reject) => {
+    signal?.throwIfAborted();
     const pieces: Buffer[] = [];
     let length = 0;
     const fail = (reason: string, options?: ErrorOptions) => {
@@ -34,6 +36,12 @@ export function askAgent<Answer extends object>(
       reject(new StatusSocketError('status-unreadable', `the agent at ${path} cannot be asked: ${reason}`, options));
     };
     const socket = connect(path);
+    const stop = () => {
+      socket.destroy();
+      reject(signal?.reason);
+    };
+    signal?.addEventListener('abort', stop, { once: true });
+    socket.on('close', () => signal?.removeEventListener('abort', stop));
     socket.setTimeout(timeoutMs, () => fail(`no answer within ${timeoutMs / 1_000} s`));
     socket.end(`${JSON.stringify(question)}\n`);
     socket.on('error', (error: NodeJS.ErrnoException) => {
@@ -54,14 +62,15 @@ export function askAgent<Answer extends object>(
         fail('it closed without an answer, as one does that too many ask at once, or that ends; ask again');
         return;
       }
-      let answer: Answer | LocalFailure;
+      let answer: Answer | LocalFailure | null;
       try {
-        answer = JSON.parse(Buffer.concat(pieces).toString('utf8')) as Answer | LocalFailure;
+        answer = JSON.parse(Buffer.concat(pieces).toString('utf8')) as Answer | LocalFailure | null;
       } catch (cause) {
         fail('its answer is not JSON', { cause });
         return;
       }
-      if ('error' in answer) reject(fromFailure(answer));
+      if (typeof answer !== 'object' || answer === null) fail('its answer is no JSON object');
+      else if ('error' in answer) reject(fromFailure(answer));
       else resolve(answer);
     });
   });

@@ -26,13 +26,14 @@ export interface Known {
 /** Its programs are tried one after the other. */
 const FACTS_MS = 25_000;
 
-export async function whatIsKnown(directory: string): Promise<Known> {
+export async function whatIsKnown(directory: string, signal: AbortSignal): Promise<Known> {
   const [running, identity] = await Promise.all([
     tried(() => readLocalStatus(directory)),
     tried(() => loadIdentity(directory)),
   ]);
   const agent = running.value;
-  const facts = agent && (await tried(() => askFacts(directory)));
+  const facts = agent && (await tried(() => askFacts(directory, signal)));
+  signal.throwIfAborted();
   return {
     directory,
     agent,
@@ -44,8 +45,8 @@ export async function whatIsKnown(directory: string): Promise<Known> {
   };
 }
 
-async function askFacts(directory: string): Promise<HostFacts | undefined> {
-  const told = await askAgent<HostFacts>(directory, { ask: 'facts' }, FACTS_MS);
+async function askFacts(directory: string, signal: AbortSignal): Promise<HostFacts | undefined> {
+  const told = await askAgent<HostFacts>(directory, { ask: 'facts' }, FACTS_MS, signal);
   // One of before there were questions has but one answer to all.
   if (told !== undefined && !('filesNeeded' in told)) throw new Error('it knows no questions');
   return told;

@@ -39,10 +39,11 @@ async function lookAtPeer(directory: string, peer: PeerFacts, signal: AbortSigna
   signal.throwIfAborted();
   const { host } = peer;
   try {
-    const there = await ping(directory, host, true);
+    const there = await ping(directory, host, true, signal);
     // What is lost once shows nothing.
-    if ('path' in there) return passing(host, there.path.pathSize > 0 ? there : await ping(directory, host, true));
-    const back = await ping(directory, host, false);
+    if ('path' in there)
+      return passing(host, there.path.pathSize > 0 ? there : await ping(directory, host, true, signal));
+    const back = await ping(directory, host, false, signal);
     if (!('path' in back)) return lost(peer, there.unreachable);
     return hint(
       host,
@@ -83,8 +84,8 @@ const REMEDY =
 
 type Path = Extract<PingAnswer, { readonly path: unknown }>;
 
-async function ping(directory: string, host: string, dialled: boolean): Promise<PingAnswer> {
-  const answer = await askAgent<PingAnswer>(directory, { ask: 'ping', host, dialled }, ANSWER_MS);
+async function ping(directory: string, host: string, dialled: boolean, signal: AbortSignal): Promise<PingAnswer> {
+  const answer = await askAgent<PingAnswer>(directory, { ask: 'ping', host, dialled }, ANSWER_MS, signal);
   if (answer === undefined) throw new Error('the agent has ended meanwhile');
   return answer;
 }

@@ -1,0 +1,57 @@
+import { mkdir } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { afterEach, expect, test } from 'vitest';
+import type { PingAnswer } from '../observe/local-question.ts';
+import { until } from '../until.fixture.ts';
+import { commandLine } from './command-line.fixture.ts';
+import { localAgents } from './local-agent.fixture.ts';
+
+const { directory, weftWith } = commandLine();
+const localAgent = localAgents(directory);
+const closes: (() => void)[] = [];
+afterEach(() => {
+  for (const close of closes.splice(0)) close();
+});
+
+const ANSWER: PingAnswer = {
+  path: { roundTripUs: 1_240, address: '10.0.0.3:7410', dialled: true, accepted: 1, pathSize: 1_252 },
+};
+
+/** Ctrl-C as soon as that much is said. */
+async function interrupted(
+  said: { out: string; err: string },
+  stop: AbortController,
+  isTime: () => boolean,
+  ...args: string[]
+) {
+  const ended = weftWith({ signal: stop.signal, said }, 'ping', 'data-1', ...args);
+  await until(isTime);
+  stop.abort();
+  return await ended;
+}
+
+test('ended before its count, sums up what it found until then', async () => {
+  const data = await localAgent({}, { ping: ANSWER });
+  const said = { out: '', err: '' };
+  const isTime = () => said.out.includes('1.24 ms');
+  const { code, out, err } = await interrupted(said, new AbortController(), isTime, '--count', '10', '--data', data);
+  expect({ code, err }).toEqual({ code: 130, err: 'weft: interrupted\n' });
+  expect(out).toContain('1 sent, 1 answered, min/avg/max 1.24/1.24/1.24 ms\n');
+});
+
+test('does not wait for an answer once it is ended', async () => {
+  let asked = false;
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    asked = true;
+    closes.push(() => socket.destroy());
+  });
+  const data = join(directory, 'silent');
+  await mkdir(data);
+  await new Promise<void>((resolve) => server.listen(join(data, 'agent.sock'), resolve));
+  closes.push(() => server.close());
+  const stop = new AbortController();
+  const said = { out: '', err: '' };
+  const { code, out } = await interrupted(said, stop, () => asked, '--data', data);
+  expect({ code, out }).toEqual({ code: 130, out: '' });
+});
