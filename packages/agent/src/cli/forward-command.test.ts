@@ -123,6 +123,15 @@ describe('forward', () => {
     await until(() => said.err.endsWith(words));
   });
 
+  test('says where to ask why nothing comes back, where the agent here does not know', async () => {
+    const { port } = (await datagramSocket()).address();
+    const { listening, said } = await forwarding(`0:redis:${port}/udp`, await agentWith(port));
+    const client = await datagramSocket();
+    client.send('hello', listening[0]?.port ?? 0, '127.0.0.1');
+    const words = `nothing comes back from redis:${port}/udp; where it is to answer, weft explain host:build-3 redis:${port}/udp says where it breaks\n`;
+    await until(() => said.err.endsWith(words));
+  });
+
   test('says what it listens on to people, and who may come where it is more than this host', async () => {
     const data = await agentWith(6379);
     const stop = new AbortController();

@@ -1,5 +1,5 @@
 /** weft forward: ports of this host that lead to services, until it is stopped. */
-import { formatHostPort, isLoopback } from '@weft/proto';
+import { type DestinationName, formatHostPort, isLoopback } from '@weft/proto';
 import { checkInside } from '../bytes/self-check.ts';
 import { CommandError } from './errors.ts';
 import { forwardDatagrams } from './forward-datagrams.ts';
@@ -43,7 +43,7 @@ export async function forward(
     const forwards = [];
     for (const { spec, host } of targets) {
       const to = { host, port: spec.called.port };
-      const broken = tellOnce(spec, options, terminal);
+      const broken = tellOnce(spec, agent.host, options, terminal);
       forwards.push({ spec, listening: await listen(spec, { to, signal: ends, now: terminal.now, broken }) });
     }
     tell(forwards, options, terminal);
@@ -102,12 +102,29 @@ function tell(
   );
 }
 
+/** The other host has it recorded, or nothing is owed. */
+function silence(called: DestinationName, host: string): Error {
+  const name = nameOf(called);
+  return new Error(
+    `nothing comes back from ${name}; where it is to answer, weft explain host:${host} ${name} says where it breaks`,
+  );
+}
+
 /** Tells why calls come to nothing: one look at a time, and the same reason not at each. */
-function tellOnce({ called }: ForwardSpec, options: ForwardOptions, terminal: Terminal): Forwarding['broken'] {
+function tellOnce(
+  { called }: ForwardSpec,
+  host: string,
+  options: ForwardOptions,
+  terminal: Terminal,
+): Forwarding['broken'] {
   let looking = false;
+  /** Not every service answers datagrams, so that this is told once. */
+  let hint = called.protocol === 'udp' ? silence(called, host) : undefined;
   let told = { words: '', atMs: 0 };
   const look = async (sinceMs: number): Promise<void> => {
-    const why = await whyRefused(called, sinceMs, options, terminal).catch((error: Error) => error);
+    const known = await whyRefused(called, sinceMs, options, terminal).catch((error: Error) => error);
+    const why = known ?? hint;
+    if (known === undefined) hint = undefined;
     const atMs = terminal.now();
     if (why === undefined || (why.message === told.words && atMs - told.atMs < TELL_AGAIN_MS)) return;
     told = { words: why.message, atMs };
