@@ -131,6 +131,14 @@ describe('a token', () => {
     expect(await refusal(ask(made))).toBe('token-revoked');
   });
 
+  test('that lets run all names nothing of it, and refuses nothing that is not declared yet', async () => {
+    const all = await token({ services: ['*'] });
+    expect(await refusal(ask(all, { services: ['later'] }))).toBeUndefined();
+    const spent = await token();
+    await state.revokeToken(spent.id, 'control');
+    expect(await refusal(ask(spent, { host: 'c', services: ['zzz'] }))).toBe('token-revoked');
+  });
+
   test('bounds what is asked for', async () => {
     const made = await token({ services: ['redis'], host: 'a' });
     expect(await refusal(ask(made, { services: ['redis', 'web'] }))).toBe('out-of-scope');
@@ -157,6 +165,19 @@ describe('a member', () => {
     expect(again).toMatchObject({ agentId, host: 'a' });
     expect(state.current.networks.get('prod')?.agents.get(agentId)?.services).toEqual(['redis', 'web']);
     expect(await refusal(ask(await token({ host: 'b' }), { host: '' }, box))).toBe('out-of-scope');
+  });
+
+  test('that joins again by a token that it had does not get back what was taken', async () => {
+    const box = host();
+    const often = await token({ services: ['redis'], reusable: true });
+    const { agentId } = await enroller.join(ask(often, {}, box), 'test');
+    const services = () => state.current.networks.get('prod')?.agents.get(agentId)?.services;
+    const by = { dryRun: false, actor: 'test' };
+    await state.grantServices('prod', { agent: 'a', services: ['web'], take: false }, by);
+    await state.grantServices('prod', { agent: 'a', services: ['redis'], take: true }, by);
+    await enroller.join(ask(often, {}, { ...box, tunnelKey: host().tunnelKey }), 'test');
+    expect(services()).toEqual(['web']);
+    expect(await refusal(ask(often, { services: ['redis'] }, box))).toBe('out-of-scope');
   });
 
   test('of one network is let into no other by the same keys, and the token stays good', async () => {

@@ -1,5 +1,5 @@
 /** A host joins: the token is looked up, the proof checked, the name settled, and only then is anything changed. */
-import { AGENT_ROLES, type AgentRole, hostNameProblem, isServiceName, LIMITS, rightsIn } from '@weft/proto';
+import { AGENT_ROLES, type AgentRole, hostNameProblem, isServiceName, LIMITS, listed, rightsIn } from '@weft/proto';
 import { joinProofMessage, type pb, sentence } from '@weft/proto/wire';
 import type { Logger } from 'pino';
 import { FailureCounter } from '../bounds/failures.ts';
@@ -66,9 +66,10 @@ export class Enroller {
       same !== undefined && tokensOf(same).includes(token.id) && equal(same.tunnelKey, request.tunnelKey)
         ? same
         : undefined;
+    // Who may not join is told nothing of what may be run here.
+    if (again === undefined || token.revoked) requireUsable(token, this.#options.now());
     checkScope(token, request, network, same);
-    if (again !== undefined && !token.revoked) return answer(again);
-    requireUsable(token, this.#options.now());
+    if (again !== undefined) return answer(again);
     const host = settleHost(token, request.host, same);
     const { agent, revision } = await this.#commit(token, host, request);
     this.#options.logger.info(
@@ -147,21 +148,29 @@ function checkProof(request: JoinRequest): void {
   throw new EnrollError('proof-wrong', 'the proof is not a signature by the identity key over this join', 'proof');
 }
 
+/** Services that a refusal names. */
+const NAMED = 8;
+
 function checkScope(
   token: TokenState,
   request: JoinRequest,
   network: NetworkState,
   same: AgentState | undefined,
 ): void {
-  const granted = [...token.services, ...(same?.granted ?? [])];
-  const allowed = rightsIn(network.mesh)(token.host || request.host || (same?.host ?? ''), granted);
-  const outside = request.services.filter((service) => !allowed.includes(service));
+  const isNew = same === undefined || !tokensOf(same).includes(token.id);
+  const granted = [...(isNew ? token.services : []), ...(same?.granted ?? [])];
+  const allowed = new Set(rightsIn(network.mesh)(token.host || request.host || (same?.host ?? ''), granted));
+  // What `*` or a kind will stand for once it is declared is no mistake.
+  const isWide = granted.some((entry) => entry === '*' || entry.includes(':'));
+  const outside = request.services.filter(
+    (service) => !allowed.has(service) && !(isWide && !network.services.has(service)),
+  );
   if (outside.length > 0) {
-    const words = allowed.length > 0 ? allowed.join(',') : 'none';
+    const words = token.services.length > 0 ? listed(token.services, NAMED) : 'none';
     throw new EnrollError(
       'out-of-scope',
-      `the token allows no service ${outside.join(', ')} (it allows: ${words}), and the mesh does not say under agents that the ` +
-        `host may run it; make one with --services ${request.services.join(',')}`,
+      `the token allows no service ${listed(outside, NAMED)} (it allows: ${words}), and the mesh does not say under agents that the ` +
+        `host may run it; make one with --services ${outside.slice(0, NAMED).join(',')}`,
       'services',
     );
   }

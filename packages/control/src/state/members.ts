@@ -53,8 +53,9 @@ export function join(memory: Memory, draft: Draft, grant: JoinGrant): Outcome<Jo
     host: grant.host,
     identityKey: Uint8Array.from(grant.identityKey),
     tunnelKey: Uint8Array.from(grant.tunnelKey),
-    // What a token permits comes to what the member has.
-    granted: union(same?.granted, token.services),
+    // What a token permits comes to what the member has, once: what was taken since is not to come back by joining again.
+    granted:
+      same !== undefined && tokensOf(same).includes(token.id) ? same.granted : union(same?.granted, token.services),
     roles: union(same?.roles, token.roles),
     ephemeral: token.ephemeral && same?.ephemeral !== false,
     tokenId: token.id,
