@@ -131,6 +131,11 @@ describe('check', () => {
     const targets = [
       { service: 'redis', ports: tcp(6379), tried },
       { service: 'wide', ports: tcp(9_000, 9_009), tried: [{ address: '10.0.0.9:9000', error: '' }] },
+      {
+        service: 'statsd',
+        ports: { protocol: 'udp', first: 8125, last: 8125 },
+        tried: [{ address: '10.0.0.9:8125', error: '' }],
+      },
     ];
     const { code, lines } = await check(await agent({ facts: { targets } }));
     expect({ code, targets: lines('target') }).toEqual({
@@ -138,6 +143,7 @@ describe('check', () => {
       targets: [
         'broken redis 6379: 127.0.0.1:6380: connection refused, [::1]:6380: connection refused; start the program, or say in the agent file where it listens: targets: { 6379: "HOST:PORT" }',
         'ok wide 9000-9009/tcp: a program answers at 10.0.0.9:9000 and the 9 after it',
+        'unknown statsd 8125/udp: 10.0.0.9:8125: whether another host takes datagrams shows only when it is called',
       ],
     });
   });

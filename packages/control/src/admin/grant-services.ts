@@ -1,10 +1,12 @@
 /** A member is let run more, or less, for who may order it; and whoever wants to waits until it is enforced. */
-import { defined, problem } from '@weft/proto';
+import { defined, type FieldProblem, problem } from '@weft/proto';
 import { actorName } from '../audit/entry.ts';
 import type { Actor } from '../audit/types.ts';
-import type { Grant, Granted } from '../state/types.ts';
+import type { LiveAgents } from '../fleet/live.ts';
+import type { Grant, Granted, NetworkState } from '../state/types.ts';
 import { type ChangeMeshOptions, type ChangeOrder, type MeshChanged, waited } from './change-mesh.ts';
 import { RequestError } from './errors.ts';
+import { inexactRules } from './inexact-rules.ts';
 import { readName, readWait, requireNetworkOfAgent, servicesProblems } from './request.ts';
 
 /** `network` may be empty where the member is told by it. The signal ends the wait, and not the change. Rejects with RequestError, StateError. */
@@ -32,5 +34,13 @@ export async function grantServices(
       'what an agent may run was changed',
     );
   const taken = await waited(options, network, revision, wait && !dryRun ? longest : undefined, signal);
-  return { ...made, ...taken };
+  const warnings = [...made.warnings, ...inexactThere(state.current.networks.get(network), made, options.live)];
+  return { ...made, warnings, ...taken };
+}
+
+/** A host that may run more is denied more: rules that it, with what it is granted now, does not enforce as written. */
+function inexactThere(network: NetworkState | undefined, { host, granted }: Granted, live: LiveAgents): FieldProblem[] {
+  const member = network?.agents.get(network.hosts.get(host) ?? '');
+  if (network === undefined || member === undefined) return [];
+  return inexactRules(network.mesh, { ...network, agents: new Map([[member.id, { ...member, granted }]]) }, live);
 }

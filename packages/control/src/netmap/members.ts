@@ -1,8 +1,7 @@
 /** The agents of a network as views need them: whom each may speak as, what runs on it, and what others may be told of it. */
-import { scopeOf } from '../state/may-run.ts';
 import type { AgentState, NetworkState } from '../state/types.ts';
 import { type Interner, PeerEntry, SharedEntry } from './entry.ts';
-import type { PolicyClasses, ServiceClass, SourceClass } from './policy-classes.ts';
+import type { PolicyClasses, Right, ServiceClass, SourceClass } from './policy-classes.ts';
 import type { Presences } from './presence.ts';
 
 export interface Member {
@@ -29,16 +28,18 @@ export interface MemberSources {
 
 export function memberOf(agent: AgentState, sources: MemberSources): Member {
   const { network, presences, classes, running, shared, peers, controlAddresses } = sources;
-  const scope = scopeOf(network, agent);
+  const right = classes.right(agent.services);
+  const { scope } = right;
   const tags = classes.hostTags(agent.host);
   const endpoints = presences.get(agent.id)?.endpoints ?? NO_ENDPOINTS;
   const { id: agentId, host, tunnelKey, roles, address } = agent;
   const told = { agentId, host, tags, services: scope, roles, address };
-  const from = [agent, tags.join(), scope.join()];
+  // One list for as long as it says the same.
+  const from = [agent, tags.join(), scope];
   return {
     agent,
     scope,
-    profile: profileOf(classes, agent, scope, running.get(agentId) ?? []),
+    profile: profileOf(classes, agent, right, running.get(agentId) ?? []),
     self: shared.keep(
       `self/${agentId}`,
       from,
@@ -66,20 +67,14 @@ export interface Profile {
   readonly rules: readonly number[];
 }
 
-/** `scope` from scopeOf; `running` are the services with an instance on the agent now. */
-function profileOf(
-  classes: PolicyClasses,
-  agent: AgentState,
-  scope: readonly string[],
-  running: readonly string[],
-): Profile {
-  const sources = new Set(scope.map((name) => classes.callerService(name)));
-  sources.add(classes.callerHost(agent.host, scope));
+/** `running` are the services with an instance on the agent now. */
+function profileOf(classes: PolicyClasses, agent: AgentState, right: Right, running: readonly string[]): Profile {
+  const sources = new Set(right.callers);
+  sources.add(classes.callerHost(agent.host, right));
   if (agent.roles.includes('gateway')) sources.add(classes.callerInternet());
   const served = new Set(running.map((name) => classes.called(name)));
-  const rules = new Set<number>();
+  const rules = new Set(right.rules);
   for (const source of sources) for (const rule of source.rules) rules.add(rule);
-  for (const name of scope) for (const rule of classes.called(name).rules) rules.add(rule);
   const sortedRules = [...rules].sort(byNumber);
   return {
     key: `${identifiers(sources)} ${identifiers(served)} ${sortedRules.join()}`,

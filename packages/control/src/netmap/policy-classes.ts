@@ -32,6 +32,17 @@ export interface ServiceClass {
   readonly example: Service;
 }
 
+/** What a list of services that hosts may run comes to; many hosts have the same. */
+export interface Right {
+  /** Those that are declared. */
+  readonly scope: readonly string[];
+  readonly services: readonly Service[];
+  /** What any of them is as a caller. */
+  readonly callers: readonly SourceClass[];
+  /** Indexes of the rules that speak of any of them, as caller or as the one called. */
+  readonly rules: readonly number[];
+}
+
 const INTERNET: Source = { type: 'internet' };
 
 export class PolicyClasses {
@@ -47,6 +58,7 @@ export class PolicyClasses {
   readonly #ofService = new Map<string, SourceClass>();
   readonly #ofCalled = new Map<string, ServiceClass>();
   readonly #permitted = new Map<string, boolean>();
+  readonly #rights = new WeakMap<readonly string[], Right>();
   /** What rules that deny say of callers. */
   readonly #denied: ReadonlySet<string>;
   #internet: SourceClass | undefined;
@@ -70,9 +82,18 @@ export class PolicyClasses {
     return entryOf(this.#ofService, name, () => this.#sourceClass({ type: 'service', service: this.#declared(name) }));
   }
 
-  /** `mayRun`: declared services that the host may run. */
-  callerHost(name: string, mayRun: readonly string[]): SourceClass {
-    const services = mayRun.map((service) => this.#declared(service));
+  /** `mayRun`: names of services, declared or not. Worked out once for each list. */
+  right(mayRun: readonly string[]): Right {
+    return entryOf(this.#rights, mayRun, () => {
+      const scope = mayRun.filter((name) => this.#services.has(name));
+      const callers = [...new Set(scope.map((name) => this.callerService(name)))];
+      const called = new Set(scope.map((name) => this.called(name)));
+      const rules = new Set([...callers, ...called].flatMap((one) => one.rules));
+      return { scope, services: scope.map((name) => this.#declared(name)), callers, rules: [...rules] };
+    });
+  }
+
+  callerHost(name: string, { services }: Pick<Right, 'services'>): SourceClass {
     // Not remembered by name: short-lived hosts come and go while a mesh stays.
     return this.#sourceClass({ type: 'host', name, tags: this.hostTags(name), services });
   }

@@ -133,6 +133,18 @@ test('what a member may run is granted and taken, as it is asked for', async () 
   expect(result).toMatchObject({ changes: [{ subject: 'agent data-1' }], stragglers: ['slow'] });
   const taken = await bench.ask(adminService.grantServices, { agent: host, services: ['*'], take: true });
   expect(taken.granted).toEqual(['redis', 'web']);
+  const idle = await bench.ask(adminService.grantServices, { agent: host, services: ['reddis'], take: true });
+  expect(idle.result).toMatchObject({ changes: [], warnings: [{ message: 'data-1 was not let run reddis' }] });
+  // What may be web now is denied what is denied to web.
+  await bench.ask(adminService.apply, { mesh: { network: 'prod', services: [redis, web], policies: [shut] } });
+  const denied = await bench.ask(adminService.grantServices, {
+    agent: host,
+    services: ['web'],
+    terms: { dryRun: true },
+  });
+  expect(denied.result?.warnings).toMatchObject([
+    { message: expect.stringMatching(/^rule shut denies every process of data-1/) },
+  ]);
   const wrong = await refusal(bench.ask(adminService.grantServices, { agent: host, services: ['redis', 'tag:eu'] }));
   expect(errorDetails(wrong).fields).toMatchObject([{ field: 'services[1]' }]);
   expect(errorDetails(await refusal(bench.ask(adminService.grantServices, { agent: host }))).fields).toMatchObject([

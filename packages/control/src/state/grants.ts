@@ -84,13 +84,14 @@ function wideOf(entries: readonly string[]): string {
 function idle(
   services: readonly string[],
   take: boolean,
-  { host }: AgentState,
+  { host, granted: before }: AgentState,
   granted: readonly string[],
   { mesh }: NetworkState,
 ): FieldProblem[] {
   const left = rightsIn(mesh)(host, granted);
   return services.flatMap((entry, index) => {
     const field = `services[${index}]`;
+    if (take && !before.includes(entry)) return [problem(field, `${host} was not let run ${entry}`)];
     if (take)
       return left.includes(entry)
         ? [problem(field, `${host} may run ${entry} still, by the mesh or a wider grant`)]

@@ -106,8 +106,11 @@ class Writer implements StateStore {
   }
 
   async apply(mesh: Mesh, options: ApplyOptions): Promise<ApplyResult> {
-    const warnings = checkMesh(mesh, mayRunIn(mesh, this.current.networks.get(mesh.network)));
-    return await this.#change((memory, draft) => applyMesh(memory, draft, { mesh, warnings }, options));
+    return await this.#change((memory, draft) => {
+      // In its turn: what hosts may run may change before.
+      const warnings = checkMesh(mesh, mayRunIn(mesh, memory.state.networks.get(mesh.network)));
+      return applyMesh(memory, draft, { mesh, warnings }, options);
+    });
   }
 
   token(id: string): TokenState | undefined {

@@ -31,7 +31,14 @@ function byCodeUnit(one: string, other: string): number {
   return one < other ? -1 : Number(one > other);
 }
 
-export function rightsIn({ services, agents }: Pick<Mesh, 'services' | 'agents'>): RightOf {
+const rights = new WeakMap<object, RightOf>();
+
+/** For one mesh always the same, and for hosts that are let run the same one list. */
+export function rightsIn(mesh: Pick<Mesh, 'services' | 'agents'>): RightOf {
+  return entryOf(rights, mesh, () => makeRights(mesh));
+}
+
+function makeRights({ services, agents }: Pick<Mesh, 'services' | 'agents'>): RightOf {
   const said = new Map(agents.map((agent) => [agent.name, agent.services]));
   // Many hosts are let run the same.
   const made = new Map<string, readonly string[]>();

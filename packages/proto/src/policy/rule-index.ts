@@ -2,12 +2,15 @@
 import type { Rule, Service } from '../model/mesh.ts';
 import { includesPort } from '../model/ports.ts';
 import { selectorsOfService, selectorsOfSource } from '../model/selector.ts';
+import { entryOf } from '../model/values.ts';
 import type { Destination, Source } from './types.ts';
 
 export class RuleIndex {
   readonly #from: ReadonlyMap<string, readonly number[]>;
   readonly #denies: ReadonlyMap<string, readonly number[]>;
   readonly #to: ReadonlyMap<string, readonly number[]>;
+  /** By the list of services that a host may be, which many hosts share. */
+  readonly #ofAny = new WeakMap<readonly Service[], readonly number[]>();
 
   constructor(rules: readonly Pick<Rule, 'action' | 'from' | 'to'>[]) {
     this.#from = bySelector(rules.map(({ from }) => from));
@@ -23,7 +26,9 @@ export class RuleIndex {
     const own = select(this.#from, selectorsOfSource(source));
     if (source.type !== 'host' || source.services.length === 0) return own;
     const either = new Set(own);
-    for (const place of select(this.#denies, selectorsOfCallers(source.services))) either.add(place);
+    const { services } = source;
+    const denying = entryOf(this.#ofAny, services, () => select(this.#denies, selectorsOfCallers(services)));
+    for (const place of denying) either.add(place);
     return [...either].sort(ascending);
   }
 

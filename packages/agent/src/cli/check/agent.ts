@@ -34,8 +34,9 @@ export function lookAtAgent(known: Known): readonly Finding[] {
     findings.push(
       unknown('', `it does not tell of its peers and targets, as one of an older version does not: ${unasked}`),
     );
+  // Of datagrams to another host only the problem tells.
   for (const { code, subject, message } of problems)
-    if (!LOOKED_AT.has(code))
+    if (!LOOKED_AT.has(code) || subject.endsWith('/udp'))
       findings.push(problem[isBreak({ code }) ? 'broken' : 'hint'](subject, `${message} (${code})`, ''));
   return findings;
 }

@@ -1,5 +1,5 @@
 /** Whether the programs of this host's services answer where the agent calls them. */
-import { formatPortRange } from '@weft/proto';
+import { formatPortRange, isLoopback, parseHostPort } from '@weft/proto';
 import type { TargetFacts } from '../../observe/host-facts.ts';
 import { type Finding, findingsOf } from './finding.ts';
 import type { Known } from './known.ts';
@@ -17,6 +17,8 @@ function lookAtTarget({ service, ports, tried }: TargetFacts): Finding {
   const span = ports.last - ports.first;
   const at = (address: string) => (span === 0 ? address : `${address} and the ${span} after it`);
   const last = tried.at(-1);
+  if (last?.error === '' && ports.protocol === 'udp' && !isLoopback(parseHostPort(last.address)?.host ?? ''))
+    return unknown(subject, `${at(last.address)}: whether another host takes datagrams shows only when it is called`);
   if (last?.error === '') return ok(subject, `a program answers at ${at(last.address)}`);
   return broken(
     subject,
