@@ -181,7 +181,8 @@ export class Agent {
     const { config, shared, args = [], fileLimit } = this.options;
     const file = join(this.host.dir, 'weft.yaml');
     if (config !== undefined) writeFileSync(file, config);
-    const argv = ['weft', 'up', '--data', this.dataDir];
+    // What is open when a test ends need not finish.
+    const argv = ['weft', 'up', '--data', this.dataDir, '--drain', '0'];
     if (config !== undefined) argv.push('--config', file);
     if (shared === undefined) argv.push('--dns', '127.0.0.1:53');
     else {

@@ -117,7 +117,7 @@ export async function up(
 /** For all that is behind the drain; each part of it is bounded. */
 const ENDING_MS = 5_000;
 /** Of systemd's 90 s, after which it would end the agent. */
-const READY_BY_MS = 30_000;
+const READY_BY_MS = 10_000;
 const MOST_DRAIN_S = 3_600;
 
 function drainTime(text: string): number {
