@@ -133,7 +133,7 @@ describe('check', () => {
       { service: 'wide', ports: tcp(9_000, 9_009), tried: [{ address: '10.0.0.9:9000', error: '' }] },
       {
         service: 'statsd',
-        ports: { protocol: 'udp', first: 8125, last: 8125 },
+        ports: { protocol: 'udp' as const, first: 8125, last: 8125 },
         tried: [{ address: '10.0.0.9:8125', error: '' }],
       },
     ];
