@@ -1,6 +1,13 @@
 /** weft-control: from the command line to a running control and an exit code. */
 import { logVerbosity, setLogVerbosity } from '@grpc/grpc-js';
-import { endWithOutput, escapeUnseen, FileLimitError, isSystemError, ServiceManager, systemWords } from '@weft/proto';
+import {
+  endWithOutput,
+  escapeUnseen,
+  FileLimitError,
+  isSystemError,
+  ServiceManager,
+  systemErrorWords,
+} from '@weft/proto';
 import { FileError } from '@weft/proto/files';
 import { ListenError, openLog } from '@weft/proto/observe';
 import { CommanderError } from 'commander';
@@ -127,7 +134,7 @@ function explain(error: unknown): string {
   );
   if (!(error instanceof Error)) return String(error);
   if (known) return error.message;
-  if (isSystemError(error)) return systemWords(error);
+  if (isSystemError(error)) return systemErrorWords(error);
   return process.env.WEFT_LOG_LEVEL === 'debug'
     ? (error.stack ?? error.message)
     : `${error.message}; this is a fault of weft-control: WEFT_LOG_LEVEL=debug shows where`;

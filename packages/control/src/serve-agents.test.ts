@@ -2,7 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { decodeJoinToken } from '@weft/proto';
+import { byText, decodeJoinToken } from '@weft/proto';
 import {
   AdminClient,
   AgentClient,
@@ -21,7 +21,6 @@ import {
 import { pino } from 'pino';
 import nacl from 'tweetnacl';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { byText } from './order.ts';
 import { type Control, startControl } from './serve.ts';
 
 const closers: (() => void | Promise<void>)[] = [];

@@ -1,5 +1,5 @@
 /** How a command ends that does not get to its end: one place that puts every error into words, and never shows a stack unasked. */
-import { CodedError, escapeUnseen, isSystemError, systemWords } from '@weft/proto';
+import { CodedError, escapeUnseen, isSystemError, systemErrorWords } from '@weft/proto';
 import { CommanderError } from 'commander';
 import { FileError, type FileProblem } from '../config/errors.ts';
 import { CommandError, type ExitCode, UsageError } from './errors.ts';
@@ -33,7 +33,7 @@ export function failureOf(error: unknown, env: Terminal['env'], signal: AbortSig
   if (error instanceof CommandError && error.code === 'denied')
     return { code: 3, error: error.code, message: error.message };
   if (error instanceof CodedError) return { code: 1, error: String(error.code), message: error.message };
-  if (isSystemError(error)) return { code: 1, error: error.code, message: systemWords(error) };
+  if (isSystemError(error)) return { code: 1, error: error.code, message: systemErrorWords(error) };
   const message = error instanceof Error ? error.message : String(error);
   const stack = error instanceof Error && env.WEFT_LOG_LEVEL === 'debug' ? `\n${error.stack ?? ''}` : '';
   const advice = stack === '' ? '; this is a fault of weft: WEFT_LOG_LEVEL=debug shows where' : stack;

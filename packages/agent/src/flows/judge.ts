@@ -28,6 +28,11 @@ export function runsHere(netmap: Netmap, declared: DeclaredHere, name: string): 
   return netmap.services.get(name);
 }
 
+/** Names of the services that run here. */
+export function allHere(netmap: Netmap, declared: DeclaredHere): string[] {
+  return [...declared.keys()].filter((name) => runsHere(netmap, declared, name) !== undefined);
+}
+
 /** Why a service that ran here does not any more; undefined while it does. */
 export function goneHere(netmap: Netmap, declared: DeclaredHere, name: string): Loss | undefined {
   if (runsHere(netmap, declared, name) !== undefined) return undefined;
@@ -39,7 +44,7 @@ export function goneHere(netmap: Netmap, declared: DeclaredHere, name: string): 
 
 /** A host that runs exactly one service speaks as it; on any other the caller's service cannot be told. */
 export function localClaim(netmap: Netmap, declared: DeclaredHere): SourceClaim {
-  const [only, another] = [...declared.keys()].filter((name) => runsHere(netmap, declared, name) !== undefined);
+  const [only, another] = allHere(netmap, declared);
   return only !== undefined && another === undefined ? { type: 'service', name: only } : { type: 'host' };
 }
 

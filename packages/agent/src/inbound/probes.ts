@@ -1,14 +1,12 @@
 /** Health of targets that the kernel's table cannot tell of, those on other machines: a connection is tried now and then. */
-import { connect } from 'node:net';
-import { entryOf, formatHostPort, isShortage } from '@weft/proto';
-import { systemWords } from '../bytes/system-words.ts';
+import { entryOf, formatHostPort } from '@weft/proto';
 import type { TargetAddress } from './addresses.ts';
+import { type Refusal, tryTarget } from './try-target.ts';
 
 const EVERY_MS = 5_000;
-const TIMEOUT_MS = 2_000;
 const AT_ONCE = 16;
 
-type Outcome = 'listening' | { readonly cause: string };
+type Outcome = 'listening' | Pick<Refusal, 'cause'>;
 
 interface Probe {
   readonly target: TargetAddress;
@@ -52,24 +50,10 @@ export class Probes {
     const worker = async () => {
       for (let probe = due.pop(); probe !== undefined && !signal.aborted; probe = due.pop()) {
         probe.checkedMs = this.#now();
-        probe.outcome = await accepts(probe, signal);
+        const refusal = await tryTarget(probe.target, signal);
+        if (refusal?.shortage !== true) probe.outcome = refusal ?? 'listening';
       }
     };
     await Promise.all(Array.from({ length: AT_ONCE }, worker));
   }
-}
-
-function accepts({ target: { host, port }, outcome: before }: Probe, signal: AbortSignal): Promise<Probe['outcome']> {
-  return new Promise((resolve) => {
-    const socket = connect({ host, port, signal });
-    const settle = (outcome: Probe['outcome']) => {
-      // An orderly end would leave the program a connection to say goodbye on; it asked for none.
-      if (outcome === 'listening') socket.resetAndDestroy();
-      else socket.destroy();
-      resolve(outcome);
-    };
-    socket.setTimeout(TIMEOUT_MS, () => settle({ cause: `no answer within ${TIMEOUT_MS / 1_000} s` }));
-    socket.on('connect', () => settle('listening'));
-    socket.on('error', (cause) => settle(isShortage(cause) ? before : { cause: systemWords(cause) }));
-  });
 }

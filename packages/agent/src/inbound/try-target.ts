@@ -1,22 +1,59 @@
-/** Whether a program answers, tried now: for who asks why a service is not served. */
+/** Whether a program answers, tried now by a connection: for who asks why a service is not served, and for probes. */
 import { connect } from 'node:net';
+import { formatHostPort, isShortage, type Protocol } from '@weft/proto';
 import { systemWords } from '../bytes/system-words.ts';
 import type { TargetAddress } from './addresses.ts';
 
 const TIMEOUT_MS = 2_000;
 
-/** Why it does not, in words; undefined when a connection came about. */
-export function tryTarget({ host, port }: TargetAddress): Promise<string | undefined> {
+export interface Refusal {
+  /** In words. */
+  readonly cause: string;
+  /** This process may open no more sockets, which says nothing of the program. */
+  readonly shortage: boolean;
+}
+
+/** Undefined when a connection came about. */
+export function tryTarget({ host, port }: TargetAddress, signal?: AbortSignal): Promise<Refusal | undefined> {
   return new Promise((resolve) => {
-    const socket = connect({ host, port });
-    const settle = (why: string | undefined) => {
+    const socket = connect({ host, port, ...(signal && { signal }) });
+    const settle = (refusal: Refusal | undefined) => {
       // An orderly end would leave the program a connection to say goodbye on; it asked for none.
-      if (why === undefined) socket.resetAndDestroy();
+      if (refusal === undefined) socket.resetAndDestroy();
       else socket.destroy();
-      resolve(why);
+      resolve(refusal);
     };
-    socket.setTimeout(TIMEOUT_MS, () => settle(`no answer within ${TIMEOUT_MS / 1_000} s`));
+    const late = { cause: `no answer within ${TIMEOUT_MS / 1_000} s`, shortage: false };
+    socket.setTimeout(TIMEOUT_MS, () => settle(late));
     socket.on('connect', () => settle(undefined));
-    socket.on('error', (cause) => settle(systemWords(cause)));
+    socket.on('error', (cause) => settle({ cause: systemWords(cause), shortage: isShortage(cause) }));
   });
+}
+
+export interface TargetTry {
+  /** HOST:PORT. */
+  readonly address: string;
+  /** Why it is no use; empty where a program answered. */
+  readonly error: string;
+}
+
+/**
+ * The targets of one port in their order, up to the first that answers. Of UDP, where a datagram that is not answered says nothing,
+ * `isHeard` is asked. `late`: why no connection is tried, if so.
+ */
+export async function tryTargets(
+  targets: readonly TargetAddress[],
+  protocol: Protocol,
+  isHeard: (target: TargetAddress) => boolean,
+  late?: string,
+): Promise<TargetTry[]> {
+  const tried: TargetTry[] = [];
+  for (const target of targets) {
+    const heard = protocol === 'udp' ? isHeard(target) : undefined;
+    const error =
+      heard === undefined ? (late ?? (await tryTarget(target))?.cause ?? '') : heard ? '' : 'no program listens';
+    tried.push({ address: formatHostPort(target.host, target.port), error });
+    if (error === '') break;
+  }
+  return tried;
 }

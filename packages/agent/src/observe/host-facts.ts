@@ -1,5 +1,6 @@
 /** What an agent tells a command that checks its host: what it alone knows, or may try. */
 import type { PortRange } from '@weft/proto';
+import type { TargetTry } from '../inbound/try-target.ts';
 import type { ProcessFacts } from './process-facts.ts';
 
 export interface HostFacts {
@@ -27,11 +28,4 @@ export interface TargetFacts {
   readonly ports: PortRange;
   /** Of the first port: in the order of the tries, up to the one that answered. */
   readonly tried: readonly TargetTry[];
-}
-
-export interface TargetTry {
-  /** HOST:PORT. */
-  readonly address: string;
-  /** Why it is no use; empty where a program answered. */
-  readonly error: string;
 }

@@ -1,7 +1,7 @@
 /** Where the agent file or the options ask for what control does not grant: told as problems, since the rest works. */
 import { entryOf, InexactRules, includesPort, inexactEffect, listed, type Problem } from '@weft/proto';
 import { type AgentFile, type ProcessMatch, rolesOf } from '../config/agent-file.ts';
-import { runsHere } from '../flows/judge.ts';
+import { allHere } from '../flows/judge.ts';
 import type { Netmap, NetmapSelf, NetmapSource } from '../words/netmap.ts';
 import type { Problems } from '../words/problems.ts';
 
@@ -87,10 +87,11 @@ const indexes = new WeakMap<Netmap['ruleSet'], InexactRules>();
 
 function inexact({ services }: AgentFile, netmap: Netmap, self: NetmapSelf): Problem[] {
   const { ruleSet } = netmap;
-  const runs = [...services.keys()].filter((name) => runsHere(netmap, services, name) !== undefined);
   const index = entryOf(indexes, ruleSet, () => new InexactRules(ruleSet.rules, ruleSet.defaultAction));
   // One that names ports is several rules under one name.
-  const found = new Map(index.on(netmap.hostSource(self), runs).map((one) => [one.rule.name, one]));
+  const found = new Map(
+    index.on(netmap.hostSource(self), allHere(netmap, services)).map((one) => [one.rule.name, one]),
+  );
   if (found.size === 0) return [];
   const effects = [...found.values()]
     .slice(0, MOST_RULES)

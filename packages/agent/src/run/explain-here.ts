@@ -2,24 +2,23 @@
 import {
   type BreakPoint,
   type Destination,
-  formatHostPort,
   formatPortRange,
   includesPort,
-  LISTENER_PROBLEMS,
   listed,
-  listenerName,
+  listenerProblem,
   messageOf,
   type Protocol,
   type Service,
   type Source,
   sourceName,
+  verdictSteps,
 } from '@weft/proto';
 import { Deadline } from '../bytes/deadline.ts';
 import type { AgentService } from '../config/agent-file.ts';
-import { localClaim, runsHere } from '../flows/judge.ts';
+import { allHere, localClaim, runsHere } from '../flows/judge.ts';
 import { targetsOf } from '../inbound/addresses.ts';
 import type { LocalTargets } from '../inbound/target-watch.ts';
-import { tryTarget } from '../inbound/try-target.ts';
+import { tryTargets } from '../inbound/try-target.ts';
 import { LocalRefusal } from '../observe/errors.ts';
 import type { ExplainAnswer } from '../observe/local-question.ts';
 import type { Tunnels } from '../tunnel/types.ts';
@@ -76,11 +75,7 @@ export async function explainHere(parts: ExplainParts, asked: FlowAsked): Promis
   const verdict = netmap.policy.decide(source, destination);
   if (service.kind === 'worker') return deny(verdict.rule, verdict.reason, 'no-such-name');
   const outcome = { verdict: verdict.allowed ? 'allow' : 'deny', ...of(verdict) } as const;
-  const steps = [
-    ...said,
-    `${service.name} is a ${service.kind} service with ports ${service.ports.map(formatPortRange).join(', ')}`,
-    `revision ${verdict.revision} ${verdict.allowed ? 'permits' : 'denies'} it by ${verdict.rule}: ${verdict.reason}`,
-  ];
+  const steps = [...said, ...verdictSteps(service, verdict)];
   if (!verdict.allowed) return { ...outcome, breakPoint: 'denied', steps };
   const path = own ? await fromHere(parts, source, destination) : await toHere(parts, source, destination);
   return { ...outcome, breakPoint: path.breakPoint, steps: [...steps, ...path.steps] };
@@ -120,8 +115,7 @@ function sourceOf({ netmap, services }: ExplainParts, from: string): Caller {
   }
   const own = runsHere(netmap, services, from) !== undefined;
   if (!own || speaks === from) return { source: service(from), said: [], own };
-  const runs = [...services.keys()].filter((name) => runsHere(netmap, services, name) !== undefined);
-  const apart = `${self.host} runs ${listed(runs, NAMED)}, which cannot be told apart there and speak as ${speaks}`;
+  const apart = `${self.host} runs ${listed(allHere(netmap, services), NAMED)}, which cannot be told apart there and speak as ${speaks}`;
   return { source: netmap.hostSource(self), said: [apart], own };
 }
 
@@ -129,15 +123,9 @@ async function fromHere(parts: ExplainParts, source: Source, destination: Destin
   const { netmap, problems } = parts;
   const { service, port, protocol } = destination;
   const steps: string[] = [];
-  const place = listenerName({ service: service.name, ordinal: undefined, port, protocol });
-  const listener =
-    source.type === 'internet'
-      ? undefined
-      : problems.current.find(
-          ({ code, subject }) => subject === place && LISTENER_PROBLEMS.some((each) => each === code),
-        );
+  const place = { service: service.name, ordinal: undefined, port, protocol };
+  const listener = source.type === 'internet' ? undefined : listenerProblem(problems.current, place);
   if (listener !== undefined) steps.push(`here: ${listener.message}`);
-  const closed = listener !== undefined && listener.code !== 'port-shared';
   const instances = netmap.services.get(service.name)?.instances ?? [];
   if (instances.length === 0)
     return { breakPoint: 'no-healthy-instance', steps: [...steps, `no agent runs ${service.name}`] };
@@ -145,7 +133,7 @@ async function fromHere(parts: ExplainParts, source: Source, destination: Destin
     instances.slice(0, MOST_TRIED).map((instance) => tryInstance(parts, instance, destination)),
   );
   const found = [...steps, ...tried.map(({ step }) => step)];
-  if (closed) return { breakPoint: 'no-listener', steps: found };
+  if (listener?.closed === true) return { breakPoint: 'no-listener', steps: found };
   const best = ORDER.find((each) => tried.some(({ breakPoint }) => breakPoint === each)) ?? 'unreachable';
   return { breakPoint: best, steps: found };
 }
@@ -203,17 +191,14 @@ async function tryHere(
   protocol: Protocol,
 ): Promise<Tried> {
   const here = services.get(service);
-  const tried: string[] = [];
-  for (const target of here === undefined ? [] : targetsOf(here, port, protocol)) {
-    const at = formatHostPort(target.host, target.port);
-    const heard = targets.answers(target, protocol) ? undefined : 'no program listens';
-    const why = protocol === 'udp' ? heard : await tryTarget(target);
-    if (why === undefined) return { breakPoint: 'none', step: `${name} is here, and answers at ${at}` };
-    tried.push(`${at}: ${why}`);
-  }
+  const expected = here === undefined ? [] : targetsOf(here, port, protocol);
+  const tried = await tryTargets(expected, protocol, (target) => targets.answers(target, protocol));
+  const last = tried.at(-1);
+  if (last?.error === '') return { breakPoint: 'none', step: `${name} is here, and answers at ${last.address}` };
+  const told = tried.map(({ address, error }) => `${address}: ${error}`).join(', ');
   return {
     breakPoint: 'not-listening',
-    step: `${name} is here: ${tried.join(', ') || 'the agent file does not name it'}`,
+    step: `${name} is here: ${told || 'the agent file does not name it'}`,
   };
 }
 

@@ -1,11 +1,11 @@
 /** What the agent tells a command that checks its host, looked up and tried at the moment of the question. */
-import { eachPort, filesFor, formatHostPort, type PortRange, type Protocol } from '@weft/proto';
+import { eachPort, filesFor, type PortRange, type Protocol } from '@weft/proto';
 import type { AgentService } from '../config/agent-file.ts';
 import { runsHere } from '../flows/judge.ts';
 import { type TargetAddress, targetsOf } from '../inbound/addresses.ts';
 import type { LocalTargets } from '../inbound/target-watch.ts';
-import { tryTarget } from '../inbound/try-target.ts';
-import type { HostFacts, PeerFacts, TargetFacts, TargetTry } from '../observe/host-facts.ts';
+import { type TargetTry, tryTargets } from '../inbound/try-target.ts';
+import type { HostFacts, PeerFacts, TargetFacts } from '../observe/host-facts.ts';
 import { processFacts } from '../observe/process-facts.ts';
 import { listenerSpecs } from '../outbound/listener-spec.ts';
 import type { Netmap, NetmapInstance, NetmapPeer } from '../words/netmap.ts';
@@ -29,7 +29,7 @@ export async function hostFacts(parts: HostFactsParts): Promise<HostFacts> {
     process: processFacts(),
     filesNeeded: filesFor(listenerSpecs(netmap).size * threads),
     peers: [...netmap.peers.values()].map((peer) => peerFacts(netmap, peer)),
-    targets: await tryTargets(parts),
+    targets: await tryAll(parts),
   };
 }
 
@@ -54,7 +54,7 @@ interface Declared {
   readonly here: AgentService;
 }
 
-async function tryTargets({ netmap, services, targets }: HostFactsParts): Promise<readonly TargetFacts[]> {
+async function tryAll({ netmap, services, targets }: HostFactsParts): Promise<readonly TargetFacts[]> {
   const declared = [...services.values()].flatMap((here): Declared[] => {
     const service = runsHere(netmap, services, here.name)?.service;
     if (service === undefined || service.kind === 'worker') return [];
@@ -66,7 +66,10 @@ async function tryTargets({ netmap, services, targets }: HostFactsParts): Promis
   const worker = async () => {
     for (let at = next++; at < declared.length; at = next++) {
       const one = declared[at];
-      if (one !== undefined) found[at] = await tryOne(one, targets, performance.now() < until);
+      if (one === undefined) continue;
+      const late = performance.now() < until ? undefined : LATE;
+      const isHeard = (target: TargetAddress) => targets.answers(target, 'udp');
+      found[at] = await tryTargets(targetsOf(one.here, one.port, one.protocol), one.protocol, isHeard, late);
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, worker));
@@ -80,23 +83,6 @@ async function tryTargets({ netmap, services, targets }: HostFactsParts): Promis
   }, []);
 }
 
-async function tryOne(
-  { here, port, protocol }: Declared,
-  targets: HostFactsParts['targets'],
-  inTime: boolean,
-): Promise<TargetTry[]> {
-  const look = (target: TargetAddress) => (targets.answers(target, 'udp') ? undefined : SILENT);
-  const tried: TargetTry[] = [];
-  for (const target of targetsOf(here, port, protocol)) {
-    const error = protocol === 'udp' ? look(target) : inTime ? await tryTarget(target) : LATE;
-    tried.push({ address: formatHostPort(target.host, target.port), error: error ?? '' });
-    if (error === undefined) break;
-  }
-  return tried;
-}
-
-/** A datagram that is not answered says nothing: the kernel's table is asked. */
-const SILENT = 'no program listens';
 const LATE = 'not tried, as those before it took too long';
 
 function continues(

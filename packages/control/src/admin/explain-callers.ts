@@ -1,18 +1,17 @@
 /** Whoever calls, on each host that it may be on: as what programs call there, since a host speaks as its one service or as itself. */
 import {
+  byText,
   compilePolicy,
   type Destination,
-  InexactRules,
+  type InexactRules,
   inexactEffect,
   listed,
-  type Mesh,
   type Rule,
   type Source,
   sourceName,
 } from '@weft/proto';
 import type { LiveAgents } from '../fleet/live.ts';
-import { fleetAgents, fleetInstances, tagsByHost } from '../fleet/projection.ts';
-import { byText } from '../order.ts';
+import { fleetAgents, fleetRuns, tagsByHost } from '../fleet/projection.ts';
 import { hostSource } from '../state/may-run.ts';
 import type { AgentState, NetworkState } from '../state/types.ts';
 
@@ -37,13 +36,10 @@ export function callersOf(network: NetworkState, live: LiveAgents, from: string)
   const known = host === undefined ? from === 'internet' || network.services.has(from) : network.hosts.has(host);
   if (!known) return undefined;
   const tags = tagsByHost(network.mesh);
-  const running = Map.groupBy(fleetInstances(network, live), ({ instance }) => instance.agentId);
+  const runsOn = fleetRuns(network, live);
   return fleetAgents(network, live)
     .flatMap(({ agent, connected }): Caller[] => {
-      const may = new Set(agent.services);
-      const runs = (running.get(agent.id) ?? [])
-        .map(({ instance }) => instance.service)
-        .filter((name) => may.has(name));
+      const runs = runsOn(agent.id, agent.services);
       if (from === 'internet') {
         return agent.roles.includes('gateway') ? [{ agent, connected, runs, source: { type: 'internet' } }] : [];
       }
@@ -65,13 +61,9 @@ export function speaksAs({ agent: { host }, runs, source }: Caller): string {
 }
 
 /** The rules about the caller's services and this destination that its host does not enforce as they are written. */
-export function inexactSteps(
-  { policies, defaultAction }: Mesh,
-  { agent, source, runs }: Caller,
-  to: Destination,
-): string[] {
+export function inexactSteps(inexact: InexactRules, { agent, source, runs }: Caller, to: Destination): string[] {
   if (source.type !== 'host') return [];
-  return new InexactRules(policies, defaultAction)
+  return inexact
     .on(source, runs)
     .flatMap(({ rule, services }): string[] => {
       const about = services.filter((name) =>

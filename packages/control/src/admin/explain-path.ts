@@ -5,8 +5,7 @@ import {
   formatPortRange,
   includesPort,
   isOfPorts,
-  LISTENER_PROBLEMS,
-  listenerName,
+  listenerProblem,
   TARGET_PROBLEM,
 } from '@weft/proto';
 import type { LiveAgents } from '../fleet/live.ts';
@@ -164,14 +163,9 @@ interface Listener {
 /** A gateway opens its flows itself, and needs no address to listen on. */
 function listenerOf(agent: AgentState, { from, service, port, protocol, live }: PathQuestion): Listener | undefined {
   if (from === 'internet') return undefined;
-  const place = listenerName({ service, ordinal: undefined, port, protocol });
-  const problem = live
-    .agent(agent.id)
-    ?.report?.problems.find(
-      ({ code, subject }) => subject === place && LISTENER_PROBLEMS.some((each) => each === code),
-    );
-  if (problem === undefined) return undefined;
-  return { closed: problem.code !== 'port-shared', step: `at the caller, ${agent.host}: ${problem.message}` };
+  const problems = live.agent(agent.id)?.report?.problems ?? [];
+  const found = listenerProblem(problems, { service, ordinal: undefined, port, protocol });
+  return found && { closed: found.closed, step: `at the caller, ${agent.host}: ${found.message}` };
 }
 
 /** What refuses some calls there, and not all, as its agent reports: it is short of files, or, for callers, of places to call at. */

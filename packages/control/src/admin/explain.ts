@@ -5,8 +5,9 @@
 import {
   type Action,
   type BreakPoint,
+  byText,
   type DestinationName,
-  formatPortRange,
+  InexactRules,
   type Mesh,
   type Remedy,
   type Rule,
@@ -14,10 +15,10 @@ import {
   type Source,
   sourceName,
   type Verdict,
+  verdictSteps,
 } from '@weft/proto';
 import type { LiveAgents } from '../fleet/live.ts';
 import type { PathTracer } from '../fleet/questions.ts';
-import { byText } from '../order.ts';
 import type { NetworkState } from '../state/types.ts';
 import { type Caller, callersOf, inexactSteps, speaksAs } from './explain-callers.ts';
 import { findPath } from './explain-path.ts';
@@ -78,11 +79,9 @@ export function createExplain({ live, tracer, policyOf = policyCache(), timeoutM
     const told = [...judged].sort((one, other) => rank(one) - rank(other))[0];
     const verdict = told?.verdict ?? policy.decide(sourceOfNobody(network, from), destination);
     if (service.kind === 'worker') return deny(verdict.rule, verdict.reason, 'no-such-name');
-    const declared = service.ports.map(formatPortRange).join(', ');
     const decided = [
       ...(told === undefined || sourceName(verdict.source) === from ? [] : [speaksAs(told.caller)]),
-      `${service.name} is a ${service.kind} service with ports ${declared}`,
-      verdictStep(verdict),
+      ...verdictSteps(service, verdict),
       ...deniedSteps(network.mesh, denied, told),
     ];
     const { policies: rules, defaultAction } = network.mesh;
@@ -130,19 +129,17 @@ function rank({ caller, verdict }: Judged): number {
 
 /** Of each host that it may not call from, and of the rules that say otherwise; `told`: whose verdict is told already. */
 function deniedSteps(mesh: Mesh, denied: readonly Judged[], told: Judged | undefined): string[] {
+  if (denied.length === 0) return [];
+  const inexact = new InexactRules(mesh.policies, mesh.defaultAction);
   const steps = denied
     .slice(0, MOST_TOLD)
     .flatMap((one) => [
       ...(one === told ? [] : [`${speaksAs(one.caller)}: ${one.verdict.reason}`]),
-      ...inexactSteps(mesh, one.caller, one.verdict.destination),
+      ...inexactSteps(inexact, one.caller, one.verdict.destination),
     ]);
   return denied.length > MOST_TOLD
     ? [...steps, `it is denied from ${denied.length - MOST_TOLD} more of its hosts`]
     : steps;
-}
-
-function verdictStep({ allowed, rule, revision, reason }: Verdict): string {
-  return `revision ${revision} ${allowed ? 'permits' : 'denies'} it by ${rule}: ${reason}`;
 }
 
 function outcome({

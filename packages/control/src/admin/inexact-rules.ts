@@ -1,5 +1,6 @@
 /** Rules of a mesh that hosts do not enforce as they are written, for they run several services that nobody can tell apart. */
 import {
+  byText,
   entryOf,
   type FieldProblem,
   type InexactRule,
@@ -10,8 +11,7 @@ import {
   problem,
 } from '@weft/proto';
 import type { LiveAgents } from '../fleet/live.ts';
-import { fleetInstances, tagsByHost } from '../fleet/projection.ts';
-import { byText } from '../order.ts';
+import { fleetRuns, tagsByHost } from '../fleet/projection.ts';
 import { mayRunIn } from '../state/may-run.ts';
 import type { NetworkState } from '../state/types.ts';
 
@@ -25,15 +25,14 @@ export function inexactRules(mesh: Mesh, network: NetworkState | undefined, live
   if (network === undefined) return [];
   const [mayRun, tags] = [mayRunIn(mesh, network), tagsByHost(mesh)];
   const declared = new Map(mesh.services.map((service) => [service.name, service]));
-  const running = Map.groupBy(fleetInstances(network, live), ({ instance }) => instance.agentId);
+  const runsOn = fleetRuns(network, live);
   const index = new InexactRules(mesh.policies, mesh.defaultAction);
   // Many hosts are alike, and what they may run is then the same list.
   const alike = new Map<readonly string[], Map<string, readonly InexactRule[]>>();
   const found = new Map<number, { readonly hosts: string[]; readonly services: Set<string> }>();
   for (const { id, host } of network.agents.values()) {
     const names = mayRun(host);
-    const may = new Set(names);
-    const runs = (running.get(id) ?? []).map(({ instance }) => instance.service).filter((name) => may.has(name));
+    const runs = runsOn(id, names);
     const known = entryOf(alike, names, () => new Map());
     const inexact = entryOf(known, runs.join(), () =>
       index.among(

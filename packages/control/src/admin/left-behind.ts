@@ -1,8 +1,16 @@
 /** What a mesh would ask of members whose version does not know it, and which those are. */
-import { type FieldProblem, listed, type Mesh, problem, VOCABULARY, type Vocabulary, wordsBeyond } from '@weft/proto';
+import {
+  byText,
+  type FieldProblem,
+  listed,
+  type Mesh,
+  problem,
+  VOCABULARY,
+  type Vocabulary,
+  wordsBeyond,
+} from '@weft/proto';
 import type { LiveAgents } from '../fleet/live.ts';
 import { fleetAgents } from '../fleet/projection.ts';
-import { byText } from '../order.ts';
 import { diffMeshes } from '../state/diff.ts';
 import type { NetworkState } from '../state/types.ts';
 

@@ -3,11 +3,17 @@
  * agent that will record it, which is its destination's once it got there, so that each is told once and nothing need be
  * joined. What a destination's agent cannot tell, the sources' are asked for in a second round.
  */
-import { type OpenFlowFilter, type OpenFlows, type OpenFlowsState, TELLS_OPEN_FLOWS, WIRE_LIMITS } from '@weft/proto';
+import {
+  byText,
+  type OpenFlowFilter,
+  type OpenFlows,
+  type OpenFlowsState,
+  TELLS_OPEN_FLOWS,
+  WIRE_LIMITS,
+} from '@weft/proto';
 import type { LiveAgents } from '../fleet/live.ts';
 import type { OpenFlowsAsker } from '../fleet/questions.ts';
 import { FlowsError } from '../flows/errors.ts';
-import { byText } from '../order.ts';
 import type { AgentState, NetworkState } from '../state/types.ts';
 
 /** Agents asked for one page, all at once. */

@@ -2,6 +2,7 @@
 import { setImmediate } from 'node:timers/promises';
 import {
   type Action,
+  byText,
   entryOf,
   formatPortRange,
   type Policy,
@@ -14,7 +15,6 @@ import {
   sourceName,
 } from '@weft/proto';
 import { tagsByHost } from '../fleet/projection.ts';
-import { byText } from '../order.ts';
 import { StateError } from '../state/errors.ts';
 import { hostSource } from '../state/may-run.ts';
 import type { NetworkState } from '../state/types.ts';

@@ -1,6 +1,7 @@
 /** What the admin service takes from requests, checked. Every problem of a request is collected before it is refused. */
 import {
   ADMIN_LIMITS,
+  byText,
   type FieldProblem,
   hostNameProblem,
   LIMITS,
@@ -10,7 +11,6 @@ import {
   runnableProblem,
   serviceNameProblem,
 } from '@weft/proto';
-import { byText } from '../order.ts';
 import { StateError } from '../state/errors.ts';
 import type { NetworkState, State, TokenScope } from '../state/types.ts';
 import { RequestError } from './errors.ts';

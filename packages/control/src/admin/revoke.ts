@@ -1,9 +1,8 @@
 /** The ends of memberships and tokens, for who may order them, by whatever way the order came. */
-import { END_SECONDS, joinTokenState, problem } from '@weft/proto';
+import { byText, END_SECONDS, joinTokenState, problem } from '@weft/proto';
 import type { Logger } from 'pino';
 import { actorName } from '../audit/entry.ts';
 import type { Actor } from '../audit/types.ts';
-import { byText } from '../order.ts';
 import { tokensOf } from '../state/members.ts';
 import type { RemovedNetwork, RevokedToken, StateStore } from '../state/types.ts';
 import { type ChangeMeshOptions, waited } from './change-mesh.ts';

@@ -1,6 +1,7 @@
 /** Which methods a path is served with: so that a wrong method is told from a wrong path. */
+
+import { byText } from '@weft/proto';
 import type { FastifyInstance } from 'fastify';
-import { byText } from '../order.ts';
 
 /** Of what is served from here on: the methods of a path. */
 export function routeTable(app: FastifyInstance): (path: string) => readonly string[] {

@@ -1,11 +1,12 @@
 /** Signing in and out, in the audit where it takes them. */
+
+import { byText } from '@weft/proto';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { actorName } from '../audit/entry.ts';
 import type { RefusalAudit } from '../audit/refusals.ts';
 import type { Actor, AuditLog } from '../audit/types.ts';
 import { FailureCounter } from '../bounds/failures.ts';
-import { byText } from '../order.ts';
 import type { StateStore } from '../state/types.ts';
 import { StoreError } from '../store/errors.ts';
 import type { Role, Session as SessionView } from './api.ts';

@@ -1,9 +1,8 @@
 /** The commands that bring up the first service on the host where control runs, for a POSIX shell. */
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { formatHostPort, formatPortRange, type HostPort, type Service } from '@weft/proto';
+import { byText, formatHostPort, formatPortRange, type HostPort, type Service } from '@weft/proto';
 import { isWildcard } from '../admin/token-addresses.ts';
-import { byText } from '../order.ts';
 import type { NetworkState, State } from '../state/types.ts';
 import type { StartNetwork, StartView } from './api.ts';
 

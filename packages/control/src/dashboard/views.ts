@@ -1,5 +1,5 @@
 /** What the page is shown of a network: the state, beside how its agents fare now. */
-import { defined, entryOf, formatAddress, formatPortRange, keyFingerprint, type Telemetry } from '@weft/proto';
+import { byText, defined, entryOf, formatAddress, formatPortRange, keyFingerprint, type Telemetry } from '@weft/proto';
 import type { LiveAgents, PeerRates } from '../fleet/live.ts';
 import {
   type FleetAgent,
@@ -9,7 +9,6 @@ import {
   fleetNetwork,
   fleetServices,
 } from '../fleet/projection.ts';
-import { byText } from '../order.ts';
 import type { NetworkState } from '../state/types.ts';
 import type { TrafficStatus } from '../traffic/types.ts';
 import type { AgentView, InstanceView, NetworkView, ProblemView, ServiceView, TrafficView, TunnelView } from './api.ts';

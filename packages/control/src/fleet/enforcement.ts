@@ -1,5 +1,5 @@
 /** Who waits until every connected agent of a network enforces a revision, who is still behind, and since when. */
-import { byText } from '../order.ts';
+import { byText } from '@weft/proto';
 
 export interface ConnectedAgent {
   readonly agentId: string;

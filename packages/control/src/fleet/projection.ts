@@ -2,9 +2,8 @@
  * How a network's agents, instances and services fare: the state, beside what agents say now. The admin API, the page and
  * the metrics tell it in their own form, and explain follows a flow through it; what counts as what is decided here alone.
  */
-import { type Mesh, UNSAID_CAPABILITY } from '@weft/proto';
+import { byText, type Mesh, UNSAID_CAPABILITY } from '@weft/proto';
 import { ABSENT, type InstanceHealth } from '../netmap/presence.ts';
-import { byText } from '../order.ts';
 import type { AgentState, InstanceState, NetworkState, ServiceState } from '../state/types.ts';
 import type { LiveAgent, LiveAgents } from './live.ts';
 
@@ -76,6 +75,18 @@ export function fleetInstances(network: NetworkState, live: LiveAgents, only?: s
     found.push({ instance, agent, connected, ...(now ?? ABSENT) });
   }
   return found.sort((one, other) => one.instance.ordinal - other.instance.ordinal);
+}
+
+/** Names of the services with an instance on an agent, of those that it may run. */
+export function fleetRuns(
+  network: NetworkState,
+  live: LiveAgents,
+): (agentId: string, mayRun: readonly string[]) => readonly string[] {
+  const running = Map.groupBy(fleetInstances(network, live), ({ instance }) => instance.agentId);
+  return (agentId, mayRun) => {
+    const may = new Set(mayRun);
+    return (running.get(agentId) ?? []).flatMap(({ instance }) => (may.has(instance.service) ? instance.service : []));
+  };
 }
 
 export function fleetServices(network: NetworkState, live: LiveAgents): FleetService[] {

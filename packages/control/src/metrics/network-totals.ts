@@ -1,9 +1,8 @@
 /** How each network fares, in numbers: what is asked for at each scrape. */
 
-import { joinTokenState } from '@weft/proto';
+import { byText, joinTokenState } from '@weft/proto';
 import type { LiveAgents } from '../fleet/live.ts';
 import { behindMs, fleetAgents, fleetInstances } from '../fleet/projection.ts';
-import { byText } from '../order.ts';
 import type { NetworkState, StateStore } from '../state/types.ts';
 import type { Traffic } from '../traffic/types.ts';
 

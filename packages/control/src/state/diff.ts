@@ -1,6 +1,7 @@
 /** What differs between two meshes, in words. Two meshes that read the same are the same: order never matters. */
 import {
   type AgentSettings,
+  byText,
   formatPortRange,
   formatRulePorts,
   type Mesh,
@@ -10,7 +11,6 @@ import {
   type RulePorts,
   type Service,
 } from '@weft/proto';
-import { byText } from '../order.ts';
 import type { Change } from './types.ts';
 
 export interface MeshDifference {

@@ -1,6 +1,5 @@
 /** A member is let run more, or less, while it runs: the change worked out. */
-import { type FieldProblem, LIMITS, problem, rightsIn, runPolicyTests, runsNothing } from '@weft/proto';
-import { byText } from '../order.ts';
+import { byText, type FieldProblem, LIMITS, problem, rightsIn, runPolicyTests, runsNothing } from '@weft/proto';
 import type { Draft, Outcome } from './draft.ts';
 import { StateError } from './errors.ts';
 import { mayRunIn } from './may-run.ts';

@@ -1,6 +1,5 @@
 /** What a mesh says of a host by its name, which a host that takes another name would lose, or leave behind. */
-import type { Mesh } from '@weft/proto';
-import { byText } from '../order.ts';
+import { byText, type Mesh } from '@weft/proto';
 
 /** As `policy no-admin`, `test 2` or `agent build-3`. */
 type Mention = string;

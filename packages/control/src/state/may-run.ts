@@ -2,11 +2,6 @@
 import { type HostSource, type MayRun, type Mesh, rightsIn } from '@weft/proto';
 import type { AgentState, NetworkState } from './types.ts';
 
-/** Services that control allows the agent and the mesh declares. */
-export function scopeOf(network: NetworkState, agent: AgentState): string[] {
-  return agent.services.filter((name) => network.services.has(name));
-}
-
 /** In the mesh, by what the members of the network are granted; there is none where there is no network yet. */
 export function mayRunIn(mesh: Mesh, network: NetworkState | undefined): MayRun {
   const rightOf = rightsIn(mesh);
@@ -15,6 +10,6 @@ export function mayRunIn(mesh: Mesh, network: NetworkState | undefined): MayRun 
 
 /** `tags` are those that the mesh gives the host. */
 export function hostSource(network: NetworkState, agent: AgentState, tags: readonly string[]): HostSource {
-  const services = scopeOf(network, agent).flatMap((name) => network.services.get(name)?.service ?? []);
+  const services = agent.services.flatMap((name) => network.services.get(name)?.service ?? []);
   return { type: 'host', name: agent.host, tags, services };
 }

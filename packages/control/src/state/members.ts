@@ -1,8 +1,7 @@
 /** Agents come and go: each change worked out. */
 import { randomBytes } from 'node:crypto';
-import { listed as firstOf, problem } from '@weft/proto';
+import { byText, listed as firstOf, problem } from '@weft/proto';
 import { type Act, CONTROL, listed } from '../audit/entry.ts';
-import { byText } from '../order.ts';
 import type { Draft, Outcome } from './draft.ts';
 import { StateError } from './errors.ts';
 import { saidOf, saidOfOneAlone } from './host-names.ts';

@@ -1,6 +1,5 @@
 /** What the writer keeps of one network beside its snapshot, and how the next snapshot is made from the last. */
-import { CONTROL_RANGE, entryOf, type Mesh, rightsIn } from '@weft/proto';
-import { byText } from '../order.ts';
+import { byText, CONTROL_RANGE, entryOf, type Mesh, rightsIn } from '@weft/proto';
 import type { AddressRow, AgentRow, InstanceRow, NetworkRow } from '../store/rows.ts';
 import { Allotment, type AllotmentSink } from './allotment.ts';
 import { sameService } from './diff.ts';

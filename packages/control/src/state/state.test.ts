@@ -1,6 +1,5 @@
-import { CONTROL_RANGE } from '@weft/proto';
+import { byText, CONTROL_RANGE } from '@weft/proto';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { byText } from '../order.ts';
 import { withAppend } from '../store/wrapped.fixture.ts';
 import { TOMBSTONE_MS } from './allotment.ts';
 import { StateError } from './errors.ts';

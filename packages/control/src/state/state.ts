@@ -2,9 +2,8 @@
  * The one writer of this process. A change is worked out, committed, swapped in as the next snapshot, and told to listeners
  * before the next one begins: two callers cannot interleave, and none sees a change that could still be lost.
  */
-import type { Mesh } from '@weft/proto';
+import { byText, type Mesh } from '@weft/proto';
 import { auditRow } from '../audit/entry.ts';
-import { byText } from '../order.ts';
 import type { ChangeLog, History } from '../store/change-log.ts';
 import { type Clocks, startClocks } from './clocks.ts';
 import type { Draft, Outcome } from './draft.ts';

@@ -1,8 +1,7 @@
 /** Join tokens are made and revoked: each change worked out. */
 import { randomBytes } from 'node:crypto';
-import type { Mesh } from '@weft/proto';
+import { byText, type Mesh } from '@weft/proto';
 import { type Act, listed } from '../audit/entry.ts';
-import { byText } from '../order.ts';
 import type { Draft, Outcome } from './draft.ts';
 import { StateError } from './errors.ts';
 import { LIMITS } from './limits.ts';

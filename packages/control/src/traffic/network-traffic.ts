@@ -2,8 +2,7 @@
  * One network's traffic by pair. Each flow is told by one agent, the one that will record it, but the flows of a pair are told
  * by either of its ends: what is shown of a pair is the sum of its shares, of which there are two at most.
  */
-import { entryOf, type PairTraffic, type Telemetry, type TrafficPair } from '@weft/proto';
-import { byText } from '../order.ts';
+import { byText, entryOf, type PairTraffic, type Telemetry, type TrafficPair } from '@weft/proto';
 import { NOTHING_MOVES, ratesOf, type Share, sameRates, statusOf } from './share.ts';
 import type { TrafficStatus } from './types.ts';
 

@@ -2,7 +2,7 @@
 import type { Mesh } from './mesh.ts';
 import { serviceNameProblem } from './names.ts';
 import { isKind } from './selector.ts';
-import { entryOf } from './values.ts';
+import { byText, entryOf } from './values.ts';
 
 const KIND = 'kind:';
 
@@ -26,11 +26,6 @@ export function runsNothing(entry: string, { services }: Pick<Mesh, 'services'>)
  */
 export type RightOf = (host: string, granted: readonly string[]) => readonly string[];
 
-/** As control keeps them. */
-function byCodeUnit(one: string, other: string): number {
-  return one < other ? -1 : Number(one > other);
-}
-
 const rights = new WeakMap<object, RightOf>();
 
 /** For one mesh always the same, and for hosts that are let run the same one list. */
@@ -48,7 +43,7 @@ function makeRights({ services, agents }: Pick<Mesh, 'services' | 'agents'>): Ri
       const wide = new Set(entries.filter((entry) => entry === '*' || entry.startsWith(KIND)));
       const meant = wide.size === 0 ? [] : services.filter(({ kind }) => wide.has('*') || wide.has(KIND + kind));
       const named = entries.filter((entry) => !wide.has(entry));
-      return [...new Set([...named, ...meant.map(({ name }) => name)])].sort(byCodeUnit);
+      return [...new Set([...named, ...meant.map(({ name }) => name)])].sort(byText);
     });
   };
 }

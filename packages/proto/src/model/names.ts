@@ -3,6 +3,7 @@
  * name is good.
  */
 import type { DestinationName, PortRange } from './mesh.ts';
+import type { Problem } from './report.ts';
 
 /** Leaves room for `-discovery` in a DNS label of 63. */
 const MAX_SERVICE_NAME = 50;
@@ -97,6 +98,18 @@ export interface ListenerPlace extends DestinationName {
 /** Such as `redis:6379/tcp`, or `0.redis:6379/tcp` for an instance: how problems name the listener. */
 export function listenerName({ service, ordinal, port, protocol }: ListenerPlace): string {
   return `${ordinal === undefined ? '' : `${ordinal}.`}${service}:${port}/${protocol}`;
+}
+
+/** What is wrong with the listener of the place, of those problems; one that is `closed` takes no call. */
+export function listenerProblem(
+  problems: readonly Problem[],
+  place: ListenerPlace,
+): { readonly closed: boolean; readonly message: string } | undefined {
+  const name = listenerName(place);
+  const found = problems.find(
+    ({ code, subject }) => subject === name && LISTENER_PROBLEMS.some((each) => each === code),
+  );
+  return found && { closed: found.code !== 'port-shared', message: found.message };
 }
 
 /** Code of the problem of a service's ports at which no program takes calls; its subject is their name. */

@@ -21,7 +21,7 @@ const REASONS: Readonly<Record<string, string>> = {
 };
 
 /** `cannot mkdir /srv/weft: this user may not (EACCES)`. */
-export function systemWords({ code, syscall, path = '', message }: SystemError): string {
+export function systemErrorWords({ code, syscall, path = '', message }: SystemError): string {
   const reason = REASONS[code];
   return reason === undefined ? message : `cannot ${syscall}${path === '' ? '' : ` ${path}`}: ${reason} (${code})`;
 }
