@@ -1,5 +1,4 @@
 /** What SIGHUP does to an agent: its file is read again, and a terminal that has gone ends it. */
-
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';

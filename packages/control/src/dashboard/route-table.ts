@@ -1,5 +1,4 @@
 /** Which methods a path is served with: so that a wrong method is told from a wrong path. */
-
 import { byText } from '@weft/proto';
 import type { FastifyInstance } from 'fastify';
 

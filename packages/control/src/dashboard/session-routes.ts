@@ -1,5 +1,4 @@
 /** Signing in and out, in the audit where it takes them. */
-
 import { byText } from '@weft/proto';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';

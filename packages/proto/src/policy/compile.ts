@@ -3,7 +3,6 @@
  * rule that matches decides: an explicit deny beats an explicit allow, and of several denies the first in the file answers.
  * A party is turned once into a bit per rule, "this rule selects me"; deciding is an AND of two such masks.
  */
-
 import { rightsIn } from '../model/may-run.ts';
 import type { Action, Mesh, Rule } from '../model/mesh.ts';
 import { includesPort } from '../model/ports.ts';

@@ -1,5 +1,4 @@
 /** The way to each host that a flow may go to or come from, tried by a tunnel from here. */
-
 import { messageOf } from '@weft/proto';
 import type { PeerFacts } from '../../observe/host-facts.ts';
 import type { PingAnswer } from '../../observe/local-question.ts';
