@@ -198,10 +198,11 @@ describe.skipIf(browserMissing)(titled('the dashboard of a live mesh', browserMi
     await open(page, 'tokens');
     await page.getByRole('button', { name: /Create a token/ }).click();
     const dialog = page.getByRole('dialog');
-    await dialog.getByLabel(/Services/).fill('store');
+    await dialog.getByLabel(/Services/).fill('store, stoer');
     await dialog.getByRole('button', { name: /^Create/ }).click();
     const shown = dialog.getByText(/weft_?[a-z]*[._-][\w-]{20,}|[\w-]{60,}/).first();
     await shown.waitFor();
+    await dialog.getByText('the mesh declares no service stoer yet').waitFor();
     const token = ((await shown.textContent()) ?? '').trim();
     await page.keyboard.press('Escape');
     // The browser closes the dialog, and tells the page a moment later.

@@ -84,6 +84,7 @@ export function build(terminal: Terminal, signal: AbortSignal, json: boolean, ex
   example(create, 'weft token create --network prod --services redis,web --ttl 1h');
   const list = admin(token.command('list').description('list tokens, without their secrets'))
     .addOption(network())
+    .option('--all', 'also those that nobody new could join with for more than a day, as long as control keeps them')
     .addOption(wide())
     .addOption(asJson())
     .action(async (options) => (await import('./token-command.ts')).tokenList(options, terminal, signal));

@@ -13,9 +13,12 @@ describe('tokens', () => {
         const networkCreated = call.request.network === 'fresh';
         answer(null, { token: 'weft1.abc', tokenId: 'tk1', expireTime: timestampToWire(NOW + 1), networkCreated });
       },
-      listTokens: (_call, answer) =>
+      listTokens: (call, answer) =>
         answer(null, {
           tokens: [
+            ...(call.request.all
+              ? [{ tokenId: 'tk0', expireTime: timestampToWire(1), endTime: timestampToWire(1) }]
+              : []),
             {
               tokenId: 'tk1',
               services: ['redis', 'web'],
@@ -109,10 +112,14 @@ describe('tokens', () => {
       roles: [],
       reusable: false,
       ephemeral: true,
+      created_ms: 0,
       expires_ms: NOW - 1,
+      ended_ms: 0,
       uses: 0,
       revoked: false,
     });
+    expect(out).not.toContain('tk0');
+    expect((await weft('token', 'list', '--all')).out).toContain('tk0');
   });
 
   test('revoke', async () => {

@@ -103,22 +103,28 @@ function onlyOnControlsHost(token: string): string | undefined {
   }
 }
 
-export async function tokenList(options: NetworkOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
-  const network = options.network ?? '';
+export interface TokenListOptions extends NetworkOptions {
+  readonly all?: true;
+}
+
+export async function tokenList(options: TokenListOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
+  const { network = '', all = false } = options;
   const listed = await listWithAdmin(options, terminal, signal, (admin) =>
     everyEntry(
-      (page) => admin.call(adminService.listTokens, { network, ...page }),
+      (page) => admin.call(adminService.listTokens, { network, all, ...page }),
       ({ tokens }) => tokens,
     ),
   );
-  const tokens = listed.map(({ tokenId, services, host, roles, reusable, ephemeral, expireTime, uses, revoked }) => ({
+  const tokens = listed.map(({ tokenId, services, host, roles, reusable, ephemeral, uses, revoked, ...times }) => ({
     tokenId,
     services,
     host,
     roles: rolesFromWire(roles, 'roles'),
     reusable,
     ephemeral,
-    expiresMs: timestampFromWire(expireTime, 'expire_time'),
+    createdMs: timestampFromWire(times.createTime, 'create_time'),
+    expiresMs: timestampFromWire(times.expireTime, 'expire_time'),
+    endedMs: timestampFromWire(times.endTime, 'end_time'),
     uses,
     revoked,
   }));

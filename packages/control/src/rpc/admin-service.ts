@@ -112,7 +112,7 @@ export function adminCalls(options: AdminServiceOptions): AdminCalls {
 
     listTokens: ({ request }) => {
       const { name } = requireNetwork(state.current, request.network);
-      return listTokens(state.tokens(name), name, request);
+      return listTokens(state.tokens(name), name, request, options.now());
     },
 
     revokeToken: async ({ request, actor, signal }) => {

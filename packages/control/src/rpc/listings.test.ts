@@ -3,8 +3,9 @@ import { adminService, agentViewCodec, durationToWire, type pb, timestampToWire 
 import { expect, test } from 'vitest';
 import type { LiveAgent } from '../fleet/live.ts';
 import { agentOn, current, emptyState, joinHost, mesh, networkOf } from '../netmap/network.fixture.ts';
+import type { TokenState } from '../state/types.ts';
 import { createTraffic } from '../traffic/traffic.ts';
-import { listAgents, listTraffic, networkStatus } from './listings.ts';
+import { listAgents, listTokens, listTraffic, networkStatus } from './listings.ts';
 
 const FIRST = { pageSize: 0, pageToken: '' };
 const NOW = 1_700_000_000_000;
@@ -43,6 +44,38 @@ test('an agent is listed with how far it is behind, how far its clock is off, an
     flowsQueued: 3,
     peers: [{ ...way, roundTrip: { seconds: 0, nanos: 300_000 } }],
   });
+});
+
+test('a token leaves the list a day after it came to admit nobody, but for who asks for all', async () => {
+  const day = 86_400_000;
+  let now = NOW;
+  const state = await emptyState(() => now);
+  const make = async (rest: { reusable: boolean }, lifetimeMs: number): Promise<TokenState> => {
+    const scope = { network: 'prod', services: [], host: '', roles: [], ephemeral: false, ...rest };
+    return await state.createToken(scope, new Uint8Array(32), lifetimeMs, 'control');
+  };
+  const used = await make({ reusable: false }, 90 * day);
+  const keys = { identityKey: new Uint8Array(32).fill(1), tunnelKey: new Uint8Array(32).fill(2) };
+  const revoked = await make({ reusable: true }, 90 * day);
+  const [expires, stays] = [await make({ reusable: true }, 3_000), await make({ reusable: true }, 90 * day)];
+  const list = (all: boolean): (string | undefined)[] =>
+    (listTokens(state.tokens('prod'), 'prod', { ...FIRST, all }, now).tokens ?? []).map(({ tokenId }) => tokenId);
+  const [all] = [[stays.id, expires.id, revoked.id, used.id]];
+  now += 1_000;
+  await state.join({ token: used, host: 'a', ...keys, version: '' });
+  now += 1_000;
+  await state.revokeToken(revoked.id, 'control');
+  now += day - 1_000;
+  expect(list(false)).toEqual(all);
+  now += 1;
+  expect(list(false)).toEqual([stays.id, expires.id, revoked.id]);
+  now += 1_000;
+  expect(list(false)).toEqual([stays.id, expires.id]);
+  now += 1_000;
+  expect(list(false)).toEqual([stays.id]);
+  // That its only use is looked up again, or that it is revoked too, does not bring it back.
+  await state.revokeToken(used.id, 'control');
+  expect([list(false), list(true)]).toEqual([[stays.id], all]);
 });
 
 test('of a fleet that is behind, some are named and all are counted', async () => {

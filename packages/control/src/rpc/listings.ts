@@ -1,5 +1,5 @@
 /** The listings of the admin service, page by page: the state, beside how agents fare now. */
-import { defined, formatAddress, keyFingerprint } from '@weft/proto';
+import { defined, ENDED_TOKEN_LISTED_MS, formatAddress, joinTokenEndMs, keyFingerprint } from '@weft/proto';
 import {
   actionCodec,
   agentTelemetryToWire,
@@ -132,25 +132,34 @@ export function agentStatus(now: FleetAgent, nowMs: number, whole: boolean): pb.
   };
 }
 
-/** Newest first. */
+/** Newest first; of those that ended more than a day ago, all or none. */
 export function listTokens(
   tokens: readonly TokenState[],
   network: string,
-  request: PageRequest,
+  request: PageRequest & Pick<pb.Message<'ListTokensRequest'>, 'all'>,
+  nowMs: number,
 ): pb.Outgoing<pb.Message<'ListTokensResponse'>> {
   const asked = readPage(request, { of: ['tokens', network], form: [0, ''] });
-  const { page, nextPageToken } = pageOf(tokens, asked, {
+  const listed = tokens.filter((token) => {
+    return request.all || (joinTokenEndMs(token, nowMs) ?? nowMs) + ENDED_TOKEN_LISTED_MS >= nowMs;
+  });
+  const { page, nextPageToken } = pageOf(listed, asked, {
     key: ({ sequence, id }) => [-sequence, id],
-    tell: tokenStatus,
+    tell: (token) => tokenStatus(token, nowMs),
     weigh: ({ services = [] }) => 1 + services.length,
   });
   return { tokens: page, nextPageToken };
 }
 
-function tokenStatus(token: TokenState): pb.Outgoing<pb.Token> {
+function tokenStatus(token: TokenState, nowMs: number): pb.Outgoing<pb.Token> {
   const { id: tokenId, services, host, roles, reusable, ephemeral, uses, revoked } = token;
   const told = { tokenId, services, host, roles: rolesToWire(roles), reusable, ephemeral, uses, revoked };
-  return { ...told, expireTime: timestampToWire(token.expiresMs), createTime: timestampToWire(token.createdMs) };
+  return {
+    ...told,
+    expireTime: timestampToWire(token.expiresMs),
+    createTime: timestampToWire(token.createdMs),
+    endTime: timestampToWire(joinTokenEndMs(token, nowMs) ?? 0),
+  };
 }
 
 /** What a uint32 holds: sums of what agents say may be more. */

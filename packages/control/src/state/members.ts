@@ -62,7 +62,7 @@ export function join(memory: Memory, draft: Draft, grant: JoinGrant): Outcome<Jo
     joinedMs: draft.nowMs,
     version: grant.version,
   };
-  draft.writes.push({ write: 'putToken', row: { ...token, uses: token.uses + 1 } });
+  draft.writes.push({ write: 'putToken', row: used(token, draft.nowMs) });
   const { agent, network } = book.withAgent(before, joining, same, draft);
   const subject = `agent ${grant.host}`;
   const detail = `${same === undefined ? 'with' : 'again, with'} token ${token.id}`;
@@ -208,6 +208,12 @@ function refuseRevoked({ ended }: Memory, token: TokenState, { host, identityKey
   if (last === undefined) return;
   const when = new Date(last.endedMs).toISOString();
   throw new StateError('revoked', `${last.reason} at ${when}; if it may come back, make a new token for it`);
+}
+
+/** Once more. One that is good once has ended by it. */
+function used(token: TokenState, nowMs: number): TokenState {
+  const { reusable, uses, endedMs = reusable ? undefined : nowMs } = token;
+  return { ...token, uses: uses + 1, endedMs };
 }
 
 function union<Word extends string>(before: readonly Word[] = [], more: readonly Word[]): readonly Word[] {

@@ -1,24 +1,29 @@
 /** What control may forget, so that its data does not grow with every host that ever came by. */
-import { joinTokenState } from '@weft/proto';
+import { joinTokenEndMs, joinTokenState } from '@weft/proto';
 import { FORGOTTEN_RETENTION_MS, REVOKED_RETENTION_MS, TOKEN_RETENTION_MS } from './limits.ts';
 import type { AgentState, EndedAgent, TokenState } from './types.ts';
 
 /**
- * Ids of tokens, out of all that the network has, oldest first, that ended and left no member: those that ended long ago,
- * and as many of the others as make room for one among `most`. Revoking one of the rest still ends memberships.
+ * Of all tokens that the network has, oldest first. `faded`, their ids, can go: they ended and left no member, some long ago, and of
+ * the others as many as make room for one among `most`. `held` is the number of the rest, without those that ended and that a
+ * member joined with: these stay as long as it does, for revoking one ends it, and are bounded by what members may join with.
  */
 export function fadedTokens(
   tokens: readonly TokenState[],
   agents: Iterable<Pick<AgentState, 'tokenId' | 'earlierTokenIds'>>,
   { nowMs, most }: { readonly nowMs: number; readonly most: number },
-): string[] {
+): { readonly faded: readonly string[]; readonly held: number } {
   const used = new Set(Array.from(agents).flatMap(({ tokenId, earlierTokenIds }) => [tokenId, ...earlierTokenIds]));
-  const ended = tokens.filter((token) => !used.has(token.id) && joinTokenState(token, nowMs) !== 'valid');
-  const isLongOver = (token: TokenState): boolean => token.expiresMs + TOKEN_RETENTION_MS < nowMs;
-  const longEnded = ended.filter(isLongOver);
-  const excess = tokens.length - longEnded.length - most + 1;
-  const forRoom = ended.filter((token) => !isLongOver(token)).slice(0, Math.max(0, excess));
-  return [...longEnded, ...forRoom].map(({ id }) => id);
+  let valid = 0;
+  const longEnded: string[] = [];
+  const ended: string[] = [];
+  for (const token of tokens) {
+    const endMs = joinTokenEndMs(token, nowMs);
+    if (endMs === undefined) valid += 1;
+    else if (!used.has(token.id)) (endMs + TOKEN_RETENTION_MS < nowMs ? longEnded : ended).push(token.id);
+  }
+  const excess = Math.min(ended.length, Math.max(0, valid + ended.length - most + 1));
+  return { faded: [...longEnded, ...ended.slice(0, excess)], held: valid + ended.length - excess };
 }
 
 /** A revocation stays for as long as there is a token from before it, whatever the clock said when it was made. */

@@ -38,8 +38,7 @@ export function createToken(
   }
   const tokens = tokensOf(memory, scope.network);
   const most = LIMITS.tokensPerNetwork;
-  const faded = fadedTokens(tokens, network?.agents.values() ?? [], { nowMs: draft.clocks.believed(), most });
-  const held = tokens.length - faded.length;
+  const { faded, held } = fadedTokens(tokens, network?.agents.values() ?? [], { nowMs: draft.clocks.believed(), most });
   if (held >= most) {
     throw new StateError('limit', `network ${scope.network} has ${held} tokens; revoke some, or use a reusable one`);
   }
@@ -53,6 +52,7 @@ export function createToken(
     expiresMs: draft.nowMs + lifetimeMs,
     uses: 0,
     revoked: false,
+    endedMs: undefined,
   };
   const act = { ...created(token, network === undefined, actor), network: scope.network };
   const made = network === undefined ? { networks: [makeEmpty(memory, draft, scope.network)] } : {};
@@ -82,7 +82,7 @@ export function revokeToken(memory: Memory, draft: Draft, id: string, actor: str
     subject: `token ${id}`,
     detail: listed(hosts, 'agent'),
   };
-  draft.writes.push({ write: 'putToken', row: { ...token, revoked: true } });
+  draft.writes.push({ write: 'putToken', row: { ...token, revoked: true, endedMs: token.endedMs ?? draft.nowMs } });
   if (agents.length === 0 && token.revoked) return { answer: { hosts, revision: network.revision }, act };
   if (agents.length === 0) {
     // A revision all the same: agents hear of it, and can tell a control that was restored from before.

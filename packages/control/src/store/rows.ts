@@ -65,6 +65,8 @@ export const TOKENS = {
   /** How many agents joined with it. */
   uses: INTEGER,
   revoked: FLAG,
+  /** When its one use was made or it was revoked, whichever was first; undefined while neither, and where that was not kept. */
+  endedMs: TIME,
 };
 
 export type TokenRow = RowOf<typeof TOKENS>;
@@ -166,7 +168,7 @@ export interface WriteRows {
   readonly removeInstance: Omit<InstanceRow, 'agentId'>;
   readonly putAddress: AddressRow;
   readonly removeAddress: Pick<AddressRow, 'network' | 'name'>;
-  /** Adds the token, or replaces the uses and the revocation of one that is there. */
+  /** Adds the token, or replaces the uses and the end of one that is there. */
   readonly putToken: TokenRow;
   readonly removeToken: Pick<TokenRow, 'id'>;
   readonly addEndedAgent: EndedAgentRow;

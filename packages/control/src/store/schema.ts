@@ -109,5 +109,8 @@ export const SCHEMA: Schema = {
   applicationId: 0x57656674,
   base: 9,
   tables: TABLES,
-  steps: [{ adds: true, sql: "ALTER TABLE agents ADD COLUMN earlier_token_ids TEXT NOT NULL DEFAULT '[]'" }],
+  steps: [
+    { adds: true, sql: "ALTER TABLE agents ADD COLUMN earlier_token_ids TEXT NOT NULL DEFAULT '[]'" },
+    { adds: true, sql: 'ALTER TABLE tokens ADD COLUMN ended_ms INTEGER' },
+  ],
 };

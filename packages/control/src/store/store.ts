@@ -202,7 +202,7 @@ function prepareWrites(database: DatabaseSync): Writes {
       ['place', 'releasedMs'],
     ]),
     removeAddress: remover(database, 'addresses', ['network', 'name']),
-    putToken: inserter(database, 'tokens', TOKENS, [['id'], ['uses', 'revoked']]),
+    putToken: inserter(database, 'tokens', TOKENS, [['id'], ['uses', 'revoked', 'endedMs']]),
     removeToken: remover(database, 'tokens', ['id']),
     addEndedAgent: inserter(database, 'ended_agents', ENDED_AGENTS),
     removeEndedAgent: remover(database, 'ended_agents', ['id']),

@@ -7,7 +7,7 @@ import { VERSION } from '@weft/proto';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { openState } from '../state/state.ts';
 import { SCHEMA } from './schema.ts';
-import type { Schema, Step } from './schema-steps.ts';
+import { newestOf, type Schema, type Step } from './schema-steps.ts';
 import { Store } from './store.ts';
 import { refuseOthers, upgrade } from './upgrade.ts';
 
@@ -15,6 +15,8 @@ import { refuseOthers, upgrade } from './upgrade.ts';
 const FIRST = join(import.meta.dirname, '../../../../test/fixtures/stored/control.db');
 const ADDS: Step = { adds: true, sql: 'ALTER TABLE agents ADD COLUMN rank INTEGER NOT NULL DEFAULT 4' };
 const CHANGES: Step = { adds: false, sql: 'ALTER TABLE agents RENAME COLUMN version TO software' };
+const KNOWN = newestOf(SCHEMA);
+const NEXT = KNOWN + 1;
 /** This version's, with steps of a later one. */
 const schema = (...steps: Step[]): Schema => ({ ...SCHEMA, steps: [...SCHEMA.steps, ...steps] });
 
@@ -88,7 +90,7 @@ test('steps are made once, in order, and a version that knows them not works on 
   open(schema(ADDS, CHANGES));
   expect(ask('SELECT software, rank FROM agents')).toEqual({ software: '0.1.0', rank: 4 });
   open(schema(ADDS, CHANGES));
-  expect(ask('SELECT * FROM written')).toEqual({ schema: 12, version: VERSION });
+  expect(ask('SELECT * FROM written')).toEqual({ schema: KNOWN + 2, version: VERSION });
 });
 
 test('a newer database is refused by name, with the way back, and stays as it is to the byte', () => {
@@ -96,17 +98,17 @@ test('a newer database is refused by name, with the way back, and stays as it is
   const before = readFileSync(path);
   const refused = {
     code: 'too-new',
-    message: expect.stringContaining(`weft-control ${VERSION} (schema 11; this one knows 10)`),
+    message: expect.stringContaining(`weft-control ${VERSION} (schema ${NEXT}; this one knows ${KNOWN})`),
   };
   expect(() => Store.open(directory)).toThrow(expect.objectContaining(refused));
-  expect(() => Store.open(directory)).toThrow(`put ${path}.before-11 in its place`);
+  expect(() => Store.open(directory)).toThrow(`put ${path}.before-${NEXT} in its place`);
   expect([readFileSync(path).equals(before), readdirSync(directory)]).toEqual([
     true,
-    ['control.db', 'control.db.before-11'],
+    ['control.db', `control.db.before-${NEXT}`],
   ]);
   // The way back.
-  expect(statSync(`${path}.before-11`).mode & 0o777).toBe(0o600);
-  copyFileSync(`${path}.before-11`, path);
+  expect(statSync(`${path}.before-${NEXT}`).mode & 0o777).toBe(0o600);
+  copyFileSync(`${path}.before-${NEXT}`, path);
   Store.open(directory).close();
   expect(ask('SELECT host, version FROM agents')).toEqual({ host: 'data-1', version: '0.1.0' });
 });

@@ -12,6 +12,16 @@ export function Problem({ children }: { readonly children: ComponentChildren }) 
   );
 }
 
+/** Done, and likely a mistake. */
+export function Warning({ children }: { readonly children: ComponentChildren }) {
+  return (
+    <p class="notice notice-warn" role="status">
+      <Icon name="warn" />
+      <span>{children}</span>
+    </p>
+  );
+}
+
 export function Empty({ title, children }: { readonly title: string; readonly children?: ComponentChildren }) {
   return (
     <div class="empty">

@@ -6,10 +6,14 @@ import { everyPage, timeMs, word } from './calls.ts';
 
 export type Token = ReturnType<typeof readToken>;
 
-/** Newest first. */
-export async function listTokens(api: Api, network: string, signal?: AbortSignal): Promise<readonly Token[]> {
+/** Newest first; with `all`, also those that ended more than a day ago. */
+export async function listTokens(
+  api: Api,
+  { network, all = false }: { readonly network: string; readonly all?: boolean },
+  signal?: AbortSignal,
+): Promise<readonly Token[]> {
   const tokens = await everyPage(
-    (pageToken) => api.call('listTokens', { network, pageSize: 1_000, pageToken }, signal),
+    (pageToken) => api.call('listTokens', { network, all, pageSize: 1_000, pageToken }, signal),
     (page) => page.tokens,
   );
   return tokens.map(readToken);

@@ -4,7 +4,7 @@ import { AGENT_ROLE_WORDS, AGENT_ROLES, type AgentRole } from '@weft/proto/model
 import { CopyButton } from '../parts/copy.tsx';
 import { Dialog } from '../parts/dialog.tsx';
 import { Choice, Field, Tick } from '../parts/field.tsx';
-import { Problem } from '../parts/notice.tsx';
+import { Problem, Warning } from '../parts/notice.tsx';
 import { ScrollBox } from '../parts/scroll-box.tsx';
 import { At } from '../parts/time.tsx';
 import { messageOf } from '../state/app.ts';
@@ -130,6 +130,9 @@ function Created({ token, onClose }: { readonly token: CreateTokenResponseJson; 
         </ScrollBox>
         <CopyButton text={token.token ?? ''} what="the token" />
       </div>
+      {token.warnings?.map(({ field, message }) => (
+        <Warning key={field}>{message}</Warning>
+      ))}
       <p>
         On the host: <code>weft up --join TOKEN</code>
       </p>

@@ -16,7 +16,7 @@ export function RevokeAgent({ agent, onClose }: { readonly agent: AgentView; rea
   const asking = useSignal(false);
   const withToken = useSignal(false);
   const network = app.network.value;
-  const tokens = useAnswer(network, (signal) => listTokens(app.api, network, signal));
+  const tokens = useAnswer(network, (signal) => listTokens(app.api, { network }, signal));
   const token = tokens.value?.find(({ id }) => id === agent.tokenId);
   const admits = token !== undefined && joinTokenState(token, app.now.peek()) === 'valid';
   const others = [...app.live.agents.value.values()].filter(

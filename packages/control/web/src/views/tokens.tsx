@@ -2,6 +2,7 @@ import { useSignal } from '@preact/signals';
 import { type JoinTokenState, joinTokenState } from '@weft/proto/model';
 import { Badge, type Tone } from '../parts/badge.tsx';
 import { type Column, DataTable } from '../parts/data-table.tsx';
+import { Tick } from '../parts/field.tsx';
 import { Answered, Empty } from '../parts/notice.tsx';
 import { Ago, At } from '../parts/time.tsx';
 import { number } from '../state/format.ts';
@@ -15,7 +16,10 @@ export function TokensView() {
   const network = app.network.value;
   const creating = useSignal(false);
   const revoking = useSignal<Token | undefined>(undefined);
-  const answer = useAnswer(network, (signal) => listTokens(app.api, network, signal));
+  const all = useSignal(false);
+  const answer = useAnswer(`${network} ${all.value}`, (signal) =>
+    listTokens(app.api, { network, all: all.value }, signal),
+  );
   const columns: readonly Column<Token>[] = [
     { key: 'id', label: 'Token', cell: ({ id }) => <span class="mono">{id}</span>, sort: ({ id }) => id },
     { key: 'state', label: 'State', cell: (token) => <TokenState token={token} nowMs={app.now.peek()} /> },
@@ -68,6 +72,9 @@ export function TokensView() {
         </button>
       </div>
       <p class="soft">With a token an agent joins the network, once or again and again.</p>
+      <Tick checked={all.value} onChecked={(checked) => (all.value = checked)}>
+        Show those too that nobody could join with for more than a day
+      </Tick>
       <Answered answer={answer}>
         {(tokens) =>
           tokens.length === 0 ? (
