@@ -1,10 +1,13 @@
 // Generates message code and its types from proto/ into generated/, and skips the work when nothing changed: one file for
-// the wire of control and agents, and under es/ what the client of the API shows to those who use it; and the version.
+// the wire of control and agents, and under es/ what the client of the API shows to those who use it; the version; and what
+// the documents say at `weft help TOPIC`.
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { cutTopics } from './topics/cut.ts';
+import { toText } from './topics/text.ts';
 
 const here = import.meta.dirname;
 const protoRoot = join(here, 'proto');
@@ -56,6 +59,7 @@ if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== digest) {
 }
 
 writeVersion();
+writeTopics();
 
 /** Of protobuf-es. `clean` takes away what came of a file that is not there any more. */
 function generateMessages(): void {
@@ -93,6 +97,15 @@ function writeVersion(): void {
   const lines = [`export const VERSION = '${version}${build}';`, `export const COMMIT_SECONDS = ${seconds};`, ''];
   writeIfOther('version.js', lines.join('\n'));
   writeIfOther('version.d.ts', 'export declare const VERSION: string;\nexport declare const COMMIT_SECONDS: number;\n');
+}
+
+function writeTopics(): void {
+  const topics = cutTopics(join(here, '../..')).map(({ topic, about, markdown }) => {
+    return { name: topic, about, text: toText(markdown) };
+  });
+  writeIfOther('topics.js', `export const TOPICS = ${JSON.stringify(topics, undefined, 2)};\n`);
+  const type = 'readonly { readonly name: string; readonly about: string; readonly text: string }[]';
+  writeIfOther('topics.d.ts', `export declare const TOPICS: ${type};\n`);
 }
 
 /** Untouched when it says the same, so that nothing is compiled again. */

@@ -1,5 +1,5 @@
 /** README and docs/API.md, done as they say on hosts with default ports and folders, and what is on their disks then. */
-import { readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { documented } from '../docs/documented.ts';
@@ -159,6 +159,19 @@ describe.skipIf(missing !== undefined)(titled('the documents', missing), () => {
       'hello is gone',
     ]);
     expect(read('examples/deploy/main.ts')).toContain(documented('docs/API.md', 'using admin'));
+  });
+
+  test("README's modes are those of the files", () => {
+    const rows = tableRows(read('README.md'), '### Files').flatMap(([file, mode]) =>
+      /^0[0-7]{3}$/.test(mode ?? '') ? [[codes(file)[0]?.replace(/\/$/, '') ?? '', mode] as const] : [],
+    );
+    const found = rows.flatMap(([name, mode]) =>
+      [join(main.dir, CONTROL, name), join(data.dir, AGENT, name)]
+        .filter((path) => existsSync(path))
+        .map((path) => [name, mode, `0${(statSync(path).mode & 0o777).toString(8)}`]),
+    );
+    expect(found.length).toBeGreaterThan(10);
+    expect(found.filter(([, told, is]) => told !== is)).toEqual([]);
   });
 
   test('docs/UPGRADING.md names every file that is kept, and none that is not', () => {

@@ -16,18 +16,24 @@ import type { Header } from './backup/contents.ts';
 import { BackupError } from './backup/errors.ts';
 import { restore } from './backup/restore.ts';
 import { backUp } from './backup/write.ts';
-import { buildProgram, type Commands } from './cli/program.ts';
+import { addHelp, buildProgram, type Commands } from './cli/program.ts';
 import { KeyFileError } from './enroll/errors.ts';
 import { FlowsError } from './flows/errors.ts';
 import { keepHeapSmall } from './heap.ts';
 import { type Control, type ServeOptions, startControl } from './serve.ts';
 import { StoreError } from './store/errors.ts';
 
+/** Only these load what is told at `help`. */
+const HELPING: ReadonlySet<string> = new Set(['help', '--help', '-h']);
+
 /** Exit codes: 0 done, 1 failed, 2 wrong usage. */
 export async function main(argv: readonly string[]): Promise<void> {
   endWithOutput(process, process.exit, fail);
   try {
-    await buildProgram({ serve, backup, restore: restoreInto }).parseAsync(argv);
+    const program = buildProgram({ serve, backup, restore: restoreInto });
+    if (HELPING.has(argv[2] ?? 'help'))
+      addHelp(program, await import('@weft/proto/topics'), (text) => void process.stdout.write(text));
+    await program.parseAsync(argv);
   } catch (error) {
     if (error instanceof CommanderError) {
       // commander has said what is wrong, or shown the help that was asked for.

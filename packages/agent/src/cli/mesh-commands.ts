@@ -58,12 +58,12 @@ export async function history(options: NetworkOptions, terminal: Terminal, signa
   const rows = revisions.map(({ revision, appliedMs, changes }) => [
     String(revision),
     appliedMs === 0 ? '-' : formatTime(appliedMs),
-    orDash(summary(changes, options.wide ? Number.POSITIVE_INFINITY : SUMMARY)),
+    orDash(summary(changes, options.wide || terminal.columns === undefined ? Number.POSITIVE_INFINITY : SUMMARY)),
   ]);
   writeTable(terminal, ['REVISION', 'APPLIED', short('CHANGES')], rows, options);
 }
 
-/** What fits beside the rest into 80 columns. */
+/** What fits beside the rest into 80 columns. Where there is no end to a line, nothing is cut. */
 const SUMMARY = 40;
 
 /** `+ service redis, - policy a, and 3 more`. */

@@ -108,6 +108,25 @@ describe('usage', () => {
   });
 });
 
+describe('help', () => {
+  test('of a topic is printed, and so is that of a command, and both are found at the foot of the whole', async () => {
+    const { code, out, err } = await weft('help', 'exit-codes');
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    expect(out).toMatch(/^exit-codes: .+\n\n[\s\S]*^130 {3}interrupted by Ctrl-C/m);
+    expect((await weft('help', 'token', 'create')).out).toBe((await weft('token', 'create', '--help')).out);
+    const whole = await weft('help');
+    expect(whole).toEqual(await weft('--help'));
+    expect(whole.out).toMatch(/^Topics \(weft help TOPIC\):\n[\s\S]*^ {2}exit-codes +what/m);
+    expect(whole.out.split('\n').filter((line) => line.length > 80)).toEqual([]);
+  });
+
+  test('of what is neither is exit code 2, and names the topics', async () => {
+    const { code, out, err } = await weft('help', 'token', 'mend');
+    expect({ code, out }).toEqual({ code: 2, out: '' });
+    expect(err).toContain('there is no command and no topic "token mend"; topics: mesh-file, ');
+  });
+});
+
 describe('completion', () => {
   /** What completes writes to the process's own stdout. */
   async function said(...args: readonly string[]): Promise<string> {
@@ -127,6 +146,8 @@ describe('completion', () => {
   test('knows the commands and their options', async () => {
     expect(await said('complete', '--', 'ro')).toContain('rollback');
     expect(await said('complete', '--', 'apply', '--le')).toContain('--leave-behind');
+    expect(await said('complete', '--', 'help', 'exit')).toContain('exit-codes');
+    expect(await said('complete', '--', 'help', 'gran')).toContain('grant');
     expect((await weft('completion', 'sh')).code).toBe(2);
     expect((await weft('--help')).out).toContain('completion');
   });

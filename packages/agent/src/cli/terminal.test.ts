@@ -44,11 +44,16 @@ describe("a process's terminal", () => {
 });
 
 test.each([
-  [{ columns: 120 }, { COLUMNS: '60' }, 120],
-  [{}, { COLUMNS: '200' }, 200],
-  [{}, { COLUMNS: 'wide' }, 80],
-  [{}, {}, 80],
-])('of stdout %j and environment %j lines have %d characters', (own, env, columns) => {
+  [{ columns: 120, isTTY: true }, { COLUMNS: '60' }, 120],
+  [{ isTTY: true }, { COLUMNS: '200' }, 200],
+  [{ isTTY: true }, {}, 80],
+  [{ isTTY: true }, { COLUMNS: '-1' }, 80],
+  // Of a pipe: whoever reads it wants all.
+  [{}, { COLUMNS: '60' }, 60],
+  [{}, { COLUMNS: 'wide' }, undefined],
+  [{}, { COLUMNS: '' }, undefined],
+  [{}, {}, undefined],
+])('of stdout %j and environment %j lines have %s characters', (own, env, columns) => {
   const stream = { write: () => {} };
   const terminal = processTerminal({ stdin: new PassThrough(), stdout: { ...stream, ...own }, stderr: stream, env });
   expect(terminal.columns).toBe(columns);

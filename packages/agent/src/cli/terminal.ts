@@ -15,7 +15,7 @@ export interface Terminal {
   readonly outColors: boolean;
   /** Whether what goes to err may be coloured: results often go to a file while a person reads the rest. */
   readonly errColors: boolean;
-  /** Characters of a line of results; undefined where there is no end to them. */
+  /** Characters of a line of results; undefined where there is no end to them: what is cut, a program behind a pipe misses. */
   readonly columns?: number | undefined;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly now: () => number;
@@ -76,7 +76,7 @@ interface OutputStream {
   write(text: string): unknown;
 }
 
-/** Of a pipe, unless COLUMNS says otherwise. */
+/** Of a terminal that does not know how wide it is. */
 const DEFAULT_COLUMNS = 80;
 
 /** The process's own terminal. Colours follow https://no-color.org, for each of the two streams by itself. */
@@ -89,7 +89,9 @@ export function processTerminal({ stdin, stdout, stderr, env }: TerminalProcess 
     errColors: wanted && stderr.isTTY === true,
     // As it is at the time: a window may be drawn wider.
     get columns() {
-      return stdout.columns || Number(env.COLUMNS) || DEFAULT_COLUMNS;
+      const told = stdout.columns || Number(env.COLUMNS);
+      if (told > 0) return told;
+      return stdout.isTTY === true ? DEFAULT_COLUMNS : undefined;
     },
     env,
     now: Date.now,

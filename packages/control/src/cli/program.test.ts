@@ -1,8 +1,9 @@
 import { resolve } from 'node:path';
+import * as topics from '@weft/proto/topics';
 import { CommanderError } from 'commander';
 import { describe, expect, test } from 'vitest';
 import type { ServeOptions } from '../serve.ts';
-import { buildProgram } from './program.ts';
+import { addHelp, buildProgram } from './program.ts';
 
 async function parse(...words: string[]): Promise<ServeOptions | string> {
   let asked: ServeOptions | undefined;
@@ -20,6 +21,32 @@ async function parse(...words: string[]): Promise<ServeOptions | string> {
   }
   return asked ?? 'nothing';
 }
+
+test('help knows the topics that are its own too, and names them where there is none of the name', async () => {
+  const help = async (...words: string[]) => {
+    const said = { out: '', err: '' };
+    const out = (text: string) => {
+      said.out += text;
+    };
+    const err = (text: string) => {
+      said.err += text;
+    };
+    const program = buildProgram({ serve: async () => undefined, backup: () => undefined, restore: () => undefined });
+    addHelp(program, topics, out);
+    for (const command of [program, ...program.commands]) command.configureOutput({ writeOut: out, writeErr: err });
+    await program.parseAsync(['help', ...words], { from: 'user' }).catch((error) => {
+      if (!(error instanceof CommanderError)) throw error;
+    });
+    return said;
+  };
+  expect((await help()).out).toMatch(/Topics \(weft-control help TOPIC\):\n {2}exit-codes /);
+  expect((await help('files')).out).toContain('`control.key`');
+  expect((await help('backup')).out).toContain('Usage: weft-control backup');
+  expect(await help('policy')).toEqual({
+    out: '',
+    err: expect.stringContaining('there is no command and no topic "policy"; topics: exit-codes, environment, files'),
+  });
+});
 
 describe('serve', () => {
   test('listens where PRODUCT says when nothing is said', async () => {

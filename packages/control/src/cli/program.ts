@@ -1,6 +1,7 @@
 /** The command line of weft-control. */
 import { resolve } from 'node:path';
 import { escapeUnseen, type HostPort, homeOf, parseHostPort, stateDirectory, VERSION } from '@weft/proto';
+import type * as Topics from '@weft/proto/topics';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { ServeOptions } from '../serve.ts';
 
@@ -23,6 +24,9 @@ export interface Commands {
 export function buildProgram({ serve, backup, restore }: Commands): Command {
   const program = new Command('weft-control')
     .description('Control of weft networks: decides who belongs, what runs where, and who may reach what.')
+    // Its own, which knows topics, is there when it is asked for.
+    .helpCommand(false)
+    .configureHelp({ subcommandTerm: (command) => command.name() })
     .version(VERSION)
     .exitOverride()
     // A word of the command line may hold what a terminal would obey.
@@ -103,6 +107,24 @@ export function buildProgram({ serve, backup, restore }: Commands): Command {
       restore({ file: resolve(file), directory: resolve(at), replace }),
     );
   return program;
+}
+
+/** The help of a command, or of a topic. */
+export function addHelp(
+  program: Command,
+  { CONTROL_TOPICS, listTopics, showHelp, topics }: typeof Topics,
+  out: (text: string) => void,
+): void {
+  const known = topics.filter(({ name }) => CONTROL_TOPICS.includes(name));
+  program
+    .addHelpText('after', listTopics('weft-control', known))
+    .command('help')
+    .description('What a command takes, or a topic.')
+    .argument('[topic...]', `a command, or one of: ${known.map(({ name }) => name).join(', ')}`)
+    .action((words: readonly string[]) => {
+      const wrong = showHelp(program, words, known, out);
+      if (wrong !== undefined) program.error(`error: ${wrong}`);
+    });
 }
 
 function addressOption<T>(flags: string, description: string, preset: string, read: (text: string) => T): Option {

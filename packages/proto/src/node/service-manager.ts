@@ -42,7 +42,7 @@ export class ServiceManager {
   }
 
   #tell(word: string): void {
-    if (this.#env.NOTIFY_SOCKET === undefined) return;
+    if (!this.#env.NOTIFY_SOCKET) return;
     this.#sender ??= this.#start();
     this.#sender.stdin?.write(`${word}\n`);
   }
