@@ -185,6 +185,8 @@ describe.skipIf(browserMissing)(titled('the dashboard of a live mesh', browserMi
     await page.getByLabel('To', { exact: true }).fill(`store:${shop.ports.admin}`);
     await page.getByRole('button', { name: 'What if?' }).click();
     await page.getByText('no-admin-ui denies web').first().waitFor();
+    await page.getByText('mesh-1.yaml:8', { exact: true }).waitFor();
+    await page.getByText(/^admin 127\.0\.0\.1, .*, revision \d+$/).waitFor();
     await page.getByLabel('From').fill('mailer');
     await page.getByLabel('To', { exact: true }).fill(`store:${shop.ports.store}`);
     await page.getByRole('button', { name: 'What if?' }).click();

@@ -1,6 +1,15 @@
-import { actionCodec, breakPointCodec, callerName, type pb, ruleToWire } from '@weft/proto/wire';
+import {
+  actionCodec,
+  actorKindCodec,
+  breakPointCodec,
+  callerName,
+  type pb,
+  ruleToWire,
+  timestampToWire,
+} from '@weft/proto/wire';
 import { describe, expect, test } from 'vitest';
-import { commandLine } from './command-line.fixture.ts';
+import { commandLine, NOW } from './command-line.fixture.ts';
+import { formatTime } from './format.ts';
 
 const { weft, serve } = commandLine();
 
@@ -80,6 +89,7 @@ describe('explain', () => {
       steps: [],
       refused_hosts: [],
       deciding_rule: null,
+      deciding_rule_origin: null,
       remedy: null,
     });
   });
@@ -105,18 +115,25 @@ describe('explain', () => {
       action: 'allow',
       ports: [{ protocol: 'tcp', first: 6379, last: 6379 }],
     } as const;
+    const set = { revision: 7, setTime: timestampToWire(NOW), actor: { kind: actorKindCodec.toWire('admin') } };
     await answering({
       ...{ verdict: actionCodec.toWire('deny'), rule: 'no', breakPoint: breakPointCodec.toWire('denied') },
       decidingRule: ruleToWire({ ...no, action: 'deny' }),
-      remedy: { denies: ['no', 'other'], deniesCount: 3, rule: ruleToWire(yes) },
+      decidingRuleOrigin: { rule: 'no', ...set, file: 'mesh.yaml', line: 14 },
+      remedy: {
+        ...{ denies: ['no', 'other'], deniesCount: 3, rule: ruleToWire(yes) },
+        deniesOrigins: [{ rule: 'no', ...set }, { rule: 'other' }],
+      },
     });
     const { code, out } = await weft('explain', 'web', 'redis:6379');
     expect(code).toBe(3);
     expect(out.split('\n')).toEqual([
       'deny  web -> redis:6379',
       'rule: { name: no, action: deny, from: [web], to: [redis], ports: [6379] }',
+      `from: mesh.yaml:14, set by admin at ${formatTime(NOW)}, revision 7`,
       ...['revision: 0', 'reason: web asks', 'breaks at: denied'],
       'what denies it: no, other and 1 more; no allow beats a deny, so they are to be taken away, or to speak of less',
+      '  - other: who set it, and when, is not known',
       'and then this rule permits it, and nothing else:',
       '  - { name: web-to-redis, action: allow, from: [web], to: [redis], ports: [6379/tcp] }',
       '',

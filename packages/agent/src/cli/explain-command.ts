@@ -25,6 +25,7 @@ import { UsageError } from './errors.ts';
 import { writeJson } from './json.ts';
 import { explainedHere, OWN_VIEW } from './local-explain.ts';
 import type { LocalOptions } from './local-services.ts';
+import { originFromWire, originWords, type RuleOrigin } from './rule-origin.ts';
 import { paint, printable, type Terminal } from './terminal.ts';
 
 /** Answers with the exit code: 3 for deny, 4 where it would break, from any of the caller's hosts, 0 where it works. */
@@ -60,6 +61,7 @@ export async function explain(
   const breakPoint = toldFromWire(breakPointCodec, answer.breakPoint, 'break_point');
   const { rule, revision, reason, steps, refusedHosts } = answer;
   const decidingRule = answer.decidingRule ? ruleFromWire(answer.decidingRule, 'deciding_rule') : null;
+  const origin = answer.decidingRuleOrigin ? originFromWire(answer.decidingRuleOrigin) : null;
   const remedy = answer.remedy ? remedyFromWire(answer.remedy) : null;
   if (options.json !== undefined) {
     writeJson(terminal, 'explain', {
@@ -73,22 +75,23 @@ export async function explain(
       steps,
       refusedHosts,
       decidingRule: decidingRule && ruleText(decidingRule),
+      decidingRuleOrigin: origin,
       remedy: remedy && { ...remedy, rule: remedy.rule && ruleText(remedy.rule) },
     });
   } else {
     const flow = `${from} -> ${service}:${formatPortRange({ protocol, first: port, last: port })}`;
     const word = verdict === 'allow' ? paint(terminal, 'green', 'allow') : paint(terminal, 'red', 'deny');
     terminal.out(`${word}  ${flow}\n`);
-    terminal.out(
-      `rule: ${printable(decidingRule === null ? rule : ruleToYaml(decidingRule))}\nrevision: ${revision}\nreason: ${printable(reason)}\n`,
-    );
+    terminal.out(`rule: ${printable(decidingRule === null ? rule : ruleToYaml(decidingRule))}\n`);
+    if (origin !== null) terminal.out(`from: ${originWords(origin)}\n`);
+    terminal.out(`revision: ${revision}\nreason: ${printable(reason)}\n`);
     for (const step of steps) terminal.out(`- ${printable(step)}\n`);
     terminal.out(
       breakPoint === 'none'
         ? `it would work${exceptFrom(refusedHosts)}\n`
         : `${paint(terminal, 'yellow', `breaks at: ${breakPoint}`)}\n`,
     );
-    if (remedy !== null) writeRemedy(remedy, terminal);
+    if (remedy !== null) writeRemedy(remedy, origin, terminal);
   }
   if (verdict !== 'allow') return 3;
   return breakPoint === 'none' && refusedHosts.length === 0 ? 0 : 4;
@@ -97,11 +100,18 @@ export async function explain(
 interface ToldRemedy {
   readonly denies: readonly string[];
   readonly deniesCount: number;
+  /** Of those in `denies`; a control of an older version tells none. */
+  readonly deniesOrigins: readonly RuleOrigin[];
   readonly rule: Rule | null;
 }
 
-function remedyFromWire({ denies, deniesCount, rule }: pb.Message<'Remedy'>): ToldRemedy {
-  return { denies, deniesCount, rule: rule ? ruleFromWire(rule, 'remedy.rule') : null };
+function remedyFromWire({ denies, deniesCount, deniesOrigins, rule }: pb.Message<'Remedy'>): ToldRemedy {
+  return {
+    denies,
+    deniesCount,
+    deniesOrigins: deniesOrigins.map(originFromWire),
+    rule: rule ? ruleFromWire(rule, 'remedy.rule') : null,
+  };
 }
 
 /** Its ports as the mesh file has them. */
@@ -109,12 +119,19 @@ function ruleText(rule: Rule) {
   return { ...rule, ports: rule.ports.map(formatRulePorts) };
 }
 
-function writeRemedy({ denies, deniesCount, rule }: ToldRemedy, terminal: Terminal): void {
+/** `told`: where the rule that decided comes from, which stands there already. */
+function writeRemedy(
+  { denies, deniesCount, deniesOrigins, rule }: ToldRemedy,
+  told: RuleOrigin | null,
+  terminal: Terminal,
+): void {
   if (deniesCount > 0) {
     const more = deniesCount > denies.length ? ` and ${deniesCount - denies.length} more` : '';
     const them = deniesCount === 1 ? 'it is' : 'they are';
     const names = `${denies.map(printable).join(', ')}${more}`;
     terminal.out(`what denies it: ${names}; no allow beats a deny, so ${them} to be taken away, or to speak of less\n`);
+    for (const origin of deniesOrigins)
+      if (origin.rule !== told?.rule) terminal.out(`  - ${printable(origin.rule)}: ${originWords(origin)}\n`);
   }
   if (rule === null) return;
   const also = deniesCount > 0 ? 'and then ' : '';

@@ -7,6 +7,7 @@ import {
   type FieldProblem,
   type Mesh,
   READS_RIGHTS,
+  type RulePlaces,
 } from '@weft/proto';
 import {
   adminService,
@@ -78,12 +79,16 @@ async function requireReadsRights(admin: Admin, { agents }: Mesh): Promise<void>
   );
 }
 
-/** Rejects with grpc-js's ServiceError, CommandError. */
-export async function sendMesh(admin: Admin, mesh: Mesh, terms: Terms): Promise<MeshChanged> {
+/** `places`: left out for a mesh of no file. Rejects with grpc-js's ServiceError, CommandError. */
+export async function sendMesh(admin: Admin, mesh: Mesh, terms: Terms, places?: RulePlaces): Promise<MeshChanged> {
   const { dryRun = false, leaveBehind = false, waitMs, expectedRevision = 0 } = terms;
   const wait = waitMs === undefined ? { wait: false } : { wait: true, timeout: durationToWire(waitMs) };
   await requireReadsRights(admin, mesh);
-  const request = { mesh: meshToWire(mesh), terms: { ...wait, dryRun, expectedRevision, leaveBehind } };
+  const request = {
+    mesh: meshToWire(mesh),
+    terms: { ...wait, dryRun, expectedRevision, leaveBehind },
+    ...(places && { file: places.file, policyLines: places.lines }),
+  };
   const deadlineMs = (waitMs ?? CALL_DEADLINE_MS) + ANSWER_MARGIN_MS;
   const result = required((await admin.call(adminService.apply, request, deadlineMs)).result, 'result');
   const { revision, stragglers, notKept } = result;
@@ -132,7 +137,7 @@ export async function enforcedWords(
 /** As sendMesh, for one that came from a file: rejects with FileError where control finds fields of it wrong. */
 export async function sendMeshFile(admin: Admin, file: MeshFile, terms: Terms): Promise<MeshChanged> {
   try {
-    return await sendMesh(admin, file.mesh, terms);
+    return await sendMesh(admin, file.mesh, terms, file.places);
   } catch (error) {
     const { fields: problems } = errorDetails(error);
     if (!isServiceError(error) || error.code !== status.INVALID_ARGUMENT || problems.length === 0) throw error;

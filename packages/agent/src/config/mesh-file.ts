@@ -1,4 +1,5 @@
 /** The mesh file: what `weft apply` tells control. The form is checked here, the meaning by proto's validateMesh. */
+import { basename } from 'node:path';
 import {
   type DestinationName,
   defined,
@@ -6,11 +7,14 @@ import {
   type PolicyTest,
   type PortRange,
   parseDestination,
+  type RulePlaces,
   type RulePorts,
   type Service,
   selectorForms,
   validateMesh,
+  WIRE_LIMITS,
 } from '@weft/proto';
+import { sentence } from '@weft/proto/wire';
 import type { z } from 'zod';
 import { type Path, parseYaml, readYamlFile, type YamlFile } from './document.ts';
 import { parseDuration } from './duration.ts';
@@ -35,6 +39,7 @@ import {
 export interface MeshFile {
   readonly file: string;
   readonly mesh: Mesh;
+  readonly places: RulePlaces;
   /** What is wrong with a field, named in the mesh file's words, such as services.redis.ports[0], at its line and column. */
   problem(field: string, message: string): FileProblem;
 }
@@ -143,7 +148,13 @@ export function toMeshFile(yaml: YamlFile): MeshFile {
   });
   const problems = validateMesh(mesh).errors.map(({ field, message }) => problem(field, message));
   if (problems.length > 0) throw new FileError('file-invalid', yaml.file, problems);
-  return { file: yaml.file, mesh, problem };
+  const lines = mesh.policies.map((_rule, index) => yaml.locate(['policies', index]).line);
+  return { file: yaml.file, mesh, places: { file: baseName(yaml.file), lines }, problem };
+}
+
+/** As others may be told of it: whose directories it lies in is nobody's business. */
+function baseName(file: string): string {
+  return file === '-' ? 'stdin' : sentence(basename(file), WIRE_LIMITS.name);
 }
 
 function toMesh(value: z.output<typeof meshSection>): Mesh {

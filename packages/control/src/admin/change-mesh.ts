@@ -1,5 +1,5 @@
 /** A mesh is changed, as a whole or by one entry, for who may order it; and whoever wants to waits until it is enforced. */
-import type { FieldProblem, Mesh, Vocabulary } from '@weft/proto';
+import type { FieldProblem, Mesh, RulePlaces, Vocabulary } from '@weft/proto';
 import { defined } from '@weft/proto';
 import type { Logger } from 'pino';
 import { actorName } from '../audit/entry.ts';
@@ -42,15 +42,18 @@ export interface MeshChanged extends ApplyResult {
   readonly notKept: readonly string[];
 }
 
-/** The signal ends the wait, and not the change. Rejects with RequestError, StateError. */
+/** `places`: undefined for a mesh of no file. The signal ends the wait, and not the change. Rejects with RequestError, StateError. */
 export async function applyMesh(
   options: ChangeMeshOptions,
   mesh: Mesh,
+  places: RulePlaces | undefined,
   order: ChangeOrder,
   by: Actor,
   signal: AbortSignal,
 ): Promise<MeshChanged> {
-  return await change(options, { mesh, make: (how) => options.state.apply(mesh, how) }, order, by, signal);
+  const make = (how: ApplyOptions): Promise<ApplyResult> =>
+    options.state.apply(mesh, { ...how, ...defined({ places }) });
+  return await change(options, { mesh, make }, order, by, signal);
 }
 
 /** `network` is empty for the only one there is. The signal ends the wait, and not the change. Rejects with RequestError, StateError. */

@@ -19,7 +19,7 @@ import {
 } from '@weft/proto';
 import type { LiveAgents } from '../fleet/live.ts';
 import type { PathTracer } from '../fleet/questions.ts';
-import type { NetworkState } from '../state/types.ts';
+import type { NetworkState, RuleOrigins } from '../state/types.ts';
 import { type Caller, callersOf, inexactSteps, speaksAs } from './explain-callers.ts';
 import { findPath } from './explain-path.ts';
 import { type PolicyOf, policyCache } from './policy-cache.ts';
@@ -40,6 +40,8 @@ export interface Explanation extends Pick<Verdict, 'rule' | 'revision' | 'reason
   readonly decidingRule?: Rule | undefined;
   /** Undefined where it is permitted, and where no rule can permit it. */
   readonly remedy?: Remedy | undefined;
+  /** Where the network's rules come from. */
+  readonly origins: RuleOrigins;
 }
 
 export type Explain = (network: NetworkState, question: ExplainQuestion, signal: AbortSignal) => Promise<Explanation>;
@@ -58,9 +60,10 @@ const MOST_TOLD = 8;
 
 export function createExplain({ live, tracer, policyOf = policyCache(), timeoutMs = 3_000 }: ExplainOptions): Explain {
   return async (network, question, signal) => {
-    const { revision } = network;
+    const { revision, origins } = network;
     const deny = (rule: string, reason: string, breakPoint: BreakPoint, steps: readonly string[] = []): Explanation => {
-      return { verdict: 'deny', rule, revision, reason, breakPoint, steps: [...steps, reason], refusedHosts: [] };
+      const all = [...steps, reason];
+      return { verdict: 'deny', rule, revision, reason, breakPoint, steps: all, refusedHosts: [], origins };
     };
     const callers = callersOf(network, live, question.from);
     if (callers === undefined) {
@@ -89,7 +92,8 @@ export function createExplain({ live, tracer, policyOf = policyCache(), timeoutM
     if (!verdict.allowed) {
       const sources = told === undefined ? [verdict.source] : denied.map(({ caller }) => caller.source);
       const remedy = remedyOf({ rules, defaultAction, sources: sources.slice(0, MOST_HOSTS), destination });
-      return { ...outcome(verdict), breakPoint: 'denied', steps: decided, refusedHosts: [], decidingRule, remedy };
+      const refused = { breakPoint: 'denied', steps: decided, refusedHosts: [] } as const;
+      return { ...outcome(verdict), ...refused, decidingRule, remedy, origins };
     }
     const permitted = judged.flatMap((one) => (one.verdict.allowed ? [one.caller] : []));
     const path = await findPath({
@@ -107,6 +111,7 @@ export function createExplain({ live, tracer, policyOf = policyCache(), timeoutM
       steps: [...decided, ...steps],
       refusedHosts: refused.sort(byText).slice(0, MOST_HOSTS),
       decidingRule,
+      origins,
     };
   };
 }

@@ -22,13 +22,13 @@ import type { ReachOf } from '../admin/reach.ts';
 import { renameAgent } from '../admin/rename.ts';
 import { requireNetwork, selectNetworks } from '../admin/request.ts';
 import { removeNetwork, revokeAgent, revokeToken, takenUp } from '../admin/revoke.ts';
-import type { AuditLog } from '../audit/types.ts';
+import type { Actor, AuditLog } from '../audit/types.ts';
 import type { FlowWindow } from '../flows/window.ts';
 import type { DiskWatch } from '../store/disk-watch.ts';
 import type { Traffic } from '../traffic/types.ts';
 import type { AdminCalls } from './calls.ts';
 import { countsToWire, listFlows, readFlowCount, readFlowPage, readFlowWatch, watchFlows } from './flow-request.ts';
-import { listAudit, listRevisions, olderDataStatus } from './history-listings.ts';
+import { listAudit, listRevisions, olderDataStatus, originToWire } from './history-listings.ts';
 import { listAgents, listReach, listServices, listTokens, listTraffic, networkStatus } from './listings.ts';
 import { meshChanges } from './mesh-changes.ts';
 import { NetworkWatch } from './network-watch.ts';
@@ -121,13 +121,13 @@ export function adminCalls(options: AdminServiceOptions): AdminCalls {
       return { ...revoked, ...(await takenUp(options, network, revoked.revision, signal)) };
     },
 
-    explain: async ({ request, signal }) => {
+    explain: async ({ request, actor, signal }) => {
       const network = requireNetwork(state.current, request.network);
       const { service, port } = request;
       const from = callerFromWire(request.from, 'from');
       const protocol = protocolCodec.fromWire(request.protocol, 'protocol');
       const found = await options.explain(network, { from, service, port, protocol }, signal);
-      return explanationToWire(found);
+      return explanationToWire(found, actor);
     },
 
     listFlows: ({ request, signal }) => {
@@ -166,16 +166,23 @@ export function adminCalls(options: AdminServiceOptions): AdminCalls {
 
 const MOST_DENIES = 100;
 
-function explanationToWire({ decidingRule, remedy, ...found }: Explanation): pb.Outgoing<pb.ExplainResponse> {
+function explanationToWire(
+  { decidingRule, remedy, origins, ...found }: Explanation,
+  { role }: Actor,
+): pb.Outgoing<pb.ExplainResponse> {
+  const origin = (rule: string) => originToWire(rule, origins.get(rule), role === 'admin');
+  const denies = remedy?.denies.slice(0, MOST_DENIES) ?? [];
   return {
     ...found,
     verdict: actionCodec.toWire(found.verdict),
     breakPoint: breakPointCodec.toWire(found.breakPoint),
     ...defined({
       decidingRule: decidingRule && ruleToWire(decidingRule),
+      decidingRuleOrigin: decidingRule && origin(decidingRule.name),
       remedy: remedy && {
-        denies: remedy.denies.slice(0, MOST_DENIES),
+        denies,
         deniesCount: remedy.denies.length,
+        deniesOrigins: denies.map(origin),
         ...defined({ rule: remedy.rule && ruleToWire(remedy.rule) }),
       },
     }),

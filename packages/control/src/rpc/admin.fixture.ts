@@ -14,6 +14,7 @@ import {
 } from '@weft/proto/wire';
 import { pino } from 'pino';
 import { expect } from 'vitest';
+import { createExplain } from '../admin/explain.ts';
 import { OpenFlowsWalk } from '../admin/open-flows.ts';
 import { createReach } from '../admin/reach.ts';
 import { openAuditLog } from '../audit/log.ts';
@@ -40,6 +41,7 @@ export const redis: pb.Outgoing<pb.Service> = {
 export const TOKEN = 'weftadmin1.pin.secret';
 export const READ_TOKEN = 'weftread1.pin.secret';
 export const metadata = bearerMetadata(TOKEN);
+export const readMetadata = bearerMetadata(READ_TOKEN);
 const logger = pino({ level: 'silent' });
 const noAgents: AgentHandlers = {
   join: (_call, callback) => callback({ code: status.UNIMPLEMENTED }),
@@ -68,15 +70,7 @@ export async function startAdmin(words: Vocabulary = VOCABULARY) {
         return ['slow'];
       },
     },
-    explain: async (network, { from, service }) => ({
-      verdict: 'deny',
-      rule: 'default',
-      revision: network.revision,
-      reason: `${from} to ${service}`,
-      breakPoint: 'denied',
-      steps: ['one'],
-      refusedHosts: [],
-    }),
+    explain: createExplain({ live, tracer: { trace: async () => undefined } }),
     flows,
     openFlows: new OpenFlowsWalk({ live, asker: { openFlows: async () => undefined } }),
     disk: { problems: [{ code: 'flows-not-written', message: 'full', sinceMs: 5 }] },

@@ -6,6 +6,7 @@ import { decodeJoinToken, type FlowRecord } from '@weft/proto';
 import {
   adminService,
   callServerStream,
+  callUnary,
   durationToWire,
   errorDetails,
   type pb,
@@ -13,7 +14,7 @@ import {
   timestampToWire,
 } from '@weft/proto/wire';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type AdminBench, metadata, redis, refusal, startAdmin } from './admin.fixture.ts';
+import { type AdminBench, metadata, readMetadata, redis, refusal, startAdmin } from './admin.fixture.ts';
 
 let bench: AdminBench;
 beforeAll(async () => {
@@ -75,8 +76,8 @@ test('listings, explain and status speak of the one network there is', async () 
   const request = { from: { service: 'web' }, service: 'redis', port: 6379, protocol: 1 };
   expect(await bench.ask(adminService.explain, request)).toMatchObject({
     verdict: 2,
-    reason: 'web to redis',
-    breakPoint: 4,
+    reason: 'there is no caller web in network prod',
+    breakPoint: 2,
   });
   expect((await refusal(bench.ask(adminService.explain, { ...request, protocol: 0 }))).code).toBe(
     status.INVALID_ARGUMENT,
@@ -237,4 +238,31 @@ test('a watch that is refused ends with its status, and does not leave the watch
     stream.once('error', (cause) => resolve(cause as ServiceError)).resume(),
   );
   expect(error.code).toBe(status.NOT_FOUND);
+});
+
+test('explain tells where a rule comes from: to the read token without the address that it was set from', async () => {
+  const no = { name: 'no', action: 2, from: ['*'], to: ['redis'] };
+  const mesh = { network: 'origins', services: [redis], policies: [no] };
+  const apply = (more: pb.Outgoing<pb.ApplyRequest>) => bench.ask(adminService.apply, { mesh, ...more });
+  const wrong = async (more: pb.Outgoing<pb.ApplyRequest>) => errorDetails(await refusal(apply(more))).fields;
+  expect(await wrong({ file: 'etc/mesh.yaml' })).toMatchObject([{ field: 'file' }]);
+  expect(await wrong({ file: 'x'.repeat(256) })).toMatchObject([{ field: 'file' }]);
+  expect(await wrong({ policyLines: [3] })).toMatchObject([{ field: 'file' }]);
+  expect(await wrong({ file: 'mesh.yaml', policyLines: [3, 4] })).toMatchObject([
+    { field: 'policy_lines', message: '2 entries; expected none, or one for each of 1 policies' },
+  ]);
+  const { result } = await apply({ file: 'mesh.yaml', policyLines: [3] });
+  const request = { network: 'origins', from: { service: 'redis' }, service: 'redis', port: 6379, protocol: 1 };
+  const { remedy, decidingRuleOrigin: origin } = await bench.ask(adminService.explain, request);
+  expect(origin).toMatchObject({ rule: 'no', file: 'mesh.yaml', line: 3, revision: result?.revision });
+  expect(origin?.actor).toEqual({ kind: 1, name: '127.0.0.1' });
+  expect(timestampFromWire(origin?.setTime, '')).toBeGreaterThan(Date.now() - 60_000);
+  expect(remedy?.deniesOrigins).toMatchObject([{ rule: 'no', line: 3 }]);
+  const seen = await callUnary(bench.client, adminService.explain, request, { metadata: readMetadata });
+  expect(seen.decidingRuleOrigin).toMatchObject({ rule: 'no', line: 3, revision: result?.revision });
+  expect(seen.decidingRuleOrigin?.actor?.name).toBe('');
+  await bench.ask(adminService.putPolicy, { network: 'origins', policy: { ...no, from: ['redis'] } });
+  const put = (await bench.ask(adminService.explain, request)).decidingRuleOrigin;
+  expect(put).toMatchObject({ file: '', line: 0, revision: Number(result?.revision) + 1, actor: { kind: 1 } });
+  await bench.ask(adminService.deleteNetwork, { network: 'origins', confirm: 'origins' });
 });

@@ -2,7 +2,7 @@
 import { ACTOR_KINDS, defined } from '@weft/proto';
 import { actorKindCodec, changeOperationCodec, type pb, timestampToWire } from '@weft/proto/wire';
 import type { AuditEntry, AuditLog } from '../audit/types.ts';
-import type { Change, OlderData, Revision, StateStore } from '../state/types.ts';
+import type { Change, OlderData, Revision, RuleOrigin, StateStore } from '../state/types.ts';
 import { type Page, type PageRequest, pageOf, readPage } from './page.ts';
 
 export function changesToWire(changes: readonly Change[]): pb.Change[] {
@@ -57,6 +57,20 @@ function actorToWire(actor: string): pb.Actor {
   const [word = '', name = ''] = actor.split(' ');
   const kind = ACTOR_KINDS.find((known) => known === word);
   return { kind: kind === undefined ? 0 : actorKindCodec.toWire(kind), name };
+}
+
+/** What is known of it. Addresses that others come from are in the audit, and for who may see that: `named`. */
+export function originToWire(
+  rule: string,
+  origin: RuleOrigin | undefined,
+  named: boolean,
+): pb.Outgoing<pb.Message<'RuleOrigin'>> {
+  if (origin === undefined) return { rule };
+  const { revision, setMs, actor, file, line } = origin;
+  if (revision === 0) return { rule, file, line };
+  const { kind, name } = actorToWire(actor);
+  const who = { kind, name: named ? name : '' };
+  return { rule, file, line, revision, setTime: timestampToWire(setMs), actor: who };
 }
 
 export function olderDataStatus({ revision, hosts, sinceMs }: OlderData): pb.Outgoing<pb.OlderData> {

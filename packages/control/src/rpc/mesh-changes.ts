@@ -7,6 +7,7 @@ import {
   type pb,
   required,
   ruleFromWire,
+  rulePlacesFromWire,
   serviceFromWire,
   WireError,
 } from '@weft/proto/wire';
@@ -39,7 +40,7 @@ export function meshChanges(options: ChangeMeshOptions): MeshChanges {
   return {
     apply: async ({ request, actor, signal }) => {
       const mesh = meshFromWire(request.mesh);
-      return toWire(await applyMesh(options, mesh, orderOf(request.terms), actor, signal));
+      return toWire(await applyMesh(options, mesh, rulePlacesFromWire(request), orderOf(request.terms), actor, signal));
     },
     putService: (call) => {
       const entry = serviceFromWire(required(call.request.service, 'service'), 'service');

@@ -105,6 +105,10 @@ export function sameService(one: Service, other: Service): boolean {
   return one === other || differenceInWords(describeService(one), describeService(other)) === '';
 }
 
+export function sameRule(one: Rule, other: Rule): boolean {
+  return one === other || differenceInWords(describeRule(one), describeRule(other)) === '';
+}
+
 function describeService(service: Service): Described<Service> {
   const { kind, ports, public: ingress, tags, description = '' } = service;
   return {

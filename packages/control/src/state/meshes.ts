@@ -3,6 +3,7 @@
  * newest of a network is in memory, for nobody needs the others but who asks what was.
  */
 import { randomBytes } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { type FieldProblem, type MayRun, type Mesh, runPolicyTests, validateMesh } from '@weft/proto';
 import { type Act, counted } from '../audit/entry.ts';
 import type { History } from '../store/change-log.ts';
@@ -15,7 +16,8 @@ import { LIMITS } from './limits.ts';
 import { mayRunIn } from './may-run.ts';
 import { bookOf, type Memory, requireNetwork } from './memory.ts';
 import { Network } from './network.ts';
-import type { AppliedMesh, ApplyOptions, ApplyResult, Change, NetworkState, Revision } from './types.ts';
+import { originsAfter, writeOrigins } from './origins.ts';
+import type { AppliedMesh, ApplyOptions, ApplyResult, Change, NetworkState, Revision, RuleOrigins } from './types.ts';
 
 /** Hosts that are not there that an answer names: past this many the list says nothing new. */
 const MOST_DOUBTS = 500;
@@ -25,21 +27,27 @@ export function applyMesh(
   memory: Memory,
   draft: Draft,
   { mesh, warnings, act }: CheckedMesh,
-  { dryRun, actor, expected }: ApplyOptions,
+  { dryRun, actor, expected, places }: ApplyOptions,
 ): Outcome<ApplyResult> {
   const before = memory.state.networks.get(mesh.network);
   if (expected !== undefined) requireUnchanged(before, mesh.network, expected);
   if (before === undefined) requireRoom(memory);
   const { changes, takesAway } = diffMeshes(before?.mesh, mesh);
   const doubts = [...warnings, ...unknownHosts(mesh, before)];
+  const set = { revision: draft.revision, setMs: draft.nowMs, actor };
+  const origins = originsAfter(before, mesh.policies, set, places);
   if (dryRun || changes.length === 0) {
-    return { answer: { revision: before?.revision ?? memory.state.revision, changes, warnings: doubts } };
+    const answer = { revision: before?.revision ?? memory.state.revision, changes, warnings: doubts };
+    if (dryRun || before === undefined || isDeepStrictEqual(origins, before.origins)) return { answer };
+    const { name, meshRevision: revision } = before;
+    draft.writes.push({ write: 'setOrigins', row: { network: name, revision, origins: writeOrigins(origins) } });
+    return { answer, networks: [{ ...before, origins }] };
   }
   let network: NetworkState;
-  if (before === undefined) network = makeNetwork(memory, draft, mesh);
+  if (before === undefined) network = makeNetwork(memory, draft, mesh, origins);
   else {
-    keepRevision(mesh, changes, draft);
-    network = bookOf(memory, mesh.network).withMesh(before, mesh, draft);
+    keepRevision(mesh, origins, changes, draft);
+    network = { ...bookOf(memory, mesh.network).withMesh(before, mesh, draft), origins };
   }
   const whole = { action: 'apply', subject: `network ${mesh.network}`, detail: counted(changes.length, 'change') };
   return {
@@ -95,15 +103,15 @@ export function requireUnchanged(network: NetworkState | undefined, name: string
 }
 
 /** `mesh` was checked. Throws StateError `limit`. */
-export function makeNetwork(memory: Memory, draft: Draft, mesh: Mesh): NetworkState {
+export function makeNetwork(memory: Memory, draft: Draft, mesh: Mesh, origins: RuleOrigins = new Map()): NetworkState {
   requireRoom(memory);
   const empty = emptyNetwork(mesh, draft.revision);
   const { name, revision, secret } = empty;
   const book = new Network(name, { addresses: [], instances: [] });
   draft.writes.push({ write: 'addNetwork', row: { name, revision, secret } });
-  keepRevision(mesh, diffMeshes(undefined, mesh).changes, draft);
+  keepRevision(mesh, origins, diffMeshes(undefined, mesh).changes, draft);
   memory.books.set(name, book);
-  return book.withMesh(empty, mesh, draft);
+  return { ...book.withMesh(empty, mesh, draft), origins };
 }
 
 function requireRoom({ state }: Memory): void {
@@ -145,12 +153,17 @@ const LONGEST_DETAIL = 1_000;
 /** Keeps the mesh, the network's from now on, with the change that makes it so. */
 export function keepRevision(
   mesh: Mesh,
+  origins: RuleOrigins,
   changes: readonly Change[],
   { revision, writes, nowMs }: Pick<Draft, 'revision' | 'writes' | 'nowMs'>,
 ): void {
   const { network } = mesh;
-  const [words, json] = [JSON.stringify(readable(changes)), JSON.stringify(mesh)];
-  writes.push({ write: 'addRevision', row: { network, revision, appliedMs: nowMs, changes: words, mesh: json } });
+  const told = {
+    changes: JSON.stringify(readable(changes)),
+    mesh: JSON.stringify(mesh),
+    origins: writeOrigins(origins),
+  };
+  writes.push({ write: 'addRevision', row: { network, revision, appliedMs: nowMs, ...told } });
 }
 
 /** The first of them, and how many more there were. */
@@ -202,6 +215,7 @@ export function emptyNetwork(mesh: Mesh, revision: number): NetworkState {
     revision,
     mesh: { ...mesh, services: [] },
     meshRevision: revision,
+    origins: new Map(),
     secret: Uint8Array.from(randomBytes(32)),
     services: new Map(),
     agents: new Map(),

@@ -4,6 +4,7 @@ import type { AddressRow, AgentRow, InstanceRow, NetworkRow } from '../store/row
 import { Allotment, type AllotmentSink } from './allotment.ts';
 import { sameService } from './diff.ts';
 import type { Draft } from './draft.ts';
+import { readOrigins } from './origins.ts';
 import type { AgentState, InstanceState, NetworkState, ServiceState } from './types.ts';
 
 export class Network {
@@ -46,7 +47,8 @@ export class Network {
       }
     }
     const { name, revision, meshRevision, secret } = row;
-    return { name, revision, mesh, meshRevision, secret, services, agents, hosts: hostsOf(agents), instances };
+    const origins = readOrigins(row.origins);
+    return { name, revision, mesh, meshRevision, origins, secret, services, agents, hosts: hostsOf(agents), instances };
   }
 
   /** The mesh replaces the one before. Names that went away give up their addresses, names that came get theirs. */

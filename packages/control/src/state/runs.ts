@@ -86,9 +86,10 @@ function giveUp({ writes }: Draft, timeline: string, revision: number): void {
 /** A number that was seen may have been of another mesh, so each mesh counts as changed. */
 function raised({ state }: Memory, { writes, nowMs }: Draft, revision: number): NetworkState[] {
   return Array.from(state.networks.values(), (network) => {
-    const { name, mesh, meshRevision } = network;
+    const { name, mesh, origins, meshRevision } = network;
     const detail = `as of revision ${meshRevision}: older data was accepted`;
-    keepRevision(mesh, [{ operation: 'change', subject: `network ${name}`, detail }], { revision, writes, nowMs });
+    const changes = [{ operation: 'change', subject: `network ${name}`, detail }] as const;
+    keepRevision(mesh, origins, changes, { revision, writes, nowMs });
     return { ...network, revision, meshRevision: revision };
   });
 }

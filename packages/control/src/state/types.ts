@@ -1,5 +1,5 @@
 /** What control knows for certain: an immutable snapshot, swapped whole by one writer after each durable change. */
-import type { ChangeOperation, FieldProblem, Mesh, Service } from '@weft/proto';
+import type { ChangeOperation, FieldProblem, Mesh, RulePlaces, Service } from '@weft/proto';
 import type { AgentRow, EndedAgentRow, InstanceRow, TokenRow } from '../store/rows.ts';
 import type { MeshEdit } from './edits.ts';
 
@@ -29,6 +29,23 @@ export interface InstanceState extends Omit<InstanceRow, 'network'> {
   readonly address: number;
 }
 
+/** Who made a rule what it is, and where it is written. */
+export interface RuleOrigin {
+  /** The revision that made it what it is; 0 when that is not known, as it was there before control kept this. */
+  readonly revision: number;
+  /** Milliseconds since the Unix epoch; 0 with `revision`. */
+  readonly setMs: number;
+  /** In the words of AuditEntry; empty with `revision`. */
+  readonly actor: string;
+  /** Base name of the file that the newest apply of one had it in; empty when none did. */
+  readonly file: string;
+  /** From 1; 0 when it is not known. */
+  readonly line: number;
+}
+
+/** By the name of the rule. Of one that is missing nothing is known. */
+export type RuleOrigins = ReadonlyMap<string, RuleOrigin>;
+
 /** One network. A network that a change did not touch is the same object in the next snapshot. */
 export interface NetworkState {
   readonly name: string;
@@ -37,6 +54,8 @@ export interface NetworkState {
   readonly mesh: Mesh;
   /** Of the change that made the mesh what it is. */
   readonly meshRevision: number;
+  /** Where its rules come from. */
+  readonly origins: RuleOrigins;
   /** 32 random bytes that pre-shared keys are derived from. */
   readonly secret: Uint8Array;
   /** By service name. */
@@ -90,6 +109,8 @@ export interface ApplyOptions {
   readonly actor: string;
   /** What the caller knows the mesh at: when it was changed since, the change is refused. Left out for any. */
   readonly expected?: number;
+  /** Where the rules of the whole mesh were found; left out where it is of no file. */
+  readonly places?: RulePlaces;
 }
 
 export interface Grant {

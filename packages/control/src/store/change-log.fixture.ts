@@ -17,7 +17,10 @@ export interface Lasting extends Opened {
 
 const network = (name: string, revision = 1): RowWrite[] => [
   { write: 'addNetwork', row: { name, revision, secret: Uint8Array.from([1, 2, 3]) } },
-  { write: 'addRevision', row: { network: name, revision, appliedMs: 5, changes: '[]', mesh: `"${name}"` } },
+  {
+    write: 'addRevision',
+    row: { network: name, revision, appliedMs: 5, changes: '[]', mesh: `"${name}"`, origins: '' },
+  },
 ];
 const setRevision = (name: string, revision: number): RowWrite => ({ write: 'setRevision', row: { name, revision } });
 const audit: NewAuditRow = {
@@ -113,6 +116,16 @@ export function testChangeLog(name: string, open: () => Promise<Opened>): void {
       expect(await log.revisions('prod', 10)).toEqual([]);
       await log.append(2, network('prod', 8));
       expect(await log.read()).toMatchObject({ revision: 8, networks: [{ name: 'prod', meshRevision: 8 }] });
+    });
+
+    test('takes note of where rules of the newest mesh are found, and of no other', async () => {
+      const { log } = await opened();
+      await log.append(0, [...network('prod', 1), ...network('other', 2)]);
+      await log.append(1, [{ write: 'setOrigins', row: { network: 'prod', revision: 1, origins: '["here"]' } }]);
+      expect((await log.read()).networks).toMatchObject([
+        { name: 'other', origins: '' },
+        { name: 'prod', origins: '["here"]' },
+      ]);
     });
 
     test('keeps what was, which takes no place', async () => {

@@ -25,7 +25,7 @@ export interface AuditQuery {
 /** What was: meshes that were applied, and who did what. What fails rejects with StoreError. */
 export interface History {
   /** Newest first; with `before`, only those before that one. */
-  revisions(network: string, limit: number, before?: number): Promise<Omit<RevisionRow, 'mesh'>[]>;
+  revisions(network: string, limit: number, before?: number): Promise<Omit<RevisionRow, 'mesh' | 'origins'>[]>;
   /** The newest at this revision or before it. */
   meshAt(network: string, revision: number): Promise<Pick<RevisionRow, 'revision' | 'mesh'> | undefined>;
   oldestRevision(network: string): Promise<number | undefined>;

@@ -28,7 +28,7 @@ export function prepareHistory(database: DatabaseSync) {
     `SELECT sequence, at_ms, actor, action, network, subject, revision, detail FROM audit
      WHERE sequence < ? AND (? = '' OR network = ? OR network = '') ORDER BY sequence DESC LIMIT ?`,
   );
-  const { mesh, ...told } = REVISIONS;
+  const { mesh, origins: _, ...told } = REVISIONS;
   const [readTold, readMesh, readEntry] = [reader(told), reader({ revision: INTEGER, mesh }), reader(AUDIT)];
   return {
     revisions: (network: string, limit: number, before = Number.MAX_SAFE_INTEGER) =>
@@ -46,12 +46,13 @@ export function prepareHistory(database: DatabaseSync) {
   };
 }
 
-export function prepareHistoryWrites(database: DatabaseSync): Pick<Writes, 'addRevision' | 'addAudit'> {
+export function prepareHistoryWrites(database: DatabaseSync): Pick<Writes, 'addRevision' | 'setOrigins' | 'addAudit'> {
   const addRevision = inserter(database, 'revisions', REVISIONS);
   const trimRevisions = database.prepare(
     `DELETE FROM revisions WHERE network = ? AND revision <=
        (SELECT revision FROM revisions WHERE network = ? ORDER BY revision DESC LIMIT 1 OFFSET ${REVISIONS_KEPT})`,
   );
+  const setOrigins = database.prepare('UPDATE revisions SET origins = ? WHERE network = ? AND revision = ?');
   // Only the oldest rows ever go, so the highest number that is there is the highest there was.
   const addAudit = database.prepare(
     `INSERT INTO audit (sequence, at_ms, actor, action, network, subject, revision, detail, refused)
@@ -66,6 +67,7 @@ export function prepareHistoryWrites(database: DatabaseSync): Pick<Writes, 'addR
       addRevision(row);
       trimRevisions.run(row.network, row.network);
     },
+    setOrigins: ({ network, revision, origins }) => void setOrigins.run(origins, network, revision),
     addAudit: ({ atMs, actor, action, network, subject, revision, detail, refused }) => {
       const row = addAudit.get(atMs, actor, action, network, subject, revision, detail, refused ? 1 : 0) as Row;
       if (INTEGER.read(row.sequence) % TRIM_EVERY !== 0) return;

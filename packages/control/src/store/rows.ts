@@ -6,9 +6,10 @@ export const NETWORKS = { name: TEXT, revision: INTEGER, secret: BYTES };
 export type NewNetworkRow = RowOf<typeof NETWORKS>;
 
 export interface NetworkRow extends NewNetworkRow {
-  /** The newest of the network's revisions that are kept, and its mesh as JSON. */
+  /** The newest of the network's revisions that are kept, its mesh as JSON, and where the mesh's rules come from. */
   readonly meshRevision: number;
   readonly mesh: string;
+  readonly origins: string;
 }
 
 /** A member of a network. */
@@ -109,6 +110,8 @@ export const REVISIONS = {
   changes: TEXT,
   /** The mesh as JSON. */
   mesh: TEXT,
+  /** Where its rules come from, as JSON; empty when a version wrote it that did not keep this. */
+  origins: TEXT,
 };
 
 export type RevisionRow = RowOf<typeof REVISIONS>;
@@ -178,6 +181,8 @@ export interface WriteRows {
   readonly removeRun: Pick<RunRow, 'timeline'>;
   /** Its mesh is the network's from now on. The oldest of the network beyond what is kept go. */
   readonly addRevision: RevisionRow;
+  /** Its rules were found elsewhere, and are what they were. */
+  readonly setOrigins: Pick<RevisionRow, 'network' | 'revision' | 'origins'>;
   /** The oldest of its sort beyond what is kept go. */
   readonly addAudit: NewAuditRow;
 }

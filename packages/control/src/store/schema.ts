@@ -112,5 +112,7 @@ export const SCHEMA: Schema = {
   steps: [
     { adds: true, sql: "ALTER TABLE agents ADD COLUMN earlier_token_ids TEXT NOT NULL DEFAULT '[]'" },
     { adds: true, sql: 'ALTER TABLE tokens ADD COLUMN ended_ms INTEGER' },
+    // With each mesh, so that one that an older version adds has none.
+    { adds: true, sql: "ALTER TABLE revisions ADD COLUMN origins TEXT NOT NULL DEFAULT ''" },
   ],
 };

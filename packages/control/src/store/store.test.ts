@@ -18,7 +18,10 @@ const network = { name: 'prod', revision: 1, mesh: '{}', secret: Uint8Array.from
 
 const addNetwork: readonly RowWrite[] = [
   { write: 'addNetwork', row: network },
-  { write: 'addRevision', row: { network: 'prod', revision: 1, appliedMs: 0, changes: '[]', mesh: network.mesh } },
+  {
+    write: 'addRevision',
+    row: { network: 'prod', revision: 1, appliedMs: 0, changes: '[]', mesh: network.mesh, origins: '' },
+  },
 ];
 
 const agent = {
@@ -76,7 +79,7 @@ test.each(['ABORT', 'ROLLBACK'])(
     other.exec('DROP TRIGGER full');
     other.close();
     await store.append(0, addNetwork);
-    expect((await store.read()).networks).toEqual([{ ...network, meshRevision: 1 }]);
+    expect((await store.read()).networks).toEqual([{ ...network, meshRevision: 1, origins: '' }]);
     store.close();
   },
 );

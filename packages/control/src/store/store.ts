@@ -224,8 +224,8 @@ export function readAll(database: DatabaseSync): Contents {
     sequence: all({ sequence: INTEGER }, 'SELECT sequence FROM change_log')[0]?.sequence ?? 0,
     revision: all({ revision: INTEGER }, `SELECT ${NEWEST_REVISION} AS revision`)[0]?.revision ?? 0,
     networks: all(
-      { ...NETWORKS, meshRevision: INTEGER, mesh: TEXT },
-      `SELECT networks.*, newest.revision AS mesh_revision, newest.mesh FROM networks
+      { ...NETWORKS, meshRevision: INTEGER, mesh: TEXT, origins: TEXT },
+      `SELECT networks.*, newest.revision AS mesh_revision, newest.mesh, newest.origins FROM networks
        LEFT JOIN revisions newest ON newest.network = name
          AND newest.revision = (SELECT MAX(revision) FROM revisions WHERE network = name) ORDER BY name`,
     ),

@@ -57,6 +57,7 @@ test('the database of the version before is opened with all that is in it', asyn
   expect([prod?.revision, [...(prod?.agents.values() ?? [])].map(({ host }) => host)]).toEqual([5, ['data-1']]);
   expect(prod?.mesh.services.map(({ name }) => name)).toEqual(['web', 'redis', 'mailer']);
   expect(prod?.mesh.policies).toMatchObject([{ name: 'no-mail', action: 'deny' }]);
+  expect(prod?.origins.size).toBe(0);
   const contents = await store.read();
   expect([contents.tokens.length, contents.runs.length, contents.addresses.length]).toEqual([2, 1, 6]);
   expect(contents.endedAgents).toMatchObject([{ host: 'old-1', revoked: true }]);

@@ -52,6 +52,14 @@ export interface Rule {
   readonly ports: readonly RulePorts[];
 }
 
+/** Where the rules of a mesh stand in the file that it was read from. */
+export interface RulePlaces {
+  /** Its base name. */
+  readonly file: string;
+  /** Lines on which they begin, from 1, in the order of the mesh's rules; 0 for one that is not known. */
+  readonly lines: readonly number[];
+}
+
 /** What `weft explain` and policy tests call: a service and one of its ports. */
 export interface DestinationName {
   readonly service: string;

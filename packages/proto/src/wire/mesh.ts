@@ -9,6 +9,7 @@ import type {
   PortRange,
   PublicIngress,
   Rule,
+  RulePlaces,
   RulePorts,
   Service,
 } from '../model/mesh.ts';
@@ -225,6 +226,24 @@ export function agentSettingsFromWire(wire: pb.Outgoing<pb.AgentSettings>, field
     tags: list(wire.tags, `${at}.tags`, LIMITS.tags, shortText),
     services: list(wire.services, `${at}.services`, LIMITS.runnable, shortText),
   };
+}
+
+/** Undefined for a mesh of no file. Throws WireError. */
+export function rulePlacesFromWire({ file, policyLines, mesh }: pb.Outgoing<pb.ApplyRequest>): RulePlaces | undefined {
+  const base = text(file, 'file', WIRE_LIMITS.name);
+  if (base.includes('/')) throw new WireError('wire-form', 'file', 'expected the name of a file, without its path');
+  const [told, rules] = [policyLines?.length ?? 0, mesh?.policies?.length ?? 0];
+  if (told !== 0 && told !== rules)
+    throw new WireError(
+      'wire-length',
+      'policy_lines',
+      `${told} entries; expected none, or one for each of ${rules} policies`,
+    );
+  if (base === '') {
+    if (told > 0) throw new WireError('wire-missing', 'file', 'not set, and policy_lines are lines of it');
+    return undefined;
+  }
+  return { file: base, lines: policyLines ?? [] };
 }
 
 function testFromWire(wire: pb.Outgoing<pb.PolicyTest>, field: string): PolicyTest {

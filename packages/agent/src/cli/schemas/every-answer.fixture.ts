@@ -105,7 +105,13 @@ export function everyAnswer(host = 'build-3'): Partial<AdminHandlers> {
         ...{ verdict: actionCodec.toWire('deny'), rule: 'in', revision: 4, reason: 'policy in denies' },
         ...{ breakPoint: breakPointCodec.toWire('denied'), steps: ['looked'], refusedHosts: [host] },
         decidingRule: ruleToWire(mesh.policies[0] as Rule),
-        remedy: { denies: ['in'], deniesCount: 1, rule: ruleToWire(mesh.policies[0] as Rule) },
+        decidingRuleOrigin: { rule: 'in', file: 'mesh.yaml', line: 5, revision: 4, setTime: time, actor: { kind: 1 } },
+        remedy: {
+          denies: ['in'],
+          deniesCount: 1,
+          deniesOrigins: [{ rule: 'in' }],
+          rule: ruleToWire(mesh.policies[0] as Rule),
+        },
       }),
   };
 }

@@ -2,7 +2,8 @@
 import { ACTIONS, BREAK_POINTS, FLOW_OUTCOMES, type FlowRecord, PROTOCOLS } from '@weft/proto';
 import type { ToldOpenFlow } from '@weft/proto/wire';
 import { z } from 'zod';
-import { bytes, count, list, port, protocol, revision, spanMs, text, texts, timeMs, told } from './form.ts';
+import type { RuleOrigin } from '../rule-origin.ts';
+import { actor, bytes, count, list, port, protocol, revision, spanMs, text, texts, timeMs, told } from './form.ts';
 
 const ends = {
   id: text.describe('16 hexadecimal digits'),
@@ -39,6 +40,15 @@ export const flows = z.union([ended, open]);
 
 const rule = told({ name: text, action: z.enum(ACTIONS), from: texts, to: texts, ports: texts });
 
+const origin = told({
+  rule: text,
+  file: text.describe('base name of the mesh file that the newest apply of one had it in; empty: not known'),
+  line: count.describe('of that file, from 1; 0: not known'),
+  revision: count.describe('that made it what it is; 0: not known'),
+  setMs: timeMs,
+  actor: actor.nullable().describe('who set it; null: not known'),
+} satisfies Record<keyof RuleOrigin, z.ZodType>);
+
 export const explain = told({
   from: text,
   to: told({ service: text, port, protocol: z.enum(PROTOCOLS) }),
@@ -50,9 +60,11 @@ export const explain = told({
   steps: list(text).describe('what was looked at, in words'),
   refusedHosts: texts.describe('hosts of the caller from which it would not work'),
   decidingRule: rule.nullable().describe('null: the default or a built-in rule decided'),
+  decidingRuleOrigin: origin.nullable().describe('null: no rule decided, or it is not told'),
   remedy: told({
     denies: texts.describe('rules that deny it, the first of them: each has to go, or to speak of less'),
     deniesCount: count,
+    deniesOrigins: list(origin).describe('where those of denies come from, in the same order'),
     rule: rule.nullable().describe('permits it and nothing else, once none denies it; null: none has to be added'),
   })
     .nullable()

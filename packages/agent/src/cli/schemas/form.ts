@@ -1,5 +1,5 @@
 /** How the schemas of answers are written: in the model's words, of which JSON has the ones with underscores. */
-import { type FieldProblem, REPORTED_PROTOCOLS } from '@weft/proto';
+import { ACTOR_KINDS, type FieldProblem, REPORTED_PROTOCOLS } from '@weft/proto';
 import { z } from 'zod';
 import type { FileProblem } from '../../config/errors.ts';
 
@@ -27,6 +27,8 @@ export const spanUs = count.describe('microseconds');
 export const port = count.max(65_535);
 export const protocol = z.enum(REPORTED_PROTOCOLS);
 export const ports = texts.describe('ports as the mesh file writes them: 6379, 8125/udp, 9000-9010/tcp');
+
+export const actor = told({ kind: z.enum([...ACTOR_KINDS, 'other']), name: text });
 
 /** A place in a file. */
 export const fileProblem = told({

@@ -1,9 +1,22 @@
 /** Answers about the mesh: what is in force, what changed, and the files. */
-import { ACTOR_KINDS, CHANGE_OPERATIONS } from '@weft/proto';
+import { CHANGE_OPERATIONS } from '@weft/proto';
 import { z } from 'zod';
 import { FILE_SORTS } from '../../config/json-schema.ts';
 import { meshSection } from '../../config/mesh-file.ts';
-import { count, fieldProblem, fileProblem, flag, list, revision, takenUp, text, texts, timeMs, told } from './form.ts';
+import {
+  actor,
+  count,
+  fieldProblem,
+  fileProblem,
+  flag,
+  list,
+  revision,
+  takenUp,
+  text,
+  texts,
+  timeMs,
+  told,
+} from './form.ts';
 
 export const changes = list(
   told({
@@ -36,7 +49,7 @@ export const audit = told({
     told({
       sequence: count,
       timeMs,
-      actor: told({ kind: z.enum([...ACTOR_KINDS, 'other']), name: text }),
+      actor,
       action: text,
       network: text.describe('empty when it concerns none'),
       subject: text,

@@ -1,11 +1,12 @@
 /** Control's answer to "may FROM reach TO, and would it work?", with its steps. */
-import type { ProtocolJson } from '@weft/proto/messages';
+import type { ProtocolJson, RuleOriginJson } from '@weft/proto/messages';
 import { type BreakPoint, type Protocol, parseDestination } from '@weft/proto/model';
 import { Badge, VerdictBadge } from '../parts/badge.tsx';
 import { Answered } from '../parts/notice.tsx';
+import { At } from '../parts/time.tsx';
 import { Told } from '../parts/told.tsx';
 import type { Api } from '../state/api.ts';
-import { callerOf, verdictOf, word } from '../state/calls.ts';
+import { callerOf, timeMs, verdictOf, word } from '../state/calls.ts';
 import { useAnswer, useApp } from '../state/use.ts';
 
 const BREAKS: Readonly<Record<BreakPoint, string>> = {
@@ -47,6 +48,7 @@ export function Explanation({ from, to }: { readonly from: string; readonly to: 
             </dd>
             <dt>Rule</dt>
             <dd class="mono">{explained.rule}</dd>
+            {explained.decidingRuleOrigin === undefined ? null : <Origin origin={explained.decidingRuleOrigin} />}
             <dt>Revision</dt>
             <dd>{explained.revision}</dd>
             <dt>Breaks</dt>
@@ -66,6 +68,31 @@ export function Explanation({ from, to }: { readonly from: string; readonly to: 
         </div>
       )}
     </Answered>
+  );
+}
+
+/** Where the rule is written, and who set it when. */
+function Origin({
+  origin: { file = '', line = 0, revision, setTime, actor = {} },
+}: {
+  readonly origin: RuleOriginJson;
+}) {
+  const who = `${word('ACTOR_KIND', actor.kind, 'nobody')} ${actor.name ?? ''}`.trim();
+  return (
+    <>
+      <dt>Written at</dt>
+      <dd class="mono">{file === '' ? 'not known' : `${file}${line === 0 ? '' : `:${line}`}`}</dd>
+      <dt>Set by</dt>
+      <dd>
+        {revision === undefined ? (
+          'not known'
+        ) : (
+          <>
+            <Told text={who} />, <At atMs={timeMs(setTime)} />, revision {revision}
+          </>
+        )}
+      </dd>
+    </>
   );
 }
 
