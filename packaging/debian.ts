@@ -3,8 +3,19 @@
  * an operator changes in /etc. Nothing is started or enabled: an agent wants a token first.
  */
 import { execFileSync } from 'node:child_process';
-import { chmodSync, cpSync, mkdirSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
 import type { Architecture } from './node.ts';
 import { settle } from './tree.ts';
 
@@ -33,6 +44,7 @@ const PLACES = {
   // Debian's zsh leaves site-functions to the host's own.
   'share/zsh/site-functions': 'usr/share/zsh/vendor-completions',
   'share/fish': 'usr/share/fish',
+  'share/man': 'usr/share/man',
   'share/etc': 'etc',
   LICENSE: 'usr/share/doc/weft/copyright',
   LICENSES: 'usr/share/doc/weft/LICENSES',
@@ -43,6 +55,10 @@ export function debianPackage(options: DebianOptions): void {
   const root = `${to}.root`;
   rmSync(root, { recursive: true, force: true });
   for (const [from, place] of Object.entries(PLACES)) cpSync(join(tree, from), join(root, place), { recursive: true });
+  for (const page of filesIn(join(root, 'usr/share/man'))) {
+    writeFileSync(`${page}.gz`, gzipSync(readFileSync(page), { level: 9 }));
+    rmSync(page);
+  }
   mkdirSync(join(root, 'usr/bin'));
   for (const name of ['weft', 'weft-control']) symlinkSync(`../lib/weft/bin/${name}`, join(root, 'usr/bin', name));
   const write = (name: string, text: string) => {

@@ -4,7 +4,7 @@
  *   bin/weft, bin/weft-control   find the rest from their own place, through links too
  *   lib/node                     the Node.js that runs them
  *   lib/agent, lib/control       the programs, with the folders that their packages have, so that each finds what it reads
- *   share/                       units, what they want in /etc, JSON schemas of files and answers, examples,
+ *   share/                       units, what they want in /etc, JSON schemas of files and answers, examples, manual pages,
  *                                completions where bash, zsh and fish look
  *   LICENSE, LICENSES            ours; those of all that is in lib
  */
@@ -14,6 +14,7 @@ import { dirname, join } from 'node:path';
 import { ANSWERING, answerSchema } from '../packages/agent/src/cli/schemas/index.ts';
 import { FILE_SORTS, jsonSchemaOf } from '../packages/agent/src/config/json-schema.ts';
 import { licences } from './licences.ts';
+import { writeManual } from './manual.ts';
 import { bundlePrograms } from './programs.ts';
 
 export interface TreeOptions {
@@ -46,6 +47,7 @@ export async function makeTree({ root, to, node, seconds }: TreeOptions): Promis
   copy(join(root, 'packaging/resolved.conf'), join(to, 'share/examples/resolved.conf'));
   writeSchemas(join(to, 'share/schema'));
   writeCompletions(root, join(to, 'share'));
+  writeManual(root, join(to, 'share/man'), seconds);
   copy(join(root, 'LICENSE'), join(to, 'LICENSE'));
   const page = join(root, 'packages/control/dist/web/.vite/license.json');
   writeFileSync(join(to, 'LICENSES'), licences(modules, page, node));

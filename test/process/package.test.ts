@@ -25,6 +25,7 @@ import { run } from '../harness/process.ts';
 const SECONDS = 1_700_000_000;
 const noNamespaces = (await run(['unshare', '-Urmnpf', 'true'])).code === 0 ? undefined : 'no user namespaces';
 const noInstall = (await run(['dpkg-deb', '--version'])).code === 0 ? noNamespaces : 'no dpkg';
+const noMandoc = (await run(['which', 'mandoc'])).code === 0 ? undefined : 'no mandoc';
 
 let dir: string;
 let tree: string;
@@ -57,6 +58,35 @@ test('has completions for each shell, of the commands that it has, and the schem
     expect(readFileSync(join(tree, 'share', place), 'utf8'), shell).toContain('weft complete --');
   expect(readdirSync(join(tree, 'share/schema/json'))).toContain('token-list.schema.json');
 });
+
+test.skipIf(noMandoc !== undefined)(
+  titled('has manual pages of the commands and of both files, which read cleanly in 80 columns', noMandoc),
+  async () => {
+    const pages = readdirSync(join(tree, 'share/man'), { recursive: true })
+      .map(String)
+      .filter((path) => /\d$/.test(path) && path.includes('.'));
+    expect(new Set(pages)).toEqual(
+      new Set(['man1/weft.1', 'man1/weft-control.1', 'man5/weft.yaml.5', 'man5/mesh.yaml.5']),
+    );
+    const paths = pages.map((path) => join(tree, 'share/man', path));
+    expect(await run(['mandoc', '-Tlint', '-Wwarning', ...paths])).toMatchObject({ code: 0, stdout: '', stderr: '' });
+    const { stdout } = await run(['mandoc', '-Tascii', ...paths]);
+    // A letter over itself is a bold one.
+    const text = stdout.replaceAll(new RegExp(`.${String.fromCharCode(8)}`, 'g'), '');
+    for (const words of [
+      'weft token create [options]',
+      '--leave-behind',
+      'weft-control restore [options] <file>',
+      'services.NAME.public.hosts',
+      'dns.upstream',
+      'WEFT_ADMIN_TOKEN_FILE',
+      'identity.json',
+    ])
+      expect(text).toContain(words);
+    // Commands to copy stay in a line.
+    expect(text.split('\n').filter((line) => line.length > 80 && !/weft-control serve|printf/.test(line))).toEqual([]);
+  },
+);
 
 test.skipIf(noInstall !== undefined)(
   titled('installs as README says, and the Debian package has the same bytes again', noInstall),
@@ -134,7 +164,7 @@ function copyBuilt(to: string): void {
       cpSync(join(checkout, path), join(to, path), { recursive: true, verbatimSymlinks: true, force: true });
     }
   }
-  for (const part of ['examples', 'packaging', 'LICENSE'])
+  for (const part of ['README.md', 'docs', 'examples', 'packaging', 'LICENSE'])
     cpSync(join(checkout, part), join(to, part), { recursive: true });
   symlinkSync(join(checkout, 'node_modules'), join(to, 'node_modules'));
 }

@@ -3,12 +3,10 @@
  * agent runs for months, and would keep the code of every other command with it.
  */
 
-import type Tab from '@bomb.sh/tab/commander';
 import { escapeUnseen, FLOW_NAME_FILTERS, VERSION } from '@weft/proto';
-import type * as Topics from '@weft/proto/topics';
-import { Argument, Command, Option } from 'commander';
+import { Command, Option } from 'commander';
 import { holdOptimizers } from '../run/optimizers.ts';
-import { type ExitCode, UsageError } from './errors.ts';
+import type { ExitCode } from './errors.ts';
 import { failureOf, tellFailure } from './failure.ts';
 import { hostProgram } from './host-program.ts';
 import { meshProgram } from './mesh-program.ts';
@@ -17,11 +15,8 @@ import type { Terminal } from './terminal.ts';
 
 const LONGEST_START_MS = 30_000;
 
-/** Only these load what completes: it makes a table of its own out of the commands. */
-const COMPLETING: ReadonlySet<string> = new Set(['completion', 'complete', 'help', '--help', '-h']);
-
-/** What `help` takes is completed too. */
-const HELPING: ReadonlySet<string> = new Set(['complete', 'help', '--help', '-h']);
+/** Only these load topics, and what completes, which makes a table of its own out of the commands. */
+const HELPING: ReadonlySet<string> = new Set(['completion', 'complete', 'help', '--help', '-h']);
 
 /** Runs one command line, without node and script, and answers with the exit code. The signal stops it. */
 export async function run(args: readonly string[], terminal: Terminal, signal: AbortSignal): Promise<ExitCode> {
@@ -33,8 +28,7 @@ export async function run(args: readonly string[], terminal: Terminal, signal: A
   });
   try {
     const first = args[0] ?? '--help';
-    if (HELPING.has(first)) helpTopics(program, await import('@weft/proto/topics'), terminal, first === 'complete');
-    if (COMPLETING.has(first)) completion(program, (await import('@bomb.sh/tab/commander')).default);
+    if (HELPING.has(first)) (await import('./help-program.ts')).helpProgram(program, terminal, first === 'complete');
     await program.parseAsync([...args], { from: 'user' });
     return code;
   } catch (error) {
@@ -249,34 +243,4 @@ export function build(terminal: Terminal, signal: AbortSignal, json: boolean, ex
     );
   example(revoking, 'weft revoke build-3 --network prod', 'weft revoke ag_5b0e7f21c94d6a38');
   return program;
-}
-
-/** In place of commander's own help command, which knows no topics. */
-function helpTopics(
-  program: Command,
-  { listTopics, showHelp, topics }: typeof Topics,
-  terminal: Terminal,
-  completing: boolean,
-): void {
-  program.addHelpText('after', listTopics('weft', topics));
-  // Choices are what completes; a command's own words follow it.
-  const commands = completing ? program.commands.map((command) => command.name()) : [];
-  const known = [...topics.map(({ name }) => name), ...commands];
-  const gathered = (word: string, before: readonly string[] = []) => [...before, word];
-  const helping = program
-    .command('help')
-    .description('what a command takes, or a topic, without a server')
-    .addArgument(new Argument('[topic...]', 'a command, or a topic').choices(known).argParser(gathered))
-    .action((words: readonly string[]) => {
-      const wrong = showHelp(program, words, topics, terminal.out);
-      if (wrong !== undefined) throw new UsageError(wrong);
-    });
-  example(helping, 'weft help exit-codes', 'weft help token create');
-}
-
-function completion(program: Command, tab: typeof Tab): void {
-  tab(program, { completionCommandName: 'completion' });
-  const made = program.commands.find((command) => command.name() === 'completion');
-  made?.description('print what makes a shell complete commands and options');
-  if (made !== undefined) example(made, 'weft completion bash > ~/.local/share/bash-completion/completions/weft');
 }
