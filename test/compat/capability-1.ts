@@ -133,6 +133,7 @@ export const telemetry: Telemetry = {
   peers: [{ host: 'data-1', tunnels: 2, roundTripUs: 300, bytesSent: 5, bytesReceived: 6, pathSize: 1_252 }],
   loopDelayUs: 900,
   flowsQueued: 8,
+  recordsLost: 0,
 };
 
 export const request = { flowId: flow.id, service: 'redis', ordinal: 3, port: 6379 } as const;

@@ -173,6 +173,7 @@ export function telemetryOf(
     })),
     loopDelayUs: 800,
     flowsQueued: 0,
+    recordsLost: 0,
   };
 }
 

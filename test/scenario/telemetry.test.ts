@@ -4,6 +4,7 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { AgentTelemetry } from '../../packages/agent/src/observe/telemetry.ts';
 import { until } from '../harness/until.ts';
 import type { Agent } from './agent.ts';
+import { weft } from './command.ts';
 import { Mesh, NETWORK } from './mesh.ts';
 import { echo, ending, says, type TcpProgram } from './programs.ts';
 
@@ -104,4 +105,13 @@ test('what lives is told while it lives, with the tunnel that carries it', async
   const ended = ending(socket);
   socket.end();
   await ended;
+});
+
+test('an agent is listed with where it comes from and what it lost', async () => {
+  const { out } = await weft(mesh.environment, 'agents', '--json');
+  const { agents } = JSON.parse(out) as { agents: Record<string, unknown>[] };
+  expect(agents.find(({ host }) => host === 'near')).toMatchObject({
+    ...{ observed_host: '127.0.0.1', address_hint: '' },
+    telemetry: { records_lost: 0 },
+  });
 });

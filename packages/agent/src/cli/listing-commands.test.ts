@@ -102,8 +102,11 @@ describe('listings', () => {
               capability: 2,
               behind: durationToWire(1_500),
               clockSkew: durationToWire(-7),
+              observedHost: '198.51.100.7',
+              addressHint: 'behind NAT',
               telemetry: {
                 interval: durationToWire(5_000),
+                recordsLost: 1_200,
                 peers: [
                   { host: 'build-4', roundTrip: durationToWire(0.3), pathSize: 1_252 },
                   { host: 'build-5', pathSize: 1_400 },
@@ -119,10 +122,10 @@ describe('listings', () => {
     });
     const { out, err } = await weft('agents');
     expect(out.split('\n').map((line) => line.split(/ {2,}/).join('|'))).toEqual([
-      'HOST|STATE|ENFORCES|ADDRESS|MAY RUN|RUNS|ROLES|TAGS|CLOCK|PATHS|TUNNELS AT|CAPABILITY|PROBLEMS|ID',
-      'build-3|connected|4|127.80.0.3|redis,web|redis|-|a\ufffdb\ufffd|-7 ms|1252-1400 B|192.0.2.3:7410|2|1|a1',
-      'build-4|away, last seen 1h 2m ago|0|-|-|-|-|-|-|-|-|-|0|a2',
-      'build-5|held off|0|-|-|-|-|-|-|-|-|-|1|a3',
+      'HOST|STATE|ENFORCES|ADDRESS|MAY RUN|RUNS|ROLES|TAGS|CLOCK|PATHS|TUNNELS AT|SEEN FROM|RECORDS LOST|CAPABILITY|PROBLEMS|ID',
+      'build-3|connected|4|127.80.0.3|redis,web|redis|-|a\ufffdb\ufffd|-7 ms|1252-1400 B|192.0.2.3:7410|198.51.100.7 (behind NAT)|1200|2|1|a1',
+      'build-4|away, last seen 1h 2m ago|0|-|-|-|-|-|-|-|-|-|-|-|0|a2',
+      'build-5|held off|0|-|-|-|-|-|-|-|-|-|-|-|1|a3',
       '',
     ]);
     expect(err).toBe('build-3: redis:6379: taken\nbuild-5: build-5: data is older\n');
@@ -131,7 +134,13 @@ describe('listings', () => {
       capability: 2,
       behind_ms: 1_500,
       clock_skew_ms: -7,
-      telemetry: { interval_ms: 5_000, peers: [{ host: 'build-4', round_trip_us: 300, path_size: 1_252 }, {}, {}] },
+      observed_host: '198.51.100.7',
+      address_hint: 'behind NAT',
+      telemetry: {
+        interval_ms: 5_000,
+        records_lost: 1_200,
+        peers: [{ host: 'build-4', round_trip_us: 300, path_size: 1_252 }, {}, {}],
+      },
     });
     expect(json[1]).toMatchObject({ agent_id: 'a2', connected: false, enforced_revision: 0, report: null });
     expect(json[1]).toMatchObject({ behind_ms: 0, clock_skew_ms: 0, telemetry: null });

@@ -118,6 +118,8 @@ export async function agents(options: NetworkOptions, terminal: Terminal, signal
       fingerprint: agent.fingerprint,
       behindMs: durationFromWire(agent.behind, 'behind') ?? 0,
       clockSkewMs: durationFromWire(agent.clockSkew, 'clock_skew') ?? 0,
+      observedHost: agent.observedHost,
+      addressHint: agent.addressHint,
       telemetry: agent.telemetry ? agentTelemetryFromWire(agent.telemetry) : null,
       report: report && { ...report, instances: report.instances.map(withPortsWritten) },
     };
@@ -143,6 +145,8 @@ export async function agents(options: NetworkOptions, terminal: Terminal, signal
       agent.telemetry === null ? '-' : clockOf(agent.clockSkewMs),
       pathsOf(agent.telemetry?.peers ?? []),
       orDash(agent.report?.endpoints.join(',') ?? ''),
+      seenFrom(agent),
+      lostBy(agent.telemetry),
       // A control of before there were numbers says none.
       orDash(agent.capability === 0 ? '' : String(agent.capability)),
       String(agent.report?.problems.length ?? 0),
@@ -161,6 +165,9 @@ export async function agents(options: NetworkOptions, terminal: Terminal, signal
     drop('CLOCK', 6),
     drop('PATHS', 3),
     drop('TUNNELS AT', 1),
+    short('SEEN FROM', 0.5),
+    // Nobody need see that nothing is lost, where there is little room.
+    entries.some(({ telemetry }) => (telemetry?.recordsLost ?? 0) > 0) ? 'RECORDS LOST' : drop('RECORDS LOST', 0),
     drop('CAPABILITY', 2),
     'PROBLEMS',
     drop('ID', 7),
@@ -189,6 +196,23 @@ const MOST_SKEW_MS = 1_000;
 function clockOf(skewMs: number): Cell {
   const text = `${skewMs > 0 ? '+' : ''}${Math.round(skewMs)} ms`;
   return Math.abs(skewMs) > MOST_SKEW_MS ? { text, color: 'yellow' } : text;
+}
+
+/** With why that cannot be where it says that it is. */
+function seenFrom({
+  observedHost,
+  addressHint,
+}: {
+  readonly observedHost: string;
+  readonly addressHint: string;
+}): Cell {
+  return addressHint === '' ? orDash(observedHost) : { text: `${observedHost} (${addressHint})`, color: 'yellow' };
+}
+
+function lostBy(telemetry: Telemetry | null): Cell {
+  if (telemetry === null) return '-';
+  const text = String(telemetry.recordsLost);
+  return telemetry.recordsLost > 0 ? { text, color: 'red' } : text;
 }
 
 /** What the paths to its peers have shown to carry, least and most: `548-1400 B`. */

@@ -216,6 +216,7 @@ export function linkRig() {
     const telemetry = new AgentTelemetry({
       traffic,
       host: () => 'build-3',
+      lost: () => 0,
       queued: () => flows.counters.queued,
       pulses: () => Promise.resolve([]),
       settings: { everyMs: telemetryMs },

@@ -26,6 +26,7 @@ test('what was given back is told with the next, for the time of both', async ()
     traffic,
     host: () => 'near',
     queued: () => 7,
+    lost: () => 12,
     pulses: () => Promise.resolve(threads),
     settings: { everyMs: 5_000 },
     now: () => 1_000,
@@ -35,6 +36,7 @@ test('what was given back is told with the next, for the time of both', async ()
   traffic.began(names, 'destination', true, 0);
   const first = await telemetry.take();
   expect(first).toMatchObject({ sentMs: 1_000, peers: [peer], loopDelayUs: 900, flowsQueued: 7, pairsOmitted: 0 });
+  expect(first.recordsLost).toBe(12);
   // There was no room for the pair, and control takes nothing that is of no host of the agent's.
   expect(first.pairs).toMatchObject([{ source: 'other', sourceHost: 'near', opened: 1 }]);
   telemetry.giveBack(first);

@@ -23,6 +23,8 @@ export interface TelemetryParts {
   readonly host: () => string;
   /** Flow records that control does not have yet. */
   readonly queued: () => number;
+  /** Flow records lost since the start. */
+  readonly lost: () => number;
   /** Of all threads, as of now; their flows are in the traffic when it resolves. */
   readonly pulses: () => Promise<readonly ThreadPulse[]>;
   readonly settings: TelemetrySettings;
@@ -44,7 +46,7 @@ export class AgentTelemetry {
   }
 
   async take(): Promise<Telemetry> {
-    const { traffic, host, queued, pulses, now } = this.#parts;
+    const { traffic, host, queued, lost, pulses, now } = this.#parts;
     const threads = await pulses();
     const { pairs, omitted } = traffic.take(WIRE_LIMITS.trafficPairs);
     const until = performance.now();
@@ -59,6 +61,7 @@ export class AgentTelemetry {
       peers: mergePeers(threads.map(({ peers }) => peers)).slice(0, WIRE_LIMITS.peerTunnels),
       loopDelayUs: Math.max(0, ...threads.map(({ loopDelayUs }) => loopDelayUs)),
       flowsQueued: queued(),
+      recordsLost: lost(),
     };
   }
 

@@ -191,6 +191,7 @@ export async function openMainPath(
     traffic,
     host: () => store.current.self?.host ?? '',
     queued: () => recorder.counters.queued + recorder.counters.unanswered,
+    lost: () => recorder.counters.dropped,
     pulses: async () => [watch.pulse(), ...((await pool?.pulses()) ?? [])],
     settings: options.telemetry ?? TELEMETRY_SETTINGS,
     now: Date.now,

@@ -61,6 +61,7 @@ export function explain(question: Partial<ExplainQuestion>, world: World = {}, w
       version: '',
       capability: 1,
       report: reportOf(world.problems?.[hostOf(agentId)]),
+      observedHost: '',
       behindSinceMs: 0,
       clockSkewMs: undefined,
       telemetry: undefined,

@@ -111,12 +111,19 @@ export interface AgentView
   readonly gatewayAddress: string;
   readonly tags: readonly string[];
   readonly address: string;
+  /** Where its tunnels may be reached, by its own words. */
+  readonly endpoints: readonly string[];
+  /** Where control sees it come from, and why that cannot be the same: hints. */
+  readonly observedHost: string;
+  readonly addressHint: string;
   readonly fingerprint: string;
   /** Its clock less control's; undefined before its first telemetry. */
   readonly clockSkewMs?: number;
   /** How late its loop ran, 99th percentile. */
   readonly loopDelayMs?: number;
   readonly flowsQueued?: number;
+  /** Flow records that it lost since it started. */
+  readonly recordsLost?: number;
   readonly openFlows: number;
   /** By host; of more than 64 peers those with the most bytes. */
   readonly tunnels: readonly TunnelView[];

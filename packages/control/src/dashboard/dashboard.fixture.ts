@@ -229,6 +229,7 @@ function liveAgent(known: Partial<LiveAgent> | undefined): LiveAgent | undefined
     version: '1.2.3',
     capability: 2,
     report: undefined,
+    observedHost: '',
     behindSinceMs: 0,
     clockSkewMs: undefined,
     telemetry: undefined,

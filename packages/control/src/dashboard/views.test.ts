@@ -37,6 +37,7 @@ const telemetry = (peers: number): Telemetry => ({
   })),
   loopDelayUs: 1_260,
   flowsQueued: 3,
+  recordsLost: 4,
 });
 
 const agent = (more: Partial<LiveAgent>): LiveAgent => ({
@@ -48,6 +49,7 @@ const agent = (more: Partial<LiveAgent>): LiveAgent => ({
   version: '1.0.0',
   capability: 1,
   report: undefined,
+  observedHost: '',
   behindSinceMs: 0,
   clockSkewMs: 12.4,
   telemetry: undefined,
@@ -109,6 +111,7 @@ test('an agent has what it told, and what it did not tell is left out', () => {
     clockSkewMs: 12,
     loopDelayMs: 1.3,
     flowsQueued: 3,
+    recordsLost: 4,
     openFlows: 4,
     tunnels: [
       { host: 'peer-001', roundTripMs: 1.23, sentPerSecond: 2, receivedPerSecond: 2 },

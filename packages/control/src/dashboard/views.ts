@@ -1,5 +1,6 @@
 /** What the page is shown of a network: the state, beside how its agents fare now. */
 import { byText, defined, entryOf, formatAddress, formatPortRange, keyFingerprint, type Telemetry } from '@weft/proto';
+import { addressHints } from '../fleet/address-hint.ts';
 import type { LiveAgents, PeerRates } from '../fleet/live.ts';
 import {
   type FleetAgent,
@@ -82,10 +83,12 @@ function problemsByService(network: NetworkState, live: LiveAgents): Map<string,
 }
 
 export function agentViews(network: NetworkState, live: LiveAgents): AgentView[] {
-  return fleetAgents(network, live).map(agentView);
+  const agents = fleetAgents(network, live);
+  const hintOf = addressHints(agents);
+  return agents.map((agent) => agentView(agent, hintOf(agent)));
 }
 
-function agentView(now: FleetAgent): AgentView {
+function agentView(now: FleetAgent, addressHint: string): AgentView {
   const { agent, connected, lastSeenMs, version, capability, enforcedRevision, enforcedSinceMs, behindSinceMs, tags } =
     now;
   const { report, telemetry, clockSkewMs } = now;
@@ -106,6 +109,9 @@ function agentView(now: FleetAgent): AgentView {
     tags,
     tokenId: agent.tokenId,
     address: formatAddress(agent.address),
+    endpoints: report?.endpoints ?? [],
+    observedHost: now.observedHost,
+    addressHint,
     fingerprint: keyFingerprint(agent.tunnelKey),
     ...defined({ clockSkewMs: clockSkewMs === undefined ? undefined : Math.round(clockSkewMs) }),
     ...(telemetry === undefined ? {} : telemetryView(telemetry)),
@@ -115,8 +121,12 @@ function agentView(now: FleetAgent): AgentView {
   };
 }
 
-function telemetryView({ loopDelayUs, flowsQueued }: Telemetry): Pick<AgentView, 'loopDelayMs' | 'flowsQueued'> {
-  return { loopDelayMs: tenths(loopDelayUs / 1_000), flowsQueued };
+function telemetryView({
+  loopDelayUs,
+  flowsQueued,
+  recordsLost,
+}: Telemetry): Pick<AgentView, 'loopDelayMs' | 'flowsQueued' | 'recordsLost'> {
+  return { loopDelayMs: tenths(loopDelayUs / 1_000), flowsQueued, recordsLost };
 }
 
 function tunnelViews(

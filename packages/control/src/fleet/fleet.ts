@@ -87,6 +87,7 @@ export class Fleet implements LiveAgents, EnforcementWaiter {
       version: known.version,
       capability: known.capability,
       report,
+      observedHost: known.observedHost,
       behindSinceMs: this.#behindSince(known),
       clockSkewMs: movement.clockSkewMs,
       telemetry: movement.telemetry,

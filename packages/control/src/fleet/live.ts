@@ -30,6 +30,8 @@ export interface LiveAgent extends Software {
   /** When it first acknowledged that revision, by control's clock; 0 when none since control started. */
   readonly enforcedSinceMs: number;
   readonly report: Report | undefined;
+  /** Address that it came from last, as control saw it; empty when it has not come. */
+  readonly observedHost: string;
   /**
    * Since when a revision is out that is not enforced here, milliseconds since the Unix epoch, and for one that is connected
    * not before it was; 0 when the newest is enforced.

@@ -9,7 +9,16 @@ function peer(host: string, bytesSent: number, bytesReceived = 0): PeerTunnels {
 }
 
 function telemetry(sentMs: number, peers: readonly PeerTunnels[] = []): Telemetry {
-  return { sentMs, intervalMs: 5_000, pairs: [], pairsOmitted: 0, peers, loopDelayUs: 900, flowsQueued: 0 };
+  return {
+    sentMs,
+    intervalMs: 5_000,
+    pairs: [],
+    pairsOmitted: 0,
+    peers,
+    loopDelayUs: 900,
+    flowsQueued: 0,
+    recordsLost: 0,
+  };
 }
 
 test("a peer's rate is what was added over the time between two telemetries, by the agent's clock", () => {

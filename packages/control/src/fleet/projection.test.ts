@@ -17,6 +17,7 @@ const heard: LiveAgent = {
   version: '9.9.9',
   capability: 2,
   report: undefined,
+  observedHost: '',
   behindSinceMs: 0,
   clockSkewMs: undefined,
   telemetry: undefined,

@@ -124,6 +124,7 @@ const UNHEARD: LiveAgent = {
   version: '',
   capability: UNSAID_CAPABILITY,
   report: undefined,
+  observedHost: '',
   behindSinceMs: 0,
   clockSkewMs: undefined,
   telemetry: undefined,

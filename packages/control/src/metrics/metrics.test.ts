@@ -25,6 +25,7 @@ function agent(more: Partial<LiveAgent>): LiveAgent {
     version: '1.0.0',
     capability: 2,
     report: undefined,
+    observedHost: '',
     behindSinceMs: 0,
     clockSkewMs: undefined,
     telemetry: undefined,
@@ -52,7 +53,7 @@ async function setUp(): Promise<GaugeSources> {
   const counts = { opened: 1, denied: 0, failed: 0, bytesSent: 0, bytesReceived: 0 };
   const pair = { source: 'web', sourceHost: 'one', service: 'redis', destinationHost: 'two', open: 4, ...counts };
   const told = { sentMs: NOW, intervalMs: 5_000, pairs: [pair], pairsOmitted: 2, peers: [] };
-  traffic.take('prod', 'one', { ...told, loopDelayUs: 0, flowsQueued: 0 });
+  traffic.take('prod', 'one', { ...told, loopDelayUs: 0, flowsQueued: 0, recordsLost: 0 });
   return {
     state,
     live: {

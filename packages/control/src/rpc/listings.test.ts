@@ -2,6 +2,7 @@ import type { PairTraffic, Telemetry } from '@weft/proto';
 import { adminService, agentViewCodec, durationToWire, type pb, timestampToWire } from '@weft/proto/wire';
 import { expect, test } from 'vitest';
 import type { LiveAgent } from '../fleet/live.ts';
+import { EMPTY_REPORT } from '../fleet/report.ts';
 import { agentOn, current, emptyState, joinHost, mesh, networkOf } from '../netmap/network.fixture.ts';
 import type { TokenState } from '../state/types.ts';
 import { createTraffic } from '../traffic/traffic.ts';
@@ -18,6 +19,7 @@ const telemetry: Telemetry = {
   peers: [peer],
   loopDelayUs: 900,
   flowsQueued: 3,
+  recordsLost: 4,
 };
 
 async function statuses(live: Partial<LiveAgent> | undefined): Promise<pb.Agent[]> {
@@ -42,7 +44,18 @@ test('an agent is listed with how far it is behind, how far its clock is off, an
     sendTime: timestampToWire(NOW),
     loopDelay: durationToWire(0.9),
     flowsQueued: 3,
+    recordsLost: 4,
     peers: [{ ...way, roundTrip: { seconds: 0, nanos: 300_000 } }],
+  });
+});
+
+test('an agent is listed with where control sees it come from, and why that is not where it says', async () => {
+  const report = { ...EMPTY_REPORT, endpoints: ['10.0.0.3:7410'] };
+  const [agent] = await statuses({ connected: true, observedHost: '198.51.100.7', report });
+  expect(agent).toMatchObject({
+    observedHost: '198.51.100.7',
+    addressHint: 'behind NAT: it knows of private addresses alone',
+    report: { endpoints: ['10.0.0.3:7410'] },
   });
 });
 

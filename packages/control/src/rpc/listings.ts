@@ -15,6 +15,7 @@ import {
   timestampToWire,
 } from '@weft/proto/wire';
 import type { Reach, ReachOf } from '../admin/reach.ts';
+import { addressHints } from '../fleet/address-hint.ts';
 import type { LiveAgents } from '../fleet/live.ts';
 import {
   behindMs,
@@ -22,6 +23,7 @@ import {
   type FleetInstance,
   type FleetService,
   fleetAgentOf,
+  fleetAgents,
   fleetNetwork,
   fleetServices,
 } from '../fleet/projection.ts';
@@ -84,11 +86,12 @@ export function listAgents(
   const asked = readPage(request, { of: ['agents', network.name], form: [''] });
   const whole = agentViewCodec.fromWire(request.view || BASIC, 'view') === 'full';
   const fleetAgent = fleetAgentOf(network, live);
+  const hintOf = addressHints(whole ? fleetAgents(network, live) : []);
   const { page, nextPageToken } = pageOf(network.agents.values(), asked, {
     key: ({ host }) => [host],
     tell: (agent) => {
       const now = fleetAgent(agent);
-      return { now, status: agentStatus(now, nowMs, whole) };
+      return { now, status: agentStatus(now, nowMs, whole ? hintOf(now) : undefined) };
     },
     weigh: ({ now }) => 1 + now.agent.services.length + now.tags.length + (whole ? weightOf(now) : 0),
   });
@@ -104,8 +107,9 @@ function weightOf({ report, telemetry }: FleetAgent): number {
   return told + (telemetry?.peers.length ?? 0);
 }
 
-/** `whole`: with what it says of itself. */
-export function agentStatus(now: FleetAgent, nowMs: number, whole: boolean): pb.Outgoing<pb.Agent> {
+/** `addressHint`: undefined to leave out what it says of itself, and what control has to say of that. */
+export function agentStatus(now: FleetAgent, nowMs: number, addressHint: string | undefined): pb.Outgoing<pb.Agent> {
+  const whole = addressHint !== undefined;
   const { agent, connected, lastSeenMs, enforcedRevision, kept, version, capability, tags } = now;
   const [report, telemetry] = whole ? [now.report, now.telemetry] : [];
   return {
@@ -129,6 +133,7 @@ export function agentStatus(now: FleetAgent, nowMs: number, whole: boolean): pb.
     clockSkew: durationToWire(Math.trunc(now.clockSkewMs ?? 0)),
     ...defined({ telemetry: telemetry && agentTelemetryToWire(telemetry) }),
     fingerprint: keyFingerprint(agent.tunnelKey),
+    ...(whole && { observedHost: now.observedHost, addressHint }),
   };
 }
 

@@ -91,7 +91,9 @@ function looked({ state, live, flows }: NetworkWatchOptions, name: string): Look
   // Who is behind is told by each agent's own revision, and a whole fleet may be.
   const { behind: _, behindCount: _count, ...told } = networkStatus(network, live, flows.dropped(name));
   const services = fleetServices(network, live).map((one) => [one.service.name, serviceStatus(one)] as const);
-  const agents = fleetAgents(network, live).map((one) => [one.agent.id, steady(agentStatus(one, 0, false))] as const);
+  const agents = fleetAgents(network, live).map(
+    (one) => [one.agent.id, steady(agentStatus(one, 0, undefined))] as const,
+  );
   return { network: texts([['', told]]), services: texts(services), agents: texts(agents) };
 }
 

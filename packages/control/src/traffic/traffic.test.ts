@@ -22,7 +22,17 @@ function pair(words: string, more: Partial<PairTraffic> = {}): PairTraffic {
 }
 
 function telemetry(pairs: readonly PairTraffic[], more: Partial<Telemetry> = {}): Telemetry {
-  return { sentMs: 1, intervalMs: 5_000, pairs, pairsOmitted: 0, peers: [], loopDelayUs: 0, flowsQueued: 0, ...more };
+  return {
+    sentMs: 1,
+    intervalMs: 5_000,
+    pairs,
+    pairsOmitted: 0,
+    peers: [],
+    loopDelayUs: 0,
+    flowsQueued: 0,
+    recordsLost: 0,
+    ...more,
+  };
 }
 
 const denied = { port: 6379, protocol: 'tcp', rule: 'no-web', revision: 7 } as const;

@@ -24,6 +24,7 @@ function telemetry(more: Partial<Telemetry>): Telemetry {
     peers: [],
     loopDelayUs: 700,
     flowsQueued: 3,
+    recordsLost: 4,
     ...more,
   };
 }

@@ -160,6 +160,10 @@ export class MadeUpMesh {
       clockSkewMs: index === 11 ? 2_340 : index % 7,
       loopDelayMs: 1 + (index % 9),
       flowsQueued: index % 3,
+      recordsLost: index === 11 ? 1_200 : 0,
+      endpoints: [`192.168.0.${(index % 200) + 1}:7410`],
+      observedHost: `198.51.100.${(index % 200) + 1}`,
+      addressHint: index === 3 ? 'behind NAT: it knows of private addresses alone' : '',
       openFlows: index * 3,
       tunnels: away ? [] : this.#tunnels(index),
       problems:

@@ -175,6 +175,18 @@ export function isIP(text: string): 0 | 4 | 6 {
   return isIPv6(text) ? 6 : 0;
 }
 
+/** RFC 1918's, those between a provider and its customers (RFC 6598), and of IPv6 the unique local ones (RFC 4193). */
+const PRIVATE: readonly AddressRange[] = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10'].flatMap(
+  (cidr) => parseRange(cidr) ?? [],
+);
+
+/** Whether an address is one that many networks have, each for itself. */
+export function isPrivate(host: string): boolean {
+  const address = parseAddress(host);
+  if (address !== undefined) return PRIVATE.some((range) => inRange(address, range));
+  return isIPv6(host) && /^f[cd]/i.test(host);
+}
+
 export function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || (isIPv4(host) && host.startsWith('127.'));
 }

@@ -54,4 +54,6 @@ export interface Telemetry {
   readonly loopDelayUs: number;
   /** Flow records that wait to be sent. */
   readonly flowsQueued: number;
+  /** Since the agent started: it had no room to hold them. */
+  readonly recordsLost: number;
 }

@@ -5,7 +5,7 @@ import { telemetryFromWire } from './telemetry.ts';
 import { durationFromWire, durationToWire, timestampFromWire, timestampToWire } from './time.ts';
 
 export function agentTelemetryToWire(telemetry: Telemetry): pb.Outgoing<pb.AgentTelemetry> {
-  const { pairsOmitted, flowsQueued, peers } = telemetry;
+  const { pairsOmitted, flowsQueued, recordsLost, peers } = telemetry;
   return {
     sendTime: timestampToWire(telemetry.sentMs),
     interval: durationToWire(telemetry.intervalMs),
@@ -16,12 +16,13 @@ export function agentTelemetryToWire(telemetry: Telemetry): pb.Outgoing<pb.Agent
     })),
     loopDelay: durationToWire(telemetry.loopDelayUs / 1_000),
     flowsQueued,
+    recordsLost,
   };
 }
 
 /** Throws WireError. */
 export function agentTelemetryFromWire(wire: pb.Outgoing<pb.AgentTelemetry>): Telemetry {
-  const { pairsOmitted = 0, flowsQueued = 0, peers = [] } = wire;
+  const { pairsOmitted = 0, flowsQueued = 0, recordsLost = 0, peers = [] } = wire;
   return telemetryFromWire({
     sentMs: timestampFromWire(wire.sendTime, 'telemetry.send_time'),
     intervalMs: durationFromWire(wire.interval, 'telemetry.interval') ?? 0,
@@ -32,6 +33,7 @@ export function agentTelemetryFromWire(wire: pb.Outgoing<pb.AgentTelemetry>): Te
     })),
     loopDelayUs: microseconds(wire.loopDelay, 'telemetry.loop_delay'),
     flowsQueued,
+    recordsLost,
   });
 }
 

@@ -60,6 +60,7 @@ const anyTelemetry: fc.Arbitrary<Telemetry> = fc.record({
   peers: fc.array(anyPeer, { maxLength: 5 }),
   loopDelayUs: number,
   flowsQueued: number,
+  recordsLost: large,
 });
 
 function encode(telemetry: pb.Outgoing<pb.Telemetry>): Buffer {

@@ -22,6 +22,7 @@ export function telemetryFromWire(wire: pb.Outgoing<pb.Telemetry> | null | undef
     peers: list(telemetry.peers, 'telemetry.peers', WIRE_LIMITS.peerTunnels, peerFromWire),
     loopDelayUs: count(telemetry.loopDelayUs, 'telemetry.loop_delay_us'),
     flowsQueued: count(telemetry.flowsQueued, 'telemetry.flows_queued'),
+    recordsLost: count(telemetry.recordsLost, 'telemetry.records_lost'),
   };
 }
 

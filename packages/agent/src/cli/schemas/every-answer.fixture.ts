@@ -86,6 +86,8 @@ export function everyAnswer(host = 'build-3'): Partial<AdminHandlers> {
               lastSeenTime: time,
               roles: rolesToWire(['gateway']),
             },
+            observedHost: '198.51.100.7',
+            addressHint: 'behind NAT',
             telemetry: { sendTime: time, interval: durationToWire(5_000), peers },
             report: {
               endpoints: ['10.0.0.3:7410'],

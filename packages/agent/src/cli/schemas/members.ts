@@ -156,6 +156,10 @@ export const agents = told({
       address: text.describe('its own in the range of VIPs'),
       fingerprint: text,
       behindMs: spanMs.describe('milliseconds since it could have enforced the newest revision; 0: it does'),
+      observedHost: text.describe(
+        'where control sees it come from, a hint: a proxy or NAT may stand there in its place',
+      ),
+      addressHint: text.describe('why that cannot be where it says that it is; empty where both may be so'),
       clockSkewMs: z.int().describe('milliseconds that its clock is ahead of that of control'),
       telemetry: told({
         sentMs: timeMs,
@@ -165,6 +169,7 @@ export const agents = told({
         peers: list(peer),
         loopDelayUs: spanUs,
         flowsQueued: count.describe('flow records that wait to be sent'),
+        recordsLost: count.describe('flow records that it lost since it started, for want of room'),
       } satisfies Record<keyof Telemetry, z.ZodType>)
         .nullable()
         .describe('null: it has told nothing yet'),

@@ -1,12 +1,13 @@
 /** One agent: its tunnels, what it runs, how it does; and for admins, its end. */
 import { useSignal } from '@preact/signals';
 import type { AgentView } from '../../../src/dashboard/api.ts';
+import { Badge } from '../parts/badge.tsx';
 import { CopyButton } from '../parts/copy.tsx';
 import { type Column, DataTable } from '../parts/data-table.tsx';
 import { Empty } from '../parts/notice.tsx';
 import { byteRate, bytes, duration, number, printable } from '../state/format.ts';
 import { useApp } from '../state/use.ts';
-import { ConnectedBadge, Enforced, LastSeen, LoopDelay, Skew } from './agent-parts.tsx';
+import { ConnectedBadge, Enforced, LastSeen, LoopDelay, RecordsLost, Skew } from './agent-parts.tsx';
 import { Problems } from './problems.tsx';
 import { RevokeAgent } from './revoke-agent.tsx';
 
@@ -160,6 +161,17 @@ function State({ agent }: { readonly agent: AgentView }) {
       </dd>
       <dt>Flow records that wait</dt>
       <dd>{agent.flowsQueued === undefined ? none : number(agent.flowsQueued)}</dd>
+      <dt>Flow records lost</dt>
+      <dd>
+        <RecordsLost agent={agent} none={none} />
+      </dd>
+      <dt>Tunnels at, by its own words</dt>
+      <dd class="mono">{agent.endpoints.length === 0 ? none : agent.endpoints.map(printable).join(', ')}</dd>
+      <dt>Seen from</dt>
+      <dd>
+        <span class="mono">{agent.observedHost || 'not seen'}</span>{' '}
+        {agent.addressHint === '' ? null : <Badge tone="warn">{agent.addressHint}</Badge>}
+      </dd>
     </dl>
   );
 }

@@ -3,7 +3,7 @@ import type { AgentView } from '../../../src/dashboard/api.ts';
 import { Badge } from '../parts/badge.tsx';
 import { Age, Ago, For } from '../parts/time.tsx';
 import { late, skewed } from '../state/attention.ts';
-import { duration, skew } from '../state/format.ts';
+import { duration, number, skew } from '../state/format.ts';
 
 export function ConnectedBadge({ agent }: { readonly agent: AgentView }) {
   const heldOff = agent.problems.some(({ code }) => code === 'held-off');
@@ -47,4 +47,10 @@ export function LoopDelay({ agent, none }: { readonly agent: AgentView; readonly
 
 export function LastSeen({ agent }: { readonly agent: AgentView }) {
   return agent.lastSeenMs === 0 ? <>not since control started</> : <Ago atMs={agent.lastSeenMs} />;
+}
+
+/** It had no room to hold them until control took them. */
+export function RecordsLost({ agent, none }: { readonly agent: AgentView; readonly none: string }) {
+  if (agent.recordsLost === undefined) return <>{none}</>;
+  return agent.recordsLost > 0 ? <Badge tone="warn">{number(agent.recordsLost)}</Badge> : <>none</>;
 }
