@@ -8,7 +8,11 @@ import { rolldown } from 'rolldown';
 
 /** Of the root of a built checkout; an entry of threads is found beside the code that starts them, by this name. */
 const PROGRAMS = {
-  agent: { weft: 'packages/agent/bin/weft.js', entry: 'packages/agent/dist/run/workers/entry.js' },
+  agent: {
+    weft: 'packages/agent/bin/weft.js',
+    entry: 'packages/agent/dist/run/workers/entry.js',
+    'owner-thread': 'packages/agent/dist/owner/owner-thread.js',
+  },
   control: { 'weft-control': 'packages/control/bin/weft-control.js', entry: 'packages/control/dist/flows/entry.js' },
 };
 

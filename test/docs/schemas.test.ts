@@ -72,7 +72,7 @@ test.each<[FileSort, string, string]>([
   expect(wrong(sort, text)).toContain(at);
 });
 
-test('every key that stands in a map of known keys is described, but those that say themselves', () => {
+test('every key that stands in a map of known keys is described', () => {
   const silent: string[] = [];
   const walk = (node: unknown, path: string): void => {
     if (typeof node !== 'object' || node === null) return;
@@ -86,5 +86,5 @@ test('every key that stands in a map of known keys is described, but those that 
     }
   };
   for (const sort of ['mesh', 'agent'] as const) walk(jsonSchemaOf(sort), '');
-  expect(silent).toEqual(['user', 'unit', 'cgroup', 'command'].map((key) => `services.match.${key}`));
+  expect(silent).toEqual([]);
 });

@@ -8,12 +8,15 @@ import { readAgentFile } from '../../packages/agent/src/config/agent-file.ts';
 import type { AgentStatus } from '../../packages/agent/src/observe/agent-status.ts';
 import { readLocalStatus } from '../../packages/agent/src/observe/status-client.ts';
 import { type AgentOptions, type DataPathLimits, runAgent } from '../../packages/agent/src/run/agent.ts';
+import type { ProcessMatch } from '../../packages/agent/src/words/owner.ts';
 import type { Relay } from '../harness/relay.ts';
 import { until } from '../harness/until.ts';
 
 export interface AgentSpec {
   /** By service, declared ports to the ports that programs listen on: `{ redis: { 6379: 41234 } }`. */
   readonly services?: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  /** By service, how its processes are known. */
+  readonly match?: Readonly<Record<string, ProcessMatch>>;
   readonly gateway?: HostPort;
   /** Where its host stands. */
   readonly zone?: string;
@@ -80,7 +83,7 @@ export class Agent {
     const { host, spec, directory, tunnel, range, relay, logger } = this.#parts;
     const services = Object.entries(spec.services ?? {}).map(([name, ports]) => {
       const targets = Object.entries(ports).map(([port, target]) => [port, `127.0.0.1:${target}`]);
-      return [name, { targets: Object.fromEntries(targets) }];
+      return [name, { targets: Object.fromEntries(targets), ...defined({ match: spec.match?.[name] }) }];
     });
     const gateway = spec.gateway && { gateway: { http: formatHostPort(spec.gateway.host, spec.gateway.port) } };
     this.write(JSON.stringify({ services: Object.fromEntries(services), ...gateway, zone: spec.zone }));

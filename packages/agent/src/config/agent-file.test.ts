@@ -82,6 +82,21 @@ gateway: { http: "0.0.0.0:8080" }
         'weft.yaml:2:19: services.a.targets: expected one port, such as 6379 or 8125/udp, found "1-2"',
     ],
     [
+      'a match that says nothing',
+      'services:\n  a: { match: {} }\n',
+      'weft.yaml:2:15: services.a.match: expected user, unit, cgroup or command',
+    ],
+    [
+      'a user by a bare number',
+      'services:\n  a: { match: { user: 1000 } }\n',
+      "weft.yaml:2:23: services.a.match.user: expected a user's name, or its number in quotes, found the number 1000",
+    ],
+    [
+      'a control group that is no path',
+      'services:\n  a: { match: { cgroup: jobs } }\n',
+      'weft.yaml:2:25: services.a.match.cgroup: expected the path of a control group, such as /jobs/mailer, found "jobs"',
+    ],
+    [
       'a match that matches on nothing known',
       'services:\n  a: { match: { usr: x } }\n',
       'weft.yaml:2:17: services.a.match: unknown key "usr"; did you mean "user"? (known here: user, unit, cgroup, command)',

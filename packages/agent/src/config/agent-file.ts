@@ -11,6 +11,7 @@ import {
   tagProblem,
 } from '@weft/proto';
 import { z } from 'zod';
+import type { ProcessMatch } from '../words/owner.ts';
 import { parseYaml, readYamlFile, type YamlFile } from './document.ts';
 import { FileError, type FileProblem } from './errors.ts';
 import {
@@ -38,14 +39,6 @@ export interface AgentTarget {
   /** IP address, without brackets; or `localhost`, which is 127.0.0.1, then ::1. */
   readonly host: string;
   readonly targetPort: number;
-}
-
-/** How the processes of a service are known. */
-export interface ProcessMatch {
-  readonly user?: string;
-  readonly unit?: string;
-  readonly cgroup?: string;
-  readonly command?: string;
 }
 
 /** One service of this host. Ports without a target are served at 127.0.0.1, then ::1, at the same port. */
@@ -82,7 +75,12 @@ const TAGS =
   'tags are given in the mesh file and not here, so that a host cannot choose its own rights: ' +
   'agents: { HOST: { tags: [..] } }';
 
-const matchWords = text('text');
+function matchWord(what: string, form: RegExp) {
+  return text(what)
+    .regex(form, { error: (issue) => expected(what, issue.input) })
+    .optional();
+}
+
 const serviceSection = section(
   {
     targets: named(parsed(parseTarget, HOST_PORT_FORM), 'ports to HOST:PORT', {
@@ -91,13 +89,17 @@ const serviceSection = section(
       .optional()
       .describe('Where each port is served, HOST:PORT; one left out is at 127.0.0.1, then ::1, same port.'),
     match: section({
-      user: matchWords.optional(),
-      unit: matchWords.optional(),
-      cgroup: matchWords.optional(),
-      command: matchWords.optional(),
+      user: matchWord("a user's name, or its number in quotes", /^[^\s:]{1,256}$/).describe('Of a user.'),
+      unit: matchWord('a systemd unit, such as mailer.service', /^[^\s/]{1,256}$/).describe('In a unit of the system.'),
+      cgroup: matchWord('the path of a control group, such as /jobs/mailer', /^\/[^\s]{1,4095}$/).describe(
+        'In a control group, or one below it.',
+      ),
+      command: matchWord("a program's file, by its path or its name", /^[^\0]{0,4095}[^\0/]$/).describe(
+        "Running this file; a script's is its interpreter.",
+      ),
     })
       .optional()
-      .describe('How its processes are known.'),
+      .describe('How its processes are known: all that is said must hold.'),
   },
   {
     tags: TAGS,
@@ -175,6 +177,10 @@ export function toAgentFile(yaml: YamlFile): AgentFile {
         ...yaml.locate(where),
         message: `${prefix(where)}port ${twice.port}${twice.protocol === 'any' ? '' : `/${twice.protocol}`} has two targets, expected one`,
       });
+    }
+    if (declared.match !== undefined && Object.keys(declared.match).length === 0) {
+      const where = [...path, 'match'];
+      problems.push({ ...yaml.locate(where), message: `${prefix(where)}expected user, unit, cgroup or command` });
     }
     const match = Object.fromEntries(Object.entries(declared.match ?? {}).filter(([, word]) => word !== undefined));
     services.set(name, { name, targets, ...(declared.match === undefined ? {} : { match }) });

@@ -2,25 +2,33 @@ import { describe, expect, it } from 'vitest';
 import type { Netmap } from '../words/netmap.ts';
 import type { SourceClaim } from '../words/opening.ts';
 import { DENY_WEB, netmap } from './flows.fixture.ts';
-import { type Caller, claimName, judge, localCaller, localClaim, remoteCaller } from './judge.ts';
+import { type Caller, claimName, judge, localCaller, localSpeech, remoteCaller } from './judge.ts';
 
 describe('who is calling', () => {
   const declared = (...names: readonly string[]) => new Set(names);
 
-  it('is the one service that runs here by all words, else the host', () => {
+  it('is the one service that runs here by all words, else one of those that run, or the host', () => {
+    const spoken = (current: Netmap, ...names: readonly string[]) =>
+      localSpeech(current, new Map(names.map((name) => [name, {}])));
     const current = netmap(1);
-    expect(localClaim(current, declared('web'))).toEqual({ type: 'service', name: 'web' });
-    expect(localClaim(current, declared('web', 'redis'))).toEqual({ type: 'host' });
-    expect(localClaim(current, declared())).toEqual({ type: 'host' });
+    const web = { unknown: { type: 'service', name: 'web' }, apart: [] };
+    expect(spoken(current, 'web')).toEqual(web);
+    expect(spoken(current, 'web', 'redis')).toEqual({ unknown: { type: 'host' }, apart: ['web', 'redis'] });
+    expect(spoken(current)).toEqual({ unknown: { type: 'host' }, apart: [] });
     // Declared in the agent file, but not granted by control, or not in the mesh.
-    expect(localClaim(current, declared('web', 'mailer'))).toEqual({ type: 'service', name: 'web' });
-    expect(localClaim(netmap(1, { services: new Map() }), declared('web'))).toEqual({ type: 'host' });
+    expect(spoken(current, 'web', 'mailer')).toEqual(web);
+    expect(spoken(netmap(1, { services: new Map() }), 'web')).toEqual({ unknown: { type: 'host' }, apart: [] });
+  });
+
+  it('is looked up where the file says how to know the one service', () => {
+    const services = new Map([['web', { match: { user: 'web' } }]]);
+    expect(localSpeech(netmap(1), services)).toEqual({ unknown: { type: 'host' }, apart: ['web'] });
   });
 
   it('is nobody after a revocation', () => {
     const current = netmap(1, { self: undefined });
     expect(localCaller(current, declared('web'), { type: 'host' })).toBeUndefined();
-    expect(localClaim(current, declared('web'))).toEqual({ type: 'host' });
+    expect(localSpeech(current, new Map([['web', {}]]))).toEqual({ unknown: { type: 'host' }, apart: [] });
   });
 
   it.each([

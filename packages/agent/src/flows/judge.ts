@@ -5,8 +5,10 @@
  */
 import { isIP } from 'node:net';
 import { isServiceName, type Permit, type Protocol, type Source, sourceName } from '@weft/proto';
+import { type Sight, toldApart } from '../owner/sight.ts';
 import type { Netmap, NetmapAgent, NetmapService } from '../words/netmap.ts';
 import type { SourceClaim } from '../words/opening.ts';
+import type { ProcessMatch } from '../words/owner.ts';
 import type { Loss } from './flow.ts';
 
 export interface Caller {
@@ -42,10 +44,41 @@ export function goneHere(netmap: Netmap, declared: DeclaredHere, name: string): 
   return { reason, witness: 'here' };
 }
 
-/** A host that runs exactly one service speaks as it; on any other the caller's service cannot be told. */
-export function localClaim(netmap: Netmap, declared: DeclaredHere): SourceClaim {
-  const [only, another] = allHere(netmap, declared);
-  return only !== undefined && another === undefined ? { type: 'service', name: only } : { type: 'host' };
+/** How programs of this host speak. */
+export interface LocalSpeech {
+  /** As which one that nobody knows, or was not asked about. */
+  readonly unknown: SourceClaim;
+  /** Services that one may be found to be of, and then speaks as. */
+  readonly apart: readonly string[];
+}
+
+/**
+ * A host that runs exactly one service, and whose file does not say how to know its processes, speaks as it. On any other a program
+ * is looked up.
+ */
+export function localSpeech(
+  netmap: Netmap,
+  services: DeclaredHere & { get(name: string): { readonly match?: object } | undefined },
+): LocalSpeech {
+  const running = allHere(netmap, services);
+  const [only, another] = running;
+  if (only === undefined || another !== undefined || services.get(only)?.match !== undefined)
+    return { unknown: { type: 'host' }, apart: running };
+  return { unknown: { type: 'service', name: only }, apart: [] };
+}
+
+/** Of the services that run here, those whose processes an agent of this sight tells from others; none where nobody is looked up. */
+export function toldHere(
+  netmap: Netmap,
+  services: DeclaredHere & { get(name: string): { readonly match?: ProcessMatch } | undefined },
+  sight: Sight,
+): ReadonlySet<string> {
+  const knowable = localSpeech(netmap, services).apart.map((name) => ({
+    name,
+    listens: netmap.services.get(name)?.service.kind !== 'worker',
+    match: services.get(name)?.match,
+  }));
+  return toldApart(knowable, sight);
 }
 
 /** What a claim of this very agent is worth in the netmap of now; undefined when it may not speak so any more. */

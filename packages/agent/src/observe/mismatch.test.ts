@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { parseAgentFile } from '../config/agent-file.ts';
 import { sampleNetmap } from '../netmap/sample.fixture.ts';
 import { createHostSources } from '../netmap/store.ts';
+import type { Sight } from '../owner/sight.ts';
 import type { Netmap } from '../words/netmap.ts';
 import { mismatches } from './mismatch.ts';
 
@@ -30,8 +31,13 @@ function netmap(
   return { ...sample, self: sample.self && { ...sample.self, services: allowed } };
 }
 
-function found(content: string, allowed: readonly string[] = ['redis'], ruleSet?: Netmap['ruleSet']): string[] {
-  return mismatches(parseAgentFile('weft.yaml', content), netmap(allowed, ruleSet)).map(
+function found(
+  content: string,
+  allowed: readonly string[] = ['redis'],
+  ruleSet?: Netmap['ruleSet'],
+  sight: Sight = 'own',
+): string[] {
+  return mismatches(parseAgentFile('weft.yaml', content), netmap(allowed, ruleSet), sight).map(
     ({ code, subject, message }) => `${code} ${subject}: ${message}`,
   );
 }
@@ -124,9 +130,27 @@ describe('an agent file against the word of control', () => {
     expect(problem).toMatch(/r0 denies .*; and 197 more rules are not enforced as written;/);
   });
 
-  test('says that processes are not told apart by what the file says of them', () => {
-    expect(found('services: { redis: { match: { user: redis, unit: redis.service } } }')).toEqual([
-      expect.stringMatching(/^match-not-enforced redis: this version does not tell processes apart by user and unit/),
-    ]);
+  test.each([
+    ['by user', 'services: { redis: { match: { user: redis } } }', 'own', []],
+    ['by unit, where all is seen', 'services: { redis: { match: { unit: redis } } }', 'all', []],
+    [
+      'by unit, where only its own is seen',
+      'services: { redis: { match: { user: redis, unit: redis } } }',
+      'own',
+      [expect.stringMatching(/^match-not-enforced redis: this agent may not look into .* are redis by user and unit /)],
+    ],
+  ] as const)('tells of match where it is not enforced: %s', (_, content, sight, expected) => {
+    expect(found(content, ['redis'], undefined, sight)).toEqual(expected);
+  });
+
+  test.each([
+    ['no rule where all services are told apart', '{ web: {}, redis: {} }', 'all', 'deny', []],
+    ['no allow of one that is', '{ web: { match: { user: www } }, redis: {} }', 'own', 'allow', []],
+    ['a deny where another is not', '{ web: { match: { user: www } }, redis: {} }', 'own', 'deny', [/^rules-inexact/]],
+  ] as const)('names, of rules that are not enforced as written, %s', (_, services, sight, action, expected) => {
+    const rules = { defaultAction: action === 'deny' ? 'allow' : 'deny', rules: [rule('r', action, 'web')] } as const;
+    expect(found(`services: ${services}`, ['web', 'redis'], rules, sight)).toEqual(
+      expected.map((form) => expect.stringMatching(form)),
+    );
   });
 });

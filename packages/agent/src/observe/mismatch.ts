@@ -1,8 +1,10 @@
 /** Where the agent file or the options ask for what control does not grant: told as problems, since the rest works. */
 import { entryOf, InexactRules, includesPort, inexactEffect, listed, type Problem } from '@weft/proto';
-import { type AgentFile, type ProcessMatch, rolesOf } from '../config/agent-file.ts';
-import { allHere } from '../flows/judge.ts';
+import { type AgentFile, rolesOf } from '../config/agent-file.ts';
+import { allHere, runsHere, toldHere } from '../flows/judge.ts';
+import type { Sight } from '../owner/sight.ts';
 import type { Netmap, NetmapSelf, NetmapSource } from '../words/netmap.ts';
+import type { ProcessMatch } from '../words/owner.ts';
 import type { Problems } from '../words/problems.ts';
 
 /** Raises and clears them as the netmap or the file changes. */
@@ -10,10 +12,11 @@ export function followMismatches(
   file: { readonly current: AgentFile },
   netmap: NetmapSource,
   problems: Problems,
+  sight: Sight,
 ): void {
   let standing: readonly Problem[] = [];
   const update = () => {
-    const next = mismatches(file.current, netmap.current);
+    const next = mismatches(file.current, netmap.current, sight);
     for (const { code, subject } of standing) {
       if (!next.some((problem) => problem.code === code && problem.subject === subject)) problems.clear(code, subject);
     }
@@ -25,12 +28,14 @@ export function followMismatches(
 }
 
 /** What of the file control's word does not cover. Nothing before control has spoken. */
-export function mismatches(file: AgentFile, netmap: Netmap): readonly Problem[] {
+export function mismatches(file: AgentFile, netmap: Netmap, sight: Sight): readonly Problem[] {
   const { self, services } = netmap;
   if (self === undefined) return [];
   const problems: Problem[] = [];
+  const told = toldHere(netmap, file.services, sight);
   for (const [subject, { targets, match }] of file.services) {
-    if (match !== undefined) problems.push(unmatched(subject, match));
+    if (match !== undefined && runsHere(netmap, file.services, subject) !== undefined && !told.has(subject))
+      problems.push(unmatched(subject, match));
     const known = services.get(subject);
     if (known === undefined) {
       const message =
@@ -58,7 +63,7 @@ export function mismatches(file: AgentFile, netmap: Netmap): readonly Problem[] 
     const message = `control does not allow this host to be a gateway; revoke ${self.host} and join again with a token made with --gateway`;
     problems.push({ code: 'gateway-not-allowed', subject: 'gateway', message });
   }
-  problems.push(...inexact(file, netmap, self));
+  problems.push(...inexact(file, netmap, self, told));
   const outside = [...services.values()].filter(({ address }) => address === undefined);
   if (outside.length > 0) {
     const message = `--vip-range is too small for the addresses of ${listed(
@@ -73,8 +78,9 @@ export function mismatches(file: AgentFile, netmap: Netmap): readonly Problem[] 
 function unmatched(subject: string, match: ProcessMatch): Problem {
   const words = Object.keys(match).join(' and ');
   const message =
-    `this version does not tell processes apart by ${words}: a process of this host is ${subject} where that is all it runs, and ` +
-    `of no service known where it runs more; give ${subject} a host of its own, or remove match`;
+    `this agent may not look into processes of other users, so which are ${subject} by ${words} it can tell of its own user's alone; the rest ` +
+    `speak as this host, and are denied more: give it CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH, or let match name a user alone, of ${subject} ` +
+    'and of whatever else runs as that user';
   return { code: 'match-not-enforced', subject, message };
 }
 
@@ -85,12 +91,12 @@ const NAMED = 2;
 /** By the rules, which stay the same while all else changes. */
 const indexes = new WeakMap<Netmap['ruleSet'], InexactRules>();
 
-function inexact({ services }: AgentFile, netmap: Netmap, self: NetmapSelf): Problem[] {
+function inexact({ services }: AgentFile, netmap: Netmap, self: NetmapSelf, told: ReadonlySet<string>): Problem[] {
   const { ruleSet } = netmap;
   const index = entryOf(indexes, ruleSet, () => new InexactRules(ruleSet.rules, ruleSet.defaultAction));
   // One that names ports is several rules under one name.
   const found = new Map(
-    index.on(netmap.hostSource(self), allHere(netmap, services)).map((one) => [one.rule.name, one]),
+    index.on(netmap.hostSource(self), allHere(netmap, services), told).map((one) => [one.rule.name, one]),
   );
   if (found.size === 0) return [];
   const effects = [...found.values()]

@@ -14,16 +14,19 @@ import { assertFreeDatagramPort, type PortSharing } from '../bytes/port-sharing.
 import { endDatagrams } from '../flows/flow.ts';
 import type { Flow } from '../flows/registry.ts';
 import { afterCut } from '../tunnel/after-cut.ts';
+import type { SourceClaim } from '../words/opening.ts';
 import { type Problems, passing } from '../words/problems.ts';
 import { type Client, DatagramClients, ListenerClients } from './datagram-clients.ts';
 import type { Admitter, Forwarder } from './forward.ts';
 import type { ListenerSpec } from './listener-spec.ts';
 import type { BoundListener } from './listeners.ts';
 import type { OwnCallers } from './own-callers.ts';
+import type { Speakers } from './speakers.ts';
 
 export interface DatagramsOptions {
   readonly admitter: Admitter;
   readonly forwarder: Forwarder;
+  readonly speakers: Pick<Speakers, 'of' | 'unknown'>;
   readonly log: Logger;
   readonly files: OpenFiles;
   readonly problems: Problems;
@@ -57,6 +60,7 @@ const RECEIVE_BUFFER = 1 << 20;
 export class OutboundDatagrams {
   readonly #admitter: Admitter;
   readonly #forwarder: Forwarder;
+  readonly #speakers: DatagramsOptions['speakers'];
   readonly #log: Logger;
   readonly #files: OpenFiles;
   readonly #callers: DatagramsOptions['callers'];
@@ -71,6 +75,7 @@ export class OutboundDatagrams {
   constructor(options: DatagramsOptions) {
     this.#admitter = options.admitter;
     this.#forwarder = options.forwarder;
+    this.#speakers = options.speakers;
     this.#log = options.log;
     this.#files = options.files;
     this.#callers = options.callers;
@@ -166,7 +171,7 @@ export class OutboundDatagrams {
         this.#refuse(spec, now);
         return;
       }
-      this.#open(spec, client, (reply) => {
+      this.#identify(spec, client, from, (reply) => {
         output.send(reply, from.port, from.address);
       });
     }
@@ -192,13 +197,27 @@ export class OutboundDatagrams {
     this.#recordedMs = now;
     this.#admitter.local(
       spec,
+      this.#speakers.unknown,
       `this agent already knows ${this.#clients.limit} clients of UDP services, all of them waiting`,
     );
   }
 
   /** identify → decide → track → forward → record */
-  #open(spec: ListenerSpec, client: Client, reply: (payload: Buffer) => void): void {
-    const admitted = this.#admitter.local(spec);
+  #identify(spec: ListenerSpec, client: Client, from: RemoteInfo, reply: (payload: Buffer) => void): void {
+    const claim = this.#speakers.of(spec, { host: from.address, port: from.port });
+    if (!(claim instanceof Promise)) {
+      this.#open(spec, client, claim, reply);
+      return;
+    }
+    void claim.then((told) => {
+      // Its listener may have been closed meanwhile.
+      if (client.state === 'opening') this.#open(spec, client, told, reply);
+      if (client.state !== 'opening') this.#dropped += this.#takeWaiting(client).length;
+    });
+  }
+
+  #open(spec: ListenerSpec, client: Client, claim: SourceClaim, reply: (payload: Buffer) => void): void {
+    const admitted = this.#admitter.local(spec, claim);
     if (!admitted.admitted) {
       client.state = admitted.refusal.code === 'denied' ? 'denied' : 'failed';
       return;

@@ -5,7 +5,7 @@
 import { defined, type FlowOutcome, messageOf, OUTCOMES, type Permit } from '@weft/proto';
 import { Deadline } from '../bytes/deadline.ts';
 import { newFlowId } from '../flows/flow.ts';
-import { type Caller, claimName, type DeclaredHere, goneHere, localCaller, localClaim } from '../flows/judge.ts';
+import { type Caller, claimName, type DeclaredHere, goneHere, localCaller } from '../flows/judge.ts';
 import type { Flow, FlowRefusal, FlowRegistry, Loss } from '../flows/registry.ts';
 import type { TargetDialer } from '../inbound/dial.ts';
 import { afterCut } from '../tunnel/after-cut.ts';
@@ -35,10 +35,9 @@ export class Admitter {
     this.#options = options;
   }
 
-  /** A call by a program of this host. `full` says why there is no room for it, if so. */
-  local(call: Call, full?: string): Admitted {
-    const { netmap, declared } = this.#options;
-    return this.#admit(call, localClaim(netmap.current, declared), full);
+  /** A call by a program of this host, and what it speaks as. `full` says why there is no room for it, if so. */
+  local(call: Call, claim: SourceClaim, full?: string): Admitted {
+    return this.#admit(call, claim, full);
   }
 
   /** A call from the internet through this host's gateway. */

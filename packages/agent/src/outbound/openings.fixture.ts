@@ -41,6 +41,8 @@ export const MESH: MeshSpec = {
   ],
 };
 const log = pino({ level: 'silent' });
+/** As the one service of its host. */
+const WEB = { type: 'service', name: 'web' } as const;
 
 export function netmapAt(end: End, spec: MeshSpec, revision: number): Netmap {
   const everywhere = { service: () => '127.0.0.9', instance: () => '127.0.0.9', host: () => '127.0.0.9' };
@@ -162,13 +164,21 @@ export class Opening {
         },
       });
       program.write(Buffer.from('ping'), true);
-      carryStream(accepted, call, parts).catch((cause: unknown) => this.failures.push(cause));
+      carryStream(accepted, call, parts, WEB).catch((cause: unknown) => this.failures.push(cause));
       return;
     }
     const address = newAddress();
     const problems = new ProblemBoard(log);
     const files = new OpenFiles(Number.POSITIVE_INFINITY, problems);
-    const datagrams = new OutboundDatagrams({ ...parts, log, files, problems, callers: { refuses: () => false } });
+    const speakers = { of: () => WEB, unknown: WEB };
+    const datagrams = new OutboundDatagrams({
+      ...parts,
+      speakers,
+      log,
+      files,
+      problems,
+      callers: { refuses: () => false },
+    });
     const listener: BoundListener = await datagrams.bind({ ...call, address });
     this.#closing.push(
       () => listener.close(),

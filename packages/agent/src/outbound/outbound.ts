@@ -9,6 +9,7 @@ import { runsHere } from '../flows/judge.ts';
 import type { FlowRegistry } from '../flows/registry.ts';
 import type { InboundPath } from '../inbound/inbound.ts';
 import type { TargetWatch } from '../inbound/target-watch.ts';
+import type { Owners } from '../owner/owners.ts';
 import type { Tunnels } from '../tunnel/types.ts';
 import type { Conduit } from '../words/conduit.ts';
 import type { NetmapSource } from '../words/netmap.ts';
@@ -21,6 +22,7 @@ import { SHARE_PROBLEM, shareListeners, shareProblem } from './listener-share.ts
 import { type ListenerSpec, listenerSpecs } from './listener-spec.ts';
 import { Listeners } from './listeners.ts';
 import type { OwnCallers } from './own-callers.ts';
+import { Speakers } from './speakers.ts';
 import { bindStreams } from './streams.ts';
 
 export interface OutboundOptions {
@@ -37,6 +39,8 @@ export interface OutboundOptions {
   /** Closes every listener when aborted. */
   readonly signal: AbortSignal;
   readonly callers: Pick<OwnCallers, 'refuses' | 'refused'>;
+  /** Who makes a call, where that must be known. */
+  readonly owners: Pick<Owners, 'find' | 'follow'>;
   /** Idle time of a UDP flow, milliseconds. */
   readonly idleMs?: number;
   /** Clients of UDP listeners known at once. */
@@ -74,9 +78,10 @@ export interface Outbound {
 
 /** Listens for the netmap of now, and from then on for each that follows. */
 export function createOutbound(options: OutboundOptions): Outbound {
-  const { netmap, registry, tunnels, inbound, problems, log, files, signal, sharing, callers } = options;
+  const { netmap, registry, tunnels, inbound, problems, log, files, signal, sharing, callers, owners } = options;
   const declared = inbound.services;
   const chooser = new Chooser(inbound.watch, tunnels, options.firstTurn);
+  const speakers = new Speakers({ netmap, services: declared, owners, problems });
   const admitter = new Admitter({ netmap, registry, declared });
   const forwarder = new Forwarder({
     netmap,
@@ -89,6 +94,7 @@ export function createOutbound(options: OutboundOptions): Outbound {
   const datagrams = new OutboundDatagrams({
     admitter,
     forwarder,
+    speakers,
     log,
     files,
     problems,
@@ -98,7 +104,7 @@ export function createOutbound(options: OutboundOptions): Outbound {
   const share = sharing?.share;
   const bind = (spec: ListenerSpec) =>
     spec.protocol === 'tcp'
-      ? bindStreams(spec, { admitter, forwarder, log, files, callers, ...defined({ share }) })
+      ? bindStreams(spec, { admitter, forwarder, speakers, log, files, callers, ...defined({ share }) })
       : datagrams.bind(spec, share);
   const listeners = new Listeners({
     bind: sharing?.share === 'first' ? (spec) => bindFirst(spec, bind, sharing.followers) : bind,
@@ -120,6 +126,7 @@ export function createOutbound(options: OutboundOptions): Outbound {
     listeners.reconcile(sharing?.share === 'join' ? sharing.listeners.current : ownShare());
   };
   netmap.subscribe('listeners', (next, previous) => {
+    speakers.changed();
     reconcile();
     chooser.prune(next);
     // The same again: this host's services have changed, and with them whom its programs speak as.

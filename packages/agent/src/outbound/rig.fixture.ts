@@ -24,6 +24,7 @@ import { createInbound, type Inbound, type InboundOptions } from '../inbound/inb
 import { FakeNetmapSource } from '../netmap/sample.fixture.ts';
 import { createHostSources } from '../netmap/store.ts';
 import { ProblemBoard } from '../observe/problems.ts';
+import { Owners } from '../owner/owners.ts';
 import { TunnelEndedError } from '../tunnel/errors.ts';
 import { requestOf } from '../tunnel/tunnels.ts';
 import type { Tunnels } from '../tunnel/types.ts';
@@ -194,7 +195,8 @@ export class Rig {
     const common = { ...options, netmap, registry, problems, log, files, signal: this.#stop.signal };
     const inbound = createInbound({ ...common, services, watchMs: 50 });
     const tunnels = this.#tunnels(host);
-    const outbound = createOutbound({ callers: EVERYBODY, ...common, tunnels, inbound });
+    const owners = new Owners({ problems, log, signal: this.#stop.signal });
+    const outbound = createOutbound({ callers: EVERYBODY, owners, ...common, tunnels, inbound });
     this.agents.set(host, { host, netmap, inbound, outbound, registry, recorder, traffic, problems, files, tunnels });
   }
 

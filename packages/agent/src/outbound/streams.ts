@@ -8,16 +8,19 @@ import { splice } from '../bytes/splice.ts';
 import { endingOf, endingWith } from '../flows/flow.ts';
 import { FlowConduit } from '../flows/flow-conduit.ts';
 import type { Conduit } from '../words/conduit.ts';
+import type { SourceClaim } from '../words/opening.ts';
 import type { Call } from './call.ts';
 import type { Admitter, Forwarder } from './forward.ts';
 import type { ListenerSpec } from './listener-spec.ts';
 import type { BoundListener } from './listeners.ts';
 import type { OwnCallers } from './own-callers.ts';
+import type { Speakers } from './speakers.ts';
 
 export interface StreamsOptions {
   readonly log: Logger;
   readonly admitter: Admitter;
   readonly forwarder: Forwarder;
+  readonly speakers: Pick<Speakers, 'of'>;
   readonly files: OpenFiles;
   /** When several threads share the listener. */
   readonly share?: PortSharing;
@@ -29,18 +32,20 @@ const NO_FILE = 'this agent has no file left for another flow';
 
 /** Listens on a listener. Rejects with what bind says. */
 export function bindStreams(spec: ListenerSpec, options: StreamsOptions): Promise<BoundListener> {
-  const { log, share, files, callers } = options;
+  const { log, share, files, callers, speakers } = options;
   const where = { host: spec.address, port: spec.port, files, ...defined({ share }) };
   const onError = (err: Error) => {
     if (isShortage(err)) files.ranOut();
     log.warn({ event: 'accept-failed', listener: listenerName(spec), err }, 'accepting failed');
   };
-  return listenConduits({ ...where, onError }, (client, { descriptor, address }) => {
+  return listenConduits({ ...where, onError }, (client, { descriptor, address, port }) => {
     if (callers.refuses(address, spec)) {
       client.reset();
       return;
     }
-    carryStream(client, spec, options, files.spares(descriptor) ? undefined : NO_FILE).catch((err: unknown) => {
+    const full = files.spares(descriptor) ? undefined : NO_FILE;
+    const claim = speakers.of(spec, { host: address, port });
+    carryStream(client, spec, options, claim, full).catch((err: unknown) => {
       // One connection that goes wrong in an unforeseen way is its own end, not the agent's.
       client.reset();
       log.error({ event: 'outbound-flow-failed', listener: listenerName(spec), err }, 'a call failed');
@@ -53,9 +58,10 @@ export async function carryStream(
   client: Conduit,
   call: Call,
   { admitter, forwarder }: Pick<StreamsOptions, 'admitter' | 'forwarder'>,
+  claim: SourceClaim | Promise<SourceClaim>,
   full?: string,
 ): Promise<void> {
-  const admitted = admitter.local(call, full);
+  const admitted = admitter.local(call, claim instanceof Promise ? await claim : claim, full);
   if (!admitted.admitted) {
     client.reset();
     return;

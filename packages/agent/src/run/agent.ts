@@ -25,6 +25,7 @@ import type { AgentMetrics } from '../observe/agent-metrics.ts';
 import type { AgentStatus } from '../observe/agent-status.ts';
 import { describeAgent } from '../observe/describe.ts';
 import { type Answerer, serveStatus } from '../observe/status-socket.ts';
+import { sightHere } from '../owner/sight.ts';
 import type { Problems } from '../words/problems.ts';
 import { type ControlState, followControl, keptNetmap, placesOfControl } from './control.ts';
 import { ENFORCEMENT } from './enforce.ts';
@@ -170,7 +171,8 @@ async function runMember(
     const answerer = localAnswerer({
       status,
       facts: () => hostFacts({ ...seen(), threads }),
-      explain: (asked) => explainHere({ ...seen(), problems: path.problems, tunnels: path.tunnels }, asked),
+      explain: (asked) =>
+        explainHere({ ...seen(), problems: path.problems, tunnels: path.tunnels, sight: sightHere() }, asked),
       store,
       tunnels: path.tunnels,
       reload: () => reload.ask(),

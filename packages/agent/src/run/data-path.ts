@@ -15,6 +15,7 @@ import { ThreadWatch } from '../observe/thread-watch.ts';
 import type { ListenerSharing } from '../outbound/bind-shared.ts';
 import { createOutbound, type Outbound, type OutboundOptions } from '../outbound/outbound.ts';
 import { OwnCallers } from '../outbound/own-callers.ts';
+import { Owners } from '../owner/owners.ts';
 import { type BoundTunnels, createTunnels } from '../tunnel/create.ts';
 import { dialBounds } from '../tunnel/dial-bounds.ts';
 import { DEFAULT_SETTINGS, type TunnelSettings } from '../tunnel/settings.ts';
@@ -102,6 +103,7 @@ export async function openDataPath<Here extends InboundPath>(options: DataPathOp
         mostListeners: files.listeners(threads),
         firstTurn: thread,
         callers: new OwnCallers({ range, problems, log }),
+        owners: new Owners({ problems, log, signal: life }),
         ...defined({ sharing }),
       });
       const parts = { thread, traffic, registry, tunnels, outbound, recorder, steering };

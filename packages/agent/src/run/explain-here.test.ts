@@ -65,6 +65,7 @@ function parts(
     targets: { answers: () => false },
     problems: { current: [] },
     tunnels: WAYS,
+    sight: 'own',
     ...rest,
   };
 }
@@ -90,8 +91,23 @@ test('on a host of several services, which nobody tells apart, each is judged as
   const rules: readonly Rule[] = [{ name: 'apart', action: 'deny', from: ['host:here'], to: ['redis'], ports: [] }];
   const { steps, ...told } = await explainHere(parts({ services, more, rules }), asked('web', 'redis', 6_379));
   expect(told).toMatchObject({ verdict: 'deny', rule: 'apart', breakPoint: 'denied' });
-  expect(steps[0]).toBe('here runs web, api, which cannot be told apart there and speak as host:here');
+  expect(steps[0]).toBe('here runs web, api, where no process can be told to be of web, so it speaks as host:here');
 });
+
+test.each([
+  ['its own place', '', 'all', 'here takes who listens at its target, and what that starts as the same user, for web'],
+  ['its user', '{ match: { user: www } }', 'own', 'here takes processes of user www for web'],
+] as const)(
+  'on a host of several services, one that is told by %s is judged as itself',
+  async (_, web, sight, said) => {
+    const services = parseAgentFile('weft.yaml', `services: { web: ${web || '{}'}, api: {} }`).services;
+    const more = new Map([service('api', 8_080, 'id-here')]);
+    const rules: readonly Rule[] = [{ name: 'apart', action: 'deny', from: ['host:here'], to: ['redis'], ports: [] }];
+    const { steps, ...told } = await explainHere(parts({ services, more, rules, sight }), asked('web', 'redis', 6_379));
+    expect(told).toMatchObject({ verdict: 'allow', breakPoint: 'none' });
+    expect(steps[0]).toBe(said);
+  },
+);
 
 test.each([
   [

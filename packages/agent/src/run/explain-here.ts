@@ -15,12 +15,13 @@ import {
 } from '@weft/proto';
 import { Deadline } from '../bytes/deadline.ts';
 import type { AgentService } from '../config/agent-file.ts';
-import { allHere, localClaim, runsHere } from '../flows/judge.ts';
+import { localSpeech, runsHere, toldHere } from '../flows/judge.ts';
 import { targetsOf } from '../inbound/addresses.ts';
 import type { LocalTargets } from '../inbound/target-watch.ts';
 import { tryTargets } from '../inbound/try-target.ts';
 import { LocalRefusal } from '../observe/errors.ts';
 import type { ExplainAnswer } from '../observe/local-question.ts';
+import type { Sight } from '../owner/sight.ts';
 import type { Tunnels } from '../tunnel/types.ts';
 import type { Netmap, NetmapInstance } from '../words/netmap.ts';
 import type { Problems } from '../words/problems.ts';
@@ -32,6 +33,7 @@ export interface ExplainParts {
   readonly targets: Pick<LocalTargets, 'answers'>;
   readonly problems: Pick<Problems, 'current'>;
   readonly tunnels: Pick<Tunnels, 'lookAt'>;
+  readonly sight: Sight;
 }
 
 export interface FlowAsked {
@@ -94,29 +96,46 @@ interface Caller {
   readonly own: boolean;
 }
 
-function sourceOf({ netmap, services }: ExplainParts, from: string): Caller {
+function sourceOf({ netmap, services, sight }: ExplainParts, from: string): Caller {
   const { self } = netmap;
   if (self === undefined) return { source: undefined, said: [], own: false };
   if (from === 'internet') return { source: { type: 'internet' }, said: [], own: self.roles.includes('gateway') };
-  const claim = localClaim(netmap, services);
-  const speaks = claim.type === 'service' ? claim.name : `host:${self.host}`;
+  const { unknown, apart } = localSpeech(netmap, services);
   const service = (name: string): Source | undefined => {
     const known = netmap.services.get(name)?.service;
     return known && { type: 'service', service: known };
   };
   if (from === `host:${self.host}`) {
-    if (claim.type !== 'service') return { source: netmap.hostSource(self), said: [], own: true };
-    const said = [`programs of ${self.host} speak as ${speaks}, the one service that runs there`];
-    return { source: service(speaks), said, own: true };
+    if (unknown.type === 'service') {
+      const said = [`programs of ${self.host} speak as ${unknown.name}, the one service that runs there`];
+      return { source: service(unknown.name), said, own: true };
+    }
+    const known = [...toldHere(netmap, services, sight)];
+    const said =
+      known.length === 0
+        ? []
+        : [`so speak programs of ${self.host} that are not known to be of ${listed(known, NAMED)}`];
+    return { source: netmap.hostSource(self), said, own: true };
   }
   if (from.startsWith('host:')) {
     const peer = [...netmap.peers.values()].find(({ host }) => host === from.slice('host:'.length));
     return { source: peer && netmap.hostSource(peer), said: [], own: false };
   }
   const own = runsHere(netmap, services, from) !== undefined;
-  if (!own || speaks === from) return { source: service(from), said: [], own };
-  const apart = `${self.host} runs ${listed(allHere(netmap, services), NAMED)}, which cannot be told apart there and speak as ${speaks}`;
-  return { source: netmap.hostSource(self), said: [apart], own };
+  if (!own || !apart.includes(from)) return { source: service(from), said: [], own };
+  if (!toldHere(netmap, services, sight).has(from)) {
+    const said = `${self.host} runs ${listed(apart, NAMED)}, where no process can be told to be of ${from}, so it speaks as host:${self.host}`;
+    return { source: netmap.hostSource(self), said: [said], own };
+  }
+  return { source: service(from), said: [`${self.host} ${howKnown(services.get(from))} ${from}`], own };
+}
+
+/** By what a process is told to be of the service. */
+function howKnown(here: AgentService | undefined): string {
+  const words = Object.entries(here?.match ?? {}).map(([word, value]) => `${word} ${value}`);
+  return words.length > 0
+    ? `takes processes of ${listed(words, NAMED)} for`
+    : 'takes who listens at its target, and what that starts as the same user, for';
 }
 
 async function fromHere(parts: ExplainParts, source: Source, destination: Destination): Promise<Found> {

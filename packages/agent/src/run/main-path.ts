@@ -24,6 +24,7 @@ import type { ThreadMeasures } from '../observe/measures.ts';
 import { followMismatches } from '../observe/mismatch.ts';
 import { ProblemBoard, ProblemSources } from '../observe/problems.ts';
 import { AgentTelemetry, TELEMETRY_SETTINGS } from '../observe/telemetry.ts';
+import { sightHere } from '../owner/sight.ts';
 import type { BoundTunnels } from '../tunnel/create.ts';
 import { type Problems, passing } from '../words/problems.ts';
 import { openDataPath } from './data-path.ts';
@@ -180,7 +181,7 @@ export async function openMainPath(
   const { outbound, watch } = path.open(inbound, pool && { share: 'first', followers: pool });
   // What is new is bound bit by bit behind the steps, and not enforced before. Asked in the next turn: steps come after followers.
   store.follow(() => Promise.resolve().then(() => outbound.settled()));
-  followMismatches(file, store, problems);
+  followMismatches(file, store, problems, sightHere());
   const gateway = new GatewayPlace(
     { netmap: store, outbound, problems, files: path.files, logger, changed: () => changed.report() },
     taking,

@@ -16,6 +16,8 @@ export interface InexactRule {
   readonly services: readonly string[];
 }
 
+const NONE: ReadonlySet<string> = new Set();
+
 export class InexactRules {
   readonly #rules: readonly Rule[];
   readonly #index: RuleIndex;
@@ -27,9 +29,12 @@ export class InexactRules {
     this.#defaultAction = defaultAction;
   }
 
-  /** In file order. `host`: with all that it may run; `runs`: the names of those that run there. None of a host that speaks as its one. */
-  on(host: HostSource, runs: readonly string[]): InexactRule[] {
-    const found = this.among(host.services, runs);
+  /**
+   * In file order. `host`: with all that it may run; `runs`: the names of those that run there; `told`: of these, whose processes its
+   * agent tells from others. None of a host that speaks as its one.
+   */
+  on(host: HostSource, runs: readonly string[], told: ReadonlySet<string> = NONE): InexactRule[] {
+    const found = this.among(host.services, runs, told);
     if (found.length === 0) return [];
     const own = this.about(host);
     return found.filter(({ place }) => !own.has(place));
@@ -41,8 +46,10 @@ export class InexactRules {
   }
 
   /** The same, whatever the host is called: to be asked once for all that may run, and run, the same. */
-  among(services: readonly Service[], runs: readonly string[]): InexactRule[] {
+  among(services: readonly Service[], runs: readonly string[], told: ReadonlySet<string> = NONE): InexactRule[] {
     if (runs.length === 1 || services.length < 2) return [];
+    // Whoever is none of them is denied with any of them, which takes nothing from who is known.
+    const exact = runs.length > 0 && runs.every((name) => told.has(name));
     const bySelector = new Map<string, string[]>();
     // Whoever calls is meant by a star, host or service.
     for (const service of services)
@@ -63,9 +70,12 @@ export class InexactRules {
         const all = entryOf(made, selectors.join(), () => [
           ...new Set(selectors.flatMap((text) => bySelector.get(text) ?? [])),
         ]);
-        if (rule.action === 'deny') return all.length === services.length ? [] : [{ place, rule, services: all }];
+        if (rule.action === 'deny')
+          return exact || all.length === services.length ? [] : [{ place, rule, services: all }];
         // What does not run needs no permission.
-        const there = entryOf(made, `${selectors.join()} there`, () => all.filter((name) => running.has(name)));
+        const there = entryOf(made, `${selectors.join()} there`, () =>
+          all.filter((name) => running.has(name) && !told.has(name)),
+        );
         return there.length === 0 ? [] : [{ place, rule, services: there }];
       });
   }

@@ -1,0 +1,105 @@
+/**
+ * What a program of this host speaks as. It is looked up only where a verdict depends on that: not where all that it may be are
+ * permitted, or none is. Whoever cannot be told speaks as the host, and is denied what any of its services is.
+ */
+import { eachPort, type HostPort, listed } from '@weft/proto';
+import type { AgentService } from '../config/agent-file.ts';
+import { localCaller, localSpeech } from '../flows/judge.ts';
+import { targetsOf } from '../inbound/addresses.ts';
+import type { Owners } from '../owner/owners.ts';
+import type { Netmap, NetmapSource } from '../words/netmap.ts';
+import type { SourceClaim } from '../words/opening.ts';
+import type { Owner, OwnerRule } from '../words/owner.ts';
+import { type Problems, passing } from '../words/problems.ts';
+import type { ListenerSpec } from './listener-spec.ts';
+
+export interface SpeakersOptions {
+  readonly netmap: NetmapSource;
+  /** By name, from the agent file. */
+  readonly services: ReadonlyMap<string, AgentService>;
+  readonly owners: Pick<Owners, 'find' | 'follow'>;
+  readonly problems: Problems;
+}
+
+/** Sets of services that fit one process, told of at once. */
+const MOST_TOLD = 8;
+/** Names in a sentence. */
+const NAMED = 4;
+
+export class Speakers {
+  readonly #options: SpeakersOptions;
+  readonly #met = new Map<string, () => void>();
+
+  constructor(options: SpeakersOptions) {
+    this.#options = options;
+    this.changed();
+  }
+
+  /** What a program speaks as that is not looked up. */
+  get unknown(): SourceClaim {
+    const { netmap, services } = this.#options;
+    return localSpeech(netmap.current, services).unknown;
+  }
+
+  /** What who calls there from `client` speaks as: at once where no verdict depends on who it is. */
+  of(spec: ListenerSpec, client: HostPort): SourceClaim | Promise<SourceClaim> {
+    const { netmap, services, owners } = this.#options;
+    const { unknown, apart } = localSpeech(netmap.current, services);
+    if (apart.length === 0 || !this.#matters(netmap.current, unknown, apart, spec)) return unknown;
+    const called = { host: spec.address, port: spec.port };
+    return owners.find({ protocol: spec.protocol, client, called }).then((owner) => this.#claimOf(owner));
+  }
+
+  /** The agent file, or which of its services run here. */
+  changed(): void {
+    this.#options.owners.follow(rulesOf(this.#options));
+  }
+
+  #matters(netmap: Netmap, unknown: SourceClaim, apart: readonly string[], spec: ListenerSpec): boolean {
+    const service = netmap.services.get(spec.service)?.service;
+    if (service === undefined) return false;
+    const permits = (claim: SourceClaim) => {
+      const caller = localCaller(netmap, this.#options.services, claim);
+      return caller !== undefined && netmap.policy.decide(caller.source, { ...spec, service }).allowed;
+    };
+    const otherwise = permits(unknown);
+    return apart.some((name) => permits({ type: 'service', name }) !== otherwise);
+  }
+
+  #claimOf({ service, fits, program, pid, user }: Owner): SourceClaim {
+    const { netmap, services } = this.#options;
+    if (fits.length > 0)
+      this.#ambiguous(fits, `${program || 'a program'} of ${user || 'some user'}, process ${pid ?? '?'}`);
+    // What runs here may have changed since it was asked.
+    const { unknown, apart } = localSpeech(netmap.current, services);
+    return service !== undefined && apart.includes(service) ? { type: 'service', name: service } : unknown;
+  }
+
+  #ambiguous(fits: readonly string[], who: string): void {
+    const subject = fits.join(' ');
+    let met = this.#met.get(subject);
+    if (met === undefined) {
+      if (this.#met.size >= MOST_TOLD) return;
+      const message =
+        `one process fits ${listed(fits, NAMED)} alike, by match or by its targets: ${who}; its calls are taken for no service of ` +
+        'this host, which denies them more; let match in the agent file tell these services apart, such as by user or unit';
+      met = passing(this.#options.problems, { code: 'match-ambiguous', subject, message });
+      this.#met.set(subject, met);
+    }
+    met();
+  }
+}
+
+function rulesOf({ netmap, services }: SpeakersOptions): readonly OwnerRule[] {
+  const { apart } = localSpeech(netmap.current, services);
+  return apart.flatMap((name): OwnerRule[] => {
+    const [here, known] = [services.get(name), netmap.current.services.get(name)];
+    if (here === undefined || known === undefined) return [];
+    const { kind, ports } = known.service;
+    const places = kind === 'worker' ? [] : [...eachPort(ports)];
+    const targets = places.flatMap(({ port, protocol }) =>
+      targetsOf(here, port, protocol).map((target) => ({ ...target, protocol })),
+    );
+    return [{ service: name, targets, ...(here.match === undefined ? {} : { match: here.match }) }];
+  });
+}

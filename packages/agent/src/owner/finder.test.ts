@@ -1,0 +1,171 @@
+import { execFileSync } from 'node:child_process';
+import dgram from 'node:dgram';
+import { existsSync, mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
+import net, { type AddressInfo } from 'node:net';
+import type { HostPort, Protocol } from '@weft/proto';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { OwnerRule } from '../words/owner.ts';
+import { Diagnosis } from './diagnosis.ts';
+import { OwnerFinder } from './finder.ts';
+import { asUser, BIN, Caller, DAEMON, IS_ROOT } from './programs.fixture.ts';
+
+let server: net.Server;
+let datagrams: dgram.Socket;
+let at: HostPort;
+let udpAt: HostPort;
+const cleanup: (() => unknown)[] = [];
+
+beforeEach(async () => {
+  server = net.createServer(() => {});
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  datagrams = dgram.createSocket('udp4');
+  await new Promise<void>((resolve) => datagrams.bind(0, '127.0.0.1', resolve));
+  at = { host: '127.0.0.1', port: (server.address() as AddressInfo).port };
+  udpAt = { host: '127.0.0.1', port: datagrams.address().port };
+});
+afterEach(async () => {
+  for (const step of cleanup.splice(0).reverse()) await step();
+  server.close();
+  datagrams.close();
+});
+
+function program(command?: readonly string[]): Caller {
+  const caller = new Caller(command);
+  cleanup.push(() => caller.end());
+  return caller;
+}
+
+const byUser = (service: string, user: string): OwnerRule => ({ service, match: { user }, targets: [] });
+
+function finderOf(...rules: readonly OwnerRule[]): OwnerFinder {
+  const finder = new OwnerFinder();
+  finder.follow(rules);
+  return finder;
+}
+
+async function serviceOf(finder: OwnerFinder, client: HostPort, protocol: Protocol = 'tcp') {
+  const [owner] = await finder.find([{ protocol, client, called: protocol === 'tcp' ? at : udpAt }]);
+  return owner?.service ?? (owner?.fits.length ? `one of ${owner.fits.join()}` : undefined);
+}
+
+describe.runIf(IS_ROOT)('who calls', () => {
+  it.each(['connect', 'connect6', 'udp'] as const)('is told by user, %s', async (how) => {
+    const finder = finderOf(byUser('web', DAEMON.name), byUser('redis', `${BIN.uid}`));
+    const protocol = how === 'udp' ? 'udp' : 'tcp';
+    const to = how === 'udp' ? udpAt : at;
+    const web = await program(asUser(DAEMON)).call(how, 'a', to);
+    const redis = await program(asUser(BIN)).call(how, 'a', to);
+    const root = await program().call(how, 'a', to);
+    expect(await serviceOf(finder, web, protocol)).toBe('web');
+    expect(await serviceOf(finder, redis, protocol)).toBe('redis');
+    expect(await serviceOf(finder, root, protocol)).toBeUndefined();
+  });
+
+  it('is told with its process, user and program', async () => {
+    const caller = program(asUser(DAEMON));
+    const client = await caller.call('connect', 'a', at);
+    const [owner] = await finderOf(byUser('web', 'daemon')).find([{ protocol: 'tcp', client, called: at }]);
+    expect(owner).toMatchObject({ user: 'daemon', pid: caller.pid });
+    expect(owner?.program).toMatch(/python3/);
+  });
+
+  it('is told by the file of its program, and not by what it says of itself', async () => {
+    const finder = finderOf(
+      { service: 'web', match: { command: '/usr/bin/perl' }, targets: [] },
+      {
+        service: 'redis',
+        match: { command: execFileSync('/usr/bin/readlink', ['-f', '/usr/bin/python3'], { encoding: 'utf8' }).trim() },
+        targets: [],
+      },
+    );
+    // Its first word is perl's.
+    const client = await program(['/bin/bash', '-c', 'exec -a /usr/bin/perl "$@"', 'bash']).call('connect', 'a', at);
+    expect(await serviceOf(finder, client)).toBe('redis');
+  });
+
+  it('is nobody when two fit', async () => {
+    const finder = finderOf(
+      byUser('web', 'daemon'),
+      { service: 'redis', match: { user: 'daemon', command: 'perl' }, targets: [] },
+      byUser('mailer', '1'),
+    );
+    const client = await program(asUser(DAEMON)).call('connect', 'a', at);
+    expect(await serviceOf(finder, client)).toBe('one of web,mailer');
+  });
+
+  it('is who listens in the place of a service, and what that starts as the same user', async () => {
+    const listener = program();
+    const port = Number(await listener.ask('listen x'));
+    const finder = finderOf({ service: 'web', targets: [{ host: '127.0.0.1', port, protocol: 'tcp' }] });
+    expect(await serviceOf(finder, await listener.call('connect', 'a', at))).toBe('web');
+    const other = await program().call('connect', 'a', at);
+    expect(await serviceOf(finder, other)).toBeUndefined();
+    // Taken over by another: the place is whose it is now.
+    await listener.ask('close x');
+    expect(await serviceOf(finder, await listener.call('connect', 'b', at))).toBeUndefined();
+  });
+
+  it('is nobody who listens in the place of a service and is not what the file says of it', async () => {
+    const taker = program(asUser(BIN));
+    const port = Number(await taker.ask('listen x'));
+    const finder = finderOf({
+      service: 'web',
+      match: { user: 'daemon' },
+      targets: [{ host: '127.0.0.1', port, protocol: 'tcp' }],
+    });
+    expect(await serviceOf(finder, await taker.call('connect', 'a', at))).toBeUndefined();
+  });
+
+  it('is nobody when a process of another service, or user, holds the same socket', async () => {
+    const listener = program();
+    const port = Number(await listener.ask('listen x'));
+    const finder = finderOf({ service: 'web', targets: [{ host: '127.0.0.1', port, protocol: 'tcp' }] });
+    const client = await listener.call('connect', 'a', at);
+    await listener.ask('fork');
+    expect(await serviceOf(finder, client)).toBe('web');
+    await listener.ask(`fork ${BIN.uid}`);
+    const finderByUser = finderOf({ service: 'web', match: { user: '0', command: 'python3' }, targets: [] });
+    expect(await serviceOf(finderByUser, client)).toBeUndefined();
+  });
+
+  it('is nobody once it has gone', async () => {
+    const caller = program(asUser(DAEMON));
+    const client = await caller.call('connect', 'a', at);
+    await caller.ask('close a');
+    expect(await serviceOf(finderOf(byUser('web', 'daemon')), client)).toBeUndefined();
+  });
+
+  it('is the same by the kernel asked for one socket as by its tables', async () => {
+    const diagnosis = new Diagnosis();
+    cleanup.push(() => diagnosis.close());
+    const finder = new OwnerFinder((callers) => diagnosis.find(callers));
+    finder.follow([byUser('web', 'daemon')]);
+    const caller = program(asUser(DAEMON));
+    for (const how of ['connect', 'connect6'] as const)
+      expect(await serviceOf(finder, await caller.call(how, how, at))).toBe('web');
+    const gone = { host: '127.0.0.1', port: 1 };
+    expect(await serviceOf(finder, gone)).toBeUndefined();
+  });
+
+  const GROUPS = ['/sys/fs/cgroup/unified', '/sys/fs/cgroup'].find((path) => existsSync(`${path}/cgroup.procs`));
+  it.runIf(GROUPS !== undefined)('is told by control group and unit', async () => {
+    const slice = `${GROUPS}/weft-test-${process.pid}.slice`;
+    const groups = ['one', 'two'].map((name) => `${slice}/${name}.service`);
+    const callers = groups.map((group) => {
+      mkdirSync(group, { recursive: true });
+      const caller = new Caller();
+      writeFileSync(`${group}/cgroup.procs`, `${caller.pid}`);
+      return caller;
+    });
+    cleanup.push(async () => {
+      for (const caller of callers) await caller.end();
+      for (const group of [...groups, slice]) rmdirSync(group);
+    });
+    const finder = finderOf(
+      { service: 'web', match: { unit: 'one' }, targets: [] },
+      { service: 'redis', match: { cgroup: groups[1]?.slice(GROUPS?.length) ?? '' }, targets: [] },
+    );
+    const clients = await Promise.all(callers.map((caller) => caller.call('connect', 'a', at)));
+    expect(await Promise.all(clients.map((client) => serviceOf(finder, client)))).toEqual(['web', 'redis']);
+  });
+});

@@ -1,0 +1,218 @@
+/**
+ * Who makes the calls of this host: socket → who made it → who holds it → what that process is. Fails closed: who cannot be
+ * known for sure, or is of two services, is of none. All of it asks the kernel and waits, so it has a thread of its own.
+ */
+import { readFileSync } from 'node:fs';
+import { type CallerSocket, type Owner, type OwnerRule, UNKNOWN_OWNER } from '../words/owner.ts';
+import { decidedByUser, type Fits, fitsOf, type Kin } from './fits.ts';
+import { Holders } from './holders.ts';
+import { beganAt, type ProcessFacts, readProcess } from './process.ts';
+import { type FoundSocket, findCallers, findListeners } from './socket-tables.ts';
+import { Users } from './users.ts';
+
+/** A line of parents that is longer is cut there. */
+const MOST_PARENTS = 64;
+/** Who listens at the targets is looked up again after so long, and whenever one that was found does no more. */
+const SERVERS_MS = 1_000;
+/** What a process is, where it does not hold the socket in question: to be told alike, or looked into. */
+const ALIKE_MS = 1_000;
+
+/** A process that listens at targets of services. */
+interface Server {
+  readonly began: number;
+  readonly services: readonly string[];
+  readonly proof: { readonly file: string; readonly inode: string };
+}
+
+export type FindSockets = (callers: readonly CallerSocket[]) => Promise<readonly (readonly FoundSocket[])[]>;
+
+export class OwnerFinder {
+  readonly #users = new Users();
+  readonly #holders = new Holders();
+  readonly #find: FindSockets;
+  /** This very process and those it descends from: a service's program that one of these is does not tell it from any other. */
+  readonly #above: ReadonlySet<number>;
+  /** Whether a user's number may stand for any that the user namespace does not know. */
+  readonly #blurred: boolean;
+  #rules: readonly OwnerRule[] = [];
+  #servers: ReadonlyMap<number, Server> = new Map();
+  #serversMs = Number.NEGATIVE_INFINITY;
+  readonly #alike = new Map<number, { readonly began: number; readonly untilMs: number; readonly key: string }>();
+
+  constructor(find: FindSockets = async (callers) => findCallers(callers)) {
+    this.#find = find;
+    this.#above = parentsOf(process.pid);
+    this.#blurred = !knowsAllUsers();
+  }
+
+  follow(rules: readonly OwnerRule[]): void {
+    this.#rules = rules;
+    this.#serversMs = Number.NEGATIVE_INFINITY;
+    this.#alike.clear();
+  }
+
+  /** In the order of the callers. */
+  async find(callers: readonly CallerSocket[]): Promise<readonly Owner[]> {
+    this.#users.refresh();
+    const found = await this.#find(callers);
+    const owners = callers.map((): Owner => UNKNOWN_OWNER);
+    const byUser = new Map<number, { at: number; sockets: readonly FoundSocket[] }[]>();
+    for (const [at, sockets] of found.entries()) {
+      const [first] = sockets;
+      // Made by two users, it is nobody's.
+      if (first === undefined || sockets.some(({ uid }) => uid !== first.uid) || this.#isUnknown(first.uid)) continue;
+      const asked = byUser.get(first.uid) ?? [];
+      asked.push({ at, sockets });
+      byUser.set(first.uid, asked);
+    }
+    for (const [uid, asked] of byUser) {
+      const decided = decidedByUser(this.#rules, uid, this.#numberOf);
+      const held = this.#heldBy(
+        uid,
+        asked.flatMap(({ sockets }) => sockets),
+        decided !== undefined,
+      );
+      for (const { at, sockets } of asked) owners[at] = this.#owner(uid, sockets, held, decided);
+    }
+    return owners;
+  }
+
+  readonly #numberOf = (user: string): number | undefined => this.#users.numberOf(user);
+
+  #isUnknown(uid: number): boolean {
+    return this.#blurred && uid === OVERFLOW;
+  }
+
+  #heldBy(uid: number, sockets: readonly FoundSocket[], decided: boolean) {
+    const inodes = new Set(sockets.map(({ inode }) => inode));
+    const now = performance.now();
+    const keyOf = (pid: number) => this.#keyOf(pid, now);
+    return this.#holders.of(uid, inodes, (pid, found) => {
+      if (decided) return true;
+      const key = keyOf(pid);
+      return key !== undefined && found.every((holder) => keyOf(holder.pid) === key);
+    });
+  }
+
+  /** What service a process would be taken for, which is what it was a moment ago. */
+  #keyOf(pid: number, now: number): string | undefined {
+    const began = beganAt(pid);
+    if (began === undefined) return undefined;
+    const known = this.#alike.get(pid);
+    if (known !== undefined && known.began === began && known.untilMs > now) return known.key;
+    if (this.#alike.size > 100_000) this.#alike.clear();
+    const self = readProcess(pid);
+    const key = self && this.#fitsOf(self).join();
+    if (key !== undefined) this.#alike.set(pid, { began, untilMs: now + ALIKE_MS, key });
+    return key;
+  }
+
+  #owner(
+    uid: number,
+    sockets: readonly FoundSocket[],
+    { holders, complete }: ReturnType<Holders['of']>,
+    decided: Fits | undefined,
+  ): Owner {
+    const user = this.#users.nameOf(uid);
+    const facts: ProcessFacts[] = [];
+    let sure = complete;
+    const fits = new Map<string, Fits>();
+    for (const { inode } of sockets) {
+      const those = holders.get(inode) ?? [];
+      sure &&= those.length > 0;
+      for (const holder of those) {
+        const self = readProcess(holder.pid);
+        const found = self?.uid === uid ? this.#fitsOf(self) : [];
+        // Whoever passed it on or ended meanwhile may be another by its number.
+        if (self === undefined || !this.#holders.holds(holder, inode)) sure = false;
+        else facts.push(self);
+        fits.set(found.join(), found);
+      }
+    }
+    const [only = []] = fits.size === 1 ? fits.values() : [];
+    const told = decided ?? (sure ? only : []);
+    // Of several processes alike, one is named.
+    const [self] = facts;
+    return {
+      service: told.length === 1 ? told[0] : undefined,
+      fits: told.length > 1 ? told : [],
+      user,
+      pid: self?.pid,
+      program: self?.program ?? '',
+      unit: self?.unit ?? '',
+    };
+  }
+
+  #fitsOf(self: ProcessFacts): Fits {
+    const kin: Kin = { self, line: lineOf(self), serves: (facts) => this.#served(facts) };
+    return fitsOf(this.#rules, kin, this.#numberOf);
+  }
+
+  #served({ pid, began }: ProcessFacts): Fits {
+    if (this.#above.has(pid)) return [];
+    const now = performance.now();
+    if (now - this.#serversMs > SERVERS_MS) this.#findServers(now);
+    const server = this.#servers.get(pid);
+    if (server === undefined || server.began !== began) return [];
+    if (this.#holders.holds({ pid, file: server.proof.file }, server.proof.inode)) return server.services;
+    this.#findServers(now);
+    return this.#servers.get(pid)?.services ?? [];
+  }
+
+  #findServers(now: number): void {
+    this.#serversMs = now;
+    const places = this.#rules.flatMap(({ service, targets }) => targets.map((target) => ({ ...target, service })));
+    const sockets = new Map<string, { readonly uid: number; readonly services: Set<string> }>();
+    for (const [at, found] of findListeners(places).entries()) {
+      for (const { inode, uid } of found) {
+        const entry = sockets.get(inode) ?? { uid, services: new Set<string>() };
+        entry.services.add(places[at]?.service ?? '');
+        sockets.set(inode, entry);
+      }
+    }
+    const servers = new Map<number, Server>();
+    for (const [uid, of] of Map.groupBy(sockets, ([, socket]) => socket.uid)) {
+      const { holders } = this.#holders.of(uid, new Set(of.map(([inode]) => inode)));
+      for (const [inode, those] of holders) {
+        for (const { pid, file } of those) {
+          const began = beganAt(pid);
+          if (began === undefined) continue;
+          const before = servers.get(pid)?.services ?? [];
+          const services = [...new Set([...before, ...(sockets.get(inode)?.services ?? [])])];
+          servers.set(pid, { began, services, proof: { file, inode } });
+        }
+      }
+    }
+    this.#servers = servers;
+  }
+}
+
+/** The process and those it descends from, as long as the user is the same: a child of another user is no kin. */
+function* lineOf(self: ProcessFacts): Generator<ProcessFacts> {
+  let last = self;
+  for (let count = 0; count < MOST_PARENTS; count++) {
+    yield last;
+    const next = readProcess(last.parent);
+    // A parent is older. One that is not has the number of the parent that ended.
+    if (next === undefined || next.uid !== last.uid || next.began > last.began) return;
+    last = next;
+  }
+}
+
+/** Numbers of the process and of all that it descends from, and of the first of all. */
+function parentsOf(self: number): ReadonlySet<number> {
+  const found = new Set([1]);
+  for (let pid = self; pid > 0 && !found.has(pid); pid = readProcess(pid)?.parent ?? 0) found.add(pid);
+  return found;
+}
+
+/** What the kernel says of a user for which this namespace has no number. */
+const OVERFLOW = 65_534;
+
+function knowsAllUsers(): boolean {
+  try {
+    return /^\s*0\s+0\s+4294967295\s*$/.test(readFileSync('/proc/self/uid_map', 'latin1'));
+  } catch {
+    return false;
+  }
+}

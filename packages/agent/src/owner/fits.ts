@@ -1,0 +1,70 @@
+/** Which service a process is of: by what the agent file says of its processes, else by who listens at the service's target. */
+import type { OwnerRule, ProcessMatch } from '../words/owner.ts';
+import type { ProcessFacts } from './process.ts';
+import type { Users } from './users.ts';
+
+/** Names of services. One, and it is that; several, and nobody can tell. */
+export type Fits = readonly string[];
+
+type NumberOf = Pick<Users, 'numberOf'>['numberOf'];
+
+/** Whether all words of it hold. */
+export function fitsMatch(match: ProcessMatch, facts: ProcessFacts, numberOf: NumberOf): boolean {
+  const { user, unit, cgroup, command } = match;
+  if (user !== undefined && numberOf(user) !== facts.uid) return false;
+  if (unit !== undefined && (facts.unit === '' || unitName(unit) !== facts.unit)) return false;
+  if (cgroup !== undefined && !facts.cgroups.some((path) => isWithin(path, cgroup))) return false;
+  return command === undefined || isCommand(facts.program, command);
+}
+
+/** A unit without a kind is a service, as for systemctl. */
+function unitName(unit: string): string {
+  return /\.[a-z]+$/.test(unit) ? unit : `${unit}.service`;
+}
+
+function isWithin(path: string, group: string): boolean {
+  const above = `/${group.replace(/^\/+|\/+$/g, '')}`;
+  return above !== '/' && (path === above || path.startsWith(`${above}/`));
+}
+
+function isCommand(program: string, command: string): boolean {
+  if (program === '') return false;
+  return command.includes('/') ? program === command : program.slice(program.lastIndexOf('/') + 1) === command;
+}
+
+/** What the file says of users alone decides, without a look at processes; undefined where more must be known. */
+export function decidedByUser(rules: readonly OwnerRule[], uid: number, numberOf: NumberOf): Fits | undefined {
+  const fits: string[] = [];
+  for (const { service, match } of rules) {
+    if (match === undefined) continue;
+    const { user, ...others } = match;
+    if (user !== undefined && numberOf(user) !== uid) continue;
+    if (user === undefined || Object.keys(others).length > 0) return undefined;
+    fits.push(service);
+  }
+  // Who fits no match may still be, or descend from, a program that has none.
+  return fits.length > 0 || rules.every(({ match }) => match?.user !== undefined) ? fits : undefined;
+}
+
+export interface Kin {
+  readonly self: ProcessFacts;
+  /** The process, and those it descends from as long as the user is the same, nearest first. */
+  readonly line: Iterable<ProcessFacts>;
+  /** Services whose target this process serves. */
+  readonly serves: (facts: ProcessFacts) => Fits;
+}
+
+/** What the file says goes before what is found. */
+export function fitsOf(rules: readonly OwnerRule[], { self, line, serves }: Kin, numberOf: NumberOf): Fits {
+  const said = rules.filter(({ match }) => match !== undefined && fitsMatch(match, self, numberOf));
+  if (said.length > 0) return said.map(({ service }) => service);
+  for (const facts of line) {
+    // Who listens in a service's place without being what the file says of it is not the service.
+    const served = serves(facts).filter((name) => {
+      const rule = rules.find(({ service }) => service === name);
+      return rule !== undefined && (rule.match === undefined || fitsMatch(rule.match, facts, numberOf));
+    });
+    if (served.length > 0) return served;
+  }
+  return [];
+}

@@ -1,0 +1,29 @@
+/** Addresses as /proc/net writes them: 32-bit words in the host's byte order, little-endian wherever Node runs but on s390x. */
+import { endianness } from 'node:os';
+import type { HostPort } from '@weft/proto';
+
+const LITTLE = endianness() === 'LE';
+const MAPPED_HEAD = LITTLE ? '0000000000000000FFFF0000' : '00000000000000000000FFFF';
+
+/** ::1. */
+export const SIX_LOOPBACK = `${'0'.repeat(24)}${LITTLE ? '01000000' : '00000001'}`;
+
+/** `0100007F:1F90` for 127.0.0.1:8080. */
+export function kernelPlace({ host, port }: HostPort): string {
+  return `${kernelAddress(host)}:${hex(port, 4)}`;
+}
+
+/** The same as a socket of IPv6 has it. */
+export function mappedPlace(place: string): string {
+  return `${MAPPED_HEAD}${place}`;
+}
+
+/** Of a dotted quad. */
+export function kernelAddress(host: string): string {
+  const octets = host.split('.').map((part) => hex(Number(part), 2));
+  return (LITTLE ? octets.reverse() : octets).join('');
+}
+
+function hex(number: number, digits: number): string {
+  return number.toString(16).toUpperCase().padStart(digits, '0');
+}

@@ -1,0 +1,142 @@
+/** Who makes a call, asked of a thread that is begun with the first question. Whoever cannot be known in time is unknown. */
+import { extname } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import type { Logger } from 'pino';
+import { type CallerSocket, type Owner, type OwnerRule, UNKNOWN_OWNER } from '../words/owner.ts';
+import { type Problems, passing } from '../words/problems.ts';
+import type { FromOwnerThread, ToOwnerThread } from './owner-thread.ts';
+
+/** Beside this file, in the form that this file has: source, or built. */
+const ENTRY = new URL(`./owner-thread${extname(import.meta.url)}`, import.meta.url);
+
+/** Callers that wait at once; of more, nobody is known. */
+export const MOST_CALLERS = 4_096;
+/** Callers in one question. */
+const MOST_ASKED = 512;
+/** A caller waits no longer. */
+const WAIT_MS = 2_000;
+/** A thread that answers nothing for so long is ended. */
+const STUCK_MS = 10_000;
+/** After one has failed, no other thread is begun sooner. */
+const AGAIN_MS = 1_000;
+
+export interface OwnersOptions {
+  readonly problems: Problems;
+  readonly log: Logger;
+  /** Ends the thread. */
+  readonly signal: AbortSignal;
+  /** What the thread runs, where it is not the usual. */
+  readonly entry?: URL;
+}
+
+interface Asked {
+  readonly caller: CallerSocket;
+  readonly answer: (owner: Owner) => void;
+  readonly late: NodeJS.Timeout;
+}
+
+export class Owners {
+  readonly #options: OwnersOptions;
+  readonly #failed: () => void;
+  #waiting: Asked[] = [];
+  #out: readonly Asked[] = [];
+  #thread: Worker | undefined;
+  #rules: readonly OwnerRule[] = [];
+  #told: boolean = false;
+  #stuck: NodeJS.Timeout | undefined;
+  #endedMs = Number.NEGATIVE_INFINITY;
+
+  constructor(options: OwnersOptions) {
+    this.#options = options;
+    this.#failed = passing(options.problems, {
+      code: 'callers-unknown',
+      subject: 'owners',
+      message:
+        'which programs make the calls of this host could not be found out in time, so some were taken for no service of it, ' +
+        'which denies more; see to what else is told of this host, such as too few files or a busy processor',
+    });
+    options.signal.addEventListener('abort', () => this.#end(), { once: true });
+  }
+
+  /** From now on. */
+  follow(rules: readonly OwnerRule[]): void {
+    this.#rules = rules;
+    this.#told = false;
+  }
+
+  /** Never rejects. */
+  find(caller: CallerSocket): Promise<Owner> {
+    if (this.#options.signal.aborted) return Promise.resolve(UNKNOWN_OWNER);
+    if (this.#waiting.length + this.#out.length >= MOST_CALLERS) {
+      this.#failed();
+      return Promise.resolve(UNKNOWN_OWNER);
+    }
+    return new Promise((resolve) => {
+      const late = setTimeout(() => {
+        this.#waiting = this.#waiting.filter((each) => each !== asked);
+        this.#failed();
+        resolve(UNKNOWN_OWNER);
+      }, WAIT_MS);
+      const asked: Asked = { caller, late, answer: resolve };
+      this.#waiting.push(asked);
+      // Those of one turn are asked for together.
+      if (this.#waiting.length === 1) setImmediate(() => this.#ask());
+    });
+  }
+
+  #ask(): void {
+    if (this.#out.length > 0 || this.#waiting.length === 0) return;
+    const thread = this.#begun();
+    this.#out = this.#waiting.splice(0, MOST_ASKED);
+    if (thread === undefined) {
+      this.#answered([]);
+      return;
+    }
+    const callers = this.#out.map(({ caller }) => caller);
+    const question: ToOwnerThread = this.#told ? { callers } : { rules: this.#rules, callers };
+    this.#told = true;
+    thread.postMessage(question);
+    this.#stuck = setTimeout(() => void thread.terminate(), STUCK_MS).unref();
+  }
+
+  #answered(owners: FromOwnerThread): void {
+    const asked = this.#out;
+    this.#out = [];
+    clearTimeout(this.#stuck);
+    for (const [at, { answer, late }] of asked.entries()) {
+      clearTimeout(late);
+      answer(owners[at] ?? UNKNOWN_OWNER);
+    }
+    this.#ask();
+  }
+
+  #begun(): Worker | undefined {
+    if (this.#thread !== undefined) return this.#thread;
+    if (this.#options.signal.aborted || performance.now() - this.#endedMs < AGAIN_MS) return undefined;
+    const thread = new Worker(this.#options.entry ?? ENTRY, { name: 'weft owners' });
+    this.#thread = thread;
+    this.#told = false;
+    thread.on('message', (owners: FromOwnerThread) => this.#answered(owners));
+    thread.on('error', (err) => {
+      this.#options.log.error({ event: 'callers-unknown', err }, 'looking for the programs that call failed');
+    });
+    thread.on('exit', () => this.#lost(thread));
+    thread.unref();
+    return thread;
+  }
+
+  #lost(thread: Worker): void {
+    if (thread !== this.#thread) return;
+    this.#thread = undefined;
+    this.#endedMs = performance.now();
+    if (!this.#options.signal.aborted) this.#failed();
+    this.#answered([]);
+  }
+
+  #end(): void {
+    const thread = this.#thread;
+    this.#thread = undefined;
+    this.#answered([]);
+    void thread?.terminate();
+  }
+}

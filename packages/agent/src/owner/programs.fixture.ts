@@ -1,0 +1,113 @@
+/** Real programs that call, as users of their own. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import type { HostPort } from '@weft/proto';
+
+/** Of the system, in every /etc/passwd. */
+export const DAEMON = { name: 'daemon', uid: 1 };
+export const BIN = { name: 'bin', uid: 2 };
+
+/** Tests with users need root, as CI has. */
+export const IS_ROOT: boolean = process.getuid?.() === 0;
+
+/** A line on its stdin is a command; a line of stdout is what came of it. */
+const PROGRAM = `
+import os, socket, sys
+held, children = {}, []
+for line in sys.stdin:
+    word, *rest = line.split()
+    if word == 'connect':
+        s = socket.create_connection((rest[1], int(rest[2])), source_address=('127.0.0.1', 0))
+        held[rest[0]] = s
+        print(s.getsockname()[1], flush=True)
+    elif word == 'connect6':
+        s = socket.socket(socket.AF_INET6)
+        s.bind(('::ffff:127.0.0.1', 0)); s.connect(('::ffff:' + rest[1], int(rest[2])))
+        held[rest[0]] = s
+        print(s.getsockname()[1], flush=True)
+    elif word == 'udp':
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        s.bind(('127.0.0.1', 0)); s.sendto(b'hello', (rest[1], int(rest[2])))
+        held[rest[0]] = s
+        print(s.getsockname()[1], flush=True)
+    elif word == 'say':
+        s = held[rest[0]]
+        s.settimeout(5 if s.type == socket.SOCK_STREAM else 1)
+        try:
+            s.sendall(b'hello')
+            said = s.recv(100).decode() or 'end'
+        except ConnectionError: said = 'reset'
+        except TimeoutError: said = 'nothing'
+        print(said, flush=True)
+    elif word == 'talk':
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        s.connect((rest[1], int(rest[2])))
+        held[rest[0]] = s
+        print(s.getsockname()[1], flush=True)
+    elif word == 'listen':
+        s = socket.create_server(('127.0.0.1', 0))
+        held[rest[0]] = s
+        print(s.getsockname()[1], flush=True)
+    elif word == 'close':
+        held.pop(rest[0]).close()
+        print('closed', flush=True)
+    elif word == 'fork':
+        # As another user where one is given; it holds what this one holds.
+        r, w = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            if len(rest) > 0: os.setuid(int(rest[0]))
+            os.write(w, b'x'); os.read(r, 0)
+            import signal; signal.pause()
+        os.read(r, 1)
+        children.append(pid)
+        print(pid, flush=True)
+for pid in children: os.kill(pid, 9)
+`;
+
+export class Caller {
+  readonly #child: ChildProcess;
+  #heard = '';
+  readonly #waiting: ((line: string) => void)[] = [];
+
+  /** `command`: what runs before Python, such as to be another user. */
+  constructor(command: readonly string[] = [], program = '/usr/bin/python3') {
+    const [file = program, ...rest] = [...command, program, '-c', PROGRAM];
+    this.#child = spawn(file, rest, { stdio: ['pipe', 'pipe', 'inherit'] });
+    this.#child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      this.#heard += text;
+      for (let end = this.#heard.indexOf('\n'); end !== -1; end = this.#heard.indexOf('\n')) {
+        this.#waiting.shift()?.(this.#heard.slice(0, end));
+        this.#heard = this.#heard.slice(end + 1);
+      }
+    });
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  /** What it answers to a command. */
+  ask(command: string): Promise<string> {
+    return new Promise((resolve) => {
+      this.#waiting.push(resolve);
+      this.#child.stdin?.write(`${command}\n`);
+    });
+  }
+
+  /** Its own port of a new connection, or of a datagram that it sends. */
+  async call(how: 'connect' | 'connect6' | 'udp' | 'talk', name: string, to: HostPort): Promise<HostPort> {
+    return { host: '127.0.0.1', port: Number(await this.ask(`${how} ${name} ${to.host} ${to.port}`)) };
+  }
+
+  async end(): Promise<void> {
+    const over = once(this.#child, 'exit');
+    this.#child.stdin?.end();
+    await over;
+  }
+}
+
+/** For `Caller`: to run as this user. */
+export function asUser({ uid }: { readonly uid: number }): readonly string[] {
+  return ['/usr/bin/setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', '--'];
+}

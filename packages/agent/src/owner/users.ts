@@ -1,0 +1,48 @@
+/** Names and numbers of users, by /etc/passwd as it is now. */
+import { readFileSync, statSync } from 'node:fs';
+
+export class Users {
+  readonly #file: string;
+  #stamp = '';
+  #byName: ReadonlyMap<string, number> = new Map();
+  #byNumber: ReadonlyMap<number, string> = new Map();
+
+  constructor(file = '/etc/passwd') {
+    this.#file = file;
+  }
+
+  /** To be called before a few questions: reads the file again when it has changed. */
+  refresh(): void {
+    try {
+      const { mtimeMs, size, ino } = statSync(this.#file);
+      const stamp = `${mtimeMs} ${size} ${ino}`;
+      if (stamp === this.#stamp) return;
+      const entries = readFileSync(this.#file, 'utf8').split('\n').flatMap(entryOfLine);
+      this.#stamp = stamp;
+      this.#byName = new Map(entries);
+      // Of several names for one number, the first is its own, as for getpwuid(3).
+      this.#byNumber = new Map(entries.map(([name, number]) => [number, name] as const).reverse());
+    } catch {
+      // What is there no more is known no more: a name that nobody can vouch for fits nobody.
+      this.#stamp = '';
+      this.#byName = new Map();
+      this.#byNumber = new Map();
+    }
+  }
+
+  /** Of a name, or a number written out. */
+  numberOf(user: string): number | undefined {
+    return this.#byName.get(user) ?? (/^\d{1,10}$/.test(user) ? Number(user) : undefined);
+  }
+
+  /** Its name, or the number written out. */
+  nameOf(uid: number): string {
+    return this.#byNumber.get(uid) ?? `${uid}`;
+  }
+}
+
+/** name:password:uid:gid:... */
+function entryOfLine(line: string): readonly (readonly [string, number])[] {
+  const [name = '', , uid = ''] = line.split(':');
+  return name !== '' && /^\d+$/.test(uid) ? [[name, Number(uid)]] : [];
+}

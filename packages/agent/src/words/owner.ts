@@ -1,0 +1,47 @@
+/** Which program of this host makes a call, as far as the kernel tells. */
+import type { HostPort, Protocol } from '@weft/proto';
+
+/** How the processes of a service are known: all words that are given must hold. */
+export interface ProcessMatch {
+  /** Name or number. */
+  readonly user?: string;
+  /** systemd unit of the system: `mailer.service`, or `mailer` for it. */
+  readonly unit?: string;
+  /** Path of a control group: it and all below. */
+  readonly cgroup?: string;
+  /** The program's file: its path, or the last part of it. */
+  readonly command?: string;
+}
+
+/** One service that runs here, and how a process is found to be of it. */
+export interface OwnerRule {
+  readonly service: string;
+  readonly match?: ProcessMatch;
+  /** Where its program listens: without `match`, who does, and what descends from it, is the service. */
+  readonly targets: readonly (HostPort & { readonly protocol: Protocol })[];
+}
+
+/** A caller's end of a connection, or where a datagram came from; IPv4 both. */
+export interface CallerSocket {
+  readonly protocol: Protocol;
+  readonly client: HostPort;
+  /** The address that it calls. */
+  readonly called: HostPort;
+}
+
+export interface Owner {
+  /** The one service that it is of; undefined when of none that is known, or of several. */
+  readonly service: string | undefined;
+  /** Services that it fits alike; none unless several. */
+  readonly fits: readonly string[];
+  /** Name of its user, or the number where there is none; empty where unknown, as the rest. */
+  readonly user: string;
+  /** Of the process. */
+  readonly pid: number | undefined;
+  /** Its program's file. */
+  readonly program: string;
+  readonly unit: string;
+}
+
+/** Nothing is known of it: it speaks as its host. */
+export const UNKNOWN_OWNER: Owner = { service: undefined, fits: [], user: '', pid: undefined, program: '', unit: '' };

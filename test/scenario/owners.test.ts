@@ -1,0 +1,80 @@
+/** Programs of one host, told apart by who runs them. */
+import type { HostPort } from '@weft/proto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { asUser, BIN, Caller, DAEMON, IS_ROOT } from '../../packages/agent/src/owner/programs.fixture.ts';
+import type { Agent } from './agent.ts';
+import { Mesh } from './mesh.ts';
+import { echo, echoUdp, type TcpProgram } from './programs.ts';
+
+function meshOf(rules: readonly string[], defaultAction = 'allow'): string {
+  return `services:
+  web: { kind: web, ports: [3000] }
+  mailer: { kind: worker }
+  rabbit: { kind: private, ports: [5672, 8125/udp] }
+default: ${defaultAction}
+policies: [${rules.join(', ')}]
+`;
+}
+
+const NO_WEB = '{ name: no-web, action: deny, from: [web], to: [rabbit] }';
+const NO_MAILER = '{ name: no-mailer, action: deny, from: [mailer], to: [rabbit] }';
+const WEB_MAY = '{ name: web-may, action: allow, from: [web], to: [rabbit] }';
+
+describe.runIf(IS_ROOT)('two services on one host', () => {
+  let mesh: Mesh;
+  let program: TcpProgram;
+  let mixed: Agent;
+  let at: { readonly connect: HostPort; readonly talk: HostPort };
+  const callers = { web: new Caller(asUser(DAEMON)), mailer: new Caller(asUser(BIN)), other: new Caller() };
+
+  beforeAll(async () => {
+    mesh = await Mesh.start(meshOf([]));
+    program = await echo();
+    const udp = await echoUdp();
+    const { port } = program;
+    await mesh.agent('data', { services: { rabbit: { 5672: port, '8125/udp': udp.port } } });
+    const match = { web: { user: DAEMON.name }, mailer: { user: BIN.name } };
+    mixed = await mesh.agent('mixed', { services: { web: { 3000: port }, mailer: {} }, match });
+    const host = await mixed.vip('rabbit');
+    at = { connect: { host, port: 5672 }, talk: { host, port: 8125 } };
+  });
+  afterAll(async () => {
+    for (const caller of Object.values(callers)) await caller.end();
+    await mesh.close();
+    await program.stop();
+  });
+
+  let count = 0;
+  async function said(how: 'connect' | 'talk'): Promise<Record<string, string>> {
+    const name = `c${count++}`;
+    const found: Record<string, string> = {};
+    for (const [who, caller] of Object.entries(callers)) {
+      await caller.call(how, name, at[how]);
+      found[who] = await caller.ask(`say ${name}`);
+    }
+    return found;
+  }
+
+  test.each([
+    ['a deny of the one', [NO_WEB], 'allow', { web: false, mailer: true, other: false }],
+    ['a deny of the other', [NO_MAILER], 'allow', { web: true, mailer: false, other: false }],
+    ['an allow of the one', [WEB_MAY], 'deny', { web: true, mailer: false, other: false }],
+    ['no rule', [], 'allow', { web: true, mailer: true, other: true }],
+  ] as const)('are held apart by %s, in TCP and UDP', async (_, rules, defaultAction, expected) => {
+    await mesh.apply(meshOf(rules, defaultAction));
+    const heard = (yes: string, no: string) =>
+      Object.fromEntries(Object.entries(expected).map(([who, may]) => [who, may ? yes : no]));
+    expect(await said('connect')).toEqual(heard('hello', 'reset'));
+    expect(await said('talk')).toEqual(heard('hello', 'nothing'));
+    expect((await mixed.status()).problems).toEqual([]);
+  });
+
+  test('are recorded as who they are where a verdict depended on it', async () => {
+    await mesh.apply(meshOf([NO_WEB]));
+    const before = (await mesh.records('rabbit')).length;
+    await said('connect');
+    const told = (await mesh.recorded('rabbit', before + 2)).slice(before);
+    const words = told.map(({ source, verdict, rule }) => `${source} ${verdict} ${rule}`);
+    expect(new Set(words)).toEqual(new Set(['host:mixed deny no-web', 'web deny no-web']));
+  });
+});
