@@ -80,7 +80,7 @@ test.skipIf(missing !== undefined)(
     await data.process.stop();
     const { tunnel, dns, range } = data.options.shared ?? { tunnel: 0, dns: 0, range: '' };
     const places = ['--tunnel', `127.0.0.1:${tunnel}`, '--dns', `127.0.0.1:${dns}`, '--vip-range', range];
-    const up = ['weft', 'up', ...places, '--config', join(data.host.dir, 'weft.yaml'), '--drain', '2'];
+    const up = ['weft', 'up', ...places, '--config', join(data.host.dir, 'weft.yaml'), '--drain', '2s'];
     const serving = data.host.start([...up, '--data', data.dataDir], { env: { NOTIFY_SOCKET: socket } });
     await systemd.output(/^STATUS=serving\nREADY=1$/m);
     // Nobody ends this one before the drain is over.

@@ -2,10 +2,10 @@
 import { existsSync } from 'node:fs';
 import type { AgentStatus } from '../observe/agent-status.ts';
 import type { LocalQuestion } from '../observe/local-question.ts';
-import { askAgent, readLocalStatus } from '../observe/status-client.ts';
+import { readLocalStatus } from '../observe/status-client.ts';
 import { adminAccess, type NetworkOptions } from './admin.ts';
 import { CommandError } from './errors.ts';
-import { noAgent } from './local-agent.ts';
+import { type Asking, askRunning, noAgent } from './local-agent.ts';
 import type { LocalOptions } from './local-services.ts';
 import { defaultDirectory } from './paths.ts';
 import { printable, type Terminal } from './terminal.ts';
@@ -48,18 +48,13 @@ export async function agentInstead(
   return { directory, status };
 }
 
-/** `isAnswer`: whether it is one, for an agent of before there were questions has but one answer to all. Throws what askAgent does. */
-export async function askHere<Answer extends object>(
+/** Throws what askRunning does. */
+export function askHere<Answer extends object>(
   { directory }: AgentHere,
   question: LocalQuestion,
-  isAnswer: (answer: Answer) => boolean,
+  isAnswer: Asking<Answer>['isAnswer'],
   timeoutMs = ANSWER_MS,
 ): Promise<Answer> {
-  const answer = await askAgent<Answer>(directory, question, timeoutMs);
-  if (answer === undefined) throw noAgent(directory);
-  if (isAnswer(answer)) return answer;
-  throw new CommandError(
-    'nothing-to-ask',
-    `the agent that keeps its state in ${directory} is of an older version, which does not tell; restart it, or ask control: --admin-token-file FILE`,
-  );
+  const orElse = ', or ask control: --admin-token-file FILE';
+  return askRunning(directory, question, { isAnswer, lacks: 'does not tell', orElse, timeoutMs });
 }

@@ -228,6 +228,14 @@ describe('check', () => {
     await chmod(data, 0o700);
     await chmod(join(data, 'identity.json'), 0o644);
     expect((await check(data)).lines('directory')).toEqual([expect.stringContaining('others may read the keys')]);
+    await chmod(join(data, 'identity.json'), 0o600);
+    for (const [mode, words] of [
+      [0o700, "is its owner's alone, and its disk"],
+      [0o755, 'is written by its owner alone, and others may look into it, and its disk'],
+    ] as const) {
+      await chmod(data, mode);
+      expect((await check(data)).lines('directory')).toEqual([expect.stringContaining(words)]);
+    }
   });
 
   test('tells what stands as a problem, a stale agent and a revoked one', async () => {
@@ -270,7 +278,7 @@ describe('check', () => {
   test('says that an agent of an older version does not tell all', async () => {
     const { lines } = await check(await olderAgent({ names: [], problems: [] }));
     expect(lines('agent').at(-1)).toMatch(
-      /^unknown it does not tell of its peers and targets, as one of an older version/,
+      /^unknown it does not tell of its peers and targets: the agent .* is of an older version, which does not tell; restart it/,
     );
   });
 

@@ -2,11 +2,12 @@
 import { lookAtAgent } from './check/agent.ts';
 import { lookAtControls } from './check/control.ts';
 import type { Finding } from './check/finding.ts';
-import { lookAtDirectory, lookAtFiles, lookAtPorts, lookAtUnit } from './check/host.ts';
+import { lookAtDirectory, lookAtFiles, lookAtPorts } from './check/host.ts';
 import { type Known, whatIsKnown } from './check/known.ts';
 import { lookAtNames } from './check/names.ts';
 import { lookAtPeers } from './check/peers.ts';
 import { lookAtTargets } from './check/targets.ts';
+import { lookAtUnit } from './check/unit.ts';
 import { writeJson } from './json.ts';
 import { defaultDirectory } from './paths.ts';
 import { type Color, paint, printable, type Terminal } from './terminal.ts';

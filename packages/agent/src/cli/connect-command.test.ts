@@ -107,7 +107,7 @@ describe('connect', () => {
     expect(await weft('connect', `redis:${port}`, '--data', data)).toEqual({
       code: 3,
       out: '',
-      err: `weft: denied by no-redis at revision 12: host:build-3 may not call redis:${port}\n`,
+      err: `weft: one of this host's calls to redis:${port} was denied by no-redis at revision 12: host:build-3 may not call it\n`,
     });
   });
 
@@ -118,7 +118,7 @@ describe('connect', () => {
     const { code, err } = await weft('connect', `redis:${port}`, '--data', data);
     expect({ code, err }).toEqual({
       code: 1,
-      err: `weft: a call of host:build-3 to redis:${port} came to nothing, no-instance: no instance of redis is healthy\n`,
+      err: `weft: one of this host's calls to redis:${port}, by host:build-3, came to nothing, no-instance: no instance of redis is healthy\n`,
     });
   });
 

@@ -50,5 +50,7 @@ test('env of one service gives that alone', async () => {
   const data = await localAgent({ names });
   expect((await weft('env', 'redis', '--data', data)).out).toBe('REDIS_HOST=127.80.0.1\nREDIS_PORT=6379\n');
   expect(await weft('env', 'nobody', '--data', data)).toMatchObject({ code: 1, out: '' });
-  expect((await weft('env', '--format', 'toml', '--data', data)).err).toContain('--format takes dotenv, json or shell');
+  expect((await weft('env', '--format', 'toml', '--data', data)).err).toContain(
+    'Allowed choices are dotenv, json, shell',
+  );
 });

@@ -1,33 +1,34 @@
 /** weft env: where services are, as programs take it from their environment. */
 import { formatPortRange, type PortRange } from '@weft/proto';
-import { wrongValue } from './errors.ts';
+import { UsageError } from './errors.ts';
 import { writeJsonInOwnWords } from './json.ts';
 import { findHere, type LocalOptions, localStatus, type ServiceHere, servicesHere } from './local-services.ts';
+import type { EnvFormat } from './options.ts';
 import type { Terminal } from './terminal.ts';
 
 export interface EnvOptions extends LocalOptions {
-  readonly format: string;
+  readonly format?: EnvFormat;
   readonly json?: true;
 }
 
 type Variables = readonly (readonly [name: string, value: string])[];
 
-const FORMATS: Readonly<Record<string, (variables: Variables) => string>> = {
+const WRITTEN: Readonly<Record<Exclude<EnvFormat, 'json'>, (variables: Variables) => string>> = {
   // Of names and values that need no quotes: see `word`, and addresses and numbers.
   dotenv: (variables) => variables.map(([name, value]) => `${name}=${value}\n`).join(''),
   shell: (variables) => variables.map(([name, value]) => `export ${name}='${value}'\n`).join(''),
 };
 
-/** One service, or all that this host reaches. */
+/** One service, or all that this host reaches. Throws UsageError, and what localStatus does. */
 export async function env(service: string | undefined, options: EnvOptions, terminal: Terminal): Promise<void> {
-  const format = options.json === undefined ? options.format : 'json';
-  const write = FORMATS[format];
-  if (write === undefined && format !== 'json') wrongValue('--format', 'dotenv, json or shell', format);
+  const { json, format = json === undefined ? 'dotenv' : 'json' } = options;
+  if (json !== undefined && format !== 'json')
+    throw new UsageError(`--json is --format json; found --format ${format} beside it`);
   const agent = await localStatus(options, terminal);
   const listed = service === undefined ? servicesHere(agent) : [findHere(agent, service)];
   const variables = listed.flatMap(variablesOf);
-  if (write === undefined) writeJsonInOwnWords(terminal, { variables: Object.fromEntries(variables) });
-  else terminal.out(write(variables));
+  if (format === 'json') writeJsonInOwnWords(terminal, { variables: Object.fromEntries(variables) });
+  else terminal.out(WRITTEN[format](variables));
 }
 
 /** `REDIS_HOST` and `REDIS_PORT`; of several ports `RABBIT_PORT_5672` and its like. */

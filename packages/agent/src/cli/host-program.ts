@@ -1,7 +1,7 @@
 /** The commands that ask the agent of this host: whether the host is right, a service's bytes, local ports that lead to it, its address; to read its file again. */
 import { type Command, Option } from 'commander';
 import type { ExitCode } from './errors.ts';
-import { data, example, json } from './options.ts';
+import { data, ENV_FORMATS, example, json } from './options.ts';
 import type { Terminal } from './terminal.ts';
 
 export function hostProgram(
@@ -52,7 +52,7 @@ export function hostProgram(
     .command('env')
     .description("print where services are, as variables of a program's environment")
     .argument('[service]', 'the one; all that this host reaches when left away')
-    .addOption(new Option('--format <FORMAT>', 'dotenv, json or shell').default('dotenv'))
+    .addOption(new Option('--format <FORMAT>', 'dotenv when left away').choices(ENV_FORMATS))
     .addOption(data())
     .addOption(json())
     .action(async (service, options) => (await import('./env-command.ts')).env(service, options, terminal));

@@ -110,8 +110,9 @@ describe('history', () => {
       { revision: 2 },
     ];
     await serve({ listRevisions: (_call, answer) => answer(null, { revisions }) });
-    const { code, out } = await weft('history');
+    const { code, out } = await weftWith({ columns: 80 }, 'history');
     expect(code).toBe(0);
+    expect((await weft('history')).out).toMatch(/ \+ service d, \+ service e$/m);
     const [head, ...rows] = out.trimEnd().split('\n');
     expect(head).toMatch(/^REVISION {2}APPLIED +CHANGES$/);
     expect(rows[0]).toMatch(/^9 .* ~ policy in$/);

@@ -30,6 +30,10 @@ export function json(): Option {
   return new Option('--json', 'print JSON');
 }
 
+/** How `weft env` may write. */
+export const ENV_FORMATS = ['dotenv', 'json', 'shell'] as const;
+export type EnvFormat = (typeof ENV_FORMATS)[number];
+
 export function leaveBehind(): Option {
   return new Option(
     '--leave-behind',

@@ -55,3 +55,14 @@ test('does not wait for an answer once it is ended', async () => {
   const { code, out } = await interrupted(said, stop, () => asked, '--data', data);
   expect({ code, out }).toEqual({ code: 130, out: '' });
 });
+
+test('an agent of an older version is told of, and not what it answered', async () => {
+  const data = await localAgent({});
+  const { code, out, err } = await weftWith({}, 'ping', 'data-1', '--data', data);
+  expect({ code, out, err }).toEqual({
+    ...{ code: 1, out: '' },
+    err: expect.stringContaining(
+      'is of an older version, which does not try the way to a host; restart it by this one',
+    ),
+  });
+});

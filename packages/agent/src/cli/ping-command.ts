@@ -4,12 +4,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CodedError, hostNameProblem } from '@weft/proto';
 import { adminService, timestampFromWire } from '@weft/proto/wire';
 import type { PingAnswer } from '../observe/local-question.ts';
-import { askAgent } from '../observe/status-client.ts';
 import { type Admin, adminAccess, everyEntry, type NetworkOptions, withAdmin } from './admin.ts';
 import { CommandError, UsageError, wrongValue } from './errors.ts';
 import { formatTime } from './format.ts';
 import { writeJson } from './json.ts';
-import { noAgent } from './local-agent.ts';
+import { askRunning } from './local-agent.ts';
 import { defaultDirectory } from './paths.ts';
 import { paint, printable, type Terminal } from './terminal.ts';
 
@@ -66,9 +65,16 @@ async function once(
   signal: AbortSignal,
 ): Promise<PingAnswer> {
   try {
-    const answer = await askAgent<PingAnswer>(directory, { ask: 'ping', host }, ANSWER_MS, signal);
-    if (answer === undefined) throw noAgent(directory);
-    return answer;
+    return await askRunning<PingAnswer>(
+      directory,
+      { ask: 'ping', host },
+      {
+        isAnswer: (answer) => 'path' in answer || 'unreachable' in answer,
+        lacks: 'does not try the way to a host',
+        timeoutMs: ANSWER_MS,
+        signal,
+      },
+    );
   } catch (error) {
     const untold = error instanceof CodedError && error.code === 'no-such-peer';
     const why = untold ? await askControl(host, options, terminal, signal) : undefined;

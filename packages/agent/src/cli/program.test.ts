@@ -62,8 +62,11 @@ describe('usage', () => {
     [['up', '--workers', '2.5'], '--workers takes a number of threads'],
     [['up', '--workers', 'auto'], '--workers takes a number of threads'],
     [['up', '--workers', ''], '--workers takes a number of threads'],
-    [['up', '--drain', 'long'], '--drain takes a number of seconds from 0 to 3600'],
-    [['up', '--drain', '3601'], 'found "3601"'],
+    [['up', '--drain', 'long'], '--drain takes a duration up to 1h, such as 3s, or 0; found "long"'],
+    [['up', '--drain', '3'], '--drain takes a duration up to 1h, such as 3s, or 0; found "3"'],
+    [['up', '--drain', '61m'], 'found "61m"'],
+    [['env', '--format', 'toml', '--json'], "argument 'toml' is invalid. Allowed choices are dotenv, json, shell"],
+    [['env', '--format', 'shell', '--json'], '--json is --format json; found --format shell beside it'],
     [['up', '--metrics', 'here'], '--metrics takes HOST:PORT'],
   ])('%j is exit code 2, and says why on stderr', async (args, words) => {
     const { code, out, err } = await weft(...args);

@@ -123,7 +123,11 @@ export function build(terminal: Terminal, signal: AbortSignal, json: boolean, ex
       '1',
     )
     .option('--metrics <HOST:PORT>', 'serve metrics for Prometheus there; off unless given')
-    .option('--drain <SECONDS>', 'how long a stop lets open flows finish, while calls go to other instances', '3')
+    .option(
+      '--drain <DURATION>',
+      'how long a stop lets open flows finish, while calls go to other instances; 0 for not at all',
+      '3s',
+    )
     .action(async (options) => {
       // What starting compiles does not run again.
       const release = holdOptimizers();

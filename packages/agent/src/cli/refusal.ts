@@ -35,12 +35,15 @@ function told(called: DestinationName, record: FlowRecord): CommandError | undef
   const { verdict, rule, revision, source, outcome, detail } = record;
   const name = nameOf(called);
   if (verdict === 'deny') {
-    const words = `denied by ${rule} at revision ${revision}: ${source} may not call ${name}`;
+    const words = `one of this host's calls to ${name} was denied by ${rule} at revision ${revision}: ${source} may not call it`;
     return new CommandError('denied', words);
   }
   if (!OUTCOMES[outcome].fault) return undefined;
   const more = detail === '' ? '' : `: ${detail}`;
-  return new CommandError('not-carried', `a call of ${source} to ${name} came to nothing, ${outcome}${more}`);
+  return new CommandError(
+    'not-carried',
+    `one of this host's calls to ${name}, by ${source}, came to nothing, ${outcome}${more}`,
+  );
 }
 
 function isOf(flow: FlowRecord, { service, port, protocol }: DestinationName): boolean {

@@ -60,7 +60,8 @@ test('reload names the problems that came with it, and fails where a part of the
 });
 
 test('an agent of a version before it, and one that is not there, are told in words', async () => {
-  const old = 'is of a version that cannot read its file again; restart it to take up the file';
+  const old =
+    'is of an older version, which cannot read its file again; restart it by this one, which takes up the file';
   // Before there were questions at all.
   expect(await weft('reload', '--data', await localAgent())).toMatchObject({
     code: 1,

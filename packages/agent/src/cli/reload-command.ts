@@ -1,11 +1,10 @@
 /** weft reload: has the agent of this host read its file again, and tells what of it is in force now. */
-import { CodedError, escapeUnseen } from '@weft/proto';
+import { escapeUnseen } from '@weft/proto';
 import type { FileChange } from '../config/file-changes.ts';
 import type { ReloadAnswer } from '../observe/local-question.ts';
-import { askAgent } from '../observe/status-client.ts';
-import { CommandError, type ExitCode } from './errors.ts';
+import type { ExitCode } from './errors.ts';
 import { writeJson } from './json.ts';
-import { noAgent } from './local-agent.ts';
+import { askRunning } from './local-agent.ts';
 import { defaultDirectory } from './paths.ts';
 import { paint, paintErr, type Terminal } from './terminal.ts';
 
@@ -45,25 +44,20 @@ export async function reload(options: ReloadOptions, terminal: Terminal, signal:
 }
 
 async function ask(directory: string, signal: AbortSignal): Promise<ReloadAnswer> {
-  let answer: Partial<ReloadAnswer> | undefined;
-  try {
-    answer = await askAgent<ReloadAnswer>(directory, { ask: 'reload' }, ANSWER_MS, signal);
-  } catch (error) {
-    if (error instanceof CodedError && error.code === 'question-unknown') throw tooOld(directory);
-    throw error;
-  }
-  if (answer === undefined) throw noAgent(directory);
-  const { file, changes, problems = [] } = answer;
-  // Before there were questions, whatever was asked was answered with the status.
-  if (file === undefined || changes === undefined) throw tooOld(directory);
-  return { file, changes, problems };
-}
-
-function tooOld(directory: string): CommandError {
-  return new CommandError(
-    'agent-too-old',
-    `the agent that keeps its state in ${directory} is of a version that cannot read its file again; restart it to take up the file`,
+  const answer = await askRunning<ReloadAnswer>(
+    directory,
+    { ask: 'reload' },
+    {
+      isAnswer: ({ file, changes }) => file !== undefined && changes !== undefined,
+      lacks: 'cannot read its file again',
+      orElse: ', which takes up the file',
+      timeoutMs: ANSWER_MS,
+      signal,
+    },
   );
+  // One of before says nothing of them.
+  const { problems = [] }: Partial<ReloadAnswer> = answer;
+  return { ...answer, problems };
 }
 
 function line({ key, before, after, overriddenBy }: FileChange, terminal: Terminal): string {

@@ -20,6 +20,7 @@ import {
   VERSION,
 } from '@weft/proto';
 import { EMPTY_AGENT_FILE, readAgentFile } from '../config/agent-file.ts';
+import { parseDuration } from '../config/duration.ts';
 import { parseResolver } from '../config/schema.ts';
 import { readVipRange } from '../config/vip-range.ts';
 import { createLogger } from '../observe/logger.ts';
@@ -118,12 +119,12 @@ export async function up(
 const ENDING_MS = 5_000;
 /** Of systemd's 90 s, after which it would end the agent. */
 const READY_BY_MS = 10_000;
-const MOST_DRAIN_S = 3_600;
+const MOST_DRAIN_MS = 3_600_000;
 
 function drainTime(text: string): number {
-  const seconds = Number(text);
-  if (/^\d{1,4}(\.\d{1,3})?$/.test(text) && seconds <= MOST_DRAIN_S) return seconds * 1_000;
-  wrongValue('--drain', `a number of seconds from 0 to ${MOST_DRAIN_S}`, text);
+  const ms = text === '0' ? 0 : parseDuration(text);
+  if (ms !== undefined && ms <= MOST_DRAIN_MS) return ms;
+  wrongValue('--drain', 'a duration up to 1h, such as 3s, or 0', text);
 }
 
 /** The file may have been read when a signal comes that is for another one: what comes too early waits. */

@@ -60,7 +60,7 @@ export function mismatches(file: AgentFile, netmap: Netmap, sight: Sight): reado
     }
   }
   if (rolesOf(file).includes('gateway') && !self.roles.includes('gateway')) {
-    const message = `control does not allow this host to be a gateway; revoke ${self.host} and join again with a token made with --gateway`;
+    const message = `control does not allow this host to be a gateway; make a token by weft token create --gateway --host ${self.host}, and start the agent with it once: it adds to what the host may, and ends nothing`;
     problems.push({ code: 'gateway-not-allowed', subject: 'gateway', message });
   }
   problems.push(...inexact(file, netmap, self, told));

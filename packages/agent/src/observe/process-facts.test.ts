@@ -32,13 +32,13 @@ test.each([
 });
 
 test.each([
-  ['0::/system.slice/weft.service\n', 'weft.service'],
-  ['0::/user.slice/user-1000.slice/user@1000.service/app.slice/weft.service\n', 'weft.service'],
-  ['0::/user.slice/user-1000.slice/session-3.scope\n', ''],
-  ['12:cpu:/system.slice/weft.service\n11:memory:/\n', 'weft.service'],
-  ['0::/\n', ''],
-])('in the cgroup %s', (cgroup, unit) => {
-  expect(processFacts(shown({ 'self/cgroup': cgroup })).unit).toBe(unit);
+  ['0::/system.slice/weft.service\n', 'weft.service', false],
+  ['0::/user.slice/user-1000.slice/user@1000.service/app.slice/weft.service\n', 'weft.service', true],
+  ['0::/user.slice/user-1000.slice/session-3.scope\n', '', false],
+  ['12:cpu:/system.slice/weft.service\n11:memory:/\n', 'weft.service', false],
+  ['0::/\n', '', false],
+])('in the cgroup %s', (cgroup, unit, userUnit) => {
+  expect(processFacts(shown({ 'self/cgroup': cgroup }))).toMatchObject({ unit, userUnit });
 });
 
 test('where the kernel shows nothing', () => {

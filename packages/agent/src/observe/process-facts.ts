@@ -12,6 +12,8 @@ export interface ProcessFacts {
   readonly lowestPort: number | null;
   /** The systemd unit that it runs in; empty for none. */
   readonly unit: string;
+  /** Whether that is one of a user's own systemd, and not of the host's; an agent of before does not tell. */
+  readonly userUnit?: boolean;
 }
 
 /** Of capabilities(7), its bit in CapEff. */
@@ -20,12 +22,14 @@ const CAP_NET_BIND_SERVICE = 10n;
 /** `proc`: where the kernel tells of processes. */
 export function processFacts(proc = '/proc'): ProcessFacts {
   const limit = fileLimit();
+  const cgroup = read(`${proc}/self/cgroup`);
   return {
     uid: process.getuid?.() ?? null,
     filesLimit: Number.isFinite(limit) ? limit : null,
     filesOpen: count(`${proc}/self/fd`),
     lowestPort: lowestPort(proc),
-    unit: /\/([^/\n]+\.service)$/m.exec(read(`${proc}/self/cgroup`))?.[1] ?? '',
+    unit: /\/([^/\n]+\.service)$/m.exec(cgroup)?.[1] ?? '',
+    userUnit: /\/user@\d+\.service\//.test(cgroup),
   };
 }
 

@@ -30,10 +30,7 @@ export function lookAtAgent(known: Known): readonly Finding[] {
         'see what is said of control here',
       ),
     );
-  if (facts === undefined)
-    findings.push(
-      unknown('', `it does not tell of its peers and targets, as one of an older version does not: ${unasked}`),
-    );
+  if (facts === undefined) findings.push(unknown('', `it does not tell of its peers and targets: ${unasked}`));
   // Of datagrams to another host only the problem tells.
   for (const { code, subject, message } of problems)
     if (!LOOKED_AT.has(code) || subject.endsWith('/udp'))

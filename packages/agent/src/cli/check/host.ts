@@ -1,8 +1,6 @@
-/** What the agent wants of the host itself: ports below 1024, files, its directory, and somebody who starts it again. */
-import { execFile } from 'node:child_process';
+/** What the agent wants of the host itself: ports below 1024, files, its directory. */
 import { accessSync, constants, existsSync, statfsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { filesFor, formatPortRange, messageOf, parseHostPort, parsePort } from '@weft/proto';
 import { processFacts } from '../../observe/process-facts.ts';
 import { listenerSpecs } from '../../outbound/listener-spec.ts';
@@ -13,7 +11,6 @@ import type { Known } from './known.ts';
 const ports = findingsOf('ports');
 const files = findingsOf('files');
 const kept = findingsOf('directory');
-const units = findingsOf('unit');
 
 /** Nothing where no port is so low. */
 export function lookAtPorts({ agent, facts, kept: { current } }: Known): readonly Finding[] {
@@ -100,43 +97,10 @@ export function lookAtDirectory({ directory, agent, facts }: Known): readonly Fi
           'make room: what is enforced must be kept',
         ),
       ];
-    return [kept.ok(directory, `is its owner's alone, and its disk has room for ${formatBytes(room)}`)];
+    const who =
+      (mode & 0o077) === 0 ? "is its owner's alone" : 'is written by its owner alone, and others may look into it';
+    return [kept.ok(directory, `${who}, and its disk has room for ${formatBytes(room)}`)];
   } catch (error) {
     return [kept.broken(directory, messageOf(error), 'see to who owns it, and that its disk takes writes')];
   }
-}
-
-/** Nothing where no systemd runs. `running`: where it tells that it does. */
-export async function lookAtUnit(
-  { agent, facts }: Known,
-  running = '/run/systemd/system',
-): Promise<readonly Finding[]> {
-  if (!existsSync(running)) return [];
-  const unit = facts?.process.unit ?? '';
-  if (agent !== undefined && facts !== undefined && unit === '')
-    return [
-      units.hint(
-        '',
-        'the agent runs in no unit of systemd: nobody starts it after a crash or a boot',
-        'README, "Install", has one',
-      ),
-    ];
-  const name = unit === '' ? 'weft.service' : unit;
-  const { LoadState, ActiveState, UnitFileState, NRestarts = '0' } = await show(name);
-  const restarts = NRestarts === '0' ? '' : `, and was started again ${NRestarts} times`;
-  if (LoadState !== 'loaded') return unit === '' ? [] : [units.ok(name, 'the agent runs in it')];
-  if (ActiveState === 'failed')
-    return [units.broken(name, 'has failed', `journalctl -u ${name} says why; then: systemctl restart ${name}`)];
-  if (ActiveState === 'inactive') return [units.hint(name, 'is there, and off', `systemctl enable --now ${name}`)];
-  if (UnitFileState === 'disabled')
-    return [units.hint(name, `is not started at boot${restarts}`, `systemctl enable ${name}`)];
-  return [units.ok(name, `is ${ActiveState}, and started at boot${restarts}`)];
-}
-
-async function show(unit: string): Promise<Readonly<Record<string, string>>> {
-  const wanted = '--property=LoadState,ActiveState,UnitFileState,NRestarts';
-  const { stdout } = await promisify(execFile)('systemctl', ['show', unit, wanted], { timeout: 5_000 }).catch(() => ({
-    stdout: '',
-  }));
-  return Object.fromEntries(Array.from(stdout.matchAll(/^(\w+)=(.*)$/gm), ([, key, value]) => [key, value]));
 }

@@ -6,7 +6,8 @@ import { NetmapStore } from '../../netmap/store.ts';
 import type { AgentStatus } from '../../observe/agent-status.ts';
 import type { HostFacts } from '../../observe/host-facts.ts';
 import { createLogger } from '../../observe/logger.ts';
-import { askAgent, readLocalStatus } from '../../observe/status-client.ts';
+import { readLocalStatus } from '../../observe/status-client.ts';
+import { askRunning } from '../local-agent.ts';
 
 export interface Known {
   readonly directory: string;
@@ -45,11 +46,9 @@ export async function whatIsKnown(directory: string, signal: AbortSignal): Promi
   };
 }
 
-async function askFacts(directory: string, signal: AbortSignal): Promise<HostFacts | undefined> {
-  const told = await askAgent<HostFacts>(directory, { ask: 'facts' }, FACTS_MS, signal);
-  // One of before there were questions has but one answer to all.
-  if (told !== undefined && !('filesNeeded' in told)) throw new Error('it knows no questions');
-  return told;
+function askFacts(directory: string, signal: AbortSignal): Promise<HostFacts> {
+  const isAnswer = (told: Partial<HostFacts>) => 'filesNeeded' in told;
+  return askRunning(directory, { ask: 'facts' }, { isAnswer, lacks: 'does not tell', timeoutMs: FACTS_MS, signal });
 }
 
 async function keptNetmap(directory: string, identity: Identity | undefined): Promise<NetmapStore> {
