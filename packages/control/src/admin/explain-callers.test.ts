@@ -34,7 +34,15 @@ describe('the caller is resolved as agents do', async () => {
     expect(answer.steps).toContain(
       'both runs api, web, which cannot be told apart there and speak as host:both: policy no-api denies host:both, which may be api, to redis:1/tcp',
     );
-    expect(await ask('web', { away: ['front'] })).toMatchObject({ verdict: 'allow', breakPoint: 'denied' });
+    // Of those who are there to call.
+    const left = await ask('web', { away: ['front'] });
+    expect(left).toMatchObject({
+      ...{ verdict: 'deny', rule: 'no-api', breakPoint: 'denied', refusedHosts: [] },
+      ...{ decidingRule: { name: 'no-api' }, remedy: { denies: ['no-api'] } },
+    });
+    expect(left.steps).toContain('it is permitted from front, whose agent is not connected');
+    // Where nobody is, all of them count.
+    expect(await ask('web', { away: ['front', 'both'] })).toMatchObject({ verdict: 'allow', rule: 'default' });
     // What does not run there just now is nobody's to be taken for.
     expect(await ask('web', { unheard: ['api@both'] })).toMatchObject({ breakPoint: 'none', refusedHosts: [] });
   });

@@ -8,6 +8,7 @@ import {
   byText,
   type DestinationName,
   InexactRules,
+  listed,
   type Mesh,
   type Remedy,
   type Rule,
@@ -79,7 +80,11 @@ export function createExplain({ live, tracer, policyOf = policyCache(), timeoutM
     const policy = policyOf(network);
     const judged = callers.map((caller) => ({ caller, verdict: policy.decide(caller.source, destination) }));
     const denied = judged.filter(({ verdict }) => !verdict.allowed);
-    const told = [...judged].sort((one, other) => rank(one) - rank(other))[0];
+    // What is so for those who are there to call; where nobody is, for whoever would be.
+    const isThere = judged.some(({ caller }) => caller.connected);
+    const away = judged.filter(({ caller, verdict }) => isThere && !caller.connected && verdict.allowed);
+    const counted = judged.filter(({ caller }) => !isThere || caller.connected);
+    const told = [...counted].sort((one, other) => rank(one) - rank(other))[0];
     const verdict = told?.verdict ?? policy.decide(sourceOfNobody(network, from), destination);
     if (service.kind === 'worker') return deny(verdict.rule, verdict.reason, 'no-such-name');
     const decided = [
@@ -92,7 +97,8 @@ export function createExplain({ live, tracer, policyOf = policyCache(), timeoutM
     if (!verdict.allowed) {
       const sources = told === undefined ? [verdict.source] : denied.map(({ caller }) => caller.source);
       const remedy = remedyOf({ rules, defaultAction, sources: sources.slice(0, MOST_HOSTS), destination });
-      const refused = { breakPoint: 'denied', steps: decided, refusedHosts: [] } as const;
+      const steps = [...decided, ...permittedSteps(away)];
+      const refused = { breakPoint: 'denied', steps, refusedHosts: [] } as const;
       return { ...outcome(verdict), ...refused, decidingRule, remedy, origins };
     }
     const permitted = judged.flatMap((one) => (one.verdict.allowed ? [one.caller] : []));
@@ -101,9 +107,7 @@ export function createExplain({ live, tracer, policyOf = policyCache(), timeoutM
     });
     signal.throwIfAborted();
     const { steps, refusedHosts } = path;
-    const isKnown = ({ connected }: Caller) => connected;
-    const allShut = !permitted.some(isKnown) && denied.some(({ caller }) => isKnown(caller));
-    const breakPoint = allShut ? 'denied' : path.breakPoint;
+    const { breakPoint } = path;
     const refused = breakPoint === 'none' ? [...denied.map(({ caller }) => caller.agent.host), ...refusedHosts] : [];
     return {
       ...outcome(verdict),
@@ -145,6 +149,16 @@ function deniedSteps(mesh: Mesh, denied: readonly Judged[], told: Judged | undef
   return denied.length > MOST_TOLD
     ? [...steps, `it is denied from ${denied.length - MOST_TOLD} more of its hosts`]
     : steps;
+}
+
+/** Of hosts that are away, from which it would be permitted. */
+function permittedSteps(away: readonly Judged[]): string[] {
+  const hosts = away.map(({ caller }) => caller.agent.host);
+  return hosts.length === 0
+    ? []
+    : [
+        `it is permitted from ${listed(hosts, MOST_TOLD)}, whose ${hosts.length === 1 ? 'agent is' : 'agents are'} not connected`,
+      ];
 }
 
 function outcome({

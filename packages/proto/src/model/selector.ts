@@ -110,10 +110,20 @@ export interface PortedSelector {
 /** `rabbit:15672`, `statsd:8125/udp`, `sip:5060-5070`: undefined for every other selector, `tag:2024` among them. Throws FormatError. */
 export function parsePortedSelector(text: string): PortedSelector | undefined {
   const [, service = '', ports = ''] = /^([^:]*):(\d.*)$/.exec(text) ?? [];
-  if (ports === '' || types.some((type) => type === service)) return undefined;
+  if (ports === '' || isPrefixed(service, ports)) return undefined;
   const wrong = serviceNameProblem(service);
   if (wrong !== undefined) throw new FormatError('bad-selector', `${quote(text)}: ${wrong}; expected SERVICE:PORT`);
   return { service, ports: parseRulePorts(ports) };
+}
+
+/** Whether what stands behind a colon can be the name of something of this sort, as a tag or a host may be called `80`. */
+function isPrefixed(word: string, name: string): boolean {
+  return types.some((type) => type === word && !isBare(type) && sorts[type].problem(name) === undefined);
+}
+
+/** Why no rule could name a port of a service that is called so: it would be read as another selector. */
+export function unportableProblem(service: string): string | undefined {
+  return isPrefixed(service, '80') ? `${service}:PORT in a rule selects by ${service}; choose another name` : undefined;
 }
 
 /** The same, undefined for what cannot be read too. */

@@ -4,12 +4,12 @@ import type { PortRange, PublicIngress, RulePorts, Service } from './mesh.ts';
 import { publicHostProblem, serviceNameProblem, tagProblem } from './names.ts';
 import { countPorts, formatPortRange, includesPort, MAX_SERVICE_PORTS } from './ports.ts';
 import { type FieldProblem, problem, problemIf, quote } from './problem.ts';
-import { isKind } from './selector.ts';
+import { isKind, unportableProblem } from './selector.ts';
 
 export function checkService(service: Service): FieldProblem[] {
   const { name, kind, ports, tags, public: ingress, description } = service;
   const field = `services.${name}`;
-  const wrong = serviceNameProblem(name);
+  const wrong = serviceNameProblem(name) ?? unportableProblem(name);
   const called = [
     ...problemIf(
       ports.length === 0,

@@ -61,6 +61,12 @@ const refused: [string, Mesh, string, RegExp][] = [
     /1 to 50/,
   ],
   ['discovery suffix', withService(service('db-discovery', 'private', [1])), 'services.db-discovery', /-discovery/],
+  [
+    'service of which no rule could name a port',
+    withService(service('tag', 'private', [1])),
+    'services.tag',
+    /^"tag" is not a service name: tag:PORT in a rule selects by tag; choose another name$/,
+  ],
   ['reserved name', withService(service('internet', 'private', [1])), 'services.internet', /reserved/],
   [
     'a name twice',
@@ -204,12 +210,42 @@ describe('errors', () => {
   });
 });
 
+/** With a web service that declares more than its public port. */
+function onWideWeb(changes: Partial<Rule>): Mesh {
+  const web = service('web', 'web', [3000, 3001, '3000/udp'], { public: { port: 3000, hosts: ['shop.example.com'] } });
+  return { ...withService(web), policies: [rule(changes)] };
+}
+
 const doubtful: [string, Mesh, string, RegExp][] = [
   [
     'allow from the internet',
     withRule({ action: 'allow', from: ['internet'] }),
     'policies[0].from[0]',
     /opens nothing/,
+  ],
+  [
+    'deny of the internet to a private service',
+    withRule({ from: ['web', 'internet'], to: ['redis', 'kind:private'] }),
+    'policies[0].from[1]',
+    /^the internet reaches what is declared public and nothing else, so this closes nothing$/,
+  ],
+  [
+    'deny of the internet to a port that is not public',
+    onWideWeb({ from: ['internet'], to: ['web:3001'] }),
+    'policies[0].from[0]',
+    /closes nothing/,
+  ],
+  [
+    'the same by ports, and by transport',
+    onWideWeb({ from: ['internet'], to: ['web'], ports: [parsePort('3000/udp')] }),
+    'policies[0].from[0]',
+    /closes nothing/,
+  ],
+  [
+    'deny of the internet to a private service beside a public one',
+    withRule({ from: ['internet'], to: ['web', 'redis'] }),
+    'policies[0].to[1]',
+    /^redis is not public, and the internet reaches nothing else, so this closes nothing$/,
   ],
   [
     'port in to that nobody declares',
@@ -251,6 +287,14 @@ describe('warnings', () => {
   });
 
   it.each([
+    ['a public port that is closed to the internet', withRule({ from: ['internet'], to: ['web:3000'] })],
+    [
+      'the internet kept out of what may be public one day',
+      withRule({ from: ['internet'], to: ['kind:web', 'tag:queue'] }),
+    ],
+    ['the internet kept out of everything', withRule({ from: ['internet'], to: ['*'] })],
+    ['a private service closed to more than the internet', withRule({ from: ['*'], to: ['redis'] })],
+    ['services that are called as selectors are', withService(service('user', 'private', [1]))],
     ['a tag of a service', withRule({ from: ['tag:queue'] })],
     ['a tag of an agent', withRule({ from: ['tag:ci'] })],
     ['a host that has not joined', withRule({ from: ['host:elsewhere'] })],

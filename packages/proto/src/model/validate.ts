@@ -4,7 +4,7 @@ import { plainRules } from '../policy/plain-rules.ts';
 import { FormatError } from './errors.ts';
 import { LIMITS } from './limits.ts';
 import { runnableProblem, runsNothing } from './may-run.ts';
-import type { AgentSettings, Mesh, PolicyTest, PortRange, Rule, Service } from './mesh.ts';
+import type { AgentSettings, Mesh, PolicyTest, PortRange, Rule, RulePorts, Service } from './mesh.ts';
 import { hostNameProblem, ruleNameProblem, serviceNameProblem } from './names.ts';
 import { formatRulePorts, overlaps } from './ports.ts';
 import { type FieldProblem, problem, problemIf, quote } from './problem.ts';
@@ -247,11 +247,7 @@ function idleParts(
   field: string,
   known: KnownNames,
 ): FieldProblem[] {
-  const opening = from.flatMap((selected, index) => {
-    if (rule.action !== 'allow' || selected?.selector.type !== 'internet') return [];
-    const message = 'the internet reaches what is declared public and nothing else, so this opens nothing';
-    return [problem(`${field}.from[${index}]`, message)];
-  });
+  const opening = idleInternet(rule, from, to, field, known);
   const called = to.flatMap((selected, index) => idleCalled(rule, selected, `${field}.to[${index}]`, known));
   const declared = declaredPorts(to, known);
   const ports =
@@ -264,6 +260,41 @@ function idleParts(
           ];
         });
   return [...opening, ...called, ...ports];
+}
+
+/** The internet reaches public ports, whatever a rule allows; and to close the others to it closes nothing. */
+function idleInternet(
+  rule: Rule,
+  from: readonly (Selected | undefined)[],
+  to: readonly (Selected | undefined)[],
+  field: string,
+  known: KnownNames,
+): FieldProblem[] {
+  const places = from.flatMap((selected, index) => (selected?.selector.type === 'internet' ? [index] : []));
+  const shut = to.flatMap((selected, index) => (selected && isShut(selected, rule.ports, known) ? [index] : []));
+  const isIdle = rule.action === 'allow' || shut.length === to.length;
+  if (places.length === 0 || (!isIdle && places.length < from.length)) return [];
+  const effect = rule.action === 'allow' ? 'opens nothing' : 'closes nothing';
+  if (isIdle) {
+    const message = `the internet reaches what is declared public and nothing else, so this ${effect}`;
+    return places.map((index) => problem(`${field}.from[${index}]`, message));
+  }
+  return shut.map((index) => {
+    const message = `${rule.to[index]} is not public, and the internet reaches nothing else, so this ${effect}`;
+    return problem(`${field}.to[${index}]`, message);
+  });
+}
+
+/** Whether the internet reaches nothing of it. What may come to have something public by the mesh alone is not shut. */
+function isShut({ selector, ports }: Selected, ofRule: readonly RulePorts[], known: KnownNames): boolean {
+  if (selector.type === 'kind') return selector.name !== 'web';
+  const service = selector.type === 'service' ? known.services.get(selector.name) : undefined;
+  // What a worker does not receive has a sentence of its own.
+  if (service === undefined || service.kind === 'worker') return false;
+  const port = service.public?.port;
+  if (port === undefined) return true;
+  const named = ports === undefined ? ofRule : [ports];
+  return named.length > 0 && !named.some((one) => overlaps({ protocol: 'tcp', first: port, last: port }, one));
 }
 
 function idleCalled(rule: Rule, selected: Selected | undefined, field: string, known: KnownNames): FieldProblem[] {

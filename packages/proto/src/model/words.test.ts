@@ -145,10 +145,14 @@ describe('selectors with ports', () => {
     ['rabbit:15672', 'rabbit', { protocol: 'any', first: 15672, last: 15672 }],
     ['statsd:8125/udp', 'statsd', { protocol: 'udp', first: 8125, last: 8125 }],
     ['sip:5060-5070/tcp', 'sip', { protocol: 'tcp', first: 5060, last: 5070 }],
+    // Of services that are called as a sort of selectors is: no user, kind or service is called so.
+    ['user:8080', 'user', { protocol: 'any', first: 8080, last: 8080 }],
+    ['kind:8080', 'kind', { protocol: 'any', first: 8080, last: 8080 }],
+    ['service:80', 'service', { protocol: 'any', first: 80, last: 80 }],
   ])('%s', (text, service, ports) => {
     expect(parsePortedSelector(text)).toEqual({ service, ports });
   });
-  it.each(['rabbit', '*', 'kind:web', 'tag:2024', 'host:1', 'user:1000'])('%s has none', (text) => {
+  it.each(['rabbit', '*', 'kind:web', 'tag:2024', 'host:1', 'user:www-data'])('%s has none', (text) => {
     expect(parsePortedSelector(text)).toBeUndefined();
   });
   it.each(['rabbit:0', 'rabbit:65536', 'rabbit:80/sctp', 'Rabbit:80', ':80', 'rabbit:80-70'])(
