@@ -2,6 +2,7 @@ import { status } from '@grpc/grpc-js';
 import { durationToWire, serviceToWire, timestampToWire } from '@weft/proto/wire';
 import { describe, expect, test } from 'vitest';
 import { commandLine, NOW } from './command-line.fixture.ts';
+import { formatTime } from './format.ts';
 
 const { weft, serve } = commandLine();
 
@@ -100,6 +101,11 @@ describe('listings', () => {
               tags: ['a\u202eb\u2028'],
               addresses: ['127.80.0.3'],
               capability: 2,
+              rights: [
+                { source: 1, tokenId: 'tk1', services: ['redis'], sinceTime: timestampToWire(NOW) },
+                { source: 1, tokenId: 'tk2' },
+                { source: 2, services: ['web'] },
+              ],
               behind: durationToWire(1_500),
               clockSkew: durationToWire(-7),
               observedHost: '198.51.100.7',
@@ -121,11 +127,12 @@ describe('listings', () => {
         }),
     });
     const { out, err } = await weft('agents');
+    const joined = formatTime(NOW);
     expect(out.split('\n').map((line) => line.split(/ {2,}/).join('|'))).toEqual([
-      'HOST|STATE|ENFORCES|ADDRESS|MAY RUN|RUNS|ROLES|TAGS|CLOCK|PATHS|TUNNELS AT|SEEN FROM|RECORDS LOST|CAPABILITY|PROBLEMS|ID',
-      'build-3|connected|4|127.80.0.3|redis,web|redis|-|a\ufffdb\ufffd|-7 ms|1252-1400 B|192.0.2.3:7410|198.51.100.7 (behind NAT)|1200|2|1|a1',
-      'build-4|away, last seen 1h 2m ago|0|-|-|-|-|-|-|-|-|-|-|-|0|a2',
-      'build-5|held off|0|-|-|-|-|-|-|-|-|-|-|-|1|a3',
+      'HOST|STATE|ENFORCES|ADDRESS|MAY RUN|RUNS|ROLES|TAGS|CLOCK|PATHS|TUNNELS AT|SEEN FROM|RECORDS LOST|CAPABILITY|PROBLEMS|CAME BY|ID',
+      `build-3|connected|4|127.80.0.3|redis,web|redis|-|a\ufffdb\ufffd|-7 ms|1252-1400 B|192.0.2.3:7410|198.51.100.7 (behind NAT)|1200|2|1|tk1 ${joined}, tk2|a1`,
+      'build-4|away, last seen 1h 2m ago|0|-|-|-|-|-|-|-|-|-|-|-|0|-|a2',
+      'build-5|held off|0|-|-|-|-|-|-|-|-|-|-|-|1|-|a3',
       '',
     ]);
     expect(err).toBe('build-3: redis:6379: taken\nbuild-5: build-5: data is older\n');

@@ -7,16 +7,18 @@ import {
   durationFromWire,
   portsFromWire,
   reportFromWire,
+  rightSourceCodec,
   rolesFromWire,
   serviceFromWire,
   timestampFromWire,
+  toldFromWire,
 } from '@weft/proto/wire';
 import { formatDuration } from '../config/duration.ts';
 import type { ServicesAnswer } from '../observe/local-question.ts';
 import type { ServiceView } from '../observe/service-view.ts';
 import { everyEntry, listWithAdmin, type NetworkOptions } from './admin.ts';
 import { type AgentHere, agentInstead, askHere } from './agent-instead.ts';
-import { orDash } from './format.ts';
+import { formatTime, orDash } from './format.ts';
 import { writeJson } from './json.ts';
 import type { LocalOptions } from './local-services.ts';
 import { type Cell, drop, short, writeTable } from './table.ts';
@@ -114,6 +116,13 @@ export async function agents(options: NetworkOptions, terminal: Terminal, signal
       ephemeral: agent.ephemeral,
       tags: agent.tags,
       tokenId: agent.tokenId,
+      rights: agent.rights.map(({ source, tokenId, services, roles, sinceTime }) => ({
+        source: toldFromWire(rightSourceCodec, source, 'source'),
+        tokenId,
+        services,
+        roles: rolesFromWire(roles, 'roles'),
+        sinceMs: timestampFromWire(sinceTime, 'since_time'),
+      })),
       address: addressOf(agent),
       fingerprint: agent.fingerprint,
       behindMs: durationFromWire(agent.behind, 'behind') ?? 0,
@@ -150,6 +159,7 @@ export async function agents(options: NetworkOptions, terminal: Terminal, signal
       // A control of before there were numbers says none.
       orDash(agent.capability === 0 ? '' : String(agent.capability)),
       String(agent.report?.problems.length ?? 0),
+      orDash(tokensIn(agent.rights).join(', ')),
       agent.agentId,
     ];
   });
@@ -170,6 +180,7 @@ export async function agents(options: NetworkOptions, terminal: Terminal, signal
     entries.some(({ telemetry }) => (telemetry?.recordsLost ?? 0) > 0) ? 'RECORDS LOST' : drop('RECORDS LOST', 0),
     drop('CAPABILITY', 2),
     'PROBLEMS',
+    drop('CAME BY', 0),
     drop('ID', 7),
   ];
   writeTable(terminal, head, rows, options);
@@ -178,6 +189,15 @@ export async function agents(options: NetworkOptions, terminal: Terminal, signal
       terminal.err(`${printable(`${agent.host}: ${problem.subject}: ${problem.message}`)}\n`);
     }
   }
+}
+
+/** Each token that it joined with, and when: `tk_74fd09c2be51a83d 2026-03-01 12:00:00Z`. */
+function tokensIn(
+  rights: readonly { readonly source: string; readonly tokenId: string; readonly sinceMs: number }[],
+): string[] {
+  return rights
+    .filter(({ source }) => source === 'token')
+    .map(({ tokenId, sinceMs }) => (sinceMs === 0 ? tokenId : `${tokenId} ${formatTime(sinceMs)}`));
 }
 
 /** Of IPv4, the only family that a network has. */

@@ -93,7 +93,17 @@ export function build(terminal: Terminal, signal: AbortSignal, json: boolean, ex
     .addOption(asJson())
     .action(async (options) => (await import('./token-command.ts')).tokenList(options, terminal, signal));
   example(list, 'weft token list --network prod --json');
-  const end = admin(token.command('revoke').description('end a token, and the hosts that joined with it'))
+  const replace = admin(
+    token
+      .command('replace')
+      .description('make a token in the place of one that leaked, which admits nobody from then on; its hosts stay'),
+  )
+    .argument('<id>', 'identifier from weft token list')
+    .option('--ttl <DURATION>', 'how long the new one may be used; as long as the one before when left away')
+    .addOption(asJson())
+    .action(async (id, options) => (await import('./token-command.ts')).tokenReplace(id, options, terminal, signal));
+  example(replace, 'weft token replace tk_74fd09c2be51a83d > token.txt');
+  const end = admin(token.command('revoke').description('end a token, and the hosts that came by it'))
     .argument('<id>', 'identifier from weft token list')
     .addOption(asJson())
     .action(async (id, options) => (await import('./token-command.ts')).tokenRevoke(id, options, terminal, signal));
@@ -239,7 +249,7 @@ export function build(terminal: Terminal, signal: AbortSignal, json: boolean, ex
 
   const revoking = admin(program.command('revoke').description('end the membership of a host; its flows are cut'))
     .argument('<agent>', "host's name or agent's identifier")
-    .option('--with-token', 'revoke the token that it joined with too, and end every host that joined with it')
+    .option('--with-token', 'revoke the tokens that it joined with too, and end every host that came by one of them')
     .addOption(network())
     .addOption(asJson())
     .action(async (agent, options) =>

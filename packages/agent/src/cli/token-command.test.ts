@@ -1,3 +1,4 @@
+import { status } from '@grpc/grpc-js';
 import { durationToWire, type pb, rolesToWire, timestampToWire } from '@weft/proto/wire';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { commandLine, NOW } from './command-line.fixture.ts';
@@ -6,6 +7,7 @@ const { weft, weftWith, serve } = commandLine();
 
 describe('tokens', () => {
   const requests: pb.CreateTokenRequest[] = [];
+  let replacing: pb.Message<'ReplaceTokenRequest'> | undefined;
   beforeEach(() =>
     serve({
       createToken: (call, answer) => {
@@ -37,8 +39,16 @@ describe('tokens', () => {
             { tokenId: 'tk4', revoked: true, expireTime: timestampToWire(NOW + 1) },
           ],
         }),
+      replaceToken: (call, answer) => {
+        replacing = call.request;
+        const hosts = call.request.tokenId === 'tk1' ? ['a', 'b'] : [];
+        answer(null, { token: 'weft1.new', tokenId: 'tk9', expireTime: timestampToWire(NOW + 1), revision: 8, hosts });
+      },
       revokeToken: (call, answer) =>
-        answer(null, { revision: 9, hosts: call.request.tokenId === 'tk1' ? ['a', 'b'] : [] }),
+        answer(null, {
+          revision: 9,
+          ...(call.request.tokenId === 'tk1' ? { hosts: ['a', 'b'] } : { narrowed: ['c'] }),
+        }),
     }),
   );
 
@@ -117,18 +127,49 @@ describe('tokens', () => {
       ended_ms: 0,
       uses: 0,
       revoked: false,
+      replaced_by: '',
     });
     expect(out).not.toContain('tk0');
     expect((await weft('token', 'list', '--all')).out).toContain('tk0');
   });
 
+  test('replace prints the new token alone, and tells on stderr who stays by it', async () => {
+    const { code, out, err } = await weft('token', 'replace', 'tk1');
+    expect({ code, out }).toEqual({ code: 0, out: 'weft1.new\n' });
+    expect(err).toContain('note: tk1 admits nobody from revision 8 on; these stay, by tk9: a, b\n');
+    expect(replacing).toMatchObject({ tokenId: 'tk1', ttl: null });
+    const json = await weft('token', 'replace', 'tk4', '--ttl', '7d', '--json');
+    expect(JSON.parse(json.out)).toEqual({
+      ...{ version: 1, token: 'weft1.new', token_id: 'tk9', expires_ms: NOW + 1, replaced: 'tk4', revision: 8 },
+      ...{ hosts: [], stragglers: [], not_kept: [] },
+    });
+    expect(json.err).toContain('no member had joined with it');
+    expect(replacing?.ttl).toMatchObject({ seconds: 604_800 });
+    expect(await weft('token', 'replace', 'tk1', '--ttl', 'soon')).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('--ttl takes a duration from 1s to 365d'),
+    });
+  });
+
+  test('control of an older version, which replaces no token, is told of as that', async () => {
+    await serve({ replaceToken: (_call, answer) => answer({ code: status.UNIMPLEMENTED, details: 'unknown method' }) });
+    expect(await weft('token', 'replace', 'tk1')).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('control is of an older version, which cannot replace a token'),
+    });
+  });
+
   test('revoke', async () => {
     expect((await weft('token', 'revoke', 'tk1')).out).toBe('token tk1 revoked at revision 9; with it ended: a, b\n');
+    expect((await weft('token', 'revoke', 'tk2')).out).toBe(
+      'token tk2 revoked at revision 9; these lost what it had added, and go on: c\n',
+    );
     expect(JSON.parse((await weft('token', 'revoke', 'tk2', '--json')).out)).toEqual({
       version: 1,
       token_id: 'tk2',
       revision: 9,
       hosts: [],
+      narrowed: ['c'],
       stragglers: [],
       not_kept: [],
     });

@@ -1,4 +1,5 @@
-/** weft token: create, list, revoke. */
+/** weft token: create, list, replace, revoke. */
+import { status } from '@grpc/grpc-js';
 import {
   ADMIN_LIMITS,
   decodeJoinToken,
@@ -12,6 +13,7 @@ import {
 import {
   adminService,
   durationToWire,
+  isServiceError,
   problemsFromWire,
   rolesFromWire,
   rolesToWire,
@@ -19,7 +21,7 @@ import {
 } from '@weft/proto/wire';
 import { parseDuration } from '../config/duration.ts';
 import { everyEntry, listWithAdmin, type NetworkOptions, withAdmin } from './admin.ts';
-import { wrongValue } from './errors.ts';
+import { CommandError, wrongValue } from './errors.ts';
 import { formatTime, orDash } from './format.ts';
 import { writeJson } from './json.ts';
 import { drop, short, writeTable } from './table.ts';
@@ -38,9 +40,7 @@ export interface TokenCreateOptions extends NetworkOptions {
 
 /** Prints the token alone, so that `TOKEN=$(weft token create ...)` is all it takes. */
 export async function tokenCreate(options: TokenCreateOptions, terminal: Terminal, signal: AbortSignal): Promise<void> {
-  const ttlSeconds = Math.ceil((parseDuration(options.ttl) ?? Number.NaN) / 1_000);
-  if (!(ttlSeconds >= 1 && ttlSeconds <= ADMIN_LIMITS.tokenSeconds))
-    wrongValue('--ttl', 'a duration from 1s to 365d, such as 1h or 7d', options.ttl);
+  const ttlMs = readTtl(options.ttl);
   const services = readRunnable(options.services ?? '');
   if (options.host !== undefined && !isHostName(options.host))
     wrongValue('--host', "a host's name in lower case, such as build-3", options.host);
@@ -53,7 +53,7 @@ export async function tokenCreate(options: TokenCreateOptions, terminal: Termina
       newNetwork: options.newNetwork ?? false,
       reusable: options.reusable ?? false,
       ephemeral: options.ephemeral ?? false,
-      ttl: durationToWire(ttlSeconds * 1_000),
+      ttl: durationToWire(ttlMs),
     }),
   );
   const { token, tokenId, networkCreated } = made;
@@ -66,18 +66,29 @@ export async function tokenCreate(options: TokenCreateOptions, terminal: Termina
   const warnings = problemsFromWire(made.warnings);
   for (const { message } of warnings)
     terminal.err(`${paintErr(terminal, 'yellow', 'warning')}: ${printable(message)}\n`);
-  const here = onlyOnControlsHost(token);
-  if (here !== undefined) {
-    terminal.err(
-      `note: the token leads to ${here}, where control's own host alone finds it; for other hosts start weft-control serve with ` +
-        '--listen 0.0.0.0:7400 --advertise HOST:7400, and make another token\n',
-    );
-  }
+  noteNearControl(token, terminal);
   if (options.json === undefined) {
     terminal.out(`${token}\n`);
     return;
   }
   writeJson(terminal, 'token create', { token, tokenId, expiresMs, networkCreated, warnings });
+}
+
+/** What `--ttl` says, in whole seconds, as milliseconds. Throws UsageError. */
+function readTtl(text: string): number {
+  const ttlSeconds = Math.ceil((parseDuration(text) ?? Number.NaN) / 1_000);
+  if (!(ttlSeconds >= 1 && ttlSeconds <= ADMIN_LIMITS.tokenSeconds))
+    wrongValue('--ttl', 'a duration from 1s to 365d, such as 1h or 7d', text);
+  return ttlSeconds * 1_000;
+}
+
+function noteNearControl(token: string, terminal: Terminal): void {
+  const here = onlyOnControlsHost(token);
+  if (here === undefined) return;
+  terminal.err(
+    `note: the token leads to ${here}, where control's own host alone finds it; for other hosts start weft-control serve with ` +
+      '--listen 0.0.0.0:7400 --advertise HOST:7400, and make another token\n',
+  );
 }
 
 /** What `--services` says. Throws UsageError. */
@@ -115,18 +126,20 @@ export async function tokenList(options: TokenListOptions, terminal: Terminal, s
       ({ tokens }) => tokens,
     ),
   );
-  const tokens = listed.map(({ tokenId, services, host, roles, reusable, ephemeral, uses, revoked, ...times }) => ({
-    tokenId,
-    services,
-    host,
-    roles: rolesFromWire(roles, 'roles'),
-    reusable,
-    ephemeral,
-    createdMs: timestampFromWire(times.createTime, 'create_time'),
-    expiresMs: timestampFromWire(times.expireTime, 'expire_time'),
-    endedMs: timestampFromWire(times.endTime, 'end_time'),
-    uses,
-    revoked,
+  // Named one by one: a default that was not sent stands on the message's prototype, where a spread does not look.
+  const tokens = listed.map((token) => ({
+    tokenId: token.tokenId,
+    services: token.services,
+    host: token.host,
+    roles: rolesFromWire(token.roles, 'roles'),
+    reusable: token.reusable,
+    ephemeral: token.ephemeral,
+    createdMs: timestampFromWire(token.createTime, 'create_time'),
+    expiresMs: timestampFromWire(token.expireTime, 'expire_time'),
+    endedMs: timestampFromWire(token.endTime, 'end_time'),
+    uses: token.uses,
+    revoked: token.revoked,
+    replacedBy: token.replacedBy,
   }));
   if (options.json !== undefined) {
     writeJson(terminal, 'token list', { tokens });
@@ -144,7 +157,8 @@ export async function tokenList(options: TokenListOptions, terminal: Terminal, s
     'EXPIRES',
   ];
   const rows = tokens.map((token) => {
-    const state = joinTokenState(token, terminal.now());
+    const worth = joinTokenState(token, terminal.now());
+    const state = token.replacedBy === '' ? worth : 'replaced';
     return [
       token.tokenId,
       { text: state, color: state === 'valid' ? ('green' as const) : ('dim' as const) },
@@ -160,21 +174,61 @@ export async function tokenList(options: TokenListOptions, terminal: Terminal, s
   writeTable(terminal, head, rows, options);
 }
 
+/** Prints the new token alone. */
+export async function tokenReplace(
+  id: string,
+  options: Omit<NetworkOptions, 'network'> & { readonly ttl?: string },
+  terminal: Terminal,
+  signal: AbortSignal,
+): Promise<void> {
+  const ttl = options.ttl === undefined ? null : durationToWire(readTtl(options.ttl));
+  const made = await withAdmin(options, terminal, signal, async (admin) => {
+    try {
+      return await admin.call(adminService.replaceToken, { tokenId: id, ttl });
+    } catch (error) {
+      if (!isServiceError(error) || error.code !== status.UNIMPLEMENTED) throw error;
+      const words = 'control is of an older version, which cannot replace a token; upgrade it first';
+      throw new CommandError('control-refused', words, { cause: error });
+    }
+  });
+  const { token, tokenId, revision, hosts, stragglers, notKept } = made;
+  const stay = hosts.length === 0 ? 'no member had joined with it' : `these stay, by ${tokenId}: ${hosts.join(', ')}`;
+  terminal.err(
+    `${printable(`note: ${id} admits nobody from revision ${revision} on; ${stay}`)}\n` +
+      (hosts.length === 0
+        ? ''
+        : 'note: weft agents --wide tells since when each; weft revoke HOST ends one that is not yours\n'),
+  );
+  noteNearControl(token, terminal);
+  if (options.json === undefined) terminal.out(`${token}\n`);
+  else {
+    const expiresMs = timestampFromWire(made.expireTime, 'expire_time');
+    writeJson(terminal, 'token replace', {
+      ...{ token, tokenId, expiresMs, replaced: id, revision, hosts, stragglers, notKept },
+    });
+  }
+  noteTakenUp(terminal, revision, stragglers, notKept);
+}
+
 export async function tokenRevoke(
   id: string,
   options: Omit<NetworkOptions, 'network'>,
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<void> {
-  const { revision, hosts, stragglers, notKept } = await withAdmin(options, terminal, signal, (admin) =>
+  const { revision, hosts, narrowed, stragglers, notKept } = await withAdmin(options, terminal, signal, (admin) =>
     admin.call(adminService.revokeToken, { tokenId: id }),
   );
   if (options.json !== undefined) {
-    writeJson(terminal, 'token revoke', { tokenId: id, revision, hosts, stragglers, notKept });
+    writeJson(terminal, 'token revoke', { tokenId: id, revision, hosts, narrowed, stragglers, notKept });
     return;
   }
-  const ended = hosts.length === 0 ? 'no host had joined with it' : `with it ended: ${hosts.join(', ')}`;
-  terminal.out(`${printable(`token ${id} revoked at revision ${revision}; ${ended}`)}\n`);
+  const what = [
+    hosts.length > 0 && `with it ended: ${hosts.join(', ')}`,
+    narrowed.length > 0 && `these lost what it had added, and go on: ${narrowed.join(', ')}`,
+  ].filter(Boolean);
+  const came = what.join('; ') || 'no host had joined with it';
+  terminal.out(`${printable(`token ${id} revoked at revision ${revision}; ${came}`)}\n`);
   noteTakenUp(terminal, revision, stragglers, notKept);
 }
 
@@ -185,14 +239,16 @@ export async function revokeAgent(
   signal: AbortSignal,
 ): Promise<void> {
   const request = { network: options.network ?? '', agent, withToken: options.withToken ?? false };
-  const { revision, agentId, hosts, admittingToken, joinedAlike, stragglers, notKept } = await withAdmin(
+  const { revision, agentId, hosts, narrowed, admittingToken, joinedAlike, stragglers, notKept } = await withAdmin(
     options,
     terminal,
     signal,
     (admin) => admin.call(adminService.revokeAgent, request),
   );
   if (options.json !== undefined) {
-    writeJson(terminal, 'revoke', { agentId, revision, hosts, admittingToken, joinedAlike, stragglers, notKept });
+    writeJson(terminal, 'revoke', {
+      ...{ agentId, revision, hosts, narrowed, admittingToken, joinedAlike, stragglers, notKept },
+    });
     return;
   }
   terminal.out(
@@ -200,6 +256,7 @@ export async function revokeAgent(
   );
   if (options.withToken !== undefined) {
     terminal.out(`${printable(`with its token ended: ${hosts.join(', ')}`)}\n`);
+    if (narrowed.length > 0) terminal.out(`${printable(`these lost what one had added: ${narrowed.join(', ')}`)}\n`);
   } else if (admittingToken !== '') {
     const others = joinedAlike.length === 0 ? 'no other host has' : `so have ${joinedAlike.join(', ')}, which go on`;
     terminal.err(

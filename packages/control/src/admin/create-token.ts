@@ -3,9 +3,9 @@ import { type FieldProblem, hostInterfaces, problem, runsNothing } from '@weft/p
 import type { Logger } from 'pino';
 import { actorName } from '../audit/entry.ts';
 import type { Actor } from '../audit/types.ts';
-import { createJoinToken, type NewToken } from '../enroll/tokens.ts';
-import type { StateStore } from '../state/types.ts';
-import { readTokenNetwork, readTokenOrder, type TokenRequest } from './request.ts';
+import { createJoinToken, type NewToken, replaceJoinToken } from '../enroll/tokens.ts';
+import type { ReplacedToken, StateStore } from '../state/types.ts';
+import { readName, readReplacement, readTokenNetwork, readTokenOrder, type TokenRequest } from './request.ts';
 import { tokenAddresses } from './token-addresses.ts';
 
 export interface CreateTokenOptions {
@@ -30,16 +30,10 @@ export async function createToken(
   request: TokenRequest,
   by: TokenOrderer,
 ): Promise<NewToken & { readonly warnings: readonly FieldProblem[] }> {
-  const { state, pin, advertise, logger } = options;
+  const { state, pin, logger } = options;
   const network = readTokenNetwork(state.current, request.network);
   const { scope, lifetimeMs, addresses: requested } = readTokenOrder(request, network);
-  const addresses = tokenAddresses({
-    requested,
-    advertise,
-    listen: options.listening(),
-    authority: by.authority,
-    interfaces: hostInterfaces() ?? {},
-  });
+  const addresses = whereControlIs(options, requested, by);
   const actor = actorName(by.actor);
   const absent = request.newNetwork ? 'make' : 'refuse';
   const made = await createJoinToken(state, { scope, lifetimeMs, addresses, pin, actor, absent });
@@ -51,4 +45,47 @@ export async function createToken(
     return nothing === undefined ? [] : [problem(`services[${index}]`, `${nothing} yet`)];
   });
   return { ...made, warnings };
+}
+
+function whereControlIs(
+  { advertise, listening }: CreateTokenOptions,
+  requested: readonly string[],
+  { authority }: TokenOrderer,
+): readonly string[] {
+  return tokenAddresses({
+    requested,
+    advertise,
+    listen: listening(),
+    authority,
+    interfaces: hostInterfaces() ?? {},
+  });
+}
+
+/** Which token is to be replaced, and how; unchecked. */
+export interface Replacement {
+  readonly tokenId: string;
+  /** 0 for as long as the one before. */
+  readonly ttlSeconds: number;
+  /** As of a TokenRequest. */
+  readonly addresses: readonly string[];
+}
+
+/** Rejects with RequestError, StateError. */
+export async function replaceToken(
+  options: CreateTokenOptions,
+  request: Replacement,
+  by: TokenOrderer,
+): Promise<ReplacedToken & { readonly text: string }> {
+  const { state, pin, logger } = options;
+  const id = readName(request.tokenId, 'token_id');
+  const { lifetimeMs, addresses: requested } = readReplacement(request);
+  const addresses = whereControlIs(options, requested, by);
+  const actor = actorName(by.actor);
+  const made = await replaceJoinToken(state, { id, lifetimeMs, addresses, pin, actor });
+  const { token, hosts, revision } = made;
+  logger.info(
+    { event: 'token-replaced', network: token.network, token: id, replacedBy: token.id, hosts, revision, actor },
+    'join token replaced',
+  );
+  return made;
 }

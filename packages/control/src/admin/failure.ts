@@ -42,6 +42,7 @@ const STATE: Readonly<Record<StateErrorCode, FailureKind>> = {
   taken: 'already-exists',
   revoked: 'not-permitted',
   used: 'precondition',
+  'token-ended': 'precondition',
   'changed-since': 'precondition',
   limit: 'exhausted',
   contended: 'unavailable',

@@ -76,20 +76,22 @@ export interface TokenRequest extends TokenScope {
   readonly addresses: readonly string[];
 }
 
-/** The same, checked. */
-export interface TokenOrder {
-  readonly scope: TokenScope;
-  readonly lifetimeMs: number;
+/** A token's time and where it leads, of an order that was checked; no time is that of the token before. Throws RequestError. */
+export function readReplacement(request: Bearing): {
+  readonly lifetimeMs: number | undefined;
   readonly addresses: readonly string[];
+} {
+  const problems = bearingProblems(request);
+  if (problems.length > 0) throw new RequestError(problems);
+  const { ttlSeconds, addresses } = request;
+  return { lifetimeMs: ttlSeconds === 0 ? undefined : ttlSeconds * 1_000, addresses };
 }
 
-export function readTokenOrder(request: TokenRequest, network: string): TokenOrder {
-  const { services, host, roles, reusable, ephemeral, ttlSeconds, addresses } = request;
-  const wrongHost = host === '' ? undefined : hostNameProblem(host);
+type Bearing = Pick<TokenRequest, 'ttlSeconds' | 'addresses'>;
+
+function bearingProblems({ ttlSeconds, addresses }: Bearing): FieldProblem[] {
   const { tokenSeconds, tokenAddresses } = ADMIN_LIMITS;
-  const problems = [
-    ...servicesProblems(services),
-    ...(wrongHost === undefined ? [] : [problem('host', wrongHost)]),
+  return [
     ...problemIf(
       !(ttlSeconds >= 0 && ttlSeconds <= tokenSeconds),
       'ttl',
@@ -100,6 +102,23 @@ export function readTokenOrder(request: TokenRequest, network: string): TokenOrd
       const isNone = (parseHostPort(address)?.port ?? 0) === 0;
       return problemIf(isNone, `addresses[${index}]`, 'expected HOST:PORT');
     }),
+  ];
+}
+
+/** The same, checked. */
+export interface TokenOrder {
+  readonly scope: TokenScope;
+  readonly lifetimeMs: number;
+  readonly addresses: readonly string[];
+}
+
+export function readTokenOrder(request: TokenRequest, network: string): TokenOrder {
+  const { services, host, roles, reusable, ephemeral, ttlSeconds, addresses } = request;
+  const wrongHost = host === '' ? undefined : hostNameProblem(host);
+  const problems = [
+    ...servicesProblems(services),
+    ...(wrongHost === undefined ? [] : [problem('host', wrongHost)]),
+    ...bearingProblems(request),
   ];
   if (problems.length > 0) throw new RequestError(problems);
   return {

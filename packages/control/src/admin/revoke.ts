@@ -3,7 +3,7 @@ import { byText, END_SECONDS, joinTokenState, problem } from '@weft/proto';
 import type { Logger } from 'pino';
 import { actorName } from '../audit/entry.ts';
 import type { Actor } from '../audit/types.ts';
-import { tokensOf } from '../state/members.ts';
+import { tokensOf } from '../state/member-rights.ts';
 import type { RemovedNetwork, RevokedToken, StateStore } from '../state/types.ts';
 import { type ChangeMeshOptions, waited } from './change-mesh.ts';
 import { RequestError } from './errors.ts';
@@ -34,6 +34,8 @@ export interface RevokedAgent {
   readonly revision: number;
   /** Whose memberships ended. */
   readonly hosts: readonly string[];
+  /** Members that lost what one of these tokens had added. */
+  readonly narrowed: readonly string[];
   /** The token that it had joined with, if somebody new can still join with that; empty when nobody can. */
   readonly admittingToken: string;
   /** The others that joined with that token, members still. */
@@ -52,14 +54,20 @@ export async function revokeAgent(
   const agent = network.agents.get(network.hosts.get(name) ?? name);
   if (request.withToken && agent !== undefined) {
     const hosts = new Set<string>();
+    const narrowed = new Set<string>();
     let { revision } = network;
-    for (const token of tokensOf(agent)) {
+    // First the one that made it a member: with that it ends, whatever becomes of the rest.
+    for (const token of tokensOf(agent).reverse()) {
       const ended = await revokeToken(options, token, by);
       revision = ended.revision;
       for (const host of ended.hosts) hosts.add(host);
+      for (const host of ended.narrowed) narrowed.add(host);
     }
-    const all = [...hosts].sort(byText);
-    return { network: network.name, agentId: agent.id, revision, hosts: all, admittingToken: '', joinedAlike: [] };
+    return {
+      ...{ network: network.name, agentId: agent.id, revision, admittingToken: '', joinedAlike: [] },
+      hosts: [...hosts].sort(byText),
+      narrowed: [...narrowed].filter((host) => !hosts.has(host)).sort(byText),
+    };
   }
   const actor = actorName(by);
   const { agentId, host, revision } = await state.revokeAgent(network.name, name, actor);
@@ -76,7 +84,7 @@ export async function revokeAgent(
     { event: 'agent-revoked', network: network.name, host, agent: agentId, revision, actor, admittingToken },
     'agent revoked',
   );
-  return { network: network.name, agentId, revision, hosts: [host], admittingToken, joinedAlike };
+  return { network: network.name, agentId, revision, hosts: [host], narrowed: [], admittingToken, joinedAlike };
 }
 
 export interface TakenUp {

@@ -102,7 +102,7 @@ export interface ProblemView extends Problem {
 }
 
 export interface AgentView
-  extends Pick<AgentState, 'id' | 'host' | 'services' | 'roles' | 'ephemeral' | 'tokenId'>,
+  extends Pick<AgentState, 'id' | 'host' | 'services' | 'roles' | 'ephemeral' | 'tokenId' | 'earlierTokenIds'>,
     Pick<
       LiveAgent,
       'connected' | 'lastSeenMs' | 'version' | 'capability' | 'enforcedRevision' | 'enforcedSinceMs' | 'behindSinceMs'

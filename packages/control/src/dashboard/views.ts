@@ -108,6 +108,7 @@ function agentView(now: FleetAgent, addressHint: string): AgentView {
     ephemeral: agent.ephemeral,
     tags,
     tokenId: agent.tokenId,
+    earlierTokenIds: agent.earlierTokenIds,
     address: formatAddress(agent.address),
     endpoints: report?.endpoints ?? [],
     observedHost: now.observedHost,

@@ -5,7 +5,7 @@ import type { Logger } from 'pino';
 import { FailureCounter } from '../bounds/failures.ts';
 import { observedHost } from '../bounds/observed.ts';
 import { StateError } from '../state/errors.ts';
-import { tokensOf } from '../state/members.ts';
+import { tokensOf } from '../state/member-rights.ts';
 import type { AgentState, Joined, NetworkState, StateStore, TokenState } from '../state/types.ts';
 import { EnrollError } from './errors.ts';
 import { isSignedBy } from './signature.ts';
@@ -105,7 +105,7 @@ export class Enroller {
     } catch (error) {
       if (!(error instanceof StateError)) throw error;
       const { code, message } = error;
-      if (code === 'no-such-token') throw tokenRevoked(token, error);
+      if (code === 'no-such-token') throw tokenRevoked(this.#options.state.token(token.id) ?? token, error);
       if (code === 'revoked') throw new EnrollError('host-revoked', message, undefined, error);
       if (code === 'limit') throw new EnrollError('limit', message, undefined, error);
       if (code === 'used') {

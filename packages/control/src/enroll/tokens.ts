@@ -1,7 +1,7 @@
 /** Join tokens: their making, and what one is worth at this moment. */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { encodeJoinToken } from '@weft/proto';
-import type { CreatedToken, StateStore, TokenScope, TokenState } from '../state/types.ts';
+import type { CreatedToken, ReplacedToken, StateStore, TokenScope, TokenState } from '../state/types.ts';
 import { EnrollError } from './errors.ts';
 
 export interface NewToken {
@@ -31,6 +31,25 @@ export async function createJoinToken(
   const secret = randomBytes(32).toString('base64url');
   const token = await state.createToken(scope, hashSecret(secret), lifetimeMs, actor, absent);
   return { text: encodeJoinToken({ addresses, pin, id: token.id, secret }), token };
+}
+
+export async function replaceJoinToken(
+  state: StateStore,
+  {
+    id,
+    lifetimeMs,
+    addresses,
+    pin,
+    actor,
+  }: Pick<TokenOptions, 'addresses' | 'pin' | 'actor'> & {
+    readonly id: string;
+    /** That of the one before when undefined. */
+    readonly lifetimeMs: number | undefined;
+  },
+): Promise<ReplacedToken & Pick<NewToken, 'text'>> {
+  const secret = randomBytes(32).toString('base64url');
+  const replaced = await state.replaceToken(id, hashSecret(secret), lifetimeMs, actor);
+  return { ...replaced, text: encodeJoinToken({ addresses, pin, id: replaced.token.id, secret }) };
 }
 
 function hashSecret(secret: string): Uint8Array {
@@ -75,7 +94,10 @@ export function requireUsable(token: TokenState, nowMs: number): void {
   }
 }
 
-export function tokenRevoked({ id }: TokenState, cause?: unknown): EnrollError {
-  const message = `join token ${id} was revoked; have a new one made with weft token create`;
+export function tokenRevoked({ id, replacedBy }: TokenState, cause?: unknown): EnrollError {
+  const message =
+    replacedBy === ''
+      ? `join token ${id} was revoked; have a new one made with weft token create`
+      : `join token ${id} was replaced by ${replacedBy}, and admits nobody any more; ask for that one`;
   return new EnrollError('token-revoked', message, undefined, cause);
 }

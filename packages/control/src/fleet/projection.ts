@@ -11,6 +11,8 @@ export interface FleetAgent extends LiveAgent {
   readonly agent: AgentState;
   /** By the mesh; empty for a host that it does not name. */
   readonly tags: readonly string[];
+  /** What the mesh lets its host run, as it says it. */
+  readonly said: readonly string[];
   /** Connected, and not enforcing the newest revision yet. */
   readonly behind: boolean;
 }
@@ -55,11 +57,12 @@ export function fleetAgents(network: NetworkState, live: LiveAgents): FleetAgent
 
 /** For who wants some of them. */
 export function fleetAgentOf(network: NetworkState, live: LiveAgents): (agent: AgentState) => FleetAgent {
-  const tags = tagsByHost(network.mesh);
+  const settings = new Map(network.mesh.agents.map((each) => [each.name, each]));
   return (agent) => {
     const now = { ...UNHEARD, ...live.agent(agent.id) };
     const behind = now.connected && now.enforcedRevision < network.revision;
-    return { ...now, agent, version: now.version || agent.version, tags: tags.get(agent.host) ?? [], behind };
+    const { tags, services: said } = settings.get(agent.host) ?? { tags: [], services: [] };
+    return { ...now, agent, version: now.version || agent.version, tags, said, behind };
   };
 }
 

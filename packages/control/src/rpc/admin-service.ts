@@ -14,7 +14,7 @@ import {
 } from '@weft/proto/wire';
 import { meshToYaml } from '@weft/proto/yaml';
 import type { ChangeMeshOptions } from '../admin/change-mesh.ts';
-import { type CreateTokenOptions, createToken } from '../admin/create-token.ts';
+import { type CreateTokenOptions, createToken, replaceToken } from '../admin/create-token.ts';
 import { RequestError } from '../admin/errors.ts';
 import type { Explain, Explanation } from '../admin/explain.ts';
 import type { OpenFlowsWalk } from '../admin/open-flows.ts';
@@ -100,9 +100,7 @@ export function adminCalls(options: AdminServiceOptions): AdminCalls {
     createToken: async ({ request, actor, authority }) => {
       const by = { actor, authority };
       const { network, services, host, reusable, ephemeral, addresses, newNetwork } = request;
-      const ttlMs = durationFromWire(request.ttl, 'ttl');
-      if (ttlMs !== undefined && ttlMs <= 0) throw new RequestError([problem('ttl', 'expected more than 0 s')]);
-      const ttlSeconds = Math.ceil((ttlMs ?? 0) / 1_000);
+      const ttlSeconds = readTtl(request.ttl);
       const roles = rolesFromWire(request.roles, 'roles');
       const order = { network, services, host, roles, reusable, ephemeral, ttlSeconds, addresses, newNetwork };
       const { text, token, warnings } = await createToken(options, order, by);
@@ -113,6 +111,14 @@ export function adminCalls(options: AdminServiceOptions): AdminCalls {
     listTokens: ({ request }) => {
       const { name } = requireNetwork(state.current, request.network);
       return listTokens(state.tokens(name), name, request, options.now());
+    },
+
+    replaceToken: async ({ request, actor, authority, signal }) => {
+      const { tokenId, addresses } = request;
+      const order = { tokenId, addresses, ttlSeconds: readTtl(request.ttl) };
+      const { text, token, ...replaced } = await replaceToken(options, order, { actor, authority });
+      const taken = await takenUp(options, token.network, replaced.revision, signal);
+      return { ...replaced, ...taken, token: text, tokenId: token.id, expireTime: timestampToWire(token.expiresMs) };
     },
 
     revokeToken: async ({ request, actor, signal }) => {
@@ -162,6 +168,13 @@ export function adminCalls(options: AdminServiceOptions): AdminCalls {
       return listAudit(options.audit, network, request);
     },
   };
+}
+
+/** Whole seconds; 0 where none is said. */
+function readTtl(ttl: Parameters<typeof durationFromWire>[0]): number {
+  const ttlMs = durationFromWire(ttl, 'ttl');
+  if (ttlMs !== undefined && ttlMs <= 0) throw new RequestError([problem('ttl', 'expected more than 0 s')]);
+  return Math.ceil((ttlMs ?? 0) / 1_000);
 }
 
 const MOST_DENIES = 100;

@@ -10,6 +10,7 @@ import {
   portsToWire,
   reportedProtocolCodec,
   reportToWire,
+  rightSourceCodec,
   rolesToWire,
   serviceToWire,
   timestampToWire,
@@ -93,12 +94,17 @@ export function listAgents(
       const now = fleetAgent(agent);
       return { now, status: agentStatus(now, nowMs, whole ? hintOf(now) : undefined) };
     },
-    weigh: ({ now }) => 1 + now.agent.services.length + now.tags.length + (whole ? weightOf(now) : 0),
+    weigh: ({ now, status }) =>
+      1 + now.agent.services.length + weightOfRights(status) + now.tags.length + (whole ? weightOf(now) : 0),
   });
   return { agents: page.map(({ status }) => status), nextPageToken };
 }
 
 const BASIC = agentViewCodec.toWire('basic');
+
+function weightOfRights({ rights = [] }: pb.Outgoing<pb.Agent>): number {
+  return rights.reduce((weight, { services = [] }) => weight + 1 + services.length, 0);
+}
 
 /** A problem has a sentence, which is as much as ten names and numbers. */
 function weightOf({ report, telemetry }: FleetAgent): number {
@@ -127,6 +133,7 @@ export function agentStatus(now: FleetAgent, nowMs: number, addressHint: string 
     tags,
     tokenId: agent.tokenId,
     earlierTokenIds: agent.earlierTokenIds,
+    rights: rightsOf(now),
     addresses: [formatAddress(agent.address)],
     ...defined({ report: report && reportToWire(report) }),
     behind: durationToWire(behindMs(now, nowMs)),
@@ -135,6 +142,17 @@ export function agentStatus(now: FleetAgent, nowMs: number, addressHint: string 
     fingerprint: keyFingerprint(agent.tunnelKey),
     ...(whole && { observedHost: now.observedHost, addressHint }),
   };
+}
+
+function rightsOf({ agent, said }: FleetAgent): NonNullable<pb.Outgoing<pb.Agent>['rights']> {
+  const kept = agent.rights.map(({ tokenId, sinceMs, services, roles }) => ({
+    source: rightSourceCodec.toWire(tokenId === '' ? 'grant' : 'token'),
+    tokenId,
+    services,
+    roles: rolesToWire(roles),
+    sinceTime: timestampToWire(sinceMs),
+  }));
+  return said.length === 0 ? kept : [...kept, { source: rightSourceCodec.toWire('mesh'), services: said }];
 }
 
 /** Newest first; of those that ended more than a day ago, all or none. */
@@ -157,8 +175,8 @@ export function listTokens(
 }
 
 function tokenStatus(token: TokenState, nowMs: number): pb.Outgoing<pb.Token> {
-  const { id: tokenId, services, host, roles, reusable, ephemeral, uses, revoked } = token;
-  const told = { tokenId, services, host, roles: rolesToWire(roles), reusable, ephemeral, uses, revoked };
+  const { id: tokenId, services, host, roles, reusable, ephemeral, uses, revoked, replacedBy } = token;
+  const told = { tokenId, services, host, roles: rolesToWire(roles), reusable, ephemeral, uses, revoked, replacedBy };
   return {
     ...told,
     expireTime: timestampToWire(token.expiresMs),

@@ -21,6 +21,8 @@ export type StateErrorCode =
   | 'revoked'
   /** A single-use token was used. */
   | 'used'
+  /** A token that admits nobody already. */
+  | 'token-ended'
   | 'limit'
   /** The mesh was changed since the revision that the caller knows. */
   | 'changed-since'

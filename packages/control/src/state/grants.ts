@@ -1,11 +1,13 @@
 /** A member is let run more, or less, while it runs: the change worked out. */
-import { byText, type FieldProblem, LIMITS, problem, rightsIn, runPolicyTests, runsNothing } from '@weft/proto';
+import { type FieldProblem, LIMITS, problem, rightsIn, runPolicyTests, runsNothing } from '@weft/proto';
 import type { Draft, Outcome } from './draft.ts';
 import { StateError } from './errors.ts';
 import { mayRunIn } from './may-run.ts';
+import { grantsIn, summed, withGrants, withoutServices } from './member-rights.ts';
 import { bookOf, type Memory, requireNetwork } from './memory.ts';
 import { requireUnchanged } from './meshes.ts';
-import type { AgentState, ApplyOptions, Grant, Granted, NetworkState } from './types.ts';
+import { lessTaken, moreTaken } from './taken.ts';
+import type { AgentState, ApplyOptions, Grant, Granted, MemberRight, NetworkState } from './types.ts';
 
 export function grantServices(
   memory: Memory,
@@ -24,15 +26,32 @@ export function grantServices(
     });
   }
   const { host } = agent;
-  const granted = take ? without(agent, services, before) : withThese(agent, services);
+  if (expected !== undefined && expected < agent.rightsRevision) throw changedSince(agent, expected);
+  const rights = take ? without(agent, services, before) : withThese(agent, services, draft.nowMs);
+  const { granted } = summed(rights);
+  const isAsGiven = granted.join() === agent.granted.join();
+  const isSame = isAsGiven && grantsIn(rights).services.join() === grantsIn(agent.rights).services.join();
   const was = agent.granted.join(', ') || 'none';
-  const detail = `services ${was} -> ${granted.join(', ') || 'none'}`;
-  const isSame = granted.join() === agent.granted.join();
+  // Its tokens give it already: it stays when one of them is revoked.
+  const detail = isAsGiven
+    ? `services ${services.join(', ')}: granted, beside what its tokens give`
+    : `services ${was} -> ${granted.join(', ') || 'none'}`;
   const subject = `agent ${host}`;
   const changes = isSame ? [] : [{ operation: 'change' as const, subject, detail }];
   const warnings = [...idle(services, take, agent, granted, before), ...failing(before, { ...agent, granted })];
   if (dryRun || isSame) return { answer: { revision: before.revision, changes, warnings, host, granted } };
-  const { network } = bookOf(memory, name).withAgent(before, { ...agent, granted }, agent, draft);
+  const tokens = [...memory.tokens.values()].filter((token) => token.network === name);
+  const taken = take
+    ? moreTaken(
+        agent.taken,
+        services.filter((entry) => agent.granted.includes(entry)),
+        draft.sequence,
+        tokens,
+        draft.clocks.believed(),
+      )
+    : lessTaken(agent.taken, services);
+  const changed = { agent: { ...agent, taken, rightsRevision: draft.revision }, rights };
+  const network = bookOf(memory, name).withRights(before, [changed], draft);
   return {
     answer: { revision: draft.revision, changes, warnings, host, granted },
     networks: [network],
@@ -42,17 +61,21 @@ export function grantServices(
   };
 }
 
-function withThese({ host, granted }: AgentState, services: readonly string[]): readonly string[] {
-  const all = [...new Set([...granted, ...services])].sort(byText);
-  if (all.length <= LIMITS.runnable) return all;
+function withThese(
+  { host, granted, rights }: AgentState,
+  services: readonly string[],
+  nowMs: number,
+): readonly MemberRight[] {
+  const all = new Set([...granted, ...services]);
+  if (all.size <= LIMITS.runnable) return withGrants(rights, services, nowMs);
   throw new StateError(
     'limit',
-    `${host} would have ${all.length} entries of what it may run; at most ${LIMITS.runnable}: grant kind:KIND or *`,
+    `${host} would have ${all.size} entries of what it may run; at most ${LIMITS.runnable}: grant kind:KIND or *`,
   );
 }
 
 /** Throws StateError for what was given in another way, which would go on. */
-function without(agent: AgentState, services: readonly string[], { mesh }: NetworkState): readonly string[] {
+function without(agent: AgentState, services: readonly string[], { mesh }: NetworkState): readonly MemberRight[] {
   const { host, granted } = agent;
   const said = mesh.agents.find(({ name }) => name === host)?.services ?? [];
   const wrong = services.flatMap((entry, index) => {
@@ -73,7 +96,17 @@ function without(agent: AgentState, services: readonly string[], { mesh }: Netwo
     ];
   });
   if (wrong.length > 0) throw new StateError('invalid', `${wrong[0]?.message}; nothing was changed`, wrong);
-  return granted.filter((entry) => !services.includes(entry));
+  return withoutServices(agent.rights, services);
+}
+
+function changedSince({ host, rightsRevision }: AgentState, expected: number): StateError {
+  return new StateError(
+    'changed-since',
+    `what ${host} may run was changed at revision ${rightsRevision}, after revision ${expected}; look at what it may run now (weft agents), ` +
+      'and change that; nothing was changed',
+    [],
+    { revision: `${rightsRevision}`, agent: host },
+  );
 }
 
 function wideOf(entries: readonly string[]): string {

@@ -1,13 +1,15 @@
 /** Agents come and go: each change worked out. */
 import { randomBytes } from 'node:crypto';
-import { byText, listed as firstOf, problem } from '@weft/proto';
+import { byText, listed as firstOf, joinTokenState, problem } from '@weft/proto';
 import { type Act, CONTROL, listed } from '../audit/entry.ts';
 import type { Draft, Outcome } from './draft.ts';
 import { StateError } from './errors.ts';
 import { saidOf, saidOfOneAlone } from './host-names.ts';
 import { LIMITS } from './limits.ts';
+import { summed, tokensOf, withToken } from './member-rights.ts';
 import { bookOf, type Memory, requireNetwork } from './memory.ts';
 import { fadedEnded } from './retention.ts';
+import { asOf, formerSelves, givenBy, lessTaken, stillGiven } from './taken.ts';
 import type {
   AgentState,
   EndedAgent,
@@ -40,25 +42,36 @@ export function join(memory: Memory, draft: Draft, grant: JoinGrant): Outcome<Jo
   if (same === undefined && before.agents.size >= LIMITS.agentsPerNetwork) {
     throw new StateError('limit', `network ${before.name} has ${LIMITS.agentsPerNetwork} agents, and takes no more`);
   }
-  if (same !== undefined && same.earlierTokenIds.length >= LIMITS.tokensPerAgent) {
+  const known = same !== undefined && tokensOf(same).includes(token.id);
+  const former = same === undefined ? formerSelves(memory.ended.values(), { network: before.name, ...grant }) : [];
+  const taken = same?.taken ?? former.flatMap((one) => one.taken);
+  // What a token permits comes to what the member has, once: what was taken since is not to come back by joining again.
+  const given = known ? [] : givenBy(token, taken, before.mesh);
+  const right = { tokenId: token.id, sinceMs: draft.nowMs, services: given, roles: token.roles };
+  const nowMs = draft.clocks.believed();
+  const rights = known
+    ? same.rights
+    : withToken(same?.rights ?? [], right, {
+        most: LIMITS.tokensPerAgent,
+        hasEnded: (id) => joinTokenState(memory.tokens.get(id) ?? GONE, nowMs) !== 'valid',
+      });
+  if (rights === undefined) {
     throw new StateError(
       'limit',
-      `host ${same.host} joined with ${LIMITS.tokensPerAgent} tokens already; use weft grant, or revoke it and join anew`,
+      `host ${grant.host} joined with ${LIMITS.tokensPerAgent} tokens already, with which others can still join; use weft grant, or revoke some`,
     );
   }
+  for (const one of former) draft.writes.push({ write: 'putEndedAgent', row: { ...one, taken: [] } });
   const joining = {
     id: same?.id ?? `ag_${randomBytes(8).toString('hex')}`,
     network: before.name,
     host: grant.host,
     identityKey: Uint8Array.from(grant.identityKey),
     tunnelKey: Uint8Array.from(grant.tunnelKey),
-    // What a token permits comes to what the member has, once: what was taken since is not to come back by joining again.
-    granted:
-      same !== undefined && tokensOf(same).includes(token.id) ? same.granted : union(same?.granted, token.services),
-    roles: union(same?.roles, token.roles),
+    ...summed(rights),
+    taken: lessTaken(taken, given),
+    rightsRevision: known ? same.rightsRevision : draft.revision,
     ephemeral: token.ephemeral && same?.ephemeral !== false,
-    tokenId: token.id,
-    earlierTokenIds: same === undefined ? [] : tokensOf(same).filter((id) => id !== token.id),
     joinedMs: draft.nowMs,
     version: grant.version,
   };
@@ -80,10 +93,12 @@ export function end(
 ): Outcome<number> {
   const { nowMs: endedMs, sequence, writes } = draft;
   for (const id of fadedEnded(memory, draft.clocks.believed())) writes.push({ write: 'removeEndedAgent', row: { id } });
-  for (const { id, network, host, identityKey } of agents) {
+  for (const { id, network, host, identityKey, taken: all } of agents) {
+    // Who was revoked comes back by a later token only, which gives what it says.
+    const taken = revoked ? [] : stillGiven(all, tokensIn(memory, network), draft.clocks.believed());
     writes.push({
-      write: 'addEndedAgent',
-      row: { id, network, host, identityKey, reason, revoked, sequence, endedMs },
+      write: 'putEndedAgent',
+      row: { id, network, host, identityKey, reason, revoked, sequence, endedMs, taken },
     });
   }
   const network = bookOf(memory, before.name).withoutAgents(before, agents, draft);
@@ -201,7 +216,7 @@ export function addInstances(
 function refuseRevoked({ ended }: Memory, token: TokenState, { host, identityKey }: JoinGrant): void {
   const isLater = (agent: EndedAgent): boolean =>
     agent.revoked &&
-    agent.sequence > token.sequence &&
+    agent.sequence > asOf(token) &&
     agent.network === token.network &&
     (agent.host === host || Buffer.compare(agent.identityKey, identityKey) === 0);
   const last = Array.from(ended.values()).findLast(isLater);
@@ -216,14 +231,12 @@ function used(token: TokenState, nowMs: number): TokenState {
   return { ...token, uses: uses + 1, endedMs };
 }
 
-function union<Word extends string>(before: readonly Word[] = [], more: readonly Word[]): readonly Word[] {
-  return [...new Set([...before, ...more])].sort(byText);
+function tokensIn({ tokens }: Memory, network: string): TokenState[] {
+  return [...tokens.values()].filter((token) => token.network === network);
 }
 
-/** Every token that the member joined with, the last one first: when any of them is revoked, it ends. */
-export function tokensOf({ tokenId, earlierTokenIds }: Pick<AgentState, 'tokenId' | 'earlierTokenIds'>): string[] {
-  return [tokenId, ...earlierTokenIds];
-}
+/** A token that is kept no more. */
+const GONE = { revoked: true, expiresMs: 0, reusable: false, uses: 0 };
 
 /** The answer to this join got lost, or the agent was started again with its old token: nothing is to be done. */
 function isRepeat(agent: AgentState, grant: JoinGrant): boolean {

@@ -38,7 +38,7 @@ export function advance(memory: Memory, writes: readonly RowWrite[], networks: r
   for (const { write, row } of writes) {
     if (write === 'putToken') tokens.set(row.id, row);
     else if (write === 'removeToken') tokens.delete(row.id);
-    else if (write === 'addEndedAgent') ended.set(row.id, row);
+    else if (write === 'putEndedAgent') ended.set(row.id, row);
     else if (write === 'removeEndedAgent') ended.delete(row.id);
     else if (write === 'putRun') runs.set(row.timeline, row);
     else if (write === 'removeRun') runs.delete(row.timeline);

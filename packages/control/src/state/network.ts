@@ -4,8 +4,9 @@ import type { AddressRow, AgentRow, InstanceRow, NetworkRow } from '../store/row
 import { Allotment, type AllotmentSink } from './allotment.ts';
 import { sameService } from './diff.ts';
 import type { Draft } from './draft.ts';
+import { rightsOf, summed } from './member-rights.ts';
 import { readOrigins } from './origins.ts';
-import type { AgentState, InstanceState, NetworkState, ServiceState } from './types.ts';
+import type { AgentState, InstanceState, MemberRight, NetworkState, ServiceState, TokenState } from './types.ts';
 
 export class Network {
   readonly #name: string;
@@ -29,12 +30,19 @@ export class Network {
   }
 
   /** The snapshot as of the rows that control was started with. */
-  restore(row: NetworkRow, mesh: Mesh, agentRows: readonly AgentRow[]): NetworkState {
+  restore(
+    row: NetworkRow,
+    mesh: Mesh,
+    agentRows: readonly AgentRow[],
+    tokens: ReadonlyMap<string, TokenState>,
+  ): NetworkState {
     const agents = new Map<string, AgentState>();
     const rightOf = rightsIn(mesh);
-    for (const { services: granted, ...agent } of agentRows) {
+    for (const agentRow of agentRows) {
+      const { services: granted, ...agent } = agentRow;
       const services = rightOf(agent.host, granted);
-      agents.set(agent.id, { ...agent, granted, services, address: this.#known(`host/${agent.host}`) });
+      const rights = rightsOf(agentRow, tokens);
+      agents.set(agent.id, { ...agent, rights, granted, services, address: this.#known(`host/${agent.host}`) });
       this.#keys.set(hex(agent.identityKey), agent.id).set(hex(agent.tunnelKey), agent.id);
     }
     const services = new Map<string, ServiceState>();
@@ -96,6 +104,27 @@ export class Network {
     const instances = this.#withinScope(previous.instances, joined, previous.services, draft);
     const { revision } = draft;
     return { network: { ...previous, revision, agents, hosts: hostsOf(agents), instances }, agent: joined };
+  }
+
+  /** Members have other rights, under the names and keys that they have. */
+  withRights(
+    previous: NetworkState,
+    changed: readonly { readonly agent: AgentState; readonly rights: readonly MemberRight[] }[],
+    draft: Draft,
+  ): NetworkState {
+    if (changed.length === 0) return { ...previous, revision: draft.revision };
+    const agents = new Map(previous.agents);
+    let { instances } = previous;
+    const rightOf = rightsIn(previous.mesh);
+    for (const { agent: before, rights } of changed) {
+      const sum = summed(rights);
+      const agent = { ...before, ...sum, services: rightOf(before.host, sum.granted) };
+      const { granted, address: _, ...row } = agent;
+      draft.writes.push({ write: 'putAgent', row: { ...row, services: granted } });
+      agents.set(agent.id, agent);
+      instances = this.#withinScope(instances, agent, previous.services, draft);
+    }
+    return { ...previous, revision: draft.revision, agents, instances };
   }
 
   /** The agent goes by another name, with its address where that name has none of its own. */

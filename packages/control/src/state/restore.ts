@@ -28,13 +28,14 @@ function build(contents: Contents, before: State | undefined): Memory {
   const names = new Set(contents.networks.map(({ name }) => name));
   const stray = contents.agents.find(({ network }) => !names.has(network));
   if (stray !== undefined) throw new Error(`the network of agent ${stray.id} has no mesh`);
+  const tokens = new Map(contents.tokens.map((token) => [token.id, token]));
   for (const row of contents.networks) {
     const book = new Network(row.name, {
       addresses: addresses.get(row.name) ?? [],
       instances: instances.get(row.name) ?? [],
     });
     books.set(row.name, book);
-    const restored = book.restore(row, readMesh(row.mesh), members.get(row.name) ?? []);
+    const restored = book.restore(row, readMesh(row.mesh), members.get(row.name) ?? [], tokens);
     const known = before?.networks.get(row.name);
     states.set(row.name, known !== undefined && isDeepStrictEqual(known, restored) ? known : restored);
     for (const agent of members.get(row.name) ?? []) agents.set(agent.id, row.name);
@@ -44,7 +45,7 @@ function build(contents: Contents, before: State | undefined): Memory {
     // Every change that counts is a network's, so the newest of them is the count of all.
     state: { revision: contents.revision, networks: states, agents },
     books,
-    tokens: new Map(contents.tokens.map((token) => [token.id, token])),
+    tokens,
     ended: new Map(contents.endedAgents.map((agent) => [agent.id, agent])),
     runs: new Map(contents.runs.map((run) => [run.timeline, run])),
   };

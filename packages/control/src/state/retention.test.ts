@@ -21,6 +21,8 @@ function token(id: string, rest: Partial<TokenState> = {}): TokenState {
     uses: 0,
     revoked: false,
     endedMs: undefined,
+    replacedBy: '',
+    asOf: undefined,
     ...rest,
   };
 }

@@ -1,6 +1,7 @@
 /** What control may forget, so that its data does not grow with every host that ever came by. */
 import { joinTokenEndMs, joinTokenState } from '@weft/proto';
 import { FORGOTTEN_RETENTION_MS, REVOKED_RETENTION_MS, TOKEN_RETENTION_MS } from './limits.ts';
+import { asOf, stillGiven } from './taken.ts';
 import type { AgentState, EndedAgent, TokenState } from './types.ts';
 
 /**
@@ -26,7 +27,7 @@ export function fadedTokens(
   return { faded: [...longEnded, ...ended.slice(0, excess)], held: valid + ended.length - excess };
 }
 
-/** A revocation stays for as long as there is a token from before it, whatever the clock said when it was made. */
+/** A revocation, and what was taken from a host that was forgotten, stay for as long as there is a token from before, whatever the clock said when it was made. */
 export function fadedEnded(
   {
     ended,
@@ -35,11 +36,13 @@ export function fadedEnded(
   nowMs: number,
 ): string[] {
   const valid = [...tokens.values()].filter((token) => joinTokenState(token, nowMs) === 'valid');
-  const oldest = Math.min(...valid.map(({ sequence }) => sequence));
+  const oldest = Math.min(...valid.map(asOf));
   const faded: string[] = [];
-  for (const { id, revoked, endedMs, sequence } of ended.values()) {
+  for (const { id, network, revoked, endedMs, sequence, taken } of ended.values()) {
     const retention = revoked ? REVOKED_RETENTION_MS : FORGOTTEN_RETENTION_MS;
-    if (endedMs + retention < nowMs && !(revoked && oldest < sequence)) faded.push(id);
+    if (endedMs + retention >= nowMs || (revoked && oldest < sequence)) continue;
+    const own = valid.filter((token) => token.network === network);
+    if (stillGiven(taken, own, nowMs).length === 0) faded.push(id);
   }
   return faded;
 }

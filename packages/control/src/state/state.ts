@@ -16,7 +16,7 @@ import { applyMesh, checkMesh, editMesh, meshAt, revisionsOf } from './meshes.ts
 import { olderDataFound, tellOlder } from './older-data.ts';
 import { restore } from './restore.ts';
 import { beginRun, compare, numberOn } from './runs.ts';
-import { createToken, revokeToken, tokensOf } from './tokens.ts';
+import { createToken, replaceToken, revokeToken, tokensOf } from './tokens.ts';
 import type {
   AppliedMesh,
   ApplyOptions,
@@ -74,6 +74,7 @@ class Writer implements StateStore {
   readonly forgetAgent = this.#changing(forgetAgent);
   readonly registerInstances = this.#changing(addInstances);
   readonly createToken = this.#changing(createToken);
+  readonly replaceToken = this.#changing(replaceToken);
   readonly revokeToken = this.#changing(revokeToken);
   readonly #beginRun = this.#changing(beginRun);
   readonly numberOn = this.#changing(numberOn);

@@ -6,11 +6,21 @@ import type { Draft, Outcome } from './draft.ts';
 import { StateError } from './errors.ts';
 import { LIMITS } from './limits.ts';
 import { mayRunIn } from './may-run.ts';
-import { end, tokensOf as tokensOfAgent } from './members.ts';
-import { type Memory, requireNetwork } from './memory.ts';
+import { admittedBy, tokensOf as tokensOfAgent, withOther, withoutToken } from './member-rights.ts';
+import { end } from './members.ts';
+import { bookOf, type Memory, requireNetwork } from './memory.ts';
 import { checkMesh, makeNetwork } from './meshes.ts';
 import { fadedTokens } from './retention.ts';
-import type { CreatedToken, NetworkState, RevokedToken, TokenScope, TokenState } from './types.ts';
+import { asOf } from './taken.ts';
+import type {
+  AgentState,
+  CreatedToken,
+  NetworkState,
+  ReplacedToken,
+  RevokedToken,
+  TokenScope,
+  TokenState,
+} from './types.ts';
 
 /** Oldest first. */
 export function tokensOf({ tokens }: Memory, network: string): TokenState[] {
@@ -36,12 +46,7 @@ export function createToken(
       { network: scope.network },
     );
   }
-  const tokens = tokensOf(memory, scope.network);
-  const most = LIMITS.tokensPerNetwork;
-  const { faded, held } = fadedTokens(tokens, network?.agents.values() ?? [], { nowMs: draft.clocks.believed(), most });
-  if (held >= most) {
-    throw new StateError('limit', `network ${scope.network} has ${held} tokens; revoke some, or use a reusable one`);
-  }
+  makeRoom(memory, draft, scope.network);
   const token: TokenState = {
     ...scope,
     services: [...new Set(scope.services)].sort(byText),
@@ -53,12 +58,24 @@ export function createToken(
     uses: 0,
     revoked: false,
     endedMs: undefined,
+    replacedBy: '',
+    asOf: undefined,
   };
   const act = { ...created(token, network === undefined, actor), network: scope.network };
   const made = network === undefined ? { networks: [makeEmpty(memory, draft, scope.network)] } : {};
-  for (const id of faded) draft.writes.push({ write: 'removeToken', row: { id } });
   draft.writes.push({ write: 'putToken', row: token });
   return { ...made, answer: { ...token, networkCreated: network === undefined }, act };
+}
+
+/** For one token more, at the cost of those that ended. Throws StateError `limit`. */
+function makeRoom(memory: Memory, draft: Draft, name: string): void {
+  const most = LIMITS.tokensPerNetwork;
+  const agents = memory.state.networks.get(name)?.agents.values() ?? [];
+  const { faded, held } = fadedTokens(tokensOf(memory, name), agents, { nowMs: draft.clocks.believed(), most });
+  if (held >= most) {
+    throw new StateError('limit', `network ${name} has ${held} tokens; revoke some, or use a reusable one`);
+  }
+  for (const id of faded) draft.writes.push({ write: 'removeToken', row: { id } });
 }
 
 /** A network as a first token makes it: nothing was applied to it yet. */
@@ -68,30 +85,86 @@ function makeEmpty(memory: Memory, draft: Draft, name: string): NetworkState {
   return makeNetwork(memory, draft, mesh);
 }
 
-export function revokeToken(memory: Memory, draft: Draft, id: string, actor: string): Outcome<RevokedToken> {
+export function replaceToken(
+  memory: Memory,
+  draft: Draft,
+  id: string,
+  secretHash: Uint8Array,
+  lifetimeMs: number | undefined,
+  actor: string,
+): Outcome<ReplacedToken> {
+  const before = requireToken(memory, id);
+  if (before.revoked) {
+    const words = `token ${id} was revoked already, and the hosts that joined with it have ended; make one with weft token create`;
+    throw new StateError('token-ended', words, [], { token: id });
+  }
+  const network = requireNetwork(memory, before.network);
+  makeRoom(memory, draft, network.name);
+  const token: TokenState = {
+    ...before,
+    id: `tk_${randomBytes(8).toString('hex')}`,
+    sequence: draft.sequence,
+    // It is the same to hosts that were revoked, and of what was taken: what is new is the secret.
+    asOf: asOf(before),
+    secretHash,
+    createdMs: draft.nowMs,
+    expiresMs: draft.nowMs + (lifetimeMs ?? before.expiresMs - before.createdMs),
+    uses: 0,
+    endedMs: undefined,
+  };
+  const endedMs = before.endedMs ?? draft.nowMs;
+  draft.writes.push({ write: 'putToken', row: token });
+  draft.writes.push({ write: 'putToken', row: { ...before, revoked: true, endedMs, replacedBy: token.id } });
+  const changed = joinedWith(network, id).map((agent) => ({ agent, rights: withOther(agent.rights, id, token.id) }));
+  const hosts = changed.map(({ agent }) => agent.host).sort(byText);
+  const detail = [`by ${token.id}`, listed(hosts, 'agent'), `until ${new Date(token.expiresMs).toISOString()}`];
+  const act = { actor, action: 'token-replace', subject: `token ${id}`, detail: detail.filter(Boolean).join('; ') };
+  // A revision where it changes nothing for agents too: they can tell a control that was restored from before by it.
+  const changing = bookOf(memory, network.name).withRights(network, changed, draft);
+  return { answer: { token, hosts, revision: draft.revision }, networks: [changing], act };
+}
+
+function requireToken(memory: Memory, id: string): TokenState {
   const token = memory.tokens.get(id);
   if (token === undefined)
     throw new StateError('no-such-token', `there is no token ${id}; see weft token list`, [], { token: id });
+  if (token.replacedBy === '') return token;
+  const { replacedBy } = token;
+  const words = `token ${id} admits nobody: ${replacedBy} is in its place, and the hosts that joined with it hang on that one`;
+  throw new StateError('token-ended', words, [], { token: id, replacedBy });
+}
+
+function joinedWith(network: NetworkState, id: string): AgentState[] {
+  return [...network.agents.values()].filter((agent) => tokensOfAgent(agent).includes(id));
+}
+
+export function revokeToken(memory: Memory, draft: Draft, id: string, actor: string): Outcome<RevokedToken> {
+  const token = requireToken(memory, id);
   const network = requireNetwork(memory, token.network);
-  const agents = [...network.agents.values()].filter((agent) => tokensOfAgent(agent).includes(id));
-  const hosts = agents.map((agent) => agent.host).sort(byText);
-  const act = {
-    actor,
-    action: 'token-revoke',
-    network: network.name,
-    subject: `token ${id}`,
-    detail: listed(hosts, 'agent'),
-  };
+  const [agents, adding] = [true, false].map((admitted) =>
+    joinedWith(network, id).filter((agent) => (admittedBy(agent) === id) === admitted),
+  ) as [AgentState[], AgentState[]];
+  const [hosts, narrowed] = [agents, adding].map((some) => some.map(({ host }) => host).sort(byText)) as [
+    string[],
+    string[],
+  ];
+  const takes = narrowed.length === 0 ? '' : `taken from ${listed(narrowed, 'agent')}`;
+  const detail = [listed(hosts, 'agent'), takes].filter(Boolean).join('; ');
+  const act = { actor, action: 'token-revoke', network: network.name, subject: `token ${id}`, detail };
   draft.writes.push({ write: 'putToken', row: { ...token, revoked: true, endedMs: token.endedMs ?? draft.nowMs } });
-  if (agents.length === 0 && token.revoked) return { answer: { hosts, revision: network.revision }, act };
-  if (agents.length === 0) {
-    // A revision all the same: agents hear of it, and can tell a control that was restored from before.
-    const { revision } = draft;
-    return { answer: { hosts, revision }, networks: [{ ...network, revision }], act };
-  }
+  const { revision } = draft;
+  if (agents.length + adding.length === 0 && token.revoked)
+    return { answer: { hosts, narrowed, revision: network.revision }, act };
+  const left = adding.map((agent) => ({
+    agent: { ...agent, rightsRevision: revision },
+    rights: withoutToken(agent.rights, id),
+  }));
+  // A revision all the same where nobody joined with it: agents hear of it, and can tell a control that was restored from before.
+  const narrower = bookOf(memory, network.name).withRights(network, left, draft);
+  const answer = { hosts, narrowed, revision };
+  if (agents.length === 0) return { answer, networks: [narrower], takesAway: adding.length > 0, act };
   const reason = `token ${id} was revoked by an operator`;
-  const ended = end(memory, draft, { network, agents }, { reason, revoked: true, act });
-  return { ...ended, answer: { hosts, revision: ended.answer } };
+  return { ...end(memory, draft, { network: narrower, agents }, { reason, revoked: true, act }), answer };
 }
 
 function created(token: TokenState, makesNetwork: boolean, actor: string): Act {

@@ -9,9 +9,11 @@ export interface ServiceState {
   readonly address: number;
 }
 
+export type { MemberRight, Taken } from '../store/columns.ts';
+
 /** A member of a network. */
 export interface AgentState extends Omit<AgentRow, 'services'> {
-  /** What its tokens and grants let it run: names, `kind:KIND` or `*`. */
+  /** What its rights let it run, together: names, `kind:KIND` or `*`. */
   readonly granted: readonly string[];
   /** What it may run, by these and the mesh, as rightsIn works it out. */
   readonly services: readonly string[];
@@ -187,6 +189,16 @@ export interface RemovedNetwork {
 export interface RevokedToken {
   /** Whose memberships ended with it, sorted. */
   readonly hosts: readonly string[];
+  /** Those that it had only added to, which lost what it gave, sorted. */
+  readonly narrowed: readonly string[];
+  readonly revision: number;
+}
+
+export interface ReplacedToken {
+  /** The one that admits from now on. */
+  readonly token: TokenState;
+  /** Members that hang on it now, sorted. */
+  readonly hosts: readonly string[];
   readonly revision: number;
 }
 
@@ -257,7 +269,17 @@ export interface StateStore {
   token(id: string): TokenState | undefined;
   /** Newest first. */
   tokens(network: string): readonly TokenState[];
-  /** Ends the token and the membership of every agent that joined with it. */
+  /**
+   * Another token of the same rights, and this one admits nobody any more. Its members stay as they are, and hang on the new one.
+   * `lifetimeMs` is that of the one before when left out.
+   */
+  replaceToken(
+    id: string,
+    secretHash: Uint8Array,
+    lifetimeMs: number | undefined,
+    actor: string,
+  ): Promise<ReplacedToken>;
+  /** Ends the token and the membership of every agent that it made a member; others lose what it had added. */
   revokeToken(id: string, actor: string): Promise<RevokedToken>;
   /** Meshes that were applied, newest first; the newest 200 are kept. */
   revisions(network: string, limit: number, before?: number): Promise<readonly Revision[]>;

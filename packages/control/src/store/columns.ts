@@ -24,7 +24,7 @@ function plain<T extends SQLInputValue>(what: string, is: (value: unknown) => va
   return { read, write: (value) => value };
 }
 
-function list<T extends string>(what: string, is: (word: unknown) => word is T): Sort<readonly T[]> {
+function list<T>(what: string, is: (word: unknown) => word is T): Sort<readonly T[]> {
   const read = (value: SQLOutputValue | undefined): readonly T[] => {
     const words: unknown = JSON.parse(TEXT.read(value));
     if (Array.isArray(words) && words.every(is)) return words;
@@ -33,22 +33,57 @@ function list<T extends string>(what: string, is: (word: unknown) => word is T):
   return { read, write: (words) => JSON.stringify(words) };
 }
 
+function entries<T extends object>(what: string, is: (entry: Partial<T>) => boolean): Sort<readonly T[]> {
+  return list(what, (entry): entry is T => typeof entry === 'object' && entry !== null && is(entry));
+}
+
 const isText = (value: unknown): value is string => typeof value === 'string';
+const isInteger = (value: unknown): value is number => Number.isSafeInteger(value);
+const isRole = (word: unknown): word is AgentRole => isText(word) && isAgentRole(word);
+const areTexts = (words: unknown): boolean => Array.isArray(words) && words.every(isText);
 
 export const TEXT = plain('text', isText);
-export const INTEGER = plain('an integer', (value): value is number => Number.isSafeInteger(value));
+export const INTEGER = plain('an integer', isInteger);
 export const BYTES = plain('bytes', (value): value is Uint8Array => value instanceof Uint8Array);
 export const NAMES = list('names', isText);
-export const ROLES = list(
-  'roles that this version knows',
-  (word): word is AgentRole => isText(word) && isAgentRole(word),
+export const ROLES = list('roles that this version knows', isRole);
+
+/** What a member has by one of its tokens, or by grants. */
+export interface MemberRight {
+  /** The token that it joined with; empty for what it was granted as a member. */
+  readonly tokenId: string;
+  /** When it joined with it first, or was granted something last; 0 when that was not kept. Milliseconds since the Unix epoch. */
+  readonly sinceMs: number;
+  /** Names of services, `kind:KIND` or `*`, sorted. */
+  readonly services: readonly string[];
+  readonly roles: readonly AgentRole[];
+}
+
+export const RIGHTS = entries<MemberRight>(
+  'rights',
+  ({ tokenId, sinceMs, services, roles }) =>
+    isText(tokenId) && isInteger(sinceMs) && areTexts(services) && Array.isArray(roles) && roles.every(isRole),
 );
+
+/** What was taken from a member, which no token from before gives it again. */
+export interface Taken {
+  /** The name of a service, `kind:KIND` or `*`. */
+  readonly entry: string;
+  /** Place in the log of the change that took it. */
+  readonly sequence: number;
+}
+
+export const TAKEN = entries<Taken>('what was taken', ({ entry, sequence }) => isText(entry) && isInteger(sequence));
+
 export const FLAG: Sort<boolean> = { read: (value) => INTEGER.read(value) !== 0, write: (value) => (value ? 1 : 0) };
 /** A time that has not come is no value. */
 export const TIME: Sort<number | undefined> = {
   read: (value) => (value === null ? undefined : INTEGER.read(value)),
   write: (value) => value ?? null,
 };
+
+/** A place in the log that has not been told is no value. */
+export const PLACE = TIME;
 
 /** Makes a row of what a statement gave; columns that are not of it are passed over. */
 export function reader<C extends Columns>(columns: C): (row: Row) => RowOf<C> {

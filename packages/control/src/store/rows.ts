@@ -1,5 +1,5 @@
 /** What stands in each table, and what changes there, as plain values. Times are milliseconds since the Unix epoch. */
-import { BYTES, FLAG, INTEGER, NAMES, ROLES, type RowOf, TEXT, TIME } from './columns.ts';
+import { BYTES, FLAG, INTEGER, NAMES, PLACE, RIGHTS, ROLES, type RowOf, TAKEN, TEXT, TIME } from './columns.ts';
 
 export const NETWORKS = { name: TEXT, revision: INTEGER, secret: BYTES };
 
@@ -22,15 +22,23 @@ export const AGENTS = {
   identityKey: BYTES,
   /** X25519 public key, 32 bytes. */
   tunnelKey: BYTES,
-  /** Services it may run, sorted; some may not be declared in the mesh (any more, or yet). */
+  /** All that its rights let it run, sorted; some may not be declared in the mesh (any more, or yet). */
   services: NAMES,
   roles: ROLES,
   /** Forgotten a while after it disconnects. */
   ephemeral: FLAG,
   /** The token it joined with last. */
   tokenId: TEXT,
-  /** Those before, of which it keeps what they permitted; latest first. */
+  /** Those before, of which it keeps what they permitted; latest first, and the last the one that made it a member. */
   earlierTokenIds: NAMES,
+  /**
+   * By what it has services and roles, in the order in which it joined with these tokens; grants come last. A version that knows them not changes the
+   * columns above without it, and these count.
+   */
+  rights: RIGHTS,
+  taken: TAKEN,
+  /** At which what it may run by its rights was changed last; 0 when that was not kept. */
+  rightsRevision: INTEGER,
   joinedMs: INTEGER,
   /** Software version it joined with. */
   version: TEXT,
@@ -68,6 +76,13 @@ export const TOKENS = {
   revoked: FLAG,
   /** When its one use was made or it was revoked, whichever was first; undefined while neither, and where that was not kept. */
   endedMs: TIME,
+  /** The token that admits in its place; empty for none. */
+  replacedBy: TEXT,
+  /**
+   * What was revoked or taken from a host after this place in the log, it does not give back: of one that replaces another that of
+   * the other, else its own `sequence`, as where none is kept.
+   */
+  asOf: PLACE,
 };
 
 export type TokenRow = RowOf<typeof TOKENS>;
@@ -85,6 +100,8 @@ export const ENDED_AGENTS = {
   /** Place in the log of the change that ended it. */
   sequence: INTEGER,
   endedMs: INTEGER,
+  /** What was taken from it, and is not to come back with it. */
+  taken: TAKEN,
 };
 
 export type EndedAgentRow = RowOf<typeof ENDED_AGENTS>;
@@ -174,7 +191,8 @@ export interface WriteRows {
   /** Adds the token, or replaces the uses and the end of one that is there. */
   readonly putToken: TokenRow;
   readonly removeToken: Pick<TokenRow, 'id'>;
-  readonly addEndedAgent: EndedAgentRow;
+  /** Adds it, or replaces what was taken of one that is there. */
+  readonly putEndedAgent: EndedAgentRow;
   readonly removeEndedAgent: Pick<EndedAgentRow, 'id'>;
   /** Adds the run, or replaces all but the name of one that is there. */
   readonly putRun: RunRow;

@@ -114,5 +114,15 @@ export const SCHEMA: Schema = {
     { adds: true, sql: 'ALTER TABLE tokens ADD COLUMN ended_ms INTEGER' },
     // With each mesh, so that one that an older version adds has none.
     { adds: true, sql: "ALTER TABLE revisions ADD COLUMN origins TEXT NOT NULL DEFAULT ''" },
+    {
+      adds: true,
+      sql: `
+        ALTER TABLE tokens ADD COLUMN replaced_by TEXT NOT NULL DEFAULT '';
+        ALTER TABLE tokens ADD COLUMN as_of INTEGER;
+        ALTER TABLE agents ADD COLUMN rights TEXT NOT NULL DEFAULT '[]';
+        ALTER TABLE agents ADD COLUMN taken TEXT NOT NULL DEFAULT '[]';
+        ALTER TABLE agents ADD COLUMN rights_revision INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE ended_agents ADD COLUMN taken TEXT NOT NULL DEFAULT '[]'`,
+    },
   ],
 };

@@ -35,6 +35,9 @@ const agent = {
   ephemeral: false,
   tokenId: 'tk_1',
   earlierTokenIds: ['tk_0'],
+  rights: [{ tokenId: 'tk_0', sinceMs: 3, services: ['redis'], roles: ['gateway' as const] }],
+  taken: [{ entry: 'web', sequence: 7 }],
+  rightsRevision: 2,
   joinedMs: 5,
   version: '1.2',
 };

@@ -155,6 +155,7 @@ export class MadeUpMesh {
       ephemeral: index % 4 === 3,
       tags: index % 4 === 2 ? ['data'] : [],
       tokenId: 'tok-1',
+      earlierTokenIds: [],
       address: `10.0.${Math.floor(index / 200)}.${(index % 200) + 1}:7410`,
       fingerprint: `sha256:${'0123456789abcdef'.repeat(4)}`.slice(0, 71),
       clockSkewMs: index === 11 ? 2_340 : index % 7,

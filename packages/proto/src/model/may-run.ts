@@ -6,6 +6,9 @@ import { byText, entryOf } from './values.ts';
 
 const KIND = 'kind:';
 
+/** What lets a host run something; `other` is told by a newer control alone. */
+export const RIGHT_SOURCES = ['token', 'grant', 'mesh', 'other'] as const;
+
 /** What is wrong with an entry of what a host may run: a service's name, `kind:KIND` or `*`. */
 export function runnableProblem(entry: string): string | undefined {
   if (entry === '*' || (entry.startsWith(KIND) && isKind(entry.slice(KIND.length)))) return undefined;

@@ -71,6 +71,7 @@ const adminHandlers: AdminHandlers = {
   revokeAgent: unused,
   createToken: unused,
   listTokens: unused,
+  replaceToken: unused,
   revokeToken: unused,
   explain: unused,
   listFlows: unused,

@@ -120,6 +120,7 @@ export const adminService = {
   revokeAgent: admin('RevokeAgent'),
   createToken: admin('CreateToken'),
   listTokens: admin('ListTokens'),
+  replaceToken: admin('ReplaceToken'),
   revokeToken: admin('RevokeToken'),
   explain: admin('Explain'),
   listFlows: admin('ListFlows'),

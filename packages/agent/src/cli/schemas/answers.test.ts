@@ -16,6 +16,7 @@ beforeEach(() => serve(everyAnswer()));
 
 /** What follows the words of each command, where it needs more. */
 const MORE: Partial<Record<Answering, readonly string[]>> = {
+  'token replace': ['tk1'],
   'token revoke': ['tk1'],
   apply: ['-f', 'MESH', '--yes'],
   diff: ['-f', 'MESH'],

@@ -48,7 +48,9 @@ export function everyAnswer(host = 'build-3'): Partial<AdminHandlers> {
       answer(null, {
         tokens: [{ tokenId: 'tk1', services: ['web', host], host, roles: rolesToWire(['gateway']), expireTime: time }],
       }),
-    revokeToken: (_call, answer) => answer(null, { ...told, stragglers: [`${host}-4`] }),
+    replaceToken: (_call, answer) =>
+      answer(null, { ...told, token: 'weft1.abc', tokenId: 'tk2', expireTime: time, stragglers: [`${host}-4`] }),
+    revokeToken: (_call, answer) => answer(null, { ...told, narrowed: [`${host}-5`], stragglers: [`${host}-4`] }),
     renameAgent: (_call, answer) => answer(null, { ...told, formerHost: host, leftOver: [`policy ${host}`] }),
     revokeAgent: (_call, answer) => answer(null, { ...told, agentId: 'a1', joinedAlike: [`${host}-4`] }),
     grantServices: (_call, answer) => answer(null, { result, granted: ['redis'] }),
@@ -85,6 +87,11 @@ export function everyAnswer(host = 'build-3'): Partial<AdminHandlers> {
               addresses: ['127.80.0.3'],
               lastSeenTime: time,
               roles: rolesToWire(['gateway']),
+              rights: [
+                { source: 1, tokenId: 'tk1', services: ['web'], roles: rolesToWire(['gateway']), sinceTime: time },
+                { source: 2, services: [host] },
+                { source: 99 },
+              ],
             },
             observedHost: '198.51.100.7',
             addressHint: 'behind NAT',

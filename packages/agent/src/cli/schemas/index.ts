@@ -5,13 +5,24 @@ import { snakeCase } from '../snake-case.ts';
 import { explain, flows } from './flows.ts';
 import { fileProblem, list, TOLD, text, told } from './form.ts';
 import { check, env, forward, ping, reload, status } from './host.ts';
-import { agents, agentsRename, grant, revoke, services, tokenCreate, tokenList, tokenRevoke } from './members.ts';
+import {
+  agents,
+  agentsRename,
+  grant,
+  revoke,
+  services,
+  tokenCreate,
+  tokenList,
+  tokenReplace,
+  tokenRevoke,
+} from './members.ts';
 import { apply, audit, diff, get, history, lint, networkList, networkRemove, rollback } from './mesh.ts';
 
 /** By the words of the command. */
 export const ANSWERS = {
   'token create': tokenCreate,
   'token list': tokenList,
+  'token replace': tokenReplace,
   'token revoke': tokenRevoke,
   apply,
   diff,

@@ -6,6 +6,7 @@ import {
   type PairTraffic,
   type PeerTunnels,
   type Report,
+  RIGHT_SOURCES,
   type Service,
   type Telemetry,
 } from '@weft/proto';
@@ -55,11 +56,30 @@ export const tokenList = told({
       endedMs: timeMs.describe('since when nobody new can join with it; 0: somebody can'),
       uses: count,
       revoked: flag,
+      replacedBy: text.describe('identifier of the token in its place; empty: none'),
     }),
   ),
 });
 
-export const tokenRevoke = told({ tokenId, revision, hosts: texts.describe('members that it ended'), ...takenUp });
+export const tokenReplace = told({
+  token: text.describe('the secret: who has it may join'),
+  tokenId,
+  expiresMs: timeMs,
+  replaced: text.describe('identifier of the token that admits nobody any more'),
+  revision,
+  hosts: texts.describe('members that hang on the new one'),
+  ...takenUp,
+});
+
+const narrowed = texts.describe('members that lost what it, or one of the tokens, had added, and go on');
+
+export const tokenRevoke = told({
+  tokenId,
+  revision,
+  hosts: texts.describe('members that it ended'),
+  narrowed,
+  ...takenUp,
+});
 
 export const grant = told({
   host: text,
@@ -74,6 +94,7 @@ export const revoke = told({
   agentId: text,
   revision,
   hosts: texts.describe('with --with-token, all members that it ended'),
+  narrowed,
   admittingToken: text.describe('a token with which others can still join; empty when there is none'),
   joinedAlike: texts.describe('other hosts that joined with that token, and go on'),
   ...takenUp,
@@ -153,6 +174,15 @@ export const agents = told({
       ephemeral: flag,
       tags: texts,
       tokenId,
+      rights: list(
+        told({
+          source: z.enum(RIGHT_SOURCES),
+          tokenId: text.describe('with source token; empty otherwise'),
+          services: texts.describe('as they were said: services, kind:KIND or *'),
+          roles,
+          sinceMs: timeMs.describe('when it joined with the token, or was granted something last; 0: not known'),
+        }),
+      ).describe('by what it may run what it may: its tokens, the first made it a member; grants; the mesh file'),
       address: text.describe('its own in the range of VIPs'),
       fingerprint: text,
       behindMs: spanMs.describe('milliseconds since it could have enforced the newest revision; 0: it does'),

@@ -28,6 +28,7 @@ export function agent(host: string, changes: Partial<AgentView> = {}): AgentView
     ephemeral: false,
     tags: [],
     tokenId: '',
+    earlierTokenIds: [],
     address: '',
     endpoints: [],
     observedHost: '',

@@ -202,7 +202,7 @@ function Membership({ agent }: { readonly agent: AgentView }) {
       <dt>Address</dt>
       <dd class="mono">{agent.address || '–'}</dd>
       <dt>Joined by token</dt>
-      <dd class="mono">{agent.tokenId || '–'}</dd>
+      <dd class="mono">{[agent.tokenId, ...agent.earlierTokenIds].reverse().join(', ') || '–'}</dd>
       <dt>Identity</dt>
       <dd class="mono">{agent.id}</dd>
       <dt>Key fingerprint</dt>

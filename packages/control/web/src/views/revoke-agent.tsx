@@ -17,10 +17,11 @@ export function RevokeAgent({ agent, onClose }: { readonly agent: AgentView; rea
   const withToken = useSignal(false);
   const network = app.network.value;
   const tokens = useAnswer(network, (signal) => listTokens(app.api, { network }, signal));
-  const token = tokens.value?.find(({ id }) => id === agent.tokenId);
-  const admits = token !== undefined && joinTokenState(token, app.now.peek()) === 'valid';
+  const own = [agent.tokenId, ...agent.earlierTokenIds];
+  const token = tokens.value?.find((each) => own.includes(each.id) && joinTokenState(each, app.now.peek()) === 'valid');
+  // With --with-token all of its tokens go, and each host that one of them made a member.
   const others = [...app.live.agents.value.values()].filter(
-    ({ id, tokenId }) => id !== agent.id && tokenId === agent.tokenId,
+    ({ id, tokenId, earlierTokenIds }) => id !== agent.id && own.includes([tokenId, ...earlierTokenIds].at(-1) ?? ''),
   );
   const named = others.map(({ host }) => host).join(', ');
   const revoke = async (): Promise<void> => {
@@ -50,11 +51,11 @@ export function RevokeAgent({ agent, onClose }: { readonly agent: AgentView; rea
           Its tunnels and flows are cut at once, and it can only come back with a new token. What runs on it is no
           longer reached: {agent.services.join(', ') || 'no service'}.
         </p>
-        {admits ? (
+        {token !== undefined ? (
           <>
             <p>
-              It joined with token <span class="mono">{agent.tokenId}</span>, with which others can still join under
-              other names. {named === '' ? 'No other host joined with it.' : `These joined with it too: ${named}.`}
+              It joined with token <span class="mono">{token.id}</span>, with which others can still join under other
+              names. {named === '' ? 'No other host joined with it.' : `These came by its tokens too: ${named}.`}
             </p>
             <Tick
               checked={withToken.value}
@@ -62,7 +63,7 @@ export function RevokeAgent({ agent, onClose }: { readonly agent: AgentView; rea
                 withToken.value = checked;
               }}
             >
-              Revoke the token too{named === '' ? '' : ', and end those hosts'}
+              Revoke its tokens too{named === '' ? '' : ', and end those hosts'}
             </Tick>
           </>
         ) : null}

@@ -10,9 +10,14 @@ export function RevokeToken({ token, onClose }: { readonly token: Token; readonl
   const app = useApp();
   const problem = useSignal('');
   const asking = useSignal(false);
-  const hosts = [...app.live.agents.value.values()]
-    .filter(({ tokenId }) => tokenId === token.id)
-    .map(({ host }) => host);
+  const hosts: string[] = [];
+  const added: string[] = [];
+  for (const { host, tokenId, earlierTokenIds } of app.live.agents.value.values()) {
+    const tokens = [tokenId, ...earlierTokenIds];
+    // The first made it a member; later ones added to what it may do.
+    if (tokens.at(-1) === token.id) hosts.push(host);
+    else if (tokens.includes(token.id)) added.push(host);
+  }
   const revoke = async (): Promise<void> => {
     asking.value = true;
     problem.value = '';
@@ -31,9 +36,10 @@ export function RevokeToken({ token, onClose }: { readonly token: Token; readonl
         <p>Nobody can join with it any more.</p>
         <p>
           {hosts.length === 0
-            ? 'No host joined with it.'
-            : `The membership of each host that joined with it ends at once: ${hosts.join(', ')}.`}
+            ? 'No host came by it.'
+            : `The membership of each host that came by it ends at once: ${hosts.join(', ')}.`}
         </p>
+        {added.length === 0 ? null : <p>These lose what it had added, and stay: {added.join(', ')}.</p>}
         {problem.value === '' ? null : <Problem>{problem.value}</Problem>}
         <div class="row">
           <button type="button" class="button danger" disabled={asking.value} onClick={() => void revoke()}>
