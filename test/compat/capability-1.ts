@@ -82,6 +82,7 @@ export const report: Report = {
   tunnels: 2,
   flows: 3,
   listeners: 448,
+  toldApart: [],
 };
 
 const flow: FlowRecord = {

@@ -208,6 +208,7 @@ export function linkRig() {
         problems: [],
         flows: 0,
         listeners: 0,
+        toldApart: [],
         ...state,
       }),
     );

@@ -49,7 +49,9 @@ interface Described {
 }
 
 /** The report to control. `listeners`: how many it may hold at once. */
-export function makeReport(parts: Described & { readonly listeners: number }): Report {
+export function makeReport(
+  parts: Described & { readonly listeners: number; readonly toldApart: ReadonlySet<string> },
+): Report {
   const { inbound, port, totals, problems, gateway } = parts;
   return {
     endpoints: endpoints(parts),
@@ -61,6 +63,7 @@ export function makeReport(parts: Described & { readonly listeners: number }): R
     tunnels: totals.counters.open,
     flows: totals.flows,
     listeners: Number.isFinite(parts.listeners) ? parts.listeners : 0,
+    toldApart: [...parts.toldApart],
   };
 }
 

@@ -9,6 +9,7 @@ import {
   type Protocol,
   parseHostPort,
 } from '@weft/proto';
+import { toldHere } from '../flows/judge.ts';
 import { mergeOpenFlows } from '../flows/open-flows.ts';
 import { FlowRecorder } from '../flows/recorder.ts';
 import { FlowTraffic } from '../flows/traffic.ts';
@@ -105,6 +106,7 @@ export async function openMainPath(
   const traffic = new FlowTraffic({ metrics });
   const packetWays = threads === 1 ? undefined : createPacketWays(threads);
   const sixOnly = new SixOnly();
+  const sight = sightHere();
   const wildcards = await openSeenWildcards(options.directory, logger);
   const tunnelSecret = member.keys.tunnel.secretKey;
   const common = { network, range, controls, tunnelSecret, limits, metrics };
@@ -181,7 +183,7 @@ export async function openMainPath(
   const { outbound, watch } = path.open(inbound, pool && { share: 'first', followers: pool });
   // What is new is bound bit by bit behind the steps, and not enforced before. Asked in the next turn: steps come after followers.
   store.follow(() => Promise.resolve().then(() => outbound.settled()));
-  followMismatches(file, store, problems, sightHere());
+  followMismatches(file, store, problems, sight);
   const gateway = new GatewayPlace(
     { netmap: store, outbound, problems, files: path.files, logger, changed: () => changed.report() },
     taking,
@@ -208,7 +210,10 @@ export async function openMainPath(
   };
   const watched = { watch: { report: reports } };
   const described = { inbound: watched, totals, problems, tunnel, advertise, listeners };
-  const reporter = new ReportSender(() => makeReport({ ...described, port: tunnels.port, gateway: gateway.address }));
+  const reporter = new ReportSender(() => {
+    const toldApart = toldHere(store.current, services, sight);
+    return makeReport({ ...described, port: tunnels.port, gateway: gateway.address, toldApart });
+  });
   changed.report = () => reporter.changed();
   inbound.watch.onChange(() => reporter.changed());
   const report = () => {

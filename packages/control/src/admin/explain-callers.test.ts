@@ -93,6 +93,23 @@ describe('each host that it may be on', () => {
     expect(traced).toEqual([]);
   });
 
+  test('is judged as itself where its agent tells its processes from others', async () => {
+    const where = await networkOf(shut(), [data, mixed]);
+    const { answer, traced } = await explain(toDb, { toldApart: { mixed: ['web'] } }, where);
+    expect(answer).toMatchObject({ verdict: 'allow', rule: 'let-web', breakPoint: 'none', refusedHosts: [] });
+    expect(traced).toEqual(['mixed>data']);
+    const other = await explain({ ...toDb, from: 'host:mixed' }, { toldApart: { mixed: ['web'] } }, where);
+    expect(other.answer).toMatchObject({ verdict: 'deny', rule: 'default' });
+  });
+
+  test('is not all of its host, though it is alone, where its agent tells it from others', async () => {
+    const where = await networkOf(shut(), [data, { host: 'alone', services: ['web'] }]);
+    const told = { toldApart: { alone: ['web'] } };
+    expect((await explain(toDb, told, where)).answer).toMatchObject({ verdict: 'allow', rule: 'let-web' });
+    const other = await explain({ ...toDb, from: 'host:alone' }, told, where);
+    expect(other.answer).toMatchObject({ verdict: 'deny', rule: 'default' });
+  });
+
   test('is left out of those that may, with the rule that is not enforced there', async () => {
     const where = await networkOf(shut(), [data, mixed, { host: 'alone', services: ['web'] }]);
     const { answer, traced } = await explain(toDb, {}, where);

@@ -11,7 +11,7 @@ import {
   sourceName,
 } from '@weft/proto';
 import type { LiveAgents } from '../fleet/live.ts';
-import { fleetAgents, fleetRuns, tagsByHost } from '../fleet/projection.ts';
+import { fleetAgents, fleetRuns, fleetTold, tagsByHost } from '../fleet/projection.ts';
 import { hostSource } from '../state/may-run.ts';
 import type { AgentState, NetworkState } from '../state/types.ts';
 
@@ -25,6 +25,8 @@ export interface Caller {
   readonly source: Source;
   /** Names of the services that run there. */
   readonly runs: readonly string[];
+  /** Of these, whose processes its agent tells from others. */
+  readonly told: ReadonlySet<string>;
 }
 
 /**
@@ -40,31 +42,41 @@ export function callersOf(network: NetworkState, live: LiveAgents, from: string)
   return fleetAgents(network, live)
     .flatMap(({ agent, connected }): Caller[] => {
       const runs = runsOn(agent.id, agent.services);
+      const told = fleetTold(live, agent.id);
+      const caller = { agent, connected, runs, told };
       if (from === 'internet') {
-        return agent.roles.includes('gateway') ? [{ agent, connected, runs, source: { type: 'internet' } }] : [];
+        return agent.roles.includes('gateway') ? [{ ...caller, source: { type: 'internet' } }] : [];
       }
       if (host === undefined ? !runs.includes(from) : agent.host !== host) return [];
-      const [only, another] = runs.flatMap((name) => network.services.get(name)?.service ?? []);
-      const alone = only !== undefined && another === undefined;
-      const source: Source = alone
-        ? { type: 'service', service: only }
-        : hostSource(network, agent, tags.get(agent.host) ?? []);
-      return [{ agent, connected, runs, source }];
+      const running = runs.flatMap((name) => network.services.get(name)?.service ?? []);
+      // Whoever says how to know the processes of its one service runs others too.
+      const alone = running.length === 1 && told.size === 0 ? running[0] : undefined;
+      const known = host === undefined && told.has(from) ? running.find(({ name }) => name === from) : alone;
+      const source: Source =
+        known === undefined
+          ? hostSource(network, agent, tags.get(agent.host) ?? [])
+          : { type: 'service', service: known };
+      return [{ ...caller, source }];
     })
     .sort((one, other) => byText(one.agent.host, other.agent.host));
 }
 
-export function speaksAs({ agent: { host }, runs, source }: Caller): string {
+export function speaksAs({ agent: { host }, runs, told, source }: Caller): string {
   const name = sourceName(source);
-  if (source.type === 'service') return `every process on ${host} speaks as ${name}, the one service that it runs`;
+  if (source.type === 'service')
+    return told.has(name)
+      ? `${host} tells processes of ${name} from others`
+      : `every process on ${host} speaks as ${name}, the one service that it runs`;
+  if (told.size > 0)
+    return `processes on ${host} that are not known to be of ${listed([...told].sort(byText), NAMED)} speak as ${name}`;
   return `${host} runs ${listed([...runs].sort(byText), NAMED)}, which cannot be told apart there and speak as ${name}`;
 }
 
 /** The rules about the caller's services and this destination that its host does not enforce as they are written. */
-export function inexactSteps(inexact: InexactRules, { agent, source, runs }: Caller, to: Destination): string[] {
+export function inexactSteps(inexact: InexactRules, { agent, source, runs, told }: Caller, to: Destination): string[] {
   if (source.type !== 'host') return [];
   return inexact
-    .on(source, runs)
+    .on(source, runs, told)
     .flatMap(({ rule, services }): string[] => {
       const about = services.filter((name) =>
         source.services.some((service) => service.name === name && isAbout(rule, { type: 'service', service }, to)),

@@ -40,10 +40,13 @@ export interface World {
   readonly silent?: readonly string[];
   /** What the agent of a host reports, as CODE SUBJECT. */
   readonly problems?: Readonly<Record<string, string>>;
+  /** Services whose processes the agent of a host tells from others. */
+  readonly toldApart?: Readonly<Record<string, readonly string[]>>;
 }
 
-function reportOf(problem: string | undefined): Report | undefined {
+function reportOf(problem: string | undefined, toldApart: readonly string[] | undefined): Report | undefined {
   const [code, subject] = problem?.split(' ') ?? [];
+  if (toldApart !== undefined) return { ...EMPTY_REPORT, toldApart };
   if (code === undefined || subject === undefined) return undefined;
   return { ...EMPTY_REPORT, problems: [{ code, subject, message: `because of ${code}` }] };
 }
@@ -60,7 +63,7 @@ export function explain(question: Partial<ExplainQuestion>, world: World = {}, w
       enforcedSinceMs: 0,
       version: '',
       capability: 1,
-      report: reportOf(world.problems?.[hostOf(agentId)]),
+      report: reportOf(world.problems?.[hostOf(agentId)], world.toldApart?.[hostOf(agentId)]),
       observedHost: '',
       behindSinceMs: 0,
       clockSkewMs: undefined,

@@ -52,13 +52,13 @@ test('a rule is named with the hosts where it holds for more than it says, or fo
       field: 'policies[0]',
       message:
         'rule no-web denies every process of mixed-1, mixed-2 that may be web, since none there can be told from another; ' +
-        'give the service a host of its own, or name the hosts',
+        "let match in the hosts' agent files tell their processes apart, give the service a host of its own, or name the hosts",
     },
     {
       field: 'policies[1]',
       message:
         'rule to-db allows nothing to web on mixed-1, named, where no process can be told from another; ' +
-        'give the service a host of its own, or name the hosts',
+        "let match in the hosts' agent files tell their processes apart, give the service a host of its own, or name the hosts",
     },
   ]);
   expect(inexactRules(mesh({ ...asked, defaultAction: 'allow' }), held, silent).map(({ field }) => field)).toEqual([

@@ -11,7 +11,7 @@ import {
   problem,
 } from '@weft/proto';
 import type { LiveAgents } from '../fleet/live.ts';
-import { fleetRuns, tagsByHost } from '../fleet/projection.ts';
+import { fleetRuns, fleetTold, tagsByHost } from '../fleet/projection.ts';
 import { mayRunIn } from '../state/may-run.ts';
 import type { NetworkState } from '../state/types.ts';
 
@@ -34,10 +34,12 @@ export function inexactRules(mesh: Mesh, network: NetworkState | undefined, live
     const names = mayRun(host);
     const runs = runsOn(id, names);
     const known = entryOf(alike, names, () => new Map());
-    const inexact = entryOf(known, runs.join(), () =>
+    const told = fleetTold(live, id);
+    const inexact = entryOf(known, `${runs.join()} ${[...told].join()}`, () =>
       index.among(
         names.flatMap((name) => declared.get(name) ?? []),
         runs.filter((name) => declared.has(name)),
+        told,
       ),
     );
     const own = inexact.length === 0 ? undefined : index.about({ name: host, tags: tags.get(host) ?? [] });
@@ -53,7 +55,7 @@ export function inexactRules(mesh: Mesh, network: NetworkState | undefined, live
     const rule = mesh.policies[place];
     if (rule === undefined) return [];
     const effect = inexactEffect(rule, listed([...services].sort(byText), NAMED), listed(hosts.sort(byText), NAMED));
-    const message = `rule ${rule.name} ${effect}; give the service a host of its own, or name the hosts`;
+    const message = `rule ${rule.name} ${effect}; let match in the hosts' agent files tell their processes apart, give the service a host of its own, or name the hosts`;
     return [problem(`policies[${place}]`, message)];
   });
   const more = told.length - warnings.length;

@@ -197,6 +197,7 @@ test('who reads nothing is let go after half a minute, also when the clock is se
     tunnels: 0,
     flows: 0,
     listeners: 0,
+    toldApart: [],
   };
   dashboard.agents.set(agent.id, { report });
   socket.write(`GET /api/live HTTP/1.1\r\nHost: ${dashboard.address}\r\nCookie: ${cookie}\r\n\r\n`);

@@ -73,6 +73,7 @@ const live: LiveAgents = {
             tunnels: 2,
             flows: 4,
             listeners: 0,
+            toldApart: [],
           },
         })
       : agent({ connected: false, enforcedRevision: 0, telemetry: undefined }),

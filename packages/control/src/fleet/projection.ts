@@ -92,6 +92,14 @@ export function fleetRuns(
   };
 }
 
+const NONE: ReadonlySet<string> = new Set();
+
+/** Names of the services whose processes its agent tells from others, by what it said last. */
+export function fleetTold(live: LiveAgents, agentId: string): ReadonlySet<string> {
+  const told = live.agent(agentId)?.report?.toldApart ?? [];
+  return told.length === 0 ? NONE : new Set(told);
+}
+
 export function fleetServices(network: NetworkState, live: LiveAgents): FleetService[] {
   const instances = Map.groupBy(fleetInstances(network, live), ({ instance }) => instance.service);
   return Array.from(network.services.values(), (declared) => ({

@@ -12,6 +12,7 @@ export const EMPTY_REPORT: Report = {
   tunnels: 0,
   flows: 0,
   listeners: 0,
+  toldApart: [],
 };
 
 export interface AcceptedReport {

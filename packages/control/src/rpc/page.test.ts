@@ -91,6 +91,7 @@ test('10,000 agents are listed page by page with flat memory, also with all that
     tunnels: 0,
     flows: 0,
     listeners: 0,
+    toldApart: [],
   };
   const live = {
     agent: () => ({ report: report satisfies Report }) as unknown as LiveAgent,

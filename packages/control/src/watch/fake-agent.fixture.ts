@@ -40,6 +40,7 @@ export function reportOf(services: readonly string[], more: Partial<Report> = {}
     tunnels: 0,
     flows: 0,
     listeners: 0,
+    toldApart: [],
     ...more,
   };
 }

@@ -34,4 +34,6 @@ export interface Report {
   readonly flows: number;
   /** Places that it can listen on at once; 0 when it knows no limit. */
   readonly listeners: number;
+  /** Names of services that run there whose processes its agent tells from others. */
+  readonly toldApart: readonly string[];
 }

@@ -43,6 +43,7 @@ export function reportFromWire(wire: pb.Outgoing<pb.Report> | null | undefined):
     tunnels: count(report.tunnels, 'report.tunnels'),
     flows: count(report.flows, 'report.flows'),
     listeners: count(report.listeners, 'report.listeners'),
+    toldApart: list(report.toldApart, 'report.told_apart', LIMITS.services, serviceName),
   };
 }
 

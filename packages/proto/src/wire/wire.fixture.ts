@@ -163,6 +163,7 @@ export const anyReport: fc.Arbitrary<Report> = fc.record({
   tunnels: fc.nat(),
   flows: fc.nat(),
   listeners: fc.nat(),
+  toldApart: fc.array(name, { maxLength: 3 }),
 });
 
 export const anyFlow: fc.Arbitrary<FlowRecord> = fc.record({

@@ -279,6 +279,7 @@ describe('words from an agent', () => {
     tunnels: 0,
     flows: 0,
     listeners: 0,
+    toldApart: [],
   };
   it('are made to fit by an honest one', () => {
     const problems = [{ code: 'c', subject: 's', message: `one\ntwo\ud800${'x'.repeat(2_000)}` }];

@@ -212,6 +212,7 @@ export const agents = told({
         tunnels: count,
         flows: count.describe('open ones'),
         listeners: count.describe('ports that it can listen on at once; 0: no limit is known'),
+        toldApart: texts.describe('services whose processes it tells from others'),
       } satisfies Record<keyof Report, z.ZodType>)
         .nullable()
         .describe('null: it has told nothing yet'),
