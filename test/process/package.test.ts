@@ -25,6 +25,12 @@ import { run } from '../harness/process.ts';
 const SECONDS = 1_700_000_000;
 const noNamespaces = (await run(['unshare', '-Urmnpf', 'true'])).code === 0 ? undefined : 'no user namespaces';
 const noInstall = (await run(['dpkg-deb', '--version'])).code === 0 ? noNamespaces : 'no dpkg';
+/** What runs a program of arm64 here, with its libraries. */
+const ARM = process.arch === 'arm64' ? [] : ['qemu-aarch64-static', '-L', '/usr/aarch64-linux-gnu'];
+const noArm =
+  ARM.length === 0 || (existsSync('/usr/bin/qemu-aarch64-static') && existsSync('/usr/aarch64-linux-gnu/lib'))
+    ? undefined
+    : 'no qemu-user-static, or no libstdc++6-arm64-cross';
 const noMandoc = (await run(['which', 'mandoc'])).code === 0 ? undefined : 'no mandoc';
 
 let dir: string;
@@ -142,6 +148,18 @@ test.skipIf(noNamespaces !== undefined)(
       'stopped 0 0',
     ]);
   },
+);
+
+test.skipIf(noArm !== undefined)(
+  titled('runs on arm64, with the Node.js of that package', noArm),
+  async () => {
+    const node = join(nodeFor(checkout, 'arm64'), 'bin/node');
+    for (const program of ['agent/dist/program/weft.mjs', 'control/dist/program/weft-control.mjs']) {
+      const command = [...ARM, node, join(tree, 'lib', program), '--version'];
+      expect(await run(command, { timeoutMs: 60_000 })).toMatchObject({ code: 0, stdout: `${VERSION}\n`, stderr: '' });
+    }
+  },
+  180_000,
 );
 
 /** In the place of 120 MB that are the same anyway. */
