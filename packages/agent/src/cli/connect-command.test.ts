@@ -139,21 +139,38 @@ describe('connect', () => {
   });
 
   test.each([
-    ['redis:7', 3, 'denied by builtin:undeclared-port at revision 12: redis declares 6379, and not 7'],
+    ['redis:7', 3, 'denied by builtin:undeclared-port at revision 12: redis declares 6379, and not 7/tcp'],
     [
       'mailer:25',
       1,
-      'network prod has no web or private service mailer that this host knows of; it knows redis, small',
+      'no web or private service mailer that this host knows of, and a worker is called by nobody; it knows redis, small',
     ],
+    ['statsd:8125', 3, 'statsd declares 8125/udp, and not 8125/tcp; did you mean statsd:8125/udp?'],
+    ['reddis:6379', 1, 'it knows redis, small, statsd; did you mean "redis"?'],
     ['small:1', 1, 'small has no address on this host'],
     ['redis:6379/udp', 2, 'connect carries TCP alone'],
     ['redis', 2, 'expected SERVICE:PORT'],
   ])('%s ends with %i: %s', async (to, code, words) => {
     const small = { ...redis, name: 'small.internal', address: null, ports: ['1'] };
-    const data = await localAgent({ names: [{ ...redis, ports: ['6379'] }, small] });
+    const statsd = { ...redis, name: 'statsd.internal', ports: ['8125/udp'] };
+    const data = await localAgent({ names: [{ ...redis, ports: ['6379'] }, small, statsd] });
     const ended = await weft('connect', to, '--data', data);
     expect(ended.err).toContain(words);
     expect(ended).toMatchObject({ code, out: '' });
+  });
+
+  test('says that what control told since is not known, and names no more services than a person reads', async () => {
+    const stale = { state: 'stale', staleSince: '2026-03-01T11:00:00.000Z' };
+    const names = Array.from({ length: 30 }, (_, index) => ({ ...redis, name: `s${index}.internal`, ports: ['1'] }));
+    const since = 'it does not hear control since 2026-03-01 11:00:00Z, and knows nothing newer';
+    const data = await localAgent({ names, ...stale });
+    const { err } = await weft('connect', 'later:1', '--data', data);
+    expect(err).toContain(`it knows s0, s1, s2, s3, s4, s5, s6, s7, s8, s9 and 20 more; ${since}`);
+    expect((await weft('connect', 's1:2', '--data', data)).err).toContain(`s1 declares 1, and not 2/tcp; ${since}`);
+    const revoked = await localAgent({ names: [], state: 'revoked' });
+    expect((await weft('connect', 'later:1', '--data', revoked)).err).toContain(
+      'it knows none yet; control took the membership of this host back',
+    );
   });
 
   test('says that no agent runs', async () => {

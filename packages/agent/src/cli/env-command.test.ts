@@ -49,6 +49,10 @@ test('and as JSON', async () => {
 test('env of one service gives that alone', async () => {
   const data = await localAgent({ names });
   expect((await weft('env', 'redis', '--data', data)).out).toBe('REDIS_HOST=127.80.0.1\nREDIS_PORT=6379\n');
+  expect(await weft('env', 'redis:6379', '--data', data)).toMatchObject({
+    code: 2,
+    err: `weft: SERVICE is a service's name alone; found "redis:6379"\n`,
+  });
   expect(await weft('env', 'nobody', '--data', data)).toMatchObject({ code: 1, out: '' });
   expect((await weft('env', '--format', 'toml', '--data', data)).err).toContain(
     'Allowed choices are dotenv, json, shell',

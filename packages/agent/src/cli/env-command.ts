@@ -24,6 +24,8 @@ export async function env(service: string | undefined, options: EnvOptions, term
   const { json, format = json === undefined ? 'dotenv' : 'json' } = options;
   if (json !== undefined && format !== 'json')
     throw new UsageError(`--json is --format json; found --format ${format} beside it`);
+  if (service?.includes(':'))
+    throw new UsageError(`SERVICE is a service's name alone; found ${JSON.stringify(service)}`);
   const agent = await localStatus(options, terminal);
   const listed = service === undefined ? servicesHere(agent) : [findHere(agent, service)];
   const variables = listed.flatMap(variablesOf);

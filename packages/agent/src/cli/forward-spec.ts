@@ -34,7 +34,12 @@ const FORM = /^(?:(?:(\[[^\]]*\]|[^:]+):)?(\d{1,5}):)?([a-z][^:]*:[^:]+)$/;
 /** Reads `redis:6379`, `16379:redis:6379`, `192.0.2.7:16379:redis:6379` and `[::]:8125:statsd:8125/udp`. Throws UsageError. */
 export function readForward(text: string): ForwardSpec {
   const [, host, local, to] = FORM.exec(text) ?? [];
-  if (to === undefined) wrongValue(ARGUMENT, 'such as redis:6379, or 16379:redis:6379 for another local port', text);
+  if (to === undefined)
+    wrongValue(
+      ARGUMENT,
+      'a service and its port, such as redis:6379, or 16379:redis:6379 for another local port',
+      text,
+    );
   const called = readDestination(ARGUMENT, to);
   const address = host?.replace(/^\[(.*)\]$/, '$1');
   if (address !== undefined && isIP(address) === 0)

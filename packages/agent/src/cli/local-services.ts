@@ -1,8 +1,10 @@
 /** The services that the agent of this host knows, for commands that need no control. */
-import { type DestinationName, formatPortRange, includesPort, type PortRange, parsePort } from '@weft/proto';
+import { type DestinationName, formatPortRange, includesPort, listed, type PortRange, parsePort } from '@weft/proto';
+import { didYouMean } from '../config/suggest.ts';
 import type { AgentStatus } from '../observe/agent-status.ts';
 import { readLocalStatus } from '../observe/status-client.ts';
 import { CommandError } from './errors.ts';
+import { formatTime } from './format.ts';
 import { noAgent } from './local-agent.ts';
 import { defaultDirectory } from './paths.ts';
 import type { Terminal } from './terminal.ts';
@@ -41,10 +43,11 @@ export function findHere(agent: AgentStatus, service: string): ServiceHere & { r
   const here = servicesHere(agent);
   const found = here.find((other) => other.service === service);
   if (found === undefined) {
-    const known = here.length === 0 ? 'none yet' : here.map((other) => other.service).join(', ');
+    const names = here.map((other) => other.service);
+    const known = names.length === 0 ? 'none yet' : listed(names, MOST_NAMES);
     throw new CommandError(
       'no-such-service',
-      `network ${agent.network} has no web or private service ${service} that this host knows of; it knows ${known}`,
+      `network ${agent.network} has no web or private service ${service} that this host knows of, and a worker is called by nobody; it knows ${known}${didYouMean(service, names)}${unheard(agent)}`,
     );
   }
   const { address } = found;
@@ -55,14 +58,26 @@ export function findHere(agent: AgentStatus, service: string): ServiceHere & { r
   );
 }
 
+/** In a sentence; a network may have thousands. */
+const MOST_NAMES = 10;
+
+/** What may have come since is told of, and is not known. */
+function unheard({ state, staleSince }: AgentStatus): string {
+  if (state === 'revoked') return '; control took the membership of this host back';
+  if (state === 'connected') return '';
+  return `; it does not hear control since ${formatTime(Date.parse(staleSince ?? ''))}, and knows nothing newer`;
+}
+
 /** Address of a service that declares the port. Throws CommandError, `denied` where it does not. */
 export function addressHere(agent: AgentStatus, { service, port, protocol }: DestinationName): string {
   const { address, ports } = findHere(agent, service);
   if (includesPort(ports, port, protocol)) return address;
-  const declared = ports.length === 0 ? 'no port' : ports.map(formatPortRange).join(', ');
-  const asked = formatPortRange({ protocol, first: port, last: port });
+  const declared = ports.length === 0 ? 'no port' : listed(ports.map(formatPortRange), MOST_NAMES);
+  const other = protocol === 'tcp' ? 'udp' : 'tcp';
+  const meant = formatPortRange({ protocol: other, first: port, last: port });
+  const hint = includesPort(ports, port, other) ? `; did you mean ${service}:${meant}?` : unheard(agent);
   throw new CommandError(
     'denied',
-    `denied by builtin:undeclared-port at revision ${agent.revision}: ${service} declares ${declared}, and not ${asked}`,
+    `denied by builtin:undeclared-port at revision ${agent.revision}: ${service} declares ${declared}, and not ${port}/${protocol}${hint}`,
   );
 }

@@ -66,3 +66,16 @@ test('an agent of an older version is told of, and not what it answered', async 
     ),
   });
 });
+
+test('a service, and a host of another network, are told apart from a host that is not there', async () => {
+  const data = await localAgent({}, { ping: { error: { code: 'no-such-peer', message: 'no such peer' } } });
+  const ping = async (...words: string[]) => (await weftWith({}, 'ping', ...words, '--data', data)).err;
+  expect(await ping('redis')).toContain("redis is a service, and ping takes a host's name: weft services has where");
+  expect(await ping('data-1', '--network', 'staging')).toContain(
+    'the agent here is build-3 in network prod, and is told of no host of staging',
+  );
+  expect(await ping('data-1', '--network', 'prod')).toContain('no such peer');
+  const answers = await localAgent({}, { ping: ANSWER });
+  const other = await weftWith({ env: { WEFT_NETWORK: 'staging' } }, 'ping', 'data-1', '--data', answers);
+  expect({ ...other, err: '' }).toEqual({ code: 1, out: '', err: '' });
+});

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { CodedError, hostNameProblem } from '@weft/proto';
 import { adminService, timestampFromWire } from '@weft/proto/wire';
 import type { PingAnswer } from '../observe/local-question.ts';
+import { readLocalStatus } from '../observe/status-client.ts';
 import { type Admin, adminAccess, everyEntry, type NetworkOptions, withAdmin } from './admin.ts';
 import { CommandError, UsageError, wrongValue } from './errors.ts';
 import { formatTime } from './format.ts';
@@ -35,6 +36,7 @@ export async function ping(
   if (!/^\d{1,4}$/.test(options.count) || count < 1 || count > MOST_PINGS)
     wrongValue('--count', `a number from 1 to ${MOST_PINGS}`, options.count);
   const directory = options.data ?? defaultDirectory('weft', terminal.env);
+  if (options.network !== undefined) await requireNetwork(directory, options.network);
   const pings: PingAnswer[] = [];
   try {
     for (;;) {
@@ -77,10 +79,30 @@ async function once(
     );
   } catch (error) {
     const untold = error instanceof CodedError && error.code === 'no-such-peer';
-    const why = untold ? await askControl(host, options, terminal, signal) : undefined;
+    const why = untold
+      ? ((await whyNoHost(directory, host)) ?? (await askControl(host, options, terminal, signal)))
+      : undefined;
     if (why === undefined) throw error;
     throw new CommandError('no-such-host', why, { cause: error });
   }
+}
+
+/** Throws CommandError where the agent is of another network: it may know a host of the same name. */
+async function requireNetwork(directory: string, network: string): Promise<void> {
+  const status = await readLocalStatus(directory);
+  if (status === undefined || status.network === network) return;
+  throw new CommandError(
+    'nothing-to-ask',
+    `the agent here is ${status.host} in network ${status.network}, and is told of no host of ${network}; name where that one's agent on this host keeps its state by --data`,
+  );
+}
+
+/** Where the name is a service's; undefined where it may be a host's. */
+async function whyNoHost(directory: string, host: string): Promise<string | undefined> {
+  const status = await readLocalStatus(directory);
+  return status?.names.some(({ name }) => name === `${host}.internal`)
+    ? `${host} is a service, and ping takes a host's name: weft services has where it runs, weft explain host:${status.host} ${host}:PORT tries the way to it`
+    : undefined;
 }
 
 /** Why an agent is not told of the host; undefined where control may not, or cannot, be asked. */

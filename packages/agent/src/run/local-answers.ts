@@ -75,6 +75,6 @@ function peerOf({ current }: LocalParts['store'], host: string): NetmapPeer {
   for (const peer of peers.values()) if (peer.host === host) return peer;
   throw new LocalRefusal(
     'no-such-peer',
-    `this host is told of no ${host}: it is no member, or no flow is permitted between the two (an agent is told of no others)`,
+    `this host is told of no host ${host}: it is no member, or no flow is permitted between the two (an agent is told of no others)`,
   );
 }
