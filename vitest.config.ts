@@ -23,8 +23,8 @@ export default defineConfig({
           // Of a machine that does much else a second is nothing.
           expect: { poll: { timeout: 15_000 } },
           pool: 'forks',
-          // They wait more than they compute: with one worker fewer than cores, as comes by itself, a machine of two is idle half the time.
-          maxWorkers: availableParallelism(),
+          // They wait more than they compute: with a worker a core, a machine of two is idle for a part of the time.
+          maxWorkers: availableParallelism() + 1,
           sequence: { groupOrder: 0 },
         },
       },
@@ -32,12 +32,24 @@ export default defineConfig({
         // Each of these has many processes of its own: one at a time, or they starve each other on a small machine.
         test: {
           name: 'system',
-          include: ['test/{process,netns}/**/*.test.ts', 'test/mutate/*.test.ts'],
+          include: ['test/process/**/*.test.ts', 'test/mutate/*.test.ts'],
           testTimeout: 60_000,
           hookTimeout: 120_000,
           pool: 'forks',
           fileParallelism: false,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        // Each has hosts and a network of its own, where nothing of another shows.
+        test: {
+          name: 'hosts',
+          include: ['test/netns/**/*.test.ts'],
+          testTimeout: 60_000,
+          hookTimeout: 120_000,
+          pool: 'forks',
+          maxWorkers: Math.min(availableParallelism(), 4),
+          sequence: { groupOrder: 2 },
         },
       },
       {
@@ -48,7 +60,7 @@ export default defineConfig({
           hookTimeout: 120_000,
           pool: 'forks',
           fileParallelism: false,
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 3 },
         },
       },
     ],

@@ -66,6 +66,11 @@ describe.skipIf(missing !== undefined)(titled('programs of one port', missing), 
   const problems = async (): Promise<readonly string[]> => {
     return (await agent.status()).problems.map(({ code, subject }) => `${code} ${subject}`);
   };
+  const exposure = async (): Promise<readonly string[]> => {
+    const { stdout } = await second.run(['weft', 'check', '--json', '--data', agent.dataDir]);
+    const { findings } = JSON.parse(stdout) as { findings: { area: string; result: string }[] };
+    return findings.flatMap(({ area, result }) => (area === 'exposure' ? [result] : []));
+  };
   const explained = async (): Promise<string> => (await control.weft('explain', 'api', 'config:8080')).stdout;
 
   test('a program that does not listen shuts no door, of its own service or of another', async () => {
@@ -99,6 +104,15 @@ describe.skipIf(missing !== undefined)(titled('programs of one port', missing), 
       (all) => all.length > 0 && !all.some((one) => SILENT.includes(one)),
       SETTLED_MS,
     );
+    // It is reached past Weft, which is told until it listens on loopback alone.
+    expect((await control.host.run(['nc', '-dw2', second.address, '8080'])).stdout).toBe('second');
+    expect((await agent.status()).problems.find(({ code }) => code === 'exposed')).toMatchObject({
+      subject: 'api',
+      message: expect.stringMatching(
+        `^api can be reached past Weft: its program listens on \\[::\\]:8080 and \\[::\\]:8081/udp, so who reaches ${second.address}`,
+      ),
+    });
+    expect(await exposure()).toEqual(['hint']);
     await agent.process.stop();
     await before.kill();
     await agent.restart();
@@ -126,5 +140,6 @@ describe.skipIf(missing !== undefined)(titled('programs of one port', missing), 
     await answers('config', 'first');
     await answers('api', 'third');
     expect(await problems()).toEqual(SILENT);
+    expect(await exposure()).toEqual(['ok']);
   }, 90_000);
 });

@@ -1,6 +1,7 @@
 /** weft check: whether this host is right, one line for each thing looked at, and what to do where it is not. */
 import { lookAtAgent } from './check/agent.ts';
 import { lookAtControls } from './check/control.ts';
+import { lookAtExposure } from './check/exposure.ts';
 import type { Finding } from './check/finding.ts';
 import { lookAtDirectory, lookAtFiles, lookAtPorts } from './check/host.ts';
 import { type Known, whatIsKnown } from './check/known.ts';
@@ -46,6 +47,7 @@ async function* looks(known: Known, now: () => number, signal: AbortSignal): Asy
   yield lookAtPorts(known);
   yield await peers;
   yield lookAtTargets(known);
+  yield lookAtExposure(known);
   yield [lookAtFiles(known)];
   yield lookAtDirectory(known);
   yield await lookAtUnit(known);

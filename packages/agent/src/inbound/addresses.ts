@@ -37,7 +37,8 @@ function written(service: AgentService, port: number, protocol: Protocol): Agent
   return of(protocol) ?? of('any');
 }
 
-function isWildcard(host: string): boolean {
+/** Every address of a family. */
+export function isWildcard(host: string): boolean {
   return host === '0.0.0.0' || host === '::';
 }
 

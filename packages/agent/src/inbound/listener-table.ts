@@ -3,7 +3,8 @@
  * seen without a connection into any of them.
  */
 import { open } from 'node:fs/promises';
-import { entryOf, type Protocol } from '@weft/proto';
+import { byText, entryOf, type Protocol } from '@weft/proto';
+import { isLoopback, isWildcard } from './addresses.ts';
 
 /** A bound socket: one that listens (TCP), or one that takes datagrams from anybody (UDP). */
 export interface Listener {
@@ -46,7 +47,12 @@ export class ListenerTable {
 
   /** Addresses of this host, none of them of loopback, on which a program holds the port. */
   outside(protocol: Protocol, port: number): readonly string[] {
-    return [...(this.#byPort.get(`${port}/${protocol}`) ?? [])].filter(isOutside);
+    return this.beyondLoopback(protocol, port).filter((address) => !isWildcard(address));
+  }
+
+  /** As these, and the wildcards; in order. */
+  beyondLoopback(protocol: Protocol, port: number): readonly string[] {
+    return [...(this.#byPort.get(`${port}/${protocol}`) ?? [])].filter((address) => !isLoopback(address)).sort(byText);
   }
 
   /** Ports held on `::` and not on 0.0.0.0, which may be held over IPv4 or not; the keys are such as 8080/tcp. */
@@ -66,10 +72,6 @@ export class ListenerTable {
     for (const [key, addresses] of this.#byPort) marked.#byPort.set(key, addresses);
     return marked;
   }
-}
-
-function isOutside(address: string): boolean {
-  return address !== '0.0.0.0' && address !== '::' && address !== '::1' && !address.startsWith('127.');
 }
 
 /** TCP_LISTEN, and for UDP TCP_CLOSE, which there means bound and not connected (net/tcp_states.h). */

@@ -3,6 +3,7 @@ import {
   eachPort,
   formatHostPort,
   type InstanceReport,
+  isOwnAddress,
   mergePorts,
   type PortRange,
   type Protocol,
@@ -13,6 +14,7 @@ import { runsHere } from '../flows/judge.ts';
 import type { NetmapSource } from '../words/netmap.ts';
 import { type Problems, passing } from '../words/problems.ts';
 import { isLoopback, type TargetAddress, takesCallerAddress, targetsOf, writtenListening } from './addresses.ts';
+import { type ExposedTarget, Exposure, exposedTarget } from './exposure.ts';
 import { type ListenerTable, readListenerTable } from './listener-table.ts';
 import { Probes } from './probes.ts';
 import { SeenWildcards } from './seen-wildcards.ts';
@@ -71,6 +73,7 @@ export class TargetWatch implements LocalTargets {
   /** Of the loopback ports where programs of services here are expected; the key is such as 6379/tcp. */
   #uses: ReadonlyMap<string, PortUse> = new Map();
   readonly #wrongTargets: WrongTargets;
+  readonly #exposure: Exposure;
   /** Reports, uses, answers and wrong targets in one text, compared to tell whether anything changed. */
   #digest = '';
   #started: boolean = false;
@@ -80,6 +83,7 @@ export class TargetWatch implements LocalTargets {
     this.#readTable = options.readTable ?? readListenerTable;
     this.#wildcards = options.wildcards ?? new SeenWildcards();
     this.#wrongTargets = new WrongTargets(options.problems);
+    this.#exposure = new Exposure(options.problems);
     this.#unseen = passing(options.problems, {
       code: 'no-look',
       subject: 'listeners',
@@ -171,6 +175,7 @@ export class TargetWatch implements LocalTargets {
     const uses = new Map<string, PortUse>();
     const answered = new Set<string>();
     const wrong: WrongTarget[] = [];
+    const exposed: ExposedTarget[] = [];
     this.#reports = running.map(({ service, here }): InstanceReport => {
       if (service.kind === 'worker') return { service: service.name, healthy: true, notListening: [] };
       const silent: PortRange[] = [];
@@ -188,6 +193,7 @@ export class TargetWatch implements LocalTargets {
           silent.push({ protocol, first: port, last: port });
           wrong.push(...this.#wrong(service.name, port, protocol, targets));
         }
+        for (const target of targets) exposed.push(...this.#exposed(service.name, target, protocol));
         const likely = answering ?? targets[0];
         if (likely !== undefined && !takesCallerAddress(likely.host)) {
           addressless.add(this.#raiseAddressless(service.name, port, protocol, likely));
@@ -202,11 +208,19 @@ export class TargetWatch implements LocalTargets {
     this.#addressless = addressless;
     this.#uses = uses;
     this.#answering = answered;
-    const digest = JSON.stringify([this.#reports, [...uses], [...answered], wrong]);
+    const digest = JSON.stringify([this.#reports, [...uses], [...answered], wrong, exposed]);
     if (digest === this.#digest) return;
     this.#digest = digest;
     this.#wrongTargets.tell(wrong);
+    this.#exposure.tell(exposed);
     for (const listener of this.#listeners) listener();
+  }
+
+  /** None where the kernel does not tell. */
+  #exposed(service: string, target: TargetAddress, protocol: Protocol): ExposedTarget[] {
+    if (this.#table === undefined || !(isLoopback(target.host) || isOwnAddress(target.host))) return [];
+    const found = exposedTarget(service, target, protocol, this.#table);
+    return found === undefined ? [] : [found];
   }
 
   /** None while nobody knows yet what comes of a call there. */

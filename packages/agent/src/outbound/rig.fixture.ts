@@ -6,6 +6,7 @@ import {
   type Action,
   type AgentRole,
   compilePolicy,
+  EXPOSED_PROBLEM,
   type FlowRecord,
   type PortRange,
   type Problem,
@@ -66,9 +67,9 @@ export function rule(name: string, action: Action, from: string, to: string): Ru
   return { name, action, from: [from], to: [to], ports: [] };
 }
 
-/** What else stands, where the programs of some services are not there. */
+/** What else stands, where the programs of some services are not there, or are where this machine's network may have them. */
 export function exceptTargets({ current }: Pick<Problems, 'current'>): readonly Problem[] {
-  return current.filter(({ code }) => code !== TARGET_PROBLEM);
+  return current.filter(({ code }) => code !== TARGET_PROBLEM && code !== EXPOSED_PROBLEM);
 }
 
 export interface RigAgent {

@@ -45,6 +45,11 @@ const NETWORK_GAUGES: readonly NetworkGauge[] = [
   },
   { name: 'problems', help: 'Problems that connected agents report.', read: ({ problems }) => problems },
   {
+    name: 'exposed',
+    help: 'Services whose program on a connected agent is reached past Weft.',
+    read: ({ exposed }) => exposed,
+  },
+  {
     name: 'instances',
     help: 'Instances of services, by whether calls go to them.',
     label: 'state',

@@ -16,8 +16,11 @@ export interface Problem {
   readonly message: string;
 }
 
-/** They stand for as long as the mesh asks what a host laid out so cannot give, and nothing fails. */
-const NO_BREAKS: ReadonlySet<string> = new Set(['match-not-enforced', 'rules-inexact']);
+/** Code of the problem of a service whose program others reach past Weft; its subject is the service. */
+export const EXPOSED_PROBLEM = 'exposed';
+
+/** They stand for as long as a host is laid out so that the mesh does not get all that it asks, and nothing fails. */
+const NO_BREAKS: ReadonlySet<string> = new Set([EXPOSED_PROBLEM, 'match-not-enforced', 'rules-inexact']);
 
 /** Whether something does not work, so that who watches a host is to hear of it. */
 export function isBreak({ code }: Pick<Problem, 'code'>): boolean {

@@ -1,5 +1,5 @@
 /** Whether the agent of this host runs, is a member, and is heard; and what it says is wrong. */
-import { isBreak } from '@weft/proto';
+import { EXPOSED_PROBLEM, isBreak, TARGET_PROBLEM } from '@weft/proto';
 import { formatTime } from '../format.ts';
 import { type Finding, findingsOf } from './finding.ts';
 import type { Known } from './known.ts';
@@ -8,7 +8,7 @@ const { ok, unknown, broken } = findingsOf('agent');
 const problem = findingsOf('problem');
 
 /** Told by a look of its own. */
-const LOOKED_AT: ReadonlySet<string> = new Set(['membership-revoked', 'target-not-listening']);
+const LOOKED_AT: ReadonlySet<string> = new Set(['membership-revoked', TARGET_PROBLEM, EXPOSED_PROBLEM]);
 const JOIN = 'weft up --join-file FILE, with a token that weft token create has made';
 
 export function lookAtAgent(known: Known): readonly Finding[] {

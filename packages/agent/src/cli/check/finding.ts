@@ -9,6 +9,7 @@ export const AREAS = [
   'ports',
   'peer',
   'target',
+  'exposure',
   'files',
   'directory',
   'unit',

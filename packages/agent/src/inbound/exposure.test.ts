@@ -1,0 +1,71 @@
+import type { NetworkInterfaceInfo } from 'node:os';
+import { EXPOSED_PROBLEM, isBreak, type Problem } from '@weft/proto';
+import { pino } from 'pino';
+import { expect, test } from 'vitest';
+import { ProblemBoard } from '../observe/problems.ts';
+import { type ExposedTarget, Exposure, exposedTarget } from './exposure.ts';
+import { type Listener, ListenerTable } from './listener-table.ts';
+
+const INTERFACES = {
+  lo: [at('127.0.0.1', 'IPv4', true), at('::1', 'IPv6', true), at('100.80.0.1', 'IPv4', true)],
+  eth0: [at('10.0.0.5', 'IPv4'), at('2001:db8::5', 'IPv6'), at('fe80::5', 'IPv6')],
+};
+
+function at(address: string, family: 'IPv4' | 'IPv6', internal = false): NetworkInterfaceInfo {
+  const common = { address, netmask: '', mac: '', internal, cidr: null };
+  return family === 'IPv4' ? { ...common, family } : { ...common, family, scopeid: 0 };
+}
+
+function exposed(port: number, ...addresses: readonly string[]): ExposedTarget[] {
+  const table = new ListenerTable(addresses.map((address): Listener => ({ protocol: 'tcp', address, port })));
+  const found = exposedTarget('redis', { host: '127.0.0.1', port }, 'tcp', table);
+  return found === undefined ? [] : [found];
+}
+
+function told(targets: readonly ExposedTarget[], interfaces: object = INTERFACES): readonly Problem[] {
+  const problems = new ProblemBoard(pino({ level: 'silent' }));
+  new Exposure(problems, () => ({ ...interfaces })).tell(targets);
+  return problems.current;
+}
+
+const ADVICE = 'needs no rule; let it listen on 127.0.0.1 alone, or have a firewall close the port';
+
+test.each([
+  [['0.0.0.0'], '0.0.0.0:6379, so who reaches 10.0.0.5'],
+  [['::'], '[::]:6379, so who reaches 10.0.0.5 or 2001:db8::5'],
+  [['10.0.0.5'], '10.0.0.5:6379, so who reaches 10.0.0.5'],
+  [['127.0.0.1', '10.0.0.5'], '10.0.0.5:6379, so who reaches 10.0.0.5'],
+  [['::', '0.0.0.0'], '0.0.0.0:6379 and [::]:6379, so who reaches 10.0.0.5 or 2001:db8::5'],
+])('a program on %j is told with where it is found', (listens, where) => {
+  expect(told(exposed(6379, ...listens))).toEqual([
+    {
+      code: EXPOSED_PROBLEM,
+      subject: 'redis',
+      message: `redis can be reached past Weft: its program listens on ${where} ${ADVICE}`,
+    },
+  ]);
+});
+
+test.each([[['127.0.0.1']], [['127.80.0.7']], [['::1', '127.0.0.1']], [[]]])('one on %j is not', (listens) => {
+  expect(told(exposed(6379, ...listens))).toEqual([]);
+});
+
+test('a host without a network exposes nothing', () => {
+  expect(told(exposed(6379, '0.0.0.0', '::'), { lo: INTERFACES.lo })).toEqual([]);
+});
+
+test('all of a service are told as one, which goes when the last is mended', () => {
+  const problems = new ProblemBoard(pino({ level: 'silent' }));
+  const exposure = new Exposure(problems, () => INTERFACES);
+  const heard = () => problems.current.map(({ message }) => /listens on (.*), so/.exec(message)?.[1]);
+  exposure.tell([...[7001, 7002, 7003, 7005].flatMap((port) => exposed(port, '0.0.0.0')), ...exposed(9, '10.0.0.5')]);
+  expect(heard()).toEqual(['0.0.0.0:7001-7003, 0.0.0.0:7005 and 10.0.0.5:9']);
+  exposure.tell(exposed(7005, '0.0.0.0'));
+  expect(heard()).toEqual(['0.0.0.0:7005']);
+  exposure.tell([]);
+  expect(problems.current).toEqual([]);
+});
+
+test('it is no break: all that uses the service works', () => {
+  expect(isBreak({ code: EXPOSED_PROBLEM })).toBe(false);
+});
