@@ -1,6 +1,7 @@
 /** What the commands of a host are told by its own agent. */
 import { adminService } from '@weft/proto/wire';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { until } from '../harness/until.ts';
 import type { Agent } from './agent.ts';
 import { weft } from './command.ts';
 import { Mesh, NETWORK } from './mesh.ts';
@@ -75,7 +76,8 @@ test('ping tells the way to a host, and why there is none', async () => {
 });
 
 test('ping says that a host cannot be reached', async () => {
-  const behind = await mesh.agent('behind', { services: { web: { 3000: program.port } }, relay: {} });
+  const services = { web: { 3000: program.port } };
+  const behind = await mesh.agent('behind', { services, relay: {}, controlRelay: true });
   // Known where it is asked.
   await near.vip('web');
   behind.vanish();
@@ -91,4 +93,9 @@ test('ping says that a host cannot be reached', async () => {
   expect(told.out).toMatch(
     /^unreachable since \d{4}-.* \(.*\): no tunnel to behind: tried 127\.0\.0\.1:\d+ \(connection refused\)$/m,
   );
+  // Until control has told that it does not hear it: it is off, and nobody calls it.
+  const off = await until('it is known to be off', status, ({ code }) => code === 0, 30_000);
+  expect(off.out).toMatch(/^not there {3}since .*\(connection refused\); control does not hear it either$/m);
+  const check = await weft({}, 'check', '--data', near.directory);
+  expect(check.out).toMatch(/^hint +peer +behind: its agent is off, .*: not tried; start it: weft up on behind/m);
 });

@@ -209,6 +209,10 @@ describe.each([1, 2])('with %i workers', (workers) => {
     });
     expect(told.err).toMatch(new RegExp(`^problem +127\\.0\\.0\\.1:${port}: .*\\(gateway-listen\\)\n$`));
     await expect(shop(second)).rejects.toThrow('ECONNREFUSED');
+    expect(await reload(data)).toMatchObject({
+      ...{ code: 1, out: `${data.file}: nothing has changed, and not all of it is in force\n` },
+      err: expect.stringContaining('(gateway-listen)'),
+    });
     data.write(file(''));
     await reload(data);
     expect(await fileProblems(data)).toEqual([]);

@@ -176,8 +176,8 @@ describe('check', () => {
     [
       'off',
       { host: 'data-1', runs: ['redis'], up: false },
-      () => DEAD,
-      /^hint data-1: .*; control does not hear it either; start its agent/,
+      () => expect.unreachable('it was tried'),
+      /^hint data-1: its agent is off, or has no way to control, .*: not tried; start it: weft up on data-1/,
     ],
     ['one that only calls', { host: 'data-1', runs: [] }, () => DEAD, /^hint data-1: .*; no service runs there/],
     [

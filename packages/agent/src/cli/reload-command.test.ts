@@ -52,6 +52,12 @@ test('reload names the problems that came with it, and fails where a part of the
   const told = await weft('reload', '--json', '--data', data);
   expect([told.code, JSON.parse(told.out)]).toMatchObject([1, { problems: [passing, taken] }]);
   for (const server of servers.splice(0)) server.close();
+  const again = await answering({ file: 'weft.yaml', changes: [], problems: [taken] });
+  expect(await weft('reload', '--data', again)).toMatchObject({
+    ...{ code: 1, out: 'weft.yaml: nothing has changed, and not all of it is in force\n' },
+    err: expect.stringContaining('the port is taken (gateway-listen)\n'),
+  });
+  for (const server of servers.splice(0)) server.close();
   const well = await answering({ file: 'weft.yaml', changes, problems: [passing] });
   expect(await weft('reload', '--data', well)).toMatchObject({
     code: 0,

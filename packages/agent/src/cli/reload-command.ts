@@ -2,6 +2,7 @@
 import { escapeUnseen } from '@weft/proto';
 import type { FileChange } from '../config/file-changes.ts';
 import type { ReloadAnswer } from '../observe/local-question.ts';
+import { NOT_IN_FORCE } from '../words/problems.ts';
 import type { ExitCode } from './errors.ts';
 import { writeJson } from './json.ts';
 import { askRunning } from './local-agent.ts';
@@ -13,15 +14,6 @@ export interface ReloadOptions {
   readonly json?: boolean;
 }
 
-/** Of problems, those by which a part of the file is not in force. */
-const NOT_IN_FORCE: ReadonlySet<string> = new Set([
-  'gateway-listen',
-  'gateway-not-allowed',
-  'match-not-enforced',
-  'service-not-allowed',
-  'service-not-declared',
-  'target-not-declared',
-]);
 /** Listeners of a large network are bound before it is answered, by every thread. */
 const ANSWER_MS = 20_000;
 
@@ -38,8 +30,9 @@ export async function reload(options: ReloadOptions, terminal: Terminal, signal:
   for (const { code: kind, subject, message } of problems) {
     terminal.err(`${paintErr(terminal, 'red', 'problem')}    ${escapeUnseen(`${subject}: ${message} (${kind})`)}\n`);
   }
-  const inForce = code === 0 ? 'is in force' : 'is in force, but for what the problems say';
-  terminal.out(escapeUnseen(changes.length === 0 ? `${file}: nothing has changed\n` : `${file} ${inForce}\n`));
+  const what = changes.length === 0 ? ': nothing has changed' : ' is in force';
+  const but = changes.length === 0 ? ', and not all of it is in force' : ', but for what the problems say';
+  terminal.out(escapeUnseen(`${file}${what}${code === 0 ? '' : but}\n`));
   return code;
 }
 

@@ -119,6 +119,10 @@ describe('status', () => {
       [{ ...well, state: 'stale', staleSince: new Date(NOW).toISOString() }, 4],
       [{ ...well, state: 'revoked' }, 4],
       [{ ...well, tunnel: { ...TUNNEL, unreachable } }, 4],
+      [{ ...well, tunnel: { ...TUNNEL, unreachable: unreachable.map((one) => ({ ...one, runs: ['redis'] })) } }, 4],
+      // Nobody calls one that is off, or that runs nothing.
+      [{ ...well, tunnel: { ...TUNNEL, unreachable: [{ ...unreachable[0], runs: ['redis'], heard: false }] } }, 0],
+      [{ ...well, tunnel: { ...TUNNEL, unreachable: [{ ...unreachable[0], runs: [], heard: null }] } }, 0],
     ];
     for (const [overrides, expected] of cases) {
       const data = await localAgent(overrides);

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { capabilityOf, isBreak } from '@weft/proto';
 import { adminService, type pb, timestampFromWire } from '@weft/proto/wire';
 import { formatDuration } from '../config/duration.ts';
-import type { AgentStatus } from '../observe/agent-status.ts';
+import { type AgentStatus, isMissed, type UnreachableStatus } from '../observe/agent-status.ts';
 import { readLocalStatus } from '../observe/status-client.ts';
 import { adminAccess, type NetworkOptions, withAdmin } from './admin.ts';
 import { CommandError } from './errors.ts';
@@ -58,7 +58,7 @@ export async function showStatus(options: StatusOptions, terminal: Terminal, sig
 }
 
 function isBroken({ state, problems, tunnel }: AgentStatus): boolean {
-  return state !== 'connected' || problems.some(isBreak) || (tunnel.unreachable ?? []).length > 0;
+  return state !== 'connected' || problems.some(isBreak) || (tunnel.unreachable ?? []).some(isMissed);
 }
 
 /** Control that is not reached, or tells of trouble of its own. */
@@ -168,10 +168,13 @@ function writeAgent(agent: AgentStatus, options: StatusOptions, terminal: Termin
   for (const hint of hints) line('hint', printable(hint));
   const { unreachable = [] } = tunnel;
   if (unreachable.length > 0) terminal.out('\n');
-  for (const { since, cause } of unreachable.slice(0, PEERS_SHOWN)) {
-    const sinceMs = Date.parse(since);
-    const words = `since ${formatTime(sinceMs)} (${formatDuration(terminal.now() - sinceMs)}): ${cause}`;
-    terminal.out(`${paint(terminal, 'red', 'unreachable')} ${printable(words)}\n`);
+  // What fails by one that is called comes first.
+  const told = unreachable.toSorted((one, other) => Number(isMissed(other)) - Number(isMissed(one)));
+  for (const peer of told.slice(0, PEERS_SHOWN)) {
+    const sinceMs = Date.parse(peer.since);
+    const words = `since ${formatTime(sinceMs)} (${formatDuration(terminal.now() - sinceMs)}): ${peer.cause}`;
+    if (isMissed(peer)) terminal.out(`${paint(terminal, 'red', 'unreachable')} ${printable(words)}\n`);
+    else terminal.out(`${paint(terminal, 'dim', 'not there')}   ${printable(`${words}; ${whyNotMissed(peer)}`)}\n`);
   }
   const unsaid = unreachable.length - PEERS_SHOWN;
   if (unsaid > 0) terminal.out(`and ${unsaid} more hosts: weft status --json\n`);
@@ -251,4 +254,8 @@ function writeControl(answer: pb.GetStatusResponse, address: string, options: St
     ]),
     options,
   );
+}
+
+function whyNotMissed({ heard }: UnreachableStatus): string {
+  return heard === false ? 'control does not hear it either' : 'nothing runs there that could be called';
 }

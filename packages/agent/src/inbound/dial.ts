@@ -22,7 +22,7 @@ import {
   targetsOf,
 } from './addresses.ts';
 import { connectDatagrams, type HeldDatagrams } from './target-datagrams.ts';
-import { REFUSED, RefusedDatagrams, sayTarget } from './wrong-target.ts';
+import { type Place, REFUSED, RefusedDatagrams, sayTarget } from './wrong-target.ts';
 
 export interface TargetDialer {
   stream(permit: Permit, caller: Caller, deadline: Deadline): Promise<Opened<Conduit>>;
@@ -59,6 +59,13 @@ export function createDialer({ netmap, services, answers, files, held, problems 
       files.ranOut();
       return await connect();
     }
+  }
+
+  /** By the file of now. */
+  function isMeant({ service, port, protocol, target }: Place): boolean {
+    const here = services.get(service);
+    if (here === undefined) return false;
+    return targetsOf(here, port, protocol).some(({ host, port: at }) => host === target.host && at === target.port);
   }
 
   /** Tries each target in turn. Throws only the deadline's reason. */
@@ -112,8 +119,8 @@ export function createDialer({ netmap, services, answers, files, held, problems 
         connectDatagrams(target, localAddress, deadline, files, () => {
           const { service, port, protocol } = permit.destination;
           const place = { service: service.name, port, protocol, target };
-          // The kernel's table tells of the others.
-          if (!isLoopback(target.host)) nobodyThere.met(place);
+          // The kernel's table tells of the others; and of a target that a changed file has no more, nobody need hear.
+          if (!isLoopback(target.host) && isMeant(place)) nobodyThere.met(place);
           refused(sayTarget(place, REFUSED));
         }),
       ),

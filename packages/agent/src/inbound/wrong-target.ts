@@ -1,5 +1,13 @@
 /** Where a program of this host is called in vain: in words, and as problems that stand while it is so. */
-import { formatHostPort, formatPortRange, type PortRange, type Protocol, portsName, TARGET_PROBLEM } from '@weft/proto';
+import {
+  entryOf,
+  formatHostPort,
+  formatPortRange,
+  type PortRange,
+  type Protocol,
+  portsName,
+  TARGET_PROBLEM,
+} from '@weft/proto';
 import { type Problems, passing } from '../words/problems.ts';
 import type { TargetAddress } from './addresses.ts';
 
@@ -16,7 +24,7 @@ export interface WrongTarget {
   readonly instead: string;
 }
 
-type Place = Pick<WrongTarget, 'service' | 'port' | 'protocol' | 'target'>;
+export type Place = Pick<WrongTarget, 'service' | 'port' | 'protocol' | 'target'>;
 
 export const REFUSED = 'connection refused';
 
@@ -54,7 +62,7 @@ export class WrongTargets {
 /** Of targets that are not looked at, since only a datagram that is sent there shows that nobody takes it. */
 export class RefusedDatagrams {
   readonly #problems: Problems;
-  readonly #met = new Map<string, () => void>();
+  readonly #met = new Map<string, (message: string) => void>();
 
   constructor(problems: Problems) {
     this.#problems = problems;
@@ -63,13 +71,9 @@ export class RefusedDatagrams {
   /** The system was told so by an ICMP message. */
   met(place: Place): void {
     const subject = portsName(place.service, { protocol: place.protocol, first: place.port, last: place.port });
-    let meet = this.#met.get(subject);
-    if (meet === undefined) {
-      const message = `${sayTarget(place, REFUSED)}; start the program, or ${TO_DO}`;
-      meet = passing(this.#problems, { code: TARGET_PROBLEM, subject, message });
-      this.#met.set(subject, meet);
-    }
-    meet();
+    // Anew each time: a changed file may have another address for it.
+    const message = `${sayTarget(place, REFUSED)}; start the program, or ${TO_DO}`;
+    entryOf(this.#met, subject, () => passing(this.#problems, { code: TARGET_PROBLEM, subject, message }))(message);
   }
 }
 

@@ -73,6 +73,15 @@ export interface UnreachableStatus {
   readonly since: string;
   /** What came of the last try. */
   readonly cause: string;
+  /** Services that may be called there, by what control said last. An agent of before does not tell, nor the next. */
+  readonly runs?: readonly string[];
+  /** Whether control hears it; null where nothing runs there that would tell. */
+  readonly heard?: boolean | null;
+}
+
+/** Whether calls fail by it: one that is off, or runs nothing, is called by nobody. */
+export function isMissed({ runs, heard }: UnreachableStatus): boolean {
+  return heard !== false && (runs === undefined || runs.length > 0);
 }
 
 export interface WorkerStatus {

@@ -14,6 +14,7 @@ import type { DnsServer } from '../dns/index.ts';
 import type { FlowRecorder } from '../flows/recorder.ts';
 import type { TargetWatch } from '../inbound/target-watch.ts';
 import type { Enrolment } from '../member/membership.ts';
+import { runningOn } from '../netmap/running-on.ts';
 import { localEndpoints } from '../tunnel/endpoints.ts';
 import type { TunnelCounters, UnreachedPeer } from '../tunnel/types.ts';
 import type { Netmap, NetmapSource } from '../words/netmap.ts';
@@ -108,7 +109,7 @@ export function describeAgent(parts: DescribedInFull): AgentStatus {
       endpoints: endpoints(parts),
       ...totals.counters,
       peers,
-      unreachable: unreachable(totals.unreached, peers),
+      unreachable: unreachable(totals.unreached, peers, store.current),
     },
     gateway: parts.gateway ?? '',
     flows: { open: totals.flows, recorded, dropped, recent: recorder.recent() },
@@ -123,16 +124,24 @@ function endpoints({ advertise, tunnel, port }: Described): readonly string[] {
 }
 
 /** Each once, by host: those that no thread reaches, since the first that failed. */
-function unreachable(unreached: readonly UnreachedPeer[], peers: readonly PeerTunnels[]): readonly UnreachableStatus[] {
+function unreachable(
+  unreached: readonly UnreachedPeer[],
+  peers: readonly PeerTunnels[],
+  netmap: Netmap,
+): readonly UnreachableStatus[] {
   const reached = new Set(peers.filter(({ tunnels }) => tunnels > 0).map(({ host }) => host));
   const longest = new Map<string, UnreachedPeer>();
   for (const peer of unreached) {
     if (!reached.has(peer.host) && peer.forMs >= (longest.get(peer.host)?.forMs ?? 0)) longest.set(peer.host, peer);
   }
   const now = Date.now();
+  const ids = new Map(Array.from(netmap.peers.values(), ({ host, agentId }) => [host, agentId]));
   return [...longest.values()]
     .sort((one, other) => (one.host < other.host ? -1 : 1))
-    .map(({ forMs, ...rest }) => ({ ...rest, since: new Date(now - forMs).toISOString() }));
+    .map(({ forMs, ...rest }) => {
+      const { runs, heard = null } = runningOn(netmap, ids.get(rest.host) ?? '');
+      return { ...rest, since: new Date(now - forMs).toISOString(), runs, heard };
+    });
 }
 
 function targets(services: ReadonlyMap<string, AgentService>): readonly TargetStatus[] {

@@ -93,7 +93,8 @@ test('a peer whose instances tell nothing is not heard by control', async () => 
   const parts = asked(
     [
       service('redis', 'private', [[1, 1]], { agentId: 'a' }, { agentId: 'b', healthy: false, notListening: silent }),
-      service('rabbit', 'private', [[2, 2]], { agentId: 'c', healthy: false }),
+      // What was silent there when it was heard last says nothing of now.
+      service('rabbit', 'private', [[1, 2]], { agentId: 'c', healthy: false, notListening: silent }),
       service('mailer', 'worker', [], { agentId: 'd' }),
     ],
     'services: {}',

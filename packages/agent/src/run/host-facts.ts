@@ -1,14 +1,15 @@
 /** What the agent tells a command that checks its host, looked up and tried at the moment of the question. */
-import { eachPort, filesFor, type PortRange, type Protocol } from '@weft/proto';
+import { defined, eachPort, filesFor, type PortRange, type Protocol } from '@weft/proto';
 import type { AgentService } from '../config/agent-file.ts';
 import { runsHere } from '../flows/judge.ts';
 import { type TargetAddress, targetsOf } from '../inbound/addresses.ts';
 import type { LocalTargets } from '../inbound/target-watch.ts';
 import { type TargetTry, tryTargets } from '../inbound/try-target.ts';
+import { runningOn } from '../netmap/running-on.ts';
 import type { HostFacts, PeerFacts, TargetFacts } from '../observe/host-facts.ts';
 import { processFacts } from '../observe/process-facts.ts';
 import { listenerSpecs } from '../outbound/listener-spec.ts';
-import type { Netmap, NetmapInstance, NetmapPeer } from '../words/netmap.ts';
+import type { Netmap, NetmapPeer } from '../words/netmap.ts';
 
 export interface HostFactsParts {
   readonly netmap: Netmap;
@@ -33,18 +34,9 @@ export async function hostFacts(parts: HostFactsParts): Promise<HostFacts> {
   };
 }
 
-function peerFacts({ services }: Netmap, { agentId, host }: NetmapPeer): PeerFacts {
-  const there = [...services.values()].flatMap(({ service, instances }) =>
-    instances.filter((instance) => instance.agentId === agentId).map((instance) => ({ service, instance })),
-  );
-  const runs = there.flatMap(({ service }) => (service.kind === 'worker' ? [] : service.name));
-  if (there.length === 0) return { host, runs };
-  return { host, runs, up: there.some(({ instance }) => isTold(instance)) };
-}
-
-/** Of a host that control does not hear, it tells nothing of the ports. */
-function isTold({ healthy, notListening }: NetmapInstance): boolean {
-  return healthy || notListening.length > 0;
+function peerFacts(netmap: Netmap, { agentId, host }: NetmapPeer): PeerFacts {
+  const { runs, heard: up } = runningOn(netmap, agentId);
+  return { host, runs, ...defined({ up }) };
 }
 
 interface Declared {

@@ -76,13 +76,18 @@ test('between two memberships it waits for the next one, which takes up the file
   expect(enforced).toEqual(['new']);
 });
 
-test('problems that came with it are in the answer, and those that stood before are not', async () => {
+test('problems that came with it are in the answer, and of those before the ones by which the file has less effect', async () => {
   const { reload, parts, problems, written } = setUp();
   problems.raise({ code: 'no-upstream', subject: 'agent', message: 'before' });
   const taken = { code: 'gateway-listen', subject: '127.0.0.1:80', message: 'taken' };
   reload.serve({ ...parts, enforce: async () => problems.raise(taken) });
   written.zone = 'new';
   expect((await reload.ask()).problems).toEqual([taken]);
+  // What only tells that nobody enforces it yet is told once.
+  problems.raise({ code: 'match-not-enforced', subject: 'mailer', message: 'not enforced' });
+  expect(await reload.ask()).toMatchObject({ changes: [], problems: [taken] });
+  problems.clear(taken.code, taken.subject);
+  expect((await reload.ask()).problems).toEqual([]);
 });
 
 test('an agent without a file says so in the log too: a signal has no other answer', async () => {

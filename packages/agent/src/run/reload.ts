@@ -1,11 +1,11 @@
 /** Takes up a changed agent file while the agent runs: whole, or not at all. */
-import { defined, messageOf, type Problem } from '@weft/proto';
+import { defined, isBreak, messageOf, type Problem } from '@weft/proto';
 import type { Logger } from 'pino';
 import type { AgentFile } from '../config/agent-file.ts';
 import { fileChanges } from '../config/file-changes.ts';
 import { LocalRefusal } from '../observe/errors.ts';
 import type { ReloadAnswer } from '../observe/local-question.ts';
-import type { Problems } from '../words/problems.ts';
+import { NOT_IN_FORCE, type Problems } from '../words/problems.ts';
 import type { FileInForce } from './file-in-force.ts';
 
 /** Where the agent file is read anew. */
@@ -120,7 +120,10 @@ export class FileReload {
     parts.problems.clear('file-not-enforced', source.name);
     const keys = changes.map(({ key }) => key);
     logger.info({ event: 'reloaded', file: source.name, keys }, 'the agent file was read again');
-    const problems = parts.problems.current.filter((problem) => !stood.has(problemKey(problem)));
+    // Also what stood before, where the file has less effect by it than it says.
+    const problems = parts.problems.current.filter((problem) => {
+      return !stood.has(problemKey(problem)) || (NOT_IN_FORCE.has(problem.code) && isBreak(problem));
+    });
     return { file: source.name, changes, problems };
   }
 }

@@ -8,18 +8,34 @@ export interface Problems {
   readonly current: readonly Problem[];
 }
 
+/** Those by which a part of the agent file is not in force. */
+export const NOT_IN_FORCE: ReadonlySet<string> = new Set([
+  'gateway-listen',
+  'gateway-not-allowed',
+  'match-not-enforced',
+  'service-not-allowed',
+  'service-not-declared',
+  'target-not-declared',
+]);
+
 /** How long a problem that mends by itself stands after it was last met. */
 const PASSING_MS = 10_000;
 
-/** Answers what is to be called each time the problem is met. It stands from the first time to a while after the last. */
-export function passing(problems: Problems, problem: Problem): () => void {
+/**
+ * Answers what is to be called each time the problem is met, with other words where it has come to be another. It stands from the first
+ * time to a while after the last.
+ */
+export function passing(problems: Problems, problem: Problem): (message?: string) => void {
   let standing: NodeJS.Timeout | undefined;
-  return () => {
-    if (standing !== undefined) {
+  let said = problem.message;
+  return (message = said) => {
+    if (standing !== undefined && message === said) {
       standing.refresh();
       return;
     }
-    problems.raise(problem);
+    said = message;
+    problems.raise({ ...problem, message });
+    clearTimeout(standing);
     standing = setTimeout(() => {
       standing = undefined;
       problems.clear(problem.code, problem.subject);

@@ -36,7 +36,13 @@ export async function lookAtPeers({ directory, facts }: Known, signal: AbortSign
 
 async function lookAtPeer(directory: string, peer: PeerFacts, signal: AbortSignal): Promise<Finding> {
   signal.throwIfAborted();
-  const { host } = peer;
+  const { host, up } = peer;
+  if (up === false)
+    return hint(
+      host,
+      'its agent is off, or has no way to control, which does not hear it: not tried',
+      `start it: weft up on ${host}; or try it: weft ping ${host}`,
+    );
   try {
     const there = await ping(directory, host, true, signal);
     // What is lost once shows nothing.
@@ -67,8 +73,7 @@ function passing(host: string, answer: PingAnswer): Finding {
   );
 }
 
-function lost({ host, runs, up }: PeerFacts, why: string): Finding {
-  if (up === false) return hint(host, `${why}; control does not hear it either`, `start its agent: weft up on ${host}`);
+function lost({ host, runs }: PeerFacts, why: string): Finding {
   if (runs.length === 0)
     return hint(
       host,

@@ -41,6 +41,8 @@ const unreachable = told({
   addresses: texts,
   since: text.describe('ISO 8601'),
   cause: text.describe('what came of the last try'),
+  runs: texts.optional().describe('services that may be called there; none: nothing fails by it'),
+  heard: flag.nullable().optional().describe('whether control hears it; false: it is off; null: not known'),
 } satisfies Record<keyof UnreachableStatus, z.ZodType>);
 
 const worker = told({
