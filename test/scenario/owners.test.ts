@@ -69,6 +69,36 @@ describe.runIf(IS_ROOT)('two services on one host', () => {
     expect((await mixed.status()).problems).toEqual([]);
   });
 
+  test.each([
+    [
+      'a deny',
+      '{ name: r, action: deny, from: ["user:bin"], to: [rabbit] }',
+      'allow',
+      { web: true, mailer: false, other: true },
+    ],
+    [
+      'an allow',
+      '{ name: r, action: allow, from: ["user:daemon"], to: [rabbit] }',
+      'deny',
+      { web: true, mailer: false, other: false },
+    ],
+    [
+      'an allow of root',
+      '{ name: r, action: allow, from: ["user:root"], to: [rabbit] }',
+      'deny',
+      { web: false, mailer: false, other: true },
+    ],
+  ] as const)(
+    'and whoever else calls are known by user, in TCP and UDP: %s',
+    async (_, one, defaultAction, expected) => {
+      await mesh.apply(meshOf([one], defaultAction));
+      const heard = (yes: string, no: string) =>
+        Object.fromEntries(Object.entries(expected).map(([who, may]) => [who, may ? yes : no]));
+      expect(await said('connect')).toEqual(heard('hello', 'reset'));
+      expect(await said('talk')).toEqual(heard('hello', 'nothing'));
+    },
+  );
+
   test('are recorded as who they are where a verdict depended on it', async () => {
     await mesh.apply(meshOf([NO_WEB]));
     const before = (await mesh.records('rabbit')).length;

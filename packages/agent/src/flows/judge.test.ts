@@ -58,12 +58,20 @@ describe('who is calling', () => {
         tags: [],
         services: ['web', 'redis'].map((name) => current.services.get(name)?.service),
       },
+      user: null,
       host: 'self',
       address: '127.90.0.2',
       client: '',
     });
     // Control grants it; the agent file does not declare it any more.
     expect(local({ type: 'service', name: 'redis' })).toBeUndefined();
+  });
+
+  it('is of the user that its own host says, or of one that nobody knows', () => {
+    const user = (claim: SourceClaim) => remoteCaller(netmap(1), 'p', claim)?.user;
+    expect(user({ type: 'service', name: 'web', user: 'bob' })).toBe('bob');
+    expect(user({ type: 'host', user: '' })).toBe('');
+    expect(user({ type: 'host' })).toBeNull();
   });
 
   it('is no service that control grants and the mesh does not have', () => {
@@ -81,6 +89,7 @@ describe('who is calling', () => {
     const gateways = new Map([...current.peers].map(([id, peer]) => [id, { ...peer, roles: ['gateway' as const] }]));
     expect(remoteCaller({ ...current, peers: gateways }, 'p', { type: 'internet', address })).toEqual({
       source: { type: 'internet' },
+      user: null,
       host: 'peer',
       address: '127.90.0.2',
       client,

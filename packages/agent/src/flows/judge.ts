@@ -4,7 +4,7 @@
  * than the peer's proven key allows.
  */
 import { isIP } from 'node:net';
-import { isServiceName, type Permit, type Protocol, type Source, sourceName } from '@weft/proto';
+import { type CallerUser, isServiceName, type Permit, type Protocol, type Source, sourceName } from '@weft/proto';
 import { type Sight, toldApart } from '../owner/sight.ts';
 import type { Netmap, NetmapAgent, NetmapService } from '../words/netmap.ts';
 import type { SourceClaim } from '../words/opening.ts';
@@ -13,6 +13,8 @@ import type { Loss } from './flow.ts';
 
 export interface Caller {
   readonly source: Source;
+  /** Of the process; its own host's word. */
+  readonly user: CallerUser;
   /** Name of the host the caller is on. */
   readonly host: string;
   /** Where its flows arrive from, in this agent's range. Undefined when the range is too small to hold it. */
@@ -113,13 +115,20 @@ function callerOf(netmap: Netmap, speaker: NetmapAgent, claim: SourceClaim): Cal
     case 'service': {
       const known = netmap.services.get(claim.name);
       if (known === undefined || !speaker.services.includes(claim.name)) return undefined;
-      return { source: { type: 'service', service: known.service }, host, address: known.address, client: '' };
+      const source = { type: 'service', service: known.service } as const;
+      return { source, user: claim.user ?? null, host, address: known.address, client: '' };
     }
     case 'host':
-      return { source: netmap.hostSource(speaker), host, address, client: '' };
+      return { source: netmap.hostSource(speaker), user: claim.user ?? null, host, address, client: '' };
     case 'internet':
       if (!speaker.roles.includes('gateway')) return undefined;
-      return { source: { type: 'internet' }, host, address, client: isIP(claim.address) === 0 ? '' : claim.address };
+      return {
+        source: { type: 'internet' },
+        user: null,
+        host,
+        address,
+        client: isIP(claim.address) === 0 ? '' : claim.address,
+      };
   }
 }
 
@@ -185,7 +194,8 @@ function decide(netmap: Netmap, request: FlowRequest, caller: Caller): JudgedPer
     return { allowed: false, rule: 'builtin:no-such-service', revision: netmap.revision, reason, ...named };
   }
   const { service } = known;
-  const verdict = netmap.policy.decide(caller.source, { service, port: request.port, protocol: request.protocol });
+  const { port, protocol } = request;
+  const verdict = netmap.policy.decide(caller.source, { service, port, protocol }, caller.user);
   const { rule, revision, reason } = verdict;
   if (!verdict.allowed) return { allowed: false, rule, revision, reason, ...named };
   return { allowed: true, rule, revision, reason, ...named, permit: verdict, caller };

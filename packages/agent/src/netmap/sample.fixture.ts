@@ -87,6 +87,7 @@ export function sampleNetmap(overrides: Partial<Netmap> = {}): Netmap {
       decide: () => {
         throw new Error('names are no matter of policy');
       },
+      asksUser: () => false,
     },
     ruleSet: { defaultAction: 'allow', rules: [] },
     hostSource: () => {

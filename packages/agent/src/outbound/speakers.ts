@@ -1,14 +1,14 @@
 /**
  * What a program of this host speaks as. It is looked up only where a verdict depends on that: not where all that it may be are
- * permitted, or none is. Whoever cannot be told speaks as the host, and is denied what any of its services is.
+ * permitted, or none is, and no rule about what it calls speaks of users. Whoever cannot be told speaks as the host, and is denied what any of its services is.
  */
-import { eachPort, type HostPort, listed } from '@weft/proto';
+import { eachPort, type HostPort, listed, userNameProblem } from '@weft/proto';
 import type { AgentService } from '../config/agent-file.ts';
 import { localCaller, localSpeech } from '../flows/judge.ts';
 import { targetsOf } from '../inbound/addresses.ts';
 import type { Owners } from '../owner/owners.ts';
 import type { Netmap, NetmapSource } from '../words/netmap.ts';
-import type { SourceClaim } from '../words/opening.ts';
+import type { ClaimedUser, SourceClaim } from '../words/opening.ts';
 import type { Owner, OwnerRule } from '../words/owner.ts';
 import { type Problems, passing } from '../words/problems.ts';
 import type { ListenerSpec } from './listener-spec.ts';
@@ -45,14 +45,23 @@ export class Speakers {
   of(spec: ListenerSpec, client: HostPort): SourceClaim | Promise<SourceClaim> {
     const { netmap, services, owners } = this.#options;
     const { unknown, apart } = localSpeech(netmap.current, services);
-    if (apart.length === 0 || !this.#matters(netmap.current, unknown, apart, spec)) return unknown;
+    const asksUser = this.#asksUser(netmap.current, spec);
+    if (!asksUser && !this.#matters(netmap.current, unknown, apart, spec)) return unknown;
     const called = { host: spec.address, port: spec.port };
-    return owners.find({ protocol: spec.protocol, client, called }).then((owner) => this.#claimOf(owner));
+    return owners.find({ protocol: spec.protocol, client, called }).then((owner) => {
+      const claim = this.#claimOf(owner);
+      return asksUser && claim.type !== 'internet' ? { ...claim, ...userOf(owner) } : claim;
+    });
   }
 
   /** The agent file, or which of its services run here. */
   changed(): void {
     this.#options.owners.follow(rulesOf(this.#options));
+  }
+
+  #asksUser(netmap: Netmap, spec: ListenerSpec): boolean {
+    const service = netmap.services.get(spec.service)?.service;
+    return service !== undefined && netmap.policy.asksUser({ ...spec, service });
   }
 
   #matters(netmap: Netmap, unknown: SourceClaim, apart: readonly string[], spec: ListenerSpec): boolean {
@@ -88,6 +97,11 @@ export class Speakers {
     }
     met();
   }
+}
+
+/** Nothing where it is not known. A name that no rule can say is none. */
+function userOf({ user }: Owner): { readonly user?: ClaimedUser } {
+  return user === '' ? {} : { user: userNameProblem(user) === undefined ? user : '' };
 }
 
 function rulesOf({ netmap, services }: SpeakersOptions): readonly OwnerRule[] {

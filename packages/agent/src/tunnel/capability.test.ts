@@ -55,3 +55,17 @@ it('a peer that says its number is asked for what came with it', async () => {
   const opened = await bob.tunnels.openDatagrams(...forged('alice', openRequest('udp')), new Deadline(5_000));
   expect(opened.opened).toBe(true);
 });
+
+it('a peer that came before users were told is told none', async () => {
+  const bob = await network.agent('bob', { settings: { askedSince: { ...ASKED_SINCE, users: 2 } } });
+  const peer = await RawPeer.dial(alice, bob);
+  peer.send(ping);
+  await until(() => bob.tunnels.counters.open === 1);
+  const [permit, target] = forged('alice', openRequest('tcp'));
+  const source = { type: 'service', name: 'web', user: 'www-data' } as const;
+  const asked = bob.tunnels.openStream(permit, { ...target, source }, new Deadline(5_000)).catch(() => undefined);
+  await until(() => peer.heard.includes('open 2'));
+  expect(peer.asked).toEqual([{ type: 'service', name: 'web' }]);
+  peer.socket.destroy();
+  await asked;
+});

@@ -3,14 +3,14 @@ import { once } from 'node:events';
 import net from 'node:net';
 import { encodeOffer } from '../protocol/datagram/offer.ts';
 import { decodeRecord, encodeHeader } from '../protocol/mux/frames.ts';
-import { encodeOpen } from '../protocol/mux/opening.ts';
+import { decodeOpen, encodeOpen } from '../protocol/mux/opening.ts';
 import { FRAME, type FrameHandler, type FrameType } from '../protocol/mux/types.ts';
 import { Initiator } from '../protocol/noise/initiator.ts';
 import { keyPairFromSecret } from '../protocol/noise/keys.ts';
 import { encodePreamble, ReplyReader } from '../protocol/noise/preamble.ts';
 import { prologue } from '../protocol/noise/prologue.ts';
 import { RecordOpener, RecordSealer } from '../protocol/record/record.ts';
-import type { OpenRequest } from '../words/opening.ts';
+import type { OpenRequest, SourceClaim } from '../words/opening.ts';
 import type { TestAgent } from './agents.fixture.ts';
 
 export function frame(type: FrameType, id: number, payload: Buffer = Buffer.alloc(0)): Buffer {
@@ -23,6 +23,8 @@ export class RawPeer {
   readonly socket: net.Socket;
   /** What came, as `opened 1` or `pong`. */
   readonly heard: string[] = [];
+  /** Who it was told is calling, by each OPEN that came. */
+  readonly asked: SourceClaim[] = [];
   /** Bytes of DATA that came, by stream. */
   readonly data: Map<number, number> = new Map();
   /** Resolves when the connection is over. */
@@ -78,6 +80,11 @@ export class RawPeer {
     const data = (id: number, piece: Buffer): void => {
       this.data.set(id, (this.data.get(id) ?? 0) + piece.length);
     };
-    return { stopped: false, ...handlers, data } as unknown as FrameHandler;
+    const open = (id: number, payload: Buffer): void => {
+      this.heard.push(`open ${id}`);
+      const { request } = decodeOpen(payload);
+      if (request !== undefined) this.asked.push(request.source);
+    };
+    return { stopped: false, ...handlers, data, open } as unknown as FrameHandler;
   }
 }

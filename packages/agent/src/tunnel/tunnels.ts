@@ -197,7 +197,7 @@ export class AgentTunnels implements Tunnels, LinkOwner {
       const lacking = this.#lacking(link, request);
       if (lacking !== undefined) return { opened: false, refusal: lacking };
       try {
-        return await this.#ask(link, request, deadline);
+        return await this.#ask(link, this.#tellable(link, request), deadline);
       } catch (error) {
         // A tunnel to a peer that was restarted ends at the first byte put into it; no data was sent yet, so once more.
         const lost = error instanceof TunnelEndedError || (error instanceof OpenError && error.code === 'closed');
@@ -218,6 +218,14 @@ export class AgentTunnels implements Tunnels, LinkOwner {
     if (capability >= needed) return undefined;
     const detail = `the agent on ${peer.host} is of capability ${capability}, and this needs ${needed}; upgrade it`;
     return { code: 'other', rule: '', revision: 0, detail };
+  }
+
+  /** Who is not told the user takes it for one that nobody knows. */
+  #tellable({ capability }: Link, request: OpenRequest): OpenRequest {
+    const { source } = request;
+    if (source.type === 'internet' || source.user === undefined) return request;
+    if (capability >= this.#context.settings.askedSince.users) return request;
+    return { ...request, source: source.type === 'host' ? { type: 'host' } : { type: 'service', name: source.name } };
   }
 
   #ask(link: Link, request: OpenRequest, deadline: Deadline): Promise<Answer> {

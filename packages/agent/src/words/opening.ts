@@ -1,11 +1,16 @@
 /** What one agent asks of another to open a flow, and how it is answered. docs/WIRE.md, section "Streams". */
 
+import { SELECTS_USERS } from '@weft/proto';
+
 /** Who the opener says is calling. The destination believes it only as far as the peer's key allows. */
 export type SourceClaim =
-  | { readonly type: 'service'; readonly name: string }
-  | { readonly type: 'host' }
+  | { readonly type: 'service'; readonly name: string; readonly user?: ClaimedUser }
+  | { readonly type: 'host'; readonly user?: ClaimedUser }
   /** Only from a gateway; `address` is the client's, for records. */
   | { readonly type: 'internet'; readonly address: string };
+
+/** Name of the user of who calls; empty for one that no rule can name. Left out where it is not known, or no rule asks. */
+export type ClaimedUser = string;
 
 /** Opens one flow at the destination agent. */
 export interface OpenRequest {
@@ -49,9 +54,12 @@ export type Opened<C, R extends PeerRefusal = Refusal> =
 export interface AskedSince {
   readonly protocols: Readonly<Record<OpenRequest['protocol'], number>>;
   readonly sources: Readonly<Record<SourceClaim['type'], number>>;
+  /** Whoever has less is not told the user. */
+  readonly users: number;
 }
 
 export const ASKED_SINCE: AskedSince = {
   protocols: { tcp: 1, udp: 1 },
   sources: { service: 1, host: 1, internet: 1 },
+  users: SELECTS_USERS,
 };

@@ -14,6 +14,7 @@ import {
   RuleIndex,
   type Service,
   type Source,
+  userOf,
 } from '@weft/proto';
 
 /** Sources alike to every rule. */
@@ -61,6 +62,8 @@ export class PolicyClasses {
   readonly #rights = new WeakMap<readonly string[], Right>();
   /** What rules that deny say of callers. */
   readonly #denied: ReadonlySet<string>;
+  /** That rules name, and one that none does. */
+  readonly #users: readonly string[];
   #internet: SourceClass | undefined;
 
   constructor(mesh: Mesh) {
@@ -69,6 +72,8 @@ export class PolicyClasses {
     this.#rules = plainRules(mesh.policies);
     this.#index = new RuleIndex(this.#rules);
     this.#denied = new Set(mesh.policies.flatMap(({ action, from }) => (action === 'deny' ? from : [])));
+    const named = mesh.policies.flatMap(({ from }) => from.flatMap((text) => userOf(text) ?? []));
+    this.#users = ['', ...new Set(named)];
     for (const service of mesh.services) this.#services.set(service.name, service);
     for (const agent of mesh.agents) this.#tags.set(agent.name, agent.tags);
   }
@@ -120,7 +125,9 @@ export class PolicyClasses {
 
   #decide(source: SourceClass, { rules, example }: ServiceClass): boolean {
     const ask = (port: number, protocol: 'tcp' | 'udp'): boolean =>
-      this.#policy.decide(source.example, { service: example, port, protocol }).allowed;
+      this.#users.some(
+        (user) => this.#policy.decide(source.example, { service: example, port, protocol }, user).allowed,
+      );
     if (example.kind === 'worker') return false;
     if (source.example.type === 'internet') return example.public !== undefined && ask(example.public.port, 'tcp');
     const oneIsLikeAll = !this.#tellPortsApart(rules);
@@ -132,7 +139,9 @@ export class PolicyClasses {
   }
 
   #sourceClass(source: Source): SourceClass {
-    const rules = this.#index.from(source);
+    // A process of any user may call from anywhere.
+    const users = source.type === 'internet' ? [] : this.#index.ofUsers();
+    const rules = [...new Set([...this.#index.from(source), ...users])].sort((one, other) => one - other);
     return entryOf(this.#sourceClasses, `${source.type} ${rules.join()}`, () => ({
       id: this.#sourceClasses.size,
       rules,

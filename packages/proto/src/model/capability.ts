@@ -28,6 +28,7 @@ export const CAPABILITIES: readonly Capability[] = [
     since: '2026-11-29',
     brought: 'control lets a host run what grants and the mesh say beside its token, and a new token adds to a member',
   },
+  { since: '2026-11-29', brought: 'a rule may speak of users, and an agent tells the user of who calls' },
 ];
 
 /** From which on an agent tells of its open flows. */
@@ -35,6 +36,8 @@ export const TELLS_OPEN_FLOWS = 3;
 
 /** From which on an agent reads the selector `internet`. */
 export const SELECTS_INTERNET = 5;
+/** From which on an agent reads the selector `user:NAME`, and tells and hears which user calls. */
+export const SELECTS_USERS = 7;
 /** From which on control reads in a mesh what hosts may run; one of less would pass it over in silence. */
 export const READS_RIGHTS = 6;
 

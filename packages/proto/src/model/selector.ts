@@ -21,8 +21,6 @@ interface SelectorSort {
   readonly ofSource: (source: Source) => readonly string[];
   /** The names by which it selects a service that is called; none for what receives nothing by itself. */
   readonly ofService: ((service: Service) => readonly string[]) | undefined;
-  /** Why a rule with it is refused, where agents cannot enforce it. */
-  readonly unenforced?: string;
 }
 
 /** By the word before the colon; `service` has none, and `internet` is all there is of it. */
@@ -61,10 +59,9 @@ const SORTS = {
   user: {
     form: 'user:NAME',
     problem: userNameProblem,
+    // Whoever calls may be of any user: see Policy.decide.
     ofSource: () => [],
     ofService: undefined,
-    unenforced:
-      'no agent can tell users apart yet, so a rule about one would not be enforced; name the service that the user runs, or its host',
   },
 } as const satisfies Record<string, SelectorSort>;
 
@@ -95,6 +92,11 @@ export function parseSelector(text: string, of: 'from' | 'to' = 'from'): Selecto
   const wrong = sorts[type].problem(name);
   if (wrong !== undefined) throw new FormatError('bad-selector', `${quote(text)}: ${wrong}; ${expected}`);
   return { type, name };
+}
+
+/** The name in `user:NAME`; undefined for any other selector. */
+export function userOf(text: string): string | undefined {
+  return text.startsWith('user:') ? text.slice('user:'.length) : undefined;
 }
 
 function isBare(type: SelectorType): boolean {
@@ -148,11 +150,10 @@ function readable<T>(parse: () => T): T | undefined {
 /** Why a selector cannot stand in a rule's `from` or `to`, though it can be read. */
 export function selectorProblem({ type }: Selector, at: 'from' | 'to'): string | undefined {
   if (type === 'any') return undefined;
-  const { ofService, unenforced } = sorts[type];
-  if (at === 'to' && ofService === undefined) {
+  if (at === 'to' && sorts[type].ofService === undefined) {
     return `${type === 'internet' ? 'the internet' : `a ${type}`} receives nothing by itself; expected ${selectorForms('to')}`;
   }
-  return unenforced;
+  return undefined;
 }
 
 /** The texts of all selectors that select the caller. */

@@ -182,7 +182,7 @@ const refused: [string, Mesh, string, RegExp][] = [
     /expected one of/,
   ],
   ['host in to', withRule({ to: ['host:build-3'] }), 'policies[0].to[0]', /a host receives nothing/],
-  ['a user in from', withRule({ from: ['user:www-data'] }), 'policies[0].from[0]', /no agent can tell users apart yet/],
+  ['a user that is none', withRule({ from: ['user:www data'] }), 'policies[0].from[0]', /1 to 32 lower case/],
   ['a user in to', withRule({ to: ['user:www-data'] }), 'policies[0].to[0]', /a user receives nothing/],
   ['nobody in from', withRule({ from: [] }), 'policies[0].from', /1 to 256/],
   ['unknown caller in a test', { ...shop, tests: [{ ...fromWeb, from: 'nobody' }] }, 'tests[0].from', /no caller/],

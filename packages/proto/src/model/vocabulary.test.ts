@@ -6,7 +6,7 @@ import { itemFor, VOCABULARY, type Vocabulary, wholeFrom, wordsBeyond } from './
 
 /** As though tags, UDP, web services and gateways had come with number 2. */
 const WORDS: Vocabulary = {
-  selectors: { ...VOCABULARY.selectors, internet: 1, tag: 2 },
+  selectors: { ...VOCABULARY.selectors, internet: 1, user: 1, tag: 2 },
   protocols: { ...VOCABULARY.protocols, udp: 2 },
   kinds: { ...VOCABULARY.kinds, web: 2 },
   roles: { gateway: 2 },

@@ -1,6 +1,6 @@
 /** What of a mesh, and of a netmap, an agent of some capability can read. */
 import type { AgentRole } from './agent-role.ts';
-import { SELECTS_INTERNET, UNSAID_CAPABILITY } from './capability.ts';
+import { SELECTS_INTERNET, SELECTS_USERS, UNSAID_CAPABILITY } from './capability.ts';
 import { closedRule } from './closed-rule.ts';
 import type { Kind, Mesh, Protocol, Rule, RulePorts, Service } from './mesh.ts';
 import type { NetmapItem } from './netmap.ts';
@@ -15,8 +15,7 @@ export interface Vocabulary {
 }
 
 export const VOCABULARY: Vocabulary = {
-  // No agent enforces a rule about users yet, though each can read it.
-  selectors: { service: 1, kind: 1, host: 1, tag: 1, internet: SELECTS_INTERNET, user: Number.POSITIVE_INFINITY },
+  selectors: { service: 1, kind: 1, host: 1, tag: 1, internet: SELECTS_INTERNET, user: SELECTS_USERS },
   protocols: { tcp: 1, udp: 1, any: 1 },
   kinds: { web: 1, private: 1, worker: 1 },
   roles: { gateway: 1 },
@@ -39,8 +38,7 @@ export function wordsBeyond(mesh: Mesh, least: number, words: Vocabulary = VOCAB
     ...mesh.services.flatMap((service) => wordsOfService(service, words)),
     ...mesh.policies.flatMap((rule, index) => wordsOfRule(rule, `policies[${index}]`, words)),
   ];
-  // What no agent enforces yet is refused for that, and not for want of an upgrade.
-  return used.filter(({ capability }) => capability > least && Number.isFinite(capability));
+  return used.filter(({ capability }) => capability > least);
 }
 
 function wordsOfService({ name, kind, ports }: Service, words: Vocabulary): WordUsed[] {
@@ -130,8 +128,8 @@ function ruleFor(rule: Rule, capability: number, words: Vocabulary): Rule | unde
   });
 }
 
-/** Who has so much is sent everything as it is; what no agent enforces yet does not count. */
+/** Who has so much is sent everything as it is. */
 export function wholeFrom(words: Vocabulary = VOCABULARY): number {
   const numbers = Object.values(words).flatMap((each: Readonly<Record<string, number>>) => Object.values(each));
-  return Math.max(...numbers.filter(Number.isFinite));
+  return Math.max(...numbers);
 }

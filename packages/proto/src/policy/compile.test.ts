@@ -3,6 +3,7 @@ import type { Action, Mesh, Rule, Service } from '../model/mesh.ts';
 import { parsePort, parseRulePorts } from '../model/ports.ts';
 import { parseDestination, resolveSource } from '../model/selector.ts';
 import { compilePolicy } from './compile.ts';
+import type { CallerUser } from './types.ts';
 
 function service(
   name: string,
@@ -243,5 +244,51 @@ describe('the same name with other tags', () => {
     const host = { type: 'host', name: 'a', services: [] } as const;
     expect(policy.decide({ ...host, tags: ['ci'] }, destination).allowed).toBe(false);
     expect(policy.decide({ ...host, tags: [] }, destination).allowed).toBe(true);
+  });
+});
+
+describe('a rule about users', () => {
+  const [web, , redis] = services;
+  if (web === undefined || redis === undefined) throw new Error('not declared');
+  const host = { type: 'host', name: 'build-3', tags: [], services: [web] } as const;
+  const asService = { type: 'service', service: web } as const;
+  const to = { service: redis, port: 6379, protocol: 'tcp' } as const;
+  const noBob = rule('no-bob', 'deny', 'user:bob', 'redis');
+  const ann = rule('let-ann', 'allow', 'user:ann', 'redis', [6379]);
+  const cases: readonly [string, Action, readonly Rule[], CallerUser | undefined, string][] = [
+    ['denies who it names', 'allow', [noBob], 'bob', 'deny by no-bob'],
+    ['denies nobody else', 'allow', [noBob], 'ann', 'allow by default'],
+    ['denies none that no rule names', 'allow', [noBob], '', 'allow by default'],
+    ['denies none by itself', 'allow', [noBob], undefined, 'allow by default'],
+    ['denies who is not known, and may be one', 'allow', [noBob], null, 'deny by no-bob'],
+    ['allows who it names', 'deny', [ann], 'ann', 'allow by let-ann'],
+    ['allows nobody else', 'deny', [ann], 'bob', 'deny by default'],
+    ['allows nobody who is not known', 'deny', [ann], null, 'deny by default'],
+    [
+      'gives way to a deny of the service',
+      'deny',
+      [ann, rule('no-web', 'deny', 'web', 'redis')],
+      'ann',
+      'deny by no-web',
+    ],
+  ];
+  it.each(cases)('%s', (_, defaultAction, rules, user, expected) => {
+    const policy = compilePolicy({ revision: 1, defaultAction, rules });
+    for (const source of [asService, host]) {
+      const told = policy.decide(source, to, user);
+      expect(`${told.allowed ? 'allow' : 'deny'} by ${told.rule}`).toBe(expected);
+    }
+  });
+
+  it('is asked for where it is about the destination, and not of the internet', () => {
+    const policy = compilePolicy({
+      revision: 1,
+      defaultAction: 'allow',
+      rules: [ann, rule('r', 'deny', 'user:bob', 'web')],
+    });
+    expect(policy.asksUser(to)).toBe(true);
+    expect(policy.asksUser({ ...to, protocol: 'udp' })).toBe(true);
+    expect(policy.asksUser({ ...to, service: { ...redis, name: 'db', tags: [] } })).toBe(false);
+    expect(policy.decide({ type: 'internet' }, { service: web, port: 3000, protocol: 'tcp' }, null).allowed).toBe(true);
   });
 });

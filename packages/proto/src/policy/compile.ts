@@ -7,10 +7,10 @@ import { rightsIn } from '../model/may-run.ts';
 import type { Action, Mesh, Rule } from '../model/mesh.ts';
 import { includesPort } from '../model/ports.ts';
 import { type FieldProblem, problem } from '../model/problem.ts';
-import { findService, type MayRun, resolveSource, selectorsOfSource, sourceName } from '../model/selector.ts';
+import { findService, type MayRun, resolveSource, selectorsOfSource, sourceName, userOf } from '../model/selector.ts';
 import { plainRules } from './plain-rules.ts';
 import { firstInBoth, RuleMasks } from './rule-index.ts';
-import type { Denied, Destination, Permit, Policy, Source, Verdict } from './types.ts';
+import type { CallerUser, Denied, Destination, Permit, Policy, Source, Verdict } from './types.ts';
 
 export interface PolicyRules {
   readonly revision: number;
@@ -26,7 +26,7 @@ export function compilePolicy({ revision, defaultAction, rules }: PolicyRules): 
   const ordered = [...denies, ...plain.filter((rule) => rule.action === 'allow')];
   const masks = new RuleMasks(ordered);
 
-  function decide(source: Source, destination: Destination): Verdict {
+  function decide(source: Source, destination: Destination, user: CallerUser = ''): Verdict {
     const { service, port, protocol } = destination;
     const called = `${service.name}:${port}/${protocol}`;
     if (service.kind === 'worker') {
@@ -43,10 +43,13 @@ export function compilePolicy({ revision, defaultAction, rules }: PolicyRules): 
       return denied(source, destination, 'builtin:ingress', revision, reason);
     }
 
-    const rule = ordered[firstInBoth(masks.source(source), masks.destination(destination))];
+    const rule =
+      ordered[
+        firstInBoth(masks.source(source), masks.destination(destination), internet ? undefined : masks.user(user))
+      ];
     const flow = `${sourceName(source)} to ${called}`;
     if (rule?.action === 'deny') {
-      const reason = `policy ${rule.name} denies ${sourceName(source)}${asOneOf(source, rule)} to ${called}`;
+      const reason = `policy ${rule.name} denies ${sourceName(source)}${asOneOf(source, rule, user)} to ${called}`;
       return denied(source, destination, rule.name, revision, reason);
     }
     // A public port is open to the internet by its declaration; an allow rule or the default adds nothing to that.
@@ -60,15 +63,21 @@ export function compilePolicy({ revision, defaultAction, rules }: PolicyRules): 
       : denied(source, destination, 'default', revision, reason);
   }
 
-  return { revision, decide };
+  function asksUser(destination: Destination): boolean {
+    return masks.users !== undefined && firstInBoth(masks.users, masks.destination(destination)) !== -1;
+  }
+
+  return { revision, decide, asksUser };
 }
 
-/** Why a rule that denies holds for a process of a host, where it is about none by its words. */
-function asOneOf(source: Source, { from }: Rule): string {
-  if (source.type !== 'host') return '';
+/** Why a rule that denies holds for who calls, where it is not about it by its words alone. */
+function asOneOf(source: Source, { from }: Rule, user: CallerUser): string {
   const named = new Set(from);
   const isNamed = (text: string): boolean => named.has(text);
-  if (selectorsOfSource(source).some(isNamed)) return '';
+  if (source.type === 'internet' || selectorsOfSource(source).some(isNamed)) return '';
+  if (user !== null && named.has(`user:${user}`)) return `, run by user ${user},`;
+  if (user === null && from.some((text) => userOf(text) !== undefined)) return ', whose user is not known,';
+  if (source.type !== 'host') return '';
   const service = source.services.find((one) => selectorsOfSource({ type: 'service', service: one }).some(isNamed));
   return service === undefined ? '' : `, which may be ${service.name},`;
 }

@@ -1,7 +1,7 @@
 /** Arbitrary rules and parties, for properties. */
 import fc from 'fast-check';
 import type { Kind, Rule, Service } from '../model/mesh.ts';
-import type { Destination, HostSource, Source } from './types.ts';
+import type { CallerUser, Destination, HostSource, Source } from './types.ts';
 
 const names = ['web', 'blog', 'redis', 'mailer'];
 const tags = ['a', 'b'];
@@ -38,6 +38,8 @@ export const anySource: fc.Arbitrary<Source> = fc.oneof(
   anyHost,
   fc.constant<Source>({ type: 'internet' }),
 );
+/** None named, nobody known, or one of those. */
+export const anyUser: fc.Arbitrary<CallerUser> = fc.constantFrom('', null, 'ann', 'bob');
 export const anyDestination: fc.Arbitrary<Destination> = fc.record({
   service: anyService,
   port: fc.integer({ min: 1, max: 9 }),
@@ -46,7 +48,7 @@ export const anyDestination: fc.Arbitrary<Destination> = fc.record({
 
 const callee = fc.constantFrom('*', 'kind:web', 'kind:private', 'kind:worker', 'tag:a', 'tag:b', ...names);
 const ported = fc.constantFrom('redis:2', 'redis:3/udp', 'web:1-3', 'mailer:4');
-export const anyCaller = fc.oneof(callee, fc.constantFrom('host:h1', 'host:web', 'internet'));
+export const anyCaller = fc.oneof(callee, fc.constantFrom('host:h1', 'host:web', 'internet', 'user:ann', 'user:bob'));
 export const anyRules: fc.Arbitrary<Rule[]> = fc
   .array(
     fc.record({

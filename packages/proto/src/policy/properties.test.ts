@@ -3,11 +3,17 @@ import { describe, expect, it } from 'vitest';
 import type { Mesh, Rule, Service } from '../model/mesh.ts';
 import { parseSelector } from '../model/selector.ts';
 import { compilePolicy, runPolicyTests } from './compile.ts';
-import { anyDefault, anyDestination, anyRules, anyService, anySource } from './policy.fixture.ts';
-import type { Destination, Source } from './types.ts';
+import { anyDefault, anyDestination, anyRules, anyService, anySource, anyUser } from './policy.fixture.ts';
+import type { CallerUser, Destination, Source } from './types.ts';
 
 /** The policy language read out loud, one rule at a time: slow, and plain to see. */
-function plainly(list: readonly Rule[], fallback: 'allow' | 'deny', from: Source, to: Destination): string {
+function plainly(
+  list: readonly Rule[],
+  fallback: 'allow' | 'deny',
+  from: Source,
+  to: Destination,
+  user: CallerUser = '',
+): string {
   const { service: called, port, protocol } = to;
   const declared = called.ports.some((r) => r.protocol === protocol && r.first <= port && port <= r.last);
   if (called.kind === 'worker') return 'deny by builtin:worker';
@@ -16,7 +22,12 @@ function plainly(list: readonly Rule[], fallback: 'allow' | 'deny', from: Source
   if (from.type === 'internet' && !ingress) return 'deny by builtin:ingress';
   const matching = list.filter(
     (rule) =>
-      rule.from.some((selector) => selects(selector, from) || (rule.action === 'deny' && mayBe(selector, from))) &&
+      rule.from.some(
+        (selector) =>
+          selects(selector, from) ||
+          isUser(selector, from, user, rule) ||
+          (rule.action === 'deny' && mayBe(selector, from)),
+      ) &&
       rule.to.some((selector) => isCalled(selector, to)) &&
       (rule.ports.length === 0 || rule.ports.some((r) => r.protocol === protocol && r.first <= port && port <= r.last)),
   );
@@ -25,6 +36,11 @@ function plainly(list: readonly Rule[], fallback: 'allow' | 'deny', from: Source
   if (from.type === 'internet') return 'allow by builtin:ingress';
   const allow = matching.find((rule) => rule.action === 'allow');
   return allow === undefined ? `${fallback} by default` : `allow by ${allow.name}`;
+}
+
+function isUser(selector: string, from: Source, user: CallerUser, { action }: Rule): boolean {
+  if (from.type === 'internet' || !selector.startsWith('user:')) return false;
+  return user === null ? action === 'deny' : selector === `user:${user}`;
 }
 
 function mayBe(selector: string, from: Source): boolean {
@@ -51,9 +67,13 @@ function selects(text: string, party: Source): boolean {
 describe('the evaluator', () => {
   it('agrees with the language read rule by rule', () => {
     fc.assert(
-      fc.property(anyRules, anyDefault, anySource, anyDestination, (list, fallback, from, to) => {
-        const verdict = compilePolicy({ revision: 1, defaultAction: fallback, rules: list }).decide(from, to);
-        expect(`${verdict.allowed ? 'allow' : 'deny'} by ${verdict.rule}`).toBe(plainly(list, fallback, from, to));
+      fc.property(anyRules, anyDefault, anySource, anyDestination, anyUser, (list, fallback, from, to, user) => {
+        const policy = compilePolicy({ revision: 1, defaultAction: fallback, rules: list });
+        const verdict = policy.decide(from, to, user);
+        const told = `${verdict.allowed ? 'allow' : 'deny'} by ${verdict.rule}`;
+        expect(told).toBe(plainly(list, fallback, from, to, user));
+        // Where no rule asks for the user, it makes no difference.
+        if (!policy.asksUser(to)) expect(policy.decide(from, to, null).allowed).toBe(verdict.allowed);
       }),
       { numRuns: 1_000 },
     );

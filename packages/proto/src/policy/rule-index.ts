@@ -1,9 +1,9 @@
 /** Which rules speak of a party, found by the party's few selectors and not by going through the rules. */
 import type { Rule, Service } from '../model/mesh.ts';
 import { includesPort } from '../model/ports.ts';
-import { selectorsOfService, selectorsOfSource } from '../model/selector.ts';
+import { selectorsOfService, selectorsOfSource, userOf } from '../model/selector.ts';
 import { entryOf } from '../model/values.ts';
-import type { Destination, Source } from './types.ts';
+import type { CallerUser, Destination, Source } from './types.ts';
 
 export class RuleIndex {
   readonly #from: ReadonlyMap<string, readonly number[]>;
@@ -35,6 +35,13 @@ export class RuleIndex {
   /** Places of the rules whose `from` holds these very words, ascending. */
   placesOf(selector: string): readonly number[] {
     return this.#from.get(selector) ?? [];
+  }
+
+  /** Places of the rules that speak of users, by name or of any, ascending. */
+  ofUsers(name?: string): number[] {
+    const texts =
+      name === undefined ? [...this.#from.keys()].filter((text) => userOf(text) !== undefined) : [`user:${name}`];
+    return select(this.#from, texts);
   }
 
   /** Places of the rules whose `to` selects the service, ascending. */
@@ -85,6 +92,12 @@ export class RuleMasks {
   readonly #words: number;
   readonly #index: RuleIndex;
   readonly #internet: Mask;
+  /** Rules that speak of users; undefined where none does. */
+  readonly #users: Mask | undefined;
+  /** Of those that deny: whoever's user is not known may be theirs. */
+  readonly #unknown: Mask | undefined;
+  /** By name, of those that rules name. */
+  readonly #named = new Map<string, Mask>();
   readonly #sources = new WeakMap<object, Mask>();
   #destinations = new WeakMap<Service, Map<number, Mask>>();
   #destinationsKept = 0;
@@ -94,6 +107,12 @@ export class RuleMasks {
     this.#words = Math.ceil(rules.length / 32);
     this.#index = new RuleIndex(rules);
     this.#internet = this.#make(this.#index.from({ type: 'internet' }));
+    const users = this.#index.ofUsers();
+    if (users.length === 0) return;
+    this.#users = this.#make(users);
+    this.#unknown = this.#make(users, ({ action }) => action === 'deny');
+    const names = rules.flatMap(({ from }) => from.flatMap((text) => userOf(text) ?? []));
+    for (const name of new Set(names)) this.#named.set(name, this.#make(this.#index.ofUsers(name)));
   }
 
   /** Rules that speak of the source, as RuleIndex finds them. */
@@ -105,6 +124,16 @@ export class RuleMasks {
     const mask = this.#make(this.#index.from(source));
     this.#sources.set(holder, mask);
     return mask;
+  }
+
+  /** Rules that speak of the user besides; undefined where none does. */
+  user(user: CallerUser): Mask | undefined {
+    return user === null ? this.#unknown : this.#named.get(user);
+  }
+
+  /** Rules that speak of any user; undefined where none does. */
+  get users(): Mask | undefined {
+    return this.#users;
   }
 
   /** Rules whose `to` selects the destination's service and whose `ports` hold its port. */
@@ -143,10 +172,10 @@ export class RuleMasks {
   }
 }
 
-/** Number of the first rule in both, or -1. */
-export function firstInBoth(a: Mask, b: Mask): number {
+/** Number of the first rule in both, or -1; `also` adds to the first. */
+export function firstInBoth(a: Mask, b: Mask, also?: Mask): number {
   for (let word = 0; word < a.length; word++) {
-    const bits = (a[word] ?? 0) & (b[word] ?? 0);
+    const bits = ((a[word] ?? 0) | (also?.[word] ?? 0)) & (b[word] ?? 0);
     // bits & -bits is its lowest bit alone.
     if (bits !== 0) return word * 32 + 31 - Math.clz32(bits & -bits);
   }

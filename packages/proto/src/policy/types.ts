@@ -48,8 +48,17 @@ export interface Denied extends VerdictBase {
 
 export type Verdict = Permit | Denied;
 
+/** The user of who calls: the name; empty for one that no rule names; null where nobody knows. */
+export type CallerUser = string | null;
+
 /** A compiled policy: immutable, cheap to ask. */
 export interface Policy {
   readonly revision: number;
-  decide(source: Source, destination: Destination): Verdict;
+  /**
+   * Without a user it is one that no rule names. One that nobody knows is permitted nothing that a user is, and denied what any is.
+   * The internet has none.
+   */
+  decide(source: Source, destination: Destination, user?: CallerUser): Verdict;
+  /** Whether a rule about this destination speaks of users. */
+  asksUser(destination: Destination): boolean;
 }

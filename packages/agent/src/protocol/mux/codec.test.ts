@@ -22,6 +22,10 @@ describe('OPEN', () => {
     request,
     { ...request, protocol: 'udp', ordinal: 0xffffffff, port: 65_535 },
     { ...request, source: { type: 'host' } },
+    { ...request, source: { type: 'host', user: 'www-data' } },
+    { ...request, source: { type: 'host', user: '' } },
+    { ...request, source: { type: 'service', name: 'web', user: '_apt' } },
+    { ...request, source: { type: 'service', name: 'web', user: '' } },
     { ...request, source: { type: 'internet', address: '2001:db8::1' }, service: 'a'.repeat(50) },
   ])('comes back as it was', (each) => {
     const window = each.protocol === 'tcp' ? 65_536 : 0;
@@ -49,6 +53,9 @@ describe('OPEN', () => {
     { ...request, service: 'réd' },
     { ...request, service: 'a'.repeat(300) },
     { ...request, source: { type: 'service', name: '../x' } },
+    { ...request, source: { type: 'service', name: 'web', user: 'a/b' } },
+    { ...request, source: { type: 'host', user: '1000' } },
+    { ...request, source: { type: 'host', user: 'a'.repeat(33) } },
     { ...request, source: { type: 'internet', address: 'a b' } },
   ])('is not written out of form: %j', (each) => {
     expect(() => encodeOpen(each, 0)).toThrow(OpenError);
@@ -76,7 +83,7 @@ describe('OPEN', () => {
 describe('OPEN of a newer version', () => {
   it.each([
     ['protocol 3', 12, 3],
-    ['caller of sort 4', 19, 4],
+    ['caller of sort 6', 19, 6],
   ])('says what of it is not known: %s', (unknown, offset, value) => {
     const payload = encodeOpen(request, 1);
     payload[offset] = value;

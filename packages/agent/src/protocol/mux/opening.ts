@@ -96,8 +96,8 @@ export class Offer {
 // 12  u8   protocol: 1 TCP, 2 UDP
 // 13  u16  port
 // 15  u32  ordinal
-// 19  u8   source: 1 service, 2 host, 3 internet
-// 20  u8   length of source text, then the text (service name, nothing, client address)
+// 19  u8   source: 1 service, 2 host, 3 internet, 4 service of a user, 5 host of a user
+// 20  u8   length of source text, then the text (service name, nothing, client address, user/service, user)
 // ..  u8   length of service name, then the name
 const OPEN_FIXED = 20;
 const FLOW_ID = /^[0-9a-f]{16}$/;
@@ -105,15 +105,23 @@ const SERVICE_NAME = /^[a-z][a-z0-9-]{0,49}$/;
 const CLIENT_ADDRESS = /^[\x21-\x7e]{1,64}$/;
 
 const NEWEST_PROTOCOL = 2;
-const SOURCE_TYPES = { service: 1, host: 2, internet: 3 } as const;
+/** Empty for a user that no rule can name. */
+const USER = /^(?:[a-z_][a-z0-9_-]{0,31})?$/;
+const SOURCE_TYPES = { service: 1, host: 2, internet: 3, userService: 4, userHost: 5 } as const;
+const NEWEST_SOURCE = SOURCE_TYPES.userHost;
 const REFUSAL_CODES: readonly RefusalCode[] = ['denied', 'no-instance', 'not-listening', 'overloaded'];
+
+function sourceType(source: SourceClaim): number {
+  if (source.type === 'internet' || source.user === undefined) return SOURCE_TYPES[source.type];
+  return source.type === 'service' ? SOURCE_TYPES.userService : SOURCE_TYPES.userHost;
+}
 
 function sourceText(source: SourceClaim): string {
   switch (source.type) {
     case 'service':
-      return source.name;
+      return source.user === undefined ? source.name : `${source.user}/${source.name}`;
     case 'host':
-      return '';
+      return source.user ?? '';
     case 'internet':
       return source.address;
   }
@@ -129,7 +137,7 @@ export function encodeOpen(request: OpenRequest, window: number): Buffer {
     payload.writeUInt8(request.protocol === 'tcp' ? 1 : 2, 12);
     payload.writeUInt16BE(request.port, 13);
     payload.writeUInt32BE(request.ordinal, 15);
-    payload.writeUInt8(SOURCE_TYPES[request.source.type], 19);
+    payload.writeUInt8(sourceType(request.source), 19);
     const end = writeText(payload, OPEN_FIXED, text);
     writeText(payload, end, request.service);
     if (!FLOW_ID.test(request.flowId)) throw new RangeError('flow id is not 16 hexadecimal digits');
@@ -152,9 +160,9 @@ export function decodeOpen(payload: Buffer): Asked {
   if (service.end !== payload.length) throw malformedOpen('length');
   if (!SERVICE_NAME.test(service.text)) throw malformedOpen('service name');
   const protocol = payload.readUInt8(12);
-  const sourceType = payload.readUInt8(19);
+  const sort = payload.readUInt8(19);
   if (protocol > NEWEST_PROTOCOL) return { request: undefined, unknown: `protocol ${protocol}` };
-  if (sourceType > SOURCE_TYPES.internet) return { request: undefined, unknown: `caller of sort ${sourceType}` };
+  if (sort > NEWEST_SOURCE) return { request: undefined, unknown: `caller of sort ${sort}` };
   if (protocol === 0) throw malformedOpen('protocol');
   const port = payload.readUInt16BE(13);
   if (port === 0) throw malformedOpen('port');
@@ -166,7 +174,7 @@ export function decodeOpen(payload: Buffer): Asked {
     service: service.text,
     ordinal: payload.readUInt32BE(15),
     port,
-    source: decodeSource(sourceType, source.text),
+    source: decodeSource(sort, source.text),
   };
   return { request, window };
 }
@@ -175,6 +183,11 @@ function decodeSource(type: number, text: string): SourceClaim {
   if (type === SOURCE_TYPES.service && SERVICE_NAME.test(text)) return { type: 'service', name: text };
   if (type === SOURCE_TYPES.host && text === '') return { type: 'host' };
   if (type === SOURCE_TYPES.internet && CLIENT_ADDRESS.test(text)) return { type: 'internet', address: text };
+  if (type === SOURCE_TYPES.userHost && USER.test(text)) return { type: 'host', user: text };
+  if (type === SOURCE_TYPES.userService) {
+    const [user = '', name = '', ...more] = text.split('/');
+    if (USER.test(user) && SERVICE_NAME.test(name) && more.length === 0) return { type: 'service', name, user };
+  }
   throw malformedOpen('source');
 }
 
