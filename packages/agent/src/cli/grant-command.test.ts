@@ -35,8 +35,10 @@ test('says what the host may run now, who has not taken it up, and what is likel
   );
   expect(asked).toMatchObject({
     ...{ network: 'prod', agent: 'a', services: ['rabbit', 'kind:web', '*'], take: false },
-    terms: { wait: true, dryRun: false },
+    terms: { wait: true, dryRun: false, leaveBehind: false },
   });
+  await weft('grant', 'a', '--services', 'rabbit', '--leave-behind');
+  expect(asked?.terms?.leaveBehind).toBe(true);
 });
 
 test('takes away, and says where it was so already', async () => {

@@ -13,6 +13,7 @@ import { readRunnable } from './token-command.ts';
 export interface GrantOptions extends NetworkOptions {
   readonly services: string;
   readonly take?: true;
+  readonly leaveBehind?: true;
 }
 
 export async function grant(
@@ -28,7 +29,11 @@ export async function grant(
     agent: host,
     services,
     take,
-    terms: { wait: true, timeout: durationToWire(END_SECONDS * 1_000) },
+    terms: {
+      wait: true,
+      timeout: durationToWire(END_SECONDS * 1_000),
+      leaveBehind: options.leaveBehind ?? false,
+    },
   };
   const answer = await withAdmin(options, terminal, signal, async (admin) => {
     try {

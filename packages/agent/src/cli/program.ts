@@ -10,7 +10,7 @@ import type { ExitCode } from './errors.ts';
 import { failureOf, tellFailure } from './failure.ts';
 import { hostProgram } from './host-program.ts';
 import { meshProgram } from './mesh-program.ts';
-import { admin, json as asJson, data, example, network, networkFromEnvironment, wide } from './options.ts';
+import { admin, json as asJson, data, example, leaveBehind, network, networkFromEnvironment, wide } from './options.ts';
 import type { Terminal } from './terminal.ts';
 
 const LONGEST_START_MS = 30_000;
@@ -242,6 +242,7 @@ export function build(terminal: Terminal, signal: AbortSignal, json: boolean, ex
     .argument('<agent>', "host's name or agent's identifier")
     .requiredOption('--services <NAMES>', 'services with commas between, kind:KIND, or * for all')
     .option('--take', 'take them away: flows of them that the host carries are cut, and no others')
+    .addOption(leaveBehind())
     .addOption(network())
     .addOption(asJson())
     .action(async (agent, options) => (await import('./grant-command.ts')).grant(agent, options, terminal, signal));

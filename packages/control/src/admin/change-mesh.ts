@@ -10,7 +10,7 @@ import { edited, fieldsOfEdit, type MeshEdit } from '../state/edits.ts';
 import type { ApplyOptions, ApplyResult, StateStore } from '../state/types.ts';
 import { RequestError } from './errors.ts';
 import { inexactRules } from './inexact-rules.ts';
-import { leftBehind } from './left-behind.ts';
+import { gainsBehind, leftBehind } from './left-behind.ts';
 import { listenerWarnings } from './listener-warnings.ts';
 import { readWait, requireNetwork } from './request.ts';
 
@@ -92,7 +92,10 @@ async function change(
   const before = state.current.networks.get(mesh.network);
   const crowded = listenerWarnings(mesh, before, live);
   const inexact = inexactRules(mesh, before, live).map(named);
-  const behind = leftBehind(mesh, before, live, leaveBehind, words).map(named);
+  const behind = [
+    ...leftBehind(mesh, before, live, leaveBehind, words),
+    ...gainsBehind(mesh, before, live, leaveBehind),
+  ].map(named);
   if (behind.length > 0 && !leaveBehind) throw new RequestError(behind);
   const { revision, changes, warnings } = await make({
     dryRun,

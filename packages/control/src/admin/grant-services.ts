@@ -1,19 +1,21 @@
 /** A member is let run more, or less, for who may order it; and whoever wants to waits until it is enforced. */
-import { defined, type FieldProblem, problem } from '@weft/proto';
+import { defined, type FieldProblem, problem, rightsIn } from '@weft/proto';
 import { actorName } from '../audit/entry.ts';
 import type { Actor } from '../audit/types.ts';
 import type { LiveAgents } from '../fleet/live.ts';
+import { fleetAgentOf } from '../fleet/projection.ts';
 import type { Grant, Granted, NetworkState } from '../state/types.ts';
 import { type ChangeMeshOptions, type ChangeOrder, type MeshChanged, waited } from './change-mesh.ts';
 import { RequestError } from './errors.ts';
 import { inexactRules } from './inexact-rules.ts';
+import { rightsBehind } from './left-behind.ts';
 import { readName, readWait, requireNetworkOfAgent, servicesProblems } from './request.ts';
 
 /** `network` may be empty where the member is told by it. The signal ends the wait, and not the change. Rejects with RequestError, StateError. */
 export async function grantServices(
   options: ChangeMeshOptions,
   { network: named, ...grant }: Grant & { readonly network: string },
-  { dryRun, wait, timeoutMs, expectedRevision }: ChangeOrder,
+  { dryRun, wait, timeoutMs, expectedRevision, leaveBehind }: ChangeOrder,
   by: Actor,
   signal: AbortSignal,
 ): Promise<Granted & MeshChanged> {
@@ -23,7 +25,10 @@ export async function grantServices(
   const problems = servicesProblems(grant.services);
   if (grant.services.length === 0) problems.push(problem('services', 'expected at least one'));
   if (problems.length > 0) throw new RequestError(problems);
-  const network = requireNetworkOfAgent(state.current, named, agent).name;
+  const held = requireNetworkOfAgent(state.current, named, agent);
+  const network = held.name;
+  const behind = grant.take ? [] : behindBy(held, { ...grant, agent }, options.live, leaveBehind);
+  if (behind.length > 0 && !leaveBehind) throw new RequestError(behind);
   const actor = actorName(by);
   const how = { dryRun, actor, ...defined({ expected: expectedRevision || undefined }) };
   const made = await state.grantServices(network, { ...grant, agent }, how);
@@ -34,8 +39,24 @@ export async function grantServices(
       'what an agent may run was changed',
     );
   const taken = await waited(options, network, revision, wait && !dryRun ? longest : undefined, signal);
-  const warnings = [...made.warnings, ...inexactThere(state.current.networks.get(network), made, options.live)];
+  const warnings = [
+    ...made.warnings,
+    ...behind,
+    ...inexactThere(state.current.networks.get(network), made, options.live),
+  ];
   return { ...made, warnings, ...taken };
+}
+
+/** Who is no member is left to the change itself to refuse. */
+function behindBy(network: NetworkState, grant: Grant, live: LiveAgents, accepted: boolean): FieldProblem[] {
+  const member = network.agents.get(network.hosts.get(grant.agent) ?? grant.agent);
+  if (member === undefined) return [];
+  const { host, granted, services: before } = member;
+  const { capability } = fleetAgentOf(network, live)(member);
+  const after = rightsIn(network.mesh)(host, [...granted, ...grant.services]);
+  return rightsBehind(network.mesh, { host, capability, before, after }, accepted).map((message) =>
+    problem('services', message),
+  );
 }
 
 /** A host that may run more is denied more: rules that it, with what it is granted now, does not enforce as written. */

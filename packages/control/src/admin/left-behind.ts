@@ -1,10 +1,13 @@
-/** What a mesh would ask of members whose version does not know it, and which those are. */
+/** What a mesh, or a right to run something, would ask of members whose version does not know it, and which those are. */
 import {
   byText,
+  DENIES_WHAT_MAY_BE,
   type FieldProblem,
   listed,
   type Mesh,
   problem,
+  type Service,
+  selectorsOfSource,
   VOCABULARY,
   type Vocabulary,
   wordsBeyond,
@@ -12,6 +15,7 @@ import {
 import type { LiveAgents } from '../fleet/live.ts';
 import { fleetAgents } from '../fleet/projection.ts';
 import { diffMeshes } from '../state/diff.ts';
+import { mayRunIn } from '../state/may-run.ts';
 import type { NetworkState } from '../state/types.ts';
 
 /** Past so many the list says nothing new. */
@@ -46,4 +50,69 @@ export function leftBehind(
       `${what} needs capability ${needed}, which these hosts have not: ${listed(named, MOST_HOSTS)}; ${accepted ? LEFT : ASKED}`,
     );
   });
+}
+
+/** Rules that a refusal names. */
+const NAMED = 8;
+
+/**
+ * Members that a change of the mesh lets run more, as `rightsBehind` has it.
+ */
+export function gainsBehind(
+  mesh: Mesh,
+  network: NetworkState | undefined,
+  live: LiveAgents,
+  accepted: boolean,
+): FieldProblem[] {
+  if (network === undefined) return [];
+  const [before, after] = [mayRunIn(network.mesh, network), mayRunIn(mesh, network)];
+  return fleetAgents(network, live)
+    .filter(({ capability }) => capability < DENIES_WHAT_MAY_BE)
+    .flatMap(({ agent: { host }, capability }) => {
+      const asked = { host, capability, before: before(host), after: after(host) };
+      return rightsBehind(mesh, asked, accepted).map((message) => problem(`agents.${host}.services`, message));
+    })
+    .slice(0, MOST_PROBLEMS);
+}
+
+/**
+ * What a member comes to be let run beside what it may, and a rule denies, where its version does not deny its processes what is
+ * denied to a service that they may be: between it and another such host the rule would be lost.
+ */
+export function rightsBehind(
+  { services, policies }: Pick<Mesh, 'services' | 'policies'>,
+  {
+    host,
+    capability,
+    before,
+    after,
+  }: {
+    readonly host: string;
+    readonly capability: number;
+    readonly before: readonly string[];
+    readonly after: readonly string[];
+  },
+  accepted: boolean,
+): string[] {
+  if (capability >= DENIES_WHAT_MAY_BE) return [];
+  const had = new Set(before);
+  const may = new Set(after.filter((name) => !had.has(name)));
+  if (may.size === 0) return [];
+  const gained = services.filter(({ name }) => may.has(name));
+  const rules = policies.filter(({ action, from }) => action === 'deny' && gained.some((one) => isDenied(one, from)));
+  if (rules.length === 0) return [];
+  const names = listed(rules.map(({ name }) => name).sort(byText), NAMED);
+  const denied = gained.filter((one) => rules.some(({ from }) => isDenied(one, from))).map(({ name }) => name);
+  const rest = accepted
+    ? 'until it is upgraded, such a rule is lost between it and other hosts that have not'
+    : 'upgrade it first, or say that it may be left behind (--leave-behind), and the rule is lost between it and other hosts that have not';
+  return [
+    `to be denied what is denied to ${listed(denied.sort(byText), NAMED)} (${names}), a process of ${host} needs capability ` +
+      `${DENIES_WHAT_MAY_BE}, which that host has not (${capability}); ${rest}`,
+  ];
+}
+
+/** `*` selects the processes of every host themselves. */
+function isDenied(service: Service, from: readonly string[]): boolean {
+  return selectorsOfSource({ type: 'service', service }).some((text) => text !== '*' && from.includes(text));
 }

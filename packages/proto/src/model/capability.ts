@@ -34,10 +34,15 @@ export const CAPABILITIES: readonly Capability[] = [
 /** From which on an agent tells of its open flows. */
 export const TELLS_OPEN_FLOWS = 3;
 
+/** From which on a process of a host is denied what is denied to any service that the host may run. */
+export const DENIES_WHAT_MAY_BE = 4;
+
 /** From which on an agent reads the selector `internet`. */
 export const SELECTS_INTERNET = 5;
+
 /** From which on an agent reads the selector `user:NAME`, and tells and hears which user calls. */
 export const SELECTS_USERS = 7;
+
 /** From which on control reads in a mesh what hosts may run; one of less would pass it over in silence. */
 export const READS_RIGHTS = 6;
 
