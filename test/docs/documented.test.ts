@@ -15,9 +15,9 @@ const taken = globSync('test/**/*.test.ts', { cwd: ROOT, exclude: ['**/node_modu
   ),
 );
 
-/** readGuide('docs/guides/redis-bullmq.md') in any test, which does all that the guide says. */
+/** readGuide('docs/guides/redis-bullmq.md') or readSteps in any test, which does all that the guide says. */
 const followed = globSync('test/{harness,netns,process}/**/*.ts', { cwd: ROOT }).flatMap((path) =>
-  Array.from(read(path).matchAll(/\breadGuide\('([^']+)'\)/g), ([, document = '']) => document),
+  Array.from(read(path).matchAll(/\bread(?:Guide|Steps)\('([^']+)'\)/g), ([, document = '']) => document),
 );
 
 test.each(globSync('docs/guides/*.md', { cwd: ROOT }))('%s: a test follows it, and README leads to it', (guide) => {
