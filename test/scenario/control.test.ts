@@ -124,6 +124,28 @@ test('an agent that control does not reach goes by what it knew, and by the new 
   ]);
 });
 
+test('a rule that cut a flow at its source, of which its destination had not heard, is the one that is told', async () => {
+  await mesh.apply(SERVICES);
+  const vip = await near.vip('parted');
+  const live = await connect(vip, 9000);
+  await says(live, 'before');
+  const before = (await mesh.recorded('parted', 3)).length;
+  far.controlRelay.stall();
+  far.controlRelay.cut();
+  const ended = ending(live);
+  const denying = `${SERVICES}policies:\n  - { name: late, action: deny, from: ['host:near'], to: [parted] }\n`;
+  const revision = await mesh.apply(denying);
+  expect(await ended).toBe('reset');
+  far.controlRelay.unstall();
+  far.controlRelay.cut();
+  const told = await until(
+    'both ends to tell of it',
+    () => mesh.recorded('parted', before + 1),
+    (records) => records.slice(before).some(({ bytesReceived }) => bytesReceived === 6),
+  );
+  expect(told.at(-1)).toMatchObject({ verdict: 'deny', rule: 'late', revision, outcome: 'cut' });
+});
+
 /** Sends so many random bytes and hears the same again. */
 async function exchange(socket: Socket, total: number): Promise<void> {
   const piece = randomBytes(256 << 10);

@@ -21,6 +21,7 @@ import { openKeys } from './enroll/certificate.ts';
 import { openCredentials } from './enroll/credentials.ts';
 import { Enroller } from './enroll/enroller.ts';
 import { fileMemory } from './fleet/memory.ts';
+import { LaterDenials } from './flows/later-denial.ts';
 import { openFlowWindow } from './flows/window.ts';
 import { openMetrics } from './metrics/metrics.ts';
 import { adminAuth, adminGate, CallActors } from './rpc/admin-auth.ts';
@@ -138,6 +139,7 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
   const audit = openAuditLog({ store, now });
 
   const limits = flowLimits(options);
+  const denials = new LaterDenials(state);
   const flows = await openFlowWindow({
     directory: join(directory, 'flows'),
     limits,
@@ -145,6 +147,7 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
       metrics?.counters.wroteFlows(failure);
       disk.note('flows', failure);
     },
+    confirms: (...asked) => denials.isSo(...asked),
     logger,
     now,
   });

@@ -1,7 +1,7 @@
 /** A window that is all in memory, for tests: filters each record in turn, so that what the disk answers can be held against it. */
 import { defined, type FlowRecord, passesFilter } from '@weft/proto';
 import { Histogram, MINUTE_MS, SORT } from './history.ts';
-import { FlowRing } from './ring.ts';
+import { type Confirms, FlowRing, type RingSink } from './ring.ts';
 import type { FlowWindow } from './types.ts';
 
 interface Held {
@@ -11,13 +11,18 @@ interface Held {
   record: FlowRecord;
 }
 
-export function createFlowWindow(newest = 10_000, now: () => number = Date.now): FlowWindow {
+/** `confirms`: as of openFlowWindow. */
+export function createFlowWindow(
+  newest = 10_000,
+  now: () => number = Date.now,
+  confirms: Confirms = () => false,
+): FlowWindow {
   const held: Held[] = [];
   const rings = new Map<string, FlowRing>();
   const ringOf = (network: string): FlowRing => {
     const known = rings.get(network);
     if (known !== undefined) return known;
-    const ring = new FlowRing(newest, {
+    const sink: RingSink = {
       added(record) {
         held.push({ network, cursor: held.length + 1, atMs: now(), record });
         return held.length;
@@ -25,7 +30,8 @@ export function createFlowWindow(newest = 10_000, now: () => number = Date.now):
       replaced(cursor, record) {
         (held[cursor - 1] as Held).record = record;
       },
-    });
+    };
+    const ring = new FlowRing(newest, sink, confirms);
     rings.set(network, ring);
     return ring;
   };

@@ -87,7 +87,7 @@ test('a flow that both agents tell of stands once, in the words of its destinati
   expect((await details()).at(-1)).toBe('once more');
 });
 
-test('of a flow that was cut at its source first, and reset there for its destination, the denial stands', async () => {
+test('of a flow that was cut at its source first, and reset there for its destination, a denial that control knows of stands', async () => {
   const cut = {
     outcome: 'cut',
     verdict: 'deny',
@@ -100,10 +100,16 @@ test('of a flow that was cut at its source first, and reset there for its destin
     b: flow(1, { outcome: 'reset', verdict: 'allow', bytesSent: 7 }),
   };
   for (const order of ['ab', 'ba', 'aba', 'bab'] as const) {
-    const window = createFlowWindow(10);
-    for (const host of order as Iterable<string>) window.add('prod', host, [records[host as 'a' | 'b']], 0);
-    const { flows: found } = await window.query('prod', { filter: { verdict: 'deny' }, limit: 10 }, NEVER);
-    expect(found.map(({ record }) => record)).toEqual([{ ...records.b, ...cut }]);
+    for (const known of [true, false]) {
+      const window = createFlowWindow(10, Date.now, (source, destination) => {
+        expect([source.verdict, destination.verdict]).toEqual(['deny', 'allow']);
+        return known;
+      });
+      for (const host of order as Iterable<string>) window.add('prod', host, [records[host as 'a' | 'b']], 0);
+      const { flows: found } = await window.query('prod', { filter: {}, limit: 10 }, NEVER);
+      // The newest tells: a verdict that differs stands beside the one that was told before.
+      expect(found[0]?.record).toEqual(known ? { ...records.b, ...cut } : records.b);
+    }
   }
 });
 

@@ -15,6 +15,9 @@ export interface RingSink {
   replaced(cursor: number, record: FlowRecord): void;
 }
 
+/** Whether a source may say that the flow was denied there later than its destination knows. */
+export type Confirms = (source: FlowRecord, destination: FlowRecord) => boolean;
+
 interface Watcher {
   readonly passes: ReturnType<typeof compileFilter>;
   /** Number of the record to look at next. */
@@ -27,6 +30,7 @@ export class FlowRing {
   dropped = 0;
   readonly #capacity: number;
   readonly #sink: RingSink;
+  readonly #confirms: Confirms;
   readonly #slots: KeptFlow[] = [];
   /** Where each flow of the ring stands, by `flowKey`. */
   readonly #numbers = new Map<string, number>();
@@ -37,9 +41,10 @@ export class FlowRing {
   #over: boolean = false;
 
   /** `known`: how many records to know again, more than are held. */
-  constructor(capacity: number, sink: RingSink, known: () => number = () => 0) {
+  constructor(capacity: number, sink: RingSink, confirms: Confirms, known: () => number = () => 0) {
     this.#capacity = capacity;
     this.#sink = sink;
+    this.#confirms = confirms;
     this.#known = new ResendMemory(known);
   }
 
@@ -51,8 +56,10 @@ export class FlowRing {
       if (told === undefined) this.#append({ record, cursor: this.#sink.added(record) });
       else {
         const { record: before } = this.#slot(told);
-        if (record.destinationHost === host) this.#replace(told, joined(before, record));
-        else if (joined(record, before) !== before) this.#replace(told, joined(record, before));
+        const isOfDestination = record.destinationHost === host;
+        const [source, destination] = isOfDestination ? [before, record] : [record, before];
+        const both = joined(source, destination, this.#confirms);
+        if (isOfDestination || both !== before) this.#replace(told, both);
       }
     }
     for (const { wake } of this.#watchers) wake?.();
@@ -143,14 +150,14 @@ export class FlowRing {
 /**
  * One record of both: the destination's, which knows what passed. But of a flow that failed before its caller had an answer
  * only the source knows: there it was taken, and ended as any does. And a denial that cut it at its source first stands, with what
- * decided it, where the destination saw the caller go. No source tells away what was decided or failed there.
+ * decided it, where the destination saw the caller go and control knows of that denial. No source tells away what was decided or failed there.
  */
-function joined(source: FlowRecord, destination: FlowRecord): FlowRecord {
+function joined(source: FlowRecord, destination: FlowRecord, confirms: Confirms): FlowRecord {
   const { verdict, outcome } = destination;
   const ordinary = verdict === 'allow' && !OUTCOMES[outcome].failed;
   if (!ordinary) return destination;
   if (OUTCOMES[source.outcome].fault) return { ...destination, outcome: source.outcome, detail: source.detail };
-  if (source.verdict === 'allow' || source.outcome !== 'cut') return destination;
+  if (source.verdict === 'allow' || source.outcome !== 'cut' || !confirms(source, destination)) return destination;
   const { rule, revision, detail } = source;
   return { ...destination, verdict: source.verdict, rule, revision, outcome: source.outcome, detail };
 }

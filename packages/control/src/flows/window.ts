@@ -6,7 +6,7 @@ import { defined, entryOf } from '@weft/proto';
 import type { Logger } from 'pino';
 import { FlowKeeper } from './keeper.ts';
 import { FLOW_LIMITS, type FlowLimits } from './limits.ts';
-import { FlowRing, type RingSink } from './ring.ts';
+import { type Confirms, FlowRing, type RingSink } from './ring.ts';
 import type { FlowWindow } from './types.ts';
 
 export type { FlowWindow } from './types.ts';
@@ -17,6 +17,8 @@ export interface WindowOptions {
   /** Milliseconds since the Unix epoch. */
   readonly now: () => number;
   readonly limits?: Partial<FlowLimits>;
+  /** Whether the source of a flow may say that it was denied there later than its destination knows; it may not where left out. */
+  readonly confirms?: (network: string, ...records: Parameters<Confirms>) => boolean;
   /** Of each network, in memory. */
   readonly newest?: number;
   /** Told after each write why not all of it is on disk, or nothing. */
@@ -44,7 +46,7 @@ const CURSORS_PER_MS = 100;
 
 /** Opens the window in this directory, and makes it when it is not there; the caller holds the lock on control's data. */
 export async function openFlowWindow(options: WindowOptions): Promise<FlowWindow> {
-  const { directory, logger, now, newest = NEWEST, mostQueued, entry, wrote } = options;
+  const { directory, logger, now, newest = NEWEST, mostQueued, entry, wrote, confirms = () => false } = options;
   const rings = new Map<string, FlowRing>();
   let cursor = 0;
   const sinkOf = (network: string): RingSink => ({
@@ -57,7 +59,9 @@ export async function openFlowWindow(options: WindowOptions): Promise<FlowWindow
   });
   const known = (): number => Math.min(KNOWN, KNOWN_OF_ALL / rings.size);
   const ringOf = (network: string): FlowRing =>
-    entryOf(rings, network, () => new FlowRing(newest, sinkOf(network), known));
+    entryOf(rings, network, () => {
+      return new FlowRing(newest, sinkOf(network), (...records) => confirms(network, ...records), known);
+    });
   const keeper = new FlowKeeper({
     start: { directory, limits: { ...FLOW_LIMITS, ...options.limits }, restore: newest },
     logger,
