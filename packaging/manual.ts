@@ -65,7 +65,9 @@ const PAGES = ['weft(1)', 'weft-control(1)', 'weft.yaml(5)', 'mesh.yaml(5)'];
 
 function ofProgram(program: Command): readonly string[] {
   const synopsis = `**${program.name()}** *command* [*options*]\n\n**${program.name()}** **help** [*command* | *topic*]`;
-  const commands = program.commands.flatMap((command) => ofCommand(command, program.name()));
+  // Without those that are for shells alone.
+  const visible = program.createHelp().visibleCommands(program);
+  const commands = visible.flatMap((command) => ofCommand(command, program.name()));
   return [
     section('Synopsis', synopsis),
     section('Description', `${sentence(program.description())}`),

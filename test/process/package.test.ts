@@ -89,6 +89,7 @@ test.skipIf(noMandoc !== undefined)(
       'identity.json',
     ])
       expect(text).toContain(words);
+    expect(text).not.toContain('weft complete');
     // Commands to copy stay in a line.
     expect(text.split('\n').filter((line) => line.length > 80 && !/weft-control serve|printf/.test(line))).toEqual([]);
   },
