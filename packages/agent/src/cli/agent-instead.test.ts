@@ -24,7 +24,18 @@ const record = (id: string, overrides: Partial<FlowRecord> = {}): FlowRecord => 
     protocol: 'tcp',
     verdict: 'allow',
   },
-  ...{ rule: 'default', revision: 12, outcome: 'closed', bytesSent: 1, bytesReceived: 2, zone: '', detail: '' },
+  ...{
+    rule: 'default',
+    revision: 12,
+    outcome: 'closed',
+    bytesSent: 1,
+    bytesReceived: 2,
+    zone: '',
+    user: '',
+    unit: '',
+    program: '',
+    detail: '',
+  },
   ...overrides,
 });
 const flows = (...recent: readonly FlowRecord[]) => ({

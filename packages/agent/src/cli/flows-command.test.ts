@@ -25,6 +25,9 @@ describe('flows', () => {
     bytesSent: 2_048,
     bytesReceived: 0,
     zone: 'eu-west-1a',
+    user: '',
+    unit: '',
+    program: '',
     detail: 'policy no-admin-ui denies',
   };
 

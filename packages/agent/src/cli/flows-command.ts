@@ -72,18 +72,25 @@ async function newest(admin: Admin, asked: pb.Outgoing<pb.ListFlowsRequest>, lim
 }
 
 function writeFlows(records: readonly FlowRecord[], options: FlowsOptions, terminal: Terminal): void {
-  const head = FLOW_COLUMNS.map(({ name, label }) => (NARROWER[name] ?? String)(label.toUpperCase()));
-  const rows = records.map((record) =>
-    FLOW_COLUMNS.map(({ name }) => CELLS[name]?.(record) ?? orDash(`${record[name]}`)),
+  const columns = FLOW_COLUMNS.filter(
+    ({ name }) => !OF_SOME.has(name) || records.some((record) => record[name] !== ''),
   );
+  const head = columns.map(({ name, label }) => (NARROWER[name] ?? String)(label.toUpperCase()));
+  const rows = records.map((record) => columns.map(({ name }) => CELLS[name]?.(record) ?? orDash(`${record[name]}`)));
   writeTable(terminal, head, rows, options);
 }
+
+/** Told of callers that were looked up alone. */
+const OF_SOME: ReadonlySet<keyof FlowRecord> = new Set(['user', 'unit', 'program']);
 
 /** Where there is no room: what decided goes last, for it is why people look. */
 const NARROWER: { readonly [Name in keyof FlowRecord]?: (title: string) => Column } = {
   source: (title) => short(title),
   service: (title) => short(title),
   zone: (title) => drop(title, 1),
+  unit: (title) => drop(title, 0),
+  program: (title) => drop(title, 0),
+  user: (title) => drop(title, 0),
   revision: (title) => drop(title, 2),
   bytesReceived: (title) => drop(title, 3),
   bytesSent: (title) => drop(title, 4),

@@ -8,7 +8,7 @@ import { type CallerUser, isServiceName, type Permit, type Protocol, type Source
 import { type Sight, toldApart } from '../owner/sight.ts';
 import type { Netmap, NetmapAgent, NetmapService } from '../words/netmap.ts';
 import type { SourceClaim } from '../words/opening.ts';
-import type { ProcessMatch } from '../words/owner.ts';
+import type { Owner, ProcessMatch } from '../words/owner.ts';
 import type { Loss } from './flow.ts';
 
 export interface Caller {
@@ -141,6 +141,8 @@ export interface FlowRequest {
   readonly port: number;
   /** Id of the agent that asks, when it is another than this: no peer may use up what all share. */
   readonly peer?: string;
+  /** Of a call of this host's that was looked up: for the record. */
+  readonly owner?: Pick<Owner, 'user' | 'unit' | 'program'> | undefined;
   /** Why there is no room for it here, if so; whether it is permitted is asked first. */
   readonly full?: string;
   /** How caller and host are written when `identify` does not believe the claim. */

@@ -240,6 +240,9 @@ export class LiveFlow implements Flow, CountedFlow, TrafficPair {
       bytesReceived: this.bytesReceived,
       // The recorder's word, which is the host's.
       zone: '',
+      user: request.owner?.user ?? this.caller?.user ?? '',
+      unit: request.owner?.unit ?? '',
+      program: request.owner?.program ?? '',
       detail: client === '' ? detail : `client ${client}${detail === '' ? '' : `: ${detail}`}`,
     };
   }

@@ -25,6 +25,9 @@ const REFUSED: FlowRecord = {
   bytesSent: 0,
   bytesReceived: 0,
   zone: '',
+  user: '',
+  unit: '',
+  program: '',
   detail: '',
 };
 

@@ -154,6 +154,9 @@ export const flow: FlowRecord = {
   bytesSent: 1,
   bytesReceived: 2,
   zone: '',
+  user: '',
+  unit: '',
+  program: '',
   detail: '',
 };
 

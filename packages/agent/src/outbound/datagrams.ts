@@ -14,14 +14,13 @@ import { assertFreeDatagramPort, type PortSharing } from '../bytes/port-sharing.
 import { endDatagrams } from '../flows/flow.ts';
 import type { Flow } from '../flows/registry.ts';
 import { afterCut } from '../tunnel/after-cut.ts';
-import type { SourceClaim } from '../words/opening.ts';
 import { type Problems, passing } from '../words/problems.ts';
 import { type Client, DatagramClients, ListenerClients } from './datagram-clients.ts';
 import type { Admitter, Forwarder } from './forward.ts';
 import type { ListenerSpec } from './listener-spec.ts';
 import type { BoundListener } from './listeners.ts';
 import type { OwnCallers } from './own-callers.ts';
-import type { Speakers } from './speakers.ts';
+import type { Speaker, Speakers } from './speakers.ts';
 
 export interface DatagramsOptions {
   readonly admitter: Admitter;
@@ -204,20 +203,20 @@ export class OutboundDatagrams {
 
   /** identify → decide → track → forward → record */
   #identify(spec: ListenerSpec, client: Client, from: RemoteInfo, reply: (payload: Buffer) => void): void {
-    const claim = this.#speakers.of(spec, { host: from.address, port: from.port });
-    if (!(claim instanceof Promise)) {
-      this.#open(spec, client, claim, reply);
+    const speaker = this.#speakers.of(spec, { host: from.address, port: from.port });
+    if (!(speaker instanceof Promise)) {
+      this.#open(spec, client, speaker, reply);
       return;
     }
-    void claim.then((told) => {
+    void speaker.then((told) => {
       // Its listener may have been closed meanwhile.
       if (client.state === 'opening') this.#open(spec, client, told, reply);
       if (client.state !== 'opening') this.#dropped += this.#takeWaiting(client).length;
     });
   }
 
-  #open(spec: ListenerSpec, client: Client, claim: SourceClaim, reply: (payload: Buffer) => void): void {
-    const admitted = this.#admitter.local(spec, claim);
+  #open(spec: ListenerSpec, client: Client, speaker: Speaker, reply: (payload: Buffer) => void): void {
+    const admitted = this.#admitter.local(spec, speaker);
     if (!admitted.admitted) {
       client.state = admitted.refusal.code === 'denied' ? 'denied' : 'failed';
       return;

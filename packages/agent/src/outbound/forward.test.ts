@@ -54,7 +54,9 @@ it('lets no flow stand on an instance that a change took away while it was opene
     chooser: new Chooser({ listening: () => true }, { promising: () => true }),
   });
   const call = { service: 'redis', ordinal: undefined, port: PORT, protocol: 'tcp' } as const;
-  const local = new Admitter({ netmap, registry, declared: new Set<string>() }).local(call, { type: 'host' });
+  const local = new Admitter({ netmap, registry, declared: new Set<string>() }).local(call, {
+    claim: { type: 'host' },
+  });
   if (!local.admitted) throw new Error(local.refusal.reason);
   expect(await forwarder.stream(local.out)).toBeUndefined();
   expect(resets).toBe(1);
@@ -83,7 +85,7 @@ it('leaves the record to a destination that took the flow in the turn in which i
     chooser: new Chooser({ listening: () => true }, { promising: () => true }),
   });
   const call = { service: 'redis', ordinal: undefined, port: PORT, protocol: 'tcp' } as const;
-  const local = new Admitter({ netmap, registry, declared: inbound.services }).local(call, { type: 'host' });
+  const local = new Admitter({ netmap, registry, declared: inbound.services }).local(call, { claim: { type: 'host' } });
   if (!local.admitted) throw new Error(local.refusal.reason);
   expect(await forwarder.stream(local.out, gone)).toBeUndefined();
   expect({ resets, live: registry.live, outcome: local.out.flow.outcome }).toEqual({
@@ -109,7 +111,9 @@ it('says what became of a flow for which no time was left', async () => {
   const gone = new Deadline(9_000);
   gone.end(new Error('gone'));
   for (const caller of [gone, undefined]) {
-    const local = new Admitter({ netmap, registry, declared: inbound.services }).local(call, { type: 'host' });
+    const local = new Admitter({ netmap, registry, declared: inbound.services }).local(call, {
+      claim: { type: 'host' },
+    });
     if (!local.admitted) throw new Error(local.refusal.reason);
     expect(await forwarder.stream(local.out, caller)).toBeUndefined();
   }
@@ -134,7 +138,7 @@ it('tells of a host without a file for a tunnel as overloaded', async () => {
     chooser: new Chooser({ listening: () => true }, { promising: () => true }),
   });
   const call = { service: 'redis', ordinal: undefined, port: PORT, protocol: 'tcp' } as const;
-  const local = new Admitter({ netmap, registry, declared: inbound.services }).local(call, { type: 'host' });
+  const local = new Admitter({ netmap, registry, declared: inbound.services }).local(call, { claim: { type: 'host' } });
   if (!local.admitted) throw new Error(local.refusal.reason);
   expect(await forwarder.stream(local.out)).toBeUndefined();
   expect(recorder.recent()).toMatchObject([{ outcome: 'overloaded', detail: 'redis/0 on far: no tunnel to far' }]);

@@ -14,8 +14,10 @@ import type { Tunnels } from '../tunnel/types.ts';
 import type { Conduit, DatagramConduit } from '../words/conduit.ts';
 import type { Netmap, NetmapSource } from '../words/netmap.ts';
 import type { FlowTarget, Opened, PeerRefusal, SourceClaim } from '../words/opening.ts';
+import type { Owner } from '../words/owner.ts';
 import type { Call } from './call.ts';
 import type { Candidate, Chooser } from './choose.ts';
+import type { Speaker } from './speakers.ts';
 
 export type Admitted =
   | { readonly admitted: true; readonly out: OutboundFlow }
@@ -36,8 +38,8 @@ export class Admitter {
   }
 
   /** A call by a program of this host, and what it speaks as. `full` says why there is no room for it, if so. */
-  local(call: Call, claim: SourceClaim, full?: string): Admitted {
-    return this.#admit(call, claim, full);
+  local(call: Call, { claim, owner }: Speaker, full?: string): Admitted {
+    return this.#admit(call, claim, full, owner);
   }
 
   /** A call from the internet through this host's gateway. */
@@ -45,7 +47,7 @@ export class Admitter {
     return this.#admit(call, { type: 'internet', address: clientAddress }, full);
   }
 
-  #admit(call: Call, claim: SourceClaim, full?: string): Admitted {
+  #admit(call: Call, claim: SourceClaim, full?: string, owner?: Owner): Admitted {
     const { netmap, registry, declared } = this.#options;
     const host = netmap.current.self?.host ?? '';
     const { service, port, protocol, ordinal } = call;
@@ -56,7 +58,7 @@ export class Admitter {
       port,
       claimed: { source: claimName(claim, host), host },
       identify: (current) => localCaller(current, declared, claim),
-      ...defined({ full }),
+      ...defined({ full, owner }),
     });
     if (!admission.admitted) return admission;
     const { flow, permit, caller } = admission;

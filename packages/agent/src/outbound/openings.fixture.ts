@@ -42,7 +42,7 @@ export const MESH: MeshSpec = {
 };
 const log = pino({ level: 'silent' });
 /** As the one service of its host. */
-const WEB = { type: 'service', name: 'web' } as const;
+const WEB = { claim: { type: 'service', name: 'web' } } as const;
 
 export function netmapAt(end: End, spec: MeshSpec, revision: number): Netmap {
   const everywhere = { service: () => '127.0.0.9', instance: () => '127.0.0.9', host: () => '127.0.0.9' };

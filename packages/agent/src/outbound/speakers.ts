@@ -21,6 +21,12 @@ export interface SpeakersOptions {
   readonly problems: Problems;
 }
 
+/** What a caller speaks as, and who it is where that was looked up. */
+export interface Speaker {
+  readonly claim: SourceClaim;
+  readonly owner?: Owner;
+}
+
 /** Sets of services that fit one process, told of at once. */
 const MOST_TOLD = 8;
 /** Names in a sentence. */
@@ -36,21 +42,21 @@ export class Speakers {
   }
 
   /** What a program speaks as that is not looked up. */
-  get unknown(): SourceClaim {
+  get unknown(): Speaker {
     const { netmap, services } = this.#options;
-    return localSpeech(netmap.current, services).unknown;
+    return { claim: localSpeech(netmap.current, services).unknown };
   }
 
   /** What who calls there from `client` speaks as: at once where no verdict depends on who it is. */
-  of(spec: ListenerSpec, client: HostPort): SourceClaim | Promise<SourceClaim> {
+  of(spec: ListenerSpec, client: HostPort): Speaker | Promise<Speaker> {
     const { netmap, services, owners } = this.#options;
     const { unknown, apart } = localSpeech(netmap.current, services);
     const asksUser = this.#asksUser(netmap.current, spec);
-    if (!asksUser && !this.#matters(netmap.current, unknown, apart, spec)) return unknown;
+    if (!asksUser && !this.#matters(netmap.current, unknown, apart, spec)) return { claim: unknown };
     const called = { host: spec.address, port: spec.port };
     return owners.find({ protocol: spec.protocol, client, called }).then((owner) => {
       const claim = this.#claimOf(owner);
-      return asksUser && claim.type !== 'internet' ? { ...claim, ...userOf(owner) } : claim;
+      return { claim: asksUser && claim.type !== 'internet' ? { ...claim, ...userOf(owner) } : claim, owner };
     });
   }
 

@@ -8,13 +8,12 @@ import { splice } from '../bytes/splice.ts';
 import { endingOf, endingWith } from '../flows/flow.ts';
 import { FlowConduit } from '../flows/flow-conduit.ts';
 import type { Conduit } from '../words/conduit.ts';
-import type { SourceClaim } from '../words/opening.ts';
 import type { Call } from './call.ts';
 import type { Admitter, Forwarder } from './forward.ts';
 import type { ListenerSpec } from './listener-spec.ts';
 import type { BoundListener } from './listeners.ts';
 import type { OwnCallers } from './own-callers.ts';
-import type { Speakers } from './speakers.ts';
+import type { Speaker, Speakers } from './speakers.ts';
 
 export interface StreamsOptions {
   readonly log: Logger;
@@ -44,8 +43,8 @@ export function bindStreams(spec: ListenerSpec, options: StreamsOptions): Promis
       return;
     }
     const full = files.spares(descriptor) ? undefined : NO_FILE;
-    const claim = speakers.of(spec, { host: address, port });
-    carryStream(client, spec, options, claim, full).catch((err: unknown) => {
+    const speaker = speakers.of(spec, { host: address, port });
+    carryStream(client, spec, options, speaker, full).catch((err: unknown) => {
       // One connection that goes wrong in an unforeseen way is its own end, not the agent's.
       client.reset();
       log.error({ event: 'outbound-flow-failed', listener: listenerName(spec), err }, 'a call failed');
@@ -58,10 +57,10 @@ export async function carryStream(
   client: Conduit,
   call: Call,
   { admitter, forwarder }: Pick<StreamsOptions, 'admitter' | 'forwarder'>,
-  claim: SourceClaim | Promise<SourceClaim>,
+  speaker: Speaker | Promise<Speaker>,
   full?: string,
 ): Promise<void> {
-  const admitted = admitter.local(call, claim instanceof Promise ? await claim : claim, full);
+  const admitted = admitter.local(call, speaker instanceof Promise ? await speaker : speaker, full);
   if (!admitted.admitted) {
     client.reset();
     return;

@@ -213,6 +213,9 @@ export function flow(id: string, cursor: number): WatchedFlow {
       bytesSent: 1,
       bytesReceived: 2,
       zone: '',
+      user: '',
+      unit: '',
+      program: '',
       detail: '',
     },
   };

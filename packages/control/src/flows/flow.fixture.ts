@@ -23,6 +23,9 @@ export function flow(number: number, change: Partial<FlowRecord> = {}): FlowReco
     bytesSent: 0,
     bytesReceived: 0,
     zone: '',
+    user: '',
+    unit: '',
+    program: '',
     detail: '',
     ...change,
   };
@@ -60,6 +63,9 @@ export const anyFlow: fc.Arbitrary<FlowRecord> = fc.record({
   bytesSent: count,
   bytesReceived: count,
   zone: fc.constantFrom('', 'eu-1a', 'eu-1b'),
+  user: fc.constantFrom('', 'www-data'),
+  unit: fc.constantFrom('', 'web.service'),
+  program: fc.constantFrom('', '/usr/bin/node'),
   // The Kelvin sign is a k to those who ask without case.
   detail: fc.constantFrom(
     '',

@@ -206,6 +206,9 @@ test('flows come from the window, then as they end, and stop with the call', asy
     bytesSent: 1,
     bytesReceived: 1,
     zone: '',
+    user: '',
+    unit: '',
+    program: '',
     detail: '',
   });
   bench.flows.add('prod', 'b', [flow('1'), flow('2')], 0);

@@ -94,6 +94,9 @@ test('flow records are kept only of the agent’s own host', async () => {
     bytesSent: 0,
     bytesReceived: 0,
     zone: '',
+    user: '',
+    unit: '',
+    program: '',
     detail: '',
   } as const;
   const next = control.flows.follow('prod', {}, NEVER)[Symbol.asyncIterator]().next();

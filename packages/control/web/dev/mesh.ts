@@ -131,6 +131,9 @@ export class MadeUpMesh {
       bytesSent: denied ? 0 : this.#next(20_000),
       bytesReceived: denied ? 0 : this.#next(900_000),
       zone: pair.sourceHost.endsWith('2') ? 'eu-west-1b' : 'eu-west-1a',
+      user: '',
+      unit: '',
+      program: '',
       detail: failed ? 'no healthy instance' : '',
     };
   }

@@ -22,6 +22,10 @@ export interface FlowRecord {
   readonly bytesReceived: number;
   /** Where the recording agent's host stands; empty when its file does not say. */
   readonly zone: string;
+  /** Who called, as far as it was looked up: the process's user, its systemd unit and its program's file; else empty. */
+  readonly user: string;
+  readonly unit: string;
+  readonly program: string;
   readonly detail: string;
 }
 
@@ -60,6 +64,9 @@ const FIELDS = {
   bytesSent: { sort: 'number', shared: false, filtered: false, searched: false, label: 'Sent' },
   bytesReceived: { sort: 'number', shared: false, filtered: false, searched: false, label: 'Received' },
   zone: { sort: 'text', shared: true, filtered: true, searched: true, label: 'Zone' },
+  user: { sort: 'text', shared: true, filtered: false, searched: true, label: 'User' },
+  unit: { sort: 'text', shared: true, filtered: false, searched: true, label: 'Unit' },
+  program: { sort: 'text', shared: true, filtered: false, searched: true, label: 'Program' },
   // Not shared: some hold a client's address, and no two are the same.
   detail: { sort: 'text', shared: false, filtered: false, searched: true, label: 'Detail' },
 } as const satisfies Record<keyof FlowRecord, FlowField>;

@@ -55,6 +55,9 @@ export function flowRecordToWire(record: FlowRecord): pb.FlowRecord {
     outcome: outcomeCodec.toWire(record.outcome),
     bytesSent: Math.min(record.bytesSent, WIRE_LIMITS.flowBytes),
     bytesReceived: Math.min(record.bytesReceived, WIRE_LIMITS.flowBytes),
+    user: sentence(record.user, WIRE_LIMITS.name),
+    unit: sentence(record.unit, WIRE_LIMITS.name),
+    program: sentence(record.program, WIRE_LIMITS.name),
     detail: sentence(record.detail),
   };
 }
@@ -81,6 +84,9 @@ export function flowRecordFromWire(wire: pb.Outgoing<pb.FlowRecord> | null | und
     bytesSent: integer(record.bytesSent, 'bytes_sent', 0, WIRE_LIMITS.flowBytes),
     bytesReceived: integer(record.bytesReceived, 'bytes_received', 0, WIRE_LIMITS.flowBytes),
     zone: text(record.zone, 'zone', WIRE_LIMITS.name),
+    user: text(record.user, 'user', WIRE_LIMITS.name),
+    unit: text(record.unit, 'unit', WIRE_LIMITS.name),
+    program: text(record.program, 'program', WIRE_LIMITS.name),
     detail: text(record.detail, 'detail', WIRE_LIMITS.sentence),
   };
 }

@@ -194,5 +194,8 @@ export const anyFlow: fc.Arbitrary<FlowRecord> = fc.record({
   bytesSent: fc.nat(2 ** 48),
   bytesReceived: fc.nat(2 ** 48),
   zone: tag,
+  user: tag,
+  unit: words,
+  program: words,
   detail: words,
 });

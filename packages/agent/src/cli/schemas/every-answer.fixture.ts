@@ -32,7 +32,17 @@ export function everyAnswer(host = 'build-3'): Partial<AdminHandlers> {
   const flow: FlowRecord = {
     ...{ id: '0123456789abcdef', startedMs: NOW, durationMs: 5, source: 'web', sourceHost: host, service: 'redis' },
     ...{ instance: 'redis/0', destinationHost: `${host}-4`, port: 6379, protocol: 'tcp', verdict: 'deny', rule: 'in' },
-    ...{ revision: 4, outcome: 'denied', bytesSent: 1, bytesReceived: 0, zone: host, detail: 'policy in denies' },
+    ...{
+      revision: 4,
+      outcome: 'denied',
+      bytesSent: 1,
+      bytesReceived: 0,
+      zone: host,
+      user: 'www-data',
+      unit: 'web.service',
+      program: '/usr/bin/node',
+      detail: 'policy in denies',
+    },
   };
   const peers = [{ host: `${host}-4`, tunnels: 1, roundTrip: durationToWire(0.3), pathSize: 1_252 }];
   const notListening = [{ protocol: 1, first: 6379, last: 6379 }];

@@ -27,6 +27,9 @@ export const ended = told({
   revision: revision.describe('of the rules that it was judged by'),
   outcome: z.enum([...FLOW_OUTCOMES]),
   zone: text.describe('of the host that recorded it; empty when its file does not say'),
+  user: text.describe('of the process that called; empty where it was not looked up, as unit and program'),
+  unit: text.describe('systemd unit of that process'),
+  program: text.describe("path of that process's program"),
   detail: text.describe('why, in words; empty when there is nothing to say'),
 } satisfies Record<keyof FlowRecord, z.ZodType>);
 

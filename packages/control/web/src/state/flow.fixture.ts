@@ -20,6 +20,9 @@ export function flow(cursor: number, change: Partial<FlowView> = {}): FlowView {
     bytesSent: 1,
     bytesReceived: 2,
     zone: '',
+    user: '',
+    unit: '',
+    program: '',
     detail: '',
     ...change,
   };

@@ -54,10 +54,10 @@ function outcomeName(outcome: string): FlowOutcomeJson {
 
 function readFlow(flow: FlowJson): FlowView {
   const { id = '', sourceHost = '', service = '', instance = '', destinationHost = '', port = 0 } = flow;
-  const { rule = '', detail = '', zone = '' } = flow;
+  const { rule = '', detail = '', zone = '', user = '', unit = '', program = '' } = flow;
   const protocol = word('PROTOCOL', flow.protocol, 'other');
   return {
-    ...{ id, sourceHost, service, instance, destinationHost, port, rule, detail, zone },
+    ...{ id, sourceHost, service, instance, destinationHost, port, rule, detail, zone, user, unit, program },
     cursor: Number(flow.sequence ?? 0),
     startedMs: timeMs(flow.startTime),
     durationMs: lengthMs(flow.duration),
