@@ -14,8 +14,8 @@ import { Users } from './users.ts';
 const MOST_PARENTS = 64;
 /** Who listens at the targets is looked up again after so long, and whenever one that was found does no more. */
 const SERVERS_MS = 1_000;
-/** What a process is, where it does not hold the socket in question: to be told alike, or looked into. */
-const ALIKE_MS = 1_000;
+/** What a process is, where it is not known to hold the socket in question, is good for so long: to be told alike, or looked into. */
+const ALIKE_MS = 5_000;
 
 /** A process that listens at targets of services. */
 interface Server {
@@ -37,7 +37,9 @@ export class OwnerFinder {
   #rules: readonly OwnerRule[] = [];
   #servers: ReadonlyMap<number, Server> = new Map();
   #serversMs = Number.NEGATIVE_INFINITY;
-  readonly #alike = new Map<number, { readonly began: number; readonly untilMs: number; readonly key: string }>();
+  readonly #alike = new Map<number, { readonly untilMs: number; readonly key: string }>();
+  /** Read for the callers of now: many have the same parents. */
+  readonly #facts = new Map<number, ProcessFacts | undefined>();
 
   constructor(find: FindSockets = async (callers) => findCallers(callers)) {
     this.#find = find;
@@ -55,6 +57,7 @@ export class OwnerFinder {
   async find(callers: readonly CallerSocket[]): Promise<readonly Owner[]> {
     this.#users.refresh();
     const found = await this.#find(callers);
+    this.#facts.clear();
     const owners = callers.map((): Owner => UNKNOWN_OWNER);
     const byUser = new Map<number, { at: number; sockets: readonly FoundSocket[] }[]>();
     for (const [at, sockets] of found.entries()) {
@@ -96,14 +99,13 @@ export class OwnerFinder {
 
   /** What service a process would be taken for, which is what it was a moment ago. */
   #keyOf(pid: number, now: number): string | undefined {
-    const began = beganAt(pid);
-    if (began === undefined) return undefined;
     const known = this.#alike.get(pid);
-    if (known !== undefined && known.began === began && known.untilMs > now) return known.key;
+    if (known !== undefined && known.untilMs > now) return known.key;
     if (this.#alike.size > 100_000) this.#alike.clear();
-    const self = readProcess(pid);
+    const self = this.#read(pid);
     const key = self && this.#fitsOf(self).join();
-    if (key !== undefined) this.#alike.set(pid, { began, untilMs: now + ALIKE_MS, key });
+    if (key === undefined) this.#alike.delete(pid);
+    else this.#alike.set(pid, { untilMs: now + ALIKE_MS, key });
     return key;
   }
 
@@ -144,14 +146,24 @@ export class OwnerFinder {
   }
 
   #fitsOf(self: ProcessFacts): Fits {
-    const kin: Kin = { self, line: lineOf(self), serves: (facts) => this.#served(facts) };
+    const line = this.#servers.size === 0 && !this.#isLate() ? [] : lineOf(self, (pid) => this.#read(pid));
+    const kin: Kin = { self, line, serves: (facts) => this.#served(facts) };
     return fitsOf(this.#rules, kin, this.#numberOf);
+  }
+
+  #isLate(): boolean {
+    return this.#rules.some(({ targets }) => targets.length > 0) && performance.now() - this.#serversMs > SERVERS_MS;
+  }
+
+  #read(pid: number): ProcessFacts | undefined {
+    if (!this.#facts.has(pid)) this.#facts.set(pid, readProcess(pid));
+    return this.#facts.get(pid);
   }
 
   #served({ pid, began }: ProcessFacts): Fits {
     if (this.#above.has(pid)) return [];
     const now = performance.now();
-    if (now - this.#serversMs > SERVERS_MS) this.#findServers(now);
+    if (this.#isLate()) this.#findServers(now);
     const server = this.#servers.get(pid);
     if (server === undefined || server.began !== began) return [];
     if (this.#holders.holds({ pid, file: server.proof.file }, server.proof.inode)) return server.services;
@@ -188,11 +200,11 @@ export class OwnerFinder {
 }
 
 /** The process and those it descends from, as long as the user is the same: a child of another user is no kin. */
-function* lineOf(self: ProcessFacts): Generator<ProcessFacts> {
+function* lineOf(self: ProcessFacts, read: (pid: number) => ProcessFacts | undefined): Generator<ProcessFacts> {
   let last = self;
   for (let count = 0; count < MOST_PARENTS; count++) {
     yield last;
-    const next = readProcess(last.parent);
+    const next = read(last.parent);
     // A parent is older. One that is not has the number of the parent that ended.
     if (next === undefined || next.uid !== last.uid || next.began > last.began) return;
     last = next;

@@ -16,19 +16,40 @@ export interface ProcessFacts {
   readonly program: string;
 }
 
-/** Undefined when it is gone, or another has its number by now. */
+/** Undefined when it is gone. What few ask for is read when they do: nothing of it then, where it has gone meanwhile. */
 export function readProcess(pid: number, proc = '/proc'): ProcessFacts | undefined {
   const at = `${proc}/${pid}`;
   try {
     const { began, parent } = readBirth(at);
     const uid = Number(/^Uid:\t\d+\t(\d+)/m.exec(readFileSync(`${at}/status`, 'latin1'))?.[1]);
-    const hierarchies = readCgroups(at);
-    const facts = { pid, began, parent, uid, ...hierarchies, program: readProgram(at) };
-    return readBirth(at).began === began && !Number.isNaN(uid) ? facts : undefined;
+    if (Number.isNaN(uid)) return undefined;
+    let groups: ReturnType<typeof readCgroups> | undefined;
+    let program: string | undefined;
+    // Another may have its number by now.
+    const same = () => beganAt(pid, proc) === began;
+    const grouped = () => {
+      groups ??= readCgroups(at);
+      return same() ? groups : NO_GROUPS;
+    };
+    return {
+      ...{ pid, began, parent, uid },
+      get cgroups() {
+        return grouped().cgroups;
+      },
+      get unit() {
+        return grouped().unit;
+      },
+      get program() {
+        program ??= readProgram(at);
+        return same() ? program : '';
+      },
+    };
   } catch {
     return undefined;
   }
 }
+
+const NO_GROUPS: Pick<ProcessFacts, 'cgroups' | 'unit'> = { cgroups: [], unit: '' };
 
 /** Undefined when there is no such process. */
 export function beganAt(pid: number, proc = '/proc'): number | undefined {
@@ -47,7 +68,13 @@ function readBirth(at: string): { readonly began: number; readonly parent: numbe
 }
 
 function readCgroups(at: string): Pick<ProcessFacts, 'cgroups' | 'unit'> {
-  const lines = readFileSync(`${at}/cgroup`, 'latin1').split('\n');
+  let text: string;
+  try {
+    text = readFileSync(`${at}/cgroup`, 'latin1');
+  } catch {
+    return NO_GROUPS;
+  }
+  const lines = text.split('\n');
   // "0::/path", "1:name=systemd:/path", "4:memory:/path"
   const found = lines.flatMap((line) => {
     const [, controllers = '', path] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
