@@ -42,6 +42,7 @@ function build(contents: Contents, before: State | undefined): Memory {
   }
   return {
     sequence: contents.sequence,
+    needed: contents.needed,
     // Every change that counts is a network's, so the newest of them is the count of all.
     state: { revision: contents.revision, networks: states, agents },
     books,

@@ -11,7 +11,7 @@ import { StateError } from './errors.ts';
 import { grantServices } from './grants.ts';
 import { mayRunIn } from './may-run.ts';
 import { addInstances, forgetAgent, join, removeNetwork, renameAgent, revokeAgent } from './members.ts';
-import { advance, type Memory, requireNetwork } from './memory.ts';
+import { advance, type Memory, neededSchema, requireNetwork } from './memory.ts';
 import { applyMesh, checkMesh, editMesh, meshAt, revisionsOf } from './meshes.ts';
 import { olderDataFound, tellOlder } from './older-data.ts';
 import { restore } from './restore.ts';
@@ -210,6 +210,7 @@ class Writer implements StateStore {
     try {
       const outcome = work(this.#memory, draft);
       finish(draft, outcome);
+      if (draft.writes.length > 0) mark(this.#memory, draft, outcome);
       sure = draft.writes.length === 0 || (await this.#store.append(sequence, draft.writes));
       if (!sure) return undefined;
       if (draft.writes.length === 0) return outcome;
@@ -255,12 +256,26 @@ type Work<T> = (memory: Memory, draft: Draft) => Outcome<T>;
 
 const NOTHING: Memory = {
   sequence: 0,
+  needed: 0,
   state: { revision: 0, networks: new Map(), agents: new Map() },
   books: new Map(),
   tokens: new Map(),
   ended: new Map(),
   runs: new Map(),
 };
+
+/** An older control must not take up words that it would pass over, and may again once they are gone. */
+function mark(
+  { state, needed: before }: Memory,
+  { writes }: Draft,
+  { networks = [], removed }: Outcome<unknown>,
+): void {
+  const held = new Map(state.networks);
+  for (const network of networks) held.set(network.name, network);
+  if (removed !== undefined) held.delete(removed);
+  const needed = neededSchema(held.values());
+  if (needed !== before) writes.push({ write: 'setNeeded', row: { needed } });
+}
 
 /** What is written beside every change: revisions of networks, and who did it. */
 function finish({ writes, nowMs }: Draft, { networks = [], removed, act }: Outcome<unknown>): void {

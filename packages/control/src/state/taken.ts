@@ -33,7 +33,7 @@ function meansAlike(one: string, other: string, mesh: Pick<Mesh, 'services'>): b
 
 const NOBODY: Mesh['agents'] = [];
 
-/** After these entries were taken by the change at that place. Of what was taken before, what a token could still give. */
+/** After these entries were taken by the change at that place: of all that was taken, what a token could still give. */
 export function moreTaken(
   before: readonly Taken[],
   entries: readonly string[],
@@ -41,8 +41,8 @@ export function moreTaken(
   tokens: Iterable<TokenState>,
   nowMs: number,
 ): readonly Taken[] {
-  const others = stillGiven(before, tokens, nowMs).filter(({ entry }) => !entries.includes(entry));
-  const all = [...others, ...entries.map((entry) => ({ entry, sequence }))];
+  const others = before.filter(({ entry }) => !entries.includes(entry));
+  const all = stillGiven([...others, ...entries.map((entry) => ({ entry, sequence }))], tokens, nowMs);
   return all.length <= MOST_TAKEN ? all : [{ entry: '*', sequence }];
 }
 

@@ -163,6 +163,8 @@ export interface Contents {
   readonly sequence: number;
   /** The newest of any network and of the audit, which tells of those that were removed too. */
   readonly revision: number;
+  /** The schema that a control must know to work with this. */
+  readonly needed: number;
   readonly networks: readonly NetworkRow[];
   readonly agents: readonly AgentRow[];
   readonly instances: readonly InstanceRow[];
@@ -180,6 +182,8 @@ export interface WriteRows {
   /** Removes the network, which has no agent any more, with its secret, revisions, tokens and addresses. Its revision is for who follows. */
   readonly removeNetwork: Pick<NetworkRow, 'name' | 'revision'>;
   readonly setRevision: Pick<NetworkRow, 'name' | 'revision'>;
+  /** A control that does not know this schema is to refuse the data. */
+  readonly setNeeded: Pick<Contents, 'needed'>;
   /** Adds the agent, or replaces everything but the id and the network of one that is there. */
   readonly putAgent: AgentRow;
   /** Removes the agent and its instances. */

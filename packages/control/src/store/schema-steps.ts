@@ -23,10 +23,15 @@ export interface Schema {
 
 export const newestOf = ({ base, steps }: Schema): number => base + steps.length;
 
+/** The schema that a program has to know to work with such tables, whatever stands in them. */
+export function neededByTables({ base, steps }: Schema): number {
+  return steps.reduce((before, { adds }, at) => (adds ? before : base + at + 1), base);
+}
+
 /** What a file says of itself. */
 export interface Found {
   readonly applicationId: number;
-  /** The schema that a program has to know to work with it; 0 for none. */
+  /** The schema that a program has to know to work with it, for its tables or for what stands in them; 0 for none. */
   readonly needed: number;
   /** The schema that it was brought to, of which an older program need not know the newest part. */
   readonly number: number;

@@ -193,6 +193,7 @@ function prepareWrites(database: DatabaseSync): Writes {
       for (const statement of removals) statement.run(name);
     },
     setRevision: ({ name, revision }) => void setRevision.run(revision, name),
+    setNeeded: ({ needed }) => database.exec(`PRAGMA user_version = ${needed}`),
     putAgent: inserter(database, 'agents', AGENTS, [['id'], ofAgent]),
     removeAgent: remover(database, 'agents', ['id']),
     addInstance: inserter(database, 'instances', INSTANCES),
@@ -223,6 +224,7 @@ export function readAll(database: DatabaseSync): Contents {
   return {
     sequence: all({ sequence: INTEGER }, 'SELECT sequence FROM change_log')[0]?.sequence ?? 0,
     revision: all({ revision: INTEGER }, `SELECT ${NEWEST_REVISION} AS revision`)[0]?.revision ?? 0,
+    needed: all({ userVersion: INTEGER }, 'PRAGMA user_version')[0]?.userVersion ?? 0,
     networks: all(
       { ...NETWORKS, meshRevision: INTEGER, mesh: TEXT, origins: TEXT },
       `SELECT networks.*, newest.revision AS mesh_revision, newest.mesh, newest.origins FROM networks
