@@ -123,6 +123,10 @@ test.skipIf(noInstall !== undefined)(
       '= unit weft-control.service',
       '= unit weft-range.service',
       '= unit weft.service',
+      '= page man1/weft-control.1.gz: .TH',
+      '= page man1/weft.1.gz: .TH',
+      '= page man5/mesh.yaml.5.gz: .TH',
+      '= page man5/weft.yaml.5.gz: .TH',
       '= gone',
       '= /opt/weft-VERSION-linux-x64/bin/weft',
     ]);
