@@ -44,6 +44,9 @@ function readSteps(document: string): readonly Step[] {
   return steps;
 }
 
+/** Several looks by `weft check`, which waits for who does not answer. */
+const CHECKED_MS = 3 * SETTLED_MS;
+
 /** Commands that a person types again, and that change nothing. */
 const LOOKS = /^(weft (status|check|explain)|redis-cli|curl) /;
 
@@ -123,7 +126,7 @@ describe.skipIf(missing !== undefined)(titled('the first hour', missing), () => 
         if (prints === undefined) await say();
         else {
           const said = async () => same(await say());
-          await expect.poll(said, { timeout: SETTLED_MS, interval: 500 }).toBe(same(prints));
+          await expect.poll(said, { timeout: CHECKED_MS, interval: 500 }).toBe(same(prints));
         }
       }
     }
