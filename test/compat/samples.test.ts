@@ -3,28 +3,35 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { capabilityOf, compilePolicy, type NetmapItem, type Source } from '@weft/proto';
 import {
+  adminService,
   agentService,
   deltaFromWire,
   flowBatchFromWire,
   heardFromWire,
   itemDigest,
+  meshFromWire,
+  openFlowsFromWire,
+  openFlowsQuestionFromWire,
   type pb,
   reportFromWire,
+  rulePlacesFromWire,
   standingFromWire,
   telemetryFromWire,
 } from '@weft/proto/wire';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { decodeOpen, decodeRefusal } from '../../packages/agent/src/protocol/mux/opening.ts';
 import { decodeGreeting } from '../../packages/agent/src/tunnel/greeting.ts';
 import { acceptFlows } from '../../packages/control/src/watch/flow-intake.ts';
 import { claims, codes, items, records, report, request, telemetry } from './capability-1.ts';
 import { told } from './capability-2.ts';
+import { itemsOf, mesh, openFlow, question } from './capability-3-to-6.ts';
 
 type Samples = Readonly<Record<string, readonly string[]>>;
-const [first, second] = [1, 2].map((number) => {
-  const file = join(import.meta.dirname, '..', 'fixtures', `capability-${number}.json`);
+const samplesOf = (capability: number): Samples => {
+  const file = join(import.meta.dirname, '..', 'fixtures', `capability-${capability}.json`);
   return JSON.parse(readFileSync(file, 'utf8')) as Samples;
-});
+};
+const [first, second] = [samplesOf(1), samplesOf(2)];
 const bytesOf = (name: string, samples = first): Buffer[] =>
   (samples?.[name] ?? []).map((text) => Buffer.from(text, 'base64'));
 
@@ -117,4 +124,45 @@ test('what capability 2 says of itself is heard, and an outcome that is not know
   expect(bytesOf('greeting', second).map(decodeGreeting)).toEqual([
     { offer: { index: 7, packetLimit: 1_400 }, capability: 2 },
   ]);
+});
+
+describe.each([3, 4, 5, 6])('what capability %i says', (capability) => {
+  const samples = samplesOf(capability);
+  const agent = bytesOf('ofAgent', samples).map(connect.requestDeserialize);
+  const control = bytesOf('ofControl', samples).map(connect.responseDeserialize);
+
+  test('of itself is heard', () => {
+    const asked = bytesOf('joinRequest', samples).map(joining.requestDeserialize);
+    const joined = bytesOf('joinResponse', samples).map(joining.responseDeserialize);
+    const said = [...asked, ...joined, ...only(agent, 'hello'), ...only(control, 'challenge')];
+    expect(said.map((each) => capabilityOf(each.capability))).toEqual(Array(4).fill(capability));
+    expect(bytesOf('greeting', samples).map(decodeGreeting)).toMatchObject([{ capability }]);
+  });
+
+  test('of open flows, asked and answered, is read as it was meant', () => {
+    expect(only(control, 'openFlows').map(openFlowsQuestionFromWire)).toEqual([question]);
+    expect(only(agent, 'openFlows').map(openFlowsFromWire)).toEqual([{ flows: [openFlow], omitted: 3 }]);
+  });
+
+  test.skipIf(capability < 4)('of rules is enforced as it was meant', () => {
+    const [told] = only(control, 'delta').map((delta) => deltaFromWire(delta));
+    expect([told?.rejected, told?.delta.upserts]).toEqual([[], itemsOf(capability)]);
+    const policy = told?.delta.upserts.find((item) => item.type === 'policy');
+    const services = told?.delta.upserts.flatMap((item) => (item.type === 'service' ? [item.service] : [])) ?? [];
+    const [web] = services;
+    if (policy === undefined || web === undefined) throw new Error('no rules');
+    const { decide } = compilePolicy({ revision: 7, ...policy });
+    const destination = { service: web, port: 3000, protocol: 'tcp' } as const;
+    // Of a process of the host nobody knows which service it is, and one of them is denied it.
+    expect(decide({ type: 'host', name: 'front-1', tags: [], services }, destination).rule).toBe('no-mail');
+    const internet = capability < 5 ? 'builtin:ingress' : 'inside';
+    expect(decide({ type: 'internet' }, destination).rule).toBe(internet);
+  });
+
+  test.skipIf(capability < 6)('of what hosts may run is taken as it was meant', () => {
+    const [apply] = bytesOf('apply', samples).map(adminService.apply.requestDeserialize);
+    expect(meshFromWire(apply?.mesh)).toEqual(mesh);
+    // It says nothing of a file.
+    expect(rulePlacesFromWire(apply ?? {})).toBeUndefined();
+  });
 });
