@@ -109,7 +109,7 @@ describe.skipIf(missing !== undefined)(titled('programs of one port', missing), 
     expect((await agent.status()).problems.find(({ code }) => code === 'exposed')).toMatchObject({
       subject: 'api',
       message: expect.stringMatching(
-        `^api can be reached past Weft: its program listens on \\[::\\]:8080 and \\[::\\]:8081/udp, so who reaches ${second.address}`,
+        `^api may be reached past Weft: a program listens on \\[::\\]:8080 and \\[::\\]:8081/udp, where it is expected, so who reaches ${second.address}`,
       ),
     });
     expect(await exposure()).toEqual(['hint']);

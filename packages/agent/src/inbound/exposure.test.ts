@@ -31,23 +31,47 @@ function told(targets: readonly ExposedTarget[], interfaces: object = INTERFACES
 const ADVICE = 'needs no rule; let it listen on 127.0.0.1 alone, or have a firewall close the port';
 
 test.each([
-  [['0.0.0.0'], '0.0.0.0:6379, so who reaches 10.0.0.5'],
-  [['::'], '[::]:6379, so who reaches 10.0.0.5 or 2001:db8::5'],
-  [['10.0.0.5'], '10.0.0.5:6379, so who reaches 10.0.0.5'],
-  [['127.0.0.1', '10.0.0.5'], '10.0.0.5:6379, so who reaches 10.0.0.5'],
-  [['::', '0.0.0.0'], '0.0.0.0:6379 and [::]:6379, so who reaches 10.0.0.5 or 2001:db8::5'],
+  [['0.0.0.0'], '0.0.0.0:6379, where it is expected, so who reaches 10.0.0.5'],
+  [['::'], '[::]:6379, where it is expected, so who reaches 10.0.0.5 or 2001:db8::5'],
+  [['10.0.0.5'], '10.0.0.5:6379, where it is expected, so who reaches 10.0.0.5'],
+  [['127.0.0.1', '10.0.0.5'], '10.0.0.5:6379, where it is expected, so who reaches 10.0.0.5'],
+  [['::', '0.0.0.0'], '0.0.0.0:6379 and [::]:6379, where it is expected, so who reaches 10.0.0.5 or 2001:db8::5'],
 ])('a program on %j is told with where it is found', (listens, where) => {
   expect(told(exposed(6379, ...listens))).toEqual([
     {
       code: EXPOSED_PROBLEM,
       subject: 'redis',
-      message: `redis can be reached past Weft: its program listens on ${where} ${ADVICE}`,
+      message: `redis may be reached past Weft: a program listens on ${where} ${ADVICE}`,
     },
   ]);
 });
 
 test.each([[['127.0.0.1']], [['127.80.0.7']], [['::1', '127.0.0.1']], [[]]])('one on %j is not', (listens) => {
   expect(told(exposed(6379, ...listens))).toEqual([]);
+});
+
+test('a wildcard of IPv6 alone is found by IPv6', () => {
+  const table = new ListenerTable([{ protocol: 'tcp', address: '::', port: 6379 }]).withSixOnly(['6379/tcp']);
+  const found = exposedTarget('redis', { host: '::1', port: 6379 }, 'tcp', table);
+  expect(told(found === undefined ? [] : [found])[0]?.message).toContain('so who reaches 2001:db8::5 needs no rule');
+});
+
+test('a host that is found on its wire alone is told too', () => {
+  const interfaces = { eth0: [at('fe80::5', 'IPv6'), at('169.254.1.5', 'IPv4')] };
+  expect(told(exposed(6379, '::'), interfaces)[0]?.message).toContain('so who reaches fe80::5 or 169.254.1.5 needs');
+});
+
+test('what stands stays while the addresses cannot be asked for, and a network that comes later is told', () => {
+  const problems = new ProblemBoard(pino({ level: 'silent' }));
+  let interfaces: object | undefined = { lo: INTERFACES.lo };
+  const exposure = new Exposure(problems, () => interfaces && { ...interfaces });
+  exposure.tell(exposed(6379, '0.0.0.0'));
+  expect(problems.current).toEqual([]);
+  interfaces = INTERFACES;
+  exposure.tell(exposed(6379, '0.0.0.0'));
+  interfaces = undefined;
+  exposure.tell(exposed(6379, '0.0.0.0'));
+  expect(problems.current).toMatchObject([{ subject: 'redis' }]);
 });
 
 test('a host without a network exposes nothing', () => {
@@ -57,7 +81,7 @@ test('a host without a network exposes nothing', () => {
 test('all of a service are told as one, which goes when the last is mended', () => {
   const problems = new ProblemBoard(pino({ level: 'silent' }));
   const exposure = new Exposure(problems, () => INTERFACES);
-  const heard = () => problems.current.map(({ message }) => /listens on (.*), so/.exec(message)?.[1]);
+  const heard = () => problems.current.map(({ message }) => /listens on (.*), where/.exec(message)?.[1]);
   exposure.tell([...[7001, 7002, 7003, 7005].flatMap((port) => exposed(port, '0.0.0.0')), ...exposed(9, '10.0.0.5')]);
   expect(heard()).toEqual(['0.0.0.0:7001-7003, 0.0.0.0:7005 and 10.0.0.5:9']);
   exposure.tell(exposed(7005, '0.0.0.0'));

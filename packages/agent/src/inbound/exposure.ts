@@ -20,6 +20,8 @@ export interface ExposedTarget {
   readonly port: number;
   /** As the kernel's table has them: wildcards, or addresses of this host. */
   readonly listens: readonly string[];
+  /** Whether what listens on `::` takes IPv6 alone. */
+  readonly sixOnly: boolean;
 }
 
 type Interfaces = Readonly<Record<string, readonly NetworkInterfaceInfo[] | undefined>>;
@@ -32,24 +34,28 @@ export function exposedTarget(
   table: ListenerTable,
 ): ExposedTarget | undefined {
   const listens = table.beyondLoopback(protocol, port);
-  return listens.length === 0 ? undefined : { service, protocol, port, listens };
+  if (listens.length === 0) return undefined;
+  return { service, protocol, port, listens, sixOnly: !table.hasWildcard(protocol, port) };
 }
 
 /** Addresses at which others may find what listens so; none on a host that has none but loopback's. */
-function reachedAt(listens: readonly string[], interfaces: Interfaces): readonly string[] {
+function reachedAt({ listens, sixOnly }: ExposedTarget, interfaces: Interfaces): readonly string[] {
   const own = Object.values(interfaces).flatMap((each) => (each ?? []).filter(({ internal }) => !internal));
-  const of = (family: NetworkInterfaceInfo['family']) =>
-    own.flatMap((each) => (each.family === family && !isLinkLocal(each.address) ? [each.address] : []));
+  const of = (...families: readonly NetworkInterfaceInfo['family'][]) => {
+    const all = own.flatMap(({ family, address }) => (families.includes(family) ? [address] : []));
+    const further = all.filter((address) => !isLinkLocal(address));
+    return further.length > 0 ? further : all;
+  };
   return listens.flatMap((address) => {
     if (address === '0.0.0.0') return of('IPv4');
-    // Whether such a one takes IPv4 too, the kernel does not tell.
-    return address === '::' ? [...of('IPv4'), ...of('IPv6')] : [address];
+    if (address === '::') return sixOnly ? of('IPv6') : of('IPv4', 'IPv6');
+    return [address];
   });
 }
 
-/** Of one wire, and of no use in a message without it. */
+/** Reached from one wire alone. */
 function isLinkLocal(address: string): boolean {
-  return /^fe[89ab]/i.test(address);
+  return /^(?:fe[89ab]|169\.254\.)/i.test(address);
 }
 
 /** Tells of those that stand, all of a service as one. */
@@ -63,17 +69,18 @@ export class Exposure {
     this.#interfaces = interfaces;
   }
 
-  /** All there are now, in the order of their ports. */
+  /** All there are now, in the order of their ports. To be called again when nothing changed of them: the host's addresses may have. */
   tell(targets: readonly ExposedTarget[]): void {
-    const interfaces = this.#interfaces() ?? {};
+    const interfaces = this.#interfaces();
+    if (interfaces === undefined) return;
     const standing = new Set<string>();
     for (const [service, exposed] of Map.groupBy(targets, (target) => target.service)) {
-      const found = [...new Set(exposed.flatMap(({ listens }) => reachedAt(listens, interfaces)))];
+      const found = [...new Set(exposed.flatMap((target) => reachedAt(target, interfaces)))];
       if (found.length === 0) continue;
       standing.add(service);
       const message =
-        `${service} can be reached past Weft: its program listens on ${short(placesOf(exposed), 'and')}, so who reaches ` +
-        `${short(found, 'or')} needs no rule; let it listen on 127.0.0.1 alone, or have a firewall close the port`;
+        `${service} may be reached past Weft: a program listens on ${short(placesOf(exposed), 'and')}, where it is expected, so who ` +
+        `reaches ${short(found, 'or')} needs no rule; let it listen on 127.0.0.1 alone, or have a firewall close the port`;
       this.#problems.raise({ code: EXPOSED_PROBLEM, subject: service, message });
     }
     for (const before of this.#standing) if (!standing.has(before)) this.#problems.clear(EXPOSED_PROBLEM, before);

@@ -124,25 +124,21 @@ const FILES: readonly { readonly path: string; readonly protocol: Protocol }[] =
 ];
 
 /**
- * Reads what listens now, but for the agent's `own` listeners, which are no program's; undefined where there is no such table, as on other systems than Linux. Throws the system's error
+ * Reads what listens now, but for the agent's own listeners, which are no program's; undefined where there is no such table, as on other systems than Linux. Throws the system's error
  * when the table is there and could not be read, for want of a file, and its own when what it read is not all: that tells nothing
  * of who listens.
  */
 export async function readListenerTable(
-  own: readonly Listener[] = [],
+  isOwn: (listener: Listener) => boolean = () => false,
   openFile: typeof open = open,
 ): Promise<ListenerTable | undefined> {
   const tables = await Promise.all(FILES.map(({ path, protocol }) => readListeners(openFile, path, protocol)));
   // Without IPv6 its two files are missing, and nothing listens there.
   if (tables[0] === undefined) return undefined;
   return new ListenerTable(
-    tables.flatMap((listeners) => listeners ?? []).filter((listener) => !own.some((each) => isSame(each, listener))),
+    tables.flatMap((listeners) => listeners ?? []).filter((listener) => !isOwn(listener)),
     tables.filter((listeners) => listeners !== undefined).length,
   );
-}
-
-function isSame(one: Listener, other: Listener): boolean {
-  return one.protocol === other.protocol && one.port === other.port && one.address === other.address;
 }
 
 /** What the system says where it has no such file, or shows it to nobody. */

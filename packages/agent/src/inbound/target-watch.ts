@@ -208,11 +208,11 @@ export class TargetWatch implements LocalTargets {
     this.#addressless = addressless;
     this.#uses = uses;
     this.#answering = answered;
-    const digest = JSON.stringify([this.#reports, [...uses], [...answered], wrong, exposed]);
+    const digest = JSON.stringify([this.#reports, [...uses], [...answered], wrong]);
+    this.#exposure.tell(exposed);
     if (digest === this.#digest) return;
     this.#digest = digest;
     this.#wrongTargets.tell(wrong);
-    this.#exposure.tell(exposed);
     for (const listener of this.#listeners) listener();
   }
 

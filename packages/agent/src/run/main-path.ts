@@ -1,12 +1,16 @@
 /** The main thread's data path, and the workers beside it when there are any. */
 import {
+  type AddressRange,
   defined,
   formatHostPort,
   type HostPort,
+  inRange,
+  isLoopbackRange,
   messageOf,
   type OpenFlows,
   type OpenFlowsQuestion,
   type Protocol,
+  parseAddress,
   parseHostPort,
 } from '@weft/proto';
 import { toldHere } from '../flows/judge.ts';
@@ -130,7 +134,7 @@ export async function openMainPath(
         wildcards,
         signal: life,
         readTable: async () => {
-          const table = await readListenerTable(ownListeners(options, bound));
+          const table = await readListenerTable(isOwn(ownListeners(options, bound), range));
           return table && sixOnly.marked(table);
         },
       }),
@@ -295,6 +299,14 @@ function ownListeners({ tunnel, dns, metrics }: AgentOptions, { tunnels, gateway
   const udp = there(tunnels?.datagrams === true ? tunnelAt : undefined, dns);
   const listener = (protocol: Protocol) => (at: HostPort) => ({ protocol, address: at.host, port: at.port });
   return [...tcp.map(listener('tcp')), ...udp.map(listener('udp'))];
+}
+
+/** Those, and VIPs outside loopback, where others could come but for their callers' addresses. */
+function isOwn(own: readonly Listener[], range: AddressRange): (listener: Listener) => boolean {
+  const vips = isLoopbackRange(range) ? undefined : range;
+  return ({ protocol, address, port }) =>
+    (vips !== undefined && inRange(parseAddress(address) ?? -1, vips)) ||
+    own.some((each) => each.protocol === protocol && each.port === port && each.address === address);
 }
 
 function raiseNoDatagrams(problems: Problems, host: string, port: number): void {
