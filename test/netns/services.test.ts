@@ -49,7 +49,7 @@ describe.skipIf(missing !== undefined)(titled('real programs across hosts', miss
   describe.concurrent('the guides, as they stand', () => {
     test.each(GUIDES)('$document', async ({ commands }) => {
       const hosts: Record<string, Host> = { main: world.control.host, ...world.hosts };
-      for (const { host, script, stays, prints } of commands) {
+      for (const { hosts: [host = ''] = [], script, stays, prints } of commands) {
         const on = hosts[host];
         if (on === undefined) throw new Error(`there is no host ${host}`);
         const argv = ['sh', '-c', `${SHELL}\n${script}`];

@@ -155,7 +155,7 @@ async function startServers(hosts: Record<Name, Host>): Promise<Map<string, Proc
 }
 
 /** As Debian makes a cluster, with the guide's lines at the end of its files; nothing is kept from a crash. */
-const postgres = `
+export const postgres = `
 ${POSTGRES}/initdb --username=postgres --auth=trust --no-sync --pgdata=postgres >/dev/null
 cat postgresql.conf >> postgres/postgresql.conf
 cat pg_hba.conf >> postgres/pg_hba.conf
@@ -166,7 +166,7 @@ const resolver = `exec dnsmasq --keep-in-foreground --conf-file=/dev/null --port
   --address=/load.example/192.0.2.7 --log-facility=- --log-queries=extra`;
 
 /** RabbitMQ as an ordinary user: all it keeps in the host's folder. What it listens on, the guide says. */
-function rabbitEnvironment(host: Host): NodeJS.ProcessEnv {
+export function rabbitEnvironment(host: Host): NodeJS.ProcessEnv {
   writeFileSync(join(host.dir, 'enabled_plugins'), '[rabbitmq_management].\n');
   return {
     HOME: host.dir,
