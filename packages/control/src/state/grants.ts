@@ -4,9 +4,9 @@ import type { Draft, Outcome } from './draft.ts';
 import { StateError } from './errors.ts';
 import { mayRunIn } from './may-run.ts';
 import { grantsIn, summed, withGrants, withoutServices } from './member-rights.ts';
-import { bookOf, type Memory, requireNetwork } from './memory.ts';
+import { bookOf, type Memory, requireNetwork, tokensIn } from './memory.ts';
 import { requireUnchanged } from './meshes.ts';
-import { lessTaken, moreTaken } from './taken.ts';
+import { moreTaken, placesOf } from './taken.ts';
 import type { AgentState, ApplyOptions, Grant, Granted, MemberRight, NetworkState } from './types.ts';
 
 export function grantServices(
@@ -40,16 +40,15 @@ export function grantServices(
   const changes = isSame ? [] : [{ operation: 'change' as const, subject, detail }];
   const warnings = [...idle(services, take, agent, granted, before), ...failing(before, { ...agent, granted })];
   if (dryRun || isSame) return { answer: { revision: before.revision, changes, warnings, host, granted } };
-  const tokens = [...memory.tokens.values()].filter((token) => token.network === name);
   const taken = take
     ? moreTaken(
         agent.taken,
         services.filter((entry) => agent.granted.includes(entry)),
         draft.sequence,
-        tokens,
-        draft.clocks.believed(),
+        placesOf(tokensIn(memory, name), draft.clocks.believed()),
       )
-    : lessTaken(agent.taken, services);
+    : // What was taken holds against tokens from before it, whatever is granted since.
+      agent.taken;
   const changed = { agent: { ...agent, taken, rightsRevision: draft.revision }, rights };
   const network = bookOf(memory, name).withRights(before, [changed], draft);
   return {

@@ -44,7 +44,8 @@ export interface Adding {
 
 /**
  * With those of one more token; undefined where the member has as many tokens as it may. A token that has ended, and gives it nothing that this one does not,
- * is let go of; at the limit the oldest that has ended is, and what it gave stands as granted. The one that made it a member never is.
+ * is let go of; at the limit the oldest that has ended and gave no role is, and what it gave stands
+ * as granted: a role is nothing that can be granted, or taken. The one that made it a member never is.
  */
 export function withToken(
   rights: readonly MemberRight[],
@@ -56,10 +57,10 @@ export function withToken(
   if (first === undefined) return inOrder([added], granted);
   const kept = later.filter((right) => !(hasEnded(right.tokenId) && isWithin(right, added)));
   if (kept.length + 2 <= most) return inOrder([first, ...kept, added], granted);
-  const oldest = kept.find(({ tokenId }) => hasEnded(tokenId));
+  const oldest = kept.find(({ tokenId, roles }) => roles.length === 0 && hasEnded(tokenId));
   if (oldest === undefined) return undefined;
-  const both = { services: union([granted.services, oldest.services]), roles: union([granted.roles, oldest.roles]) };
-  return inOrder([first, ...kept.filter((right) => right !== oldest), added], { ...granted, ...both });
+  const services = union([granted.services, oldest.services]);
+  return inOrder([first, ...kept.filter((right) => right !== oldest), added], { ...granted, services });
 }
 
 function isWithin(one: MemberRight, other: MemberRight): boolean {

@@ -7,9 +7,9 @@ import { StateError } from './errors.ts';
 import { saidOf, saidOfOneAlone } from './host-names.ts';
 import { LIMITS } from './limits.ts';
 import { summed, tokensOf, withToken } from './member-rights.ts';
-import { bookOf, type Memory, requireNetwork } from './memory.ts';
+import { bookOf, type Memory, requireNetwork, tokensIn } from './memory.ts';
 import { fadedEnded } from './retention.ts';
-import { asOf, formerSelves, givenBy, lessTaken, stillGiven } from './taken.ts';
+import { allTaken, asOf, earlierSelves, formerSelves, givenBy, placesOf, stillGiven, superseded } from './taken.ts';
 import type {
   AgentState,
   EndedAgent,
@@ -44,7 +44,7 @@ export function join(memory: Memory, draft: Draft, grant: JoinGrant): Outcome<Jo
   }
   const known = same !== undefined && tokensOf(same).includes(token.id);
   const former = same === undefined ? formerSelves(memory.ended.values(), { network: before.name, ...grant }) : [];
-  const taken = same?.taken ?? former.flatMap((one) => one.taken);
+  const taken = same?.taken ?? allTaken(former.flatMap((one) => one.taken));
   // What a token permits comes to what the member has, once: what was taken since is not to come back by joining again.
   const given = known ? [] : givenBy(token, taken, before.mesh);
   const right = { tokenId: token.id, sinceMs: draft.nowMs, services: given, roles: token.roles };
@@ -58,10 +58,9 @@ export function join(memory: Memory, draft: Draft, grant: JoinGrant): Outcome<Jo
   if (rights === undefined) {
     throw new StateError(
       'limit',
-      `host ${grant.host} joined with ${LIMITS.tokensPerAgent} tokens already, with which others can still join; use weft grant, or revoke some`,
+      `host ${grant.host} joined with ${LIMITS.tokensPerAgent} tokens already, with which others can still join or which gave it a role; use weft grant, or revoke some`,
     );
   }
-  for (const one of former) draft.writes.push({ write: 'putEndedAgent', row: { ...one, taken: [] } });
   const joining = {
     id: same?.id ?? `ag_${randomBytes(8).toString('hex')}`,
     network: before.name,
@@ -69,7 +68,8 @@ export function join(memory: Memory, draft: Draft, grant: JoinGrant): Outcome<Jo
     identityKey: Uint8Array.from(grant.identityKey),
     tunnelKey: Uint8Array.from(grant.tunnelKey),
     ...summed(rights),
-    taken: lessTaken(taken, given),
+    // All of it: it holds against tokens from before, whatever a later one gives.
+    taken,
     rightsRevision: known ? same.rightsRevision : draft.revision,
     ephemeral: token.ephemeral && same?.ephemeral !== false,
     joinedMs: draft.nowMs,
@@ -92,14 +92,23 @@ export function end(
   { reason, revoked, act }: { readonly reason: string; readonly revoked: boolean; readonly act: Act },
 ): Outcome<number> {
   const { nowMs: endedMs, sequence, writes } = draft;
-  for (const id of fadedEnded(memory, draft.clocks.believed())) writes.push({ write: 'removeEndedAgent', row: { id } });
+  const faded = fadedEnded(memory, draft.clocks.believed());
+  for (const id of faded) writes.push({ write: 'removeEndedAgent', row: { id } });
+  // Once for all agents that end by one change: a network may have thousands of both.
+  const some = !revoked && agents.some(({ taken }) => taken.length > 0);
+  const places = placesOf(some ? tokensIn(memory, before.name) : [], draft.clocks.believed());
+  const earlier = earlierSelves(some ? memory.ended.values() : [], before.name);
   for (const { id, network, host, identityKey, taken: all } of agents) {
     // Who was revoked comes back by a later token only, which gives what it says.
-    const taken = revoked ? [] : stillGiven(all, tokensIn(memory, network), draft.clocks.believed());
+    const taken = revoked ? [] : stillGiven(all, places);
     writes.push({
       write: 'putEndedAgent',
       row: { id, network, host, identityKey, reason, revoked, sequence, endedMs, taken },
     });
+    if (taken.length === 0) continue;
+    // What this one had of them it takes over.
+    for (const one of superseded(earlier.get(host) ?? [], identityKey).filter((each) => !faded.includes(each.id)))
+      writes.push({ write: 'putEndedAgent', row: { ...one, taken: [] } });
   }
   const network = bookOf(memory, before.name).withoutAgents(before, agents, draft);
   return { answer: draft.revision, networks: [network], takesAway: true, act };
@@ -229,10 +238,6 @@ function refuseRevoked({ ended }: Memory, token: TokenState, { host, identityKey
 function used(token: TokenState, nowMs: number): TokenState {
   const { reusable, uses, endedMs = reusable ? undefined : nowMs } = token;
   return { ...token, uses: uses + 1, endedMs };
-}
-
-function tokensIn({ tokens }: Memory, network: string): TokenState[] {
-  return [...tokens.values()].filter((token) => token.network === network);
 }
 
 /** A token that is kept no more. */

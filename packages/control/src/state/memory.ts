@@ -30,6 +30,11 @@ export function requireNetwork({ state }: Memory, name: string): NetworkState {
   throw new StateError('no-such-network', `there is no network ${name}; weft apply makes it`, [], { network: name });
 }
 
+/** Oldest first. */
+export function tokensIn({ tokens }: Memory, network: string): TokenState[] {
+  return [...tokens.values()].filter((token) => token.network === network);
+}
+
 export function bookOf({ books }: Memory, name: string): Network {
   const book = books.get(name);
   if (book === undefined) throw new Error(`network ${name} has a snapshot and no book`);

@@ -1,7 +1,7 @@
 /** What control may forget, so that its data does not grow with every host that ever came by. */
-import { joinTokenEndMs, joinTokenState } from '@weft/proto';
+import { entryOf, joinTokenEndMs, joinTokenState } from '@weft/proto';
 import { FORGOTTEN_RETENTION_MS, REVOKED_RETENTION_MS, TOKEN_RETENTION_MS } from './limits.ts';
-import { asOf, stillGiven } from './taken.ts';
+import { asOf, placesOf, stillGiven, type TokenPlaces } from './taken.ts';
 import type { AgentState, EndedAgent, TokenState } from './types.ts';
 
 /**
@@ -37,12 +37,19 @@ export function fadedEnded(
 ): string[] {
   const valid = [...tokens.values()].filter((token) => joinTokenState(token, nowMs) === 'valid');
   const oldest = Math.min(...valid.map(asOf));
+  const places = new Map<string, TokenPlaces>();
+  const placesIn = (network: string): TokenPlaces =>
+    entryOf(places, network, () =>
+      placesOf(
+        valid.filter((token) => token.network === network),
+        nowMs,
+      ),
+    );
   const faded: string[] = [];
   for (const { id, network, revoked, endedMs, sequence, taken } of ended.values()) {
     const retention = revoked ? REVOKED_RETENTION_MS : FORGOTTEN_RETENTION_MS;
     if (endedMs + retention >= nowMs || (revoked && oldest < sequence)) continue;
-    const own = valid.filter((token) => token.network === network);
-    if (stillGiven(taken, own, nowMs).length === 0) faded.push(id);
+    if (taken.length === 0 || stillGiven(taken, placesIn(network)).length === 0) faded.push(id);
   }
   return faded;
 }

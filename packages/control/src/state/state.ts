@@ -11,12 +11,12 @@ import { StateError } from './errors.ts';
 import { grantServices } from './grants.ts';
 import { mayRunIn } from './may-run.ts';
 import { addInstances, forgetAgent, join, removeNetwork, renameAgent, revokeAgent } from './members.ts';
-import { advance, type Memory, neededSchema, requireNetwork } from './memory.ts';
+import { advance, type Memory, neededSchema, requireNetwork, tokensIn } from './memory.ts';
 import { applyMesh, checkMesh, editMesh, meshAt, revisionsOf } from './meshes.ts';
 import { olderDataFound, tellOlder } from './older-data.ts';
 import { restore } from './restore.ts';
 import { beginRun, compare, numberOn } from './runs.ts';
-import { createToken, replaceToken, revokeToken, tokensOf } from './tokens.ts';
+import { createToken, replaceToken, revokeToken } from './tokens.ts';
 import type {
   AppliedMesh,
   ApplyOptions,
@@ -118,7 +118,7 @@ class Writer implements StateStore {
   }
 
   tokens(network: string): readonly TokenState[] {
-    return tokensOf(this.#memory, network).reverse();
+    return tokensIn(this.#memory, network).reverse();
   }
 
   endedAgent(agentId: string): EndedAgent | undefined {

@@ -2,7 +2,7 @@
  * What an operator took from a host, which no token from before gives it back: not another that it joins with, nor the same once it was
  * forgotten and comes again.
  */
-import { joinTokenState, type Mesh, rightsIn } from '@weft/proto';
+import { joinTokenState, type Mesh } from '@weft/proto';
 import type { Taken } from '../store/columns.ts';
 import type { TokenRow } from '../store/rows.ts';
 import type { EndedAgent, TokenState } from './types.ts';
@@ -22,48 +22,68 @@ export function givenBy(
   return token.services.filter((entry) => !since.some((one) => meansAlike(entry, one.entry, mesh)));
 }
 
-/** A name is meant by its kind too; what it is of kind is known only while the mesh declares it. */
+/**
+ * Whether one may let run what the other does. A service that the mesh does not declare may be of any kind once it does; of one that it
+ * declares the kind counts.
+ */
 function meansAlike(one: string, other: string, mesh: Pick<Mesh, 'services'>): boolean {
   if (one === other || one === '*' || other === '*') return true;
-  const meant = (entry: string): readonly string[] =>
-    rightsIn({ services: mesh.services, agents: NOBODY })('', [entry]);
-  const all = new Set(meant(one));
-  return meant(other).some((name) => all.has(name));
+  if (isWide(one) === isWide(other)) return false;
+  const [kind, name] = isWide(one) ? [one, other] : [other, one];
+  const declared = mesh.services.find((service) => service.name === name);
+  return declared === undefined || kind === `kind:${declared.kind}`;
 }
 
-const NOBODY: Mesh['agents'] = [];
+const isWide = (entry: string): boolean => entry === '*' || entry.includes(':');
 
 /** After these entries were taken by the change at that place: of all that was taken, what a token could still give. */
 export function moreTaken(
   before: readonly Taken[],
   entries: readonly string[],
   sequence: number,
-  tokens: Iterable<TokenState>,
-  nowMs: number,
+  places: TokenPlaces,
 ): readonly Taken[] {
-  const others = before.filter(({ entry }) => !entries.includes(entry));
-  const all = stillGiven([...others, ...entries.map((entry) => ({ entry, sequence }))], tokens, nowMs);
-  return all.length <= MOST_TAKEN ? all : [{ entry: '*', sequence }];
+  return allTaken(stillGiven([...before, ...entries.map((entry) => ({ entry, sequence }))], places));
 }
 
-/** What was given since is not taken any more. */
-export function lessTaken(before: readonly Taken[], given: readonly string[]): readonly Taken[] {
-  return before.some(({ entry }) => given.includes(entry))
-    ? before.filter(({ entry }) => !given.includes(entry))
-    : before;
+/** Of each entry when it was taken last. */
+export function allTaken(all: readonly Taken[]): readonly Taken[] {
+  const last = new Map<string, number>();
+  for (const { entry, sequence } of all) last.set(entry, Math.max(sequence, last.get(entry) ?? 0));
+  if (last.size > MOST_TAKEN) return [{ entry: '*', sequence: Math.max(...last.values()) }];
+  return Array.from(last, ([entry, sequence]) => ({ entry, sequence }));
+}
+
+/** The earliest places of a network's tokens that somebody can join with. */
+export interface TokenPlaces {
+  /** By each entry that they say. */
+  readonly byEntry: ReadonlyMap<string, number>;
+  /** Of those that say `*` or a kind. */
+  readonly wide: number;
+  /** Of those that say anything. */
+  readonly any: number;
+}
+
+/** One that has ended is no such token: nobody can join with it, and none comes in its place. */
+export function placesOf(tokens: Iterable<TokenState>, nowMs: number): TokenPlaces {
+  const byEntry = new Map<string, number>();
+  const earlier = (place: number, entry: string): number => Math.min(place, byEntry.get(entry) ?? place);
+  for (const token of tokens) {
+    if (joinTokenState(token, nowMs) !== 'valid') continue;
+    for (const entry of token.services) byEntry.set(entry, earlier(asOf(token), entry));
+  }
+  const least = (entries: readonly string[]): number =>
+    entries.reduce((place, entry) => Math.min(place, byEntry.get(entry) ?? place), Number.POSITIVE_INFINITY);
+  const all = [...byEntry.keys()];
+  return { byEntry, wide: least(all.filter(isWide)), any: least(all) };
 }
 
 /** What a token from before, that somebody can join with, could give: the rest need not be kept. */
-export function stillGiven(taken: readonly Taken[], tokens: Iterable<TokenState>, nowMs: number): readonly Taken[] {
-  if (taken.length === 0) return taken;
-  const valid = [...tokens].filter((token) => joinTokenState(token, nowMs) === 'valid');
-  const isWide = (entry: string): boolean => entry === '*' || entry.includes(':');
-  return taken.filter(({ entry, sequence }) =>
-    valid.some(
-      (token) =>
-        asOf(token) < sequence && token.services.some((given) => given === entry || isWide(given) || isWide(entry)),
-    ),
-  );
+export function stillGiven(taken: readonly Taken[], { byEntry, wide, any }: TokenPlaces): readonly Taken[] {
+  return taken.filter(({ entry, sequence }) => {
+    const place = isWide(entry) ? any : Math.min(wide, byEntry.get(entry) ?? wide);
+    return place < sequence;
+  });
 }
 
 /** Members that were forgotten, and that this host comes back as: by its name or its key. */
@@ -77,4 +97,28 @@ export function formerSelves(
       agent.network === network &&
       (agent.host === host || Buffer.compare(agent.identityKey, identityKey) === 0),
   );
+}
+
+/** Lives of one host name of which it is kept what was taken. */
+const MOST_LIVES = 64;
+
+/** By host, those of the network of which something was taken, the oldest first. */
+export function earlierSelves(
+  ended: Iterable<EndedAgent>,
+  network: string,
+): ReadonlyMap<string, readonly EndedAgent[]> {
+  return Map.groupBy(
+    Array.from(ended).filter((agent) => agent.taken.length > 0 && agent.network === network),
+    ({ host }) => host,
+  );
+}
+
+/**
+ * Of earlier lives of a host that ends again, and had what was taken from them, those of which it need not be kept: of the same keys, and
+ * the oldest where it came with others again and again.
+ */
+export function superseded(earlier: readonly EndedAgent[], identityKey: Uint8Array): EndedAgent[] {
+  const isSame = (one: EndedAgent): boolean => Buffer.compare(one.identityKey, identityKey) === 0;
+  const others = earlier.filter((one) => !isSame(one));
+  return [...earlier.filter(isSame), ...others.slice(0, Math.max(0, others.length - MOST_LIVES + 1))];
 }

@@ -1,14 +1,14 @@
 /** Join tokens are made and revoked: each change worked out. */
 import { randomBytes } from 'node:crypto';
-import { byText, type Mesh } from '@weft/proto';
+import { byText, joinTokenState, type Mesh } from '@weft/proto';
 import { type Act, listed } from '../audit/entry.ts';
 import type { Draft, Outcome } from './draft.ts';
 import { StateError } from './errors.ts';
 import { LIMITS } from './limits.ts';
 import { mayRunIn } from './may-run.ts';
-import { admittedBy, tokensOf as tokensOfAgent, withOther, withoutToken } from './member-rights.ts';
+import { admittedBy, tokensOf, withOther, withoutToken } from './member-rights.ts';
 import { end } from './members.ts';
-import { bookOf, type Memory, requireNetwork } from './memory.ts';
+import { bookOf, type Memory, requireNetwork, tokensIn } from './memory.ts';
 import { checkMesh, makeNetwork } from './meshes.ts';
 import { fadedTokens } from './retention.ts';
 import { asOf } from './taken.ts';
@@ -21,11 +21,6 @@ import type {
   TokenScope,
   TokenState,
 } from './types.ts';
-
-/** Oldest first. */
-export function tokensOf({ tokens }: Memory, network: string): TokenState[] {
-  return [...tokens.values()].filter((token) => token.network === network);
-}
 
 export function createToken(
   memory: Memory,
@@ -67,11 +62,12 @@ export function createToken(
   return { ...made, answer: { ...token, networkCreated: network === undefined }, act };
 }
 
-/** For one token more, at the cost of those that ended. Throws StateError `limit`. */
-function makeRoom(memory: Memory, draft: Draft, name: string): void {
+/** For one token more, at the cost of those that ended; `instead` is the one that ends by it. Throws StateError `limit`. */
+function makeRoom(memory: Memory, draft: Draft, name: string, instead?: TokenState): void {
   const most = LIMITS.tokensPerNetwork;
+  const others = tokensIn(memory, name).filter((token) => token !== instead);
   const agents = memory.state.networks.get(name)?.agents.values() ?? [];
-  const { faded, held } = fadedTokens(tokensOf(memory, name), agents, { nowMs: draft.clocks.believed(), most });
+  const { faded, held } = fadedTokens(others, agents, { nowMs: draft.clocks.believed(), most });
   if (held >= most) {
     throw new StateError('limit', `network ${name} has ${held} tokens; revoke some, or use a reusable one`);
   }
@@ -94,12 +90,15 @@ export function replaceToken(
   actor: string,
 ): Outcome<ReplacedToken> {
   const before = requireToken(memory, id);
-  if (before.revoked) {
-    const words = `token ${id} was revoked already, and the hosts that joined with it have ended; make one with weft token create`;
+  // What was taken is forgotten once no token could give it back: one that has ended must not come to admit again.
+  const worth = joinTokenState(before, draft.clocks.believed());
+  if (worth !== 'valid') {
+    const how = { revoked: 'was revoked', expired: 'has expired', used: 'was used' }[worth];
+    const words = `token ${id} ${how}, so that nobody new joins with it; there is nothing to replace: make one with weft token create`;
     throw new StateError('token-ended', words, [], { token: id });
   }
   const network = requireNetwork(memory, before.network);
-  makeRoom(memory, draft, network.name);
+  makeRoom(memory, draft, network.name, before);
   const token: TokenState = {
     ...before,
     id: `tk_${randomBytes(8).toString('hex')}`,
@@ -135,7 +134,7 @@ function requireToken(memory: Memory, id: string): TokenState {
 }
 
 function joinedWith(network: NetworkState, id: string): AgentState[] {
-  return [...network.agents.values()].filter((agent) => tokensOfAgent(agent).includes(id));
+  return [...network.agents.values()].filter((agent) => tokensOf(agent).includes(id));
 }
 
 export function revokeToken(memory: Memory, draft: Draft, id: string, actor: string): Outcome<RevokedToken> {
