@@ -34,11 +34,10 @@ export function json(): Option {
 export const ENV_FORMATS = ['dotenv', 'json', 'shell'] as const;
 export type EnvFormat = (typeof ENV_FORMATS)[number];
 
-export function leaveBehind(): Option {
-  return new Option(
-    '--leave-behind',
-    'take also what hosts of an older version cannot read; those fail closed for that alone',
-  );
+export function leaveBehind(
+  what = 'take also what hosts of an older version cannot read; a new rule fails closed there, and one that denies what they come to run is lost between them',
+): Option {
+  return new Option('--leave-behind', what);
 }
 
 export function wide(): Option {
