@@ -92,7 +92,9 @@ describe.skipIf(missing !== undefined)(titled('the documents', missing), () => {
     await asRoot(web, route);
     await up(web, start, '--join-file token-web-1.txt');
     const unit = read('packaging/systemd/weft-range.service');
-    const told = Array.from(unit.matchAll(/^(?:Environment|ExecStart)=(.*)$/gm), ([, line]) => line);
+    const told = Array.from(unit.matchAll(/^(?:Environment|ExecStart)=(.*)$/gm), ([, line = '']) =>
+      line.replaceAll('$$', '$'),
+    );
     await asRoot(web, told.join('\n'));
   });
 

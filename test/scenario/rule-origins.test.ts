@@ -49,7 +49,7 @@ test('by the line of the file, who applied it, when and as which revision', asyn
   const before = Date.now();
   const out = await run('explain', 'web', 'rabbit:15672');
   expect(out).toMatch(
-    /\nfrom: shop\.yaml:6, set by admin 127\.0\.0\.1 at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d), revision 1\n/,
+    /\nwritten: shop\.yaml:6, set by admin 127\.0\.0\.1 at \d{4}-\d\d-\d\d \d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d), revision 1\n/,
   );
   // Of the directories that the file is in, nothing.
   expect(out).not.toContain(directory);
@@ -93,5 +93,5 @@ test('it outlives control, and a rollback is told as what it is', async () => {
   });
   const origins = (await explained(15_672)).remedy.denies_origins;
   expect(origins.find(({ rule }) => rule === 'no-admin-ui')).toMatchObject({ line: 6, revision: 1 });
-  expect(await run('explain', 'web', 'rabbit:5672')).toContain(`\nfrom: set by admin 127.0.0.1 at `);
+  expect(await run('explain', 'web', 'rabbit:5672')).toContain(`\nwritten: set by admin 127.0.0.1 at `);
 });

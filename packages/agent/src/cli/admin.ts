@@ -107,6 +107,17 @@ export class Admin {
   }
 }
 
+/** Control of an older version does not know the call. Throws CommandError then. */
+export async function knownToControl<Answer>(what: string, answer: Promise<Answer>): Promise<Answer> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (!isServiceError(error) || error.code !== status.UNIMPLEMENTED) throw error;
+    const words = `control is of an older version, which cannot ${what}; upgrade it first`;
+    throw new CommandError('control-refused', words, { cause: error });
+  }
+}
+
 /** Runs the work with a connection to control, and closes it. Throws CommandError with a readable reason. */
 export async function withAdmin<Result>(
   options: AdminOptions,

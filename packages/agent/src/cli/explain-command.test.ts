@@ -130,7 +130,7 @@ describe('explain', () => {
     expect(out.split('\n')).toEqual([
       'deny  web -> redis:6379',
       'rule: { name: no, action: deny, from: [web], to: [redis], ports: [6379] }',
-      `from: mesh.yaml:14, set by admin at ${formatTime(NOW)}, revision 7`,
+      `written: mesh.yaml:14, set by admin at ${formatTime(NOW)}, revision 7`,
       ...['revision: 0', 'reason: web asks', 'breaks at: denied'],
       'what denies it: no, other and 1 more; no allow beats a deny, so they are to be taken away, or to speak of less',
       '  - other: who set it, and when, is not known',

@@ -83,7 +83,7 @@ export async function explain(
     const word = verdict === 'allow' ? paint(terminal, 'green', 'allow') : paint(terminal, 'red', 'deny');
     terminal.out(`${word}  ${flow}\n`);
     terminal.out(`rule: ${printable(decidingRule === null ? rule : ruleToYaml(decidingRule))}\n`);
-    if (origin !== null) terminal.out(`from: ${originWords(origin)}\n`);
+    if (origin !== null) terminal.out(`written: ${originWords(origin)}\n`);
     terminal.out(`revision: ${revision}\nreason: ${printable(reason)}\n`);
     for (const step of steps) terminal.out(`- ${printable(step)}\n`);
     terminal.out(

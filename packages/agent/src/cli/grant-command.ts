@@ -1,9 +1,7 @@
 /** weft grant: what a host may run, widened or narrowed while it runs. */
-import { status } from '@grpc/grpc-js';
 import { END_SECONDS } from '@weft/proto';
-import { adminService, durationToWire, isServiceError, problemsFromWire, required } from '@weft/proto/wire';
-import { type NetworkOptions, withAdmin } from './admin.ts';
-import { CommandError } from './errors.ts';
+import { adminService, durationToWire, problemsFromWire, required } from '@weft/proto/wire';
+import { knownToControl, type NetworkOptions, withAdmin } from './admin.ts';
 import { writeJson } from './json.ts';
 import { changesFromWire } from './mesh-change.ts';
 import { noteTakenUp } from './taken-up.ts';
@@ -35,16 +33,9 @@ export async function grant(
       leaveBehind: options.leaveBehind ?? false,
     },
   };
-  const answer = await withAdmin(options, terminal, signal, async (admin) => {
-    try {
-      return await admin.call(adminService.grantServices, request);
-    } catch (error) {
-      if (!isServiceError(error) || error.code !== status.UNIMPLEMENTED) throw error;
-      const words =
-        'control is of an older version, which cannot widen or narrow what a host may run; upgrade it first';
-      throw new CommandError('control-refused', words, { cause: error });
-    }
-  });
+  const answer = await withAdmin(options, terminal, signal, (admin) =>
+    knownToControl('widen or narrow what a host may run', admin.call(adminService.grantServices, request)),
+  );
   const { revision, stragglers, notKept, ...result } = required(answer.result, 'result');
   const warnings = problemsFromWire(result.warnings);
   const changes = changesFromWire(result.changes);

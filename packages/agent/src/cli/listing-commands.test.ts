@@ -168,8 +168,8 @@ describe('listings', () => {
         }),
     });
     expect((await weft('revoke', 'build-3')).err).toBe(
-      'note: it had joined with token tk_1, with which others can still join under other names; so have build-4, ' +
-        'which go on. weft token revoke tk_1 ends it and them\n',
+      'note: it had joined with token tk_1, with which others can still join under other names; so did build-4, ' +
+        'which go on. If somebody else may have it, weft token replace ID keeps those; weft token revoke ID ends them\n',
     );
     const taken = { revision: 7, stragglers: ['build-5'], notKept: ['build-6'] };
     await serve({

@@ -243,7 +243,9 @@ export function build(terminal: Terminal, signal: AbortSignal, json: boolean, ex
     .requiredOption('--services <NAMES>', 'services with commas between, kind:KIND, or * for all')
     .option('--take', 'take them away: flows of them that the host carries are cut, and no others')
     .addOption(
-      leaveBehind('also where the host is of an older version: what denies the service is lost between it and others such'),
+      leaveBehind(
+        'also where the host is of an older version: what denies the service is lost between it and others such',
+      ),
     )
     .addOption(network())
     .addOption(asJson())

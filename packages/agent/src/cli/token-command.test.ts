@@ -162,7 +162,7 @@ describe('tokens', () => {
   test('revoke', async () => {
     expect((await weft('token', 'revoke', 'tk1')).out).toBe('token tk1 revoked at revision 9; with it ended: a, b\n');
     expect((await weft('token', 'revoke', 'tk2')).out).toBe(
-      'token tk2 revoked at revision 9; these lost what it had added, and go on: c\n',
+      'token tk2 revoked at revision 9; it had only added to these, which go on by what else they have: c\n',
     );
     expect(JSON.parse((await weft('token', 'revoke', 'tk2', '--json')).out)).toEqual({
       version: 1,

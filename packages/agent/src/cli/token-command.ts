@@ -1,5 +1,4 @@
 /** weft token: create, list, replace, revoke. */
-import { status } from '@grpc/grpc-js';
 import {
   ADMIN_LIMITS,
   decodeJoinToken,
@@ -13,15 +12,14 @@ import {
 import {
   adminService,
   durationToWire,
-  isServiceError,
   problemsFromWire,
   rolesFromWire,
   rolesToWire,
   timestampFromWire,
 } from '@weft/proto/wire';
 import { parseDuration } from '../config/duration.ts';
-import { everyEntry, listWithAdmin, type NetworkOptions, withAdmin } from './admin.ts';
-import { CommandError, wrongValue } from './errors.ts';
+import { everyEntry, knownToControl, listWithAdmin, type NetworkOptions, withAdmin } from './admin.ts';
+import { wrongValue } from './errors.ts';
 import { formatTime, orDash } from './format.ts';
 import { writeJson } from './json.ts';
 import { drop, short, writeTable } from './table.ts';
@@ -182,15 +180,9 @@ export async function tokenReplace(
   signal: AbortSignal,
 ): Promise<void> {
   const ttl = options.ttl === undefined ? null : durationToWire(readTtl(options.ttl));
-  const made = await withAdmin(options, terminal, signal, async (admin) => {
-    try {
-      return await admin.call(adminService.replaceToken, { tokenId: id, ttl });
-    } catch (error) {
-      if (!isServiceError(error) || error.code !== status.UNIMPLEMENTED) throw error;
-      const words = 'control is of an older version, which cannot replace a token; upgrade it first';
-      throw new CommandError('control-refused', words, { cause: error });
-    }
-  });
+  const made = await withAdmin(options, terminal, signal, (admin) =>
+    knownToControl('replace a token', admin.call(adminService.replaceToken, { tokenId: id, ttl })),
+  );
   const { token, tokenId, revision, hosts, stragglers, notKept } = made;
   const stay = hosts.length === 0 ? 'no member had joined with it' : `these stay, by ${tokenId}: ${hosts.join(', ')}`;
   terminal.err(
@@ -225,7 +217,7 @@ export async function tokenRevoke(
   }
   const what = [
     hosts.length > 0 && `with it ended: ${hosts.join(', ')}`,
-    narrowed.length > 0 && `these lost what it had added, and go on: ${narrowed.join(', ')}`,
+    narrowed.length > 0 && `it had only added to these, which go on by what else they have: ${narrowed.join(', ')}`,
   ].filter(Boolean);
   const came = what.join('; ') || 'no host had joined with it';
   terminal.out(`${printable(`token ${id} revoked at revision ${revision}; ${came}`)}\n`);
@@ -239,15 +231,15 @@ export async function revokeAgent(
   signal: AbortSignal,
 ): Promise<void> {
   const request = { network: options.network ?? '', agent, withToken: options.withToken ?? false };
-  const { revision, agentId, hosts, narrowed, admittingToken, joinedAlike, stragglers, notKept } = await withAdmin(
-    options,
-    terminal,
-    signal,
-    (admin) => admin.call(adminService.revokeAgent, request),
-  );
+  const { revision, agentId, hosts, narrowed, admittingToken, joinedAlike, addedAlike, stragglers, notKept, ...rest } =
+    await withAdmin(options, terminal, signal, (admin) => admin.call(adminService.revokeAgent, request));
+  // An older control names one alone.
+  const admittingTokens =
+    rest.admittingTokens.length === 0 && admittingToken !== '' ? [admittingToken] : rest.admittingTokens;
   if (options.json !== undefined) {
     writeJson(terminal, 'revoke', {
-      ...{ agentId, revision, hosts, narrowed, admittingToken, joinedAlike, stragglers, notKept },
+      ...{ agentId, revision, hosts, narrowed, admittingToken, admittingTokens, joinedAlike, addedAlike },
+      ...{ stragglers, notKept },
     });
     return;
   }
@@ -256,13 +248,19 @@ export async function revokeAgent(
   );
   if (options.withToken !== undefined) {
     terminal.out(`${printable(`with its token ended: ${hosts.join(', ')}`)}\n`);
-    if (narrowed.length > 0) terminal.out(`${printable(`these lost what one had added: ${narrowed.join(', ')}`)}\n`);
-  } else if (admittingToken !== '') {
-    const others = joinedAlike.length === 0 ? 'no other host has' : `so have ${joinedAlike.join(', ')}, which go on`;
+    if (narrowed.length > 0)
+      terminal.out(`${printable(`they had only added to these, which go on: ${narrowed.join(', ')}`)}\n`);
+  } else if (admittingTokens.length > 0) {
+    const several = admittingTokens.length > 1;
+    const others = [
+      joinedAlike.length > 0 && `so did ${joinedAlike.join(', ')}, which go on`,
+      addedAlike.length > 0 && `to ${addedAlike.join(', ')} it only added`,
+    ].filter(Boolean);
     terminal.err(
       `${printable(
-        `note: it had joined with token ${admittingToken}, with which others can still join under other names; ${others}. ` +
-          `weft token revoke ${admittingToken} ends it and them`,
+        `note: it had joined with ${several ? 'tokens' : 'token'} ${admittingTokens.join(', ')}, with which others can still join under other names; ` +
+          `${others.join('; ') || 'no other host has'}. If somebody else may have ${several ? 'one' : 'it'}, weft token replace ID ` +
+          'keeps those; weft token revoke ID ends them',
       )}\n`,
     );
   }

@@ -8,6 +8,8 @@ import { MOST_REQUEST_BYTES } from '@weft/proto/wire';
 export function channelOptions(address: string): ChannelOptions {
   const host = parseHostPort(address)?.host ?? '';
   return {
+    // A proxy named in the environment is for others: control is dialled where it is said to be, and who answers is known by the pin.
+    'grpc.enable_http_proxy': 0,
     // A snapshot of thousands of services, or a list of thousands of agents, is one message.
     'grpc.max_receive_message_length': 64 << 20,
     // What control would refuse is not sent.

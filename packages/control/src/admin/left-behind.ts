@@ -70,7 +70,11 @@ export function gainsBehind(
     .filter(({ capability }) => capability < DENIES_WHAT_MAY_BE)
     .flatMap(({ agent: { host }, capability }) => {
       const asked = { host, capability, before: before(host), after: after(host) };
-      return rightsBehind(mesh, asked, accepted).map((message) => problem(`agents.${host}.services`, message));
+      // The mesh may say nothing of it: a service that it comes to declare is run by `*` or by its kind.
+      const named = mesh.agents.find(({ name }) => name === host)?.services ?? [];
+      const gained = asked.after.filter((name) => !asked.before.includes(name));
+      const field = gained.some((name) => named.includes(name)) ? `agents.${host}.services` : `services.${gained[0]}`;
+      return rightsBehind(mesh, asked, accepted).map((message) => problem(field, message));
     })
     .slice(0, MOST_PROBLEMS);
 }

@@ -3,7 +3,7 @@ import { byText, END_SECONDS, joinTokenState, problem } from '@weft/proto';
 import type { Logger } from 'pino';
 import { actorName } from '../audit/entry.ts';
 import type { Actor } from '../audit/types.ts';
-import { tokensOf } from '../state/member-rights.ts';
+import { admittedBy, tokensOf } from '../state/member-rights.ts';
 import type { RemovedNetwork, RevokedToken, StateStore } from '../state/types.ts';
 import { type ChangeMeshOptions, waited } from './change-mesh.ts';
 import { RequestError } from './errors.ts';
@@ -36,10 +36,14 @@ export interface RevokedAgent {
   readonly hosts: readonly string[];
   /** Members that lost what one of these tokens had added. */
   readonly narrowed: readonly string[];
-  /** The token that it had joined with, if somebody new can still join with that; empty when nobody can. */
+  /** The first of the tokens; empty where there is none. */
   readonly admittingToken: string;
-  /** The others that joined with that token, members still. */
+  /** The tokens that it had joined with, with which somebody new can still join. */
+  readonly admittingTokens: readonly string[];
+  /** Others that one of these made members. */
   readonly joinedAlike: readonly string[];
+  /** Others to which these only added. */
+  readonly addedAlike: readonly string[];
 }
 
 /** Rejects with RequestError, StateError. */
@@ -52,40 +56,44 @@ export async function revokeAgent(
   const name = readName(request.agent, 'agent');
   const network = requireNetworkOfAgent(state.current, request.network, name);
   const agent = network.agents.get(network.hosts.get(name) ?? name);
-  if (request.withToken && agent !== undefined) {
-    const hosts = new Set<string>();
-    const narrowed = new Set<string>();
-    let { revision } = network;
-    // First the one that made it a member: with that it ends, whatever becomes of the rest.
-    for (const token of tokensOf(agent).reverse()) {
-      const ended = await revokeToken(options, token, by);
-      revision = ended.revision;
-      for (const host of ended.hosts) hosts.add(host);
-      for (const host of ended.narrowed) narrowed.add(host);
-    }
-    return {
-      ...{ network: network.name, agentId: agent.id, revision, admittingToken: '', joinedAlike: [] },
-      hosts: [...hosts].sort(byText),
-      narrowed: [...narrowed].filter((host) => !hosts.has(host)).sort(byText),
-    };
-  }
   const actor = actorName(by);
+  if (request.withToken) {
+    const { tokens, ...ended } = await state.revokeWithTokens(network.name, name, actor);
+    const { agentId, hosts, narrowed, revision } = ended;
+    for (const token of tokens)
+      logger.info({ event: 'token-revoked', token, hosts, narrowed, revision, actor }, 'join token revoked');
+    const host = agent?.host ?? name;
+    logger.info(
+      { event: 'agent-revoked', network: network.name, host, agent: agentId, revision, actor, admittingTokens: [] },
+      'agent revoked',
+    );
+    return { ...ended, network: network.name, ...NOBODY_ELSE };
+  }
   const { agentId, host, revision } = await state.revokeAgent(network.name, name, actor);
   // One that is good for this host alone is refused from now on: a revoked name comes back by a later token only.
   const admits = (id: string): boolean => {
     const token = state.token(id);
     return token !== undefined && token.host !== host && joinTokenState(token, now()) === 'valid';
   };
-  const admittingToken = (agent === undefined ? [] : tokensOf(agent)).find(admits) ?? '';
-  const members = state.current.networks.get(network.name)?.agents.values() ?? [];
-  const alike = Array.from(members).filter((other) => tokensOf(other).includes(admittingToken));
-  const joinedAlike = alike.map((other) => other.host).sort(byText);
+  const admittingTokens = (agent === undefined ? [] : tokensOf(agent)).filter(admits);
+  const members = [...(state.current.networks.get(network.name)?.agents.values() ?? [])];
+  const joined = members.filter((other) => admittingTokens.includes(admittedBy(other)));
+  const added = members.filter(
+    (other) => !joined.includes(other) && tokensOf(other).some((id) => admittingTokens.includes(id)),
+  );
   logger.info(
-    { event: 'agent-revoked', network: network.name, host, agent: agentId, revision, actor, admittingToken },
+    { event: 'agent-revoked', network: network.name, host, agent: agentId, revision, actor, admittingTokens },
     'agent revoked',
   );
-  return { network: network.name, agentId, revision, hosts: [host], narrowed: [], admittingToken, joinedAlike };
+  return {
+    ...{ network: network.name, agentId, revision, hosts: [host], narrowed: [] },
+    ...{ admittingToken: admittingTokens[0] ?? '', admittingTokens },
+    joinedAlike: joined.map((other) => other.host).sort(byText),
+    addedAlike: added.map((other) => other.host).sort(byText),
+  };
 }
+
+const NOBODY_ELSE = { admittingToken: '', admittingTokens: [], joinedAlike: [], addedAlike: [] };
 
 export interface TakenUp {
   /** Hosts connected and not yet enforcing it. */

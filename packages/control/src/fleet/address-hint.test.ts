@@ -33,6 +33,18 @@ test.each<[string, Seen, string]>([
   expect(addressHints([OTHER, one])(one)).toBe(hint);
 });
 
+test('a private address, which many places have, counts as taken only from who is seen at a private one', () => {
+  const near = seen('web-1', '192.168.1.10');
+  const claim = '192.168.1.10, which it claims, is where web-1 comes from';
+  for (const [observed, hint] of [
+    ['198.51.100.7', NAT],
+    ['192.168.1.11', claim],
+  ] as const) {
+    const one = seen('a', observed, '192.168.1.10:7410');
+    expect(addressHints([near, one])(one)).toBe(hint);
+  }
+});
+
 test('an address from which several come, as through a proxy, is none of theirs', () => {
   const one = seen('a', '198.51.100.7', '203.0.113.9:7410');
   expect(addressHints([OTHER, seen('web-2', '203.0.113.9'), one])(one)).toBe('');

@@ -22,6 +22,8 @@ export function addressHints(fleet: Iterable<Seen>): (one: Seen) => string {
     const alike = claimed.filter((host) => addressKind(host) === 'outside' && isIPv6(host) === isIPv6(observedHost));
     if (alike.length === 0 || alike.includes(observedHost)) return '';
     for (const host of alike) {
+      // The same private address is another host's in another place: only who comes from one is near enough to compare.
+      if (isPrivate(host) && !isPrivate(observedHost)) continue;
       const other = homes.get(host) ?? '';
       if (other !== '' && other !== agent.host) return `${host}, which it claims, is where ${other} comes from`;
     }

@@ -56,6 +56,7 @@ describe('with several networks', () => {
     expect(await bench.ask(adminService.revokeAgent, { network: 'stage', agent: 'a' })).toMatchObject({
       hosts: ['a'],
       admittingToken: tokenId,
+      admittingTokens: [tokenId],
       joinedAlike: ['b', 'c', 'd'],
     });
     expect(await bench.ask(adminService.revokeAgent, { network: 'stage', agent: 'b', withToken: true })).toMatchObject({

@@ -136,6 +136,28 @@ describe('several tokens', () => {
     expect(bench.state.endedAgent(fresh.id)).toBeUndefined();
   });
 
+  test('a member goes with all its tokens by one change, and whom these had made members', async () => {
+    const [first, second] = [await make(['redis']), await make(['web'])];
+    const join = async (host: string, token: TokenState) => {
+      const keys = { identityKey: randomBytes(32), tunnelKey: randomBytes(32) };
+      return (await bench.state.join({ token, host, ...keys, version: '' })).agent;
+    };
+    const a = await again(await join('a', first), second);
+    await join('b', second);
+    const c = await again(await bench.join('c', []), second);
+    const { revision } = bench.state.current;
+    expect(await bench.state.revokeWithTokens('prod', 'a', 'control')).toEqual({
+      ...{ agentId: a.id, tokens: [second.id, first.id], hosts: ['a', 'b'], narrowed: ['c'], revision: revision + 1 },
+    });
+    expect([first, second].map(({ id }) => bench.state.token(id)?.revoked)).toEqual([true, true]);
+    expect([bench.network().agents.size, now(c)?.granted]).toEqual([1, []]);
+    expect((await bench.openAgain()).current).toEqual(bench.state.current);
+    const [entry] = await bench.store.audit({ network: 'prod', limit: 1 });
+    expect([entry?.action, entry?.subject]).toEqual(['agent-revoke', 'agent a']);
+    expect(entry?.detail).toContain('2 agents: a, b; taken from 1 agent: c');
+    await expect(bench.state.revokeWithTokens('prod', 'a', 'control')).rejects.toMatchObject({ code: 'no-such-agent' });
+  });
+
   test('a newer token gives back what was taken, and an older one does not once the newer is revoked', async () => {
     const a = await bench.join('a', ['redis']);
     const [older, oldest] = [await make(['redis']), await make(['redis'])];

@@ -186,8 +186,8 @@ export function forgetAgent(memory: Memory, draft: Draft, agentId: string): Outc
   return { ...end(memory, draft, { network, agents: [agent] }, ending), answer: true };
 }
 
-/** By host name or id. */
-function requireAgent(network: NetworkState, named: string): AgentState {
+/** By host name or id. Throws StateError `no-such-agent`. */
+export function requireAgent(network: NetworkState, named: string): AgentState {
   const agent = network.agents.get(network.hosts.get(named) ?? named);
   if (agent !== undefined) return agent;
   throw new StateError('no-such-agent', `network ${network.name} has no agent ${named}; see weft agents`, [], {

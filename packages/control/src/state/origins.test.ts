@@ -96,3 +96,14 @@ test('numbers above those that hosts heard of take nothing from it', async () =>
   await bench.reopen();
   expect(origin('a')).toMatchObject({ revision, line: 7 });
 });
+
+test('what comes by a pipe leaves the place in a file of a rule that stays as it is', async () => {
+  await apply(withRules(deny('a', 'redis'), deny('b', 'web')), [7, 9]);
+  const piped = (...policies: Rule[]) =>
+    bench.state.apply(withRules(...policies), {
+      ...{ dryRun: false, actor: OTHER, places: { file: 'stdin', lines: policies.map((_rule, index) => index + 1) } },
+    });
+  await piped(deny('a', 'redis'), deny('b', 'redis'));
+  expect(origin('a')).toMatchObject({ file: 'mesh.yaml', line: 7, actor: ADMIN });
+  expect(origin('b')).toMatchObject({ file: 'stdin', line: 2, actor: OTHER });
+});

@@ -3,17 +3,17 @@ import type { Rule, RulePlaces } from '@weft/proto';
 import { sameRule } from './diff.ts';
 import type { RuleOrigin, RuleOrigins } from './types.ts';
 
-type Set = Pick<RuleOrigin, 'revision' | 'setMs' | 'actor'>;
+type Setting = Pick<RuleOrigin, 'revision' | 'setMs' | 'actor'>;
 type Place = Pick<RuleOrigin, 'file' | 'line'>;
 
-const UNKNOWN: Set = { revision: 0, setMs: 0, actor: '' };
+const UNKNOWN: Setting = { revision: 0, setMs: 0, actor: '' };
 const NOWHERE: Place = { file: '', line: 0 };
 
 /** Of the rules as they are next. Those that stay as they were keep who set them, and where nothing is said of a file, their place. */
 export function originsAfter(
   before: { readonly mesh: { readonly policies: readonly Rule[] }; readonly origins: RuleOrigins } | undefined,
   rules: readonly Rule[],
-  set: Set,
+  set: Setting,
   places: RulePlaces | undefined,
 ): RuleOrigins {
   const held = new Map(before?.mesh.policies.map((rule) => [rule.name, rule]));
@@ -24,14 +24,19 @@ export function originsAfter(
     const known = stays ? before?.origins.get(rule.name) : undefined;
     const { revision, setMs, actor } = stays ? (known ?? UNKNOWN) : set;
     const { file, line } =
-      places === undefined ? (known ?? NOWHERE) : { file: places.file, line: places.lines[index] ?? 0 };
+      places === undefined ? (known ?? NOWHERE) : placeAfter(known ?? NOWHERE, places.file, places.lines[index] ?? 0);
     if (revision > 0 || file !== '') origins.set(rule.name, { revision, setMs, actor, file, line });
   }
   return origins;
 }
 
+/** What came by a pipe has lines that nobody finds again: a rule that was in a file before, and is as it was, keeps that place. */
+function placeAfter(known: Place, file: string, line: number): Place {
+  return file === 'stdin' && known.file !== '' ? known : { file, line };
+}
+
 /** As it is kept: what many rules share, once, and then their names with their lines. */
-type Kept = readonly [Set & Pick<Place, 'file'>, readonly (readonly [name: string, line: number])[]][];
+type Kept = readonly [Setting & Pick<Place, 'file'>, readonly (readonly [name: string, line: number])[]][];
 
 export function writeOrigins(origins: RuleOrigins): string {
   const shared = Map.groupBy(origins, ([, { revision, setMs, actor, file }]) =>

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { TOKEN_RETENTION_MS } from './limits.ts';
-import { fadedTokens } from './retention.ts';
+import { fadedTokens, keptTokens } from './retention.ts';
 import type { TokenState } from './types.ts';
 
 const NOW = 2 * TOKEN_RETENTION_MS;
@@ -65,4 +65,14 @@ test('tokens that members used up leave room for as many again', () => {
   const joined = spent.map(({ id }) => ({ tokenId: id, earlierTokenIds: [] }));
   const counted = fadedTokens([...spent, token('live')], joined, { nowMs: NOW, most: 2 });
   expect(counted).toEqual({ faded: [], held: 1 });
+});
+
+test('a token that is to be forgotten is not told of until it is', () => {
+  expect(keptTokens(tokens, members, NOW).map(({ id }) => id)).toEqual([
+    'live',
+    'revoked',
+    'used',
+    'member',
+    'expired',
+  ]);
 });

@@ -27,6 +27,16 @@ export function fadedTokens(
   return { faded: [...longEnded, ...ended.slice(0, excess)], held: valid + ended.length - excess };
 }
 
+/** Those that ended long ago and left no member go when the next is made: until then they are not told of. */
+export function keptTokens(
+  tokens: readonly TokenState[],
+  agents: Parameters<typeof fadedTokens>[1],
+  nowMs: number,
+): TokenState[] {
+  const faded = new Set(fadedTokens(tokens, agents, { nowMs, most: Number.POSITIVE_INFINITY }).faded);
+  return tokens.filter(({ id }) => !faded.has(id));
+}
+
 /** A revocation, and what was taken from a host that was forgotten, stay for as long as there is a token from before, whatever the clock said when it was made. */
 export function fadedEnded(
   {

@@ -15,8 +15,9 @@ import { advance, type Memory, neededSchema, requireNetwork, tokensIn } from './
 import { applyMesh, checkMesh, editMesh, meshAt, revisionsOf } from './meshes.ts';
 import { olderDataFound, tellOlder } from './older-data.ts';
 import { restore } from './restore.ts';
+import { keptTokens } from './retention.ts';
 import { beginRun, compare, numberOn } from './runs.ts';
-import { createToken, replaceToken, revokeToken } from './tokens.ts';
+import { createToken, replaceToken, revokeToken, revokeWithTokens } from './tokens.ts';
 import type {
   AppliedMesh,
   ApplyOptions,
@@ -75,6 +76,7 @@ class Writer implements StateStore {
   readonly registerInstances = this.#changing(addInstances);
   readonly createToken = this.#changing(createToken);
   readonly replaceToken = this.#changing(replaceToken);
+  readonly revokeWithTokens = this.#changing(revokeWithTokens);
   readonly revokeToken = this.#changing(revokeToken);
   readonly #beginRun = this.#changing(beginRun);
   readonly numberOn = this.#changing(numberOn);
@@ -118,7 +120,8 @@ class Writer implements StateStore {
   }
 
   tokens(network: string): readonly TokenState[] {
-    return tokensIn(this.#memory, network).reverse();
+    const agents = this.current.networks.get(network)?.agents.values() ?? [];
+    return keptTokens(tokensIn(this.#memory, network), agents, this.#now()).reverse();
   }
 
   endedAgent(agentId: string): EndedAgent | undefined {

@@ -7,7 +7,7 @@ import { StateError } from './errors.ts';
 import { LIMITS } from './limits.ts';
 import { mayRunIn } from './may-run.ts';
 import { admittedBy, tokensOf, withOther, withoutToken } from './member-rights.ts';
-import { end } from './members.ts';
+import { end, requireAgent } from './members.ts';
 import { bookOf, type Memory, requireNetwork, tokensIn } from './memory.ts';
 import { checkMesh, makeNetwork } from './meshes.ts';
 import { fadedTokens } from './retention.ts';
@@ -18,6 +18,7 @@ import type {
   NetworkState,
   ReplacedToken,
   RevokedToken,
+  RevokedWithTokens,
   TokenScope,
   TokenState,
 } from './types.ts';
@@ -140,29 +141,73 @@ function joinedWith(network: NetworkState, id: string): AgentState[] {
 export function revokeToken(memory: Memory, draft: Draft, id: string, actor: string): Outcome<RevokedToken> {
   const token = requireToken(memory, id);
   const network = requireNetwork(memory, token.network);
-  const [agents, adding] = [true, false].map((admitted) =>
-    joinedWith(network, id).filter((agent) => (admittedBy(agent) === id) === admitted),
-  ) as [AgentState[], AgentState[]];
-  const [hosts, narrowed] = [agents, adding].map((some) => some.map(({ host }) => host).sort(byText)) as [
-    string[],
-    string[],
-  ];
-  const takes = narrowed.length === 0 ? '' : `taken from ${listed(narrowed, 'agent')}`;
-  const detail = [listed(hosts, 'agent'), takes].filter(Boolean).join('; ');
+  const [hosts, narrowed] = hangingOn(network, [id]);
+  const detail = ends(hosts, narrowed);
   const act = { actor, action: 'token-revoke', network: network.name, subject: `token ${id}`, detail };
-  draft.writes.push({ write: 'putToken', row: { ...token, revoked: true, endedMs: token.endedMs ?? draft.nowMs } });
+  if (hosts.length + narrowed.length === 0 && token.revoked)
+    return { answer: { hosts: [], narrowed: [], revision: network.revision }, act };
+  return revokeAll(memory, draft, network, [id], { reason: `token ${id} was revoked by an operator`, act });
+}
+
+/** The member ends, and each token that it joined with, at once: nothing can come between. */
+export function revokeWithTokens(
+  memory: Memory,
+  draft: Draft,
+  name: string,
+  named: string,
+  actor: string,
+): Outcome<RevokedWithTokens> {
+  const network = requireNetwork(memory, name);
+  const agent = requireAgent(network, named);
+  const { id: agentId, host } = agent;
+  const tokens = tokensOf(agent);
+  const detail = [agentId, `with ${listed([...tokens].sort(byText), 'token')}`, ends(...hangingOn(network, tokens))];
+  const act = { actor, action: 'agent-revoke', subject: `agent ${host}`, detail: detail.join('; ') };
+  const reason = `host ${host} was revoked by an operator, with its tokens`;
+  const ended = revokeAll(memory, draft, network, tokens, { reason, act });
+  return { ...ended, answer: { ...ended.answer, agentId, tokens } };
+}
+
+/** Members that one of the tokens made that, who end with it, and those to which they only added. */
+function hangingOn(
+  network: NetworkState,
+  ids: readonly string[],
+): readonly [ended: AgentState[], adding: AgentState[]] {
+  const ended: AgentState[] = [];
+  const adding: AgentState[] = [];
+  for (const agent of network.agents.values()) {
+    if (ids.includes(admittedBy(agent))) ended.push(agent);
+    else if (tokensOf(agent).some((id) => ids.includes(id))) adding.push(agent);
+  }
+  return [ended, adding];
+}
+
+const hostsOf = (agents: readonly AgentState[]): string[] => agents.map(({ host }) => host).sort(byText);
+
+function ends(ended: readonly AgentState[], adding: readonly AgentState[]): string {
+  const takes = adding.length === 0 ? '' : `taken from ${listed(hostsOf(adding), 'agent')}`;
+  return [listed(hostsOf(ended), 'agent'), takes].filter(Boolean).join('; ');
+}
+
+function revokeAll(
+  memory: Memory,
+  draft: Draft,
+  network: NetworkState,
+  ids: readonly string[],
+  { reason, act }: { readonly reason: string; readonly act: Act },
+): Outcome<RevokedToken> {
+  const [agents, adding] = hangingOn(network, ids);
+  for (const token of ids.flatMap((id) => memory.tokens.get(id) ?? []))
+    draft.writes.push({ write: 'putToken', row: { ...token, revoked: true, endedMs: token.endedMs ?? draft.nowMs } });
   const { revision } = draft;
-  if (agents.length + adding.length === 0 && token.revoked)
-    return { answer: { hosts, narrowed, revision: network.revision }, act };
   const left = adding.map((agent) => ({
     agent: { ...agent, rightsRevision: revision },
-    rights: withoutToken(agent.rights, id),
+    rights: ids.reduce(withoutToken, agent.rights),
   }));
   // A revision all the same where nobody joined with it: agents hear of it, and can tell a control that was restored from before.
   const narrower = bookOf(memory, network.name).withRights(network, left, draft);
-  const answer = { hosts, narrowed, revision };
+  const answer = { hosts: hostsOf(agents), narrowed: hostsOf(adding), revision };
   if (agents.length === 0) return { answer, networks: [narrower], takesAway: adding.length > 0, act };
-  const reason = `token ${id} was revoked by an operator`;
   return { ...end(memory, draft, { network: narrower, agents }, { reason, revoked: true, act }), answer };
 }
 

@@ -194,6 +194,12 @@ export interface RevokedToken {
   readonly revision: number;
 }
 
+/** A member and every token that it joined with. */
+export interface RevokedWithTokens extends RevokedToken {
+  readonly agentId: string;
+  readonly tokens: readonly string[];
+}
+
 export interface ReplacedToken {
   /** The one that admits from now on. */
   readonly token: TokenState;
@@ -249,6 +255,8 @@ export interface StateStore {
   join(grant: JoinGrant): Promise<Joined>;
   /** `agent` is a host name or an id. */
   revokeAgent(network: string, agent: string, actor: string): Promise<RevokedAgent>;
+  /** With every token that it joined with, and whom these made members, in one change. */
+  revokeWithTokens(network: string, agent: string, actor: string): Promise<RevokedWithTokens>;
   /** `agent` is a host name or an id, `host` its new name. */
   renameAgent(network: string, agent: string, host: string, actor: string): Promise<RenamedAgent>;
   /** Ends an ephemeral agent that went away; false when it is no member or not ephemeral. */
@@ -267,7 +275,7 @@ export interface StateStore {
     absent?: 'make' | 'refuse',
   ): Promise<CreatedToken>;
   token(id: string): TokenState | undefined;
-  /** Newest first. */
+  /** Newest first, without those that are to be forgotten when the next is made. */
   tokens(network: string): readonly TokenState[];
   /**
    * Another token of the same rights, and this one admits nobody any more. Its members stay as they are, and hang on the new one.

@@ -71,7 +71,9 @@ export const tokenReplace = told({
   ...takenUp,
 });
 
-const narrowed = texts.describe('members that lost what it, or one of the tokens, had added, and go on');
+const narrowed = texts.describe(
+  'members to which it, or one of the tokens, had only added, and that go on without what nothing else gives them',
+);
 
 export const tokenRevoke = told({
   tokenId,
@@ -95,8 +97,10 @@ export const revoke = told({
   revision,
   hosts: texts.describe('with --with-token, all members that it ended'),
   narrowed,
-  admittingToken: text.describe('a token with which others can still join; empty when there is none'),
-  joinedAlike: texts.describe('other hosts that joined with that token, and go on'),
+  admittingToken: text.describe('the first of admittingTokens; empty when there is none'),
+  admittingTokens: texts.describe('tokens that it joined with, with which others can still join'),
+  joinedAlike: texts.describe('other hosts that one of these made members, and that go on'),
+  addedAlike: texts.describe('other hosts to which one of these only added'),
   ...takenUp,
 });
 

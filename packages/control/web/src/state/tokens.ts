@@ -25,9 +25,9 @@ export function roleName(role: AgentRole): AgentRoleJson {
 
 function readToken(token: TokenJson) {
   const { tokenId: id = '', services = [], host = '', roles = [] } = token;
-  const { reusable = false, ephemeral = false, uses = 0, revoked = false } = token;
+  const { reusable = false, ephemeral = false, uses = 0, revoked = false, replacedBy = '' } = token;
   return {
-    ...{ id, services, host, reusable, ephemeral, uses, revoked },
+    ...{ id, services, host, reusable, ephemeral, uses, revoked, replacedBy },
     roles: roles.map((role) => word('AGENT_ROLE', role, 'gateway')),
     createdMs: timeMs(token.createTime),
     expiresMs: timeMs(token.expireTime),

@@ -18,12 +18,19 @@ export function RevokeAgent({ agent, onClose }: { readonly agent: AgentView; rea
   const network = app.network.value;
   const tokens = useAnswer(network, (signal) => listTokens(app.api, { network }, signal));
   const own = [agent.tokenId, ...agent.earlierTokenIds];
-  const token = tokens.value?.find((each) => own.includes(each.id) && joinTokenState(each, app.now.peek()) === 'valid');
-  // With --with-token all of its tokens go, and each host that one of them made a member.
-  const others = [...app.live.agents.value.values()].filter(
-    ({ id, tokenId, earlierTokenIds }) => id !== agent.id && own.includes([tokenId, ...earlierTokenIds].at(-1) ?? ''),
+  const admitting = (tokens.value ?? []).filter(
+    (each) => own.includes(each.id) && joinTokenState(each, app.now.peek()) === 'valid',
   );
-  const named = others.map(({ host }) => host).join(', ');
+  // With --with-token all of its tokens go, and each host that one of them made a member.
+  const ended: string[] = [];
+  const narrowed: string[] = [];
+  for (const { id, host, tokenId, earlierTokenIds } of app.live.agents.value.values()) {
+    if (id === agent.id) continue;
+    const tokens = [tokenId, ...earlierTokenIds];
+    if (own.includes(tokens.at(-1) ?? '')) ended.push(host);
+    else if (tokens.some((each) => own.includes(each))) narrowed.push(host);
+  }
+  const named = ended.join(', ');
   const revoke = async (): Promise<void> => {
     asking.value = true;
     problem.value = '';
@@ -51,11 +58,15 @@ export function RevokeAgent({ agent, onClose }: { readonly agent: AgentView; rea
           Its tunnels and flows are cut at once, and it can only come back with a new token. What runs on it is no
           longer reached: {agent.services.join(', ') || 'no service'}.
         </p>
-        {token !== undefined ? (
+        {admitting.length > 0 ? (
           <>
             <p>
-              It joined with token <span class="mono">{token.id}</span>, with which others can still join under other
-              names. {named === '' ? 'No other host joined with it.' : `These came by its tokens too: ${named}.`}
+              It joined with <span class="mono">{admitting.map(({ id }) => id).join(', ')}</span>, with which others can
+              still join under other names.{' '}
+              {named === '' ? 'No other host came by its tokens.' : `These came by its tokens too: ${named}.`}{' '}
+              {narrowed.length === 0
+                ? ''
+                : `To these they only added, which would lose what nothing else gives them: ${narrowed.join(', ')}.`}
             </p>
             <Tick
               checked={withToken.value}

@@ -39,7 +39,9 @@ export function RevokeToken({ token, onClose }: { readonly token: Token; readonl
             ? 'No host came by it.'
             : `The membership of each host that came by it ends at once: ${hosts.join(', ')}.`}
         </p>
-        {added.length === 0 ? null : <p>These lose what it had added, and stay: {added.join(', ')}.</p>}
+        {added.length === 0 ? null : (
+          <p>It had only added to {added.join(', ')}: what nothing else gives them they lose, and stay.</p>
+        )}
         {problem.value === '' ? null : <Problem>{problem.value}</Problem>}
         <div class="row">
           <button type="button" class="button danger" disabled={asking.value} onClick={() => void revoke()}>

@@ -78,7 +78,11 @@ export function TokensView() {
       <Answered answer={answer}>
         {(tokens) =>
           tokens.length === 0 ? (
-            <Empty title="There is no token.">
+            <Empty
+              title={
+                all.value ? 'There is no token.' : 'There is no token that somebody could join with in the last day.'
+              }
+            >
               <p>
                 Create one here, or by <code>weft token create</code>, and start <code>weft up --join TOKEN</code> on
                 the host.
@@ -118,6 +122,7 @@ const STATES: Readonly<Record<JoinTokenState, readonly [Tone, string]>> = {
 };
 
 function TokenState({ token, nowMs }: { readonly token: Token; readonly nowMs: number }) {
+  if (token.replacedBy !== '') return <Badge tone="idle">replaced by {token.replacedBy}</Badge>;
   const [tone, words] = STATES[joinTokenState(token, nowMs)];
   return <Badge tone={tone}>{words}</Badge>;
 }
