@@ -83,6 +83,7 @@ export const report: Report = {
   flows: 3,
   listeners: 448,
   toldApart: [],
+  othersAsHost: false,
 };
 
 const flow: FlowRecord = {

@@ -84,7 +84,7 @@ test('what control sends is enforced as it was meant', () => {
   const [redis, web] = items.flatMap((item) => (item.type === 'service' ? [item.service] : []));
   if (redis === undefined || web === undefined) throw new Error('no services');
   const rule = (source: Source, protocol: 'tcp' | 'udp', port: number): string =>
-    decide(source, { service: redis, port, protocol }).rule;
+    decide(source, { service: redis, port, protocol }, '').rule;
   expect(rule({ type: 'service', service: web }, 'tcp', 6379)).toBe('cache');
   expect(rule({ type: 'service', service: web }, 'udp', 8125)).toBe('default');
   expect(rule({ type: 'host', name: 'build-3', tags: [], services: [] }, 'udp', 8125)).toBe('shut');

@@ -20,7 +20,7 @@ export const verdict: Limit = {
       let allowed = 0;
       const started = performance.now();
       for (const { source, destination } of calls) {
-        const { rule, allowed: yes } = policy.decide(source, destination);
+        const { rule, allowed: yes } = policy.decide(source, destination, '');
         if (rule.startsWith('rule-')) byRule += 1;
         if (yes) allowed += 1;
       }
@@ -71,6 +71,6 @@ export const compile: Limit = {
 function meetAll(policy: Policy, services: ReturnType<typeof makeServices>): void {
   for (const service of services) {
     const port = service.ports[0]?.first ?? 0;
-    policy.decide({ type: 'service', service }, { service, port, protocol: 'tcp' });
+    policy.decide({ type: 'service', service }, { service, port, protocol: 'tcp' }, '');
   }
 }

@@ -5,7 +5,7 @@
  */
 import { isIP } from 'node:net';
 import { type CallerUser, isServiceName, type Permit, type Protocol, type Source, sourceName } from '@weft/proto';
-import { type Sight, toldApart } from '../owner/sight.ts';
+import { type Sight, type Telling, tellings, type UsersHere, usersHere } from '../owner/sight.ts';
 import type { Netmap, NetmapAgent, NetmapService } from '../words/netmap.ts';
 import type { SourceClaim } from '../words/opening.ts';
 import type { Owner, ProcessMatch } from '../words/owner.ts';
@@ -69,18 +69,24 @@ export function localSpeech(
   return { unknown: { type: 'service', name: only }, apart: [] };
 }
 
-/** Of the services that run here, those whose processes an agent of this sight tells from others; none where nobody is looked up. */
-export function toldHere(
+/** What an agent of this sight can tell of each service that runs here; nothing where nobody is looked up. */
+export function tellingsHere(
   netmap: Netmap,
   services: DeclaredHere & { get(name: string): { readonly match?: ProcessMatch } | undefined },
   sight: Sight,
-): ReadonlySet<string> {
+  users: UsersHere = usersHere(),
+): ReadonlyMap<string, Telling> {
   const knowable = localSpeech(netmap, services).apart.map((name) => ({
     name,
     listens: netmap.services.get(name)?.service.kind !== 'worker',
     match: services.get(name)?.match,
   }));
-  return toldApart(knowable, sight);
+  return tellings(knowable, sight, users);
+}
+
+/** Of these, those whose processes are told from others, whoever's they are. */
+export function toldOf(known: ReadonlyMap<string, Telling>): ReadonlySet<string> {
+  return new Set([...known].flatMap(([name, telling]) => (telling === 'told' ? [name] : [])));
 }
 
 /** What a claim of this very agent is worth in the netmap of now; undefined when it may not speak so any more. */

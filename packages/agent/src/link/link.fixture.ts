@@ -212,6 +212,7 @@ export function linkRig() {
         flows: 0,
         listeners: 0,
         toldApart: [],
+        othersAsHost: false,
         ...state,
       }),
     );

@@ -88,6 +88,7 @@ export function sampleNetmap(overrides: Partial<Netmap> = {}): Netmap {
         throw new Error('names are no matter of policy');
       },
       asksUser: () => false,
+      usersAsked: () => [],
     },
     ruleSet: { defaultAction: 'allow', rules: [] },
     hostSource: () => {

@@ -58,9 +58,11 @@ describe('the netmap store', () => {
     const store = new NetmapStore(CONTROL_RANGE, undefined, 1_000, ENFORCEMENT);
     expect(store.current).toMatchObject({ index: 0, revision: 0, self: undefined });
     const source = { type: 'host', name: 'x', tags: [], services: [] } as const;
-    expect(store.current.policy.decide(source, { service: redis, port: 6379, protocol: 'tcp' }).allowed).toBe(false);
+    expect(store.current.policy.decide(source, { service: redis, port: 6379, protocol: 'tcp' }, '').allowed).toBe(
+      false,
+    );
     expect(
-      store.current.policy.decide({ type: 'internet' }, { service: redis, port: 6379, protocol: 'tcp' }).allowed,
+      store.current.policy.decide({ type: 'internet' }, { service: redis, port: 6379, protocol: 'tcp' }, null).allowed,
     ).toBe(false);
     expect(store.staleSinceMs).toBe(1_000);
   });

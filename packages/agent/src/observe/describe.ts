@@ -51,7 +51,11 @@ interface Described {
 
 /** The report to control. `listeners`: how many it may hold at once. */
 export function makeReport(
-  parts: Described & { readonly listeners: number; readonly toldApart: ReadonlySet<string> },
+  parts: Described & {
+    readonly listeners: number;
+    readonly toldApart: ReadonlySet<string>;
+    readonly othersAsHost: boolean;
+  },
 ): Report {
   const { inbound, port, totals, problems, gateway } = parts;
   return {
@@ -65,6 +69,7 @@ export function makeReport(
     flows: totals.flows,
     listeners: Number.isFinite(parts.listeners) ? parts.listeners : 0,
     toldApart: [...parts.toldApart],
+    othersAsHost: parts.othersAsHost,
   };
 }
 

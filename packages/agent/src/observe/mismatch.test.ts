@@ -131,22 +131,36 @@ describe('an agent file against the word of control', () => {
   });
 
   test.each([
-    ['by user', 'services: { redis: { match: { user: redis } } }', 'own', []],
+    ['by user', 'services: { redis: { match: { user: "6379" } } }', 'own', []],
     ['by unit, where all is seen', 'services: { redis: { match: { unit: redis } } }', 'all', []],
     [
       'by unit, where only its own is seen',
-      'services: { redis: { match: { user: redis, unit: redis } } }',
+      'services: { redis: { match: { user: "6379", unit: redis } } }',
       'own',
       [expect.stringMatching(/^match-not-enforced redis: this agent may not look into .* are redis by user and unit /)],
     ],
+    [
+      'of a user that is not there',
+      'services: { redis: { match: { user: no-such-user } } }',
+      'all',
+      [expect.stringMatching(/^match-no-user redis: .etc.passwd of this host has no user no-such-user, /)],
+    ],
+    [
+      'of one user twice',
+      'services: { redis: { match: { user: root } }, web: { match: { user: "0" } } }',
+      'all',
+      [/redis/, /web/].map(({ source }) =>
+        expect.stringMatching(`^match-not-enforced ${source}: every process that fits`),
+      ),
+    ],
   ] as const)('tells of match where it is not enforced: %s', (_, content, sight, expected) => {
-    expect(found(content, ['redis'], undefined, sight)).toEqual(expected);
+    expect(found(content, ['redis', 'web'], undefined, sight)).toEqual(expected);
   });
 
   test.each([
     ['no rule where all services are told apart', '{ web: {}, redis: {} }', 'all', 'deny', []],
-    ['no allow of one that is', '{ web: { match: { user: www } }, redis: {} }', 'own', 'allow', []],
-    ['a deny where another is not', '{ web: { match: { user: www } }, redis: {} }', 'own', 'deny', [/^rules-inexact/]],
+    ['no allow of one that is', '{ web: { match: { user: "33" } }, redis: {} }', 'own', 'allow', []],
+    ['a deny where another is not', '{ web: { match: { user: "33" } }, redis: {} }', 'own', 'deny', [/^rules-inexact/]],
   ] as const)('names, of rules that are not enforced as written, %s', (_, services, sight, action, expected) => {
     const rules = { defaultAction: action === 'deny' ? 'allow' : 'deny', rules: [rule('r', action, 'web')] } as const;
     expect(found(`services: ${services}`, ['web', 'redis'], rules, sight)).toEqual(

@@ -1,8 +1,8 @@
 /** Where the agent file or the options ask for what control does not grant: told as problems, since the rest works. */
 import { entryOf, InexactRules, includesPort, inexactEffect, listed, type Problem } from '@weft/proto';
 import { type AgentFile, rolesOf } from '../config/agent-file.ts';
-import { allHere, runsHere, toldHere } from '../flows/judge.ts';
-import type { Sight } from '../owner/sight.ts';
+import { allHere, localSpeech, tellingsHere, toldOf } from '../flows/judge.ts';
+import type { Sight, Telling } from '../owner/sight.ts';
 import type { Netmap, NetmapSelf, NetmapSource } from '../words/netmap.ts';
 import type { ProcessMatch } from '../words/owner.ts';
 import type { Problems } from '../words/problems.ts';
@@ -32,12 +32,13 @@ export function mismatches(file: AgentFile, netmap: Netmap, sight: Sight): reado
   const { self, services } = netmap;
   if (self === undefined) return [];
   const problems: Problem[] = [];
-  const told = toldHere(netmap, file.services, sight);
+  const known = tellingsHere(netmap, file.services, sight);
+  const told = toldOf(known);
   for (const [subject, { targets, match }] of file.services) {
-    if (match !== undefined && runsHere(netmap, file.services, subject) !== undefined && !told.has(subject))
-      problems.push(unmatched(subject, match));
-    const known = services.get(subject);
-    if (known === undefined) {
+    const telling = known.get(subject) ?? 'told';
+    if (match !== undefined && telling !== 'told') problems.push(unmatched(subject, match, telling));
+    const declared = services.get(subject);
+    if (declared === undefined) {
       const message =
         `the mesh of network ${self.network} declares no service ${subject}, or none that this host may run; declare it there ` +
         `and weft apply it, or, if it is there, let the host run it by weft grant ${self.host} --services ${subject}`;
@@ -51,7 +52,7 @@ export function mismatches(file: AgentFile, netmap: Netmap, sight: Sight): reado
       problems.push({ code: 'service-not-allowed', subject, message });
     }
     for (const { port, protocol } of targets) {
-      const { ports } = known.service;
+      const { ports } = declared.service;
       const protocols = protocol === 'any' ? (['tcp', 'udp'] as const) : [protocol];
       if (protocols.some((one) => includesPort(ports, port, one))) continue;
       const name = protocol === 'any' ? `${port}` : `${port}/${protocol}`;
@@ -75,7 +76,19 @@ export function mismatches(file: AgentFile, netmap: Netmap, sight: Sight): reado
   return problems;
 }
 
-function unmatched(subject: string, match: ProcessMatch): Problem {
+function unmatched(subject: string, match: ProcessMatch, telling: Exclude<Telling, 'told'>): Problem {
+  if (telling === 'no-user') {
+    const message =
+      `/etc/passwd of this host has no user ${match.user}, so no process is taken for ${subject}; make that user, name another, or, of one ` +
+      'that is kept elsewhere, give the number in quotes; then weft reload';
+    return { code: 'match-no-user', subject, message };
+  }
+  if (telling === 'alike') {
+    const message =
+      `every process that fits match of ${subject} fits that of another service here as well, so that it is taken for neither and speaks as ` +
+      'this host, which is denied more; let match tell the two apart, such as by unit';
+    return { code: 'match-not-enforced', subject, message };
+  }
   const words = Object.keys(match).join(' and ');
   const message =
     `this agent may not look into processes of other users, so which are ${subject} by ${words} it can tell of its own user's alone; the rest ` +
@@ -94,9 +107,10 @@ const indexes = new WeakMap<Netmap['ruleSet'], InexactRules>();
 function inexact({ services }: AgentFile, netmap: Netmap, self: NetmapSelf, told: ReadonlySet<string>): Problem[] {
   const { ruleSet } = netmap;
   const index = entryOf(indexes, ruleSet, () => new InexactRules(ruleSet.rules, ruleSet.defaultAction));
+  const asHost = localSpeech(netmap, services).unknown.type === 'host';
   // One that names ports is several rules under one name.
   const found = new Map(
-    index.on(netmap.hostSource(self), allHere(netmap, services), told).map((one) => [one.rule.name, one]),
+    index.on(netmap.hostSource(self), allHere(netmap, services), told, asHost).map((one) => [one.rule.name, one]),
   );
   if (found.size === 0) return [];
   const effects = [...found.values()]

@@ -75,7 +75,7 @@ export class Speakers {
     if (service === undefined) return false;
     const permits = (claim: SourceClaim) => {
       const caller = localCaller(netmap, this.#options.services, claim);
-      return caller !== undefined && netmap.policy.decide(caller.source, { ...spec, service }).allowed;
+      return caller !== undefined && netmap.policy.decide(caller.source, { ...spec, service }, '').allowed;
     };
     const otherwise = permits(unknown);
     return apart.some((name) => permits({ type: 'service', name }) !== otherwise);
@@ -105,9 +105,12 @@ export class Speakers {
   }
 }
 
-/** Nothing where it is not known. A name that no rule can say is none. */
+/**
+ * Nothing where it is not known, as of a number without a name in /etc/passwd: its name may be kept elsewhere, and a rule deny it.
+ * A name that no rule can say is none.
+ */
 function userOf({ user }: Owner): { readonly user?: ClaimedUser } {
-  return user === '' ? {} : { user: userNameProblem(user) === undefined ? user : '' };
+  return user === '' || /^\d+$/.test(user) ? {} : { user: userNameProblem(user) === undefined ? user : '' };
 }
 
 function rulesOf({ netmap, services }: SpeakersOptions): readonly OwnerRule[] {

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { type Knowable, sightHere, toldApart } from './sight.ts';
+import { type Knowable, sightHere, tellings } from './sight.ts';
 
 const made: string[] = [];
 afterEach(() => {
@@ -22,7 +22,13 @@ describe('the sight of an agent', () => {
     made.push(proc);
     mkdirSync(join(proc, 'self'));
     writeFileSync(join(proc, 'self', 'status'), `Name:\tnode\nCapEff:\t${effective}\n`);
+    writeFileSync(join(proc, 'self', 'uid_map'), '         0          0 4294967295\n');
     expect(sightHere(proc)).toBe(sight);
+    writeFileSync(
+      join(proc, 'self', 'uid_map'),
+      '         0       1000          1\n         1     100000      65536\n',
+    );
+    expect(sightHere(proc)).toBe('own');
   });
 
   it('is its own where nothing tells', () => {
@@ -31,21 +37,39 @@ describe('the sight of an agent', () => {
 });
 
 describe('services told apart', () => {
+  const numbers: Readonly<Record<string, number>> = { daemon: 1, mailer: 25, web: 33, 1: 1, agent: 900 };
+  const users = { numberOf: (name: string) => numbers[name], self: 900 };
   const redis: Knowable = { name: 'redis', listens: true };
   const mailer: Knowable = { name: 'mailer', listens: false, match: { user: 'mailer' } };
   const web: Knowable = { name: 'web', listens: true, match: { unit: 'web' } };
   const cron: Knowable = { name: 'cron', listens: false };
+  const of = (name: string, match: Knowable['match']): Knowable => ({ name, listens: false, match });
   it.each([
-    ['all that can be known where all is seen', [redis, mailer, web, cron], 'all', ['redis', 'mailer', 'web']],
-    ['by user alone where only that is seen', [redis, mailer, cron], 'own', ['mailer']],
-    ['none by user where another of that user may fit more', [mailer, web], 'own', []],
+    ['all that can be known where all is seen', [redis, mailer, web, cron], 'all', 'told told told unseen'],
+    ['by user alone where only that is seen', [redis, mailer, cron], 'own', 'own told unseen'],
+    ['none by user where another of that user may fit more', [mailer, web], 'own', 'unseen own'],
     [
       'by users where what more is asked is of another',
-      [mailer, { ...web, match: { user: 'web', unit: 'web' } }],
+      [mailer, of('web', { user: 'web', unit: 'web' })],
       'own',
-      ['mailer'],
+      'told unseen',
     ],
-  ] as const)('%s', (_, services, sight, names) => {
-    expect([...toldApart(services, sight)]).toEqual(names);
+    ["of the agent's own user, what more is asked", [of('one', { user: 'agent', unit: 'a' })], 'own', 'own'],
+    ['none of two that are alike', [mailer, of('post', { user: 'mailer' })], 'all', 'alike alike'],
+    [
+      'none that is a part of another, by whatever name of the user and the unit',
+      [of('one', { user: '1' }), of('two', { user: 'daemon', unit: 'two' }), of('three', { unit: 'two.service' })],
+      'all',
+      'told alike told',
+    ],
+    ['none of a user that is not there', [of('one', { user: 'nobody-there' }), mailer], 'all', 'no-user told'],
+    [
+      'others beside one of a user that is not there',
+      [of('one', { user: 'gone', unit: 'x' }), mailer],
+      'own',
+      'no-user told',
+    ],
+  ] as const)('%s', (_, services, sight, words) => {
+    expect([...tellings(services, sight, users).values()].join(' ')).toBe(words);
   });
 });

@@ -1,6 +1,8 @@
 /** Which processes of its host an agent may look into, and so which services it can tell by them. */
 import { readFileSync } from 'node:fs';
 import type { ProcessMatch } from '../words/owner.ts';
+import { unitName } from './fits.ts';
+import { knowsAllUsers, Users } from './users.ts';
 
 /** `all` processes; or `own`: those of its own user, and of all others the user of each socket alone. */
 export type Sight = 'all' | 'own';
@@ -10,7 +12,7 @@ const DAC_OVERRIDE = 1n;
 const DAC_READ_SEARCH = 2n;
 const SYS_PTRACE = 19n;
 
-/** `proc`: where the kernel tells of processes. */
+/** `proc`: where the kernel tells of processes. In a user namespace of some users alone, capabilities reach no further than these. */
 export function sightHere(proc = '/proc'): Sight {
   let status: string;
   try {
@@ -20,7 +22,8 @@ export function sightHere(proc = '/proc'): Sight {
   }
   const effective = BigInt(`0x${/^CapEff:\s+([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`);
   const has = (bit: bigint) => ((effective >> bit) & 1n) === 1n;
-  return has(SYS_PTRACE) && (has(DAC_READ_SEARCH) || has(DAC_OVERRIDE)) ? 'all' : 'own';
+  const reads = has(SYS_PTRACE) && (has(DAC_READ_SEARCH) || has(DAC_OVERRIDE));
+  return reads && knowsAllUsers(proc) ? 'all' : 'own';
 }
 
 /** A service that runs here. */
@@ -31,20 +34,64 @@ export interface Knowable {
   readonly match?: ProcessMatch | undefined;
 }
 
-/** Names of those whose processes are told from others, whoever's they are. */
-export function toldApart(services: readonly Knowable[], sight: Sight): ReadonlySet<string> {
-  const told = services.filter((one) => {
-    if (sight === 'all') return one.match !== undefined || one.listens;
-    return isUserAlone(one.match) && services.every((other) => other === one || !needsMore(other.match, one.match));
-  });
-  return new Set(told.map(({ name }) => name));
+/**
+ * What becomes of its processes: `told` from others, whoever's they are; `own`: those alone that are of the agent's own user, if any is;
+ * `unseen`: none; `alike`: none, for all of them fit another service as well; `no-user`: none, for its `match` names a user that is not there.
+ */
+export type Telling = 'told' | 'own' | 'unseen' | 'alike' | 'no-user';
+
+/** Who users are, and which of them the agent is. */
+export interface UsersHere {
+  numberOf(user: string): number | undefined;
+  readonly self: number | undefined;
+}
+
+const users = new Users();
+
+/** By /etc/passwd as it is now. */
+export function usersHere(): UsersHere {
+  users.refresh();
+  return { numberOf: (user) => users.numberOf(user), self: process.getuid?.() };
+}
+
+/** By the name of the service. */
+export function tellings(
+  services: readonly Knowable[],
+  sight: Sight,
+  { numberOf, self }: UsersHere,
+): ReadonlyMap<string, Telling> {
+  const known = services.map((one) => ({ ...one, uid: one.match?.user && numberOf(one.match.user) }));
+  const fitting = known.filter(({ match, uid }) => match?.user === undefined || uid !== undefined);
+  const telling = (one: (typeof known)[number]): Telling => {
+    const { match, uid, listens } = one;
+    if (match === undefined) return !listens ? 'unseen' : sight === 'all' ? 'told' : 'own';
+    if (!fitting.includes(one)) return 'no-user';
+    const others = fitting.filter((other) => other !== one && other.match !== undefined);
+    if (others.some((other) => isWithin(one, other))) return 'alike';
+    if (sight === 'all') return 'told';
+    const needsMore = others.some(
+      (other) => !isUserAlone(other.match) && (other.uid === undefined || other.uid === uid),
+    );
+    if (isUserAlone(match) && !needsMore) return 'told';
+    return uid === undefined || uid === self ? 'own' : 'unseen';
+  };
+  return new Map(known.map((one) => [one.name, telling(one)]));
 }
 
 function isUserAlone(match: ProcessMatch | undefined): boolean {
   return match?.user !== undefined && Object.keys(match).length === 1;
 }
 
-/** Whether one of the user might fit this too, by what more it asks for. */
-function needsMore(match: ProcessMatch | undefined, of: ProcessMatch | undefined): boolean {
-  return match !== undefined && !isUserAlone(match) && (match.user === undefined || match.user === of?.user);
+type Fitting = Pick<Knowable, 'match'> & { readonly uid: unknown };
+
+/** Whether whoever fits the one fits the other. */
+function isWithin(one: Fitting, other: Fitting): boolean {
+  const { user, unit, ...rest } = other.match ?? {};
+  if (user !== undefined && one.uid !== other.uid) return false;
+  if (unit !== undefined && (one.match?.unit === undefined || unitName(one.match.unit) !== unitName(unit)))
+    return false;
+  return (
+    (rest.cgroup ?? one.match?.cgroup) === one.match?.cgroup &&
+    (rest.command ?? one.match?.command) === one.match?.command
+  );
 }

@@ -46,3 +46,12 @@ function entryOfLine(line: string): readonly (readonly [string, number])[] {
   const [name = '', , uid = ''] = line.split(':');
   return name !== '' && /^\d+$/.test(uid) ? [[name, Number(uid)]] : [];
 }
+
+/** Whether this process is in no user namespace that knows some users alone. `proc`: where the kernel tells of processes. */
+export function knowsAllUsers(proc = '/proc'): boolean {
+  try {
+    return /^\s*0\s+0\s+4294967295\s*$/.test(readFileSync(`${proc}/self/uid_map`, 'latin1'));
+  } catch {
+    return false;
+  }
+}

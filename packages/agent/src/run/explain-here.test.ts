@@ -66,6 +66,7 @@ function parts(
     problems: { current: [] },
     tunnels: WAYS,
     sight: 'own',
+    users: { numberOf: (user) => (user === 'www' ? 33 : undefined), self: 900 },
     ...rest,
   };
 }
@@ -85,13 +86,37 @@ test('a host that runs one service speaks as it, which is said', async () => {
   expect(steps[0]).toBe('programs of here speak as web, the one service that runs there');
 });
 
-test('on a host of several services, which nobody tells apart, each is judged as the host', async () => {
-  const services = parseAgentFile('weft.yaml', 'services: { web: {}, api: {} }').services;
+const apart: readonly Rule[] = [{ name: 'apart', action: 'deny', from: ['host:here'], to: ['redis'], ports: [] }];
+
+test('on a host of several services, one that nobody tells apart is judged as the host', async () => {
+  const services = parseAgentFile('w', 'services: { web: { match: { user: www, unit: web } }, api: {} }').services;
   const more = new Map([service('api', 8_080, 'id-here')]);
-  const rules: readonly Rule[] = [{ name: 'apart', action: 'deny', from: ['host:here'], to: ['redis'], ports: [] }];
-  const { steps, ...told } = await explainHere(parts({ services, more, rules }), asked('web', 'redis', 6_379));
+  const { steps, ...told } = await explainHere(parts({ services, more, rules: apart }), asked('web', 'redis', 6_379));
   expect(told).toMatchObject({ verdict: 'deny', rule: 'apart', breakPoint: 'denied' });
   expect(steps[0]).toBe('here runs web, api, where no process can be told to be of web, so it speaks as host:here');
+});
+
+test('of a service whose processes are told where they are of its own user, nothing is promised that depends on it', async () => {
+  const services = parseAgentFile('weft.yaml', 'services: { web: {}, api: {} }').services;
+  const more = new Map([service('api', 8_080, 'id-here')]);
+  await expect(
+    explainHere(parts({ services, more, rules: apart }), asked('web', 'redis', 6_379)),
+  ).rejects.toMatchObject({
+    code: 'not-promised',
+    message: expect.stringMatching(
+      /^it cannot be promised: .* speak as web, permitted by default; others as host:here, denied by apart\. /,
+    ),
+  });
+  const { steps, ...told } = await explainHere(parts({ services, more }), asked('web', 'redis', 6_379));
+  expect(told).toMatchObject({ verdict: 'allow', breakPoint: 'none' });
+  expect(steps[0]).toBe("programs of web that are of this agent's own user speak as it, others as host:here");
+});
+
+test('users for whom it is otherwise are named', async () => {
+  const rules: readonly Rule[] = [{ name: 'no-bob', action: 'deny', from: ['user:bob'], to: ['redis'], ports: [] }];
+  const { steps, ...told } = await explainHere(parts({ rules }), asked('web', 'redis', 6_379));
+  expect(told).toMatchObject({ verdict: 'allow', breakPoint: 'none' });
+  expect(steps).toContain('but not for user bob (rule no-bob), one that is not known (rule no-bob)');
 });
 
 test.each([

@@ -7,21 +7,23 @@ import {
   listed,
   listenerProblem,
   messageOf,
+  otherUsers,
   type Protocol,
   type Service,
   type Source,
   sourceName,
+  type Verdict,
   verdictSteps,
 } from '@weft/proto';
 import { Deadline } from '../bytes/deadline.ts';
 import type { AgentService } from '../config/agent-file.ts';
-import { localSpeech, runsHere, toldHere } from '../flows/judge.ts';
+import { localSpeech, runsHere, tellingsHere, toldOf } from '../flows/judge.ts';
 import { targetsOf } from '../inbound/addresses.ts';
 import type { LocalTargets } from '../inbound/target-watch.ts';
 import { tryTargets } from '../inbound/try-target.ts';
 import { LocalRefusal } from '../observe/errors.ts';
 import type { ExplainAnswer } from '../observe/local-question.ts';
-import type { Sight } from '../owner/sight.ts';
+import type { Sight, UsersHere } from '../owner/sight.ts';
 import type { Tunnels } from '../tunnel/types.ts';
 import type { Netmap, NetmapInstance } from '../words/netmap.ts';
 import type { Problems } from '../words/problems.ts';
@@ -34,6 +36,7 @@ export interface ExplainParts {
   readonly problems: Pick<Problems, 'current'>;
   readonly tunnels: Pick<Tunnels, 'lookAt'>;
   readonly sight: Sight;
+  readonly users?: UsersHere;
 }
 
 export interface FlowAsked {
@@ -60,7 +63,7 @@ export async function explainHere(parts: ExplainParts, asked: FlowAsked): Promis
   if (self === undefined) throw new LocalRefusal('not-own', 'this agent knows nothing of its network yet');
   const service = netmap.services.get(asked.service)?.service;
   const target = service && runsHere(netmap, services, service.name) !== undefined ? service : undefined;
-  const { source, said, own } = sourceOf(parts, asked.from);
+  const { source, said, own, perhaps } = sourceOf(parts, asked.from);
   if (!own && target === undefined)
     throw new LocalRefusal(
       'not-own',
@@ -74,13 +77,25 @@ export async function explainHere(parts: ExplainParts, asked: FlowAsked): Promis
   if (service === undefined)
     return deny('builtin:no-such-service', `${self.host} knows of no service ${asked.service}`, 'no-such-name');
   const destination = { service, port: asked.port, protocol: asked.protocol };
-  const verdict = netmap.policy.decide(source, destination);
+  const verdict = netmap.policy.decide(source, destination, '');
+  const other = perhaps && netmap.policy.decide(perhaps, destination, '');
+  if (other !== undefined && other.allowed !== verdict.allowed)
+    throw notPromised(self.host, asked.from, verdict, other);
   if (service.kind === 'worker') return deny(verdict.rule, verdict.reason, 'no-such-name');
   const outcome = { verdict: verdict.allowed ? 'allow' : 'deny', ...of(verdict) } as const;
-  const steps = [...said, ...verdictSteps(service, verdict)];
+  const steps = [...said, ...verdictSteps(service, verdict), ...otherUsers(netmap.policy, verdict)];
   if (!verdict.allowed) return { ...outcome, breakPoint: 'denied', steps };
   const path = own ? await fromHere(parts, source, destination) : await toHere(parts, source, destination);
   return { ...outcome, breakPoint: path.breakPoint, steps: [...steps, ...path.steps] };
+}
+
+function notPromised(host: string, from: string, verdict: Verdict, other: Verdict): LocalRefusal {
+  const does = ({ allowed, rule }: Verdict) => `${allowed ? 'permitted' : 'denied'} by ${rule}`;
+  const words =
+    `it cannot be promised: the agent of ${host} sees processes of its own user alone. Those of ${from} that are of that user speak as ${from}, ` +
+    `${does(other)}; others as ${sourceName(verdict.source)}, ${does(verdict)}. Let match in the agent file name a user for ${from}, or give the ` +
+    'agent CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH';
+  return new LocalRefusal('not-promised', words);
 }
 
 function of({ rule, revision, reason }: { readonly rule: string; readonly revision: number; readonly reason: string }) {
@@ -94,9 +109,11 @@ interface Caller {
   readonly said: readonly string[];
   /** Whether it calls from here. */
   readonly own: boolean;
+  /** What it speaks as instead where its process is of the agent's own user, which nobody can say beforehand. */
+  readonly perhaps?: Source;
 }
 
-function sourceOf({ netmap, services, sight }: ExplainParts, from: string): Caller {
+function sourceOf({ netmap, services, sight, users }: ExplainParts, from: string): Caller {
   const { self } = netmap;
   if (self === undefined) return { source: undefined, said: [], own: false };
   if (from === 'internet') return { source: { type: 'internet' }, said: [], own: self.roles.includes('gateway') };
@@ -110,7 +127,7 @@ function sourceOf({ netmap, services, sight }: ExplainParts, from: string): Call
       const said = [`programs of ${self.host} speak as ${unknown.name}, the one service that runs there`];
       return { source: service(unknown.name), said, own: true };
     }
-    const known = [...toldHere(netmap, services, sight)];
+    const known = [...toldOf(tellingsHere(netmap, services, sight, users))];
     const said =
       known.length === 0
         ? []
@@ -123,7 +140,13 @@ function sourceOf({ netmap, services, sight }: ExplainParts, from: string): Call
   }
   const own = runsHere(netmap, services, from) !== undefined;
   if (!own || !apart.includes(from)) return { source: service(from), said: [], own };
-  if (!toldHere(netmap, services, sight).has(from)) {
+  const telling = tellingsHere(netmap, services, sight, users).get(from);
+  if (telling === 'own') {
+    const perhaps = service(from);
+    const said = `programs of ${from} that are of this agent's own user speak as it, others as host:${self.host}`;
+    return { source: netmap.hostSource(self), said: [said], own, ...(perhaps && { perhaps }) };
+  }
+  if (telling !== 'told') {
     const said = `${self.host} runs ${listed(apart, NAMED)}, where no process can be told to be of ${from}, so it speaks as host:${self.host}`;
     return { source: netmap.hostSource(self), said: [said], own };
   }

@@ -13,7 +13,7 @@ import {
   parseAddress,
   parseHostPort,
 } from '@weft/proto';
-import { toldHere } from '../flows/judge.ts';
+import { localSpeech, tellingsHere, toldOf } from '../flows/judge.ts';
 import { mergeOpenFlows } from '../flows/open-flows.ts';
 import { FlowRecorder } from '../flows/recorder.ts';
 import { FlowTraffic } from '../flows/traffic.ts';
@@ -215,8 +215,9 @@ export async function openMainPath(
   const watched = { watch: { report: reports } };
   const described = { inbound: watched, totals, problems, tunnel, advertise, listeners };
   const reporter = new ReportSender(() => {
-    const toldApart = toldHere(store.current, services, sight);
-    return makeReport({ ...described, port: tunnels.port, gateway: gateway.address, toldApart });
+    const toldApart = toldOf(tellingsHere(store.current, services, sight));
+    const othersAsHost = localSpeech(store.current, services).unknown.type === 'host';
+    return makeReport({ ...described, port: tunnels.port, gateway: gateway.address, toldApart, othersAsHost });
   });
   changed.report = () => reporter.changed();
   inbound.watch.onChange(() => reporter.changed());

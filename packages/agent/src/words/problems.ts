@@ -12,6 +12,7 @@ export interface Problems {
 export const NOT_IN_FORCE: ReadonlySet<string> = new Set([
   'gateway-listen',
   'gateway-not-allowed',
+  'match-no-user',
   'match-not-enforced',
   'service-not-allowed',
   'service-not-declared',

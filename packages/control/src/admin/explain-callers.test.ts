@@ -110,6 +110,26 @@ describe('each host that it may be on', () => {
     expect(other.answer).toMatchObject({ verdict: 'deny', rule: 'default' });
   });
 
+  test('speaks as its host, though it is alone, where its agent may not tell it from others', async () => {
+    const where = await networkOf(shut(), [data, { host: 'alone', services: ['web'] }]);
+    const { answer } = await explain(toDb, { othersAsHost: ['alone'] }, where);
+    expect(answer).toMatchObject({ verdict: 'deny', rule: 'default' });
+    expect(answer.steps[0]).toBe(
+      'alone runs web, whose processes its agent does not promise to tell from others, and speaks as host:alone',
+    );
+    expect(answer.steps.at(-1)).toBe(
+      'rule let-web allows nothing to web on alone, where no process can be told from another',
+    );
+  });
+
+  test('is judged for each user that rules speak of', async () => {
+    const noBob = rule('no-bob', 'deny', ['user:bob'], ['db']);
+    const where = await networkOf(shut([letWeb, noBob]), [data, { host: 'alone', services: ['web'] }]);
+    const { answer } = await explain(toDb, {}, where);
+    expect(answer).toMatchObject({ verdict: 'allow', rule: 'let-web' });
+    expect(answer.steps).toContain('but not for user bob (rule no-bob), one that is not known (rule no-bob)');
+  });
+
   test('is left out of those that may, with the rule that is not enforced there', async () => {
     const where = await networkOf(shut(), [data, mixed, { host: 'alone', services: ['web'] }]);
     const { answer, traced } = await explain(toDb, {}, where);

@@ -11,7 +11,7 @@ import {
   sourceName,
 } from '@weft/proto';
 import type { LiveAgents } from '../fleet/live.ts';
-import { fleetAgents, fleetRuns, fleetTold, tagsByHost } from '../fleet/projection.ts';
+import { fleetAgents, fleetRuns, fleetTold, speaksAsHost, tagsByHost } from '../fleet/projection.ts';
 import { hostSource } from '../state/may-run.ts';
 import type { AgentState, NetworkState } from '../state/types.ts';
 
@@ -27,6 +27,8 @@ export interface Caller {
   readonly runs: readonly string[];
   /** Of these, whose processes its agent tells from others. */
   readonly told: ReadonlySet<string>;
+  /** Whether a program there that is not told speaks as the host, even where one service alone runs. */
+  readonly asHost: boolean;
 }
 
 /**
@@ -43,14 +45,15 @@ export function callersOf(network: NetworkState, live: LiveAgents, from: string)
     .flatMap(({ agent, connected }): Caller[] => {
       const runs = runsOn(agent.id, agent.services);
       const told = fleetTold(live, agent.id);
-      const caller = { agent, connected, runs, told };
+      const asHost = speaksAsHost(live, agent.id);
+      const caller = { agent, connected, runs, told, asHost };
       if (from === 'internet') {
         return agent.roles.includes('gateway') ? [{ ...caller, source: { type: 'internet' } }] : [];
       }
       if (host === undefined ? !runs.includes(from) : agent.host !== host) return [];
       const running = runs.flatMap((name) => network.services.get(name)?.service ?? []);
       // Whoever says how to know the processes of its one service runs others too.
-      const alone = running.length === 1 && told.size === 0 ? running[0] : undefined;
+      const alone = running.length === 1 && !asHost ? running[0] : undefined;
       const known = host === undefined && told.has(from) ? running.find(({ name }) => name === from) : alone;
       const source: Source =
         known === undefined
@@ -69,14 +72,21 @@ export function speaksAs({ agent: { host }, runs, told, source }: Caller): strin
       : `every process on ${host} speaks as ${name}, the one service that it runs`;
   if (told.size > 0)
     return `processes on ${host} that are not known to be of ${listed([...told].sort(byText), NAMED)} speak as ${name}`;
-  return `${host} runs ${listed([...runs].sort(byText), NAMED)}, which cannot be told apart there and speak as ${name}`;
+  const them = listed([...runs].sort(byText), NAMED);
+  return runs.length === 1
+    ? `${host} runs ${them}, whose processes its agent does not promise to tell from others, and speaks as ${name}`
+    : `${host} runs ${them}, which cannot be told apart there and speak as ${name}`;
 }
 
 /** The rules about the caller's services and this destination that its host does not enforce as they are written. */
-export function inexactSteps(inexact: InexactRules, { agent, source, runs, told }: Caller, to: Destination): string[] {
+export function inexactSteps(
+  inexact: InexactRules,
+  { agent, source, runs, told, asHost }: Caller,
+  to: Destination,
+): string[] {
   if (source.type !== 'host') return [];
   return inexact
-    .on(source, runs, told)
+    .on(source, runs, told, asHost)
     .flatMap(({ rule, services }): string[] => {
       const about = services.filter((name) =>
         source.services.some((service) => service.name === name && isAbout(rule, { type: 'service', service }, to)),
@@ -88,5 +98,7 @@ export function inexactSteps(inexact: InexactRules, { agent, source, runs, told 
 
 function isAbout(rule: Rule, source: Source, to: Destination): boolean {
   const otherwise = rule.action === 'allow' ? 'deny' : 'allow';
-  return compilePolicy({ revision: 0, defaultAction: otherwise, rules: [rule] }).decide(source, to).rule === rule.name;
+  return (
+    compilePolicy({ revision: 0, defaultAction: otherwise, rules: [rule] }).decide(source, to, '').rule === rule.name
+  );
 }

@@ -42,11 +42,15 @@ export interface World {
   readonly problems?: Readonly<Record<string, string>>;
   /** Services whose processes the agent of a host tells from others. */
   readonly toldApart?: Readonly<Record<string, readonly string[]>>;
+  /** Hosts whose unknown programs speak as the host. */
+  readonly othersAsHost?: readonly string[];
 }
 
-function reportOf(problem: string | undefined, toldApart: readonly string[] | undefined): Report | undefined {
-  const [code, subject] = problem?.split(' ') ?? [];
-  if (toldApart !== undefined) return { ...EMPTY_REPORT, toldApart };
+function reportOf({ problems, toldApart, othersAsHost }: World, host: string): Report | undefined {
+  const [code, subject] = problems?.[host]?.split(' ') ?? [];
+  if (othersAsHost?.includes(host) === true) return { ...EMPTY_REPORT, othersAsHost: true };
+  const apart = toldApart?.[host];
+  if (apart !== undefined) return { ...EMPTY_REPORT, toldApart: apart };
   if (code === undefined || subject === undefined) return undefined;
   return { ...EMPTY_REPORT, problems: [{ code, subject, message: `because of ${code}` }] };
 }
@@ -63,7 +67,7 @@ export function explain(question: Partial<ExplainQuestion>, world: World = {}, w
       enforcedSinceMs: 0,
       version: '',
       capability: 1,
-      report: reportOf(world.problems?.[hostOf(agentId)], world.toldApart?.[hostOf(agentId)]),
+      report: reportOf(world, hostOf(agentId)),
       observedHost: '',
       behindSinceMs: 0,
       clockSkewMs: undefined,

@@ -10,6 +10,7 @@ import {
   InexactRules,
   listed,
   type Mesh,
+  otherUsers,
   type Remedy,
   type Rule,
   remedyOf,
@@ -78,18 +79,19 @@ export function createExplain({ live, tracer, policyOf = policyCache(), timeoutM
     const { from, port, protocol } = question;
     const destination = { service, port, protocol };
     const policy = policyOf(network);
-    const judged = callers.map((caller) => ({ caller, verdict: policy.decide(caller.source, destination) }));
+    const judged = callers.map((caller) => ({ caller, verdict: policy.decide(caller.source, destination, '') }));
     const denied = judged.filter(({ verdict }) => !verdict.allowed);
     // What is so for those who are there to call; where nobody is, for whoever would be.
     const isThere = judged.some(({ caller }) => caller.connected);
     const away = judged.filter(({ caller, verdict }) => isThere && !caller.connected && verdict.allowed);
     const counted = judged.filter(({ caller }) => !isThere || caller.connected);
     const told = [...counted].sort((one, other) => rank(one) - rank(other))[0];
-    const verdict = told?.verdict ?? policy.decide(sourceOfNobody(network, from), destination);
+    const verdict = told?.verdict ?? policy.decide(sourceOfNobody(network, from), destination, '');
     if (service.kind === 'worker') return deny(verdict.rule, verdict.reason, 'no-such-name');
     const decided = [
       ...(told === undefined || sourceName(verdict.source) === from ? [] : [speaksAs(told.caller)]),
       ...verdictSteps(service, verdict),
+      ...otherUsers(policy, verdict),
       ...deniedSteps(network.mesh, denied, told),
     ];
     const { policies: rules, defaultAction } = network.mesh;

@@ -11,7 +11,7 @@ import {
   problem,
 } from '@weft/proto';
 import type { LiveAgents } from '../fleet/live.ts';
-import { fleetRuns, fleetTold, tagsByHost } from '../fleet/projection.ts';
+import { fleetRuns, fleetTold, speaksAsHost, tagsByHost } from '../fleet/projection.ts';
 import { mayRunIn } from '../state/may-run.ts';
 import type { NetworkState } from '../state/types.ts';
 
@@ -35,11 +35,13 @@ export function inexactRules(mesh: Mesh, network: NetworkState | undefined, live
     const runs = runsOn(id, names);
     const known = entryOf(alike, names, () => new Map());
     const told = fleetTold(live, id);
-    const inexact = entryOf(known, `${runs.join()} ${[...told].join()}`, () =>
+    const asHost = speaksAsHost(live, id);
+    const inexact = entryOf(known, `${runs.join()} ${[...told].join()} ${asHost}`, () =>
       index.among(
         names.flatMap((name) => declared.get(name) ?? []),
         runs.filter((name) => declared.has(name)),
         told,
+        asHost,
       ),
     );
     const own = inexact.length === 0 ? undefined : index.about({ name: host, tags: tags.get(host) ?? [] });

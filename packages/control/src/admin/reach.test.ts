@@ -144,7 +144,7 @@ test('each caller and each declared port has the verdict of the evaluator, once'
           const entries = reach.get(sourceName(source)) ?? [];
           for (const { port, protocol } of eachPort(called.ports)) {
             const about = entries.filter(({ ports }) => includesPort(ports, port, protocol));
-            const verdict = policy.decide(source, { service: called, port, protocol });
+            const verdict = policy.decide(source, { service: called, port, protocol }, '');
             expect(about.map(({ rule: by, verdict: told }) => [by, told === 'allow'])).toEqual([
               [verdict.rule, verdict.allowed],
             ]);

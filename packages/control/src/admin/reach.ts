@@ -5,6 +5,7 @@ import {
   byText,
   entryOf,
   formatPortRange,
+  otherUsers,
   type Policy,
   type PortRange,
   plainRules,
@@ -110,13 +111,15 @@ interface Group {
 function reachFrom(source: Source, service: Service, segments: readonly PortRange[], policy: Policy): Reach[] {
   const groups = new Map<string, Group>();
   for (const segment of segments) {
-    const { allowed, rule, reason } = policy.decide(source, {
-      service,
-      port: segment.first,
-      protocol: segment.protocol,
-    });
+    const destination = { service, port: segment.first, protocol: segment.protocol };
+    const judged = policy.decide(source, destination, '');
+    const { allowed, rule } = judged;
     const verdict = allowed ? 'allow' : 'deny';
-    const group = entryOf(groups, `${verdict} ${rule}`, (): Group => ({ verdict, rule, reason, segments: [] }));
+    const others = otherUsers(policy, judged).join();
+    const group = entryOf(groups, `${verdict} ${rule} ${others}`, (): Group => {
+      const reason = others === '' ? judged.reason : `${judged.reason}, ${others}`;
+      return { verdict, rule, reason, segments: [] };
+    });
     group.segments.push(segment);
   }
   return Array.from(groups.values(), ({ verdict, rule, reason, segments: same }) => {

@@ -74,6 +74,7 @@ const live: LiveAgents = {
             flows: 4,
             listeners: 0,
             toldApart: [],
+            othersAsHost: false,
           },
         })
       : agent({ connected: false, enforcedRevision: 0, telemetry: undefined }),

@@ -100,6 +100,11 @@ export function fleetTold(live: LiveAgents, agentId: string): ReadonlySet<string
   return told.length === 0 ? NONE : new Set(told);
 }
 
+/** Whether a program of its host that is known to be of none of its services speaks as the host, by what it said last. */
+export function speaksAsHost(live: LiveAgents, agentId: string): boolean {
+  return live.agent(agentId)?.report?.othersAsHost === true || fleetTold(live, agentId).size > 0;
+}
+
 export function fleetServices(network: NetworkState, live: LiveAgents): FleetService[] {
   const instances = Map.groupBy(fleetInstances(network, live), ({ instance }) => instance.service);
   return Array.from(network.services.values(), (declared) => ({

@@ -13,6 +13,7 @@ export const EMPTY_REPORT: Report = {
   flows: 0,
   listeners: 0,
   toldApart: [],
+  othersAsHost: false,
 };
 
 export interface AcceptedReport {

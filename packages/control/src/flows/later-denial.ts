@@ -49,8 +49,12 @@ export class LaterDenials {
     const { mesh, meshRevision: revision } = network;
     const { defaultAction, policies: rules } = mesh;
     const policy = entryOf(this.#policies, mesh, () => compilePolicy({ revision, defaultAction, rules }));
-    const verdict = policy.decide(caller, { service: called, port, protocol });
-    return !verdict.allowed && verdict.rule === rule;
+    const destination = { service: called, port, protocol };
+    // A record does not say of which user it was.
+    return ['', null, ...policy.usersAsked(destination)].some((user) => {
+      const verdict = policy.decide(caller, destination, user);
+      return !verdict.allowed && verdict.rule === rule;
+    });
   }
 
   #caller(network: NetworkState, source: string, sourceHost: string): Source | undefined {

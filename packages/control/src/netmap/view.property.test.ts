@@ -26,7 +26,7 @@ function mayCall(network: NetworkState, callers: readonly Source[], names: reado
     const service = network.services.get(name)?.service;
     if (service === undefined) return false;
     return [...eachPort(service.ports)].some((port) =>
-      callers.some((source) => policy.decide(source, { service, ...port }).allowed),
+      callers.some((source) => policy.decide(source, { service, ...port }, '').allowed),
     );
   });
 }
@@ -93,7 +93,10 @@ test('the rules an agent is given decide its own flows as all rules do', async (
           const service = network.services.get(name)?.service;
           if (service === undefined) return;
           for (const port of eachPort(service.ports)) {
-            const [mine, all] = [given.decide(told, { service, ...port }), whole.decide(source, { service, ...port })];
+            const [mine, all] = [
+              given.decide(told, { service, ...port }, ''),
+              whole.decide(source, { service, ...port }, ''),
+            ];
             expect([mine.allowed, mine.rule]).toEqual([all.allowed, all.rule]);
           }
         };

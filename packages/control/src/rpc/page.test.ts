@@ -92,6 +92,7 @@ test('10,000 agents are listed page by page with flat memory, also with all that
     flows: 0,
     listeners: 0,
     toldApart: [],
+    othersAsHost: false,
   };
   const live = {
     agent: () => ({ report: report satisfies Report }) as unknown as LiveAgent,

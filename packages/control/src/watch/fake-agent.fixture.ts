@@ -41,6 +41,7 @@ export function reportOf(services: readonly string[], more: Partial<Report> = {}
     flows: 0,
     listeners: 0,
     toldApart: [],
+    othersAsHost: false,
     ...more,
   };
 }

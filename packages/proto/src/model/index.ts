@@ -2,6 +2,7 @@
 
 export * from '../policy/compile.ts';
 export * from '../policy/inexact.ts';
+export * from '../policy/other-users.ts';
 export * from '../policy/plain-rules.ts';
 export * from '../policy/remedy.ts';
 export * from '../policy/rule-index.ts';

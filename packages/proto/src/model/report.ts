@@ -39,4 +39,6 @@ export interface Report {
   readonly listeners: number;
   /** Names of services that run there whose processes its agent tells from others. */
   readonly toldApart: readonly string[];
+  /** Whether a program that is known to be of none of them speaks as the host, even where one service alone runs. */
+  readonly othersAsHost: boolean;
 }

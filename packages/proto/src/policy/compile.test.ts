@@ -41,11 +41,15 @@ function verdict(flow: string, defaultAction: Action, rules: readonly Rule[], kn
     allowed,
     rule: decider,
     revision,
-  } = compilePolicy({ revision: 7, defaultAction, rules }).decide(source, {
-    service: destination,
-    port,
-    protocol,
-  });
+  } = compilePolicy({ revision: 7, defaultAction, rules }).decide(
+    source,
+    {
+      service: destination,
+      port,
+      protocol,
+    },
+    '',
+  );
   expect(revision).toBe(7);
   return `${allowed ? 'allow' : 'deny'} by ${decider}`;
 }
@@ -214,7 +218,7 @@ describe('a process of a host that may run redis and mailer', () => {
     const [called] = services;
     if (source === undefined || called === undefined) throw new Error('no such flow');
     const policy = compilePolicy({ revision: 1, defaultAction: 'allow', rules: [rule('r', 'deny', from, 'web')] });
-    expect(policy.decide(source, { service: called, port: 3000, protocol: 'tcp' }).reason).toBe(reason);
+    expect(policy.decide(source, { service: called, port: 3000, protocol: 'tcp' }, '').reason).toBe(reason);
   });
 });
 
@@ -231,7 +235,7 @@ describe('one compiled policy', () => {
     });
     const source = { type: 'host', name: 'a', tags: [], services: [] } as const;
     for (const protocol of [first, second, first, second]) {
-      const { allowed } = policy.decide(source, { service: called, port: 53, protocol });
+      const { allowed } = policy.decide(source, { service: called, port: 53, protocol }, '');
       expect([protocol, allowed]).toEqual([protocol, protocol === 'udp']);
     }
   });
@@ -242,8 +246,8 @@ describe('the same name with other tags', () => {
     const policy = compilePolicy({ revision: 1, defaultAction: 'allow', rules: [rule('no', 'deny', 'tag:ci', '*')] });
     const destination = { service: service('redis', 'private', [6379]), port: 6379, protocol: 'tcp' } as const;
     const host = { type: 'host', name: 'a', services: [] } as const;
-    expect(policy.decide({ ...host, tags: ['ci'] }, destination).allowed).toBe(false);
-    expect(policy.decide({ ...host, tags: [] }, destination).allowed).toBe(true);
+    expect(policy.decide({ ...host, tags: ['ci'] }, destination, '').allowed).toBe(false);
+    expect(policy.decide({ ...host, tags: [] }, destination, '').allowed).toBe(true);
   });
 });
 
@@ -255,11 +259,11 @@ describe('a rule about users', () => {
   const to = { service: redis, port: 6379, protocol: 'tcp' } as const;
   const noBob = rule('no-bob', 'deny', 'user:bob', 'redis');
   const ann = rule('let-ann', 'allow', 'user:ann', 'redis', [6379]);
-  const cases: readonly [string, Action, readonly Rule[], CallerUser | undefined, string][] = [
+  const cases: readonly [string, Action, readonly Rule[], CallerUser, string][] = [
     ['denies who it names', 'allow', [noBob], 'bob', 'deny by no-bob'],
     ['denies nobody else', 'allow', [noBob], 'ann', 'allow by default'],
     ['denies none that no rule names', 'allow', [noBob], '', 'allow by default'],
-    ['denies none by itself', 'allow', [noBob], undefined, 'allow by default'],
+    ['denies nobody else', 'allow', [noBob], '', 'allow by default'],
     ['denies who is not known, and may be one', 'allow', [noBob], null, 'deny by no-bob'],
     ['allows who it names', 'deny', [ann], 'ann', 'allow by let-ann'],
     ['allows nobody else', 'deny', [ann], 'bob', 'deny by default'],

@@ -26,7 +26,7 @@ export function compilePolicy({ revision, defaultAction, rules }: PolicyRules): 
   const ordered = [...denies, ...plain.filter((rule) => rule.action === 'allow')];
   const masks = new RuleMasks(ordered);
 
-  function decide(source: Source, destination: Destination, user: CallerUser = ''): Verdict {
+  function decide(source: Source, destination: Destination, user: CallerUser): Verdict {
     const { service, port, protocol } = destination;
     const called = `${service.name}:${port}/${protocol}`;
     if (service.kind === 'worker') {
@@ -67,7 +67,12 @@ export function compilePolicy({ revision, defaultAction, rules }: PolicyRules): 
     return masks.users !== undefined && firstInBoth(masks.users, masks.destination(destination)) !== -1;
   }
 
-  return { revision, decide, asksUser };
+  function usersAsked(destination: Destination): string[] {
+    const about = masks.destination(destination);
+    return [...masks.named].flatMap(([name, mask]) => (firstInBoth(mask, about) === -1 ? [] : [name]));
+  }
+
+  return { revision, decide, asksUser, usersAsked };
 }
 
 /** Why a rule that denies holds for who calls, where it is not about it by its words alone. */
@@ -105,11 +110,15 @@ export function denied(
 export function runPolicyTests(mesh: Mesh, policy?: Policy, mayRun: MayRun = bySayingOf(mesh)): FieldProblem[] {
   const evaluator = policy ?? compilePolicy({ revision: 0, defaultAction: mesh.defaultAction, rules: mesh.policies });
   return mesh.tests.flatMap((test, index) => {
+    if (userOf(test.from) !== undefined) {
+      const words = 'a test has a service, host:NAME or internet for its caller, run by a user that no rule names';
+      return [problem(`tests[${index}].from`, `${words}; weft explain says for which users it is otherwise`)];
+    }
     const source = resolveSource(test.from, mesh, mayRun);
     const service = findService(mesh, test.service);
     if (source === undefined) return [problem(`tests[${index}].from`, `there is no caller ${test.from}`)];
     if (service === undefined) return [problem(`tests[${index}].to`, `there is no service ${test.service}`)];
-    const verdict = evaluator.decide(source, { service, port: test.port, protocol: test.protocol });
+    const verdict = evaluator.decide(source, { service, port: test.port, protocol: test.protocol }, '');
     const got = verdict.allowed ? 'allow' : 'deny';
     if (got === test.expect) return [];
     return [problem(`tests[${index}]`, `expected ${test.expect}, got ${got} by ${verdict.rule}: ${verdict.reason}`)];

@@ -31,10 +31,11 @@ export class InexactRules {
 
   /**
    * In file order. `host`: with all that it may run; `runs`: the names of those that run there; `told`: of these, whose processes its
-   * agent tells from others. None of a host that speaks as its one.
+   * agent tells from others; `asHost`: whether whoever is not told speaks as the host even where one alone runs. None of a host that
+   * speaks as its one.
    */
-  on(host: HostSource, runs: readonly string[], told: ReadonlySet<string> = NONE): InexactRule[] {
-    const found = this.among(host.services, runs, told);
+  on(host: HostSource, runs: readonly string[], told: ReadonlySet<string> = NONE, asHost = false): InexactRule[] {
+    const found = this.among(host.services, runs, told, asHost);
     if (found.length === 0) return [];
     const own = this.about(host);
     return found.filter(({ place }) => !own.has(place));
@@ -46,8 +47,13 @@ export class InexactRules {
   }
 
   /** The same, whatever the host is called: to be asked once for all that may run, and run, the same. */
-  among(services: readonly Service[], runs: readonly string[], told: ReadonlySet<string> = NONE): InexactRule[] {
-    if (runs.length === 1 || services.length < 2) return [];
+  among(
+    services: readonly Service[],
+    runs: readonly string[],
+    told: ReadonlySet<string> = NONE,
+    asHost = false,
+  ): InexactRule[] {
+    if (!asHost && (runs.length === 1 || services.length < 2)) return [];
     // Whoever is none of them is denied with any of them, which takes nothing from who is known.
     const exact = runs.length > 0 && runs.every((name) => told.has(name));
     const bySelector = new Map<string, string[]>();

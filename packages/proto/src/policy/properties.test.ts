@@ -85,8 +85,8 @@ describe('the evaluator', () => {
     );
     fc.assert(
       fc.property(shuffled, anyDefault, anySource, anyDestination, ([one, other], fallback, from, to) => {
-        const first = compilePolicy({ revision: 1, defaultAction: fallback, rules: one }).decide(from, to);
-        const second = compilePolicy({ revision: 1, defaultAction: fallback, rules: other }).decide(from, to);
+        const first = compilePolicy({ revision: 1, defaultAction: fallback, rules: one }).decide(from, to, '');
+        const second = compilePolicy({ revision: 1, defaultAction: fallback, rules: other }).decide(from, to, '');
         expect(second.allowed).toBe(first.allowed);
       }),
     );
@@ -96,7 +96,7 @@ describe('the evaluator', () => {
     fc.assert(
       fc.property(anyRules, anyRules, anyDefault, anySource, anyDestination, (list, more, fallback, from, to) => {
         const decide = (all: Rule[]): boolean =>
-          compilePolicy({ revision: 1, defaultAction: fallback, rules: all }).decide(from, to).allowed;
+          compilePolicy({ revision: 1, defaultAction: fallback, rules: all }).decide(from, to, '').allowed;
         const before = decide(list);
         if (!before) expect(decide([...list, ...more.filter(({ action }) => action === 'deny')])).toBe(false);
         if (before) expect(decide([...list, ...more.filter(({ action }) => action === 'allow')])).toBe(true);
@@ -109,7 +109,9 @@ describe('the evaluator', () => {
       fc.property(anyRules, anyDefault, anySource, anyService, anyDestination, (list, fallback, from, one, to) => {
         if (from.type !== 'host') return;
         const { decide } = compilePolicy({ revision: 1, defaultAction: fallback, rules: list });
-        const [before, after] = [from, { ...from, services: [...from.services, one] }].map((who) => decide(who, to));
+        const [before, after] = [from, { ...from, services: [...from.services, one] }].map((who) =>
+          decide(who, to, ''),
+        );
         if (after?.allowed) expect(before).toMatchObject({ allowed: true, rule: after.rule });
       }),
     );
@@ -135,6 +137,7 @@ describe('the evaluator', () => {
         const verdict = policy.decide(
           { type: 'host', name: 'h', tags: [], services: [] },
           { service, port, protocol: 'tcp' },
+          '',
         );
         if (!verdict.allowed) count++;
       }

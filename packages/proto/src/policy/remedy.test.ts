@@ -37,26 +37,26 @@ it('permits when it is applied, and the rule changes no other verdict', () => {
   fc.assert(
     fc.property(anyRules, anyDefault, anySource, anyDestination, others, (rules, defaultAction, from, to, all) => {
       const policy = (some: readonly Rule[]) => compilePolicy({ revision: 1, defaultAction, rules: some });
-      const before = policy(rules).decide(from, to);
+      const before = policy(rules).decide(from, to, '');
       const remedy = remedyOf({ rules, defaultAction, sources: [from], destination: to });
       expect(remedy === undefined).toBe(before.allowed || before.rule.startsWith('builtin:'));
       if (remedy === undefined) return;
       const left = rules.filter(({ name }) => !remedy.denies.includes(name));
       const added = remedy.rule === undefined ? [] : [remedy.rule];
-      expect(policy([...left, ...added]).decide(from, to).allowed).toBe(true);
+      expect(policy([...left, ...added]).decide(from, to, '').allowed).toBe(true);
       // Each of them is needed.
       for (const one of remedy.denies) {
         const kept = rules.filter(({ name }) => name === one || !remedy.denies.includes(name));
-        expect(policy([...kept, ...added]).decide(from, to).allowed).toBe(false);
+        expect(policy([...kept, ...added]).decide(from, to, '').allowed).toBe(false);
       }
       if (remedy.rule === undefined) return;
-      expect(policy(left).decide(from, to).allowed).toBe(false);
+      expect(policy(left).decide(from, to, '').allowed).toBe(false);
       expect(ruleNameProblem(remedy.rule.name)).toBeUndefined();
       for (const [who, where] of all) {
         const same = isSame(who, from) && where.service.name === to.service.name;
         if (same && where.port === to.port && where.protocol === to.protocol) continue;
-        expect(policy([...rules, remedy.rule]).decide(who, where).allowed).toBe(
-          policy(rules).decide(who, where).allowed,
+        expect(policy([...rules, remedy.rule]).decide(who, where, '').allowed).toBe(
+          policy(rules).decide(who, where, '').allowed,
         );
       }
     }),

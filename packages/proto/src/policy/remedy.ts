@@ -14,7 +14,7 @@ export interface Remedy {
 export interface RemedyQuestion {
   readonly rules: readonly Rule[];
   readonly defaultAction: Action;
-  /** All of them are to be permitted. */
+  /** All of them are to be permitted, run by a user that no rule names. */
   readonly sources: readonly Source[];
   readonly destination: Destination;
 }
@@ -25,7 +25,7 @@ const LONGEST_NAME = 63;
 export function remedyOf({ rules, defaultAction, sources, destination }: RemedyQuestion): Remedy | undefined {
   const refusedBy = (some: readonly Rule[], otherwise: Action): Source[] => {
     const policy = compilePolicy({ revision: 0, defaultAction: otherwise, rules: some });
-    return sources.filter((source) => !policy.decide(source, destination).allowed);
+    return sources.filter((source) => !policy.decide(source, destination, '').allowed);
   };
   if (refusedBy(rules, defaultAction).length === 0 || refusedBy([], 'allow').length > 0) return undefined;
   const denying = rules.filter((rule) => rule.action === 'deny' && refusedBy([rule], 'allow').length > 0);

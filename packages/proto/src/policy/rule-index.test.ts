@@ -45,7 +45,7 @@ test('finds exactly the rules by which the evaluator decides', () => {
       const [from, to] = [of.from(caller), of.to(called)];
       for (const [index, rule] of all.entries()) {
         const alone = compilePolicy({ revision: 1, defaultAction: 'deny', rules: [rule] });
-        const verdict = alone.decide(caller, { service: called, port: 80, protocol: 'tcp' });
+        const verdict = alone.decide(caller, { service: called, port: 80, protocol: 'tcp' }, '');
         expect(from.includes(index) && to.includes(index)).toBe(verdict.rule === rule.name);
       }
     }),

@@ -136,6 +136,11 @@ export class RuleMasks {
     return this.#users;
   }
 
+  /** By the name of each user that rules speak of. */
+  get named(): ReadonlyMap<string, Mask> {
+    return this.#named;
+  }
+
   /** Rules whose `to` selects the destination's service and whose `ports` hold its port. */
   destination(destination: Destination): Mask {
     const { service, port, protocol } = destination;

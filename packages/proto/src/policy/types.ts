@@ -55,10 +55,11 @@ export type CallerUser = string | null;
 export interface Policy {
   readonly revision: number;
   /**
-   * Without a user it is one that no rule names. One that nobody knows is permitted nothing that a user is, and denied what any is.
-   * The internet has none.
+   * A user that nobody knows is permitted nothing that a user is, and denied what any is. The internet has none, whatever is said.
    */
-  decide(source: Source, destination: Destination, user?: CallerUser): Verdict;
+  decide(source: Source, destination: Destination, user: CallerUser): Verdict;
   /** Whether a rule about this destination speaks of users. */
   asksUser(destination: Destination): boolean;
+  /** Names of the users that rules about it speak of. */
+  usersAsked(destination: Destination): readonly string[];
 }

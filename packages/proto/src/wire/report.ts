@@ -44,6 +44,7 @@ export function reportFromWire(wire: pb.Outgoing<pb.Report> | null | undefined):
     flows: count(report.flows, 'report.flows'),
     listeners: count(report.listeners, 'report.listeners'),
     toldApart: list(report.toldApart, 'report.told_apart', LIMITS.services, serviceName),
+    othersAsHost: report.othersAsHost ?? false,
   };
 }
 

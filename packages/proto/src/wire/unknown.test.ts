@@ -42,11 +42,15 @@ function policyOf(rule: pb.Outgoing<pb.Rule>, defaultAction = 1): PolicyItem {
 }
 
 function verdict(policy: PolicyItem, source: Source, service: Service, port = 6379): string {
-  const { allowed, rule } = compilePolicy({ revision: 1, ...policy }).decide(source, {
-    service,
-    port,
-    protocol: 'tcp',
-  });
+  const { allowed, rule } = compilePolicy({ revision: 1, ...policy }).decide(
+    source,
+    {
+      service,
+      port,
+      protocol: 'tcp',
+    },
+    '',
+  );
   return `${allowed ? 'allow' : 'deny'} ${rule}`;
 }
 

@@ -164,6 +164,7 @@ export const anyReport: fc.Arbitrary<Report> = fc.record({
   flows: fc.nat(),
   listeners: fc.nat(),
   toldApart: fc.array(name, { maxLength: 3 }),
+  othersAsHost: fc.boolean(),
 });
 
 export const anyFlow: fc.Arbitrary<FlowRecord> = fc.record({

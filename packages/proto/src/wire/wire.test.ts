@@ -264,7 +264,7 @@ describe('the policy that stands in', () => {
       { type: 'host', name: 'h', tags: [], services: [] } as const,
       { type: 'service', service } as const,
     ]) {
-      const verdict = policy.decide(source, { service, port: 6379, protocol: 'tcp' });
+      const verdict = policy.decide(source, { service, port: 6379, protocol: 'tcp' }, '');
       expect([verdict.allowed, verdict.rule]).toEqual([false, UNREADABLE_POLICY_RULE]);
     }
   });
@@ -280,6 +280,7 @@ describe('words from an agent', () => {
     flows: 0,
     listeners: 0,
     toldApart: [],
+    othersAsHost: false,
   };
   it('are made to fit by an honest one', () => {
     const problems = [{ code: 'c', subject: 's', message: `one\ntwo\ud800${'x'.repeat(2_000)}` }];

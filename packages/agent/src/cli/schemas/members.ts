@@ -217,6 +217,7 @@ export const agents = told({
         flows: count.describe('open ones'),
         listeners: count.describe('ports that it can listen on at once; 0: no limit is known'),
         toldApart: texts.describe('services whose processes it tells from others'),
+        othersAsHost: flag.describe('whether a program that is known to be of no service there speaks as the host'),
       } satisfies Record<keyof Report, z.ZodType>)
         .nullable()
         .describe('null: it has told nothing yet'),
