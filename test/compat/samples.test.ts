@@ -154,9 +154,9 @@ describe.each([3, 4, 5, 6])('what capability %i says', (capability) => {
     const { decide } = compilePolicy({ revision: 7, ...policy });
     const destination = { service: web, port: 3000, protocol: 'tcp' } as const;
     // Of a process of the host nobody knows which service it is, and one of them is denied it.
-    expect(decide({ type: 'host', name: 'front-1', tags: [], services }, destination).rule).toBe('no-mail');
+    expect(decide({ type: 'host', name: 'front-1', tags: [], services }, destination, '').rule).toBe('no-mail');
     const internet = capability < 5 ? 'builtin:ingress' : 'inside';
-    expect(decide({ type: 'internet' }, destination).rule).toBe(internet);
+    expect(decide({ type: 'internet' }, destination, null).rule).toBe(internet);
   });
 
   test.skipIf(capability < 6)('of what hosts may run is taken as it was meant', () => {
