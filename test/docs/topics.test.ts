@@ -1,4 +1,5 @@
 /** What `weft help TOPIC` says is what the documents say, and these say all that the code has. */
+import { NO_BREAKS, selectorForms } from '@weft/proto';
 import { topics } from '@weft/proto/topics';
 import { describe, expect, test } from 'vitest';
 import { type FileSort, jsonSchemaOf } from '../../packages/agent/src/config/json-schema.ts';
@@ -89,7 +90,11 @@ describe('REFERENCE.md', () => {
 
   test('has each sort of selector', () => {
     const told = tableRows(document, '## Selectors').flatMap(([selector]) => codes(selector));
-    for (const form of ['kind:web', 'tag:NAME', 'host:NAME', 'internet', '*']) expect(told).toContain(form);
+    const forms = selectorForms('from').replace(' or ', ', ').split(', ');
+    expect(forms.length).toBeGreaterThan(5);
+    // A name of a service and a kind stand there as examples.
+    const examples: Readonly<Record<string, string>> = { 'a service name': 'redis', 'kind:KIND': 'kind:web' };
+    for (const form of forms) expect(told).toContain(examples[form] ?? form);
   });
 });
 
@@ -100,6 +105,11 @@ describe('README', () => {
     const errors = read('packages/agent/src/cli/errors.ts');
     const [, union = ''] = /export type ExitCode = ([^;]+);/.exec(errors) ?? [];
     expect(tableRows(document, '### Exit codes').map(([code]) => code)).toEqual(union.split(' | '));
+  });
+
+  test('has each problem by which status does not end with 4', () => {
+    const told = codes(tableRows(document, '### Exit codes').find(([code]) => code === '4')?.[1] ?? '');
+    expect(told.slice(-NO_BREAKS.size).sort()).toEqual([...NO_BREAKS].sort());
   });
 
   test('has each variable that the code reads, and no other', () => {

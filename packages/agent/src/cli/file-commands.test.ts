@@ -38,6 +38,30 @@ describe('lint', () => {
 
   test.each([
     [
+      '{ command: mailer }',
+      /^warning: .*:1:\d+: services.mailer.match.command: any user can run a file called mailer, /,
+    ],
+    ['{ command: /usr/bin/mailer }', /^$/],
+    ['{ command: mailer, user: mail }', /^$/],
+  ])('warns of a command by its name alone, which is weak: %s', async (match, expected) => {
+    const { code, err } = await weft('lint', await file('weak.yaml', `services: { mailer: { match: ${match} } }\n`));
+    expect(code).toBe(0);
+    expect(err).toMatch(expected);
+  });
+
+  test('says of a test for a user what a test can be of', async () => {
+    const { code, err } = await weft(
+      'lint',
+      await file('user.yaml', `${MESH}tests: [{ from: "user:bob", to: "web:80", expect: deny }]\n`),
+    );
+    expect({ code, err }).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('a test has a service, host:NAME or internet'),
+    });
+  });
+
+  test.each([
+    [
       'a test that fails',
       `${MESH}tests: [{ from: mailer, to: "web:80", expect: deny }]\n`,
       ':5:9: tests[0]: expected deny, got allow',

@@ -1,6 +1,6 @@
 /** A file looked at as control or an agent would, without either. */
 import { runPolicyTests, validateMesh } from '@weft/proto';
-import { toAgentFile } from './agent-file.ts';
+import { type AgentService, toAgentFile } from './agent-file.ts';
 import { readYamlFile, type YamlFile } from './document.ts';
 import { FileError, type FileProblem } from './errors.ts';
 import type { FileSort } from './json-schema.ts';
@@ -17,8 +17,8 @@ export async function lintFile(file: string): Promise<Linted> {
   const yaml = await readYamlFile(file);
   const sort = sortOf(yaml);
   if (sort === 'agent') {
-    toAgentFile(yaml);
-    return { sort, warnings: isEmpty(yaml) ? [EMPTY] : [] };
+    const { services } = toAgentFile(yaml);
+    return { sort, warnings: isEmpty(yaml) ? [EMPTY] : weakMatches(yaml, services) };
   }
   const { mesh, problem } = toMeshFile(yaml);
   const failed = runPolicyTests(mesh);
@@ -29,6 +29,17 @@ export async function lintFile(file: string): Promise<Linted> {
       failed.map(({ field, message }) => problem(field, message)),
     );
   return { sort, warnings: validateMesh(mesh).warnings.map(({ field, message }) => problem(field, message)) };
+}
+
+/** Any user can copy a program under another's name, and run it. */
+function weakMatches({ locate }: YamlFile, services: ReadonlyMap<string, AgentService>): FileProblem[] {
+  return [...services].flatMap(([name, { match }]): FileProblem[] => {
+    const { command, user, unit } = match ?? {};
+    if (command === undefined || command.includes('/') || user !== undefined || unit !== undefined) return [];
+    const words = `any user can run a file called ${command}, and be taken for ${name}`;
+    const message = `services.${name}.match.command: ${words}; give its path, and user or unit beside it`;
+    return [{ ...locate(['services', name, 'match', 'command']), message }];
+  });
 }
 
 const MESH_KEYS = ['network', 'default', 'policies', 'tests', 'agents'];

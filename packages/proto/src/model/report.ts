@@ -20,7 +20,7 @@ export interface Problem {
 export const EXPOSED_PROBLEM = 'exposed';
 
 /** They stand for as long as a host is laid out so that the mesh does not get all that it asks, and nothing fails. */
-const NO_BREAKS: ReadonlySet<string> = new Set([EXPOSED_PROBLEM, 'match-not-enforced', 'rules-inexact']);
+export const NO_BREAKS: ReadonlySet<string> = new Set([EXPOSED_PROBLEM, 'match-not-enforced', 'rules-inexact']);
 
 /** Whether something does not work, so that who watches a host is to hear of it. */
 export function isBreak({ code }: Pick<Problem, 'code'>): boolean {
