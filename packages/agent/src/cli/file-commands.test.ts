@@ -56,7 +56,7 @@ describe('lint', () => {
     );
     expect({ code, err }).toMatchObject({
       code: 2,
-      err: expect.stringContaining('a test has a service, host:NAME or internet'),
+      err: expect.stringContaining('host:NAME or internet, which is then run by a user that no rule names'),
     });
   });
 

@@ -8,7 +8,14 @@ import type { AgentSettings, Mesh, PolicyTest, PortRange, Rule, RulePorts, Servi
 import { hostNameProblem, ruleNameProblem, serviceNameProblem } from './names.ts';
 import { formatRulePorts, overlaps } from './ports.ts';
 import { type FieldProblem, problem, problemIf, quote } from './problem.ts';
-import { type PortedSelector, parsePortedSelector, parseSelector, type Selector, selectorProblem } from './selector.ts';
+import {
+  type PortedSelector,
+  parsePortedSelector,
+  parseSelector,
+  type Selector,
+  selectorProblem,
+  userOf,
+} from './selector.ts';
 import { checkRange, checkService, checkTags } from './validate-service.ts';
 
 /** Past this many the list says nothing new, and would only grow the answer. */
@@ -131,7 +138,8 @@ function checkPublicHosts(services: readonly Service[]): FieldProblem[] {
 
 function checkTest(test: PolicyTest, field: string, known: KnownNames): FieldProblem[] {
   const { from, service, port, expect } = test;
-  const nobody = `there is no caller ${quote(from)}; expected a service of this file, host:NAME or internet`;
+  const ofUser = userOf(from) === undefined ? '' : ', which is then run by a user that no rule names';
+  const nobody = `there is no caller ${quote(from)}; expected a service of this file, host:NAME or internet${ofUser}`;
   const isPort = Number.isInteger(port) && port >= 1 && port <= 65_535;
   return [
     ...problemIf(!isCaller(from, known), `${field}.from`, nobody),

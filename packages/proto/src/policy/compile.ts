@@ -110,10 +110,6 @@ export function denied(
 export function runPolicyTests(mesh: Mesh, policy?: Policy, mayRun: MayRun = bySayingOf(mesh)): FieldProblem[] {
   const evaluator = policy ?? compilePolicy({ revision: 0, defaultAction: mesh.defaultAction, rules: mesh.policies });
   return mesh.tests.flatMap((test, index) => {
-    if (userOf(test.from) !== undefined) {
-      const words = 'a test has a service, host:NAME or internet for its caller, run by a user that no rule names';
-      return [problem(`tests[${index}].from`, `${words}; weft explain says for which users it is otherwise`)];
-    }
     const source = resolveSource(test.from, mesh, mayRun);
     const service = findService(mesh, test.service);
     if (source === undefined) return [problem(`tests[${index}].from`, `there is no caller ${test.from}`)];
