@@ -18,7 +18,7 @@ export function fitsMatch(match: ProcessMatch, facts: ProcessFacts, numberOf: Nu
 }
 
 /** A unit without a kind is a service, as for systemctl. */
-export function unitName(unit: string): string {
+function unitName(unit: string): string {
   return /\.[a-z]+$/.test(unit) ? unit : `${unit}.service`;
 }
 
