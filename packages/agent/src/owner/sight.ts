@@ -49,8 +49,12 @@ const users = new Users();
 
 /** By /etc/passwd as it is now. */
 export function usersHere(): UsersHere {
-  users.refresh();
-  return { numberOf: (user) => users.numberOf(user), self: process.getuid?.() };
+  const numberOf = (user: string): number | undefined => {
+    // Only where a match names one: most hosts have none.
+    users.refresh();
+    return users.numberOf(user);
+  };
+  return { numberOf, self: process.getuid?.() };
 }
 
 /** By the name of the service. */
