@@ -104,6 +104,37 @@ describe.runIf(IS_ROOT)('two services on one host', () => {
     },
   );
 
+  test('are told anew where the port that datagrams came from is another’s', async () => {
+    await mesh.apply(meshOf([WEB_MAY], 'deny'));
+    const [web, mailer] = [callers.web, callers.mailer];
+    let name = '';
+    const talk = async () => {
+      name = `t${count++}`;
+      const { port } = await web.call('talk', name, at.talk);
+      return { port, said: await web.ask(`say ${name}`) };
+    };
+    let from = 0;
+    await expect
+      .poll(async () => {
+        const { port, said } = await talk();
+        from = port;
+        return said;
+      }, PATIENT)
+      .toBe('hello');
+    await web.ask(`close ${name}`);
+    await mailer.ask(`talk taken ${at.talk.host} ${at.talk.port} ${from}`);
+    await mailer.ask('say taken');
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    expect(await mailer.ask('say taken')).toBe('nothing');
+    // Who is denied once is not for ever: this port is the one program's again.
+    const again = `t${count++}`;
+    const { port } = await web.call('talk', again, at.talk);
+    await mailer.ask(`take shared udp 127.0.0.99 ${port}`);
+    expect(await web.ask(`say ${again}`)).toBe('nothing');
+    await mailer.ask('close shared');
+    await expect.poll(() => web.ask(`say ${again}`), PATIENT).toBe('hello');
+  }, 30_000);
+
   test('are recorded as who they are where a verdict depended on it', async () => {
     await mesh.apply(meshOf([NO_WEB]));
     const before = (await mesh.records('rabbit')).length;

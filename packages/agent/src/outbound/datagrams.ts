@@ -25,7 +25,7 @@ import type { Speaker, Speakers } from './speakers.ts';
 export interface DatagramsOptions {
   readonly admitter: Admitter;
   readonly forwarder: Forwarder;
-  readonly speakers: Pick<Speakers, 'of' | 'unknown'>;
+  readonly speakers: Pick<Speakers, 'of' | 'same' | 'unknown'>;
   readonly log: Logger;
   readonly files: OpenFiles;
   readonly problems: Problems;
@@ -50,6 +50,11 @@ const WAITING_BYTES = 128 * 1024;
 const WAITING_TOTAL = 16 << 20;
 /** A flow that failed is not tried again sooner, milliseconds: a client's next datagram must not make another record each time. */
 const RETRY_MS = 1_000;
+/** Who sends is looked at again so long after the first time, and then this often while it sends: its port may be another's. */
+const FIRST_CHECK_MS = 250;
+const CHECK_MS = 1_000;
+/** Looked at in one turn. */
+const MOST_CHECKED = 512;
 /** Replies that the kernel has not taken yet, bytes a listener. */
 const UNSENT_LIMIT = 4 << 20;
 /** Asked of the kernel; it grants less where net.core.rmem_max says so. */
@@ -66,6 +71,8 @@ export class OutboundDatagrams {
   readonly #idleMs: number;
   readonly #clients: DatagramClients;
   readonly #sweep: NodeJS.Timeout;
+  readonly #checks: NodeJS.Timeout;
+  #checking: boolean = false;
   /** Bytes that wait, of all clients. */
   #waiting = 0;
   #dropped = 0;
@@ -90,6 +97,7 @@ export class OutboundDatagrams {
     this.#clients = new DatagramClients(limit, crowded);
     this.#sweep = setInterval(() => this.#expire(), Math.min(SWEEP_MS, Math.max(10, this.#idleMs / 8)));
     this.#sweep.unref();
+    this.#checks = setInterval(() => void this.#check(), FIRST_CHECK_MS).unref();
   }
 
   /** Datagrams that were dropped here since the start: denied, failed, or over a bound. */
@@ -125,6 +133,7 @@ export class OutboundDatagrams {
 
   close(): void {
     clearInterval(this.#sweep);
+    clearInterval(this.#checks);
   }
 
   #serve(spec: ListenerSpec, socket: Socket): BoundListener {
@@ -158,7 +167,9 @@ export class OutboundDatagrams {
     const key = `${from.address}:${from.port}`;
     const now = performance.now();
     let client = clients.get(key);
-    if (client?.state === 'failed' && now - client.openedMs >= RETRY_MS) {
+    // Who was looked up and denied may have been too new to be known, and renews its idle time with each datagram.
+    const mayRetry = client?.state === 'failed' || (client?.state === 'denied' && client.check !== undefined);
+    if (client !== undefined && mayRetry && now - client.openedMs >= RETRY_MS) {
       clients.forget(client);
       client = undefined;
     }
@@ -203,12 +214,17 @@ export class OutboundDatagrams {
 
   /** identify → decide → track → forward → record */
   #identify(spec: ListenerSpec, client: Client, from: RemoteInfo, reply: (payload: Buffer) => void): void {
-    const speaker = this.#speakers.of(spec, { host: from.address, port: from.port });
+    const place = { host: from.address, port: from.port };
+    const speaker = this.#speakers.of(spec, place);
     if (!(speaker instanceof Promise)) {
       this.#open(spec, client, speaker, reply);
       return;
     }
     void speaker.then((told) => {
+      const sockets = told.owner?.sockets ?? '';
+      // One that is told by no socket cannot be looked at again: it may do what everybody may.
+      const same = async () => sockets === '' || (await this.#speakers.same(spec, place, sockets));
+      client.check = { dueMs: performance.now() + FIRST_CHECK_MS, lastMs: Number.NEGATIVE_INFINITY, same };
       // Its listener may have been closed meanwhile.
       if (client.state === 'opening') this.#open(spec, client, told, reply);
       if (client.state !== 'opening') this.#dropped += this.#takeWaiting(client).length;
@@ -284,6 +300,31 @@ export class OutboundDatagrams {
     this.#waiting -= client.waitingBytes;
     client.waitingBytes = 0;
     return client.waiting.splice(0);
+  }
+
+  /** A port is no process: where a client's has come to be another's, its flow is over, and the next datagram is asked about anew. */
+  async #check(): Promise<void> {
+    if (this.#checking) return;
+    const now = performance.now();
+    const due = [...this.#clients.listeners].flatMap((clients) =>
+      [...clients].filter((client) => client.isToCheck(now)),
+    );
+    due.sort((one, other) => (one.check?.dueMs ?? 0) - (other.check?.dueMs ?? 0));
+    this.#checking = true;
+    await Promise.all(
+      due.slice(0, MOST_CHECKED).map(async (client) => {
+        const { check } = client;
+        if (check === undefined) return;
+        check.lastMs = now;
+        check.dueMs = now + CHECK_MS;
+        if ((await check.same()) || client.state !== 'open') return;
+        client.finish((flow) =>
+          flow.end('closed', 'the socket that it came from is closed, or others may send from its port'),
+        );
+        client.of.forget(client);
+      }),
+    );
+    this.#checking = false;
   }
 
   #expire(): void {

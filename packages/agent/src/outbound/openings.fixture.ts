@@ -170,7 +170,7 @@ export class Opening {
     const address = newAddress();
     const problems = new ProblemBoard(log);
     const files = new OpenFiles(Number.POSITIVE_INFINITY, problems);
-    const speakers = { of: () => WEB, unknown: WEB };
+    const speakers = { of: () => WEB, same: async () => true, unknown: WEB };
     const datagrams = new OutboundDatagrams({
       ...parts,
       speakers,

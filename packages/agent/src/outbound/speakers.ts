@@ -60,6 +60,13 @@ export class Speakers {
     });
   }
 
+  /** Whether the sockets by which who called there from `client` was told are the only ones that it may have called from still. */
+  async same(spec: ListenerSpec, client: HostPort, sockets: string): Promise<boolean> {
+    const called = { host: spec.address, port: spec.port };
+    const now = await this.#options.owners.find({ protocol: spec.protocol, client, called, known: sockets });
+    return now.sockets === sockets;
+  }
+
   /** The agent file, or which of its services run here. */
   changed(): void {
     this.#options.owners.follow(rulesOf(this.#options));

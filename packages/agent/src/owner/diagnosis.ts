@@ -7,7 +7,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { CallerSocket } from '../words/owner.ts';
 import { type FoundSocket, findCallers } from './socket-tables.ts';
 
-const PERL = '/usr/bin/perl';
+export const PERL = '/usr/bin/perl';
 
 /**
  * A line asks: address and port of the one end, and of the other, as hexadecimal in the network's order. A line answers: inode
@@ -26,9 +26,13 @@ while (defined(my $line = <STDIN>)) {
   syswrite($kernel, $ask) or exit 1;
   my $size = sysread($kernel, my $answer, 8192) or exit 1;
   my (undef, $type) = unpack('L S', $answer);
-  # struct inet_diag_msg: 4 bytes, the id, expires, two queues, user, inode
-  my ($user, $inode) = $type == 20 && $size >= 88 ? unpack('x80 L L', $answer) : ();
-  print $inode ? "$inode $user\\n" : "-\\n";
+  # struct inet_diag_msg: family, state, 2 bytes, the id, expires, two queues, user, inode. The kernel falls back to who listens
+  # at the caller's place: the caller is only who is no listener (TCP_LISTEN is 10), and has the very addresses.
+  my ($family, $state, $ports, $from, $at, $user, $inode) =
+    $type == 20 && $size >= 88 ? unpack('x16 C C x2 H8 H32 H32 x24 L L', $answer) : (0, 10, '', '', '', 0, 0);
+  my ($head, $rest) = $family == 2 ? ('', 8) : ('00000000000000000000ffff', 32);
+  my $same = $ports eq $port . $to && substr($from, 0, $rest) eq $head . $client && substr($at, 0, $rest) eq $head . $called;
+  print $inode && $state != 10 && $same ? "$inode $user\\n" : "-\\n";
 }
 `;
 
@@ -45,6 +49,13 @@ export class Diagnosis {
   /** Whether it has found one: before that, none may mean that this kernel answers nobody. */
   #proven: boolean = false;
 
+  readonly #tables: typeof findCallers;
+
+  /** `tables`: where the kernel answers nobody, and for datagrams. */
+  constructor(tables: typeof findCallers = findCallers) {
+    this.#tables = tables;
+  }
+
   /** In the order of the callers. One call at a time. */
   async find(callers: readonly CallerSocket[]): Promise<readonly (readonly FoundSocket[])[]> {
     const tcp = callers.filter(({ protocol }) => protocol === 'tcp');
@@ -57,7 +68,7 @@ export class Diagnosis {
     }
     if (answers.size > 0) this.#proven ||= [...answers.values()].some(({ length }) => length > 0);
     const rest = callers.filter((caller) => !answers.has(caller));
-    const found = rest.length === 0 ? [] : findCallers(rest);
+    const found = rest.length === 0 ? [] : this.#tables(rest);
     for (const [at, caller] of rest.entries()) answers.set(caller, found[at] ?? []);
     return callers.map((caller) => answers.get(caller) ?? []);
   }
@@ -90,12 +101,19 @@ export class Diagnosis {
     const now = performance.now();
     if (now - this.#startMs < AGAIN_MS) return undefined;
     this.#startMs = now;
-    // Nothing of the agent's surroundings is its business.
-    const child = spawn(PERL, ['-e', PROGRAM], { env: {}, cwd: '/', stdio: ['pipe', 'pipe', 'ignore'] });
-    this.#child = child;
-    this.#heard = '';
+    let child: ChildProcess;
+    try {
+      // Nothing of the agent's surroundings is its business.
+      child = spawn(PERL, ['-e', PROGRAM], { env: {}, cwd: '/', stdio: ['pipe', 'pipe', 'ignore'] });
+    } catch {
+      return undefined;
+    }
     child.on('error', () => this.#end(child));
     child.on('exit', () => this.#end(child));
+    // Without a file for a pipe there is none, and the error follows.
+    if (!child.stdin || !child.stdout) return undefined;
+    this.#child = child;
+    this.#heard = '';
     child.stdin.on('error', () => this.#end(child));
     child.stdout.setEncoding('latin1');
     child.stdout.on('data', (text: string) => {

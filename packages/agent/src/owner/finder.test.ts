@@ -5,7 +5,7 @@ import net, { type AddressInfo } from 'node:net';
 import type { HostPort, Protocol } from '@weft/proto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { OwnerRule } from '../words/owner.ts';
-import { Diagnosis } from './diagnosis.ts';
+import { Diagnosis, PERL } from './diagnosis.ts';
 import { OwnerFinder } from './finder.ts';
 import { asUser, BIN, Caller, DAEMON, IS_ROOT } from './programs.fixture.ts';
 
@@ -28,6 +28,12 @@ afterEach(async () => {
   server.close();
   datagrams.close();
 });
+
+function noTables(): never {
+  throw new Error('the tables are read, where the kernel was to be asked for one socket');
+}
+
+const PYTHON = execFileSync('/usr/bin/readlink', ['-f', '/usr/bin/python3'], { encoding: 'utf8' }).trim();
 
 function program(command?: readonly string[]): Caller {
   const caller = new Caller(command);
@@ -72,11 +78,7 @@ describe.runIf(IS_ROOT)('who calls', () => {
   it('is told by the file of its program, and not by what it says of itself', async () => {
     const finder = finderOf(
       { service: 'web', match: { command: '/usr/bin/perl' }, targets: [] },
-      {
-        service: 'redis',
-        match: { command: execFileSync('/usr/bin/readlink', ['-f', '/usr/bin/python3'], { encoding: 'utf8' }).trim() },
-        targets: [],
-      },
+      { service: 'redis', match: { command: PYTHON }, targets: [] },
     );
     // Its first word is perl's.
     const client = await program(['/bin/bash', '-c', 'exec -a /usr/bin/perl "$@"', 'bash']).call('connect', 'a', at);
@@ -116,16 +118,74 @@ describe.runIf(IS_ROOT)('who calls', () => {
     expect(await serviceOf(finder, await taker.call('connect', 'a', at))).toBeUndefined();
   });
 
-  it('is nobody when a process of another service, or user, holds the same socket', async () => {
+  it('is nobody when a process of another service holds the same socket', async () => {
     const listener = program();
     const port = Number(await listener.ask('listen x'));
     const finder = finderOf({ service: 'web', targets: [{ host: '127.0.0.1', port, protocol: 'tcp' }] });
     const client = await listener.call('connect', 'a', at);
     await listener.ask('fork');
     expect(await serviceOf(finder, client)).toBe('web');
-    await listener.ask(`fork ${BIN.uid}`);
-    const finderByUser = finderOf({ service: 'web', match: { user: '0', command: 'python3' }, targets: [] });
-    expect(await serviceOf(finderByUser, client)).toBeUndefined();
+    const byFile: OwnerRule = { service: 'web', match: { user: '0', command: PYTHON }, targets: [] };
+    expect(await serviceOf(finderOf(byFile), client)).toBe('web');
+    // What runs as its maker's user, and is another program.
+    const other = await listener.ask('exec /bin/sleep 60');
+    expect(Number(other)).toBeGreaterThan(0);
+    expect(await serviceOf(finderOf(byFile), client)).toBeUndefined();
+  });
+
+  it.runIf(existsSync(PERL))('is not who listens at the caller’s own place, by the kernel asked for one', async () => {
+    const diagnosis = new Diagnosis(noTables);
+    cleanup.push(() => diagnosis.close());
+    const finder = new OwnerFinder((callers) => diagnosis.find(callers));
+    finder.follow([byUser('web', 'daemon')]);
+    // It is known to answer.
+    expect(await serviceOf(finder, await program(asUser(DAEMON)).call('connect', 'a', at))).toBe('web');
+    const port = Number(await program(asUser(DAEMON)).ask('listen x'));
+    expect(await serviceOf(finder, { host: '127.0.0.1', port })).toBeUndefined();
+    for (const host of ['127.0.0.1', '::'] as const) {
+      const listener = program(asUser(DAEMON));
+      const taken = Number(await listener.ask(`take y tcp ${host} 0`));
+      expect(await serviceOf(finder, { host: '127.0.0.1', port: taken })).toBeUndefined();
+    }
+  });
+
+  it('is who calls to the target reach, whoever listens beside it', async () => {
+    const listener = program(asUser(DAEMON));
+    const port = Number(await listener.ask('listen x'));
+    const targets = ['127.0.0.1', '::1'].map((host) => ({ host, port, protocol: 'tcp' as const }));
+    const finder = finderOf({ service: 'web', targets });
+    const other = program(asUser(BIN));
+    await other.ask(`take y tcp ::1 ${port}`);
+    expect(await serviceOf(finder, await other.call('connect', 'a', at))).toBeUndefined();
+    expect(await serviceOf(finder, await listener.call('connect', 'a', at))).toBe('web');
+  });
+
+  it('is nobody where programs of several users listen for one service', async () => {
+    const listeners = [program(asUser(DAEMON)), program(asUser(BIN))];
+    const ports = await Promise.all(listeners.map(async (one) => Number(await one.ask('listen x'))));
+    const finder = finderOf({
+      service: 'web',
+      targets: ports.map((port) => ({ host: '127.0.0.1', port, protocol: 'tcp' })),
+    });
+    for (const one of listeners) expect(await serviceOf(finder, await one.call('connect', 'a', at))).toBeUndefined();
+  });
+
+  it('is nobody where another user has the same port for datagrams, at whatever address', async () => {
+    const caller = program(asUser(DAEMON));
+    const client = await caller.call('udp', 'a', udpAt);
+    const finder = finderOf(byUser('web', 'daemon'));
+    const [before] = await finder.find([{ protocol: 'udp', client, called: udpAt }]);
+    expect(before?.service).toBe('web');
+    const other = program(asUser(BIN));
+    await other.ask(`take b udp 127.0.0.99 ${client.port}`);
+    expect(await serviceOf(finder, client, 'udp')).toBeUndefined();
+    await other.ask('close b');
+    const again = { protocol: 'udp', client, called: udpAt, known: before?.sockets ?? '' } as const;
+    expect(await finder.find([again])).toMatchObject([{ sockets: before?.sockets }]);
+    await caller.ask('close a');
+    await other.ask(`take b udp 127.0.0.1 ${client.port}`);
+    const [after] = await finder.find([again]);
+    expect(after?.sockets).not.toBe(before?.sockets);
   });
 
   it('is nobody once it has gone', async () => {
@@ -135,8 +195,8 @@ describe.runIf(IS_ROOT)('who calls', () => {
     expect(await serviceOf(finderOf(byUser('web', 'daemon')), client)).toBeUndefined();
   });
 
-  it('is the same by the kernel asked for one socket as by its tables', async () => {
-    const diagnosis = new Diagnosis();
+  it.runIf(existsSync(PERL))('is the same by the kernel asked for one socket as by its tables', async () => {
+    const diagnosis = new Diagnosis(noTables);
     cleanup.push(() => diagnosis.close());
     const finder = new OwnerFinder((callers) => diagnosis.find(callers));
     finder.follow([byUser('web', 'daemon')]);

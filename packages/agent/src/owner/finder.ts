@@ -2,7 +2,7 @@
  * Who makes the calls of this host: socket → who made it → who holds it → what that process is. Fails closed: who cannot be
  * known for sure, or is of two services, is of none. All of it asks the kernel and waits, so it has a thread of its own.
  */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { type CallerSocket, type Owner, type OwnerRule, UNKNOWN_OWNER } from '../words/owner.ts';
 import { decidedByUser, type Fits, fitsOf, type Kin } from './fits.ts';
 import { Holders } from './holders.ts';
@@ -60,10 +60,16 @@ export class OwnerFinder {
     this.#facts.clear();
     const owners = callers.map((): Owner => UNKNOWN_OWNER);
     const byUser = new Map<number, { at: number; sockets: readonly FoundSocket[] }[]>();
-    for (const [at, sockets] of found.entries()) {
+    for (const [at, all] of found.entries()) {
+      const sockets = all.length > 1 ? withoutOwn(all) : all;
       const [first] = sockets;
       // Made by two users, it is nobody's.
       if (first === undefined || sockets.some(({ uid }) => uid !== first.uid) || this.#isUnknown(first.uid)) continue;
+      const { known } = callers[at] ?? {};
+      if (known !== undefined) {
+        owners[at] = { ...UNKNOWN_OWNER, sockets: tokenOf(sockets) };
+        continue;
+      }
       const asked = byUser.get(first.uid) ?? [];
       asked.push({ at, sockets });
       byUser.set(first.uid, asked);
@@ -142,6 +148,7 @@ export class OwnerFinder {
       pid: self?.pid,
       program: self?.program ?? '',
       unit: self?.unit ?? '',
+      sockets: tokenOf(sockets),
     };
   }
 
@@ -171,17 +178,30 @@ export class OwnerFinder {
     return this.#servers.get(pid)?.services ?? [];
   }
 
-  #findServers(now: number): void {
-    this.#serversMs = now;
+  /** By inode. */
+  #listening(): ReadonlyMap<string, { readonly uid: number; readonly services: ReadonlySet<string> }> {
     const places = this.#rules.flatMap(({ service, targets }) => targets.map((target) => ({ ...target, service })));
+    const listeners = findListeners(places);
     const sockets = new Map<string, { readonly uid: number; readonly services: Set<string> }>();
-    for (const [at, found] of findListeners(places).entries()) {
-      for (const { inode, uid } of found) {
+    const all = places.map((place, at) => ({ ...place, found: listeners[at] ?? [] }));
+    for (const [service, of] of Map.groupBy(all, (place) => place.service)) {
+      // Of several addresses for one port, calls go to the first where somebody listens; who listens at the others is not the service.
+      const ports = Map.groupBy(of, ({ port, protocol }) => `${port}/${protocol}`);
+      const reached = [...ports.values()].flatMap((at) => at.find(({ found }) => found.length > 0)?.found ?? []);
+      // One of several users is not, and nobody can tell which.
+      if (new Set(reached.map(({ uid }) => uid)).size > 1) continue;
+      for (const { inode, uid } of reached) {
         const entry = sockets.get(inode) ?? { uid, services: new Set<string>() };
-        entry.services.add(places[at]?.service ?? '');
+        entry.services.add(service);
         sockets.set(inode, entry);
       }
     }
+    return sockets;
+  }
+
+  #findServers(now: number): void {
+    this.#serversMs = now;
+    const sockets = this.#listening();
     const servers = new Map<number, Server>();
     for (const [uid, of] of Map.groupBy(sockets, ([, socket]) => socket.uid)) {
       const { holders } = this.#holders.of(uid, new Set(of.map(([inode]) => inode)));
@@ -216,6 +236,33 @@ function parentsOf(self: number): ReadonlySet<number> {
   const found = new Set([1]);
   for (let pid = self; pid > 0 && !found.has(pid); pid = readProcess(pid)?.parent ?? 0) found.add(pid);
   return found;
+}
+
+/** Whatever their order. */
+function tokenOf(sockets: readonly FoundSocket[]): string {
+  return sockets
+    .map(({ inode, uid }) => `${inode}/${uid}`)
+    .sort()
+    .join(' ');
+}
+
+/** The agent listens at a service's port on many addresses, and calls from none of them. */
+function withoutOwn(sockets: readonly FoundSocket[]): readonly FoundSocket[] {
+  const own = new Set<string>();
+  try {
+    for (const file of readdirSync('/proc/self/fd')) own.add(linkOf(file));
+  } catch {
+    return sockets;
+  }
+  return sockets.filter(({ inode }) => !own.has(`socket:[${inode}]`));
+}
+
+function linkOf(file: string): string {
+  try {
+    return readlinkSync(`/proc/self/fd/${file}`);
+  } catch {
+    return '';
+  }
 }
 
 /** What the kernel says of a user for which this namespace has no number. */

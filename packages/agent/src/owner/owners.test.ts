@@ -11,7 +11,7 @@ afterEach(() => {
   for (const step of cleanup.splice(0)) step();
 });
 
-function owners(program?: string) {
+function owners(program?: string, entry = `data:text/javascript,${encodeURIComponent(program ?? '')}`) {
   const end = new AbortController();
   life.push(end);
   const raised: string[] = [];
@@ -19,7 +19,7 @@ function owners(program?: string) {
     problems: { raise: ({ code }) => raised.push(code), clear: () => {}, current: [] },
     log: pino({ level: 'silent' }),
     signal: end.signal,
-    ...(program === undefined ? {} : { entry: new URL(`data:text/javascript,${encodeURIComponent(program)}`) }),
+    ...(program === undefined ? {} : { entry: new URL(entry) }),
   });
   return { made, raised, end };
 }
@@ -57,6 +57,13 @@ it.each([
   const { made, raised } = owners(program);
   const found = await Promise.all([made.find(somebody), made.find(somebody)]);
   expect(found).toEqual([UNKNOWN_OWNER, UNKNOWN_OWNER]);
+  expect(raised).toContain('callers-unknown');
+});
+
+it('knows nobody where a thread cannot begin, and says so', async () => {
+  // Refused by the constructor itself, as a thread too many is.
+  const { made, raised } = owners('', 'https://nowhere.invalid/');
+  expect(await made.find(somebody)).toEqual(UNKNOWN_OWNER);
   expect(raised).toContain('callers-unknown');
 });
 

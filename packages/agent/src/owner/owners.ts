@@ -113,7 +113,16 @@ export class Owners {
   #begun(): Worker | undefined {
     if (this.#thread !== undefined) return this.#thread;
     if (this.#options.signal.aborted || performance.now() - this.#endedMs < AGAIN_MS) return undefined;
-    const thread = new Worker(this.#options.entry ?? ENTRY, { name: 'weft owners' });
+    let thread: Worker;
+    try {
+      thread = new Worker(this.#options.entry ?? ENTRY, { name: 'weft owners' });
+    } catch (err) {
+      // As where the system lets this user have no more threads.
+      this.#endedMs = performance.now();
+      this.#options.log.error({ event: 'callers-unknown', err }, 'looking for the programs that call could not begin');
+      this.#failed();
+      return undefined;
+    }
     this.#thread = thread;
     this.#told = false;
     thread.on('message', (owners: FromOwnerThread) => this.#answered(owners));

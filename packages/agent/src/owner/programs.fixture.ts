@@ -41,6 +41,7 @@ for line in sys.stdin:
         print(said, flush=True)
     elif word == 'talk':
         s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        if len(rest) > 3: s.bind(('127.0.0.1', int(rest[3])))
         s.connect((rest[1], int(rest[2])))
         held[rest[0]] = s
         print(s.getsockname()[1], flush=True)
@@ -48,9 +49,24 @@ for line in sys.stdin:
         s = socket.create_server(('127.0.0.1', 0))
         held[rest[0]] = s
         print(s.getsockname()[1], flush=True)
+    elif word == 'take':
+        # Listens, or is bound for datagrams, at this address and port.
+        s = socket.socket(socket.AF_INET6 if ':' in rest[2] else socket.AF_INET, socket.SOCK_STREAM if rest[1] == 'tcp' else socket.SOCK_DGRAM)
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        s.bind((rest[2], int(rest[3])))
+        if rest[1] == 'tcp': s.listen()
+        held[rest[0]] = s
+        print(s.getsockname()[1], flush=True)
     elif word == 'close':
         held.pop(rest[0]).close()
         print('closed', flush=True)
+    elif word == 'exec':
+        # Another program, which holds what this one holds.
+        import subprocess
+        for s in held.values(): s.set_inheritable(True)
+        p = subprocess.Popen(rest, close_fds=False, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        children.append(p.pid)
+        print(p.pid, flush=True)
     elif word == 'fork':
         # As another user where one is given; it holds what this one holds.
         r, w = os.pipe()

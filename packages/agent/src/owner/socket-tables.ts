@@ -20,7 +20,7 @@ export function findCallers(callers: readonly CallerSocket[], read = readTable):
   return callers.map((caller) => (caller.protocol === 'tcp' ? tcp?.(caller) : udp?.(caller)) ?? []);
 }
 
-/** Sockets that take what comes to these places: on the address itself, or on every one. */
+/** Sockets that take what comes to these places, as the kernel chooses: those on the address itself, else those on every one. */
 export function findListeners(
   places: readonly (HostPort & { readonly protocol: Protocol })[],
   read = readTable,
@@ -59,10 +59,13 @@ function connections(read: ReadTable): (caller: CallerSocket) => readonly FoundS
 const ANY = '00000000';
 const ANY_SIX = '0'.repeat(32);
 
-/** A socket that is connected elsewhere may still send here, and several may have the port: all are told. */
+/**
+ * All that have the port, whatever their address: a socket that is connected elsewhere may still send here, and one that is bound to
+ * another address may send from this one (IP_PKTINFO).
+ */
 function datagramSockets(read: ReadTable): (caller: CallerSocket) => readonly FoundSocket[] {
   const at = byPort(['udp', 'udp6'].flatMap((name) => [...lines(read(name))]));
-  return ({ client }) => at(client);
+  return ({ client }) => at(client.port).map(({ socket }) => socket);
 }
 
 /** TCP_LISTEN, and for UDP TCP_CLOSE, which there means bound and not connected (net/tcp_states.h). */
@@ -70,21 +73,26 @@ const TAKES: Readonly<Record<Protocol, string>> = { tcp: '0A', udp: '07' };
 
 function listening(protocol: Protocol, read: ReadTable): (place: HostPort) => readonly FoundSocket[] {
   const all = [protocol, `${protocol}6`].flatMap((name) => [...lines(read(name))]);
-  return byPort(all.filter(({ state }) => state === TAKES[protocol]));
-}
-
-function byPort(all: readonly Line[]): (place: HostPort) => readonly FoundSocket[] {
-  const ports = Map.groupBy(all, ({ local }) => local.slice(-4));
+  const at = byPort(all.filter(({ state }) => state === TAKES[protocol]));
   return ({ host, port }) => {
     const six = host.includes(':');
     const place = kernelPlace({ host: six ? '0.0.0.0' : host, port });
     const end = place.slice(-5);
     // Of IPv6 places, ::1 is all that a target is.
-    const wanted = six
-      ? [`${ANY_SIX}${end}`, `${SIX_LOOPBACK}${end}`]
-      : [place, mappedPlace(place), `${ANY}${end}`, `${ANY_SIX}${end}`];
-    return (ports.get(end.slice(1)) ?? []).filter(({ local }) => wanted.includes(local)).map(({ socket }) => socket);
+    const order = six
+      ? [[`${SIX_LOOPBACK}${end}`], [`${ANY_SIX}${end}`]]
+      : [[place, mappedPlace(place)], [`${ANY}${end}`], [`${ANY_SIX}${end}`]];
+    for (const wanted of order) {
+      const found = at(port).filter(({ local }) => wanted.includes(local));
+      if (found.length > 0) return found.map(({ socket }) => socket);
+    }
+    return [];
   };
+}
+
+function byPort(all: readonly Line[]): (port: number) => readonly Line[] {
+  const ports = Map.groupBy(all, ({ local }) => Number.parseInt(local.slice(-4), 16));
+  return (port) => ports.get(port) ?? [];
 }
 
 /** Lines that are not understood are passed over. */

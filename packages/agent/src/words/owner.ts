@@ -27,6 +27,8 @@ export interface CallerSocket {
   readonly client: HostPort;
   /** The address that it calls. */
   readonly called: HostPort;
+  /** `sockets` of an answer before: where they are the same, nothing else is looked up. */
+  readonly known?: string;
 }
 
 export interface Owner {
@@ -41,7 +43,17 @@ export interface Owner {
   /** Its program's file. */
   readonly program: string;
   readonly unit: string;
+  /** Which sockets it was told by; empty where none, or of several users. */
+  readonly sockets: string;
 }
 
 /** Nothing is known of it: it speaks as its host. */
-export const UNKNOWN_OWNER: Owner = { service: undefined, fits: [], user: '', pid: undefined, program: '', unit: '' };
+export const UNKNOWN_OWNER: Owner = {
+  service: undefined,
+  fits: [],
+  user: '',
+  pid: undefined,
+  program: '',
+  unit: '',
+  sockets: '',
+};
