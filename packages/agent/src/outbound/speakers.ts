@@ -29,12 +29,14 @@ export interface Speaker {
 
 /** Sets of services that fit one process, told of at once. */
 const MOST_TOLD = 8;
+/** The process that is named stays the same for so long, whoever else is met. */
+const SAID_MS = 1_000;
 /** Names in a sentence. */
 const NAMED = 4;
 
 export class Speakers {
   readonly #options: SpeakersOptions;
-  readonly #met = new Map<string, () => void>();
+  readonly #met = new Map<string, { readonly tell: (message: string) => void; message: string; saidMs: number }>();
 
   constructor(options: SpeakersOptions) {
     this.#options = options;
@@ -99,16 +101,29 @@ export class Speakers {
 
   #ambiguous(fits: readonly string[], who: string): void {
     const subject = fits.join(' ');
+    const message =
+      `one process fits ${listed(fits, NAMED)} alike, by match or by its targets: ${who}; its calls are taken for no service of ` +
+      'this host, which denies them more; let match in the agent file tell these services apart, such as by user or unit';
+    const now = performance.now();
     let met = this.#met.get(subject);
     if (met === undefined) {
+      if (this.#met.size >= MOST_TOLD) this.#forget();
       if (this.#met.size >= MOST_TOLD) return;
-      const message =
-        `one process fits ${listed(fits, NAMED)} alike, by match or by its targets: ${who}; its calls are taken for no service of ` +
-        'this host, which denies them more; let match in the agent file tell these services apart, such as by user or unit';
-      met = passing(this.#options.problems, { code: 'match-ambiguous', subject, message });
+      const tell = passing(this.#options.problems, { code: 'match-ambiguous', subject, message });
+      met = { tell, message, saidMs: now };
       this.#met.set(subject, met);
+    } else if (now - met.saidMs >= SAID_MS) {
+      met.message = message;
+      met.saidMs = now;
     }
-    met();
+    met.tell(met.message);
+  }
+
+  /** Those that are no problem any more. */
+  #forget(): void {
+    const standing = this.#options.problems.current.filter(({ code }) => code === 'match-ambiguous');
+    const subjects = new Set(standing.map(({ subject }) => subject));
+    for (const subject of this.#met.keys()) if (!subjects.has(subject)) this.#met.delete(subject);
   }
 }
 

@@ -160,6 +160,17 @@ describe.runIf(IS_ROOT)('who calls', () => {
     expect(await serviceOf(finder, await listener.call('connect', 'a', at))).toBe('web');
   });
 
+  it('is known soon after it has begun to listen, whoever was asked about before', async () => {
+    const listener = program(asUser(DAEMON));
+    const port = Number(await listener.ask('listen x'));
+    await listener.ask('close x');
+    const finder = finderOf({ service: 'web', targets: [{ host: '127.0.0.1', port, protocol: 'tcp' }] });
+    const client = await listener.call('connect', 'a', at);
+    expect(await serviceOf(finder, client)).toBeUndefined();
+    await listener.ask(`take y tcp 127.0.0.1 ${port}`);
+    await expect.poll(() => serviceOf(finder, client), { timeout: 800, interval: 20 }).toBe('web');
+  });
+
   it('is nobody where programs of several users listen for one service', async () => {
     const listeners = [program(asUser(DAEMON)), program(asUser(BIN))];
     const ports = await Promise.all(listeners.map(async (one) => Number(await one.ask('listen x'))));
@@ -208,6 +219,22 @@ describe.runIf(IS_ROOT)('who calls', () => {
   });
 
   const GROUPS = ['/sys/fs/cgroup/unified', '/sys/fs/cgroup'].find((path) => existsSync(`${path}/cgroup.procs`));
+  it.runIf(GROUPS !== undefined)('is not of the unit that another listens for', async () => {
+    const port = at.port === 65_535 ? 1_025 : at.port + 1;
+    const group = `${GROUPS}/weft-test-${process.pid}-manager.service`;
+    mkdirSync(group, { recursive: true });
+    cleanup.push(() => rmdirSync(group));
+    const manager =
+      `import socket, subprocess, sys\ns = socket.create_server(("127.0.0.1", ${port}))\n` +
+      'sys.exit(subprocess.call(sys.argv[1:]))';
+    const caller = program(['/usr/bin/python3', '-c', manager]);
+    const rules: OwnerRule = { service: 'web', targets: [{ host: '127.0.0.1', port, protocol: 'tcp' }] };
+    const client = await caller.call('connect', 'a', at);
+    expect(await serviceOf(finderOf(rules), client)).toBe('web');
+    writeFileSync(`${group}/cgroup.procs`, `${caller.pid}`);
+    expect(await serviceOf(finderOf(rules), client)).toBeUndefined();
+  });
+
   it.runIf(GROUPS !== undefined)('is told by control group and unit', async () => {
     const slice = `${GROUPS}/weft-test-${process.pid}.slice`;
     const groups = ['one', 'two'].map((name) => `${slice}/${name}.service`);

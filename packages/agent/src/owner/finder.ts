@@ -5,7 +5,7 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { type CallerSocket, type Owner, type OwnerRule, UNKNOWN_OWNER } from '../words/owner.ts';
 import { decidedByUser, type Fits, fitsOf, type Kin } from './fits.ts';
-import { Holders } from './holders.ts';
+import { type Held, type Holder, Holders, MOST_FILES } from './holders.ts';
 import { beganAt, type ProcessFacts, readProcess } from './process.ts';
 import { type FoundSocket, findCallers, findListeners } from './socket-tables.ts';
 import { Users } from './users.ts';
@@ -14,6 +14,10 @@ import { Users } from './users.ts';
 const MOST_PARENTS = 64;
 /** Who listens at the targets is looked up again after so long, and whenever one that was found does no more. */
 const SERVERS_MS = 1_000;
+/** They are looked for, beside that, no sooner than so many times what it took the last time. */
+const AGAIN_SHARE = 10;
+/** Files and processes looked at to tell of a process where its user alone decides. */
+const LIGHTLY = 2_000;
 /** What a process is, where it is not known to hold the socket in question, is good for so long: to be told alike, or looked into. */
 const ALIKE_MS = 5_000;
 
@@ -37,6 +41,13 @@ export class OwnerFinder {
   #rules: readonly OwnerRule[] = [];
   #servers: ReadonlyMap<number, Server> = new Map();
   #serversMs = Number.NEGATIVE_INFINITY;
+  /** No walk for servers before. */
+  #walkMs = Number.NEGATIVE_INFINITY;
+  /** No look at who listens, for the sake of one that is not known, before. */
+  #lookMs = Number.NEGATIVE_INFINITY;
+  /** The sockets that the servers were found by, and whether all who hold them were. */
+  #listened = '';
+  #whole: boolean = false;
   readonly #alike = new Map<number, { readonly untilMs: number; readonly key: string }>();
   /** Read for the callers of now: many have the same parents. */
   readonly #facts = new Map<number, ProcessFacts | undefined>();
@@ -50,6 +61,8 @@ export class OwnerFinder {
   follow(rules: readonly OwnerRule[]): void {
     this.#rules = rules;
     this.#serversMs = Number.NEGATIVE_INFINITY;
+    this.#walkMs = Number.NEGATIVE_INFINITY;
+    this.#listened = '';
     this.#alike.clear();
   }
 
@@ -57,6 +70,15 @@ export class OwnerFinder {
   async find(callers: readonly CallerSocket[]): Promise<readonly Owner[]> {
     this.#users.refresh();
     const found = await this.#find(callers);
+    const owners = this.#ownersOf(callers, found);
+    const isMissed = ({ service, fits, sockets }: Owner, at: number) =>
+      service === undefined && fits.length === 0 && sockets !== '' && callers[at]?.known === undefined;
+    // Who has begun to listen since is known from its first call on.
+    if (!owners.some(isMissed) || !this.#othersListen()) return owners;
+    return this.#ownersOf(callers, found);
+  }
+
+  #ownersOf(callers: readonly CallerSocket[], found: readonly (readonly FoundSocket[])[]): readonly Owner[] {
     this.#facts.clear();
     const owners = callers.map((): Owner => UNKNOWN_OWNER);
     const byUser = new Map<number, { at: number; sockets: readonly FoundSocket[] }[]>();
@@ -74,13 +96,14 @@ export class OwnerFinder {
       asked.push({ at, sockets });
       byUser.set(first.uid, asked);
     }
+    let left = MOST_FILES;
+    let users = byUser.size;
     for (const [uid, asked] of byUser) {
       const decided = decidedByUser(this.#rules, uid, this.#numberOf);
-      const held = this.#heldBy(
-        uid,
-        asked.flatMap(({ sockets }) => sockets),
-        decided !== undefined,
-      );
+      const inodes = new Set(asked.flatMap(({ sockets }) => sockets.map(({ inode }) => inode)));
+      // Each user has a share, and what others leave of theirs.
+      const held = this.#heldBy(uid, inodes, decided !== undefined, Math.floor(left / users--));
+      left -= held.looked;
       for (const { at, sockets } of asked) owners[at] = this.#owner(uid, sockets, held, decided);
     }
     return owners;
@@ -92,15 +115,17 @@ export class OwnerFinder {
     return this.#blurred && uid === OVERFLOW;
   }
 
-  #heldBy(uid: number, sockets: readonly FoundSocket[], decided: boolean) {
-    const inodes = new Set(sockets.map(({ inode }) => inode));
+  #heldBy(uid: number, inodes: ReadonlySet<string>, decided: boolean, most: number): Held {
+    // Of whom the user decides, the process is for the record alone.
+    if (decided)
+      return this.#holders.of(uid, inodes, { most: Math.min(most, LIGHTLY), lightly: true, alike: () => true });
     const now = performance.now();
     const keyOf = (pid: number) => this.#keyOf(pid, now);
-    return this.#holders.of(uid, inodes, (pid, found) => {
-      if (decided) return true;
+    const alike = (pid: number, found: readonly Holder[]) => {
       const key = keyOf(pid);
       return key !== undefined && found.every((holder) => keyOf(holder.pid) === key);
-    });
+    };
+    return this.#holders.of(uid, inodes, { most, alike });
   }
 
   /** What service a process would be taken for, which is what it was a moment ago. */
@@ -115,12 +140,7 @@ export class OwnerFinder {
     return key;
   }
 
-  #owner(
-    uid: number,
-    sockets: readonly FoundSocket[],
-    { holders, complete }: ReturnType<Holders['of']>,
-    decided: Fits | undefined,
-  ): Owner {
+  #owner(uid: number, sockets: readonly FoundSocket[], { holders, complete }: Held, decided: Fits | undefined): Owner {
     const user = this.#users.nameOf(uid);
     const facts: ProcessFacts[] = [];
     let sure = complete;
@@ -174,12 +194,26 @@ export class OwnerFinder {
     const server = this.#servers.get(pid);
     if (server === undefined || server.began !== began) return [];
     if (this.#holders.holds({ pid, file: server.proof.file }, server.proof.inode)) return server.services;
+    if (now < this.#walkMs) return [];
     this.#findServers(now);
-    return this.#servers.get(pid)?.services ?? [];
+    const found = this.#servers.get(pid);
+    return found?.began === began ? found.services : [];
   }
 
-  /** By inode. */
-  #listening(): ReadonlyMap<string, { readonly uid: number; readonly services: ReadonlySet<string> }> {
+  /** Whether others listen for the services than those that are known, who are known from then on. */
+  #othersListen(): boolean {
+    const now = performance.now();
+    if (now < this.#lookMs || !this.#rules.some(({ targets }) => targets.length > 0)) return false;
+    const sockets = this.#listening();
+    const ended = performance.now();
+    this.#lookMs = ended + AGAIN_SHARE * (ended - now);
+    if (listOf(sockets) === this.#listened || now < this.#walkMs) return false;
+    this.#findServers(now, sockets);
+    this.#alike.clear();
+    return true;
+  }
+
+  #listening(): Listening {
     const places = this.#rules.flatMap(({ service, targets }) => targets.map((target) => ({ ...target, service })));
     const listeners = findListeners(places);
     const sockets = new Map<string, { readonly uid: number; readonly services: Set<string> }>();
@@ -199,12 +233,22 @@ export class OwnerFinder {
     return sockets;
   }
 
-  #findServers(now: number): void {
+  #findServers(now: number, sockets: Listening = this.#listening()): void {
     this.#serversMs = now;
-    const sockets = this.#listening();
+    const listened = listOf(sockets);
+    if (listened === this.#listened && now < this.#walkMs) return;
+    if (listened === this.#listened && this.#whole && this.#doServe()) return;
     const servers = new Map<number, Server>();
-    for (const [uid, of] of Map.groupBy(sockets, ([, socket]) => socket.uid)) {
-      const { holders } = this.#holders.of(uid, new Set(of.map(([inode]) => inode)));
+    const byUser = Map.groupBy(sockets, ([, socket]) => socket.uid);
+    this.#listened = listened;
+    this.#whole = true;
+    let left = MOST_FILES;
+    let users = byUser.size;
+    for (const [uid, of] of byUser) {
+      const inodes = new Set(of.map(([inode]) => inode));
+      const { holders, complete, looked } = this.#holders.of(uid, inodes, { most: Math.floor(left / users--) });
+      left -= looked;
+      this.#whole &&= complete && holders.size === inodes.size;
       for (const [inode, those] of holders) {
         for (const { pid, file } of those) {
           const began = beganAt(pid);
@@ -216,17 +260,40 @@ export class OwnerFinder {
       }
     }
     this.#servers = servers;
+    const ended = performance.now();
+    this.#walkMs = ended + AGAIN_SHARE * (ended - now);
+  }
+
+  /** Whether all who served do. */
+  #doServe(): boolean {
+    return [...this.#servers].every(
+      ([pid, { began, proof }]) =>
+        beganAt(pid) === began && this.#holders.holds({ pid, file: proof.file }, proof.inode),
+    );
   }
 }
 
-/** The process and those it descends from, as long as the user is the same: a child of another user is no kin. */
+/** By inode. */
+type Listening = ReadonlyMap<string, { readonly uid: number; readonly services: ReadonlySet<string> }>;
+
+function listOf(sockets: Listening): string {
+  return [...sockets]
+    .map(([inode, { uid, services }]) => `${inode}/${uid}/${[...services].join()}`)
+    .sort((one, other) => (one < other ? -1 : 1))
+    .join(' ');
+}
+
+/**
+ * The process and those it descends from, as long as the user is the same: a child of another user is no kin. Nor is one of another
+ * systemd unit: a user's manager that listens in the place of a unit is none of the units that it starts.
+ */
 function* lineOf(self: ProcessFacts, read: (pid: number) => ProcessFacts | undefined): Generator<ProcessFacts> {
   let last = self;
   for (let count = 0; count < MOST_PARENTS; count++) {
     yield last;
     const next = read(last.parent);
     // A parent is older. One that is not has the number of the parent that ended.
-    if (next === undefined || next.uid !== last.uid || next.began > last.began) return;
+    if (next === undefined || next.uid !== last.uid || next.began > last.began || next.within !== last.within) return;
     last = next;
   }
 }

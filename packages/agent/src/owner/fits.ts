@@ -17,9 +17,11 @@ export function fitsMatch(match: ProcessMatch, facts: ProcessFacts, numberOf: Nu
   return command === undefined || isCommand(facts.program, command);
 }
 
-/** A unit without a kind is a service, as for systemctl. */
+const KINDS = /\.(service|socket|device|mount|automount|swap|target|path|timer|slice|scope)$/;
+
+/** A unit without a kind is a service, as for systemctl: `my.app` too. */
 function unitName(unit: string): string {
-  return /\.[a-z]+$/.test(unit) ? unit : `${unit}.service`;
+  return KINDS.test(unit) ? unit : `${unit}.service`;
 }
 
 function isWithin(path: string, group: string): boolean {

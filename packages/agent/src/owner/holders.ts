@@ -15,10 +15,21 @@ export interface Held {
   readonly holders: ReadonlyMap<string, readonly Holder[]>;
   /** Whether everybody was looked at who may hold one, and could be. */
   readonly complete: boolean;
+  /** Files and processes that were looked at. */
+  readonly looked: number;
 }
 
-/** Files looked at for one question: beyond it nobody is named, for a process of millions must not hold up all others. */
-const MOST_FILES = 200_000;
+export interface Search {
+  /** Files and processes to look at, of all walks together. */
+  readonly most?: number;
+  /** Whether it is enough to look at those whose user was known before. */
+  readonly lightly?: boolean;
+  /** Whether it makes no difference that a process holds them too, beside those that are known to. */
+  readonly alike?: (pid: number, found: readonly Holder[]) => boolean;
+}
+
+/** Files and processes looked at for one question: beyond it nobody is named, for a user of millions must not hold up all others. */
+export const MOST_FILES = 100_000;
 /** A list of processes is good for so long where who is looked for was found. */
 const LIST_MS = 250;
 
@@ -45,25 +56,23 @@ export class Holders {
     this.#proc = proc;
   }
 
-  /**
-   * Holders of sockets that were made by one user. `alike` answers whether it makes no difference that a process holds them too,
-   * beside those that are known to.
-   */
+  /** Holders of sockets that were made by one user. */
   of(
     uid: number,
     inodes: ReadonlySet<string>,
-    alike: (pid: number, found: readonly Holder[]) => boolean = () => false,
+    { most = MOST_FILES, lightly = false, alike = () => false }: Search = {},
   ): Held {
     const now = performance.now();
     if (now - this.#listedMs > LIST_MS) this.#list(now);
-    let held = this.#search(uid, inodes, alike);
-    const missing = () => [...inodes].some((inode) => !held.holders.has(inode));
-    if (missing() && this.#list(now)) held = this.#search(uid, inodes, alike);
-    if (missing() && now > this.#recheckMs) {
+    const budget = { left: most };
+    let held = this.#search(uid, inodes, alike, budget);
+    const missing = () => budget.left > 0 && [...inodes].some((inode) => !held.holders.has(inode));
+    if (missing() && this.#list(now)) held = this.#search(uid, inodes, alike, budget);
+    if (!lightly && missing() && now > this.#recheckMs) {
       this.#recheck();
-      held = this.#search(uid, inodes, alike);
+      held = this.#search(uid, inodes, alike, budget);
     }
-    return held;
+    return { ...held, looked: most - Math.max(budget.left, 0) };
   }
 
   /** Whether it is held there still. */
@@ -71,11 +80,16 @@ export class Holders {
     return this.#inodeOf(pid, file) === inode;
   }
 
-  #search(uid: number, inodes: ReadonlySet<string>, alike: (pid: number, found: readonly Holder[]) => boolean): Held {
+  #search(
+    uid: number,
+    inodes: ReadonlySet<string>,
+    alike: NonNullable<Search['alike']>,
+    budget: { left: number },
+  ): Omit<Held, 'looked'> {
     const holders = new Map<string, Holder[]>();
     let complete = true;
-    let budget = MOST_FILES;
     for (const pid of this.#candidates(uid)) {
+      if (budget.left-- <= 0) return { holders, complete: false };
       const everyHolder = [...holders.values()].flat();
       const all = holders.size === inodes.size;
       if (all && alike(pid, everyHolder)) continue;
@@ -87,7 +101,7 @@ export class Holders {
       }
       let missing = inodes.size;
       for (const file of files) {
-        if (budget-- <= 0) return { holders, complete: false };
+        if (budget.left-- <= 0) return { holders, complete: false };
         const inode = this.#look(pid, file);
         if (inode === undefined || !inodes.has(inode)) continue;
         const others = holders.get(inode) ?? [];

@@ -12,6 +12,8 @@ export interface ProcessFacts {
   readonly cgroups: readonly string[];
   /** The system's systemd unit; empty for none. */
   readonly unit: string;
+  /** Path of the control group of the innermost unit that it is in, a user's units too; empty for none. */
+  readonly within: string;
   /** Path of its program's file, without a mark that it was replaced since; empty where this agent may not see it. */
   readonly program: string;
 }
@@ -39,6 +41,9 @@ export function readProcess(pid: number, proc = '/proc'): ProcessFacts | undefin
       get unit() {
         return grouped().unit;
       },
+      get within() {
+        return grouped().within;
+      },
       get program() {
         program ??= readProgram(at);
         return same() ? program : '';
@@ -49,7 +54,9 @@ export function readProcess(pid: number, proc = '/proc'): ProcessFacts | undefin
   }
 }
 
-const NO_GROUPS: Pick<ProcessFacts, 'cgroups' | 'unit'> = { cgroups: [], unit: '' };
+type Groups = Pick<ProcessFacts, 'cgroups' | 'unit' | 'within'>;
+
+const NO_GROUPS: Groups = { cgroups: [], unit: '', within: '' };
 
 /** Undefined when there is no such process. */
 export function beganAt(pid: number, proc = '/proc'): number | undefined {
@@ -67,7 +74,7 @@ function readBirth(at: string): { readonly began: number; readonly parent: numbe
   return { parent: Number(words[1]), began: Number(words[19]) };
 }
 
-function readCgroups(at: string): Pick<ProcessFacts, 'cgroups' | 'unit'> {
+function readCgroups(at: string): Groups {
   let text: string;
   try {
     text = readFileSync(`${at}/cgroup`, 'latin1');
@@ -83,7 +90,12 @@ function readCgroups(at: string): Pick<ProcessFacts, 'cgroups' | 'unit'> {
   // systemd's own hierarchy, or the one of version 2; what it does not manage has all at the root.
   const managed = ['name=systemd', ''].flatMap((name) => found.filter(({ controllers }) => controllers === name));
   const units = managed.map(({ path }) => unitOf(path)).filter((unit) => unit !== '');
-  return { cgroups: [...new Set(found.map(({ path }) => path))], unit: units[0] ?? '' };
+  const within = managed.map(({ path }) => /^.*\.(service|scope|socket|mount|swap)(?=\/|$)/.exec(path)?.[0] ?? '');
+  return {
+    cgroups: [...new Set(found.map(({ path }) => path))],
+    unit: units[0] ?? '',
+    within: within.find((path) => path !== '') ?? '',
+  };
 }
 
 /**
