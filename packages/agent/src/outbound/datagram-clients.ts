@@ -72,6 +72,11 @@ export class Client {
     return this.hasOthers() && this.conduit?.silent?.() === true;
   }
 
+  /** Nothing is carried for it, and nothing will be. */
+  get isOver(): boolean {
+    return this.state === 'denied' || this.state === 'failed';
+  }
+
   /** It has sent since it was looked at last. */
   isToCheck(now: number): boolean {
     const { check, state } = this;

@@ -71,8 +71,11 @@ export class OutboundDatagrams {
   readonly #idleMs: number;
   readonly #clients: DatagramClients;
   readonly #sweep: NodeJS.Timeout;
-  readonly #checks: NodeJS.Timeout;
+  /** The next look at who sends; undefined where nobody is to be looked at, or one is under way. */
+  #checks: NodeJS.Timeout | undefined;
   #checking: boolean = false;
+  /** Clients that were looked up, and may be over. */
+  readonly #lookedUp = new Set<Client>();
   /** Bytes that wait, of all clients. */
   #waiting = 0;
   #dropped = 0;
@@ -97,7 +100,6 @@ export class OutboundDatagrams {
     this.#clients = new DatagramClients(limit, crowded);
     this.#sweep = setInterval(() => this.#expire(), Math.min(SWEEP_MS, Math.max(10, this.#idleMs / 8)));
     this.#sweep.unref();
-    this.#checks = setInterval(() => void this.#check(), FIRST_CHECK_MS).unref();
   }
 
   /** Datagrams that were dropped here since the start: denied, failed, or over a bound. */
@@ -133,7 +135,8 @@ export class OutboundDatagrams {
 
   close(): void {
     clearInterval(this.#sweep);
-    clearInterval(this.#checks);
+    clearTimeout(this.#checks);
+    this.#lookedUp.clear();
   }
 
   #serve(spec: ListenerSpec, socket: Socket): BoundListener {
@@ -225,6 +228,8 @@ export class OutboundDatagrams {
       // One that is told by no socket cannot be looked at again: it may do what everybody may.
       const same = async () => sockets === '' || (await this.#speakers.same(spec, place, sockets));
       client.check = { dueMs: performance.now() + FIRST_CHECK_MS, lastMs: Number.NEGATIVE_INFINITY, same };
+      this.#lookedUp.add(client);
+      this.#checkLater();
       // Its listener may have been closed meanwhile.
       if (client.state === 'opening') this.#open(spec, client, told, reply);
       if (client.state !== 'opening') this.#dropped += this.#takeWaiting(client).length;
@@ -304,11 +309,13 @@ export class OutboundDatagrams {
 
   /** A port is no process: where a client's has come to be another's, its flow is over, and the next datagram is asked about anew. */
   async #check(): Promise<void> {
-    if (this.#checking) return;
+    this.#checks = undefined;
     const now = performance.now();
-    const due = [...this.#clients.listeners].flatMap((clients) =>
-      [...clients].filter((client) => client.isToCheck(now)),
-    );
+    const due: Client[] = [];
+    for (const client of this.#lookedUp) {
+      if (client.isToCheck(now)) due.push(client);
+      else if (client.isOver) this.#lookedUp.delete(client);
+    }
     due.sort((one, other) => (one.check?.dueMs ?? 0) - (other.check?.dueMs ?? 0));
     this.#checking = true;
     await Promise.all(
@@ -325,6 +332,12 @@ export class OutboundDatagrams {
       }),
     );
     this.#checking = false;
+    this.#checkLater();
+  }
+
+  #checkLater(): void {
+    if (this.#checks !== undefined || this.#checking || this.#lookedUp.size === 0) return;
+    this.#checks = setTimeout(() => void this.#check(), FIRST_CHECK_MS).unref();
   }
 
   #expire(): void {
