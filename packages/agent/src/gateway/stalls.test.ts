@@ -6,7 +6,7 @@ let bench: GatewayBench;
 const repeating: NodeJS.Timeout[] = [];
 beforeEach(async () => {
   bench = new GatewayBench();
-  await bench.start({ bodyMs: 200, stallMs: 400, untakenMs: 400, responseMs: 10_000 });
+  await bench.start({ bodyMs: 400, stallMs: 800, untakenMs: 800, responseMs: 10_000 });
 });
 afterEach(async () => {
   for (const timer of repeating.splice(0)) clearInterval(timer);
@@ -52,7 +52,7 @@ describe('a body', () => {
   it('that comes may take as long as it will, and so may one that the service does not take', async () => {
     await bench.serve((request, response) => {
       if (request.headers['x-late'] === undefined) request.resume().on('end', () => response.end('taken'));
-      else setTimeout(() => request.resume().on('end', () => response.end('taken')), 900);
+      else setTimeout(() => request.resume().on('end', () => response.end('taken')), 1_800);
     });
     const steady = await sending(head('Content-Length: 4000'), 'y'.repeat(100), 30);
     const late = await sending(head('Content-Length: 20000000', 'X-Late: 1') + 'z'.repeat(20_000_000), '', 0);
@@ -73,7 +73,7 @@ describe('an answer', () => {
     client.socket.pause();
     client.send(`GET / HTTP/1.1\r\nHost: ${HOST}\r\n${field}\r\n\r\n`);
     await expect.poll(() => bench.gateway.counters.requests).toBe(1);
-    await new Promise((resolve) => setTimeout(resolve, 1_200));
+    await new Promise((resolve) => setTimeout(resolve, 2_400));
     client.socket.resume();
     expect((await client.untilClosed()).length).toBeLessThan(30_000_000);
   });
@@ -81,7 +81,7 @@ describe('an answer', () => {
   it('that its client takes, or that pauses at the service, goes on', async () => {
     await bench.serve((_request, response) => {
       response.write('begun');
-      setTimeout(() => response.end(' and over'), 1_000);
+      setTimeout(() => response.end(' and over'), 2_000);
     });
     expect(await bench.call()).toMatchObject({ status: 200, body: 'begun and over' });
   });
