@@ -3,7 +3,7 @@ import { byText, END_SECONDS, joinTokenState, problem } from '@weft/proto';
 import type { Logger } from 'pino';
 import { actorName } from '../audit/entry.ts';
 import type { Actor } from '../audit/types.ts';
-import { admittedBy, tokensOf } from '../state/member-rights.ts';
+import { hangingOn, tokensOf } from '../state/member-rights.ts';
 import type { RemovedNetwork, RevokedToken, StateStore } from '../state/types.ts';
 import { type ChangeMeshOptions, waited } from './change-mesh.ts';
 import { RequestError } from './errors.ts';
@@ -76,11 +76,8 @@ export async function revokeAgent(
     return token !== undefined && token.host !== host && joinTokenState(token, now()) === 'valid';
   };
   const admittingTokens = (agent === undefined ? [] : tokensOf(agent)).filter(admits);
-  const members = [...(state.current.networks.get(network.name)?.agents.values() ?? [])];
-  const joined = members.filter((other) => admittingTokens.includes(admittedBy(other)));
-  const added = members.filter(
-    (other) => !joined.includes(other) && tokensOf(other).some((id) => admittingTokens.includes(id)),
-  );
+  const members = state.current.networks.get(network.name)?.agents.values() ?? [];
+  const [joined, added] = hangingOn(members, admittingTokens);
   logger.info(
     { event: 'agent-revoked', network: network.name, host, agent: agentId, revision, actor, admittingTokens },
     'agent revoked',

@@ -31,8 +31,22 @@ export function tokensOf({ tokenId, earlierTokenIds }: Pick<AgentState, 'tokenId
 }
 
 /** The token that made it a member, and with which it ends. */
-export function admittedBy(agent: Pick<AgentState, 'tokenId' | 'earlierTokenIds'>): string {
+function admittedBy(agent: Pick<AgentState, 'tokenId' | 'earlierTokenIds'>): string {
   return tokensOf(agent).at(-1) ?? '';
+}
+
+/** Members that one of the tokens made that, who end with it, and those to which they only added. */
+export function hangingOn(
+  agents: Iterable<AgentState>,
+  ids: readonly string[],
+): readonly [ended: AgentState[], adding: AgentState[]] {
+  const ended: AgentState[] = [];
+  const adding: AgentState[] = [];
+  for (const agent of agents) {
+    if (ids.includes(admittedBy(agent))) ended.push(agent);
+    else if (tokensOf(agent).some((id) => ids.includes(id))) adding.push(agent);
+  }
+  return [ended, adding];
 }
 
 export interface Adding {

@@ -9,7 +9,17 @@ import { LIMITS } from './limits.ts';
 import { summed, tokensOf, withToken } from './member-rights.ts';
 import { bookOf, type Memory, requireNetwork, tokensIn } from './memory.ts';
 import { fadedEnded } from './retention.ts';
-import { allTaken, asOf, earlierSelves, formerSelves, givenBy, placesOf, stillGiven, superseded } from './taken.ts';
+import {
+  allTaken,
+  asOf,
+  earlierSelves,
+  formerSelves,
+  givenBy,
+  isFormer,
+  placesOf,
+  stillGiven,
+  superseded,
+} from './taken.ts';
 import type {
   AgentState,
   EndedAgent,
@@ -224,10 +234,7 @@ export function addInstances(
 /** What an operator revoked does not come back with a token from before, even a reusable one: not its keys, nor its name. */
 function refuseRevoked({ ended }: Memory, token: TokenState, { host, identityKey }: JoinGrant): void {
   const isLater = (agent: EndedAgent): boolean =>
-    agent.revoked &&
-    agent.sequence > asOf(token) &&
-    agent.network === token.network &&
-    (agent.host === host || Buffer.compare(agent.identityKey, identityKey) === 0);
+    agent.revoked && agent.sequence > asOf(token) && isFormer(agent, { network: token.network, host, identityKey });
   const last = Array.from(ended.values()).findLast(isLater);
   if (last === undefined) return;
   const when = new Date(last.endedMs).toISOString();

@@ -1,6 +1,7 @@
 /** What control may forget, so that its data does not grow with every host that ever came by. */
 import { entryOf, joinTokenEndMs, joinTokenState } from '@weft/proto';
 import { FORGOTTEN_RETENTION_MS, REVOKED_RETENTION_MS, TOKEN_RETENTION_MS } from './limits.ts';
+import { tokensOf } from './member-rights.ts';
 import { asOf, placesOf, stillGiven, type TokenPlaces } from './taken.ts';
 import type { AgentState, EndedAgent, TokenState } from './types.ts';
 
@@ -14,7 +15,7 @@ export function fadedTokens(
   agents: Iterable<Pick<AgentState, 'tokenId' | 'earlierTokenIds'>>,
   { nowMs, most }: { readonly nowMs: number; readonly most: number },
 ): { readonly faded: readonly string[]; readonly held: number } {
-  const used = new Set(Array.from(agents).flatMap(({ tokenId, earlierTokenIds }) => [tokenId, ...earlierTokenIds]));
+  const used = new Set(Array.from(agents).flatMap(tokensOf));
   let valid = 0;
   const longEnded: string[] = [];
   const ended: string[] = [];

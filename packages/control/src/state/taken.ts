@@ -86,17 +86,16 @@ export function stillGiven(taken: readonly Taken[], { byEntry, wide, any }: Toke
   });
 }
 
-/** Members that were forgotten, and that this host comes back as: by its name or its key. */
-export function formerSelves(
-  ended: Iterable<EndedAgent>,
-  { network, host, identityKey }: Pick<EndedAgent, 'network' | 'host' | 'identityKey'>,
-): EndedAgent[] {
-  return [...ended].filter(
-    (agent) =>
-      agent.taken.length > 0 &&
-      agent.network === network &&
-      (agent.host === host || Buffer.compare(agent.identityKey, identityKey) === 0),
-  );
+type Self = Pick<EndedAgent, 'network' | 'host' | 'identityKey'>;
+
+/** Whether a member that ended comes back as this host: by its name or its key. */
+export function isFormer(agent: Self, { network, host, identityKey }: Self): boolean {
+  return agent.network === network && (agent.host === host || Buffer.compare(agent.identityKey, identityKey) === 0);
+}
+
+/** Those from which something was taken. */
+export function formerSelves(ended: Iterable<EndedAgent>, self: Self): EndedAgent[] {
+  return [...ended].filter((agent) => agent.taken.length > 0 && isFormer(agent, self));
 }
 
 /** Lives of one host name of which it is kept what was taken. */

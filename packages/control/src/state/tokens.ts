@@ -6,7 +6,7 @@ import type { Draft, Outcome } from './draft.ts';
 import { StateError } from './errors.ts';
 import { LIMITS } from './limits.ts';
 import { mayRunIn } from './may-run.ts';
-import { admittedBy, tokensOf, withOther, withoutToken } from './member-rights.ts';
+import { hangingOn, tokensOf, withOther, withoutToken } from './member-rights.ts';
 import { end, requireAgent } from './members.ts';
 import { bookOf, type Memory, requireNetwork, tokensIn } from './memory.ts';
 import { checkMesh, makeNetwork } from './meshes.ts';
@@ -141,7 +141,7 @@ function joinedWith(network: NetworkState, id: string): AgentState[] {
 export function revokeToken(memory: Memory, draft: Draft, id: string, actor: string): Outcome<RevokedToken> {
   const token = requireToken(memory, id);
   const network = requireNetwork(memory, token.network);
-  const [hosts, narrowed] = hangingOn(network, [id]);
+  const [hosts, narrowed] = hangingOn(network.agents.values(), [id]);
   const detail = ends(hosts, narrowed);
   const act = { actor, action: 'token-revoke', network: network.name, subject: `token ${id}`, detail };
   if (hosts.length + narrowed.length === 0 && token.revoked)
@@ -161,25 +161,15 @@ export function revokeWithTokens(
   const agent = requireAgent(network, named);
   const { id: agentId, host } = agent;
   const tokens = tokensOf(agent);
-  const detail = [agentId, `with ${listed([...tokens].sort(byText), 'token')}`, ends(...hangingOn(network, tokens))];
+  const detail = [
+    agentId,
+    `with ${listed([...tokens].sort(byText), 'token')}`,
+    ends(...hangingOn(network.agents.values(), tokens)),
+  ];
   const act = { actor, action: 'agent-revoke', subject: `agent ${host}`, detail: detail.join('; ') };
   const reason = `host ${host} was revoked by an operator, with its tokens`;
   const ended = revokeAll(memory, draft, network, tokens, { reason, act });
   return { ...ended, answer: { ...ended.answer, agentId, tokens } };
-}
-
-/** Members that one of the tokens made that, who end with it, and those to which they only added. */
-function hangingOn(
-  network: NetworkState,
-  ids: readonly string[],
-): readonly [ended: AgentState[], adding: AgentState[]] {
-  const ended: AgentState[] = [];
-  const adding: AgentState[] = [];
-  for (const agent of network.agents.values()) {
-    if (ids.includes(admittedBy(agent))) ended.push(agent);
-    else if (tokensOf(agent).some((id) => ids.includes(id))) adding.push(agent);
-  }
-  return [ended, adding];
 }
 
 const hostsOf = (agents: readonly AgentState[]): string[] => agents.map(({ host }) => host).sort(byText);
@@ -196,7 +186,7 @@ function revokeAll(
   ids: readonly string[],
   { reason, act }: { readonly reason: string; readonly act: Act },
 ): Outcome<RevokedToken> {
-  const [agents, adding] = hangingOn(network, ids);
+  const [agents, adding] = hangingOn(network.agents.values(), ids);
   for (const token of ids.flatMap((id) => memory.tokens.get(id) ?? []))
     draft.writes.push({ write: 'putToken', row: { ...token, revoked: true, endedMs: token.endedMs ?? draft.nowMs } });
   const { revision } = draft;
