@@ -1,6 +1,7 @@
 /** Programs of services here that whoever reaches this host reaches past Weft: told as problems that stand while it is so. */
 import type { NetworkInterfaceInfo } from 'node:os';
 import {
+  addressKind,
   EXPOSED_PROBLEM,
   formatHostPort,
   hostInterfaces,
@@ -43,7 +44,8 @@ function reachedAt({ listens, sixOnly }: ExposedTarget, interfaces: Interfaces):
   const own = Object.values(interfaces).flatMap((each) => (each ?? []).filter(({ internal }) => !internal));
   const of = (...families: readonly NetworkInterfaceInfo['family'][]) => {
     const all = own.flatMap(({ family, address }) => (families.includes(family) ? [address] : []));
-    const further = all.filter((address) => !isLinkLocal(address));
+    // What is reached from one wire alone is told where there is nothing else.
+    const further = all.filter((address) => addressKind(address) !== 'link-local');
     return further.length > 0 ? further : all;
   };
   return listens.flatMap((address) => {
@@ -51,11 +53,6 @@ function reachedAt({ listens, sixOnly }: ExposedTarget, interfaces: Interfaces):
     if (address === '::') return sixOnly ? of('IPv6') : of('IPv4', 'IPv6');
     return [address];
   });
-}
-
-/** Reached from one wire alone. */
-function isLinkLocal(address: string): boolean {
-  return /^(?:fe[89ab]|169\.254\.)/i.test(address);
 }
 
 /** Tells of those that stand, all of a service as one. */

@@ -4,6 +4,7 @@
  */
 import { open } from 'node:fs/promises';
 import { byText, entryOf, type Protocol } from '@weft/proto';
+import { TAKING } from '../owner/kernel-form.ts';
 import { isLoopback, isWildcard } from './addresses.ts';
 
 /** A bound socket: one that listens (TCP), or one that takes datagrams from anybody (UDP). */
@@ -74,9 +75,6 @@ export class ListenerTable {
   }
 }
 
-/** TCP_LISTEN, and for UDP TCP_CLOSE, which there means bound and not connected (net/tcp_states.h). */
-const STATE: Readonly<Record<Protocol, string>> = { tcp: '0A', udp: '07' };
-
 /**
  * Parses the text of one of the four files. Lines that are not understood are passed over. `complete` is false when, in
  * a TCP table, a socket that does not listen has come: the kernel lists all listeners before them.
@@ -86,7 +84,7 @@ export function parseListeners(text: string, protocol: Protocol): { listeners: L
   // "  sl  local_address rem_address   st ...": number, colon, address:port, address:port, state; all hexadecimal.
   const form = /^\s*\d+: ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) [0-9A-F]+:[0-9A-F]{4} ([0-9A-F]{2}) /gm;
   for (const [, address = '', port = '', state] of text.matchAll(form)) {
-    if (state === STATE[protocol]) {
+    if (state === TAKING[protocol]) {
       listeners.push({ protocol, address: formatKernelAddress(address), port: Number.parseInt(port, 16) });
     } else if (protocol === 'tcp') {
       return { listeners, complete: false };

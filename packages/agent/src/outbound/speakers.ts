@@ -2,9 +2,9 @@
  * What a program of this host speaks as. It is looked up only where a verdict depends on that: not where all that it may be are
  * permitted, or none is, and no rule about what it calls speaks of users. Whoever cannot be told speaks as the host, and is denied what any of its services is.
  */
-import { eachPort, type HostPort, listed, userNameProblem } from '@weft/proto';
+import { eachPort, entryOf, type HostPort, listed, userNameProblem } from '@weft/proto';
 import type { AgentService } from '../config/agent-file.ts';
-import { localCaller, localSpeech } from '../flows/judge.ts';
+import { type LocalSpeech, localCaller, localSpeech } from '../flows/judge.ts';
 import { targetsOf } from '../inbound/addresses.ts';
 import type { Owners } from '../owner/owners.ts';
 import type { Netmap, NetmapSource } from '../words/netmap.ts';
@@ -27,6 +27,19 @@ export interface Speaker {
   readonly owner?: Owner;
 }
 
+/** What is so of every call while netmap and agent file are the same. */
+interface Now {
+  readonly netmap: Netmap;
+  readonly speech: LocalSpeech;
+  /** Of each place that was called, what a verdict there depends on. */
+  readonly asks: WeakMap<ListenerSpec, Asks>;
+}
+
+interface Asks {
+  readonly user: boolean;
+  readonly service: boolean;
+}
+
 /** Sets of services that fit one process, told of at once. */
 const MOST_TOLD = 8;
 /** The process that is named stays the same for so long, whoever else is met. */
@@ -38,6 +51,8 @@ export class Speakers {
   readonly #options: SpeakersOptions;
   readonly #met = new Map<string, { readonly tell: (message: string) => void; message: string; saidMs: number }>();
 
+  #last: Now | undefined;
+
   constructor(options: SpeakersOptions) {
     this.#options = options;
     this.changed();
@@ -45,20 +60,18 @@ export class Speakers {
 
   /** What a program speaks as that is not looked up. */
   get unknown(): Speaker {
-    const { netmap, services } = this.#options;
-    return { claim: localSpeech(netmap.current, services).unknown };
+    return { claim: this.#now.speech.unknown };
   }
 
   /** What who calls there from `client` speaks as: at once where no verdict depends on who it is. */
   of(spec: ListenerSpec, client: HostPort): Speaker | Promise<Speaker> {
-    const { netmap, services, owners } = this.#options;
-    const { unknown, apart } = localSpeech(netmap.current, services);
-    const asksUser = this.#asksUser(netmap.current, spec);
-    if (!asksUser && !this.#matters(netmap.current, unknown, apart, spec)) return { claim: unknown };
+    const now = this.#now;
+    const asks = entryOf(now.asks, spec, () => this.#asksOf(now, spec));
+    if (!asks.user && !asks.service) return { claim: now.speech.unknown };
     const called = { host: spec.address, port: spec.port };
-    return owners.find({ protocol: spec.protocol, client, called }).then((owner) => {
+    return this.#options.owners.find({ protocol: spec.protocol, client, called }).then((owner) => {
       const claim = this.#claimOf(owner);
-      return { claim: asksUser && claim.type !== 'internet' ? { ...claim, ...userOf(owner) } : claim, owner };
+      return { claim: asks.user && claim.type !== 'internet' ? { ...claim, ...userOf(owner) } : claim, owner };
     });
   }
 
@@ -71,31 +84,38 @@ export class Speakers {
 
   /** The agent file, or which of its services run here. */
   changed(): void {
-    this.#options.owners.follow(rulesOf(this.#options));
+    this.#last = undefined;
+    this.#options.owners.follow(rulesOf(this.#options, this.#now.speech));
   }
 
-  #asksUser(netmap: Netmap, spec: ListenerSpec): boolean {
-    const service = netmap.services.get(spec.service)?.service;
-    return service !== undefined && netmap.policy.asksUser({ ...spec, service });
+  get #now(): Now {
+    const { services } = this.#options;
+    const netmap = this.#options.netmap.current;
+    if (this.#last?.netmap !== netmap)
+      this.#last = { netmap, speech: localSpeech(netmap, services), asks: new WeakMap() };
+    return this.#last;
   }
 
-  #matters(netmap: Netmap, unknown: SourceClaim, apart: readonly string[], spec: ListenerSpec): boolean {
+  #asksOf({ netmap, speech: { unknown, apart } }: Now, spec: ListenerSpec): Asks {
     const service = netmap.services.get(spec.service)?.service;
-    if (service === undefined) return false;
+    if (service === undefined) return { user: false, service: false };
+    const called = { ...spec, service };
     const permits = (claim: SourceClaim) => {
       const caller = localCaller(netmap, this.#options.services, claim);
-      return caller !== undefined && netmap.policy.decide(caller.source, { ...spec, service }, '').allowed;
+      return caller !== undefined && netmap.policy.decide(caller.source, called, '').allowed;
     };
     const otherwise = permits(unknown);
-    return apart.some((name) => permits({ type: 'service', name }) !== otherwise);
+    return {
+      user: netmap.policy.asksUser(called),
+      service: apart.some((name) => permits({ type: 'service', name }) !== otherwise),
+    };
   }
 
   #claimOf({ service, fits, program, pid, user }: Owner): SourceClaim {
-    const { netmap, services } = this.#options;
     if (fits.length > 0)
       this.#ambiguous(fits, `${program || 'a program'} of ${user || 'some user'}, process ${pid ?? '?'}`);
     // What runs here may have changed since it was asked.
-    const { unknown, apart } = localSpeech(netmap.current, services);
+    const { unknown, apart } = this.#now.speech;
     return service !== undefined && apart.includes(service) ? { type: 'service', name: service } : unknown;
   }
 
@@ -135,8 +155,7 @@ function userOf({ user }: Owner): { readonly user?: ClaimedUser } {
   return user === '' || /^\d+$/.test(user) ? {} : { user: userNameProblem(user) === undefined ? user : '' };
 }
 
-function rulesOf({ netmap, services }: SpeakersOptions): readonly OwnerRule[] {
-  const { apart } = localSpeech(netmap.current, services);
+function rulesOf({ netmap, services }: SpeakersOptions, { apart }: LocalSpeech): readonly OwnerRule[] {
   return apart.flatMap((name): OwnerRule[] => {
     const [here, known] = [services.get(name), netmap.current.services.get(name)];
     if (here === undefined || known === undefined) return [];

@@ -20,7 +20,7 @@ export function fitsMatch(match: ProcessMatch, facts: ProcessFacts, numberOf: Nu
 const KINDS = /\.(service|socket|device|mount|automount|swap|target|path|timer|slice|scope)$/;
 
 /** A unit without a kind is a service, as for systemctl: `my.app` too. */
-function unitName(unit: string): string {
+export function unitName(unit: string): string {
   return KINDS.test(unit) ? unit : `${unit}.service`;
 }
 

@@ -1,12 +1,15 @@
 /** Addresses as /proc/net writes them: 32-bit words in the host's byte order, little-endian wherever Node runs but on s390x. */
 import { endianness } from 'node:os';
-import type { HostPort } from '@weft/proto';
+import type { HostPort, Protocol } from '@weft/proto';
 
 const LITTLE = endianness() === 'LE';
 const MAPPED_HEAD = LITTLE ? '0000000000000000FFFF0000' : '00000000000000000000FFFF';
 
 /** ::1. */
 export const SIX_LOOPBACK = `${'0'.repeat(24)}${LITTLE ? '01000000' : '00000001'}`;
+
+/** Of one that takes calls: TCP_LISTEN, and for UDP TCP_CLOSE, which there means bound and not connected (net/tcp_states.h). */
+export const TAKING: Readonly<Record<Protocol, string>> = { tcp: '0A', udp: '07' };
 
 /** `0100007F:1F90` for 127.0.0.1:8080. */
 export function kernelPlace({ host, port }: HostPort): string {

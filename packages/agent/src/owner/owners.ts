@@ -1,5 +1,6 @@
 /** Who makes a call, asked of a thread that is begun with the first question. Whoever cannot be known in time is unknown. */
 import { extname } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
 import { type CallerSocket, type Owner, type OwnerRule, UNKNOWN_OWNER } from '../words/owner.ts';
@@ -58,8 +59,9 @@ export class Owners {
     options.signal.addEventListener('abort', () => this.#end(), { once: true });
   }
 
-  /** From now on. */
+  /** From now on. The same again is none: what the thread has found by them would be lost. */
   follow(rules: readonly OwnerRule[]): void {
+    if (isDeepStrictEqual(rules, this.#rules)) return;
     this.#rules = rules;
     this.#told = false;
   }

@@ -1,6 +1,7 @@
 /** Which processes of its host an agent may look into, and so which services it can tell by them. */
 import { readFileSync } from 'node:fs';
 import type { ProcessMatch } from '../words/owner.ts';
+import { unitName } from './fits.ts';
 import { knowsAllUsers, Users } from './users.ts';
 
 /** `all` processes; or `own`: those of its own user, and of all others the user of each socket alone. */
@@ -83,13 +84,6 @@ export function tellings(
 
 function isUserAlone(match: ProcessMatch | undefined): boolean {
   return match?.user !== undefined && Object.keys(match).length === 1;
-}
-
-const KINDS = /\.(service|socket|device|mount|automount|swap|target|path|timer|slice|scope)$/;
-
-/** A unit without a kind is a service, as for systemctl. */
-function unitName(unit: string): string {
-  return KINDS.test(unit) ? unit : `${unit}.service`;
 }
 
 type Fitting = Pick<Knowable, 'match'> & { readonly uid: unknown };

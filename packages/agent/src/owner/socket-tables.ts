@@ -5,7 +5,7 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import type { HostPort, Protocol } from '@weft/proto';
 import type { CallerSocket } from '../words/owner.ts';
-import { kernelPlace, mappedPlace, SIX_LOOPBACK } from './kernel-form.ts';
+import { kernelPlace, mappedPlace, SIX_LOOPBACK, TAKING } from './kernel-form.ts';
 
 export interface FoundSocket {
   readonly inode: string;
@@ -68,12 +68,9 @@ function datagramSockets(read: ReadTable): (caller: CallerSocket) => readonly Fo
   return ({ client }) => at(client.port).map(({ socket }) => socket);
 }
 
-/** TCP_LISTEN, and for UDP TCP_CLOSE, which there means bound and not connected (net/tcp_states.h). */
-const TAKES: Readonly<Record<Protocol, string>> = { tcp: '0A', udp: '07' };
-
 function listening(protocol: Protocol, read: ReadTable): (place: HostPort) => readonly FoundSocket[] {
   const all = [protocol, `${protocol}6`].flatMap((name) => [...lines(read(name))]);
-  const at = byPort(all.filter(({ state }) => state === TAKES[protocol]));
+  const at = byPort(all.filter(({ state }) => state === TAKING[protocol]));
   return ({ host, port }) => {
     const six = host.includes(':');
     const place = kernelPlace({ host: six ? '0.0.0.0' : host, port });
