@@ -43,8 +43,8 @@ const AGENT = rooms(
     [['netmap'], 'What control said, as this agent sees it.'],
     [['flows'], 'A flow is judged, tracked, counted and recorded, whichever way it goes.'],
     [
-      ['inbound', 'outbound', 'gateway', 'dns'],
-      'Four ways in and out. Outbound calls programs of its own host as inbound does; they share nothing else.',
+      ['inbound', 'outbound', 'egress', 'gateway', 'dns'],
+      'Five ways in and out. Outbound and egress open sockets of this host as inbound does; they share nothing else.',
     ],
     [['member'], 'Who this agent is, and the files that say so.'],
     [['link'], 'The stream to control.'],
@@ -52,7 +52,7 @@ const AGENT = rooms(
     [['run'], 'Puts the agent together.'],
     [['cli'], 'The commands drive the agent, not the other way round.'],
   ],
-  { outbound: ['inbound'] },
+  { outbound: ['inbound'], egress: ['inbound'] },
 );
 
 const CONTROL = rooms('packages/control/src', [

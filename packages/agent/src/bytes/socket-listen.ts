@@ -44,23 +44,54 @@ export async function listenConduits(
   return await listen({ ...options, port: alone.port }, onConnection);
 }
 
-function listen(
-  options: ListenOptions,
-  onConnection: (conduit: SocketConduit, remote: Remote) => void,
-): Promise<ConduitListener> {
+/** Where a connection came to, of a listener that stands for many places. */
+export interface Called {
+  readonly address: string;
+  readonly port: number;
+}
+
+type OnConnection = (conduit: SocketConduit, remote: Remote) => void;
+
+/** Listens by what another process bound and handed over, a `net.Native`. Rejects with the system's error. */
+export function listenHandle(
+  handle: object,
+  { onError }: Pick<ListenOptions, 'onError'>,
+  onConnection: (conduit: SocketConduit, remote: Remote, called: Called) => void,
+): Promise<Pick<ConduitListener, 'close'>> {
   return new Promise((resolve, reject) => {
-    const server = net.createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true });
-    server.on('connection', (socket) => {
-      const { remoteAddress, remotePort } = socket;
-      // Undefined when it was reset before it could be accepted.
-      if (remoteAddress === undefined || remotePort === undefined) {
-        socket.destroy();
-        return;
-      }
+    const server = conduitServer((socket, remote) => {
       // Asked for first: afterwards another socket may have it.
-      const descriptor = descriptorOf(socket);
-      onConnection(socketConduit(socket), { address: remoteAddress, port: remotePort, descriptor });
+      const called = { address: socket.localAddress ?? '', port: socket.localPort ?? 0 };
+      onConnection(socketConduit(socket), remote, called);
     });
+    server.once('error', reject);
+    server.listen(handle, () => {
+      server.off('error', reject);
+      server.on('error', (error) => onError?.(error));
+      resolve({ close: () => server.close() });
+    });
+  });
+}
+
+function conduitServer(accepted: (socket: net.Socket, remote: Remote) => void): net.Server {
+  const server = net.createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true });
+  server.on('connection', (socket) => {
+    const { remoteAddress, remotePort } = socket;
+    // Undefined when it was reset before it could be accepted.
+    if (remoteAddress === undefined || remotePort === undefined) {
+      socket.destroy();
+      return;
+    }
+    // Asked for first: afterwards another socket may have it.
+    const descriptor = descriptorOf(socket);
+    accepted(socket, { address: remoteAddress, port: remotePort, descriptor });
+  });
+  return server;
+}
+
+function listen(options: ListenOptions, onConnection: OnConnection): Promise<ConduitListener> {
+  return new Promise((resolve, reject) => {
+    const server = conduitServer((socket, remote) => onConnection(socketConduit(socket), remote));
     server.once('error', reject);
     const { host, port, share, files } = options;
     server.listen({ host, port, backlog: 1024, ...(share === undefined ? {} : { reusePort: true }) }, () => {

@@ -80,11 +80,15 @@ export function endDatagrams(flow: Flow, cause: Error | undefined): void {
 
 /**
  * How a spliced flow ended, in a record's words. The caller is side `a`, the service side `b`. Of a tunnel that ended neither
- * of them is blamed: each end of it takes the other one for silent, and which of the two fell silent neither can know.
+ * of them is blamed: each end of it takes the other one for silent, and which of the two fell silent neither can know. `called`: what
+ * is on the service's side.
  */
-export function endingOf({ how, failedSide, cause }: SpliceResult): [outcome: FlowOutcome, detail: string] {
+export function endingOf(
+  { how, failedSide, cause }: SpliceResult,
+  called = 'the service',
+): [outcome: FlowOutcome, detail: string] {
   if (how === 'closed') return ['closed', ''];
   if (cause instanceof TunnelEndedError) return [how, cause.message];
-  const side = failedSide === 'b' ? 'the service' : 'the caller';
+  const side = failedSide === 'b' ? called : 'the caller';
   return [how, `reset by ${side}${cause === undefined ? '' : `: ${cause.message}`}`];
 }

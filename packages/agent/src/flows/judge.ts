@@ -159,6 +159,22 @@ export interface FlowRequest {
   identify(netmap: Netmap): Caller | undefined;
   /** What else must stand for the flow to go on, such as its peer. Undefined when all of it does. */
   lost?(netmap: Netmap): Loss | undefined;
+  /** Of a call that leaves the mesh; its `service` is `internet`. */
+  readonly outside?: Outside;
+}
+
+/** A place that no policy knows, so that who carries the call there decides. */
+export interface Outside {
+  /** For the record. */
+  readonly address: string;
+  /** `reason` in words, for people. */
+  decide(): { readonly allowed: boolean; readonly reason: string };
+}
+
+export type OutsideRequest = FlowRequest & { readonly outside: Outside };
+
+export function isOutside(request: FlowRequest): request is OutsideRequest {
+  return request.outside !== undefined;
 }
 
 export interface Judged {
@@ -172,6 +188,7 @@ export interface Judged {
   readonly client: string;
 }
 
+type JudgedOutside = Judged & { readonly allowed: true; readonly caller: Caller };
 type JudgedPermit = Judged & { readonly allowed: true; readonly permit: Permit; readonly caller: Caller };
 type JudgedDenied = Judged & { readonly allowed: false };
 
@@ -181,17 +198,40 @@ type JudgedDenied = Judged & { readonly allowed: false };
  * missing peer does.
  */
 export function judge(netmap: Netmap, request: FlowRequest, known?: Caller): JudgedPermit | JudgedDenied {
+  return identifyAndDecide(netmap, request, known, decide);
+}
+
+/** The same of a call that leaves the mesh: it comes to no Permit, and so to no service. */
+export function judgeOutside(netmap: Netmap, request: OutsideRequest, known?: Caller): JudgedOutside | JudgedDenied {
+  return identifyAndDecide(netmap, request, known, decideOutside);
+}
+
+type Decide<Request, Permitted> = (netmap: Netmap, request: Request, caller: Caller) => Permitted | JudgedDenied;
+
+function identifyAndDecide<Request extends FlowRequest, Permitted extends Judged>(
+  netmap: Netmap,
+  request: Request,
+  known: Caller | undefined,
+  decideOn: Decide<Request, Permitted>,
+): Permitted | JudgedDenied {
   const { source: claimedSource, host } = request.claimed;
   const revision = netmap.revision;
   const caller = request.identify(netmap);
   if (caller === undefined) {
-    const bygone = known === undefined ? undefined : decide(netmap, request, known);
+    const bygone = known === undefined ? undefined : decideOn(netmap, request, known);
     if (bygone?.allowed === false) return bygone;
     const reason = `${host === '' ? 'the caller' : host} may not speak as ${claimedSource}`;
     const claimed = { source: claimedSource, sourceHost: host, client: '' };
     return { allowed: false, rule: 'builtin:source', revision, reason, ...claimed };
   }
-  return decide(netmap, request, caller);
+  return decideOn(netmap, request, caller);
+}
+
+function decideOutside(netmap: Netmap, { outside }: OutsideRequest, caller: Caller): JudgedOutside | JudgedDenied {
+  const { allowed, reason } = outside.decide();
+  const named = { source: sourceName(caller.source), sourceHost: caller.host, client: caller.client };
+  const judged = { rule: 'builtin:egress', revision: netmap.revision, reason, ...named };
+  return allowed ? { allowed, caller, ...judged } : { allowed, ...judged };
 }
 
 function decide(netmap: Netmap, request: FlowRequest, caller: Caller): JudgedPermit | JudgedDenied {

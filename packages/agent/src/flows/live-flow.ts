@@ -220,6 +220,8 @@ export class LiveFlow implements Flow, CountedFlow, TrafficPair {
   record(nowMs: number, outcome: FlowOutcome, detail: string): FlowRecord {
     const { request } = this;
     const { allowed, rule, revision, source, sourceHost, client } = this.#judged;
+    // Not among the fields that records share: no two addresses of the internet are the same.
+    const place = request.outside === undefined ? client && `client ${client}` : `to ${request.outside.address}`;
     return {
       id: request.id,
       startedMs: this.#startedMs,
@@ -243,7 +245,7 @@ export class LiveFlow implements Flow, CountedFlow, TrafficPair {
       user: request.owner?.user ?? this.caller?.user ?? '',
       unit: request.owner?.unit ?? '',
       program: request.owner?.program ?? '',
-      detail: client === '' ? detail : `client ${client}${detail === '' ? '' : `: ${detail}`}`,
+      detail: [place, detail].filter((part) => part !== '').join(': '),
     };
   }
 }

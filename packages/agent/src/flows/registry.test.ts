@@ -54,6 +54,43 @@ function opened(registry: FlowRegistry, request = fromWeb) {
   return admission.flow;
 }
 
+describe('a call that leaves the mesh', () => {
+  const outside = { address: '193.0.6.139:443', decide: () => ({ allowed: true, reason: 'opened' }) };
+  const out = { ...fromWeb, service: 'internet', port: 443, outside };
+
+  it('is judged by who carries it there, recorded with the place, and cut with its caller', () => {
+    const traffic = new FlowTraffic();
+    const { registry, records, swap } = setup(undefined, undefined, traffic);
+    const admission = registry.openOutside(out);
+    if (!admission.admitted) throw new Error(admission.refusal.reason);
+    admission.flow.opened();
+    expect(registry.openFlows({ filter: {}, most: 10 }).flows).toMatchObject([{ source: 'web', service: 'internet' }]);
+    swap(netmap(2, { rules: [DENY_WEB] }));
+    expect(records).toEqual([]);
+    swap(netmap(3, { peers: new Map() }));
+    expect(records).toMatchObject([
+      { service: 'internet', outcome: 'cut', verdict: 'deny', detail: 'to 193.0.6.139:443: peer may not speak as web' },
+    ]);
+  });
+
+  it('is refused by it, and asked as a call to a service is one of no name', () => {
+    const { registry, records } = setup();
+    const refusing = { ...outside, decide: () => ({ allowed: false, reason: 'not opened' }) };
+    expect(registry.openOutside({ ...out, outside: refusing }).admitted).toBe(false);
+    expect(registry.open(out).admitted).toBe(false);
+    expect(records.map(({ rule, outcome, detail }) => [rule, outcome, detail])).toEqual([
+      ['builtin:egress', 'denied', 'to 193.0.6.139:443: not opened'],
+      ['builtin:no-such-service', 'denied', 'to 193.0.6.139:443: there is no service internet in this network'],
+    ]);
+  });
+
+  it('finds no room where there is none', () => {
+    const { registry, records } = setup(0);
+    expect(registry.openOutside(out).admitted).toBe(false);
+    expect(records).toMatchObject([{ outcome: 'overloaded', verdict: 'allow' }]);
+  });
+});
+
 describe('the registry', () => {
   it('leaves calls of peers to other instances where it is told to and one has the port now, and no others', () => {
     const { registry, records, swap } = setup();

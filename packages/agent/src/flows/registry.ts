@@ -5,7 +5,15 @@
 import type { Denied, OpenFlows, OpenFlowsQuestion, Permit, TrafficPair } from '@weft/proto';
 import type { Netmap, NetmapSource } from '../words/netmap.ts';
 import type { Flow } from './flow.ts';
-import { type Caller, type FlowRequest, type Judged, judge } from './judge.ts';
+import {
+  type Caller,
+  type FlowRequest,
+  isOutside,
+  type Judged,
+  judge,
+  judgeOutside,
+  type OutsideRequest,
+} from './judge.ts';
 import { LiveFlow } from './live-flow.ts';
 import { openFlows } from './open-flows.ts';
 import type { FlowSink } from './recorder.ts';
@@ -20,9 +28,22 @@ export type { FlowRequest } from './judge.ts';
 /** Why a flow was not let in, with the words its record carries. */
 export type FlowRefusal = Pick<Denied, 'rule' | 'revision' | 'reason'> & { readonly code: 'denied' | 'overloaded' };
 
+interface Refused {
+  readonly admitted: false;
+  readonly refusal: FlowRefusal;
+}
+
 export type Admission =
   | { readonly admitted: true; readonly flow: Flow; readonly permit: Permit; readonly caller: Caller }
-  | { readonly admitted: false; readonly refusal: FlowRefusal };
+  | Refused;
+
+/** Of a call that leaves the mesh: nothing here lets it into a service. */
+export type OutsideAdmission = { readonly admitted: true; readonly flow: Flow } | Refused;
+
+interface Begun {
+  readonly startedMs: number;
+  readonly span: FlowSpan | undefined;
+}
 
 export interface RegistryOptions {
   readonly netmap: NetmapSource;
@@ -67,16 +88,35 @@ export class FlowRegistry {
    * not admitted has been recorded, unless a destination was too busy for it: then its source is left to record it.
    */
   open(request: FlowRequest): Admission {
-    const { netmap, sink, traffic, tracer, now } = this.#options;
-    const startedMs = now();
-    const span = tracer?.begin(request);
-    const judged = judge(netmap.current, request);
-    span?.judged(judged);
-    if (!judged.allowed) return this.#refuse(request, judged, startedMs, 'denied', span);
-    const full = this.#full(request);
-    if (full !== undefined) return this.#refuse(request, { ...judged, reason: full }, startedMs, 'overloaded', span);
+    const begun = this.#begin(request);
+    const judged = judge(this.#options.netmap.current, request);
+    begun.span?.judged(judged);
+    if (!judged.allowed) return this.#refuse(request, judged, begun, 'denied');
     const { permit, caller } = judged;
-    const flow = new LiveFlow(request, judged, caller, startedMs, traffic, (ended, outcome, detail) => {
+    const flow = this.#enter(request, judged, caller, begun);
+    return flow instanceof LiveFlow ? { admitted: true, flow, permit, caller } : flow;
+  }
+
+  /** The same of a call that leaves the mesh. */
+  openOutside(request: OutsideRequest): OutsideAdmission {
+    const begun = this.#begin(request);
+    const judged = judgeOutside(this.#options.netmap.current, request);
+    begun.span?.judged(judged);
+    if (!judged.allowed) return this.#refuse(request, judged, begun, 'denied');
+    const flow = this.#enter(request, judged, judged.caller, begun);
+    return flow instanceof LiveFlow ? { admitted: true, flow } : flow;
+  }
+
+  #begin(request: FlowRequest): Begun {
+    const { tracer, now } = this.#options;
+    return { startedMs: now(), span: tracer?.begin(request) };
+  }
+
+  #enter(request: FlowRequest, judged: Judged, caller: Caller, begun: Begun): LiveFlow | Refused {
+    const { sink, traffic, now } = this.#options;
+    const full = this.#full(request);
+    if (full !== undefined) return this.#refuse(request, { ...judged, reason: full }, begun, 'overloaded');
+    const flow = new LiveFlow(request, judged, caller, begun.startedMs, traffic, (ended, outcome, detail) => {
       const nowMs = now();
       if (this.#flows.delete(ended)) {
         ended.endedMs = nowMs;
@@ -85,10 +125,10 @@ export class FlowRegistry {
       }
       if (!ended.handedOver) sink.record(ended.record(nowMs, outcome, detail), ended.from);
     });
-    flow.span = span;
+    flow.span = begun.span;
     this.#flows.add(flow);
     this.#count(request.peer, 1);
-    return { admitted: true, flow, permit, caller };
+    return flow;
   }
 
   /** To be called every few seconds: an open flow's last byte is told by what was seen. */
@@ -131,20 +171,14 @@ export class FlowRegistry {
     else this.#byPeer.delete(peer);
   }
 
-  #refuse(
-    request: FlowRequest,
-    judged: Judged,
-    startedMs: number,
-    code: FlowRefusal['code'],
-    span: FlowSpan | undefined,
-  ): Admission {
+  #refuse(request: FlowRequest, judged: Judged, { startedMs, span }: Begun, code: FlowRefusal['code']): Refused {
     const { rule, revision, reason } = judged;
     span?.end(code, reason, '');
     // What is too much for this destination another instance may still take, and the source tells of that.
     if (code === 'denied' || request.destinationHost === undefined) {
       const { netmap, sink, traffic, now } = this.#options;
       const unborn = new LiveFlow(request, judged, undefined, startedMs, traffic, () => {});
-      unborn.countEnd(code, startedMs, countedAs(netmap.current, unborn, rule));
+      unborn.countEnd(code, startedMs, countedAs(netmap.current, unborn, rule, request.outside !== undefined));
       sink.record(unborn.record(now(), code, reason), unborn.from);
     }
     return { admitted: false, refusal: { code, rule, revision, reason } };
@@ -168,18 +202,19 @@ export class FlowRegistry {
  * Names that a refused flow is counted by. Who is refused may claim any source and ask for any service: what it makes up must
  * not take the room of what there is, so it is counted as the host that it came from, and as a service of no name.
  */
-function countedAs({ services }: Netmap, names: TrafficPair, rule: string): TrafficPair {
+function countedAs({ services }: Netmap, names: TrafficPair, rule: string, outside: boolean): TrafficPair {
   const { source, sourceHost, service, destinationHost } = names;
   return {
     source: rule === 'builtin:source' ? `host:${sourceHost}` : source,
     sourceHost,
-    service: services.has(service) ? service : OTHER,
+    service: outside || services.has(service) ? service : OTHER,
     destinationHost,
   };
 }
 
 function recheckFlow(netmap: Netmap, flow: LiveFlow): void {
-  const judged = judge(netmap, flow.request, flow.caller);
+  const { request, caller } = flow;
+  const judged = isOutside(request) ? judgeOutside(netmap, request, caller) : judge(netmap, request, caller);
   if (!judged.allowed) {
     flow.cut(judged, judged.reason);
     return;

@@ -54,6 +54,11 @@ function step(socket: Socket, begin: (done: (error?: Error) => void) => void): P
   });
 }
 
+/** Of a socket that is connected; `refused` as above. */
+export function connectedDatagrams(socket: Socket, refused: () => void): DatagramConduit {
+  return new TargetDatagrams(socket, refused);
+}
+
 class TargetDatagrams implements DatagramConduit {
   readonly #socket: Socket;
   readonly #output: DatagramOutput;

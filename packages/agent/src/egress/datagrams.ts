@@ -1,0 +1,73 @@
+/** UDP out of a sandbox: for each pair of the program's socket and a place out there one socket on either side, and one flow. */
+import { isShortage } from '@weft/proto';
+import { Deadline } from '../bytes/deadline.ts';
+import { adoptDatagrams } from '../bytes/inside/adopt-datagrams.ts';
+import type { Called } from '../bytes/socket-listen.ts';
+import { systemWords } from '../bytes/system-words.ts';
+import { connectDatagrams, connectedDatagrams, joinDatagrams } from '../inbound/target-datagrams.ts';
+import type { HeldPairs } from './held-pairs.ts';
+import { INTERNET, type OutsideCalls } from './outside-calls.ts';
+
+/** A NAT on the way forgets in half a minute to two (RFC 4787, section 4.3). */
+const IDLE_MS = 120_000;
+/** Names are asked for with a datagram each, and answered with one. */
+const DNS_IDLE_MS = 15_000;
+const DNS_PORT = 53;
+/** A bind and a connect wait for nobody. */
+const OPEN_MS = 2_000;
+/** What a refused program goes on to send is dropped so long, before it is asked about anew. */
+const DEAF_MS = 1_000;
+
+/**
+ * `handle`: a socket in the sandbox, at the place that is called and connected to who calls, with the first datagrams waiting in it.
+ * `full`: why there is no room, if so.
+ */
+export async function carryDatagramsOut(
+  handle: object,
+  called: Called,
+  calls: OutsideCalls,
+  held: HeldPairs,
+  full?: string,
+): Promise<void> {
+  const flow = calls.open('udp', called, full);
+  if (flow === undefined) {
+    const deaf = adoptDatagrams(handle);
+    setTimeout(() => deaf?.close(), DEAF_MS).unref();
+    return;
+  }
+  const deadline = new Deadline(OPEN_MS);
+  try {
+    const far = await connectDatagrams(
+      { host: called.address, port: called.port },
+      undefined,
+      deadline,
+      calls.files,
+      () => flow.end('not-listening', 'connection refused'),
+    );
+    // Only now: from here on it reads what waits.
+    const near = adoptDatagrams(handle);
+    const { address, port } = near?.address() ?? called;
+    if (near === undefined || !flow.live || address !== called.address || port !== called.port) {
+      flow.end('unreachable', 'an error inside the agent');
+      far.close();
+      near?.close();
+      return;
+    }
+    flow.opened();
+    const idleMs = called.port === DNS_PORT ? DNS_IDLE_MS : IDLE_MS;
+    joinDatagrams(
+      flow,
+      connectedDatagrams(near, () => undefined),
+      far,
+      idleMs,
+      held,
+      INTERNET,
+    );
+  } catch (cause) {
+    if (isShortage(cause)) calls.files.ranOut();
+    flow.end(isShortage(cause) ? 'overloaded' : 'unreachable', systemWords(cause));
+    adoptDatagrams(handle)?.close();
+  } finally {
+    deadline.close();
+  }
+}

@@ -1,0 +1,95 @@
+/** All that one sandbox has open outside the mesh, within bounds, and gone with it. */
+import { isShortage } from '@weft/proto';
+import type { Logger } from 'pino';
+import { type Called, type ConduitListener, listenHandle } from '../bytes/socket-listen.ts';
+import type { Conduit } from '../words/conduit.ts';
+import { carryDatagramsOut } from './datagrams.ts';
+import { HeldPairs } from './held-pairs.ts';
+import { OutsideCalls, type OutsideCallsOptions } from './outside-calls.ts';
+import { carryOut } from './streams.ts';
+
+/** Connections, and pairs of UDP, that one sandbox has open at once. */
+export const EGRESS_BOUNDS = { streams: 1_024, pairs: 1_024 } as const;
+
+export interface EgressOptions extends OutsideCallsOptions {
+  readonly log: Logger;
+  readonly bounds?: { readonly streams: number; readonly pairs: number };
+}
+
+export interface EgressCounts {
+  readonly streams: number;
+  readonly pairs: number;
+}
+
+export class Egress {
+  readonly #calls: OutsideCalls;
+  readonly #log: Logger;
+  readonly #bounds: { readonly streams: number; readonly pairs: number };
+  readonly #held: HeldPairs;
+  readonly #streams = new Set<Conduit>();
+  #opening = 0;
+  #listener: Pick<ConduitListener, 'close'> | undefined;
+  #closed: boolean = false;
+
+  constructor({ log, bounds = EGRESS_BOUNDS, ...options }: EgressOptions) {
+    this.#calls = new OutsideCalls(options);
+    this.#log = log;
+    this.#bounds = bounds;
+    this.#held = new HeldPairs(bounds.pairs);
+  }
+
+  get counts(): EgressCounts {
+    return { streams: this.#streams.size, pairs: this.#held.size };
+  }
+
+  /** Takes the sandbox's listening socket, a `net.Native` that TPROXY brings connections to. Rejects with the system's error. */
+  async listen(handle: object): Promise<void> {
+    const { files } = this.#calls;
+    const onError = (err: Error) => {
+      if (isShortage(err)) files.ranOut();
+      this.#log.warn({ event: 'egress-accept-failed', err }, 'accepting failed');
+    };
+    const listener = await listenHandle(handle, { onError }, (client, { descriptor }, called) => {
+      const { streams } = this.#bounds;
+      const full = !files.spares(descriptor)
+        ? 'this agent has no file left for another flow'
+        : this.#streams.size >= streams
+          ? `this sandbox already has ${streams} connections out of the mesh`
+          : undefined;
+      this.#carry(client, called, full);
+    });
+    if (this.#closed) listener.close();
+    else this.#listener = listener;
+  }
+
+  /** Takes a socket of a new pair, a `dgram.Native`, at the place that is called. */
+  datagrams(handle: object, called: Called): void {
+    const { pairs } = this.#bounds;
+    const crowded = this.#closed || this.#opening >= pairs || !this.#held.makeRoom();
+    const full = crowded
+      ? `this sandbox already has ${pairs} UDP flows out of the mesh, all of them in use`
+      : undefined;
+    this.#opening++;
+    carryDatagramsOut(handle, called, this.#calls, this.#held, full)
+      .catch((err: unknown) => this.#log.error({ event: 'egress-flow-failed', err }, 'a call failed'))
+      .finally(() => this.#opening--);
+  }
+
+  /** The sandbox is gone: so are its ends of what is open, without a word. */
+  close(): void {
+    this.#closed = true;
+    this.#listener?.close();
+    for (const client of [...this.#streams]) client.reset();
+    this.#held.closeAll('the sandbox ended');
+  }
+
+  #carry(client: Conduit, called: Called, full: string | undefined): void {
+    this.#streams.add(client);
+    carryOut(client, called, this.#calls, full, () => this.#streams.delete(client)).catch((err: unknown) => {
+      // One connection that goes wrong in an unforeseen way is its own end, not the agent's.
+      client.reset();
+      this.#streams.delete(client);
+      this.#log.error({ event: 'egress-flow-failed', err }, 'a call failed');
+    });
+  }
+}
