@@ -1,98 +1,121 @@
 /**
- * The socket at one end of a connection, asked of the kernel by its addresses (sock_diag(7)): some microseconds, however many
- * sockets there are, where /proc/net/tcp takes milliseconds. Node has no such sockets, so a small Perl program has, where there
- * is Perl; it is told addresses, and tells numbers.
+ * Sockets of this host, asked of the kernel for by their addresses: some microseconds, however many sockets there are, where
+ * /proc/net/tcp takes milliseconds. A small Perl program asks, where there is Perl; else, and where it fails, the tables are read.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
+import type { HostPort, Protocol } from '@weft/proto';
 import type { CallerSocket } from '../words/owner.ts';
-import { type FoundSocket, findCallers } from './socket-tables.ts';
+import { DIAGNOSIS_PROGRAM } from './diagnosis-program.ts';
+import { type FoundSocket, type Place, type Sockets, SocketTables, taking } from './socket-tables.ts';
 
 export const PERL = '/usr/bin/perl';
-
-/**
- * A line asks: address and port of the one end, and of the other, as hexadecimal in the network's order. A line answers: inode
- * and user, or - where there is no such socket.
- */
-const PROGRAM = `
-use strict;
-$| = 1;
-socket(my $kernel, 16, 3, 4) or exit 1; # AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG
-while (defined(my $line = <STDIN>)) {
-  my ($client, $port, $called, $to) = split ' ', $line;
-  # struct inet_diag_sockid: ports, addresses, interface, no cookie
-  my $id = pack('H4 H4 H8 x12 H8 x12 L L L', $port, $to, $client, $called, 0, 0xffffffff, 0xffffffff);
-  # struct nlmsghdr with SOCK_DIAG_BY_FAMILY and NLM_F_REQUEST; struct inet_diag_req_v2: AF_INET, IPPROTO_TCP, no extensions, every state
-  my $ask = pack('L S S L L C C C C L', 72, 20, 1, 1, 0, 2, 6, 0, 0, 0xffffffff) . $id;
-  syswrite($kernel, $ask) or exit 1;
-  my $size = sysread($kernel, my $answer, 8192) or exit 1;
-  my (undef, $type) = unpack('L S', $answer);
-  # struct inet_diag_msg: family, state, 2 bytes, the id, expires, two queues, user, inode. The kernel falls back to who listens
-  # at the caller's place: the caller is only who is no listener (TCP_LISTEN is 10), and has the very addresses.
-  my ($family, $state, $ports, $from, $at, $user, $inode) =
-    $type == 20 && $size >= 88 ? unpack('x16 C C x2 H8 H32 H32 x24 L L', $answer) : (0, 10, '', '', '', 0, 0);
-  my ($head, $rest) = $family == 2 ? ('', 8) : ('00000000000000000000ffff', 32);
-  my $same = $ports eq $port . $to && substr($from, 0, $rest) eq $head . $client && substr($at, 0, $rest) eq $head . $called;
-  print $inode && $state != 10 && $same ? "$inode $user\\n" : "-\\n";
-}
-`;
 
 /** An answer comes in less than a millisecond: who gives none is ended, and the tables are read. */
 const ANSWER_MS = 500;
 /** One that ended is started again no sooner. */
 const AGAIN_MS = 10_000;
+/** Of more ports that datagrams came from, all sockets are asked for at once. */
+const MOST_PORTS = 16;
 
-export class Diagnosis {
+interface Waiting {
+  readonly count: number;
+  readonly answered: (lines: readonly string[] | undefined) => void;
+}
+
+/** What the kernel says of one socket. */
+interface Told extends Place {
+  readonly to: string;
+}
+
+export class Diagnosis implements Sockets {
   #child: ChildProcess | undefined;
   #startMs = Number.NEGATIVE_INFINITY;
   #heard = '';
-  #waiting: { readonly count: number; readonly answered: (lines: readonly string[] | undefined) => void } | undefined;
+  readonly #waiting: Waiting[] = [];
   /** Whether it has found one: before that, none may mean that this kernel answers nobody. */
-  #proven: boolean = false;
+  readonly #proven = new Set<string>();
+  readonly #tables: Sockets;
 
-  readonly #tables: typeof findCallers;
-
-  /** `tables`: where the kernel answers nobody, and for datagrams. */
-  constructor(tables: typeof findCallers = findCallers) {
+  /** `tables`: where the kernel answers nobody. */
+  constructor(tables: Sockets = new SocketTables()) {
     this.#tables = tables;
   }
 
-  /** In the order of the callers. One call at a time. */
-  async find(callers: readonly CallerSocket[]): Promise<readonly (readonly FoundSocket[])[]> {
+  /** Whether the kernel has answered what was asked about connections, about datagrams. */
+  answers(protocol: Protocol): boolean {
+    return this.#proven.has(protocol === 'tcp' ? 'c' : 'u');
+  }
+
+  async callers(callers: readonly CallerSocket[]): Promise<readonly (readonly FoundSocket[])[]> {
+    const ports = new Set(callers.flatMap(({ protocol, client }) => (protocol === 'udp' ? [client.port] : [])));
+    const all = ports.size > MOST_PORTS;
+    const udp = all ? ['u 0000'] : [...ports].map((port) => `u ${hexOf(port)}`);
     const tcp = callers.filter(({ protocol }) => protocol === 'tcp');
-    const lines = tcp.length === 0 ? [] : await this.#ask(tcp.map(question));
-    const answers = new Map<CallerSocket, readonly FoundSocket[]>();
-    for (const [at, caller] of tcp.entries()) {
-      const [, inode, uid] = /^(\d+) (\d+)$/.exec(lines?.[at] ?? '') ?? [];
-      if (inode !== undefined) answers.set(caller, [{ inode, uid: Number(uid) }]);
-      else if (this.#proven && lines !== undefined) answers.set(caller, []);
-    }
-    if (answers.size > 0) this.#proven ||= [...answers.values()].some(({ length }) => length > 0);
-    const rest = callers.filter((caller) => !answers.has(caller));
-    const found = rest.length === 0 ? [] : this.#tables(rest);
-    for (const [at, caller] of rest.entries()) answers.set(caller, found[at] ?? []);
-    return callers.map((caller) => answers.get(caller) ?? []);
+    const answers = await this.#ask([...tcp.map(question), ...udp]);
+    const byPort = Map.groupBy(
+      answers.slice(tcp.length).flatMap((told) => told ?? []),
+      ({ port }) => port,
+    );
+    const isWhole = answers.slice(tcp.length).every((told) => told !== undefined);
+    let at = 0;
+    const found = callers.map(({ protocol, client }) => {
+      const told = protocol === 'tcp' ? answers[at++] : isWhole ? (byPort.get(client.port) ?? []) : undefined;
+      return told?.map(({ socket }) => socket);
+    });
+    return await this.#orTables(found, callers, (rest) => this.#tables.callers(rest));
+  }
+
+  async listeners(places: readonly (HostPort & { readonly protocol: Protocol })[]) {
+    const questions = new Set(places.map(({ protocol, port }) => `${protocol === 'tcp' ? 't' : 'u'} ${hexOf(port)}`));
+    const answers = await this.#ask([...questions]);
+    const byQuestion = new Map([...questions].map((asked, at) => [asked, answers[at]]));
+    const found = places.map((place) => {
+      const told = byQuestion.get(`${place.protocol === 'tcp' ? 't' : 'u'} ${hexOf(place.port)}`);
+      return told === undefined ? undefined : taking(told, place);
+    });
+    return await this.#orTables(found, places, (rest) => this.#tables.listeners(rest));
   }
 
   close(): void {
-    this.#child?.kill('SIGKILL');
+    const child = this.#child;
+    if (child !== undefined) this.#end(child);
   }
 
-  /** Undefined where nobody answers. */
-  #ask(questions: readonly string[]): Promise<readonly string[] | undefined> {
+  async #orTables<T>(
+    found: readonly (readonly FoundSocket[] | undefined)[],
+    asked: readonly T[],
+    read: (rest: readonly T[]) => Promise<readonly (readonly FoundSocket[])[]>,
+  ): Promise<readonly (readonly FoundSocket[])[]> {
+    const rest = asked.filter((_, at) => found[at] === undefined);
+    const others = rest.length === 0 ? [] : await read(rest);
+    let at = 0;
+    return found.map((sockets) => sockets ?? others[at++] ?? []);
+  }
+
+  /** For each question what was told; undefined where that is not to be relied on. */
+  async #ask(questions: readonly string[]): Promise<readonly (readonly Told[] | undefined)[]> {
+    if (questions.length === 0) return [];
+    const lines = await this.#lines(questions);
+    return questions.map((asked, at) => {
+      const told = lines?.[at] === undefined ? undefined : toldOf(lines[at]);
+      const kind = asked.charAt(0);
+      if (told !== undefined && told.length > 0) this.#proven.add(kind);
+      return this.#proven.has(kind) ? told : undefined;
+    });
+  }
+
+  #lines(questions: readonly string[]): Promise<readonly string[] | undefined> {
     const child = this.#started();
     if (child?.stdin === undefined || child.stdin === null) return Promise.resolve(undefined);
     const { stdin } = child;
     return new Promise((resolve) => {
       const late = setTimeout(() => this.#end(child), ANSWER_MS);
-      this.#waiting = {
-        count: questions.length,
-        answered: (lines) => {
-          clearTimeout(late);
-          this.#waiting = undefined;
-          resolve(lines);
-        },
+      const answered = (lines: readonly string[] | undefined) => {
+        clearTimeout(late);
+        resolve(lines);
       };
-      stdin.write(questions.join(''));
+      this.#waiting.push({ count: questions.length, answered });
+      stdin.write(`${questions.join('\n')}\n`);
     });
   }
 
@@ -104,7 +127,7 @@ export class Diagnosis {
     let child: ChildProcess;
     try {
       // Nothing of the agent's surroundings is its business.
-      child = spawn(PERL, ['-e', PROGRAM], { env: {}, cwd: '/', stdio: ['pipe', 'pipe', 'ignore'] });
+      child = spawn(PERL, ['-e', DIAGNOSIS_PROGRAM], { env: {}, cwd: '/', stdio: ['pipe', 'pipe', 'ignore'] });
     } catch {
       return undefined;
     }
@@ -124,27 +147,49 @@ export class Diagnosis {
 
   #hear(text: string): void {
     this.#heard += text;
+    if (!text.includes('\n')) return;
     const lines = this.#heard.split('\n');
-    if (this.#waiting === undefined || lines.length <= this.#waiting.count) return;
-    this.#heard = '';
-    this.#waiting.answered(lines);
+    for (let [next] = this.#waiting; next !== undefined && lines.length > next.count; [next] = this.#waiting) {
+      this.#waiting.shift();
+      next.answered(lines.splice(0, next.count));
+    }
+    this.#heard = lines.join('\n');
   }
 
   #end(child: ChildProcess): void {
     if (child !== this.#child) return;
     this.#child = undefined;
     child.kill('SIGKILL');
-    this.#waiting?.answered(undefined);
+    for (const { answered } of this.#waiting.splice(0)) answered(undefined);
   }
 }
 
 function question({ client, called }: CallerSocket): string {
-  const [from, to] = [client, called].map(
-    ({ host, port }) => `${hexOf(host.split('.').map(Number))} ${hexOf([port >> 8, port & 255])}`,
-  );
-  return `${from} ${to}\n`;
+  const [from, to] = [client, called].map(({ host, port }) => `${addressOf(host)} ${hexOf(port)}`);
+  return `c ${from} ${to}`;
 }
 
-function hexOf(bytes: readonly number[]): string {
-  return Buffer.from(bytes).toString('hex');
+function addressOf(host: string): string {
+  return Buffer.from(host.split('.').map(Number)).toString('hex');
+}
+
+function hexOf(port: number): string {
+  return port.toString(16).padStart(4, '0');
+}
+
+/** Undefined when it is no answer. */
+function toldOf(line: string): readonly Told[] | undefined {
+  if (line === '-') return [];
+  if (line === '!') return undefined;
+  return line.split(' ').map((word) => {
+    const [address = '', port = '', , to = '', state = '', alone = '', uid = '', inode = '', group = ''] =
+      word.split(':');
+    const socket = { inode, uid: Number(uid), ...(group === '' ? {} : { group }) };
+    return { address, port: Number.parseInt(port, 16), to, taking: isTaking(state), alone: alone === '1', socket };
+  });
+}
+
+/** TCP_LISTEN, and of datagrams TCP_CLOSE, which there means bound and not connected (net/tcp_states.h). */
+function isTaking(state: string): boolean {
+  return state === '10' || state === '7';
 }

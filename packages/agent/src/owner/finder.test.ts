@@ -30,7 +30,16 @@ afterEach(async () => {
 });
 
 function noTables(): never {
-  throw new Error('the tables are read, where the kernel was to be asked for one socket');
+  throw new Error('the tables are read, where the kernel was to be asked');
+}
+
+/** Asks the kernel alone. */
+function diagnosed(...rules: readonly OwnerRule[]): OwnerFinder {
+  const diagnosis = new Diagnosis({ callers: noTables, listeners: noTables });
+  cleanup.push(() => diagnosis.close());
+  const finder = new OwnerFinder(diagnosis);
+  finder.follow(rules);
+  return finder;
 }
 
 const PYTHON = execFileSync('/usr/bin/readlink', ['-f', '/usr/bin/python3'], { encoding: 'utf8' }).trim();
@@ -134,10 +143,7 @@ describe.runIf(IS_ROOT)('who calls', () => {
   });
 
   it.runIf(existsSync(PERL))('is not who listens at the caller’s own place, by the kernel asked for one', async () => {
-    const diagnosis = new Diagnosis(noTables);
-    cleanup.push(() => diagnosis.close());
-    const finder = new OwnerFinder((callers) => diagnosis.find(callers));
-    finder.follow([byUser('web', 'daemon')]);
+    const finder = diagnosed(byUser('web', 'daemon'));
     // It is known to answer.
     expect(await serviceOf(finder, await program(asUser(DAEMON)).call('connect', 'a', at))).toBe('web');
     const port = Number(await program(asUser(DAEMON)).ask('listen x'));
@@ -154,10 +160,42 @@ describe.runIf(IS_ROOT)('who calls', () => {
     const port = Number(await listener.ask('listen x'));
     const targets = ['127.0.0.1', '::1'].map((host) => ({ host, port, protocol: 'tcp' as const }));
     const finder = finderOf({ service: 'web', targets });
+    expect(await serviceOf(finder, await listener.call('connect', 'a', at))).toBe('web');
     const other = program(asUser(BIN));
     await other.ask(`take y tcp ::1 ${port}`);
     expect(await serviceOf(finder, await other.call('connect', 'a', at))).toBeUndefined();
     expect(await serviceOf(finder, await listener.call('connect', 'a', at))).toBe('web');
+  });
+
+  it('is who listened for the service first, whoever takes an address that its calls would go to before', async () => {
+    const listener = program(asUser(DAEMON));
+    const port = Number(await listener.ask('take x tcp ::1 0'));
+    const targets = ['127.0.0.1', '::1'].map((host) => ({ host, port, protocol: 'tcp' as const }));
+    const finder = finderOf({ service: 'web', targets });
+    expect(await serviceOf(finder, await listener.call('connect', 'a', at))).toBe('web');
+    const taker = program(asUser(BIN));
+    await taker.ask(`take y tcp 127.0.0.1 ${port}`);
+    await new Promise((resolve) => setTimeout(resolve, 1_100));
+    expect(await serviceOf(finder, await taker.call('connect', 'a', at))).toBeUndefined();
+    expect(await serviceOf(finder, await listener.call('connect', 'b', at))).toBe('web');
+  });
+
+  it('is nobody who takes the place of a service after its program, as another user, until that is back', async () => {
+    const listener = program(asUser(DAEMON));
+    const port = Number(await listener.ask('listen x'));
+    const finder = finderOf({ service: 'web', targets: [{ host: '127.0.0.1', port, protocol: 'tcp' }] });
+    expect(await serviceOf(finder, await listener.call('connect', 'a', at))).toBe('web');
+    await listener.ask('close x');
+    const taker = program(asUser(BIN));
+    await taker.ask(`take x tcp 127.0.0.1 ${port}`);
+    const client = await taker.call('connect', 'a', at);
+    for (const wait of [0, 1_100]) {
+      await new Promise((resolve) => setTimeout(resolve, wait));
+      expect(await serviceOf(finder, client)).toBeUndefined();
+    }
+    await taker.ask('close x');
+    await listener.ask(`take y tcp 127.0.0.1 ${port}`);
+    await expect.poll(async () => serviceOf(finder, await listener.call('connect', 'b', at))).toBe('web');
   });
 
   it('is known soon after it has begun to listen, whoever was asked about before', async () => {
@@ -207,10 +245,7 @@ describe.runIf(IS_ROOT)('who calls', () => {
   });
 
   it.runIf(existsSync(PERL))('is the same by the kernel asked for one socket as by its tables', async () => {
-    const diagnosis = new Diagnosis(noTables);
-    cleanup.push(() => diagnosis.close());
-    const finder = new OwnerFinder((callers) => diagnosis.find(callers));
-    finder.follow([byUser('web', 'daemon')]);
+    const finder = diagnosed(byUser('web', 'daemon'));
     const caller = program(asUser(DAEMON));
     for (const how of ['connect', 'connect6'] as const)
       expect(await serviceOf(finder, await caller.call(how, how, at))).toBe('web');
@@ -254,5 +289,45 @@ describe.runIf(IS_ROOT)('who calls', () => {
     );
     const clients = await Promise.all(callers.map((caller) => caller.call('connect', 'a', at)));
     expect(await Promise.all(clients.map((client) => serviceOf(finder, client)))).toEqual(['web', 'redis']);
+  });
+
+  it.runIf(GROUPS !== undefined && existsSync(PERL))(
+    'is of the unit that its socket was made in, by the kernel',
+    async () => {
+      const slice = `${GROUPS}/weft-test-${process.pid}-maker.slice`;
+      const [one, two] = [`${slice}/one.service`, `${slice}/two.service`];
+      for (const group of [one, two]) mkdirSync(group, { recursive: true });
+      const caller = new Caller(asUser(DAEMON));
+      cleanup.push(async () => {
+        await caller.end();
+        for (const group of [one, two, slice]) rmdirSync(group);
+      });
+      const finder = diagnosed(
+        { service: 'web', match: { unit: 'one' }, targets: [] },
+        { service: 'redis', match: { user: 'daemon', unit: 'two' }, targets: [] },
+      );
+      writeFileSync(`${one}/cgroup.procs`, `${caller.pid}`);
+      const client = await caller.call('connect', 'a', at);
+      expect(await serviceOf(finder, client)).toBe('web');
+      writeFileSync(`${two}/cgroup.procs`, `${caller.pid}`);
+      expect(await serviceOf(finder, client)).toBe('web');
+      expect(await serviceOf(finder, await caller.call('connect', 'b', at))).toBe('redis');
+    },
+  );
+
+  it('is found though it began long ago and holds thousands of files, and holds up nobody', async () => {
+    const server = net.createServer(() => {});
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', 1_024, resolve));
+    cleanup.push(() => server.close());
+    const to = { host: '127.0.0.1', port: (server.address() as AddressInfo).port };
+    const [many, one] = [program(), program()];
+    expect(await many.ask(`many a ${to.host} ${to.port} 900`)).toBe('900');
+    const finder = finderOf({ service: 'web', match: { command: PYTHON }, targets: [] });
+    const ask = async (client: HostPort) => {
+      const [owner] = await finder.find([{ protocol: 'tcp', client, called: to }]);
+      return owner?.service === 'web' ? owner.pid : undefined;
+    };
+    expect(await ask(await one.call('connect', 'a', to))).toBe(one.pid);
+    expect(await ask(await many.call('connect', 'b', to))).toBe(many.pid);
   });
 });

@@ -3,39 +3,66 @@
  * known for sure, or is of two services, is of none. All of it asks the kernel and waits, so it has a thread of its own.
  */
 import { readdirSync, readlinkSync } from 'node:fs';
+import { entryOf } from '@weft/proto';
 import { type CallerSocket, type Owner, type OwnerRule, UNKNOWN_OWNER } from '../words/owner.ts';
-import { decidedByUser, type Fits, fitsOf, type Kin } from './fits.ts';
-import { type Held, type Holder, Holders, MOST_FILES } from './holders.ts';
-import { type ProcessFacts, readProcess } from './process.ts';
+import { ControlGroups } from './control-groups.ts';
+import { decidedByMaker, type Fits, fitsOf, type Kin } from './fits.ts';
+import { type Held, type Holder, Holders, type Makers } from './holders.ts';
+import { type ProcessFacts, readProcess, unitOf } from './process.ts';
 import { Servers } from './servers.ts';
-import { type FoundSocket, findCallers } from './socket-tables.ts';
+import { inSlices } from './slices.ts';
+import { type FoundSocket, type Sockets, SocketTables } from './socket-tables.ts';
 import { knowsAllUsers, Users } from './users.ts';
 
 /** A line of parents that is longer is cut there. */
 const MOST_PARENTS = 64;
-/** Files and processes looked at to tell of a process where its user alone decides. */
-const LIGHTLY = 2_000;
+/** Files looked at to tell of a process where its socket alone decides, and those of one walk for that. */
+const LIGHTLY = 48;
+const LIGHT_WALK = 2_000;
+/** Such a walk is made again no sooner than so many times what it took. */
+const LIGHT_SHARE = 30;
 /** What a process is, where it is not known to hold the socket in question, is good for so long: to be told alike, or looked into. */
 const ALIKE_MS = 5_000;
+/** Callers that wait for a walk; of more, nobody is known. */
+const MOST_SLOW = 1_024;
 
-export type FindSockets = (callers: readonly CallerSocket[]) => Promise<readonly (readonly FoundSocket[])[]>;
+/** One caller, and where its answer goes. */
+interface Asked {
+  readonly caller: CallerSocket;
+  readonly sockets: readonly FoundSocket[];
+  readonly answer: (owner: Owner) => void;
+}
+
+/** Of one user, whose sockets were made in one control group. */
+interface Group {
+  readonly uid: number;
+  /** Its path; empty for the root, undefined where it is not known. */
+  readonly path: string | undefined;
+  readonly asked: Asked[];
+}
 
 export class OwnerFinder {
   readonly #users = new Users();
+  readonly #groups: ControlGroups;
   readonly #holders = new Holders();
-  readonly #servers = new Servers(this.#holders);
-  readonly #find: FindSockets;
+  readonly #servers: Servers;
+  readonly #sockets: Sockets;
   /** This very process and those it descends from: a service's program that one of these is does not tell it from any other. */
   readonly #above: ReadonlySet<number>;
   /** Whether a user's number may stand for any that the user namespace does not know. */
   readonly #blurred: boolean;
   #rules: readonly OwnerRule[] = [];
   readonly #alike = new Map<number, { readonly untilMs: number; readonly key: string }>();
-  /** Read for the callers of now: many have the same parents. */
+  /** Read for the callers of now: many are of one process, or have the same parents. */
   readonly #facts = new Map<number, ProcessFacts | undefined>();
+  #slow: Group[] = [];
+  #walks: boolean = false;
+  #lightMs = Number.NEGATIVE_INFINITY;
 
-  constructor(find: FindSockets = async (callers) => findCallers(callers)) {
-    this.#find = find;
+  constructor(sockets: Sockets = new SocketTables(), groups: ControlGroups = new ControlGroups()) {
+    this.#sockets = sockets;
+    this.#groups = groups;
+    this.#servers = new Servers(this.#holders, sockets, (socket) => this.#membersOf(this.#pathOf(socket)));
     this.#above = parentsOf(process.pid);
     this.#blurred = !knowsAllUsers();
   }
@@ -48,46 +75,174 @@ export class OwnerFinder {
 
   /** In the order of the callers. */
   async find(callers: readonly CallerSocket[]): Promise<readonly Owner[]> {
-    this.#users.refresh();
-    const found = await this.#find(callers);
-    const owners = this.#ownersOf(callers, found);
-    const isMissed = ({ service, fits, sockets }: Owner, at: number) =>
-      service === undefined && fits.length === 0 && sockets !== '' && callers[at]?.known === undefined;
-    // Who has begun to listen since is known from its first call on.
-    if (!owners.some(isMissed) || !this.#servers.haveOthersCome()) return owners;
-    this.#alike.clear();
-    return this.#ownersOf(callers, found);
+    const owners = callers.map(() => Promise.withResolvers<Owner>());
+    await this.answer(callers, (at, owner) => owners[at]?.resolve(owner));
+    return await Promise.all(owners.map(({ promise }) => promise));
   }
 
-  #ownersOf(callers: readonly CallerSocket[], found: readonly (readonly FoundSocket[])[]): readonly Owner[] {
-    this.#facts.clear();
-    const owners = callers.map((): Owner => UNKNOWN_OWNER);
-    const byUser = new Map<number, { at: number; sockets: readonly FoundSocket[] }[]>();
-    for (const [at, all] of found.entries()) {
+  /** Each is answered when it is known, some before and some after this is done: then others may be asked about. */
+  async answer(callers: readonly CallerSocket[], answered: (at: number, owner: Owner) => void): Promise<void> {
+    this.#users.refresh();
+    const found = await this.#sockets.callers(callers);
+    const groups = new Map<string, Group>();
+    for (const [at, caller] of callers.entries()) {
+      const all = found[at] ?? [];
       const sockets = all.length > 1 ? withoutOwn(all) : all;
       const [first] = sockets;
       // Made by two users, it is nobody's.
-      if (first === undefined || sockets.some(({ uid }) => uid !== first.uid) || this.#isUnknown(first.uid)) continue;
-      const { known } = callers[at] ?? {};
-      if (known !== undefined) {
-        owners[at] = { ...UNKNOWN_OWNER, sockets: tokenOf(sockets) };
-        continue;
+      if (first === undefined || sockets.some(({ uid }) => uid !== first.uid) || this.#isUnknown(first.uid))
+        answered(at, UNKNOWN_OWNER);
+      else if (caller.known !== undefined) answered(at, { ...UNKNOWN_OWNER, sockets: tokenOf(sockets) });
+      else {
+        const path = sockets.every(({ group }) => group === first.group) ? this.#pathOf(first) : undefined;
+        const group = entryOf(groups, `${first.uid} ${path}`, () => ({ uid: first.uid, path, asked: [] }));
+        group.asked.push({ caller, sockets, answer: (owner) => answered(at, owner) });
       }
-      const asked = byUser.get(first.uid) ?? [];
-      asked.push({ at, sockets });
-      byUser.set(first.uid, asked);
     }
-    let left = MOST_FILES;
-    let users = byUser.size;
-    for (const [uid, asked] of byUser) {
-      const decided = decidedByUser(this.#rules, uid, this.#numberOf);
-      const inodes = new Set(asked.flatMap(({ sockets }) => sockets.map(({ inode }) => inode)));
-      // Each user has a share, and what others leave of theirs.
-      const held = this.#heldBy(uid, inodes, decided !== undefined, Math.floor(left / users--));
-      left -= held.looked;
-      for (const { at, sockets } of asked) owners[at] = this.#owner(uid, sockets, held, decided);
+    await this.#tell([...groups.values()], (group, inodes) => this.#holders.quick(inodes, this.#makersOf(group)));
+  }
+
+  /** `look`: finds who holds sockets. Whoever is not found is walked for. */
+  async #tell(
+    groups: readonly Group[],
+    look: (group: Group, inodes: ReadonlySet<string>) => Held,
+    isLast = false,
+  ): Promise<void> {
+    const open = groups.filter((group) => !this.#decide(group));
+    if (open.length === 0) return;
+    await this.#servers.refresh();
+    let missed = this.#judge(open, look, isLast);
+    // Who has begun to listen since is known from its first call on.
+    if (missed.length > 0 && (await this.#servers.haveOthersCome())) {
+      this.#alike.clear();
+      missed = this.#judge(
+        missed.map(({ group, asked }) => ({ ...group, asked: [asked] })),
+        look,
+        isLast,
+      );
     }
-    return owners;
+    for (const { asked, owner } of missed) asked.answer(owner);
+  }
+
+  /** What the sockets' makers decide alone: the process is for the record. */
+  #decide(group: Group): boolean {
+    const maker = { uid: group.uid, group: group.path, only: this.#groups.alone };
+    const decided = decidedByMaker(this.#rules, maker, this.#numberOf);
+    if (decided === undefined) return false;
+    this.#facts.clear();
+    const inodes = inodesOf(group.asked);
+    let held = this.#holders.quick(inodes, this.#makersOf(group), LIGHTLY);
+    const now = performance.now();
+    if (held.size < inodes.size && now > this.#lightMs) {
+      const walk = this.#holders.walk(inodes, this.#makersOf(group), { most: LIGHT_WALK });
+      let step = walk.next();
+      while (!step.done) step = walk.next();
+      held = step.value;
+      const ended = performance.now();
+      this.#lightMs = ended + LIGHT_SHARE * (ended - now);
+    }
+    for (const { sockets, answer } of group.asked) {
+      const facts = this.#holdersOf(group, sockets, held);
+      const unit = group.path === undefined ? '' : unitOf(group.path);
+      answer(this.#ownerOf(group.uid, sockets, decided, facts[0], unit));
+    }
+    return true;
+  }
+
+  /** Answers those who are of a service, or not to be found; the others may be of one that is not known yet. */
+  #judge(groups: readonly Group[], look: (group: Group, inodes: ReadonlySet<string>) => Held, isLast: boolean) {
+    const missed: { readonly group: Group; readonly asked: Asked; readonly owner: Owner }[] = [];
+    for (const group of groups) {
+      this.#facts.clear();
+      const held = look(group, inodesOf(group.asked));
+      const isFound = ({ sockets }: Asked) => sockets.every(({ inode }) => held.has(inode));
+      const slow = group.asked.filter((asked) => !isLast && !isFound(asked));
+      if (slow.length > 0) this.#walkFor({ ...group, asked: slow });
+      const asked = group.asked.filter((one) => !slow.includes(one));
+      const makers = this.#makersOf(group);
+      const { others, complete } = this.#othersOf(held, makers);
+      for (const one of asked) {
+        const { fits, facts, sure } = this.#fitsOfHolders(group, one.sockets, held, others);
+        const owner = this.#ownerOf(group.uid, one.sockets, sure && complete ? fits : [], facts);
+        if (owner.service === undefined && owner.fits.length === 0) missed.push({ group, asked: one, owner });
+        else one.answer(owner);
+      }
+    }
+    return missed;
+  }
+
+  /** Who else holds what is held by processes of services; nobody is asked about where all are of none. */
+  #othersOf(held: Held, makers: Makers): { readonly others: Held; readonly complete: boolean } {
+    const now = performance.now();
+    const holders = new Set([...held.values()].flat().map(({ pid }) => pid));
+    const keys = new Set([...holders].map((pid) => this.#keyOf(pid, now)));
+    const [key, another] = keys;
+    if (held.size === 0 || (another === undefined && key === '')) return { others: new Map(), complete: true };
+    const isAlike = (pid: number) => another === undefined && key !== undefined && this.#keyOf(pid, now) === key;
+    const kin = [...holders].flatMap((pid) => this.#parentsOf(pid));
+    const { held: others, complete } = this.#holders.strangers(held, makers, kin, isAlike);
+    return { others, complete };
+  }
+
+  #parentsOf(pid: number): readonly number[] {
+    const self = this.#read(pid);
+    return self === undefined ? [] : [...lineOf(self, (above) => this.#read(above))].map((one) => one.pid);
+  }
+
+  /** What all who hold the sockets are, if one and the same. */
+  #fitsOfHolders(group: Group, sockets: readonly FoundSocket[], held: Held, others: Held) {
+    const fits = new Map<string, Fits>();
+    let sure = true;
+    let facts: ProcessFacts | undefined;
+    for (const { inode } of sockets) {
+      const those = [...(held.get(inode) ?? []), ...(others.get(inode) ?? [])];
+      sure &&= those.length > 0;
+      for (const holder of those) {
+        const self = this.#provenOf(group, holder, inode);
+        const found = self === undefined ? [] : this.#fitsOf(self);
+        sure &&= self !== undefined;
+        facts ??= self;
+        fits.set(found.join(), found);
+      }
+    }
+    const [only = []] = fits.size === 1 ? fits.values() : [];
+    return { fits: only, facts, sure };
+  }
+
+  #holdersOf(group: Group, sockets: readonly FoundSocket[], held: Held): readonly ProcessFacts[] {
+    return sockets.flatMap(({ inode }) =>
+      (held.get(inode) ?? []).flatMap((holder) => this.#provenOf(group, holder, inode) ?? []),
+    );
+  }
+
+  /** What it is that holds the socket, and did so before and after that was read; undefined where it is not of the maker's user and control group. */
+  #provenOf({ uid, path }: Group, holder: Holder, inode: string): ProcessFacts | undefined {
+    const self = this.#read(holder.pid);
+    // Whoever passed it on or ended meanwhile may be another by its number.
+    if (self?.uid !== uid || !this.#holders.holds(holder, inode)) return undefined;
+    // One of another group has it from the maker, or has been moved since.
+    return path === undefined || path === '' || self.cgroups.includes(path) ? self : undefined;
+  }
+
+  #walkFor(group: Group): void {
+    const waiting = this.#slow.reduce((sum, { asked }) => sum + asked.length, 0);
+    if (waiting + group.asked.length > MOST_SLOW) {
+      for (const { answer, sockets } of group.asked) answer(this.#ownerOf(group.uid, sockets, [], undefined));
+      return;
+    }
+    const same = this.#slow.find(({ uid, path }) => uid === group.uid && path === group.path);
+    if (same === undefined) this.#slow.push(group);
+    else same.asked.push(...group.asked);
+    if (!this.#walks) void this.#walk();
+  }
+
+  async #walk(): Promise<void> {
+    this.#walks = true;
+    for (let group = this.#slow.shift(); group !== undefined; group = this.#slow.shift()) {
+      const held = await inSlices(this.#holders.walk(inodesOf(group.asked), this.#makersOf(group)));
+      await this.#tell([group], () => held, true);
+    }
+    this.#walks = false;
   }
 
   readonly #numberOf = (user: string): number | undefined => this.#users.numberOf(user);
@@ -96,17 +251,16 @@ export class OwnerFinder {
     return this.#blurred && uid === OVERFLOW;
   }
 
-  #heldBy(uid: number, inodes: ReadonlySet<string>, decided: boolean, most: number): Held {
-    // Of whom the user decides, the process is for the record alone.
-    if (decided)
-      return this.#holders.of(uid, inodes, { most: Math.min(most, LIGHTLY), lightly: true, alike: () => true });
-    const now = performance.now();
-    const keyOf = (pid: number) => this.#keyOf(pid, now);
-    const alike = (pid: number, found: readonly Holder[]) => {
-      const key = keyOf(pid);
-      return key !== undefined && found.every((holder) => keyOf(holder.pid) === key);
-    };
-    return this.#holders.of(uid, inodes, { most, alike });
+  #pathOf({ group }: FoundSocket): string | undefined {
+    return group === undefined ? undefined : this.#groups.pathOf(group);
+  }
+
+  #makersOf({ uid, path }: Pick<Group, 'uid' | 'path'>): Makers {
+    return { uid, group: () => this.#membersOf(path) };
+  }
+
+  #membersOf(path: string | undefined): readonly number[] | undefined {
+    return path === undefined ? undefined : this.#groups.processesIn(path);
   }
 
   /** What service a process would be taken for, which is what it was a moment ago. */
@@ -121,34 +275,14 @@ export class OwnerFinder {
     return key;
   }
 
-  #owner(uid: number, sockets: readonly FoundSocket[], { holders, complete }: Held, decided: Fits | undefined): Owner {
-    const user = this.#users.nameOf(uid);
-    const facts: ProcessFacts[] = [];
-    let sure = complete;
-    const fits = new Map<string, Fits>();
-    for (const { inode } of sockets) {
-      const those = holders.get(inode) ?? [];
-      sure &&= those.length > 0;
-      for (const holder of those) {
-        const self = readProcess(holder.pid);
-        const found = self?.uid === uid ? this.#fitsOf(self) : [];
-        // Whoever passed it on or ended meanwhile may be another by its number.
-        if (self === undefined || !this.#holders.holds(holder, inode)) sure = false;
-        else facts.push(self);
-        fits.set(found.join(), found);
-      }
-    }
-    const [only = []] = fits.size === 1 ? fits.values() : [];
-    const told = decided ?? (sure ? only : []);
-    // Of several processes alike, one is named.
-    const [self] = facts;
+  #ownerOf(uid: number, sockets: readonly FoundSocket[], told: Fits, self: ProcessFacts | undefined, unit = ''): Owner {
     return {
       service: told.length === 1 ? told[0] : undefined,
       fits: told.length > 1 ? told : [],
-      user,
+      user: this.#users.nameOf(uid),
       pid: self?.pid,
       program: self?.program ?? '',
-      unit: self?.unit ?? '',
+      unit: unit === '' ? (self?.unit ?? '') : unit,
       sockets: tokenOf(sockets),
     };
   }
@@ -164,6 +298,10 @@ export class OwnerFinder {
     if (!this.#facts.has(pid)) this.#facts.set(pid, readProcess(pid));
     return this.#facts.get(pid);
   }
+}
+
+function inodesOf(asked: readonly Asked[]): ReadonlySet<string> {
+  return new Set(asked.flatMap(({ sockets }) => sockets.map(({ inode }) => inode)));
 }
 
 /**

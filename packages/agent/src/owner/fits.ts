@@ -1,6 +1,6 @@
 /** Which service a process is of: by what the agent file says of its processes, else by who listens at the service's target. */
 import type { OwnerRule, ProcessMatch } from '../words/owner.ts';
-import type { ProcessFacts } from './process.ts';
+import { type ProcessFacts, unitOf } from './process.ts';
 import type { Users } from './users.ts';
 
 /** Names of services. One, and it is that; several, and nobody can tell. */
@@ -34,18 +34,43 @@ function isCommand(program: string, command: string): boolean {
   return command.includes('/') ? program === command : program.slice(program.lastIndexOf('/') + 1) === command;
 }
 
-/** What the file says of users alone decides, without a look at processes; undefined where more must be known. */
-export function decidedByUser(rules: readonly OwnerRule[], uid: number, numberOf: NumberOf): Fits | undefined {
+/** What the kernel says of a socket: who made it, and in which control group. */
+export interface Maker {
+  readonly uid: number;
+  /** Path of the group; undefined where it is not known. */
+  readonly group: string | undefined;
+  /** Whether a process has no other groups than that. */
+  readonly only: boolean;
+}
+
+/** What a socket's maker decides alone, without a look at processes; undefined where more must be known. */
+export function decidedByMaker(rules: readonly OwnerRule[], maker: Maker, numberOf: NumberOf): Fits | undefined {
   const fits: string[] = [];
+  // Who fits no match may still be, or descend from, a program that has none, or one of the same user and unit that fits.
+  let open = false;
   for (const { service, match } of rules) {
-    if (match === undefined) continue;
-    const { user, ...others } = match;
-    if (user !== undefined && numberOf(user) !== uid) continue;
-    if (user === undefined || Object.keys(others).length > 0) return undefined;
-    fits.push(service);
+    const fit = match === undefined ? 'kin' : fitsMaker(match, maker, numberOf);
+    if (fit === 'unknown') return undefined;
+    if (fit === 'yes') fits.push(service);
+    open ||= fit === 'kin';
   }
-  // Who fits no match may still be, or descend from, a program that has none.
-  return fits.length > 0 || rules.every(({ match }) => match?.user !== undefined) ? fits : undefined;
+  return fits.length > 0 || !open ? fits : undefined;
+}
+
+/** `no`: nor does whoever is of the same user and unit; `kin`: those may. */
+function fitsMaker(match: ProcessMatch, maker: Maker, numberOf: NumberOf): 'yes' | 'no' | 'kin' | 'unknown' {
+  const { user, unit, cgroup, command } = match;
+  if (user !== undefined && numberOf(user) !== maker.uid) return 'no';
+  if (unit !== undefined) {
+    const found = maker.group === undefined ? '' : unitOf(maker.group);
+    if (found === '' && !(maker.only && maker.group !== undefined)) return 'unknown';
+    if (found !== unitName(unit)) return 'no';
+  }
+  if (cgroup !== undefined) {
+    if (maker.group === undefined) return 'unknown';
+    if (!isWithin(maker.group, cgroup)) return maker.only ? 'kin' : 'unknown';
+  }
+  return command === undefined ? 'yes' : 'unknown';
 }
 
 export interface Kin {

@@ -15,12 +15,30 @@ it('looks at no more files than it may, of all walks together', () => {
     for (let file = 0; file < 10; file++) symlinkSync(`socket:[${pid}${file}]`, join(files, `${file}`));
   }
   const uid = process.getuid?.() ?? 0;
-  const all = new Holders(proc).of(uid, new Set(['35']));
-  expect(all).toMatchObject({ complete: true });
-  expect(all.holders.get('35')).toEqual([{ pid: 3, file: '5' }]);
-  expect(new Holders(proc).of(uid, new Set(['35']), { most: 15 })).toEqual({
-    holders: new Map(),
-    complete: false,
-    looked: 15,
-  });
+  const makers = { uid, group: () => undefined };
+  const find = (inode: string, most?: number) => {
+    const walk = new Holders(proc).walk(new Set([inode]), makers, most === undefined ? {} : { most });
+    for (let step = walk.next(); ; step = walk.next()) if (step.done) return step.value.get(inode);
+  };
+  expect(find('15')).toEqual([{ pid: 1, file: '5' }]);
+  // The newest process and the newest files first: 10 of each, and the list of them.
+  expect(find('15', 28)).toEqual([{ pid: 1, file: '5' }]);
+  expect(find('15', 27)).toBeUndefined();
+});
+
+it('looks first where it found something before, and at what was opened next', () => {
+  const files = join(proc, '7', 'fd');
+  mkdirSync(files, { recursive: true });
+  writeFileSync(join(proc, '7', 'status'), 'Uid:\t0\t0\t0\t0\nVmSize:\t1 kB\n');
+  for (let file = 0; file < 2_000; file++) symlinkSync(`socket:[9${file}]`, join(files, `${file}`));
+  const makers = { uid: process.getuid?.() ?? 0, group: () => undefined };
+  const holders = new Holders(proc);
+  const walk = holders.walk(new Set(['91999']), makers);
+  while (!walk.next().done);
+  symlinkSync('socket:[92000]', join(files, '2000'));
+  expect(holders.quick(new Set(['92000']), makers, 3).get('92000')).toEqual([{ pid: 7, file: '2000' }]);
+  // The kernel gave its number again.
+  rmSync(join(files, '1999'));
+  symlinkSync('socket:[777]', join(files, '1999'));
+  expect(holders.quick(new Set(['777']), makers, 3).get('777')).toEqual([{ pid: 7, file: '1999' }]);
 });

@@ -1,8 +1,9 @@
 /**
- * Which processes hold a socket. A socket that is held says who made it, so only processes of that user are looked at: others got
- * it from one of those. Who held one last is looked at first, and of a process its newest files.
+ * Which processes hold a socket. A socket that is held says who made it, and in which control group: only processes of both are looked at, for others
+ * got it from one of those. Looked at are first those who held one before, by the numbers of the files that it was, then those that are new, then all others, a
+ * little at a time.
  */
-import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { Processes } from './processes.ts';
 
 export interface Holder {
   readonly pid: number;
@@ -10,194 +11,239 @@ export interface Holder {
   readonly file: string;
 }
 
-export interface Held {
-  /** By inode. */
-  readonly holders: ReadonlyMap<string, readonly Holder[]>;
-  /** Whether everybody was looked at who may hold one, and could be. */
+/** By inode. */
+export type Held = ReadonlyMap<string, readonly Holder[]>;
+
+/** Who may hold them. */
+export interface Makers {
+  /** Undefined for all users. */
+  readonly uid: number | undefined;
+  /** Numbers of the processes of its control group; undefined where that is not known, or is no narrower. Asked where it is needed. */
+  readonly group: () => readonly number[] | undefined;
+}
+
+export interface Strangers {
+  readonly held: Held;
+  /** Whether all that were looked at could be. */
   readonly complete: boolean;
-  /** Files and processes that were looked at. */
-  readonly looked: number;
 }
 
-export interface Search {
-  /** Files and processes to look at, of all walks together. */
-  readonly most?: number;
-  /** Whether it is enough to look at those whose user was known before. */
-  readonly lightly?: boolean;
-  /** Whether it makes no difference that a process holds them too, beside those that are known to. */
-  readonly alike?: (pid: number, found: readonly Holder[]) => boolean;
-}
-
-/** Files and processes looked at for one question: beyond it nobody is named, for a user of millions must not hold up all others. */
+/** Files looked at in one walk: beyond it nobody is named. */
 export const MOST_FILES = 100_000;
-/** A list of processes is good for so long where who is looked for was found. */
-const LIST_MS = 250;
-
-/** All processes' users are asked for again no sooner than so many times what that takes. */
-const RECHECK_SHARE = 10;
-
-interface Known {
-  /** Undefined of one that cannot hold a socket, such as a thread of the kernel. */
-  uid: number | undefined;
-  /** By file number, the inode when it was last seen; what changed last is at the end. */
-  readonly files: Map<string, string>;
-}
+/** Files that are looked at at once, and of one process. */
+const MOST_QUICK = 512;
+const MOST_OF_ONE = 128;
+/** Processes that held something, and the files of each that it was. */
+const MOST_FOUND = 256;
+const MOST_HOT = 64;
+/**
+ * Others looked into beside who was found, and files of each: at least so many, and up to that many as long as they take no more than a
+ * twentieth of the time, at this long for each.
+ */
+const LEAST_STRANGERS = 16;
+const MOST_STRANGERS = 256;
+const MOST_OF_STRANGER = 64;
+const STRANGERS_SHARE = 0.05;
+const STRANGER_MS = 0.04;
+/** Processes of one control group, where not all of them are walked through. */
+const MOST_LISTED = 1_024;
 
 export class Holders {
-  readonly #proc: string;
-  readonly #known = new Map<number, Known>();
-  /** When the processes were listed. */
-  #listedMs = Number.NEGATIVE_INFINITY;
-  #recheckMs = Number.NEGATIVE_INFINITY;
-  /** Who held something that was looked for, the newest at the end. */
-  readonly #found = new Set<number>();
+  readonly #processes: Processes;
+  /** Who held something that was looked for, and as which files; the newest at the end. */
+  readonly #found = new Map<number, Set<string>>();
+
+  #strangersMs = Number.NEGATIVE_INFINITY;
+  /** Who is next of all others. */
+  #turn = 0;
 
   constructor(proc = '/proc') {
-    this.#proc = proc;
+    this.#processes = new Processes(proc);
   }
 
-  /** Holders of sockets that were made by one user. */
-  of(
-    uid: number,
-    inodes: ReadonlySet<string>,
-    { most = MOST_FILES, lightly = false, alike = () => false }: Search = {},
-  ): Held {
-    const now = performance.now();
-    if (now - this.#listedMs > LIST_MS) this.#list(now);
-    const budget = { left: most };
-    let held = this.#search(uid, inodes, alike, budget);
-    const missing = () => budget.left > 0 && [...inodes].some((inode) => !held.holders.has(inode));
-    if (missing() && this.#list(now)) held = this.#search(uid, inodes, alike, budget);
-    if (!lightly && missing() && now > this.#recheckMs) {
-      this.#recheck();
-      held = this.#search(uid, inodes, alike, budget);
+  /** Those who are found at once. */
+  quick(inodes: ReadonlySet<string>, makers: Makers, most: number = MOST_QUICK): Held {
+    const search = new Search(this.#processes, inodes, most);
+    const mine = [...this.#found].reverse().filter(([pid]) => this.#processes.isOf(pid, makers.uid));
+    for (const [pid, files] of mine) {
+      if (search.isOver) break;
+      for (const file of likely(files)) search.look(pid, file);
     }
-    return { ...held, looked: most - Math.max(budget.left, 0) };
+    const newcomers = () => this.#newcomers(makers);
+    for (const pid of search.isOver ? [] : newcomers()) search.within(pid, MOST_OF_ONE);
+    for (const [pid] of mine)
+      if (!search.isOver && this.#processes.filesSeen(pid) <= MOST_OF_ONE) search.within(pid, MOST_OF_ONE);
+    return this.#remember(search.held);
+  }
+
+  /** Who may hold them are looked at until each has been found somewhere, or `all` of them are. Yields often. */
+  *walk(
+    inodes: ReadonlySet<string>,
+    makers: Makers,
+    { most = MOST_FILES, all: wantsAll = false }: { readonly most?: number; readonly all?: boolean } = {},
+  ): Generator<void, Held> {
+    const search = new Search(this.#processes, inodes, most, wantsAll);
+    const { uid } = makers;
+    const group = makers.group();
+    if (group === undefined) this.#processes.list();
+    const all = new Set(group === undefined ? this.#processes.of(uid) : this.#processes.among(group, uid));
+    const first = [...this.#found.keys()].reverse().filter((pid) => all.has(pid));
+    yield* this.#through(search, new Set([...first, ...all]));
+    if (group === undefined && !search.isOver) {
+      const changed = this.#processes.recheck().filter((pid) => this.#processes.isOf(pid, uid));
+      yield* this.#through(search, new Set([...this.#processes.newcomers(), ...changed]));
+    }
+    return this.#remember(search.held);
+  }
+
+  /** Who else holds these, of whatever user, than the one who made them and hands them on. Yields often. */
+  *handed(inodes: ReadonlySet<string>, by: number): Generator<void, Held> {
+    const search = new Search(this.#processes, inodes, MOST_FILES, true);
+    this.#processes.list();
+    yield* this.#through(
+      search,
+      [...this.#processes.of(undefined)].filter((pid) => pid !== by),
+    );
+    return search.held;
+  }
+
+  /**
+   * Of those who are not known to make no difference, who else holds them: `kin` of the holders first, then who held something before, the
+   * newest, and of all others some each time, in turn. Who was handed a socket on purpose is known to who made it.
+   */
+  strangers(held: Held, makers: Makers, kin: Iterable<number>, isAlike: (pid: number) => boolean): Strangers {
+    const known = new Set([...held.values()].flat().map(({ pid }) => pid));
+    const search = new Search(this.#processes, new Set(held.keys()), MOST_STRANGERS * MOST_OF_STRANGER, true);
+    const now = performance.now();
+    const share = Math.min(MOST_STRANGERS, ((now - this.#strangersMs) * STRANGERS_SHARE) / STRANGER_MS);
+    let left = Math.max(LEAST_STRANGERS, share);
+    this.#strangersMs = now;
+    let complete = true;
+    for (const pid of new Set(this.#others(makers, kin))) {
+      if (left <= 0) break;
+      if (known.has(pid) || pid === process.pid || !this.#isOf(pid, makers.uid) || isAlike(pid)) continue;
+      left--;
+      if (search.within(pid, MOST_OF_STRANGER) === 'hidden') complete = false;
+    }
+    return { held: search.held, complete };
   }
 
   /** Whether it is held there still. */
   holds({ pid, file }: Holder, inode: string): boolean {
-    return this.#inodeOf(pid, file) === inode;
+    return this.#processes.inodeOf(pid, file) === inode;
   }
 
-  #search(
-    uid: number,
-    inodes: ReadonlySet<string>,
-    alike: NonNullable<Search['alike']>,
-    budget: { left: number },
-  ): Omit<Held, 'looked'> {
-    const holders = new Map<string, Holder[]>();
-    let complete = true;
-    for (const pid of this.#candidates(uid)) {
-      if (budget.left-- <= 0) return { holders, complete: false };
-      const everyHolder = [...holders.values()].flat();
-      const all = holders.size === inodes.size;
-      if (all && alike(pid, everyHolder)) continue;
-      const files = this.#filesOf(pid);
-      if (files === undefined) {
-        // One that is gone holds nothing; of another nobody knows.
-        if (this.#isThere(pid)) complete = false;
-        continue;
-      }
-      let missing = inodes.size;
-      for (const file of files) {
-        if (budget.left-- <= 0) return { holders, complete: false };
-        const inode = this.#look(pid, file);
-        if (inode === undefined || !inodes.has(inode)) continue;
-        const others = holders.get(inode) ?? [];
-        others.push({ pid, file });
-        holders.set(inode, others);
-        this.#found.delete(pid);
-        this.#found.add(pid);
-        if (--missing === 0) break;
-      }
+  *#others(makers: Makers, kin: Iterable<number>): Generator<number> {
+    yield* kin;
+    yield* [...this.#found.keys()].reverse().slice(0, LEAST_STRANGERS / 2);
+    const all =
+      makers
+        .group()
+        ?.slice(0, MOST_LISTED)
+        .sort((one, other) => other - one) ?? this.#processes.of(makers.uid);
+    yield* all.slice(0, LEAST_STRANGERS / 2);
+    for (let count = Math.min(all.length, 4 * MOST_STRANGERS); count > 0; count--)
+      yield all[this.#turn++ % all.length] ?? 0;
+  }
+
+  #newcomers(makers: Makers): readonly number[] {
+    const group = makers.group();
+    if (group !== undefined) return this.#processes.among(group.slice(0, MOST_LISTED), makers.uid);
+    return this.#processes.newcomers().filter((pid) => this.#processes.isOf(pid, makers.uid));
+  }
+
+  #isOf(pid: number, uid: number | undefined): boolean {
+    return this.#processes.knows(pid) ? this.#processes.isOf(pid, uid) : this.#processes.among([pid], uid).length > 0;
+  }
+
+  *#through(search: Search, pids: Iterable<number>): Generator<void, void> {
+    for (const pid of pids) {
+      if (search.isOver) return;
+      yield;
+      yield* search.allOf(pid);
     }
-    return { holders, complete };
   }
 
-  *#candidates(uid: number): Generator<number> {
-    const recent = [...this.#found].reverse().filter((pid) => this.#known.get(pid)?.uid === uid);
-    yield* recent;
-    for (const [pid, known] of this.#known) if (known.uid === uid && !recent.includes(pid)) yield pid;
-  }
-
-  /** Answers whether there are new ones. */
-  #list(now: number): boolean {
-    this.#listedMs = now;
-    const pids = new Set<number>();
-    for (const name of readdirSync(this.#proc)) if (/^\d+$/.test(name)) pids.add(Number(name));
-    for (const pid of this.#known.keys()) {
-      if (pids.has(pid)) continue;
-      this.#known.delete(pid);
+  #remember(held: Held): Held {
+    for (const { pid, file } of [...held.values()].flat()) {
+      const files = this.#found.get(pid) ?? new Set();
+      this.#found.delete(pid);
+      this.#found.set(pid, files);
+      files.delete(file);
+      files.add(file);
+      const [oldest = ''] = files;
+      if (files.size > MOST_HOT) files.delete(oldest);
+    }
+    for (const [pid] of this.#found) {
+      if (this.#found.size <= MOST_FOUND) break;
       this.#found.delete(pid);
     }
-    const before = this.#known.size;
-    for (const pid of pids)
-      if (!this.#known.has(pid)) this.#known.set(pid, { uid: this.#userOf(pid), files: new Map() });
-    return this.#known.size > before;
+    return held;
+  }
+}
+
+/** Files that it was, the last first, and the next one: the kernel gives the lowest number that is free. */
+function likely(files: ReadonlySet<string>): readonly string[] {
+  const before = [...files].reverse();
+  const highest = Math.max(...before.map(Number));
+  const [last = ''] = before;
+  return [...new Set([`${Number(last) + 1}`, ...before, `${highest + 1}`])];
+}
+
+/** One search for sockets: what was found, and how much more may be looked at. */
+class Search {
+  readonly #processes: Processes;
+  readonly #inodes: ReadonlySet<string>;
+  readonly #found = new Map<string, Holder[]>();
+  readonly #all: boolean;
+  #left: number;
+
+  /** `all`: of each socket all holders, not one. */
+  constructor(processes: Processes, inodes: ReadonlySet<string>, most: number, all = false) {
+    this.#all = all;
+    this.#processes = processes;
+    this.#inodes = inodes;
+    this.#left = most;
   }
 
-  /** Users change as programs are executed and rights dropped, and numbers are given again. */
-  #recheck(): void {
-    const begun = performance.now();
-    for (const [pid, known] of this.#known) known.uid = this.#userOf(pid);
-    const ended = performance.now();
-    this.#recheckMs = ended + RECHECK_SHARE * (ended - begun);
+  get held(): Held {
+    return this.#found;
   }
 
-  #userOf(pid: number): number | undefined {
-    try {
-      const { uid } = statSync(`${this.#proc}/${pid}`);
-      // Root's also where the process is another user's and may not be looked into, as one that has dropped its rights.
-      if (uid !== 0) return uid;
-      const status = readFileSync(`${this.#proc}/${pid}/status`, 'latin1');
-      // A thread of the kernel has no memory, and no files.
-      return status.includes('\nVmSize:') ? Number(/^Uid:\t\d+\t(\d+)/m.exec(status)?.[1]) : undefined;
-    } catch {
-      return undefined;
+  /** All found, or as much looked at as may be. */
+  get isOver(): boolean {
+    return this.#left <= 0 || (!this.#all && this.#found.size === this.#inodes.size);
+  }
+
+  look(pid: number, file: string): void {
+    this.#left--;
+    const inode = this.#processes.look(pid, file);
+    if (inode === undefined || !this.#inodes.has(inode)) return;
+    const holders = this.#found.get(inode) ?? [];
+    if (holders.some((one) => one.pid === pid)) return;
+    holders.push({ pid, file });
+    this.#found.set(inode, holders);
+  }
+
+  /** Looks at files of one process: at so many at most. */
+  within(pid: number, most: number): 'looked' | 'gone' | 'hidden' {
+    const files = this.#processes.filesOf(pid);
+    if (typeof files === 'string') return files;
+    for (const file of files.slice(0, most)) {
+      if (this.isOver) break;
+      this.look(pid, file);
     }
+    return 'looked';
   }
 
-  /** New ones first, then what changed last. Undefined where they cannot be listed. */
-  #filesOf(pid: number): readonly string[] | undefined {
-    const seen = this.#known.get(pid)?.files;
-    if (seen === undefined) return undefined;
-    let names: readonly string[];
-    try {
-      names = readdirSync(`${this.#proc}/${pid}/fd`);
-    } catch {
-      return undefined;
-    }
-    const open = new Set(names);
-    for (const file of seen.keys()) if (!open.has(file)) seen.delete(file);
-    return [...names.filter((file) => !seen.has(file)), ...[...seen.keys()].reverse()];
-  }
-
-  #look(pid: number, file: string): string | undefined {
-    const inode = this.#inodeOf(pid, file);
-    const files = this.#known.get(pid)?.files;
-    if (files !== undefined && files.get(file) !== (inode ?? '')) {
-      files.delete(file);
-      files.set(file, inode ?? '');
-    }
-    return inode;
-  }
-
-  /** Undefined when it is no socket, or gone. */
-  #inodeOf(pid: number, file: string): string | undefined {
-    try {
-      return /^socket:\[(\d+)\]$/.exec(readlinkSync(`${this.#proc}/${pid}/fd/${file}`))?.[1];
-    } catch {
-      return undefined;
-    }
-  }
-
-  #isThere(pid: number): boolean {
-    try {
-      statSync(`${this.#proc}/${pid}`);
-      return true;
-    } catch {
-      return false;
+  *allOf(pid: number): Generator<void, void> {
+    const files = this.#processes.filesOf(pid);
+    if (typeof files === 'string') return;
+    this.#left--;
+    for (const file of files) {
+      if (this.isOver) return;
+      this.look(pid, file);
+      yield;
     }
   }
 }

@@ -5,9 +5,6 @@ import type { HostPort, Protocol } from '@weft/proto';
 const LITTLE = endianness() === 'LE';
 const MAPPED_HEAD = LITTLE ? '0000000000000000FFFF0000' : '00000000000000000000FFFF';
 
-/** ::1. */
-export const SIX_LOOPBACK = `${'0'.repeat(24)}${LITTLE ? '01000000' : '00000001'}`;
-
 /** Of one that takes calls: TCP_LISTEN, and for UDP TCP_CLOSE, which there means bound and not connected (net/tcp_states.h). */
 export const TAKING: Readonly<Record<Protocol, string>> = { tcp: '0A', udp: '07' };
 
@@ -25,6 +22,22 @@ export function mappedPlace(place: string): string {
 export function kernelAddress(host: string): string {
   const octets = host.split('.').map((part) => hex(Number(part), 2));
   return (LITTLE ? octets.reverse() : octets).join('');
+}
+
+/** In the network's order, 8 or 32 digits; of IPv6 places, ::1 is all that a target is. */
+export function networkAddress(host: string): string {
+  if (host.includes(':')) return '1'.padStart(32, '0');
+  return host
+    .split('.')
+    .map((part) => hex(Number(part), 2))
+    .join('')
+    .toLowerCase();
+}
+
+/** In the network's order, from how the kernel writes it. */
+export function networkOrder(kernel: string): string {
+  const swapped = (word: string) => (LITTLE ? word.replace(/(..)(..)(..)(..)/, '$4$3$2$1') : word);
+  return kernel.replace(/.{8}/g, swapped).toLowerCase();
 }
 
 function hex(number: number, digits: number): string {

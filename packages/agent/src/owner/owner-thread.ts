@@ -8,18 +8,35 @@ import { OwnerFinder } from './finder.ts';
 export interface ToOwnerThread {
   /** Where they have changed. */
   readonly rules?: readonly OwnerRule[];
-  readonly callers: readonly CallerSocket[];
+  /** The caller by a number of this question's own. */
+  readonly callers: readonly (readonly [number, CallerSocket])[];
 }
 
-export type FromOwnerThread = readonly Owner[];
+export interface FromOwnerThread {
+  /** By the numbers of the callers; each is told once, some not with their question. */
+  readonly owners: readonly (readonly [number, Owner])[];
+  /** Whether the next question may come. */
+  readonly next: boolean;
+}
 
 function serve(main: MessagePort): void {
-  const diagnosis = new Diagnosis();
-  const finder = new OwnerFinder((callers) => diagnosis.find(callers));
+  const finder = new OwnerFinder(new Diagnosis());
+  let known: (readonly [number, Owner])[] = [];
+  const tell = (next: boolean) => {
+    if (known.length > 0 || next) main.postMessage({ owners: known, next } satisfies FromOwnerThread);
+    known = [];
+  };
   main.on('message', ({ rules, callers }: ToOwnerThread) => {
     if (rules !== undefined) finder.follow(rules);
+    const all = callers.map(([, caller]) => caller);
+    const answered = (at: number, owner: Owner) => {
+      const [number] = callers[at] ?? [];
+      if (number === undefined) return;
+      // Those of one turn are told together.
+      if (known.push([number, owner]) === 1) setImmediate(() => tell(false));
+    };
     // What fails ends the thread: whoever waits hears of that, and begins another.
-    void finder.find(callers).then((owners) => main.postMessage(owners satisfies FromOwnerThread));
+    void finder.answer(all, answered).then(() => tell(true));
   });
 }
 

@@ -34,13 +34,19 @@ interface Asked {
   readonly caller: CallerSocket;
   readonly answer: (owner: Owner) => void;
   readonly late: NodeJS.Timeout;
+  /** What the thread calls it. */
+  number: number | undefined;
 }
 
 export class Owners {
   readonly #options: OwnersOptions;
   readonly #failed: () => void;
   #waiting: Asked[] = [];
-  #out: readonly Asked[] = [];
+  /** Those that the thread knows of, by their numbers. */
+  readonly #out = new Map<number, Asked>();
+  #next = 0;
+  /** Whether the thread is at a question. */
+  #asking: boolean = false;
   #thread: Worker | undefined;
   #rules: readonly OwnerRule[] = [];
   #told: boolean = false;
@@ -69,17 +75,18 @@ export class Owners {
   /** Never rejects. */
   find(caller: CallerSocket): Promise<Owner> {
     if (this.#options.signal.aborted) return Promise.resolve(UNKNOWN_OWNER);
-    if (this.#waiting.length + this.#out.length >= MOST_CALLERS) {
+    if (this.#waiting.length + this.#out.size >= MOST_CALLERS) {
       this.#failed();
       return Promise.resolve(UNKNOWN_OWNER);
     }
     return new Promise((resolve) => {
       const late = setTimeout(() => {
         this.#waiting = this.#waiting.filter((each) => each !== asked);
+        if (asked.number !== undefined) this.#out.delete(asked.number);
         this.#failed();
         resolve(UNKNOWN_OWNER);
       }, WAIT_MS);
-      const asked: Asked = { caller, late, answer: resolve };
+      const asked: Asked = { caller, late, answer: resolve, number: undefined };
       this.#waiting.push(asked);
       // Those of one turn are asked for together.
       if (this.#waiting.length === 1) setImmediate(() => this.#ask());
@@ -87,29 +94,42 @@ export class Owners {
   }
 
   #ask(): void {
-    if (this.#out.length > 0 || this.#waiting.length === 0) return;
+    if (this.#asking || this.#waiting.length === 0) return;
     const thread = this.#begun();
-    this.#out = this.#waiting.splice(0, MOST_ASKED);
+    const asked = this.#waiting.splice(0, MOST_ASKED);
     if (thread === undefined) {
-      this.#answered([]);
+      for (const each of asked) settle(each, UNKNOWN_OWNER);
+      this.#ask();
       return;
     }
-    const callers = this.#out.map(({ caller }) => caller);
+    for (const each of asked) {
+      each.number = this.#next++;
+      this.#out.set(each.number, each);
+    }
+    const callers = asked.map(({ number, caller }) => [number ?? 0, caller] as const);
     const question: ToOwnerThread = this.#told ? { callers } : { rules: this.#rules, callers };
     this.#told = true;
+    this.#asking = true;
     thread.postMessage(question);
     this.#stuck = setTimeout(() => void thread.terminate(), STUCK_MS).unref();
   }
 
-  #answered(owners: FromOwnerThread): void {
-    const asked = this.#out;
-    this.#out = [];
-    clearTimeout(this.#stuck);
-    for (const [at, { answer, late }] of asked.entries()) {
-      clearTimeout(late);
-      answer(owners[at] ?? UNKNOWN_OWNER);
+  #answered({ owners, next }: FromOwnerThread): void {
+    for (const [number, owner] of owners) {
+      const asked = this.#out.get(number);
+      this.#out.delete(number);
+      // One that waited too long has its answer.
+      if (asked !== undefined) settle(asked, owner);
     }
+    if (!next) return;
+    clearTimeout(this.#stuck);
+    this.#asking = false;
     this.#ask();
+  }
+
+  /** Nobody is known of those that the thread was asked about. */
+  #forsaken(): void {
+    this.#answered({ owners: [...this.#out.keys()].map((number) => [number, UNKNOWN_OWNER] as const), next: true });
   }
 
   #begun(): Worker | undefined {
@@ -127,7 +147,7 @@ export class Owners {
     }
     this.#thread = thread;
     this.#told = false;
-    thread.on('message', (owners: FromOwnerThread) => this.#answered(owners));
+    thread.on('message', (told: FromOwnerThread) => this.#answered(told));
     thread.on('error', (err) => {
       this.#options.log.error({ event: 'callers-unknown', err }, 'looking for the programs that call failed');
     });
@@ -141,13 +161,18 @@ export class Owners {
     this.#thread = undefined;
     this.#endedMs = performance.now();
     if (!this.#options.signal.aborted) this.#failed();
-    this.#answered([]);
+    this.#forsaken();
   }
 
   #end(): void {
     const thread = this.#thread;
     this.#thread = undefined;
-    this.#answered([]);
+    this.#forsaken();
     void thread?.terminate();
   }
+}
+
+function settle({ late, answer }: Asked, owner: Owner): void {
+  clearTimeout(late);
+  answer(owner);
 }

@@ -1,5 +1,6 @@
 /** What the kernel tells of a process in /proc/PID. What the process itself may write there (comm, cmdline) is not asked. */
-import { readFileSync, readlinkSync } from 'node:fs';
+import { readlinkSync, statSync } from 'node:fs';
+import { readSmall } from './read-small.ts';
 
 export interface ProcessFacts {
   readonly pid: number;
@@ -23,15 +24,15 @@ export function readProcess(pid: number, proc = '/proc'): ProcessFacts | undefin
   const at = `${proc}/${pid}`;
   try {
     const { began, parent } = readBirth(at);
-    const uid = Number(/^Uid:\t\d+\t(\d+)/m.exec(readFileSync(`${at}/status`, 'latin1'))?.[1]);
-    if (Number.isNaN(uid)) return undefined;
+    const uid = userOf(at);
+    if (uid === undefined) return undefined;
     let groups: ReturnType<typeof readCgroups> | undefined;
     let program: string | undefined;
     // Another may have its number by now.
-    const same = () => beganAt(pid, proc) === began;
+    const ifSame = <T>(read: T, otherwise: T) => (beganAt(pid, proc) === began ? read : otherwise);
     const grouped = () => {
-      groups ??= readCgroups(at);
-      return same() ? groups : NO_GROUPS;
+      groups ??= ifSame(readCgroups(at), NO_GROUPS);
+      return groups;
     };
     return {
       ...{ pid, began, parent, uid },
@@ -45,13 +46,22 @@ export function readProcess(pid: number, proc = '/proc'): ProcessFacts | undefin
         return grouped().within;
       },
       get program() {
-        program ??= readProgram(at);
-        return same() ? program : '';
+        program ??= ifSame(readProgram(at), '');
+        return program;
       },
     };
   } catch {
     return undefined;
   }
+}
+
+/** Effective user; undefined where it is not told. Throws when it is gone. */
+export function userOf(at: string): number | undefined {
+  const { uid } = statSync(at);
+  // Root's also where the process is another user's and may not be looked into, as one that has dropped its rights.
+  if (uid !== 0) return uid;
+  const said = /^Uid:\t\d+\t(\d+)/m.exec(readSmall(`${at}/status`))?.[1];
+  return said === undefined ? undefined : Number(said);
 }
 
 type Groups = Pick<ProcessFacts, 'cgroups' | 'unit' | 'within'>;
@@ -69,7 +79,7 @@ export function beganAt(pid: number, proc = '/proc'): number | undefined {
 
 /** Behind the name, which may hold anything: state, parent, and as the 20th when it began (proc_pid_stat(5)). */
 function readBirth(at: string): { readonly began: number; readonly parent: number } {
-  const text = readFileSync(`${at}/stat`, 'latin1');
+  const text = readSmall(`${at}/stat`);
   const words = text.slice(text.lastIndexOf(')') + 2).split(' ');
   return { parent: Number(words[1]), began: Number(words[19]) };
 }
@@ -77,7 +87,7 @@ function readBirth(at: string): { readonly began: number; readonly parent: numbe
 function readCgroups(at: string): Groups {
   let text: string;
   try {
-    text = readFileSync(`${at}/cgroup`, 'latin1');
+    text = readSmall(`${at}/cgroup`);
   } catch {
     return NO_GROUPS;
   }

@@ -20,6 +20,9 @@ for line in sys.stdin:
         s = socket.create_connection((rest[1], int(rest[2])), source_address=('127.0.0.1', 0))
         held[rest[0]] = s
         print(s.getsockname()[1], flush=True)
+    elif word == 'many':
+        held[rest[0]] = [socket.create_connection((rest[1], int(rest[2]))) for _ in range(int(rest[3]))]
+        print(len(held[rest[0]]), flush=True)
     elif word == 'connect6':
         s = socket.socket(socket.AF_INET6)
         s.bind(('::ffff:127.0.0.1', 0)); s.connect(('::ffff:' + rest[1], int(rest[2])))

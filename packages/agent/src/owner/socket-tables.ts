@@ -5,124 +5,185 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import type { HostPort, Protocol } from '@weft/proto';
 import type { CallerSocket } from '../words/owner.ts';
-import { kernelPlace, mappedPlace, SIX_LOOPBACK, TAKING } from './kernel-form.ts';
+import { kernelPlace, mappedPlace, networkAddress, networkOrder, TAKING } from './kernel-form.ts';
 
 export interface FoundSocket {
   readonly inode: string;
   /** Effective user of who made it, as this agent's user namespace numbers it. */
   readonly uid: number;
+  /** Control group that it was made in, by its number; absent where the kernel did not tell. */
+  readonly group?: string;
 }
 
-/** For each caller, in their order, the sockets that it may have called from: of TCP one at most. */
-export function findCallers(callers: readonly CallerSocket[], read = readTable): readonly (readonly FoundSocket[])[] {
-  const tcp = callers.some(({ protocol }) => protocol === 'tcp') ? connections(read) : undefined;
-  const udp = callers.some(({ protocol }) => protocol === 'udp') ? datagramSockets(read) : undefined;
-  return callers.map((caller) => (caller.protocol === 'tcp' ? tcp?.(caller) : udp?.(caller)) ?? []);
+/** Where sockets are looked up. Answers are in the order of what was asked. */
+export interface Sockets {
+  /** For each caller the sockets that it may have called from: of TCP one at most, of UDP all that have its port, whatever their address. */
+  callers(callers: readonly CallerSocket[]): Promise<readonly (readonly FoundSocket[])[]>;
+  /** Sockets that take what comes to these places, as the kernel chooses: those on the address itself, else those on every one. */
+  listeners(
+    places: readonly (HostPort & { readonly protocol: Protocol })[],
+  ): Promise<readonly (readonly FoundSocket[])[]>;
 }
 
-/** Sockets that take what comes to these places, as the kernel chooses: those on the address itself, else those on every one. */
-export function findListeners(
-  places: readonly (HostPort & { readonly protocol: Protocol })[],
-  read = readTable,
-): readonly (readonly FoundSocket[])[] {
-  const [tcp, udp] = (['tcp', 'udp'] as const).map((protocol) =>
-    places.some((place) => place.protocol === protocol) ? listening(protocol, read) : undefined,
-  );
-  return places.map((place) => (place.protocol === 'tcp' ? tcp : udp)?.(place) ?? []);
-}
-
-interface Line {
-  /** As the kernel writes them. */
-  readonly local: string;
-  readonly remote: string;
-  readonly state: string;
+/** Where a socket is. */
+export interface Place {
+  /** 8 or 32 hexadecimal digits in the network's order. */
+  readonly address: string;
+  readonly port: number;
+  /** Whether it takes what comes from anybody. */
+  readonly taking: boolean;
+  /** Whether it is of IPv6 alone; false also where that is not known. */
+  readonly alone: boolean;
   readonly socket: FoundSocket;
 }
 
-type ReadTable = (name: string) => string;
+/** Parts of a table, by its name; each ends where a line ends. */
+export type ReadTable = (name: string) => Iterable<string>;
 
-function connections(read: ReadTable): (caller: CallerSocket) => readonly FoundSocket[] {
-  const places = new Map<string, FoundSocket>();
-  for (const name of ['tcp', 'tcp6']) {
-    for (const { local, remote, socket } of lines(read(name))) {
-      // One that waits out its time is nobody's any more.
-      if (socket.inode !== '0') places.set(`${local} ${remote}`, socket);
-    }
+export class SocketTables implements Sockets {
+  readonly #read: ReadTable;
+
+  constructor(read: ReadTable = readTable) {
+    this.#read = read;
   }
-  return ({ client, called }) => {
-    const [local, remote] = [kernelPlace(client), kernelPlace(called)];
-    const found = places.get(`${local} ${remote}`) ?? places.get(`${mappedPlace(local)} ${mappedPlace(remote)}`);
-    return found === undefined ? [] : [found];
-  };
-}
 
-const ANY = '00000000';
-const ANY_SIX = '0'.repeat(32);
+  async callers(callers: readonly CallerSocket[]): Promise<readonly (readonly FoundSocket[])[]> {
+    const tcp = callers.filter(({ protocol }) => protocol === 'tcp');
+    const connections = tcp.length === 0 ? new Map() : this.#connections(tcp);
+    // A socket that is connected elsewhere may still send here, and one that is bound to another address may send from this one (IP_PKTINFO).
+    const udp = callers.length > tcp.length ? byPort(this.#places('udp', () => true)) : undefined;
+    return callers.map(({ protocol, client, called }) => {
+      if (protocol === 'udp') return udp?.(client.port).map(({ socket }) => socket) ?? [];
+      const [local, remote] = [kernelPlace(client), kernelPlace(called)];
+      const found: FoundSocket | undefined =
+        connections.get(`${local} ${remote}`) ?? connections.get(`${mappedPlace(local)} ${mappedPlace(remote)}`);
+      return found === undefined ? [] : [found];
+    });
+  }
 
-/**
- * All that have the port, whatever their address: a socket that is connected elsewhere may still send here, and one that is bound to
- * another address may send from this one (IP_PKTINFO).
- */
-function datagramSockets(read: ReadTable): (caller: CallerSocket) => readonly FoundSocket[] {
-  const at = byPort(['udp', 'udp6'].flatMap((name) => [...lines(read(name))]));
-  return ({ client }) => at(client.port).map(({ socket }) => socket);
-}
+  async listeners(places: readonly (HostPort & { readonly protocol: Protocol })[]) {
+    const [tcp, udp] = (['tcp', 'udp'] as const).map((protocol) =>
+      places.some((place) => place.protocol === protocol)
+        ? byPort(this.#places(protocol, (state) => state === TAKING[protocol]))
+        : undefined,
+    );
+    return places.map((place) => {
+      const at = place.protocol === 'tcp' ? tcp : udp;
+      return at === undefined ? [] : taking(at(place.port), place);
+    });
+  }
 
-function listening(protocol: Protocol, read: ReadTable): (place: HostPort) => readonly FoundSocket[] {
-  const all = [protocol, `${protocol}6`].flatMap((name) => [...lines(read(name))]);
-  const at = byPort(all.filter(({ state }) => state === TAKING[protocol]));
-  return ({ host, port }) => {
-    const six = host.includes(':');
-    const place = kernelPlace({ host: six ? '0.0.0.0' : host, port });
-    const end = place.slice(-5);
-    // Of IPv6 places, ::1 is all that a target is.
-    const order = six
-      ? [[`${SIX_LOOPBACK}${end}`], [`${ANY_SIX}${end}`]]
-      : [[place, mappedPlace(place)], [`${ANY}${end}`], [`${ANY_SIX}${end}`]];
-    for (const wanted of order) {
-      const found = at(port).filter(({ local }) => wanted.includes(local));
-      if (found.length > 0) return found.map(({ socket }) => socket);
+  /** By both ends, as the kernel writes them, of those that are looked for. */
+  #connections(callers: readonly CallerSocket[]): ReadonlyMap<string, FoundSocket> {
+    const wanted = new Set(
+      callers.flatMap(({ client, called }) => {
+        const ends = [kernelPlace(client), kernelPlace(called)];
+        return [ends.join(' '), ends.map(mappedPlace).join(' ')];
+      }),
+    );
+    const found = new Map<string, FoundSocket>();
+    for (const [name, width] of [
+      ['tcp', 27],
+      ['tcp6', 75],
+    ] as const) {
+      for (const line of linesOf(this.#read(name))) {
+        // Most are none of these: no more of them is read.
+        const from = line.indexOf(': ') + 2;
+        const ends = line.slice(from, from + width);
+        if (!wanted.has(ends)) continue;
+        const of = read(line);
+        // One that waits out its time is nobody's any more.
+        if (of !== undefined && of.socket.inode !== '0') found.set(ends, of.socket);
+      }
     }
-    return [];
-  };
+    return found;
+  }
+
+  #places(protocol: Protocol, isWanted: (state: string) => boolean): readonly Place[] {
+    return [protocol, `${protocol}6`].flatMap((name) => {
+      const places: Place[] = [];
+      for (const line of linesOf(this.#read(name))) {
+        const found = read(line);
+        if (found === undefined) continue;
+        // The kernel tells who listens before all others, of whom there may be very many.
+        if (protocol === 'tcp' && !isWanted(found.state)) break;
+        if (isWanted(found.state)) places.push(found.place(found.state === TAKING[protocol]));
+      }
+      return places;
+    });
+  }
 }
 
-function byPort(all: readonly Line[]): (port: number) => readonly Line[] {
-  const ports = Map.groupBy(all, ({ local }) => Number.parseInt(local.slice(-4), 16));
+const ANY = '0'.repeat(8);
+const ANY_SIX = '0'.repeat(32);
+const MAPPED = '00000000000000000000ffff';
+
+/** Of the sockets at a port, those that take what comes to the place. */
+export function taking(all: readonly Place[], { host, port }: HostPort): readonly FoundSocket[] {
+  const address = networkAddress(host);
+  const order =
+    address.length > 8
+      ? [[address], [ANY_SIX]]
+      : // What is bound for all of IPv6 takes IPv4 as well, unless it says otherwise.
+        [[address, `${MAPPED}${address}`], [ANY, `${MAPPED}${ANY}`], [ANY_SIX]];
+  for (const wanted of order) {
+    const found = all.filter(
+      (one) => one.taking && one.port === port && wanted.includes(one.address) && !(address.length === 8 && one.alone),
+    );
+    if (found.length > 0) return found.map(({ socket }) => socket);
+  }
+  return [];
+}
+
+function byPort(all: readonly Place[]): (port: number) => readonly Place[] {
+  const ports = Map.groupBy(all, ({ port }) => port);
   return (port) => ports.get(port) ?? [];
 }
 
-/** Lines that are not understood are passed over. */
-function* lines(text: string): Generator<Line> {
-  for (let at = text.indexOf('\n') + 1; at > 0 && at < text.length; ) {
-    const end = text.indexOf('\n', at);
-    // sl, local, remote, state, queues, timer, retransmits, uid, timeout, inode; all but the last three hexadecimal.
-    const [, local, remote, state, , , , uid, , inode] = text
-      .slice(at, end === -1 ? undefined : end)
-      .trim()
-      .split(/ +/);
-    if (local !== undefined && remote !== undefined && state !== undefined && inode !== undefined)
-      yield { local, remote, state, socket: { inode, uid: Number(uid) } };
-    if (end === -1) return;
-    at = end + 1;
+/** Undefined where it is not understood. */
+function read(line: string) {
+  // sl, local, remote, state, queues, timer, retransmits, uid, timeout, inode; all but the last three hexadecimal.
+  const [, local, , state, , , , uid, , inode] = line.trim().split(/ +/);
+  if (local === undefined || state === undefined || inode === undefined) return undefined;
+  const socket: FoundSocket = { inode, uid: Number(uid) };
+  const place = (isTaking: boolean): Place => ({
+    ...{ address: networkOrder(local.slice(0, -5)), port: Number.parseInt(local.slice(-4), 16) },
+    ...{ taking: isTaking, alone: false, socket },
+  });
+  return { state, socket, place };
+}
+
+function* linesOf(parts: Iterable<string>): Generator<string> {
+  let isHead = true;
+  for (const part of parts) {
+    for (let at = 0; at < part.length; ) {
+      const end = part.indexOf('\n', at);
+      if (end === -1) break;
+      if (!isHead) yield part.slice(at, end);
+      isHead = false;
+      at = end + 1;
+    }
   }
 }
 
 /** Empty where the kernel has no such table, as without IPv6. */
-function readTable(name: string): string {
+function* readTable(name: string): Generator<string> {
   let file: number;
   try {
     file = openSync(`/proc/net/${name}`, 'r');
   } catch {
-    return '';
+    return;
   }
   try {
     const buffer = Buffer.allocUnsafe(64 * 1024);
-    const parts: string[] = [];
+    let rest = '';
     for (;;) {
       const count = readSync(file, buffer, 0, buffer.length, null);
-      if (count === 0) return parts.join('');
-      parts.push(buffer.toString('latin1', 0, count));
+      if (count === 0) return;
+      const text = rest + buffer.toString('latin1', 0, count);
+      const end = text.lastIndexOf('\n') + 1;
+      rest = text.slice(end);
+      yield text.slice(0, end);
     }
   } finally {
     closeSync(file);

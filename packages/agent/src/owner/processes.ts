@@ -1,0 +1,194 @@
+/** Processes of this host, whose they are, and the files of each as they were last seen. */
+import { readdirSync, readlinkSync, statSync } from 'node:fs';
+import { readSmall } from './read-small.ts';
+
+/** As many new ones are looked for by their numbers, one after the other; of more, all are listed. */
+const MOST_PROBED = 128;
+/** Listed, and their users asked for, again no sooner than so many times what that takes. */
+const AGAIN_SHARE = 10;
+
+interface Known {
+  /** Undefined of one that cannot hold a socket, such as a thread of the kernel. */
+  uid: number | undefined;
+  /** By file number, the inode when it was last seen, empty of what is no socket; what changed last is at the end. */
+  readonly files: Map<string, string>;
+}
+
+export class Processes {
+  readonly #proc: string;
+  readonly #known = new Map<number, Known>();
+  /** Made of what is known, until that changes. */
+  readonly #ofUser = new Map<number | undefined, readonly number[]>();
+  /** The number that was given last, when they were looked at. */
+  #last: number | undefined;
+  #listMs = Number.NEGATIVE_INFINITY;
+  #recheckMs = Number.NEGATIVE_INFINITY;
+
+  constructor(proc = '/proc') {
+    this.#proc = proc;
+  }
+
+  /** Of this user, or of all, the newest first. */
+  of(uid: number | undefined): readonly number[] {
+    const before = this.#ofUser.get(uid);
+    if (before !== undefined) return before;
+    const found: number[] = [];
+    for (const pid of this.#known.keys()) if (this.isOf(pid, uid)) found.push(pid);
+    found.reverse();
+    this.#ofUser.set(uid, found);
+    return found;
+  }
+
+  knows(pid: number): boolean {
+    return this.#known.has(pid);
+  }
+
+  isOf(pid: number, uid: number | undefined): boolean {
+    const known = this.#known.get(pid);
+    return known?.uid !== undefined && (uid === undefined || known.uid === uid);
+  }
+
+  /** Meets these, whatever was known of them, and answers those that are of the user. */
+  among(pids: readonly number[], uid: number | undefined): readonly number[] {
+    for (const pid of pids) this.#meet(pid);
+    return pids.filter((pid) => this.isOf(pid, uid)).sort((one, other) => other - one);
+  }
+
+  /** Finds those that have begun since; the newest first. All of them are listed where that is not too often. */
+  newcomers(): readonly number[] {
+    const last = this.#lastGiven();
+    const before = this.#last;
+    if (last !== undefined && last === before) return [];
+    if (last !== undefined && before !== undefined && last > before && last - before <= MOST_PROBED) {
+      this.#last = last;
+      const found: number[] = [];
+      for (let pid = last; pid > before; pid--) if (this.#meet(pid)) found.push(pid);
+      return found;
+    }
+    return this.list();
+  }
+
+  /** Finds those that are not known yet; none where they were listed just now. */
+  list(): readonly number[] {
+    const begun = performance.now();
+    if (begun < this.#listMs) return [];
+    this.#last = this.#lastGiven();
+    const pids = new Set<number>();
+    for (const name of readdirSync(this.#proc)) if (/^\d+$/.test(name)) pids.add(Number(name));
+    for (const pid of this.#known.keys()) if (!pids.has(pid)) this.#forget(pid);
+    const found = [...pids].filter((pid) => !this.#known.has(pid));
+    for (const pid of found) this.#meet(pid);
+    const ended = performance.now();
+    this.#listMs = ended + AGAIN_SHARE * (ended - begun);
+    return found.reverse();
+  }
+
+  /** Users change as programs are executed and rights dropped, and numbers are given again. Answers those that are another's now. */
+  recheck(): readonly number[] {
+    const begun = performance.now();
+    if (begun < this.#recheckMs) return [];
+    const changed: number[] = [];
+    for (const [pid, known] of this.#known) {
+      const uid = this.#userOf(pid);
+      if (uid !== known.uid) changed.push(pid);
+      known.uid = uid;
+    }
+    if (changed.length > 0) this.#ofUser.clear();
+    const ended = performance.now();
+    this.#recheckMs = ended + AGAIN_SHARE * (ended - begun);
+    return changed;
+  }
+
+  /** Numbers of its files, those first that were not there, the highest first, then what changed last; `gone`, or `hidden` where they cannot be listed. */
+  filesOf(pid: number): readonly string[] | 'gone' | 'hidden' {
+    const seen = this.#known.get(pid)?.files;
+    if (seen === undefined) return 'gone';
+    let names: readonly string[];
+    try {
+      names = readdirSync(`${this.#proc}/${pid}/fd`);
+    } catch {
+      if (this.#isThere(pid)) return 'hidden';
+      this.#forget(pid);
+      return 'gone';
+    }
+    if (seen.size > 0) {
+      const open = new Set(names);
+      for (const file of seen.keys()) if (!open.has(file)) seen.delete(file);
+    }
+    // The kernel lists them in order.
+    return [...names.filter((file) => !seen.has(file)).reverse(), ...[...seen.keys()].reverse()];
+  }
+
+  /** How many files it had when they were last seen. */
+  filesSeen(pid: number): number {
+    return this.#known.get(pid)?.files.size ?? 0;
+  }
+
+  /** Inode of the socket that the file is; undefined when it is none, or gone. */
+  look(pid: number, file: string): string | undefined {
+    const inode = this.inodeOf(pid, file);
+    const files = this.#known.get(pid)?.files;
+    if (files !== undefined && files.get(file) !== (inode ?? '')) {
+      files.delete(file);
+      files.set(file, inode ?? '');
+    }
+    return inode;
+  }
+
+  /** As `look`, without taking note of it. */
+  inodeOf(pid: number, file: string): string | undefined {
+    try {
+      const link = readlinkSync(`${this.#proc}/${pid}/fd/${file}`);
+      return link.startsWith('socket:[') ? link.slice(8, -1) : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** Takes it for a new one. Answers whether it is there. */
+  #meet(pid: number): boolean {
+    const uid = this.#userOf(pid);
+    const known = this.#known.get(pid);
+    if (known?.uid !== uid || known === undefined) this.#ofUser.clear();
+    if (known !== undefined) known.uid = uid;
+    else this.#known.set(pid, { uid, files: new Map() });
+    return uid !== undefined;
+  }
+
+  #forget(pid: number): void {
+    this.#known.delete(pid);
+    this.#ofUser.clear();
+  }
+
+  #userOf(pid: number): number | undefined {
+    try {
+      const { uid } = statSync(`${this.#proc}/${pid}`);
+      // Root's also where the process is another user's and may not be looked into, as one that has dropped its rights.
+      if (uid !== 0) return uid;
+      const status = readSmall(`${this.#proc}/${pid}/status`);
+      // A thread of the kernel has no memory, and no files.
+      return status.includes('\nVmSize:') ? Number(/^Uid:\t\d+\t(\d+)/m.exec(status)?.[1]) : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** The last word of it (proc_loadavg(5)), as this process namespace counts. */
+  #lastGiven(): number | undefined {
+    try {
+      const last = Number(readSmall(`${this.#proc}/loadavg`).trim().split(' ').at(-1));
+      return Number.isNaN(last) ? undefined : last;
+    } catch {
+      return undefined;
+    }
+  }
+
+  #isThere(pid: number): boolean {
+    try {
+      statSync(`${this.#proc}/${pid}`);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+}
