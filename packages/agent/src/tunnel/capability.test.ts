@@ -1,5 +1,5 @@
 /** Two versions of the agent at the ends of one tunnel. */
-import { CAPABILITY } from '@weft/proto';
+import { CAPABILITY, SEALS_SMALL_APART, UNSAID_CAPABILITY } from '@weft/proto';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { forged } from '../../testing/forged.ts';
 import { Deadline } from '../bytes/deadline.ts';
@@ -55,6 +55,20 @@ it('a peer that says its number is asked for what came with it', async () => {
   const opened = await bob.tunnels.openDatagrams(...forged('alice', openRequest('udp')), new Deadline(5_000));
   expect(opened.opened).toBe(true);
 });
+
+it.each([UNSAID_CAPABILITY, SEALS_SMALL_APART - 1, SEALS_SMALL_APART, CAPABILITY])(
+  'a peer of capability %i is sealed small records as it knows them, and its own are opened',
+  async (capability) => {
+    const bob = await network.agent('bob');
+    const peer = await RawPeer.dial(alice, bob, capability);
+    peer.send(ping);
+    await until(() => peer.heard.includes('pong'));
+    peer.send(ping, Buffer.alloc(0));
+    await until(() => peer.heard.filter((frame) => frame === 'pong').length === 2);
+    expect(bob.tunnels.counters.violations).toBe(0);
+    peer.socket.destroy();
+  },
+);
 
 it('a peer that came before users were told is told none', async () => {
   const bob = await network.agent('bob', { settings: { askedSince: { ...ASKED_SINCE, users: 2 } } });

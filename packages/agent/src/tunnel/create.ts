@@ -13,6 +13,7 @@ import type { ConduitListener, Remote } from '../bytes/socket-listen.ts';
 import { YoungGeneration } from '../bytes/young-generation.ts';
 import type { CipherName } from '../protocol/noise/cipher.ts';
 import { keyPairFromSecret } from '../protocol/noise/keys.ts';
+import { loadSmallCipher } from '../protocol/noise/small-cipher.ts';
 import type { WireConduit } from '../words/conduit.ts';
 import type { PeerDirectory } from '../words/peer.ts';
 import { Acceptor, listenFor } from './acceptor.ts';
@@ -74,6 +75,7 @@ const PORT_TRIES = 8;
 /** Rejects with the system's error when the TCP port cannot be had. */
 export async function createTunnels(options: CreateTunnelsOptions): Promise<BoundTunnels> {
   const { listen, logger, signal } = options;
+  await loadSmallCipher();
   signal.throwIfAborted();
   const random = options.random ?? randomBytes;
   const counters = newCounters();

@@ -10,8 +10,7 @@ import {
   PACKET_HEADER,
   PACKET_TYPE,
 } from '../protocol/datagram/format.ts';
-import { startSeal } from '../protocol/noise/cipher.ts';
-import { sessions } from '../protocol/noise/pair.fixture.ts';
+import { sealedWith, sessions } from '../protocol/noise/pair.fixture.ts';
 import type { Session } from '../protocol/noise/session.ts';
 import { DatagramPath } from './datagram-path.ts';
 import type { DatagramAddress, PacketReceiver } from './datagram-port.ts';
@@ -114,10 +113,7 @@ function sealed(session: Session, counter: number, items: Buffer): Buffer {
   header[0] = PACKET_TYPE;
   header.writeUInt32BE(100, INDEX_AT);
   header.writeUInt32BE(counter, COUNTER_AT + 4);
-  const sealing = startSeal(session.cipher, session.datagramSendKey, counter, header, items.length);
-  const body = sealing.update(items);
-  sealing.final();
-  return Buffer.concat([header, body, sealing.getAuthTag()]);
+  return Buffer.concat([header, sealedWith(session.datagramSend, counter, header, items)]);
 }
 
 describe('the UDP path', () => {

@@ -124,13 +124,12 @@ export class DatagramPath implements ItemHandler {
 
   /** Opens the session's packets from now on; sends with it after `send`. */
   add(session: Session, own: DatagramOffer, peer: DatagramOffer): { send(): void } {
-    const opener = new DatagramOpener(session.cipher, session.datagramReceiveKey);
+    const opener = new DatagramOpener(session.datagramReceive);
     const sealer =
       peer.index === 0
         ? undefined
         : new DatagramSealer({
-            cipher: session.cipher,
-            key: session.datagramSendKey,
+            keys: session.datagramSend,
             receiverIndex: peer.index,
             packetLimit: Math.min(this.#packetLimit, peer.packetLimit),
           });

@@ -10,10 +10,10 @@ export interface Greeting {
   readonly capability: number;
 }
 
-export function encodeGreeting(offer: DatagramOffer): Buffer {
-  const capability = Buffer.alloc(CAPABILITY_LENGTH);
-  capability.writeUInt16BE(CAPABILITY);
-  return Buffer.concat([encodeOffer(offer), capability]);
+export function encodeGreeting(offer: DatagramOffer, capability: number = CAPABILITY): Buffer {
+  const said = Buffer.alloc(CAPABILITY_LENGTH);
+  said.writeUInt16BE(capability);
+  return Buffer.concat([encodeOffer(offer), said]);
 }
 
 /** What follows is of a newer peer, and passed over. Throws DatagramError 'malformed-offer'. */

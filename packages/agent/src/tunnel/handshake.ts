@@ -1,11 +1,12 @@
 /** Drives a Noise handshake over a new connection: read, feed, write. */
+import { SEALS_SMALL_APART } from '@weft/proto';
 import type { Deadline } from '../bytes/deadline.ts';
 import type { DatagramOffer } from '../protocol/datagram/offer.ts';
 import { Initiator } from '../protocol/noise/initiator.ts';
 import { encodePreamble, encodeReply, PreambleReader, ReplyReader } from '../protocol/noise/preamble.ts';
 import { prologue } from '../protocol/noise/prologue.ts';
 import { Responder } from '../protocol/noise/responder.ts';
-import type { Session } from '../protocol/noise/session.ts';
+import { type Session, withoutSmallKeys } from '../protocol/noise/session.ts';
 import type { WireConduit } from '../words/conduit.ts';
 import type { TunnelPeer } from '../words/peer.ts';
 import type { TunnelContext } from './context.ts';
@@ -54,7 +55,8 @@ export function initiate(
     if (reply === undefined) return undefined;
     const { payload, session } = initiator.readMessage2(reply.message);
     const { offer: peerOffer, capability } = decodeGreeting(payload);
-    return { wire, session, peer, ownOffer, peerOffer, capability, rest: Buffer.from(reply.rest) };
+    const fit = sessionFor(session, capability);
+    return { wire, session: fit, peer, ownOffer, peerOffer, capability, rest: Buffer.from(reply.rest) };
   });
 }
 
@@ -82,8 +84,14 @@ export function respond(
     const { offer: peerOffer, capability } = decodeGreeting(payload);
     const { message, session } = responder.writeMessage2(peer.psk, encodeGreeting(ownOffer));
     conduit.write(encodeReply(message), true);
-    return { wire, session, peer, ownOffer, peerOffer, capability, rest: Buffer.alloc(0) };
+    const fit = sessionFor(session, capability);
+    return { wire, session: fit, peer, ownOffer, peerOffer, capability, rest: Buffer.alloc(0) };
   });
+}
+
+/** The session with the keys that both ends know of. */
+export function sessionFor(session: Session, capability: number): Session {
+  return capability >= SEALS_SMALL_APART ? session : withoutSmallKeys(session);
 }
 
 /** Feeds `step` until it has a result: first nothing without a wire, then each piece that arrives. */

@@ -77,8 +77,8 @@ export class Link implements RecordOutput, MuxEvents {
     this.initiator = dialled !== undefined;
     this.#confirmed = this.initiator;
     this.openedAt = context.now();
-    this.#sealer = new RecordSealer(session.cipher, session.sendKey);
-    this.#opener = new RecordOpener(session.cipher, session.receiveKey, (pieces) => this.#receiveRecord(pieces));
+    this.#sealer = new RecordSealer(session.send);
+    this.#opener = new RecordOpener(session.receive, (pieces) => this.#receiveRecord(pieces));
     if (!this.#confirmed) this.#opener.limit = FIRST_RECORD;
     this.mux = new Mux({ initiator: this.initiator, output: this, events: this, now: context.now });
     this.liveness = new Liveness(context, {
@@ -94,6 +94,7 @@ export class Link implements RecordOutput, MuxEvents {
       context,
       {
         initiator: this.initiator,
+        capability,
         scheduler: this.mux.scheduler,
         sealer: this.#sealer,
         opener: this.#opener,

@@ -1,7 +1,7 @@
 /** An enrolled agent gone bad, for tests: a real handshake, and then whatever frames the test likes. */
 import { once } from 'node:events';
 import net from 'node:net';
-import { encodeOffer } from '../protocol/datagram/offer.ts';
+import { UNSAID_CAPABILITY } from '@weft/proto';
 import { decodeRecord, encodeHeader } from '../protocol/mux/frames.ts';
 import { decodeOpen, encodeOpen } from '../protocol/mux/opening.ts';
 import { FRAME, type FrameHandler, type FrameType } from '../protocol/mux/types.ts';
@@ -12,6 +12,8 @@ import { prologue } from '../protocol/noise/prologue.ts';
 import { RecordOpener, RecordSealer } from '../protocol/record/record.ts';
 import type { OpenRequest, SourceClaim } from '../words/opening.ts';
 import type { TestAgent } from './agents.fixture.ts';
+import { encodeGreeting } from './greeting.ts';
+import { sessionFor } from './handshake.ts';
 
 export function frame(type: FrameType, id: number, payload: Buffer = Buffer.alloc(0)): Buffer {
   return Buffer.concat([encodeHeader(type, id, payload.length), payload]);
@@ -37,8 +39,8 @@ export class RawPeer {
     this.closed = new Promise((resolve) => socket.on('close', () => resolve()));
   }
 
-  /** Shakes hands as `from`, and says nothing yet. */
-  static async dial(from: TestAgent, to: TestAgent): Promise<RawPeer> {
+  /** Shakes hands as `from`, of that capability, and says nothing yet. */
+  static async dial(from: TestAgent, to: TestAgent, capability: number = UNSAID_CAPABILITY): Promise<RawPeer> {
     const socket = net.connect(to.tunnels.port, '127.0.0.1');
     socket.on('error', () => undefined);
     await once(socket, 'connect');
@@ -51,13 +53,15 @@ export class RawPeer {
       psk: to.peer.psk,
       newEphemeral: () => keyPairFromSecret(crypto.getRandomValues(new Uint8Array(32))),
     });
-    socket.write(encodePreamble('AESGCM', initiator.writeMessage1(encodeOffer({ index: 0, packetLimit: 0 }))));
+    socket.write(
+      encodePreamble('AESGCM', initiator.writeMessage1(encodeGreeting({ index: 0, packetLimit: 0 }, capability))),
+    );
     const reader = new ReplyReader();
     let reply = reader.push(((await once(socket, 'data')) as [Buffer])[0]);
     while (reply === undefined) reply = reader.push(((await once(socket, 'data')) as [Buffer])[0]);
-    const { session } = initiator.readMessage2(reply.message);
-    const peer = new RawPeer(socket, new RecordSealer('AESGCM', session.sendKey));
-    const opener = new RecordOpener('AESGCM', session.receiveKey, (pieces) => decodeRecord(pieces, peer.#handler()));
+    const session = sessionFor(initiator.readMessage2(reply.message).session, capability);
+    const peer = new RawPeer(socket, new RecordSealer(session.send));
+    const opener = new RecordOpener(session.receive, (pieces) => decodeRecord(pieces, peer.#handler()));
     socket.on('data', (piece) => opener.push(piece));
     return peer;
   }

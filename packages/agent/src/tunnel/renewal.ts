@@ -13,12 +13,15 @@ import type { Session } from '../protocol/noise/session.ts';
 import type { RecordOpener, RecordSealer } from '../protocol/record/record.ts';
 import type { TunnelPeer } from '../words/peer.ts';
 import type { TunnelContext } from './context.ts';
+import { sessionFor } from './handshake.ts';
 
 const REKEY_RECORDS = 2 ** 20;
 const REKEY_BYTES = 16 * 2 ** 30;
 
 export interface RenewalHost {
   readonly initiator: boolean;
+  /** What the peer understands. */
+  readonly capability: number;
   readonly scheduler: Scheduler;
   readonly sealer: RecordSealer;
   readonly opener: RecordOpener;
@@ -101,21 +104,23 @@ export class Renewal {
     }
     const own = this.#host.offer();
     const answer = responder.writeMessage2(peer.psk, encodeOffer(own));
-    const generation = this.#host.datagrams(answer.session, own, decodeOffer(payload).offer);
+    const session = sessionFor(answer.session, this.#host.capability);
+    const generation = this.#host.datagrams(session, own, decodeOffer(payload).offer);
     this.#host.scheduler.last(FRAME.handshake2, answer.message);
-    this.#host.sealer.setKey(answer.session.sendKey);
-    this.#answered = { session: answer.session, send: () => generation.send() };
+    this.#host.sealer.setKeys(session.send);
+    this.#answered = { session, send: () => generation.send() };
   }
 
   receiveHandshake2(message: Buffer): void {
     const asked = this.#asked;
     if (asked === undefined) throw outOfOrder('HANDSHAKE2');
     this.#asked = undefined;
-    const { payload, session } = asked.initiator.readMessage2(message);
-    this.#host.opener.setKey(session.receiveKey);
+    const answer = asked.initiator.readMessage2(message);
+    const session = sessionFor(answer.session, this.#host.capability);
+    this.#host.opener.setKeys(session.receive);
     this.#host.scheduler.last(FRAME.switchKeys);
-    this.#host.sealer.setKey(session.sendKey);
-    this.#host.datagrams(session, asked.own, decodeOffer(payload).offer).send();
+    this.#host.sealer.setKeys(session.send);
+    this.#host.datagrams(session, asked.own, decodeOffer(answer.payload).offer).send();
     this.#renewed(session);
   }
 
@@ -123,7 +128,7 @@ export class Renewal {
     const answered = this.#answered;
     if (answered === undefined) throw outOfOrder('SWITCH');
     this.#answered = undefined;
-    this.#host.opener.setKey(answered.session.receiveKey);
+    this.#host.opener.setKeys(answered.session.receive);
     answered.send();
     this.#renewed(answered.session);
   }

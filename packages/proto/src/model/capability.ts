@@ -29,6 +29,7 @@ export const CAPABILITIES: readonly Capability[] = [
     brought: 'control lets a host run what grants and the mesh say beside its token, and a new token adds to a member',
   },
   { since: '2026-11-29', brought: 'a rule may speak of users, and an agent tells the user of who calls' },
+  { since: '2026-11-29', brought: 'agents seal what is small between them with keys of its own' },
 ];
 
 /** From which on an agent tells of its open flows. */
@@ -42,6 +43,9 @@ export const SELECTS_INTERNET = 5;
 
 /** From which on an agent reads the selector `user:NAME`, and tells and hears which user calls. */
 export const SELECTS_USERS = 7;
+
+/** From which on an agent seals records and packets of at most 1,024 bytes with keys of their own. */
+export const SEALS_SMALL_APART = 8;
 
 /** From which on control reads in a mesh what hosts may run; one of less would pass it over in silence. */
 export const READS_RIGHTS = 6;

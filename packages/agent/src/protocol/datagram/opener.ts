@@ -1,5 +1,6 @@
-import type { KeyObject } from 'node:crypto';
-import { type CipherName, startOpen, TAG_LENGTH } from '../noise/cipher.ts';
+import { startOpen, TAG_LENGTH } from '../noise/cipher.ts';
+import type { DirectionKeys } from '../noise/session.ts';
+import { SMALL_LIMIT } from '../noise/small-cipher.ts';
 import {
   counterOf,
   FRAGMENT_HEADER,
@@ -76,14 +77,12 @@ export type OpenOutcome = 'opened' | 'not-ours' | 'replayed' | 'forged' | 'malfo
 
 /** Opens one session's packets, in whatever order the path gives them, each once. */
 export class DatagramOpener {
-  readonly #cipher: CipherName;
-  readonly #key: KeyObject;
+  readonly #keys: DirectionKeys;
   readonly #window = new ReplayWindow();
 
-  /** `key` is the session's datagramReceiveKey. */
-  constructor(cipher: CipherName, key: KeyObject) {
-    this.#cipher = cipher;
-    this.#key = key;
+  /** `keys` are the session's datagramReceive. */
+  constructor(keys: DirectionKeys) {
+    this.#keys = keys;
   }
 
   /**
@@ -106,7 +105,12 @@ export class DatagramOpener {
   #prove(packet: Buffer, counter: number): Buffer | undefined {
     const header = packet.subarray(0, PACKET_HEADER);
     const tagAt = packet.length - TAG_LENGTH;
-    const opening = startOpen(this.#cipher, this.#key, counter, header, packet.length - PACKET_OVERHEAD);
+    const length = packet.length - PACKET_OVERHEAD;
+    const { cipher, key, small } = this.#keys;
+    if (small !== undefined && length <= SMALL_LIMIT) {
+      return small.open(counter, header, packet.subarray(PACKET_HEADER));
+    }
+    const opening = startOpen(cipher, key, counter, header, length);
     const plaintext = opening.update(packet.subarray(PACKET_HEADER, tagAt));
     opening.setAuthTag(packet.subarray(tagAt));
     try {

@@ -160,6 +160,12 @@ export class CipherState {
     return startOpen(this.cipher, key, this.#n++, ad, length);
   }
 
+  /** The next counter, for what is sealed or opened beside this object, in the same order. Throws CipherError 'exhausted'. */
+  takeCounter(): number {
+    this.#usable();
+    return this.#n++;
+  }
+
   /** Rekey(): k = REKEY(k). The counter goes on (Noise section 11.3). */
   rekey(): void {
     if (this.#k !== undefined) this.#k = rekeyed(this.cipher, this.#k);

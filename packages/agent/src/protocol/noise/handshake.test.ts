@@ -6,10 +6,15 @@ import { MAXIMUM_PAYLOAD } from './handshake-state.ts';
 import { keyPairFromSecret } from './keys.ts';
 import { ALICE, alice, BOB, bob, bytesOf, CIPHERS, PSK, sessions } from './pair.fixture.ts';
 import { prologue } from './prologue.ts';
+import type { DirectionKeys } from './session.ts';
 
 const NOTHING = Buffer.alloc(0);
 
 /** Runs it and gives the code it fails with. */
+function hexOf({ key, small }: DirectionKeys): string[] {
+  return [key, small].map((each) => each?.export().toString('hex') ?? '');
+}
+
 function codeOf(act: () => unknown): string {
   try {
     act();
@@ -24,12 +29,14 @@ describe.each(CIPHERS)('IKpsk2 with %s', (cipher) => {
   test('both ends hold the same session, a key to each direction and use', () => {
     const { initiator, responder } = sessions(cipher);
     expect(initiator.handshakeHash).toEqual(responder.handshakeHash);
-    expect(initiator.sendKey.equals(responder.receiveKey)).toBe(true);
-    expect(initiator.receiveKey.equals(responder.sendKey)).toBe(true);
-    expect(initiator.datagramSendKey.equals(responder.datagramReceiveKey)).toBe(true);
-    expect(initiator.datagramReceiveKey.equals(responder.datagramSendKey)).toBe(true);
-    const keys = [initiator.sendKey, initiator.receiveKey, initiator.datagramSendKey, initiator.datagramReceiveKey];
-    expect(new Set(keys.map((key) => key.export().toString('hex'))).size).toBe(4);
+    const pairs = [
+      [initiator.send, responder.receive],
+      [initiator.receive, responder.send],
+      [initiator.datagramSend, responder.datagramReceive],
+      [initiator.datagramReceive, responder.datagramSend],
+    ] as const;
+    for (const [ours, theirs] of pairs) expect(hexOf(ours)).toEqual(hexOf(theirs));
+    expect(new Set(pairs.flatMap(([ours]) => hexOf(ours))).size).toBe(8);
   });
 
   test('the responder learns who calls before it must give the psk', () => {
@@ -164,7 +171,7 @@ describe('the prologue', () => {
   });
 });
 
-test('datagram keys are HKDF(ck, "weft/1 datagram", 2), apart from the records\' keys', async () => {
+test('the keys of each use are HKDF(ck, its label, 2), and all apart', async () => {
   const { SymmetricState } = await import('./symmetric-state.ts');
   const { splitSession } = await import('./session.ts');
   const state = new SymmetricState('Noise_IKpsk2_25519_AESGCM_SHA256', 'AESGCM');
@@ -176,7 +183,12 @@ test('datagram keys are HKDF(ck, "weft/1 datagram", 2), apart from the records\'
     return [first, createHmac('sha256', key).update(first).update('\x02').digest()];
   };
   const session = splitSession(state, 'AESGCM', 'responder');
-  expect([session.datagramReceiveKey.export(), session.datagramSendKey.export()]).toEqual(expand('weft/1 datagram'));
-  expect([session.receiveKey.export(), session.sendKey.export()]).toEqual(expand(''));
+  const hex = (label: string) => expand(label).map((key) => key.toString('hex'));
+  const [forth, back] = [hexOf(session.receive), hexOf(session.send)];
+  expect([forth[0], back[0]]).toEqual(hex(''));
+  expect([forth[1], back[1]]).toEqual(hex('weft/1 small records'));
+  const [packetsForth, packetsBack] = [hexOf(session.datagramReceive), hexOf(session.datagramSend)];
+  expect([packetsForth[0], packetsBack[0]]).toEqual(hex('weft/1 datagram'));
+  expect([packetsForth[1], packetsBack[1]]).toEqual(hex('weft/1 small datagrams'));
   expect(BOB.publicKey.length).toBe(32);
 });

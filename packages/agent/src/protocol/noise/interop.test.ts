@@ -95,8 +95,10 @@ describe.each(CIPHERS)('Noise_IK_25519_%s_SHA256 with noise-c', (cipher) => {
     const [send, receive] = peer.Split();
     const opened: Buffer[] = [];
     if (forth === undefined || back === undefined) throw new Error('split gives two keys');
-    const opener = new RecordOpener(cipher, back, (pieces) => opened.push(Buffer.concat(pieces)));
-    exchange(new RecordSealer(cipher, forth), opener, opened, send, receive);
+    const opener = new RecordOpener({ cipher, key: back, small: undefined }, (pieces) =>
+      opened.push(Buffer.concat(pieces)),
+    );
+    exchange(new RecordSealer({ cipher, key: forth, small: undefined }), opener, opened, send, receive);
   });
 
   test('noise-c initiates, we respond', () => {
@@ -118,7 +120,9 @@ describe.each(CIPHERS)('Noise_IK_25519_%s_SHA256 with noise-c', (cipher) => {
     const [send, receive] = peer.Split();
     const opened: Buffer[] = [];
     if (forth === undefined || back === undefined) throw new Error('split gives two keys');
-    const opener = new RecordOpener(cipher, forth, (pieces) => opened.push(Buffer.concat(pieces)));
-    exchange(new RecordSealer(cipher, back), opener, opened, send, receive);
+    const opener = new RecordOpener({ cipher, key: forth, small: undefined }, (pieces) =>
+      opened.push(Buffer.concat(pieces)),
+    );
+    exchange(new RecordSealer({ cipher, key: back, small: undefined }), opener, opened, send, receive);
   });
 });

@@ -1,11 +1,14 @@
 /** Two ends that shake hands, for tests of this folder and of those built on it. */
 import { createHash } from 'node:crypto';
-import type { CipherName } from './cipher.ts';
+import { type CipherName, startSeal, TAG_LENGTH, takeKey } from './cipher.ts';
 import { Initiator } from './initiator.ts';
 import { type KeyPair, type KeyPairGenerator, keyPairFromSecret } from './keys.ts';
 import { prologue } from './prologue.ts';
 import { Responder } from './responder.ts';
-import type { Session } from './session.ts';
+import type { DirectionKeys, Session } from './session.ts';
+import { loadSmallCipher, SMALL_LIMIT, SmallKey } from './small-cipher.ts';
+
+await loadSmallCipher();
 
 /** 32 bytes that are always the same for the same words. */
 export function bytesOf(words: string): Buffer {
@@ -19,6 +22,34 @@ export function keyPairsOf(seed: string): KeyPairGenerator {
 }
 
 export const CIPHERS: readonly CipherName[] = ['AESGCM', 'ChaChaPoly'];
+
+/** Each cipher, and with it whether small records and packets have keys of their own. */
+export const SEALINGS: readonly (readonly [cipher: CipherName, small: 'all alike' | 'small apart'])[] = [
+  ['AESGCM', 'all alike'],
+  ['AESGCM', 'small apart'],
+  ['ChaChaPoly', 'all alike'],
+  ['ChaChaPoly', 'small apart'],
+];
+
+/** Keys that are always the same for the same words: the raw ones are `bytesOf(words)` and `bytesOf('small ' + words)`. */
+export function directionKeys(cipher: CipherName, words: string, small: 'all alike' | 'small apart'): DirectionKeys {
+  const key = takeKey(bytesOf(words));
+  return { cipher, key, small: small === 'small apart' ? new SmallKey(bytesOf(`small ${words}`)) : undefined };
+}
+
+/** Ciphertext and tag of whatever the test likes, as a peer would seal it that keeps to the format and to nothing else. */
+export function sealedWith(keys: DirectionKeys, counter: number, additional: Buffer, plaintext: Buffer): Buffer {
+  if (keys.small !== undefined && plaintext.length <= SMALL_LIMIT) {
+    const sealed = Buffer.alloc(plaintext.length + TAG_LENGTH);
+    keys.small.seal(counter, additional, [plaintext], sealed, 0);
+    return sealed;
+  }
+  const sealing = startSeal(keys.cipher, keys.key, counter, additional, plaintext.length);
+  const ciphertext = sealing.update(plaintext);
+  sealing.final();
+  return Buffer.concat([ciphertext, sealing.getAuthTag()]);
+}
+
 export const PSK = bytesOf('psk of the pair');
 export const ALICE: KeyPair = keyPairFromSecret(bytesOf('alice'));
 export const BOB: KeyPair = keyPairFromSecret(bytesOf('bob'));

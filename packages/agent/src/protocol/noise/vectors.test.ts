@@ -116,11 +116,11 @@ test.each(vectors.filter((vector) => vector.protocol_name.includes('IKpsk2')))(
     const done = initiator.readMessage2(answer.message);
     expect(done.payload).toEqual(second.payload);
     expect(done.session.handshakeHash.toString('hex')).toBe(vector.handshake_hash);
-    expect(done.session.sendKey.equals(answer.session.receiveKey)).toBe(true);
-    expect(done.session.receiveKey.equals(answer.session.sendKey)).toBe(true);
+    expect(done.session.send.key.equals(answer.session.receive.key)).toBe(true);
+    expect(done.session.receive.key.equals(answer.session.send.key)).toBe(true);
 
     const { payload, ciphertext } = message(vector, 2);
-    const state = new CipherState(cipher, done.session.sendKey);
+    const state = new CipherState(cipher, done.session.send.key);
     expect(state.encryptWithAd(Buffer.alloc(0), payload)).toEqual(ciphertext);
   },
 );

@@ -1,13 +1,18 @@
-import { createCipheriv, type KeyObject } from 'node:crypto';
+import { createCipheriv } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type CipherName, COUNTER_LIMIT, takeKey } from '../noise/cipher.ts';
-import { bytesOf, CIPHERS } from '../noise/pair.fixture.ts';
+import { type CipherName, COUNTER_LIMIT } from '../noise/cipher.ts';
+import { bytesOf, directionKeys, SEALINGS } from '../noise/pair.fixture.ts';
+import { SMALL_LIMIT } from '../noise/small-cipher.ts';
 import { RecordError } from './errors.ts';
 import { MAXIMUM_PLAINTEXT } from './format.ts';
 import { RecordOpener, RecordSealer } from './record.ts';
 
-const key = (words = 'a key'): KeyObject => takeKey(bytesOf(words));
+type Sealing = (typeof SEALINGS)[number];
+
+const PLAIN: Sealing = ['AESGCM', 'all alike'];
+
+const keys = ([cipher, small]: Sealing, words = 'a key') => directionKeys(cipher, words, small);
 
 function sealed(sealer: RecordSealer, ...pieces: readonly Buffer[]): Buffer {
   const emitted: Buffer[] = [];
@@ -15,9 +20,9 @@ function sealed(sealer: RecordSealer, ...pieces: readonly Buffer[]): Buffer {
   return Buffer.concat(emitted);
 }
 
-function collect(cipher: CipherName, counter = 0): { opener: RecordOpener; records: Buffer[] } {
+function collect(sealing: Sealing, counter = 0): { opener: RecordOpener; records: Buffer[] } {
   const records: Buffer[] = [];
-  const opener = new RecordOpener(cipher, key(), (pieces) => records.push(Buffer.concat(pieces)), counter);
+  const opener = new RecordOpener(keys(sealing), (pieces) => records.push(Buffer.concat(pieces)), counter);
   return { opener, records };
 }
 
@@ -54,13 +59,52 @@ function encrypt(cipher: CipherName, raw: Buffer, nonce: string, ad: Buffer, pla
   return Buffer.concat([aead.update(plaintext), aead.final(), aead.getAuthTag()]);
 }
 
-describe.each(CIPHERS)('records with %s', (cipher) => {
+/** The sealing of a small record, and of one that is larger, under the same counter. */
+function rawly(sealing: Sealing) {
+  const [cipher, small] = sealing;
+  const nonce = (of: CipherName, hex: string) => {
+    const counter = of === 'AESGCM' ? hex : (hex.match(/../g) ?? []).reverse().join('');
+    return `00000000${counter}`;
+  };
+  const [smallCipher, smallWords] =
+    small === 'small apart' ? (['ChaChaPoly', 'small a key'] as const) : [cipher, 'a key'];
+  return {
+    small: { cipher: smallCipher, key: bytesOf(smallWords), nonce: (hex: string) => nonce(smallCipher, hex) },
+    large: { cipher, key: bytesOf('a key'), nonce: (hex: string) => nonce(cipher, hex) },
+  };
+}
+
+describe.each(SEALINGS)('records with %s, %s', (...sealing) => {
   test('a record is length, ciphertext, tag, under the counter as Noise writes it', () => {
-    const sealer = new RecordSealer(cipher, key(), 0x0102_0304_0506);
-    const nonce = cipher === 'AESGCM' ? '000000000000010203040506' : '000000000605040302010000';
+    const sealer = new RecordSealer(keys(sealing), 0x0102_0304_0506);
+    const { small } = rawly(sealing);
     const header = Buffer.of(0, 0, 0, 5 + 16);
-    const expected = Buffer.concat([header, encrypt(cipher, bytesOf('a key'), nonce, header, Buffer.from('hello'))]);
+    const body = encrypt(small.cipher, small.key, small.nonce('0000010203040506'), header, Buffer.from('hello'));
+    const expected = Buffer.concat([header, body]);
     expect(sealed(sealer, Buffer.from('he'), Buffer.alloc(0), Buffer.from('llo'))).toEqual(expected);
+  });
+
+  test('its length says which key seals it, and all records of a direction share one counter', () => {
+    const sealer = new RecordSealer(keys(sealing));
+    const { small, large } = rawly(sealing);
+    const plan = [SMALL_LIMIT, SMALL_LIMIT + 1, 1, 9000];
+    plan.forEach((length, index) => {
+      const { cipher, key, nonce } = length <= SMALL_LIMIT ? small : large;
+      const header = Buffer.alloc(4);
+      header.writeUInt32BE(length + 16);
+      const plaintext = Buffer.alloc(length, index + 1);
+      const body = encrypt(cipher, key, nonce(`000000000000000${index}`), header, plaintext);
+      expect(sealed(sealer, plaintext).equals(Buffer.concat([header, body]))).toBe(true);
+    });
+  });
+
+  test('a small record and a large one that change places are refused', () => {
+    const sealer = new RecordSealer(keys(sealing));
+    const [large, small] = [sealed(sealer, Buffer.alloc(2000)), sealed(sealer, Buffer.from('small'))];
+    for (const wrong of [[small, large], [small], [large, large]]) {
+      const { opener } = collect(sealing);
+      expect(codeOf(() => opener.push(Buffer.concat(wrong)))).toBe('forged');
+    }
   });
 
   test('any tearing of any stream gives the same records', () => {
@@ -68,10 +112,10 @@ describe.each(CIPHERS)('records with %s', (cipher) => {
     const streams = fc.array(fc.array(sizes, { minLength: 1, maxLength: 4 }), { minLength: 1, maxLength: 5 });
     fc.assert(
       fc.property(streams, fc.array(fc.nat(100_000), { maxLength: 40 }), (plan, cuts) => {
-        const sealer = new RecordSealer(cipher, key());
+        const sealer = new RecordSealer(keys(sealing));
         const sent = plan.map((lengths) => lengths.map((length, index) => Buffer.alloc(length, index + length)));
         const bytes = Buffer.concat(sent.map((pieces) => sealed(sealer, ...pieces)));
-        const { opener, records } = collect(cipher);
+        const { opener, records } = collect(sealing);
         pushTorn(opener, bytes, cuts);
         expect(records).toEqual(sent.map((pieces) => Buffer.concat(pieces)));
       }),
@@ -80,24 +124,24 @@ describe.each(CIPHERS)('records with %s', (cipher) => {
   });
 
   test('torn at each single byte, and into single bytes', () => {
-    const sealer = new RecordSealer(cipher, key());
+    const sealer = new RecordSealer(keys(sealing));
     const bytes = Buffer.concat([sealed(sealer, Buffer.from('first')), sealed(sealer, Buffer.from('second'))]);
     for (let cut = 0; cut <= bytes.length; cut++) {
-      const { opener, records } = collect(cipher);
+      const { opener, records } = collect(sealing);
       pushTorn(opener, bytes, [cut]);
       expect(records.map(String)).toEqual(['first', 'second']);
     }
-    const { opener, records } = collect(cipher);
+    const { opener, records } = collect(sealing);
     pushTorn(opener, bytes, [...bytes.keys()]);
     expect(records.map(String)).toEqual(['first', 'second']);
   });
 
   test('any flipped bit is refused, and nothing of that record comes out', () => {
-    const record = sealed(new RecordSealer(cipher, key()), Buffer.from('some words'));
+    const record = sealed(new RecordSealer(keys(sealing)), Buffer.from('some words'));
     for (let at = 0; at < record.length * 8; at++) {
       const altered = Buffer.from(record);
       altered[at >> 3] = (altered[at >> 3] ?? 0) ^ (1 << (at & 7));
-      const { opener, records } = collect(cipher);
+      const { opener, records } = collect(sealing);
       // A longer length only asks for more bytes: give them.
       const code = codeOf(() => {
         opener.push(altered);
@@ -110,43 +154,47 @@ describe.each(CIPHERS)('records with %s', (cipher) => {
   });
 
   test('a replayed, dropped or reordered record is refused', () => {
-    const sealer = new RecordSealer(cipher, key());
+    const sealer = new RecordSealer(keys(sealing));
     const [one, two] = [sealed(sealer, Buffer.from('one')), sealed(sealer, Buffer.from('two'))];
     for (const wrong of [[one, one], [two], [two, one]]) {
-      const { opener } = collect(cipher);
+      const { opener } = collect(sealing);
       expect(codeOf(() => opener.push(Buffer.concat(wrong)))).toBe('forged');
     }
   });
 
   test('REKEY is the first 32 bytes of ENCRYPT(k, 2^64 - 1, zerolen, zeros), and the counter goes on', () => {
-    const sealer = new RecordSealer(cipher, key());
+    const sealer = new RecordSealer(keys(sealing));
     sealed(sealer, Buffer.from('before'));
     sealer.rekey();
     const zeros = Buffer.alloc(32);
-    const next = encrypt(cipher, bytesOf('a key'), `00000000${'ff'.repeat(8)}`, Buffer.alloc(0), zeros).subarray(0, 32);
-    const header = Buffer.of(0, 0, 0, 5 + 16);
-    const nonce = cipher === 'AESGCM' ? '000000000000000000000001' : '000000000100000000000000';
-    const expected = encrypt(cipher, next, nonce, header, Buffer.from('after'));
-    expect(sealed(sealer, Buffer.from('after'))).toEqual(Buffer.concat([header, expected]));
+    const { small, large } = rawly(sealing);
+    [small, large].forEach(({ cipher, key, nonce }, index) => {
+      const next = encrypt(cipher, key, nonce('ff'.repeat(8)), Buffer.alloc(0), zeros).subarray(0, 32);
+      const plaintext = Buffer.alloc(index === 0 ? 5 : 2000, 'after');
+      const header = Buffer.alloc(4);
+      header.writeUInt32BE(plaintext.length + 16);
+      const expected = encrypt(cipher, next, nonce(`000000000000000${index + 1}`), header, plaintext);
+      expect(sealed(sealer, plaintext).equals(Buffer.concat([header, expected]))).toBe(true);
+    });
   });
 
   test('rekey and new keys in step, told by the records themselves, all in one chunk', () => {
-    const sealer = new RecordSealer(cipher, key());
+    const sealer = new RecordSealer(keys(sealing));
     const parts: Buffer[] = [];
     for (let round = 0; round < 5; round++) {
       parts.push(sealed(sealer, Buffer.from(`data ${round}`)), sealed(sealer, Buffer.from('rekey')));
       sealer.rekey();
     }
     parts.push(sealed(sealer, Buffer.from('switch')));
-    sealer.setKey(key('another key'));
+    sealer.setKeys(keys(sealing, 'another key'));
     parts.push(sealed(sealer, Buffer.from('end')));
 
     const records: string[] = [];
-    const opener: RecordOpener = new RecordOpener(cipher, key(), (pieces) => {
+    const opener: RecordOpener = new RecordOpener(keys(sealing), (pieces) => {
       const record = Buffer.concat(pieces).toString();
       records.push(record);
       if (record === 'rekey') opener.rekey();
-      if (record === 'switch') opener.setKey(key('another key'));
+      if (record === 'switch') opener.setKeys(keys(sealing, 'another key'));
     });
     opener.push(Buffer.concat(parts));
     expect(records.filter((record) => record !== 'rekey')).toEqual([
@@ -158,16 +206,16 @@ describe.each(CIPHERS)('records with %s', (cipher) => {
   });
 
   test('one side that rekeys alone is not understood', () => {
-    const sealer = new RecordSealer(cipher, key());
+    const sealer = new RecordSealer(keys(sealing));
     sealer.rekey();
-    expect(codeOf(() => collect(cipher).opener.push(sealed(sealer, Buffer.from('lost'))))).toBe('forged');
+    expect(codeOf(() => collect(sealing).opener.push(sealed(sealer, Buffer.from('lost'))))).toBe('forged');
   });
 
   test('the largest record passes, torn small, in few pieces', () => {
     const plaintext = Buffer.alloc(MAXIMUM_PLAINTEXT, 'a large record ');
-    const record = sealed(new RecordSealer(cipher, key()), plaintext.subarray(0, 10), plaintext.subarray(10));
+    const record = sealed(new RecordSealer(keys(sealing)), plaintext.subarray(0, 10), plaintext.subarray(10));
     const opened: Buffer[][] = [];
-    const opener = new RecordOpener(cipher, key(), (pieces) => opened.push(pieces));
+    const opener = new RecordOpener(keys(sealing), (pieces) => opened.push(pieces));
     const step = 61;
     for (let at = 0; at < record.length; at += step) opener.push(record.subarray(at, at + step));
     expect(opened).toHaveLength(1);
@@ -179,7 +227,7 @@ describe.each(CIPHERS)('records with %s', (cipher) => {
   test('random bytes give typed errors or silence', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 400 }), fc.boolean(), fc.array(fc.nat(400)), (tail, plausible, cuts) => {
-        const { opener, records } = collect(cipher);
+        const { opener, records } = collect(sealing);
         const bytes = Buffer.concat([Buffer.of(0, 0, 0, 40), tail]).subarray(plausible ? 0 : 4);
         expect(() => codeOf(() => pushTorn(opener, bytes, cuts))).not.toThrow();
         expect(records).toEqual([]);
@@ -190,7 +238,7 @@ describe.each(CIPHERS)('records with %s', (cipher) => {
 });
 
 test('a small record is one buffer, a large one is sealed from its pieces as they are', () => {
-  const sealer = new RecordSealer('AESGCM', key());
+  const sealer = new RecordSealer(keys(PLAIN));
   const lengths = (...pieces: readonly Buffer[]): number[] => {
     const emitted: number[] = [];
     sealer.seal(pieces, (piece) => emitted.push(piece.length));
@@ -210,11 +258,11 @@ test.each([
 ])('a length of %i is %s, from the header alone', (length, code) => {
   const header = Buffer.alloc(4);
   header.writeUInt32BE(length);
-  expect(codeOf(() => collect('AESGCM').opener.push(header))).toBe(code);
+  expect(codeOf(() => collect(PLAIN).opener.push(header))).toBe(code);
 });
 
 test('the sealer bounds what it seals, and fails whole', () => {
-  const sealer = new RecordSealer('AESGCM', key());
+  const sealer = new RecordSealer(keys(PLAIN));
   const ignore = (): void => undefined;
   expect(codeOf(() => sealer.seal([], ignore))).toBe('undersized');
   expect(codeOf(() => sealer.seal([Buffer.alloc(MAXIMUM_PLAINTEXT), Buffer.alloc(1)], ignore))).toBe('oversized');
@@ -228,8 +276,8 @@ test('the sealer bounds what it seals, and fails whole', () => {
 });
 
 test('no key seals or opens past 2^48 records, and a rekey does not help', () => {
-  const sealer = new RecordSealer('AESGCM', key(), COUNTER_LIMIT - 1);
-  const { opener, records } = collect('AESGCM', COUNTER_LIMIT - 1);
+  const sealer = new RecordSealer(keys(PLAIN), COUNTER_LIMIT - 1);
+  const { opener, records } = collect(PLAIN, COUNTER_LIMIT - 1);
   opener.push(sealed(sealer, Buffer.from('the last')));
   expect(records.map(String)).toEqual(['the last']);
   sealer.rekey();
@@ -238,16 +286,16 @@ test('no key seals or opens past 2^48 records, and a rekey does not help', () =>
 });
 
 test('what onRecord throws passes through and closes; close() in onRecord drops the rest of the chunk', () => {
-  const sealer = new RecordSealer('AESGCM', key());
+  const sealer = new RecordSealer(keys(PLAIN));
   const two = Buffer.concat([sealed(sealer, Buffer.from('one')), sealed(sealer, Buffer.from('two'))]);
-  const failing = new RecordOpener('AESGCM', key(), () => {
+  const failing = new RecordOpener(keys(PLAIN), () => {
     throw new Error('a frame is wrong');
   });
   expect(() => failing.push(two)).toThrow('a frame is wrong');
   expect(codeOf(() => failing.push(two))).toBe('closed');
 
   let count = 0;
-  const closing: RecordOpener = new RecordOpener('AESGCM', key(), () => {
+  const closing: RecordOpener = new RecordOpener(keys(PLAIN), () => {
     count += 1;
     closing.close();
   });

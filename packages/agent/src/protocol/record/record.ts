@@ -1,7 +1,8 @@
 /** The bytes of a connection as sealed records, both halves. What a record is stands in format.ts. */
-import type { KeyObject } from 'node:crypto';
-import { type CipherName, CipherState, type Opening, type Sealing } from '../noise/cipher.ts';
+import { CipherState, type Opening, type Sealing } from '../noise/cipher.ts';
 import { CipherError } from '../noise/errors.ts';
+import type { DirectionKeys } from '../noise/session.ts';
+import { SMALL_LIMIT, type SmallKey } from '../noise/small-cipher.ts';
 import { RecordError } from './errors.ts';
 import { HEADER_LENGTH, MAXIMUM_PLAINTEXT, MINIMUM_PLAINTEXT, TAG_LENGTH } from './format.ts';
 
@@ -14,21 +15,23 @@ const STAGE_LENGTH = 4096;
 /** The sending half of a connection: plaintext in, records out. Every throw is a RecordError and final. */
 export class RecordSealer {
   readonly #state: CipherState;
+  #small: SmallKey | undefined;
   #closed: boolean = false;
   #records = 0;
   #bytes = 0;
 
   /** `counter` is that of the first record: 0 for a session's start. */
-  constructor(cipher: CipherName, key: KeyObject, counter = 0) {
-    this.#state = new CipherState(cipher, key, counter);
+  constructor(keys: DirectionKeys, counter = 0) {
+    this.#state = new CipherState(keys.cipher, keys.key, counter);
+    this.#small = keys.small;
   }
 
-  /** Records sealed since the last rekey or setKey: one of the driver's reasons to rekey. */
+  /** Records sealed since the last rekey or setKeys: one of the driver's reasons to rekey. */
   get recordsSinceKey(): number {
     return this.#records;
   }
 
-  /** Plaintext bytes sealed since the last rekey or setKey. */
+  /** Plaintext bytes sealed since the last rekey or setKeys. */
   get bytesSinceKey(): number {
     return this.#bytes;
   }
@@ -46,7 +49,9 @@ export class RecordSealer {
     if (length > MAXIMUM_PLAINTEXT) throw new RecordError('oversized', `a record of ${length} bytes`);
     // If emit throws, part of the record is lost and the peer can open nothing after it.
     this.#closed = true;
-    if (length <= ONE_BUFFER_LIMIT) this.#sealGathered(pieces, length, emit);
+    const small = length <= SMALL_LIMIT ? this.#small : undefined;
+    if (small !== undefined) this.#sealSmall(small, pieces, length, emit);
+    else if (length <= ONE_BUFFER_LIMIT) this.#sealGathered(pieces, length, emit);
     else this.#sealPieces(pieces, length, emit);
     this.#closed = false;
     this.#records += 1;
@@ -56,15 +61,24 @@ export class RecordSealer {
   /** REKEY() for the records from the next one on. The counter goes on. */
   rekey(): void {
     this.#state.rekey();
+    this.#small = this.#small?.rekeyed();
     this.#records = 0;
     this.#bytes = 0;
   }
 
-  /** The key of a new handshake for the records from the next one on. The counter starts at 0. */
-  setKey(key: KeyObject): void {
-    this.#state.initializeKey(key);
+  /** The keys of a new handshake, of the same cipher, for the records from the next one on. The counter starts at 0. */
+  setKeys(keys: DirectionKeys): void {
+    this.#state.initializeKey(keys.key);
+    this.#small = keys.small;
     this.#records = 0;
     this.#bytes = 0;
+  }
+
+  #sealSmall(small: SmallKey, pieces: readonly Buffer[], length: number, emit: (piece: Buffer) => void): void {
+    const record = Buffer.allocUnsafe(HEADER_LENGTH + length + TAG_LENGTH);
+    record.writeUInt32BE(length + TAG_LENGTH, 0);
+    small.seal(next(this.#state, 'sealed'), record.subarray(0, HEADER_LENGTH), pieces, record, HEADER_LENGTH);
+    emit(record);
   }
 
   #sealGathered(pieces: readonly Buffer[], length: number, emit: (piece: Buffer) => void): void {
@@ -103,6 +117,16 @@ export class RecordSealer {
   }
 }
 
+/** The counter of the next record, whichever key is for its length: the records of a direction have one order. */
+function next(state: CipherState, done: 'sealed' | 'opened'): number {
+  try {
+    return state.takeCounter();
+  } catch (cause) {
+    if (!(cause instanceof CipherError)) throw cause;
+    throw new RecordError('exhausted', `this key has ${done} all it may`, { cause });
+  }
+}
+
 /** Copies the pieces one behind the other, so that the AEAD is called once: a call costs more than copying a small piece. */
 function gather(pieces: readonly Buffer[], into: Buffer): Buffer {
   let at = 0;
@@ -118,6 +142,7 @@ export class RecordOpener {
   /** Plaintext bytes of the next record at most, and so of what is held before its tag has proved it. */
   limit: number = MAXIMUM_PLAINTEXT;
   readonly #state: CipherState;
+  #small: SmallKey | undefined;
   readonly #onRecord: (pieces: Buffer[]) => void;
   #closed: boolean = false;
 
@@ -130,15 +155,18 @@ export class RecordOpener {
   #pieces: Buffer[] = [];
   #stage: Buffer | undefined;
   #staged = 0;
+  /** Ciphertext and tag of a small record, from its header until it is whole. */
+  #smallLength = 0;
   readonly #tag = Buffer.alloc(TAG_LENGTH);
   #tagHeld = 0;
 
   /**
-   * `onRecord` gets each record's plaintext in pieces of fresh memory, its own to keep. It may call rekey, setKey or close,
+   * `onRecord` gets each record's plaintext in pieces of fresh memory, its own to keep. It may call rekey, setKeys or close,
    * which hold from the next record on even when that one is in the same chunk; it must not call push.
    */
-  constructor(cipher: CipherName, key: KeyObject, onRecord: (pieces: Buffer[]) => void, counter = 0) {
-    this.#state = new CipherState(cipher, key, counter);
+  constructor(keys: DirectionKeys, onRecord: (pieces: Buffer[]) => void, counter = 0) {
+    this.#state = new CipherState(keys.cipher, keys.key, counter);
+    this.#small = keys.small;
     this.#onRecord = onRecord;
   }
 
@@ -157,11 +185,13 @@ export class RecordOpener {
   /** REKEY() for the records from the next one on. The counter goes on. */
   rekey(): void {
     this.#state.rekey();
+    this.#small = this.#small?.rekeyed();
   }
 
-  /** The key of a new handshake for the records from the next one on. The counter starts at 0. */
-  setKey(key: KeyObject): void {
-    this.#state.initializeKey(key);
+  /** The keys of a new handshake, of the same cipher, for the records from the next one on. The counter starts at 0. */
+  setKeys(keys: DirectionKeys): void {
+    this.#state.initializeKey(keys.key);
+    this.#small = keys.small;
   }
 
   /** Opens nothing more, and lets go of a half-open record. What is left of the chunk in hand is dropped. */
@@ -174,6 +204,7 @@ export class RecordOpener {
 
   /** One step of header, ciphertext or tag; returns how far it got. */
   #step(chunk: Buffer, at: number): number {
+    if (this.#smallLength > 0 && this.#small !== undefined) return this.#takeSmall(this.#small, chunk, at);
     if (this.#opening === undefined) return this.#takeHeader(chunk, at);
     if (this.#missing > 0) return this.#takeCiphertext(this.#opening, chunk, at);
     return this.#takeTag(this.#opening, chunk, at);
@@ -186,10 +217,33 @@ export class RecordOpener {
     const length = this.#header.readUInt32BE(0) - TAG_LENGTH;
     if (length < MINIMUM_PLAINTEXT) throw new RecordError('undersized', 'a record without plaintext');
     if (length > this.limit) throw new RecordError('oversized', `a record of ${length} bytes`);
-    this.#opening = this.#start(length);
-    this.#missing = length;
     this.#headerHeld = 0;
+    if (length <= SMALL_LIMIT && this.#small !== undefined) {
+      this.#smallLength = length + TAG_LENGTH;
+    } else {
+      this.#opening = this.#start(length);
+      this.#missing = length;
+    }
     return at + taken;
+  }
+
+  /** A small record is opened whole: out of the chunk, or once it has been gathered. */
+  #takeSmall(small: SmallKey, chunk: Buffer, at: number): number {
+    const length = this.#smallLength;
+    const end = Math.min(chunk.length, at + length - this.#staged);
+    let sealed = chunk.subarray(at, end);
+    if (sealed.length < length) {
+      this.#stage ??= Buffer.allocUnsafe(STAGE_LENGTH);
+      this.#staged += sealed.copy(this.#stage, this.#staged);
+      if (this.#staged < length) return end;
+      sealed = this.#stage.subarray(0, length);
+      this.#staged = 0;
+    }
+    this.#smallLength = 0;
+    const plaintext = small.open(next(this.#state, 'opened'), this.#header, sealed);
+    if (plaintext === undefined) throw new RecordError('forged', 'a record does not prove itself');
+    this.#onRecord([plaintext]);
+    return end;
   }
 
   #takeCiphertext(opening: Opening, chunk: Buffer, at: number): number {

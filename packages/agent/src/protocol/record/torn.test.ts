@@ -1,8 +1,7 @@
 /** A network may tear a stream of records anywhere: what comes out is the same, and none of it before its tag. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type CipherName, takeKey } from '../noise/cipher.ts';
-import { bytesOf, CIPHERS } from '../noise/pair.fixture.ts';
+import { directionKeys, SEALINGS } from '../noise/pair.fixture.ts';
 import { RecordError } from './errors.ts';
 import { MAXIMUM_PLAINTEXT } from './format.ts';
 import { RecordOpener, RecordSealer } from './record.ts';
@@ -10,7 +9,7 @@ import { RecordOpener, RecordSealer } from './record.ts';
 /** A record of pieces of these lengths, and how the key changes behind it. */
 type Step = readonly [lengths: readonly number[], change?: 'rekey' | 'new key'];
 
-/** Each way a record may be made: one byte, short, at and past the bound of one buffer, of many pieces; with keys that change. */
+/** Each way a record may be made: one byte, short, at and past the bounds of a small one and of one buffer, of many pieces; with keys that change. */
 const MIXED: readonly Step[] = [
   [[5]],
   [[1]],
@@ -20,15 +19,18 @@ const MIXED: readonly Step[] = [
   [[4097], 'new key'],
   [[37, 4], 'rekey'],
   [[1025, 1024]],
+  [[1000, 24], 'rekey'],
+  [[1025]],
   [[2]],
 ];
 
-const firstKey = () => takeKey(bytesOf('the first key'));
-const secondKey = () => takeKey(bytesOf('the second key'));
+type Sealing = (typeof SEALINGS)[number];
 
-function change(half: RecordSealer | RecordOpener, how: Step[1]): void {
+const keys = ([cipher, small]: Sealing, words: string) => directionKeys(cipher, words, small);
+
+function change(sealing: Sealing, half: RecordSealer | RecordOpener, how: Step[1]): void {
   if (how === 'rekey') half.rekey();
-  if (how === 'new key') half.setKey(secondKey());
+  if (how === 'new key') half.setKeys(keys(sealing, 'the second key'));
 }
 
 interface Sent {
@@ -40,8 +42,8 @@ interface Sent {
 }
 
 /** Seals the plan. Neighbours differ, so a byte at a wrong place shows. */
-function seal(cipher: CipherName, plan: readonly Step[]): Sent {
-  const sealer = new RecordSealer(cipher, firstKey());
+function seal(sealing: Sealing, plan: readonly Step[]): Sent {
+  const sealer = new RecordSealer(keys(sealing, 'the first key'));
   const out: Buffer[] = [];
   const plaintexts: Buffer[] = [];
   const ends: number[] = [];
@@ -57,7 +59,7 @@ function seal(cipher: CipherName, plan: readonly Step[]): Sent {
     });
     plaintexts.push(Buffer.concat(pieces));
     ends.push(end);
-    change(sealer, how);
+    change(sealing, sealer, how);
   }
   return { bytes: Buffer.concat(out), plaintexts, ends, plan };
 }
@@ -69,12 +71,12 @@ class Taker {
   readonly #sent: Sent;
   #pushed = 0;
 
-  constructor(cipher: CipherName, sent: Sent) {
+  constructor(sealing: Sealing, sent: Sent) {
     this.#sent = sent;
-    this.#opener = new RecordOpener(cipher, firstKey(), (pieces) => {
+    this.#opener = new RecordOpener(keys(sealing, 'the first key'), (pieces) => {
       const how = sent.plan[this.opened.length]?.[1];
       this.opened.push(Buffer.concat(pieces));
-      change(this.#opener, how);
+      change(sealing, this.#opener, how);
     });
   }
 
@@ -99,15 +101,15 @@ class Taker {
   }
 }
 
-describe.each(CIPHERS)('a torn stream of records, %s', (cipher) => {
-  const sent = seal(cipher, MIXED);
+describe.each(SEALINGS)('a torn stream of records, %s, %s', (...sealing) => {
+  const sent = seal(sealing, MIXED);
 
   test('in two at every split', () => {
-    for (let split = 0; split <= sent.bytes.length; split++) new Taker(cipher, sent).takeAll(split);
+    for (let split = 0; split <= sent.bytes.length; split++) new Taker(sealing, sent).takeAll(split);
   });
 
   test.each([1, 2, 3, 5, 16, 17, 4095, 4096, 4097])('in pieces of %i', (length) => {
-    const taker = new Taker(cipher, sent);
+    const taker = new Taker(sealing, sent);
     taker.takeAll(...Array<number>(Math.floor(sent.bytes.length / length)).fill(length));
     expect(taker.opened).toHaveLength(MIXED.length);
   });
@@ -118,7 +120,7 @@ describe.each(CIPHERS)('a torn stream of records, %s', (cipher) => {
     const places = [...Array(second + 6).keys(), ...Array.from({ length: 26 }, (_, index) => third - 20 + index)];
     expect(first).toBe(4 + 5 + 16);
     for (const one of places) {
-      for (const other of places) if (other >= one) new Taker(cipher, sent).takeAll(one, other - one);
+      for (const other of places) if (other >= one) new Taker(sealing, sent).takeAll(one, other - one);
     }
   });
 
@@ -133,21 +135,21 @@ describe.each(CIPHERS)('a torn stream of records, %s', (cipher) => {
     const bit = fc.oneof(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 1, max: 6000 }));
     fc.assert(
       fc.property(plans, fc.array(bit, { maxLength: 200 }), (plan, bits) => {
-        new Taker(cipher, seal(cipher, plan)).takeAll(...bits);
+        new Taker(sealing, seal(sealing, plan)).takeAll(...bits);
       }),
       { numRuns: 100 },
     );
   });
 
   test('with a bit flipped at any byte: the record before it came out, and nothing from there on', () => {
-    const short = seal(cipher, [[[4], 'rekey'], [[9, 2]], [[6]]]);
+    const short = seal(sealing, [[[4], 'rekey'], [[9, 2]], [[6]]]);
     const [from = 0, to = 0] = short.ends;
     for (let at = from; at < to; at++) {
       for (const length of [1, 3, 17, short.bytes.length]) {
         // A longer length only asks for more bytes: they are there, so that nothing is left undecided.
         const bytes = Buffer.concat([short.bytes, Buffer.alloc(MAXIMUM_PLAINTEXT + 64)]);
         bytes[at] = (bytes[at] ?? 0) ^ (1 << (at % 8));
-        const taker = new Taker(cipher, { ...short, bytes, ends: [from] });
+        const taker = new Taker(sealing, { ...short, bytes, ends: [from] });
         const pieces = Math.ceil(short.bytes.length / length);
         expect(() => taker.takeAll(...Array<number>(pieces).fill(length))).toThrow(RecordError);
         expect(taker.opened).toEqual([short.plaintexts[0]]);
