@@ -46,6 +46,7 @@ const AGENT = rooms(
       ['inbound', 'outbound', 'egress', 'gateway', 'dns'],
       'Five ways in and out. Outbound and egress open sockets of this host as inbound does; they share nothing else.',
     ],
+    [['sandbox'], 'A program that is shut in calls as others do, from a place of its own: nobody below knows of it.'],
     [['member'], 'Who this agent is, and the files that say so.'],
     [['link'], 'The stream to control.'],
     [['observe'], 'What the agent tells of itself: it looks at all below, and nothing below waits for it.'],

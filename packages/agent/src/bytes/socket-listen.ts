@@ -50,58 +50,55 @@ export interface Called {
   readonly port: number;
 }
 
-type OnConnection = (conduit: SocketConduit, remote: Remote) => void;
-
-/** Listens by what another process bound and handed over, a `net.Native`. Rejects with the system's error. */
+/**
+ * Accepts at a socket that another process made, bound and listens with. The connection's own end is told beside the far one,
+ * for the socket may be of every address. Rejects with the system's error, and EMFILE where too few files are left.
+ */
 export function listenHandle(
   handle: object,
-  { onError }: Pick<ListenOptions, 'onError'>,
+  options: Pick<ListenOptions, 'files' | 'onError'>,
   onConnection: (conduit: SocketConduit, remote: Remote, called: Called) => void,
-): Promise<Pick<ConduitListener, 'close'>> {
+): Promise<ConduitListener> {
+  return serve((server, listening) => server.listen(handle, listening), options, onConnection);
+}
+
+function listen(
+  options: ListenOptions,
+  onConnection: (conduit: SocketConduit, remote: Remote) => void,
+): Promise<ConduitListener> {
+  const { host, port, share } = options;
+  const where = { host, port, backlog: 1024, ...(share === undefined ? {} : { reusePort: true }) };
+  return serve((server, listening) => server.listen(where, listening), options, onConnection);
+}
+
+function serve(
+  begin: (server: net.Server, listening: () => void) => void,
+  { files, onError }: Pick<ListenOptions, 'files' | 'onError'>,
+  onConnection: (conduit: SocketConduit, remote: Remote, called: Called) => void,
+): Promise<ConduitListener> {
   return new Promise((resolve, reject) => {
-    const server = conduitServer((socket, remote) => {
+    const server = net.createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true });
+    server.on('connection', (socket) => {
+      const { remoteAddress, remotePort, localAddress = '', localPort = 0 } = socket;
+      // Undefined when it was reset before it could be accepted.
+      if (remoteAddress === undefined || remotePort === undefined) {
+        socket.destroy();
+        return;
+      }
       // Asked for first: afterwards another socket may have it.
-      const called = { address: socket.localAddress ?? '', port: socket.localPort ?? 0 };
-      onConnection(socketConduit(socket), remote, called);
+      const descriptor = descriptorOf(socket);
+      const called = { address: localAddress, port: localPort };
+      onConnection(socketConduit(socket), { address: remoteAddress, port: remotePort, descriptor }, called);
     });
     server.once('error', reject);
-    server.listen(handle, () => {
-      server.off('error', reject);
-      server.on('error', (error) => onError?.(error));
-      resolve({ close: () => server.close() });
-    });
-  });
-}
-
-function conduitServer(accepted: (socket: net.Socket, remote: Remote) => void): net.Server {
-  const server = net.createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true });
-  server.on('connection', (socket) => {
-    const { remoteAddress, remotePort } = socket;
-    // Undefined when it was reset before it could be accepted.
-    if (remoteAddress === undefined || remotePort === undefined) {
-      socket.destroy();
-      return;
-    }
-    // Asked for first: afterwards another socket may have it.
-    const descriptor = descriptorOf(socket);
-    accepted(socket, { address: remoteAddress, port: remotePort, descriptor });
-  });
-  return server;
-}
-
-function listen(options: ListenOptions, onConnection: OnConnection): Promise<ConduitListener> {
-  return new Promise((resolve, reject) => {
-    const server = conduitServer((socket, remote) => onConnection(socketConduit(socket), remote));
-    server.once('error', reject);
-    const { host, port, share, files } = options;
-    server.listen({ host, port, backlog: 1024, ...(share === undefined ? {} : { reusePort: true }) }, () => {
+    begin(server, () => {
       server.off('error', reject);
       if (files?.spares(descriptorOf(server)) === false) {
         server.close();
         reject(outOfFiles('listen'));
         return;
       }
-      server.on('error', (error) => options.onError?.(error));
+      server.on('error', (error) => onError?.(error));
       const bound = server.address() as net.AddressInfo;
       resolve({ port: bound.port, address: bound.address, close: () => server.close() });
     });

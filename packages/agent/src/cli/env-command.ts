@@ -11,7 +11,7 @@ export interface EnvOptions extends LocalOptions {
   readonly json?: true;
 }
 
-type Variables = readonly (readonly [name: string, value: string])[];
+export type Variables = readonly (readonly [name: string, value: string])[];
 
 const WRITTEN: Readonly<Record<Exclude<EnvFormat, 'json'>, (variables: Variables) => string>> = {
   // Of names and values that need no quotes: see `word`, and addresses and numbers.
@@ -34,7 +34,7 @@ export async function env(service: string | undefined, options: EnvOptions, term
 }
 
 /** `REDIS_HOST` and `REDIS_PORT`; of several ports `RABBIT_PORT_5672` and its like. */
-function variablesOf({ service, address, ports }: ServiceHere): Variables {
+export function variablesOf({ service, address, ports }: ServiceHere): Variables {
   if (address === null) return [];
   const name = word(service);
   const told = ports.map((range): readonly [string, string] => {

@@ -33,6 +33,10 @@ export class CommandError extends CodedError<
   | 'not-carried'
   | 'not-confirmed'
   | 'not-kept'
+  | 'cannot-become'
+  | 'no-perl'
+  | 'no-sandboxes'
+  | 'sandbox-refused'
   | 'stragglers'
   | 'nothing-to-ask'
 > {

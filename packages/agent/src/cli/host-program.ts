@@ -48,6 +48,18 @@ export function hostProgram(
     .action(async (options) => exit(await (await import('./reload-command.ts')).reload(options, terminal, signal)));
   example(reloading, 'weft reload');
 
+  const shutting = program
+    .command('run')
+    .description('run a program that sees nothing but the network, and calls as a service of it')
+    .argument('<command...>', 'behind --, with what it takes')
+    .requiredOption('--service <NAME>', 'what it calls as')
+    .addOption(new Option('--run-socket <PATH>', 'where the agent takes sandboxes, as weft up --run-socket says it'))
+    .addOption(data())
+    .action(async (command, options) =>
+      (await import('./run-command.ts')).runInSandbox(command, options, terminal, signal),
+    );
+  example(shutting, 'weft run --service web -- node server.js', 'weft run --service mailer -- bash');
+
   const telling = program
     .command('env')
     .description("print where services are, as variables of a program's environment")

@@ -132,6 +132,10 @@ export function build(terminal: Terminal, signal: AbortSignal, json: boolean, ex
       'threads that carry flows, at most one a core; each beyond the first takes 10 to 20 MiB',
       '1',
     )
+    .option(
+      '--run-socket <PATH>',
+      'where weft run of this host finds the agent, whoever its user is; run.sock in --data, or where systemd says',
+    )
     .option('--metrics <HOST:PORT>', 'serve metrics for Prometheus there; off unless given')
     .option(
       '--drain <DURATION>',

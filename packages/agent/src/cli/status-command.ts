@@ -163,6 +163,15 @@ function writeAgent(agent: AgentStatus, options: StatusOptions, terminal: Termin
       { text: `${healthy}/${instances}`, color: healthy > 0 ? 'green' : 'red' },
     ]),
   );
+  table(
+    [short('SHUT IN'), 'USER', 'PROCESS', 'FOR'],
+    (agent.sandboxes ?? []).map(({ service, user, pid, since }): Cell[] => [
+      service,
+      user,
+      String(pid),
+      formatDuration(terminal.now() - Date.parse(since)),
+    ]),
+  );
   const hints = trustHints(agent);
   if (hints.length > 0) terminal.out('\n');
   for (const hint of hints) line('hint', printable(hint));

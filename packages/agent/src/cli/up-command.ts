@@ -42,6 +42,7 @@ export interface UpOptions {
   readonly vipRange?: string;
   readonly workers: string;
   readonly metrics?: string;
+  readonly runSocket?: string;
   readonly drain: string;
 }
 
@@ -97,6 +98,7 @@ export async function up(
       workers,
       metrics,
       drainMs,
+      runSocket: options.runSocket,
       fallbackHost: toHostName(hostname()),
       logger,
       tracer: tracing,

@@ -20,7 +20,7 @@ export interface ResponderOptions {
   readonly netmap: NetmapSource;
   /** Where this host's VIPs lie. */
   readonly range: AddressRange;
-  readonly forwarder: Forwarder;
+  readonly forwarder: Pick<Forwarder, 'forward'>;
   readonly counters: DnsCounters;
   readonly latency?: DnsLatency | undefined;
   readonly logger: Logger;

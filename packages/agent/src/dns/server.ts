@@ -5,11 +5,13 @@ import type net from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
 import { formatHostPort, type HostPort } from '@weft/proto';
 import { ListenError } from '@weft/proto/observe';
+import { emptyAnswer, encodeAnswer } from './answer.ts';
 import { leadsInside } from './forward-zone.ts';
 import { Forwarder } from './forwarder.ts';
+import { Rcode } from './message.ts';
 import { Responder } from './responder.ts';
 import { bindTcp, serveTcp } from './tcp.ts';
-import { createCounters, type DnsOptions, type DnsServer, type OutsideNames } from './types.ts';
+import { createCounters, type DnsOptions, type DnsPlace, type DnsServer, type OutsideNames } from './types.ts';
 import { bindUdp, serveUdp } from './udp.ts';
 import { DNS_PORT, fixedUpstreams, resolvConfUpstreams, type UpstreamSource } from './upstreams.ts';
 
@@ -57,6 +59,23 @@ export async function createDnsServer(options: DnsOptions): Promise<DnsServer> {
   const endConnections = serveTcp(tcp, responder);
   tcp.on('error', (error) => logger.warn({ event: 'dns-tcp-error', err: error }, 'error on the DNS listener'));
 
+  const inside = new Responder({ netmap, range, forwarder: NOWHERE, counters, latency: options.latency, logger });
+  const also = new Set<() => void>();
+  const serveAlso = ({ udp: datagrams, tcp: streams, outside: forwards }: DnsPlace): (() => void) => {
+    const answering = forwards ? responder : inside;
+    datagrams.on('error', (err) => logger.warn({ event: 'dns-udp-error', err }, 'error on the DNS socket'));
+    streams.on('error', (err) => logger.warn({ event: 'dns-tcp-error', err }, 'error on the DNS listener'));
+    serveUdp(datagrams, answering);
+    const endTheirs = serveTcp(streams, answering);
+    const end = () => {
+      if (!also.delete(end)) return;
+      endTheirs();
+      streams.close();
+      datagrams.close();
+    };
+    also.add(end);
+    return end;
+  };
   const closed = Promise.all([once(tcp, 'close'), once(udp, 'close')]).then(() => undefined);
   let closing = false;
   const close = (): Promise<void> => {
@@ -65,6 +84,7 @@ export async function createDnsServer(options: DnsOptions): Promise<DnsServer> {
       signal.removeEventListener('abort', onAbort);
       forwarder.close();
       endConnections();
+      for (const end of also) end();
       tcp.close();
       udp.close();
     }
@@ -80,8 +100,13 @@ export async function createDnsServer(options: DnsOptions): Promise<DnsServer> {
     outside.private = labelsOf(names);
     outside.names = names;
   };
-  return { address, counters, unanswered: () => forwarder.unanswered(), answerOutside, close };
+  return { address, counters, unanswered: () => forwarder.unanswered(), answerOutside, serveAlso, close };
 }
+
+/** Where there is nothing but the network, no other name is one: said at once, so that nobody waits. */
+const NOWHERE: Pick<Forwarder, 'forward'> = {
+  forward: (_packet, query, transport, reply) => reply(encodeAnswer(query, emptyAnswer(Rcode.NXDOMAIN), transport)),
+};
 
 function labelsOf({ private: domains = [] }: OutsideNames): readonly (readonly string[])[] {
   return domains.map((domain) => domain.toLowerCase().split('.'));

@@ -1,4 +1,6 @@
 /** What the DNS server is given, and what it tells of itself. */
+import type dgram from 'node:dgram';
+import type net from 'node:net';
 import type { AddressRange, HostPort } from '@weft/proto';
 import type { Logger } from 'pino';
 import type { Histogram } from '../flows/histogram.ts';
@@ -36,8 +38,18 @@ export interface DnsServer {
   unanswered(): string | undefined;
   /** From the next question on. */
   answerOutside(names: OutsideNames): void;
+  /** Answers at these sockets too, which it closes when it is told to end, or ends itself. */
+  serveAlso(place: DnsPlace): () => void;
   /** Resolves when both sockets are closed. Aborting the signal does the same without waiting. */
   close(): Promise<void>;
+}
+
+/** Where else names are asked for: sockets that are bound, and listen. */
+export interface DnsPlace {
+  readonly udp: dgram.Socket;
+  readonly tcp: net.Server;
+  /** Whether names outside `internal` are answered there; else there are none. */
+  readonly outside: boolean;
 }
 
 /** Seconds from a question to its answer. */

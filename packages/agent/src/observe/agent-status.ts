@@ -1,5 +1,6 @@
 /** What an agent says of itself on its status socket: `weft status` reads it, and any program may. */
 import type { FlowRecord, InstanceReport, PeerTunnels, Problem, Protocol } from '@weft/proto';
+import type { SandboxStatus } from '../sandbox/sandboxes.ts';
 
 export interface AgentStatus {
   readonly version: string;
@@ -62,6 +63,8 @@ export interface AgentStatus {
   };
   /** Threads that carry flows, the main one first; their sums are the numbers above. */
   readonly workers: readonly WorkerStatus[];
+  /** Programs that are shut in here (`weft run`). An agent of before does not tell. */
+  readonly sandboxes?: readonly SandboxStatus[];
   readonly problems: readonly Problem[];
 }
 

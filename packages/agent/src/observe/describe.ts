@@ -83,6 +83,7 @@ interface DescribedInFull extends Described {
   readonly dns: Pick<DnsServer, 'address'>;
   readonly recorder: FlowRecorder;
   readonly range: AddressRange;
+  readonly sandboxes: NonNullable<AgentStatus['sandboxes']>;
 }
 
 /** The answer of the status socket. */
@@ -119,6 +120,7 @@ export function describeAgent(parts: DescribedInFull): AgentStatus {
     gateway: parts.gateway ?? '',
     flows: { open: totals.flows, recorded, dropped, recent: recorder.recent() },
     workers: totals.threads,
+    sandboxes: parts.sandboxes,
     problems: parts.problems.current,
   };
 }

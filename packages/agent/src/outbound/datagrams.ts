@@ -22,14 +22,19 @@ import type { BoundListener } from './listeners.ts';
 import type { OwnCallers } from './own-callers.ts';
 import type { Speaker, Speakers } from './speakers.ts';
 
-export interface DatagramsOptions {
+/** Who may send to a listener, and what they speak as. */
+export interface DatagramSide {
+  readonly speakers: Pick<Speakers, 'of' | 'same' | 'unknown'>;
+  readonly callers: Pick<OwnCallers, 'refuses'>;
+}
+
+/** The side is this host's own, of its programs. */
+export interface DatagramsOptions extends DatagramSide {
   readonly admitter: Admitter;
   readonly forwarder: Forwarder;
-  readonly speakers: Pick<Speakers, 'of' | 'same' | 'unknown'>;
   readonly log: Logger;
   readonly files: OpenFiles;
   readonly problems: Problems;
-  readonly callers: Pick<OwnCallers, 'refuses'>;
   /** A flow without a datagram either way for this long is over. */
   readonly idleMs?: number;
   /** Clients known at once, on all listeners together. */
@@ -64,10 +69,9 @@ const RECEIVE_BUFFER = 1 << 20;
 export class OutboundDatagrams {
   readonly #admitter: Admitter;
   readonly #forwarder: Forwarder;
-  readonly #speakers: DatagramsOptions['speakers'];
+  readonly #own: DatagramSide;
   readonly #log: Logger;
   readonly #files: OpenFiles;
-  readonly #callers: DatagramsOptions['callers'];
   readonly #idleMs: number;
   readonly #clients: DatagramClients;
   readonly #sweep: NodeJS.Timeout;
@@ -84,10 +88,9 @@ export class OutboundDatagrams {
   constructor(options: DatagramsOptions) {
     this.#admitter = options.admitter;
     this.#forwarder = options.forwarder;
-    this.#speakers = options.speakers;
+    this.#own = options;
     this.#log = options.log;
     this.#files = options.files;
-    this.#callers = options.callers;
     this.#idleMs = options.idleMs ?? DEFAULT_IDLE_MS;
     const limit = options.limit ?? MOST_CLIENTS;
     const crowded = passing(options.problems, {
@@ -120,7 +123,7 @@ export class OutboundDatagrams {
       socket.once('error', failed);
       socket.bind({ port: spec.port, address: spec.address, exclusive: true }, () => {
         socket.off('error', failed);
-        if (this.#files.spares(descriptorOf(socket))) resolve(this.#serve(spec, socket));
+        if (this.#files.spares(descriptorOf(socket))) resolve(this.serve(spec, socket, this.#own));
         else failed(outOfFiles('bind'));
       });
     });
@@ -139,14 +142,15 @@ export class OutboundDatagrams {
     this.#lookedUp.clear();
   }
 
-  #serve(spec: ListenerSpec, socket: Socket): BoundListener {
+  /** Answers at a bound socket. */
+  serve(spec: ListenerSpec, socket: Socket, side: DatagramSide): BoundListener {
     const clients = new ListenerClients(this.#clients);
     // After a bind, an error is of one datagram, such as a reply to a program that is gone.
     socket.on('error', () => {});
     const output = datagramOutput(socket, UNSENT_LIMIT, () => {
       this.#dropped++;
     });
-    socket.on('message', (payload, from) => this.#arrived(spec, output, clients, payload, from));
+    socket.on('message', (payload, from) => this.#arrived(spec, side, output, clients, payload, from));
     return {
       close: () => {
         socket.close();
@@ -157,6 +161,7 @@ export class OutboundDatagrams {
 
   #arrived(
     spec: ListenerSpec,
+    side: DatagramSide,
     output: DatagramOutput,
     clients: ListenerClients,
     payload: Buffer,
@@ -177,14 +182,14 @@ export class OutboundDatagrams {
       client = undefined;
     }
     if (client === undefined) {
-      if (this.#callers.refuses(from.address, spec)) return;
+      if (side.callers.refuses(from.address, spec)) return;
       client = clients.enter(key, now);
       if (client === undefined) {
         this.#dropped++;
-        this.#refuse(spec, now);
+        this.#refuse(spec, side, now);
         return;
       }
-      this.#identify(spec, client, from, (reply) => {
+      this.#identify(spec, side, client, from, (reply) => {
         output.send(reply, from.port, from.address);
       });
     }
@@ -205,20 +210,26 @@ export class OutboundDatagrams {
     this.#dropped++;
   }
 
-  #refuse(spec: ListenerSpec, now: number): void {
+  #refuse(spec: ListenerSpec, { speakers }: DatagramSide, now: number): void {
     if (now - this.#recordedMs < RECORD_MS) return;
     this.#recordedMs = now;
     this.#admitter.local(
       spec,
-      this.#speakers.unknown,
+      speakers.unknown,
       `this agent already knows ${this.#clients.limit} clients of UDP services, all of them waiting`,
     );
   }
 
   /** identify → decide → track → forward → record */
-  #identify(spec: ListenerSpec, client: Client, from: RemoteInfo, reply: (payload: Buffer) => void): void {
+  #identify(
+    spec: ListenerSpec,
+    { speakers }: DatagramSide,
+    client: Client,
+    from: RemoteInfo,
+    reply: (payload: Buffer) => void,
+  ): void {
     const place = { host: from.address, port: from.port };
-    const speaker = this.#speakers.of(spec, place);
+    const speaker = speakers.of(spec, place);
     if (!(speaker instanceof Promise)) {
       this.#open(spec, client, speaker, reply);
       return;
@@ -226,7 +237,7 @@ export class OutboundDatagrams {
     void speaker.then((told) => {
       const sockets = told.owner?.sockets ?? '';
       // One that is told by no socket cannot be looked at again: it may do what everybody may.
-      const same = async () => sockets === '' || (await this.#speakers.same(spec, place, sockets));
+      const same = async () => sockets === '' || (await speakers.same(spec, place, sockets));
       client.check = { dueMs: performance.now() + FIRST_CHECK_MS, lastMs: Number.NEGATIVE_INFINITY, same };
       this.#lookedUp.add(client);
       this.#checkLater();

@@ -1,11 +1,13 @@
 /** The agent's outbound side: what this host's programs call, and what its gateway lets in. */
+import type { Socket } from 'node:dgram';
 import { defined, type FlowOutcome } from '@weft/proto';
 import type { Logger } from 'pino';
 import type { Deadline } from '../bytes/deadline.ts';
 import type { OpenFiles } from '../bytes/open-files.ts';
+import type { Remote } from '../bytes/socket-listen.ts';
 import { endingWith } from '../flows/flow.ts';
 import { FlowConduit } from '../flows/flow-conduit.ts';
-import { runsHere } from '../flows/judge.ts';
+import { type DeclaredHere, runsHere } from '../flows/judge.ts';
 import type { FlowRegistry } from '../flows/registry.ts';
 import type { InboundPath } from '../inbound/inbound.ts';
 import type { TargetWatch } from '../inbound/target-watch.ts';
@@ -20,10 +22,10 @@ import { OutboundDatagrams } from './datagrams.ts';
 import { Admitter, Forwarder } from './forward.ts';
 import { SHARE_PROBLEM, shareListeners, shareProblem } from './listener-share.ts';
 import { type ListenerSpec, listenerSpecs } from './listener-spec.ts';
-import { Listeners } from './listeners.ts';
+import { type BoundListener, Listeners } from './listeners.ts';
 import type { OwnCallers } from './own-callers.ts';
 import { Speakers } from './speakers.ts';
-import { bindStreams } from './streams.ts';
+import { bindStreams, takeStream } from './streams.ts';
 
 export interface OutboundOptions {
   readonly netmap: NetmapSource;
@@ -49,6 +51,8 @@ export interface OutboundOptions {
   readonly retryMs?: number;
   /** All tries to reach an instance together. */
   readonly forwardMs?: number;
+  /** Services that programs of this host speak as, though the agent file may not name them. */
+  readonly alsoHere?: { beside(declared: DeclaredHere): DeclaredHere };
   /** When several threads share the listeners. */
   readonly sharing?: ListenerSharing;
   /** Listeners at once: files are for flows too. */
@@ -57,7 +61,20 @@ export interface OutboundOptions {
   readonly firstTurn?: number;
 }
 
+/** What programs of one place speak as. */
+export type SideSpeakers = Pick<Speakers, 'of' | 'same' | 'unknown'>;
+
+/** As this host's own programs call, from elsewhere. */
+export interface OutboundSide {
+  /** A connection that was made to the listener's place. */
+  stream(client: Conduit, remote: Remote, spec: ListenerSpec): void;
+  /** Answers at a socket that is bound there. */
+  datagrams(spec: ListenerSpec, socket: Socket): BoundListener;
+}
+
 export interface Outbound {
+  /** For programs that call from a place of their own, and of which it is known what they speak as. */
+  side(speakers: SideSpeakers): OutboundSide;
   /** For the gateway. The deadline is of the opening alone. `full` says why there is no room for it, if so. */
   openIngress(
     service: string,
@@ -82,7 +99,7 @@ export function createOutbound(options: OutboundOptions): Outbound {
   const declared = inbound.services;
   const chooser = new Chooser(inbound.watch, tunnels, options.firstTurn);
   const speakers = new Speakers({ netmap, services: declared, owners, problems });
-  const admitter = new Admitter({ netmap, registry, declared });
+  const admitter = new Admitter({ netmap, registry, declared: options.alsoHere?.beside(declared) ?? declared });
   const forwarder = new Forwarder({
     netmap,
     declared,
@@ -144,6 +161,11 @@ export function createOutbound(options: OutboundOptions): Outbound {
   );
   reconcile();
   return {
+    side: (theirs) => ({
+      stream: (client, remote, spec) =>
+        takeStream(client, remote, spec, { admitter, forwarder, speakers: theirs, files, log }),
+      datagrams: (spec, socket) => datagrams.serve(spec, socket, { speakers: theirs, callers: ANYBODY }),
+    }),
     openIngress: (...asked) => openIngress({ admitter, forwarder }, ...asked),
     settled: () => listeners.settled(),
     get listening() {
@@ -157,6 +179,9 @@ export function createOutbound(options: OutboundOptions): Outbound {
     },
   };
 }
+
+/** Nobody else gets to a place of its own. */
+const ANYBODY = { refuses: () => false };
 
 export type Ingress =
   /** The service's side of the flow, which is recorded when both its directions are over, and reset when it is cut. */

@@ -3,7 +3,7 @@ import { defined, isShortage, listenerName } from '@weft/proto';
 import type { Logger } from 'pino';
 import type { OpenFiles } from '../bytes/open-files.ts';
 import type { PortSharing } from '../bytes/port-sharing.ts';
-import { listenConduits } from '../bytes/socket-listen.ts';
+import { listenConduits, type Remote } from '../bytes/socket-listen.ts';
 import { splice } from '../bytes/splice.ts';
 import { endingOf, endingWith } from '../flows/flow.ts';
 import { FlowConduit } from '../flows/flow-conduit.ts';
@@ -31,24 +31,31 @@ const NO_FILE = 'this agent has no file left for another flow';
 
 /** Listens on a listener. Rejects with what bind says. */
 export function bindStreams(spec: ListenerSpec, options: StreamsOptions): Promise<BoundListener> {
-  const { log, share, files, callers, speakers } = options;
+  const { log, share, files, callers } = options;
   const where = { host: spec.address, port: spec.port, files, ...defined({ share }) };
   const onError = (err: Error) => {
     if (isShortage(err)) files.ranOut();
     log.warn({ event: 'accept-failed', listener: listenerName(spec), err }, 'accepting failed');
   };
-  return listenConduits({ ...where, onError }, (client, { descriptor, address, port }) => {
-    if (callers.refuses(address, spec)) {
-      client.reset();
-      return;
-    }
-    const full = files.spares(descriptor) ? undefined : NO_FILE;
-    const speaker = speakers.of(spec, { host: address, port });
-    carryStream(client, spec, options, speaker, full).catch((err: unknown) => {
-      // One connection that goes wrong in an unforeseen way is its own end, not the agent's.
-      client.reset();
-      log.error({ event: 'outbound-flow-failed', listener: listenerName(spec), err }, 'a call failed');
-    });
+  return listenConduits({ ...where, onError }, (client, remote) => {
+    if (callers.refuses(remote.address, spec)) client.reset();
+    else takeStream(client, remote, spec, options);
+  });
+}
+
+/** A connection from who may call there. */
+export function takeStream(
+  client: Conduit,
+  { descriptor, address, port }: Remote,
+  spec: ListenerSpec,
+  options: Pick<StreamsOptions, 'admitter' | 'forwarder' | 'speakers' | 'files' | 'log'>,
+): void {
+  const full = options.files.spares(descriptor) ? undefined : NO_FILE;
+  const speaker = options.speakers.of(spec, { host: address, port });
+  carryStream(client, spec, options, speaker, full).catch((err: unknown) => {
+    // One connection that goes wrong in an unforeseen way is its own end, not the agent's.
+    client.reset();
+    options.log.error({ event: 'outbound-flow-failed', listener: listenerName(spec), err }, 'a call failed');
   });
 }
 

@@ -226,7 +226,7 @@ test('a revoked agent forgets the network, on disk too, and stays up', async () 
   await expect.poll(async () => (await readLocalStatus(directory))?.state).toBe('revoked');
   await expect.poll(async () => (await readLocalStatus(directory))?.problems[0]?.code).toBe('membership-revoked');
   expect(await readLocalStatus(directory)).toMatchObject({ names: [], revision: 0 });
-  expect(await readdir(directory)).toEqual(['agent.lock', 'agent.sock', 'identity.json']);
+  expect(await readdir(directory)).toEqual(['agent.lock', 'agent.sock', 'identity.json', 'run.sock']);
   expect(JSON.parse(await readFile(join(directory, 'identity.json'), 'utf8'))).toMatchObject({
     membership: { revoked: true },
   });

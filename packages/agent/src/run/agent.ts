@@ -39,6 +39,7 @@ import { type MainPath, openMainPath } from './main-path.ts';
 import type { AgentOptions } from './options.ts';
 import { ownName } from './own-name.ts';
 import { FileReload } from './reload.ts';
+import { openSandboxes } from './sandboxes.ts';
 import { watchUpstreams } from './upstreams.ts';
 import { requireLocal, watchRange } from './vip-range.ts';
 
@@ -139,6 +140,7 @@ async function runMember(
     watchRange(options.range, path.problems, life.signal);
     watchLoopbackDoor(path.problems, life.signal);
     watchUpstreams(dns, path.problems, life.signal);
+    const sandboxes = openSandboxes({ ...options, file, store, dns, path, signal: taking.signal });
 
     // 4. What the agent says of itself.
     const control: ControlState = { cause: '', address: '', revoked: member.membership.revoked };
@@ -155,6 +157,7 @@ async function runMember(
         control: { ...control, addresses: placesOfControl({ request, member, store, range: options.range }) },
         startedMs,
         version: VERSION,
+        sandboxes: sandboxes?.current ?? [],
       });
     };
     reload.serve({
@@ -162,6 +165,7 @@ async function runMember(
       enforce: async (now) => {
         dns.answerOutside(outsideNames(options, now));
         await path.takeUp(now);
+        await sandboxes?.follow();
       },
     });
     const seen = () => {

@@ -13,6 +13,7 @@ import {
   parseAddress,
   parseHostPort,
 } from '@weft/proto';
+import type { OpenFiles } from '../bytes/open-files.ts';
 import { localSpeech, tellingsHere, toldOf } from '../flows/judge.ts';
 import { mergeOpenFlows } from '../flows/open-flows.ts';
 import { FlowRecorder } from '../flows/recorder.ts';
@@ -29,7 +30,9 @@ import type { ThreadMeasures } from '../observe/measures.ts';
 import { followMismatches } from '../observe/mismatch.ts';
 import { ProblemBoard, ProblemSources } from '../observe/problems.ts';
 import { AgentTelemetry, TELEMETRY_SETTINGS } from '../observe/telemetry.ts';
+import type { Outbound } from '../outbound/outbound.ts';
 import { sightHere } from '../owner/sight.ts';
+import { Sandboxed } from '../sandbox/sandboxed.ts';
 import type { BoundTunnels } from '../tunnel/create.ts';
 import { type Problems, passing } from '../words/problems.ts';
 import { openDataPath } from './data-path.ts';
@@ -61,6 +64,10 @@ export interface MainPath {
   readonly totals: AgentTotals;
   readonly gateway: OpenGateway;
   readonly reporter: ReportSender;
+  readonly files: OpenFiles;
+  /** What programs in sandboxes call by, and what they speak as. */
+  readonly side: Outbound['side'];
+  readonly sandboxed: Sandboxed;
   /** Control sees this agent there. */
   readonly seen: (observedHost: string) => void;
   /** Of all threads, the main one first. */
@@ -115,10 +122,12 @@ export async function openMainPath(
   const tunnelSecret = member.keys.tunnel.secretKey;
   const common = { network, range, controls, tunnelSecret, limits, metrics };
   const bound: Bound = {};
+  const sandboxed = new Sandboxed();
   const path = await openDataPath({
     ...common,
     recorder,
     traffic,
+    alsoHere: sandboxed,
     thread: 0,
     threads,
     packets: packetWays?.[0],
@@ -252,6 +261,9 @@ export async function openMainPath(
     reporter,
     seen: (observedHost) => followAdvertised(problems, advertise, observedHost),
     telemetry,
+    files: path.files,
+    side: (speakers) => outbound.side(speakers),
+    sandboxed,
     measures: async () => [watch.measures(), ...((await pool?.measures()) ?? [])],
     openFlows: async (asked) =>
       mergeOpenFlows([registry.openFlows(asked), ...((await pool?.openFlows(asked)) ?? [])], asked.most),

@@ -64,6 +64,8 @@ export interface AgentOptions {
   readonly telemetry?: TelemetrySettings;
   /** Threads that carry flows; one unless told otherwise. */
   readonly workers?: number;
+  /** Where sandboxes of this host come to, when not where `runSocketOf` says. */
+  readonly runSocket?: string | undefined;
   /** How long a stop lets open flows finish, milliseconds; not at all when left out. */
   readonly drainMs?: number;
   /** Where the openings of flows are traced, if anywhere. Workers have tracers of their own. */

@@ -9,6 +9,7 @@ import type {
   UnreachableStatus,
   WorkerStatus,
 } from '../../observe/agent-status.ts';
+import type { SandboxStatus } from '../../sandbox/sandboxes.ts';
 import { AREAS, type Finding, RESULTS } from '../check/finding.ts';
 import { ended } from './flows.ts';
 import { bytes, count, flag, list, port, ports, revision, spanUs, text, texts, timeMs, told } from './form.ts';
@@ -50,6 +51,14 @@ const worker = told({
   tunnel: told({ open: count, bytesSent: bytes, bytesReceived: bytes }),
 } satisfies Record<keyof WorkerStatus, z.ZodType>);
 
+const sandbox = told({
+  service: text,
+  user: text,
+  pid: count.describe('of its supervisor'),
+  since: text.describe('ISO 8601'),
+  egress: flag.describe('whether it reaches the internet'),
+} satisfies Record<keyof SandboxStatus, z.ZodType>);
+
 const agent = told({
   version: text,
   startedMs: timeMs,
@@ -85,6 +94,7 @@ const agent = told({
   gateway: text.describe('where it listens; empty when it is none'),
   flows: told({ open: count, recorded: count, dropped: count, recent: list(ended) }),
   workers: list(worker),
+  sandboxes: list(sandbox).optional().describe('programs that are shut in here'),
   problems,
   hints: texts.describe('what else is worth a look, in words'),
 } satisfies Record<keyof AgentStatus | 'hints', z.ZodType>);

@@ -1,0 +1,92 @@
+/** Asks the agent whether a sandbox may begin, and finds which agent that is. */
+import { access, constants } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { CodedError, isSystemError, messageOf } from '@weft/proto';
+import { fromWord, type Granted, type Wanted, writeWanted } from '../sandbox/lines.ts';
+import { SYSTEM_RUN_SOCKET } from '../sandbox/socket-path.ts';
+import { CommandError } from './errors.ts';
+import { defaultDirectory } from './paths.ts';
+import type { RunOptions } from './run-options.ts';
+import type { Terminal } from './terminal.ts';
+
+/** The first who comes finds nobody for as long as a Perl program takes to start. */
+const ANSWER_MS = 10_000;
+const AGAIN_MS = 50;
+/** What a mesh of a thousand services takes. */
+const MOST_ANSWER = 4 << 20;
+
+/** Path of the socket. Throws CommandError where there is none that this user may use. */
+export async function findAgent({ runSocket, data }: RunOptions, { env }: Pick<Terminal, 'env'>): Promise<string> {
+  if (runSocket !== undefined) return await usable(runSocket);
+  if (data !== undefined) return await usable(join(data, 'run.sock'));
+  const own = join(defaultDirectory('weft', env), 'run.sock');
+  for (const path of [own, SYSTEM_RUN_SOCKET]) {
+    const found = await usable(path).catch(() => undefined);
+    if (found !== undefined) return found;
+  }
+  throw noAgent(`${own} or ${SYSTEM_RUN_SOCKET}`, 'no such file, or not for this user');
+}
+
+async function usable(path: string): Promise<string> {
+  try {
+    await access(path, constants.W_OK);
+    return path;
+  } catch (cause) {
+    throw noAgent(path, messageOf(cause));
+  }
+}
+
+function noAgent(where: string, why: string): CommandError {
+  return new CommandError(
+    'nothing-to-ask',
+    `no agent takes sandboxes at ${where} (${why}); start one: weft up; or say where it listens for them: weft up --run-socket PATH, weft run --run-socket PATH`,
+  );
+}
+
+/** Throws CommandError with what the agent said, where it refuses. */
+export async function askForSandbox(path: string, wanted: Wanted, signal: AbortSignal): Promise<Granted> {
+  const untilMs = performance.now() + ANSWER_MS;
+  for (;;) {
+    signal.throwIfAborted();
+    let cause: unknown;
+    try {
+      const answer = await askOnce(path, `ask ${writeWanted(wanted)}\n`, untilMs - performance.now());
+      if (answer !== undefined) return granted(answer);
+    } catch (error) {
+      if (error instanceof CodedError) throw error;
+      cause = error;
+    }
+    if (performance.now() > untilMs)
+      throw noAgent(path, cause === undefined ? `it says nothing within ${ANSWER_MS / 1_000} s` : messageOf(cause));
+    if (isSystemError(cause) && cause.code === 'EACCES') throw noAgent(path, messageOf(cause));
+    await wait(AGAIN_MS);
+  }
+}
+
+/** Undefined where whoever listens ended without a word. */
+function askOnce(path: string, question: string, withinMs: number): Promise<string | undefined> {
+  return new Promise((resolve, reject) => {
+    let heard = '';
+    const socket = connect(path, () => socket.write(question));
+    socket.setTimeout(Math.max(1, withinMs), () => socket.destroy());
+    socket.setEncoding('latin1');
+    socket.on('data', (piece: string) => {
+      heard += piece;
+      if (heard.length > MOST_ANSWER) socket.destroy();
+    });
+    socket.on('error', reject);
+    socket.on('close', () => resolve(heard.endsWith('\n') ? heard.trimEnd() : undefined));
+  });
+}
+
+function granted(answer: string): Granted {
+  const [what, word = ''] = answer.split(' ');
+  if (what === 'granted') return JSON.parse(fromWord(word)) as Granted;
+  if (what === 'refused') throw new CommandError('sandbox-refused', fromWord(word));
+  throw new CommandError(
+    'agent-too-old',
+    'the agent answers what this weft does not know; run both of the same version',
+  );
+}

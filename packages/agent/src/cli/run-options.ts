@@ -1,0 +1,40 @@
+/** What `weft run` is told, read strictly. */
+import { serviceNameProblem } from '@weft/proto';
+import { UsageError, wrongValue } from './errors.ts';
+
+export interface RunOptions {
+  readonly service: string;
+  readonly egress?: true;
+  readonly port?: readonly string[];
+  readonly data?: string;
+  readonly runSocket?: string;
+}
+
+/** Pairs on one line to the agent. */
+const MOST_PORTS = 64;
+
+/** Throws UsageError. */
+export function readServiceName(service: string): string {
+  const problem = serviceNameProblem(service);
+  if (problem !== undefined) throw wrongValue('--service', problem, service);
+  return service;
+}
+
+/** Declared port to the one where the program listens instead. Throws UsageError. */
+export function readMovedPorts(pairs: readonly string[]): ReadonlyMap<number, number> {
+  if (pairs.length > MOST_PORTS)
+    throw new UsageError(`at most ${MOST_PORTS} ports may be given; found ${pairs.length}`);
+  const ports = new Map<number, number>();
+  for (const pair of pairs) {
+    const [, declared = '', inside = ''] = /^(\d{1,5})=(\d{1,5})$/.exec(pair) ?? [];
+    const [port, at] = [Number(declared), Number(inside)];
+    if (!isPort(port) || !isPort(at)) throw wrongValue('--port', 'DECLARED=INSIDE, two ports, such as 3000=8080', pair);
+    if (ports.has(port)) throw new UsageError(`--port ${port} is given twice`);
+    ports.set(port, at);
+  }
+  return ports;
+}
+
+function isPort(port: number): boolean {
+  return port > 0 && port < 65_536;
+}

@@ -1,0 +1,162 @@
+/**
+ * Where one sandbox's program calls services: a TCP listener for each port that any of them declares, on every address of the
+ * agent's side, for only addresses of services lead there; and a socket for each place that takes datagrams.
+ */
+import { createSocket, type Socket } from 'node:dgram';
+import { isShortage, listenerName } from '@weft/proto';
+import type { Logger } from 'pino';
+import { descriptorOf } from '../bytes/inside/descriptor.ts';
+import { type OpenFiles, outOfFiles } from '../bytes/open-files.ts';
+import { listenHandle } from '../bytes/socket-listen.ts';
+import { type ListenerSpec, listenerKey } from '../outbound/listener-spec.ts';
+import type { BoundListener } from '../outbound/listeners.ts';
+import type { OutboundSide } from '../outbound/outbound.ts';
+import type { SandboxSockets } from './sockets.ts';
+
+/** Of one sandbox; the share of files that listeners of the host have bounds them all. */
+export const MOST_LISTENERS = 1_024;
+/** Sockets asked for at once. */
+const AT_ONCE = 16;
+const AGAIN_MS = 1_000;
+
+export interface SandboxListenersOptions {
+  readonly sockets: Pick<SandboxSockets, 'ask'>;
+  readonly side: OutboundSide;
+  readonly files: OpenFiles;
+  readonly log: Logger;
+  /** Listeners of the netmap of now. */
+  readonly places: () => SandboxPlaces;
+}
+
+/** All places that a program may call, by what a socket knows of itself. */
+export class SandboxPlaces {
+  /** By `ADDRESS:PORT`. */
+  readonly streams = new Map<string, ListenerSpec>();
+  /** By the key of the listener. */
+  readonly wanted = new Map<string, ListenerSpec>();
+  /** More were declared than one sandbox listens on. */
+  readonly left: number;
+
+  constructor(specs: ReadonlyMap<string, ListenerSpec>) {
+    let left = 0;
+    for (const spec of specs.values()) {
+      const stream = spec.protocol === 'tcp';
+      if (stream) this.streams.set(`${spec.address}:${spec.port}`, spec);
+      const key = stream ? `tcp ${spec.port}` : listenerKey(spec);
+      if (this.wanted.has(key)) continue;
+      if (this.wanted.size < MOST_LISTENERS) this.wanted.set(key, spec);
+      else left++;
+    }
+    this.left = left;
+  }
+}
+
+export class SandboxListeners {
+  readonly #options: SandboxListenersOptions;
+  readonly #bound = new Map<string, BoundListener>();
+  #again: NodeJS.Timeout | undefined;
+  #running: Promise<void> | undefined;
+  #closed: boolean = false;
+
+  constructor(options: SandboxListenersOptions) {
+    this.#options = options;
+  }
+
+  get count(): number {
+    return this.#bound.size;
+  }
+
+  /** Makes those of the places of now the ones that are bound. Resolves when each is, or has failed and is tried again later. */
+  async follow(): Promise<void> {
+    while (this.#running !== undefined) await this.#running;
+    if (this.#closed) return;
+    this.#running = this.#reconcile().finally(() => {
+      this.#running = undefined;
+    });
+    await this.#running;
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#again);
+    for (const bound of this.#bound.values()) bound.close();
+    this.#bound.clear();
+  }
+
+  async #reconcile(): Promise<void> {
+    clearTimeout(this.#again);
+    const { wanted } = this.#options.places();
+    for (const [key, bound] of this.#bound) {
+      if (wanted.has(key)) continue;
+      this.#bound.delete(key);
+      bound.close();
+    }
+    const missing = [...wanted].filter(([key]) => !this.#bound.has(key));
+    let failed = false;
+    for (let at = 0; at < missing.length && !this.#closed; at += AT_ONCE) {
+      const done = await Promise.all(missing.slice(at, at + AT_ONCE).map(([key, spec]) => this.#bind(key, spec)));
+      failed ||= done.includes(false);
+    }
+    if (failed && !this.#closed) this.#again = setTimeout(() => void this.follow(), AGAIN_MS).unref();
+  }
+
+  async #bind(key: string, spec: ListenerSpec): Promise<boolean> {
+    const { files, log } = this.#options;
+    try {
+      const bound = await (spec.protocol === 'tcp' ? this.#bindStreams(spec.port) : this.#bindDatagrams(spec));
+      if (this.#closed) bound.close();
+      else this.#bound.set(key, bound);
+      return true;
+    } catch (err) {
+      if (isShortage(err)) files.ranOut();
+      // A sandbox that is gone has no listeners, and its end is told elsewhere.
+      if (!this.#closed)
+        log.warn(
+          { event: 'sandbox-listen-failed', listener: listenerName(spec), err },
+          'a sandbox is not listened for; tried again',
+        );
+      return false;
+    }
+  }
+
+  async #bindStreams(port: number): Promise<BoundListener> {
+    const { sockets, side, files, places, log } = this.#options;
+    const handle = await sockets.ask({ where: 'agent', kind: 'tcp-listen', host: '0.0.0.0', port });
+    const onError = (err: Error) => {
+      if (isShortage(err)) files.ranOut();
+      log.warn({ event: 'accept-failed', listener: `sandbox:${port}`, err }, 'accepting failed');
+    };
+    return await listenHandle(handle, { files, onError }, (client, remote, called) => {
+      const spec = places().streams.get(`${called.address}:${called.port}`);
+      // Of the services at this port none has that address.
+      if (spec === undefined) client.reset();
+      else side.stream(client, remote, spec);
+    });
+  }
+
+  async #bindDatagrams(spec: ListenerSpec): Promise<BoundListener> {
+    const { sockets, side, files } = this.#options;
+    const handle = await sockets.ask({ where: 'agent', kind: 'udp', host: spec.address, port: spec.port });
+    const socket = await socketOf(handle);
+    if (files.spares(descriptorOf(socket))) return side.datagrams(spec, socket);
+    socket.close();
+    throw outOfFiles('bind');
+  }
+}
+
+/** A bound one, of IPv4. */
+export function socketOf(handle: unknown): Promise<Socket> {
+  const socket = createSocket({
+    type: 'udp4',
+    // Addresses here are never names; the default lookup would cost a turn of the loop at every answer.
+    lookup: (address, _options, callback) => callback(null, address, 4),
+  });
+  return new Promise((resolve, reject) => {
+    socket.once('error', reject);
+    // As documented of handles that a child process is sent.
+    (socket.bind as (handle: unknown, done: () => void) => Socket).call(socket, handle, () => {
+      socket.off('error', reject);
+      resolve(socket);
+    });
+  });
+}

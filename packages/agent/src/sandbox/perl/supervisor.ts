@@ -1,0 +1,209 @@
+/**
+ * What `weft run` becomes: it keeps the terminal and the signals, makes the namespaces, and hands the agent sockets of
+ * them. Arguments: architecture, KEY=VALUE…, --, the command.
+ */
+import { NETWORK } from './network.ts';
+import { PROGRAM_SIDE } from './program-side.ts';
+import { REFUSALS } from './refusals.ts';
+import { SYSTEM } from './system.ts';
+
+const SUPERVISE = String.raw`
+my %sandbox = (hide => []);
+while (@ARGV) {
+  my $argument = shift @ARGV;
+  last if $argument eq '--';
+  my ($key, $value) = split /=/, $argument, 2;
+  if ($key eq 'hide') { push @{$sandbox{hide}}, $value }
+  elsif ($key eq 'environment') { my ($name, $text) = split /=/, $value, 2; $ENV{$name} = $text }
+  else { $sandbox{$key} = $value }
+}
+$sandbox{command} = [@ARGV];
+$sandbox{directory} = readlink('/proc/self/cwd') // '/';
+$0 = "weft run $sandbox{service}";
+$SIG{PIPE} = 'IGNORE';
+# Node leaves pipes that do not block, and raises how many files may be open; a program expects neither.
+for my $stream (*STDIN, *STDOUT, *STDERR) { my $flags = fcntl($stream, 3, 0); fcntl($stream, 4, $flags & ~04000) if $flags }
+if (($sandbox{files} // '') =~ /^\d+$/) {
+  my $limits = pack('Q Q', 0, 0);
+  if (defined call('prlimit', 0, 7, 0, $limits)) { my (undef, $most) = unpack('Q Q', $limits); my $wanted = pack('Q Q', $sandbox{files}, $most); call('prlimit', 0, 7, $wanted, 0) }
+}
+
+# Who asks is waiting for the first answer; later ones are found again without a hurry.
+my ($FIRST_MS, $AGAIN_MS, $WATCH_MS, $DIAL_MS) = (30_000, 500, 500, 5_000);
+my ($MOST_DIALS, $MOST_LISTENERS, $MOST_LINE) = (256, 256, 65_536);
+
+my @passed = @SIGNALS{qw(HUP INT QUIT USR1 USR2 TERM CONT TSTP WINCH)};
+my $before = block(signal_set(@passed, $SIGNALS{CHLD}, 22)); # and SIGTTOU
+my $signals = signal_file(signal_set(@passed, $SIGNALS{CHLD})) or refuse(open => 'signals', $! + 0);
+my $terminal;
+if (open(my $tty, '<', '/dev/tty')) { my $group = pack('i', 0); $terminal = unpack('i', $group) if ioctl($tty, 0x540f, $group) } # TIOCGPGRP
+
+my ($user, $group) = ($>, (split ' ', $))[0]);
+defined call('unshare', 0x10000000) or refuse(user => 'user', $! + 0);
+# setgroups(2) would let go of a group that is denied something.
+spew('/proc/self/setgroups', 'deny') or refuse(map => '/proc/self/setgroups', $! + 0);
+spew('/proc/self/uid_map', "$user $user 1") or refuse(map => '/proc/self/uid_map', $! + 0);
+spew('/proc/self/gid_map', "$group $group 1") or refuse(map => '/proc/self/gid_map', $! + 0);
+defined call('unshare', 0x40000000) or refuse(unshare => 'net', $! + 0);
+my ($program_side, $agent_side) = make_networks($sandbox{range}, $sandbox{prefix}, $sandbox{egress});
+$sandbox{networks} = { program => $program_side, agent => $agent_side };
+defined call('unshare', 0x20000000) or refuse(unshare => 'pid', $! + 0);
+socketpair(my $line, my $far, AF_UNIX, SOCK_STREAM, PF_UNSPEC) or refuse(open => 'socketpair', $! + 0);
+my $first = fork() // refuse(fork => 'process', $! + 0);
+if ($first == 0) { close $line; be_first(\%sandbox, $far, $before); exit 1 }
+close $far;
+call('prctl', 4, 0, 0, 0, 0); # PR_SET_DUMPABLE
+
+my ($agent, $heard, $told, $started, $accepted, $watching, $seen) = (undef, '', '', 0, 0, 0, '');
+my ($said_why, $again_ms, $look_ms, $begun_ms) = ('', 0, 0, now_ms());
+my %dials;
+
+sub now_ms { my ($seconds) = split ' ', slurp('/proc/uptime'); return $seconds * 1000 }
+
+sub leave_agent {
+  close $agent if $agent;
+  ($agent, $heard, $watching, $seen, %dials) = (undef, '', 0, '');
+  $again_ms = now_ms() + $AGAIN_MS;
+}
+
+sub join_agent {
+  socket(my $socket, AF_UNIX, SOCK_STREAM, PF_UNSPEC) or return;
+  connect($socket, pack_sockaddr_un($sandbox{socket})) or do { $again_ms = now_ms() + $AGAIN_MS; return };
+  setsockopt($socket, SOL_SOCKET, 21, pack('q q', 5, 0)); # SO_SNDTIMEO
+  $agent = $socket;
+  say_agent("hello $sandbox{hello}");
+}
+
+sub say_agent { my ($text) = @_; return unless $agent; my $gone = syswrite($agent, "$text\n"); leave_agent() unless ($gone // 0) == length($text) + 1 }
+
+sub hand_over {
+  my ($id, $socket) = @_;
+  my $text = "socket $id\n";
+  my $gone = send_file($agent, $text, $socket);
+  leave_agent() unless ($gone // 0) == length $text;
+}
+
+sub obey {
+  my ($what, @words) = split ' ', $_[0];
+  if ($what eq 'socket') {
+    my ($id, $where, $kind, @place) = @words;
+    return unless ($where // '') =~ /^(?:agent|program)$/ && @place >= 2;
+    if ($kind eq 'tcp' && keys %dials >= $MOST_DIALS) { say_agent("failed $id 11"); return }
+    my $socket = make_socket($sandbox{networks}, $where, $kind, @place);
+    my $errno = $! + 0;
+    if (!$socket) { say_agent("failed $id $errno"); return }
+    if ($kind eq 'tcp') { $dials{$id} = { socket => $socket, until => now_ms() + $DIAL_MS }; return }
+    hand_over($id, $socket);
+  }
+  elsif ($what eq 'ready') { $accepted = 1; $said_why = ''; start() }
+  elsif ($what eq 'watch') { ($watching, $look_ms) = (1, 0) }
+  elsif ($what eq 'refused') {
+    my $why = text($words[0] // '%');
+    if (!$accepted) { print STDERR "weft: $why\n"; exit 1 }
+    # The program goes on, as it does while there is no agent.
+    print STDERR "weft: the agent does not take $sandbox{service} back: $why\n" if $why ne $said_why;
+    $said_why = $why;
+    leave_agent();
+    $again_ms = now_ms() + 5_000;
+  }
+}
+
+sub start { return if $started; $started = 1; syswrite($line, "start\n") }
+
+# What the program listens on, as proto:address:port.
+sub listeners {
+  enter($program_side);
+  my %tables = map { $_ => slurp("/proc/self/net/$_") // '' } qw(tcp tcp6 udp udp6);
+  enter($agent_side);
+  my @found;
+  for my $table (sort keys %tables) {
+    my (undef, @rows) = split /\n/, $tables{$table};
+    for my $row (@rows) {
+      my (undef, $local, $remote, $state) = split ' ', $row;
+      next unless $state eq ($table =~ /^tcp/ ? '0A' : '07');
+      my ($address, $port) = split /:/, $local;
+      push @found, join ':', substr($table, 0, 3), lc $address, hex $port;
+    }
+  }
+  @found = sort @found;
+  return @found > $MOST_LISTENERS ? @found[0 .. $MOST_LISTENERS - 1] : @found;
+}
+
+sub look {
+  my $now = join ',', listeners();
+  return if $now eq $seen;
+  $seen = $now;
+  say_agent('listening ' . ($now eq '' ? '%' : $now));
+}
+
+sub settle_dials {
+  my ($writable) = @_;
+  for my $id (keys %dials) {
+    my ($socket, $until) = @{$dials{$id}}{qw(socket until)};
+    my $ready = vec($writable, fileno $socket, 1);
+    next unless $ready || now_ms() > $until;
+    delete $dials{$id};
+    my $errno = $ready ? unpack('i', getsockopt($socket, SOL_SOCKET, SO_ERROR)) : 110;
+    $errno ? say_agent("failed $id $errno") : hand_over($id, $socket);
+  }
+}
+
+# As the program ended, so does this.
+sub end_as {
+  my ($status) = @_;
+  # A shell in there took the terminal for its own group.
+  if (($terminal // 0) == getpgrp() && open(my $tty, '<', '/dev/tty')) { my $mine = pack('i', $terminal); ioctl($tty, 0x5410, $mine) } # TIOCSPGRP
+  my $signal = $status & 0x7f;
+  exit($status >> 8 & 0xff) if !$signal;
+  $SIG{PIPE} = 'DEFAULT';
+  kill $signal, $$;
+  block(pack('Q', 0));
+  exit 128 + $signal;
+}
+
+my $from_first = '';
+my $made = 0;
+while (1) {
+  my $now = now_ms();
+  join_agent() if !$agent && $made && $now >= $again_ms;
+  if (!$accepted && $now - $begun_ms > $FIRST_MS) {
+    print STDERR "weft: the agent at $sandbox{socket} does not answer within 30 s; see weft status\n";
+    exit 1;
+  }
+  if ($agent && $watching && $now >= $look_ms) { look(); $look_ms = $now + $WATCH_MS }
+  my ($readable, $writable) = ('', '');
+  vec($readable, fileno $_, 1) = 1 for grep { defined } $signals, $line, $agent;
+  vec($writable, fileno $_->{socket}, 1) = 1 for values %dials;
+  my $wait = $watching ? $WATCH_MS : !$agent && $made ? $AGAIN_MS : !$accepted ? 1_000 : undef;
+  next if select($readable, $writable, undef, defined $wait ? $wait / 1000 : undef) < 0;
+  settle_dials($writable) if %dials;
+  if (vec($readable, fileno $signals, 1)) {
+    while (my ($number, undef, $code) = next_signal($signals)) {
+      next if $number == $SIGNALS{CHLD};
+      # The terminal's own go to the program too, which is of the same group; and when it stops, so does this.
+      next if $code == 0x80 && $number != $SIGNALS{CONT};
+      if ($started) { syswrite($line, "signal $number\n") }
+      elsif ($number =~ /^(?:1|2|3|15)$/) { end_as($number) }
+    }
+  }
+  if ($agent && vec($readable, fileno $agent, 1)) {
+    my $size = sysread($agent, $heard, 4096, length $heard);
+    if (!$size || length $heard > $MOST_LINE) { leave_agent() }
+    else { while ($agent && $heard =~ s/^([^\n]*)\n//) { obey($1) } }
+  }
+  if (vec($readable, fileno $line, 1)) {
+    my $size = sysread($line, $from_first, 4096, length $from_first);
+    while ($from_first =~ s/^(\w+) ?(\d*)\n//) {
+      if ($1 eq 'made') { $made = 1 }
+      elsif ($1 eq 'stopped') { kill 'STOP', $$ }
+      elsif ($1 eq 'ended') { end_as($2) }
+    }
+    next if $size;
+    # Without a word: it has told why on stderr, or somebody ended it.
+    waitpid($first, 0);
+    end_as($?);
+  }
+}
+`;
+
+export const SUPERVISOR = [SYSTEM, REFUSALS, NETWORK, PROGRAM_SIDE, SUPERVISE].join('\n');

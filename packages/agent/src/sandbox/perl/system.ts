@@ -1,0 +1,59 @@
+/** Of the Perl programs: system calls that Perl has no words for, signals, and files that go from process to process. */
+export const SYSTEM = String.raw`
+use strict;
+use warnings;
+no warnings 'exec';
+use Socket qw(AF_UNIX AF_INET SOCK_STREAM SOCK_DGRAM SOL_SOCKET SO_ERROR SO_REUSEADDR SOMAXCONN PF_UNSPEC inet_aton inet_ntoa pack_sockaddr_in unpack_sockaddr_in pack_sockaddr_un);
+
+# As Node names it. Numbers from the kernel's asm/unistd.h.
+my $arm = shift(@ARGV) eq 'arm64';
+my %number = $arm
+  ? (unshare => 97, setns => 268, mount => 40, prctl => 167, capset => 91, sendmsg => 211, recvmsg => 212, signalfd => 74, sigprocmask => 135, close_range => 436, sethostname => 161, prlimit => 261)
+  : (unshare => 272, setns => 308, mount => 165, prctl => 157, capset => 126, sendmsg => 46, recvmsg => 47, signalfd => 289, sigprocmask => 14, close_range => 436, sethostname => 170, prlimit => 302);
+
+sub call { my ($name, @arguments) = @_; my $result = syscall($number{$name}, @arguments); return $result == -1 ? undef : $result }
+sub pointer { return unpack('Q', pack('P', $_[0])) }
+sub slurp { my ($path) = @_; open(my $file, '<', $path) or return undef; local $/; return scalar <$file> }
+sub spew { my ($path, $text) = @_; open(my $file, '>', $path) or return 0; my $done = syswrite($file, $text); return defined $done && close($file) }
+
+# Words that cross a line: all but what needs no telling apart is written as %XX.
+sub word { my ($text) = @_; $text =~ s/([^A-Za-z0-9._:\/,=-])/sprintf('%%%02X', ord $1)/ge; return $text eq '' ? '%' : $text }
+sub text { my ($word) = @_; return '' if $word eq '%'; $word =~ s/%([0-9A-F]{2})/chr hex $1/ge; return $word }
+
+my %SIGNALS = (HUP => 1, INT => 2, QUIT => 3, USR1 => 10, USR2 => 12, TERM => 15, CHLD => 17, CONT => 18, TSTP => 20, WINCH => 28);
+sub signal_set { my $mask = 0; $mask |= 1 << ($_ - 1) for @_; return pack('Q', $mask) }
+# Answers with the set that was blocked before.
+sub block { my ($set) = @_; my $before = pack('Q', 0); call('sigprocmask', 2, $set, $before, 8); return $before }
+sub signal_file { my ($set) = @_; my $fd = call('signalfd', -1, $set, 8, 02000000 | 04000); return undef unless defined $fd; open(my $file, '+<&=', $fd) or return undef; return $file }
+# struct signalfd_siginfo: number, errno, code, process; undefined where none waits.
+sub next_signal { my ($file) = @_; my $size = sysread($file, my $info, 128); return ($size // 0) == 128 ? unpack('L l l L', $info) : () }
+
+# struct msghdr of 64 bits: name, its length, pieces, their number, control, its length, flags
+sub message { my ($piece, $control) = @_; return pack('Q L x4 Q Q Q Q l x4', 0, 0, pointer($$piece), 1, pointer($$control), length $$control, 0) }
+# One file goes with the text. Answers with how much of it went.
+sub send_file {
+  my ($socket, $text, $file) = @_;
+  my $control = pack('Q l l l x4', 20, 1, 1, fileno $file); # struct cmsghdr: length, SOL_SOCKET, SCM_RIGHTS
+  my $piece = pack('Q Q', pointer($text), length $text);
+  my $message = message(\$piece, \$control);
+  return call('sendmsg', fileno $socket, $message, 0x4000); # MSG_NOSIGNAL
+}
+# Answers with text and files; undefined with $! where there is none, an empty text at the end.
+sub receive_files {
+  my ($socket, $size) = @_;
+  my ($text, $control) = ('', '');
+  vec($text, $size - 1, 8) = 0;
+  vec($control, 23, 8) = 0;
+  my $piece = pack('Q Q', pointer($text), $size);
+  my $message = message(\$piece, \$control);
+  my $got = call('recvmsg', fileno $socket, $message, 0x40000000 | 0x40); # MSG_CMSG_CLOEXEC, MSG_DONTWAIT
+  return () unless defined $got;
+  my @files;
+  my (undef, undef, undef, undef, undef, $used) = unpack('Q L x4 Q Q Q Q', $message);
+  if (($used // 0) >= 20) {
+    my (undef, $level, $type, $fd) = unpack('Q l l l', $control);
+    if ($level == 1 && $type == 1 && open(my $file, '+<&=', $fd)) { push @files, $file }
+  }
+  return (substr($text, 0, $got), @files);
+}
+`;

@@ -1,0 +1,169 @@
+/**
+ * Who comes to `run.sock`: sandboxes, and commands that are about to begin one. Node can neither be told who is at the other end
+ * of a socket nor be handed a socket by a stranger, so a small Perl program is between. It is there from the first who comes,
+ * and passes both on by the channel that Node has for its children.
+ */
+import { type ChildProcess, type SendHandle, spawn } from 'node:child_process';
+import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
+import net from 'node:net';
+import type { Logger } from 'pino';
+import { PERL } from '../owner/diagnosis.ts';
+import { RELAY_PROGRAM } from './perl/relay.ts';
+
+/** One who came. */
+export interface Visitor {
+  /** By the kernel's word. */
+  readonly uid: number;
+  readonly pid: number;
+  /** A line without its end. */
+  say(line: string): void;
+  /** What was said before goes out first. */
+  close(): void;
+}
+
+export interface VisitorEvents {
+  /** A socket comes with a line alone. */
+  line(line: string, handle: SendHandle | undefined): void;
+  /** Once, and nothing after it. */
+  closed(): void;
+}
+
+export interface RelayOptions {
+  /** Of the unix socket; whatever socket an agent before left there is removed. */
+  readonly path: string;
+  readonly arrived: (visitor: Visitor) => VisitorEvents;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+  /** Told what is wrong, and undefined when it is right again. */
+  readonly failed: (reason: string | undefined) => void;
+}
+
+/** What the Perl program says. */
+interface Told {
+  readonly connection: number;
+  readonly user?: number;
+  readonly process?: number;
+  readonly line?: string;
+  readonly closed?: true;
+}
+
+/** One that ended is started again after so long. */
+const AGAIN_MS = 1_000;
+/** Of a path, by unix(7). */
+const MOST_PATH = 100;
+
+export class Relay {
+  readonly #options: RelayOptions;
+  readonly #visitors = new Map<number, VisitorEvents>();
+  #door: net.Server | undefined;
+  #child: ChildProcess | undefined;
+
+  constructor(options: RelayOptions) {
+    this.#options = options;
+    const { path, signal, failed } = options;
+    if (Buffer.byteLength(path) > MOST_PATH) {
+      failed(`the path ${path} is longer than the ${MOST_PATH} bytes of a unix socket's`);
+      return;
+    }
+    signal.addEventListener('abort', () => this.#close(), { once: true });
+    if (!signal.aborted) this.#open();
+  }
+
+  /** Process of the Perl program, while there is one. */
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  /** Until somebody comes, there is no Perl. */
+  #open(): void {
+    const { path, failed } = this.#options;
+    try {
+      if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() === true) unlinkSync(path);
+    } catch {
+      // Listening says why.
+    }
+    const door = net.createServer((visitor) => {
+      // It comes again, as everybody does who finds nobody, and is answered by the Perl program then.
+      visitor.destroy();
+      if (this.#door === undefined) return;
+      this.#door = undefined;
+      door.close(() => this.#start());
+    });
+    door.on('error', (error) => failed(`cannot listen on ${path}: ${error.message}`));
+    door.listen(path, () => {
+      try {
+        chmodSync(path, 0o666);
+        failed(undefined);
+      } catch (error) {
+        failed(`cannot open ${path} to others: ${(error as Error).message}`);
+      }
+    });
+    door.unref();
+    this.#door = door;
+  }
+
+  #start(): void {
+    const { path, signal, failed, log } = this.#options;
+    if (signal.aborted) return;
+    const child = spawn(PERL, ['-e', RELAY_PROGRAM, process.arch, path], {
+      env: {},
+      cwd: '/',
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
+    });
+    this.#child = child;
+    child.on('message', (told, handle) => this.#hear(told as Told, handle as SendHandle | undefined));
+    child.on('error', (error) => failed(`${PERL} cannot be started: ${error.message}; install perl-base`));
+    child.on('spawn', () => failed(undefined));
+    child.on('close', () => {
+      if (this.#child !== child) return;
+      this.#child = undefined;
+      this.#leaveAll();
+      if (signal.aborted) return;
+      log.warn(
+        { event: 'sandbox-relay-ended' },
+        'the program that sandboxes reach this agent by has ended; it is started again',
+      );
+      setTimeout(() => this.#start(), AGAIN_MS).unref();
+    });
+  }
+
+  #hear({ connection, user, process, line, closed }: Told, handle: SendHandle | undefined): void {
+    if (user !== undefined && process !== undefined) {
+      const say = (text: string) => this.#say(`${connection} ${text}`);
+      const visitor = { uid: user, pid: process, say, close: () => say('close') };
+      this.#visitors.set(connection, this.#options.arrived(visitor));
+      return;
+    }
+    const events = this.#visitors.get(connection);
+    if (closed === true) {
+      this.#visitors.delete(connection);
+      events?.closed();
+    } else if (events !== undefined && line !== undefined) events.line(line, handle);
+    else closeHandle(handle);
+  }
+
+  #say(text: string): void {
+    const child = this.#child;
+    // Its end is told by `close`.
+    if (child?.connected === true) child.send(text, () => {});
+  }
+
+  #leaveAll(): void {
+    const left = [...this.#visitors.values()];
+    this.#visitors.clear();
+    for (const events of left) events.closed();
+  }
+
+  #close(): void {
+    this.#door?.close();
+    this.#door = undefined;
+    this.#leaveAll();
+    // It ends with the channel, and takes the socket's file with it.
+    if (this.#child?.connected === true) this.#child.disconnect();
+  }
+}
+
+/** Of what nobody takes. */
+export function closeHandle(handle: SendHandle | undefined): void {
+  (handle as { close?: () => void } | undefined)?.close?.();
+}

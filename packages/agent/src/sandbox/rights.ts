@@ -1,0 +1,53 @@
+/** Which sandboxes this host takes, by the kernel's word of who begins one. */
+import { listed } from '@weft/proto';
+import type { AgentService } from '../config/agent-file.ts';
+import { Users } from '../owner/users.ts';
+import type { Netmap } from '../words/netmap.ts';
+
+export interface RightsOptions {
+  /** By name, from the agent file. */
+  readonly services: ReadonlyMap<string, AgentService>;
+  /** Of the agent; undefined where users have no numbers. */
+  readonly uid: number | undefined;
+  readonly users?: Users;
+}
+
+/** Names in a sentence. */
+const NAMED = 6;
+
+export class SandboxRights {
+  readonly #options: RightsOptions;
+  readonly #users: Users;
+
+  constructor(options: RightsOptions) {
+    this.#options = options;
+    this.#users = options.users ?? new Users();
+  }
+
+  /** Its name, or the number written out. */
+  nameOf(uid: number): string {
+    this.#users.refresh();
+    return this.#users.nameOf(uid);
+  }
+
+  /** Why that user may not run a program as the service here; undefined where it may. */
+  refusal({ self, services: known }: Netmap, service: string, uid: number): string | undefined {
+    if (self === undefined)
+      return 'this host is a member of no network now, so nothing may run as a service of one; see weft status';
+    if (!known.has(service))
+      return `network ${self.network} has no service ${service}; declare it in the mesh file, then weft apply`;
+    if (!self.services.includes(service)) {
+      const may = self.services.length === 0 ? 'no service' : listed(self.services, NAMED);
+      return `host ${self.host} may run ${may}, and not ${service}; an operator permits it: weft grant ${self.host} --services ${service}`;
+    }
+    if (uid === 0 || uid === this.#options.uid) return undefined;
+    const match = this.#options.services.get(service)?.match;
+    this.#users.refresh();
+    if (match?.user !== undefined && this.#users.numberOf(match.user) === uid) return undefined;
+    const name = this.#users.nameOf(uid);
+    return (
+      `user ${name} may run nothing as ${service} on host ${self.host}: only root, the agent's own user and the one that the agent file names may; ` +
+      `write services: { ${service}: { match: { user: ${name} } } } there, then weft reload`
+    );
+  }
+}

@@ -1,0 +1,205 @@
+/** All programs of this host that are shut in with the mesh: who may begin one, and what each is given of the netmap of now. */
+import { type AddressRange, formatPortRange, formatRange } from '@weft/proto';
+import type { Logger } from 'pino';
+import type { OpenFiles } from '../bytes/open-files.ts';
+import type { DnsServer } from '../dns/index.ts';
+import { listenerSpecs } from '../outbound/listener-spec.ts';
+import type { OutboundSide, SideSpeakers } from '../outbound/outbound.ts';
+import type { Netmap } from '../words/netmap.ts';
+import { type Problems, passing } from '../words/problems.ts';
+import { type Granted, readWanted, toWord, type Wanted } from './lines.ts';
+import { SandboxPlaces } from './listeners.ts';
+import { Relay, type Visitor, type VisitorEvents } from './relay.ts';
+import type { SandboxRights } from './rights.ts';
+import { Sandbox } from './sandbox.ts';
+import type { Sandboxed } from './sandboxed.ts';
+import { speakersOf } from './speakers.ts';
+
+/** At once; each has sockets of the agent. */
+export const MOST_SANDBOXES = 200;
+/** Who came and did not say in this time what it wants. */
+const HELLO_MS = 5_000;
+
+export interface SandboxesOptions {
+  /** Of the unix socket. */
+  readonly path: string;
+  /** Directories of the agent that no program in a sandbox is to see. */
+  readonly hide: readonly string[];
+  readonly range: AddressRange;
+  /** Called now and after each netmap. */
+  readonly netmap: () => Netmap;
+  readonly rights: SandboxRights;
+  readonly sandboxed: Sandboxed;
+  readonly side: (speakers: SideSpeakers) => OutboundSide;
+  readonly dns: Pick<DnsServer, 'serveAlso'>;
+  readonly files: OpenFiles;
+  readonly problems: Problems;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+}
+
+/** As `weft status` tells. */
+export interface SandboxStatus {
+  readonly service: string;
+  readonly user: string;
+  /** Of its supervisor. */
+  readonly pid: number;
+  readonly since: string;
+  readonly egress: boolean;
+}
+
+export class Sandboxes {
+  readonly #options: SandboxesOptions;
+  readonly #running = new Set<Sandbox>();
+  readonly #relay: Relay;
+  readonly #crowded: (message?: string) => void;
+  #places: { readonly netmap: Netmap; readonly places: SandboxPlaces } | undefined;
+
+  constructor(options: SandboxesOptions) {
+    this.#options = options;
+    const { path, log, signal, problems } = options;
+    this.#crowded = passing(problems, { code: 'sandbox-listeners', subject: 'weft run', message: '' });
+    this.#relay = new Relay({
+      path,
+      log,
+      signal,
+      arrived: (visitor) => this.#arrived(visitor),
+      failed: (reason) => {
+        if (reason === undefined) problems.clear('run-socket', path);
+        else
+          problems.raise({
+            code: 'run-socket',
+            subject: path,
+            message: `${reason}; weft run finds no agent there until that is mended`,
+          });
+      },
+    });
+  }
+
+  get current(): readonly SandboxStatus[] {
+    const { rights } = this.#options;
+    return [...this.#running].map(({ service, uid, pid, sinceMs, egress }) => ({
+      service,
+      user: rights.nameOf(uid),
+      pid,
+      since: new Date(sinceMs).toISOString(),
+      egress,
+    }));
+  }
+
+  /** Of the program between, while there is one. */
+  get relayPid(): number | undefined {
+    return this.#relay.pid;
+  }
+
+  /** To be called after each netmap and agent file: who may not go on is refused, the others follow. Resolves when all do. */
+  async follow(): Promise<void> {
+    const { rights, netmap } = this.#options;
+    for (const sandbox of this.#running) {
+      const refusal = rights.refusal(netmap(), sandbox.service, sandbox.uid);
+      if (refusal !== undefined) sandbox.refuse(refusal);
+    }
+    await Promise.all([...this.#running].map((sandbox) => sandbox.follow()));
+  }
+
+  #arrived(visitor: Visitor): VisitorEvents {
+    let sandbox: Sandbox | undefined;
+    const late = setTimeout(() => visitor.close(), HELLO_MS);
+    return {
+      line: (line, handle) => {
+        if (sandbox !== undefined) {
+          sandbox.line(line, handle);
+          return;
+        }
+        clearTimeout(late);
+        sandbox = this.#greet(visitor, line);
+        if (sandbox === undefined) visitor.close();
+      },
+      closed: () => {
+        clearTimeout(late);
+        sandbox?.closed();
+      },
+    };
+  }
+
+  #greet(visitor: Visitor, line: string): Sandbox | undefined {
+    const [what, ...words] = line.split(' ');
+    const wanted = readWanted(words);
+    const refuse = (reason: string) => visitor.say(`refused ${toWord(reason)}`);
+    if (wanted === undefined || (what !== 'hello' && what !== 'ask')) {
+      refuse('the agent of this host is of another version than this weft; run both of the same');
+      return undefined;
+    }
+    const refusal = this.#refusal(wanted, visitor.uid);
+    if (refusal !== undefined) {
+      refuse(refusal);
+      return undefined;
+    }
+    if (what === 'ask') {
+      visitor.say(`granted ${toWord(JSON.stringify(this.#granted(wanted)))}`);
+      return undefined;
+    }
+    return this.#begin(visitor, wanted);
+  }
+
+  #refusal({ service, egress }: Wanted, uid: number): string | undefined {
+    const { rights, netmap } = this.#options;
+    if (this.#running.size >= MOST_SANDBOXES)
+      return `${MOST_SANDBOXES} sandboxes run on this host, and an agent has no more; end one, or run this on another host`;
+    if (egress) return 'this agent reaches the internet for no sandbox; run without --egress';
+    return rights.refusal(netmap(), service, uid);
+  }
+
+  #granted({ service }: Wanted): Granted {
+    const { range, hide, netmap } = this.#options;
+    const { self, services } = netmap();
+    const callable = [...services.values()].filter(({ service: { kind } }) => kind !== 'worker');
+    return {
+      range: formatRange(range),
+      hide,
+      network: self?.network ?? '',
+      host: self?.host ?? '',
+      services: callable.flatMap(({ service: { name, ports }, address }) =>
+        address === undefined ? [] : [{ name, address, ports: ports.map(formatPortRange) }],
+      ),
+      ports: services.get(service)?.service.ports.map(formatPortRange) ?? [],
+    };
+  }
+
+  #begin(visitor: Visitor, wanted: Wanted): Sandbox {
+    const { side, dns, files, log, rights, sandboxed, netmap } = this.#options;
+    const { uid, pid } = visitor;
+    const who = { service: wanted.service, user: rights.nameOf(uid), pid };
+    const sandbox = new Sandbox({
+      visitor,
+      wanted,
+      side: side(speakersOf(who, netmap)),
+      dns,
+      files,
+      log,
+      places: () => this.#placesNow(),
+      ended: () => {
+        this.#running.delete(sandbox);
+        sandboxed.leave(wanted.service);
+        log.info({ event: 'sandbox-ended', ...who }, 'a program in a sandbox is gone');
+      },
+    });
+    this.#running.add(sandbox);
+    sandboxed.enter(wanted.service);
+    log.info({ event: 'sandbox-began', ...who }, 'a program runs in a sandbox');
+    void sandbox.begin();
+    return sandbox;
+  }
+
+  /** Made once for all of them. */
+  #placesNow(): SandboxPlaces {
+    const netmap = this.#options.netmap();
+    if (this.#places?.netmap !== netmap) this.#places = { netmap, places: new SandboxPlaces(listenerSpecs(netmap)) };
+    const { places } = this.#places;
+    if (places.left > 0)
+      this.#crowded(
+        `${places.left} declared ports are not listened on in sandboxes, which have the first ones of the network alone; declare fewer different ports`,
+      );
+    return places;
+  }
+}

@@ -1,0 +1,92 @@
+/** Sockets of a sandbox's two network namespaces, which only who lives there can make: asked for one by one. */
+import type { SendHandle } from 'node:child_process';
+import { getSystemErrorMessage, getSystemErrorName } from 'node:util';
+import type { Protocol } from '@weft/proto';
+import { closeHandle, type Visitor } from './relay.ts';
+
+/**
+ * `agent` has nothing but this agent's own sockets; `program` is where the program is. A stream that is dialled comes
+ * connected, a listening one listening, one for datagrams bound.
+ */
+export interface SocketWanted {
+  readonly where: 'agent' | 'program';
+  readonly kind: 'tcp-listen' | 'tcp' | 'udp' | 'udp-to';
+  /** IPv4. */
+  readonly host: string;
+  readonly port: number;
+  /** Address and port to come from, of those that dial; 0 leaves the port to the system. */
+  readonly from?: { readonly host: string; readonly port: number };
+}
+
+/** At once; a sandbox that answers nothing must not gather them. */
+const MOST_WAITING = 512;
+/** Longer than the sandbox itself takes for a dial. */
+const ANSWER_MS = 6_000;
+
+interface Waiting {
+  readonly resolve: (handle: SendHandle) => void;
+  readonly reject: (cause: Error) => void;
+  readonly late: NodeJS.Timeout;
+}
+
+export class SandboxSockets {
+  readonly #visitor: Visitor;
+  readonly #waiting = new Map<number, Waiting>();
+  #next = 1;
+  #closed: boolean = false;
+
+  constructor(visitor: Visitor) {
+    this.#visitor = visitor;
+  }
+
+  /** Rejects with an error that has the system's `code`. */
+  ask({ where, kind, host, port, from }: SocketWanted): Promise<SendHandle> {
+    if (this.#closed) return Promise.reject(failed('ECONNRESET'));
+    if (this.#waiting.size >= MOST_WAITING) return Promise.reject(failed('EAGAIN'));
+    const id = this.#next++;
+    const source = from === undefined ? '' : ` ${from.host} ${from.port}`;
+    return new Promise((resolve, reject) => {
+      const late = setTimeout(() => this.#take(id)?.reject(failed('ETIMEDOUT')), ANSWER_MS);
+      this.#waiting.set(id, { resolve, reject, late });
+      this.#visitor.say(`socket ${id} ${where} ${kind} ${host} ${port}${source}`);
+    });
+  }
+
+  /** `socket ID` with the socket. */
+  came(id: number, handle: SendHandle | undefined): void {
+    const waiting = handle === undefined ? undefined : this.#take(id);
+    if (waiting === undefined || handle === undefined) closeHandle(handle);
+    else waiting.resolve(handle);
+  }
+
+  /** `failed ID ERRNO`. */
+  failed(id: number, errno: number): void {
+    this.#take(id)?.reject(systemFailure(errno));
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const id of [...this.#waiting.keys()]) this.#take(id)?.reject(failed('ECONNRESET'));
+  }
+
+  #take(id: number): Waiting | undefined {
+    const waiting = this.#waiting.get(id);
+    this.#waiting.delete(id);
+    clearTimeout(waiting?.late);
+    return waiting;
+  }
+}
+
+function systemFailure(errno: number): Error {
+  if (!Number.isInteger(errno) || errno <= 0 || errno > 133) return failed('EIO');
+  return Object.assign(new Error(getSystemErrorMessage(-errno)), { code: getSystemErrorName(-errno), errno: -errno });
+}
+
+function failed(code: string): Error {
+  return Object.assign(new Error(`the sandbox gave no socket: ${code}`), { code });
+}
+
+/** Kind of the socket that listens for this protocol. */
+export function listeningKind(protocol: Protocol): 'tcp-listen' | 'udp' {
+  return protocol === 'tcp' ? 'tcp-listen' : 'udp';
+}

@@ -1,0 +1,33 @@
+/** What a program in a sandbox speaks as: its service, for certain. Its user is told where a rule about what it calls speaks of users. */
+import { userNameProblem } from '@weft/proto';
+import type { SideSpeakers } from '../outbound/outbound.ts';
+import type { Speaker } from '../outbound/speakers.ts';
+import type { Netmap } from '../words/netmap.ts';
+import type { SourceClaim } from '../words/opening.ts';
+import { UNKNOWN_OWNER } from '../words/owner.ts';
+
+export interface SandboxWho {
+  readonly service: string;
+  /** Name, or number written out where there is none. */
+  readonly user: string;
+  /** Of its supervisor. */
+  readonly pid: number;
+}
+
+export function speakersOf({ service, user, pid }: SandboxWho, netmap: () => Netmap): SideSpeakers {
+  const claim: SourceClaim = { type: 'service', name: service };
+  const owner = { ...UNKNOWN_OWNER, service, user, pid, program: 'weft run' };
+  const unknown: Speaker = { claim, owner };
+  // A number may have a name elsewhere, and a rule deny it; a name that no rule can say is none.
+  const named = /^\d+$/.test(user) ? claim : { ...claim, user: userNameProblem(user) === undefined ? user : '' };
+  return {
+    unknown,
+    of: (spec) => {
+      const { services, policy } = netmap();
+      const called = services.get(spec.service)?.service;
+      if (called === undefined || !policy.asksUser({ ...spec, service: called })) return unknown;
+      return { claim: named, owner };
+    },
+    same: () => Promise.resolve(true),
+  };
+}

@@ -1,0 +1,283 @@
+/** `weft run`: real programs that are shut in with the mesh, as an ordinary user, and what they can and cannot reach. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createNamespaceLab, type Host, hostsMissing, type NamespaceLab, titled } from '../harness/host.ts';
+import type { Finished, StartOptions } from '../harness/process.ts';
+import { SETTLED_MS, until } from '../harness/until.ts';
+import { Agent, Control } from '../harness/weft.ts';
+
+const missing = await hostsMissing('perl', 'unshare', 'python3', 'nc', 'redis-server', 'redis-cli');
+
+const MESH = (rules = '') => `
+network: prod
+services:
+  redis:  { kind: private, ports: [6379] }
+  echo:   { kind: private, ports: [7000, 7000/udp, 80] }
+  web:    { kind: web, ports: [3000], public: { port: 3000, hosts: [shop.example.com] } }
+  mailer: { kind: worker }
+${rules}
+`;
+
+/** Answers with who calls, over both transports, at 7000 and 80. */
+const ECHO = `
+const net = require('net'), udp = require('dgram').createSocket('udp4');
+const tell = (socket) => socket.on('error', () => {}).end(socket.remoteAddress + '\\n');
+net.createServer(tell).listen(80, '127.0.0.1');
+net.createServer(tell).listen(7000, '127.0.0.1', () => {
+  udp.on('message', (said, from) => udp.send(from.address + ' ' + said, from.port, from.address));
+  udp.bind(7000, '127.0.0.1', () => console.log('ready'));
+});`;
+
+describe.skipIf(missing !== undefined)(titled('programs in sandboxes', missing), () => {
+  const cleanup = new AsyncDisposableStack();
+  let lab: NamespaceLab;
+  let control: Control;
+  let data: Host;
+  let front: Host;
+  let agent: Agent;
+
+  const argv = (service: string, ...command: readonly string[]): string[] => [
+    'weft',
+    'run',
+    '--service',
+    service,
+    '--data',
+    agent.dataDir,
+    '--',
+    ...command,
+  ];
+  const run = (service: string, command: readonly string[], options: StartOptions = {}): Promise<Finished> =>
+    front.run(argv(service, ...command), options);
+  const shell = async (script: string, service = 'web'): Promise<string> => {
+    const { stdout, stderr } = await run(service, ['bash', '-c', script]);
+    return stdout + stderr;
+  };
+
+  beforeAll(async () => {
+    lab = cleanup.use(await createNamespaceLab());
+    control = await Control.start(await lab.host('main'));
+    await control.apply(MESH());
+    [data, front] = [await lab.host('data'), await lab.host('front')];
+    const echo = data.start(['node', '-e', ECHO]);
+    const redis = data.start([
+      'redis-server',
+      '--protected-mode',
+      'no',
+      '--save',
+      '',
+      '--port',
+      '6379',
+      '--bind',
+      '127.0.0.1',
+    ]);
+    await Promise.all([echo.output(/ready/), redis.output(/Ready to accept/)]);
+    const token = await control.token('--host', 'front', '--services', 'web,mailer');
+    [agent] = await Promise.all([
+      Agent.start(front, { token, config: 'services: {}' }),
+      Agent.join(control, data, ['redis', 'echo']),
+    ]);
+    await until(
+      'services answer',
+      async () => (await front.run(['nc', '-w2', 'echo', '7000'])).stdout,
+      (heard) => heard !== '',
+      SETTLED_MS,
+    );
+  }, 60_000);
+  afterAll(async () => cleanup.disposeAsync());
+
+  test('calls services by name, TCP and UDP, as the service that it runs as', async () => {
+    expect(await shell('redis-cli -h redis ping')).toBe('PONG\n');
+    const web = (await shell("getent hosts web.internal | cut -d' ' -f1")).trim();
+    expect(web).toMatch(/^127\.80\./);
+    expect(await shell('nc -w2 echo 7000; nc -w2 echo 80; echo -n hi | timeout 2 nc -u -w1 echo 7000')).toBe(
+      `${web}\n${web}\n${web} hi`,
+    );
+  });
+
+  test('answers names of the network alone, at once, to glibc and by DNS over UDP and TCP', async () => {
+    const begun = performance.now();
+    expect(await shell('getent hosts redis; getent hosts example.com; echo $?')).toMatch(
+      /^127\.80\.\d+\.\d+ +redis\.internal\n2\n$/,
+    );
+    expect(await shell('dig +short +tcp redis.internal; dig +noall +comments example.com | grep -o NXDOMAIN')).toMatch(
+      /^127\.80\.\d+\.\d+\nNXDOMAIN\n$/,
+    );
+    expect(performance.now() - begun).toBeLessThan(6_000);
+  });
+
+  test('a denied call is reset at once, and the record names the service', async () => {
+    await control.apply(MESH('policies: [{ name: no-redis, action: deny, from: [web], to: [redis] }]'), '--wait');
+    expect(await shell('redis-cli -h redis ping; true')).toMatch(/reset|closed/i);
+    expect(await shell('redis-cli -h redis ping', 'mailer')).toBe('PONG\n');
+    const { flows } = JSON.parse(
+      `{"flows":[${(await control.ok('flows', '--denied', '--json')).split('\n').join(',')}]}`,
+    ) as { flows: { source: string; service: string; rule: string; program?: string }[] };
+    expect(flows[0]).toMatchObject({ source: 'web', service: 'redis', rule: 'no-redis' });
+    await control.apply(MESH(), '--wait');
+    expect(await shell('redis-cli -h redis ping')).toBe('PONG\n');
+  });
+
+  test('sees nothing of the host, its network and its sockets', async () => {
+    const host = front.start([
+      'node',
+      '-e',
+      'require("net").createServer((s) => s.end("host")).listen(9999, "0.0.0.0", () => console.log("ready"))',
+    ]);
+    const abstract = front.start([
+      'node',
+      '-e',
+      'require("net").createServer((s) => s.end("host")).listen("\\0weft-test", () => console.log("ready"))',
+    ]);
+    const path = front.start([
+      'node',
+      '-e',
+      `require("net").createServer((s) => s.end("host")).listen("${front.dir}/host.sock", () => console.log("ready"))`,
+    ]);
+    await Promise.all([host, abstract, path].map((each) => each.output(/ready/)));
+    const reach = (how: string) =>
+      shell(`timeout 2 python3 -c 'import socket
+s = ${how}
+print("REACHED", s.recv(100))' 2>&1 | tail -1`);
+    for (const address of [
+      front.address,
+      data.address,
+      '127.0.0.1',
+      '169.254.169.254',
+      '192.0.0.1',
+      '8.8.8.8',
+      '10.213.7.255',
+    ])
+      expect(await reach(`socket.create_connection(("${address}", 9999), 1)`), address).toMatch(/refused|unreachable/);
+    expect(await reach('socket.socket(socket.AF_UNIX); s.connect("\\0weft-test")')).toMatch(/refused/);
+    expect(await reach(`socket.socket(socket.AF_UNIX); s.connect("${front.dir}/host.sock")`)).toMatch(/No such file/);
+    for (const file of [
+      agent.dataDir,
+      `${agent.dataDir}/agent.sock`,
+      `${agent.dataDir}/run.sock`,
+      '/run/dbus/system_bus_socket',
+      '/run/systemd/resolve',
+    ])
+      expect(await shell(`ls ${file} 2>&1 | grep -c . ; test -e ${file} && echo there`), file).not.toMatch(/there/);
+    const seen = (await shell('ls /proc | grep -E "^[0-9]+$" | tr "\\n" " "')).trim().split(' ').map(Number);
+    expect(Math.max(...seen)).toBeLessThan(20);
+    expect(
+      await shell(`kill -0 ${host.pid} 2>&1; ls /proc/${host.pid}/root 2>&1; ls /proc/1/root/run/dbus 2>&1`),
+    ).toMatch(/No such process[\s\S]*No such file[\s\S]*(Permission denied|No such file)/);
+    expect(await shell('grep -E "Cap(Prm|Eff|Bnd)|NoNewPrivs" /proc/self/status | tr -d "\\n"')).toMatch(
+      /CapPrm:\t0+CapEff:\t0+CapBnd:\t0+NoNewPrivs:\t1/,
+    );
+    // A namespace of its own gives no way back to what is covered, and no interface.
+    expect(
+      await shell(
+        `unshare -Urnm sh -c "umount /run; ls /run/dbus; ip link set lo up; nc -w1 ${front.address} 9999" 2>&1; true`,
+      ),
+    ).not.toMatch(/host|system_bus/);
+    // To the machine that this one runs on: vsock.
+    expect(await shell('python3 -c "import socket; socket.socket(40, 1)" 2>&1 | tail -1')).toMatch(/not supported/);
+    // io_uring makes sockets that no filter sees.
+    expect(
+      await shell(
+        'python3 -c "import ctypes; print(ctypes.CDLL(None, use_errno=True).syscall(425, 1, 0), ctypes.get_errno())"',
+      ),
+    ).toBe('-1 38\n');
+    await Promise.all([host, abstract, path].map((each) => each.kill()));
+  });
+
+  test('a program that listens on every address is reached by nothing', async () => {
+    const server = front.start(
+      argv(
+        'mailer',
+        'python3',
+        '-c',
+        'import socket\nl = socket.create_server(("0.0.0.0", 8080))\nprint("ready", flush=True)\nwhile True:\n  c, a = l.accept(); print("CALLED", a, flush=True); c.close()',
+      ),
+    );
+    await server.output(/ready/);
+    for (const address of [front.address, '127.0.0.1', '192.0.0.2'])
+      expect((await front.run(['nc', '-w1', address, '8080'])).code, address).not.toBe(0);
+    expect((await data.run(['nc', '-w1', front.address, '8080'])).code).not.toBe(0);
+    expect(await shell('nc -w1 192.0.0.2 8080; echo $?')).toMatch(/1\n$/);
+    expect(server.stdout).toBe('ready\n');
+    await server.kill();
+  });
+
+  test('gives exit codes and signals on, and ends as the program does', async () => {
+    expect((await run('web', ['sh', '-c', 'exit 7'])).code).toBe(7);
+    expect((await run('web', ['no-such-program'])).code).toBe(127);
+    expect((await run('web', ['/etc/passwd'])).code).toBe(126);
+    // Dies of the same signal: a shell tells 128 and its number.
+    expect(
+      await front.run([
+        'bash',
+        '-c',
+        `${argv('web', 'sh', '-c', 'kill -9 $$')
+          .map((each) => `'${each}'`)
+          .join(' ')}; echo $?`,
+      ]),
+    ).toMatchObject({ stdout: '137\n' });
+    const script =
+      'import signal, sys, time\nfor s in (1, 10, 12, 15, 28): signal.signal(s, lambda n, f: print("got", n, flush=True))\nprint("ready", flush=True)\nwhile True: time.sleep(1)';
+    const program = front.start(argv('web', 'python3', '-c', script));
+    await program.output(/ready/);
+    const [{ pid = 0 } = {}] = await sandboxes();
+    for (const number of [1, 10, 12, 15, 28]) {
+      process.kill(pid, number);
+      await program.output(new RegExp(`got ${number}\n`));
+    }
+    process.kill(pid, 'SIGINT');
+    expect((await program.finished()).code).not.toBe(0);
+    expect((await run('web', ['cat'], { input: 'through stdin' })).stdout).toBe('through stdin');
+  });
+
+  test.each(['supervisor', 'first process', 'program'] as const)(
+    'nothing stays behind after kill -9 of the %s',
+    async (who) => {
+      const program = front.start(argv('web', 'sh', '-c', 'sleep 4711 & setsid sleep 4712 & echo ready; sleep 4713'));
+      await program.output(/ready/);
+      const [{ pid = 0 } = {}] = await sandboxes();
+      const first = children(pid)[0] ?? 0;
+      process.kill({ supervisor: pid, 'first process': first, program: children(first)[0] ?? 0 }[who], 'SIGKILL');
+      await until(
+        'all of it is gone',
+        async () => (await front.run(['pgrep', '-f', 'sleep 471[123]|weft run web'])).stdout,
+        (left) => left === '',
+        SETTLED_MS,
+      );
+      await until('the agent lists none', sandboxes, ({ length }) => length === 0, SETTLED_MS);
+      expect((await program.finished()).code).not.toBe(0);
+    },
+  );
+
+  test('goes on while the agent is killed, and has its mesh again when it is back', async () => {
+    const program = front.start(
+      argv('web', 'sh', '-c', 'while sleep 0.2; do redis-cli -h redis ping 2>&1 | head -c 40; done'),
+    );
+    await program.output(/PONG/);
+    await agent.process.kill();
+    await until(
+      'calls fail',
+      async () => program.stdout,
+      (heard) => !heard.endsWith('PONG\n'),
+      SETTLED_MS,
+    );
+    await agent.restart();
+    const before = program.stdout.length;
+    await until(
+      'calls work',
+      async () => program.stdout.slice(before),
+      (heard) => heard.endsWith('PONG\nPONG\n'),
+      SETTLED_MS,
+    );
+    await program.kill();
+  });
+
+  const sandboxes = async (): Promise<readonly { pid: number; service: string; user: string }[]> =>
+    (await agent.status<{ sandboxes: { pid: number; service: string; user: string }[] }>()).sandboxes;
+});
+
+/** Of a process. */
+function children(pid: number): readonly number[] {
+  const told = readFileSync(join('/proc', String(pid), 'task', String(pid), 'children'), 'utf8').trim();
+  return told === '' ? [] : told.split(' ').map(Number);
+}
