@@ -119,6 +119,7 @@ describe('README', () => {
       'HOME',
       'NO_COLOR',
       'NOTIFY_SOCKET',
+      'RUNTIME_DIRECTORY',
       'TERM',
       'WATCHDOG_PID',
       'WATCHDOG_USEC',
