@@ -3,7 +3,7 @@
  * of a socket nor be handed a socket by a stranger, so a small Perl program is between. It is there from the first who comes,
  * and passes both on by the channel that Node has for its children.
  */
-import { type ChildProcess, type SendHandle, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
 import net from 'node:net';
 import type { Logger } from 'pino';
@@ -23,7 +23,7 @@ export interface Visitor {
 
 export interface VisitorEvents {
   /** A socket comes with a line alone. */
-  line(line: string, handle: SendHandle | undefined): void;
+  line(line: string, handle: object | undefined): void;
   /** Once, and nothing after it. */
   closed(): void;
 }
@@ -111,7 +111,7 @@ export class Relay {
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     });
     this.#child = child;
-    child.on('message', (told, handle) => this.#hear(told as Told, handle as SendHandle | undefined));
+    child.on('message', (told, handle) => this.#hear(told as Told, handle as object | undefined));
     child.on('error', (error) => failed(`${PERL} cannot be started: ${error.message}; install perl-base`));
     child.on('spawn', () => failed(undefined));
     child.on('close', () => {
@@ -127,7 +127,7 @@ export class Relay {
     });
   }
 
-  #hear({ connection, user, process, line, closed }: Told, handle: SendHandle | undefined): void {
+  #hear({ connection, user, process, line, closed }: Told, handle: object | undefined): void {
     if (user !== undefined && process !== undefined) {
       const say = (text: string) => this.#say(`${connection} ${text}`);
       const visitor = { uid: user, pid: process, say, close: () => say('close') };
@@ -164,6 +164,6 @@ export class Relay {
 }
 
 /** Of what nobody takes. */
-export function closeHandle(handle: SendHandle | undefined): void {
+export function closeHandle(handle: object | undefined): void {
   (handle as { close?: () => void } | undefined)?.close?.();
 }

@@ -1,5 +1,4 @@
 /** One program that is shut in, as its agent sees it: from the hello of its supervisor to the end of that connection. */
-import type { SendHandle } from 'node:child_process';
 import net from 'node:net';
 import { messageOf } from '@weft/proto';
 import type { Logger } from 'pino';
@@ -77,7 +76,7 @@ export class Sandbox implements VisitorEvents {
     this.closed();
   }
 
-  line(line: string, handle: SendHandle | undefined): void {
+  line(line: string, handle: object | undefined): void {
     const [what, ...words] = line.split(' ');
     if (what === 'socket') this.sockets.came(Number(words[0]), handle);
     else if (what === 'failed') this.sockets.failed(Number(words[0]), Number(words[1]));

@@ -1,5 +1,4 @@
 /** Sockets of a sandbox's two network namespaces, which only who lives there can make: asked for one by one. */
-import type { SendHandle } from 'node:child_process';
 import { getSystemErrorMessage, getSystemErrorName } from 'node:util';
 import type { Protocol } from '@weft/proto';
 import { closeHandle, type Visitor } from './relay.ts';
@@ -24,7 +23,7 @@ const MOST_WAITING = 512;
 const ANSWER_MS = 6_000;
 
 interface Waiting {
-  readonly resolve: (handle: SendHandle) => void;
+  readonly resolve: (handle: object) => void;
   readonly reject: (cause: Error) => void;
   readonly late: NodeJS.Timeout;
 }
@@ -40,7 +39,7 @@ export class SandboxSockets {
   }
 
   /** Rejects with an error that has the system's `code`. */
-  ask({ where, kind, host, port, from }: SocketWanted): Promise<SendHandle> {
+  ask({ where, kind, host, port, from }: SocketWanted): Promise<object> {
     if (this.#closed) return Promise.reject(failed('ECONNRESET'));
     if (this.#waiting.size >= MOST_WAITING) return Promise.reject(failed('EAGAIN'));
     const id = this.#next++;
@@ -53,7 +52,7 @@ export class SandboxSockets {
   }
 
   /** `socket ID` with the socket. */
-  came(id: number, handle: SendHandle | undefined): void {
+  came(id: number, handle: object | undefined): void {
     const waiting = handle === undefined ? undefined : this.#take(id);
     if (waiting === undefined || handle === undefined) closeHandle(handle);
     else waiting.resolve(handle);
