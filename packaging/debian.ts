@@ -73,9 +73,9 @@ export function debianPackage(options: DebianOptions): void {
       .join('\n')}\n`,
   );
   // Programs load some of their files on demand: those that run would meet another version's.
-  const restart = '[ -z "$2" ] || systemctl try-restart weft-control weft || :';
+  const restart = '[ -z "$2" ] || systemctl try-restart weft-control weft weft-guard || :';
   write('postinst', script('configure', `systemctl daemon-reload || :\n  ${restart}`));
-  write('prerm', script('remove', 'systemctl disable --now weft weft-control weft-range || :'));
+  write('prerm', script('remove', 'systemctl disable --now weft weft-control weft-range weft-guard || :'));
   settle(root, seconds);
   // It may hold a token.
   chmodSync(join(root, 'etc/default/weft'), 0o600);

@@ -121,6 +121,7 @@ test.skipIf(noInstall !== undefined)(
       '= 600 /etc/default/weft',
       '= ../lib/weft/bin/weft',
       '= unit weft-control.service',
+      '= unit weft-guard.service',
       '= unit weft-range.service',
       '= unit weft.service',
       '= page man1/weft-control.1.gz: .TH',

@@ -32,7 +32,7 @@ test.skipIf(missing !== undefined)(
   async () => {
     const units = readdirSync(UNITS).map((name) => join(dir, name));
     expect(await run(['systemd-analyze', 'verify', '--man=no', ...units])).toEqual({ code: 0, stdout: '', stderr: '' });
-    for (const name of ['weft.service', 'weft-control.service']) {
+    for (const name of ['weft.service', 'weft-control.service', 'weft-guard.service']) {
       const told = await check(['systemd-analyze', 'security', '--offline=true', '--no-pager', join(dir, name)]);
       expect(Number(/exposure level for \S+: ([\d.]+)/.exec(told)?.[1])).toBeLessThan(3);
     }

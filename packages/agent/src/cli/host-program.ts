@@ -60,6 +60,8 @@ export function hostProgram(
     );
   example(shutting, 'weft run --service web -- node server.js', 'weft run --service mailer -- bash');
 
+  guarding(program, terminal, signal, exit);
+
   const telling = program
     .command('env')
     .description("print where services are, as variables of a program's environment")
@@ -69,4 +71,42 @@ export function hostProgram(
     .addOption(json())
     .action(async (service, options) => (await import('./env-command.ts')).env(service, options, terminal));
   example(telling, 'weft env redis >> .env', 'eval "$(weft env --format shell)"');
+}
+
+function guarding(program: Command, terminal: Terminal, signal: AbortSignal, exit: (code: ExitCode) => void): void {
+  const guard = program.command('guard').description('close, as root, what others reach of this host past Weft');
+  const dryRun = (what: string) => new Option('--dry-run', `print what nft would be given, and ${what} nothing`);
+
+  const on = guard
+    .command('on')
+    .description("close it, by an nftables table of Weft's own, and from now on")
+    .addOption(dryRun('close'))
+    .addOption(data())
+    .action(async (options) => (await import('./guard-command.ts')).guardOn(options, terminal, signal));
+  example(on, 'sudo weft guard on', 'weft guard on --dry-run');
+
+  const off = guard
+    .command('off')
+    .description('take the table away, and all that it closed')
+    .addOption(dryRun('open'))
+    .addOption(data())
+    .action(async (options) => (await import('./guard-command.ts')).guardOff(options, terminal, signal));
+  example(off, 'sudo weft guard off');
+
+  const telling = guard
+    .command('status')
+    .description('what is closed; exit code 3 where the guard is off, 4 where not all is closed that should be')
+    .addOption(data())
+    .addOption(json())
+    .action(async (options) => exit(await (await import('./guard-command.ts')).guardStatus(options, terminal, signal)));
+  example(telling, 'sudo weft guard status', 'sudo weft guard status --json');
+
+  const keeping = guard
+    .command('keep')
+    .description(
+      'close what comes and open what goes, and put the table back after a reload of the firewall, until ended',
+    )
+    .addOption(data())
+    .action(async (options) => (await import('./guard-command.ts')).keepGuard(options, terminal, signal));
+  example(keeping, 'sudo weft guard keep');
 }

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { parseAgentFile, readAgentFile } from './agent-file.ts';
+import { isAllowed, parseAgentFile, readAgentFile } from './agent-file.ts';
 import { FileError } from './errors.ts';
 
 function mistakes(content: string): string {
@@ -40,6 +40,17 @@ gateway: { http: "0.0.0.0:8080" }
     expect(file.gateway).toEqual({ http: { host: '0.0.0.0', port: 8080 } });
   });
 
+  test('ports that are meant to be reached past Weft', () => {
+    const file = parseAgentFile('weft.yaml', 'exposure: { allow: [443, 8125/udp] }');
+    expect(file.exposure?.allow).toEqual([
+      { port: 443, protocol: 'tcp' },
+      { port: 8125, protocol: 'udp' },
+    ]);
+    expect(isAllowed(file, 'udp', 8125)).toBe(true);
+    expect(isAllowed(file, 'tcp', 8125)).toBe(false);
+    expect(mistakes('exposure: { allow: [7000-7003] }')).toContain('weft.yaml:1:21');
+  });
+
   test('says where its host stands', () => {
     expect(parseAgentFile('weft.yaml', 'zone: eu-west-1a').zone).toBe('eu-west-1a');
     expect(parseAgentFile('weft.yaml', '').zone).toBeUndefined();
@@ -64,7 +75,7 @@ gateway: { http: "0.0.0.0:8080" }
     [
       'the mesh file by mistake',
       'network: prod\nservices:\n  redis: { kind: private, ports: [6379] }\n',
-      'weft.yaml:1:1: unknown key "network" (known here: services, gateway, zone, dns)\n' +
+      'weft.yaml:1:1: unknown key "network" (known here: services, gateway, zone, dns, exposure)\n' +
         'weft.yaml:3:12: services.redis: a kind is declared in the mesh file, not here\n' +
         'weft.yaml:3:27: services.redis: ports are declared in the mesh file; here "targets" says where they are served, such as { 6379: "127.0.0.1:6379" }',
     ],

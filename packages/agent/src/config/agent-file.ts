@@ -61,6 +61,20 @@ export interface AgentFile {
     /** Domains that answer by addresses of loopback and mean it, such as zen.spamhaus.org. */
     readonly private?: readonly string[];
   };
+  readonly exposure?: {
+    /** Ports of this host's programs that are meant to be reached past Weft. */
+    readonly allow: readonly AllowedPort[];
+  };
+}
+
+export interface AllowedPort {
+  readonly port: number;
+  readonly protocol: Protocol;
+}
+
+/** Whether the port is meant to be reached past Weft. */
+export function isAllowed({ exposure }: AgentFile, protocol: Protocol, port: number): boolean {
+  return exposure?.allow.some((each) => each.port === port && each.protocol === protocol) === true;
 }
 
 /** What the agent must be permitted to be, for what its file asks for. */
@@ -136,6 +150,15 @@ export const fileSection = section(
     })
       .optional()
       .describe('Who answers names outside the network.'),
+    exposure: section({
+      allow: list(parsed(readAllowed, { type: ['integer', 'string'] }), 'ports')
+        .optional()
+        .describe(
+          'Ports of programs here that are meant to be reached past Weft: 443 or 8125/udp; not told, not closed.',
+        ),
+    })
+      .optional()
+      .describe('What others reach of this host past Weft.'),
   },
   { tags: TAGS, agents: 'hosts are declared in the mesh file, not here' },
 );
@@ -188,7 +211,13 @@ export function toAgentFile(yaml: YamlFile): AgentFile {
   if (problems.length > 0) throw new FileError('file-invalid', yaml.file, problems);
   const dns =
     value.dns && defined({ upstream: value.dns.upstream, private: value.dns.private?.map(({ name }) => name) });
-  return { services, ...defined({ gateway: value.gateway, zone: value.zone?.name, dns }) };
+  const exposure = value.exposure && { allow: value.exposure.allow ?? [] };
+  return { services, ...defined({ gateway: value.gateway, zone: value.zone?.name, dns, exposure }) };
+}
+
+function readAllowed(input: unknown): AllowedPort | string {
+  const read = typeof input === 'number' || typeof input === 'string' ? parsePort(String(input)) : '';
+  return typeof read === 'string' ? expected('a port, such as 443 or 8125/udp', input) : read;
 }
 
 function readDomain(input: unknown): { readonly name: string } | string {

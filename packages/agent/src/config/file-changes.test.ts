@@ -9,6 +9,7 @@ services:
 gateway: { http: "0.0.0.0:8080" }
 zone: eu-1a
 dns: { upstream: ["10.0.0.2", "10.0.0.3:5353"], private: [zen.spamhaus.org] }
+exposure: { allow: [443, 8125/udp] }
 `;
 
 test('every key of the file is told', () => {
@@ -18,6 +19,7 @@ test('every key of the file is told', () => {
   expect(added.map(({ key, after }) => `${key}: ${after}`)).toEqual([
     'dns.private: zen.spamhaus.org',
     'dns.upstream: 10.0.0.2:53, 10.0.0.3:5353',
+    'exposure.allow: 443/tcp, 8125/udp',
     'gateway.http: 0.0.0.0:8080',
     'services.mailer: ',
     'services.redis: ',

@@ -22,7 +22,7 @@ export function fileChanges(before: AgentFile, after: AgentFile): readonly FileC
   });
 }
 
-function entriesOf({ services, gateway, zone, dns }: AgentFile): ReadonlyMap<string, string> {
+function entriesOf({ services, gateway, zone, dns, exposure }: AgentFile): ReadonlyMap<string, string> {
   const entries = new Map<string, string>();
   const note = (key: string, value: string | undefined) => {
     if (value !== undefined) entries.set(key, value);
@@ -40,5 +40,6 @@ function entriesOf({ services, gateway, zone, dns }: AgentFile): ReadonlyMap<str
   note('zone', zone);
   note('dns.upstream', dns?.upstream?.map(({ host, port }) => formatHostPort(host, port)).join(', '));
   note('dns.private', dns?.private?.join(', '));
+  note('exposure.allow', exposure?.allow.map(({ port, protocol }) => `${port}/${protocol}`).join(', '));
   return entries;
 }

@@ -24,11 +24,11 @@ function exposed(port: number, ...addresses: readonly string[]): ExposedTarget[]
 
 function told(targets: readonly ExposedTarget[], interfaces: object = INTERFACES): readonly Problem[] {
   const problems = new ProblemBoard(pino({ level: 'silent' }));
-  new Exposure(problems, () => ({ ...interfaces })).tell(targets);
+  new Exposure(problems, { interfaces: () => ({ ...interfaces }) }).tell(targets);
   return problems.current;
 }
 
-const ADVICE = 'needs no rule; let it listen on 127.0.0.1 alone, or have a firewall close the port';
+const ADVICE = 'needs no rule; let it listen on 127.0.0.1 alone, or close the port: weft guard on';
 
 test.each([
   [['0.0.0.0'], '0.0.0.0:6379, where it is expected, so who reaches 10.0.0.5'],
@@ -64,7 +64,7 @@ test('a host that is found on its wire alone is told too', () => {
 test('what stands stays while the addresses cannot be asked for, and a network that comes later is told', () => {
   const problems = new ProblemBoard(pino({ level: 'silent' }));
   let interfaces: object | undefined = { lo: INTERFACES.lo };
-  const exposure = new Exposure(problems, () => interfaces && { ...interfaces });
+  const exposure = new Exposure(problems, { interfaces: () => interfaces && { ...interfaces } });
   exposure.tell(exposed(6379, '0.0.0.0'));
   expect(problems.current).toEqual([]);
   interfaces = INTERFACES;
@@ -80,7 +80,7 @@ test('a host without a network exposes nothing', () => {
 
 test('all of a service are told as one, which goes when the last is mended', () => {
   const problems = new ProblemBoard(pino({ level: 'silent' }));
-  const exposure = new Exposure(problems, () => INTERFACES);
+  const exposure = new Exposure(problems, { interfaces: () => INTERFACES });
   const heard = () => problems.current.map(({ message }) => /listens on (.*), where/.exec(message)?.[1]);
   exposure.tell([...[7001, 7002, 7003, 7005].flatMap((port) => exposed(port, '0.0.0.0')), ...exposed(9, '10.0.0.5')]);
   expect(heard()).toEqual(['0.0.0.0:7001-7003, 0.0.0.0:7005 and 10.0.0.5:9']);
@@ -92,4 +92,55 @@ test('all of a service are told as one, which goes when the last is mended', () 
 
 test('it is no break: all that uses the service works', () => {
   expect(isBreak({ code: EXPOSED_PROBLEM })).toBe(false);
+});
+
+test('a worker is told by its program, and other ports of one beside its target', () => {
+  const problems = new ProblemBoard(pino({ level: 'silent' }));
+  const exposure = new Exposure(problems, { interfaces: () => INTERFACES });
+  const other = (service: string, port: number, program: string): ExposedTarget => {
+    return { service, protocol: 'tcp', port, listens: ['0.0.0.0'], sixOnly: false, program };
+  };
+  exposure.found([other('mailer', 8080, '/usr/bin/node'), other('redis', 16379, '/usr/bin/redis-server')]);
+  exposure.tell(exposed(6379, '0.0.0.0'));
+  expect(problems.current.map(({ message }) => /past Weft: (.*), so who/.exec(message)?.[1])).toEqual([
+    'its program /usr/bin/node listens on 0.0.0.0:8080',
+    'a program listens on 0.0.0.0:6379, where it is expected, and its program /usr/bin/redis-server on 0.0.0.0:16379',
+  ]);
+});
+
+test('what is allowed, or closed by the guard, is not told; of a wildcard of both families both must be', () => {
+  const problems = new ProblemBoard(pino({ level: 'silent' }));
+  const closed = new Set<string>();
+  const exposure = new Exposure(problems, {
+    interfaces: () => INTERFACES,
+    allowed: (_, port) => port === 443,
+    closed: ({ address }) => closed.has(address),
+  });
+  exposure.tell([...exposed(443, '0.0.0.0'), ...exposed(6379, '::')]);
+  expect(exposure.toClose).toEqual([
+    { service: 'redis', protocol: 'tcp', address: '0.0.0.0', port: 6379 },
+    { service: 'redis', protocol: 'tcp', address: '::', port: 6379 },
+  ]);
+  closed.add('::');
+  exposure.tell(exposed(6379, '::'));
+  expect(problems.current).toHaveLength(1);
+  closed.add('0.0.0.0');
+  exposure.tell(exposed(6379, '::'));
+  expect(problems.current).toEqual([]);
+  expect(exposure.places.map(({ closed: is }) => is)).toEqual([true, true]);
+});
+
+test('a place stays to be closed while its program is away, until another has the port or the service leaves', () => {
+  const exposure = new Exposure(new ProblemBoard(pino({ level: 'silent' })), { interfaces: () => INTERFACES });
+  const around = { held: () => false, running: new Set(['redis']) };
+  // From the second on, a connection of this host's own may come from there.
+  exposure.tell([...exposed(6379, '0.0.0.0'), ...exposed(45_000, '0.0.0.0')], around);
+  expect(exposure.toClose.map(({ port }) => port)).toEqual([6379, 45_000]);
+  exposure.tell([], around);
+  expect(exposure.toClose.map(({ port }) => port)).toEqual([6379]);
+  exposure.tell([], { ...around, held: () => true });
+  expect(exposure.toClose).toEqual([]);
+  exposure.tell(exposed(6379, '0.0.0.0'), around);
+  exposure.tell([], { ...around, running: new Set() });
+  expect(exposure.toClose).toEqual([]);
 });

@@ -9,11 +9,12 @@ import {
   type PortRange,
   type Protocol,
 } from '@weft/proto';
+import { MOST_PLACES, type Place, placeKey } from '../words/place.ts';
 import type { Problems } from '../words/problems.ts';
-import type { TargetAddress } from './addresses.ts';
+import { systemRange, type TargetAddress } from './addresses.ts';
 import type { ListenerTable } from './listener-table.ts';
 
-/** A target that listens where others can come from. */
+/** What listens where others can come from. */
 export interface ExposedTarget {
   readonly service: string;
   readonly protocol: Protocol;
@@ -23,9 +24,42 @@ export interface ExposedTarget {
   readonly listens: readonly string[];
   /** Whether what listens on `::` takes IPv6 alone. */
   readonly sixOnly: boolean;
+  /** Of what is no target of the service: the file of its program that listens there, empty where it may not be seen. */
+  readonly program?: string;
+}
+
+/** One of them, by itself. */
+export interface ExposedPlace extends Place {
+  readonly service: string;
+  /** Empty at a target, and where it may not be seen. */
+  readonly program: string;
+  /** Whether the guard closes it now. */
+  readonly closed: boolean;
 }
 
 type Interfaces = Readonly<Record<string, readonly NetworkInterfaceInfo[] | undefined>>;
+
+export interface ExposureOptions {
+  readonly interfaces?: () => Interfaces | undefined;
+  /** Ports that are meant to be reached past Weft, by the owner's word. */
+  readonly allowed?: (protocol: Protocol, port: number) => boolean;
+  /** Whether the guard closes the place now. */
+  readonly closed?: (place: Place) => boolean;
+  /** What was to be closed before the agent's start. */
+  readonly before?: readonly ServicePlace[];
+}
+
+export interface ServicePlace extends Place {
+  readonly service: string;
+}
+
+/** How the host is, beside what is exposed. */
+export interface Surroundings {
+  /** Whether anything listens on the port beyond loopback. */
+  readonly held: (protocol: Protocol, port: number) => boolean;
+  /** Services that run here. */
+  readonly running: ReadonlySet<string>;
+}
 
 /** Undefined where no program holds the target's port beyond loopback, or on another host, which this one knows nothing of. */
 export function exposedTarget(
@@ -58,31 +92,135 @@ function reachedAt({ listens, sixOnly }: ExposedTarget, interfaces: Interfaces):
 /** Tells of those that stand, all of a service as one. */
 export class Exposure {
   readonly #problems: Problems;
+  readonly #options: ExposureOptions;
   readonly #interfaces: () => Interfaces | undefined;
+  /** Ports that outgoing connections come from are closed only while a program listens on them: answers come to the others. */
+  readonly #passing = systemRange();
   #standing: ReadonlySet<string> = new Set();
+  #targets: readonly ExposedTarget[] = [];
+  #programs: readonly ExposedTarget[] = [];
+  #around: Surroundings = { held: () => true, running: new Set() };
+  #toClose: ReadonlyMap<string, ServicePlace>;
 
-  constructor(problems: Problems, interfaces: () => Interfaces | undefined = hostInterfaces) {
+  constructor(problems: Problems, options: ExposureOptions = {}) {
     this.#problems = problems;
-    this.#interfaces = interfaces;
+    this.#options = options;
+    this.#interfaces = options.interfaces ?? hostInterfaces;
+    this.#toClose = new Map((options.before ?? []).map((place) => [placeKey(place), place]));
   }
 
-  /** All there are now, in the order of their ports. To be called again when nothing changed of them: the host's addresses may have. */
-  tell(targets: readonly ExposedTarget[]): void {
+  /** All targets there are now, in the order of their ports. To be called again when nothing changed of them: the host's addresses may have. */
+  tell(targets: readonly ExposedTarget[], around: Surroundings = this.#around): void {
+    this.#targets = targets;
+    this.#around = around;
+    this.#evaluate();
+  }
+
+  /** Beside the targets: other places of services' programs, and those of workers. */
+  found(programs: readonly ExposedTarget[]): void {
+    this.#programs = programs;
+    this.#evaluate();
+  }
+
+  /** All that listens where others can come from, whether it is closed or not. */
+  get places(): readonly ExposedPlace[] {
+    const { closed = () => false } = this.#options;
+    const all = new Map<string, ExposedPlace>();
+    for (const { service, program = '', ...one } of this.#meant()) {
+      for (const { protocol, address, port } of closedBy(one)) {
+        const place = { protocol, address, port };
+        const key = `${service} ${placeKey(place)}`;
+        if (!all.has(key)) all.set(key, { service, ...place, program, closed: closed(place) });
+      }
+    }
+    return [...all.values()];
+  }
+
+  /**
+   * What the guard is to close: these, and those whose program is away and likely to come back, for as long as nobody else has the port.
+   */
+  get toClose(): readonly ServicePlace[] {
+    return [...this.#toClose.values()];
+  }
+
+  #meant(): readonly ExposedTarget[] {
+    const { allowed = () => false } = this.#options;
+    const targets = new Set(this.#targets.map(({ service, protocol, port }) => `${service} ${protocol} ${port}`));
+    const others = this.#programs.filter(
+      ({ service, protocol, port }) => !targets.has(`${service} ${protocol} ${port}`),
+    );
+    return [...this.#targets, ...others].filter(({ protocol, port }) => !allowed(protocol, port));
+  }
+
+  #evaluate(): void {
+    const meant = this.#meant();
+    this.#gather(meant);
     const interfaces = this.#interfaces();
     if (interfaces === undefined) return;
+    const { closed = () => false } = this.#options;
+    const open = meant.flatMap((one) => {
+      const listens = one.listens.filter((address) => !closedBy({ ...one, listens: [address] }).every(closed));
+      return listens.length === 0 ? [] : [{ ...one, listens }];
+    });
     const standing = new Set<string>();
-    for (const [service, exposed] of Map.groupBy(targets, (target) => target.service)) {
+    for (const [service, exposed] of Map.groupBy(open, (target) => target.service)) {
       const found = [...new Set(exposed.flatMap((target) => reachedAt(target, interfaces)))];
       if (found.length === 0) continue;
       standing.add(service);
       const message =
-        `${service} may be reached past Weft: a program listens on ${short(placesOf(exposed), 'and')}, where it is expected, so who ` +
-        `reaches ${short(found, 'or')} needs no rule; let it listen on 127.0.0.1 alone, or have a firewall close the port`;
+        `${service} may be reached past Weft: ${listening(exposed)}, so who reaches ${short(found, 'or')} needs no rule; ` +
+        'let it listen on 127.0.0.1 alone, or close the port: weft guard on';
       this.#problems.raise({ code: EXPOSED_PROBLEM, subject: service, message });
     }
     for (const before of this.#standing) if (!standing.has(before)) this.#problems.clear(EXPOSED_PROBLEM, before);
     this.#standing = standing;
   }
+
+  #gather(meant: readonly ExposedTarget[]): void {
+    const { allowed = () => false } = this.#options;
+    const { held, running } = this.#around;
+    const now = new Map<string, ServicePlace>();
+    for (const one of meant)
+      for (const place of closedBy(one)) now.set(placeKey(place), { service: one.service, ...place });
+    for (const [key, place] of this.#toClose) {
+      const { service, protocol, port } = place;
+      const stays = running.has(service) && !held(protocol, port) && !allowed(protocol, port) && !this.#passes(port);
+      if (stays && !now.has(key)) now.set(key, place);
+    }
+    this.#toClose = new Map([...now].slice(0, MOST_PLACES));
+  }
+
+  #passes(port: number): boolean {
+    const range = this.#passing;
+    return range === undefined || (port >= range.first && port < range.first + range.count);
+  }
+}
+
+/** What has to be closed so that nobody comes there; of a wildcard that takes both families, both. */
+function closedBy({
+  protocol,
+  port,
+  listens,
+  sixOnly,
+}: Pick<ExposedTarget, 'protocol' | 'port' | 'listens' | 'sixOnly'>): readonly Place[] {
+  const addresses = listens.flatMap((address) => (address === '::' && !sixOnly ? ['0.0.0.0', '::'] : [address]));
+  return [...new Set(addresses)].map((address) => ({ protocol, address, port }));
+}
+
+/** Such as `a program listens on 0.0.0.0:6379, where it is expected, and its program redis-server on 0.0.0.0:16379`. */
+function listening(exposed: readonly ExposedTarget[]): string {
+  const expected = exposed.filter(({ program }) => program === undefined);
+  const others = Map.groupBy(
+    exposed.filter(({ program }) => program !== undefined),
+    ({ program = '' }) => program,
+  );
+  const parts =
+    expected.length === 0 ? [] : [`a program listens on ${short(placesOf(expected), 'and')}, where it is expected`];
+  for (const [program, those] of others) {
+    const verb = parts.length === 0 ? 'listens on' : 'on';
+    parts.push(`its program ${program}${program === '' ? '' : ' '}${verb} ${short(placesOf(those), 'and')}`);
+  }
+  return short(parts, 'and', ', and ');
 }
 
 /** Such as `0.0.0.0:6379` and `10.0.0.5:7001-7003`, neighbours as one. */
@@ -102,8 +240,8 @@ function placesOf(exposed: readonly ExposedTarget[]): readonly string[] {
 }
 
 /** A host in a container network may have dozens of addresses. */
-function short(words: readonly string[], last: 'and' | 'or'): string {
+function short(words: readonly string[], last: 'and' | 'or', between = ` ${last} `): string {
   const more = words.length - 4;
   const shown = more > 0 ? [...words.slice(0, 4), `${more} more`] : words;
-  return shown.length === 1 ? shown.join() : `${shown.slice(0, -1).join(', ')} ${last} ${shown.at(-1)}`;
+  return shown.length === 1 ? shown.join() : `${shown.slice(0, -1).join(', ')}${between}${shown.at(-1)}`;
 }

@@ -8,6 +8,7 @@ import type { InboundHandler } from '../tunnel/types.ts';
 import type { NetmapSource } from '../words/netmap.ts';
 import type { Problems } from '../words/problems.ts';
 import { createDialer, type TargetDialer } from './dial.ts';
+import type { Exposure } from './exposure.ts';
 import { createFlowHandler } from './handler.ts';
 import type { ListenerTable } from './listener-table.ts';
 import type { SeenWildcards } from './seen-wildcards.ts';
@@ -33,6 +34,7 @@ export interface InboundOptions extends InboundPathOptions {
   readonly watchMs?: number;
   /** Which ports this host's programs took on every address, kept beyond this run. */
   readonly wildcards?: SeenWildcards;
+  readonly exposure?: Exposure;
   /** What listens on this host; undefined where the kernel does not tell. */
   readonly readTable?: () => Promise<ListenerTable | undefined>;
 }
@@ -55,7 +57,12 @@ export function createInbound(options: InboundOptions): Inbound {
     services,
     problems,
     signal,
-    ...defined({ intervalMs: options.watchMs, wildcards: options.wildcards, readTable: options.readTable }),
+    ...defined({
+      intervalMs: options.watchMs,
+      wildcards: options.wildcards,
+      readTable: options.readTable,
+      exposure: options.exposure,
+    }),
   });
   return { ...createInboundPath(options, watch), watch };
 }

@@ -44,6 +44,8 @@ export interface TargetWatchOptions {
   readonly intervalMs?: number;
   /** Forgotten with the watch unless given. */
   readonly wildcards?: SeenWildcards;
+  /** Told of what others reach; one of its own where left out. */
+  readonly exposure?: Exposure;
   /** Monotonic, milliseconds. */
   readonly now?: () => number;
   /** Undefined where the kernel tells nothing; then every target is probed. Rejects when it could not be asked. */
@@ -83,7 +85,7 @@ export class TargetWatch implements LocalTargets {
     this.#readTable = options.readTable ?? readListenerTable;
     this.#wildcards = options.wildcards ?? new SeenWildcards();
     this.#wrongTargets = new WrongTargets(options.problems);
-    this.#exposure = new Exposure(options.problems);
+    this.#exposure = options.exposure ?? new Exposure(options.problems);
     this.#unseen = passing(options.problems, {
       code: 'no-look',
       subject: 'listeners',
@@ -149,6 +151,11 @@ export class TargetWatch implements LocalTargets {
     return listensHere(this.#options.services.get(service), port, protocol, this);
   }
 
+  /** As it was looked up last; undefined where the kernel shows none. */
+  get table(): ListenerTable | undefined {
+    return this.#table;
+  }
+
   /** Whether the agent may bind the port on addresses of its own. */
   portUse(port: number, protocol: Protocol): PortUse {
     return this.#uses.get(`${port}/${protocol}`) ?? 'free';
@@ -209,7 +216,10 @@ export class TargetWatch implements LocalTargets {
     this.#uses = uses;
     this.#answering = answered;
     const digest = JSON.stringify([this.#reports, [...uses], [...answered], wrong]);
-    this.#exposure.tell(exposed);
+    this.#exposure.tell(exposed, {
+      held: (protocol, port) => (this.#table?.beyondLoopback(protocol, port).length ?? 1) > 0,
+      running: new Set(running.map(({ service }) => service.name)),
+    });
     if (digest === this.#digest) return;
     this.#digest = digest;
     this.#wrongTargets.tell(wrong);

@@ -3,7 +3,7 @@ import { type DirectoryLock, FileError, lockDirectory, prepareDirectory, removeH
 import { AgentError } from './errors.ts';
 
 /** What an agent writes into its directory. */
-const FILES = ['identity.json', 'netmap.json', 'wildcards.json'];
+const FILES = ['identity.json', 'netmap.json', 'wildcards.json', 'guard.json'];
 
 /** Makes the directory (mode 0700) when it is not there, locks it and clears away what was half written. Throws AgentError. */
 export function takeDirectory(directory: string): DirectoryLock {

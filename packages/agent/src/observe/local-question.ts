@@ -3,6 +3,7 @@ import { type Action, type BreakPoint, CodedError, messageOf, PROTOCOLS, type Pr
 import { z } from 'zod';
 import { FileError, type FileProblem } from '../config/errors.ts';
 import type { FileChange } from '../config/file-changes.ts';
+import type { ToBeClosed } from '../guard/guard-file.ts';
 import type { PathNow } from '../tunnel/types.ts';
 import { StatusSocketError } from './errors.ts';
 import type { ServiceView } from './service-view.ts';
@@ -40,6 +41,16 @@ const QUESTION = z.discriminatedUnion('ask', [
   }),
   /** The agent file is to be read again. */
   z.object({ ask: z.literal('reload') }),
+  /** What the guard is to close: answered by GuardAnswer. */
+  z.object({
+    ask: z.literal('guard'),
+    /** From now on it is to be there, or not. */
+    want: z.boolean().optional(),
+    /** What is closed now: the number of the answer that said so. */
+    closed: z.string().max(64).optional(),
+    /** Whether whoever says so goes on to see to it; whoever does not know leaves it out. */
+    keeps: z.boolean().optional(),
+  }),
 ]);
 
 /** One JSON object in one line; who says nothing asks for the status. */
@@ -73,6 +84,14 @@ export interface ExplainAnswer {
 
 export interface ServicesAnswer {
   readonly services: readonly ServiceView[];
+}
+
+export interface GuardAnswer extends ToBeClosed {
+  readonly wanted: boolean;
+  /** Of what is to be closed now. */
+  readonly number: string;
+  /** Whether something sees to it. */
+  readonly kept: boolean;
 }
 
 /** In place of an answer. */

@@ -180,6 +180,7 @@ async function runMember(
       store,
       tunnels: path.tunnels,
       reload: () => reload.ask(),
+      guard: (question) => path.guard.answer(question),
       openFlows: path.openFlows,
     });
     await openStatus(directory, answerer, path.problems, life.signal);

@@ -11,6 +11,7 @@ import type { Answerer } from '../observe/status-socket.ts';
 import type { Tunnels } from '../tunnel/types.ts';
 import type { NetmapPeer, NetmapSource } from '../words/netmap.ts';
 import type { FlowAsked } from './explain-here.ts';
+import type { HostGuard } from './host-guard.ts';
 
 /** Longer than a dial may take. */
 const PING_MS = 6_000;
@@ -22,6 +23,7 @@ export interface LocalParts {
   readonly store: Pick<NetmapSource, 'current'>;
   readonly tunnels: Pick<Tunnels, 'lookAt'>;
   readonly reload: () => Promise<ReloadAnswer>;
+  readonly guard: HostGuard['answer'];
   readonly openFlows: (asked: OpenFlowsQuestion) => Promise<OpenFlows>;
 }
 
@@ -43,6 +45,8 @@ export function localAnswerer(parts: LocalParts): Answerer {
         return parts.explain(question);
       case 'services':
         return { services: serviceViews(parts.store.current) } satisfies ServicesAnswer;
+      case 'guard':
+        return parts.guard(question);
       case 'open-flows':
         return openFlows(parts, defined(question.filter));
     }

@@ -14,10 +14,12 @@ import {
   parseHostPort,
 } from '@weft/proto';
 import type { OpenFiles } from '../bytes/open-files.ts';
+import { isAllowed } from '../config/agent-file.ts';
 import { localSpeech, tellingsHere, toldOf } from '../flows/judge.ts';
 import { mergeOpenFlows } from '../flows/open-flows.ts';
 import { FlowRecorder } from '../flows/recorder.ts';
 import { FlowTraffic } from '../flows/traffic.ts';
+import { Exposure } from '../inbound/exposure.ts';
 import { createInbound, type Inbound } from '../inbound/inbound.ts';
 import { type Listener, readListenerTable } from '../inbound/listener-table.ts';
 import { SixOnly } from '../inbound/six-only.ts';
@@ -39,6 +41,7 @@ import { openDataPath } from './data-path.ts';
 import { followAdvertised, followEndpoints } from './endpoints.ts';
 import type { FileInForce } from './file-in-force.ts';
 import { GatewayPlace, type OpenGateway } from './gateway.ts';
+import { HostGuard } from './host-guard.ts';
 import { Leaving, untilQuiet } from './leaving.ts';
 import type { AgentOptions } from './options.ts';
 import type { Reloadable } from './reload.ts';
@@ -60,6 +63,7 @@ export interface MainPath {
   readonly telemetry: AgentTelemetry;
   readonly problems: Problems;
   readonly inbound: Inbound;
+  readonly guard: HostGuard;
   readonly tunnels: BoundTunnels;
   readonly totals: AgentTotals;
   readonly gateway: OpenGateway;
@@ -119,6 +123,13 @@ export async function openMainPath(
   const sixOnly = new SixOnly();
   const sight = sightHere();
   const wildcards = await openSeenWildcards(options.directory, logger);
+  const guard = await HostGuard.open({ directory: options.directory, range, problems, logger, signal: life });
+  const exposure = new Exposure(problems, {
+    closed: (place) => guard.isClosed(place),
+    allowed: (protocol, port) => isAllowed(file.current, protocol, port),
+    before: guard.before,
+  });
+  guard.follow(() => exposure.toClose);
   const tunnelSecret = member.keys.tunnel.secretKey;
   const common = { network, range, controls, tunnelSecret, limits, metrics };
   const bound: Bound = {};
@@ -141,6 +152,7 @@ export async function openMainPath(
         ...parts,
         services,
         wildcards,
+        exposure,
         signal: life,
         readTable: async () => {
           const table = await readListenerTable(isOwn(ownListeners(options, bound), range));
@@ -255,6 +267,7 @@ export async function openMainPath(
     recorder,
     problems,
     inbound,
+    guard,
     tunnels,
     totals,
     gateway,

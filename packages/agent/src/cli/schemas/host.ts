@@ -185,3 +185,20 @@ export const forward = told({
 export const env = told({
   variables: z.record(z.string(), z.string()).describe('as a program takes them from its environment'),
 });
+
+export const guardStatus = told({
+  state: z
+    .enum(['on', 'off', 'missing', 'stale', 'of-another'])
+    .describe('missing, stale: it is on, and its table is not there, or not as it should be'),
+  kept: flag.describe('whether something follows changes and puts the table back'),
+  dropped: count.describe('packets, since the table was made'),
+  range: text.describe('that other hosts have no part in; empty where no agent says'),
+  places: list(
+    told({
+      service: text,
+      protocol: z.enum(PROTOCOLS),
+      address: text.describe('0.0.0.0 for all of IPv4, :: for all of IPv6'),
+      port,
+    }),
+  ).describe('that are closed, or should be'),
+});

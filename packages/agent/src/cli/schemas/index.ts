@@ -4,7 +4,7 @@ import { type JsonSchema, toJsonSchema } from '../../config/json-schema.ts';
 import { snakeCase } from '../snake-case.ts';
 import { explain, flows } from './flows.ts';
 import { fileProblem, list, TOLD, text, told } from './form.ts';
-import { check, env, forward, ping, reload, status } from './host.ts';
+import { check, env, forward, guardStatus, ping, reload, status } from './host.ts';
 import {
   agents,
   agentsRename,
@@ -39,6 +39,7 @@ export const ANSWERS = {
   reload,
   forward,
   env,
+  'guard status': guardStatus,
   services,
   agents,
   'agents rename': agentsRename,

@@ -1,0 +1,86 @@
+import { spawnSync } from 'node:child_process';
+import { parseRange } from '@weft/proto';
+import { expect, test } from 'vitest';
+import type { Place } from '../words/place.ts';
+import { type GuardWish, type LoadedTable, loadOf, REMOVAL, readListing, stateOf } from './ruleset.ts';
+
+const range = parseRange('100.80.0.0/12') ?? { base: 0, size: 0 };
+const place = (address: string, port: number, protocol: Place['protocol'] = 'tcp'): Place => ({
+  protocol,
+  address,
+  port,
+});
+const WISH: GuardWish = {
+  places: [place('::', 6379), place('0.0.0.0', 6379), place('10.0.0.5', 7001), place('2001:db8::5', 8125, 'udp')],
+  range,
+  directory: '/var/lib/weft',
+};
+
+test('a load takes the place of what was there, and holds each place in the set of its form', () => {
+  const text = loadOf(WISH);
+  expect(text.startsWith(REMOVAL)).toBe(true);
+  expect(
+    Array.from(text.matchAll(/set (\w+) \{\n\s+type [^\n]+\n(?:\s+elements = (.*)\n)?/g), ([, name, all]) => [
+      name,
+      all,
+    ]),
+  ).toEqual([
+    ['ports4', '{ tcp . 6379 }'],
+    ['ports6', '{ tcp . 6379 }'],
+    ['places4', '{ 10.0.0.5 . tcp . 7001 }'],
+    ['places6', '{ 2001:db8::5 . udp . 8125 }'],
+  ]);
+});
+
+test('the same places in another order are the same table', () => {
+  expect(loadOf({ ...WISH, places: WISH.places.toReversed() })).toBe(loadOf(WISH));
+});
+
+const mark = /comment "(.*)"/.exec(loadOf(WISH))?.[1] ?? '';
+const whole: LoadedTable = { mark, elements: 4, rules: 8, dropped: 0 };
+
+test.each<[string, LoadedTable | undefined, string]>([
+  ['as wished', whole, 'whole'],
+  ['gone', undefined, 'absent'],
+  ['with an element taken out by hand', { ...whole, elements: 3 }, 'changed'],
+  ['with a chain that was flushed', { ...whole, rules: 4 }, 'changed'],
+  ['without a mark', { ...whole, mark: '' }, 'changed'],
+  ['of other places', { ...whole, mark: mark.replace(/.$/, (last) => (last === '0' ? '1' : '0')) }, 'changed'],
+  [
+    'of another agent',
+    { ...whole, mark: mark.replace(/guard ./, 'guard x').replace('x', mark[11] === '0' ? '1' : '0') },
+    'other',
+  ],
+])('a table %s', (_, loaded, state) => {
+  expect(stateOf(WISH, loaded)).toBe(state);
+});
+
+const isRoot = process.getuid?.() === 0;
+const nft = spawnSync('sh', ['-c', 'command -v nft unshare']).status === 0;
+
+test.skipIf(!isRoot || !nft)(
+  'the kernel takes it twice as once, tells it as it is, and has no trace of it afterwards',
+  () => {
+    const script = `
+    nft -f - <<EOF\ntable ip other {\n chain c {\n  tcp dport 22 counter accept\n }\n}\nEOF
+    nft list ruleset; echo ==; nft -f "$0"; nft -f "$0"; nft --json list table inet weft_guard; echo ==
+    nft -f "$1"; nft -f "$1"; nft list ruleset`;
+    const { stdout, stderr } = spawnSync(
+      'unshare',
+      [
+        '-n',
+        'bash',
+        '-c',
+        `a=$(mktemp) b=$(mktemp); printf %s "$0" >$a; printf %s "$1" >$b; bash -c '${script}' $a $b; rm $a $b`,
+        loadOf(WISH),
+        REMOVAL,
+      ],
+      { encoding: 'utf8' },
+    );
+    expect(stderr).toBe('');
+    const [before = '', told = '', after] = stdout.split('==\n');
+    expect(before).toContain('table ip other');
+    expect(after).toBe(before);
+    expect(readListing(told)).toEqual(whole);
+  },
+);

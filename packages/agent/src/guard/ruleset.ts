@@ -1,0 +1,145 @@
+/**
+ * The guard's own table as nft(8) takes it, and as it tells it. Each load takes the place of what was there, in one transaction:
+ * a packet meets the one or the other. The table only drops, and only what comes to this host from elsewhere.
+ */
+import { createHash } from 'node:crypto';
+import { type AddressRange, byText, formatRange } from '@weft/proto';
+import { z } from 'zod';
+import type { Place } from '../words/place.ts';
+
+export const TABLE = 'inet weft_guard';
+
+export interface GuardWish {
+  readonly places: readonly Place[];
+  /** Where services have their addresses here: of this host's own programs alone. */
+  readonly range: AddressRange;
+  /** Real path of the directory of the agent that they are of: no other agent's guard takes its place. */
+  readonly directory: string;
+}
+
+/** Makes the table, whatever stands there. */
+export function loadOf(wish: GuardWish): string {
+  return `${REMOVAL}${tableOf(wish)}`;
+}
+
+/** Takes the table away, and is done where there is none: what is added first is there to be deleted. */
+export const REMOVAL = `table ${TABLE}\ndelete table ${TABLE}\n`;
+
+/** Before connections are tracked and addresses translated, so that ports that a container engine leads elsewhere are closed too. */
+const PRIORITY = -310;
+
+function tableOf({ places, range, directory }: GuardWish): string {
+  const sets = SETS.map(({ name, type, holds, element }) => {
+    const elements = places.filter(holds).map(element).sort(byText);
+    return `  set ${name} {\n    type ${type}\n${elements.length === 0 ? '' : `    elements = { ${elements.join(', ')} }\n`}  }\n`;
+  });
+  return `table ${TABLE} {
+${sets.join('')}  chain outside {
+    type filter hook prerouting priority ${PRIORITY}; policy accept;
+    iif "lo" accept comment "${markOf({ places, range, directory })}"
+    ip daddr ${formatRange(range)} counter drop
+    ip saddr ${formatRange(range)} counter drop
+    fib daddr type { local, broadcast, anycast, multicast } jump closed
+  }
+  chain closed {
+${SETS.map(({ name, match }) => `    ${match} @${name} counter drop\n`).join('')}  }
+}
+`;
+}
+
+interface PlaceSet {
+  readonly name: string;
+  readonly type: string;
+  readonly holds: (place: Place) => boolean;
+  readonly element: (place: Place) => string;
+  readonly match: string;
+}
+
+const port = 'meta l4proto . th dport';
+const SETS: readonly PlaceSet[] = [
+  {
+    name: 'ports4',
+    type: 'inet_proto . inet_service',
+    holds: ({ address }) => address === '0.0.0.0',
+    element: ({ protocol, port }) => `${protocol} . ${port}`,
+    match: `meta nfproto ipv4 ${port}`,
+  },
+  {
+    name: 'ports6',
+    type: 'inet_proto . inet_service',
+    holds: ({ address }) => address === '::',
+    element: ({ protocol, port }) => `${protocol} . ${port}`,
+    match: `meta nfproto ipv6 ${port}`,
+  },
+  {
+    name: 'places4',
+    type: 'ipv4_addr . inet_proto . inet_service',
+    holds: ({ address }) => address !== '0.0.0.0' && !address.includes(':'),
+    element: ({ protocol, address, port }) => `${address} . ${protocol} . ${port}`,
+    match: `ip daddr . ${port}`,
+  },
+  {
+    name: 'places6',
+    type: 'ipv6_addr . inet_proto . inet_service',
+    holds: ({ address }) => address !== '::' && address.includes(':'),
+    element: ({ protocol, address, port }) => `${address} . ${protocol} . ${port}`,
+    match: `ip6 daddr . ${port}`,
+  },
+];
+
+/** Of `outside` and `closed` together. */
+const RULES = 4 + SETS.length;
+
+/** Stands as a comment at the first rule: whose it is, and what was asked of it. */
+function markOf({ places, range, directory }: GuardWish): string {
+  const keys = places.map(({ protocol, address, port }) => `${protocol} ${address} ${port}`).sort(byText);
+  return `weft guard ${digest(directory)} ${digest([formatRange(range), ...keys].join('\n'))}`;
+}
+
+function digest(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, 16);
+}
+
+/** The table as the kernel has it. */
+export interface LoadedTable {
+  readonly mark: string;
+  /** In its sets and its chains. */
+  readonly elements: number;
+  readonly rules: number;
+  /** Packets dropped since it was loaded. */
+  readonly dropped: number;
+}
+
+/** `whole`: as wished. `other`: made for another agent. `changed`: something else is closed, or somebody has changed the table. */
+export type GuardState = 'whole' | 'absent' | 'changed' | 'other';
+
+export function stateOf(wish: GuardWish, loaded: LoadedTable | undefined): GuardState {
+  if (loaded === undefined) return 'absent';
+  const [, owner] = /^weft guard ([0-9a-f]{16}) /.exec(loaded.mark) ?? [];
+  if (owner !== undefined && owner !== digest(wish.directory)) return 'other';
+  const whole = loaded.mark === markOf(wish) && loaded.elements === wish.places.length && loaded.rules === RULES;
+  return whole ? 'whole' : 'changed';
+}
+
+const listing = z.object({
+  nftables: z.array(
+    z.object({
+      set: z.object({ elem: z.array(z.unknown()).optional() }).optional(),
+      rule: z.object({ comment: z.string().optional(), expr: z.array(z.record(z.string(), z.unknown())) }).optional(),
+    }),
+  ),
+});
+const counter = z.object({ packets: z.number() });
+
+/** Of `nft --json list table inet weft_guard`. Throws where it is none. */
+export function readListing(text: string): LoadedTable {
+  const { nftables } = listing.parse(JSON.parse(text));
+  const rules = nftables.flatMap(({ rule }) => (rule === undefined ? [] : [rule]));
+  const counters = rules.flatMap(({ expr }) => expr.flatMap((each) => ('counter' in each ? [each.counter] : [])));
+  return {
+    mark: rules.find(({ comment }) => comment !== undefined)?.comment ?? '',
+    elements: nftables.reduce((sum, { set }) => sum + (set?.elem?.length ?? 0), 0),
+    rules: rules.length,
+    dropped: counters.reduce<number>((sum, each) => sum + (counter.safeParse(each).data?.packets ?? 0), 0),
+  };
+}
