@@ -83,6 +83,7 @@ describe.skipIf(missing !== undefined)(titled('weft guard', missing), () => {
     [data, web, neighbour] = [await lab.host('data', 'too'), await lab.host('web'), await lab.host('neighbour', 'too')];
     await rootCheck(data, 'ip', 'route', 'add', 'local', RANGE, 'dev', 'lo');
     await serve('6379', '8125', '0.0.0.0', 'fd00:213:7::12');
+    await serve('7001', '0', '0.0.0.0');
     agent = await Agent.start(data, {
       token: await control.token('--host', 'data', '--services', 'redis,late'),
       config: 'services: { redis: {} }',
@@ -169,8 +170,7 @@ describe.skipIf(missing !== undefined)(titled('weft guard', missing), () => {
     await rootCheck(data, 'nft', 'flush', 'chain', 'inet', 'weft_guard', 'closed');
     await until('the rule is back', past, isShut, SETTLED_MS);
 
-    // No service has it yet.
-    const late = await serve('7001', '0', '0.0.0.0');
+    // No service has it yet here.
     expect(await tcp(neighbour, data.address, 7001)).toBe('said');
     writeFileSync(`${data.dir}/weft.yaml`, 'services: { redis: {}, late: {} }');
     await data.check(['weft', 'reload', '--data', agent.dataDir]);
@@ -183,7 +183,6 @@ describe.skipIf(missing !== undefined)(titled('weft guard', missing), () => {
     writeFileSync(`${data.dir}/weft.yaml`, 'services: { redis: {}, late: {} }\nexposure: { allow: [7001] }');
     await data.check(['weft', 'reload', '--data', agent.dataDir]);
     await until('what is meant to be reached is', () => tcp(neighbour, data.address, 7001), Boolean, SETTLED_MS);
-    await late.kill();
     expect(await past()).toEqual(SHUT);
   }, 60_000);
 
