@@ -13,6 +13,8 @@ export interface Arguments {
   /** Another checkout of Weft, built: the peer `before`. */
   readonly before: string | undefined;
   readonly loopback: boolean;
+  /** With 10,000 processes and 50,000 sockets beside the load. */
+  readonly largeHost: boolean;
   readonly list: boolean;
   readonly help: boolean;
 }
@@ -34,6 +36,7 @@ Weft beside its peers, by the same works, in the same run; then its bounds in ab
   --before <FOLDER>  another checkout of Weft, set up: one peer more, before
   --json <FILE>      writes everything measured to FILE
   --loopback         all on this machine's loopback, even where hosts could be made
+  --large-host       with 10,000 processes and 50,000 sockets beside the callers, of their user
   --list             what works, bounds, peers and targets there are
   -h, --help         this
 `;
@@ -60,6 +63,7 @@ export function parseArguments(argv: readonly string[]): Arguments {
     workers,
     before: values.before,
     loopback: values.loopback ?? false,
+    largeHost: values['large-host'] ?? false,
     list: values.list ?? false,
     help: values.help ?? false,
   };
@@ -78,6 +82,7 @@ function parse(argv: readonly string[]) {
         before: { type: 'string' },
         json: { type: 'string' },
         loopback: { type: 'boolean' },
+        'large-host': { type: 'boolean' },
         list: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
       },

@@ -47,6 +47,7 @@ async function compare(options: Arguments, { works, peers }: Plan, labs: Lab[], 
     ending.use(lab);
   });
   ending.use(stage.leftovers);
+  if (options.largeHost) await stage.enlarge();
   const { works: kept, leftOut: withoutProgram } = runnable(stage, works);
   const { paths, leftOut, failures } = await startPeers(stage, peers, signal, tell);
   ending.defer(async () => {
@@ -55,7 +56,9 @@ async function compare(options: Arguments, { works, peers }: Plan, labs: Lab[], 
   const plan = { works: kept, paths, rounds: options.rounds, length: options.length };
   const figures = workFigures(await runRounds(stage, plan, signal, tell));
   return {
-    stage: stage.loopback === undefined ? 'two hosts made of network namespaces' : `loopback (${stage.loopback})`,
+    stage:
+      (stage.loopback === undefined ? 'two hosts made of network namespaces' : `loopback (${stage.loopback})`) +
+      (options.largeHost ? ', with 10,000 processes and 50,000 sockets beside the callers' : ''),
     leftOut: [...leftOut, ...withoutProgram],
     works: figures,
     targets: targetFigures(figures, targets),

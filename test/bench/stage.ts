@@ -82,6 +82,12 @@ export class Stage {
     return (['redis', 'iperf', 'answer'] as const).filter((name) => programs[name].every(installed));
   }
 
+  /** Much else runs beside the callers, and as their user. */
+  async enlarge(): Promise<void> {
+    const others = this.client.start(['perl', 'test/bench/programs/large-host.pl', '10000', '50000']);
+    await others.output(/ready/, 120_000);
+  }
+
   /** Starts the servers at one address of the server host, where they do not run yet. */
   serve(address: string): Promise<void> {
     const served = this.#served.get(address) ?? this.#startServers(address);

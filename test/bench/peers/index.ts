@@ -13,6 +13,8 @@ export function allPeers(weft: WeftOptions): readonly Peer[] {
     direct,
     createWeft(weft, 'weft'),
     createWeft(weft, 'weft-observed'),
+    createWeft(weft, 'weft-by-user'),
+    createWeft(weft, 'weft-by-program'),
     createWeft(weft, 'before'),
     stunnel,
     haproxy,

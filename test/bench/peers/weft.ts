@@ -22,8 +22,20 @@ export interface WeftOptions {
   readonly before: string | undefined;
 }
 
-/** `weft-observed`: with metrics that are read each second, and a dashboard that is open. `before`: another checkout's programs. */
-export function createWeft({ workers, before }: WeftOptions, name: 'weft' | 'weft-observed' | 'before'): Peer {
+/**
+ * `weft-observed`: with metrics that are read each second, and a dashboard that is open. `weft-by-user` and `weft-by-program`: the callers' host runs two
+ * services with opposite rules, which are told apart so. `before`: another checkout's programs.
+ */
+export type WeftName = 'weft' | 'weft-observed' | 'before' | keyof typeof TOLD_BY;
+
+/** The agent file of the callers' host; the load runs as nobody, by Node. */
+const TOLD_BY = {
+  'weft-by-user': 'load: { match: { user: nobody } }, other: { match: { user: daemon } }',
+  'weft-by-program': 'load: { match: { command: node } }, other: { match: { command: perl } }',
+} as const;
+
+export function createWeft({ workers, before }: WeftOptions, name: WeftName): Peer {
+  const told = name === 'weft-by-user' || name === 'weft-by-program' ? TOLD_BY[name] : undefined;
   const args = workers === undefined ? [] : ['--workers', workers];
   const observed = name === 'weft-observed';
   const programs = name === 'before' ? absolute(before ?? '', 'node_modules', '.bin') : undefined;
@@ -44,7 +56,7 @@ export function createWeft({ workers, before }: WeftOptions, name: 'weft' | 'wef
         return ['--metrics', at];
       };
       const control = await Control.start(inFolder(stage.main, name, programs), ports, await measured(stage.main));
-      await control.apply(mesh(stage));
+      await control.apply(mesh(stage, told !== undefined));
       const server = await Agent.start(inFolder(stage.server, name, programs), {
         token: await token(control, 'server', NAMES.join()),
         config: `services: { ${NAMES.map((name) => `${name}: {}`).join()} }`,
@@ -52,8 +64,8 @@ export function createWeft({ workers, before }: WeftOptions, name: 'weft' | 'wef
       });
       const away = await apart(stage, 1);
       const client = await Agent.start(inFolder(stage.client, name, programs), {
-        token: await token(control, 'client', 'load'),
-        config: 'services: { load: {} }',
+        token: await token(control, 'client', told === undefined ? 'load' : 'load,other'),
+        config: `services: { ${told ?? 'load: {}'} }`,
         args: [...args, ...(await measured(stage.client)), ...away.args],
       });
       await healthy(control, stage.servers);
@@ -83,7 +95,7 @@ export function createWeft({ workers, before }: WeftOptions, name: 'weft' | 'wef
   };
 }
 
-function mesh({ ports: { redis, iperf, answer } }: Stage): string {
+function mesh({ ports: { redis, iperf, answer } }: Stage, two: boolean): string {
   return `
 network: bench
 services:
@@ -91,6 +103,7 @@ services:
   iperf:  { kind: private, ports: [${iperf}, ${iperf}/udp] }
   answer: { kind: private, ports: [${answer}] }
   load:   { kind: worker }
+${two ? '  other:  { kind: worker }\npolicies:\n  - { name: no-other, action: deny, from: [other], to: ["*"] }' : ''}
 `;
 }
 

@@ -19,8 +19,9 @@ const MOST_PARENTS = 64;
 /** Files looked at to tell of a process where its socket alone decides, and those of one walk for that. */
 const LIGHTLY = 48;
 const LIGHT_WALK = 2_000;
-/** Such a walk is made again no sooner than so many times what it took. */
-const LIGHT_SHARE = 30;
+/** They are looked at again no sooner than so many times what that took, but for so much of it that was saved up before. */
+const LIGHT_SHARE = 20;
+const LIGHT_REST_MS = 5_000;
 /** What a process is, where it is not known to hold the socket in question, is good for so long: to be told alike, or looked into. */
 const ALIKE_MS = 5_000;
 /** Callers that wait for a walk; of more, nobody is known. */
@@ -130,23 +131,31 @@ export class OwnerFinder {
     const decided = decidedByMaker(this.#rules, maker, this.#numberOf);
     if (decided === undefined) return false;
     this.#facts.clear();
-    const inodes = inodesOf(group.asked);
-    let held = this.#holders.quick(inodes, this.#makersOf(group), LIGHTLY);
-    const now = performance.now();
-    if (held.size < inodes.size && now > this.#lightMs) {
-      const walk = this.#holders.walk(inodes, this.#makersOf(group), { most: LIGHT_WALK });
-      let step = walk.next();
-      while (!step.done) step = walk.next();
-      held = step.value;
-      const ended = performance.now();
-      this.#lightMs = ended + LIGHT_SHARE * (ended - now);
-    }
+    const held = this.#lightly(group);
     for (const { sockets, answer } of group.asked) {
       const facts = this.#holdersOf(group, sockets, held);
       const unit = group.path === undefined ? '' : unitOf(group.path);
       answer(this.#ownerOf(group.uid, sockets, decided, facts[0], unit));
     }
     return true;
+  }
+
+  /** Who holds them, as far as that takes little of the time. */
+  #lightly(group: Group): Held {
+    const begun = performance.now();
+    if (begun < this.#lightMs) return new Map();
+    const inodes = inodesOf(group.asked);
+    let held = this.#holders.quick(inodes, this.#makersOf(group), LIGHTLY);
+    if (held.size < inodes.size) {
+      const walk = this.#holders.walk(inodes, this.#makersOf(group), { most: LIGHT_WALK });
+      let step = walk.next();
+      while (!step.done) step = walk.next();
+      held = step.value;
+    }
+    const ended = performance.now();
+    // A rest that was not needed may be made up for, not for long.
+    this.#lightMs = Math.max(this.#lightMs, ended - LIGHT_REST_MS) + LIGHT_SHARE * (ended - begun);
+    return held;
   }
 
   /** Answers those who are of a service, or not to be found; the others may be of one that is not known yet. */

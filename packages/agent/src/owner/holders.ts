@@ -37,14 +37,14 @@ const MOST_OF_ONE = 128;
 const MOST_FOUND = 256;
 const MOST_HOT = 64;
 /**
- * Others looked into beside who was found, and files of each: at least so many, and up to that many as long as they take no more than a
- * twentieth of the time, at this long for each.
+ * Others looked into beside who was found, and files of each, what is new there first: at least so many, and up to that many as long as they take
+ * no more than a twentieth of the time since the last such look.
  */
-const LEAST_STRANGERS = 16;
+const LEAST_STRANGERS = 4;
 const MOST_STRANGERS = 256;
-const MOST_OF_STRANGER = 64;
+const MOST_OF_STRANGER = 16;
 const STRANGERS_SHARE = 0.05;
-const STRANGER_MS = 0.04;
+const MOST_STRANGERS_MS = 25;
 /** Processes of one control group, where not all of them are walked through. */
 const MOST_LISTED = 1_024;
 
@@ -114,17 +114,17 @@ export class Holders {
   strangers(held: Held, makers: Makers, kin: Iterable<number>, isAlike: (pid: number) => boolean): Strangers {
     const known = new Set([...held.values()].flat().map(({ pid }) => pid));
     const search = new Search(this.#processes, new Set(held.keys()), MOST_STRANGERS * MOST_OF_STRANGER, true);
-    const now = performance.now();
-    const share = Math.min(MOST_STRANGERS, ((now - this.#strangersMs) * STRANGERS_SHARE) / STRANGER_MS);
-    let left = Math.max(LEAST_STRANGERS, share);
-    this.#strangersMs = now;
+    const begun = performance.now();
+    const until = begun + Math.min(MOST_STRANGERS_MS, STRANGERS_SHARE * (begun - this.#strangersMs));
+    let looked = 0;
     let complete = true;
     for (const pid of new Set(this.#others(makers, kin))) {
-      if (left <= 0) break;
+      if (looked >= MOST_STRANGERS || (looked >= LEAST_STRANGERS && performance.now() >= until)) break;
       if (known.has(pid) || pid === process.pid || !this.#isOf(pid, makers.uid) || isAlike(pid)) continue;
-      left--;
+      looked++;
       if (search.within(pid, MOST_OF_STRANGER) === 'hidden') complete = false;
     }
+    this.#strangersMs = performance.now();
     return { held: search.held, complete };
   }
 
@@ -136,6 +136,7 @@ export class Holders {
   *#others(makers: Makers, kin: Iterable<number>): Generator<number> {
     yield* kin;
     yield* [...this.#found.keys()].reverse().slice(0, LEAST_STRANGERS / 2);
+    // In turn from here on.
     const all =
       makers
         .group()

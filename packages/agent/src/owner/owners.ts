@@ -14,6 +14,9 @@ const ENTRY = new URL(`./owner-thread${extname(import.meta.url)}`, import.meta.u
 export const MOST_CALLERS = 4_096;
 /** Callers in one question. */
 const MOST_ASKED = 512;
+/** Asked again within so long, calls come fast, and wait so long for others. */
+const FAST_MS = 4;
+const GATHER_MS = 2;
 /** A caller waits no longer. */
 const WAIT_MS = 2_000;
 /** A thread that answers nothing for so long is ended. */
@@ -50,6 +53,7 @@ export class Owners {
   #thread: Worker | undefined;
   #rules: readonly OwnerRule[] = [];
   #told: boolean = false;
+  #askedMs = Number.NEGATIVE_INFINITY;
   #stuck: NodeJS.Timeout | undefined;
   #endedMs = Number.NEGATIVE_INFINITY;
 
@@ -88,8 +92,10 @@ export class Owners {
       }, WAIT_MS);
       const asked: Asked = { caller, late, answer: resolve, number: undefined };
       this.#waiting.push(asked);
-      // Those of one turn are asked for together.
-      if (this.#waiting.length === 1) setImmediate(() => this.#ask());
+      if (this.#waiting.length > 1) return;
+      // Those of one turn are asked for together, and those of some turns when calls come fast: each question wakes two threads and a program.
+      if (performance.now() - this.#askedMs > FAST_MS) setImmediate(() => this.#ask());
+      else setTimeout(() => this.#ask(), GATHER_MS);
     });
   }
 
@@ -110,6 +116,7 @@ export class Owners {
     const question: ToOwnerThread = this.#told ? { callers } : { rules: this.#rules, callers };
     this.#told = true;
     this.#asking = true;
+    this.#askedMs = performance.now();
     thread.postMessage(question);
     this.#stuck = setTimeout(() => void thread.terminate(), STUCK_MS).unref();
   }

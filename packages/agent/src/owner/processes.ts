@@ -3,8 +3,8 @@ import { readdirSync, readlinkSync, statSync } from 'node:fs';
 import { readSmall } from './read-small.ts';
 
 /** As many new ones are looked for by their numbers, one after the other; of more, all are listed. */
-const MOST_PROBED = 128;
-/** Listed, and their users asked for, again no sooner than so many times what that takes. */
+const MOST_PROBED = 256;
+/** Listed for the sake of new ones, and their users asked for, again no sooner than so many times what that takes. */
 const AGAIN_SHARE = 10;
 
 interface Known {
@@ -62,16 +62,15 @@ export class Processes {
     if (last !== undefined && before !== undefined && last > before && last - before <= MOST_PROBED) {
       this.#last = last;
       const found: number[] = [];
-      for (let pid = last; pid > before; pid--) if (this.#meet(pid)) found.push(pid);
+      for (let pid = last; pid > before; pid--) if (!this.#isThread(pid) && this.#meet(pid)) found.push(pid);
       return found;
     }
-    return this.list();
+    return performance.now() < this.#listMs ? [] : this.list();
   }
 
-  /** Finds those that are not known yet; none where they were listed just now. */
+  /** Finds those that are not known yet. */
   list(): readonly number[] {
     const begun = performance.now();
-    if (begun < this.#listMs) return [];
     this.#last = this.#lastGiven();
     const pids = new Set<number>();
     for (const name of readdirSync(this.#proc)) if (/^\d+$/.test(name)) pids.add(Number(name));
@@ -170,6 +169,15 @@ export class Processes {
       return status.includes('\nVmSize:') ? Number(/^Uid:\t\d+\t(\d+)/m.exec(status)?.[1]) : undefined;
     } catch {
       return undefined;
+    }
+  }
+
+  /** A thread that is not the first of its process has a number of the same sort, and the process's files. */
+  #isThread(pid: number): boolean {
+    try {
+      return !new RegExp(`\\nTgid:\\t${pid}\\n`).test(readSmall(`${this.#proc}/${pid}/status`));
+    } catch {
+      return true;
     }
   }
 
