@@ -11,7 +11,17 @@ describe('topics', () => {
   const parts = cutTopics(ROOT);
 
   test('are what the documents say now', () => {
-    const asked = ['policy', 'selectors', 'names', 'agent-file', 'mesh-file', 'exit-codes', 'environment', 'files'];
+    const asked = [
+      'policy',
+      'selectors',
+      'names',
+      'agent-file',
+      'mesh-file',
+      'exit-codes',
+      'environment',
+      'files',
+      'egress',
+    ];
     expect(new Set(topics.map(({ name }) => name))).toEqual(new Set(asked));
     expect(topics).toEqual(parts.map(({ topic, about, markdown }) => ({ name: topic, about, text: toText(markdown) })));
   });

@@ -34,6 +34,7 @@ export class CommandError extends CodedError<
   | 'not-confirmed'
   | 'not-kept'
   | 'cannot-become'
+  | 'no-nft'
   | 'no-perl'
   | 'no-sandboxes'
   | 'sandbox-refused'

@@ -102,8 +102,10 @@ function readTo(to: string): { readonly service: string; readonly port?: number 
   // People paste what their programs are given.
   const [, service = '', digits] = /^([^:]*?)(?:\.internal\.?)?(?::(\d{1,5}))?$/.exec(to) ?? [];
   const port = digits === undefined ? undefined : Number(digits);
-  if (!isServiceName(service) || port === 0 || (port ?? 0) > 65_535) {
-    wrongValue('--to', 'SERVICE or SERVICE:PORT, with a port of 1 to 65535', to);
+  // What calls out of the mesh are recorded for.
+  const named = isServiceName(service) || service === 'internet';
+  if (!named || port === 0 || (port ?? 0) > 65_535) {
+    wrongValue('--to', 'SERVICE or SERVICE:PORT, with a port of 1 to 65535, or internet', to);
   }
   return port === undefined ? { service } : { service, port };
 }

@@ -53,6 +53,12 @@ export function hostProgram(
     .description('run a program that sees nothing but the network, and calls as a service of it')
     .argument('<command...>', 'behind --, with what it takes')
     .requiredOption('--service <NAME>', 'what it calls as')
+    .option('--egress', 'also let it reach the internet, but neither this host nor its networks')
+    .option(
+      '--egress-to <CIDR[:PORTS]>',
+      'also let it reach this range, such as 10.0.0.0/8:443/tcp; may be repeated',
+      (range: string, before: readonly string[] = []) => [...before, range],
+    )
     .addOption(new Option('--run-socket <PATH>', 'where the agent takes sandboxes, as weft up --run-socket says it'))
     .addOption(data())
     .action(async (command, options) =>

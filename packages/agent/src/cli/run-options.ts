@@ -1,10 +1,12 @@
 /** What `weft run` is told, read strictly. */
 import { serviceNameProblem } from '@weft/proto';
+import { type EgressRights, MOST_OPENED, readOpened } from '../egress/rights.ts';
 import { UsageError, wrongValue } from './errors.ts';
 
 export interface RunOptions {
   readonly service: string;
   readonly egress?: true;
+  readonly egressTo?: readonly string[];
   readonly port?: readonly string[];
   readonly data?: string;
   readonly runSocket?: string;
@@ -33,6 +35,21 @@ export function readMovedPorts(pairs: readonly string[]): ReadonlyMap<number, nu
     ports.set(port, at);
   }
   return ports;
+}
+
+/** Undefined where nothing is to be reached outside the mesh. Throws UsageError. */
+export function readEgress({
+  egress,
+  egressTo = [],
+}: Pick<RunOptions, 'egress' | 'egressTo'>): EgressRights | undefined {
+  if (egressTo.length > MOST_OPENED)
+    throw new UsageError(`at most ${MOST_OPENED} ranges may be opened; found ${egressTo.length}: name larger ones`);
+  const opened = egressTo.map((text) => {
+    const range = readOpened(text);
+    if (typeof range === 'string') throw new UsageError(`--egress-to ${range}`);
+    return range;
+  });
+  return egress === true || opened.length > 0 ? { internet: egress === true, opened } : undefined;
 }
 
 function isPort(port: number): boolean {

@@ -164,12 +164,13 @@ function writeAgent(agent: AgentStatus, options: StatusOptions, terminal: Termin
     ]),
   );
   table(
-    [short('SHUT IN'), 'USER', 'PROCESS', 'FOR'],
-    (agent.sandboxes ?? []).map(({ service, user, pid, since }): Cell[] => [
+    [short('SHUT IN'), 'USER', 'PROCESS', 'FOR', 'OUT OF THE MESH'],
+    (agent.sandboxes ?? []).map(({ service, user, pid, since, egress }): Cell[] => [
       service,
       user,
       String(pid),
       formatDuration(terminal.now() - Date.parse(since)),
+      egress === undefined ? 'nothing' : `${egress.streams} TCP, ${egress.pairs} UDP`,
     ]),
   );
   const hints = trustHints(agent);

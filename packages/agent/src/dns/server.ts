@@ -8,6 +8,7 @@ import { ListenError } from '@weft/proto/observe';
 import { emptyAnswer, encodeAnswer } from './answer.ts';
 import { leadsInside } from './forward-zone.ts';
 import { Forwarder } from './forwarder.ts';
+import { ipv4Alone } from './ipv4-alone.ts';
 import { Rcode } from './message.ts';
 import { Responder } from './responder.ts';
 import { bindTcp, serveTcp } from './tcp.ts';
@@ -59,10 +60,12 @@ export async function createDnsServer(options: DnsOptions): Promise<DnsServer> {
   const endConnections = serveTcp(tcp, responder);
   tcp.on('error', (error) => logger.warn({ event: 'dns-tcp-error', err: error }, 'error on the DNS listener'));
 
-  const inside = new Responder({ netmap, range, forwarder: NOWHERE, counters, latency: options.latency, logger });
+  const ours = { netmap, range, counters, latency: options.latency, logger };
+  const inside = new Responder({ ...ours, forwarder: NOWHERE });
+  const outward = new Responder({ ...ours, forwarder: ipv4Alone(forwarder) });
   const also = new Set<() => void>();
   const serveAlso = ({ udp: datagrams, tcp: streams, outside: forwards }: DnsPlace): (() => void) => {
-    const answering = forwards ? responder : inside;
+    const answering = forwards ? outward : inside;
     datagrams.on('error', (err) => logger.warn({ event: 'dns-udp-error', err }, 'error on the DNS socket'));
     streams.on('error', (err) => logger.warn({ event: 'dns-tcp-error', err }, 'error on the DNS listener'));
     serveUdp(datagrams, answering);

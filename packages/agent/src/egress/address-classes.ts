@@ -79,7 +79,7 @@ export function rangesAround({ vips, interfaces }: Surroundings): readonly Class
     }
   }
   const mesh = [vips, CONTROL_RANGE].map((range) => ({ range, reach: 'never' as const, what: "the mesh's services" }));
-  return [...mesh, ...own, ...SPECIAL_RANGES, ...near].sort(
+  return [...mesh, ...own, ...near, ...SPECIAL_RANGES].sort(
     (left, right) => Number(right.reach === 'never') - Number(left.reach === 'never'),
   );
 }

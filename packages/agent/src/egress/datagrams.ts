@@ -1,12 +1,11 @@
 /** UDP out of a sandbox: for each pair of the program's socket and a place out there one socket on either side, and one flow. */
-import { isShortage } from '@weft/proto';
+import { type HostPort, isShortage } from '@weft/proto';
 import { Deadline } from '../bytes/deadline.ts';
 import { adoptDatagrams } from '../bytes/inside/adopt-datagrams.ts';
-import type { Called } from '../bytes/socket-listen.ts';
 import { systemWords } from '../bytes/system-words.ts';
 import { connectDatagrams, connectedDatagrams, joinDatagrams } from '../inbound/target-datagrams.ts';
 import type { HeldPairs } from './held-pairs.ts';
-import { INTERNET, type OutsideCalls } from './outside-calls.ts';
+import type { OutsideCalls } from './outside-calls.ts';
 
 /** A NAT on the way forgets in half a minute to two (RFC 4787, section 4.3). */
 const IDLE_MS = 120_000;
@@ -24,7 +23,7 @@ const DEAF_MS = 1_000;
  */
 export async function carryDatagramsOut(
   handle: object,
-  called: Called,
+  called: HostPort,
   calls: OutsideCalls,
   held: HeldPairs,
   full?: string,
@@ -37,17 +36,14 @@ export async function carryDatagramsOut(
   }
   const deadline = new Deadline(OPEN_MS);
   try {
-    const far = await connectDatagrams(
-      { host: called.address, port: called.port },
-      undefined,
-      deadline,
-      calls.files,
-      () => flow.end('not-listening', 'connection refused'),
+    const far = await connectDatagrams({ host: called.host, port: called.port }, undefined, deadline, calls.files, () =>
+      flow.end('not-listening', 'connection refused'),
     );
     // Only now: from here on it reads what waits.
     const near = adoptDatagrams(handle);
-    const { address, port } = near?.address() ?? called;
-    if (near === undefined || !flow.live || address !== called.address || port !== called.port) {
+    const at = near?.address();
+    if (near === undefined) calls.unfit();
+    if (near === undefined || !flow.live || at?.address !== called.host || at.port !== called.port) {
       flow.end('unreachable', 'an error inside the agent');
       far.close();
       near?.close();
@@ -61,7 +57,7 @@ export async function carryDatagramsOut(
       far,
       idleMs,
       held,
-      INTERNET,
+      'internet',
     );
   } catch (cause) {
     if (isShortage(cause)) calls.files.ranOut();

@@ -6,9 +6,9 @@ import { pino } from 'pino';
 import { afterEach, describe, expect, it } from 'vitest';
 import { OpenFiles } from '../bytes/open-files.ts';
 import { netmap } from '../flows/flows.fixture.ts';
-import { localCaller } from '../flows/judge.ts';
 import { FlowRegistry } from '../flows/registry.ts';
 import { FlowTraffic } from '../flows/traffic.ts';
+import { Admitter } from '../outbound/forward.ts';
 import type { Netmap } from '../words/netmap.ts';
 import { Egress } from './egress.ts';
 
@@ -31,13 +31,9 @@ function setup({ isOwn = (): boolean | undefined => false, bounds = { streams: 8
   };
   const traffic = new FlowTraffic();
   const registry = new FlowRegistry({ netmap: source, sink: { record: (flow) => records.push(flow) }, traffic });
-  const declared = new Set(['web']);
+  const admitter = new Admitter({ netmap: source, registry, declared: new Set(['web']) });
   const egress = new Egress({
-    registry,
-    caller: {
-      claimed: { source: 'web', host: 'self' },
-      identify: (current) => localCaller(current, declared, { type: 'service', name: 'web' }),
-    },
+    admit: (call, outside, full) => admitter.outside(call, { claim: { type: 'service', name: 'web' } }, outside, full),
     rights: { internet: true, opened: [] },
     vips: CONTROL_RANGE,
     files: new OpenFiles(Number.POSITIVE_INFINITY, noProblems),
@@ -120,7 +116,7 @@ describe('a datagram out of a sandbox', () => {
     const near = dgram.createSocket('udp4');
     near.bind(0, '127.0.0.9');
     await once(near, 'listening');
-    egress.datagrams(near, { address: '127.0.0.9', port: near.address().port });
+    egress.datagrams(near, { host: '127.0.0.9', port: near.address().port });
     near.close();
     expect(records).toMatchObject([
       { service: 'internet', protocol: 'udp', verdict: 'deny', rule: 'builtin:egress', outcome: 'denied' },

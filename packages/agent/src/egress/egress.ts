@@ -1,7 +1,7 @@
 /** All that one sandbox has open outside the mesh, within bounds, and gone with it. */
-import { isShortage } from '@weft/proto';
+import { type HostPort, isShortage } from '@weft/proto';
 import type { Logger } from 'pino';
-import { type Called, type ConduitListener, listenHandle } from '../bytes/socket-listen.ts';
+import { type ConduitListener, listenHandle } from '../bytes/socket-listen.ts';
 import type { Conduit } from '../words/conduit.ts';
 import { carryDatagramsOut } from './datagrams.ts';
 import { HeldPairs } from './held-pairs.ts';
@@ -31,7 +31,8 @@ export class Egress {
   #listener: Pick<ConduitListener, 'close'> | undefined;
   #closed: boolean = false;
 
-  constructor({ log, bounds = EGRESS_BOUNDS, ...options }: EgressOptions) {
+  constructor({ bounds = EGRESS_BOUNDS, ...options }: EgressOptions) {
+    const { log } = options;
     this.#calls = new OutsideCalls(options);
     this.#log = log;
     this.#bounds = bounds;
@@ -49,21 +50,21 @@ export class Egress {
       if (isShortage(err)) files.ranOut();
       this.#log.warn({ event: 'egress-accept-failed', err }, 'accepting failed');
     };
-    const listener = await listenHandle(handle, { onError }, (client, { descriptor }, called) => {
+    const listener = await listenHandle(handle, { files, onError }, (client, { descriptor }, called) => {
       const { streams } = this.#bounds;
       const full = !files.spares(descriptor)
         ? 'this agent has no file left for another flow'
         : this.#streams.size >= streams
           ? `this sandbox already has ${streams} connections out of the mesh`
           : undefined;
-      this.#carry(client, called, full);
+      this.#carry(client, { host: called.address, port: called.port }, full);
     });
     if (this.#closed) listener.close();
     else this.#listener = listener;
   }
 
   /** Takes a socket of a new pair, a `dgram.Native`, at the place that is called. */
-  datagrams(handle: object, called: Called): void {
+  datagrams(handle: object, called: HostPort): void {
     const { pairs } = this.#bounds;
     const crowded = this.#closed || this.#opening >= pairs || !this.#held.makeRoom();
     const full = crowded
@@ -83,7 +84,7 @@ export class Egress {
     this.#held.closeAll('the sandbox ended');
   }
 
-  #carry(client: Conduit, called: Called, full: string | undefined): void {
+  #carry(client: Conduit, called: HostPort, full: string | undefined): void {
     this.#streams.add(client);
     carryOut(client, called, this.#calls, full, () => this.#streams.delete(client)).catch((err: unknown) => {
       // One connection that goes wrong in an unforeseen way is its own end, not the agent's.

@@ -1,25 +1,33 @@
 /** Calls of one sandbox that leave the mesh: who calls, whether it may, and what is open. */
-import { type AddressRange, formatHostPort, hostInterfaces, type Protocol, parseAddress } from '@weft/proto';
+import {
+  type AddressRange,
+  formatHostPort,
+  type HostPort,
+  hostInterfaces,
+  type Protocol,
+  parseAddress,
+} from '@weft/proto';
+import type { Logger } from 'pino';
 import { isLocalAddress } from '../bytes/address-watch.ts';
 import type { OpenFiles } from '../bytes/open-files.ts';
-import type { Called } from '../bytes/socket-listen.ts';
-import { type Flow, newFlowId } from '../flows/flow.ts';
-import type { FlowRequest } from '../flows/judge.ts';
-import type { FlowRegistry } from '../flows/registry.ts';
+import type { Flow } from '../flows/flow.ts';
+import type { Outside } from '../flows/judge.ts';
 import { type ClassedRange, rangesAround } from './address-classes.ts';
 import { type EgressRights, mayReach, type OutsideVerdict } from './rights.ts';
 
-/** What stands in records for all that is no service. */
-export const INTERNET = 'internet';
+export interface OutsideCall {
+  readonly port: number;
+  readonly protocol: Protocol;
+}
 
 export interface OutsideCallsOptions {
-  readonly registry: Pick<FlowRegistry, 'openOutside'>;
-  /** Who calls, which is certain. */
-  readonly caller: Pick<FlowRequest, 'claimed' | 'identify'>;
+  /** Registers a call of the sandbox's service; undefined where it is refused, and recorded. `full`: why there is no room for it, if so. */
+  readonly admit: (call: OutsideCall, outside: Outside, full?: string) => Flow | undefined;
   readonly rights: EgressRights;
   /** Where this host's VIPs lie. */
   readonly vips: AddressRange;
   readonly files: OpenFiles;
+  readonly log: Pick<Logger, 'error'>;
   readonly interfaces?: typeof hostInterfaces;
   /** Whether an address is this host's own, by its kernel; undefined where it could not be asked. */
   readonly isOwn?: (address: string) => boolean | undefined;
@@ -30,6 +38,7 @@ export class OutsideCalls {
   readonly #options: OutsideCallsOptions;
   readonly #interfaces: typeof hostInterfaces;
   readonly #isOwn: (address: string) => boolean | undefined;
+  #unfit: boolean = false;
   #seen: ReturnType<typeof hostInterfaces>;
   #around: readonly ClassedRange[] | undefined;
 
@@ -41,33 +50,33 @@ export class OutsideCalls {
   }
 
   /** Admitted, or undefined: then it is recorded. `full`: why there is no room for it, if so. */
-  open(protocol: Protocol, called: Called, full?: string): Flow | undefined {
-    const { registry, caller } = this.#options;
+  open(protocol: Protocol, called: HostPort, full?: string): Flow | undefined {
     // The kernel is asked once a call: it knows of routes that make a whole range this host's own.
     const own = this.#ownAddress(called);
-    const admission = registry.openOutside({
-      id: newFlowId(),
-      protocol,
-      service: INTERNET,
-      port: called.port,
-      claimed: caller.claimed,
-      identify: caller.identify,
-      ...(full === undefined ? {} : { full }),
-      outside: {
-        address: formatHostPort(called.address, called.port),
-        decide: () => own ?? this.#decide(protocol, called),
-      },
-    });
-    return admission.admitted ? admission.flow : undefined;
+    const outside = {
+      address: formatHostPort(called.host, called.port),
+      decide: () => own ?? this.#decide(protocol, called),
+    };
+    return this.#options.admit({ port: called.port, protocol }, outside, full);
   }
 
-  #decide(protocol: Protocol, { address, port }: Called): OutsideVerdict {
+  /** A socket for datagrams could not be taken over. Told once: it is so of all. */
+  unfit(): void {
+    if (this.#unfit) return;
+    this.#unfit = true;
+    this.#options.log.error(
+      { event: 'egress-unfit' },
+      'this Node does not take over sockets for datagrams as it should',
+    );
+  }
+
+  #decide(protocol: Protocol, { host: address, port }: HostPort): OutsideVerdict {
     const number = parseAddress(address);
     if (number === undefined) return { allowed: false, reason: `${address} is not IPv4, which alone goes out` };
     return mayReach(this.#options.rights, { address: number, port, protocol }, this.#rangesNow());
   }
 
-  #ownAddress({ address }: Called): OutsideVerdict | undefined {
+  #ownAddress({ host: address }: HostPort): OutsideVerdict | undefined {
     if (parseAddress(address) === undefined) return undefined;
     const own = this.#isOwn(address);
     if (own === false) return undefined;

@@ -1,8 +1,7 @@
 /** TCP out of a sandbox, to where no mesh is: one connection of the program's, one of this host's, one flow. */
-import { isShortage } from '@weft/proto';
+import { type HostPort, isShortage } from '@weft/proto';
 import { Deadline } from '../bytes/deadline.ts';
 import { connectSocket } from '../bytes/socket.ts';
-import type { Called } from '../bytes/socket-listen.ts';
 import { splice } from '../bytes/splice.ts';
 import { systemWords } from '../bytes/system-words.ts';
 import { endingOf, type Flow } from '../flows/flow.ts';
@@ -17,7 +16,7 @@ const CONNECT_MS = 20_000;
 /** identify → decide → track → forward → record. `full`: why there is no room, if so. `over` is called once when all is done. */
 export async function carryOut(
   client: Conduit,
-  called: Called,
+  called: HostPort,
   calls: OutsideCalls,
   full: string | undefined,
   over: () => void,
@@ -32,7 +31,7 @@ export async function carryOut(
   flow.onCut((reason) => deadline.end(new FlowCutError(reason)));
   try {
     const { conduit } = await connectSocket({
-      host: called.address,
+      host: called.host,
       port: called.port,
       deadline,
       files: calls.files,

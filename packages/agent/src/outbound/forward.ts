@@ -5,8 +5,8 @@
 import { defined, type FlowOutcome, messageOf, OUTCOMES, type Permit } from '@weft/proto';
 import { Deadline } from '../bytes/deadline.ts';
 import { newFlowId } from '../flows/flow.ts';
-import { type Caller, claimName, type DeclaredHere, goneHere, localCaller } from '../flows/judge.ts';
-import type { Flow, FlowRefusal, FlowRegistry, Loss } from '../flows/registry.ts';
+import { type Caller, claimName, type DeclaredHere, goneHere, localCaller, type Outside } from '../flows/judge.ts';
+import type { Flow, FlowRefusal, FlowRegistry, FlowRequest, Loss } from '../flows/registry.ts';
 import type { TargetDialer } from '../inbound/dial.ts';
 import { afterCut } from '../tunnel/after-cut.ts';
 import { FlowCutError, UnreachableError } from '../tunnel/errors.ts';
@@ -30,6 +30,9 @@ export interface AdmitterOptions {
   readonly declared: DeclaredHere;
 }
 
+/** In a record, what is called by a call that leaves the mesh; no service has that name. */
+const OUTSIDE = 'internet';
+
 export class Admitter {
   readonly #options: AdmitterOptions;
 
@@ -47,11 +50,27 @@ export class Admitter {
     return this.#admit(call, { type: 'internet', address: clientAddress }, full);
   }
 
-  #admit(call: Call, claim: SourceClaim, full?: string, owner?: Owner): Admitted {
-    const { netmap, registry, declared } = this.#options;
+  /** A program's call that leaves the mesh. Undefined where it is refused, and recorded. */
+  outside(
+    call: Pick<Call, 'port' | 'protocol'>,
+    { claim, owner }: Speaker,
+    outside: Outside,
+    full?: string,
+  ): Flow | undefined {
+    const request = this.#request({ ...call, service: OUTSIDE }, claim, full, owner);
+    const admission = this.#options.registry.openOutside({ ...request, outside });
+    return admission.admitted ? admission.flow : undefined;
+  }
+
+  #request(
+    { service, port, protocol }: Omit<Call, 'ordinal'>,
+    claim: SourceClaim,
+    full: string | undefined,
+    owner: Owner | undefined,
+  ): FlowRequest {
+    const { netmap, declared } = this.#options;
     const host = netmap.current.self?.host ?? '';
-    const { service, port, protocol, ordinal } = call;
-    const admission = registry.open({
+    return {
       id: newFlowId(),
       protocol,
       service,
@@ -59,7 +78,12 @@ export class Admitter {
       claimed: { source: claimName(claim, host), host },
       identify: (current) => localCaller(current, declared, claim),
       ...defined({ full, owner }),
-    });
+    };
+  }
+
+  #admit(call: Call, claim: SourceClaim, full?: string, owner?: Owner): Admitted {
+    const { ordinal } = call;
+    const admission = this.#options.registry.open(this.#request(call, claim, full, owner));
     if (!admission.admitted) return admission;
     const { flow, permit, caller } = admission;
     return { admitted: true, out: { flow, permit, caller, claim, ordinal } };

@@ -5,9 +5,9 @@ import type { Logger } from 'pino';
 import type { Deadline } from '../bytes/deadline.ts';
 import type { OpenFiles } from '../bytes/open-files.ts';
 import type { Remote } from '../bytes/socket-listen.ts';
-import { endingWith } from '../flows/flow.ts';
+import { endingWith, type Flow } from '../flows/flow.ts';
 import { FlowConduit } from '../flows/flow-conduit.ts';
-import { type DeclaredHere, runsHere } from '../flows/judge.ts';
+import { type DeclaredHere, type Outside, runsHere } from '../flows/judge.ts';
 import type { FlowRegistry } from '../flows/registry.ts';
 import type { InboundPath } from '../inbound/inbound.ts';
 import type { TargetWatch } from '../inbound/target-watch.ts';
@@ -17,6 +17,7 @@ import type { Conduit } from '../words/conduit.ts';
 import type { NetmapSource } from '../words/netmap.ts';
 import type { Problems } from '../words/problems.ts';
 import { bindFirst, type ListenerSharing } from './bind-shared.ts';
+import type { Call } from './call.ts';
 import { Chooser } from './choose.ts';
 import { OutboundDatagrams } from './datagrams.ts';
 import { Admitter, Forwarder } from './forward.ts';
@@ -70,6 +71,8 @@ export interface OutboundSide {
   stream(client: Conduit, remote: Remote, spec: ListenerSpec): void;
   /** Answers at a socket that is bound there. */
   datagrams(spec: ListenerSpec, socket: Socket): BoundListener;
+  /** A call that leaves the mesh, as `Admitter.outside`. */
+  outside(call: Pick<Call, 'port' | 'protocol'>, outside: Outside, full?: string): Flow | undefined;
 }
 
 export interface Outbound {
@@ -165,6 +168,7 @@ export function createOutbound(options: OutboundOptions): Outbound {
       stream: (client, remote, spec) =>
         takeStream(client, remote, spec, { admitter, forwarder, speakers: theirs, files, log }),
       datagrams: (spec, socket) => datagrams.serve(spec, socket, { speakers: theirs, callers: ANYBODY }),
+      outside: (call, outside, full) => admitter.outside(call, theirs.unknown, outside, full),
     }),
     openIngress: (...asked) => openIngress({ admitter, forwarder }, ...asked),
     settled: () => listeners.settled(),

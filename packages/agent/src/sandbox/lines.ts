@@ -3,6 +3,8 @@
  * bytes. docs/ARCHITECTURE.md, "A program shut in", has them all.
  */
 
+import { type EgressRights, readRights, writeRights } from '../egress/rights.ts';
+
 /** Of the lines; who speaks another is told to start again by the same version. */
 export const LINES_VERSION = '1';
 /** Bytes of a line, without its end. */
@@ -28,21 +30,29 @@ function writtenByte(byte: number): string {
 /** What a sandbox, or who is about to begin one, wants: `hello` and `ask` have the same words behind them. */
 export interface Wanted {
   readonly service: string;
-  /** Whether the internet is to be reached. */
-  readonly egress: boolean;
+  /** What is to be reached outside the mesh, if anything. */
+  readonly egress: EgressRights | undefined;
   /** Where the program listens for a declared port when it is another: declared port to its own. */
   readonly ports: ReadonlyMap<number, number>;
 }
 
 export function writeWanted({ service, egress, ports }: Wanted): string {
   const moved = [...ports].map(([port, inside]) => `${port}:${inside}`).join(',');
-  return [LINES_VERSION, toWord(service), `egress=${egress ? 1 : 0}`, `ports=${moved}`].join(' ');
+  return [
+    LINES_VERSION,
+    toWord(service),
+    `egress=${egress === undefined ? '' : writeRights(egress)}`,
+    `ports=${moved}`,
+  ].join(' ');
 }
 
 /** Of another version, `undefined`. Throws nothing. */
 export function readWanted(words: readonly string[]): Wanted | undefined {
   const [version, service = '', egress = '', moved = ''] = words;
-  if (version !== LINES_VERSION || !/^egress=[01]$/.test(egress)) return undefined;
+  if (version !== LINES_VERSION || !egress.startsWith('egress=')) return undefined;
+  const outside = egress.slice('egress='.length);
+  const rights = outside === '' ? undefined : readRights(outside);
+  if (outside !== '' && rights === undefined) return undefined;
   const ports = new Map<number, number>();
   for (const pair of moved.replace(/^ports=/, '').split(',')) {
     if (pair === '') continue;
@@ -50,7 +60,7 @@ export function readWanted(words: readonly string[]): Wanted | undefined {
     if (!isPort(port) || !isPort(inside)) return undefined;
     ports.set(port, inside);
   }
-  return { service: fromWord(service), egress: egress === 'egress=1', ports };
+  return { service: fromWord(service), egress: rights, ports };
 }
 
 function isPort(port: number): boolean {

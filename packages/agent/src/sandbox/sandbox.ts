@@ -1,36 +1,38 @@
 /** One program that is shut in, as its agent sees it: from the hello of its supervisor to the end of that connection. */
 import net from 'node:net';
-import { messageOf } from '@weft/proto';
+import { type AddressRange, messageOf, parseAddress } from '@weft/proto';
 import type { Logger } from 'pino';
 import type { DnsServer } from '../dns/index.ts';
+import { Egress, type EgressCounts } from '../egress/egress.ts';
+import type { EgressRights } from '../egress/rights.ts';
+import { CARRIED_TO } from '../egress/rules.ts';
 import { toWord, type Wanted } from './lines.ts';
+import { SANDBOX_HOST } from './link.ts';
 import { SandboxListeners, type SandboxListenersOptions, socketOf } from './listeners.ts';
-import type { Visitor, VisitorEvents } from './relay.ts';
+import { closeHandle, type Visitor, type VisitorEvents } from './relay.ts';
 import { SandboxSockets } from './sockets.ts';
 
-/** Of the agent's side, where names are answered. RFC 7335 keeps it for within one host. */
-export const SANDBOX_HOST = '192.0.0.1';
-/** Of the program. */
-export const PROGRAM_HOST = '192.0.0.2';
 const DNS_PORT = 53;
 
 export interface SandboxOptions extends Omit<SandboxListenersOptions, 'sockets'> {
   readonly visitor: Visitor;
   readonly wanted: Wanted;
   readonly dns: Pick<DnsServer, 'serveAlso'>;
+  /** Where this host's VIPs lie. */
+  readonly range: AddressRange;
   readonly log: Logger;
   readonly ended: () => void;
 }
 
 export class Sandbox implements VisitorEvents {
   readonly service: string;
-  readonly egress: boolean;
   readonly uid: number;
   readonly pid: number;
   readonly sinceMs: number = Date.now();
   readonly sockets: SandboxSockets;
   readonly #options: SandboxOptions;
   readonly #listeners: SandboxListeners;
+  readonly #egress: Egress | undefined;
   #endNames: (() => void) | undefined;
   #closed: boolean = false;
 
@@ -38,11 +40,16 @@ export class Sandbox implements VisitorEvents {
     const { visitor, wanted } = options;
     this.#options = options;
     this.service = wanted.service;
-    this.egress = wanted.egress;
     this.uid = visitor.uid;
     this.pid = visitor.pid;
     this.sockets = new SandboxSockets(visitor);
     this.#listeners = new SandboxListeners({ ...options, sockets: this.sockets });
+    if (wanted.egress !== undefined) this.#egress = this.#openEgress(wanted.egress);
+  }
+
+  /** What is open outside the mesh; undefined where nothing is to be reached there. */
+  get outside(): EgressCounts | undefined {
+    return this.#egress?.counts;
   }
 
   get listening(): number {
@@ -55,6 +62,8 @@ export class Sandbox implements VisitorEvents {
     try {
       await this.#answerNames();
       await this.#listeners.follow();
+      if (this.#egress !== undefined)
+        await this.#egress.listen(await this.sockets.ask({ where: 'agent', kind: 'tcp-carried', ...CARRIED_TO }));
       if (!this.#closed) visitor.say('ready');
     } catch (err) {
       if (this.#closed) return;
@@ -78,7 +87,8 @@ export class Sandbox implements VisitorEvents {
 
   line(line: string, handle: object | undefined): void {
     const [what, ...words] = line.split(' ');
-    if (what === 'socket') this.sockets.came(Number(words[0]), handle);
+    if (what === 'carry') this.#carry(words, handle);
+    else if (what === 'socket') this.sockets.came(Number(words[0]), handle);
     else if (what === 'failed') this.sockets.failed(Number(words[0]), Number(words[1]));
   }
 
@@ -87,8 +97,22 @@ export class Sandbox implements VisitorEvents {
     this.#closed = true;
     this.sockets.close();
     this.#listeners.close();
+    this.#egress?.close();
     this.#endNames?.();
     this.#options.ended();
+  }
+
+  #openEgress(rights: EgressRights): Egress {
+    const { side, range: vips, files, log } = this.#options;
+    return new Egress({ admit: side.outside, rights, vips, files, log });
+  }
+
+  /** `carry HOST PORT`, with a socket there for a program's that sends to it. */
+  #carry([host = '', port = '']: readonly string[], handle: object | undefined): void {
+    const called = { host, port: Number(port) };
+    const known = parseAddress(host) !== undefined && called.port > 0 && called.port < 65_536;
+    if (handle === undefined || this.#egress === undefined || !known) closeHandle(handle);
+    else this.#egress.datagrams(handle, called);
   }
 
   async #answerNames(): Promise<void> {
@@ -103,7 +127,7 @@ export class Sandbox implements VisitorEvents {
       tcp.once('error', reject);
       tcp.listen(stream, resolve);
     });
-    this.#endNames = this.#options.dns.serveAlso({ udp, tcp, outside: this.egress });
+    this.#endNames = this.#options.dns.serveAlso({ udp, tcp, outside: this.#egress !== undefined });
     if (this.#closed) this.#endNames();
   }
 }

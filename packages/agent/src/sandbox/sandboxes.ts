@@ -3,6 +3,7 @@ import { type AddressRange, formatPortRange, formatRange } from '@weft/proto';
 import type { Logger } from 'pino';
 import type { OpenFiles } from '../bytes/open-files.ts';
 import type { DnsServer } from '../dns/index.ts';
+import type { EgressCounts } from '../egress/egress.ts';
 import { listenerSpecs } from '../outbound/listener-spec.ts';
 import type { OutboundSide, SideSpeakers } from '../outbound/outbound.ts';
 import type { Netmap } from '../words/netmap.ts';
@@ -45,7 +46,8 @@ export interface SandboxStatus {
   /** Of its supervisor. */
   readonly pid: number;
   readonly since: string;
-  readonly egress: boolean;
+  /** Connections and UDP flows that are open out of the mesh; left out where nothing is to be reached there. */
+  readonly egress?: EgressCounts | undefined;
 }
 
 export class Sandboxes {
@@ -78,12 +80,12 @@ export class Sandboxes {
 
   get current(): readonly SandboxStatus[] {
     const { rights } = this.#options;
-    return [...this.#running].map(({ service, uid, pid, sinceMs, egress }) => ({
+    return [...this.#running].map(({ service, uid, pid, sinceMs, outside }) => ({
       service,
       user: rights.nameOf(uid),
       pid,
       since: new Date(sinceMs).toISOString(),
-      egress,
+      egress: outside,
     }));
   }
 
@@ -142,11 +144,10 @@ export class Sandboxes {
     return this.#begin(visitor, wanted);
   }
 
-  #refusal({ service, egress }: Wanted, uid: number): string | undefined {
+  #refusal({ service }: Wanted, uid: number): string | undefined {
     const { rights, netmap } = this.#options;
     if (this.#running.size >= MOST_SANDBOXES)
       return `${MOST_SANDBOXES} sandboxes run on this host, and an agent has no more; end one, or run this on another host`;
-    if (egress) return 'this agent reaches the internet for no sandbox; run without --egress';
     return rights.refusal(netmap(), service, uid);
   }
 
@@ -167,7 +168,7 @@ export class Sandboxes {
   }
 
   #begin(visitor: Visitor, wanted: Wanted): Sandbox {
-    const { side, dns, files, log, rights, sandboxed, netmap } = this.#options;
+    const { side, dns, range, files, log, rights, sandboxed, netmap } = this.#options;
     const { uid, pid } = visitor;
     const who = { service: wanted.service, user: rights.nameOf(uid), pid };
     const sandbox = new Sandbox({
@@ -175,6 +176,7 @@ export class Sandboxes {
       wanted,
       side: side(speakersOf(who, netmap)),
       dns,
+      range,
       files,
       log,
       places: () => this.#placesNow(),

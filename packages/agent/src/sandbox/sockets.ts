@@ -5,11 +5,11 @@ import { closeHandle, type Visitor } from './relay.ts';
 
 /**
  * `agent` has nothing but this agent's own sockets; `program` is where the program is. A stream that is dialled comes
- * connected, a listening one listening, one for datagrams bound.
+ * connected, a listening one listening, one for datagrams bound. `tcp-carried`: what listens for calls out of the mesh.
  */
 export interface SocketWanted {
   readonly where: 'agent' | 'program';
-  readonly kind: 'tcp-listen' | 'tcp' | 'udp' | 'udp-to';
+  readonly kind: 'tcp-listen' | 'tcp-carried' | 'tcp' | 'udp' | 'udp-to';
   /** IPv4. */
   readonly host: string;
   readonly port: number;

@@ -2,6 +2,7 @@
 import { PROTOCOLS } from '@weft/proto';
 import { z } from 'zod';
 import type { FileChange } from '../../config/file-changes.ts';
+import type { EgressCounts } from '../../egress/egress.ts';
 import type {
   AgentStatus,
   NameStatus,
@@ -56,7 +57,12 @@ const sandbox = told({
   user: text,
   pid: count.describe('of its supervisor'),
   since: text.describe('ISO 8601'),
-  egress: flag.describe('whether it reaches the internet'),
+  egress: told({
+    streams: count.describe('connections'),
+    pairs: count.describe('UDP flows'),
+  } satisfies Record<keyof EgressCounts, z.ZodType>)
+    .optional()
+    .describe('open out of the mesh; left out where it reaches nothing there'),
 } satisfies Record<keyof SandboxStatus, z.ZodType>);
 
 const agent = told({

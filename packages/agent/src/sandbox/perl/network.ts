@@ -65,6 +65,8 @@ sub make_networks {
   # In the table of local routes, where 127.0.0.0/8 stands, the longer prefix goes first.
   made('route to services', route_by($range, $prefix, 255, $HERE, $LINK));
   made('route to the internet', route_by('0.0.0.0', 0, 254, $HERE, $LINK)) if $egress;
+  # RTN_PROHIBIT: of what goes to many nobody is told that it is refused, unless it does not leave.
+  made('no route to many', route(4, 254, 0, 8, attribute(1, inet_aton('224.0.0.0')))) if $egress;
   enter($agent);
   return ($program, $agent);
 }

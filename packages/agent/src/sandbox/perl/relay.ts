@@ -55,7 +55,7 @@ sub hear {
   while ($client->{heard} =~ s/^([^\n]*)\n//) {
     my $line = $1;
     return drop($id) if $line !~ m{^[A-Za-z0-9._:/,=% -]{1,4096}$};
-    if ($line =~ /^socket /) {
+    if ($line =~ /^(?:socket|carry) /) {
       my $file = shift @{$client->{files}} or return drop($id);
       my $type = type_of($file) or return drop($id);
       push @handles, [$id, $line, $file, $type];

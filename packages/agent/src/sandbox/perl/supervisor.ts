@@ -2,6 +2,7 @@
  * What `weft run` becomes: it keeps the terminal and the signals, makes the namespaces, and hands the agent sockets of
  * them. Arguments: architecture, KEY=VALUE…, --, the command.
  */
+import { EGRESS } from './egress.ts';
 import { NETWORK } from './network.ts';
 import { PROGRAM_SIDE } from './program-side.ts';
 import { REFUSALS } from './refusals.ts';
@@ -47,6 +48,8 @@ spew('/proc/self/gid_map', "$group $group 1") or refuse(map => '/proc/self/gid_m
 defined call('unshare', 0x40000000) or refuse(unshare => 'net', $! + 0);
 my ($program_side, $agent_side) = make_networks($sandbox{range}, $sandbox{prefix}, $sandbox{egress});
 $sandbox{networks} = { program => $program_side, agent => $agent_side };
+# What the program calls out of the mesh comes to these.
+my ($streams_out, $datagrams_out) = $sandbox{egress} ? begin_egress($sandbox{egress}) : ();
 defined call('unshare', 0x20000000) or refuse(unshare => 'pid', $! + 0);
 socketpair(my $line, my $far, AF_UNIX, SOCK_STREAM, PF_UNSPEC) or refuse(open => 'socketpair', $! + 0);
 my $first = fork() // refuse(fork => 'process', $! + 0);
@@ -77,8 +80,7 @@ sub join_agent {
 sub say_agent { my ($text) = @_; return unless $agent; my $gone = syswrite($agent, "$text\n"); leave_agent() unless ($gone // 0) == length($text) + 1 }
 
 sub hand_over {
-  my ($id, $socket) = @_;
-  my $text = "socket $id\n";
+  my ($socket, $text) = @_;
   my $gone = send_file($agent, $text, $socket);
   leave_agent() unless ($gone // 0) == length $text;
 }
@@ -89,11 +91,11 @@ sub obey {
     my ($id, $where, $kind, @place) = @words;
     return unless ($where // '') =~ /^(?:agent|program)$/ && @place >= 2;
     if ($kind eq 'tcp' && keys %dials >= $MOST_DIALS) { say_agent("failed $id 11"); return }
-    my $socket = make_socket($sandbox{networks}, $where, $kind, @place);
+    my $socket = $kind eq 'tcp-carried' ? $streams_out : make_socket($sandbox{networks}, $where, $kind, @place);
     my $errno = $! + 0;
     if (!$socket) { say_agent("failed $id $errno"); return }
     if ($kind eq 'tcp') { $dials{$id} = { socket => $socket, until => now_ms() + $DIAL_MS }; return }
-    hand_over($id, $socket);
+    hand_over($socket, "socket $id\n");
   }
   elsif ($what eq 'ready') { $accepted = 1; $said_why = ''; start() }
   elsif ($what eq 'watch') { ($watching, $look_ms) = (1, 0) }
@@ -144,7 +146,7 @@ sub settle_dials {
     next unless $ready || now_ms() > $until;
     delete $dials{$id};
     my $errno = $ready ? unpack('i', getsockopt($socket, SOL_SOCKET, SO_ERROR)) : 110;
-    $errno ? say_agent("failed $id $errno") : hand_over($id, $socket);
+    $errno ? say_agent("failed $id $errno") : hand_over($socket, "socket $id\n");
   }
 }
 
@@ -172,11 +174,15 @@ while (1) {
   }
   if ($agent && $watching && $now >= $look_ms) { look(); $look_ms = $now + $WATCH_MS }
   my ($readable, $writable) = ('', '');
-  vec($readable, fileno $_, 1) = 1 for grep { defined } $signals, $line, $agent;
+  vec($readable, fileno $_, 1) = 1 for grep { defined } $signals, $line, $agent, $agent ? $datagrams_out : undef;
   vec($writable, fileno $_->{socket}, 1) = 1 for values %dials;
   my $wait = $watching ? $WATCH_MS : !$agent && $made ? $AGAIN_MS : !$accepted ? 1_000 : undef;
   next if select($readable, $writable, undef, defined $wait ? $wait / 1000 : undef) < 0;
   settle_dials($writable) if %dials;
+  # Without an agent they wait, as far as the kernel keeps them. Where it takes no more, the first is lost, as on any full path.
+  if ($agent && $datagrams_out && vec($readable, fileno $datagrams_out, 1)) {
+    carry_datagrams($datagrams_out, sub { my ($pair, $host, $port) = @_; send_file($agent, "carry $host $port\n", $pair, 0x40) });
+  }
   if (vec($readable, fileno $signals, 1)) {
     while (my ($number, undef, $code) = next_signal($signals)) {
       next if $number == $SIGNALS{CHLD};
@@ -206,4 +212,4 @@ while (1) {
 }
 `;
 
-export const SUPERVISOR = [SYSTEM, REFUSALS, NETWORK, PROGRAM_SIDE, SUPERVISE].join('\n');
+export const SUPERVISOR = [SYSTEM, REFUSALS, NETWORK, EGRESS, PROGRAM_SIDE, SUPERVISE].join('\n');

@@ -32,11 +32,11 @@ sub next_signal { my ($file) = @_; my $size = sysread($file, my $info, 128); ret
 sub message { my ($piece, $control) = @_; return pack('Q L x4 Q Q Q Q l x4', 0, 0, pointer($$piece), 1, pointer($$control), length $$control, 0) }
 # One file goes with the text. Answers with how much of it went.
 sub send_file {
-  my ($socket, $text, $file) = @_;
+  my ($socket, $text, $file, $flags) = @_;
   my $control = pack('Q l l l x4', 20, 1, 1, fileno $file); # struct cmsghdr: length, SOL_SOCKET, SCM_RIGHTS
   my $piece = pack('Q Q', pointer($text), length $text);
   my $message = message(\$piece, \$control);
-  return call('sendmsg', fileno $socket, $message, 0x4000); # MSG_NOSIGNAL
+  return call('sendmsg', fileno $socket, $message, 0x4000 | ($flags // 0)); # MSG_NOSIGNAL
 }
 # Answers with text and files; undefined with $! where there is none, an empty text at the end.
 sub receive_files {

@@ -1,0 +1,296 @@
+/** What leaves the mesh from a sandbox: real clients of the internet, and an internet of the test's own. */
+
+import { createHash } from 'node:crypto';
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createNamespaceLab, type Host, hostsMissing, type NamespaceLab, titled } from '../harness/host.ts';
+import { check, type Finished } from '../harness/process.ts';
+import { SETTLED_MS, until } from '../harness/until.ts';
+import { Agent, Control } from '../harness/weft.ts';
+
+const missing = await hostsMissing('nft', 'perl', 'curl', 'apt-get', 'dpkg-deb', 'npm', 'openssl', 'dnsmasq', 'dig');
+
+const MESH = `
+network: prod
+services:
+  web:   { kind: web, ports: [3000] }
+  redis: { kind: private, ports: [6379] }
+`;
+/** Of the internet, which --egress opens; and for documentation, which is not the internet to anybody. */
+const [SHOP, MIRROR] = ['193.0.6.139', '194.0.6.139'];
+const DOCUMENTED = '198.51.100.7';
+/** Of curl, as the reset comes while it connects, or when it has. */
+const [RESET, RESET_WORDS] = [[7, 35, 52, 56], /connect|reset|Empty reply|SSL/i] as const;
+/** What is refused is refused at once. */
+const AT_ONCE_MS = 4_500;
+
+describe.skipIf(missing !== undefined)(titled('weft run --egress', missing), () => {
+  const cleanup = new AsyncDisposableStack();
+  let lab: NamespaceLab;
+  let control: Control;
+  let box: Host;
+  let far: Host;
+
+  const asRoot = async (host: Host, ...argv: readonly string[]): Promise<void> => {
+    const { code, stderr } = await lab.startAsRoot(host, argv).finished(5_000);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  };
+  /** In a sandbox; what it was started with stands before `--`. */
+  const run = (options: readonly string[], ...command: readonly string[]): Promise<Finished> =>
+    box.run([
+      'sh',
+      '-c',
+      `cd "$HOME" && exec weft run --service web --data agent "$@"`,
+      'run',
+      ...options,
+      '--',
+      ...command,
+    ]);
+  const egress = (...command: readonly string[]) => run(['--egress'], ...command);
+  const curl = ['curl', '-sS', '--max-time', '10'];
+  const refusedAtOnce = async (asked: Promise<Finished>, code: readonly number[], says: RegExp): Promise<void> => {
+    const begun = performance.now();
+    const { code: ended, stdout, stderr } = await asked;
+    expect({ ended, said: `${stdout}${stderr}` }).toEqual({
+      ended: expect.toBeOneOf(code),
+      said: expect.stringMatching(says),
+    });
+    expect(performance.now() - begun).toBeLessThan(AT_ONCE_MS);
+  };
+  const flows = async (): Promise<readonly Record<string, unknown>[]> =>
+    (await control.ok('flows', '--network', 'prod', '--json', '--limit', '1000'))
+      .split('\n')
+      .map((line) => JSON.parse(line));
+
+  beforeAll(async () => {
+    lab = cleanup.use(await createNamespaceLab());
+    control = await Control.start(await lab.host('main'));
+    await control.apply(MESH);
+    [box, far] = [await lab.host('box'), await lab.host('far')];
+    await beTheInternet(far.dir);
+    copyFileSync(join(far.dir, 'cert.pem'), join(box.dir, 'cert.pem'));
+    for (const address of [SHOP, MIRROR, DOCUMENTED]) {
+      await asRoot(far, 'ip', 'address', 'add', `${address}/32`, 'dev', 'lo');
+      await asRoot(box, 'ip', 'route', 'add', address, 'via', far.address);
+    }
+    await far
+      .start(['node', 'test/fixtures/internet.ts', far.dir, SHOP, MIRROR, DOCUMENTED, far.address])
+      .output(/ready/);
+    await far.start(dnsmasq).output(/started/);
+    // Of this very host, which is not to be reached.
+    await box.start(['node', 'test/fixtures/echo-server.ts', '9000']).output(/ready/);
+    await Agent.start(box, {
+      token: await control.token('--host', 'box', '--services', 'web'),
+      config: `services: { web: {} }\ndns: { upstream: ["${far.address}"] }`,
+    });
+  }, 60_000);
+  afterAll(async () => cleanup.disposeAsync());
+
+  const dnsmasq = [
+    ...['dnsmasq', '--keep-in-foreground', '--conf-file=/dev/null', '--no-resolv', '--no-hosts', '--user=', '--group='],
+    ...['--pid-file=', '--log-facility=-', `--address=/shop.example/${SHOP}`, `--address=/mirror.example/${MIRROR}`],
+    ...['--address=/shop.example/2001:db8::7', '--address=/rebound.example/127.0.0.1'],
+  ];
+
+  test('nothing of it is there without --egress, and is refused at once', async () => {
+    const http = (to: string) => run([], ...curl, `http://${to}/`);
+    await refusedAtOnce(http('shop.example'), [6], /resolve host/);
+    for (const address of [SHOP, far.address, box.address, '169.254.169.254', '192.0.0.1'])
+      await refusedAtOnce(http(address), [7], /connect/);
+    await refusedAtOnce(run([], 'node', '/mnt/test/fixtures/udp-talk.ts', '1', '443', SHOP), [2], /ENETUNREACH|EACCES/);
+    await refusedAtOnce(
+      run([], 'dig', `@${SHOP}`, '+tries=1', '+time=1', 'shop.example'),
+      [9],
+      /network unreachable|no servers/,
+    );
+  }, 60_000);
+
+  test('curl gets there by name and by address, by HTTP and HTTPS, and comes from the host', async () => {
+    const asked = `asked by ${box.address}\n`;
+    for (const [url, from] of [
+      ['http://shop.example/', SHOP],
+      [`http://${MIRROR}/`, MIRROR],
+      ['https://shop.example/', SHOP],
+      [`https://${MIRROR}/`, MIRROR],
+    ] as const) {
+      const { code, stdout, stderr } = await egress(...curl, '--cacert', 'cert.pem', url);
+      expect({ url, code, stdout, stderr }).toEqual({ url, code: 0, stdout: `${from}, ${asked}`, stderr: '' });
+    }
+    const ended = await until(
+      'all are recorded',
+      flows,
+      (records) => records.filter(({ service, verdict }) => service === 'internet' && verdict === 'allow').length >= 4,
+      SETTLED_MS,
+    );
+    expect(ended.find(({ detail }) => String(detail).startsWith(`to ${MIRROR}:443`))).toMatchObject({
+      ...{ source: 'web', source_host: 'box', service: 'internet', port: 443, protocol: 'tcp', verdict: 'allow' },
+      ...{ rule: 'builtin:egress', bytes_received: expect.toSatisfy((bytes: number) => bytes > 500) },
+    });
+  }, 60_000);
+
+  test('megabytes come whole', async () => {
+    const { stdout } = await egress('sh', '-c', `curl -sS http://shop.example/large | sha256sum`);
+    const large = readFileSync(join(far.dir, 'files', 'large'));
+    expect(stdout.split(' ')[0]).toBe(createHash('sha256').update(large).digest('hex'));
+  }, 30_000);
+
+  test('apt’s http method fetches from a repository, and npm installs from a registry', async () => {
+    const apt = `
+set -e
+mkdir -p apt/lists/partial apt/archives/partial
+printf 'deb [trusted=yes] http://mirror.example/debian ./\\n' > apt/sources.list
+cat > apt/apt.conf <<END
+Dir "$PWD/apt";
+Dir::Etc::SourceList "$PWD/apt/sources.list";
+Dir::Etc::SourceParts "/dev/null";
+Dir::Etc::Parts "/dev/null";
+Dir::Etc::PreferencesParts "/dev/null";
+Dir::State "$PWD/apt";
+Dir::State::status "$PWD/apt/status";
+Dir::Cache "$PWD/apt";
+APT::Sandbox::User "";
+END
+: > apt/status
+export APT_CONFIG="$PWD/apt/apt.conf"
+apt-get -q update
+apt-get -q download weft-sample
+ls weft-sample_1.0_all.deb`;
+    const fetched = await egress('sh', '-c', apt);
+    expect(fetched).toEqual({
+      code: 0,
+      stderr: expect.anything(),
+      stdout: expect.stringMatching(/weft-sample_1\.0_all\.deb\n$/),
+    });
+
+    const npm = `
+mkdir -p project && cd project && printf '{"name":"project","version":"1.0.0"}' > package.json
+npm install --registry http://shop.example/npm/ --cache "$PWD/cache" --no-audit --no-fund --no-update-notifier left-out
+exec node -p "require('left-out')"`;
+    const installed = await egress('sh', '-c', npm);
+    expect(installed).toEqual({ code: 0, stderr: expect.anything(), stdout: expect.stringMatching(/42\n$/) });
+  }, 90_000);
+
+  test('UDP goes both ways, to two places from one socket, as QUIC does', async () => {
+    const talk = ['node', '/mnt/test/fixtures/udp-talk.ts'];
+    const { code, stdout } = await egress(...talk, '5', '443', SHOP, MIRROR);
+    expect(code).toBe(0);
+    const expected = [SHOP, MIRROR].flatMap((at) =>
+      Array.from({ length: 5 }, (_, word) => `${at}:443 ${at}: word ${word}`),
+    );
+    expect(stdout.trim().split('\n').sort()).toEqual(expected.sort());
+  }, 30_000);
+
+  test('names are asked of another server too, by UDP and TCP, and no address of IPv6 is told of', async () => {
+    for (const over of ['+notcp', '+tcp']) {
+      const { stdout } = await egress('dig', `@${SHOP}`, over, '+short', 'mirror.example');
+      expect([over, stdout]).toEqual([over, `${MIRROR}\n`]);
+    }
+    const { stdout } = await egress('dig', 'AAAA', 'shop.example');
+    expect(stdout).toMatch(/status: NOERROR/);
+    expect(stdout).not.toMatch(/2001:db8/);
+    expect((await egress('dig', '+short', 'rebound.example')).stdout).toBe('');
+  }, 30_000);
+
+  test('this host, its network, metadata and what is not the internet are refused at once, and recorded', async () => {
+    for (const address of [
+      far.address,
+      box.address,
+      DOCUMENTED,
+      '169.254.169.254',
+      '10.9.9.9',
+      '192.168.1.1',
+      '100.64.0.1',
+    ])
+      await refusedAtOnce(egress(...curl, `http://${address}/`), RESET, RESET_WORDS);
+    await refusedAtOnce(egress(...curl, 'http://127.0.0.1:9000/'), [7], /connect/);
+    await refusedAtOnce(egress(...curl, `http://${box.address}:7410/`), RESET, RESET_WORDS);
+    for (const address of [far.address, box.address, DOCUMENTED, '169.254.169.254', '224.0.0.251'])
+      await refusedAtOnce(
+        egress('node', '/mnt/test/fixtures/udp-talk.ts', '2', '443', address),
+        [2],
+        /EACCES|EHOSTUNREACH|ENETUNREACH|ECONNREFUSED/,
+      );
+    const denied = await until('denials are recorded', flows, (records) =>
+      records.some(({ detail }) => String(detail).startsWith(`to ${box.address}:80`)),
+    );
+    expect(denied.find(({ detail }) => String(detail).startsWith(`to ${far.address}:80`))).toMatchObject({
+      ...{ source: 'web', service: 'internet', verdict: 'deny', rule: 'builtin:egress', outcome: 'denied' },
+      detail: `to ${far.address}:80: ${far.address} is this host's network 10.213.7.0/24, of eth0; --egress-to ${far.address}:80/tcp opens it`,
+    });
+  }, 60_000);
+
+  test('--egress-to opens what it names and no more, and never this host', async () => {
+    const mirror = ['--egress-to', `${DOCUMENTED}:80/tcp`];
+    expect((await run(mirror, ...curl, `http://${DOCUMENTED}/`)).stdout).toContain(DOCUMENTED);
+    await refusedAtOnce(run(mirror, ...curl, `https://${DOCUMENTED}/`), RESET, RESET_WORDS);
+    await refusedAtOnce(run(mirror, ...curl, `http://${SHOP}/`), RESET, RESET_WORDS);
+    await refusedAtOnce(
+      run(mirror, 'node', '/mnt/test/fixtures/udp-talk.ts', '2', '443', SHOP),
+      [2],
+      /EACCES|EHOSTUNREACH/,
+    );
+    const all = ['--egress-to', '0.0.0.0/0'];
+    expect((await run(all, ...curl, `http://${far.address}/`)).stdout).toContain(far.address);
+    await refusedAtOnce(run(all, ...curl, `http://${box.address}:7410/`), RESET, RESET_WORDS);
+    await refusedAtOnce(run(all, ...curl, 'http://169.254.169.254/'), RESET, RESET_WORDS);
+    expect(await run(['--egress-to', '127.0.0.1'], 'true')).toMatchObject({
+      code: 2,
+      stderr: /cannot open 127\.0\.0\.1/,
+    });
+  }, 60_000);
+
+  test('where nothing listens out there, or nobody answers, the program hears of it, and so does the record', async () => {
+    await refusedAtOnce(egress(...curl, `http://${SHOP}:81/`), RESET, RESET_WORDS);
+    await until('it is recorded', flows, (records) =>
+      records.some(
+        ({ outcome, detail }) => outcome === 'not-listening' && detail === `to ${SHOP}:81: connection refused`,
+      ),
+    );
+  }, 30_000);
+
+  test('without nft it is refused before anything starts, with what to install', async () => {
+    const hidden = `mount --bind /dev/null "$(command -v nft)" && mount --bind "$0" /mnt && cd "$1/" && export PATH="/mnt/node_modules/.bin:$PATH" &&
+exec setpriv --reuid=65534 --regid=65534 --clear-groups -- weft run --service web --data agent --egress -- touch begun`;
+    const script = ['unshare', '--mount', 'sh', '-c', hidden, join(import.meta.dirname, '..', '..'), box.dir];
+    const { code, stderr } = await lab.startAsRoot(box, script).finished(10_000);
+    expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringMatching(/nft.*apt-get install nftables/) });
+    expect(await box.run(['test', '-e', join(box.dir, 'begun')])).toMatchObject({ code: 1 });
+  }, 30_000);
+});
+
+/** What is served: something large, a repository of one package, a registry of another, and a certificate. */
+async function beTheInternet(dir: string): Promise<void> {
+  const files = join(dir, 'files');
+  mkdirSync(join(files, 'debian'), { recursive: true });
+  mkdirSync(join(files, 'npm', '-'), { recursive: true });
+  writeFileSync(join(files, 'large'), Buffer.alloc(8 << 20, 'weft '));
+  const tree = join(dir, 'sample');
+  mkdirSync(join(tree, 'DEBIAN'), { recursive: true });
+  const words =
+    'Package: weft-sample\nVersion: 1.0\nArchitecture: all\nMaintainer: nobody <nobody@example.com>\nDescription: a sample\n';
+  writeFileSync(join(tree, 'DEBIAN', 'control'), words);
+  const deb = join(files, 'debian', 'weft-sample_1.0_all.deb');
+  await check(['dpkg-deb', '--build', '--root-owner-group', tree, deb]);
+  const bytes = readFileSync(deb);
+  const sum = createHash('sha256').update(bytes).digest('hex');
+  const listed = `${words}Filename: ./weft-sample_1.0_all.deb\nSize: ${bytes.length}\nSHA256: ${sum}\n`;
+  writeFileSync(join(files, 'debian', 'Packages'), listed);
+  const source = join(dir, 'package');
+  mkdirSync(source);
+  const manifest = { name: 'left-out', version: '1.0.0', main: 'index.js' };
+  writeFileSync(join(source, 'package.json'), JSON.stringify(manifest));
+  writeFileSync(join(source, 'index.js'), 'module.exports = 42;\n');
+  const tarball = join(files, 'npm', '-', 'left-out-1.0.0.tgz');
+  await check(['tar', '-C', dir, '-czf', tarball, 'package']);
+  const integrity = `sha512-${createHash('sha512').update(readFileSync(tarball)).digest('base64')}`;
+  const dist = { tarball: 'http://shop.example/npm/-/left-out-1.0.0.tgz', integrity };
+  const document = { name: 'left-out', 'dist-tags': { latest: '1.0.0' }, versions: { '1.0.0': { ...manifest, dist } } };
+  writeFileSync(join(files, 'npm', 'left-out'), JSON.stringify(document));
+  await check([
+    ...['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'],
+    ...['-subj', '/CN=shop.example', '-addext', `subjectAltName=DNS:shop.example,IP:${MIRROR}`],
+    ...['-keyout', join(dir, 'key.pem'), '-out', join(dir, 'cert.pem')],
+  ]);
+  await check(['chmod', '-R', 'a+rX', dir]);
+}
