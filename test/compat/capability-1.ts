@@ -84,6 +84,8 @@ export const report: Report = {
   listeners: 448,
   toldApart: [],
   othersAsHost: false,
+  exposed: [],
+  triedByPeers: false,
 };
 
 const flow: FlowRecord = {

@@ -45,6 +45,7 @@ import { DiskWatch, ROOM } from './store/disk-watch.ts';
 import { StoreError } from './store/errors.ts';
 import { Store } from './store/store.ts';
 import { createTraffic } from './traffic/traffic.ts';
+import { ExposureTries } from './watch/exposure-tries.ts';
 import { Hub } from './watch/hub.ts';
 import { Receipts } from './watch/older-data.ts';
 
@@ -179,6 +180,15 @@ async function start(options: ServeOptions, { logger, now }: Surroundings, close
     ...(metrics === undefined ? {} : { observer: metrics.counters.streams }),
   });
   closers.push(() => hub.close());
+  const tries = new ExposureTries({
+    state,
+    live: hub.fleet,
+    trier: hub,
+    found: (agentId, found) => hub.fleet.tried(agentId, found),
+    now,
+  });
+  tries.start();
+  closers.push(() => tries.close());
   let listening = options.listen;
   const policyOf = policyCache();
   /** What the gRPC port and the page tell and do alike. */

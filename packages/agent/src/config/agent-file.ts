@@ -64,6 +64,8 @@ export interface AgentFile {
   readonly exposure?: {
     /** Ports of this host's programs that are meant to be reached past Weft. */
     readonly allow: readonly AllowedPort[];
+    /** Whether other agents of the network may try what is exposed here. */
+    readonly triedByPeers: boolean;
   };
 }
 
@@ -156,6 +158,10 @@ export const fileSection = section(
         .describe(
           'Ports of programs here that are meant to be reached past Weft: 443 or 8125/udp; not told, not closed.',
         ),
+      'tried-by-peers': z
+        .boolean({ error: (issue) => expected('true or false', issue.input) })
+        .optional()
+        .describe('Whether other hosts of the network try what is exposed here, and report what answers.'),
     })
       .optional()
       .describe('What others reach of this host past Weft.'),
@@ -211,7 +217,10 @@ export function toAgentFile(yaml: YamlFile): AgentFile {
   if (problems.length > 0) throw new FileError('file-invalid', yaml.file, problems);
   const dns =
     value.dns && defined({ upstream: value.dns.upstream, private: value.dns.private?.map(({ name }) => name) });
-  const exposure = value.exposure && { allow: value.exposure.allow ?? [] };
+  const exposure = value.exposure && {
+    allow: value.exposure.allow ?? [],
+    triedByPeers: value.exposure['tried-by-peers'] ?? false,
+  };
   return { services, ...defined({ gateway: value.gateway, zone: value.zone?.name, dns, exposure }) };
 }
 

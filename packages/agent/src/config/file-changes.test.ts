@@ -9,7 +9,7 @@ services:
 gateway: { http: "0.0.0.0:8080" }
 zone: eu-1a
 dns: { upstream: ["10.0.0.2", "10.0.0.3:5353"], private: [zen.spamhaus.org] }
-exposure: { allow: [443, 8125/udp] }
+exposure: { allow: [443, 8125/udp], tried-by-peers: true }
 `;
 
 test('every key of the file is told', () => {
@@ -20,6 +20,7 @@ test('every key of the file is told', () => {
     'dns.private: zen.spamhaus.org',
     'dns.upstream: 10.0.0.2:53, 10.0.0.3:5353',
     'exposure.allow: 443/tcp, 8125/udp',
+    'exposure.tried-by-peers: true',
     'gateway.http: 0.0.0.0:8080',
     'services.mailer: ',
     'services.redis: ',

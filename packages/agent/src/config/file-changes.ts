@@ -40,6 +40,7 @@ function entriesOf({ services, gateway, zone, dns, exposure }: AgentFile): Reado
   note('zone', zone);
   note('dns.upstream', dns?.upstream?.map(({ host, port }) => formatHostPort(host, port)).join(', '));
   note('dns.private', dns?.private?.join(', '));
+  if (exposure?.triedByPeers === true) note('exposure.tried-by-peers', 'true');
   note('exposure.allow', exposure?.allow.map(({ port, protocol }) => `${port}/${protocol}`).join(', '));
   return entries;
 }

@@ -37,6 +37,13 @@ export interface ExposedPlace extends Place {
   readonly closed: boolean;
 }
 
+/** All that is known of it. */
+export interface HostExposure {
+  readonly places: readonly ExposedPlace[];
+  /** Sockets beyond loopback of which this agent may not see whose they are. */
+  readonly hidden: number;
+}
+
 type Interfaces = Readonly<Record<string, readonly NetworkInterfaceInfo[] | undefined>>;
 
 export interface ExposureOptions {

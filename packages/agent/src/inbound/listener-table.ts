@@ -4,7 +4,7 @@
  */
 import { open } from 'node:fs/promises';
 import { byText, entryOf, type Protocol } from '@weft/proto';
-import { TAKING } from '../owner/kernel-form.ts';
+import { networkOrder, TAKING, textAddress } from '../owner/kernel-form.ts';
 import { isLoopback, isWildcard } from './addresses.ts';
 
 /** A bound socket: one that listens (TCP), or one that takes datagrams from anybody (UDP). */
@@ -56,6 +56,18 @@ export class ListenerTable {
     return [...(this.#byPort.get(`${port}/${protocol}`) ?? [])].filter((address) => !isLoopback(address)).sort(byText);
   }
 
+  /** All that programs hold beyond loopback, in order. */
+  allBeyondLoopback(): readonly Listener[] {
+    const found: Listener[] = [];
+    for (const [key, addresses] of this.#byPort) {
+      const [port, protocol] = key.split('/');
+      for (const address of addresses)
+        if (!isLoopback(address))
+          found.push({ protocol: protocol === 'udp' ? 'udp' : 'tcp', address, port: Number(port) });
+    }
+    return found.sort((one, other) => byText(keyOf(one), keyOf(other)));
+  }
+
   /** Ports held on `::` and not on 0.0.0.0, which may be held over IPv4 or not; the keys are such as 8080/tcp. */
   onSixWildcard(): ReadonlyMap<string, Pick<Listener, 'port' | 'protocol'>> {
     const found = new Map<string, Pick<Listener, 'port' | 'protocol'>>();
@@ -75,6 +87,10 @@ export class ListenerTable {
   }
 }
 
+function keyOf({ protocol, address, port }: Listener): string {
+  return `${protocol} ${address} ${port}`;
+}
+
 /**
  * Parses the text of one of the four files. Lines that are not understood are passed over. `complete` is false when, in
  * a TCP table, a socket that does not listen has come: the kernel lists all listeners before them.
@@ -85,33 +101,12 @@ export function parseListeners(text: string, protocol: Protocol): { listeners: L
   const form = /^\s*\d+: ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) [0-9A-F]+:[0-9A-F]{4} ([0-9A-F]{2}) /gm;
   for (const [, address = '', port = '', state] of text.matchAll(form)) {
     if (state === TAKING[protocol]) {
-      listeners.push({ protocol, address: formatKernelAddress(address), port: Number.parseInt(port, 16) });
+      listeners.push({ protocol, address: textAddress(networkOrder(address)), port: Number.parseInt(port, 16) });
     } else if (protocol === 'tcp') {
       return { listeners, complete: false };
     }
   }
   return { listeners, complete: true };
-}
-
-/** Addresses are printed as 32-bit words in the host's own byte order, which on every Linux that Node runs on but s390x is little-endian. */
-function formatKernelAddress(hex: string): string {
-  const bytes: number[] = [];
-  for (let word = 0; word < hex.length; word += 8) {
-    for (let octet = 6; octet >= 0; octet -= 2)
-      bytes.push(Number.parseInt(hex.slice(word + octet, word + octet + 2), 16));
-  }
-  if (bytes.length === 4) return bytes.join('.');
-  const first10AreZero = bytes.slice(0, 10).every((byte) => byte === 0);
-  // ::ffff:a.b.c.d is an IPv6 socket that serves one IPv4 address.
-  if (first10AreZero && bytes[10] === 255 && bytes[11] === 255) return bytes.slice(12).join('.');
-  if (first10AreZero && bytes.slice(10, 15).every((byte) => byte === 0)) {
-    if (bytes[15] === 0) return '::';
-    if (bytes[15] === 1) return '::1';
-  }
-  const groups = Array.from({ length: 8 }, (_, index) =>
-    (((bytes[2 * index] ?? 0) << 8) | (bytes[2 * index + 1] ?? 0)).toString(16),
-  );
-  return groups.join(':');
 }
 
 const FILES: readonly { readonly path: string; readonly protocol: Protocol }[] = [

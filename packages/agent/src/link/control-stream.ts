@@ -10,8 +10,10 @@ import {
   type NetmapDelta,
   type OpenFlows,
   type OpenFlowsQuestion,
+  type PlaceOutcome,
   type Report,
   type Telemetry,
+  type TriedPlace,
   UNSAID_CAPABILITY,
 } from '@weft/proto';
 import {
@@ -21,11 +23,13 @@ import {
   itemDigest,
   openFlowsQuestionFromWire,
   openFlowsToWire,
+  outcomesToWire,
   type pb,
   type ReceivedDelta,
   reportToWire,
   sentence,
   telemetryToWire,
+  triedPlacesFromWire,
 } from '@weft/proto/wire';
 import type { Logger } from 'pino';
 import nacl from 'tweetnacl';
@@ -57,6 +61,12 @@ export interface ControlStreamParts {
   /** Round-trip time to a peer in microseconds; throws when it cannot be reached. */
   readonly trace: (agentId: string, deadline: Deadline) => Promise<number>;
   readonly openFlows: (asked: OpenFlowsQuestion) => Promise<OpenFlows>;
+  /** Whether places of a peer answer, in their order. Never rejects. */
+  readonly tryPlaces: (
+    agentId: string,
+    places: readonly TriedPlace[],
+    signal: AbortSignal,
+  ) => Promise<readonly PlaceOutcome[]>;
   /** Random bytes that name this run of the agent. */
   readonly run: Uint8Array;
   readonly version: string;
@@ -121,6 +131,7 @@ class Session {
   #telling: Promise<void> = Promise.resolve();
   #traces = 0;
   #listings = 0;
+  #trying: boolean = false;
   #listing: Promise<void> = Promise.resolve();
 
   constructor(
@@ -169,6 +180,7 @@ class Session {
     else if (message.held) this.#end(heldOf(message.held));
     else if (message.trace) void this.#trace(message.trace);
     else if (message.openFlows) this.#openFlows(message.openFlows);
+    else if (message.tryPlaces) this.#tryPlaces(message.tryPlaces);
     else if (message.flowsTaken) this.#flowSender?.taken(message.flowsTaken.sequence);
     // Anything else is from a newer control, and not for this agent.
   }
@@ -383,6 +395,25 @@ class Session {
         this.#listings -= 1;
       }
     });
+  }
+
+  /** One question at a time; of a control that asks on and on, the others are not answered. */
+  #tryPlaces(asked: pb.TryPlacesRequest): void {
+    if (this.#trying) return;
+    this.#trying = true;
+    const { tryPlaces, logger } = this.#parts;
+    const answer = async () => {
+      const places = triedPlacesFromWire(asked);
+      logger.info({ event: 'places-tried', agent: asked.agentId, places: places.length }, 'trying places of a peer');
+      const outcomes = await tryPlaces(asked.agentId, places, this.#over.signal);
+      this.#write({ tryPlaces: outcomesToWire(asked.id, outcomes) });
+    };
+    answer()
+      // A question that cannot be read is a newer control's.
+      .catch((err: unknown) => logger.warn({ event: 'places-not-tried', err }, 'places of a peer could not be tried'))
+      .finally(() => {
+        this.#trying = false;
+      });
   }
 
   /** Small messages of bounded number: acks and reports replace each other, traces are counted. */

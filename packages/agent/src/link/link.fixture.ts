@@ -213,6 +213,8 @@ export function linkRig() {
         listeners: 0,
         toldApart: [],
         othersAsHost: false,
+        exposed: [],
+        triedByPeers: false,
         ...state,
       }),
     );
@@ -263,6 +265,7 @@ export function linkRig() {
           if (agentId === 'a3') return Promise.reject(new Error('no route\nto a3'));
           return new Promise((_resolve, reject) => deadline.onEnd(reject));
         },
+        tryPlaces: (_, places) => Promise.resolve(places.map(() => 'refused' as const)),
         openFlows: ({ most }) => Promise.resolve({ flows: [openFlow].slice(0, most), omitted: 3 }),
         seen: (observedHost) => seen.push(observedHost),
         run: new Uint8Array(8),

@@ -1,5 +1,7 @@
 /** What an agent says of itself on its status socket: `weft status` reads it, and any program may. */
+
 import type { FlowRecord, InstanceReport, PeerTunnels, Problem, Protocol } from '@weft/proto';
+import type { ExposedPlace } from '../inbound/exposure.ts';
 import type { SandboxStatus } from '../sandbox/sandboxes.ts';
 
 export interface AgentStatus {
@@ -66,6 +68,10 @@ export interface AgentStatus {
   /** Programs that are shut in here (`weft run`). An agent of before does not tell. */
   readonly sandboxes?: readonly SandboxStatus[];
   readonly problems: readonly Problem[];
+  /** What others reach of services' programs here past Weft, closed by the guard or not. An agent of before does not tell. */
+  readonly exposed?: readonly ExposedPlace[];
+  /** Sockets that listen beyond loopback, and this agent may not see whose they are. */
+  readonly exposedUnknown?: number;
 }
 
 export interface UnreachableStatus {

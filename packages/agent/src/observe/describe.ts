@@ -12,6 +12,7 @@ import {
 import type { AgentService } from '../config/agent-file.ts';
 import type { DnsServer } from '../dns/index.ts';
 import type { FlowRecorder } from '../flows/recorder.ts';
+import type { HostExposure } from '../inbound/exposure.ts';
 import type { TargetWatch } from '../inbound/target-watch.ts';
 import type { Enrolment } from '../member/membership.ts';
 import { runningOn } from '../netmap/running-on.ts';
@@ -55,6 +56,8 @@ export function makeReport(
     readonly listeners: number;
     readonly toldApart: ReadonlySet<string>;
     readonly othersAsHost: boolean;
+    readonly exposed: () => HostExposure;
+    readonly triedByPeers: boolean;
   },
 ): Report {
   const { inbound, port, totals, problems, gateway } = parts;
@@ -70,6 +73,8 @@ export function makeReport(
     listeners: Number.isFinite(parts.listeners) ? parts.listeners : 0,
     toldApart: [...parts.toldApart],
     othersAsHost: parts.othersAsHost,
+    exposed: parts.exposed().places.map((place) => ({ ...place, tries: [] })),
+    triedByPeers: parts.triedByPeers,
   };
 }
 
@@ -81,6 +86,7 @@ interface DescribedInFull extends Described {
   readonly control: AgentStatus['control'] & { readonly revoked: boolean };
   readonly store: NetmapSource;
   readonly dns: Pick<DnsServer, 'address'>;
+  readonly exposed: () => HostExposure;
   readonly recorder: FlowRecorder;
   readonly range: AddressRange;
   readonly sandboxes: NonNullable<AgentStatus['sandboxes']>;
@@ -94,6 +100,7 @@ export function describeAgent(parts: DescribedInFull): AgentStatus {
   const staleSince = store.staleSinceMs === undefined ? null : new Date(store.staleSinceMs).toISOString();
   const { recorded, dropped } = recorder.counters;
   const peers = mergePeers(totals.peers);
+  const exposed = parts.exposed();
   return {
     version: parts.version,
     startedMs: parts.startedMs,
@@ -122,6 +129,8 @@ export function describeAgent(parts: DescribedInFull): AgentStatus {
     workers: totals.threads,
     sandboxes: parts.sandboxes,
     problems: parts.problems.current,
+    exposed: exposed.places,
+    exposedUnknown: exposed.hidden,
   };
 }
 

@@ -317,7 +317,7 @@ function inodesOf(asked: readonly Asked[]): ReadonlySet<string> {
  * The process and those it descends from, as long as the user is the same: a child of another user is no kin. Nor is one of another
  * systemd unit: a user's manager that listens in the place of a unit is none of the units that it starts.
  */
-function* lineOf(self: ProcessFacts, read: (pid: number) => ProcessFacts | undefined): Generator<ProcessFacts> {
+export function* lineOf(self: ProcessFacts, read: (pid: number) => ProcessFacts | undefined): Generator<ProcessFacts> {
   let last = self;
   for (let count = 0; count < MOST_PARENTS; count++) {
     yield last;
@@ -329,7 +329,7 @@ function* lineOf(self: ProcessFacts, read: (pid: number) => ProcessFacts | undef
 }
 
 /** Numbers of the process and of all that it descends from, and of the first of all. */
-function parentsOf(self: number): ReadonlySet<number> {
+export function parentsOf(self: number): ReadonlySet<number> {
   const found = new Set([1]);
   for (let pid = self; pid > 0 && !found.has(pid); pid = readProcess(pid)?.parent ?? 0) found.add(pid);
   return found;

@@ -40,6 +40,17 @@ export function networkOrder(kernel: string): string {
   return kernel.replace(/.{8}/g, swapped).toLowerCase();
 }
 
+/** Of 8 or 32 digits in the network's order, IPv6 in eight groups but for `::` and `::1`. */
+export function textAddress(network: string): string {
+  if (network.length === 8) return (network.match(/../g) ?? []).map((octet) => Number.parseInt(octet, 16)).join('.');
+  // ::ffff:a.b.c.d is an IPv6 socket that serves one IPv4 address.
+  if (network.startsWith(MAPPED)) return textAddress(network.slice(MAPPED.length));
+  if (/^0{31}[01]$/.test(network)) return network.endsWith('1') ? '::1' : '::';
+  return (network.match(/.{4}/g) ?? []).map((group) => Number.parseInt(group, 16).toString(16)).join(':');
+}
+
+const MAPPED = '00000000000000000000ffff';
+
 function hex(number: number, digits: number): string {
   return number.toString(16).toUpperCase().padStart(digits, '0');
 }

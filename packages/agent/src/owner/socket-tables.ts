@@ -3,7 +3,7 @@
  * that holds one is found. Read in a thread of its own: the kernel walks its whole table, some milliseconds, however few it shows.
  */
 import { closeSync, openSync, readSync } from 'node:fs';
-import type { HostPort, Protocol } from '@weft/proto';
+import { type HostPort, PROTOCOLS, type Protocol } from '@weft/proto';
 import type { CallerSocket } from '../words/owner.ts';
 import { kernelPlace, mappedPlace, networkAddress, networkOrder, TAKING } from './kernel-form.ts';
 
@@ -71,6 +71,13 @@ export class SocketTables implements Sockets {
       const at = place.protocol === 'tcp' ? tcp : udp;
       return at === undefined ? [] : taking(at(place.port), place);
     });
+  }
+
+  /** All that take what comes from anybody. */
+  takers(): readonly (Place & { readonly protocol: Protocol })[] {
+    return PROTOCOLS.flatMap((protocol) =>
+      this.#places(protocol, (state) => state === TAKING[protocol]).map((place) => ({ ...place, protocol })),
+    );
   }
 
   /** By both ends, as the kernel writes them, of those that are looked for. */

@@ -9,6 +9,7 @@ import type { TelemetrySource } from '../link/control-stream.ts';
 import { runLink } from '../link/link.ts';
 import type { ReportSender } from '../link/report-sender.ts';
 import { CONTROL_RETRY } from '../link/retry.ts';
+import { PlaceTries } from '../link/try-places.ts';
 import { type Enrolment, keepRevoked, type MembershipRequest, rejoin } from '../member/membership.ts';
 import type { NetmapKeeper } from '../member/persist.ts';
 import type { NetmapStore } from '../netmap/store.ts';
@@ -73,6 +74,7 @@ export function followControl(parts: ControlParts, signal: AbortSignal): Followi
       logger.error({ event: 'identity-not-kept', err }, 'identity.json cannot be written');
     });
   };
+  const tries = new PlaceTries();
   const ended = runLink(
     {
       ...member,
@@ -85,6 +87,7 @@ export function followControl(parts: ControlParts, signal: AbortSignal): Followi
       telemetry: parts.telemetry,
       trace: (agentId, deadline) => tunnels.ping(agentId, deadline),
       openFlows: parts.openFlows,
+      tryPlaces: (agentId, places, signal) => tries.try(store.current, agentId, places, signal),
       run: new Uint8Array(randomBytes(8)),
       version: VERSION,
       logger,

@@ -19,9 +19,10 @@ import { localSpeech, tellingsHere, toldOf } from '../flows/judge.ts';
 import { mergeOpenFlows } from '../flows/open-flows.ts';
 import { FlowRecorder } from '../flows/recorder.ts';
 import { FlowTraffic } from '../flows/traffic.ts';
-import { Exposure } from '../inbound/exposure.ts';
+import { Exposure, type HostExposure } from '../inbound/exposure.ts';
 import { createInbound, type Inbound } from '../inbound/inbound.ts';
 import { type Listener, readListenerTable } from '../inbound/listener-table.ts';
+import { ProgramsWatch } from '../inbound/programs-watch.ts';
 import { SixOnly } from '../inbound/six-only.ts';
 import { ReportSender } from '../link/report-sender.ts';
 import type { Enrolment } from '../member/membership.ts';
@@ -64,6 +65,7 @@ export interface MainPath {
   readonly problems: Problems;
   readonly inbound: Inbound;
   readonly guard: HostGuard;
+  readonly exposed: () => HostExposure;
   readonly tunnels: BoundTunnels;
   readonly totals: AgentTotals;
   readonly gateway: OpenGateway;
@@ -205,6 +207,17 @@ export async function openMainPath(
     await stop('the agent could not start');
     throw error;
   }
+  const programs = new ProgramsWatch({
+    netmap: store,
+    services,
+    table: () => inbound.watch.table,
+    found: (found) => exposure.found(found),
+    problems,
+    log: logger,
+    signal: life,
+  });
+  programs.start();
+  const exposed = () => ({ places: exposure.places, hidden: programs.hidden });
   const { outbound, watch } = path.open(inbound, pool && { share: 'first', followers: pool });
   // What is new is bound bit by bit behind the steps, and not enforced before. Asked in the next turn: steps come after followers.
   store.follow(() => Promise.resolve().then(() => outbound.settled()));
@@ -238,7 +251,9 @@ export async function openMainPath(
   const reporter = new ReportSender(() => {
     const toldApart = toldOf(tellingsHere(store.current, services, sight));
     const othersAsHost = localSpeech(store.current, services).unknown.type === 'host';
-    return makeReport({ ...described, port: tunnels.port, gateway: gateway.address, toldApart, othersAsHost });
+    const triedByPeers = file.current.exposure?.triedByPeers === true;
+    const told = { toldApart, othersAsHost, exposed, triedByPeers };
+    return makeReport({ ...described, ...told, port: tunnels.port, gateway: gateway.address });
   });
   changed.report = () => reporter.changed();
   inbound.watch.onChange(() => reporter.changed());
@@ -268,6 +283,7 @@ export async function openMainPath(
     problems,
     inbound,
     guard,
+    exposed,
     tunnels,
     totals,
     gateway,

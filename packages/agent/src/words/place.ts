@@ -8,6 +8,13 @@ export interface Place {
   readonly port: number;
 }
 
+/** A program of a service that listens beside the service's targets. */
+export interface ListeningProgram extends Place {
+  readonly service: string;
+  /** Path of its file; empty where it may not be seen. */
+  readonly program: string;
+}
+
 /** Of them, the guard closes no more. */
 export const MOST_PLACES = 4_096;
 

@@ -199,6 +199,8 @@ test('who reads nothing is let go after half a minute, also when the clock is se
     listeners: 0,
     toldApart: [],
     othersAsHost: false,
+    exposed: [],
+    triedByPeers: false,
   };
   dashboard.agents.set(agent.id, { report });
   socket.write(`GET /api/live HTTP/1.1\r\nHost: ${dashboard.address}\r\nCookie: ${cookie}\r\n\r\n`);

@@ -75,6 +75,8 @@ const live: LiveAgents = {
             listeners: 0,
             toldApart: [],
             othersAsHost: false,
+            exposed: [],
+            triedByPeers: false,
           },
         })
       : agent({ connected: false, enforcedRevision: 0, telemetry: undefined }),

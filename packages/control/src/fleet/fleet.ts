@@ -2,14 +2,14 @@
  * How each agent fares: connected or not, its last report, and from both the presence that views show of it. An agent that
  * goes away keeps its health for a while, since a break of its stream is no break of its services.
  */
-import { entryOf, type Problem, type Report, type Telemetry, UNSAID_CAPABILITY } from '@weft/proto';
+import { entryOf, type PlaceTry, type Problem, type Report, type Telemetry, UNSAID_CAPABILITY } from '@weft/proto';
 import type { InstanceHealth, Presence } from '../netmap/presence.ts';
 import type { AgentState, NetworkState, State } from '../state/types.ts';
 import { type ConnectedAgent, Enforcement, Publications } from './enforcement.ts';
 import type { EnforcementWaiter, LiveAgent, LiveAgents, Software } from './live.ts';
 import type { Remembered, ReportMemory } from './memory.ts';
 import { Movement } from './movement.ts';
-import { acceptReport, EMPTY_REPORT, unchangedPresence, unwell } from './report.ts';
+import { acceptReport, EMPTY_REPORT, unchangedPresence, unwell, withTries } from './report.ts';
 import type { Timing } from './timing.ts';
 
 interface Known {
@@ -31,6 +31,8 @@ interface Known {
   observedHost: string;
   /** What control itself found wrong with it. */
   doubt: { readonly problem: Problem; readonly timer: NodeJS.Timeout } | undefined;
+  /** What others found of its exposed places, by the tries of the last round. */
+  tries: readonly PlaceTry[];
   readonly movement: Movement;
   /** Runs while it is away: first its health is given up, then, if it is ephemeral, its membership. */
   readonly timers: Set<NodeJS.Timeout>;
@@ -194,6 +196,14 @@ export class Fleet implements LiveAgents, EnforcementWaiter {
     this.#judge(known);
   }
 
+  /** Others have tried its exposed places; in place of what they found before. */
+  tried(agentId: string, tries: readonly PlaceTry[]): void {
+    const known = this.#known.get(agentId);
+    if (known === undefined) return;
+    known.tries = tries;
+    this.#judge(known);
+  }
+
   disconnected(agentId: string): void {
     const known = this.#known.get(agentId);
     if (known === undefined) return;
@@ -240,6 +250,7 @@ export class Fleet implements LiveAgents, EnforcementWaiter {
       presence: undefined,
       observedHost: '',
       doubt: undefined,
+      tries: [],
       movement: new Movement(),
       timers: new Set(),
     };
@@ -288,7 +299,7 @@ export class Fleet implements LiveAgents, EnforcementWaiter {
   #judge(known: Known): Presence {
     const claimed = known.claimed ?? EMPTY_REPORT;
     const doubts = known.doubt === undefined ? [] : [known.doubt.problem];
-    const { report, presence } = acceptReport(known.agent, claimed, known.observedHost, doubts);
+    const { report, presence } = acceptReport(known.agent, withTries(claimed, known.tries), known.observedHost, doubts);
     known.report = report;
     return presence;
   }

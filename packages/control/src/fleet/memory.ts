@@ -55,7 +55,7 @@ interface Line {
 }
 
 function toJson([agent, { report, observedHost, capability }]: readonly [string, Remembered]): Line {
-  const kept = report === undefined ? {} : reportToWire({ ...report, problems: [], tunnels: 0, flows: 0 });
+  const kept = report === undefined ? {} : reportToWire({ ...report, problems: [], exposed: [], tunnels: 0, flows: 0 });
   return { agent, observedHost, capability, report: kept };
 }
 

@@ -1,6 +1,6 @@
 /** Questions that an agent was asked and has not answered: whether it reaches another, and which of its flows are open. */
-import type { OpenFlows, OpenFlowsQuestion } from '@weft/proto';
-import { openFlowsFromWire, type pb, sentence, WireError } from '@weft/proto/wire';
+import type { OpenFlows, OpenFlowsQuestion, PlaceOutcome, TriedPlace } from '@weft/proto';
+import { openFlowsFromWire, outcomesFromWire, type pb, sentence, WireError } from '@weft/proto/wire';
 
 export interface TraceOutcome {
   readonly reachable: boolean;
@@ -20,6 +20,17 @@ export interface PathTracer {
 export interface OpenFlowsAsker {
   /** Undefined when it is not connected, or does not answer in time and in form. */
   openFlows(agentId: string, asked: OpenFlowsQuestion, timeoutMs: number): Promise<OpenFlows | undefined>;
+}
+
+/** Asks an agent to try whether places of another's host answer. */
+export interface PlaceTrier {
+  /** In the order of the places; undefined when it is not connected, or does not answer in time and in form. */
+  tryPlaces(
+    fromAgentId: string,
+    agentId: string,
+    places: readonly TriedPlace[],
+    timeoutMs: number,
+  ): Promise<readonly PlaceOutcome[] | undefined>;
 }
 
 /** More than this many at once are not asked of one agent: they are for people. */
@@ -59,6 +70,16 @@ export class Questions<Answer> {
 
 export function traceOutcome({ reachable, roundTripUs, detail }: pb.TraceResult): TraceOutcome {
   return { reachable, roundTripUs, detail: sentence(detail) };
+}
+
+/** As openFlowsAnswer. */
+export function outcomesAnswer(result: pb.TryPlacesResult): readonly PlaceOutcome[] | undefined {
+  try {
+    return outcomesFromWire(result);
+  } catch (error) {
+    if (!(error instanceof WireError)) throw error;
+    return undefined;
+  }
 }
 
 /** What is out of form is no answer, and must not cost an agent its lifeline. */

@@ -1,5 +1,16 @@
 /** What control makes of an agent's report: only what the agent may claim, and where it can really be reached. */
-import { addressKind, dialableEndpoint, formatHostPort, type Problem, type Report, WIRE_LIMITS } from '@weft/proto';
+import {
+  addressKind,
+  dialableEndpoint,
+  formatHostPort,
+  normalHost,
+  type PlaceTry,
+  type Problem,
+  REACHED_PROBLEM,
+  type Report,
+  type ReportedExposure,
+  WIRE_LIMITS,
+} from '@weft/proto';
 import type { InstanceHealth, Presence } from '../netmap/presence.ts';
 import type { AgentState } from '../state/types.ts';
 
@@ -14,6 +25,8 @@ export const EMPTY_REPORT: Report = {
   listeners: 0,
   toldApart: [],
   othersAsHost: false,
+  exposed: [],
+  triedByPeers: false,
 };
 
 export interface AcceptedReport {
@@ -46,6 +59,37 @@ export function acceptReport(
       instances: new Map(health),
     },
   };
+}
+
+/** With what others found of each place, and a problem for each service that somebody has reached. */
+export function withTries(report: Report, tries: readonly PlaceTry[]): Report {
+  if (tries.length === 0 || !report.triedByPeers) return report;
+  const exposed = report.exposed.map((place) => ({ ...place, tries: tries.filter((one) => isOf(one, place)) }));
+  return { ...report, exposed, problems: [...report.problems, ...reachedProblems(exposed)] };
+}
+
+function isOf(one: PlaceTry, { protocol, address, port }: ReportedExposure): boolean {
+  if (one.protocol !== protocol || one.port !== port) return false;
+  if (address === '0.0.0.0') return !one.address.includes(':');
+  return address === '::' ? one.address.includes(':') : normalHost(one.address) === normalHost(address);
+}
+
+function reachedProblems(exposed: readonly ReportedExposure[]): readonly Problem[] {
+  return [...Map.groupBy(exposed, ({ service }) => service)].flatMap(([service, places]): readonly Problem[] => {
+    const reached = places.flatMap(({ tries }) => tries.filter(({ outcome }) => outcome === 'answers'));
+    if (reached.length === 0) return [];
+    const at = [...new Set(reached.map(({ address, port }) => formatHostPort(address, port)))];
+    const from = [...new Set(reached.map(({ host }) => host))];
+    const message =
+      `${service} is reached past Weft: ${few(at)} ${at.length === 1 ? 'answers' : 'answer'} ${few(from)}, which needs no rule; ` +
+      'let it listen on 127.0.0.1 alone, or close the port on that host: weft guard on';
+    return [{ code: REACHED_PROBLEM, subject: service, message }];
+  });
+}
+
+function few(words: readonly string[]): string {
+  const more = words.length - 4;
+  return more > 0 ? `${words.slice(0, 4).join(', ')} and ${more} more` : words.join(', ');
 }
 
 /** The same value as `before` when nothing differs, so that views are not made anew for nothing. */

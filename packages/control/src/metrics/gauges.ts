@@ -50,6 +50,11 @@ const NETWORK_GAUGES: readonly NetworkGauge[] = [
     read: ({ exposed }) => exposed,
   },
   {
+    name: 'exposed_reached',
+    help: 'Services whose program on a connected agent other hosts have reached past Weft.',
+    read: ({ reached }) => reached,
+  },
+  {
     name: 'instances',
     help: 'Instances of services, by whether calls go to them.',
     label: 'state',

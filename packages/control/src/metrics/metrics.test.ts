@@ -43,7 +43,11 @@ async function setUp(): Promise<GaugeSources> {
     ids.push((await joinHost(state, 'prod', { host, services: ['redis'] })).agent.id);
   }
   for (const id of ids) await state.registerInstances(id, ['redis']);
-  const problems = ['port-taken', 'exposed'].map((code) => ({ code, subject: 'redis', message: 'm' }));
+  const problems = ['port-taken', 'exposed', 'exposed-reached'].map((code) => ({
+    code,
+    subject: 'redis',
+    message: 'm',
+  }));
   const live = new Map([
     [ids[0], agent({ behindSinceMs: NOW - 30_000, clockSkewMs: -4_000, report: reportOf(['redis'], { problems }) })],
     [ids[1], agent({ enforcedRevision: state.current.revision, clockSkewMs: 1_500 })],
@@ -92,8 +96,9 @@ test('a scrape tells how each network fares', async () => {
       'weft_control_agents_behind{network="prod"} 1',
       'weft_control_agents_behind_seconds{network="prod"} 30',
       'weft_control_clock_skew_seconds{network="prod"} 4',
-      'weft_control_problems{network="prod"} 2',
+      'weft_control_problems{network="prod"} 3',
       'weft_control_exposed{network="prod"} 1',
+      'weft_control_exposed_reached{network="prod"} 1',
       // The second does not run it now, and is no instance; the third is away, and nobody is sent there.
       'weft_control_instances{network="prod",state="healthy"} 1',
       'weft_control_instances{network="prod",state="unhealthy"} 1',

@@ -1,6 +1,6 @@
 /** How each network fares, in numbers: what is asked for at each scrape. */
 
-import { byText, EXPOSED_PROBLEM, joinTokenState } from '@weft/proto';
+import { byText, EXPOSED_PROBLEM, joinTokenState, REACHED_PROBLEM } from '@weft/proto';
 import type { LiveAgents } from '../fleet/live.ts';
 import { behindMs, fleetAgents, fleetInstances } from '../fleet/projection.ts';
 import type { NetworkState, StateStore } from '../state/types.ts';
@@ -19,6 +19,8 @@ const NONE = {
   problems: 0,
   /** Services whose programs of connected agents are reached past Weft, each once a host. */
   exposed: 0,
+  /** Of these, services that other hosts have reached so. */
+  reached: 0,
   healthy: 0,
   unhealthy: 0,
   tokens: 0,
@@ -62,6 +64,7 @@ function totalsOf(network: NetworkState, { state, live, traffic, flows, now }: N
     const problems = agent.report?.problems ?? [];
     totals.problems += problems.length;
     totals.exposed += problems.filter(({ code }) => code === EXPOSED_PROBLEM).length;
+    totals.reached += problems.filter(({ code }) => code === REACHED_PROBLEM).length;
     totals.skewSeconds = Math.max(totals.skewSeconds, Math.abs(agent.clockSkewMs ?? 0) / 1_000);
     if (agent.behind) totals.behind += 1;
     totals.behindSeconds = Math.max(totals.behindSeconds, behindMs(agent, nowMs) / 1_000);

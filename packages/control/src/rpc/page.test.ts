@@ -93,6 +93,8 @@ test('10,000 agents are listed page by page with flat memory, also with all that
     listeners: 0,
     toldApart: [],
     othersAsHost: false,
+    exposed: [],
+    triedByPeers: false,
   };
   const live = {
     agent: () => ({ report: report satisfies Report }) as unknown as LiveAgent,

@@ -4,11 +4,19 @@
  */
 import { randomBytes } from 'node:crypto';
 import { status } from '@grpc/grpc-js';
-import { CAPABILITY, capabilityOf, type OpenFlows, type OpenFlowsQuestion, WIRE_LIMITS } from '@weft/proto';
-import { openFlowsQuestionToWire, type pb, sentence, WireError } from '@weft/proto/wire';
+import {
+  CAPABILITY,
+  capabilityOf,
+  type OpenFlows,
+  type OpenFlowsQuestion,
+  type PlaceOutcome,
+  type TriedPlace,
+  WIRE_LIMITS,
+} from '@weft/proto';
+import { openFlowsQuestionToWire, type pb, sentence, triedPlacesToWire, WireError } from '@weft/proto/wire';
 import { observedHost } from '../bounds/observed.ts';
 import type { Software } from '../fleet/live.ts';
-import { openFlowsAnswer, Questions, type TraceOutcome, traceOutcome } from '../fleet/questions.ts';
+import { openFlowsAnswer, outcomesAnswer, Questions, type TraceOutcome, traceOutcome } from '../fleet/questions.ts';
 import type { Authenticated, Refusal } from './authenticate.ts';
 import type { Feed } from './feed.ts';
 import { FlowAnswers, flowCost } from './flow-intake.ts';
@@ -79,6 +87,7 @@ export class AgentStream {
   readonly #recordAllowance: Allowance;
   readonly #traces = new Questions<TraceOutcome>();
   readonly #openFlows = new Questions<OpenFlows>();
+  readonly #tries = new Questions<readonly PlaceOutcome[]>();
   readonly #flowAnswers = new FlowAnswers((sequence, done) => this.send({ flowsTaken: { sequence } }, done));
   readonly #helloTimer: NodeJS.Timeout;
   #resumeTimer: NodeJS.Timeout | undefined;
@@ -148,6 +157,16 @@ export class AgentStream {
     });
   }
 
+  tryPlaces(
+    agentId: string,
+    places: readonly TriedPlace[],
+    timeoutMs: number,
+  ): Promise<readonly PlaceOutcome[] | undefined> {
+    return this.#tries.ask(timeoutMs, (id) => {
+      this.send({ tryPlaces: triedPlacesToWire(id, agentId, places) }, () => undefined);
+    });
+  }
+
   /** Ends the stream, with a word on why. */
   end({ code, details, lastWord }: Refusal): void {
     if (this.#ended) return;
@@ -165,6 +184,7 @@ export class AgentStream {
     this.#admitted?.feed.close();
     this.#traces.close();
     this.#openFlows.close();
+    this.#tries.close();
     this.#options.events.ended(this);
   }
 
@@ -221,6 +241,7 @@ export class AgentStream {
     else if (message.telemetry) events.telemetry(agentId, message.telemetry);
     else if (message.trace) this.#traces.answered(message.trace, traceOutcome);
     else if (message.openFlows) this.#openFlows.answered(message.openFlows, openFlowsAnswer);
+    else if (message.tryPlaces) this.#tries.answered(message.tryPlaces, outcomesAnswer);
     else if (message.hello) this.end({ code: status.INVALID_ARGUMENT, details: 'hello: was given before' });
     else if (message.standing) this.end({ code: status.INVALID_ARGUMENT, details: 'standing: was given before' });
     // Anything else is of a newer agent, and nothing to this control.

@@ -42,6 +42,8 @@ export function reportOf(services: readonly string[], more: Partial<Report> = {}
     listeners: 0,
     toldApart: [],
     othersAsHost: false,
+    exposed: [],
+    triedByPeers: false,
     ...more,
   };
 }

@@ -4,8 +4,10 @@ import {
   entryOf,
   type OpenFlows,
   type OpenFlowsQuestion,
+  type PlaceOutcome,
   type Report,
   type Telemetry,
+  type TriedPlace,
   type Vocabulary,
 } from '@weft/proto';
 import { Admission } from '@weft/proto/bounds';
@@ -16,7 +18,7 @@ import { FailureCounter } from '../bounds/failures.ts';
 import { observedHost } from '../bounds/observed.ts';
 import { Fleet } from '../fleet/fleet.ts';
 import { NO_MEMORY, type ReportMemory } from '../fleet/memory.ts';
-import type { OpenFlowsAsker, PathTracer, TraceOutcome } from '../fleet/questions.ts';
+import type { OpenFlowsAsker, PathTracer, PlaceTrier, TraceOutcome } from '../fleet/questions.ts';
 import { EMPTY_REPORT } from '../fleet/report.ts';
 import { TIMING, type Timing } from '../fleet/timing.ts';
 import type { FlowWindow } from '../flows/window.ts';
@@ -95,7 +97,7 @@ const NOT_NOW = 'control serves no agent for now: an operator has to see to its 
 /** Addresses from which one agent's streams may be on their way in at once. */
 const MOST_ENTERING = 8;
 
-export class Hub implements PathTracer, OpenFlowsAsker {
+export class Hub implements PathTracer, OpenFlowsAsker, PlaceTrier {
   /** How agents fare, by what they say here. */
   readonly fleet: Fleet;
   readonly #options: HubOptions;
@@ -177,6 +179,15 @@ export class Hub implements PathTracer, OpenFlowsAsker {
 
   openFlows(agentId: string, asked: OpenFlowsQuestion, timeoutMs: number): Promise<OpenFlows | undefined> {
     return this.#member(agentId)?.session.openFlows(asked, timeoutMs) ?? Promise.resolve(undefined);
+  }
+
+  async tryPlaces(
+    fromAgentId: string,
+    agentId: string,
+    places: readonly TriedPlace[],
+    timeoutMs: number,
+  ): Promise<readonly PlaceOutcome[] | undefined> {
+    return this.#member(fromAgentId)?.session.tryPlaces(agentId, places, timeoutMs);
   }
 
   /** Ends every stream; agents keep what they hold. */

@@ -30,6 +30,11 @@ export const CAPABILITIES: readonly Capability[] = [
   },
   { since: '2026-11-29', brought: 'a rule may speak of users, and an agent tells the user of who calls' },
   { since: '2026-11-29', brought: 'agents seal what is small between them with keys of its own' },
+  {
+    since: '2026-11-29',
+    brought:
+      "an agent tries places of a peer's host that are exposed, at the wish of that host's owner, when control asks",
+  },
 ];
 
 /** From which on an agent tells of its open flows. */
@@ -46,6 +51,9 @@ export const SELECTS_USERS = 7;
 
 /** From which on an agent seals records and packets of at most 1,024 bytes with keys of their own. */
 export const SEALS_SMALL_APART = 8;
+
+/** From which on an agent tries places of a peer's host. */
+export const TRIES_PLACES = 9;
 
 /** From which on control reads in a mesh what hosts may run; one of less would pass it over in silence. */
 export const READS_RIGHTS = 6;

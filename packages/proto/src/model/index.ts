@@ -15,6 +15,7 @@ export * from './closed-rule.ts';
 export * from './endpoint.ts';
 export * from './errors.ts';
 export * from './explain.ts';
+export * from './exposed.ts';
 export * from './flow.ts';
 export * from './flow-filter.ts';
 export * from './join-token.ts';

@@ -45,6 +45,12 @@ export const WIRE_LIMITS = {
   peerEndpoints: 32,
   /** Of one report. */
   problems: 256,
+  /** Exposed places of one report. */
+  exposed: 256,
+  /** Places that one agent is asked to try at once. */
+  triedPlaces: 32,
+  /** What is told of tries of one place. */
+  placeTries: 128,
   /** Records of one batch. */
   flowBatch: 1_000,
   /** Bytes of one flow, one way: none can carry more in its life (256 TiB), and sums of these stay exact for long. */

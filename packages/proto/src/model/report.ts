@@ -1,4 +1,5 @@
 /** What an agent tells control of itself; see Report in agent.proto for each field. */
+import type { ReportedExposure } from './exposed.ts';
 import type { PortRange } from './mesh.ts';
 
 export interface InstanceReport {
@@ -19,8 +20,16 @@ export interface Problem {
 /** Code of the problem of a service whose program others reach past Weft; its subject is the service. */
 export const EXPOSED_PROBLEM = 'exposed';
 
+/** Code of the problem, which control finds, of a service that other hosts have reached past Weft; its subject is the service. */
+export const REACHED_PROBLEM = 'exposed-reached';
+
 /** They stand for as long as a host is laid out so that the mesh does not get all that it asks, and nothing fails. */
-export const NO_BREAKS: ReadonlySet<string> = new Set([EXPOSED_PROBLEM, 'match-not-enforced', 'rules-inexact']);
+export const NO_BREAKS: ReadonlySet<string> = new Set([
+  EXPOSED_PROBLEM,
+  REACHED_PROBLEM,
+  'match-not-enforced',
+  'rules-inexact',
+]);
 
 /** Whether something does not work, so that who watches a host is to hear of it. */
 export function isBreak({ code }: Pick<Problem, 'code'>): boolean {
@@ -41,4 +50,7 @@ export interface Report {
   readonly toldApart: readonly string[];
   /** Whether a program that is known to be of none of them speaks as the host, even where one service alone runs. */
   readonly othersAsHost: boolean;
+  readonly exposed: readonly ReportedExposure[];
+  /** Whether other agents may try those places. */
+  readonly triedByPeers: boolean;
 }

@@ -5,6 +5,7 @@
 import { AGENT_ROLE_WORDS, type AgentRole as Role } from '../model/agent-role.ts';
 import { ACTOR_KINDS, CHANGE_OPERATIONS } from '../model/change.ts';
 import { BREAK_POINTS } from '../model/explain.ts';
+import { PLACE_OUTCOMES } from '../model/exposed.ts';
 import { WIRE_LIMITS } from '../model/limits.ts';
 import { RIGHT_SOURCES } from '../model/may-run.ts';
 import { ACTIONS, KINDS, PROTOCOLS, REPORTED_PROTOCOLS } from '../model/mesh.ts';
@@ -58,7 +59,7 @@ function enumCodec<Word extends string>(
 }
 
 const { Action, ActorKind, AgentRole, AgentView, BreakPoint, ChangeOperation, FlowOutcome } = weft.v1;
-const { Kind, OpenFlowsState, Protocol, RightSource } = weft.v1;
+const { Kind, OpenFlowsState, PlaceOutcome, Protocol, RightSource } = weft.v1;
 
 export const kindCodec = enumCodec('KIND', Kind, KINDS);
 export const protocolCodec = enumCodec('PROTOCOL', Protocol, PROTOCOLS);
@@ -73,6 +74,7 @@ export const actorKindCodec = enumCodec('ACTOR_KIND', ActorKind, ACTOR_KINDS);
 export const agentViewCodec = enumCodec('AGENT_VIEW', AgentView, ['basic', 'full']);
 export const breakPointCodec = enumCodec('BREAK_POINT', BreakPoint, BREAK_POINTS);
 export const rightSourceCodec = enumCodec('RIGHT_SOURCE', RightSource, RIGHT_SOURCES);
+export const placeOutcomeCodec = enumCodec('PLACE_OUTCOME', PlaceOutcome, PLACE_OUTCOMES);
 export const openFlowsStateCodec = enumCodec('OPEN_FLOWS_STATE', OpenFlowsState, OPEN_FLOWS_STATES);
 
 /** What only tells: a number of a newer version is `other`. Throws WireError `wire-enum` where it is not set. */

@@ -8,6 +8,7 @@ export * from './delta.ts';
 export * from './enums.ts';
 export * from './error-details.ts';
 export * from './errors.ts';
+export * from './exposed.ts';
 export * from './flow.ts';
 export * from './grpc.ts';
 export * from './mesh.ts';

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { WIRE_LIMITS } from '../model/limits.ts';
 import { deltaFromWire, inventoryFromWire, standingFromWire } from './delta.ts';
+import { exposedFromWire, outcomesFromWire, triedPlacesFromWire } from './exposed.ts';
 import { itemFromWire } from './netmap.ts';
 import { openFlowsFromWire, openFlowsQuestionFromWire } from './open-flows.ts';
 import type * as pb from './pb.ts';
@@ -20,6 +21,7 @@ const question: pb.OpenFlowsRequest = {
   ...{ id: 1, source: '', service: '', host: '', port: 0, handedOver: true, destinationHosts: [], most: 1 },
 };
 const digest = new Uint8Array(8);
+const place = { service: 'redis', protocol: 1, address: '10.0.0.5', port: 6379 };
 
 function many<T>(length: number, value: T): T[] {
   return Array.from({ length }, () => value);
@@ -66,6 +68,15 @@ const READERS: Readonly<Record<keyof typeof WIRE_LIMITS, readonly ((size: number
   openFlowHosts: [(size) => openFlowsQuestionFromWire({ ...question, destinationHosts: many(size, 'h') })],
   trafficPairs: [(size) => telemetryFromWire({ intervalMs: 1, pairs: many(size, {}) })],
   peerTunnels: [(size) => telemetryFromWire({ intervalMs: 1, peers: many(size, {}) })],
+  exposed: [(size) => reportFromWire({ exposed: many(size, place) })],
+  triedPlaces: [
+    (size) => triedPlacesFromWire({ agentId: 'ag_1', places: many(size, place) }),
+    (size) => outcomesFromWire({ outcomes: many(size, 1) }),
+  ],
+  placeTries: [
+    (size) =>
+      exposedFromWire([{ ...place, tries: many(size, { host: 'h', ...place, outcome: 1, time: { seconds: 1 } }) }], 'e'),
+  ],
   index: [(size) => standingFromWire({ index: size })],
 };
 

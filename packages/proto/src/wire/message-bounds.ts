@@ -32,7 +32,11 @@ function shape<Message>(
 }
 
 const { AgentMessage, FlowBatch, InstanceReport, OpenFlowsResult, PairTraffic, Report, Standing, Telemetry } = weft.v1;
-const REPORT = shape(Report, { instances: [shape(InstanceReport, { notListening: [PLAIN] })], problems: [PLAIN] });
+const REPORT = shape(Report, {
+  instances: [shape(InstanceReport, { notListening: [PLAIN] })],
+  problems: [PLAIN],
+  exposed: [PLAIN],
+});
 const AGENT_MESSAGE = shape(AgentMessage, {
   hello: PLAIN,
   ack: PLAIN,
@@ -42,6 +46,7 @@ const AGENT_MESSAGE = shape(AgentMessage, {
   trace: PLAIN,
   telemetry: shape(Telemetry, { pairs: [shape(PairTraffic, { lastDenied: PLAIN })], peers: [PLAIN] }),
   openFlows: shape(OpenFlowsResult, { flows: [PLAIN] }),
+  tryPlaces: PLAIN,
   standing: shape(Standing, { inventory: [PLAIN], report: REPORT }),
 });
 

@@ -8,6 +8,7 @@ import { count, endpoint, integer, list, required, sentence, serviceName, text }
 import type { RejectedItem } from './delta.ts';
 import { actionCodec, outcomeCodec, reportedProtocolCodec, toldFromWire } from './enums.ts';
 import { WireError } from './errors.ts';
+import { exposedFromWire, exposedToWire } from './exposed.ts';
 import { knownPortsFromWire, portsToWire } from './mesh.ts';
 import type * as pb from './pb.ts';
 
@@ -15,6 +16,7 @@ export function reportToWire(report: Report): pb.Outgoing<pb.Report> {
   return {
     ...report,
     instances: report.instances.map((instance) => ({ ...instance, notListening: portsToWire(instance.notListening) })),
+    exposed: exposedToWire(report.exposed),
     problems: report.problems.map(({ code, subject, message }) => ({
       code,
       subject: sentence(subject, WIRE_LIMITS.name),
@@ -45,6 +47,8 @@ export function reportFromWire(wire: pb.Outgoing<pb.Report> | null | undefined):
     listeners: count(report.listeners, 'report.listeners'),
     toldApart: list(report.toldApart, 'report.told_apart', LIMITS.services, serviceName),
     othersAsHost: report.othersAsHost ?? false,
+    exposed: exposedFromWire(report.exposed, 'report.exposed'),
+    triedByPeers: report.triedByPeers ?? false,
   };
 }
 

@@ -165,6 +165,19 @@ export const anyReport: fc.Arbitrary<Report> = fc.record({
   listeners: fc.nat(),
   toldApart: fc.array(name, { maxLength: 3 }),
   othersAsHost: fc.boolean(),
+  exposed: fc.array(
+    fc.record({
+      service: name,
+      protocol: fc.constantFrom('tcp', 'udp'),
+      address: fc.constantFrom('0.0.0.0', '::', '10.0.0.5', '2001:db8::5'),
+      port: fc.integer({ min: 1, max: 65_535 }),
+      program: words,
+      closed: fc.boolean(),
+      tries: fc.constant([]),
+    }),
+    { maxLength: 3 },
+  ),
+  triedByPeers: fc.boolean(),
 });
 
 export const anyFlow: fc.Arbitrary<FlowRecord> = fc.record({

@@ -281,6 +281,8 @@ describe('words from an agent', () => {
     listeners: 0,
     toldApart: [],
     othersAsHost: false,
+    exposed: [],
+    triedByPeers: false,
   };
   it('are made to fit by an honest one', () => {
     const problems = [{ code: 'c', subject: 's', message: `one\ntwo\ud800${'x'.repeat(2_000)}` }];

@@ -7,13 +7,25 @@ import type { Known } from './known.ts';
 
 const { ok, hint, unknown } = findingsOf('exposure');
 
-/** Nothing where no agent tells, or none of its services has a program to look for. */
-export function lookAtExposure({ agent, facts }: Known): readonly Finding[] {
-  if (agent === undefined || facts === undefined || facts.targets.length === 0) return [];
+/** Nothing where no agent tells, or it runs no service. */
+export function lookAtExposure({ agent }: Known): readonly Finding[] {
+  if (agent === undefined || agent.instances.length === 0) return [];
   const exposed = agent.problems.filter(({ code }) => code === EXPOSED_PROBLEM);
-  if (exposed.length === 0 && !existsSync('/proc/net/tcp'))
+  const findings = exposed.map(({ message }) => hint('', message, ''));
+  const closed = (agent.exposed ?? []).filter((place) => place.closed).length;
+  if (closed > 0) findings.push(ok('', `the guard closes ${closed} places where programs of its services listen`));
+  if (findings.length === 0 && !existsSync('/proc/net/tcp'))
     return [unknown('', 'this system does not tell which programs listen where others come without Weft')];
-  if (exposed.length === 0)
-    return [ok('', 'where programs of its services are expected, none listens beyond loopback')];
-  return exposed.map(({ message }) => hint('', message, ''));
+  if (findings.length === 0)
+    findings.push(ok('', 'no program that is known to be of a service listens beyond loopback'));
+  const hidden = agent.exposedUnknown ?? 0;
+  if (hidden > 0)
+    findings.push(
+      unknown(
+        '',
+        `whose ${hidden === 1 ? 'one socket is' : `${hidden} sockets are`} that listen beyond loopback this agent may not see; ` +
+          'docs/OPERATING.md, "Several services on one host", has what lets it',
+      ),
+    );
+  return findings;
 }

@@ -3,6 +3,7 @@ import { PROTOCOLS } from '@weft/proto';
 import { z } from 'zod';
 import type { FileChange } from '../../config/file-changes.ts';
 import type { EgressCounts } from '../../egress/egress.ts';
+import type { ExposedPlace } from '../../inbound/exposure.ts';
 import type {
   AgentStatus,
   NameStatus,
@@ -102,6 +103,19 @@ const agent = told({
   workers: list(worker),
   sandboxes: list(sandbox).optional().describe('programs that are shut in here'),
   problems,
+  exposed: list(
+    told({
+      service: text,
+      protocol: z.enum(PROTOCOLS),
+      address: text.describe('0.0.0.0 for all of IPv4, :: for all of IPv6'),
+      port,
+      program: text.describe('that listens beside the targets; empty at a target, and where it may not be seen'),
+      closed: flag.describe('whether the guard closes it'),
+    } satisfies Record<keyof ExposedPlace, z.ZodType>),
+  )
+    .optional()
+    .describe('where others reach programs of services past Weft'),
+  exposedUnknown: count.optional().describe('sockets beyond loopback of which the agent may not see whose they are'),
   hints: texts.describe('what else is worth a look, in words'),
 } satisfies Record<keyof AgentStatus | 'hints', z.ZodType>);
 

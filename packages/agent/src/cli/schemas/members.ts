@@ -5,7 +5,11 @@ import {
   KINDS,
   type PairTraffic,
   type PeerTunnels,
+  PLACE_OUTCOMES,
+  type PlaceTry,
+  PROTOCOLS,
   type Report,
+  type ReportedExposure,
   RIGHT_SOURCES,
   type Service,
   type Telemetry,
@@ -218,6 +222,29 @@ export const agents = told({
         listeners: count.describe('ports that it can listen on at once; 0: no limit is known'),
         toldApart: texts.describe('services whose processes it tells from others'),
         othersAsHost: flag.describe('whether a program that is known to be of no service there speaks as the host'),
+        exposed: list(
+          told({
+            service: text,
+            protocol: z.enum(PROTOCOLS),
+            address: text.describe('0.0.0.0 for all of IPv4, :: for all of IPv6'),
+            port,
+            program: text.describe('that listens beside the targets; empty at a target, and where it may not be seen'),
+            closed: flag.describe('whether the guard there closes it'),
+            tries: list(
+              told({
+                host: text.describe('that tried'),
+                address: text,
+                port,
+                protocol: z.enum(PROTOCOLS),
+                outcome: z
+                  .enum(PLACE_OUTCOMES)
+                  .describe('silent: a firewall drops it; untold: nobody can tell, as of UDP'),
+                timeMs,
+              } satisfies Record<keyof PlaceTry, z.ZodType>),
+            ),
+          } satisfies Record<keyof ReportedExposure, z.ZodType>),
+        ).describe('where others may reach programs of services there past Weft'),
+        triedByPeers: flag.describe('whether other hosts try those places'),
       } satisfies Record<keyof Report, z.ZodType>)
         .nullable()
         .describe('null: it has told nothing yet'),

@@ -1,0 +1,149 @@
+/** Where services' programs listen beside their targets, workers' too: looked up when anything else listens, and now and then. */
+import { extname } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { eachPort } from '@weft/proto';
+import type { Logger } from 'pino';
+import type { AgentService } from '../config/agent-file.ts';
+import { runsHere } from '../flows/judge.ts';
+import type { FoundListening } from '../owner/listening.ts';
+import type { NetmapSource } from '../words/netmap.ts';
+import type { OwnerRule } from '../words/owner.ts';
+import { type Problems, passing } from '../words/problems.ts';
+import { systemRange, targetsOf } from './addresses.ts';
+import type { ExposedTarget } from './exposure.ts';
+import type { ListenerTable } from './listener-table.ts';
+
+/** Beside owner/, in the form that this file has: source, or built. */
+const ENTRY = new URL(`../owner/listening-thread${extname(import.meta.url)}`, import.meta.url);
+
+const LOOK_MS = 1_000;
+/** What listens is looked into no sooner again. */
+const LEAST_MS = 5_000;
+/** Though nothing else listens, others may hold the sockets by now. */
+const AGAIN_MS = 60_000;
+/** A look that takes longer is ended. */
+const STUCK_MS = 30_000;
+
+export interface ProgramsWatchOptions {
+  readonly netmap: NetmapSource;
+  /** By name, from the agent file. */
+  readonly services: ReadonlyMap<string, AgentService>;
+  /** What listens now; undefined where the kernel does not tell. */
+  readonly table: () => ListenerTable | undefined;
+  readonly found: (programs: readonly ExposedTarget[]) => void;
+  readonly problems: Problems;
+  readonly log: Logger;
+  readonly signal: AbortSignal;
+}
+
+export class ProgramsWatch {
+  readonly #options: ProgramsWatchOptions;
+  readonly #unseen: () => void;
+  #thread: Worker | undefined;
+  #seen = '';
+  #begunMs = Number.NEGATIVE_INFINITY;
+  #last: FoundListening = { programs: [], hidden: 0 };
+
+  constructor(options: ProgramsWatchOptions) {
+    this.#options = options;
+    this.#unseen = passing(options.problems, {
+      code: 'no-look',
+      subject: 'programs',
+      message:
+        'which programs of services listen where others come could not be looked up, so what is exposed is told as it was last; see to what ' +
+        'else is told of this host, such as too few files or too little memory',
+    });
+  }
+
+  /** Sockets beyond loopback of which this agent may not see whose they are. */
+  get hidden(): number {
+    return this.#last.hidden;
+  }
+
+  start(): void {
+    const timer = setInterval(() => this.#look(), LOOK_MS).unref();
+    this.#look();
+    this.#options.signal.addEventListener('abort', () => {
+      clearInterval(timer);
+      void this.#thread?.terminate();
+    });
+  }
+
+  #look(): void {
+    const { table: tableNow } = this.#options;
+    const table = tableNow();
+    const rules = this.#rules();
+    if (table === undefined) return;
+    const beyond = table.allBeyondLoopback();
+    const seen = JSON.stringify([beyond, rules]);
+    const sinceMs = performance.now() - this.#begunMs;
+    if (this.#thread !== undefined || sinceMs < LEAST_MS || (seen === this.#seen && sinceMs < AGAIN_MS)) return;
+    this.#seen = seen;
+    this.#begunMs = performance.now();
+    if (beyond.length === 0 || rules.length === 0) this.#found({ programs: [], hidden: 0 });
+    else this.#begin(rules);
+  }
+
+  #begin(rules: readonly OwnerRule[]): void {
+    let thread: Worker;
+    try {
+      thread = new Worker(ENTRY, { name: 'weft listening', workerData: rules });
+    } catch (err) {
+      this.#failed(err);
+      return;
+    }
+    this.#thread = thread;
+    const stuck = setTimeout(() => void thread.terminate(), STUCK_MS).unref();
+    let answered: boolean = false;
+    thread.on('message', (found: FoundListening) => {
+      answered = true;
+      this.#found(found);
+    });
+    thread.on('error', (err) => this.#failed(err));
+    thread.on('exit', () => {
+      clearTimeout(stuck);
+      this.#thread = undefined;
+      if (!answered && !this.#options.signal.aborted) this.#failed(new Error('it ended without an answer'));
+    });
+    thread.unref();
+  }
+
+  #failed(err: unknown): void {
+    if (this.#options.signal.aborted) return;
+    this.#seen = '';
+    this.#unseen();
+    this.#options.log.warn({ event: 'listening-unknown', err }, 'which programs listen could not be looked up');
+  }
+
+  #found(found: FoundListening): void {
+    this.#last = found;
+    const table = this.#options.table();
+    if (table === undefined) return;
+    const passing = systemRange();
+    const isPassing = (port: number) =>
+      passing === undefined || (port >= passing.first && port < passing.first + passing.count);
+    const listed = new Set(table.allBeyondLoopback().map((one) => `${one.protocol} ${one.address} ${one.port}`));
+    this.#options.found(
+      found.programs.flatMap(({ service, protocol, address, port, program }): ExposedTarget[] => {
+        // Whoever only sends datagrams has such a port as well. What is the agent's own is not listed.
+        if ((protocol === 'udp' && isPassing(port)) || !listed.has(`${protocol} ${address} ${port}`)) return [];
+        const sixOnly = address === '::' && !table.hasWildcard(protocol, port);
+        return [{ service, protocol, port, listens: [address], sixOnly, program }];
+      }),
+    );
+  }
+
+  /** All that run here: what is exposed is told of each, also where none need be told from another to speak. */
+  #rules(): readonly OwnerRule[] {
+    const { netmap, services } = this.#options;
+    return [...services.values()].flatMap((here): OwnerRule[] => {
+      const known = runsHere(netmap.current, services, here.name)?.service;
+      if (known === undefined) return [];
+      const places = known.kind === 'worker' ? [] : [...eachPort(known.ports)];
+      const targets = places.flatMap(({ port, protocol }) =>
+        targetsOf(here, port, protocol).map((target) => ({ ...target, protocol })),
+      );
+      return [{ service: here.name, targets, ...(here.match === undefined ? {} : { match: here.match }) }];
+    });
+  }
+}
