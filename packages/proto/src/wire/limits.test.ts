@@ -75,7 +75,10 @@ const READERS: Readonly<Record<keyof typeof WIRE_LIMITS, readonly ((size: number
   ],
   placeTries: [
     (size) =>
-      exposedFromWire([{ ...place, tries: many(size, { host: 'h', ...place, outcome: 1, time: { seconds: 1 } }) }], 'e'),
+      exposedFromWire(
+        [{ ...place, tries: many(size, { host: 'h', ...place, outcome: 1, time: { seconds: 1 } }) }],
+        'e',
+      ),
   ],
   index: [(size) => standingFromWire({ index: size })],
 };
