@@ -246,6 +246,17 @@ export function socketConduit(accepted: net.Socket): SocketConduit {
   return conduit;
 }
 
+/** Of a connection that another process made and handed over. */
+export function handedConduit(handle: object): SocketConduit {
+  const target = new ReadTarget();
+  const options = { handle, allowHalfOpen: true, pauseOnCreate: true, onread: target.options };
+  const socket = new net.Socket(options as unknown as net.SocketConstructorOpts);
+  socket.setNoDelay(true);
+  const conduit = new SocketConduit(socket);
+  target.conduit = conduit;
+  return conduit;
+}
+
 export interface ConnectOptions {
   readonly host: string;
   readonly port: number;

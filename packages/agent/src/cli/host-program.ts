@@ -59,6 +59,11 @@ export function hostProgram(
       'also let it reach this range, such as 10.0.0.0/8:443/tcp; may be repeated',
       (range: string, before: readonly string[] = []) => [...before, range],
     )
+    .option(
+      '--port <DECLARED=INSIDE>',
+      'where the program listens for a declared port, when not there; may be repeated',
+      (pair: string, before: readonly string[] = []) => [...before, pair],
+    )
     .addOption(new Option('--run-socket <PATH>', 'where the agent takes sandboxes, as weft up --run-socket says it'))
     .addOption(data())
     .action(async (command, options) =>

@@ -46,6 +46,8 @@ export interface AgentService {
   readonly name: string;
   readonly targets: readonly AgentTarget[];
   readonly match?: ProcessMatch;
+  /** The file does not name it: its programs are in sandboxes alone, and no other process of this host is of it. */
+  readonly shutIn?: true;
 }
 
 export interface AgentFile {

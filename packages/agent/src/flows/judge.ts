@@ -60,9 +60,9 @@ export interface LocalSpeech {
  */
 export function localSpeech(
   netmap: Netmap,
-  services: DeclaredHere & { get(name: string): { readonly match?: object } | undefined },
+  services: DeclaredHere & { get(name: string): { readonly match?: object; readonly shutIn?: true } | undefined },
 ): LocalSpeech {
-  const running = allHere(netmap, services);
+  const running = allHere(netmap, services).filter((name) => services.get(name)?.shutIn !== true);
   const [only, another] = running;
   if (only === undefined || another !== undefined || services.get(only)?.match !== undefined)
     return { unknown: { type: 'host' }, apart: running };
@@ -72,7 +72,9 @@ export function localSpeech(
 /** What an agent of this sight can tell of each service that runs here; nothing where nobody is looked up. */
 export function tellingsHere(
   netmap: Netmap,
-  services: DeclaredHere & { get(name: string): { readonly match?: ProcessMatch } | undefined },
+  services: DeclaredHere & {
+    get(name: string): { readonly match?: ProcessMatch; readonly shutIn?: true } | undefined;
+  },
   sight: Sight,
   users: UsersHere = usersHere(),
 ): ReadonlyMap<string, Telling> {

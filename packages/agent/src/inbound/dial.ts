@@ -21,6 +21,7 @@ import {
   takesCallerAddress,
   targetsOf,
 } from './addresses.ts';
+import type { Inside } from './inside.ts';
 import { connectDatagrams, type HeldDatagrams } from './target-datagrams.ts';
 import { type Place, REFUSED, RefusedDatagrams, sayTarget } from './wrong-target.ts';
 
@@ -44,9 +45,22 @@ export interface DialerOptions {
   readonly files: OpenFiles;
   readonly held: Pick<HeldDatagrams, 'makeRoom'>;
   readonly problems: Problems;
+  /** Programs in sandboxes, which are called first. */
+  readonly inside?: Inside;
 }
 
-export function createDialer({ netmap, services, answers, files, held, problems }: DialerOptions): TargetDialer {
+/** Of a caller that cannot be given its own. */
+const NO_ADDRESS = `the caller's address does not fit into this agent's --vip-range`;
+
+export function createDialer({
+  netmap,
+  services,
+  answers,
+  files,
+  held,
+  problems,
+  inside,
+}: DialerOptions): TargetDialer {
   const ports = new SourcePorts(systemRange());
   const nobodyThere = new RefusedDatagrams(problems);
 
@@ -74,6 +88,7 @@ export function createDialer({ netmap, services, answers, files, held, problems 
     caller: Caller,
     deadline: Deadline,
     connect: (target: TargetAddress, localAddress: string | undefined) => Promise<C>,
+    enter: (inside: Inside, localAddress: string) => Promise<C>,
   ): Promise<Opened<C>> {
     const { service, port, protocol } = permit.destination;
     const refuse = (code: Refusal['code'], detail: string): Opened<C> => {
@@ -83,13 +98,26 @@ export function createDialer({ netmap, services, answers, files, held, problems 
     if (here === undefined || runsHere(netmap.current, services, service.name) === undefined) {
       return refuse('no-instance', `${service.name} does not run on this host`);
     }
+    if (inside?.listens(service.name, port, protocol) === true) {
+      if (caller.address === undefined) return refuse('overloaded', NO_ADDRESS);
+      try {
+        return { opened: true, conduit: await enter(inside, caller.address) };
+      } catch (cause) {
+        deadline.throwIfOver();
+        if (isShortage(cause)) files.ranOut();
+        const code = isShortage(cause) || isPortless(cause) ? 'overloaded' : 'not-listening';
+        return refuse(code, `the program in a sandbox, at port ${port}/${protocol}: ${systemWords(cause)}`);
+      }
+    }
+    if (here.shutIn === true)
+      return refuse('not-listening', `no program of ${service.name} in a sandbox listens at port ${port}/${protocol}`);
     let detail = '';
     const targets = targetsOf(here, port, protocol);
     const known = targets.filter((target) => protocol === 'udp' && answers(target, protocol));
     for (const target of known.length > 0 ? known : targets) {
       const localAddress = takesCallerAddress(target.host) ? caller.address : undefined;
       if (localAddress === undefined && takesCallerAddress(target.host)) {
-        return refuse('overloaded', `the caller's address does not fit into this agent's --vip-range`);
+        return refuse('overloaded', NO_ADDRESS);
       }
       try {
         return { opened: true, conduit: await connectWithRoom(() => connect(target, localAddress), service.name) };
@@ -110,19 +138,34 @@ export function createDialer({ netmap, services, answers, files, held, problems 
 
   return {
     stream: (permit, caller, deadline) =>
-      dial(permit, caller, deadline, async (target, localAddress) => {
-        if (localAddress === undefined) return (await connectSocket({ ...target, deadline, files })).conduit;
-        return await ports.connect({ ...target, deadline, localAddress, files });
-      }),
+      dial<Conduit>(
+        permit,
+        caller,
+        deadline,
+        async (target, localAddress) => {
+          if (localAddress === undefined) return (await connectSocket({ ...target, deadline, files })).conduit;
+          return await ports.connect({ ...target, deadline, localAddress, files });
+        },
+        (programs, from) => programs.stream(permit.destination.service.name, permit.destination.port, from, deadline),
+      ),
     datagrams: (permit, caller, deadline, refused) =>
-      dial(permit, caller, deadline, (target, localAddress) =>
-        connectDatagrams(target, localAddress, deadline, files, () => {
-          const { service, port, protocol } = permit.destination;
-          const place = { service: service.name, port, protocol, target };
-          // The kernel's table tells of the others; and of a target that a changed file has no more, nobody need hear.
-          if (!isLoopback(target.host) && isMeant(place)) nobodyThere.met(place);
-          refused(sayTarget(place, REFUSED));
-        }),
+      dial(
+        permit,
+        caller,
+        deadline,
+        (target, localAddress) =>
+          connectDatagrams(target, localAddress, deadline, files, () => {
+            const { service, port, protocol } = permit.destination;
+            const place = { service: service.name, port, protocol, target };
+            // The kernel's table tells of the others; and of a target that a changed file has no more, nobody need hear.
+            if (!isLoopback(target.host) && isMeant(place)) nobodyThere.met(place);
+            refused(sayTarget(place, REFUSED));
+          }),
+        (programs, from) => {
+          const { service, port } = permit.destination;
+          const gone = () => refused(`no program of ${service.name} in a sandbox takes datagrams at port ${port}`);
+          return programs.datagrams(service.name, port, from, deadline, gone);
+        },
       ),
   };
 }

@@ -10,6 +10,7 @@ import type { Problems } from '../words/problems.ts';
 import { createDialer, type TargetDialer } from './dial.ts';
 import type { Exposure } from './exposure.ts';
 import { createFlowHandler } from './handler.ts';
+import type { Inside } from './inside.ts';
 import type { ListenerTable } from './listener-table.ts';
 import type { SeenWildcards } from './seen-wildcards.ts';
 import { HeldDatagrams } from './target-datagrams.ts';
@@ -23,6 +24,7 @@ interface InboundPathOptions {
   readonly log: Logger;
   readonly files: OpenFiles;
   readonly problems: Problems;
+  readonly inside?: Inside;
   /** Idle time of a UDP flow, milliseconds. */
   readonly idleMs?: number;
 }
@@ -58,6 +60,7 @@ export function createInbound(options: InboundOptions): Inbound {
     problems,
     signal,
     ...defined({
+      inside: options.inside,
       intervalMs: options.watchMs,
       wildcards: options.wildcards,
       readTable: options.readTable,
@@ -69,10 +72,10 @@ export function createInbound(options: InboundOptions): Inbound {
 
 /** For a thread that is told of the targets and does not watch them. */
 export function createInboundPath(options: InboundPathOptions, targets: Pick<LocalTargets, 'answers'>): InboundPath {
-  const { netmap, registry, services, log, files, problems } = options;
+  const { netmap, registry, services, log, files, problems, inside } = options;
   const answers: LocalTargets['answers'] = (target, protocol) => targets.answers(target, protocol);
   const held = new HeldDatagrams();
-  const dialer = createDialer({ netmap, services, answers, files, held, problems });
+  const dialer = createDialer({ netmap, services, answers, files, held, problems, ...defined({ inside }) });
   const handler = createFlowHandler({
     netmap,
     registry,

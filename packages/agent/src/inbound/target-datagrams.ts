@@ -43,6 +43,21 @@ export async function connectDatagrams(
   return new TargetDatagrams(socket, refused);
 }
 
+/** The same of a bound socket that was handed over. */
+export async function handedDatagrams(
+  socket: Socket,
+  target: TargetAddress,
+  refused: () => void,
+): Promise<DatagramConduit> {
+  try {
+    await step(socket, (done) => socket.connect(target.port, target.host, done));
+  } catch (cause) {
+    socket.close();
+    throw cause;
+  }
+  return new TargetDatagrams(socket, refused);
+}
+
 function step(socket: Socket, begin: (done: (error?: Error) => void) => void): Promise<void> {
   return new Promise((resolve, reject) => {
     socket.once('error', reject);

@@ -15,6 +15,7 @@ import type { NetmapSource } from '../words/netmap.ts';
 import { type Problems, passing } from '../words/problems.ts';
 import { isLoopback, type TargetAddress, takesCallerAddress, targetsOf, writtenListening } from './addresses.ts';
 import { type ExposedTarget, Exposure, exposedTarget } from './exposure.ts';
+import type { Inside } from './inside.ts';
 import { type ListenerTable, readListenerTable } from './listener-table.ts';
 import { Probes } from './probes.ts';
 import { SeenWildcards } from './seen-wildcards.ts';
@@ -41,6 +42,8 @@ export interface TargetWatchOptions {
   readonly services: ReadonlyMap<string, AgentService>;
   readonly problems: Problems;
   readonly signal: AbortSignal;
+  /** Programs in sandboxes. */
+  readonly inside?: Pick<Inside, 'listens' | 'onChange'>;
   readonly intervalMs?: number;
   /** Forgotten with the watch unless given. */
   readonly wildcards?: SeenWildcards;
@@ -97,6 +100,9 @@ export class TargetWatch implements LocalTargets {
     options.netmap.subscribe('targets', () => {
       if (this.#started) this.#evaluate();
     });
+    options.inside?.onChange(() => {
+      if (this.#started) this.#evaluate();
+    });
   }
 
   /** Resolves after the first look; then looks again each second until the signal is aborted. */
@@ -148,7 +154,9 @@ export class TargetWatch implements LocalTargets {
   }
 
   listening(service: string, port: number, protocol: Protocol): boolean {
-    return listensHere(this.#options.services.get(service), port, protocol, this);
+    const { inside, services } = this.#options;
+    if (inside?.listens(service, port, protocol) === true) return true;
+    return listensHere(services.get(service), port, protocol, this);
   }
 
   /** As it was looked up last; undefined where the kernel shows none. */
@@ -189,7 +197,8 @@ export class TargetWatch implements LocalTargets {
       let ports = 0;
       for (const { port, protocol } of eachPort(service.ports)) {
         ports++;
-        const targets = targetsOf(here, port, protocol);
+        if (this.#options.inside?.listens(service.name, port, protocol) === true) continue;
+        const targets = here.shutIn === true ? [] : targetsOf(here, port, protocol);
         const answering = targets.find((target) => this.answers(target, protocol));
         for (const target of targets) {
           // Of TCP targets the first is enough to know, and no other is probed for it.
@@ -295,7 +304,7 @@ export function listensHere(
   protocol: Protocol,
   targets: Pick<LocalTargets, 'answers'>,
 ): boolean {
-  if (declared === undefined) return false;
+  if (declared === undefined || declared.shutIn === true) return false;
   return targetsOf(declared, port, protocol).some((target) => targets.answers(target, protocol));
 }
 

@@ -7,7 +7,7 @@ import type { OpenFiles } from '../bytes/open-files.ts';
 import type { Remote } from '../bytes/socket-listen.ts';
 import { endingWith, type Flow } from '../flows/flow.ts';
 import { FlowConduit } from '../flows/flow-conduit.ts';
-import { type DeclaredHere, type Outside, runsHere } from '../flows/judge.ts';
+import { type Outside, runsHere } from '../flows/judge.ts';
 import type { FlowRegistry } from '../flows/registry.ts';
 import type { InboundPath } from '../inbound/inbound.ts';
 import type { TargetWatch } from '../inbound/target-watch.ts';
@@ -52,8 +52,6 @@ export interface OutboundOptions {
   readonly retryMs?: number;
   /** All tries to reach an instance together. */
   readonly forwardMs?: number;
-  /** Services that programs of this host speak as, though the agent file may not name them. */
-  readonly alsoHere?: { beside(declared: DeclaredHere): DeclaredHere };
   /** When several threads share the listeners. */
   readonly sharing?: ListenerSharing;
   /** Listeners at once: files are for flows too. */
@@ -102,7 +100,7 @@ export function createOutbound(options: OutboundOptions): Outbound {
   const declared = inbound.services;
   const chooser = new Chooser(inbound.watch, tunnels, options.firstTurn);
   const speakers = new Speakers({ netmap, services: declared, owners, problems });
-  const admitter = new Admitter({ netmap, registry, declared: options.alsoHere?.beside(declared) ?? declared });
+  const admitter = new Admitter({ netmap, registry, declared });
   const forwarder = new Forwarder({
     netmap,
     declared,

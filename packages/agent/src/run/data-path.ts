@@ -41,8 +41,6 @@ export interface DataPathOptions<Here extends InboundPath> extends DataPathCommo
   readonly log: Logger;
   /** How this thread comes to know this host's programs. */
   readonly createInbound: (parts: InboundParts) => Here;
-  /** Services that programs of this thread's speak as beside those of the agent file. */
-  readonly alsoHere?: OutboundOptions['alsoHere'];
   /** Ends what takes new flows. */
   readonly taking: AbortSignal;
   /** Ends the rest. */
@@ -106,7 +104,7 @@ export async function openDataPath<Here extends InboundPath>(options: DataPathOp
         firstTurn: thread,
         callers: new OwnCallers({ range, problems, log }),
         owners: new Owners({ problems, log, signal: life }),
-        ...defined({ sharing, alsoHere: options.alsoHere }),
+        ...defined({ sharing }),
       });
       const parts = { thread, traffic, registry, tunnels, outbound, recorder, steering };
       return { outbound, watch: new ThreadWatch(parts, options.metrics, life) };

@@ -35,7 +35,7 @@ import { ProblemBoard, ProblemSources } from '../observe/problems.ts';
 import { AgentTelemetry, TELEMETRY_SETTINGS } from '../observe/telemetry.ts';
 import type { Outbound } from '../outbound/outbound.ts';
 import { sightHere } from '../owner/sight.ts';
-import { Sandboxed } from '../sandbox/sandboxed.ts';
+import { InsidePrograms } from '../sandbox/inside.ts';
 import type { BoundTunnels } from '../tunnel/create.ts';
 import { type Problems, passing } from '../words/problems.ts';
 import { openDataPath } from './data-path.ts';
@@ -73,7 +73,10 @@ export interface MainPath {
   readonly files: OpenFiles;
   /** What programs in sandboxes call by, and what they speak as. */
   readonly side: Outbound['side'];
-  readonly sandboxed: Sandboxed;
+  /** Programs in sandboxes that serve. */
+  readonly programsInside: InsidePrograms;
+  /** Resolves when all threads go by the services of the file in force as they are now. */
+  readonly servicesChanged: () => Promise<void>;
   /** Control sees this agent there. */
   readonly seen: (observedHost: string) => void;
   /** Of all threads, the main one first. */
@@ -135,12 +138,11 @@ export async function openMainPath(
   const tunnelSecret = member.keys.tunnel.secretKey;
   const common = { network, range, controls, tunnelSecret, limits, metrics };
   const bound: Bound = {};
-  const sandboxed = new Sandboxed();
+  const inside = new InsidePrograms();
   const path = await openDataPath({
     ...common,
     recorder,
     traffic,
-    alsoHere: sandboxed,
     thread: 0,
     threads,
     packets: packetWays?.[0],
@@ -155,6 +157,7 @@ export async function openMainPath(
         services,
         wildcards,
         exposure,
+        inside,
         signal: life,
         readTable: async () => {
           const table = await readListenerTable(isOwn(ownListeners(options, bound), range));
@@ -268,6 +271,11 @@ export async function openMainPath(
     await outbound.settled();
     await pool?.settled();
   };
+  const servicesChanged = async () => {
+    await Promise.all([pool?.services(services), store.enforceAgain()]);
+    await inbound.watch.refresh();
+    reporter.changed();
+  };
   const takeUp: Reloadable['enforce'] = async (now) => {
     recorder.zone = now.zone;
     // All of it is tried: what fails is no reason to leave the rest as it was.
@@ -292,7 +300,8 @@ export async function openMainPath(
     telemetry,
     files: path.files,
     side: (speakers) => outbound.side(speakers),
-    sandboxed,
+    programsInside: inside,
+    servicesChanged,
     measures: async () => [watch.measures(), ...((await pool?.measures()) ?? [])],
     openFlows: async (asked) =>
       mergeOpenFlows([registry.openFlows(asked), ...((await pool?.openFlows(asked)) ?? [])], asked.most),

@@ -18,6 +18,7 @@ export interface SandboxParts {
   readonly file: FileInForce;
   readonly store: NetmapStore;
   readonly dns: DnsServer;
+  readonly workers?: number;
   readonly path: MainPath;
   /** Ends them. */
   readonly signal: AbortSignal;
@@ -26,16 +27,32 @@ export interface SandboxParts {
 /** Undefined where the system has no such namespaces. */
 export function openSandboxes(parts: SandboxParts): Sandboxes | undefined {
   if (process.platform !== 'linux') return undefined;
-  const { directory, runSocket, range, logger: log, file, store, dns, path, signal } = parts;
+  const { directory, runSocket, range, logger: log, file, store, dns, path, workers = 1, signal } = parts;
   const socket = resolve(runSocketOf(directory, runSocket, process.env));
   const own = resolve(directory);
+  let enforcing: Promise<void> = Promise.resolve();
+  /** What runs here has changed: said to all threads and to control, one change after the other. */
+  const again = () => {
+    enforcing = enforcing
+      .then(() => path.servicesChanged())
+      .catch((err: unknown) =>
+        log.error({ event: 'sandbox-not-enforced', err }, 'what runs in sandboxes could not be enforced in full'),
+      );
+  };
   const sandboxes = new Sandboxes({
     path: socket,
     hide: [...new Set([own, dirname(socket)])],
     range,
     netmap: () => store.current,
     rights: new SandboxRights({ services: file.services, uid: process.getuid?.() }),
-    sandboxed: path.sandboxed,
+    inside: path.programsInside,
+    serves: workers === 1,
+    entered: (service) => {
+      if (file.enter(service)) again();
+    },
+    left: (service) => {
+      if (file.leave(service)) again();
+    },
     side: path.side,
     dns,
     files: path.files,

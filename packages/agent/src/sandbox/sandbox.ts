@@ -1,14 +1,16 @@
 /** One program that is shut in, as its agent sees it: from the hello of its supervisor to the end of that connection. */
 import net from 'node:net';
-import { type AddressRange, messageOf, parseAddress } from '@weft/proto';
+import { type AddressRange, messageOf, type Protocol, parseAddress } from '@weft/proto';
 import type { Logger } from 'pino';
 import type { DnsServer } from '../dns/index.ts';
 import { Egress, type EgressCounts } from '../egress/egress.ts';
 import type { EgressRights } from '../egress/rights.ts';
 import { CARRIED_TO } from '../egress/rules.ts';
+import type { Serving, ServingPlace } from './inside.ts';
 import { toWord, type Wanted } from './lines.ts';
 import { SANDBOX_HOST } from './link.ts';
 import { SandboxListeners, type SandboxListenersOptions, socketOf } from './listeners.ts';
+import { NOTHING_OPENED, type OpenedPorts, readOpened } from './opened.ts';
 import { closeHandle, type Visitor, type VisitorEvents } from './relay.ts';
 import { SandboxSockets } from './sockets.ts';
 
@@ -21,10 +23,12 @@ export interface SandboxOptions extends Omit<SandboxListenersOptions, 'sockets'>
   /** Where this host's VIPs lie. */
   readonly range: AddressRange;
   readonly log: Logger;
+  /** Where its program listens has changed. */
+  readonly changed: () => void;
   readonly ended: () => void;
 }
 
-export class Sandbox implements VisitorEvents {
+export class Sandbox implements VisitorEvents, Serving {
   readonly service: string;
   readonly uid: number;
   readonly pid: number;
@@ -33,6 +37,7 @@ export class Sandbox implements VisitorEvents {
   readonly #options: SandboxOptions;
   readonly #listeners: SandboxListeners;
   readonly #egress: Egress | undefined;
+  #opened: OpenedPorts = NOTHING_OPENED;
   #endNames: (() => void) | undefined;
   #closed: boolean = false;
 
@@ -64,7 +69,9 @@ export class Sandbox implements VisitorEvents {
       await this.#listeners.follow();
       if (this.#egress !== undefined)
         await this.#egress.listen(await this.sockets.ask({ where: 'agent', kind: 'tcp-carried', ...CARRIED_TO }));
-      if (!this.#closed) visitor.say('ready');
+      if (this.#closed) return;
+      visitor.say('watch');
+      visitor.say('ready');
     } catch (err) {
       if (this.#closed) return;
       log.warn({ event: 'sandbox-failed', service: this.service, pid: this.pid, err }, 'a sandbox could not be served');
@@ -75,6 +82,12 @@ export class Sandbox implements VisitorEvents {
   /** What the netmap of now says. */
   async follow(): Promise<void> {
     await this.#listeners.follow();
+  }
+
+  placeOf(port: number, protocol: Protocol): ServingPlace | undefined {
+    const inside = this.#options.wanted.ports.get(port) ?? port;
+    const host = this.#opened.get(`${protocol} ${inside}`);
+    return host === undefined ? undefined : { host, port: inside };
   }
 
   /** It may not, or not any more. */
@@ -89,7 +102,10 @@ export class Sandbox implements VisitorEvents {
     const [what, ...words] = line.split(' ');
     if (what === 'carry') this.#carry(words, handle);
     else if (what === 'socket') this.sockets.came(Number(words[0]), handle);
-    else if (what === 'failed') this.sockets.failed(Number(words[0]), Number(words[1]));
+    else if (what === 'listening') {
+      this.#opened = readOpened(words[0] ?? '');
+      this.#options.changed();
+    } else if (what === 'failed') this.sockets.failed(Number(words[0]), Number(words[1]));
   }
 
   closed(): void {

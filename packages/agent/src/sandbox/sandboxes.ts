@@ -8,12 +8,12 @@ import { listenerSpecs } from '../outbound/listener-spec.ts';
 import type { OutboundSide, SideSpeakers } from '../outbound/outbound.ts';
 import type { Netmap } from '../words/netmap.ts';
 import { type Problems, passing } from '../words/problems.ts';
+import type { InsidePrograms } from './inside.ts';
 import { type Granted, readWanted, toWord, type Wanted } from './lines.ts';
 import { SandboxPlaces } from './listeners.ts';
 import { Relay, type Visitor, type VisitorEvents } from './relay.ts';
 import type { SandboxRights } from './rights.ts';
 import { Sandbox } from './sandbox.ts';
-import type { Sandboxed } from './sandboxed.ts';
 import { speakersOf } from './speakers.ts';
 
 /** At once; each has sockets of the agent. */
@@ -30,7 +30,12 @@ export interface SandboxesOptions {
   /** Called now and after each netmap. */
   readonly netmap: () => Netmap;
   readonly rights: SandboxRights;
-  readonly sandboxed: Sandboxed;
+  readonly inside: InsidePrograms;
+  /** Whether programs may serve here: several threads could not share one. */
+  readonly serves: boolean;
+  /** A program runs as this service; it does no more. */
+  readonly entered: (service: string) => void;
+  readonly left: (service: string) => void;
   readonly side: (speakers: SideSpeakers) => OutboundSide;
   readonly dns: Pick<DnsServer, 'serveAlso'>;
   readonly files: OpenFiles;
@@ -145,10 +150,14 @@ export class Sandboxes {
   }
 
   #refusal({ service }: Wanted, uid: number): string | undefined {
-    const { rights, netmap } = this.#options;
+    const { rights, netmap, serves } = this.#options;
+    const refusal = rights.refusal(netmap(), service, uid);
+    if (refusal !== undefined) return refusal;
+    if (!serves && netmap().services.get(service)?.service.kind !== 'worker')
+      return `${service} is called by others, and an agent of several threads (--workers) hands no calls to a sandbox; start the agent with --workers 1, or run ${service} outside`;
     if (this.#running.size >= MOST_SANDBOXES)
       return `${MOST_SANDBOXES} sandboxes run on this host, and an agent has no more; end one, or run this on another host`;
-    return rights.refusal(netmap(), service, uid);
+    return undefined;
   }
 
   #granted({ service }: Wanted): Granted {
@@ -168,7 +177,7 @@ export class Sandboxes {
   }
 
   #begin(visitor: Visitor, wanted: Wanted): Sandbox {
-    const { side, dns, range, files, log, rights, sandboxed, netmap } = this.#options;
+    const { side, dns, range, files, log, rights, netmap, inside, entered, left } = this.#options;
     const { uid, pid } = visitor;
     const who = { service: wanted.service, user: rights.nameOf(uid), pid };
     const sandbox = new Sandbox({
@@ -180,14 +189,17 @@ export class Sandboxes {
       files,
       log,
       places: () => this.#placesNow(),
+      changed: () => inside.changed(),
       ended: () => {
         this.#running.delete(sandbox);
-        sandboxed.leave(wanted.service);
+        inside.leave(sandbox);
+        left(wanted.service);
         log.info({ event: 'sandbox-ended', ...who }, 'a program in a sandbox is gone');
       },
     });
     this.#running.add(sandbox);
-    sandboxed.enter(wanted.service);
+    entered(wanted.service);
+    inside.enter(sandbox);
     log.info({ event: 'sandbox-began', ...who }, 'a program runs in a sandbox');
     void sandbox.begin();
     return sandbox;

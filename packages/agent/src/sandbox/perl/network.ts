@@ -55,12 +55,16 @@ sub make_networks {
     network_set("ipv6/conf/$LINK/disable_ipv6", 1) if -e '/proc/sys/net/ipv6';
     # VIPs are of loopback by default.
     network_set("ipv4/conf/$LINK/route_localnet", 1);
+    # What a program says from its loopback is of an address that is local on both sides.
+    network_set("ipv4/conf/$LINK/accept_local", 1);
     network_set('ipv4/ip_unprivileged_port_start', 0);
     network_set('ipv4/ip_forward', 0);
     made("address $address", link_address($LINK, $address, 30));
     made("$LINK up", link_up($LINK));
   }
   made('route to the range', route_local($range, $prefix));
+  # The program's loopback, for sockets that are bound to the wire: others find their own.
+  made('route to the program', route_by('127.0.0.1', 32, 254, $PROGRAM, $LINK));
   enter($program);
   # In the table of local routes, where 127.0.0.0/8 stands, the longer prefix goes first.
   made('route to services', route_by($range, $prefix, 255, $HERE, $LINK));
@@ -76,18 +80,22 @@ sub make_socket {
   my ($namespaces, $where, $kind, $host, $port, $from, $from_port) = @_;
   enter($namespaces->{$where}) if $where ne 'agent';
   my $socket;
-  my $good = socket($socket, AF_INET, $kind eq 'udp' || $kind eq 'udp-to' ? SOCK_DGRAM : SOCK_STREAM, 0);
+  my $six = $host =~ /:/;
+  my $good = socket($socket, $six ? AF_INET6 : AF_INET, $kind =~ /^udp/ ? SOCK_DGRAM : SOCK_STREAM, 0);
   my $errno = $! + 0;
   if ($where ne 'agent') { enter($namespaces->{agent}) }
   if (!$good) { $! = $errno; return undef }
-  my $at = pack_sockaddr_in($port, inet_aton($host) // "\0\0\0\0");
+  my $at = $six ? pack_sockaddr_in6($port, inet_pton(AF_INET6, $host) // "\0" x 16) : pack_sockaddr_in($port, inet_aton($host) // "\0\0\0\0");
   if ($kind eq 'tcp-listen') {
     setsockopt($socket, SOL_SOCKET, SO_REUSEADDR, 1);
     return bind($socket, $at) && listen($socket, 1024) ? $socket : undef;
   }
   return bind($socket, $at) ? $socket : undef if $kind eq 'udp';
+  # SO_BINDTODEVICE: to the program's loopback, not to that of the agent's side.
+  return undef if $where eq 'agent' && $host =~ /^127\./ && !setsockopt($socket, SOL_SOCKET, 25, "$LINK\0");
   return undef if defined $from && !bind($socket, pack_sockaddr_in($from_port // 0, inet_aton($from) // "\0\0\0\0"));
-  return connect($socket, $at) ? $socket : undef if $kind eq 'udp-to';
+  # The agent connects it: to a socket that is connected already Node would not.
+  return $socket if $kind eq 'udp-to';
   # Of a connection that is under way the agent hears how it ends.
   fcntl($socket, 4, 04000) or return undef; # F_SETFL, O_NONBLOCK
   return connect($socket, $at) || $! == 115 ? $socket : undef; # EINPROGRESS

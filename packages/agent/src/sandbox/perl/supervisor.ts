@@ -30,7 +30,7 @@ if (($sandbox{files} // '') =~ /^\d+$/) {
 }
 
 # Who asks is waiting for the first answer; later ones are found again without a hurry.
-my ($FIRST_MS, $AGAIN_MS, $WATCH_MS, $DIAL_MS) = (30_000, 500, 500, 5_000);
+my ($FIRST_MS, $AGAIN_MS, $WATCH_MS, $DIAL_MS) = (30_000, 500, 250, 5_000);
 my ($MOST_DIALS, $MOST_LISTENERS, $MOST_LINE) = (256, 256, 65_536);
 
 my @passed = @SIGNALS{qw(HUP INT QUIT USR1 USR2 TERM CONT TSTP WINCH)};

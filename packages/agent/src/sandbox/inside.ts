@@ -1,0 +1,125 @@
+/** Which programs that are shut in serve what: calls go to those of one service in turn. */
+import type { Protocol } from '@weft/proto';
+import type { Deadline } from '../bytes/deadline.ts';
+import { handedConduit } from '../bytes/socket.ts';
+import type { Inside } from '../inbound/inside.ts';
+import { handedDatagrams } from '../inbound/target-datagrams.ts';
+import type { Conduit, DatagramConduit } from '../words/conduit.ts';
+import { socketOf } from './listeners.ts';
+import { closeHandle } from './relay.ts';
+import type { SandboxSockets, SocketWanted } from './sockets.ts';
+
+/** One that may serve. */
+export interface Serving {
+  readonly service: string;
+  readonly sockets: Pick<SandboxSockets, 'ask'>;
+  /** Where its program listens for the service's declared port: by loopback, if it is there. */
+  placeOf(port: number, protocol: Protocol): ServingPlace | undefined;
+}
+
+export interface ServingPlace {
+  /** As the program sees it. `::1` where it is on that alone; nobody can then be told apart by address. */
+  readonly host: '127.0.0.1' | '192.0.0.2' | '::1';
+  readonly port: number;
+}
+
+export class InsidePrograms implements Inside {
+  readonly #serving = new Map<string, Serving[]>();
+  readonly #listeners: (() => void)[] = [];
+  #turn = 0;
+
+  onChange(listener: () => void): void {
+    this.#listeners.push(listener);
+  }
+
+  enter(serving: Serving): void {
+    this.#serving.set(serving.service, [...(this.#serving.get(serving.service) ?? []), serving]);
+    this.changed();
+  }
+
+  leave(serving: Serving): void {
+    const left = (this.#serving.get(serving.service) ?? []).filter((each) => each !== serving);
+    if (left.length === 0) this.#serving.delete(serving.service);
+    else this.#serving.set(serving.service, left);
+    this.changed();
+  }
+
+  /** One of them listens on something else than before. */
+  changed(): void {
+    for (const listener of this.#listeners) listener();
+  }
+
+  listens(service: string, port: number, protocol: Protocol): boolean {
+    return this.#serving.get(service)?.some((each) => each.placeOf(port, protocol) !== undefined) === true;
+  }
+
+  stream(service: string, port: number, localAddress: string, deadline: Deadline): Promise<Conduit> {
+    return this.#each(service, port, 'tcp', async (serving, place) =>
+      handedConduit(await within(serving.sockets.ask(dialled('tcp', place, localAddress)), deadline)),
+    );
+  }
+
+  datagrams(
+    service: string,
+    port: number,
+    localAddress: string,
+    deadline: Deadline,
+    refused: () => void,
+  ): Promise<DatagramConduit> {
+    return this.#each(service, port, 'udp', async (serving, place) => {
+      const handle = await within(serving.sockets.ask(dialled('udp-to', place, localAddress)), deadline);
+      return await handedDatagrams(await socketOf(handle), place, refused);
+    });
+  }
+
+  /** Each that listens there once, beginning where it is its turn. Rejects with what the last said. */
+  async #each<C>(
+    service: string,
+    port: number,
+    protocol: Protocol,
+    open: (serving: Serving, place: ServingPlace) => Promise<C>,
+  ): Promise<C> {
+    const all = (this.#serving.get(service) ?? []).flatMap((serving) => {
+      const place = serving.placeOf(port, protocol);
+      return place === undefined ? [] : [{ serving, place }];
+    });
+    const first = this.#turn++ % Math.max(1, all.length);
+    let cause: unknown = Object.assign(new Error('connection refused'), { code: 'ECONNREFUSED', errno: -111 });
+    for (const { serving, place } of [...all.slice(first), ...all.slice(0, first)]) {
+      try {
+        return await open(serving, place);
+      } catch (error) {
+        cause = error;
+      }
+    }
+    throw cause;
+  }
+}
+
+function dialled(kind: 'tcp' | 'udp-to', { host, port }: ServingPlace, localAddress: string): SocketWanted {
+  // Of ::1 the program's side alone knows, and no address of a caller.
+  if (host === '::1') return { where: 'program', kind, host, port };
+  return { where: 'agent', kind, host, port, from: { host: localAddress, port: 0 } };
+}
+
+function within(asked: Promise<object>, deadline: Deadline): Promise<object> {
+  return new Promise((resolve, reject) => {
+    let over = false;
+    const onEnd = (reason: Error) => {
+      over = true;
+      reject(reason);
+    };
+    deadline.onEnd(onEnd);
+    asked.then(
+      (handle) => {
+        deadline.off(onEnd);
+        if (over) closeHandle(handle);
+        else resolve(handle);
+      },
+      (cause: unknown) => {
+        deadline.off(onEnd);
+        reject(cause as Error);
+      },
+    );
+  });
+}

@@ -1,0 +1,39 @@
+/** What a program in a sandbox listens on, as its supervisor reads it in the kernel's tables. */
+import type { ServingPlace } from './inside.ts';
+
+/** By which address each is reached; the key is such as `tcp 8080`. */
+export type OpenedPorts = ReadonlyMap<string, ServingPlace['host']>;
+
+export const NOTHING_OPENED: OpenedPorts = new Map();
+
+/** In the kernel's order of bytes. */
+const LOOPBACK = '0100007f';
+/** 192.0.0.2, the program's end of the wire. */
+const WIRE = '020000c0';
+const LOOPBACK_SIX = '00000000000000000000000001000000';
+/** ::ffff:127.0.0.1 and its like. */
+const MAPPED = /^0000000000000000ffff0000([0-9a-f]{8})$/;
+
+/**
+ * `tcp:0100007f:8080,udp:00000000:53`; `%` for none. What listens on every address is reached by 127.0.0.1, else by the one that it is on: 127.0.0.1,
+ * the wire's or ::1. On any other, by nobody.
+ */
+export function readOpened(text: string): OpenedPorts {
+  const opened = new Map<string, ServingPlace['host']>();
+  for (const entry of text === '%' ? [] : text.split(',')) {
+    const [protocol = '', address = '', port = ''] = entry.split(':');
+    if (!/^(?:tcp|udp)$/.test(protocol) || !/^\d{1,5}$/.test(port)) continue;
+    const key = `${protocol} ${Number(port)}`;
+    const host = reachedBy(address);
+    // IPv4 goes first: there callers have addresses of their own.
+    if (host !== undefined && opened.get(key) !== '127.0.0.1') opened.set(key, host);
+  }
+  return opened;
+}
+
+function reachedBy(address: string): ServingPlace['host'] | undefined {
+  const four = MAPPED.exec(address)?.[1] ?? address;
+  if (/^0+$/.test(address) || four === LOOPBACK) return '127.0.0.1';
+  if (four === WIRE) return '192.0.0.2';
+  return address === LOOPBACK_SIX ? '::1' : undefined;
+}
