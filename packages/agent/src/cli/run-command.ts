@@ -3,19 +3,15 @@
  * Perl program: a hundred of them fit where a hundred of Node would not.
  */
 import { access, constants, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { hostInterfaces, parsePort, parseRange } from '@weft/proto';
-import { rangesAround } from '../egress/address-classes.ts';
-import type { EgressRights } from '../egress/rights.ts';
-import { egressRules } from '../egress/rules.ts';
+import { parsePort } from '@weft/proto';
 import { PERL } from '../owner/diagnosis.ts';
 import { type Granted, type Wanted, writeWanted } from '../sandbox/lines.ts';
-import { LINK, SANDBOX_HOST } from '../sandbox/link.ts';
 import { SUPERVISOR } from '../sandbox/perl/supervisor.ts';
 import { variablesOf } from './env-command.ts';
 import { CommandError } from './errors.ts';
 import { askForSandbox, findAgent } from './run-ask.ts';
-import { type RunOptions, readEgress, readMovedPorts, readServiceName } from './run-options.ts';
+import { readEgress, requireFilter, rulesFor } from './run-egress.ts';
+import { type RunOptions, readMovedPorts, readServiceName } from './run-options.ts';
 import type { Terminal } from './terminal.ts';
 
 /** Whose system calls the supervisor knows. */
@@ -34,7 +30,7 @@ export async function runInSandbox(
     ports: readMovedPorts(options.port ?? []),
   };
   await requireSystem();
-  if (wanted.egress !== undefined) await requireFilter(terminal.env);
+  if (wanted.egress !== undefined) await requireFilter(terminal.env.PATH ?? '');
   const socket = await findAgent(options, terminal);
   const granted = await askForSandbox(socket, wanted, signal);
   const { kept, passed } = environmentOf(granted, wanted, terminal.env);
@@ -73,31 +69,6 @@ async function requireSystem(): Promise<void> {
       `${PERL} is missing, which supervises sandboxes; install it: apt-get install perl-base`,
     );
   }
-}
-
-/** Where root's programs are, who may not be in the way of whoever calls. */
-const SYSTEM_FOLDERS = ['/usr/sbin', '/sbin', '/usr/bin'];
-
-async function requireFilter({ PATH = '' }: Terminal['env']): Promise<void> {
-  for (const folder of [...PATH.split(':'), ...SYSTEM_FOLDERS]) {
-    if (folder === '') continue;
-    const found = await access(join(folder, 'nft'), constants.X_OK).then(
-      () => true,
-      () => false,
-    );
-    if (found) return;
-  }
-  throw new CommandError(
-    'no-nft',
-    `nft is neither on the PATH nor in ${SYSTEM_FOLDERS.join(', ')}, and makes the way out of a sandbox; install it: apt-get install nftables`,
-  );
-}
-
-function rulesFor(rights: EgressRights, granted: Granted): string {
-  const vips = parseRange(granted.range);
-  if (vips === undefined) throw new CommandError('agent-too-old', `the agent names ${granted.range} for its range`);
-  const around = rangesAround({ vips, interfaces: hostInterfaces() });
-  return egressRules({ rights, around, vips, names: SANDBOX_HOST, link: LINK });
 }
 
 /**

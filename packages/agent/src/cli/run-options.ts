@@ -1,6 +1,5 @@
 /** What `weft run` is told, read strictly. */
 import { serviceNameProblem } from '@weft/proto';
-import { type EgressRights, MOST_OPENED, readOpened } from '../egress/rights.ts';
 import { UsageError, wrongValue } from './errors.ts';
 
 export interface RunOptions {
@@ -35,21 +34,6 @@ export function readMovedPorts(pairs: readonly string[]): ReadonlyMap<number, nu
     ports.set(port, at);
   }
   return ports;
-}
-
-/** Undefined where nothing is to be reached outside the mesh. Throws UsageError. */
-export function readEgress({
-  egress,
-  egressTo = [],
-}: Pick<RunOptions, 'egress' | 'egressTo'>): EgressRights | undefined {
-  if (egressTo.length > MOST_OPENED)
-    throw new UsageError(`at most ${MOST_OPENED} ranges may be opened; found ${egressTo.length}: name larger ones`);
-  const opened = egressTo.map((text) => {
-    const range = readOpened(text);
-    if (typeof range === 'string') throw new UsageError(`--egress-to ${range}`);
-    return range;
-  });
-  return egress === true || opened.length > 0 ? { internet: egress === true, opened } : undefined;
 }
 
 function isPort(port: number): boolean {

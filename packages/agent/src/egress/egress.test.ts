@@ -19,7 +19,7 @@ afterEach(() => {
 
 const noProblems = { raise: () => undefined, clear: () => undefined } as never;
 
-function setup({ isOwn = (): boolean | undefined => false, bounds = { streams: 8, pairs: 8 } } = {}) {
+function setup({ isOwn = (): boolean | undefined => false, bounds = { streams: 8, pairs: 8 }, mayAll = false } = {}) {
   const records: FlowRecord[] = [];
   let follow: (next: Netmap) => void = () => undefined;
   const source = {
@@ -33,7 +33,10 @@ function setup({ isOwn = (): boolean | undefined => false, bounds = { streams: 8
   const registry = new FlowRegistry({ netmap: source, sink: { record: (flow) => records.push(flow) }, traffic });
   const admitter = new Admitter({ netmap: source, registry, declared: new Set(['web']) });
   const egress = new Egress({
-    admit: (call, outside, full) => admitter.outside(call, { claim: { type: 'service', name: 'web' } }, outside, full),
+    admit: (call, outside, full) => {
+      const decide = mayAll ? () => ({ allowed: true, reason: '' }) : outside.decide;
+      return admitter.outside(call, { claim: { type: 'service', name: 'web' } }, { ...outside, decide }, full);
+    },
     rights: { internet: true, opened: [] },
     vips: CONTROL_RANGE,
     files: new OpenFiles(Number.POSITIVE_INFINITY, noProblems),
@@ -98,6 +101,17 @@ describe('a connection out of a sandbox', () => {
     await egress.listen(server);
     expect(await refused(at)).toBe('ECONNRESET');
     expect(records[0]?.detail).toContain(why);
+  });
+
+  it('beyond the bound of its sandbox is refused, and recorded as such', async () => {
+    const { egress, records } = setup({ bounds: { streams: 0, pairs: 8 }, mayAll: true });
+    const server = await listener('127.0.0.9');
+    const at = server.address() as net.AddressInfo;
+    await egress.listen(server);
+    expect(await refused(at)).toBe('ECONNRESET');
+    expect(records).toMatchObject([
+      { outcome: 'overloaded', verdict: 'allow', detail: expect.stringContaining('already has 0 connections') },
+    ]);
   });
 
   it('is taken no more once the sandbox is gone', async () => {
