@@ -1,6 +1,6 @@
 /** weft status: this host's agent, and control as far as it may be asked. */
 import { existsSync } from 'node:fs';
-import { capabilityOf, isBreak } from '@weft/proto';
+import { capabilityOf, formatHostPort, isBreak } from '@weft/proto';
 import { adminService, type pb, timestampFromWire } from '@weft/proto/wire';
 import { formatDuration } from '../config/duration.ts';
 import { type AgentStatus, isMissed, type UnreachableStatus } from '../observe/agent-status.ts';
@@ -153,6 +153,19 @@ function writeAgent(agent: AgentStatus, options: StatusOptions, terminal: Termin
       ),
     ]),
   );
+  const exposed = agent.exposed ?? [];
+  table(
+    [short('EXPOSED'), 'PLACE', short('PROGRAM'), 'STATE'],
+    exposed
+      .slice(0, PEERS_SHOWN)
+      .map(({ service, protocol, address, port, program, closed }): Cell[] => [
+        service,
+        `${formatHostPort(address, port)}/${protocol}`,
+        orDash(program),
+        closed ? { text: 'closed by the guard', color: 'green' } : { text: 'open', color: 'yellow' },
+      ]),
+  );
+  if (exposed.length > PEERS_SHOWN) terminal.out(`and ${exposed.length - PEERS_SHOWN} more: weft status --json\n`);
   table(
     [short('NAME'), 'KIND', 'ADDRESS', short('PORTS'), 'HEALTHY'],
     agent.names.map(({ name, kind, address, ports, instances, healthy }): Cell[] => [

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { type AddressRange, messageOf, type OpenFlows, type OpenFlowsQuestion, VERSION } from '@weft/proto';
 import { PinMismatchError } from '@weft/proto/wire';
 import type { Logger } from 'pino';
+import { Deadline } from '../bytes/deadline.ts';
 import type { FlowRecorder } from '../flows/recorder.ts';
 import { controlAddresses } from '../link/addresses.ts';
 import type { TelemetrySource } from '../link/control-stream.ts';
@@ -37,7 +38,7 @@ export interface ControlParts {
   readonly seen: (observedHost: string) => void;
   readonly recorder: FlowRecorder;
   readonly telemetry: TelemetrySource;
-  readonly tunnels: Pick<Tunnels, 'ping'>;
+  readonly tunnels: Pick<Tunnels, 'ping' | 'lookAt'>;
   readonly openFlows: (asked: OpenFlowsQuestion) => Promise<OpenFlows>;
   readonly problems: Problems;
   readonly logger: Logger;
@@ -52,6 +53,22 @@ export interface Following {
   readonly rejoined: Promise<void>;
   /** Resolves after the signal, when the last flows were sent. */
   readonly ended: Promise<void>;
+}
+
+/** Shorter than control waits for what comes of it. */
+const DIAL_MS = 3_000;
+
+/** HOST:PORT of the peer, by a tunnel made from here: there it has proved its key. */
+async function whereDialled(tunnels: Pick<Tunnels, 'lookAt'>, agentId: string, ending: AbortSignal): Promise<string> {
+  const deadline = new Deadline(DIAL_MS);
+  const stop = () => deadline.end(new Error('the stream to control ended'));
+  ending.addEventListener('abort', stop, { once: true });
+  try {
+    return (await tunnels.lookAt(agentId, true, deadline)).address;
+  } finally {
+    ending.removeEventListener('abort', stop);
+    deadline.close();
+  }
 }
 
 /** Holds the link to control until the signal is aborted. */
@@ -74,7 +91,7 @@ export function followControl(parts: ControlParts, signal: AbortSignal): Followi
       logger.error({ event: 'identity-not-kept', err }, 'identity.json cannot be written');
     });
   };
-  const tries = new PlaceTries();
+  const tries = new PlaceTries((agentId, ending) => whereDialled(tunnels, agentId, ending));
   const ended = runLink(
     {
       ...member,

@@ -2,6 +2,7 @@
 import {
   addressKind,
   dialableEndpoint,
+  EXPOSED_PROBLEM,
   formatHostPort,
   normalHost,
   type PlaceTry,
@@ -65,7 +66,19 @@ export function acceptReport(
 export function withTries(report: Report, tries: readonly PlaceTry[]): Report {
   if (tries.length === 0 || !report.triedByPeers) return report;
   const exposed = report.exposed.map((place) => ({ ...place, tries: tries.filter((one) => isOf(one, place)) }));
-  return { ...report, exposed, problems: [...report.problems, ...reachedProblems(exposed)] };
+  const told = report.problems.map((problem) =>
+    problem.code === EXPOSED_PROBLEM ? withFilter(problem, exposed) : problem,
+  );
+  return { ...report, exposed, problems: [...told, ...reachedProblems(exposed)] };
+}
+
+/** It listens, and a firewall on the way keeps others out: those at least that have tried. */
+function withFilter(problem: Problem, exposed: readonly ReportedExposure[]): Problem {
+  const tries = exposed.filter(({ service }) => service === problem.subject).flatMap((place) => place.tries);
+  const tcp = tries.filter(({ outcome }) => outcome === 'silent' || outcome === 'refused' || outcome === 'answers');
+  if (tcp.length === 0 || tcp.some(({ outcome }) => outcome === 'answers')) return problem;
+  const from = few([...new Set(tcp.map(({ host }) => host))]);
+  return { ...problem, message: `${problem.message}; tried from ${from}, nothing of it answers` };
 }
 
 function isOf(one: PlaceTry, { protocol, address, port }: ReportedExposure): boolean {

@@ -21,6 +21,8 @@ const LOOK_MS = 5_000;
 const AGAIN_MS = 600_000;
 /** Hosts that try one, in turn. */
 const VANTAGES = 3;
+/** Asked for that: one that has no tunnel to it, or may have none, tries nothing. */
+const MOST_ASKED = 8;
 /** Agents that are tried in one look. */
 const MOST_AT_ONCE = 16;
 /** Longer than silence takes, for as many as may be asked. */
@@ -82,8 +84,14 @@ export class ExposureTries {
     let left = MOST_AT_ONCE;
     for (const network of state.current.networks.values()) {
       for (const agentId of network.agents.keys()) all.add(agentId);
-      const connected = this.#connected(network);
-      for (const target of connected) {
+      const wishing = this.#connected(
+        network,
+        ({ report }) => report?.triedByPeers === true && report.exposed.length > 0,
+      );
+      // Most networks have none, and many hosts.
+      if (wishing.length === 0) continue;
+      const connected = this.#connected(network, ({ capability }) => capability >= TRIES_PLACES);
+      for (const target of wishing) {
         if (this.#closed || left === 0) return;
         const places = placesOf(target);
         if (places.length === 0 || !this.#isDue(target, places)) continue;
@@ -94,10 +102,10 @@ export class ExposureTries {
     for (const agentId of this.#tried.keys()) if (!all.has(agentId)) this.#tried.delete(agentId);
   }
 
-  #connected(network: NetworkState): readonly Candidate[] {
+  #connected(network: NetworkState, fits: (live: LiveAgent) => boolean): readonly Candidate[] {
     return [...network.agents.values()].flatMap(({ id, host }): Candidate[] => {
       const live = this.#options.live.agent(id);
-      return live?.connected === true ? [{ agentId: id, host, live, hosts: hostsOf(live) }] : [];
+      return live?.connected === true && fits(live) ? [{ agentId: id, host, live, hosts: hostsOf(live) }] : [];
     });
   }
 
@@ -111,19 +119,18 @@ export class ExposureTries {
     const { trier, now, found } = this.#options;
     const { agentId, live } = target;
     const turn = this.#tried.get(agentId)?.turn ?? 0;
-    const others = connected.filter((one) => one.live.capability >= TRIES_PLACES && isElsewhere(one, target));
+    const others = connected.filter((one) => isElsewhere(one, target));
     // Nobody is there yet: whoever comes tries.
     if (others.length === 0) return;
     this.#tried.set(agentId, { what: whatOf(live, places), atMs: now(), turn: turn + VANTAGES });
-    const vantages = Array.from(
-      { length: Math.min(VANTAGES, others.length) },
-      (_, at) => others[(turn + at) % others.length],
-    );
     const tries: PlaceTry[] = [];
-    for (const vantage of vantages) {
-      if (vantage === undefined) continue;
+    let answered = 0;
+    for (let asked = 0; asked < Math.min(MOST_ASKED, others.length) && answered < VANTAGES; asked++) {
+      const vantage = others[(turn + asked) % others.length];
+      if (vantage === undefined || this.#closed) return;
       const outcomes = await trier.tryPlaces(vantage.agentId, agentId, places, ANSWER_MS);
       const timeMs = now();
+      if (outcomes?.includes('answers') || outcomes?.includes('refused') || outcomes?.includes('silent')) answered += 1;
       for (const [at, place] of places.entries()) {
         const outcome = outcomes?.[at] ?? 'not-tried';
         if (outcome !== 'not-tried') tries.push({ ...place, host: vantage.host, outcome, timeMs });

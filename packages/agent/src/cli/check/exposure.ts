@@ -23,7 +23,7 @@ export function lookAtExposure({ agent }: Known): readonly Finding[] {
     findings.push(
       unknown(
         '',
-        `whose ${hidden === 1 ? 'one socket is' : `${hidden} sockets are`} that listen beyond loopback this agent may not see; ` +
+        `${hidden === 1 ? 'a socket listens' : `${hidden} sockets listen`} beyond loopback, and this agent may not see whose; ` +
           'docs/OPERATING.md, "Several services on one host", has what lets it',
       ),
     );
