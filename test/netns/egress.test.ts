@@ -23,7 +23,7 @@ const DOCUMENTED = '198.51.100.7';
 /** Of curl, as the reset comes while it connects, or when it has. */
 const RESET = /^curl: \((?:7|35|52|56)\)/;
 /** What is refused is refused at once: a program waits five seconds for an answer to the question for a name. */
-const AT_ONCE_MS = 3_000;
+const AT_ONCE_MS = 4_500;
 
 interface Ended {
   readonly command: string;

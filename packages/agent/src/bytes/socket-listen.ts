@@ -59,7 +59,12 @@ export function listenHandle(
   options: Pick<ListenOptions, 'files' | 'onError'>,
   onConnection: (conduit: SocketConduit, remote: Remote, called: Called) => void,
 ): Promise<ConduitListener> {
-  return serve((server, listening) => server.listen(handle, listening), options, onConnection);
+  return serve(
+    (server, listening) => server.listen(handle, listening),
+    options,
+    ({ localAddress: address = '', localPort: port = 0 }, remote, take) =>
+      onConnection(take(), remote, { address, port }),
+  );
 }
 
 function listen(
@@ -68,18 +73,22 @@ function listen(
 ): Promise<ConduitListener> {
   const { host, port, share } = options;
   const where = { host, port, backlog: 1024, ...(share === undefined ? {} : { reusePort: true }) };
-  return serve((server, listening) => server.listen(where, listening), options, onConnection);
+  return serve(
+    (server, listening) => server.listen(where, listening),
+    options,
+    (_, remote, take) => onConnection(take(), remote),
+  );
 }
 
 function serve(
   begin: (server: net.Server, listening: () => void) => void,
   { files, onError }: Pick<ListenOptions, 'files' | 'onError'>,
-  onConnection: (conduit: SocketConduit, remote: Remote, called: Called) => void,
+  onAccepted: (socket: net.Socket, remote: Remote, take: () => SocketConduit) => void,
 ): Promise<ConduitListener> {
   return new Promise((resolve, reject) => {
     const server = net.createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true });
     server.on('connection', (socket) => {
-      const { remoteAddress, remotePort, localAddress = '', localPort = 0 } = socket;
+      const { remoteAddress, remotePort } = socket;
       // Undefined when it was reset before it could be accepted.
       if (remoteAddress === undefined || remotePort === undefined) {
         socket.destroy();
@@ -87,8 +96,7 @@ function serve(
       }
       // Asked for first: afterwards another socket may have it.
       const descriptor = descriptorOf(socket);
-      const called = { address: localAddress, port: localPort };
-      onConnection(socketConduit(socket), { address: remoteAddress, port: remotePort, descriptor }, called);
+      onAccepted(socket, { address: remoteAddress, port: remotePort, descriptor }, () => socketConduit(socket));
     });
     server.once('error', reject);
     begin(server, () => {

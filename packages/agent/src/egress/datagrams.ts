@@ -14,24 +14,22 @@ const DNS_IDLE_MS = 15_000;
 const DNS_PORT = 53;
 /** A bind and a connect wait for nobody. */
 const OPEN_MS = 2_000;
-/** What a refused program goes on to send is dropped so long, before it is asked about anew. */
-const DEAF_MS = 1_000;
 
 /**
  * `handle`: a socket in the sandbox, at the place that is called and connected to who calls, with the first datagrams waiting in it.
- * `full`: why there is no room, if so.
+ * `full`: why there is no room, if so. `refused`: it may not, and the handle is left to whoever is told.
  */
 export async function carryDatagramsOut(
   handle: object,
   called: HostPort,
   calls: OutsideCalls,
   held: HeldPairs,
-  full?: string,
+  full: string | undefined,
+  refused: () => void,
 ): Promise<void> {
   const flow = calls.open('udp', called, full);
   if (flow === undefined) {
-    const deaf = adoptDatagrams(handle);
-    setTimeout(() => deaf?.close(), DEAF_MS).unref();
+    refused();
     return;
   }
   const deadline = new Deadline(OPEN_MS);

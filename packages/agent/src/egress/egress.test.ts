@@ -11,6 +11,7 @@ import { FlowTraffic } from '../flows/traffic.ts';
 import { Admitter } from '../outbound/forward.ts';
 import type { Netmap } from '../words/netmap.ts';
 import { Egress } from './egress.ts';
+import { EgressShare } from './egress-share.ts';
 
 const cleanup: (() => void)[] = [];
 afterEach(() => {
@@ -43,6 +44,7 @@ function setup({ isOwn = (): boolean | undefined => false, bounds = { streams: 8
     interfaces: () => undefined,
     isOwn,
     bounds,
+    share: new EgressShare({ usable: 800 }),
     log: pino({ level: 'silent' }),
   });
   cleanup.push(() => egress.close());
@@ -131,7 +133,7 @@ describe('a datagram out of a sandbox', () => {
     near.bind(0, '127.0.0.9');
     await once(near, 'listening');
     egress.datagrams(near, { host: '127.0.0.9', port: near.address().port });
-    near.close();
+    await once(near, 'close');
     expect(records).toMatchObject([
       { service: 'internet', protocol: 'udp', verdict: 'deny', rule: 'builtin:egress', outcome: 'denied' },
     ]);

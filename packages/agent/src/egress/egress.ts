@@ -1,9 +1,11 @@
 /** All that one sandbox has open outside the mesh, within bounds, and gone with it. */
 import { type HostPort, isShortage } from '@weft/proto';
 import type { Logger } from 'pino';
+import { adoptDatagrams } from '../bytes/inside/adopt-datagrams.ts';
 import { type ConduitListener, listenHandle } from '../bytes/socket-listen.ts';
 import type { Conduit } from '../words/conduit.ts';
 import { carryDatagramsOut } from './datagrams.ts';
+import type { EgressShare } from './egress-share.ts';
 import { HeldPairs } from './held-pairs.ts';
 import { OutsideCalls, type OutsideCallsOptions } from './outside-calls.ts';
 import { carryOut } from './streams.ts';
@@ -11,8 +13,14 @@ import { carryOut } from './streams.ts';
 /** Connections, and pairs of UDP, that one sandbox has open at once. */
 export const EGRESS_BOUNDS = { streams: 1_024, pairs: 1_024 } as const;
 
+/** Sockets of refused pairs that are kept so that their programs are not asked about at each datagram. */
+const MOST_DEAF = 64;
+const DEAF_MS = 1_000;
+
 export interface EgressOptions extends OutsideCallsOptions {
   readonly log: Logger;
+  /** Of all sandboxes of this host. */
+  readonly share: EgressShare;
   readonly bounds?: { readonly streams: number; readonly pairs: number };
 }
 
@@ -26,17 +34,26 @@ export class Egress {
   readonly #log: Logger;
   readonly #bounds: { readonly streams: number; readonly pairs: number };
   readonly #held: HeldPairs;
+  readonly #share: EgressShare;
   readonly #streams = new Set<Conduit>();
   #opening = 0;
+  #deaf = 0;
   #listener: Pick<ConduitListener, 'close'> | undefined;
   #closed: boolean = false;
 
-  constructor({ bounds = EGRESS_BOUNDS, ...options }: EgressOptions) {
+  constructor({ bounds = EGRESS_BOUNDS, share, ...options }: EgressOptions) {
     const { log } = options;
     this.#calls = new OutsideCalls(options);
     this.#log = log;
     this.#bounds = bounds;
     this.#held = new HeldPairs(bounds.pairs);
+    this.#share = share;
+    share.enter(this);
+  }
+
+  /** As `EgressShare` counts. */
+  get open(): number {
+    return this.#streams.size + this.#held.size + this.#opening;
   }
 
   get counts(): EgressCounts {
@@ -56,7 +73,7 @@ export class Egress {
         ? 'this agent has no file left for another flow'
         : this.#streams.size >= streams
           ? `this sandbox already has ${streams} connections out of the mesh`
-          : undefined;
+          : this.#share.full();
       this.#carry(client, { host: called.address, port: called.port }, full);
     });
     if (this.#closed) listener.close();
@@ -69,9 +86,9 @@ export class Egress {
     const crowded = this.#closed || this.#opening >= pairs || !this.#held.makeRoom();
     const full = crowded
       ? `this sandbox already has ${pairs} UDP flows out of the mesh, all of them in use`
-      : undefined;
+      : this.#share.full();
     this.#opening++;
-    carryDatagramsOut(handle, called, this.#calls, this.#held, full)
+    carryDatagramsOut(handle, called, this.#calls, this.#held, full, () => this.#leaveDeaf(handle))
       .catch((err: unknown) => this.#log.error({ event: 'egress-flow-failed', err }, 'a call failed'))
       .finally(() => this.#opening--);
   }
@@ -79,9 +96,22 @@ export class Egress {
   /** The sandbox is gone: so are its ends of what is open, without a word. */
   close(): void {
     this.#closed = true;
+    this.#share.leave(this);
     this.#listener?.close();
     for (const client of [...this.#streams]) client.reset();
     this.#held.closeAll('the sandbox ended');
+  }
+
+  /** What a refused program goes on to send is dropped for a while, before it is asked about anew. */
+  #leaveDeaf(handle: object): void {
+    const deaf = adoptDatagrams(handle);
+    if (this.#deaf >= MOST_DEAF) deaf?.close();
+    if (deaf === undefined || this.#deaf >= MOST_DEAF) return;
+    this.#deaf++;
+    setTimeout(() => {
+      this.#deaf--;
+      deaf.close();
+    }, DEAF_MS).unref();
   }
 
   #carry(client: Conduit, called: HostPort, full: string | undefined): void {

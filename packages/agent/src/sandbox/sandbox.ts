@@ -4,6 +4,7 @@ import { type AddressRange, messageOf, type Protocol, parseAddress } from '@weft
 import type { Logger } from 'pino';
 import type { DnsServer } from '../dns/index.ts';
 import { Egress, type EgressCounts } from '../egress/egress.ts';
+import type { EgressShare } from '../egress/egress-share.ts';
 import type { EgressRights } from '../egress/rights.ts';
 import { CARRIED_TO } from '../egress/rules.ts';
 import type { Serving, ServingPlace } from './inside.ts';
@@ -22,6 +23,7 @@ export interface SandboxOptions extends Omit<SandboxListenersOptions, 'sockets'>
   readonly dns: Pick<DnsServer, 'serveAlso'>;
   /** Where this host's VIPs lie. */
   readonly range: AddressRange;
+  readonly share: EgressShare;
   readonly log: Logger;
   /** Where its program listens has changed. */
   readonly changed: () => void;
@@ -119,8 +121,8 @@ export class Sandbox implements VisitorEvents, Serving {
   }
 
   #openEgress(rights: EgressRights): Egress {
-    const { side, range: vips, files, log } = this.#options;
-    return new Egress({ admit: side.outside, rights, vips, files, log });
+    const { side, range: vips, files, share, log } = this.#options;
+    return new Egress({ admit: side.outside, rights, vips, files, share, log });
   }
 
   /** `carry HOST PORT`, with a socket there for a program's that sends to it. */

@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import type { OpenFiles } from '../bytes/open-files.ts';
 import type { DnsServer } from '../dns/index.ts';
 import type { EgressCounts } from '../egress/egress.ts';
+import { EgressShare } from '../egress/egress-share.ts';
 import { listenerSpecs } from '../outbound/listener-spec.ts';
 import type { OutboundSide, SideSpeakers } from '../outbound/outbound.ts';
 import type { Netmap } from '../words/netmap.ts';
@@ -59,11 +60,13 @@ export class Sandboxes {
   readonly #options: SandboxesOptions;
   readonly #running = new Set<Sandbox>();
   readonly #relay: Relay;
+  readonly #share: EgressShare;
   readonly #crowded: (message?: string) => void;
   #places: { readonly netmap: Netmap; readonly places: SandboxPlaces } | undefined;
 
   constructor(options: SandboxesOptions) {
     this.#options = options;
+    this.#share = new EgressShare(options.files);
     const { path, log, signal, problems } = options;
     this.#crowded = passing(problems, { code: 'sandbox-listeners', subject: 'weft run', message: '' });
     this.#relay = new Relay({
@@ -186,6 +189,7 @@ export class Sandboxes {
       side: side(speakersOf(who, netmap)),
       dns,
       range,
+      share: this.#share,
       files,
       log,
       places: () => this.#placesNow(),

@@ -16,6 +16,8 @@ export function adoptDatagrams(handle: object): dgram.Socket | undefined {
   }
   socket.on('error', () => undefined);
   socket.close();
+  // Where it was not taken over it is still open.
+  (handle as { close?: () => void }).close?.();
   return undefined;
 }
 

@@ -1,5 +1,6 @@
 /** Of the Perl programs: what carries a program's calls out of the mesh to the agent, as ip(7) and nft(8) have it. */
 export const EGRESS = String.raw`
+use Socket qw(inet_ntoa unpack_sockaddr_in);
 # SOL_IP: a socket that may be at any address, and one that is told where a datagram went.
 my ($IP_TRANSPARENT, $IP_RECVORIGDSTADDR) = (19, 20);
 # Where the rules bring packets to.
