@@ -1,5 +1,5 @@
 /** weft guard on real hosts: what a neighbour reaches of a host past Weft, before, while and after it is closed. */
-import { writeFileSync } from 'node:fs';
+import { renameSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { checkout, createNamespaceLab, type Host, hostsMissing, type NamespaceLab, titled } from '../harness/host.ts';
 import type { Finished, Process } from '../harness/process.ts';
@@ -117,6 +117,12 @@ describe.skipIf(missing !== undefined)(titled('weft guard', missing), () => {
     expect(await own()).toEqual(['said', 'said', 'said']);
     expect(await tcp(web, 'redis')).toBe('said');
     expect(await guard('status')).toMatchObject({ code: 0 });
+    // Of a directory where nobody wishes for one.
+    expect(await asRoot(data, weft, 'guard', 'off', '--data', `${data.dir}/elsewhere`)).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('another agent of this host'),
+    });
+    expect(await past()).toEqual(SHUT);
     const once = await ruleset();
     expect((await guard('on')).code).toBe(0);
     expect((await ruleset()).replace(/packets \d+ bytes \d+/g, '')).toBe(once.replace(/packets \d+ bytes \d+/g, ''));
@@ -196,6 +202,12 @@ describe.skipIf(missing !== undefined)(titled('weft guard', missing), () => {
     await rootCheck(data, 'nft', 'flush', 'ruleset');
     keeper = lab.startAsRoot(data, [weft, 'guard', 'keep', '--data', agent.dataDir]);
     await until('it is closed before the agent is up', past, isShut, SETTLED_MS);
+    // Turned off in the moment before it was closed: what is not wanted any more goes, though no agent ever gave it a number.
+    const kept = `${agent.dataDir}/guard.json`;
+    renameSync(kept, `${kept}.aside`);
+    await until('the late table is gone', ruleset, (text) => !text.includes('weft_guard'), SETTLED_MS);
+    renameSync(`${kept}.aside`, kept);
+    await until('it is closed again', past, isShut, SETTLED_MS);
     await agent.restart();
     await until(
       'it is kept',

@@ -3,11 +3,11 @@ import { formatHostPort, formatRange } from '@weft/proto';
 import { GuardError } from '../guard/errors.ts';
 import { writeGuardFile } from '../guard/guard-file.ts';
 import { findNft } from '../guard/nft.ts';
-import { type GuardState, loadOf, REMOVAL, stateOf } from '../guard/ruleset.ts';
+import { type GuardState, isOfAnother, loadOf, REMOVAL, stateOf } from '../guard/ruleset.ts';
 import type { ServicePlace } from '../inbound/exposure.ts';
 import { CommandError } from './errors.ts';
 import { refuseOwnWay } from './guard/own-way.ts';
-import { askAgent, keptWish, type Wish, wishNow } from './guard/wish.ts';
+import { askAgent, realPathOf, type Wish, wishNow } from './guard/wish.ts';
 import { writeJson } from './json.ts';
 import { defaultDirectory } from './paths.ts';
 import { paint, printable, type Terminal } from './terminal.ts';
@@ -52,13 +52,14 @@ export async function guardOff(options: GuardOptions, terminal: Terminal, signal
   }
   const nft = findNft();
   const table = await nft.table();
-  const wish = await wishOrNone(directory, signal);
-  if (wish !== undefined) refuseOther(stateOf(wish, table));
+  // Also where nobody wishes for one here: a directory that is misspelt is not to open what another agent's guard closes.
+  if (table !== undefined && isOfAnother(realPathOf(directory), table)) refuseOther('other');
   // First, so that nothing puts it back.
   try {
     await askAgent(directory, { want: false }, signal);
   } catch (error) {
-    if (!(error instanceof CommandError) || error.code !== 'nothing-to-ask') throw error;
+    // An agent that is not what it should be does not hold up its going.
+    if (!isUnasked(error) && !(error instanceof GuardError && error.code === 'guard-odd-wish')) throw error;
     await writeGuardFile(directory, undefined);
   }
   if (table !== undefined) await nft.load(REMOVAL);
@@ -73,11 +74,12 @@ export async function guardStatus(options: GuardOptions, terminal: Terminal, sig
   const directory = options.data ?? defaultDirectory('weft', terminal.env);
   const nft = findNft();
   const wish = await wishNow(directory, {}, signal).catch(async (error: unknown) => {
-    if (error instanceof CommandError && error.code === 'nothing-to-ask') return undefined;
+    if (isUnasked(error)) return undefined;
     throw error;
   });
   const table = await nft.table();
-  const state = wish === undefined ? undefined : stateOf(wish, table);
+  const isOthers = table !== undefined && isOfAnother(realPathOf(directory), table);
+  const state = wish !== undefined ? stateOf(wish, table) : isOthers ? 'other' : undefined;
   const told = toldOf(wish?.wanted === true, state, table !== undefined);
   const code = told === 'on' ? 0 : told === 'off' ? 3 : 4;
   const places = wish?.wanted === true ? wish.places : [];
@@ -128,14 +130,8 @@ function refuseOther(state: GuardState): void {
     );
 }
 
-async function wishOrNone(directory: string, signal: AbortSignal): Promise<Wish | undefined> {
-  try {
-    return await askAgent(directory, {}, signal);
-  } catch (error) {
-    if (!(error instanceof CommandError) || error.code !== 'nothing-to-ask') throw error;
-    // What cannot be read is to go.
-    return await keptWish(directory).catch(() => undefined);
-  }
+function isUnasked(error: unknown): boolean {
+  return error instanceof CommandError && error.code === 'nothing-to-ask';
 }
 
 function lineOf({ service, protocol, address, port }: ServicePlace): string {

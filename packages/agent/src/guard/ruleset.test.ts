@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { parseRange } from '@weft/proto';
 import { expect, test } from 'vitest';
 import type { Place } from '../words/place.ts';
-import { type GuardWish, type LoadedTable, loadOf, REMOVAL, readListing, stateOf } from './ruleset.ts';
+import { type GuardWish, isOfAnother, type LoadedTable, loadOf, REMOVAL, readListing, stateOf } from './ruleset.ts';
 
 const range = parseRange('100.80.0.0/12') ?? { base: 0, size: 0 };
 const place = (address: string, port: number, protocol: Place['protocol'] = 'tcp'): Place => ({
@@ -37,7 +37,7 @@ test('the same places in another order are the same table', () => {
 });
 
 const mark = /comment "(.*)"/.exec(loadOf(WISH))?.[1] ?? '';
-const whole: LoadedTable = { mark, elements: 4, rules: 8, dropped: 0 };
+const whole: LoadedTable = { mark, elements: 4, rules: 9, dropped: 0 };
 
 test.each<[string, LoadedTable | undefined, string]>([
   ['as wished', whole, 'whole'],
@@ -53,6 +53,47 @@ test.each<[string, LoadedTable | undefined, string]>([
   ],
 ])('a table %s', (_, loaded, state) => {
   expect(stateOf(WISH, loaded)).toBe(state);
+});
+
+test("is of another agent by its directory, whatever is wished, and where none stands for anybody it is nobody else's", () => {
+  expect(isOfAnother('/var/lib/weft', whole)).toBe(false);
+  expect(isOfAnother('/var/lib/weft-2', whole)).toBe(true);
+  expect(isOfAnother('/var/lib/weft', { mark: '' })).toBe(false);
+});
+
+const INJECTION =
+  'fd00::9 . tcp . 1 } }\n}\ndelete table inet hostfw\ntable inet x { set y { type ipv6_addr; elements = { ::1';
+test.each<[string, Partial<GuardWish>]>([
+  ['an address with words of nft behind it', { places: [place(INJECTION, 1)] }],
+  ['a name', { places: [place('redis', 1)] }],
+  ['an address of a link', { places: [place('fe80::1%eth0', 1)] }],
+  ['no address', { places: [place('', 1)] }],
+  ['port 0', { places: [place('::', 0)] }],
+  ['a port with words behind it', { places: [place('::', '1 }' as unknown as number)] }],
+  ['a protocol with words behind it', { places: [place('::', 1, 'tcp }' as 'tcp')] }],
+  ['a range that no prefix says', { range: { base: 0x64500000, size: 3 } }],
+  ['a range beyond addresses', { range: { base: 2 ** 33, size: 1 } }],
+  ['more places than it closes', { places: Array.from({ length: 4_097 }, () => place('::', 1)) }],
+])('nothing is made of %s', (_, odd) => {
+  expect(() => loadOf({ ...WISH, ...odd })).toThrow(expect.objectContaining({ code: 'guard-odd-wish' }));
+});
+
+test('only what is for this host itself is dropped, by range and by place', () => {
+  const [, outside = '', closed = ''] =
+    /chain outside \{([\s\S]*?)\n {2}\}[\s\S]*chain closed \{([\s\S]*?)\n {2}\}/.exec(loadOf(WISH)) ?? [];
+  expect(outside).not.toContain('drop');
+  expect(outside).toMatch(/fib daddr type \{[^}]*\} jump closed$/);
+  expect(closed).toContain('ip daddr 100.80.0.0/12 counter drop');
+  expect(closed).toContain('ip saddr 100.80.0.0/12 counter drop');
+});
+
+test('fragments of IPv6 are dropped where a place of IPv6 is closed, and nowhere else', () => {
+  const fragments = 'meta nfproto ipv6 exthdr frag exists counter drop';
+  expect(loadOf(WISH)).toContain(fragments);
+  const four = { ...WISH, places: [place('0.0.0.0', 6379)] };
+  expect(loadOf(four)).not.toContain(fragments);
+  const told = /comment "(.*)"/.exec(loadOf(four))?.[1] ?? '';
+  expect(stateOf(four, { mark: told, elements: 1, rules: 8, dropped: 0 })).toBe('whole');
 });
 
 const isRoot = process.getuid?.() === 0;

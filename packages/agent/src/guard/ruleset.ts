@@ -3,9 +3,11 @@
  * a packet meets the one or the other. The table only drops, and only what comes to this host from elsewhere.
  */
 import { createHash } from 'node:crypto';
-import { type AddressRange, byText, formatRange } from '@weft/proto';
+import { isIP } from 'node:net';
+import { type AddressRange, byText, formatRange, PROTOCOLS, parseRange } from '@weft/proto';
 import { z } from 'zod';
-import type { Place } from '../words/place.ts';
+import { MOST_PLACES, type Place } from '../words/place.ts';
+import { GuardError } from './errors.ts';
 
 export const TABLE = 'inet weft_guard';
 
@@ -17,7 +19,7 @@ export interface GuardWish {
   readonly directory: string;
 }
 
-/** Makes the table, whatever stands there. */
+/** Makes the table, whatever stands there. Throws GuardError where what is wished is not of its form: it goes into nft's own words, which root runs. */
 export function loadOf(wish: GuardWish): string {
   return `${REMOVAL}${tableOf(wish)}`;
 }
@@ -28,23 +30,58 @@ export const REMOVAL = `table ${TABLE}\ndelete table ${TABLE}\n`;
 /** Before connections are tracked and addresses translated, so that ports that a container engine leads elsewhere are closed too. */
 const PRIORITY = -310;
 
-function tableOf({ places, range, directory }: GuardWish): string {
+function tableOf(wish: GuardWish): string {
+  refuseOddities(wish);
   const sets = SETS.map(({ name, type, holds, element }) => {
-    const elements = places.filter(holds).map(element).sort(byText);
+    const elements = wish.places.filter(holds).map(element).sort(byText);
     return `  set ${name} {\n    type ${type}\n${elements.length === 0 ? '' : `    elements = { ${elements.join(', ')} }\n`}  }\n`;
   });
+  const lines = (rules: readonly string[]) => rules.map((rule) => `    ${rule}\n`).join('');
   return `table ${TABLE} {
 ${sets.join('')}  chain outside {
     type filter hook prerouting priority ${PRIORITY}; policy accept;
-    iif "lo" accept comment "${markOf({ places, range, directory })}"
-    ip daddr ${formatRange(range)} counter drop
-    ip saddr ${formatRange(range)} counter drop
-    fib daddr type { local, broadcast, anycast, multicast } jump closed
-  }
+${lines(outsideRules(wish))}  }
   chain closed {
-${SETS.map(({ name, match }) => `    ${match} @${name} counter drop\n`).join('')}  }
+${lines(closedRules(wish))}  }
 }
 `;
+}
+
+function outsideRules(wish: GuardWish): readonly string[] {
+  return [
+    `iif "lo" accept comment "${markOf(wish)}"`,
+    // What this host only forwards is others'.
+    'fib daddr type { local, broadcast, anycast, multicast } jump closed',
+  ];
+}
+
+function closedRules({ places, range }: GuardWish): readonly string[] {
+  return [
+    `ip daddr ${formatRange(range)} counter drop`,
+    `ip saddr ${formatRange(range)} counter drop`,
+    // Before the kernel puts them together, which it does here only where connections are tracked, their ports are not to be relied on.
+    ...(places.some(({ address }) => isIP(address) === 6) ? ['meta nfproto ipv6 exthdr frag exists counter drop'] : []),
+    ...SETS.map(({ name, match }) => `${match} @${name} counter drop`),
+  ];
+}
+
+/** Whoever asked for it, and however it was read: an address may hold no word more. */
+function refuseOddities({ places, range }: GuardWish): void {
+  const read = parseRange(formatRange(range));
+  if (read?.base !== range.base || read.size !== range.size) throw odd(`range ${formatRange(range)}`);
+  if (places.length > MOST_PLACES) throw odd(`${places.length} places, of at most ${MOST_PLACES}`);
+  for (const { address, port, protocol } of places) {
+    if (isIP(address) === 0 || address.includes('%')) throw odd(`address ${JSON.stringify(address)}`);
+    if (!Number.isInteger(port) || port < 1 || port > 65_535) throw odd(`port ${JSON.stringify(port)}`);
+    if (!PROTOCOLS.includes(protocol)) throw odd(`protocol ${JSON.stringify(protocol)}`);
+  }
+}
+
+function odd(what: string): GuardError {
+  return new GuardError(
+    'guard-odd-wish',
+    `the agent asks the guard for what is none of its form: ${what.slice(0, 200)}; nothing was changed; see who runs as the agent's user`,
+  );
 }
 
 interface PlaceSet {
@@ -87,13 +124,13 @@ const SETS: readonly PlaceSet[] = [
   },
 ];
 
-/** Of `outside` and `closed` together. */
-const RULES = 4 + SETS.length;
+/** Of the rules: a table of another form is made anew. */
+const FORM = 'form 2';
 
 /** Stands as a comment at the first rule: whose it is, and what was asked of it. */
 function markOf({ places, range, directory }: GuardWish): string {
   const keys = places.map(({ protocol, address, port }) => `${protocol} ${address} ${port}`).sort(byText);
-  return `weft guard ${digest(directory)} ${digest([formatRange(range), ...keys].join('\n'))}`;
+  return `weft guard ${digest(directory)} ${digest([FORM, formatRange(range), ...keys].join('\n'))}`;
 }
 
 function digest(text: string): string {
@@ -115,10 +152,16 @@ export type GuardState = 'whole' | 'absent' | 'changed' | 'other';
 
 export function stateOf(wish: GuardWish, loaded: LoadedTable | undefined): GuardState {
   if (loaded === undefined) return 'absent';
-  const [, owner] = /^weft guard ([0-9a-f]{16}) /.exec(loaded.mark) ?? [];
-  if (owner !== undefined && owner !== digest(wish.directory)) return 'other';
-  const whole = loaded.mark === markOf(wish) && loaded.elements === wish.places.length && loaded.rules === RULES;
+  if (isOfAnother(wish.directory, loaded)) return 'other';
+  const rules = outsideRules(wish).length + closedRules(wish).length;
+  const whole = loaded.mark === markOf(wish) && loaded.elements === wish.places.length && loaded.rules === rules;
   return whole ? 'whole' : 'changed';
+}
+
+/** Whether the table is of an agent that keeps its state elsewhere, by the real path. */
+export function isOfAnother(directory: string, { mark }: Pick<LoadedTable, 'mark'>): boolean {
+  const [, owner] = /^weft guard ([0-9a-f]{16}) /.exec(mark) ?? [];
+  return owner !== undefined && owner !== digest(directory);
 }
 
 const listing = z.object({

@@ -3,11 +3,11 @@ import { spawn } from 'node:child_process';
 import { messageOf } from '@weft/proto';
 import { GuardError } from '../../guard/errors.ts';
 import { findNft, type Nft } from '../../guard/nft.ts';
-import { loadOf, REMOVAL, stateOf } from '../../guard/ruleset.ts';
+import { isOfAnother, loadOf, REMOVAL, stateOf } from '../../guard/ruleset.ts';
 import { CommandError } from '../errors.ts';
 import { defaultDirectory } from '../paths.ts';
 import { printable, type Terminal } from '../terminal.ts';
-import { askAgent, keptWish, type Wish, wishNow } from './wish.ts';
+import { askAgent, keptWish, realPathOf, type Wish, wishNow } from './wish.ts';
 
 export interface KeepOptions {
   readonly data?: string;
@@ -39,8 +39,10 @@ class Keeper {
   #pause = new AbortController();
   #touched: boolean = true;
   #lookedMs = Number.NEGATIVE_INFINITY;
-  /** Of the places that are closed now. */
+  /** Of the places that are closed now; empty also where no agent gave them a number. */
   #closed = '';
+  /** Whether the table is of this keeper's making: it then goes with the wish for it. */
+  #loaded: boolean = false;
   /** What was said last: the same is not said each second. */
   #said = '';
 
@@ -90,7 +92,7 @@ class Keeper {
   async #see(): Promise<void> {
     const wish = this.#wish;
     const now = performance.now();
-    const isAsWished = wish?.wanted === true && wish.number === this.#closed;
+    const isAsWished = wish?.wanted === true && this.#loaded && wish.number === this.#closed;
     if (isAsWished && !this.#touched && now - this.#lookedMs < LOOK_MS) return;
     this.#touched = false;
     try {
@@ -114,15 +116,17 @@ class Keeper {
       await this.#nft.load(loadOf(wish));
       this.#say(`closed ${wish.places.length} places${state === 'changed' ? ' anew' : ''}`, true);
     }
+    this.#loaded = true;
     this.#closed = wish.number;
   }
 
   async #open(): Promise<void> {
-    const before = this.#closed;
     this.#closed = '';
     // Who turned it off has taken it away; this is for a table that was put back at the same time.
-    if (before === '') return;
-    if ((await this.#nft.table()) !== undefined) await this.#nft.load(REMOVAL);
+    if (!this.#loaded) return;
+    const table = await this.#nft.table();
+    if (table !== undefined && !isOfAnother(realPathOf(this.#directory), table)) await this.#nft.load(REMOVAL);
+    this.#loaded = false;
     this.#say('the guard is off', true);
   }
 
@@ -133,15 +137,7 @@ class Keeper {
   }
 
   #rest(): Promise<void> {
-    const { signal } = this.#pause;
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ASK_MS);
-      const end = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-      for (const each of [signal, this.#signal]) each.addEventListener('abort', end, { once: true });
-    });
+    return pause(ASK_MS, [this.#pause.signal, this.#signal]);
   }
 
   /** The kernel tells at once of a table that goes, as a reload of the host's firewall takes all. */
@@ -163,4 +159,17 @@ class Keeper {
       setTimeout(() => this.#listen(), LISTEN_AGAIN_MS).unref();
     });
   }
+}
+
+/** Until one of the signals is aborted, for the time at most. Leaves nothing at a signal that lives on. */
+export function pause(ms: number, signals: readonly AbortSignal[]): Promise<void> {
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer);
+      for (const each of signals) each.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = setTimeout(end, signals.some(({ aborted }) => aborted) ? 0 : ms);
+    for (const each of signals) each.addEventListener('abort', end, { once: true });
+  });
 }

@@ -1,7 +1,11 @@
 /** What the guard of this host is to close: the agent says so, and while it is off the file that it keeps. */
 import { realpathSync } from 'node:fs';
-import { messageOf, parseRange } from '@weft/proto';
-import { readGuardFile } from '../../guard/guard-file.ts';
+import { resolve } from 'node:path';
+import { messageOf } from '@weft/proto';
+import { z } from 'zod';
+import { readVipRange } from '../../config/vip-range.ts';
+import { GuardError } from '../../guard/errors.ts';
+import { readGuardFile, toBeClosed } from '../../guard/guard-file.ts';
 import type { GuardWish } from '../../guard/ruleset.ts';
 import type { ServicePlace } from '../../inbound/exposure.ts';
 import type { GuardAnswer, LocalQuestion } from '../../observe/local-question.ts';
@@ -20,9 +24,16 @@ export interface Wish extends GuardWish {
   readonly kept: boolean;
 }
 
+/** Whoever listens at the agent's socket may be anybody who has become its user, and who asks is root. */
+const guardAnswer: z.ZodType<GuardAnswer> = toBeClosed.extend({
+  wanted: z.boolean(),
+  number: z.string().regex(/^[0-9a-f]{1,64}$/),
+  kept: z.boolean(),
+});
+
 type Told = Omit<Extract<LocalQuestion, { ask: 'guard' }>, 'ask'>;
 
-/** Throws CommandError, also where no agent runs. */
+/** Throws CommandError, also where no agent runs, and GuardError where its answer is not of the form of one. */
 export async function askAgent(directory: string, told: Told, signal: AbortSignal): Promise<Wish> {
   const answer = await askRunning<GuardAnswer>(
     directory,
@@ -34,7 +45,12 @@ export async function askAgent(directory: string, told: Told, signal: AbortSigna
       signal,
     },
   );
-  return { ...answer, range: rangeOf(answer.range), directory: realpathSync(directory) };
+  const read = guardAnswer.safeParse(answer);
+  if (!read.success) {
+    const [issue] = read.error.issues;
+    throw oddWish(`${issue?.path.join('.') ?? ''}: ${issue?.message ?? ''}`);
+  }
+  return { ...read.data, range: rangeOf(read.data.range), directory: realPathOf(directory) };
 }
 
 /** Of an agent that is off, what it said last; undefined where it asks for no guard. Throws CommandError where that cannot be read. */
@@ -51,7 +67,7 @@ export async function keptWish(directory: string): Promise<Wish | undefined> {
   }
   if (kept === undefined) return undefined;
   const { places, range } = kept;
-  return { wanted: true, places, range: rangeOf(range), directory: realpathSync(directory), number: '', kept: false };
+  return { wanted: true, places, range: rangeOf(range), directory: realPathOf(directory), number: '', kept: false };
 }
 
 /** The agent's word, else what it kept. Throws CommandError where there is neither. */
@@ -66,8 +82,25 @@ export async function wishNow(directory: string, told: Told, signal: AbortSignal
   }
 }
 
+/** As the table has it. Also of a directory that is gone, whose guard may still stand. */
+export function realPathOf(directory: string): string {
+  try {
+    return realpathSync(directory);
+  } catch {
+    return resolve(directory);
+  }
+}
+
+/** Of those that an agent may have for its VIPs: no network of this host, and nobody's on the internet. */
 function rangeOf(text: string): GuardWish['range'] {
-  const range = parseRange(text);
-  if (range === undefined) throw new CommandError('nothing-to-ask', `the agent's range is none: ${text}`);
+  const range = readVipRange(text);
+  if (typeof range === 'string') throw oddWish(`its range ${range}`);
   return range;
+}
+
+function oddWish(what: string): GuardError {
+  return new GuardError(
+    'guard-odd-wish',
+    `what the agent says is to be closed is not of the form of it (${what}); nothing was changed; see who runs as the agent's user, and whether the agent is of this version`,
+  );
 }

@@ -1,6 +1,6 @@
 /**
  * ChaCha20-Poly1305 (RFC 8439) for what is small, by libsodium in WebAssembly: a call makes no object of OpenSSL's, which for
- * 64 bytes costs several times the AEAD itself. Constant in time on every machine. docs/decisions/0048 has the figures.
+ * 64 bytes costs several times the AEAD itself. Constant in time on every machine. docs/decisions/0048-small-records.md has the figures.
  */
 import type { Sodium } from 'libsodium';
 
