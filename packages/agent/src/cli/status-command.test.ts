@@ -68,6 +68,21 @@ describe('status', () => {
     expect(json.agent.hints).toEqual([expect.stringMatching(/redis:6379: .*requirepass/)]);
   });
 
+  test.each([
+    [{ sight: 'all', sockets: 'kernel', missing: [] }, 'told by user, unit, program and target'],
+    [
+      { sight: 'own', sockets: 'kernel', missing: ['CAP_SYS_PTRACE', 'CAP_DAC_READ_SEARCH'] },
+      "of the agent's own user told by all of it, of others by user alone; CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH would tell all of them",
+    ],
+    [
+      { sight: 'units', sockets: 'tables', missing: [] },
+      "of the agent's own user told by all of it, of others by user and unit; looked up slowly, for want of /usr/bin/perl that works (perl-base)",
+    ],
+  ] as const)('says what can be known of callers: %j', async (callers, said) => {
+    const { out } = await weft('status', '--data', await localAgent({ callers }));
+    expect(/^callers +(.*)$/m.exec(out)?.[1]).toBe(said);
+  });
+
   test('works while control is down, and says since when', async () => {
     await file('admin.token', encodeAdminToken({ pin: new Uint8Array(32), secret: SECRET }));
     const control = { address: '', addresses: ['127.0.0.1:7400'], cause: 'connect ECONNREFUSED' };

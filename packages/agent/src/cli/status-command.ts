@@ -5,6 +5,8 @@ import { adminService, type pb, timestampFromWire } from '@weft/proto/wire';
 import { formatDuration } from '../config/duration.ts';
 import { type AgentStatus, isMissed, type UnreachableStatus } from '../observe/agent-status.ts';
 import { readLocalStatus } from '../observe/status-client.ts';
+import { PERL } from '../owner/diagnosis.ts';
+import type { Outlook } from '../owner/outlook.ts';
 import { adminAccess, type NetworkOptions, withAdmin } from './admin.ts';
 import { CommandError } from './errors.ts';
 import { formatBytes, formatTime, orDash } from './format.ts';
@@ -121,6 +123,7 @@ function writeAgent(agent: AgentStatus, options: StatusOptions, terminal: Termin
   if (agent.gateway !== '') line('gateway', printable(agent.gateway));
   line('listeners', `${agent.listeners.ports} ports of VIPs`);
   line('flows', `${flows.open} open, ${flows.recorded} recorded, ${flows.dropped} records dropped`);
+  if (agent.callers !== undefined) line('callers', callersOf(agent.callers));
   if (agent.workers.length > 1) {
     const open = agent.workers.map((worker) => worker.flows.open).join(', ');
     line('workers', `${agent.workers.length} threads, with ${open} flows open`);
@@ -205,6 +208,18 @@ function writeAgent(agent: AgentStatus, options: StatusOptions, terminal: Termin
   for (const { code, subject, message } of agent.problems) {
     terminal.out(`${paint(terminal, 'red', 'problem')}    ${printable(`${subject}: ${message} (${code})`)}\n`);
   }
+}
+
+const TOLD_OF_OTHERS = { groups: 'user, unit and control group', units: 'user and unit', own: 'user alone' } as const;
+
+/** What can be known of them, and what it would take to know more. */
+function callersOf({ sight, sockets, missing }: Outlook): string {
+  const more = missing.length === 0 ? '' : `; ${missing.join(' and ')} would tell all of them`;
+  const told =
+    sight === 'all'
+      ? 'told by user, unit, program and target'
+      : `of the agent's own user told by all of it, of others by ${TOLD_OF_OTHERS[sight]}${more}`;
+  return sockets === 'kernel' ? told : `${told}; looked up slowly, for want of ${PERL} that works (perl-base)`;
 }
 
 function stateOf({ state, staleSince, control }: AgentStatus, terminal: Terminal): string {

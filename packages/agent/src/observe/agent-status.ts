@@ -2,6 +2,7 @@
 
 import type { FlowRecord, InstanceReport, PeerTunnels, Problem, Protocol } from '@weft/proto';
 import type { ExposedPlace } from '../inbound/exposure.ts';
+import type { Outlook } from '../owner/outlook.ts';
 import type { SandboxStatus } from '../sandbox/sandboxes.ts';
 
 export interface AgentStatus {
@@ -67,6 +68,8 @@ export interface AgentStatus {
   readonly workers: readonly WorkerStatus[];
   /** Programs that are shut in here (`weft run`). An agent of before does not tell. */
   readonly sandboxes?: readonly SandboxStatus[];
+  /** What it can know of who calls. An agent of before does not tell. */
+  readonly callers?: Outlook;
   readonly problems: readonly Problem[];
   /** What others reach of services' programs here past Weft, closed by the guard or not. An agent of before does not tell. */
   readonly exposed?: readonly ExposedPlace[];

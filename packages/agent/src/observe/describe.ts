@@ -16,6 +16,7 @@ import type { HostExposure } from '../inbound/exposure.ts';
 import type { TargetWatch } from '../inbound/target-watch.ts';
 import type { Enrolment } from '../member/membership.ts';
 import { runningOn } from '../netmap/running-on.ts';
+import type { Outlook } from '../owner/outlook.ts';
 import { localEndpoints } from '../tunnel/endpoints.ts';
 import type { TunnelCounters, UnreachedPeer } from '../tunnel/types.ts';
 import type { Netmap, NetmapSource } from '../words/netmap.ts';
@@ -58,6 +59,7 @@ export function makeReport(
     readonly othersAsHost: boolean;
     readonly exposed: () => HostExposure;
     readonly triedByPeers: boolean;
+    readonly outlook: Outlook;
   },
 ): Report {
   const { inbound, port, totals, problems, gateway } = parts;
@@ -75,6 +77,8 @@ export function makeReport(
     othersAsHost: parts.othersAsHost,
     exposed: parts.exposed().places.map((place) => ({ ...place, tries: [] })),
     triedByPeers: parts.triedByPeers,
+    sight: parts.outlook.sight,
+    sockets: parts.outlook.sockets,
   };
 }
 
@@ -90,6 +94,7 @@ interface DescribedInFull extends Described {
   readonly recorder: FlowRecorder;
   readonly range: AddressRange;
   readonly sandboxes: NonNullable<AgentStatus['sandboxes']>;
+  readonly callers: Outlook;
 }
 
 /** The answer of the status socket. */
@@ -128,6 +133,7 @@ export function describeAgent(parts: DescribedInFull): AgentStatus {
     flows: { open: totals.flows, recorded, dropped, recent: recorder.recent() },
     workers: totals.threads,
     sandboxes: parts.sandboxes,
+    callers: parts.callers,
     problems: parts.problems.current,
     exposed: exposed.places,
     exposedUnknown: exposed.hidden,

@@ -12,6 +12,8 @@ export const PERL = '/usr/bin/perl';
 
 /** An answer comes in less than a millisecond: who gives none is ended, and the tables are read. */
 const ANSWER_MS = 500;
+/** Before it has answered at all, it may still begin. */
+const BEGIN_MS = 1_500;
 /** One that ended is started again no sooner. */
 const AGAIN_MS = 10_000;
 /** Of more ports that datagrams came from, all sockets are asked for at once. */
@@ -35,10 +37,19 @@ export class Diagnosis implements Sockets {
   /** Whether it has found one: before that, none may mean that this kernel answers nobody. */
   readonly #proven = new Set<string>();
   readonly #tables: Sockets;
+  readonly #beginMs: number;
+  /** Whether the program that runs has answered. */
+  #answered: boolean = false;
 
-  /** `tables`: where the kernel answers nobody. */
-  constructor(tables: Sockets = new SocketTables()) {
+  /** `tables`: where the kernel answers nobody. `beginMs`: how long the program may take to begin. */
+  constructor(tables: Sockets = new SocketTables(), beginMs: number = BEGIN_MS) {
     this.#tables = tables;
+    this.#beginMs = beginMs;
+  }
+
+  /** Before anything is asked: the program takes its time to begin. */
+  begin(): void {
+    this.#started();
   }
 
   /** Whether the kernel has answered what was asked about connections, about datagrams. */
@@ -109,7 +120,7 @@ export class Diagnosis implements Sockets {
     if (child?.stdin === undefined || child.stdin === null) return Promise.resolve(undefined);
     const { stdin } = child;
     return new Promise((resolve) => {
-      const late = setTimeout(() => this.#end(child), ANSWER_MS);
+      const late = setTimeout(() => this.#end(child), this.#answered ? ANSWER_MS : this.#beginMs);
       const answered = (lines: readonly string[] | undefined) => {
         clearTimeout(late);
         resolve(lines);
@@ -137,6 +148,7 @@ export class Diagnosis implements Sockets {
     if (!child.stdin || !child.stdout) return undefined;
     this.#child = child;
     this.#heard = '';
+    this.#answered = false;
     child.stdin.on('error', () => this.#end(child));
     child.stdout.setEncoding('latin1');
     child.stdout.on('data', (text: string) => {
@@ -148,6 +160,7 @@ export class Diagnosis implements Sockets {
   #hear(text: string): void {
     this.#heard += text;
     if (!text.includes('\n')) return;
+    this.#answered = true;
     const lines = this.#heard.split('\n');
     for (let [next] = this.#waiting; next !== undefined && lines.length > next.count; [next] = this.#waiting) {
       this.#waiting.shift();

@@ -3,7 +3,6 @@
  * known for sure, or is of two services, is of none. All of it asks the kernel and waits, so it has a thread of its own.
  */
 import { readdirSync, readlinkSync } from 'node:fs';
-import { entryOf } from '@weft/proto';
 import { type CallerSocket, type Owner, type OwnerRule, UNKNOWN_OWNER } from '../words/owner.ts';
 import { ControlGroups } from './control-groups.ts';
 import { decidedByMaker, type Fits, fitsOf, type Kin } from './fits.ts';
@@ -96,7 +95,9 @@ export class OwnerFinder {
       else if (caller.known !== undefined) answered(at, { ...UNKNOWN_OWNER, sockets: tokenOf(sockets) });
       else {
         const path = sockets.every(({ group }) => group === first.group) ? this.#pathOf(first) : undefined;
-        const group = entryOf(groups, `${first.uid} ${path}`, () => ({ uid: first.uid, path, asked: [] }));
+        const key = `${first.uid} ${path}`;
+        const group = groups.get(key) ?? { uid: first.uid, path, asked: [] };
+        groups.set(key, group);
         group.asked.push({ caller, sockets, answer: (owner) => answered(at, owner) });
       }
     }

@@ -20,7 +20,9 @@ export interface FromOwnerThread {
 }
 
 function serve(main: MessagePort): void {
-  const finder = new OwnerFinder(new Diagnosis());
+  const diagnosis = new Diagnosis();
+  diagnosis.begin();
+  const finder = new OwnerFinder(diagnosis);
   let known: (readonly [number, Owner])[] = [];
   const tell = (next: boolean) => {
     if (known.length > 0 || next) main.postMessage({ owners: known, next } satisfies FromOwnerThread);

@@ -2,37 +2,31 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
-import { type Knowable, sightHere, tellings } from './sight.ts';
+import { type Knowable, missingHere, tellings } from './sight.ts';
 
 const made: string[] = [];
 afterEach(() => {
   for (const path of made.splice(0)) rmSync(path, { recursive: true });
 });
 
-describe('the sight of an agent', () => {
+describe('what an agent would need to see more', () => {
   it.each([
-    ['of an ordinary user', '0000000000000000', 'own'],
-    ['that may bind low ports', '0000000000000400', 'own'],
-    ['that may trace alone', '0000000000080000', 'own'],
-    ['that may read all files alone', '0000000000000004', 'own'],
-    ['that may do both', '0000000000080004', 'all'],
-    ['of root', '000001ffffffffff', 'all'],
-  ] as const)('%s', (_, effective, sight) => {
+    ['of an ordinary user', '0000000000000000', 'CAP_SYS_PTRACE CAP_DAC_READ_SEARCH'],
+    ['that may bind low ports', '0000000000000400', 'CAP_SYS_PTRACE CAP_DAC_READ_SEARCH'],
+    ['that may trace alone', '0000000000080000', 'CAP_DAC_READ_SEARCH'],
+    ['that may read all files alone', '0000000000000004', 'CAP_SYS_PTRACE'],
+    ['that may do both', '0000000000080004', ''],
+    ['of root', '000001ffffffffff', ''],
+  ] as const)('%s', (_, effective, missing) => {
     const proc = mkdtempSync(join(tmpdir(), 'weft-sight-'));
     made.push(proc);
     mkdirSync(join(proc, 'self'));
     writeFileSync(join(proc, 'self', 'status'), `Name:\tnode\nCapEff:\t${effective}\n`);
-    writeFileSync(join(proc, 'self', 'uid_map'), '         0          0 4294967295\n');
-    expect(sightHere(proc)).toBe(sight);
-    writeFileSync(
-      join(proc, 'self', 'uid_map'),
-      '         0       1000          1\n         1     100000      65536\n',
-    );
-    expect(sightHere(proc)).toBe('own');
+    expect(missingHere(proc).join(' ')).toBe(missing);
   });
 
-  it('is its own where nothing tells', () => {
-    expect(sightHere('/nowhere')).toBe('own');
+  it('is both where nothing tells', () => {
+    expect(missingHere('/nowhere')).toHaveLength(2);
   });
 });
 
@@ -54,6 +48,14 @@ describe('services told apart', () => {
       'own',
       'told unseen',
     ],
+    [
+      'by units where sockets tell them',
+      [mailer, of('one', { user: 'web', unit: 'a' }), web],
+      'units',
+      'told told told',
+    ],
+    ['by units, and by groups where they tell all', [of('one', { unit: 'a', cgroup: '/b' }), web], 'units', 'own own'],
+    ['by groups', [of('one', { user: 'web', cgroup: '/b' }), web], 'groups', 'told told'],
     ["of the agent's own user, what more is asked", [of('one', { user: 'agent', unit: 'a' })], 'own', 'own'],
     ['none of two that are alike', [mailer, of('post', { user: 'mailer' })], 'all', 'alike alike'],
     [

@@ -2,28 +2,31 @@
 import { readFileSync } from 'node:fs';
 import type { ProcessMatch } from '../words/owner.ts';
 import { unitName } from './fits.ts';
-import { knowsAllUsers, Users } from './users.ts';
+import { Users } from './users.ts';
 
-/** `all` processes; or `own`: those of its own user, and of all others the user of each socket alone. */
-export type Sight = 'all' | 'own';
+/**
+ * `all` processes; or those of its own user, and of all others of each socket the user alone (`own`), its systemd unit too (`units`), or its control group
+ * too (`groups`).
+ */
+export type Sight = 'all' | 'groups' | 'units' | 'own';
 
 /** Of capabilities(7), bits in CapEff: to list the files of another's process, and to see what they are. */
 const DAC_OVERRIDE = 1n;
 const DAC_READ_SEARCH = 2n;
 const SYS_PTRACE = 19n;
 
-/** `proc`: where the kernel tells of processes. In a user namespace of some users alone, capabilities reach no further than these. */
-export function sightHere(proc = '/proc'): Sight {
-  let status: string;
+/** Capabilities that it would need to look into all processes, and has not. `proc`: where the kernel tells of processes. */
+export function missingHere(proc = '/proc'): readonly string[] {
+  let status = '';
   try {
     status = readFileSync(`${proc}/self/status`, 'latin1');
   } catch {
-    return 'own';
+    // It has none that it knows of.
   }
   const effective = BigInt(`0x${/^CapEff:\s+([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`);
   const has = (bit: bigint) => ((effective >> bit) & 1n) === 1n;
-  const reads = has(SYS_PTRACE) && (has(DAC_READ_SEARCH) || has(DAC_OVERRIDE));
-  return reads && knowsAllUsers(proc) ? 'all' : 'own';
+  const lists = has(DAC_READ_SEARCH) || has(DAC_OVERRIDE);
+  return [...(has(SYS_PTRACE) ? [] : ['CAP_SYS_PTRACE']), ...(lists ? [] : ['CAP_DAC_READ_SEARCH'])];
 }
 
 /** A service that runs here. */
@@ -73,17 +76,21 @@ export function tellings(
     const others = fitting.filter((other) => other !== one && other.match !== undefined);
     if (others.some((other) => isWithin(one, other))) return 'alike';
     if (sight === 'all') return 'told';
-    const needsMore = others.some(
-      (other) => !isUserAlone(other.match) && (other.uid === undefined || other.uid === uid),
-    );
-    if (isUserAlone(match) && !needsMore) return 'told';
+    const bySocket = ({ match: words }: typeof one) => isOfSocket(words, sight);
+    const needsMore = others.some((other) => !bySocket(other) && (other.uid === undefined || other.uid === uid));
+    // Of whom no user is named, one may descend from a program that is known by its target alone.
+    const opens = match.user === undefined && match.unit === undefined;
+    if (bySocket(one) && !needsMore && !opens) return 'told';
     return uid === undefined || uid === self ? 'own' : 'unseen';
   };
   return new Map(known.map((one) => [one.name, telling(one)]));
 }
 
-function isUserAlone(match: ProcessMatch | undefined): boolean {
-  return match?.user !== undefined && Object.keys(match).length === 1;
+/** Whether all words are of what a socket tells. */
+function isOfSocket(match: ProcessMatch | undefined, sight: Exclude<Sight, 'all'>): boolean {
+  if (match === undefined || match.command !== undefined) return false;
+  if (match.cgroup !== undefined && sight !== 'groups') return false;
+  return match.unit === undefined || sight === 'groups' || sight === 'units';
 }
 
 type Fitting = Pick<Knowable, 'match'> & { readonly uid: unknown };

@@ -25,7 +25,6 @@ import type { AgentMetrics } from '../observe/agent-metrics.ts';
 import type { AgentStatus } from '../observe/agent-status.ts';
 import { describeAgent } from '../observe/describe.ts';
 import { type Answerer, serveStatus } from '../observe/status-socket.ts';
-import { sightHere } from '../owner/sight.ts';
 import type { Problems } from '../words/problems.ts';
 import { type ControlState, followControl, keptNetmap, placesOfControl } from './control.ts';
 import { ENFORCEMENT } from './enforce.ts';
@@ -158,6 +157,7 @@ async function runMember(
         startedMs,
         version: VERSION,
         sandboxes: sandboxes?.current ?? [],
+        callers: path.outlook,
       });
     };
     reload.serve({
@@ -176,7 +176,7 @@ async function runMember(
       status,
       facts: () => hostFacts({ ...seen(), threads }),
       explain: (asked) =>
-        explainHere({ ...seen(), problems: path.problems, tunnels: path.tunnels, sight: sightHere() }, asked),
+        explainHere({ ...seen(), problems: path.problems, tunnels: path.tunnels, sight: path.outlook.sight }, asked),
       store,
       tunnels: path.tunnels,
       reload: () => reload.ask(),

@@ -34,7 +34,7 @@ import { followMismatches } from '../observe/mismatch.ts';
 import { ProblemBoard, ProblemSources } from '../observe/problems.ts';
 import { AgentTelemetry, TELEMETRY_SETTINGS } from '../observe/telemetry.ts';
 import type { Outbound } from '../outbound/outbound.ts';
-import { sightHere } from '../owner/sight.ts';
+import { type Outlook, outlookHere } from '../owner/outlook.ts';
 import { InsidePrograms } from '../sandbox/inside.ts';
 import type { BoundTunnels } from '../tunnel/create.ts';
 import { type Problems, passing } from '../words/problems.ts';
@@ -71,6 +71,8 @@ export interface MainPath {
   readonly gateway: OpenGateway;
   readonly reporter: ReportSender;
   readonly files: OpenFiles;
+  /** What it can know of who calls. */
+  readonly outlook: Outlook;
   /** What programs in sandboxes call by, and what they speak as. */
   readonly side: Outbound['side'];
   /** Programs in sandboxes that serve. */
@@ -126,7 +128,8 @@ export async function openMainPath(
   const traffic = new FlowTraffic({ metrics });
   const packetWays = threads === 1 ? undefined : createPacketWays(threads);
   const sixOnly = new SixOnly();
-  const sight = sightHere();
+  const outlook = await outlookHere();
+  const { sight } = outlook;
   const wildcards = await openSeenWildcards(options.directory, logger);
   const guard = await HostGuard.open({ directory: options.directory, range, problems, logger, signal: life });
   const exposure = new Exposure(problems, {
@@ -255,7 +258,7 @@ export async function openMainPath(
     const toldApart = toldOf(tellingsHere(store.current, services, sight));
     const othersAsHost = localSpeech(store.current, services).unknown.type === 'host';
     const triedByPeers = file.current.exposure?.triedByPeers === true;
-    const told = { toldApart, othersAsHost, exposed, triedByPeers };
+    const told = { toldApart, othersAsHost, exposed, triedByPeers, outlook };
     return makeReport({ ...described, ...told, port: tunnels.port, gateway: gateway.address });
   });
   changed.report = () => reporter.changed();
@@ -299,6 +302,7 @@ export async function openMainPath(
     seen: (observedHost) => followAdvertised(problems, advertise, observedHost),
     telemetry,
     files: path.files,
+    outlook,
     side: (speakers) => outbound.side(speakers),
     programsInside: inside,
     servicesChanged,

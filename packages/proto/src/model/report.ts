@@ -53,4 +53,8 @@ export interface Report {
   readonly exposed: readonly ReportedExposure[];
   /** Whether other agents may try those places. */
   readonly triedByPeers: boolean;
+  /** What it can know of processes: of `all`, or of its own user's, and of others' sockets the user, and the unit (`units`) or the control group (`groups`); absent where it did not say. */
+  readonly sight?: string;
+  /** Whether it asks the `kernel` for single sockets, or reads `tables`. */
+  readonly sockets?: string;
 }

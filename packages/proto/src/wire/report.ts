@@ -49,6 +49,8 @@ export function reportFromWire(wire: pb.Outgoing<pb.Report> | null | undefined):
     othersAsHost: report.othersAsHost ?? false,
     exposed: exposedFromWire(report.exposed, 'report.exposed'),
     triedByPeers: report.triedByPeers ?? false,
+    ...(report.sight ? { sight: text(report.sight, 'report.sight', WIRE_LIMITS.name) } : {}),
+    ...(report.sockets ? { sockets: text(report.sockets, 'report.sockets', WIRE_LIMITS.name) } : {}),
   };
 }
 

@@ -178,6 +178,8 @@ export const anyReport: fc.Arbitrary<Report> = fc.record({
     { maxLength: 3 },
   ),
   triedByPeers: fc.boolean(),
+  sight: fc.constantFrom('all', 'groups', 'units', 'own'),
+  sockets: fc.constantFrom('kernel', 'tables'),
 });
 
 export const anyFlow: fc.Arbitrary<FlowRecord> = fc.record({

@@ -11,6 +11,7 @@ import type {
   UnreachableStatus,
   WorkerStatus,
 } from '../../observe/agent-status.ts';
+import type { Outlook } from '../../owner/outlook.ts';
 import type { SandboxStatus } from '../../sandbox/sandboxes.ts';
 import { AREAS, type Finding, RESULTS } from '../check/finding.ts';
 import { ended } from './flows.ts';
@@ -102,6 +103,19 @@ const agent = told({
   flows: told({ open: count, recorded: count, dropped: count, recent: list(ended) }),
   workers: list(worker),
   sandboxes: list(sandbox).optional().describe('programs that are shut in here'),
+  callers: told({
+    sight: z
+      .enum(['all', 'groups', 'units', 'own'])
+      .describe(
+        'of all processes what they are; or of its own user only, and of others the user, unit or control group of their sockets',
+      ),
+    sockets: z
+      .enum(['kernel', 'tables'])
+      .describe('whether the kernel is asked for single sockets, or its tables are read'),
+    missing: texts.describe('capabilities that would let it look into all processes'),
+  } satisfies Record<keyof Outlook, z.ZodType>)
+    .optional()
+    .describe('what it can know of the programs that call'),
   problems,
   exposed: list(
     told({

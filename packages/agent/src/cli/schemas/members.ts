@@ -245,6 +245,8 @@ export const agents = told({
           } satisfies Record<keyof ReportedExposure, z.ZodType>),
         ).describe('where others may reach programs of services there past Weft'),
         triedByPeers: flag.describe('whether other hosts try those places'),
+        sight: text.optional().describe('of whom it can tell more than the user: all, groups, units, or own'),
+        sockets: text.optional().describe('how it finds the sockets of callers: kernel or tables'),
       } satisfies Record<keyof Report, z.ZodType>)
         .nullable()
         .describe('null: it has told nothing yet'),

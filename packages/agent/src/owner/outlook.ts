@@ -1,0 +1,104 @@
+/** What this host lets its agent know of who calls, tried at its start: no setting tells it for sure. */
+import { readdirSync, readlinkSync, statSync } from 'node:fs';
+import net, { type AddressInfo } from 'node:net';
+import { ControlGroups } from './control-groups.ts';
+import { Diagnosis } from './diagnosis.ts';
+import { readSmall } from './read-small.ts';
+import { missingHere, type Sight } from './sight.ts';
+import type { FoundSocket, Sockets } from './socket-tables.ts';
+import { knowsAllUsers } from './users.ts';
+
+export interface Outlook {
+  readonly sight: Sight;
+  /** Whether the kernel is asked for single sockets, or its tables are read, which takes milliseconds. */
+  readonly sockets: 'kernel' | 'tables';
+  /** Capabilities that would let it look into all processes; empty where it does, and where they would not. */
+  readonly missing: readonly string[];
+}
+
+/** A machine that has just started is slow. */
+const BEGIN_MS = 5_000;
+/** Processes of others that are tried in vain. */
+const MOST_REFUSED = 16;
+
+export async function outlookHere(proc = '/proc'): Promise<Outlook> {
+  const own = await ownSocket();
+  const seesAll = knowsAllUsers(proc) && seesOthers(proc);
+  const sight = seesAll ? 'all' : sightOf(own, new ControlGroups(undefined, proc), proc);
+  const missing = seesAll || !knowsAllUsers(proc) ? [] : missingHere(proc);
+  return { sight, sockets: own === undefined ? 'tables' : 'kernel', missing };
+}
+
+/** Whether it may look into another user's process, which without the capabilities it may into none; by these where there is none to try. */
+function seesOthers(proc: string): boolean {
+  const self = process.geteuid?.();
+  let refused = 0;
+  for (const name of readdirSync(proc).filter((each) => /^\d+$/.test(each))) {
+    const at = `${proc}/${name}`;
+    try {
+      if (ownerOf(at) === self) continue;
+      readlinkSync(`${at}/exe`);
+      for (const file of readdirSync(`${at}/fd`).slice(0, 1)) readlinkSync(`${at}/fd/${file}`);
+      return true;
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      // Some are guarded by more than that. One that has ended, or is a thread of the kernel, runs no file.
+      if (code !== 'ENOENT' && code !== 'ESRCH' && ++refused >= MOST_REFUSED) return false;
+    }
+  }
+  return refused === 0 && missingHere(proc).length === 0;
+}
+
+/** Effective user; root's also where a process may not be looked into. */
+function ownerOf(at: string): number {
+  const { uid } = statSync(at);
+  return uid !== 0 ? uid : Number(/^Uid:\t\d+\t(\d+)/m.exec(readSmall(`${at}/status`))?.[1] ?? 0);
+}
+
+function sightOf(own: FoundSocket | undefined, groups: ControlGroups, proc: string): Sight {
+  const path = own?.group === undefined ? undefined : groups.pathOf(own.group);
+  // Where all are in the first group of all, the groups tell nobody apart.
+  if (path === undefined || path === '' || path !== groupHere(proc)) return 'own';
+  return groups.alone ? 'groups' : 'units';
+}
+
+function groupHere(proc: string): string | undefined {
+  try {
+    return /^0::(.*)$/m.exec(readSmall(`${proc}/self/cgroup`))?.[1];
+  } catch {
+    return undefined;
+  }
+}
+
+/** A socket of this very process, as the kernel tells of it; undefined where it tells nothing. */
+async function ownSocket(): Promise<FoundSocket | undefined> {
+  const silent: Sockets = { callers: async () => [], listeners: async () => [] };
+  const diagnosis = new Diagnosis(silent, BEGIN_MS);
+  const accepted: net.Socket[] = [];
+  const server = net.createServer((socket) => accepted.push(socket.on('error', () => {})));
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(0, '127.0.0.1', resolve);
+    });
+    const { port } = server.address() as AddressInfo;
+    const client = net.connect(port, '127.0.0.1');
+    client.on('error', () => {});
+    await new Promise<void>((resolve, reject) =>
+      client.once('connect', resolve).once('close', () => reject(new Error('closed'))),
+    );
+    const from = { host: '127.0.0.1', port: client.localPort ?? 0 };
+    const [[found] = []] = await diagnosis.callers([
+      { protocol: 'tcp', client: from, called: { host: '127.0.0.1', port } },
+    ]);
+    client.destroy();
+    return found?.uid === process.geteuid?.() ? found : undefined;
+  } catch {
+    // As where there is no file left for it: then no more is promised than is known.
+    return undefined;
+  } finally {
+    for (const socket of accepted) socket.destroy();
+    server.close();
+    diagnosis.close();
+  }
+}
