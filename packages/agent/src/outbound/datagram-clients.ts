@@ -25,8 +25,8 @@ export class Client {
   usedMs: number;
   /** When it sent the first datagram that nothing came back for; undefined while nothing is owed. */
   owedSinceMs: number | undefined;
-  /** Of one that was looked up: when it is to be looked at again, and whether it is the same still. */
-  check: { dueMs: number; lastMs: number; readonly same: () => Promise<boolean> } | undefined;
+  /** Of one that was looked up: until when it is known whose the port is, and how that is asked again. */
+  check: { knownMs: number; asking: boolean; readonly same: () => Promise<boolean> } | undefined;
   asked = 0;
   answered = 0;
   readonly key: string;
@@ -70,17 +70,6 @@ export class Client {
   forsaken(now: number): boolean {
     if (this.owedSinceMs === undefined || now - this.owedSinceMs < UNANSWERED_MS) return false;
     return this.hasOthers() && this.conduit?.silent?.() === true;
-  }
-
-  /** Nothing is carried for it, and nothing will be. */
-  get isOver(): boolean {
-    return this.state === 'denied' || this.state === 'failed';
-  }
-
-  /** It has sent since it was looked at last. */
-  isToCheck(now: number): boolean {
-    const { check, state } = this;
-    return check !== undefined && state === 'open' && now >= check.dueMs && this.usedMs > check.lastMs;
   }
 
   mayMakeRoom(now: number): boolean {

@@ -55,11 +55,11 @@ const WAITING_BYTES = 128 * 1024;
 const WAITING_TOTAL = 16 << 20;
 /** A flow that failed is not tried again sooner, milliseconds: a client's next datagram must not make another record each time. */
 const RETRY_MS = 1_000;
-/** Who sends is looked at again so long after the first time, and then this often while it sends: its port may be another's. */
-const FIRST_CHECK_MS = 250;
-const CHECK_MS = 1_000;
-/** Looked at in one turn. */
-const MOST_CHECKED = 512;
+/**
+ * A datagram of one who was looked up passes for so long after a look at whose the port is; then it waits for another look, which takes some tenths of a
+ * millisecond. Half that long after the last, another begins ahead, so that whoever sends in a stream does not wait.
+ */
+const KNOWN_MS = 20;
 /** Replies that the kernel has not taken yet, bytes a listener. */
 const UNSENT_LIMIT = 4 << 20;
 /** Asked of the kernel; it grants less where net.core.rmem_max says so. */
@@ -75,11 +75,6 @@ export class OutboundDatagrams {
   readonly #idleMs: number;
   readonly #clients: DatagramClients;
   readonly #sweep: NodeJS.Timeout;
-  /** The next look at who sends; undefined where nobody is to be looked at, or one is under way. */
-  #checks: NodeJS.Timeout | undefined;
-  #checking: boolean = false;
-  /** Clients that were looked up, and may be over. */
-  readonly #lookedUp = new Set<Client>();
   /** Bytes that wait, of all clients. */
   #waiting = 0;
   #dropped = 0;
@@ -138,8 +133,6 @@ export class OutboundDatagrams {
 
   close(): void {
     clearInterval(this.#sweep);
-    clearTimeout(this.#checks);
-    this.#lookedUp.clear();
   }
 
   /** Answers at a bound socket. */
@@ -196,18 +189,66 @@ export class OutboundDatagrams {
     client.used(now);
     switch (client.state) {
       case 'open':
-        if (client.flow !== undefined) client.flow.bytesSent += payload.length;
-        client.conduit?.send(payload);
-        return;
-      case 'opening':
-        if (this.#mayWait(client, payload)) {
-          client.waiting.push(payload);
-          client.waitingBytes += payload.length;
-          this.#waiting += payload.length;
+        if (client.waiting.length === 0 && this.#isKnown(client, now)) {
+          if (client.flow !== undefined) client.flow.bytesSent += payload.length;
+          client.conduit?.send(payload);
           return;
         }
+        if (this.#waits(client, payload)) return;
+        break;
+      case 'opening':
+        if (this.#waits(client, payload)) return;
     }
     this.#dropped++;
+  }
+
+  #waits(client: Client, payload: Buffer): boolean {
+    if (!this.#mayWait(client, payload)) return false;
+    client.waiting.push(payload);
+    client.waitingBytes += payload.length;
+    this.#waiting += payload.length;
+    return true;
+  }
+
+  /** Whether it is known whose the port is; where that is not so, or not for long, it is looked at again. */
+  #isKnown(client: Client, now: number): boolean {
+    const { check } = client;
+    if (check === undefined) return true;
+    if (now >= check.knownMs - KNOWN_MS / 2) void this.#check(client, check, now);
+    return now < check.knownMs;
+  }
+
+  /** A port is no process: where a client's has come to be another's, its flow is over, and the next datagram is asked about anew. */
+  async #check(client: Client, check: NonNullable<Client['check']>, now: number): Promise<void> {
+    if (check.asking) return;
+    check.asking = true;
+    // Those that come later may be of whoever has the port by then.
+    const covered = client.waiting.length;
+    const same = await check.same();
+    check.asking = false;
+    if (client.state !== 'open') return;
+    if (same) {
+      check.knownMs = now + KNOWN_MS;
+      const later = performance.now();
+      this.#send(client, later < check.knownMs ? client.waiting.length : covered);
+      if (client.waiting.length > 0) void this.#check(client, check, later);
+      return;
+    }
+    this.#dropped += this.#takeWaiting(client).length;
+    client.finish((flow) =>
+      flow.end('closed', 'the socket that it came from is closed, or others may send from its port'),
+    );
+    client.of.forget(client);
+  }
+
+  /** The first that wait. */
+  #send(client: Client, count: number): void {
+    for (const payload of client.waiting.splice(0, count)) {
+      client.waitingBytes -= payload.length;
+      this.#waiting -= payload.length;
+      if (client.flow !== undefined) client.flow.bytesSent += payload.length;
+      client.conduit?.send(payload);
+    }
   }
 
   #refuse(spec: ListenerSpec, { speakers }: DatagramSide, now: number): void {
@@ -234,13 +275,13 @@ export class OutboundDatagrams {
       this.#open(spec, client, speaker, reply);
       return;
     }
+    const askedMs = performance.now();
     void speaker.then((told) => {
       const sockets = told.owner?.sockets ?? '';
+      const same = () => speakers.same(spec, place, sockets);
       // One that is told by no socket cannot be looked at again: it may do what everybody may.
-      const same = async () => sockets === '' || (await speakers.same(spec, place, sockets));
-      client.check = { dueMs: performance.now() + FIRST_CHECK_MS, lastMs: Number.NEGATIVE_INFINITY, same };
-      this.#lookedUp.add(client);
-      this.#checkLater();
+      const knownMs = sockets === '' ? Number.POSITIVE_INFINITY : askedMs + KNOWN_MS;
+      client.check = { knownMs, asking: false, same };
       // Its listener may have been closed meanwhile.
       if (client.state === 'opening') this.#open(spec, client, told, reply);
       if (client.state !== 'opening') this.#dropped += this.#takeWaiting(client).length;
@@ -284,7 +325,10 @@ export class OutboundDatagrams {
       conduit.attach({
         datagram: (payload) => {
           if (client.conduit !== conduit) return;
-          client.heard(performance.now());
+          const now = performance.now();
+          client.heard(now);
+          // Nor is a reply for whoever has the port by then.
+          this.#isKnown(client, now);
           flow.bytesReceived += payload.length;
           reply(payload);
         },
@@ -294,10 +338,7 @@ export class OutboundDatagrams {
           if (client.conduit === conduit) over();
         },
       });
-      for (const payload of this.#takeWaiting(client)) {
-        flow.bytesSent += payload.length;
-        conduit.send(payload);
-      }
+      if (this.#isKnown(client, performance.now())) this.#send(client, client.waiting.length);
     });
     forwarding.catch((err: unknown) => {
       // One flow that goes wrong in an unforeseen way is its own end, not the agent's.
@@ -316,39 +357,6 @@ export class OutboundDatagrams {
     this.#waiting -= client.waitingBytes;
     client.waitingBytes = 0;
     return client.waiting.splice(0);
-  }
-
-  /** A port is no process: where a client's has come to be another's, its flow is over, and the next datagram is asked about anew. */
-  async #check(): Promise<void> {
-    this.#checks = undefined;
-    const now = performance.now();
-    const due: Client[] = [];
-    for (const client of this.#lookedUp) {
-      if (client.isToCheck(now)) due.push(client);
-      else if (client.isOver) this.#lookedUp.delete(client);
-    }
-    due.sort((one, other) => (one.check?.dueMs ?? 0) - (other.check?.dueMs ?? 0));
-    this.#checking = true;
-    await Promise.all(
-      due.slice(0, MOST_CHECKED).map(async (client) => {
-        const { check } = client;
-        if (check === undefined) return;
-        check.lastMs = now;
-        check.dueMs = now + CHECK_MS;
-        if ((await check.same()) || client.state !== 'open') return;
-        client.finish((flow) =>
-          flow.end('closed', 'the socket that it came from is closed, or others may send from its port'),
-        );
-        client.of.forget(client);
-      }),
-    );
-    this.#checking = false;
-    this.#checkLater();
-  }
-
-  #checkLater(): void {
-    if (this.#checks !== undefined || this.#checking || this.#lookedUp.size === 0) return;
-    this.#checks = setTimeout(() => void this.#check(), FIRST_CHECK_MS).unref();
   }
 
   #expire(): void {

@@ -135,6 +135,7 @@ export class Holders {
 
   *#others(makers: Makers, kin: Iterable<number>): Generator<number> {
     yield* kin;
+    yield* this.#processes.newcomers();
     yield* [...this.#found.keys()].reverse().slice(0, LEAST_STRANGERS / 2);
     // In turn from here on.
     const all =

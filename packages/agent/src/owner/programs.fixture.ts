@@ -70,6 +70,22 @@ for line in sys.stdin:
         p = subprocess.Popen(rest, close_fds=False, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         children.append(p.pid)
         print(p.pid, flush=True)
+    elif word == 'become':
+        for s in held.values(): s.set_inheritable(True)
+        print('soon', flush=True)
+        os.execv(rest[0], rest)
+    elif word == 'await':
+        way = socket.socket(socket.AF_UNIX); way.bind(rest[0]); way.listen()
+        print('awaits', flush=True)
+    elif word == 'hand':
+        to = socket.socket(socket.AF_UNIX); to.connect(rest[1])
+        socket.send_fds(to, [b'x'], [held[rest[0]].fileno()])
+        print('handed', flush=True)
+    elif word == 'take-handed':
+        taken, _ = way.accept()
+        _, files, _, _ = socket.recv_fds(taken, 1, 1)
+        held[rest[0]] = socket.socket(fileno=files[0])
+        print('taken', flush=True)
     elif word == 'fork':
         # As another user where one is given; it holds what this one holds.
         r, w = os.pipe()
@@ -120,9 +136,13 @@ export class Caller {
   }
 
   async end(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const over = once(this.#child, 'exit');
     this.#child.stdin?.end();
+    // One that runs another program by now hears of nothing.
+    const late = setTimeout(() => this.#child.kill('SIGKILL'), 1_000);
     await over;
+    clearTimeout(late);
   }
 }
 
