@@ -30,6 +30,33 @@ net.createServer(tell).listen(7000, '127.0.0.1', () => {
   udp.bind(7000, '127.0.0.1', () => console.log('ready'));
 });`;
 
+/** A shell with job control on a terminal of its own, as a person has it, that runs the command of the argument. */
+const JOB = `
+import os, pty, re, select, sys, time
+child, terminal = pty.fork()
+if child == 0: os.execvpe('bash', ['bash', '--norc', '--noprofile', '-i'], {**os.environ, 'TERM': 'dumb'})
+heard = ''
+def expect(pattern):
+    global heard
+    until = time.time() + 30
+    while True:
+        found = re.search(pattern, heard)
+        if found:
+            heard = heard[found.end():]
+            return found
+        if time.time() > until or not select.select([terminal], [], [], 30)[0]: sys.exit('no ' + pattern + ' in ' + repr(heard))
+        heard += os.read(terminal, 4096).decode('latin1')
+def type(text): os.write(terminal, text.encode())
+expect('[$] ')
+type(sys.argv[1] + '\\n'); expect(r'begun\\r\\n')
+type('one\\n'); expect(r'one\\r\\none\\r\\n')
+type('\\x1a'); expect('Stopped'); expect('[$] ')
+type('fg\\n'); expect(r'cat.?\\r\\n')
+type('two\\n'); expect(r'two\\r\\ntwo\\r\\n')
+type('\\x03'); expect('[$] ')
+type('echo ended with $?\\n'); print('ended with ' + expect(r'ended with (\\d+)').group(1))
+`;
+
 describe.skipIf(missing !== undefined)(titled('programs in sandboxes', missing), () => {
   const cleanup = new AsyncDisposableStack();
   let lab: NamespaceLab;
@@ -312,7 +339,8 @@ net.createServer((s) => s.on('error', () => {}).end('${name} ' + s.remoteAddress
 
   test('gives exit codes and signals on, and ends as the program does', async () => {
     expect((await run('web', ['sh', '-c', 'exit 7'])).code).toBe(7);
-    expect((await run('web', ['no-such-program'])).code).toBe(127);
+    const nowhere = 'weft: cannot run no-such-program: No such file or directory\n';
+    expect(await run('web', ['no-such-program'])).toMatchObject({ code: 127, stderr: nowhere });
     expect((await run('web', ['/etc/passwd'])).code).toBe(126);
     // Dies of the same signal: a shell tells 128 and its number.
     expect(
@@ -336,6 +364,30 @@ net.createServer((s) => s.on('error', () => {}).end('${name} ' + s.remoteAddress
     process.kill(pid, 'SIGINT');
     expect((await program.finished()).code).not.toBe(0);
     expect((await run('web', ['cat'], { input: 'through stdin' })).stdout).toBe('through stdin');
+  });
+
+  test('stops when its program does, whoever stopped that, and goes on with it', async () => {
+    const program = start(argv('web', 'sh', '-c', 'kill -STOP $$; echo went on; exit 5'));
+    const supervisor = await until('it runs', sandboxes, ([one]) => one !== undefined, SETTLED_MS);
+    const pid = supervisor[0]?.pid ?? 0;
+    await until('it is stopped', async () => stateOf(pid), (state) => state === 'T', SETTLED_MS);
+    expect(program.stdout).toBe('');
+    process.kill(pid, 'SIGCONT');
+    expect(await program.finished()).toMatchObject({ code: 5, stdout: 'went on\n' });
+  });
+
+  test('is stopped by Ctrl-Z, goes on by fg and ends by Ctrl-C, as any job of a shell', async () => {
+    const command = argv('web', 'sh', '-c', 'echo begun; exec cat')
+      .map((each) => `'${each}'`)
+      .join(' ');
+    const told = await front.run(['env', 'python3', '-c', JOB, command], { timeoutMs: 50_000 });
+    expect(told).toEqual({ code: 0, stdout: 'ended with 130\n', stderr: '' });
+  });
+
+  test('gives the program as many files as whoever started it has', async () => {
+    const limits = 'ulimit -Sn; ulimit -Hn';
+    const limited = ['sh', '-c', 'ulimit -Sn 512; "$@"; exit $?', 'sh', ...argv('web', 'sh', '-c', limits)];
+    expect((await front.run(limited)).stdout).toMatch(/^512\n(?!512\n)\d+\n$/);
   });
 
   test.each(['supervisor', 'first process', 'program'] as const)(
@@ -380,6 +432,11 @@ net.createServer((s) => s.on('error', () => {}).end('${name} ' + s.remoteAddress
     await program.kill();
   });
 });
+
+/** Of a process, a letter as ps(1) has it. */
+function stateOf(pid: number): string {
+  return readFileSync(join('/proc', String(pid), 'stat'), 'latin1').split(') ')[1]?.[0] ?? '';
+}
 
 /** Of a process. */
 function children(pid: number): readonly number[] {

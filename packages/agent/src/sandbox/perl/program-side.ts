@@ -130,8 +130,7 @@ sub be_first {
       }
     }
     while (next_signal($signals)) {}
-    while ((my $child = waitpid(-1, 3)) > 0) { # WNOHANG, WUNTRACED
-      my $status = $?;
+    while (my ($child, $status) = next_child()) {
       next unless $program && $child == $program;
       if (($status & 0xff) == 0x7f) { syswrite($line, "stopped\n"); next }
       syswrite($line, "ended $status\n");
@@ -154,6 +153,7 @@ sub start_program {
   $errno = 2 if $errno == 13 && $command[0] !~ m{/} && !grep { -e "$_/$command[0]" } split /:/, $ENV{PATH} // '';
   $! = $errno;
   print STDERR "weft: cannot run $command[0]: $!\n";
-  exit($errno == 2 ? 127 : 126);
+  # At once: what Perl would close first is closed already.
+  call('exit_group', $errno == 2 ? 127 : 126);
 }
 `;

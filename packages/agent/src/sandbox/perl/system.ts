@@ -8,13 +8,17 @@ use Socket qw(AF_UNIX AF_INET AF_INET6 SOCK_STREAM SOCK_DGRAM SOL_SOCKET SO_ERRO
 # As Node names it. Numbers from the kernel's asm/unistd.h.
 my $arm = shift(@ARGV) eq 'arm64';
 my %number = $arm
-  ? (unshare => 97, setns => 268, mount => 40, prctl => 167, capset => 91, sendmsg => 211, recvmsg => 212, signalfd => 74, sigprocmask => 135, close_range => 436, sethostname => 161, prlimit => 261)
-  : (unshare => 272, setns => 308, mount => 165, prctl => 157, capset => 126, sendmsg => 46, recvmsg => 47, signalfd => 289, sigprocmask => 14, close_range => 436, sethostname => 170, prlimit => 302);
+  ? (unshare => 97, setns => 268, mount => 40, prctl => 167, capset => 91, sendmsg => 211, recvmsg => 212, signalfd => 74, sigprocmask => 135, close_range => 436, sethostname => 161, prlimit => 261, wait4 => 260, exit_group => 94)
+  : (unshare => 272, setns => 308, mount => 165, prctl => 157, capset => 126, sendmsg => 46, recvmsg => 47, signalfd => 289, sigprocmask => 14, close_range => 436, sethostname => 170, prlimit => 302, wait4 => 61, exit_group => 231);
 
-sub call { my ($name, @arguments) = @_; my $result = syscall($number{$name}, @arguments); return $result == -1 ? undef : $result }
+# Not copied: the kernel writes into what it is given room in.
+sub call { my $name = shift; my $result = syscall($number{$name}, @_); return $result == -1 ? undef : $result }
 sub pointer { return unpack('Q', pack('P', $_[0])) }
 sub slurp { my ($path) = @_; open(my $file, '<', $path) or return undef; local $/; return scalar <$file> }
 sub spew { my ($path, $text) = @_; open(my $file, '>', $path) or return 0; my $done = syswrite($file, $text); return defined $done && close($file) }
+
+# The next child that has ended or stopped, and its status as wait(2) has it, which Perl's own $? is not where it stopped; nothing where none has.
+sub next_child { my $status = pack('i', 0); my $child = call('wait4', -1, $status, 3, 0) // 0; return $child > 0 ? ($child, unpack('i', $status)) : () } # WNOHANG, WUNTRACED
 
 # Words that cross a line: all but what needs no telling apart is written as %XX.
 sub word { my ($text) = @_; $text =~ s/([^A-Za-z0-9._:\/,=-])/sprintf('%%%02X', ord $1)/ge; return $text eq '' ? '%' : $text }
