@@ -1,5 +1,5 @@
 /** weft guard on real hosts: what a neighbour reaches of a host past Weft, before, while and after it is closed. */
-import { renameSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { checkout, createNamespaceLab, type Host, hostsMissing, type NamespaceLab, titled } from '../harness/host.ts';
 import type { Finished, Process } from '../harness/process.ts';
@@ -208,6 +208,9 @@ describe.skipIf(missing !== undefined)(titled('weft guard', missing), () => {
     await until('the late table is gone', ruleset, (text) => !text.includes('weft_guard'), SETTLED_MS);
     renameSync(`${kept}.aside`, kept);
     await until('it is closed again', past, isShut, SETTLED_MS);
+    writeFileSync(kept, '{');
+    await keeper.output(/guard\.json in .* cannot be read .*what is closed stays so/);
+    expect(await past()).toEqual(SHUT);
     await agent.restart();
     await until(
       'it is kept',
@@ -216,6 +219,7 @@ describe.skipIf(missing !== undefined)(titled('weft guard', missing), () => {
       SETTLED_MS,
     );
     expect(await tcp(web, 'redis')).toBe('said');
+    expect(JSON.parse(readFileSync(kept, 'utf8'))).toMatchObject({ version: 1, range: RANGE });
 
     expect((await guard('off')).code).toBe(0);
     await new Promise((resolve) => setTimeout(resolve, 1_500));

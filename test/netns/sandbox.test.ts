@@ -370,7 +370,12 @@ net.createServer((s) => s.on('error', () => {}).end('${name} ' + s.remoteAddress
     const program = start(argv('web', 'sh', '-c', 'kill -STOP $$; echo went on; exit 5'));
     const supervisor = await until('it runs', sandboxes, ([one]) => one !== undefined, SETTLED_MS);
     const pid = supervisor[0]?.pid ?? 0;
-    await until('it is stopped', async () => stateOf(pid), (state) => state === 'T', SETTLED_MS);
+    await until(
+      'it is stopped',
+      async () => stateOf(pid),
+      (state) => state === 'T',
+      SETTLED_MS,
+    );
     expect(program.stdout).toBe('');
     process.kill(pid, 'SIGCONT');
     expect(await program.finished()).toMatchObject({ code: 5, stdout: 'went on\n' });

@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { SYSTEM_RUN_SOCKET } from '../../packages/agent/src/sandbox/socket-path.ts';
 import { checkout, createLocalLab, titled } from '../harness/host.ts';
 import { check, Process, run } from '../harness/process.ts';
 import { until } from '../harness/until.ts';
@@ -38,6 +39,13 @@ test.skipIf(missing !== undefined)(
     }
   },
 );
+
+test('the agent listens for weft run where any user of the host finds it, and its state is its own', () => {
+  const unit = readFileSync(join(UNITS, 'weft.service'), 'utf8');
+  const settings = Object.fromEntries([...unit.matchAll(/^(\w+)=(.*)$/gm)].map(([, key = '', value]) => [key, value]));
+  expect(settings).toMatchObject({ RuntimeDirectoryMode: '0755', StateDirectoryMode: '0700' });
+  expect(join('/run', settings.RuntimeDirectory ?? '', 'run.sock')).toBe(SYSTEM_RUN_SOCKET);
+});
 
 test.skipIf(missing !== undefined)(
   titled('a program tells systemd that it is ready, that it lives, and that it stops', missing),

@@ -40,6 +40,7 @@ export class CommandError extends CodedError<
   | 'sandbox-refused'
   | 'stragglers'
   | 'nothing-to-ask'
+  | 'guard-unreadable'
 > {
   override readonly name = 'CommandError';
 }

@@ -96,9 +96,19 @@ test.each([
   '',
   '{',
   '{"version":1,"places":[{"service":"a","protocol":"tcp","address":"1.2.3.4; drop","port":1}],"range":"x"}',
-])('a file that cannot be read leaves the guard on: %j', async (text) => {
+])('a file that cannot be read leaves the guard on, and is written anew: %j', async (text) => {
   writeFileSync(file(), text);
   const { ask, before } = await open();
   expect(before).toEqual([]);
   expect(await ask({})).toMatchObject({ wanted: true, places: [redis] });
+  await expect.poll(kept).toEqual([redis]);
+});
+
+test('what changed while the agent was off is kept at once', async () => {
+  const { ask } = await open();
+  await ask({ want: true });
+  places = [redis, late];
+  const next = await open();
+  await next.ask({});
+  await expect.poll(kept).toEqual([redis, late]);
 });

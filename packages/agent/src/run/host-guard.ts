@@ -41,27 +41,30 @@ export class HostGuard {
   #heardMs: number;
   #keptMs = Number.NEGATIVE_INFINITY;
   #writing: Promise<void> = Promise.resolve();
+  /** Number of the places in the file; empty where it is to be written anew. */
   #written: string | undefined;
 
   /** A file that cannot be read is a wish of which nobody knows what it is of: it stands, and what listens now is closed. */
   static async open(options: HostGuardOptions): Promise<HostGuard> {
     try {
-      return new HostGuard(options, await readGuardFile(options.directory), []);
+      return new HostGuard(options, await readGuardFile(options.directory));
     } catch (error) {
       options.logger.warn(
         { event: 'guard-file-damaged', reason: messageOf(error) },
         'guard.json cannot be read; what listens now is closed',
       );
-      return new HostGuard(options, { places: [], range: '' }, []);
+      return new HostGuard(options, { places: [], range: '' });
     }
   }
 
-  private constructor(options: HostGuardOptions, wish: ToBeClosed | undefined, none: readonly ServicePlace[]) {
+  private constructor(options: HostGuardOptions, wish: ToBeClosed | undefined) {
     this.#options = options;
     this.#range = formatRange(options.range);
     this.#now = options.now ?? performance.now.bind(performance);
     this.#wanted = wish !== undefined;
-    this.before = wish?.places ?? none;
+    this.before = wish?.places ?? [];
+    // A file that is damaged, or of another range, is written anew.
+    if (wish !== undefined) this.#written = wish.range === this.#range ? numberOf(wish.places.map(placeKey)) : '';
     this.#places = () => this.before;
     this.#heardMs = this.#now();
     const timer = setInterval(() => this.look(), BELIEVED_MS / 4).unref();
@@ -88,8 +91,7 @@ export class HostGuard {
     // Whoever keeps it may not have heard yet that it is to go.
     if (closed !== undefined && this.#wanted) this.#hear(closed);
     if (keeps !== undefined) this.#keptMs = keeps ? this.#now() : Number.NEGATIVE_INFINITY;
-    if (this.#wanted && this.#written !== undefined && this.#written !== number) this.#keep(places, number);
-    else if (this.#wanted) this.#written ??= number;
+    if (this.#wanted && this.#written !== number) this.#keep(places, number);
     return { wanted: this.#wanted, places, range: this.#range, number, kept: this.#now() - this.#keptMs < BELIEVED_MS };
   }
 
@@ -113,10 +115,7 @@ export class HostGuard {
   #toClose() {
     const places = this.#places();
     const keys = places.map(placeKey);
-    const number = createHash('sha256')
-      .update([...keys].sort(byText).join('\n'))
-      .digest('hex')
-      .slice(0, 16);
+    const number = numberOf(keys);
     this.#known.delete(number);
     this.#known.set(number, new Set(keys));
     for (const oldest of this.#known.keys()) if (this.#known.size > MOST_KNOWN) this.#known.delete(oldest);
@@ -159,4 +158,11 @@ export class HostGuard {
   #write(places: readonly ServicePlace[] | undefined): Promise<void> {
     return writeGuardFile(this.#options.directory, places && { places: [...places], range: this.#range });
   }
+}
+
+function numberOf(keys: readonly string[]): string {
+  return createHash('sha256')
+    .update([...keys].sort(byText).join('\n'))
+    .digest('hex')
+    .slice(0, 16);
 }

@@ -53,14 +53,14 @@ export async function askAgent(directory: string, told: Told, signal: AbortSigna
   return { ...read.data, range: rangeOf(read.data.range), directory: realPathOf(directory) };
 }
 
-/** Of an agent that is off, what it said last; undefined where it asks for no guard. Throws CommandError where that cannot be read. */
+/** Of an agent that is off, what it said last; undefined where it asks for no guard. Throws CommandError `guard-unreadable`. */
 export async function keptWish(directory: string): Promise<Wish | undefined> {
   let kept: Awaited<ReturnType<typeof readGuardFile>>;
   try {
     kept = await readGuardFile(directory);
   } catch (cause) {
     throw new CommandError(
-      'nothing-to-ask',
+      'guard-unreadable',
       `guard.json in ${directory} cannot be read (${messageOf(cause)}); start its agent, which knows what is to be closed, and say weft guard on again`,
       { cause },
     );
@@ -70,7 +70,7 @@ export async function keptWish(directory: string): Promise<Wish | undefined> {
   return { wanted: true, places, range: rangeOf(range), directory: realPathOf(directory), number: '', kept: false };
 }
 
-/** The agent's word, else what it kept. Throws CommandError where there is neither. */
+/** The agent's word, else what it kept. Throws CommandError `nothing-to-ask` where there is neither, `guard-unreadable` where nobody knows. */
 export async function wishNow(directory: string, told: Told, signal: AbortSignal): Promise<Wish> {
   try {
     return await askAgent(directory, told, signal);
