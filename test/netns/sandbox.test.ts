@@ -402,11 +402,14 @@ net.createServer((s) => s.on('error', () => {}).end('${name} ' + s.remoteAddress
       await program.output(/ready/);
       const [{ pid = 0 } = {}] = await sandboxes();
       const first = children(pid)[0] ?? 0;
+      const all = [pid, ...descendants(pid)];
+      const began = new Map(all.map((each) => [each, startedAt(each)]));
+      expect(all.filter((each) => /^sleep /.test(commandOf(each)))).toHaveLength(3);
       process.kill({ supervisor: pid, 'first process': first, program: children(first)[0] ?? 0 }[who], 'SIGKILL');
       await until(
         'all of it is gone',
-        async () => (await front.run(['pgrep', '-f', 'sleep 471[123]|weft run web'])).stdout,
-        (left) => left === '',
+        async () => all.filter((each) => startedAt(each) === began.get(each)),
+        (left) => left.length === 0,
         SETTLED_MS,
       );
       await until('the agent lists none', sandboxes, ({ length }) => length === 0, SETTLED_MS);
@@ -441,6 +444,31 @@ net.createServer((s) => s.on('error', () => {}).end('${name} ' + s.remoteAddress
 /** Of a process, a letter as ps(1) has it. */
 function stateOf(pid: number): string {
   return readFileSync(join('/proc', String(pid), 'stat'), 'latin1').split(') ')[1]?.[0] ?? '';
+}
+
+function descendants(pid: number): readonly number[] {
+  return children(pid).flatMap((child) => [child, ...descendants(child)]);
+}
+
+/** With its arguments; nothing of one that is gone. */
+function commandOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ');
+  } catch {
+    return '';
+  }
+}
+
+/** In ticks since the machine's start: a number of a process may come again. Nothing of one that is gone, or dead and waits for its parent. */
+function startedAt(pid: number): string | undefined {
+  try {
+    const [state, ...fields] = readFileSync(`/proc/${pid}/stat`, 'latin1')
+      .replace(/^.*\) /s, '')
+      .split(' ');
+    return state === 'Z' ? undefined : fields[18];
+  } catch {
+    return undefined;
+  }
 }
 
 /** Of a process. */
