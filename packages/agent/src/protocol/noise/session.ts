@@ -58,9 +58,12 @@ export function splitSession(symmetric: SymmetricState, cipher: CipherName, role
   };
 }
 
-/** The same where the peer knows nothing of small keys. */
+/** The same where the peer knows nothing of small keys, which are wiped. */
 export function withoutSmallKeys(session: Session): Session {
-  const without = (keys: DirectionKeys): DirectionKeys => ({ ...keys, small: undefined });
+  const without = (keys: DirectionKeys): DirectionKeys => {
+    keys.small?.forget();
+    return { ...keys, small: undefined };
+  };
   return {
     ...session,
     send: without(session.send),

@@ -1,9 +1,19 @@
 import { createCipheriv, randomBytes } from 'node:crypto';
 import fc from 'fast-check';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { loadSmallCipher, SMALL_LIMIT, SmallKey } from './small-cipher.ts';
 
-beforeAll(loadSmallCipher);
+/** That of the instance in use. */
+let memory: Buffer;
+beforeAll(async () => {
+  const instantiate = vi.spyOn(WebAssembly, 'instantiate');
+  await loadSmallCipher();
+  const { instance } = await (instantiate.mock.results[0]?.value as Promise<WebAssembly.WebAssemblyInstantiatedSource>);
+  instantiate.mockRestore();
+  const found = Object.values(instance.exports).find((each) => each instanceof WebAssembly.Memory);
+  if (found === undefined) throw new Error('the instance has no memory');
+  memory = Buffer.from(found.buffer);
+});
 
 /** As node:crypto has it. */
 function encrypt(key: Buffer, nonce: Buffer, additional: Buffer, plaintext: Buffer): Buffer {
@@ -90,9 +100,25 @@ describe('the cipher of small records', () => {
   test('REKEY is the first 32 bytes of ENCRYPT(k, 2^64 - 1, zerolen, zeros), and the old key is wiped', () => {
     const raw = randomBytes(32);
     const given = Buffer.from(raw);
-    const next = new SmallKey(given).rekeyed();
+    const key = new SmallKey(given);
+    const next = key.rekeyed();
     const nonce = Buffer.concat([Buffer.alloc(4), Buffer.alloc(8, 0xff)]);
     expect(next.export()).toEqual(encrypt(raw, nonce, Buffer.alloc(0), Buffer.alloc(32)).subarray(0, 32));
     expect(given).toEqual(Buffer.alloc(32));
+    expect(() => key.seal(0, Buffer.alloc(0), [], Buffer.alloc(16), 0)).toThrow('forgotten');
+    expect(() => key.open(0, Buffer.alloc(0), Buffer.alloc(16))).toThrow('forgotten');
+  });
+
+  test('leaves no key where it was worked with', () => {
+    const key = new SmallKey(randomBytes(32));
+    const [head, none] = [Buffer.from('head'), Buffer.alloc(0)];
+    expect(key.open(0, head, sealed(key, 0, head, Buffer.from('text')))).toEqual(Buffer.from('text'));
+    const raw = key.export();
+    const next = key.rekeyed();
+    expect([memory.includes(raw), memory.includes(next.export())]).toEqual([false, false]);
+    // It is this memory that it works in.
+    const text = randomBytes(64);
+    next.open(1, none, sealed(next, 1, none, text));
+    expect(memory.includes(text)).toBe(true);
   });
 });

@@ -16,6 +16,7 @@ const ADDITIONAL_AT = 48;
 const DATA_AT = 64;
 const BLOCK_LENGTH = DATA_AT + SMALL_LIMIT + TAG_LENGTH;
 const NOTHING = Buffer.alloc(0);
+const NO_KEY = Buffer.alloc(KEY_LENGTH);
 
 let engine: Engine | undefined;
 
@@ -29,11 +30,13 @@ export async function loadSmallCipher(): Promise<void> {
 /** The key of one direction and one use; 32 bytes, which lie in WebAssembly's memory during a call only. */
 export class SmallKey {
   readonly #bytes: Buffer;
+  #forgotten: boolean = false;
 
-  /** Takes the bytes over: they are its own from now on. */
+  /** Takes the bytes over: they are its own from now on, and wiped when nobody holds the key any more. */
   constructor(bytes: Buffer) {
     if (bytes.length !== KEY_LENGTH) throw new Error(`a key is ${KEY_LENGTH} bytes, not ${bytes.length}`);
     this.#bytes = bytes;
+    wiping.register(this, bytes);
   }
 
   /**
@@ -42,14 +45,14 @@ export class SmallKey {
    */
   seal(counter: number, additional: Buffer, pieces: readonly Buffer[], target: Buffer, at: number): void {
     const ready = loaded();
-    const length = ready.seal(this.#bytes, Math.floor(counter / 2 ** 32), counter >>> 0, additional, pieces);
+    const length = ready.seal(this.#usable(), Math.floor(counter / 2 ** 32), counter >>> 0, additional, pieces);
     ready.copyData(target, at, length);
   }
 
   /** DECRYPT(k, counter, additional, sealed), of ciphertext and tag: fresh memory, or undefined where it does not prove itself. */
   open(counter: number, additional: Buffer, sealed: Buffer): Buffer | undefined {
     const ready = loaded();
-    if (!ready.open(this.#bytes, Math.floor(counter / 2 ** 32), counter >>> 0, additional, sealed)) return undefined;
+    if (!ready.open(this.#usable(), Math.floor(counter / 2 ** 32), counter >>> 0, additional, sealed)) return undefined;
     const plaintext = Buffer.allocUnsafe(sealed.length - TAG_LENGTH);
     ready.copyData(plaintext, 0, plaintext.length);
     return plaintext;
@@ -58,18 +61,33 @@ export class SmallKey {
   /** REKEY(k): the first 32 bytes of ENCRYPT(k, 2^64 - 1, zerolen, zeros) (Noise section 4.2). This one is wiped. */
   rekeyed(): SmallKey {
     const ready = loaded();
-    ready.seal(this.#bytes, 0xffffffff, 0xffffffff, NOTHING, [Buffer.alloc(KEY_LENGTH)]);
+    ready.seal(this.#usable(), 0xffffffff, 0xffffffff, NOTHING, [Buffer.alloc(KEY_LENGTH)]);
     const next = Buffer.alloc(KEY_LENGTH);
     ready.copyData(next, 0, KEY_LENGTH);
-    this.#bytes.fill(0);
+    // The library leaves key stream on its stack: the same once more writes over it.
+    ready.seal(NO_KEY, 0, 0, NOTHING, [NO_KEY]);
+    this.forget();
     return new SmallKey(next);
+  }
+
+  /** Wipes the bytes; nothing is sealed or opened after it. */
+  forget(): void {
+    this.#forgotten = true;
+    this.#bytes.fill(0);
   }
 
   /** A copy of the bytes, as a KeyObject gives its own. */
   export(): Buffer {
-    return Buffer.from(this.#bytes);
+    return Buffer.from(this.#usable());
+  }
+
+  #usable(): Buffer {
+    if (this.#forgotten) throw new Error('this key was forgotten');
+    return this.#bytes;
   }
 }
+
+const wiping = new FinalizationRegistry<Buffer>((bytes) => bytes.fill(0));
 
 function loaded(): Engine {
   if (engine === undefined) throw new Error('loadSmallCipher was not awaited');

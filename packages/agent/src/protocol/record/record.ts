@@ -69,6 +69,7 @@ export class RecordSealer {
   /** The keys of a new handshake, of the same cipher, for the records from the next one on. The counter starts at 0. */
   setKeys(keys: DirectionKeys): void {
     this.#state.initializeKey(keys.key);
+    this.#small?.forget();
     this.#small = keys.small;
     this.#records = 0;
     this.#bytes = 0;
@@ -191,6 +192,7 @@ export class RecordOpener {
   /** The keys of a new handshake, of the same cipher, for the records from the next one on. The counter starts at 0. */
   setKeys(keys: DirectionKeys): void {
     this.#state.initializeKey(keys.key);
+    this.#small?.forget();
     this.#small = keys.small;
   }
 
