@@ -29,6 +29,15 @@ afterEach(async () => {
   datagrams.close();
 });
 
+/** That nothing has now, and that the system gives to nobody soon after. */
+async function freePort(): Promise<number> {
+  const holder = net.createServer();
+  await new Promise<void>((resolve) => holder.listen(0, '127.0.0.1', resolve));
+  const { port } = holder.address() as AddressInfo;
+  await new Promise((resolve) => holder.close(resolve));
+  return port;
+}
+
 function noTables(): never {
   throw new Error('the tables are read, where the kernel was to be asked');
 }
@@ -255,7 +264,7 @@ describe.runIf(IS_ROOT)('who calls', () => {
 
   const GROUPS = ['/sys/fs/cgroup/unified', '/sys/fs/cgroup'].find((path) => existsSync(`${path}/cgroup.procs`));
   it.runIf(GROUPS !== undefined)('is not of the unit that another listens for', async () => {
-    const port = at.port === 65_535 ? 1_025 : at.port + 1;
+    const port = await freePort();
     const group = `${GROUPS}/weft-test-${process.pid}-manager.service`;
     mkdirSync(group, { recursive: true });
     cleanup.push(() => rmdirSync(group));
