@@ -21,6 +21,7 @@ export function wrongValue(option: string, expected: string, found: string): nev
 /** The command failed: exit code 1, and 3 where a call was `denied`. The message says what failed, why, and what to do. */
 export class CommandError extends CodedError<
   | 'admin-token'
+  | 'agent-not-trusted'
   | 'agent-too-old'
   | 'cannot-listen'
   | 'control-refused'

@@ -1,10 +1,10 @@
 /** Asks the agent whether a sandbox may begin, and finds which agent that is. */
-import { access, constants } from 'node:fs/promises';
+import { access, constants, lstat, stat } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { CodedError, isSystemError, messageOf } from '@weft/proto';
-import { fromWord, type Granted, type Wanted, writeWanted } from '../sandbox/lines.ts';
+import { fromWord, type Granted, MOST_ANSWER, type Wanted, writeWanted } from '../sandbox/lines.ts';
 import { SYSTEM_RUN_SOCKET } from '../sandbox/socket-path.ts';
 import { CommandError } from './errors.ts';
 import { defaultDirectory } from './paths.ts';
@@ -14,8 +14,6 @@ import type { Terminal } from './terminal.ts';
 /** The first who comes finds nobody for as long as a Perl program takes to start. */
 const ANSWER_MS = 10_000;
 const AGAIN_MS = 50;
-/** What a mesh of a thousand services takes. */
-const MOST_ANSWER = 4 << 20;
 
 /** Path of the socket. Throws CommandError where there is none that this user may use. */
 export async function findAgent({ runSocket, data }: RunOptions, { env }: Pick<Terminal, 'env'>): Promise<string> {
@@ -23,7 +21,10 @@ export async function findAgent({ runSocket, data }: RunOptions, { env }: Pick<T
   if (data !== undefined) return await usable(join(data, 'run.sock'));
   const own = join(defaultDirectory('weft', env), 'run.sock');
   for (const path of [own, SYSTEM_RUN_SOCKET]) {
-    const found = await usable(path).catch(() => undefined);
+    const found = await usable(path).catch((error: unknown) => {
+      if (error instanceof CommandError && error.code === 'nothing-to-ask') return undefined;
+      throw error;
+    });
     if (found !== undefined) return found;
   }
   throw noAgent(`${own} or ${SYSTEM_RUN_SOCKET}`, 'no such file, or not for this user');
@@ -32,10 +33,38 @@ export async function findAgent({ runSocket, data }: RunOptions, { env }: Pick<T
 async function usable(path: string): Promise<string> {
   try {
     await access(path, constants.W_OK);
-    return path;
   } catch (cause) {
     throw noAgent(path, messageOf(cause));
   }
+  await requireTrusted(path);
+  return path;
+}
+
+/**
+ * Who listens there decides what a program is shut in with. In a directory that root or its owner alone may write that is one of the two, by
+ * the kernel's word, now and whenever the supervisor comes again.
+ */
+async function requireTrusted(path: string): Promise<void> {
+  const [socket, directory] = await Promise.all([lstat(path), stat(dirname(path))]).catch((cause: unknown) => {
+    throw noAgent(path, messageOf(cause));
+  });
+  if (!socket.isSocket()) throw noAgent(path, 'it is no socket');
+  const own = process.getuid?.();
+  const isKnown = (uid: number) => uid === 0 || uid === own;
+  const isOpen = (directory.mode & 0o022) !== 0;
+  // Others may not take the place of what is another's in a sticky one, as /tmp is, but may have been there first.
+  const isSticky = (directory.mode & 0o1000) !== 0;
+  if (isOpen && !(isSticky && isKnown(socket.uid) && isKnown(directory.uid)))
+    throw notTrusted(path, `others than its owner may write to ${dirname(path)}`);
+  if (!isKnown(socket.uid) && socket.uid !== directory.uid)
+    throw notTrusted(path, `it is of user ${socket.uid}, and its directory of user ${directory.uid}`);
+}
+
+function notTrusted(path: string, why: string): CommandError {
+  return new CommandError(
+    'agent-not-trusted',
+    `anybody may be who listens at ${path}: ${why}; have the agent listen in a directory of its own: weft up --run-socket PATH, as in /run/weft`,
+  );
 }
 
 function noAgent(where: string, why: string): CommandError {
@@ -74,7 +103,7 @@ function askOnce(path: string, question: string, withinMs: number): Promise<stri
     socket.setEncoding('latin1');
     socket.on('data', (piece: string) => {
       heard += piece;
-      if (heard.length > MOST_ANSWER) socket.destroy();
+      if (heard.length > MOST_ANSWER + 1) socket.destroy();
     });
     socket.on('error', reject);
     socket.on('close', () => resolve(heard.endsWith('\n') ? heard.trimEnd() : undefined));

@@ -9,6 +9,8 @@ import { type EgressRights, readRights, writeRights } from '../egress/rights.ts'
 export const LINES_VERSION = '1';
 /** Bytes of a line, without its end. */
 export const MOST_LINE = 4_096;
+/** Of the one line that may be longer: what an agent grants, which a mesh of a thousand services fits into. */
+export const MOST_ANSWER = 4 << 20;
 
 /** A word that any text fits into: `%` alone is the empty one. */
 export function toWord(text: string): string {

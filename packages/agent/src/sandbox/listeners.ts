@@ -11,6 +11,7 @@ import { listenHandle } from '../bytes/socket-listen.ts';
 import { type ListenerSpec, listenerKey } from '../outbound/listener-spec.ts';
 import type { BoundListener } from '../outbound/listeners.ts';
 import type { OutboundSide } from '../outbound/outbound.ts';
+import { closeHandle } from './relay.ts';
 import type { SandboxSockets } from './sockets.ts';
 
 /** Of one sandbox; the share of files that listeners of the host have bounds them all. */
@@ -144,19 +145,29 @@ export class SandboxListeners {
   }
 }
 
-/** A bound one, of IPv4. */
-export function socketOf(handle: unknown): Promise<Socket> {
+/** A bound one, of IPv4. Rejects with the system's error; the handle is closed then. */
+export function socketOf(handle: object): Promise<Socket> {
   const socket = createSocket({
     type: 'udp4',
     // Addresses here are never names; the default lookup would cost a turn of the loop at every answer.
     lookup: (address, _options, callback) => callback(null, address, 4),
   });
   return new Promise((resolve, reject) => {
-    socket.once('error', reject);
-    // As documented of handles that a child process is sent.
-    (socket.bind as (handle: unknown, done: () => void) => Socket).call(socket, handle, () => {
-      socket.off('error', reject);
-      resolve(socket);
-    });
+    const fail = (cause: unknown) => {
+      socket.off('error', fail);
+      socket.close();
+      closeHandle(handle);
+      reject(cause as Error);
+    };
+    socket.once('error', fail);
+    try {
+      // As documented of handles that a child process is sent.
+      (socket.bind as (handle: unknown, done: () => void) => Socket).call(socket, handle, () => {
+        socket.off('error', fail);
+        resolve(socket);
+      });
+    } catch (cause) {
+      fail(cause);
+    }
   });
 }

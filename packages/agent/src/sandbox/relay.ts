@@ -17,6 +17,8 @@ export interface Visitor {
   readonly pid: number;
   /** A line without its end. */
   say(line: string): void;
+  /** It is known from now on: more than its first line is heard, and its sockets are taken. */
+  greet(): void;
   /** What was said before goes out first. */
   close(): void;
 }
@@ -47,8 +49,11 @@ interface Told {
   readonly closed?: true;
 }
 
-/** One that ended is started again after so long. */
+/** After one that ended others are awaited so long later: at first, and at most where it ends again and again. */
 const AGAIN_MS = 1_000;
+const MOST_AGAIN_MS = 60_000;
+/** One that ran so long ends for another reason than the one before. */
+const SOUND_MS = 60_000;
 /** Of a path, by unix(7). */
 const MOST_PATH = 100;
 
@@ -57,6 +62,9 @@ export class Relay {
   readonly #visitors = new Map<number, VisitorEvents>();
   #door: net.Server | undefined;
   #child: ChildProcess | undefined;
+  #againMs: number = AGAIN_MS;
+  /** Why the last one could not be started. */
+  #broken: string | undefined;
 
   constructor(options: RelayOptions) {
     this.#options = options;
@@ -89,11 +97,16 @@ export class Relay {
       this.#door = undefined;
       door.close(() => this.#start());
     });
-    door.on('error', (error) => failed(`cannot listen on ${path}: ${error.message}`));
+    door.on('error', (error) => {
+      failed(`cannot listen on ${path}: ${error.message}`);
+      if (this.#door !== door) return;
+      this.#door = undefined;
+      this.#openLater();
+    });
     door.listen(path, () => {
       try {
         chmodSync(path, 0o666);
-        failed(undefined);
+        failed(this.#broken);
       } catch (error) {
         failed(`cannot open ${path} to others: ${(error as Error).message}`);
       }
@@ -111,26 +124,42 @@ export class Relay {
       stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
     });
     this.#child = child;
+    const startedMs = performance.now();
     child.on('message', (told, handle) => this.#hear(told as Told, handle as object | undefined));
-    child.on('error', (error) => failed(`${PERL} cannot be started: ${error.message}; install perl-base`));
-    child.on('spawn', () => failed(undefined));
+    child.on('error', (error) => {
+      this.#broken = `${PERL} cannot be started: ${error.message}; install perl-base`;
+      failed(this.#broken);
+    });
+    child.on('spawn', () => {
+      this.#broken = undefined;
+      failed(undefined);
+    });
     child.on('close', () => {
       if (this.#child !== child) return;
       this.#child = undefined;
       this.#leaveAll();
       if (signal.aborted) return;
+      if (performance.now() - startedMs >= SOUND_MS) this.#againMs = AGAIN_MS;
       log.warn(
         { event: 'sandbox-relay-ended' },
-        'the program that sandboxes reach this agent by has ended; it is started again',
+        'the program that sandboxes reach this agent by has ended; it is started again for who comes next',
       );
-      setTimeout(() => this.#start(), AGAIN_MS).unref();
+      this.#openLater();
     });
+  }
+
+  #openLater(): void {
+    const { signal } = this.#options;
+    setTimeout(() => {
+      if (!signal.aborted) this.#open();
+    }, this.#againMs).unref();
+    this.#againMs = Math.min(this.#againMs * 2, MOST_AGAIN_MS);
   }
 
   #hear({ connection, user, process, line, closed }: Told, handle: object | undefined): void {
     if (user !== undefined && process !== undefined) {
       const say = (text: string) => this.#say(`${connection} ${text}`);
-      const visitor = { uid: user, pid: process, say, close: () => say('close') };
+      const visitor = { uid: user, pid: process, say, greet: () => say('greeted'), close: () => say('close') };
       this.#visitors.set(connection, this.#options.arrived(visitor));
       return;
     }

@@ -30,6 +30,11 @@ export class SandboxRights {
     return this.#users.nameOf(uid);
   }
 
+  /** Root, and who runs the agent: nobody's share bounds them. */
+  isOwn(uid: number): boolean {
+    return uid === 0 || uid === this.#options.uid;
+  }
+
   /** Why that user may not run a program as the service here; undefined where it may. */
   refusal({ self, services: known }: Netmap, service: string, uid: number): string | undefined {
     if (self === undefined)

@@ -13,7 +13,7 @@ import { SANDBOX_HOST } from './link.ts';
 import { SandboxListeners, type SandboxListenersOptions, socketOf } from './listeners.ts';
 import { NOTHING_OPENED, type OpenedPorts, readOpened } from './opened.ts';
 import { closeHandle, type Visitor, type VisitorEvents } from './relay.ts';
-import { SandboxSockets } from './sockets.ts';
+import { isOfProtocol, SandboxSockets } from './sockets.ts';
 
 const DNS_PORT = 53;
 
@@ -129,23 +129,44 @@ export class Sandbox implements VisitorEvents, Serving {
   #carry([host = '', port = '']: readonly string[], handle: object | undefined): void {
     const called = { host, port: Number(port) };
     const known = parseAddress(host) !== undefined && called.port > 0 && called.port < 65_536;
-    if (handle === undefined || this.#egress === undefined || !known) closeHandle(handle);
+    if (handle === undefined || this.#egress === undefined || !known || !isOfProtocol(handle, 'udp'))
+      closeHandle(handle);
     else this.#egress.datagrams(handle, called);
   }
 
   async #answerNames(): Promise<void> {
     const place = { where: 'agent', host: SANDBOX_HOST, port: DNS_PORT } as const;
-    const [stream, datagram] = await Promise.all([
-      this.sockets.ask({ ...place, kind: 'tcp-listen' }),
-      this.sockets.ask({ ...place, kind: 'udp' }),
+    const [streamed, datagram] = await Promise.allSettled([
+      this.sockets.ask({ ...place, kind: 'tcp-listen' }).then(serverOf),
+      this.sockets.ask({ ...place, kind: 'udp' }).then(socketOf),
     ]);
-    const udp = await socketOf(datagram);
-    const tcp = net.createServer({ allowHalfOpen: true, noDelay: true });
-    await new Promise<void>((resolve, reject) => {
-      tcp.once('error', reject);
-      tcp.listen(stream, resolve);
-    });
+    if (streamed.status === 'rejected' || datagram.status === 'rejected') {
+      // Of two the one that came is nobody's.
+      for (const each of [streamed, datagram]) if (each.status === 'fulfilled') each.value.close();
+      throw streamed.status === 'rejected' ? streamed.reason : (datagram as PromiseRejectedResult).reason;
+    }
+    const [tcp, udp] = [streamed.value, datagram.value];
     this.#endNames = this.#options.dns.serveAlso({ udp, tcp, outside: this.#egress !== undefined });
     if (this.#closed) this.#endNames();
   }
+}
+
+/** Of a listening socket. Rejects with the system's error; the handle is closed then. */
+function serverOf(handle: object): Promise<net.Server> {
+  const server = net.createServer({ allowHalfOpen: true, noDelay: true });
+  return new Promise((resolve, reject) => {
+    const fail = (cause: unknown) => {
+      closeHandle(handle);
+      reject(cause as Error);
+    };
+    server.once('error', fail);
+    try {
+      server.listen(handle, () => {
+        server.off('error', fail);
+        resolve(server);
+      });
+    } catch (cause) {
+      fail(cause);
+    }
+  });
 }

@@ -10,15 +10,16 @@ import type { OutboundSide, SideSpeakers } from '../outbound/outbound.ts';
 import type { Netmap } from '../words/netmap.ts';
 import { type Problems, passing } from '../words/problems.ts';
 import type { InsidePrograms } from './inside.ts';
-import { type Granted, readWanted, toWord, type Wanted } from './lines.ts';
+import { type Granted, MOST_ANSWER, readWanted, toWord, type Wanted } from './lines.ts';
 import { SandboxPlaces } from './listeners.ts';
-import { Relay, type Visitor, type VisitorEvents } from './relay.ts';
+import { closeHandle, Relay, type Visitor, type VisitorEvents } from './relay.ts';
 import type { SandboxRights } from './rights.ts';
 import { Sandbox } from './sandbox.ts';
 import { speakersOf } from './speakers.ts';
 
-/** At once; each has sockets of the agent. */
+/** At once; each has sockets of the agent. Users beside root and the agent's own have a share each, which no other can take. */
 export const MOST_SANDBOXES = 200;
+export const MOST_SANDBOXES_OF_USER = 100;
 /** Who came and did not say in this time what it wants. */
 const HELLO_MS = 5_000;
 
@@ -114,6 +115,7 @@ export class Sandboxes {
 
   #arrived(visitor: Visitor): VisitorEvents {
     let sandbox: Sandbox | undefined;
+    let done = false;
     const late = setTimeout(() => visitor.close(), HELLO_MS);
     return {
       line: (line, handle) => {
@@ -121,6 +123,10 @@ export class Sandboxes {
           sandbox.line(line, handle);
           return;
         }
+        // The relay lets none through; of a stranger nothing stays open in any case.
+        closeHandle(handle);
+        if (done) return;
+        done = true;
         clearTimeout(late);
         sandbox = this.#greet(visitor, line);
         if (sandbox === undefined) visitor.close();
@@ -146,7 +152,12 @@ export class Sandboxes {
       return undefined;
     }
     if (what === 'ask') {
-      visitor.say(`granted ${toWord(JSON.stringify(this.#granted(wanted)))}`);
+      const answer = `granted ${toWord(JSON.stringify(this.#granted(wanted)))}`;
+      if (answer.length <= MOST_ANSWER) visitor.say(answer);
+      else
+        refuse(
+          `the network's services do not fit into what a sandbox is told (${answer.length} bytes of ${MOST_ANSWER}); declare fewer services, or ranges of ports`,
+        );
       return undefined;
     }
     return this.#begin(visitor, wanted);
@@ -160,6 +171,8 @@ export class Sandboxes {
       return `${service} is called by others, and an agent of several threads (--workers) hands no calls to a sandbox; start the agent with --workers 1, or run ${service} outside`;
     if (this.#running.size >= MOST_SANDBOXES)
       return `${MOST_SANDBOXES} sandboxes run on this host, and an agent has no more; end one, or run this on another host`;
+    if (!rights.isOwn(uid) && [...this.#running].filter((each) => each.uid === uid).length >= MOST_SANDBOXES_OF_USER)
+      return `user ${rights.nameOf(uid)} runs ${MOST_SANDBOXES_OF_USER} sandboxes on this host, and one user has no more; end one, or run this on another host`;
     return undefined;
   }
 
@@ -182,6 +195,7 @@ export class Sandboxes {
   #begin(visitor: Visitor, wanted: Wanted): Sandbox {
     const { side, dns, range, files, log, rights, netmap, inside, entered, left } = this.#options;
     const { uid, pid } = visitor;
+    visitor.greet();
     const who = { service: wanted.service, user: rights.nameOf(uid), pid };
     const sandbox = new Sandbox({
       visitor,

@@ -23,6 +23,7 @@ const MOST_WAITING = 512;
 const ANSWER_MS = 6_000;
 
 interface Waiting {
+  readonly protocol: Protocol;
   readonly resolve: (handle: object) => void;
   readonly reject: (cause: Error) => void;
   readonly late: NodeJS.Timeout;
@@ -46,7 +47,7 @@ export class SandboxSockets {
     const source = from === undefined ? '' : ` ${from.host} ${from.port}`;
     return new Promise((resolve, reject) => {
       const late = setTimeout(() => this.#take(id)?.reject(failed('ETIMEDOUT')), ANSWER_MS);
-      this.#waiting.set(id, { resolve, reject, late });
+      this.#waiting.set(id, { protocol: kind.startsWith('udp') ? 'udp' : 'tcp', resolve, reject, late });
       this.#visitor.say(`socket ${id} ${where} ${kind} ${host} ${port}${source}`);
     });
   }
@@ -54,8 +55,17 @@ export class SandboxSockets {
   /** `socket ID` with the socket. */
   came(id: number, handle: object | undefined): void {
     const waiting = handle === undefined ? undefined : this.#take(id);
-    if (waiting === undefined || handle === undefined) closeHandle(handle);
-    else waiting.resolve(handle);
+    if (waiting === undefined || handle === undefined) {
+      closeHandle(handle);
+      return;
+    }
+    if (isOfProtocol(handle, waiting.protocol)) {
+      waiting.resolve(handle);
+      return;
+    }
+    // Whatever it is, it is not what was asked for, and nobody takes it.
+    closeHandle(handle);
+    waiting.reject(failed('EPROTOTYPE'));
   }
 
   /** `failed ID ERRNO`. */
@@ -74,6 +84,11 @@ export class SandboxSockets {
     clearTimeout(waiting?.late);
     return waiting;
   }
+}
+
+/** What Node has made of a socket that came: another sort would be misread by whoever uses it. */
+export function isOfProtocol(handle: object, protocol: Protocol): boolean {
+  return handle.constructor.name === (protocol === 'udp' ? 'UDP' : 'TCP');
 }
 
 function systemFailure(errno: number): Error {

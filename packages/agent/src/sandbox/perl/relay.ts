@@ -2,13 +2,21 @@
  * Between the agent and the sandboxes of its host: listens on a unix socket, says who comes (SO_PEERCRED, which Node has no
  * word for), and passes lines and sockets on over the channel that Node gives its children. Arguments: architecture, path.
  */
+import { MOST_ANSWER, MOST_LINE } from '../lines.ts';
 import { SYSTEM } from './system.ts';
+
+/** Who has come and not ended; those beside root and the agent's own user have a share each, or one of them would have all. */
+export const PLACES = { all: 256, ofUser: 128 } as const;
 
 const RELAY = String.raw`
 my ($path) = @ARGV;
 $0 = "weft sandboxes";
 $SIG{PIPE} = 'IGNORE';
-my ($MOST_CLIENTS, $MOST_LINE, $MOST_FROM_AGENT) = (256, 4_096, 1 << 20);
+my ($MOST_CLIENTS, $MOST_OF_USER) = (${PLACES.all}, ${PLACES.ofUser});
+# What the agent says to one is an answer at most, and whom it is for.
+my ($MOST_LINE, $MOST_FROM_AGENT) = (${MOST_LINE}, ${MOST_ANSWER} + 64);
+# Where there is no descriptor for who comes, in milliseconds.
+my $SHORTAGE_MS = 500;
 open(my $agent, '+<&=', $ENV{NODE_CHANNEL_FD}) or exit 1;
 call('prctl', 1, 9, 0, 0, 0); # PR_SET_PDEATHSIG
 
@@ -19,9 +27,10 @@ socket(my $listener, AF_UNIX, SOCK_STREAM, PF_UNSPEC) or exit 1;
 umask 0;
 bind($listener, pack_sockaddr_un($new)) && listen($listener, 64) && rename($new, $path) or exit 1;
 
-my ($next, $heard, %clients, @handles, $waiting) = (1, '');
+my ($next, $heard, $accept_ms, %clients, @handles, $waiting) = (1, '', 0);
 
 sub tell_agent { my ($json) = @_; my $text = "$json\n"; while ($text ne '') { my $gone = syswrite($agent, $text) // leave(); substr($text, 0, $gone) = '' } }
+sub now_ms { my ($seconds) = split ' ', slurp('/proc/uptime') // 0; return $seconds * 1000 }
 sub leave { unlink $path; exit 0 }
 sub drop { my ($id) = @_; my $client = delete $clients{$id} or return; close $client->{socket}; @handles = grep { $_->[0] != $id } @handles; tell_agent(qq({"connection":$id,"closed":true})) }
 
@@ -51,11 +60,22 @@ sub hear {
   if (!defined $text) { return if $! == 11 || $! == 4; return drop($id) }
   push @{$client->{files}}, @files;
   return drop($id) if $text eq '' || @{$client->{files}} > 64;
+  # Of a stranger nothing but words is taken.
+  return drop($id) if @{$client->{files}} && !$client->{greeted} && "$client->{heard}$text" !~ /^hello [^\n]*\n/;
   $client->{heard} .= $text;
-  while ($client->{heard} =~ s/^([^\n]*)\n//) {
+  pass_on($id);
+}
+
+# Who is not known says one line, and no more is heard of it until the agent has taken it.
+sub pass_on {
+  my ($id) = @_;
+  my $client = $clients{$id} or return;
+  while (!$client->{asked} && $client->{heard} =~ s/^([^\n]*)\n//) {
     my $line = $1;
-    return drop($id) if $line !~ m{^[A-Za-z0-9._:/,=% -]{1,4096}$};
+    return drop($id) if $line !~ m{^[A-Za-z0-9._:/,=% -]{1,$MOST_LINE}$};
+    $client->{asked} = 1 if !$client->{greeted};
     if ($line =~ /^(?:socket|carry) /) {
+      return drop($id) if !$client->{greeted};
       my $file = shift @{$client->{files}} or return drop($id);
       my $type = type_of($file) or return drop($id);
       push @handles, [$id, $line, $file, $type];
@@ -64,19 +84,32 @@ sub hear {
     }
     tell_agent(qq({"connection":$id,"line":"$line"}));
   }
-  drop($id) if length $client->{heard} > $MOST_LINE;
+  drop($id) if length $client->{heard} > 2 * $MOST_LINE || !$client->{asked} && length $client->{heard} > $MOST_LINE;
+}
+
+# Room for one of that user: where there is none, the one that came first of those who are not taken yet makes it. False where all are taken.
+sub make_room {
+  my ($user) = @_;
+  my $apart = sub { $_[0] == 0 || $_[0] == $> };
+  my @others = grep { !$apart->($clients{$_}{user}) } sort { $a <=> $b } keys %clients;
+  my @same = grep { $clients{$_}{user} == $user } @others;
+  my @from = !$apart->($user) && @same >= $MOST_OF_USER ? @same : keys %clients >= $MOST_CLIENTS ? @others : return 1;
+  my ($silent) = grep { !$clients{$_}{greeted} } @from;
+  return 0 unless defined $silent;
+  drop($silent);
+  return 1;
 }
 
 while (1) {
   my $readable = '';
   vec($readable, fileno $agent, 1) = 1;
-  vec($readable, fileno $listener, 1) = 1 if keys %clients < $MOST_CLIENTS;
+  my $wait = $accept_ms ? $accept_ms - now_ms() : 0;
+  vec($readable, fileno $listener, 1) = 1 if $wait <= 0;
   # Who hands over more than Node takes waits.
-  if (@handles < 256) { vec($readable, fileno $_->{socket}, 1) = 1 for values %clients }
-  next if select($readable, undef, undef, undef) < 0;
+  if (@handles < 256) { vec($readable, fileno $_->{socket}, 1) = 1 for grep { !$_->{asked} } values %clients }
+  next if select($readable, undef, undef, $wait > 0 ? $wait / 1000 : undef) < 0;
   if (vec($readable, fileno $agent, 1)) {
     sysread($agent, $heard, 65_536, length $heard) or leave();
-    leave() if length $heard > $MOST_FROM_AGENT;
     while ($heard =~ s/^([^\n]*)\n//) {
       my $said = $1;
       if ($said =~ /NODE_HANDLE_(?:ACK|NACK)/) { $waiting = 0; tell_handles(); next }
@@ -84,21 +117,26 @@ while (1) {
       my ($id, $line) = ($1, $2);
       my $client = $clients{$id} or next;
       if ($line eq 'close') { drop($id); next }
+      if ($line eq 'greeted') { ($client->{greeted}, $client->{asked}) = (1, 0); pass_on($id); next }
       my $gone = syswrite($client->{socket}, "$line\n");
       drop($id) unless ($gone // 0) == length($line) + 1;
     }
+    leave() if length $heard > $MOST_FROM_AGENT;
   }
   for my $id (sort { $a <=> $b } keys %clients) {
     my $client = $clients{$id} or next;
     hear($id) if vec($readable, fileno $client->{socket}, 1);
   }
-  if (vec($readable, fileno $listener, 1) && accept(my $socket, $listener)) {
+  next unless vec($readable, fileno $listener, 1);
+  if (accept(my $socket, $listener)) {
     my ($process, $user) = unpack('L L L', getsockopt($socket, SOL_SOCKET, 17) // "\xff" x 12); # SO_PEERCRED
     setsockopt($socket, SOL_SOCKET, 21, pack('q q', 1, 0)); # SO_SNDTIMEO
+    next unless make_room($user);
     my $id = $next++;
-    $clients{$id} = { socket => $socket, heard => '', files => [] };
+    $clients{$id} = { socket => $socket, user => $user, heard => '', files => [] };
     tell_agent(qq({"connection":$id,"user":$user,"process":$process}));
   }
+  elsif ($! == 23 || $! == 24) { $accept_ms = now_ms() + $SHORTAGE_MS } # ENFILE, EMFILE
 }
 `;
 

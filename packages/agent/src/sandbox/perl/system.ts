@@ -8,8 +8,8 @@ use Socket qw(AF_UNIX AF_INET AF_INET6 SOCK_STREAM SOCK_DGRAM SOL_SOCKET SO_ERRO
 # As Node names it. Numbers from the kernel's asm/unistd.h.
 my $arm = shift(@ARGV) eq 'arm64';
 my %number = $arm
-  ? (unshare => 97, setns => 268, mount => 40, prctl => 167, capset => 91, sendmsg => 211, recvmsg => 212, signalfd => 74, sigprocmask => 135, close_range => 436, sethostname => 161, prlimit => 261, wait4 => 260, exit_group => 94)
-  : (unshare => 272, setns => 308, mount => 165, prctl => 157, capset => 126, sendmsg => 46, recvmsg => 47, signalfd => 289, sigprocmask => 14, close_range => 436, sethostname => 170, prlimit => 302, wait4 => 61, exit_group => 231);
+  ? (unshare => 97, setns => 268, mount => 40, prctl => 167, capset => 91, sendmsg => 211, recvmsg => 212, signalfd => 74, sigprocmask => 135, close_range => 436, close => 57, sethostname => 161, prlimit => 261, wait4 => 260, exit_group => 94)
+  : (unshare => 272, setns => 308, mount => 165, prctl => 157, capset => 126, sendmsg => 46, recvmsg => 47, signalfd => 289, sigprocmask => 14, close_range => 436, close => 3, sethostname => 170, prlimit => 302, wait4 => 61, exit_group => 231);
 
 # Not copied: the kernel writes into what it is given room in.
 sub call { my $name = shift; my $result = syscall($number{$name}, @_); return $result == -1 ? undef : $result }
@@ -42,7 +42,8 @@ sub send_file {
   my $message = message(\$piece, \$control);
   return call('sendmsg', fileno $socket, $message, 0x4000 | ($flags // 0)); # MSG_NOSIGNAL
 }
-# Answers with text and files; undefined with $! where there is none, an empty text at the end.
+# Answers with text and a file, if one came; undefined with $! where there is none, an empty text at the end. All that came with it and is more is
+# closed; where the kernel had more than fits, or no descriptor for it, it is the end too.
 sub receive_files {
   my ($socket, $size) = @_;
   my ($text, $control) = ('', '');
@@ -53,11 +54,16 @@ sub receive_files {
   my $got = call('recvmsg', fileno $socket, $message, 0x40000000 | 0x40); # MSG_CMSG_CLOEXEC, MSG_DONTWAIT
   return () unless defined $got;
   my @files;
-  my (undef, undef, undef, undef, undef, $used) = unpack('Q L x4 Q Q Q Q', $message);
+  # As struct msghdr has it afterwards: bytes of control, and flags.
+  my (undef, undef, undef, undef, undef, $used, $flags) = unpack('Q L x4 Q Q Q Q l', $message);
   if (($used // 0) >= 20) {
-    my (undef, $level, $type, $fd) = unpack('Q l l l', $control);
-    if ($level == 1 && $type == 1 && open(my $file, '+<&=', $fd)) { push @files, $file }
+    my ($length, $level, $type) = unpack('Q l l', $control);
+    my @numbers = $level == 1 && $type == 1 ? unpack('l*', substr($control, 16, $length - 16)) : ();
+    my $number = shift @numbers;
+    call('close', $_) for @numbers;
+    if (defined $number) { if (open(my $file, '+<&=', $number)) { push @files, $file } else { call('close', $number) } }
   }
+  return ('') if $flags & 8; # MSG_CTRUNC
   return (substr($text, 0, $got), @files);
 }
 `;

@@ -1,0 +1,214 @@
+/** Who comes to `run.sock`, by the real relay and real sockets: what a stranger can take of the agent, and of those who come beside it. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { afterEach, describe, expect, test } from 'vitest';
+import { PERL } from '../owner/diagnosis.ts';
+import { MOST_ANSWER } from './lines.ts';
+import { PLACES } from './perl/relay.ts';
+import { SYSTEM } from './perl/system.ts';
+import { closeHandle, Relay, type Visitor } from './relay.ts';
+
+/** Connects, says what it is told on stdin, `#N` for a line with N sockets of TCP, and tells what it hears. */
+const STRANGER = `${SYSTEM}
+my ($path, $user) = @ARGV;
+if ($user) { $) = "$user $user"; $> = $user; }
+socket(my $socket, AF_UNIX, SOCK_STREAM, PF_UNSPEC) or die;
+connect($socket, pack_sockaddr_un($path)) or die "connect: $!";
+socket(my $file, AF_INET, SOCK_STREAM, 0) or die;
+$| = 1;
+print "here\\n";
+if (!fork) { while (sysread($socket, my $heard, 65_536)) { print $heard } print "over\\n"; exit }
+while (my $line = <STDIN>) {
+  if ($line =~ s/^#(\\d+) //) {
+    my $control = pack('Q l l l*', 16 + 4 * $1, 1, 1, (fileno $file) x $1);
+    $control .= "\\0" x (-length($control) % 8);
+    my $piece = pack('Q Q', pointer($line), length $line);
+    my $message = message(\\$piece, \\$control);
+    call('sendmsg', fileno $socket, $message, 0x4000);
+  }
+  else { syswrite($socket, $line) }
+}
+`;
+
+const GRANTED = 'granted aaaaa\n';
+
+/** One short question; empty where nobody answers it. */
+async function ask(path: string): Promise<string> {
+  const socket = connect(path);
+  let heard = '';
+  socket.on('error', () => {});
+  socket.setEncoding('utf8').on('data', (text: string) => {
+    heard += text;
+    if (heard.endsWith('\n')) socket.destroy();
+  });
+  socket.write('ask 5\n');
+  await new Promise((resolve) => socket.on('close', resolve));
+  return heard;
+}
+
+const runs = process.platform === 'linux' && existsSync(PERL);
+const isRoot = process.getuid?.() === 0;
+
+describe.skipIf(!runs)('the relay', () => {
+  const ends: (() => void)[] = [];
+  afterEach(() => {
+    for (const end of ends.splice(0).reverse()) end();
+  });
+
+  /** One that greets who says hello, and notes what it hears. */
+  async function relay() {
+    const folder = mkdtempSync(join(tmpdir(), 'weft-relay-'));
+    chmodSync(folder, 0o755);
+    const path = join(folder, 'run.sock');
+    const end = new AbortController();
+    ends.push(() => {
+      end.abort();
+      rmSync(folder, { recursive: true, force: true });
+    });
+    const heard: string[] = [];
+    const reasons: (string | undefined)[] = [];
+    const visitors = new Set<Visitor>();
+    const one = new Relay({
+      path,
+      log: pino({ enabled: false }),
+      signal: end.signal,
+      failed: (reason) => reasons.push(reason),
+      arrived: (visitor) => {
+        visitors.add(visitor);
+        return {
+          line: (line, handle) => {
+            heard.push(handle === undefined ? line : `${line} with ${handle.constructor.name}`);
+            closeHandle(handle);
+            if (line.startsWith('hello')) visitor.greet();
+            if (!line.startsWith('ask')) return;
+            visitor.say(`granted ${'a'.repeat(Number(line.split(' ')[1]))}`);
+            visitor.close();
+          },
+          closed: () => visitors.delete(visitor),
+        };
+      },
+    });
+    await expect.poll(() => existsSync(path)).toBe(true);
+    // The first who comes finds nobody, and brings the Perl program.
+    await expect.poll(() => ask(path)).toBe(GRANTED);
+    await expect.poll(() => visitors.size).toBe(0);
+    return { path, folder, one, heard, reasons, visitors };
+  }
+
+  function stranger(
+    path: string,
+    user = 0,
+  ): { readonly child: ChildProcess; readonly said: () => string; readonly say: (text: string) => void } {
+    const child = spawn(PERL, ['-e', STRANGER, process.arch, path, String(user)], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+      detached: true,
+    });
+    ends.push(() => {
+      try {
+        if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+      } catch {
+        // It has ended.
+      }
+    });
+    let said = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      said += text;
+    });
+    return { child, said: () => said, say: (text) => child.stdin.write(text) };
+  }
+
+  const filesOf = (pid: number | undefined): number => readdirSync(`/proc/${pid}/fd`).length;
+
+  test('takes no socket of who is not greeted, and keeps none open, here or there', async () => {
+    const { path, one, heard, visitors } = await relay();
+    const before = [filesOf(process.pid), filesOf(one.pid)];
+    for (let count = 0; count < 5; count++) {
+      const each = stranger(path);
+      await expect.poll(each.said).toContain('here');
+      each.say('#1 socket 1\n');
+      await expect.poll(each.said).toContain('over');
+      each.child.stdin?.end();
+      await once(each.child, 'close');
+    }
+    expect(heard.filter((line) => line.includes('with'))).toEqual([]);
+    await expect.poll(() => visitors.size).toBe(0);
+    await expect.poll(() => filesOf(one.pid)).toBe(before[1]);
+    expect(filesOf(process.pid)).toBeLessThanOrEqual((before[0] ?? 0) + 1);
+  });
+
+  test('hands on sockets of who is greeted, one with each line, and closes what comes beside', async () => {
+    const { path, one, heard } = await relay();
+    const each = stranger(path);
+    await expect.poll(each.said).toContain('here');
+    // Also what comes with the greeting itself, before it is answered.
+    each.say('hello 1\n');
+    each.say('#1 socket 1\n');
+    await expect.poll(() => heard).toContain('socket 1 with TCP');
+    const before = filesOf(one.pid);
+    for (let count = 2; count < 20; count++) {
+      each.say(`#2 socket ${count}\n`);
+      await expect.poll(() => heard).toContain(`socket ${count} with TCP`);
+    }
+    await expect.poll(() => filesOf(one.pid)).toBeLessThanOrEqual(before);
+    // More than there is room for: nothing of it is taken.
+    each.say('#40 socket 99\n');
+    await expect.poll(each.said).toContain('over');
+    expect(heard).not.toContain('socket 99 with TCP');
+    await expect.poll(() => filesOf(one.pid)).toBeLessThan(before);
+  });
+
+  test('passes an answer of any length that there is on, and goes on', async () => {
+    const { path, one } = await relay();
+    const { pid } = one;
+    const socket = connect(path);
+    let length = 0;
+    socket.on('data', (piece) => {
+      length += piece.length;
+    });
+    socket.write(`ask ${MOST_ANSWER - 8}\n`);
+    await expect.poll(() => length).toBe(MOST_ANSWER + 1);
+    socket.destroy();
+    expect(one.pid).toBe(pid);
+  });
+
+  test.skipIf(!isRoot)('gives a user no more than a share of the places, and the silent make room', async () => {
+    const { path, visitors } = await relay();
+    const many = `my ($path, $user, $count) = @ARGV; use Socket; $) = "$user $user"; $> = $user; my @all;
+      for (1 .. $count) { socket(my $s, AF_UNIX, SOCK_STREAM, 0) or die; connect($s, pack_sockaddr_un($path)) or die; push @all, $s; select(undef, undef, undef, 0.002) }
+      $| = 1; print "here\\n"; sleep 60;`;
+    for (const user of [64_001, 64_002, 64_003]) {
+      const child = spawn(PERL, ['-e', many, path, String(user), '200'], { stdio: ['ignore', 'pipe', 'inherit'] });
+      ends.push(() => child.kill('SIGKILL'));
+      await once(child.stdout, 'data');
+    }
+    const of = (uid: number) => [...visitors].filter((each) => each.uid === uid).length;
+    await expect.poll(() => visitors.size).toBe(PLACES.all);
+    expect(of(64_003)).toBe(PLACES.ofUser);
+    const other = stranger(path, 64_004);
+    await expect.poll(other.said).toContain('here');
+    other.say('hello 1\n');
+    expect(await ask(path)).toBe(GRANTED);
+    await expect.poll(() => of(64_004)).toBe(1);
+    expect(other.said()).not.toContain('over');
+  });
+
+  test('waits for the next who comes, and not in a loop, where the program cannot go on', async () => {
+    const { path, folder, one, reasons } = await relay();
+    const pid = one.pid;
+    renameSync(folder, `${folder}.away`);
+    ends.push(() => rmSync(`${folder}.away`, { recursive: true, force: true }));
+    process.kill(pid ?? 0, 'SIGKILL');
+    await expect.poll(() => reasons.at(-1)).toMatch(/cannot listen/);
+    expect(one.pid).toBeUndefined();
+    mkdirSync(folder);
+    await expect.poll(() => reasons.at(-1), { timeout: 20_000 }).toBeUndefined();
+    // Nobody has come.
+    expect(one.pid).toBeUndefined();
+    await expect.poll(() => ask(path)).toBe(GRANTED);
+  });
+});
