@@ -7,6 +7,7 @@ import { parsePort } from '@weft/proto';
 import { PERL } from '../owner/diagnosis.ts';
 import { type Granted, type Wanted, writeWanted } from '../sandbox/lines.ts';
 import { SUPERVISOR } from '../sandbox/perl/supervisor.ts';
+import { ROOT_REFUSED } from '../sandbox/rights.ts';
 import { variablesOf } from './env-command.ts';
 import { CommandError } from './errors.ts';
 import { askForSandbox, findAgent } from './run-ask.ts';
@@ -30,6 +31,7 @@ export async function runInSandbox(
     ports: readMovedPorts(options.port ?? []),
   };
   await requireSystem();
+  if (process.getuid?.() === 0) throw new CommandError('root', ROOT_REFUSED);
   if (wanted.egress !== undefined) await requireFilter(terminal.env.PATH ?? '');
   const socket = await findAgent(options, terminal);
   const granted = await askForSandbox(socket, wanted, signal);
@@ -73,7 +75,8 @@ async function requireSystem(): Promise<void> {
 
 /**
  * What the program finds in its environment: what is there already, and of what is not: where services are, as `weft env` has it,
- * and what it runs as. What would move Perl itself goes around it.
+ * and what it runs as. What would move Perl itself, and the
+ * language that it would miss aloud where the host has not made it, goes around it.
  */
 function environmentOf(
   { network, host, services, ports }: Granted,
@@ -97,7 +100,7 @@ function environmentOf(
   const passed: string[] = [];
   for (const [name, value] of Object.entries(all)) {
     if (value === undefined) continue;
-    if (name.startsWith('PERL')) passed.push(`environment=${name}=${value}`);
+    if (/^(?:PERL|LANG|LC_)/.test(name)) passed.push(`environment=${name}=${value}`);
     else kept[name] = value;
   }
   return { kept, passed };

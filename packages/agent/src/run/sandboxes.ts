@@ -1,5 +1,5 @@
 /** The programs of this host that are shut in, wired to the agent. */
-import { dirname, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import type { AddressRange } from '@weft/proto';
 import type { Logger } from 'pino';
 import type { DnsServer } from '../dns/index.ts';
@@ -41,7 +41,7 @@ export function openSandboxes(parts: SandboxParts): Sandboxes | undefined {
   };
   const sandboxes = new Sandboxes({
     path: socket,
-    hide: [...new Set([own, dirname(socket)])],
+    hide: [own, socket],
     range,
     netmap: () => store.current,
     rights: new SandboxRights({ services: file.services, uid: process.getuid?.() }),

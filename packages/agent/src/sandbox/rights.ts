@@ -12,6 +12,11 @@ export interface RightsOptions {
   readonly users?: Users;
 }
 
+/** Root outside owns what settings of the kernel are written by, and what a namespace does not hold. */
+export const ROOT_REFUSED =
+  'root may run nothing in a sandbox, which would keep it from nothing: its files and the settings of the kernel are root’s; ' +
+  'run it as another user (setpriv --reuid=USER --regid=GROUP --init-groups weft run …, or User= in a unit)';
+
 /** Names in a sentence. */
 const NAMED = 6;
 
@@ -45,14 +50,23 @@ export class SandboxRights {
       const may = self.services.length === 0 ? 'no service' : listed(self.services, NAMED);
       return `host ${self.host} may run ${may}, and not ${service}; an operator permits it: weft grant ${self.host} --services ${service}`;
     }
-    if (uid === 0 || uid === this.#options.uid) return undefined;
+    if (uid === 0) return ROOT_REFUSED;
+    if (uid === this.#options.uid) return undefined;
     const match = this.#options.services.get(service)?.match;
     this.#users.refresh();
-    if (match?.user !== undefined && this.#users.numberOf(match.user) === uid) return undefined;
     const name = this.#users.nameOf(uid);
+    const refused = `user ${name} may run nothing as ${service} on host ${self.host}: `;
+    if (match?.user === undefined || this.#users.numberOf(match.user) !== uid)
+      return (
+        `${refused}only the agent's own user and the one that the agent file names may; ` +
+        `write services: { ${service}: { match: { user: ${name} } } } there, then weft reload`
+      );
+    const more = Object.keys(match).filter((key) => key !== 'user');
+    if (more.length === 0) return undefined;
+    // Whoever calls weft run is of no such unit or file yet; the user alone would be less than the agent file asks for.
     return (
-      `user ${name} may run nothing as ${service} on host ${self.host}: only root, the agent's own user and the one that the agent file names may; ` +
-      `write services: { ${service}: { match: { user: ${name} } } } there, then weft reload`
+      `${refused}its match in the agent file asks for more than the user (${more.join(', ')}), which a program in a sandbox is not known by; ` +
+      `leave match: { user: ${name} } there alone, then weft reload, or run it outside`
     );
   }
 }

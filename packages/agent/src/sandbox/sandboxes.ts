@@ -26,7 +26,7 @@ const HELLO_MS = 5_000;
 export interface SandboxesOptions {
   /** Of the unix socket. */
   readonly path: string;
-  /** Directories of the agent that no program in a sandbox is to see. */
+  /** Directories and sockets of the agent that no program in a sandbox is to see. */
   readonly hide: readonly string[];
   readonly range: AddressRange;
   /** Called now and after each netmap. */

@@ -1,105 +1,26 @@
-/** Of the Perl programs: what a program in a sandbox sees of the host, and process 1 that it runs under. */
+/** Of the Perl programs: process 1, and the program that it starts, with what that may no longer do. */
 export const PROGRAM_SIDE = String.raw`
-sub mount_tree { my ($from, $at, $type, $flags, $data) = @_; return defined call('mount', $from, $at, $type, $flags, $data // 0) }
-# nosuid and nodev
-sub cover { my ($at, $options) = @_; mount_tree('weft', $at, 'tmpfs', 6, $options) or refuse(mount => $at, $! + 0) }
-sub make_parents { my ($path) = @_; my $at = ''; for my $part (split m{/}, $path) { next if $part eq ''; $at .= "/$part"; mkdir $at } }
-
-# Those that a program of this user could talk to, or that its own may want to make: each of the host's is out of sight, and an empty one of this user's stands in its place.
-sub cover_run {
-  my ($run) = @_;
-  my @mine;
-  if (opendir(my $listing, $run)) {
-    for my $name (sort readdir $listing) {
-      next if $name =~ /^\.\.?$/ || @mine >= 256;
-      push @mine, $name if -d "$run/$name" && !-l "$run/$name" && -o _;
-    }
-  }
-  cover($run, 'mode=0755,size=64m');
-  mkdir "$run/$_" for @mine;
-  mkdir "$run/lock";
-  mkdir "$run/user"; mkdir "$run/user/$>", 0700;
-}
-
-# Listening by a path (unix(7)): what already listens where the program can see it is covered one by one.
-sub cover_sockets {
-  for my $line (split /\n/, slurp('/proc/self/net/unix') // '') {
-    my @fields = split ' ', $line, 8;
-    my $path = $fields[7] // '';
-    next unless $path =~ m{^/} && hex($fields[3] // 0) & 0x10000 && -S $path; # SO_ACCEPTCON
-    mount_tree('/dev/null', $path, 0, 4096) or $! == 2 or refuse(mount => $path, $! + 0);
-  }
-}
-
-# In place of the file of that name, where there is one; a link into what is covered leads to a new one.
-sub put_file {
-  my ($path, $text) = @_;
-  my $real = $path;
-  for (1 .. 8) { last unless -l $real; my $to = readlink $real; $real = $to =~ m{^/} ? $to : ($real =~ m{^(.*)/} ? "$1/$to" : $to) }
-  1 while $real =~ s{/[^/.][^/]*/\.\./}{/};
-  if ($real =~ m{^/(?:run|var/run|tmp)/}) {
-    make_parents($real =~ m{^(.*)/}); 
-    return spew($real, $text);
-  }
-  mkdir '/run/weft';
-  my $copy = '/run/weft/' . ($path =~ m{([^/]+)$})[0];
-  spew($copy, $text) or refuse(write => $copy, $! + 0);
-  return -e $real ? mount_tree($copy, $real, 0, 4096) : 0;
-}
-
-sub make_view {
-  my ($sandbox) = @_;
-  mount_tree('none', '/', 0, 0x44000) or refuse(mount => '/', $! + 0); # MS_REC, MS_PRIVATE
-  my $home = $sandbox->{directory};
-  cover_sockets();
-  for my $path (@{$sandbox->{hide}}) { cover($path, 'mode=0500,size=4k') if -d $path }
-  cover_run('/run');
-  cover_run('/var/run') if -d '/var/run' && !-l '/var/run';
-  if ($home =~ m{^/tmp(/|$)}) {
-    # What lies where the program begins is what it is to work on.
-    mount_tree($home, '/run/weft-work', 0, 4096) if mkdir '/run/weft-work';
-    cover('/tmp', 'mode=1777');
-    make_parents($home);
-    mount_tree('/run/weft-work', $home, 0, 4096) or refuse(mount => $home, $! + 0);
-  } else { cover('/tmp', 'mode=1777') }
-  cover('/dev/shm', 'mode=1777') if -d '/dev/shm' && !-l '/dev/shm';
-  put_file('/etc/resolv.conf', "nameserver $HERE\nsearch internal\noptions timeout:2 attempts:2\n") or refuse(mount => '/etc/resolv.conf', $! + 0);
-  put_file('/etc/hosts', "127.0.0.1 localhost\n::1 localhost ip6-localhost\n$PROGRAM $sandbox->{name}\n");
-  my $switch = slurp('/etc/nsswitch.conf') // '';
-  $switch =~ s/^hosts:.*$/hosts: files dns/m;
-  put_file('/etc/nsswitch.conf', $switch) if $switch ne '';
-  # Fails where some of it is covered, as in many containers: what the host's own shows would be seen then.
-  mount_tree('proc', '/proc', 'proc', 14) or refuse(proc => '/proc', $! + 0);
-  mount_tree('sysfs', '/sys', 'sysfs', 15);
-  call('sethostname', $sandbox->{name}, length $sandbox->{name});
-  chdir $home or refuse(directory => $home, $! + 0);
-}
-
 # No capability, now or by any file that is run.
 sub give_up_all {
   for my $capability (0 .. 63) { last unless defined call('prctl', 24, $capability, 0, 0, 0) } # PR_CAPBSET_DROP
   call('prctl', 47, 4, 0, 0, 0); # PR_CAP_AMBIENT_CLEAR_ALL
   my ($header, $none) = (pack('L l', 0x20080522, 0), pack('L6', 0, 0, 0, 0, 0, 0));
   defined call('capset', $header, $none) or return 0;
+  leave_keys();
   return defined call('prctl', 38, 1, 0, 0, 0) && filter_calls(); # PR_SET_NO_NEW_PRIVS
 }
 
-# seccomp(2): sockets of the families that a namespace holds, and no others (vsock leads to the machine's host), nor what makes sockets unseen.
-sub filter_calls {
-  my ($architecture, $socket, $ring) = $arm ? (0xc00000b7, 198, 425) : (0xc000003e, 41, 425);
-  my ($no_call, $no_family, $yes) = (0x00050026, 0x00050061, 0x7fff0000); # ENOSYS, EAFNOSUPPORT, allowed
-  # struct sock_filter: code, jump if so, jump if not, value
-  my @code = (
-    [0x20, 0, 0, 4], [0x15, 1, 0, $architecture], [0x06, 0, 0, $no_call],
-    [0x20, 0, 0, 0], [0x35, 0, 1, 0x40000000], [0x06, 0, 0, $no_call], # x32
-    [0x15, 0, 1, $ring], [0x06, 0, 0, $no_call],
-    [0x15, 0, 6, $socket], [0x20, 0, 0, 16],
-    [0x15, 4, 0, 1], [0x15, 3, 0, 2], [0x15, 2, 0, 10], [0x15, 1, 0, 16], # AF_UNIX, AF_INET, AF_INET6, AF_NETLINK
-    [0x06, 0, 0, $no_family], [0x06, 0, 0, $yes],
-  );
-  my $filter = join '', map { pack('S C C L', @$_) } @code;
-  my $program = pack('S x6 Q', scalar @code, pointer($filter));
-  return defined call('prctl', 22, 2, $program, 0, 0); # PR_SET_SECCOMP, SECCOMP_MODE_FILTER
+# What the kernel itself looks up for the program is not in the caller's keyring (KEYCTL_JOIN_SESSION_KEYRING). A kernel may have no
+# keys, or the user as many as it may have; the calls are refused to the program in any case.
+sub leave_keys { defined call('keyctl', 1, 0) or $! == 38 or $! == 122 or refuse(keys => 'a session keyring', $! + 0) }
+
+# A socket that the caller left open would be a way out. Before Linux 5.9 they are closed one by one.
+sub close_files {
+  return if defined call('close_range', 3, 0x7fffffff, 0);
+  opendir(my $listing, '/proc/self/fd') or refuse(close => 'files of the caller', $! + 0);
+  my @open = grep { /^\d+$/ && $_ > 2 } readdir $listing;
+  closedir $listing;
+  call('close', $_ + 0) for @open;
 }
 
 # Process 1: starts the program when it is told to, passes signals on, ends with it, and all that it left with that.
@@ -144,8 +65,7 @@ sub start_program {
   give_up_all() or refuse(rights => 'capabilities', $! + 0);
   $SIG{PIPE} = 'DEFAULT';
   block($before);
-  # A socket that the caller left open would be a way out.
-  call('close_range', 3, 0x7fffffff, 0);
+  close_files();
   my @command = @{$sandbox->{command}};
   exec { $command[0] } @command;
   my $errno = $! + 0;

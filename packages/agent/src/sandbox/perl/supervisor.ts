@@ -3,10 +3,12 @@
  * them. Arguments: architecture, KEY=VALUE…, --, the command.
  */
 import { EGRESS } from './egress.ts';
+import { FILTER } from './filter.ts';
 import { NETWORK } from './network.ts';
 import { PROGRAM_SIDE } from './program-side.ts';
 import { REFUSALS } from './refusals.ts';
 import { SYSTEM } from './system.ts';
+import { VIEW } from './view.ts';
 
 const SUPERVISE = String.raw`
 my %sandbox = (hide => []);
@@ -20,6 +22,10 @@ while (@ARGV) {
 }
 $sandbox{command} = [@ARGV];
 $sandbox{directory} = readlink('/proc/self/cwd') // '/';
+# While links still lead where they do, and this is still the host's network.
+$sandbox{hide} = [grep { defined } map { real_path($_) } @{$sandbox{hide}}];
+$sandbox{sockets} = [bound_sockets()];
+($sandbox{terminal}) = grep { defined && m{^/dev/} } map { -t $_ ? readlink('/proc/self/fd/' . fileno $_) : undef } *STDIN, *STDOUT, *STDERR;
 $0 = "weft run $sandbox{service}";
 $SIG{PIPE} = 'IGNORE';
 # Node leaves pipes that do not block, and raises how many files may be open; a program expects neither.
@@ -212,4 +218,4 @@ while (1) {
 }
 `;
 
-export const SUPERVISOR = [SYSTEM, REFUSALS, NETWORK, EGRESS, PROGRAM_SIDE, SUPERVISE].join('\n');
+export const SUPERVISOR = [SYSTEM, REFUSALS, NETWORK, EGRESS, VIEW, FILTER, PROGRAM_SIDE, SUPERVISE].join('\n');

@@ -8,8 +8,8 @@ use Socket qw(AF_UNIX AF_INET AF_INET6 SOCK_STREAM SOCK_DGRAM SOL_SOCKET SO_ERRO
 # As Node names it. Numbers from the kernel's asm/unistd.h.
 my $arm = shift(@ARGV) eq 'arm64';
 my %number = $arm
-  ? (unshare => 97, setns => 268, mount => 40, prctl => 167, capset => 91, sendmsg => 211, recvmsg => 212, signalfd => 74, sigprocmask => 135, close_range => 436, close => 57, sethostname => 161, prlimit => 261, wait4 => 260, exit_group => 94)
-  : (unshare => 272, setns => 308, mount => 165, prctl => 157, capset => 126, sendmsg => 46, recvmsg => 47, signalfd => 289, sigprocmask => 14, close_range => 436, close => 3, sethostname => 170, prlimit => 302, wait4 => 61, exit_group => 231);
+  ? (unshare => 97, setns => 268, mount => 40, prctl => 167, capset => 91, sendmsg => 211, recvmsg => 212, signalfd => 74, sigprocmask => 135, close_range => 436, close => 57, sethostname => 161, prlimit => 261, wait4 => 260, exit_group => 94, mount_setattr => 442, umount2 => 39, keyctl => 219)
+  : (unshare => 272, setns => 308, mount => 165, prctl => 157, capset => 126, sendmsg => 46, recvmsg => 47, signalfd => 289, sigprocmask => 14, close_range => 436, close => 3, sethostname => 170, prlimit => 302, wait4 => 61, exit_group => 231, mount_setattr => 442, umount2 => 166, keyctl => 250);
 
 # Not copied: the kernel writes into what it is given room in.
 sub call { my $name = shift; my $result = syscall($number{$name}, @_); return $result == -1 ? undef : $result }

@@ -1,0 +1,164 @@
+/** `weft run`: ways out of a sandbox, tried by real programs as an ordinary user. Each is closed, however the sandbox was begun. */
+import { chownSync, mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { createNamespaceLab, type Host, hostsMissing, type NamespaceLab, titled } from '../harness/host.ts';
+import type { Finished } from '../harness/process.ts';
+import { Agent, Control } from '../harness/weft.ts';
+
+const missing = await hostsMissing('perl', 'unshare', 'python3', 'setpriv');
+
+const MESH = `
+network: prod
+services:
+  web: { kind: web, ports: [3000], public: { port: 3000, hosts: [shop.example.com] } }
+`;
+
+/** Says of each try what came of it: the value, or the system's word. */
+const TRIES = `
+import ctypes, fcntl, os, socket, sys
+libc = ctypes.CDLL(None, use_errno=True)
+def tell(what, how):
+    try: told = repr(how())
+    except OSError as e: told = os.strerror(e.errno) if e.errno else str(e)
+    print(what + ': ' + told, flush=True)
+def stream(at):
+    s = socket.socket(socket.AF_UNIX); s.connect(at); return 'reached'
+def datagram(at):
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.sendto(b'hi', at); return 'reached'
+def system(number, *arguments):
+    result = libc.syscall(number, *arguments)
+    if result < 0: raise OSError(ctypes.get_errno(), '')
+    return result
+`;
+
+/** Sockets of the host, bound as they are named: one that listens, one that takes datagrams. */
+const SERVE = `
+import socket, sys, time
+held = []
+for place in sys.argv[1:]:
+    for name, kind in (('stream', socket.SOCK_STREAM), ('datagram', socket.SOCK_DGRAM)):
+        s = socket.socket(socket.AF_UNIX, kind); s.bind(f'{place}/{name}.sock')
+        if kind == socket.SOCK_STREAM: s.listen()
+        held.append(s)
+print('ready', flush=True)
+time.sleep(600)`;
+
+describe.skipIf(missing !== undefined)(titled('ways out of a sandbox', missing), () => {
+  const cleanup = new AsyncDisposableStack();
+  let lab: NamespaceLab;
+  let front: Host;
+  let agent: Agent;
+  /** Neither under /tmp nor /run. */
+  let elsewhere: string;
+
+  /** Begun in that directory. */
+  const run = (directory: string, tries: string, env: Record<string, string> = {}): Promise<Finished> =>
+    front.run(
+      [
+        ...['bash', '-c', 'cd "$0" && exec "$@"', directory],
+        ...['weft', 'run', '--service', 'web', '--data', agent.dataDir, '--', '/usr/bin/python3', '-c', TRIES + tries],
+      ],
+      { env },
+    );
+
+  beforeAll(async () => {
+    lab = cleanup.use(await createNamespaceLab());
+    elsewhere = mkdtempSync('/var/tmp/weft-escapes-');
+    chownSync(elsewhere, 65_534, 65_534);
+    cleanup.defer(() => rmSync(elsewhere, { recursive: true, force: true }));
+    const control = await Control.start(await lab.host('main'));
+    await control.apply(MESH);
+    front = await lab.host('front');
+    const token = await control.token('--host', 'front', '--services', 'web');
+    agent = await Agent.start(front, { token, config: 'services: {}' });
+    await front.start(['/usr/bin/python3', '-c', SERVE, front.dir, elsewhere]).output(/ready/);
+  }, 60_000);
+  afterAll(async () => cleanup.disposeAsync());
+
+  test('the agent’s directory and sockets of the host, begun above them', async () => {
+    const places = [front.dir, elsewhere];
+    const tries = `
+tell('identity', lambda: open('${agent.dataDir}/identity.json').read())
+tell('status', lambda: stream('${agent.dataDir}/agent.sock'))
+tell('run', lambda: stream('${agent.dataDir}/run.sock'))
+${places
+  .map(
+    (place, at) =>
+      `tell('stream${at}', lambda: stream('${place}/stream.sock'))\ntell('datagram${at}', lambda: datagram('${place}/datagram.sock'))`,
+  )
+  .join('\n')}
+tell('work', lambda: (os.getcwd() == '${front.dir}', os.path.exists('host-file')))
+tell('kept', lambda: [name for name in os.listdir('/run') if name.startswith('weft-')])`;
+    await front.run(['touch', join(front.dir, 'host-file')]);
+    const { stdout, stderr } = await run(front.dir, tries);
+    const told = stdout + stderr;
+    for (const name of ['identity', 'status', 'run']) expect(told).toContain(`${name}: No such file or directory\n`);
+    for (const at of places.keys()) {
+      expect(told).toContain(`stream${at}: Connection refused\n`);
+      expect(told).toContain(`datagram${at}: Connection refused\n`);
+    }
+    expect(told).toContain('work: (True, True)\n');
+    expect(told).toContain('kept: []\n');
+  });
+
+  test('begun in the agent’s directory is refused', async () => {
+    const { code, stderr } = await run(agent.dataDir, 'print("began")');
+    expect(stderr).toBe(
+      `weft: cannot make the sandbox: the directory ${agent.dataDir} is of the agent, which no program in a sandbox sees; begin in another\n`,
+    );
+    expect(code).toBe(1);
+  });
+
+  test('devices, keys and kernel settings of the host', async () => {
+    const [addKey, keyctl] = process.arch === 'arm64' ? [217, 219] : [248, 250];
+    const tries = `
+tell('devices', lambda: sorted(os.listdir('/dev')))
+tell('terminals', lambda: os.listdir('/dev/pts'))
+tell('terminal', lambda: [os.isatty(fd) for fd in os.openpty()])
+tell('messages', lambda: os.listdir('/dev/mqueue'))
+tell('add', lambda: system(${addKey}, b'user', b'weft', b'x', 1, -3))
+tell('keys', lambda: system(${keyctl}, 0, -3, 0))
+tell('setting', lambda: open('/proc/sys/kernel/core_pattern', 'w'))
+tell('sysctl', lambda: [l.split()[5].split(',')[0] for l in open('/proc/self/mountinfo') if ' /proc/sys ' in l])
+tell('groups', lambda: ' '.join(sorted(os.listdir('/sys/fs/cgroup'))))
+tell('group', lambda: os.mkdir('/sys/fs/cgroup/weft-test'))
+tell('interfaces', lambda: sorted(os.listdir('/sys/class/net')))`;
+    const { stdout, stderr } = await run('/', tries, { LANG: 'xx_XX.UTF-8', LC_ALL: 'xx_XX.UTF-8' });
+    expect(stdout).toContain(
+      "devices: ['fd', 'full', 'mqueue', 'null', 'ptmx', 'pts', 'random', 'shm', 'stderr', 'stdin', 'stdout', 'tty', 'urandom', 'zero']\n",
+    );
+    expect(stdout).toContain("terminals: ['ptmx']\nterminal: [True, True]\nmessages: []\n");
+    expect(stdout).toContain('add: Function not implemented\nkeys: Function not implemented\n');
+    const groups = (await front.run(['ls', '/sys/fs/cgroup'])).stdout.trim().replaceAll(/\s+/g, ' ');
+    expect(stdout).toContain(`sysctl: ['ro']\ngroups: '${groups}'\n`);
+    expect(stdout).toMatch(/^group: (Read-only file system|No such file or directory)$/m);
+    expect(stdout).toContain("interfaces: ['lo', 'weft0']\n");
+    expect(stdout).toContain('setting: Read-only file system\n');
+    // Of a language that this host has not made Perl would complain.
+    expect(stderr).toBe('');
+  });
+
+  test('typing at the terminal of who began it', async () => {
+    const typing = `${TRIES}
+for request in (0x5412, 0x1_0000_5412, 0x541c):
+    tell('typed', lambda: system(${process.arch === 'arm64' ? 29 : 16}, 0, ctypes.c_ulong(request), ctypes.c_char_p(b'x')))
+tell('named', lambda: os.ttyname(0))`;
+    const command = [
+      'weft',
+      'run',
+      '--service',
+      'web',
+      '--data',
+      agent.dataDir,
+      '--',
+      '/usr/bin/python3',
+      '-c',
+      typing,
+    ];
+    const { stdout } = await front.run([
+      ...['/usr/bin/python3', '-c', 'import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)', ...command],
+    ]);
+    expect(stdout.replaceAll('\r', '')).toBe(`${'typed: Operation not permitted\n'.repeat(3)}named: '/dev/console'\n`);
+  });
+});
