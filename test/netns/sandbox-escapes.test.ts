@@ -139,6 +139,13 @@ tell('interfaces', lambda: sorted(os.listdir('/sys/class/net')))`;
     expect(stderr).toBe('');
   });
 
+  test('a signal to its own process group', async () => {
+    const command = ['weft', 'run', '--service', 'web', '--data', agent.dataDir, '--'];
+    const inside = ['sh', '-c', "trap '' TERM; kill -TERM 0; echo alive"];
+    const told = await front.run(['bash', '-c', '"$@"; echo "outside $?"', 'bash', ...command, ...inside]);
+    expect(told.stdout).toBe('alive\noutside 0\n');
+  });
+
   test('typing at the terminal of who began it', async () => {
     const typing = `${TRIES}
 for request in (0x5412, 0x1_0000_5412, 0x541c):

@@ -45,15 +45,20 @@ sub be_first {
       while ($heard =~ s/^(\w+) ?(\d*)\n//) {
         if ($1 eq 'start' && !$program) {
           $program = fork() // refuse(fork => 'program', $! + 0);
-          start_program($sandbox, $before) if $program == 0;
+          start_program($sandbox, $before, $2) if $program == 0;
+          # Here too, for a signal may come first.
+          setpgrp($program, $program);
         }
-        kill $2, $program if $1 eq 'signal' && $program;
+        next unless $program;
+        kill $2, $program if $1 eq 'signal';
+        kill $2, -$program or kill $2, $program if $1 eq 'group';
+        take_terminal($program) if $1 eq 'front';
       }
     }
     while (next_signal($signals)) {}
     while (my ($child, $status) = next_child()) {
       next unless $program && $child == $program;
-      if (($status & 0xff) == 0x7f) { syswrite($line, "stopped\n"); next }
+      if (($status & 0xff) == 0x7f) { syswrite($line, 'stopped ' . ($status >> 8) . "\n"); next }
       syswrite($line, "ended $status\n");
       exit 0;
     }
@@ -61,7 +66,10 @@ sub be_first {
 }
 
 sub start_program {
-  my ($sandbox, $before) = @_;
+  my ($sandbox, $before, $front) = @_;
+  # Of its own: a signal to a group goes to all of it, in whichever namespace of processes they are.
+  setpgrp(0, 0);
+  take_terminal($$) if $front;
   give_up_all() or refuse(rights => 'capabilities', $! + 0);
   $SIG{PIPE} = 'DEFAULT';
   block($before);

@@ -42,8 +42,8 @@ my ($MOST_DIALS, $MOST_LISTENERS, $MOST_LINE) = (256, 256, 65_536);
 my @passed = @SIGNALS{qw(HUP INT QUIT USR1 USR2 TERM CONT TSTP WINCH)};
 my $before = block(signal_set(@passed, $SIGNALS{CHLD}, 22)); # and SIGTTOU
 my $signals = signal_file(signal_set(@passed, $SIGNALS{CHLD})) or refuse(open => 'signals', $! + 0);
-my $terminal;
-if (open(my $tty, '<', '/dev/tty')) { my $group = pack('i', 0); $terminal = unpack('i', $group) if ioctl($tty, 0x540f, $group) } # TIOCGPGRP
+# Whether the program's group has the terminal; whether it gets that whenever this has it. Beside others of a pipe it gets it when it asks.
+my ($front, $comes_first) = (0, -t STDIN && -t STDOUT);
 
 my ($user, $group) = ($>, (split ' ', $))[0]);
 defined call('unshare', 0x10000000) or refuse(user => 'user', $! + 0);
@@ -116,7 +116,7 @@ sub obey {
   }
 }
 
-sub start { return if $started; $started = 1; syswrite($line, "start\n") }
+sub start { return if $started; $started = 1; $front = $comes_first && in_front(); syswrite($line, $front ? "start 1\n" : "start 0\n") }
 
 # What the program listens on, as proto:address:port.
 sub listeners {
@@ -156,11 +156,18 @@ sub settle_dials {
   }
 }
 
+# The program stopped, and so does this, for the shell to see; unless it asked for the terminal (SIGTTIN, SIGTTOU) that this has.
+sub stopped {
+  my ($by) = @_;
+  if (($by == 21 || $by == 22) && in_front()) { $front = 1; syswrite($line, "front\ngroup $SIGNALS{CONT}\n"); return }
+  $front = 0;
+  kill 'STOP', $$;
+}
+
 # As the program ended, so does this.
 sub end_as {
   my ($status) = @_;
-  # A shell in there took the terminal for its own group.
-  if (($terminal // 0) == getpgrp() && open(my $tty, '<', '/dev/tty')) { my $mine = pack('i', $terminal); ioctl($tty, 0x5410, $mine) } # TIOCSPGRP
+  take_terminal(getpgrp()) if $front;
   my $signal = $status & 0x7f;
   exit($status >> 8 & 0xff) if !$signal;
   $SIG{PIPE} = 'DEFAULT';
@@ -192,9 +199,9 @@ while (1) {
   if (vec($readable, fileno $signals, 1)) {
     while (my ($number, undef, $code) = next_signal($signals)) {
       next if $number == $SIGNALS{CHLD};
-      # The terminal's own go to the program too, which is of the same group; and when it stops, so does this.
-      next if $code == 0x80 && $number != $SIGNALS{CONT};
-      if ($started) { syswrite($line, "signal $number\n") }
+      if ($number == $SIGNALS{CONT} && $started && $comes_first && in_front()) { $front = 1; syswrite($line, "front\n") }
+      # What a terminal or a shell does to a job (SI_KERNEL) is for all of the program's group.
+      if ($started) { syswrite($line, ($code == 0x80 || $number == $SIGNALS{CONT} || $number == $SIGNALS{TSTP} ? 'group' : 'signal') . " $number\n") }
       elsif ($number =~ /^(?:1|2|3|15)$/) { end_as($number) }
     }
   }
@@ -207,7 +214,7 @@ while (1) {
     my $size = sysread($line, $from_first, 4096, length $from_first);
     while ($from_first =~ s/^(\w+) ?(\d*)\n//) {
       if ($1 eq 'made') { $made = 1 }
-      elsif ($1 eq 'stopped') { kill 'STOP', $$ }
+      elsif ($1 eq 'stopped') { stopped($2) }
       elsif ($1 eq 'ended') { end_as($2) }
     }
     next if $size;

@@ -32,6 +32,10 @@ sub signal_file { my ($set) = @_; my $fd = call('signalfd', -1, $set, 8, 0200000
 # struct signalfd_siginfo: number, errno, code, process; undefined where none waits.
 sub next_signal { my ($file) = @_; my $size = sysread($file, my $info, 128); return ($size // 0) == 128 ? unpack('L l l L', $info) : () }
 
+# The group that a terminal belongs to is told by TIOCGPGRP and set by TIOCSPGRP. SIGTTOU is blocked where this is called.
+sub in_front { open(my $tty, '<', '/dev/tty') or return 0; my $group = pack('i', 0); return ioctl($tty, 0x540f, $group) && unpack('i', $group) == getpgrp() ? 1 : 0 }
+sub take_terminal { my ($group) = @_; open(my $tty, '<', '/dev/tty') or return 0; my $packed = pack('i', $group); return ioctl($tty, 0x5410, $packed) ? 1 : 0 }
+
 # struct msghdr of 64 bits: name, its length, pieces, their number, control, its length, flags
 sub message { my ($piece, $control) = @_; return pack('Q L x4 Q Q Q Q l x4', 0, 0, pointer($$piece), 1, pointer($$control), length $$control, 0) }
 # One file goes with the text. Answers with how much of it went.
