@@ -31,7 +31,7 @@ export async function runInSandbox(
     ports: readMovedPorts(options.port ?? []),
   };
   await requireSystem();
-  if (process.getuid?.() === 0) throw new CommandError('root', ROOT_REFUSED);
+  if (process.getuid?.() === 0) throw new CommandError('sandbox-refused', ROOT_REFUSED);
   if (wanted.egress !== undefined) await requireFilter(terminal.env.PATH ?? '');
   const socket = await findAgent(options, terminal);
   const granted = await askForSandbox(socket, wanted, signal);

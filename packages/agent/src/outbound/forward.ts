@@ -14,7 +14,6 @@ import type { Tunnels } from '../tunnel/types.ts';
 import type { Conduit, DatagramConduit } from '../words/conduit.ts';
 import type { Netmap, NetmapSource } from '../words/netmap.ts';
 import type { FlowTarget, Opened, PeerRefusal, SourceClaim } from '../words/opening.ts';
-import type { Owner } from '../words/owner.ts';
 import type { Call } from './call.ts';
 import type { Candidate, Chooser } from './choose.ts';
 import type { Speaker } from './speakers.ts';
@@ -41,32 +40,26 @@ export class Admitter {
   }
 
   /** A call by a program of this host, and what it speaks as. `full` says why there is no room for it, if so. */
-  local(call: Call, { claim, owner }: Speaker, full?: string): Admitted {
-    return this.#admit(call, claim, full, owner);
+  local(call: Call, speaker: Speaker, full?: string): Admitted {
+    return this.#admit(call, speaker, full);
   }
 
   /** A call from the internet through this host's gateway. */
   internet(call: Call, clientAddress: string, full?: string): Admitted {
-    return this.#admit(call, { type: 'internet', address: clientAddress }, full);
+    return this.#admit(call, { claim: { type: 'internet', address: clientAddress } }, full);
   }
 
   /** A program's call that leaves the mesh. Undefined where it is refused, and recorded. */
-  outside(
-    call: Pick<Call, 'port' | 'protocol'>,
-    { claim, owner }: Speaker,
-    outside: Outside,
-    full?: string,
-  ): Flow | undefined {
-    const request = this.#request({ ...call, service: OUTSIDE }, claim, full, owner);
+  outside(call: Pick<Call, 'port' | 'protocol'>, speaker: Speaker, outside: Outside, full?: string): Flow | undefined {
+    const request = this.#request({ ...call, service: OUTSIDE }, speaker, full);
     const admission = this.#options.registry.openOutside({ ...request, outside });
     return admission.admitted ? admission.flow : undefined;
   }
 
   #request(
     { service, port, protocol }: Omit<Call, 'ordinal'>,
-    claim: SourceClaim,
+    { claim, owner, holds }: Speaker,
     full: string | undefined,
-    owner: Owner | undefined,
   ): FlowRequest {
     const { netmap, declared } = this.#options;
     const host = netmap.current.self?.host ?? '';
@@ -76,14 +69,15 @@ export class Admitter {
       service,
       port,
       claimed: { source: claimName(claim, host), host },
-      identify: (current) => localCaller(current, declared, claim),
+      identify: (current) => (holds?.(current) === false ? undefined : localCaller(current, declared, claim)),
       ...defined({ full, owner }),
     };
   }
 
-  #admit(call: Call, claim: SourceClaim, full?: string, owner?: Owner): Admitted {
+  #admit(call: Call, speaker: Speaker, full?: string): Admitted {
     const { ordinal } = call;
-    const admission = this.#options.registry.open(this.#request(call, claim, full, owner));
+    const { claim } = speaker;
+    const admission = this.#options.registry.open(this.#request(call, speaker, full));
     if (!admission.admitted) return admission;
     const { flow, permit, caller } = admission;
     return { admitted: true, out: { flow, permit, caller, claim, ordinal } };

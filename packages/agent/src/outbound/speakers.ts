@@ -25,6 +25,8 @@ export interface SpeakersOptions {
 export interface Speaker {
   readonly claim: SourceClaim;
   readonly owner?: Owner;
+  /** Whether it may still speak so, where more than the netmap decides that. Asked at the opening and after each change. */
+  readonly holds?: (netmap: Netmap) => boolean;
 }
 
 /** What is so of every call while netmap and agent file are the same. */

@@ -200,7 +200,10 @@ export class Sandboxes {
     const sandbox = new Sandbox({
       visitor,
       wanted,
-      side: side(speakersOf(who, netmap)),
+      // A right that is taken away ends what is open in the step that judges all flows, before the sandbox itself is refused.
+      side: side(
+        speakersOf({ ...who, holds: (current) => rights.refusal(current, wanted.service, uid) === undefined }, netmap),
+      ),
       dns,
       range,
       share: this.#share,

@@ -12,12 +12,14 @@ export interface SandboxWho {
   readonly user: string;
   /** Of its supervisor. */
   readonly pid: number;
+  /** Whether its user may still run a program so. */
+  readonly holds: (netmap: Netmap) => boolean;
 }
 
-export function speakersOf({ service, user, pid }: SandboxWho, netmap: () => Netmap): SideSpeakers {
+export function speakersOf({ service, user, pid, holds }: SandboxWho, netmap: () => Netmap): SideSpeakers {
   const claim: SourceClaim = { type: 'service', name: service };
   const owner = { ...UNKNOWN_OWNER, service, user, pid, program: 'weft run' };
-  const unknown: Speaker = { claim, owner };
+  const unknown: Speaker = { claim, owner, holds };
   // A number may have a name elsewhere, and a rule deny it; a name that no rule can say is none.
   const named = /^\d+$/.test(user) ? claim : { ...claim, user: userNameProblem(user) === undefined ? user : '' };
   return {
@@ -26,7 +28,7 @@ export function speakersOf({ service, user, pid }: SandboxWho, netmap: () => Net
       const { services, policy } = netmap();
       const called = services.get(spec.service)?.service;
       if (called === undefined || !policy.asksUser({ ...spec, service: called })) return unknown;
-      return { claim: named, owner };
+      return { claim: named, owner, holds };
     },
     same: () => Promise.resolve(true),
   };
