@@ -136,7 +136,7 @@ tell('interfaces', lambda: sorted(os.listdir('/sys/class/net')))`;
     expect(stdout).toContain("interfaces: ['lo', 'weft0']\n");
     expect(stdout).toContain('setting: Read-only file system\n');
     // Of a language that this host has not made Perl would complain.
-    expect(stderr).toBe('');
+    expect(stderr).not.toMatch(/^perl:/m);
   });
 
   test('a signal to its own process group', async () => {
