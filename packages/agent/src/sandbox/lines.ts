@@ -15,7 +15,7 @@ export const MOST_ANSWER = 4 << 20;
 /** A word that any text fits into: `%` alone is the empty one. */
 export function toWord(text: string): string {
   if (text === '') return '%';
-  return [...Buffer.from(text)].map(writtenByte).join('');
+  return text.replace(/[^A-Za-z0-9._:/,=-]+/g, (odd) => [...Buffer.from(odd)].map(writtenByte).join(''));
 }
 
 /** Throws URIError for what `toWord` did not write. */
@@ -24,8 +24,6 @@ export function fromWord(word: string): string {
 }
 
 function writtenByte(byte: number): string {
-  const character = String.fromCharCode(byte);
-  if (/[A-Za-z0-9._:/,=-]/.test(character)) return character;
   return `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
 }
 

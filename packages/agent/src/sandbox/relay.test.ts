@@ -162,6 +162,17 @@ describe.skipIf(!runs)('the relay', () => {
     await expect.poll(() => filesOf(one.pid)).toBeLessThan(before);
   });
 
+  test('hears one line of who is not greeted', async () => {
+    const { path, heard, visitors } = await relay();
+    const socket = connect(path);
+    socket.write('what\nhello 1\nask 5\n');
+    await expect.poll(() => heard).toContain('what');
+    expect(await ask(path)).toBe(GRANTED);
+    expect(heard).not.toContain('hello 1');
+    socket.destroy();
+    for (const visitor of visitors) visitor.close();
+  });
+
   test('passes an answer of any length that there is on, and goes on', async () => {
     const { path, one } = await relay();
     const { pid } = one;

@@ -152,11 +152,13 @@ export class Sandboxes {
       return undefined;
     }
     if (what === 'ask') {
-      const answer = `granted ${toWord(JSON.stringify(this.#granted(wanted)))}`;
-      if (answer.length <= MOST_ANSWER) visitor.say(answer);
+      const facts = JSON.stringify(this.#granted(wanted));
+      // As a word it is longer still; what is too long already is not made one.
+      const answer = facts.length > MOST_ANSWER ? undefined : `granted ${toWord(facts)}`;
+      if (answer !== undefined && answer.length <= MOST_ANSWER) visitor.say(answer);
       else
         refuse(
-          `the network's services do not fit into what a sandbox is told (${answer.length} bytes of ${MOST_ANSWER}); declare fewer services, or ranges of ports`,
+          `the network's services do not fit into the ${MOST_ANSWER} bytes that a sandbox is told; declare fewer services, or ranges of ports`,
         );
       return undefined;
     }

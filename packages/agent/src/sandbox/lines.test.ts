@@ -1,0 +1,14 @@
+import { expect, test } from 'vitest';
+import { fromWord, toWord } from './lines.ts';
+
+test.each([
+  ['', '%'],
+  ['redis', 'redis'],
+  ['a b', 'a%20b'],
+  ['100%', '100%25'],
+  ['\n', '%0A'],
+  ['ü€😀', '%C3%BC%E2%82%AC%F0%9F%98%80'],
+])('%j is a word of one line', (text, word) => {
+  expect(toWord(text)).toBe(word);
+  expect(fromWord(word)).toBe(text);
+});

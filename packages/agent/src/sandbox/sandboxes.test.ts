@@ -1,0 +1,99 @@
+/** Who may begin sandboxes here and how many, by the real relay; what runs in them is test/netns/sandbox.test.ts's. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { CONTROL_RANGE } from '@weft/proto';
+import { pino } from 'pino';
+import { afterEach, describe, expect, test } from 'vitest';
+import type { OpenFiles } from '../bytes/open-files.ts';
+import { ProblemBoard } from '../observe/problems.ts';
+import { PERL } from '../owner/diagnosis.ts';
+import type { Netmap, NetmapService } from '../words/netmap.ts';
+import { InsidePrograms } from './inside.ts';
+import { fromWord } from './lines.ts';
+import { SandboxRights } from './rights.ts';
+import { MOST_SANDBOXES_OF_USER, Sandboxes, type SandboxesOptions } from './sandboxes.ts';
+
+const runs = process.platform === 'linux' && existsSync(PERL);
+const HELLO = '1 mailer egress= ports=';
+
+describe.skipIf(!runs)('sandboxes of a host', () => {
+  const ends: (() => void)[] = [];
+  afterEach(() => {
+    for (const end of ends.splice(0).reverse()) end();
+  });
+
+  async function open() {
+    const folder = mkdtempSync(join(tmpdir(), 'weft-sandboxes-'));
+    chmodSync(folder, 0o755);
+    const path = join(folder, 'run.sock');
+    const end = new AbortController();
+    ends.push(() => {
+      end.abort();
+      rmSync(folder, { recursive: true, force: true });
+    });
+    const services = new Map<string, NetmapService>();
+    const mailer = { service: { name: 'mailer', kind: 'worker', ports: [] }, address: '127.80.0.7', instances: [] };
+    services.set('mailer', mailer as never);
+    const netmap = { self: { network: 'prod', host: 'front', services: ['mailer'] }, services } as unknown as Netmap;
+    // Who only asks, and who answers nothing, gets no further than to these.
+    const options: Partial<SandboxesOptions> = {
+      path,
+      hide: [],
+      range: CONTROL_RANGE,
+      netmap: () => netmap,
+      rights: new SandboxRights({
+        services: new Map([['mailer', { match: { user: 'nobody' } } as never]]),
+        uid: process.getuid?.(),
+      }),
+      inside: new InsidePrograms(),
+      serves: true,
+      entered: () => {},
+      left: () => {},
+      side: () => ({}) as never,
+      files: { usable: 1_024 } as OpenFiles,
+      problems: new ProblemBoard(pino({ enabled: false })),
+      log: pino({ enabled: false }),
+      signal: end.signal,
+    };
+    const sandboxes = new Sandboxes(options as SandboxesOptions);
+    await expect.poll(() => existsSync(path)).toBe(true);
+    return { path, sandboxes };
+  }
+
+  async function say(path: string, line: string): Promise<string> {
+    const socket = connect(path);
+    let heard = '';
+    socket.on('error', () => {});
+    socket.setEncoding('utf8').on('data', (text: string) => {
+      heard += text;
+      if (/^socket /.test(heard)) socket.destroy();
+    });
+    socket.write(`${line}\n`);
+    await new Promise((resolve) => socket.on('close', resolve));
+    return heard.startsWith('refused ') ? fromWord(heard.slice('refused '.length).trim()) : heard;
+  }
+
+  test.skipIf(process.getuid?.() !== 0)('one user runs no more than a share, and takes none of others', async () => {
+    const { path, sandboxes } = await open();
+    await expect.poll(() => say(path, `ask ${HELLO}`)).toMatch(/^granted /);
+    const many = `use Socket; my ($path, $count) = @ARGV; $) = '65534 65534'; $> = 65534; $| = 1;
+      for (1 .. $count) { socket(my $s, AF_UNIX, SOCK_STREAM, 0) or die; connect($s, pack_sockaddr_un($path)) or die; syswrite($s, "hello ${HELLO}\\n"); sysread($s, my $said, 4096); push @all, $s; print "$said" if $said =~ /^refused/ }
+      print "here\\n"; sleep 60;`;
+    const child: ChildProcess = spawn(PERL, ['-e', many, path, String(MOST_SANDBOXES_OF_USER + 1)], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    ends.push(() => child.kill('SIGKILL'));
+    let said = '';
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      said += text;
+    });
+    await expect.poll(() => said).toContain('here');
+    expect(said.match(/^refused/gm)).toHaveLength(1);
+    expect(fromWord(said.split(/[ \n]/)[1] ?? '')).toContain(`runs ${MOST_SANDBOXES_OF_USER} sandboxes`);
+    expect(sandboxes.current).toHaveLength(MOST_SANDBOXES_OF_USER);
+    expect(await say(path, `hello ${HELLO}`)).toMatch(/^socket 1 /);
+  });
+});
