@@ -1,8 +1,9 @@
 /** `weft run`: real programs that are shut in with the mesh, as an ordinary user, and what they can and cannot reach. */
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { createNamespaceLab, type Host, hostsMissing, type NamespaceLab, titled } from '../harness/host.ts';
+import { checkout, createNamespaceLab, type Host, hostsMissing, type NamespaceLab, titled } from '../harness/host.ts';
 import type { Finished, Process, StartOptions } from '../harness/process.ts';
 import { SETTLED_MS, until } from '../harness/until.ts';
 import { Agent, Control } from '../harness/weft.ts';
@@ -138,14 +139,12 @@ describe.skipIf(missing !== undefined)(titled('programs in sandboxes', missing),
   });
 
   test('answers names of the network alone, at once, to glibc and by DNS over UDP and TCP', async () => {
-    const begun = performance.now();
     expect(await shell('getent hosts redis; getent hosts example.com; echo $?')).toMatch(
       /^127\.80\.\d+\.\d+ +redis\.internal\n2\n$/,
     );
     expect(await shell('dig +short +tcp redis.internal; dig +noall +comments example.com | grep -o NXDOMAIN')).toMatch(
       /^127\.80\.\d+\.\d+\nNXDOMAIN\n$/,
     );
-    expect(performance.now() - begun).toBeLessThan(6_000);
   });
 
   test('a denied call is reset at once, and the record names the service', async () => {
@@ -312,6 +311,23 @@ net.createServer((s) => s.on('error', () => {}).end('${name} ' + s.remoteAddress
       await server.kill();
     });
 
+    test('is found among more sockets than a line to the agent holds', async () => {
+      const many = `
+import socket
+kept = [socket.create_server(('::', port), family=socket.AF_INET6) for port in range(20000, 20300)]
+server = socket.create_server(('127.0.0.1', 4001))
+print('ready', flush=True)
+while True:
+  called, _ = server.accept(); called.sendall(b'many\\n'); called.close()`;
+      const server = start(argv('inner', 'python3', '-c', many));
+      await server.output(/ready/);
+      await answers(data, /^many\n$/, 4001);
+      const [before] = await sandboxes();
+      await new Promise((resolve) => setTimeout(resolve, 1_500));
+      expect(await sandboxes()).toEqual([before]);
+      await server.kill();
+    });
+
     test('beside another of the same service takes turns with it, and leaves its calls to that', async () => {
       const [one, two] = [await serve('one', '0.0.0.0'), await serve('two', '127.0.0.1')];
       await answers(data, /^one/);
@@ -364,6 +380,28 @@ net.createServer((s) => s.on('error', () => {}).end('${name} ' + s.remoteAddress
     process.kill(pid, 'SIGINT');
     expect((await program.finished()).code).not.toBe(0);
     expect((await run('web', ['cat'], { input: 'through stdin' })).stdout).toBe('through stdin');
+  });
+
+  test('says which directory is closed to this user, where it begins and where the agent is', async () => {
+    const shut = mkdtempSync(join(tmpdir(), 'weft-shut-'));
+    try {
+      // As who has become another user there.
+      const begun = ['sh', '-c', 'cd "$0" && exec setpriv --reuid 65534 --regid 65534 --clear-groups "$@"', shut];
+      const weft = join(checkout, 'node_modules', '.bin', 'weft');
+      const asRoot = lab.startAsRoot(front, [...begun, weft, ...argv('web', 'true').slice(1)]);
+      expect(await asRoot.finished()).toMatchObject({
+        code: 1,
+        stderr: expect.stringMatching(
+          /the directory .* may not be entered by this user \(Permission denied\); begin in another/,
+        ),
+      });
+      expect(await front.run(['weft', 'run', '--service', 'web', '--data', shut, '--', 'true'])).toMatchObject({
+        code: 1,
+        stderr: expect.stringMatching(/run\.sock is closed to this user \(EACCES\).*--run-socket/),
+      });
+    } finally {
+      rmSync(shut, { recursive: true });
+    }
   });
 
   test('stops when its program does, whoever stopped that, and goes on with it', async () => {

@@ -35,8 +35,9 @@ export async function guardOn(options: GuardOptions, terminal: Terminal, signal:
   await nft.load(loadOf(wish));
   const { kept } = await askAgent(directory, { closed: wish.number }, signal);
   for (const place of wish.places) terminal.out(`closed     ${lineOf(place)}\n`);
-  if (wish.places.length === 0) terminal.out('nothing listens where others reach it past Weft; what comes is closed\n');
-  terminal.out(`${rangeLine(wish)}\n`);
+  const later = kept ? '; what comes is closed' : '';
+  if (wish.places.length === 0) terminal.out(`nothing listens where others reach it past Weft${later}\n`);
+  terminal.out(`${rangeLine(wish, 'closed')}\n`);
   if (!kept)
     terminal.err(
       `${paint(terminal, 'yellow', 'hint')}: nothing keeps it: what comes later is open, and a reload of the firewall takes it away; ` +
@@ -66,10 +67,10 @@ export async function guardOff(options: GuardOptions, terminal: Terminal, signal
   terminal.out('the guard is off\n');
 }
 
-/** `stale`: it stands, and not all of what is to be closed is. */
-type Told = 'on' | 'off' | 'missing' | 'stale' | 'of-another';
+/** `stale`: it stands, and not all of what is to be closed is. `left-over`: it stands, and nobody wishes for it. */
+type Told = 'on' | 'off' | 'missing' | 'stale' | 'left-over' | 'of-another';
 
-/** Answers with the exit code: 3 where it is off, 4 where it is on and not all is closed. */
+/** Answers with the exit code: 3 where it is off, 4 where wish and table are not the same. */
 export async function guardStatus(options: GuardOptions, terminal: Terminal, signal: AbortSignal): Promise<0 | 3 | 4> {
   const directory = options.data ?? defaultDirectory('weft', terminal.env);
   const nft = findNft();
@@ -100,10 +101,10 @@ export async function guardStatus(options: GuardOptions, terminal: Terminal, sig
     const kept = wish?.kept === true ? 'yes' : 'no: systemctl enable --now weft-guard, or weft guard keep, as root';
     terminal.out(`kept       ${kept}\ndropped    ${table?.dropped ?? 0} packets\n`);
   }
-  if (wish !== undefined && places.length > 0) {
-    const word = told === 'on' ? 'closed     ' : 'to close   ';
-    for (const place of places) terminal.out(`${word}${lineOf(place)}\n`);
-    terminal.out(`${rangeLine(wish)}\n`);
+  if (wish?.wanted === true) {
+    const word = told === 'on' ? 'closed' : 'to close';
+    for (const place of places) terminal.out(`${word.padEnd(11)}${lineOf(place)}\n`);
+    terminal.out(`${rangeLine(wish, word)}\n`);
   }
   return code;
 }
@@ -113,12 +114,13 @@ const WORDS: Readonly<Record<Told, string>> = {
   off: 'off; weft guard on closes what is exposed',
   missing: 'on, and its table is not there: weft guard on puts it back',
   stale: 'on, and its table is not as it should be: weft guard on puts it right',
+  'left-over': 'off, and its table still stands: weft guard off takes it away',
   'of-another': 'the table is of another agent of this host',
 };
 
 function toldOf(wanted: boolean, state: GuardState | undefined, there: boolean): Told {
   if (state === 'other') return 'of-another';
-  if (!wanted) return there ? 'stale' : 'off';
+  if (!wanted) return there ? 'left-over' : 'off';
   return state === 'whole' ? 'on' : state === 'absent' ? 'missing' : 'stale';
 }
 
@@ -138,6 +140,6 @@ function lineOf({ service, protocol, address, port }: ServicePlace): string {
   return printable(`${service.padEnd(12)} ${formatHostPort(address, port)}/${protocol}`);
 }
 
-function rangeLine({ range }: Wish): string {
-  return `closed     ${formatRange(range)}, to and from other hosts`;
+function rangeLine({ range }: Wish, word: string): string {
+  return `${word.padEnd(11)}${formatRange(range)}, to and from other hosts`;
 }

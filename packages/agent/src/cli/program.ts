@@ -129,7 +129,7 @@ export function build(terminal: Terminal, signal: AbortSignal, json: boolean, ex
     )
     .option(
       '--workers <N>',
-      'threads that carry flows, at most one a core; each beyond the first takes 10 to 20 MiB',
+      'threads that carry flows, at most one a core; each beyond the first takes 10 to 20 MiB, and with more than one weft run takes workers alone',
       '1',
     )
     .option(

@@ -14,27 +14,31 @@ import type { Terminal } from './terminal.ts';
 /** The first who comes finds nobody for as long as a Perl program takes to start. */
 const ANSWER_MS = 10_000;
 const AGAIN_MS = 50;
+/** A socket that nobody listens at is what an agent leaves that was killed; one that starts has another by then. */
+const LEFT_MS = 2_000;
 
 /** Path of the socket. Throws CommandError where there is none that this user may use. */
 export async function findAgent({ runSocket, data }: RunOptions, { env }: Pick<Terminal, 'env'>): Promise<string> {
   if (runSocket !== undefined) return await usable(runSocket);
   if (data !== undefined) return await usable(join(data, 'run.sock'));
   const own = join(defaultDirectory('weft', env), 'run.sock');
+  let shut: CommandError | undefined;
   for (const path of [own, SYSTEM_RUN_SOCKET]) {
-    const found = await usable(path).catch((error: unknown) => {
-      if (error instanceof CommandError && error.code === 'nothing-to-ask') return undefined;
-      throw error;
-    });
-    if (found !== undefined) return found;
+    try {
+      return await usable(path);
+    } catch (error) {
+      if (!(error instanceof CommandError) || error.code !== 'nothing-to-ask') throw error;
+      if (isSystemError(error.cause) && error.cause.code === 'EACCES') shut ??= error;
+    }
   }
-  throw noAgent(`${own} or ${SYSTEM_RUN_SOCKET}`, 'no such file, or not for this user');
+  throw shut ?? noAgent(`${own} or ${SYSTEM_RUN_SOCKET}`, 'no such file');
 }
 
 async function usable(path: string): Promise<string> {
   try {
     await access(path, constants.W_OK);
   } catch (cause) {
-    throw noAgent(path, messageOf(cause));
+    throw notUsable(path, cause);
   }
   await requireTrusted(path);
   return path;
@@ -67,6 +71,15 @@ function notTrusted(path: string, why: string): CommandError {
   );
 }
 
+function notUsable(path: string, cause: unknown): CommandError {
+  if (!isSystemError(cause) || cause.code !== 'EACCES') return noAgent(path, messageOf(cause));
+  return new CommandError(
+    'nothing-to-ask',
+    `${path} is closed to this user (EACCES), as an agent's own directory is to all but its user; have the agent listen where this user may go: weft up --run-socket PATH, weft run --run-socket PATH; or run this as the agent's user`,
+    { cause },
+  );
+}
+
 function noAgent(where: string, why: string): CommandError {
   return new CommandError(
     'nothing-to-ask',
@@ -77,6 +90,7 @@ function noAgent(where: string, why: string): CommandError {
 /** Throws CommandError with what the agent said, where it refuses. */
 export async function askForSandbox(path: string, wanted: Wanted, signal: AbortSignal): Promise<Granted> {
   const untilMs = performance.now() + ANSWER_MS;
+  let leftMs: number | undefined;
   for (;;) {
     signal.throwIfAborted();
     let cause: unknown;
@@ -89,7 +103,10 @@ export async function askForSandbox(path: string, wanted: Wanted, signal: AbortS
     }
     if (performance.now() > untilMs)
       throw noAgent(path, cause === undefined ? `it says nothing within ${ANSWER_MS / 1_000} s` : messageOf(cause));
-    if (isSystemError(cause) && cause.code === 'EACCES') throw noAgent(path, messageOf(cause));
+    if (isSystemError(cause) && cause.code === 'EACCES') throw notUsable(path, cause);
+    leftMs = isSystemError(cause) && cause.code === 'ECONNREFUSED' ? (leftMs ?? performance.now()) : undefined;
+    if (leftMs !== undefined && performance.now() - leftMs > LEFT_MS)
+      throw noAgent(path, 'nobody listens at it (ECONNREFUSED), as after an agent that was killed');
     await wait(AGAIN_MS);
   }
 }

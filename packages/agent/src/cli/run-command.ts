@@ -32,7 +32,7 @@ export async function runInSandbox(
   };
   await requireSystem();
   if (process.getuid?.() === 0) throw new CommandError('sandbox-refused', ROOT_REFUSED);
-  if (wanted.egress !== undefined) await requireFilter(terminal.env.PATH ?? '');
+  const nft = wanted.egress === undefined ? '' : requireFilter();
   const socket = await findAgent(options, terminal);
   const granted = await askForSandbox(socket, wanted, signal);
   const { kept, passed } = environmentOf(granted, wanted, terminal.env);
@@ -43,6 +43,8 @@ export async function runInSandbox(
     range,
     prefix,
     egress: wanted.egress === undefined ? '' : rulesFor(wanted.egress, granted),
+    nft,
+    ports: insidePorts(granted, wanted),
     socket,
     hello: writeWanted(wanted),
     files: await filesOfParent(),
@@ -104,6 +106,15 @@ function environmentOf(
     else kept[name] = value;
   }
   return { kept, passed };
+}
+
+/** Where its program listens for what others call, as `3000,8000-8099`. */
+function insidePorts({ ports }: Granted, { ports: moved }: Wanted): string {
+  return ports
+    .map(parsePort)
+    .map(({ first, last }) => (first === last ? String(moved.get(first) ?? first) : `${first}-${last}`))
+    .concat([...moved.values()].map(String))
+    .join(',');
 }
 
 /** How many files whoever started this may have open: Node raises its own limit, and programs take theirs from it. */

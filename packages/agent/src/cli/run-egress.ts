@@ -1,10 +1,9 @@
 /** What `weft run` is told of the way out of the mesh, and what that needs of the host. */
-import { access, constants } from 'node:fs/promises';
-import { join } from 'node:path';
 import { hostInterfaces, parseRange } from '@weft/proto';
 import { rangesAround } from '../egress/address-classes.ts';
 import { type EgressRights, MOST_OPENED, readOpened } from '../egress/rights.ts';
 import { egressRules } from '../egress/rules.ts';
+import { nftProgram } from '../guard/nft.ts';
 import type { Granted } from '../sandbox/lines.ts';
 import { LINK, SANDBOX_HOST } from '../sandbox/link.ts';
 import { CommandError, UsageError } from './errors.ts';
@@ -25,24 +24,13 @@ export function readEgress({
   return egress === true || opened.length > 0 ? { internet: egress === true, opened } : undefined;
 }
 
-/** Where root's programs are, whose folders may not be on the PATH of whoever calls. */
-const SYSTEM_FOLDERS: readonly string[] = ['/usr/sbin', '/sbin', '/usr/bin'];
-
-/** Throws CommandError where nft(8) is missing. */
-export async function requireFilter(path: string, system: readonly string[] = SYSTEM_FOLDERS): Promise<void> {
-  for (const folder of [...path.split(':'), ...system]) {
-    if (folder !== '' && (await isProgram(join(folder, 'nft')))) return;
-  }
+/** Path of nft(8), whatever the caller's PATH. Throws CommandError where it is missing. */
+export function requireFilter(folders?: readonly string[]): string {
+  const program = nftProgram(folders);
+  if (program !== undefined) return program;
   throw new CommandError(
     'no-nft',
-    `nft is neither on the PATH nor in ${system.join(', ')}, and makes the way out of a sandbox; install it: apt-get install nftables`,
-  );
-}
-
-function isProgram(path: string): Promise<boolean> {
-  return access(path, constants.X_OK).then(
-    () => true,
-    () => false,
+    'nft is missing, which makes the way out of a sandbox; install it: apt-get install nftables',
   );
 }
 

@@ -17,7 +17,7 @@ const MOST_PORTS = 64;
 /** Throws UsageError. */
 export function readServiceName(service: string): string {
   const problem = serviceNameProblem(service);
-  if (problem !== undefined) throw wrongValue('--service', problem, service);
+  if (problem !== undefined) throw new UsageError(`--service ${JSON.stringify(service)} names no service: ${problem}`);
   return service;
 }
 

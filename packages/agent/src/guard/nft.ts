@@ -5,8 +5,15 @@ import { join } from 'node:path';
 import { GuardError } from './errors.ts';
 import { type LoadedTable, readListing, TABLE } from './ruleset.ts';
 
-/** Where the system's administrators have it, whatever the path of who asks: it is run as root. */
-const FOLDERS = ['/usr/sbin', '/sbin', '/usr/local/sbin', '/usr/bin', '/bin', '/run/current-system/sw/bin'];
+/** Where the system's administrators have it, whatever the path of who asks: it is run with rights that others have not. */
+const FOLDERS: readonly string[] = [
+  '/usr/sbin',
+  '/sbin',
+  '/usr/local/sbin',
+  '/usr/bin',
+  '/bin',
+  '/run/current-system/sw/bin',
+];
 const ANSWER_MS = 10_000;
 const MOST_OUTPUT = 8 << 20;
 
@@ -19,9 +26,14 @@ export interface Nft {
   readonly program: string;
 }
 
+/** Its path; undefined where there is none. */
+export function nftProgram(folders: readonly string[] = FOLDERS): string | undefined {
+  return folders.map((folder) => join(folder, 'nft')).find(isProgram);
+}
+
 /** Throws GuardError where there is none. */
 export function findNft(folders: readonly string[] = FOLDERS): Nft {
-  const program = folders.map((folder) => join(folder, 'nft')).find(isProgram);
+  const program = nftProgram(folders);
   if (program === undefined)
     throw new GuardError(
       'guard-no-nft',

@@ -165,7 +165,7 @@ async function runMember(
       enforce: async (now) => {
         dns.answerOutside(outsideNames(options, now));
         await path.takeUp(now);
-        await sandboxes?.follow();
+        sandboxes?.follow();
       },
     });
     const seen = () => {

@@ -60,9 +60,9 @@ export function openSandboxes(parts: SandboxParts): Sandboxes | undefined {
     log,
     signal,
   });
-  // Once the steps are done. Nobody waits for it: one that is stopped (Ctrl-Z) hands over nothing, and is not to hold up the network.
+  // Once the steps are done.
   store.follow(async () => {
-    setImmediate(() => void sandboxes.follow());
+    setImmediate(() => sandboxes.follow());
   });
   return sandboxes;
 }

@@ -103,14 +103,17 @@ export class Sandboxes {
     return this.#relay.pid;
   }
 
-  /** To be called after each netmap and agent file: who may not go on is refused, the others follow. Resolves when all do. */
-  async follow(): Promise<void> {
+  /**
+   * To be called after each netmap and agent file: who may not go on is refused at once, the others follow. Nobody waits for those: one that is
+   * stopped (Ctrl-Z) hands over nothing, and is not to hold up the network or a reload.
+   */
+  follow(): void {
     const { rights, netmap } = this.#options;
     for (const sandbox of this.#running) {
       const refusal = rights.refusal(netmap(), sandbox.service, sandbox.uid);
       if (refusal !== undefined) sandbox.refuse(refusal);
     }
-    await Promise.all([...this.#running].map((sandbox) => sandbox.follow()));
+    for (const sandbox of this.#running) void sandbox.follow();
   }
 
   #arrived(visitor: Visitor): VisitorEvents {

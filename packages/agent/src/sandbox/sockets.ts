@@ -99,8 +99,3 @@ function systemFailure(errno: number): Error {
 function failed(code: string): Error {
   return Object.assign(new Error(`the sandbox gave no socket: ${code}`), { code });
 }
-
-/** Kind of the socket that listens for this protocol. */
-export function listeningKind(protocol: Protocol): 'tcp-listen' | 'udp' {
-  return protocol === 'tcp' ? 'tcp-listen' : 'udp';
-}

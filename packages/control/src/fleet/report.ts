@@ -65,7 +65,7 @@ export function acceptReport(
 /** With what others found of each place, and a problem for each service that somebody has reached. */
 export function withTries(report: Report, tries: readonly PlaceTry[]): Report {
   if (tries.length === 0 || !report.triedByPeers) return report;
-  const exposed = report.exposed.map((place) => ({ ...place, tries: tries.filter((one) => isOf(one, place)) }));
+  const exposed = report.exposed.map((place) => ({ ...place, tries: tries.filter((one) => isTryOf(one, place)) }));
   const told = report.problems.map((problem) =>
     problem.code === EXPOSED_PROBLEM ? withFilter(problem, exposed) : problem,
   );
@@ -81,7 +81,8 @@ function withFilter(problem: Problem, exposed: readonly ReportedExposure[]): Pro
   return { ...problem, message: `${problem.message}; tried from ${from}, nothing of it answers` };
 }
 
-function isOf(one: PlaceTry, { protocol, address, port }: ReportedExposure): boolean {
+/** Whether the try was of this place, as it is reported. */
+export function isTryOf(one: PlaceTry, { protocol, address, port }: ReportedExposure): boolean {
   if (one.protocol !== protocol || one.port !== port) return false;
   if (address === '0.0.0.0') return !one.address.includes(':');
   return address === '::' ? one.address.includes(':') : normalHost(one.address) === normalHost(address);

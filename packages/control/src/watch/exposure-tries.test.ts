@@ -129,3 +129,18 @@ test('what answers is a problem of the service, by its place and who reached it;
     expect(said([{ ...one, outcome }])).toBe('redis may be reached past Weft');
   expect(withTries({ ...report, triedByPeers: false }, [one])).toEqual({ ...report, triedByPeers: false });
 });
+
+test('what is told as closed is no more told as reached, though nobody is there to try it', async () => {
+  const target = live('10.0.0.5:7410', {}, wishing);
+  const one = live('10.0.0.1:7410');
+  const { tries, asked, told } = world({ target, one });
+  await tries.look();
+  expect(told.get('target')).toHaveLength(1);
+  Object.assign(one, { connected: false });
+  await tries.look();
+  expect(told.get('target')).toHaveLength(1);
+  const closed = wishing.exposed.map((each) => ({ ...each, closed: true }));
+  Object.assign(target, { report: { ...target.report, exposed: closed } });
+  await tries.look();
+  expect([told.get('target'), asked]).toEqual([[], [expect.stringContaining('one target')]]);
+});

@@ -13,6 +13,7 @@ import {
 } from '@weft/proto';
 import type { LiveAgent, LiveAgents } from '../fleet/live.ts';
 import type { PlaceTrier } from '../fleet/questions.ts';
+import { isTryOf } from '../fleet/report.ts';
 import type { NetworkState, State } from '../state/types.ts';
 
 /** Looked for so often who is to be tried. */
@@ -57,6 +58,8 @@ interface Candidate {
 export class ExposureTries {
   readonly #options: ExposureTriesOptions;
   readonly #tried = new Map<string, Tried>();
+  /** What was told of each last. */
+  readonly #found = new Map<string, readonly PlaceTry[]>();
   #timer: NodeJS.Timeout | undefined;
   #closed: boolean = false;
 
@@ -99,7 +102,8 @@ export class ExposureTries {
         await this.#try(target, places, connected);
       }
     }
-    for (const agentId of this.#tried.keys()) if (!all.has(agentId)) this.#tried.delete(agentId);
+    for (const known of [this.#tried, this.#found])
+      for (const agentId of known.keys()) if (!all.has(agentId)) known.delete(agentId);
   }
 
   #connected(network: NetworkState, fits: (live: LiveAgent) => boolean): readonly Candidate[] {
@@ -120,8 +124,11 @@ export class ExposureTries {
     const { agentId, live } = target;
     const turn = this.#tried.get(agentId)?.turn ?? 0;
     const others = connected.filter((one) => isElsewhere(one, target));
-    // Nobody is there yet: whoever comes tries.
-    if (others.length === 0) return;
+    // Nobody is there yet: whoever comes tries. What was found of a place that is told as closed since then is of no use.
+    if (others.length === 0) {
+      this.#forgetClosed(target);
+      return;
+    }
     this.#tried.set(agentId, { what: whatOf(live, places), atMs: now(), turn: turn + VANTAGES });
     const tries: PlaceTry[] = [];
     let answered = 0;
@@ -137,6 +144,16 @@ export class ExposureTries {
       }
     }
     found(agentId, tries);
+    this.#found.set(agentId, tries);
+  }
+
+  #forgetClosed({ agentId, live: { report } }: Candidate): void {
+    const before = this.#found.get(agentId) ?? [];
+    const closed = (report?.exposed ?? []).filter((place) => place.closed);
+    const left = before.filter((one) => !closed.some((place) => isTryOf(one, place)));
+    if (left.length === before.length) return;
+    this.#found.set(agentId, left);
+    this.#options.found(agentId, left);
   }
 }
 

@@ -222,8 +222,10 @@ export const env = told({
 
 export const guardStatus = told({
   state: z
-    .enum(['on', 'off', 'missing', 'stale', 'of-another'])
-    .describe('missing, stale: it is on, and its table is not there, or not as it should be'),
+    .enum(['on', 'off', 'missing', 'stale', 'left-over', 'of-another'])
+    .describe(
+      'missing, stale: it is on, and its table is not there, or not as it should be; left-over: it is off, and its table still stands',
+    ),
   kept: flag.describe('whether something follows changes and puts the table back'),
   dropped: count.describe('packets, since the table was made'),
   range: text.describe('that other hosts have no part in; empty where no agent says'),

@@ -8,14 +8,11 @@ my $CARRIED_TO = pack_sockaddr_in(1, inet_aton('127.0.0.1'));
 # New pairs of UDP at once and a second: each costs a socket and the agent's attention.
 my ($PAIRS_AT_ONCE, $PAIRS_PER_SECOND, $MOST_DATAGRAMS) = (256, 500, 64);
 
-sub nft_path { for my $folder (split(/:/, $ENV{PATH} // ''), qw(/usr/sbin /sbin /usr/bin)) { return "$folder/nft" if $folder ne '' && -x "$folder/nft" } return undef }
-
-# In the agent's namespace, before the program begins. Answers with a listening TCP socket and a UDP socket.
+# By the nft program at this path, in the agent's namespace, before the program begins. Answers with a listening TCP socket and a UDP socket.
 sub begin_egress {
-  my ($rules) = @_;
+  my ($rules, $nft) = @_;
   # Any place out there is one of ours in here, so that a socket can be at it.
   made('route to all', route(0, 254, 254, 2, attribute(4, pack('L', link_index('lo')))));
-  my $nft = nft_path() // refuse(nft => 'nft', 2);
   my $child = open(my $said, '-|') // refuse(fork => 'nft', $! + 0);
   if ($child == 0) {
     open(STDERR, '>&', \*STDOUT);

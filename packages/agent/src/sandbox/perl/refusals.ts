@@ -21,6 +21,7 @@ sub reason {
   return "this kernel has no veth interfaces ($words); load them once as root: modprobe veth" if $what eq 'veth' && ($errno == 95 || $errno == 22);
   return "parts of /proc are covered here ($words), as a container's are by default, so a new one cannot be shown without them; run the container with --security-opt systempaths=unconfined (Kubernetes: procMount: Unmasked), or run weft run on the host" if $step eq 'proc';
   return "$what cannot be written ($words): /proc/sys is read-only here, as in a container; run it with --security-opt systempaths=unconfined, or run weft run on the host" if $step eq 'write' && $what =~ m{^/proc/sys} && ($errno == 30 || $forbidden);
+  return "the directory $what may not be entered by this user ($words); begin in another" if $step eq 'directory' && $errno == 13;
   return "the directory $what is not seen in the sandbox ($words), for it lies where sockets of the host are; begin in another" if $step eq 'directory';
   return "the directory $what is of the agent, which no program in a sandbox sees; begin in another" if $step eq 'agent';
   return "$what unix sockets are bound where the program would see them, and 4096 are covered at most; end who leaves them" if $step eq 'sockets';

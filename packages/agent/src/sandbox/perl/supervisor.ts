@@ -37,7 +37,8 @@ if (($sandbox{files} // '') =~ /^\d+$/) {
 
 # Who asks is waiting for the first answer; later ones are found again without a hurry.
 my ($FIRST_MS, $AGAIN_MS, $WATCH_MS, $DIAL_MS) = (30_000, 500, 250, 5_000);
-my ($MOST_DIALS, $MOST_LISTENERS, $MOST_LINE) = (256, 256, 65_536);
+# What is said to the agent is at most as long as a line may be; what it says is longer.
+my ($MOST_DIALS, $MOST_TOLD, $MOST_LINE) = (256, 4_000, 65_536);
 
 my @passed = @SIGNALS{qw(HUP INT QUIT USR1 USR2 TERM CONT TSTP WINCH)};
 my $before = block(signal_set(@passed, $SIGNALS{CHLD}, 22)); # and SIGTTOU
@@ -55,7 +56,7 @@ defined call('unshare', 0x40000000) or refuse(unshare => 'net', $! + 0);
 my ($program_side, $agent_side) = make_networks($sandbox{range}, $sandbox{prefix}, $sandbox{egress});
 $sandbox{networks} = { program => $program_side, agent => $agent_side };
 # What the program calls out of the mesh comes to these.
-my ($streams_out, $datagrams_out) = $sandbox{egress} ? begin_egress($sandbox{egress}) : ();
+my ($streams_out, $datagrams_out) = $sandbox{egress} ? begin_egress($sandbox{egress}, $sandbox{nft}) : ();
 defined call('unshare', 0x20000000) or refuse(unshare => 'pid', $! + 0);
 socketpair(my $line, my $far, AF_UNIX, SOCK_STREAM, PF_UNSPEC) or refuse(open => 'socketpair', $! + 0);
 my $first = fork() // refuse(fork => 'process', $! + 0);
@@ -133,9 +134,19 @@ sub listeners {
       push @found, join ':', substr($table, 0, 3), lc $address, hex $port;
     }
   }
-  @found = sort @found;
-  return @found > $MOST_LISTENERS ? @found[0 .. $MOST_LISTENERS - 1] : @found;
+  # What others may call goes first, should there be more than a line holds.
+  my @ranked = sort { $a->[0] <=> $b->[0] || $a->[1] cmp $b->[1] } map { [is_declared($_ =~ /(\d+)$/) ? 0 : 1, $_] } @found;
+  my ($bytes, @told) = (0);
+  for my $each (map { $_->[1] } @ranked) {
+    $bytes += 1 + length $each;
+    last if $bytes > $MOST_TOLD;
+    push @told, $each;
+  }
+  return @told;
 }
+
+my @declared = map { /^(\d+)(?:-(\d+))?$/ ? [$1, $2 // $1] : () } split /,/, $sandbox{ports} // '';
+sub is_declared { my ($port) = @_; for (@declared) { return 1 if $port >= $_->[0] && $port <= $_->[1] } return 0 }
 
 sub look {
   my $now = join ',', listeners();
