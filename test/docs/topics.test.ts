@@ -129,6 +129,7 @@ describe('README', () => {
       'HOME',
       'NO_COLOR',
       'NOTIFY_SOCKET',
+      'PATH',
       'RUNTIME_DIRECTORY',
       'TERM',
       'WATCHDOG_PID',

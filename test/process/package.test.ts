@@ -123,6 +123,7 @@ test.skipIf(noInstall !== undefined)(
       '= unit weft-control.service',
       '= unit weft-guard.service',
       '= unit weft-range.service',
+      '= unit weft-run@.service',
       '= unit weft.service',
       '= page man1/weft-control.1.gz: .TH',
       '= page man1/weft.1.gz: .TH',
