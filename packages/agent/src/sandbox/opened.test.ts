@@ -16,3 +16,8 @@ test.each([
 ])('at %s', (_, text, host) => {
   expect(readOpened(text).get('tcp 80')).toBe(host);
 });
+
+test('datagrams go to the end of the wire where every address is listened on, for they are answered from there', () => {
+  expect(readOpened('udp:00000000:53').get('udp 53')).toBe('192.0.0.2');
+  expect(readOpened('udp:0100007f:53').get('udp 53')).toBe('127.0.0.1');
+});

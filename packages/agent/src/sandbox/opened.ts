@@ -15,7 +15,7 @@ const LOOPBACK_SIX = '00000000000000000000000001000000';
 const MAPPED = /^0000000000000000ffff0000([0-9a-f]{8})$/;
 
 /**
- * `tcp:0100007f:8080,udp:00000000:53`; `%` for none. What listens on every address is reached by 127.0.0.1, else by the one that it is on: 127.0.0.1,
+ * `tcp:0100007f:8080,udp:00000000:53`; `%` for none. What listens on every address is reached by 127.0.0.1, for datagrams by its end of the wire; else by the one that it is on: 127.0.0.1,
  * the wire's or ::1. On any other, by nobody.
  */
 export function readOpened(text: string): OpenedPorts {
@@ -24,16 +24,18 @@ export function readOpened(text: string): OpenedPorts {
     const [protocol = '', address = '', port = ''] = entry.split(':');
     if (!/^(?:tcp|udp)$/.test(protocol) || !/^\d{1,5}$/.test(port)) continue;
     const key = `${protocol} ${Number(port)}`;
-    const host = reachedBy(address);
+    const host = reachedBy(address, protocol);
     // IPv4 goes first: there callers have addresses of their own.
     if (host !== undefined && opened.get(key) !== '127.0.0.1') opened.set(key, host);
   }
   return opened;
 }
 
-function reachedBy(address: string): ServingPlace['host'] | undefined {
+function reachedBy(address: string, protocol: string): ServingPlace['host'] | undefined {
   const four = MAPPED.exec(address)?.[1] ?? address;
-  if (/^0+$/.test(address) || four === LOOPBACK) return '127.0.0.1';
+  // A socket of every address answers datagrams from the one that leads to who asked: its end of the wire.
+  if (/^0+$/.test(address)) return protocol === 'udp' ? '192.0.0.2' : '127.0.0.1';
+  if (four === LOOPBACK) return '127.0.0.1';
   if (four === WIRE) return '192.0.0.2';
   return address === LOOPBACK_SIX ? '::1' : undefined;
 }
