@@ -139,6 +139,7 @@ describe.skipIf(missing !== undefined)(titled('programs in sandboxes', missing),
   });
 
   test('answers names of the network alone, at once, to glibc and by DNS over UDP and TCP', async () => {
+    const begun = performance.now();
     expect(await shell('getent hosts redis; getent hosts example.com; echo $?')).toMatch(
       /^127\.80\.\d+\.\d+ +redis\.internal\n2\n$/,
     );
@@ -278,8 +279,7 @@ net.createServer((s) => s.on('error', () => {}).end('${name} ' + s.remoteAddress
       async (address) => {
         const server = await serve('one', address);
         await answers(data, /^one 127\.8\d\.\d+\.\d+\n$/);
-        const heard = (text: string) => /^one 127\.8\d\.\d+\.\d+ hi\n$/.test(text);
-        await until('datagrams are answered', () => ask(data), heard, SETTLED_MS);
+        expect(await ask(data)).toMatch(/^one 127\.8\d\.\d+\.\d+ hi\n$/);
         // By a program of the same host, and by one in a sandbox.
         await answers(front, /^one 127\.8\d\.\d+\.\d+\n$/);
         const web = (await shell("getent hosts web.internal | cut -d' ' -f1")).trim();

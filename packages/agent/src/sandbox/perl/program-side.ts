@@ -23,13 +23,6 @@ sub close_files {
   call('close', $_ + 0) for @open;
 }
 
-# By wait4(2), for waitpid tells nothing of one that has stopped. Answers with process and status; 0 where there is none.
-sub next_child {
-  my $status = pack('l', 0);
-  my $child = call('wait4', -1, $status, 3, 0); # WNOHANG, WUNTRACED
-  return ($child // 0, unpack('l', $status));
-}
-
 # Process 1: starts the program when it is told to, passes signals on, ends with it, and all that it left with that.
 sub be_first {
   my ($sandbox, $line, $before) = @_;
