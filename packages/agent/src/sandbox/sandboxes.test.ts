@@ -1,7 +1,6 @@
 /** Who may begin sandboxes here and how many, by the real relay; what runs in them is test/netns/sandbox.test.ts's. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { chmodSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CONTROL_RANGE } from '@weft/proto';
@@ -18,6 +17,8 @@ import { MOST_SANDBOXES_OF_USER, Sandboxes, type SandboxesOptions } from './sand
 
 const runs = process.platform === 'linux' && existsSync(PERL);
 const HELLO = '1 mailer egress= ports=';
+/** As though the agent ran as somebody of his own. */
+const AGENT_UID = 65_533;
 
 describe.skipIf(!runs)('sandboxes of a host', () => {
   const ends: (() => void)[] = [];
@@ -46,7 +47,7 @@ describe.skipIf(!runs)('sandboxes of a host', () => {
       netmap: () => netmap,
       rights: new SandboxRights({
         services: new Map([['mailer', { match: { user: 'nobody' } } as never]]),
-        uid: process.getuid?.(),
+        uid: AGENT_UID,
       }),
       inside: new InsidePrograms(),
       serves: true,
@@ -63,22 +64,22 @@ describe.skipIf(!runs)('sandboxes of a host', () => {
     return { path, sandboxes };
   }
 
-  async function say(path: string, line: string): Promise<string> {
-    const socket = connect(path);
-    let heard = '';
-    socket.on('error', () => {});
-    socket.setEncoding('utf8').on('data', (text: string) => {
-      heard += text;
-      if (/^socket /.test(heard)) socket.destroy();
+  /** The first line of the answer to another user. */
+  function say(path: string, line: string, uid = AGENT_UID): Promise<string> {
+    const asks = `use Socket; my ($path, $line, $uid) = @ARGV; $) = "$uid $uid"; $> = $uid;
+      socket(my $s, AF_UNIX, SOCK_STREAM, 0) or die; connect($s, pack_sockaddr_un($path)) or exit;
+      syswrite($s, "$line\\n"); print scalar readline $s;`;
+    return new Promise((resolve, reject) => {
+      execFile(PERL, ['-e', asks, path, line, String(uid)], (error, stdout) =>
+        error === null ? resolve(stdout.trim()) : reject(error),
+      );
     });
-    socket.write(`${line}\n`);
-    await new Promise((resolve) => socket.on('close', resolve));
-    return heard.startsWith('refused ') ? fromWord(heard.slice('refused '.length).trim()) : heard;
   }
 
   test.skipIf(process.getuid?.() !== 0)('one user runs no more than a share, and takes none of others', async () => {
     const { path, sandboxes } = await open();
     await expect.poll(() => say(path, `ask ${HELLO}`)).toMatch(/^granted /);
+    expect(await say(path, `ask ${HELLO}`, 0)).toMatch(/^refused root/);
     const many = `use Socket; my ($path, $count) = @ARGV; $) = '65534 65534'; $> = 65534; $| = 1;
       for (1 .. $count) { socket(my $s, AF_UNIX, SOCK_STREAM, 0) or die; connect($s, pack_sockaddr_un($path)) or die; syswrite($s, "hello ${HELLO}\\n"); sysread($s, my $said, 4096); push @all, $s; print "$said" if $said =~ /^refused/ }
       print "here\\n"; sleep 60;`;
