@@ -298,18 +298,19 @@ require("node:dgram").createSocket("udp4").on("message", () => console.log("hear
     await sandbox.kill();
   }, 60_000);
 
+  /** With that file in the place of the host's nft, as its user. */
+  const withNft = (file: string): Promise<Finished> => {
+    const script = `mount --bind "$2" "$(command -v nft)" && mount --bind "$0" /mnt && cd "$1/" && export PATH="/mnt/node_modules/.bin:$PATH" &&
+exec setpriv --reuid=65534 --regid=65534 --clear-groups -- weft run --service web --data agent --egress -- touch begun`;
+    const checkout = join(import.meta.dirname, '..', '..');
+    return lab.startAsRoot(box, ['unshare', '--mount', 'sh', '-c', script, checkout, box.dir, file]).finished(10_000);
+  };
+
   test('a kernel that does not take the rules is told of, before the program starts', async () => {
-    const folder = join(box.dir, 'old');
-    mkdirSync(folder);
-    writeFileSync(
-      join(folder, 'nft'),
-      '#!/bin/sh\necho "Error: Could not process rule: No such file or directory" >&2; exit 1\n',
-      {
-        mode: 0o755,
-      },
-    );
-    const script = 'cd "$HOME" && PATH="$0:$PATH" && exec weft run --service web --data agent --egress -- touch begun';
-    const { code, stderr } = await box.run(['sh', '-c', script, folder]);
+    const refuses = join(box.dir, 'refuses');
+    const said = '#!/bin/sh\necho "Error: Could not process rule: No such file or directory" >&2; exit 1\n';
+    writeFileSync(refuses, said, { mode: 0o755 });
+    const { code, stderr } = await withNft(refuses);
     expect({ code, stderr }).toEqual({
       code: 1,
       stderr: expect.stringMatching(/Could not process rule: No such file or directory\).*modprobe nft_tproxy/),
@@ -318,10 +319,7 @@ require("node:dgram").createSocket("udp4").on("message", () => console.log("hear
   }, 30_000);
 
   test('without nft it is refused before anything starts, with what to install', async () => {
-    const hidden = `mount --bind /dev/null "$(command -v nft)" && mount --bind "$0" /mnt && cd "$1/" && export PATH="/mnt/node_modules/.bin:$PATH" &&
-exec setpriv --reuid=65534 --regid=65534 --clear-groups -- weft run --service web --data agent --egress -- touch begun`;
-    const script = ['unshare', '--mount', 'sh', '-c', hidden, join(import.meta.dirname, '..', '..'), box.dir];
-    const { code, stderr } = await lab.startAsRoot(box, script).finished(10_000);
+    const { code, stderr } = await withNft('/dev/null');
     expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringMatching(/nft.*apt-get install nftables/) });
     expect(await box.run(['test', '-e', join(box.dir, 'begun')])).toMatchObject({ code: 1 });
   }, 30_000);
