@@ -14,13 +14,14 @@ const missing = await hostsMissing('redis-server', 'redis-cli');
 const CONTROL = '.local/state/weft-control';
 const AGENT = '.local/state/weft';
 
-/** Files of a step from an older version, of damage, of a restore, of a moment's writing, and of programs that took a service's port. */
+/** Files of a step from an older version, of damage, of a restore, of a moment’s writing, of programs that took a service’s port, and of a guard. */
 const SELDOM = [
   'control.db.before-N',
   'flows/NETWORK/NNNN.db-journal',
   'flows/NETWORK/NNNN.db.damaged',
   'replaced-DATE/',
   'wildcards.json',
+  'guard.json',
 ];
 
 /** A line's comment aside. */
