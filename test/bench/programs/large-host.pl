@@ -27,9 +27,11 @@ for (my $left = $sockets; $left > 0; $left -= $each) {
   $makers++;
   child(sub {
     my @all;
-    socket(my $listener, PF_INET, SOCK_STREAM, 0) && bind($listener, pack_sockaddr_in(0, INADDR_LOOPBACK)) && listen($listener, 128) or die "listen: $!\n";
+    my $listener;
+    socket($listener, PF_INET, SOCK_STREAM, 0) && bind($listener, pack_sockaddr_in(0, INADDR_LOOPBACK)) && listen($listener, 128) or die "listen: $!\n";
     for (1 .. $pairs) {
-      socket(my $one, PF_INET, SOCK_STREAM, 0) && connect($one, getsockname($listener)) && accept(my $other, $listener) or die "socket: $!\n";
+      my ($one, $other);
+      socket($one, PF_INET, SOCK_STREAM, 0) && connect($one, getsockname($listener)) && accept($other, $listener) or die "socket: $!\n";
       push @all, $one, $other;
     }
     syswrite($tell, '.');
