@@ -481,7 +481,14 @@ while True:
 
 /** Of a process, a letter as ps(1) has it. */
 function stateOf(pid: number): string {
-  return readFileSync(join('/proc', String(pid), 'stat'), 'latin1').split(') ')[1]?.[0] ?? '';
+  return statOf(pid)[0] ?? '';
+}
+
+/** From its state on (proc_pid_stat(5)): the name before it may hold anything. */
+function statOf(pid: number): readonly string[] {
+  return readFileSync(`/proc/${pid}/stat`, 'latin1')
+    .replace(/^.*\) /s, '')
+    .split(' ');
 }
 
 function descendants(pid: number): readonly number[] {
@@ -500,9 +507,7 @@ function commandOf(pid: number): string {
 /** In ticks since the machine's start: a number of a process may come again. Nothing of one that is gone, or dead and waits for its parent. */
 function startedAt(pid: number): string | undefined {
   try {
-    const [state, ...fields] = readFileSync(`/proc/${pid}/stat`, 'latin1')
-      .replace(/^.*\) /s, '')
-      .split(' ');
+    const [state, ...fields] = statOf(pid);
     return state === 'Z' ? undefined : fields[18];
   } catch {
     return undefined;

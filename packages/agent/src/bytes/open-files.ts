@@ -6,6 +6,9 @@ import { closeSync, openSync } from 'node:fs';
 import { isShortage, mostListeners, reservedFiles } from '@weft/proto';
 import { type Problems, passing } from '../words/problems.ts';
 
+/** In the record of a call that was taken only to be refused. */
+export const NO_FILE = 'this agent has no file left for another flow';
+
 export class OpenFiles {
   /** Of the whole process. Infinity where it is not known. */
   readonly limit: number;

@@ -1,5 +1,6 @@
 /** Accepts TCP connections as conduits. */
 import net from 'node:net';
+import { isShortage } from '@weft/proto';
 import { descriptorOf } from './inside/descriptor.ts';
 import { type OpenFiles, outOfFiles } from './open-files.ts';
 import type { PortSharing } from './port-sharing.ts';
@@ -25,7 +26,7 @@ export interface ListenOptions {
   readonly port: number;
   /** Undefined for a port that one thread alone listens on. */
   readonly share?: PortSharing;
-  /** The listener itself must leave some; what it accepts is for the caller to judge. */
+  /** The listener itself must leave some, and tells of it where none is left to accept with; what it accepts is for the caller to judge. */
   readonly files?: OpenFiles;
   /** Called when accepting fails later, such as for want of file descriptors; the listener goes on. */
   readonly onError?: (error: Error) => void;
@@ -106,7 +107,10 @@ function serve(
         reject(outOfFiles('listen'));
         return;
       }
-      server.on('error', (error) => onError?.(error));
+      server.on('error', (error) => {
+        if (isShortage(error)) files?.ranOut();
+        onError?.(error);
+      });
       const bound = server.address() as net.AddressInfo;
       resolve({ port: bound.port, address: bound.address, close: () => server.close() });
     });

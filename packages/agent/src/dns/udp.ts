@@ -1,8 +1,9 @@
 /** Questions over UDP. */
-import dgram from 'node:dgram';
+import type dgram from 'node:dgram';
 import { once } from 'node:events';
 import { isIPv6 } from 'node:net';
 import type { Logger } from 'pino';
+import { addressSocket } from '../bytes/address-socket.ts';
 import { datagramOutput } from '../bytes/datagram-output.ts';
 import type { Responder } from './responder.ts';
 
@@ -12,11 +13,7 @@ const RECEIVE_BUFFER_BYTES = 1 << 20;
 const UNSENT_LIMIT = 1 << 20;
 
 export async function bindUdp(host: string, port: number, logger: Logger): Promise<dgram.Socket> {
-  const socket = dgram.createSocket({
-    type: isIPv6(host) ? 'udp6' : 'udp4',
-    // Addresses here are never names; the default lookup would cost a turn of the loop at every answer.
-    lookup: (address, _options, callback) => callback(null, address, isIPv6(address) ? 6 : 4),
-  });
+  const socket = addressSocket(isIPv6(host) ? 'udp6' : 'udp4');
   try {
     // With that lookup the socket may be bound before bind() returns.
     const listening = once(socket, 'listening');

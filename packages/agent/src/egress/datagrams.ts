@@ -1,8 +1,7 @@
 /** UDP out of a sandbox: for each pair of the program's socket and a place out there one socket on either side, and one flow. */
-import { type HostPort, isShortage } from '@weft/proto';
+import type { HostPort } from '@weft/proto';
 import { Deadline } from '../bytes/deadline.ts';
 import { adoptDatagrams } from '../bytes/inside/adopt-datagrams.ts';
-import { systemWords } from '../bytes/system-words.ts';
 import { connectDatagrams, connectedDatagrams, joinDatagrams } from '../inbound/target-datagrams.ts';
 import type { HeldPairs } from './held-pairs.ts';
 import type { OutsideCalls } from './outside-calls.ts';
@@ -58,8 +57,7 @@ export async function carryDatagramsOut(
       'internet',
     );
   } catch (cause) {
-    if (isShortage(cause)) calls.files.ranOut();
-    flow.end(isShortage(cause) ? 'overloaded' : 'unreachable', systemWords(cause));
+    calls.failed(flow, cause);
     adoptDatagrams(handle)?.close();
   } finally {
     deadline.close();

@@ -1,7 +1,8 @@
 /** All that one sandbox has open outside the mesh, within bounds, and gone with it. */
-import { type HostPort, isShortage } from '@weft/proto';
+import type { HostPort } from '@weft/proto';
 import type { Logger } from 'pino';
 import { adoptDatagrams } from '../bytes/inside/adopt-datagrams.ts';
+import { NO_FILE } from '../bytes/open-files.ts';
 import { type ConduitListener, listenHandle } from '../bytes/socket-listen.ts';
 import type { Conduit } from '../words/conduit.ts';
 import { carryDatagramsOut } from './datagrams.ts';
@@ -63,14 +64,11 @@ export class Egress {
   /** Takes the sandbox's listening socket, a `net.Native` that TPROXY brings connections to. Rejects with the system's error. */
   async listen(handle: object): Promise<void> {
     const { files } = this.#calls;
-    const onError = (err: Error) => {
-      if (isShortage(err)) files.ranOut();
-      this.#log.warn({ event: 'egress-accept-failed', err }, 'accepting failed');
-    };
+    const onError = (err: Error) => this.#log.warn({ event: 'egress-accept-failed', err }, 'accepting failed');
     const listener = await listenHandle(handle, { files, onError }, (client, { descriptor }, called) => {
       const { streams } = this.#bounds;
       const full = !files.spares(descriptor)
-        ? 'this agent has no file left for another flow'
+        ? NO_FILE
         : this.#streams.size >= streams
           ? `this sandbox already has ${streams} connections out of the mesh`
           : this.#share.full();

@@ -4,12 +4,14 @@ import {
   formatHostPort,
   type HostPort,
   hostInterfaces,
+  isShortage,
   type Protocol,
   parseAddress,
 } from '@weft/proto';
 import type { Logger } from 'pino';
 import { isLocalAddress } from '../bytes/address-watch.ts';
 import type { OpenFiles } from '../bytes/open-files.ts';
+import { systemWords } from '../bytes/system-words.ts';
 import type { Flow } from '../flows/flow.ts';
 import type { Outside } from '../flows/judge.ts';
 import { type ClassedRange, rangesAround } from './address-classes.ts';
@@ -58,6 +60,14 @@ export class OutsideCalls {
       decide: () => own ?? this.#decide(protocol, called),
     };
     return this.#options.admit({ port: called.port, protocol }, outside, full);
+  }
+
+  /** Its place out there could not be reached. */
+  failed(flow: Flow, cause: unknown): void {
+    if (isShortage(cause)) this.files.ranOut();
+    const { code } = cause as NodeJS.ErrnoException;
+    const outcome = isShortage(cause) ? 'overloaded' : code === 'ECONNREFUSED' ? 'not-listening' : 'unreachable';
+    flow.end(outcome, systemWords(cause));
   }
 
   /** A socket for datagrams could not be taken over. Told once: it is so of all. */

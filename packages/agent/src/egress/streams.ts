@@ -1,10 +1,9 @@
 /** TCP out of a sandbox, to where no mesh is: one connection of the program's, one of this host's, one flow. */
-import { type HostPort, isShortage } from '@weft/proto';
+import type { HostPort } from '@weft/proto';
 import { Deadline } from '../bytes/deadline.ts';
 import { connectSocket } from '../bytes/socket.ts';
 import { splice } from '../bytes/splice.ts';
-import { systemWords } from '../bytes/system-words.ts';
-import { endingOf, type Flow } from '../flows/flow.ts';
+import { endingOf } from '../flows/flow.ts';
 import { FlowConduit } from '../flows/flow-conduit.ts';
 import { FlowCutError } from '../tunnel/errors.ts';
 import type { Conduit } from '../words/conduit.ts';
@@ -43,17 +42,10 @@ export async function carryOut(
       over();
     });
   } catch (cause) {
-    endFailed(flow, cause, calls);
+    calls.failed(flow, cause);
     client.reset();
     over();
   } finally {
     deadline.close();
   }
-}
-
-function endFailed(flow: Flow, cause: unknown, { files }: Pick<OutsideCalls, 'files'>): void {
-  if (isShortage(cause)) files.ranOut();
-  const { code } = cause as NodeJS.ErrnoException;
-  const outcome = isShortage(cause) ? 'overloaded' : code === 'ECONNREFUSED' ? 'not-listening' : 'unreachable';
-  flow.end(outcome, systemWords(cause));
 }

@@ -1,7 +1,7 @@
 /** TCP from this host's programs: one listener a declared port, one story a connection. */
-import { defined, isShortage, listenerName } from '@weft/proto';
+import { defined, listenerName } from '@weft/proto';
 import type { Logger } from 'pino';
-import type { OpenFiles } from '../bytes/open-files.ts';
+import { NO_FILE, type OpenFiles } from '../bytes/open-files.ts';
 import type { PortSharing } from '../bytes/port-sharing.ts';
 import { listenConduits, type Remote } from '../bytes/socket-listen.ts';
 import { splice } from '../bytes/splice.ts';
@@ -26,17 +26,12 @@ export interface StreamsOptions {
   readonly callers: Pick<OwnCallers, 'refuses'>;
 }
 
-/** In the record of a call that was taken only to be refused. */
-const NO_FILE = 'this agent has no file left for another flow';
-
 /** Listens on a listener. Rejects with what bind says. */
 export function bindStreams(spec: ListenerSpec, options: StreamsOptions): Promise<BoundListener> {
   const { log, share, files, callers } = options;
   const where = { host: spec.address, port: spec.port, files, ...defined({ share }) };
-  const onError = (err: Error) => {
-    if (isShortage(err)) files.ranOut();
+  const onError = (err: Error) =>
     log.warn({ event: 'accept-failed', listener: listenerName(spec), err }, 'accepting failed');
-  };
   return listenConduits({ ...where, onError }, (client, remote) => {
     if (callers.refuses(remote.address, spec)) client.reset();
     else takeStream(client, remote, spec, options);

@@ -2,11 +2,11 @@
  * Who makes the calls of this host: socket → who made it → who holds it → what that process is. Fails closed: who cannot be
  * known for sure, or is of two services, is of none. All of it asks the kernel and waits, so it has a thread of its own.
  */
-import { readdirSync, readlinkSync } from 'node:fs';
 import { type CallerSocket, type Owner, type OwnerRule, UNKNOWN_OWNER } from '../words/owner.ts';
 import { ControlGroups } from './control-groups.ts';
 import { decidedByMaker, type Fits, fitsOf, type Kin } from './fits.ts';
 import { type Held, type Holder, Holders, type Makers } from './holders.ts';
+import { ownSockets } from './own-sockets.ts';
 import { type ProcessFacts, readProcess, unitOf } from './process.ts';
 import { Servers } from './servers.ts';
 import { inSlices } from './slices.ts';
@@ -346,20 +346,11 @@ function tokenOf(sockets: readonly FoundSocket[]): string {
 
 /** The agent listens at a service's port on many addresses, and calls from none of them. */
 function withoutOwn(sockets: readonly FoundSocket[]): readonly FoundSocket[] {
-  const own = new Set<string>();
   try {
-    for (const file of readdirSync('/proc/self/fd')) own.add(linkOf(file));
+    const own = ownSockets();
+    return sockets.filter(({ inode }) => !own.has(inode));
   } catch {
     return sockets;
-  }
-  return sockets.filter(({ inode }) => !own.has(`socket:[${inode}]`));
-}
-
-function linkOf(file: string): string {
-  try {
-    return readlinkSync(`/proc/self/fd/${file}`);
-  } catch {
-    return '';
   }
 }
 

@@ -2,7 +2,6 @@
  * Which programs of services listen where others can come from: socket → who holds it → what that process is, as for callers. Done now and then, for
  * all of the host together, in a thread that ends with it.
  */
-import { readdirSync, readlinkSync } from 'node:fs';
 import type { Protocol } from '@weft/proto';
 import type { OwnerRule } from '../words/owner.ts';
 import type { ListeningProgram } from '../words/place.ts';
@@ -10,6 +9,7 @@ import { lineOf, parentsOf } from './finder.ts';
 import { decidedByMaker, type Fits, fitsOf } from './fits.ts';
 import { type Held, Holders } from './holders.ts';
 import { textAddress } from './kernel-form.ts';
+import { ownSockets } from './own-sockets.ts';
 import { type ProcessFacts, readProcess } from './process.ts';
 import { inSlices } from './slices.ts';
 import { SocketTables, type Place as TablePlace } from './socket-tables.ts';
@@ -83,18 +83,6 @@ function tell(
     for (const service of services) programs.push({ service, protocol, address: textAddress(address), port, program });
   }
   return { programs, hidden };
-}
-
-function ownSockets(): ReadonlySet<string> {
-  const own = new Set<string>();
-  for (const file of readdirSync('/proc/self/fd')) {
-    try {
-      own.add(/^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/self/fd/${file}`))?.[1] ?? '');
-    } catch {
-      // It is closed by now.
-    }
-  }
-  return own;
 }
 
 /** Of 8 or 32 hexadecimal digits in the network's order; a mapped one is IPv4's. */

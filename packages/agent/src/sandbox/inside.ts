@@ -1,12 +1,13 @@
 /** Which programs that are shut in serve what: calls go to those of one service in turn. */
 import type { Protocol } from '@weft/proto';
 import type { Deadline } from '../bytes/deadline.ts';
+import { closeHandle } from '../bytes/handle.ts';
 import { handedConduit } from '../bytes/socket.ts';
 import type { Inside } from '../inbound/inside.ts';
 import { handedDatagrams } from '../inbound/target-datagrams.ts';
 import type { Conduit, DatagramConduit } from '../words/conduit.ts';
+import type { PROGRAM_HOST } from './link.ts';
 import { socketOf } from './listeners.ts';
-import { closeHandle } from './relay.ts';
 import type { SandboxSockets, SocketWanted } from './sockets.ts';
 
 /** One that may serve. */
@@ -19,7 +20,7 @@ export interface Serving {
 
 export interface ServingPlace {
   /** As the program sees it. `::1` where it is on that alone; nobody can then be told apart by address. */
-  readonly host: '127.0.0.1' | '192.0.0.2' | '::1';
+  readonly host: '127.0.0.1' | typeof PROGRAM_HOST | '::1';
   readonly port: number;
 }
 
@@ -102,24 +103,12 @@ function dialled(kind: 'tcp' | 'udp-to', { host, port }: ServingPlace, localAddr
   return { where: 'agent', kind, host, port, from: { host: localAddress, port: 0 } };
 }
 
-function within(asked: Promise<object>, deadline: Deadline): Promise<object> {
-  return new Promise((resolve, reject) => {
-    let over = false;
-    const onEnd = (reason: Error) => {
-      over = true;
-      reject(reason);
-    };
-    deadline.onEnd(onEnd);
-    asked.then(
-      (handle) => {
-        deadline.off(onEnd);
-        if (over) closeHandle(handle);
-        else resolve(handle);
-      },
-      (cause: unknown) => {
-        deadline.off(onEnd);
-        reject(cause as Error);
-      },
-    );
-  });
+/** What comes after the deadline is closed. */
+async function within(asked: Promise<object>, deadline: Deadline): Promise<object> {
+  try {
+    return await deadline.race(asked);
+  } catch (cause) {
+    asked.then(closeHandle, () => {});
+    throw cause;
+  }
 }

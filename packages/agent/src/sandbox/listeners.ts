@@ -2,16 +2,17 @@
  * Where one sandbox's program calls services: a TCP listener for each port that any of them declares, on every address of the
  * agent's side, for only addresses of services lead there; and a socket for each place that takes datagrams.
  */
-import { createSocket, type Socket } from 'node:dgram';
+import type { Socket } from 'node:dgram';
 import { isShortage, listenerName } from '@weft/proto';
 import type { Logger } from 'pino';
+import { addressSocket } from '../bytes/address-socket.ts';
+import { closeHandle } from '../bytes/handle.ts';
 import { descriptorOf } from '../bytes/inside/descriptor.ts';
 import { type OpenFiles, outOfFiles } from '../bytes/open-files.ts';
 import { listenHandle } from '../bytes/socket-listen.ts';
 import { type ListenerSpec, listenerKey } from '../outbound/listener-spec.ts';
 import type { BoundListener } from '../outbound/listeners.ts';
 import type { OutboundSide } from '../outbound/outbound.ts';
-import { closeHandle } from './relay.ts';
 import type { SandboxSockets } from './sockets.ts';
 
 /** Of one sandbox; the share of files that listeners of the host have bounds them all. */
@@ -123,10 +124,8 @@ export class SandboxListeners {
   async #bindStreams(port: number): Promise<BoundListener> {
     const { sockets, side, files, places, log } = this.#options;
     const handle = await sockets.ask({ where: 'agent', kind: 'tcp-listen', host: '0.0.0.0', port });
-    const onError = (err: Error) => {
-      if (isShortage(err)) files.ranOut();
+    const onError = (err: Error) =>
       log.warn({ event: 'accept-failed', listener: `sandbox:${port}`, err }, 'accepting failed');
-    };
     return await listenHandle(handle, { files, onError }, (client, remote, called) => {
       const spec = places().streams.get(`${called.address}:${called.port}`);
       // Of the services at this port none has that address.
@@ -147,11 +146,7 @@ export class SandboxListeners {
 
 /** A bound one, of IPv4. Rejects with the system's error; the handle is closed then. */
 export function socketOf(handle: object): Promise<Socket> {
-  const socket = createSocket({
-    type: 'udp4',
-    // Addresses here are never names; the default lookup would cost a turn of the loop at every answer.
-    lookup: (address, _options, callback) => callback(null, address, 4),
-  });
+  const socket = addressSocket('udp4');
   return new Promise((resolve, reject) => {
     const fail = (cause: unknown) => {
       socket.off('error', fail);

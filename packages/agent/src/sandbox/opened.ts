@@ -1,5 +1,6 @@
 /** What a program in a sandbox listens on, as its supervisor reads it in the kernel's tables. */
 import type { ServingPlace } from './inside.ts';
+import { PROGRAM_HOST } from './link.ts';
 
 /** By which address each is reached; the key is such as `tcp 8080`. */
 export type OpenedPorts = ReadonlyMap<string, ServingPlace['host']>;
@@ -8,7 +9,7 @@ export const NOTHING_OPENED: OpenedPorts = new Map();
 
 /** In the kernel's order of bytes. */
 const LOOPBACK = '0100007f';
-/** 192.0.0.2, the program's end of the wire. */
+/** PROGRAM_HOST. */
 const WIRE = '020000c0';
 const LOOPBACK_SIX = '00000000000000000000000001000000';
 /** ::ffff:127.0.0.1 and its like. */
@@ -34,8 +35,8 @@ export function readOpened(text: string): OpenedPorts {
 function reachedBy(address: string, protocol: string): ServingPlace['host'] | undefined {
   const four = MAPPED.exec(address)?.[1] ?? address;
   // A socket of every address answers datagrams from the one that leads to who asked: its end of the wire.
-  if (/^0+$/.test(address)) return protocol === 'udp' ? '192.0.0.2' : '127.0.0.1';
+  if (/^0+$/.test(address)) return protocol === 'udp' ? PROGRAM_HOST : '127.0.0.1';
   if (four === LOOPBACK) return '127.0.0.1';
-  if (four === WIRE) return '192.0.0.2';
+  if (four === WIRE) return PROGRAM_HOST;
   return address === LOOPBACK_SIX ? '::1' : undefined;
 }

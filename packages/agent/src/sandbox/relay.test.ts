@@ -7,11 +7,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, describe, expect, test } from 'vitest';
+import { closeHandle } from '../bytes/handle.ts';
 import { PERL } from '../owner/diagnosis.ts';
 import { MOST_ANSWER } from './lines.ts';
 import { PLACES } from './perl/relay.ts';
 import { SYSTEM } from './perl/system.ts';
-import { closeHandle, Relay, type Visitor } from './relay.ts';
+import { Relay, type Visitor } from './relay.ts';
 
 /** Connects, says what it is told on stdin, `#N` for a line with N sockets of TCP, and tells what it hears. */
 const STRANGER = `${SYSTEM}

@@ -7,6 +7,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
 import net from 'node:net';
 import type { Logger } from 'pino';
+import { closeHandle } from '../bytes/handle.ts';
 import { PERL } from '../owner/diagnosis.ts';
 import { RELAY_PROGRAM } from './perl/relay.ts';
 
@@ -190,9 +191,4 @@ export class Relay {
     // It ends with the channel, and takes the socket's file with it.
     if (this.#child?.connected === true) this.#child.disconnect();
   }
-}
-
-/** Of what nobody takes. */
-export function closeHandle(handle: object | undefined): void {
-  (handle as { close?: () => void } | undefined)?.close?.();
 }

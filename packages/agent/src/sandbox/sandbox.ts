@@ -2,6 +2,7 @@
 import net from 'node:net';
 import { type AddressRange, messageOf, type Protocol, parseAddress } from '@weft/proto';
 import type { Logger } from 'pino';
+import { closeHandle } from '../bytes/handle.ts';
 import type { DnsServer } from '../dns/index.ts';
 import { Egress, type EgressCounts } from '../egress/egress.ts';
 import type { EgressShare } from '../egress/egress-share.ts';
@@ -12,7 +13,7 @@ import { toWord, type Wanted } from './lines.ts';
 import { SANDBOX_HOST } from './link.ts';
 import { SandboxListeners, type SandboxListenersOptions, socketOf } from './listeners.ts';
 import { NOTHING_OPENED, type OpenedPorts, readOpened } from './opened.ts';
-import { closeHandle, type Visitor, type VisitorEvents } from './relay.ts';
+import type { Visitor, VisitorEvents } from './relay.ts';
 import { isOfProtocol, SandboxSockets } from './sockets.ts';
 
 const DNS_PORT = 53;

@@ -1,6 +1,7 @@
 /** All programs of this host that are shut in with the mesh: who may begin one, and what each is given of the netmap of now. */
 import { type AddressRange, formatPortRange, formatRange } from '@weft/proto';
 import type { Logger } from 'pino';
+import { closeHandle } from '../bytes/handle.ts';
 import type { OpenFiles } from '../bytes/open-files.ts';
 import type { DnsServer } from '../dns/index.ts';
 import type { EgressCounts } from '../egress/egress.ts';
@@ -12,7 +13,7 @@ import { type Problems, passing } from '../words/problems.ts';
 import type { InsidePrograms } from './inside.ts';
 import { type Granted, MOST_ANSWER, readWanted, toWord, type Wanted } from './lines.ts';
 import { SandboxPlaces } from './listeners.ts';
-import { closeHandle, Relay, type Visitor, type VisitorEvents } from './relay.ts';
+import { Relay, type Visitor, type VisitorEvents } from './relay.ts';
 import type { SandboxRights } from './rights.ts';
 import { Sandbox } from './sandbox.ts';
 import { speakersOf } from './speakers.ts';

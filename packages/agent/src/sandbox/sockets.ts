@@ -1,7 +1,8 @@
 /** Sockets of a sandbox's two network namespaces, which only who lives there can make: asked for one by one. */
 import { getSystemErrorMessage, getSystemErrorName } from 'node:util';
 import type { Protocol } from '@weft/proto';
-import { closeHandle, type Visitor } from './relay.ts';
+import { closeHandle } from '../bytes/handle.ts';
+import type { Visitor } from './relay.ts';
 
 /**
  * `agent` has nothing but this agent's own sockets; `program` is where the program is. A stream that is dialled comes

@@ -1,5 +1,6 @@
 /** A UDP socket of another process, connected there: node:dgram takes its handle, and does not know that it is connected. */
 import dgram from 'node:dgram';
+import { closeHandle } from '../handle.ts';
 import { isInsideKnown } from './known.ts';
 
 /** What node:dgram has of a connected socket. */
@@ -17,7 +18,7 @@ export function adoptDatagrams(handle: object): dgram.Socket | undefined {
   socket.on('error', () => undefined);
   socket.close();
   // Where it was not taken over it is still open.
-  (handle as { close?: () => void }).close?.();
+  closeHandle(handle);
   return undefined;
 }
 

@@ -16,7 +16,7 @@ import type { SandboxStatus } from '../../sandbox/sandboxes.ts';
 import { AREAS, type Finding, RESULTS } from '../check/finding.ts';
 import { ended } from './flows.ts';
 import { bytes, count, flag, list, port, ports, revision, spanUs, text, texts, timeMs, told } from './form.ts';
-import { peer, problems } from './members.ts';
+import { exposedPlace, peer, problems } from './members.ts';
 
 const instance = told({
   service: text,
@@ -119,11 +119,7 @@ const agent = told({
   problems,
   exposed: list(
     told({
-      service: text,
-      protocol: z.enum(PROTOCOLS),
-      address: text.describe('0.0.0.0 for all of IPv4, :: for all of IPv6'),
-      port,
-      program: text.describe('that listens beside the targets; empty at a target, and where it may not be seen'),
+      ...exposedPlace,
       closed: flag.describe('whether the guard closes it'),
     } satisfies Record<keyof ExposedPlace, z.ZodType>),
   )

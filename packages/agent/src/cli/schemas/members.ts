@@ -35,6 +35,15 @@ import {
 } from './form.ts';
 import { changes } from './mesh.ts';
 
+/** What the agent and control tell alike of an exposed place; each says of itself whose guard closes it. */
+export const exposedPlace = {
+  service: text,
+  protocol: z.enum(PROTOCOLS),
+  address: text.describe('0.0.0.0 for all of IPv4, :: for all of IPv6'),
+  port,
+  program: text.describe('that listens beside the targets; empty at a target, and where it may not be seen'),
+} as const;
+
 const roles = list(z.enum([...AGENT_ROLE_WORDS]));
 const tokenId = text.describe('identifier of a token, which is no secret');
 
@@ -224,11 +233,7 @@ export const agents = told({
         othersAsHost: flag.describe('whether a program that is known to be of no service there speaks as the host'),
         exposed: list(
           told({
-            service: text,
-            protocol: z.enum(PROTOCOLS),
-            address: text.describe('0.0.0.0 for all of IPv4, :: for all of IPv6'),
-            port,
-            program: text.describe('that listens beside the targets; empty at a target, and where it may not be seen'),
+            ...exposedPlace,
             closed: flag.describe('whether the guard there closes it'),
             tries: list(
               told({

@@ -3,12 +3,11 @@
  * 64 bytes costs several times the AEAD itself. Constant in time on every machine. docs/decisions/0048-small-records.md has the figures.
  */
 import type { Sodium } from 'libsodium';
+import { KEY_LENGTH, TAG_LENGTH } from './cipher.ts';
 
 /** Plaintext bytes up to which a record or a packet is small. Both ends go by the length alone: it is part of the protocol. */
 export const SMALL_LIMIT = 1024;
 
-const KEY_LENGTH = 32;
-const TAG_LENGTH = 16;
 const ADDITIONAL_LIMIT = 16;
 /** Where things lie in the one block of WebAssembly's memory that is ours; the key is at its start. */
 const NONCE_AT = 32;

@@ -112,8 +112,7 @@ export class RecordSealer {
     try {
       return this.#state.startSeal(header, length);
     } catch (cause) {
-      if (!(cause instanceof CipherError)) throw cause;
-      throw new RecordError('exhausted', 'this key has sealed all it may', { cause });
+      throw exhausted(cause, 'sealed');
     }
   }
 }
@@ -123,9 +122,14 @@ function next(state: CipherState, done: 'sealed' | 'opened'): number {
   try {
     return state.takeCounter();
   } catch (cause) {
-    if (!(cause instanceof CipherError)) throw cause;
-    throw new RecordError('exhausted', `this key has ${done} all it may`, { cause });
+    throw exhausted(cause, done);
   }
+}
+
+/** What the cipher says when its key may do no more, in the words of records; anything else as it is. */
+function exhausted(cause: unknown, done: 'sealed' | 'opened'): unknown {
+  if (!(cause instanceof CipherError)) return cause;
+  return new RecordError('exhausted', `this key has ${done} all it may`, { cause });
 }
 
 /** Copies the pieces one behind the other, so that the AEAD is called once: a call costs more than copying a small piece. */
@@ -291,8 +295,7 @@ export class RecordOpener {
     try {
       return this.#state.startOpen(this.#header, length);
     } catch (cause) {
-      if (!(cause instanceof CipherError)) throw cause;
-      throw new RecordError('exhausted', 'this key has opened all it may', { cause });
+      throw exhausted(cause, 'opened');
     }
   }
 }
