@@ -1,4 +1,4 @@
-/** One stream to control, from its challenge to its end: hello, deltas and acknowledgements, reports, flows, traces. */
+/** One stream to control, from its challenge to its end: hello, deltas and acknowledgements, reports, flows. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ClientDuplexStream } from '@grpc/grpc-js';
 import {
@@ -8,12 +8,8 @@ import {
   defined,
   messageOf,
   type NetmapDelta,
-  type OpenFlows,
-  type OpenFlowsQuestion,
-  type PlaceOutcome,
   type Report,
   type Telemetry,
-  type TriedPlace,
   UNSAID_CAPABILITY,
 } from '@weft/proto';
 import {
@@ -21,23 +17,18 @@ import {
   helloMessage,
   inventoryToWire,
   itemDigest,
-  openFlowsQuestionFromWire,
-  openFlowsToWire,
-  outcomesToWire,
   type pb,
   type ReceivedDelta,
   reportToWire,
   sentence,
   telemetryToWire,
-  triedPlacesFromWire,
 } from '@weft/proto/wire';
-import type { Logger } from 'pino';
 import nacl from 'tweetnacl';
-import { Deadline } from '../bytes/deadline.ts';
 import type { AgentKeys, Membership } from '../member/identity.ts';
 import type { NetmapKeeper } from '../member/persist.ts';
 import type { Applied, NetmapStore } from '../netmap/store.ts';
 import { type FlowBatches, FlowSender } from './flow-sender.ts';
+import { type QuestionParts, Questions } from './questions.ts';
 import type { ReportSender } from './report-sender.ts';
 import type { ControlStreamEnd, Held } from './retry.ts';
 
@@ -51,26 +42,16 @@ export interface TelemetrySource {
   pauseMs(): number;
 }
 
-export interface ControlStreamParts {
+export interface ControlStreamParts extends QuestionParts {
   readonly keys: AgentKeys;
   readonly membership: Membership;
   readonly store: NetmapStore;
   readonly reporter: ReportSender;
   readonly flows: FlowBatches;
   readonly telemetry: TelemetrySource;
-  /** Round-trip time to a peer in microseconds; throws when it cannot be reached. */
-  readonly trace: (agentId: string, deadline: Deadline) => Promise<number>;
-  readonly openFlows: (asked: OpenFlowsQuestion) => Promise<OpenFlows>;
-  /** Whether places of a peer answer, in their order. Never rejects. */
-  readonly tryPlaces: (
-    agentId: string,
-    places: readonly TriedPlace[],
-    signal: AbortSignal,
-  ) => Promise<readonly PlaceOutcome[]>;
   /** Random bytes that name this run of the agent. */
   readonly run: Uint8Array;
   readonly version: string;
-  readonly logger: Logger;
   readonly keeper: Pick<NetmapKeeper, 'holds' | 'recovered'>;
   /** Control tells at which address it sees this agent; empty when it does not know. */
   readonly seen: (observedHost: string) => void;
@@ -84,15 +65,8 @@ export type ControlStream = ClientDuplexStream<pb.Outgoing<pb.AgentMessage>, pb.
 const CHALLENGE_TIMEOUT_MS = 10_000;
 /** For the last flows, once the agent stops. */
 const STOP_TIMEOUT_MS = 500;
-/** Shorter than the 3 s that control waits for an answer, so that it hears why. */
-const TRACE_TIMEOUT_MS = 2_500;
 /** Whatever control says: an agent that is never heard again cannot be told that all is well. */
 const MOST_HELD_MS = 3_600_000;
-/** Traces at once; a control that asks more is answered so. */
-const MAX_TRACES = 64;
-/** Questions about open flows that wait for their turn. */
-const MAX_LISTINGS = 16;
-
 /**
  * Runs the stream to its end, which the signal asks for: then the flows that are left are sent and the stream is closed in
  * order. Never rejects: how it ended is the answer.
@@ -129,10 +103,7 @@ class Session {
   /** Resolves when flows that control has not are back in the queue. */
   #flowsTold: Promise<void> = Promise.resolve();
   #telling: Promise<void> = Promise.resolve();
-  #traces = 0;
-  #listings = 0;
-  #trying: boolean = false;
-  #listing: Promise<void> = Promise.resolve();
+  readonly #questions: Questions;
 
   constructor(
     stream: ControlStream,
@@ -144,6 +115,11 @@ class Session {
     this.#parts = parts;
     this.#stop = stop;
     this.#resolve = resolve;
+    const outlet = {
+      write: (message: pb.Outgoing<pb.AgentMessage>) => this.#write(message),
+      writeAndWait: (message: pb.Outgoing<pb.AgentMessage>) => this.#writeAndWait(message),
+    };
+    this.#questions = new Questions(parts, outlet, this.#over.signal);
     this.#challengeTimer = setTimeout(
       () => this.#lost(new Error(`control sent no challenge within ${CHALLENGE_TIMEOUT_MS / 1_000} s`)),
       CHALLENGE_TIMEOUT_MS,
@@ -178,9 +154,9 @@ class Session {
     else if (message.delta) this.#apply(message.delta);
     else if (message.revoked) this.#end({ type: 'revoked', reason: message.revoked.reason });
     else if (message.held) this.#end(heldOf(message.held));
-    else if (message.trace) void this.#trace(message.trace);
-    else if (message.openFlows) this.#openFlows(message.openFlows);
-    else if (message.tryPlaces) this.#tryPlaces(message.tryPlaces);
+    else if (message.trace) void this.#questions.trace(message.trace);
+    else if (message.openFlows) this.#questions.openFlows(message.openFlows);
+    else if (message.tryPlaces) this.#questions.tryPlaces(message.tryPlaces);
     else if (message.flowsTaken) this.#flowSender?.taken(message.flowsTaken.sequence);
     // Anything else is from a newer control, and not for this agent.
   }
@@ -356,64 +332,6 @@ class Session {
       if (!sent) source.giveBack(telemetry);
     });
     return this.#telling;
-  }
-
-  async #trace({ id, agentId }: pb.TraceRequest): Promise<void> {
-    if (this.#traces >= MAX_TRACES) {
-      this.#write({ trace: { id, reachable: false, roundTripUs: 0, detail: 'this agent is busy with other traces' } });
-      return;
-    }
-    this.#traces += 1;
-    const deadline = new Deadline(TRACE_TIMEOUT_MS);
-    const stop = () => deadline.end(new Error('the stream to control ended'));
-    this.#over.signal.addEventListener('abort', stop, { once: true });
-    try {
-      const roundTripUs = Math.max(1, Math.round(await this.#parts.trace(agentId, deadline)));
-      this.#write({ trace: { id, reachable: true, roundTripUs, detail: '' } });
-    } catch (error) {
-      this.#write({ trace: { id, reachable: false, roundTripUs: 0, detail: sentence(messageOf(error)) } });
-    } finally {
-      deadline.close();
-      this.#over.signal.removeEventListener('abort', stop);
-      this.#traces -= 1;
-    }
-  }
-
-  /** One at a time, in their order; of a control that asks on and on, those beyond a few are not answered. */
-  #openFlows(asked: pb.OpenFlowsRequest): void {
-    if (this.#listings >= MAX_LISTINGS) return;
-    this.#listings += 1;
-    this.#listing = this.#listing.then(async () => {
-      try {
-        if (this.#over.signal.aborted) return;
-        const open = await this.#parts.openFlows(openFlowsQuestionFromWire(asked));
-        await this.#writeAndWait({ openFlows: openFlowsToWire(asked.id, open) });
-      } catch (err) {
-        // A question that cannot be read is a newer control's, and control names who does not answer.
-        this.#parts.logger.warn({ event: 'open-flows-not-told', err }, 'open flows could not be told');
-      } finally {
-        this.#listings -= 1;
-      }
-    });
-  }
-
-  /** One question at a time; of a control that asks on and on, the others are not answered. */
-  #tryPlaces(asked: pb.TryPlacesRequest): void {
-    if (this.#trying) return;
-    this.#trying = true;
-    const { tryPlaces, logger } = this.#parts;
-    const answer = async () => {
-      const places = triedPlacesFromWire(asked);
-      logger.info({ event: 'places-tried', agent: asked.agentId, places: places.length }, 'trying places of a peer');
-      const outcomes = await tryPlaces(asked.agentId, places, this.#over.signal);
-      this.#write({ tryPlaces: outcomesToWire(asked.id, outcomes) });
-    };
-    answer()
-      // A question that cannot be read is a newer control's.
-      .catch((err: unknown) => logger.warn({ event: 'places-not-tried', err }, 'places of a peer could not be tried'))
-      .finally(() => {
-        this.#trying = false;
-      });
   }
 
   /** Small messages of bounded number: acks and reports replace each other, traces are counted. */

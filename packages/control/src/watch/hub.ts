@@ -30,6 +30,7 @@ import { type AgentCall, AgentStream, type AgentStreamEvents, type Proved } from
 import { type Authenticated, authenticate, ended, held, type Refusal } from './authenticate.ts';
 import { Distributor } from './distributor.ts';
 import { DuelReferee } from './duels.ts';
+import { Entering } from './entering.ts';
 import { Feed, type Standing } from './feed.ts';
 import { acceptFlows } from './flow-intake.ts';
 import { NewestGate } from './newest-gate.ts';
@@ -94,9 +95,6 @@ const RENAMED: Refusal = {
 const REPLACED: Refusal = { code: status.ABORTED, details: 'replaced by a newer stream of this agent' };
 const NOT_NOW = 'control serves no agent for now: an operator has to see to its data';
 
-/** Addresses from which one agent's streams may be on their way in at once. */
-const MOST_ENTERING = 8;
-
 export class Hub implements PathTracer, OpenFlowsAsker, PlaceTrier {
   /** How agents fare, by what they say here. */
   readonly fleet: Fleet;
@@ -111,8 +109,7 @@ export class Hub implements PathTracer, OpenFlowsAsker, PlaceTrier {
   readonly #sessions = new Set<AgentStream>();
   /** Agents connected now, by network and agent id. */
   readonly #members = new Map<string, Map<string, ConnectedMember>>();
-  /** Streams that proved whose they are and have not said yet how they stand, by agent id: one each, for each keeps a connection. */
-  readonly #entering = new Map<string, Map<string, AgentStream>>();
+  readonly #entering = new Entering();
   readonly #unsubscribe: () => void;
   #closed: boolean = false;
 
@@ -239,34 +236,14 @@ export class Hub implements PathTracer, OpenFlowsAsker, PlaceTrier {
       }
       return who;
     }
-    this.#enter(who.agent.id, session);
+    this.#entering.add(who.agent.id, session)?.end(REPLACED);
     return who;
-  }
-
-  /** One from each address, so that who has a copy of the keys shuts out nobody at another by coming again and again. */
-  #enter(agentId: string, session: AgentStream): void {
-    const entering = entryOf(this.#entering, agentId, () => new Map());
-    const home = observedHost(session.peer);
-    const [oldest] = entering.keys();
-    const gives = entering.has(home) || entering.size < MOST_ENTERING ? home : (oldest ?? home);
-    const replaced = entering.get(gives);
-    entering.delete(gives);
-    entering.set(home, session);
-    replaced?.end(REPLACED);
-  }
-
-  #left(session: AgentStream): void {
-    for (const [agentId, entering] of this.#entering) {
-      for (const [home, other] of entering) if (other === session) entering.delete(home);
-      if (entering.size === 0) this.#entering.delete(agentId);
-    }
   }
 
   /** An agent that has a place already comes back to it. */
   #refuseBeyond(agentId: string): Refusal | undefined {
     if (this.#member(agentId) !== undefined || this.#entering.has(agentId)) return undefined;
-    let places = 0;
-    for (const entering of this.#entering.values()) places += entering.size;
+    let places = this.#entering.size;
     for (const members of this.#members.values()) places += members.size;
     const { mostAgents } = this.#options;
     if (places < mostAgents) return undefined;
@@ -313,7 +290,7 @@ export class Hub implements PathTracer, OpenFlowsAsker, PlaceTrier {
     const { id, network, host } = agent;
     const { timeline, receipts } = this.#options;
     const older = this.#member(id);
-    this.#entering.get(id)?.delete(observedHost(session.peer));
+    this.#entering.took(id, session);
     const feed = new Feed(
       {
         timeline,
@@ -350,7 +327,7 @@ export class Hub implements PathTracer, OpenFlowsAsker, PlaceTrier {
 
   #ended(session: AgentStream): void {
     this.#sessions.delete(session);
-    this.#left(session);
+    this.#entering.drop(session);
     const { agentId } = session;
     if (agentId === undefined) return;
     for (const [network, members] of this.#members) {
