@@ -202,11 +202,17 @@ test('more idle connections of one peer than a host has files are refused there,
     SETTLED_MS,
   );
   expect(JSON.parse(records[0] ?? '')).toMatchObject({ outcome: 'overloaded', service: 'echo' });
-  const { services }: { services: { service: { name: string }; instances: { healthy: boolean }[] }[] } = JSON.parse(
-    await control.ok('services', '--json'),
+  await until(
+    'both instances are healthy, also the one that is full',
+    async () => {
+      const { services }: { services: { service: { name: string }; instances: { healthy: boolean }[] }[] } = JSON.parse(
+        await control.ok('services', '--json'),
+      );
+      return services.find(({ service }) => service.name === 'echo')?.instances.map(({ healthy }) => healthy);
+    },
+    (healthy) => healthy?.length === 2 && healthy.every(Boolean),
+    SETTLED_MS,
   );
-  const echo = services.find(({ service }) => service.name === 'echo');
-  expect(echo?.instances.map(({ healthy }) => healthy)).toEqual([true, true]);
   for (const socket of held) socket.destroy();
   await echoes(front);
   await shortOf(data, 'agent', false);
@@ -283,14 +289,14 @@ test('connections beyond a gateway’s files leave it all that it does, and are 
   {
     using crowd = new Crowd(door, 150, words(page));
     await crowd.came;
+    // Each that is served takes one of the places that the crowd has left, and puts out one that sits there and asks nothing.
+    await until('one too many', ask, ({ members }) => /^HTTP\/1.1 503 /.test(members[0]?.said ?? ''), SETTLED_MS);
     await until(
       'who is not served is closed',
       () => crowd.members.filter(({ said, gone }) => said === '' && !gone).length,
       // A place in eight is for newcomers.
       (waiting) => waiting <= 4,
     );
-    // Each that is served takes one of the places that the crowd has left.
-    await until('one too many', ask, ({ members }) => /^HTTP\/1.1 503 /.test(members[0]?.said ?? ''), SETTLED_MS);
     const told = await status(gate);
     expect(told).toMatchObject({ state: 'connected', problems: [{ code: 'too-many-clients', subject: 'gateway' }] });
     await echoes(gate);
