@@ -1,8 +1,11 @@
-/** `weft run`: ways out of a sandbox, tried by real programs as an ordinary user. Each is closed, however the sandbox was begun. */
+/**
+ * `weft run`: ways out of a sandbox, tried by real programs as an ordinary user. Each is closed, however the sandbox was begun. And
+ * hosts that forbid one, which say so in full before anything starts.
+ */
 import { chownSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { createNamespaceLab, type Host, hostsMissing, type NamespaceLab, titled } from '../harness/host.ts';
+import { checkout, createNamespaceLab, type Host, hostsMissing, type NamespaceLab, titled } from '../harness/host.ts';
 import type { Finished } from '../harness/process.ts';
 import { Agent, Control } from '../harness/weft.ts';
 
@@ -167,5 +170,100 @@ tell('named', lambda: os.ttyname(0))`;
       ...['/usr/bin/python3', '-c', 'import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)', ...command],
     ]);
     expect(stdout.replaceAll('\r', '')).toBe(`${'typed: Operation not permitted\n'.repeat(3)}named: '/dev/console'\n`);
+  });
+
+  describe('where a host forbids it', () => {
+    const filtered = `/usr/bin/perl ${join(checkout, 'test', 'fixtures', 'forbid.pl')}`;
+    const [unshare, mount] = process.arch === 'arm64' ? [97, 40] : [272, 165];
+    const NEW_NET = '40000000';
+    const setting = (key: string, value: string) =>
+      `mount -t tmpfs tmpfs /proc/sys/kernel; echo ${value} > /proc/sys/kernel/${key}`;
+    /** In a user namespace that root made, whose limits are its own. */
+    const limited = (key: string) => ({
+      // Held as long as the command has the other end of what is read.
+      prepare: `rm -f hold; mkfifo hold; unshare --user cat < hold > /dev/null 2>&1 & held=$!
+until exec 9> hold; do sleep 0.05; done
+until [ "$(readlink /proc/$held/ns/user)" != "$(readlink /proc/self/ns/user)" ]; do sleep 0.05; done
+for map in uid_map gid_map; do echo 0 0 65536 > /proc/$held/$map; done
+nsenter --user --target $held sh -c 'echo 0 > /proc/sys/user/${key}'`,
+      through: 'nsenter --user --target $held --setuid 0 --setgid 0',
+    });
+    const elsewhere =
+      '(docker run --security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt systempaths=unconfined), let the unit (no RestrictNamespaces= and SystemCallFilter=), or run weft run on the host';
+    const apparmor =
+      'kernel.apparmor_restrict_unprivileged_userns is 1 (Ubuntu 24.04 and later), which takes the rights in a user namespace from programs without a profile; set it: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0, or give /usr/bin/perl an AppArmor profile with "userns,"';
+    const none = (sort: string) =>
+      `user.max_${sort}_namespaces is 0, so nobody may make such a namespace; set it: sysctl -w user.max_${sort}_namespaces=10000`;
+    const covered =
+      "parts of /proc are covered here (Operation not permitted), as a container's are by default, so a new one cannot be shown without them; run the container with --security-opt systempaths=unconfined (Kubernetes: procMount: Unmasked), or run weft run on the host";
+    const filter = (call: string) =>
+      `a filter of system calls forbids it (${call}: Operation not permitted), as a container's does by default; let the container make namespaces ${elsewhere}`;
+
+    /** What root does to the host before, and what the user is run through. */
+    const hosts: Record<string, { prepare?: string; through?: string; says: string }> = {
+      'user.max_user_namespaces': { ...limited('max_user_namespaces'), says: none('user') },
+      'user.max_net_namespaces': { ...limited('max_net_namespaces'), says: none('net') },
+      'user.max_mnt_namespaces': { ...limited('max_mnt_namespaces'), says: none('mnt') },
+      // Debian's kernel answers so.
+      'kernel.unprivileged_userns_clone': {
+        prepare: setting('unprivileged_userns_clone', '0'),
+        through: `${filtered} ${unshare} --`,
+        says: 'kernel.unprivileged_userns_clone is 0, which lets root alone make user namespaces; set it: sysctl -w kernel.unprivileged_userns_clone=1',
+      },
+      // Ubuntu's makes the namespace, and then lets it be nobody's: the file cannot be written. It stays where it is when this becomes the supervisor.
+      'kernel.apparmor_restrict_unprivileged_userns': {
+        prepare: `${setting('apparmor_restrict_unprivileged_userns', '1')}; mount --bind /etc/hostname /proc/$$/setgroups`,
+        says: apparmor,
+      },
+      'the same, told later': {
+        prepare: setting('apparmor_restrict_unprivileged_userns', '1'),
+        through: `${filtered} ${unshare}:${NEW_NET} --`,
+        says: apparmor,
+      },
+      'a filter of system calls': { through: `${filtered} ${unshare} --`, says: filter('unshare of a user namespace') },
+      'a filter of one sort': {
+        through: `${filtered} ${unshare}:${NEW_NET} --`,
+        says: filter('unshare of a net namespace'),
+      },
+      'a filter of mounts': { through: `${filtered} ${mount} --`, says: filter('mount of /') },
+      'a chroot': {
+        prepare: 'mkdir -p root; mount --rbind / root',
+        through: 'chroot root env --chdir="$PWD"',
+        says: "no namespace may be made in a chroot (unshare of a user namespace: Operation not permitted), or by a policy of SELinux or AppArmor, which the kernel's log names (dmesg); run weft run outside of the chroot, or have the policy permit it to /usr/bin/perl",
+      },
+      // As container runtimes do.
+      'parts of /proc that are covered': {
+        prepare: 'mount --bind /dev/null /proc/interrupts; mount -t tmpfs tmpfs /proc/irq',
+        says: covered,
+      },
+      'a /proc/sys that is read-only': {
+        prepare: 'mount --bind /proc/sys /proc/sys; mount -o remount,bind,ro /proc/sys',
+        says: '/proc/sys/net/ipv6/conf/weft0/disable_ipv6 cannot be written (Read-only file system): /proc/sys is read-only here, as in a container; run it with --security-opt systempaths=unconfined (a unit: without ProtectKernelTunables=), or run weft run on the host',
+      },
+    };
+
+    test.each(Object.entries(hosts))('%s', async (_, { prepare = ':', through = '', says }) => {
+      expect(await forbidden(prepare, through)).toEqual({
+        ...{ code: 1, stdout: '' },
+        stderr: `weft: cannot make the sandbox: ${says}\n`,
+      });
+    });
+
+    test('no Perl', async () => {
+      expect(await forbidden('mount --bind /dev/null /usr/bin/perl', '')).toEqual({
+        ...{ code: 1, stdout: '' },
+        stderr: expect.stringMatching(
+          /^weft: \/usr\/bin\/perl is missing, .*; install it: apt-get install perl-base\n$/,
+        ),
+      });
+    });
+
+    /** As the user of hosts, on one that root has made so. */
+    const forbidden = (prepare: string, through: string): Promise<Finished> => {
+      const script = `mount --bind "$0" /mnt; cd "$1"; export PATH="/mnt/node_modules/.bin:$PATH"; set -e
+${prepare}
+exec ${through} setpriv --reuid=65534 --regid=65534 --clear-groups -- weft run --service web --data "$1/agent" -- echo begun`;
+      return lab.startAsRoot(front, ['unshare', '--mount', 'sh', '-c', script, checkout, front.dir]).finished();
+    };
   });
 });
