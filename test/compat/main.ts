@@ -66,10 +66,15 @@ async function run(folders: Readonly<Record<Version, string>>): Promise<void> {
   for (const order of ORDERS) {
     say(`\n${order.name}`);
     await using world = await World.start(folders, order.from);
-    await world.check(`all ${order.from}`);
-    for (const [part, version] of order.steps) {
-      await world.change(part, version);
-      await world.check(`${part} is ${version}`);
+    try {
+      await world.check(`all ${order.from}`);
+      for (const [part, version] of order.steps) {
+        await world.change(part, version);
+        await world.check(`${part} is ${version}`);
+      }
+    } catch (error) {
+      say(world.said());
+      throw error;
     }
   }
   say('\nall of it held');

@@ -17,6 +17,8 @@ type Part = 'control' | 'data' | 'front' | 'keeper' | 'talker';
 const STARTED_MS = 20_000;
 /** Records are sent at once, and kept within a second. */
 const RECORDED_MS = 8_000;
+/** Of each part, where something fails. */
+const SAID_LINES = 60;
 
 interface Running {
   readonly argv: readonly string[];
@@ -95,6 +97,15 @@ export class World implements AsyncDisposable {
     const agents = listed<{ host: string; capability?: number }>(await this.weft('agents', '--json'), 'agents');
     const told = agents.map(({ host, capability }) => `${host} ${capability ?? 'says none'}`).join(', ');
     process.stdout.write(`  ok: ${what}: flows, datagrams, apply, cut, records, joins; capabilities: ${told}\n`);
+  }
+
+  /** What each part wrote last, for whoever looks into a failure: the newest lines of the version that runs now. */
+  said(): string {
+    const parts = Array.from(this.#running, ([part, { version, process }]) => {
+      const lines = `${process.stdout}${process.stderr}`.trimEnd().split('\n').slice(-SAID_LINES);
+      return [`--- ${part}, ${version}`, ...lines].join('\n');
+    });
+    return parts.join('\n');
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -220,10 +231,20 @@ export class World implements AsyncDisposable {
         return;
       } catch (cause) {
         if (tries === 1) throw cause;
+        process.stdout.write(`  again: no record names ${rule}; ended last: ${await this.#endedLast()}\n`);
       } finally {
         await this.apply('');
       }
     }
+  }
+
+  /** How the newest flows of TCP ended, as their records have it. */
+  async #endedLast(): Promise<string> {
+    const lines = (await this.weft('flows', '--json', '--limit', '10')).split('\n').filter(Boolean);
+    const flows = lines.map((line) => JSON.parse(line) as { protocol: string; outcome: string; rule: string });
+    return flows
+      .flatMap(({ protocol, outcome, rule }) => (protocol === 'tcp' ? `${outcome} by ${rule}` : []))
+      .join(', ');
   }
 
   /** A host of this version joins, is there, and is revoked. */
