@@ -23,6 +23,7 @@ interface Json {
     readonly instances?: readonly { readonly healthy?: boolean }[];
   }[];
   readonly flows?: readonly object[];
+  readonly hosts?: readonly { readonly flows?: readonly object[] }[];
 }
 
 interface Driver {
@@ -34,14 +35,13 @@ interface Driver {
 
 let mesh: Mesh;
 let near: Agent;
-let program: TcpProgram;
+const programs: TcpProgram[] = [];
 let reflected: ReflectedClient;
 const token = (role: 'admin' | 'read'): string =>
   readFileSync(join(dirname(mesh.control.adminTokenPath), `${role}.token`), 'utf8').trim();
 
 beforeAll(async () => {
   mesh = await Mesh.start('services: {}\n', { dashboard: { host: '127.0.0.1', port: 0 } });
-  program = await echo();
   near = await mesh.agent('near');
   const { address, pin } = mesh.control;
   reflected = await reflectAdmin(address, await pinnedCredentials(address, pin));
@@ -49,7 +49,7 @@ beforeAll(async () => {
 afterAll(async () => {
   reflected.close();
   await mesh.close();
-  await program.stop();
+  for (const program of programs) await program.stop();
 });
 
 const failure = (code: string, message: string): Error => Object.assign(new Error(message), { code });
@@ -127,6 +127,8 @@ test.each([
   const healthy = watch('WatchNetwork', { network: NETWORK }, ({ services = [] }) =>
     services.some((one) => one.service?.name === name && one.instances?.some((instance) => instance.healthy)),
   );
+  const program = await echo();
+  programs.push(program);
   const far = await mesh.agent(`far-${name}`, { token: joining, services: { [name]: { 9000: program.port } } });
   await healthy;
   const listed = await call('ListServices', { network: NETWORK });
@@ -136,7 +138,20 @@ test.each([
 
   const socket = await connect(await near.vip(name), 9000);
   await says(socket, 'hello');
+  // Drained: its program takes no more, callers hear of it, and what is open goes on until it ends by itself.
+  const drained = watch('WatchNetwork', { network: NETWORK }, ({ services = [] }) =>
+    services.some((one) => one.service?.name === name && one.instances?.every((instance) => !instance.healthy)),
+  );
+  program.drain();
+  await drained;
+  await says(socket, 'still here');
+  const open = async () => {
+    const { hosts = [] } = await call('ListOpenFlows', { network: NETWORK, filter: { service: name } });
+    return hosts.flatMap(({ flows = [] }) => flows);
+  };
+  expect(await until('that it is told of', open, (told) => told.length > 0)).toMatchObject([{ service: name }]);
   socket.end();
+  await until('that nothing is open', open, (told) => told.length === 0);
   const { flows } = await until(
     'its flow',
     () => call('ListFlows', { network: NETWORK, filter: { service: name } }),

@@ -11,6 +11,8 @@ export interface Program {
 export interface TcpProgram extends Program {
   /** Every connection it ever took. */
   readonly sockets: readonly net.Socket[];
+  /** Takes no more; those that are open go on. */
+  drain(): void;
 }
 
 /** Stops with its connections reset, as a program that crashed. */
@@ -29,7 +31,10 @@ export async function serveTcp(serve: (socket: net.Socket) => void): Promise<Tcp
       server.close(() => resolve());
     });
   };
-  return { port, sockets, stop };
+  const drain = (): void => {
+    if (server.listening) server.close();
+  };
+  return { port, sockets, stop, drain };
 }
 
 export function echo(): Promise<TcpProgram> {
