@@ -10,6 +10,7 @@ import { framedAgentService } from './agent-service.ts';
 import type { Connections } from './connections.ts';
 import { BoundCredentials, boundHeaders } from './http2-bounds.ts';
 import { Listener } from './listener.ts';
+import { answerPlainCallers } from './plain-callers.ts';
 import { REQUEST_BYTES } from './request-limits.ts';
 
 /** Of any message; request-limits.ts says who may send how much of it. */
@@ -45,7 +46,7 @@ export class ControlServer {
     });
     const { injectConnection } = this.#server.createConnectionInjector(new BoundCredentials(keyPem, certificatePem));
     boundHeaders(this.#server);
-    this.#listener = new Listener(injectConnection, connections);
+    this.#listener = new Listener(answerPlainCallers(injectConnection), connections);
     this.#server.addService(adminService, admin);
     this.#server.addService(framedAgentService, agents);
     this.#health = new HealthImplementation({

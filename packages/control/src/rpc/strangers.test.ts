@@ -1,4 +1,8 @@
 /** Clients that are not Weft's own, or that prove nothing. */
+import { once } from 'node:events';
+import { connect, constants } from 'node:http2';
+import { type AddressInfo, createServer, connect as dial, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import { Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import { adminService, callServerStream, callUnary } from '@weft/proto/wire';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -48,6 +52,64 @@ test('a client that knows nothing drives the admin API by reflection', async () 
   });
   admin.close();
   expect(mesh.mesh.network).toBe('prod');
+});
+
+function reach(address: string): Socket {
+  const [host, port] = address.split(':');
+  return dial(Number(port), host);
+}
+
+describe('without TLS', () => {
+  test('who speaks HTTP is told that the port speaks TLS, and where plain HTTP is', async () => {
+    const answer = await fetch(`http://${bench.address}/weft.v1.AdminService/GetStatus`, {
+      method: 'POST',
+      body: '{}',
+    });
+    expect([answer.status, await answer.text()]).toEqual([400, expect.stringMatching(/speaks TLS.*--dashboard/)]);
+  });
+
+  test('so is who speaks HTTP/2, and gRPC in it', async () => {
+    const session = connect(`http://${bench.address}`);
+    session.on('error', () => undefined);
+    const [code, , words] = (await once(session, 'goaway')) as [number, number, Buffer];
+    session.destroy();
+    expect([code, words.toString()]).toEqual([
+      constants.NGHTTP2_INADEQUATE_SECURITY,
+      expect.stringContaining('speaks TLS'),
+    ]);
+  });
+
+  test('who says nothing that is known is let go', async () => {
+    for (const said of ['\0\0\0', 'get / ', '']) {
+      const socket = reach(bench.address).on('error', () => undefined);
+      socket.end(said);
+      await once(socket.resume(), 'close');
+    }
+  });
+
+  test('and who begins TLS byte by byte is served', async () => {
+    const relay = createServer({ noDelay: true }, (near) => {
+      const far = reach(bench.address).setNoDelay();
+      far.pipe(near);
+      near.on('data', (bytes: Buffer) => {
+        for (const byte of bytes) far.write(Buffer.from([byte]));
+      });
+      near.on('close', () => far.destroy());
+    });
+    await once(relay.listen(0, '127.0.0.1'), 'listening');
+    const { port } = relay.address() as AddressInfo;
+    const session = connectTls({
+      port,
+      host: '127.0.0.1',
+      servername: '',
+      rejectUnauthorized: false,
+      ALPNProtocols: ['h2'],
+    });
+    await once(session, 'secureConnect');
+    expect(session.alpnProtocol).toBe('h2');
+    session.destroy();
+    relay.close();
+  });
 });
 
 test('health is served without a token', async () => {
