@@ -1,11 +1,8 @@
 /** What the writer holds of everything, and how a commit moves it on. */
-import { type Mesh, portedSelector, readSelector } from '@weft/proto';
 import type { RowWrite, RunRow } from '../store/rows.ts';
-import { SCHEMA } from '../store/schema.ts';
-import { neededByTables } from '../store/schema-steps.ts';
 import { StateError } from './errors.ts';
 import type { Network } from './network.ts';
-import type { AgentState, EndedAgent, NetworkState, State, TokenState } from './types.ts';
+import type { EndedAgent, NetworkState, State, TokenState } from './types.ts';
 
 /** Everything as of the last commit, but for the books: the change that is worked out moves those as it goes. */
 export interface Memory {
@@ -81,55 +78,4 @@ function withNetwork(previous: State, network: NetworkState): State {
     agents = changed;
   }
   return { revision: Math.max(previous.revision, network.revision), networks, agents };
-}
-
-/** Of the tables alone. */
-const TABLES = neededByTables(SCHEMA);
-/** With which came ports in `to`, `internet`, and what a host may run beside its one token. */
-const RIGHTS = 10;
-/** With which came `user:NAME`. */
-const USERS = 13;
-
-const ofMeshes = new WeakMap<Mesh, number>();
-const ofNetworks = new WeakMap<NetworkState, number>();
-
-/**
- * Which schema a control must know to read what is held, beside the tables: one of before these words would pass them over, and so permit
- * what a rule denies, or give back what was taken. It is kept with the data, where such a control looks first and refuses.
- * Of networks and meshes that stay it is not asked again.
- */
-export function neededSchema(networks: Iterable<NetworkState>): number {
-  let needed = TABLES;
-  for (const network of networks) needed = Math.max(needed, kept(ofNetworks, network, needOfNetwork));
-  return needed;
-}
-
-function kept<Key extends object>(known: WeakMap<Key, number>, key: Key, work: (key: Key) => number): number {
-  const before = known.get(key);
-  if (before !== undefined) return before;
-  const needed = work(key);
-  known.set(key, needed);
-  return needed;
-}
-
-function needOfNetwork({ mesh, agents }: NetworkState): number {
-  const needed = kept(ofMeshes, mesh, needOfMesh);
-  if (needed >= RIGHTS) return needed;
-  return [...agents.values()].some(hasMoreThanItsToken) ? RIGHTS : needed;
-}
-
-function needOfMesh({ policies, agents }: Mesh): number {
-  const selectors = policies.flatMap(({ from, to }) => [...from, ...to]);
-  const types = new Set(selectors.map((text) => readSelector(text)?.type));
-  if (types.has('user')) return USERS;
-  const reads =
-    types.has('internet') ||
-    selectors.some((text) => portedSelector(text) !== undefined) ||
-    agents.some(({ services }) => services.length > 0);
-  return reads ? RIGHTS : TABLES;
-}
-
-/** A control of before would give it what its token says when it joins again, and know a kind for a name. */
-function hasMoreThanItsToken({ rights, granted, taken }: AgentState): boolean {
-  return rights.length > 1 || taken.length > 0 || granted.some((entry) => entry === '*' || entry.includes(':'));
 }

@@ -11,8 +11,9 @@ import { StateError } from './errors.ts';
 import { grantServices } from './grants.ts';
 import { mayRunIn } from './may-run.ts';
 import { addInstances, forgetAgent, join, removeNetwork, renameAgent, revokeAgent } from './members.ts';
-import { advance, type Memory, neededSchema, requireNetwork, tokensIn } from './memory.ts';
+import { advance, type Memory, requireNetwork, tokensIn } from './memory.ts';
 import { applyMesh, checkMesh, editMesh, meshAt, revisionsOf } from './meshes.ts';
+import { neededAfter } from './needed.ts';
 import { olderDataFound, tellOlder } from './older-data.ts';
 import { restore } from './restore.ts';
 import { keptTokens } from './retention.ts';
@@ -268,16 +269,9 @@ const NOTHING: Memory = {
 };
 
 /** An older control must not take up words that it would pass over, and may again once they are gone. */
-function mark(
-  { state, needed: before }: Memory,
-  { writes }: Draft,
-  { networks = [], removed }: Outcome<unknown>,
-): void {
-  const held = new Map(state.networks);
-  for (const network of networks) held.set(network.name, network);
-  if (removed !== undefined) held.delete(removed);
-  const needed = neededSchema(held.values());
-  if (needed !== before) writes.push({ write: 'setNeeded', row: { needed } });
+function mark(memory: Memory, draft: Draft, outcome: Outcome<unknown>): void {
+  const needed = neededAfter(memory, draft, outcome);
+  if (needed !== memory.needed) draft.writes.push({ write: 'setNeeded', row: { needed } });
 }
 
 /** What is written beside every change: revisions of networks, and who did it. */

@@ -6,7 +6,7 @@ import type { Mesh } from '@weft/proto';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { mesh, randomBytes, redis, scope } from '../state/state.fixture.ts';
 import { openState } from '../state/state.ts';
-import type { StateStore } from '../state/types.ts';
+import type { StateStore, TokenState } from '../state/types.ts';
 import { SCHEMA } from './schema.ts';
 import { peek, type Schema } from './schema-steps.ts';
 import { Store } from './store.ts';
@@ -96,6 +96,41 @@ test('what was granted or taken, or came by another token, is refused, and not w
   await join('b', ['*']);
   expect(await needed()).toBe(10);
   await state.removeNetwork('prod', 'control');
+  expect(await needed()).toBe(9);
+});
+
+test('a token in the place of another is refused where it would let in who was revoked before', async () => {
+  const needed = async () => (await store.read()).needed;
+  const make = (rest = {}) => state.createToken(scope({ reusable: true, ...rest }), randomBytes(32), 60_000, 'control');
+  const join = (token: TokenState, host: string) =>
+    state.join({ token, host, identityKey: randomBytes(32), tunnelKey: randomBytes(32), version: '' });
+  const replace = async ({ id }: { readonly id: string }) =>
+    (await state.replaceToken(id, randomBytes(32), undefined, 'control')).token;
+  const first = await make();
+  await join(first, 'a');
+  const second = await replace(first);
+  // To a control of before it is of after nothing.
+  expect(await needed()).toBe(9);
+  await state.revokeAgent('prod', 'a', 'control');
+  expect(await needed()).toBe(9);
+  const third = await replace(second);
+  expect(await needed()).toBe(13);
+  await state.revokeToken(third.id, 'control');
+  expect(await needed()).toBe(9);
+});
+
+test('what was taken from a host that was forgotten is refused for as long as a token would give it back', async () => {
+  const needed = async () => (await store.read()).needed;
+  const make = (rest = {}) => state.createToken(scope({ reusable: true, ...rest }), randomBytes(32), 60_000, 'control');
+  const token = await make({ services: ['redis'], ephemeral: true });
+  const { agent } = await state.join({
+    ...{ token, host: 'a', identityKey: randomBytes(32), tunnelKey: randomBytes(32), version: '' },
+  });
+  const taking = { agent: 'a', services: ['redis'], take: true };
+  await state.grantServices('prod', taking, { dryRun: false, actor: 'control' });
+  await state.forgetAgent(agent.id);
+  expect(await needed()).toBe(13);
+  await state.revokeToken(token.id, 'control');
   expect(await needed()).toBe(9);
 });
 
