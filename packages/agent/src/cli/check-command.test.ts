@@ -68,15 +68,16 @@ async function member(data: string, address: string, pin: Uint8Array = new Uint8
 }
 
 /** A directory whose agent's control answers, at that time by its clock. */
-async function heard(sentMs: number) {
+async function heard(sentMs: number, others: readonly string[] = []) {
   const connect: AgentHandlers['connect'] = (call) => {
     call.on('error', () => {});
     call.write({ challenge: { nonce: randomBytes(32), sentMs } });
   };
   const control = await startFakeControl({ agent: { connect } });
   ends.push(() => control.close());
-  const data = await agent({}, control.address);
-  await member(data, control.address, control.pin);
+  const { address } = control;
+  const data = await agent({ status: { control: { address, addresses: [address, ...others], cause: '' } } }, address);
+  await member(data, address, control.pin);
   return { control, data };
 }
 
@@ -119,6 +120,18 @@ describe('check', () => {
       control: addresses.map((address) =>
         expect.stringContaining(`broken ${address}: connection refused; start weft-control`),
       ),
+    });
+  });
+
+  test('says of a place that only hints at another, and nothing of what a token tells of its own host', async () => {
+    const { control, data } = await heard(NOW, ['0.0.0.0:1', '127.0.0.1:1', 'localhost:1']);
+    const { code, lines } = await check(data);
+    expect({ code, control: lines('control') }).toEqual({
+      code: 0,
+      control: [
+        expect.stringContaining(`ok ${control.address}: answers in`),
+        'hint 0.0.0.0:1: connection refused; nothing, while control answers elsewhere',
+      ],
     });
   });
 

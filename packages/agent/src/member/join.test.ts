@@ -83,6 +83,22 @@ describe('joining', () => {
     expect((await joinNetwork(request, stop.signal)).host).toMatch(/^build-3-[0-9a-f]{8}$/);
   });
 
+  test('does not pass over a name that was revoked, which may be its own of before, and says why it asked for that', async () => {
+    const control = await serve({
+      join: (call, answer) => {
+        const { host } = call.request;
+        if (host === '') answer({ code: status.INVALID_ARGUMENT, details: 'host: the token names no host' });
+        else if (host === 'build-3') answer({ code: status.ALREADY_EXISTS, details: `host ${host} has this name` });
+        else answer({ code: status.PERMISSION_DENIED, details: `host ${host} was revoked; make a new token for it` });
+      },
+    });
+    const request = { ...attempt, token: tokenFor(control), keys: makeKeys() };
+    await expect(joinNetwork(request, stop.signal)).rejects.toMatchObject({
+      code: 'join-refused',
+      message: `control at ${control.address} refused to let this host join as build-3-2, for another host is build-3: host build-3-2 was revoked; make a new token for it`,
+    });
+  });
+
   test('a name that the token gives is not exchanged for another', async () => {
     const seen: string[] = [];
     const control = await serve({

@@ -49,6 +49,7 @@ export async function join(attempt: JoinAttempt, signal: AbortSignal): Promise<M
       return { agentId, network, host, controlAddresses, pin, ephemeral, revoked: false };
     } catch (error) {
       signal.throwIfAborted();
+      if (error instanceof AgentError) throw error;
       if (error instanceof PinMismatchError) mismatch = error;
       else if (isServiceError(error) && !UNREACHED.has(error.code)) throw refused(address, error);
       failures.push(
@@ -80,6 +81,8 @@ async function joinNamed(address: string, attempt: JoinAttempt, signal: AbortSig
       return await joinAt(address, attempt, name, signal);
     } catch (error) {
       const taken = isServiceError(error) && error.code === status.ALREADY_EXISTS;
+      if (isServiceError(error) && !UNREACHED.has(error.code) && !taken && index > 0)
+        throw refused(address, error, ` as ${name}, for another host is ${attempt.fallbackHost}`);
       if (!taken || index === names.length - 1) throw error;
     }
   }
@@ -88,7 +91,8 @@ async function joinNamed(address: string, attempt: JoinAttempt, signal: AbortSig
 
 /**
  * Several agents may share a host, and hosts in containers a name: build-3, build-3-2 to build-3-9, and, where so many are
- * alike, one by chance. A deny rule loses nothing by it: an agent whose token names no host could have asked for any name.
+ * alike, one by chance. A deny rule loses nothing by it: an agent whose token names no host could have asked for any name. One that was
+ * revoked is not passed over: it may be this very machine, which lost its keys.
  */
 function namesToTry(host: string): readonly string[] {
   const stem = host.slice(0, MAX_STEM);
@@ -125,8 +129,8 @@ async function joinAt(address: string, attempt: JoinAttempt, host: string, signa
 const UNREACHED: ReadonlySet<number> = new Set([status.UNAVAILABLE, status.DEADLINE_EXCEEDED, status.CANCELLED]);
 
 /** Control's own words say what to do: it knows what the token is for. */
-function refused(address: string, cause: ServiceError): AgentError {
-  return new AgentError('join-refused', `control at ${address} refused to let this host join: ${cause.details}`, {
+function refused(address: string, cause: ServiceError, how = ''): AgentError {
+  return new AgentError('join-refused', `control at ${address} refused to let this host join${how}: ${cause.details}`, {
     cause,
   });
 }

@@ -76,6 +76,16 @@ test('an ephemeral agent is forgotten 30 s after it went away, whether it had co
   expect(never.forgotten).toEqual([never.id]);
 });
 
+test('one that comes to be ephemeral while it is away is forgotten from then on', async () => {
+  const { state, registry, id, forgotten } = await setUp(false);
+  vi.advanceTimersByTime(120_000);
+  const before = current(state);
+  const agents = new Map([...before.agents].map(([key, agent]) => [key, { ...agent, ephemeral: true }]));
+  registry.follow({ ...before, agents }, before);
+  vi.advanceTimersByTime(30_000);
+  expect(forgotten).toEqual([id]);
+});
+
 test('what an agent understands is kept over a start of control, whether it has reported or not', async () => {
   let kept: ReadonlyMap<string, Remembered> = new Map();
   const memory: ReportMemory = {

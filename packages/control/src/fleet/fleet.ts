@@ -120,7 +120,9 @@ export class Fleet implements LiveAgents, EnforcementWaiter {
       const known = this.#known.get(agent.id);
       if (known === undefined) this.#whileAway(this.#add(agent), undefined);
       else if (known.agent !== agent) {
+        const forgets = agent.ephemeral && !known.agent.ephemeral;
         known.agent = agent;
+        if (forgets && !known.connected) this.#whileAway(known, this.#options.timing.restartGraceMs);
         // One that is away keeps what is shown of it: its last report may be of a time when it was well.
         if (known.connected) this.#publish(known);
       }

@@ -139,6 +139,26 @@ describe('membership', () => {
       expect(await bench.state.join({ ...grant, token: known ?? token })).toEqual({ agent, revision });
     await bench.reopen();
     expect(bench.network().agents.get(a.id)).toEqual(agent);
+    // It stayed by the second alone.
+    await bench.state.revokeToken(token.id, 'control');
+    expect(bench.network().agents.get(a.id)).toMatchObject({ services: ['redis'], ephemeral: true });
+    await bench.reopen();
+    expect(bench.network().agents.get(a.id)?.ephemeral).toBe(true);
+  });
+
+  test('a host that was to stay from the first stays when a token is revoked that only added', async () => {
+    const a = await bench.join('a', ['redis']);
+    for (const ephemeral of [true, false]) {
+      const token = await bench.state.createToken(
+        scope({ services: ['web'], ephemeral }),
+        randomBytes(32),
+        1_000,
+        'control',
+      );
+      await bench.state.join({ token, host: 'a', identityKey: a.identityKey, tunnelKey: a.tunnelKey, version: '' });
+      await bench.state.revokeToken(token.id, 'control');
+      expect(bench.network().agents.get(a.id)).toMatchObject({ services: ['redis'], ephemeral: false });
+    }
   });
 
   test('a clock that is ahead for a moment forgets no token and no revocation', async () => {

@@ -15,6 +15,7 @@ import { asOf } from './taken.ts';
 import type {
   AgentState,
   CreatedToken,
+  MemberRight,
   NetworkState,
   ReplacedToken,
   RevokedToken,
@@ -190,15 +191,21 @@ function revokeAll(
   for (const token of ids.flatMap((id) => memory.tokens.get(id) ?? []))
     draft.writes.push({ write: 'putToken', row: { ...token, revoked: true, endedMs: token.endedMs ?? draft.nowMs } });
   const { revision } = draft;
-  const left = adding.map((agent) => ({
-    agent: { ...agent, rightsRevision: revision },
-    rights: ids.reduce(withoutToken, agent.rights),
-  }));
+  const left = adding.map((agent) => {
+    const rights = ids.reduce(withoutToken, agent.rights);
+    return { agent: { ...agent, ephemeral: isEphemeral(memory, agent, rights), rightsRevision: revision }, rights };
+  });
   // A revision all the same where nobody joined with it: agents hear of it, and can tell a control that was restored from before.
   const narrower = bookOf(memory, network.name).withRights(network, left, draft);
   const answer = { hosts: hostsOf(agents), narrowed: hostsOf(adding), revision };
   if (agents.length === 0) return { answer, networks: [narrower], takesAway: adding.length > 0, act };
   return { ...end(memory, draft, { network: narrower, agents }, { reason, revoked: true, act }), answer };
+}
+
+/** As its tokens say that are left: where one that made it stay is revoked, it stays no longer by that one. */
+function isEphemeral({ tokens }: Memory, agent: AgentState, rights: readonly MemberRight[]): boolean {
+  if (agent.ephemeral || rights.length === agent.rights.length) return agent.ephemeral;
+  return rights.every(({ tokenId }) => tokenId === '' || tokens.get(tokenId)?.ephemeral === true);
 }
 
 function created(token: TokenState, makesNetwork: boolean, actor: string): Act {

@@ -1,5 +1,5 @@
 /** Whether control is reached from this host, at each place where it is looked for; and what its clock says. */
-import { CONTROL_RANGE, messageOf } from '@weft/proto';
+import { CONTROL_RANGE, isLoopback, messageOf, parseHostPort } from '@weft/proto';
 import { ControlUnreachableError } from '@weft/proto/wire';
 import { systemWords } from '../../bytes/system-words.ts';
 import { controlAddresses } from '../../link/addresses.ts';
@@ -31,8 +31,13 @@ export async function lookAtControls(
   );
   signal.throwIfAborted();
   const answers = seen.flatMap(({ came }) => (typeof came === 'string' ? [] : [came]));
-  return [...seen.map(({ address, came }) => found(address, came, answers.length > 0)), ...clocks(answers)];
+  const another = answers.length > 0;
+  // A token that was made on control's own host leads to loopback there too: on other hosts that says nothing.
+  const told = seen.filter(({ address, came }) => !(another && typeof came === 'string' && isOfThisHost(address)));
+  return [...told.map(({ address, came }) => found(address, came, another)), ...clocks(answers)];
 }
+
+const isOfThisHost = (address: string): boolean => isLoopback(parseHostPort(address)?.host ?? '');
 
 /** Or why there is no answer. */
 async function look(
