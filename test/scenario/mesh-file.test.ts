@@ -11,6 +11,8 @@ services:
   redis: { kind: private, ports: [6379] }
   rabbit: { kind: private, ports: [5672, 15672], tags: [queue] }
   statsd: { kind: private, ports: [8125/udp, 9000-9010/tcp] }
+  ftp: { kind: private, ports: [21, auto] }
+  dev: { kind: private, ports: auto }
   mailer: { kind: worker }
 default: allow
 policies:

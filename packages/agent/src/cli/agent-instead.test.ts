@@ -56,8 +56,8 @@ describe('with an agent, and nothing that leads to control', () => {
         service: { name: 'redis', kind: 'private', ports: ['6379'], tags: [] },
         vip: '127.80.0.7',
         instances: [
-          { ordinal: 0, host: 'data-1', address: '127.80.0.8', healthy: true, notListening: [] },
-          { ordinal: 1, host: '', address: '127.80.0.9', healthy: false, notListening: ['6379'] },
+          { ordinal: 0, host: 'data-1', address: '127.80.0.8', healthy: true, notListening: [], opened: [] },
+          { ordinal: 1, host: '', address: '127.80.0.9', healthy: false, notListening: ['6379'], opened: [] },
         ],
       },
     ];

@@ -1,5 +1,5 @@
 /** weft services and weft agents. */
-import { formatPortRange, type InstanceReport, type Telemetry } from '@weft/proto';
+import { defined, formatPortRange, type InstanceReport, portsInWords, type Telemetry } from '@weft/proto';
 import {
   adminService,
   agentTelemetryFromWire,
@@ -39,9 +39,13 @@ export async function services(
     const healthy = entry.instances.filter((instance) => instance.healthy).length;
     const all = entry.instances.length;
     const color = healthy === all && all > 0 ? 'green' : healthy > 0 ? 'yellow' : 'red';
-    const places = entry.instances.map(({ ordinal, host, notListening }) => {
+    const places = entry.instances.map(({ ordinal, host, notListening, opened }) => {
       const place = host === '' ? `${ordinal}` : `${ordinal}@${host}`;
-      return notListening.length === 0 ? place : `${place} (not listening: ${notListening.join(',')})`;
+      const told = [
+        ...(notListening.length === 0 ? [] : [`not listening: ${notListening.join(',')}`]),
+        ...(opened.length === 0 ? [] : [`opened: ${opened.join(',')}`]),
+      ];
+      return told.length === 0 ? place : `${place} (${told.join('; ')})`;
     });
     const { service } = entry;
     const publicHosts = service.public?.hosts.join(',') ?? '';
@@ -72,16 +76,17 @@ async function servicesOf(
     ),
   );
   return listed.map((entry) => {
-    const service = serviceFromWire(entry.service ?? {});
+    const { autoPorts, ...service } = serviceFromWire(entry.service ?? {});
     return {
-      service: { ...service, ports: service.ports.map(formatPortRange) },
+      service: { ...service, ports: portsInWords({ ports: service.ports, ...defined({ autoPorts }) }) },
       vip: addressOf(entry),
-      instances: entry.instances.map(({ ordinal, host, addresses, healthy, notListening }) => ({
+      instances: entry.instances.map(({ ordinal, host, addresses, healthy, notListening, opened }) => ({
         ordinal,
         host,
         address: addressOf({ addresses }),
         healthy,
         notListening: portsFromWire(notListening, 'not_listening').map(formatPortRange),
+        opened: portsFromWire(opened, 'opened').map(formatPortRange),
       })),
     };
   });
@@ -206,7 +211,8 @@ function addressOf({ addresses: [first = ''] }: { readonly addresses: readonly s
 }
 
 function withPortsWritten(instance: InstanceReport) {
-  return { ...instance, notListening: instance.notListening.map(formatPortRange) };
+  const { notListening, opened = [] } = instance;
+  return { ...instance, notListening: notListening.map(formatPortRange), opened: opened.map(formatPortRange) };
 }
 
 /** Beyond it times of the host and of others are hard to compare. */

@@ -2,10 +2,12 @@
 import { status } from '@grpc/grpc-js';
 import {
   ADMIN_LIMITS,
+  AUTO_PORTS,
   type ChangeOperation,
   capabilityOf,
   type FieldProblem,
   type Mesh,
+  PUBLISHES_OPENED,
   READS_RIGHTS,
   type RulePlaces,
 } from '@weft/proto';
@@ -67,23 +69,28 @@ export async function getMesh(admin: Admin, network: string, asked: number) {
   return { mesh: meshFromWire(mesh), revision };
 }
 
-/** Control of an older version would pass over what the mesh says of what hosts may run. Throws CommandError. */
-async function requireReadsRights(admin: Admin, { agents }: Mesh): Promise<void> {
-  const said = agents.find(({ services }) => services.length > 0);
-  if (said === undefined) return;
-  const control = await admin.call(adminService.getStatus, {});
-  if (capabilityOf(control.capability) >= READS_RIGHTS) return;
-  throw new CommandError(
-    'control-refused',
-    `control of version ${control.version} does not know agents.${said.name}.services: upgrade it first, or take the key out; nothing was changed`,
-  );
+/** Control of an older version would pass over what the mesh says of what hosts may run, and of ports. Throws CommandError. */
+async function requireReads(admin: Admin, { agents, services }: Mesh): Promise<void> {
+  const said = agents.find((agent) => agent.services.length > 0);
+  const auto = services.find(({ autoPorts }) => autoPorts === true);
+  if (said === undefined && auto === undefined) return;
+  const { capability, version } = await admin.call(adminService.getStatus, {});
+  const known = capabilityOf(capability);
+  const refuse = (what: string, part: string) =>
+    new CommandError(
+      'control-refused',
+      `control of version ${version} does not know ${what}: upgrade it first, or take ${part} out; nothing was changed`,
+    );
+  if (said !== undefined && known < READS_RIGHTS) throw refuse(`agents.${said.name}.services`, 'the key');
+  if (auto !== undefined && known < PUBLISHES_OPENED)
+    throw refuse(`${AUTO_PORTS} among services.${auto.name}.ports`, 'the word');
 }
 
 /** `places`: left out for a mesh of no file. Rejects with grpc-js's ServiceError, CommandError. */
 export async function sendMesh(admin: Admin, mesh: Mesh, terms: Terms, places?: RulePlaces): Promise<MeshChanged> {
   const { dryRun = false, leaveBehind = false, waitMs, expectedRevision = 0 } = terms;
   const wait = waitMs === undefined ? { wait: false } : { wait: true, timeout: durationToWire(waitMs) };
-  await requireReadsRights(admin, mesh);
+  await requireReads(admin, mesh);
   const request = {
     mesh: meshToWire(mesh),
     terms: { ...wait, dryRun, expectedRevision, leaveBehind },

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { fileSection } from './agent-file.ts';
 import { meshSection } from './mesh-file.ts';
-import { ALSO_NULL } from './schema.ts';
+import { ALSO_ALONE, ALSO_NULL } from './schema.ts';
 
 export const FILE_SORTS = ['mesh', 'agent'] as const;
 export type FileSort = (typeof FILE_SORTS)[number];
@@ -21,9 +21,16 @@ export function toJsonSchema(schema: z.ZodType, change: (part: JsonSchema) => vo
   return z.toJSONSchema(schema, {
     io: 'input',
     override: ({ jsonSchema }) => {
-      const { [ALSO_NULL]: alsoNull, type } = jsonSchema;
+      const { [ALSO_NULL]: alsoNull, [ALSO_ALONE]: alsoAlone, type } = jsonSchema;
       delete jsonSchema[ALSO_NULL];
+      delete jsonSchema[ALSO_ALONE];
       if (alsoNull === true) Object.assign(jsonSchema, { type: [type, 'null'] });
+      if (alsoAlone !== undefined) {
+        const { items } = jsonSchema;
+        delete jsonSchema.type;
+        delete jsonSchema.items;
+        Object.assign(jsonSchema, { anyOf: [{ const: alsoAlone }, { type, items }] });
+      }
       change(jsonSchema);
     },
   });

@@ -63,6 +63,21 @@ describe('a mesh file', () => {
     });
   });
 
+  test.each([
+    ['auto', []],
+    ['[auto]', []],
+    ['[auto, 21]', [{ protocol: 'tcp', first: 21, last: 21 }]],
+  ])('may have programs publish their ports: %s', (ports, declared) => {
+    const { mesh } = parseMeshFile('mesh.yaml', `network: prod\nservices: { ftp: { kind: private, ports: ${ports} } }`);
+    expect(mesh.services).toEqual([{ name: 'ftp', kind: 'private', ports: declared, autoPorts: true, tags: [] }]);
+  });
+
+  test('a worker publishes nothing, and a word that is none is told of', () => {
+    const read = (service: string) => () => parseMeshFile('mesh.yaml', `network: prod\nservices: { ftp: ${service} }`);
+    expect(read('{ kind: worker, ports: auto }')).toThrow(/services\.ftp\.ports: a worker receives nothing/);
+    expect(read('{ kind: private, ports: all }')).toThrow(/expected a list of ports such as .*, or auto, found "all"/);
+  });
+
   test('needs a network and nothing more', () => {
     expect(parseMeshFile('mesh.yaml', 'network: prod\n').mesh).toEqual({
       network: 'prod',
@@ -157,7 +172,7 @@ services:
     [
       'ports that are no list',
       'network: prod\nservices:\n  a: { kind: private, ports: 6379 }\n',
-      'mesh.yaml:3:30: services.a.ports: expected a list of ports such as 6379, 8125/udp or 5000-5010/tcp, found the number 6379',
+      'mesh.yaml:3:30: services.a.ports: expected a list of ports such as 6379, 8125/udp or 5000-5010/tcp, or auto, found the number 6379',
     ],
     [
       'a duplicate key',

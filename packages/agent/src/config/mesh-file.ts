@@ -1,6 +1,7 @@
 /** The mesh file: what `weft apply` tells control. The form is checked here, the meaning by proto's validateMesh. */
 import { basename } from 'node:path';
 import {
+  AUTO_PORTS,
   type DestinationName,
   defined,
   type Mesh,
@@ -15,11 +16,12 @@ import {
   WIRE_LIMITS,
 } from '@weft/proto';
 import { sentence } from '@weft/proto/wire';
-import type { z } from 'zod';
+import { z } from 'zod';
 import { type Path, parseYaml, readYamlFile, type YamlFile } from './document.ts';
 import { parseDuration } from './duration.ts';
 import { FileError, type FileProblem } from './errors.ts';
 import {
+  ALSO_ALONE,
   choice,
   expected,
   list,
@@ -47,7 +49,19 @@ export interface MeshFile {
 const selectorsOf = (side: 'from' | 'to') => list(text(`a selector: ${selectorForms(side)}`), 'selectors');
 const tags = list(text('a tag'), 'tags');
 const PORTS = 'ports such as 6379, 8125/udp or 5000-5010/tcp';
-const ports = list(parsed<PortRange>(parsePorts, PORT_FORM), PORTS);
+const AUTO = { auto: true } as const;
+const servicePorts = z
+  .preprocess(
+    (input) => (input === AUTO_PORTS ? [input] : input),
+    list(
+      parsed<PortRange | typeof AUTO>((input) => (input === AUTO_PORTS ? AUTO : parsePorts(input)), {
+        ...PORT_FORM,
+        pattern: `${PORT_FORM.pattern}|^${AUTO_PORTS}$`,
+      }),
+      `${PORTS}, or auto`,
+    ),
+  )
+  .meta({ [ALSO_ALONE]: AUTO_PORTS });
 const rulePorts = list(parsed<RulePorts>(parseRulePorts, PORT_FORM), PORTS);
 const publicPort = parsed((input) => {
   const range = parsePorts(input);
@@ -74,7 +88,11 @@ export const meshSection = section({
       kind: choice(['web', 'private', 'worker']).describe(
         'web: reached by the network, and by the internet on its public port; private: by the network alone; worker: by nobody.',
       ),
-      ports: ports.optional().describe('Every port that it may be reached on; a worker has none. PORT is TCP.'),
+      ports: servicePorts
+        .optional()
+        .describe(
+          'Every port that it may be reached on; a worker has none. PORT is TCP. auto: also those that its programs under weft run open.',
+        ),
       public: section({
         port: publicPort.describe('The one HTTP port that the internet reaches, through a gateway; among ports.'),
         hosts: list(text('a host name'), 'host names').describe('Host names that a gateway routes here.'),
@@ -164,7 +182,7 @@ function toMesh(value: z.output<typeof meshSection>): Mesh {
       ([name, declared]): Service => ({
         name,
         kind: declared.kind,
-        ports: declared.ports ?? [],
+        ...portsOf(declared.ports ?? []),
         tags: declared.tags ?? [],
         ...defined({ description: declared.description }),
         ...(declared.public && {
@@ -183,6 +201,11 @@ function toMesh(value: z.output<typeof meshSection>): Mesh {
     }),
     tests: (value.tests ?? []).map((test): PolicyTest => ({ from: test.from, ...test.to, expect: test.expect })),
   };
+}
+
+function portsOf(written: z.output<typeof servicePorts>): Pick<Service, 'ports' | 'autoPorts'> {
+  const ports = written.filter((each): each is PortRange => !('auto' in each));
+  return { ports, ...(ports.length < written.length && { autoPorts: true }) };
 }
 
 /** Reads "redis:6379" and "statsd:8125/udp". */

@@ -24,13 +24,16 @@ export type JsonForm = Readonly<Record<string, unknown>>;
 /** Of what may also stand there with nothing in it; `type` tells that to JSON Schema. */
 export const ALSO_NULL = 'alsoNull';
 
+/** Of a list, the one word that may stand in its place. */
+export const ALSO_ALONE = 'alsoAlone';
+
 const NAME: JsonForm = { pattern: '^[a-z0-9][a-z0-9-]*$' };
-export const PORT_FORM: JsonForm = {
+export const PORT_FORM = {
   type: ['integer', 'string'],
   minimum: 1,
   maximum: 65_535,
   pattern: '^[0-9]{1,5}(-[0-9]{1,5})?(/(tcp|udp))?$',
-};
+} as const satisfies JsonForm;
 export const HOST_PORT_FORM: JsonForm = { type: 'string', pattern: ':[0-9]{1,5}$' };
 
 /** A map with known keys only. `explain` gives unknown keys that deserve more than a suggestion their own sentence. */

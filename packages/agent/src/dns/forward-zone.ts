@@ -9,7 +9,7 @@
  *
  * A worker has no name of any of these forms.
  */
-import { includesPort, type Protocol } from '@weft/proto';
+import { includesPort, instanceListens, type Protocol, portsNow } from '@weft/proto';
 import type { Netmap, NetmapInstance, NetmapService } from '../words/netmap.ts';
 import { TTL } from './answer.ts';
 import { empty, type Node, nothing, unserved } from './node.ts';
@@ -95,7 +95,7 @@ function findInstance(found: NetmapService, label: string): Node {
 /** `_tcp.redis` exists because `_6379._tcp.redis` does, RFC 8020. */
 function findProtocol(found: NetmapService, label: string): Node {
   const protocol = protocolOf(label);
-  return found.service.ports.some((range) => range.protocol === protocol) ? empty : nothing;
+  return portsNow(found.service.ports, found.opened).some((range) => range.protocol === protocol) ? empty : nothing;
 }
 
 function findPort(found: NetmapService, portLabel: string, protocolLabel: string): Node {
@@ -103,8 +103,8 @@ function findPort(found: NetmapService, portLabel: string, protocolLabel: string
   const digits = portLabel.slice(1);
   if (protocol === undefined || !portLabel.startsWith('_') || !canonicalNumber.test(digits)) return nothing;
   const port = Number(digits);
-  if (!includesPort(found.service.ports, port, protocol)) return nothing;
-  const targets = srvTargets(found.instances, port, protocol);
+  if (!includesPort(portsNow(found.service.ports, found.opened), port, protocol)) return nothing;
+  const targets = srvTargets(found, port, protocol);
   if (targets.length === 0) return found.instances.some((instance) => instance.healthy) ? unserved : empty;
   const named = targets.map(({ instance, address }) => ({
     name: `${instance.ordinal}.${instance.service}.${ZONE}`,
@@ -120,14 +120,14 @@ function findPort(found: NetmapService, portLabel: string, protocolLabel: string
 
 /** Healthy instances, those alone that listen on the port where any does. */
 function srvTargets(
-  instances: readonly NetmapInstance[],
+  { service, instances }: NetmapService,
   port: number,
   protocol: Protocol,
 ): { instance: NetmapInstance; address: string }[] {
   const healthy = instances.flatMap((instance) =>
     instance.healthy && instance.address !== undefined ? [{ instance, address: instance.address }] : [],
   );
-  const listening = healthy.filter(({ instance }) => !includesPort(instance.notListening, port, protocol));
+  const listening = healthy.filter(({ instance }) => instanceListens(service, instance, port, protocol));
   return listening.length > 0 ? listening : healthy;
 }
 

@@ -2,7 +2,15 @@
  * The last step of a flow, to the program on this host: from the caller's own address, so that the program can tell its
  * callers apart, and never from 127.0.0.1, which programs trust. Asks for a Permit: nobody gets here without a verdict.
  */
-import { formatHostPort, isPortless, isShortage, messageOf, type Permit, type Protocol } from '@weft/proto';
+import {
+  formatHostPort,
+  includesPort,
+  isPortless,
+  isShortage,
+  messageOf,
+  type Permit,
+  type Protocol,
+} from '@weft/proto';
 import type { Deadline } from '../bytes/deadline.ts';
 import type { OpenFiles } from '../bytes/open-files.ts';
 import { connectSocket } from '../bytes/socket.ts';
@@ -111,6 +119,12 @@ export function createDialer({
     }
     if (here.shutIn === true)
       return refuse('not-listening', `no program of ${service.name} in a sandbox listens at port ${port}/${protocol}`);
+    // Any port may be permitted where its programs' own are published; those of other programs of this host are not.
+    if (!includesPort(service.ports, port, protocol))
+      return refuse(
+        'not-listening',
+        `no program of ${service.name} in a sandbox listens at port ${port}/${protocol}, and the mesh declares none`,
+      );
     let detail = '';
     const targets = targetsOf(here, port, protocol);
     const known = targets.filter((target) => protocol === 'udp' && answers(target, protocol));

@@ -1,9 +1,13 @@
 /** Which of this host's services are well: looked up each second, told to control and to the VIP listeners when it changes. */
 import {
+  countPorts,
   eachPort,
+  firstPorts,
   formatHostPort,
   type InstanceReport,
+  includesPort,
   isOwnAddress,
+  MAX_OPENED_PORTS,
   mergePorts,
   type PortRange,
   type Protocol,
@@ -14,6 +18,7 @@ import { runsHere } from '../flows/judge.ts';
 import type { NetmapSource } from '../words/netmap.ts';
 import { type Problems, passing } from '../words/problems.ts';
 import { isLoopback, type TargetAddress, takesCallerAddress, targetsOf, writtenListening } from './addresses.ts';
+import { AutoPorts, type PublishedPorts } from './auto-ports.ts';
 import { type ExposedTarget, Exposure, exposedTarget } from './exposure.ts';
 import type { Inside } from './inside.ts';
 import { type ListenerTable, readListenerTable } from './listener-table.ts';
@@ -43,7 +48,7 @@ export interface TargetWatchOptions {
   readonly problems: Problems;
   readonly signal: AbortSignal;
   /** Programs in sandboxes. */
-  readonly inside?: Pick<Inside, 'listens' | 'onChange'>;
+  readonly inside?: Pick<Inside, 'listens' | 'opened' | 'serves' | 'onChange'>;
   readonly intervalMs?: number;
   /** Forgotten with the watch unless given. */
   readonly wildcards?: SeenWildcards;
@@ -79,6 +84,7 @@ export class TargetWatch implements LocalTargets {
   #uses: ReadonlyMap<string, PortUse> = new Map();
   readonly #wrongTargets: WrongTargets;
   readonly #exposure: Exposure;
+  readonly #autoPorts: AutoPorts;
   /** Reports, uses, answers and wrong targets in one text, compared to tell whether anything changed. */
   #digest = '';
   #started: boolean = false;
@@ -88,6 +94,7 @@ export class TargetWatch implements LocalTargets {
     this.#readTable = options.readTable ?? readListenerTable;
     this.#wildcards = options.wildcards ?? new SeenWildcards();
     this.#wrongTargets = new WrongTargets(options.problems);
+    this.#autoPorts = new AutoPorts(options.problems);
     this.#exposure = options.exposure ?? new Exposure(options.problems);
     this.#unseen = passing(options.problems, {
       code: 'no-look',
@@ -154,9 +161,17 @@ export class TargetWatch implements LocalTargets {
   }
 
   listening(service: string, port: number, protocol: Protocol): boolean {
-    const { inside, services } = this.#options;
-    if (inside?.listens(service, port, protocol) === true) return true;
+    if (this.inSandbox(service, port, protocol)) return true;
+    const { netmap, services } = this.#options;
+    const known = netmap.current.services.get(service)?.service;
+    // What its other hosts published is no word on this host's programs.
+    if (known !== undefined && !includesPort(known.ports, port, protocol)) return false;
     return listensHere(services.get(service), port, protocol, this);
+  }
+
+  /** Whether one of its programs in sandboxes does. */
+  inSandbox(service: string, port: number, protocol: Protocol): boolean {
+    return this.#options.inside?.listens(service, port, protocol) === true;
   }
 
   /** As it was looked up last; undefined where the kernel shows none. */
@@ -191,13 +206,15 @@ export class TargetWatch implements LocalTargets {
     const answered = new Set<string>();
     const wrong: WrongTarget[] = [];
     const exposed: ExposedTarget[] = [];
+    const published: PublishedPorts[] = [];
+    const { inside } = this.#options;
     this.#reports = running.map(({ service, here }): InstanceReport => {
       if (service.kind === 'worker') return { service: service.name, healthy: true, notListening: [] };
       const silent: PortRange[] = [];
       let ports = 0;
       for (const { port, protocol } of eachPort(service.ports)) {
         ports++;
-        if (this.#options.inside?.listens(service.name, port, protocol) === true) continue;
+        if (inside?.listens(service.name, port, protocol) === true) continue;
         const targets = here.shutIn === true ? [] : targetsOf(here, port, protocol);
         const answering = targets.find((target) => this.answers(target, protocol));
         for (const target of targets) {
@@ -216,7 +233,14 @@ export class TargetWatch implements LocalTargets {
         }
         this.#noteUse(uses, targets, protocol, writtenListening(here, port, protocol));
       }
-      return { service: service.name, healthy: silent.length < ports, notListening: mergePorts(silent) };
+      const opened = service.autoPorts === true ? (inside?.opened(service.name, service.ports) ?? []) : [];
+      if (service.autoPorts === true) {
+        const outside = here.shutIn !== true && inside?.serves(service.name) !== true;
+        published.push({ service: service.name, outside, opened: countPorts(opened) });
+      }
+      const healthy = silent.length < ports || opened.length > 0;
+      const report = { service: service.name, healthy, notListening: mergePorts(silent) };
+      return opened.length === 0 ? report : { ...report, opened: firstPorts(opened, MAX_OPENED_PORTS) };
     });
     for (const before of this.#addressless) {
       if (!addressless.has(before)) this.#options.problems.clear('caller-address', before);
@@ -224,6 +248,7 @@ export class TargetWatch implements LocalTargets {
     this.#addressless = addressless;
     this.#uses = uses;
     this.#answering = answered;
+    this.#autoPorts.tell(published);
     const digest = JSON.stringify([this.#reports, [...uses], [...answered], wrong]);
     this.#exposure.tell(exposed, {
       held: (protocol, port) => (this.#table?.beyondLoopback(protocol, port).length ?? 1) > 0,

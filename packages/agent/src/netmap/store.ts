@@ -6,13 +6,16 @@ import {
   DENY_ALL_POLICY,
   defined,
   entryOf,
+  firstPorts,
   formatAddress,
   type HostSource,
   itemKey,
+  MAX_OPENED_PORTS,
   type NetmapDelta,
   type NetmapItem,
   type Service,
   shiftAddress,
+  unitedPorts,
 } from '@weft/proto';
 import type {
   EnforcementStep,
@@ -290,6 +293,12 @@ function createNetmap(items: Iterable<NetmapItem>, position: Position, range: Ad
   }
   for (const instance of instances.sort((left, right) => left.ordinal - right.ordinal)) {
     services.get(instance.service)?.instances.push(instance);
+  }
+  for (const [name, known] of services) {
+    if (known.service.autoPorts !== true) continue;
+    const opened = unitedPorts(known.instances.flatMap((instance) => instance.opened ?? []));
+    if (opened.length === 0) continue;
+    services.set(name, { ...known, opened: firstPorts(opened, MAX_OPENED_PORTS) });
   }
   const compiled = compilePolicy({ ...policy, revision: position.revision });
   const { timeline, index, revision } = position;

@@ -116,7 +116,7 @@ export interface NameStatus {
   readonly kind: 'web' | 'private';
   /** VIP; null when this agent's range is too small for it. */
   readonly address: string | null;
-  /** As the mesh file writes them. */
+  /** Each as the mesh file writes it; also those that programs in sandboxes have opened. */
   readonly ports: readonly string[];
   readonly instances: number;
   readonly healthy: number;

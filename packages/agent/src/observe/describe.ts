@@ -7,6 +7,7 @@ import {
   type HostPort,
   keyFingerprint,
   type PeerTunnels,
+  portsNow,
   type Report,
 } from '@weft/proto';
 import type { AgentService } from '../config/agent-file.ts';
@@ -175,14 +176,14 @@ function targets(services: ReadonlyMap<string, AgentService>): readonly TargetSt
 }
 
 function names({ services }: Netmap): readonly NameStatus[] {
-  return [...services.values()].flatMap(({ service, address, instances }): NameStatus[] => {
+  return [...services.values()].flatMap(({ service, address, opened, instances }): NameStatus[] => {
     if (service.kind === 'worker') return [];
     return [
       {
         name: `${service.name}.internal`,
         kind: service.kind,
         address: address ?? null,
-        ports: service.ports.map(formatPortRange),
+        ports: portsNow(service.ports, opened).map(formatPortRange),
         instances: instances.length,
         healthy: instances.filter(({ healthy }) => healthy).length,
       },

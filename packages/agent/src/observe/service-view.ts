@@ -1,10 +1,10 @@
 /** The services of the network as this agent knows them, for a command of its host. */
-import { defined, formatPortRange, type Service } from '@weft/proto';
+import { defined, formatPortRange, portsInWords, type Service } from '@weft/proto';
 import type { Netmap, NetmapInstance } from '../words/netmap.ts';
 
 export interface ServiceView {
-  readonly service: Omit<Service, 'ports'> & {
-    /** As the mesh file writes them. */
+  readonly service: Omit<Service, 'ports' | 'autoPorts'> & {
+    /** As the mesh file writes them: `auto` among them where programs' own are published. */
     readonly ports: readonly string[];
   };
   /** On this host; empty for a worker, and where the agent's range is too small for it. */
@@ -16,6 +16,8 @@ export interface ServiceView {
     readonly address: string;
     readonly healthy: boolean;
     readonly notListening: readonly string[];
+    /** Ports that its programs in sandboxes have opened beside the declared ones. */
+    readonly opened: readonly string[];
   }[];
 }
 
@@ -26,7 +28,7 @@ export function serviceViews({ services, peers, self }: Netmap): readonly Servic
     service: {
       name: service.name,
       kind: service.kind,
-      ports: service.ports.map(formatPortRange),
+      ports: portsInWords(service),
       tags: service.tags,
       ...defined({ public: service.public }),
     },
@@ -37,6 +39,7 @@ export function serviceViews({ services, peers, self }: Netmap): readonly Servic
       address: instance.address ?? '',
       healthy: instance.healthy,
       notListening: instance.notListening.map(formatPortRange),
+      opened: (instance.opened ?? []).map(formatPortRange),
     })),
   }));
 }

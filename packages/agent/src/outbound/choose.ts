@@ -1,5 +1,5 @@
 /** Which instances a call is tried at, and in which order. */
-import { includesPort, type Protocol } from '@weft/proto';
+import { instanceListens, type Protocol } from '@weft/proto';
 import type { Netmap, NetmapInstance } from '../words/netmap.ts';
 import type { Call } from './call.ts';
 
@@ -23,6 +23,8 @@ export interface Candidate {
   readonly local: boolean;
 }
 
+const NONE = { ports: [] };
+
 /** Round robin, one turn counter a service. */
 export class Chooser {
   readonly #local: LocalHealth;
@@ -45,7 +47,7 @@ export class Chooser {
    */
   candidates(netmap: Netmap, call: Call): readonly Candidate[] {
     const { service, ordinal, port, protocol } = call;
-    const instances = netmap.services.get(service)?.instances ?? [];
+    const { instances = [], service: declared = NONE } = netmap.services.get(service) ?? {};
     if (ordinal !== undefined) {
       return instances
         .filter((instance) => instance.ordinal === ordinal)
@@ -59,7 +61,7 @@ export class Chooser {
       const { instance, local } = candidate;
       const answers = local
         ? this.#local.listening(service, port, protocol)
-        : !includesPort(instance.notListening, port, protocol);
+        : instanceListens(declared, instance, port, protocol);
       if (!instance.healthy && !(local && answers)) {
         if (!answers) unwell.push(candidate);
       } else if (!answers) silent.push(candidate);

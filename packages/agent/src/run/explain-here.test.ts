@@ -62,7 +62,7 @@ function parts(
   return {
     netmap,
     services: parseAgentFile('weft.yaml', 'services: { web: {} }').services,
-    targets: { answers: () => false },
+    targets: { answers: () => false, inSandbox: () => false },
     problems: { current: [] },
     tunnels: WAYS,
     sight: 'own',

@@ -4,6 +4,7 @@ import {
   type Destination,
   formatPortRange,
   includesPort,
+  instanceListens,
   listed,
   listenerProblem,
   messageOf,
@@ -19,7 +20,7 @@ import { Deadline } from '../bytes/deadline.ts';
 import type { AgentService } from '../config/agent-file.ts';
 import { localSpeech, runsHere, tellingsHere, toldOf } from '../flows/judge.ts';
 import { targetsOf } from '../inbound/addresses.ts';
-import type { LocalTargets } from '../inbound/target-watch.ts';
+import type { TargetWatch } from '../inbound/target-watch.ts';
 import { tryTargets } from '../inbound/try-target.ts';
 import { LocalRefusal } from '../observe/errors.ts';
 import type { ExplainAnswer } from '../observe/local-question.ts';
@@ -32,7 +33,7 @@ export interface ExplainParts {
   readonly netmap: Netmap;
   /** By name, from the agent file. */
   readonly services: ReadonlyMap<string, AgentService>;
-  readonly targets: Pick<LocalTargets, 'answers'>;
+  readonly targets: Pick<TargetWatch, 'answers' | 'inSandbox'>;
   readonly problems: Pick<Problems, 'current'>;
   readonly tunnels: Pick<Tunnels, 'lookAt'>;
   readonly sight: Sight;
@@ -200,7 +201,7 @@ async function tryInstance(parts: ExplainParts, instance: NetmapInstance, destin
       step: `${name} is on a host that this one is told nothing of: no flow is permitted between the two`,
     };
   const where = `${name} on ${peer.host}`;
-  if (includesPort(instance.notListening, port, protocol))
+  if (!instanceListens(service, instance, port, protocol))
     return {
       breakPoint: 'not-listening',
       step: `${where}: no program listens on ${formatPortRange({ protocol, first: port, last: port })}`,
@@ -228,11 +229,17 @@ async function tryInstance(parts: ExplainParts, instance: NetmapInstance, destin
 async function tryHere(
   { services, targets }: ExplainParts,
   name: string,
-  { name: service }: Service,
+  { name: service, ports }: Service,
   port: number,
   protocol: Protocol,
 ): Promise<Tried> {
   const here = services.get(service);
+  if (targets.inSandbox(service, port, protocol))
+    return { breakPoint: 'none', step: `${name} is here, and a program of it in a sandbox listens` };
+  if (here?.shutIn === true || !includesPort(ports, port, protocol)) {
+    const at = formatPortRange({ protocol, first: port, last: port });
+    return { breakPoint: 'not-listening', step: `${name} is here: no program of it in a sandbox listens on ${at}` };
+  }
   const expected = here === undefined ? [] : targetsOf(here, port, protocol);
   const tried = await tryTargets(expected, protocol, (target) => targets.answers(target, protocol));
   const last = tried.at(-1);

@@ -1,5 +1,5 @@
 /** Which programs that are shut in serve what: calls go to those of one service in turn. */
-import type { Protocol } from '@weft/proto';
+import { includesPort, type PortRange, type Protocol, unitedPorts } from '@weft/proto';
 import type { Deadline } from '../bytes/deadline.ts';
 import { closeHandle } from '../bytes/handle.ts';
 import { handedConduit } from '../bytes/socket.ts';
@@ -14,7 +14,9 @@ import type { SandboxSockets, SocketWanted } from './sockets.ts';
 export interface Serving {
   readonly service: string;
   readonly sockets: Pick<SandboxSockets, 'ask'>;
-  /** Where its program listens for the service's declared port: by loopback, if it is there. */
+  /** Ports of the service that its program listens on, one a range, but for those that programs take to call others. */
+  readonly opened: readonly PortRange[];
+  /** Where its program listens for the service's port: by loopback, if it is there. */
   placeOf(port: number, protocol: Protocol): ServingPlace | undefined;
 }
 
@@ -52,6 +54,15 @@ export class InsidePrograms implements Inside {
 
   listens(service: string, port: number, protocol: Protocol): boolean {
     return this.#serving.get(service)?.some((each) => each.placeOf(port, protocol) !== undefined) === true;
+  }
+
+  serves(service: string): boolean {
+    return this.#serving.has(service);
+  }
+
+  opened(service: string, declared: readonly PortRange[]): readonly PortRange[] {
+    const all = (this.#serving.get(service) ?? []).flatMap(({ opened }) => opened);
+    return unitedPorts(all.filter(({ protocol, first }) => !includesPort(declared, first, protocol)));
   }
 
   stream(service: string, port: number, localAddress: string, deadline: Deadline): Promise<Conduit> {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { readOpened } from './opened.ts';
+import { publishedPorts, readOpened } from './opened.ts';
 
 test.each([
   ['every address', 'tcp:00000000:80', '127.0.0.1'],
@@ -20,4 +20,16 @@ test.each([
 test('datagrams go to the end of the wire where every address is listened on, for they are answered from there', () => {
   expect(readOpened('udp:00000000:53').get('udp 53')).toBe('192.0.0.2');
   expect(readOpened('udp:0100007f:53').get('udp 53')).toBe('127.0.0.1');
+});
+
+test('publishes all but what is moved, and UDP at ports of the kernel’s choice', () => {
+  const opened = readOpened(
+    'tcp:00000000:8080,tcp:00000000:3000,tcp:00000000:40000,udp:00000000:40000,udp:00000000:32767,udp:00000000:61000,tcp:0200007f:81',
+  );
+  const published = publishedPorts(opened, new Map([[3000, 8080]]));
+  expect(published.map(({ protocol, first, last }) => `${protocol} ${first}-${last}`)).toEqual([
+    'tcp 40000-40000',
+    'udp 32767-32767',
+    'udp 61000-61000',
+  ]);
 });

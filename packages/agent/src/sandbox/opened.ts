@@ -1,4 +1,5 @@
 /** What a program in a sandbox listens on, as its supervisor reads it in the kernel's tables. */
+import type { PortRange, Protocol } from '@weft/proto';
 import type { ServingPlace } from './inside.ts';
 import { PROGRAM_HOST } from './link.ts';
 
@@ -30,6 +31,23 @@ export function readOpened(text: string): OpenedPorts {
     if (host !== undefined && opened.get(key) !== '127.0.0.1') opened.set(key, host);
   }
   return opened;
+}
+
+/** From which the kernel takes ports for who calls (`net.ipv4.ip_local_port_range`); perl/network.ts sets it. */
+const EPHEMERAL = { first: 32_768, last: 60_999 } as const;
+
+/**
+ * Those that may be published without being declared, at the service's ports. `moved` has declared ports that are served at others. A UDP socket
+ * at a port of the kernel's choice is as likely one that calls, and nobody can tell.
+ */
+export function publishedPorts(opened: OpenedPorts, moved: ReadonlyMap<number, number>): PortRange[] {
+  const elsewhere = new Set([...moved].flat());
+  return [...opened.keys()].flatMap((key): PortRange[] => {
+    const [protocol, text] = key.split(' ') as [Protocol, string];
+    const port = Number(text);
+    const calls = protocol === 'udp' && port >= EPHEMERAL.first && port <= EPHEMERAL.last;
+    return calls || elsewhere.has(port) ? [] : [{ protocol, first: port, last: port }];
+  });
 }
 
 function reachedBy(address: string, protocol: string): ServingPlace['host'] | undefined {

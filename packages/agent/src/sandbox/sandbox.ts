@@ -1,6 +1,6 @@
 /** One program that is shut in, as its agent sees it: from the hello of its supervisor to the end of that connection. */
 import net from 'node:net';
-import { type AddressRange, messageOf, type Protocol, parseAddress } from '@weft/proto';
+import { type AddressRange, messageOf, type PortRange, type Protocol, parseAddress } from '@weft/proto';
 import type { Logger } from 'pino';
 import { closeHandle } from '../bytes/handle.ts';
 import type { DnsServer } from '../dns/index.ts';
@@ -12,7 +12,7 @@ import type { Serving, ServingPlace } from './inside.ts';
 import { toWord, type Wanted } from './lines.ts';
 import { SANDBOX_HOST } from './link.ts';
 import { SandboxListeners, type SandboxListenersOptions, socketOf } from './listeners.ts';
-import { NOTHING_OPENED, type OpenedPorts, readOpened } from './opened.ts';
+import { NOTHING_OPENED, type OpenedPorts, publishedPorts, readOpened } from './opened.ts';
 import type { Visitor, VisitorEvents } from './relay.ts';
 import { isOfProtocol, SandboxSockets } from './sockets.ts';
 
@@ -85,6 +85,10 @@ export class Sandbox implements VisitorEvents, Serving {
   /** What the netmap of now says. */
   async follow(): Promise<void> {
     await this.#listeners.follow();
+  }
+
+  get opened(): readonly PortRange[] {
+    return publishedPorts(this.#opened, this.#options.wanted.ports);
   }
 
   placeOf(port: number, protocol: Protocol): ServingPlace | undefined {

@@ -7,6 +7,8 @@ export interface NetmapService {
   readonly service: Service;
   /** Dotted quad: the VIP, or for a worker the source address. Undefined when this agent's range is too small for it. */
   readonly address: string | undefined;
+  /** Beside the declared ones: what programs in sandboxes listen on, of a service whose `autoPorts` says so; left out for none. */
+  readonly opened?: readonly PortRange[];
   /** By ordinal. */
   readonly instances: readonly NetmapInstance[];
 }
@@ -19,6 +21,7 @@ export interface NetmapInstance {
   readonly address: string | undefined;
   readonly healthy: boolean;
   readonly notListening: readonly PortRange[];
+  readonly opened?: readonly PortRange[];
 }
 
 /** What control says of an agent, be it this one or a peer. */

@@ -3,7 +3,7 @@ import {
   type BreakPoint,
   type DestinationName,
   formatPortRange,
-  includesPort,
+  instanceListens,
   isOfPorts,
   listenerProblem,
   TARGET_PROBLEM,
@@ -106,9 +106,10 @@ function whySilent({ name, agent }: Candidate, question: PathQuestion): string {
 }
 
 function candidatesOf({ network, service, port, protocol, live }: PathQuestion): Candidate[] {
-  return fleetInstances(network, live, service).flatMap(({ instance, agent, connected, healthy, notListening }) => {
+  const declared = network.services.get(service)?.service ?? { ports: [] };
+  return fleetInstances(network, live, service).flatMap(({ instance, agent, connected, healthy, ...health }) => {
     if (agent === undefined) return [];
-    const listening = !includesPort(notListening, port, protocol);
+    const listening = instanceListens(declared, health, port, protocol);
     return [{ name: `${service}/${instance.ordinal}`, agent, connected, healthy, listening }];
   });
 }

@@ -16,12 +16,12 @@ import {
   sourceName,
 } from '@weft/proto';
 import { tagsByHost } from '../fleet/projection.ts';
+import { mergeRanges, portSegments } from '../netmap/port-segments.ts';
 import { StateError } from '../state/errors.ts';
 import { hostSource } from '../state/may-run.ts';
 import type { NetworkState } from '../state/types.ts';
 import { RequestError } from './errors.ts';
 import { type PolicyOf, policyCache } from './policy-cache.ts';
-import { mergeRanges, portSegments } from './port-segments.ts';
 
 /** One caller's verdict on some ports. */
 export interface Reach {

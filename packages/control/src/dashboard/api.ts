@@ -95,6 +95,8 @@ export interface InstanceView {
   readonly connected: boolean;
   /** Declared ports with nothing listening. */
   readonly notListening: readonly string[];
+  /** Other ports, of programs in sandboxes, that are published while they listen; left out for none. */
+  readonly opened?: readonly string[];
 }
 
 export interface ProblemView extends Problem {

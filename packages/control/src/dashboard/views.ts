@@ -1,5 +1,14 @@
 /** What the page is shown of a network: the state, beside how its agents fare now. */
-import { byText, defined, entryOf, formatAddress, formatPortRange, keyFingerprint, type Telemetry } from '@weft/proto';
+import {
+  byText,
+  defined,
+  entryOf,
+  formatAddress,
+  formatPortRange,
+  keyFingerprint,
+  portsInWords,
+  type Telemetry,
+} from '@weft/proto';
 import { addressHints } from '../fleet/address-hint.ts';
 import type { LiveAgents, PeerRates } from '../fleet/live.ts';
 import {
@@ -36,12 +45,12 @@ export function serviceViews(network: NetworkState, live: LiveAgents): ServiceVi
 }
 
 function serviceView({ service, address, instances }: FleetService, problems: readonly ProblemView[]): ServiceView {
-  const { name, kind, ports, tags, description } = service;
+  const { name, kind, tags, description } = service;
   const named = kind !== 'worker';
   return {
     name,
     kind,
-    ports: ports.map(formatPortRange),
+    ports: portsInWords(service),
     ...(service.public === undefined ? {} : { public: { port: service.public.port, hosts: service.public.hosts } }),
     tags,
     ...defined({ description }),
@@ -58,7 +67,7 @@ function serviceView({ service, address, instances }: FleetService, problems: re
   };
 }
 
-function instanceView({ instance, agent, connected, healthy, notListening }: FleetInstance): InstanceView {
+function instanceView({ instance, agent, connected, healthy, notListening, opened = [] }: FleetInstance): InstanceView {
   return {
     ordinal: instance.ordinal,
     host: agent?.host ?? '',
@@ -66,6 +75,7 @@ function instanceView({ instance, agent, connected, healthy, notListening }: Fle
     healthy,
     connected,
     notListening: notListening.map(formatPortRange),
+    ...(opened.length > 0 && { opened: opened.map(formatPortRange) }),
   };
 }
 

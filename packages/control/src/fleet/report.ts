@@ -1,15 +1,20 @@
 /** What control makes of an agent's report: only what the agent may claim, and where it can really be reached. */
 import {
   addressKind,
+  defined,
   dialableEndpoint,
   EXPOSED_PROBLEM,
+  firstPorts,
   formatHostPort,
+  MAX_OPENED_PORTS,
   normalHost,
   type PlaceTry,
+  type PortRange,
   type Problem,
   REACHED_PROBLEM,
   type Report,
   type ReportedExposure,
+  unitedPorts,
   WIRE_LIMITS,
 } from '@weft/proto';
 import type { InstanceHealth, Presence } from '../netmap/presence.ts';
@@ -49,9 +54,9 @@ export function acceptReport(
   const usable = claimed.endpoints.flatMap((endpoint) => dialableEndpoint(endpoint, observedHost) ?? []);
   const problems = [...claimed.problems, ...Array.from(refused, notAllowed), ...doubts];
   const report = { ...claimed, instances, problems: problems.slice(-WIRE_LIMITS.problems) };
-  const health = instances.map(({ service, healthy, notListening }): [string, InstanceHealth] => [
+  const health = instances.map(({ service, healthy, notListening, opened }): [string, InstanceHealth] => [
     service,
-    { healthy, notListening },
+    { healthy, notListening, ...defined({ opened: opened && firstPorts(unitedPorts(opened), MAX_OPENED_PORTS) }) },
   ]);
   return {
     report,
@@ -149,8 +154,6 @@ function notAllowed(service: string): Problem {
 }
 
 function text(health: InstanceHealth): string {
-  return JSON.stringify([
-    health.healthy,
-    health.notListening.map(({ protocol, first, last }) => [protocol, first, last]),
-  ]);
+  const written = (ports: readonly PortRange[]) => ports.map(({ protocol, first, last }) => [protocol, first, last]);
+  return JSON.stringify([health.healthy, written(health.notListening), written(health.opened ?? [])]);
 }

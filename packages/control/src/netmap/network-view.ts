@@ -3,7 +3,7 @@
  * linear in services, instances and agents; what did not change is carried over by reference.
  */
 
-import { CAPABILITY, entryOf, plainRules } from '@weft/proto';
+import { CAPABILITY, defined, entryOf, plainRules } from '@weft/proto';
 import type { InstanceState, NetworkState } from '../state/types.ts';
 import { AgentView, type Part } from './agent-view.ts';
 import { type Entry, Interner, type PeerEntry, SharedEntry } from './entry.ts';
@@ -103,10 +103,22 @@ export class NetworkView {
   #instance(instance: InstanceState, health: InstanceHealth): SharedEntry {
     const { service, ordinal, agentId, address } = instance;
     const { healthy, notListening } = health;
+    // An agent may not have heard yet that the mesh says so no more.
+    const opened = this.network.services.get(service)?.service.autoPorts === true ? health.opened : undefined;
     return this.#shared.keep(
       `instance/${service}/${ordinal}`,
-      [instance, health],
-      () => new SharedEntry({ type: 'instance', service, ordinal, agentId, address, healthy, notListening }),
+      [instance, health, opened],
+      () =>
+        new SharedEntry({
+          type: 'instance',
+          service,
+          ordinal,
+          agentId,
+          address,
+          healthy,
+          notListening,
+          ...defined({ opened }),
+        }),
     );
   }
 

@@ -4,8 +4,8 @@
  * classes, so a view never asks for a thousand times a thousand verdicts.
  */
 import {
+  callablePorts,
   compilePolicy,
-  eachPort,
   entryOf,
   type Mesh,
   type Policy,
@@ -16,6 +16,7 @@ import {
   type Source,
   userOf,
 } from '@weft/proto';
+import { portSegments } from './port-segments.ts';
 
 /** Sources alike to every rule. */
 export interface SourceClass {
@@ -131,8 +132,11 @@ export class PolicyClasses {
     if (example.kind === 'worker') return false;
     if (source.example.type === 'internet') return example.public !== undefined && ask(example.public.port, 'tcp');
     const oneIsLikeAll = !this.#tellPortsApart(rules);
-    for (const { port, protocol } of eachPort(example.ports)) {
-      if (ask(port, protocol)) return true;
+    for (const { protocol, first } of portSegments(
+      example,
+      oneIsLikeAll ? [] : rules.flatMap((index) => this.#rules[index] ?? []),
+    )) {
+      if (ask(first, protocol)) return true;
       if (oneIsLikeAll) return false;
     }
     return false;
@@ -152,8 +156,11 @@ export class PolicyClasses {
   #serviceClass(service: Service): ServiceClass {
     const rules = this.#index.to(service);
     const ports = this.#tellPortsApart(rules)
-      ? [...service.ports.map(({ protocol, first, last }) => `${protocol}${first}-${last}`), service.public?.port]
-      : [service.ports.length > 0, service.public !== undefined];
+      ? [
+          ...callablePorts(service).map(({ protocol, first, last }) => `${protocol}${first}-${last}`),
+          service.public?.port,
+        ]
+      : [callablePorts(service).length > 0, service.public !== undefined];
     return entryOf(this.#serviceClasses, `${service.kind} ${rules.join()} ${ports.join()}`, () => ({
       id: this.#serviceClasses.size,
       rules,

@@ -4,6 +4,8 @@ import type { PortRange } from '@weft/proto';
 export interface InstanceHealth {
   readonly healthy: boolean;
   readonly notListening: readonly PortRange[];
+  /** Beside the declared ones, while programs in sandboxes listen there; left out for none. */
+  readonly opened?: readonly PortRange[];
 }
 
 export interface Presence {

@@ -52,7 +52,7 @@ export function listServices(
     tell: serviceStatus,
     weigh: ({ service, instances = [] }) =>
       instances.reduce(
-        (weight, { notListening = [] }) => weight + 1 + notListening.length,
+        (weight, { notListening = [], opened = [] }) => weight + 1 + notListening.length + opened.length,
         1 + (service?.ports?.length ?? 0),
       ),
   });
@@ -67,13 +67,14 @@ export function serviceStatus({ service, address, instances }: FleetService): pb
   };
 }
 
-function instanceStatus({ instance, agent, healthy, notListening }: FleetInstance): pb.Instance {
+function instanceStatus({ instance, agent, healthy, notListening, opened = [] }: FleetInstance): pb.Instance {
   return {
     ordinal: instance.ordinal,
     host: agent?.host ?? '',
     addresses: [formatAddress(instance.address)],
     healthy,
     notListening: portsToWire(notListening),
+    opened: portsToWire(opened),
   };
 }
 
@@ -108,8 +109,12 @@ function weightOfRights({ rights = [] }: pb.Outgoing<pb.Agent>): number {
 
 /** A problem has a sentence, which is as much as ten names and numbers. */
 function weightOf({ report, telemetry }: FleetAgent): number {
-  const silent = report?.instances.reduce((ports, { notListening }) => ports + 1 + notListening.length, 0) ?? 0;
-  const told = report === undefined ? 0 : report.endpoints.length + silent + 10 * report.problems.length;
+  const ports =
+    report?.instances.reduce(
+      (sum, { notListening, opened = [] }) => sum + 1 + notListening.length + opened.length,
+      0,
+    ) ?? 0;
+  const told = report === undefined ? 0 : report.endpoints.length + ports + 10 * report.problems.length;
   return told + (telemetry?.peers.length ?? 0);
 }
 

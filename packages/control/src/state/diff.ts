@@ -1,6 +1,7 @@
 /** What differs between two meshes, in words. Two meshes that read the same are the same: order never matters. */
 import {
   type AgentSettings,
+  AUTO_PORTS,
   byText,
   formatPortRange,
   formatRulePorts,
@@ -110,10 +111,11 @@ export function sameRule(one: Rule, other: Rule): boolean {
 }
 
 function describeService(service: Service): Described<Service> {
-  const { kind, ports, public: ingress, tags, description = '' } = service;
+  const { kind, ports, autoPorts, public: ingress, tags, description = '' } = service;
   return {
     kind,
     ports: sortedPorts(ports, formatPortRange),
+    autoPorts: autoPorts === true ? AUTO_PORTS : '',
     public: ingress === undefined ? '' : Object.values(describePublic(ingress)).join(''),
     tags: sorted(tags),
     description,

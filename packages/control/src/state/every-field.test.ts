@@ -35,6 +35,7 @@ const ofIngress: Others<PublicIngress> = { port: 3001, hosts: ['b.example'], res
 const ofService: Others<Service, 'name'> = {
   kind: 'private',
   ports: [],
+  autoPorts: true,
   public: { ...ingress, hosts: [] },
   tags: [],
   description: 'a shop',

@@ -105,6 +105,23 @@ test('what a member could not enforce is named with its hosts, and only where th
       { field: 'policies[2].from[0]' },
     ]);
   }
+  // A word of a service, by the words that there are.
+  const auto = { ...service('ftp', 'private', []), autoPorts: true as const };
+  expect(
+    leftBehind(
+      mesh({ services: [...services, auto], policies: after.policies }),
+      current(control.state),
+      control.hub.fleet,
+      false,
+    ),
+  ).toMatchObject([
+    {
+      field: 'services.ftp.ports',
+      message: expect.stringMatching(
+        /^ports: auto needs capability \d+, which these hosts have not: a \(1\), b \(1\), young \(2\)/,
+      ),
+    },
+  ]);
   // The same in another order is the same.
   const [first, ...rest] = [{ ...allows, from: ['web', 'tag:eu'] }, denies, known] as const;
   expect(asked(false, mesh({ services, policies: [first, ...rest] }))).toEqual([]);

@@ -35,6 +35,7 @@ export const CAPABILITIES: readonly Capability[] = [
     brought:
       "an agent tries places of a peer's host that are exposed, at the wish of that host's owner, when control asks",
   },
+  { since: '2026-11-29', brought: 'ports that programs in sandboxes open are published (`ports: auto`)' },
 ];
 
 /** From which on an agent tells of its open flows. */
@@ -54,6 +55,9 @@ export const SEALS_SMALL_APART = 8;
 
 /** From which on an agent tries places of a peer's host. */
 export const TRIES_PLACES = 9;
+
+/** From which on an agent publishes, and calls, what programs in sandboxes open; control of less would pass `auto` over in silence. */
+export const PUBLISHES_OPENED = 10;
 
 /** From which on control reads in a mesh what hosts may run; one of less would pass it over in silence. */
 export const READS_RIGHTS = 6;

@@ -30,6 +30,8 @@ export interface Service {
   readonly name: string;
   readonly kind: Kind;
   readonly ports: readonly PortRange[];
+  /** Whether what else its programs in sandboxes listen on is published while they do: `auto` among its ports. */
+  readonly autoPorts?: true;
   readonly public?: PublicIngress;
   readonly tags: readonly string[];
   /** For people; agents are not told. One line, never empty. */

@@ -18,6 +18,8 @@ export interface InstanceItem {
   readonly address: number;
   readonly healthy: boolean;
   readonly notListening: readonly PortRange[];
+  /** Ports beside the declared ones that are published while its programs listen; left out where there are none. */
+  readonly opened?: readonly PortRange[];
 }
 
 /** What is told of an agent, to itself and to its peers. */

@@ -1,10 +1,26 @@
 /** Ports as they are written, counted and compared. */
 import { FormatError } from './errors.ts';
-import type { PortRange, Protocol, ReportedProtocol, RulePorts } from './mesh.ts';
+import {
+  type PortRange,
+  PROTOCOLS,
+  type Protocol,
+  type ReportedProtocol,
+  type RulePorts,
+  type Service,
+} from './mesh.ts';
 import { quote } from './problem.ts';
+import type { InstanceReport } from './report.ts';
 
 /** Most single ports that one service may declare: each costs a listener on every agent. */
 export const MAX_SERVICE_PORTS = 1024;
+
+/** Most single ports beside the declared ones that one host publishes of a service, and that are published of it in all. */
+export const MAX_OPENED_PORTS = 256;
+
+/** What stands among a service's ports in the mesh file where its programs' own are published. */
+export const AUTO_PORTS = 'auto';
+
+const ANY_PORT: readonly PortRange[] = PROTOCOLS.map((protocol) => ({ protocol, first: 1, last: 65_535 }));
 
 const expected = 'expected PORT, PORT/tcp, PORT/udp, LO-HI/tcp or LO-HI/udp';
 
@@ -65,6 +81,57 @@ export function* eachPort(ranges: readonly PortRange[]): Generator<{ port: numbe
   for (const range of ranges) {
     for (let port = range.first; port <= range.last; port++) yield { port, protocol: range.protocol };
   }
+}
+
+/** In the order of their transports, then by port; without what another one holds already. */
+export function unitedPorts(ranges: readonly PortRange[]): PortRange[] {
+  const sorted = [...ranges].sort(
+    (one, other) => PROTOCOLS.indexOf(one.protocol) - PROTOCOLS.indexOf(other.protocol) || one.first - other.first,
+  );
+  const united: PortRange[] = [];
+  for (const range of sorted) {
+    const before = united.at(-1);
+    if (before?.protocol !== range.protocol || before.last + 1 < range.first) united.push(range);
+    else if (before.last < range.last) united[united.length - 1] = { ...before, last: range.last };
+  }
+  return united;
+}
+
+/** The first so many single ports of the ranges. */
+export function firstPorts(ranges: readonly PortRange[], most: number): PortRange[] {
+  let room = most;
+  return ranges.flatMap((range) => {
+    const last = Math.min(range.last, range.first + room - 1);
+    room -= Math.max(0, last - range.first + 1);
+    return last < range.first ? [] : [{ ...range, last }];
+  });
+}
+
+/** Every port that a rule may be about: the declared ones, or any where a program's own are published. */
+export function callablePorts({ ports, autoPorts }: Pick<Service, 'ports' | 'autoPorts'>): readonly PortRange[] {
+  return autoPorts === true ? ANY_PORT : ports;
+}
+
+/** Declared ones, and those that are published beside them now. */
+export function portsNow(declared: readonly PortRange[], opened: readonly PortRange[] = []): readonly PortRange[] {
+  return opened.length === 0 ? declared : [...declared, ...opened];
+}
+
+/** As the mesh file writes them. */
+export function portsInWords({ ports, autoPorts }: Pick<Service, 'ports' | 'autoPorts'>): string[] {
+  return [...ports.map(formatPortRange), ...(autoPorts === true ? [AUTO_PORTS] : [])];
+}
+
+/** Whether a program of the instance listens on the port, by what its agent has told. */
+export function instanceListens(
+  { ports, autoPorts }: Pick<Service, 'ports' | 'autoPorts'>,
+  { notListening, opened = [] }: Pick<InstanceReport, 'notListening' | 'opened'>,
+  port: number,
+  protocol: Protocol,
+): boolean {
+  return autoPorts !== true || includesPort(ports, port, protocol)
+    ? !includesPort(notListening, port, protocol)
+    : includesPort(opened, port, protocol);
 }
 
 /** Joins neighbouring ports into ranges; they come in order. */

@@ -6,6 +6,8 @@ export interface InstanceReport {
   readonly service: string;
   readonly healthy: boolean;
   readonly notListening: readonly PortRange[];
+  /** Of a service with `autoPorts`: what its programs in sandboxes listen on beside the declared ports; left out where that is nothing. */
+  readonly opened?: readonly PortRange[];
 }
 
 export interface Problem {

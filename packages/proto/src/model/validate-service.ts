@@ -7,12 +7,12 @@ import { type FieldProblem, problem, problemIf, quote } from './problem.ts';
 import { isKind, unportableProblem } from './selector.ts';
 
 export function checkService(service: Service): FieldProblem[] {
-  const { name, kind, ports, tags, public: ingress, description } = service;
+  const { name, kind, ports, autoPorts, tags, public: ingress, description } = service;
   const field = `services.${name}`;
   const wrong = serviceNameProblem(name) ?? unportableProblem(name);
   const called = [
     ...problemIf(
-      ports.length === 0,
+      ports.length === 0 && autoPorts !== true,
       `${field}.ports`,
       'expected at least one port; a service that receives nothing is a worker',
     ),
@@ -32,10 +32,10 @@ export function checkService(service: Service): FieldProblem[] {
   ];
 }
 
-function checkWorker({ ports, public: ingress }: Service, field: string): FieldProblem[] {
+function checkWorker({ ports, autoPorts, public: ingress }: Service, field: string): FieldProblem[] {
   const nothing = 'a worker receives nothing; expected no';
   return [
-    ...problemIf(ports.length > 0, `${field}.ports`, `${nothing} ports, or kind private`),
+    ...problemIf(ports.length > 0 || autoPorts === true, `${field}.ports`, `${nothing} ports, or kind private`),
     ...problemIf(ingress !== undefined, `${field}.public`, `${nothing} public, or kind web`),
   ];
 }

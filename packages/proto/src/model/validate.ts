@@ -6,7 +6,7 @@ import { LIMITS } from './limits.ts';
 import { runnableProblem, runsNothing } from './may-run.ts';
 import type { AgentSettings, Mesh, PolicyTest, PortRange, Rule, RulePorts, Service } from './mesh.ts';
 import { hostNameProblem, ruleNameProblem, serviceNameProblem } from './names.ts';
-import { formatRulePorts, overlaps } from './ports.ts';
+import { callablePorts, formatRulePorts, overlaps } from './ports.ts';
 import { type FieldProblem, problem, problemIf, quote } from './problem.ts';
 import {
   type PortedSelector,
@@ -313,7 +313,7 @@ function idleCalled(rule: Rule, selected: Selected | undefined, field: string, k
     return [problem(field, `a worker receives nothing, so ${effect}`)];
   }
   if (ports === undefined || selector.type !== 'service') return [];
-  const declares = known.services.get(selector.name)?.ports.some((port) => overlaps(port, ports)) ?? true;
+  const declares = callable(known.services.get(selector.name))?.some((port) => overlaps(port, ports)) ?? true;
   return problemIf(!declares, field, `${selector.name} does not declare ${formatRulePorts(ports)}`);
 }
 
@@ -328,5 +328,9 @@ function declaredPorts(to: readonly (Selected | undefined)[], known: KnownNames)
     one?.selector.type === 'service' ? known.services.get(one.selector.name) : undefined,
   );
   if (services.every((service) => service?.kind === 'worker') || services.includes(undefined)) return undefined;
-  return services.flatMap((service) => service?.ports ?? []);
+  return services.flatMap((service) => callable(service) ?? []);
+}
+
+function callable(service: Service | undefined): readonly PortRange[] | undefined {
+  return service && callablePorts(service);
 }

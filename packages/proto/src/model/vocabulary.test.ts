@@ -10,6 +10,7 @@ const WORDS: Vocabulary = {
   protocols: { ...VOCABULARY.protocols, udp: 2 },
   kinds: { ...VOCABULARY.kinds, web: 2 },
   roles: { gateway: 2 },
+  ports: { auto: 2 },
 };
 
 const tcp = { protocol: 'tcp', first: 53, last: 53 } as const;
@@ -51,6 +52,30 @@ describe('for an agent that lacks a word', () => {
       'a rule that permits some keeps those',
       policy({ ...rule, action: 'allow', from: ['dns', 'tag:eu'], ports: [tcp, udp] }),
       policy({ ...rule, action: 'allow', from: ['dns'], ports: [tcp] }),
+    ],
+    [
+      'a service whose programs publish ports has its declared ones',
+      { type: 'service', service: { ...dns, ports: [tcp], autoPorts: true }, address: 1 },
+      { type: 'service', service: { ...dns, ports: [tcp] }, address: 1 },
+    ],
+    [
+      'a service that has no others is left out',
+      { type: 'service', service: { ...dns, ports: [], autoPorts: true }, address: 1 },
+      undefined,
+    ],
+    [
+      'an instance tells of declared ports alone',
+      {
+        type: 'instance',
+        service: 'dns',
+        ordinal: 0,
+        agentId: 'a',
+        address: 1,
+        healthy: true,
+        notListening: [],
+        opened: [tcp],
+      },
+      { type: 'instance', service: 'dns', ordinal: 0, agentId: 'a', address: 1, healthy: true, notListening: [] },
     ],
     [
       'a service has the ports that it knows',

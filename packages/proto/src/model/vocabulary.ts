@@ -1,9 +1,10 @@
 /** What of a mesh, and of a netmap, an agent of some capability can read. */
 import type { AgentRole } from './agent-role.ts';
-import { SELECTS_INTERNET, SELECTS_USERS, UNSAID_CAPABILITY } from './capability.ts';
+import { PUBLISHES_OPENED, SELECTS_INTERNET, SELECTS_USERS, UNSAID_CAPABILITY } from './capability.ts';
 import { closedRule } from './closed-rule.ts';
 import type { Kind, Mesh, Protocol, Rule, RulePorts, Service } from './mesh.ts';
 import type { NetmapItem } from './netmap.ts';
+import type { AUTO_PORTS } from './ports.ts';
 import { readSelector, type SelectorType } from './selector.ts';
 
 /** Which capability brought each word that a netmap may hold. Who has less is not sent it. */
@@ -12,6 +13,7 @@ export interface Vocabulary {
   readonly protocols: Readonly<Record<Protocol | 'any', number>>;
   readonly kinds: Readonly<Record<Kind, number>>;
   readonly roles: Readonly<Record<AgentRole, number>>;
+  readonly ports: Readonly<Record<typeof AUTO_PORTS, number>>;
 }
 
 export const VOCABULARY: Vocabulary = {
@@ -19,6 +21,7 @@ export const VOCABULARY: Vocabulary = {
   protocols: { tcp: 1, udp: 1, any: 1 },
   kinds: { web: 1, private: 1, worker: 1 },
   roles: { gateway: 1 },
+  ports: { auto: PUBLISHES_OPENED },
 };
 
 /** A word of a mesh, and the least capability that understands it. */
@@ -41,12 +44,13 @@ export function wordsBeyond(mesh: Mesh, least: number, words: Vocabulary = VOCAB
   return used.filter(({ capability }) => capability > least);
 }
 
-function wordsOfService({ name, kind, ports }: Service, words: Vocabulary): WordUsed[] {
+function wordsOfService({ name, kind, ports, autoPorts }: Service, words: Vocabulary): WordUsed[] {
   const [field, of] = [`services.${name}`, `service ${name}`];
   const capability = words.kinds[kind];
   return [
     { field: `${field}.kind`, of, what: `the kind ${kind}`, capability },
     ...wordsOfPorts(ports, { field, of }, words),
+    ...(autoPorts === true ? [{ field: `${field}.ports`, of, what: 'ports: auto', capability: words.ports.auto }] : []),
   ];
 }
 
@@ -93,6 +97,9 @@ export function itemFor(item: NetmapItem, capability: number, words: Vocabulary 
       const { service } = item;
       const ports = service.ports.filter(({ protocol }) => reads(words.protocols[protocol]));
       if (!reads(words.kinds[service.kind]) || (ports.length === 0 && service.ports.length > 0)) return undefined;
+      const { autoPorts, ...declared } = service;
+      if (autoPorts === true && !reads(words.ports.auto))
+        return ports.length === 0 ? undefined : { ...item, service: { ...declared, ports } };
       return ports.length === service.ports.length ? item : { ...item, service: { ...service, ports } };
     }
     case 'policy': {
@@ -103,6 +110,8 @@ export function itemFor(item: NetmapItem, capability: number, words: Vocabulary 
     }
     case 'instance': {
       const notListening = item.notListening.filter(({ protocol }) => reads(words.protocols[protocol]));
+      const { opened, ...declared } = item;
+      if (opened !== undefined && !reads(words.ports.auto)) return { ...declared, notListening };
       return notListening.length === item.notListening.length ? item : { ...item, notListening };
     }
     case 'peer':

@@ -119,6 +119,19 @@ describe('no rule opens what the kinds close', () => {
   });
 });
 
+describe('a service whose programs publish ports', () => {
+  const auto = [...services, service('ftp', 'private', [21], { autoPorts: true })];
+  it.each([
+    ['web > ftp:21', 'allow by default', 'deny by default'],
+    ['web > ftp:40000', 'allow by default', 'deny by no'],
+    ['web > ftp:40000/udp', 'allow by default', 'deny by default'],
+    ['internet > ftp:40000', 'deny by builtin:ingress', 'deny by builtin:ingress'],
+  ])('%s: %s; by a rule that names ports under default deny: %s', (flow, open, closed) => {
+    expect(verdict(flow, 'allow', [], auto)).toBe(open);
+    expect(verdict(flow, 'deny', [rule('no', 'deny', '*', 'ftp', ['1024-65535/tcp'])], auto)).toBe(closed);
+  });
+});
+
 describe('selectors', () => {
   it.each([
     // A rule that denies, a flow that it is about, and one that it is not about.

@@ -33,7 +33,7 @@ export function compilePolicy({ revision, defaultAction, rules }: PolicyRules): 
       const reason = `${service.name} is a worker, and a worker receives nothing`;
       return denied(source, destination, 'builtin:worker', revision, reason);
     }
-    if (!includesPort(service.ports, port, protocol)) {
+    if (service.autoPorts !== true && !includesPort(service.ports, port, protocol)) {
       const reason = `${service.name} does not declare port ${port}/${protocol}`;
       return denied(source, destination, 'builtin:undeclared-port', revision, reason);
     }

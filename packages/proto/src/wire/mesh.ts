@@ -44,6 +44,15 @@ export function knownPortsFromWire(
   );
 }
 
+/** What programs opened beside the declared ports; nothing where that is none. Throws WireError. */
+export function openedFromWire(
+  ranges: Parameters<typeof knownPortsFromWire>[0],
+  field: string,
+): { readonly opened?: readonly PortRange[] } {
+  const opened = knownPortsFromWire(ranges, field);
+  return opened.length === 0 ? {} : { opened };
+}
+
 function rangesFromWire<Transport extends string>(
   ranges: readonly pb.Outgoing<pb.PortRange>[] | null | undefined,
   field: string,
@@ -70,9 +79,10 @@ function rangeOf<Transport>(protocol: Transport, range: pb.Outgoing<pb.PortRange
   return { protocol, first, last: integer(range.last, field, first, 65_535) };
 }
 
-export function serviceToWire({ public: ingress, ...service }: Service): pb.Outgoing<pb.Service> {
+export function serviceToWire({ public: ingress, autoPorts, ...service }: Service): pb.Outgoing<pb.Service> {
   return {
     ...service,
+    ...defined({ autoPorts }),
     kind: kindCodec.toWire(service.kind),
     ports: portsToWire(service.ports),
     ...defined({ public: ingress && ingressToWire(ingress) }),
@@ -140,6 +150,7 @@ function readService(
     name,
     kind: kindCodec.fromWire(wire.kind, `${at}.kind`),
     ports: readPorts(wire.ports, `${at}.ports`),
+    ...(wire.autoPorts === true ? { autoPorts: true } : {}),
     ...(ingress === null || ingress === undefined
       ? {}
       : {

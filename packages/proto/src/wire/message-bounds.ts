@@ -33,7 +33,7 @@ function shape<Message>(
 
 const { AgentMessage, FlowBatch, InstanceReport, OpenFlowsResult, PairTraffic, Report, Standing, Telemetry } = weft.v1;
 const REPORT = shape(Report, {
-  instances: [shape(InstanceReport, { notListening: [PLAIN] })],
+  instances: [shape(InstanceReport, { notListening: [PLAIN], opened: [PLAIN] })],
   problems: [PLAIN],
   exposed: [PLAIN],
 });

@@ -23,6 +23,7 @@ import {
   enforcedServiceFromWire,
   enforcedServiceToWire,
   knownPortsFromWire,
+  openedFromWire,
   portsToWire,
   ruleToWire,
 } from './mesh.ts';
@@ -37,7 +38,10 @@ export function itemToWire(item: NetmapItem): pb.Outgoing<pb.Item> {
     case 'service':
       return { key, service: { service: enforcedServiceToWire(item.service), address: item.address } };
     case 'instance':
-      return { key, instance: { ...item, notListening: portsToWire(item.notListening) } };
+      return {
+        key,
+        instance: { ...item, notListening: portsToWire(item.notListening), opened: portsToWire(item.opened ?? []) },
+      };
     case 'peer':
       return { key, peer: { ...item, roles: rolesToWire(item.roles) } };
     case 'policy':
@@ -96,6 +100,7 @@ function readInstance(wire: pb.Outgoing<pb.InstanceItem>): InstanceItem {
     address: address(wire.address, 'instance.address'),
     healthy: wire.healthy ?? false,
     notListening: knownPortsFromWire(wire.notListening, 'instance.not_listening'),
+    ...openedFromWire(wire.opened, 'instance.opened'),
   };
 }
 

@@ -9,13 +9,17 @@ import type { RejectedItem } from './delta.ts';
 import { actionCodec, outcomeCodec, reportedProtocolCodec, toldFromWire } from './enums.ts';
 import { WireError } from './errors.ts';
 import { exposedFromWire, exposedToWire } from './exposed.ts';
-import { knownPortsFromWire, portsToWire } from './mesh.ts';
+import { knownPortsFromWire, openedFromWire, portsToWire } from './mesh.ts';
 import type * as pb from './pb.ts';
 
 export function reportToWire(report: Report): pb.Outgoing<pb.Report> {
   return {
     ...report,
-    instances: report.instances.map((instance) => ({ ...instance, notListening: portsToWire(instance.notListening) })),
+    instances: report.instances.map(({ notListening, opened = [], ...instance }) => ({
+      ...instance,
+      notListening: portsToWire(notListening),
+      opened: portsToWire(opened),
+    })),
     exposed: exposedToWire(report.exposed),
     problems: report.problems.map(({ code, subject, message }) => ({
       code,
@@ -35,6 +39,7 @@ export function reportFromWire(wire: pb.Outgoing<pb.Report> | null | undefined):
       service: serviceName(instance.service, `${at}.service`),
       healthy: instance.healthy ?? false,
       notListening: knownPortsFromWire(instance.notListening, `${at}.not_listening`),
+      ...openedFromWire(instance.opened, `${at}.opened`),
     })),
     gatewayAddress: text(report.gatewayAddress, 'report.gateway_address', WIRE_LIMITS.name),
     problems: list(report.problems, 'report.problems', WIRE_LIMITS.problems, (problem, at) => ({

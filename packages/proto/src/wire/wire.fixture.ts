@@ -42,12 +42,26 @@ const ports: fc.Arbitrary<PortRange[]> = fc
     list.map(({ protocol: of, block, size }) => ({ protocol: of, first: block * 100 + 1, last: block * 100 + size })),
   );
 
+/** With what programs opened, or nothing of that. */
+function withOpened<T extends object>(instance: fc.Arbitrary<T>): fc.Arbitrary<T & { readonly opened?: PortRange[] }> {
+  return fc
+    .tuple(instance, fc.option(ports, { nil: undefined }))
+    .map(([rest, opened]) => ({ ...rest, ...defined({ opened }) }));
+}
+
 const rulePorts: fc.Arbitrary<RulePorts[]> = fc
   .tuple(ports, fc.boolean())
   .map(([ranges, both]) => (both ? ranges.map((range) => ({ ...range, protocol: 'any' })) : ranges));
 
 const service: fc.Arbitrary<Service> = fc.oneof(
   fc.record({ name, kind: fc.constant('private' as const), ports, tags }),
+  fc.record({
+    name,
+    kind: fc.constant('private' as const),
+    ports: fc.oneof(fc.constant([]), ports),
+    autoPorts: fc.constant(true as const),
+    tags,
+  }),
   fc.record({ name, kind: fc.constant('worker' as const), ports: fc.constant([]), tags }),
   fc
     .record({
@@ -101,15 +115,17 @@ export const anyMesh: fc.Arbitrary<Mesh> = fc.record({
 
 export const anyItem: fc.Arbitrary<NetmapItem> = fc.oneof(
   fc.record({ type: fc.constant('service' as const), service, address }),
-  fc.record({
-    type: fc.constant('instance' as const),
-    service: name,
-    ordinal: fc.nat(),
-    agentId,
-    address,
-    healthy: fc.boolean(),
-    notListening: fc.oneof(fc.constant([]), ports),
-  }),
+  withOpened(
+    fc.record({
+      type: fc.constant('instance' as const),
+      service: name,
+      ordinal: fc.nat(),
+      agentId,
+      address,
+      healthy: fc.boolean(),
+      notListening: fc.oneof(fc.constant([]), ports),
+    }),
+  ),
   fc.record({
     type: fc.constant('peer' as const),
     agentId,
@@ -155,7 +171,7 @@ export const anyReport: fc.Arbitrary<Report> = fc.record({
   endpoints: fc.array(endpoint, { maxLength: 4 }),
   tunnelPort: fc.nat(65_535),
   instances: fc.array(
-    fc.record({ service: name, healthy: fc.boolean(), notListening: fc.oneof(fc.constant([]), ports) }),
+    withOpened(fc.record({ service: name, healthy: fc.boolean(), notListening: fc.oneof(fc.constant([]), ports) })),
     { maxLength: 3 },
   ),
   gatewayAddress: words,

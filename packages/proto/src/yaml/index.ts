@@ -10,7 +10,7 @@ import type {
   RulePorts,
   Service,
 } from '../model/mesh.ts';
-import { formatPortRange, formatRulePorts } from '../model/ports.ts';
+import { AUTO_PORTS, formatPortRange, formatRulePorts } from '../model/ports.ts';
 import { entryOf } from '../model/values.ts';
 
 /** What may stand on one line. */
@@ -41,10 +41,11 @@ function section<T>(key: string, entries: readonly T[], line: (entry: T) => stri
   return entries.length === 0 ? '' : `${key}:\n${entries.map((entry) => `${line(entry)}\n`).join('')}`;
 }
 
-function serviceWords({ kind, ports, public: ingress, tags, description }: Service): Value {
+function serviceWords({ kind, ports, autoPorts, public: ingress, tags, description }: Service): Value {
   return {
     kind,
-    ...(ports.length > 0 ? { ports: ports.map(portWords) } : {}),
+    ...(ports.length > 0 ? { ports: [...ports.map(portWords), ...(autoPorts ? [AUTO_PORTS] : [])] } : {}),
+    ...(ports.length === 0 && autoPorts ? { ports: AUTO_PORTS } : {}),
     ...(ingress === undefined ? {} : { public: publicWords(ingress) }),
     ...(tags.length > 0 ? { tags } : {}),
     ...(description === undefined ? {} : { description }),

@@ -1,4 +1,4 @@
-import type { FlowRecord, Rule } from '@weft/proto';
+import { CAPABILITY, type FlowRecord, type Rule } from '@weft/proto';
 import {
   type AdminHandlers,
   actionCodec,
@@ -19,7 +19,7 @@ import { NOW } from '../command-line.fixture.ts';
 export const MESH = `network: prod
 services:
   web: { kind: web, ports: [3000], public: { port: 3000, hosts: [shop.example.com], responseTimeout: 90s } }
-  redis: { kind: private, ports: [6379], description: jobs }
+  redis: { kind: private, ports: [6379, auto], description: jobs }
 policies: [{ name: in, action: deny, from: [web], to: [redis] }]
 `;
 const time = timestampToWire(NOW);
@@ -49,7 +49,7 @@ export function everyAnswer(host = 'build-3'): Partial<AdminHandlers> {
   const { mesh } = parseMeshFile('mesh.yaml', MESH);
   const services = mesh.services.map((service) => ({
     service: serviceToWire(service),
-    instances: [{ host, healthy: true }, { notListening }],
+    instances: [{ host, healthy: true, opened: notListening }, { notListening }],
   }));
 
   return {
@@ -78,7 +78,7 @@ export function everyAnswer(host = 'build-3'): Partial<AdminHandlers> {
       }),
     getStatus: (_call, answer) =>
       answer(null, {
-        ...{ version: '0.1.0', startTime: time, olderData: { ...told, sinceTime: time } },
+        ...{ version: '0.1.0', capability: CAPABILITY, startTime: time, olderData: { ...told, sinceTime: time } },
         problems: [{ code: 'data-not-written', message: 'the disk is full', sinceTime: time }],
         networks: [{ network: host, revision: 4, behind: [`${host}-4`], behindCount: 1 }],
       }),

@@ -22,6 +22,7 @@ const instance = told({
   service: text,
   healthy: flag,
   notListening: list(told({ protocol: z.enum(PROTOCOLS), first: port, last: port })),
+  opened: list(told({ protocol: z.enum(PROTOCOLS), first: port, last: port })).optional(),
 });
 
 const name = told({

@@ -126,24 +126,26 @@ export const agentsRename = told({
   ...takenUp,
 });
 
+const opened = ports.describe('ports beside the declared ones that its programs in sandboxes listen on');
+
 export const services = told({
   services: list(
     told({
       service: told({
         name: text,
         kind: z.enum(KINDS),
-        ports,
+        ports: ports.describe('as the mesh file writes them; auto: also those that its programs in sandboxes open'),
         description: text.optional(),
         public: told({ port, hosts: texts, responseTimeoutMs: spanMs.optional() }).optional(),
         tags: texts,
-      } satisfies Record<keyof Service, z.ZodType>),
+      } satisfies Record<Exclude<keyof Service, 'autoPorts'>, z.ZodType>),
       vip: text.describe('empty for a worker'),
-      instances: list(told({ ordinal: count, host: text, address: text, healthy: flag, notListening: ports })),
+      instances: list(told({ ordinal: count, host: text, address: text, healthy: flag, notListening: ports, opened })),
     }),
   ),
 });
 
-export const instanceReport = told({ service: text, healthy: flag, notListening: ports } satisfies Record<
+export const instanceReport = told({ service: text, healthy: flag, notListening: ports, opened } satisfies Record<
   keyof InstanceReport,
   z.ZodType
 >);

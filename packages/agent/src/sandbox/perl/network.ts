@@ -59,6 +59,8 @@ sub make_networks {
     network_set("ipv4/conf/$LINK/accept_local", 1);
     network_set('ipv4/ip_unprivileged_port_start', 0);
     network_set('ipv4/ip_forward', 0);
+    # A UDP socket at one of these is not published (opened.ts).
+    network_set('ipv4/ip_local_port_range', '32768 60999');
     made("address $address", link_address($LINK, $address, 30));
     made("$LINK up", link_up($LINK));
   }

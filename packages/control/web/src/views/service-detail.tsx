@@ -113,6 +113,7 @@ function Instances({ service }: { readonly service: ServiceView }) {
           {instance.notListening.length === 0 ? null : (
             <Badge tone="bad">nothing listens on {shortList(instance.notListening)}</Badge>
           )}
+          {instance.opened === undefined ? null : <span class="soft">opened {shortList(instance.opened)}</span>}
         </li>
       ))}
     </ul>

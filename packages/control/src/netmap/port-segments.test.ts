@@ -1,6 +1,6 @@
 import type { PortRange, Rule, RulePorts } from '@weft/proto';
 import { expect, test } from 'vitest';
-import { rule, service } from '../netmap/network.fixture.ts';
+import { rule, service } from './network.fixture.ts';
 import { mergeRanges, portSegments } from './port-segments.ts';
 
 const both: PortRange[] = [
@@ -44,4 +44,11 @@ test('pieces that do not touch stay apart', () => {
     { protocol: 'udp', first: 4, last: 4 },
   ];
   expect(words(mergeRanges(pieces))).toBe('tcp:1-2 udp:3-4 tcp:4-4');
+});
+
+test('of a service whose programs publish ports, all ports are in pieces at the edges of rules', () => {
+  const auto = { ...service('s', 'private', []), autoPorts: true as const };
+  expect(words(portSegments(auto, [about({ protocol: 'tcp', first: 80, last: 80 })]))).toBe(
+    'tcp:1-79 udp:1-65535 tcp:80-80 tcp:81-65535',
+  );
 });

@@ -1,14 +1,22 @@
 /** A service's ports in pieces within which no rule tells one port from another, and pieces back to ranges. */
-import { eachPort, type PortRange, type Protocol, type Rule, type RulePorts, type Service } from '@weft/proto';
+import {
+  callablePorts,
+  includesPort,
+  type PortRange,
+  type Protocol,
+  type Rule,
+  type RulePorts,
+  type Service,
+} from '@weft/proto';
 
 /** Ordered by port, TCP before UDP. Each port of the service is in one piece, and one port of a piece speaks for all in it. */
 export function portSegments(service: Service, rules: readonly Rule[]): PortRange[] {
-  const edges = edgesWithin(service, rules);
+  const edges = edgesOf(service, rules);
   const segments: PortRange[] = [];
-  for (const { protocol, first, last } of service.ports) {
+  for (const { protocol, first, last } of callablePorts(service)) {
     let begin = first;
-    for (let port = first + 1; port <= last; port++) {
-      if (!edges[protocol].has(port)) continue;
+    for (const port of edges[protocol]) {
+      if (port <= first || port > last) continue;
       segments.push({ protocol, first: begin, last: port - 1 });
       begin = port;
     }
@@ -17,21 +25,19 @@ export function portSegments(service: Service, rules: readonly Rule[]): PortRang
   return segments.sort(byPort);
 }
 
-/** Ports of the service at which a range of a rule, or the public port, begins, or before which it ends. */
-function edgesWithin(service: Service, rules: readonly Rule[]): Record<Protocol, Set<number>> {
-  const declared = { tcp: new Set<number>(), udp: new Set<number>() };
-  for (const { protocol, port } of eachPort(service.ports)) declared[protocol].add(port);
+/** Ports at which a range of a rule, or the public port, begins, or before which it ends: each once, in order. */
+function edgesOf(service: Service, rules: readonly Rule[]): Record<Protocol, readonly number[]> {
   const edges = { tcp: new Set<number>(), udp: new Set<number>() };
+  const callable = callablePorts(service);
   // Rules may name far more ports than a service has: what is not among its own is not kept.
   const add = ({ protocol: about, first, last }: RulePorts): void => {
-    for (const protocol of about === 'any' ? (['tcp', 'udp'] as const) : [about]) {
-      if (declared[protocol].has(first)) edges[protocol].add(first);
-      if (declared[protocol].has(last + 1)) edges[protocol].add(last + 1);
-    }
+    for (const protocol of about === 'any' ? (['tcp', 'udp'] as const) : [about])
+      for (const port of [first, last + 1]) if (includesPort(callable, port, protocol)) edges[protocol].add(port);
   };
   for (const { ports } of rules) for (const range of ports) add(range);
   if (service.public !== undefined) add({ protocol: 'tcp', first: service.public.port, last: service.public.port });
-  return edges;
+  const inOrder = (ports: ReadonlySet<number>) => [...ports].sort((one, other) => one - other);
+  return { tcp: inOrder(edges.tcp), udp: inOrder(edges.udp) };
 }
 
 /** Pieces that touch, made one. They come in the order of portSegments. */
