@@ -4,7 +4,7 @@
  * and passes both on by the channel that Node has for its children.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chmodSync, lstatSync, unlinkSync } from 'node:fs';
+import { chmodSync, lstatSync, renameSync, rmSync } from 'node:fs';
 import net from 'node:net';
 import type { Logger } from 'pino';
 import { closeHandle } from '../bytes/handle.ts';
@@ -43,6 +43,8 @@ export interface RelayOptions {
 
 /** What the Perl program says. */
 interface Told {
+  /** It listens where the agent did until then. */
+  readonly listening?: true;
   readonly connection: number;
   readonly user?: number;
   readonly process?: number;
@@ -83,37 +85,51 @@ export class Relay {
     return this.#child?.pid;
   }
 
-  /** Until somebody comes, there is no Perl. */
+  /**
+   * Until somebody comes, there is no Perl. Under another name first: Node takes a name away with what listened there, and whoever comes while
+   * the Perl program takes the place is to find somebody at all times.
+   */
   #open(): void {
     const { path, failed } = this.#options;
-    try {
-      if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() === true) unlinkSync(path);
-    } catch {
-      // Listening says why.
-    }
+    const made = `${path}.door`;
     const door = net.createServer((visitor) => {
-      // It comes again, as everybody does who finds nobody, and is answered by the Perl program then.
+      // It comes again, as everybody does who is told nothing, and is answered by the Perl program then.
       visitor.destroy();
-      if (this.#door === undefined) return;
-      this.#door = undefined;
-      door.close(() => this.#start());
+      if (this.#door === door && this.#child === undefined) this.#start();
     });
-    door.on('error', (error) => {
-      failed(`cannot listen on ${path}: ${error.message}`);
+    const fail = (why: string) => {
+      failed(`cannot listen on ${path}: ${why}`);
+      door.close();
       if (this.#door !== door) return;
       this.#door = undefined;
       this.#openLater();
-    });
-    door.listen(path, () => {
+    };
+    door.on('error', ({ message }) => fail(message));
+    this.#door = door;
+    try {
+      if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() === false) {
+        fail('it is there, and no socket');
+        return;
+      }
+      rmSync(made, { force: true });
+    } catch {
+      // Listening says why.
+    }
+    door.listen(made, () => {
       try {
-        chmodSync(path, 0o666);
+        chmodSync(made, 0o666);
+        renameSync(made, path);
         failed(this.#broken);
       } catch (error) {
-        failed(`cannot open ${path} to others: ${(error as Error).message}`);
+        fail((error as Error).message);
       }
     });
     door.unref();
-    this.#door = door;
+  }
+
+  #closeDoor(): void {
+    this.#door?.close();
+    this.#door = undefined;
   }
 
   #start(): void {
@@ -138,6 +154,7 @@ export class Relay {
     child.on('close', () => {
       if (this.#child !== child) return;
       this.#child = undefined;
+      this.#closeDoor();
       this.#leaveAll();
       if (signal.aborted) return;
       if (performance.now() - startedMs >= SOUND_MS) this.#againMs = AGAIN_MS;
@@ -157,7 +174,11 @@ export class Relay {
     this.#againMs = Math.min(this.#againMs * 2, MOST_AGAIN_MS);
   }
 
-  #hear({ connection, user, process, line, closed }: Told, handle: object | undefined): void {
+  #hear({ listening, connection, user, process, line, closed }: Told, handle: object | undefined): void {
+    if (listening === true) {
+      this.#closeDoor();
+      return;
+    }
     if (user !== undefined && process !== undefined) {
       const say = (text: string) => this.#say(`${connection} ${text}`);
       const visitor = { uid: user, pid: process, say, greet: () => say('greeted'), close: () => say('close') };
@@ -185,10 +206,10 @@ export class Relay {
   }
 
   #close(): void {
-    this.#door?.close();
-    this.#door = undefined;
+    // Who listens takes the socket's file with it: the Perl program, which ends with the channel.
+    if (this.#door !== undefined && this.#child === undefined) rmSync(this.#options.path, { force: true });
+    this.#closeDoor();
     this.#leaveAll();
-    // It ends with the channel, and takes the socket's file with it.
     if (this.#child?.connected === true) this.#child.disconnect();
   }
 }

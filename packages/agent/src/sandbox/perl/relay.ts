@@ -100,6 +100,7 @@ sub make_room {
   return 1;
 }
 
+tell_agent('{"listening":true}');
 while (1) {
   my $readable = '';
   vec($readable, fileno $agent, 1) = 1;
