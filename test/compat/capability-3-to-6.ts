@@ -33,6 +33,7 @@ export const openFlow: OpenFlow = {
     protocol: 'tcp',
     bytesSent: 11,
     bytesReceived: 2 ** 40,
+    ...{ user: '', unit: '', program: '' },
   },
 };
 

@@ -3,6 +3,7 @@ import type { HostPort } from '@weft/proto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { asUser, BIN, Caller, DAEMON, IS_ROOT } from '../../packages/agent/src/owner/programs.fixture.ts';
 import type { Agent } from './agent.ts';
+import { weft } from './command.ts';
 import { Mesh } from './mesh.ts';
 import { echo, echoUdp, type TcpProgram } from './programs.ts';
 
@@ -152,6 +153,24 @@ describe.runIf(IS_ROOT)('two services on one host', () => {
     await expect.poll(() => web.ask(`say ${again}`), PATIENT).toBe('hello');
   }, 30_000);
 
+  test('are explained by process and by user, as they are when they call', async () => {
+    await mesh.apply(meshOf([NO_WEB]));
+    const explain = async (...from: readonly string[]) => {
+      const { code, out } = await weft({}, 'explain', ...from, 'rabbit:5672', '--json', '--data', mixed.directory);
+      const { verdict, rule, process } = JSON.parse(out);
+      return { code, verdict, rule, user: process?.user, service: process?.service, steps: JSON.parse(out).steps };
+    };
+    const web = await explain('--pid', `${callers.web.pid}`);
+    expect(web).toMatchObject({ code: 3, verdict: 'deny', rule: 'no-web', user: 'daemon', service: 'web' });
+    expect(web.steps[1]).toBe('it is of web by match: user daemon');
+    const mailer = await explain('--pid', `${callers.mailer.pid}`);
+    expect(mailer).toMatchObject({ code: 0, verdict: 'allow', user: 'bin', service: 'mailer' });
+    const other = await explain('--pid', `${callers.other.pid}`);
+    expect(other).toMatchObject({ code: 3, rule: 'no-web', user: 'root', service: '' });
+    expect(await explain('user:daemon')).toMatchObject({ code: 3, rule: 'no-web' });
+    expect(await explain('user:bin')).toMatchObject({ code: 0, verdict: 'allow' });
+  }, 30_000);
+
   test('are recorded as who they are where a verdict depended on it', async () => {
     await mesh.apply(meshOf([NO_WEB]));
     const before = (await mesh.records('rabbit')).length;
@@ -160,4 +179,23 @@ describe.runIf(IS_ROOT)('two services on one host', () => {
     const words = told.map(({ source, user, program, rule }) => `${source} ${user} ${program !== ''} ${rule}`);
     expect(new Set(words)).toEqual(new Set(['host:mixed root true no-web', 'web daemon true no-web']));
   });
+
+  test('are told of while their calls are open', async () => {
+    await mesh.apply(meshOf([NO_WEB]));
+    await expect
+      .poll(async () => {
+        await callers.mailer.call('connect', 'stays', at.connect);
+        return await callers.mailer.ask('say stays');
+      }, PATIENT)
+      .toBe('hello');
+    const { out } = await weft({}, 'flows', '--open', '--from', 'mailer', '--json', '--data', mixed.directory);
+    const flows = out
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(flows).toContainEqual(
+      expect.objectContaining({ source: 'mailer', user: 'bin', program: expect.stringContaining('python') }),
+    );
+    await callers.mailer.ask('close stays');
+  }, 30_000);
 });

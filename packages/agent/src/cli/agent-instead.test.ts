@@ -131,10 +131,14 @@ describe('with an agent, and nothing that leads to control', () => {
   test('open flows are those with an end there', async () => {
     const { id, source, sourceHost, service, instance, destinationHost, port, protocol } = record('7');
     const ends = { id, source, sourceHost, service, instance, destinationHost, port, protocol };
-    const open: OpenFlow = { ...ends, bytesSent: 1, bytesReceived: 2, ageMs: 5_000, idleMs: 1_000 };
+    const who = { user: 'bin', unit: 'web.service', program: '/usr/bin/node' };
+    const open: OpenFlow = { ...ends, ...who, bytesSent: 1, bytesReceived: 2, ageMs: 5_000, idleMs: 1_000 };
     const data = await localAgent({}, { 'open-flows': { flows: [open], omitted: 3 } });
     const { code, out, err } = await weftWith({ env: ALONE }, 'flows', '--open', '--json', '--data', data);
-    expect({ code, flows: lines(out) }).toMatchObject({ code: 0, flows: [{ id: open.id, started_ms: NOW - 5_000 }] });
+    expect({ code, flows: lines(out) }).toMatchObject({
+      code: 0,
+      flows: [{ id: open.id, started_ms: NOW - 5_000, ...who }],
+    });
     expect(err).toContain('warning: 3 older flows are not shown');
   });
 
@@ -152,6 +156,10 @@ describe('with an agent, and nothing that leads to control', () => {
     expect(out).toMatch(/^deny {2}web -> redis:6379\nrule: closed\nrevision: 12\n/);
     const json = await weftWith({ env: ALONE }, 'explain', 'web', 'redis:6379', '--json', '--data', data);
     expect(JSON.parse(json.out)).toMatchObject({ verdict: 'deny', break_point: 'denied', steps: answer.steps });
+    const of = { pid: 12, user: 'bin', unit: '', program: '/usr/bin/web', service: 'web' };
+    const known = await localAgent({}, { explain: { ...answer, process: of } });
+    const pid = await weftWith({ env: ALONE }, 'explain', '--pid', '12', 'redis:6379', '--json', '--data', known);
+    expect(JSON.parse(pid.out)).toMatchObject({ from: 'pid:12', process: of, to: { service: 'redis' } });
     const refusal = { error: { code: 'not-own', message: 'this is no flow of build-3' } };
     const foreign = await localAgent({}, { explain: refusal });
     expect(await weftWith({ env: ALONE }, 'explain', 'web', 'redis:6379', '--data', foreign)).toMatchObject({

@@ -80,6 +80,7 @@ describe('explain', () => {
     expect(JSON.parse(json.out)).toEqual({
       version: 1,
       from: 'internet',
+      process: null,
       to: { service: 'mailer', port: 25, protocol: 'tcp' },
       verdict: 'deny',
       rule: 'builtin:worker',

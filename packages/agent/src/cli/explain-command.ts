@@ -6,6 +6,7 @@ import {
   isServiceName,
   parseDestination,
   type Rule,
+  userNameProblem,
 } from '@weft/proto';
 import {
   actionCodec,
@@ -21,31 +22,30 @@ import { ruleToYaml } from '@weft/proto/yaml';
 import { orSentence } from '../config/schema.ts';
 import { type NetworkOptions, withAdmin } from './admin.ts';
 import { agentInstead } from './agent-instead.ts';
-import { UsageError } from './errors.ts';
+import { UsageError, wrongValue } from './errors.ts';
 import { writeJson } from './json.ts';
-import { explainedHere, OWN_VIEW } from './local-explain.ts';
+import { type Explained, explainedHere, OWN_VIEW } from './local-explain.ts';
 import type { LocalOptions } from './local-services.ts';
+import { defaultDirectory } from './paths.ts';
 import { originFromWire, originWords, type RuleOrigin } from './rule-origin.ts';
 import { paint, printable, type Terminal } from './terminal.ts';
 
+export type ExplainOptions = NetworkOptions & LocalOptions & { readonly pid?: string };
+
 /** Answers with the exit code: 3 for deny, 4 where it would break, from any of the caller's hosts, 0 where it works. */
 export async function explain(
-  from: string,
-  to: string,
-  options: NetworkOptions & LocalOptions,
+  ends: readonly (string | undefined)[],
+  options: ExplainOptions,
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<0 | 3 | 4> {
-  const host = from.startsWith('host:') ? from.slice('host:'.length) : undefined;
-  if (host === undefined ? from !== 'internet' && !isServiceName(from) : hostNameProblem(host) !== undefined) {
-    throw new UsageError(`FROM is a service, host:NAME or internet; found ${JSON.stringify(from)}`);
-  }
+  const [from, to] = readEnds(ends, options.pid);
   // People paste what their programs are given.
   const destination = orSentence(() => parseDestination(to.replace(/\.internal\.?(?=:)/, '')));
   if (typeof destination === 'string') throw new UsageError(`TO: ${destination}`);
   const { service, port, protocol } = destination;
-  const here = await agentInstead(options, terminal, OWN_VIEW);
-  const answer =
+  const here = await agentInstead(localOnly(from, options, terminal), terminal, OWN_VIEW);
+  const answer: Explained =
     here !== undefined
       ? await explainedHere(here, { from, ...destination })
       : await withAdmin(options, terminal, signal, (admin) =>
@@ -66,6 +66,7 @@ export async function explain(
   if (options.json !== undefined) {
     writeJson(terminal, 'explain', {
       from,
+      process: answer.process ?? null,
       to: destination,
       verdict,
       rule,
@@ -95,6 +96,37 @@ export async function explain(
   }
   if (verdict !== 'allow') return 3;
   return breakPoint === 'none' && refusedHosts.length === 0 ? 0 : 4;
+}
+
+/** Throws UsageError. */
+function readEnds(ends: readonly (string | undefined)[], pid: string | undefined): readonly [from: string, to: string] {
+  const given = ends.filter((end) => end !== undefined);
+  if (pid !== undefined) {
+    if (!/^[1-9]\d{0,9}$/.test(pid)) wrongValue('--pid', 'the number of a process', pid);
+    const [to, another] = given;
+    if (to === undefined || another !== undefined)
+      throw new UsageError('with --pid, what is called is named alone: weft explain --pid PID SERVICE:PORT');
+    return [`pid:${pid}`, to];
+  }
+  const [from, to] = given;
+  if (from === undefined || to === undefined)
+    throw new UsageError(`who calls what is to be named: weft explain FROM TO, or weft explain --pid PID TO`);
+  const problemOf = (prefix: string, problem: (name: string) => string | undefined) =>
+    from.startsWith(prefix) ? problem(from.slice(prefix.length)) === undefined : undefined;
+  const fine = problemOf('host:', hostNameProblem) ?? problemOf('user:', userNameProblem);
+  if (!(fine ?? (from === 'internet' || isServiceName(from))))
+    throw new UsageError(`FROM is a service, host:NAME, user:NAME or internet; found ${JSON.stringify(from)}`);
+  return [from, to];
+}
+
+/** Users and processes are a host's own: its agent is asked, whatever leads to control. Throws UsageError. */
+function localOnly(from: string, options: ExplainOptions, { env }: Terminal): ExplainOptions {
+  if (!/^(user|pid):/.test(from) || options.data !== undefined) return options;
+  if (options.control !== undefined)
+    throw new UsageError(
+      `${from.startsWith('pid:') ? '--pid is' : 'user:NAME is'} for the agent of the host, which alone knows its users and processes: leave --control away and run this there`,
+    );
+  return { ...options, data: defaultDirectory('weft', env) };
 }
 
 interface ToldRemedy {

@@ -84,6 +84,7 @@ describe('flows', () => {
       ...{ id: '0123456789abcdef', source: 'web', sourceHost: 'build-3', service: 'redis', instance: 'redis/0' },
       ...{ destinationHost: 'build-4', port: 6379, bytesSent: 2_048, bytesReceived: 0, ageMs: 60_000, idleMs: 65_000 },
       protocol: 'tcp',
+      ...{ user: 'www-data', unit: '', program: '/usr/bin/node' },
     };
     await serve({
       listOpenFlows: (call, answer) => {
@@ -110,7 +111,9 @@ describe('flows', () => {
     ]);
     const lines = out.trimEnd().split('\n');
     expect(lines).toHaveLength(3);
-    expect(lines[1]).toContain('web@build-3  redis:6379  redis/0@build-4  2.0 KiB  0 B       1m 5s   0123456789abcdef');
+    expect(lines[1]).toContain(
+      'web@build-3  redis:6379  redis/0@build-4  www-data  /usr/bin/node  2.0 KiB  0 B       1m 5s   0123456789abcdef',
+    );
     expect(err.split('\n')).toEqual([
       'warning: 7 older flows are not shown; name a service or host to see them',
       'warning: lap-1: not connected; of flows there, only what other hosts know is shown',

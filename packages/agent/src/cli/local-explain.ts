@@ -6,10 +6,13 @@ import { type AgentHere, askHere } from './agent-instead.ts';
 
 export const OWN_VIEW = 'flows from this host and to it, by the rules that it is told of and the ways from here';
 
+/** Control's answer, and of a process what only this host knows. */
+export type Explained = pb.Message<'ExplainResponse'> & Pick<ExplainAnswer, 'process'>;
+
 export async function explainedHere(
   here: AgentHere,
   asked: DestinationName & { readonly from: string },
-): Promise<pb.Message<'ExplainResponse'>> {
+): Promise<Explained> {
   const question = { ask: 'explain', ...asked } as const;
   const { verdict, breakPoint, steps, ...rest } = await askHere<ExplainAnswer>(
     here,

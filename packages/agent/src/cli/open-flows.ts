@@ -16,18 +16,28 @@ import { type FlowsOptions, readFlowsFilter } from './flows-filter.ts';
 import { flowFrom, flowInstance, flowTo, formatBytes, formatTime, orDash } from './format.ts';
 import { writeJsonLine } from './json.ts';
 import { openHere } from './local-flows.ts';
-import { drop, short, writeTable } from './table.ts';
+import { type Column, drop, short, writeTable } from './table.ts';
 import { paintErr, printable, type Terminal } from './terminal.ts';
 
-const HEAD = [
-  'OPENED',
-  short('FROM'),
-  short('TO'),
-  short('INSTANCE', 1),
-  drop('SENT', 3),
-  drop('RECEIVED', 2),
-  drop('SILENT', 4),
-  'ID',
+interface OpenColumn {
+  readonly head: Column;
+  readonly cell: (flow: ToldOpenFlow) => string;
+  /** Left out where it is empty for all. */
+  readonly ofSome?: true;
+}
+
+const COLUMNS: readonly OpenColumn[] = [
+  { head: 'OPENED', cell: ({ startedMs }) => formatTime(startedMs) },
+  { head: short('FROM'), cell: flowFrom },
+  { head: short('TO'), cell: flowTo },
+  { head: short('INSTANCE', 1), cell: flowInstance },
+  { head: drop('USER', 0), cell: ({ user }) => user, ofSome: true },
+  { head: drop('UNIT', 0), cell: ({ unit }) => unit, ofSome: true },
+  { head: drop('PROGRAM', 0), cell: ({ program }) => program, ofSome: true },
+  { head: drop('SENT', 3), cell: ({ bytesSent }) => formatBytes(bytesSent) },
+  { head: drop('RECEIVED', 2), cell: ({ bytesReceived }) => formatBytes(bytesReceived) },
+  { head: drop('SILENT', 4), cell: ({ idleMs }) => formatDuration(idleMs) },
+  { head: 'ID', cell: ({ id }) => id },
 ];
 
 /** Why a host told nothing, in words. */
@@ -65,21 +75,19 @@ export async function openFlows(options: FlowsOptions, terminal: Terminal, signa
 /** Oldest first. */
 function write(flows: readonly ToldOpenFlow[], options: FlowsOptions, terminal: Terminal): void {
   const listed = flows.toSorted((one, other) => one.startedMs - other.startedMs);
-  if (options.json === undefined) writeTable(terminal, HEAD, listed.map(row), options);
+  if (options.json === undefined) writeFlows(listed, options, terminal);
   else for (const flow of listed) writeJsonLine(terminal, 'flows', flow);
 }
 
-function row(flow: ToldOpenFlow): string[] {
-  return [
-    formatTime(flow.startedMs),
-    flowFrom(flow),
-    flowTo(flow),
-    orDash(flowInstance(flow)),
-    formatBytes(flow.bytesSent),
-    formatBytes(flow.bytesReceived),
-    formatDuration(flow.idleMs),
-    flow.id,
-  ];
+function writeFlows(flows: readonly ToldOpenFlow[], options: FlowsOptions, terminal: Terminal): void {
+  const columns = COLUMNS.filter(({ ofSome, cell }) => ofSome === undefined || flows.some((flow) => cell(flow) !== ''));
+  const rows = flows.map((flow) => columns.map(({ cell }) => orDash(cell(flow))));
+  writeTable(
+    terminal,
+    columns.map(({ head }) => head),
+    rows,
+    options,
+  );
 }
 
 /** What is not shown, and why. */

@@ -232,15 +232,21 @@ export function build(terminal: Terminal, signal: AbortSignal, json: boolean, ex
   );
 
   const explaining = admin(program.command('explain').description('the verdict on a flow, and where it would break'))
-    .argument('<from>', 'a service, host:NAME or internet')
-    .argument('<to>', 'SERVICE:PORT or SERVICE:PORT/udp')
+    .argument('[from]', "a service, host:NAME or internet; of this host's agent also user:NAME")
+    .argument('[to]', 'SERVICE:PORT or SERVICE:PORT/udp')
+    .option('--pid <PID>', 'in place of FROM: that process of this host, as its agent would know it if it called')
     .addOption(network())
     .addOption(data())
     .addOption(asJson())
     .action(async (from, to, options) =>
-      exit(await (await import('./explain-command.ts')).explain(from, to, options, terminal, signal)),
+      exit(await (await import('./explain-command.ts')).explain([from, to], options, terminal, signal)),
     );
-  example(explaining, 'weft explain web redis:6379', 'weft explain host:build-3 statsd:8125/udp');
+  example(
+    explaining,
+    'weft explain web redis:6379',
+    'weft explain host:build-3 statsd:8125/udp',
+    'weft explain --pid 4711 redis:6379',
+  );
 
   const granting = admin(program.command('grant').description('let a host run more, or less, while it runs'))
     .argument('<agent>', "host's name or agent's identifier")

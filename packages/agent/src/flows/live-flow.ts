@@ -140,6 +140,7 @@ export class LiveFlow implements Flow, CountedFlow, TrafficPair {
       ...{ bytesSent, bytesReceived },
       ageMs: lengthOf(nowMs - this.#startedMs),
       idleMs: lengthOf(nowMs - this.#movedMs),
+      ...this.#whoCalls(),
     };
   }
 
@@ -216,6 +217,12 @@ export class LiveFlow implements Flow, CountedFlow, TrafficPair {
     this.cut(undefined, reason);
   }
 
+  /** Which process calls, as far as it was looked up here, or told by the host that it is on. */
+  #whoCalls(): Pick<FlowRecord, 'user' | 'unit' | 'program'> {
+    const { user = this.caller?.user ?? '', unit = '', program = '' } = this.request.owner ?? {};
+    return { user, unit, program };
+  }
+
   /** As of its end, or of `nowMs` where it never began. */
   record(nowMs: number, outcome: FlowOutcome, detail: string): FlowRecord {
     const { request } = this;
@@ -242,9 +249,7 @@ export class LiveFlow implements Flow, CountedFlow, TrafficPair {
       bytesReceived: this.bytesReceived,
       // The recorder's word, which is the host's.
       zone: '',
-      user: request.owner?.user ?? this.caller?.user ?? '',
-      unit: request.owner?.unit ?? '',
-      program: request.owner?.program ?? '',
+      ...this.#whoCalls(),
       detail: [place, detail].filter((part) => part !== '').join(': '),
     };
   }

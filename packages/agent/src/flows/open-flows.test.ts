@@ -19,6 +19,7 @@ function setUp() {
     const admission = registry.open({
       id: last.toString(16).padStart(16, '0'),
       ...{ protocol: 'tcp', service: 'redis', port, claimed: { source: 'web', host: 'peer' } },
+      owner: { user: 'bin', unit: 'web.service', program: '/usr/bin/web' },
       identify: (current) => remoteCaller(current, 'p', { type: 'service', name: 'web' }),
     });
     if (!admission.admitted) throw new Error(admission.refusal.reason);
@@ -46,6 +47,7 @@ test('an open flow is told as its record will be, with how long it is open and s
       {
         ...{ id: flow.id, source: 'web', sourceHost: 'peer', service: 'redis', instance: 'redis/0', port: 6379 },
         ...{ destinationHost: 'self', protocol: 'tcp', bytesSent: 3, bytesReceived: 0, ageMs: 12_000, idleMs: 7_000 },
+        ...{ user: 'bin', unit: 'web.service', program: '/usr/bin/web' },
       },
     ],
     omitted: 0,

@@ -80,6 +80,16 @@ export interface ExplainAnswer {
   readonly breakPoint: BreakPoint;
   /** What was found on the way, one sentence a step. */
   readonly steps: readonly string[];
+  /** Where one was asked about, which no agent of before can be. */
+  readonly process?: {
+    readonly pid: number;
+    /** As in records: empty where unknown. */
+    readonly user: string;
+    readonly unit: string;
+    readonly program: string;
+    /** Empty where it speaks as its host. */
+    readonly service: string;
+  };
 }
 
 export interface ServicesAnswer {

@@ -73,7 +73,7 @@ export class Speakers {
     const called = { host: spec.address, port: spec.port };
     return this.#options.owners.find({ protocol: spec.protocol, client, called }).then((owner) => {
       const claim = this.#claimOf(owner);
-      return { claim: asks.user && claim.type !== 'internet' ? { ...claim, ...userOf(owner) } : claim, owner };
+      return { claim: asks.user && claim.type !== 'internet' ? { ...claim, ...claimedUser(owner) } : claim, owner };
     });
   }
 
@@ -153,7 +153,7 @@ export class Speakers {
  * Nothing where it is not known, as of a number without a name in /etc/passwd: its name may be kept elsewhere, and a rule deny it.
  * A name that no rule can say is none.
  */
-function userOf({ user }: Owner): { readonly user?: ClaimedUser } {
+export function claimedUser({ user }: Pick<Owner, 'user'>): { readonly user?: ClaimedUser } {
   return user === '' || /^\d+$/.test(user) ? {} : { user: userNameProblem(user) === undefined ? user : '' };
 }
 

@@ -2,12 +2,12 @@
  * Who makes the calls of this host: socket → who made it → who holds it → what that process is. Fails closed: who cannot be
  * known for sure, or is of two services, is of none. All of it asks the kernel and waits, so it has a thread of its own.
  */
-import { type CallerSocket, type Owner, type OwnerRule, UNKNOWN_OWNER } from '../words/owner.ts';
+import { type CallerSocket, type Owner, type OwnerRule, type ProcessOwner, UNKNOWN_OWNER } from '../words/owner.ts';
 import { ControlGroups } from './control-groups.ts';
-import { decidedByMaker, type Fits, fitsOf, type Kin } from './fits.ts';
+import { decidedByMaker, type Fit, type Fits, fitOf, type Kin } from './fits.ts';
 import { type Held, type Holder, Holders, type Makers } from './holders.ts';
 import { ownSockets } from './own-sockets.ts';
-import { type ProcessFacts, readProcess, unitOf } from './process.ts';
+import { isElsewhere, isHidden, type ProcessFacts, readProcess, unitOf } from './process.ts';
 import { Servers } from './servers.ts';
 import { inSlices } from './slices.ts';
 import { type FoundSocket, type Sockets, SocketTables } from './socket-tables.ts';
@@ -102,6 +102,28 @@ export class OwnerFinder {
       }
     }
     await this.#tell([...groups.values()], (group, inodes) => this.#holders.quick(inodes, this.#makersOf(group)));
+  }
+
+  /** What a process would be taken for if it called now; undefined where there is none of that number. */
+  async look(pid: number): Promise<ProcessOwner | undefined> {
+    this.#users.refresh();
+    await this.#servers.refresh();
+    this.#facts.clear();
+    const self = this.#read(pid);
+    if (self === undefined) return undefined;
+    const { uid, unit, program } = self;
+    const group = this.#groups.alone ? self.cgroups[0] : undefined;
+    const decided = decidedByMaker(this.#rules, { uid, group, only: this.#groups.alone }, this.#numberOf);
+    const hidden = decided === undefined && isHidden(pid);
+    const unknown = hidden || this.#isUnknown(uid);
+    const { fits, by }: Fit = unknown ? { fits: [], by: undefined } : this.#fitOf(self);
+    return {
+      ...{ pid, program, unit, hidden, elsewhere: isElsewhere(pid) },
+      user: this.#isUnknown(uid) ? '' : this.#users.nameOf(uid),
+      service: fits.length === 1 ? fits[0] : undefined,
+      fits: fits.length > 1 ? fits : [],
+      by: typeof by === 'object' ? { listener: by.pid } : by,
+    };
   }
 
   /** `look`: finds who holds sockets. Whoever is not found is walked for. */
@@ -298,10 +320,14 @@ export class OwnerFinder {
   }
 
   #fitsOf(self: ProcessFacts): Fits {
+    return this.#fitOf(self).fits;
+  }
+
+  #fitOf(self: ProcessFacts): Fit {
     const line = this.#servers.mayBe ? lineOf(self, (pid) => this.#read(pid)) : [];
     const serves = (facts: ProcessFacts) => (this.#above.has(facts.pid) ? [] : this.#servers.servedBy(facts));
     const kin: Kin = { self, line, serves };
-    return fitsOf(this.#rules, kin, this.#numberOf);
+    return fitOf(this.#rules, kin, this.#numberOf);
   }
 
   #read(pid: number): ProcessFacts | undefined {

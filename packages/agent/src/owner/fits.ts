@@ -81,17 +81,27 @@ export interface Kin {
   readonly serves: (facts: ProcessFacts) => Fits;
 }
 
+/** By what: the agent file's word, or the process that listens. */
+export interface Fit {
+  readonly fits: Fits;
+  readonly by: 'match' | ProcessFacts | undefined;
+}
+
 /** What the file says goes before what is found. */
-export function fitsOf(rules: readonly OwnerRule[], { self, line, serves }: Kin, numberOf: NumberOf): Fits {
+export function fitOf(rules: readonly OwnerRule[], { self, line, serves }: Kin, numberOf: NumberOf): Fit {
   const said = rules.filter(({ match }) => match !== undefined && fitsMatch(match, self, numberOf));
-  if (said.length > 0) return said.map(({ service }) => service);
+  if (said.length > 0) return { fits: said.map(({ service }) => service), by: 'match' };
   for (const facts of line) {
     // Who listens in a service's place without being what the file says of it is not the service.
     const served = serves(facts).filter((name) => {
       const rule = rules.find(({ service }) => service === name);
       return rule !== undefined && (rule.match === undefined || fitsMatch(rule.match, facts, numberOf));
     });
-    if (served.length > 0) return served;
+    if (served.length > 0) return { fits: served, by: facts };
   }
-  return [];
+  return { fits: [], by: undefined };
+}
+
+export function fitsOf(rules: readonly OwnerRule[], kin: Kin, numberOf: NumberOf): Fits {
+  return fitOf(rules, kin, numberOf).fits;
 }

@@ -1,6 +1,6 @@
 /** The thread that finds out who makes calls: it asks the kernel and waits for it, which the byte path must not. */
 import { type MessagePort, parentPort } from 'node:worker_threads';
-import type { CallerSocket, Owner, OwnerRule } from '../words/owner.ts';
+import type { CallerSocket, Owner, OwnerRule, ProcessOwner } from '../words/owner.ts';
 import { Diagnosis } from './diagnosis.ts';
 import { OwnerFinder } from './finder.ts';
 
@@ -10,6 +10,8 @@ export interface ToOwnerThread {
   readonly rules?: readonly OwnerRule[];
   /** The caller by a number of this question's own. */
   readonly callers: readonly (readonly [number, CallerSocket])[];
+  /** In place of them, a process by its number: answered by LookedAt, whatever else is asked. */
+  readonly process?: number;
 }
 
 export interface FromOwnerThread {
@@ -17,6 +19,12 @@ export interface FromOwnerThread {
   readonly owners: readonly (readonly [number, Owner])[];
   /** Whether the next question may come. */
   readonly next: boolean;
+}
+
+/** What was found of the process of that number; undefined where there is none. */
+export interface LookedAt {
+  readonly process: number;
+  readonly found: ProcessOwner | undefined;
 }
 
 function serve(main: MessagePort): void {
@@ -28,8 +36,12 @@ function serve(main: MessagePort): void {
     if (known.length > 0 || next) main.postMessage({ owners: known, next } satisfies FromOwnerThread);
     known = [];
   };
-  main.on('message', ({ rules, callers }: ToOwnerThread) => {
+  main.on('message', ({ rules, callers, process }: ToOwnerThread) => {
     if (rules !== undefined) finder.follow(rules);
+    if (process !== undefined) {
+      void finder.look(process).then((found) => main.postMessage({ process, found } satisfies LookedAt));
+      return;
+    }
     const all = callers.map(([, caller]) => caller);
     const answered = (at: number, owner: Owner) => {
       const [number] = callers[at] ?? [];

@@ -44,7 +44,12 @@ it('tells who calls, by its thread', async () => {
   const { made } = owners();
   made.follow([{ service: 'web', match: { user: `${process.getuid?.()}` }, targets: [] }]);
   const called = { host: '127.0.0.1', port };
-  expect(await made.find({ protocol: 'tcp', client, called })).toMatchObject({ service: 'web', pid: process.pid });
+  // The first may wait too long for the thread to begin.
+  const find = () => made.find({ protocol: 'tcp', client, called });
+  await expect.poll(find, { timeout: 20_000 }).toMatchObject({ service: 'web', pid: process.pid });
+  const self = { pid: process.pid, service: 'web', by: 'match', hidden: false, elsewhere: false };
+  expect(await made.look(process.pid)).toMatchObject(self);
+  expect(await made.look(2 ** 31 - 1)).toBeUndefined();
   // What the file says now is what counts.
   made.follow([]);
   expect(await made.find({ protocol: 'tcp', client, called })).toMatchObject({ service: undefined, pid: process.pid });

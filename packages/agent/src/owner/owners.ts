@@ -3,9 +3,9 @@ import { extname } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
-import { type CallerSocket, type Owner, type OwnerRule, UNKNOWN_OWNER } from '../words/owner.ts';
+import { type CallerSocket, type Owner, type OwnerRule, type ProcessOwner, UNKNOWN_OWNER } from '../words/owner.ts';
 import { type Problems, passing } from '../words/problems.ts';
-import type { FromOwnerThread, ToOwnerThread } from './owner-thread.ts';
+import type { FromOwnerThread, LookedAt, ToOwnerThread } from './owner-thread.ts';
 
 /** Beside this file, in the form that this file has: source, or built. */
 const ENTRY = new URL(`./owner-thread${extname(import.meta.url)}`, import.meta.url);
@@ -19,6 +19,8 @@ const FAST_MS = 4;
 const GATHER_MS = 2;
 /** A caller waits no longer. */
 const WAIT_MS = 2_000;
+/** Who asks about a process waits no longer. */
+const LOOK_MS = 4_000;
 /** A thread that answers nothing for so long is ended. */
 const STUCK_MS = 10_000;
 /** After one has failed, no other thread is begun sooner. */
@@ -99,6 +101,36 @@ export class Owners {
     });
   }
 
+  /** What that process would be taken for if it called now. Undefined where there is none, or it was not found out in time. Never rejects. */
+  async look(pid: number): Promise<ProcessOwner | undefined> {
+    const thread = this.#begun();
+    if (thread === undefined) return undefined;
+    const question: ToOwnerThread = { ...this.#news(), callers: [], process: pid };
+    const { promise, resolve } = Promise.withResolvers<ProcessOwner | undefined>();
+    const answered = (told: FromOwnerThread | LookedAt) => {
+      if ('process' in told && told.process === pid) resolve(told.found);
+    };
+    const late = setTimeout(() => resolve(undefined), LOOK_MS);
+    const gone = () => resolve(undefined);
+    thread.on('message', answered);
+    thread.once('exit', gone);
+    thread.postMessage(question);
+    try {
+      return await promise;
+    } finally {
+      clearTimeout(late);
+      thread.off('message', answered);
+      thread.off('exit', gone);
+    }
+  }
+
+  /** What the thread does not know yet. */
+  #news(): Pick<ToOwnerThread, 'rules'> {
+    const news = this.#told ? {} : { rules: this.#rules };
+    this.#told = true;
+    return news;
+  }
+
   #ask(): void {
     if (this.#asking || this.#waiting.length === 0) return;
     const thread = this.#begun();
@@ -113,8 +145,7 @@ export class Owners {
       this.#out.set(each.number, each);
     }
     const callers = asked.map(({ number, caller }) => [number ?? 0, caller] as const);
-    const question: ToOwnerThread = this.#told ? { callers } : { rules: this.#rules, callers };
-    this.#told = true;
+    const question: ToOwnerThread = { ...this.#news(), callers };
     this.#asking = true;
     this.#askedMs = performance.now();
     thread.postMessage(question);
@@ -154,7 +185,9 @@ export class Owners {
     }
     this.#thread = thread;
     this.#told = false;
-    thread.on('message', (told: FromOwnerThread) => this.#answered(told));
+    thread.on('message', (told: FromOwnerThread | LookedAt) => {
+      if (!('process' in told)) this.#answered(told);
+    });
     thread.on('error', (err) => {
       this.#options.log.error({ event: 'callers-unknown', err }, 'looking for the programs that call failed');
     });

@@ -1,5 +1,5 @@
 /** What the kernel tells of a process in /proc/PID. What the process itself may write there (comm, cmdline) is not asked. */
-import { readlinkSync, statSync } from 'node:fs';
+import { readdirSync, readlinkSync, statSync } from 'node:fs';
 import { readSmall } from './read-small.ts';
 
 export interface ProcessFacts {
@@ -62,6 +62,25 @@ export function userOf(at: string): number | undefined {
   if (uid !== 0) return uid;
   const said = /^Uid:\t\d+\t(\d+)/m.exec(readSmall(`${at}/status`))?.[1];
   return said === undefined ? undefined : Number(said);
+}
+
+/** Whether this agent may not see which files it has. */
+export function isHidden(pid: number): boolean {
+  try {
+    readdirSync(`/proc/${pid}/fd`);
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+/** Whether it is known to be in another network namespace. */
+export function isElsewhere(pid: number): boolean {
+  try {
+    return readlinkSync(`/proc/${pid}/ns/net`) !== readlinkSync('/proc/self/ns/net');
+  } catch {
+    return false;
+  }
 }
 
 type Groups = Pick<ProcessFacts, 'cgroups' | 'unit' | 'within'>;

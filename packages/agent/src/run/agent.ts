@@ -176,7 +176,7 @@ async function runMember(
       status,
       facts: () => hostFacts({ ...seen(), threads }),
       explain: (asked) =>
-        explainHere({ ...seen(), problems: path.problems, tunnels: path.tunnels, sight: path.outlook.sight }, asked),
+        explainHere({ ...seen(), ...path, sight: path.outlook.sight, look: (pid) => path.owners.look(pid) }, asked),
       store,
       tunnels: path.tunnels,
       reload: () => reload.ask(),

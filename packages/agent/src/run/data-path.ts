@@ -60,6 +60,7 @@ export interface DataPath<Here extends InboundPath> {
 
 export interface OpenPath {
   readonly outbound: Outbound;
+  readonly owners: Pick<Owners, 'look'>;
   readonly watch: ThreadWatch;
 }
 
@@ -94,6 +95,7 @@ export async function openDataPath<Here extends InboundPath>(options: DataPathOp
     inbound,
     tunnels,
     open(here, sharing) {
+      const owners = new Owners({ problems, log, signal: life });
       const outbound = createOutbound({
         ...common,
         tunnels,
@@ -103,11 +105,11 @@ export async function openDataPath<Here extends InboundPath>(options: DataPathOp
         mostListeners: files.listeners(threads),
         firstTurn: thread,
         callers: new OwnCallers({ range, problems, log }),
-        owners: new Owners({ problems, log, signal: life }),
+        owners,
         ...defined({ sharing }),
       });
       const parts = { thread, traffic, registry, tunnels, outbound, recorder, steering };
-      return { outbound, watch: new ThreadWatch(parts, options.metrics, life) };
+      return { outbound, owners, watch: new ThreadWatch(parts, options.metrics, life) };
     },
   };
 }

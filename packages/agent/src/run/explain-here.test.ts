@@ -5,6 +5,7 @@ import { afterEach, expect, test } from 'vitest';
 import { parseAgentFile } from '../config/agent-file.ts';
 import { sampleNetmap } from '../netmap/sample.fixture.ts';
 import type { Netmap, NetmapPeer, NetmapService } from '../words/netmap.ts';
+import type { ProcessOwner } from '../words/owner.ts';
 import { type ExplainParts, explainHere } from './explain-here.ts';
 
 const closes: (() => void)[] = [];
@@ -67,6 +68,7 @@ function parts(
     tunnels: WAYS,
     sight: 'own',
     users: { numberOf: (user) => (user === 'www' ? 33 : undefined), self: 900 },
+    look: () => Promise.resolve(undefined),
     ...rest,
   };
 }
@@ -213,4 +215,74 @@ test('what is no flow of this host is not judged, and what is not there is told'
     rule: 'builtin:source',
     breakPoint: 'no-such-source',
   });
+});
+
+const LOOKED: ProcessOwner = {
+  ...{ pid: 12, service: undefined, fits: [], user: 'www', unit: 'web.service', program: '/usr/bin/web' },
+  ...{ by: undefined, hidden: false, elsewhere: false },
+};
+const TWO = parseAgentFile('w', 'services: { web: { match: { user: www } }, api: {} }').services;
+const twoHere = (found: Partial<ProcessOwner> | undefined, more: Partial<Parameters<typeof parts>[0]> = {}) =>
+  parts({
+    ...{ services: TWO, more: new Map([service('api', 8_080, 'id-here')]), sight: 'all' },
+    look: () => Promise.resolve(found && { ...LOOKED, ...found }),
+    ...more,
+  });
+const deny = (name: string, from: string): Rule => ({ name, action: 'deny', from: [from], to: ['redis'], ports: [] });
+
+test.each<[string, Partial<ProcessOwner>, string, string, RegExp]>([
+  ['by match', { service: 'web', by: 'match' }, 'web', 'no-web', /^it is of web by match: user www$/],
+  [
+    'by its place',
+    { service: 'api', by: { listener: 12 } },
+    'api',
+    'default',
+    /^it is of api, at whose target it listens$/,
+  ],
+  [
+    'by a parent',
+    { service: 'api', by: { listener: 3 } },
+    'api',
+    'default',
+    /descends from process 3, which listens at its target$/,
+  ],
+  ['of none', {}, '', 'no-here', /nor listens at a target of one, so it speaks as host:here$/],
+  ['of two', { fits: ['web', 'api'] }, '', 'no-here', /^it fits web, api alike, so it speaks as host:here$/],
+  ['of nobody knows', { hidden: true }, '', 'no-here', /^this agent may not look into process 12/],
+  ['of one that is gone', { service: 'old', by: 'match' }, '', 'no-here', /^it is of old, which does not run here now/],
+])('a process is judged as what it is taken for: %s', async (_, found, of, rule, said) => {
+  const rules = [deny('no-web', 'web'), deny('no-here', 'host:here')];
+  const { steps, ...told } = await explainHere(twoHere(found, { rules }), asked('pid:12', 'redis', 6_379));
+  const process = { pid: 12, user: 'www', unit: 'web.service', program: '/usr/bin/web', service: of };
+  expect(told).toMatchObject({ rule, verdict: rule === 'default' ? 'allow' : 'deny', process });
+  expect(steps[0]).toBe('process 12: user www, unit web.service, program /usr/bin/web');
+  expect(steps[1]).toMatch(said);
+});
+
+test('a process is judged as its user too, and none that is not there is', async () => {
+  const rules = [deny('no-www', 'user:www')];
+  const told = await explainHere(twoHere({}, { rules }), asked('pid:12', 'redis', 6_379));
+  expect(told).toMatchObject({ verdict: 'deny', rule: 'no-www' });
+  const other = await explainHere(twoHere({ user: 'ann' }, { rules }), asked('pid:12', 'redis', 6_379));
+  expect(other).toMatchObject({ verdict: 'allow' });
+  const nameless = await explainHere(twoHere({ user: '4711' }, { rules }), asked('pid:12', 'redis', 6_379));
+  expect(nameless).toMatchObject({ verdict: 'deny', rule: 'no-www' });
+  const gone = explainHere(twoHere(undefined), asked('pid:12', 'redis', 6_379));
+  await expect(gone).rejects.toMatchObject({ code: 'no-such-process' });
+});
+
+test('a user is judged as the service whose match asks for it alone, or as all that it may be', async () => {
+  const users = { numberOf: (user: string) => ({ www: 33, ann: 7 })[user], self: 900 };
+  const as = (from: string, rules: readonly Rule[]) =>
+    explainHere(twoHere(undefined, { rules, users }), asked(from, 'redis', 6_379));
+  expect(await as('user:www', [deny('no-web', 'web')])).toMatchObject({ verdict: 'deny', rule: 'no-web' });
+  expect(await as('user:www', [deny('no-www', 'user:www')])).toMatchObject({ verdict: 'deny', rule: 'no-www' });
+  expect(await as('user:ann', [deny('no-www', 'user:www')])).toMatchObject({ verdict: 'allow' });
+  await expect(as('user:ann', [deny('no-here', 'host:here')])).rejects.toMatchObject({
+    code: 'not-promised',
+    message: expect.stringMatching(
+      /processes of user:ann may speak as host:here, denied by no-here, or as api, permitted/,
+    ),
+  });
+  expect(await as('user:bob', [])).toMatchObject({ verdict: 'deny', breakPoint: 'no-such-source' });
 });

@@ -5,7 +5,6 @@ import {
   formatPortRange,
   includesPort,
   instanceListens,
-  listed,
   listenerProblem,
   messageOf,
   otherUsers,
@@ -13,35 +12,28 @@ import {
   type Service,
   type Source,
   sourceName,
-  type Verdict,
   verdictSteps,
 } from '@weft/proto';
 import { Deadline } from '../bytes/deadline.ts';
-import type { AgentService } from '../config/agent-file.ts';
-import { localSpeech, runsHere, tellingsHere, toldOf } from '../flows/judge.ts';
+import { runsHere } from '../flows/judge.ts';
 import { targetsOf } from '../inbound/addresses.ts';
 import type { TargetWatch } from '../inbound/target-watch.ts';
 import { tryTargets } from '../inbound/try-target.ts';
 import { LocalRefusal } from '../observe/errors.ts';
 import type { ExplainAnswer } from '../observe/local-question.ts';
-import type { Sight, UsersHere } from '../owner/sight.ts';
 import type { Tunnels } from '../tunnel/types.ts';
-import type { Netmap, NetmapInstance } from '../words/netmap.ts';
+import type { NetmapInstance } from '../words/netmap.ts';
 import type { Problems } from '../words/problems.ts';
+import { type CallerParts, notPromised, sourceOf } from './explain-source.ts';
 
-export interface ExplainParts {
-  readonly netmap: Netmap;
-  /** By name, from the agent file. */
-  readonly services: ReadonlyMap<string, AgentService>;
+export interface ExplainParts extends CallerParts {
   readonly targets: Pick<TargetWatch, 'answers' | 'inSandbox'>;
   readonly problems: Pick<Problems, 'current'>;
   readonly tunnels: Pick<Tunnels, 'lookAt'>;
-  readonly sight: Sight;
-  readonly users?: UsersHere;
 }
 
 export interface FlowAsked {
-  /** A service, host:NAME or internet. */
+  /** A service, host:NAME, user:NAME, pid:NUMBER or internet. */
   readonly from: string;
   readonly service: string;
   readonly port: number;
@@ -52,8 +44,6 @@ type Found = Pick<ExplainAnswer, 'breakPoint' | 'steps'>;
 
 /** As control does it: a caller tries a few instances and not hundreds. */
 const MOST_TRIED = 8;
-/** Services that a step names. */
-const NAMED = 8;
 /** Longer than a dial may take. */
 const PATH_MS = 6_000;
 
@@ -64,102 +54,35 @@ export async function explainHere(parts: ExplainParts, asked: FlowAsked): Promis
   if (self === undefined) throw new LocalRefusal('not-own', 'this agent knows nothing of its network yet');
   const service = netmap.services.get(asked.service)?.service;
   const target = service && runsHere(netmap, services, service.name) !== undefined ? service : undefined;
-  const { source, said, own, perhaps } = sourceOf(parts, asked.from);
+  const { source, said, own, perhaps = [], user = '', caller } = await sourceOf(parts, asked.from);
   if (!own && target === undefined)
     throw new LocalRefusal(
       'not-own',
       `${self.host} is told of the rules for its own flows alone, and this is none: ask on a host of ${asked.from} or of ${asked.service}, or control (--control HOST:PORT --admin-token-file FILE)`,
     );
   const deny = (rule: string, reason: string, breakPoint: BreakPoint): ExplainAnswer => {
-    return { verdict: 'deny', rule, revision, reason, breakPoint, steps: [...said, reason] };
+    return { verdict: 'deny', rule, revision, reason, breakPoint, steps: [...said, reason], ...caller };
   };
   if (source === undefined)
     return deny('builtin:source', `${self.host} knows of no caller ${asked.from} that may call it`, 'no-such-source');
   if (service === undefined)
     return deny('builtin:no-such-service', `${self.host} knows of no service ${asked.service}`, 'no-such-name');
   const destination = { service, port: asked.port, protocol: asked.protocol };
-  const verdict = netmap.policy.decide(source, destination, '');
-  const other = perhaps && netmap.policy.decide(perhaps, destination, '');
-  if (other !== undefined && other.allowed !== verdict.allowed)
-    throw notPromised(self.host, asked.from, verdict, other);
+  const verdict = netmap.policy.decide(source, destination, user);
+  const others = perhaps.map((other) => netmap.policy.decide(other, destination, user));
+  const other = others.find(({ allowed }) => allowed !== verdict.allowed);
+  if (other !== undefined) throw notPromised(self.host, asked.from, verdict, other);
   if (service.kind === 'worker') return deny(verdict.rule, verdict.reason, 'no-such-name');
-  const outcome = { verdict: verdict.allowed ? 'allow' : 'deny', ...of(verdict) } as const;
-  const steps = [...said, ...verdictSteps(service, verdict), ...otherUsers(netmap.policy, verdict)];
+  const outcome = { verdict: verdict.allowed ? 'allow' : 'deny', ...of(verdict), ...caller } as const;
+  const differs = user === '' ? otherUsers(netmap.policy, verdict) : [];
+  const steps = [...said, ...verdictSteps(service, verdict), ...differs];
   if (!verdict.allowed) return { ...outcome, breakPoint: 'denied', steps };
   const path = own ? await fromHere(parts, source, destination) : await toHere(parts, source, destination);
   return { ...outcome, breakPoint: path.breakPoint, steps: [...steps, ...path.steps] };
 }
 
-function notPromised(host: string, from: string, verdict: Verdict, other: Verdict): LocalRefusal {
-  const does = ({ allowed, rule }: Verdict) => `${allowed ? 'permitted' : 'denied'} by ${rule}`;
-  const words =
-    `it cannot be promised: the agent of ${host} sees processes of its own user alone. Those of ${from} that are of that user speak as ${from}, ` +
-    `${does(other)}; others as ${sourceName(verdict.source)}, ${does(verdict)}. Let match in the agent file name a user for ${from}, or give the ` +
-    'agent CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH';
-  return new LocalRefusal('not-promised', words);
-}
-
 function of({ rule, revision, reason }: { readonly rule: string; readonly revision: number; readonly reason: string }) {
   return { rule, revision, reason };
-}
-
-interface Caller {
-  /** Undefined where nobody that this host is told of may call so. */
-  readonly source: Source | undefined;
-  /** What is to be said of how it speaks. */
-  readonly said: readonly string[];
-  /** Whether it calls from here. */
-  readonly own: boolean;
-  /** What it speaks as instead where its process is of the agent's own user, which nobody can say beforehand. */
-  readonly perhaps?: Source;
-}
-
-function sourceOf({ netmap, services, sight, users }: ExplainParts, from: string): Caller {
-  const { self } = netmap;
-  if (self === undefined) return { source: undefined, said: [], own: false };
-  if (from === 'internet') return { source: { type: 'internet' }, said: [], own: self.roles.includes('gateway') };
-  const { unknown, apart } = localSpeech(netmap, services);
-  const service = (name: string): Source | undefined => {
-    const known = netmap.services.get(name)?.service;
-    return known && { type: 'service', service: known };
-  };
-  if (from === `host:${self.host}`) {
-    if (unknown.type === 'service') {
-      const said = [`programs of ${self.host} speak as ${unknown.name}, the one service that runs there`];
-      return { source: service(unknown.name), said, own: true };
-    }
-    const known = [...toldOf(tellingsHere(netmap, services, sight, users))];
-    const said =
-      known.length === 0
-        ? []
-        : [`so speak programs of ${self.host} that are not known to be of ${listed(known, NAMED)}`];
-    return { source: netmap.hostSource(self), said, own: true };
-  }
-  if (from.startsWith('host:')) {
-    const peer = [...netmap.peers.values()].find(({ host }) => host === from.slice('host:'.length));
-    return { source: peer && netmap.hostSource(peer), said: [], own: false };
-  }
-  const own = runsHere(netmap, services, from) !== undefined;
-  if (!own || !apart.includes(from)) return { source: service(from), said: [], own };
-  const telling = tellingsHere(netmap, services, sight, users).get(from);
-  if (telling === 'own') {
-    const perhaps = service(from);
-    const said = `programs of ${from} that are of this agent's own user speak as it, others as host:${self.host}`;
-    return { source: netmap.hostSource(self), said: [said], own, ...(perhaps && { perhaps }) };
-  }
-  if (telling !== 'told') {
-    const said = `${self.host} runs ${listed(apart, NAMED)}, where no process can be told to be of ${from}, so it speaks as host:${self.host}`;
-    return { source: netmap.hostSource(self), said: [said], own };
-  }
-  return { source: service(from), said: [`${self.host} ${howKnown(services.get(from))} ${from}`], own };
-}
-
-/** By what a process is told to be of the service. */
-function howKnown(here: AgentService | undefined): string {
-  const words = Object.entries(here?.match ?? {}).map(([word, value]) => `${word} ${value}`);
-  return words.length > 0
-    ? `takes processes of ${listed(words, NAMED)} for`
-    : 'takes who listens at its target, and what that starts as the same user, for';
 }
 
 async function fromHere(parts: ExplainParts, source: Source, destination: Destination): Promise<Found> {

@@ -38,7 +38,7 @@ import { type Outlook, outlookHere } from '../owner/outlook.ts';
 import { InsidePrograms } from '../sandbox/inside.ts';
 import type { BoundTunnels } from '../tunnel/create.ts';
 import { type Problems, passing } from '../words/problems.ts';
-import { openDataPath } from './data-path.ts';
+import { type OpenPath, openDataPath } from './data-path.ts';
 import { followAdvertised, followEndpoints } from './endpoints.ts';
 import type { FileInForce } from './file-in-force.ts';
 import { GatewayPlace, type OpenGateway } from './gateway.ts';
@@ -73,6 +73,7 @@ export interface MainPath {
   readonly files: OpenFiles;
   /** What it can know of who calls. */
   readonly outlook: Outlook;
+  readonly owners: OpenPath['owners'];
   /** What programs in sandboxes call by, and what they speak as. */
   readonly side: Outbound['side'];
   /** Programs in sandboxes that serve. */
@@ -224,7 +225,7 @@ export async function openMainPath(
   });
   programs.start();
   const exposed = () => ({ places: exposure.places, hidden: programs.hidden });
-  const { outbound, watch } = path.open(inbound, pool && { share: 'first', followers: pool });
+  const { outbound, owners, watch } = path.open(inbound, pool && { share: 'first', followers: pool });
   // What is new is bound bit by bit behind the steps, and not enforced before. Asked in the next turn: steps come after followers.
   store.follow(() => Promise.resolve().then(() => outbound.settled()));
   followMismatches(file, store, problems, sight);
@@ -302,7 +303,7 @@ export async function openMainPath(
     seen: (observedHost) => followAdvertised(problems, advertise, observedHost),
     telemetry,
     files: path.files,
-    outlook,
+    ...{ outlook, owners },
     side: (speakers) => outbound.side(speakers),
     programsInside: inside,
     servicesChanged,

@@ -57,3 +57,14 @@ export const UNKNOWN_OWNER: Owner = {
   unit: '',
   sockets: '',
 };
+
+/** What a process would be taken for if it called now. */
+export interface ProcessOwner extends Omit<Owner, 'sockets' | 'pid'> {
+  readonly pid: number;
+  /** By what it is of its service: the agent file's `match`, or the process, itself or one that it descends from, that listens at a target of it. */
+  readonly by: 'match' | { readonly listener: number } | undefined;
+  /** Whether more than its user and control group decides, and this agent may not look into it. */
+  readonly hidden: boolean;
+  /** Whether it is in another network namespace, from which nothing passes this agent's listeners. */
+  readonly elsewhere: boolean;
+}

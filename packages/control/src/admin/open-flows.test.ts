@@ -18,6 +18,7 @@ interface HostBehaviour {
 const flow = (id: number, sourceHost: string, destinationHost: string, service = 'redis'): OpenFlow => ({
   ...{ id: id.toString(16).padStart(16, '0'), source: 'web', sourceHost, service, instance: '', destinationHost },
   ...{ port: 6379, protocol: 'tcp', bytesSent: 0, bytesReceived: 0, ageMs: 1, idleMs: 1 },
+  ...{ user: '', unit: '', program: '' },
 });
 
 async function setUp(hosts: Readonly<Record<string, HostBehaviour>>) {

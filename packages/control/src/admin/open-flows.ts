@@ -163,8 +163,8 @@ export class OpenFlowsWalk {
 function withinBounds(hosts: readonly HostOpenFlows[]): readonly HostOpenFlows[] {
   let characters = 0;
   const end = hosts.findIndex(({ flows }, at) => {
-    for (const { source, sourceHost, service, instance, destinationHost } of flows) {
-      characters += [source, sourceHost, service, instance, destinationHost].join('').length;
+    for (const { source, sourceHost, service, instance, destinationHost, user, unit, program } of flows) {
+      characters += [source, sourceHost, service, instance, destinationHost, user, unit, program].join('').length;
     }
     return at > 0 && characters > CHARACTERS;
   });

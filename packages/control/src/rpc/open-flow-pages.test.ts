@@ -9,6 +9,7 @@ const network = { name: 'prod' } as NetworkState;
 const flow: OpenFlow = {
   ...{ id: '0123456789abcdef', source: 'host:a', sourceHost: 'a', service: 'redis', instance: 'redis/0', port: 6379 },
   ...{ destinationHost: 'b', protocol: 'udp', bytesSent: 1, bytesReceived: 2, ageMs: 5_000, idleMs: 1_500 },
+  ...{ user: 'bin', unit: 'web.service', program: '/usr/bin/node' },
 };
 
 function walkOf(page: OpenFlowsPage) {

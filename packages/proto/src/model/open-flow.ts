@@ -14,6 +14,9 @@ export interface OpenFlow
     | 'protocol'
     | 'bytesSent'
     | 'bytesReceived'
+    | 'user'
+    | 'unit'
+    | 'program'
   > {
   readonly ageMs: number;
   /** Since the last byte either way. */

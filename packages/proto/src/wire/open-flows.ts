@@ -3,7 +3,7 @@ import { FLOW_ID } from '../model/flow.ts';
 import { WIRE_LIMITS } from '../model/limits.ts';
 import type { OpenFlow, OpenFlows, OpenFlowsQuestion } from '../model/open-flow.ts';
 import { callerName, callerToWire } from './caller.ts';
-import { count, integer, list, text } from './check.ts';
+import { count, integer, list, sentence, text } from './check.ts';
 import { reportedProtocolCodec, toldFromWire } from './enums.ts';
 import { WireError } from './errors.ts';
 import type * as pb from './pb.ts';
@@ -55,6 +55,9 @@ function liveFlowToWire({ protocol, bytesSent, bytesReceived, ...flow }: OpenFlo
     protocol: reportedProtocolCodec.toWire(protocol),
     bytesSent: Math.min(bytesSent, WIRE_LIMITS.flowBytes),
     bytesReceived: Math.min(bytesReceived, WIRE_LIMITS.flowBytes),
+    user: sentence(flow.user, WIRE_LIMITS.name),
+    unit: sentence(flow.unit, WIRE_LIMITS.name),
+    program: sentence(flow.program, WIRE_LIMITS.name),
   };
 }
 
@@ -75,6 +78,9 @@ function liveFlowFromWire(flow: pb.Outgoing<pb.LiveFlow>, at: string): OpenFlow 
     protocol: toldFromWire(reportedProtocolCodec, flow.protocol, `${at}.protocol`),
     bytesSent: integer(flow.bytesSent, `${at}.bytes_sent`, 0, WIRE_LIMITS.flowBytes),
     bytesReceived: integer(flow.bytesReceived, `${at}.bytes_received`, 0, WIRE_LIMITS.flowBytes),
+    user: name(flow.user, 'user'),
+    unit: name(flow.unit, 'unit'),
+    program: name(flow.program, 'program'),
   };
 }
 

@@ -2,6 +2,7 @@
 import { ACTIONS, BREAK_POINTS, FLOW_OUTCOMES, type FlowRecord, PROTOCOLS } from '@weft/proto';
 import type { ToldOpenFlow } from '@weft/proto/wire';
 import { z } from 'zod';
+import type { ExplainAnswer } from '../../observe/local-question.ts';
 import type { RuleOrigin } from '../rule-origin.ts';
 import { actor, bytes, count, list, port, protocol, revision, spanMs, text, texts, timeMs, told } from './form.ts';
 
@@ -17,6 +18,9 @@ const ends = {
   protocol,
   bytesSent: bytes.describe('from the caller'),
   bytesReceived: bytes.describe('to the caller'),
+  user: text.describe('of the process that called; empty where it was not looked up, as unit and program'),
+  unit: text.describe('systemd unit of that process'),
+  program: text.describe("path of that process's program"),
 };
 
 export const ended = told({
@@ -27,9 +31,6 @@ export const ended = told({
   revision: revision.describe('of the rules that it was judged by'),
   outcome: z.enum([...FLOW_OUTCOMES]),
   zone: text.describe('of the host that recorded it; empty when its file does not say'),
-  user: text.describe('of the process that called; empty where it was not looked up, as unit and program'),
-  unit: text.describe('systemd unit of that process'),
-  program: text.describe("path of that process's program"),
   detail: text.describe('why, in words; empty when there is nothing to say'),
 } satisfies Record<keyof FlowRecord, z.ZodType>);
 
@@ -53,7 +54,16 @@ const origin = told({
 } satisfies Record<keyof RuleOrigin, z.ZodType>);
 
 export const explain = told({
-  from: text,
+  from: text.describe('with --pid, pid:NUMBER'),
+  process: told({
+    pid: count,
+    user: text.describe('empty where it is not known, as unit and program'),
+    unit: text,
+    program: text,
+    service: text.describe('that it is of; empty: it speaks as its host'),
+  } satisfies Record<keyof NonNullable<ExplainAnswer['process']>, z.ZodType>)
+    .nullable()
+    .describe('the process that was asked about; null: none was'),
   to: told({ service: text, port, protocol: z.enum(PROTOCOLS) }),
   verdict: z.enum(ACTIONS),
   rule: text.describe('that decided'),
