@@ -1,7 +1,7 @@
 /** Programs of one host, told apart by who runs them. */
 import type { HostPort } from '@weft/proto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { asUser, BIN, Caller, DAEMON, IS_ROOT } from '../../packages/agent/src/owner/programs.fixture.ts';
+import { asUser, BIN, Caller, DAEMON, IS_ROOT, unitGroup } from '../../packages/agent/src/owner/programs.fixture.ts';
 import type { Agent } from './agent.ts';
 import { weft } from './command.ts';
 import { Mesh } from './mesh.ts';
@@ -47,11 +47,15 @@ describe.runIf(IS_ROOT)('two services on one host', () => {
   });
 
   let count = 0;
-  async function said(how: 'connect' | 'talk'): Promise<Record<string, string>> {
+  async function said(
+    how: 'connect' | 'talk',
+    those: Readonly<Record<string, Caller>> = callers,
+    to = at,
+  ): Promise<Record<string, string>> {
     const name = `c${count++}`;
     const found: Record<string, string> = {};
-    const asked = Object.entries(callers).map(async ([who, caller]) => {
-      await caller.call(how, name, at[how]);
+    const asked = Object.entries(those).map(async ([who, caller]) => {
+      await caller.call(how, name, to[how]);
       found[who] = await caller.ask(`say ${name}`);
     });
     await Promise.all(asked);
@@ -170,6 +174,48 @@ describe.runIf(IS_ROOT)('two services on one host', () => {
     expect(await explain('user:daemon')).toMatchObject({ code: 3, rule: 'no-web' });
     expect(await explain('user:bin')).toMatchObject({ code: 0, verdict: 'allow' });
   }, 30_000);
+
+  test('are held apart by their systemd units, in TCP and UDP, whoever runs them', async () => {
+    const [one, two] = [unitGroup('one'), unitGroup('two')];
+    const those = {
+      web: new Caller(asUser(DAEMON)),
+      mailer: new Caller(asUser(DAEMON)),
+      other: new Caller(asUser(DAEMON)),
+    };
+    try {
+      one.enter(those.web.pid);
+      two.enter(those.mailer.pid);
+      const match = { web: { unit: one.name }, mailer: { unit: two.name } };
+      const units = await mesh.agent('units', { services: { web: { 3000: program.port }, mailer: {} }, match });
+      const host = await units.vip('rabbit');
+      const to = { connect: { host, port: 5672 }, talk: { host, port: 8125 } };
+      for (const [rules, defaultAction, expected] of [
+        [[NO_WEB], 'allow', { web: false, mailer: true, other: false }],
+        [[NO_MAILER], 'allow', { web: true, mailer: false, other: false }],
+        [[WEB_MAY], 'deny', { web: true, mailer: false, other: false }],
+      ] as const) {
+        await mesh.apply(meshOf(rules, defaultAction));
+        const heard = (yes: string, no: string) =>
+          Object.fromEntries(Object.entries(expected).map(([who, may]) => [who, may ? yes : no]));
+        await expect.poll(() => said('connect', those, to), PATIENT).toEqual(heard('hello', 'reset'));
+        await expect.poll(() => said('talk', those, to), PATIENT).toEqual(heard('hello', 'nothing'));
+      }
+      const { out } = await weft(
+        {},
+        'explain',
+        '--pid',
+        `${those.web.pid}`,
+        'rabbit:5672',
+        '--json',
+        '--data',
+        units.directory,
+      );
+      expect(JSON.parse(out)).toMatchObject({ rule: 'web-may', process: { service: 'web', unit: one.name } });
+    } finally {
+      for (const caller of Object.values(those)) await caller.end();
+      for (const group of [one, two]) group.remove();
+    }
+  }, 60_000);
 
   test('are recorded as who they are where a verdict depended on it', async () => {
     await mesh.apply(meshOf([NO_WEB]));

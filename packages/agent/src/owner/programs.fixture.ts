@@ -1,6 +1,9 @@
 /** Real programs that call, as users of their own. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, rmdirSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { HostPort } from '@weft/proto';
 
 /** Of the system, in every /etc/passwd. */
@@ -149,4 +152,40 @@ export class Caller {
 /** For `Caller`: to run as this user. */
 export function asUser({ uid }: { readonly uid: number }): readonly string[] {
   return ['/usr/bin/setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups', '--'];
+}
+
+/** Where control groups of version 2 are mounted, alone or beside those of version 1. */
+const GROUPS = ['/sys/fs/cgroup/unified', '/sys/fs/cgroup'].find((path) => existsSync(`${path}/cgroup.procs`));
+
+export interface UnitGroup {
+  /** As `match: { unit: … }` names it. */
+  readonly name: string;
+  readonly enter: (pid: number) => void;
+  /** Once nobody is in it. */
+  readonly remove: () => void;
+}
+
+/** A control group as systemd makes one for a unit of the system. Where it is mounted read-only, it is made by a mount of the test's own. */
+export function unitGroup(word: string): UnitGroup {
+  const name = `weft-test-${process.pid}-${word}.service`;
+  let mounted: string | undefined;
+  const make = (root: string) => mkdirSync(`${root}/system.slice/${name}`, { recursive: true });
+  try {
+    make(GROUPS ?? '');
+  } catch {
+    mounted = mkdtempSync(join(tmpdir(), 'weft-groups-'));
+    execFileSync('/bin/mount', ['-t', 'cgroup2', 'none', mounted]);
+    make(mounted);
+  }
+  const group = `${mounted ?? GROUPS}/system.slice/${name}`;
+  return {
+    name,
+    enter: (pid) => writeFileSync(`${group}/cgroup.procs`, `${pid}`),
+    remove: () => {
+      rmdirSync(group);
+      if (mounted === undefined) return;
+      execFileSync('/bin/umount', [mounted]);
+      rmdirSync(mounted);
+    },
+  };
 }
