@@ -163,6 +163,7 @@ export const flow: FlowRecord = {
 export const openFlow: OpenFlow = {
   ...{ id: flow.id, source: 'web', sourceHost: 'build-3', service: 'redis', instance: 'redis/0', port: 6379 },
   ...{ destinationHost: 'build-4', protocol: 'tcp', bytesSent: 1, bytesReceived: 2, ageMs: 60_000, idleMs: 5_000 },
+  ...{ user: 'bin', unit: 'web.service', program: '/usr/bin/web' },
 };
 
 interface Begun {

@@ -24,6 +24,7 @@ import type { OwnerRule } from '../words/owner.ts';
 import { Diagnosis, PERL } from './diagnosis.ts';
 import { OwnerFinder } from './finder.ts';
 import { asUser, BIN, Caller, DAEMON, IS_ROOT } from './programs.fixture.ts';
+import type { Sockets } from './socket-tables.ts';
 
 const GROUPS = ['/sys/fs/cgroup/unified', '/sys/fs/cgroup'].find((path) => existsSync(`${path}/cgroup.procs`));
 const PYTHON = execFileSync('/usr/bin/readlink', ['-f', '/usr/bin/python3'], { encoding: 'utf8' }).trim();
@@ -176,6 +177,21 @@ describe.runIf(IS_ROOT && existsSync(PERL))('nobody is taken for a service', () 
     const byUnit = web({ user: 'daemon', unit: `weft-test-${process.pid}-container` });
     const container = program('/usr/bin/unshare', '--pid', '--fork', '--mount-proc', '--', ...asUser(DAEMON));
     const client = await container.call('connect', 'a', at);
+    // In a user namespace of its own the number is the same in there alone.
+    const rootless = [
+      '/usr/bin/unshare',
+      '--user',
+      `--map-user=${DAEMON.uid}`,
+      '--map-group=1',
+      '--pid',
+      '--fork',
+      '--',
+    ];
+    const mapped = program(...asUser({ uid: 54_321 }), ...rootless);
+    const other = await mapped.call('connect', 'a', at);
+    for (const rule of [byTarget, byUnit, web({ user: 'daemon' })])
+      expect(await serviceOf(finderOf(rule), other)).toBeUndefined();
+    expect(await serviceOf(finderOf(web({ user: '54321' })), other)).toBe('web');
     const datagram = await container.call('udp', 'b', udpAt);
     for (const rule of [byTarget, byUnit]) {
       const finder = finderOf(rule);
@@ -206,13 +222,29 @@ describe.runIf(IS_ROOT && existsSync(PERL))('nobody is taken for a service', () 
 
   it('who ends while it is looked up', async () => {
     const caller = program(...asUser(DAEMON));
-    const finder = finderOf(web({ user: 'daemon', command: PYTHON }));
+    const diagnosis = new Diagnosis();
+    cleanup.push(() => diagnosis.close());
+    let ends: boolean = false;
+    // Between the kernel's word of the socket and the look at who holds it.
+    const sockets: Sockets = {
+      listeners: (places) => diagnosis.listeners(places),
+      callers: async (asked) => {
+        const found = await diagnosis.callers(asked);
+        if (ends) {
+          process.kill(caller.pid, 'SIGKILL');
+          await expect.poll(() => existsSync(`/proc/${caller.pid}`)).toBe(false);
+        }
+        return found;
+      },
+    };
+    const finder = new OwnerFinder(sockets);
+    finder.follow([web({ user: 'daemon', command: PYTHON })]);
     expect(await serviceOf(finder, await caller.call('connect', 'a', at))).toBe('web');
     const client = await caller.call('connect', 'b', at);
-    const found = serviceOf(finder, client);
-    process.kill(caller.pid, 'SIGKILL');
-    expect([undefined, 'web']).toContain(await found);
-    await expect.poll(() => serviceOf(finder, client)).toBeUndefined();
+    ends = true;
+    expect(await serviceOf(finder, client)).toBeUndefined();
+    ends = false;
+    expect(await serviceOf(finder, client)).toBeUndefined();
   });
 });
 

@@ -1,6 +1,7 @@
 /** The thread that finds out who makes calls: it asks the kernel and waits for it, which the byte path must not. */
+import { isDeepStrictEqual } from 'node:util';
 import { type MessagePort, parentPort } from 'node:worker_threads';
-import type { CallerSocket, Owner, OwnerRule, ProcessOwner } from '../words/owner.ts';
+import type { CallerSocket, Owner, OwnerRule, ProcessOwner, TakenPlace } from '../words/owner.ts';
 import { Diagnosis } from './diagnosis.ts';
 import { OwnerFinder } from './finder.ts';
 
@@ -19,6 +20,8 @@ export interface FromOwnerThread {
   readonly owners: readonly (readonly [number, Owner])[];
   /** Whether the next question may come. */
   readonly next: boolean;
+  /** All of them, where they are others than were told last. */
+  readonly taken?: readonly TakenPlace[];
 }
 
 /** What was found of the process of that number; undefined where there is none. */
@@ -32,12 +35,19 @@ function serve(main: MessagePort): void {
   diagnosis.begin();
   const finder = new OwnerFinder(diagnosis);
   let known: (readonly [number, Owner])[] = [];
+  let told: readonly TakenPlace[] = [];
   const tell = (next: boolean) => {
-    if (known.length > 0 || next) main.postMessage({ owners: known, next } satisfies FromOwnerThread);
+    const { taken } = finder;
+    const news = isDeepStrictEqual(taken, told) ? {} : { taken };
+    told = taken;
+    if (known.length > 0 || next) main.postMessage({ owners: known, next, ...news } satisfies FromOwnerThread);
     known = [];
   };
   main.on('message', ({ rules, callers, process }: ToOwnerThread) => {
-    if (rules !== undefined) finder.follow(rules);
+    if (rules !== undefined) {
+      finder.follow(rules);
+      told = [];
+    }
     if (process !== undefined) {
       void finder.look(process).then((found) => main.postMessage({ process, found } satisfies LookedAt));
       return;

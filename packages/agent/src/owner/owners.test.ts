@@ -3,6 +3,7 @@ import { pino } from 'pino';
 import { afterEach, expect, it } from 'vitest';
 import { UNKNOWN_OWNER } from '../words/owner.ts';
 import { MOST_CALLERS, Owners } from './owners.ts';
+import { asUser, BIN, Caller, DAEMON, IS_ROOT } from './programs.fixture.ts';
 
 const life: AbortController[] = [];
 const cleanup: (() => void)[] = [];
@@ -15,13 +16,21 @@ function owners(program?: string, entry = `data:text/javascript,${encodeURICompo
   const end = new AbortController();
   life.push(end);
   const raised: string[] = [];
+  const standing = new Map<string, string>();
   const made = new Owners({
-    problems: { raise: ({ code }) => raised.push(code), clear: () => {}, current: [] },
+    problems: {
+      raise: ({ code, subject, message }) => {
+        raised.push(code);
+        standing.set(`${code} ${subject}`, message);
+      },
+      clear: (code, subject) => standing.delete(`${code} ${subject}`),
+      current: [],
+    },
     log: pino({ level: 'silent' }),
     signal: end.signal,
     ...(program === undefined ? {} : { entry: new URL(entry) }),
   });
-  return { made, raised, end };
+  return { made, raised, standing, end };
 }
 
 const somebody = {
@@ -46,14 +55,54 @@ it('tells who calls, by its thread', async () => {
   const called = { host: '127.0.0.1', port };
   // The first may wait too long for the thread to begin.
   const find = () => made.find({ protocol: 'tcp', client, called });
-  await expect.poll(find, { timeout: 20_000 }).toMatchObject({ service: 'web', pid: process.pid });
+  await expect.poll(find, { timeout: 20_000 }).toMatchObject({ service: 'web' });
   const self = { pid: process.pid, service: 'web', by: 'match', hidden: false, elsewhere: false };
   expect(await made.look(process.pid)).toMatchObject(self);
   expect(await made.look(2 ** 31 - 1)).toBeUndefined();
   // What the file says now is what counts.
   made.follow([]);
-  expect(await made.find({ protocol: 'tcp', client, called })).toMatchObject({ service: undefined, pid: process.pid });
+  expect(await made.find({ protocol: 'tcp', client, called })).toMatchObject({
+    service: undefined,
+    user: expect.stringMatching(/./),
+  });
 });
+
+it.runIf(IS_ROOT)(
+  'tells of the place of a service that another user has taken, until it is back or said to be right',
+  async () => {
+    const [first, second] = [new Caller(asUser(DAEMON)), new Caller(asUser(BIN))];
+    cleanup.push(
+      () => void first.end(),
+      () => void second.end(),
+    );
+    const { made, standing } = owners();
+    const port = Number(await first.ask('listen x'));
+    const place = { host: '127.0.0.1', port, protocol: 'tcp' } as const;
+    made.follow([{ service: 'web', targets: [place] }]);
+    const called = { host: '127.0.0.1', port: Number(await first.ask('listen called')) };
+    const client = await first.call('connect', 'a', called);
+    const look = async () => {
+      const { service } = await made.find({ protocol: 'tcp', client, called });
+      return [service, ...standing.keys()].join();
+    };
+    await expect.poll(look, { timeout: 20_000 }).toMatch(/^web/);
+    await first.ask('close x');
+    await second.ask(`take x tcp 127.0.0.1 ${port}`);
+    await expect.poll(look, { timeout: 20_000 }).toContain('place-taken web');
+    expect(standing.get('place-taken web')).toMatch(
+      /of user bin .* user daemon was seen there first: .* match: \{ user: bin \} for web/,
+    );
+    await second.ask('close x');
+    await first.ask(`take x tcp 127.0.0.1 ${port}`);
+    await expect.poll(look, { timeout: 20_000 }).toMatch(/^web(,callers-unknown owners)?$/);
+    await first.ask('close x');
+    await second.ask(`take x tcp 127.0.0.1 ${port}`);
+    await expect.poll(look, { timeout: 20_000 }).toContain('place-taken web');
+    made.follow([{ service: 'web', targets: [place], match: { user: 'bin' } }]);
+    expect(await look()).not.toContain('place-taken');
+  },
+  90_000,
+);
 
 it.each([
   ['ends', 'process.exit(1)'],

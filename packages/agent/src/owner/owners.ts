@@ -3,7 +3,14 @@ import { extname } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
-import { type CallerSocket, type Owner, type OwnerRule, type ProcessOwner, UNKNOWN_OWNER } from '../words/owner.ts';
+import {
+  type CallerSocket,
+  type Owner,
+  type OwnerRule,
+  type ProcessOwner,
+  type TakenPlace,
+  UNKNOWN_OWNER,
+} from '../words/owner.ts';
 import { type Problems, passing } from '../words/problems.ts';
 import type { FromOwnerThread, LookedAt, ToOwnerThread } from './owner-thread.ts';
 
@@ -55,6 +62,8 @@ export class Owners {
   #thread: Worker | undefined;
   #rules: readonly OwnerRule[] = [];
   #told: boolean = false;
+  /** Services that are told of as taken. */
+  #taken: readonly string[] = [];
   #askedMs = Number.NEGATIVE_INFINITY;
   #stuck: NodeJS.Timeout | undefined;
   #endedMs = Number.NEGATIVE_INFINITY;
@@ -76,6 +85,8 @@ export class Owners {
     if (isDeepStrictEqual(rules, this.#rules)) return;
     this.#rules = rules;
     this.#told = false;
+    // Of one that the agent file says more of now, who is there now is the first.
+    this.#tellTaken([]);
   }
 
   /** Never rejects. */
@@ -140,11 +151,12 @@ export class Owners {
       this.#ask();
       return;
     }
-    for (const each of asked) {
-      each.number = this.#next++;
-      this.#out.set(each.number, each);
-    }
-    const callers = asked.map(({ number, caller }) => [number ?? 0, caller] as const);
+    const callers = asked.map((each) => {
+      const number = this.#next++;
+      each.number = number;
+      this.#out.set(number, each);
+      return [number, each.caller] as const;
+    });
     const question: ToOwnerThread = { ...this.#news(), callers };
     this.#asking = true;
     this.#askedMs = performance.now();
@@ -152,7 +164,8 @@ export class Owners {
     this.#stuck = setTimeout(() => void thread.terminate(), STUCK_MS).unref();
   }
 
-  #answered({ owners, next }: FromOwnerThread): void {
+  #answered({ owners, next, taken }: FromOwnerThread): void {
+    if (taken !== undefined) this.#tellTaken(taken);
     for (const [number, owner] of owners) {
       const asked = this.#out.get(number);
       this.#out.delete(number);
@@ -163,6 +176,19 @@ export class Owners {
     clearTimeout(this.#stuck);
     this.#asking = false;
     this.#ask();
+  }
+
+  #tellTaken(taken: readonly TakenPlace[]): void {
+    const { problems } = this.#options;
+    for (const service of this.#taken)
+      if (!taken.some((one) => one.service === service)) problems.clear('place-taken', service);
+    this.#taken = taken.map(({ service }) => service);
+    for (const { service, first, now } of taken) {
+      const message =
+        `a program of user ${now} listens where ${service} is served here, and user ${first} was seen there first: it is not taken for ${service}, ` +
+        `so its calls speak as the host; where that is right, let the agent file say match: { user: ${now} } for ${service}, or restart the agent; else end that program`;
+      problems.raise({ code: 'place-taken', subject: service, message });
+    }
   }
 
   /** Nobody is known of those that the thread was asked about. */
@@ -201,6 +227,7 @@ export class Owners {
     this.#thread = undefined;
     this.#endedMs = performance.now();
     if (!this.#options.signal.aborted) this.#failed();
+    this.#tellTaken([]);
     this.#forsaken();
   }
 

@@ -44,6 +44,8 @@ export class Servers {
   #rules: readonly OwnerRule[] = [];
   /** User of who listened for a service when that was seen first. */
   readonly #users = new Map<string, number>();
+  /** By service, a user who listens in the place of that one. */
+  readonly #takers = new Map<string, number>();
   #found: ReadonlyMap<number, Server> = new Map();
   #foundMs = Number.NEGATIVE_INFINITY;
   /** No walk for them before. */
@@ -64,7 +66,10 @@ export class Servers {
     const before = new Map(this.#rules.map((rule) => [rule.service, JSON.stringify(rule)]));
     this.#rules = rules.filter(({ targets }) => targets.length > 0);
     for (const service of [...this.#users.keys()])
-      if (!this.#rules.some((rule) => before.get(service) === JSON.stringify(rule))) this.#users.delete(service);
+      if (!this.#rules.some((rule) => before.get(service) === JSON.stringify(rule))) {
+        this.#users.delete(service);
+        this.#takers.delete(service);
+      }
     this.#foundMs = Number.NEGATIVE_INFINITY;
     this.#walkMs = Number.NEGATIVE_INFINITY;
     this.#listened = '';
@@ -73,6 +78,15 @@ export class Servers {
   /** Whether any process may be one, as is known. */
   get mayBe(): boolean {
     return this.#found.size > 0;
+  }
+
+  /** Places of services without `match` that another user has than the first, as was seen last. */
+  get taken(): readonly { readonly service: string; readonly first: number; readonly now: number }[] {
+    return [...this.#takers].flatMap(([service, now]) => {
+      const first = this.#users.get(service);
+      const said = this.#rules.find((rule) => rule.service === service)?.match !== undefined;
+      return first === undefined || said ? [] : [{ service, first, now }];
+    });
   }
 
   /** Services at whose targets the process listens now, as is known. */
@@ -124,6 +138,9 @@ export class Servers {
     // At several addresses for one port, two users may listen; one of them is not the service, and nobody can tell which.
     if (!this.#users.has(service) && users.size === 1) for (const uid of users) this.#users.set(service, uid);
     const uid = this.#users.get(service);
+    const [other] = users;
+    if (other === undefined || uid === undefined || users.has(uid)) this.#takers.delete(service);
+    else this.#takers.set(service, other);
     // Of several addresses for one port, calls go to the first where somebody listens; who listens at the others is not the service.
     const ports = Map.groupBy(of, ({ port, protocol }) => `${port}/${protocol}`);
     const reached = [...ports.values()].map(

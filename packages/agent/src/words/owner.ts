@@ -68,3 +68,11 @@ export interface ProcessOwner extends Omit<Owner, 'sockets' | 'pid'> {
   /** Whether it is in another network namespace, from which nothing passes this agent's listeners. */
   readonly elsewhere: boolean;
 }
+
+/** A service without `match` at whose target somebody else listens than who was seen there first: nobody is known by it. */
+export interface TakenPlace {
+  readonly service: string;
+  /** Names of users, or numbers where there are none. */
+  readonly first: string;
+  readonly now: string;
+}
