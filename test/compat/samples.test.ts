@@ -1,7 +1,8 @@
 /** What the version before this one says, by its own bytes: read, and acted upon as it was meant. */
+import { createSecretKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { capabilityOf, compilePolicy, type NetmapItem, type Source } from '@weft/proto';
+import { CAPABILITY, capabilityOf, compilePolicy, type NetmapItem, type Source } from '@weft/proto';
 import {
   adminService,
   agentService,
@@ -12,19 +13,33 @@ import {
   meshFromWire,
   openFlowsFromWire,
   openFlowsQuestionFromWire,
+  outcomesFromWire,
   type pb,
   reportFromWire,
   rulePlacesFromWire,
   standingFromWire,
   telemetryFromWire,
+  triedPlacesFromWire,
 } from '@weft/proto/wire';
 import { describe, expect, test } from 'vitest';
 import { decodeOpen, decodeRefusal } from '../../packages/agent/src/protocol/mux/opening.ts';
+import { loadSmallCipher, SmallKey } from '../../packages/agent/src/protocol/noise/small-cipher.ts';
+import { RecordOpener } from '../../packages/agent/src/protocol/record/record.ts';
 import { decodeGreeting } from '../../packages/agent/src/tunnel/greeting.ts';
 import { acceptFlows } from '../../packages/control/src/watch/flow-intake.ts';
 import { claims, codes, items, records, report, request, telemetry } from './capability-1.ts';
 import { told } from './capability-2.ts';
 import { itemsOf, mesh, openFlow, question } from './capability-3-to-6.ts';
+import {
+  claimsOfUsers,
+  itemsOfUsers,
+  OUTCOMES,
+  PLACES,
+  recordsOfUsers,
+  reportOf,
+  SEALING,
+  sealed,
+} from './capability-7-to-9.ts';
 
 type Samples = Readonly<Record<string, readonly string[]>>;
 const samplesOf = (capability: number): Samples => {
@@ -126,18 +141,25 @@ test('what capability 2 says of itself is heard, and an outcome that is not know
   ]);
 });
 
+test.each([3, 4, 5, 6, 7, 8, 9])('what capability %i says of itself is heard', (capability) => {
+  const samples = samplesOf(capability);
+  const agent = bytesOf('ofAgent', samples).map(connect.requestDeserialize);
+  const control = bytesOf('ofControl', samples).map(connect.responseDeserialize);
+  const asked = bytesOf('joinRequest', samples).map(joining.requestDeserialize);
+  const joined = bytesOf('joinResponse', samples).map(joining.responseDeserialize);
+  const said = [...asked, ...joined, ...only(agent, 'hello'), ...only(control, 'challenge')];
+  expect(said.map((each) => capabilityOf(each.capability))).toEqual(Array(4).fill(capability));
+  expect(bytesOf('greeting', samples).map(decodeGreeting)).toMatchObject([{ capability }]);
+});
+
+test('every capability has its sample', () => {
+  expect(() => samplesOf(CAPABILITY)).not.toThrow();
+});
+
 describe.each([3, 4, 5, 6])('what capability %i says', (capability) => {
   const samples = samplesOf(capability);
   const agent = bytesOf('ofAgent', samples).map(connect.requestDeserialize);
   const control = bytesOf('ofControl', samples).map(connect.responseDeserialize);
-
-  test('of itself is heard', () => {
-    const asked = bytesOf('joinRequest', samples).map(joining.requestDeserialize);
-    const joined = bytesOf('joinResponse', samples).map(joining.responseDeserialize);
-    const said = [...asked, ...joined, ...only(agent, 'hello'), ...only(control, 'challenge')];
-    expect(said.map((each) => capabilityOf(each.capability))).toEqual(Array(4).fill(capability));
-    expect(bytesOf('greeting', samples).map(decodeGreeting)).toMatchObject([{ capability }]);
-  });
 
   test('of open flows, asked and answered, is read as it was meant', () => {
     expect(only(control, 'openFlows').map(openFlowsQuestionFromWire)).toEqual([question]);
@@ -168,5 +190,52 @@ describe.each([3, 4, 5, 6])('what capability %i says', (capability) => {
     expect(meshFromWire(apply?.mesh)).toEqual(mesh);
     // It says nothing of a file.
     expect(rulePlacesFromWire(apply ?? {})).toBeUndefined();
+  });
+});
+
+describe.each([7, 8, 9])('what capability %i says', (capability) => {
+  const samples = samplesOf(capability);
+  const agent = bytesOf('ofAgent', samples).map(connect.requestDeserialize);
+  const control = bytesOf('ofControl', samples).map(connect.responseDeserialize);
+
+  test('of users is enforced, and kept, as it was meant', () => {
+    const [told] = only(control, 'delta').map((delta) => deltaFromWire(delta));
+    expect([told?.rejected, told?.delta.upserts]).toEqual([[], itemsOfUsers]);
+    const policy = told?.delta.upserts.find((item) => item.type === 'policy');
+    const service = told?.delta.upserts.flatMap((item) => (item.type === 'service' ? [item.service] : []))[0];
+    if (policy === undefined || service === undefined) throw new Error('no rules');
+    const { decide } = compilePolicy({ revision: 7, ...policy });
+    const host = { type: 'host', name: 'front-1', tags: [], services: [] } as const;
+    const ruleFor = (user: string | null): string => decide(host, { service, port: 6379, protocol: 'tcp' }, user).rule;
+    // Of whom it is not known, nobody can say that it is not the one.
+    expect(['deploy', 'other', null].map(ruleFor)).toEqual(['no-deploy', 'default', 'no-deploy']);
+    expect(only(agent, 'flows').map((batch) => flowBatchFromWire(batch).records)).toEqual([recordsOfUsers]);
+    expect(bytesOf('open', samples).map(decodeOpen)).toEqual(
+      claimsOfUsers.map((source) => ({ request: { ...request, protocol: 'tcp', source }, window: 65_536 })),
+    );
+  });
+
+  test('of a host is read as it was told', () => {
+    expect(only(agent, 'report').map(reportFromWire)).toEqual([reportOf(capability)]);
+  });
+
+  if (capability < 8) return;
+
+  test('and seals is opened, small and large in one order', async () => {
+    await loadSmallCipher();
+    const small = new SmallKey(Buffer.from(SEALING.small));
+    const opened: Buffer[] = [];
+    const opener = new RecordOpener({ cipher: 'AESGCM', key: createSecretKey(SEALING.key), small }, (pieces) =>
+      opened.push(Buffer.concat(pieces)),
+    );
+    for (const record of bytesOf('sealed', samples)) opener.push(record);
+    expect(opened).toEqual(sealed);
+  });
+
+  if (capability < 9) return;
+
+  test('of exposed places is asked and answered as it was meant', () => {
+    expect(only(control, 'tryPlaces').map(triedPlacesFromWire)).toEqual([PLACES]);
+    expect(only(agent, 'tryPlaces').map(outcomesFromWire)).toEqual([OUTCOMES]);
   });
 });
