@@ -1,14 +1,24 @@
 /** Free ports of this machine. */
-import net, { type AddressInfo } from 'node:net';
+import { randomInt } from 'node:crypto';
+import net from 'node:net';
+
+/** Below those from which a kernel takes the near ends of connections, which come and go all the time. */
+const [LOWEST, BELOW] = [16_384, 25_600];
+const TRIES = 100;
 
 /** A port that was free a moment ago, TCP, on 127.0.0.1. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
+export async function freePort(): Promise<number> {
+  for (let tries = 0; tries < TRIES; tries++) {
+    const port = randomInt(LOWEST, BELOW);
+    if (await isFree(port)) return port;
+  }
+  throw new Error(`none of ${TRIES} ports from ${LOWEST} to ${BELOW - 1} is free`);
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
     const server = net.createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
-    });
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
   });
 }

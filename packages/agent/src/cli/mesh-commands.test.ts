@@ -9,7 +9,7 @@ const { weft, weftWith, file, serve } = commandLine();
 
 const YAML = `network: prod
 services:
-  web: { kind: web, ports: [3000, 9000-9010/tcp, 53/udp], public: { port: 3000, hosts: [shop.example.com], responseTimeout: 90000ms }, tags: ["1"] }
+  web: { kind: web, ports: [3000, 9000-9010/tcp, 53/udp], public: { port: 3000, hosts: [shop.example.com], responseTimeout: 90s }, tags: ["1"] }
   redis: { kind: private, ports: [6379] }
   mailer: { kind: worker }
 default: deny

@@ -3,6 +3,7 @@ import {
   type AgentSettings,
   AUTO_PORTS,
   byText,
+  durationWords,
   formatPortRange,
   formatRulePorts,
   type Mesh,
@@ -127,7 +128,7 @@ function describePublic({ port, hosts, responseTimeoutMs }: PublicIngress): Desc
   return {
     port: `${port}`,
     hosts: ` at ${sorted(hosts)}`,
-    responseTimeoutMs: responseTimeoutMs === undefined ? '' : `, responseTimeout ${responseTimeoutMs}ms`,
+    responseTimeoutMs: responseTimeoutMs === undefined ? '' : `, responseTimeout ${durationWords(responseTimeoutMs)}`,
   };
 }
 

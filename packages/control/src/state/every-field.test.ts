@@ -107,7 +107,7 @@ test('a change of responseTimeout alone is told by a dry run, applied, kept, and
     {
       operation: 'change',
       subject: 'service web',
-      detail: 'public 3000 at a.example -> 3000 at a.example, responseTimeout 2000ms',
+      detail: 'public 3000 at a.example -> 3000 at a.example, responseTimeout 2s',
     },
   ];
   expect((await apply({ responseTimeoutMs: 2_000 }, true)).changes).toEqual(changes);

@@ -14,6 +14,7 @@ export * from './change.ts';
 export * from './closed-rule.ts';
 export * from './endpoint.ts';
 export * from './errors.ts';
+export * from './duration.ts';
 export * from './explain.ts';
 export * from './exposed.ts';
 export * from './flow.ts';

@@ -1,5 +1,6 @@
 /** A mesh as the file that `weft apply` would take to get it: one service, rule, host or test a line, in the order held. */
 import { stringify } from 'yaml';
+import { durationWords } from '../model/duration.ts';
 import type {
   AgentSettings,
   Mesh,
@@ -53,7 +54,7 @@ function serviceWords({ kind, ports, autoPorts, public: ingress, tags, descripti
 }
 
 function publicWords({ port, hosts, responseTimeoutMs }: PublicIngress): Value {
-  return { port, hosts, ...(responseTimeoutMs === undefined ? {} : { responseTimeout: `${responseTimeoutMs}ms` }) };
+  return { port, hosts, ...(responseTimeoutMs === undefined ? {} : { responseTimeout: durationWords(responseTimeoutMs) }) };
 }
 
 function ruleWords({ name, action, from, to, ports }: Rule): Value {
