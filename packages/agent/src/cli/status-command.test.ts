@@ -1,6 +1,9 @@
+import { mkdtemp } from 'node:fs/promises';
+import { join } from 'node:path';
 import { encodeAdminToken } from '@weft/proto';
 import { timestampToWire } from '@weft/proto/wire';
 import { describe, expect, test } from 'vitest';
+import { makeKeys, saveIdentity } from '../member/identity.ts';
 import { commandLine, NOW, SECRET } from './command-line.fixture.ts';
 import { localAgents } from './local-agent.fixture.ts';
 
@@ -105,6 +108,14 @@ describe('status', () => {
       `agent      no agent runs here (${directory}); start it: weft up\n\ncontrol    ${address}, version 0.1.0, capability 1`,
     );
     expect(out.startsWith('agent')).toBe(true);
+    // Of a host that is a member the agent is missed.
+    const data = await mkdtemp(join(directory, 'off'));
+    const of = { agentId: 'a1', network: 'prod', host: 'build-3', ephemeral: false, revoked: false };
+    const membership = { ...of, controlAddresses: [address], pin: new Uint8Array(32) };
+    await saveIdentity(data, { keys: makeKeys(), membership });
+    const missed = await weft('status', '--data', data);
+    expect(missed).toMatchObject({ code: 4, out: expect.stringContaining(', as build-3 in network prod, which is off;') });
+    expect((await weft('status', '--data', data, '--json')).code).toBe(4);
   });
 
   test('tells what control cannot write, and since when', async () => {

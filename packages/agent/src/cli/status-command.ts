@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { capabilityOf, formatHostPort, isBreak } from '@weft/proto';
 import { adminService, type pb, timestampFromWire } from '@weft/proto/wire';
 import { formatDuration } from '../config/duration.ts';
+import { loadIdentity, type Membership } from '../member/identity.ts';
 import { type AgentStatus, isMissed, type UnreachableStatus } from '../observe/agent-status.ts';
 import { readLocalStatus } from '../observe/status-client.ts';
 import { PERL } from '../owner/diagnosis.ts';
@@ -42,7 +43,8 @@ export async function showStatus(options: StatusOptions, terminal: Terminal, sig
         'start it: weft up; or name where another agent of this host keeps it by --data, or the token by --admin-token-file',
     );
   }
-  const code = (agent !== undefined && isBroken(agent)) || isFailing(control) ? 4 : 0;
+  const member = agent === undefined ? await memberOf(directory) : undefined;
+  const code = (agent !== undefined && isBroken(agent)) || member !== undefined || isFailing(control) ? 4 : 0;
   if (options.json !== undefined) {
     writeJson(terminal, 'status', {
       agent: agent ? { ...agent, hints: trustHints(agent) } : null,
@@ -50,13 +52,23 @@ export async function showStatus(options: StatusOptions, terminal: Terminal, sig
     });
     return code;
   }
+  const whose = member === undefined ? '' : `, as ${member.host} in network ${member.network}, which is off`;
   if (agent === undefined)
-    terminal.out(`${'agent'.padEnd(11)}${printable(`no agent runs here (${directory}); start it: weft up`)}\n`);
+    terminal.out(`${'agent'.padEnd(11)}${printable(`no agent runs here (${directory})${whose}; start it: weft up`)}\n`);
   else writeAgent(agent, options, terminal);
   if (control instanceof CommandError) {
     terminal.out(`\ncontrol    ${paint(terminal, 'red', 'not reachable')}: ${printable(control.message)}\n`);
   } else if (control !== undefined) writeControl(control, access.address, options, terminal);
   return code;
+}
+
+/** Of an agent that is off: as what it would run. Undefined where there is none, or who asks may not read it. */
+async function memberOf(directory: string): Promise<Membership | undefined> {
+  try {
+    return (await loadIdentity(directory))?.membership;
+  } catch {
+    return undefined;
+  }
 }
 
 function isBroken({ state, problems, tunnel }: AgentStatus): boolean {
