@@ -114,7 +114,10 @@ describe('status', () => {
     const membership = { ...of, controlAddresses: [address], pin: new Uint8Array(32) };
     await saveIdentity(data, { keys: makeKeys(), membership });
     const missed = await weft('status', '--data', data);
-    expect(missed).toMatchObject({ code: 4, out: expect.stringContaining(', as build-3 in network prod, which is off;') });
+    expect(missed).toMatchObject({
+      code: 4,
+      out: expect.stringContaining(', as build-3 in network prod, which is off;'),
+    });
     expect((await weft('status', '--data', data, '--json')).code).toBe(4);
   });
 

@@ -54,7 +54,11 @@ function serviceWords({ kind, ports, autoPorts, public: ingress, tags, descripti
 }
 
 function publicWords({ port, hosts, responseTimeoutMs }: PublicIngress): Value {
-  return { port, hosts, ...(responseTimeoutMs === undefined ? {} : { responseTimeout: durationWords(responseTimeoutMs) }) };
+  return {
+    port,
+    hosts,
+    ...(responseTimeoutMs === undefined ? {} : { responseTimeout: durationWords(responseTimeoutMs) }),
+  };
 }
 
 function ruleWords({ name, action, from, to, ports }: Rule): Value {
