@@ -4,6 +4,7 @@
  */
 import { EGRESS } from './egress.ts';
 import { FILTER } from './filter.ts';
+import { LISTENING } from './listening.ts';
 import { NETWORK } from './network.ts';
 import { PROGRAM_SIDE } from './program-side.ts';
 import { REFUSALS } from './refusals.ts';
@@ -63,6 +64,7 @@ my $first = fork() // refuse(fork => 'process', $! + 0);
 if ($first == 0) { close $line; be_first(\%sandbox, $far, $before); exit 1 }
 close $far;
 call('prctl', 4, 0, 0, 0, 0); # PR_SET_DUMPABLE
+begin_listening($program_side, $agent_side);
 
 my ($agent, $heard, $told, $started, $accepted, $watching, $seen) = (undef, '', '', 0, 0, 0, '');
 my ($said_why, $again_ms, $look_ms, $begun_ms) = ('', 0, 0, now_ms());
@@ -119,23 +121,9 @@ sub obey {
 
 sub start { return if $started; $started = 1; $front = $comes_first && in_front(); syswrite($line, $front ? "start 1\n" : "start 0\n") }
 
-# What the program listens on, as proto:address:port.
-sub listeners {
-  enter($program_side);
-  my %tables = map { $_ => slurp("/proc/self/net/$_") // '' } qw(tcp tcp6 udp udp6);
-  enter($agent_side);
-  my @found;
-  for my $table (sort keys %tables) {
-    my (undef, @rows) = split /\n/, $tables{$table};
-    for my $row (@rows) {
-      my (undef, $local, $remote, $state) = split ' ', $row;
-      next unless $state eq ($table =~ /^tcp/ ? '0A' : '07');
-      my ($address, $port) = split /:/, $local;
-      push @found, join ':', substr($table, 0, 3), lc $address, hex $port;
-    }
-  }
-  # What others may call goes first, should there be more than a line holds.
-  my @ranked = sort { $a->[0] <=> $b->[0] || $a->[1] cmp $b->[1] } map { [is_declared($_ =~ /(\d+)$/) ? 0 : 1, $_] } @found;
+# What the program listens on; what others may call goes first, should there be more than a line holds.
+sub told_listeners {
+  my @ranked = sort { $a->[0] <=> $b->[0] || $a->[1] cmp $b->[1] } map { [is_declared($_ =~ /(\d+)$/) ? 0 : 1, $_] } listeners();
   my ($bytes, @told) = (0);
   for my $each (map { $_->[1] } @ranked) {
     $bytes += 1 + length $each;
@@ -149,7 +137,7 @@ my @declared = map { /^(\d+)(?:-(\d+))?$/ ? [$1, $2 // $1] : () } split /,/, $sa
 sub is_declared { my ($port) = @_; for (@declared) { return 1 if $port >= $_->[0] && $port <= $_->[1] } return 0 }
 
 sub look {
-  my $now = join ',', listeners();
+  my $now = join ',', told_listeners();
   return if $now eq $seen;
   $seen = $now;
   say_agent('listening ' . ($now eq '' ? '%' : $now));
@@ -196,7 +184,7 @@ while (1) {
     print STDERR "weft: the agent at $sandbox{socket} does not answer within 30 s; see weft status\n";
     exit 1;
   }
-  if ($agent && $watching && $now >= $look_ms) { look(); $look_ms = $now + $WATCH_MS }
+  if ($agent && $watching && $now >= $look_ms) { look() if may_have_changed() || $watching == 1; ($watching, $look_ms) = (2, $now + $WATCH_MS) }
   my ($readable, $writable) = ('', '');
   vec($readable, fileno $_, 1) = 1 for grep { defined } $signals, $line, $agent, $agent ? $datagrams_out : undef;
   vec($writable, fileno $_->{socket}, 1) = 1 for values %dials;
@@ -236,4 +224,6 @@ while (1) {
 }
 `;
 
-export const SUPERVISOR = [SYSTEM, REFUSALS, NETWORK, EGRESS, VIEW, FILTER, PROGRAM_SIDE, SUPERVISE].join('\n');
+export const SUPERVISOR = [SYSTEM, REFUSALS, NETWORK, LISTENING, EGRESS, VIEW, FILTER, PROGRAM_SIDE, SUPERVISE].join(
+  '\n',
+);
