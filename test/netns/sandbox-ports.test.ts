@@ -147,6 +147,21 @@ describe.skipIf(missing !== undefined)(titled('ports that programs in sandboxes 
     expect(await control.ok('explain', 'host:data', 'many:5001')).toMatch(/reachable/);
   });
 
+  test('are told with their sandbox to who asks control for its hosts', async () => {
+    const { agents } = JSON.parse(await control.ok('agents', '--json')) as {
+      agents: readonly { host: string; report: { sandboxes: readonly Record<string, unknown>[] } }[];
+    };
+    const [sandbox] = (await agent.status<{ sandboxes: readonly { pid: number; since: string }[] }>()).sandboxes;
+    expect(agents.find(({ host }) => host === 'front')?.report.sandboxes).toEqual([
+      {
+        ...{ service: 'many', user: 'nobody', pid: sandbox?.pid, unit: expect.any(String), egress: false },
+        ...{ since_ms: Date.parse(sandbox?.since ?? ''), ports: ['4000', '5001', '5002/udp'] },
+      },
+    ]);
+    expect(agents.find(({ host }) => host === 'data')?.report.sandboxes).toEqual([]);
+    expect(await control.ok('agents', '--wide')).toMatch(/front .* many /);
+  });
+
   test('go by the rules that name them', async () => {
     await control.apply(
       MESH("policies: [{ name: shut, action: deny, from: ['host:data', many], to: ['many:5001'] }]"),

@@ -59,7 +59,13 @@ describe('listings', () => {
       tags: [],
     });
     const instances = [
-      { ordinal: 0, host: 'build-3', addresses: ['127.80.0.9'], healthy: true },
+      {
+        ordinal: 0,
+        host: 'build-3',
+        addresses: ['127.80.0.9'],
+        healthy: true,
+        opened: [{ protocol: 2, first: 53, last: 53 }],
+      },
       { ordinal: 1, host: 'build-4', addresses: ['127.80.0.10'], notListening: service.ports ?? [] },
     ];
     await serve({
@@ -67,15 +73,15 @@ describe('listings', () => {
     });
     expect((await weft('services')).out).toBe(
       'NAME   KIND     VIP         PORTS  HEALTHY  PUBLIC  INSTANCES\n' +
-        'redis  private  127.80.0.7  6379   1/2      -       0@build-3, 1@build-4 (not listening: 6379)\n',
+        'redis  private  127.80.0.7  6379   1/2      -       0@build-3 (opened: 53/udp), 1@build-4 (not listening: 6379)\n',
     );
     expect(JSON.parse((await weft('services', '--json')).out).services).toEqual([
       {
         service: { name: 'redis', kind: 'private', ports: ['6379'], tags: [] },
         vip: '127.80.0.7',
         instances: [
-          { ordinal: 0, host: 'build-3', address: '127.80.0.9', healthy: true, not_listening: [] },
-          { ordinal: 1, host: 'build-4', address: '127.80.0.10', healthy: false, not_listening: ['6379'] },
+          { ordinal: 0, host: 'build-3', address: '127.80.0.9', healthy: true, not_listening: [], opened: ['53/udp'] },
+          { ordinal: 1, host: 'build-4', address: '127.80.0.10', healthy: false, not_listening: ['6379'], opened: [] },
         ],
       },
     ]);
@@ -85,6 +91,7 @@ describe('listings', () => {
     const report = {
       endpoints: ['192.0.2.3:7410'],
       instances: [{ service: 'redis', healthy: true }],
+      sandboxes: ['web', 'redis', 'web'].map((service) => ({ service })),
       problems: [{ code: 'port-taken', subject: 'redis:6379', message: 'taken' }],
     };
     const heldOff = { code: 'held-off', subject: 'build-5', message: 'data is older' };
@@ -129,10 +136,10 @@ describe('listings', () => {
     const { out, err } = await weft('agents');
     const joined = formatTime(NOW);
     expect(out.split('\n').map((line) => line.split(/ {2,}/).join('|'))).toEqual([
-      'HOST|STATE|ENFORCES|ADDRESS|MAY RUN|RUNS|ROLES|TAGS|CLOCK|PATHS|TUNNELS AT|SEEN FROM|RECORDS LOST|CAPABILITY|PROBLEMS|CAME BY|ID',
-      `build-3|connected|4|127.80.0.3|redis,web|redis|-|a\ufffdb\ufffd|-7 ms|1252-1400 B|192.0.2.3:7410|198.51.100.7 (behind NAT)|1200|2|1|tk1 ${joined}, tk2|a1`,
-      'build-4|away, last seen 1h 2m ago|0|-|-|-|-|-|-|-|-|-|-|-|0|-|a2',
-      'build-5|held off|0|-|-|-|-|-|-|-|-|-|-|-|1|-|a3',
+      'HOST|STATE|ENFORCES|ADDRESS|MAY RUN|RUNS|SHUT IN|ROLES|TAGS|CLOCK|PATHS|TUNNELS AT|SEEN FROM|RECORDS LOST|CAPABILITY|PROBLEMS|CAME BY|ID',
+      `build-3|connected|4|127.80.0.3|redis,web|redis|2 web, redis|-|a\ufffdb\ufffd|-7 ms|1252-1400 B|192.0.2.3:7410|198.51.100.7 (behind NAT)|1200|2|1|tk1 ${joined}, tk2|a1`,
+      'build-4|away, last seen 1h 2m ago|0|-|-|-|-|-|-|-|-|-|-|-|-|0|-|a2',
+      'build-5|held off|0|-|-|-|-|-|-|-|-|-|-|-|-|1|-|a3',
       '',
     ]);
     expect(err).toBe('build-3: redis:6379: taken\nbuild-5: build-5: data is older\n');

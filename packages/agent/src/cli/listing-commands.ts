@@ -135,7 +135,11 @@ export async function agents(options: NetworkOptions, terminal: Terminal, signal
       observedHost: agent.observedHost,
       addressHint: agent.addressHint,
       telemetry: agent.telemetry ? agentTelemetryFromWire(agent.telemetry) : null,
-      report: report && { ...report, instances: report.instances.map(withPortsWritten) },
+      report: report && {
+        ...report,
+        instances: report.instances.map(withPortsWritten),
+        sandboxes: (report.sandboxes ?? []).map((one) => ({ ...one, ports: one.ports.map(formatPortRange) })),
+      },
     };
   });
   if (options.json !== undefined) {
@@ -154,6 +158,7 @@ export async function agents(options: NetworkOptions, terminal: Terminal, signal
       orDash(agent.address),
       orDash(agent.services.join(',')),
       orDash(agent.report?.instances.map(({ service }) => service).join(',') ?? ''),
+      shutIn(agent.report?.sandboxes ?? []),
       orDash(agent.roles.join(',')),
       orDash(agent.tags.join(',')),
       agent.telemetry === null ? '-' : clockOf(agent.clockSkewMs),
@@ -175,6 +180,7 @@ export async function agents(options: NetworkOptions, terminal: Terminal, signal
     drop('ADDRESS', 8),
     short('MAY RUN'),
     short('RUNS'),
+    drop('SHUT IN', 2),
     drop('ROLES', 5),
     short('TAGS', 4),
     drop('CLOCK', 6),
@@ -213,6 +219,12 @@ function addressOf({ addresses: [first = ''] }: { readonly addresses: readonly s
 function withPortsWritten(instance: InstanceReport) {
   const { notListening, opened = [] } = instance;
   return { ...instance, notListening: notListening.map(formatPortRange), opened: opened.map(formatPortRange) };
+}
+
+/** How many programs of each service are in sandboxes: `web, 3 mailer`. */
+function shutIn(sandboxes: readonly { readonly service: string }[]): string {
+  const counted = [...Map.groupBy(sandboxes, ({ service }) => service)];
+  return orDash(counted.map(([service, { length }]) => (length === 1 ? service : `${length} ${service}`)).join(', '));
 }
 
 /** Beyond it times of the host and of others are hard to compare. */

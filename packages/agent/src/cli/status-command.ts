@@ -1,6 +1,6 @@
 /** weft status: this host's agent, and control as far as it may be asked. */
 import { existsSync } from 'node:fs';
-import { capabilityOf, formatHostPort, isBreak } from '@weft/proto';
+import { capabilityOf, formatHostPort, formatPortRange, isBreak } from '@weft/proto';
 import { adminService, type pb, timestampFromWire } from '@weft/proto/wire';
 import { formatDuration } from '../config/duration.ts';
 import { loadIdentity, type Membership } from '../member/identity.ts';
@@ -192,11 +192,13 @@ function writeAgent(agent: AgentStatus, options: StatusOptions, terminal: Termin
     ]),
   );
   table(
-    [short('SHUT IN'), 'USER', 'PROCESS', 'FOR', 'OUT OF THE MESH'],
-    (agent.sandboxes ?? []).map(({ service, user, pid, since, egress }): Cell[] => [
+    [short('SHUT IN'), 'USER', 'PROCESS', short('UNIT', 1), short('SERVES'), 'FOR', 'OUT OF THE MESH'],
+    (agent.sandboxes ?? []).map(({ service, user, pid, unit = '', ports = [], since, egress }): Cell[] => [
       service,
       user,
       String(pid),
+      orDash(unit),
+      orDash(ports.map(formatPortRange).join(',')),
       formatDuration(terminal.now() - Date.parse(since)),
       egress === undefined ? 'nothing' : `${egress.streams} TCP, ${egress.pairs} UDP`,
     ]),

@@ -9,6 +9,8 @@ import {
   type PeerTunnels,
   portsNow,
   type Report,
+  type ReportedSandbox,
+  WIRE_LIMITS,
 } from '@weft/proto';
 import type { AgentService } from '../config/agent-file.ts';
 import type { DnsServer } from '../dns/index.ts';
@@ -61,6 +63,7 @@ export function makeReport(
     readonly exposed: () => HostExposure;
     readonly triedByPeers: boolean;
     readonly outlook: Outlook;
+    readonly sandboxes: readonly ReportedSandbox[];
   },
 ): Report {
   const { inbound, port, totals, problems, gateway } = parts;
@@ -78,6 +81,7 @@ export function makeReport(
     othersAsHost: parts.othersAsHost,
     exposed: parts.exposed().places.map((place) => ({ ...place, tries: [] })),
     triedByPeers: parts.triedByPeers,
+    ...(parts.sandboxes.length > 0 && { sandboxes: parts.sandboxes.slice(0, WIRE_LIMITS.sandboxes) }),
     sight: parts.outlook.sight,
     sockets: parts.outlook.sockets,
   };

@@ -259,11 +259,12 @@ export async function openMainPath(
     const toldApart = toldOf(tellingsHere(store.current, services, sight));
     const othersAsHost = localSpeech(store.current, services).unknown.type === 'host';
     const triedByPeers = file.current.exposure?.triedByPeers === true;
-    const told = { toldApart, othersAsHost, exposed, triedByPeers, outlook };
+    const told = { toldApart, othersAsHost, exposed, triedByPeers, outlook, sandboxes: inside.reported };
     return makeReport({ ...described, ...told, port: tunnels.port, gateway: gateway.address });
   });
   changed.report = () => reporter.changed();
   inbound.watch.onChange(() => reporter.changed());
+  inside.onChange(() => reporter.changed());
   const report = () => {
     if (advertise === undefined) followEndpoints(problems, tunnel.host, tunnels.port);
     reporter.changed();

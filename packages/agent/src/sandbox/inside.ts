@@ -1,5 +1,5 @@
 /** Which programs that are shut in serve what: calls go to those of one service in turn. */
-import { includesPort, type PortRange, type Protocol, unitedPorts } from '@weft/proto';
+import { includesPort, type PortRange, type Protocol, type ReportedSandbox, unitedPorts } from '@weft/proto';
 import type { Deadline } from '../bytes/deadline.ts';
 import { closeHandle } from '../bytes/handle.ts';
 import { handedConduit } from '../bytes/socket.ts';
@@ -16,6 +16,7 @@ export interface Serving {
   readonly sockets: Pick<SandboxSockets, 'ask'>;
   /** Ports of the service that its program listens on, one a range, but for those that programs take to call others. */
   readonly opened: readonly PortRange[];
+  readonly reported: ReportedSandbox;
   /** Where its program listens for the service's port: by loopback, if it is there. */
   placeOf(port: number, protocol: Protocol): ServingPlace | undefined;
 }
@@ -45,6 +46,11 @@ export class InsidePrograms implements Inside {
     if (left.length === 0) this.#serving.delete(serving.service);
     else this.#serving.set(serving.service, left);
     this.changed();
+  }
+
+  /** All that are shut in. */
+  get reported(): readonly ReportedSandbox[] {
+    return [...this.#serving.values()].flatMap((all) => all.map(({ reported }) => reported));
   }
 
   /** One of them listens on something else than before. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { publishedPorts, readOpened } from './opened.ts';
+import { publishedPorts, readOpened, servedPorts } from './opened.ts';
 
 test.each([
   ['every address', 'tcp:00000000:80', '127.0.0.1'],
@@ -32,4 +32,20 @@ test('publishes all but what is moved, and UDP at ports of the kernel’s choice
     'udp 32767-32767',
     'udp 61000-61000',
   ]);
+});
+
+test('serves declared ports where they are open, also moved ones, and what is published', () => {
+  const opened = readOpened('tcp:00000000:8080,tcp:00000000:4000,tcp:00000000:9000,udp:00000000:4000');
+  const ports = [3000, 4000, 8080].map((port) => ({ protocol: 'tcp' as const, first: port, last: port }));
+  const served = (autoPorts?: true) =>
+    servedPorts(
+      opened,
+      new Map([
+        [3000, 8080],
+        [8080, 8081],
+      ]),
+      { ports, ...(autoPorts && { autoPorts }) },
+    ).map(({ protocol, first }) => `${protocol} ${first}`);
+  expect(served()).toEqual(['tcp 3000', 'tcp 4000']);
+  expect(served(true)).toEqual(['tcp 3000', 'tcp 4000', 'tcp 9000', 'udp 4000']);
 });

@@ -1,5 +1,5 @@
 /** What a program in a sandbox listens on, as its supervisor reads it in the kernel's tables. */
-import type { PortRange, Protocol } from '@weft/proto';
+import { includesPort, type PortRange, type Protocol, type Service, unitedPorts } from '@weft/proto';
 import type { ServingPlace } from './inside.ts';
 import { PROGRAM_HOST } from './link.ts';
 
@@ -48,6 +48,26 @@ export function publishedPorts(opened: OpenedPorts, moved: ReadonlyMap<number, n
     const calls = protocol === 'udp' && port >= EPHEMERAL.first && port <= EPHEMERAL.last;
     return calls || elsewhere.has(port) ? [] : [{ protocol, first: port, last: port }];
   });
+}
+
+/** Ports of the service that are served by what is open: declared ones, and where it says so those that are published. */
+export function servedPorts(
+  opened: OpenedPorts,
+  moved: ReadonlyMap<number, number>,
+  { ports, autoPorts }: Pick<Service, 'ports' | 'autoPorts'>,
+): readonly PortRange[] {
+  const isDeclared = ({ protocol, first }: PortRange) => includesPort(ports, first, protocol);
+  const declared = [...opened.keys()].flatMap((key): PortRange[] => {
+    const [protocol, text] = key.split(' ') as [Protocol, string];
+    const inside = Number(text);
+    const called = [inside, ...[...moved].flatMap(([port, at]) => (at === inside ? port : []))];
+    return called
+      .filter((port) => (moved.get(port) ?? port) === inside)
+      .map((port) => ({ protocol, first: port, last: port }))
+      .filter(isDeclared);
+  });
+  const published = autoPorts === true ? publishedPorts(opened, moved).filter((range) => !isDeclared(range)) : [];
+  return unitedPorts([...declared, ...published]);
 }
 
 function reachedBy(address: string, protocol: string): ServingPlace['host'] | undefined {

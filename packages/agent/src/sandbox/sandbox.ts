@@ -1,6 +1,14 @@
 /** One program that is shut in, as its agent sees it: from the hello of its supervisor to the end of that connection. */
 import net from 'node:net';
-import { type AddressRange, messageOf, type PortRange, type Protocol, parseAddress } from '@weft/proto';
+import {
+  type AddressRange,
+  messageOf,
+  type PortRange,
+  type Protocol,
+  parseAddress,
+  type ReportedSandbox,
+  type Service,
+} from '@weft/proto';
 import type { Logger } from 'pino';
 import { closeHandle } from '../bytes/handle.ts';
 import type { DnsServer } from '../dns/index.ts';
@@ -12,7 +20,7 @@ import type { Serving, ServingPlace } from './inside.ts';
 import { toWord, type Wanted } from './lines.ts';
 import { SANDBOX_HOST } from './link.ts';
 import { SandboxListeners, type SandboxListenersOptions, socketOf } from './listeners.ts';
-import { NOTHING_OPENED, type OpenedPorts, publishedPorts, readOpened } from './opened.ts';
+import { NOTHING_OPENED, type OpenedPorts, publishedPorts, readOpened, servedPorts } from './opened.ts';
 import type { Visitor, VisitorEvents } from './relay.ts';
 import { isOfProtocol, SandboxSockets } from './sockets.ts';
 
@@ -26,6 +34,12 @@ export interface SandboxOptions extends Omit<SandboxListenersOptions, 'sockets'>
   readonly range: AddressRange;
   readonly share: EgressShare;
   readonly log: Logger;
+  /** Name of its user, or the number written out. */
+  readonly user: string;
+  /** The systemd unit that its supervisor is in; empty for none. */
+  readonly unit: string;
+  /** The service as the mesh of now has it. */
+  readonly declared: () => Service | undefined;
   /** Where its program listens has changed. */
   readonly changed: () => void;
   readonly ended: () => void;
@@ -89,6 +103,13 @@ export class Sandbox implements VisitorEvents, Serving {
 
   get opened(): readonly PortRange[] {
     return publishedPorts(this.#opened, this.#options.wanted.ports);
+  }
+
+  get reported(): ReportedSandbox {
+    const { user, unit, wanted, declared } = this.#options;
+    const { service, pid, sinceMs } = this;
+    const ports = servedPorts(this.#opened, wanted.ports, declared() ?? { ports: [] });
+    return { service, user, pid, unit, sinceMs, ports, egress: wanted.egress !== undefined };
   }
 
   placeOf(port: number, protocol: Protocol): ServingPlace | undefined {

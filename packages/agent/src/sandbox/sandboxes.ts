@@ -1,5 +1,5 @@
 /** All programs of this host that are shut in with the mesh: who may begin one, and what each is given of the netmap of now. */
-import { type AddressRange, formatPortRange, formatRange } from '@weft/proto';
+import { type AddressRange, formatPortRange, formatRange, type PortRange } from '@weft/proto';
 import type { Logger } from 'pino';
 import { closeHandle } from '../bytes/handle.ts';
 import type { OpenFiles } from '../bytes/open-files.ts';
@@ -8,6 +8,7 @@ import type { EgressCounts } from '../egress/egress.ts';
 import { EgressShare } from '../egress/egress-share.ts';
 import { listenerSpecs } from '../outbound/listener-spec.ts';
 import type { OutboundSide, SideSpeakers } from '../outbound/outbound.ts';
+import { readProcess } from '../owner/process.ts';
 import type { Netmap } from '../words/netmap.ts';
 import { type Problems, passing } from '../words/problems.ts';
 import type { InsidePrograms } from './inside.ts';
@@ -53,7 +54,11 @@ export interface SandboxStatus {
   readonly user: string;
   /** Of its supervisor. */
   readonly pid: number;
+  /** The systemd unit that its supervisor is in; empty for none. */
+  readonly unit: string;
   readonly since: string;
+  /** Ports of its service that it serves. */
+  readonly ports: readonly PortRange[];
   /** Connections and UDP flows that are open out of the mesh; left out where nothing is to be reached there. */
   readonly egress?: EgressCounts | undefined;
 }
@@ -89,11 +94,8 @@ export class Sandboxes {
   }
 
   get current(): readonly SandboxStatus[] {
-    const { rights } = this.#options;
-    return [...this.#running].map(({ service, uid, pid, sinceMs, outside }) => ({
-      service,
-      user: rights.nameOf(uid),
-      pid,
+    return [...this.#running].map(({ reported: { service, user, pid, unit, sinceMs, ports }, outside }) => ({
+      ...{ service, user, pid, unit, ports },
       since: new Date(sinceMs).toISOString(),
       egress: outside,
     }));
@@ -215,6 +217,9 @@ export class Sandboxes {
       share: this.#share,
       files,
       log,
+      user: who.user,
+      unit: readProcess(pid)?.unit ?? '',
+      declared: () => netmap().services.get(wanted.service)?.service,
       places: () => this.#placesNow(),
       changed: () => inside.changed(),
       ended: () => {

@@ -13,7 +13,7 @@
  * | GET /api/live?network= | server-sent events: `live` with LiveEvent, `flows` with FlowsEvent; resumes by Last-Event-ID |
  * | GET /api/start | StartView |
  */
-import type { FlowRecord, PeerTunnels, Problem, PublicIngress, Service } from '@weft/proto';
+import type { FlowRecord, PeerTunnels, Problem, PublicIngress, ReportedSandbox, Service } from '@weft/proto';
 import type { Actor } from '../audit/types.ts';
 import type { LiveAgent, PeerRate } from '../fleet/live.ts';
 import type { FleetNetwork } from '../fleet/projection.ts';
@@ -131,7 +131,13 @@ export interface AgentView
   readonly tunnels: readonly TunnelView[];
   /** Set when there are more peers than `tunnels` holds: how many are left out. */
   readonly tunnelsOmitted?: number;
+  /** Programs that are shut in there; left out for none. */
+  readonly sandboxes?: readonly SandboxView[];
   readonly problems: readonly ProblemView[];
+}
+
+export interface SandboxView extends Omit<ReportedSandbox, 'ports'> {
+  readonly ports: readonly string[];
 }
 
 /** `host` is the peer's. */

@@ -7,6 +7,7 @@ import {
   formatPortRange,
   keyFingerprint,
   portsInWords,
+  type ReportedSandbox,
   type Telemetry,
 } from '@weft/proto';
 import { addressHints } from '../fleet/address-hint.ts';
@@ -129,7 +130,13 @@ function agentView(now: FleetAgent, addressHint: string): AgentView {
     openFlows: report?.flows ?? 0,
     ...tunnelViews(telemetry, now.peerRates),
     problems: (report?.problems ?? []).map((problem) => ({ host: agent.host, ...problem })),
+    ...sandboxViews(report?.sandboxes ?? []),
   };
+}
+
+function sandboxViews(sandboxes: readonly ReportedSandbox[]): Pick<AgentView, 'sandboxes'> {
+  const views = sandboxes.map((one) => ({ ...one, ports: one.ports.map(formatPortRange) }));
+  return views.length === 0 ? {} : { sandboxes: views };
 }
 
 function telemetryView({

@@ -61,6 +61,10 @@ export const WIRE_LIMITS = {
   openFlows: 200,
   /** Destinations named in a question about open flows; of more, none is named. */
   openFlowHosts: 256,
+  /** Programs in sandboxes of one report. */
+  sandboxes: 256,
+  /** Ranges of ports of each. */
+  sandboxPorts: 64,
   /** Pairs of one telemetry. */
   trafficPairs: 2_000,
   /** Peers of one telemetry. */

@@ -38,6 +38,23 @@ export function isBreak({ code }: Pick<Problem, 'code'>): boolean {
   return !NO_BREAKS.has(code);
 }
 
+/** A program that is shut in on a host (`weft run`). */
+export interface ReportedSandbox {
+  readonly service: string;
+  /** Name, or number written out. */
+  readonly user: string;
+  /** Of its supervisor. */
+  readonly pid: number;
+  /** The systemd unit that it was started in; empty for none. */
+  readonly unit: string;
+  /** Milliseconds since the Unix epoch, by its host's clock. */
+  readonly sinceMs: number;
+  /** Ports of its service that it serves. */
+  readonly ports: readonly PortRange[];
+  /** Whether it may reach places out of the mesh. */
+  readonly egress: boolean;
+}
+
 export interface Report {
   readonly endpoints: readonly string[];
   readonly tunnelPort: number;
@@ -55,6 +72,8 @@ export interface Report {
   readonly exposed: readonly ReportedExposure[];
   /** Whether other agents may try those places. */
   readonly triedByPeers: boolean;
+  /** Programs that are shut in there; left out for none. */
+  readonly sandboxes?: readonly ReportedSandbox[];
   /** What it can know of processes: of `all`, or of its own user's, and of others' sockets the user, and the unit (`units`) or the control group (`groups`); absent where it did not say. */
   readonly sight?: string;
   /** Whether it asks the `kernel` for single sockets, or reads `tables`. */

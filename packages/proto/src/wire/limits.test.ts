@@ -69,6 +69,8 @@ const READERS: Readonly<Record<keyof typeof WIRE_LIMITS, readonly ((size: number
   trafficPairs: [(size) => telemetryFromWire({ intervalMs: 1, pairs: many(size, {}) })],
   peerTunnels: [(size) => telemetryFromWire({ intervalMs: 1, peers: many(size, {}) })],
   exposed: [(size) => reportFromWire({ exposed: many(size, place) })],
+  sandboxes: [(size) => reportFromWire({ sandboxes: many(size, { service: 'redis' }) })],
+  sandboxPorts: [(size) => reportFromWire({ sandboxes: [{ service: 'redis', ports: many(size, port) }] })],
   triedPlaces: [
     (size) => triedPlacesFromWire({ agentId: 'ag_1', places: many(size, place) }),
     (size) => outcomesFromWire({ outcomes: many(size, 1) }),

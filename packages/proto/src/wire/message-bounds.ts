@@ -31,11 +31,22 @@ function shape<Message>(
   return Object.fromEntries(numbered) as Shape;
 }
 
-const { AgentMessage, FlowBatch, InstanceReport, OpenFlowsResult, PairTraffic, Report, Standing, Telemetry } = weft.v1;
+const {
+  AgentMessage,
+  FlowBatch,
+  InstanceReport,
+  OpenFlowsResult,
+  PairTraffic,
+  Report,
+  ReportedSandbox,
+  Standing,
+  Telemetry,
+} = weft.v1;
 const REPORT = shape(Report, {
   instances: [shape(InstanceReport, { notListening: [PLAIN], opened: [PLAIN] })],
   problems: [PLAIN],
   exposed: [PLAIN],
+  sandboxes: [shape(ReportedSandbox, { startTime: PLAIN, ports: [PLAIN] })],
 });
 const AGENT_MESSAGE = shape(AgentMessage, {
   hello: PLAIN,

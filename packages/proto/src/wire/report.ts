@@ -3,7 +3,7 @@ import { CAPABILITY } from '../model/capability.ts';
 import { FLOW_ID, type FlowRecord } from '../model/flow.ts';
 import { LIMITS, WIRE_LIMITS } from '../model/limits.ts';
 import type { FlowOutcome } from '../model/outcome.ts';
-import type { Report } from '../model/report.ts';
+import type { Report, ReportedSandbox } from '../model/report.ts';
 import { count, endpoint, integer, list, required, sentence, serviceName, text } from './check.ts';
 import type { RejectedItem } from './delta.ts';
 import { actionCodec, outcomeCodec, reportedProtocolCodec, toldFromWire } from './enums.ts';
@@ -11,6 +11,7 @@ import { WireError } from './errors.ts';
 import { exposedFromWire, exposedToWire } from './exposed.ts';
 import { knownPortsFromWire, openedFromWire, portsToWire } from './mesh.ts';
 import type * as pb from './pb.ts';
+import { timestampFromWire, timestampToWire } from './time.ts';
 
 export function reportToWire(report: Report): pb.Outgoing<pb.Report> {
   return {
@@ -21,6 +22,7 @@ export function reportToWire(report: Report): pb.Outgoing<pb.Report> {
       opened: portsToWire(opened),
     })),
     exposed: exposedToWire(report.exposed),
+    sandboxes: sandboxesToWire(report.sandboxes ?? []),
     problems: report.problems.map(({ code, subject, message }) => ({
       code,
       subject: sentence(subject, WIRE_LIMITS.name),
@@ -54,9 +56,37 @@ export function reportFromWire(wire: pb.Outgoing<pb.Report> | null | undefined):
     othersAsHost: report.othersAsHost ?? false,
     exposed: exposedFromWire(report.exposed, 'report.exposed'),
     triedByPeers: report.triedByPeers ?? false,
+    ...sandboxesFromWire(report.sandboxes),
     ...(report.sight ? { sight: text(report.sight, 'report.sight', WIRE_LIMITS.name) } : {}),
     ...(report.sockets ? { sockets: text(report.sockets, 'report.sockets', WIRE_LIMITS.name) } : {}),
   };
+}
+
+function sandboxesToWire(sandboxes: readonly ReportedSandbox[]): pb.Outgoing<pb.Message<'ReportedSandbox'>>[] {
+  return sandboxes.slice(0, WIRE_LIMITS.sandboxes).map(({ sinceMs, ports, user, unit, ...rest }) => ({
+    ...rest,
+    user: sentence(user, WIRE_LIMITS.name),
+    unit: sentence(unit, WIRE_LIMITS.name),
+    startTime: timestampToWire(sinceMs),
+    ports: portsToWire(ports.slice(0, WIRE_LIMITS.sandboxPorts)),
+  }));
+}
+
+/** Nothing where it tells of none. Throws WireError. */
+function sandboxesFromWire(wire: pb.Outgoing<pb.Report>['sandboxes']): Pick<Report, 'sandboxes'> {
+  const sandboxes = list(wire, 'report.sandboxes', WIRE_LIMITS.sandboxes, (one, at) => ({
+    service: serviceName(one.service, `${at}.service`),
+    user: text(one.user, `${at}.user`, WIRE_LIMITS.name),
+    pid: count(one.pid, `${at}.pid`),
+    unit: text(one.unit, `${at}.unit`, WIRE_LIMITS.name),
+    sinceMs: timestampFromWire(one.startTime, `${at}.start_time`),
+    ports: knownPortsFromWire(
+      list(one.ports, `${at}.ports`, WIRE_LIMITS.sandboxPorts, (range) => range),
+      `${at}.ports`,
+    ),
+    egress: one.egress ?? false,
+  }));
+  return sandboxes.length === 0 ? {} : { sandboxes };
 }
 
 export function flowRecordToWire(record: FlowRecord): pb.FlowRecord {

@@ -181,6 +181,18 @@ export const anyReport: fc.Arbitrary<Report> = fc.record({
   listeners: fc.nat(),
   toldApart: fc.array(name, { maxLength: 3 }),
   othersAsHost: fc.boolean(),
+  sandboxes: fc.array(
+    fc.record({
+      service: name,
+      user: words,
+      pid: fc.nat(),
+      unit: words,
+      sinceMs: fc.nat(),
+      ports: fc.oneof(fc.constant([]), ports),
+      egress: fc.boolean(),
+    }),
+    { minLength: 1, maxLength: 2 },
+  ),
   exposed: fc.array(
     fc.record({
       service: name,

@@ -109,6 +109,9 @@ export function everyAnswer(host = 'build-3'): Partial<AdminHandlers> {
             report: {
               endpoints: ['10.0.0.3:7410'],
               instances: [{ service: 'web', notListening }],
+              sandboxes: [
+                { service: 'web', user: 'www-data', pid: 7, startTime: time, ports: notListening, egress: true },
+              ],
               problems: [{ code: 'port-taken', subject: 'redis:6379', message: 'taken' }],
             },
           },

@@ -59,6 +59,8 @@ const sandbox = told({
   service: text,
   user: text,
   pid: count.describe('of its supervisor'),
+  unit: text.describe('the systemd unit that its supervisor is in; empty for none'),
+  ports: list(told({ protocol: z.enum(PROTOCOLS), first: port, last: port })).describe('that it serves'),
   since: text.describe('ISO 8601'),
   egress: told({
     streams: count.describe('connections'),

@@ -10,6 +10,7 @@ import {
   PROTOCOLS,
   type Report,
   type ReportedExposure,
+  type ReportedSandbox,
   RIGHT_SOURCES,
   type Service,
   type Telemetry,
@@ -231,6 +232,17 @@ export const agents = told({
         tunnels: count,
         flows: count.describe('open ones'),
         listeners: count.describe('ports that it can listen on at once; 0: no limit is known'),
+        sandboxes: list(
+          told({
+            service: text,
+            user: text,
+            pid: count.describe('of its supervisor'),
+            unit: text.describe('the systemd unit that its supervisor is in; empty for none'),
+            sinceMs: timeMs,
+            ports: ports.describe('that it serves'),
+            egress: flag.describe('whether it may reach places out of the mesh'),
+          } satisfies Record<keyof ReportedSandbox, z.ZodType>),
+        ).describe('programs that are shut in there'),
         toldApart: texts.describe('services whose processes it tells from others'),
         othersAsHost: flag.describe('whether a program that is known to be of no service there speaks as the host'),
         exposed: list(

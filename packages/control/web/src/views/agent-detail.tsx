@@ -5,11 +5,13 @@ import { Badge } from '../parts/badge.tsx';
 import { CopyButton } from '../parts/copy.tsx';
 import { type Column, DataTable } from '../parts/data-table.tsx';
 import { Empty } from '../parts/notice.tsx';
+import { Ago } from '../parts/time.tsx';
 import { byteRate, bytes, duration, number, printable } from '../state/format.ts';
 import { useApp } from '../state/use.ts';
 import { ConnectedBadge, Enforced, LastSeen, LoopDelay, RecordsLost, Skew } from './agent-parts.tsx';
 import { Problems } from './problems.tsx';
 import { RevokeAgent } from './revoke-agent.tsx';
+import { shortList } from './short-list.ts';
 
 type Tunnel = AgentView['tunnels'][number];
 
@@ -56,6 +58,18 @@ const COLUMNS: readonly Column<Tunnel>[] = [
     cell: ({ pathSize }) => (pathSize > 0 ? `by UDP, ${pathSize} B a packet` : 'inside the tunnel'),
     sort: ({ pathSize }) => -pathSize,
   },
+];
+
+type SandboxRow = NonNullable<AgentView['sandboxes']>[number];
+
+const SANDBOX_COLUMNS: readonly Column<SandboxRow>[] = [
+  { key: 'service', label: 'Service', cell: ({ service }) => service, sort: ({ service }) => service },
+  { key: 'ports', label: 'Serves', cell: ({ ports }) => (ports.length === 0 ? 'nothing' : shortList(ports)) },
+  { key: 'user', label: 'User', cell: ({ user }) => printable(user), sort: ({ user }) => user },
+  { key: 'unit', label: 'Unit', cell: ({ unit }) => printable(unit) || '–', sort: ({ unit }) => unit },
+  { key: 'pid', label: 'Process', numeric: true, cell: ({ pid }) => pid, sort: ({ pid }) => pid },
+  { key: 'since', label: 'Since', cell: ({ sinceMs }) => <Ago atMs={sinceMs} />, sort: ({ sinceMs }) => -sinceMs },
+  { key: 'egress', label: 'Out of the mesh', cell: ({ egress }) => (egress ? 'may go' : 'nothing') },
 ];
 
 export function AgentDetail({ host }: { readonly host: string }) {
@@ -128,6 +142,18 @@ function Detail({ agent }: { readonly agent: AgentView }) {
           />
         )}
       </section>
+      {agent.sandboxes === undefined ? null : (
+        <section>
+          <h2>Programs in sandboxes</h2>
+          <DataTable
+            caption={`Programs in sandboxes of ${agent.host}`}
+            columns={SANDBOX_COLUMNS}
+            rows={agent.sandboxes}
+            rowKey={({ pid }) => String(pid)}
+            href={({ service }) => app.link('services', service)}
+          />
+        </section>
+      )}
       {revoking.value ? <RevokeAgent agent={agent} onClose={() => (revoking.value = false)} /> : null}
     </>
   );
