@@ -12,14 +12,39 @@ function filesOfUnitTests(): string {
   return bavail * bsize >= 2 ** 30 ? memory : tmpdir();
 }
 
+/** Each worker takes a file as soon as it is done with one, the largest first: none is idle until the last files of a group. */
+const workers = Math.min(availableParallelism(), 4);
+
+const unit = {
+  env: { TMPDIR: filesOfUnitTests() },
+  testTimeout: 30_000,
+  hookTimeout: 30_000,
+  // Of a machine that does much else a second is nothing.
+  expect: { poll: { timeout: 15_000 } },
+  pool: 'forks',
+  // They wait more than they compute: with one worker fewer than cores, as comes by itself, a machine of two is idle half the time.
+  maxWorkers: availableParallelism(),
+  sequence: { groupOrder: 0 },
+} as const;
+
+/** Whole programs, many in each: as many files at once as there are cores, or they starve each other. */
+const programs = {
+  globalSetup: 'test/harness/made-package.ts',
+  testTimeout: 60_000,
+  hookTimeout: 120_000,
+  pool: 'forks',
+  maxWorkers: workers,
+  sequence: { groupOrder: 1 },
+} as const;
+
 export default defineConfig({
   test: {
     reporters: report === undefined ? ['default'] : ['default', ['json', { outputFile: report }]],
     projects: [
       {
         test: {
+          ...unit,
           name: 'unit',
-          env: { TMPDIR: filesOfUnitTests() },
           include: [
             'packages/*/src/**/*.test.ts',
             'packages/control/web/src/**/*.test.{ts,tsx}',
@@ -28,51 +53,11 @@ export default defineConfig({
             'test/docs/**/*.test.ts',
             'test/compat/**/*.test.ts',
           ],
-          testTimeout: 30_000,
-          hookTimeout: 30_000,
-          // Of a machine that does much else a second is nothing.
-          expect: { poll: { timeout: 15_000 } },
-          pool: 'forks',
-          // They wait more than they compute: with one worker fewer than cores, as comes by itself, a machine of two is idle half the time.
-          maxWorkers: availableParallelism(),
-          sequence: { groupOrder: 0 },
         },
       },
-      {
-        // Each of these has many processes of its own: one at a time, or they starve each other on a small machine.
-        test: {
-          name: 'system',
-          include: ['test/process/**/*.test.ts', 'test/mutate/*.test.ts'],
-          testTimeout: 60_000,
-          hookTimeout: 120_000,
-          pool: 'forks',
-          fileParallelism: false,
-          sequence: { groupOrder: 1 },
-        },
-      },
-      {
-        // Each has hosts and a network of its own, where nothing of another shows.
-        test: {
-          name: 'hosts',
-          include: ['test/netns/**/*.test.ts'],
-          testTimeout: 60_000,
-          hookTimeout: 120_000,
-          pool: 'forks',
-          maxWorkers: Math.min(availableParallelism(), 4),
-          sequence: { groupOrder: 2 },
-        },
-      },
-      {
-        test: {
-          name: 'browser',
-          include: ['test/browser/**/*.test.ts'],
-          testTimeout: 60_000,
-          hookTimeout: 120_000,
-          pool: 'forks',
-          fileParallelism: false,
-          sequence: { groupOrder: 3 },
-        },
-      },
+      { test: { ...programs, name: 'system', include: ['test/process/**/*.test.ts', 'test/mutate/*.test.ts'] } },
+      { test: { ...programs, name: 'hosts', include: ['test/netns/**/*.test.ts'] } },
+      { test: { ...programs, name: 'browser', include: ['test/browser/**/*.test.ts'] } },
     ],
   },
 });

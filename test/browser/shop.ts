@@ -4,6 +4,7 @@ import http from 'node:http';
 import net from 'node:net';
 import { freePort } from '../../examples/demo/ports.ts';
 import { createLocalLab, type Lab } from '../harness/host.ts';
+import { freeRange } from '../harness/range.ts';
 import { SETTLED_MS, until } from '../harness/until.ts';
 import { Agent, Control } from '../harness/weft.ts';
 import { tokenOf } from './operator.ts';
@@ -161,7 +162,7 @@ export class Shop implements AsyncDisposable {
     const shared = {
       tunnel: await freePort(),
       dns: await freePort(),
-      range: `127.${100 + this.#agents.size + 10 * (process.pid % 10)}.0.0/16`,
+      range: freeRange(),
     };
     const agent = await Agent.start(host, { token, config, shared });
     const told = await agent.status<{

@@ -6,6 +6,23 @@ import { COMMAND_MS, check, type Finished, Process, run, type StartOptions } fro
 
 export const checkout = join(import.meta.dirname, '..', '..');
 
+/** The folder in the package's archive, as README names it. */
+export const PACKAGE = 'weft-VERSION-linux-x64';
+
+/** The package that was made for these tests (`made-package.ts`), below the checkout; a benchmark has none. */
+export const madePackage = process.env.WEFT_TEST_PACKAGE;
+
+/** The folder of the programs `weft` and `weft-control`, below the checkout. */
+export const programs = madePackage === undefined ? 'node_modules/.bin' : `${madePackage}/bin`;
+
+/** Where a host's programs are found, and what lets them start sooner, where the checkout stands at a root. */
+function environment(root: string): NodeJS.ProcessEnv {
+  return {
+    PATH: `${join(root, programs)}:${join(root, 'node_modules/.bin')}:${process.env.PATH}`,
+    ...(madePackage === undefined ? {} : { NODE_COMPILE_CACHE: join(root, madePackage, '../compiled') }),
+  };
+}
+
 /** The user everything runs as on a made host. */
 const NOBODY = '65534';
 
@@ -234,7 +251,7 @@ class NamespaceHost implements Host {
       'mount --bind "$0" /mnt && cd /mnt && exec setpriv --reuid=65534 --regid=65534 --clear-groups -- "$@"';
     const started = new Process(['ip', 'netns', 'exec', this.namespace, 'sh', '-c', script, checkout, ...argv], {
       ...options,
-      env: { ...process.env, HOME: this.dir, ...options.env, PATH: `/mnt/node_modules/.bin:${process.env.PATH}` },
+      env: { ...process.env, HOME: this.dir, ...options.env, ...environment('/mnt') },
     });
     this.processes.push(started);
     return started;
@@ -267,7 +284,7 @@ export function createLocalLab(): Lab {
             ...process.env,
             HOME: home,
             ...options.env,
-            PATH: `${join(checkout, 'node_modules', '.bin')}:${process.env.PATH}`,
+            ...environment(checkout),
           },
         });
         processes.push(started);

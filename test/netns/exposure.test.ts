@@ -1,7 +1,15 @@
 /** What others reach of a host past Weft, by its own word and by other hosts' tries: with no firewall, with one that drops, and with the guard. */
 import { writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { checkout, createNamespaceLab, type Host, hostsMissing, type NamespaceLab, titled } from '../harness/host.ts';
+import {
+  checkout,
+  createNamespaceLab,
+  type Host,
+  hostsMissing,
+  type NamespaceLab,
+  programs,
+  titled,
+} from '../harness/host.ts';
 import { SETTLED_MS, until } from '../harness/until.ts';
 import { Agent, Control } from '../harness/weft.ts';
 
@@ -157,8 +165,8 @@ describe.skipIf(missing !== undefined)(titled('what is exposed', missing), () =>
   }, 60_000);
 
   test('what the guard closes is closed by its own word and by that of others', async () => {
-    lab.startAsRoot(data, [`${checkout}/node_modules/.bin/weft`, 'guard', 'keep', '--data', agent.dataDir]);
-    await asRoot(`${checkout}/node_modules/.bin/weft`, 'guard', 'on', '--data', agent.dataDir);
+    lab.startAsRoot(data, [`${checkout}/${programs}/weft`, 'guard', 'keep', '--data', agent.dataDir]);
+    await asRoot(`${checkout}/${programs}/weft`, 'guard', 'on', '--data', agent.dataDir);
     expect(
       await until(
         'others find it closed',
@@ -170,7 +178,7 @@ describe.skipIf(missing !== undefined)(titled('what is exposed', missing), () =>
     await until('nothing is reached', reached, (all) => all.length === 0, SETTLED_MS);
     expect((await told()).exposed.map(({ closed }) => closed)).toEqual([true, true, true]);
     expect(await agent.problems()).not.toContain('exposed');
-    await asRoot(`${checkout}/node_modules/.bin/weft`, 'guard', 'off', '--data', agent.dataDir);
+    await asRoot(`${checkout}/${programs}/weft`, 'guard', 'off', '--data', agent.dataDir);
   }, 60_000);
 
   test('without the wish nothing of it is told any more', async () => {

@@ -4,10 +4,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, test } from 'vitest';
 import { tarball } from '../../packaging/archive.ts';
-import { nodeFor } from '../../packaging/node.ts';
-import { makeTree } from '../../packaging/tree.ts';
 import { anyVip, type GuideCommands, readGuide } from '../harness/guide.ts';
-import { checkout, createNamespaceLab, type Host, hostsMissing, type NamespaceLab, titled } from '../harness/host.ts';
+import {
+  checkout,
+  createNamespaceLab,
+  type Host,
+  hostsMissing,
+  madePackage,
+  type NamespaceLab,
+  PACKAGE,
+  titled,
+} from '../harness/host.ts';
 import type { Process } from '../harness/process.ts';
 import { SETTLED_MS, until } from '../harness/until.ts';
 import { POSTGRES, postgres, rabbitEnvironment } from './world.ts';
@@ -16,7 +23,6 @@ const PROGRAMS = ['redis-server', 'redis-cli', 'amqp-publish', 'curl', '/usr/lib
 const missing = await hostsMissing(...PROGRAMS, `${POSTGRES}/initdb`, 'psql');
 
 const HOSTS = ['main', 'data-1', 'web-1', 'work-1', 'main-2'] as const;
-const PACKAGE = 'weft-VERSION-linux-x64';
 
 /** What tells that a program which stays is there. */
 const READY: Readonly<Record<string, RegExp>> = {
@@ -27,7 +33,7 @@ const READY: Readonly<Record<string, RegExp>> = {
 
 /** The package in place of the checkout, and what a reader has who is asked for a password, or has ssh. */
 const SHELL = `cd "$HOME"
-export PATH="$HOME/weft/bin:\${PATH#*:}"
+export PATH="$HOME/weft/bin:\${PATH#*:*:}"
 sudo() { shift 2; "$@"; }
 scp() { cp "$1" "$HOME/../\${2%:}/"; }`;
 
@@ -42,15 +48,9 @@ describe.skipIf(missing !== undefined)(titled('the first hour', missing), () => 
     for (const name of HOSTS) hosts.set(name, await lab.host(name));
     const dir = mkdtempSync(join(tmpdir(), 'weft-first-hour-'));
     cleanup.defer(() => rmSync(dir, { recursive: true }));
-    const tree = join(dir, PACKAGE);
-    await makeTree({
-      root: checkout,
-      to: tree,
-      node: nodeFor(checkout, process.arch === 'arm64' ? 'arm64' : 'x64'),
-      seconds: 1_700_000_000,
-    });
-    tarball(tree, `${tree}.tar.gz`);
-    for (const { dir: home } of hosts.values()) copyFileSync(`${tree}.tar.gz`, join(home, `${PACKAGE}.tar.gz`));
+    const archive = join(dir, `${PACKAGE}.tar.gz`);
+    tarball(join(checkout, madePackage ?? ''), archive);
+    for (const { dir: home } of hosts.values()) copyFileSync(archive, join(home, `${PACKAGE}.tar.gz`));
     await startServers();
   }, 120_000);
   afterAll(async () => cleanup.disposeAsync());

@@ -1,7 +1,15 @@
 /** weft guard on real hosts: what a neighbour reaches of a host past Weft, before, while and after it is closed. */
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { checkout, createNamespaceLab, type Host, hostsMissing, type NamespaceLab, titled } from '../harness/host.ts';
+import {
+  checkout,
+  createNamespaceLab,
+  type Host,
+  hostsMissing,
+  type NamespaceLab,
+  programs,
+  titled,
+} from '../harness/host.ts';
 import type { Finished, Process } from '../harness/process.ts';
 import { SETTLED_MS, until } from '../harness/until.ts';
 import { Agent, Control } from '../harness/weft.ts';
@@ -47,7 +55,7 @@ describe.skipIf(missing !== undefined)(titled('weft guard', missing), () => {
     if (code !== 0) throw new Error(`${argv.join(' ')}: exit ${code}\n${stdout}${stderr}`);
     return stdout;
   };
-  const weft = `${checkout}/node_modules/.bin/weft`;
+  const weft = `${checkout}/${programs}/weft`;
   const guard = (...args: readonly string[]) => asRoot(data, weft, 'guard', ...args, '--data', agent.dataDir);
   const ruleset = () => rootCheck(data, 'nft', 'list', 'ruleset');
   const serve = async (...argv: readonly string[]): Promise<Process> => {

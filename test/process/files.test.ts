@@ -8,6 +8,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { freePort } from '../../examples/demo/ports.ts';
 import { viewDashboard } from '../harness/dashboard-viewer.ts';
 import { createLocalLab, type Lab } from '../harness/host.ts';
+import { freeRange } from '../harness/range.ts';
 import { SETTLED_MS, until } from '../harness/until.ts';
 import { Agent, Control } from '../harness/weft.ts';
 
@@ -58,7 +59,6 @@ interface Joined {
   readonly agent: Agent;
   readonly dns: number;
 }
-let joins = 0;
 
 async function joined(name: string, service: string, fileLimit?: number, gateway?: string): Promise<Joined> {
   const host = await lab.host(name);
@@ -67,7 +67,7 @@ async function joined(name: string, service: string, fileLimit?: number, gateway
   const shared = {
     tunnel: await freePort(),
     dns: await freePort(),
-    range: `127.${100 + joins++ + 10 * (process.pid % 10)}.0.0/16`,
+    range: freeRange(),
   };
   const [own, at] = service === 'echo' ? [port, target] : [3000, (pages.address() as net.AddressInfo).port];
   const open = gateway === undefined ? '' : `, gateway: { http: "${gateway}" }`;

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { freePort } from '../../examples/demo/ports.ts';
 import { createLocalLab, type Host, type Lab } from '../harness/host.ts';
 import type { Finished } from '../harness/process.ts';
+import { freeRange } from '../harness/range.ts';
 import { SETTLED_MS, until } from '../harness/until.ts';
 import { Agent, Control } from '../harness/weft.ts';
 
@@ -64,7 +65,7 @@ describe('control and agents as processes', () => {
     const shared = {
       tunnel: await freePort(),
       dns: await freePort(),
-      range: `127.${100 + agents.size + 10 * (process.pid % 10)}.0.0/16`,
+      range: freeRange(),
     };
     agents.set(name, { agent: await Agent.start(host, { token, config, shared }), dns: shared.dns, host });
   }
@@ -171,7 +172,7 @@ describe('control and agents as processes', () => {
       const agent = Agent.start(host, {
         token,
         config,
-        shared: { tunnel: await freePort(), dns: await freePort(), range: '127.222.0.0/16' },
+        shared: { tunnel: await freePort(), dns: await freePort(), range: freeRange() },
       });
       return agent.then(
         async (joined) => joined.process.stop().then(() => 'joined'),

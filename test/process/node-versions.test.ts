@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { freePort } from '../../examples/demo/ports.ts';
 import { checkout, createLocalLab, type Host, type Lab, titled } from '../harness/host.ts';
 import { run } from '../harness/process.ts';
+import { freeRange } from '../harness/range.ts';
 import { SETTLED_MS, until } from '../harness/until.ts';
 import { Agent, Control } from '../harness/weft.ts';
 
@@ -130,8 +131,8 @@ describe.each(NODES)('Node %s', (version, part, node) => {
         web: { targets: { [ports.web]: `127.0.0.1:${portOf(servers.web)}` } },
       };
       const agents = [
-        await joins('echo', { services }, 20),
-        await joins('caller', { services: { caller: {} }, gateway: { http: `127.0.0.1:${ports.public}` } }, 21),
+        await joins('echo', { services }),
+        await joins('caller', { services: { caller: {} }, gateway: { http: `127.0.0.1:${ports.public}` } }),
       ];
       for (const { process } of [control, ...agents]) {
         expect(readlinkSync(`/proc/${process.pid}/exe`)).toBe(realpathSync(node));
@@ -162,11 +163,11 @@ describe.each(NODES)('Node %s', (version, part, node) => {
 
     /** Where the last agent serves names. */
     let names = 0;
-    async function joins(host: string, file: { services: object; gateway?: object }, range: number): Promise<Agent> {
+    async function joins(host: string, file: { services: object; gateway?: object }): Promise<Agent> {
       const scope = ['--host', host, '--services', Object.keys(file.services).join(','), '--gateway'];
       const token = await control.ok('token', 'create', '--network', 'prod', ...scope);
       names = await freePort();
-      const shared = { tunnel: await freePort(), dns: names, range: `127.${202 + part}.${range * 8}.0/21` };
+      const shared = { tunnel: await freePort(), dns: names, range: freeRange() };
       return await Agent.start(on(node, await lab.host(host)), {
         token,
         config: JSON.stringify(file),

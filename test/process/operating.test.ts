@@ -7,6 +7,7 @@ import { freePort } from '../../examples/demo/ports.ts';
 import { read } from '../docs/sources.ts';
 import { createLocalLab, type Host } from '../harness/host.ts';
 import type { Finished, Process } from '../harness/process.ts';
+import { freeRange } from '../harness/range.ts';
 import { SETTLED_MS, until } from '../harness/until.ts';
 import { Agent } from '../harness/weft.ts';
 import { DENY, shop } from './shop.ts';
@@ -208,12 +209,7 @@ test('a token that leaked is replaced, and of its hosts goes only who is no frie
   const lab = cleanup.use(createLocalLab());
   const { control, open } = await shop(lab, cleanup);
   const leaked = await control.ok('token', 'create', '--network', 'prod', '--services', 'web', '--reusable');
-  let second = 133;
-  const apart = async () => {
-    second += 4;
-    const range = `127.${second + 4 * (process.pid % 20)}.0.0/16`;
-    return { tunnel: await freePort(), dns: await freePort(), range };
-  };
+  const apart = async () => ({ tunnel: await freePort(), dns: await freePort(), range: freeRange() });
   const begin = async (name: string) => {
     const agent = await Agent.start(await lab.host(name), { token: leaked, shared: await apart() });
     // Of itself it has the name of the machine, as all do that come by a token for any host.

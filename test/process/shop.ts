@@ -3,6 +3,7 @@ import dns from 'node:dns/promises';
 import net from 'node:net';
 import { freePort } from '../../examples/demo/ports.ts';
 import type { Lab } from '../harness/host.ts';
+import { freeRange } from '../harness/range.ts';
 import { SETTLED_MS, until } from '../harness/until.ts';
 import { Agent, Control } from '../harness/weft.ts';
 
@@ -31,10 +32,9 @@ export async function shop(lab: Lab, cleanup: AsyncDisposableStack) {
   await control.apply(mesh('policies: []'));
   const target = (echo.address() as net.AddressInfo).port;
   const names = next();
-  const join = async (name: string, services: string, config: string, dnsPort: number, second: number) => {
+  const join = async (name: string, services: string, config: string, dnsPort: number) => {
     const token = await control.ok('token', 'create', '--network', 'prod', '--host', name, '--services', services);
-    const range = `127.${second + 4 * (process.pid % 20)}.0.0/16`;
-    const shared = { tunnel: next(), dns: dnsPort, range };
+    const shared = { tunnel: next(), dns: dnsPort, range: freeRange() };
     return Agent.start(await lab.host(name), { token, config, shared });
   };
   const data = await join(
@@ -42,9 +42,8 @@ export async function shop(lab: Lab, cleanup: AsyncDisposableStack) {
     'echo',
     `services: { echo: { targets: { ${port}: "127.0.0.1:${target}" } } }`,
     next(),
-    130,
   );
-  const front = await join('front', 'web', 'services: { web: {} }', names, 132);
+  const front = await join('front', 'web', 'services: { web: {} }', names);
   const resolver = new dns.Resolver({ timeout: 2_000, tries: 2 });
   resolver.setServers([`127.0.0.1:${names}`]);
   const call = async (): Promise<string> => {

@@ -6,6 +6,7 @@ import { freePort } from '../../examples/demo/ports.ts';
 import { Collector } from '../harness/collector.ts';
 import { createLocalLab, type Lab } from '../harness/host.ts';
 import type { Process } from '../harness/process.ts';
+import { freeRange } from '../harness/range.ts';
 import { SETTLED_MS, until } from '../harness/until.ts';
 import { Agent, Control } from '../harness/weft.ts';
 
@@ -41,13 +42,12 @@ afterAll(async () => {
 });
 
 /** Two threads that serve echo to their own host; answers when so many calls have been answered. */
-async function serve(name: string, at: number): Promise<Agent> {
+async function serve(name: string): Promise<Agent> {
   const port = await freePort();
   await control.apply(`{ network: ${name}, services: { echo: { kind: private, ports: [${port}] } } }`);
   const host = await lab.host(name);
   const token = await control.ok('token', 'create', '--network', name, '--host', name, '--services', 'echo');
-  const range = `127.${100 + at + 2 * (process.pid % 20)}.0.0/16`;
-  const shared = { tunnel: await freePort(), dns: await freePort(), range };
+  const shared = { tunnel: await freePort(), dns: await freePort(), range: freeRange() };
   const config = `services: { echo: { targets: { ${port}: "127.0.0.1:${target}" } } }`;
   const agent = await Agent.start(host, { token, config, shared, args: ['--workers', '2'] });
   const vip = await vipOf(agent);
@@ -81,7 +81,7 @@ async function vipOf(agent: Agent): Promise<string> {
 }
 
 test('every thread of an agent has sent its spans when it ends', async () => {
-  const agent = await serve('near', 0);
+  const agent = await serve('near');
   expect(collector.spans).toEqual([]);
   expect(await ended(agent.process)).toBe(0);
   const flows = collector.spans.filter(({ name }) => name === 'weft.flow.connect');
@@ -94,7 +94,7 @@ test('every thread of an agent has sent its spans when it ends', async () => {
 
 test('a collector that is away holds up neither calls nor the end', async () => {
   vi.stubEnv('OTEL_EXPORTER_OTLP_ENDPOINT', `http://127.0.0.1:${await freePort()}`);
-  const agent = await serve('far', 1);
+  const agent = await serve('far');
   expect(await ended(agent.process)).toBe(0);
   expect(agent.process.stderr).toContain('"trace-export-failed"');
 });

@@ -5,6 +5,7 @@ import net from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { freePort } from '../../examples/demo/ports.ts';
 import { createLocalLab, type Host, type Lab } from '../harness/host.ts';
+import { freeRange } from '../harness/range.ts';
 import { SETTLED_MS, until } from '../harness/until.ts';
 import { Agent, Control } from '../harness/weft.ts';
 
@@ -65,8 +66,8 @@ describe('agents with --workers 3', () => {
     control = await Control.start(await lab.host('main'), { control: await freePort(), dashboard: await freePort() });
     await control.apply(MESH(port));
     const targets = `${port}: "127.0.0.1:${target}", ${port}/udp: "127.0.0.1:${target}"`;
-    data = await join('data', 0, ['--services', 'echo'], `services: { echo: { targets: { ${targets} } } }`);
-    front = await join('front', 1, ['--services', 'web'], 'services: { web: {} }');
+    data = await join('data', ['--services', 'echo'], `services: { echo: { targets: { ${targets} } } }`);
+    front = await join('front', ['--services', 'web'], 'services: { web: {} }');
     const { names } = await until(
       'the instance is healthy',
       () => status(front),
@@ -77,11 +78,10 @@ describe('agents with --workers 3', () => {
   });
   afterAll(() => cleanup.disposeAsync());
 
-  async function join(name: string, at: number, scope: string[], config: string): Promise<Member> {
+  async function join(name: string, scope: string[], config: string): Promise<Member> {
     const host = await lab.host(name);
     const token = await control.ok('token', 'create', '--network', 'prod', '--host', name, ...scope);
-    const range = `127.${150 + at + 2 * (process.pid % 40)}.0.0/16`;
-    const shared = { tunnel: await freePort(), dns: await freePort(), range };
+    const shared = { tunnel: await freePort(), dns: await freePort(), range: freeRange() };
     const agent = await Agent.start(host, { token, config, shared, args: ['--workers', '3'] });
     return { host, agent, shared };
   }
