@@ -12,6 +12,7 @@ const PROGRAMS = {
     weft: 'packages/agent/bin/weft.js',
     entry: 'packages/agent/dist/run/workers/entry.js',
     'owner-thread': 'packages/agent/dist/owner/owner-thread.js',
+    'listening-thread': 'packages/agent/dist/owner/listening-thread.js',
   },
   control: { 'weft-control': 'packages/control/bin/weft-control.js', entry: 'packages/control/dist/flows/entry.js' },
 };

@@ -1,20 +1,17 @@
 /** Where services' programs listen beside their targets, workers' too: looked up when anything else listens, and now and then. */
-import { extname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { eachPort } from '@weft/proto';
 import type { Logger } from 'pino';
 import type { AgentService } from '../config/agent-file.ts';
 import { runsHere } from '../flows/judge.ts';
 import type { FoundListening } from '../owner/listening.ts';
+import { LISTENING_THREAD } from '../owner/listening-entry.ts';
 import type { NetmapSource } from '../words/netmap.ts';
 import type { OwnerRule } from '../words/owner.ts';
 import { type Problems, passing } from '../words/problems.ts';
 import { systemRange, targetsOf } from './addresses.ts';
 import type { ExposedTarget } from './exposure.ts';
 import type { ListenerTable } from './listener-table.ts';
-
-/** Beside owner/, in the form that this file has: source, or built. */
-const ENTRY = new URL(`../owner/listening-thread${extname(import.meta.url)}`, import.meta.url);
 
 const LOOK_MS = 1_000;
 /** What listens is looked into no sooner again. */
@@ -87,7 +84,7 @@ export class ProgramsWatch {
   #begin(rules: readonly OwnerRule[]): void {
     let thread: Worker;
     try {
-      thread = new Worker(ENTRY, { name: 'weft listening', workerData: rules });
+      thread = new Worker(LISTENING_THREAD, { name: 'weft listening', workerData: rules });
     } catch (err) {
       this.#failed(err);
       return;

@@ -1,0 +1,4 @@
+import { extname } from 'node:path';
+
+/** What the thread runs, beside this file and in its form: source, built, or bundled, where all code of the program is in one folder. */
+export const LISTENING_THREAD = new URL(`./listening-thread${extname(import.meta.url)}`, import.meta.url);
