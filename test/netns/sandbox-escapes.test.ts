@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { checkout, createNamespaceLab, type Host, hostsMissing, type NamespaceLab, titled } from '../harness/host.ts';
 import type { Finished } from '../harness/process.ts';
+import { SETTLED_MS, until } from '../harness/until.ts';
 import { Agent, Control } from '../harness/weft.ts';
 
 const missing = await hostsMissing('perl', 'unshare', 'python3', 'setpriv');
@@ -265,5 +266,48 @@ ${prepare}
 exec ${through} setpriv --reuid=65534 --regid=65534 --clear-groups -- weft run --service web --data "$1/agent" -- echo begun`;
       return lab.startAsRoot(front, ['unshare', '--mount', 'sh', '-c', script, checkout, front.dir]).finished();
     };
+  });
+
+  test.each([
+    ['a directory of its own', '/own', /^(?:No such file or directory\n)+$/],
+    // The next one is seen until it is covered too.
+    [
+      'a directory with more in it',
+      '',
+      /^Connection refused\n(?:(?:reached|No such file or directory|Resource temporarily unavailable)\n(?:Connection refused\n)?)*$/,
+    ],
+  ])('the socket of an agent that is started again, in %s', async (_, folder, says) => {
+    await agent.process.kill();
+    const path = `${elsewhere}${folder}/run.sock`;
+    await front.check(['sh', '-c', 'mkdir -p "$(dirname "$0")"; touch "$1/more"', path, elsewhere]);
+    agent = await Agent.start(front, { config: 'services: {}', args: ['--run-socket', path] });
+    const looking = `${TRIES}
+import time
+last = None
+while True:
+    try: told = stream('${path}')
+    except OSError as e: told = os.strerror(e.errno)
+    if told != last: print(told, flush=True)
+    last = told
+    time.sleep(0.02)`;
+    const shut = ['weft', 'run', '--service', 'web', '--run-socket', path, '--', '/usr/bin/python3', '-c', looking];
+    const program = front.start(['sh', '-c', 'cd / && exec "$@"', 'sh', ...shut]);
+    await program.output(/\n/);
+    const sandboxes = async () => (await agent.status<{ sandboxes: unknown[] }>()).sandboxes;
+    await agent.process.kill();
+    await agent.restart();
+    await until('it is back', sandboxes, ({ length }) => length === 1, SETTLED_MS);
+    await until(
+      'it is covered',
+      () => program.stdout,
+      (told) => says.test(told) && !told.endsWith('reached\n'),
+      SETTLED_MS,
+    );
+    // Whoever is not shut in finds it there.
+    expect(
+      (await front.run(['/usr/bin/python3', '-c', `${TRIES}\ntell('it', lambda: stream('${path}'))`])).stdout,
+    ).toBe("it: 'reached'\n");
+    await program.kill();
+    await until('it is gone', sandboxes, ({ length }) => length === 0, SETTLED_MS);
   });
 });

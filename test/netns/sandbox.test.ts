@@ -1,14 +1,23 @@
 /** `weft run`: real programs that are shut in with the mesh, as an ordinary user, and what they can and cannot reach. */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { checkout, createNamespaceLab, type Host, hostsMissing, type NamespaceLab, titled } from '../harness/host.ts';
 import type { Finished, Process, StartOptions } from '../harness/process.ts';
+import {
+  children,
+  commandOf,
+  descendants,
+  namespacesHeld,
+  namespacesOf,
+  startedAt,
+  stateOf,
+} from '../harness/processes.ts';
 import { SETTLED_MS, until } from '../harness/until.ts';
 import { Agent, Control } from '../harness/weft.ts';
 
-const missing = await hostsMissing('perl', 'unshare', 'python3', 'nc', 'redis-server', 'redis-cli');
+const missing = await hostsMissing('perl', 'unshare', 'python3', 'nc', 'nft', 'redis-server', 'redis-cli');
 
 const MESH = (rules = '') => `
 network: prod
@@ -149,44 +158,40 @@ describe.skipIf(missing !== undefined)(titled('programs in sandboxes', missing),
 
   test('a denied call is reset at once, and the record names the service', async () => {
     await control.apply(MESH('policies: [{ name: no-redis, action: deny, from: [web], to: [redis] }]'), '--wait');
-    expect(await shell('redis-cli -h redis ping; true')).toMatch(/reset|closed/i);
+    const { stderr } = await run('web', ['redis-cli', '-h', 'redis', 'ping']);
+    expect(stderr).toMatch(/reset|closed/i);
     expect(await shell('redis-cli -h redis ping', 'mailer')).toBe('PONG\n');
     const { flows } = JSON.parse(
       `{"flows":[${(await control.ok('flows', '--denied', '--json')).split('\n').join(',')}]}`,
     ) as { flows: { source: string; service: string; rule: string; program?: string }[] };
-    expect(flows[0]).toMatchObject({ source: 'web', service: 'redis', rule: 'no-redis' });
+    expect(flows[0]).toMatchObject({
+      source: 'web',
+      service: 'redis',
+      rule: 'no-redis',
+      program: expect.stringMatching(/\/redis-cli$/),
+    });
     await control.apply(MESH(), '--wait');
     expect(await shell('redis-cli -h redis ping')).toBe('PONG\n');
   });
 
   test('sees nothing of the host, its network and its sockets', async () => {
-    const host = start([
-      'node',
-      '-e',
-      'require("net").createServer((s) => s.end("host")).listen(9999, "0.0.0.0", () => console.log("ready"))',
-    ]);
-    const abstract = start([
-      'node',
-      '-e',
-      'require("net").createServer((s) => s.end("host")).listen("\\0weft-test", () => console.log("ready"))',
-    ]);
-    const path = start([
-      'node',
-      '-e',
-      `require("net").createServer((s) => s.end("host")).listen("${front.dir}/host.sock", () => console.log("ready"))`,
-    ]);
-    await Promise.all([host, abstract, path].map((each) => each.output(/ready/)));
-    const places = [
-      front.address,
-      data.address,
-      '127.0.0.1',
-      '169.254.169.254',
-      '192.0.0.1',
-      '8.8.8.8',
-      '10.213.7.255',
-    ];
+    const listen = 'require("net").createServer((s) => s.end("host")).listen';
+    const everywhere = ['node', '-e', `${listen}(9999, "0.0.0.0", () => console.log("ready"))`];
+    const host = start(everywhere);
+    const abstract = start(['node', '-e', `${listen}("\\0weft-test", () => console.log("ready"))`]);
+    const path = start(['node', '-e', `${listen}("${front.dir}/host.sock", () => console.log("ready"))`]);
+    const near = data.start(everywhere);
+    started.push(near);
+    await Promise.all([host, abstract, path, near].map((each) => each.output(/ready/)));
+    // A cloud's metadata, and the internet: both beyond the host's wire.
+    const far = ['169.254.169.254', '8.8.8.8'];
+    for (const address of far) {
+      await lab.startAsRoot(data, ['ip', 'address', 'add', `${address}/32`, 'dev', 'lo']).finished();
+      await lab.startAsRoot(front, ['ip', 'route', 'add', address, 'via', data.address]).finished();
+    }
+    const places = [front.address, data.address, '127.0.0.1', ...far];
     const files = ['', 'agent.sock', 'run.sock'].map((name) => join(agent.dataDir, name));
-    const tries = `
+    const connects = `
 import os, socket, ctypes, json
 def tell(what, how):
     try: told = repr(how())
@@ -194,11 +199,17 @@ def tell(what, how):
     print(what + ': ' + told)
 def unix(at):
     s = socket.socket(socket.AF_UNIX); s.connect(at); return s.recv(9)
-for at in json.loads('${JSON.stringify(places)}'): tell(at, lambda: socket.create_connection((at, 9999), 1).recv(9))
-for at in json.loads('${JSON.stringify(files)}'): tell(at, lambda: os.stat(at))
-tell('bus', lambda: os.stat('/run/dbus/system_bus_socket'))
+for at in json.loads('${JSON.stringify(places)}'): tell(at, lambda: socket.create_connection((at, 9999), 5).recv(9))
 tell('abstract', lambda: unix('\\0weft-test'))
 tell('path', lambda: unix('${front.dir}/host.sock'))
+`;
+    // All of it is there, for who is not shut in.
+    const outside = await front.check(['/usr/bin/python3', '-c', connects]);
+    expect(outside).toBe([...places, 'abstract', 'path'].map((place) => `${place}: b'host'\n`).join(''));
+    const tries = `${connects}
+tell('192.0.0.1', lambda: socket.create_connection(('192.0.0.1', 9999), 5))
+for at in json.loads('${JSON.stringify(files)}'): tell(at, lambda: os.stat(at))
+tell('bus', lambda: os.stat('/run/dbus/system_bus_socket'))
 tell('vsock', lambda: socket.socket(40, 1))
 libc = ctypes.CDLL(None, use_errno=True)
 tell('ring', lambda: (libc.syscall(425, 1, 0), ctypes.get_errno()))
@@ -208,7 +219,7 @@ tell('root', lambda: os.listdir('/proc/${host.pid}/root'))
 tell('first', lambda: os.listdir('/proc/1/root/run'))
 `;
     const told = (await run('web', ['python3', '-c', tries])).stdout;
-    for (const place of places)
+    for (const place of [...places, '192.0.0.1'])
       expect(told).toMatch(new RegExp(`^${place}: (Connection refused|Network is unreachable)$`, 'm'));
     for (const file of [...files, 'bus', 'path', 'root']) expect(told).toContain(`${file}: No such file or directory`);
     expect(told).toContain('abstract: Connection refused');
@@ -255,7 +266,8 @@ const net = require('net'), udp = require('dgram').createSocket('${address.inclu
 net.createServer((s) => s.on('error', () => {}).end('${name} ' + s.remoteAddress + '\\n')).listen(4000, '${address}', () => {
   udp.on('message', (said, from) => udp.send('${name} ' + from.address + ' ' + said + '\\n', from.port, from.address));
   udp.bind(4000, '${address}', () => console.log('ready'));
-});`;
+});
+net.createServer((s) => s.on('error', () => {}).write('held\\n')).on('error', () => {}).listen(4001, '${address}');`;
       const command = ['weft', 'run', '--service', 'inner', '--data', agent.dataDir, ...more, '--'];
       const server = start([...command, 'node', '-e', program]);
       await server.output(/ready/);
@@ -345,9 +357,28 @@ while True:
     test('is denied to whom a rule denies it, and cut when one comes', async () => {
       const server = await serve('one', '127.0.0.1');
       await answers(data, /^one/);
+      const [shut, other] = [data, front].map((host) => host.start(['nc', '-d', 'inner', '4001'])) as [
+        Process,
+        Process,
+      ];
+      started.push(shut, other);
+      await Promise.all([shut, other].map((each) => each.output(/held/)));
       await control.apply(MESH("policies: [{ name: shut, action: deny, from: ['host:data'], to: [inner] }]"), '--wait');
       expect(await call(data)).toBe('');
+      await shut.finished();
+      const cut = async () =>
+        (await control.ok('flows', '--json', '--to', 'inner'))
+          .split('\n')
+          .flatMap((line) => (line === '' ? [] : [JSON.parse(line)]));
+      await until(
+        'it is recorded',
+        cut,
+        (flows: { port: number; outcome: string; rule: string }[]) =>
+          flows.some(({ port, outcome, rule }) => port === 4001 && outcome === 'cut' && rule === 'shut'),
+        SETTLED_MS,
+      );
       await answers(front, /^one/);
+      expect(other.running).toBe(true);
       await control.apply(MESH(), '--wait');
       await server.kill();
     });
@@ -415,6 +446,11 @@ while True:
       SETTLED_MS,
     );
     expect(program.stdout).toBe('');
+    // It answers nothing now, and holds up neither the network nor a reload.
+    await control.apply(MESH('policies: [{ name: stopped, action: deny, from: [web], to: [redis] }]'), '--wait');
+    await control.apply(MESH(), '--wait');
+    expect(await front.run(['weft', 'reload', '--data', agent.dataDir])).toMatchObject({ code: 0 });
+    expect(stateOf(pid)).toBe('T');
     process.kill(pid, 'SIGCONT');
     expect(await program.finished()).toMatchObject({ code: 5, stdout: 'went on\n' });
   });
@@ -455,6 +491,74 @@ while True:
     },
   );
 
+  test('nothing stays behind after kill -9 of the agent, the supervisor and the program’s leader at once', async () => {
+    const facts = ['sh', '-c', 'ip route show table all; ip address; nft list ruleset; ls -A "$0" | grep run'];
+    const left = async () => (await lab.startAsRoot(front, [...facts, agent.dataDir]).finished()).stdout;
+    const before = await left();
+    const script = 'sleep 4711 & setsid sleep 4712 & getent hosts redis; sleep 4713';
+    const program = start([
+      'weft',
+      'run',
+      '--service',
+      'inner',
+      '--egress',
+      '--data',
+      agent.dataDir,
+      '--',
+      'sh',
+      '-c',
+      script,
+    ]);
+    await program.output(/redis/);
+    const [{ pid = 0 } = {}] = await sandboxes();
+    const [first = 0] = children(pid);
+    const all = [pid, ...descendants(pid)];
+    const agentPid = agent.process.pid;
+    const relays = children(agentPid).filter((each) => /^weft sandboxes/.test(commandOf(each)));
+    expect(relays).toHaveLength(1);
+    const own = new Set(namespacesOf(agentPid));
+    const made = all.flatMap(namespacesOf).filter((each) => !own.has(each));
+    expect(new Set(made.map((each) => each.split(':')[0]))).toEqual(
+      new Set(['cgroup', 'ipc', 'mnt', 'net', 'pid', 'user', 'uts']),
+    );
+    const began = new Map([...all, agentPid, ...relays].map((each) => [each, startedAt(each)]));
+    for (const each of [agentPid, pid, children(first)[0] ?? 0]) process.kill(each, 'SIGKILL');
+    await until(
+      'every process is gone',
+      () => [...began].filter(([each, at]) => startedAt(each) === at),
+      (still) => still.length === 0,
+      SETTLED_MS,
+    );
+    const held = namespacesHeld();
+    expect(made.filter((each) => held.has(each))).toEqual([]);
+    // Where the agent listened nobody listens, and nothing lies.
+    expect(readdirSync(agent.dataDir).filter((name) => name.startsWith('run.sock'))).toEqual([]);
+    await agent.process.kill();
+    await agent.restart();
+    expect(await left()).toBe(before);
+    expect(await shell('getent hosts redis')).toMatch(/redis/);
+  });
+
+  test('goes on while the relay alone is killed, and has its mesh again', async () => {
+    const program = start(
+      argv('web', 'sh', '-c', 'while sleep 0.2; do redis-cli -h redis ping 2>&1 | head -c 40; done'),
+    );
+    await program.output(/PONG/);
+    const [relay = 0] = children(agent.process.pid).filter((each) => /^weft sandboxes/.test(commandOf(each)));
+    process.kill(relay, 'SIGKILL');
+    await until('the agent lists none', sandboxes, ({ length }) => length === 0, SETTLED_MS);
+    const [{ pid } = { pid: 0 }] = await until(
+      'the same one is back',
+      sandboxes,
+      ({ length }) => length === 1,
+      SETTLED_MS,
+    );
+    expect(commandOf(pid)).toMatch(/^weft run web/);
+    program.stdout = '';
+    await program.output(/PONG\nPONG/, SETTLED_MS);
+    await program.kill();
+  });
+
   test('goes on while the agent is killed, and has its mesh again when it is back', async () => {
     const program = start(
       argv('web', 'sh', '-c', 'while sleep 0.2; do redis-cli -h redis ping 2>&1 | head -c 40; done'),
@@ -478,44 +582,3 @@ while True:
     await program.kill();
   });
 });
-
-/** Of a process, a letter as ps(1) has it. */
-function stateOf(pid: number): string {
-  return statOf(pid)[0] ?? '';
-}
-
-/** From its state on (proc_pid_stat(5)): the name before it may hold anything. */
-function statOf(pid: number): readonly string[] {
-  return readFileSync(`/proc/${pid}/stat`, 'latin1')
-    .replace(/^.*\) /s, '')
-    .split(' ');
-}
-
-function descendants(pid: number): readonly number[] {
-  return children(pid).flatMap((child) => [child, ...descendants(child)]);
-}
-
-/** With its arguments; nothing of one that is gone. */
-function commandOf(pid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ');
-  } catch {
-    return '';
-  }
-}
-
-/** In ticks since the machine's start: a number of a process may come again. Nothing of one that is gone, or dead and waits for its parent. */
-function startedAt(pid: number): string | undefined {
-  try {
-    const [state, ...fields] = statOf(pid);
-    return state === 'Z' ? undefined : fields[18];
-  } catch {
-    return undefined;
-  }
-}
-
-/** Of a process. */
-function children(pid: number): readonly number[] {
-  const told = readFileSync(join('/proc', String(pid), 'task', String(pid), 'children'), 'utf8').trim();
-  return told === '' ? [] : told.split(' ').map(Number);
-}

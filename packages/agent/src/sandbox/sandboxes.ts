@@ -14,6 +14,7 @@ import { type Problems, passing } from '../words/problems.ts';
 import type { InsidePrograms } from './inside.ts';
 import { type Granted, MOST_ANSWER, readWanted, toWord, type Wanted } from './lines.ts';
 import { SandboxPlaces } from './listeners.ts';
+import { programOf } from './program.ts';
 import { Relay, type Visitor, type VisitorEvents } from './relay.ts';
 import type { SandboxRights } from './rights.ts';
 import { Sandbox } from './sandbox.ts';
@@ -210,7 +211,14 @@ export class Sandboxes {
       wanted,
       // A right that is taken away ends what is open in the step that judges all flows, before the sandbox itself is refused.
       side: side(
-        speakersOf({ ...who, holds: (current) => rights.refusal(current, wanted.service, uid) === undefined }, netmap),
+        speakersOf(
+          {
+            ...who,
+            program: programOf(pid),
+            holds: (current) => rights.refusal(current, wanted.service, uid) === undefined,
+          },
+          netmap,
+        ),
       ),
       dns,
       range,

@@ -25,7 +25,10 @@ test('what is open of a program that may not run as its service any more is cut,
     asked.push(now);
     return may;
   };
-  const { unknown } = speakersOf({ service: 'web', user: 'games', pid: 4_711, holds }, () => current);
+  const { unknown } = speakersOf(
+    { service: 'web', user: 'games', pid: 4_711, program: () => 'mailer', holds },
+    () => current,
+  );
   const call = { service: 'redis', ordinal: undefined, port: 6379, protocol: 'tcp' } as const;
   const outside = { address: '193.0.6.139:443', decide: () => ({ allowed: true, reason: 'opened' }) };
   const leave = () => admitter.outside({ port: 443, protocol: 'tcp' }, unknown, outside);
@@ -35,9 +38,9 @@ test('what is open of a program that may not run as its service any more is cut,
   expect(records).toEqual([]);
   may = false;
   again();
-  expect(records.map(({ service, outcome }) => [service, outcome])).toEqual([
-    ['redis', 'cut'],
-    ['internet', 'cut'],
+  expect(records.map(({ service, outcome, program }) => [service, outcome, program])).toEqual([
+    ['redis', 'cut', 'mailer'],
+    ['internet', 'cut', 'mailer'],
   ]);
   expect(registry.live).toBe(0);
   expect(admitter.local(call, unknown).admitted).toBe(false);

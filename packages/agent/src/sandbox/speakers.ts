@@ -4,7 +4,7 @@ import type { SideSpeakers } from '../outbound/outbound.ts';
 import type { Speaker } from '../outbound/speakers.ts';
 import type { Netmap } from '../words/netmap.ts';
 import type { SourceClaim } from '../words/opening.ts';
-import { UNKNOWN_OWNER } from '../words/owner.ts';
+import { type Owner, UNKNOWN_OWNER } from '../words/owner.ts';
 
 export interface SandboxWho {
   readonly service: string;
@@ -12,19 +12,31 @@ export interface SandboxWho {
   readonly user: string;
   /** Of its supervisor. */
   readonly pid: number;
+  /** What it was begun for, as of now. */
+  readonly program: () => string;
   /** Whether its user may still run a program so. */
   readonly holds: (netmap: Netmap) => boolean;
 }
 
-export function speakersOf({ service, user, pid, holds }: SandboxWho, netmap: () => Netmap): SideSpeakers {
+export function speakersOf({ service, user, pid, program, holds }: SandboxWho, netmap: () => Netmap): SideSpeakers {
   const claim: SourceClaim = { type: 'service', name: service };
-  const owner = { ...UNKNOWN_OWNER, service, user, pid, program: 'weft run' };
+  const owner: Owner = {
+    ...{ ...UNKNOWN_OWNER, service, user, pid },
+    get program() {
+      return program();
+    },
+  };
   const unknown: Speaker = { claim, owner, holds };
   // A number may have a name elsewhere, and a rule deny it; a name that no rule can say is none.
   const named = /^\d+$/.test(user) ? claim : { ...claim, user: userNameProblem(user) === undefined ? user : '' };
   return {
-    unknown,
+    get unknown() {
+      // Known from the first call on, for the record of one that ends with the sandbox.
+      program();
+      return unknown;
+    },
     of: (spec) => {
+      program();
       const { services, policy } = netmap();
       const called = services.get(spec.service)?.service;
       if (called === undefined || !policy.asksUser({ ...spec, service: called })) return unknown;

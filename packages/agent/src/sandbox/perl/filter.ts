@@ -3,7 +3,8 @@ export const FILTER = `
 # seccomp(2): sockets of the families that a namespace holds, and no others (vsock leads to the machine's host), nor what makes sockets
 # unseen; nothing typed at the caller's terminal (TIOCSTI, TIOCLINUX); no keys, for no namespace holds them.
 sub filter_calls {
-  my ($architecture, $socket, $ioctl, @unseen) = $arm ? (0xc00000b7, 198, 29, 425, 217, 218, 219) : (0xc000003e, 41, 16, 425, 248, 249, 250);
+  my $architecture = $arm ? 0xc00000b7 : 0xc000003e; # AUDIT_ARCH_AARCH64, AUDIT_ARCH_X86_64
+  my ($socket, $ioctl, @unseen) = @number{qw(socket ioctl io_uring_setup add_key request_key keyctl)};
   my ($no_call, $no_family, $not_permitted, $yes) = (0x00050026, 0x00050061, 0x00050001, 0x7fff0000); # ENOSYS, EAFNOSUPPORT, EPERM, allowed
   # struct sock_filter: code, jump if so, jump if not, value
   my @code = (

@@ -43,6 +43,7 @@ sub be_first {
       # Who supervises is gone: all goes.
       sysread($line, $heard, 4096, length $heard) or exit 1;
       while ($heard =~ s/^(\w+) ?(\d*)\n//) {
+        if ($1 eq 'cover') { cover_again($sandbox); next }
         if ($1 eq 'start' && !$program) {
           $program = fork() // refuse(fork => 'program', $! + 0);
           start_program($sandbox, $before, $2) if $program == 0;

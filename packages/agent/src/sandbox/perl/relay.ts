@@ -18,7 +18,6 @@ my ($MOST_LINE, $MOST_FROM_AGENT) = (${MOST_LINE}, ${MOST_ANSWER} + 64);
 # Where there is no descriptor for who comes, in milliseconds.
 my $SHORTAGE_MS = 500;
 open(my $agent, '+<&=', $ENV{NODE_CHANNEL_FD}) or exit 1;
-call('prctl', 1, 9, 0, 0, 0); # PR_SET_PDEATHSIG
 
 # By another name first: it is there only once it answers.
 my $new = "$path.new";
@@ -26,12 +25,15 @@ unlink $new;
 socket(my $listener, AF_UNIX, SOCK_STREAM, PF_UNSPEC) or exit 1;
 umask 0;
 bind($listener, pack_sockaddr_un($new)) && listen($listener, 64) && rename($new, $path) or exit 1;
+sub place { join ':', (lstat $path)[0, 1] }
+my $own = place();
 
 my ($next, $heard, $accept_ms, %clients, @handles, $waiting) = (1, '', 0);
 
 sub tell_agent { my ($json) = @_; my $text = "$json\n"; while ($text ne '') { my $gone = syswrite($agent, $text) // leave(); substr($text, 0, $gone) = '' } }
 sub now_ms { my ($seconds) = split ' ', slurp('/proc/uptime') // 0; return $seconds * 1000 }
-sub leave { unlink $path; exit 0 }
+# With the agent, however that ended; another one may listen there already.
+sub leave { unlink $path if place() eq $own; exit 0 }
 sub drop { my ($id) = @_; my $client = delete $clients{$id} or return; close $client->{socket}; @handles = grep { $_->[0] != $id } @handles; tell_agent(qq({"connection":$id,"closed":true})) }
 
 # One at a time: Node says when it has taken it.

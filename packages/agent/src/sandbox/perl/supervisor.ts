@@ -24,7 +24,7 @@ while (@ARGV) {
 $sandbox{command} = [@ARGV];
 $sandbox{directory} = readlink('/proc/self/cwd') // '/';
 # While links still lead where they do, and this is still the host's network.
-$sandbox{hide} = [grep { defined } map { real_path($_) } @{$sandbox{hide}}];
+$sandbox{hide} = [map { cover_of($_) } grep { defined } map { real_path($_) } @{$sandbox{hide}}, $sandbox{socket}];
 $sandbox{sockets} = [bound_sockets()];
 ($sandbox{terminal}) = grep { defined && m{^/dev/} } map { -t $_ ? readlink('/proc/self/fd/' . fileno $_) : undef } *STDIN, *STDOUT, *STDERR;
 $0 = "weft run $sandbox{service}";
@@ -33,7 +33,7 @@ $SIG{PIPE} = 'IGNORE';
 for my $stream (*STDIN, *STDOUT, *STDERR) { my $flags = fcntl($stream, 3, 0); fcntl($stream, 4, $flags & ~04000) if $flags }
 if (($sandbox{files} // '') =~ /^\d+$/) {
   my $limits = pack('Q Q', 0, 0);
-  if (defined call('prlimit', 0, 7, 0, $limits)) { my (undef, $most) = unpack('Q Q', $limits); my $wanted = pack('Q Q', $sandbox{files}, $most); call('prlimit', 0, 7, $wanted, 0) }
+  if (defined call('prlimit64', 0, 7, 0, $limits)) { my (undef, $most) = unpack('Q Q', $limits); my $wanted = pack('Q Q', $sandbox{files}, $most); call('prlimit64', 0, 7, $wanted, 0) }
 }
 
 # Who asks is waiting for the first answer; later ones are found again without a hurry.
@@ -83,6 +83,7 @@ sub join_agent {
   connect($socket, pack_sockaddr_un($sandbox{socket})) or do { $again_ms = now_ms() + $AGAIN_MS; return };
   setsockopt($socket, SOL_SOCKET, 21, pack('q q', 5, 0)); # SO_SNDTIMEO
   $agent = $socket;
+  syswrite($line, "cover\n");
   say_agent("hello $sandbox{hello}");
 }
 

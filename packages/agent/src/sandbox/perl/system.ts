@@ -1,15 +1,15 @@
 /** Of the Perl programs: system calls that Perl has no words for, signals, and files that go from process to process. */
+import { NUMBERS } from './numbers.ts';
+
 export const SYSTEM = String.raw`
 use strict;
 use warnings;
 no warnings 'exec';
 use Socket qw(AF_UNIX AF_INET AF_INET6 SOCK_STREAM SOCK_DGRAM SOL_SOCKET SO_ERROR SO_REUSEADDR SOMAXCONN PF_UNSPEC inet_aton inet_pton pack_sockaddr_in pack_sockaddr_in6 pack_sockaddr_un);
 
-# As Node names it. Numbers from the kernel's asm/unistd.h.
+# As Node names it.
 my $arm = shift(@ARGV) eq 'arm64';
-my %number = $arm
-  ? (unshare => 97, setns => 268, mount => 40, prctl => 167, capset => 91, sendmsg => 211, recvmsg => 212, signalfd => 74, sigprocmask => 135, close_range => 436, close => 57, sethostname => 161, prlimit => 261, wait4 => 260, exit_group => 94, mount_setattr => 442, umount2 => 39, keyctl => 219)
-  : (unshare => 272, setns => 308, mount => 165, prctl => 157, capset => 126, sendmsg => 46, recvmsg => 47, signalfd => 289, sigprocmask => 14, close_range => 436, close => 3, sethostname => 170, prlimit => 302, wait4 => 61, exit_group => 231, mount_setattr => 442, umount2 => 166, keyctl => 250);
+${NUMBERS}
 
 # Not copied: the kernel writes into what it is given room in.
 sub call { my $name = shift; my $result = syscall($number{$name}, @_); return $result == -1 ? undef : $result }
@@ -27,8 +27,8 @@ sub text { my ($word) = @_; return '' if $word eq '%'; $word =~ s/%([0-9A-F]{2})
 my %SIGNALS = (HUP => 1, INT => 2, QUIT => 3, USR1 => 10, USR2 => 12, TERM => 15, CHLD => 17, CONT => 18, TSTP => 20, WINCH => 28);
 sub signal_set { my $mask = 0; $mask |= 1 << ($_ - 1) for @_; return pack('Q', $mask) }
 # Answers with the set that was blocked before.
-sub block { my ($set) = @_; my $before = pack('Q', 0); call('sigprocmask', 2, $set, $before, 8); return $before }
-sub signal_file { my ($set) = @_; my $fd = call('signalfd', -1, $set, 8, 02000000 | 04000); return undef unless defined $fd; open(my $file, '+<&=', $fd) or return undef; return $file }
+sub block { my ($set) = @_; my $before = pack('Q', 0); call('rt_sigprocmask', 2, $set, $before, 8); return $before }
+sub signal_file { my ($set) = @_; my $fd = call('signalfd4', -1, $set, 8, 02000000 | 04000); return undef unless defined $fd; open(my $file, '+<&=', $fd) or return undef; return $file }
 # struct signalfd_siginfo: number, errno, code, process; undefined where none waits.
 sub next_signal { my ($file) = @_; my $size = sysread($file, my $info, 128); return ($size // 0) == 128 ? unpack('L l l L', $info) : () }
 

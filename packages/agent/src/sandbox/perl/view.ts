@@ -53,6 +53,18 @@ sub cover_temporary {
   rmdir $kept;
 }
 
+# A socket's directory where nothing but sockets is in it: an agent that is started again puts another in its place, which no cover of the first is on.
+sub cover_of {
+  my ($path) = @_;
+  return $path unless -S $path;
+  my ($directory) = $path =~ m{^(.+)/};
+  return $path unless defined $directory && opendir(my $listing, $directory);
+  return (grep { !/^\.\.?$/ && !-S "$directory/$_" } readdir $listing) ? $path : $directory;
+}
+
+# That other one, where there is more in the directory.
+sub cover_again { my ($sandbox) = @_; for my $path (@{$sandbox->{hide}}) { mount_tree('/dev/null', $path, 0, $MS_BIND) if -S $path } }
+
 sub cover_told {
   my ($sandbox) = @_;
   for my $path (@{$sandbox->{hide}}) {
