@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, realpathSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { messageOf } from '../model/errors.ts';
+import { isSystemError, systemErrorWords } from '../node/system-error.ts';
 import { FileError } from './errors.ts';
 
 /**
@@ -22,11 +23,10 @@ export function prepareDirectory(directory: string, uid: number): void {
       );
     if ((found.mode & 0o022) !== 0) throw new Error(`others may write to it (run: chmod go-w ${real})`);
   } catch (error) {
-    throw new FileError(
-      'unusable',
-      `cannot use ${directory}: ${messageOf(error)}; choose another directory with --data`,
-      { cause: error },
-    );
+    const why = isSystemError(error) ? systemErrorWords(error) : messageOf(error);
+    throw new FileError('unusable', `cannot use ${directory}: ${why}; choose another directory with --data`, {
+      cause: error,
+    });
   }
 }
 
