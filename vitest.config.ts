@@ -15,6 +15,18 @@ function filesOfUnitTests(): string {
 /** Each worker takes a file as soon as it is done with one, the largest first: none is idle until the last files of a group. */
 const workers = Math.min(availableParallelism(), 4);
 
+/**
+ * Tests that have a process for each file: of what works with Node's inside, which is trusted until it was once found to be another; of V8's flags and
+ * memory; and with modules in the place of others.
+ */
+const ALONE = [
+  'packages/agent/src/{bytes,egress,gateway,inbound,outbound,owner,run,sandbox,tunnel}/**/*.test.ts',
+  'packages/agent/src/protocol/noise/small-cipher.test.ts',
+  'packages/control/src/rpc/page.test.ts',
+  'packages/proto/src/files/held-file.test.ts',
+  'test/{bench,compat,docs,scenario}/**/*.test.ts',
+];
+
 const unit = {
   env: { TMPDIR: filesOfUnitTests() },
   testTimeout: 30_000,
@@ -42,19 +54,16 @@ export default defineConfig({
     reporters: report === undefined ? ['default'] : ['default', ['json', { outputFile: report }]],
     projects: [
       {
+        // Each worker runs all its files in one process: to start one for each costs more than most of them do.
         test: {
           ...unit,
           name: 'unit',
-          include: [
-            'packages/*/src/**/*.test.ts',
-            'packages/control/web/src/**/*.test.{ts,tsx}',
-            'test/scenario/**/*.test.ts',
-            'test/bench/**/*.test.ts',
-            'test/docs/**/*.test.ts',
-            'test/compat/**/*.test.ts',
-          ],
+          include: ['packages/*/src/**/*.test.ts', 'packages/control/web/src/**/*.test.{ts,tsx}'],
+          exclude: ALONE,
+          isolate: false,
         },
       },
+      { test: { ...unit, name: 'alone', include: ALONE } },
       { test: { ...programs, name: 'system', include: ['test/process/**/*.test.ts', 'test/mutate/*.test.ts'] } },
       { test: { ...programs, name: 'hosts', include: ['test/netns/**/*.test.ts'] } },
       { test: { ...programs, name: 'browser', include: ['test/browser/**/*.test.ts'] } },
