@@ -29,8 +29,8 @@ const ALONE = [
 
 const unit = {
   env: { TMPDIR: filesOfUnitTests() },
-  testTimeout: 30_000,
-  hookTimeout: 30_000,
+  testTimeout: 60_000,
+  hookTimeout: 60_000,
   // Of a machine that does much else a second is nothing.
   expect: { poll: { timeout: 15_000 } },
   pool: 'forks',
