@@ -247,11 +247,12 @@ export function socketConduit(accepted: net.Socket): SocketConduit {
 }
 
 /** Of a connection that another process made and handed over. */
-export function handedConduit(handle: object): SocketConduit {
+export function handedConduit(handle: object, closed?: () => void): SocketConduit {
   const target = new ReadTarget();
   const options = { handle, allowHalfOpen: true, pauseOnCreate: true, onread: target.options };
   const socket = new net.Socket(options as unknown as net.SocketConstructorOpts);
   socket.setNoDelay(true);
+  if (closed !== undefined) socket.once('close', closed);
   const conduit = new SocketConduit(socket);
   target.conduit = conduit;
   return conduit;

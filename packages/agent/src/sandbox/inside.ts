@@ -14,6 +14,8 @@ import type { SandboxSockets, SocketWanted } from './sockets.ts';
 export interface Serving {
   readonly service: string;
   readonly sockets: Pick<SandboxSockets, 'ask'>;
+  /** What ends each call that is open to its program. */
+  readonly calls: Set<() => void>;
   /** Ports of the service that its program listens on, one a range, but for those that programs take to call others. */
   readonly opened: readonly PortRange[];
   readonly reported: ReportedSandbox;
@@ -72,9 +74,13 @@ export class InsidePrograms implements Inside {
   }
 
   stream(service: string, port: number, localAddress: string, deadline: Deadline): Promise<Conduit> {
-    return this.#each(service, port, 'tcp', async (serving, place) =>
-      handedConduit(await within(serving.sockets.ask(dialled('tcp', place, localAddress)), deadline)),
-    );
+    return this.#each(service, port, 'tcp', async (serving, place) => {
+      const handle = await within(serving.sockets.ask(dialled('tcp', place, localAddress)), deadline);
+      const held = new Held(serving);
+      const conduit = handedConduit(handle, held.end);
+      held.begin(() => conduit.reset());
+      return conduit;
+    });
   }
 
   datagrams(
@@ -86,7 +92,12 @@ export class InsidePrograms implements Inside {
   ): Promise<DatagramConduit> {
     return this.#each(service, port, 'udp', async (serving, place) => {
       const handle = await within(serving.sockets.ask(dialled('udp-to', place, localAddress)), deadline);
-      return await handedDatagrams(await socketOf(handle), place, refused);
+      const socket = await socketOf(handle);
+      const held = new Held(serving);
+      socket.once('close', held.end);
+      const conduit = await handedDatagrams(socket, place, refused);
+      held.begin(() => conduit.close());
+      return conduit;
     });
   }
 
@@ -112,6 +123,25 @@ export class InsidePrograms implements Inside {
     }
     throw cause;
   }
+}
+
+/** What is open to a program, to be cut when that may not serve any more. */
+class Held {
+  readonly #calls: Serving['calls'];
+  #cut: (() => void) | undefined;
+
+  constructor({ calls }: Serving) {
+    this.#calls = calls;
+  }
+
+  begin(cut: () => void): void {
+    this.#cut = cut;
+    this.#calls.add(cut);
+  }
+
+  readonly end = (): void => {
+    if (this.#cut !== undefined) this.#calls.delete(this.#cut);
+  };
 }
 
 function dialled(kind: 'tcp' | 'udp-to', { host, port }: ServingPlace, localAddress: string): SocketWanted {

@@ -128,6 +128,24 @@ describe.skipIf(!runs)('the relay', () => {
 
   const filesOf = (pid: number | undefined): number => readdirSync(`/proc/${pid}/fd`).length;
 
+  test('who is slow to read has all of its answer, and holds up nobody', async () => {
+    const { path, visitors } = await relay();
+    const slow = connect(path);
+    ends.push(() => slow.destroy());
+    slow.pause();
+    slow.write('ask 3000000\n');
+    await expect.poll(() => visitors.size).toBe(1);
+    expect(await ask(path)).toBe(GRANTED);
+    let heard = 0;
+    slow.on('data', ({ length }: Buffer) => {
+      heard += length;
+    });
+    slow.resume();
+    await once(slow, 'close');
+    expect(heard).toBe(3_000_000 + 'granted \n'.length);
+    await expect.poll(() => visitors.size).toBe(0);
+  });
+
   test('takes no socket of who is not greeted, and keeps none open, here or there', async () => {
     const { path, one, heard, visitors } = await relay();
     const before = [filesOf(process.pid), filesOf(one.pid)];

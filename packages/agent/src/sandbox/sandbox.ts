@@ -51,6 +51,7 @@ export class Sandbox implements VisitorEvents, Serving {
   readonly pid: number;
   readonly sinceMs: number = Date.now();
   readonly sockets: SandboxSockets;
+  readonly calls: Set<() => void> = new Set<() => void>();
   readonly #options: SandboxOptions;
   readonly #listeners: SandboxListeners;
   readonly #egress: Egress | undefined;
@@ -124,6 +125,8 @@ export class Sandbox implements VisitorEvents, Serving {
     this.#options.visitor.say(`refused ${toWord(reason)}`);
     this.#options.visitor.close();
     this.closed();
+    // Its program goes on, and may serve nobody as this service.
+    for (const cut of [...this.calls]) cut();
   }
 
   line(line: string, handle: object | undefined): void {

@@ -26,7 +26,7 @@ describe.skipIf(!runs)('sandboxes of a host', () => {
     for (const end of ends.splice(0).reverse()) end();
   });
 
-  async function open() {
+  async function open(serves = true) {
     const folder = mkdtempSync(join(tmpdir(), 'weft-sandboxes-'));
     chmodSync(folder, 0o755);
     const path = join(folder, 'run.sock');
@@ -38,7 +38,11 @@ describe.skipIf(!runs)('sandboxes of a host', () => {
     const services = new Map<string, NetmapService>();
     const mailer = { service: { name: 'mailer', kind: 'worker', ports: [] }, address: '127.80.0.7', instances: [] };
     services.set('mailer', mailer as never);
-    const netmap = { self: { network: 'prod', host: 'front', services: ['mailer'] }, services } as unknown as Netmap;
+    services.set('web', { ...mailer, service: { name: 'web', kind: 'web', ports: [] } } as never);
+    const netmap = {
+      self: { network: 'prod', host: 'front', services: ['mailer', 'web'] },
+      services,
+    } as unknown as Netmap;
     // Who only asks, and who answers nothing, gets no further than to these.
     const options: Partial<SandboxesOptions> = {
       path,
@@ -50,7 +54,7 @@ describe.skipIf(!runs)('sandboxes of a host', () => {
         uid: AGENT_UID,
       }),
       inside: new InsidePrograms(),
-      serves: true,
+      serves,
       entered: () => {},
       left: () => {},
       side: () => ({}) as never,
@@ -96,5 +100,14 @@ describe.skipIf(!runs)('sandboxes of a host', () => {
     expect(fromWord(said.split(/[ \n]/)[1] ?? '')).toContain(`runs ${MOST_SANDBOXES_OF_USER} sandboxes`);
     expect(sandboxes.current).toHaveLength(MOST_SANDBOXES_OF_USER);
     expect(await say(path, `hello ${HELLO}`)).toMatch(/^socket 1 /);
+  });
+
+  test.skipIf(process.getuid?.() !== 0)('of an agent of several threads run callers alone', async () => {
+    const { path } = await open(false);
+    await expect.poll(() => say(path, `ask ${HELLO}`)).toMatch(/^granted /);
+    const refused = await say(path, 'ask 1 web egress= ports=');
+    expect(fromWord(refused.replace(/^refused /, ''))).toBe(
+      'web is called by others, and an agent of several threads (--workers) hands no calls to a sandbox; start the agent with --workers 1, or run web outside',
+    );
   });
 });

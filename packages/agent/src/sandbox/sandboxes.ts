@@ -1,5 +1,5 @@
 /** All programs of this host that are shut in with the mesh: who may begin one, and what each is given of the netmap of now. */
-import { type AddressRange, formatPortRange, formatRange, type PortRange } from '@weft/proto';
+import { type AddressRange, entryOf, formatPortRange, formatRange, type PortRange } from '@weft/proto';
 import type { Logger } from 'pino';
 import { closeHandle } from '../bytes/handle.ts';
 import type { OpenFiles } from '../bytes/open-files.ts';
@@ -70,6 +70,7 @@ export class Sandboxes {
   readonly #relay: Relay;
   readonly #share: EgressShare;
   readonly #crowded: (message?: string) => void;
+  #answers: { readonly netmap: Netmap; readonly of: Map<string, string | undefined> } | undefined;
   #places: { readonly netmap: Netmap; readonly places: SandboxPlaces } | undefined;
 
   constructor(options: SandboxesOptions) {
@@ -159,10 +160,8 @@ export class Sandboxes {
       return undefined;
     }
     if (what === 'ask') {
-      const facts = JSON.stringify(this.#granted(wanted));
-      // As a word it is longer still; what is too long already is not made one.
-      const answer = facts.length > MOST_ANSWER ? undefined : `granted ${toWord(facts)}`;
-      if (answer !== undefined && answer.length <= MOST_ANSWER) visitor.say(answer);
+      const answer = this.#answerNow(wanted);
+      if (answer !== undefined) visitor.say(answer);
       else
         refuse(
           `the network's services do not fit into the ${MOST_ANSWER} bytes that a sandbox is told; declare fewer services, or ranges of ports`,
@@ -183,6 +182,18 @@ export class Sandboxes {
     if (!rights.isOwn(uid) && [...this.#running].filter((each) => each.uid === uid).length >= MOST_SANDBOXES_OF_USER)
       return `user ${rights.nameOf(uid)} runs ${MOST_SANDBOXES_OF_USER} sandboxes on this host, and one user has no more; end one, or run this on another host`;
     return undefined;
+  }
+
+  /** Made once for a service, until the netmap is another; undefined where it is too long for a line. */
+  #answerNow(wanted: Wanted): string | undefined {
+    const netmap = this.#options.netmap();
+    if (this.#answers?.netmap !== netmap) this.#answers = { netmap, of: new Map() };
+    return entryOf(this.#answers.of, wanted.service, () => {
+      const facts = JSON.stringify(this.#granted(wanted));
+      // As a word it is longer still; what is too long already is not made one.
+      const answer = facts.length > MOST_ANSWER ? undefined : `granted ${toWord(facts)}`;
+      return answer !== undefined && answer.length <= MOST_ANSWER ? answer : undefined;
+    });
   }
 
   #granted({ service }: Wanted): Granted {

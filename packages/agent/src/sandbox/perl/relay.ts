@@ -15,6 +15,8 @@ $SIG{PIPE} = 'IGNORE';
 my ($MOST_CLIENTS, $MOST_OF_USER) = (${PLACES.all}, ${PLACES.ofUser});
 # What the agent says to one is an answer at most, and whom it is for.
 my ($MOST_LINE, $MOST_FROM_AGENT) = (${MOST_LINE}, ${MOST_ANSWER} + 64);
+# Of all together, in bytes; and how long who has something to read may leave it.
+my ($MOST_UNREAD, $READ_MS) = (64 << 20, 10_000);
 # Where there is no descriptor for who comes, in milliseconds.
 my $SHORTAGE_MS = 500;
 open(my $agent, '+<&=', $ENV{NODE_CHANNEL_FD}) or exit 1;
@@ -89,6 +91,24 @@ sub pass_on {
   drop($id) if length $client->{heard} > 2 * $MOST_LINE || !$client->{asked} && length $client->{heard} > $MOST_LINE;
 }
 
+# What is to be said to one goes out as it reads, and nobody waits for it: who reads nothing for a while, or leaves too much unread, is let go.
+sub write_to {
+  my ($id) = @_;
+  my $client = $clients{$id} or return;
+  while ($client->{out} ne '') {
+    my $gone = syswrite($client->{socket}, $client->{out});
+    if (!defined $gone) { return drop($id) if $! != 11 && $! != 4; last }
+    substr($client->{out}, 0, $gone) = '';
+    $client->{late_ms} = 0;
+  }
+  if ($client->{out} eq '') { drop($id) if $client->{closing}; return }
+  my $unread = 0;
+  $unread += length $_->{out} for values %clients;
+  return drop($id) if $unread > $MOST_UNREAD;
+  $client->{late_ms} ||= now_ms() + $READ_MS;
+}
+sub waiting { return grep { $clients{$_}{out} ne '' } keys %clients }
+
 # Room for one of that user: where there is none, the one that came first of those who are not taken yet makes it. False where all are taken.
 sub make_room {
   my ($user) = @_;
@@ -104,13 +124,19 @@ sub make_room {
 
 tell_agent('{"listening":true}');
 while (1) {
-  my $readable = '';
+  my ($readable, $writable) = ('', '');
   vec($readable, fileno $agent, 1) = 1;
+  vec($writable, fileno $clients{$_}{socket}, 1) = 1 for waiting();
   my $wait = $accept_ms ? $accept_ms - now_ms() : 0;
+  my $look = $writable eq '' ? undef : 1;
   vec($readable, fileno $listener, 1) = 1 if $wait <= 0;
   # Who hands over more than Node takes waits.
-  if (@handles < 256) { vec($readable, fileno $_->{socket}, 1) = 1 for grep { !$_->{asked} } values %clients }
-  next if select($readable, undef, undef, $wait > 0 ? $wait / 1000 : undef) < 0;
+  if (@handles < 256) { vec($readable, fileno $_->{socket}, 1) = 1 for grep { !$_->{asked} && !$_->{closing} } values %clients }
+  next if select($readable, $writable, undef, $wait > 0 ? $wait / 1000 : $look) < 0;
+  for my $id (waiting()) {
+    if (vec($writable, fileno $clients{$id}{socket}, 1)) { write_to($id) }
+    elsif (now_ms() > $clients{$id}{late_ms}) { drop($id) }
+  }
   if (vec($readable, fileno $agent, 1)) {
     sysread($agent, $heard, 65_536, length $heard) or leave();
     while ($heard =~ s/^([^\n]*)\n//) {
@@ -119,10 +145,10 @@ while (1) {
       next unless $said =~ /^"(\d+) (.*)"$/;
       my ($id, $line) = ($1, $2);
       my $client = $clients{$id} or next;
-      if ($line eq 'close') { drop($id); next }
+      if ($line eq 'close') { $client->{closing} = 1; write_to($id); next }
       if ($line eq 'greeted') { ($client->{greeted}, $client->{asked}) = (1, 0); pass_on($id); next }
-      my $gone = syswrite($client->{socket}, "$line\n");
-      drop($id) unless ($gone // 0) == length($line) + 1;
+      $client->{out} .= "$line\n";
+      write_to($id);
     }
     leave() if length $heard > $MOST_FROM_AGENT;
   }
@@ -133,10 +159,10 @@ while (1) {
   next unless vec($readable, fileno $listener, 1);
   if (accept(my $socket, $listener)) {
     my ($process, $user) = unpack('L L L', getsockopt($socket, SOL_SOCKET, 17) // "\xff" x 12); # SO_PEERCRED
-    setsockopt($socket, SOL_SOCKET, 21, pack('q q', 1, 0)); # SO_SNDTIMEO
+    fcntl($socket, 4, 04000) or next; # F_SETFL, O_NONBLOCK
     next unless make_room($user);
     my $id = $next++;
-    $clients{$id} = { socket => $socket, user => $user, heard => '', files => [] };
+    $clients{$id} = { socket => $socket, user => $user, heard => '', files => [], out => '', late_ms => 0 };
     tell_agent(qq({"connection":$id,"user":$user,"process":$process}));
   }
   elsif ($! == 23 || $! == 24) { $accept_ms = now_ms() + $SHORTAGE_MS } # ENFILE, EMFILE
