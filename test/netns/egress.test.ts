@@ -227,14 +227,14 @@ exec node -p "require('left-out')"`;
       ['--egress'],
       [
         get(`-6 ${both} http://both.example/`),
-        `node -e 'require("dgram").createSocket("udp6").on("error", ({ code }) => console.log(code)).connect(443, "2001:db8::7")'`,
+        `node -e 'const tell = ({ code }) => process.exit(console.log(code)); require("dgram").createSocket("udp6").on("error", tell).connect(443, "2001:db8::7")'`,
         get(`${both} http://both.example/`),
       ],
     );
     expect(six?.said).toMatch(/^curl: \(7\) /);
     expect(datagram?.said).toBe('ENETUNREACH');
     expect(either?.said).toBe(`${SHOP}, asked by ${box.address}`);
-  }, 30_000);
+  }, 60_000);
 
   test('this host, its network, metadata and what is not the internet are refused at once, and recorded', async () => {
     const why = {

@@ -1,10 +1,13 @@
 /** Real servers, unchanged, each in a sandbox of its own and called by their own clients: from another host, and from a sandbox there. */
-import { copyFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parse, stringify } from 'yaml';
+import { read } from '../docs/sources.ts';
+import { readGuide } from '../harness/guide.ts';
 import { checkout, createNamespaceLab, type Host, hostsMissing, titled } from '../harness/host.ts';
 import type { Process } from '../harness/process.ts';
-import { until } from '../harness/until.ts';
+import { SETTLED_MS, until } from '../harness/until.ts';
 import { Agent, Control } from '../harness/weft.ts';
 import { POSTGRES, rabbitEnvironment } from './world.ts';
 
@@ -12,6 +15,9 @@ const missing = await hostsMissing(
   ...['perl', 'redis-server', 'redis-cli', 'memcached', 'memcstat', 'amqp-publish', 'curl', 'python3', 'psql'],
   ...['/usr/sbin/nginx', 'busybox', '/usr/lib/rabbitmq/bin/rabbitmq-server', `${POSTGRES}/initdb`],
 );
+
+/** Its hosts are those of this network. */
+const GUIDE = readGuide('docs/guides/run-shut-in.md');
 
 const MESH = `
 network: prod
@@ -83,6 +89,7 @@ describe.skipIf(missing !== undefined)(titled('real programs in sandboxes', miss
   const cleanup = new AsyncDisposableStack();
   const servers = new Map<string, Process>();
   let control: Control;
+  let box: Host;
   let far: Host;
 
   const ended = () =>
@@ -91,11 +98,13 @@ describe.skipIf(missing !== undefined)(titled('real programs in sandboxes', miss
   beforeAll(async () => {
     const lab = cleanup.use(await createNamespaceLab());
     control = await Control.start(await lab.host('main'));
-    await control.apply(MESH);
-    const [box, other] = [await lab.host('box'), await lab.host('far')];
-    far = other;
+    const mesh = parse(MESH);
+    for (const { name, text } of GUIDE.files)
+      if (name === 'mesh.yaml') Object.assign(mesh.services, parse(text).services);
+    await control.apply(stringify(mesh));
+    [box, far] = [await lab.host('web-1'), await lab.host('data-1')];
     const services = Object.keys(SERVERS);
-    const token = await control.token('--host', 'box', '--services', services.join(','));
+    const token = await control.token('--host', 'web-1', '--services', services.join(','));
     await Promise.all([Agent.start(box, { token, config: 'services: {}' }), Agent.join(control, far, ['caller'])]);
     for (const service of services) {
       const folder = join(box.dir, service);
@@ -114,9 +123,11 @@ describe.skipIf(missing !== undefined)(titled('real programs in sandboxes', miss
     await until(
       'every service has a healthy instance',
       async () => JSON.parse(await control.ok('services', '--json')),
-      ({ services: told }: { services: { service: { kind: string }; instances: { healthy: boolean }[] }[] }) =>
+      ({ services: told }: { services: { service: { name: string }; instances: { healthy: boolean }[] }[] }) =>
         ended().length > 0 ||
-        told.every(({ service, instances }) => service.kind === 'worker' || instances.some(({ healthy }) => healthy)),
+        told.every(
+          ({ service: { name }, instances }) => !servers.has(name) || instances.some(({ healthy }) => healthy),
+        ),
       120_000,
     );
     expect(ended()).toEqual([]);
@@ -141,6 +152,55 @@ describe.skipIf(missing !== undefined)(titled('real programs in sandboxes', miss
       flows: { source: string; service: string; verdict: string }[];
     };
     expect(flows.filter(({ source }) => source !== 'caller' && source !== 'page')).toEqual([]);
+  });
+
+  test('the guide, as it stands, and the same by the unit and by the example of a container', async () => {
+    const hosts: Record<string, Host> = { main: control.host, 'web-1': box, 'data-1': far };
+    for (const { name, hosts: on, text } of GUIDE.files)
+      for (const each of on) writeFileSync(join(hosts[each]?.dir ?? '', name), text);
+    // Where an agent keeps its state that is not told.
+    await box.check(['sh', '-c', 'mkdir -p "$HOME/.local/state" && ln -s "$HOME/agent" "$HOME/.local/state/weft"']);
+    const running: Process[] = [];
+    for (const { hosts: [host = ''] = [], script, stays, prints } of GUIDE.commands) {
+      const on = hosts[host];
+      if (on === undefined) throw new Error(`there is no host ${host}`);
+      const argv = ['sh', '-c', `cd "$HOME"\n${script}`];
+      if (stays) {
+        running.push(on.start(argv));
+        continue;
+      }
+      const { code, stdout, stderr } = await on.run(argv, { env: on === control.host ? control.env : {} });
+      expect({ host, script, code, stderr }).toMatchObject({ host, script, code: 0 });
+      if (prints !== undefined) expect(stdout).toBe(prints);
+    }
+
+    const { 'shop-weft': agent, shop } = parse(read('examples/containers/compose-run.yaml')).services;
+    const options = await box.check(['weft', 'up', '--help']);
+    for (const word of agent.command) if (word.startsWith('--')) expect(options).toContain(word);
+    const program = join(box.dir, 'run-shop');
+    writeFileSync(program, `#!/bin/sh\n${GUIDE.files.find(({ name }) => name === 'run-shop')?.text}`);
+    chmodSync(program, 0o755);
+    const [, unit = ''] = /^ExecStart=(.*)$/m.exec(read('packaging/systemd/weft-run@.service')) ?? [];
+    let visits = 1;
+    for (const words of [unit.replaceAll('%i', 'shop').split(' '), shop.command as string[]]) {
+      await running.pop()?.kill();
+      const command = words.map((word) =>
+        word
+          .replace('/opt/weft/bin/weft', 'weft')
+          .replace('/run/weft/', `${box.dir}/agent/`)
+          .replace('/etc/weft/run/shop', program),
+      );
+      const started = box.start(['sh', '-c', 'cd "$HOME" && exec "$@"', 'sh', ...command]);
+      running.push(started);
+      const calls = await until(
+        command.join(' '),
+        async () => ({ answer: await said(['curl', '-sS', 'http://shop:3000/']), ended: !started.running }),
+        ({ answer, ended: over }) => over || answer === `visit ${visits + 1}`,
+        SETTLED_MS,
+      );
+      expect({ ...calls, stderr: started.stderr }).toEqual({ answer: `visit ${++visits}`, ended: false, stderr: '' });
+    }
+    await Promise.all(running.map((each) => each.kill()));
   });
 
   const said = async (argv: readonly string[]): Promise<string> => {
