@@ -84,7 +84,7 @@ export class TargetWatch implements LocalTargets {
   #uses: ReadonlyMap<string, PortUse> = new Map();
   readonly #wrongTargets: WrongTargets;
   readonly #exposure: Exposure;
-  readonly #autoPorts: AutoPorts;
+  #autoPorts: AutoPorts | undefined;
   /** Reports, uses, answers and wrong targets in one text, compared to tell whether anything changed. */
   #digest = '';
   #started: boolean = false;
@@ -94,7 +94,6 @@ export class TargetWatch implements LocalTargets {
     this.#readTable = options.readTable ?? readListenerTable;
     this.#wildcards = options.wildcards ?? new SeenWildcards();
     this.#wrongTargets = new WrongTargets(options.problems);
-    this.#autoPorts = new AutoPorts(options.problems);
     this.#exposure = options.exposure ?? new Exposure(options.problems);
     this.#unseen = passing(options.problems, {
       code: 'no-look',
@@ -248,7 +247,9 @@ export class TargetWatch implements LocalTargets {
     this.#addressless = addressless;
     this.#uses = uses;
     this.#answering = answered;
-    this.#autoPorts.tell(published);
+    // Most hosts have no such service.
+    if (published.length > 0) this.#autoPorts ??= new AutoPorts(this.#options.problems);
+    this.#autoPorts?.tell(published);
     const digest = JSON.stringify([this.#reports, [...uses], [...answered], wrong]);
     this.#exposure.tell(exposed, {
       held: (protocol, port) => (this.#table?.beyondLoopback(protocol, port).length ?? 1) > 0,

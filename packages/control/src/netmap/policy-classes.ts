@@ -6,9 +6,11 @@
 import {
   callablePorts,
   compilePolicy,
+  eachPort,
   entryOf,
   type Mesh,
   type Policy,
+  type Protocol,
   plainRules,
   type Rule,
   RuleIndex,
@@ -132,14 +134,18 @@ export class PolicyClasses {
     if (example.kind === 'worker') return false;
     if (source.example.type === 'internet') return example.public !== undefined && ask(example.public.port, 'tcp');
     const oneIsLikeAll = !this.#tellPortsApart(rules);
-    for (const { protocol, first } of portSegments(
-      example,
-      oneIsLikeAll ? [] : rules.flatMap((index) => this.#rules[index] ?? []),
-    )) {
-      if (ask(first, protocol)) return true;
+    const ports = example.autoPorts === true ? this.#onePortOfEach(example, rules) : eachPort(example.ports);
+    for (const { port, protocol } of ports) {
+      if (ask(port, protocol)) return true;
       if (oneIsLikeAll) return false;
     }
     return false;
+  }
+
+  /** Of a service of any port, one of each piece within which no rule tells one from another. */
+  #onePortOfEach(service: Service, rules: readonly number[]): { readonly port: number; readonly protocol: Protocol }[] {
+    const about = rules.flatMap((index) => this.#rules[index] ?? []);
+    return portSegments(service, about).map(({ protocol, first }) => ({ protocol, port: first }));
   }
 
   #sourceClass(source: Source): SourceClass {
