@@ -1,10 +1,11 @@
 /** Programs of one host, told apart by who runs them. */
 import type { HostPort } from '@weft/proto';
+import { adminService, agentViewCodec } from '@weft/proto/wire';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { asUser, BIN, Caller, DAEMON, IS_ROOT, unitGroup } from '../../packages/agent/src/owner/programs.fixture.ts';
 import type { Agent } from './agent.ts';
 import { weft } from './command.ts';
-import { Mesh } from './mesh.ts';
+import { Mesh, NETWORK } from './mesh.ts';
 import { echo, echoUdp, type TcpProgram } from './programs.ts';
 
 function meshOf(rules: readonly string[], defaultAction = 'allow'): string {
@@ -162,6 +163,16 @@ describe.runIf(IS_ROOT)('two services on one host', () => {
     await expect.poll(() => web.ask(`say ${again}`), PATIENT).toBe('hello');
   }, 30_000);
 
+  test('are told of by the API as services that their host tells apart', async () => {
+    const asked = { network: NETWORK, view: agentViewCodec.toWire('full') };
+    const reportOf = async () => {
+      const { agents } = await mesh.ask(adminService.listAgents, asked);
+      return agents.find(({ host }) => host === 'mixed')?.report;
+    };
+    const told = { toldApart: ['web', 'mailer'], othersAsHost: true, sight: expect.stringMatching(/./) };
+    await expect.poll(reportOf, PATIENT).toMatchObject(told);
+  });
+
   test('are explained by process and by user, as they are when they call', async () => {
     await mesh.apply(meshOf([NO_WEB]));
     const explain = async (...from: readonly string[]) => {
@@ -178,6 +189,34 @@ describe.runIf(IS_ROOT)('two services on one host', () => {
     expect(other).toMatchObject({ code: 3, rule: 'no-web', user: 'root', service: '' });
     expect(await explain('user:daemon')).toMatchObject({ code: 3, rule: 'no-web' });
     expect(await explain('user:bin')).toMatchObject({ code: 0, verdict: 'allow' });
+  }, 30_000);
+
+  test('are recorded as who they are where a verdict depended on it', async () => {
+    await mesh.apply(meshOf([NO_WEB]));
+    const before = (await mesh.records('rabbit')).length;
+    await said('connect');
+    const told = (await mesh.recorded('rabbit', before + 2)).slice(before);
+    const words = told.map(({ source, user, program, rule }) => `${source} ${user} ${program !== ''} ${rule}`);
+    expect(new Set(words)).toEqual(new Set(['host:mixed root true no-web', 'web daemon true no-web']));
+  });
+
+  test('are told of while their calls are open', async () => {
+    await mesh.apply(meshOf([NO_WEB]));
+    await expect
+      .poll(async () => {
+        await callers.mailer.call('connect', 'stays', at.connect);
+        return await callers.mailer.ask('say stays');
+      }, PATIENT)
+      .toBe('hello');
+    const { out } = await weft({}, 'flows', '--open', '--from', 'mailer', '--json', '--data', mixed.directory);
+    const flows = out
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(flows).toContainEqual(
+      expect.objectContaining({ source: 'mailer', user: 'bin', program: expect.stringContaining('python') }),
+    );
+    await callers.mailer.ask('close stays');
   }, 30_000);
 
   test('are held apart by their systemd units, in TCP and UDP, whoever runs them', async () => {
@@ -221,32 +260,4 @@ describe.runIf(IS_ROOT)('two services on one host', () => {
       for (const group of [one, two]) group.remove();
     }
   }, 60_000);
-
-  test('are recorded as who they are where a verdict depended on it', async () => {
-    await mesh.apply(meshOf([NO_WEB]));
-    const before = (await mesh.records('rabbit')).length;
-    await said('connect');
-    const told = (await mesh.recorded('rabbit', before + 2)).slice(before);
-    const words = told.map(({ source, user, program, rule }) => `${source} ${user} ${program !== ''} ${rule}`);
-    expect(new Set(words)).toEqual(new Set(['host:mixed root true no-web', 'web daemon true no-web']));
-  });
-
-  test('are told of while their calls are open', async () => {
-    await mesh.apply(meshOf([NO_WEB]));
-    await expect
-      .poll(async () => {
-        await callers.mailer.call('connect', 'stays', at.connect);
-        return await callers.mailer.ask('say stays');
-      }, PATIENT)
-      .toBe('hello');
-    const { out } = await weft({}, 'flows', '--open', '--from', 'mailer', '--json', '--data', mixed.directory);
-    const flows = out
-      .trimEnd()
-      .split('\n')
-      .map((line) => JSON.parse(line));
-    expect(flows).toContainEqual(
-      expect.objectContaining({ source: 'mailer', user: 'bin', program: expect.stringContaining('python') }),
-    );
-    await callers.mailer.ask('close stays');
-  }, 30_000);
 });

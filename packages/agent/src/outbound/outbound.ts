@@ -11,7 +11,6 @@ import { type Outside, runsHere } from '../flows/judge.ts';
 import type { FlowRegistry } from '../flows/registry.ts';
 import type { InboundPath } from '../inbound/inbound.ts';
 import type { TargetWatch } from '../inbound/target-watch.ts';
-import type { Owners } from '../owner/owners.ts';
 import type { Tunnels } from '../tunnel/types.ts';
 import type { Conduit } from '../words/conduit.ts';
 import type { NetmapSource } from '../words/netmap.ts';
@@ -25,7 +24,7 @@ import { SHARE_PROBLEM, shareListeners, shareProblem } from './listener-share.ts
 import { type ListenerSpec, listenerSpecs } from './listener-spec.ts';
 import { type BoundListener, Listeners } from './listeners.ts';
 import type { OwnCallers } from './own-callers.ts';
-import { Speakers } from './speakers.ts';
+import { Speakers, type SpeakersOptions } from './speakers.ts';
 import { bindStreams, takeStream } from './streams.ts';
 
 export interface OutboundOptions {
@@ -43,7 +42,7 @@ export interface OutboundOptions {
   readonly signal: AbortSignal;
   readonly callers: Pick<OwnCallers, 'refuses' | 'refused'>;
   /** Who makes a call, where that must be known. */
-  readonly owners: Pick<Owners, 'find' | 'follow'>;
+  readonly owners: SpeakersOptions['owners'];
   /** Idle time of a UDP flow, milliseconds. */
   readonly idleMs?: number;
   /** Clients of UDP listeners known at once. */

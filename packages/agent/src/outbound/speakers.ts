@@ -17,7 +17,7 @@ export interface SpeakersOptions {
   readonly netmap: NetmapSource;
   /** By name, from the agent file. */
   readonly services: ReadonlyMap<string, AgentService>;
-  readonly owners: Pick<Owners, 'find' | 'follow'>;
+  readonly owners: Pick<Owners, 'find' | 'follow' | 'warm'>;
   readonly problems: Problems;
 }
 
@@ -54,6 +54,7 @@ export class Speakers {
   readonly #met = new Map<string, { readonly tell: (message: string) => void; message: string; saidMs: number }>();
 
   #last: Now | undefined;
+  #warmed: boolean = false;
 
   constructor(options: SpeakersOptions) {
     this.#options = options;
@@ -88,6 +89,20 @@ export class Speakers {
   changed(): void {
     this.#last = undefined;
     this.#options.owners.follow(rulesOf(this.#options, this.#now.speech));
+    if (this.#warmed || !this.#mayAsk()) return;
+    this.#warmed = true;
+    this.#options.owners.warm();
+  }
+
+  /** Whether a verdict on a call of this host depends on who makes it, by the first port of each range: another's first caller waits longer. */
+  #mayAsk(): boolean {
+    const now = this.#now;
+    return [...now.netmap.services.values()].some(({ service: { name, kind, ports }, address = '' }) =>
+      (kind === 'worker' ? [] : ports).some(({ first: port, protocol }) => {
+        const asks = this.#asksOf(now, { service: name, ordinal: undefined, address, port, protocol });
+        return asks.user || asks.service;
+      }),
+    );
   }
 
   get #now(): Now {

@@ -32,6 +32,8 @@ export interface Strangers {
 export const MOST_FILES = 100_000;
 /** Files that are looked at at once, and of one process. */
 const MOST_QUICK = 512;
+/** As many are listed in the time that one is looked at. */
+const LISTED_FOR_ONE = 16;
 const MOST_OF_ONE = 128;
 /** Processes that held something, and the files of each that it was. */
 const MOST_FOUND = 256;
@@ -69,8 +71,11 @@ export class Holders {
       if (search.isOver) break;
       for (const file of likely(files)) search.look(pid, file);
     }
-    const newcomers = () => this.#newcomers(makers);
-    for (const pid of search.isOver ? [] : newcomers()) search.within(pid, MOST_OF_ONE);
+    if (!search.isOver)
+      for (const pid of this.#newcomers(makers)) {
+        search.within(pid, MOST_OF_ONE);
+        if (search.isOver) break;
+      }
     for (const [pid] of mine)
       if (!search.isOver && this.#processes.filesSeen(pid) <= MOST_OF_ONE) search.within(pid, MOST_OF_ONE);
     return this.#remember(search.held);
@@ -86,12 +91,12 @@ export class Holders {
     const { uid } = makers;
     const group = makers.group();
     if (group === undefined) this.#processes.list();
-    const all = new Set(group === undefined ? this.#processes.of(uid) : this.#processes.among(group, uid));
+    const all = new Set(group === undefined ? this.#processes.newest : this.#processes.among(group, uid));
     const first = [...this.#found.keys()].reverse().filter((pid) => all.has(pid));
-    yield* this.#through(search, new Set([...first, ...all]));
+    yield* this.#through(search, new Set([...first, ...all]), uid);
     if (group === undefined && !search.isOver) {
-      const changed = this.#processes.recheck().filter((pid) => this.#processes.isOf(pid, uid));
-      yield* this.#through(search, new Set([...this.#processes.newcomers(), ...changed]));
+      const changed = this.#processes.recheck();
+      yield* this.#through(search, new Set([...this.#processes.newcomers(), ...changed]), uid);
     }
     return this.#remember(search.held);
   }
@@ -102,7 +107,8 @@ export class Holders {
     this.#processes.list();
     yield* this.#through(
       search,
-      [...this.#processes.of(undefined)].filter((pid) => pid !== by),
+      this.#processes.newest.filter((pid) => pid !== by),
+      undefined,
     );
     return search.held;
   }
@@ -142,26 +148,27 @@ export class Holders {
       makers
         .group()
         ?.slice(0, MOST_LISTED)
-        .sort((one, other) => other - one) ?? this.#processes.of(makers.uid);
+        .sort((one, other) => other - one) ?? this.#processes.newest;
     yield* all.slice(0, LEAST_STRANGERS / 2);
     for (let count = Math.min(all.length, 4 * MOST_STRANGERS); count > 0; count--)
       yield all[this.#turn++ % all.length] ?? 0;
   }
 
-  #newcomers(makers: Makers): readonly number[] {
-    const group = makers.group();
-    if (group !== undefined) return this.#processes.among(group.slice(0, MOST_LISTED), makers.uid);
-    return this.#processes.newcomers().filter((pid) => this.#processes.isOf(pid, makers.uid));
+  *#newcomers({ uid, group: members }: Makers): Generator<number> {
+    const group = members();
+    if (group !== undefined) yield* this.#processes.among(group.slice(0, MOST_LISTED), uid);
+    else for (const pid of this.#processes.newcomers()) if (this.#processes.isOf(pid, uid)) yield pid;
   }
 
   #isOf(pid: number, uid: number | undefined): boolean {
     return this.#processes.knows(pid) ? this.#processes.isOf(pid, uid) : this.#processes.among([pid], uid).length > 0;
   }
 
-  *#through(search: Search, pids: Iterable<number>): Generator<void, void> {
+  *#through(search: Search, pids: Iterable<number>, uid: number | undefined): Generator<void, void> {
     for (const pid of pids) {
       if (search.isOver) return;
       yield;
+      if (!this.#processes.isOf(pid, uid)) continue;
       yield* search.allOf(pid);
     }
   }
@@ -231,6 +238,8 @@ class Search {
   within(pid: number, most: number): 'looked' | 'gone' | 'hidden' {
     const files = this.#processes.filesOf(pid);
     if (typeof files === 'string') return files;
+    // To list them takes some time too, the more the more there are.
+    this.#left -= 1 + Math.floor(files.length / LISTED_FOR_ONE);
     for (const file of files.slice(0, most)) {
       if (this.isOver) break;
       this.look(pid, file);

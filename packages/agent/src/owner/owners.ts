@@ -112,6 +112,11 @@ export class Owners {
     });
   }
 
+  /** Before anybody is asked about: the thread takes its time to begin, and a caller waits no longer than for an answer. */
+  warm(): void {
+    if (this.#thread === undefined) void this.look(process.pid);
+  }
+
   /** What that process would be taken for if it called now. Undefined where there is none, or it was not found out in time. Never rejects. */
   async look(pid: number): Promise<ProcessOwner | undefined> {
     const thread = this.#begun();

@@ -8,8 +8,8 @@ const MOST_PROBED = 256;
 const AGAIN_SHARE = 10;
 
 interface Known {
-  /** Undefined of one that cannot hold a socket, such as a thread of the kernel. */
-  uid: number | undefined;
+  /** Asked for when it matters; undefined of one that cannot hold a socket, such as a thread of the kernel. */
+  uid: number | undefined | 'unasked';
   /** By file number, the inode when it was last seen, empty of what is no socket; what changed last is at the end. */
   readonly files: Map<string, string>;
 }
@@ -18,7 +18,7 @@ export class Processes {
   readonly #proc: string;
   readonly #known = new Map<number, Known>();
   /** Made of what is known, until that changes. */
-  readonly #ofUser = new Map<number | undefined, readonly number[]>();
+  #newest: readonly number[] | undefined;
   /** The number that was given last, when they were looked at. */
   #last: number | undefined;
   #listMs = Number.NEGATIVE_INFINITY;
@@ -28,15 +28,10 @@ export class Processes {
     this.#proc = proc;
   }
 
-  /** Of this user, or of all, the newest first. */
-  of(uid: number | undefined): readonly number[] {
-    const before = this.#ofUser.get(uid);
-    if (before !== undefined) return before;
-    const found: number[] = [];
-    for (const pid of this.#known.keys()) if (this.isOf(pid, uid)) found.push(pid);
-    found.reverse();
-    this.#ofUser.set(uid, found);
-    return found;
+  /** All that are known, the newest first, whosever they are. */
+  get newest(): readonly number[] {
+    this.#newest ??= [...this.#known.keys()].reverse();
+    return this.#newest;
   }
 
   knows(pid: number): boolean {
@@ -45,13 +40,17 @@ export class Processes {
 
   isOf(pid: number, uid: number | undefined): boolean {
     const known = this.#known.get(pid);
+    if (known?.uid === 'unasked') known.uid = this.#userOf(pid);
     return known?.uid !== undefined && (uid === undefined || known.uid === uid);
   }
 
   /** Meets these, whatever was known of them, and answers those that are of the user. */
   among(pids: readonly number[], uid: number | undefined): readonly number[] {
     for (const pid of pids) this.#meet(pid);
-    return pids.filter((pid) => this.isOf(pid, uid)).sort((one, other) => other - one);
+    return byAge(
+      pids.filter((pid) => this.isOf(pid, uid)),
+      this.#last,
+    ).reverse();
   }
 
   /** Finds those that have begun since; the newest first. All of them are listed where that is not too often. */
@@ -75,8 +74,13 @@ export class Processes {
     const pids = new Set<number>();
     for (const name of readdirSync(this.#proc)) if (/^\d+$/.test(name)) pids.add(Number(name));
     for (const pid of this.#known.keys()) if (!pids.has(pid)) this.#forget(pid);
-    const found = [...pids].filter((pid) => !this.#known.has(pid));
-    for (const pid of found) this.#meet(pid);
+    const found = byAge(
+      [...pids].filter((pid) => !this.#known.has(pid)),
+      this.#last,
+    );
+    // To ask whose each is takes far longer than to list them, and most callers are found among the first.
+    for (const pid of found) this.#known.set(pid, { uid: 'unasked', files: new Map() });
+    if (found.length > 0) this.#newest = undefined;
     const ended = performance.now();
     this.#listMs = ended + AGAIN_SHARE * (ended - begun);
     return found.reverse();
@@ -88,11 +92,11 @@ export class Processes {
     if (begun < this.#recheckMs) return [];
     const changed: number[] = [];
     for (const [pid, known] of this.#known) {
+      if (known.uid === 'unasked') continue;
       const uid = this.#userOf(pid);
       if (uid !== known.uid) changed.push(pid);
       known.uid = uid;
     }
-    if (changed.length > 0) this.#ofUser.clear();
     const ended = performance.now();
     this.#recheckMs = ended + AGAIN_SHARE * (ended - begun);
     return changed;
@@ -148,15 +152,17 @@ export class Processes {
   #meet(pid: number): boolean {
     const uid = this.#userOf(pid);
     const known = this.#known.get(pid);
-    if (known?.uid !== uid || known === undefined) this.#ofUser.clear();
     if (known !== undefined) known.uid = uid;
-    else this.#known.set(pid, { uid, files: new Map() });
+    else {
+      this.#known.set(pid, { uid, files: new Map() });
+      this.#newest = undefined;
+    }
     return uid !== undefined;
   }
 
   #forget(pid: number): void {
     this.#known.delete(pid);
-    this.#ofUser.clear();
+    this.#newest = undefined;
   }
 
   #userOf(pid: number): number | undefined {
@@ -199,4 +205,9 @@ export class Processes {
       return false;
     }
   }
+}
+
+/** The oldest first: numbers are given in turn, and from the lowest again where there are no higher ones, so the one that follows the last is the oldest. */
+function byAge(pids: readonly number[], last: number = Number.POSITIVE_INFINITY): number[] {
+  return pids.toSorted((one, other) => Number(one <= last) - Number(other <= last) || one - other);
 }

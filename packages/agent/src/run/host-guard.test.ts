@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseRange } from '@weft/proto';
@@ -111,4 +111,25 @@ test('what changed while the agent was off is kept at once', async () => {
   const next = await open();
   await next.ask({});
   await expect.poll(kept).toEqual([redis, late]);
+});
+
+test('what cannot be written is told, and written once it can be', async () => {
+  const { ask, codes } = await open();
+  await ask({ want: true });
+  // No file can be made where a directory has its name, whoever asks.
+  rmSync(file());
+  mkdirSync(join(file(), 'taken'), { recursive: true });
+  places = [redis, late];
+  await ask({ keeps: true });
+  await expect.poll(codes).toContain('guard-not-written');
+  await ask({ keeps: true });
+  expect(codes()).toContain('guard-not-written');
+  rmSync(file(), { recursive: true });
+  await expect
+    .poll(async () => {
+      await ask({ keeps: true });
+      return codes();
+    })
+    .not.toContain('guard-not-written');
+  expect(kept()).toEqual([redis, late]);
 });

@@ -16,6 +16,7 @@ const BELIEVED_MS = 10_000;
 /** What was to be closed a moment ago may be what is. */
 const MOST_KNOWN = 8;
 const NOT_KEPT = { code: 'guard-not-kept', subject: 'guard' } as const;
+const NOT_WRITTEN = { code: 'guard-not-written', subject: 'guard.json' } as const;
 
 export interface HostGuardOptions {
   readonly directory: string;
@@ -138,6 +139,7 @@ export class HostGuard {
     await written;
     this.#wanted = want;
     this.#written = want ? number : undefined;
+    this.#options.problems.clear(NOT_WRITTEN.code, NOT_WRITTEN.subject);
     if (!want) this.#closed = new Set();
     this.#heardMs = this.#now();
   }
@@ -147,12 +149,21 @@ export class HostGuard {
     this.#written = number;
     this.#writing = this.#writing
       .then(() => (this.#wanted ? this.#write(places) : undefined))
-      .catch((err: unknown) => {
-        this.#options.logger.error(
-          { event: 'guard-not-kept', err },
-          'guard.json cannot be written; after a restart of this host what changed is open until the agent is up',
-        );
-      });
+      .then(() => this.#options.problems.clear(NOT_WRITTEN.code, NOT_WRITTEN.subject))
+      .catch((err: unknown) => this.#notWritten(err));
+  }
+
+  /** It is tried again at the keeper's next word. */
+  #notWritten(err: unknown): void {
+    const { problems, logger } = this.#options;
+    // Not where another has been written since, or is not wanted any more.
+    if (this.#wanted) this.#written = '';
+    const message =
+      `guard.json cannot be written, so after a restart of this host what has changed since is open until the agent is up; it is tried again: ${messageOf(err)}; ` +
+      'see to the disk, and to who owns the directory of --data';
+    if (!problems.current.some(({ code }) => code === NOT_WRITTEN.code))
+      logger.error({ event: 'guard-not-kept', err }, 'guard.json cannot be written');
+    problems.raise({ ...NOT_WRITTEN, message });
   }
 
   #write(places: readonly ServicePlace[] | undefined): Promise<void> {
