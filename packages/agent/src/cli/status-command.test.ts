@@ -108,18 +108,38 @@ describe('status', () => {
       `agent      no agent runs here (${directory}); start it: weft up\n\ncontrol    ${address}, version 0.1.0, capability 1`,
     );
     expect(out.startsWith('agent')).toBe(true);
-    // Of a host that is a member the agent is missed.
-    const data = await mkdtemp(join(directory, 'off'));
-    const of = { agentId: 'a1', network: 'prod', host: 'build-3', ephemeral: false, revoked: false };
-    const membership = { ...of, controlAddresses: [address], pin: new Uint8Array(32) };
-    await saveIdentity(data, { keys: makeKeys(), membership });
-    const missed = await weft('status', '--data', data);
-    expect(missed).toMatchObject({
-      code: 4,
-      out: expect.stringContaining(', as build-3 in network prod, which is off;'),
-    });
-    expect((await weft('status', '--data', data, '--json')).code).toBe(4);
   });
+
+  test.each([['and asks control'], ['where no token is'], ['where control is away']])(
+    'misses the agent of a member that is off, and of nobody else, %s',
+    async (where) => {
+      const control = { address: '127.0.0.1:1' };
+      if (where === 'and asks control') {
+        const startTime = timestampToWire(NOW - 60_000);
+        await serve({ getStatus: (_call, answer) => answer(null, { version: '0.1.0', startTime }) });
+      } else if (where === 'where no token is') await noToken();
+      else await file('admin.token', encodeAdminToken({ pin: new Uint8Array(32), secret: SECRET }));
+      const data = await mkdtemp(join(directory, 'off'));
+      const of = { agentId: 'a1', network: 'prod', host: 'build-3', ephemeral: false, revoked: false };
+      const membership = { ...of, controlAddresses: [control.address], pin: new Uint8Array(32) };
+      await saveIdentity(data, { keys: makeKeys(), membership });
+      expect(await weft('status', '--data', data)).toMatchObject({
+        code: 4,
+        out: expect.stringContaining(', as build-3 in network prod, which is off;'),
+      });
+      const { code, out } = await weft('status', '--data', data, '--json');
+      expect([code, JSON.parse(out)]).toMatchObject([
+        4,
+        { agent: null, missing: { host: 'build-3', network: 'prod' } },
+      ]);
+      for (const ended of [{ revoked: true }, { ephemeral: true }]) {
+        await saveIdentity(data, { keys: makeKeys(), membership: { ...membership, ...ended } });
+        const none = await weft('status', '--data', data);
+        expect([ended, none.code]).toEqual([ended, where === 'and asks control' ? 0 : 1]);
+        expect(none.out).not.toContain('build-3');
+      }
+    },
+  );
 
   test('tells what control cannot write, and since when', async () => {
     const problem = { code: 'data-not-written', message: 'the disk is full' };

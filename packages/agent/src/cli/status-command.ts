@@ -35,19 +35,20 @@ export async function showStatus(options: StatusOptions, terminal: Terminal, sig
   const agent = await readLocalStatus(directory);
   const control = await askControl(options, access.named || existsSync(access.tokenFile), terminal, signal);
 
-  if (agent === undefined && control instanceof CommandError) throw control;
-  if (agent === undefined && control === undefined) {
+  const member = agent === undefined ? await memberOf(directory) : undefined;
+  if (agent === undefined && member === undefined && control instanceof CommandError) throw control;
+  if (agent === undefined && member === undefined && control === undefined) {
     throw new CommandError(
       'nothing-to-ask',
       `no agent runs that keeps its state in ${directory}, and there is no admin token at ${access.tokenFile} to ask control with; ` +
         'start it: weft up; or name where another agent of this host keeps it by --data, or the token by --admin-token-file',
     );
   }
-  const member = agent === undefined ? await memberOf(directory) : undefined;
   const code = (agent !== undefined && isBroken(agent)) || member !== undefined || isFailing(control) ? 4 : 0;
   if (options.json !== undefined) {
     writeJson(terminal, 'status', {
       agent: agent ? { ...agent, hints: trustHints(agent) } : null,
+      missing: member ? { host: member.host, network: member.network } : null,
       control: controlJson(control, access.address),
     });
     return code;
@@ -62,10 +63,14 @@ export async function showStatus(options: StatusOptions, terminal: Terminal, sig
   return code;
 }
 
-/** Of an agent that is off: as what it would run. Undefined where there is none, or who asks may not read it. */
+/**
+ * Of an agent that is off: as what it is missed. Undefined where there is none, where who asks may not read it, and where starting it would not make
+ * it that again: a revoked one, and an ephemeral one, which control forgets.
+ */
 async function memberOf(directory: string): Promise<Membership | undefined> {
   try {
-    return (await loadIdentity(directory))?.membership;
+    const membership = (await loadIdentity(directory))?.membership;
+    return membership?.revoked || membership?.ephemeral ? undefined : membership;
   } catch {
     return undefined;
   }

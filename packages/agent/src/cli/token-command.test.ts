@@ -47,7 +47,7 @@ describe('tokens', () => {
       revokeToken: (call, answer) =>
         answer(null, {
           revision: 9,
-          ...(call.request.tokenId === 'tk1' ? { hosts: ['a', 'b'] } : { narrowed: ['c'] }),
+          ...(call.request.tokenId === 'tk1' ? { hosts: ['a', 'b'] } : { narrowed: ['c', 'd'], madeEphemeral: ['d'] }),
         }),
     }),
   );
@@ -162,14 +162,16 @@ describe('tokens', () => {
   test('revoke', async () => {
     expect((await weft('token', 'revoke', 'tk1')).out).toBe('token tk1 revoked at revision 9; with it ended: a, b\n');
     expect((await weft('token', 'revoke', 'tk2')).out).toBe(
-      'token tk2 revoked at revision 9; it had only added to these, which go on by what else they have: c\n',
+      'token tk2 revoked at revision 9; it had only added to these, which go on by what else they have: c, d; ' +
+        'these were to stay by it alone, and are ephemeral from now on, so that control forgets them once they are away: d\n',
     );
     expect(JSON.parse((await weft('token', 'revoke', 'tk2', '--json')).out)).toEqual({
       version: 1,
       token_id: 'tk2',
       revision: 9,
       hosts: [],
-      narrowed: ['c'],
+      narrowed: ['c', 'd'],
+      made_ephemeral: ['d'],
       stragglers: [],
       not_kept: [],
     });

@@ -208,20 +208,30 @@ export async function tokenRevoke(
   terminal: Terminal,
   signal: AbortSignal,
 ): Promise<void> {
-  const { revision, hosts, narrowed, stragglers, notKept } = await withAdmin(options, terminal, signal, (admin) =>
-    admin.call(adminService.revokeToken, { tokenId: id }),
+  const { revision, hosts, narrowed, madeEphemeral, stragglers, notKept } = await withAdmin(
+    options,
+    terminal,
+    signal,
+    (admin) => admin.call(adminService.revokeToken, { tokenId: id }),
   );
   if (options.json !== undefined) {
-    writeJson(terminal, 'token revoke', { tokenId: id, revision, hosts, narrowed, stragglers, notKept });
+    writeJson(terminal, 'token revoke', { tokenId: id, revision, hosts, narrowed, madeEphemeral, stragglers, notKept });
     return;
   }
   const what = [
     hosts.length > 0 && `with it ended: ${hosts.join(', ')}`,
     narrowed.length > 0 && `it had only added to these, which go on by what else they have: ${narrowed.join(', ')}`,
+    forgotten(madeEphemeral),
   ].filter(Boolean);
   const came = what.join('; ') || 'no host had joined with it';
   terminal.out(`${printable(`token ${id} revoked at revision ${revision}; ${came}`)}\n`);
   noteTakenUp(terminal, revision, stragglers, notKept);
+}
+
+/** Nothing where nobody is. */
+function forgotten(madeEphemeral: readonly string[]): string {
+  if (madeEphemeral.length === 0) return '';
+  return `these were to stay by it alone, and are ephemeral from now on, so that control forgets them once they are away: ${madeEphemeral.join(', ')}`;
 }
 
 export async function revokeAgent(
@@ -231,14 +241,25 @@ export async function revokeAgent(
   signal: AbortSignal,
 ): Promise<void> {
   const request = { network: options.network ?? '', agent, withToken: options.withToken ?? false };
-  const { revision, agentId, hosts, narrowed, admittingToken, joinedAlike, addedAlike, stragglers, notKept, ...rest } =
-    await withAdmin(options, terminal, signal, (admin) => admin.call(adminService.revokeAgent, request));
+  const answer = await withAdmin(options, terminal, signal, (admin) => admin.call(adminService.revokeAgent, request));
+  const { revision, agentId, hosts, narrowed, madeEphemeral, admittingToken, joinedAlike, addedAlike } = answer;
+  const { stragglers, notKept, ...rest } = answer;
   // An older control names one alone.
   const admittingTokens =
     rest.admittingTokens.length === 0 && admittingToken !== '' ? [admittingToken] : rest.admittingTokens;
   if (options.json !== undefined) {
     writeJson(terminal, 'revoke', {
-      ...{ agentId, revision, hosts, narrowed, admittingToken, admittingTokens, joinedAlike, addedAlike },
+      ...{
+        agentId,
+        revision,
+        hosts,
+        narrowed,
+        madeEphemeral,
+        admittingToken,
+        admittingTokens,
+        joinedAlike,
+        addedAlike,
+      },
       ...{ stragglers, notKept },
     });
     return;
@@ -250,6 +271,7 @@ export async function revokeAgent(
     terminal.out(`${printable(`with its token ended: ${hosts.join(', ')}`)}\n`);
     if (narrowed.length > 0)
       terminal.out(`${printable(`they had only added to these, which go on: ${narrowed.join(', ')}`)}\n`);
+    if (madeEphemeral.length > 0) terminal.out(`${printable(forgotten(madeEphemeral))}\n`);
   } else if (admittingTokens.length > 0) {
     const several = admittingTokens.length > 1;
     const others = [

@@ -36,6 +36,8 @@ export interface RevokedAgent {
   readonly hosts: readonly string[];
   /** Members that lost what one of these tokens had added. */
   readonly narrowed: readonly string[];
+  /** Of those, the ones that are ephemeral from now on. */
+  readonly madeEphemeral: readonly string[];
   /** The first of the tokens; empty where there is none. */
   readonly admittingToken: string;
   /** The tokens that it had joined with, with which somebody new can still join. */
@@ -59,9 +61,12 @@ export async function revokeAgent(
   const actor = actorName(by);
   if (request.withToken) {
     const { tokens, ...ended } = await state.revokeWithTokens(network.name, name, actor);
-    const { agentId, hosts, narrowed, revision } = ended;
+    const { agentId, hosts, narrowed, madeEphemeral, revision } = ended;
     for (const token of tokens)
-      logger.info({ event: 'token-revoked', token, hosts, narrowed, revision, actor }, 'join token revoked');
+      logger.info(
+        { event: 'token-revoked', token, hosts, narrowed, madeEphemeral, revision, actor },
+        'join token revoked',
+      );
     const host = agent?.host ?? name;
     logger.info(
       { event: 'agent-revoked', network: network.name, host, agent: agentId, revision, actor, admittingTokens: [] },
@@ -83,7 +88,7 @@ export async function revokeAgent(
     'agent revoked',
   );
   return {
-    ...{ network: network.name, agentId, revision, hosts: [host], narrowed: [] },
+    ...{ network: network.name, agentId, revision, hosts: [host], narrowed: [], madeEphemeral: [] },
     ...{ admittingToken: admittingTokens[0] ?? '', admittingTokens },
     joinedAlike: joined.map((other) => other.host).sort(byText),
     addedAlike: added.map((other) => other.host).sort(byText),

@@ -42,7 +42,7 @@ describe('several tokens', () => {
     const { revision } = bench.state.current;
     expect(both).toMatchObject({ services: ['redis', 'web'], roles: ['gateway'] });
     expect(await bench.state.revokeToken(more.id, 'control')).toEqual({
-      ...{ hosts: [], narrowed: ['a'], revision: revision + 1 },
+      ...{ hosts: [], narrowed: ['a'], madeEphemeral: [], revision: revision + 1 },
     });
     expect(heard).toEqual([{ networks: ['prod'], takesAway: true }]);
     expect(now(a)).toMatchObject({
@@ -147,7 +147,8 @@ describe('several tokens', () => {
     const c = await again(await bench.join('c', []), second);
     const { revision } = bench.state.current;
     expect(await bench.state.revokeWithTokens('prod', 'a', 'control')).toEqual({
-      ...{ agentId: a.id, tokens: [second.id, first.id], hosts: ['a', 'b'], narrowed: ['c'], revision: revision + 1 },
+      ...{ agentId: a.id, tokens: [second.id, first.id], hosts: ['a', 'b'], narrowed: ['c'], madeEphemeral: [] },
+      revision: revision + 1,
     });
     expect([first, second].map(({ id }) => bench.state.token(id)?.revoked)).toEqual([true, true]);
     expect([bench.network().agents.size, now(c)?.granted]).toEqual([1, []]);

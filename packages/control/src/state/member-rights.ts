@@ -54,24 +54,30 @@ export interface Adding {
   readonly most: number;
   /** Whether nobody can join with that token any more. */
   readonly hasEnded: (tokenId: string) => boolean;
+  /** Whether a member is to stay by that token, though others of its tokens are ephemeral. */
+  readonly stays: (tokenId: string) => boolean;
 }
 
 /**
  * With those of one more token; undefined where the member has as many tokens as it may. A token that has ended, and gives it nothing that this one does not,
  * is let go of; at the limit the oldest that has ended and gave no role is, and what it gave stands
- * as granted: a role is nothing that can be granted, or taken. The one that made it a member never is.
+ * as granted: a role is nothing that can be granted, or taken. The one that made it a member never is, nor one by which it is to stay for the sake of
+ * one by which it is not.
  */
 export function withToken(
   rights: readonly MemberRight[],
   added: MemberRight,
-  { most, hasEnded }: Adding,
+  { most, hasEnded, stays }: Adding,
 ): readonly MemberRight[] | undefined {
   const [first, ...later] = rights.filter(({ tokenId }) => tokenId !== '');
   const granted = grantsIn(rights);
   if (first === undefined) return inOrder([added], granted);
-  const kept = later.filter((right) => !(hasEnded(right.tokenId) && isWithin(right, added)));
+  const adds = ({ tokenId }: MemberRight): boolean => stays(tokenId) && !stays(added.tokenId);
+  const kept = later.filter((right) => !(hasEnded(right.tokenId) && isWithin(right, added) && !adds(right)));
   if (kept.length + 2 <= most) return inOrder([first, ...kept, added], granted);
-  const oldest = kept.find(({ tokenId, roles }) => roles.length === 0 && hasEnded(tokenId));
+  const isLast = (one: MemberRight): boolean =>
+    stays(one.tokenId) && ![first, ...kept, added].some((other) => other !== one && stays(other.tokenId));
+  const oldest = kept.find((right) => right.roles.length === 0 && hasEnded(right.tokenId) && !isLast(right));
   if (oldest === undefined) return undefined;
   const services = union([granted.services, oldest.services]);
   return inOrder([first, ...kept.filter((right) => right !== oldest), added], { ...granted, services });

@@ -1,5 +1,6 @@
 /** Tokens, who joins with them, and who is in no longer. */
 import { beforeEach, describe, expect, test } from 'vitest';
+import { LIMITS } from './limits.ts';
 import { mesh, randomBytes, redis, StateBench, scope } from './state.fixture.ts';
 import type { StateChange, TokenScope } from './types.ts';
 
@@ -140,10 +141,39 @@ describe('membership', () => {
     await bench.reopen();
     expect(bench.network().agents.get(a.id)).toEqual(agent);
     // It stayed by the second alone.
-    await bench.state.revokeToken(token.id, 'control');
+    expect(await bench.state.revokeToken(token.id, 'control')).toMatchObject({
+      ...{ hosts: [], narrowed: ['a'], madeEphemeral: ['a'] },
+    });
     expect(bench.network().agents.get(a.id)).toMatchObject({ services: ['redis'], ephemeral: true });
+    const [entry] = await bench.store.audit({ network: 'prod', limit: 1 });
+    expect(entry?.detail).toBe('taken from 1 agent: a; ephemeral from now on: 1 agent: a');
     await bench.reopen();
     expect(bench.network().agents.get(a.id)?.ephemeral).toBe(true);
+  });
+
+  test('a host is not made ephemeral by the revocation of a token by which it did not stay', async () => {
+    const a = await bench.join('a', ['redis'], { ephemeral: true });
+    const more = async (ephemeral: boolean) => {
+      const made = scope({ services: ['web'], reusable: false, ephemeral });
+      const token = await bench.state.createToken(made, randomBytes(32), 60_000, 'control');
+      const { host, identityKey, tunnelKey } = a;
+      await bench.state.join({ token, host, identityKey, tunnelKey, version: '' });
+      return token;
+    };
+    const revoke = async ({ id }: { readonly id: string }) =>
+      (await bench.state.revokeToken(id, 'control')).madeEphemeral;
+    const stays = await more(false);
+    expect(await revoke(await more(true))).toEqual([]);
+    expect(bench.network().agents.get(a.id)?.ephemeral).toBe(false);
+    // At the limit the oldest is let go of, but not the last by which it stays.
+    for (let count = 0; count < LIMITS.tokensPerAgent; count += 1) {
+      const made = scope({ services: [`s${count}`], reusable: false, ephemeral: true });
+      const token = await bench.state.createToken(made, randomBytes(32), 60_000, 'control');
+      const { host, identityKey, tunnelKey } = a;
+      await bench.state.join({ token, host, identityKey, tunnelKey, version: '' });
+    }
+    expect(await revoke(await more(true))).toEqual([]);
+    expect(await revoke(stays)).toEqual(['a']);
   });
 
   test('a host that was to stay from the first stays when a token is revoked that only added', async () => {
@@ -222,12 +252,12 @@ describe('membership', () => {
     const { revision } = bench.state.current;
     const gone = [...bench.network().agents.values()].filter(({ host }) => host !== 'c');
     expect(await bench.state.revokeToken(token.id, 'control')).toEqual({
-      ...{ hosts: ['a', 'b'], narrowed: [], revision: revision + 1 },
+      ...{ hosts: ['a', 'b'], narrowed: [], madeEphemeral: [], revision: revision + 1 },
     });
     expect([...bench.state.current.agents.keys()]).toEqual([other.id]);
     expect(bench.state.endedAgent(gone[0]?.id ?? '')).toMatchObject({ revoked: true });
     expect(await bench.state.revokeToken(token.id, 'control')).toEqual({
-      ...{ hosts: [], narrowed: [], revision: revision + 1 },
+      ...{ hosts: [], narrowed: [], madeEphemeral: [], revision: revision + 1 },
     });
   });
 

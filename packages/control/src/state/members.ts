@@ -64,6 +64,7 @@ export function join(memory: Memory, draft: Draft, grant: JoinGrant): Outcome<Jo
     : withToken(same?.rights ?? [], right, {
         most: LIMITS.tokensPerAgent,
         hasEnded: (id) => joinTokenState(memory.tokens.get(id) ?? GONE, nowMs) !== 'valid',
+        stays: (id) => memory.tokens.get(id)?.ephemeral === false,
       });
   if (rights === undefined) {
     throw new StateError(

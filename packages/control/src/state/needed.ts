@@ -2,12 +2,12 @@
  * Which schema a control must know to read what is held, beside the tables: one of before these words would pass them over, and so permit
  * what a rule denies, or give back what was taken. It is kept with the data, where such a control looks first and refuses.
  */
-import { joinTokenState, type Mesh, portedSelector, readSelector } from '@weft/proto';
+import { entryOf, joinTokenState, type Mesh, portedSelector, readSelector } from '@weft/proto';
 import { SCHEMA } from '../store/schema.ts';
 import { neededByTables } from '../store/schema-steps.ts';
 import type { Draft, Outcome } from './draft.ts';
 import type { Memory } from './memory.ts';
-import { asOf, placesOf, stillGiven } from './taken.ts';
+import { asOf, placesOf, stillGiven, type TokenPlaces } from './taken.ts';
 import type { AgentState, EndedAgent, NetworkState, TokenState } from './types.ts';
 
 /** Of the tables alone. */
@@ -17,7 +17,7 @@ const RIGHTS = 10;
 /** With which came `user:NAME`. */
 const USERS = 13;
 
-/** With which came that a token stands in the place of another, and what was taken from a host that comes back. */
+/** With which came that a token stands in the place of another or only adds to a host, and what was taken from one. */
 const PLACES = 13;
 
 const ofMeshes = new WeakMap<Mesh, number>();
@@ -47,6 +47,7 @@ function hasPlaces({ tokens, ended }: Memory, { writes, clocks }: Draft, removed
     else if (write === 'removeToken' || write === 'removeEndedAgent') gone.add(row.id);
   }
   const nowMs = clocks.believed();
+  const places = new Map<string, TokenPlaces>();
   const valid = (of: (token: TokenState) => boolean): TokenState[] =>
     left(tokens, put.tokens, gone, (token) => of(token) && token.network !== removed).filter(
       (token) => joinTokenState(token, nowMs) === 'valid',
@@ -60,9 +61,11 @@ function hasPlaces({ tokens, ended }: Memory, { writes, clocks }: Draft, removed
       letsIn(agent) ||
       stillGiven(
         agent.taken,
-        placesOf(
-          valid(({ network }) => network === agent.network),
-          nowMs,
+        entryOf(places, agent.network, () =>
+          placesOf(
+            valid(({ network }) => network === agent.network),
+            nowMs,
+          ),
         ),
       ).length > 0,
   );
@@ -90,8 +93,10 @@ function kept<Key extends object>(known: WeakMap<Key, number>, key: Key, work: (
 
 function needOfNetwork({ mesh, agents }: NetworkState): number {
   const needed = kept(ofMeshes, mesh, needOfMesh);
-  if (needed >= RIGHTS) return needed;
-  return [...agents.values()].some(hasMoreThanItsToken) ? RIGHTS : needed;
+  if (needed >= PLACES) return needed;
+  const all = [...agents.values()];
+  if (all.some(hasMoreThanAnyToken)) return PLACES;
+  return all.some(hasMoreThanItsToken) ? Math.max(needed, RIGHTS) : needed;
 }
 
 function needOfMesh({ policies, agents }: Mesh): number {
@@ -105,7 +110,15 @@ function needOfMesh({ policies, agents }: Mesh): number {
   return reads ? RIGHTS : TABLES;
 }
 
+/**
+ * A control of before would give back what was taken when it joins again with a token from before that, and end it with a token that only
+ * added.
+ */
+function hasMoreThanAnyToken({ earlierTokenIds, taken }: AgentState): boolean {
+  return taken.length > 0 || earlierTokenIds.length > 0;
+}
+
 /** A control of before would give it what its token says when it joins again, and know a kind for a name. */
-function hasMoreThanItsToken({ rights, granted, taken }: AgentState): boolean {
-  return rights.length > 1 || taken.length > 0 || granted.some((entry) => entry === '*' || entry.includes(':'));
+function hasMoreThanItsToken({ rights, granted }: AgentState): boolean {
+  return rights.length > 1 || granted.some((entry) => entry === '*' || entry.includes(':'));
 }

@@ -15,7 +15,6 @@ import { asOf } from './taken.ts';
 import type {
   AgentState,
   CreatedToken,
-  MemberRight,
   NetworkState,
   ReplacedToken,
   RevokedToken,
@@ -143,10 +142,10 @@ export function revokeToken(memory: Memory, draft: Draft, id: string, actor: str
   const token = requireToken(memory, id);
   const network = requireNetwork(memory, token.network);
   const [hosts, narrowed] = hangingOn(network.agents.values(), [id]);
-  const detail = ends(hosts, narrowed);
+  const detail = ends(memory, [hosts, narrowed], [id]);
   const act = { actor, action: 'token-revoke', network: network.name, subject: `token ${id}`, detail };
   if (hosts.length + narrowed.length === 0 && token.revoked)
-    return { answer: { hosts: [], narrowed: [], revision: network.revision }, act };
+    return { answer: { hosts: [], narrowed: [], madeEphemeral: [], revision: network.revision }, act };
   return revokeAll(memory, draft, network, [id], { reason: `token ${id} was revoked by an operator`, act });
 }
 
@@ -165,7 +164,7 @@ export function revokeWithTokens(
   const detail = [
     agentId,
     `with ${listed([...tokens].sort(byText), 'token')}`,
-    ends(...hangingOn(network.agents.values(), tokens)),
+    ends(memory, hangingOn(network.agents.values(), tokens), tokens),
   ];
   const act = { actor, action: 'agent-revoke', subject: `agent ${host}`, detail: detail.join('; ') };
   const reason = `host ${host} was revoked by an operator, with its tokens`;
@@ -175,9 +174,11 @@ export function revokeWithTokens(
 
 const hostsOf = (agents: readonly AgentState[]): string[] => agents.map(({ host }) => host).sort(byText);
 
-function ends(ended: readonly AgentState[], adding: readonly AgentState[]): string {
+function ends(memory: Memory, [ended, adding]: ReturnType<typeof hangingOn>, ids: readonly string[]): string {
   const takes = adding.length === 0 ? '' : `taken from ${listed(hostsOf(adding), 'agent')}`;
-  return [listed(hostsOf(ended), 'agent'), takes].filter(Boolean).join('; ');
+  const made = hostsOf(adding.filter((agent) => comesToBeEphemeral(memory, agent, ids)));
+  const changes = made.length === 0 ? '' : `ephemeral from now on: ${listed(made, 'agent')}`;
+  return [listed(hostsOf(ended), 'agent'), takes, changes].filter(Boolean).join('; ');
 }
 
 function revokeAll(
@@ -191,20 +192,25 @@ function revokeAll(
   for (const token of ids.flatMap((id) => memory.tokens.get(id) ?? []))
     draft.writes.push({ write: 'putToken', row: { ...token, revoked: true, endedMs: token.endedMs ?? draft.nowMs } });
   const { revision } = draft;
+  const made = adding.filter((agent) => comesToBeEphemeral(memory, agent, ids));
   const left = adding.map((agent) => {
     const rights = ids.reduce(withoutToken, agent.rights);
-    return { agent: { ...agent, ephemeral: isEphemeral(memory, agent, rights), rightsRevision: revision }, rights };
+    return {
+      agent: { ...agent, ephemeral: agent.ephemeral || made.includes(agent), rightsRevision: revision },
+      rights,
+    };
   });
   // A revision all the same where nobody joined with it: agents hear of it, and can tell a control that was restored from before.
   const narrower = bookOf(memory, network.name).withRights(network, left, draft);
-  const answer = { hosts: hostsOf(agents), narrowed: hostsOf(adding), revision };
+  const answer = { hosts: hostsOf(agents), narrowed: hostsOf(adding), madeEphemeral: hostsOf(made), revision };
   if (agents.length === 0) return { answer, networks: [narrower], takesAway: adding.length > 0, act };
   return { ...end(memory, draft, { network: narrower, agents }, { reason, revoked: true, act }), answer };
 }
 
-/** As its tokens say that are left: where one that made it stay is revoked, it stays no longer by that one. */
-function isEphemeral({ tokens }: Memory, agent: AgentState, rights: readonly MemberRight[]): boolean {
-  if (agent.ephemeral || rights.length === agent.rights.length) return agent.ephemeral;
+/** As its tokens say that are left: where those that made it stay are revoked, it stays no longer. */
+function comesToBeEphemeral({ tokens }: Memory, agent: AgentState, ids: readonly string[]): boolean {
+  const rights = ids.reduce(withoutToken, agent.rights);
+  if (agent.ephemeral || rights.length === agent.rights.length) return false;
   return rights.every(({ tokenId }) => tokenId === '' || tokens.get(tokenId)?.ephemeral === true);
 }
 

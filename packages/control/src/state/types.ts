@@ -191,6 +191,8 @@ export interface RevokedToken {
   readonly hosts: readonly string[];
   /** Those that it had only added to, which lost what it gave, sorted. */
   readonly narrowed: readonly string[];
+  /** Of those, the ones that are ephemeral from now on, sorted. */
+  readonly madeEphemeral: readonly string[];
   readonly revision: number;
 }
 

@@ -160,6 +160,9 @@ const control = z.union([
 
 export const status = told({
   agent: agent.nullable().describe('null: none runs here'),
+  missing: told({ host: text, network: text })
+    .nullable()
+    .describe('as what no agent runs here, which this host is a member for; null: one runs, or none is missed'),
   control: control.nullable().describe('null: it was not asked, for want of an admin token'),
 });
 

@@ -89,11 +89,16 @@ const narrowed = texts.describe(
   'members to which it, or one of the tokens, had only added, and that go on without what nothing else gives them',
 );
 
+const madeEphemeral = texts.describe(
+  'of narrowed, those that were to stay by that alone: control forgets them from now on when they are away',
+);
+
 export const tokenRevoke = told({
   tokenId,
   revision,
   hosts: texts.describe('members that it ended'),
   narrowed,
+  madeEphemeral,
   ...takenUp,
 });
 
@@ -111,6 +116,7 @@ export const revoke = told({
   revision,
   hosts: texts.describe('with --with-token, all members that it ended'),
   narrowed,
+  madeEphemeral,
   admittingToken: text.describe('the first of admittingTokens; empty when there is none'),
   admittingTokens: texts.describe('tokens that it joined with, with which others can still join'),
   joinedAlike: texts.describe('other hosts that one of these made members, and that go on'),
