@@ -1,4 +1,11 @@
-import { CONTROL_RANGE, type NetmapDelta, type NetmapItem, parseRange, type Service } from '@weft/proto';
+import {
+  CONTROL_RANGE,
+  type NetmapDelta,
+  type NetmapItem,
+  type PortRange,
+  parseRange,
+  type Service,
+} from '@weft/proto';
 import { describe, expect, test } from 'vitest';
 import { ENFORCEMENT } from '../run/enforce.ts';
 import { NetmapStore } from './store.ts';
@@ -76,6 +83,28 @@ describe('the netmap store', () => {
     ]);
     expect(current.self).toMatchObject({ host: 'build-3', address: '127.80.0.3' });
     expect(current.policy.revision).toBe(9);
+  });
+
+  test('adds up what instances have opened: what may be published of it, by turns', () => {
+    const tcp = (first: number, last = first) => ({ protocol: 'tcp', first, last }) as const;
+    const udp = (first: number, last = first) => ({ protocol: 'udp', first, last }) as const;
+    const openedOf = (service: Service, ...opened: PortRange[][]) => {
+      const store = new NetmapStore(CONTROL_RANGE, undefined, 1_000, ENFORCEMENT);
+      const instances = opened.map((ports, at) => ({ ...instance(at, 9 + at), opened: ports }));
+      const upserts = [{ ...item.redis, service }, ...instances];
+      store.apply(delta({ snapshot: true, upserts }), false);
+      const known = store.current.services.get('redis');
+      return { all: known?.opened, each: known?.instances.map((one) => one.opened) };
+    };
+    const auto = { ...redis, autoPorts: true } as const;
+    const lie = [tcp(22), tcp(1000, 1030), tcp(6379), udp(40_000)];
+    expect(openedOf(auto, lie, [tcp(5001)])).toEqual({
+      all: [tcp(1024, 1030), tcp(5001)],
+      each: [[tcp(1024, 1030)], [tcp(5001)]],
+    });
+    expect(openedOf(redis, lie)).toEqual({ all: undefined, each: [undefined] });
+    const { all } = openedOf(auto, [tcp(1024, 60_000)], [udp(5000, 5127)], [tcp(1024)]);
+    expect(all).toEqual([tcp(1024, 1151), udp(5000, 5127)]);
   });
 
   test('says who calls from a host: all that it may be, one that nobody was told of as a worker', () => {

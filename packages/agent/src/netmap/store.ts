@@ -6,16 +6,16 @@ import {
   DENY_ALL_POLICY,
   defined,
   entryOf,
-  firstPorts,
   formatAddress,
   type HostSource,
   itemKey,
   MAX_OPENED_PORTS,
   type NetmapDelta,
   type NetmapItem,
+  publishablePorts,
   type Service,
+  sharedPorts,
   shiftAddress,
-  unitedPorts,
 } from '@weft/proto';
 import type {
   EnforcementStep,
@@ -292,18 +292,28 @@ function createNetmap(items: Iterable<NetmapItem>, position: Position, range: Ad
     }
   }
   for (const instance of instances.sort((left, right) => left.ordinal - right.ordinal)) {
-    services.get(instance.service)?.instances.push(instance);
+    const known = services.get(instance.service);
+    known?.instances.push(publishedOf(instance, known.service));
   }
   for (const [name, known] of services) {
-    if (known.service.autoPorts !== true) continue;
-    const opened = unitedPorts(known.instances.flatMap((instance) => instance.opened ?? []));
-    if (opened.length === 0) continue;
-    services.set(name, { ...known, opened: firstPorts(opened, MAX_OPENED_PORTS) });
+    const opened = sharedPorts(
+      known.instances.map((instance) => instance.opened ?? []),
+      MAX_OPENED_PORTS,
+    );
+    if (opened.length > 0) services.set(name, { ...known, opened });
   }
   const compiled = compilePolicy({ ...policy, revision: position.revision });
   const { timeline, index, revision } = position;
   const hostSource = createHostSources(services);
   return { timeline, index, revision, self, services, peers, policy: compiled, ruleSet: policy, hostSource };
+}
+
+/** With what is published of it: listening on a port takes it from programs of this host, whoever says that it is open. */
+function publishedOf(instance: NetmapInstance, { ports, autoPorts }: Service): NetmapInstance {
+  const { opened, ...declared } = instance;
+  if (opened === undefined) return instance;
+  const published = autoPorts === true ? publishablePorts(opened, ports) : [];
+  return published.length === 0 ? declared : { ...declared, opened: published };
 }
 
 /** Made when first asked for: most agents of a large network never call here as their host. */

@@ -12,21 +12,35 @@ export interface ListenerShare {
 }
 
 /**
- * Max-min fair by service: each gets an equal part, what it needs less than that goes to the others, and of those that need
- * more the first ports are listened on. So one service of many ports does not silence those of few.
+ * Max-min fair by service, declared ports first, and what they leave to those that programs opened: each service gets an equal part, what it
+ * needs less than that goes to the others, and of those that need more the first ports are listened on. So one service of many ports does not
+ * silence those of few, and nothing that a program opens silences what an operator declared.
  */
 export function shareListeners(wanted: ReadonlyMap<string, ListenerSpec>, most: number): ListenerShare {
   if (wanted.size <= most) return { listeners: wanted, short: [] };
-  const byService = Map.groupBy(wanted, ([, { service }]) => service);
   const listeners = new Map<string, ListenerSpec>();
   const short: string[] = [];
+  for (const opened of [undefined, true] as const) {
+    const ofKind = [...wanted].filter(([, spec]) => spec.opened === opened);
+    share(listeners, short, ofKind, most);
+  }
+  return { listeners, short };
+}
+
+function share(
+  listeners: Map<string, ListenerSpec>,
+  short: string[],
+  wanted: readonly (readonly [string, ListenerSpec])[],
+  most: number,
+): void {
+  const byService = Map.groupBy(wanted, ([, { service }]) => service);
   let left = byService.size;
   for (const [service, specs] of [...byService].sort(([, few], [, many]) => few.length - many.length)) {
     const part = Math.min(specs.length, Math.floor((most - listeners.size) / left--));
     for (const [key, spec] of specs.slice(0, part)) listeners.set(key, spec);
-    if (part < specs.length) short.unshift(`${service} (first ${part} of ${specs.length})`);
+    const opened = specs[0]?.[1].opened === true ? ' that programs opened' : '';
+    if (part < specs.length) short.unshift(`${service} (first ${part} of ${specs.length}${opened})`);
   }
-  return { listeners, short };
 }
 
 /** Undefined when all are listened on. `limit`: files that this agent may have open. */

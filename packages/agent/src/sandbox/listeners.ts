@@ -10,6 +10,7 @@ import { closeHandle } from '../bytes/handle.ts';
 import { descriptorOf } from '../bytes/inside/descriptor.ts';
 import { type OpenFiles, outOfFiles } from '../bytes/open-files.ts';
 import { listenHandle } from '../bytes/socket-listen.ts';
+import { shareListeners } from '../outbound/listener-share.ts';
 import { type ListenerSpec, listenerKey } from '../outbound/listener-spec.ts';
 import type { BoundListener } from '../outbound/listeners.ts';
 import type { OutboundSide } from '../outbound/outbound.ts';
@@ -35,21 +36,22 @@ export class SandboxPlaces {
   /** By `ADDRESS:PORT`. */
   readonly streams = new Map<string, ListenerSpec>();
   /** By the key of the listener. */
-  readonly wanted = new Map<string, ListenerSpec>();
-  /** More were declared than one sandbox listens on. */
-  readonly left: number;
+  readonly wanted: ReadonlyMap<string, ListenerSpec>;
+  /** What is not listened on, such as `api (first 320 of 1024)`: more is wanted than one sandbox has. */
+  readonly short: readonly string[];
 
   constructor(specs: ReadonlyMap<string, ListenerSpec>) {
-    let left = 0;
+    const wanted = new Map<string, ListenerSpec>();
+    // Declared ones come first.
     for (const spec of specs.values()) {
       const stream = spec.protocol === 'tcp';
       if (stream) this.streams.set(`${spec.address}:${spec.port}`, spec);
       const key = stream ? `tcp ${spec.port}` : listenerKey(spec);
-      if (this.wanted.has(key)) continue;
-      if (this.wanted.size < MOST_LISTENERS) this.wanted.set(key, spec);
-      else left++;
+      if (!wanted.has(key)) wanted.set(key, spec);
     }
-    this.left = left;
+    const share = shareListeners(wanted, MOST_LISTENERS);
+    this.wanted = share.listeners;
+    this.short = share.short;
   }
 }
 

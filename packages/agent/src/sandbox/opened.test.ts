@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { publishedPorts, readOpened, servedPorts } from './opened.ts';
+import { placeIn, publishedPorts, readOpened, servedPorts } from './opened.ts';
 
 test.each([
   ['every address', 'tcp:00000000:80', '127.0.0.1'],
@@ -14,24 +14,49 @@ test.each([
   ['nothing', '%', undefined],
   ['nonsense', 'tcp:00000000:x,,:', undefined],
 ])('at %s', (_, text, host) => {
-  expect(readOpened(text).get('tcp 80')).toBe(host);
+  expect(readOpened(text).get('tcp 80')?.host).toBe(host);
 });
 
 test('datagrams go to the end of the wire where every address is listened on, for they are answered from there', () => {
-  expect(readOpened('udp:00000000:53').get('udp 53')).toBe('192.0.0.2');
-  expect(readOpened('udp:0100007f:53').get('udp 53')).toBe('127.0.0.1');
+  expect(readOpened('udp:00000000:53').get('udp 53')?.host).toBe('192.0.0.2');
+  expect(readOpened('udp:0100007f:53').get('udp 53')?.host).toBe('127.0.0.1');
 });
 
-test('publishes all but what is moved, and UDP at ports of the kernel’s choice', () => {
-  const opened = readOpened(
-    'tcp:00000000:8080,tcp:00000000:3000,tcp:00000000:40000,udp:00000000:40000,udp:00000000:32767,udp:00000000:61000,tcp:0200007f:81',
-  );
-  const published = publishedPorts(opened, new Map([[3000, 8080]]));
-  expect(published.map(({ protocol, first, last }) => `${protocol} ${first}-${last}`)).toEqual([
-    'tcp 40000-40000',
-    'udp 32767-32767',
-    'udp 61000-61000',
-  ]);
+const UNDECLARED: [what: string, text: string, published: string[]][] = [
+  ['every address', 'tcp:00000000:40000', ['tcp 40000']],
+  ['every address of both families', 'tcp:00000000000000000000000000000000:9000', ['tcp 9000']],
+  ['its end of the wire', 'udp:020000c0:9000', ['udp 9000']],
+  ['loopback alone', 'tcp:0100007f:9229', []],
+  ['::1 alone', 'tcp:00000000000000000000000001000000:9229', []],
+  ['loopback and every address', 'tcp:0100007f:9000,tcp:00000000:9000', ['tcp 9000']],
+  ['a port below 1024', 'tcp:00000000:1023,udp:00000000:53', []],
+  ['the first above', 'tcp:00000000:1024', ['tcp 1024']],
+  ['a port that another is moved to', 'tcp:00000000:8080', []],
+  ['a port that is moved', 'tcp:00000000:3000', []],
+  ['UDP ports of the kernel’s choice', 'udp:00000000:32768,udp:00000000:40000,udp:00000000:60999', []],
+  ['those beside', 'udp:00000000:32767,udp:00000000:61000', ['udp 32767', 'udp 61000']],
+];
+
+test.each(UNDECLARED)('of what is not declared, at %s: publishes and serves the same', (_, text, published) => {
+  const opened = readOpened(text);
+  const moved = new Map([[3000, 8080]]);
+  const auto = { ports: [], autoPorts: true } as const;
+  const words = publishedPorts(opened, moved).map(({ protocol, first }) => `${protocol} ${first}`);
+  expect(words).toEqual(published);
+  const places = [...opened.keys()].filter((key) => {
+    const [protocol, port] = key.split(' ') as ['tcp' | 'udp', string];
+    expect(placeIn(opened, moved, { ports: [] }, Number(port), protocol)).toBeUndefined();
+    return placeIn(opened, moved, auto, Number(port), protocol) !== undefined;
+  });
+  expect(places).toEqual(published);
+});
+
+test('a moved port is reached by its own number, and never by the one that it has inside', () => {
+  const opened = readOpened('tcp:0100007f:8080');
+  const web = { ports: [{ protocol: 'tcp', first: 3000, last: 3000 }], autoPorts: true } as const;
+  const moved = new Map([[3000, 8080]]);
+  expect(placeIn(opened, moved, web, 3000, 'tcp')).toEqual({ host: '127.0.0.1', port: 8080 });
+  expect(placeIn(opened, moved, web, 8080, 'tcp')).toBeUndefined();
 });
 
 test('serves declared ports where they are open, also moved ones, and what is published', () => {

@@ -20,7 +20,7 @@ import type { Serving, ServingPlace } from './inside.ts';
 import { toWord, type Wanted } from './lines.ts';
 import { SANDBOX_HOST } from './link.ts';
 import { SandboxListeners, type SandboxListenersOptions, socketOf } from './listeners.ts';
-import { NOTHING_OPENED, type OpenedPorts, publishedPorts, readOpened, servedPorts } from './opened.ts';
+import { NOTHING_OPENED, type OpenedPorts, placeIn, publishedPorts, readOpened, servedPorts } from './opened.ts';
 import type { Visitor, VisitorEvents } from './relay.ts';
 import { isOfProtocol, SandboxSockets } from './sockets.ts';
 
@@ -114,9 +114,8 @@ export class Sandbox implements VisitorEvents, Serving {
   }
 
   placeOf(port: number, protocol: Protocol): ServingPlace | undefined {
-    const inside = this.#options.wanted.ports.get(port) ?? port;
-    const host = this.#opened.get(`${protocol} ${inside}`);
-    return host === undefined ? undefined : { host, port: inside };
+    const { wanted, declared } = this.#options;
+    return placeIn(this.#opened, wanted.ports, declared() ?? { ports: [] }, port, protocol);
   }
 
   /** It may not, or not any more. */

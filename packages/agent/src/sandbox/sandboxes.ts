@@ -1,5 +1,5 @@
 /** All programs of this host that are shut in with the mesh: who may begin one, and what each is given of the netmap of now. */
-import { type AddressRange, entryOf, formatPortRange, formatRange, type PortRange } from '@weft/proto';
+import { type AddressRange, entryOf, formatPortRange, formatRange, listed, type PortRange } from '@weft/proto';
 import type { Logger } from 'pino';
 import { closeHandle } from '../bytes/handle.ts';
 import type { OpenFiles } from '../bytes/open-files.ts';
@@ -13,7 +13,7 @@ import type { Netmap } from '../words/netmap.ts';
 import { type Problems, passing } from '../words/problems.ts';
 import type { InsidePrograms } from './inside.ts';
 import { type Granted, MOST_ANSWER, readWanted, toWord, type Wanted } from './lines.ts';
-import { SandboxPlaces } from './listeners.ts';
+import { MOST_LISTENERS, SandboxPlaces } from './listeners.ts';
 import { programOf } from './program.ts';
 import { Relay, type Visitor, type VisitorEvents } from './relay.ts';
 import type { SandboxRights } from './rights.ts';
@@ -25,6 +25,8 @@ export const MOST_SANDBOXES = 200;
 export const MOST_SANDBOXES_OF_USER = 100;
 /** Who came and did not say in this time what it wants. */
 const HELLO_MS = 5_000;
+/** Services that a problem names. */
+const MOST_NAMED = 8;
 
 export interface SandboxesOptions {
   /** Of the unix socket. */
@@ -261,9 +263,10 @@ export class Sandboxes {
     const netmap = this.#options.netmap();
     if (this.#places?.netmap !== netmap) this.#places = { netmap, places: new SandboxPlaces(listenerSpecs(netmap)) };
     const { places } = this.#places;
-    if (places.left > 0)
+    if (places.short.length > 0)
       this.#crowded(
-        `${places.left} declared ports are not listened on in sandboxes, which have the first ones of the network alone; declare fewer different ports`,
+        `a sandbox listens at ${MOST_LISTENERS} places for its program, and the network's services have more: calls to the other ports of ` +
+          `${listed(places.short, MOST_NAMED)} are refused in sandboxes; declare fewer different ports, or have their programs open fewer`,
       );
     return places;
   }

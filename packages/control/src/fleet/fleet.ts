@@ -61,6 +61,8 @@ export class Fleet implements LiveAgents, EnforcementWaiter {
   readonly #known = new Map<string, Known>();
   /** By network. */
   readonly #publications = new Map<string, Publications>();
+  /** By network. */
+  readonly #services = new Map<string, NetworkState['services']>();
   readonly #enforcement = new Enforcement((network) => this.#connectedAgents(network));
   #saveTimer: NodeJS.Timeout | undefined;
 
@@ -112,7 +114,7 @@ export class Fleet implements LiveAgents, EnforcementWaiter {
 
   /** A revision came out; members came, went, or were changed. */
   follow(next: NetworkState | undefined, previous: NetworkState | undefined): void {
-    if (next === undefined) this.#publications.delete(previous?.name ?? '');
+    if (next === undefined) this.#forgetNetwork(previous?.name ?? '');
     else if (next.revision !== previous?.revision) this.#published(next);
     if (next?.agents === previous?.agents) return;
     for (const agentId of previous?.agents.keys() ?? []) if (next?.agents.has(agentId) !== true) this.#remove(agentId);
@@ -226,7 +228,13 @@ export class Fleet implements LiveAgents, EnforcementWaiter {
     }
   }
 
-  #published({ name, revision }: NetworkState): void {
+  #forgetNetwork(name: string): void {
+    this.#publications.delete(name);
+    this.#services.delete(name);
+  }
+
+  #published({ name, revision, services }: NetworkState): void {
+    this.#services.set(name, services);
     entryOf(this.#publications, name, () => new Publications()).note(revision, this.#options.now());
   }
 
@@ -301,7 +309,9 @@ export class Fleet implements LiveAgents, EnforcementWaiter {
   #judge(known: Known): Presence {
     const claimed = known.claimed ?? EMPTY_REPORT;
     const doubts = known.doubt === undefined ? [] : [known.doubt.problem];
-    const { report, presence } = acceptReport(known.agent, withTries(claimed, known.tries), known.observedHost, doubts);
+    const { agent, tries, observedHost } = known;
+    const services = this.#services.get(agent.network);
+    const { report, presence } = acceptReport(agent, withTries(claimed, tries), observedHost, doubts, services);
     known.report = report;
     return presence;
   }

@@ -3,7 +3,7 @@
  * the metrics tell it in their own form, and explain follows a flow through it; what counts as what is decided here alone.
  */
 import { byText, type Mesh, UNSAID_CAPABILITY } from '@weft/proto';
-import { ABSENT, type InstanceHealth } from '../netmap/presence.ts';
+import { ABSENT, type InstanceHealth, publishedHealth } from '../netmap/presence.ts';
 import type { AgentState, InstanceState, NetworkState, ServiceState } from '../state/types.ts';
 import type { LiveAgent, LiveAgents } from './live.ts';
 
@@ -75,7 +75,8 @@ export function fleetInstances(network: NetworkState, live: LiveAgents, only?: s
     const connected = live.agent(instance.agentId)?.connected === true;
     if (now === undefined && connected) continue;
     const agent = network.agents.get(instance.agentId);
-    found.push({ instance, agent, connected, ...(now ?? ABSENT) });
+    const declared = network.services.get(instance.service)?.service;
+    found.push({ instance, agent, connected, ...publishedHealth(now ?? ABSENT, declared) });
   }
   return found.sort((one, other) => one.instance.ordinal - other.instance.ordinal);
 }

@@ -2,10 +2,11 @@ import { execFileSync } from 'node:child_process';
 import { lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { MAX_OPENED_PORTS, type PortRange, type Service } from '@weft/proto';
 import { pino } from 'pino';
 import { describe, expect, test } from 'vitest';
 import { observedHost, observedPeer } from '../bounds/observed.ts';
-import { agentOn, mesh, networkOf } from '../netmap/network.fixture.ts';
+import { agentOn, mesh, networkOf, service, tcp } from '../netmap/network.fixture.ts';
 import { Allowance } from '../watch/agent-stream.ts';
 import { reportOf } from '../watch/fake-agent.fixture.ts';
 import { fileMemory, type Remembered } from './memory.ts';
@@ -40,6 +41,40 @@ describe('endpoints', () => {
   });
 });
 
+describe('ports that programs opened', () => {
+  const range = (protocol: 'tcp' | 'udp', first: number, last = first) => ({ protocol, first, last });
+  const accepted = async (more: Partial<Service>, ...opened: PortRange[]) => {
+    const services = [service('web', 'private', tcp(3000), more), service('redis', 'private', tcp(6379))];
+    const network = await networkOf(mesh({ services }), [{ host: 'one', services: ['web', 'redis'] }]);
+    const instances = ['web', 'redis'].map((name) => ({ service: name, healthy: true, notListening: [], opened }));
+    const { report, presence } = acceptReport(
+      agentOn(network, 'one'),
+      reportOf([], { instances }),
+      '',
+      [],
+      network.services,
+    );
+    const told = report.instances.map(({ opened: ports }) => ports);
+    expect([...presence.instances.values()].map(({ opened: ports }) => ports)).toEqual(told);
+    return told;
+  };
+
+  test('are taken of a service with the word alone, and never declared ones, those below 1024, and those that programs call from', async () => {
+    const lie = [range('tcp', 22), range('tcp', 1000, 1025), range('tcp', 2999, 3001), range('udp', 32_767, 61_000)];
+    expect(await accepted({ autoPorts: true }, ...lie)).toEqual([
+      [range('tcp', 1024, 1025), range('tcp', 2999), range('tcp', 3001), range('udp', 32_767), range('udp', 61_000)],
+      undefined,
+    ]);
+    expect(await accepted({}, ...lie)).toEqual([undefined, undefined]);
+    expect(await accepted({ autoPorts: true }, range('tcp', 1, 1023))).toEqual([undefined, undefined]);
+  });
+
+  test('are so many at most', async () => {
+    const [opened] = await accepted({ autoPorts: true }, range('udp', 5000, 9000), range('tcp', 1, 65_535));
+    expect(opened).toEqual([range('tcp', 1024, 1024 + MAX_OPENED_PORTS - 1)]);
+  });
+});
+
 test('the same presence stays the same value, part by part', () => {
   const of = (...args: Parameters<typeof reportOf>) => acceptReport(agent, reportOf(...args), '').presence;
   const before = of(['web', 'redis']);
@@ -47,6 +82,11 @@ test('the same presence stays the same value, part by part', () => {
   const moved = unchangedPresence(before, of(['web', 'redis'], { endpoints: ['a.example:1'] }));
   expect(moved).not.toBe(before);
   expect(moved.instances.get('web')).toBe(before.instances.get('web'));
+  const opened = tcp(5001);
+  const gone = new Map([['web', { healthy: true, notListening: tcp(3000), opened }]]);
+  expect(unwell({ endpoints: [], instances: gone }).instances.get('web')).toEqual({
+    ...{ healthy: false, notListening: tcp(3000), opened },
+  });
   const down = unwell(before);
   expect([...down.instances.values()].map(({ healthy }) => healthy)).toEqual([false, false]);
   expect(unchangedPresence(before, down)).not.toBe(before);

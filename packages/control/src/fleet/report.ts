@@ -4,9 +4,7 @@ import {
   defined,
   dialableEndpoint,
   EXPOSED_PROBLEM,
-  firstPorts,
   formatHostPort,
-  MAX_OPENED_PORTS,
   normalHost,
   type PlaceTry,
   type PortRange,
@@ -14,11 +12,10 @@ import {
   REACHED_PROBLEM,
   type Report,
   type ReportedExposure,
-  unitedPorts,
   WIRE_LIMITS,
 } from '@weft/proto';
-import type { InstanceHealth, Presence } from '../netmap/presence.ts';
-import type { AgentState } from '../state/types.ts';
+import { type InstanceHealth, type Presence, publishedHealth } from '../netmap/presence.ts';
+import type { AgentState, NetworkState } from '../state/types.ts';
 
 export const EMPTY_REPORT: Report = {
   endpoints: [],
@@ -41,22 +38,25 @@ export interface AcceptedReport {
   readonly presence: Presence;
 }
 
-/** `observedHost` is the address that control sees the agent come from; empty when unknown. `doubts` are control's own. */
+/** `observedHost` is the address that control sees the agent come from; empty when unknown. `doubts` are control's own; `services` the network's. */
 export function acceptReport(
   agent: AgentState,
   claimed: Report,
   observedHost: string,
   doubts: readonly Problem[] = [],
+  services: NetworkState['services'] = new Map(),
 ): AcceptedReport {
   const allowed = new Set(agent.services);
-  const instances = claimed.instances.filter(({ service }) => allowed.has(service));
+  const instances = claimed.instances
+    .filter(({ service }) => allowed.has(service))
+    .map((instance) => publishedHealth(instance, services.get(instance.service)?.service));
   const refused = new Set(claimed.instances.map(({ service }) => service).filter((service) => !allowed.has(service)));
   const usable = claimed.endpoints.flatMap((endpoint) => dialableEndpoint(endpoint, observedHost) ?? []);
   const problems = [...claimed.problems, ...Array.from(refused, notAllowed), ...doubts];
   const report = { ...claimed, instances, problems: problems.slice(-WIRE_LIMITS.problems) };
   const health = instances.map(({ service, healthy, notListening, opened }): [string, InstanceHealth] => [
     service,
-    { healthy, notListening, ...defined({ opened: opened && firstPorts(unitedPorts(opened), MAX_OPENED_PORTS) }) },
+    { healthy, notListening, ...defined({ opened }) },
   ]);
   return {
     report,
@@ -128,11 +128,11 @@ export function unchangedPresence(before: Presence | undefined, next: Presence):
   return same ? before : { endpoints, instances };
 }
 
-/** The same agent with no instance that calls should go to. */
+/** The same agent with no instance that calls should go to, but for who asks for one by its own address. */
 export function unwell(presence: Presence): Presence {
-  const instances = Array.from(presence.instances, ([service, { notListening }]): [string, InstanceHealth] => [
+  const instances = Array.from(presence.instances, ([service, health]): [string, InstanceHealth] => [
     service,
-    { healthy: false, notListening },
+    { ...health, healthy: false },
   ]);
   return { endpoints: presence.endpoints, instances: new Map(instances) };
 }

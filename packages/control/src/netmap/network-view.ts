@@ -10,7 +10,7 @@ import { type Entry, Interner, type PeerEntry, SharedEntry } from './entry.ts';
 import { type Member, mayExchangeFlows, memberOf, type Profile } from './members.ts';
 import { PairKeys } from './pair-keys.ts';
 import { PolicyClasses } from './policy-classes.ts';
-import { ABSENT, type InstanceHealth, type Presences } from './presence.ts';
+import { ABSENT, type InstanceHealth, type Presences, publishedHealth } from './presence.ts';
 import { ReadableParts } from './readable.ts';
 
 export class NetworkView {
@@ -102,24 +102,14 @@ export class NetworkView {
 
   #instance(instance: InstanceState, health: InstanceHealth): SharedEntry {
     const { service, ordinal, agentId, address } = instance;
-    const { healthy, notListening } = health;
-    // An agent may not have heard yet that the mesh says so no more.
-    const opened = this.network.services.get(service)?.service.autoPorts === true ? health.opened : undefined;
-    return this.#shared.keep(
-      `instance/${service}/${ordinal}`,
-      [instance, health, opened],
-      () =>
-        new SharedEntry({
-          type: 'instance',
-          service,
-          ordinal,
-          agentId,
-          address,
-          healthy,
-          notListening,
-          ...defined({ opened }),
-        }),
-    );
+    const declared = this.network.services.get(service)?.service;
+    return this.#shared.keep(`instance/${service}/${ordinal}`, [instance, health, declared], () => {
+      const { healthy, notListening, opened } = publishedHealth(health, declared);
+      return new SharedEntry({
+        ...{ type: 'instance', service, ordinal, agentId, address, healthy, notListening },
+        ...defined({ opened }),
+      });
+    });
   }
 
   /** Whether every part of the moment before, but for the common one, is still right. */

@@ -216,3 +216,17 @@ test('who is no member knows nothing', async () => {
   const network = await networkOf(mesh({ services }), hosts);
   expect(view(network, allWell(network), 'ag_nobody').size).toBe(0);
 });
+
+test('ports that programs opened are shown of a service with the word alone, whatever its agent has said before', async () => {
+  const opened = tcp(22, 3000, 5001);
+  const shown = async (autoPorts?: true) => {
+    const web = service('web', 'private', tcp(3000), autoPorts && { autoPorts });
+    const network = await networkOf(mesh({ services: [web] }), [{ host: 'front', services: ['web'] }]);
+    const { id } = agentOn(network, 'front');
+    const instances = new Map([['web', { healthy: true, notListening: [], opened }]]);
+    const item = view(network, new Map([[id, { endpoints: [], instances }]]), id).get('instance/web/0');
+    return item?.type === 'instance' ? item.opened : 'not shown';
+  };
+  expect(await shown(true)).toEqual(tcp(5001));
+  expect(await shown()).toBeUndefined();
+});

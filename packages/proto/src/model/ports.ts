@@ -17,6 +17,18 @@ export const MAX_SERVICE_PORTS = 1024;
 /** Most single ports beside the declared ones that one host publishes of a service, and that are published of it in all. */
 export const MAX_OPENED_PORTS = 256;
 
+/** Least port that is published without being declared: below it listen programs of every host that no service of the network is, such as ssh. */
+export const LEAST_OPENED_PORT = 1024;
+
+/** From which the kernel takes ports for who calls (`net.ipv4.ip_local_port_range`) in a sandbox: a UDP socket there is as likely one that calls, and nobody can tell. */
+export const CALLING_PORTS: PortRange = { protocol: 'udp', first: 32_768, last: 60_999 };
+
+/** What is never published without being declared. */
+const UNPUBLISHED: readonly PortRange[] = [
+  ...PROTOCOLS.map((protocol) => ({ protocol, first: 1, last: LEAST_OPENED_PORT - 1 })),
+  CALLING_PORTS,
+];
+
 /** What stands among a service's ports in the mesh file where its programs' own are published. */
 export const AUTO_PORTS = 'auto';
 
@@ -105,6 +117,55 @@ export function firstPorts(ranges: readonly PortRange[], most: number): PortRang
     room -= Math.max(0, last - range.first + 1);
     return last < range.first ? [] : [{ ...range, last }];
   });
+}
+
+/** What of the ranges none of the others holds, in order. */
+function portsWithout(ranges: readonly PortRange[], others: readonly PortRange[]): PortRange[] {
+  const taken = unitedPorts(others);
+  return unitedPorts(ranges).flatMap((range) => {
+    const left: PortRange[] = [];
+    let { first } = range;
+    for (const other of taken) {
+      if (!overlaps(other, { ...range, first })) continue;
+      if (other.first > first) left.push({ ...range, first, last: other.first - 1 });
+      first = other.last + 1;
+    }
+    return first > range.last ? left : [...left, { ...range, first }];
+  });
+}
+
+/** Of ports that somebody says a service's programs have opened, those that are published beside the declared ones: one rule for agents and control. */
+export function publishablePorts(opened: readonly PortRange[], declared: readonly PortRange[]): PortRange[] {
+  return firstPorts(portsWithout(opened, [...UNPUBLISHED, ...declared]), MAX_OPENED_PORTS);
+}
+
+/** The first so many single ports of all, a port of each in turn: whoever has many leaves the others theirs. */
+export function sharedPorts(all: readonly (readonly PortRange[])[], most: number): PortRange[] {
+  const taken = new Set<string>();
+  const shared: PortRange[] = [];
+  const turns = all.map((ranges) => eachPort(ranges));
+  while (turns.length > 0 && shared.length < most) {
+    for (const [at, turn] of [...turns.entries()].reverse()) {
+      const next = firstNew(turn, taken);
+      if (next === undefined) turns.splice(at, 1);
+      else if (shared.length < most) shared.push({ protocol: next.protocol, first: next.port, last: next.port });
+    }
+  }
+  return unitedPorts(shared);
+}
+
+/** Undefined where none is left that nobody has taken. */
+function firstNew(
+  ports: ReturnType<typeof eachPort>,
+  taken: Set<string>,
+): { port: number; protocol: Protocol } | undefined {
+  for (let next = ports.next(); next.done !== true; next = ports.next()) {
+    const key = `${next.value.protocol} ${next.value.port}`;
+    if (taken.has(key)) continue;
+    taken.add(key);
+    return next.value;
+  }
+  return undefined;
 }
 
 /** Every port that a rule may be about: the declared ones, or any where a program's own are published. */

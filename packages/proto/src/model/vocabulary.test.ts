@@ -59,9 +59,9 @@ describe('for an agent that lacks a word', () => {
       { type: 'service', service: { ...dns, ports: [tcp] }, address: 1 },
     ],
     [
-      'a service that has no others is left out',
-      { type: 'service', service: { ...dns, ports: [], autoPorts: true }, address: 1 },
-      undefined,
+      'a service that has no others keeps its name, kind and tags, by which rules are about it',
+      { type: 'service', service: { ...dns, ports: [], tags: ['eu'], autoPorts: true }, address: 1 },
+      { type: 'service', service: { ...dns, ports: [], tags: ['eu'] }, address: 1 },
     ],
     [
       'an instance tells of declared ports alone',
@@ -83,9 +83,9 @@ describe('for an agent that lacks a word', () => {
       { type: 'service', service: { ...dns, ports: [tcp] }, address: 1 },
     ],
     [
-      'a service without any is left out',
+      'a service without any that it knows has none',
       { type: 'service', service: { ...dns, ports: [udp] }, address: 1 },
-      undefined,
+      { type: 'service', service: { ...dns, ports: [] }, address: 1 },
     ],
     [
       'a service of a kind it does not know is left out',

@@ -87,7 +87,7 @@ function capabilityOfSelector(text: string, words: Vocabulary): number {
 const ANYONE = { type: 'any' } as const;
 
 /**
- * The item as an agent of this capability may be sent it: a rule that it cannot read fails closed, a service and its ports are left out,
+ * The item as an agent of this capability may be sent it: a rule that it cannot read fails closed, ports and a service of a kind that it does not know are left out,
  * a role is not granted. The same object where it can read all of it; undefined where nothing is left.
  */
 export function itemFor(item: NetmapItem, capability: number, words: Vocabulary = VOCABULARY): NetmapItem | undefined {
@@ -96,10 +96,10 @@ export function itemFor(item: NetmapItem, capability: number, words: Vocabulary 
     case 'service': {
       const { service } = item;
       const ports = service.ports.filter(({ protocol }) => reads(words.protocols[protocol]));
-      if (!reads(words.kinds[service.kind]) || (ports.length === 0 && service.ports.length > 0)) return undefined;
+      if (!reads(words.kinds[service.kind])) return undefined;
       const { autoPorts, ...declared } = service;
-      if (autoPorts === true && !reads(words.ports.auto))
-        return ports.length === 0 ? undefined : { ...item, service: { ...declared, ports } };
+      // Also where none is left: one that it does not hear of it takes for a worker without tags, which does not run there, and rules would be lost.
+      if (autoPorts === true && !reads(words.ports.auto)) return { ...item, service: { ...declared, ports } };
       return ports.length === service.ports.length ? item : { ...item, service: { ...service, ports } };
     }
     case 'policy': {
