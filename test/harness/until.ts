@@ -2,7 +2,7 @@
 const BOUND_MS = 5_000;
 
 /** Programs that start or come back: each compiles all it runs, finds control by a backoff, and is probed every 5 s. */
-export const SETTLED_MS = 20_000;
+export const SETTLED_MS = 40_000;
 
 /** Asks again until an answer satisfies, within a bound; the last answer or error is told when it never does. */
 export async function until<T>(

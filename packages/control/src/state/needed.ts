@@ -46,12 +46,10 @@ function hasPlaces({ tokens, ended }: Memory, { writes, clocks }: Draft, removed
     else if (write === 'putEndedAgent') put.ended.set(row.id, row);
     else if (write === 'removeToken' || write === 'removeEndedAgent') gone.add(row.id);
   }
-  const nowMs = clocks.believed();
   const places = new Map<string, TokenPlaces>();
+  const isValid = (token: TokenState): boolean => joinTokenState(token, clocks.believed()) === 'valid';
   const valid = (of: (token: TokenState) => boolean): TokenState[] =>
-    left(tokens, put.tokens, gone, (token) => of(token) && token.network !== removed).filter(
-      (token) => joinTokenState(token, nowMs) === 'valid',
-    );
+    left(tokens, put.tokens, gone, (token) => of(token) && token.network !== removed).filter(isValid);
   const inPlace = valid((token) => token.asOf !== undefined);
   const letsIn = ({ network, revoked, sequence }: EndedAgent): boolean =>
     revoked && inPlace.some((one) => one.network === network && asOf(one) < sequence && sequence < one.sequence);
@@ -64,7 +62,7 @@ function hasPlaces({ tokens, ended }: Memory, { writes, clocks }: Draft, removed
         entryOf(places, agent.network, () =>
           placesOf(
             valid(({ network }) => network === agent.network),
-            nowMs,
+            clocks.believed(),
           ),
         ),
       ).length > 0,
