@@ -102,9 +102,11 @@ export class NetworkView {
 
   #instance(instance: InstanceState, health: InstanceHealth): SharedEntry {
     const { service, ordinal, agentId, address } = instance;
-    const declared = this.network.services.get(service)?.service;
+    // What is declared matters to what was opened beside it alone: an instance without that is kept, whatever is applied.
+    const declared = health.opened === undefined ? undefined : this.network.services.get(service)?.service;
     return this.#shared.keep(`instance/${service}/${ordinal}`, [instance, health, declared], () => {
-      const { healthy, notListening, opened } = publishedHealth(health, declared);
+      const { healthy, notListening, opened } =
+        health.opened === undefined ? health : publishedHealth(health, declared);
       return new SharedEntry({
         ...{ type: 'instance', service, ordinal, agentId, address, healthy, notListening },
         ...defined({ opened }),
