@@ -220,44 +220,38 @@ describe.runIf(IS_ROOT)('two services on one host', () => {
   }, 30_000);
 
   test('are held apart by their systemd units, in TCP and UDP, whoever runs them', async () => {
-    const [one, two] = [unitGroup('one'), unitGroup('two')];
-    const those = {
-      web: new Caller(asUser(DAEMON)),
-      mailer: new Caller(asUser(DAEMON)),
-      other: new Caller(asUser(DAEMON)),
-    };
-    try {
-      one.enter(those.web.pid);
-      two.enter(those.mailer.pid);
-      const match = { web: { unit: one.name }, mailer: { unit: two.name } };
-      const units = await mesh.agent('units', { services: { web: { 3000: program.port }, mailer: {} }, match });
-      const host = await units.vip('rabbit');
-      const to = { connect: { host, port: 5672 }, talk: { host, port: 8125 } };
-      for (const [rules, defaultAction, expected] of [
-        [[NO_WEB], 'allow', { web: false, mailer: true, other: false }],
-        [[NO_MAILER], 'allow', { web: true, mailer: false, other: false }],
-        [[WEB_MAY], 'deny', { web: true, mailer: false, other: false }],
-      ] as const) {
-        await mesh.apply(meshOf(rules, defaultAction));
-        const heard = (yes: string, no: string) =>
-          Object.fromEntries(Object.entries(expected).map(([who, may]) => [who, may ? yes : no]));
-        await expect.poll(() => said('connect', those, to), PATIENT).toEqual(heard('hello', 'reset'));
-        await expect.poll(() => said('talk', those, to), PATIENT).toEqual(heard('hello', 'nothing'));
-      }
-      const { out } = await weft(
-        {},
-        'explain',
-        '--pid',
-        `${those.web.pid}`,
-        'rabbit:5672',
-        '--json',
-        '--data',
-        units.directory,
-      );
-      expect(JSON.parse(out)).toMatchObject({ rule: 'web-may', process: { service: 'web', unit: one.name } });
-    } finally {
-      for (const caller of Object.values(those)) await caller.end();
-      for (const group of [one, two]) group.remove();
+    await using made = new AsyncDisposableStack();
+    const unit = (word: string) => made.adopt(unitGroup(word), (group) => group.remove());
+    const [one, two] = [unit('one'), unit('two')];
+    const caller = () => made.adopt(new Caller(asUser(DAEMON)), (each) => each.end());
+    const those = { web: caller(), mailer: caller(), other: caller() };
+    one.enter(those.web.pid);
+    two.enter(those.mailer.pid);
+    const match = { web: { unit: one.name }, mailer: { unit: two.name } };
+    const units = await mesh.agent('units', { services: { web: { 3000: program.port }, mailer: {} }, match });
+    const host = await units.vip('rabbit');
+    const to = { connect: { host, port: 5672 }, talk: { host, port: 8125 } };
+    for (const [rules, defaultAction, expected] of [
+      [[NO_WEB], 'allow', { web: false, mailer: true, other: false }],
+      [[NO_MAILER], 'allow', { web: true, mailer: false, other: false }],
+      [[WEB_MAY], 'deny', { web: true, mailer: false, other: false }],
+    ] as const) {
+      await mesh.apply(meshOf(rules, defaultAction));
+      const heard = (yes: string, no: string) =>
+        Object.fromEntries(Object.entries(expected).map(([who, may]) => [who, may ? yes : no]));
+      await expect.poll(() => said('connect', those, to), PATIENT).toEqual(heard('hello', 'reset'));
+      await expect.poll(() => said('talk', those, to), PATIENT).toEqual(heard('hello', 'nothing'));
     }
+    const { out } = await weft(
+      {},
+      'explain',
+      '--pid',
+      `${those.web.pid}`,
+      'rabbit:5672',
+      '--json',
+      '--data',
+      units.directory,
+    );
+    expect(JSON.parse(out)).toMatchObject({ rule: 'web-may', process: { service: 'web', unit: one.name } });
   }, 60_000);
 });

@@ -157,9 +157,17 @@ describe('with an agent, and nothing that leads to control', () => {
     const json = await weftWith({ env: ALONE }, 'explain', 'web', 'redis:6379', '--json', '--data', data);
     expect(JSON.parse(json.out)).toMatchObject({ verdict: 'deny', break_point: 'denied', steps: answer.steps });
     const of = { pid: 12, user: 'bin', unit: '', program: '/usr/bin/web', service: 'web' };
-    const known = await localAgent({}, { explain: { ...answer, process: of } });
+    const known = await localAgent({}, { 'explain-caller': { ...answer, process: of } });
     const pid = await weftWith({ env: ALONE }, 'explain', '--pid', '12', 'redis:6379', '--json', '--data', known);
     expect(JSON.parse(pid.out)).toMatchObject({ from: 'pid:12', process: of, to: { service: 'redis' } });
+    // One of before takes a process or a user for a service, which it has nothing true to say of.
+    const unknown = { error: { code: 'question-unknown', message: 'this agent does not know what it is asked' } };
+    const older = await localAgent({}, { explain: answer, 'explain-caller': unknown });
+    for (const from of [['--pid', '12'], ['user:bin']])
+      expect(await weftWith({ env: ALONE }, 'explain', ...from, 'redis:6379', '--data', older)).toMatchObject({
+        code: 1,
+        err: expect.stringContaining('is of an older version'),
+      });
     const refusal = { error: { code: 'not-own', message: 'this is no flow of build-3' } };
     const foreign = await localAgent({}, { explain: refusal });
     expect(await weftWith({ env: ALONE }, 'explain', 'web', 'redis:6379', '--data', foreign)).toMatchObject({

@@ -124,13 +124,17 @@ describe('check', () => {
   });
 
   test('says of a place that only hints at another, and nothing of what a token tells of its own host', async () => {
-    const { control, data } = await heard(NOW, ['0.0.0.0:1', '127.0.0.1:1', 'localhost:1']);
+    // Somebody else who answers at loopback is told of, and not passed over as nobody.
+    const another = await startFakeControl({});
+    ends.push(() => another.close());
+    const { control, data } = await heard(NOW, ['0.0.0.0:1', '127.0.0.1:1', 'localhost:1', another.address]);
     const { code, lines } = await check(data);
     expect({ code, control: lines('control') }).toEqual({
       code: 0,
       control: [
         expect.stringContaining(`ok ${control.address}: answers in`),
         'hint 0.0.0.0:1: connection refused; nothing, while control answers elsewhere',
+        expect.stringContaining(`hint ${another.address}: ${another.address} shows a certificate other than`),
       ],
     });
   });

@@ -13,7 +13,8 @@ export async function explainedHere(
   here: AgentHere,
   asked: DestinationName & { readonly from: string },
 ): Promise<Explained> {
-  const question = { ask: 'explain', ...asked } as const;
+  const ask = /^(user|pid):/.test(asked.from) ? 'explain-caller' : 'explain';
+  const question = { ask, ...asked } as const;
   const { verdict, breakPoint, steps, ...rest } = await askHere<ExplainAnswer>(
     here,
     question,
@@ -29,5 +30,5 @@ export async function explainedHere(
   };
 }
 
-/** Longer than the agent tries the ways to others. */
-const TRIES_MS = 10_000;
+/** Longer than the agent looks at a process, and then tries the ways to others. */
+const TRIES_MS = 12_000;

@@ -2,7 +2,14 @@ import { CodedError } from '@weft/proto';
 
 /** What a command asks of the agent of its host cannot be had. */
 export class LocalRefusal extends CodedError<
-  'no-such-peer' | 'no-such-process' | 'not-own' | 'not-promised' | 'this-host' | 'no-agent-file'
+  | 'no-such-peer'
+  | 'no-such-process'
+  | 'no-such-user'
+  | 'not-looked-at'
+  | 'not-own'
+  | 'not-promised'
+  | 'this-host'
+  | 'no-agent-file'
 > {
   override readonly name = 'LocalRefusal';
 }

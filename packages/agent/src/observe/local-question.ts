@@ -27,6 +27,14 @@ const QUESTION = z.discriminatedUnion('ask', [
     port: z.int(),
     protocol: z.enum(PROTOCOLS),
   }),
+  /** As explain, of a process or a user of this host, which an agent of before takes for a service: answered by ExplainAnswer. */
+  z.object({
+    ask: z.literal('explain-caller'),
+    from: z.string().regex(/^(pid:[1-9]\d{0,9}|user:.+)$/),
+    service: z.string(),
+    port: z.int(),
+    protocol: z.enum(PROTOCOLS),
+  }),
   /** Those that the agent is told of: answered by ServicesAnswer. */
   z.object({ ask: z.literal('services') }),
   /** The newest that are open with an end on this host: answered by OpenFlows. */
@@ -80,7 +88,7 @@ export interface ExplainAnswer {
   readonly breakPoint: BreakPoint;
   /** What was found on the way, one sentence a step. */
   readonly steps: readonly string[];
-  /** Where one was asked about, which no agent of before can be. */
+  /** Where one was asked about. */
   readonly process?: {
     readonly pid: number;
     /** As in records: empty where unknown. */

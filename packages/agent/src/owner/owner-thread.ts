@@ -35,18 +35,20 @@ function serve(main: MessagePort): void {
   diagnosis.begin();
   const finder = new OwnerFinder(diagnosis);
   let known: (readonly [number, Owner])[] = [];
-  let told: readonly TakenPlace[] = [];
+  /** Undefined by rules by which nothing was told. */
+  let told: readonly TakenPlace[] | undefined = [];
   const tell = (next: boolean) => {
+    if (known.length === 0 && !next) return;
     const { taken } = finder;
     const news = isDeepStrictEqual(taken, told) ? {} : { taken };
     told = taken;
-    if (known.length > 0 || next) main.postMessage({ owners: known, next, ...news } satisfies FromOwnerThread);
+    main.postMessage({ owners: known, next, ...news } satisfies FromOwnerThread);
     known = [];
   };
   main.on('message', ({ rules, callers, process }: ToOwnerThread) => {
     if (rules !== undefined) {
       finder.follow(rules);
-      told = [];
+      told = undefined;
     }
     if (process !== undefined) {
       void finder.look(process).then((found) => main.postMessage({ process, found } satisfies LookedAt));

@@ -59,6 +59,13 @@ it('tells who calls, by its thread', async () => {
   const self = { pid: process.pid, service: 'web', by: 'match', hidden: false, elsewhere: false };
   expect(await made.look(process.pid)).toMatchObject(self);
   expect(await made.look(2 ** 31 - 1)).toBeUndefined();
+  // However many ask at once, each is answered, also of one process.
+  const many = await Promise.all(
+    Array.from({ length: 20 }, (_, at) => made.look(at < 10 ? process.pid : process.ppid)),
+  );
+  expect(many.map((found) => typeof found === 'object' && found.pid)).toEqual(
+    many.map((_, at) => (at < 10 ? process.pid : process.ppid)),
+  );
   // What the file says now is what counts.
   made.follow([]);
   expect(await made.find({ protocol: 'tcp', client, called })).toMatchObject({
@@ -78,7 +85,9 @@ it.runIf(IS_ROOT)(
     const { made, standing } = owners();
     const port = Number(await first.ask('listen x'));
     const place = { host: '127.0.0.1', port, protocol: 'tcp' } as const;
-    made.follow([{ service: 'web', targets: [place] }]);
+    // It keeps this one: of a service, one place may be taken.
+    const kept = { ...place, port: Number(await first.ask('listen kept')) };
+    made.follow([{ service: 'web', targets: [place, kept] }]);
     const called = { host: '127.0.0.1', port: Number(await first.ask('listen called')) };
     const client = await first.call('connect', 'a', called);
     const look = async () => {
@@ -96,9 +105,10 @@ it.runIf(IS_ROOT)(
     await first.ask(`take x tcp 127.0.0.1 ${port}`);
     await expect.poll(look, { timeout: 20_000 }).toMatch(/^web(,callers-unknown owners)?$/);
     await first.ask('close x');
+    await first.ask('close kept');
     await second.ask(`take x tcp 127.0.0.1 ${port}`);
     await expect.poll(look, { timeout: 20_000 }).toContain('place-taken web');
-    made.follow([{ service: 'web', targets: [place], match: { user: 'bin' } }]);
+    made.follow([{ service: 'web', targets: [place, kept], match: { user: 'bin' } }]);
     expect(await look()).not.toContain('place-taken');
   },
   90_000,
@@ -112,6 +122,27 @@ it.each([
   const found = await Promise.all([made.find(somebody), made.find(somebody)]);
   expect(found).toEqual([UNKNOWN_OWNER, UNKNOWN_OWNER]);
   expect(raised).toContain('callers-unknown');
+});
+
+it('tells of no place that was taken by rules which are no more in force', async () => {
+  // Answers once a process is asked about, for a walk takes its time.
+  const taken = [{ service: 'web', first: 'daemon', now: 'bin' }];
+  const { made, standing } = owners(`
+    import { parentPort } from 'node:worker_threads';
+    let asked;
+    parentPort.on('message', ({ callers, process }) => {
+      if (process === undefined) { asked = callers; return; }
+      parentPort.postMessage({ owners: asked.map(([number]) => [number, {}]), next: true, taken: ${JSON.stringify(taken)} });
+    });
+  `);
+  made.follow([{ service: 'web', targets: [] }]);
+  const answer = made.find(somebody);
+  // Out with the rules of before.
+  await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+  void made.look(1);
+  made.follow([{ service: 'web', targets: [], match: { user: 'bin' } }]);
+  await answer;
+  expect([...standing.keys()]).not.toContain('place-taken web');
 });
 
 it('knows nobody where a thread cannot begin, and says so', async () => {

@@ -5,9 +5,9 @@ import { Worker } from 'node:worker_threads';
 import type { Logger } from 'pino';
 import {
   type CallerSocket,
+  type LookedFor,
   type Owner,
   type OwnerRule,
-  type ProcessOwner,
   type TakenPlace,
   UNKNOWN_OWNER,
 } from '../words/owner.ts';
@@ -56,6 +56,8 @@ export class Owners {
   #waiting: Asked[] = [];
   /** Those that the thread knows of, by their numbers. */
   readonly #out = new Map<number, Asked>();
+  /** Who asks about processes, by their numbers. */
+  readonly #looks = new Map<number, Set<(found: LookedFor) => void>>();
   #next = 0;
   /** Whether the thread is at a question. */
   #asking: boolean = false;
@@ -117,27 +119,28 @@ export class Owners {
     if (this.#thread === undefined) void this.look(process.pid);
   }
 
-  /** What that process would be taken for if it called now. Undefined where there is none, or it was not found out in time. Never rejects. */
-  async look(pid: number): Promise<ProcessOwner | undefined> {
+  /** What that process would be taken for if it called now. Never rejects. */
+  async look(pid: number): Promise<LookedFor> {
     const thread = this.#begun();
-    if (thread === undefined) return undefined;
+    if (thread === undefined) return 'not-looked-at';
     const question: ToOwnerThread = { ...this.#news(), callers: [], process: pid };
-    const { promise, resolve } = Promise.withResolvers<ProcessOwner | undefined>();
-    const answered = (told: FromOwnerThread | LookedAt) => {
-      if ('process' in told && told.process === pid) resolve(told.found);
-    };
-    const late = setTimeout(() => resolve(undefined), LOOK_MS);
-    const gone = () => resolve(undefined);
-    thread.on('message', answered);
-    thread.once('exit', gone);
+    const { promise, resolve } = Promise.withResolvers<LookedFor>();
+    const late = setTimeout(() => resolve('not-looked-at'), LOOK_MS);
+    const asking = this.#looks.get(pid) ?? new Set();
+    this.#looks.set(pid, asking.add(resolve));
     thread.postMessage(question);
     try {
       return await promise;
     } finally {
       clearTimeout(late);
-      thread.off('message', answered);
-      thread.off('exit', gone);
+      asking.delete(resolve);
+      if (asking.size === 0 && this.#looks.get(pid) === asking) this.#looks.delete(pid);
     }
+  }
+
+  #looked(pid: number, found: LookedFor): void {
+    for (const resolve of this.#looks.get(pid) ?? []) resolve(found);
+    this.#looks.delete(pid);
   }
 
   /** What the thread does not know yet. */
@@ -170,7 +173,8 @@ export class Owners {
   }
 
   #answered({ owners, next, taken }: FromOwnerThread): void {
-    if (taken !== undefined) this.#tellTaken(taken);
+    // By rules that are no more in force nothing is taken: what is by those of now is told once the thread has them.
+    if (taken !== undefined && this.#told) this.#tellTaken(taken);
     for (const [number, owner] of owners) {
       const asked = this.#out.get(number);
       this.#out.delete(number);
@@ -199,6 +203,7 @@ export class Owners {
   /** Nobody is known of those that the thread was asked about. */
   #forsaken(): void {
     this.#answered({ owners: [...this.#out.keys()].map((number) => [number, UNKNOWN_OWNER] as const), next: true });
+    for (const pid of [...this.#looks.keys()]) this.#looked(pid, 'not-looked-at');
   }
 
   #begun(): Worker | undefined {
@@ -217,7 +222,8 @@ export class Owners {
     this.#thread = thread;
     this.#told = false;
     thread.on('message', (told: FromOwnerThread | LookedAt) => {
-      if (!('process' in told)) this.#answered(told);
+      if ('process' in told) this.#looked(told.process, told.found);
+      else this.#answered(told);
     });
     thread.on('error', (err) => {
       this.#options.log.error({ event: 'callers-unknown', err }, 'looking for the programs that call failed');

@@ -1,5 +1,5 @@
 /** Real programs that call, as users of their own. */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, rmdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -165,27 +165,50 @@ export interface UnitGroup {
   readonly remove: () => void;
 }
 
+/** That was made for the group. */
+function removeSlice(directory: string): void {
+  try {
+    rmdirSync(directory);
+  } catch {
+    // Others are in it by now.
+  }
+}
+
+/** Mounted or not. Whoever is in it is not moved: it goes from here alone. */
+function unmount(directory: string): void {
+  spawnSync('/bin/umount', ['--lazy', directory]);
+  rmdirSync(directory);
+}
+
 /** A control group as systemd makes one for a unit of the system. Where it is mounted read-only, it is made by a mount of the test's own. */
 export function unitGroup(word: string): UnitGroup {
   const name = `weft-test-${process.pid}-${word}.service`;
   let mounted: string | undefined;
   const make = (root: string) => mkdirSync(`${root}/system.slice/${name}`, { recursive: true });
+  let above: string | undefined;
   try {
-    make(GROUPS ?? '');
+    above = make(GROUPS ?? '');
   } catch {
     mounted = mkdtempSync(join(tmpdir(), 'weft-groups-'));
-    execFileSync('/bin/mount', ['-t', 'cgroup2', 'none', mounted]);
-    make(mounted);
+    try {
+      execFileSync('/bin/mount', ['-t', 'cgroup2', 'none', mounted]);
+      make(mounted);
+    } catch (error) {
+      unmount(mounted);
+      throw error;
+    }
   }
   const group = `${mounted ?? GROUPS}/system.slice/${name}`;
   return {
     name,
     enter: (pid) => writeFileSync(`${group}/cgroup.procs`, `${pid}`),
     remove: () => {
-      rmdirSync(group);
-      if (mounted === undefined) return;
-      execFileSync('/bin/umount', [mounted]);
-      rmdirSync(mounted);
+      try {
+        rmdirSync(group);
+        if (above !== undefined && above !== group) removeSlice(above);
+      } finally {
+        if (mounted !== undefined) unmount(mounted);
+      }
     },
   };
 }

@@ -80,7 +80,7 @@ export class Servers {
     return this.#found.size > 0;
   }
 
-  /** Places of services without `match` that another user has than the first, as was seen last. */
+  /** Services without `match` that have a place which another user has than the first, as was seen last. */
   get taken(): readonly { readonly service: string; readonly first: number; readonly now: number }[] {
     return [...this.#takers].flatMap(([service, now]) => {
       const first = this.#users.get(service);
@@ -138,11 +138,12 @@ export class Servers {
     // At several addresses for one port, two users may listen; one of them is not the service, and nobody can tell which.
     if (!this.#users.has(service) && users.size === 1) for (const uid of users) this.#users.set(service, uid);
     const uid = this.#users.get(service);
-    const [other] = users;
-    if (other === undefined || uid === undefined || users.has(uid)) this.#takers.delete(service);
-    else this.#takers.set(service, other);
     // Of several addresses for one port, calls go to the first where somebody listens; who listens at the others is not the service.
     const ports = Map.groupBy(of, ({ port, protocol }) => `${port}/${protocol}`);
+    const called = [...ports.values()].map((at) => at.find(({ found }) => found.length > 0)?.found ?? []);
+    const [taker] = called.flatMap((found) => (found.some((one) => one.uid === uid) ? [] : found));
+    if (taker === undefined || uid === undefined) this.#takers.delete(service);
+    else this.#takers.set(service, taker.uid);
     const reached = [...ports.values()].map(
       (at) => at.map(({ found }) => found).find((found) => found.some((one) => one.uid === uid)) ?? [],
     );

@@ -46,6 +46,8 @@ export type Telling = 'told' | 'own' | 'unseen' | 'alike' | 'no-user';
 /** Who users are, and which of them the agent is. */
 export interface UsersHere {
   numberOf(user: string): number | undefined;
+  /** Its name, of several the first, or the number written out. */
+  nameOf(uid: number): string;
   readonly self: number | undefined;
 }
 
@@ -58,14 +60,14 @@ export function usersHere(): UsersHere {
     users.refresh();
     return users.numberOf(user);
   };
-  return { numberOf, self: process.getuid?.() };
+  return { numberOf, nameOf: (uid) => users.nameOf(uid), self: process.getuid?.() };
 }
 
 /** By the name of the service. */
 export function tellings(
   services: readonly Knowable[],
   sight: Sight,
-  { numberOf, self }: UsersHere,
+  { numberOf, self }: Pick<UsersHere, 'numberOf' | 'self'>,
 ): ReadonlyMap<string, Telling> {
   const known = services.map((one) => ({ ...one, uid: one.match?.user && numberOf(one.match.user) }));
   const fitting = known.filter(({ match, uid }) => match?.user === undefined || uid !== undefined);

@@ -176,7 +176,13 @@ async function runMember(
       status,
       facts: () => hostFacts({ ...seen(), threads }),
       explain: (asked) =>
-        explainHere({ ...seen(), ...path, sight: path.outlook.sight, look: (pid) => path.owners.look(pid) }, asked),
+        explainHere(
+          {
+            ...{ ...seen(), ...path, sight: path.outlook.sight, look: (pid) => path.owners.look(pid) },
+            sandboxes: sandboxes?.current ?? [],
+          },
+          asked,
+        ),
       store,
       tunnels: path.tunnels,
       reload: () => reload.ask(),

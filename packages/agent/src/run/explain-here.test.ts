@@ -67,8 +67,9 @@ function parts(
     problems: { current: [] },
     tunnels: WAYS,
     sight: 'own',
-    users: { numberOf: (user) => (user === 'www' ? 33 : undefined), self: 900 },
+    users: { numberOf: (user) => (user === 'www' ? 33 : undefined), nameOf: () => 'www', self: 900 },
     look: () => Promise.resolve(undefined),
+    sandboxes: [],
     ...rest,
   };
 }
@@ -269,10 +270,43 @@ test('a process is judged as its user too, and none that is not there is', async
   expect(nameless).toMatchObject({ verdict: 'deny', rule: 'no-www' });
   const gone = explainHere(twoHere(undefined), asked('pid:12', 'redis', 6_379));
   await expect(gone).rejects.toMatchObject({ code: 'no-such-process' });
+  const slow = explainHere(
+    parts({ look: () => Promise.resolve('not-looked-at' as const) }),
+    asked('pid:12', 'redis', 6_379),
+  );
+  await expect(slow).rejects.toMatchObject({ code: 'not-looked-at' });
+});
+
+test('a process of a sandbox is judged as its service, and none of another network namespace is', async () => {
+  const rules = [deny('no-api', 'api')];
+  const as = (sandboxes: ExplainParts['sandboxes'], services = TWO) =>
+    explainHere(
+      twoHere({ elsewhere: true }, { rules, sandboxes, services }),
+      asked(`pid:${process.pid}`, 'redis', 6_379),
+    );
+  // What began it stands in as a supervisor; a host of one service speaks as that for all else.
+  const shutIn = { service: 'api', user: 'ann', pid: process.ppid };
+  for (const services of [TWO, parseAgentFile('w', 'services: { web: {} }').services]) {
+    const { steps, ...told } = await as([shutIn], services);
+    expect(told).toMatchObject({ verdict: 'deny', rule: 'no-api', process: { service: 'api', user: 'ann' } });
+    expect(steps[1]).toBe('it is in a sandbox of weft run, so it speaks as api');
+  }
+  const byUser = { rules: [deny('no-ann', 'user:ann')], sandboxes: [shutIn] };
+  const told = await explainHere(twoHere({}, byUser), asked(`pid:${process.pid}`, 'redis', 6_379));
+  expect(told).toMatchObject({ verdict: 'deny', rule: 'no-ann' });
+  for (const others of [[], [{ ...shutIn, pid: process.pid }]])
+    await expect(as(others)).rejects.toMatchObject({
+      code: 'not-own',
+      message: expect.stringContaining('is in another network namespace'),
+    });
 });
 
 test('a user is judged as the service whose match asks for it alone, or as all that it may be', async () => {
-  const users = { numberOf: (user: string) => ({ www: 33, ann: 7 })[user], self: 900 };
+  const users = {
+    numberOf: (user: string) => ({ www: 33, ann: 7, toor: 7 })[user],
+    nameOf: (uid: number) => ({ 33: 'www', 7: 'ann' })[uid] ?? `${uid}`,
+    self: 900,
+  };
   const as = (from: string, rules: readonly Rule[]) =>
     explainHere(twoHere(undefined, { rules, users }), asked(from, 'redis', 6_379));
   expect(await as('user:www', [deny('no-web', 'web')])).toMatchObject({ verdict: 'deny', rule: 'no-web' });
@@ -284,5 +318,30 @@ test('a user is judged as the service whose match asks for it alone, or as all t
       /processes of user:ann may speak as host:here, denied by no-here, or as api, permitted/,
     ),
   });
-  expect(await as('user:bob', [])).toMatchObject({ verdict: 'deny', breakPoint: 'no-such-source' });
+  // A second name of a number is none that a rule selects by, and one that /etc/passwd has not is nobody's.
+  expect(await as('user:toor', [deny('no-toor', 'user:toor')])).toMatchObject({
+    verdict: 'allow',
+    steps: expect.arrayContaining([
+      'user toor is number 7, whose name here is ann: no rule selects its processes as user:toor',
+    ]),
+  });
+  expect(await as('user:toor', [deny('no-ann', 'user:ann')])).toMatchObject({ verdict: 'deny', rule: 'no-ann' });
+  await expect(as('user:bob', [])).rejects.toMatchObject({ code: 'no-such-user' });
+});
+
+test('a user whose sandboxes run may call as their services', async () => {
+  const users = { numberOf: (user: string) => ({ ann: 7 })[user], nameOf: () => 'ann', self: 900 };
+  const more = { users, sandboxes: [{ service: 'api', user: 'ann', pid: 1 }] };
+  const services = parseAgentFile('w', 'services: { web: {} }').services;
+  await expect(
+    explainHere(
+      twoHere(undefined, { ...more, services, rules: [deny('no-api', 'api')] }),
+      asked('user:ann', 'redis', 6_379),
+    ),
+  ).rejects.toMatchObject({
+    code: 'not-promised',
+    message: expect.stringMatching(/may speak as web, permitted by default, or as api, denied by no-api/),
+  });
+  const { steps } = await explainHere(twoHere(undefined, { ...more, services }), asked('user:ann', 'redis', 6_379));
+  expect(steps).toContain('those that weft run has begun for ann speak as api');
 });

@@ -5,12 +5,16 @@ import { localSpeech, runsHere, tellingsHere, toldOf } from '../flows/judge.ts';
 import { LocalRefusal } from '../observe/errors.ts';
 import type { ExplainAnswer } from '../observe/local-question.ts';
 import { claimedUser } from '../outbound/speakers.ts';
+import { readProcess } from '../owner/process.ts';
 import { type Sight, type UsersHere, usersHere } from '../owner/sight.ts';
+import type { SandboxStatus } from '../sandbox/sandboxes.ts';
 import type { Netmap } from '../words/netmap.ts';
-import type { ProcessOwner } from '../words/owner.ts';
+import type { LookedFor, ProcessOwner } from '../words/owner.ts';
 
 /** Services that a step names. */
 const NAMED = 8;
+/** Parents of a process that are looked at, at most. */
+const MOST_PARENTS = 1_000;
 
 export interface CallerParts {
   readonly netmap: Netmap;
@@ -18,8 +22,10 @@ export interface CallerParts {
   readonly services: ReadonlyMap<string, AgentService>;
   readonly sight: Sight;
   readonly users?: UsersHere;
-  /** What a process would be taken for; undefined where there is none of that number. */
-  readonly look: (pid: number) => Promise<ProcessOwner | undefined>;
+  /** What a process would be taken for. */
+  readonly look: (pid: number) => Promise<LookedFor>;
+  /** That run: what is in them speaks as their service. `pid` is of what began it, and has all of it below. */
+  readonly sandboxes: readonly Pick<SandboxStatus, 'service' | 'user' | 'pid'>[];
 }
 
 export interface Caller {
@@ -37,7 +43,7 @@ export interface Caller {
   readonly caller?: Pick<ExplainAnswer, 'process'>;
 }
 
-/** Rejects with LocalRefusal where it is a process that is not there. */
+/** Rejects with LocalRefusal where it is a process or user that is not there, or whose calls do not pass this agent. */
 export async function sourceOf(parts: CallerParts, from: string): Promise<Caller> {
   const { netmap, services } = parts;
   const { self } = netmap;
@@ -84,63 +90,104 @@ function serviceOf({ netmap, services, sight, users }: CallerParts, from: string
 }
 
 /** Any process of that user: of a service, where match asks for the user and no more; else perhaps of each that the user may be of. */
-function userOf({ netmap, services, users = usersHere() }: CallerParts, name: string): Caller {
+function userOf({ netmap, services, sandboxes, users = usersHere() }: CallerParts, asked: string): Caller {
   const { self } = netmap;
-  const uid = users.numberOf(name);
-  if (self === undefined || uid === undefined || userNameProblem(name) !== undefined)
-    return { source: undefined, said: [], own: true };
+  if (self === undefined || userNameProblem(asked) !== undefined) return { source: undefined, said: [], own: true };
+  const uid = users.numberOf(asked);
+  if (uid === undefined)
+    throw new LocalRefusal(
+      'no-such-user',
+      `/etc/passwd of ${self.host} has no user ${asked}, so no process here is told to be of it, and rules that name it select none; ` +
+        'of a process that another directory has a name for: weft explain --pid PID TO',
+    );
+  const name = users.nameOf(uid);
+  const [user, alias] = [claimedUser({ user: name }).user ?? null, aliasWords(asked, name, uid)];
+  const inside = [...new Set(sandboxes.filter((one) => users.numberOf(one.user) === uid).map((one) => one.service))];
+  const shutIn = inside.flatMap((service) => sourceOfService(netmap, service) ?? []);
+  const saidInside =
+    inside.length === 0 ? [] : [`those that weft run has begun for ${name} speak as ${listed(inside, NAMED)}`];
+  const of = (source: Source | undefined, said: string, perhaps: readonly Source[] = []): Caller => ({
+    ...{ source, user, own: true },
+    said: [...alias, said, ...saidInside],
+    perhaps: [...perhaps, ...shutIn],
+  });
   const { unknown, apart } = localSpeech(netmap, services);
-  if (unknown.type === 'service')
-    return { source: sourceOfClaim(netmap, unknown), said: [oneService(self.host, unknown)], own: true, user: name };
+  if (unknown.type === 'service') return of(sourceOfClaim(netmap, unknown), oneService(self.host, unknown));
   const fitting = apart.filter((service) => {
-    const user = services.get(service)?.match?.user;
-    return user === undefined || users.numberOf(user) === uid;
+    const named = services.get(service)?.match?.user;
+    return named === undefined || users.numberOf(named) === uid;
   });
   // What the agent file says goes before who listens.
   const [only, another] = fitting.filter((service) => services.get(service)?.match !== undefined);
   const { user: _, ...more } = services.get(only ?? '')?.match ?? {};
   if (only !== undefined && another === undefined && Object.keys(more).length === 0)
-    return {
-      source: sourceOfService(netmap, only),
-      said: [`${self.host} ${howKnown(services.get(only))} ${only}`],
-      own: true,
-      user: name,
-    };
+    return of(sourceOfService(netmap, only), `${self.host} ${howKnown(services.get(only))} ${only}`);
   const perhaps = fitting.flatMap((service) => sourceOfService(netmap, service) ?? []);
   const said =
     fitting.length === 0
-      ? [`processes of user ${name} are of no service of ${self.host}`]
-      : [
-          `processes of user ${name} may be of ${listed(fitting, NAMED)}, or of no service of ${self.host}: --pid tells of one`,
-        ];
-  return { source: netmap.hostSource(self), said, own: true, perhaps, user: name };
+      ? `processes of user ${name} are of no service of ${self.host}`
+      : `processes of user ${name} may be of ${listed(fitting, NAMED)}, or of no service of ${self.host}: --pid tells of one`;
+  return of(netmap.hostSource(self), said, perhaps);
 }
 
-async function processOf({ netmap, services, look }: CallerParts, pid: number): Promise<Caller> {
+/** Of several names for one number, rules select by the first. */
+function aliasWords(asked: string, name: string, uid: number): readonly string[] {
+  if (asked === name) return [];
+  return [`user ${asked} is number ${uid}, whose name here is ${name}: no rule selects its processes as user:${asked}`];
+}
+
+async function processOf({ netmap, services, look, sandboxes }: CallerParts, pid: number): Promise<Caller> {
   const { self } = netmap;
   const found = await look(pid);
+  if (found === 'not-looked-at')
+    throw new LocalRefusal('not-looked-at', `process ${pid} could not be looked at in time; ask again`);
   if (self === undefined || found === undefined)
     throw new LocalRefusal('no-such-process', `there is no process ${pid} here that this agent can look at`);
+  const { unit, program } = found;
+  const shutIn = sandboxOf(pid, sandboxes);
+  if (shutIn !== undefined) {
+    const { service, user } = shutIn;
+    return {
+      source: sourceOfService(netmap, service),
+      said: [whoIs({ ...found, user }), `it is in a sandbox of weft run, so it speaks as ${service}`],
+      own: true,
+      user: claimedUser({ user }).user ?? null,
+      caller: { process: { pid, user, unit, program, service } },
+    };
+  }
+  if (found.elsewhere)
+    throw new LocalRefusal(
+      'not-own',
+      `process ${pid} is in another network namespace, and in no sandbox of weft run: what it calls there does not pass this agent`,
+    );
   const { unknown, apart } = localSpeech(netmap, services);
   const service = found.service !== undefined && apart.includes(found.service) ? found.service : undefined;
-  const { user, unit, program } = found;
   const source = service === undefined ? sourceOfClaim(netmap, unknown) : sourceOfService(netmap, service);
   const speaks =
     unknown.type === 'service' ? oneService(self.host, unknown) : ofProcess(found, service, services, self.host);
   return {
     source,
-    said: [...whoIs(found), speaks],
+    said: [whoIs(found), speaks],
     own: true,
     user: claimedUser(found).user ?? null,
-    caller: { process: { pid, user, unit, program, service: service ?? '' } },
+    caller: { process: { pid, user: found.user, unit, program, service: service ?? '' } },
   };
 }
 
-function whoIs({ pid, user, unit, program, elsewhere }: ProcessOwner): readonly string[] {
+/** The one that it descends from: in there nobody gets out from under its first process. */
+function sandboxOf(pid: number, sandboxes: CallerParts['sandboxes']): CallerParts['sandboxes'][number] | undefined {
+  let above = sandboxes.length === 0 ? undefined : readProcess(pid)?.parent;
+  for (let looked = 0; above !== undefined && above > 1 && looked < MOST_PARENTS; looked += 1) {
+    const found = sandboxes.find((one) => one.pid === above);
+    if (found !== undefined) return found;
+    above = readProcess(above)?.parent;
+  }
+  return undefined;
+}
+
+function whoIs({ pid, user, unit, program }: ProcessOwner): string {
   const facts = [user && `user ${user}`, unit && `unit ${unit}`, program && `program ${program}`].filter(Boolean);
-  const what = facts.length === 0 ? 'nothing can be seen' : facts.join(', ');
-  const where = `process ${pid} is in another network namespace: what it calls there does not pass this agent, but where weft run has begun it`;
-  return [`process ${pid}: ${what}`, ...(elsewhere ? [where] : [])];
+  return `process ${pid}: ${facts.length === 0 ? 'nothing can be seen' : facts.join(', ')}`;
 }
 
 function ofProcess(

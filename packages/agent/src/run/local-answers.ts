@@ -42,6 +42,7 @@ export function localAnswerer(parts: LocalParts): Answerer {
       case 'facts':
         return parts.facts();
       case 'explain':
+      case 'explain-caller':
         return parts.explain(question);
       case 'services':
         return { services: serviceViews(parts.store.current) } satisfies ServicesAnswer;

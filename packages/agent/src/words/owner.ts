@@ -69,6 +69,9 @@ export interface ProcessOwner extends Omit<Owner, 'sockets' | 'pid'> {
   readonly elsewhere: boolean;
 }
 
+/** Of a process that was asked about: undefined where there is none of that number. */
+export type LookedFor = ProcessOwner | undefined | 'not-looked-at';
+
 /** A service without `match` at whose target somebody else listens than who was seen there first: nobody is known by it. */
 export interface TakenPlace {
   readonly service: string;

@@ -50,7 +50,8 @@ export function answerPlainCallers(take: (connection: Socket) => void): (connect
       }
       connection.end(answer);
       connection.resume();
-      setTimeout(() => connection.destroy(), LINGER_MS).unref();
+      const late = setTimeout(() => connection.destroy(), LINGER_MS).unref();
+      connection.once('close', () => clearTimeout(late));
     });
   };
 }

@@ -30,39 +30,46 @@ export async function lookAtControls(
     addresses.map(async (address) => ({ address, came: await look(address, pin, now, signal) })),
   );
   signal.throwIfAborted();
-  const answers = seen.flatMap(({ came }) => (typeof came === 'string' ? [] : [came]));
+  const answers = seen.flatMap(({ came }) => ('why' in came ? [] : [came]));
   const another = answers.length > 0;
-  // A token that was made on control's own host leads to loopback there too: on other hosts that says nothing.
-  const told = seen.filter(({ address, came }) => !(another && typeof came === 'string' && isOfThisHost(address)));
+  // A token that was made on control's own host leads to loopback there too: on other hosts nobody is there, which says nothing.
+  const told = seen.filter(({ address, came }) => !(another && isNobody(came) && isOfThisHost(address)));
   return [...told.map(({ address, came }) => found(address, came, another)), ...clocks(answers)];
 }
 
 const isOfThisHost = (address: string): boolean => isLoopback(parseHostPort(address)?.host ?? '');
 
-/** Or why there is no answer. */
+/** Why there is no answer, and whether nobody gave one: else it is another who did. */
+interface NotSeen {
+  readonly why: string;
+  readonly nobody: boolean;
+}
+
+const isNobody = (came: ControlSeen | NotSeen): boolean => 'why' in came && came.nobody;
+
 async function look(
   address: string,
   pin: Uint8Array,
   now: () => number,
   signal: AbortSignal,
-): Promise<ControlSeen | string> {
+): Promise<ControlSeen | NotSeen> {
   try {
     return await lookAtControl(address, pin, now, signal);
   } catch (error) {
     const { cause } = error as Error;
+    const nobody = error instanceof ControlUnreachableError;
     // The system's own errors are put into words; the others are words.
-    if (error instanceof ControlUnreachableError && cause !== undefined && 'errno' in Object(cause))
-      return systemWords(cause);
-    return messageOf(error).replace(/^control at \S+ cannot be reached: /, '');
+    if (nobody && cause !== undefined && 'errno' in Object(cause)) return { why: systemWords(cause), nobody };
+    return { why: messageOf(error).replace(/^control at \S+ cannot be reached: /, ''), nobody };
   }
 }
 
-function found(address: string, came: ControlSeen | string, another: boolean): Finding {
-  if (typeof came !== 'string') return control.ok(address, `answers in ${came.tookMs.toFixed(1)} ms`);
-  if (another) return control.hint(address, came, 'nothing, while control answers elsewhere');
+function found(address: string, came: ControlSeen | NotSeen, another: boolean): Finding {
+  if (!('why' in came)) return control.ok(address, `answers in ${came.tookMs.toFixed(1)} ms`);
+  if (another) return control.hint(address, came.why, 'nothing, while control answers elsewhere');
   return control.broken(
     address,
-    came,
+    came.why,
     'start weft-control there, and let this host reach its --listen address; where control is elsewhere by now: weft up --control HOST:PORT',
   );
 }
