@@ -21,10 +21,10 @@ ${rules}
 const OPENER = `
 import select, socket, sys
 name, held, calls = sys.argv[1], {}, {}
-def listen(kind, port):
+def listen(kind, port, at='0.0.0.0'):
     s = socket.socket(socket.AF_INET, socket.SOCK_STREAM if kind == 'tcp' else socket.SOCK_DGRAM)
     s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    s.bind(('0.0.0.0', port))
+    s.bind((at, port))
     if kind == 'tcp': s.listen()
     held[s] = (kind, port)
 listen('tcp', 4000)
@@ -35,10 +35,12 @@ while True:
             said = s.recv(4096)
             if not said: calls.pop(s); s.close(); continue
             if calls[s] != 4000: continue
-            what, kind, port = said.decode().split()
-            if what == 'open': listen(kind, int(port))
-            for each in [each for each, place in held.items() if what == 'close' and place == (kind, int(port))]:
-                held.pop(each); each.close()
+            what, kind, ports, *at = said.decode().split()
+            first, _, last = ports.partition('-')
+            for port in range(int(first), int(last or first) + 1):
+                if what == 'open': listen(kind, port, *at)
+                for each in [each for each, place in held.items() if what == 'close' and place == (kind, port)]:
+                    held.pop(each); each.close()
             s.sendall(b'done\\n'); calls.pop(s); s.close()
         elif held[s][0] == 'udp':
             said, caller = s.recvfrom(4096)
@@ -195,6 +197,20 @@ describe.skipIf(missing !== undefined)(titled('ports that programs in sandboxes 
     await tell('close udp 40000');
     await tell('close tcp 40001');
     await lists('5001', '5002/udp');
+  });
+
+  test('are none that were not meant for others, and of very many as many as are published', async () => {
+    await tell('open tcp 22');
+    await tell('open tcp 8999 127.0.0.1');
+    await tell('open tcp 9000-9300 192.0.0.2');
+    await lists('5001', '9000-9254/tcp');
+    const { problems } = await agent.status();
+    expect(problems.find(({ code }) => code === 'too-many-ports')).toMatchObject({
+      ...{ subject: 'many', message: expect.stringContaining('listen on 303 ports') },
+    });
+    for (const place of ['9000-9300', '8999', '22']) await tell(`close tcp ${place}`);
+    await lists('5001', '5002/udp');
+    expect((await agent.status()).problems.filter(({ code }) => code === 'too-many-ports')).toEqual([]);
   });
 
   test('of a host where the service runs outside of a sandbox are never published, nor reached', async () => {

@@ -138,6 +138,15 @@ describe('connect', () => {
     });
   });
 
+  test('says that nothing listens, and not that it is denied, where a service publishes what its programs open', async () => {
+    const data = await localAgent({ names: [{ ...redis, ports: ['4000', '5001'], opened: ['5001'] }], problems: [] });
+    const { code, err } = await weft('connect', 'redis:5003', '--data', data);
+    expect({ code, err }).toEqual({
+      code: 1,
+      err: 'weft: no program of redis listens at port 5003/tcp now; it has ports: auto, and 4000, 5001 at this time\n',
+    });
+  });
+
   test.each([
     ['redis:7', 3, 'denied by builtin:undeclared-port at revision 12: redis declares 6379, and not 7/tcp'],
     [

@@ -34,6 +34,7 @@ export class CommandError extends CodedError<
   | 'not-carried'
   | 'not-confirmed'
   | 'not-kept'
+  | 'not-listening'
   | 'cannot-become'
   | 'no-nft'
   | 'no-perl'

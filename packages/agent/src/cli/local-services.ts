@@ -68,11 +68,17 @@ function unheard({ state, staleSince }: AgentStatus): string {
   return `; it does not hear control since ${formatTime(Date.parse(staleSince ?? ''))}, and knows nothing newer`;
 }
 
-/** Address of a service that declares the port. Throws CommandError, `denied` where it does not. */
+/** Address of a service that has the port. Throws CommandError: `denied` where it is not declared, `not-listening` where none of its programs has opened it. */
 export function addressHere(agent: AgentStatus, { service, port, protocol }: DestinationName): string {
   const { address, ports } = findHere(agent, service);
   if (includesPort(ports, port, protocol)) return address;
   const declared = ports.length === 0 ? 'no port' : listed(ports.map(formatPortRange), MOST_NAMES);
+  // There no port is undeclared, and nobody has denied anything.
+  if (agent.names.some(({ name, opened }) => name === `${service}.internal` && opened !== undefined))
+    throw new CommandError(
+      'not-listening',
+      `no program of ${service} listens at port ${port}/${protocol} now; it has ports: auto, and ${declared} at this time${unheard(agent)}`,
+    );
   const other = protocol === 'tcp' ? 'udp' : 'tcp';
   const meant = formatPortRange({ protocol: other, first: port, last: port });
   const hint = includesPort(ports, port, other) ? `; did you mean ${service}:${meant}?` : unheard(agent);

@@ -8,6 +8,8 @@ export interface PublishedPorts {
   readonly outside: boolean;
   /** How many single ports its programs in sandboxes have opened beside the declared ones. */
   readonly opened: number;
+  /** The same of all instances of the network, each as far as it is published. */
+  readonly everywhere: number;
 }
 
 export class AutoPorts {
@@ -28,7 +30,7 @@ export class AutoPorts {
   }
 }
 
-function problemsOf({ service, outside, opened }: PublishedPorts): Problem[] {
+function problemsOf({ service, outside, opened, everywhere }: PublishedPorts): Problem[] {
   const problems: Problem[] = [];
   if (outside)
     problems.push({
@@ -45,6 +47,14 @@ function problemsOf({ service, outside, opened }: PublishedPorts): Problem[] {
       message:
         `programs of ${service} in sandboxes listen on ${opened} ports beside the declared ones, and one host publishes ${MAX_OPENED_PORTS} of a service: ` +
         'those above, by transport and number, are not called; declare the ports that matter',
+    });
+  else if (everywhere > MAX_OPENED_PORTS)
+    problems.push({
+      code: 'too-many-ports',
+      subject: service,
+      message:
+        `programs of ${service} listen on ${everywhere} different ports beside the declared ones, on all hosts, and ${MAX_OPENED_PORTS} of a service are published: ` +
+        'each host has the same part of them, and the others are called by the own address of an instance alone; declare the ports that matter',
     });
   return problems;
 }

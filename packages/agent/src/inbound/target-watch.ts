@@ -12,6 +12,7 @@ import {
   type PortRange,
   type Protocol,
   type Service,
+  unitedPorts,
 } from '@weft/proto';
 import type { AgentService } from '../config/agent-file.ts';
 import { runsHere } from '../flows/judge.ts';
@@ -235,7 +236,9 @@ export class TargetWatch implements LocalTargets {
       const opened = service.autoPorts === true ? (inside?.opened(service.name, service.ports) ?? []) : [];
       if (service.autoPorts === true) {
         const outside = here.shutIn !== true && inside?.serves(service.name) !== true;
-        published.push({ service: service.name, outside, opened: countPorts(opened) });
+        const { instances = [] } = this.#options.netmap.current.services.get(service.name) ?? {};
+        const everywhere = countPorts(unitedPorts(instances.flatMap((each) => each.opened ?? [])));
+        published.push({ service: service.name, outside, opened: countPorts(opened), everywhere });
       }
       const healthy = silent.length < ports || opened.length > 0;
       const report = { service: service.name, healthy, notListening: mergePorts(silent) };

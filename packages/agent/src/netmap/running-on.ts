@@ -14,7 +14,11 @@ export function runningOn({ services }: Netmap, agentId: string): RunningOn {
     instances.filter((instance) => instance.agentId === agentId).map((instance) => ({ service, instance })),
   );
   const runs = there.flatMap(({ service }) => (service.kind === 'worker' ? [] : service.name));
-  return { runs, heard: there.length === 0 ? undefined : there.some(isHeard) };
+  // One that is unwell and has no declared ports is silent at all of them, heard or not.
+  const telling = there.filter(
+    ({ service, instance }) => instance.healthy || service.kind === 'worker' || service.ports.length > 0,
+  );
+  return { runs, heard: telling.length === 0 ? undefined : telling.some(isHeard) };
 }
 
 /**

@@ -118,6 +118,8 @@ export interface NameStatus {
   readonly address: string | null;
   /** Each as the mesh file writes it; also those that programs in sandboxes have opened. */
   readonly ports: readonly string[];
+  /** Those of them that programs opened, where the mesh publishes these (`ports: auto`). An agent of before does not tell. */
+  readonly opened?: readonly string[];
   readonly instances: number;
   readonly healthy: number;
 }

@@ -188,6 +188,7 @@ function names({ services }: Netmap): readonly NameStatus[] {
         kind: service.kind,
         address: address ?? null,
         ports: portsNow(service.ports, opened).map(formatPortRange),
+        ...(service.autoPorts === true && { opened: (opened ?? []).map(formatPortRange) }),
         instances: instances.length,
         healthy: instances.filter(({ healthy }) => healthy).length,
       },

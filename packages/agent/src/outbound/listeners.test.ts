@@ -47,6 +47,21 @@ function setup(portUse: (port: number) => PortUse = () => 'free', binding: (want
 }
 
 describe('the listeners', () => {
+  it('tell of all ports that programs of a service opened in one problem, and of one that comes to be declared by itself', async () => {
+    const { listeners, failing, problems } = setup();
+    const opened = Array.from({ length: 300 }, (_, at) => ({ ...spec('many', 2_000 + at), opened: true as const }));
+    for (const { port } of opened) failing.set(port, 'EADDRINUSE');
+    const told = () => problems.current.map(({ code, subject }) => `${code} ${subject}`);
+    listeners.reconcile(keyed(...opened));
+    await listeners.settled();
+    expect(told()).toEqual(['opened-not-listened many']);
+    expect(problems.current[0]?.message).toMatch(/ports: auto.*the first: .*holds port 2000,/);
+    listeners.reconcile(keyed(...opened.slice(0, -1), spec('many', 2_299)));
+    expect(told()).toEqual(['opened-not-listened many', 'port-taken many:2299/tcp']);
+    listeners.reconcile(keyed());
+    expect(told()).toEqual([]);
+  });
+
   it('follow the netmap: what is new is bound, what is gone is closed, the rest is left alone', async () => {
     const { listeners, open, binds } = setup();
     listeners.reconcile(keyed(spec('redis', 1), spec('redis', 2)));

@@ -8,6 +8,7 @@ import type { PortUse } from '../inbound/target-watch.ts';
 import type { Problems } from '../words/problems.ts';
 import { awaitedProblem, bindProblem, type ListenerProblem, sharedProblem } from './bind-problems.ts';
 import type { ListenerSpec } from './listener-spec.ts';
+import { OpenedProblems } from './opened-problems.ts';
 
 /** A bound listener. Closing it lets live TCP connections be; the registry cuts those that may not go on. */
 export interface BoundListener {
@@ -29,7 +30,7 @@ const LONGEST_RETRY_MS = 30_000;
 const TURN_MS = 5;
 
 class Listening {
-  readonly spec: ListenerSpec;
+  spec: ListenerSpec;
   state: 'idle' | 'binding' | 'bound' | 'failed' = 'idle';
   /** The bind under way. One that was given up finds another here, or none, and closes what it got. */
   attempt: object | undefined;
@@ -46,6 +47,8 @@ class Listening {
 export class Listeners {
   readonly #options: ListenersOptions;
   readonly #listening = new Map<string, Listening>();
+  /** From the first that fails. */
+  #opened: OpenedProblems | undefined;
   #closed: boolean = false;
   /** In the order to bind. */
   readonly #waiting: (() => Promise<void>)[] = [];
@@ -71,7 +74,9 @@ export class Listeners {
       this.#tell(listening, undefined);
     }
     for (const [key, spec] of inTurns(wanted)) {
-      this.#settle(entryOf(this.#listening, key, () => new Listening(spec)));
+      const listening = entryOf(this.#listening, key, () => new Listening(spec));
+      if (listening.spec.opened !== spec.opened) this.#mean(listening, spec);
+      this.#settle(listening);
     }
   }
 
@@ -162,11 +167,25 @@ export class Listeners {
     listening.bound = undefined;
   }
 
+  /** What a program had opened is declared now, or the other way about: the socket stays, and a problem is told as the new one's. */
+  #mean(listening: Listening, spec: ListenerSpec): void {
+    const { problem } = listening;
+    this.#tell(listening, undefined);
+    listening.spec = spec;
+    this.#tell(listening, problem);
+  }
+
   /** A listener has one problem at a time. */
   #tell(listening: Listening, problem: ListenerProblem | undefined): void {
     const before = listening.problem;
     listening.problem = problem;
     const { problems } = this.#options;
+    if (listening.spec.opened === true) {
+      if (before === undefined && problem === undefined) return;
+      this.#opened ??= new OpenedProblems(problems);
+      this.#opened.tell(listening.spec, problem);
+      return;
+    }
     if (before !== undefined && before.code !== problem?.code)
       problems.clear(before.code, listenerName(listening.spec));
     if (problem !== undefined) problems.raise(problem);

@@ -1,3 +1,4 @@
+import type { Service } from '@weft/proto';
 import { expect, test } from 'vitest';
 import { sampleNetmap } from '../netmap/sample.fixture.ts';
 import type { NetmapInstance } from '../words/netmap.ts';
@@ -8,13 +9,13 @@ const PORTS = [tcp(25_001), tcp(25_002), { protocol: 'udp', first: 25_001, last:
 const HERE = { service: 'two', healthy: true, notListening: [] };
 
 /** Of a service with these ports, which runs here and on another host that fares so. */
-function netmapWith(other: Partial<NetmapInstance>) {
+function netmapWith(other: Partial<NetmapInstance>, more: Partial<Service> = {}) {
   const instance = { service: 'two', address: undefined, healthy: true, notListening: [] };
   const instances = [
     { ...instance, ordinal: 0, agentId: 'id-here' },
     { ...instance, ordinal: 1, agentId: 'id-there', ...other },
   ];
-  const service = { name: 'two', kind: 'private', ports: PORTS, tags: [] } as const;
+  const service = { name: 'two', kind: 'private', ports: PORTS, tags: [], ...more } as const;
   return sampleNetmap({ services: new Map([['two', { service, address: undefined, instances }]]) });
 }
 
@@ -39,6 +40,19 @@ test('what does not listen here is not said to, and comes to be unwell with the 
   const silent = { ...HERE, notListening: [tcp(25_002)] };
   const [report] = new Leaving().reports([silent], netmapWith({ notListening: [tcp(25_002)] }));
   expect(report?.healthy).toBe(false);
+});
+
+test('of ports that programs opened, those that another serves are left, and with the only other one the service stays well', () => {
+  const reports = (opened: number[], theirs: number[], more: Partial<Service>) =>
+    new Leaving().reports(
+      [{ ...HERE, opened: opened.map(tcp) }],
+      netmapWith({ opened: theirs.map(tcp) }, { autoPorts: true, ...more }),
+    )[0];
+  const all = [{ protocol: 'tcp', first: 25_001, last: 25_002 }, PORTS[2]];
+  expect(reports([5001, 5003], [5003], {})).toEqual({ ...HERE, notListening: all, opened: [tcp(5001)] });
+  expect(reports([5003], [5003], {})).toEqual({ ...HERE, healthy: false, notListening: all });
+  expect(reports([5001, 5003], [5003], { ports: [] })).toEqual({ ...HERE, opened: [tcp(5001)] });
+  expect(reports([5003], [5003], { ports: [] })).toEqual({ ...HERE, healthy: false });
 });
 
 test('what is open is waited for, and no longer than it may take', async () => {

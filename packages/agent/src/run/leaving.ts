@@ -1,6 +1,6 @@
 /** An agent on its way out: which calls it leaves to other instances, and until when what is open may finish. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { eachPort, type InstanceReport, includesPort, mergePorts } from '@weft/proto';
+import { eachPort, type InstanceReport, includesPort, mergePorts, type PortRange, type Protocol } from '@weft/proto';
 import { servedElsewhere } from '../flows/served-elsewhere.ts';
 import type { Netmap } from '../words/netmap.ts';
 
@@ -19,15 +19,19 @@ export class Leaving {
   }
 
   #report(report: InstanceReport, netmap: Netmap): InstanceReport {
-    const { service, notListening } = report;
+    const { opened = [], ...declared } = report;
+    const { service, notListening } = declared;
     const ports = [...eachPort(netmap.services.get(service)?.service.ports ?? [])];
     const silent = ports.filter(
       ({ port, protocol }) =>
         includesPort(notListening, port, protocol) || this.#leaves(netmap, { service, port, protocol }),
     );
-    const healthy = report.healthy && (ports.length === 0 || silent.length < ports.length);
-    const merged = mergePorts(silent.map(({ port, protocol }) => ({ protocol, first: port, last: port })));
-    return { ...report, healthy, notListening: merged };
+    const published = [...eachPort(opened)];
+    const kept = published.filter((place) => !this.#leaves(netmap, { service, ...place }));
+    const none = ports.length + published.length === 0;
+    const healthy = report.healthy && (none || silent.length < ports.length || kept.length > 0);
+    const left = { ...declared, healthy, notListening: rangesOf(silent) };
+    return kept.length === 0 ? left : { ...left, opened: rangesOf(kept) };
   }
 
   #leaves(netmap: Netmap, called: Parameters<typeof servedElsewhere>[1]): boolean {
@@ -35,6 +39,10 @@ export class Leaving {
     if (!servedElsewhere(netmap, called)) this.#kept.add(key);
     return !this.#kept.has(key);
   }
+}
+
+function rangesOf(places: readonly { readonly port: number; readonly protocol: Protocol }[]): PortRange[] {
+  return mergePorts(places.map(({ port, protocol }) => ({ protocol, first: port, last: port })));
 }
 
 /** Resolves when no flow is open, or after this time. `open` answers how many are. */

@@ -25,6 +25,8 @@ import type { Visitor, VisitorEvents } from './relay.ts';
 import { isOfProtocol, SandboxSockets } from './sockets.ts';
 
 const DNS_PORT = 53;
+/** Lines that tell where its program listens, before the last: enough for the 2,048 places of which a supervisor tells. */
+const MOST_PIECES = 32;
 
 export interface SandboxOptions extends Omit<SandboxListenersOptions, 'sockets'> {
   readonly visitor: Visitor;
@@ -56,6 +58,8 @@ export class Sandbox implements VisitorEvents, Serving {
   readonly #listeners: SandboxListeners;
   readonly #egress: Egress | undefined;
   #opened: OpenedPorts = NOTHING_OPENED;
+  /** Of what its program listens on, told before the line that ends it. */
+  readonly #more: string[] = [];
   #endNames: (() => void) | undefined;
   #closed: boolean = false;
 
@@ -132,8 +136,10 @@ export class Sandbox implements VisitorEvents, Serving {
     const [what, ...words] = line.split(' ');
     if (what === 'carry') this.#carry(words, handle);
     else if (what === 'socket') this.sockets.came(Number(words[0]), handle);
-    else if (what === 'listening') {
-      this.#opened = readOpened(words[0] ?? '');
+    else if (what === 'more') {
+      if (this.#more.length < MOST_PIECES) this.#more.push(words[0] ?? '');
+    } else if (what === 'listening') {
+      this.#opened = readOpened([words[0] ?? '', ...this.#more.splice(0)].join(','));
       this.#options.changed();
     } else if (what === 'failed') this.sockets.failed(Number(words[0]), Number(words[1]));
   }

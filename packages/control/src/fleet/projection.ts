@@ -76,7 +76,8 @@ export function fleetInstances(network: NetworkState, live: LiveAgents, only?: s
     if (now === undefined && connected) continue;
     const agent = network.agents.get(instance.agentId);
     const declared = network.services.get(instance.service)?.service;
-    found.push({ instance, agent, connected, ...publishedHealth(now ?? ABSENT, declared) });
+    const health = now?.opened === undefined ? (now ?? ABSENT) : publishedHealth(now, declared);
+    found.push({ instance, agent, connected, ...health });
   }
   return found.sort((one, other) => one.instance.ordinal - other.instance.ordinal);
 }

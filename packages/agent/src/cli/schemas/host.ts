@@ -30,6 +30,9 @@ const name = told({
   kind: z.enum(['web', 'private']),
   address: text.nullable().describe("null: the agent's range is too small for it"),
   ports,
+  opened: ports
+    .optional()
+    .describe('those of them that programs opened; left out where the mesh does not publish these (ports: auto)'),
   instances: count,
   healthy: count,
 } satisfies Record<keyof NameStatus, z.ZodType>);

@@ -38,8 +38,8 @@ if (($sandbox{files} // '') =~ /^\d+$/) {
 
 # Who asks is waiting for the first answer; later ones are found again without a hurry.
 my ($FIRST_MS, $AGAIN_MS, $WATCH_MS, $DIAL_MS) = (30_000, 500, 250, 5_000);
-# What is said to the agent is at most as long as a line may be; what it says is longer.
-my ($MOST_DIALS, $MOST_TOLD, $MOST_LINE) = (256, 4_000, 65_536);
+# What is said to the agent is at most as long as a line may be; what it says is longer. Places where the program listens are told in as many lines as they take.
+my ($MOST_DIALS, $MOST_TOLD, $MOST_PLACES, $MOST_LINE) = (256, 4_000, 2_048, 65_536);
 
 my @passed = @SIGNALS{qw(HUP INT QUIT USR1 USR2 TERM CONT TSTP WINCH)};
 my $before = block(signal_set(@passed, $SIGNALS{CHLD}, 22)); # and SIGTTOU
@@ -122,26 +122,36 @@ sub obey {
 
 sub start { return if $started; $started = 1; $front = $comes_first && in_front(); syswrite($line, $front ? "start 1\n" : "start 0\n") }
 
-# What the program listens on; what others may call goes first, should there be more than a line holds.
+# What the program listens on, each place once, in pieces that fit into a line. What others may call goes first, should it be more than is told.
 sub told_listeners {
-  my @ranked = sort { $a->[0] <=> $b->[0] || $a->[1] cmp $b->[1] } map { [is_declared($_ =~ /(\d+)$/) ? 0 : 1, $_] } listeners();
-  my ($bytes, @told) = (0);
-  for my $each (map { $_->[1] } @ranked) {
-    $bytes += 1 + length $each;
-    last if $bytes > $MOST_TOLD;
-    push @told, $each;
+  my %rank;
+  for my $each (listeners()) {
+    $each =~ s/:0+:/:0:/;
+    my ($address, $port) = $each =~ /:([^:]+):(\d+)$/ or next;
+    # Loopback, by either family, is called at declared ports alone.
+    $rank{$each} = [is_declared($port) ? 0 : $address =~ /^(?:.*ffff0000)?[0-9a-f]{6}7f$|^0{24}01000000$/ ? 2 : 1, $port];
   }
-  return @told;
+  my @ranked = sort { $rank{$a}[0] <=> $rank{$b}[0] || $rank{$a}[1] <=> $rank{$b}[1] || $a cmp $b } keys %rank;
+  splice @ranked, $MOST_PLACES if @ranked > $MOST_PLACES;
+  my @pieces = ('');
+  for my $each (@ranked) {
+    push @pieces, '' if length($pieces[-1]) + length($each) >= $MOST_TOLD;
+    $pieces[-1] .= ($pieces[-1] eq '' ? '' : ',') . $each;
+  }
+  return @pieces;
 }
 
 my @declared = map { /^(\d+)(?:-(\d+))?$/ ? [$1, $2 // $1] : () } split /,/, $sandbox{ports} // '';
 sub is_declared { my ($port) = @_; for (@declared) { return 1 if $port >= $_->[0] && $port <= $_->[1] } return 0 }
 
 sub look {
-  my $now = join ',', told_listeners();
+  my ($first, @more) = told_listeners();
+  my $now = join ',', $first, @more;
   return if $now eq $seen;
   $seen = $now;
-  say_agent('listening ' . ($now eq '' ? '%' : $now));
+  # An agent that hears the last line alone has what goes first.
+  say_agent("more $_") for @more;
+  say_agent('listening ' . ($first eq '' ? '%' : $first));
 }
 
 sub settle_dials {
