@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { fromWord, toWord } from './lines.ts';
+import { fromWord, readWanted, toWord } from './lines.ts';
 
 test.each([
   ['', '%'],
@@ -11,4 +11,8 @@ test.each([
 ])('%j is a word of one line', (text, word) => {
   expect(toWord(text)).toBe(word);
   expect(fromWord(word)).toBe(text);
+});
+
+test.each(['%ZZ', '%E0', '%2', 'a%', '%C3%28'])('the service %s, which no command wrote, is none', (service) => {
+  expect(readWanted(['1', service, 'egress=', 'ports='])).toBeUndefined();
 });

@@ -23,6 +23,16 @@ export function fromWord(word: string): string {
   return word === '%' ? '' : decodeURIComponent(word);
 }
 
+/** The same of a stranger's word: undefined for what `toWord` did not write. */
+function readWord(word: string): string | undefined {
+  try {
+    return fromWord(word);
+  } catch (cause) {
+    if (!(cause instanceof URIError)) throw cause;
+    return undefined;
+  }
+}
+
 function writtenByte(byte: number): string {
   return `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
 }
@@ -46,7 +56,7 @@ export function writeWanted({ service, egress, ports }: Wanted): string {
   ].join(' ');
 }
 
-/** Of another version, `undefined`. Throws nothing. */
+/** Of another version, and what `writeWanted` did not write, `undefined`. Throws nothing: anybody may say it. */
 export function readWanted(words: readonly string[]): Wanted | undefined {
   const [version, service = '', egress = '', moved = ''] = words;
   if (version !== LINES_VERSION || !egress.startsWith('egress=')) return undefined;
@@ -60,7 +70,8 @@ export function readWanted(words: readonly string[]): Wanted | undefined {
     if (!isPort(port) || !isPort(inside)) return undefined;
     ports.set(port, inside);
   }
-  return { service: fromWord(service), egress: rights, ports };
+  const name = readWord(service);
+  return name === undefined ? undefined : { service: name, egress: rights, ports };
 }
 
 function isPort(port: number): boolean {

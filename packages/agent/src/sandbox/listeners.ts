@@ -156,6 +156,8 @@ export function socketOf(handle: object): Promise<Socket> {
       closeHandle(handle);
       reject(cause as Error);
     };
+    // It reads from now on, and who handed it over has a copy: what that makes it fail with comes at any time, also before who takes it listens.
+    socket.on('error', () => undefined);
     socket.once('error', fail);
     try {
       // As documented of handles that a child process is sent.

@@ -17,6 +17,11 @@ test.each([
   expect(readOpened(text).get('tcp 80')?.host).toBe(host);
 });
 
+test('what is no port is not listened on, whoever says so', () => {
+  const said = [0, 65_535, 65_536, 99_999].map((port) => `tcp:00000000:${port},udp:00000000:${port}`).join(',');
+  expect([...readOpened(said).keys()]).toEqual(['tcp 65535', 'udp 65535']);
+});
+
 test('datagrams go to the end of the wire where every address is listened on, for they are answered from there', () => {
   expect(readOpened('udp:00000000:53').get('udp 53')?.host).toBe('192.0.0.2');
   expect(readOpened('udp:0100007f:53').get('udp 53')?.host).toBe('127.0.0.1');

@@ -42,7 +42,7 @@ export function readOpened(text: string): OpenedPorts {
   const opened = new Map<string, OpenedPort>();
   for (const entry of text === '%' ? [] : text.split(',')) {
     const [protocol = '', address = '', port = ''] = entry.split(':');
-    if (!/^(?:tcp|udp)$/.test(protocol) || !/^\d{1,5}$/.test(port)) continue;
+    if (!/^(?:tcp|udp)$/.test(protocol) || !isPort(port)) continue;
     const key = `${protocol} ${Number(port)}`;
     const found = reachedBy(address, protocol);
     if (found === undefined) continue;
@@ -97,6 +97,11 @@ function isPublished(opened: OpenedPorts, moved: MovedPorts, port: number, proto
   if (port < LEAST_OPENED_PORT || includesPort([CALLING_PORTS], port, protocol)) return false;
   for (const [called, inside] of moved) if (port === called || port === inside) return false;
   return opened.get(`${protocol} ${port}`)?.beyondLoopback === true;
+}
+
+/** What is no port is none that anybody may be told of: control refuses the report that has it. */
+function isPort(text: string): boolean {
+  return /^\d{1,5}$/.test(text) && Number(text) >= 1 && Number(text) <= 65_535;
 }
 
 function singlePorts(opened: OpenedPorts): PortRange[] {

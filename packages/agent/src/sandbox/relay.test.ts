@@ -39,7 +39,7 @@ while (my $line = <STDIN>) {
 const GRANTED = 'granted aaaaa\n';
 
 /** One short question; empty where nobody answers it. Why not goes into `met`. */
-async function ask(path: string, met: unknown[] = []): Promise<string> {
+async function ask(path: string, met: unknown[] = [], size = '5'): Promise<string> {
   const socket = connect(path);
   let heard = '';
   socket.on('error', (error: NodeJS.ErrnoException) => met.push(error.code));
@@ -47,7 +47,7 @@ async function ask(path: string, met: unknown[] = []): Promise<string> {
     heard += text;
     if (heard.endsWith('\n')) socket.destroy();
   });
-  socket.write('ask 5\n');
+  socket.write(`ask ${size}\n`);
   await new Promise((resolve) => socket.on('close', resolve));
   return heard;
 }
@@ -144,6 +144,14 @@ describe.skipIf(!runs)('the relay', () => {
     await once(slow, 'close');
     expect(heard).toBe(3_000_000 + 'granted \n'.length);
     await expect.poll(() => visitors.size).toBe(0);
+  });
+
+  test('a line that its agent cannot take ends who said it, and nothing else', async () => {
+    const { path, visitors } = await relay();
+    // No text is so long.
+    expect(await ask(path, [], '-1')).toBe('');
+    await expect.poll(() => visitors.size).toBe(0);
+    expect(await ask(path)).toBe(GRANTED);
   });
 
   test('takes no socket of who is not greeted, and keeps none open, here or there', async () => {

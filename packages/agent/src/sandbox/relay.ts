@@ -142,7 +142,7 @@ export class Relay {
     });
     this.#child = child;
     const startedMs = performance.now();
-    child.on('message', (told, handle) => this.#hear(told as Told, handle as object | undefined));
+    child.on('message', (told, handle) => this.#take(told as Told, handle as object | undefined));
     child.on('error', (error) => {
       this.#broken = `${PERL} cannot be started: ${error.message}; install perl-base`;
       failed(this.#broken);
@@ -172,6 +172,24 @@ export class Relay {
       if (!signal.aborted) this.#open();
     }, this.#againMs).unref();
     this.#againMs = Math.min(this.#againMs * 2, MOST_AGAIN_MS);
+  }
+
+  /** Whatever one says that nobody foresaw is that one's end, and not the agent's. */
+  #take(told: Told, handle: object | undefined): void {
+    try {
+      this.#hear(told, handle);
+    } catch (err) {
+      const { connection } = told;
+      this.#options.log.error(
+        { event: 'sandbox-line-failed', err },
+        'what was said at run.sock could not be taken; its connection is closed',
+      );
+      closeHandle(handle);
+      this.#say(`${connection} close`);
+      const events = this.#visitors.get(connection);
+      this.#visitors.delete(connection);
+      events?.closed();
+    }
   }
 
   #hear({ listening, connection, user, process, line, closed }: Told, handle: object | undefined): void {

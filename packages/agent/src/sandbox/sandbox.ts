@@ -193,6 +193,8 @@ function serverOf(handle: object): Promise<net.Server> {
       closeHandle(handle);
       reject(cause as Error);
     };
+    // Who handed it over has a copy: accepting may fail before who takes it listens.
+    server.on('error', () => undefined);
     server.once('error', fail);
     try {
       server.listen(handle, () => {

@@ -1,5 +1,9 @@
+import { createSocket } from 'node:dgram';
+import { type EventEmitter, errorMonitor, once } from 'node:events';
 import { createServer, type Server } from 'node:net';
 import { expect, test } from 'vitest';
+import { datagramHandleOf } from '../bytes/inside/datagram-output.ts';
+import { socketOf } from './listeners.ts';
 import { SandboxSockets } from './sockets.ts';
 
 async function listening(): Promise<{ readonly handle: object; readonly isOpen: () => boolean }> {
@@ -41,4 +45,25 @@ test('one that is as asked for is the answer', async () => {
   const { handle } = await listening();
   sockets.came(1, handle);
   expect(await asked).toBe(handle);
+});
+
+test('a UDP socket that fails before anybody takes it, as who handed it over can make it, ends nothing', async () => {
+  const [far, made] = [createSocket('udp4'), createSocket('udp4')];
+  for (const socket of [far, made]) {
+    socket.bind(0, '127.0.0.1');
+    await once(socket, 'listening');
+  }
+  const handle = datagramHandleOf(made);
+  if (handle === undefined) throw new Error('it has no handle');
+  (handle as unknown as { recvStop(): void }).recvStop();
+  const socket = await socketOf(handle);
+  const failed = new Promise((resolve) => (socket as EventEmitter).on(errorMonitor, resolve));
+  const { port } = far.address();
+  far.close();
+  await once(far, 'close');
+  socket.connect(port, '127.0.0.1');
+  await once(socket, 'connect');
+  socket.send('to nobody');
+  expect(await failed).toMatchObject({ code: 'ECONNREFUSED' });
+  socket.close();
 });

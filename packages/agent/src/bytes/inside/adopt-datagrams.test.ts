@@ -1,5 +1,5 @@
 import dgram from 'node:dgram';
-import { once } from 'node:events';
+import { type EventEmitter, errorMonitor, once } from 'node:events';
 import { afterEach, expect, it } from 'vitest';
 import { datagramOutput } from '../datagram-output.ts';
 import { adoptDatagrams } from './adopt-datagrams.ts';
@@ -50,6 +50,19 @@ it('a socket that is handed over connected sends to where it is connected, and h
   expect(String(((await once(far, 'message')) as [Buffer])[0])).toBe('by its handle');
   far.send('back', near.address().port, '127.0.0.1');
   expect(String(((await once(near, 'message')) as [Buffer])[0])).toBe('back');
+});
+
+it('who has a copy and sends nowhere by it makes it fail, and nobody has to listen for that', async () => {
+  const far = await bound();
+  const near = adoptDatagrams(await connected(far));
+  if (near === undefined) throw new Error('it was not adopted');
+  open.splice(open.indexOf(far), 1);
+  far.close();
+  await once(far, 'close');
+  const failed = new Promise((resolve) => (near as EventEmitter).on(errorMonitor, resolve));
+  open.push(near);
+  near.send('to nobody');
+  expect(await failed).toMatchObject({ code: 'ECONNREFUSED' });
 });
 
 it('one that is not connected is none', async () => {

@@ -9,13 +9,14 @@ const CONNECTED = 2;
 /** `handle`: a `dgram.Native` as process.send hands it over. Undefined, and the handle closed, where Node's inside is not what is known. */
 export function adoptDatagrams(handle: object): dgram.Socket | undefined {
   const socket = dgram.createSocket('udp4');
+  // It reads from now on, and who handed it over has a copy: what that makes it fail with (ECONNREFUSED) comes before any other listens, or where nobody does.
+  socket.on('error', () => undefined);
   try {
     socket.bind(handle as unknown as number);
     if (isInsideKnown() && markConnected(socket)) return socket;
   } catch {
     // It is not what was said.
   }
-  socket.on('error', () => undefined);
   socket.close();
   // Where it was not taken over it is still open.
   closeHandle(handle);

@@ -44,7 +44,7 @@ sub make_networks {
   my ($range, $prefix, $egress) = @_;
   my $program = open_namespace();
   made('lo up', link_up('lo'));
-  defined call('unshare', 0x40000000) or refuse(unshare => 'network', $! + 0);
+  defined call('unshare', 0x40000000) or refuse(unshare => 'net', $! + 0);
   my $agent = open_namespace();
   made('lo up', link_up('lo'));
   made('veth', link_pair($LINK, $program));

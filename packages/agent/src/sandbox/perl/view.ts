@@ -69,6 +69,8 @@ sub cover_told {
   my ($sandbox) = @_;
   for my $path (@{$sandbox->{hide}}) {
     refuse(agent => $sandbox->{directory}, 0) if lies_in($sandbox->{directory}, $path);
+    # There all is made anew, and what the sandbox keeps lies there itself.
+    next if lies_in($path, '/run') || lies_in($path, '/var/run');
     if (-d $path) { cover($path, 'mode=0500,size=4k') }
     elsif (-e $path) { cover_file($path) }
   }
@@ -87,8 +89,9 @@ sub put_file {
     make_parents($real =~ m{^(.*)/});
     return spew($real, $text);
   }
-  mkdir '/run/weft';
-  my $copy = '/run/weft/' . ($path =~ m{([^/]+)$})[0];
+  # Not /run/weft, where an agent's own socket may be.
+  mkdir '/run/weft-files';
+  my $copy = '/run/weft-files/' . ($path =~ m{([^/]+)$})[0];
   spew($copy, $text) or refuse(write => $copy, $! + 0);
   return -e $real ? mount_tree($copy, $real, 0, $MS_BIND) : 0;
 }
