@@ -12,6 +12,8 @@ const missing = await hostsMissing('perl', 'unshare');
 const CROWD = 100;
 /** Of each, with all that Weft adds for it. */
 const MOST_KIB = 25 * 1024;
+/** Of a core, all together at rest. Processor time: a busy machine is no more of it. Where each read the tables of sockets it would be several cores. */
+const MOST_PERCENT = 50;
 /** Perl programs that start on a busy machine. */
 const STARTED_MS = 120_000;
 
@@ -27,6 +29,8 @@ describe.skipIf(missing !== undefined)(titled('a hundred sandboxes', missing), (
   let lab: NamespaceLab;
   let front: Host;
   let agent: Agent;
+  /** A process of another host. */
+  let elsewhere: number;
 
   const sandboxes = async (): Promise<readonly { readonly pid: number }[]> =>
     (await agent.status<{ sandboxes: readonly { pid: number }[] }>()).sandboxes;
@@ -34,6 +38,7 @@ describe.skipIf(missing !== undefined)(titled('a hundred sandboxes', missing), (
   beforeAll(async () => {
     lab = cleanup.use(await createNamespaceLab());
     const control = await Control.start(await lab.host('main'));
+    elsewhere = control.process.pid;
     await control.apply(MESH);
     front = await lab.host('front');
     const token = await control.token('--host', 'front', '--services', 'mailer');
@@ -87,6 +92,22 @@ describe.skipIf(missing !== undefined)(titled('a hundred sandboxes', missing), (
     );
     expect(supervisors).toBeGreaterThan(0);
     expect(each).toBeLessThan(MOST_KIB);
+    expect(percent).toBeLessThan(MOST_PERCENT);
+    const explain = async (pid: number | undefined) => {
+      const { stdout } = await front.run([
+        ...['weft', 'explain', '--pid', `${pid}`, 'redis:6379', '--json', '--data', agent.dataDir],
+      ]);
+      return JSON.parse(stdout) as { readonly process?: object; readonly steps?: readonly string[] };
+    };
+    expect(await explain(programOf(pids[0] ?? 0))).toMatchObject({
+      verdict: 'allow',
+      process: { service: 'mailer', program: expect.stringContaining('sleep') },
+      steps: expect.arrayContaining(['it is in a sandbox of weft run, so it speaks as mailer']),
+    });
+    const { stderr } = await front.run([
+      ...['weft', 'explain', '--pid', `${elsewhere}`, 'redis:6379', '--data', agent.dataDir],
+    ]);
+    expect(stderr).toContain('is in another network namespace, and in no sandbox of weft run');
     await all.kill();
     await until('none is left', sandboxes, ({ length }) => length === 0, STARTED_MS);
   }, 300_000);
