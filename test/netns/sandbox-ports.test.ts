@@ -11,6 +11,7 @@ network: prod
 services:
   many: { kind: private, ports: [4000, auto] }
   web:  { kind: private, ports: [3000] }
+  dev:  { kind: private, ports: auto }
 ${rules}
 `;
 
@@ -69,17 +70,21 @@ describe.skipIf(missing !== undefined)(titled('ports that programs in sandboxes 
   let agent: Agent;
   let beside: Agent;
 
-  const tell = async (order: string): Promise<void> => {
+  const opener = (service: string, name: string): string[] => [
+    ...['weft', 'run', '--service', service, '--data', agent.dataDir],
+    ...['--', '/usr/bin/python3', '-c', OPENER, name],
+  ];
+  const tell = async (order: string, service = 'many'): Promise<void> => {
     const heard = await until(
-      `many takes ${order}`,
-      async () => (await data.run(['sh', '-c', `echo ${order} | timeout 5 nc -w3 many 4000`])).stdout,
+      `${service} takes ${order}`,
+      async () => (await data.run(['sh', '-c', `echo ${order} | timeout 5 nc -w3 ${service} 4000`])).stdout,
       (answer) => answer !== '',
       SETTLED_MS,
     );
     expect(heard).toBe('done\n');
   };
   const call = async (port: number, name = 'many'): Promise<string> =>
-    (await data.run(['timeout', '5', 'nc', '-dw1', name, String(port)])).stdout;
+    (await data.run(['timeout', '10', 'nc', '-dw5', name, String(port)])).stdout;
   const ask = async (port: number): Promise<string> =>
     (await data.run(['sh', '-c', `echo hi | timeout 5 nc -u -w1 many ${port}`])).stdout;
   const answers = (what: () => Promise<string>, pattern: RegExp) =>
@@ -108,25 +113,12 @@ describe.skipIf(missing !== undefined)(titled('ports that programs in sandboxes 
     control = await Control.start(await lab.host('main'));
     await control.apply(MESH());
     [data, front] = [await lab.host('data'), await lab.host('front')];
-    const token = await control.token('--host', 'front', '--services', 'many,web');
+    const token = await control.token('--host', 'front', '--services', 'many,web,dev');
     [agent, beside] = await Promise.all([
       Agent.start(front, { token, config: 'services: {}' }),
       Agent.join(control, data, ['many']),
     ]);
-    const command = [
-      'weft',
-      'run',
-      '--service',
-      'many',
-      '--data',
-      agent.dataDir,
-      '--',
-      '/usr/bin/python3',
-      '-c',
-      OPENER,
-      'front',
-    ];
-    await front.start(command).output(/ready/);
+    await front.start(opener('many', 'front')).output(/ready/);
   }, 60_000);
   afterAll(async () => cleanup.disposeAsync());
 
@@ -139,7 +131,7 @@ describe.skipIf(missing !== undefined)(titled('ports that programs in sandboxes 
     await lists('5001', '5002/udp');
     expect(await control.ok('services')).toMatch(/many .*4000,auto.* \d@front \(opened: 5001,5002\/udp\)/);
     // By one in another sandbox, and by a command that asks the agent.
-    const web = ['weft', 'run', '--service', 'web', '--data', agent.dataDir, '--', 'nc', '-dw1', 'many', '5001'];
+    const web = ['weft', 'run', '--service', 'web', '--data', agent.dataDir, '--', 'nc', '-dw5', 'many', '5001'];
     expect((await front.run(web)).stdout).toMatch(/^front 5001 127\.8\d\.\d+\.\d+\n$/);
     expect((await data.run(['weft', 'connect', 'many:5001', '--data', beside.dataDir])).stdout).toMatch(/^front 5001 /);
     const records = async (name: string) => (await data.check(['dig', '+short', 'SRV', name])).trim();
@@ -170,7 +162,7 @@ describe.skipIf(missing !== undefined)(titled('ports that programs in sandboxes 
       '--wait',
     );
     expect(await call(5001)).toBe('');
-    expect(await ask(5002)).toMatch(/^front 5002/);
+    await answers(() => ask(5002), /^front 5002/);
     const { code, stdout } = await control.weft('explain', 'many', 'many:5001');
     expect({ code, stdout }).toMatchObject({ code: 3, stdout: expect.stringContaining('policy shut denies') });
     await control.apply(MESH(), '--wait');
@@ -213,6 +205,20 @@ describe.skipIf(missing !== undefined)(titled('ports that programs in sandboxes 
     expect((await agent.status()).problems.filter(({ code }) => code === 'too-many-ports')).toEqual([]);
   });
 
+  test('need no declared one beside them', async () => {
+    const program = front.start(opener('dev', 'dev'));
+    await program.output(/ready/);
+    await tell('open tcp 5001', 'dev');
+    await answers(() => call(5001, 'dev'), /^dev 5001 127\.8\d/);
+    expect(await control.ok('explain', 'host:data', 'dev:5001')).toMatch(/reachable/);
+    const refused = await data.run(['weft', 'connect', 'dev:5003', '--data', beside.dataDir]);
+    expect(refused).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/no program of dev listens at port 5003\/tcp now/),
+    });
+    await program.kill();
+  });
+
   test('of a host where the service runs outside of a sandbox are never published, nor reached', async () => {
     const own = data.start(['/usr/bin/python3', '-c', SECRET]);
     await own.output(/ready/);
@@ -227,7 +233,7 @@ describe.skipIf(missing !== undefined)(titled('ports that programs in sandboxes 
     // Its own instance, by its own address, from both hosts.
     for (const name of ['0.many', '1.many'])
       for (const host of [data, front])
-        expect((await host.run(['timeout', '5', 'nc', '-dw1', name, '5001'])).stdout).not.toMatch(/secret/);
+        expect((await host.run(['timeout', '10', 'nc', '-dw5', name, '5001'])).stdout).not.toMatch(/secret/);
     expect(await opened('data')).toEqual([]);
     await own.kill();
   });

@@ -66,15 +66,16 @@ describe('a mesh file', () => {
   test.each([
     ['auto', []],
     ['[auto]', []],
-    ['[auto, 21]', [{ protocol: 'tcp', first: 21, last: 21 }]],
+    ['[auto, 4000]', [{ protocol: 'tcp', first: 4000, last: 4000 }]],
   ])('may have programs publish their ports: %s', (ports, declared) => {
-    const { mesh } = parseMeshFile('mesh.yaml', `network: prod\nservices: { ftp: { kind: private, ports: ${ports} } }`);
-    expect(mesh.services).toEqual([{ name: 'ftp', kind: 'private', ports: declared, autoPorts: true, tags: [] }]);
+    const { mesh } = parseMeshFile('mesh.yaml', `network: prod\nservices: { dev: { kind: private, ports: ${ports} } }`);
+    expect(mesh.services).toEqual([{ name: 'dev', kind: 'private', ports: declared, autoPorts: true, tags: [] }]);
   });
 
   test('a worker publishes nothing, and a word that is none is told of', () => {
-    const read = (service: string) => () => parseMeshFile('mesh.yaml', `network: prod\nservices: { ftp: ${service} }`);
-    expect(read('{ kind: worker, ports: auto }')).toThrow(/services\.ftp\.ports: a worker receives nothing/);
+    const read = (service: string) => () => parseMeshFile('mesh.yaml', `network: prod\nservices: { dev: ${service} }`);
+    expect(read('{ kind: worker, ports: auto }')).toThrow(/services\.dev\.ports: a worker receives nothing/);
+    expect(read('{ kind: private, ports: [auto, 4000, auto] }')).toThrow(/services\.dev\.ports: auto given twice/);
     expect(read('{ kind: private, ports: all }')).toThrow(/expected a list of ports such as .*, or auto, found "all"/);
   });
 

@@ -59,7 +59,7 @@ const servicePorts = z
         pattern: `${PORT_FORM.pattern}|^${AUTO_PORTS}$`,
       }),
       `${PORTS}, or auto`,
-    ),
+    ).refine((ports) => ports.filter((each) => 'auto' in each).length < 2, 'auto given twice; expected it once'),
   )
   .meta({ [ALSO_ALONE]: AUTO_PORTS });
 const rulePorts = list(parsed<RulePorts>(parseRulePorts, PORT_FORM), PORTS);

@@ -34,3 +34,12 @@ test('the order in which ports are declared is no difference', () => {
   const none = { changes: [], takesAway: false };
   expect(diffMeshes(mesh([tcp(15672), tcp(5672)]), mesh([tcp(5672), tcp(15672)]))).toEqual(none);
 });
+
+test('the word that publishes what programs open stands among the ports, as in the mesh file', () => {
+  const { services, ...rest } = mesh([tcp(80)]);
+  const auto = { ...rest, services: services.map((service) => ({ ...service, autoPorts: true as const })) };
+  const only = { ...rest, services: auto.services.map((service) => ({ ...service, ports: [] })) };
+  const details = (before: Mesh, after: Mesh) => diffMeshes(before, after).changes.map(({ detail }) => detail);
+  expect(details({ ...rest, services }, auto)).toEqual(['ports 80 -> 80, auto']);
+  expect(details(auto, only)).toEqual(['ports 80, auto -> auto']);
+});

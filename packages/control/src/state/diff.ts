@@ -115,8 +115,9 @@ function describeService(service: Service): Described<Service> {
   const { kind, ports, autoPorts, public: ingress, tags, description = '' } = service;
   return {
     kind,
-    ports: sortedPorts(ports, formatPortRange),
-    autoPorts: autoPorts === true ? AUTO_PORTS : '',
+    ports: [sortedPorts(ports, formatPortRange), autoPorts === true ? AUTO_PORTS : ''].filter(Boolean).join(', '),
+    // Told among the ports, as the mesh file has it.
+    autoPorts: '',
     public: ingress === undefined ? '' : Object.values(describePublic(ingress)).join(''),
     tags: sorted(tags),
     description,
