@@ -201,7 +201,7 @@ function writeAgent(agent: AgentStatus, options: StatusOptions, terminal: Termin
     (agent.sandboxes ?? []).map(({ service, user, pid, unit = '', ports = [], since, egress }): Cell[] => [
       service,
       user,
-      String(pid),
+      pid === 0 ? '–' : String(pid),
       orDash(unit),
       orDash(ports.map(formatPortRange).join(',')),
       formatDuration(terminal.now() - Date.parse(since)),

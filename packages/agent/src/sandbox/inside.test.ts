@@ -1,8 +1,10 @@
 /** Calls to programs in sandboxes, by sockets of this machine in the place of those that a sandbox hands over. */
+import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import net, { type AddressInfo } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { Deadline } from '../bytes/deadline.ts';
+import { datagramHandleOf } from '../bytes/inside/datagram-output.ts';
 import { InsidePrograms, type Serving } from './inside.ts';
 
 const ends: (() => void)[] = [];
@@ -60,4 +62,23 @@ test('what is open to a program is cut when that may not serve any more, and wha
   await expect.poll(() => ended).toEqual(['second reset', 'first reset']);
   await expect.poll(() => one.program.every((each) => each.destroyed)).toBe(true);
   expect(one.calls.size).toBe(0);
+});
+
+test('a UDP flow that begins while its program loses the right is none', async () => {
+  const made = createSocket('udp4');
+  made.bind(0, '127.0.0.1');
+  await once(made, 'listening');
+  const handle = datagramHandleOf(made);
+  if (handle === undefined) throw new Error('it has no handle');
+  (handle as unknown as { recvStop(): void }).recvStop();
+  const one = { ...(await serving()), sockets: { ask: async () => handle } };
+  const inside = new InsidePrograms();
+  inside.enter(one);
+  const deadline = new Deadline(20_000);
+  ends.push(() => deadline.close());
+  const begun = inside.datagrams('web', 80, '127.0.0.1', deadline, () => {}).catch((cause: unknown) => cause);
+  while (one.calls.size === 0) await Promise.resolve();
+  for (const cut of [...one.calls]) cut();
+  expect(await begun).toMatchObject({ code: 'ECONNRESET' });
+  await expect.poll(() => one.calls.size).toBe(0);
 });

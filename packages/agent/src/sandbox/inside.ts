@@ -95,9 +95,17 @@ export class InsidePrograms implements Inside {
       const socket = await socketOf(handle);
       const held = new Held(serving);
       socket.once('close', held.end);
-      const conduit = await handedDatagrams(socket, place, refused);
-      held.begin(() => conduit.close());
-      return conduit;
+      // Registered before it is there: who may not serve any more in this moment has it cut as soon as it is.
+      let conduit: DatagramConduit | undefined;
+      let cut = false;
+      held.begin(() => {
+        cut = true;
+        conduit?.close();
+      });
+      conduit = await handedDatagrams(socket, place, refused);
+      if (!cut) return conduit;
+      conduit.close();
+      throw Object.assign(new Error('the program may not serve any more'), { code: 'ECONNRESET' });
     });
   }
 

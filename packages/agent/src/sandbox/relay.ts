@@ -64,6 +64,8 @@ export class Relay {
   readonly #options: RelayOptions;
   readonly #visitors = new Map<number, VisitorEvents>();
   #door: net.Server | undefined;
+  /** The door's file: another agent may have put its own in that place since. */
+  #own: string | undefined;
   #child: ChildProcess | undefined;
   #againMs: number = AGAIN_MS;
   /** Why the last one could not be started. */
@@ -118,6 +120,7 @@ export class Relay {
     door.listen(made, () => {
       try {
         chmodSync(made, 0o666);
+        this.#own = placeOf(made);
         renameSync(made, path);
         failed(this.#broken);
       } catch (error) {
@@ -225,9 +228,17 @@ export class Relay {
 
   #close(): void {
     // Who listens takes the socket's file with it: the Perl program, which ends with the channel.
-    if (this.#door !== undefined && this.#child === undefined) rmSync(this.#options.path, { force: true });
+    const { path } = this.#options;
+    if (this.#door !== undefined && this.#child === undefined && placeOf(path) === this.#own)
+      rmSync(path, { force: true });
     this.#closeDoor();
     this.#leaveAll();
     if (this.#child?.connected === true) this.#child.disconnect();
   }
+}
+
+/** What lies there, as Perl's `place` has it; undefined for nothing. */
+function placeOf(path: string): string | undefined {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  return found === undefined ? undefined : `${found.dev}:${found.ino}`;
 }

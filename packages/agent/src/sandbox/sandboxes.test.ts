@@ -10,7 +10,7 @@ import type { OpenFiles } from '../bytes/open-files.ts';
 import { ProblemBoard } from '../observe/problems.ts';
 import { PERL } from '../owner/diagnosis.ts';
 import type { Netmap, NetmapService } from '../words/netmap.ts';
-import { InsidePrograms } from './inside.ts';
+import { InsidePrograms, type Serving } from './inside.ts';
 import { fromWord } from './lines.ts';
 import { SandboxRights } from './rights.ts';
 import { MOST_SANDBOXES_OF_USER, Sandboxes, type SandboxesOptions } from './sandboxes.ts';
@@ -44,6 +44,18 @@ describe.skipIf(!runs)('sandboxes of a host', () => {
       services,
     } as unknown as Netmap;
     // Who only asks, and who answers nothing, gets no further than to these.
+    const cuts: string[] = [];
+    /** As though somebody had called each at once. */
+    class Called extends InsidePrograms {
+      override enter(serving: Serving): void {
+        const cut = () => {
+          cuts.push(serving.service);
+          serving.calls.delete(cut);
+        };
+        serving.calls.add(cut);
+        super.enter(serving);
+      }
+    }
     const options: Partial<SandboxesOptions> = {
       path,
       hide: [],
@@ -53,7 +65,7 @@ describe.skipIf(!runs)('sandboxes of a host', () => {
         services: new Map([['mailer', { match: { user: 'nobody' } } as never]]),
         uid: AGENT_UID,
       }),
-      inside: new InsidePrograms(),
+      inside: new Called(),
       serves,
       entered: () => {},
       left: () => {},
@@ -65,7 +77,7 @@ describe.skipIf(!runs)('sandboxes of a host', () => {
     };
     const sandboxes = new Sandboxes(options as SandboxesOptions);
     await expect.poll(() => existsSync(path)).toBe(true);
-    return { path, sandboxes };
+    return { path, sandboxes, cuts, services };
   }
 
   /** The first line of the answer to another user. */
@@ -101,6 +113,22 @@ describe.skipIf(!runs)('sandboxes of a host', () => {
     expect(sandboxes.current).toHaveLength(MOST_SANDBOXES_OF_USER);
     expect(await say(path, `hello ${HELLO}`)).toMatch(/^socket 1 /);
   });
+
+  test.skipIf(process.getuid?.() !== 0)(
+    'what is open to a program ends with its right, also after its connection did',
+    async () => {
+      const { path, sandboxes, cuts, services } = await open();
+      await expect.poll(() => say(path, `ask ${HELLO}`)).toMatch(/^granted /);
+      // It says hello, hears its first line, and is gone.
+      expect(await say(path, `hello ${HELLO}`, 65_534)).toMatch(/^socket 1 /);
+      await expect.poll(() => sandboxes.current).toEqual([]);
+      sandboxes.follow();
+      expect(cuts).toEqual([]);
+      services.delete('mailer');
+      sandboxes.follow();
+      expect(cuts).toEqual(['mailer']);
+    },
+  );
 
   test.skipIf(process.getuid?.() !== 0)('of an agent of several threads run callers alone', async () => {
     const { path } = await open(false);

@@ -69,6 +69,8 @@ export interface SandboxStatus {
 export class Sandboxes {
   readonly #options: SandboxesOptions;
   readonly #running = new Set<Sandbox>();
+  /** Their connection has ended, and what others have open to their programs goes on; until it is over, or the right to serve it. */
+  readonly #left = new Set<Sandbox>();
   readonly #relay: Relay;
   readonly #share: EgressShare;
   readonly #crowded: (message?: string) => void;
@@ -120,7 +122,16 @@ export class Sandboxes {
       const refusal = rights.refusal(netmap(), sandbox.service, sandbox.uid);
       if (refusal !== undefined) sandbox.refuse(refusal);
     }
+    for (const sandbox of this.#left) {
+      if (rights.refusal(netmap(), sandbox.service, sandbox.uid) !== undefined)
+        for (const cut of [...sandbox.calls]) cut();
+    }
+    this.#forget();
     for (const sandbox of this.#running) void sandbox.follow();
+  }
+
+  #forget(): void {
+    for (const sandbox of this.#left) if (sandbox.calls.size === 0) this.#left.delete(sandbox);
   }
 
   #arrived(visitor: Visitor): VisitorEvents {
@@ -245,6 +256,8 @@ export class Sandboxes {
       changed: () => inside.changed(),
       ended: () => {
         this.#running.delete(sandbox);
+        this.#forget();
+        if (sandbox.calls.size > 0) this.#left.add(sandbox);
         inside.leave(sandbox);
         left(wanted.service);
         log.info({ event: 'sandbox-ended', ...who }, 'a program in a sandbox is gone');

@@ -92,6 +92,17 @@ test('the same presence stays the same value, part by part', () => {
   expect(unchangedPresence(before, down)).not.toBe(before);
 });
 
+test('a program in a sandbox is told of where its host may run the service, and is a problem where not', () => {
+  const running = { user: 'web', pid: 7, unit: '', sinceMs: 0, ports: [], egress: false };
+  const sandboxes = [
+    { ...running, service: 'web' },
+    { ...running, service: 'payments' },
+  ];
+  const { report } = acceptReport(agent, reportOf([], { sandboxes }), '');
+  expect(report.sandboxes?.map((each) => each.service)).toEqual(['web']);
+  expect(report.problems.map(({ code, subject }) => `${code} ${subject}`)).toEqual(['service-not-allowed payments']);
+});
+
 test.each([
   ['10.0.0.7:51234', '10.0.0.7', '10.0.0.7:51234'],
   ['[::1]:51234', '::1', '[::1]:51234'],

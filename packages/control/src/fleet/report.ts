@@ -50,10 +50,12 @@ export function acceptReport(
   const instances = claimed.instances
     .filter(({ service }) => allowed.has(service))
     .map((instance) => publishedHealth(instance, services.get(instance.service)?.service));
-  const refused = new Set(claimed.instances.map(({ service }) => service).filter((service) => !allowed.has(service)));
+  const sandboxes = claimed.sandboxes?.filter(({ service }) => allowed.has(service));
+  const named = [...claimed.instances, ...(claimed.sandboxes ?? [])].map(({ service }) => service);
+  const refused = new Set(named.filter((service) => !allowed.has(service)));
   const usable = claimed.endpoints.flatMap((endpoint) => dialableEndpoint(endpoint, observedHost) ?? []);
   const problems = [...claimed.problems, ...Array.from(refused, notAllowed), ...doubts];
-  const report = { ...claimed, instances, problems: problems.slice(-WIRE_LIMITS.problems) };
+  const report = { ...claimed, instances, ...defined({ sandboxes }), problems: problems.slice(-WIRE_LIMITS.problems) };
   const health = instances.map(({ service, healthy, notListening, opened }): [string, InstanceHealth] => [
     service,
     { healthy, notListening, ...defined({ opened }) },

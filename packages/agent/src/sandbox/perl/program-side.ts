@@ -23,14 +23,20 @@ sub close_files {
   call('close', $_ + 0) for @open;
 }
 
+# One by one, so that it is known whose limit was met.
+sub leave_host {
+  for my $each (['mount', 0x00020000], ['ipc', 0x08000000], ['uts', 0x04000000], ['cgroup', 0x02000000]) {
+    defined call('unshare', $each->[1]) or refuse(unshare => $each->[0], $! + 0);
+  }
+}
+
 # Process 1: starts the program when it is told to, passes signals on, ends with it, and all that it left with that.
 sub be_first {
   my ($sandbox, $line, $before) = @_;
   call('prctl', 1, 9, 0, 0, 0); # PR_SET_PDEATHSIG
   $0 = "weft run $sandbox->{service}: first process";
   enter($sandbox->{networks}{program});
-  # mounts, messages, name, control groups
-  defined call('unshare', 0x00020000 | 0x08000000 | 0x04000000 | 0x02000000) or refuse(unshare => 'mount', $! + 0);
+  leave_host();
   make_view($sandbox);
   syswrite($line, "made\n");
   my $signals = signal_file(signal_set($SIGNALS{CHLD}));

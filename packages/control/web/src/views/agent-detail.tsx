@@ -67,7 +67,8 @@ const SANDBOX_COLUMNS: readonly Column<SandboxRow>[] = [
   { key: 'ports', label: 'Serves', cell: ({ ports }) => (ports.length === 0 ? 'nothing' : shortList(ports)) },
   { key: 'user', label: 'User', cell: ({ user }) => printable(user), sort: ({ user }) => user },
   { key: 'unit', label: 'Unit', cell: ({ unit }) => printable(unit) || '–', sort: ({ unit }) => unit },
-  { key: 'pid', label: 'Process', numeric: true, cell: ({ pid }) => pid, sort: ({ pid }) => pid },
+  // Its number is known where its container's processes have the agent's numbers.
+  { key: 'pid', label: 'Process', numeric: true, cell: ({ pid }) => pid || '–', sort: ({ pid }) => pid },
   { key: 'since', label: 'Since', cell: ({ sinceMs }) => <Ago atMs={sinceMs} />, sort: ({ sinceMs }) => -sinceMs },
   { key: 'egress', label: 'Out of the mesh', cell: ({ egress }) => (egress ? 'may go' : 'nothing') },
 ];
@@ -149,7 +150,7 @@ function Detail({ agent }: { readonly agent: AgentView }) {
             caption={`Programs in sandboxes of ${agent.host}`}
             columns={SANDBOX_COLUMNS}
             rows={agent.sandboxes}
-            rowKey={({ pid }) => String(pid)}
+            rowKey={({ service, user, unit, pid, sinceMs }) => [service, user, unit, pid, sinceMs].join(' ')}
             href={({ service }) => app.link('services', service)}
           />
         </section>
