@@ -89,9 +89,9 @@ sub put_file {
     make_parents($real =~ m{^(.*)/});
     return spew($real, $text);
   }
-  # Not /run/weft, where an agent's own socket may be.
-  mkdir '/run/weft-files';
-  my $copy = '/run/weft-files/' . ($path =~ m{([^/]+)$})[0];
+  # Not /run/weft, where an agent's own socket may be; and no weft-, as what is there only while the view is made.
+  mkdir '/run/weft.files';
+  my $copy = '/run/weft.files/' . ($path =~ m{([^/]+)$})[0];
   spew($copy, $text) or refuse(write => $copy, $! + 0);
   return -e $real ? mount_tree($copy, $real, 0, $MS_BIND) : 0;
 }
