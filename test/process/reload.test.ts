@@ -51,7 +51,7 @@ test.skipIf(noScript !== undefined)(
     await until(
       'it has ended',
       () => data.host.run(['weft', 'status', '--data', data.dataDir]),
-      ({ stderr }) => stderr.includes('no agent runs'),
+      ({ code, stdout }) => code === 4 && stdout.includes('no agent runs here'),
     );
   },
   60_000,
