@@ -14,6 +14,12 @@ function statOf(pid: number): readonly string[] {
     .split(' ');
 }
 
+/** Processor time of a process, the user's and the system's, in hundredths of a second. */
+export function ticksOf(pid: number): number {
+  const fields = statOf(pid);
+  return Number(fields[11]) + Number(fields[12]);
+}
+
 export function descendants(pid: number): readonly number[] {
   return children(pid).flatMap((child) => [child, ...descendants(child)]);
 }

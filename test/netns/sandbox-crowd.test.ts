@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { SUPERVISOR } from '../../packages/agent/src/sandbox/perl/supervisor.ts';
 import { createNamespaceLab, type Host, hostsMissing, type NamespaceLab, titled } from '../harness/host.ts';
+import { children, commandOf, ticksOf } from '../harness/processes.ts';
 import { until } from '../harness/until.ts';
 import { Agent, Control } from '../harness/weft.ts';
 
@@ -79,7 +80,7 @@ describe.skipIf(missing !== undefined)(titled('a hundred sandboxes', missing), (
 
     const supervisors = sum(pids.map((pid) => memoryOf(pid) + memoryOf(firstOf(pid))));
     const grown = memoryOf(own) - before;
-    const [relayPid = 0] = childrenOf(own).filter((pid) => commandOf(pid).startsWith('weft sandboxes'));
+    const [relayPid = 0] = children(own).filter((pid) => commandOf(pid).startsWith('weft sandboxes'));
     const relay = memoryOf(relayPid);
     const each = (supervisors + grown + relay) / CROWD;
     const timed = [own, relayPid, ...pids];
@@ -118,40 +119,15 @@ function memoryOf(pid: number): number {
   return Number(/^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'latin1'))?.[1]);
 }
 
-/** User's and system's, hundredths of a second. */
-function ticksOf(pid: number): number {
-  const [, , , , , , , , , , , user, system] = readFileSync(`/proc/${pid}/stat`, 'latin1')
-    .replace(/^.*\) /s, '. ')
-    .split(' ');
-  return Number(user) + Number(system);
-}
-
 function sum(numbers: readonly number[]): number {
   return numbers.reduce((all, one) => all + one, 0);
 }
 
 function firstOf(supervisor: number): number {
-  return childrenOf(supervisor)[0] ?? 0;
+  return children(supervisor)[0] ?? 0;
 }
 
 /** Undefined until it is `sleep`. */
 function programOf(supervisor: number): number | undefined {
-  return childrenOf(firstOf(supervisor)).find((pid) => commandOf(pid).startsWith('sleep'));
-}
-
-function childrenOf(pid: number): readonly number[] {
-  try {
-    const told = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
-    return told === '' ? [] : told.split(' ').map(Number);
-  } catch {
-    return [];
-  }
-}
-
-function commandOf(pid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'latin1').replaceAll('\0', ' ');
-  } catch {
-    return '';
-  }
+  return children(firstOf(supervisor)).find((pid) => commandOf(pid).startsWith('sleep'));
 }
