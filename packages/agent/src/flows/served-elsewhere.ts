@@ -3,8 +3,6 @@ import { instanceListens } from '@weft/proto';
 import type { Netmap } from '../words/netmap.ts';
 import type { FlowRequest } from './judge.ts';
 
-const NONE = { ports: [] };
-
 /** Another host's instance is well and has the port, as far as control has told. */
 export function servedElsewhere(
   { services, self }: Netmap,
@@ -15,6 +13,6 @@ export function servedElsewhere(
     (instance) =>
       instance.healthy &&
       instance.agentId !== self?.agentId &&
-      instanceListens(known?.service ?? NONE, instance, port, protocol),
+      instanceListens(known?.service, instance, port, protocol),
   );
 }

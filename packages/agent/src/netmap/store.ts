@@ -12,10 +12,10 @@ import {
   MAX_OPENED_PORTS,
   type NetmapDelta,
   type NetmapItem,
-  publishablePorts,
   type Service,
   sharedPorts,
   shiftAddress,
+  withPublished,
 } from '@weft/proto';
 import type {
   EnforcementStep,
@@ -293,7 +293,8 @@ function createNetmap(items: Iterable<NetmapItem>, position: Position, range: Ad
   }
   for (const instance of instances.sort((left, right) => left.ordinal - right.ordinal)) {
     const known = services.get(instance.service);
-    known?.instances.push(publishedOf(instance, known.service));
+    // Listening on a port takes it from programs of this host, whoever says that it is open.
+    known?.instances.push(withPublished(instance, known.service));
   }
   for (const [name, known] of services) {
     const opened = sharedPorts(
@@ -306,14 +307,6 @@ function createNetmap(items: Iterable<NetmapItem>, position: Position, range: Ad
   const { timeline, index, revision } = position;
   const hostSource = createHostSources(services);
   return { timeline, index, revision, self, services, peers, policy: compiled, ruleSet: policy, hostSource };
-}
-
-/** With what is published of it: listening on a port takes it from programs of this host, whoever says that it is open. */
-function publishedOf(instance: NetmapInstance, { ports, autoPorts }: Service): NetmapInstance {
-  const { opened, ...declared } = instance;
-  if (opened === undefined) return instance;
-  const published = autoPorts === true ? publishablePorts(opened, ports) : [];
-  return published.length === 0 ? declared : { ...declared, opened: published };
 }
 
 /** Made when first asked for: most agents of a large network never call here as their host. */

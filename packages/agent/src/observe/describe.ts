@@ -10,7 +10,6 @@ import {
   portsNow,
   type Report,
   type ReportedSandbox,
-  WIRE_LIMITS,
 } from '@weft/proto';
 import type { AgentService } from '../config/agent-file.ts';
 import type { DnsServer } from '../dns/index.ts';
@@ -81,7 +80,7 @@ export function makeReport(
     othersAsHost: parts.othersAsHost,
     exposed: parts.exposed().places.map((place) => ({ ...place, tries: [] })),
     triedByPeers: parts.triedByPeers,
-    ...(parts.sandboxes.length > 0 && { sandboxes: parts.sandboxes.slice(0, WIRE_LIMITS.sandboxes) }),
+    ...(parts.sandboxes.length > 0 && { sandboxes: [...parts.sandboxes] }),
     sight: parts.outlook.sight,
     sockets: parts.outlook.sockets,
   };

@@ -23,8 +23,6 @@ export interface Candidate {
   readonly local: boolean;
 }
 
-const NONE = { ports: [] };
-
 /** Round robin, one turn counter a service. */
 export class Chooser {
   readonly #local: LocalHealth;
@@ -47,7 +45,7 @@ export class Chooser {
    */
   candidates(netmap: Netmap, call: Call): readonly Candidate[] {
     const { service, ordinal, port, protocol } = call;
-    const { instances = [], service: declared = NONE } = netmap.services.get(service) ?? {};
+    const { instances = [], service: declared } = netmap.services.get(service) ?? {};
     if (ordinal !== undefined) {
       return instances
         .filter((instance) => instance.ordinal === ordinal)

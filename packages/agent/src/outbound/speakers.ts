@@ -121,11 +121,11 @@ export class Speakers {
       const caller = localCaller(netmap, this.#options.services, claim);
       return caller !== undefined && netmap.policy.decide(caller.source, called, '').allowed;
     };
-    const otherwise = permits(unknown);
-    return {
-      user: netmap.policy.asksUser(called),
-      service: apart.some((name) => permits({ type: 'service', name }) !== otherwise),
+    const differs = () => {
+      const otherwise = permits(unknown);
+      return apart.some((name) => permits({ type: 'service', name }) !== otherwise);
     };
+    return { user: netmap.policy.asksUser(called), service: apart.length > 0 && differs() };
   }
 
   #claimOf({ service, fits, program, pid, user }: Owner): SourceClaim {

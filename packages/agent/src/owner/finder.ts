@@ -14,7 +14,7 @@ import { ControlGroups } from './control-groups.ts';
 import { decidedByMaker, type Fit, type Fits, fitOf, type Kin } from './fits.ts';
 import { type Held, type Holder, Holders, type Makers } from './holders.ts';
 import { ownSockets } from './own-sockets.ts';
-import { isElsewhere, isHidden, type ProcessFacts, readProcess, unitOf } from './process.ts';
+import { isElsewhere, isHidden, type ProcessFacts, parentsOf, readProcess, unitOf } from './process.ts';
 import { Servers } from './servers.ts';
 import { inSlices } from './slices.ts';
 import { type FoundSocket, type Sockets, SocketTables } from './socket-tables.ts';
@@ -366,13 +366,6 @@ export function* lineOf(self: ProcessFacts, read: (pid: number) => ProcessFacts 
     if (next === undefined || next.uid !== last.uid || next.began > last.began || next.within !== last.within) return;
     last = next;
   }
-}
-
-/** Numbers of the process and of all that it descends from, and of the first of all. */
-export function parentsOf(self: number): ReadonlySet<number> {
-  const found = new Set([1]);
-  for (let pid = self; pid > 0 && !found.has(pid); pid = readProcess(pid)?.parent ?? 0) found.add(pid);
-  return found;
 }
 
 /** Whatever their order. */

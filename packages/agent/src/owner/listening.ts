@@ -5,12 +5,12 @@
 import type { Protocol } from '@weft/proto';
 import type { OwnerRule } from '../words/owner.ts';
 import type { ListeningProgram } from '../words/place.ts';
-import { lineOf, parentsOf } from './finder.ts';
+import { lineOf } from './finder.ts';
 import { decidedByMaker, type Fits, fitsOf } from './fits.ts';
 import { type Held, Holders } from './holders.ts';
 import { textAddress } from './kernel-form.ts';
 import { ownSockets } from './own-sockets.ts';
-import { type ProcessFacts, readProcess } from './process.ts';
+import { type ProcessFacts, parentsOf, readProcess } from './process.ts';
 import { inSlices } from './slices.ts';
 import { SocketTables, type Place as TablePlace } from './socket-tables.ts';
 import { Users } from './users.ts';

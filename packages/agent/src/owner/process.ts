@@ -64,6 +64,13 @@ export function userOf(at: string): number | undefined {
   return said === undefined ? undefined : Number(said);
 }
 
+/** Numbers of the process and of all that it descends from, and of the first of all. */
+export function parentsOf(self: number): ReadonlySet<number> {
+  const found = new Set([1]);
+  for (let pid = self; pid > 0 && !found.has(pid); pid = readProcess(pid)?.parent ?? 0) found.add(pid);
+  return found;
+}
+
 /** Whether this agent may not see which files it has. */
 export function isHidden(pid: number): boolean {
   try {

@@ -5,7 +5,7 @@ import { localSpeech, runsHere, tellingsHere, toldOf } from '../flows/judge.ts';
 import { LocalRefusal } from '../observe/errors.ts';
 import type { ExplainAnswer } from '../observe/local-question.ts';
 import { claimedUser } from '../outbound/speakers.ts';
-import { readProcess } from '../owner/process.ts';
+import { parentsOf } from '../owner/process.ts';
 import { type Sight, type UsersHere, usersHere } from '../owner/sight.ts';
 import type { SandboxStatus } from '../sandbox/sandboxes.ts';
 import type { Netmap } from '../words/netmap.ts';
@@ -13,8 +13,6 @@ import type { LookedFor, ProcessOwner } from '../words/owner.ts';
 
 /** Services that a step names. */
 const NAMED = 8;
-/** Parents of a process that are looked at, at most. */
-const MOST_PARENTS = 1_000;
 
 export interface CallerParts {
   readonly netmap: Netmap;
@@ -174,13 +172,12 @@ async function processOf({ netmap, services, look, sandboxes }: CallerParts, pid
   };
 }
 
-/** The one that it descends from: in there nobody gets out from under its first process. */
+/** The nearest that it descends from: in there nobody gets out from under its first process. */
 function sandboxOf(pid: number, sandboxes: CallerParts['sandboxes']): CallerParts['sandboxes'][number] | undefined {
-  let above = sandboxes.length === 0 ? undefined : readProcess(pid)?.parent;
-  for (let looked = 0; above !== undefined && above > 1 && looked < MOST_PARENTS; looked += 1) {
-    const found = sandboxes.find((one) => one.pid === above);
+  if (sandboxes.length === 0) return undefined;
+  for (const above of parentsOf(pid)) {
+    const found = above === pid || above === 1 ? undefined : sandboxes.find((one) => one.pid === above);
     if (found !== undefined) return found;
-    above = readProcess(above)?.parent;
   }
   return undefined;
 }

@@ -106,7 +106,7 @@ function whySilent({ name, agent }: Candidate, question: PathQuestion): string {
 }
 
 function candidatesOf({ network, service, port, protocol, live }: PathQuestion): Candidate[] {
-  const declared = network.services.get(service)?.service ?? { ports: [] };
+  const declared = network.services.get(service)?.service;
   return fleetInstances(network, live, service).flatMap(({ instance, agent, connected, healthy, ...health }) => {
     if (agent === undefined) return [];
     const listening = instanceListens(declared, health, port, protocol);

@@ -2,8 +2,8 @@
  * How a network's agents, instances and services fare: the state, beside what agents say now. The admin API, the page and
  * the metrics tell it in their own form, and explain follows a flow through it; what counts as what is decided here alone.
  */
-import { byText, type Mesh, UNSAID_CAPABILITY } from '@weft/proto';
-import { ABSENT, type InstanceHealth, publishedHealth } from '../netmap/presence.ts';
+import { byText, type Mesh, UNSAID_CAPABILITY, withPublished } from '@weft/proto';
+import { ABSENT, type InstanceHealth } from '../netmap/presence.ts';
 import type { AgentState, InstanceState, NetworkState, ServiceState } from '../state/types.ts';
 import type { LiveAgent, LiveAgents } from './live.ts';
 
@@ -76,8 +76,7 @@ export function fleetInstances(network: NetworkState, live: LiveAgents, only?: s
     if (now === undefined && connected) continue;
     const agent = network.agents.get(instance.agentId);
     const declared = network.services.get(instance.service)?.service;
-    const health = now?.opened === undefined ? (now ?? ABSENT) : publishedHealth(now, declared);
-    found.push({ instance, agent, connected, ...health });
+    found.push({ instance, agent, connected, ...withPublished(now ?? ABSENT, declared) });
   }
   return found.sort((one, other) => one.instance.ordinal - other.instance.ordinal);
 }

@@ -13,8 +13,9 @@ import {
   type Report,
   type ReportedExposure,
   WIRE_LIMITS,
+  withPublished,
 } from '@weft/proto';
-import { type InstanceHealth, type Presence, publishedHealth } from '../netmap/presence.ts';
+import type { InstanceHealth, Presence } from '../netmap/presence.ts';
 import type { AgentState, NetworkState } from '../state/types.ts';
 
 export const EMPTY_REPORT: Report = {
@@ -49,7 +50,7 @@ export function acceptReport(
   const allowed = new Set(agent.services);
   const instances = claimed.instances
     .filter(({ service }) => allowed.has(service))
-    .map((instance) => publishedHealth(instance, services.get(instance.service)?.service));
+    .map((instance) => withPublished(instance, services.get(instance.service)?.service));
   const sandboxes = claimed.sandboxes?.filter(({ service }) => allowed.has(service));
   const named = [...claimed.instances, ...(claimed.sandboxes ?? [])].map(({ service }) => service);
   const refused = new Set(named.filter((service) => !allowed.has(service)));

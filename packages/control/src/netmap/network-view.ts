@@ -3,14 +3,14 @@
  * linear in services, instances and agents; what did not change is carried over by reference.
  */
 
-import { CAPABILITY, defined, entryOf, plainRules } from '@weft/proto';
+import { CAPABILITY, defined, entryOf, plainRules, withPublished } from '@weft/proto';
 import type { InstanceState, NetworkState } from '../state/types.ts';
 import { AgentView, type Part } from './agent-view.ts';
 import { type Entry, Interner, type PeerEntry, SharedEntry } from './entry.ts';
 import { type Member, mayExchangeFlows, memberOf, type Profile } from './members.ts';
 import { PairKeys } from './pair-keys.ts';
 import { PolicyClasses } from './policy-classes.ts';
-import { ABSENT, type InstanceHealth, type Presences, publishedHealth } from './presence.ts';
+import { ABSENT, type InstanceHealth, type Presences } from './presence.ts';
 import { ReadableParts } from './readable.ts';
 
 export class NetworkView {
@@ -105,8 +105,7 @@ export class NetworkView {
     // What is declared matters to what was opened beside it alone: an instance without that is kept, whatever is applied.
     const declared = health.opened === undefined ? undefined : this.network.services.get(service)?.service;
     return this.#shared.keep(`instance/${service}/${ordinal}`, [instance, health, declared], () => {
-      const { healthy, notListening, opened } =
-        health.opened === undefined ? health : publishedHealth(health, declared);
+      const { healthy, notListening, opened } = withPublished(health, declared);
       return new SharedEntry({
         ...{ type: 'instance', service, ordinal, agentId, address, healthy, notListening },
         ...defined({ opened }),

@@ -1,5 +1,5 @@
 /** How agents fare, as far as views care: an immutable value for each agent, replaced when it changes. */
-import { type PortRange, publishablePorts, type Service } from '@weft/proto';
+import type { PortRange } from '@weft/proto';
 
 export interface InstanceHealth {
   readonly healthy: boolean;
@@ -19,14 +19,3 @@ export interface Presence {
 export type Presences = ReadonlyMap<string, Presence>;
 
 export const ABSENT: InstanceHealth = { healthy: false, notListening: [] };
-
-/** Without what is not published of it: agents tell of more, and may not have heard yet that the mesh says so no more. The same value where all is. */
-export function publishedHealth<Health extends Pick<InstanceHealth, 'opened'>>(
-  health: Health,
-  service: Service | undefined,
-): Health {
-  const { opened, ...declared } = health;
-  if (opened === undefined) return health;
-  const published = service?.autoPorts === true ? publishablePorts(opened, service.ports) : [];
-  return { ...(declared as Health), ...(published.length > 0 && { opened: published }) };
-}

@@ -134,9 +134,21 @@ function portsWithout(ranges: readonly PortRange[], others: readonly PortRange[]
   });
 }
 
-/** Of ports that somebody says a service's programs have opened, those that are published beside the declared ones: one rule for agents and control. */
-export function publishablePorts(opened: readonly PortRange[], declared: readonly PortRange[]): PortRange[] {
-  return firstPorts(portsWithout(opened, [...UNPUBLISHED, ...declared]), MAX_OPENED_PORTS);
+/**
+ * Of an instance, with what is published of the ports that its agent says its programs have opened: one rule for agents and control. Agents tell of
+ * more, and may not have heard yet that the mesh says `auto` no more. The same value where nothing is said to be open.
+ */
+export function withPublished<Instance extends Pick<InstanceReport, 'opened'>>(
+  instance: Instance,
+  service: Pick<Service, 'ports' | 'autoPorts'> | undefined,
+): Instance {
+  const { opened, ...rest } = instance;
+  if (opened === undefined) return instance;
+  const published =
+    service?.autoPorts === true
+      ? firstPorts(portsWithout(opened, [...UNPUBLISHED, ...service.ports]), MAX_OPENED_PORTS)
+      : [];
+  return { ...(rest as Instance), ...(published.length > 0 && { opened: published }) };
 }
 
 /** The first so many single ports of all, a port of each in turn: whoever has many leaves the others theirs. */
@@ -185,12 +197,12 @@ export function portsInWords({ ports, autoPorts }: Pick<Service, 'ports' | 'auto
 
 /** Whether a program of the instance listens on the port, by what its agent has told. */
 export function instanceListens(
-  { ports, autoPorts }: Pick<Service, 'ports' | 'autoPorts'>,
+  service: Pick<Service, 'ports' | 'autoPorts'> | undefined,
   { notListening, opened = [] }: Pick<InstanceReport, 'notListening' | 'opened'>,
   port: number,
   protocol: Protocol,
 ): boolean {
-  return autoPorts !== true || includesPort(ports, port, protocol)
+  return service?.autoPorts !== true || includesPort(service.ports, port, protocol)
     ? !includesPort(notListening, port, protocol)
     : includesPort(opened, port, protocol);
 }
