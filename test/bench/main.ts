@@ -10,7 +10,7 @@ import { measureLimits } from './limits/measure.ts';
 import { allPeers } from './peers/index.ts';
 import { renderReport } from './report.ts';
 import { failuresOf, targetFigures, workFigures } from './result.ts';
-import { runnable, runRounds, startPeers, stopPath } from './run.ts';
+import { runnable, runRounds, startPeers, stopPath, wanted } from './run.ts';
 import { Stage } from './stage.ts';
 import { targets } from './targets.ts';
 import type { Peer, Work } from './types.ts';
@@ -49,11 +49,11 @@ async function compare(options: Arguments, { works, peers }: Plan, labs: Lab[], 
   ending.use(stage.leftovers);
   if (options.largeHost) await stage.enlarge();
   const { works: kept, leftOut: withoutProgram } = runnable(stage, works);
-  const { paths, leftOut, failures } = await startPeers(stage, peers, signal, tell);
+  const { paths, leftOut, failures } = await startPeers(stage, wanted(peers, kept), signal, tell);
   ending.defer(async () => {
     await Promise.all([...paths.values()].map(stopPath));
   });
-  const plan = { works: kept, paths, rounds: options.rounds, length: options.length };
+  const plan = { peers, works: kept, paths, rounds: options.rounds, length: options.length };
   const figures = workFigures(await runRounds(stage, plan, signal, tell));
   return {
     stage:

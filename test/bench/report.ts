@@ -34,38 +34,42 @@ function notes({ tries }: PeerFigures): string {
   return [...new Set(said)].join('; ');
 }
 
-/** Columns of equal width: the first to the left, as the last one is, the others to the right. */
-function columns(rows: readonly (readonly string[])[]): readonly string[] {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => (row[column] ?? '').length)));
-  return rows.map((row) =>
-    row
-      .map((cell, column) => {
-        const width = widths[column] ?? 0;
-        return column === 0 || column === row.length - 1 ? cell.padEnd(width) : cell.padStart(width);
-      })
-      .join('  ')
-      .trimEnd(),
-  );
+/** A table in Markdown, its columns of equal width: the first to the left, as the last one is, the others to the right. */
+function columns([header = [], ...rows]: readonly (readonly string[])[]): readonly string[] {
+  const all = [header, ...rows];
+  const widths = header.map((_, column) => Math.max(3, ...all.map((row) => (row[column] ?? '').length)));
+  const toLeft = (column: number): boolean => column === 0 || column === header.length - 1;
+  const line = (row: readonly string[]): string => {
+    const cells = widths.map((width, column) => {
+      const cell = (row[column] ?? '').replaceAll('|', '/');
+      return toLeft(column) ? cell.padEnd(width) : cell.padStart(width);
+    });
+    return `| ${cells.join(' | ')} |`;
+  };
+  const rule = widths.map((width, column) => (toLeft(column) ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`));
+  return [line(header), line(rule), ...rows.map(line)];
 }
 
 function workTable(work: WorkFigures, every: readonly string[]): readonly string[] {
   const per = `CPU s/${work.cpuPer}`;
-  const header = ['', work.unit, 'of rounds', 'weft/peer', per, 'weft/peer', 'whole machine', ''];
+  const labels = [...new Set(work.peers.flatMap(({ beside }) => Object.keys(beside)))];
+  const header = ['', work.unit, 'of rounds', 'weft/peer', ...labels, per, 'weft/peer', 'whole machine', ''];
   const rows = every.map((name) => {
     const peer = work.peers.find((one) => one.peer === name);
-    if (peer === undefined) return [name, NONE, NONE, NONE, NONE, NONE, NONE, ''];
+    if (peer === undefined) return [name, ...header.slice(2).map(() => NONE), ''];
     return [
       name,
       figure(peer.median),
       range(peer),
       times(peer.ratio),
+      ...labels.map((label) => figure(peer.beside[label])),
       figure(peer.ownCpu),
       times(peer.cpuRatio),
       figure(peer.machineCpu),
       notes(peer),
     ];
   });
-  return [`${work.title} (${work.unit}, ${work.better} is better)`, ...columns([header, ...rows]), ''];
+  return [`### ${work.title} (${work.unit}, ${work.better} is better)`, '', ...columns([header, ...rows]), ''];
 }
 
 function targetTable(targets: readonly TargetFigures[]): readonly string[] {
@@ -77,7 +81,7 @@ function targetTable(targets: readonly TargetFigures[]): readonly string[] {
     times(measured),
     reached === undefined ? 'not measured' : reached ? 'reached' : 'SHORT',
   ]);
-  return ['Targets: weft over the peer', ...columns([['', 'against', 'target', 'measured', ''], ...rows]), ''];
+  return ['### To reach: Weft over the peer', '', ...columns([['', 'against', 'target', 'measured', ''], ...rows]), ''];
 }
 
 function limitTable(limits: readonly LimitFigures[]): readonly string[] {
@@ -89,7 +93,7 @@ function limitTable(limits: readonly LimitFigures[]): readonly string[] {
     reached === undefined ? 'not measured' : reached ? 'reached' : 'SHORT',
     detail,
   ]);
-  return ['Bounds', ...columns([['', 'measured', 'target', '', ''], ...rows]), ''];
+  return ['### Bounds', '', ...columns([['', 'measured', 'target', '', ''], ...rows]), ''];
 }
 
 export function renderReport(report: Report): string {

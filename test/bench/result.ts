@@ -24,6 +24,8 @@ export interface PeerFigures {
   readonly machineCpu: number | undefined;
   /** Weft's own CPU over this peer's. */
   readonly cpuRatio: number | undefined;
+  /** Medians of what was measured beside the value. */
+  readonly beside: Readonly<Record<string, number>>;
   readonly tries: readonly Tried[];
 }
 
@@ -58,6 +60,13 @@ function cpuOf(work: Work, which: 'own' | 'machine'): (sample: Sample) => number
   return ({ cpu, amount }) => (cpu === undefined ? undefined : (cpu[which] * work.per.amount) / amount);
 }
 
+function besideOf(tries: readonly Tried[]): Readonly<Record<string, number>> {
+  const samples = tries.flatMap((one) => ('error' in one || one.beside === undefined ? [] : [one.beside]));
+  const labels = new Set(samples.flatMap((sample) => Object.keys(sample)));
+  const middle = (label: string): number => median(samples.flatMap((one) => one[label] ?? [])) ?? Number.NaN;
+  return Object.fromEntries([...labels].map((label) => [label, middle(label)]));
+}
+
 export function workFigures(runs: Runs): readonly WorkFigures[] {
   return [...runs].map(([work, peers]) => {
     const weft = peers.get('weft') ?? [];
@@ -74,6 +83,7 @@ export function workFigures(runs: Runs): readonly WorkFigures[] {
         ownCpu: peer === 'direct' ? undefined : middle(own),
         machineCpu: middle(cpuOf(work, 'machine')),
         cpuRatio: peer === 'direct' ? undefined : over(own),
+        beside: besideOf(tries),
         tries,
       };
     });

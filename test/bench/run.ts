@@ -59,7 +59,13 @@ export function runnable(
   return { works: kept, leftOut };
 }
 
+/** Peers that one of the works is measured over. */
+export function wanted(peers: readonly Peer[], works: readonly Work[]): readonly Peer[] {
+  return peers.filter((peer) => peer.works === undefined || works.some(({ name }) => peer.works?.includes(name)));
+}
+
 export interface Plan {
+  readonly peers: readonly Peer[];
   readonly works: readonly Work[];
   readonly paths: ReadonlyMap<string, Path>;
   readonly rounds: number;
@@ -69,7 +75,13 @@ export interface Plan {
 export async function runRounds(stage: Stage, plan: Plan, signal: AbortSignal, tell: Tell): Promise<Runs> {
   const runs = new Map<Work, Map<string, Tried[]>>();
   for (const work of plan.works) {
-    const carriers = [...plan.paths].filter(([, path]) => work.carriedBy(path, stage)).map(([name]) => name);
+    const carriers = plan.peers
+      .filter(({ works }) => works?.includes(work.name) ?? true)
+      .map(({ name }) => name)
+      .filter((name) => {
+        const path = plan.paths.get(name);
+        return path !== undefined && work.carriedBy(path, stage);
+      });
     runs.set(work, new Map(carriers.map((name) => [name, []])));
   }
   for (let round = 0; round < plan.rounds; round += 1) {

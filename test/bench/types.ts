@@ -4,6 +4,8 @@ import type { Stage } from './stage.ts';
 
 export interface Peer {
   readonly name: string;
+  /** What it is compared by, where that is not all. */
+  readonly works?: readonly string[];
   /** Why it cannot take part here, or undefined when it can. */
   missing(stage: Stage): string | undefined;
   start(stage: Stage): Promise<Path>;
@@ -30,6 +32,8 @@ export interface Sample {
   readonly amount: number;
   /** Undefined where the system does not tell. */
   readonly cpu: Cpu | undefined;
+  /** Figures of the same sample beside its value, by what they are and their unit; their medians stand in the table. */
+  readonly beside?: Readonly<Record<string, number>>;
   /** Worth telling beside the figure. */
   readonly note?: string;
 }

@@ -41,6 +41,8 @@ export function createWeft({ workers, before }: WeftOptions, name: WeftName): Pe
   const programs = name === 'before' ? absolute(before ?? '', 'node_modules', '.bin') : undefined;
   return {
     name,
+    // To be seen is compared where most happens, to know callers where most begin; by program, others than Node's are denied.
+    ...(observed ? { works: ['redis'] } : told === undefined ? {} : { works: ['connect'] }),
     missing: () => {
       if (programs === undefined || existsSync(join(programs, 'weft'))) return undefined;
       return before === undefined ? 'no --before' : `${before} is no checkout that is set up`;
