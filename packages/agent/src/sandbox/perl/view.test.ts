@@ -1,4 +1,4 @@
-/** What a program sees of the host's files, made by the very Perl in a mount namespace; test/netns/sandbox.test.ts has the whole. */
+/** What a program sees of the host's files, made by the very Perl in a mount namespace; test/netns/sandbox.test.ts and its siblings have the whole. */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { promisify } from 'node:util';
